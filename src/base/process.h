@@ -1,0 +1,85 @@
+/* Child processes: started with exactly the descriptors, user and limits they are given, awaited by pidfd.
+ *
+ * Between fork and exec only async-signal-safe calls run. All descriptors but the passed ones are closed.
+ * Exit is noticed by the loop; children are always reaped. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+typedef struct ProcessSpec {
+    const char *const *argv; /* argv[0] is the absolute path of the program; borrowed */
+    const char *const *envp; /* NULL: an environment of PATH, LC_ALL=C and HOME only */
+    const char *cwd;         /* NULL: "/" */
+    int stdin_fd;            /* -1: /dev/null; borrowed */
+    int stdout_fd;           /* -1: /dev/null */
+    int stderr_fd;           /* -1: /dev/null */
+    const int *fds;          /* kept open under the same numbers in the child; borrowed */
+    size_t n_fds;
+    bool set_user; /* change to uid, gid and the supplementary groups of that user */
+    uid_t uid;
+    gid_t gid;
+    const gid_t *groups;
+    size_t n_groups;
+    bool new_session;        /* setsid(): survives us */
+    mode_t umask;            /* 0: 0022 */
+    uint64_t max_files;      /* RLIMIT_NOFILE; 0: as ours */
+    uint64_t max_processes;  /* RLIMIT_NPROC; 0: as ours */
+    uint64_t max_core_bytes; /* RLIMIT_CORE */
+    bool set_core;
+    bool die_with_parent; /* PR_SET_PDEATHSIG, SIGKILL: for helpers, never for a machine's QEMU */
+} ProcessSpec;
+#define PROCESS_SPEC_INIT                                                                                    \
+    {                                                                                                        \
+        .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1                                                     \
+    }
+
+typedef struct Process Process;
+
+/* Does not wait beyond the exec itself: an exec failure is reported here (ERROR_SYSTEM naming argv[0]). */
+MUST_CHECK bool process_start(const ProcessSpec *spec, Process **ret_process, Error **err);
+
+/* Takes over a process that is not our child (a QEMU of an earlier daemon). @start_time is field 22 of
+ * /proc/PID/stat; a process with another start time is a stranger. ERROR_VM_GONE if it does not exist. */
+MUST_CHECK bool process_attach(pid_t pid, uint64_t start_time, Process **ret_process, Error **err);
+
+pid_t process_pid(const Process *process);
+uint64_t process_start_time(const Process *process); /* clock ticks since boot; 0 if unknown */
+bool process_has_exited(const Process *process);
+/* Exit status as from waitpid(); -1 while it runs and for attached processes, whose status nobody can read.
+ */
+int process_status(const Process *process);
+/* "exit status 1", "killed by signal 9 (KILL)" */
+char *process_describe_status(const Process *process);
+
+/* Called once from the loop when the process has exited, or soon if it already has. NULL removes it. */
+void process_on_exit(Process *process, void (*func)(Process *process, void *arg), void *arg);
+
+AWAITS MUST_CHECK bool process_wait(Process *process, uint64_t timeout_ms, Error **err);
+bool process_kill(Process *process, int signal, Error **err); /* by pidfd: never hits a reused pid */
+/* Does not kill. A running child goes on and is reaped when it exits. */
+void process_free(Process *process);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Process, process_free)
+
+/* Runs a helper program to its end and collects what it printed (each at most @max_output_bytes, 0: 1 MiB).
+ * On deadline or cancellation it is killed. A non-zero exit is not an error here: see *ret_status (as
+ * waitpid()). stdin_data (NULL: none) is fed to it. */
+typedef struct ProcessOutput {
+    int status;
+    char *out; /* NUL-terminated, owned */
+    size_t out_len;
+    char *err;
+    size_t err_len;
+} ProcessOutput;
+AWAITS MUST_CHECK bool process_run(const ProcessSpec *spec, const char *stdin_data, size_t stdin_len,
+                                   size_t max_output_bytes, uint64_t timeout_ms, ProcessOutput *ret_output,
+                                   Error **err);
+void process_output_clear(ProcessOutput *output);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProcessOutput, process_output_clear)
+
+/* Start time (field 22 of /proc/PID/stat) or 0 if there is no such process. */
+uint64_t process_lookup_start_time(pid_t pid);
