@@ -2,7 +2,8 @@
  *
  * A call that gave up waiting (deadline, cancellation) may still have a write in a worker thread that hangs
  * on the disk. When it comes back it must not put old contents over a newer file, so every call that changes
- * a path draws a ticket, and a worker that finds a newer one for its path does nothing. */
+ * a path draws a ticket, and a worker that finds that a later call has already changed its path leaves it so.
+ */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/file.h"
 
@@ -89,7 +90,7 @@ static bool file_job_run(FileJob **job, Error **err)
 /* ---- tickets ---- */
 
 typedef struct FileTicket {
-    uint64_t latest;
+    uint64_t committed; /* the latest ticket whose change is visible */
     unsigned users;
 } FileTicket;
 
@@ -110,8 +111,7 @@ static uint64_t file_ticket_draw(const char *path)
         g_hash_table_insert(file_tickets.paths, g_strdup(path), ticket);
     }
     ticket->users++;
-    ticket->latest = ++file_tickets.next;
-    uint64_t drawn = ticket->latest;
+    uint64_t drawn = ++file_tickets.next;
     pthread_mutex_unlock(&file_tickets.lock);
     return drawn;
 }
@@ -127,19 +127,26 @@ static void file_ticket_return(const char *path)
     pthread_mutex_unlock(&file_tickets.lock);
 }
 
-/* Makes the change visible unless a later call to the same path has been made meanwhile. The check and the
- * change are one step: rename() and unlink() are short once the data is on the disk. */
-static bool file_commit(const FileJob *job, int (*change)(const char *from, const char *to), const char *from,
-                        bool *ret_superseded)
+typedef enum FileChange { FILE_CHANGED, FILE_UNCHANGED, FILE_CHANGE_FAILED } FileChange;
+
+/* Makes the change visible unless a later call has already changed the path; then it is as if ours had come
+ * first. The check and the change are one step: rename() and unlink() are short once the data is on the disk.
+ */
+static FileChange file_commit(const FileJob *job, FileChange (*change)(const char *from, const char *to),
+                              const char *from)
 {
     pthread_mutex_lock(&file_tickets.lock);
-    const FileTicket *ticket = g_hash_table_lookup(file_tickets.paths, job->path);
-    *ret_superseded = ticket->latest != job->ticket;
-    int r = *ret_superseded ? 0 : change(from, job->path);
+    FileTicket *ticket = g_hash_table_lookup(file_tickets.paths, job->path);
+    FileChange result = FILE_UNCHANGED;
+    if (ticket->committed < job->ticket) {
+        result = change(from, job->path);
+        if (result != FILE_CHANGE_FAILED)
+            ticket->committed = job->ticket;
+    }
     int saved = errno;
     pthread_mutex_unlock(&file_tickets.lock);
     errno = saved;
-    return r == 0;
+    return result;
 }
 
 /* ---- the work ---- */
@@ -195,6 +202,11 @@ static bool file_fill_temp(const FileJob *job, int fd, Error **err)
     return true;
 }
 
+static FileChange file_rename_over(const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? FILE_CHANGED : FILE_CHANGE_FAILED;
+}
+
 static bool file_do_replace(FileJob *job, Error **err)
 {
     AUTO_FD dir_fd = file_open_dir_of(job->path, err);
@@ -212,40 +224,38 @@ static bool file_do_replace(FileJob *job, Error **err)
         (void)unlink(temp);
         return false;
     }
-    bool superseded;
-    if (!file_commit(job, rename, temp, &superseded)) {
+    switch (file_commit(job, file_rename_over, temp)) {
+    case FILE_CHANGED:
+        return !job->durable || file_sync_dir(dir_fd, job->path, err);
+    case FILE_UNCHANGED:
+        (void)unlink(temp);
+        return true;
+    default:
         error_set_errno(err, errno, "cannot replace '%s'", job->path);
         (void)unlink(temp);
         return false;
     }
-    if (superseded) {
-        (void)unlink(temp);
-        return error_set(err, ERROR_BUSY, "'%s' has been written again meanwhile", job->path);
-    }
-    return !job->durable || file_sync_dir(dir_fd, job->path, err);
 }
 
-static int file_unlink(const char *unused, const char *path)
+static FileChange file_unlink(const char *unused, const char *path)
 {
-    return unlink(path) < 0 && errno != ENOENT ? -1 : 0;
+    if (unlink(path) == 0)
+        return FILE_CHANGED;
+    return errno == ENOENT ? FILE_UNCHANGED : FILE_CHANGE_FAILED;
 }
 
 static bool file_do_remove(FileJob *job, Error **err)
 {
-    if (access(job->path, F_OK) < 0 && errno == ENOENT) {
-        struct stat st; /* a dangling link is there, too */
-        if (lstat(job->path, &st) < 0 && errno == ENOENT)
-            return true;
+    switch (file_commit(job, file_unlink, NULL)) {
+    case FILE_CHANGED:
+        break;
+    case FILE_UNCHANGED:
+        return true;
+    default:
+        return error_set_errno(err, errno, "cannot remove '%s'", job->path);
     }
     AUTO_FD dir_fd = file_open_dir_of(job->path, err);
-    if (dir_fd < 0)
-        return false;
-    bool superseded;
-    if (!file_commit(job, file_unlink, NULL, &superseded))
-        return error_set_errno(err, errno, "cannot remove '%s'", job->path);
-    if (superseded)
-        return error_set(err, ERROR_BUSY, "'%s' has been written again meanwhile", job->path);
-    return file_sync_dir(dir_fd, job->path, err);
+    return dir_fd >= 0 && file_sync_dir(dir_fd, job->path, err);
 }
 
 static bool file_do_rename(FileJob *job, Error **err)
