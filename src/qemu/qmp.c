@@ -23,7 +23,6 @@
 #include "base/fiber.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/socket.h"
 #include "qemu/line_buffer.h"
 
 #define QMP_ID_PREFIX "libvirt-" /* scripts see it in qemu-monitor-command replies */
@@ -588,8 +587,6 @@ AWAITS static bool qmp_await_greeting(Qmp *qmp, uint64_t deadline_ms, Error **er
 
 static bool qmp_attach_loop(Qmp *qmp, Error **err)
 {
-    if (!fd_set_nonblocking(qmp->fd))
-        return error_set_errno(err, errno, "monitor socket");
     int r = sd_event_add_io(loop_event(), &qmp->source, qmp->fd, EPOLLIN, qmp_on_io, qmp);
     if (r >= 0)
         r = sd_event_add_defer(loop_event(), &qmp->resume, qmp_on_resume, qmp);
