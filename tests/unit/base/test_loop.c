@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "check.h"
 
+#include <signal.h>
+
 #define TEXT(literal) ((void *)(uintptr_t)(literal))
 
 static GString *trace;
@@ -88,4 +90,23 @@ TEST(shutdown_cancels_fibers_and_the_loop_can_be_made_again)
         check_eq(fiber_count(), 0);
         check_eq(code, ERROR_CANCELLED);
     }
+}
+
+static void signalled(int signal, void *arg)
+{
+    *(int *)arg = signal;
+    loop_quit(0);
+}
+
+TEST(signals_arrive_in_the_loop)
+{
+    g_autoptr(Error) err = NULL;
+    int got = 0;
+    check_ok(loop_init(&err), err);
+    check_ok(loop_add_signal(SIGUSR1, signalled, &got, &err), err);
+    check(!loop_add_signal(SIGUSR1, signalled, &got, &err)); /* once only */
+    check(kill(getpid(), SIGUSR1) == 0);
+    check_eq(loop_run(), 0);
+    check_eq(got, SIGUSR1);
+    loop_shutdown(100);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -276,4 +277,24 @@ TEST_FIBER(waiting_for_a_process_can_be_cancelled)
     check_ok(fiber_sleep(50, &err), err);
     fiber_cancel(fiber);
     check_ok(fiber_join(fiber, 5000, &err), err);
+}
+
+TEST_FIBER(orphans_are_reaped_without_stealing_the_status_of_our_children)
+{
+    g_autoptr(Error) err = NULL;
+    check(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0); /* makes us the parent of orphans, as pid 1 is */
+    process_reap_orphans_begin();
+    for (int i = 0; i < 20; i++) {
+        g_auto(ProcessOutput) output = { 0 };
+        ProcessSpec spec = PROCESS_SPEC_INIT;
+        spec.argv = SHELL("(sleep 0.02; exit 5) >/dev/null 2>&1 & echo $!; exit 7");
+        check_ok(process_run(&spec, NULL, 0, 0, 20000, &output, &err), err);
+        check_eq(output.status, 7 << 8);
+        pid_t orphan = atoi(output.out);
+        check(orphan > 1);
+        for (int n = 0; n < 500 && process_lookup_start_time(orphan) != 0; n++)
+            check_ok(fiber_sleep(2, &err), err);
+        check_eq(process_lookup_start_time(orphan), 0);
+    }
+    check(prctl(PR_SET_CHILD_SUBREAPER, 0) == 0);
 }
