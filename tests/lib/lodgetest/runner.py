@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 LIB = pathlib.Path(__file__).resolve().parents[1]
@@ -24,7 +25,7 @@ TOP = LIB.parents[1]
 LOG_LINES_SHOWN = 250
 
 REQUIREMENTS = {
-    "fuse": lambda: None if os.access("/dev/fuse", os.W_OK) and has_module("fusepy") else
+    "fuse": lambda: None if os.access("/dev/fuse", os.W_OK) and (has_module("fuse") or has_module("fusepy")) else
     "needs /dev/fuse and python3-fusepy",
     "kvm": lambda: None if os.access("/dev/kvm", os.W_OK) else "needs /dev/kvm",
 }
@@ -98,7 +99,9 @@ class Run:
 
     def __init__(self, options):
         self.options = options
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="lodge-test."))
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="lt."))
+        self.lock = threading.Lock()
+        self.number = 0
         self.directory.chmod(0o755)
         self.counts = {"passed": 0, "failed": 0, "skipped": 0}
         self.env = dict(os.environ)
@@ -119,7 +122,9 @@ class Run:
         reason = skip_reason(test, self.options.daemon)
         if reason:
             return "skipped", 0, reason
-        directory = self.directory / test.name
+        with self.lock:
+            self.number += 1
+            directory = self.directory / str(self.number)  # short: a socket's path has 107 bytes at most
         directory.mkdir()
         mount_point = directory / "r"
         mount_point.mkdir()
