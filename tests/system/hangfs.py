@@ -9,11 +9,7 @@ import os
 import sys
 import time
 
-try:
-    import fuse
-    fuse.FuseOSError  # python3-fuse has the same name and is something else
-except (ImportError, AttributeError):
-    import fusepy as fuse
+import fusepy as fuse
 
 STAT = ("st_atime", "st_ctime", "st_gid", "st_mode", "st_mtime", "st_nlink", "st_size", "st_uid")
 STATVFS = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_favail", "f_ffree", "f_files", "f_flag", "f_frsize",

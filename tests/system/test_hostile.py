@@ -177,7 +177,8 @@ def test_many_connections_come_and_go(host):
 
 def test_pipelined_calls_are_all_answered_once(host):
     wire = Wire(host.daemon.socket).open()
-    serials = [wire.send("connect_get_hostname") for _ in range(200)]
+    count = 20 if host.is_reference else 200  # libvirtd 9.0.0 stops answering after too many
+    serials = [wire.send("connect_get_hostname") for _ in range(count)]
     got = sorted(wire.read()[4] for _ in serials)
     equal(got, serials)
 
@@ -236,6 +237,8 @@ def test_absurd_values_are_refused(host):
     base = host.guests.sector("tiny").replace("<name>tiny</name>", "<name>tiny</name><uuid></uuid>")
     for old, new in ABSURD:
         check(old in base, f"nothing to replace: {old}")
+        if host.is_reference and new in ("<vcpu>999999999</vcpu>", "<vcpu>-1</vcpu>"):
+            continue  # libvirtd 9.0.0 works for minutes on the first and crashes on the second
         xml = base.replace(old, new)
         if new != "<uuid>not-a-uuid</uuid>":
             xml = xml.replace("<uuid></uuid>", "")

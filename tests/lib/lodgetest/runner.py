@@ -25,7 +25,7 @@ TOP = LIB.parents[1]
 LOG_LINES_SHOWN = 250
 
 REQUIREMENTS = {
-    "fuse": lambda: None if os.access("/dev/fuse", os.W_OK) and (has_module("fuse") or has_module("fusepy")) else
+    "fuse": lambda: None if os.access("/dev/fuse", os.W_OK) and has_module("fusepy") else
     "needs /dev/fuse and python3-fusepy",
     "kvm": lambda: None if os.access("/dev/kvm", os.W_OK) else "needs /dev/kvm",
 }

@@ -180,7 +180,7 @@ class Wire:
     def frame(program, version, number, serial, payload=b"", kind=CALL, status=OK):
         return HEADER.pack(28 + len(payload), program, version, number, kind, serial, status) + payload
 
-    def send(self, name, program="remote", **arguments):
+    def send(self, name, /, program="remote", **arguments):
         """Sends a call and returns its serial."""
         identity, version, number, args, _ = procedure(name, program)
         payload = encode(args, arguments) if args else b""
@@ -196,8 +196,8 @@ class Wire:
             if kind == REPLY and (serial is None or got == serial):
                 return status, payload
 
-    def call(self, name, program="remote", **arguments):
-        serial = self.send(name, program, **arguments)
+    def call(self, name, /, program="remote", **arguments):
+        serial = self.send(name, program=program, **arguments)
         status, payload = self.answer(serial)
         if status == ERROR:
             raise WireError(Reader(payload).decode("remote_error"))
