@@ -6,7 +6,7 @@
 #define AWAITS
 
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF(text_index, first_index) __attribute__((__format__(__printf__, text_index, first_index)))
 
 /* `if (!x) return` for pointers that a caller handed over: closes with fd_close() at the end of the scope. */
 #define AUTO_FD __attribute__((cleanup(fd_cleanup))) int

@@ -1,0 +1,17 @@
+/* Who asks: handed by the front ends to every operation that changes something, for the log, for permission
+ * checks and for machines that live only as long as the client that made them. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+typedef struct Caller {
+    uint64_t client_id; /* unique per connection while the daemon runs; 0 for the daemon itself */
+    uid_t uid;
+    pid_t pid;
+    bool read_only;
+    char *description; /* "virsh (pid 12, root)"; for logs and job lists */
+} Caller;

@@ -1,0 +1,85 @@
+/* The effective configuration: keys of libvirtd.conf and qemu.conf, each with the place it came from.
+ *
+ * One table (config.c) has a row per key: file, name, type, field, default, allowed values, doc. Known keys
+ * that have no effect here are named once in the log; unknown keys and wrong values are refused with file and
+ * line. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "core/paths.h"
+
+typedef struct Config {
+    /* libvirtd.conf */
+    char *unix_sock_group; /* "libvirt" on Debian if that group exists, else root */
+    mode_t unix_sock_ro_perms;
+    mode_t unix_sock_rw_perms;
+    char *unix_sock_dir; /* default: run/libvirt below the root */
+    char *auth_unix_ro;  /* none | polkit */
+    char *auth_unix_rw;
+    unsigned max_clients;
+    unsigned max_anonymous_clients;
+    unsigned max_client_requests;
+    int keepalive_interval_s; /* -1: never */
+    unsigned keepalive_count;
+    unsigned log_level; /* 1 debug .. 4 error */
+    char **log_outputs;
+    char *host_uuid; /* NULL: from DMI or machine-id */
+    /* qemu.conf */
+    char *user; /* name or number */
+    char *group;
+    uid_t qemu_uid; /* resolved */
+    gid_t qemu_gid;
+    gid_t *qemu_groups; /* supplementary */
+    size_t n_qemu_groups;
+    bool dynamic_ownership;
+    bool remember_owner;
+    char *vnc_listen;
+    char *vnc_password; /* secret: config_list shows "***" */
+    char *spice_listen;
+    char *spice_password;
+    unsigned remote_display_port_min; /* 5900 */
+    unsigned remote_display_port_max; /* 65535 */
+    unsigned remote_websocket_port_min;
+    unsigned remote_websocket_port_max;
+    bool auto_dump_bypass_cache;
+    char *auto_dump_path;
+    bool auto_start_bypass_cache;
+    char *save_image_format; /* raw gzip bzip2 xz lzop zstd */
+    char *dump_image_format;
+    bool set_process_name;
+    unsigned max_processes; /* 0: as ours */
+    unsigned max_files;
+    uint64_t max_core_bytes;
+    bool dump_guest_core;
+    bool seccomp_sandbox;
+    char **nvram;                     /* "code:vars" pairs */
+    char **security_default_confined; /* reserved */
+    unsigned max_queued;              /* jobs waiting for one machine; 0: unlimited */
+    /* Lodge's own, in libvirtd.conf too */
+    unsigned start_timeout_s;   /* QEMU must greet by then; 30 */
+    unsigned storage_timeout_s; /* a call on storage may take this long; 10 */
+    unsigned hook_timeout_s;    /* 30 */
+    unsigned job_timeout_s;     /* a change waits this long for another; 30 */
+
+    GPtrArray *origins; /* private: of ConfigOrigin, one per key */
+} Config;
+
+/* What `lodge config` shows. */
+typedef struct ConfigOrigin {
+    const char *file; /* "libvirtd.conf" or "qemu.conf" */
+    const char *key;
+    char *value;  /* as text; "***" for secrets */
+    char *origin; /* "default", "/etc/libvirt/qemu.conf:12", "command line" */
+    const char *doc;
+} ConfigOrigin;
+
+/* Reads both files of @paths->etc (@libvirtd_conf overrides the first; NULL: default). ERROR_CONFIG_SYNTAX
+ * with "FILE:LINE: ..." for a wrong value or an unknown key. */
+MUST_CHECK bool config_load(const Paths *paths, const char *libvirtd_conf, Config **ret_config, Error **err);
+const GPtrArray *config_origins(const Config *config); /* borrowed, of ConfigOrigin, in table order */
+void config_free(Config *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)

@@ -1,0 +1,82 @@
+/* Everything that happens to a machine, published once here and fanned out by the front ends.
+ *
+ * Numbers of ids and details are those of the public API (virDomainEventID, virDomainEvent*Type): facts of
+ * the protocol that need no translation table. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/uuid.h"
+#include "core/params.h"
+
+typedef enum EventId {
+    EVENT_LIFECYCLE = 0,
+    EVENT_REBOOT = 1,
+    EVENT_RTC_CHANGE = 2,
+    EVENT_WATCHDOG = 3,
+    EVENT_IO_ERROR = 4,
+    EVENT_GRAPHICS = 5,
+    EVENT_IO_ERROR_REASON = 6,
+    EVENT_CONTROL_ERROR = 7,
+    EVENT_BLOCK_JOB = 8,
+    EVENT_DISK_CHANGE = 9,
+    EVENT_TRAY_CHANGE = 10,
+    EVENT_PMWAKEUP = 11,
+    EVENT_PMSUSPEND = 12,
+    EVENT_BALLOON_CHANGE = 13,
+    EVENT_PMSUSPEND_DISK = 14,
+    EVENT_DEVICE_REMOVED = 15,
+    EVENT_BLOCK_JOB_2 = 16,
+    EVENT_TUNABLE = 17,
+    EVENT_AGENT_LIFECYCLE = 18,
+    EVENT_DEVICE_ADDED = 19,
+    EVENT_MIGRATION_ITERATION = 20,
+    EVENT_JOB_COMPLETED = 21,
+    EVENT_DEVICE_REMOVAL_FAILED = 22,
+    EVENT_METADATA_CHANGE = 23,
+    EVENT_BLOCK_THRESHOLD = 24,
+    EVENT_MEMORY_FAILURE = 25,
+    EVENT_MEMORY_DEVICE_SIZE_CHANGE = 26,
+    EVENT_COUNT,
+    EVENT_QEMU_MONITOR = 1000, /* raw QMP event: text1 = name, text2 = JSON of data (may be NULL), number =
+                                  seconds, number2 = microseconds */
+} EventId;
+
+/* Valid during the callback only. Fields not named for an id are zero/NULL. */
+typedef struct Event {
+    EventId id;
+    const char *vm_name; /* the machine as it was then: it may be gone already */
+    Uuid vm_uuid;
+    int vm_id;  /* -1 if not running. For Shutdown/Stopped as observed on the wire */
+    int type;   /* LIFECYCLE: event; DISK_CHANGE/TRAY_CHANGE: reason; WATCHDOG/IO_ERROR: action;
+                   BLOCK_JOB(_2): type; AGENT_LIFECYCLE: state; METADATA: type; GRAPHICS: phase;
+                   PMSUSPEND...: reason; MEMORY_FAILURE: recipient */
+    int detail; /* LIFECYCLE: detail; BLOCK_JOB(_2): status; AGENT_LIFECYCLE: reason; MEMORY_FAILURE: action
+                 */
+    unsigned flags;  /* MEMORY_FAILURE */
+    int64_t number;  /* RTC_CHANGE: offset s; BALLOON: KiB; MIGRATION_ITERATION; BLOCK_THRESHOLD: threshold;
+                        MEMORY_DEVICE_SIZE: KiB */
+    int64_t number2; /* BLOCK_THRESHOLD: excess */
+    const char
+        *text1; /* IO_ERROR: source path; BLOCK_JOB: path, _2: target dev; DISK_CHANGE: old source; device
+                   alias for TRAY/DEVICE_*; METADATA: namespace URI; THRESHOLD: dev; GRAPHICS: auth scheme */
+    const char *text2; /* IO_ERROR: alias; DISK_CHANGE: new source; THRESHOLD: path */
+    const char *text3; /* IO_ERROR_REASON: reason; DISK_CHANGE: alias */
+    struct {           /* GRAPHICS */
+        int family;    /* 0 IPv4, 1 IPv6, 2 unix */
+        const char *node, *service;
+    } local, remote;
+    const Params *params; /* TUNABLE, JOB_COMPLETED */
+} Event;
+
+typedef struct EventBus EventBus;
+typedef struct EventSubscription EventSubscription;
+
+EventBus *event_bus_new(void);
+void event_bus_free(EventBus *bus);
+
+/* @func runs in the loop thread at the moment of the change; it must not wait (queue and return). */
+EventSubscription *event_subscribe(EventBus *bus, void (*func)(const Event *event, void *arg), void *arg);
+void event_unsubscribe(EventSubscription *subscription);
+void event_publish(EventBus *bus, const Event *event);

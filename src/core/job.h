@@ -1,0 +1,76 @@
+/* At most one job changes a machine at a time; queries need none. Waiters are served in arrival order, and
+ * one that waits too long learns which job it waited for, and for how long. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "core/caller.h"
+#include "core/params.h"
+
+typedef struct Vm Vm;
+typedef struct Host Host;
+
+typedef enum JobKind {
+    JOB_NONE,
+    JOB_START,
+    JOB_DESTROY, /* jumps the queue and cancels what can be cancelled */
+    JOB_MODIFY,
+    JOB_SAVE,
+    JOB_RESTORE,
+    JOB_DUMP,
+    JOB_SNAPSHOT,
+    JOB_MIGRATION_IN,
+    JOB_MIGRATION_OUT,
+    JOB_BACKUP,
+    JOB_KIND_COUNT
+} JobKind;
+const char *job_kind_name(JobKind kind); /* "start" */
+
+typedef struct VmJob {
+    Vm *vm;
+    uint64_t serial;
+} VmJob; /* g_auto(VmJob) job = {0}; */
+
+/* Waits for our turn (at most the configured job timeout): ERROR_TIMEOUT "cannot acquire state change lock
+ * (held by save of virsh (pid 7) for 31 s)". Holds a reference on @vm until vm_job_end(). */
+AWAITS MUST_CHECK bool vm_job_begin(Vm *vm, JobKind kind, const Caller *caller, VmJob *ret_job, Error **err);
+void vm_job_end(VmJob *job);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VmJob, vm_job_end)
+
+/* "waiting for QEMU", "writing memory": shown by `lodge jobs`. @phase is a static string. */
+void vm_job_set_phase(VmJob *job, const char *phase);
+
+/* Progress of a long job, as virDomainGetJobInfo/Stats report it. All bytes. */
+typedef struct JobProgress {
+    int type;      /* virDomainJobType: 0 none, 1 bounded, 2 unbounded, 3 completed, 4 failed, 5 cancelled */
+    int operation; /* virDomainJobOperation */
+    uint64_t elapsed_ms, remaining_ms, downtime_ms;
+    uint64_t data_total, data_processed, data_remaining;
+    uint64_t mem_total, mem_processed, mem_remaining;
+    uint64_t mem_constant_pages, mem_normal_pages, mem_dirty_rate_pages, page_size, iteration;
+    uint64_t disk_total, disk_processed, disk_remaining;
+    char *error; /* owned, NULL */
+} JobProgress;
+void job_progress_clear(JobProgress *progress);
+void vm_job_set_progress(VmJob *job, const JobProgress *progress); /* copied */
+bool vm_get_job_progress(Vm *vm, bool completed, JobProgress *ret_progress, Error **err);
+Params *job_progress_to_params(const JobProgress *progress);
+/* ERROR_INVALID_STATE if nothing can be aborted. */
+AWAITS MUST_CHECK bool vm_abort_job(Vm *vm, Error **err);
+
+/* Everything that runs or waits, for `lodge jobs`. */
+typedef struct JobRecord {
+    char *vm_name;
+    char vm_uuid[37];
+    int vm_id;
+    JobKind kind;
+    const char *phase; /* "" if none */
+    bool running;      /* false: waits */
+    char *waits_for;   /* "save (virsh (pid 7))"; NULL if running */
+    uint64_t age_ms;   /* running: since it began; waiting: since it asked */
+    char *caller;
+} JobRecord;
+void job_record_free(JobRecord *record);
+GPtrArray *host_list_jobs(Host *host); /* of JobRecord, owned */

@@ -1,0 +1,36 @@
+/* Where everything lies: libvirt's layout under a root that `--root DIR` changes, or the XDG folders of a
+ * user.
+ *
+ * Fixed after paths_new(); all strings absolute, owned by the struct. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/error.h"
+
+typedef struct Paths {
+    bool is_session;  /* per-user daemon: XDG folders, no privileges */
+    char *root;       /* "" for the system's own paths, else the --root directory without trailing slash */
+    char *etc;        /* ROOT/etc/libvirt               ~/.config/libvirt */
+    char *etc_qemu;   /* ROOT/etc/libvirt/qemu */
+    char *autostart;  /* ROOT/etc/libvirt/qemu/autostart */
+    char *hooks;      /* ROOT/etc/libvirt/hooks */
+    char *lib_qemu;   /* ROOT/var/lib/libvirt/qemu      ~/.local/share/libvirt/qemu */
+    char *images;     /* ROOT/var/lib/libvirt/images */
+    char *save;       /* lib_qemu/save: managed save */
+    char *nvram;      /* lib_qemu/nvram */
+    char *dump;       /* lib_qemu/dump */
+    char *snapshot;   /* lib_qemu/snapshot */
+    char *checkpoint; /* lib_qemu/checkpoint */
+    char *channel_target; /* lib_qemu/channel/target */
+    char *run;            /* ROOT/run/libvirt               $XDG_RUNTIME_DIR/libvirt */
+    char *run_qemu;       /* run/qemu: NAME.pid, NAME.xml (status) */
+    char *log_qemu;       /* ROOT/var/log/libvirt/qemu      ~/.cache/libvirt/qemu/log */
+    char *cache;          /* ROOT/var/cache/libvirt/lodge   ~/.cache/libvirt/lodge */
+} Paths;
+
+Paths *paths_new_system(const char *root); /* "" or NULL: the system's own */
+MUST_CHECK bool paths_new_session(Paths **ret_paths,
+                                  Error **err); /* from HOME and XDG_*; ERROR_SYSTEM without HOME */
+AWAITS MUST_CHECK bool paths_make_dirs(const Paths *paths, uid_t qemu_uid, gid_t qemu_gid, Error **err);
+void paths_free(Paths *paths);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Paths, paths_free)

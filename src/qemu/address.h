@@ -1,0 +1,17 @@
+/* Device aliases and addresses, assigned as libvirt does, so that a guest sees the same hardware under either
+ * daemon and after each restart.
+ *
+ * qemu_assign_addresses() runs when a machine is defined: every device that needs one gets a PCI, drive, USB,
+ * virtio-serial or CCID address (q35 gets pcie-root-ports as needed; controllers that are missing are added).
+ * Addresses given by the user stay. qemu_assign_aliases() runs at start: aliases live in the live definition
+ * only. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "conf/domain_def.h"
+#include "qemu/qemu_caps.h"
+
+/* ERROR_XML_INVALID / ERROR_CONFIG_UNSUPPORTED: two devices at one address, no free slot, a bus that is not
+ * there. */
+MUST_CHECK bool qemu_assign_addresses(DomainDef *def, const QemuCaps *caps, Error **err);
+void qemu_assign_aliases(DomainDef *def);

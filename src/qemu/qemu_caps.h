@@ -1,0 +1,81 @@
+/* What an installed QEMU can do, probed once per binary over QMP and cached by path, mtime and size (also of
+ * the firmware descriptor folder and /dev/kvm's usability).
+ *
+ * QemuCaps is immutable and counted. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json.h"
+
+typedef struct QemuCaps QemuCaps;
+typedef struct QemuCapsCache QemuCapsCache;
+
+/* @cache_dir: where probed results are kept as JSON (made if absent). @uid/@gid: probe QEMU runs as that user
+ * if we are root. */
+QemuCapsCache *qemu_caps_cache_new(const char *cache_dir, uid_t uid, gid_t gid);
+void qemu_caps_cache_free(QemuCapsCache *cache);
+
+/* Probes if needed (several callers share one probe). ERROR_CONFIG_UNSUPPORTED "... does not exist / is not
+ * executable"; a QEMU that dies while probed: ERROR_REFUSED with its stderr. @binary absolute. */
+AWAITS MUST_CHECK bool qemu_caps_get(QemuCapsCache *cache, const char *binary, QemuCaps **ret_caps,
+                                     Error **err);
+/* The default emulator for @arch ("x86_64"; NULL: the host's): /usr/bin/qemu-system-ARCH.
+ * ERROR_CONFIG_UNSUPPORTED naming the Debian package if it is not installed. */
+AWAITS MUST_CHECK bool qemu_caps_get_default(QemuCapsCache *cache, const char *arch, QemuCaps **ret_caps,
+                                             Error **err);
+/* Binaries of all architectures present on this host; array of char*: pairs arch, path. Does not probe. */
+GPtrArray *qemu_caps_list_binaries(void);
+
+QemuCaps *qemu_caps_ref(QemuCaps *caps);
+void qemu_caps_unref(QemuCaps *caps);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(QemuCaps, qemu_caps_unref)
+
+const char *qemu_caps_binary(const QemuCaps *caps);
+const char *qemu_caps_arch(const QemuCaps *caps); /* "x86_64" */
+uint64_t qemu_caps_version(const QemuCaps *caps); /* 7002022 */
+const char *qemu_caps_package(const QemuCaps *caps);
+bool qemu_caps_has_kvm(const QemuCaps *caps); /* built in and /dev/kvm can be opened */
+bool qemu_caps_has_device(const QemuCaps *caps, const char *driver);
+/* A property of a device ("virtio-blk-pci", "iommu_platform"). */
+bool qemu_caps_has_device_property(const QemuCaps *caps, const char *driver, const char *property);
+bool qemu_caps_has_command(const QemuCaps *caps, const char *qmp_command);
+/* A path into the QMP schema: "blockdev-add/arg-type/+file/aio/^io_uring" style queries of our own notation
+ * (documented in qemu_caps.c). */
+bool qemu_caps_has_schema(const QemuCaps *caps, const char *query);
+bool qemu_caps_has_option(const QemuCaps *caps, const char *option,
+                          const char *parameter); /* -OPTION parameter= */
+
+typedef struct QemuMachine {
+    const char *name;  /* "pc-q35-7.2" */
+    const char *alias; /* "q35" or NULL */
+    bool is_default;
+    unsigned max_cpus;
+    bool hotplug_cpus, numa_mem_supported, deprecated;
+    const char *default_cpu_type, *default_ram_id;
+} QemuMachine;
+/* By name or alias; NULL @name: the default. NULL if unknown. */
+const QemuMachine *qemu_caps_machine(const QemuCaps *caps, const char *name);
+const QemuMachine *qemu_caps_machines(const QemuCaps *caps, size_t *ret_count);
+
+typedef struct QemuCpuModel {
+    const char *name;
+    const char *typename;
+    bool usable;                 /* on this host with this accelerator */
+    const char *const *blockers; /* features that make it unusable; NULL-terminated */
+    bool deprecated, is_static;
+} QemuCpuModel;
+const QemuCpuModel *qemu_caps_cpu_models(const QemuCaps *caps, bool kvm, size_t *ret_count);
+/* The host model as this QEMU sees it (query-cpu-model-expansion of "host" for KVM, "max" for TCG): borrowed
+ * {"name": ..., "props": {...}}. NULL if it cannot tell. */
+const Json *qemu_caps_host_cpu(const QemuCaps *caps, bool kvm);
+
+/* The domainCapabilities document (virsh domcapabilities) for this emulator, element for element as the
+ * reference daemon prints it where Lodge supports the same. @machine, @virt_type NULL: defaults. Caller owns.
+ */
+MUST_CHECK bool qemu_caps_format_domain(const QemuCaps *caps, const char *machine, const char *virt_type,
+                                        char **ret_xml, Error **err);
+/* The <guest> elements of the capabilities document, appended to @out. AWAITS: probes each binary. */
+AWAITS MUST_CHECK bool qemu_caps_format_guests(QemuCapsCache *cache, GString *out, Error **err);
