@@ -129,7 +129,7 @@ def test_virsh_event_prints_what_happens(host):
 
 def test_virsh_event_list_and_timeout(host):
     contains(host.ok("event", "--list"), "lifecycle", "reboot", "watchdog")
-    terminal = host.terminal("event", "lifecycle", "--timeout", "1")
+    terminal = host.terminal("event", "--event", "lifecycle", "--timeout", "1")
     terminal.expect("event loop timed out")
     terminal.expect("events received: 0")
 

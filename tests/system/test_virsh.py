@@ -39,7 +39,7 @@ def test_exit_codes(host):
 
 def test_keepalive_is_answered(host):
     """The client hangs up when pings stay unanswered: a loop of events outlives several of them."""
-    terminal = host.terminal("-k", "1", "-K", "1", "event", "lifecycle", "--timeout", "4")
+    terminal = host.terminal("-k", "1", "-K", "1", "event", "--event", "lifecycle", "--timeout", "4")
     terminal.expect("event loop timed out", timeout=20)
 
 
