@@ -50,11 +50,11 @@ static Json *firmware_reduce(const char *file, const Json *document)
     const char *nvram = json_get_str(json_get_obj(mapping, "nvram-template"), "filename");
     const char *format = json_get_str(executable, "format");
     const Json *features = json_get_arr(document, "features");
-    Json *reduced = json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "file", file, "executable", path, "format",
-                              format ? format : "raw", "uefi",
-                              firmware_has(json_get_arr(document, "interface-types"), "uefi"), "secure",
-                              firmware_has(features, "secure-boot"), "targets",
-                              firmware_reduce_targets(document));
+    Json *reduced =
+        json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "file", file, "executable", path, "format",
+                  format ? format : "raw", "uefi",
+                  firmware_has(json_get_arr(document, "interface-types"), "uefi"), "secure",
+                  firmware_has(features, "secure-boot"), "targets", firmware_reduce_targets(document));
     if (reduced && nvram)
         json_object_set_new(reduced, "nvram", json_string(nvram));
     return reduced;

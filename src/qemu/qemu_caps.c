@@ -1,5 +1,6 @@
-/* QEMU's capabilities as the rest of the daemon reads them: look-ups in a struct that is small because it was packed.
- * The probed document of one QEMU takes over a megabyte as JSON objects; packed it is about 100 KiB. */
+/* QEMU's capabilities as the rest of the daemon reads them: look-ups in a struct that is small because it was
+ * packed. The probed document of one QEMU takes over a megabyte as JSON objects; packed it is about 100 KiB.
+ */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "qemu_caps"
 #include "qemu/qemu_caps.h"
@@ -190,7 +191,7 @@ bool qemu_caps_from_document(const Json *document, QemuCaps **ret_caps, Error **
     caps->refs = 1;
     caps->strings = g_string_chunk_new(4096);
     if (!caps_pack(caps, document, err))
-        return error_prefix(err, "capabilities: ");
+        return error_prefix(err, "capabilities");
     *ret_caps = g_steal_pointer(&caps);
     return true;
 }

@@ -1,14 +1,14 @@
 /* What the modules behind qemu_caps.h share; nobody else includes this.
  *
- * A probe yields one JSON document, which is also what the cache file holds; qemu_caps_from_document() packs it into the
- * small immutable struct that stays in memory:
+ * A probe yields one JSON document, which is also what the cache file holds; qemu_caps_from_document() packs
+ * it into the small immutable struct that stays in memory:
  *
  *   {"format": 3, "key": "...", "binary", "arch", "version": 7002022, "package", "kvm": bool,
  *    "facts": ["command:stop", "device:VGA", "prop:VGA.vgamem_mb", "option:sandbox", "option:sandbox.spawn",
- *              "schema:QUERY", "tpm-model:tpm-tis", "tpm-type:passthrough", "probed:VGA", "hyperv:relaxed", ...],
- *    "machines": [{"name", "alias", "default", "cpus", "hotplug", "numa", "deprecated", "cpu", "ram"}],
- *    "cpus": {"kvm": {"models": [{"name", "type", "blockers": [...], "deprecated", "static"}], "host": {...}}, "tcg": ...},
- *    "firmware": [see firmware.h]} */
+ *              "schema:QUERY", "tpm-model:tpm-tis", "tpm-type:passthrough", "probed:VGA", "hyperv:relaxed",
+ * ...], "machines": [{"name", "alias", "default", "cpus", "hotplug", "numa", "deprecated", "cpu", "ram"}],
+ *    "cpus": {"kvm": {"models": [{"name", "type", "blockers": [...], "deprecated", "static"}], "host":
+ * {...}}, "tcg": ...}, "firmware": [see firmware.h]} */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -58,3 +58,6 @@ typedef struct QemuProbeUser {
 /* Runs @binary and asks it everything. @kvm_usable: /dev/kvm can be opened by us. */
 AWAITS MUST_CHECK bool qemu_caps_probe(const char *binary, const QemuProbeUser *user, bool kvm_usable,
                                        Json **ret_document, Error **err);
+
+/* Changes when what a probe asks changes. */
+uint64_t qemu_caps_probe_signature(void);

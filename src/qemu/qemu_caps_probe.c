@@ -1,8 +1,8 @@
 /* Asking a QEMU what it can do.
  *
- * QEMU is run with no machine and paused, with its monitor on a socketpair: nothing is created on disk, no guest code
- * runs, and its death is seen at once. It is run twice, because what CPU models can do depends on the accelerator: once
- * with KVM, where that works, for everything, and once with TCG for the CPU models. */
+ * QEMU is run with no machine and paused, with its monitor on a socketpair: nothing is created on disk, no
+ * guest code runs, and its death is seen at once. It is run twice, because what CPU models can do depends on
+ * the accelerator: once with KVM, where that works, for everything, and once with TCG for the CPU models. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "qemu_probe"
 #include <errno.h>
@@ -27,7 +27,8 @@
 #define PROBE_COMMAND_MS 10000
 #define PROBE_STDERR_BYTES 2000
 
-/* Devices whose properties decide how they are used. */
+/* Devices whose properties decide how they are used. None whose module may be missing: QEMU 7.2 exits when
+ * asked for the properties of virtio-gpu-gl-pci without it. */
 static const char *const probe_drivers[] = {
     "virtio-blk-pci",
     "virtio-net-pci",
@@ -36,9 +37,7 @@ static const char *const probe_drivers[] = {
     "virtio-rng-pci",
     "virtio-balloon-pci",
     "virtio-gpu-pci",
-    "virtio-gpu-gl-pci",
     "virtio-vga",
-    "virtio-vga-gl",
     "virtio-keyboard-pci",
     "virtio-iommu-pci",
     "virtio-9p-pci",
@@ -94,6 +93,16 @@ static const char *const probe_drivers[] = {
     "fw_cfg_io",
 };
 
+uint64_t qemu_caps_probe_signature(void)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(probe_drivers); i++)
+        sum = sum * 31 + g_str_hash(probe_drivers[i]);
+    for (const char *const *query = qemu_schema_queries(); *query; query++)
+        sum = sum * 31 + g_str_hash(*query);
+    return sum;
+}
+
 /* ---- a QEMU to talk to ---- */
 
 typedef struct Probe {
@@ -110,7 +119,8 @@ static void probe_end(Probe *probe)
     if (probe->process) {
         fiber_shield_begin();
         (void)process_kill(probe->process, SIGKILL, NULL); /* it may have exited already */
-        (void)!process_wait(probe->process, 5000, NULL);   /* a killed one goes; if not, the loop reaps it later */
+        (void)!process_wait(probe->process, 5000,
+                            NULL); /* a killed one goes; if not, the loop reaps it later */
         fiber_shield_end();
         g_clear_pointer(&probe->process, process_free);
     }
@@ -140,9 +150,18 @@ static bool probe_start(Probe *probe, const QemuProbeUser *user, const char *acc
 
     g_autofree char *machine = g_strconcat("none,accel=", accel, NULL);
     g_autofree char *chardev = g_strdup_printf("socket,id=mon,fd=%d", theirs);
-    const char *argv[] = { probe->binary, "-S",     "-no-user-config", "-nodefaults", "-nographic",
-                           "-machine",    machine,  "-chardev",        chardev,       "-mon",
-                           "chardev=mon,mode=control", NULL };
+    const char *argv[] = { probe->binary,
+                           "-S",
+                           "-no-user-config",
+                           "-nodefaults",
+                           "-nographic",
+                           "-machine",
+                           machine,
+                           "-chardev",
+                           chardev,
+                           "-mon",
+                           "chardev=mon,mode=control",
+                           NULL };
     ProcessSpec spec = PROCESS_SPEC_INIT;
     spec.argv = argv;
     spec.stderr_fd = probe->stderr_fd;
@@ -162,22 +181,25 @@ static bool probe_start(Probe *probe, const QemuProbeUser *user, const char *acc
         return false;
     fd_cleanup(&theirs); /* so that its death is a hang-up */
 
-    Error *failure = NULL;
-    if (qmp_open(fd_steal(&ours), probe->binary, NULL, PROBE_DEADLINE_MS, &probe->qmp, &failure))
-        return true;
-    if (error_code(failure) != ERROR_VM_GONE)
+    return qmp_open(fd_steal(&ours), probe->binary, NULL, PROBE_DEADLINE_MS, &probe->qmp, err);
+}
+
+/* A QEMU that went away is better described by its exit and its last words. */
+AWAITS static bool probe_explain(Probe *probe, Error *failure, Error **err)
+{
+    if (error_code(failure) != ERROR_VM_GONE || !probe->process || !process_wait(probe->process, 5000, NULL))
         return error_propagate(err, failure);
-    error_free(failure);
-    if (!process_wait(probe->process, 5000, err))
-        return false;
     g_autofree char *how = process_describe_status(probe->process);
     g_autofree char *words = probe_read_stderr(probe);
-    return error_set(err, ERROR_REFUSED, "%s ended while it was asked for its capabilities (%s): %s",
-                     probe->binary, how, words[0] ? words : "it said nothing");
+    error_set(err, ERROR_REFUSED, "%s ended while it was asked for its capabilities (%s): %s", probe->binary,
+              how, words[0] ? words : error_message(failure));
+    error_free(failure);
+    return false;
 }
 
 /* A query that every QEMU answers. */
-AWAITS static bool probe_query(Probe *probe, const char *command, const Json *args, Json **ret_reply, Error **err)
+AWAITS static bool probe_query(Probe *probe, const char *command, const Json *args, Json **ret_reply,
+                               Error **err)
 {
     return qmp_exec(probe->qmp, command, args, PROBE_COMMAND_MS, ret_reply, err);
 }
@@ -228,7 +250,8 @@ AWAITS static bool probe_identity(Probe *probe, Json *document, Error **err)
     AUTO_JSON target = NULL;
     AUTO_JSON kvm = NULL;
     if (!probe_query(probe, "query-version", NULL, &version, err) ||
-        !probe_query(probe, "query-target", NULL, &target, err) || !probe_try(probe, "query-kvm", NULL, &kvm, err))
+        !probe_query(probe, "query-target", NULL, &target, err) ||
+        !probe_try(probe, "query-kvm", NULL, &kvm, err))
         return false;
     const Json *numbers = json_get_obj(version, "qemu");
     const char *arch = json_get_str(target, "arch"), *package = json_get_str(version, "package");
@@ -281,6 +304,11 @@ AWAITS static bool probe_types(Probe *probe, Error **err)
         if (name && !g_str_has_suffix(name, "-machine") && !g_str_has_suffix(name, "-cpu"))
             probe_add_fact(probe, "device:%s", name);
     }
+    /* Their front halves are built in and listed even when the module with the rest is not installed. */
+    if (!probe_has_fact(probe, "device:virtio-gpu-gl-device")) {
+        g_hash_table_remove(probe->facts, "device:virtio-gpu-gl-pci");
+        g_hash_table_remove(probe->facts, "device:virtio-vga-gl");
+    }
     return true;
 }
 
@@ -303,15 +331,16 @@ AWAITS static bool probe_properties(Probe *probe, Error **err)
         if (!probe_has_fact(probe, fact))
             continue;
         AUTO_JSON reply = NULL;
-        if (!probe_try(probe, "device-list-properties", json_pack("{s:s}", "typename", probe_drivers[i]), &reply,
-                       err))
+        if (!probe_try(probe, "device-list-properties", json_pack("{s:s}", "typename", probe_drivers[i]),
+                       &reply, err))
             return false;
         probe_add_properties(probe, probe_drivers[i], reply);
     }
     return true;
 }
 
-/* -machine options are properties of the machine's type; those of the newest pc and q35 (or virt, ...) count. */
+/* -machine options are properties of the machine's type; those of the newest pc and q35 (or virt, ...) count.
+ */
 AWAITS static bool probe_machine_properties(Probe *probe, const Json *machines, Error **err)
 {
     size_t i;
@@ -416,7 +445,8 @@ AWAITS static bool probe_machines(Probe *probe, Json *document, Error **err)
 static bool probe_is_versioned(const char *name)
 {
     const char *dash = strrchr(name, '-');
-    return dash && dash[1] == 'v' && g_ascii_isdigit(dash[2]) && strspn(dash + 2, "0123456789") == strlen(dash + 2);
+    return dash && dash[1] == 'v' && g_ascii_isdigit(dash[2]) &&
+           strspn(dash + 2, "0123456789") == strlen(dash + 2);
 }
 
 AWAITS static bool probe_cpu_models(Probe *probe, Json *cpus, Error **err)
@@ -456,8 +486,8 @@ AWAITS static bool probe_expand(Probe *probe, const char *model, Json *props, Js
 
 static bool probe_is_identity(const char *property)
 {
-    static const char *const names[] = { "family",    "model",  "stepping",  "vendor", "model-id", "level",
-                                         "min-level", "xlevel", "phys-bits", NULL };
+    static const char *const names[] = { "family", "model",     "stepping", "vendor",    "model-id",
+                                         "level",  "min-level", "xlevel",   "phys-bits", NULL };
     return g_strv_contains(names, property);
 }
 
@@ -549,10 +579,14 @@ AWAITS static bool probe_run(const char *binary, const QemuProbeUser *user, cons
 {
     Probe probe = { .binary = binary, .stderr_fd = -1, .facts = facts };
     bool first = json_object_size(document) == 0;
-    bool ok = probe_start(&probe, user, accel, err) && (!first || probe_everything(&probe, document, err));
+    Error *failure = NULL;
+    bool ok = probe_start(&probe, user, accel, &failure) &&
+              (!first || probe_everything(&probe, document, &failure));
     if (ok && first && !json_get_bool(document, "kvm", false))
         accel = "tcg";
-    ok = ok && probe_cpus(&probe, strcmp(accel, "tcg") != 0, all_cpus, err);
+    ok = ok && probe_cpus(&probe, strcmp(accel, "tcg") != 0, all_cpus, &failure);
+    if (!ok)
+        (void)probe_explain(&probe, failure, err);
     probe_end(&probe);
     return ok;
 }
@@ -576,8 +610,8 @@ static Json *probe_list_facts(GHashTable *facts)
     return list;
 }
 
-AWAITS static bool probe_all_runs(const char *binary, const QemuProbeUser *user, bool kvm_usable, Json *document,
-                                  GHashTable *facts, Error **err)
+AWAITS static bool probe_all_runs(const char *binary, const QemuProbeUser *user, bool kvm_usable,
+                                  Json *document, GHashTable *facts, Error **err)
 {
     Json *all_cpus = json_object();
     AUTO_JSON cpus = all_cpus;
@@ -606,7 +640,7 @@ bool qemu_caps_probe(const char *binary, const QemuProbeUser *user, bool kvm_usa
     bool ok = probe_all_runs(binary, user, kvm_usable, document, facts, err);
     fiber_deadline_end(token);
     if (!ok)
-        return error_prefix(err, "cannot probe QEMU: ");
+        return error_prefix(err, "cannot probe QEMU");
     json_object_set_new(document, "facts", probe_list_facts(facts));
     json_object_set_new(document, "firmware", firmware_load());
     log_info("probed %s in %.0f ms", binary, (double)(loop_now_ms() - began_ms));

@@ -1,12 +1,14 @@
 /* The table of schema questions, and the walk through a schema that answers them.
  *
- *   query := NAME [">"] { "/" step }     a command's arguments (or an event's data); with ">" its return value
- *   step  := MEMBER                      goes to the type of that member; arrays are entered by themselves
- *          | MEMBER "=" VALUE            a member that takes VALUE; if it selects a variant, goes into that variant
+ *   query := NAME [">"] { "/" step }     a command's arguments (or an event's data); with ">" its return
+ * value step  := MEMBER                      goes to the type of that member; arrays are entered by
+ * themselves | MEMBER "=" VALUE            a member that takes VALUE; if it selects a variant, goes into that
+ * variant
  *
  * "blockdev-add/driver=file/aio=io_uring", "query-cpus-fast>/thread-id", "DEVICE_DELETED/path".
  *
- * The schema comes from a QEMU that may be anyone's, so each step checks what it finds; there is no recursion. */
+ * The schema comes from a QEMU that may be anyone's, so each step checks what it finds; there is no
+ * recursion. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/qemu_caps_schema.h"
 
@@ -246,7 +248,8 @@ static bool schema_step(const QemuSchema *schema, SchemaPlace *place, const char
     if (tag && strlen(tag) == name_len && memcmp(tag, step, name_len) == 0) {
         const Json *variant =
             schema_find(json_get_arr(owner, "variants"), "case", equals + 1, strlen(equals + 1));
-        *place = (SchemaPlace){ .type = schema_resolve(schema, json_get_str(variant, "type")), .outer = owner };
+        *place =
+            (SchemaPlace){ .type = schema_resolve(schema, json_get_str(variant, "type")), .outer = owner };
     } else {
         *place = (SchemaPlace){ .type = type };
     }
@@ -266,8 +269,8 @@ bool qemu_schema_has(const QemuSchema *schema, const char *query)
     const char *meta = json_get_str(entry, "meta-type");
     if (g_strcmp0(meta, "command") != 0 && g_strcmp0(meta, "event") != 0)
         return false;
-    SchemaPlace place = { .type = schema_resolve(
-                              schema, json_get_str(entry, wants_return ? "ret-type" : "arg-type")) };
+    SchemaPlace place = { .type = schema_resolve(schema, json_get_str(entry, wants_return ? "ret-type"
+                                                                                          : "arg-type")) };
     for (size_t i = 1; steps[i]; i++)
         if (!schema_step(schema, &place, steps[i]))
             return false;

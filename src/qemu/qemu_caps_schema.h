@@ -1,7 +1,7 @@
 /* Questions about QEMU's QMP schema. See qemu_caps_has_schema() for their notation.
  *
- * The schema itself is hundreds of kilobytes and of use only while a QEMU is probed: every question that Lodge asks
- * stands in one table here, is answered then, and the answers are kept. */
+ * The schema itself is hundreds of kilobytes and of use only while a QEMU is probed: every question that
+ * Lodge asks stands in one table here, is answered then, and the answers are kept. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
