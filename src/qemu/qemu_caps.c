@@ -70,7 +70,8 @@ static void caps_pack_facts(QemuCaps *caps, const Json *facts)
             caps->facts[caps->n_facts++] =
                 fact_hash_more(UINT64_C(0xcbf29ce484222325), json_string_value(fact));
     }
-    qsort(caps->facts, caps->n_facts, sizeof(*caps->facts), fact_compare);
+    if (caps->n_facts > 0)
+        qsort(caps->facts, caps->n_facts, sizeof(*caps->facts), fact_compare);
 }
 
 /* ---- packing ---- */

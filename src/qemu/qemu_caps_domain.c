@@ -20,7 +20,6 @@ enum {
     LODGE_HAS_HOSTDEVS = false,
     LODGE_HAS_FILESYSTEMS = false,
     LODGE_HAS_TPM = false,
-    LODGE_HAS_REDIRDEVS = false,
     LODGE_HAS_SNAPSHOTS = false,
     LODGE_HAS_BACKUP = false,
 };
@@ -275,6 +274,8 @@ static void document_displays(DomainDocument *document)
 {
     static const EnumRow graphics[] = { { "vnc", "command", "query-vnc" },
                                         { "spice", "command", "query-spice" },
+                                        { "egl-headless", "schema",
+                                          "query-display-options>/type=egl-headless" },
                                         { 0 } };
     static const EnumRow video[] = { { "vga", "device", "VGA" },
                                      { "cirrus", "device", "cirrus-vga" },
@@ -370,7 +371,7 @@ static void document_channels(DomainDocument *document)
     static const EnumRow types[] = {
         { "pty" }, { "unix" }, { "spicevmc", "device", "chardev-spicevmc" }, { 0 }
     };
-    if (LODGE_HAS_REDIRDEVS && document_has_device(document, "usb-redir")) {
+    if (document_has_device(document, "usb-redir")) {
         document_line(document, 4, "<redirdev supported='yes'>");
         document_rows(document, 6, "bus", redirdev);
         document_line(document, 4, "</redirdev>");
