@@ -200,26 +200,6 @@ static void append_features(GString *out, unsigned indent, const char *policy, c
     }
 }
 
-bool cpu_format_host_model(const Json *host_cpu, unsigned indent, GString *out, Error **err)
-{
-    const Json *props;
-    if (!require_host_cpu(host_cpu, &props, err))
-        return false;
-    CpuSet features = read_props(props), require, disable;
-    const char *vendor = vendor_of_id(json_get_str(props, "vendor"));
-    CpuSignature signature = { (unsigned)json_get_uint(props, "family", 0),
-                               (unsigned)json_get_uint(props, "model", 0),
-                               (unsigned)json_get_uint(props, "stepping", 0) };
-    const CpuModel *model = cpu_model_choose(&features, vendor, &signature, CPU_DECODE_GUEST);
-    cpu_model_compare(model, &features, &require, &disable);
-    g_string_append_printf(out, "%*s<model fallback='forbid'>%s</model>\n", (int)indent, "", model->name);
-    if (vendor)
-        g_string_append_printf(out, "%*s<vendor>%s</vendor>\n", (int)indent, "", vendor);
-    append_features(out, indent, "require", &require);
-    append_features(out, indent, "disable", &disable);
-    return true;
-}
-
 const char *cpu_model_vendor(const char *model)
 {
     const CpuModel *found = cpu_model_find(model);
@@ -232,9 +212,11 @@ typedef struct Common {
     char *arch;
     CpuSet features;
     char *vendor;         /* NULL: not said by any */
+    bool vendor_by_first; /* the first document says it: then models of another vendor cannot join */
     bool vendor_by_all;   /* each document says it */
     char *model_vendor;   /* the vendor all named models are made by; NULL if they differ */
     const CpuModel *same; /* the model that all name; NULL if they differ */
+    GPtrArray *named;     /* of CpuModel, borrowed: what each names */
 } Common;
 
 static void common_clear(Common *common)
@@ -242,24 +224,25 @@ static void common_clear(Common *common)
     g_free(common->arch);
     g_free(common->vendor);
     g_free(common->model_vendor);
+    g_clear_pointer(&common->named, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Common, common_clear)
 
-static bool common_add_vendor(Common *common, const CpuDoc *doc, Error **err)
+static bool vendor_is_known(const char *vendor)
 {
-    static const char *const known[] = { "AMD", "Intel", "Hygon" };
-    if (!doc->vendor) {
-        common->vendor_by_all = false;
-        return true;
-    }
-    bool is_known = false;
-    for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
-        is_known |= strcmp(known[i], doc->vendor) == 0;
-    if (!is_known)
+    return strcmp(vendor, "AMD") == 0 || strcmp(vendor, "Intel") == 0 || strcmp(vendor, "Hygon") == 0;
+}
+
+static bool common_add_vendor(Common *common, const CpuDoc *doc, const CpuModel *model, Error **err)
+{
+    const char *vendor = doc->vendor ? doc->vendor : common->vendor_by_first ? model->vendor : NULL;
+    if (doc->vendor && !vendor_is_known(doc->vendor))
         return error_set(err, ERROR_OPERATION_FAILED, "Unknown CPU vendor %s", doc->vendor);
-    if (common->vendor && strcmp(common->vendor, doc->vendor) != 0)
+    if (common->vendor && vendor && strcmp(common->vendor, vendor) != 0)
         return error_set(err, ERROR_OPERATION_FAILED, "CPU vendors do not match");
-    if (!common->vendor)
+    if (!doc->vendor)
+        common->vendor_by_all = false;
+    else if (!common->vendor)
         common->vendor = g_strdup(doc->vendor);
     return true;
 }
@@ -267,10 +250,12 @@ static bool common_add_vendor(Common *common, const CpuDoc *doc, Error **err)
 static bool common_add(Common *common, const CpuDoc *doc, bool is_first, Error **err)
 {
     const CpuModel *model;
-    if (!find_model(doc, &model, err) || !common_add_vendor(common, doc, err))
+    if (!find_model(doc, &model, err) || !common_add_vendor(common, doc, model, err))
         return false;
     CpuSet features = cpu_set_or(&model->features, &doc->require);
+    g_ptr_array_add(common->named, (void *)model);
     if (is_first) {
+        common->vendor_by_first = doc->vendor;
         common->features = features;
         common->same = model;
         common->model_vendor = g_strdup(model->vendor);
@@ -282,6 +267,52 @@ static bool common_add(Common *common, const CpuDoc *doc, bool is_first, Error *
     if (g_strcmp0(common->model_vendor, model->vendor) != 0)
         g_clear_pointer(&common->model_vendor, g_free);
     return true;
+}
+
+/* Nothing of @model has to be taken away. */
+static bool common_contains(const Common *common, const CpuModel *model, const char *vendor,
+                            unsigned *ret_added)
+{
+    if (model->only_understood || (vendor && model->vendor && strcmp(vendor, model->vendor) != 0))
+        return false;
+    CpuSet require, disable;
+    cpu_model_compare(model, &common->features, &require, &disable);
+    *ret_added = cpu_set_count(&require);
+    return cpu_set_is_empty(&disable);
+}
+
+/* Where a model that a document names can stay as it is, the answer should be in such words: it, or one of
+ * the neutral models. NULL if none can. */
+static const CpuModel *common_choose_named(const Common *common, const char *vendor)
+{
+    const CpuModel *best = NULL;
+    unsigned best_added = UINT32_MAX, added;
+    for (unsigned i = 0; i < common->named->len; i++) {
+        const CpuModel *model = g_ptr_array_index(common->named, i);
+        if (common_contains(common, model, vendor, &added) && added < best_added) {
+            best = model;
+            best_added = added;
+        }
+    }
+    size_t count;
+    const CpuModel *models = cpu_models(&count);
+    for (size_t i = 0; best && i < count; i++) {
+        if (!models[i].vendor && common_contains(common, &models[i], vendor, &added) && added < best_added) {
+            best = &models[i];
+            best_added = added;
+        }
+    }
+    return best;
+}
+
+static const CpuModel *common_choose_model(const Common *common)
+{
+    const char *vendor = common->vendor ? common->vendor : common->model_vendor;
+    unsigned added;
+    if (common->same && common_contains(common, common->same, vendor, &added))
+        return common->same;
+    const CpuModel *named = common_choose_named(common, vendor);
+    return named ? named : cpu_model_choose(&common->features, vendor, NULL, CPU_DECODE_GUEST);
 }
 
 /* Documents of one architecture that is not x86: there is nothing to calculate, only equality to see. */
@@ -330,6 +361,14 @@ static void append_expanded(GString *out, const CpuModel *model, const CpuSet *r
     }
 }
 
+static void drop_flagged(CpuSet *set, unsigned flags)
+{
+    for (size_t i = 0; i < cpu_features_count; i++) {
+        if (cpu_features[i].flags & flags)
+            cpu_set_remove(set, i);
+    }
+}
+
 static char *format_baseline(const CpuModel *model, const char *fallback, const char *vendor,
                              const CpuSet *require, const CpuSet *disable, unsigned flags)
 {
@@ -337,23 +376,17 @@ static char *format_baseline(const CpuModel *model, const char *fallback, const 
     g_string_append_printf(out, "  <model fallback='%s'>%s</model>\n", fallback, model->name);
     if (vendor)
         g_string_append_printf(out, "  <vendor>%s</vendor>\n", vendor);
+    CpuSet added = *require; /* what is in the model stays: QEMU's models can all migrate */
+    if (flags & BASELINE_MIGRATABLE)
+        drop_flagged(&added, CPU_NOT_MIGRATABLE);
     if (flags & BASELINE_EXPAND_FEATURES) {
-        append_expanded(out, model, require, disable);
+        append_expanded(out, model, &added, disable);
     } else {
-        append_features(out, 2, "require", require);
+        append_features(out, 2, "require", &added);
         append_features(out, 2, "disable", disable);
     }
     g_string_append(out, "</cpu>\n");
     return g_string_free(out, FALSE);
-}
-
-static void drop_unwanted(CpuSet *set, unsigned flags)
-{
-    for (size_t i = 0; i < cpu_features_count; i++) {
-        if ((cpu_features[i].flags & CPU_NOT_FOR_GUESTS) ||
-            ((flags & BASELINE_MIGRATABLE) && (cpu_features[i].flags & CPU_NOT_MIGRATABLE)))
-            cpu_set_remove(set, i);
-    }
 }
 
 static void doc_free(void *doc)
@@ -373,14 +406,15 @@ static GPtrArray *parse_all(const char *const *xmls, size_t n_xmls, CpuDocKind k
     return g_steal_pointer(&docs);
 }
 
-static bool calculate_common(const GPtrArray *docs, unsigned flags, Common *common, Error **err)
+static bool calculate_common(const GPtrArray *docs, Common *common, Error **err)
 {
     common->vendor_by_all = true;
+    common->named = g_ptr_array_new();
     for (unsigned i = 0; i < docs->len; i++) {
         if (!common_add(common, g_ptr_array_index(docs, i), i == 0, err))
             return false;
     }
-    drop_unwanted(&common->features, flags);
+    drop_flagged(&common->features, CPU_NOT_FOR_GUESTS);
     return true;
 }
 
@@ -396,12 +430,9 @@ bool cpu_baseline(const char *const *xmls, size_t n_xmls, unsigned flags, char *
     if (!cpu_arch_is_x86(((CpuDoc *)g_ptr_array_index(docs, 0))->arch))
         return baseline_other(docs, ret_xml, err);
     g_auto(Common) common = { 0 };
-    if (!calculate_common(docs, flags, &common, err))
+    if (!calculate_common(docs, &common, err))
         return false;
-    const char *vendor = common.vendor ? common.vendor : common.model_vendor;
-    const CpuModel *model = common.same;
-    if (!model || (vendor && model->vendor && strcmp(vendor, model->vendor) != 0))
-        model = cpu_model_choose(&common.features, vendor, NULL, CPU_DECODE_GUEST);
+    const CpuModel *model = common_choose_model(&common);
     CpuSet require, disable;
     cpu_model_compare(model, &common.features, &require, &disable);
     *ret_xml = format_baseline(model, model == common.same ? "forbid" : "allow",
@@ -478,7 +509,7 @@ bool cpu_baseline_with(const CpuOffer *offers, size_t n_offers, const char *cons
             return error_set(err, ERROR_INVALID_ARGUMENT, "no CPU model specified at index %u", i);
     }
     g_auto(Common) common = { 0 };
-    if (!calculate_common(docs, flags, &common, err))
+    if (!calculate_common(docs, &common, err))
         return false;
     const CpuModel *model = choose_offer(&common, offers, n_offers);
     if (!model)
@@ -487,5 +518,28 @@ bool cpu_baseline_with(const CpuOffer *offers, size_t n_offers, const char *cons
     describe_offer(model, find_offer(offers, n_offers, model->name), &common.features, &require, &disable);
     *ret_xml = format_baseline(model, "forbid", common.vendor_by_all ? common.vendor : NULL, &require,
                                &disable, flags);
+    return true;
+}
+
+bool cpu_format_host_model(const Json *host_cpu, const CpuOffer *offers, size_t n_offers, unsigned indent,
+                           GString *out, Error **err)
+{
+    const Json *props;
+    if (!require_host_cpu(host_cpu, &props, err))
+        return false;
+    CpuSet features = read_props(props), require, disable;
+    const char *vendor = vendor_of_id(json_get_str(props, "vendor"));
+    CpuSignature signature = { (unsigned)json_get_uint(props, "family", 0),
+                               (unsigned)json_get_uint(props, "model", 0),
+                               (unsigned)json_get_uint(props, "stepping", 0) };
+    const CpuModel *model = cpu_model_choose(&features, vendor, &signature, CPU_DECODE_GUEST);
+    const CpuOffer *offer = find_offer(offers, n_offers, model->name);
+    static const CpuOffer nothing_known;
+    describe_offer(model, offer ? offer : &nothing_known, &features, &require, &disable);
+    g_string_append_printf(out, "%*s<model fallback='forbid'>%s</model>\n", (int)indent, "", model->name);
+    if (vendor)
+        g_string_append_printf(out, "%*s<vendor>%s</vendor>\n", (int)indent, "", vendor);
+    append_features(out, indent, "require", &require);
+    append_features(out, indent, "disable", &disable);
     return true;
 }

@@ -47,12 +47,16 @@ typedef struct CpuOffer {
     const char *model;
     const char *const *blockers; /* NULL-terminated; NULL: none */
 } CpuOffer;
+/* As cpu_baseline(), but the answer is one of @offers with their blockers disabled. ERROR_INVALID_ARGUMENT: a
+ * document names no model. */
 MUST_CHECK bool cpu_baseline_with(const CpuOffer *offers, size_t n_offers, const char *const *xmls,
                                   size_t n_xmls, unsigned flags, char **ret_xml, Error **err);
 /* "Intel", "AMD", "Hygon"; NULL for models of no vendor and unknown names. Borrowed. */
 const char *cpu_model_vendor(const char *model);
 /* The <mode name='host-model'> content: model, vendor, features for @host_cpu, appended to @out at @indent
- * spaces. */
-MUST_CHECK bool cpu_format_host_model(const Json *host_cpu, unsigned indent, GString *out, Error **err);
+ * spaces. @offers (NULL: unknown): what QEMU's own model of that name has and cannot give is told as
+ * disabled. */
+MUST_CHECK bool cpu_format_host_model(const Json *host_cpu, const CpuOffer *offers, size_t n_offers,
+                                      unsigned indent, GString *out, Error **err);
 /* The <cpu> element of capabilities, appended at @indent. */
 void cpu_format_host(unsigned indent, GString *out);
