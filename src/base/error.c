@@ -9,6 +9,8 @@
 struct Error {
     ErrorCode code;
     int errnum;
+    int remote_code;
+    int remote_domain;
     char *message;
     char *hint;
 };
@@ -170,6 +172,22 @@ int error_errno(const Error *err)
     return err ? err->errnum : 0;
 }
 
+void error_set_remote(Error *err, int code, int domain)
+{
+    err->remote_code = code;
+    err->remote_domain = domain;
+}
+
+int error_remote_code(const Error *err)
+{
+    return err ? err->remote_code : 0;
+}
+
+int error_remote_domain(const Error *err)
+{
+    return err ? err->remote_domain : 0;
+}
+
 const char *error_code_name(ErrorCode code)
 {
     if ((unsigned)code >= ERROR_CODE_COUNT)
@@ -191,6 +209,8 @@ Error *error_copy(const Error *err)
     Error *copy = g_new0(Error, 1);
     copy->code = err->code;
     copy->errnum = err->errnum;
+    copy->remote_code = err->remote_code;
+    copy->remote_domain = err->remote_domain;
     copy->message = g_strdup(err->message);
     copy->hint = g_strdup(err->hint);
     return copy;
