@@ -132,22 +132,6 @@ static void document_os(DomainDocument *document)
 
 /* ---- cpu ---- */
 
-/* Models that their maker's name limits to its CPUs; the first prefix that fits. */
-static const char *cpu_vendor(const char *model)
-{
-    static const struct {
-        const char *prefix, *vendor;
-    } vendors[] = {
-        { "486", "unknown" },    { "pentium", "unknown" }, { "qemu", "unknown" },     { "kvm", "unknown" },
-        { "cpu64-", "unknown" }, { "athlon", "AMD" },      { "phenom", "AMD" },       { "Opteron_", "AMD" },
-        { "EPYC", "AMD" },       { "Dhyana", "Hygon" },    { "YongFeng", "Zhaoxin" },
-    };
-    for (size_t i = 0; i < G_N_ELEMENTS(vendors); i++)
-        if (g_str_has_prefix(model, vendors[i].prefix))
-            return vendors[i].vendor;
-    return "Intel";
-}
-
 static bool document_is_x86(const DomainDocument *document)
 {
     return strcmp(document->caps->arch, "x86_64") == 0 || strcmp(document->caps->arch, "i686") == 0;
@@ -164,39 +148,52 @@ static bool cpu_is_listed(const GPtrArray *known, const char *model)
     return !known;
 }
 
-static void document_custom_models(DomainDocument *document)
+/* The models that users may name, of QemuCpuModel, borrowed, in QEMU's order. */
+static GPtrArray *document_models(const DomainDocument *document)
 {
     g_autoptr(GPtrArray) known = NULL;
     if (document_is_x86(document))
         (void)!cpu_list_models(document->caps->arch, &known, NULL); /* without the list all are shown */
+    GPtrArray *listed = g_ptr_array_new();
     size_t n_models;
     const QemuCpuModel *models = qemu_caps_cpu_models(document->caps, document->kvm, &n_models);
-    if (n_models == 0) {
+    for (size_t i = 0; i < n_models; i++)
+        if (cpu_is_listed(known, models[i].name))
+            g_ptr_array_add(listed, (void *)&models[i]);
+    return listed;
+}
+
+static void document_custom_models(DomainDocument *document, const GPtrArray *models)
+{
+    if (models->len == 0) {
         document_line(document, 4, "<mode name='custom' supported='no'/>");
         return;
     }
     document_line(document, 4, "<mode name='custom' supported='yes'>");
-    for (size_t i = 0; i < n_models; i++) {
-        if (!cpu_is_listed(known, models[i].name))
-            continue;
+    for (unsigned i = 0; i < models->len; i++) {
+        const QemuCpuModel *model = models->pdata[i];
+        const char *vendor = document_is_x86(document) ? cpu_model_vendor(model->name) : NULL;
         g_string_append_printf(document->out, "      <model usable='%s'%s vendor='%s'>%s</model>\n",
-                               models[i].usable ? "yes" : "no",
-                               models[i].deprecated ? " deprecated='yes'" : "",
-                               document_is_x86(document) ? cpu_vendor(models[i].name) : "unknown",
-                               models[i].name);
+                               model->usable ? "yes" : "no", model->deprecated ? " deprecated='yes'" : "",
+                               vendor ? vendor : "unknown", model->name);
     }
     document_line(document, 4, "</mode>");
 }
 
-static bool document_host_model(DomainDocument *document, Error **err)
+static bool document_host_model(DomainDocument *document, const GPtrArray *models, Error **err)
 {
     const Json *host = qemu_caps_host_cpu(document->caps, document->kvm);
-    if (!host) {
+    if (!host || !document_is_x86(document)) {
         document_line(document, 4, "<mode name='host-model' supported='no'/>");
         return true;
     }
+    g_autofree CpuOffer *offers = g_new0(CpuOffer, models->len + 1);
+    for (unsigned i = 0; i < models->len; i++) {
+        const QemuCpuModel *model = models->pdata[i];
+        offers[i] = (CpuOffer){ .model = model->name, .blockers = model->blockers };
+    }
     document_line(document, 4, "<mode name='host-model' supported='yes'>");
-    if (!cpu_format_host_model(host, 6, document->out, err))
+    if (!cpu_format_host_model(host, offers, models->len, 6, document->out, err))
         return false;
     document_line(document, 4, "</mode>");
     return true;
@@ -217,9 +214,10 @@ static bool document_cpu(DomainDocument *document, Error **err)
     document_line(document, 4, "<mode name='maximum' supported='yes'>");
     document_enum(document, 6, "maximumMigratable", migratable);
     document_line(document, 4, "</mode>");
-    if (!document_host_model(document, err))
+    g_autoptr(GPtrArray) models = document_models(document);
+    if (!document_host_model(document, models, err))
         return false;
-    document_custom_models(document);
+    document_custom_models(document, models);
     document_line(document, 2, "</cpu>");
     return true;
 }
