@@ -473,6 +473,14 @@ static bool fiber_suspend_in(WaitQueue *queue, uint64_t timeout_ms, Error **err)
     }
 }
 
+bool fiber_may_suspend(uint64_t timeout_ms, Error **err)
+{
+    Fiber *fiber = fiber_current();
+    if (!fiber)
+        return error_set(err, ERROR_INTERNAL, "waiting outside of a fiber");
+    return fiber_may_wait(fiber, MIN(fiber_scope_deadline(fiber), fiber_deadline_after(timeout_ms)), err);
+}
+
 bool fiber_suspend(uint64_t timeout_ms, Error **err)
 {
     return fiber_suspend_in(NULL, timeout_ms, err);

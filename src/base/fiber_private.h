@@ -12,6 +12,10 @@
  * return false. Whoever wakes must do so exactly once per suspension, on the loop thread. */
 AWAITS MUST_CHECK bool fiber_suspend(uint64_t timeout_ms, Error **err);
 
+/* Whether fiber_suspend() would begin to wait: neither cancelled nor past a deadline. For awaits that have an
+ * effect before they suspend. */
+MUST_CHECK bool fiber_may_suspend(uint64_t timeout_ms, Error **err);
+
 /* Loop thread only. Does nothing if @fiber's wait has already ended otherwise. */
 void fiber_wake(Fiber *fiber);
 

@@ -13,19 +13,24 @@
 #include "qemu/qemu_caps.h"
 
 typedef struct QemuCommandEnv {
-    int monitor_fd; /* listening unix socket for QMP, passed in; -1: a path is shown (domxml-to-native) */
+    int monitor_fd; /* listening unix socket for QMP, passed in; -1: by monitor_path */
     const char *monitor_path;
-    const char *lib_dir;         /* the machine's own directory: .../domain-1-web (keys, monitor) */
-    const char *channel_dir;     /* default directory of channel sockets for this machine */
+    const char *lib_dir;         /* the machine's own directory: .../domain-1-web; QEMU's HOME */
     const char *master_key_path; /* secret object masterKey0's file; NULL: none */
     bool sandbox;                /* -sandbox on,... */
-    bool dump_guest_core;
-    bool start_paused;    /* -S: always for a real start */
-    const char *incoming; /* -incoming URI ("defer", "fd:7"); NULL */
-    const int *tap_fds;   /* one per interface of def that takes one (bridge, ethernet), in order; NULL for
-                             native form */
+    bool dump_guest_core;        /* used where the definition does not say */
+    bool start_paused;           /* -S: always for a real start */
+    const char *incoming;        /* -incoming URI ("defer", "fd:7"); NULL */
+    /* Taps, flattened: qemu_interface_queues() descriptors per interface that needs them, in document order;
+     * vhost descriptors likewise or NULL. NULL taps: names are shown instead of descriptors (for people). */
+    const int *tap_fds;
+    const int *vhost_fds;
     size_t n_tap_fds;
-    bool native; /* for people: no descriptors, paths and names instead */
+    /* An open descriptor for a character device that the daemon opens itself (a file, a listening unix
+     * socket); -1: QEMU opens it by name. NULL: always by name. */
+    int (*char_fd)(const char *alias, const CharSource *source, void *arg);
+    void *arg;
+    int64_t now_s; /* wall clock, for clocks with an adjustment */
 } QemuCommandEnv;
 
 /* One argument with its value and the element of the domain XML that caused it (an XPath such as
@@ -50,9 +55,18 @@ const char *const *qemu_command_envp(const QemuCommand *command);
 const GPtrArray *qemu_command_arguments(const QemuCommand *command); /* of QemuArgument, borrowed */
 char *qemu_command_format(const QemuCommand *command); /* shell-quoted text, one option a line */
 
-/* Disks as block nodes: "libvirt-1-storage" (protocol), "libvirt-1-format". Used by both start and hot plug.
- */
-MUST_CHECK bool qemu_disk_blockdevs(const DomainDiskDef *disk, unsigned node_index,
-                                    GPtrArray **ret_json /* of Json */, Error **err);
-MUST_CHECK bool qemu_disk_device(const DomainDef *def, const DomainDiskDef *disk, const QemuCaps *caps,
-                                 Json **ret_device, Error **err);
+/* How many taps (queues) an interface needs; 0 for kinds without a tap (user, sockets). */
+unsigned qemu_interface_queues(const InterfaceDef *iface);
+
+/* The block nodes of a disk, lowest first: "libvirt-N-storage" (protocol) and "libvirt-N-format" of each
+ * image of the chain. src.index must be set (qemu_assign_aliases()). Used by start and hot plug. */
+MUST_CHECK bool qemu_disk_blockdevs(const DiskDef *disk, GPtrArray **ret_nodes /* of Json */, Error **err);
+/* The -device object of a disk; @boot_index 0: none. */
+MUST_CHECK bool qemu_disk_device(const DomainDef *def, const DiskDef *disk, const QemuCaps *caps,
+                                 unsigned boot_index, Json **ret_device, Error **err);
+/* Name of the node that holds the guest-visible image ("libvirt-1-format"); caller owns. */
+char *qemu_disk_node_name(const DiskDef *disk);
+
+/* Turns cpu mode host-model of a live definition into the named model and features that this QEMU gives, as
+ * the live XML shows it. */
+MUST_CHECK bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err);
