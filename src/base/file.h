@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -10,8 +11,9 @@
 
 #define FILE_DEADLINE_MS 30000
 
-/* Replaces @path as a whole: NAME.new beside it, fsync, rename, fsync the directory. A failure leaves the old
- * file as it was and no temporary behind. */
+/* Replaces @path as a whole: a temporary beside it, fsync, rename, fsync the directory. A failure leaves the
+ * old file as it was and no temporary behind. After ERROR_TIMEOUT or ERROR_CANCELLED the new contents may
+ * still appear, but never over those of a later call. */
 AWAITS MUST_CHECK bool file_replace(const char *path, const char *data, size_t len, mode_t mode, Error **err);
 
 /* For run/: replaced by rename, but not fsynced: it need not survive a power cut, only kill -9. */
@@ -19,12 +21,16 @@ AWAITS MUST_CHECK bool file_replace_volatile(const char *path, const char *data,
                                              Error **err);
 
 /* Reads at most @max_bytes; a longer file is ERROR_OVERFLOW, a missing one ERROR_SYSTEM with ENOENT.
- * *ret_data is NUL-terminated, owned. */
+ * *ret_data is NUL-terminated, owned; @ret_len may be NULL. */
 AWAITS MUST_CHECK bool file_read(const char *path, size_t max_bytes, char **ret_data, size_t *ret_len,
                                  Error **err);
 
 /* Removes @path and fsyncs the directory. A missing file is success. */
 AWAITS MUST_CHECK bool file_remove(const char *path, Error **err);
+
+/* Removes the temporaries that an earlier, killed daemon left in @dir. A missing directory is success. */
+AWAITS MUST_CHECK bool file_remove_leftovers(const char *dir, Error **err);
+
 AWAITS MUST_CHECK bool file_rename(const char *from, const char *to, Error **err);
 
 /* Makes the symbolic link @path -> @target, replacing one that is there. */

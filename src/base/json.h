@@ -10,6 +10,7 @@
 
 typedef json_t Json;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Json, json_decref)
 #define AUTO_JSON __attribute__((cleanup(json_cleanup))) json_t *
 void json_cleanup(json_t **value);
 

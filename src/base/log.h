@@ -19,6 +19,13 @@ typedef enum LogTarget { LOG_TARGET_STDERR, LOG_TARGET_JOURNAL, LOG_TARGET_FILE,
 void log_open(LogTarget target, const char *path, LogLevel lowest);
 void log_set_level(LogLevel lowest);
 void log_close(void);
+bool log_is_enabled(LogLevel level); /* to skip the work of making a long message */
+
+/* REQUEST_ID and VM_UUID of all lines that the current fiber writes from now on (outside of fibers: of all
+ * lines written there). A fiber starts with those of the one that spawned it. Copied; NULL removes it. The
+ * texts come from us (a number, a formatted UUID): they are not escaped. */
+void log_context_set_request(const char *request_id);
+void log_context_set_vm(const char *vm_uuid);
 
 PRINTF(3, 4) void log_write(LogLevel level, const char *module, const char *format, ...);
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -40,8 +41,9 @@ typedef struct ProcessSpec {
 
 typedef struct Process Process;
 
-/* Does not wait beyond the exec itself: an exec failure is reported here (ERROR_SYSTEM naming argv[0]). */
-MUST_CHECK bool process_start(const ProcessSpec *spec, Process **ret_process, Error **err);
+/* Does not wait beyond the exec itself: an exec failure is reported here (ERROR_SYSTEM naming argv[0]). If
+ * the caller is cancelled meanwhile, or the program's storage hangs, the child is killed. */
+AWAITS MUST_CHECK bool process_start(const ProcessSpec *spec, Process **ret_process, Error **err);
 
 /* Takes over a process that is not our child (a QEMU of an earlier daemon). @start_time is field 22 of
  * /proc/PID/stat; a process with another start time is a stranger. ERROR_VM_GONE if it does not exist. */
@@ -67,7 +69,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Process, process_free)
 
 /* Runs a helper program to its end and collects what it printed (each at most @max_output_bytes, 0: 1 MiB).
  * On deadline or cancellation it is killed. A non-zero exit is not an error here: see *ret_status (as
- * waitpid()). stdin_data (NULL: none) is fed to it. */
+ * waitpid()). stdin_data (NULL: none) is fed to it. Output beyond the limit is dropped. It gets a session of
+ * its own; when it is killed, so are its children. */
 typedef struct ProcessOutput {
     int status;
     char *out; /* NUL-terminated, owned */
@@ -80,6 +83,10 @@ AWAITS MUST_CHECK bool process_run(const ProcessSpec *spec, const char *stdin_da
                                    Error **err);
 void process_output_clear(ProcessOutput *output);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProcessOutput, process_output_clear)
+
+/* For a daemon that is the first process of its pid namespace: also reaps what others left behind. Call once
+ * after loop_init(), before the first worker thread: it blocks SIGCHLD. */
+void process_reap_orphans_begin(void);
 
 /* Start time (field 22 of /proc/PID/stat) or 0 if there is no such process. */
 uint64_t process_lookup_start_time(pid_t pid);

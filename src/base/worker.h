@@ -20,6 +20,9 @@ WorkerLane *worker_lane_state(void);
  * itself (so it cannot hang). At most 4 threads each. Never NULL; borrowed, lives until exit. */
 WorkerLane *worker_lane_for_path(const char *path);
 
+/* A lane for something that is no mount: "name resolution". Same rules. */
+WorkerLane *worker_lane_named(const char *name);
+
 /* Mount point of the lane ("/mnt/nfs"), for messages. */
 const char *worker_lane_name(const WorkerLane *lane);
 unsigned

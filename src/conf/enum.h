@@ -7,7 +7,7 @@
 
 /* An enum kept in one byte. Value 0 is "absent" unless names[0] is set, in which case it is the default that
  * always has a value. Every other value below count has a name. */
-#define ENUM8 enum __attribute__((packed))
+#define ENUM8 __attribute__((packed))
 
 typedef struct EnumNames {
     const char *what; /* "disk bus"; for messages and documentation */
@@ -21,7 +21,7 @@ const char *enum_name(const EnumNames *names, unsigned value);
 bool enum_from_name(const EnumNames *names, const char *name, uint8_t *ret_value);
 
 /* An on/off or yes/no attribute that may be absent. */
-typedef ENUM8 Tristate{ TRISTATE_ABSENT, TRISTATE_ON, TRISTATE_OFF, TRISTATE_COUNT } Tristate;
+typedef enum Tristate { TRISTATE_ABSENT, TRISTATE_ON, TRISTATE_OFF, TRISTATE_COUNT } ENUM8 Tristate;
 extern const EnumNames tristate_on_off_names;
 extern const EnumNames tristate_yes_no_names;
 

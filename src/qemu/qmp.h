@@ -18,10 +18,12 @@
 typedef struct Qmp Qmp;
 
 typedef struct QmpHandlers {
-    /* An event, from the loop; must not wait. @data borrowed, may be NULL. NULL: events are dropped. */
+    /* An event, from the loop, in QEMU's order; must not wait. The first may come before the fiber that
+     * called qmp_open() has its Qmp. @data borrowed, may be NULL. NULL: events are dropped. */
     void (*on_event)(const char *name, const Json *data, int64_t seconds, int64_t microseconds, void *arg);
-    /* The connection ended (once, from the loop; not after qmp_close()). @why borrowed. NULL: nobody cares.
-     */
+    /* The connection ended (once, from the loop; only after qmp_open() succeeded, not after qmp_close()).
+     * @why borrowed: ERROR_VM_GONE when QEMU hung up, ERROR_PROTOCOL when it talked nonsense. NULL: nobody
+     * cares. */
     void (*on_close)(const Error *why, void *arg);
     void *arg;
 } QmpHandlers;
@@ -40,14 +42,15 @@ AWAITS MUST_CHECK bool qmp_open(int fd, const char *name, const QmpHandlers *han
  * ERROR_TIMEOUT    no answer in time: the command may still take effect later
  * ERROR_VM_GONE    QEMU closed the connection
  * ERROR_REFUSED    QEMU said no; the message carries its words, qmp_error_class() its class
- * ERROR_CANCELLED  the client left */
+ * ERROR_BUSY       QEMU does not read: 16 MiB of commands wait already
+ * ERROR_CANCELLED  the client left; a command that was not yet sent is taken back */
 AWAITS MUST_CHECK bool qmp_exec(Qmp *qmp, const char *command, const Json *args, uint64_t timeout_ms,
                                 Json **ret_reply, Error **err);
-/* The same with a file descriptor passed along (getfd, add-fd). */
+/* The same with a file descriptor passed along (getfd, add-fd); @fd borrowed. */
 AWAITS MUST_CHECK bool qmp_exec_fd(Qmp *qmp, const char *command, const Json *args, int fd,
                                    uint64_t timeout_ms, Json **ret_reply, Error **err);
-/* One whole command object as text (virsh qemu-monitor-command); the whole reply object comes back as text.
- */
+/* One whole command object as text (virsh qemu-monitor-command); the whole reply object comes back as text,
+ * also when QEMU refused. ERROR_INVALID_ARGUMENT: not a JSON object. */
 AWAITS MUST_CHECK bool qmp_exec_raw(Qmp *qmp, const char *text, uint64_t timeout_ms, char **ret_text,
                                     Error **err);
 /* human-monitor-command. */

@@ -1,0 +1,204 @@
+/* The event loop of the process.
+ *
+ * Ready fibers and deferred calls share one sd-event defer source that is switched on only while there is
+ * something to do, so an idle loop sleeps. sd-event orders pending sources of equal priority by the age of
+ * their readiness, so a fiber that yields for ever does not starve sockets. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "loop"
+#include "base/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/fiber_private.h"
+#include "base/log.h"
+#include "base/loop_private.h"
+
+typedef struct LoopDeferred {
+    void (*func)(void *arg);
+    void *arg;
+} LoopDeferred;
+
+static struct {
+    sd_event *event;
+    sd_event_source *dispatch;
+    GQueue deferred; /* of LoopDeferred */
+    GSList *shutdown_hooks;
+    bool dispatch_armed;
+    bool running;
+    bool quitting;
+    int code;
+} loop;
+
+static void loop_run_deferred(void)
+{
+    /* What the calls defer in turn waits for the next round. */
+    GQueue batch = loop.deferred;
+    g_queue_init(&loop.deferred);
+    for (LoopDeferred *item; (item = g_queue_pop_head(&batch));) {
+        item->func(item->arg);
+        g_free(item);
+    }
+}
+
+static int loop_dispatch(sd_event_source *source, void *arg)
+{
+    loop.dispatch_armed = false;
+    fiber_run_ready();
+    loop_run_deferred();
+    return 0;
+}
+
+bool loop_init(Error **err)
+{
+    g_assert(loop.event == NULL);
+    int r = sd_event_new(&loop.event);
+    if (r < 0)
+        return error_set_errno(err, -r, "cannot make the event loop");
+    r = sd_event_add_defer(loop.event, &loop.dispatch, loop_dispatch, NULL);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(loop.dispatch, SD_EVENT_OFF);
+    if (r < 0) {
+        loop.dispatch = sd_event_source_unref(loop.dispatch);
+        loop.event = sd_event_unref(loop.event);
+        return error_set_errno(err, -r, "cannot make the dispatcher of the event loop");
+    }
+    (void)sd_event_source_set_description(loop.dispatch, "ready fibers");
+    loop.quitting = false;
+    loop.code = 0;
+    loop.dispatch_armed = false;
+    /* A peer that hangs up is an EPIPE of the call that writes to it, never the end of the process. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    loop_request_dispatch(); /* for what was deferred before */
+    return true;
+}
+
+sd_event *loop_event(void)
+{
+    return loop.event;
+}
+
+bool loop_is_running(void)
+{
+    return loop.running;
+}
+
+void loop_request_dispatch(void)
+{
+    if (loop.dispatch_armed || !loop.dispatch)
+        return;
+    int r = sd_event_source_set_enabled(loop.dispatch, SD_EVENT_ONESHOT);
+    g_assert(r >= 0); /* it only flips a flag and puts the source into a queue */
+    loop.dispatch_armed = true;
+}
+
+void loop_on_shutdown(void (*func)(void))
+{
+    loop.shutdown_hooks = g_slist_prepend(loop.shutdown_hooks, (void *)func);
+}
+
+/* One turn of the event loop. false when it can't go on. */
+static bool loop_turn(uint64_t timeout_us)
+{
+    if (sd_event_get_state(loop.event) == SD_EVENT_FINISHED)
+        return false;
+    int r = sd_event_run(loop.event, timeout_us);
+    if (r >= 0 || r == -EINTR)
+        return true;
+    log_error("the event loop failed: %s", g_strerror(-r));
+    return false;
+}
+
+int loop_run(void)
+{
+    g_assert(loop.event != NULL && !loop.running && fiber_current() == NULL);
+    loop.running = true;
+    while (!loop.quitting) {
+        if (!loop_turn(UINT64_MAX)) {
+            if (!loop.quitting)
+                loop.code = 1;
+            break;
+        }
+    }
+    loop.running = false;
+    loop.quitting = false; /* so that it can run again, for example to shut down */
+    return loop.code;
+}
+
+void loop_quit(int code)
+{
+    loop.quitting = true;
+    loop.code = code;
+    /* From a signal source or a fiber the turn ends by itself; from elsewhere this ends the wait. */
+    loop_request_dispatch();
+}
+
+bool loop_run_until(bool (*done)(void *arg), void *arg, uint64_t timeout_ms)
+{
+    g_assert(loop.event != NULL && !loop.running && fiber_current() == NULL);
+    uint64_t now = loop_now_us();
+    uint64_t end = timeout_ms > (UINT64_MAX - now) / 1000 ? UINT64_MAX : now + timeout_ms * 1000;
+    loop.running = true;
+    bool finished;
+    while (!(finished = done(arg)) && !loop.quitting) {
+        now = loop_now_us();
+        if (now >= end)
+            break;
+        if (!loop_turn(end == UINT64_MAX ? UINT64_MAX : end - now))
+            break;
+    }
+    loop.running = false;
+    return finished;
+}
+
+uint64_t loop_now_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t loop_now_ms(void)
+{
+    return loop_now_us() / 1000;
+}
+
+void loop_defer(void (*func)(void *arg), void *arg)
+{
+    LoopDeferred *item = g_new(LoopDeferred, 1);
+    item->func = func;
+    item->arg = arg;
+    g_queue_push_tail(&loop.deferred, item);
+    loop_request_dispatch();
+}
+
+/* Cancels in every turn: a fiber may start others while it leaves. */
+static bool loop_is_drained(void *arg)
+{
+    if (fiber_count() > 0)
+        fiber_cancel_all();
+    return fiber_count() == 0 && g_queue_is_empty(&loop.deferred);
+}
+
+void loop_shutdown(uint64_t timeout_ms)
+{
+    if (!loop.event)
+        return;
+    loop.quitting = false;
+    if (!loop_run_until(loop_is_drained, NULL, timeout_ms))
+        log_warning("%u fibers did not end in time", fiber_count());
+    loop_run_deferred();
+
+    while (loop.shutdown_hooks) {
+        void (*hook)(void) = (void (*)(void))loop.shutdown_hooks->data;
+        loop.shutdown_hooks = g_slist_delete_link(loop.shutdown_hooks, loop.shutdown_hooks);
+        hook();
+    }
+    fiber_shutdown();
+    loop_run_deferred();
+    loop.dispatch = sd_event_source_disable_unref(loop.dispatch);
+    loop.dispatch_armed = false;
+    loop.event = sd_event_unref(loop.event);
+}

@@ -1,0 +1,151 @@
+/* The child's way from fork to exec.
+ *
+ * Nothing here allocates, locks or logs. User and groups are changed by plain system calls: the C library's
+ * wrappers would try to change them in threads that do not exist here. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/process_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef struct ProcessChild {
+    const ProcessSpec *spec;
+    pid_t parent;
+    int failure_fd;
+} ProcessChild;
+
+static void process_child_fail(const ProcessChild *child, const char *step) __attribute__((noreturn));
+static void process_child_fail(const ProcessChild *child, const char *step)
+{
+    ProcessFailure failure = { .step = step, .errnum = errno };
+    (void)!write(child->failure_fd, &failure, sizeof(failure)); /* shorter than PIPE_BUF: whole or not */
+    _exit(127);
+}
+
+static void process_child_reset_signals(void)
+{
+    struct sigaction standard = { .sa_handler = SIG_DFL };
+    for (int number = 1; number < NSIG; number++)
+        (void)sigaction(number, &standard, NULL); /* KILL and STOP refuse, and so do the C library's own */
+}
+
+/* The wanted descriptor, or /dev/null, under a number of 3 or more. */
+static int process_child_lift(const ProcessChild *child, int fd)
+{
+    int lifted;
+    if (fd >= 0) {
+        lifted = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    } else {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        lifted = null < 0 ? -1 : fcntl(null, F_DUPFD_CLOEXEC, 3);
+    }
+    if (lifted < 0)
+        process_child_fail(child, "opening its standard input and output");
+    return lifted;
+}
+
+/* Marks all descriptors from 3 on as close-on-exec. */
+static void process_child_close_rest(const ProcessChild *child)
+{
+    if (syscall(SYS_close_range, 3u, ~0u, (unsigned)CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        process_child_fail(child, "closing descriptors");
+    for (rlim_t fd = 3; fd < limit.rlim_cur && fd < 65536; fd++)
+        (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC); /* most are not open */
+}
+
+static void process_child_set_fds(ProcessChild *child)
+{
+    const ProcessSpec *spec = child->spec;
+    if (child->failure_fd < 3) { /* we were started with some of 0, 1, 2 closed */
+        int lifted = fcntl(child->failure_fd, F_DUPFD_CLOEXEC, 3);
+        if (lifted < 0)
+            process_child_fail(child, "opening its standard input and output");
+        child->failure_fd = lifted;
+    }
+    int in = process_child_lift(child, spec->stdin_fd);
+    int out = process_child_lift(child, spec->stdout_fd);
+    int err = process_child_lift(child, spec->stderr_fd);
+    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
+        process_child_fail(child, "opening its standard input and output");
+    process_child_close_rest(child);
+    for (size_t i = 0; i < spec->n_fds; i++) {
+        if (fcntl(spec->fds[i], F_SETFD, 0) < 0)
+            process_child_fail(child, "passing a descriptor");
+    }
+}
+
+static void process_child_limit(const ProcessChild *child, int which, uint64_t value)
+{
+    struct rlimit limit = { .rlim_cur = value, .rlim_max = value };
+    /* The enum type of glibc's parameter differs between C and C++; its values are plain ints. */
+    if (syscall(SYS_prlimit64, 0, which, &limit, NULL) < 0)
+        process_child_fail(child, "setting a resource limit");
+}
+
+static void process_child_set_limits(const ProcessChild *child)
+{
+    const ProcessSpec *spec = child->spec;
+    if (spec->max_files)
+        process_child_limit(child, RLIMIT_NOFILE, spec->max_files);
+    if (spec->max_processes)
+        process_child_limit(child, RLIMIT_NPROC, spec->max_processes);
+    if (spec->set_core)
+        process_child_limit(child, RLIMIT_CORE, spec->max_core_bytes);
+}
+
+static void process_child_set_user(const ProcessChild *child)
+{
+    const ProcessSpec *spec = child->spec;
+    if (!spec->set_user)
+        return;
+    /* An unprivileged daemon may run children as itself, and has no groups to give up. */
+    bool already = geteuid() == spec->uid && getegid() == spec->gid;
+    if (syscall(SYS_setgroups, spec->n_groups, spec->groups) < 0 &&
+        !(errno == EPERM && already && spec->n_groups == 0))
+        process_child_fail(child, "setting its groups");
+    if (syscall(SYS_setresgid, spec->gid, spec->gid, spec->gid) < 0)
+        process_child_fail(child, "setting its group");
+    if (syscall(SYS_setresuid, spec->uid, spec->uid, spec->uid) < 0)
+        process_child_fail(child, "setting its user");
+}
+
+static void process_child_die_with_parent(const ProcessChild *child)
+{
+    if (!child->spec->die_with_parent)
+        return;
+    /* After the change of user, which would clear it. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        process_child_fail(child, "tying it to its parent");
+    if (getppid() != child->parent) /* too late: the parent has died already */
+        _exit(127);
+}
+
+void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t parent, int failure_fd)
+{
+    ProcessChild child = { .spec = spec, .parent = parent, .failure_fd = failure_fd };
+    process_child_reset_signals();
+    if (spec->new_session)
+        (void)setsid(); /* a new process is no group leader, so it can't fail */
+    process_child_set_fds(&child);
+    process_child_set_limits(&child);
+    (void)umask(spec->umask ? spec->umask : 0022);
+    process_child_set_user(&child);
+    process_child_die_with_parent(&child);
+    if (chdir(spec->cwd ? spec->cwd : "/") < 0)
+        process_child_fail(&child, "entering its working directory");
+    sigset_t none;
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)execve(spec->argv[0], (char *const *)spec->argv, (char *const *)envp);
+    process_child_fail(&child, NULL);
+}

@@ -1,0 +1,16 @@
+/* The child's way from fork to exec; for process.c alone. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/process.h"
+
+/* What a child that did not get to exec tells its parent through the pipe. */
+typedef struct ProcessFailure {
+    const char *step; /* a string constant: same address in parent and child */
+    int errnum;
+} ProcessFailure;
+
+/* Runs in the child, with all signals blocked. Writes a ProcessFailure to @failure_fd if exec does not
+ * happen. Only async-signal-safe calls: other threads' locks are held for ever here. */
+void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t parent, int failure_fd)
+    __attribute__((noreturn));

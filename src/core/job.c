@@ -1,0 +1,346 @@
+/* The queue of jobs of a machine.
+ *
+ * The job is handed over directly: when its holder ends, the first waiter owns it before it runs, so nobody
+ * can slip in between. Destroy goes to the head of the queue and cancels a holder that is merely long (a start,
+ * a save); one that waits for QEMU is woken by QEMU's death. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "job"
+#include "core/job.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/units.h"
+#include "core/vm_private.h"
+
+typedef struct JobWaiter {
+    JobKind kind;
+    char *caller;
+    uint64_t since_ms;
+    Fiber *fiber;
+    WaitQueue wakeup;
+    bool served;
+    uint64_t serial; /* of the job, once served */
+} JobWaiter;
+
+static const char *const job_kind_names[JOB_KIND_COUNT] = {
+    [JOB_NONE] = "none",
+    [JOB_START] = "start",
+    [JOB_DESTROY] = "destroy",
+    [JOB_MODIFY] = "modify",
+    [JOB_SAVE] = "save",
+    [JOB_RESTORE] = "restore",
+    [JOB_DUMP] = "dump",
+    [JOB_SNAPSHOT] = "snapshot",
+    [JOB_MIGRATION_IN] = "migration-in",
+    [JOB_MIGRATION_OUT] = "migration-out",
+    [JOB_BACKUP] = "backup",
+};
+
+const char *job_kind_name(JobKind kind)
+{
+    return kind < JOB_KIND_COUNT ? job_kind_names[kind] : "unknown";
+}
+
+/* May be ended from outside by cancelling its fiber: it undoes itself. */
+static bool job_kind_is_cancellable(JobKind kind)
+{
+    return kind != JOB_NONE && kind != JOB_DESTROY && kind != JOB_MODIFY;
+}
+
+void job_progress_clear(JobProgress *progress)
+{
+    g_free(progress->error);
+    memset(progress, 0, sizeof(*progress));
+}
+
+static void job_progress_copy(JobProgress *dest, const JobProgress *src)
+{
+    char *text = g_strdup(src->error);
+
+    job_progress_clear(dest);
+    *dest = *src;
+    dest->error = text;
+}
+
+static void job_waiter_clear(JobWaiter *waiter)
+{
+    g_free(waiter->caller);
+    fiber_unref(waiter->fiber);
+}
+
+void vm_job_queue_clear(JobQueue *queue)
+{
+    job_progress_clear(&queue->holder.progress);
+    job_progress_clear(&queue->completed);
+    g_free(queue->holder.caller);
+    fiber_unref(queue->holder.fiber);
+}
+
+static void job_hold(Vm *vm, JobKind kind, char *caller, Fiber *fiber, uint64_t serial)
+{
+    vm->jobs.holder = (JobHolder){
+        .kind = kind,
+        .serial = serial,
+        .caller = caller,
+        .since_ms = loop_now_ms(),
+        .fiber = fiber,
+    };
+}
+
+static char *job_describe_holder(const Vm *vm)
+{
+    const JobHolder *holder = &vm->jobs.holder;
+    g_autofree char *age = duration_format(loop_now_ms() - holder->since_ms);
+
+    return g_strdup_printf("%s of %s for %s%s%s", job_kind_name(holder->kind), holder->caller, age,
+                           holder->phase ? ": " : "", holder->phase ? holder->phase : "");
+}
+
+static void job_enqueue(Vm *vm, JobWaiter *waiter)
+{
+    GQueue *waiters = &vm->jobs.waiters;
+
+    if (waiter->kind != JOB_DESTROY) {
+        g_queue_push_tail(waiters, waiter);
+        return;
+    }
+    GList *place = waiters->head;
+    while (place && ((JobWaiter *) place->data)->kind == JOB_DESTROY)
+        place = place->next;
+    g_queue_insert_before(waiters, place, waiter);
+    if (job_kind_is_cancellable(vm->jobs.holder.kind) && vm->jobs.holder.fiber)
+        fiber_cancel(vm->jobs.holder.fiber);
+}
+
+static bool job_wait(Vm *vm, JobWaiter *waiter, Error **err)
+{
+    const uint64_t timeout_ms = (uint64_t) vm->host->config->job_timeout_s * 1000;
+    g_autoptr(Error) why = NULL;
+
+    if (wait_queue_wait(&waiter->wakeup, timeout_ms, &why) || waiter->served)
+        return true;
+    g_queue_remove(&vm->jobs.waiters, waiter);
+    if (error_code(why) != ERROR_TIMEOUT)
+        return error_propagate(err, g_steal_pointer(&why));
+    g_autofree char *holder = job_describe_holder(vm);
+    error_set(err, ERROR_TIMEOUT, "cannot acquire state change lock (held by %s)", holder);
+    return error_hint(err, "'lodge jobs' shows what runs; 'lodge domjobabort %s' may end it", vm->name);
+}
+
+bool vm_job_begin(Vm *vm, JobKind kind, const Caller *caller, VmJob *ret_job, Error **err)
+{
+    JobQueue *queue = &vm->jobs;
+    g_autofree char *who = g_strdup(caller && caller->description ? caller->description : "the daemon");
+    const uint64_t serial = host_next_serial(vm->host);
+    Fiber *fiber = fiber_current();
+
+    if (queue->holder.kind == JOB_NONE && g_queue_is_empty(&queue->waiters)) {
+        job_hold(vm, kind, g_steal_pointer(&who), fiber ? fiber_ref(fiber) : NULL, serial);
+        *ret_job = (VmJob){ .vm = vm_ref(vm), .serial = serial };
+        return true;
+    }
+    const unsigned limit = vm->host->config->max_queued;
+    if (limit && g_queue_get_length(&queue->waiters) >= limit && kind != JOB_DESTROY)
+        return error_set(err, ERROR_OPERATION_FAILED, "cannot acquire state change lock due to max_queued limit");
+
+    /* On the stack of this fiber, which stays until the waiter has left the queue. */
+    JobWaiter waiter = { .kind = kind,
+                         .caller = g_steal_pointer(&who),
+                         .since_ms = loop_now_ms(),
+                         .fiber = fiber ? fiber_ref(fiber) : NULL,
+                         .serial = serial };
+    g_autoptr(Vm) hold = vm_ref(vm);
+    wait_queue_init(&waiter.wakeup);
+    job_enqueue(vm, &waiter);
+    const bool ok = job_wait(vm, &waiter, err);
+    if (ok)
+        *ret_job = (VmJob){ .vm = g_steal_pointer(&hold), .serial = serial };
+    job_waiter_clear(&waiter);
+    return ok;
+}
+
+static void job_serve_next(Vm *vm)
+{
+    JobWaiter *next = g_queue_pop_head(&vm->jobs.waiters);
+
+    if (!next)
+        return;
+    next->served = true;
+    job_hold(vm, next->kind, g_strdup(next->caller), next->fiber ? fiber_ref(next->fiber) : NULL,
+             next->serial);
+    wait_queue_wake_all(&next->wakeup);
+    const JobWaiter *second = g_queue_peek_head(&vm->jobs.waiters);
+    if (second && second->kind == JOB_DESTROY && job_kind_is_cancellable(next->kind) && next->fiber)
+        fiber_cancel(next->fiber);
+}
+
+void vm_job_end(VmJob *job)
+{
+    if (!job->vm)
+        return;
+    g_autoptr(Vm) vm = g_steal_pointer(&job->vm);
+    JobQueue *queue = &vm->jobs;
+
+    g_assert(queue->holder.serial == job->serial);
+    if (queue->holder.has_progress) {
+        job_progress_copy(&queue->completed, &queue->holder.progress);
+        queue->has_completed = true;
+    }
+    job_progress_clear(&queue->holder.progress);
+    g_clear_pointer(&queue->holder.caller, g_free);
+    fiber_unref(queue->holder.fiber);
+    queue->holder = (JobHolder){ .kind = JOB_NONE };
+    job_serve_next(vm);
+}
+
+void vm_job_set_phase(VmJob *job, const char *phase)
+{
+    if (job->vm)
+        job->vm->jobs.holder.phase = phase;
+}
+
+bool vm_job_is_aborted(const VmJob *job)
+{
+    return job->vm && job->vm->jobs.holder.aborted;
+}
+
+void vm_job_set_progress(VmJob *job, const JobProgress *progress)
+{
+    JobHolder *holder = &job->vm->jobs.holder;
+
+    job_progress_copy(&holder->progress, progress);
+    holder->has_progress = true;
+}
+
+bool vm_get_job_progress(Vm *vm, bool completed, JobProgress *ret_progress, Error **err)
+{
+    const JobHolder *holder = &vm->jobs.holder;
+
+    if (completed) {
+        if (vm->jobs.has_completed)
+            job_progress_copy(ret_progress, &vm->jobs.completed);
+        return true;
+    }
+    if (!vm_require_running(vm, err))
+        return false;
+    if (!holder->has_progress)
+        return true;
+    job_progress_copy(ret_progress, &holder->progress);
+    ret_progress->elapsed_ms = loop_now_ms() - holder->since_ms;
+    return true;
+}
+
+Params *job_progress_to_params(const JobProgress *progress)
+{
+    Params *params = params_new();
+
+    params_add_int(params, progress->operation, "operation");
+    params_add_ullong(params, progress->elapsed_ms, "time_elapsed");
+    if (progress->type == 1 && progress->remaining_ms)
+        params_add_ullong(params, progress->remaining_ms, "time_remaining");
+    if (progress->downtime_ms)
+        params_add_ullong(params, progress->downtime_ms, "downtime");
+    params_add_ullong(params, progress->data_total, "data_total");
+    params_add_ullong(params, progress->data_processed, "data_processed");
+    params_add_ullong(params, progress->data_remaining, "data_remaining");
+    params_add_ullong(params, progress->mem_total, "memory_total");
+    params_add_ullong(params, progress->mem_processed, "memory_processed");
+    params_add_ullong(params, progress->mem_remaining, "memory_remaining");
+    if (progress->mem_constant_pages || progress->mem_normal_pages) {
+        params_add_ullong(params, progress->mem_constant_pages, "memory_constant");
+        params_add_ullong(params, progress->mem_normal_pages, "memory_normal");
+        params_add_ullong(params, progress->mem_normal_pages * progress->page_size, "memory_normal_bytes");
+    }
+    if (progress->page_size) {
+        params_add_ullong(params, progress->mem_dirty_rate_pages, "memory_dirty_rate");
+        params_add_ullong(params, progress->iteration, "memory_iteration");
+        params_add_ullong(params, progress->page_size, "memory_page_size");
+    }
+    params_add_ullong(params, progress->disk_total, "disk_total");
+    params_add_ullong(params, progress->disk_processed, "disk_processed");
+    params_add_ullong(params, progress->disk_remaining, "disk_remaining");
+    if (progress->error)
+        params_add_string(params, progress->error, "errmsg");
+    return params;
+}
+
+bool vm_abort_job(Vm *vm, Error **err)
+{
+    JobHolder *holder = &vm->jobs.holder;
+
+    if (!vm_require_running(vm, err))
+        return false;
+    switch (holder->kind) {
+    case JOB_NONE:
+        return error_set(err, ERROR_INVALID_STATE, "no job is active on the domain");
+    case JOB_MIGRATION_IN:
+        return error_set(err, ERROR_INVALID_STATE,
+                         "cannot abort incoming migration; use virDomainDestroy instead");
+    case JOB_START:
+        return error_set(err, ERROR_INVALID_STATE, "cannot abort VM start; use virDomainDestroy instead");
+    case JOB_SAVE:
+    case JOB_DUMP:
+    case JOB_SNAPSHOT:
+    case JOB_MIGRATION_OUT:
+    case JOB_BACKUP:
+        break;
+    default:
+        return error_set(err, ERROR_INVALID_STATE, "no job is active on the domain");
+    }
+    holder->aborted = true;
+    if (holder->fiber)
+        fiber_cancel(holder->fiber);
+    return true;
+}
+
+void job_record_free(JobRecord *record)
+{
+    if (!record)
+        return;
+    g_free(record->vm_name);
+    g_free(record->waits_for);
+    g_free(record->caller);
+    g_free(record);
+}
+
+static JobRecord *job_record_new(const Vm *vm, JobKind kind, const char *caller, uint64_t since_ms)
+{
+    JobRecord *record = g_new0(JobRecord, 1);
+
+    record->vm_name = g_strdup(vm->name);
+    uuid_format(&vm->uuid, record->vm_uuid);
+    record->vm_id = vm->id;
+    record->kind = kind;
+    record->phase = "";
+    record->caller = g_strdup(caller);
+    record->age_ms = loop_now_ms() - since_ms;
+    return record;
+}
+
+GPtrArray *host_list_jobs(Host *host)
+{
+    GPtrArray *records = g_ptr_array_new_with_free_func((GDestroyNotify) job_record_free);
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, host->by_name);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Vm *vm = value;
+        const JobHolder *holder = &vm->jobs.holder;
+        if (holder->kind == JOB_NONE)
+            continue;
+        JobRecord *record = job_record_new(vm, holder->kind, holder->caller, holder->since_ms);
+        record->running = true;
+        record->phase = holder->phase ? holder->phase : "";
+        g_ptr_array_add(records, record);
+        for (const GList *link = vm->jobs.waiters.head; link; link = link->next) {
+            const JobWaiter *waiter = link->data;
+            JobRecord *waiting = job_record_new(vm, waiter->kind, waiter->caller, waiter->since_ms);
+            waiting->waits_for = g_strdup_printf("%s (%s)", job_kind_name(holder->kind), holder->caller);
+            g_ptr_array_add(records, waiting);
+        }
+    }
+    return records;
+}

@@ -1,0 +1,87 @@
+/* Typed parameters: a growable array of small values that owns its strings. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/params.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void param_clear(void *data)
+{
+    Param *param = data;
+
+    if (param->type == PARAM_STRING)
+        g_free(param->value.s);
+}
+
+Params *params_new(void)
+{
+    Params *params = g_new0(Params, 1);
+
+    params->array = g_array_new(FALSE, TRUE, sizeof(Param));
+    g_array_set_clear_func(params->array, param_clear);
+    return params;
+}
+
+void params_free(Params *params)
+{
+    if (!params)
+        return;
+    g_array_unref(params->array);
+    g_free(params);
+}
+
+static Param *params_append(Params *params, ParamType type, const char *format, va_list args)
+{
+    g_array_set_size(params->array, params->array->len + 1);
+    Param *param = &g_array_index(params->array, Param, params->array->len - 1);
+    param->type = type;
+    /* A name longer than the protocol allows is cut: it could not be sent anyway. */
+    (void) vsnprintf(param->name, sizeof(param->name), format, args);
+    return param;
+}
+
+#define PARAMS_ADD(function, c_type, member, tag)                                                            \
+    void function(Params *params, c_type value, const char *name, ...)                                       \
+    {                                                                                                        \
+        va_list args;                                                                                        \
+        va_start(args, name);                                                                                \
+        params_append(params, tag, name, args)->value.member = value;                                        \
+        va_end(args);                                                                                        \
+    }
+
+PARAMS_ADD(params_add_int, int32_t, i, PARAM_INT)
+PARAMS_ADD(params_add_uint, uint32_t, ui, PARAM_UINT)
+PARAMS_ADD(params_add_llong, int64_t, l, PARAM_LLONG)
+PARAMS_ADD(params_add_ullong, uint64_t, ul, PARAM_ULLONG)
+PARAMS_ADD(params_add_double, double, d, PARAM_DOUBLE)
+PARAMS_ADD(params_add_bool, bool, b, PARAM_BOOLEAN)
+
+void params_add_string(Params *params, const char *value, const char *name, ...)
+{
+    va_list args;
+
+    va_start(args, name);
+    params_append(params, PARAM_STRING, name, args)->value.s = g_strdup(value ? value : "");
+    va_end(args);
+}
+
+const Param *params_find(const Params *params, const char *name)
+{
+    for (size_t i = 0; i < params_count(params); i++) {
+        const Param *param = params_at(params, i);
+        if (strcmp(param->name, name) == 0)
+            return param;
+    }
+    return NULL;
+}
+
+size_t params_count(const Params *params)
+{
+    return params ? params->array->len : 0;
+}
+
+const Param *params_at(const Params *params, size_t index)
+{
+    return &g_array_index(params->array, Param, index);
+}

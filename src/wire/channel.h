@@ -1,0 +1,47 @@
+/* A byte channel that carries frames: what has arrived but is not yet a whole frame, what still has to go
+ * out, and the descriptors that travel along. Used by the server and by the client; knows nothing of what
+ * frames mean.
+ *
+ * Nothing here waits: read and flush do what the descriptor takes now. An idle channel holds no buffer. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "wire/frame.h"
+
+#define WIRE_QUEUED_FDS_MAX 64
+
+typedef struct WireChannel {
+    int in_fd;  /* owned */
+    int out_fd; /* owned; may be a duplicate of in_fd */
+    bool is_socket;
+    bool at_end; /* the peer has closed its side */
+    uint8_t *in;
+    size_t in_start, in_end, in_allocated, in_hint;
+    int in_fds[WIRE_QUEUED_FDS_MAX]; /* received, not yet claimed by a frame; kept small on purpose */
+    unsigned n_in_fds;
+    WireBuffer out; /* append frames here, then flush */
+    size_t out_sent;
+    GArray *out_fds; /* private; NULL while there are none */
+} WireChannel;
+
+/* Both descriptors non-blocking, owned from now on. They may be equal. */
+void wire_channel_init(WireChannel *channel, int in_fd, int out_fd);
+/* Closes the descriptors and drops everything. */
+void wire_channel_clear(WireChannel *channel);
+
+/* Reads once. false: the connection failed. *ret_got says whether anything came (or the end was reached, see
+ * at_end); a wait for EPOLLIN is due otherwise. */
+MUST_CHECK bool wire_channel_read(WireChannel *channel, bool *ret_got, Error **err);
+
+/* The next whole frame, which stays valid until wire_channel_consume(). */
+WireFrameState wire_channel_next(WireChannel *channel, WireFrame *ret_frame);
+/* Forgets the frame; its descriptors (frame->n_fds) go to @ret_fds, owned by the caller, or are closed if
+ * that is NULL. false: the descriptors that the frame announced did not come: drop the connection. */
+MUST_CHECK bool wire_channel_consume(WireChannel *channel, const WireFrame *frame, int *ret_fds);
+
+/* Queues @fd (owned) to follow what is in the output buffer. */
+void wire_channel_append_fd(WireChannel *channel, int fd);
+/* Writes what the descriptor takes now. */
+MUST_CHECK bool wire_channel_flush(WireChannel *channel, Error **err);
+/* Bytes that wait to be written. */
+size_t wire_channel_pending(const WireChannel *channel);

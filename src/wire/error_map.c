@@ -1,0 +1,142 @@
+/* The one table between our error codes and the protocol's numbers.
+ *
+ * Clients branch on the number, sometimes on the subsystem, and show the text: the generic part (below) and
+ * our detail. Ordinary failures must never be VIR_ERR_RPC, VIR_ERR_NO_CONNECT or VIR_ERR_INVALID_CONN: virsh
+ * takes those for a dead connection. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/error_map.h"
+
+#include <string.h>
+
+#include "wire/wire_enums.h"
+
+typedef struct ErrorRow {
+    int number;
+    int domain;
+    const char *text; /* "%s" is the detail */
+} ErrorRow;
+
+#define ROW_UNAVAILABLE "this function is not supported by the connection driver: %s"
+
+static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
+    [ERROR_NONE] = { VIR_ERR_OK, VIR_FROM_NONE, "%s" },
+    [ERROR_INTERNAL] = { VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, "internal error: %s" },
+    [ERROR_NOT_SUPPORTED] = { VIR_ERR_NO_SUPPORT, VIR_FROM_NONE, ROW_UNAVAILABLE },
+    [ERROR_INVALID_ARGUMENT] = { VIR_ERR_INVALID_ARG, VIR_FROM_QEMU, "invalid argument: %s" },
+    [ERROR_OPERATION_FAILED] = { VIR_ERR_OPERATION_FAILED, VIR_FROM_DOMAIN, "operation failed: %s" },
+    [ERROR_REFUSED] = { VIR_ERR_INTERNAL_ERROR, VIR_FROM_QEMU, "internal error: %s" },
+    [ERROR_DENIED] = { VIR_ERR_OPERATION_DENIED, VIR_FROM_NONE, "operation forbidden: %s" },
+    [ERROR_ACCESS_DENIED] = { VIR_ERR_ACCESS_DENIED, VIR_FROM_ACCESS, "access denied: %s" },
+    [ERROR_AUTH_FAILED] = { VIR_ERR_AUTH_FAILED, VIR_FROM_POLKIT, "authentication failed: %s" },
+    [ERROR_AUTH_CANCELLED] = { VIR_ERR_AUTH_CANCELLED, VIR_FROM_POLKIT, "authentication cancelled: %s" },
+    [ERROR_AUTH_UNAVAILABLE] = { VIR_ERR_AUTH_UNAVAILABLE, VIR_FROM_POLKIT,
+                                 "authentication unavailable: %s" },
+    [ERROR_NO_CONNECT] = { VIR_ERR_NO_CONNECT, VIR_FROM_NONE, "no connection driver available for %s" },
+    [ERROR_XML_SYNTAX] = { VIR_ERR_XML_DETAIL, VIR_FROM_DOMAIN, "%s" },
+    [ERROR_XML_INVALID] = { VIR_ERR_XML_ERROR, VIR_FROM_DOMAIN, "XML error: %s" },
+    [ERROR_XML_SCHEMA] = { VIR_ERR_XML_INVALID_SCHEMA, VIR_FROM_XML,
+                           "XML document failed to validate against schema: %s" },
+    [ERROR_OS_TYPE] = { VIR_ERR_OS_TYPE, VIR_FROM_DOMAIN, "unknown OS type %s" },
+    [ERROR_CONFIG_UNSUPPORTED] = { VIR_ERR_CONFIG_UNSUPPORTED, VIR_FROM_QEMU,
+                                   "unsupported configuration: %s" },
+    [ERROR_ARGUMENT_UNSUPPORTED] = { VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU,
+                                     "argument unsupported: %s" },
+    [ERROR_OPERATION_UNSUPPORTED] = { VIR_ERR_OPERATION_UNSUPPORTED, VIR_FROM_QEMU,
+                                      "Operation not supported: %s" },
+    [ERROR_INVALID_STATE] = { VIR_ERR_OPERATION_INVALID, VIR_FROM_QEMU,
+                              "Requested operation is not valid: %s" },
+    [ERROR_SYSTEM] = { VIR_ERR_SYSTEM_ERROR, VIR_FROM_QEMU, "%s" },
+    [ERROR_TIMEOUT] = { VIR_ERR_OPERATION_TIMEOUT, VIR_FROM_QEMU, "Timed out during operation: %s" },
+    [ERROR_CANCELLED] = { VIR_ERR_OPERATION_ABORTED, VIR_FROM_QEMU, "operation aborted: %s" },
+    [ERROR_VM_GONE] = { VIR_ERR_OPERATION_FAILED, VIR_FROM_QEMU, "operation failed: %s" },
+    [ERROR_BUSY] = { VIR_ERR_RESOURCE_BUSY, VIR_FROM_QEMU, "resource busy: %s" },
+    [ERROR_OVERFLOW] = { VIR_ERR_OVERFLOW, VIR_FROM_QEMU, "numerical overflow: %s" },
+    [ERROR_NO_DOMAIN] = { VIR_ERR_NO_DOMAIN, VIR_FROM_QEMU, "Domain not found: %s" },
+    [ERROR_NO_DOMAIN_METADATA] = { VIR_ERR_NO_DOMAIN_METADATA, VIR_FROM_DOMAIN, "metadata not found: %s" },
+    [ERROR_NO_NETWORK] = { VIR_ERR_NO_NETWORK, VIR_FROM_NETWORK, "Network not found: %s" },
+    [ERROR_NO_STORAGE_POOL] = { VIR_ERR_NO_STORAGE_POOL, VIR_FROM_STORAGE, "Storage pool not found: %s" },
+    [ERROR_NO_STORAGE_VOL] = { VIR_ERR_NO_STORAGE_VOL, VIR_FROM_STORAGE, "Storage volume not found: %s" },
+    [ERROR_NO_INTERFACE] = { VIR_ERR_NO_INTERFACE, VIR_FROM_INTERFACE, "Interface not found: %s" },
+    [ERROR_NO_NODE_DEVICE] = { VIR_ERR_NO_NODE_DEVICE, VIR_FROM_NODEDEV, "Node device not found: %s" },
+    [ERROR_NO_NWFILTER] = { VIR_ERR_NO_NWFILTER, VIR_FROM_NWFILTER, "Network filter not found: %s" },
+    [ERROR_NO_SECRET] = { VIR_ERR_NO_SECRET, VIR_FROM_SECRET, "Secret not found: %s" },
+    [ERROR_NO_SNAPSHOT] = { VIR_ERR_NO_DOMAIN_SNAPSHOT, VIR_FROM_DOMAIN_SNAPSHOT,
+                            "Domain snapshot not found: %s" },
+    [ERROR_NO_CHECKPOINT] = { VIR_ERR_NO_DOMAIN_CHECKPOINT, VIR_FROM_DOMAIN_CHECKPOINT,
+                              "Domain checkpoint not found: %s" },
+    [ERROR_AGENT_UNRESPONSIVE] = { VIR_ERR_AGENT_UNRESPONSIVE, VIR_FROM_QEMU,
+                                   "Guest agent is not responding: %s" },
+    [ERROR_CPU_INCOMPATIBLE] = { VIR_ERR_CPU_INCOMPATIBLE, VIR_FROM_CPU,
+                                 "the CPU is incompatible with host CPU: %s" },
+    [ERROR_HOOK_FAILED] = { VIR_ERR_HOOK_SCRIPT_FAILED, VIR_FROM_HOOK, "Hook script execution failed: %s" },
+    [ERROR_DEVICE_MISSING] = { VIR_ERR_DEVICE_MISSING, VIR_FROM_QEMU, "device not found: %s" },
+    [ERROR_STREAM_INVALID] = { VIR_ERR_INVALID_STREAM, VIR_FROM_STREAMS, "invalid stream pointer in %s" },
+    [ERROR_PROTOCOL] = { VIR_ERR_RPC, VIR_FROM_RPC, "%s" },
+    [ERROR_CONFIG_SYNTAX] = { VIR_ERR_CONF_SYNTAX, VIR_FROM_CONF, "configuration file syntax error: %s" },
+    [ERROR_NO_HOSTNAME] = { VIR_ERR_NO_HOSTNAME, VIR_FROM_QEMU, "no hostname found: %s" },
+    [ERROR_MIGRATE_UNSAFE] = { VIR_ERR_MIGRATE_UNSAFE, VIR_FROM_QEMU, "Unsafe migration: %s" },
+    [ERROR_SNAPSHOT_RISKY] = { VIR_ERR_SNAPSHOT_REVERT_RISKY, VIR_FROM_QEMU, "revert requires force: %s" },
+};
+
+/* The rows' only conversion is one %s; put together without a format string that is not a literal. */
+static char *error_row_text(const ErrorRow *row, const char *detail)
+{
+    const char *mark = strstr(row->text, "%s");
+
+    return g_strdup_printf("%.*s%s%s", (int)(mark - row->text), row->text, detail, mark + 2);
+}
+
+void wire_error_from(const Error *err, WireError *ret_error)
+{
+    const ErrorRow *row = &error_rows[error_code(err)];
+    const char *detail = error_message(err);
+    const char *hint = error_hint_text(err);
+    g_autofree char *with_hint = hint ? g_strdup_printf("%s (%s)", detail, hint) : NULL;
+
+    if (with_hint)
+        detail = with_hint;
+    *ret_error = (WireError){
+        .code = row->number,
+        .domain = row->domain,
+        .message = error_row_text(row, detail),
+        .level = VIR_ERR_ERROR,
+        .str1 = g_strdup(row->text),
+        .str2 = g_strdup(detail),
+        .int1 = error_code(err) == ERROR_SYSTEM ? error_errno(err) : -1,
+        .int2 = -1,
+    };
+}
+
+ErrorCode wire_error_local_code(int number)
+{
+    if (number == VIR_ERR_INTERNAL_ERROR)
+        return ERROR_INTERNAL;
+    if (number == VIR_ERR_OPERATION_FAILED)
+        return ERROR_OPERATION_FAILED;
+    for (int code = ERROR_NONE + 1; code < ERROR_CODE_COUNT; code++) {
+        if (error_rows[code].number == number)
+            return (ErrorCode)code;
+    }
+    return ERROR_OPERATION_FAILED;
+}
+
+void wire_error_to(const WireError *remote, Error **err)
+{
+    const char *text = remote->message ? remote->message : "the server reported an error without a text";
+    Error *made = error_new(wire_error_local_code(remote->code), text);
+
+    error_set_remote(made, remote->code, remote->domain);
+    error_propagate(err, made);
+}
+
+int wire_error_code(const Error *err)
+{
+    int number = error_remote_code(err);
+
+    return number ? number : error_rows[error_code(err)].number;
+}
+
+int wire_error_domain(const Error *err)
+{
+    return error_remote_code(err) ? error_remote_domain(err) : error_rows[error_code(err)].domain;
+}
