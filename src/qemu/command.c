@@ -1,5 +1,6 @@
-/* The command line as a whole: the list of arguments, where each came from, and the order of the parts. The parts are
- * in command_*.c. The order of the options is the one that users know from the logs of such daemons. */
+/* The command line as a whole: the list of arguments, where each came from, and the order of the parts. The
+ * parts are in command_*.c. The order of the options is the one that users know from the logs of such
+ * daemons. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "command"
 #include "qemu/command.h"
@@ -54,7 +55,8 @@ const GPtrArray *qemu_command_arguments(const QemuCommand *command)
 
 static bool shell_is_plain(const char *text)
 {
-    return *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%")];
+    return *text &&
+           !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%")];
 }
 
 static void shell_quote_append(GString *out, const char *text)
@@ -160,8 +162,8 @@ const char *controller_alias(const DomainDef *def, ControllerType type, unsigned
     return NULL;
 }
 
-/* <boot dev='hd'/><boot dev='network'/>: the first becomes bootindex 1, and so on. Floppies, disks, CD-ROMs and
- * network cards take them in document order, one each. */
+/* <boot dev='hd'/><boot dev='network'/>: the first becomes bootindex 1, and so on. Floppies, disks, CD-ROMs
+ * and network cards take them in document order, one each. */
 static void builder_rank_boot_devices(Builder *b)
 {
     for (unsigned i = 0; i < b->def->os.boot.count; i++)
@@ -181,7 +183,8 @@ static void build_environment(Builder *b)
     }
     if (b->def->qemu) {
         for (DEF_EACH(NamedValue, variable, b->def->qemu->env))
-            g_ptr_array_add(envp, g_strdup_printf("%s=%s", variable->name, variable->value ? variable->value : ""));
+            g_ptr_array_add(envp,
+                            g_strdup_printf("%s=%s", variable->name, variable->value ? variable->value : ""));
     }
     g_ptr_array_add(envp, NULL);
 }
@@ -259,8 +262,8 @@ static bool build_all(Builder *b, Error **err)
     build_smbios(b);
     build_monitor(b);
     if (!build_clock_and_boot(b, err) || !build_controllers(b, err) || !build_disks(b, err) ||
-        !build_interfaces(b, err) || !build_chardevs(b, err) || !build_inputs(b, err) || !build_displays(b, err) ||
-        !build_other_devices(b, err))
+        !build_interfaces(b, err) || !build_chardevs(b, err) || !build_inputs(b, err) ||
+        !build_displays(b, err) || !build_other_devices(b, err))
         return false;
     build_extras(b);
     return true;

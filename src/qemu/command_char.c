@@ -83,7 +83,8 @@ static const char *spicevmc_name(const CharDef *chr)
     return chr ? "vdagent" : "usbredir";
 }
 
-static bool chardev_build(Builder *b, const char *alias, const CharSource *source, const char *spice_name, Error **err)
+static bool chardev_build(Builder *b, const char *alias, const CharSource *source, const char *spice_name,
+                          Error **err)
 {
     g_autoptr(GString) out = g_string_new(NULL);
     g_autofree char *id = g_strdup_printf("char%s", alias);
@@ -127,7 +128,8 @@ static bool chardev_build(Builder *b, const char *alias, const CharSource *sourc
         chardev_vdagent(out, id, source);
         break;
     default:
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "character device type '%s' is not supported by this version",
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "character device type '%s' is not supported by this version",
                          enum_name(&char_type_names, source->type));
     }
     append_option(out, "logfile", source->log_file);
@@ -207,8 +209,8 @@ static bool build_parallel(Builder *b, const CharDef *chr, Error **err)
 
 static void build_guestfwd(Builder *b, const CharDef *chr)
 {
-    g_autofree char *forward = g_strdup_printf("tcp:%s:%u-chardev:char%s", chr->guestfwd_address, chr->guestfwd_port,
-                                               chr->info.alias);
+    g_autofree char *forward = g_strdup_printf("tcp:%s:%u-chardev:char%s", chr->guestfwd_address,
+                                               chr->guestfwd_port, chr->info.alias);
     Json *netdev = json_object();
     Json *list = json_array();
     Json *entry = json_object();
@@ -282,7 +284,8 @@ static bool build_smartcard(Builder *b, const SmartcardDef *card, Error **err)
         return true;
     }
     g_autofree char *chardev = g_strdup_printf("char%s", card->info.alias);
-    if (!device_require(b->caps, "ccid-card-passthru", err) || !chardev_build(b, card->info.alias, &card->source, "smartcard", err))
+    if (!device_require(b->caps, "ccid-card-passthru", err) ||
+        !chardev_build(b, card->info.alias, &card->source, "smartcard", err))
         return false;
     AUTO_JSON device = device_new("ccid-card-passthru");
     prop_str(device, "chardev", chardev);

@@ -1,9 +1,11 @@
-/* Controllers, input devices and the small devices: balloon, RNG, watchdog, panic, hub, redirection, IOMMU. */
+/* Controllers, input devices and the small devices: balloon, RNG, watchdog, panic, hub, redirection, IOMMU.
+ */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <libxml/parser.h>
 #include <libxml/tree.h>
 #include <string.h>
 
+#include "conf/domain_rows.h"
 #include "qemu/command_private.h"
 
 /* ---- controllers ---- */
@@ -12,7 +14,8 @@ static bool is_builtin(const ControllerDef *controller)
 {
     switch (controller->type) {
     case CONTROLLER_PCI:
-        return controller->model == CONTROLLER_MODEL_PCI_ROOT || controller->model == CONTROLLER_MODEL_PCIE_ROOT;
+        return controller->model == CONTROLLER_MODEL_PCI_ROOT ||
+               controller->model == CONTROLLER_MODEL_PCIE_ROOT;
     case CONTROLLER_IDE:
         return true;
     case CONTROLLER_SATA: /* the one of q35's chip set */
@@ -239,7 +242,8 @@ bool build_controllers(Builder *b, Error **err)
         unsigned index = 0;
         for (DEF_EACH(ControllerDef, controller, b->def->controllers)) {
             index++;
-            if (controller->type != order[i] || is_builtin(controller) || controller->model == CONTROLLER_MODEL_NONE)
+            if (controller->type != order[i] || is_builtin(controller) ||
+                controller->model == CONTROLLER_MODEL_NONE)
                 continue;
             if (controller->type == CONTROLLER_FDC && has_floppy_on_board(b->def))
                 continue;
@@ -276,9 +280,9 @@ static char *input_driver(const InputDef *input)
                                           [INPUT_TABLET] = "virtio-tablet",
                                           [INPUT_KEYBOARD] = "virtio-keyboard",
                                           [INPUT_PASSTHROUGH] = "virtio-input-host" };
-    static const char *const usb[] = { [INPUT_MOUSE] = "usb-mouse",
-                                       [INPUT_TABLET] = "usb-tablet",
-                                       [INPUT_KEYBOARD] = "usb-kbd" };
+    static const char *const usb[] = {
+        [INPUT_MOUSE] = "usb-mouse", [INPUT_TABLET] = "usb-tablet", [INPUT_KEYBOARD] = "usb-kbd"
+    };
 
     if (input->bus == INPUT_BUS_VIRTIO && input->type < G_N_ELEMENTS(virtio) && virtio[input->type])
         return virtio_driver(virtio[input->type], input->model, &input->info);
@@ -335,9 +339,9 @@ bool build_inputs(Builder *b, Error **err)
 
 static bool build_watchdog(Builder *b, const WatchdogDef *watchdog, Error **err)
 {
-    static const char *const drivers[] = { [WATCHDOG_I6300ESB] = "i6300esb",
-                                           [WATCHDOG_IB700] = "ib700",
-                                           [WATCHDOG_DIAG288] = "diag288" };
+    static const char *const drivers[] = {
+        [WATCHDOG_I6300ESB] = "i6300esb", [WATCHDOG_IB700] = "ib700", [WATCHDOG_DIAG288] = "diag288"
+    };
     const char *driver = watchdog->model < G_N_ELEMENTS(drivers) ? drivers[watchdog->model] : NULL;
 
     if (driver) {
@@ -352,9 +356,10 @@ static bool build_watchdog(Builder *b, const WatchdogDef *watchdog, Error **err)
                          enum_name(&watchdog_model_names, watchdog->model));
     }
     /* A dump is taken by us: QEMU pauses meanwhile. */
-    const char *action = watchdog->action == WATCHDOG_ACTION_DUMP   ? "pause"
-                         : watchdog->action == WATCHDOG_ACTION_ABSENT ? "reset"
-                                                                      : enum_name(&watchdog_action_names, watchdog->action);
+    const char *action = watchdog->action == WATCHDOG_ACTION_DUMP ? "pause"
+                         : watchdog->action == WATCHDOG_ACTION_ABSENT
+                             ? "reset"
+                             : enum_name(&watchdog_action_names, watchdog->action);
     add_text(b, "-watchdog-action", "%s", action);
     return true;
 }
@@ -385,7 +390,8 @@ static bool build_rng(Builder *b, const RngDef *rng, Error **err)
     if (!device_require(b->caps, driver, err))
         return false;
 
-    if (rng->backend == RNG_BACKEND_EGD && rng->source && !build_chardev(b, rng->info.alias, rng->source, err))
+    if (rng->backend == RNG_BACKEND_EGD && rng->source &&
+        !build_chardev(b, rng->info.alias, rng->source, err))
         return false;
     Json *object = json_object();
     prop_str(object, "qom-type",
@@ -439,7 +445,8 @@ static bool build_panic(Builder *b, const PanicDef *panic, Error **err)
 static bool build_redirdev(Builder *b, const RedirdevDef *redirdev, Error **err)
 {
     g_autofree char *chardev = g_strdup_printf("char%s", redirdev->info.alias);
-    if (!device_require(b->caps, "usb-redir", err) || !build_chardev(b, redirdev->info.alias, &redirdev->source, err))
+    if (!device_require(b->caps, "usb-redir", err) ||
+        !build_chardev(b, redirdev->info.alias, &redirdev->source, err))
         return false;
     AUTO_JSON device = device_new("usb-redir");
     prop_str(device, "chardev", chardev);
@@ -454,7 +461,9 @@ static bool build_redirdev(Builder *b, const RedirdevDef *redirdev, Error **err)
 
 static bool build_iommu(Builder *b, const IommuDef *iommu, Error **err)
 {
-    const char *driver = iommu->model == IOMMU_INTEL ? "intel-iommu" : iommu->model == IOMMU_VIRTIO ? "virtio-iommu" : NULL;
+    const char *driver = iommu->model == IOMMU_INTEL    ? "intel-iommu"
+                         : iommu->model == IOMMU_VIRTIO ? "virtio-iommu"
+                                                        : NULL;
     if (!driver || !device_require(b->caps, driver, err))
         return driver ? false
                       : error_set(err, ERROR_CONFIG_UNSUPPORTED, "IOMMU model '%s' is not supported",
@@ -473,7 +482,8 @@ static bool build_iommu(Builder *b, const IommuDef *iommu, Error **err)
     return true;
 }
 
-/* What the definition names and this version can't build: an error instead of a machine without the device. */
+/* What the definition names and this version can't build: an error instead of a machine without the device.
+ */
 static bool refuse_unsupported(const DomainDef *def, Error **err)
 {
     const struct {
@@ -490,7 +500,8 @@ static bool refuse_unsupported(const DomainDef *def, Error **err)
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         if (rows[i].count)
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "<%s> devices are not supported by this version", rows[i].what);
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "<%s> devices are not supported by this version",
+                             rows[i].what);
     }
     return true;
 }
@@ -514,7 +525,8 @@ bool build_other_devices(Builder *b, Error **err)
             return false;
     }
     builder_at(b, "/domain/devices/memballoon");
-    if (def->memballoon && def->memballoon->model != MEMBALLOON_NONE && !build_memballoon(b, def->memballoon, err))
+    if (def->memballoon && def->memballoon->model != MEMBALLOON_NONE &&
+        !build_memballoon(b, def->memballoon, err))
         return false;
     index = 0;
     for (DEF_EACH(RngDef, rng, def->rngs)) {
@@ -539,7 +551,7 @@ static void cpu_add_feature(CpuDef *cpu, xmlNode *node)
     xmlChar *name = xmlGetProp(node, BAD_CAST "name");
     xmlChar *policy = xmlGetProp(node, BAD_CAST "policy");
     if (name && cpu->features) {
-        CpuFeature *feature = g_new0(CpuFeature, 1);
+        CpuFeature *feature = xml_table_new(&cpu_feature_table);
         uint8_t value = CPU_FEATURE_REQUIRE;
         if (policy)
             (void)enum_from_name(&cpu_feature_policy_names, (const char *)policy, &value);
@@ -549,13 +561,6 @@ static void cpu_add_feature(CpuDef *cpu, xmlNode *node)
     }
     xmlFree(name);
     xmlFree(policy);
-}
-
-static void cpu_feature_free(void *data)
-{
-    CpuFeature *feature = data;
-    g_free(feature->name);
-    g_free(feature);
 }
 
 static bool cpu_has_feature(const GPtrArray *features, const char *name)
@@ -569,14 +574,15 @@ static bool cpu_has_feature(const GPtrArray *features, const char *name)
 
 bool qemu_cpu_from_host_model(CpuDef *cpu, const char *xml, Error **err)
 {
-    xmlDoc *doc = xmlReadMemory(xml, (int)strlen(xml), "host-model", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR);
+    xmlDoc *doc =
+        xmlReadMemory(xml, (int)strlen(xml), "host-model", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR);
     xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
     if (!root) {
         xmlFreeDoc(doc);
         return error_set(err, ERROR_INTERNAL, "host CPU model is not XML");
     }
     GPtrArray *wanted = cpu->features; /* what the definition says beyond the host's */
-    cpu->features = g_ptr_array_new_with_free_func(cpu_feature_free);
+    cpu->features = xml_list_new(&cpu_feature_table);
     for (xmlNode *node = root->children; node; node = node->next) {
         if (node->type != XML_ELEMENT_NODE)
             continue;
@@ -595,11 +601,8 @@ bool qemu_cpu_from_host_model(CpuDef *cpu, const char *xml, Error **err)
         }
         xmlFree(text);
     }
-    for (DEF_EACH(CpuFeature, feature, wanted)) {
-        CpuFeature *copy = g_new0(CpuFeature, 1);
-        *copy = (CpuFeature){ .policy = feature->policy, .name = g_strdup(feature->name) };
-        g_ptr_array_add(cpu->features, copy);
-    }
+    for (DEF_EACH(CpuFeature, feature, wanted))
+        g_ptr_array_add(cpu->features, xml_table_copy(&cpu_feature_table, feature));
     if (wanted)
         g_ptr_array_unref(wanted);
     xmlFreeDoc(doc);

@@ -82,8 +82,9 @@ static bool storage_node(const DiskDef *disk, const StorageSource *source, Json 
 {
     const char *driver = storage_driver(disk, source);
     if (!driver)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk '%s': source type '%s' is not supported by this version",
-                         disk->target, enum_name(&storage_type_names, source->type));
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': source type '%s' is not supported by this version", disk->target,
+                         enum_name(&storage_type_names, source->type));
 
     g_autofree char *name = node_name(source, "storage");
     Json *node = json_object();
@@ -124,7 +125,8 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, bool 
     if (source->backing && source->backing->path) {
         g_autofree char *backing = node_name(source->backing, "format");
         prop_str(node, "backing", backing);
-    } else if (source->backing_ends && format_driver(source->format) && !g_str_equal(format_driver(source->format), "raw")) {
+    } else if (source->backing_ends && format_driver(source->format) &&
+               !g_str_equal(format_driver(source->format), "raw")) {
         /* The chain is known to end here: QEMU must not follow what the header claims. */
         json_object_set_new(node, "backing", json_null());
     }
@@ -211,7 +213,8 @@ static Json *device_on_scsi(const DomainDef *def, const DiskDef *disk)
     const DeviceAddress *address = &disk->info.address;
     const char *controller = controller_alias(def, CONTROLLER_SCSI, address->drive.controller);
     g_autofree char *bus = g_strdup_printf("%s.%u", controller ? controller : "scsi0", address->drive.bus);
-    g_autofree char *device_id = disk->serial ? g_strdup(disk->serial) : g_strdup_printf("drive-%s", disk->info.alias);
+    g_autofree char *device_id =
+        disk->serial ? g_strdup(disk->serial) : g_strdup_printf("drive-%s", disk->info.alias);
     Json *device = device_new(scsi_kind(disk));
 
     if (scsi_uses_lun(def, address->drive.controller)) {
@@ -272,7 +275,7 @@ static Json *disk_device_new(const DomainDef *def, const DiskDef *disk)
 
 static const char *error_policy(DiskErrorPolicy policy)
 {
-    return policy == DISK_ERROR_POLICY_ABSENT ? NULL
+    return policy == DISK_ERROR_POLICY_ABSENT     ? NULL
            : policy == DISK_ERROR_POLICY_ENOSPACE ? "enospc"
                                                   : enum_name(&disk_error_policy_names, policy);
 }
@@ -308,8 +311,9 @@ bool qemu_disk_device(const DomainDef *def, const DiskDef *disk, const QemuCaps 
     AUTO_JSON device = disk_device_new(def, disk);
 
     if (!device)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk '%s': bus '%s' is not supported by this version",
-                         disk->target, enum_name(&disk_bus_names, disk->bus));
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': bus '%s' is not supported by this version", disk->target,
+                         enum_name(&disk_bus_names, disk->bus));
     if (!device_require(caps, json_get_str(device, "driver"), err))
         return false;
     if (disk->shareable)
@@ -323,15 +327,16 @@ bool qemu_disk_device(const DomainDef *def, const DiskDef *disk, const QemuCaps 
     if (boot_index)
         prop_uint(device, "bootindex", boot_index);
     prop_disk_limits(device, disk);
-    /* A CD-ROM or floppy has no write cache to switch; QEMU refuses the property only for those without one. */
+    /* A CD-ROM or floppy has no write cache to switch; QEMU refuses the property only for those without one.
+     */
     if (cache.set && disk->device != DISK_DEVICE_CDROM && disk->device != DISK_DEVICE_FLOPPY &&
         disk->device != DISK_DEVICE_LUN)
         prop_str(device, "write-cache", cache.write_cache ? "on" : "off");
     prop_str(device, "werror", error_policy(disk->error_policy));
     prop_str(device, "rerror",
-             error_policy(disk->rerror_policy != DISK_ERROR_POLICY_ABSENT ? disk->rerror_policy
+             error_policy(disk->rerror_policy != DISK_ERROR_POLICY_ABSENT    ? disk->rerror_policy
                           : disk->error_policy == DISK_ERROR_POLICY_ENOSPACE ? DISK_ERROR_POLICY_ABSENT
-                                                                              : disk->error_policy));
+                                                                             : disk->error_policy));
     *ret_device = g_steal_pointer(&device);
     return true;
 }
@@ -347,7 +352,8 @@ static bool disk_build(Builder *b, const DiskDef *disk, Error **err)
 {
     g_autoptr(GPtrArray) nodes = NULL;
     Json *device = NULL;
-    unsigned boot_index = disk->info.boot_order ? disk->info.boot_order : builder_take_boot(b, disk_boot_class(disk));
+    unsigned boot_index =
+        disk->info.boot_order ? disk->info.boot_order : builder_take_boot(b, disk_boot_class(disk));
 
     if (!qemu_disk_blockdevs(disk, &nodes, err) ||
         !qemu_disk_device(b->def, disk, b->caps, boot_index, &device, err))

@@ -84,7 +84,8 @@ static void build_vnc(Builder *b, const GraphicsDef *graphics)
     if (graphics->passwd)
         g_string_append(out, ",password=on"); /* the password itself goes over the control connection */
     if (graphics->power_control != TRISTATE_ABSENT)
-        g_string_append_printf(out, ",power-control=%s", graphics->power_control == TRISTATE_ON ? "on" : "off");
+        g_string_append_printf(out, ",power-control=%s",
+                               graphics->power_control == TRISTATE_ON ? "on" : "off");
     if (has_audio(b->def, audio_id(graphics->audio_id)))
         g_string_append_printf(out, ",audiodev=audio%u", audio_id(graphics->audio_id));
     add_text(b, "-vnc", "%s", out->str);

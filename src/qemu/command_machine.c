@@ -28,7 +28,8 @@ static void option_tristate(GString *out, const char *name, Tristate value)
 
 static bool machine_uses_ram_backend(const Builder *b)
 {
-    return b->machine->default_ram_id && *b->machine->default_ram_id && !(b->def->cpu && def_list_len(b->def->cpu->numa));
+    return b->machine->default_ram_id && *b->machine->default_ram_id &&
+           !(b->def->cpu && def_list_len(b->def->cpu->numa));
 }
 
 static void build_pflash_drive(Builder *b, unsigned unit, const char *path, bool readonly)
@@ -56,7 +57,8 @@ static bool build_firmware(Builder *b, GString *machine, Error **err)
     if (!loader || !loader->path) {
         if (b->def->os.firmware == OS_FIRMWARE_EFI)
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "Unable to find 'efi' firmware that is compatible with the current configuration");
+                             "Unable to find 'efi' firmware that is compatible with the current "
+                             "configuration");
         return true;
     }
     if (loader->type != LOADER_TYPE_PFLASH) {
@@ -128,7 +130,8 @@ bool build_machine(Builder *b, Error **err)
 {
     const DomainDef *def = b->def;
     g_autoptr(GString) machine = g_string_new(def->os.machine);
-    bool dump_core = def->dump_core == TRISTATE_ABSENT ? b->env->dump_guest_core : def->dump_core == TRISTATE_ON;
+    bool dump_core =
+        def->dump_core == TRISTATE_ABSENT ? b->env->dump_guest_core : def->dump_core == TRISTATE_ON;
 
     g_string_append(machine, ",usb=off");
     build_machine_features(b, machine);
@@ -161,13 +164,20 @@ static void cpu_hyperv(GString *cpu, const HypervFeatures *hyperv)
         const char *name;
         Tristate value;
     } rows[] = {
-        { "hv-relaxed", hyperv->relaxed },           { "hv-vapic", hyperv->vapic },
-        { "hv-vpindex", hyperv->vpindex },           { "hv-runtime", hyperv->runtime },
-        { "hv-synic", hyperv->synic },               { "hv-stimer", hyperv->stimer },
-        { "hv-stimer-direct", hyperv->stimer_direct }, { "hv-reset", hyperv->reset },
-        { "hv-frequencies", hyperv->frequencies },   { "hv-reenlightenment", hyperv->reenlightenment },
-        { "hv-tlbflush", hyperv->tlbflush },         { "hv-ipi", hyperv->ipi },
-        { "hv-evmcs", hyperv->evmcs },               { "hv-avic", hyperv->avic },
+        { "hv-relaxed", hyperv->relaxed },
+        { "hv-vapic", hyperv->vapic },
+        { "hv-vpindex", hyperv->vpindex },
+        { "hv-runtime", hyperv->runtime },
+        { "hv-synic", hyperv->synic },
+        { "hv-stimer", hyperv->stimer },
+        { "hv-stimer-direct", hyperv->stimer_direct },
+        { "hv-reset", hyperv->reset },
+        { "hv-frequencies", hyperv->frequencies },
+        { "hv-reenlightenment", hyperv->reenlightenment },
+        { "hv-tlbflush", hyperv->tlbflush },
+        { "hv-ipi", hyperv->ipi },
+        { "hv-evmcs", hyperv->evmcs },
+        { "hv-avic", hyperv->avic },
     };
 
     if (hyperv->mode == HYPERV_MODE_PASSTHROUGH)
@@ -177,7 +187,8 @@ static void cpu_hyperv(GString *cpu, const HypervFeatures *hyperv)
             g_string_append_printf(cpu, ",%s=on", rows[i].name);
     }
     if (hyperv->spinlocks == TRISTATE_ON)
-        g_string_append_printf(cpu, ",hv-spinlocks=0x%x", hyperv->spinlock_retries ? hyperv->spinlock_retries : 8191);
+        g_string_append_printf(cpu, ",hv-spinlocks=0x%x",
+                               hyperv->spinlock_retries ? hyperv->spinlock_retries : 8191);
     if (hyperv->vendor_id == TRISTATE_ON && hyperv->vendor_id_value)
         g_string_append_printf(cpu, ",hv-vendor-id=%s", hyperv->vendor_id_value);
 }
@@ -231,7 +242,8 @@ static bool cpu_model(Builder *b, GString *cpu, Error **err)
     case CPU_MODE_HOST_PASSTHROUGH:
         if (!kvm)
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "CPU mode 'host-passthrough' for %s %s domain on %s host is not supported by hypervisor",
+                             "CPU mode 'host-passthrough' for %s %s domain on %s host is not supported by "
+                             "hypervisor",
                              enum_name(&arch_names, b->def->os.arch), "qemu", qemu_caps_arch(b->caps));
         g_string_append(cpu, "host");
         option_tristate(cpu, "migratable", def->migratable);
@@ -283,7 +295,8 @@ bool build_cpu(Builder *b, Error **err)
     if (!cpu->len && !extras->len)
         return true;
     if (!cpu->len)
-        g_string_append(cpu, b->def->type == VIRT_TYPE_KVM && b->def->os.arch == ARCH_X86_64 ? "qemu64" : "qemu64");
+        g_string_append(cpu, b->def->type == VIRT_TYPE_KVM && b->def->os.arch == ARCH_X86_64 ? "qemu64"
+                                                                                             : "qemu64");
     builder_at(b, def ? "/domain/cpu" : "/domain/features");
     add_text(b, "-cpu", "%s%s", cpu->str, extras->str);
     return true;
@@ -314,7 +327,10 @@ static Json *memory_backend(const Builder *b, const char *id, uint64_t bytes, Me
 
     if (access == MEMORY_ACCESS_ABSENT && backing)
         access = backing->access;
-    prop_str(object, "qom-type", memfd ? "memory-backend-memfd" : file ? "memory-backend-file" : "memory-backend-ram");
+    prop_str(object, "qom-type",
+             memfd  ? "memory-backend-memfd"
+             : file ? "memory-backend-file"
+                    : "memory-backend-ram");
     prop_str(object, "id", id);
     if (memfd && backing->hugepages)
         prop_bool(object, "hugetlb", true);
@@ -403,8 +419,8 @@ static void build_numa(Builder *b)
     for (DEF_EACH(NumaCell, cell, b->def->cpu->numa)) {
         builder_at(b, "/domain/cpu/numa/cell[%u]/distances", index + 1);
         for (DEF_EACH(NumaDistance, distance, cell->distances))
-            add_text(b, "-numa", "dist,src=%u,dst=%u,val=%u", cell->id.is_set ? cell->id.value : index, distance->id,
-                     distance->value);
+            add_text(b, "-numa", "dist,src=%u,dst=%u,val=%u", cell->id.is_set ? cell->id.value : index,
+                     distance->id, distance->value);
         index++;
     }
 }
@@ -457,7 +473,8 @@ static void build_rtc(Builder *b)
         break;
     case CLOCK_OFFSET_VARIABLE:
     case CLOCK_OFFSET_ABSOLUTE: {
-        at_s = clock->offset == CLOCK_OFFSET_ABSOLUTE ? (int64_t)clock->start_s.value : at_s + clock->adjustment_s.value;
+        at_s = clock->offset == CLOCK_OFFSET_ABSOLUTE ? (int64_t)clock->start_s.value
+                                                      : at_s + clock->adjustment_s.value;
         g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(at_s);
         g_autoptr(GDateTime) shown = utc && clock->basis == CLOCK_BASIS_LOCALTIME ? g_date_time_to_local(utc)
                                      : utc                                        ? g_date_time_ref(utc)
@@ -523,7 +540,8 @@ static void build_boot_options(Builder *b)
     if (os->bootmenu == TRISTATE_ON && os->bootmenu_timeout_ms.is_set)
         g_string_append_printf(boot, "splash-time=%u,", os->bootmenu_timeout_ms.value);
     if (os->bios_reboot_timeout_ms.is_set)
-        g_string_append_printf(boot, "reboot-timeout=%" G_GINT64_FORMAT ",", os->bios_reboot_timeout_ms.value);
+        g_string_append_printf(boot, "reboot-timeout=%" G_GINT64_FORMAT ",",
+                               os->bios_reboot_timeout_ms.value);
     g_string_append(boot, "strict=on");
     builder_at(b, "/domain/os/%s", os->bootmenu != TRISTATE_ABSENT ? "bootmenu" : "boot");
     add_text(b, "-boot", "%s", boot->str);
@@ -566,7 +584,8 @@ bool build_clock_and_boot(Builder *b, Error **err)
 
 /* ---- -smbios ---- */
 
-static void append_smbios(GString *out, const GPtrArray *entries, const char *const (*names)[2], size_t n_names)
+static void append_smbios(GString *out, const GPtrArray *entries, const char *const (*names)[2],
+                          size_t n_names)
 {
     for (size_t i = 0; i < n_names; i++) {
         for (DEF_EACH(NamedValue, entry, entries)) {
@@ -602,10 +621,9 @@ static void build_fwcfg(Builder *b, const SysinfoDef *sysinfo)
 
 void build_smbios(Builder *b)
 {
-    static const char *const bios[][2] = { { "vendor", "vendor" },
-                                           { "version", "version" },
-                                           { "date", "date" },
-                                           { "release", "release" } };
+    static const char *const bios[][2] = {
+        { "vendor", "vendor" }, { "version", "version" }, { "date", "date" }, { "release", "release" }
+    };
     static const char *const system[][2] = { { "manufacturer", "manufacturer" },
                                              { "product", "product" },
                                              { "version", "version" },
@@ -613,9 +631,12 @@ void build_smbios(Builder *b)
                                              { "uuid", "uuid" },
                                              { "sku", "sku" },
                                              { "family", "family" } };
-    static const char *const board[][2] = { { "manufacturer", "manufacturer" }, { "product", "product" },
-                                            { "version", "version" },           { "serial", "serial" },
-                                            { "asset", "asset" },               { "location", "location" } };
+    static const char *const board[][2] = { { "manufacturer", "manufacturer" },
+                                            { "product", "product" },
+                                            { "version", "version" },
+                                            { "serial", "serial" },
+                                            { "asset", "asset" },
+                                            { "location", "location" } };
     static const char *const chassis[][2] = { { "manufacturer", "manufacturer" },
                                               { "version", "version" },
                                               { "serial", "serial" },

@@ -10,8 +10,9 @@ static bool interface_needs_tap(const InterfaceDef *iface)
 
 static unsigned interface_queue_count(const InterfaceDef *iface)
 {
-    return iface->tuning && iface->tuning->queues.is_set && iface->tuning->queues.value ? iface->tuning->queues.value
-                                                                                        : 1;
+    return iface->tuning && iface->tuning->queues.is_set && iface->tuning->queues.value
+               ? iface->tuning->queues.value
+               : 1;
 }
 
 unsigned qemu_interface_queues(const InterfaceDef *iface)
@@ -86,7 +87,8 @@ static bool netdev_build(Builder *b, const InterfaceDef *iface, Json *netdev, Er
         netdev_socket(iface, "mcast", netdev);
         break;
     default:
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "interface type '%s' is not supported by this version",
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "interface type '%s' is not supported by this version",
                          enum_name(&interface_type_names, iface->type));
     }
     g_autofree char *id = g_strdup_printf("host%s", iface->info.alias);
@@ -131,7 +133,8 @@ static void prop_tuning(Json *card, const InterfaceTuning *tuning)
     prop_offloads(card, &tuning->host, &tuning->guest);
     if (tuning->queues.is_set && tuning->queues.value > 1) {
         prop_bool(card, "mq", true);
-        prop_uint(card, "vectors", 2 * tuning->queues.value + 2); /* one per queue and direction, config, control */
+        prop_uint(card, "vectors",
+                  2 * tuning->queues.value + 2); /* one per queue and direction, config, control */
     }
     prop_opt(card, "rx_queue_size", tuning->rx_queue_size);
     prop_opt(card, "tx_queue_size", tuning->tx_queue_size);

@@ -10,8 +10,8 @@ struct QemuCommand {
     GPtrArray *envp;
 };
 
-/* The state of one build. The functions below return false when @failed is set, so that a sequence of them needs
- * one check at its end. */
+/* The state of one build. The functions below return false when @failed is set, so that a sequence of them
+ * needs one check at its end. */
 typedef struct Builder {
     const DomainDef *def;
     const QemuCaps *caps;
@@ -22,8 +22,9 @@ typedef struct Builder {
     const char *note;
     size_t tap_next;
     unsigned fdset_next;
-    unsigned boot_rank[BOOT_DEV_COUNT]; /* bootindex of the class from <boot dev=>; 0: none, taken: set to 0 */
-    bool per_device_boot;               /* some device has <boot order=>: <boot dev=> is not there */
+    unsigned
+        boot_rank[BOOT_DEV_COUNT]; /* bootindex of the class from <boot dev=>; 0: none, taken: set to 0 */
+    bool per_device_boot;          /* some device has <boot order=>: <boot dev=> is not there */
 } Builder;
 
 /* Where in the document the next arguments come from. */
@@ -39,9 +40,9 @@ char *option_escape(const char *value);
 
 /* ---- device objects: thin, so that a device reads like its properties ---- */
 Json *device_new(const char *driver);
-void prop_str(Json *object, const char *key, const char *value);   /* NULL: left out */
+void prop_str(Json *object, const char *key, const char *value); /* NULL: left out */
 void prop_uint(Json *object, const char *key, uint64_t value);
-void prop_opt(Json *object, const char *key, OptU32 value);        /* left out when not set */
+void prop_opt(Json *object, const char *key, OptU32 value); /* left out when not set */
 void prop_bool(Json *object, const char *key, bool value);
 void prop_tristate(Json *object, const char *key, Tristate value); /* true/false; absent: left out */
 void prop_on_off(Json *object, const char *key, Tristate value);   /* "on"/"off" */
@@ -67,8 +68,8 @@ MUST_CHECK bool build_inputs(Builder *b, Error **err);
 MUST_CHECK bool build_displays(Builder *b, Error **err); /* audio, graphics, video, sound */
 MUST_CHECK bool build_other_devices(Builder *b, Error **err);
 
-/* -chardev for @source with id "char" + @alias; @wait for servers is off. Files and listening sockets may come as
- * descriptors from env. */
+/* -chardev for @source with id "char" + @alias; @wait for servers is off. Files and listening sockets may
+ * come as descriptors from env. */
 MUST_CHECK bool build_chardev(Builder *b, const char *alias, const CharSource *source, Error **err);
 
 /* Fills model, vendor and features of @cpu from the content of a host-model <cpu> element. */

@@ -11,7 +11,8 @@ Json *device_new(const char *driver)
 
 void prop_str(Json *object, const char *key, const char *value)
 {
-    /* json_string() refuses text that is not UTF-8; such a path goes to QEMU as it is, like any other byte string. */
+    /* json_string() refuses text that is not UTF-8; such a path goes to QEMU as it is, like any other byte
+     * string. */
     if (value)
         json_object_set_new_nocheck(object, key, json_string_nocheck(value));
 }
@@ -113,13 +114,15 @@ static bool prop_usb_address(Json *object, const DomainDef *def, const DeviceInf
     return true;
 }
 
-static bool prop_virtio_serial_address(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err)
+static bool prop_virtio_serial_address(Json *object, const DomainDef *def, const DeviceInfo *info,
+                                       Error **err)
 {
     const DeviceAddress *address = &info->address;
     const char *alias = controller_alias(def, CONTROLLER_VIRTIO_SERIAL, address->virtio_serial.controller);
 
     if (!alias)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "no virtio-serial controller with index %u for device '%s'",
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "no virtio-serial controller with index %u for device '%s'",
                          address->virtio_serial.controller, info->alias);
     g_autofree char *bus = g_strdup_printf("%s.%u", alias, address->virtio_serial.bus);
     prop_str(object, "bus", bus);
