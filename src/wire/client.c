@@ -98,7 +98,7 @@ static void client_break(WireClient *client, Error *why)
     wait_queue_wake_all(&client->out_room);
     if (client->reader && client->reader != fiber_current())
         fiber_cancel(client->reader);
-    if (!client->closing && client->options.on_broken)
+    if (!client->closing && !client->leaving && client->options.on_broken)
         client->options.on_broken(client, client->broken, client->options.arg);
 }
 
@@ -494,6 +494,7 @@ void wire_client_close(WireClient *client)
 
     if (!client)
         return;
+    client->leaving = true;
     if (!client->broken && !wire_call_remote(client, PROC_CONNECT_CLOSE, NULL, NULL, CLOSE_TIMEOUT_MS, &err))
         log_debug("closing the connection: %s", error_message(err));
     wire_client_free(client);
