@@ -1,0 +1,7 @@
+/* All tables of commands. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/commands.h"
+
+const CliCommand *const command_tables[] = {
+    commands_list, commands_life, commands_define, commands_console, NULL,
+};
