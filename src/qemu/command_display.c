@@ -278,7 +278,6 @@ static bool build_sound(Builder *b, const SoundDef *sound, Error **err)
         g_autofree char *audio = g_strdup_printf("audio%u", audio_id(sound->audio_id));
         prop_str(device, "audiodev", audio);
     }
-    prop_tristate(device, "multi", sound->multichannel);
     if (!prop_info(device, b->def, &sound->info, err))
         return false;
     add_json(b, "-device", g_steal_pointer(&device));

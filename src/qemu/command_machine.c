@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "host/cpu.h"
 #include "qemu/command_private.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -306,11 +305,11 @@ bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err)
 {
     if (!def->cpu || def->cpu->mode != CPU_MODE_HOST_MODEL)
         return true;
-    const Json *host = qemu_caps_host_cpu(caps, def->type == VIRT_TYPE_KVM);
-    if (!host)
+    bool kvm = def->type == VIRT_TYPE_KVM;
+    if (!qemu_caps_host_cpu(caps, kvm))
         return true; /* QEMU can't tell: -cpu host or max says the same to the guest */
     g_autoptr(GString) text = g_string_new("<cpu>");
-    if (!cpu_format_host_model(host, 0, text, err))
+    if (!qemu_caps_format_host_model(caps, kvm, 0, text, err))
         return false;
     g_string_append(text, "</cpu>");
     return qemu_cpu_from_host_model(def->cpu, text->str, err);
