@@ -521,8 +521,8 @@ bool cpu_baseline_with(const CpuOffer *offers, size_t n_offers, const char *cons
     return true;
 }
 
-bool cpu_format_host_model(const Json *host_cpu, const CpuOffer *offers, size_t n_offers, unsigned indent,
-                           GString *out, Error **err)
+bool cpu_format_host_model_with(const Json *host_cpu, const CpuOffer *offers, size_t n_offers,
+                                unsigned indent, GString *out, Error **err)
 {
     const Json *props;
     if (!require_host_cpu(host_cpu, &props, err))
@@ -542,4 +542,9 @@ bool cpu_format_host_model(const Json *host_cpu, const CpuOffer *offers, size_t 
     append_features(out, indent, "require", &require);
     append_features(out, indent, "disable", &disable);
     return true;
+}
+
+bool cpu_format_host_model(const Json *host_cpu, unsigned indent, GString *out, Error **err)
+{
+    return cpu_format_host_model_with(host_cpu, NULL, 0, indent, out, err);
 }

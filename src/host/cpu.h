@@ -54,9 +54,10 @@ MUST_CHECK bool cpu_baseline_with(const CpuOffer *offers, size_t n_offers, const
 /* "Intel", "AMD", "Hygon"; NULL for models of no vendor and unknown names. Borrowed. */
 const char *cpu_model_vendor(const char *model);
 /* The <mode name='host-model'> content: model, vendor, features for @host_cpu, appended to @out at @indent
- * spaces. @offers (NULL: unknown): what QEMU's own model of that name has and cannot give is told as
- * disabled. */
-MUST_CHECK bool cpu_format_host_model(const Json *host_cpu, const CpuOffer *offers, size_t n_offers,
-                                      unsigned indent, GString *out, Error **err);
+ * spaces. */
+MUST_CHECK bool cpu_format_host_model(const Json *host_cpu, unsigned indent, GString *out, Error **err);
+/* With @offers, what QEMU's own model of that name has and cannot give is told as disabled too. */
+MUST_CHECK bool cpu_format_host_model_with(const Json *host_cpu, const CpuOffer *offers, size_t n_offers,
+                                           unsigned indent, GString *out, Error **err);
 /* The <cpu> element of capabilities, appended at @indent. */
 void cpu_format_host(unsigned indent, GString *out);

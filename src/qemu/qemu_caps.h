@@ -76,6 +76,10 @@ const QemuCpuModel *qemu_caps_cpu_models(const QemuCaps *caps, bool kvm, size_t 
  * features that are on (true) and the CPU's identity (family, model, stepping, vendor, ...); a feature that
  * is absent is off. NULL if it cannot tell. */
 const Json *qemu_caps_host_cpu(const QemuCaps *caps, bool kvm);
+/* What cpu mode host-model means with this QEMU: <model>, <vendor> and <feature> elements, appended at
+ * @indent. */
+MUST_CHECK bool qemu_caps_format_host_model(const QemuCaps *caps, bool kvm, unsigned indent, GString *out,
+                                            Error **err);
 
 /* The domainCapabilities document (virsh domcapabilities) for this emulator, element for element as the
  * reference daemon prints it where Lodge supports the same. @machine, @virt_type NULL: defaults. Caller owns.

@@ -180,20 +180,29 @@ static void document_custom_models(DomainDocument *document, const GPtrArray *mo
     document_line(document, 4, "</mode>");
 }
 
-static bool document_host_model(DomainDocument *document, const GPtrArray *models, Error **err)
+bool qemu_caps_format_host_model(const QemuCaps *caps, bool kvm, unsigned indent, GString *out, Error **err)
+{
+    const Json *host = qemu_caps_host_cpu(caps, kvm);
+    size_t n_models;
+    const QemuCpuModel *models = qemu_caps_cpu_models(caps, kvm, &n_models);
+    if (!host)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s does not tell its host CPU model",
+                         qemu_caps_binary(caps));
+    g_autofree CpuOffer *offers = g_new0(CpuOffer, n_models + 1);
+    for (size_t i = 0; i < n_models; i++)
+        offers[i] = (CpuOffer){ .model = models[i].name, .blockers = models[i].blockers };
+    return cpu_format_host_model_with(host, offers, n_models, indent, out, err);
+}
+
+static bool document_host_model(DomainDocument *document, Error **err)
 {
     const Json *host = qemu_caps_host_cpu(document->caps, document->kvm);
     if (!host || !document_is_x86(document)) {
         document_line(document, 4, "<mode name='host-model' supported='no'/>");
         return true;
     }
-    g_autofree CpuOffer *offers = g_new0(CpuOffer, models->len + 1);
-    for (unsigned i = 0; i < models->len; i++) {
-        const QemuCpuModel *model = models->pdata[i];
-        offers[i] = (CpuOffer){ .model = model->name, .blockers = model->blockers };
-    }
     document_line(document, 4, "<mode name='host-model' supported='yes'>");
-    if (!cpu_format_host_model(host, offers, models->len, 6, document->out, err))
+    if (!qemu_caps_format_host_model(document->caps, document->kvm, 6, document->out, err))
         return false;
     document_line(document, 4, "</mode>");
     return true;
@@ -215,7 +224,7 @@ static bool document_cpu(DomainDocument *document, Error **err)
     document_enum(document, 6, "maximumMigratable", migratable);
     document_line(document, 4, "</mode>");
     g_autoptr(GPtrArray) models = document_models(document);
-    if (!document_host_model(document, models, err))
+    if (!document_host_model(document, err))
         return false;
     document_custom_models(document, models);
     document_line(document, 2, "</cpu>");

@@ -251,12 +251,9 @@ AWAITS static bool client_drain(WireClient *client, Error **err)
             return error_set(err, ERROR_PROTOCOL, "the server sent a frame of impossible length");
         if (frame.n_fds > client->channel.n_in_fds)
             return error_set(err, ERROR_PROTOCOL, "the server announced descriptors that did not come");
-        /* The descriptors are claimed after the frame was read: handlers take them from here. */
-        memcpy(fds, client->channel.in_fds, frame.n_fds * sizeof(int));
+        wire_channel_take_fds(&client->channel, frame.n_fds, fds);
         WireStream *full = client_take_frame(client, &frame, fds);
-        int claimed[WIRE_FDS_MAX];
-        if (!wire_channel_consume(&client->channel, &frame, claimed))
-            return error_set(err, ERROR_PROTOCOL, "the server announced descriptors that did not come");
+        wire_channel_skip(&client->channel, &frame);
         if (full && !client_stream_wait_room(full, err))
             return false;
         if (client->broken || client->closing)
@@ -372,6 +369,8 @@ AWAITS static bool client_call(WireClient *client, const WireHeader *header, con
     if (!proc || proc->kind == WIRE_PROC_EVENT)
         return error_set(err, ERROR_INTERNAL, "there is no procedure %d in program %#x", header->proc,
                          header->program);
+    if (!args && wire_type_size(proc->args))
+        return error_set(err, ERROR_INTERNAL, "%s needs arguments", proc->name);
     if (!client_check_alive(client, err) ||
         !client_queue_call(client, header, proc->args, args, fds, n_fds, err))
         return false;
