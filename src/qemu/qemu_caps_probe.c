@@ -610,13 +610,20 @@ static Json *probe_list_facts(GHashTable *facts)
     return list;
 }
 
+/* Emulators of the distribution; a client may name any other path, which is never run as root. */
+static bool probe_is_system_binary(const char *binary)
+{
+    return g_str_has_prefix(binary, "/usr/") && !g_str_has_prefix(binary, "/usr/local/") &&
+           !strstr(binary, "..");
+}
+
 AWAITS static bool probe_all_runs(const char *binary, const QemuProbeUser *user, bool kvm_usable,
                                   Json *document, GHashTable *facts, Error **err)
 {
     AUTO_JSON all_cpus = json_object();
     if (!probe_run(binary, user, kvm_usable ? "kvm:tcg" : "tcg", document, all_cpus, facts, err))
         return false;
-    if (kvm_usable && user->set && !json_get_bool(document, "kvm", false)) {
+    if (kvm_usable && user->set && probe_is_system_binary(binary) && !json_get_bool(document, "kvm", false)) {
         /* We may open /dev/kvm and that user may not, which the start of a machine can mend. */
         QemuProbeUser ourselves = { .set = false };
         json_object_clear(document);
