@@ -47,6 +47,7 @@ Host *host_new(Paths *paths, Config *config)
     host->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) vm_unref);
     host->by_uuid = g_hash_table_new(uuid_hash, uuid_table_equal);
     host->by_id = g_hash_table_new(g_direct_hash, g_direct_equal);
+    host->reserved_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     host->ports = port_pool_new();
     host->dac = dac_table_new();
     wait_queue_init(&host->idle);
@@ -60,6 +61,7 @@ void host_free(Host *host)
     g_hash_table_unref(host->by_id);
     g_hash_table_unref(host->by_uuid);
     g_hash_table_unref(host->by_name);
+    g_hash_table_unref(host->reserved_names);
     qemu_caps_cache_free(host->qemu_caps);
     port_pool_free(host->ports);
     dac_table_free(host->dac);
@@ -123,6 +125,7 @@ Vm *vm_new(Host *host, const char *name, const Uuid *uuid)
     vm->state = VM_STATE_SHUTOFF;
     vm->reason = SHUTOFF_UNKNOWN;
     g_queue_init(&vm->jobs.waiters);
+    wait_queue_init(&vm->status_idle);
     vm->is_registered = true;
     g_hash_table_insert(host->by_name, vm->name, vm_ref(vm));
     g_hash_table_insert(host->by_uuid, &vm->uuid, vm);
@@ -397,7 +400,7 @@ static void host_load_status(Host *host, const char *file_name, ReattachGroup *g
     if (status->def->id > host->last_id)
         host->last_id = status->def->id;
     if (status->is_starting || status->pid <= 0) {
-        vm_process_reap_intent(host, status, path);
+        vm_process_reap_intent(host, status);
         return;
     }
     Vm *vm = host_vm_for_status(host, status);

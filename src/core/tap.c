@@ -22,9 +22,11 @@ static bool tap_name_fits(const char *name, Error **err)
                      IFNAMSIZ - 1);
 }
 
-static bool tap_create(const char *name_template, char ret_name[IFNAMSIZ], int *ret_fd, Error **err)
+static bool tap_create(const char *name_template, bool multi_queue, char ret_name[IFNAMSIZ], int *ret_fd,
+                       Error **err)
 {
-    struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+    struct ifreq request = { .ifr_flags = (short) (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
+                                                   (multi_queue ? IFF_MULTI_QUEUE : 0)) };
     AUTO_FD fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
     if (fd < 0) {
@@ -101,11 +103,24 @@ static bool tap_bring_up(int control, const char *name, Error **err)
     return true;
 }
 
-bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, char **io_name, int *ret_fd, Error **err)
+static bool tap_configure(int control, const char *name, const char *bridge, const Mac *mac, unsigned mtu,
+                          Error **err)
+{
+    if (!tap_set_mac(control, name, mac, err))
+        return false;
+    if (bridge && mtu == 0)
+        (void) tap_get_mtu(control, bridge, &mtu);
+    if (mtu && !tap_set_mtu(control, name, mtu, err))
+        return false;
+    return (!bridge || tap_add_to_bridge(control, name, bridge, err)) && tap_bring_up(control, name, err);
+}
+
+bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, unsigned n_queues, char **io_name, int *ret_fds,
+              Error **err)
 {
     const char *name_template = *io_name ? *io_name : "vnet%d";
     char name[IFNAMSIZ];
-    AUTO_FD fd = -1;
+    unsigned count = 0;
     AUTO_FD control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     if (control < 0)
@@ -116,19 +131,17 @@ bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, char **io_name, 
         error_set_errno(err, ENODEV, "Cannot get interface MTU on '%s'", bridge);
         return error_hint(err, "the bridge does not exist: make it, or use another in <source bridge='...'/>");
     }
-    if (!tap_create(name_template, name, &fd, err))
+    /* The device goes away with the last descriptor, so failing needs no undo but closing. */
+    for (; count < n_queues; count++) {
+        if (!tap_create(count ? name : name_template, n_queues > 1, name, &ret_fds[count], err))
+            break;
+    }
+    if (count < n_queues || !tap_configure(control, name, bridge, mac, mtu, err)) {
+        while (count > 0)
+            (void) close(ret_fds[--count]);
         return false;
-    /* The device goes away with the last descriptor, so failing needs no undo. */
-    if (!tap_set_mac(control, name, mac, err))
-        return false;
-    if (bridge && mtu == 0)
-        (void) tap_get_mtu(control, bridge, &mtu);
-    if (mtu && !tap_set_mtu(control, name, mtu, err))
-        return false;
-    if ((bridge && !tap_add_to_bridge(control, name, bridge, err)) || !tap_bring_up(control, name, err))
-        return false;
+    }
     g_free(*io_name);
     *io_name = g_strdup(name);
-    *ret_fd = fd_steal(&fd);
     return true;
 }

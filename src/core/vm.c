@@ -219,6 +219,7 @@ void vm_run_free(VmRun *run)
     if (run->log_fd >= 0)
         (void) close(run->log_fd);
     g_free(run->dump_error);
+    g_free(run->temp_path);
     g_free(run->lib_dir);
     g_free(run->channel_dir);
     g_free(run->monitor_path);

@@ -11,7 +11,7 @@
 
 #include "base/fiber.h"
 #include "base/process.h"
-#include "conf/domain_def.h"
+#include "conf/domain_xml.h"
 #include "core/host.h"
 #include "core/job.h"
 #include "core/stream.h"
@@ -109,8 +109,8 @@ void port_pool_release(PortPool *pool, unsigned port);
 
 /* Makes a tap device and plugs it into @bridge (NULL: none). *io_name: a template with %d, or NULL for
  * "vnet%d"; the real name afterwards. */
-MUST_CHECK bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, char **io_name, int *ret_fd,
-                         Error **err);
+MUST_CHECK bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, unsigned n_queues, char **io_name,
+                         int *ret_fds /* n_queues of them */, Error **err);
 
 /* ---- storage (storage_probe.c) ---- */
 
@@ -169,6 +169,8 @@ typedef struct VmRun {
     bool exited;                 /* the process is gone */
     bool guest_shutdown;         /* QEMU said SHUTDOWN */
     bool shutdown_by_host;       /* ... because a signal told it to */
+    int pause_reason;            /* PAUSED_*: why the STOP event to come */
+    int resume_reason;           /* RUNNING_*: why the RESUME event to come; 0: somebody's 'cont' */
     bool fake_reboot;            /* the coming SHUTDOWN means reboot */
     bool destroying;             /* destroy asked for the end */
     bool panicked;
@@ -182,7 +184,8 @@ typedef struct VmRun {
     bool agent_connected; /* the guest opened its end */
     GPtrArray *consoles;  /* of VmConsole */
     int log_fd;           /* -1 after a restart */
-    GPtrArray *stats_cache; /* private to vm_stats.c */
+    bool pid_written;     /* NAME.pid is there */
+    char *temp_path;      /* an image that is being written: removed if the daemon dies meanwhile */
 } VmRun;
 
 struct Vm {
@@ -200,8 +203,10 @@ struct Vm {
     int id;             /* -1: not running */
     VmState state;
     int reason;
-    unsigned taints; /* bits of VmTaint */
+    unsigned taints; /* TAINT_* */
     JobQueue jobs;
+    bool status_busy, status_pending; /* the status file is being, is about to be written */
+    WaitQueue status_idle;
 };
 
 enum { TAINT_CUSTOM_MONITOR = 1 << 0, TAINT_CUSTOM_ARGV = 1 << 1, TAINT_HIGH_PRIVILEGES = 1 << 2,
@@ -215,6 +220,7 @@ struct Host {
     GHashTable *by_name; /* name of the machine -> Vm (counted) */
     GHashTable *by_uuid; /* Uuid * of the machine -> Vm (not counted) */
     GHashTable *by_id;   /* id -> Vm (not counted) */
+    GHashTable *reserved_names; /* new names of machines that are being renamed */
     int last_id;
     uint64_t last_serial;
     bool is_stopping;
@@ -241,6 +247,19 @@ void vm_set_name(Vm *vm, const char *name); /* keeps the registry in step */
 void vm_set_id(Vm *vm, int id);
 /* Starts a fiber that host_stop() waits for. @func frees @arg. */
 void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg);
+
+/* ---- identity (vm_define.c) ---- */
+
+/* *ret_vm: the machine that @def describes, borrowed; NULL if there is none.
+ * ERROR_OPERATION_FAILED when its name or UUID belongs to another. */
+MUST_CHECK bool vm_check_identity(Host *host, const DomainDef *def, Vm **ret_vm, Error **err);
+/* Finds or makes the machine of @def and takes its job. A new one is not listed: vm_list_it() or
+ * vm_release_embryo() must follow. */
+AWAITS MUST_CHECK bool vm_acquire(Host *host, const DomainDef *def, JobKind kind, const Caller *caller,
+                                  VmJob *ret_job, Error **err);
+void vm_release_embryo(Vm *vm);
+/* ERROR_XML_INVALID: a name that cannot be a file name. */
+MUST_CHECK bool vm_check_name(const char *name, Error **err);
 
 /* ---- machine (vm.c) ---- */
 
@@ -313,9 +332,10 @@ typedef struct VmStatus {
     GPtrArray *dac;
     GArray *ports;
     GArray *vcpu_tids;
-    bool is_starting, fake_reboot;
+    bool is_starting; /* the start was not finished: no pid, or nobody was told yet */
+    bool fake_reboot;
     uint64_t autodestroy_client;
-    char *job; /* kind of the job that ran; NULL */
+    char *temp_path;
     unsigned taints;
 } VmStatus;
 char *vm_status_format(const Vm *vm);
@@ -323,6 +343,29 @@ MUST_CHECK bool vm_status_parse(const char *text, size_t len, const char *name, 
                                 Error **err);
 void vm_status_free(VmStatus *status);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmStatus, vm_status_free)
+
+/* ---- what a start needs besides the process (vm_prepare.c) ---- */
+
+typedef struct CharFd {
+    const CharSource *source; /* borrowed from the live definition */
+    int fd;
+} CharFd;
+typedef struct VmResources { /* descriptors for QEMU: closed when it has them, or when the start failed */
+    GArray *tap_fds, *vhost_fds; /* of int */
+    GArray *char_fds;            /* of CharFd */
+    int monitor_fd;
+} VmResources;
+void vm_resources_init(VmResources *resources);
+void vm_resources_clear(VmResources *resources);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VmResources, vm_resources_clear)
+int vm_resources_char_fd(const char *alias, const CharSource *source, void *resources);
+/* Makes the machine's directories, owned by QEMU's user. */
+AWAITS MUST_CHECK bool vm_prepare_dirs(Vm *vm, Error **err);
+MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
+AWAITS MUST_CHECK bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err);
+MUST_CHECK bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err);
+MUST_CHECK bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err);
+AWAITS MUST_CHECK bool vm_prepare_nvram(Vm *vm, bool reset, Error **err);
 
 /* ---- process (vm_process.c, vm_start.c, vm_event.c) ---- */
 
@@ -335,17 +378,18 @@ typedef struct VmStartSpec {
     int running_reason;          /* RUNNING_* */
     int paused_reason;           /* PAUSED_* */
     bool reset_nvram;
+    uint64_t incoming_timeout_ms; /* for the whole state; FIBER_NO_DEADLINE: the feeder has its own */
 } VmStartSpec;
 #define VM_START_SPEC_INIT                                                                                   \
     {                                                                                                        \
         .incoming_fd = -1, .started_detail = STARTED_BOOTED, .running_reason = RUNNING_BOOTED,               \
-        .paused_reason = PAUSED_USER                                                                         \
+        .paused_reason = PAUSED_USER, .incoming_timeout_ms = FIBER_NO_DEADLINE                               \
     }
 
 /* The job is held. A failure leaves nothing behind and the state as SHUTOFF/FAILED. */
 AWAITS MUST_CHECK bool vm_start_process(Vm *vm, VmJob *job, VmStartSpec *spec, Error **err);
-/* The job is held. Ends QEMU if it still runs, cleans up, publishes Stopped, forgets a transient machine. Does
- * nothing if it does not run. */
+/* The job is held. Ends QEMU if it still runs, cleans up, publishes Stopped (-1: a start that failed, nobody
+ * was told that it runs), forgets a transient machine. Does nothing if it does not run. */
 AWAITS void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail);
 /* Sends SIGTERM, then SIGKILL; waits for the end. */
 AWAITS MUST_CHECK bool vm_process_kill(Vm *vm, bool graceful, Error **err);
@@ -357,17 +401,34 @@ AWAITS void vm_process_reattach(Vm *vm, VmStatus *status);
 void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds, int64_t microseconds);
 /* Removes domain directory, sockets and taps, gives files back, releases ports. */
 AWAITS void vm_process_cleanup(Vm *vm);
+/* Change the state and publish it, once, whether the command's reply or QEMU's event comes first. */
+void vm_mark_paused(Vm *vm, int reason);
+void vm_mark_running(Vm *vm, int reason);
+void vm_reboot_after_crash(Vm *vm);
+char *vm_log_path(const Host *host, const char *name);
 char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
 AWAITS MUST_CHECK bool vm_process_resume_cpus(Vm *vm, int reason, Error **err);
 AWAITS MUST_CHECK bool vm_process_pause_cpus(Vm *vm, int reason, Error **err);
-/* Kills QEMUs of machines whose start was cut off before their pid was written down. */
-AWAITS void vm_process_reap_intent(Host *host, const VmStatus *status, const char *status_path);
+/* A start that the death of the daemon cut off: kills its QEMU, takes everything back. */
+AWAITS void vm_process_reap_intent(Host *host, VmStatus *status);
+/* The variable in QEMU's environment by which a QEMU without a recorded pid is found: "NAME=path". */
+#define VM_TOKEN_VARIABLE "LODGE_STATUS_FILE"
+
+/* ---- guest agent (vm_agent.c) ---- */
+
+/* The open connection to the guest agent, made if needed; borrowed until the next await.
+ * ERROR_ARGUMENT_UNSUPPORTED "QEMU guest agent is not configured", ERROR_AGENT_UNRESPONSIVE. */
+AWAITS MUST_CHECK bool vm_agent(Vm *vm, Agent **ret_agent, Error **err);
+bool vm_agent_is_connected(const Vm *vm);
 
 /* ---- save images (vm_save.c) ---- */
 
 /* Restores @path into @vm, whose job is held. */
 AWAITS MUST_CHECK bool vm_restore_image(Vm *vm, VmJob *job, const char *path, unsigned flags,
                                         uint64_t autodestroy_client, Error **err);
+
+/* Writes a core file into the auto dump folder, then does what on_crash says. */
+AWAITS void vm_dump_after_crash(Vm *vm);
 
 /* ---- consoles (vm_console.c) ---- */
 

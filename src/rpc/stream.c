@@ -32,11 +32,10 @@ struct RpcStream {
     GQueue inbox;      /* of StreamChunk, from the client */
     WaitQueue inbox_filled;
     Fiber *reader, *writer; /* references */
-    unsigned n_inside;      /* fibers inside the core's stream */
-    bool sent_end;          /* of our data */
-    bool killed;            /* the core's side is over: what the client still sends goes nowhere */
-    bool ended;             /* a terminator was sent, or nobody is left to send one to */
-    bool finished;          /* in an orderly way */
+    bool reads_file;
+    bool sent_end; /* of our data */
+    bool killed;   /* the core's side is over: what the client still sends goes nowhere */
+    bool ended;    /* a terminator was sent, or nobody is left to send one to */
 };
 
 static RpcStream *rpc_stream_ref(RpcStream *stream)
@@ -118,12 +117,6 @@ static void rpc_stream_send_end_of_file(RpcStream *stream)
 
 /* ---- the end ---- */
 
-static void rpc_stream_leave(RpcStream *stream)
-{
-    if (stream->ended && stream->n_inside == 0 && stream->stream)
-        stream_close(g_steal_pointer(&stream->stream), stream->finished);
-}
-
 static void rpc_stream_end(RpcStream *stream, bool finished)
 {
     RpcClient *client = stream->client;
@@ -131,15 +124,13 @@ static void rpc_stream_end(RpcStream *stream, bool finished)
     if (stream->ended)
         return;
     stream->ended = true;
-    stream->finished = finished;
-    if (stream->stream)
-        stream_set_on_kill(stream->stream, NULL, NULL);
     if (stream->reader && stream->reader != fiber_current())
         fiber_cancel(stream->reader);
     if (stream->writer && stream->writer != fiber_current())
         fiber_cancel(stream->writer);
     rpc_stream_drop_inbox(stream);
-    rpc_stream_leave(stream);
+    if (stream->stream) /* also while a fiber of ours is inside: it finds itself cancelled */
+        stream_close(g_steal_pointer(&stream->stream), finished);
     if (client->streams && rpc_stream_find(client, &stream->header) == stream)
         g_hash_table_remove(client->streams, GUINT_TO_POINTER(stream->header.serial));
 }
@@ -193,16 +184,14 @@ AWAITS static bool rpc_stream_wait_output(RpcStream *stream)
 static void rpc_stream_read_all(void *arg)
 {
     g_autoptr(RpcStream) stream = arg;
-    size_t size = stream_is_file(stream->stream) ? WIRE_STREAM_CHUNK : STREAM_READ_SMALL;
+    size_t size = stream->reads_file ? WIRE_STREAM_CHUNK : STREAM_READ_SMALL;
     g_autofree uint8_t *buffer = g_malloc(size);
 
     while (rpc_stream_wait_output(stream)) {
         g_autoptr(Error) err = NULL;
         size_t len;
-        stream->n_inside++;
         bool ok =
             stream_read(stream->stream, buffer, size, &len, &err); /* a console may be silent for days */
-        stream->n_inside--;
         if (stream->ended || stream->killed)
             break;
         if (!ok) {
@@ -215,7 +204,6 @@ static void rpc_stream_read_all(void *arg)
         }
         rpc_stream_send(stream, WIRE_CONTINUE, buffer, len);
     }
-    rpc_stream_leave(stream);
 }
 
 /* Takes one chunk from the inbox; false when the stream is over. */
@@ -229,9 +217,7 @@ AWAITS static bool rpc_stream_write_chunk(RpcStream *stream, const StreamChunk *
     }
     if (stream->killed)
         return true;
-    stream->n_inside++;
     bool ok = stream_write(stream->stream, chunk->data, chunk->len, &err);
-    stream->n_inside--;
     if (!ok && !stream->ended && !stream->killed)
         rpc_stream_fail(stream, err);
     return !stream->ended;
@@ -255,7 +241,6 @@ static void rpc_stream_write_all(void *arg)
         if (!more)
             break;
     }
-    rpc_stream_leave(stream);
 }
 
 /* ---- beginning ---- */
@@ -296,10 +281,12 @@ void rpc_stream_start(RpcClient *client, const WireHeader *call, Stream *core_st
         return;
     }
     stream->stream = core_stream;
+    stream->reads_file = stream_is_file(core_stream);
     stream_set_on_kill(core_stream, rpc_stream_on_kill, stream);
-    stream->writer = fiber_ref(fiber_spawn("stream-writer", rpc_stream_write_all, rpc_stream_ref(stream)));
+    /* The fibers begin when this one waits, and may find that all is over already. */
     if (stream_direction(core_stream) & STREAM_TO_CLIENT)
         stream->reader = fiber_ref(fiber_spawn("stream-reader", rpc_stream_read_all, rpc_stream_ref(stream)));
+    stream->writer = fiber_ref(fiber_spawn("stream-writer", rpc_stream_write_all, rpc_stream_ref(stream)));
 }
 
 /* ---- frames from the client ---- */

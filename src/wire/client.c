@@ -369,6 +369,8 @@ AWAITS static bool client_call(WireClient *client, const WireHeader *header, con
     if (!proc || proc->kind == WIRE_PROC_EVENT)
         return error_set(err, ERROR_INTERNAL, "there is no procedure %d in program %#x", header->proc,
                          header->program);
+    if (!args && wire_type_size(proc->args))
+        return error_set(err, ERROR_INTERNAL, "%s needs arguments", proc->name);
     if (!client_check_alive(client, err) ||
         !client_queue_call(client, header, proc->args, args, fds, n_fds, err))
         return false;

@@ -1,0 +1,344 @@
+/* The life of a machine as its user directs it: create, start, shut down, reboot, destroy, pause, resume. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "life"
+#include "core/vm_life.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "core/vm_private.h"
+
+enum {
+    CREATE_PAUSED = 1,
+    CREATE_AUTODESTROY = 2,
+    CREATE_BYPASS_CACHE = 4,
+    CREATE_FORCE_BOOT = 8,
+    CREATE_VALIDATE = 16,
+    CREATE_RESET_NVRAM = 32,
+};
+enum { DOWN_ACPI = 1, DOWN_AGENT = 2 };
+enum { DESTROY_GRACEFUL = 1 };
+
+/* ---- create and start ---- */
+
+static void start_spec_from_flags(VmStartSpec *spec, unsigned flags, const Caller *caller)
+{
+    spec->paused = flags & CREATE_PAUSED;
+    spec->reset_nvram = flags & CREATE_RESET_NVRAM;
+    spec->autodestroy_client = (flags & CREATE_AUTODESTROY) && caller ? caller->client_id : 0;
+}
+
+static bool vm_require_not_running(const Vm *vm, Error **err)
+{
+    if (vm_is_running(vm))
+        return error_set(err, ERROR_INVALID_STATE, "domain is already running");
+    return true;
+}
+
+Vm *vm_create(Host *host, const char *xml, unsigned flags, const Caller *caller, Error **err)
+{
+    const unsigned known = CREATE_PAUSED | CREATE_AUTODESTROY | CREATE_VALIDATE | CREATE_RESET_NVRAM;
+    VmStartSpec spec = VM_START_SPEC_INIT;
+    DomainDef *def = NULL;
+    g_auto(VmJob) job = { 0 };
+
+    if (!vm_check_flags(flags, known, "qemuDomainCreateXML", err) ||
+        !vm_xml_parse(host, xml, strlen(xml), "(domain_definition)",
+                      flags & CREATE_VALIDATE ? VM_XML_VALIDATE : 0, &def, err))
+        return NULL;
+    if (!vm_acquire(host, def, JOB_START, caller, &job, err)) {
+        domain_def_free(def);
+        return NULL;
+    }
+    Vm *vm = job.vm;
+    if (vm_is_running(vm)) {
+        error_set(err, ERROR_INVALID_STATE, "domain is already active as '%s'", vm->name);
+        domain_def_free(def);
+        return NULL;
+    }
+    start_spec_from_flags(&spec, flags, caller);
+    spec.incoming_def = def;
+    if (!vm_start_process(vm, &job, &spec, err)) {
+        vm_release_embryo(vm);
+        return NULL;
+    }
+    return vm_ref(vm);
+}
+
+static bool vm_drop_managed_save(Vm *vm, Error **err)
+{
+    g_autofree char *path = vm_save_path(vm->host, vm->name);
+
+    if (!file_remove(path, err))
+        return false;
+    vm->has_managed_save = false;
+    return true;
+}
+
+bool vm_start(Vm *vm, unsigned flags, const Caller *caller, Error **err)
+{
+    const unsigned known = CREATE_PAUSED | CREATE_AUTODESTROY | CREATE_BYPASS_CACHE | CREATE_FORCE_BOOT |
+                           CREATE_RESET_NVRAM;
+    VmStartSpec spec = VM_START_SPEC_INIT;
+    g_auto(VmJob) job = { 0 };
+
+    if (!vm_check_flags(flags, known, "qemuDomainCreateWithFlags", err) ||
+        !vm_require_not_running(vm, err) || !vm_job_begin(vm, JOB_START, caller, &job, err) ||
+        !vm_require_listed(vm, err) || !vm_require_not_running(vm, err))
+        return false;
+    if (!vm->config)
+        return error_set(err, ERROR_INVALID_STATE, "domain is not running");
+    start_spec_from_flags(&spec, flags, caller);
+    if (vm->has_managed_save && !(flags & CREATE_FORCE_BOOT)) {
+        g_autofree char *path = vm_save_path(vm->host, vm->name);
+        const unsigned save_flags = ((flags & CREATE_BYPASS_CACHE) ? 1u : 0) | (spec.paused ? 4u : 0) |
+                                    (spec.reset_nvram ? 8u : 0);
+        return vm_restore_image(vm, &job, path, save_flags, spec.autodestroy_client, err) &&
+               vm_drop_managed_save(vm, err);
+    }
+    if (vm->has_managed_save && !vm_drop_managed_save(vm, err))
+        return false;
+    return vm_start_process(vm, &job, &spec, err);
+}
+
+/* ---- shutdown and reboot by the guest ---- */
+
+static bool vm_power_button(Vm *vm, bool reboot, Error **err)
+{
+    vm->run->fake_reboot = reboot;
+    if (!vm_qmp(vm, "system_powerdown", NULL, 0, NULL, err)) {
+        if (vm->run)
+            vm->run->fake_reboot = false;
+        return false;
+    }
+    vm_status_save_later(vm);
+    return true;
+}
+
+static bool vm_agent_power(Vm *vm, const char *mode, Error **err)
+{
+    Agent *agent = NULL;
+    g_autoptr(Error) why = NULL;
+
+    if (!vm_agent(vm, &agent, err) || !agent_exec(agent, "guest-ping", NULL, 5000, NULL, err))
+        return false;
+    if (!vm_agent(vm, &agent, err))
+        return false;
+    AUTO_JSON args = json_pack("{s:s}", "mode", mode);
+    vm->run->fake_reboot = false;
+    /* It does not answer when it obeys: silence is consent. */
+    if (!agent_exec(agent, "guest-shutdown", args, 1000, NULL, &why) &&
+        error_code(why) != ERROR_AGENT_UNRESPONSIVE && error_code(why) != ERROR_TIMEOUT &&
+        error_code(why) != ERROR_VM_GONE)
+        return error_propagate(err, g_steal_pointer(&why));
+    return true;
+}
+
+static bool vm_power(Vm *vm, unsigned flags, bool reboot, const char *function, const Caller *caller,
+                     Error **err)
+{
+    g_auto(VmJob) job = { 0 };
+    bool use_agent = flags & DOWN_AGENT;
+
+    if (!vm_check_flags(flags, DOWN_ACPI | DOWN_AGENT, function, err) ||
+        !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+        return false;
+    if (flags == 0)
+        use_agent = vm_agent_is_connected(vm);
+    if (use_agent) {
+        g_autoptr(Error) why = NULL;
+        if (vm_agent_power(vm, reboot ? "reboot" : "powerdown", &why))
+            return true;
+        /* Asked for both, or for nothing in particular: the button is the other way. */
+        if (flags == DOWN_AGENT || error_code(why) == ERROR_CANCELLED || !vm_require_monitor(vm, NULL))
+            return error_propagate(err, g_steal_pointer(&why));
+    }
+    return vm_power_button(vm, reboot, err);
+}
+
+bool vm_shutdown(Vm *vm, unsigned flags, const Caller *caller, Error **err)
+{
+    return vm_power(vm, flags, false, "qemuDomainShutdownFlags", caller, err);
+}
+
+bool vm_reboot(Vm *vm, unsigned flags, const Caller *caller, Error **err)
+{
+    return vm_power(vm, flags, true, "qemuDomainReboot", caller, err);
+}
+
+/* One QMP command without arguments, under the job. */
+static bool vm_simple_command(Vm *vm, const char *command, const Caller *caller, Error **err)
+{
+    g_auto(VmJob) job = { 0 };
+
+    return vm_job_begin(vm, JOB_MODIFY, caller, &job, err) && vm_require_monitor(vm, err) &&
+           vm_qmp(vm, command, NULL, 0, NULL, err);
+}
+
+bool vm_reset(Vm *vm, const Caller *caller, Error **err)
+{
+    return vm_simple_command(vm, "system_reset", caller, err);
+}
+
+bool vm_inject_nmi(Vm *vm, const Caller *caller, Error **err)
+{
+    return vm_simple_command(vm, "inject-nmi", caller, err);
+}
+
+/* ---- the hard way ---- */
+
+bool vm_destroy(Vm *vm, unsigned flags, const Caller *caller, Error **err)
+{
+    g_autoptr(Vm) hold = vm_ref(vm);
+    g_auto(VmJob) job = { 0 };
+
+    if (!vm_check_flags(flags, DESTROY_GRACEFUL, "qemuDomainDestroyFlags", err) ||
+        !vm_require_running(vm, err))
+        return false;
+    VmRun *run = vm->run;
+    const uint64_t serial = run->serial;
+    run->destroying = true;
+    /* At once, not after whatever holds the job: that waits for QEMU, most likely. */
+    if (run->process && !run->exited && !process_kill(run->process, SIGTERM, NULL))
+        log_debug("QEMU of '%s' is gone already", vm->name);
+    if (!vm_job_begin(vm, JOB_DESTROY, caller, &job, err)) {
+        if (vm->run && vm->run->serial == serial)
+            vm->run->destroying = false;
+        return false;
+    }
+    if (!vm->run || vm->run->serial != serial)
+        return true; /* the exit handler, or a cancelled start, was quicker */
+    log_info("machine '%s' destroyed by %s", vm->name, caller ? caller->description : "the daemon");
+    if (!vm_process_kill(vm, flags & DESTROY_GRACEFUL, err)) {
+        if (vm->run && vm->run->serial == serial)
+            vm->run->destroying = false;
+        return false;
+    }
+    vm_process_stop(vm, SHUTOFF_DESTROYED, STOPPED_DESTROYED);
+    return true;
+}
+
+/* ---- pause and resume ---- */
+
+bool vm_suspend(Vm *vm, const Caller *caller, Error **err)
+{
+    g_auto(VmJob) job = { 0 };
+
+    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+        return false;
+    if (vm->state == VM_STATE_PMSUSPENDED)
+        return error_set(err, ERROR_INVALID_STATE, "domain is pmsuspended");
+    if (vm->state == VM_STATE_PAUSED)
+        return true;
+    return vm_process_pause_cpus(vm, PAUSED_USER, err) && vm_status_save(vm, err);
+}
+
+bool vm_resume(Vm *vm, const Caller *caller, Error **err)
+{
+    g_auto(VmJob) job = { 0 };
+
+    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+        return false;
+    if (vm->state == VM_STATE_PMSUSPENDED)
+        return error_set(err, ERROR_INVALID_STATE, "domain is pmsuspended");
+    if (vm->state == VM_STATE_RUNNING)
+        return error_set(err, ERROR_INVALID_STATE, "domain is already running");
+    return vm_process_resume_cpus(vm, RUNNING_UNPAUSED, err) && vm_status_save(vm, err);
+}
+
+bool vm_pm_suspend(Vm *vm, unsigned target, uint64_t duration_s, const Caller *caller, Error **err)
+{
+    static const char *const commands[] = { "guest-suspend-ram", "guest-suspend-disk", "guest-suspend-hybrid" };
+    g_auto(VmJob) job = { 0 };
+    Agent *agent = NULL;
+    g_autoptr(Error) why = NULL;
+
+    if (duration_s)
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "Duration not supported. Use 0 for now");
+    if (target >= G_N_ELEMENTS(commands))
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "Unknown suspend target: %u", target);
+    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+        return false;
+    if ((target == 0 && vm->live->suspend_to_mem == TRISTATE_OFF) ||
+        (target == 1 && vm->live->suspend_to_disk == TRISTATE_OFF))
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "S%c state is disabled for this domain",
+                         target == 0 ? '3' : '4');
+    if (!vm_agent(vm, &agent, err) || !agent_exec(agent, "guest-ping", NULL, 5000, NULL, err) ||
+        !vm_agent(vm, &agent, err))
+        return false;
+    if (!agent_exec(agent, commands[target], NULL, 2000, NULL, &why) &&
+        error_code(why) != ERROR_AGENT_UNRESPONSIVE)
+        return error_propagate(err, g_steal_pointer(&why));
+    return true;
+}
+
+bool vm_pm_wakeup(Vm *vm, const Caller *caller, Error **err)
+{
+    return vm_simple_command(vm, "system_wakeup", caller, err);
+}
+
+/* ---- keys ---- */
+
+/* Linux key codes whose scan code is not the same number: extended keys have 0x80 added instead of the 0xe0
+ * prefix (QEMU's "number" key values). */
+static const struct {
+    uint8_t linux_code, number;
+} extended_keys[] = {
+    { 89, 0x73 },  { 90, 0x78 },  { 91, 0x77 },  { 92, 0x79 },  { 93, 0x70 },  { 94, 0x7b },  { 95, 0x5c },
+    { 96, 0x9c },  { 97, 0x9d },  { 98, 0xb5 },  { 99, 0x54 },  { 100, 0xb8 }, { 101, 0x5b }, { 102, 0xc7 },
+    { 103, 0xc8 }, { 104, 0xc9 }, { 105, 0xcb }, { 106, 0xcd }, { 107, 0xcf }, { 108, 0xd0 }, { 109, 0xd1 },
+    { 110, 0xd2 }, { 111, 0xd3 }, { 113, 0xa0 }, { 114, 0xae }, { 115, 0xb0 }, { 116, 0xde }, { 117, 0x59 },
+    { 119, 0xc6 }, { 121, 0x7e }, { 124, 0x7d }, { 125, 0xdb }, { 126, 0xdc }, { 127, 0xdd }, { 142, 0xdf },
+    { 143, 0xe3 },
+};
+
+static bool key_to_number(unsigned codeset, unsigned code, unsigned *ret_number, Error **err)
+{
+    enum { SET_LINUX = 0, SET_XT = 1, SET_ATSET1 = 2, SET_XT_KBD = 6, SET_QNUM = 9, SET_COUNT = 10 };
+
+    if (codeset >= SET_COUNT)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown codeset: %u", codeset);
+    if (codeset == SET_QNUM || codeset == SET_XT || codeset == SET_XT_KBD) {
+        *ret_number = code;
+        return true;
+    }
+    if (codeset == SET_ATSET1) {
+        *ret_number = (code & 0xff00) == 0xe000 ? (code & 0x7f) | 0x80 : code;
+        return true;
+    }
+    if (codeset == SET_LINUX && code > 0 && code <= 88) {
+        *ret_number = code;
+        return true;
+    }
+    for (size_t i = 0; codeset == SET_LINUX && i < G_N_ELEMENTS(extended_keys); i++) {
+        if (extended_keys[i].linux_code == code) {
+            *ret_number = extended_keys[i].number;
+            return true;
+        }
+    }
+    return error_set(err, ERROR_INVALID_ARGUMENT, "cannot translate keycode %u of codeset %u", code, codeset);
+}
+
+bool vm_send_key(Vm *vm, unsigned codeset, unsigned hold_ms, const unsigned *codes, size_t n_codes,
+                 const Caller *caller, Error **err)
+{
+    g_auto(VmJob) job = { 0 };
+    AUTO_JSON keys = json_array();
+
+    if (n_codes == 0 || n_codes > 16)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "between 1 and 16 keys can be sent at once");
+    for (size_t i = 0; i < n_codes; i++) {
+        unsigned number = 0;
+        if (!key_to_number(codeset, codes[i], &number, err))
+            return false;
+        json_array_append_new(keys, json_pack("{s:s, s:i}", "type", "number", "data", (int) number));
+    }
+    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+        return false;
+    Json *args = json_pack("{s:O}", "keys", keys);
+    if (hold_ms)
+        json_object_set_new(args, "hold-time", json_integer(hold_ms));
+    return vm_qmp(vm, "send-key", args, 0, NULL, err);
+}

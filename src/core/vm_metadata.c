@@ -1,0 +1,213 @@
+/* Title, description and the free elements below <metadata>, of the running machine, the definition or both. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <libxml/parser.h>
+#include <string.h>
+
+#include "conf/xml_table.h"
+#include "core/vm_define.h"
+#include "core/vm_private.h"
+
+enum { METADATA_DESCRIPTION, METADATA_TITLE, METADATA_ELEMENT };
+
+/* A document whose root holds what is in <metadata>. */
+static bool metadata_to_doc(const DomainDef *def, xmlDoc **ret_doc, Error **err)
+{
+    g_autofree char *text = g_strdup_printf("<metadata>%s</metadata>", def->metadata ? def->metadata : "");
+
+    return xml_document_read(text, strlen(text), "(metadata)", ret_doc, err);
+}
+
+static char *metadata_from_doc(xmlDoc *doc)
+{
+    GString *out = g_string_new(NULL);
+
+    for (const xmlNode *node = xmlDocGetRootElement(doc)->children; node; node = node->next) {
+        if (node->type != XML_ELEMENT_NODE)
+            continue;
+        g_autofree char *text = xml_element_to_text(node);
+        g_string_append(out, text);
+        if (out->len && out->str[out->len - 1] != '\n')
+            g_string_append_c(out, '\n');
+    }
+    return g_string_free(out, FALSE);
+}
+
+static xmlNode *metadata_find(xmlDoc *doc, const char *uri)
+{
+    for (xmlNode *node = xmlDocGetRootElement(doc)->children; node; node = node->next) {
+        if (node->type == XML_ELEMENT_NODE && node->ns && strcmp((const char *) node->ns->href, uri) == 0)
+            return node;
+    }
+    return NULL;
+}
+
+/* Elements without a name space of their own join the one that the caller named. */
+static void metadata_set_ns(xmlNode *node, xmlNs *ns)
+{
+    if (node->type != XML_ELEMENT_NODE)
+        return;
+    if (!node->ns)
+        xmlSetNs(node, ns);
+    for (xmlNode *child = node->children; child; child = child->next)
+        metadata_set_ns(child, ns);
+}
+
+static void metadata_drop_ns(xmlNode *node, const char *uri)
+{
+    if (node->type != XML_ELEMENT_NODE)
+        return;
+    if (node->ns && strcmp((const char *) node->ns->href, uri) == 0)
+        xmlSetNs(node, NULL);
+    for (xmlNode *child = node->children; child; child = child->next)
+        metadata_drop_ns(child, uri);
+}
+
+static bool metadata_set_element(DomainDef *def, const char *element, const char *key, const char *uri,
+                                 Error **err)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autoptr(xmlDoc) new_doc = NULL;
+
+    if (element && !xml_document_read(element, strlen(element), "(metadata_xml)", &new_doc, err))
+        return false;
+    if (!metadata_to_doc(def, &doc, err))
+        return false;
+    xmlNode *old = metadata_find(doc, uri);
+    if (old) {
+        xmlUnlinkNode(old);
+        xmlFreeNode(old);
+    }
+    if (new_doc) {
+        xmlNode *node = xmlDocCopyNode(xmlDocGetRootElement(new_doc), doc, 1);
+        xmlNs *ns = xmlNewNs(node, (const xmlChar *) uri, (const xmlChar *) key);
+        if (!ns) {
+            xmlFreeNode(node);
+            return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' cannot be used as a name space prefix", key);
+        }
+        metadata_set_ns(node, ns);
+        xmlAddChild(xmlDocGetRootElement(doc), node);
+    }
+    g_free(def->metadata);
+    def->metadata = metadata_from_doc(doc);
+    return true;
+}
+
+static void metadata_set_text(char **field, const char *text)
+{
+    g_free(*field);
+    *field = text && *text ? g_strdup(text) : NULL;
+}
+
+static bool metadata_set(DomainDef *def, int type, const char *metadata, const char *key, const char *uri,
+                         Error **err)
+{
+    switch (type) {
+    case METADATA_DESCRIPTION:
+        metadata_set_text(&def->description, metadata);
+        return true;
+    case METADATA_TITLE:
+        metadata_set_text(&def->title, metadata);
+        return true;
+    default:
+        return metadata_set_element(def, metadata, key, uri, err);
+    }
+}
+
+static bool metadata_check(int type, const char *metadata, const char *key, const char *uri, Error **err)
+{
+    switch (type) {
+    case METADATA_TITLE:
+        if (metadata && strchr(metadata, '\n'))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "metadata title can't contain newlines");
+        /* fall through */
+    case METADATA_DESCRIPTION:
+        if (uri || key)
+            return error_set(err, ERROR_INVALID_ARGUMENT,
+                             "uri and key must be NULL for title and description");
+        return true;
+    case METADATA_ELEMENT:
+        if (!uri || !*uri)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "uri must be given for metadata elements");
+        if (metadata && (!key || !*key))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "key must be given for metadata elements");
+        return true;
+    default:
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown metadata type %d", type);
+    }
+}
+
+bool vm_set_metadata(Vm *vm, int type, const char *metadata, const char *key, const char *uri, unsigned flags,
+                     const Caller *caller, Error **err)
+{
+    g_auto(VmJob) job = { 0 };
+    bool live = false;
+    bool config = false;
+
+    if (!vm_check_flags(flags, 3, "qemuDomainSetMetadata", err) ||
+        !metadata_check(type, metadata, key, uri, err) || !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) ||
+        !vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
+        return false;
+    if (config) {
+        DomainDef *def = domain_def_copy(vm->config);
+        if (!metadata_set(def, type, metadata, key, uri, err) || !vm_store_config(vm->host, def, err)) {
+            domain_def_free(def);
+            return false;
+        }
+        vm_set_config(vm, def);
+    }
+    if (live && vm->live) {
+        if (!metadata_set(vm->live, type, metadata, key, uri, err) || !vm_status_save(vm, err))
+            return false;
+    }
+    vm_publish_event(vm, &(Event){ .id = EVENT_METADATA_CHANGE, .type = type, .text1 = uri });
+    return true;
+}
+
+static bool metadata_get_element(const DomainDef *def, const char *uri, char **ret_text, Error **err)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+
+    if (!metadata_to_doc(def, &doc, err))
+        return false;
+    xmlNode *node = metadata_find(doc, uri);
+    if (!node)
+        return error_set(err, ERROR_NO_DOMAIN_METADATA, "Requested metadata element is not present");
+    /* Shown as it was given: without the name space that storing it added. */
+    for (xmlNs **link = &node->nsDef; *link; link = &(*link)->next) {
+        if (strcmp((const char *) (*link)->href, uri) == 0) {
+            xmlNs *ns = *link;
+            metadata_drop_ns(node, uri);
+            *link = ns->next;
+            ns->next = NULL;
+            xmlFreeNs(ns);
+            break;
+        }
+    }
+    *ret_text = xml_element_to_text(node);
+    return true;
+}
+
+bool vm_get_metadata(Vm *vm, int type, const char *uri, unsigned flags, char **ret_text, Error **err)
+{
+    bool live = false;
+    bool config = false;
+
+    if (!vm_check_flags(flags, 3, "qemuDomainGetMetadata", err))
+        return false;
+    if ((flags & 3) == 3)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive");
+    if (!metadata_check(type, NULL, NULL, type == METADATA_ELEMENT ? uri : NULL, err) ||
+        !vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
+        return false;
+    const DomainDef *def = live ? vm->live : vm->config;
+    if (!def)
+        return error_set(err, ERROR_INVALID_STATE, "domain is not running");
+    if (type == METADATA_ELEMENT)
+        return metadata_get_element(def, uri, ret_text, err);
+    const char *text = type == METADATA_TITLE ? def->title : def->description;
+    if (!text)
+        return error_set(err, ERROR_NO_DOMAIN_METADATA, "Requested metadata element is not present");
+    *ret_text = g_strdup(text);
+    return true;
+}

@@ -1,0 +1,449 @@
+/* What a machine needs from the host before its QEMU can start: directories, display ports, sockets and files
+ * of character devices, tap devices, firmware variables. Each function writes what it chose into the live
+ * definition, where the XML shows it. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "prepare"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/socket.h"
+#include "base/worker.h"
+#include "core/vm_private.h"
+
+#define WEBSOCKET_FIRST 5700
+
+/* ---- descriptors ---- */
+
+void vm_resources_init(VmResources *resources)
+{
+    *resources = (VmResources){ .tap_fds = g_array_new(FALSE, TRUE, sizeof(int)),
+                                .vhost_fds = g_array_new(FALSE, TRUE, sizeof(int)),
+                                .char_fds = g_array_new(FALSE, TRUE, sizeof(CharFd)),
+                                .monitor_fd = -1 };
+}
+
+static void close_all(GArray *fds)
+{
+    for (guint i = 0; i < fds->len; i++)
+        fd_cleanup(&g_array_index(fds, int, i));
+    g_array_unref(fds);
+}
+
+void vm_resources_clear(VmResources *resources)
+{
+    if (!resources->tap_fds)
+        return;
+    close_all(resources->tap_fds);
+    close_all(resources->vhost_fds);
+    for (guint i = 0; i < resources->char_fds->len; i++)
+        fd_cleanup(&g_array_index(resources->char_fds, CharFd, i).fd);
+    g_array_unref(resources->char_fds);
+    fd_cleanup(&resources->monitor_fd);
+    resources->tap_fds = NULL;
+}
+
+int vm_resources_char_fd(const char *alias, const CharSource *source, void *arg)
+{
+    const VmResources *resources = arg;
+
+    for (guint i = 0; i < resources->char_fds->len; i++) {
+        const CharFd *entry = &g_array_index(resources->char_fds, CharFd, i);
+        if (entry->source == source)
+            return entry->fd;
+    }
+    return -1;
+}
+
+/* ---- directories ---- */
+
+typedef struct DirsJob {
+    char *dirs[2];
+    uid_t uid;
+    gid_t gid;
+    bool chown;
+    int error;
+    const char *failed; /* one of dirs */
+} DirsJob;
+
+static void dirs_job_run(void *data)
+{
+    DirsJob *job = data;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(job->dirs); i++) {
+        if ((g_mkdir_with_parents(job->dirs[i], 0750) < 0 && errno != EEXIST) ||
+            (job->chown && chown(job->dirs[i], job->uid, job->gid) < 0)) {
+            job->error = errno;
+            job->failed = job->dirs[i];
+            return;
+        }
+    }
+}
+
+static void dirs_job_free(void *data)
+{
+    DirsJob *job = data;
+
+    g_free(job->dirs[0]);
+    g_free(job->dirs[1]);
+    g_free(job);
+}
+
+bool vm_prepare_dirs(Vm *vm, Error **err)
+{
+    DirsJob *job = g_new0(DirsJob, 1);
+
+    *job = (DirsJob){ .dirs = { g_strdup(vm->run->lib_dir), g_strdup(vm->run->channel_dir) },
+                      .uid = vm->host->config->qemu_uid,
+                      .gid = vm->host->config->qemu_gid,
+                      .chown = !vm->host->paths->is_session && geteuid() == 0 };
+    if (!worker_run(worker_lane_state(), dirs_job_run, job, dirs_job_free, FILE_DEADLINE_MS, err))
+        return false;
+    const bool ok = job->error == 0;
+    if (!ok)
+        error_set_errno(err, job->error, "cannot make directory '%s'", job->failed);
+    dirs_job_free(job);
+    return ok;
+}
+
+/* ---- displays ---- */
+
+static void graphics_default_listen(const Vm *vm, GraphicsDef *graphics, ListenDef *listen)
+{
+    const Config *config = vm->host->config;
+
+    if (listen->type == LISTEN_ADDRESS && !listen->address) {
+        listen->address =
+            g_strdup(graphics->type == GRAPHICS_SPICE ? config->spice_listen : config->vnc_listen);
+        listen->from_config = true;
+    } else if (listen->type == LISTEN_SOCKET && !listen->socket) {
+        listen->socket = g_strdup_printf("%s/%s.sock", vm->run->lib_dir,
+                                         graphics->type == GRAPHICS_SPICE ? "spice" : "vnc");
+    }
+}
+
+static const char *graphics_address(const GraphicsDef *graphics)
+{
+    for (DEF_EACH(ListenDef, listen, graphics->listens)) {
+        if (listen->type == LISTEN_ADDRESS || listen->type == LISTEN_NETWORK)
+            return listen->address;
+    }
+    return NULL;
+}
+
+static bool graphics_needs_port(const GraphicsDef *graphics)
+{
+    for (DEF_EACH(ListenDef, listen, graphics->listens)) {
+        if (listen->type == LISTEN_ADDRESS || listen->type == LISTEN_NETWORK)
+            return true;
+    }
+    return def_list_len(graphics->listens) == 0;
+}
+
+static bool graphics_take_port(Vm *vm, const char *range, unsigned first, unsigned last, const char *address,
+                               int32_t *ret_port, Error **err)
+{
+    unsigned port = 0;
+
+    if (!port_pool_take_any(vm->host->ports, range, first, last, address, &port, err))
+        return false;
+    g_array_append_val(vm->run->ports, port);
+    *ret_port = (int32_t) port;
+    return true;
+}
+
+static void graphics_note_port(Vm *vm, int32_t number)
+{
+    const unsigned port = (unsigned) number;
+
+    if (number <= 0)
+        return;
+    port_pool_mark(vm->host->ports, port);
+    g_array_append_val(vm->run->ports, port);
+}
+
+static bool graphics_wants_tls(const GraphicsDef *graphics)
+{
+    for (DEF_EACH(SpiceChannel, channel, graphics->channels)) {
+        if (channel->mode == SPICE_MODE_SECURE)
+            return true;
+    }
+    return graphics->default_mode == SPICE_MODE_SECURE;
+}
+
+static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
+{
+    const Config *config = vm->host->config;
+    const bool is_vnc = graphics->type == GRAPHICS_VNC;
+    const char *range = is_vnc ? "vnc" : "spice";
+
+    for (DEF_EACH(ListenDef, listen, graphics->listens)) {
+        if (listen->type == LISTEN_NETWORK && !listen->address)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "graphics listening on the address of network '%s' needs networks, which this "
+                             "version does not have",
+                             listen->network ? listen->network : "");
+        graphics_default_listen(vm, graphics, listen);
+    }
+    if (!graphics_needs_port(graphics))
+        return true;
+    const char *address = graphics_address(graphics);
+    const bool automatic = graphics->autoport == TRISTATE_ON;
+    if (automatic || graphics->port == -1) {
+        if (!graphics_take_port(vm, range, config->remote_display_port_min, config->remote_display_port_max,
+                                address, &graphics->port, err))
+            return false;
+    } else {
+        graphics_note_port(vm, graphics->port);
+    }
+    if (!is_vnc && (graphics->tls_port == -1 || (automatic && graphics_wants_tls(graphics)))) {
+        if (!graphics_take_port(vm, range, config->remote_display_port_min, config->remote_display_port_max,
+                                address, &graphics->tls_port, err))
+            return false;
+    }
+    if (is_vnc && graphics->websocket == -1) {
+        if (!graphics_take_port(vm, "vncWebsocket",
+                                config->remote_websocket_port_min ? config->remote_websocket_port_min
+                                                                  : WEBSOCKET_FIRST,
+                                config->remote_websocket_port_max ? config->remote_websocket_port_max : 65535,
+                                address, &graphics->websocket, err))
+            return false;
+        graphics->websocket_generated = TRISTATE_ON;
+    }
+    return true;
+}
+
+bool vm_prepare_graphics(Vm *vm, Error **err)
+{
+    /* Fixed ports first, so that an automatic one does not take them. */
+    for (unsigned automatic = 0; automatic < 2; automatic++) {
+        for (DEF_EACH(GraphicsDef, graphics, vm->live->graphics)) {
+            if (graphics->type != GRAPHICS_VNC && graphics->type != GRAPHICS_SPICE)
+                continue;
+            const bool is_automatic = graphics->autoport == TRISTATE_ON || graphics->port == -1;
+            if (is_automatic == (automatic == 1) && !prepare_one_graphics(vm, graphics, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* ---- character devices ---- */
+
+typedef struct OpenJob {
+    char *path;
+    bool append;
+    int fd;
+    int error;
+} OpenJob;
+
+static void open_job_run(void *data)
+{
+    OpenJob *job = data;
+
+    job->fd = open(job->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (job->append ? O_APPEND : O_TRUNC),
+                   0600);
+    job->error = errno;
+}
+
+static void open_job_free(void *data)
+{
+    OpenJob *job = data;
+
+    fd_cleanup(&job->fd);
+    g_free(job->path);
+    g_free(job);
+}
+
+static bool char_open_file(Vm *vm, const CharSource *source, int *ret_fd, Error **err)
+{
+    OpenJob *job = g_new0(OpenJob, 1);
+    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+
+    *job = (OpenJob){ .path = g_strdup(source->path), .append = source->append == TRISTATE_ON, .fd = -1 };
+    if (!worker_run(worker_lane_for_path(source->path), open_job_run, job, open_job_free, timeout_ms, err))
+        return error_prefix(err, "cannot open '%s'", source->path);
+    const bool ok = job->fd >= 0;
+    if (ok)
+        *ret_fd = fd_steal(&job->fd);
+    else
+        error_set_errno(err, job->error, "Unable to open file %s for character device", source->path);
+    open_job_free(job);
+    return ok;
+}
+
+static bool char_listen(Vm *vm, const CharSource *source, int *ret_fd, Error **err)
+{
+    AUTO_FD fd = -1;
+
+    if (!socket_listen_unix(source->path, 0775, &fd, err))
+        return false;
+    /* Clients of the socket usually run as the user that QEMU runs as. */
+    if (!vm->host->paths->is_session && geteuid() == 0 &&
+        chown(source->path, vm->host->config->qemu_uid, vm->host->config->qemu_gid) < 0)
+        return error_set_errno(err, errno, "cannot give '%s' to QEMU's user", source->path);
+    *ret_fd = fd_steal(&fd);
+    return true;
+}
+
+static bool char_is_server(const CharSource *source)
+{
+    return source->mode == CHAR_MODE_BIND || source->mode == CHAR_MODE_SERVER ||
+           source->mode == CHAR_MODE_ABSENT;
+}
+
+static bool prepare_char(Vm *vm, CharDef *device, VmResources *resources, Error **err)
+{
+    CharSource *source = &device->source;
+    CharFd entry = { .source = source, .fd = -1 };
+
+    if (device->class == CHAR_CLASS_CHANNEL && source->type == CHAR_UNIX && !source->path) {
+        source->path = g_build_filename(vm->run->channel_dir,
+                                        device->target_name ? device->target_name : device->info.alias, NULL);
+        if (source->mode == CHAR_MODE_ABSENT)
+            source->mode = CHAR_MODE_BIND;
+    }
+    if (device->class == CHAR_CLASS_CHANNEL && device->target_type == CHAR_TARGET_VIRTIO)
+        device->state = CHANNEL_STATE_DISCONNECTED;
+    if (source->type == CHAR_UNIX && source->path && char_is_server(source)) {
+        if (!char_listen(vm, source, &entry.fd, err))
+            return false;
+    } else if (source->type == CHAR_FILE && source->path) {
+        if (!char_open_file(vm, source, &entry.fd, err))
+            return false;
+    } else {
+        return true;
+    }
+    g_array_append_val(resources->char_fds, entry);
+    return true;
+}
+
+bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err)
+{
+    GPtrArray *const lists[] = { vm->live->serials, vm->live->parallels, vm->live->consoles,
+                                 vm->live->channels };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
+        for (DEF_EACH(CharDef, device, lists[i])) {
+            /* The first console stands for the first serial port: the same device twice. */
+            if (device->class == CHAR_CLASS_CONSOLE && device->target_type == CHAR_TARGET_SERIAL)
+                continue;
+            if (!prepare_char(vm, device, resources, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* ---- interfaces ---- */
+
+static bool interface_wants_vhost(const Vm *vm, const InterfaceDef *iface)
+{
+    return vm->live->type == VIRT_TYPE_KVM && iface->driver != INTERFACE_DRIVER_QEMU && iface->model &&
+           g_str_has_prefix(iface->model, "virtio");
+}
+
+static bool prepare_interface(Vm *vm, InterfaceDef *iface, VmResources *resources, Error **err)
+{
+    const unsigned n_queues = qemu_interface_queues(iface);
+    const char *bridge = iface->type == INTERFACE_BRIDGE ? iface->source : NULL;
+
+    if (iface->type == INTERFACE_NETWORK)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "interface of network '%s': networks are not supported by this version",
+                         iface->source ? iface->source : "");
+    if (n_queues == 0)
+        return true;
+    if (n_queues > 256)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%u queues are more than a tap device has", n_queues);
+    g_autofree int *fds = g_new0(int, n_queues);
+    if (!tap_open(bridge, &iface->mac, iface->mtu, n_queues, &iface->target, fds, err))
+        return false;
+    g_array_append_vals(resources->tap_fds, fds, n_queues);
+    for (unsigned i = 0; i < n_queues; i++) {
+        const int fd = interface_wants_vhost(vm, iface) ? open("/dev/vhost-net", O_RDWR | O_CLOEXEC) : -1;
+        g_array_append_val(resources->vhost_fds, fd);
+    }
+    return true;
+}
+
+bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err)
+{
+    for (DEF_EACH(InterfaceDef, iface, vm->live->interfaces)) {
+        if (!prepare_interface(vm, iface, resources, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- monitor ---- */
+
+bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err)
+{
+    /* Bound by us: QEMU's user could not, and we can connect before QEMU runs its first instruction. */
+    return socket_listen_unix(vm->run->monitor_path, 0775, &resources->monitor_fd, err);
+}
+
+/* ---- firmware variables ---- */
+
+typedef struct CopyJob {
+    char *from, *to;
+    bool replace;
+    int error;
+    bool reading;
+} CopyJob;
+
+static void copy_job_run(void *data)
+{
+    CopyJob *job = data;
+    g_autofree char *text = NULL;
+    gsize len = 0;
+    g_autofree char *temp = g_strconcat(job->to, ".new", NULL);
+
+    if (!job->replace && access(job->to, F_OK) == 0)
+        return;
+    job->reading = true;
+    if (!g_file_get_contents(job->from, &text, &len, NULL)) {
+        job->error = errno ? errno : EIO;
+        return;
+    }
+    job->reading = false;
+    AUTO_FD fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, text, len) != (ssize_t) len || fsync(fd) < 0 || rename(temp, job->to) < 0) {
+        job->error = errno ? errno : EIO;
+        (void) unlink(temp);
+    }
+}
+
+static void copy_job_free(void *data)
+{
+    CopyJob *job = data;
+
+    g_free(job->from);
+    g_free(job->to);
+    g_free(job);
+}
+
+bool vm_prepare_nvram(Vm *vm, bool reset, Error **err)
+{
+    const OsNvram *nvram = vm->live->os.nvram;
+    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+
+    if (!nvram || !nvram->path || !nvram->template_path)
+        return true;
+    CopyJob *job = g_new0(CopyJob, 1);
+    *job = (CopyJob){ .from = g_strdup(nvram->template_path), .to = g_strdup(nvram->path), .replace = reset };
+    if (!worker_run(worker_lane_for_path(nvram->path), copy_job_run, job, copy_job_free, timeout_ms, err))
+        return error_prefix(err, "cannot make '%s'", nvram->path);
+    const bool ok = job->error == 0;
+    if (!ok)
+        error_set_errno(err, job->error, "%s '%s'", job->reading ? "cannot read" : "cannot write",
+                        job->reading ? nvram->template_path : nvram->path);
+    copy_job_free(job);
+    return ok;
+}

@@ -1,0 +1,667 @@
+/* The QEMU process of a machine: connecting to its monitor, noticing its end, ending it, cleaning up after it.
+ *
+ * Whoever holds the job cleans up. When QEMU exits by itself, the exit handler takes the job (as a destroy: at
+ * the head of the queue, and waiters on the monitor are woken by its end) and then does the same as destroy
+ * does, with another reason. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "process"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/socket.h"
+#include "conf/xml_table.h"
+#include "core/vm_private.h"
+
+#define TERM_PATIENCE_MS 10000
+#define KILL_PATIENCE_MS 30000
+#define RECONNECT_PAUSE_MS 2000
+#define RECONNECT_TIMEOUT_MS 20000
+
+/* A machine and the run that was meant: the run may be over when the fiber gets its turn. */
+typedef struct RunRef {
+    Vm *vm;
+    uint64_t serial;
+} RunRef;
+
+static RunRef *run_ref_new(Vm *vm)
+{
+    RunRef *ref = g_new0(RunRef, 1);
+
+    *ref = (RunRef){ .vm = vm_ref(vm), .serial = vm->run->serial };
+    return ref;
+}
+
+static void run_ref_free(RunRef *ref)
+{
+    vm_unref(ref->vm);
+    g_free(ref);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RunRef, run_ref_free)
+
+static bool run_ref_is_current(const RunRef *ref)
+{
+    return ref->vm->run && ref->vm->run->serial == ref->serial;
+}
+
+/* "domain-1-web", cut so that socket paths below it stay short. Characters that would need quoting are left
+ * out. */
+char *vm_short_dir_name(int id, const char *name)
+{
+    GString *out = g_string_new(NULL);
+
+    g_string_printf(out, "domain-%d-", id);
+    const gsize start = out->len;
+    for (const char *p = name; *p && out->len - start < 20; p++) {
+        if ((unsigned char) *p > ' ' && !strchr("/\\\"'`$&*?;<>|(){}[]!,", *p))
+            g_string_append_c(out, *p);
+    }
+    while (out->len > start && !g_utf8_validate(out->str, (gssize) out->len, NULL))
+        g_string_truncate(out, out->len - 1);
+    return g_string_free(out, FALSE);
+}
+
+/* ---- the end ---- */
+
+static bool process_is_stopped(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int) pid);
+    g_autofree char *text = file_read_kernel(path);
+    const char *after_name = text ? strrchr(text, ')') : NULL;
+
+    return after_name && (after_name[1] == ' ') && (after_name[2] == 'T' || after_name[2] == 't');
+}
+
+/* The wait ends early, without an error, when somebody else has cleaned up. */
+static bool process_wait_end(Vm *vm, uint64_t timeout_ms, Error **err)
+{
+    const uint64_t serial = vm->run->serial;
+    const uint64_t deadline_ms = loop_now_ms() + timeout_ms;
+
+    while (vm->run && vm->run->serial == serial && !vm->run->exited) {
+        const uint64_t now_ms = loop_now_ms();
+        if (now_ms >= deadline_ms)
+            return error_set(err, ERROR_TIMEOUT, "QEMU of domain '%s' is still there", vm->name);
+        if (!wait_queue_wait(&vm->run->changed, deadline_ms - now_ms, err))
+            return false;
+    }
+    return true;
+}
+
+bool vm_process_kill(Vm *vm, bool graceful, Error **err)
+{
+    VmRun *run = vm->run;
+    g_autoptr(Error) why = NULL;
+
+    if (!run || !run->process || run->exited)
+        return true;
+    /* A stopped process would only see SIGTERM when continued. */
+    if (graceful || !process_is_stopped(run->pid)) {
+        if (!process_kill(run->process, SIGTERM, &why) && !process_has_exited(run->process))
+            return error_propagate(err, g_steal_pointer(&why));
+        g_clear_pointer(&why, error_free);
+        if (process_wait_end(vm, TERM_PATIENCE_MS, &why))
+            return true;
+        if (error_code(why) != ERROR_TIMEOUT)
+            return error_propagate(err, g_steal_pointer(&why));
+        if (graceful)
+            return error_set_errno(err, EBUSY, "Failed to terminate process %d with SIGTERM", (int) run->pid);
+        g_clear_pointer(&why, error_free);
+        if (!vm->run || vm->run != run)
+            return true;
+        log_warning("QEMU of machine '%s' ignores SIGTERM: killing it", vm->name);
+    }
+    if (!process_kill(run->process, SIGKILL, &why) && !process_has_exited(run->process))
+        return error_propagate(err, g_steal_pointer(&why));
+    g_clear_pointer(&why, error_free);
+    if (process_wait_end(vm, KILL_PATIENCE_MS, &why))
+        return true;
+    if (error_code(why) != ERROR_TIMEOUT)
+        return error_propagate(err, g_steal_pointer(&why));
+    error_set_errno(err, EBUSY, "Failed to terminate process %d with SIGKILL", (int) run->pid);
+    return error_hint(err, "it hangs inside the kernel, probably on storage that does not answer");
+}
+
+static void vm_call_hook(Vm *vm, const char *operation)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (!hook_is_present(vm->host, "qemu") || !vm_def(vm))
+        return;
+    g_autofree char *xml = vm_xml_format(vm_def(vm), XML_FORMAT_SECURE);
+    if (!hook_run(vm->host, "qemu", vm->name, operation, "end", "-", xml, NULL, &err))
+        log_warning_error(err, "hook at the end of a machine");
+}
+
+static void vm_remove_dir(const char *path)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (path && !file_remove_tree(path, &err))
+        log_warning_error(err, path);
+}
+
+void vm_process_cleanup(Vm *vm)
+{
+    VmRun *run = vm->run;
+    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+
+    vm_consoles_close(run);
+    vm_remove_dir(run->lib_dir);
+    vm_remove_dir(run->channel_dir);
+    for (guint i = 0; i < run->ports->len; i++)
+        port_pool_release(vm->host->ports, g_array_index(run->ports, unsigned, i));
+    g_array_set_size(run->ports, 0);
+    vm_call_hook(vm, "stopped");
+    dac_restore(vm->host->dac, run->dac, timeout_ms);
+    vm_call_hook(vm, "release");
+    if (run->temp_path) {
+        g_autoptr(Error) err = NULL;
+        if (!file_remove(run->temp_path, &err))
+            log_warning_error(err, run->temp_path);
+    }
+}
+
+/* What QEMU leaves in its log helps nobody without the word that it is over. */
+static void vm_log_end(const Vm *vm, int shutoff_reason)
+{
+    static const char *const reasons[] = { "unknown",  "shutdown", "destroyed", "crashed",      "migrated",
+                                           "saved",    "failed",   "from snapshot", "daemon" };
+    g_autofree char *line = NULL;
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autofree char *stamp = g_date_time_format(now, "%Y-%m-%d %H:%M:%S");
+
+    if (vm->run->log_fd < 0)
+        return;
+    line = g_strdup_printf("%s.%03d+0000: shutting down, reason=%s\n", stamp,
+                           g_date_time_get_microsecond(now) / 1000,
+                           shutoff_reason >= 0 && (size_t) shutoff_reason < G_N_ELEMENTS(reasons)
+                             ? reasons[shutoff_reason]
+                             : "unknown");
+    if (write(vm->run->log_fd, line, strlen(line)) < 0)
+        log_debug("cannot write to the log of '%s'", vm->name);
+}
+
+void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
+{
+    g_autoptr(Vm) hold = vm_ref(vm);
+    VmRun *run = vm->run;
+    g_autoptr(Error) err = NULL;
+
+    if (!run || run->stopping)
+        return;
+    run->stopping = true;
+    fiber_shield_begin();
+    if (run->qmp)
+        qmp_close(g_steal_pointer(&run->qmp));
+    if (!vm_process_kill(vm, false, &err)) {
+        /* Its files must not be given away while it may still write to them. */
+        log_error_error(err, "a machine cannot be stopped");
+        run->stopping = false;
+        fiber_shield_end();
+        return;
+    }
+    vm_log_end(vm, shutoff_reason);
+    vm_process_cleanup(vm);
+    vm_status_remove(vm);
+
+    vm->run = NULL;
+    vm_run_free(run);
+    g_clear_pointer(&vm->live, domain_def_free);
+    vm_set_id(vm, -1);
+    vm->config_is_new = false;
+    vm->taints = 0;
+    vm_set_state(vm, VM_STATE_SHUTOFF, shutoff_reason);
+    if (stopped_detail >= 0)
+        vm_publish_lifecycle(vm, LIFECYCLE_STOPPED, stopped_detail);
+    if (!vm->config)
+        vm_unregister(vm);
+    fiber_shield_end();
+}
+
+static void vm_end_reason(const VmRun *run, int *ret_shutoff, int *ret_stopped)
+{
+    if (run->destroying) {
+        *ret_shutoff = SHUTOFF_DESTROYED;
+        *ret_stopped = STOPPED_DESTROYED;
+    } else if (run->panicked) {
+        *ret_shutoff = SHUTOFF_CRASHED;
+        *ret_stopped = STOPPED_CRASHED;
+    } else if (run->guest_shutdown) {
+        *ret_shutoff = SHUTOFF_SHUTDOWN;
+        *ret_stopped = STOPPED_SHUTDOWN;
+    } else {
+        *ret_shutoff = SHUTOFF_CRASHED;
+        *ret_stopped = STOPPED_FAILED;
+    }
+}
+
+static void vm_exit_fiber(void *arg)
+{
+    g_autoptr(RunRef) ref = arg;
+    Vm *vm = ref->vm;
+    int shutoff = SHUTOFF_UNKNOWN;
+    int stopped = STOPPED_FAILED;
+
+    /* What QEMU said last may still be unread: the connection's end comes after it. */
+    const uint64_t deadline_ms = loop_now_ms() + 1000;
+    while (run_ref_is_current(ref) && vm->run->qmp && qmp_is_open(vm->run->qmp) &&
+           loop_now_ms() < deadline_ms) {
+        if (!wait_queue_wait(&vm->run->changed, deadline_ms - loop_now_ms(), NULL))
+            break;
+    }
+    while (run_ref_is_current(ref)) {
+        g_auto(VmJob) job = { 0 };
+        g_autoptr(Error) err = NULL;
+        if (!vm_job_begin(vm, JOB_DESTROY, NULL, &job, &err)) {
+            log_warning_error(err, "cleaning up after a machine must wait");
+            if (error_code(err) == ERROR_CANCELLED)
+                return;
+            continue;
+        }
+        if (!run_ref_is_current(ref))
+            return;
+        vm_end_reason(vm->run, &shutoff, &stopped);
+        vm_process_stop(vm, shutoff, stopped);
+        return;
+    }
+}
+
+static void vm_on_exit(Process *process, void *arg)
+{
+    Vm *vm = arg;
+    VmRun *run = vm->run;
+
+    if (!run || run->process != process || run->exited)
+        return;
+    g_autofree char *how = process_describe_status(process);
+    run->exited = true;
+    log_info("QEMU of machine '%s' (pid %d) ended: %s", vm->name, (int) run->pid, how);
+    wait_queue_wake_all(&run->changed);
+    /* A start that is under way and a stop that is, attend to it themselves. */
+    if (!run->stopping && !run->is_starting)
+        host_spawn(vm->host, "exit", vm_exit_fiber, run_ref_new(vm));
+}
+
+void vm_process_watch(Vm *vm)
+{
+    /* The machine owns the run, which takes this back before it goes: no reference is needed. */
+    process_on_exit(vm->run->process, vm_on_exit, vm);
+}
+
+/* ---- the monitor ---- */
+
+static void vm_on_qmp_event(const char *name, const Json *data, int64_t seconds, int64_t microseconds,
+                            void *arg)
+{
+    Vm *vm = arg;
+    VmRun *run = vm->run;
+
+    if (!run)
+        return;
+    vm_event_handle(vm, name, data, seconds, microseconds);
+    if (vm->run == run)
+        wait_queue_wake_all(&run->changed);
+}
+
+static void vm_lost_monitor_fiber(void *arg)
+{
+    g_autoptr(RunRef) ref = arg;
+
+    /* QEMU closes its monitor when it exits: give it the time to do so. */
+    for (unsigned i = 0; i < 50 && run_ref_is_current(ref) && !ref->vm->run->exited; i++) {
+        if (!wait_queue_wait(&ref->vm->run->changed, 100, NULL) && fiber_is_cancelled(fiber_current()))
+            return;
+    }
+    if (!run_ref_is_current(ref) || ref->vm->run->exited || ref->vm->run->stopping)
+        return;
+    log_error("QEMU of machine '%s' closed its monitor but goes on: ending it", ref->vm->name);
+    if (!process_kill(ref->vm->run->process, SIGKILL, NULL))
+        log_error("cannot kill QEMU of machine '%s'", ref->vm->name);
+}
+
+static void vm_on_qmp_close(const Error *why, void *arg)
+{
+    Vm *vm = arg;
+    VmRun *run = vm->run;
+
+    if (!run)
+        return;
+    wait_queue_wake_all(&run->changed);
+    if (run->exited || run->stopping || run->is_starting)
+        return;
+    log_debug("monitor of machine '%s' closed: %s", vm->name, error_message(why));
+    if (error_code(why) != ERROR_VM_GONE)
+        vm_publish(vm, EVENT_CONTROL_ERROR, 0, 0);
+    host_spawn(vm->host, "monitor", vm_lost_monitor_fiber, run_ref_new(vm));
+}
+
+bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
+{
+    const uint64_t serial = vm->run->serial;
+    const QmpHandlers handlers = { .on_event = vm_on_qmp_event, .on_close = vm_on_qmp_close, .arg = vm };
+    Qmp *qmp = NULL;
+    int fd = -1;
+
+    const uint64_t token = fiber_deadline_begin(timeout_ms);
+    const bool ok = socket_connect_unix(vm->run->monitor_path, timeout_ms, &fd, err) &&
+                    qmp_open(fd, vm->name, &handlers, timeout_ms, &qmp, err);
+    fiber_deadline_end(token);
+    if (!ok)
+        return false;
+    if (!vm->run || vm->run->serial != serial || vm->run->exited) {
+        qmp_close(qmp);
+        return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
+    }
+    vm->run->qmp = qmp;
+    return true;
+}
+
+/* ---- running and paused ---- */
+
+bool vm_process_resume_cpus(Vm *vm, int reason, Error **err)
+{
+    vm->run->resume_reason = reason;
+    const bool ok = vm_qmp(vm, "cont", NULL, 0, NULL, err);
+    if (vm->run)
+        vm->run->resume_reason = 0;
+    if (!ok)
+        return false;
+    if (!vm->run)
+        return error_set(err, ERROR_VM_GONE, "domain is no longer running");
+    vm_mark_running(vm, reason);
+    return true;
+}
+
+bool vm_process_pause_cpus(Vm *vm, int reason, Error **err)
+{
+    vm->run->pause_reason = reason;
+    const bool ok = vm_qmp(vm, "stop", NULL, 0, NULL, err);
+    if (vm->run)
+        vm->run->pause_reason = PAUSED_UNKNOWN;
+    if (!ok)
+        return false;
+    if (!vm->run)
+        return error_set(err, ERROR_VM_GONE, "domain is no longer running");
+    vm_mark_paused(vm, reason);
+    return true;
+}
+
+/* ---- the QEMU of an earlier daemon ---- */
+
+/* true if @pid runs @uuid: for status files without a start time (written by libvirtd). */
+static bool process_is_machine(pid_t pid, const Uuid *uuid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int) pid);
+    char text[UUID_STRING_LEN];
+    gsize len = 0;
+    g_autofree char *cmdline = NULL;
+
+    uuid_format(uuid, text);
+    if (!g_file_get_contents(path, &cmdline, &len, NULL))
+        return false;
+    for (const char *arg = cmdline; arg < cmdline + len; arg += strlen(arg) + 1) {
+        const char *next = arg + strlen(arg) + 1;
+        if (strcmp(arg, "-uuid") == 0 && next < cmdline + len)
+            return strcmp(next, text) == 0;
+    }
+    return false;
+}
+
+static bool reattach_process(VmRun *run, const VmStatus *status, Error **err)
+{
+    uint64_t start_time = status->start_time;
+
+    if (start_time == 0) {
+        if (!process_is_machine(status->pid, &status->def->uuid))
+            return error_set(err, ERROR_VM_GONE, "process %d is not this machine", (int) status->pid);
+        start_time = process_lookup_start_time(status->pid);
+    }
+    return process_attach(status->pid, start_time, &run->process, err);
+}
+
+static VmState state_from_qemu(const char *status, int *ret_reason)
+{
+    static const struct {
+        const char *name;
+        VmState state;
+        int reason;
+    } states[] = {
+        { "running", VM_STATE_RUNNING, RUNNING_UNKNOWN },
+        { "paused", VM_STATE_PAUSED, PAUSED_UNKNOWN },
+        { "prelaunch", VM_STATE_PAUSED, PAUSED_STARTING_UP },
+        { "inmigrate", VM_STATE_PAUSED, PAUSED_MIGRATION },
+        { "postmigrate", VM_STATE_PAUSED, PAUSED_MIGRATION },
+        { "finish-migrate", VM_STATE_PAUSED, PAUSED_MIGRATION },
+        { "save-vm", VM_STATE_PAUSED, PAUSED_SAVE },
+        { "io-error", VM_STATE_PAUSED, PAUSED_IOERROR },
+        { "watchdog", VM_STATE_PAUSED, PAUSED_WATCHDOG },
+        { "guest-panicked", VM_STATE_CRASHED, 1 },
+        { "shutdown", VM_STATE_SHUTDOWN, SHUTDOWN_UNKNOWN },
+        { "suspended", VM_STATE_PMSUSPENDED, 0 },
+    };
+
+    for (size_t i = 0; status && i < G_N_ELEMENTS(states); i++) {
+        if (strcmp(states[i].name, status) == 0) {
+            *ret_reason = states[i].reason;
+            return states[i].state;
+        }
+    }
+    *ret_reason = 0;
+    return VM_STATE_NONE;
+}
+
+/* A save or dump that died with the daemon: QEMU has lost the reader of its state and stays paused. */
+static bool reattach_undo_job(Vm *vm, Error **err)
+{
+    const bool was_saving = vm->state == VM_STATE_PAUSED && (vm->reason == PAUSED_SAVE ||
+                                                             vm->reason == PAUSED_DUMP);
+
+    if (vm->run->temp_path) {
+        if (!file_remove(vm->run->temp_path, err))
+            return false;
+        g_clear_pointer(&vm->run->temp_path, g_free);
+    }
+    if (!was_saving)
+        return true;
+    log_warning("machine '%s' was being saved when the daemon died: letting it go on", vm->name);
+    if (!vm_qmp(vm, "migrate_cancel", NULL, 2000, NULL, err))
+        return false;
+    return vm_process_resume_cpus(vm, RUNNING_SAVE_CANCELED, err);
+}
+
+/* Asks QEMU what is true. */
+static bool reattach_sync(Vm *vm, Error **err)
+{
+    AUTO_JSON status = NULL;
+    AUTO_JSON balloon = NULL;
+    int reason = 0;
+
+    if (!reattach_undo_job(vm, err) || !vm_qmp(vm, "query-status", NULL, 5000, &status, err))
+        return false;
+    if (!vm_require_running(vm, err))
+        return false;
+    const VmState state = state_from_qemu(json_get_str(status, "status"), &reason);
+    if (state != VM_STATE_NONE && state != vm->state)
+        vm_set_state(vm, state, reason);
+    if (vm_qmp(vm, "query-balloon", NULL, 5000, &balloon, NULL) && vm->run)
+        vm->run->balloon_bytes = json_get_uint(balloon, "actual", vm->run->balloon_bytes);
+    if (!vm->run)
+        return error_set(err, ERROR_VM_GONE, "QEMU exited");
+    vm->run->unanswering = false;
+    return true;
+}
+
+static bool reattach_hook(Vm *vm, Error **err)
+{
+    if (!hook_is_present(vm->host, "qemu"))
+        return true;
+    g_autofree char *xml = vm_xml_format(vm->live, XML_FORMAT_SECURE);
+    return hook_run(vm->host, "qemu", vm->name, "reconnect", "begin", "-", xml, NULL, err);
+}
+
+/* true: connected and in step. */
+static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
+{
+    if (!vm_process_connect(vm, timeout_ms, err))
+        return false;
+    if (!reattach_sync(vm, err)) {
+        if (vm->run && vm->run->qmp)
+            qmp_close(g_steal_pointer(&vm->run->qmp));
+        return false;
+    }
+    vm_status_save_later(vm);
+    return true;
+}
+
+/* For a QEMU that did not answer at once (stopped, or stuck on storage): keeps trying while it lives. */
+static void reattach_background(void *arg)
+{
+    g_autoptr(RunRef) ref = arg;
+
+    while (run_ref_is_current(ref) && !ref->vm->run->exited && !ref->vm->host->is_stopping) {
+        g_autoptr(Error) err = NULL;
+        if (reattach_try(ref->vm, RECONNECT_TIMEOUT_MS, &err)) {
+            log_info("QEMU of machine '%s' answers again", ref->vm->name);
+            return;
+        }
+        if (!fiber_sleep(RECONNECT_PAUSE_MS, NULL))
+            return;
+    }
+}
+
+static void reattach_fill(Vm *vm, VmStatus *status)
+{
+    VmRun *run = vm_run_new(vm->host);
+
+    vm->live = g_steal_pointer(&status->def);
+    vm->run = run;
+    vm_set_id(vm, vm->live->id);
+    vm->state = status->state;
+    vm->reason = status->reason;
+    vm->taints = status->taints;
+    run->pid = status->pid;
+    run->pid_written = true;
+    run->monitor_path = g_steal_pointer(&status->monitor_path);
+    run->lib_dir = g_steal_pointer(&status->lib_dir);
+    run->channel_dir = g_steal_pointer(&status->channel_dir);
+    run->temp_path = g_steal_pointer(&status->temp_path);
+    run->fake_reboot = status->fake_reboot;
+    run->balloon_bytes = vm->live->current_memory_bytes;
+    dac_list_adopt(vm->host->dac, status->dac);
+    g_ptr_array_unref(run->dac);
+    run->dac = g_steal_pointer(&status->dac);
+    for (guint i = 0; i < status->ports->len; i++) {
+        const unsigned port = g_array_index(status->ports, unsigned, i);
+        port_pool_mark(vm->host->ports, port);
+        g_array_append_val(run->ports, port);
+    }
+    g_array_append_vals(run->vcpu_tids, status->vcpu_tids->data, status->vcpu_tids->len);
+    vm_list_it(vm);
+}
+
+void vm_process_reattach(Vm *vm, VmStatus *status)
+{
+    g_auto(VmJob) job = { 0 };
+    g_autoptr(Error) err = NULL;
+
+    if (!vm_job_begin(vm, JOB_MODIFY, NULL, &job, &err)) {
+        log_error_error(err, "cannot take over a machine");
+        return;
+    }
+    vm_job_set_phase(&job, "reconnecting to QEMU");
+    const bool client_is_gone = status->autodestroy_client != 0;
+    reattach_fill(vm, status);
+    if (!reattach_process(vm->run, status, &err)) {
+        log_warning("machine '%s' stopped while the daemon was away: %s", vm->name, error_message(err));
+        vm->run->exited = true;
+        vm_process_stop(vm, SHUTOFF_CRASHED, STOPPED_FAILED);
+        return;
+    }
+    vm_process_watch(vm);
+    if (client_is_gone) {
+        /* The connection it was bound to did not outlive the daemon. */
+        vm_process_stop(vm, SHUTOFF_DESTROYED, STOPPED_DESTROYED);
+        return;
+    }
+    vm->run->unanswering = true;
+    if (!reattach_try(vm, 3000, &err)) {
+        if (!vm->run || vm->run->exited)
+            return;
+        log_warning("QEMU of machine '%s' does not answer: %s", vm->name, error_message(err));
+        host_spawn(vm->host, "reconnect", reattach_background, run_ref_new(vm));
+        return;
+    }
+    g_clear_pointer(&err, error_free);
+    if (!reattach_hook(vm, &err)) {
+        log_error_error(err, "the reconnect hook refused a machine");
+        vm_process_stop(vm, SHUTOFF_FAILED, STOPPED_FAILED);
+    }
+}
+
+/* ---- starts that were cut off ---- */
+
+/* The process that carries our token in its environment; 0: none. */
+static pid_t process_find_token(const char *token)
+{
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+    const size_t token_len = strlen(token);
+    const char *entry = NULL;
+
+    while (proc && (entry = g_dir_read_name(proc))) {
+        if (!g_ascii_isdigit(*entry))
+            continue;
+        g_autofree char *path = g_strdup_printf("/proc/%s/environ", entry);
+        g_autofree char *environment = NULL;
+        gsize len = 0;
+        if (!g_file_get_contents(path, &environment, &len, NULL) || len <= token_len)
+            continue;
+        for (const char *p = environment; p < environment + len; p += strlen(p) + 1) {
+            if (strcmp(p, token) == 0)
+                return (pid_t) g_ascii_strtoll(entry, NULL, 10);
+        }
+    }
+    return 0;
+}
+
+static void reap_process(pid_t pid, uint64_t start_time)
+{
+    g_autoptr(Process) process = NULL;
+    g_autoptr(Error) err = NULL;
+
+    if (start_time == 0)
+        start_time = process_lookup_start_time(pid);
+    if (!process_attach(pid, start_time, &process, NULL))
+        return;
+    log_warning("killing QEMU %d, whose start was cut off", (int) pid);
+    if (!process_kill(process, SIGKILL, &err) || !process_wait(process, KILL_PATIENCE_MS, &err))
+        log_error_error(err, "cannot kill a QEMU whose start was cut off");
+}
+
+void vm_process_reap_intent(Host *host, VmStatus *status)
+{
+    g_autofree char *path = vm_status_path(host, status->def->name);
+    g_autofree char *pid_path = vm_pid_path(host, status->def->name);
+    g_autofree char *token = g_strdup_printf(VM_TOKEN_VARIABLE "=%s", path);
+    const uint64_t timeout_ms = (uint64_t) host->config->storage_timeout_s * 1000;
+    g_autoptr(Error) err = NULL;
+
+    if (status->pid > 0 && status->start_time)
+        reap_process(status->pid, status->start_time);
+    /* There can be one even when a pid was recorded for an earlier try. */
+    const pid_t pid = process_find_token(token);
+    if (pid > 0)
+        reap_process(pid, 0);
+    vm_remove_dir(status->lib_dir);
+    vm_remove_dir(status->channel_dir);
+    dac_list_adopt(host->dac, status->dac);
+    dac_restore(host->dac, status->dac, timeout_ms);
+    if (!file_remove(pid_path, &err) || !file_remove(path, &err))
+        log_error_error(err, path);
+}
