@@ -11,7 +11,7 @@
 
 #include "base/fiber.h"
 #include "base/process.h"
-#include "conf/domain_def.h"
+#include "conf/domain_xml.h"
 #include "core/host.h"
 #include "core/job.h"
 #include "core/stream.h"
