@@ -221,6 +221,7 @@ static void fiber_entry(void *arg)
 
 static void fiber_finish(Fiber *fiber)
 {
+    fiber_context_clear(&fiber->context);
     fiber_stack_free(g_steal_pointer(&fiber->stack));
     g_queue_unlink(&fibers.all, &fiber->all_link);
     wait_queue_wake_all(&fiber->joiners);

@@ -6,7 +6,11 @@
  *
  * Every await takes a deadline in milliseconds (or FIBER_NO_DEADLINE with a reason in a comment) and ends
  * early with ERROR_CANCELLED when the fiber is cancelled, unless shielded. An expired deadline is
- * ERROR_TIMEOUT. */
+ * ERROR_TIMEOUT.
+ *
+ * Outside of any fiber, and while no loop runs (the CLI, unit tests, the start of the daemon), fiber_sleep()
+ * and fiber_wait_fd() wait with the whole thread, and so do the calls made of them: process_wait(),
+ * process_run(), socket_connect_*(). In a callback of the loop they fail with ERROR_INTERNAL. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -21,7 +25,8 @@ typedef struct Fiber Fiber;
 
 /* Starts @func(@arg) in a new fiber. It runs at once, up to its first await, when called from the loop (not
  * from a fiber); from within a fiber it is queued and runs when the current one awaits. @name is copied, for
- * the log. Returns a borrowed pointer, valid until the fiber ends; take a reference to keep it. */
+ * the log. Returns a borrowed pointer, valid until the fiber ends; take a reference to keep it
+ * (at once: that works even if the fiber has already ended). */
 Fiber *fiber_spawn(const char *name, void (*func)(void *arg), void *arg);
 
 Fiber *fiber_ref(Fiber *fiber);

@@ -7,13 +7,20 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #ifdef FIBER_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef FIBER_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+#if defined(FIBER_ASAN) || defined(FIBER_TSAN)
 #define FIBER_STACK_BYTES ((size_t)1 << 20) /* instrumented frames are several times larger */
 #else
 #define FIBER_STACK_BYTES ((size_t)256 << 10)
@@ -260,16 +267,30 @@ void fiber_context_make(FiberContext *context, FiberStack *stack, void (*func)(v
     context->stack_bottom = bottom;
     context->stack_size = (size_t)(top - bottom);
 #endif
+#ifdef FIBER_TSAN
+    context->tsan_fiber = __tsan_create_fiber(0);
+#endif
+}
+
+/* Tells the sanitizers of the switch that comes next. */
+static void fiber_announce(FiberContext *from, FiberContext *to, bool from_returns)
+{
+#ifdef FIBER_ASAN
+    __sanitizer_start_switch_fiber(from_returns ? &from->fake_stack : NULL, to->stack_bottom, to->stack_size);
+#endif
+#ifdef FIBER_TSAN
+    if (!from->tsan_fiber)
+        from->tsan_fiber = __tsan_get_current_fiber(); /* the loop's own stack */
+    __tsan_switch_to_fiber(to->tsan_fiber, 0);
+#endif
 }
 
 void fiber_context_switch(FiberContext *from, FiberContext *to)
 {
+    fiber_announce(from, to, true);
+    fiber_switch_raw(from, to);
 #ifdef FIBER_ASAN
-    __sanitizer_start_switch_fiber(&from->fake_stack, to->stack_bottom, to->stack_size);
-    fiber_switch_raw(from, to);
     __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
-#else
-    fiber_switch_raw(from, to);
 #endif
 }
 
@@ -282,9 +303,14 @@ void fiber_context_entered(FiberContext *self, FiberContext *from)
 
 void fiber_context_leave(FiberContext *self, FiberContext *to)
 {
-#ifdef FIBER_ASAN
-    __sanitizer_start_switch_fiber(NULL, to->stack_bottom, to->stack_size); /* NULL: never to return */
-#endif
+    fiber_announce(self, to, false);
     fiber_switch_raw(self, to);
     g_assert_not_reached();
+}
+
+void fiber_context_clear(FiberContext *context)
+{
+#ifdef FIBER_TSAN
+    __tsan_destroy_fiber(context->tsan_fiber);
+#endif
 }

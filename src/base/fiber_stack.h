@@ -4,17 +4,22 @@
 
 #include <stddef.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FIBER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+/* gcc defines the macros, clang answers __has_feature(). */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define FIBER_ASAN 1
 #endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define FIBER_TSAN 1
 #endif
 
 /* Our own switch saves what the calling convention asks for and makes no system call; swapcontext() changes
  * the signal mask twice. With a shadow stack only the C library knows how to switch. */
-#if defined(__x86_64__) && !(defined(__CET__) && (__CET__ & 2))
+#if defined(FIBER_UCONTEXT) /* by hand, to test the fallback */
+#include <ucontext.h>
+#elif defined(__x86_64__) && !(defined(__CET__) && (__CET__ & 2))
 #define FIBER_ASM 1
 #elif defined(__aarch64__)
 #define FIBER_ASM 1
@@ -37,6 +42,9 @@ typedef struct FiberContext {
     const void *stack_bottom;
     size_t stack_size;
 #endif
+#ifdef FIBER_TSAN
+    void *tsan_fiber;
+#endif
 } FiberContext;
 
 /* 256 KiB with a guard page below; from the pool if one is free. Never NULL: without memory for a stack the
@@ -51,3 +59,4 @@ void fiber_context_make(FiberContext *context, FiberStack *stack, void (*func)(v
 void fiber_context_switch(FiberContext *from, FiberContext *to);
 void fiber_context_entered(FiberContext *self, FiberContext *from);
 void fiber_context_leave(FiberContext *self, FiberContext *to);
+void fiber_context_clear(FiberContext *context); /* after it has left */

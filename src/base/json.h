@@ -14,7 +14,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Json, json_decref)
 #define AUTO_JSON __attribute__((cleanup(json_cleanup))) json_t *
 void json_cleanup(json_t **value);
 
-/* @what names the source in the message ("QMP reply", "status file 'x'"). Depth and size are bounded. */
+/* @what names the source in the message ("QMP reply", "status file 'x'"). ERROR_OVERFLOW: nested more than
+ * 256 deep, or longer than 64 MiB. ERROR_INVALID_ARGUMENT: no JSON; the message has line and column. */
 MUST_CHECK bool json_parse(const char *text, size_t len, const char *what, Json **ret_value, Error **err);
 char *json_format(const Json *value);        /* compact, owned by the caller */
 char *json_format_pretty(const Json *value); /* indented by 2 */

@@ -1,8 +1,8 @@
 /* The event loop of the process.
  *
- * Ready fibers and deferred calls share one sd-event defer source that is switched on only while there is
- * something to do, so an idle loop sleeps. sd-event orders pending sources of equal priority by the age of
- * their readiness, so a fiber that yields for ever does not starve sockets. */
+ * Each turn dispatches at most one event source, and then runs the fibers that are ready and what was
+ * deferred. So a fiber runs right after the event that woke it, and neither can starve the other: not sockets
+ * that are always ready the fibers, nor fibers that yield for ever the sockets. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "loop"
 #include "base/loop.h"
@@ -23,10 +23,10 @@ typedef struct LoopDeferred {
 
 static struct {
     sd_event *event;
-    sd_event_source *dispatch;
     GQueue deferred; /* of LoopDeferred */
     GSList *shutdown_hooks;
-    bool dispatch_armed;
+    GSList *signals; /* of LoopSignal */
+    bool dispatch_wanted;
     bool running;
     bool quitting;
     int code;
@@ -43,12 +43,13 @@ static void loop_run_deferred(void)
     }
 }
 
-static int loop_dispatch(sd_event_source *source, void *arg)
+static void loop_dispatch(void)
 {
-    loop.dispatch_armed = false;
+    if (!loop.dispatch_wanted)
+        return;
+    loop.dispatch_wanted = false;
     fiber_run_ready();
     loop_run_deferred();
-    return 0;
 }
 
 bool loop_init(Error **err)
@@ -57,21 +58,10 @@ bool loop_init(Error **err)
     int r = sd_event_new(&loop.event);
     if (r < 0)
         return error_set_errno(err, -r, "cannot make the event loop");
-    r = sd_event_add_defer(loop.event, &loop.dispatch, loop_dispatch, NULL);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(loop.dispatch, SD_EVENT_OFF);
-    if (r < 0) {
-        loop.dispatch = sd_event_source_unref(loop.dispatch);
-        loop.event = sd_event_unref(loop.event);
-        return error_set_errno(err, -r, "cannot make the dispatcher of the event loop");
-    }
-    (void)sd_event_source_set_description(loop.dispatch, "ready fibers");
     loop.quitting = false;
     loop.code = 0;
-    loop.dispatch_armed = false;
     /* A peer that hangs up is an EPIPE of the call that writes to it, never the end of the process. */
     (void)signal(SIGPIPE, SIG_IGN);
-    loop_request_dispatch(); /* for what was deferred before */
     return true;
 }
 
@@ -87,11 +77,7 @@ bool loop_is_running(void)
 
 void loop_request_dispatch(void)
 {
-    if (loop.dispatch_armed || !loop.dispatch)
-        return;
-    int r = sd_event_source_set_enabled(loop.dispatch, SD_EVENT_ONESHOT);
-    g_assert(r >= 0); /* it only flips a flag and puts the source into a queue */
-    loop.dispatch_armed = true;
+    loop.dispatch_wanted = true;
 }
 
 void loop_on_shutdown(void (*func)(void))
@@ -104,11 +90,13 @@ static bool loop_turn(uint64_t timeout_us)
 {
     if (sd_event_get_state(loop.event) == SD_EVENT_FINISHED)
         return false;
-    int r = sd_event_run(loop.event, timeout_us);
-    if (r >= 0 || r == -EINTR)
-        return true;
-    log_error("the event loop failed: %s", g_strerror(-r));
-    return false;
+    int r = sd_event_run(loop.event, loop.dispatch_wanted ? 0 : timeout_us);
+    if (r < 0 && r != -EINTR) {
+        log_error("the event loop failed: %s", g_strerror(-r));
+        return false;
+    }
+    loop_dispatch();
+    return true;
 }
 
 int loop_run(void)
@@ -131,8 +119,6 @@ void loop_quit(int code)
 {
     loop.quitting = true;
     loop.code = code;
-    /* From a signal source or a fiber the turn ends by itself; from elsewhere this ends the wait. */
-    loop_request_dispatch();
 }
 
 bool loop_run_until(bool (*done)(void *arg), void *arg, uint64_t timeout_ms)
@@ -174,6 +160,46 @@ void loop_defer(void (*func)(void *arg), void *arg)
     loop_request_dispatch();
 }
 
+typedef struct LoopSignal {
+    sd_event_source *source;
+    int signal;
+    void (*func)(int signal, void *arg);
+    void *arg;
+} LoopSignal;
+
+static int loop_signalled(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    LoopSignal *handler = arg;
+    handler->func(handler->signal, handler->arg);
+    return 0;
+}
+
+bool loop_add_signal(int signal, void (*func)(int signal, void *arg), void *arg, Error **err)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, signal);
+    (void)pthread_sigmask(SIG_BLOCK, &mask, NULL);
+    LoopSignal *handler = g_new0(LoopSignal, 1);
+    handler->signal = signal;
+    handler->func = func;
+    handler->arg = arg;
+    int r = sd_event_add_signal(loop.event, &handler->source, signal, loop_signalled, handler);
+    if (r < 0) {
+        g_free(handler);
+        return error_set_errno(err, -r, "cannot watch for signal %d", signal);
+    }
+    loop.signals = g_slist_prepend(loop.signals, handler);
+    return true;
+}
+
+static void loop_signal_free(void *arg)
+{
+    LoopSignal *handler = arg;
+    sd_event_source_disable_unref(handler->source);
+    g_free(handler);
+}
+
 /* Cancels in every turn: a fiber may start others while it leaves. */
 static bool loop_is_drained(void *arg)
 {
@@ -197,8 +223,8 @@ void loop_shutdown(uint64_t timeout_ms)
         hook();
     }
     fiber_shutdown();
+    g_slist_free_full(g_steal_pointer(&loop.signals), loop_signal_free);
     loop_run_deferred();
-    loop.dispatch = sd_event_source_disable_unref(loop.dispatch);
-    loop.dispatch_armed = false;
+    loop.dispatch_wanted = false;
     loop.event = sd_event_unref(loop.event);
 }

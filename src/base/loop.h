@@ -32,6 +32,10 @@ uint64_t loop_now_us(void);
  * references. */
 void loop_defer(void (*func)(void *arg), void *arg);
 
+/* Calls @func from the loop when the process receives @signal, which is blocked from now on. Call before
+ * other threads start (workers block all signals by themselves). Lasts until loop_shutdown(). */
+MUST_CHECK bool loop_add_signal(int signal, void (*func)(int signal, void *arg), void *arg, Error **err);
+
 /* Frees the loop at exit (so that leak checkers see an empty heap). Cancels and drains all fibers first,
  * waiting at most @timeout_ms. */
 void loop_shutdown(uint64_t timeout_ms);

@@ -6,7 +6,8 @@
 
 #include "base/loop.h"
 
-/* The ready source: makes the loop call fiber_run_ready() and then what was deferred, once per request. */
+/* Makes the loop call fiber_run_ready() and then what was deferred, in this turn or the next, without
+ * sleeping before. */
 void loop_request_dispatch(void);
 
 /* Calls @func from loop_shutdown(), after the fibers are gone and while the event loop still exists. Last

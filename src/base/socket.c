@@ -117,6 +117,7 @@ static bool socket_bind(int fd, const char *path)
 
 bool socket_listen_unix(const char *path, mode_t mode, int *ret_fd, Error **err)
 {
+    g_assert(path != NULL);
     switch (socket_probe(path)) {
     case SOCKET_ABSENT:
         break;

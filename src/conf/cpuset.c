@@ -60,9 +60,9 @@ bool cpuset_has(const CpuSet *set, unsigned number)
 
 int cpuset_next(const CpuSet *set, int after)
 {
-    for (unsigned i = (unsigned) (after + 1); i < set->n_words * WORD_BITS; i++) {
+    for (unsigned i = (unsigned)(after + 1); i < set->n_words * WORD_BITS; i++) {
         if (cpuset_has(set, i))
-            return (int) i;
+            return (int)i;
     }
     return -1;
 }
@@ -76,7 +76,7 @@ unsigned cpuset_count(const CpuSet *set)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < set->n_words; i++)
-        count += (unsigned) __builtin_popcountll(set->words[i]);
+        count += (unsigned)__builtin_popcountll(set->words[i]);
     return count;
 }
 
@@ -106,7 +106,7 @@ static bool read_number(const char **text, unsigned *ret_number)
     if (!g_ascii_isdigit(**text))
         return false;
     for (; g_ascii_isdigit(**text); (*text)++) {
-        number = number * 10 + (unsigned) (**text - '0');
+        number = number * 10 + (unsigned)(**text - '0');
         if (number >= CPUSET_MAX)
             return false;
     }
@@ -145,12 +145,14 @@ bool cpuset_parse(const char *text, CpuSet **ret_set, Error **err)
     const char *at = skip_blanks(text);
     while (true) {
         if (!read_item(&at, set))
-            return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a list of numbers like 0-3,8,^2", text);
+            return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a list of numbers like 0-3,8,^2",
+                             text);
         at = skip_blanks(at);
         if (*at == 0)
             break;
         if (*at != ',')
-            return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a list of numbers like 0-3,8,^2", text);
+            return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a list of numbers like 0-3,8,^2",
+                             text);
         at = skip_blanks(at + 1);
     }
     if (cpuset_is_empty(set))
@@ -164,7 +166,7 @@ void cpuset_format(const CpuSet *set, GString *out)
     const char *separator = "";
     for (int first = cpuset_next(set, -1); first >= 0;) {
         int last = first;
-        while (cpuset_has(set, (unsigned) last + 1))
+        while (cpuset_has(set, (unsigned)last + 1))
             last++;
         if (last > first)
             g_string_append_printf(out, "%s%d-%d", separator, first, last);

@@ -598,8 +598,7 @@ typedef struct SoundCodec {
 } SoundCodec;
 typedef struct SoundDef {
     SoundModel model;
-    Tristate multichannel; /* usb */
-    GPtrArray *codecs;     /* SoundCodec */
+    GPtrArray *codecs; /* SoundCodec */
     OptU32 audio_id;
     DeviceInfo info;
 } SoundDef;
@@ -652,7 +651,6 @@ typedef struct TpmDef {
     char *device_path;       /* passthrough */
     char *encryption_secret; /* emulator: UUID text */
     char *debug;
-    CharSource *source; /* external */
     DeviceInfo info;
     Kept *kept;
 } TpmDef;
@@ -663,7 +661,7 @@ typedef struct HostdevDef {
     Tristate managed;
     HostdevDriver driver; /* pci */
     StartupPolicy startup_policy;
-    Tristate guest_reset_off;
+    UsbGuestReset guest_reset; /* usb */
     Tristate write_filtering;
     Tristate rawio;
     DiskSgio sgio;
@@ -675,8 +673,6 @@ typedef struct HostdevDef {
     char *adapter; /* scsi: "scsi_host3" */
     OptU32 scsi_bus, scsi_target;
     OptU64 scsi_unit;
-    char *protocol; /* scsi (iscsi) and scsi_host (vhost) */
-    char *wwpn;
     bool readonly, shareable;
     DeviceInfo info;
     Kept *kept; /* iscsi sources, teaming, capabilities sources, ... */
@@ -788,7 +784,6 @@ typedef struct DomainDef {
     int32_t id; /* Live: 0 = inactive (running machines count from 1) */
     char *name;
     Uuid uuid;
-    bool has_uuid;
     bool has_genid;
     Uuid genid; /* null with has_genid: to be generated at start */
     char *title;
@@ -854,5 +849,4 @@ typedef struct DomainDef {
     GPtrArray *seclabels; /* SecurityLabel */
     QemuExtras *qemu;     /* NULL: no qemu: elements */
     Kept *kept;           /* perf, idmap, keywrap, launchSecurity, bootloader, redirfilter, ... */
-    Kept *devices_kept;
 } DomainDef;

@@ -244,6 +244,8 @@ NAMES(hostdev_type, "host device type", NULL, "usb", "pci", "scsi", "scsi_host",
 _Static_assert(sizeof(hostdev_type_list) / sizeof(char *) == HOSTDEV_TYPE_COUNT, "one name per value");
 NAMES(hostdev_driver, "host device driver", NULL, "kvm", "vfio", "xen");
 _Static_assert(sizeof(hostdev_driver_list) / sizeof(char *) == HOSTDEV_DRIVER_COUNT, "one name per value");
+NAMES(usb_guest_reset, "guest reset mode", NULL, "off", "uninitialized", "on");
+_Static_assert(sizeof(usb_guest_reset_list) / sizeof(char *) == USB_GUEST_RESET_COUNT, "one name per value");
 NAMES(mdev_model, "mediated device model", NULL, "vfio-pci", "vfio-ccw", "vfio-ap");
 _Static_assert(sizeof(mdev_model_list) / sizeof(char *) == MDEV_MODEL_COUNT, "one name per value");
 NAMES(redir_bus, "redirection bus", NULL, "usb");

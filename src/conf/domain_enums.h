@@ -916,6 +916,13 @@ typedef enum HostdevDriver {
     HOSTDEV_DRIVER_XEN,
     HOSTDEV_DRIVER_COUNT
 } ENUM8 HostdevDriver;
+typedef enum UsbGuestReset {
+    USB_GUEST_RESET_ABSENT,
+    USB_GUEST_RESET_OFF,
+    USB_GUEST_RESET_UNINITIALIZED,
+    USB_GUEST_RESET_ON,
+    USB_GUEST_RESET_COUNT
+} ENUM8 UsbGuestReset;
 typedef enum MdevModel {
     MDEV_MODEL_ABSENT,
     MDEV_VFIO_PCI,
@@ -1085,6 +1092,7 @@ extern const EnumNames hostdev_mode_names;
 extern const EnumNames hostdev_type_names;
 extern const EnumNames hostdev_driver_names;
 extern const EnumNames mdev_model_names;
+extern const EnumNames usb_guest_reset_names;
 extern const EnumNames redir_bus_names;
 extern const EnumNames smartcard_mode_names;
 extern const EnumNames hub_type_names;

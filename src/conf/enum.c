@@ -20,7 +20,7 @@ bool enum_from_name(const EnumNames *names, const char *name, uint8_t *ret_value
 {
     for (unsigned i = 0; i < names->count; i++) {
         if (names->names[i] && strcmp(names->names[i], name) == 0) {
-            *ret_value = (uint8_t) i;
+            *ret_value = (uint8_t)i;
             return true;
         }
     }

@@ -18,15 +18,15 @@ static void append_excerpt(GString *message, const char *text, size_t len, int l
 {
     const char *start = text, *end = text + len;
     for (int i = 1; i < line && start < end; i++) {
-        const char *newline = memchr(start, '\n', (size_t) (end - start));
+        const char *newline = memchr(start, '\n', (size_t)(end - start));
         if (!newline)
             return;
         start = newline + 1;
     }
-    const char *stop = memchr(start, '\n', (size_t) (end - start)) ?: end;
+    const char *stop = memchr(start, '\n', (size_t)(end - start)) ?: end;
     if (stop - start > 500 || !g_utf8_validate(start, stop - start, NULL))
         return;
-    g_string_append_printf(message, "\n%.*s\n", (int) (stop - start), start);
+    g_string_append_printf(message, "\n%.*s\n", (int)(stop - start), start);
     for (int i = 1; i < column && i < 500; i++)
         g_string_append_c(message, '-');
     g_string_append_c(message, '^');
@@ -78,7 +78,7 @@ bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc 
     if (!parser)
         g_error("out of memory");
     parser->sax->internalSubset = doctype_found;
-    xmlDoc *doc = xmlCtxtReadMemory(parser, text, (int) len, NULL, NULL,
+    xmlDoc *doc = xmlCtxtReadMemory(parser, text, (int)len, NULL, NULL,
                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
                                         XML_PARSE_NOCDATA | XML_PARSE_BIG_LINES | XML_PARSE_COMPACT);
     bool ok = doc && !parser->_private && parser->wellFormed && xmlDocGetRootElement(doc);

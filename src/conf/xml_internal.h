@@ -10,35 +10,37 @@
 
 static inline void *xml_field(const XmlRow *row, void *base)
 {
-    return (char *) base + row->offset;
+    return (char *)base + row->offset;
 }
 static inline const void *xml_field_const(const XmlRow *row, const void *base)
 {
-    return (const char *) base + row->offset;
+    return (const char *)base + row->offset;
 }
 /* Does ONLY() hold for the struct at @base? */
 static inline bool xml_row_applies(const XmlRow *row, const void *base)
 {
     if (!row->when_mask)
         return true;
-    uint8_t value = *((const uint8_t *) base + row->when_offset);
+    uint8_t value = *((const uint8_t *)base + row->when_offset);
     return value < 64 && (row->when_mask & BIT(value)) != 0;
 }
 static inline Kept **xml_kept_field(const XmlTable *table, const void *base)
 {
-    return table->has_kept ? (Kept **) ((char *) base + table->kept) : NULL;
+    return table->has_kept ? (Kept **)((char *)base + table->kept) : NULL;
 }
 
 /* ---- values (xml_value.c) ---- */
 
-/* Reads @text into the row's field. @unit_text: the unit attribute beside it or NULL. An error here has no line
- * yet. */
+/* Reads @text into the row's field. @unit_text: the unit attribute beside it or NULL. An error here has no
+ * line yet. */
 MUST_CHECK bool xml_value_read(const XmlRow *row, const char *text, const char *unit_text, void *base,
                                Error **err);
 bool xml_value_is_set(const XmlRow *row, const void *base);
-/* Appends the value's text, escaped; only if it is set (codec rows: false = absent). Sizes: the number only. */
+/* Appends the value's text, escaped; only if it is set (codec rows: false = absent). Sizes: the number only.
+ */
 bool xml_value_write(const XmlRow *row, const void *base, unsigned flags, GString *out);
-const char *xml_value_unit(const XmlRow *row, const void *base); /* what the unit attribute says when written */
+const char *xml_value_unit(const XmlRow *row,
+                           const void *base); /* what the unit attribute says when written */
 void xml_value_clear(const XmlRow *row, void *base);
 void xml_value_copy(const XmlRow *row, void *dest_base, const void *src_base);
 bool xml_value_equal(const XmlRow *row, const void *a, const void *b);
@@ -50,7 +52,7 @@ static inline void xml_append(GString *out, const char *text, size_t len)
         out->len += len;
         out->str[out->len] = 0;
     } else {
-        g_string_append_len(out, text, (gssize) len);
+        g_string_append_len(out, text, (gssize)len);
     }
 }
 #define xml_append_literal(out, text) xml_append(out, text, sizeof(text) - 1)

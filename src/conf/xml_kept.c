@@ -28,12 +28,12 @@ void xml_escape(const char *text, GString *out)
             entity = "&#13;";
             break;
         case 0:
-            xml_append(out, start, (size_t) (text - start));
+            xml_append(out, start, (size_t)(text - start));
             return;
         default:
             continue;
         }
-        xml_append(out, start, (size_t) (text - start));
+        xml_append(out, start, (size_t)(text - start));
         xml_append(out, entity, strlen(entity));
         start = text + 1;
     }
@@ -59,8 +59,8 @@ static void escape_text(const char *text, GString *out)
 static void append_name(GString *out, const xmlNs *ns, const xmlChar *name)
 {
     if (ns && ns->prefix)
-        g_string_append_printf(out, "%s:", (const char *) ns->prefix);
-    g_string_append(out, (const char *) name);
+        g_string_append_printf(out, "%s:", (const char *)ns->prefix);
+    g_string_append(out, (const char *)name);
 }
 
 /* Is @ns declared inside the subtree of @top already, at or above @node? */
@@ -81,9 +81,9 @@ static void append_ns_def(GString *out, const xmlNs *ns, char quote)
 {
     g_string_append(out, " xmlns");
     if (ns->prefix)
-        g_string_append_printf(out, ":%s", (const char *) ns->prefix);
+        g_string_append_printf(out, ":%s", (const char *)ns->prefix);
     g_string_append_printf(out, "=%c", quote);
-    xml_escape(ns->href ? (const char *) ns->href : "", out);
+    xml_escape(ns->href ? (const char *)ns->href : "", out);
     g_string_append_c(out, quote);
 }
 
@@ -96,18 +96,18 @@ static void append_start_tag(const xmlNode *top, const xmlNode *node, char quote
     if (node->ns && !ns_is_declared(top, node, node->ns))
         append_ns_def(out, node->ns, quote);
     for (const xmlAttr *attr = node->properties; attr; attr = attr->next) {
-        bool is_xml = attr->ns && g_strcmp0((const char *) attr->ns->prefix, "xml") == 0;
+        bool is_xml = attr->ns && g_strcmp0((const char *)attr->ns->prefix, "xml") == 0;
         if (attr->ns && attr->ns != node->ns && !is_xml && !ns_is_declared(top, node, attr->ns))
             append_ns_def(out, attr->ns, quote);
         g_string_append_c(out, ' ');
         append_name(out, attr->ns, attr->name);
         g_string_append_printf(out, "=%c", quote);
-        const char *value = attr->children ? (const char *) attr->children->content : "";
+        const char *value = attr->children ? (const char *)attr->children->content : "";
         g_autoptr(GString) escaped = g_string_new(NULL);
         xml_escape(value ?: "", escaped);
         if (quote == '"') /* the XML library leaves apostrophes alone */
             g_string_replace(escaped, "&apos;", "'", 0);
-        g_string_append_len(out, escaped->str, (gssize) escaped->len);
+        g_string_append_len(out, escaped->str, (gssize)escaped->len);
         g_string_append_c(out, quote);
     }
 }
@@ -137,8 +137,8 @@ static bool has_content(const xmlNode *node, bool mixed)
 }
 
 /* Depth is bounded by XML_DEPTH_MAX. */
-static void append_element(const xmlNode *top, const xmlNode *node, char quote, unsigned indent, bool inside_mixed,
-                           GString *out)
+static void append_element(const xmlNode *top, const xmlNode *node, char quote, unsigned indent,
+                           bool inside_mixed, GString *out)
 {
     append_start_tag(top, node, quote, out);
     bool mixed = inside_mixed || has_mixed_text(node);
@@ -155,7 +155,7 @@ static void append_element(const xmlNode *top, const xmlNode *node, char quote, 
             }
             append_element(top, child, quote, indent + 2, mixed, out);
         } else if (is_text(child) && mixed) {
-            escape_text((const char *) child->content, out);
+            escape_text((const char *)child->content, out);
         }
     }
     if (!mixed) {
@@ -193,7 +193,7 @@ void xml_text_indent(const char *text, unsigned indent, GString *out)
 {
     while (*text) {
         const char *newline = strchr(text, '\n');
-        size_t len = newline ? (size_t) (newline - text) + 1 : strlen(text);
+        size_t len = newline ? (size_t)(newline - text) + 1 : strlen(text);
         size_t blanks = strspn(text, " ");
         if (text[blanks] == '<')
             xml_indent(indent, out);

@@ -36,26 +36,28 @@ static void list_free(const XmlTable *table, GPtrArray *list)
     g_ptr_array_free(list, TRUE);
 }
 
+static void release(const XmlTable *table, void *object);
+
 static void clear_rows(const XmlRow *rows, void *base)
 {
     for (const XmlRow *row = rows; row->node != XML_END; row++) {
         void *field = xml_field(row, base);
-        switch ((XmlNodeKind) row->node) {
+        switch ((XmlNodeKind)row->node) {
         case XML_GROUP:
             clear_rows(row->rows, base);
             break;
         case XML_EMBED:
         case XML_INCLUDE:
-            xml_table_clear(row->table, field);
+            release(row->table, field);
             break;
         case XML_OBJECT:
         case XML_INCLUDE_OBJECT:
-            xml_table_free(row->table, *(void **) field);
-            *(void **) field = NULL;
+            xml_table_free(row->table, *(void **)field);
+            *(void **)field = NULL;
             break;
         case XML_LIST:
-            list_free(row->table, *(GPtrArray **) field);
-            *(GPtrArray **) field = NULL;
+            list_free(row->table, *(GPtrArray **)field);
+            *(GPtrArray **)field = NULL;
             break;
         default:
             if (row->has_field)
@@ -65,11 +67,17 @@ static void clear_rows(const XmlRow *rows, void *base)
     }
 }
 
-void xml_table_clear(const XmlTable *table, void *object)
+/* Frees what @object owns. Its other fields stay: a second table may describe more of the same struct. */
+static void release(const XmlTable *table, void *object)
 {
     clear_rows(table->rows, object);
     if (table->has_kept)
-        kept_free(*xml_kept_field(table, object));
+        g_clear_pointer(xml_kept_field(table, object), kept_free);
+}
+
+void xml_table_clear(const XmlTable *table, void *object)
+{
+    release(table, object);
     memset(object, 0, table->size);
 }
 
@@ -122,7 +130,7 @@ static void copy_rows(const XmlRow *rows, void *dest, const void *src)
     for (const XmlRow *row = rows; row->node != XML_END; row++) {
         void *field = xml_field(row, dest);
         const void *from = xml_field_const(row, src);
-        switch ((XmlNodeKind) row->node) {
+        switch ((XmlNodeKind)row->node) {
         case XML_GROUP:
             copy_rows(row->rows, dest, src);
             break;
@@ -132,12 +140,12 @@ static void copy_rows(const XmlRow *rows, void *dest, const void *src)
             break;
         case XML_OBJECT:
         case XML_INCLUDE_OBJECT:
-            if (*(void **) field && *(void **) field == *(void *const *) from)
-                *(void **) field = xml_table_copy(row->table, *(void *const *) from);
+            if (*(void **)field && *(void **)field == *(void *const *)from)
+                *(void **)field = xml_table_copy(row->table, *(void *const *)from);
             break;
         case XML_LIST:
-            if (*(void **) field && *(void **) field == *(void *const *) from)
-                *(GPtrArray **) field = list_copy(row->table, *(GPtrArray *const *) from);
+            if (*(void **)field && *(void **)field == *(void *const *)from)
+                *(GPtrArray **)field = list_copy(row->table, *(GPtrArray *const *)from);
             break;
         default:
             if (row->has_field)
@@ -213,7 +221,7 @@ static void diff_lists(Diff *diff, const XmlRow *row, const GPtrArray *a, const 
     unsigned len_a = a ? a->len : 0, len_b = b ? b->len : 0;
     for (unsigned i = 0; i < MAX(len_a, len_b) && !diff->stop; i++)
         diff_objects(diff, row, i < len_a ? g_ptr_array_index(a, i) : NULL,
-                     i < len_b ? g_ptr_array_index(b, i) : NULL, (int) i, true);
+                     i < len_b ? g_ptr_array_index(b, i) : NULL, (int)i, true);
 }
 
 static bool kept_equal(const Kept *a, const Kept *b)
@@ -228,9 +236,9 @@ static bool kept_equal(const Kept *a, const Kept *b)
 static void diff_row(Diff *diff, const XmlTable *table, const XmlRow *row, const void *a, const void *b)
 {
     const void *field_a = xml_field_const(row, a), *field_b = xml_field_const(row, b);
-    switch ((XmlNodeKind) row->node) {
+    switch ((XmlNodeKind)row->node) {
     case XML_GROUP: {
-        if (row->has_field && *(const bool *) field_a != *(const bool *) field_b) {
+        if (row->has_field && *(const bool *)field_a != *(const bool *)field_b) {
             report(diff, "", row);
             return;
         }
@@ -246,13 +254,13 @@ static void diff_row(Diff *diff, const XmlTable *table, const XmlRow *row, const
         diff_objects(diff, row, field_a, field_b, -1, false);
         return;
     case XML_OBJECT:
-        diff_objects(diff, row, *(void *const *) field_a, *(void *const *) field_b, -1, true);
+        diff_objects(diff, row, *(void *const *)field_a, *(void *const *)field_b, -1, true);
         return;
     case XML_INCLUDE_OBJECT:
-        diff_objects(diff, row, *(void *const *) field_a, *(void *const *) field_b, -1, false);
+        diff_objects(diff, row, *(void *const *)field_a, *(void *const *)field_b, -1, false);
         return;
     case XML_LIST:
-        diff_lists(diff, row, *(GPtrArray *const *) field_a, *(GPtrArray *const *) field_b);
+        diff_lists(diff, row, *(GPtrArray *const *)field_a, *(GPtrArray *const *)field_b);
         return;
     case XML_ATTR:
         if (!xml_value_equal(row, a, b))
@@ -304,7 +312,7 @@ void xml_table_diff(const XmlTable *table, const void *a, const void *b, XmlDiff
 
 static bool note_difference(void *arg, const char *path, const XmlRow *row)
 {
-    *(bool *) arg = false;
+    *(bool *)arg = false;
     return false;
 }
 

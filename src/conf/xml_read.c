@@ -1,7 +1,7 @@
 /* Reading XML elements into structs, row by row.
  *
- * Attributes go first, in the order of the rows; then the child elements in the order of the document. What no
- * row describes is refused when the reader is strict, and reported and dropped otherwise. */
+ * Attributes go first, in the order of the rows; then the child elements in the order of the document. What
+ * no row describes is refused when the reader is strict, and reported and dropped otherwise. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "conf/xml_internal.h"
 
@@ -16,20 +16,20 @@ static bool read_element(XmlReader *reader, const xmlNode *element, const Target
 
 /* ---- messages ---- */
 
-bool xml_error(const XmlReader *reader, const xmlNode *element, ErrorCode code, Error **err, const char *format,
-               ...)
+bool xml_error(const XmlReader *reader, const xmlNode *element, ErrorCode code, Error **err,
+               const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     g_autofree char *message = g_strdup_vprintf(format, args);
     va_end(args);
     return error_set(err, code, "%s:%ld: element '%s': %s", reader->source, xmlGetLineNo(element),
-                     (const char *) element->name, message);
+                     (const char *)element->name, message);
 }
 
 /* Gives an error of a value its place. Codes that mean something to the caller stay. */
-static bool place_error(const XmlReader *reader, const xmlNode *element, const char *attribute, Error *problem,
-                        Error **err)
+static bool place_error(const XmlReader *reader, const xmlNode *element, const char *attribute,
+                        Error *problem, Error **err)
 {
     ErrorCode code = error_code(problem);
     if (code == ERROR_INVALID_ARGUMENT || code == ERROR_OVERFLOW)
@@ -50,18 +50,18 @@ bool xml_drop(const XmlReader *reader, const xmlNode *node, Error **err)
     const xmlNode *element = is_attr ? node->parent : node;
     if (reader->flags & XML_READ_STRICT) {
         const char *parent = element->parent && element->parent->type == XML_ELEMENT_NODE
-                                 ? (const char *) element->parent->name
+                                 ? (const char *)element->parent->name
                                  : "";
         if (is_attr)
             return error_set(err, ERROR_XML_SCHEMA, "%s:%ld: element '%s' has no attribute '%s' here",
-                             reader->source, xmlGetLineNo(element), (const char *) element->name,
-                             (const char *) node->name);
+                             reader->source, xmlGetLineNo(element), (const char *)element->name,
+                             (const char *)node->name);
         return error_set(err, ERROR_XML_SCHEMA, "%s:%ld: element '%s' is not allowed here inside '%s'",
-                         reader->source, xmlGetLineNo(element), (const char *) element->name, parent);
+                         reader->source, xmlGetLineNo(element), (const char *)element->name, parent);
     }
     if (reader->dropped) {
         xmlChar *path = xmlGetNodePath(node);
-        reader->dropped(reader->arg, (const char *) path, (unsigned) xmlGetLineNo(element));
+        reader->dropped(reader->arg, (const char *)path, (unsigned)xmlGetLineNo(element));
         xmlFree(path);
     }
     return true;
@@ -69,12 +69,12 @@ bool xml_drop(const XmlReader *reader, const xmlNode *node, Error **err)
 
 const char *xml_attr(const xmlNode *element, const char *name)
 {
-    const xmlAttr *attr = xmlHasNsProp(element, (const xmlChar *) name, NULL);
+    const xmlAttr *attr = xmlHasNsProp(element, (const xmlChar *)name, NULL);
     if (!attr)
         return NULL;
     if (!attr->children || !attr->children->content)
         return "";
-    return (const char *) attr->children->content;
+    return (const char *)attr->children->content;
 }
 
 /* The text of an element without that of its children. Usually one node; then borrowed, else put together in
@@ -88,9 +88,9 @@ static const char *element_text(const xmlNode *element, GString *scratch)
         if (only) {
             if (!scratch->len)
                 g_string_append(scratch, only);
-            g_string_append(scratch, (const char *) child->content);
+            g_string_append(scratch, (const char *)child->content);
         } else {
-            only = (const char *) child->content;
+            only = (const char *)child->content;
         }
     }
     return scratch->len ? scratch->str : only ?: "";
@@ -103,8 +103,8 @@ static bool row_is_readable(const XmlReader *reader, const XmlRow *row)
     return !(row->flags & ROW_WRITE_ONLY) && !(row->flags & ROW_LIVE && reader->flags & XML_READ_INACTIVE);
 }
 
-static bool read_value(XmlReader *reader, const xmlNode *element, const XmlRow *row, const char *text, void *base,
-                       Error **err)
+static bool read_value(XmlReader *reader, const xmlNode *element, const XmlRow *row, const char *text,
+                       void *base, Error **err)
 {
     const char *unit_text = NULL;
     if (row->unit != XML_UNIT_NONE)
@@ -129,7 +129,7 @@ static void keep(const Target *target, const XmlRow *row, char *text)
     (*end)->text = text;
 }
 
-static bool is_required_missing(const XmlReader *reader, const XmlRow *row, const xmlNode *element)
+static bool is_required_missing(const XmlReader *reader, const XmlRow *row)
 {
     return row->flags & ROW_REQUIRED && row_is_readable(reader, row);
 }
@@ -168,7 +168,7 @@ static bool read_attributes(XmlReader *reader, const xmlNode *element, const Tar
             continue;
         const char *text = xml_attr(element, row->name);
         if (!text) {
-            if (row->node == XML_ATTR && is_required_missing(reader, row, element))
+            if (row->node == XML_ATTR && is_required_missing(reader, row))
                 return missing_error(reader, element, row, err);
             continue;
         }
@@ -191,7 +191,7 @@ static bool knows_attribute(const Target *target, const char *name)
             if (knows_attribute(&sub, name))
                 return true;
         } else if (row->node == XML_INCLUDE_OBJECT) {
-            Target sub = { row->table, row->table->rows, *(void **) xml_field(row, target->base) };
+            Target sub = { row->table, row->table->rows, *(void **)xml_field(row, target->base) };
             if (sub.base && knows_attribute(&sub, name))
                 return true;
         } else if (row->node == XML_ATTR || row->node == XML_KEPT_ATTR) {
@@ -205,12 +205,13 @@ static bool knows_attribute(const Target *target, const char *name)
     return false;
 }
 
-static bool drop_unknown_attributes(XmlReader *reader, const xmlNode *element, const Target *target, Error **err)
+static bool drop_unknown_attributes(XmlReader *reader, const xmlNode *element, const Target *target,
+                                    Error **err)
 {
     for (const xmlAttr *attr = element->properties; attr; attr = attr->next) {
-        if (!attr->ns && knows_attribute(target, (const char *) attr->name))
+        if (!attr->ns && knows_attribute(target, (const char *)attr->name))
             continue;
-        if (!xml_drop(reader, (const xmlNode *) attr, err))
+        if (!xml_drop(reader, (const xmlNode *)attr, err))
             return false;
     }
     return true;
@@ -220,7 +221,7 @@ static bool drop_unknown_attributes(XmlReader *reader, const xmlNode *element, c
 
 static bool row_names_element(const XmlRow *row, const xmlNode *element)
 {
-    switch ((XmlNodeKind) row->node) {
+    switch ((XmlNodeKind)row->node) {
     case XML_CHILD:
     case XML_FLAG:
     case XML_GROUP:
@@ -234,9 +235,9 @@ static bool row_names_element(const XmlRow *row, const xmlNode *element)
     default:
         return false;
     }
-    if (strcmp(row->name, (const char *) element->name) != 0)
+    if (strcmp(row->name, (const char *)element->name) != 0)
         return false;
-    return row->ns ? element->ns && g_strcmp0((const char *) element->ns->href, row->ns) == 0 : !element->ns;
+    return row->ns ? element->ns && g_strcmp0((const char *)element->ns->href, row->ns) == 0 : !element->ns;
 }
 
 /* The row for @element and, in *ret_target, the struct it fills (another one inside includes). */
@@ -247,7 +248,7 @@ static const XmlRow *find_child_row(const Target *target, const xmlNode *element
             continue;
         if (row->node == XML_INCLUDE || row->node == XML_INCLUDE_OBJECT) {
             void *field = xml_field(row, target->base);
-            Target sub = { row->table, row->table->rows, row->node == XML_INCLUDE ? field : *(void **) field };
+            Target sub = { row->table, row->table->rows, row->node == XML_INCLUDE ? field : *(void **)field };
             const XmlRow *found = sub.base ? find_child_row(&sub, element, ret_target) : NULL;
             if (found)
                 return found;
@@ -269,12 +270,13 @@ static bool read_verbatim(const XmlRow *row, const xmlNode *element, void *base)
     return true;
 }
 
-static bool read_text_child(XmlReader *reader, const xmlNode *element, const XmlRow *row, void *base, Error **err)
+static bool read_text_child(XmlReader *reader, const xmlNode *element, const XmlRow *row, void *base,
+                            Error **err)
 {
     for (const xmlAttr *attr = element->properties; attr; attr = attr->next) {
-        if (row->unit != XML_UNIT_NONE && strcmp((const char *) attr->name, "unit") == 0)
+        if (row->unit != XML_UNIT_NONE && strcmp((const char *)attr->name, "unit") == 0)
             continue;
-        if (!xml_drop(reader, (const xmlNode *) attr, err))
+        if (!xml_drop(reader, (const xmlNode *)attr, err))
             return false;
     }
     for (const xmlNode *child = element->children; child; child = child->next) {
@@ -285,7 +287,8 @@ static bool read_text_child(XmlReader *reader, const xmlNode *element, const Xml
     return read_value(reader, element, row, element_text(element, scratch), base, err);
 }
 
-static bool read_list_item(XmlReader *reader, const xmlNode *element, const XmlRow *row, void *base, Error **err)
+static bool read_list_item(XmlReader *reader, const xmlNode *element, const XmlRow *row, void *base,
+                           Error **err)
 {
     void *object = NULL;
     if (!xml_table_read(row->table, reader, element, &object, err))
@@ -301,25 +304,27 @@ static bool read_child(XmlReader *reader, const xmlNode *element, const XmlRow *
                        Error **err)
 {
     void *base = target->base;
-    switch ((XmlNodeKind) row->node) {
+    switch ((XmlNodeKind)row->node) {
     case XML_CHILD:
         return read_text_child(reader, element, row, base, err);
     case XML_FLAG:
-        *(bool *) xml_field(row, base) = true;
+        *(bool *)xml_field(row, base) = true;
         return true;
     case XML_GROUP: {
         if (row->has_field)
-            *(bool *) xml_field(row, base) = true;
+            *(bool *)xml_field(row, base) = true;
         Target group = { target->table, row->rows, base };
         return read_element(reader, element, &group, err);
     }
     case XML_EMBED:
+        if (row->table->init)
+            row->table->init(xml_field(row, base));
         return xml_table_read_into(row->table, reader, element, xml_field(row, base), err);
     case XML_OBJECT: {
         void *object = NULL;
         if (!xml_table_read(row->table, reader, element, &object, err))
             return false;
-        *(void **) xml_field(row, base) = object;
+        *(void **)xml_field(row, base) = object;
         return true;
     }
     case XML_LIST:

@@ -7,8 +7,8 @@
  *
  * Invariants:
  *  1. Attributes are read in row order before any child element, so a row's ONLY() may depend on them.
- *  2. Every pointer in a struct belongs to at least one row (HELD if no XML node is it alone), because copy and
- *     free see nothing but rows. Two rows may name the same field if their ONLY() exclude each other.
+ *  2. Every pointer in a struct belongs to at least one row (HELD if no XML node is it alone), because copy
+ * and free see nothing but rows. Two rows may name the same field if their ONLY() exclude each other.
  *  3. Rows are static: a Kept points to its row for as long as it lives. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
@@ -20,19 +20,19 @@
 #include "conf/enum.h"
 
 typedef enum XmlNodeKind {
-    XML_END,      /* ends the rows */
-    XML_ATTR,     /* attribute `name` */
-    XML_TEXT,     /* the text of this element itself */
-    XML_CHILD,    /* child element `name`: its text is the value */
-    XML_FLAG,     /* child element `name`: there or not (bool) */
-    XML_GROUP,    /* child element `name`: its rows fill the same struct; the field, if any, is a bool "there" */
-    XML_EMBED,    /* child element `name`: a struct inside this one */
-    XML_OBJECT,   /* child element `name`: a struct behind a pointer, NULL if absent */
-    XML_LIST,     /* child elements `name`, repeated: GPtrArray of structs, NULL if none */
-    XML_INCLUDE,  /* no element: rows of another table at this level, for a struct inside this one */
+    XML_END,   /* ends the rows */
+    XML_ATTR,  /* attribute `name` */
+    XML_TEXT,  /* the text of this element itself */
+    XML_CHILD, /* child element `name`: its text is the value */
+    XML_FLAG,  /* child element `name`: there or not (bool) */
+    XML_GROUP, /* child element `name`: its rows fill the same struct; the field, if any, is a bool "there" */
+    XML_EMBED, /* child element `name`: a struct inside this one */
+    XML_OBJECT,         /* child element `name`: a struct behind a pointer, NULL if absent */
+    XML_LIST,           /* child elements `name`, repeated: GPtrArray of structs, NULL if none */
+    XML_INCLUDE,        /* no element: rows of another table at this level, for a struct inside this one */
     XML_INCLUDE_OBJECT, /* the same for a struct behind a pointer, made while its ONLY() holds */
-    XML_VERBATIM, /* child element `name`: its content as it came (char *) */
-    XML_KEPT,     /* child element `name`: known, not acted upon, kept with its subtree */
+    XML_VERBATIM,       /* child element `name`: its content as it came (char *) */
+    XML_KEPT,           /* child element `name`: known, not acted upon, kept with its subtree */
     XML_KEPT_ATTR,
     XML_CUSTOM, /* child elements `name`, read and written by functions of their own */
     XML_HELD,   /* nothing in the XML: a field that another row reads and writes */
@@ -61,27 +61,28 @@ typedef enum XmlValueType {
 /* Units of sizes. The field holds bytes; the unit sits in an attribute "unit" of the element that holds the
  * number. */
 typedef enum XmlUnit {
-    XML_UNIT_NONE,    /* a plain number */
-    XML_UNIT_BYTES,   /* default unit when read: bytes; written in bytes */
-    XML_UNIT_KIB,     /* default unit when read: KiB; written in KiB */
-    XML_UNIT_PRETTY,  /* default unit when read: bytes; written in the largest unit that divides it */
+    XML_UNIT_NONE,       /* a plain number */
+    XML_UNIT_BYTES,      /* default unit when read: bytes; written in bytes */
+    XML_UNIT_KIB,        /* default unit when read: KiB; written in KiB */
+    XML_UNIT_PRETTY,     /* default unit when read: bytes; written in the largest unit that divides it */
     XML_UNIT_PRETTY_MIB, /* the same, default unit MiB */
+    XML_UNIT_M,          /* default unit when read: MiB; written in MiB, which is called "M" */
 } XmlUnit;
 
 enum {
-    ROW_REQUIRED = 1 << 0, /* reading fails without it */
-    ROW_LIVE = 1 << 1,     /* only in documents of running machines */
-    ROW_SECRET = 1 << 2,   /* only written with XML_FORMAT_SECURE */
-    ROW_ALWAYS = 1 << 3,   /* written even if 0 */
-    ROW_SINGLE = 1 << 4,   /* a second one is an error, not just ignored */
-    ROW_READ_ONLY = 1 << 5,  /* accepted but never written: an older spelling */
-    ROW_WRITE_ONLY = 1 << 6, /* written but never read */
-    ROW_HEX = 1 << 7,      /* written as 0x..., `width` digits */
-    ROW_ANY_BASE = 1 << 8, /* read as decimal or 0x... */
-    ROW_CHANGEABLE = 1 << 9, /* may change while the machine runs */
-    ROW_EMPTY_OK = 1 << 10,  /* an element without content is written as <name/> */
+    ROW_REQUIRED = 1 << 0,           /* reading fails without it */
+    ROW_LIVE = 1 << 1,               /* only in documents of running machines */
+    ROW_SECRET = 1 << 2,             /* only written with XML_FORMAT_SECURE */
+    ROW_ALWAYS = 1 << 3,             /* written even if 0 */
+    ROW_SINGLE = 1 << 4,             /* a second one is an error, not just ignored */
+    ROW_READ_ONLY = 1 << 5,          /* accepted but never written: an older spelling */
+    ROW_WRITE_ONLY = 1 << 6,         /* written but never read */
+    ROW_HEX = 1 << 7,                /* written as 0x..., `width` digits */
+    ROW_ANY_BASE = 1 << 8,           /* read as decimal or 0x... */
+    ROW_CHANGEABLE = 1 << 9,         /* may change while the machine runs */
+    ROW_EMPTY_OK = 1 << 10,          /* an element without content is written as <name/> */
     ROW_UNSUPPORTED_VALUE = 1 << 11, /* an unknown value is CONFIG_UNSUPPORTED, not XML_INVALID */
-    ROW_KEEP_EMPTY = 1 << 12, /* "" is a value, not absence */
+    ROW_KEEP_EMPTY = 1 << 12,        /* "" is a value, not absence */
 };
 
 typedef struct XmlRow XmlRow;
@@ -116,15 +117,15 @@ struct XmlRow {
     uint16_t when_offset; /* ONLY(): the enum field that decides ... */
     uint64_t when_mask;   /* ... and the values for which this row exists; 0 = always */
     const EnumNames *names;
-    const XmlTable *table;    /* EMBED, OBJECT, LIST, INCLUDE* */
-    const XmlRow *rows;       /* GROUP */
-    const XmlCodec *codec;    /* XML_VALUE_OTHER */
-    const XmlCustom *custom;  /* XML_CUSTOM */
+    const XmlTable *table;                          /* EMBED, OBJECT, LIST, INCLUDE* */
+    const XmlRow *rows;                             /* GROUP */
+    const XmlCodec *codec;                          /* XML_VALUE_OTHER */
+    const XmlCustom *custom;                        /* XML_CUSTOM */
     bool (*show)(const void *base, unsigned flags); /* NULL, or: false hides it when writing */
-    uint64_t min, max;        /* numbers; max 0 = no limit */
-    const char *ns;           /* namespace URI of the element; NULL = none */
-    const char *prefix;       /* written before the name: "qemu:" */
-    const char *fallback;     /* default, for the manual only: defaults are filled in elsewhere */
+    uint64_t min, max;                              /* numbers; max 0 = no limit */
+    const char *ns;                                 /* namespace URI of the element; NULL = none */
+    const char *prefix;                             /* written before the name: "qemu:" */
+    const char *fallback; /* default, for the manual only: defaults are filled in elsewhere */
     const char *doc;
     const char *since;
 };
@@ -132,11 +133,11 @@ struct XmlRow {
 struct XmlTable {
     const char *name; /* of the schema define and of the manual section: "disk" */
     const char *doc;
-    size_t size;        /* of the struct */
+    size_t size; /* of the struct */
     const XmlRow *rows;
-    uint16_t kept;      /* offset of a Kept *; valid if has_kept */
+    uint16_t kept; /* offset of a Kept *; valid if has_kept */
     bool has_kept;
-    bool keeps_foreign; /* child elements of other name spaces are kept, too */
+    bool keeps_foreign;       /* child elements of other name spaces are kept, too */
     void (*init)(void *base); /* before reading; NULL: all zero */
     /* After all rows were read; rules inside one element. NULL: none. */
     bool (*finish)(XmlReader *reader, const xmlNode *element, void *base, Error **err);
@@ -144,7 +145,7 @@ struct XmlTable {
 
 /* ---- writing rows ---- */
 
-#define XML_TYPE_OF_(field)                                                                                       \
+#define XML_TYPE_OF_(field)                                                                                  \
     _Generic((field),                                                                                             \
              char *: XML_VALUE_STRING,                                                                            \
              bool: XML_VALUE_BOOL,                                                                                \
@@ -161,44 +162,93 @@ struct XmlTable {
              GPtrArray *: XML_VALUE_POINTER,                                                                      \
              default: XML_VALUE_ENUM)
 #define XML_NAME_(text) .name = (text), .name_len = sizeof(text) - 1
-#define XML_FIELD_(Type, member)                                                                                  \
-    .offset = offsetof(Type, member), .has_field = true, .type = XML_TYPE_OF_(((Type *) 0)->member)
+#define XML_FIELD_(Type, member)                                                                             \
+    .offset = offsetof(Type, member), .has_field = true, .type = XML_TYPE_OF_(((Type *)0)->member)
 #define XML_PLACE_(Type, member) .offset = offsetof(Type, member), .has_field = true
 
 #define ROWS(...) ((const XmlRow[]){ __VA_ARGS__, { 0 } })
-#define ATTR(text, Type, member, ...) { .node = XML_ATTR, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__ }
-#define TEXT(Type, member, ...) { .node = XML_TEXT, XML_NAME_("#text"), XML_FIELD_(Type, member), __VA_ARGS__ }
-#define CHILD(text, Type, member, ...) { .node = XML_CHILD, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__ }
-#define FLAG(text, Type, member, ...) { .node = XML_FLAG, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__ }
-#define GROUP(text, group_rows, ...) { .node = XML_GROUP, XML_NAME_(text), .rows = (group_rows), __VA_ARGS__ }
+#define ATTR(text, Type, member, ...)                                                                        \
+    {                                                                                                        \
+        .node = XML_ATTR, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__                             \
+    }
+#define TEXT(Type, member, ...)                                                                              \
+    {                                                                                                        \
+        .node = XML_TEXT, XML_NAME_("#text"), XML_FIELD_(Type, member), __VA_ARGS__                          \
+    }
+#define CHILD(text, Type, member, ...)                                                                       \
+    {                                                                                                        \
+        .node = XML_CHILD, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__                            \
+    }
+#define FLAG(text, Type, member, ...)                                                                        \
+    {                                                                                                        \
+        .node = XML_FLAG, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__                             \
+    }
+#define GROUP(text, group_rows, ...)                                                                         \
+    {                                                                                                        \
+        .node = XML_GROUP, XML_NAME_(text), .rows = (group_rows), __VA_ARGS__                                \
+    }
 /* @member: bool, true when the element is there, however empty */
-#define GROUP_FLAG(text, Type, member, group_rows, ...)                                                           \
-    { .node = XML_GROUP, XML_NAME_(text), XML_FIELD_(Type, member), .rows = (group_rows), __VA_ARGS__ }
-#define EMBED(text, Type, member, sub, ...)                                                                       \
-    { .node = XML_EMBED, XML_NAME_(text), XML_PLACE_(Type, member), .table = (sub), __VA_ARGS__ }
-#define OBJECT(text, Type, member, sub, ...)                                                                      \
-    { .node = XML_OBJECT, XML_NAME_(text), XML_PLACE_(Type, member), .table = (sub), __VA_ARGS__ }
-#define LIST(text, Type, member, sub, ...)                                                                        \
-    { .node = XML_LIST, XML_NAME_(text), XML_FIELD_(Type, member), .table = (sub), __VA_ARGS__ }
-#define INCLUDE(Type, member, sub, ...)                                                                           \
-    { .node = XML_INCLUDE, XML_NAME_("#include"), XML_PLACE_(Type, member), .table = (sub), __VA_ARGS__ }
-#define INCLUDE_OBJECT(Type, member, sub, ...)                                                                    \
-    { .node = XML_INCLUDE_OBJECT, XML_NAME_("#include"), XML_PLACE_(Type, member), .table = (sub), __VA_ARGS__ }
-#define VERBATIM(text, Type, member, ...)                                                                         \
-    { .node = XML_VERBATIM, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__ }
-#define KEPT(text, ...) { .node = XML_KEPT, XML_NAME_(text), __VA_ARGS__ }
-#define KEPT_ATTR(text, ...) { .node = XML_KEPT_ATTR, XML_NAME_(text), __VA_ARGS__ }
-#define CUSTOM(text, ops, ...) { .node = XML_CUSTOM, XML_NAME_(text), .custom = (ops), __VA_ARGS__ }
-#define HELD(text, Type, member, ...) { .node = XML_HELD, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__ }
-#define CODEC_ATTR(text, ops, ...)                                                                                \
-    { .node = XML_ATTR, XML_NAME_(text), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__ }
-#define CODEC_TEXT(ops, ...)                                                                                      \
-    { .node = XML_TEXT, XML_NAME_("#text"), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__ }
-/* The row exists only while the enum @member of the same struct has one of @mask's values (BIT(A) | BIT(B)). */
+#define GROUP_FLAG(text, Type, member, group_rows, ...)                                                      \
+    {                                                                                                        \
+        .node = XML_GROUP, XML_NAME_(text), XML_FIELD_(Type, member), .rows = (group_rows), __VA_ARGS__      \
+    }
+#define EMBED(text, Type, member, sub, ...)                                                                  \
+    {                                                                                                        \
+        .node = XML_EMBED, XML_NAME_(text), XML_PLACE_(Type, member), .table = (sub), __VA_ARGS__            \
+    }
+#define OBJECT(text, Type, member, sub, ...)                                                                 \
+    {                                                                                                        \
+        .node = XML_OBJECT, XML_NAME_(text), XML_PLACE_(Type, member), .table = (sub), __VA_ARGS__           \
+    }
+#define LIST(text, Type, member, sub, ...)                                                                   \
+    {                                                                                                        \
+        .node = XML_LIST, XML_NAME_(text), XML_FIELD_(Type, member), .table = (sub), __VA_ARGS__             \
+    }
+#define INCLUDE(Type, member, sub, ...)                                                                      \
+    {                                                                                                        \
+        .node = XML_INCLUDE, XML_NAME_("#include"), XML_PLACE_(Type, member), .table = (sub), __VA_ARGS__    \
+    }
+#define INCLUDE_OBJECT(Type, member, sub, ...)                                                               \
+    {                                                                                                        \
+        .node = XML_INCLUDE_OBJECT, XML_NAME_("#include"), XML_PLACE_(Type, member), .table = (sub),         \
+        __VA_ARGS__                                                                                          \
+    }
+#define VERBATIM(text, Type, member, ...)                                                                    \
+    {                                                                                                        \
+        .node = XML_VERBATIM, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__                         \
+    }
+#define KEPT(text, ...)                                                                                      \
+    {                                                                                                        \
+        .node = XML_KEPT, XML_NAME_(text), __VA_ARGS__                                                       \
+    }
+#define KEPT_ATTR(text, ...)                                                                                 \
+    {                                                                                                        \
+        .node = XML_KEPT_ATTR, XML_NAME_(text), __VA_ARGS__                                                  \
+    }
+#define CUSTOM(text, ops, ...)                                                                               \
+    {                                                                                                        \
+        .node = XML_CUSTOM, XML_NAME_(text), .custom = (ops), __VA_ARGS__                                    \
+    }
+#define HELD(text, Type, member, ...)                                                                        \
+    {                                                                                                        \
+        .node = XML_HELD, XML_NAME_(text), XML_FIELD_(Type, member), __VA_ARGS__                             \
+    }
+#define CODEC_ATTR(text, ops, ...)                                                                           \
+    {                                                                                                        \
+        .node = XML_ATTR, XML_NAME_(text), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__              \
+    }
+#define CODEC_TEXT(ops, ...)                                                                                 \
+    {                                                                                                        \
+        .node = XML_TEXT, XML_NAME_("#text"), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__           \
+    }
+/* The row exists only while the enum @member of the same struct has one of @mask's values (BIT(A) | BIT(B)).
+ */
 #define ONLY(Type, member, mask) .when_offset = offsetof(Type, member), .when_mask = (mask)
 #define BIT(value) (UINT64_C(1) << (value))
-#define TABLE(Type, text, table_rows, ...)                                                                        \
-    { .name = (text), .size = sizeof(Type), .rows = (table_rows), __VA_ARGS__ }
+#define TABLE(Type, text, table_rows, ...)                                                                   \
+    {                                                                                                        \
+        .name = (text), .size = sizeof(Type), .rows = (table_rows), __VA_ARGS__                              \
+    }
 #define KEEPS(Type) .kept = offsetof(Type, kept), .has_kept = true
 
 /* ---- documents ---- */
@@ -241,8 +291,8 @@ MUST_CHECK bool xml_table_read_into(const XmlTable *table, XmlReader *reader, co
                                     void *object, Error **err);
 /* For custom rows and finish functions: sets @code with "SOURCE:LINE: element 'x': ...". Returns false. */
 PRINTF(5, 6)
-bool xml_error(const XmlReader *reader, const xmlNode *element, ErrorCode code, Error **err, const char *format,
-               ...);
+bool xml_error(const XmlReader *reader, const xmlNode *element, ErrorCode code, Error **err,
+               const char *format, ...);
 const char *xml_attr(const xmlNode *element, const char *name); /* borrowed text of an attribute; NULL */
 /* Reports (or, when strict, refuses) something that a custom row cannot place. */
 bool xml_drop(const XmlReader *reader, const xmlNode *node, Error **err);
@@ -255,15 +305,15 @@ enum {
 };
 
 /* Appends @object as element @name, @indent spaces deep. */
-void xml_table_write(const XmlTable *table, const char *name, const void *object, unsigned flags, unsigned indent,
-                     GString *out);
+void xml_table_write(const XmlTable *table, const char *name, const void *object, unsigned flags,
+                     unsigned indent, GString *out);
 void xml_escape(const char *text, GString *out);
 void xml_indent(unsigned spaces, GString *out);
 
 /* ---- memory ---- */
 
 void *xml_table_new(const XmlTable *table);
-void xml_table_free(const XmlTable *table, void *object); /* NULL does nothing */
+void xml_table_free(const XmlTable *table, void *object);  /* NULL does nothing */
 void xml_table_clear(const XmlTable *table, void *object); /* frees what it owns and zeroes it */
 void *xml_table_copy(const XmlTable *table, const void *object);
 /* A list whose elements xml_table_free() frees. */
@@ -298,6 +348,6 @@ void xml_text_indent(const char *text, unsigned indent, GString *out);
 void xml_schema_write(const XmlTable *table, const char *root_name, GString *out);
 /* The reference manual in Markdown. */
 void xml_manual_write(const XmlTable *table, const char *root_name, GString *out);
-/* Every mistake in the tables reachable from @table, one line each, appended to @out: missing doc, enum without
- * names, two rows of one name that do not exclude each other ... For the tests. */
+/* Every mistake in the tables reachable from @table, one line each, appended to @out: missing doc, enum
+ * without names, two rows of one name that do not exclude each other ... For the tests. */
 void xml_table_lint(const XmlTable *table, GString *out);

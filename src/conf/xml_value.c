@@ -39,11 +39,11 @@ static bool read_number(const XmlRow *row, const char *text, const char *unit_te
 {
     uint64_t value = 0;
     bool ok = row->flags & (ROW_HEX | ROW_ANY_BASE) ? parse_uint_any(text, &value, err)
-                                                     : parse_uint(text, &value, err);
+                                                    : parse_uint(text, &value, err);
     if (!ok)
         return false;
     if (row->unit != XML_UNIT_NONE) {
-        uint64_t fallback = row->unit == XML_UNIT_KIB ? KIB : row->unit == XML_UNIT_PRETTY_MIB ? MIB : 1;
+        uint64_t fallback = row->unit == XML_UNIT_KIB ? KIB : row->unit >= XML_UNIT_PRETTY_MIB ? MIB : 1;
         if (!size_scale(value, unit_text, fallback, &value, err))
             return false;
     }
@@ -59,7 +59,7 @@ static bool read_signed(const XmlRow *row, const char *text, int64_t min, int64_
     int64_t value = 0;
     if (!parse_int(text, &value, err))
         return false;
-    if (value < min || value > max || (row->max && value > (int64_t) row->max))
+    if (value < min || value > max || (row->max && value > (int64_t)row->max))
         return error_set(err, ERROR_XML_INVALID, "%s is out of range", text);
     *ret_value = value;
     return true;
@@ -70,50 +70,50 @@ static bool read_by_type(const XmlRow *row, const char *text, const char *unit_t
     void *field = xml_field(row, base);
     uint64_t number;
     int64_t signed_number;
-    switch ((XmlValueType) row->type) {
+    switch ((XmlValueType)row->type) {
     case XML_VALUE_ENUM:
         return read_enum(row, text, field, err);
     case XML_VALUE_BOOL:
         if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
             return error_set(err, ERROR_XML_INVALID, "'%s' is neither yes nor no", text);
-        *(bool *) field = text[0] == 'y';
+        *(bool *)field = text[0] == 'y';
         return true;
     case XML_VALUE_U8:
         if (!read_number(row, text, unit_text, UINT8_MAX, &number, err))
             return false;
-        *(uint8_t *) field = (uint8_t) number;
+        *(uint8_t *)field = (uint8_t)number;
         return true;
     case XML_VALUE_U16:
         if (!read_number(row, text, unit_text, UINT16_MAX, &number, err))
             return false;
-        *(uint16_t *) field = (uint16_t) number;
+        *(uint16_t *)field = (uint16_t)number;
         return true;
     case XML_VALUE_U32:
         if (!read_number(row, text, unit_text, UINT32_MAX, &number, err))
             return false;
-        *(uint32_t *) field = (uint32_t) number;
+        *(uint32_t *)field = (uint32_t)number;
         return true;
     case XML_VALUE_U64:
         return read_number(row, text, unit_text, UINT64_MAX, field, err);
     case XML_VALUE_OPT_U32:
         if (!read_number(row, text, unit_text, UINT32_MAX, &number, err))
             return false;
-        *(OptU32 *) field = (OptU32){ .value = (uint32_t) number, .is_set = true };
+        *(OptU32 *)field = (OptU32){ .value = (uint32_t)number, .is_set = true };
         return true;
     case XML_VALUE_OPT_U64:
         if (!read_number(row, text, unit_text, UINT64_MAX, &number, err))
             return false;
-        *(OptU64 *) field = (OptU64){ .value = number, .is_set = true };
+        *(OptU64 *)field = (OptU64){ .value = number, .is_set = true };
         return true;
     case XML_VALUE_S32:
         if (!read_signed(row, text, INT32_MIN, INT32_MAX, &signed_number, err))
             return false;
-        *(int32_t *) field = (int32_t) signed_number;
+        *(int32_t *)field = (int32_t)signed_number;
         return true;
     case XML_VALUE_OPT_S64:
         if (!read_signed(row, text, INT64_MIN, INT64_MAX, &signed_number, err))
             return false;
-        *(OptS64 *) field = (OptS64){ .value = signed_number, .is_set = true };
+        *(OptS64 *)field = (OptS64){ .value = signed_number, .is_set = true };
         return true;
     case XML_VALUE_UUID:
         return uuid_parse(text, field, err);
@@ -158,30 +158,30 @@ bool xml_value_is_set(const XmlRow *row, const void *base)
     const void *field = xml_field_const(row, base);
     if (row->flags & ROW_ALWAYS)
         return true;
-    switch ((XmlValueType) row->type) {
+    switch ((XmlValueType)row->type) {
     case XML_VALUE_STRING:
     case XML_VALUE_CPUSET:
     case XML_VALUE_POINTER:
-        return *(void *const *) field != NULL;
+        return *(void *const *)field != NULL;
     case XML_VALUE_ENUM:
-        return row->names->names[*(const uint8_t *) field] != NULL;
+        return row->names->names[*(const uint8_t *)field] != NULL;
     case XML_VALUE_BOOL:
-        return *(const bool *) field;
+        return *(const bool *)field;
     case XML_VALUE_U8:
-        return *(const uint8_t *) field != 0;
+        return *(const uint8_t *)field != 0;
     case XML_VALUE_U16:
-        return *(const uint16_t *) field != 0;
+        return *(const uint16_t *)field != 0;
     case XML_VALUE_U32:
     case XML_VALUE_S32:
-        return *(const uint32_t *) field != 0;
+        return *(const uint32_t *)field != 0;
     case XML_VALUE_U64:
-        return *(const uint64_t *) field != 0;
+        return *(const uint64_t *)field != 0;
     case XML_VALUE_OPT_U32:
-        return ((const OptU32 *) field)->is_set;
+        return ((const OptU32 *)field)->is_set;
     case XML_VALUE_OPT_U64:
-        return ((const OptU64 *) field)->is_set;
+        return ((const OptU64 *)field)->is_set;
     case XML_VALUE_OPT_S64:
-        return ((const OptS64 *) field)->is_set;
+        return ((const OptS64 *)field)->is_set;
     case XML_VALUE_UUID:
         return !uuid_is_null(field);
     case XML_VALUE_MAC: {
@@ -204,16 +204,16 @@ static void append_number(GString *out, uint64_t value, unsigned base, unsigned 
         *--at = "0123456789abcdef"[value % base];
         value /= base;
     } while (value);
-    while ((size_t) (digits + sizeof(digits) - at) < width)
+    while ((size_t)(digits + sizeof(digits) - at) < width)
         *--at = '0';
-    xml_append(out, at, (size_t) (digits + sizeof(digits) - at));
+    xml_append(out, at, (size_t)(digits + sizeof(digits) - at));
 }
 
 static void append_signed(GString *out, int64_t value)
 {
     if (value < 0)
         xml_append_literal(out, "-");
-    append_number(out, value < 0 ? 0 - (uint64_t) value : (uint64_t) value, 10, 0);
+    append_number(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 10, 0);
 }
 
 static unsigned pretty_shift(uint64_t bytes)
@@ -227,31 +227,33 @@ static unsigned pretty_shift(uint64_t bytes)
 static uint64_t field_number(const XmlRow *row, const void *base)
 {
     const void *field = xml_field_const(row, base);
-    switch ((XmlValueType) row->type) {
+    switch ((XmlValueType)row->type) {
     case XML_VALUE_U8:
-        return *(const uint8_t *) field;
+        return *(const uint8_t *)field;
     case XML_VALUE_U16:
-        return *(const uint16_t *) field;
+        return *(const uint16_t *)field;
     case XML_VALUE_U32:
-        return *(const uint32_t *) field;
+        return *(const uint32_t *)field;
     case XML_VALUE_OPT_U32:
-        return ((const OptU32 *) field)->value;
+        return ((const OptU32 *)field)->value;
     case XML_VALUE_OPT_U64:
-        return ((const OptU64 *) field)->value;
+        return ((const OptU64 *)field)->value;
     default:
-        return *(const uint64_t *) field;
+        return *(const uint64_t *)field;
     }
 }
 
 const char *xml_value_unit(const XmlRow *row, const void *base)
 {
     static const char *const names[] = { "bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-    switch ((XmlUnit) row->unit) {
+    switch ((XmlUnit)row->unit) {
     case XML_UNIT_KIB:
         return "KiB";
     case XML_UNIT_PRETTY:
     case XML_UNIT_PRETTY_MIB:
         return names[pretty_shift(field_number(row, base)) / 10];
+    case XML_UNIT_M:
+        return "M";
     case XML_UNIT_BYTES:
     case XML_UNIT_NONE:
         break;
@@ -264,6 +266,8 @@ static void append_unsigned(const XmlRow *row, const void *base, GString *out)
     uint64_t value = field_number(row, base);
     if (row->unit == XML_UNIT_KIB)
         value = value / KIB + (value % KIB != 0);
+    else if (row->unit == XML_UNIT_M)
+        value = value / MIB + (value % MIB != 0);
     else if (row->unit == XML_UNIT_PRETTY || row->unit == XML_UNIT_PRETTY_MIB)
         value >>= pretty_shift(value);
     if (row->flags & ROW_HEX) {
@@ -290,23 +294,23 @@ bool xml_value_write(const XmlRow *row, const void *base, unsigned flags, GStrin
         return row->codec->write(base, flags, out);
     if (!xml_value_is_set(row, base))
         return false;
-    switch ((XmlValueType) row->type) {
+    switch ((XmlValueType)row->type) {
     case XML_VALUE_STRING:
-        xml_escape(*(char *const *) field ?: "", out);
+        xml_escape(*(char *const *)field ?: "", out);
         break;
     case XML_VALUE_ENUM: {
-        const char *name = enum_name(row->names, *(const uint8_t *) field);
+        const char *name = enum_name(row->names, *(const uint8_t *)field);
         xml_append(out, name, strlen(name));
         break;
     }
     case XML_VALUE_BOOL:
-        g_string_append(out, *(const bool *) field ? "yes" : "no");
+        g_string_append(out, *(const bool *)field ? "yes" : "no");
         break;
     case XML_VALUE_S32:
-        append_signed(out, *(const int32_t *) field);
+        append_signed(out, *(const int32_t *)field);
         break;
     case XML_VALUE_OPT_S64:
-        append_signed(out, ((const OptS64 *) field)->value);
+        append_signed(out, ((const OptS64 *)field)->value);
         break;
     case XML_VALUE_UUID: {
         char text[UUID_STRING_LEN];
@@ -318,7 +322,7 @@ bool xml_value_write(const XmlRow *row, const void *base, unsigned flags, GStrin
         append_mac(out, field);
         break;
     case XML_VALUE_CPUSET:
-        cpuset_format(*(CpuSet *const *) field, out);
+        cpuset_format(*(CpuSet *const *)field, out);
         break;
     default:
         append_unsigned(row, base, out);
@@ -333,20 +337,20 @@ void xml_value_clear(const XmlRow *row, void *base)
 {
     void *field = xml_field(row, base);
     if (row->type == XML_VALUE_STRING)
-        g_clear_pointer((char **) field, g_free);
+        g_clear_pointer((char **)field, g_free);
     else if (row->type == XML_VALUE_CPUSET)
-        g_clear_pointer((CpuSet **) field, cpuset_free);
+        g_clear_pointer((CpuSet **)field, cpuset_free);
 }
 
 void xml_value_copy(const XmlRow *row, void *dest_base, const void *src_base)
 {
     if (row->type == XML_VALUE_STRING) {
         char **dest = xml_field(row, dest_base);
-        if (*dest == *(char *const *) xml_field_const(row, src_base))
+        if (*dest == *(char *const *)xml_field_const(row, src_base))
             *dest = g_strdup(*dest);
     } else if (row->type == XML_VALUE_CPUSET) {
         CpuSet **dest = xml_field(row, dest_base);
-        if (*dest == *(CpuSet *const *) xml_field_const(row, src_base))
+        if (*dest == *(CpuSet *const *)xml_field_const(row, src_base))
             *dest = cpuset_copy(*dest);
     }
 }
@@ -364,18 +368,18 @@ bool xml_value_equal(const XmlRow *row, const void *a_base, const void *b_base)
 {
     const void *a = xml_field_const(row, a_base);
     const void *b = xml_field_const(row, b_base);
-    switch ((XmlValueType) row->type) {
+    switch ((XmlValueType)row->type) {
     case XML_VALUE_STRING:
-        return g_strcmp0(*(char *const *) a, *(char *const *) b) == 0;
+        return g_strcmp0(*(char *const *)a, *(char *const *)b) == 0;
     case XML_VALUE_CPUSET:
-        return cpuset_equal(*(CpuSet *const *) a, *(CpuSet *const *) b);
+        return cpuset_equal(*(CpuSet *const *)a, *(CpuSet *const *)b);
     case XML_VALUE_ENUM:
     case XML_VALUE_U8:
-        return *(const uint8_t *) a == *(const uint8_t *) b;
+        return *(const uint8_t *)a == *(const uint8_t *)b;
     case XML_VALUE_BOOL:
-        return *(const bool *) a == *(const bool *) b;
+        return *(const bool *)a == *(const bool *)b;
     case XML_VALUE_S32:
-        return *(const int32_t *) a == *(const int32_t *) b;
+        return *(const int32_t *)a == *(const int32_t *)b;
     case XML_VALUE_UUID:
         return memcmp(a, b, sizeof(Uuid)) == 0;
     case XML_VALUE_MAC:

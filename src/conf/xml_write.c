@@ -118,7 +118,7 @@ static void write_attributes(Writer *writer, const XmlTable *table, const XmlRow
         } else {
             const void *sub = xml_field_const(row, base);
             if (row->node == XML_INCLUDE_OBJECT)
-                sub = *(void *const *) sub;
+                sub = *(void *const *)sub;
             if (sub)
                 write_attributes(writer, row->table, row->table->rows, sub);
         }
@@ -183,7 +183,7 @@ static void write_child(Writer *writer, const XmlRow *row, const void *base, uns
 
 static void write_verbatim(Writer *writer, const XmlRow *row, const void *base, unsigned indent)
 {
-    const char *text = *(char *const *) xml_field_const(row, base);
+    const char *text = *(char *const *)xml_field_const(row, base);
     if (!text)
         return;
     start_tag(writer, NULL, row->name, row->name_len, indent);
@@ -205,7 +205,7 @@ static void write_kept(Writer *writer, const XmlRow *row, const XmlTable *table,
 
 static void write_list(Writer *writer, const XmlRow *row, const void *base, unsigned indent)
 {
-    const GPtrArray *list = *(GPtrArray *const *) xml_field_const(row, base);
+    const GPtrArray *list = *(GPtrArray *const *)xml_field_const(row, base);
     for (unsigned i = 0; list && i < list->len; i++)
         write_element(writer, row, row->table, row->table->rows, g_ptr_array_index(list, i), true, indent);
 }
@@ -214,18 +214,18 @@ static void write_content(Writer *writer, const XmlTable *table, const XmlRow *r
                           unsigned indent)
 {
     const void *field = xml_field_const(row, base);
-    switch ((XmlNodeKind) row->node) {
+    switch ((XmlNodeKind)row->node) {
     case XML_CHILD:
         write_child(writer, row, base, indent);
         break;
     case XML_FLAG:
-        if (*(const bool *) field) {
+        if (*(const bool *)field) {
             start_tag(writer, row->prefix, row->name, row->name_len, indent);
             xml_append_literal(writer->out, "/>\n");
         }
         break;
     case XML_GROUP: {
-        bool there = row->has_field && *(const bool *) field;
+        bool there = row->has_field && *(const bool *)field;
         if (!row->has_field || there || row->flags & ROW_EMPTY_OK)
             write_element(writer, row, table, row->rows, base, there, indent);
         break;
@@ -234,8 +234,8 @@ static void write_content(Writer *writer, const XmlTable *table, const XmlRow *r
         write_element(writer, row, row->table, row->table->rows, field, false, indent);
         break;
     case XML_OBJECT:
-        if (*(void *const *) field)
-            write_element(writer, row, row->table, row->table->rows, *(void *const *) field,
+        if (*(void *const *)field)
+            write_element(writer, row, row->table, row->table->rows, *(void *const *)field,
                           row->flags & ROW_EMPTY_OK, indent);
         break;
     case XML_LIST:
@@ -259,19 +259,19 @@ static void write_content(Writer *writer, const XmlTable *table, const XmlRow *r
 static bool may_write(const XmlTable *table, const XmlRow *row, const void *base)
 {
     const void *field = xml_field_const(row, base);
-    switch ((XmlNodeKind) row->node) {
+    switch ((XmlNodeKind)row->node) {
     case XML_OBJECT:
     case XML_LIST:
     case XML_VERBATIM:
-        return *(void *const *) field != NULL;
+        return *(void *const *)field != NULL;
     case XML_FLAG:
-        return *(const bool *) field;
+        return *(const bool *)field;
     case XML_CHILD:
         return row->type == XML_VALUE_OTHER || xml_value_is_set(row, base);
     case XML_KEPT:
         return table->has_kept && *xml_kept_field(table, base);
     case XML_GROUP:
-        return !row->has_field || row->flags & ROW_EMPTY_OK || *(const bool *) field;
+        return !row->has_field || row->flags & ROW_EMPTY_OK || *(const bool *)field;
     case XML_EMBED:
     case XML_CUSTOM:
     case XML_TEXT:
@@ -297,7 +297,7 @@ static void write_one_row(Writer *writer, const XmlTable *table, const XmlRow *r
     if (row->node == XML_INCLUDE || row->node == XML_INCLUDE_OBJECT) {
         const void *sub = xml_field_const(row, base);
         if (row->node == XML_INCLUDE_OBJECT)
-            sub = *(void *const *) sub;
+            sub = *(void *const *)sub;
         if (sub)
             write_rows(writer, row->table, row->table->rows, sub, element);
         return;
@@ -335,10 +335,10 @@ static void write_rows(Writer *writer, const XmlTable *table, const XmlRow *rows
         write_foreign(writer, table, base, element);
 }
 
-void xml_table_write(const XmlTable *table, const char *name, const void *object, unsigned flags, unsigned indent,
-                     GString *out)
+void xml_table_write(const XmlTable *table, const char *name, const void *object, unsigned flags,
+                     unsigned indent, GString *out)
 {
     Writer writer = { out, flags };
-    XmlRow named = { .name = name, .name_len = (uint8_t) strlen(name) };
+    XmlRow named = { .name = name, .name_len = (uint8_t)strlen(name) };
     write_element(&writer, &named, table, table->rows, object, true, indent);
 }

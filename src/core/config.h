@@ -1,7 +1,7 @@
 /* The effective configuration: keys of libvirtd.conf and qemu.conf, each with the place it came from.
  *
- * One table (config.c) has a row per key: file, name, type, field, default, allowed values, doc. Known keys
- * that have no effect here are named once in the log; unknown keys and wrong values are refused with file and
+ * One table (config_keys.c) has a row per key: file, name, type, field, default, allowed values, doc. Known
+ * keys that have no effect here and unknown keys are named in the log; wrong values are refused with file and
  * line. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
@@ -14,7 +14,8 @@
 
 typedef struct Config {
     /* libvirtd.conf */
-    char *unix_sock_group; /* "libvirt" on Debian if that group exists, else root */
+    char *
+        unix_sock_group; /* "libvirt" if there is that group; "" leaves it as it is (private root, session) */
     mode_t unix_sock_ro_perms;
     mode_t unix_sock_rw_perms;
     char *unix_sock_dir; /* default: run/libvirt below the root */
@@ -27,14 +28,16 @@ typedef struct Config {
     unsigned keepalive_count;
     unsigned log_level; /* 1 debug .. 4 error */
     char **log_outputs;
-    char *host_uuid; /* NULL: from DMI or machine-id */
+    char *host_uuid;        /* NULL: from DMI or machine-id */
+    char *host_uuid_source; /* smbios | machine-id: already followed, see host_uuid */
     /* qemu.conf */
     char *user; /* name or number */
     char *group;
     uid_t qemu_uid; /* resolved */
     gid_t qemu_gid;
-    gid_t *qemu_groups; /* supplementary */
+    gid_t *qemu_groups; /* supplementary; never empty */
     size_t n_qemu_groups;
+    bool is_privileged; /* we are root: the machines' user may differ from ours */
     bool dynamic_ownership;
     bool remember_owner;
     char *vnc_listen;
@@ -53,10 +56,10 @@ typedef struct Config {
     bool set_process_name;
     unsigned max_processes; /* 0: as ours */
     unsigned max_files;
-    uint64_t max_core_bytes;
+    uint64_t max_core_bytes; /* UINT64_MAX: unlimited */
     bool dump_guest_core;
     bool seccomp_sandbox;
-    char **nvram;                     /* "code:vars" pairs */
+    char **nvram;                     /* "code:vars" pairs; NULL: not said */
     char **security_default_confined; /* reserved */
     unsigned max_queued;              /* jobs waiting for one machine; 0: unlimited */
     /* Lodge's own, in libvirtd.conf too */
@@ -77,8 +80,8 @@ typedef struct ConfigOrigin {
     const char *doc;
 } ConfigOrigin;
 
-/* Reads both files of @paths->etc (@libvirtd_conf overrides the first; NULL: default). ERROR_CONFIG_SYNTAX
- * with "FILE:LINE: ..." for a wrong value or an unknown key. */
+/* Reads both files of @paths->etc (@libvirtd_conf overrides the first, and must exist then; NULL: default).
+ * ERROR_CONFIG_SYNTAX with "FILE:LINE: ..." for a wrong value. */
 MUST_CHECK bool config_load(const Paths *paths, const char *libvirtd_conf, Config **ret_config, Error **err);
 const GPtrArray *config_origins(const Config *config); /* borrowed, of ConfigOrigin, in table order */
 void config_free(Config *config);

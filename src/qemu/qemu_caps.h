@@ -39,11 +39,14 @@ uint64_t qemu_caps_version(const QemuCaps *caps); /* 7002022 */
 const char *qemu_caps_package(const QemuCaps *caps);
 bool qemu_caps_has_kvm(const QemuCaps *caps); /* built in and /dev/kvm can be opened */
 bool qemu_caps_has_device(const QemuCaps *caps, const char *driver);
-/* A property of a device ("virtio-blk-pci", "iommu_platform"). */
+/* A property of a device ("virtio-blk-pci", "iommu_platform"); "machine" stands for the machine types
+ * ("machine", "vmport"). Kept for the drivers in the table of qemu_caps_probe.c; asking about another one is
+ * logged as a bug. */
 bool qemu_caps_has_device_property(const QemuCaps *caps, const char *driver, const char *property);
 bool qemu_caps_has_command(const QemuCaps *caps, const char *qmp_command);
-/* A path into the QMP schema: "blockdev-add/arg-type/+file/aio/^io_uring" style queries of our own notation
- * (documented in qemu_caps.c). */
+/* A path into the QMP schema: "blockdev-add/driver=file/aio=io_uring", "query-cpus-fast>/thread-id". The
+ * notation and the table in which each question must stand are in qemu_caps_schema.c; another question is
+ * logged as a bug. */
 bool qemu_caps_has_schema(const QemuCaps *caps, const char *query);
 bool qemu_caps_has_option(const QemuCaps *caps, const char *option,
                           const char *parameter); /* -OPTION parameter= */
@@ -68,14 +71,21 @@ typedef struct QemuCpuModel {
     bool deprecated, is_static;
 } QemuCpuModel;
 const QemuCpuModel *qemu_caps_cpu_models(const QemuCaps *caps, bool kvm, size_t *ret_count);
-/* The host model as this QEMU sees it (query-cpu-model-expansion of "host" for KVM, "max" for TCG): borrowed
- * {"name": ..., "props": {...}}. NULL if it cannot tell. */
+/* The host model as this QEMU sees it (full expansion of "host" for KVM, "max" for TCG, with what cannot be
+ * migrated): borrowed {"name": "host", "props": {...}, "unmigratable": ["invtsc", ...]}. props holds the
+ * features that are on (true) and the CPU's identity (family, model, stepping, vendor, ...); a feature that
+ * is absent is off. NULL if it cannot tell. */
 const Json *qemu_caps_host_cpu(const QemuCaps *caps, bool kvm);
+/* What cpu mode host-model means with this QEMU: <model>, <vendor> and <feature> elements, appended at
+ * @indent. */
+MUST_CHECK bool qemu_caps_format_host_model(const QemuCaps *caps, bool kvm, unsigned indent, GString *out,
+                                            Error **err);
 
 /* The domainCapabilities document (virsh domcapabilities) for this emulator, element for element as the
  * reference daemon prints it where Lodge supports the same. @machine, @virt_type NULL: defaults. Caller owns.
- */
+ * ERROR_INVALID_ARGUMENT: a machine or type that this emulator does not have. */
 MUST_CHECK bool qemu_caps_format_domain(const QemuCaps *caps, const char *machine, const char *virt_type,
                                         char **ret_xml, Error **err);
-/* The <guest> elements of the capabilities document, appended to @out. AWAITS: probes each binary. */
+/* The <guest> elements of the capabilities document, appended to @out. AWAITS: probes each binary. An
+ * emulator that fails is named in the log and left out; ERROR_CANCELLED is the only failure. */
 AWAITS MUST_CHECK bool qemu_caps_format_guests(QemuCapsCache *cache, GString *out, Error **err);

@@ -336,7 +336,7 @@ static void qmp_read(Qmp *qmp)
         qmp_fail(qmp, error_new(ERROR_VM_GONE, "QEMU closed its monitor"));
         break;
     case LINE_READ_FAILED:
-        error_prefix(&err, "QMP: ");
+        error_prefix(&err, "QMP");
         if (error_code(err) == ERROR_OVERFLOW)
             error_recode(err, ERROR_PROTOCOL);
         qmp_fail(qmp, err);
@@ -579,7 +579,7 @@ AWAITS static bool qmp_await_greeting(Qmp *qmp, uint64_t deadline_ms, Error **er
         bool timed_out = error_code(failure) == ERROR_TIMEOUT;
         error_propagate(err, failure);
         if (timed_out)
-            error_prefix(err, "QEMU of '%s' sent no greeting: ", qmp->name);
+            error_prefix(err, "QEMU of '%s' sent no greeting", qmp->name);
         return false;
     }
     return qmp->greeted && qmp->fd >= 0 ? true : qmp_gone(qmp, "the greeting", err);

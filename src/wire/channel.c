@@ -164,26 +164,21 @@ WireFrameState wire_channel_next(WireChannel *channel, WireFrame *ret_frame)
     return state;
 }
 
-bool wire_channel_consume(WireChannel *channel, const WireFrame *frame, int *ret_fds)
+void wire_channel_take_fds(WireChannel *channel, unsigned n_fds, int *ret_fds)
 {
-    unsigned n_fds = frame->n_fds;
+    g_assert(n_fds <= channel->n_in_fds);
+    memcpy(ret_fds, channel->in_fds, n_fds * sizeof(int));
+    channel->n_in_fds -= n_fds;
+    memmove(channel->in_fds, channel->in_fds + n_fds, channel->n_in_fds * sizeof(int));
+}
 
-    channel->in_start += frame->frame_len + n_fds;
+void wire_channel_skip(WireChannel *channel, const WireFrame *frame)
+{
+    channel->in_start += frame->frame_len + frame->n_fds;
     if (channel->in_start == channel->in_end) {
         g_clear_pointer(&channel->in, g_free);
         channel->in_start = channel->in_end = channel->in_allocated = 0;
     }
-    if (n_fds > channel->n_in_fds)
-        return false;
-    if (n_fds == 0)
-        return true;
-    if (ret_fds)
-        memcpy(ret_fds, channel->in_fds, n_fds * sizeof(int));
-    else
-        channel_close_fds(channel->in_fds, n_fds);
-    channel->n_in_fds -= n_fds;
-    memmove(channel->in_fds, channel->in_fds + n_fds, channel->n_in_fds * sizeof(int));
-    return true;
 }
 
 /* ---- output ---- */

@@ -33,12 +33,12 @@ void wire_channel_clear(WireChannel *channel);
  * at_end); a wait for EPOLLIN is due otherwise. */
 MUST_CHECK bool wire_channel_read(WireChannel *channel, bool *ret_got, Error **err);
 
-/* The next whole frame, which stays valid until wire_channel_consume(). */
+/* The next whole frame, which stays valid until wire_channel_skip(). */
 WireFrameState wire_channel_next(WireChannel *channel, WireFrame *ret_frame);
-/* Forgets the frame; its descriptors (frame->n_fds) go to @ret_fds, owned by the caller, or are closed if
- * that is NULL. false: the descriptors that the frame announced did not come: drop the connection. */
-MUST_CHECK bool wire_channel_consume(WireChannel *channel, const WireFrame *frame, int *ret_fds);
-
+/* The first @n_fds descriptors that came, taken out. Check n_in_fds first. */
+void wire_channel_take_fds(WireChannel *channel, unsigned n_fds, int *ret_fds);
+/* Forgets the frame, whose descriptors were taken. */
+void wire_channel_skip(WireChannel *channel, const WireFrame *frame);
 /* Queues @fd (owned) to follow what is in the output buffer. */
 void wire_channel_append_fd(WireChannel *channel, int fd);
 /* Writes what the descriptor takes now. */

@@ -98,7 +98,7 @@ static void client_break(WireClient *client, Error *why)
     wait_queue_wake_all(&client->out_room);
     if (client->reader && client->reader != fiber_current())
         fiber_cancel(client->reader);
-    if (!client->closing && client->options.on_broken)
+    if (!client->closing && !client->leaving && client->options.on_broken)
         client->options.on_broken(client, client->broken, client->options.arg);
 }
 
@@ -251,12 +251,9 @@ AWAITS static bool client_drain(WireClient *client, Error **err)
             return error_set(err, ERROR_PROTOCOL, "the server sent a frame of impossible length");
         if (frame.n_fds > client->channel.n_in_fds)
             return error_set(err, ERROR_PROTOCOL, "the server announced descriptors that did not come");
-        /* The descriptors are claimed after the frame was read: handlers take them from here. */
-        memcpy(fds, client->channel.in_fds, frame.n_fds * sizeof(int));
+        wire_channel_take_fds(&client->channel, frame.n_fds, fds);
         WireStream *full = client_take_frame(client, &frame, fds);
-        int claimed[WIRE_FDS_MAX];
-        if (!wire_channel_consume(&client->channel, &frame, claimed))
-            return error_set(err, ERROR_PROTOCOL, "the server announced descriptors that did not come");
+        wire_channel_skip(&client->channel, &frame);
         if (full && !client_stream_wait_room(full, err))
             return false;
         if (client->broken || client->closing)
@@ -372,6 +369,8 @@ AWAITS static bool client_call(WireClient *client, const WireHeader *header, con
     if (!proc || proc->kind == WIRE_PROC_EVENT)
         return error_set(err, ERROR_INTERNAL, "there is no procedure %d in program %#x", header->proc,
                          header->program);
+    if (!args && wire_type_size(proc->args))
+        return error_set(err, ERROR_INTERNAL, "%s needs arguments", proc->name);
     if (!client_check_alive(client, err) ||
         !client_queue_call(client, header, proc->args, args, fds, n_fds, err))
         return false;
@@ -495,6 +494,7 @@ void wire_client_close(WireClient *client)
 
     if (!client)
         return;
+    client->leaving = true;
     if (!client->broken && !wire_call_remote(client, PROC_CONNECT_CLOSE, NULL, NULL, CLOSE_TIMEOUT_MS, &err))
         log_debug("closing the connection: %s", error_message(err));
     wire_client_free(client);
@@ -628,6 +628,16 @@ static bool client_start_ssh(const WireUri *uri, bool read_only, Process **ret_p
     return true;
 }
 
+/* A broken pipe says nothing; how the program ended does. */
+AWAITS static void client_explain_ssh(WireClient *client, Error **err)
+{
+    if (wire_client_is_alive(client) || !process_wait(client->process, 1000, NULL))
+        return;
+    g_autofree char *how = process_describe_status(client->process);
+    error_prefix(err, "the program that leads to the host ended (%s)", how);
+    error_hint(err, "its own message says why; the host needs virt-ssh-helper, or nc with -U, and a running daemon");
+}
+
 bool wire_client_open(const char *text, const WireClientOptions *options, WireClient **ret_client,
                       Error **err)
 {
@@ -657,6 +667,8 @@ bool wire_client_open(const char *text, const WireClientOptions *options, WireCl
     if (over_ssh) /* may ask for a password first: the handshake gets minutes */
         client->options.connect_timeout_ms = MAX(client->options.connect_timeout_ms, 300000);
     if (!wire_client_handshake(client, uri.name, err)) {
+        if (over_ssh)
+            client_explain_ssh(client, err);
         wire_client_free(client);
         return error_prefix(err, "cannot connect to '%s'", text && *text ? text : uri.name);
     }

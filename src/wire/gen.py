@@ -240,6 +240,19 @@ def write_types(p, out):
         out.append(f'G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC({c_name}, wire_{clear}_clear)\n')
 
 
+    out.append('/* The types and the number of each procedure under its own name, for tables of handlers. */')
+    for key, program in p.programs.items():
+        prefix = '' if key == 'remote' else key + '_'
+        for proc in program['procedures']:
+            if proc['kind'] in ('event', 'message'):
+                continue
+            name = prefix + proc['name']
+            args = c_type_name(proc['args']) if proc.get('args') else 'void'
+            ret = c_type_name(proc['ret']) if proc.get('ret') else 'void'
+            out.append(f'typedef {args} wire_args_{name};\ntypedef {ret} wire_ret_{name};')
+            out.append(f'enum {{ wire_number_{name} = {proc["number"]} }};')
+
+
 def type_constant(name):
     return 'WIRE_TYPE_' + re.sub(r'([a-z0-9])([A-Z])', r'\1_\2', c_type_name(name)[len('Wire'):]).upper()
 

@@ -16,7 +16,7 @@
 #include "base/loop.h"
 #include "qemu/qmp.h"
 
-#define MAX_INPUT 100000u /* fits a socket's buffer */
+#define FUZZ_MAX_BYTES 100000u /* fits a socket's buffer */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -71,7 +71,7 @@ static void fuzz_write(int fd, const void *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char opening[] = "{\"QMP\": {}}\r\n{\"return\": {}, \"id\": \"libvirt-1\"}\r\n";
-    if (size < 1 || size > MAX_INPUT)
+    if (size < 1 || size > FUZZ_MAX_BYTES)
         return 0;
     int fds[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)

@@ -137,11 +137,11 @@ class Lodged(Daemon):
 
     def __init__(self, root, binary):
         self.binary = binary
-        self.more_arguments = []
+        self.more_arguments = ["--verbose"]
         super().__init__(root)
 
     def arguments(self):
-        return [self.binary, "--root", str(self.root), "--foreground", "--verbose", *self.more_arguments]
+        return [self.binary, "--root", str(self.root), "--foreground", *self.more_arguments]
 
 
 class Libvirtd(Daemon):

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 LIB = pathlib.Path(__file__).resolve().parents[1]
@@ -98,7 +99,9 @@ class Run:
 
     def __init__(self, options):
         self.options = options
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="lodge-test."))
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="lt."))
+        self.lock = threading.Lock()
+        self.number = 0
         self.directory.chmod(0o755)
         self.counts = {"passed": 0, "failed": 0, "skipped": 0}
         self.env = dict(os.environ)
@@ -119,7 +122,9 @@ class Run:
         reason = skip_reason(test, self.options.daemon)
         if reason:
             return "skipped", 0, reason
-        directory = self.directory / test.name
+        with self.lock:
+            self.number += 1
+            directory = self.directory / str(self.number)  # short: a socket's path has 107 bytes at most
         directory.mkdir()
         mount_point = directory / "r"
         mount_point.mkdir()

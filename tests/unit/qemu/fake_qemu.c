@@ -104,6 +104,21 @@ static void fake_expect_args(FakeQemu *fake, const char *text)
     json_decref(wanted);
 }
 
+static void fake_agent_sync(FakeQemu *fake, const char *junk)
+{
+    g_autofree char *line = fake_read_line(fake);
+    json_t *command = line && line[0] == '\xff' ? json_loads(line + 1, 0, NULL) : NULL;
+    if (g_strcmp0(json_get_str(command, "execute"), "guest-sync-delimited") != 0)
+        fake->problem = g_strdup_printf("expected a synchronisation, got '%s'", line ? line : "(nothing)");
+    if (junk)
+        fake_send(fake, junk);
+    g_autofree char *reply =
+        g_strdup_printf("\xff{\"return\": %" JSON_INTEGER_FORMAT "}\n",
+                        (json_int_t)json_get_int(json_get_obj(command, "arguments"), "id", -1));
+    fake_send(fake, reply);
+    json_decref(command);
+}
+
 static void fake_flood(FakeQemu *fake, size_t bytes)
 {
     g_autofree char *chunk = g_malloc(1 << 16);
@@ -160,6 +175,9 @@ static void fake_step(FakeQemu *fake, const FakeStep *step)
         break;
     case FAKE_SLEEP:
         g_usleep(step->number * 1000);
+        break;
+    case FAKE_AGENT_SYNC:
+        fake_agent_sync(fake, step->text);
         break;
     case FAKE_READ_LINE:
         text = fake_read_line(fake);

@@ -17,6 +17,7 @@ typedef enum FakeVerb {
     FAKE_SEND,        /* @text as it is, with $ID and $OLD replaced */
     FAKE_FLOOD,       /* @number bytes of 'x' */
     FAKE_SLEEP,       /* @number milliseconds */
+    FAKE_AGENT_SYNC,  /* reads guest-sync-delimited, sends @text (NULL: nothing) and then the answer to it */
     FAKE_READ_LINE,   /* reads a line and compares it with @text (agent) */
     FAKE_CLOSE,       /* hangs up and ends */
 } FakeVerb;

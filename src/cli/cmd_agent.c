@@ -1,0 +1,407 @@
+/* Commands that ask the agent inside the guest. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/commands.h"
+#include "cli/domain.h"
+#include "cli/output.h"
+#include "wire/params.h"
+
+/* ---- domtime ---- */
+
+static const CliOption domtime_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT_BOOL("now", "set it to this machine's time"),
+    OPT_BOOL("pretty", "print date and time instead of seconds"),
+    OPT_BOOL("sync", "set it from the guest's own hardware clock"),
+    OPT_INT("time", "set it to so many seconds since 1970"),
+    { 0 },
+};
+
+static bool domtime_set(Cli *cli, const CliArgs *args, const WireDomain *dom, Error **err)
+{
+    int64_t seconds = 0;
+    if (!args_get_int(args, "time", 0, INT64_MAX, &seconds, err))
+        return false;
+    WireDomainSetTimeArgs call = { .dom = *dom, .seconds = seconds };
+    if (args_has(args, "now"))
+        call.seconds = time(NULL);
+    if (args_has(args, "sync"))
+        call.flags = VIR_DOMAIN_TIME_SYNC;
+    return cli_call(cli, PROC_DOMAIN_SET_TIME, &call, NULL, err);
+}
+
+static bool domtime_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    WireDomainGetTimeRet ret;
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    if (args_has(args, "now") || args_has(args, "sync") || args_has(args, "time"))
+        return domtime_set(cli, args, &dom, err);
+    WireDomainGetTimeArgs call = { .dom = dom };
+    if (!cli_call(cli, PROC_DOMAIN_GET_TIME, &call, &ret, err))
+        return false;
+    time_t seconds = (time_t)ret.seconds;
+    struct tm tm;
+    char text[64] = "";
+    if (gmtime_r(&seconds, &tm))
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+    if (cli->json)
+        cli_print_json(cli, json_pack("{s:I, s:i, s:s}", "seconds", (json_int_t)ret.seconds, "nanoseconds",
+                                      (int)ret.nseconds, "utc", text));
+    else if (args_has(args, "pretty"))
+        fprintf(cli->out, "Time: %s\n", text);
+    else
+        fprintf(cli->out, "Time: %" PRId64 "\n", ret.seconds);
+    return true;
+}
+
+/* ---- domhostname ---- */
+
+static const CliOption hostname_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    { .name = "source", .type = CLI_STRING, .words = "agent lease", .doc = "who to ask" },
+    { 0 },
+};
+
+static bool hostname_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainGetHostnameRet) ret = { 0 };
+    const char *source = args_get(args, "source");
+    unsigned flags = 0;
+    if (g_strcmp0(source, "lease") == 0)
+        flags = VIR_DOMAIN_GET_HOSTNAME_LEASE;
+    else if (g_strcmp0(source, "agent") == 0)
+        flags = VIR_DOMAIN_GET_HOSTNAME_AGENT;
+    else if (source) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "Unknown data source '%s'", source);
+        return error_hint(err, "sources are agent and lease");
+    }
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    cli_doing(cli, "failed to get hostname");
+    WireDomainGetHostnameArgs call = { .dom = dom, .flags = flags };
+    if (!cli_call(cli, PROC_DOMAIN_GET_HOSTNAME, &call, &ret, err))
+        return false;
+    cli_print_value(cli, "hostname", ret.hostname);
+    return true;
+}
+
+/* ---- guestinfo ---- */
+
+static const CliOption guestinfo_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT_BOOL("user", "users that are logged in"),
+    OPT_BOOL("os", "the operating system"),
+    OPT_BOOL("timezone", "the time zone"),
+    OPT_BOOL("hostname", "the host name"),
+    OPT_BOOL("filesystem", "mounted file systems"),
+    OPT_BOOL("disk", "disks"),
+    OPT_BOOL("interface", "network interfaces"),
+    { 0 },
+};
+
+static bool guestinfo_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const struct {
+        const char *option;
+        unsigned flag;
+    } groups[] = {
+        { "user", VIR_DOMAIN_GUEST_INFO_USERS },
+        { "os", VIR_DOMAIN_GUEST_INFO_OS },
+        { "timezone", VIR_DOMAIN_GUEST_INFO_TIMEZONE },
+        { "hostname", VIR_DOMAIN_GUEST_INFO_HOSTNAME },
+        { "filesystem", VIR_DOMAIN_GUEST_INFO_FILESYSTEM },
+        { "disk", VIR_DOMAIN_GUEST_INFO_DISKS },
+        { "interface", VIR_DOMAIN_GUEST_INFO_INTERFACES },
+    };
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainGetGuestInfoRet) ret = { 0 };
+    unsigned types = 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(groups); i++)
+        types |= args_has(args, groups[i].option) ? groups[i].flag : 0;
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    WireDomainGetGuestInfoArgs call = { .dom = dom, .types = types };
+    if (!cli_call(cli, PROC_DOMAIN_GET_GUEST_INFO, &call, &ret, err))
+        return false;
+    CliRecord *record = record_new(20);
+    for (unsigned i = 0; i < ret.n_params; i++) {
+        g_autofree char *text = wire_param_format(&ret.params[i]);
+        g_autofree char *label = g_strdup_printf("%-20s: ", ret.params[i].field);
+        record_add(record, label, ret.params[i].field, param_json(&ret.params[i]), "%s", text);
+    }
+    cli_print_record(cli, record);
+    return true;
+}
+
+/* ---- file systems ---- */
+
+static const CliOption active_options[] = { OPT_DOMAIN_ACTIVE, { 0 } };
+
+static bool fsinfo_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const CliColumn columns[] = {
+        { "Mountpoint", "mountpoint" }, { "Name", "name" }, { "Type", "type" }, { "Target", "targets" }
+    };
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainGetFsinfoRet) ret = { 0 };
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    cli_doing(cli, "Unable to get filesystem information");
+    WireDomainGetFsinfoArgs call = { .dom = dom };
+    if (!cli_call(cli, PROC_DOMAIN_GET_FSINFO, &call, &ret, err))
+        return false;
+    if (ret.n_info == 0 && !cli->json) {
+        cli_message(cli, "No filesystems are mounted in the domain");
+        return true;
+    }
+    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    for (unsigned i = 0; i < ret.n_info; i++) {
+        const WireDomainFsinfo *info = &ret.info[i];
+        GString *targets = g_string_new(NULL);
+        Json *list = json_array();
+        for (unsigned j = 0; j < info->n_dev_aliases; j++) {
+            g_string_append_printf(targets, "%s%s", j ? "," : "", info->dev_aliases[j]);
+            json_array_append_new(list, json_string(info->dev_aliases[j]));
+        }
+        table_row(table);
+        table_cell_text(table, info->mountpoint);
+        table_cell_text(table, info->name);
+        table_cell_text(table, info->fstype);
+        table_cell(table, list, "%s", targets->str);
+        g_string_free(targets, TRUE);
+    }
+    cli_print_table(cli, table);
+    return true;
+}
+
+static const CliOption freeze_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    { .name = "mountpoint", .type = CLI_STRING, .flags = CLI_MANY, .doc = "only these; default: all" },
+    { 0 },
+};
+
+static unsigned count_words(char *const *words)
+{
+    unsigned n = 0;
+    while (words[n])
+        n++;
+    return n;
+}
+
+static bool fsfreeze_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    WireDomainFsfreezeRet ret;
+    char *const *mountpoints = args_get_many(args, "mountpoint");
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    cli_doing(cli, "Unable to freeze filesystems");
+    WireDomainFsfreezeArgs call = { .dom = dom,
+                                    .mountpoints = (char **)mountpoints,
+                                    .n_mountpoints = count_words(mountpoints) };
+    if (!cli_call(cli, PROC_DOMAIN_FSFREEZE, &call, &ret, err))
+        return false;
+    cli_message(cli, "Froze %d filesystem(s)", ret.filesystems);
+    return true;
+}
+
+static bool fsthaw_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    WireDomainFsthawRet ret;
+    char *const *mountpoints = args_get_many(args, "mountpoint");
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    cli_doing(cli, "Unable to thaw filesystems");
+    WireDomainFsthawArgs call = { .dom = dom,
+                                  .mountpoints = (char **)mountpoints,
+                                  .n_mountpoints = count_words(mountpoints) };
+    if (!cli_call(cli, PROC_DOMAIN_FSTHAW, &call, &ret, err))
+        return false;
+    cli_message(cli, "Thawed %d filesystem(s)", ret.filesystems);
+    return true;
+}
+
+static const CliOption fstrim_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    { .name = "minimum", .type = CLI_SIZE, .doc = "leave smaller free ranges alone" },
+    OPT_STRING("mountpoint", "only this one"),
+    { 0 },
+};
+
+static bool fstrim_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    uint64_t minimum = 0;
+    if (!args_get_size(args, "minimum", &minimum, err) || !cli_domain(cli, args, &dom, err))
+        return false;
+    cli_doing(cli, "Unable to invoke fstrim");
+    WireDomainFstrimArgs call = { .dom = dom,
+                                  .mount_point = (char *)args_get(args, "mountpoint"),
+                                  .minimum = minimum };
+    return cli_call(cli, PROC_DOMAIN_FSTRIM, &call, NULL, err);
+}
+
+/* ---- users ---- */
+
+static const CliOption password_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT_REQUIRED("user", "name of the user"),
+    OPT_REQUIRED("password", "the new password; others on this machine may see it while the command runs"),
+    OPT_BOOL("encrypted", "it is already encrypted"),
+    { 0 },
+};
+
+static bool password_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    const char *user = args_get(args, "user");
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    WireDomainSetUserPasswordArgs call = {
+        .dom = dom,
+        .user = (char *)user,
+        .password = (char *)args_get(args, "password"),
+        .flags = args_has(args, "encrypted") ? VIR_DOMAIN_PASSWORD_ENCRYPTED : 0,
+    };
+    if (!cli_call(cli, PROC_DOMAIN_SET_USER_PASSWORD, &call, NULL, err))
+        return false;
+    cli_message(cli, "Password set successfully for %s in %s", user, dom.name);
+    return true;
+}
+
+/* ---- the agent itself ---- */
+
+static const CliOption agent_command_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    { .name = "timeout", .type = CLI_INT, .flags = CLI_NAMED, .doc = "seconds to wait for the answer" },
+    OPT_BOOL("async", "do not wait for the answer"),
+    OPT_BOOL("block", "wait for the answer as long as it takes"),
+    OPT_BOOL("pretty", "print the answer in several lines"),
+    { .name = "cmd", .type = CLI_STRING, .flags = CLI_REQUIRED | CLI_MANY, .doc = "the command, as JSON" },
+    { 0 },
+};
+
+/* JSON goes out as it is, or laid out for reading. */
+static bool print_answer(Cli *cli, const char *text, bool pretty, Error **err)
+{
+    AUTO_JSON value = NULL;
+    if (cli->json || pretty) {
+        if (!json_parse(text, strlen(text), "the answer", &value, err))
+            return false;
+        g_autofree char *lines = json_format_pretty(value);
+        fprintf(cli->out, "%s\n", lines);
+        return true;
+    }
+    fprintf(cli->out, "%s\n", text);
+    return true;
+}
+
+static bool agent_command_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireQemuDomainAgentCommandRet) ret = { 0 };
+    g_autofree char *command = g_strjoinv(" ", (char **)args_get_many(args, "cmd"));
+    int64_t timeout = VIR_DOMAIN_QEMU_AGENT_COMMAND_DEFAULT;
+    if (!args_get_int(args, "timeout", 1, INT32_MAX, &timeout, err))
+        return false;
+    if (args_has(args, "async"))
+        timeout = VIR_DOMAIN_QEMU_AGENT_COMMAND_NOWAIT;
+    if (args_has(args, "block"))
+        timeout = VIR_DOMAIN_QEMU_AGENT_COMMAND_BLOCK;
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    WireQemuDomainAgentCommandArgs call = { .dom = dom, .cmd = command, .timeout = (int32_t)timeout };
+    if (!wire_call(cli->client, WIRE_PROGRAM_QEMU, QEMU_PROC_DOMAIN_AGENT_COMMAND, &call, &ret,
+                   WIRE_NO_TIMEOUT, err))
+        return false;
+    return !ret.result || print_answer(cli, ret.result, args_has(args, "pretty"), err);
+}
+
+static const CliOption agent_timeout_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    { .name = "timeout",
+      .type = CLI_INT,
+      .flags = CLI_NAMED,
+      .doc = "seconds to wait for answers; -1: the daemon's default, -2: for ever (default), 0: not at all" },
+    { 0 },
+};
+
+static bool agent_timeout_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    int64_t timeout = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
+    if (!args_get_int(args, "timeout", -2, INT32_MAX, &timeout, err) || !cli_domain(cli, args, &dom, err))
+        return false;
+    WireDomainAgentSetResponseTimeoutArgs call = { .dom = dom, .timeout = (int32_t)timeout };
+    return cli_call(cli, PROC_DOMAIN_AGENT_SET_RESPONSE_TIMEOUT, &call, NULL, err);
+}
+
+const CliCommand commands_agent[] = {
+    { .name = "domtime",
+      .group = GROUP_MONITOR,
+      .summary = "show or set the guest's clock",
+      .options = domtime_options,
+      .exclusive = "now sync time",
+      .json = "{\"seconds\": number, \"nanoseconds\": number, \"utc\": string}",
+      .run = domtime_run },
+    { .name = "domhostname",
+      .group = GROUP_DOMAIN,
+      .summary = "print the guest's host name",
+      .options = hostname_options,
+      .json = "{\"hostname\": string}",
+      .run = hostname_run },
+    { .name = "guestinfo",
+      .group = GROUP_DOMAIN,
+      .summary = "show what the agent knows about the guest",
+      .options = guestinfo_options,
+      .json = "{NAME: value}",
+      .run = guestinfo_run },
+    { .name = "domfsinfo",
+      .group = GROUP_DOMAIN,
+      .summary = "list the guest's file systems",
+      .options = active_options,
+      .json = "[{\"mountpoint\": string, \"name\": string, \"type\": string, \"targets\": [string]}]",
+      .run = fsinfo_run },
+    { .name = "domfsfreeze",
+      .group = GROUP_DOMAIN,
+      .summary = "stop writes to the guest's file systems",
+      .options = freeze_options,
+      .run = fsfreeze_run },
+    { .name = "domfsthaw",
+      .group = GROUP_DOMAIN,
+      .summary = "allow writes to the guest's file systems again",
+      .options = freeze_options,
+      .run = fsthaw_run },
+    { .name = "domfstrim",
+      .group = GROUP_DOMAIN,
+      .summary = "let the guest give back unused disk space",
+      .options = fstrim_options,
+      .json = "none",
+      .run = fstrim_run },
+    { .name = "set-user-password",
+      .group = GROUP_DOMAIN,
+      .summary = "set a password inside the guest",
+      .options = password_options,
+      .run = password_run },
+    { .name = "qemu-agent-command",
+      .group = GROUP_DOMAIN,
+      .summary = "send a command to the guest's agent",
+      .options = agent_command_options,
+      .exclusive = "timeout async block",
+      .json = "the agent's answer",
+      .run = agent_command_run },
+    { .name = "guest-agent-timeout",
+      .group = GROUP_DOMAIN,
+      .summary = "set how long the daemon waits for the guest's agent",
+      .options = agent_timeout_options,
+      .json = "none",
+      .run = agent_timeout_run },
+    { 0 },
+};

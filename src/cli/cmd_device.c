@@ -1,0 +1,602 @@
+/* Commands about the disks and network interfaces of a domain. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/domain.h"
+#include "cli/output.h"
+#include "wire/params.h"
+
+/* The nodes of a domain's XML that @xpath selects. */
+static bool device_nodes(Cli *cli, const WireDomain *dom, bool inactive, const char *xpath, XmlDoc **ret_doc,
+                         GPtrArray **ret_nodes, Error **err)
+{
+    g_autofree char *xml = NULL;
+    return cli_domain_xml(cli, dom, inactive ? VIR_DOMAIN_XML_INACTIVE : 0, &xml, err) &&
+           xml_parse(xml, ret_doc, err) && xml_select(*ret_doc, NULL, xpath, ret_nodes, err);
+}
+
+/* ---- domblklist ---- */
+
+static const CliOption blklist_options[] = {
+    OPT_DOMAIN,
+    OPT_BOOL("inactive", "the stored definition, also while the domain runs"),
+    OPT_BOOL("details", "add the kind of source and of device"),
+    { 0 },
+};
+
+/* What a disk is made of, in one word; NULL for an empty drive. Owned. */
+static char *disk_source(XmlDoc *doc, xmlNode *node)
+{
+    static const char *const places[] = { "./source/@file", "./source/@dev",  "./source/@dir",
+                                          "./source/@name", "./source/@path", "./source/@type" };
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        char *text = xml_get(doc, node, places[i]);
+        if (text)
+            return text;
+    }
+    g_autofree char *pool = xml_get(doc, node, "./source/@pool");
+    g_autofree char *volume = xml_get(doc, node, "./source/@volume");
+    return pool && volume ? g_strdup_printf("%s/%s", pool, volume) : NULL;
+}
+
+static bool blklist_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const CliColumn brief[] = {
+        { "Target", "target" }, { "Source", "source" }, { NULL, "type" }, { NULL, "device" }
+    };
+    static const CliColumn detailed[] = {
+        { "Type", "type" }, { "Device", "device" }, { "Target", "target" }, { "Source", "source" }
+    };
+    g_auto(WireDomain) dom = { 0 };
+    g_autoptr(XmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) disks = NULL;
+    bool details = args_has(args, "details");
+    if (!cli_domain(cli, args, &dom, err) ||
+        !device_nodes(cli, &dom, args_has(args, "inactive"), "/domain/devices/disk", &doc, &disks, err))
+        return false;
+    CliTable *table = table_new(details ? detailed : brief, 4);
+    for (unsigned i = 0; i < disks->len; i++) {
+        g_autofree char *type = xml_get(doc, disks->pdata[i], "./@type");
+        g_autofree char *device = xml_get(doc, disks->pdata[i], "./@device");
+        g_autofree char *target = xml_get(doc, disks->pdata[i], "./target/@dev");
+        g_autofree char *source = disk_source(doc, disks->pdata[i]);
+        table_row(table);
+        table_cell_text(table, details ? type : target);
+        table_cell_text(table, details ? device : source);
+        table_cell_text(table, details ? target : type);
+        table_cell_text(table, details ? source : device);
+    }
+    cli_print_table(cli, table);
+    return true;
+}
+
+/* ---- domiflist ---- */
+
+static const CliOption iflist_options[] = {
+    OPT_DOMAIN,
+    OPT_BOOL("inactive", "the stored definition, also while the domain runs"),
+    { 0 },
+};
+
+static char *interface_source(XmlDoc *doc, xmlNode *node)
+{
+    static const char *const places[] = { "./source/@bridge", "./source/@network", "./source/@dev",
+                                          "./source/@path",   "./source/@name",    "./source/@address" };
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        char *text = xml_get(doc, node, places[i]);
+        if (text)
+            return text;
+    }
+    return NULL;
+}
+
+static bool iflist_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const CliColumn columns[] = { { "Interface", "interface" },
+                                         { "Type", "type" },
+                                         { "Source", "source" },
+                                         { "Model", "model" },
+                                         { "MAC", "mac" } };
+    g_auto(WireDomain) dom = { 0 };
+    g_autoptr(XmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) nodes = NULL;
+    if (!cli_domain(cli, args, &dom, err) ||
+        !device_nodes(cli, &dom, args_has(args, "inactive"), "/domain/devices/interface", &doc, &nodes, err))
+        return false;
+    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    for (unsigned i = 0; i < nodes->len; i++) {
+        g_autofree char *target = xml_get(doc, nodes->pdata[i], "./target/@dev");
+        g_autofree char *type = xml_get(doc, nodes->pdata[i], "./@type");
+        g_autofree char *source = interface_source(doc, nodes->pdata[i]);
+        g_autofree char *model = xml_get(doc, nodes->pdata[i], "./model/@type");
+        g_autofree char *mac = xml_get(doc, nodes->pdata[i], "./mac/@address");
+        table_row(table);
+        table_cell_text(table, target);
+        table_cell_text(table, type);
+        table_cell_text(table, source);
+        table_cell_text(table, model);
+        table_cell_text(table, mac);
+    }
+    cli_print_table(cli, table);
+    return true;
+}
+
+/* ---- domblkinfo ---- */
+
+static const CliOption blkinfo_options[] = {
+    OPT_DOMAIN,
+    OPT_STRING("device", "target or source of the disk"),
+    OPT_BOOL("human", "sizes with units"),
+    OPT_BOOL("all", "all disks"),
+    { 0 },
+};
+
+static void size_cell(CliTable *table, uint64_t bytes, bool human)
+{
+    g_autofree char *text = human ? human_size(bytes) : g_strdup_printf("%" PRIu64, bytes);
+    table_cell(table, json_integer((json_int_t)bytes), "%s", text);
+}
+
+static bool block_info(Cli *cli, const WireDomain *dom, const char *device, WireDomainGetBlockInfoRet *ret,
+                       Error **err)
+{
+    WireDomainGetBlockInfoArgs call = { .dom = *dom, .path = (char *)device };
+    return cli_call(cli, PROC_DOMAIN_GET_BLOCK_INFO, &call, ret, err);
+}
+
+static bool blkinfo_all(Cli *cli, const WireDomain *dom, bool human, Error **err)
+{
+    static const CliColumn columns[] = { { "Target", "target" },
+                                         { "Capacity", "capacity_bytes" },
+                                         { "Allocation", "allocation_bytes" },
+                                         { "Physical", "physical_bytes" } };
+    g_autoptr(XmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) disks = NULL;
+    if (!device_nodes(cli, dom, false, "/domain/devices/disk", &doc, &disks, err))
+        return false;
+    g_autoptr(CliTable) table = table_new(columns, G_N_ELEMENTS(columns));
+    for (unsigned i = 0; i < disks->len; i++) {
+        g_autofree char *target = xml_get(doc, disks->pdata[i], "./target/@dev");
+        g_autofree char *source = disk_source(doc, disks->pdata[i]);
+        WireDomainGetBlockInfoRet info;
+        table_row(table);
+        table_cell_text(table, target);
+        if (!source || !target)
+            continue;
+        if (!block_info(cli, dom, target, &info, err))
+            return false;
+        size_cell(table, info.capacity, human);
+        size_cell(table, info.allocation, human);
+        size_cell(table, info.physical, human);
+    }
+    cli_print_table(cli, g_steal_pointer(&table));
+    return true;
+}
+
+static void size_line(CliRecord *record, const char *label, const char *key, uint64_t bytes, bool human)
+{
+    g_autofree char *text = human ? human_size(bytes) : g_strdup_printf("%" PRIu64, bytes);
+    record_add(record, label, key, json_integer((json_int_t)bytes), "%s", text);
+}
+
+static bool blkinfo_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    bool human = args_has(args, "human");
+    WireDomainGetBlockInfoRet info;
+    if (!args_has(args, "all") && !args_has(args, "device")) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "command 'domblkinfo' requires <device> option");
+        return error_hint(err, "name a disk, or add --all");
+    }
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    if (args_has(args, "all"))
+        return blkinfo_all(cli, &dom, human, err);
+    if (!block_info(cli, &dom, args_get(args, "device"), &info, err))
+        return false;
+    CliRecord *record = record_new(16);
+    size_line(record, "Capacity:", "capacity_bytes", info.capacity, human);
+    size_line(record, "Allocation:", "allocation_bytes", info.allocation, human);
+    size_line(record, "Physical:", "physical_bytes", info.physical, human);
+    cli_print_record(cli, record);
+    return true;
+}
+
+/* ---- domblkstat ---- */
+
+static const CliOption blkstat_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    { .name = "device",
+      .type = CLI_STRING,
+      .flags = CLI_EMPTY_OK,
+      .doc = "target or source of the disk; default: all disks together" },
+    OPT_BOOL("human", "with explanations instead of short names"),
+    { 0 },
+};
+
+static const struct {
+    const char *param;
+    const char *name;
+    const char *label;
+} block_stats[] = {
+    { "rd_operations", "rd_req", "number of read operations:" },
+    { "rd_bytes", "rd_bytes", "number of bytes read:" },
+    { "wr_operations", "wr_req", "number of write operations:" },
+    { "wr_bytes", "wr_bytes", "number of bytes written:" },
+    { "errs", "errs", "error count:" },
+    { "flush_operations", "flush_operations", "number of flush operations:" },
+    { "rd_total_times", "rd_total_times", "total duration of reads (ns):" },
+    { "wr_total_times", "wr_total_times", "total duration of writes (ns):" },
+    { "flush_total_times", "flush_total_times", "total duration of flushes (ns):" },
+};
+
+static bool block_stats_get(Cli *cli, const WireDomain *dom, const char *device,
+                            WireDomainBlockStatsFlagsRet *ret, Error **err)
+{
+    WireDomainBlockStatsFlagsArgs call = { .dom = *dom, .path = (char *)device };
+    g_auto(WireDomainBlockStatsFlagsRet) count = { 0 };
+    if (!cli_call(cli, PROC_DOMAIN_BLOCK_STATS_FLAGS, &call, &count, err))
+        return false;
+    call.nparams = count.nparams;
+    call.flags = VIR_TYPED_PARAM_STRING_OKAY;
+    return cli_call(cli, PROC_DOMAIN_BLOCK_STATS_FLAGS, &call, ret, err);
+}
+
+static bool blkstat_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainBlockStatsFlagsRet) stats = { 0 };
+    const char *device = args_get(args, "device") ? args_get(args, "device") : "";
+    bool human = args_has(args, "human");
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    cli_doing(cli, "Failed to get block stats for domain '%s' device '%s'", dom.name, device);
+    if (!block_stats_get(cli, &dom, device, &stats, err))
+        return false;
+    if (!cli->json && human)
+        fprintf(cli->out, "Device: %s\n", device);
+    Json *object = json_object();
+    for (size_t i = 0; i < G_N_ELEMENTS(block_stats); i++) {
+        int64_t value = 0;
+        if (!wire_param_get_int64(stats.params, stats.n_params, block_stats[i].param, &value) || value < 0)
+            continue;
+        json_object_set_new(object, block_stats[i].name, json_integer(value));
+        if (cli->json)
+            continue;
+        if (human)
+            fprintf(cli->out, " %-31s %" PRId64 "\n", block_stats[i].label, value);
+        else
+            fprintf(cli->out, "%s %s %" PRId64 "\n", device, block_stats[i].name, value);
+    }
+    cli_print_json(cli, object);
+    return true;
+}
+
+/* ---- domifstat ---- */
+
+static const CliOption ifstat_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT_REQUIRED("interface", "name of the interface on the host, or its MAC address"),
+    { 0 },
+};
+
+static bool ifstat_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    const char *name = args_get(args, "interface");
+    WireDomainInterfaceStatsRet stats;
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    cli_doing(cli, "Failed to get interface stats %s %s", dom.name, name);
+    WireDomainInterfaceStatsArgs call = { .dom = dom, .device = (char *)name };
+    if (!cli_call(cli, PROC_DOMAIN_INTERFACE_STATS, &call, &stats, err))
+        return false;
+    const struct {
+        const char *name;
+        int64_t value;
+    } lines[] = {
+        { "rx_bytes", stats.rx_bytes }, { "rx_packets", stats.rx_packets },
+        { "rx_errs", stats.rx_errs },   { "rx_drop", stats.rx_drop },
+        { "tx_bytes", stats.tx_bytes }, { "tx_packets", stats.tx_packets },
+        { "tx_errs", stats.tx_errs },   { "tx_drop", stats.tx_drop },
+    };
+    Json *object = json_object();
+    for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+        if (lines[i].value < 0) /* not known */
+            continue;
+        json_object_set_new(object, lines[i].name, json_integer(lines[i].value));
+        if (!cli->json)
+            fprintf(cli->out, "%s %s %" PRId64 "\n", name, lines[i].name, lines[i].value);
+    }
+    cli_print_json(cli, object);
+    return true;
+}
+
+/* ---- domblkerror ---- */
+
+static const CliOption active_options[] = { OPT_DOMAIN_ACTIVE, { 0 } };
+
+static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const char *const names[] = { "no error", "unspecified error", "no space" };
+    static const CliColumn columns[] = { { "Target", "target" }, { "Error", "error" } };
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainGetDiskErrorsRet) count = { 0 };
+    g_auto(WireDomainGetDiskErrorsRet) ret = { 0 };
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    WireDomainGetDiskErrorsArgs call = { .dom = dom };
+    if (!cli_call(cli, PROC_DOMAIN_GET_DISK_ERRORS, &call, &count, err))
+        return false;
+    call.maxerrors = (uint32_t)MAX(count.nerrors, 0);
+    if (call.maxerrors && !cli_call(cli, PROC_DOMAIN_GET_DISK_ERRORS, &call, &ret, err))
+        return false;
+    if (ret.n_errors == 0 && !cli->json) {
+        fputs("No errors found\n", cli->out);
+        return true;
+    }
+    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    for (unsigned i = 0; i < ret.n_errors; i++) {
+        int number = ret.errors[i].error;
+        const char *text = number >= 0 && number < (int)G_N_ELEMENTS(names) ? names[number] : "unknown error";
+        if (!cli->json)
+            fprintf(cli->out, "%s: %s\n", ret.errors[i].disk, text);
+        table_row(table);
+        table_cell_text(table, ret.errors[i].disk);
+        table_cell_text(table, text);
+    }
+    if (cli->json)
+        cli_print_table(cli, table);
+    else
+        table_free(table);
+    return true;
+}
+
+/* ---- domifaddr ---- */
+
+static const CliOption ifaddr_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT_STRING("interface", "only this interface"),
+    OPT_BOOL("full", "repeat name and MAC address on each line"),
+    { .name = "source", .type = CLI_STRING, .words = "lease agent arp", .doc = "who to ask; default: lease" },
+    { 0 },
+};
+
+static void ifaddr_rows(CliTable *table, const WireDomainInterface *iface, bool full)
+{
+    for (unsigned i = 0; i < MAX(iface->n_addrs, 1u); i++) {
+        bool name = i == 0 || full;
+        table_row(table);
+        table_cell(table, json_string(iface->name), "%s", name ? iface->name : "-");
+        table_cell(table, iface->hwaddr ? json_string(iface->hwaddr) : json_null(), "%s",
+                   name && iface->hwaddr ? iface->hwaddr : "-");
+        if (i >= iface->n_addrs) {
+            table_cell(table, json_null(), "N/A");
+            table_cell(table, json_null(), "N/A");
+            continue;
+        }
+        const WireDomainIpAddr *addr = &iface->addrs[i];
+        table_cell_text(table, addr->type == VIR_IP_ADDR_TYPE_IPV4 ? "ipv4" : "ipv6");
+        table_cell(table, NULL, "%s/%u", addr->addr, addr->prefix);
+    }
+}
+
+static bool ifaddr_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const CliColumn columns[] = {
+        { "Name", "name" }, { "MAC address", "mac" }, { "Protocol", "protocol" }, { "Address", "address" }
+    };
+    static const char *const sources[] = { "lease", "agent", "arp" };
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainInterfaceAddressesRet) ret = { 0 };
+    const char *source = args_get(args, "source");
+    const char *only = args_get(args, "interface");
+    unsigned number = 0;
+    while (source && number < G_N_ELEMENTS(sources) && strcmp(sources[number], source) != 0)
+        number++;
+    if (number == G_N_ELEMENTS(sources)) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "Unknown data source '%s'", source);
+        return error_hint(err, "sources are lease, agent and arp");
+    }
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    cli_doing(cli, "Failed to query for interfaces addresses");
+    WireDomainInterfaceAddressesArgs call = { .dom = dom, .source = number };
+    if (!cli_call(cli, PROC_DOMAIN_INTERFACE_ADDRESSES, &call, &ret, err))
+        return false;
+    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    for (unsigned i = 0; i < ret.n_ifaces; i++) {
+        if (!only || strcmp(only, ret.ifaces[i].name) == 0)
+            ifaddr_rows(table, &ret.ifaces[i], args_has(args, "full"));
+    }
+    cli_print_table(cli, table);
+    return true;
+}
+
+/* ---- attaching and detaching, by XML ---- */
+
+static const CliOption attach_options[] = {
+    OPT_DOMAIN,
+    OPT_FILE("the XML of the device; - reads the standard input"),
+    OPT_BOOL("persistent", "now and in the stored definition"),
+    OPT_AFFECT,
+    { 0 },
+};
+
+static const CliOption update_options[] = {
+    OPT_DOMAIN,
+    OPT_FILE("the XML of the device; - reads the standard input"),
+    OPT_BOOL("persistent", "now and in the stored definition"),
+    OPT_AFFECT,
+    OPT_BOOL("force", "even if the guest has locked the device"),
+    { 0 },
+};
+
+/* --persistent: the stored definition, and the running domain if it runs. */
+static bool device_flags(Cli *cli, const CliArgs *args, const WireDomain *dom, unsigned *ret_flags,
+                         Error **err)
+{
+    bool active = false;
+    *ret_flags = args_affect(args);
+    if (!args_has(args, "persistent"))
+        return true;
+    if (!cli_domain_is_active(cli, dom, &active, err))
+        return false;
+    *ret_flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
+    return true;
+}
+
+static bool attach_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_autofree char *xml = NULL;
+    unsigned flags = 0;
+    const char *file = args_get(args, "file");
+    if (!cli_read_file(file, &xml, err) || !cli_domain(cli, args, &dom, err) ||
+        !device_flags(cli, args, &dom, &flags, err))
+        return false;
+    cli_doing(cli, "Failed to attach device from %s", file);
+    WireDomainAttachDeviceFlagsArgs with = { .dom = dom, .xml = xml, .flags = flags };
+    WireDomainAttachDeviceArgs plain = { .dom = dom, .xml = xml };
+    if (flags ? !cli_call(cli, PROC_DOMAIN_ATTACH_DEVICE_FLAGS, &with, NULL, err)
+              : !cli_call(cli, PROC_DOMAIN_ATTACH_DEVICE, &plain, NULL, err))
+        return false;
+    cli_message(cli, "Device attached successfully");
+    return true;
+}
+
+static bool detach_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_autofree char *xml = NULL;
+    unsigned flags = 0;
+    const char *file = args_get(args, "file");
+    if (!cli_read_file(file, &xml, err) || !cli_domain(cli, args, &dom, err) ||
+        !device_flags(cli, args, &dom, &flags, err))
+        return false;
+    cli_doing(cli, "Failed to detach device from %s", file);
+    WireDomainDetachDeviceFlagsArgs with = { .dom = dom, .xml = xml, .flags = flags };
+    WireDomainDetachDeviceArgs plain = { .dom = dom, .xml = xml };
+    if (flags ? !cli_call(cli, PROC_DOMAIN_DETACH_DEVICE_FLAGS, &with, NULL, err)
+              : !cli_call(cli, PROC_DOMAIN_DETACH_DEVICE, &plain, NULL, err))
+        return false;
+    cli_message(cli, "Device detached successfully");
+    return true;
+}
+
+static bool update_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_autofree char *xml = NULL;
+    unsigned flags = 0;
+    const char *file = args_get(args, "file");
+    if (!cli_read_file(file, &xml, err) || !cli_domain(cli, args, &dom, err) ||
+        !device_flags(cli, args, &dom, &flags, err))
+        return false;
+    flags |= args_has(args, "force") ? VIR_DOMAIN_DEVICE_MODIFY_FORCE : 0;
+    cli_doing(cli, "Failed to update device from %s", file);
+    WireDomainUpdateDeviceFlagsArgs call = { .dom = dom, .xml = xml, .flags = flags };
+    if (!cli_call(cli, PROC_DOMAIN_UPDATE_DEVICE_FLAGS, &call, NULL, err))
+        return false;
+    cli_message(cli, "Device updated successfully");
+    return true;
+}
+
+static const CliOption detach_alias_options[] = {
+    OPT_DOMAIN,
+    OPT_REQUIRED("alias", "alias of the device, as dumpxml shows it"),
+    OPT_AFFECT,
+    { 0 },
+};
+
+static bool detach_alias_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    const char *alias = args_get(args, "alias");
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    cli_doing(cli, "Failed to detach device with alias %s", alias);
+    WireDomainDetachDeviceAliasArgs call = { .dom = dom, .alias = (char *)alias, .flags = args_affect(args) };
+    if (!cli_call(cli, PROC_DOMAIN_DETACH_DEVICE_ALIAS, &call, NULL, err))
+        return false;
+    cli_message(cli, "Device detach request sent successfully");
+    return true;
+}
+
+const CliCommand commands_device[] = {
+    { .name = "domblklist",
+      .group = GROUP_MONITOR,
+      .summary = "list the disks of a domain",
+      .options = blklist_options,
+      .json = "[{\"target\": string, \"source\": string|null, \"type\": string, \"device\": string}]",
+      .run = blklist_run },
+    { .name = "domiflist",
+      .group = GROUP_MONITOR,
+      .summary = "list the network interfaces of a domain",
+      .options = iflist_options,
+      .json =
+          "[{\"interface\": string|null, \"type\": string, \"source\": string|null, \"model\": string|null, "
+          "\"mac\": string}]",
+      .run = iflist_run },
+    { .name = "domblkinfo",
+      .group = GROUP_MONITOR,
+      .summary = "show the sizes of a disk",
+      .options = blkinfo_options,
+      .exclusive = "device all",
+      .json = "{\"capacity_bytes\": number, \"allocation_bytes\": number, \"physical_bytes\": number}; with "
+              "--all "
+              "a list of these with \"target\"",
+      .run = blkinfo_run },
+    { .name = "domblkstat",
+      .group = GROUP_MONITOR,
+      .summary = "show what a disk has read and written",
+      .options = blkstat_options,
+      .json = "{NAME: number}",
+      .run = blkstat_run },
+    { .name = "domifstat",
+      .group = GROUP_MONITOR,
+      .summary = "show what a network interface has sent and received",
+      .options = ifstat_options,
+      .json = "{NAME: number}",
+      .run = ifstat_run },
+    { .name = "domblkerror",
+      .group = GROUP_MONITOR,
+      .summary = "show the disks that reported errors",
+      .options = active_options,
+      .json = "[{\"target\": string, \"error\": string}]",
+      .run = blkerror_run },
+    { .name = "domifaddr",
+      .group = GROUP_MONITOR,
+      .summary = "show the network addresses of a guest",
+      .options = ifaddr_options,
+      .json =
+          "[{\"name\": string, \"mac\": string|null, \"protocol\": string|null, \"address\": string|null}]",
+      .run = ifaddr_run },
+    { .name = "attach-device",
+      .group = GROUP_DOMAIN,
+      .summary = "add a device described by an XML file",
+      .options = attach_options,
+      .exclusive = EXCLUSIVE_AFFECT "; persistent current",
+      .run = attach_run },
+    { .name = "detach-device",
+      .group = GROUP_DOMAIN,
+      .summary = "remove a device described by an XML file",
+      .options = attach_options,
+      .exclusive = EXCLUSIVE_AFFECT "; persistent current",
+      .run = detach_run },
+    { .name = "detach-device-alias",
+      .group = GROUP_DOMAIN,
+      .summary = "remove a device by its alias",
+      .options = detach_alias_options,
+      .exclusive = EXCLUSIVE_AFFECT,
+      .run = detach_alias_run },
+    { .name = "update-device",
+      .group = GROUP_DOMAIN,
+      .summary = "change a device as an XML file describes",
+      .options = update_options,
+      .exclusive = EXCLUSIVE_AFFECT "; persistent current",
+      .run = update_run },
+    { 0 },
+};

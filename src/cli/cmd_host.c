@@ -1,0 +1,655 @@
+/* Commands about the host and the daemon. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/cpumap.h"
+#include "cli/domain.h"
+#include "cli/output.h"
+#include "wire/params.h"
+
+#define KIB 1024u
+
+/* ---- documents ---- */
+
+static const CliOption xpath_options[] = { OPT_XPATH, { 0 } };
+
+static bool capabilities_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireConnectGetCapabilitiesRet) ret = { 0 };
+    cli_doing(cli, "failed to get capabilities");
+    return cli_call(cli, PROC_CONNECT_GET_CAPABILITIES, NULL, &ret, err) &&
+           cli_print_xml(cli, args, ret.capabilities, err);
+}
+
+static const CliOption domcapabilities_options[] = {
+    OPT_STRING("virttype", "kind of virtualization: kvm or qemu"),
+    OPT_STRING("emulatorbin", "path of the emulator"),
+    OPT_STRING("arch", "architecture of the guest"),
+    OPT_STRING("machine", "machine type"),
+    OPT_XPATH,
+    { 0 },
+};
+
+static bool domcapabilities_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireConnectGetDomainCapabilitiesRet) ret = { 0 };
+    WireConnectGetDomainCapabilitiesArgs call = { .emulatorbin = (char *)args_get(args, "emulatorbin"),
+                                                  .arch = (char *)args_get(args, "arch"),
+                                                  .machine = (char *)args_get(args, "machine"),
+                                                  .virttype = (char *)args_get(args, "virttype") };
+    cli_doing(cli, "failed to get emulator capabilities");
+    return cli_call(cli, PROC_CONNECT_GET_DOMAIN_CAPABILITIES, &call, &ret, err) &&
+           cli_print_xml(cli, args, ret.capabilities, err);
+}
+
+static bool sysinfo_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    WireConnectGetSysinfoArgs call = { 0 };
+    g_auto(WireConnectGetSysinfoRet) ret = { 0 };
+    cli_doing(cli, "failed to get sysinfo");
+    return cli_call(cli, PROC_CONNECT_GET_SYSINFO, &call, &ret, err) &&
+           cli_print_xml(cli, args, ret.sysinfo, err);
+}
+
+/* ---- nodeinfo ---- */
+
+static bool nodeinfo_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    WireNodeGetInfoRet info;
+    cli_doing(cli, "failed to get node information");
+    if (!cli_call(cli, PROC_NODE_GET_INFO, NULL, &info, err))
+        return false;
+    CliRecord *record = record_new(21);
+    g_autofree char *model = g_strndup(info.model, sizeof(info.model));
+    record_add(record, "CPU model:", "model", NULL, "%s", model);
+    record_add(record, "CPU(s):", "cpus", json_integer(info.cpus), "%d", info.cpus);
+    if (info.mhz)
+        record_add(record, "CPU frequency:", "mhz", json_integer(info.mhz), "%d MHz", info.mhz);
+    record_add(record, "CPU socket(s):", "sockets", json_integer(info.sockets), "%d", info.sockets);
+    record_add(record, "Core(s) per socket:", "cores_per_socket", json_integer(info.cores), "%d", info.cores);
+    record_add(record, "Thread(s) per core:", "threads_per_core", json_integer(info.threads), "%d",
+               info.threads);
+    record_add(record, "NUMA cell(s):", "numa_cells", json_integer(info.nodes), "%d", info.nodes);
+    record_add(record, "Memory size:", "memory_kib", json_integer((json_int_t)info.memory), "%" PRIu64 " KiB",
+               info.memory);
+    cli_print_record(cli, record);
+    return true;
+}
+
+/* ---- nodememstats, nodecpustats ---- */
+
+static const CliOption memstats_options[] = { OPT_INT("cell", "only this NUMA cell"), { 0 } };
+
+static bool memstats_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    int64_t cell = -1;
+    g_auto(WireNodeGetMemoryStatsRet) count = { 0 };
+    g_auto(WireNodeGetMemoryStatsRet) ret = { 0 };
+    if (!args_get_int(args, "cell", -1, INT32_MAX, &cell, err))
+        return false;
+    WireNodeGetMemoryStatsArgs call = { .cell_num = (int32_t)cell };
+    cli_doing(cli, "Unable to get memory stats");
+    if (!cli_call(cli, PROC_NODE_GET_MEMORY_STATS, &call, &count, err))
+        return false;
+    call.nparams = count.nparams;
+    if (!cli_call(cli, PROC_NODE_GET_MEMORY_STATS, &call, &ret, err))
+        return false;
+    Json *object = json_object();
+    for (unsigned i = 0; i < ret.n_params; i++) {
+        g_autofree char *key = g_strdup_printf("%s_kib", ret.params[i].field);
+        json_object_set_new(object, key, json_integer((json_int_t)ret.params[i].value));
+        if (!cli->json)
+            fprintf(cli->out, "%-7s: %20" PRIu64 " KiB\n", ret.params[i].field, ret.params[i].value);
+    }
+    cli_print_json(cli, object);
+    return true;
+}
+
+static const CliOption cpustats_options[] = {
+    OPT_INT("cpu", "only this processor"),
+    OPT_BOOL("percent", "shares of the next second instead of sums since the host started"),
+    { 0 },
+};
+
+/* In the order of the output. */
+static const char *const cpu_fields[] = { "user", "system", "idle", "iowait", "intr" };
+
+static bool cpustats_get(Cli *cli, int64_t cpu, WireNodeGetCpuStatsRet *ret, Error **err)
+{
+    WireNodeGetCpuStatsArgs call = { .cpu_num = (int32_t)cpu };
+    g_auto(WireNodeGetCpuStatsRet) count = { 0 };
+    if (!cli_call(cli, PROC_NODE_GET_CPU_STATS, &call, &count, err))
+        return false;
+    call.nparams = count.nparams;
+    return cli_call(cli, PROC_NODE_GET_CPU_STATS, &call, ret, err);
+}
+
+static bool cpustats_find(const WireNodeGetCpuStatsRet *stats, const char *field, uint64_t *ret_value)
+{
+    for (unsigned i = 0; i < stats->n_params; i++) {
+        if (strcmp(stats->params[i].field, field) == 0) {
+            *ret_value = stats->params[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool cpustats_percent(Cli *cli, int64_t cpu, Error **err)
+{
+    g_auto(WireNodeGetCpuStatsRet) before = { 0 };
+    g_auto(WireNodeGetCpuStatsRet) after = { 0 };
+    double share[G_N_ELEMENTS(cpu_fields)] = { 0 }, total = 0;
+    bool known[G_N_ELEMENTS(cpu_fields)] = { false };
+    if (!cpustats_get(cli, cpu, &before, err) || !fiber_sleep(1000, err) ||
+        !cpustats_get(cli, cpu, &after, err))
+        return false;
+    for (size_t i = 0; i < G_N_ELEMENTS(cpu_fields); i++) {
+        uint64_t old = 0, now = 0;
+        known[i] = cpustats_find(&before, cpu_fields[i], &old) && cpustats_find(&after, cpu_fields[i], &now);
+        share[i] = now > old ? (double)(now - old) : 0;
+        total += share[i];
+    }
+    CliRecord *record = record_new(15);
+    for (size_t i = 0; i < G_N_ELEMENTS(cpu_fields); i++)
+        share[i] = total > 0 ? share[i] * 100 / total : 0;
+    double usage = total > 0 ? MAX(100 - share[2] - share[3], 0) : 0;
+    record_add(record, "usage:", "usage_percent", json_real(usage), "%5.1f%%", usage);
+    for (size_t i = 0; i < G_N_ELEMENTS(cpu_fields); i++) {
+        g_autofree char *label = g_strdup_printf("%s:", cpu_fields[i]);
+        g_autofree char *key = g_strdup_printf("%s_percent", cpu_fields[i]);
+        if (known[i])
+            record_add(record, label, key, json_real(share[i]), "%5.1f%%", share[i]);
+    }
+    cli_print_record(cli, record);
+    return true;
+}
+
+static bool cpustats_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    int64_t cpu = -1;
+    g_auto(WireNodeGetCpuStatsRet) ret = { 0 };
+    if (!args_get_int(args, "cpu", -1, INT32_MAX, &cpu, err))
+        return false;
+    cli_doing(cli, "Unable to get node cpu stats");
+    if (args_has(args, "percent"))
+        return cpustats_percent(cli, cpu, err);
+    if (!cpustats_get(cli, cpu, &ret, err))
+        return false;
+    CliRecord *record = record_new(15);
+    for (size_t i = 0; i < G_N_ELEMENTS(cpu_fields); i++) {
+        uint64_t value = 0;
+        g_autofree char *label = g_strdup_printf("%s:", cpu_fields[i]);
+        g_autofree char *key = g_strdup_printf("%s_ns", cpu_fields[i]);
+        if (cpustats_find(&ret, cpu_fields[i], &value))
+            record_add(record, label, key, json_integer((json_int_t)value), "%20" PRIu64, value);
+    }
+    cli_print_record(cli, record);
+    return true;
+}
+
+/* ---- nodecpumap ---- */
+
+static const CliOption cpumap_options[] = { OPT_BOOL("pretty", "as a list of numbers"), { 0 } };
+
+static bool cpumap_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    WireNodeGetCpuMapArgs call = { .need_map = 1, .need_online = 1 };
+    g_auto(WireNodeGetCpuMapRet) ret = { 0 };
+    cli_doing(cli, "Unable to get cpu map");
+    if (!cli_call(cli, PROC_NODE_GET_CPU_MAP, &call, &ret, err))
+        return false;
+    unsigned n = (unsigned)CLAMP(ret.ret, 0, 65536);
+    g_autofree char *list = cpumap_format(ret.cpumap.data, ret.cpumap.len, n);
+    g_autofree char *picture = cpumap_picture(ret.cpumap.data, ret.cpumap.len, n);
+    CliRecord *record = record_new(16);
+    record_add(record, "CPUs present:", "present", json_integer(ret.ret), "%d", ret.ret);
+    record_add(record, "CPUs online:", "online", json_integer(ret.online), "%u", ret.online);
+    record_add(record, "CPU map:", "map", json_string(list), "%s", args_has(args, "pretty") ? list : picture);
+    cli_print_record(cli, record);
+    return true;
+}
+
+/* ---- free memory and pages ---- */
+
+/* The numbers of the host's NUMA cells, from the capabilities. */
+static bool host_cells(Cli *cli, XmlDoc **ret_doc, GPtrArray **ret_cells, Error **err)
+{
+    g_auto(WireConnectGetCapabilitiesRet) ret = { 0 };
+    return cli_call(cli, PROC_CONNECT_GET_CAPABILITIES, NULL, &ret, err) &&
+           xml_parse(ret.capabilities, ret_doc, err) &&
+           xml_select(*ret_doc, NULL, "/capabilities/host/topology/cells/cell", ret_cells, err);
+}
+
+static int cell_id(XmlDoc *doc, xmlNode *cell)
+{
+    g_autofree char *id = xml_get(doc, cell, "./@id");
+    return id ? (int)strtol(id, NULL, 10) : 0;
+}
+
+static bool cell_free(Cli *cli, int cell, uint64_t *ret_bytes, Error **err)
+{
+    WireNodeGetCellsFreeMemoryArgs call = { .start_cell = cell, .maxcells = 1 };
+    g_auto(WireNodeGetCellsFreeMemoryRet) ret = { 0 };
+    if (!cli_call(cli, PROC_NODE_GET_CELLS_FREE_MEMORY, &call, &ret, err))
+        return false;
+    if (ret.n_cells != 1)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "the host has no NUMA cell %d", cell);
+    *ret_bytes = ret.cells[0];
+    return true;
+}
+
+static const CliOption freecell_options[] = {
+    OPT_INT("cellno", "only this NUMA cell"),
+    OPT_BOOL("all", "each cell and the sum"),
+    { 0 },
+};
+
+static bool freecell_all(Cli *cli, Error **err)
+{
+    g_autoptr(XmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) cells = NULL;
+    if (!host_cells(cli, &doc, &cells, err))
+        return false;
+    uint64_t total = 0;
+    AUTO_JSON list = json_array();
+    for (unsigned i = 0; i < cells->len; i++) {
+        uint64_t bytes = 0;
+        int id = cell_id(doc, cells->pdata[i]);
+        if (!cell_free(cli, id, &bytes, err))
+            return false;
+        total += bytes / KIB;
+        json_array_append_new(list,
+                              json_pack("{s:i, s:I}", "cell", id, "free_kib", (json_int_t)(bytes / KIB)));
+        if (!cli->json)
+            fprintf(cli->out, "%5d: %10" PRIu64 " KiB\n", id, bytes / KIB);
+    }
+    if (!cli->json)
+        fprintf(cli->out, "--------------------\nTotal: %10" PRIu64 " KiB\n", total);
+    cli_print_json(cli, json_pack("{s:O, s:I}", "cells", list, "total_kib", (json_int_t)total));
+    return true;
+}
+
+static bool freecell_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    int64_t cell = 0;
+    uint64_t bytes = 0;
+    WireNodeGetFreeMemoryRet ret;
+    if (!args_get_int(args, "cellno", 0, INT32_MAX, &cell, err))
+        return false;
+    if (args_has(args, "all"))
+        return freecell_all(cli, err);
+    if (args_has(args, "cellno")) {
+        if (!cell_free(cli, (int)cell, &bytes, err))
+            return false;
+        if (!cli->json)
+            fprintf(cli->out, "%d: %" PRIu64 " KiB\n", (int)cell, bytes / KIB);
+        cli_print_json(cli,
+                       json_pack("{s:i, s:I}", "cell", (int)cell, "free_kib", (json_int_t)(bytes / KIB)));
+        return true;
+    }
+    if (!cli_call(cli, PROC_NODE_GET_FREE_MEMORY, NULL, &ret, err))
+        return false;
+    if (!cli->json)
+        fprintf(cli->out, "Total: %" PRIu64 " KiB\n", ret.free_mem / KIB);
+    cli_print_json(cli, json_pack("{s:I}", "total_kib", (json_int_t)(ret.free_mem / KIB)));
+    return true;
+}
+
+static const CliOption freepages_options[] = {
+    OPT_INT("cellno", "NUMA cell"),
+    { .name = "pagesize",
+      .type = CLI_SIZE,
+      .unit = KIB,
+      .doc = "size of the pages, in KiB unless it has a unit" },
+    OPT_BOOL("all", "all cells and sizes"),
+    { 0 },
+};
+
+static bool free_pages(Cli *cli, int cell, unsigned page_kib, uint64_t *ret_count, Error **err)
+{
+    WireNodeGetFreePagesArgs call = { .pages = &page_kib, .n_pages = 1, .start_cell = cell, .cell_count = 1 };
+    g_auto(WireNodeGetFreePagesRet) ret = { 0 };
+    if (!cli_call(cli, PROC_NODE_GET_FREE_PAGES, &call, &ret, err))
+        return false;
+    if (ret.n_counts != 1)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "the host has no NUMA cell %d", cell);
+    *ret_count = ret.counts[0];
+    return true;
+}
+
+static bool freepages_cell(Cli *cli, XmlDoc *doc, xmlNode *cell, Json *list, Error **err)
+{
+    g_autoptr(GPtrArray) sizes = NULL;
+    int id = cell_id(doc, cell);
+    if (!xml_select(doc, cell, "./pages", &sizes, err))
+        return false;
+    if (!cli->json)
+        fprintf(cli->out, "Node %d:\n", id);
+    for (unsigned i = 0; i < sizes->len; i++) {
+        uint64_t count = 0;
+        g_autofree char *size = xml_get(doc, sizes->pdata[i], "./@size");
+        unsigned kib = size ? (unsigned)strtoul(size, NULL, 10) : 0;
+        if (!free_pages(cli, id, kib, &count, err))
+            return false;
+        json_array_append_new(list, json_pack("{s:i, s:i, s:I}", "cell", id, "page_kib", (int)kib, "free",
+                                              (json_int_t)count));
+        if (!cli->json)
+            fprintf(cli->out, "%uKiB: %" PRIu64 "\n", kib, count);
+    }
+    if (!cli->json)
+        fputc('\n', cli->out);
+    return true;
+}
+
+static bool freepages_all(Cli *cli, Error **err)
+{
+    g_autoptr(XmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) cells = NULL;
+    AUTO_JSON list = json_array();
+    if (!host_cells(cli, &doc, &cells, err))
+        return false;
+    for (unsigned i = 0; i < cells->len; i++) {
+        if (!freepages_cell(cli, doc, cells->pdata[i], list, err))
+            return false;
+    }
+    cli_print_json(cli, json_incref(list));
+    return true;
+}
+
+static bool freepages_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    int64_t cell = 0;
+    uint64_t bytes = 0, count = 0;
+    if (args_has(args, "all"))
+        return freepages_all(cli, err);
+    const char *missing = !args_has(args, "cellno")     ? "cellno"
+                          : !args_has(args, "pagesize") ? "pagesize"
+                                                        : NULL;
+    if (missing) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "missing %s argument", missing);
+        return error_hint(err, "--all shows all cells and sizes");
+    }
+    if (!args_get_int(args, "cellno", 0, INT32_MAX, &cell, err) ||
+        !args_get_size(args, "pagesize", &bytes, err) ||
+        !free_pages(cli, (int)cell, (unsigned)(bytes / KIB), &count, err))
+        return false;
+    if (!cli->json)
+        fprintf(cli->out, "%" PRIu64 "KiB: %" PRIu64 "\n", bytes / KIB, count);
+    cli_print_json(cli, json_pack("[{s:i, s:I, s:I}]", "cell", (int)cell, "page_kib",
+                                  (json_int_t)(bytes / KIB), "free", (json_int_t)count));
+    return true;
+}
+
+/* ---- node-memory-tune ---- */
+
+static const CliOption memory_tune_options[] = {
+    OPT_INT("shm-pages-to-scan", "pages to look at before sleeping"),
+    OPT_INT("shm-sleep-millisecs", "milliseconds to sleep in between"),
+    OPT_INT("shm-merge-across-nodes", "1: pages of all NUMA nodes may become one, 0: not"),
+    { 0 },
+};
+
+static bool memory_tune_set(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const char *const names[][2] = { { "shm-pages-to-scan", "shm_pages_to_scan" },
+                                            { "shm-sleep-millisecs", "shm_sleep_millisecs" },
+                                            { "shm-merge-across-nodes", "shm_merge_across_nodes" } };
+    WireTypedParam params[G_N_ELEMENTS(names)];
+    unsigned n = 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        int64_t value = 0;
+        if (!args_get_int(args, names[i][0], 0, UINT32_MAX, &value, err))
+            return false;
+        if (args_has(args, names[i][0]))
+            params[n++] =
+                (WireTypedParam){ .field = (char *)names[i][1],
+                                  .value = { .type = VIR_TYPED_PARAM_UINT, .ui = (uint32_t)value } };
+    }
+    cli_doing(cli, "Unable to change memory parameters");
+    WireNodeSetMemoryParametersArgs call = { .params = params, .n_params = n };
+    return cli_call(cli, PROC_NODE_SET_MEMORY_PARAMETERS, &call, NULL, err);
+}
+
+static bool memory_tune_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireNodeGetMemoryParametersRet) count = { 0 };
+    g_auto(WireNodeGetMemoryParametersRet) ret = { 0 };
+    if (args_has(args, "shm-pages-to-scan") || args_has(args, "shm-sleep-millisecs") ||
+        args_has(args, "shm-merge-across-nodes"))
+        return memory_tune_set(cli, args, err);
+    WireNodeGetMemoryParametersArgs call = { 0 };
+    cli_doing(cli, "Unable to get memory parameters");
+    if (!cli_call(cli, PROC_NODE_GET_MEMORY_PARAMETERS, &call, &count, err))
+        return false;
+    call.nparams = count.nparams;
+    if (count.nparams && !cli_call(cli, PROC_NODE_GET_MEMORY_PARAMETERS, &call, &ret, err))
+        return false;
+    Json *object = json_object();
+    if (!cli->json)
+        fputs("Shared memory:\n", cli->out);
+    for (unsigned i = 0; i < ret.n_params; i++) {
+        g_autofree char *text = wire_param_format(&ret.params[i]);
+        json_object_set_new(object, ret.params[i].field, param_json(&ret.params[i]));
+        if (!cli->json)
+            fprintf(cli->out, "\t%-15s %s\n", ret.params[i].field, text);
+    }
+    cli_print_json(cli, object);
+    return true;
+}
+
+/* ---- small answers ---- */
+
+static bool hostname_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireConnectGetHostnameRet) ret = { 0 };
+    cli_doing(cli, "failed to get hostname");
+    if (!cli_call(cli, PROC_CONNECT_GET_HOSTNAME, NULL, &ret, err))
+        return false;
+    cli_print_value(cli, "hostname", ret.hostname);
+    return true;
+}
+
+static bool uri_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    cli_print_value(cli, "uri", cli->uri ? cli->uri : wire_client_uri(cli->client));
+    return true;
+}
+
+static const CliOption maxvcpus_options[] = { OPT_STRING("type", "kind of virtualization: kvm or qemu"),
+                                              { 0 } };
+
+static bool maxvcpus_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_autoptr(XmlDoc) doc = NULL;
+    g_auto(WireConnectGetDomainCapabilitiesRet) caps = { 0 };
+    WireConnectGetDomainCapabilitiesArgs ask = { .virttype = (char *)args_get(args, "type") };
+    int count = 0;
+    /* What a domain of the default kind can have is more exact than the old call. */
+    if (cli_call(cli, PROC_CONNECT_GET_DOMAIN_CAPABILITIES, &ask, &caps, NULL) &&
+        xml_parse(caps.capabilities, &doc, NULL)) {
+        g_autofree char *max = xml_get(doc, NULL, "/domainCapabilities/vcpu/@max");
+        count = max ? (int)strtol(max, NULL, 10) : 0;
+    }
+    if (count <= 0) {
+        WireConnectGetMaxVcpusArgs call = { .type = ask.virttype };
+        WireConnectGetMaxVcpusRet ret;
+        if (!cli_call(cli, PROC_CONNECT_GET_MAX_VCPUS, &call, &ret, err))
+            return false;
+        count = ret.max_vcpus;
+    }
+    if (!cli->json)
+        fprintf(cli->out, "%d\n", count);
+    cli_print_json(cli, json_pack("{s:i}", "max_vcpus", count));
+    return true;
+}
+
+static const CliOption version_options[] = { OPT_BOOL("daemon", "also the daemon's version"), { 0 } };
+
+static char *version_text(uint64_t number)
+{
+    return g_strdup_printf("%" PRIu64 ".%" PRIu64 ".%" PRIu64, number / 1000000, number / 1000 % 1000,
+                           number % 1000);
+}
+
+static bool version_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireConnectGetTypeRet) type = { 0 };
+    WireConnectGetVersionRet hypervisor;
+    WireConnectGetLibVersionRet library;
+    cli_doing(cli, "failed to get hypervisor type");
+    if (!cli_call(cli, PROC_CONNECT_GET_TYPE, NULL, &type, err))
+        return false;
+    cli_doing(cli, "failed to get the hypervisor version");
+    if (!cli_call(cli, PROC_CONNECT_GET_VERSION, NULL, &hypervisor, err))
+        return false;
+    cli_doing(cli, "failed to get the daemon version");
+    if (!cli_call(cli, PROC_CONNECT_GET_LIB_VERSION, NULL, &library, err))
+        return false;
+    g_autofree char *hypervisor_text = version_text(hypervisor.hv_ver);
+    g_autofree char *library_text = version_text(library.lib_ver);
+    CliRecord *record = record_new(0);
+    record_add(record, "Compiled against library: ", "client", NULL, "lodge %s", LODGE_VERSION);
+    record_add(record, "Using library: ", NULL, NULL, "lodge %s", LODGE_VERSION);
+    record_add(record, "Using API: ", "api_version", json_string(library_text), "%s %s", type.type,
+               library_text);
+    record_add(record, NULL, "hypervisor", NULL, "%s", type.type);
+    record_add(record, "Running hypervisor: ", "hypervisor_version", json_string(hypervisor_text), "%s %s",
+               type.type, hypervisor_text);
+    if (args_has(args, "daemon"))
+        record_add(record, "Running against daemon: ", "daemon", NULL, "%s", library_text);
+    cli_print_record(cli, record);
+    return true;
+}
+
+static const CliOption suspend_options[] = {
+    { .name = "target",
+      .type = CLI_STRING,
+      .flags = CLI_REQUIRED,
+      .words = "mem disk hybrid",
+      .doc = "where the host keeps its memory" },
+    { .name = "duration",
+      .type = CLI_INT,
+      .flags = CLI_REQUIRED,
+      .doc = "seconds until it wakes up, at least 60" },
+    { 0 },
+};
+
+static bool suspend_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const char *const targets[] = { "mem", "disk", "hybrid" };
+    const char *target = args_get(args, "target");
+    unsigned number = 0;
+    int64_t seconds = 0;
+    while (number < G_N_ELEMENTS(targets) && strcmp(targets[number], target) != 0)
+        number++;
+    if (number == G_N_ELEMENTS(targets)) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "Invalid target");
+        return error_hint(err, "the target is one of mem, disk, hybrid");
+    }
+    if (!args_get_int(args, "duration", 0, INT64_MAX, &seconds, err))
+        return false;
+    cli_doing(cli, "The host was not suspended");
+    WireNodeSuspendForDurationArgs call = { .target = number, .duration = (uint64_t)seconds };
+    return cli_call(cli, PROC_NODE_SUSPEND_FOR_DURATION, &call, NULL, err);
+}
+
+const CliCommand commands_host[] = {
+    { .name = "capabilities",
+      .group = GROUP_HOST,
+      .summary = "print what the host and the daemon can do",
+      .options = xpath_options,
+      .json = "{\"xml\": string}",
+      .run = capabilities_run },
+    { .name = "domcapabilities",
+      .group = GROUP_HOST,
+      .summary = "print what a domain can have on this host",
+      .options = domcapabilities_options,
+      .json = "{\"xml\": string}",
+      .run = domcapabilities_run },
+    { .name = "freecell",
+      .group = GROUP_HOST,
+      .summary = "show the free memory of NUMA cells",
+      .options = freecell_options,
+      .exclusive = "cellno all",
+      .json = "{\"cells\": [{\"cell\": number, \"free_kib\": number}], \"total_kib\": number}",
+      .run = freecell_run },
+    { .name = "freepages",
+      .group = GROUP_HOST,
+      .summary = "show the free pages of NUMA cells",
+      .options = freepages_options,
+      .exclusive = "cellno all; pagesize all",
+      .json = "[{\"cell\": number, \"page_kib\": number, \"free\": number}]",
+      .run = freepages_run },
+    { .name = "hostname",
+      .group = GROUP_HOST,
+      .summary = "print the name of the host",
+      .json = "{\"hostname\": string}",
+      .run = hostname_run },
+    { .name = "maxvcpus",
+      .group = GROUP_HOST,
+      .summary = "print the most virtual processors that a domain can have",
+      .options = maxvcpus_options,
+      .json = "{\"max_vcpus\": number}",
+      .run = maxvcpus_run },
+    { .name = "node-memory-tune",
+      .group = GROUP_HOST,
+      .summary = "show or change how the host shares equal memory pages",
+      .options = memory_tune_options,
+      .json = "{NAME: number}",
+      .run = memory_tune_run },
+    { .name = "nodecpumap",
+      .group = GROUP_HOST,
+      .summary = "show which processors are online",
+      .options = cpumap_options,
+      .json = "{\"present\": number, \"online\": number, \"map\": string}",
+      .run = cpumap_run },
+    { .name = "nodecpustats",
+      .group = GROUP_HOST,
+      .summary = "show what the host's processors do",
+      .options = cpustats_options,
+      .json = "{NAME_ns: number}; with --percent {NAME_percent: number}",
+      .run = cpustats_run },
+    { .name = "nodeinfo",
+      .group = GROUP_HOST,
+      .summary = "show the host's processors and memory",
+      .json =
+          "{\"model\": string, \"cpus\": number, \"mhz\": number, \"sockets\": number, \"cores_per_socket\": "
+          "number, \"threads_per_core\": number, \"numa_cells\": number, \"memory_kib\": number}",
+      .run = nodeinfo_run },
+    { .name = "nodememstats",
+      .group = GROUP_HOST,
+      .summary = "show how the host's memory is used",
+      .options = memstats_options,
+      .json = "{NAME_kib: number}",
+      .run = memstats_run },
+    { .name = "nodesuspend",
+      .group = GROUP_HOST,
+      .summary = "suspend the host for a while",
+      .options = suspend_options,
+      .json = "none",
+      .run = suspend_run },
+    { .name = "sysinfo",
+      .group = GROUP_HOST,
+      .summary = "print what the host's firmware says about it",
+      .options = xpath_options,
+      .json = "{\"xml\": string}",
+      .run = sysinfo_run },
+    { .name = "uri",
+      .group = GROUP_HOST,
+      .summary = "print the URI of the connection",
+      .json = "{\"uri\": string}",
+      .run = uri_run },
+    { .name = "version",
+      .group = GROUP_HOST,
+      .summary = "show the versions of client, daemon and hypervisor",
+      .options = version_options,
+      .json = "{\"client\": string, \"api_version\": string, \"hypervisor\": string, \"hypervisor_version\": "
+              "string, "
+              "\"daemon\": string (with --daemon)}",
+      .run = version_run },
+    { 0 },
+};

@@ -1,0 +1,361 @@
+/* Commands that print counters of domains. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/domain.h"
+#include "cli/output.h"
+#include "wire/params.h"
+
+/* ---- domstats ---- */
+
+static const CliOption domstats_options[] = {
+    OPT_BOOL("state", "state and its reason"),
+    OPT_BOOL("cpu-total", "processor time"),
+    OPT_BOOL("balloon", "memory"),
+    OPT_BOOL("vcpu", "virtual processors"),
+    OPT_BOOL("interface", "network interfaces"),
+    OPT_BOOL("block", "disks"),
+    OPT_BOOL("perf", "performance events"),
+    OPT_BOOL("iothread", "I/O threads"),
+    OPT_BOOL("memory", "memory bandwidth"),
+    OPT_BOOL("dirtyrate", "rate at which memory is written"),
+    OPT_BOOL("vm", "counters of the hypervisor"),
+    OPT_BOOL("list-active", "only running domains"),
+    OPT_BOOL("list-inactive", "only domains that do not run"),
+    OPT_BOOL("list-persistent", "only domains with a stored definition"),
+    OPT_BOOL("list-transient", "only domains without a stored definition"),
+    OPT_BOOL("list-running", "only domains in state running"),
+    OPT_BOOL("list-paused", "only paused domains"),
+    OPT_BOOL("list-shutoff", "only domains that are shut off"),
+    OPT_BOOL("list-other", "only domains in any other state"),
+    OPT_BOOL("raw", "accepted for compatibility: values are always plain"),
+    OPT_BOOL("enforce", "fail if the daemon does not know one of the groups"),
+    OPT_BOOL("backing", "also the images below each disk"),
+    OPT_BOOL("nowait", "leave out what needs a busy domain"),
+    { .name = "domain",
+      .type = CLI_STRING,
+      .flags = CLI_MANY,
+      .complete = COMPLETE_DOMAIN,
+      .doc = "names, ids or UUIDs; default: all domains" },
+    { 0 },
+};
+
+typedef struct FlagName {
+    const char *option;
+    unsigned flag;
+} FlagName;
+
+static unsigned collect_flags(const CliArgs *args, const FlagName *names, size_t n)
+{
+    unsigned flags = 0;
+    for (size_t i = 0; i < n; i++)
+        flags |= args_has(args, names[i].option) ? names[i].flag : 0;
+    return flags;
+}
+
+static unsigned stats_groups(const CliArgs *args)
+{
+    static const FlagName names[] = {
+        { "state", VIR_DOMAIN_STATS_STATE },
+        { "cpu-total", VIR_DOMAIN_STATS_CPU_TOTAL },
+        { "balloon", VIR_DOMAIN_STATS_BALLOON },
+        { "vcpu", VIR_DOMAIN_STATS_VCPU },
+        { "interface", VIR_DOMAIN_STATS_INTERFACE },
+        { "block", VIR_DOMAIN_STATS_BLOCK },
+        { "perf", VIR_DOMAIN_STATS_PERF },
+        { "iothread", VIR_DOMAIN_STATS_IOTHREAD },
+        { "memory", VIR_DOMAIN_STATS_MEMORY },
+        { "dirtyrate", VIR_DOMAIN_STATS_DIRTYRATE },
+        { "vm", VIR_DOMAIN_STATS_VM },
+    };
+    return collect_flags(args, names, G_N_ELEMENTS(names));
+}
+
+static unsigned stats_filters(const CliArgs *args)
+{
+    static const FlagName names[] = {
+        { "list-active", VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE },
+        { "list-inactive", VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE },
+        { "list-persistent", VIR_CONNECT_GET_ALL_DOMAINS_STATS_PERSISTENT },
+        { "list-transient", VIR_CONNECT_GET_ALL_DOMAINS_STATS_TRANSIENT },
+        { "list-running", VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING },
+        { "list-paused", VIR_CONNECT_GET_ALL_DOMAINS_STATS_PAUSED },
+        { "list-shutoff", VIR_CONNECT_GET_ALL_DOMAINS_STATS_SHUTOFF },
+        { "list-other", VIR_CONNECT_GET_ALL_DOMAINS_STATS_OTHER },
+    };
+    return collect_flags(args, names, G_N_ELEMENTS(names));
+}
+
+static unsigned stats_modifiers(const CliArgs *args)
+{
+    static const FlagName names[] = {
+        { "enforce", VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS },
+        { "backing", VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING },
+        { "nowait", VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT },
+    };
+    return collect_flags(args, names, G_N_ELEMENTS(names));
+}
+
+static void stats_print(Cli *cli, const WireConnectGetAllDomainStatsRet *ret)
+{
+    Json *list = json_array();
+    for (unsigned i = 0; i < ret->n_ret_stats; i++) {
+        const WireDomainStatsRecord *record = &ret->ret_stats[i];
+        Json *values = json_object();
+        if (!cli->json)
+            fprintf(cli->out, "%sDomain: '%s'\n", i ? "\n" : "", record->dom.name);
+        for (unsigned j = 0; j < record->n_params; j++) {
+            json_object_set_new(values, record->params[j].field, param_json(&record->params[j]));
+            g_autofree char *text = wire_param_format(&record->params[j]);
+            if (!cli->json)
+                fprintf(cli->out, "  %s=%s\n", record->params[j].field, text);
+        }
+        json_array_append_new(list, json_pack("{s:s, s:o}", "domain", record->dom.name, "stats", values));
+    }
+    cli_print_json(cli, list);
+}
+
+static void domains_free(void *array)
+{
+    GArray *domains = array;
+    for (unsigned i = 0; i < domains->len; i++)
+        wire_domain_clear(&g_array_index(domains, WireDomain, i));
+    g_array_unref(domains);
+}
+
+static bool stats_domains(Cli *cli, const CliArgs *args, GArray *domains, Error **err)
+{
+    for (char *const *name = args_get_many(args, "domain"); *name; name++) {
+        WireDomain dom = { 0 };
+        if (!cli_lookup_domain(cli, *name, &dom, err))
+            return false;
+        g_array_append_val(domains, dom);
+    }
+    return true;
+}
+
+static bool domstats_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    GArray *domains = g_array_new(FALSE, TRUE, sizeof(WireDomain));
+    g_auto(WireConnectGetAllDomainStatsRet) ret = { 0 };
+    unsigned filters = stats_filters(args);
+    bool ok = stats_domains(cli, args, domains, err);
+    if (ok && domains->len && filters) {
+        error_set(err, ERROR_INVALID_ARGUMENT,
+                  "filters for listing domains and names of domains exclude each other");
+        ok = error_hint(err, "see 'lodge help domstats'");
+    }
+    if (ok) {
+        WireConnectGetAllDomainStatsArgs call = { .doms = (WireDomain *)(void *)domains->data,
+                                                  .n_doms = domains->len,
+                                                  .stats = stats_groups(args),
+                                                  .flags = filters | stats_modifiers(args) };
+        ok = cli_call(cli, PROC_CONNECT_GET_ALL_DOMAIN_STATS, &call, &ret, err);
+    }
+    if (ok)
+        stats_print(cli, &ret);
+    domains_free(domains);
+    return ok;
+}
+
+/* ---- dommemstat ---- */
+
+static const CliOption memstat_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    { .name = "period",
+      .type = CLI_INT,
+      .flags = CLI_NAMED,
+      .doc = "let the guest report every so many seconds; 0 stops it" },
+    OPT_AFFECT,
+    { 0 },
+};
+
+static bool memstat_set_period(Cli *cli, const CliArgs *args, const WireDomain *dom, Error **err)
+{
+    int64_t period = 0;
+    if (!args_get_int(args, "period", 0, INT32_MAX, &period, err))
+        return false;
+    cli_doing(cli, "Unable to change balloon collection period.");
+    WireDomainSetMemoryStatsPeriodArgs call = { .dom = *dom,
+                                                .period = (int32_t)period,
+                                                .flags = args_affect(args) };
+    if (!cli_call(cli, PROC_DOMAIN_SET_MEMORY_STATS_PERIOD, &call, NULL, err))
+        return false;
+    cli_message(cli, "Period of domain '%s' is now %d s", dom->name, (int)period);
+    return true;
+}
+
+static bool memstat_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const char *const names[VIR_DOMAIN_MEMORY_STAT_NR] = {
+        [VIR_DOMAIN_MEMORY_STAT_SWAP_IN] = "swap_in",
+        [VIR_DOMAIN_MEMORY_STAT_SWAP_OUT] = "swap_out",
+        [VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT] = "major_fault",
+        [VIR_DOMAIN_MEMORY_STAT_MINOR_FAULT] = "minor_fault",
+        [VIR_DOMAIN_MEMORY_STAT_UNUSED] = "unused",
+        [VIR_DOMAIN_MEMORY_STAT_AVAILABLE] = "available",
+        [VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON] = "actual",
+        [VIR_DOMAIN_MEMORY_STAT_RSS] = "rss",
+        [VIR_DOMAIN_MEMORY_STAT_USABLE] = "usable",
+        [VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE] = "last_update",
+        [VIR_DOMAIN_MEMORY_STAT_DISK_CACHES] = "disk_caches",
+        [VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGALLOC] = "hugetlb_pgalloc",
+        [VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGFAIL] = "hugetlb_pgfail",
+    };
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainMemoryStatsRet) ret = { 0 };
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    if (args_has(args, "period"))
+        return memstat_set_period(cli, args, &dom, err);
+    cli_doing(cli, "Failed to get memory statistics for domain %s", dom.name);
+    WireDomainMemoryStatsArgs call = { .dom = dom, .max_stats = VIR_DOMAIN_MEMORY_STAT_NR };
+    if (!cli_call(cli, PROC_DOMAIN_MEMORY_STATS, &call, &ret, err))
+        return false;
+    Json *object = json_object();
+    for (unsigned i = 0; i < ret.n_stats; i++) {
+        int tag = ret.stats[i].tag;
+        if (tag < 0 || tag >= VIR_DOMAIN_MEMORY_STAT_NR || !names[tag])
+            continue;
+        json_object_set_new(object, names[tag], json_integer((json_int_t)ret.stats[i].val));
+        if (!cli->json)
+            fprintf(cli->out, "%s %" PRIu64 "\n", names[tag], ret.stats[i].val);
+    }
+    cli_print_json(cli, object);
+    return true;
+}
+
+/* ---- cpu-stats ---- */
+
+static const CliOption cpu_stats_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT_BOOL("total", "only the sum"),
+    OPT_INT("start", "the first processor to show"),
+    OPT_INT("count", "how many processors to show"),
+    { 0 },
+};
+
+static bool cpu_stats_get(Cli *cli, const WireDomain *dom, int start, unsigned n_cpus,
+                          WireDomainGetCpuStatsRet *ret, Error **err)
+{
+    WireDomainGetCpuStatsArgs call = { .dom = *dom, .start_cpu = start, .ncpus = start < 0 ? 1 : 0 };
+    if (start >= 0) {
+        call.ncpus = n_cpus;
+        WireDomainGetCpuStatsArgs ask = { .dom = *dom, .start_cpu = 0, .ncpus = 1 };
+        WireDomainGetCpuStatsRet count = { 0 };
+        if (!cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &ask, &count, err))
+            return false;
+        call.nparams = (uint32_t)count.nparams;
+        wire_domain_get_cpu_stats_ret_clear(&count);
+        return cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, ret, err);
+    }
+    WireDomainGetCpuStatsRet count = { 0 };
+    if (!cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, &count, err))
+        return false;
+    call.nparams = (uint32_t)count.nparams;
+    wire_domain_get_cpu_stats_ret_clear(&count);
+    return cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, ret, err);
+}
+
+static Json *cpu_stats_print(Cli *cli, const char *title, const WireTypedParam *params, unsigned n)
+{
+    Json *object = json_object();
+    if (!cli->json)
+        fprintf(cli->out, "%s:\n", title);
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t ns = 0;
+        if (!params[i].field || !wire_param_get_uint64(&params[i], 1, params[i].field, &ns))
+            continue;
+        g_autofree char *key = g_strdup_printf("%s_ns", params[i].field);
+        json_object_set_new(object, key, json_integer((json_int_t)ns));
+        if (!cli->json)
+            fprintf(cli->out, "\t%-12s %9" PRIu64 ".%09" PRIu64 " seconds\n", params[i].field,
+                    ns / 1000000000, ns % 1000000000);
+    }
+    return object;
+}
+
+/* How many processors the server knows. */
+static bool cpu_stats_count(Cli *cli, const WireDomain *dom, int *ret_count, Error **err)
+{
+    WireDomainGetCpuStatsArgs call = { .dom = *dom };
+    g_auto(WireDomainGetCpuStatsRet) ret = { 0 };
+    if (!cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, &ret, err))
+        return false;
+    *ret_count = ret.nparams;
+    return true;
+}
+
+static bool cpu_stats_each(Cli *cli, const WireDomain *dom, int64_t start, int64_t count, Json *array,
+                           Error **err)
+{
+    int n = 0;
+    if (!cpu_stats_count(cli, dom, &n, err))
+        return false;
+    if (start >= n)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "Start CPU %d is out of range (min: 0, max: %d)",
+                         (int)start, n - 1);
+    for (int64_t cpu = start; cpu < n && (count < 0 || cpu < start + count); cpu++) {
+        g_auto(WireDomainGetCpuStatsRet) ret = { 0 };
+        if (!cpu_stats_get(cli, dom, (int)cpu, 1, &ret, err))
+            return false;
+        g_autofree char *title = g_strdup_printf("CPU%d", (int)cpu);
+        Json *object = cpu_stats_print(cli, title, ret.params, ret.n_params);
+        json_object_set_new(object, "cpu", json_integer(cpu));
+        json_array_append_new(array, object);
+    }
+    return true;
+}
+
+static bool cpu_stats_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainGetCpuStatsRet) total = { 0 };
+    int64_t start = 0, count = -1;
+    if (!args_get_int(args, "start", 0, INT32_MAX, &start, err) ||
+        !args_get_int(args, "count", -1, INT32_MAX, &count, err) || !cli_domain(cli, args, &dom, err))
+        return false;
+    bool some = args_has(args, "start") || args_has(args, "count");
+    AUTO_JSON object = json_object();
+    cli_doing(cli, "Failed to retrieve CPU statistics for domain '%s'", dom.name);
+    if (some || !args_has(args, "total")) {
+        Json *array = json_array();
+        json_object_set_new(object, "cpus", array);
+        if (!cpu_stats_each(cli, &dom, start, count, array, err))
+            return false;
+    }
+    if (args_has(args, "total") || !some) {
+        if (!cpu_stats_get(cli, &dom, -1, 1, &total, err))
+            return false;
+        json_object_set_new(object, "total", cpu_stats_print(cli, "Total", total.params, total.n_params));
+    }
+    cli_print_json(cli, json_incref(object));
+    return true;
+}
+
+const CliCommand commands_stats[] = {
+    { .name = "domstats",
+      .group = GROUP_MONITOR,
+      .summary = "show all counters of one or several domains",
+      .doc = "Shows the counters of the groups that the options name, or of all groups.",
+      .options = domstats_options,
+      .json = "[{\"domain\": string, \"stats\": {NAME: value}}]",
+      .run = domstats_run },
+    { .name = "dommemstat",
+      .group = GROUP_MONITOR,
+      .summary = "show what the guest and the host know about its memory",
+      .doc = "Shows the memory of a running domain in KiB.",
+      .options = memstat_options,
+      .exclusive = EXCLUSIVE_AFFECT,
+      .json = "{NAME: number}",
+      .run = memstat_run },
+    { .name = "cpu-stats",
+      .group = GROUP_DOMAIN,
+      .summary = "show the processor time of a domain",
+      .options = cpu_stats_options,
+      .json = "{\"cpus\": [{\"cpu\": number, NAME_ns: number}], \"total\": {NAME_ns: number}}",
+      .run = cpu_stats_run },
+    { 0 },
+};

@@ -1,0 +1,148 @@
+/* The list of all commands, gathered from the tables of the cmd_*.c files, and look-ups in it. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/command.h"
+
+#include <string.h>
+
+#include "cli/commands.h"
+
+static const struct {
+    const char *keyword;
+    const char *title;
+} groups[GROUP_COUNT] = {
+    [GROUP_DOMAIN] = { "domain", "Domains" },
+    [GROUP_MONITOR] = { "monitor", "Watching domains" },
+    [GROUP_EVENTS] = { "events", "Events" },
+    [GROUP_HOST] = { "host", "Host and hypervisor" },
+    [GROUP_CHECKPOINT] = { "checkpoint", "Checkpoints" },
+    [GROUP_INTERFACE] = { "interface", "Host interfaces" },
+    [GROUP_FILTER] = { "filter", "Network filters" },
+    [GROUP_NETWORK] = { "network", "Networks" },
+    [GROUP_NODEDEV] = { "nodedev", "Host devices" },
+    [GROUP_SECRET] = { "secret", "Secrets" },
+    [GROUP_SNAPSHOT] = { "snapshot", "Snapshots" },
+    [GROUP_BACKUP] = { "backup", "Backups" },
+    [GROUP_POOL] = { "pool", "Storage pools" },
+    [GROUP_VOLUME] = { "volume", "Storage volumes" },
+    [GROUP_LODGE] = { "lodge", "Lodge's own" },
+    [GROUP_SHELL] = { "shell", "The shell itself" },
+};
+
+/* Filled once: rows of a group together, in the order of their tables. */
+static const CliCommand *sorted[512];
+static unsigned n_sorted;
+
+static void sort_commands(void)
+{
+    for (unsigned group = 0; group < GROUP_COUNT; group++) {
+        for (const CliCommand *const *table = command_tables; *table; table++) {
+            for (const CliCommand *c = *table; c->name; c++) {
+                if (c->group == group) {
+                    g_assert(n_sorted < G_N_ELEMENTS(sorted));
+                    sorted[n_sorted++] = c;
+                }
+            }
+        }
+    }
+}
+
+unsigned command_count(void)
+{
+    if (!n_sorted)
+        sort_commands();
+    return n_sorted;
+}
+
+const CliCommand *command_at(unsigned index)
+{
+    return index < command_count() ? sorted[index] : NULL;
+}
+
+const CliCommand *command_find(const char *name)
+{
+    for (unsigned i = 0; i < command_count(); i++) {
+        if (strcmp(sorted[i]->name, name) == 0 || (sorted[i]->alias && strcmp(sorted[i]->alias, name) == 0))
+            return sorted[i];
+    }
+    return NULL;
+}
+
+const CliOption *command_find_option(const CliCommand *command, const char *name)
+{
+    for (const CliOption *o = command->options; o && o->name; o++) {
+        if (strcmp(o->name, name) == 0)
+            return o->same_as ? command_find_option(command, o->same_as) : o;
+    }
+    return NULL;
+}
+
+#define SUGGEST_MAX_LEN 40
+
+/* Number of letters to insert, remove, replace or swap to make one word of the other. */
+static unsigned edit_distance(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    unsigned rows[3][SUGGEST_MAX_LEN + 1];
+    if (n > SUGGEST_MAX_LEN || m > SUGGEST_MAX_LEN)
+        return UINT_MAX;
+    for (size_t j = 0; j <= m; j++)
+        rows[0][j] = (unsigned)j;
+    for (size_t i = 1; i <= n; i++) {
+        unsigned *row = rows[i % 3];
+        const unsigned *above = rows[(i - 1) % 3];
+        const unsigned *above2 = rows[(i + 1) % 3]; /* i - 2 */
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= m; j++) {
+            unsigned cost = above[j - 1] + (a[i - 1] != b[j - 1]);
+            cost = MIN(cost, MIN(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                cost = MIN(cost, above2[j - 2] + 1);
+            row[j] = cost;
+        }
+    }
+    return rows[n % 3][m];
+}
+
+char **command_suggest(const CliCommand *command, const char *wrong, unsigned max)
+{
+    GPtrArray *found = g_ptr_array_new();
+    unsigned limit = strlen(wrong) < 4 ? 1 : 2;
+    for (unsigned distance = 1; distance <= limit; distance++) {
+        if (command) {
+            for (const CliOption *o = command->options; o && o->name; o++) {
+                if (found->len < max && !(o->flags & CLI_HIDDEN) && edit_distance(o->name, wrong) == distance)
+                    g_ptr_array_add(found, g_strdup(o->name));
+            }
+            continue;
+        }
+        for (unsigned i = 0; i < command_count(); i++) {
+            if (found->len < max && !(sorted[i]->flags & (CLI_SECRET | CLI_LATER)) &&
+                edit_distance(sorted[i]->name, wrong) == distance)
+                g_ptr_array_add(found, g_strdup(sorted[i]->name));
+        }
+    }
+    g_ptr_array_add(found, NULL);
+    return (char **)g_ptr_array_free(found, FALSE);
+}
+
+const char *group_keyword(CliGroup group)
+{
+    return groups[group].keyword;
+}
+
+const char *group_title(CliGroup group)
+{
+    return groups[group].title;
+}
+
+bool group_find(const char *keyword, CliGroup *ret_group)
+{
+    for (unsigned i = 0; i < GROUP_COUNT; i++) {
+        /* virsh calls this group by its own name */
+        if (strcmp(groups[i].keyword, keyword) == 0 || (i == GROUP_SHELL && strcmp(keyword, "virsh") == 0)) {
+            *ret_group = (CliGroup)i;
+            return true;
+        }
+    }
+    return false;
+}

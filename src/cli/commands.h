@@ -1,0 +1,31 @@
+/* The tables of commands, one per file; command.c gathers them. Each ends with an empty row. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cli/command.h"
+
+extern const CliCommand commands_list[];
+extern const CliCommand commands_life[];
+extern const CliCommand commands_define[];
+extern const CliCommand commands_save[];
+extern const CliCommand commands_info[];
+extern const CliCommand commands_device[];
+extern const CliCommand commands_stats[];
+extern const CliCommand commands_vcpu[];
+extern const CliCommand commands_tune[];
+extern const CliCommand commands_console[];
+extern const CliCommand commands_agent[];
+extern const CliCommand commands_qemu[];
+extern const CliCommand commands_event[];
+extern const CliCommand commands_host[];
+extern const CliCommand commands_cpu[];
+extern const CliCommand commands_snapshot[];
+extern const CliCommand commands_network[];
+extern const CliCommand commands_pool[];
+extern const CliCommand commands_other[];
+extern const CliCommand commands_lodge[];
+extern const CliCommand commands_shell[];
+extern const CliCommand commands_later[];
+
+/* Ends with NULL. */
+extern const CliCommand *const command_tables[];

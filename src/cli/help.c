@@ -1,0 +1,324 @@
+/* Help texts and the manual page's command section, made of the same rows that the parser uses, so that they
+ * cannot disagree with it. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/help.h"
+
+#include <string.h>
+
+#include "cli/output.h"
+
+#define TEXT_WIDTH 78u
+
+typedef struct GlobalOption {
+    const char *names;
+    const char *doc;
+} GlobalOption;
+
+static const GlobalOption global_options[] = {
+    { "-c, --connect URI",
+      "the daemon to talk to (default: $LODGE_URI, $LIBVIRT_DEFAULT_URI, qemu:///system or "
+      "qemu:///session)" },
+    { "    --root DIR", "talk to the lodged that was started with --root DIR" },
+    { "-r, --readonly", "connect without the right to change anything" },
+    { "-o, --output FORMAT", "text (default) or json" },
+    { "-q, --quiet", "print no messages and no table headers" },
+    { "-t, --timing", "print how long each command took" },
+    { "-e, --escape CHAR", "the key that leaves the console (default ^])" },
+    { "-k, --keepalive-interval SECONDS", "ask an idle daemon for a sign of life this often; 0: never" },
+    { "-K, --keepalive-count NUM", "give the daemon up after so many unanswered questions" },
+    { "-d, --debug LEVEL", "0 (everything) to 4 (errors only), on stderr or in the log file" },
+    { "-l, --log FILE", "write the log to a file" },
+    { "-h, --help", "this help" },
+    { "-v", "version; -V or --version=long adds details" },
+};
+
+void help_print_usage(FILE *out)
+{
+    fputs("Usage: lodge [OPTION]... COMMAND [ARGUMENT]...\n"
+          "       lodge [OPTION]... 'COMMAND ...; COMMAND ...'\n"
+          "       lodge [OPTION]...            (interactive shell)\n\nOptions:\n",
+          out);
+    for (size_t i = 0; i < G_N_ELEMENTS(global_options); i++)
+        fprintf(out, "  %-33s %s\n", global_options[i].names, global_options[i].doc);
+    fputs("\nExit status: 0 done, 1 the operation failed, 2 wrong usage, 3 no connection to the daemon.\n",
+          out);
+}
+
+static bool is_shown(const CliCommand *command)
+{
+    return !(command->flags & (CLI_SECRET | CLI_LATER));
+}
+
+static Json *group_json(CliGroup group)
+{
+    Json *array = json_array();
+    for (unsigned i = 0; i < command_count(); i++) {
+        const CliCommand *c = command_at(i);
+        if (c->group == group && is_shown(c))
+            json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "name", c->name, "group",
+                                                   group_keyword(group), "summary", c->summary));
+    }
+    return array;
+}
+
+void help_print_group(Cli *cli, CliGroup group)
+{
+    if (cli->json) {
+        cli_print_json(cli, group_json(group));
+        return;
+    }
+    fprintf(cli->out, " %s (help keyword '%s'):\n", group_title(group), group_keyword(group));
+    for (unsigned i = 0; i < command_count(); i++) {
+        const CliCommand *c = command_at(i);
+        if (c->group == group && is_shown(c))
+            fprintf(cli->out, "    %-30s %s\n", c->name, c->summary);
+    }
+    fputc('\n', cli->out);
+}
+
+static bool group_is_empty(CliGroup group)
+{
+    for (unsigned i = 0; i < command_count(); i++) {
+        if (command_at(i)->group == group && is_shown(command_at(i)))
+            return false;
+    }
+    return true;
+}
+
+void help_print_overview(Cli *cli)
+{
+    if (cli->json) {
+        Json *all = json_array();
+        for (unsigned group = 0; group < GROUP_COUNT; group++) {
+            AUTO_JSON part = group_json((CliGroup)group);
+            json_array_extend(all, part);
+        }
+        cli_print_json(cli, all);
+        return;
+    }
+    fputs("Commands ('lodge help COMMAND' explains one):\n\n", cli->out);
+    for (unsigned group = 0; group < GROUP_COUNT; group++) {
+        if (!group_is_empty((CliGroup)group))
+            help_print_group(cli, (CliGroup)group);
+    }
+}
+
+static const char *value_name(const CliOption *option)
+{
+    return option->type == CLI_STRING ? "string" : option->type == CLI_SIZE ? "size" : "number";
+}
+
+static bool option_is_shown(const CliOption *option)
+{
+    return !(option->flags & CLI_HIDDEN) && !option->same_as;
+}
+
+static char *option_synopsis(const CliOption *o)
+{
+    if (o->type == CLI_BOOL)
+        return g_strdup_printf("[--%s]", o->name);
+    if (o->flags & CLI_MANY)
+        return g_strdup_printf(o->flags & CLI_REQUIRED ? "<%s>..." : "[<%s>]...", o->name);
+    if (o->flags & CLI_REQUIRED)
+        return g_strdup_printf("<%s>", o->name);
+    return g_strdup_printf("[--%s <%s>]", o->name, value_name(o));
+}
+
+char *help_synopsis(const CliCommand *command)
+{
+    GString *out = g_string_new(command->name);
+    for (const CliOption *o = command->options; o && o->name; o++) {
+        if (!option_is_shown(o))
+            continue;
+        g_autofree char *part = option_synopsis(o);
+        g_string_append_printf(out, " %s", part);
+    }
+    return g_string_free(out, FALSE);
+}
+
+/* Words of @text in lines of at most TEXT_WIDTH columns. */
+static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned column)
+{
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    for (char **word = words; *word; word++) {
+        unsigned width = text_width(*word);
+        if (word != words && column + 1 + width > TEXT_WIDTH) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (word != words) {
+            fputc(' ', out);
+            column++;
+        }
+        fputs(*word, out);
+        column += width;
+    }
+    fputc('\n', out);
+}
+
+static char *option_label(const CliOption *o)
+{
+    GString *out = g_string_new(NULL);
+    if (o->short_name)
+        g_string_append_printf(out, "-%c | ", o->short_name);
+    if (o->type != CLI_BOOL && option_is_positional(o))
+        g_string_append_printf(out, "[--%s] <%s>", o->name, value_name(o));
+    else if (o->type != CLI_BOOL)
+        g_string_append_printf(out, "--%s <%s>", o->name, value_name(o));
+    else
+        g_string_append_printf(out, "--%s", o->name);
+    return g_string_free(out, FALSE);
+}
+
+static char *option_doc(const CliOption *o)
+{
+    GString *out = g_string_new(o->doc);
+    if (o->words) {
+        g_auto(GStrv) words = g_strsplit(o->words, " ", -1);
+        g_autofree char *list = g_strjoinv(", ", words);
+        g_string_append_printf(out, " (%s)", list);
+    }
+    return g_string_free(out, FALSE);
+}
+
+static void print_options(FILE *out, const CliCommand *command)
+{
+    bool first = true;
+    for (const CliOption *o = command->options; o && o->name; o++) {
+        if (!option_is_shown(o))
+            continue;
+        if (first)
+            fputs("\n  OPTIONS\n", out);
+        first = false;
+        g_autofree char *label = option_label(o);
+        g_autofree char *doc = option_doc(o);
+        fprintf(out, "    %-27s  ", label);
+        print_wrapped(out, doc, 33, MAX(33, 6 + text_width(label)));
+    }
+}
+
+static char *sentence(const char *text)
+{
+    g_autofree char *first =
+        g_ascii_islower(text[0]) ? g_strdup_printf("%c", g_ascii_toupper(text[0])) : NULL;
+    return g_strdup_printf("%s%s%s", first ? first : "", first ? text + 1 : text,
+                           g_str_has_suffix(text, ".") ? "" : ".");
+}
+
+/* "current live; current config" as words for people; owned, NULL if there is nothing to say. */
+static char *exclusive_text(const CliCommand *command)
+{
+    if (!command->exclusive)
+        return NULL;
+    GString *out = g_string_new(NULL);
+    g_auto(GStrv) sets = g_strsplit(command->exclusive, ";", -1);
+    for (char **set = sets; *set; set++) {
+        g_auto(GStrv) names = g_strsplit(g_strstrip(*set), " ", -1);
+        g_autofree char *list = g_strjoinv(", --", names);
+        g_string_append_printf(out, "%sOnly one of --%s.", set == sets ? "" : " ", list);
+    }
+    return g_string_free(out, FALSE);
+}
+
+static Json *command_json(const CliCommand *command)
+{
+    Json *options = json_array();
+    for (const CliOption *o = command->options; o && o->name; o++) {
+        if (!option_is_shown(o))
+            continue;
+        json_array_append_new(options, json_pack("{s:s, s:s, s:b, s:b, s:s?}", "name", o->name, "type",
+                                                 o->type == CLI_BOOL ? "flag" : value_name(o), "required",
+                                                 (o->flags & CLI_REQUIRED) != 0, "positional",
+                                                 option_is_positional(o), "description", o->doc));
+    }
+    g_autofree char *synopsis = help_synopsis(command);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "name", command->name, "group",
+                     group_keyword(command->group), "summary", command->summary, "description",
+                     command->doc ? command->doc : command->summary, "synopsis", synopsis, "options", options,
+                     "json", command->json ? command->json : "{\"message\": string}");
+}
+
+void help_print_command(Cli *cli, const CliCommand *command)
+{
+    if (cli->json) {
+        cli_print_json(cli, command_json(command));
+        return;
+    }
+    FILE *out = cli->out;
+    g_autofree char *synopsis = help_synopsis(command);
+    g_autofree char *doc = sentence(command->doc ? command->doc : command->summary);
+    g_autofree char *exclusive = exclusive_text(command);
+    fprintf(out, "  NAME\n    %s - %s\n\n  SYNOPSIS\n    ", command->name, command->summary);
+    print_wrapped(out, synopsis, 8, 4);
+    fputs("\n  DESCRIPTION\n    ", out);
+    print_wrapped(out, doc, 4, 4);
+    if (exclusive) {
+        fputs("    ", out);
+        print_wrapped(out, exclusive, 4, 4);
+    }
+    print_options(out, command);
+    fputs("\n  JSON\n    ", out);
+    print_wrapped(out, command->json ? command->json : "{\"message\": string}", 4, 4);
+    fputc('\n', out);
+}
+
+/* ---- roff ---- */
+
+static void roff_text(FILE *out, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        fputs("\\&", out);
+    for (; *text; text++) {
+        if (*text == '\\')
+            fputs("\\e", out);
+        else if (*text == '-')
+            fputs("\\-", out);
+        else
+            fputc(*text, out);
+    }
+    fputc('\n', out);
+}
+
+static void roff_command(FILE *out, const CliCommand *command)
+{
+    g_autofree char *synopsis = help_synopsis(command);
+    g_autofree char *doc = sentence(command->doc ? command->doc : command->summary);
+    g_autofree char *exclusive = exclusive_text(command);
+    fputs(".TP\n.B ", out);
+    roff_text(out, synopsis);
+    roff_text(out, doc);
+    if (exclusive)
+        roff_text(out, exclusive);
+    bool any = false;
+    for (const CliOption *o = command->options; o && o->name; o++) {
+        if (!option_is_shown(o))
+            continue;
+        if (!any)
+            fputs(".RS\n", out);
+        any = true;
+        g_autofree char *label = option_label(o);
+        g_autofree char *option = option_doc(o);
+        fputs(".TP\n.B ", out);
+        roff_text(out, label);
+        roff_text(out, option);
+    }
+    if (any)
+        fputs(".RE\n", out);
+    if (command->json) {
+        fputs(".IP\nJSON: ", out);
+        roff_text(out, command->json);
+    }
+}
+
+void help_print_man(FILE *out)
+{
+    for (unsigned group = 0; group < GROUP_COUNT; group++) {
+        if (group_is_empty((CliGroup)group))
+            continue;
+        fprintf(out, ".SS %s (%s)\n", group_title((CliGroup)group), group_keyword((CliGroup)group));
+        for (unsigned i = 0; i < command_count(); i++) {
+            const CliCommand *c = command_at(i);
+            if (c->group == group && is_shown(c))
+                roff_command(out, c);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+/* Help made of the command table: the overview, one group, one command, and the manual page's part. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cli/cli.h"
+
+void help_print_usage(FILE *out);
+void help_print_overview(Cli *cli);
+void help_print_group(Cli *cli, CliGroup group);
+void help_print_command(Cli *cli, const CliCommand *command);
+/* roff for the section COMMANDS of lodge(1). */
+void help_print_man(FILE *out);
+/* "start DOMAIN [--paused] ..."; owned. */
+char *help_synopsis(const CliCommand *command);

@@ -1,0 +1,162 @@
+/* Runs commands: finds the row, checks the words against it, connects if needed, calls the handler and
+ * reports what failed, why, and what to do. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/help.h"
+#include "cli/output.h"
+
+#define RED "\033[31m"
+#define PLAIN "\033[0m"
+
+/* What to do about an error, by the protocol's number. The daemon's own hint, if it sent one, goes first. */
+static const struct {
+    int number;
+    const char *hint;
+} hints[] = {
+    { VIR_ERR_NO_DOMAIN, "'lodge list --all' shows all domains" },
+    { VIR_ERR_NO_NETWORK, "'lodge net-list --all' shows all networks" },
+    { VIR_ERR_NO_STORAGE_POOL, "'lodge pool-list --all' shows all pools" },
+    { VIR_ERR_NO_STORAGE_VOL, "'lodge vol-list POOL' shows the volumes of a pool" },
+    { VIR_ERR_NO_SECRET, "'lodge secret-list' shows all secrets" },
+    { VIR_ERR_NO_NODE_DEVICE, "'lodge nodedev-list' shows the devices of this host" },
+    { VIR_ERR_OPERATION_DENIED, "the connection is read-only: connect without --readonly" },
+    { VIR_ERR_AGENT_UNRESPONSIVE,
+      "is qemu-guest-agent installed and running in the guest, and does the domain have its channel?" },
+    { VIR_ERR_NO_SUPPORT,
+      "this daemon does not know the operation; 'lodge version --daemon' shows what it is" },
+    { VIR_ERR_XML_INVALID_SCHEMA, "without --validate unknown elements are accepted" },
+};
+
+static const char *hint_for(const Error *err)
+{
+    if (error_hint_text(err))
+        return error_hint_text(err);
+    int number = wire_error_code(err);
+    for (size_t i = 0; i < G_N_ELEMENTS(hints); i++) {
+        if (hints[i].number == number)
+            return hints[i].hint;
+    }
+    return NULL;
+}
+
+static void report_json(const char *doing, const Error *err)
+{
+    Json *detail = json_pack("{s:s?, s:s%, s:s, s:i, s:s?}", "doing", doing, "message", error_message(err),
+                             strlen(error_message(err)), "code", error_code_name(error_code(err)), "number",
+                             wire_error_code(err), "hint", hint_for(err));
+    AUTO_JSON object = json_pack("{s:o*}", "error", detail);
+    g_autofree char *text = json_format_pretty(object);
+    fprintf(stderr, "%s\n", text);
+}
+
+void cli_report(Cli *cli, const Error *err)
+{
+    fflush(cli->out);
+    if (cli->json) {
+        report_json(cli->doing, err);
+        return;
+    }
+    bool color = cli->color && isatty(STDERR_FILENO);
+    const char *label = color ? RED "error:" PLAIN : "error:";
+    if (cli->doing)
+        fprintf(stderr, "%s %s\n", label, cli->doing);
+    fprintf(stderr, "%s %s\n", label, error_message(err));
+    const char *hint = hint_for(err);
+    if (hint)
+        fprintf(stderr, "hint: %s\n", hint);
+}
+
+static int report_usage(Cli *cli, const Error *err)
+{
+    cli_doing(cli, NULL);
+    cli_report(cli, err);
+    return CLI_EXIT_USAGE;
+}
+
+static int unknown_command(Cli *cli, const char *name)
+{
+    g_autoptr(Error) err = NULL;
+    g_auto(GStrv) close = command_suggest(NULL, name, 3);
+    g_autofree char *names = g_strjoinv("', '", close);
+    error_set(&err, ERROR_INVALID_ARGUMENT, "unknown command: '%s'", name);
+    if (close[0])
+        error_hint(&err, "did you mean '%s'?", names);
+    else
+        error_hint(&err, "'lodge help' shows all commands");
+    return report_usage(cli, err);
+}
+
+/* Connects and runs; the options are right. */
+static int run_handler(Cli *cli, const CliArgs *args)
+{
+    const CliCommand *command = cli_args_command(args);
+    g_autoptr(Error) err = NULL;
+    cli_doing(cli, NULL);
+    if (!(command->flags & CLI_NO_CONNECT) && !cli_connect(cli, &err)) {
+        cli_doing(cli, "failed to connect to the hypervisor");
+        if (!error_hint_text(err))
+            error_hint(&err,
+                       "is lodged running? 'lodge doctor' checks this host; -c URI or --root DIR select "
+                       "another daemon");
+        cli_report(cli, err);
+        return CLI_EXIT_CONNECT;
+    }
+    cli->exit_code = CLI_EXIT_OK;
+    if (command->run(cli, args, &err))
+        return cli->exit_code;
+    cli_report(cli, err);
+    if (cli->client && !wire_client_is_alive(cli->client))
+        return CLI_EXIT_CONNECT;
+    /* A wrong value that was found here is a usage error; one that the server found is a failed operation. */
+    return error_code(err) == ERROR_INVALID_ARGUMENT && error_hint_text(err) ? CLI_EXIT_USAGE
+                                                                             : CLI_EXIT_FAILED;
+}
+
+int cli_run_words(Cli *cli, char *const *words, unsigned n_words)
+{
+    g_autoptr(Error) err = NULL;
+    g_autoptr(CliArgs) args = NULL;
+    const CliCommand *command = command_find(words[0]);
+    if (!command)
+        return unknown_command(cli, words[0]);
+    if (command->flags & CLI_LATER) {
+        error_set(&err, ERROR_NOT_SUPPORTED, "command '%s' is not built into this version of lodge",
+                  words[0]);
+        error_hint(&err, "virsh has it and can talk to the same daemon");
+        return report_usage(cli, err);
+    }
+    if (!cli_args_parse(command, words + 1, n_words - 1, &args, &err))
+        return report_usage(cli, err);
+    if (cli_args_wants_help(args)) {
+        help_print_command(cli, command);
+        return CLI_EXIT_OK;
+    }
+    bool json = cli->json, quiet = cli->quiet;
+    if (cli_args_output(args))
+        cli->json = strcmp(cli_args_output(args), "json") == 0;
+    cli->quiet = quiet || cli_args_wants_quiet(args);
+    int64_t start = g_get_monotonic_time();
+    int code = run_handler(cli, args);
+    if (cli->timing && !cli->json)
+        fprintf(cli->out, "(Time: %.3f ms)\n", (double)(g_get_monotonic_time() - start) / 1000);
+    fflush(cli->out);
+    cli->json = json;
+    cli->quiet = quiet;
+    return code;
+}
+
+int cli_run_line(Cli *cli, const char *line)
+{
+    g_autoptr(Error) err = NULL;
+    g_autoptr(GPtrArray) commands = NULL;
+    int code = CLI_EXIT_OK;
+    if (!words_split(line, &commands, &err))
+        return report_usage(cli, err);
+    for (unsigned i = 0; i < commands->len && !cli->quit; i++) {
+        GPtrArray *words = commands->pdata[i];
+        code = cli_run_words(cli, (char *const *)words->pdata, words->len);
+    }
+    return code;
+}

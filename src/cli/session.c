@@ -1,0 +1,207 @@
+/* The connection of the command line: opened when the first command needs it, opened again when it broke. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "cli"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "base/uuid.h"
+#include "cli/cli.h"
+
+#define SYSTEM_SOCKET "/run/libvirt/libvirt-sock"
+#define INPUT_MAX (64u << 20)
+
+void cli_init(Cli *cli)
+{
+    *cli = (Cli){ .escape = ']', .out = stdout };
+    wait_queue_init(&cli->broken);
+}
+
+void cli_clear(Cli *cli)
+{
+    cli_disconnect(cli);
+    g_free(cli->uri);
+    g_free(cli->doing);
+    cli->uri = cli->doing = NULL;
+}
+
+char *cli_default_uri(void)
+{
+    static const char *const variables[] = { "LODGE_URI", "LIBVIRT_DEFAULT_URI" };
+    for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) {
+        const char *value = getenv(variables[i]);
+        if (value && *value)
+            return g_strdup(value);
+    }
+    if (geteuid() == 0 || access(SYSTEM_SOCKET, R_OK | W_OK) == 0)
+        return g_strdup("qemu:///system");
+    return g_strdup("qemu:///session");
+}
+
+char *cli_root_uri(const char *root, bool read_only)
+{
+    g_autofree char *absolute = g_canonicalize_filename(root, NULL);
+    g_autofree char *path =
+        g_build_filename(absolute, "run/libvirt", read_only ? "libvirt-sock-ro" : "libvirt-sock", NULL);
+    g_autofree char *escaped = g_uri_escape_string(path, "/", FALSE);
+    return g_strdup_printf("qemu+unix:///system?socket=%s", escaped);
+}
+
+static void session_event(WireClient *client, uint32_t program, int32_t proc, const void *message, void *arg)
+{
+    Cli *cli = arg;
+    if (cli->on_event)
+        cli->on_event(cli, program, proc, message, cli->on_event_arg);
+}
+
+static void session_broken(WireClient *client, const Error *err, void *arg)
+{
+    Cli *cli = arg;
+    log_debug("connection lost: %s", error_message(err));
+    wait_queue_wake_all(&cli->broken);
+}
+
+bool cli_connect(Cli *cli, Error **err)
+{
+    bool again = false;
+    if (cli->client) {
+        if (wire_client_is_alive(cli->client))
+            return true;
+        again = true;
+        cli_disconnect(cli);
+    }
+    WireClientOptions options = {
+        .read_only = cli->read_only,
+        .on_event = session_event,
+        .on_broken = session_broken,
+        .arg = cli,
+    };
+    if (cli->keepalive_set)
+        options.keepalive_interval_ms = cli->keepalive_s ? cli->keepalive_s * 1000 : UINT_MAX;
+    options.keepalive_count = cli->keepalive_count;
+    g_autofree char *uri = cli->uri ? g_strdup(cli->uri) : cli_default_uri();
+    log_debug("connecting to %s", uri);
+    if (!wire_client_open(uri, &options, &cli->client, err))
+        return false;
+    if (again)
+        fprintf(stderr, "Reconnected to %s\n", uri);
+    return true;
+}
+
+void cli_disconnect(Cli *cli)
+{
+    WireClient *client = g_steal_pointer(&cli->client);
+    if (!client)
+        return;
+    if (wire_client_is_alive(client))
+        wire_client_close(client);
+    else
+        wire_client_free(client);
+}
+
+bool cli_call(Cli *cli, int32_t proc, const void *args, void *ret, Error **err)
+{
+    uint64_t start = g_get_monotonic_time();
+    bool ok = wire_call_remote(cli->client, proc, args, ret, WIRE_NO_TIMEOUT, err);
+    log_debug("call %d: %s, %llu us", proc, ok ? "done" : "failed",
+              (unsigned long long)(g_get_monotonic_time() - start));
+    return ok;
+}
+
+bool error_is_unsupported(const Error *err)
+{
+    return wire_error_code(err) == VIR_ERR_NO_SUPPORT;
+}
+
+void cli_doing(Cli *cli, const char *format, ...)
+{
+    g_free(cli->doing);
+    cli->doing = NULL;
+    if (!format)
+        return;
+    va_list ap;
+    va_start(ap, format);
+    cli->doing = g_strdup_vprintf(format, ap);
+    va_end(ap);
+}
+
+static bool lookup_by_id(Cli *cli, const char *text, WireDomain *ret_domain, Error **err)
+{
+    uint64_t id = 0;
+    WireDomainLookupByIdRet ret;
+    if (!parse_uint(text, &id, NULL) || id > INT32_MAX)
+        return error_set(err, ERROR_NO_DOMAIN, "no domain with id '%s'", text);
+    WireDomainLookupByIdArgs args = { .id = (int32_t)id };
+    if (!cli_call(cli, PROC_DOMAIN_LOOKUP_BY_ID, &args, &ret, err))
+        return false;
+    *ret_domain = ret.dom;
+    return true;
+}
+
+static bool lookup_by_uuid(Cli *cli, const char *text, WireDomain *ret_domain, Error **err)
+{
+    WireDomainLookupByUuidArgs args;
+    WireDomainLookupByUuidRet ret;
+    if (!uuid_parse(text, &args.uuid, err) || !cli_call(cli, PROC_DOMAIN_LOOKUP_BY_UUID, &args, &ret, err))
+        return false;
+    *ret_domain = ret.dom;
+    return true;
+}
+
+bool cli_lookup_domain(Cli *cli, const char *text, WireDomain *ret_domain, Error **err)
+{
+    cli_doing(cli, "failed to get domain '%s'", text);
+    bool found = false;
+    if (g_ascii_isdigit(text[0]) && strspn(text, "0123456789") == strlen(text))
+        found = lookup_by_id(cli, text, ret_domain, NULL);
+    else if (strlen(text) == UUID_STRING_LEN - 1)
+        found = lookup_by_uuid(cli, text, ret_domain, NULL);
+    if (!found) {
+        WireDomainLookupByNameArgs args = { .name = (char *)text };
+        WireDomainLookupByNameRet ret;
+        if (!cli_call(cli, PROC_DOMAIN_LOOKUP_BY_NAME, &args, &ret, err))
+            return false;
+        *ret_domain = ret.dom;
+    }
+    cli_doing(cli, NULL);
+    return true;
+}
+
+bool cli_domain(Cli *cli, const CliArgs *args, WireDomain *ret_domain, Error **err)
+{
+    return cli_lookup_domain(cli, args_get(args, "domain"), ret_domain, err);
+}
+
+bool cli_domain_xml(Cli *cli, const WireDomain *domain, unsigned flags, char **ret_xml, Error **err)
+{
+    WireDomainGetXmlDescArgs args = { .dom = *domain, .flags = flags };
+    WireDomainGetXmlDescRet ret;
+    if (!cli_call(cli, PROC_DOMAIN_GET_XML_DESC, &args, &ret, err))
+        return false;
+    *ret_xml = ret.xml;
+    return true;
+}
+
+bool cli_read_file(const char *path, char **ret_text, Error **err)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(path, "re");
+    if (!file)
+        return error_set_errno(err, errno, "Failed to open file '%s'", path);
+    g_autoptr(GString) text = g_string_new(NULL);
+    char buffer[8192];
+    size_t n;
+    while ((n = fread(buffer, 1, sizeof(buffer), file)) > 0 && text->len <= INPUT_MAX)
+        g_string_append_len(text, buffer, (gssize)n);
+    int failed = ferror(file) ? errno : 0;
+    if (!is_stdin)
+        fclose(file);
+    if (failed)
+        return error_set_errno(err, failed, "Failed to read file '%s'", path);
+    if (text->len > INPUT_MAX)
+        return error_set(err, ERROR_OVERFLOW, "file '%s' is larger than 64 MiB", path);
+    *ret_text = g_string_free(g_steal_pointer(&text), FALSE);
+    return true;
+}

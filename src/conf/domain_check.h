@@ -1,0 +1,11 @@
+/* Rules across several elements of a domain document. Rules inside one element sit beside its table. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "conf/domain_xml.h"
+
+/* Checks a document whose defaults are filled in.
+ *
+ * ERROR_XML_INVALID         contradicts itself: two disks of one name, more vCPUs than the most ...
+ * ERROR_CONFIG_UNSUPPORTED  makes sense, but can't be had */
+MUST_CHECK bool domain_check(const DomainDef *def, Error **err);

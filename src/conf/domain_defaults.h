@@ -1,0 +1,27 @@
+/* What a domain document leaves open, filled in as libvirt does: so a machine is the same hardware whichever
+ * daemon defined it. Addresses are not given here but when the machine is defined, by the layer that knows
+ * QEMU's buses. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "conf/domain_device.h"
+#include "conf/domain_xml.h"
+
+/* Fills @def in place. Calls hooks->platform, so it may wait. Errors as domain_def_parse(). */
+MUST_CHECK bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks,
+                                     Error **err);
+
+/* The defaults of one device; @def, the machine around it, may be NULL. */
+MUST_CHECK bool device_fill_defaults(DeviceKind kind, void *device, const DomainDef *def, Error **err);
+
+/* Adds the controllers that devices need by their drive, serial or CCID addresses and that are not there yet.
+ */
+void domain_add_implied_controllers(DomainDef *def);
+
+/* Puts the last disk (controller) of the list in its place: by name among those of its bus (index, type). */
+void domain_sort_disks(DomainDef *def);
+void domain_sort_controllers(DomainDef *def);
+
+/* true for q35 and friends: the root bus is PCI Express */
+bool domain_is_q35(const DomainDef *def);
+bool domain_is_i440fx(const DomainDef *def);

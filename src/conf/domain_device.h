@@ -1,0 +1,79 @@
+/* The devices of a domain, whatever their kind: one table says where each kind lives. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "conf/domain_xml.h"
+
+/* In the order of the document. */
+typedef enum DeviceKind {
+    DEVICE_DISK,
+    DEVICE_CONTROLLER,
+    DEVICE_LEASE,
+    DEVICE_FILESYSTEM,
+    DEVICE_INTERFACE,
+    DEVICE_SMARTCARD,
+    DEVICE_SERIAL,
+    DEVICE_PARALLEL,
+    DEVICE_CONSOLE,
+    DEVICE_CHANNEL,
+    DEVICE_INPUT,
+    DEVICE_TPM,
+    DEVICE_GRAPHICS,
+    DEVICE_SOUND,
+    DEVICE_AUDIO,
+    DEVICE_VIDEO,
+    DEVICE_HOSTDEV,
+    DEVICE_REDIRDEV,
+    DEVICE_HUB,
+    DEVICE_WATCHDOG,
+    DEVICE_MEMBALLOON,
+    DEVICE_RNG,
+    DEVICE_NVRAM,
+    DEVICE_PANIC,
+    DEVICE_SHMEM,
+    DEVICE_MEMORY,
+    DEVICE_IOMMU,
+    DEVICE_VSOCK,
+    DEVICE_KIND_COUNT
+} DeviceKind;
+extern const EnumNames device_kind_names; /* the element names */
+
+typedef struct DeviceDef {
+    DeviceKind kind;
+    void *def; /* DiskDef, ControllerDef ... by kind */
+} DeviceDef;
+void device_def_free(DeviceDef *device); /* with what it holds; NULL does nothing */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DeviceDef, device_def_free)
+
+/* Reads one device element, as attach-device gets it. @for_def: the machine it is meant for; its defaults
+ * apply. Errors as domain_def_parse(); an element that is no device is ERROR_XML_INVALID. */
+MUST_CHECK bool device_def_parse(const char *xml, size_t len, DomainParseFlags flags,
+                                 const DomainDef *for_def, DeviceDef **ret_device, Error **err);
+void device_def_format(DeviceKind kind, const void *def, DomainFormatFlags flags, unsigned indent,
+                       GString *out);
+DeviceDef *device_def_copy(const DeviceDef *device);
+
+const XmlTable *device_table(DeviceKind kind);
+/* NULL for kinds without (lease, graphics, audio). */
+DeviceInfo *device_info(DeviceKind kind, void *def);
+
+/* Calls @func for every device that @def has, in the order of the document. @def must not gain or lose
+ * devices meanwhile. Returning false stops. True if all were visited. */
+bool domain_each_device(DomainDef *def,
+                        bool (*func)(void *arg, DeviceKind kind, void *device, DeviceInfo *info), void *arg);
+
+/* Takes over @device->def and frees the shell; disks and controllers go to their place in the order.
+ * ERROR_OPERATION_FAILED if the machine can have only one and has it. @device is owned either way. */
+MUST_CHECK bool domain_add_device(DomainDef *def, DeviceDef *device, Error **err);
+/* Appends an owned struct to the list of its kind (single ones must be absent). */
+void domain_append_device(DomainDef *def, DeviceKind kind, void *device);
+/* Takes @device out of @def; the caller owns it. False if it is not there. */
+bool domain_steal_device(DomainDef *def, DeviceKind kind, const void *device);
+
+/* Borrowed; NULL if there is none. */
+DiskDef *domain_find_disk(const DomainDef *def, const char *target_or_path);
+ControllerDef *domain_find_controller(const DomainDef *def, ControllerType type, uint32_t index);
+InterfaceDef *domain_find_interface(const DomainDef *def, const char *target_or_mac);
+GraphicsDef *domain_find_graphics(const DomainDef *def, GraphicsType type);
+/* Number of a disk by its name: "vda" 0, "sdab" 27; -1 if it is not such a name. */
+int disk_name_index(const char *target);

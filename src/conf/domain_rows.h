@@ -1,0 +1,72 @@
+/* The tables of the domain document. domain_rows_*.c define them; domain_xml.c reads and writes with them. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "conf/domain_def.h"
+#include "conf/xml_table.h"
+
+#define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
+
+/* shared by devices (domain_rows_shared.c) */
+extern const XmlTable device_info_table;        /* boot, alias, rom, acpi, address: to INCLUDE in a device */
+extern const XmlTable virtio_options_table;     /* attributes, to INCLUDE in a <driver> */
+extern const XmlTable security_label_table;     /* <seclabel> of a device source */
+extern const XmlTable named_value_table;        /* <entry name=..>value</entry> */
+extern const XmlTable source_pci_address_table; /* <address> of a host's PCI device: no type */
+
+/* storage (domain_rows_disk.c) */
+extern const XmlTable disk_table;
+extern const XmlTable lease_table;
+extern const XmlTable filesystem_table;
+
+extern const XmlTable controller_table; /* domain_rows_controller.c */
+extern const XmlTable interface_table;  /* domain_rows_interface.c */
+
+/* character devices (domain_rows_char.c) */
+extern const XmlTable char_source_table; /* <source>, <protocol>, <log>, attribute type: to INCLUDE */
+extern const XmlTable serial_table;
+extern const XmlTable parallel_table;
+extern const XmlTable console_table;
+extern const XmlTable channel_table;
+extern const XmlTable smartcard_table;
+extern const XmlTable redirdev_table;
+
+/* what people see, hear and touch (domain_rows_display.c) */
+extern const XmlTable input_table;
+extern const XmlTable graphics_table;
+extern const XmlTable listen_table;
+extern const XmlTable video_table;
+extern const XmlTable sound_table;
+extern const XmlTable audio_table;
+
+/* the rest (domain_rows_device.c) */
+extern const XmlTable memballoon_table;
+extern const XmlTable rng_table;
+extern const XmlTable watchdog_table;
+extern const XmlTable panic_table;
+extern const XmlTable tpm_table;
+extern const XmlTable hostdev_table;
+extern const XmlTable hub_table;
+extern const XmlTable memory_device_table;
+extern const XmlTable iommu_table;
+extern const XmlTable vsock_table;
+extern const XmlTable shmem_table;
+extern const XmlTable nvram_device_table;
+
+/* CPU, features, clock, tuning (domain_rows_cpu.c, domain_rows_tune.c) */
+extern const XmlTable cpu_table;
+extern const XmlTable cpu_feature_table;
+extern const XmlTable features_table;
+extern const XmlTable clock_table;
+extern const XmlTable blkiotune_table;
+extern const XmlTable memtune_table;
+extern const XmlTable memory_backing_table;
+extern const XmlTable vcpu_table;
+extern const XmlTable iothread_table;
+extern const XmlTable cputune_table;
+extern const XmlTable numatune_table;
+
+/* the machine (domain_rows_machine.c) */
+extern const XmlTable sysinfo_table;
+extern const XmlTable os_table;
+extern const XmlTable domain_table;

@@ -1,0 +1,279 @@
+/* Rows of the remaining devices. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "conf/domain_rows.h"
+#include "conf/xml_internal.h"
+
+const XmlTable memballoon_table =
+    TABLE(MemballoonDef, "memballoon",
+          ROWS(ATTR("model", MemballoonDef, model, .names = &memballoon_model_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of balloon; none: no balloon"),
+               ATTR("autodeflate", MemballoonDef, autodeflate, .names = &tristate_on_off_names,
+                    .doc = "give memory back before the guest kills processes"),
+               ATTR("freePageReporting", MemballoonDef, free_page_reporting, .names = &tristate_on_off_names,
+                    .doc = "the guest reports pages that it does not use"),
+               GROUP("stats",
+                     ROWS(ATTR("period", MemballoonDef, stats_period_s, .flags = ROW_CHANGEABLE,
+                               .doc = "seconds")),
+                     .doc = "how often the guest reports statistics"),
+               INCLUDE(MemballoonDef, info, &device_info_table),
+               GROUP("driver", ROWS(INCLUDE(MemballoonDef, virtio, &virtio_options_table)),
+                     .doc = "virtio options")),
+          .doc = "A device through which the host takes memory back from the guest.");
+
+static bool rng_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    RngDef *rng = base;
+    if (rng->backend != RNG_BACKEND_EGD || !rng->source)
+        return true;
+    if (rng->source->type == CHAR_TCP && rng->source->protocol == CHAR_PROTOCOL_ABSENT)
+        rng->source->protocol = CHAR_PROTOCOL_RAW;
+    return true;
+}
+
+const XmlTable rng_table =
+    TABLE(RngDef, "rng",
+          ROWS(ATTR("model", RngDef, model, .names = &virtio_model_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of device"),
+               GROUP("rate",
+                     ROWS(ATTR("bytes", RngDef, rate_bytes, .doc = "bytes in each period"),
+                          ATTR("period", RngDef, rate_period_ms, .doc = "milliseconds")),
+                     .doc = "how much the guest may take"),
+               GROUP("backend",
+                     ROWS(ATTR("model", RngDef, backend, .names = &rng_backend_names, .flags = ROW_REQUIRED,
+                               .doc = "where the randomness comes from"),
+                          TEXT(RngDef, device, ONLY(RngDef, backend, BIT(RNG_BACKEND_RANDOM)),
+                               .doc = "path of the device"),
+                          INCLUDE_OBJECT(RngDef, source, &char_source_table,
+                                         ONLY(RngDef, backend, BIT(RNG_BACKEND_EGD)))),
+                     .flags = ROW_REQUIRED, .doc = "where the randomness comes from"),
+               GROUP("driver", ROWS(INCLUDE(RngDef, virtio, &virtio_options_table)), .doc = "virtio options"),
+               INCLUDE(RngDef, info, &device_info_table)),
+          .finish = rng_finish, .doc = "A source of random numbers.");
+
+const XmlTable watchdog_table =
+    TABLE(WatchdogDef, "watchdog",
+          ROWS(ATTR("model", WatchdogDef, model, .names = &watchdog_model_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of device"),
+               ATTR("action", WatchdogDef, action, .names = &watchdog_action_names, .fallback = "reset",
+                    .doc = "what happens when the guest stops feeding it"),
+               INCLUDE(WatchdogDef, info, &device_info_table)),
+          .doc = "A timer that acts when the guest hangs.");
+
+const XmlTable panic_table = TABLE(PanicDef, "panic",
+                                   ROWS(ATTR("model", PanicDef, model, .names = &panic_model_names,
+                                             .fallback = "isa", .doc = "kind of device"),
+                                        INCLUDE(PanicDef, info, &device_info_table)),
+                                   .doc = "A device through which a crashing guest tells the host.");
+
+const XmlTable tpm_table =
+    TABLE(TpmDef, "tpm",
+          ROWS(ATTR("model", TpmDef, model, .names = &tpm_model_names, .fallback = "tpm-tis",
+                    .doc = "what the guest sees"),
+               GROUP("backend",
+                     ROWS(ATTR("type", TpmDef, backend, .names = &tpm_backend_names, .flags = ROW_REQUIRED,
+                               .doc = "kind of TPM"),
+                          ATTR("version", TpmDef, version, .names = &tpm_version_names,
+                               ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)), .doc = "version of the TPM"),
+                          ATTR("persistent_state", TpmDef, persistent_state, .names = &tristate_yes_no_names,
+                               ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)),
+                               .doc = "keep the state of transient machines"),
+                          ATTR("debug", TpmDef, debug, ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)),
+                               .doc = "log level"),
+                          GROUP("device",
+                                ROWS(ATTR("path", TpmDef, device_path, .doc = "path of the host's TPM")),
+                                ONLY(TpmDef, backend, BIT(TPM_BACKEND_PASSTHROUGH)), .doc = "the host's TPM"),
+                          GROUP("encryption",
+                                ROWS(ATTR("secret", TpmDef, encryption_secret, .doc = "UUID of the secret")),
+                                ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)),
+                                .doc = "encryption of the state"),
+                          KEPT("active_pcr_banks", .doc = "PCR banks to activate"),
+                          KEPT("source", .doc = "socket of an external TPM")),
+                     .flags = ROW_REQUIRED, .doc = "the TPM behind"),
+               INCLUDE(TpmDef, info, &device_info_table)),
+          KEEPS(TpmDef), .doc = "A trusted platform module.");
+
+/* ---- host devices ---- */
+
+#define TYPE(mask) ONLY(HostdevDef, type, mask)
+#define USB_ID(text, member, what)                                                                           \
+    GROUP(text,                                                                                              \
+          ROWS(                                                                                              \
+              ATTR("id", HostdevDef, member, .flags = ROW_HEX, .width = 4, .max = 0xffff, .doc = "number")), \
+          TYPE(BIT(HOSTDEV_USB)), .doc = what)
+
+static bool is_usb(const void *base, unsigned flags)
+{
+    const HostdevDef *hostdev = base;
+    return hostdev->usb_bus.is_set || hostdev->usb_device.is_set;
+}
+
+static const XmlRow hostdev_source_rows[] = {
+    KEPT_ATTR("protocol", .doc = "iscsi or vhost"),
+    KEPT_ATTR("name", .doc = "iSCSI name"),
+    KEPT_ATTR("wwpn", .doc = "port of a vhost SCSI host"),
+    ATTR("startupPolicy", HostdevDef, startup_policy, .names = &startup_policy_names, TYPE(BIT(HOSTDEV_USB)),
+         .doc = "what to do when the device is missing at start"),
+    ATTR("guestReset", HostdevDef, guest_reset, .names = &usb_guest_reset_names, TYPE(BIT(HOSTDEV_USB)),
+         .doc = "whether the guest can reset the device"),
+    ATTR("writeFiltering", HostdevDef, write_filtering, .names = &tristate_yes_no_names,
+         TYPE(BIT(HOSTDEV_PCI)), .doc = "filter writes to the configuration space"),
+    USB_ID("vendor", usb_vendor, "vendor of a USB device"),
+    USB_ID("product", usb_product, "product of a USB device"),
+    GROUP("address",
+          ROWS(ATTR("bus", HostdevDef, usb_bus, .flags = ROW_ANY_BASE, .doc = "bus on the host"),
+               ATTR("device", HostdevDef, usb_device, .flags = ROW_ANY_BASE, .doc = "device on the bus"),
+               KEPT_ATTR("port", .doc = "port on the bus")),
+          TYPE(BIT(HOSTDEV_USB)), .show = is_usb, .doc = "where a USB device is on the host"),
+    EMBED("address", HostdevDef, source_address, &source_pci_address_table, TYPE(BIT(HOSTDEV_PCI)),
+          .doc = "where a PCI device is on the host"),
+    GROUP("address", ROWS(ATTR("uuid", HostdevDef, mdev_uuid, .doc = "UUID of the mediated device")),
+          TYPE(BIT(HOSTDEV_MDEV)), .doc = "the mediated device"),
+    GROUP("adapter", ROWS(ATTR("name", HostdevDef, adapter, .doc = "scsi_hostN")), TYPE(BIT(HOSTDEV_SCSI)),
+          .doc = "SCSI host of the host"),
+    GROUP("address",
+          ROWS(ATTR("bus", HostdevDef, scsi_bus, .doc = "bus"),
+               ATTR("target", HostdevDef, scsi_target, .doc = "target"),
+               ATTR("unit", HostdevDef, scsi_unit, .doc = "unit")),
+          TYPE(BIT(HOSTDEV_SCSI)), .doc = "where a SCSI device is on the host"),
+    KEPT("host", .doc = "iSCSI server"),
+    KEPT("initiator", .doc = "iSCSI initiator"),
+    KEPT("auth", .doc = "credentials"),
+    KEPT("block", .doc = "block device for a container"),
+    KEPT("char", .doc = "character device for a container"),
+    KEPT("interface", .doc = "network device for a container"),
+    { 0 }
+};
+
+const XmlTable hostdev_table =
+    TABLE(HostdevDef, "hostdev",
+          ROWS(ATTR("mode", HostdevDef, mode, .names = &hostdev_mode_names, .fallback = "subsystem",
+                    .doc = "how the device is passed"),
+               ATTR("type", HostdevDef, type, .names = &hostdev_type_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of device"),
+               ATTR("managed", HostdevDef, managed, .names = &tristate_yes_no_names, .fallback = "no",
+                    .doc = "Lodge takes the device from its driver and gives it back"),
+               ATTR("sgio", HostdevDef, sgio, .names = &disk_sgio_names, TYPE(BIT(HOSTDEV_SCSI)),
+                    .doc = "whether SG_IO commands are filtered"),
+               ATTR("rawio", HostdevDef, rawio, .names = &tristate_yes_no_names, TYPE(BIT(HOSTDEV_SCSI)),
+                    .doc = "the device needs raw I/O rights"),
+               ATTR("model", HostdevDef, mdev_model, .names = &mdev_model_names, TYPE(BIT(HOSTDEV_MDEV)),
+                    .doc = "kind of mediated device"),
+               KEPT_ATTR("model", TYPE(BIT(HOSTDEV_SCSI_HOST)), .doc = "kind of SCSI host"),
+               ATTR("display", HostdevDef, mdev_display, .names = &tristate_on_off_names,
+                    TYPE(BIT(HOSTDEV_MDEV)), .doc = "the device is a display"),
+               ATTR("ramfb", HostdevDef, mdev_ramfb, .names = &tristate_on_off_names, TYPE(BIT(HOSTDEV_MDEV)),
+                    .doc = "a frame buffer until the driver runs"),
+               GROUP("driver",
+                     ROWS(ATTR("name", HostdevDef, driver, .names = &hostdev_driver_names,
+                               .doc = "driver of the host")),
+                     .doc = "how the host passes the device"),
+               GROUP("source", hostdev_source_rows, .doc = "the device on the host"),
+               KEPT("teaming", .doc = "pairs of interfaces for migration"),
+               FLAG("readonly", HostdevDef, readonly, .doc = "the guest can't write"),
+               FLAG("shareable", HostdevDef, shareable,
+                    .doc = "other machines may use the device at the same time"),
+               INCLUDE(HostdevDef, info, &device_info_table)),
+          KEEPS(HostdevDef), .doc = "A device of the host that the guest uses directly.");
+
+/* ---- memory and other buses ---- */
+
+const XmlTable hub_table = TABLE(HubDef, "hub",
+                                 ROWS(ATTR("type", HubDef, type, .names = &hub_type_names,
+                                           .flags = ROW_REQUIRED, .doc = "always usb"),
+                                      INCLUDE(HubDef, info, &device_info_table)),
+                                 .doc = "A USB hub.");
+
+const XmlTable memory_device_table =
+    TABLE(MemoryDeviceDef, "memory",
+          ROWS(ATTR("model", MemoryDeviceDef, model, .names = &memory_model_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of memory"),
+               ATTR("access", MemoryDeviceDef, access, .names = &memory_access_names,
+                    .doc = "shared or private"),
+               ATTR("discard", MemoryDeviceDef, discard, .names = &tristate_yes_no_names,
+                    .doc = "drop the content at the end"),
+               CHILD("uuid", MemoryDeviceDef, uuid, .doc = "UUID of the memory"),
+               GROUP("source",
+                     ROWS(CHILD("pagesize", MemoryDeviceDef, source_page_bytes, .unit = XML_UNIT_KIB,
+                                .doc = "page size"),
+                          CHILD("nodemask", MemoryDeviceDef, source_nodes, .doc = "nodes of the host"),
+                          CHILD("path", MemoryDeviceDef, source_path, .doc = "path of the file"),
+                          CHILD("alignsize", MemoryDeviceDef, source_align_bytes, .unit = XML_UNIT_KIB,
+                                .doc = "alignment"),
+                          FLAG("pmem", MemoryDeviceDef, source_pmem,
+                               .doc = "the file is on persistent memory")),
+                     .doc = "the memory on the host"),
+               GROUP("target",
+                     ROWS(CHILD("size", MemoryDeviceDef, size_bytes, .unit = XML_UNIT_KIB,
+                                .flags = ROW_REQUIRED, .doc = "size"),
+                          CHILD("node", MemoryDeviceDef, node, .doc = "NUMA node of the guest"),
+                          CHILD("block", MemoryDeviceDef, block_bytes, .unit = XML_UNIT_KIB,
+                                .doc = "size of a block"),
+                          CHILD("requested", MemoryDeviceDef, requested_bytes, .unit = XML_UNIT_KIB,
+                                .flags = ROW_CHANGEABLE, .doc = "memory that the guest shall have"),
+                          CHILD("current", MemoryDeviceDef, current_bytes, .unit = XML_UNIT_KIB,
+                                .flags = ROW_LIVE, .doc = "memory that the guest has"),
+                          GROUP("label",
+                                ROWS(CHILD("size", MemoryDeviceDef, label_bytes, .unit = XML_UNIT_KIB,
+                                           .doc = "size")),
+                                .doc = "the label area"),
+                          FLAG("readonly", MemoryDeviceDef, readonly, .doc = "the guest can't write")),
+                     .flags = ROW_REQUIRED, .doc = "the memory in the guest"),
+               INCLUDE(MemoryDeviceDef, info, &device_info_table)),
+          KEEPS(MemoryDeviceDef), .doc = "Memory that can be added while the machine runs.");
+
+const XmlTable iommu_table =
+    TABLE(IommuDef, "iommu",
+          ROWS(ATTR("model", IommuDef, model, .names = &iommu_model_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of IOMMU"),
+               GROUP("driver",
+                     ROWS(ATTR("intremap", IommuDef, intremap, .names = &tristate_on_off_names,
+                               .doc = "interrupt remapping"),
+                          ATTR("caching_mode", IommuDef, caching_mode, .names = &tristate_on_off_names,
+                               .doc = "caching mode; needed for VFIO"),
+                          ATTR("eim", IommuDef, eim, .names = &tristate_on_off_names,
+                               .doc = "extended interrupt mode"),
+                          ATTR("iotlb", IommuDef, iotlb, .names = &tristate_on_off_names,
+                               .doc = "device TLBs"),
+                          ATTR("aw_bits", IommuDef, aw_bits, .doc = "address width")),
+                     .doc = "options"),
+               INCLUDE(IommuDef, info, &device_info_table)),
+          .doc = "An IOMMU for the guest.");
+
+const XmlTable vsock_table =
+    TABLE(VsockDef, "vsock",
+          ROWS(ATTR("model", VsockDef, model, .names = &virtio_model_names, .fallback = "virtio",
+                    .doc = "generation of the virtio device"),
+               GROUP("cid",
+                     ROWS(ATTR("auto", VsockDef, cid_auto, .names = &tristate_yes_no_names,
+                               .doc = "chosen at start"),
+                          ATTR("address", VsockDef, cid, .min = 3, .doc = "the guest's number")),
+                     .doc = "the number by which host and guest reach each other"),
+               GROUP("driver", ROWS(INCLUDE(VsockDef, virtio, &virtio_options_table)),
+                     .doc = "virtio options"),
+               INCLUDE(VsockDef, info, &device_info_table)),
+          .doc = "Sockets between host and guest without a network.");
+
+const XmlTable shmem_table =
+    TABLE(ShmemDef, "shmem",
+          ROWS(ATTR("name", ShmemDef, name, .flags = ROW_REQUIRED, .doc = "name of the memory"),
+               ATTR("role", ShmemDef, role, .names = &shmem_role_names,
+                    .doc = "who keeps the content on migration"),
+               GROUP("model",
+                     ROWS(
+                         ATTR("type", ShmemDef, model, .names = &shmem_model_names, .doc = "kind of device")),
+                     .doc = "what the guest sees"),
+               CHILD("size", ShmemDef, size_bytes, .unit = XML_UNIT_M, .doc = "size"),
+               GROUP_FLAG("server", ShmemDef, has_server,
+                          ROWS(ATTR("path", ShmemDef, server_path, .doc = "path of the server's socket")),
+                          .doc = "the server that hands out the memory"),
+               GROUP_FLAG("msi", ShmemDef, has_msi,
+                          ROWS(ATTR("vectors", ShmemDef, msi_vectors, .doc = "number of interrupt vectors"),
+                               ATTR("ioeventfd", ShmemDef, msi_ioeventfd, .names = &tristate_on_off_names,
+                                    .doc = "notifications are handled outside the vCPU's thread")),
+                          .doc = "interrupts"),
+               INCLUDE(ShmemDef, info, &device_info_table)),
+          .doc = "Memory shared between machines.");
+
+const XmlTable nvram_device_table =
+    TABLE(NvramDeviceDef, "nvram-device", ROWS(INCLUDE(NvramDeviceDef, info, &device_info_table)),
+          .doc = "The NVRAM device of spapr machines.");

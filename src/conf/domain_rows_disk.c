@@ -1,0 +1,371 @@
+/* Rows of storage: disks with their sources and backing chains, leases, filesystems. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "conf/domain_rows.h"
+#include "conf/xml_internal.h"
+
+/* ---- storage sources ---- */
+
+#define SOURCE_TYPE(mask) ONLY(StorageSource, type, mask)
+#define LOCAL_TYPES (BIT(STORAGE_FILE) | BIT(STORAGE_BLOCK) | BIT(STORAGE_DIR))
+#define ANY_TYPE (~UINT64_C(0))
+
+static const XmlTable host_table =
+    TABLE(StorageHost, "storage-host",
+          ROWS(ATTR("name", StorageHost, name, .doc = "host name or address"),
+               ATTR("port", StorageHost, port, .max = 65535, .doc = "port; the protocol's own by default"),
+               ATTR("transport", StorageHost, transport, .names = &storage_transport_names,
+                    .doc = "transport"),
+               ATTR("socket", StorageHost, socket, .doc = "path of a unix socket")),
+          .doc = "A server that has the storage.");
+
+#define STARTUP_ROW                                                                                          \
+    ATTR("startupPolicy", StorageSource, startup_policy, .names = &startup_policy_names,                     \
+         .doc = "what to do when the source is missing at start")
+#define INDEX_ROW                                                                                            \
+    ATTR("index", StorageSource, index, .flags = ROW_LIVE,                                                   \
+         .doc = "number of the source in the running machine")
+#define SECLABEL_ROW                                                                                         \
+    LIST("seclabel", StorageSource, seclabels, &security_label_table, .doc = "how the source is labelled")
+#define KEPT_SOURCE_ROWS                                                                                     \
+    KEPT("slices", .doc = "the part of the source to use"), KEPT("ssl", .doc = "TLS settings"),              \
+        KEPT("auth", .doc = "credentials"), KEPT("encryption", .doc = "encryption of the image"),            \
+        KEPT("reservations", .doc = "persistent reservations"), KEPT("initiator", .doc = "iSCSI initiator"), \
+        KEPT("cookies", .doc = "HTTP cookies"), KEPT("readahead", .doc = "read-ahead of the HTTP client"),   \
+        KEPT("timeout", .doc = "time limit of the HTTP client"),                                             \
+        KEPT("identity", .doc = "NFS user and group"),                                                       \
+        KEPT("reconnect", .doc = "reconnecting to the server"), KEPT("knownHosts", .doc = "SSH host keys"),  \
+        KEPT("address", .doc = "PCI address of an NVMe disk"),                                               \
+        KEPT("properties", .doc = "further properties")
+
+/* Everything but "type" and format, which sit in other elements for disks, backing stores and mirrors. Empty
+ * drives have no source. */
+static const XmlTable source_element_table =
+    TABLE(StorageSource, "storage-source",
+          ROWS(ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)),
+                    .doc = "path of the image file"),
+               ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),
+                    .doc = "path of the block device"),
+               ATTR("dir", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_DIR)),
+                    .doc = "path of the directory"),
+               ATTR("protocol", StorageSource, protocol, .names = &storage_protocol_names,
+                    SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "network protocol"),
+               ATTR("name", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_NETWORK)),
+                    .doc = "name of the image or export"),
+               ATTR("query", StorageSource, query, SOURCE_TYPE(BIT(STORAGE_NETWORK)),
+                    .doc = "query part of an HTTP URL"),
+               ATTR("tls", StorageSource, tls, .names = &tristate_yes_no_names,
+                    SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "encrypt the connection"),
+               KEPT_ATTR("tlsHostname", .doc = "host name to expect in the certificate"),
+               ATTR("pool", StorageSource, pool, SOURCE_TYPE(BIT(STORAGE_VOLUME)), .doc = "storage pool"),
+               ATTR("volume", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
+                    .doc = "volume of the pool"),
+               ATTR("mode", StorageSource, volume_mode, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
+                    .doc = "iSCSI pools: host or direct"),
+               KEPT_ATTR("type", .doc = "kind of controller or socket"),
+               KEPT_ATTR("managed", .doc = "driver binding"),
+               KEPT_ATTR("namespace", .doc = "NVMe name space"),
+               KEPT_ATTR("path", .doc = "path of the vhost socket"), STARTUP_ROW, INDEX_ROW,
+               LIST("host", StorageSource, hosts, &host_table, SOURCE_TYPE(BIT(STORAGE_NETWORK)),
+                    .doc = "servers that have the storage"),
+               GROUP("snapshot", ROWS(ATTR("name", StorageSource, snapshot, .doc = "name of the snapshot")),
+                     SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "snapshot of an RBD image"),
+               GROUP("config", ROWS(ATTR("file", StorageSource, config, .doc = "path of the file")),
+                     SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "configuration file of the RBD client"),
+               SECLABEL_ROW, KEPT_SOURCE_ROWS),
+          KEEPS(StorageSource), .doc = "Where the data is.");
+
+static bool backing_is_there(const StorageSource *source)
+{
+    return source->backing || source->backing_ends;
+}
+
+static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,
+                         Error **err);
+static void backing_write(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out);
+
+static const XmlTable backing_table;
+static const XmlRow backing_schema_rows[];
+static const XmlCustom backing_custom = { backing_read, backing_write, backing_schema_rows };
+
+#define BACKING_ROW                                                                                          \
+    CUSTOM("backingStore", &backing_custom, .table = &backing_table,                                         \
+           .doc =                                                                                            \
+               "the image that this one is based on; empty: the chain ends here; none: look into the image")
+
+static const XmlRow backing_schema_rows[] = {
+    ATTR("type", StorageSource, type, .names = &storage_type_names, .doc = "kind of source"),
+    INDEX_ROW,
+    GROUP("format",
+          ROWS(ATTR("type", StorageSource, format, .names = &storage_format_names, .doc = "image format"),
+               KEPT("metadata_cache", .doc = "cache of the image's tables")),
+          .doc = "format of the image"),
+    { .node = XML_EMBED,
+      XML_NAME_("source"),
+      .table = &source_element_table,
+      .flags = ROW_EMPTY_OK,
+      .doc = "where the image is" },
+    BACKING_ROW,
+    { .node = XML_OBJECT,
+      XML_NAME_("#backing"),
+      XML_PLACE_(StorageSource, backing),
+      .table = &backing_table,
+      .flags = ROW_WRITE_ONLY | ROW_READ_ONLY,
+      .doc = "the next image" },
+    { 0 }
+};
+static const XmlTable backing_table = TABLE(StorageSource, "backing-store", backing_schema_rows,
+                                            KEEPS(StorageSource), .doc = "An image of the chain.");
+
+/* <backingStore/> ends the chain; one with a type goes on. Recursion is bounded by the depth of documents. */
+static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,
+                         Error **err)
+{
+    StorageSource *source = base;
+    if (backing_is_there(source))
+        return xml_drop(reader, element, err);
+    bool has_content = false;
+    for (const xmlNode *child = element->children; child; child = child->next)
+        has_content |= child->type == XML_ELEMENT_NODE;
+    if (!xml_attr(element, "type") && !has_content) {
+        source->backing_ends = true;
+        return true;
+    }
+    if (!xml_attr(element, "type"))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'type' is missing");
+    void *backing = NULL;
+    if (!xml_table_read(&backing_table, reader, element, &backing, err))
+        return false;
+    source->backing = backing;
+    if (source->backing->format == STORAGE_FORMAT_ABSENT)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "child element 'format' is missing");
+    return true;
+}
+
+static void backing_write(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out)
+{
+    const StorageSource *source = base;
+    if (source->backing) {
+        xml_table_write(&backing_table, "backingStore", source->backing, flags, indent, out);
+    } else if (source->backing_ends) {
+        xml_indent(indent, out);
+        xml_append_literal(out, "<backingStore/>\n");
+    }
+}
+
+/* ---- disks ---- */
+
+#define LIMIT(text, member, what) CHILD(text, DiskIotune, member, .flags = ROW_CHANGEABLE, .doc = what)
+static const XmlTable iotune_table =
+    TABLE(DiskIotune, "iotune",
+          ROWS(LIMIT("total_bytes_sec", total_bytes_sec, "bytes per second, reading and writing together"),
+               LIMIT("read_bytes_sec", read_bytes_sec, "bytes read per second"),
+               LIMIT("write_bytes_sec", write_bytes_sec, "bytes written per second"),
+               LIMIT("total_iops_sec", total_iops_sec, "operations per second, reading and writing together"),
+               LIMIT("read_iops_sec", read_iops_sec, "reads per second"),
+               LIMIT("write_iops_sec", write_iops_sec, "writes per second"),
+               LIMIT("total_bytes_sec_max", total_bytes_sec_max, "bytes per second in a burst"),
+               LIMIT("read_bytes_sec_max", read_bytes_sec_max, "bytes read per second in a burst"),
+               LIMIT("write_bytes_sec_max", write_bytes_sec_max, "bytes written per second in a burst"),
+               LIMIT("total_iops_sec_max", total_iops_sec_max, "operations per second in a burst"),
+               LIMIT("read_iops_sec_max", read_iops_sec_max, "reads per second in a burst"),
+               LIMIT("write_iops_sec_max", write_iops_sec_max, "writes per second in a burst"),
+               LIMIT("size_iops_sec", size_iops_sec, "bytes that count as one operation"),
+               CHILD("group_name", DiskIotune, group_name, .flags = ROW_CHANGEABLE,
+                     .doc = "disks with the same name share the limits"),
+               LIMIT("total_bytes_sec_max_length", total_bytes_sec_max_length,
+                     "seconds that a burst may last"),
+               LIMIT("read_bytes_sec_max_length", read_bytes_sec_max_length, "seconds that a burst may last"),
+               LIMIT("write_bytes_sec_max_length", write_bytes_sec_max_length,
+                     "seconds that a burst may last"),
+               LIMIT("total_iops_sec_max_length", total_iops_sec_max_length, "seconds that a burst may last"),
+               LIMIT("read_iops_sec_max_length", read_iops_sec_max_length, "seconds that a burst may last"),
+               LIMIT("write_iops_sec_max_length", write_iops_sec_max_length,
+                     "seconds that a burst may last")),
+          .doc = "Limits on the disk's throughput.");
+
+#define DRIVER_DOC "how QEMU opens and runs the disk"
+static const XmlRow driver_rows[] = {
+    ATTR("name", DiskDef, driver_name, .fallback = "qemu", .doc = "name of the driver: always qemu"),
+    ATTR("type", DiskDef, src.format, .names = &storage_format_names, .fallback = "raw",
+         .doc = "image format"),
+    ATTR("cache", DiskDef, cache, .names = &disk_cache_names, .doc = "host cache mode"),
+    ATTR("error_policy", DiskDef, error_policy, .names = &disk_error_policy_names,
+         .doc = "what happens on a write error, or on any error"),
+    ATTR("rerror_policy", DiskDef, rerror_policy, .names = &disk_error_policy_names,
+         .doc = "what happens on a read error"),
+    ATTR("io", DiskDef, io, .names = &disk_io_names, .doc = "how the host does I/O"),
+    ATTR("ioeventfd", DiskDef, ioeventfd, .names = &tristate_on_off_names,
+         .doc = "guest notifications are handled outside the vCPU's thread"),
+    ATTR("event_idx", DiskDef, event_idx, .names = &tristate_on_off_names,
+         .doc = "fewer notifications between guest and host"),
+    ATTR("copy_on_read", DiskDef, copy_on_read, .names = &tristate_on_off_names,
+         .doc = "copy what is read from the backing image into this one"),
+    ATTR("discard", DiskDef, discard, .names = &disk_discard_names,
+         .doc = "what happens to discarded blocks"),
+    ATTR("iothread", DiskDef, iothread, .min = 1, .doc = "number of the I/O thread that serves the disk"),
+    ATTR("detect_zeroes", DiskDef, detect_zeroes, .names = &disk_detect_zeroes_names,
+         .doc = "turn writes of zeroes into something cheaper"),
+    ATTR("queues", DiskDef, queues, .doc = "number of virtqueues"),
+    ATTR("queue_size", DiskDef, queue_size, .doc = "entries of each virtqueue"),
+    INCLUDE(DiskDef, virtio, &virtio_options_table),
+    KEPT("metadata_cache", .doc = "cache of the image's tables"),
+    { 0 }
+};
+
+static const XmlRow target_rows[] = {
+    ATTR("dev", DiskDef, target, .flags = ROW_REQUIRED,
+         .doc = "name of the disk, unique in the machine (vda, sdb, hdc); the guest may call it otherwise"),
+    ATTR("bus", DiskDef, bus, .names = &disk_bus_names, .fallback = "by the name of the disk",
+         .doc = "what the disk is plugged into"),
+    ATTR("tray", DiskDef, tray, .names = &disk_tray_names, .flags = ROW_CHANGEABLE,
+         .doc = "state of a drive's tray"),
+    ATTR("removable", DiskDef, removable, .names = &tristate_on_off_names,
+         .doc = "USB disks: looks removable"),
+    ATTR("rotation_rate", DiskDef, rotation_rate, .min = 1, .max = 65534,
+         .doc = "revolutions per minute; 1 means solid state"),
+    { 0 }
+};
+
+static void disk_init(void *base)
+{
+    ((DiskDef *)base)->src.type = STORAGE_FILE;
+}
+
+static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    DiskDef *disk = base;
+    bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
+    if (!disk->src.path && !removable && disk->src.type != STORAGE_NVME &&
+        disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "no source for a disk that is not a drive");
+    return true;
+}
+
+const XmlTable disk_table =
+    TABLE(DiskDef, "disk",
+          ROWS(ATTR("type", DiskDef, src.type, .names = &storage_type_names, .fallback = "file",
+                    .doc = "kind of source"),
+               ATTR("device", DiskDef, device, .names = &disk_device_names, .fallback = "disk",
+                    .doc = "what the guest sees"),
+               ATTR("model", DiskDef, model, .names = &virtio_model_names,
+                    .doc = "generation of the virtio device"),
+               ATTR("rawio", DiskDef, rawio, .names = &tristate_yes_no_names,
+                    .doc = "the disk needs raw I/O rights"),
+               ATTR("sgio", DiskDef, sgio, .names = &disk_sgio_names,
+                    .doc = "whether SG_IO commands are filtered"),
+               ATTR("snapshot", DiskDef, snapshot, .names = &disk_snapshot_names,
+                    .doc = "how the disk takes part in snapshots"),
+               GROUP("driver", driver_rows, .doc = DRIVER_DOC), KEPT("auth", .doc = "credentials"),
+               { .node = XML_EMBED,
+                 XML_NAME_("source"),
+                 XML_PLACE_(DiskDef, src),
+                 .table = &source_element_table,
+                 .flags = ROW_CHANGEABLE,
+                 .doc = "where the data is; an empty drive has none" },
+               { .node = XML_INCLUDE,
+                 XML_NAME_("#include"),
+                 XML_PLACE_(DiskDef, src),
+                 .table = &(const XmlTable)TABLE(StorageSource, "backing-chain",
+                                                 ROWS(BACKING_ROW, { .node = XML_OBJECT,
+                                                                     XML_NAME_("#backing"),
+                                                                     XML_PLACE_(StorageSource, backing),
+                                                                     .table = &backing_table,
+                                                                     .flags = ROW_WRITE_ONLY | ROW_READ_ONLY,
+                                                                     .doc = "the next image" }),
+                                                 .doc = "The images below.") },
+               KEPT("backenddomain", .doc = "Xen's driver domain"),
+               KEPT("mirror", .flags = ROW_LIVE, .doc = "the copy that a running block job writes"),
+               GROUP("geometry",
+                     ROWS(ATTR("cyls", DiskDef, cylinders, .doc = "cylinders"),
+                          ATTR("heads", DiskDef, heads, .doc = "heads"),
+                          ATTR("secs", DiskDef, sectors, .doc = "sectors per track"),
+                          ATTR("trans", DiskDef, trans, .names = &disk_geometry_trans_names,
+                               .doc = "BIOS translation")),
+                     .doc = "geometry shown to old guests"),
+               GROUP("blockio",
+                     ROWS(ATTR("logical_block_size", DiskDef, logical_block_size, .doc = "bytes"),
+                          ATTR("physical_block_size", DiskDef, physical_block_size, .doc = "bytes"),
+                          ATTR("discard_granularity", DiskDef, discard_granularity, .doc = "bytes")),
+                     .doc = "block sizes shown to the guest"),
+               GROUP("target", target_rows, .flags = ROW_REQUIRED, .doc = "how the guest sees the disk"),
+               OBJECT("iotune", DiskDef, iotune, &iotune_table, .doc = "limits on the disk's throughput"),
+               FLAG("readonly", DiskDef, readonly, .doc = "the guest can't write"),
+               FLAG("shareable", DiskDef, shareable,
+                    .doc = "other machines may use the source at the same time"),
+               GROUP_FLAG("transient", DiskDef, transient,
+                          ROWS(ATTR("shareBacking", DiskDef, transient_share_backing,
+                                    .names = &tristate_yes_no_names,
+                                    .doc = "several machines may use the same image")),
+                          .doc = "what is written is lost when the machine stops"),
+               CHILD("serial", DiskDef, serial, .doc = "serial number"),
+               CHILD("wwn", DiskDef, wwn, .doc = "world wide name: 16 hexadecimal digits"),
+               CHILD("vendor", DiskDef, vendor, .doc = "SCSI vendor, at most 8 characters"),
+               CHILD("product", DiskDef, product, .doc = "SCSI product, at most 16 characters"),
+               KEPT("encryption", .doc = "encryption of the image"),
+               INCLUDE(DiskDef, info, &device_info_table)),
+          KEEPS(DiskDef), .init = disk_init, .finish = disk_finish,
+          .doc = "A disk, CD-ROM drive, floppy drive or SCSI LUN.");
+
+const XmlTable lease_table =
+    TABLE(LeaseDef, "lease",
+          ROWS(CHILD("lockspace", LeaseDef, lockspace, .doc = "lock space"),
+               CHILD("key", LeaseDef, key, .flags = ROW_REQUIRED,
+                     .doc = "name of the lease, unique in the lock space"),
+               GROUP("target",
+                     ROWS(ATTR("path", LeaseDef, target_path, .flags = ROW_REQUIRED,
+                               .doc = "path of the lease file"),
+                          ATTR("offset", LeaseDef, target_offset, .doc = "bytes into the file")),
+                     .flags = ROW_REQUIRED, .doc = "where the lease is")),
+          .doc = "A lock that the machine holds while it runs.");
+
+static void filesystem_init(void *base)
+{
+    ((FilesystemDef *)base)->type = FILESYSTEM_MOUNT;
+}
+
+const XmlTable filesystem_table =
+    TABLE(FilesystemDef, "filesystem",
+          ROWS(ATTR("type", FilesystemDef, type, .names = &filesystem_type_names, .fallback = "mount",
+                    .doc = "kind of source"),
+               ATTR("accessmode", FilesystemDef, access, .names = &filesystem_access_names,
+                    .doc = "with whose rights the guest writes"),
+               ATTR("model", FilesystemDef, model, .names = &virtio_model_names,
+                    .doc = "generation of the virtio device"),
+               KEPT_ATTR("multidevs", .doc = "how several host devices are told apart"),
+               KEPT_ATTR("fmode", .doc = "mode of new files"),
+               KEPT_ATTR("dmode", .doc = "mode of new directories"),
+               GROUP("driver",
+                     ROWS(ATTR("type", FilesystemDef, driver_type, .doc = "path, virtiofs, ..."),
+                          KEPT_ATTR("format", .doc = "image format"),
+                          KEPT_ATTR("name", .doc = "name of the driver"),
+                          KEPT_ATTR("wrpolicy", .doc = "when writes reach the host's disk"),
+                          KEPT_ATTR("queue", .doc = "entries of the virtqueue"),
+                          KEPT_ATTR("iommu", .doc = "virtio option"),
+                          KEPT_ATTR("ats", .doc = "virtio option"),
+                          KEPT_ATTR("packed", .doc = "virtio option"),
+                          KEPT_ATTR("page_per_vq", .doc = "virtio option")),
+                     .doc = "how the directory is exported"),
+               KEPT("binary", .doc = "the virtiofsd program"),
+               GROUP("source",
+                     ROWS(ATTR("dir", FilesystemDef, source,
+                               ONLY(FilesystemDef, type, BIT(FILESYSTEM_MOUNT) | BIT(FILESYSTEM_BIND)),
+                               .doc = "path of the directory"),
+                          ATTR("file", FilesystemDef, source, ONLY(FilesystemDef, type, BIT(FILESYSTEM_FILE)),
+                               .doc = "path of the image"),
+                          ATTR("dev", FilesystemDef, source, ONLY(FilesystemDef, type, BIT(FILESYSTEM_BLOCK)),
+                               .doc = "path of the block device"),
+                          ATTR("name", FilesystemDef, source,
+                               ONLY(FilesystemDef, type, BIT(FILESYSTEM_TEMPLATE)),
+                               .doc = "name of the template"),
+                          KEPT_ATTR("usage", .doc = "size of a RAM file system"),
+                          KEPT_ATTR("units", .doc = "its unit"), KEPT_ATTR("pool", .doc = "storage pool"),
+                          KEPT_ATTR("volume", .doc = "volume of the pool"),
+                          KEPT_ATTR("socket", .doc = "socket of a virtiofsd that runs already")),
+                     .doc = "what is exported"),
+               GROUP("target", ROWS(ATTR("dir", FilesystemDef, target, .doc = "the tag")),
+                     .doc = "the name that the guest mounts"),
+               FLAG("readonly", FilesystemDef, readonly, .doc = "the guest can't write"),
+               KEPT("space_hard_limit", .doc = "space limit"), KEPT("space_soft_limit", .doc = "space limit"),
+               INCLUDE(FilesystemDef, info, &device_info_table)),
+          KEEPS(FilesystemDef), .init = filesystem_init,
+          .doc = "A directory of the host that the guest can mount.");

@@ -1,0 +1,417 @@
+/* Rows of what people see, hear and touch: input devices, graphics, video, sound. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/units.h"
+#include "conf/domain_rows.h"
+#include "conf/xml_internal.h"
+
+/* ---- input ---- */
+
+const XmlTable input_table =
+    TABLE(InputDef, "input",
+          ROWS(ATTR("type", InputDef, type, .names = &input_type_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of device"),
+               ATTR("bus", InputDef, bus, .names = &input_bus_names, .fallback = "ps2, or usb for a tablet",
+                    .doc = "what it is plugged into"),
+               ATTR("model", InputDef, model, .names = &virtio_model_names,
+                    .doc = "generation of the virtio device"),
+               GROUP("driver", ROWS(INCLUDE(InputDef, virtio, &virtio_options_table)),
+                     .doc = "virtio options"),
+               GROUP("source",
+                     ROWS(ATTR("evdev", InputDef, source, ONLY(InputDef, type, BIT(INPUT_PASSTHROUGH)),
+                               .doc = "event device of the host"),
+                          ATTR("dev", InputDef, source, ONLY(InputDef, type, BIT(INPUT_EVDEV)),
+                               .doc = "event device of the host"),
+                          ATTR("grab", InputDef, grab, ONLY(InputDef, type, BIT(INPUT_EVDEV)),
+                               .doc = "all: grab every input device"),
+                          ATTR("grabToggle", InputDef, grab_toggle, ONLY(InputDef, type, BIT(INPUT_EVDEV)),
+                               .doc = "keys that switch the grab"),
+                          ATTR("repeat", InputDef, repeat, .names = &tristate_on_off_names,
+                               ONLY(InputDef, type, BIT(INPUT_EVDEV)), .doc = "repeat keys")),
+                     .doc = "the host's device"),
+               INCLUDE(InputDef, info, &device_info_table)),
+          .doc = "A keyboard, mouse or tablet.");
+
+/* ---- graphics ---- */
+
+/* Ports: 0 = absent, -1 = to be chosen when the machine starts. An inactive document does not tell the port
+ * of the last run. */
+static bool read_port(const char *text, int32_t *ret_port, Error **err)
+{
+    int64_t port = 0;
+    if (!parse_int(text, &port, err))
+        return false;
+    if (port < -1 || port > 65535)
+        return error_set(err, ERROR_XML_INVALID, "%s is not a port", text);
+    *ret_port = (int32_t)port;
+    return true;
+}
+
+static bool read_main_port(const char *text, void *base, Error **err)
+{
+    return read_port(text, &((GraphicsDef *)base)->port, err);
+}
+
+static bool write_number(GString *out, int32_t number)
+{
+    g_string_append_printf(out, "%d", number);
+    return true;
+}
+
+/* VNC and RDP always show a port, "-1" for one to be chosen; SPICE shows none then. */
+static bool write_main_port(const void *base, unsigned flags, GString *out)
+{
+    const GraphicsDef *graphics = base;
+    bool is_auto = graphics->autoport == TRISTATE_ON;
+    if (graphics->type == GRAPHICS_SPICE) {
+        if (graphics->port <= 0 || (is_auto && flags & XML_FORMAT_INACTIVE))
+            return false;
+        return write_number(out, graphics->port);
+    }
+    if (is_auto && (flags & XML_FORMAT_INACTIVE || graphics->port <= 0))
+        return write_number(out, -1);
+    return graphics->port > 0 && write_number(out, graphics->port);
+}
+static const XmlCodec main_port_codec = { read_main_port, write_main_port, "-1|[0-9]+" };
+
+static bool read_tls_port(const char *text, void *base, Error **err)
+{
+    return read_port(text, &((GraphicsDef *)base)->tls_port, err);
+}
+
+static bool write_tls_port(const void *base, unsigned flags, GString *out)
+{
+    const GraphicsDef *graphics = base;
+    bool hide = graphics->tls_port <= 0 || (graphics->autoport == TRISTATE_ON && flags & XML_FORMAT_INACTIVE);
+    return !hide && write_number(out, graphics->tls_port);
+}
+static const XmlCodec tls_port_codec = { read_tls_port, write_tls_port, "-1|[0-9]+" };
+
+static bool read_websocket(const char *text, void *base, Error **err)
+{
+    return read_port(text, &((GraphicsDef *)base)->websocket, err);
+}
+
+static bool write_websocket(const void *base, unsigned flags, GString *out)
+{
+    const GraphicsDef *graphics = base;
+    if (!graphics->websocket)
+        return false;
+    if (graphics->websocket_generated == TRISTATE_ON && flags & XML_FORMAT_INACTIVE)
+        return write_number(out, -1);
+    return write_number(out, graphics->websocket);
+}
+static const XmlCodec websocket_codec = { read_websocket, write_websocket, "-1|[0-9]+" };
+
+/* listen= and socket= of <graphics> are older spellings of the first <listen>. They are still written. */
+static bool read_old_listen(void *base, ListenType type, const char *text)
+{
+    GraphicsDef *graphics = base;
+    if (!*text)
+        return true;
+    ListenDef *listen = xml_table_new(&listen_table);
+    listen->type = type;
+    if (type == LISTEN_ADDRESS)
+        listen->address = g_strdup(text);
+    else
+        listen->socket = g_strdup(text);
+    if (!graphics->listens)
+        graphics->listens = xml_list_new(&listen_table);
+    g_ptr_array_add(graphics->listens, listen);
+    return true;
+}
+
+static bool read_listen_attr(const char *text, void *base, Error **err)
+{
+    return read_old_listen(base, LISTEN_ADDRESS, text);
+}
+
+static bool write_listen_attr(const void *base, unsigned flags, GString *out)
+{
+    const GraphicsDef *graphics = base;
+    const ListenDef *first = def_list_len(graphics->listens) ? g_ptr_array_index(graphics->listens, 0) : NULL;
+    bool has_address =
+        first && first->address &&
+        (first->type == LISTEN_ADDRESS || (first->type == LISTEN_NETWORK && !(flags & XML_FORMAT_INACTIVE)));
+    if (!has_address || (first->from_config && flags & XML_FORMAT_INACTIVE))
+        return false;
+    xml_escape(first->address, out);
+    return true;
+}
+static const XmlCodec listen_attr_codec = { read_listen_attr, write_listen_attr, NULL };
+
+static bool read_socket_attr(const char *text, void *base, Error **err)
+{
+    return read_old_listen(base, LISTEN_SOCKET, text);
+}
+
+static bool write_socket_attr(const void *base, unsigned flags, GString *out)
+{
+    const GraphicsDef *graphics = base;
+    const ListenDef *first = def_list_len(graphics->listens) ? g_ptr_array_index(graphics->listens, 0) : NULL;
+    bool hide = !first || first->type != LISTEN_SOCKET || !first->socket ||
+                (flags & XML_FORMAT_INACTIVE && first->auto_generated);
+    if (!hide)
+        xml_escape(first->socket, out);
+    return !hide;
+}
+static const XmlCodec socket_attr_codec = { read_socket_attr, write_socket_attr, NULL };
+
+static bool listen_address_is_written(const void *base, unsigned flags)
+{
+    const ListenDef *listen = base;
+    return !(flags & XML_FORMAT_INACTIVE && (listen->from_config || listen->type == LISTEN_NETWORK));
+}
+
+static bool listen_is_ours(const void *base, unsigned flags)
+{
+    return !(flags & XML_FORMAT_INACTIVE && ((const ListenDef *)base)->auto_generated);
+}
+
+static bool listen_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    ListenDef *listen = base;
+    if (listen->address && listen->type != LISTEN_ADDRESS && listen->type != LISTEN_NETWORK)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "attribute 'address' is for types address and network");
+    if (listen->network && listen->type != LISTEN_NETWORK)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'network' is for type network");
+    if (!listen->network && listen->type == LISTEN_NETWORK)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'network' is missing");
+    return true;
+}
+
+const XmlTable listen_table =
+    TABLE(ListenDef, "listen",
+          ROWS(ATTR("type", ListenDef, type, .names = &listen_type_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of place"),
+               ATTR("address", ListenDef, address, .show = listen_address_is_written,
+                    .doc = "host name or address"),
+               ATTR("network", ListenDef, network, .doc = "name of the virtual network"),
+               ATTR("socket", ListenDef, socket, .show = listen_is_ours, .doc = "path of the unix socket")),
+          .finish = listen_finish, .doc = "A place where the display can be reached.");
+
+static const XmlTable spice_channel_table =
+    TABLE(SpiceChannel, "spice-channel",
+          ROWS(ATTR("name", SpiceChannel, name, .names = &spice_channel_name_names, .flags = ROW_REQUIRED,
+                    .doc = "which channel"),
+               ATTR("mode", SpiceChannel, mode, .names = &spice_mode_names, .flags = ROW_REQUIRED,
+                    .doc = "whether it must be encrypted")),
+          .doc = "Encryption of one SPICE channel.");
+
+/* The old spelling and the first <listen> must agree; then they are one. */
+static bool graphics_merge_listens(XmlReader *reader, const xmlNode *element, GraphicsDef *graphics,
+                                   Error **err)
+{
+    const char *attr = xml_attr(element, "listen");
+    const char *socket = xml_attr(element, "socket");
+    unsigned n_old = (attr && *attr) + (socket && *socket && graphics->type == GRAPHICS_VNC);
+    bool can_listen =
+        graphics->type == GRAPHICS_VNC || graphics->type == GRAPHICS_SPICE || graphics->type == GRAPHICS_RDP;
+    if (!can_listen || !n_old || def_list_len(graphics->listens) <= n_old)
+        return true;
+    ListenDef *old = g_ptr_array_index(graphics->listens, 0);
+    const ListenDef *first = g_ptr_array_index(graphics->listens, n_old);
+    if (old->type == LISTEN_ADDRESS && first->type == LISTEN_ADDRESS && first->address &&
+        strcmp(first->address, old->address) != 0)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "attribute 'listen' says '%s', but the first <listen> says '%s'", old->address,
+                         first->address);
+    bool keeps_new = first->address || first->type != LISTEN_ADDRESS;
+    for (unsigned i = 0; i < n_old; i++)
+        xml_list_remove(&listen_table, &graphics->listens, keeps_new ? 0 : n_old - i);
+    return true;
+}
+
+static bool graphics_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    GraphicsDef *graphics = base;
+    if (!graphics_merge_listens(reader, element, graphics, err))
+        return false;
+    if (graphics->type != GRAPHICS_VNC && graphics->type != GRAPHICS_SPICE && graphics->type != GRAPHICS_RDP)
+        return true;
+    if (graphics->port == -1 || (graphics->type == GRAPHICS_SPICE && graphics->tls_port == -1))
+        graphics->autoport = TRISTATE_ON;
+    if (!graphics->port && graphics->type != GRAPHICS_SPICE)
+        graphics->autoport = TRISTATE_ON;
+    if (graphics->type == GRAPHICS_SPICE && !graphics->port && !graphics->tls_port &&
+        graphics->autoport != TRISTATE_OFF)
+        graphics->autoport = TRISTATE_ON;
+    if (graphics->autoport == TRISTATE_ABSENT)
+        graphics->autoport = TRISTATE_OFF;
+    if (graphics->autoport == TRISTATE_ON && reader->flags & XML_READ_INACTIVE)
+        graphics->port = graphics->tls_port = 0;
+    if (graphics->websocket == -1)
+        graphics->websocket_generated = TRISTATE_ON;
+    return true;
+}
+
+#define TYPE(mask) ONLY(GraphicsDef, type, mask)
+#define VNC BIT(GRAPHICS_VNC)
+#define SPICE BIT(GRAPHICS_SPICE)
+#define REMOTE (VNC | SPICE | BIT(GRAPHICS_RDP))
+
+static const XmlRow spice_rows[] = {
+    LIST("channel", GraphicsDef, channels, &spice_channel_table, TYPE(SPICE),
+         .doc = "encryption of single channels"),
+    GROUP("image",
+          ROWS(ATTR("compression", GraphicsDef, image_compression, .names = &spice_image_compression_names,
+                    .doc = "algorithm")),
+          TYPE(SPICE), .doc = "compression of images"),
+    GROUP("jpeg",
+          ROWS(ATTR("compression", GraphicsDef, jpeg, .names = &spice_wan_compression_names, .doc = "when")),
+          TYPE(SPICE), .doc = "JPEG compression for slow links"),
+    GROUP("zlib",
+          ROWS(ATTR("compression", GraphicsDef, zlib, .names = &spice_wan_compression_names, .doc = "when")),
+          TYPE(SPICE), .doc = "zlib compression for slow links"),
+    GROUP("playback",
+          ROWS(ATTR("compression", GraphicsDef, playback_compression, .names = &tristate_on_off_names,
+                    .doc = "or not")),
+          TYPE(SPICE), .doc = "compression of sound"),
+    GROUP("streaming",
+          ROWS(ATTR("mode", GraphicsDef, streaming, .names = &spice_streaming_names, .doc = "what")),
+          TYPE(SPICE), .doc = "detection of video streams"),
+    GROUP("mouse", ROWS(ATTR("mode", GraphicsDef, mouse, .names = &spice_mouse_mode_names, .doc = "by whom")),
+          TYPE(SPICE), .doc = "who draws the mouse pointer"),
+    GROUP("clipboard",
+          ROWS(ATTR("copypaste", GraphicsDef, clipboard_copypaste, .names = &tristate_yes_no_names,
+                    .doc = "or not")),
+          TYPE(SPICE), .doc = "the clipboard is shared"),
+    GROUP("filetransfer",
+          ROWS(ATTR("enable", GraphicsDef, filetransfer, .names = &tristate_yes_no_names, .doc = "or not")),
+          TYPE(SPICE), .doc = "files can be dropped into the guest"),
+    { 0 }
+};
+
+const XmlTable graphics_table =
+    TABLE(GraphicsDef, "graphics",
+          ROWS(ATTR("type", GraphicsDef, type, .names = &graphics_type_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of display"),
+               CODEC_ATTR("port", &main_port_codec, TYPE(REMOTE), .doc = "TCP port; -1: chosen at start"),
+               CODEC_ATTR("tlsPort", &tls_port_codec, TYPE(SPICE),
+                          .doc = "TCP port of the encrypted channels"),
+               ATTR("autoport", GraphicsDef, autoport, .names = &tristate_yes_no_names, TYPE(REMOTE),
+                    .doc = "ports are chosen at start"),
+               CODEC_ATTR("websocket", &websocket_codec, TYPE(VNC),
+                          .doc = "TCP port for web sockets; -1: chosen at start"),
+               ATTR("websocketGenerated", GraphicsDef, websocket_generated, .names = &tristate_yes_no_names,
+                    TYPE(VNC), .flags = ROW_LIVE | ROW_READ_ONLY, .doc = "the port was chosen at start"),
+               CODEC_ATTR("socket", &socket_attr_codec, TYPE(VNC),
+                          .doc = "older spelling of <listen type='socket'>"),
+               CODEC_ATTR("listen", &listen_attr_codec, TYPE(REMOTE),
+                          .doc = "older spelling of <listen type='address'>"),
+               ATTR("keymap", GraphicsDef, keymap, TYPE(VNC | SPICE), .doc = "keyboard layout"),
+               ATTR("sharePolicy", GraphicsDef, share_policy, .names = &vnc_share_policy_names, TYPE(VNC),
+                    .doc = "whether viewers share the display"),
+               ATTR("powerControl", GraphicsDef, power_control, .names = &tristate_yes_no_names, TYPE(VNC),
+                    .doc = "viewers may power off and reset"),
+               ATTR("defaultMode", GraphicsDef, default_mode, .names = &spice_mode_names, TYPE(SPICE),
+                    .doc = "encryption of channels not listed"),
+               ATTR("replaceUser", GraphicsDef, replace_user, .names = &tristate_yes_no_names,
+                    TYPE(BIT(GRAPHICS_RDP)), .doc = "a new viewer takes over"),
+               ATTR("multiUser", GraphicsDef, multi_user, .names = &tristate_yes_no_names,
+                    TYPE(BIT(GRAPHICS_RDP)), .doc = "several viewers at once"),
+               ATTR("display", GraphicsDef, display, TYPE(BIT(GRAPHICS_SDL) | BIT(GRAPHICS_DESKTOP)),
+                    .doc = "X display"),
+               ATTR("xauth", GraphicsDef, xauth, TYPE(BIT(GRAPHICS_SDL)), .doc = "X authority file"),
+               ATTR("fullscreen", GraphicsDef, fullscreen, .names = &tristate_yes_no_names,
+                    TYPE(BIT(GRAPHICS_SDL) | BIT(GRAPHICS_DESKTOP)), .doc = "fill the screen"),
+               ATTR("p2p", GraphicsDef, p2p, .names = &tristate_yes_no_names, TYPE(BIT(GRAPHICS_DBUS)),
+                    .doc = "no bus between"),
+               ATTR("address", GraphicsDef, dbus_address, TYPE(BIT(GRAPHICS_DBUS)),
+                    .doc = "address of the bus"),
+               ATTR("passwd", GraphicsDef, passwd, TYPE(VNC | SPICE),
+                    .flags = ROW_SECRET | ROW_CHANGEABLE | ROW_KEEP_EMPTY, .doc = "password"),
+               ATTR("passwdValidTo", GraphicsDef, passwd_valid_to, TYPE(VNC | SPICE),
+                    .flags = ROW_SECRET | ROW_CHANGEABLE, .doc = "when the password ends (UTC)"),
+               ATTR("connected", GraphicsDef, passwd_connected, .names = &graphics_password_action_names,
+                    TYPE(VNC | SPICE), .flags = ROW_CHANGEABLE,
+                    .doc = "what happens to viewers when the password changes"),
+               LIST("listen", GraphicsDef, listens, &listen_table, TYPE(REMOTE),
+                    .doc = "where the display can be reached"),
+               { .node = XML_INCLUDE,
+                 XML_NAME_("#include"),
+                 .table = &(const XmlTable)TABLE(GraphicsDef, "spice", spice_rows,
+                                                 .doc = "What only SPICE has.") },
+               GROUP("gl",
+                     ROWS(ATTR("enable", GraphicsDef, gl, .names = &tristate_yes_no_names, .doc = "or not"),
+                          ATTR("rendernode", GraphicsDef, gl_rendernode,
+                               .doc = "path of the host's render node")),
+                     .doc = "OpenGL"),
+               GROUP("audio", ROWS(ATTR("id", GraphicsDef, audio_id, .doc = "number of the <audio>")),
+                     TYPE(VNC | BIT(GRAPHICS_DBUS)), .doc = "sound for the viewer")),
+          .finish = graphics_finish, .doc = "A display that people can look at.");
+
+/* ---- video ---- */
+
+const XmlTable video_table =
+    TABLE(VideoDef, "video",
+          ROWS(GROUP("driver",
+                     ROWS(ATTR("name", VideoDef, driver, .names = &video_driver_names,
+                               .doc = "who runs the card"),
+                          ATTR("vgaconf", VideoDef, vgaconf, .names = &vga_conf_names,
+                               .doc = "VGA registers"),
+                          INCLUDE(VideoDef, virtio, &virtio_options_table)),
+                     .doc = "how the card is run"),
+               GROUP("model",
+                     ROWS(ATTR("type", VideoDef, model, .names = &video_model_names,
+                               .fallback = "cirrus or vga", .doc = "kind of card"),
+                          ATTR("ram", VideoDef, ram_KiB, .doc = "KiB of primary memory (qxl)"),
+                          ATTR("vram", VideoDef, vram_KiB, .doc = "KiB of video memory"),
+                          ATTR("vram64", VideoDef, vram64_KiB, .doc = "KiB of 64-bit video memory (qxl)"),
+                          ATTR("vgamem", VideoDef, vgamem_KiB, .doc = "KiB of VGA memory (qxl)"),
+                          ATTR("heads", VideoDef, heads, .fallback = "1", .doc = "number of monitors"),
+                          ATTR("primary", VideoDef, primary, .names = &tristate_yes_no_names,
+                               .fallback = "the first is", .doc = "the card that the firmware uses"),
+                          ATTR("blob", VideoDef, blob, .names = &tristate_on_off_names,
+                               .doc = "blob resources"),
+                          GROUP("acceleration",
+                                ROWS(ATTR("accel2d", VideoDef, accel2d, .names = &tristate_yes_no_names,
+                                          .doc = "2D"),
+                                     ATTR("accel3d", VideoDef, accel3d, .names = &tristate_yes_no_names,
+                                          .doc = "3D"),
+                                     ATTR("rendernode", VideoDef, rendernode,
+                                          .doc = "path of the host's render node")),
+                                .doc = "acceleration"),
+                          GROUP("resolution",
+                                ROWS(ATTR("x", VideoDef, width, .doc = "pixels"),
+                                     ATTR("y", VideoDef, height, .doc = "pixels")),
+                                .doc = "preferred resolution")),
+                     .doc = "the card that the guest sees"),
+               INCLUDE(VideoDef, info, &device_info_table)),
+          .doc = "A graphics card.");
+
+/* ---- sound ---- */
+
+static const XmlTable codec_table = TABLE(SoundCodec, "codec",
+                                          ROWS(ATTR("type", SoundCodec, type, .names = &codec_type_names,
+                                                    .flags = ROW_REQUIRED, .doc = "kind of codec")),
+                                          .doc = "A codec of an HDA sound card.");
+
+const XmlTable sound_table =
+    TABLE(SoundDef, "sound",
+          ROWS(ATTR("model", SoundDef, model, .names = &sound_model_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of card"),
+               LIST("codec", SoundDef, codecs, &codec_table, .doc = "codecs"),
+               GROUP("audio", ROWS(ATTR("id", SoundDef, audio_id, .doc = "number of the <audio>")),
+                     .doc = "where the sound goes"),
+               INCLUDE(SoundDef, info, &device_info_table)),
+          .doc = "A sound card.");
+
+const XmlTable audio_table =
+    TABLE(AudioDef, "audio",
+          ROWS(ATTR("id", AudioDef, id, .flags = ROW_REQUIRED, .min = 1, .doc = "number of the back end"),
+               ATTR("type", AudioDef, type, .names = &audio_type_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of back end"),
+               ATTR("timerPeriod", AudioDef, timer_period_us, .doc = "microseconds"),
+               ATTR("serverName", AudioDef, server_name, ONLY(AudioDef, type, BIT(AUDIO_PULSEAUDIO)),
+                    .doc = "PulseAudio server"),
+               ATTR("path", AudioDef, path, .doc = "path of the sound file"),
+               ATTR("driver", AudioDef, server_name, ONLY(AudioDef, type, BIT(AUDIO_SDL)),
+                    .doc = "SDL driver"),
+               ATTR("tryMMap", AudioDef, try_mmap, .names = &tristate_yes_no_names,
+                    .doc = "OSS: map the device's memory"),
+               ATTR("exclusive", AudioDef, exclusive, .names = &tristate_yes_no_names,
+                    .doc = "OSS: nobody else may play"),
+               KEPT_ATTR("dspPolicy", .doc = "OSS: timing"), KEPT("input", .doc = "settings of recording"),
+               KEPT("output", .doc = "settings of playback")),
+          KEEPS(AudioDef), .doc = "Where sound goes on the host.");

@@ -1,0 +1,373 @@
+/* Rows of the machine as a whole: identity, firmware and boot, and the domain document that puts all
+ * together. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/units.h"
+#include "conf/domain_rows.h"
+#include "conf/xml_internal.h"
+
+/* ---- system information ---- */
+
+static const XmlTable baseboard_table =
+    TABLE(SysinfoBaseboard, "baseBoard",
+          ROWS(LIST("entry", SysinfoBaseboard, entries, &named_value_table, .doc = "a field")),
+          .doc = "A base board.");
+
+#define SMBIOS ONLY(SysinfoDef, type, BIT(SYSINFO_TYPE_SMBIOS))
+#define ENTRIES(member) ROWS(LIST("entry", SysinfoDef, member, &named_value_table, .doc = "a field"))
+const XmlTable sysinfo_table =
+    TABLE(SysinfoDef, "sysinfo",
+          ROWS(ATTR("type", SysinfoDef, type, .names = &sysinfo_type_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of information"),
+               GROUP("bios", ENTRIES(bios), SMBIOS, .doc = "the BIOS"),
+               GROUP("system", ENTRIES(system), SMBIOS, .doc = "the system"),
+               LIST("baseBoard", SysinfoDef, baseboards, &baseboard_table, SMBIOS, .doc = "base boards"),
+               GROUP("chassis", ENTRIES(chassis), SMBIOS, .doc = "the chassis"),
+               GROUP("oemStrings", ENTRIES(oem_strings), SMBIOS, .doc = "free strings"),
+               LIST("entry", SysinfoDef, fwcfg, &named_value_table,
+                    ONLY(SysinfoDef, type, BIT(SYSINFO_TYPE_FWCFG)),
+                    .doc = "a firmware configuration entry")),
+          .doc = "What the firmware tells the guest about the machine.");
+
+/* ---- os ---- */
+
+static const XmlTable firmware_feature_table =
+    TABLE(FirmwareFeature, "firmware-feature",
+          ROWS(ATTR("enabled", FirmwareFeature, enabled, .names = &tristate_yes_no_names,
+                    .flags = ROW_REQUIRED, .doc = "wanted or not"),
+               ATTR("name", FirmwareFeature, name, .flags = ROW_REQUIRED,
+                    .doc = "secure-boot or enrolled-keys")),
+          .doc = "What a firmware must or must not have.");
+
+static const XmlTable loader_table =
+    TABLE(OsLoader, "loader",
+          ROWS(ATTR("readonly", OsLoader, readonly, .names = &tristate_yes_no_names,
+                    .doc = "the image is never written"),
+               ATTR("secure", OsLoader, secure, .names = &tristate_yes_no_names,
+                    .doc = "the firmware has secure boot"),
+               ATTR("type", OsLoader, type, .names = &loader_type_names, .doc = "how the image is mapped"),
+               TEXT(OsLoader, path, .doc = "path of the image")),
+          .doc = "The firmware image.");
+
+static const XmlTable nvram_table =
+    TABLE(OsNvram, "nvram",
+          ROWS(ATTR("type", OsNvram, source_type, .names = &storage_type_names, .doc = "kind of source"),
+               ATTR("template", OsNvram, template_path, .doc = "image to start from"),
+               KEPT("source", .doc = "where the variables are"),
+               TEXT(OsNvram, path, .doc = "path of the machine's own copy")),
+          KEEPS(OsNvram), .doc = "Where the firmware's variables are kept.");
+
+static bool boot_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base, Error **err)
+{
+    OsDef *os = base;
+    const char *dev = xml_attr(element, "dev");
+    uint8_t value = BOOT_DEV_ABSENT;
+    if (!dev)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'dev' is missing");
+    if (!enum_from_name(&boot_dev_names, dev, &value))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "'%s' is not a known boot device", dev);
+    if (os->boot.count >= BOOT_DEV_COUNT - 1)
+        return xml_drop(reader, element, err);
+    os->boot.dev[os->boot.count++] = value;
+    return true;
+}
+
+static void boot_write(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out)
+{
+    const OsDef *os = base;
+    for (unsigned i = 0; i < os->boot.count; i++) {
+        xml_indent(indent, out);
+        xml_append_literal(out, "<boot dev='");
+        g_string_append(out, enum_name(&boot_dev_names, os->boot.dev[i]));
+        xml_append_literal(out, "'/>\n");
+    }
+}
+static const XmlRow boot_schema_rows[] = { { .node = XML_ATTR,
+                                             XML_NAME_("dev"),
+                                             .type = XML_VALUE_ENUM,
+                                             .names = &boot_dev_names,
+                                             .flags = ROW_REQUIRED,
+                                             .doc = "kind of device" },
+                                           { 0 } };
+static const XmlCustom boot_custom = { boot_read, boot_write, boot_schema_rows };
+
+static bool loader_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    OsDef *os = base;
+    if (os->loader && !os->loader->path && !os->firmware && os->loader->readonly == TRISTATE_ABSENT &&
+        os->loader->secure == TRISTATE_ABSENT && os->loader->type == LOADER_TYPE_ABSENT) {
+        xml_table_free(&loader_table, os->loader);
+        os->loader = NULL;
+    }
+    return true;
+}
+
+const XmlTable os_table =
+    TABLE(OsDef, "os",
+          ROWS(ATTR("firmware", OsDef, firmware, .names = &os_firmware_names,
+                    .doc = "choose a firmware of this kind"),
+               GROUP("type",
+                     ROWS(ATTR("arch", OsDef, arch, .names = &arch_names, .fallback = "the host's",
+                               .doc = "architecture"),
+                          ATTR("machine", OsDef, machine, .fallback = "QEMU's default",
+                               .doc = "machine type"),
+                          TEXT(OsDef, type, .names = &os_type_names, .flags = ROW_REQUIRED,
+                               .doc = "kind of virtualization: hvm")),
+                     .doc = "what the machine is"),
+               GROUP("firmware",
+                     ROWS(LIST("feature", OsDef, firmware_features, &firmware_feature_table,
+                               .doc = "a feature")),
+                     .doc = "what the chosen firmware must have"),
+               KEPT("init", .doc = "first program of a container"), KEPT("initarg", .doc = "its arguments"),
+               KEPT("initenv", .doc = "its environment"), KEPT("initdir", .doc = "its directory"),
+               KEPT("inituser", .doc = "its user"), KEPT("initgroup", .doc = "its group"),
+               OBJECT("loader", OsDef, loader, &loader_table, .doc = "the firmware image"),
+               OBJECT("nvram", OsDef, nvram, &nvram_table, .doc = "the firmware's variables"),
+               CHILD("kernel", OsDef, kernel, .doc = "path of a kernel to boot directly"),
+               CHILD("initrd", OsDef, initrd, .doc = "path of its initial RAM disk"),
+               CHILD("cmdline", OsDef, cmdline, .doc = "its command line"),
+               CHILD("dtb", OsDef, dtb, .doc = "path of a device tree"),
+               KEPT("root", .doc = "root device (Xen)"), KEPT("acpi", .doc = "extra ACPI tables"),
+               CUSTOM("boot", &boot_custom, .doc = "kinds of devices to boot from, in order"),
+               GROUP("bootmenu",
+                     ROWS(ATTR("enable", OsDef, bootmenu, .names = &tristate_yes_no_names, .doc = "or not"),
+                          ATTR("timeout", OsDef, bootmenu_timeout_ms, .max = 65535, .doc = "milliseconds")),
+                     .doc = "a menu at boot"),
+               GROUP("bios",
+                     ROWS(ATTR("useserial", OsDef, bios_useserial, .names = &tristate_yes_no_names,
+                               .doc = "show it on the serial port"),
+                          ATTR("rebootTimeout", OsDef, bios_reboot_timeout_ms, .max = 65535,
+                               .doc = "milliseconds until another attempt to boot; -1: none")),
+                     .doc = "the BIOS"),
+               GROUP("smbios",
+                     ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names,
+                               .doc = "where it comes from")),
+                     .doc = "system information for the guest")),
+          KEEPS(OsDef), .finish = loader_finish, .doc = "What the machine is and how it boots.");
+
+/* ---- the qemu: name space ---- */
+
+#define QEMU .ns = QEMU_NAMESPACE, .prefix = "qemu:"
+
+static const XmlTable qemu_arg_table =
+    TABLE(QemuArg, "qemu-arg",
+          ROWS(ATTR("value", QemuArg, value, .flags = ROW_REQUIRED | ROW_KEEP_EMPTY, .doc = "text")),
+          .doc = "An argument of QEMU's command line.");
+static const XmlTable qemu_env_table =
+    TABLE(NamedValue, "qemu-env",
+          ROWS(ATTR("name", NamedValue, name, .flags = ROW_REQUIRED, .doc = "name of the variable"),
+               ATTR("value", NamedValue, value, .doc = "its value"), HELD("file", NamedValue, file)),
+          .doc = "An environment variable of QEMU.");
+static const XmlTable qemu_capability_table =
+    TABLE(QemuCapability, "qemu-capability",
+          ROWS(ATTR("capability", QemuCapability, name, .flags = ROW_REQUIRED,
+                    .doc = "name of the capability")),
+          .doc = "A capability of QEMU.");
+static const XmlTable qemu_property_table =
+    TABLE(QemuProperty, "qemu-property",
+          ROWS(ATTR("name", QemuProperty, name, .flags = ROW_REQUIRED, .doc = "name of the property"),
+               ATTR("type", QemuProperty, type, .flags = ROW_REQUIRED,
+                    .doc = "string, signed, unsigned, bool or remove"),
+               ATTR("value", QemuProperty, value, .doc = "its value")),
+          .doc = "A property of a QEMU device.");
+static const XmlTable qemu_override_table =
+    TABLE(QemuOverride, "qemu-override",
+          ROWS(ATTR("alias", QemuOverride, alias, .flags = ROW_REQUIRED, .doc = "alias of the device"),
+               GROUP("frontend",
+                     ROWS(LIST("property", QemuOverride, properties, &qemu_property_table, QEMU,
+                               .doc = "a property")),
+                     QEMU, .doc = "the device")),
+          .doc = "Properties of a device to change.");
+
+/* The three elements sit directly in <domain>; qemu_extras_table takes them together. */
+static const XmlTable qemu_extras_table =
+    TABLE(QemuExtras, "qemu-extras",
+          ROWS(GROUP("commandline",
+                     ROWS(LIST("arg", QemuExtras, args, &qemu_arg_table, QEMU, .doc = "an argument"),
+                          LIST("env", QemuExtras, env, &qemu_env_table, QEMU,
+                               .doc = "an environment variable")),
+                     QEMU, .doc = "arguments passed on to QEMU as they are"),
+               GROUP("capabilities",
+                     ROWS(LIST("add", QemuExtras, caps_add, &qemu_capability_table, QEMU,
+                               .doc = "pretend that QEMU has it"),
+                          LIST("del", QemuExtras, caps_del, &qemu_capability_table, QEMU,
+                               .doc = "pretend that QEMU lacks it")),
+                     QEMU, .doc = "what QEMU is believed to be able to do"),
+               GROUP("override",
+                     ROWS(LIST("device", QemuExtras, overrides, &qemu_override_table, QEMU,
+                               .doc = "a device")),
+                     QEMU, .doc = "properties of devices to change")),
+          .doc = "What is said to QEMU directly. Nothing of it is supported.");
+
+static bool never_read(const char *text, void *base, Error **err)
+{
+    return true;
+}
+
+static bool write_qemu_namespace(const void *base, unsigned flags, GString *out)
+{
+    const DomainDef *def = base;
+    if (def->qemu)
+        g_string_append(out, QEMU_NAMESPACE);
+    return def->qemu;
+}
+static const XmlCodec qemu_namespace_codec = { never_read, write_qemu_namespace, NULL };
+
+/* ---- domain ---- */
+
+static bool read_genid(const char *text, void *base, Error **err)
+{
+    DomainDef *def = base;
+    Uuid genid;
+    if (!uuid_parse(text, &genid, err))
+        return false;
+    def->genid = genid;
+    return true;
+}
+
+static bool write_genid(const void *base, unsigned flags, GString *out)
+{
+    const DomainDef *def = base;
+    if (uuid_is_null(&def->genid))
+        return false;
+    char text[UUID_STRING_LEN];
+    uuid_format(&def->genid, text);
+    g_string_append(out, text);
+    return true;
+}
+static const XmlCodec genid_codec = { read_genid, write_genid, "[0-9a-fA-F-]*" };
+
+static const XmlRow device_rows[] = {
+    CHILD("emulator", DomainDef, emulator, .fallback = "by architecture", .doc = "path of the QEMU program"),
+    LIST("disk", DomainDef, disks, &disk_table, .doc = "disks and drives"),
+    LIST("controller", DomainDef, controllers, &controller_table, .doc = "buses and host adapters"),
+    LIST("lease", DomainDef, leases, &lease_table, .doc = "locks"),
+    LIST("filesystem", DomainDef, filesystems, &filesystem_table, .doc = "directories of the host"),
+    LIST("interface", DomainDef, interfaces, &interface_table, .doc = "network interfaces"),
+    LIST("smartcard", DomainDef, smartcards, &smartcard_table, .doc = "smart card readers"),
+    LIST("serial", DomainDef, serials, &serial_table, .doc = "serial ports"),
+    LIST("parallel", DomainDef, parallels, &parallel_table, .doc = "parallel ports"),
+    LIST("console", DomainDef, consoles, &console_table, .doc = "consoles"),
+    LIST("channel", DomainDef, channels, &channel_table, .doc = "channels between guest and host"),
+    LIST("input", DomainDef, inputs, &input_table, .doc = "keyboards, mice, tablets"),
+    LIST("tpm", DomainDef, tpms, &tpm_table, .doc = "trusted platform modules"),
+    LIST("graphics", DomainDef, graphics, &graphics_table, .doc = "displays"),
+    LIST("sound", DomainDef, sounds, &sound_table, .doc = "sound cards"),
+    LIST("audio", DomainDef, audios, &audio_table, .doc = "where sound goes on the host"),
+    LIST("video", DomainDef, videos, &video_table, .doc = "graphics cards"),
+    LIST("hostdev", DomainDef, hostdevs, &hostdev_table, .doc = "devices of the host"),
+    LIST("redirdev", DomainDef, redirdevs, &redirdev_table, .doc = "USB devices of viewers"),
+    KEPT("redirfilter", .flags = ROW_SINGLE, .doc = "which USB devices may be redirected"),
+    LIST("hub", DomainDef, hubs, &hub_table, .doc = "USB hubs"),
+    LIST("watchdog", DomainDef, watchdogs, &watchdog_table, .doc = "watchdog"),
+    OBJECT("memballoon", DomainDef, memballoon, &memballoon_table, .flags = ROW_SINGLE,
+           .doc = "memory balloon"),
+    LIST("rng", DomainDef, rngs, &rng_table, .doc = "sources of random numbers"),
+    OBJECT("nvram", DomainDef, nvram_device, &nvram_device_table, .flags = ROW_SINGLE | ROW_EMPTY_OK,
+           .doc = "NVRAM of spapr machines"),
+    LIST("panic", DomainDef, panics, &panic_table, .doc = "crash notifiers"),
+    LIST("shmem", DomainDef, shmems, &shmem_table, .doc = "shared memory"),
+    LIST("memory", DomainDef, memory_devices, &memory_device_table, .doc = "memory modules"),
+    OBJECT("iommu", DomainDef, iommu, &iommu_table, .flags = ROW_SINGLE, .doc = "IOMMU"),
+    OBJECT("vsock", DomainDef, vsock, &vsock_table, .flags = ROW_SINGLE | ROW_EMPTY_OK,
+           .doc = "sockets to the host"),
+    KEPT("crypto", .doc = "crypto devices"),
+    KEPT("pstore", .doc = "persistent storage for crash logs"),
+    { 0 }
+};
+
+#define ACTION(text, member, table_names, what)                                                              \
+    CHILD(text, DomainDef, member, .names = &table_names, .doc = what)
+#define SUSPEND(text, member, what)                                                                          \
+    GROUP(text, ROWS(ATTR("enabled", DomainDef, member, .names = &tristate_yes_no_names, .doc = "or not")),  \
+          .doc = what)
+
+static const XmlRow domain_rows[] = {
+    ATTR("type", DomainDef, type, .names = &virt_type_names, .flags = ROW_REQUIRED | ROW_UNSUPPORTED_VALUE,
+         .doc = "accelerator: kvm, or qemu for emulation"),
+    ATTR("id", DomainDef, id, .flags = ROW_LIVE, .doc = "number of the running machine"),
+    CODEC_ATTR("xmlns:qemu", &qemu_namespace_codec, .flags = ROW_WRITE_ONLY,
+               .doc = "name space of the qemu: elements"),
+    CHILD("name", DomainDef, name, .flags = ROW_REQUIRED, .doc = "name, unique on the host"),
+    CHILD("uuid", DomainDef, uuid, .fallback = "generated", .doc = "identity of the machine"),
+    GROUP_FLAG("genid", DomainDef, has_genid,
+               ROWS(CODEC_TEXT(&genid_codec, .doc = "the identifier; generated if empty")),
+               .doc = "changes when the machine is rolled back or copied"),
+    CHILD("title", DomainDef, title, .flags = ROW_CHANGEABLE, .doc = "one line about the machine"),
+    CHILD("description", DomainDef, description, .flags = ROW_CHANGEABLE, .doc = "text about the machine"),
+    VERBATIM("metadata", DomainDef, metadata, .flags = ROW_CHANGEABLE,
+             .doc = "elements of other programs, each in a name space of its own"),
+    GROUP("maxMemory",
+          ROWS(ATTR("slots", DomainDef, memory_slots, .flags = ROW_REQUIRED,
+                    .doc = "slots for memory modules"),
+               TEXT(DomainDef, max_memory_bytes, .unit = XML_UNIT_KIB, .flags = ROW_REQUIRED,
+                    .doc = "the most memory")),
+          .doc = "room for memory that is added later"),
+    GROUP("memory",
+          ROWS(ATTR("dumpCore", DomainDef, dump_core, .names = &tristate_on_off_names,
+                    .doc = "memory is in a core dump of QEMU"),
+               TEXT(DomainDef, memory_bytes, .unit = XML_UNIT_KIB, .doc = "memory at boot")),
+          .doc = "memory at boot"),
+    CHILD("currentMemory", DomainDef, current_memory_bytes, .unit = XML_UNIT_KIB, .fallback = "memory",
+          .flags = ROW_CHANGEABLE, .doc = "memory that the guest uses now"),
+    OBJECT("blkiotune", DomainDef, blkiotune, &blkiotune_table, .doc = "disk bandwidth"),
+    OBJECT("memtune", DomainDef, memtune, &memtune_table, .doc = "memory limits"),
+    OBJECT("memoryBacking", DomainDef, memory_backing, &memory_backing_table,
+           .doc = "what memory is made of"),
+    GROUP("vcpu",
+          ROWS(ATTR("placement", DomainDef, vcpu_placement, .names = &cpu_placement_names,
+                    .fallback = "static", .doc = "who chooses the host's CPUs"),
+               ATTR("cpuset", DomainDef, cpuset, .doc = "CPUs of the host"),
+               ATTR("current", DomainDef, vcpus_current, .min = 1, .doc = "vCPUs that the guest has at boot"),
+               TEXT(DomainDef, vcpus, .min = 1, .max = 16384, .doc = "the most vCPUs")),
+          .fallback = "1", .doc = "number of vCPUs"),
+    GROUP("vcpus", ROWS(LIST("vcpu", DomainDef, vcpu_list, &vcpu_table, .doc = "one vCPU")),
+          .doc = "single vCPUs"),
+    CHILD("iothreads", DomainDef, iothreads, .doc = "number of threads for disks and controllers"),
+    GROUP("iothreadids",
+          ROWS(LIST("iothread", DomainDef, iothread_list, &iothread_table, .doc = "one thread")),
+          .doc = "their numbers"),
+    KEPT("defaultiothread", .doc = "thread pool of QEMU's main loop"),
+    OBJECT("cputune", DomainDef, cputune, &cputune_table, .doc = "CPU time"),
+    OBJECT("numatune", DomainDef, numatune, &numatune_table, .doc = "memory placement"),
+    GROUP("resource",
+          ROWS(CHILD("partition", DomainDef, resource_partition, .doc = "cgroup"),
+               GROUP("fibrechannel", ROWS(ATTR("appid", DomainDef, resource_appid, .doc = "identifier")),
+                     .doc = "marks the machine's traffic")),
+          .doc = "where the machine is accounted"),
+    LIST("sysinfo", DomainDef, sysinfos, &sysinfo_table, .doc = "system information"),
+    KEPT("bootloader", .doc = "boot loader on the host"),
+    KEPT("bootloader_args", .doc = "its arguments"),
+    EMBED("os", DomainDef, os, &os_table, .flags = ROW_REQUIRED,
+          .doc = "what the machine is and how it boots"),
+    KEPT("idmap", .doc = "users of a container"),
+    OBJECT("features", DomainDef, features, &features_table, .doc = "hypervisor features"),
+    OBJECT("cpu", DomainDef, cpu, &cpu_table, .doc = "the CPU"),
+    EMBED("clock", DomainDef, clock, &clock_table, .doc = "the clock"),
+    ACTION("on_poweroff", on_poweroff, lifecycle_action_names, "when the guest powers off"),
+    ACTION("on_reboot", on_reboot, lifecycle_action_names, "when the guest reboots"),
+    ACTION("on_crash", on_crash, lifecycle_action_names, "when the guest crashes"),
+    ACTION("on_lockfailure", on_lockfailure, lock_failure_action_names, "when a lock is lost"),
+    GROUP("pm",
+          ROWS(SUSPEND("suspend-to-mem", suspend_to_mem, "sleep"),
+               SUSPEND("suspend-to-disk", suspend_to_disk, "hibernate")),
+          .doc = "what the firmware offers"),
+    KEPT("perf", .doc = "performance events"),
+    GROUP("devices", device_rows, .flags = ROW_EMPTY_OK, .doc = "everything that is plugged in"),
+    LIST("seclabel", DomainDef, seclabels, &security_label_table, .doc = "security labels of the machine"),
+    KEPT("keywrap", .doc = "key wrapping on s390x"),
+    KEPT("launchSecurity", .doc = "confidential computing"),
+    INCLUDE_OBJECT(DomainDef, qemu, &qemu_extras_table),
+    { 0 }
+};
+
+static bool domain_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    DomainDef *def = base;
+    static const QemuExtras no_extras;
+    if (def->qemu && memcmp(def->qemu, &no_extras, sizeof(no_extras)) == 0)
+        g_clear_pointer(&def->qemu, g_free);
+    return true;
+}
+
+const XmlTable domain_table = TABLE(DomainDef, "domain", domain_rows, KEEPS(DomainDef), .keeps_foreign = true,
+                                    .finish = domain_finish, .doc = "A virtual machine.");

@@ -1,0 +1,147 @@
+/* Rows of resources: memory backing, vCPUs and I/O threads, and the limits on what the machine may use. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "conf/domain_rows.h"
+
+static const XmlTable huge_page_table =
+    TABLE(HugePage, "huge-page",
+          ROWS(ATTR("size", HugePage, size_bytes, .unit = XML_UNIT_KIB, .flags = ROW_REQUIRED,
+                    .doc = "page size"),
+               ATTR("nodeset", HugePage, nodeset, .doc = "NUMA nodes of the guest that have such pages")),
+          .doc = "A size of huge pages.");
+
+const XmlTable memory_backing_table =
+    TABLE(MemoryBacking, "memory-backing",
+          ROWS(GROUP_FLAG("hugepages", MemoryBacking, hugepages,
+                          ROWS(LIST("page", MemoryBacking, pages, &huge_page_table, .doc = "a size")),
+                          .doc = "use huge pages"),
+               FLAG("nosharepages", MemoryBacking, nosharepages, .doc = "never merge equal pages"),
+               FLAG("locked", MemoryBacking, locked, .doc = "never swap"),
+               GROUP("source",
+                     ROWS(ATTR("type", MemoryBacking, source, .names = &memory_source_type_names,
+                               .doc = "kind")),
+                     .doc = "where the memory comes from"),
+               GROUP("access",
+                     ROWS(ATTR("mode", MemoryBacking, access, .names = &memory_access_names,
+                               .doc = "who sees it")),
+                     .doc = "whether other processes can see the memory"),
+               GROUP("allocation",
+                     ROWS(ATTR("mode", MemoryBacking, allocation, .names = &memory_allocation_names,
+                               .doc = "when"),
+                          ATTR("threads", MemoryBacking, allocation_threads, .doc = "threads that allocate")),
+                     .doc = "when the memory is taken"),
+               FLAG("discard", MemoryBacking, discard, .doc = "drop the content at the end")),
+          .doc = "What the guest's memory is made of.");
+
+const XmlTable vcpu_table =
+    TABLE(VcpuDef, "vcpu",
+          ROWS(ATTR("id", VcpuDef, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .doc = "number of the vCPU"),
+               ATTR("enabled", VcpuDef, enabled, .names = &tristate_yes_no_names, .flags = ROW_REQUIRED,
+                    .doc = "whether it is there"),
+               ATTR("hotpluggable", VcpuDef, hotpluggable, .names = &tristate_yes_no_names,
+                    .doc = "whether it can come and go"),
+               ATTR("order", VcpuDef, order, .min = 1, .doc = "position in which it is added")),
+          .doc = "One vCPU.");
+
+const XmlTable iothread_table =
+    TABLE(IothreadDef, "iothread",
+          ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1, .doc = "number of the thread"),
+               ATTR("thread_pool_min", IothreadDef, pool_min, .doc = "least worker threads"),
+               ATTR("thread_pool_max", IothreadDef, pool_max, .doc = "most worker threads"),
+               KEPT_ATTR("poll", .doc = "polling")),
+          .doc = "A thread for disks and controllers.");
+
+static const XmlTable vcpu_pin_table =
+    TABLE(CpuPin, "vcpu-pin",
+          ROWS(ATTR("vcpu", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .doc = "number of the vCPU"),
+               ATTR("cpuset", CpuPin, cpuset, .flags = ROW_REQUIRED, .doc = "CPUs of the host")),
+          .doc = "Where a vCPU runs.");
+static const XmlTable iothread_pin_table =
+    TABLE(CpuPin, "iothread-pin",
+          ROWS(ATTR("iothread", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS,
+                    .doc = "number of the I/O thread"),
+               ATTR("cpuset", CpuPin, cpuset, .flags = ROW_REQUIRED, .doc = "CPUs of the host")),
+          .doc = "Where an I/O thread runs.");
+
+#define PERIOD(text, member, what)                                                                           \
+    CHILD(text, CpuTune, member, .min = 1000, .max = 1000000, .flags = ROW_CHANGEABLE, .doc = what)
+#define QUOTA(text, member, what) CHILD(text, CpuTune, member, .flags = ROW_CHANGEABLE, .doc = what)
+
+const XmlTable cputune_table =
+    TABLE(CpuTune, "cputune",
+          ROWS(CHILD("shares", CpuTune, shares, .flags = ROW_CHANGEABLE,
+                     .doc = "weight among the machines of the host"),
+               PERIOD("period", period_us, "microseconds of a vCPU's period"),
+               QUOTA("quota", quota_us,
+                     "microseconds that each vCPU may run in a period; negative: no limit"),
+               PERIOD("global_period", global_period_us, "microseconds of the whole machine's period"),
+               QUOTA("global_quota", global_quota_us,
+                     "microseconds that the whole machine may run in a period"),
+               PERIOD("emulator_period", emulator_period_us, "microseconds of the emulator's period"),
+               QUOTA("emulator_quota", emulator_quota_us,
+                     "microseconds that the emulator may run in a period"),
+               PERIOD("iothread_period", iothread_period_us, "microseconds of an I/O thread's period"),
+               QUOTA("iothread_quota", iothread_quota_us,
+                     "microseconds that an I/O thread may run in a period"),
+               LIST("vcpupin", CpuTune, vcpu_pins, &vcpu_pin_table, .flags = ROW_CHANGEABLE,
+                    .doc = "where a vCPU runs"),
+               GROUP("emulatorpin",
+                     ROWS(ATTR("cpuset", CpuTune, emulator_pin, .flags = ROW_REQUIRED,
+                               .doc = "CPUs of the host")),
+                     .flags = ROW_CHANGEABLE, .doc = "where the emulator runs"),
+               LIST("iothreadpin", CpuTune, iothread_pins, &iothread_pin_table, .flags = ROW_CHANGEABLE,
+                    .doc = "where an I/O thread runs"),
+               KEPT("vcpusched", .doc = "scheduler of vCPUs"),
+               KEPT("iothreadsched", .doc = "scheduler of I/O threads"),
+               KEPT("emulatorsched", .doc = "scheduler of the emulator"),
+               KEPT("cachetune", .doc = "share of the host's cache"),
+               KEPT("memorytune", .doc = "share of the host's memory bandwidth")),
+          KEEPS(CpuTune), .doc = "How much CPU the machine gets.");
+
+static const XmlTable numatune_node_table =
+    TABLE(NumaTuneNode, "memnode",
+          ROWS(ATTR("cellid", NumaTuneNode, cell, .flags = ROW_REQUIRED | ROW_ALWAYS,
+                    .doc = "NUMA cell of the guest"),
+               ATTR("mode", NumaTuneNode, mode, .names = &numa_mode_names, .fallback = "strict",
+                    .doc = "how strictly"),
+               ATTR("nodeset", NumaTuneNode, nodeset, .flags = ROW_REQUIRED, .doc = "nodes of the host")),
+          .doc = "Where the memory of one cell comes from.");
+
+const XmlTable numatune_table =
+    TABLE(NumaTune, "numatune",
+          ROWS(GROUP("memory",
+                     ROWS(ATTR("mode", NumaTune, mode, .names = &numa_mode_names, .fallback = "strict",
+                               .doc = "how strictly"),
+                          ATTR("nodeset", NumaTune, nodeset, .doc = "nodes of the host"),
+                          ATTR("placement", NumaTune, placement, .names = &cpu_placement_names,
+                               .doc = "who chooses the nodes")),
+                     .doc = "where the machine's memory comes from"),
+               LIST("memnode", NumaTune, nodes, &numatune_node_table,
+                    .doc = "where the memory of one cell comes from")),
+          .doc = "Which memory of the host the machine uses.");
+
+#define LIMIT(text, member, what)                                                                            \
+    CHILD(text, MemTune, member, .unit = XML_UNIT_KIB, .flags = ROW_CHANGEABLE, .doc = what)
+const XmlTable memtune_table =
+    TABLE(MemTune, "memtune",
+          ROWS(LIMIT("hard_limit", hard_limit, "the machine never has more"),
+               LIMIT("soft_limit", soft_limit, "the machine has no more when memory is short"),
+               LIMIT("min_guarantee", min_guarantee, "the machine has at least this much"),
+               LIMIT("swap_hard_limit", swap_hard_limit, "memory and swap together")),
+          .doc = "Limits on the host memory that the machine uses.");
+
+static const XmlTable blkio_device_table =
+    TABLE(BlkioDevice, "blkio-device",
+          ROWS(CHILD("path", BlkioDevice, path, .flags = ROW_REQUIRED, .doc = "path of the block device"),
+               CHILD("weight", BlkioDevice, weight, .doc = "weight on this device"),
+               CHILD("read_iops_sec", BlkioDevice, read_iops, .doc = "reads per second"),
+               CHILD("write_iops_sec", BlkioDevice, write_iops, .doc = "writes per second"),
+               CHILD("read_bytes_sec", BlkioDevice, read_bytes, .doc = "bytes read per second"),
+               CHILD("write_bytes_sec", BlkioDevice, write_bytes, .doc = "bytes written per second")),
+          .doc = "Limits on one block device of the host.");
+
+const XmlTable blkiotune_table = TABLE(BlkioTune, "blkiotune",
+                                       ROWS(CHILD("weight", BlkioTune, weight, .flags = ROW_CHANGEABLE,
+                                                  .doc = "weight among the machines of the host"),
+                                            LIST("device", BlkioTune, devices, &blkio_device_table,
+                                                 .flags = ROW_CHANGEABLE, .doc = "limits on one device")),
+                                       .doc = "How much of the host's disks the machine gets.");

@@ -1,0 +1,104 @@
+/* The domain document: the tables put to work. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "conf"
+#include "conf/domain_xml.h"
+
+#include "base/log.h"
+#include "conf/domain_check.h"
+#include "conf/domain_defaults.h"
+#include "conf/domain_rows.h"
+
+#define SOURCE "(domain_definition)"
+
+void domain_platform_clear(DomainPlatform *platform)
+{
+    g_free(platform->emulator);
+    g_free(platform->machine);
+    g_free(platform->cpu_model);
+    *platform = (DomainPlatform){ 0 };
+}
+
+static void log_dropped(void *arg, const char *path, unsigned line)
+{
+    log_debug("line %u: '%s' is not known and was dropped", line, path);
+}
+
+static bool finish_def(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks, Error **err)
+{
+    if (flags & DOMAIN_PARSE_SKIP_DEFAULTS)
+        return true;
+    if (!domain_fill_defaults(def, flags, hooks, err))
+        return false;
+    return flags & DOMAIN_PARSE_SKIP_CHECKS || domain_check(def, err);
+}
+
+bool domain_def_parse_node(const xmlNode *element, const char *source, DomainParseFlags flags,
+                           const DomainHooks *hooks, DomainDef **ret_def, Error **err)
+{
+    XmlReader reader = {
+        .flags = (flags & DOMAIN_PARSE_INACTIVE ? XML_READ_INACTIVE : 0) |
+                 (flags & DOMAIN_PARSE_VALIDATE ? XML_READ_STRICT : 0),
+        .source = source,
+        .dropped = hooks && hooks->dropped ? hooks->dropped : log_dropped,
+        .arg = hooks ? hooks->arg : NULL,
+    };
+    if (strcmp((const char *)element->name, "domain") != 0)
+        return error_set(err, flags & DOMAIN_PARSE_VALIDATE ? ERROR_XML_SCHEMA : ERROR_XML_INVALID,
+                         "%s:%ld: the root element is '%s', not 'domain'", source, xmlGetLineNo(element),
+                         (const char *)element->name);
+    void *object = NULL;
+    if (!xml_table_read(&domain_table, &reader, element, &object, err))
+        return false;
+    g_autoptr(DomainDef) def = object;
+    if (!finish_def(def, flags, hooks, err))
+        return false;
+    *ret_def = g_steal_pointer(&def);
+    return true;
+}
+
+bool domain_def_parse(const char *xml, size_t len, DomainParseFlags flags, const DomainHooks *hooks,
+                      DomainDef **ret_def, Error **err)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+    if (!xml_document_read(xml, len, SOURCE, &doc, err))
+        return false;
+    return domain_def_parse_node(xmlDocGetRootElement(doc), SOURCE, flags, hooks, ret_def, err);
+}
+
+void domain_def_format_indented(const DomainDef *def, DomainFormatFlags flags, unsigned indent, GString *out)
+{
+    unsigned all = flags;
+    if (!def->id) /* nothing of a machine that does not run is live */
+        all |= XML_FORMAT_INACTIVE;
+    xml_table_write(&domain_table, "domain", def, all, indent, out);
+}
+
+void domain_def_format(const DomainDef *def, DomainFormatFlags flags, GString *out)
+{
+    domain_def_format_indented(def, flags, 0, out);
+}
+
+DomainDef *domain_def_new(void)
+{
+    return xml_table_new(&domain_table);
+}
+
+void domain_def_free(DomainDef *def)
+{
+    xml_table_free(&domain_table, def);
+}
+
+DomainDef *domain_def_copy(const DomainDef *def)
+{
+    return xml_table_copy(&domain_table, def);
+}
+
+bool domain_def_equal(const DomainDef *a, const DomainDef *b)
+{
+    return xml_table_equal(&domain_table, a, b);
+}
+
+void domain_def_diff(const DomainDef *a, const DomainDef *b, XmlDiffFunc func, void *arg)
+{
+    xml_table_diff(&domain_table, a, b, func, arg);
+}

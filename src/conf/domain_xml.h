@@ -1,0 +1,74 @@
+/* The domain document as text: reading, writing, copying, comparing. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/error.h"
+#include "conf/domain_def.h"
+#include "conf/xml_table.h"
+
+typedef enum DomainParseFlags {
+    DOMAIN_PARSE_INACTIVE = 1 << 0,      /* drop what only running machines have */
+    DOMAIN_PARSE_VALIDATE = 1 << 1,      /* refuse what the schema does not know: ERROR_XML_SCHEMA */
+    DOMAIN_PARSE_SKIP_DEFAULTS = 1 << 2, /* as it stands: fill in nothing, check nothing */
+    DOMAIN_PARSE_SKIP_CHECKS = 1 << 3, /* a document that was accepted before, perhaps by an older version */
+} DomainParseFlags;
+
+/* What the host's QEMU says about a machine; strings owned. */
+typedef struct DomainPlatform {
+    char *emulator;  /* path; for documents that name none */
+    char *machine;   /* canonical name of the machine type that the document names, or of the default */
+    char *cpu_model; /* the machine type's CPU model ("qemu64"); NULL: it has none */
+} DomainPlatform;
+void domain_platform_clear(DomainPlatform *platform);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainPlatform, domain_platform_clear)
+
+typedef struct DomainHooks {
+    Arch host_arch; /* for documents that name none */
+    /* Called once per document with type, os and emulator as read (os.arch filled in). May wait. NULL: what
+     * is absent stays absent. Failing (unknown machine type, no such emulator) fails the parse. */
+    bool (*platform)(void *arg, const DomainDef *def, DomainPlatform *ret_platform, Error **err);
+    /* Something that no table describes was dropped. NULL: it is logged at debug level. */
+    void (*dropped)(void *arg, const char *path, unsigned line);
+    void *arg;
+} DomainHooks;
+
+/* Reads a domain document, fills in defaults as libvirt does, and checks that it makes sense.
+ *
+ * @hooks      NULL: no platform, host_arch x86_64
+ *
+ * AWAITS if the platform hook does.
+ *
+ * ERROR_XML_SYNTAX          not well-formed; "(domain_definition):12: ..."
+ * ERROR_XML_INVALID         a wrong or missing value; message with line and element
+ * ERROR_XML_SCHEMA          DOMAIN_PARSE_VALIDATE only
+ * ERROR_OS_TYPE             unknown os type
+ * ERROR_CONFIG_UNSUPPORTED  known, but impossible
+ * ERROR_OVERFLOW            document too long */
+MUST_CHECK bool domain_def_parse(const char *xml, size_t len, DomainParseFlags flags,
+                                 const DomainHooks *hooks, DomainDef **ret_def, Error **err);
+/* The same for a <domain> inside another document (status, snapshot, save image). @source as in
+ * xml_document_read(). */
+MUST_CHECK bool domain_def_parse_node(const xmlNode *element, const char *source, DomainParseFlags flags,
+                                      const DomainHooks *hooks, DomainDef **ret_def, Error **err);
+
+typedef enum DomainFormatFlags {
+    DOMAIN_FORMAT_SECURE = XML_FORMAT_SECURE,     /* with passwords */
+    DOMAIN_FORMAT_INACTIVE = XML_FORMAT_INACTIVE, /* as it would start next time */
+    DOMAIN_FORMAT_MIGRATABLE = XML_FORMAT_MIGRATABLE,
+} DomainFormatFlags;
+
+/* Appends the document, with a final line end. */
+void domain_def_format(const DomainDef *def, DomainFormatFlags flags, GString *out);
+void domain_def_format_indented(const DomainDef *def, DomainFormatFlags flags, unsigned indent, GString *out);
+
+DomainDef *domain_def_new(void);
+void domain_def_free(DomainDef *def); /* NULL does nothing */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainDef, domain_def_free)
+DomainDef *domain_def_copy(const DomainDef *def);
+bool domain_def_equal(const DomainDef *a, const DomainDef *b);
+/* Calls @func with the path of each difference ("devices/disk[2]/driver/@cache"); false stops. */
+void domain_def_diff(const DomainDef *a, const DomainDef *b, XmlDiffFunc func, void *arg);
+
+/* Would the guest of @old see the same hardware in @new? For restoring and migrating with a document that the
+ * user edited. ERROR_CONFIG_UNSUPPORTED naming the first difference that the guest would notice. */
+MUST_CHECK bool domain_def_check_abi_stable(const DomainDef *old, const DomainDef *new, Error **err);

@@ -1,0 +1,605 @@
+/* The table of configuration keys.
+ *
+ * Keys of libvirtd.conf and qemu.conf have the names and meanings their users know; those that have no effect
+ * here are listed without a field, so that the log can say so instead of calling them unknown. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/config_keys.h"
+
+#include <string.h>
+
+#include "base/units.h"
+
+#define LIBVIRTD_CONF "libvirtd.conf"
+#define QEMU_CONF "qemu.conf"
+
+const ConfigKey config_keys[] = {
+    { .file = LIBVIRTD_CONF,
+      .name = "unix_sock_group",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, unix_sock_group),
+      .fallback = "",
+      .doc = "group that owns the sockets" },
+    { .file = LIBVIRTD_CONF,
+      .name = "unix_sock_ro_perms",
+      .type = CONFIG_KEY_MODE,
+      .offset = offsetof(Config, unix_sock_ro_perms),
+      .fallback = "0777",
+      .doc = "mode of the read-only socket" },
+    { .file = LIBVIRTD_CONF,
+      .name = "unix_sock_rw_perms",
+      .type = CONFIG_KEY_MODE,
+      .offset = offsetof(Config, unix_sock_rw_perms),
+      .fallback = "0777",
+      .doc = "mode of the read-write socket" },
+    { .file = LIBVIRTD_CONF,
+      .name = "unix_sock_dir",
+      .type = CONFIG_KEY_PATH,
+      .offset = offsetof(Config, unix_sock_dir),
+      .doc = "folder of the sockets" },
+    { .file = LIBVIRTD_CONF,
+      .name = "auth_unix_ro",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, auth_unix_ro),
+      .fallback = "none",
+      .choices = "none|polkit",
+      .doc = "how read-only clients prove who they are" },
+    { .file = LIBVIRTD_CONF,
+      .name = "auth_unix_rw",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, auth_unix_rw),
+      .fallback = "none",
+      .choices = "none|polkit",
+      .doc = "how read-write clients prove who they are" },
+    { .file = LIBVIRTD_CONF,
+      .name = "max_clients",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, max_clients),
+      .fallback = "5000",
+      .min = 1,
+      .max = 100000,
+      .doc = "connections at once" },
+    { .file = LIBVIRTD_CONF,
+      .name = "max_anonymous_clients",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, max_anonymous_clients),
+      .fallback = "20",
+      .min = 0,
+      .max = 100000,
+      .doc = "connections that have not proved who they are yet; 0: no limit of their own" },
+    { .file = LIBVIRTD_CONF,
+      .name = "max_client_requests",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, max_client_requests),
+      .fallback = "5",
+      .min = 1,
+      .max = 10000,
+      .doc = "calls under way for one client" },
+    { .file = LIBVIRTD_CONF,
+      .name = "keepalive_interval",
+      .type = CONFIG_KEY_INT,
+      .offset = offsetof(Config, keepalive_interval_s),
+      .fallback = "5",
+      .min = -1,
+      .max = 86400,
+      .doc = "seconds of silence after which a client is asked whether it lives; -1: never" },
+    { .file = LIBVIRTD_CONF,
+      .name = "keepalive_count",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, keepalive_count),
+      .fallback = "5",
+      .min = 0,
+      .max = 1000,
+      .doc = "unanswered questions before the client is dropped" },
+    { .file = LIBVIRTD_CONF,
+      .name = "log_level",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, log_level),
+      .fallback = "3",
+      .min = 1,
+      .max = 4,
+      .doc = "1 debug, 2 information, 3 warnings, 4 errors" },
+    { .file = LIBVIRTD_CONF,
+      .name = "log_outputs",
+      .type = CONFIG_KEY_WORDS,
+      .offset = offsetof(Config, log_outputs),
+      .doc = "where log lines go: LEVEL:stderr, LEVEL:journald, LEVEL:file:PATH" },
+    { .file = LIBVIRTD_CONF,
+      .name = "host_uuid",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, host_uuid),
+      .doc = "this host's UUID" },
+    { .file = LIBVIRTD_CONF,
+      .name = "host_uuid_source",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, host_uuid_source),
+      .fallback = "smbios",
+      .choices = "smbios|machine-id",
+      .doc = "where the UUID is from if host_uuid does not say it" },
+    { .file = LIBVIRTD_CONF,
+      .name = "start_timeout",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, start_timeout_s),
+      .fallback = "30",
+      .min = 1,
+      .max = 3600,
+      .doc = "seconds within which QEMU must answer after its start" },
+    { .file = LIBVIRTD_CONF,
+      .name = "storage_timeout",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, storage_timeout_s),
+      .fallback = "10",
+      .min = 1,
+      .max = 3600,
+      .doc = "seconds that one call on storage may take" },
+    { .file = LIBVIRTD_CONF,
+      .name = "hook_timeout",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, hook_timeout_s),
+      .fallback = "30",
+      .min = 1,
+      .max = 3600,
+      .doc = "seconds that a hook script may take" },
+    { .file = LIBVIRTD_CONF,
+      .name = "job_timeout",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, job_timeout_s),
+      .fallback = "30",
+      .min = 1,
+      .max = 3600,
+      .doc = "seconds that a change waits for another change of the same machine" },
+    { .file = LIBVIRTD_CONF, .name = "listen_tls", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "listen_tcp", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "tls_port", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "tcp_port", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "listen_addr", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "unix_sock_admin_perms", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "auth_tcp", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "auth_tls", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "tcp_min_ssf", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "access_drivers", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "key_file", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "cert_file", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "ca_file", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "crl_file", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "tls_no_sanity_certificate", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "tls_no_verify_certificate", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "tls_allowed_dn_list", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "tls_priority", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "sasl_allowed_username_list", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "max_queued_clients", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "min_workers", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "max_workers", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "prio_workers", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "admin_min_workers", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "admin_max_workers", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "admin_max_clients", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "admin_max_queued_clients", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "admin_max_client_requests", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "log_filters", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "audit_level", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "audit_logging", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "keepalive_required", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "admin_keepalive_required", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "admin_keepalive_interval", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "admin_keepalive_count", .type = CONFIG_KEY_UNUSED },
+    { .file = LIBVIRTD_CONF, .name = "ovs_timeout", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF,
+      .name = "user",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, user),
+      .doc = "user that machines run as" },
+    { .file = QEMU_CONF,
+      .name = "group",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, group),
+      .doc = "group that machines run as" },
+    { .file = QEMU_CONF,
+      .name = "dynamic_ownership",
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, dynamic_ownership),
+      .fallback = "1",
+      .doc = "give the files of a machine to its user" },
+    { .file = QEMU_CONF,
+      .name = "remember_owner",
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, remember_owner),
+      .fallback = "1",
+      .doc = "give them back to their owner afterwards" },
+    { .file = QEMU_CONF,
+      .name = "vnc_listen",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, vnc_listen),
+      .fallback = "127.0.0.1",
+      .doc = "address of VNC displays that do not say one" },
+    { .file = QEMU_CONF,
+      .name = "vnc_password",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, vnc_password),
+      .secret = true,
+      .doc = "password of VNC displays that do not say one" },
+    { .file = QEMU_CONF,
+      .name = "spice_listen",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, spice_listen),
+      .fallback = "127.0.0.1",
+      .doc = "address of SPICE displays that do not say one" },
+    { .file = QEMU_CONF,
+      .name = "spice_password",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, spice_password),
+      .secret = true,
+      .doc = "password of SPICE displays that do not say one" },
+    { .file = QEMU_CONF,
+      .name = "remote_display_port_min",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, remote_display_port_min),
+      .fallback = "5900",
+      .min = 5900,
+      .max = 65535,
+      .doc = "lowest port given to displays" },
+    { .file = QEMU_CONF,
+      .name = "remote_display_port_max",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, remote_display_port_max),
+      .fallback = "65535",
+      .min = 5900,
+      .max = 65535,
+      .doc = "highest port given to displays" },
+    { .file = QEMU_CONF,
+      .name = "remote_websocket_port_min",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, remote_websocket_port_min),
+      .fallback = "5700",
+      .min = 5700,
+      .max = 65535,
+      .doc = "lowest port given to VNC websockets" },
+    { .file = QEMU_CONF,
+      .name = "remote_websocket_port_max",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, remote_websocket_port_max),
+      .fallback = "65535",
+      .min = 5700,
+      .max = 65535,
+      .doc = "highest port given to VNC websockets" },
+    { .file = QEMU_CONF,
+      .name = "auto_dump_path",
+      .type = CONFIG_KEY_PATH,
+      .offset = offsetof(Config, auto_dump_path),
+      .doc = "folder of dumps made when a machine crashes" },
+    { .file = QEMU_CONF,
+      .name = "auto_dump_bypass_cache",
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, auto_dump_bypass_cache),
+      .fallback = "0",
+      .doc = "write such dumps around the file cache" },
+    { .file = QEMU_CONF,
+      .name = "auto_start_bypass_cache",
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, auto_start_bypass_cache),
+      .fallback = "0",
+      .doc = "read saved states around the file cache at autostart" },
+    { .file = QEMU_CONF,
+      .name = "save_image_format",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, save_image_format),
+      .fallback = "raw",
+      .choices = "raw|gzip|bzip2|xz|lzop|zstd",
+      .doc = "compression of saved machines" },
+    { .file = QEMU_CONF,
+      .name = "dump_image_format",
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, dump_image_format),
+      .fallback = "raw",
+      .choices = "raw|gzip|bzip2|xz|lzop|zstd",
+      .doc = "compression of dumps" },
+    { .file = QEMU_CONF,
+      .name = "set_process_name",
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, set_process_name),
+      .fallback = "0",
+      .doc = "let the process list show qemu:NAME" },
+    { .file = QEMU_CONF,
+      .name = "max_processes",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, max_processes),
+      .fallback = "0",
+      .min = 0,
+      .max = 2147483647,
+      .doc = "limit of processes of a machine; 0: as the daemon" },
+    { .file = QEMU_CONF,
+      .name = "max_files",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, max_files),
+      .fallback = "0",
+      .min = 0,
+      .max = 2147483647,
+      .doc = "limit of open files of a machine; 0: as the daemon" },
+    { .file = QEMU_CONF,
+      .name = "max_core",
+      .type = CONFIG_KEY_BYTES,
+      .offset = offsetof(Config, max_core_bytes),
+      .fallback = "0",
+      .doc = "size in bytes of a crashed QEMU's core file, or unlimited" },
+    { .file = QEMU_CONF,
+      .name = "dump_guest_core",
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, dump_guest_core),
+      .fallback = "0",
+      .doc = "core files of QEMU contain the memory of the guest" },
+    { .file = QEMU_CONF,
+      .name = "max_queued",
+      .type = CONFIG_KEY_UINT,
+      .offset = offsetof(Config, max_queued),
+      .fallback = "0",
+      .min = 0,
+      .max = 100000,
+      .doc = "changes that may wait for one machine; 0: no limit" },
+    { .file = QEMU_CONF,
+      .name = "seccomp_sandbox",
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, seccomp_sandbox),
+      .fallback = "1",
+      .doc = "QEMU forbids itself the system calls it does not need" },
+    { .file = QEMU_CONF,
+      .name = "nvram",
+      .type = CONFIG_KEY_LIST,
+      .offset = offsetof(Config, nvram),
+      .doc = "CODE:VARS pairs of firmware images" },
+    { .file = QEMU_CONF, .name = "security_default_confined", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "default_tls_x509_cert_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "default_tls_x509_verify", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "default_tls_x509_secret_uuid", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vnc_auto_unix_socket", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vnc_tls", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vnc_tls_x509_cert_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vnc_tls_x509_secret_uuid", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vnc_tls_x509_verify", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vnc_sasl", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vnc_sasl_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vnc_allow_host_audio", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "spice_tls", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "spice_tls_x509_cert_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "spice_auto_unix_socket", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "spice_sasl", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "spice_sasl_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "chardev_tls", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "chardev_tls_x509_cert_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "chardev_tls_x509_verify", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "chardev_tls_x509_secret_uuid", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vxhs_tls", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vxhs_tls_x509_cert_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "vxhs_tls_x509_secret_uuid", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "nbd_tls", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "nbd_tls_x509_cert_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "nbd_tls_x509_secret_uuid", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "migrate_tls_x509_cert_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "migrate_tls_x509_verify", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "migrate_tls_x509_secret_uuid", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "migrate_tls_force", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "backup_tls_x509_cert_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "backup_tls_x509_verify", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "backup_tls_x509_secret_uuid", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "nographics_allow_host_audio", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "security_driver", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "security_require_confined", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "cgroup_controllers", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "cgroup_device_acl", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "snapshot_image_format", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "hugetlbfs_mount", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "bridge_helper", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "max_threads_per_process", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "mac_filter", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "relaxed_acs_check", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "lock_manager", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "allow_disk_format_probing", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "keepalive_interval", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "keepalive_count", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "migration_address", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "migration_host", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "migration_port_min", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "migration_port_max", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "log_timestamp", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "stdio_handler", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "gluster_debug_level", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "virtiofsd_debug", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "namespaces", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "memory_backing_dir", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "pr_helper", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "slirp_helper", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "dbus_daemon", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "swtpm_user", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "swtpm_group", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "capability_filters", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "deprecation_behavior", .type = CONFIG_KEY_UNUSED },
+    { .file = QEMU_CONF, .name = "sched_core", .type = CONFIG_KEY_UNUSED },
+};
+const size_t config_keys_count = G_N_ELEMENTS(config_keys);
+
+static void *key_field(const ConfigKey *key, Config *config)
+{
+    return (char *)config + key->offset;
+}
+
+static const void *key_field_const(const ConfigKey *key, const Config *config)
+{
+    return (const char *)config + key->offset;
+}
+
+char *config_key_describe(const ConfigKey *key)
+{
+    switch (key->type) {
+    case CONFIG_KEY_BOOL:
+        return g_strdup("0 or 1");
+    case CONFIG_KEY_UINT:
+    case CONFIG_KEY_INT:
+        return g_strdup_printf("a number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, key->min, key->max);
+    case CONFIG_KEY_BYTES:
+        return g_strdup("a number of bytes or \"unlimited\"");
+    case CONFIG_KEY_MODE:
+        return g_strdup("an octal mode in quotes, like \"0770\"");
+    case CONFIG_KEY_PATH:
+        return g_strdup("an absolute path in quotes");
+    case CONFIG_KEY_LIST:
+        return g_strdup("a list of strings in brackets");
+    case CONFIG_KEY_STRING:
+    case CONFIG_KEY_WORDS:
+    case CONFIG_KEY_UNUSED:
+        break;
+    }
+    if (!key->choices)
+        return g_strdup("a string in quotes");
+    g_auto(GStrv) words = g_strsplit(key->choices, "|", -1);
+    g_autofree char *list = g_strjoinv("\", \"", words);
+    return g_strdup_printf("one of \"%s\"", list);
+}
+
+static bool set_number(const ConfigKey *key, int64_t number, Config *config)
+{
+    if (key->type == CONFIG_KEY_BOOL) {
+        if (number != 0 && number != 1)
+            return false;
+        *(bool *)key_field(key, config) = number == 1;
+        return true;
+    }
+    if (key->type == CONFIG_KEY_BYTES) {
+        if (number < 0)
+            return false;
+        *(uint64_t *)key_field(key, config) = (uint64_t)number;
+        return true;
+    }
+    if (number < key->min || number > key->max)
+        return false;
+    if (key->type == CONFIG_KEY_UINT)
+        *(unsigned *)key_field(key, config) = (unsigned)number;
+    else if (key->type == CONFIG_KEY_INT)
+        *(int *)key_field(key, config) = (int)number;
+    else
+        return false;
+    return true;
+}
+
+static bool set_mode(const ConfigKey *key, const char *text, Config *config)
+{
+    char *end;
+    guint64 mode = g_ascii_strtoull(text, &end, 8);
+    if (!g_ascii_isdigit(*text) || *end || mode > 0777)
+        return false;
+    *(mode_t *)key_field(key, config) = (mode_t)mode;
+    return true;
+}
+
+static bool is_choice(const ConfigKey *key, const char *text)
+{
+    if (!key->choices)
+        return true;
+    g_auto(GStrv) words = g_strsplit(key->choices, "|", -1);
+    return g_strv_contains((const char *const *)words, text);
+}
+
+static void replace_list(const ConfigKey *key, char **list, Config *config)
+{
+    char ***field = key_field(key, config);
+    g_strfreev(*field);
+    *field = list;
+}
+
+static bool set_string(const ConfigKey *key, const char *text, Config *config)
+{
+    if (key->type == CONFIG_KEY_MODE)
+        return set_mode(key, text, config);
+    if (key->type == CONFIG_KEY_WORDS) {
+        replace_list(key, g_strsplit(text, " ", -1), config);
+        return true;
+    }
+    if (key->type == CONFIG_KEY_BYTES) {
+        if (strcmp(text, "unlimited") != 0)
+            return false;
+        *(uint64_t *)key_field(key, config) = UINT64_MAX;
+        return true;
+    }
+    if (key->type == CONFIG_KEY_PATH && *text != '/')
+        return false;
+    if ((key->type != CONFIG_KEY_STRING && key->type != CONFIG_KEY_PATH) || !is_choice(key, text))
+        return false;
+    char **field = key_field(key, config);
+    g_free(*field);
+    *field = g_strdup(text);
+    return true;
+}
+
+bool config_key_set(const ConfigKey *key, const ConfigValue *value, Config *config)
+{
+    switch (value->type) {
+    case CONFIG_INT:
+        return set_number(key, value->number, config);
+    case CONFIG_STRING:
+        return set_string(key, value->string, config);
+    case CONFIG_LIST:
+        if (key->type != CONFIG_KEY_LIST)
+            return false;
+        replace_list(key, g_strdupv(value->list), config);
+        return true;
+    }
+    return false;
+}
+
+void config_key_set_default(const ConfigKey *key, Config *config)
+{
+    int64_t number;
+    if (key->type == CONFIG_KEY_UNUSED || !key->fallback)
+        return;
+    bool ok = key->type == CONFIG_KEY_BOOL || key->type == CONFIG_KEY_UINT || key->type == CONFIG_KEY_INT ||
+                      key->type == CONFIG_KEY_BYTES
+                  ? parse_int(key->fallback, &number, NULL) && set_number(key, number, config)
+                  : set_string(key, key->fallback, config);
+    g_assert(ok); /* the table's own values must be allowed */
+}
+
+static char *format_list(char *const *list)
+{
+    GString *text = g_string_new("[");
+    for (size_t i = 0; list && list[i]; i++)
+        g_string_append_printf(text, "%s\"%s\"", i ? ", " : "", list[i]);
+    return g_string_free(g_string_append_c(text, ']'), FALSE);
+}
+
+char *config_key_format(const ConfigKey *key, const Config *config)
+{
+    const void *field = key_field_const(key, config);
+    switch (key->type) {
+    case CONFIG_KEY_BOOL:
+        return g_strdup(*(const bool *)field ? "1" : "0");
+    case CONFIG_KEY_UINT:
+        return g_strdup_printf("%u", *(const unsigned *)field);
+    case CONFIG_KEY_INT:
+        return g_strdup_printf("%d", *(const int *)field);
+    case CONFIG_KEY_BYTES: {
+        uint64_t bytes = *(const uint64_t *)field;
+        return bytes == UINT64_MAX ? g_strdup("unlimited") : g_strdup_printf("%" G_GUINT64_FORMAT, bytes);
+    }
+    case CONFIG_KEY_MODE:
+        return g_strdup_printf("%04o", (unsigned)*(const mode_t *)field);
+    case CONFIG_KEY_STRING:
+    case CONFIG_KEY_PATH: {
+        const char *text = *(char *const *)field;
+        return g_strdup(key->secret && text ? "***" : text ? text : "");
+    }
+    case CONFIG_KEY_WORDS: {
+        char *const *words = *(char **const *)field;
+        return words ? g_strjoinv(" ", (char **)words) : g_strdup("");
+    }
+    case CONFIG_KEY_LIST:
+        return format_list(*(char **const *)field);
+    case CONFIG_KEY_UNUSED:
+        break;
+    }
+    return g_strdup("");
+}
+
+void config_key_clear(const ConfigKey *key, Config *config)
+{
+    if (key->type == CONFIG_KEY_STRING || key->type == CONFIG_KEY_PATH)
+        g_clear_pointer((char **)key_field(key, config), g_free);
+    else if (key->type == CONFIG_KEY_WORDS || key->type == CONFIG_KEY_LIST)
+        g_clear_pointer((char ***)key_field(key, config), g_strfreev);
+}

@@ -1,0 +1,172 @@
+/* The tree of folders, as libvirt lays it out: below a root for the system, in the XDG folders for a user. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "paths"
+#include "core/paths.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/worker.h"
+
+#define MAKE_DEADLINE_MS 30000
+
+/* What lies below the folders that differ between system and session. */
+static void paths_fill(Paths *paths)
+{
+    paths->etc_qemu = path_join(paths->etc, "qemu");
+    paths->autostart = path_join(paths->etc_qemu, "autostart");
+    paths->hooks = path_join(paths->etc, "hooks");
+    paths->save = path_join(paths->lib_qemu, "save");
+    paths->nvram = path_join(paths->lib_qemu, "nvram");
+    paths->dump = path_join(paths->lib_qemu, "dump");
+    paths->snapshot = path_join(paths->lib_qemu, "snapshot");
+    paths->checkpoint = path_join(paths->lib_qemu, "checkpoint");
+    paths->channel_target = path_join(paths->lib_qemu, "channel", "target");
+    paths->run_qemu = path_join(paths->run, "qemu");
+}
+
+/* Absolute, without "//", "/./", "/../" and trailing slashes; "" for the root itself. */
+static char *clean_root(const char *root)
+{
+    if (!root || !*root)
+        return g_strdup("");
+    g_autofree char *path = g_canonicalize_filename(root, NULL);
+    return strcmp(path, "/") == 0 ? g_strdup("") : g_steal_pointer(&path);
+}
+
+Paths *paths_new_system(const char *root)
+{
+    Paths *paths = g_new0(Paths, 1);
+    paths->root = clean_root(root);
+    paths->etc = g_strconcat(paths->root, "/etc/libvirt", NULL);
+    paths->lib_qemu = g_strconcat(paths->root, "/var/lib/libvirt/qemu", NULL);
+    paths->images = g_strconcat(paths->root, "/var/lib/libvirt/images", NULL);
+    paths->run = g_strconcat(paths->root, "/run/libvirt", NULL);
+    paths->log_qemu = g_strconcat(paths->root, "/var/log/libvirt/qemu", NULL);
+    paths->cache = g_strconcat(paths->root, "/var/cache/libvirt/lodge", NULL);
+    paths_fill(paths);
+    return paths;
+}
+
+/* The XDG base directory rules: a relative value counts as not set. Caller owns. */
+static char *xdg_dir(const char *variable, const char *home, const char *fallback)
+{
+    const char *value = g_getenv(variable);
+    return value && *value == '/' ? g_strdup(value) : path_join(home, fallback);
+}
+
+bool paths_new_session(Paths **ret_paths, Error **err)
+{
+    const char *home = g_getenv("HOME");
+    if (!home || *home != '/')
+        return error_set(err, ERROR_SYSTEM, "HOME is not set to an absolute path");
+    g_autofree char *config = xdg_dir("XDG_CONFIG_HOME", home, ".config");
+    g_autofree char *data = xdg_dir("XDG_DATA_HOME", home, ".local/share");
+    g_autofree char *cache = xdg_dir("XDG_CACHE_HOME", home, ".cache");
+    const char *runtime = g_getenv("XDG_RUNTIME_DIR");
+
+    Paths *paths = g_new0(Paths, 1);
+    paths->is_session = true;
+    paths->root = g_strdup("");
+    paths->etc = path_join(config, "libvirt");
+    paths->lib_qemu = path_join(data, "libvirt", "qemu");
+    paths->images = path_join(data, "libvirt", "images");
+    /* without a runtime folder clients look in the cache */
+    paths->run = runtime && *runtime == '/' ? path_join(runtime, "libvirt") : path_join(cache, "libvirt");
+    paths->log_qemu = path_join(cache, "libvirt", "qemu", "log");
+    paths->cache = path_join(cache, "libvirt", "lodge");
+    paths_fill(paths);
+    *ret_paths = paths;
+    return true;
+}
+
+void paths_free(Paths *paths)
+{
+    if (!paths)
+        return;
+    char *strings[] = { paths->root,           paths->etc,      paths->etc_qemu, paths->autostart,
+                        paths->hooks,          paths->lib_qemu, paths->images,   paths->save,
+                        paths->nvram,          paths->dump,     paths->snapshot, paths->checkpoint,
+                        paths->channel_target, paths->run,      paths->run_qemu, paths->log_qemu,
+                        paths->cache };
+    for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
+        g_free(strings[i]);
+    g_free(paths);
+}
+
+/* ---- making them ---- */
+
+typedef struct OwnJob {
+    char *path;
+    uid_t uid;
+    gid_t gid;
+    int errnum;
+} OwnJob;
+
+static void own_job_free(void *data)
+{
+    OwnJob *job = data;
+    g_free(job->path);
+    g_free(job);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(OwnJob, own_job_free)
+
+static void own_job_run(void *data)
+{
+    OwnJob *job = data;
+    struct stat info;
+    if (lstat(job->path, &info) < 0)
+        job->errnum = errno;
+    else if (!S_ISDIR(info.st_mode))
+        job->errnum = ENOTDIR;
+    else if ((info.st_uid != job->uid || info.st_gid != job->gid) &&
+             lchown(job->path, job->uid, job->gid) < 0)
+        job->errnum = errno;
+}
+
+AWAITS static bool give_to(const char *path, uid_t uid, gid_t gid, Error **err)
+{
+    OwnJob *job = g_new0(OwnJob, 1);
+    job->path = g_strdup(path);
+    job->uid = uid;
+    job->gid = gid;
+    if (!worker_run(worker_lane_state(), own_job_run, job, own_job_free, MAKE_DEADLINE_MS, err))
+        return false; /* the pool owns it now */
+    g_autoptr(OwnJob) done = job;
+    if (done->errnum)
+        return error_set_errno(err, done->errnum, "cannot give '%s' to user %u", path, (unsigned)uid);
+    return true;
+}
+
+bool paths_make_dirs(const Paths *paths, uid_t qemu_uid, gid_t qemu_gid, Error **err)
+{
+    /* A user's own files are nobody else's business; below the system's folders QEMU's user must pass. */
+    mode_t mode = paths->is_session ? 0700 : 0755;
+    g_autofree char *channel = g_path_get_dirname(paths->channel_target);
+    const struct {
+        const char *path;
+        mode_t mode;
+        bool for_qemu;
+    } dirs[] = {
+        { paths->etc, mode, false },       { paths->etc_qemu, mode, false },
+        { paths->autostart, mode, false }, { paths->images, 0711, false },
+        { paths->run, 0755, false },       { paths->run_qemu, 0755, false },
+        { paths->log_qemu, 0755, false },  { paths->cache, 0711, false },
+        { paths->lib_qemu, 0750, true },   { paths->save, mode, true },
+        { paths->nvram, mode, true },      { paths->dump, mode, true },
+        { paths->snapshot, mode, true },   { paths->checkpoint, mode, true },
+        { channel, mode, true },           { paths->channel_target, mode, true },
+    };
+    bool is_root = geteuid() == 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {
+        if (!file_make_dirs(dirs[i].path, dirs[i].mode, err))
+            return error_prefix(err, "making the daemon's folders");
+        if (dirs[i].for_qemu && is_root && !paths->is_session &&
+            !give_to(dirs[i].path, qemu_uid, qemu_gid, err))
+            return false;
+    }
+    return true;
+}

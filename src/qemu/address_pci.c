@@ -1,0 +1,591 @@
+/* PCI addresses: which device sits where, and which bridges and root ports that takes.
+ *
+ * Runs in rounds. Each lays out the whole machine on a fresh map: what the definition fixes first, then the
+ * controllers, then the devices in a fixed order. Where places are missing, buses are added to the map; they
+ * become controllers of the definition and the next round begins. The round that needs no new bus writes its
+ * addresses. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "conf/domain_rows.h"
+#include "qemu/address_private.h"
+#include "qemu/pci_bus.h"
+
+/* A device that needs an address, and the one this round found. */
+typedef struct Seat {
+    DeviceAddress *target;
+    DeviceAddress found;
+    PciKind kind;
+    const char *what;
+
+} Seat;
+
+typedef struct PciLayout {
+    DomainDef *def;
+    PciMap map;
+    GArray *seats; /* Seat, in order of assignment */
+} PciLayout;
+
+static bool info_needs_pci(const DeviceInfo *info)
+{
+    return info->address.type == ADDRESS_ABSENT ||
+           (info->address.type == ADDRESS_PCI && info->address.wants_numbers);
+}
+
+static void add_seat(PciLayout *layout, DeviceInfo *info, PciKind kind, const char *what)
+{
+    if (!info_needs_pci(info))
+        return;
+    Seat seat = { .target = &info->address, .kind = kind, .what = what, .found = info->address };
+    g_array_append_val(layout->seats, seat);
+}
+
+/* ---- who sits on PCI ---- */
+
+static bool interface_kind(const InterfaceDef *iface, PciKind *ret_kind)
+{
+    const char *model = iface->model ? iface->model : "rtl8139";
+    if (g_str_equal(model, "usb-net") || g_str_equal(model, "ne2k_isa") || g_str_equal(model, "lan9118") ||
+        g_str_equal(model, "smc91c111") || g_str_equal(model, "spapr-vlan"))
+        return false;
+    *ret_kind = g_str_has_prefix(model, "virtio") || g_str_equal(model, "e1000e") ||
+                        g_str_equal(model, "vmxnet3") || g_str_equal(model, "igb")
+                    ? PCI_KIND_EXPRESS
+                    : PCI_KIND_CONVENTIONAL;
+    if (g_str_equal(model, "virtio-transitional"))
+        *ret_kind = PCI_KIND_CONVENTIONAL; /* its I/O port BAR has no room behind a root port */
+    return true;
+}
+
+static bool controller_kind(const ControllerDef *controller, PciKind *ret_kind)
+{
+    switch (controller->type) {
+    case CONTROLLER_SCSI:
+        *ret_kind = controller->model == CONTROLLER_MODEL_VIRTIO_SCSI ||
+                            controller->model == CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL ||
+                            controller->model == CONTROLLER_MODEL_VMPVSCSI
+                        ? PCI_KIND_EXPRESS
+                        : PCI_KIND_CONVENTIONAL;
+        return true;
+    case CONTROLLER_VIRTIO_SERIAL:
+        *ret_kind = controller->model == CONTROLLER_MODEL_VIRTIO_TRANSITIONAL ? PCI_KIND_CONVENTIONAL
+                                                                              : PCI_KIND_EXPRESS;
+        return true;
+    case CONTROLLER_SATA:
+        *ret_kind = PCI_KIND_CONVENTIONAL;
+        return true;
+    case CONTROLLER_USB:
+        if (controller->model == CONTROLLER_MODEL_NONE)
+            return false;
+        *ret_kind =
+            controller->model == CONTROLLER_MODEL_QEMU_XHCI || controller->model == CONTROLLER_MODEL_NEC_XHCI
+                ? PCI_KIND_EXPRESS
+                : PCI_KIND_CONVENTIONAL;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool sound_kind(const SoundDef *sound, PciKind *ret_kind)
+{
+    *ret_kind = PCI_KIND_CONVENTIONAL;
+    return sound->model == SOUND_ES1370 || sound->model == SOUND_AC97 || sound->model == SOUND_ICH6 ||
+           sound->model == SOUND_ICH9;
+}
+
+static PciKind video_kind(const VideoDef *video)
+{
+    return video->model == VIDEO_VIRTIO || video->model == VIDEO_BOCHS ? PCI_KIND_EXPRESS
+                                                                       : PCI_KIND_CONVENTIONAL;
+}
+
+static PciKind virtio_kind(VirtioModel model)
+{
+    return model == VIRTIO_MODEL_TRANSITIONAL ? PCI_KIND_CONVENTIONAL : PCI_KIND_EXPRESS;
+}
+
+/* The order decides who gets which slot: it is part of what guests see. */
+static void collect_devices(PciLayout *layout)
+{
+    DomainDef *def = layout->def;
+    PciKind kind;
+
+    for (DEF_EACH(FilesystemDef, filesystem, def->filesystems))
+        add_seat(layout, &filesystem->info, virtio_kind(filesystem->model), "filesystem");
+    for (DEF_EACH(InterfaceDef, iface, def->interfaces)) {
+        if (iface->type != INTERFACE_HOSTDEV && interface_kind(iface, &kind))
+            add_seat(layout, &iface->info, kind, "interface");
+    }
+    for (DEF_EACH(SoundDef, sound, def->sounds)) {
+        if (sound_kind(sound, &kind))
+            add_seat(layout, &sound->info, kind, "sound");
+    }
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller_kind(controller, &kind))
+            add_seat(layout, &controller->info, kind, "controller");
+    }
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        if (disk->bus == DISK_BUS_VIRTIO)
+            add_seat(layout, &disk->info, virtio_kind(disk->model), "disk");
+    }
+    for (DEF_EACH(HostdevDef, hostdev, def->hostdevs)) {
+        if (hostdev->type == HOSTDEV_PCI ||
+            (hostdev->type == HOSTDEV_MDEV && hostdev->mdev_model == MDEV_VFIO_PCI))
+            add_seat(layout, &hostdev->info, PCI_KIND_EXPRESS, "hostdev");
+    }
+    if (def->memballoon && def->memballoon->model != MEMBALLOON_NONE)
+        add_seat(layout, &def->memballoon->info,
+                 def->memballoon->model == MEMBALLOON_VIRTIO_TRANSITIONAL ? PCI_KIND_CONVENTIONAL
+                                                                          : PCI_KIND_EXPRESS,
+                 "memballoon");
+    for (DEF_EACH(RngDef, rng, def->rngs))
+        add_seat(layout, &rng->info, virtio_kind(rng->model), "rng");
+    for (DEF_EACH(WatchdogDef, watchdog, def->watchdogs)) {
+        if (watchdog->model == WATCHDOG_I6300ESB)
+            add_seat(layout, &watchdog->info, PCI_KIND_CONVENTIONAL, "watchdog");
+    }
+    for (DEF_EACH(VideoDef, video, def->videos)) {
+        if (video->model != VIDEO_NONE && video->model != VIDEO_RAMFB)
+            add_seat(layout, &video->info, video_kind(video), "video");
+    }
+    for (DEF_EACH(ShmemDef, shmem, def->shmems))
+        add_seat(layout, &shmem->info, PCI_KIND_CONVENTIONAL, "shmem");
+    for (DEF_EACH(InputDef, input, def->inputs)) {
+        if (input->bus == INPUT_BUS_VIRTIO)
+            add_seat(layout, &input->info, virtio_kind(input->model), "input");
+    }
+    for (DEF_EACH(CharDef, serial, def->serials)) {
+        if (serial->target_type == CHAR_TARGET_PCI_SERIAL)
+            add_seat(layout, &serial->info, PCI_KIND_CONVENTIONAL, "serial");
+    }
+    for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
+        if (memory->model == MEMORY_VIRTIO_MEM || memory->model == MEMORY_VIRTIO_PMEM)
+            add_seat(layout, &memory->info, PCI_KIND_EXPRESS, "memory");
+    }
+    for (DEF_EACH(PanicDef, panic, def->panics)) {
+        if (panic->model == PANIC_PVPANIC)
+            add_seat(layout, &panic->info, PCI_KIND_CONVENTIONAL, "panic");
+    }
+    if (def->vsock)
+        add_seat(layout, &def->vsock->info, virtio_kind(def->vsock->model), "vsock");
+    if (def->iommu && def->iommu->model == IOMMU_VIRTIO)
+        add_seat(layout, &def->iommu->info, PCI_KIND_ROOT_COMPLEX, "iommu");
+}
+
+/* ---- what is fixed: the board, integrated devices, the definition's own addresses ---- */
+
+static void reserve_board(PciLayout *layout)
+{
+    if (address_machine_is_i440fx(layout->def)) {
+        pci_map_reserve(&layout->map, 0, 0, 0xff);
+        pci_map_reserve(&layout->map, 0, 1, 1 << 0 | 1 << 3); /* ISA bridge, power management */
+    } else if (address_machine_is_q35(layout->def)) {
+        pci_map_reserve(&layout->map, 0, 0, 0xff);
+        pci_map_reserve(&layout->map, 0, 0x1f, 1 << 0 | 1 << 3); /* LPC, SMBus */
+    } else if (layout->map.count) {
+        pci_map_reserve(&layout->map, 0, 0, 0xff);
+    }
+}
+
+/* Gives @address the place if it is free. */
+static bool place(PciLayout *layout, DeviceAddress *address, unsigned slot, unsigned function)
+{
+    if (!pci_map_function_is_free(&layout->map, 0, slot, function))
+        return false;
+    pci_map_reserve(&layout->map, 0, slot, 1u << function);
+    *address = (DeviceAddress){ .type = ADDRESS_PCI, .multifunction = address->multifunction };
+    address->pci.slot = (uint8_t)slot;
+    address->pci.function = (uint8_t)function;
+    return true;
+}
+
+static void place_integrated_controllers(DomainDef *def, PciLayout *layout)
+{
+    bool i440fx = address_machine_is_i440fx(def);
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->index.value || !info_needs_pci(&controller->info))
+            continue;
+        if (i440fx && controller->type == CONTROLLER_IDE)
+            (void)place(layout, &controller->info.address, 1, 1);
+        else if (i440fx && controller->type == CONTROLLER_USB &&
+                 controller->model == CONTROLLER_MODEL_PIIX3_UHCI)
+            (void)place(layout, &controller->info.address, 1, 2);
+        else if (!i440fx && address_machine_is_q35(def) && controller->type == CONTROLLER_SATA)
+            (void)place(layout, &controller->info.address, 0x1f, 2);
+    }
+}
+
+/* The primary video card: slot 2 of i440fx, slot 1 of q35, as these boards have it. */
+static void place_primary_video(DomainDef *def, PciLayout *layout)
+{
+    unsigned slot = address_machine_is_i440fx(def) ? 2 : address_machine_is_q35(def) ? 1 : 0;
+    if (!slot || !def_list_len(def->videos))
+        return;
+    VideoDef *video = g_ptr_array_index(def->videos, 0);
+    if (video->model == VIDEO_NONE || video->model == VIDEO_RAMFB || !info_needs_pci(&video->info) ||
+        !pci_map_slot_is_free(&layout->map, 0, slot))
+        return;
+    (void)place(layout, &video->info.address, slot, 0);
+}
+
+static void place_q35_sound(DomainDef *def, PciLayout *layout)
+{
+    if (!address_machine_is_q35(def))
+        return;
+    for (DEF_EACH(SoundDef, sound, def->sounds)) {
+        if (sound->model == SOUND_ICH9 && info_needs_pci(&sound->info) &&
+            pci_map_slot_is_free(&layout->map, 0, 0x1b)) {
+            (void)place(layout, &sound->info.address, 0x1b, 0);
+            return;
+        }
+    }
+}
+
+static int ich9_usb_function(const ControllerDef *controller)
+{
+    switch (controller->model) {
+    case CONTROLLER_MODEL_ICH9_EHCI1:
+        return 7;
+    case CONTROLLER_MODEL_ICH9_UHCI1:
+        return 0;
+    case CONTROLLER_MODEL_ICH9_UHCI2:
+        return 1;
+    case CONTROLLER_MODEL_ICH9_UHCI3:
+        return 2;
+    default:
+        return -1;
+    }
+}
+
+/* The slot that the other functions of the same ICH9 USB controller have. */
+static bool ich9_usb_slot(const DomainDef *def, unsigned index, DeviceAddress *ret_address)
+{
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type == CONTROLLER_USB && controller->index.value == index &&
+            ich9_usb_function(controller) >= 0 && !info_needs_pci(&controller->info) &&
+            controller->info.address.type == ADDRESS_PCI) {
+            *ret_address = controller->info.address;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool free_integrated_slot(PciLayout *layout, unsigned *ret_slot)
+{
+    static const uint8_t preferred[] = { 0x1d, 0x1a };
+    if (address_machine_is_q35(layout->def)) {
+        for (size_t i = 0; i < G_N_ELEMENTS(preferred); i++) {
+            if (pci_map_slot_is_free(&layout->map, 0, preferred[i])) {
+                *ret_slot = preferred[i];
+                return true;
+            }
+        }
+    }
+    for (unsigned slot = 2; slot < PCI_SLOTS; slot++) {
+        if (pci_map_slot_is_free(&layout->map, 0, slot)) {
+            *ret_slot = slot;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void place_ich9_usb(DomainDef *def, PciLayout *layout)
+{
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        int function = controller->type == CONTROLLER_USB ? ich9_usb_function(controller) : -1;
+        if (function < 0 || !info_needs_pci(&controller->info))
+            continue;
+        DeviceAddress sibling;
+        unsigned slot;
+        if (ich9_usb_slot(def, controller->index.value, &sibling))
+            slot = sibling.pci.bus ? 0 : sibling.pci.slot;
+        else if (!free_integrated_slot(layout, &slot))
+            continue;
+        if (slot && place(layout, &controller->info.address, slot, (unsigned)function) && function == 0)
+            controller->info.address.multifunction = TRISTATE_ON;
+    }
+}
+
+/* Integrated devices get their addresses at once: they never move. */
+static void place_integrated(PciLayout *layout)
+{
+    place_integrated_controllers(layout->def, layout);
+    place_primary_video(layout->def, layout);
+    place_q35_sound(layout->def, layout);
+}
+
+typedef bool (*InfoFunc)(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err);
+
+/* Every device that may have a PCI address. */
+static bool each_info(DomainDef *def, InfoFunc func, void *arg, Error **err)
+{
+#define EACH(Type, list, what)                                                                               \
+    for (DEF_EACH(Type, device, list)) {                                                                     \
+        if (!func(&device->info, what, false, arg, err))                                                     \
+            return false;                                                                                    \
+    }
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (!func(&controller->info, "controller",
+                  controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCIE_ROOT_PORT,
+                  arg, err))
+            return false;
+    }
+    EACH(DiskDef, def->disks, "disk")
+    EACH(FilesystemDef, def->filesystems, "filesystem")
+    EACH(InterfaceDef, def->interfaces, "interface")
+    EACH(CharDef, def->serials, "serial")
+    EACH(InputDef, def->inputs, "input")
+    EACH(SoundDef, def->sounds, "sound")
+    EACH(VideoDef, def->videos, "video")
+    EACH(HostdevDef, def->hostdevs, "hostdev")
+    EACH(WatchdogDef, def->watchdogs, "watchdog")
+    EACH(RngDef, def->rngs, "rng")
+    EACH(PanicDef, def->panics, "panic")
+    EACH(ShmemDef, def->shmems, "shmem")
+    EACH(MemoryDeviceDef, def->memory_devices, "memory")
+#undef EACH
+    if (def->memballoon && !func(&def->memballoon->info, "memballoon", false, arg, err))
+        return false;
+    if (def->vsock && !func(&def->vsock->info, "vsock", false, arg, err))
+        return false;
+    return !def->iommu || func(&def->iommu->info, "iommu", false, arg, err);
+}
+
+static bool take_given(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err)
+{
+    PciLayout *layout = arg;
+    if (info->address.type != ADDRESS_PCI || info->address.wants_numbers)
+        return true;
+    return pci_map_take(&layout->map, &info->address, is_root_port, what, err);
+}
+
+static bool highest_bus(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err)
+{
+    unsigned *highest = arg;
+    (void)what;
+    (void)is_root_port;
+    (void)err;
+    if (info->address.type == ADDRESS_PCI && !info->address.wants_numbers && info->address.pci.bus > *highest)
+        *highest = info->address.pci.bus;
+    return true;
+}
+
+/* ---- rounds ---- */
+
+static bool seat_bridge(PciLayout *layout, ControllerDef *controller, Error **err)
+{
+    switch (controller->model) {
+    case CONTROLLER_MODEL_PCIE_ROOT_PORT:
+        if (!info_needs_pci(&controller->info))
+            return true;
+        return pci_map_assign_root_port(&layout->map, &controller->info.address, err);
+    case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
+    case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
+        add_seat(layout, &controller->info, PCI_KIND_EXPRESS, "PCI controller");
+        return true;
+    case CONTROLLER_MODEL_PCI_BRIDGE:
+        add_seat(layout, &controller->info, PCI_KIND_CONVENTIONAL, "PCI controller");
+        return true;
+    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
+    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
+    case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
+        add_seat(layout, &controller->info,
+                 layout->map.is_pcie ? PCI_KIND_ROOT_COMPLEX : PCI_KIND_CONVENTIONAL, "PCI controller");
+        return true;
+    default:
+        return true;
+    }
+}
+
+static bool seat_bridges(PciLayout *layout, Error **err)
+{
+    for (DEF_EACH(ControllerDef, controller, layout->def->controllers)) {
+        if (controller->type == CONTROLLER_PCI && !seat_bridge(layout, controller, err))
+            return false;
+    }
+    return true;
+}
+
+static bool assign_seats(PciLayout *layout, Error **err)
+{
+    for (unsigned i = 0; i < layout->seats->len; i++) {
+        Seat *seat = &g_array_index(layout->seats, Seat, i);
+        if (!pci_map_assign(&layout->map, seat->kind, &seat->found, err))
+            return error_prefix(err, "%s", seat->what);
+    }
+    return true;
+}
+
+static void write_seats(PciLayout *layout)
+{
+    for (unsigned i = 0; i < layout->seats->len; i++) {
+        Seat *seat = &g_array_index(layout->seats, Seat, i);
+        *seat->target = seat->found;
+    }
+}
+
+static void add_bus_controller(DomainDef *def, unsigned index, ControllerModel model)
+{
+    ControllerDef *controller = address_add_controller(def, CONTROLLER_PCI, index);
+    controller->model = model;
+}
+
+static bool has_pci_controller(const DomainDef *def, unsigned index)
+{
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type == CONTROLLER_PCI && controller->index.value == index)
+            return true;
+    }
+    return false;
+}
+
+/* Buses that addresses of the definition name but no controller makes. */
+static void add_named_buses(DomainDef *def, bool is_pcie)
+{
+    unsigned highest = 0;
+    (void)each_info(def, highest_bus, &highest, NULL);
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type == CONTROLLER_PCI)
+            highest = MAX(highest, MIN(controller->index.value, PCI_BUS_MAX - 1));
+    }
+    for (unsigned index = 1; index <= highest; index++) {
+        if (!has_pci_controller(def, index))
+            add_bus_controller(def, index,
+                               is_pcie ? CONTROLLER_MODEL_PCIE_ROOT_PORT : CONTROLLER_MODEL_PCI_BRIDGE);
+    }
+}
+
+static void map_controllers(PciLayout *layout)
+{
+    for (DEF_EACH(ControllerDef, controller, layout->def->controllers)) {
+        if (controller->type == CONTROLLER_PCI)
+            pci_map_add_bus(&layout->map, controller->index.value, controller->model);
+    }
+}
+
+/* One round. *ret_grew: buses were added to the definition; nothing else was written. */
+static bool run_round(DomainDef *def, bool is_pcie, bool *ret_grew, Error **err)
+{
+    PciLayout layout = { .def = def, .seats = g_array_new(FALSE, TRUE, sizeof(Seat)) };
+    pci_map_init(&layout.map, is_pcie);
+    map_controllers(&layout);
+    unsigned before = layout.map.count;
+
+    reserve_board(&layout);
+    bool ok = each_info(def, take_given, &layout, err);
+    if (ok && before) {
+        place_integrated(&layout);
+        place_ich9_usb(def, &layout);
+        layout.map.dry_run = true;
+        ok = seat_bridges(&layout, err);
+    }
+    if (ok) {
+        collect_devices(&layout);
+        ok = assign_seats(&layout, err);
+    }
+    *ret_grew = ok && layout.map.count > before;
+    if (*ret_grew) {
+        for (unsigned index = before; index < layout.map.count; index++)
+            add_bus_controller(def, index, layout.map.buses[index].model);
+    } else if (ok) {
+        write_seats(&layout);
+    }
+    pci_map_clear(&layout.map);
+    g_array_unref(layout.seats);
+    return ok;
+}
+
+/* Chassis and port numbers: unique per machine, so the bus number and the place serve. */
+static void number_ports(DomainDef *def)
+{
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type != CONTROLLER_PCI)
+            continue;
+        uint32_t index = controller->index.value;
+        const DeviceAddress *address = &controller->info.address;
+        switch (controller->model) {
+        case CONTROLLER_MODEL_PCIE_ROOT_PORT:
+            if (controller->pci_model == PCI_MODEL_ABSENT)
+                controller->pci_model = PCI_MODEL_PCIE_ROOT_PORT;
+            if (!controller->chassis.is_set)
+                controller->chassis = (OptU32){ .value = index, .is_set = true };
+            if (!controller->port.is_set)
+                controller->port =
+                    (OptU32){ .value = (uint32_t)(address->pci.slot << 3 | address->pci.function),
+                              .is_set = true };
+            break;
+        case CONTROLLER_MODEL_PCI_BRIDGE:
+            if (controller->pci_model == PCI_MODEL_ABSENT)
+                controller->pci_model = PCI_MODEL_PCI_BRIDGE;
+            if (!controller->chassis_nr.is_set)
+                controller->chassis_nr = (OptU32){ .value = index, .is_set = true };
+            break;
+        case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
+            if (controller->pci_model == PCI_MODEL_ABSENT)
+                controller->pci_model = PCI_MODEL_PCIE_PCI_BRIDGE;
+            break;
+        case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
+            if (controller->pci_model == PCI_MODEL_ABSENT)
+                controller->pci_model = PCI_MODEL_I82801B11_BRIDGE;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static bool machine_has_pcie(const DomainDef *def)
+{
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type == CONTROLLER_PCI && controller->index.value == 0)
+            return controller->model == CONTROLLER_MODEL_PCIE_ROOT;
+    }
+    return address_machine_is_q35(def) || (def->os.machine && g_str_has_prefix(def->os.machine, "virt"));
+}
+
+static bool has_root_port(const DomainDef *def)
+{
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCIE_ROOT_PORT)
+            return true;
+    }
+    return false;
+}
+
+static unsigned count_pci_controllers(const DomainDef *def)
+{
+    unsigned highest = 0;
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type == CONTROLLER_PCI)
+            highest = MAX(highest, controller->index.value + 1);
+    }
+    return highest;
+}
+
+bool assign_pci(DomainDef *def, Error **err)
+{
+    bool is_pcie = machine_has_pcie(def);
+    bool had_ports = has_root_port(def);
+    bool grew = false;
+
+    if (!has_pci_controller(def, 0) && (is_pcie || address_machine_is_i440fx(def)))
+        add_bus_controller(def, 0, is_pcie ? CONTROLLER_MODEL_PCIE_ROOT : CONTROLLER_MODEL_PCI_ROOT);
+    if (has_pci_controller(def, 0))
+        add_named_buses(def, is_pcie);
+    do {
+        if (!run_round(def, is_pcie, &grew, err))
+            return false;
+    } while (grew);
+
+    /* A machine that brought no root ports gets a free one for hot plug, once. */
+    if (is_pcie && !had_ports && has_root_port(def)) {
+        add_bus_controller(def, count_pci_controllers(def), CONTROLLER_MODEL_PCIE_ROOT_PORT);
+        if (!run_round(def, is_pcie, &grew, err))
+            return false;
+    }
+    number_ports(def);
+    return true;
+}

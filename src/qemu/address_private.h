@@ -1,0 +1,12 @@
+/* Shared by address.c and address_pci.c. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "conf/domain_def.h"
+
+bool address_machine_is_q35(const DomainDef *def);
+bool address_machine_is_i440fx(const DomainDef *def);
+/* Appends; borrowed. */
+ControllerDef *address_add_controller(DomainDef *def, ControllerType type, unsigned index);
+/* PCI addresses of everything on PCI, and the controllers they need. */
+MUST_CHECK bool assign_pci(DomainDef *def, Error **err);

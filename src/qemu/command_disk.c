@@ -1,0 +1,376 @@
+/* Disks: block nodes (-blockdev) and the devices on top of them. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "qemu/command_private.h"
+
+typedef struct CacheMode {
+    bool set, direct, no_flush, write_cache;
+} CacheMode;
+
+/* The table of cache modes in QEMU's manual (-drive cache=). */
+static CacheMode disk_cache_mode(const DiskDef *disk)
+{
+    switch (disk->cache) {
+    case DISK_CACHE_NONE:
+        return (CacheMode){ true, true, false, true };
+    case DISK_CACHE_WRITETHROUGH:
+        return (CacheMode){ true, false, false, false };
+    case DISK_CACHE_WRITEBACK:
+        return (CacheMode){ true, false, false, true };
+    case DISK_CACHE_DIRECTSYNC:
+        return (CacheMode){ true, true, false, false };
+    case DISK_CACHE_UNSAFE:
+        return (CacheMode){ true, false, true, true };
+    default:
+        return (CacheMode){ 0 };
+    }
+}
+
+static void prop_cache(Json *object, const DiskDef *disk)
+{
+    CacheMode mode = disk_cache_mode(disk);
+    if (!mode.set)
+        return;
+    Json *cache = json_object();
+    prop_bool(cache, "direct", mode.direct);
+    prop_bool(cache, "no-flush", mode.no_flush);
+    json_object_set_new(object, "cache", cache);
+}
+
+static const char *storage_driver(const DiskDef *disk, const StorageSource *source)
+{
+    switch (source->type) {
+    case STORAGE_FILE:
+        return "file";
+    case STORAGE_BLOCK:
+        return disk->device == DISK_DEVICE_CDROM ? "host_cdrom" : "host_device";
+    case STORAGE_DIR:
+        return "vvfat";
+    default:
+        return NULL;
+    }
+}
+
+static const char *format_driver(StorageFormat format)
+{
+    switch (format) {
+    case STORAGE_FORMAT_ABSENT:
+    case STORAGE_FORMAT_RAW:
+    case STORAGE_FORMAT_ISO:
+        return "raw";
+    case STORAGE_FORMAT_VHD:
+        return "vpc";
+    default:
+        return enum_name(&storage_format_names, format);
+    }
+}
+
+static char *node_name(const StorageSource *source, const char *layer)
+{
+    return g_strdup_printf("libvirt-%u-%s", source->index, layer);
+}
+
+char *qemu_disk_node_name(const DiskDef *disk)
+{
+    if (disk->copy_on_read == TRISTATE_ON)
+        return g_strdup_printf("libvirt-CoR-%s", disk->target);
+    return node_name(&disk->src, "format");
+}
+
+static bool storage_node(const DiskDef *disk, const StorageSource *source, Json **ret_node, Error **err)
+{
+    const char *driver = storage_driver(disk, source);
+    if (!driver)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': source type '%s' is not supported by this version", disk->target,
+                         enum_name(&storage_type_names, source->type));
+
+    g_autofree char *name = node_name(source, "storage");
+    Json *node = json_object();
+    prop_str(node, "driver", driver);
+    if (source->type == STORAGE_DIR) {
+        prop_str(node, "dir", source->path);
+        prop_bool(node, "floppy", disk->device == DISK_DEVICE_FLOPPY);
+        prop_bool(node, "rw", false);
+    } else {
+        prop_str(node, "filename", source->path);
+        if (disk->io != DISK_IO_ABSENT)
+            prop_str(node, "aio", enum_name(&disk_io_names, disk->io));
+    }
+    prop_str(node, "node-name", name);
+    prop_cache(node, disk);
+    prop_bool(node, "auto-read-only", true);
+    prop_str(node, "discard", "unmap");
+    *ret_node = node;
+    return true;
+}
+
+static Json *format_node(const DiskDef *disk, const StorageSource *source, bool is_top)
+{
+    g_autofree char *name = node_name(source, "format");
+    g_autofree char *storage = node_name(source, "storage");
+    bool readonly = !is_top || disk->readonly || disk->device == DISK_DEVICE_CDROM;
+    Json *node = json_object();
+
+    prop_str(node, "node-name", name);
+    prop_bool(node, "read-only", readonly);
+    if (is_top && disk->discard != DISK_DISCARD_ABSENT)
+        prop_str(node, "discard", enum_name(&disk_discard_names, disk->discard));
+    if (is_top && disk->detect_zeroes != DISK_DETECT_ZEROES_ABSENT)
+        prop_str(node, "detect-zeroes", enum_name(&disk_detect_zeroes_names, disk->detect_zeroes));
+    prop_cache(node, disk);
+    prop_str(node, "driver", format_driver(source->format));
+    prop_str(node, "file", storage);
+    if (source->backing && source->backing->path) {
+        g_autofree char *backing = node_name(source->backing, "format");
+        prop_str(node, "backing", backing);
+    } else if (source->backing_ends && format_driver(source->format) &&
+               !g_str_equal(format_driver(source->format), "raw")) {
+        /* The chain is known to end here: QEMU must not follow what the header claims. */
+        json_object_set_new(node, "backing", json_null());
+    }
+    return node;
+}
+
+static void json_free(void *object)
+{
+    json_decref(object);
+}
+
+bool qemu_disk_blockdevs(const DiskDef *disk, GPtrArray **ret_nodes, Error **err)
+{
+    g_autoptr(GPtrArray) chain = g_ptr_array_new();
+    g_autoptr(GPtrArray) nodes = g_ptr_array_new_with_free_func(json_free);
+
+    for (const StorageSource *source = &disk->src; source && source->path; source = source->backing)
+        g_ptr_array_add(chain, (gpointer)source);
+    for (unsigned i = chain->len; i-- > 0;) {
+        const StorageSource *source = g_ptr_array_index(chain, i);
+        Json *storage = NULL;
+        if (!storage_node(disk, source, &storage, err))
+            return false;
+        g_ptr_array_add(nodes, storage);
+        g_ptr_array_add(nodes, format_node(disk, source, i == 0));
+    }
+    if (chain->len && disk->copy_on_read == TRISTATE_ON) {
+        g_autofree char *name = qemu_disk_node_name(disk);
+        g_autofree char *below = node_name(&disk->src, "format");
+        Json *cor = json_object();
+        prop_str(cor, "driver", "copy-on-read");
+        prop_str(cor, "node-name", name);
+        prop_str(cor, "file", below);
+        if (disk->discard != DISK_DISCARD_ABSENT)
+            prop_str(cor, "discard", enum_name(&disk_discard_names, disk->discard));
+        g_ptr_array_add(nodes, cor);
+    }
+    *ret_nodes = g_steal_pointer(&nodes);
+    return true;
+}
+
+/* ---- devices ---- */
+
+static const char *ide_kind(const DiskDef *disk)
+{
+    return disk->device == DISK_DEVICE_CDROM ? "ide-cd" : "ide-hd";
+}
+
+static const char *scsi_kind(const DiskDef *disk)
+{
+    if (disk->device == DISK_DEVICE_LUN)
+        return "scsi-block";
+    return disk->device == DISK_DEVICE_CDROM ? "scsi-cd" : "scsi-hd";
+}
+
+static Json *device_on_ide(const DomainDef *def, const DiskDef *disk)
+{
+    Json *device = device_new(ide_kind(disk));
+    const DeviceAddress *address = &disk->info.address;
+    if (disk->bus == DISK_BUS_IDE) {
+        g_autofree char *bus = g_strdup_printf("ide.%u", address->drive.bus);
+        prop_str(device, "bus", bus);
+        prop_uint(device, "unit", address->drive.unit);
+    } else {
+        const char *controller = controller_alias(def, CONTROLLER_SATA, address->drive.controller);
+        g_autofree char *bus = g_strdup_printf("%s.%u", controller ? controller : "ide", address->drive.unit);
+        prop_str(device, "bus", bus);
+    }
+    return device;
+}
+
+static bool scsi_uses_lun(const DomainDef *def, unsigned controller)
+{
+    for (DEF_EACH(ControllerDef, row, def->controllers)) {
+        if (row->type == CONTROLLER_SCSI && row->index.value == controller)
+            return row->model != CONTROLLER_MODEL_LSILOGIC && row->model != CONTROLLER_MODEL_AM53C974 &&
+                   row->model != CONTROLLER_MODEL_DC390;
+    }
+    return true;
+}
+
+static Json *device_on_scsi(const DomainDef *def, const DiskDef *disk)
+{
+    const DeviceAddress *address = &disk->info.address;
+    const char *controller = controller_alias(def, CONTROLLER_SCSI, address->drive.controller);
+    g_autofree char *bus = g_strdup_printf("%s.%u", controller ? controller : "scsi0", address->drive.bus);
+    g_autofree char *device_id =
+        disk->serial ? g_strdup(disk->serial) : g_strdup_printf("drive-%s", disk->info.alias);
+    Json *device = device_new(scsi_kind(disk));
+
+    if (scsi_uses_lun(def, address->drive.controller)) {
+        prop_str(device, "bus", bus);
+        prop_uint(device, "channel", 0);
+        prop_uint(device, "scsi-id", address->drive.target);
+        prop_uint(device, "lun", address->drive.unit);
+    } else {
+        prop_str(device, "bus", bus);
+        prop_uint(device, "scsi-id", address->drive.unit);
+    }
+    if (disk->device != DISK_DEVICE_LUN)
+        prop_str(device, "device_id", device_id);
+    return device;
+}
+
+static Json *device_on_virtio(const DiskDef *disk)
+{
+    g_autofree char *driver = virtio_driver("virtio-blk", disk->model, &disk->info);
+    Json *device = device_new(driver);
+    if (disk->iothread.is_set) {
+        g_autofree char *iothread = g_strdup_printf("iothread%u", disk->iothread.value);
+        prop_str(device, "iothread", iothread);
+    }
+    prop_tristate(device, "ioeventfd", disk->ioeventfd);
+    prop_tristate(device, "event_idx", disk->event_idx);
+    prop_opt(device, "num-queues", disk->queues);
+    prop_opt(device, "queue-size", disk->queue_size);
+    prop_virtio(device, &disk->virtio);
+    return device;
+}
+
+static Json *device_on_floppy(const DiskDef *disk)
+{
+    Json *device = device_new("floppy");
+    prop_uint(device, "unit", disk->info.address.drive.unit);
+    return device;
+}
+
+static Json *disk_device_new(const DomainDef *def, const DiskDef *disk)
+{
+    switch (disk->bus) {
+    case DISK_BUS_VIRTIO:
+        return device_on_virtio(disk);
+    case DISK_BUS_IDE:
+    case DISK_BUS_SATA:
+        return device_on_ide(def, disk);
+    case DISK_BUS_SCSI:
+        return device_on_scsi(def, disk);
+    case DISK_BUS_USB:
+        return device_new("usb-storage");
+    case DISK_BUS_FDC:
+        return device_on_floppy(disk);
+    default:
+        return NULL;
+    }
+}
+
+static const char *error_policy(DiskErrorPolicy policy)
+{
+    return policy == DISK_ERROR_POLICY_ABSENT     ? NULL
+           : policy == DISK_ERROR_POLICY_ENOSPACE ? "enospc"
+                                                  : enum_name(&disk_error_policy_names, policy);
+}
+
+static void prop_disk_limits(Json *device, const DiskDef *disk)
+{
+    if (disk->logical_block_size)
+        prop_uint(device, "logical_block_size", disk->logical_block_size);
+    if (disk->physical_block_size)
+        prop_uint(device, "physical_block_size", disk->physical_block_size);
+    if (disk->discard_granularity)
+        prop_uint(device, "discard_granularity", disk->discard_granularity);
+    if (disk->wwn)
+        prop_uint(device, "wwn", g_ascii_strtoull(disk->wwn, NULL, 16));
+    if (disk->rotation_rate)
+        prop_uint(device, "rotation_rate", disk->rotation_rate);
+    prop_str(device, "vendor", disk->vendor);
+    prop_str(device, "product", disk->product);
+    if (disk->bus == DISK_BUS_USB)
+        prop_bool(device, "removable", disk->removable == TRISTATE_ON);
+    prop_str(device, "serial", disk->serial);
+    if (disk->cylinders) {
+        prop_uint(device, "cyls", disk->cylinders);
+        prop_uint(device, "heads", disk->heads);
+        prop_uint(device, "secs", disk->sectors);
+    }
+}
+
+bool qemu_disk_device(const DomainDef *def, const DiskDef *disk, const QemuCaps *caps, unsigned boot_index,
+                      Json **ret_device, Error **err)
+{
+    CacheMode cache = disk_cache_mode(disk);
+    AUTO_JSON device = disk_device_new(def, disk);
+
+    if (!device)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': bus '%s' is not supported by this version", disk->target,
+                         enum_name(&disk_bus_names, disk->bus));
+    if (!device_require(caps, json_get_str(device, "driver"), err))
+        return false;
+    if (disk->shareable)
+        prop_bool(device, "share-rw", true);
+    if (disk->src.path) {
+        g_autofree char *node = qemu_disk_node_name(disk);
+        prop_str(device, "drive", node);
+    }
+    if (!prop_info(device, def, &disk->info, err))
+        return false;
+    if (boot_index)
+        prop_uint(device, "bootindex", boot_index);
+    prop_disk_limits(device, disk);
+    /* A CD-ROM or floppy has no write cache to switch; QEMU refuses the property only for those without one.
+     */
+    if (cache.set && disk->device != DISK_DEVICE_CDROM && disk->device != DISK_DEVICE_FLOPPY &&
+        disk->device != DISK_DEVICE_LUN)
+        prop_str(device, "write-cache", cache.write_cache ? "on" : "off");
+    prop_str(device, "werror", error_policy(disk->error_policy));
+    prop_str(device, "rerror",
+             error_policy(disk->rerror_policy != DISK_ERROR_POLICY_ABSENT    ? disk->rerror_policy
+                          : disk->error_policy == DISK_ERROR_POLICY_ENOSPACE ? DISK_ERROR_POLICY_ABSENT
+                                                                             : disk->error_policy));
+    *ret_device = g_steal_pointer(&device);
+    return true;
+}
+
+static BootDev disk_boot_class(const DiskDef *disk)
+{
+    return disk->device == DISK_DEVICE_CDROM    ? BOOT_DEV_CDROM
+           : disk->device == DISK_DEVICE_FLOPPY ? BOOT_DEV_FD
+                                                : BOOT_DEV_HD;
+}
+
+static bool disk_build(Builder *b, const DiskDef *disk, Error **err)
+{
+    g_autoptr(GPtrArray) nodes = NULL;
+    Json *device = NULL;
+    unsigned boot_index =
+        disk->info.boot_order ? disk->info.boot_order : builder_take_boot(b, disk_boot_class(disk));
+
+    if (!qemu_disk_blockdevs(disk, &nodes, err) ||
+        !qemu_disk_device(b->def, disk, b->caps, boot_index, &device, err))
+        return false;
+    for (unsigned i = 0; i < nodes->len; i++)
+        add_json(b, "-blockdev", json_incref(g_ptr_array_index(nodes, i)));
+    add_json(b, "-device", device);
+    return true;
+}
+
+bool build_disks(Builder *b, Error **err)
+{
+    unsigned index = 0;
+    for (DEF_EACH(DiskDef, disk, b->def->disks)) {
+        builder_at(b, "/domain/devices/disk[%u]", ++index);
+        if (!disk_build(b, disk, err))
+            return false;
+    }
+    return true;
+}

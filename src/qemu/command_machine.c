@@ -1,0 +1,667 @@
+/* The machine itself: type, accelerator, CPU, memory, clock, boot, SMBIOS. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "qemu/command_private.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define KIB UINT64_C(1024)
+
+static bool is_x86(const DomainDef *def)
+{
+    return def->os.arch == ARCH_X86_64 || def->os.arch == ARCH_I686;
+}
+
+static bool is_q35(const DomainDef *def)
+{
+    return def->os.machine && (strstr(def->os.machine, "q35") != NULL);
+}
+
+static void option_tristate(GString *out, const char *name, Tristate value)
+{
+    if (value != TRISTATE_ABSENT)
+        g_string_append_printf(out, ",%s=%s", name, value == TRISTATE_ON ? "on" : "off");
+}
+
+/* ---- -machine, -accel ---- */
+
+static bool machine_uses_ram_backend(const Builder *b)
+{
+    return b->machine->default_ram_id && *b->machine->default_ram_id &&
+           !(b->def->cpu && def_list_len(b->def->cpu->numa));
+}
+
+static void build_pflash_drive(Builder *b, unsigned unit, const char *path, bool readonly)
+{
+    Json *storage = json_object();
+    g_autofree char *storage_node = g_strdup_printf("libvirt-pflash%u-storage", unit);
+    g_autofree char *format_node = g_strdup_printf("libvirt-pflash%u-format", unit);
+    prop_str(storage, "driver", "file");
+    prop_str(storage, "filename", path);
+    prop_str(storage, "node-name", storage_node);
+    prop_bool(storage, "auto-read-only", true);
+    prop_str(storage, "discard", "unmap");
+    add_json(b, "-blockdev", storage);
+    Json *format = json_object();
+    prop_str(format, "node-name", format_node);
+    prop_bool(format, "read-only", readonly);
+    prop_str(format, "driver", "raw");
+    prop_str(format, "file", storage_node);
+    add_json(b, "-blockdev", format);
+}
+
+static bool build_firmware(Builder *b, GString *machine, Error **err)
+{
+    const OsLoader *loader = b->def->os.loader;
+    if (!loader || !loader->path) {
+        if (b->def->os.firmware == OS_FIRMWARE_EFI)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "Unable to find 'efi' firmware that is compatible with the current "
+                             "configuration");
+        return true;
+    }
+    if (loader->type != LOADER_TYPE_PFLASH) {
+        builder_at(b, "/domain/os/loader");
+        add_text(b, "-bios", "%s", loader->path);
+        return true;
+    }
+    builder_at(b, "/domain/os/loader");
+    build_pflash_drive(b, 0, loader->path, loader->readonly == TRISTATE_ON);
+    g_string_append(machine, ",pflash0=libvirt-pflash0-format");
+    if (b->def->os.nvram && b->def->os.nvram->path) {
+        builder_at(b, "/domain/os/nvram");
+        build_pflash_drive(b, 1, b->def->os.nvram->path, false);
+        g_string_append(machine, ",pflash1=libvirt-pflash1-format");
+    }
+    return true;
+}
+
+static void build_machine_features(Builder *b, GString *machine)
+{
+    const FeaturesDef *features = b->def->features;
+    if (!features)
+        return;
+    if (features->has_vmport)
+        option_tristate(machine, "vmport", features->vmport);
+    if (features->has_smm)
+        option_tristate(machine, "smm", features->smm == TRISTATE_ABSENT ? TRISTATE_ON : features->smm);
+    if (features->ioapic == IOAPIC_DRIVER_QEMU)
+        g_string_append(machine, ",kernel_irqchip=split");
+    else if (features->ioapic == IOAPIC_DRIVER_KVM)
+        g_string_append(machine, ",kernel_irqchip=on");
+}
+
+static void build_globals(Builder *b)
+{
+    const FeaturesDef *features = b->def->features;
+    if (is_x86(b->def) && (!features || !features->acpi)) {
+        builder_at(b, "/domain/features");
+        add_flag(b, "-no-acpi");
+    }
+    if (features && features->smm_tseg_bytes) {
+        builder_at(b, "/domain/features/smm/tseg");
+        add_text(b, "-global", "mch.extended-tseg-mbytes=%" G_GUINT64_FORMAT, features->smm_tseg_bytes / MIB);
+    }
+    if (features && features->has_vmcoreinfo && features->vmcoreinfo != TRISTATE_OFF) {
+        builder_at(b, "/domain/features/vmcoreinfo");
+        add_text(b, "-device", "vmcoreinfo");
+    }
+}
+
+static void build_accelerator(Builder *b)
+{
+    const FeaturesDef *features = b->def->features;
+    builder_at(b, "/domain/@type");
+    if (b->def->type != VIRT_TYPE_KVM) {
+        if (features && features->tcg_tb_cache_bytes)
+            add_text(b, "-accel", "tcg,tb-size=%" G_GUINT64_FORMAT, features->tcg_tb_cache_bytes / MIB);
+        else
+            add_text(b, "-accel", "tcg");
+        return;
+    }
+    if (features && features->kvm && features->kvm->dirty_ring == TRISTATE_ON)
+        add_text(b, "-accel", "kvm,dirty-ring-size=%u", features->kvm->dirty_ring_size);
+    else
+        add_text(b, "-accel", "kvm");
+}
+
+bool build_machine(Builder *b, Error **err)
+{
+    const DomainDef *def = b->def;
+    g_autoptr(GString) machine = g_string_new(def->os.machine);
+    bool dump_core =
+        def->dump_core == TRISTATE_ABSENT ? b->env->dump_guest_core : def->dump_core == TRISTATE_ON;
+
+    g_string_append(machine, ",usb=off");
+    build_machine_features(b, machine);
+    g_string_append_printf(machine, ",dump-guest-core=%s", dump_core ? "on" : "off");
+    if (def->memory_backing && def->memory_backing->nosharepages)
+        g_string_append(machine, ",mem-merge=off");
+    if (!build_firmware(b, machine, err))
+        return false;
+    if (machine_uses_ram_backend(b))
+        g_string_append_printf(machine, ",memory-backend=%s", b->machine->default_ram_id);
+    if (def->os.bios_useserial == TRISTATE_ON)
+        g_string_append(machine, ",graphics=off");
+    for (DEF_EACH(SoundDef, sound, def->sounds)) {
+        if (sound->model == SOUND_PCSPK)
+            g_string_append_printf(machine, ",pcspk-audiodev=audio%u",
+                                   sound->audio_id.is_set ? sound->audio_id.value : 1);
+    }
+    builder_at(b, "/domain/os/type/@machine");
+    add_text(b, "-machine", "%s", machine->str);
+    build_accelerator(b);
+    build_globals(b);
+    return true;
+}
+
+/* ---- -cpu ---- */
+
+static void cpu_hyperv(GString *cpu, const HypervFeatures *hyperv)
+{
+    const struct {
+        const char *name;
+        Tristate value;
+    } rows[] = {
+        { "hv-relaxed", hyperv->relaxed },
+        { "hv-vapic", hyperv->vapic },
+        { "hv-vpindex", hyperv->vpindex },
+        { "hv-runtime", hyperv->runtime },
+        { "hv-synic", hyperv->synic },
+        { "hv-stimer", hyperv->stimer },
+        { "hv-stimer-direct", hyperv->stimer_direct },
+        { "hv-reset", hyperv->reset },
+        { "hv-frequencies", hyperv->frequencies },
+        { "hv-reenlightenment", hyperv->reenlightenment },
+        { "hv-tlbflush", hyperv->tlbflush },
+        { "hv-ipi", hyperv->ipi },
+        { "hv-evmcs", hyperv->evmcs },
+        { "hv-avic", hyperv->avic },
+    };
+
+    if (hyperv->mode == HYPERV_MODE_PASSTHROUGH)
+        g_string_append(cpu, ",hv-passthrough=on");
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        if (rows[i].value == TRISTATE_ON)
+            g_string_append_printf(cpu, ",%s=on", rows[i].name);
+    }
+    if (hyperv->spinlocks == TRISTATE_ON)
+        g_string_append_printf(cpu, ",hv-spinlocks=0x%x",
+                               hyperv->spinlock_retries ? hyperv->spinlock_retries : 8191);
+    if (hyperv->vendor_id == TRISTATE_ON && hyperv->vendor_id_value)
+        g_string_append_printf(cpu, ",hv-vendor-id=%s", hyperv->vendor_id_value);
+}
+
+static void cpu_timers(GString *cpu, const DomainDef *def)
+{
+    for (DEF_EACH(TimerDef, timer, def->clock.timers)) {
+        if (timer->name == TIMER_KVMCLOCK && timer->present != TRISTATE_ABSENT)
+            option_tristate(cpu, "kvmclock", timer->present);
+        if (timer->name == TIMER_HYPERVCLOCK && timer->present == TRISTATE_ON)
+            g_string_append(cpu, ",hv-time=on");
+        if (timer->name == TIMER_TSC && timer->frequency_hz)
+            g_string_append_printf(cpu, ",tsc-frequency=%" G_GUINT64_FORMAT, timer->frequency_hz);
+    }
+}
+
+static void cpu_features(GString *cpu, const Builder *b)
+{
+    const FeaturesDef *features = b->def->features;
+    if (!features)
+        return;
+    option_tristate(cpu, "kvm-pv-eoi", features->apic_eoi);
+    if (features->has_pvspinlock)
+        option_tristate(cpu, "kvm-pv-unhalt", features->pvspinlock);
+    if (features->hyperv)
+        cpu_hyperv(cpu, features->hyperv);
+    for (DEF_EACH(PanicDef, panic, b->def->panics)) {
+        if (panic->model == PANIC_HYPERV)
+            g_string_append(cpu, ",hv-crash");
+    }
+    if (features->kvm) {
+        if (features->kvm->hidden == TRISTATE_ON)
+            g_string_append(cpu, ",kvm=off");
+        if (features->kvm->hint_dedicated == TRISTATE_ON)
+            g_string_append(cpu, ",kvm-hint-dedicated=on");
+        if (features->kvm->poll_control == TRISTATE_ON)
+            g_string_append(cpu, ",kvm-poll-control=on");
+        if (features->kvm->pv_ipi == TRISTATE_OFF)
+            g_string_append(cpu, ",kvm-pv-ipi=off");
+    }
+    if (features->has_pmu)
+        option_tristate(cpu, "pmu", features->pmu);
+}
+
+static bool cpu_model(Builder *b, GString *cpu, Error **err)
+{
+    const CpuDef *def = b->def->cpu;
+    bool kvm = b->def->type == VIRT_TYPE_KVM;
+
+    switch (def->mode) {
+    case CPU_MODE_HOST_PASSTHROUGH:
+        if (!kvm)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "CPU mode 'host-passthrough' for %s %s domain on %s host is not supported by "
+                             "hypervisor",
+                             enum_name(&arch_names, b->def->os.arch), "qemu", qemu_caps_arch(b->caps));
+        g_string_append(cpu, "host");
+        option_tristate(cpu, "migratable", def->migratable);
+        return true;
+    case CPU_MODE_MAXIMUM:
+        g_string_append(cpu, "max");
+        option_tristate(cpu, "migratable", def->migratable);
+        return true;
+    case CPU_MODE_HOST_MODEL: /* qemu_resolve_cpu() was not called: nearest thing */
+        g_string_append(cpu, kvm ? "host" : "max");
+        return true;
+    default:
+        if (!def->model)
+            return true;
+        g_string_append(cpu, def->model);
+        return true;
+    }
+}
+
+bool build_cpu(Builder *b, Error **err)
+{
+    g_autoptr(GString) cpu = g_string_new(NULL);
+    g_autoptr(GString) extras = g_string_new(NULL);
+    const CpuDef *def = b->def->cpu;
+
+    if (def && !cpu_model(b, cpu, err))
+        return false;
+    if (def) {
+        if (def->vendor_id)
+            g_string_append_printf(extras, ",vendor=%s", def->vendor_id);
+        for (DEF_EACH(CpuFeature, feature, def->features)) {
+            bool off = feature->policy == CPU_FEATURE_DISABLE || feature->policy == CPU_FEATURE_FORBID;
+            g_string_append_printf(extras, ",%s=%s", feature->name, off ? "off" : "on");
+        }
+        if (def->cache_mode == CPU_CACHE_EMULATE && def->cache_level.is_set && def->cache_level.value == 3)
+            g_string_append(extras, ",l3-cache=on,host-cache-info=off");
+        else if (def->cache_mode == CPU_CACHE_PASSTHROUGH)
+            g_string_append(extras, ",host-cache-info=on,l3-cache=off");
+        else if (def->cache_mode == CPU_CACHE_DISABLE)
+            g_string_append(extras, ",l3-cache=off,host-cache-info=off");
+        if (def->maxphysaddr_mode == CPU_MAXPHYSADDR_PASSTHROUGH)
+            g_string_append(extras, ",host-phys-bits=on");
+        else if (def->maxphysaddr_bits)
+            g_string_append_printf(extras, ",phys-bits=%u", def->maxphysaddr_bits);
+    }
+    cpu_timers(extras, b->def);
+    cpu_features(extras, b);
+
+    if (!cpu->len && !extras->len)
+        return true;
+    if (!cpu->len)
+        g_string_append(cpu, b->def->type == VIRT_TYPE_KVM && b->def->os.arch == ARCH_X86_64 ? "qemu64"
+                                                                                             : "qemu64");
+    builder_at(b, def ? "/domain/cpu" : "/domain/features");
+    add_text(b, "-cpu", "%s%s", cpu->str, extras->str);
+    return true;
+}
+
+bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err)
+{
+    if (!def->cpu || def->cpu->mode != CPU_MODE_HOST_MODEL)
+        return true;
+    bool kvm = def->type == VIRT_TYPE_KVM;
+    if (!qemu_caps_host_cpu(caps, kvm))
+        return true; /* QEMU can't tell: -cpu host or max says the same to the guest */
+    g_autoptr(GString) text = g_string_new("<cpu>");
+    if (!qemu_caps_format_host_model(caps, kvm, 0, text, err))
+        return false;
+    g_string_append(text, "</cpu>");
+    return qemu_cpu_from_host_model(def->cpu, text->str, err);
+}
+
+/* ---- -m, -smp, -numa, -object iothread ---- */
+
+static Json *memory_backend(const Builder *b, const char *id, uint64_t bytes, MemoryAccess access)
+{
+    const MemoryBacking *backing = b->def->memory_backing;
+    Json *object = json_object();
+    bool file = backing && (backing->hugepages || backing->source == MEMORY_SOURCE_FILE);
+    bool memfd = backing && backing->source == MEMORY_SOURCE_MEMFD;
+
+    if (access == MEMORY_ACCESS_ABSENT && backing)
+        access = backing->access;
+    prop_str(object, "qom-type",
+             memfd  ? "memory-backend-memfd"
+             : file ? "memory-backend-file"
+                    : "memory-backend-ram");
+    prop_str(object, "id", id);
+    if (memfd && backing->hugepages)
+        prop_bool(object, "hugetlb", true);
+    if (file && !memfd)
+        prop_str(object, "mem-path", backing->hugepages ? "/dev/hugepages" : b->env->lib_dir);
+    if (access == MEMORY_ACCESS_SHARED)
+        prop_bool(object, "share", true);
+    else if (access == MEMORY_ACCESS_PRIVATE && file)
+        prop_bool(object, "share", false);
+    if (backing && (backing->hugepages || backing->allocation == MEMORY_ALLOCATION_IMMEDIATE)) {
+        prop_bool(object, "prealloc", true);
+        if (backing->allocation_threads)
+            prop_uint(object, "prealloc-threads", backing->allocation_threads);
+    }
+    if (backing && backing->discard)
+        prop_bool(object, "discard-data", true);
+    prop_uint(object, "size", bytes);
+    return object;
+}
+
+static uint64_t round_to_mib(uint64_t bytes)
+{
+    return (bytes + MIB - 1) / MIB * MIB;
+}
+
+static void build_ram(Builder *b)
+{
+    uint64_t bytes = round_to_mib(b->def->memory_bytes);
+    builder_at(b, "/domain/memory");
+    if (b->def->max_memory_bytes)
+        add_text(b, "-m", "size=%" G_GUINT64_FORMAT "k,slots=%u,maxmem=%" G_GUINT64_FORMAT "k", bytes / KIB,
+                 b->def->memory_slots, b->def->max_memory_bytes / KIB);
+    else
+        add_text(b, "-m", "%" G_GUINT64_FORMAT, bytes / MIB);
+    if (machine_uses_ram_backend(b))
+        add_json(b, "-object", memory_backend(b, b->machine->default_ram_id, bytes, MEMORY_ACCESS_ABSENT));
+    bool locked = b->def->memory_backing && b->def->memory_backing->locked;
+    builder_at(b, locked ? "/domain/memoryBacking/locked" : "/domain/memoryBacking");
+    add_text(b, "-overcommit", "mem-lock=%s", locked ? "on" : "off");
+}
+
+static void build_smp(Builder *b)
+{
+    const DomainDef *def = b->def;
+    const CpuDef *cpu = def->cpu;
+    unsigned current = def->vcpus_current.is_set ? def->vcpus_current.value : def->vcpus;
+    g_autoptr(GString) smp = g_string_new(NULL);
+
+    g_string_append_printf(smp, "%u", current);
+    if (current != def->vcpus)
+        g_string_append_printf(smp, ",maxcpus=%u", def->vcpus);
+    if (cpu && cpu->sockets) {
+        g_string_append_printf(smp, ",sockets=%u", cpu->sockets);
+        if (is_x86(def))
+            g_string_append_printf(smp, ",dies=%u", cpu->dies ? cpu->dies : 1);
+        g_string_append_printf(smp, ",cores=%u,threads=%u", cpu->cores, cpu->threads);
+    } else {
+        g_string_append_printf(smp, ",sockets=%u,cores=1,threads=1", def->vcpus);
+    }
+    builder_at(b, "/domain/vcpu");
+    add_text(b, "-smp", "%s", smp->str);
+}
+
+static void build_numa(Builder *b)
+{
+    if (!b->def->cpu)
+        return;
+    unsigned index = 0;
+    for (DEF_EACH(NumaCell, cell, b->def->cpu->numa)) {
+        unsigned id = cell->id.is_set ? cell->id.value : index;
+        g_autofree char *backend = g_strdup_printf("ram-node%u", id);
+        g_autoptr(GString) cpus = g_string_new(NULL);
+        builder_at(b, "/domain/cpu/numa/cell[%u]", index + 1);
+        add_json(b, "-object", memory_backend(b, backend, cell->memory_bytes, cell->access));
+        for (int first = cell->cpus ? cpuset_next(cell->cpus, -1) : -1; first >= 0;) {
+            int last = first;
+            while (cpuset_has(cell->cpus, (unsigned)last + 1))
+                last++;
+            g_string_append_printf(cpus, first == last ? ",cpus=%d" : ",cpus=%d-%d", first, last);
+            first = cpuset_next(cell->cpus, last);
+        }
+        add_text(b, "-numa", "node,nodeid=%u%s,memdev=%s", id, cpus->str, backend);
+        index++;
+    }
+    index = 0;
+    for (DEF_EACH(NumaCell, cell, b->def->cpu->numa)) {
+        builder_at(b, "/domain/cpu/numa/cell[%u]/distances", index + 1);
+        for (DEF_EACH(NumaDistance, distance, cell->distances))
+            add_text(b, "-numa", "dist,src=%u,dst=%u,val=%u", cell->id.is_set ? cell->id.value : index,
+                     distance->id, distance->value);
+        index++;
+    }
+}
+
+static void build_iothread(Builder *b, unsigned id)
+{
+    Json *object = json_object();
+    g_autofree char *name = g_strdup_printf("iothread%u", id);
+    prop_str(object, "qom-type", "iothread");
+    prop_str(object, "id", name);
+    add_json(b, "-object", object);
+}
+
+static void build_iothreads(Builder *b)
+{
+    builder_at(b, "/domain/iothreads");
+    if (def_list_len(b->def->iothread_list)) {
+        for (DEF_EACH(IothreadDef, iothread, b->def->iothread_list))
+            build_iothread(b, iothread->id);
+    } else if (b->def->iothreads.is_set) {
+        for (unsigned id = 1; id <= b->def->iothreads.value; id++)
+            build_iothread(b, id);
+    }
+}
+
+bool build_memory(Builder *b, Error **err)
+{
+    if (b->machine->max_cpus && b->def->vcpus > b->machine->max_cpus)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "Maximum CPUs greater than specified machine type limit %u", b->machine->max_cpus);
+    build_ram(b);
+    build_smp(b);
+    build_iothreads(b);
+    build_numa(b);
+    return true;
+}
+
+/* ---- -rtc, -global timers, -boot, direct kernel ---- */
+
+static void build_rtc(Builder *b)
+{
+    const ClockDef *clock = &b->def->clock;
+    g_autoptr(GString) rtc = g_string_new("base=");
+    int64_t at_s = b->env->now_s;
+
+    switch (clock->offset) {
+    case CLOCK_OFFSET_LOCALTIME:
+    case CLOCK_OFFSET_TIMEZONE:
+        g_string_append(rtc, "localtime");
+        break;
+    case CLOCK_OFFSET_VARIABLE:
+    case CLOCK_OFFSET_ABSOLUTE: {
+        at_s = clock->offset == CLOCK_OFFSET_ABSOLUTE ? (int64_t)clock->start_s.value
+                                                      : at_s + clock->adjustment_s.value;
+        g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(at_s);
+        g_autoptr(GDateTime) shown = utc && clock->basis == CLOCK_BASIS_LOCALTIME ? g_date_time_to_local(utc)
+                                     : utc                                        ? g_date_time_ref(utc)
+                                                                                  : NULL;
+        g_autofree char *text = shown ? g_date_time_format(shown, "%Y-%m-%dT%H:%M:%S") : NULL;
+        g_string_append(rtc, text ? text : "utc");
+        break;
+    }
+    default:
+        g_string_append(rtc, "utc");
+        break;
+    }
+    for (DEF_EACH(TimerDef, timer, clock->timers)) {
+        if (timer->name != TIMER_RTC)
+            continue;
+        if (timer->track == TIMER_TRACK_GUEST)
+            g_string_append(rtc, ",clock=vm");
+        else if (timer->track == TIMER_TRACK_REALTIME)
+            g_string_append(rtc, ",clock=rt");
+        if (timer->tickpolicy == TIMER_TICKPOLICY_CATCHUP)
+            g_string_append(rtc, ",driftfix=slew");
+    }
+    builder_at(b, "/domain/clock");
+    add_text(b, "-rtc", "%s", rtc->str);
+}
+
+static void build_timers(Builder *b)
+{
+    unsigned index = 0;
+    for (DEF_EACH(TimerDef, timer, b->def->clock.timers)) {
+        builder_at(b, "/domain/clock/timer[%u]", ++index);
+        if (timer->name == TIMER_PIT && timer->tickpolicy == TIMER_TICKPOLICY_DELAY)
+            add_text(b, "-global", "kvm-pit.lost_tick_policy=delay");
+        else if (timer->name == TIMER_PIT && timer->tickpolicy == TIMER_TICKPOLICY_DISCARD)
+            add_text(b, "-global", "kvm-pit.lost_tick_policy=discard");
+        else if (timer->name == TIMER_HPET && timer->present == TRISTATE_OFF)
+            add_flag(b, "-no-hpet");
+    }
+}
+
+static void build_power_management(Builder *b)
+{
+    const char *device = is_q35(b->def) ? "ICH9-LPC" : "PIIX4_PM";
+    if (!is_x86(b->def))
+        return;
+    if (b->def->suspend_to_mem != TRISTATE_ABSENT) {
+        builder_at(b, "/domain/pm/suspend-to-mem");
+        add_text(b, "-global", "%s.disable_s3=%d", device, b->def->suspend_to_mem == TRISTATE_OFF);
+    }
+    if (b->def->suspend_to_disk != TRISTATE_ABSENT) {
+        builder_at(b, "/domain/pm/suspend-to-disk");
+        add_text(b, "-global", "%s.disable_s4=%d", device, b->def->suspend_to_disk == TRISTATE_OFF);
+    }
+}
+
+static void build_boot_options(Builder *b)
+{
+    const OsDef *os = &b->def->os;
+    g_autoptr(GString) boot = g_string_new(NULL);
+
+    if (os->bootmenu != TRISTATE_ABSENT)
+        g_string_append_printf(boot, "menu=%s,", os->bootmenu == TRISTATE_ON ? "on" : "off");
+    if (os->bootmenu == TRISTATE_ON && os->bootmenu_timeout_ms.is_set)
+        g_string_append_printf(boot, "splash-time=%u,", os->bootmenu_timeout_ms.value);
+    if (os->bios_reboot_timeout_ms.is_set)
+        g_string_append_printf(boot, "reboot-timeout=%" G_GINT64_FORMAT ",",
+                               os->bios_reboot_timeout_ms.value);
+    g_string_append(boot, "strict=on");
+    builder_at(b, "/domain/os/%s", os->bootmenu != TRISTATE_ABSENT ? "bootmenu" : "boot");
+    add_text(b, "-boot", "%s", boot->str);
+}
+
+static void build_direct_kernel(Builder *b)
+{
+    const OsDef *os = &b->def->os;
+    const struct {
+        const char *argument, *element, *value;
+    } rows[] = { { "-kernel", "kernel", os->kernel },
+                 { "-initrd", "initrd", os->initrd },
+                 { "-append", "cmdline", os->cmdline },
+                 { "-dtb", "dtb", os->dtb } };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        if (!rows[i].value)
+            continue;
+        builder_at(b, "/domain/os/%s", rows[i].element);
+        add_text(b, rows[i].argument, "%s", rows[i].value);
+    }
+}
+
+bool build_clock_and_boot(Builder *b, Error **err)
+{
+    (void)err;
+    build_rtc(b);
+    build_timers(b);
+    builder_own(b, "a stopped guest waits for on_poweroff");
+    add_flag(b, "-no-shutdown");
+    if (b->def->on_reboot == LIFECYCLE_ACTION_DESTROY) {
+        builder_at(b, "/domain/on_reboot");
+        add_text(b, "-action", "reboot=shutdown");
+    }
+    build_power_management(b);
+    build_boot_options(b);
+    build_direct_kernel(b);
+    return true;
+}
+
+/* ---- -smbios ---- */
+
+static void append_smbios(GString *out, const GPtrArray *entries, const char *const (*names)[2],
+                          size_t n_names)
+{
+    for (size_t i = 0; i < n_names; i++) {
+        for (DEF_EACH(NamedValue, entry, entries)) {
+            if (!entry->name || !g_str_equal(entry->name, names[i][0]))
+                continue;
+            g_autofree char *value = option_escape(entry->value ? entry->value : "");
+            g_string_append_printf(out, ",%s=%s", names[i][1], value);
+        }
+    }
+}
+
+static void build_smbios_table(Builder *b, unsigned type, const char *element, const GPtrArray *entries,
+                               const char *const (*names)[2], size_t n_names)
+{
+    if (!def_list_len(entries))
+        return;
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_string_append_printf(out, "type=%u", type);
+    append_smbios(out, entries, names, n_names);
+    builder_at(b, "/domain/sysinfo/%s", element);
+    add_text(b, "-smbios", "%s", out->str);
+}
+
+static void build_fwcfg(Builder *b, const SysinfoDef *sysinfo)
+{
+    builder_at(b, "/domain/sysinfo[@type='fwcfg']");
+    for (DEF_EACH(NamedValue, entry, sysinfo->fwcfg)) {
+        g_autofree char *name = option_escape(entry->name ? entry->name : "");
+        g_autofree char *value = option_escape(entry->file ? entry->file : entry->value ? entry->value : "");
+        add_text(b, "-fw_cfg", "name=%s,%s=%s", name, entry->file ? "file" : "string", value);
+    }
+}
+
+void build_smbios(Builder *b)
+{
+    static const char *const bios[][2] = {
+        { "vendor", "vendor" }, { "version", "version" }, { "date", "date" }, { "release", "release" }
+    };
+    static const char *const system[][2] = { { "manufacturer", "manufacturer" },
+                                             { "product", "product" },
+                                             { "version", "version" },
+                                             { "serial", "serial" },
+                                             { "uuid", "uuid" },
+                                             { "sku", "sku" },
+                                             { "family", "family" } };
+    static const char *const board[][2] = { { "manufacturer", "manufacturer" },
+                                            { "product", "product" },
+                                            { "version", "version" },
+                                            { "serial", "serial" },
+                                            { "asset", "asset" },
+                                            { "location", "location" } };
+    static const char *const chassis[][2] = { { "manufacturer", "manufacturer" },
+                                              { "version", "version" },
+                                              { "serial", "serial" },
+                                              { "asset", "asset" },
+                                              { "sku", "sku" } };
+
+    for (DEF_EACH(SysinfoDef, sysinfo, b->def->sysinfos)) {
+        if (sysinfo->type == SYSINFO_TYPE_FWCFG) {
+            build_fwcfg(b, sysinfo);
+            continue;
+        }
+        if (b->def->os.smbios != SMBIOS_MODE_SYSINFO)
+            continue;
+        build_smbios_table(b, 0, "bios", sysinfo->bios, bios, G_N_ELEMENTS(bios));
+        build_smbios_table(b, 1, "system", sysinfo->system, system, G_N_ELEMENTS(system));
+        for (DEF_EACH(SysinfoBaseboard, baseboard, sysinfo->baseboards))
+            build_smbios_table(b, 2, "baseBoard", baseboard->entries, board, G_N_ELEMENTS(board));
+        build_smbios_table(b, 3, "chassis", sysinfo->chassis, chassis, G_N_ELEMENTS(chassis));
+        if (def_list_len(sysinfo->oem_strings)) {
+            g_autoptr(GString) out = g_string_new("type=11");
+            for (DEF_EACH(NamedValue, text, sysinfo->oem_strings)) {
+                g_autofree char *value = option_escape(text->value ? text->value : "");
+                g_string_append_printf(out, ",value=%s", value);
+            }
+            builder_at(b, "/domain/sysinfo/oemStrings");
+            add_text(b, "-smbios", "%s", out->str);
+        }
+    }
+}

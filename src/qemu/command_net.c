@@ -1,0 +1,185 @@
+/* Network interfaces: -netdev and the card. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/command_private.h"
+
+static bool interface_needs_tap(const InterfaceDef *iface)
+{
+    return iface->type == INTERFACE_BRIDGE || iface->type == INTERFACE_ETHERNET ||
+           (iface->type == INTERFACE_NETWORK && iface->actual_bridge);
+}
+
+static unsigned interface_queue_count(const InterfaceDef *iface)
+{
+    return iface->tuning && iface->tuning->queues.is_set && iface->tuning->queues.value
+               ? iface->tuning->queues.value
+               : 1;
+}
+
+unsigned qemu_interface_queues(const InterfaceDef *iface)
+{
+    return interface_needs_tap(iface) ? interface_queue_count(iface) : 0;
+}
+
+/* "26" or "26:27": one descriptor is "fd", several are "fds". */
+static void prop_descriptors(Json *netdev, const char *one, const char *many, const int *fds, unsigned count)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (unsigned i = 0; i < count; i++)
+        g_string_append_printf(text, "%s%d", i ? ":" : "", fds[i]);
+    prop_str(netdev, count > 1 ? many : one, text->str);
+}
+
+static bool netdev_tap(Builder *b, const InterfaceDef *iface, Json *netdev, Error **err)
+{
+    unsigned queues = interface_queue_count(iface);
+
+    prop_str(netdev, "type", "tap");
+    if (!b->env->tap_fds) {
+        prop_str(netdev, "ifname", iface->target ? iface->target : "vnet0");
+        prop_str(netdev, "script", "no");
+        prop_str(netdev, "downscript", "no");
+        return true;
+    }
+    if (b->tap_next + queues > b->env->n_tap_fds)
+        return error_set(err, ERROR_INTERNAL, "no tap descriptor for interface '%s'", iface->info.alias);
+    prop_descriptors(netdev, "fd", "fds", b->env->tap_fds + b->tap_next, queues);
+    if (b->env->vhost_fds && b->env->vhost_fds[b->tap_next] >= 0) {
+        prop_bool(netdev, "vhost", true);
+        prop_descriptors(netdev, "vhostfd", "vhostfds", b->env->vhost_fds + b->tap_next, queues);
+    }
+    b->tap_next += queues;
+    return true;
+}
+
+static void netdev_socket(const InterfaceDef *iface, const char *key, Json *netdev)
+{
+    g_autofree char *address = g_strdup_printf("%s:%u", iface->source_address ? iface->source_address : "",
+                                               iface->source_port.value);
+    prop_str(netdev, "type", "socket");
+    prop_str(netdev, key, address);
+}
+
+static bool netdev_build(Builder *b, const InterfaceDef *iface, Json *netdev, Error **err)
+{
+    switch (iface->type) {
+    case INTERFACE_USER:
+        prop_str(netdev, "type", "user");
+        break;
+    case INTERFACE_BRIDGE:
+    case INTERFACE_ETHERNET:
+        if (!netdev_tap(b, iface, netdev, err))
+            return false;
+        break;
+    case INTERFACE_NETWORK:
+        if (!iface->actual_bridge)
+            return error_set(err, ERROR_NO_NETWORK, "no network with matching name '%s'",
+                             iface->source ? iface->source : "");
+        if (!netdev_tap(b, iface, netdev, err))
+            return false;
+        break;
+    case INTERFACE_SERVER:
+        netdev_socket(iface, "listen", netdev);
+        break;
+    case INTERFACE_CLIENT:
+        netdev_socket(iface, "connect", netdev);
+        break;
+    case INTERFACE_MCAST:
+        netdev_socket(iface, "mcast", netdev);
+        break;
+    default:
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "interface type '%s' is not supported by this version",
+                         enum_name(&interface_type_names, iface->type));
+    }
+    g_autofree char *id = g_strdup_printf("host%s", iface->info.alias);
+    prop_str(netdev, "id", id);
+    return true;
+}
+
+static char *card_driver(const InterfaceDef *iface)
+{
+    const char *model = iface->model ? iface->model : "rtl8139";
+    if (g_str_equal(model, "virtio"))
+        return virtio_driver("virtio-net", VIRTIO_MODEL_VIRTIO, &iface->info);
+    if (g_str_equal(model, "virtio-transitional"))
+        return virtio_driver("virtio-net", VIRTIO_MODEL_TRANSITIONAL, &iface->info);
+    if (g_str_equal(model, "virtio-non-transitional"))
+        return virtio_driver("virtio-net", VIRTIO_MODEL_NON_TRANSITIONAL, &iface->info);
+    return g_strdup(model);
+}
+
+static void prop_offloads(Json *card, const VirtioNetOffloads *host, const VirtioNetOffloads *guest)
+{
+    prop_tristate(card, "csum", host->csum);
+    prop_tristate(card, "gso", host->gso);
+    prop_tristate(card, "host_tso4", host->tso4);
+    prop_tristate(card, "host_tso6", host->tso6);
+    prop_tristate(card, "host_ecn", host->ecn);
+    prop_tristate(card, "host_ufo", host->ufo);
+    prop_tristate(card, "mrg_rxbuf", host->mrg_rxbuf);
+    prop_tristate(card, "guest_csum", guest->csum);
+    prop_tristate(card, "guest_tso4", guest->tso4);
+    prop_tristate(card, "guest_tso6", guest->tso6);
+    prop_tristate(card, "guest_ecn", guest->ecn);
+    prop_tristate(card, "guest_ufo", guest->ufo);
+}
+
+static void prop_tuning(Json *card, const InterfaceTuning *tuning)
+{
+    if (tuning->txmode != VIRTIO_TX_ABSENT)
+        prop_str(card, "tx", tuning->txmode == VIRTIO_TX_TIMER ? "timer" : "bh");
+    prop_tristate(card, "ioeventfd", tuning->ioeventfd);
+    prop_tristate(card, "event_idx", tuning->event_idx);
+    prop_offloads(card, &tuning->host, &tuning->guest);
+    if (tuning->queues.is_set && tuning->queues.value > 1) {
+        prop_bool(card, "mq", true);
+        prop_uint(card, "vectors",
+                  2 * tuning->queues.value + 2); /* one per queue and direction, config, control */
+    }
+    prop_opt(card, "rx_queue_size", tuning->rx_queue_size);
+    prop_opt(card, "tx_queue_size", tuning->tx_queue_size);
+    prop_tristate(card, "rss", tuning->rss);
+    prop_tristate(card, "hash", tuning->rss_hash_report);
+    prop_virtio(card, &tuning->virtio);
+}
+
+static bool card_build(Builder *b, const InterfaceDef *iface, Error **err)
+{
+    g_autofree char *driver = card_driver(iface);
+    g_autofree char *netdev = g_strdup_printf("host%s", iface->info.alias);
+    char mac[MAC_STRING_LEN];
+    unsigned boot = iface->info.boot_order ? iface->info.boot_order : builder_take_boot(b, BOOT_DEV_NETWORK);
+
+    if (!device_require(b->caps, driver, err))
+        return false;
+    AUTO_JSON card = device_new(driver);
+    if (iface->tuning && g_str_has_prefix(driver, "virtio-net"))
+        prop_tuning(card, iface->tuning);
+    if (iface->mtu && g_str_has_prefix(driver, "virtio-net"))
+        prop_uint(card, "host_mtu", iface->mtu);
+    prop_str(card, "netdev", netdev);
+    prop_str(card, "id", iface->info.alias);
+    mac_format(&iface->mac, mac);
+    prop_str(card, "mac", mac);
+    if (boot)
+        prop_uint(card, "bootindex", boot);
+    if (!prop_info(card, b->def, &iface->info, err))
+        return false;
+    add_json(b, "-device", g_steal_pointer(&card));
+    return true;
+}
+
+bool build_interfaces(Builder *b, Error **err)
+{
+    unsigned index = 0;
+    for (DEF_EACH(InterfaceDef, iface, b->def->interfaces)) {
+        builder_at(b, "/domain/devices/interface[%u]", ++index);
+        AUTO_JSON netdev = json_object();
+        if (!netdev_build(b, iface, netdev, err))
+            return false;
+        add_json(b, "-netdev", g_steal_pointer(&netdev));
+        if (!card_build(b, iface, err))
+            return false;
+    }
+    return true;
+}

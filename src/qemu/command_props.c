@@ -1,0 +1,171 @@
+/* Device objects: their properties and what every device has in common (id, bus, address). */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/command_private.h"
+
+Json *device_new(const char *driver)
+{
+    Json *device = json_object();
+    prop_str(device, "driver", driver);
+    return device;
+}
+
+void prop_str(Json *object, const char *key, const char *value)
+{
+    /* json_string() refuses text that is not UTF-8; such a path goes to QEMU as it is, like any other byte
+     * string. */
+    if (value)
+        json_object_set_new_nocheck(object, key, json_string_nocheck(value));
+}
+
+void prop_uint(Json *object, const char *key, uint64_t value)
+{
+    json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+void prop_opt(Json *object, const char *key, OptU32 value)
+{
+    if (value.is_set)
+        prop_uint(object, key, value.value);
+}
+
+void prop_bool(Json *object, const char *key, bool value)
+{
+    json_object_set_new(object, key, json_boolean(value));
+}
+
+void prop_tristate(Json *object, const char *key, Tristate value)
+{
+    if (value != TRISTATE_ABSENT)
+        prop_bool(object, key, value == TRISTATE_ON);
+}
+
+void prop_on_off(Json *object, const char *key, Tristate value)
+{
+    if (value != TRISTATE_ABSENT)
+        prop_str(object, key, value == TRISTATE_ON ? "on" : "off");
+}
+
+void prop_virtio(Json *object, const VirtioOptions *virtio)
+{
+    prop_tristate(object, "iommu_platform", virtio->iommu);
+    prop_tristate(object, "ats", virtio->ats);
+    prop_tristate(object, "packed", virtio->packed);
+    prop_tristate(object, "page-per-vq", virtio->page_per_vq);
+}
+
+bool device_require(const QemuCaps *caps, const char *driver, Error **err)
+{
+    if (qemu_caps_has_device(caps, driver))
+        return true;
+    return error_set(err, ERROR_CONFIG_UNSUPPORTED, "device '%s' is not supported by %s", driver,
+                     qemu_caps_binary(caps));
+}
+
+char *virtio_driver(const char *kind, VirtioModel model, const DeviceInfo *info)
+{
+    if (info->address.type == ADDRESS_VIRTIO_MMIO)
+        return g_strdup_printf("%s-device", kind);
+    if (info->address.type == ADDRESS_CCW)
+        return g_strdup_printf("%s-ccw", kind);
+    return g_strdup_printf("%s-pci%s", kind,
+                           model == VIRTIO_MODEL_TRANSITIONAL       ? "-transitional"
+                           : model == VIRTIO_MODEL_NON_TRANSITIONAL ? "-non-transitional"
+                                                                    : "");
+}
+
+static bool prop_pci_address(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err)
+{
+    const DeviceAddress *address = &info->address;
+    const char *bus = controller_alias(def, CONTROLLER_PCI, address->pci.bus);
+    char addr[16];
+
+    if (!bus)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "no PCI controller with index %u for device '%s'",
+                         address->pci.bus, info->alias);
+    prop_str(object, "bus", bus);
+    if (address->multifunction == TRISTATE_ON)
+        prop_bool(object, "multifunction", true);
+    if (address->pci.function)
+        g_snprintf(addr, sizeof(addr), "0x%x.0x%x", address->pci.slot, address->pci.function);
+    else
+        g_snprintf(addr, sizeof(addr), "0x%x", address->pci.slot);
+    prop_str(object, "addr", addr);
+    if (info->acpi_index)
+        prop_uint(object, "acpi-index", info->acpi_index);
+    return true;
+}
+
+static bool prop_usb_address(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err)
+{
+    const DeviceAddress *address = &info->address;
+    const char *alias = controller_alias(def, CONTROLLER_USB, address->usb.bus);
+
+    if (!alias)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "no USB controller with index %u for device '%s'",
+                         address->usb.bus, info->alias);
+    g_autofree char *bus = g_strdup_printf("%s.0", alias);
+    prop_str(object, "bus", bus);
+    if (address->usb.port[0]) {
+        g_autoptr(GString) port = g_string_new(NULL);
+        for (unsigned i = 0; i < G_N_ELEMENTS(address->usb.port) && address->usb.port[i]; i++)
+            g_string_append_printf(port, "%s%u", i ? "." : "", address->usb.port[i]);
+        prop_str(object, "port", port->str);
+    }
+    return true;
+}
+
+static bool prop_virtio_serial_address(Json *object, const DomainDef *def, const DeviceInfo *info,
+                                       Error **err)
+{
+    const DeviceAddress *address = &info->address;
+    const char *alias = controller_alias(def, CONTROLLER_VIRTIO_SERIAL, address->virtio_serial.controller);
+
+    if (!alias)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "no virtio-serial controller with index %u for device '%s'",
+                         address->virtio_serial.controller, info->alias);
+    g_autofree char *bus = g_strdup_printf("%s.%u", alias, address->virtio_serial.bus);
+    prop_str(object, "bus", bus);
+    prop_uint(object, "nr", address->virtio_serial.port);
+    return true;
+}
+
+static bool prop_address(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err)
+{
+    const DeviceAddress *address = &info->address;
+    switch (address->type) {
+    case ADDRESS_PCI:
+        return prop_pci_address(object, def, info, err);
+    case ADDRESS_USB:
+        return prop_usb_address(object, def, info, err);
+    case ADDRESS_VIRTIO_SERIAL:
+        return prop_virtio_serial_address(object, def, info, err);
+    case ADDRESS_CCID: {
+        const char *alias = controller_alias(def, CONTROLLER_CCID, address->ccid.controller);
+        g_autofree char *bus = g_strdup_printf("%s.0", alias ? alias : "ccid0");
+        prop_str(object, "bus", bus);
+        return true;
+    }
+    case ADDRESS_ISA:
+        if (address->isa.iobase)
+            prop_uint(object, "iobase", address->isa.iobase);
+        if (address->isa.irq)
+            prop_uint(object, "irq", address->isa.irq);
+        return true;
+    default: /* drive: the disk's own function; the others have no bus */
+        return true;
+    }
+}
+
+bool prop_info(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err)
+{
+    prop_str(object, "id", info->alias);
+    if (!prop_address(object, def, info, err))
+        return false;
+    prop_tristate(object, "rombar", info->rom_bar);
+    if (info->rom_enabled == TRISTATE_OFF)
+        prop_str(object, "romfile", "");
+    else
+        prop_str(object, "romfile", info->rom_file);
+    return true;
+}

@@ -1,0 +1,176 @@
+/* Free places on PCI buses, and which buses to add when there are none. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/pci_bus.h"
+
+void pci_map_init(PciMap *map, bool is_pcie)
+{
+    *map = (PciMap){ .buses = g_new0(PciBus, PCI_BUS_MAX), .is_pcie = is_pcie };
+}
+
+void pci_map_clear(PciMap *map)
+{
+    g_clear_pointer(&map->buses, g_free);
+}
+
+void pci_map_add_bus(PciMap *map, unsigned index, ControllerModel model)
+{
+    if (index >= PCI_BUS_MAX)
+        return;
+    map->buses[index].exists = true;
+    map->buses[index].model = model;
+    if (index >= map->count)
+        map->count = index + 1;
+}
+
+bool pci_model_is_port(ControllerModel model)
+{
+    return model == CONTROLLER_MODEL_PCIE_ROOT_PORT || model == CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT;
+}
+
+static bool bus_is_conventional(const PciBus *bus)
+{
+    return bus->model == CONTROLLER_MODEL_PCI_ROOT || bus->model == CONTROLLER_MODEL_PCI_BRIDGE ||
+           bus->model == CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE ||
+           bus->model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE ||
+           bus->model == CONTROLLER_MODEL_PCI_EXPANDER_BUS;
+}
+
+static unsigned bus_first_slot(const PciBus *bus)
+{
+    return pci_model_is_port(bus->model) || bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT ? 0 : 1;
+}
+
+static unsigned bus_last_slot(const PciBus *bus)
+{
+    return pci_model_is_port(bus->model) ? 0 : PCI_SLOTS - 1;
+}
+
+bool pci_map_slot_is_free(const PciMap *map, unsigned bus, unsigned slot)
+{
+    return bus < PCI_BUS_MAX && slot < PCI_SLOTS && map->buses[bus].functions[slot] == 0;
+}
+
+bool pci_map_function_is_free(const PciMap *map, unsigned bus, unsigned slot, unsigned function)
+{
+    return bus < PCI_BUS_MAX && slot < PCI_SLOTS && !(map->buses[bus].functions[slot] & (1u << function));
+}
+
+void pci_map_reserve(PciMap *map, unsigned bus, unsigned slot, unsigned function_mask)
+{
+    map->buses[bus].functions[slot] |= (uint8_t)function_mask;
+}
+
+bool pci_map_take(PciMap *map, const DeviceAddress *address, bool is_root_port, const char *what, Error **err)
+{
+    unsigned bus = address->pci.bus, slot = address->pci.slot, function = address->pci.function;
+    PciBus *entry = &map->buses[bus];
+
+    if (address->pci.domain)
+        return error_set(err, ERROR_XML_INVALID, "Only PCI domain 0 is available");
+    if (slot >= PCI_SLOTS || function >= PCI_FUNCTIONS)
+        return error_set(err, ERROR_XML_INVALID, "Invalid PCI address %04x:%02x:%02x.%x", 0, bus, slot,
+                         function);
+    if (entry->exists && (slot < bus_first_slot(entry) || slot > bus_last_slot(entry)))
+        return error_set(err, ERROR_XML_INVALID,
+                         "Invalid PCI address 0000:%02x:%02x.%x. slot must be between %u and %u", bus, slot,
+                         function, bus_first_slot(entry), bus_last_slot(entry));
+    if (entry->functions[slot] & (1u << function))
+        return error_set(err, ERROR_XML_INVALID, "Attempted double use of PCI Address 0000:%02x:%02x.%x (%s)",
+                         bus, slot, function, what);
+    entry->functions[slot] |= (uint8_t)(1u << function);
+    if (is_root_port)
+        entry->port_functions[slot] |= (uint8_t)(1u << function);
+    return true;
+}
+
+static bool bus_suits(const PciMap *map, const PciBus *bus, PciKind kind)
+{
+    if (!bus->exists)
+        return false;
+    if (kind == PCI_KIND_ROOT_COMPLEX)
+        return bus->model == CONTROLLER_MODEL_PCIE_ROOT;
+    if (kind == PCI_KIND_EXPRESS && map->is_pcie)
+        return pci_model_is_port(bus->model);
+    return bus_is_conventional(bus);
+}
+
+static bool pci_map_find(PciMap *map, PciKind kind, DeviceAddress *address)
+{
+    for (unsigned index = 0; index < map->count; index++) {
+        PciBus *bus = &map->buses[index];
+        if (!bus_suits(map, bus, kind))
+            continue;
+        for (unsigned slot = bus_first_slot(bus); slot <= bus_last_slot(bus); slot++) {
+            if (bus->functions[slot])
+                continue;
+            bus->functions[slot] = 1;
+            address->type = ADDRESS_PCI;
+            address->wants_numbers = false;
+            address->pci.domain = 0;
+            address->pci.bus = (uint8_t)index;
+            address->pci.slot = (uint8_t)slot;
+            address->pci.function = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool pci_map_grow(PciMap *map, PciKind kind)
+{
+    if (!map->dry_run || map->count + 2 > PCI_BUS_MAX)
+        return false;
+    if (!map->is_pcie) {
+        pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCI_BRIDGE);
+    } else if (kind == PCI_KIND_EXPRESS) {
+        pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCIE_ROOT_PORT);
+    } else if (kind == PCI_KIND_CONVENTIONAL) {
+        /* The bridge itself takes a port. */
+        DeviceAddress port = { 0 };
+        if (!pci_map_find(map, PCI_KIND_EXPRESS, &port)) {
+            pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCIE_ROOT_PORT);
+            if (!pci_map_find(map, PCI_KIND_EXPRESS, &port))
+                return false;
+        }
+        pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool pci_map_assign(PciMap *map, PciKind kind, DeviceAddress *address, Error **err)
+{
+    if (pci_map_find(map, kind, address))
+        return true;
+    if (pci_map_grow(map, kind) && pci_map_find(map, kind, address))
+        return true;
+    if (!map->count)
+        return error_set(err, ERROR_XML_INVALID, "No PCI buses available");
+    return error_set(err, ERROR_XML_INVALID, "No more available PCI slots");
+}
+
+bool pci_map_assign_root_port(PciMap *map, DeviceAddress *address, Error **err)
+{
+    PciBus *root = &map->buses[0];
+    for (unsigned slot = 1; slot < PCI_SLOTS; slot++) {
+        if (root->functions[slot] != root->port_functions[slot])
+            continue; /* somebody else sits there too */
+        for (unsigned function = 0; function < PCI_FUNCTIONS; function++) {
+            if (root->functions[slot] & (1u << function))
+                continue;
+            root->functions[slot] |= (uint8_t)(1u << function);
+            root->port_functions[slot] |= (uint8_t)(1u << function);
+            address->type = ADDRESS_PCI;
+            address->wants_numbers = false;
+            address->pci.domain = 0;
+            address->pci.bus = 0;
+            address->pci.slot = (uint8_t)slot;
+            address->pci.function = (uint8_t)function;
+            if (function == 0 && address->multifunction == TRISTATE_ABSENT)
+                address->multifunction = TRISTATE_ON;
+            return true;
+        }
+    }
+    return error_set(err, ERROR_XML_INVALID, "No more available PCI slots");
+}

@@ -1,0 +1,559 @@
+/* The two documents that tell clients what they may ask for: domainCapabilities of one emulator, and the
+ * <guest> elements of the host's capabilities. virt-install and virt-manager choose devices and defaults by
+ * them, so they say only what both this QEMU and Lodge can do.
+ *
+ * Most of the first document is lists of values, each of which depends on one fact about QEMU: these are rows
+ * of tables, in the order in which clients know them. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "qemu_caps"
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "host/cpu.h"
+#include "qemu/firmware.h"
+#include "qemu/qemu_caps_private.h"
+
+/* Areas that clients ask about and Lodge does not do yet. */
+enum {
+    LODGE_HAS_HOSTDEVS = false,
+    LODGE_HAS_FILESYSTEMS = false,
+    LODGE_HAS_TPM = false,
+    LODGE_HAS_SNAPSHOTS = false,
+    LODGE_HAS_BACKUP = false,
+};
+
+/* One value of an <enum>: listed if QEMU has @fact, or always (NULL). */
+typedef struct EnumRow {
+    const char *value;
+    const char *kind, *fact; /* "device", "virtio-blk-pci-transitional" */
+} EnumRow;
+
+typedef struct DomainDocument {
+    const QemuCaps *caps;
+    const QemuMachine *machine;
+    bool kvm;
+    GString *out;
+} DomainDocument;
+
+static void document_line(DomainDocument *document, unsigned indent, const char *text)
+{
+    g_string_append_printf(document->out, "%*s%s\n", (int)indent, "", text);
+}
+
+static void document_value(DomainDocument *document, unsigned indent, const char *value)
+{
+    g_autofree char *escaped = g_markup_escape_text(value, -1);
+    g_string_append_printf(document->out, "%*s<value>%s</value>\n", (int)indent, "", escaped);
+}
+
+/* @values: NULL-terminated. */
+static void document_enum(DomainDocument *document, unsigned indent, const char *name,
+                          const char *const *values)
+{
+    const char *end = values[0] ? "" : "/";
+    g_string_append_printf(document->out, "%*s<enum name='%s'%s>\n", (int)indent, "", name, end);
+    if (!values[0])
+        return;
+    for (size_t i = 0; values[i]; i++)
+        document_value(document, indent + 2, values[i]);
+    document_line(document, indent, "</enum>");
+}
+
+/* @rows end with an empty one. */
+static void document_rows(DomainDocument *document, unsigned indent, const char *name, const EnumRow *rows)
+{
+    g_autoptr(GPtrArray) values = g_ptr_array_new();
+    for (; rows->value; rows++)
+        if (!rows->kind || qemu_caps_has_fact(document->caps, rows->kind, rows->fact, NULL))
+            g_ptr_array_add(values, (char *)rows->value);
+    g_ptr_array_add(values, NULL);
+    document_enum(document, indent, name, (const char *const *)values->pdata);
+}
+
+static bool document_has_device(const DomainDocument *document, const char *driver)
+{
+    return qemu_caps_has_device(document->caps, driver);
+}
+
+/* ---- os ---- */
+
+/* Where distributions put firmware before they described it. */
+static const char *const old_firmware[] = { "/usr/share/OVMF/OVMF_CODE.fd",
+                                            "/usr/share/OVMF/OVMF_CODE.secboot.fd", NULL };
+static const char *const old_firmware_arm[] = { "/usr/share/AAVMF/AAVMF_CODE.fd",
+                                                "/usr/share/AAVMF/AAVMF32_CODE.fd", NULL };
+
+static void document_add_old_firmware(const DomainDocument *document, GPtrArray *paths)
+{
+    const char *arch = document->caps->arch;
+    const char *const *candidates = NULL;
+    if (strcmp(arch, "x86_64") == 0 || strcmp(arch, "i686") == 0)
+        candidates = old_firmware;
+    else if (strcmp(arch, "aarch64") == 0 || strcmp(arch, "armv7l") == 0)
+        candidates = old_firmware_arm;
+    for (; candidates && *candidates; candidates++)
+        if (access(*candidates, R_OK) == 0) /* on the system's own disk */
+            g_ptr_array_add(paths, (char *)*candidates);
+}
+
+static void document_os(DomainDocument *document)
+{
+    const char *qemu_arch = strcmp(document->caps->arch, "i686") == 0 ? "i386" : document->caps->arch;
+    g_autoptr(GPtrArray) paths = g_ptr_array_new();
+    bool has_uefi = false, has_secure = false;
+    size_t i;
+    Json *firmware;
+    json_array_foreach (document->caps->firmware, i, firmware) {
+        const char *path = json_get_str(firmware, "executable");
+        if (!path || !firmware_matches(firmware, qemu_arch, document->machine->name))
+            continue;
+        g_ptr_array_add(paths, (char *)path);
+        has_uefi |= json_get_bool(firmware, "uefi", false);
+        has_secure |= json_get_bool(firmware, "secure", false);
+    }
+    if (paths->len == 0)
+        document_add_old_firmware(document, paths);
+
+    document_line(document, 2, "<os supported='yes'>");
+    document_enum(document, 4, "firmware", (const char *const[]){ has_uefi ? "efi" : NULL, NULL });
+    document_line(document, 4, "<loader supported='yes'>");
+    for (unsigned p = 0; p < paths->len; p++)
+        document_value(document, 6, paths->pdata[p]);
+    document_enum(document, 6, "type", (const char *const[]){ "rom", "pflash", NULL });
+    document_enum(document, 6, "readonly", (const char *const[]){ "yes", "no", NULL });
+    document_enum(document, 6, "secure",
+                  has_secure ? (const char *const[]){ "yes", "no", NULL }
+                             : (const char *const[]){ "no", NULL });
+    document_line(document, 4, "</loader>");
+    document_line(document, 2, "</os>");
+}
+
+/* ---- cpu ---- */
+
+static bool document_is_x86(const DomainDocument *document)
+{
+    return strcmp(document->caps->arch, "x86_64") == 0 || strcmp(document->caps->arch, "i686") == 0;
+}
+
+/* Elsewhere than on x86 QEMU's own list is what counts. */
+static bool cpu_is_listed(const GPtrArray *known, const char *model)
+{
+    if (strcmp(model, "max") == 0 || strcmp(model, "host") == 0 || strcmp(model, "base") == 0)
+        return false;
+    for (unsigned i = 0; known && i < known->len; i++)
+        if (strcmp(known->pdata[i], model) == 0)
+            return true;
+    return !known;
+}
+
+/* The models that users may name, of QemuCpuModel, borrowed, in QEMU's order. */
+static GPtrArray *document_models(const DomainDocument *document)
+{
+    g_autoptr(GPtrArray) known = NULL;
+    if (document_is_x86(document))
+        (void)!cpu_list_models(document->caps->arch, &known, NULL); /* without the list all are shown */
+    GPtrArray *listed = g_ptr_array_new();
+    size_t n_models;
+    const QemuCpuModel *models = qemu_caps_cpu_models(document->caps, document->kvm, &n_models);
+    for (size_t i = 0; i < n_models; i++)
+        if (cpu_is_listed(known, models[i].name))
+            g_ptr_array_add(listed, (void *)&models[i]);
+    return listed;
+}
+
+static void document_custom_models(DomainDocument *document, const GPtrArray *models)
+{
+    if (models->len == 0) {
+        document_line(document, 4, "<mode name='custom' supported='no'/>");
+        return;
+    }
+    document_line(document, 4, "<mode name='custom' supported='yes'>");
+    for (unsigned i = 0; i < models->len; i++) {
+        const QemuCpuModel *model = models->pdata[i];
+        const char *vendor = document_is_x86(document) ? cpu_model_vendor(model->name) : NULL;
+        g_string_append_printf(document->out, "      <model usable='%s'%s vendor='%s'>%s</model>\n",
+                               model->usable ? "yes" : "no", model->deprecated ? " deprecated='yes'" : "",
+                               vendor ? vendor : "unknown", model->name);
+    }
+    document_line(document, 4, "</mode>");
+}
+
+bool qemu_caps_format_host_model(const QemuCaps *caps, bool kvm, unsigned indent, GString *out, Error **err)
+{
+    const Json *host = qemu_caps_host_cpu(caps, kvm);
+    size_t n_models;
+    const QemuCpuModel *models = qemu_caps_cpu_models(caps, kvm, &n_models);
+    if (!host)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s does not tell its host CPU model",
+                         qemu_caps_binary(caps));
+    g_autofree CpuOffer *offers = g_new0(CpuOffer, n_models + 1);
+    for (size_t i = 0; i < n_models; i++)
+        offers[i] = (CpuOffer){ .model = models[i].name, .blockers = models[i].blockers };
+    return cpu_format_host_model_with(host, offers, n_models, indent, out, err);
+}
+
+static bool document_host_model(DomainDocument *document, Error **err)
+{
+    const Json *host = qemu_caps_host_cpu(document->caps, document->kvm);
+    if (!host || !document_is_x86(document)) {
+        document_line(document, 4, "<mode name='host-model' supported='no'/>");
+        return true;
+    }
+    document_line(document, 4, "<mode name='host-model' supported='yes'>");
+    if (!qemu_caps_format_host_model(document->caps, document->kvm, 6, document->out, err))
+        return false;
+    document_line(document, 4, "</mode>");
+    return true;
+}
+
+static bool document_cpu(DomainDocument *document, Error **err)
+{
+    static const char *const migratable[] = { "on", "off", NULL };
+    document_line(document, 2, "<cpu>");
+    if (document->kvm) {
+        bool can_migrate = strcmp(document->caps->arch, "i686") != 0;
+        document_line(document, 4, "<mode name='host-passthrough' supported='yes'>");
+        document_enum(document, 6, "hostPassthroughMigratable", can_migrate ? migratable : migratable + 1);
+        document_line(document, 4, "</mode>");
+    } else {
+        document_line(document, 4, "<mode name='host-passthrough' supported='no'/>");
+    }
+    document_line(document, 4, "<mode name='maximum' supported='yes'>");
+    document_enum(document, 6, "maximumMigratable", migratable);
+    document_line(document, 4, "</mode>");
+    g_autoptr(GPtrArray) models = document_models(document);
+    if (!document_host_model(document, err))
+        return false;
+    document_custom_models(document, models);
+    document_line(document, 2, "</cpu>");
+    return true;
+}
+
+/* ---- devices ---- */
+
+static void document_memory_backing(DomainDocument *document)
+{
+    static const EnumRow rows[] = { { "file", "device", "memory-backend-file" },
+                                    { "anonymous" },
+                                    { "memfd", "device", "memory-backend-memfd" },
+                                    { 0 } };
+    document_line(document, 2, "<memoryBacking supported='yes'>");
+    document_rows(document, 4, "sourceType", rows);
+    document_line(document, 2, "</memoryBacking>");
+}
+
+static void document_disks(DomainDocument *document)
+{
+    static const EnumRow devices[] = {
+        { "disk" }, { "cdrom" }, { "floppy" }, { "lun", "device", "scsi-block" }, { 0 }
+    };
+    static const EnumRow models[] = { { "virtio" },
+                                      { "virtio-transitional", "device", "virtio-blk-pci-transitional" },
+                                      { "virtio-non-transitional", "device",
+                                        "virtio-blk-pci-non-transitional" },
+                                      { 0 } };
+    static const EnumRow other_buses[] = { { "scsi", "device", "virtio-scsi-pci" },
+                                           { "virtio" },
+                                           { "usb", "device", "usb-storage" },
+                                           { "sata", "device", "ich9-ahci" },
+                                           { 0 } };
+    const char *buses[8];
+    size_t n = 0;
+    bool has_ide = g_str_has_prefix(document->machine->name, "pc-i440fx-"); /* the only ones with a PIIX */
+    if (has_ide)
+        buses[n++] = "ide";
+    if (document_is_x86(document))
+        buses[n++] = "fdc";
+    for (const EnumRow *row = other_buses; row->value; row++)
+        if (!row->kind || qemu_caps_has_fact(document->caps, row->kind, row->fact, NULL))
+            buses[n++] = row->value;
+    buses[n] = NULL;
+    document_line(document, 4, "<disk supported='yes'>");
+    document_rows(document, 6, "diskDevice", devices);
+    document_enum(document, 6, "bus", buses);
+    document_rows(document, 6, "model", models);
+    document_line(document, 4, "</disk>");
+}
+
+static void document_displays(DomainDocument *document)
+{
+    static const EnumRow graphics[] = { { "vnc", "command", "query-vnc" },
+                                        { "spice", "command", "query-spice" },
+                                        { "egl-headless", "schema",
+                                          "query-display-options>/type=egl-headless" },
+                                        { 0 } };
+    static const EnumRow video[] = { { "vga", "device", "VGA" },
+                                     { "cirrus", "device", "cirrus-vga" },
+                                     { "vmvga", "device", "vmware-svga" },
+                                     { "qxl", "device", "qxl" },
+                                     { "virtio", "device", "virtio-gpu-pci" },
+                                     { "none" },
+                                     { "bochs", "device", "bochs-display" },
+                                     { "ramfb", "device", "ramfb" },
+                                     { 0 } };
+    document_line(document, 4, "<graphics supported='yes'>");
+    document_rows(document, 6, "type", graphics);
+    document_line(document, 4, "</graphics>");
+    document_line(document, 4, "<video supported='yes'>");
+    document_rows(document, 6, "modelType", video);
+    document_line(document, 4, "</video>");
+}
+
+static void document_hostdevs(DomainDocument *document)
+{
+    static const EnumRow types[] = { { "usb", "device", "usb-host" },
+                                     { "pci", "device", "vfio-pci" },
+                                     { "scsi", "device", "scsi-generic" },
+                                     { 0 } };
+    static const char *const none[] = { NULL };
+    if (!LODGE_HAS_HOSTDEVS) {
+        document_line(document, 4, "<hostdev supported='no'/>");
+        return;
+    }
+    document_line(document, 4, "<hostdev supported='yes'>");
+    document_enum(document, 6, "mode", (const char *const[]){ "subsystem", NULL });
+    document_enum(document, 6, "startupPolicy",
+                  (const char *const[]){ "default", "mandatory", "requisite", "optional", NULL });
+    document_rows(document, 6, "subsysType", types);
+    document_enum(document, 6, "capsType", none);
+    document_enum(document, 6, "pciBackend", none);
+    document_line(document, 4, "</hostdev>");
+}
+
+static void document_rng(DomainDocument *document)
+{
+    static const EnumRow models[] = { { "virtio", "device", "virtio-rng-pci" },
+                                      { "virtio-transitional", "device", "virtio-rng-pci-transitional" },
+                                      { "virtio-non-transitional", "device",
+                                        "virtio-rng-pci-non-transitional" },
+                                      { 0 } };
+    static const EnumRow backends[] = { { "random", "device", "rng-random" },
+                                        { "egd", "device", "rng-egd" },
+                                        { "builtin", "device", "rng-builtin" },
+                                        { 0 } };
+    document_line(document, 4, "<rng supported='yes'>");
+    document_rows(document, 6, "model", models);
+    document_rows(document, 6, "backendModel", backends);
+    document_line(document, 4, "</rng>");
+}
+
+static void document_filesystems(DomainDocument *document)
+{
+    static const EnumRow types[] = {
+        { "path" }, { "handle" }, { "virtiofs", "device", "vhost-user-fs-pci" }, { 0 }
+    };
+    if (!LODGE_HAS_FILESYSTEMS) {
+        document_line(document, 4, "<filesystem supported='no'/>");
+        return;
+    }
+    document_line(document, 4, "<filesystem supported='yes'>");
+    document_rows(document, 6, "driverType", types);
+    document_line(document, 4, "</filesystem>");
+}
+
+static void document_tpm(DomainDocument *document)
+{
+    static const EnumRow models[] = { { "tpm-tis", "tpm-model", "tpm-tis" },
+                                      { "tpm-crb", "tpm-model", "tpm-crb" },
+                                      { "tpm-spapr", "tpm-model", "tpm-spapr" },
+                                      { 0 } };
+    static const EnumRow backends[] = { { "passthrough", "tpm-type", "passthrough" },
+                                        { "emulator", "tpm-type", "emulator" },
+                                        { 0 } };
+    if (!LODGE_HAS_TPM) {
+        document_line(document, 4, "<tpm supported='no'/>");
+        return;
+    }
+    document_line(document, 4, "<tpm supported='yes'>");
+    document_rows(document, 6, "model", models);
+    document_rows(document, 6, "backendModel", backends);
+    document_line(document, 4, "</tpm>");
+}
+
+static void document_channels(DomainDocument *document)
+{
+    static const EnumRow redirdev[] = { { "usb", "device", "usb-redir" }, { 0 } };
+    static const EnumRow types[] = {
+        { "pty" }, { "unix" }, { "spicevmc", "device", "chardev-spicevmc" }, { 0 }
+    };
+    if (document_has_device(document, "usb-redir")) {
+        document_line(document, 4, "<redirdev supported='yes'>");
+        document_rows(document, 6, "bus", redirdev);
+        document_line(document, 4, "</redirdev>");
+    } else {
+        document_line(document, 4, "<redirdev supported='no'/>");
+    }
+    document_line(document, 4, "<channel supported='yes'>");
+    document_rows(document, 6, "type", types);
+    document_line(document, 4, "</channel>");
+}
+
+static void document_devices(DomainDocument *document)
+{
+    document_line(document, 2, "<devices>");
+    document_disks(document);
+    document_displays(document);
+    document_hostdevs(document);
+    document_rng(document);
+    document_filesystems(document);
+    document_tpm(document);
+    document_channels(document);
+    document_line(document, 2, "</devices>");
+}
+
+/* ---- features ---- */
+
+static void document_feature(DomainDocument *document, const char *name, bool supported)
+{
+    g_string_append_printf(document->out, "    <%s supported='%s'/>\n", name, supported ? "yes" : "no");
+}
+
+static void document_features(DomainDocument *document)
+{
+    static const EnumRow hyperv[] = {
+        { "relaxed", "hyperv", "relaxed" },
+        { "vapic", "hyperv", "vapic" },
+        { "spinlocks", "hyperv", "spinlocks" },
+        { "vpindex", "hyperv", "vpindex" },
+        { "runtime", "hyperv", "runtime" },
+        { "synic", "hyperv", "synic" },
+        { "stimer", "hyperv", "stimer" },
+        { "reset", "hyperv", "reset" },
+        { "vendor_id", "hyperv", "vendor-id" },
+        { "frequencies", "hyperv", "frequencies" },
+        { "reenlightenment", "hyperv", "reenlightenment" },
+        { "tlbflush", "hyperv", "tlbflush" },
+        { "ipi", "hyperv", "ipi" },
+        { "evmcs", "hyperv", "evmcs" },
+        { "avic", "hyperv", "avic" },
+        { 0 },
+    };
+    document_line(document, 2, "<features>");
+    document_feature(document, "gic", false);
+    document_feature(document, "vmcoreinfo", document_has_device(document, "vmcoreinfo"));
+    document_feature(document, "genid", document_has_device(document, "vmgenid"));
+    document_feature(document, "backingStoreInput", true);
+    document_feature(document, "backup", LODGE_HAS_BACKUP);
+    document_feature(document, "sev", false);
+    document_feature(document, "sgx", false);
+    if (qemu_caps_has_fact(document->caps, "hyperv", "spinlocks", NULL)) {
+        document_line(document, 4, "<hyperv supported='yes'>");
+        document_rows(document, 6, "features", hyperv);
+        document_line(document, 4, "</hyperv>");
+    } else {
+        document_feature(document, "hyperv", false);
+    }
+    document_line(document, 2, "</features>");
+}
+
+static bool document_choose(DomainDocument *document, const char *machine, const char *virt_type, Error **err)
+{
+    const QemuCaps *caps = document->caps;
+    bool wants_kvm = virt_type ? strcmp(virt_type, "kvm") == 0 : caps->kvm;
+    if (virt_type && !(wants_kvm && caps->kvm) && strcmp(virt_type, "qemu") != 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "Emulator '%s' does not support virt type '%s'",
+                         caps->binary, virt_type);
+    document->kvm = wants_kvm;
+    document->machine = qemu_caps_machine(caps, machine);
+    if (!document->machine)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "the machine '%s' is not supported by emulator '%s'",
+                         machine ? machine : "(default)", caps->binary);
+    return true;
+}
+
+bool qemu_caps_format_domain(const QemuCaps *caps, const char *machine, const char *virt_type, char **ret_xml,
+                             Error **err)
+{
+    g_autoptr(GString) out = g_string_sized_new(16384);
+    DomainDocument document = { .caps = caps, .out = out };
+    if (!document_choose(&document, machine, virt_type, err))
+        return false;
+    g_autofree char *path = g_markup_escape_text(caps->binary, -1);
+    g_string_append_printf(out,
+                           "<domainCapabilities>\n  <path>%s</path>\n  <domain>%s</domain>\n"
+                           "  <machine>%s</machine>\n  <arch>%s</arch>\n  <vcpu max='%u'/>\n"
+                           "  <iothreads supported='%s'/>\n",
+                           path, document.kvm ? "kvm" : "qemu", document.machine->name, caps->arch,
+                           document.machine->max_cpus,
+                           document_has_device(&document, "iothread") ? "yes" : "no");
+    document_os(&document);
+    if (!document_cpu(&document, err))
+        return false;
+    document_memory_backing(&document);
+    document_devices(&document);
+    document_features(&document);
+    g_string_append(out, "</domainCapabilities>\n");
+    *ret_xml = g_strdup(out->str);
+    return true;
+}
+
+/* ---- <guest> of the capabilities document ---- */
+
+static void guest_machines(const QemuCaps *caps, GString *out)
+{
+    for (size_t i = 0; i < caps->n_machines; i++) {
+        const QemuMachine *machine = &caps->machines[i];
+        const char *deprecated = machine->deprecated ? " deprecated='yes'" : "";
+        g_string_append_printf(out, "      <machine maxCpus='%u'%s>%s</machine>\n", machine->max_cpus,
+                               deprecated, machine->name);
+        if (machine->alias)
+            g_string_append_printf(out, "      <machine canonical='%s' maxCpus='%u'%s>%s</machine>\n",
+                                   machine->name, machine->max_cpus, deprecated, machine->alias);
+    }
+}
+
+static unsigned guest_word_size(const char *arch)
+{
+    return strstr(arch, "64") || strcmp(arch, "s390x") == 0 || strcmp(arch, "alpha") == 0 ? 64 : 32;
+}
+
+static void guest_features(const char *arch, GString *out)
+{
+    bool is_x86 = strcmp(arch, "i686") == 0 || strcmp(arch, "x86_64") == 0;
+    g_string_append(out, "    <features>\n");
+    if (strcmp(arch, "i686") == 0)
+        g_string_append(out, "      <pae/>\n      <nonpae/>\n");
+    if (is_x86 || strcmp(arch, "aarch64") == 0)
+        g_string_append(out, "      <acpi default='on' toggle='yes'/>\n");
+    if (is_x86)
+        g_string_append(out, "      <apic default='on' toggle='no'/>\n");
+    g_string_append(out, "      <cpuselection/>\n      <deviceboot/>\n");
+    g_string_append_printf(out, "      <disksnapshot default='%s' toggle='no'/>\n",
+                           LODGE_HAS_SNAPSHOTS ? "on" : "off");
+    g_string_append(out, "    </features>\n");
+}
+
+static void guest_append(const char *arch, const QemuCaps *caps, GString *out)
+{
+    g_autofree char *path = g_markup_escape_text(caps->binary, -1);
+    g_string_append_printf(out,
+                           "  <guest>\n    <os_type>hvm</os_type>\n    <arch name='%s'>\n"
+                           "      <wordsize>%u</wordsize>\n      <emulator>%s</emulator>\n",
+                           arch, guest_word_size(arch), path);
+    guest_machines(caps, out);
+    g_string_append(out, "      <domain type='qemu'/>\n");
+    if (caps->kvm)
+        g_string_append(out, "      <domain type='kvm'/>\n");
+    g_string_append(out, "    </arch>\n");
+    guest_features(arch, out);
+    g_string_append(out, "  </guest>\n\n");
+}
+
+bool qemu_caps_format_guests(QemuCapsCache *cache, GString *out, Error **err)
+{
+    g_autoptr(GPtrArray) binaries = qemu_caps_list_binaries();
+    for (unsigned i = 0; i + 1 < binaries->len; i += 2) {
+        g_autoptr(QemuCaps) caps = NULL;
+        g_autoptr(Error) failure = NULL;
+        if (qemu_caps_get(cache, binaries->pdata[i + 1], &caps, &failure)) {
+            guest_append(binaries->pdata[i], caps, out);
+        } else if (error_code(failure) == ERROR_CANCELLED) {
+            return error_propagate(err, g_steal_pointer(&failure));
+        } else { /* one broken emulator does not hide the others */
+            log_warning_error(failure, "capabilities");
+        }
+    }
+    return true;
+}

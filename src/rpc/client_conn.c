@@ -1,0 +1,385 @@
+/* The state machine of one connection.
+ *
+ * Reading, taking frames and writing happen in one io callback: whatever is complete in the buffer is
+ * handled, the replies that are ready at once leave in a single write. Reading pauses, without a timer, when
+ * the client has too much under way (see the header); each thing that can end that state calls
+ * rpc_client_resume(). */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "rpc"
+#include "rpc/client_conn.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "rpc/dispatch.h"
+#include "rpc/events.h"
+#include "rpc/server.h"
+#include "rpc/stream.h"
+#include "wire/wire_enums.h"
+
+#define KEEPALIVE_PING 1
+#define KEEPALIVE_PONG 2
+
+/* ---- life ---- */
+
+static int client_on_io(sd_event_source *source, int fd, uint32_t events, void *arg);
+
+RpcClient *rpc_client_new(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err)
+{
+    RpcClient *client = g_new0(RpcClient, 1);
+
+    client->refs = 1;
+    client->server = server;
+    wire_channel_init(&client->channel, fd, fd);
+    g_queue_init(&client->calls);
+    g_queue_init(&client->backlog);
+    wait_queue_init(&client->drained);
+    client->last_heard_ms = client->since_ms = loop_now_ms();
+    client->caller.client_id = rpc_server_next_client_id(server);
+    if (!fd_set_nonblocking(fd) || !socket_peer_credentials(fd, &client->peer, err))
+        goto fail;
+    client->caller.uid = client->peer.uid;
+    client->caller.pid = client->peer.pid;
+    client->caller.read_only = read_only;
+    /* root may everything anyway, and must not depend on a polkit daemon */
+    client->auth = client->peer.uid == 0 ? RPC_AUTH_NONE : auth;
+    client->authenticated = client->auth == RPC_AUTH_NONE;
+
+    client->io_events = EPOLLIN;
+    int r = sd_event_add_io(loop_event(), &client->io, fd, client->io_events, client_on_io, client);
+    if (r < 0) {
+        error_set_errno(err, -r, "cannot watch a client's connection");
+        goto fail;
+    }
+    return client;
+fail:
+    client->dropped = true;
+    rpc_client_unref(client);
+    return NULL;
+}
+
+RpcClient *rpc_client_ref(RpcClient *client)
+{
+    client->refs++;
+    return client;
+}
+
+void rpc_client_unref(RpcClient *client)
+{
+    if (!client || --client->refs > 0)
+        return;
+    g_assert(client->dropped);
+    wire_channel_clear(&client->channel);
+    g_free(client->uri);
+    g_free(client->caller.description);
+    g_free(client);
+}
+
+void rpc_client_drop(RpcClient *client, const char *why, ...)
+{
+    RpcServer *server = client->server;
+    va_list args;
+
+    if (client->dropped)
+        return;
+    va_start(args, why);
+    g_autofree char *text = g_strdup_vprintf(why, args);
+    va_end(args);
+    log_debug("client %" G_GUINT64_FORMAT " (pid %d, uid %u): %s", client->caller.client_id,
+              (int)client->peer.pid, (unsigned)client->peer.uid, text);
+
+    client->dropped = true;
+    client->server = NULL;
+    client->io = sd_event_source_disable_unref(client->io);
+    wire_channel_clear(&client->channel);
+    rpc_events_abandon(client);
+    rpc_streams_abandon(client);
+    rpc_dispatch_abandon(client);
+    wait_queue_wake_all(&client->drained);
+    rpc_server_client_dropped(server, client);
+}
+
+void rpc_client_close_after_reply(RpcClient *client)
+{
+    client->closing = true;
+}
+
+const Caller *rpc_client_caller(RpcClient *client)
+{
+    Caller *caller = &client->caller;
+
+    if (!caller->description) {
+        g_autofree char *path = g_strdup_printf("/proc/%d/comm", (int)caller->pid);
+        g_autofree char *name = file_read_kernel(path);
+        g_autofree char *user =
+            caller->uid == 0 ? g_strdup("root") : g_strdup_printf("uid %u", (unsigned)caller->uid);
+        caller->description =
+            g_strdup_printf("%s (pid %d, %s)", name ? name : "a program", (int)caller->pid, user);
+    }
+    return caller;
+}
+
+/* ---- output ---- */
+
+static void client_watch(RpcClient *client, bool reading)
+{
+    uint32_t events = (reading && !client->closing ? (uint32_t)EPOLLIN : 0u) |
+                      (wire_channel_pending(&client->channel) > 0 ? (uint32_t)EPOLLOUT : 0u);
+
+    if (client->dropped || events == client->io_events)
+        return;
+    client->io_events = events;
+    (void)sd_event_source_set_io_events(client->io, events); /* cannot fail for a valid source */
+}
+
+/* More calls may be taken from this client. */
+static bool client_may_read(const RpcClient *client)
+{
+    return wire_channel_pending(&client->channel) <= RPC_OUT_PAUSE &&
+           client->backlog_bytes <= RPC_BACKLOG_MAX && client->backlog.length < RPC_BACKLOG_CALLS &&
+           !rpc_streams_are_full(client);
+}
+
+/* Writes; false if the client is gone. */
+static bool client_write(RpcClient *client)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (!wire_channel_flush(&client->channel, &err)) {
+        rpc_client_drop(client, "%s", error_message(err));
+        return false;
+    }
+    size_t pending = wire_channel_pending(&client->channel);
+    if (pending == 0 && client->closing) {
+        rpc_client_drop(client, "closed");
+        return false;
+    }
+    if (pending <= RPC_OUT_STREAM)
+        wait_queue_wake_all(&client->drained);
+    return true;
+}
+
+void rpc_client_flush(RpcClient *client)
+{
+    if (client->dropped || client->in_process)
+        return;
+    /* While we wait for EPOLLOUT the socket is full: trying again would only cost a system call. */
+    if (!(client->io_events & EPOLLOUT) && !client_write(client))
+        return;
+    client_watch(client, client_may_read(client));
+}
+
+void rpc_client_send_error(RpcClient *client, const WireHeader *call, const Error *why)
+{
+    g_auto(WireError) error = { 0 };
+    WireHeader header = *call;
+
+    if (client->dropped)
+        return;
+    header.type = WIRE_REPLY;
+    header.status = WIRE_ERROR;
+    wire_error_from(why, &error);
+    if (wire_frame_append(&client->channel.out, &header, WIRE_TYPE_ERROR, &error, NULL))
+        rpc_client_flush(client);
+}
+
+void rpc_client_send_protocol_error(RpcClient *client, const WireHeader *call, int code, int domain,
+                                    const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    WireError error = { .code = code,
+                        .domain = domain,
+                        .message = text,
+                        .level = VIR_ERR_ERROR,
+                        .str1 = (char *)"%s",
+                        .str2 = text,
+                        .int1 = -1,
+                        .int2 = -1 };
+    WireHeader header = *call;
+    header.type = WIRE_REPLY;
+    header.status = WIRE_ERROR;
+    if (!client->dropped && wire_frame_append(&client->channel.out, &header, WIRE_TYPE_ERROR, &error, NULL))
+        rpc_client_flush(client);
+}
+
+void rpc_client_send_message(RpcClient *client, uint32_t program, int32_t number, const void *message)
+{
+    const WireProc *proc = wire_proc_find(wire_program_find(program), number);
+    WireHeader header = {
+        .program = program, .version = 1, .proc = number, .type = WIRE_MESSAGE, .serial = 1 /* as peers do */
+    };
+    g_autoptr(Error) err = NULL;
+
+    if (client->dropped || client->closing)
+        return;
+    if (wire_channel_pending(&client->channel) > RPC_OUT_MAX) {
+        rpc_client_drop(client, "does not read its events");
+        return;
+    }
+    if (!wire_frame_append(&client->channel.out, &header, proc->args, message, &err))
+        log_warning_error(err, "event");
+    rpc_client_flush(client);
+}
+
+static void client_send_keepalive(RpcClient *client, int32_t proc)
+{
+    WireHeader header = {
+        .program = WIRE_PROGRAM_KEEPALIVE, .version = 1, .proc = proc, .type = WIRE_MESSAGE
+    };
+
+    /* One who pings but never reads gets no more answers than fit. */
+    if (wire_channel_pending(&client->channel) > RPC_OUT_MAX)
+        return;
+    wire_frame_append_raw(&client->channel.out, &header, NULL, 0);
+    rpc_client_flush(client);
+}
+
+/* ---- input ---- */
+
+static void client_take_keepalive(RpcClient *client, const WireHeader *header)
+{
+    if (header->type == WIRE_MESSAGE && header->proc == KEEPALIVE_PING)
+        client_send_keepalive(client, KEEPALIVE_PONG);
+}
+
+static void client_close_fds(const int *fds, unsigned n_fds)
+{
+    for (unsigned i = 0; i < n_fds; i++) {
+        int fd = fds[i];
+        fd_cleanup(&fd);
+    }
+}
+
+/* @fds: those that came with the frame, owned from here on. */
+static void client_take_frame(RpcClient *client, const WireFrame *frame, const int *fds)
+{
+    const WireHeader *header = &frame->header;
+
+    if (header->program == WIRE_PROGRAM_KEEPALIVE) {
+        client_close_fds(fds, frame->n_fds);
+        client_take_keepalive(client, header);
+        return;
+    }
+    switch (header->type) {
+    case WIRE_CALL:
+    case WIRE_CALL_WITH_FDS:
+        rpc_dispatch_call(client, frame, fds);
+        return;
+    case WIRE_STREAM:
+    case WIRE_STREAM_HOLE:
+        rpc_stream_take_frame(client, frame);
+        return;
+    default: /* replies and messages are not for a server; peers drop them silently */
+        client_close_fds(fds, frame->n_fds);
+        return;
+    }
+}
+
+/* A frame that a client in this state has no reason to send. */
+static bool client_frame_is_too_big(const RpcClient *client, const WireFrame *frame)
+{
+    return !client->opened && frame->frame_len > RPC_FRAME_MAX_EARLY;
+}
+
+/* Handles the frames that are complete, as far as the limits allow. */
+static void client_process(RpcClient *client)
+{
+    client->in_process = true;
+    while (!client->dropped && !client->closing && client_may_read(client)) {
+        WireFrame frame;
+        int fds[WIRE_FDS_MAX];
+        WireFrameState state = wire_channel_next(&client->channel, &frame);
+        if (state == WIRE_FRAME_BROKEN || client_frame_is_too_big(client, &frame)) {
+            rpc_client_drop(client, "sent a frame of impossible length");
+            break;
+        }
+        if (state == WIRE_FRAME_INCOMPLETE)
+            break;
+        if (frame.n_fds > client->channel.n_in_fds) {
+            rpc_client_drop(client, "announced descriptors that did not come");
+            break;
+        }
+        wire_channel_take_fds(&client->channel, frame.n_fds, fds);
+        client_take_frame(client, &frame, fds);
+        if (!client->dropped)
+            wire_channel_skip(&client->channel, &frame);
+    }
+    client->in_process = false;
+    if (!client->dropped)
+        rpc_client_flush(client);
+}
+
+void rpc_client_resume(RpcClient *client)
+{
+    if (client->dropped || client->in_process)
+        return;
+    g_autoptr(RpcClient) hold = rpc_client_ref(client);
+    rpc_dispatch_backlog(hold);
+    if (!client->dropped)
+        client_process(client);
+}
+
+static void client_read(RpcClient *client)
+{
+    g_autoptr(Error) err = NULL;
+    bool got;
+
+    if (!wire_channel_read(&client->channel, &got, &err)) {
+        rpc_client_drop(client, "%s", error_message(err));
+        return;
+    }
+    if (!got)
+        return;
+    client->last_heard_ms = loop_now_ms();
+    client->unanswered_pings = 0;
+    if (client->channel.at_end)
+        rpc_client_drop(client, "hung up");
+    else
+        client_process(client);
+}
+
+static int client_on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+    g_autoptr(RpcClient) client = rpc_client_ref(arg);
+
+    if (events & EPOLLOUT) {
+        if (!client_write(client))
+            return 0;
+        client_watch(client, client_may_read(client));
+        rpc_client_resume(client);
+    }
+    if (client->dropped)
+        return 0;
+    if (events & EPOLLIN)
+        client_read(client);
+    else if (events & (EPOLLHUP | EPOLLERR))
+        rpc_client_drop(client, "hung up");
+    return 0;
+}
+
+void rpc_client_tick(RpcClient *client, uint64_t now_ms, unsigned interval_ms, unsigned count)
+{
+    if (!client->pings ||
+        now_ms - client->last_heard_ms < (uint64_t)interval_ms * (client->unanswered_pings + 1))
+        return;
+    /* One that we do not read cannot be heard. */
+    if (!(client->io_events & EPOLLIN)) {
+        client->last_heard_ms = now_ms;
+        return;
+    }
+    if (client->unanswered_pings >= count) {
+        rpc_client_drop(client, "has not answered %u keepalives", count);
+        return;
+    }
+    client->unanswered_pings++;
+    client_send_keepalive(client, KEEPALIVE_PING);
+}

@@ -1,0 +1,92 @@
+/* One client of the server: its connection, who it is, what it has open.
+ *
+ * Loop thread only. Counted: the server, each running call and each stream hold a reference;
+ * rpc_client_drop() ends the connection at once, and what still holds a reference finds `dropped` set.
+ *
+ * Memory is bounded by the client's own reading: while more than RPC_OUT_PAUSE bytes wait to be written, no
+ * further calls are taken from it; events beyond RPC_OUT_MAX drop it. A client with too many calls under way
+ * has the next ones kept aside up to RPC_BACKLOG_MAX bytes (so that its keepalives are answered all the
+ * same), then is not read. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "base/fiber.h"
+#include "base/socket.h"
+#include "core/caller.h"
+#include "wire/channel.h"
+#include "wire/error_map.h"
+
+#define RPC_OUT_PAUSE ((size_t)1048576)
+#define RPC_OUT_STREAM ((size_t)262144) /* streams wait above this */
+#define RPC_OUT_MAX ((size_t)8388608)
+#define RPC_BACKLOG_MAX ((size_t)262144)
+#define RPC_BACKLOG_CALLS 64
+#define RPC_FRAME_MAX_EARLY ((size_t)65536) /* before authentication and open */
+
+typedef struct RpcServer RpcServer;
+typedef struct RpcClient RpcClient;
+typedef struct RpcEvents RpcEvents;
+
+typedef enum RpcAuth { RPC_AUTH_NONE = 0, RPC_AUTH_POLKIT = 2 } RpcAuth; /* numbers of auth_list */
+
+struct RpcClient {
+    unsigned refs;
+    RpcServer *server; /* NULL once dropped */
+    WireChannel channel;
+    sd_event_source *io;
+    uint32_t io_events;
+    PeerCredentials peer;
+    Caller caller;
+    RpcAuth auth;
+    bool authenticated;
+    bool opened;
+    bool dropped;
+    bool closing;    /* drop when everything is written */
+    bool in_process; /* frames are being taken: replies are written together afterwards */
+    bool wants_close_event;
+    char *uri;
+    unsigned n_calls; /* under way */
+    GQueue calls;     /* of RpcCall, those under way */
+    GQueue backlog;   /* of RpcCall, those not begun */
+    size_t backlog_bytes;
+    GHashTable *streams;       /* serial -> RpcStream; NULL while there are none */
+    size_t stream_inbox_bytes; /* sent by the client for streams, not yet taken */
+    RpcEvents *events;         /* registrations; NULL while there are none */
+    WaitQueue drained;         /* streams wait here for output to go */
+    bool pings;                /* the client can answer keepalives */
+    unsigned unanswered_pings;
+    uint64_t last_heard_ms;
+    uint64_t since_ms; /* when it connected */
+};
+
+/* @fd owned. NULL if the peer cannot be identified. */
+RpcClient *rpc_client_new(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err);
+RpcClient *rpc_client_ref(RpcClient *client);
+void rpc_client_unref(RpcClient *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcClient, rpc_client_unref)
+
+/* Ends the connection now. @why goes to the log (debug). Safe at any time, also twice. */
+PRINTF(2, 3) void rpc_client_drop(RpcClient *client, const char *why, ...);
+/* Ends it once the reply of the running call and all before it are written. */
+void rpc_client_close_after_reply(RpcClient *client);
+
+/* The output buffer was appended to: write it, now or when the client reads. */
+void rpc_client_flush(RpcClient *client);
+/* Something that held up reading is over (a call ended, a stream drained). */
+void rpc_client_resume(RpcClient *client);
+
+void rpc_client_send_error(RpcClient *client, const WireHeader *call, const Error *why);
+/* With number and subsystem of the caller's choice, for errors of the protocol itself. */
+PRINTF(5, 6)
+void rpc_client_send_protocol_error(RpcClient *client, const WireHeader *call, int code, int domain,
+                                    const char *format, ...);
+/* An event; drops the client if it has not been reading. */
+void rpc_client_send_message(RpcClient *client, uint32_t program, int32_t proc, const void *message);
+
+/* Fills caller.description on first use: reading /proc is not for every connection. */
+const Caller *rpc_client_caller(RpcClient *client);
+
+/* Called each second by the server while any client does keepalive. */
+void rpc_client_tick(RpcClient *client, uint64_t now_ms, unsigned interval_ms, unsigned count);

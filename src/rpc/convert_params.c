@@ -1,0 +1,68 @@
+/* Typed parameters from the core to the wire. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "rpc/convert.h"
+#include "wire/params.h"
+
+static void params_copy_one(GArray *out, const Param *param)
+{
+    switch (param->type) {
+    case PARAM_INT:
+        wire_params_add_int(out, param->name, param->value.i);
+        return;
+    case PARAM_UINT:
+        wire_params_add_uint(out, param->name, param->value.ui);
+        return;
+    case PARAM_LLONG:
+        wire_params_add_llong(out, param->name, param->value.l);
+        return;
+    case PARAM_ULLONG:
+        wire_params_add_ullong(out, param->name, param->value.ul);
+        return;
+    case PARAM_DOUBLE:
+        wire_params_add_double(out, param->name, param->value.d);
+        return;
+    case PARAM_BOOLEAN:
+        wire_params_add_bool(out, param->name, param->value.b);
+        return;
+    case PARAM_STRING:
+        wire_params_add_string(out, param->name, param->value.s);
+        return;
+    }
+}
+
+static void params_copy(const Params *params, bool strings, size_t max, WireTypedParam **ret_params,
+                        uint32_t *ret_count)
+{
+    g_autoptr(GArray) out = wire_params_new();
+
+    for (size_t i = 0; params && i < params_count(params) && out->len < max; i++) {
+        const Param *param = params_at(params, i);
+        if (strings || param->type != PARAM_STRING)
+            params_copy_one(out, param);
+    }
+    wire_params_take(&out, ret_params, ret_count);
+}
+
+void rpc_params_to_wire(const Params *params, WireTypedParam **ret_params, uint32_t *ret_count)
+{
+    params_copy(params, true, SIZE_MAX, ret_params, ret_count);
+}
+
+void rpc_params_free(WireTypedParam *params, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        wire_typed_param_clear(&params[i]);
+    g_free(params);
+}
+
+void rpc_answer_params(const Params *params, int32_t nparams, bool strings, WireTypedParam **ret_params,
+                       uint32_t *ret_count, int32_t *ret_nparams)
+{
+    params_copy(params, strings, nparams > 0 ? (size_t)nparams : SIZE_MAX, ret_params, ret_count);
+    if (nparams > 0)
+        return;
+    *ret_nparams = (int32_t)*ret_count;
+    rpc_params_free(*ret_params, *ret_count);
+    *ret_params = NULL;
+    *ret_count = 0;
+}

@@ -1,0 +1,262 @@
+/* The way of a call through the server.
+ *
+ * Checks come in the order of the reference, because clients read meaning into which error they get: program,
+ * version, procedure, authentication, open, then the arguments, then the right to call. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "rpc"
+#include "rpc/dispatch.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "rpc/server.h"
+#include "rpc/stream.h"
+#include "wire/wire_enums.h"
+
+static void call_free(RpcCall *call)
+{
+    if (call->args)
+        wire_clear(call->proc->args, call->args);
+    g_free(call->args);
+    for (unsigned i = 0; i < call->n_fds; i++)
+        fd_cleanup(&call->fds[i]);
+    g_free(call->fds);
+    if (call->stream)
+        stream_close(call->stream, false);
+    for (guint i = 0; call->ret_fds && i < call->ret_fds->len; i++)
+        fd_cleanup(&g_array_index(call->ret_fds, int, i));
+    g_clear_pointer(&call->ret_fds, g_array_unref);
+    g_clear_pointer(&call->fiber, fiber_unref);
+    rpc_client_unref(call->client);
+    g_free(call);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcCall, call_free)
+
+static bool proc_opens_stream(const WireProc *proc)
+{
+    return proc->kind == WIRE_PROC_STREAM_IN || proc->kind == WIRE_PROC_STREAM_OUT;
+}
+
+/* ---- the right to call ---- */
+
+/* Procedures that a read-only client may call with some arguments only. */
+static bool call_asks_for_more_than_reading(const RpcCall *call)
+{
+    if (call->header.program != WIRE_PROGRAM_REMOTE)
+        return true;
+    switch (call->header.proc) {
+    case PROC_DOMAIN_GET_XML_DESC:
+        return ((const WireDomainGetXmlDescArgs *)call->args)->flags &
+               (VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE);
+    case PROC_DOMAIN_SNAPSHOT_GET_XML_DESC:
+        return ((const WireDomainSnapshotGetXmlDescArgs *)call->args)->flags & VIR_DOMAIN_SNAPSHOT_XML_SECURE;
+    case PROC_DOMAIN_CHECKPOINT_GET_XML_DESC:
+        return ((const WireDomainCheckpointGetXmlDescArgs *)call->args)->flags &
+               VIR_DOMAIN_CHECKPOINT_XML_SECURE;
+    case PROC_DOMAIN_MANAGED_SAVE_GET_XML_DESC:
+        return ((const WireDomainManagedSaveGetXmlDescArgs *)call->args)->flags &
+               VIR_DOMAIN_SAVE_IMAGE_XML_SECURE;
+    case PROC_DOMAIN_GET_VCPUS_FLAGS:
+        return ((const WireDomainGetVcpusFlagsArgs *)call->args)->flags & VIR_DOMAIN_VCPU_GUEST;
+    case PROC_DOMAIN_INTERFACE_ADDRESSES:
+        return ((const WireDomainInterfaceAddressesArgs *)call->args)->source ==
+               VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT;
+    default:
+        return true; /* a new conditional procedure is denied until it has a line here */
+    }
+}
+
+static bool call_is_allowed(const RpcCall *call)
+{
+    if (!call->client->caller.read_only || call->proc->read_only == WIRE_READ_ONLY_OK)
+        return true;
+    return call->proc->read_only == WIRE_READ_ONLY_CONDITIONAL && !call_asks_for_more_than_reading(call);
+}
+
+/* ---- running ---- */
+
+static bool call_send_reply(RpcCall *call, const void *ret, Error **err)
+{
+    RpcClient *client = call->client;
+    unsigned n_fds = call->ret_fds ? call->ret_fds->len : 0;
+    WireHeader header = call->header;
+    WireBuffer *out = &client->channel.out;
+
+    header.type = n_fds ? WIRE_REPLY_WITH_FDS : WIRE_REPLY;
+    header.status = WIRE_OK;
+    size_t start = wire_frame_begin(out, &header);
+    if (!wire_encode(call->proc->ret, ret, out, err)) {
+        out->len = start;
+        return false;
+    }
+    if (!wire_frame_end(out, start, &header, n_fds, err))
+        return false;
+    for (unsigned i = 0; i < n_fds; i++)
+        wire_channel_append_fd(&client->channel, fd_steal(&g_array_index(call->ret_fds, int, i)));
+    if (call->stream)
+        rpc_stream_start(client, &call->header, g_steal_pointer(&call->stream));
+    rpc_client_flush(client);
+    return true;
+}
+
+static void call_fail(RpcCall *call, Error *err)
+{
+    /* Clients take these numbers for a broken connection; a handler can only have meant something else. */
+    if (error_code(err) == ERROR_PROTOCOL ||
+        (error_code(err) == ERROR_NO_CONNECT && call->header.proc != PROC_CONNECT_OPEN))
+        error_recode(err, ERROR_INTERNAL);
+    if (proc_opens_stream(call->proc))
+        rpc_stream_forget(call->client, &call->header);
+    rpc_client_send_error(call->client, &call->header, err);
+}
+
+/* The fiber of a call. */
+static void call_run(void *arg)
+{
+    g_autoptr(RpcCall) call = arg;
+    g_autoptr(Error) err = NULL;
+    g_autofree void *ret = g_malloc0(MAX(wire_type_size(call->proc->ret), 1));
+
+    call->fiber = fiber_ref(fiber_current());
+    /* A fiber may have to wait for its first turn, and the client may leave meanwhile. */
+    bool ok = !call->client->dropped && call->entry->handler(call, call->args, ret, &err);
+    if (ok && !call->client->dropped)
+        ok = call_send_reply(call, ret, &err);
+    wire_clear(call->proc->ret, ret);
+    if (!ok && !call->client->dropped) {
+        if (!err) /* a handler's mistake must not leave the client waiting */
+            error_set(&err, ERROR_INTERNAL, "%s failed without saying why", call->proc->name);
+        call_fail(call, err);
+    }
+    RpcClient *client = call->client;
+    g_queue_remove(&client->calls, call);
+    client->n_calls--;
+    rpc_client_resume(client);
+}
+
+static void call_begin(RpcCall *call)
+{
+    RpcClient *client = call->client;
+
+    client->n_calls++;
+    g_queue_push_tail(&client->calls, call);
+    /* It may run to its end at once, and the call with it: it notes its own fiber. */
+    fiber_spawn(call->proc->name, call_run, call);
+}
+
+void rpc_dispatch_backlog(RpcClient *client)
+{
+    while (!client->dropped && client->n_calls < rpc_server_spec(client->server)->max_calls) {
+        RpcCall *call = g_queue_pop_head(&client->backlog);
+        if (!call)
+            return;
+        client->backlog_bytes -= call->backlog_bytes;
+        call_begin(call);
+    }
+}
+
+void rpc_dispatch_abandon(RpcClient *client)
+{
+    for (RpcCall *call; (call = g_queue_pop_head(&client->backlog));)
+        call_free(call);
+    client->backlog_bytes = 0;
+    /* What changes something runs to its end: half of it would be worse than nobody hearing the answer. */
+    for (GList *at = client->calls.head; at; at = at->next) {
+        RpcCall *call = at->data;
+        if (call->fiber && call->proc->read_only != WIRE_READ_ONLY_DENIED)
+            fiber_cancel(call->fiber);
+    }
+}
+
+/* ---- arrival ---- */
+
+#define REFUSE(client, header, code, domain, ...)                                                            \
+    (rpc_client_send_protocol_error(client, header, code, domain, __VA_ARGS__), NULL)
+
+/* The procedure's table row, or NULL after answering why not. */
+static const WireProc *call_find_proc(RpcClient *client, const WireHeader *header)
+{
+    const WireProgram *program = wire_program_find(header->program);
+
+    if (!program || program->version != header->version)
+        return REFUSE(client, header, VIR_ERR_RPC, VIR_FROM_RPC, "Cannot find program %u version %u",
+                      header->program, header->version);
+    if (header->status != WIRE_OK)
+        return REFUSE(client, header, VIR_ERR_RPC, VIR_FROM_RPC, "Unexpected message status %u",
+                      header->status);
+    const WireProc *proc = wire_proc_find(program, header->proc);
+    /* Clients look for these first two words. */
+    if (!proc || proc->kind == WIRE_PROC_EVENT)
+        return REFUSE(client, header, VIR_ERR_RPC, VIR_FROM_RPC, "unknown procedure: %d", header->proc);
+    if (!client->authenticated && !proc->before_auth)
+        return REFUSE(client, header, VIR_ERR_RPC, VIR_FROM_RPC, "authentication required");
+    return proc;
+}
+
+static const RpcEntry *call_find_entry(RpcClient *client, const WireHeader *header, const WireProc *proc)
+{
+    const RpcEntry *entry = rpc_server_find_entry(client->server, header->program, header->proc);
+
+    if (!client->opened && (!entry || !(entry->flags & RPC_BEFORE_OPEN)))
+        return REFUSE(client, header, VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC,
+                      "internal error: connection not open");
+    if (!entry) {
+        g_autoptr(Error) err = NULL;
+        error_set(&err, ERROR_NOT_SUPPORTED, "%s", proc->api);
+        rpc_client_send_error(client, header, err);
+    }
+    return entry;
+}
+
+static RpcCall *call_new(RpcClient *client, const WireFrame *frame, const WireProc *proc,
+                         const RpcEntry *entry)
+{
+    g_autoptr(RpcCall) call = g_new0(RpcCall, 1);
+    g_autoptr(Error) err = NULL;
+
+    call->client = rpc_client_ref(client);
+    call->host = rpc_server_spec(client->server)->host;
+    call->header = frame->header;
+    call->proc = proc;
+    call->entry = entry;
+    call->backlog_bytes = frame->payload_len + 64;
+    call->args = g_malloc0(MAX(wire_type_size(proc->args), 1));
+    if (!wire_decode(proc->args, frame->payload, frame->payload_len, call->args, NULL, &err)) {
+        g_clear_pointer(&call->args, g_free);
+        return REFUSE(client, &frame->header, VIR_ERR_RPC, VIR_FROM_RPC, "Unable to decode message payload");
+    }
+    if (!call_is_allowed(call)) {
+        g_clear_pointer(&err, error_free);
+        error_set(&err, ERROR_DENIED, "read only access prevents %s", proc->api);
+        rpc_client_send_error(client, &frame->header, err);
+        return NULL;
+    }
+    return g_steal_pointer(&call);
+}
+
+void rpc_dispatch_call(RpcClient *client, const WireFrame *frame, const int *fds)
+{
+    const WireHeader *header = &frame->header;
+    const WireProc *proc = call_find_proc(client, header);
+    const RpcEntry *entry = proc ? call_find_entry(client, header, proc) : NULL;
+    RpcCall *call = entry ? call_new(client, frame, proc, entry) : NULL;
+
+    if (!call) {
+        for (unsigned i = 0; i < frame->n_fds; i++)
+            close(fds[i]);
+        return;
+    }
+    if (frame->n_fds > 0) {
+        call->fds = g_memdup2(fds, frame->n_fds * sizeof(int));
+        call->n_fds = frame->n_fds;
+    }
+    if (proc_opens_stream(proc))
+        rpc_stream_expect(client, header);
+    if (client->n_calls < rpc_server_spec(client->server)->max_calls && client->backlog.length == 0) {
+        call_begin(call);
+        return;
+    }
+    client->backlog_bytes += call->backlog_bytes;
+    g_queue_push_tail(&client->backlog, call);
+}

@@ -1,0 +1,86 @@
+/* From a frame to a handler and back: checks, decoding, a fiber per call, the reply.
+ *
+ * A handler is a plain function: typed arguments in, typed result out, in a fiber of its own. It translates
+ * and calls the core; it decides nothing. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/stream.h"
+#include "rpc/client_conn.h"
+#include "wire/wire_gen.h"
+
+typedef struct Host Host;
+
+typedef struct RpcCall {
+    RpcClient *client; /* reference */
+    Host *host;
+    WireHeader header;
+    const WireProc *proc;
+    const struct RpcEntry *entry;
+    void *args;
+    int *fds; /* that came with the call; a handler that takes one leaves -1 */
+    unsigned n_fds;
+    size_t backlog_bytes;
+    Fiber *fiber; /* reference while it runs */
+    /* For the handler to set: */
+    Stream *stream;  /* owned; opens a stream after the reply */
+    GArray *ret_fds; /* of int, owned; sent with the reply */
+} RpcCall;
+
+typedef bool (*RpcHandler)(RpcCall *call, const void *args, void *ret, Error **err);
+
+typedef enum RpcEntryFlags {
+    RPC_BEFORE_OPEN = 1, /* allowed on a connection that has not been opened */
+} RpcEntryFlags;
+
+typedef struct RpcEntry {
+    int32_t number; /* 0 ends a table */
+    RpcHandler handler;
+    unsigned flags;
+} RpcEntry;
+
+/* Several tables may have the same program. */
+typedef struct RpcTable {
+    uint32_t program;
+    const RpcEntry *entries;
+} RpcTable;
+
+/* Begins the definition of a handler; `args` and `ret` have the procedure's types (void if it has none):
+ *
+ *     RPC_HANDLER(domain_get_os_type)
+ *     {
+ *         ...
+ *         ret->type = g_strdup(vm_os_type(vm));
+ *         return true;
+ *     }
+ *
+ * What the handler puts into ret is owned by it, and freed after it was sent (or on failure). */
+#define RPC_HANDLER(name)                                                                                    \
+    static bool handle_##name##_typed(RpcCall *call, const wire_args_##name *args, wire_ret_##name *ret,     \
+                                      Error **err);                                                          \
+    static bool handle_##name(RpcCall *call, const void *args, void *ret, Error **err)                       \
+    {                                                                                                        \
+        return handle_##name##_typed(call, args, ret, err);                                                  \
+    }                                                                                                        \
+    static bool handle_##name##_typed(RpcCall *call, const wire_args_##name *args, wire_ret_##name *ret,     \
+                                      Error **err)
+
+#define RPC_ENTRY(name)                                                                                      \
+    {                                                                                                        \
+        wire_number_##name, handle_##name, 0                                                                 \
+    }
+#define RPC_ENTRY_EARLY(name)                                                                                \
+    {                                                                                                        \
+        wire_number_##name, handle_##name, RPC_BEFORE_OPEN                                                   \
+    }
+
+/* A CALL frame: begins it, keeps it for later, or answers with the reason why not. The frame and @fds (owned
+ * from now on) are not needed afterwards. */
+void rpc_dispatch_call(RpcClient *client, const WireFrame *frame, const int *fds);
+/* Begins what was kept, as far as the limits allow. */
+void rpc_dispatch_backlog(RpcClient *client);
+/* The client left: calls not begun are dropped, those that only ask are cancelled. */
+void rpc_dispatch_abandon(RpcClient *client);
+
+/* What a handler asks core with. */
+#define rpc_caller(call) rpc_client_caller((call)->client)

@@ -1,0 +1,30 @@
+/* Event registrations of clients and the fan-out of the core's events to them. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/event.h"
+#include "rpc/dispatch.h"
+
+typedef enum RpcEventKind {
+    RPC_EVENT_LEGACY, /* message without callback id */
+    RPC_EVENT_MODERN,
+    RPC_EVENT_QEMU, /* raw monitor events */
+} RpcEventKind;
+
+typedef struct RpcEventFilter {
+    RpcEventKind kind;
+    int event_id;
+    const Uuid *vm;         /* NULL: all */
+    const char *qemu_event; /* QEMU: NULL: all */
+    unsigned qemu_flags;    /* virConnectDomainQemuMonitorEventRegisterFlags */
+} RpcEventFilter;
+
+/* ERROR_INVALID_ARGUMENT if the client has one with the same filter, or the pattern is wrong. */
+MUST_CHECK bool rpc_events_add(RpcClient *client, const RpcEventFilter *filter, int *ret_callback_id,
+                               Error **err);
+/* By callback id (modern, QEMU) or by event id (legacy). ERROR_INTERNAL if there is none. */
+MUST_CHECK bool rpc_events_remove(RpcClient *client, RpcEventKind kind, int id, Error **err);
+/* The client left. */
+void rpc_events_abandon(RpcClient *client);
+/* The server ends. */
+void rpc_events_stop(RpcServer *server);

@@ -1,0 +1,102 @@
+/* Tunables, read-only for now: scheduler, NUMA, memory and block limits. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/vm_info.h"
+#include "rpc/convert.h"
+#include "rpc/handlers.h"
+#include "wire/wire_enums.h"
+
+/* Whether the client can take strings; the bit is not the core's business. */
+#define STRINGS_OKAY(flags) (((flags)&VIR_TYPED_PARAM_STRING_OKAY) != 0)
+#define CORE_FLAGS(flags) ((flags) & ~(uint32_t)VIR_TYPED_PARAM_STRING_OKAY)
+
+RPC_VM_HANDLER(domain_get_scheduler_type)
+{
+    g_autoptr(Params) params = NULL;
+
+    if (!vm_get_scheduler(vm, 0, &ret->type, &params, err))
+        return false;
+    ret->nparams = (int32_t)params_count(params);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_get_scheduler_parameters)
+{
+    g_autofree char *type = NULL;
+    g_autoptr(Params) params = NULL;
+    int32_t unused;
+
+    if (!vm_get_scheduler(vm, 0, &type, &params, err))
+        return false;
+    if (args->nparams > 0)
+        rpc_answer_params(params, args->nparams, false, &ret->params, &ret->n_params, &unused);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_get_scheduler_parameters_flags)
+{
+    g_autofree char *type = NULL;
+    g_autoptr(Params) params = NULL;
+    int32_t unused;
+
+    if (!vm_get_scheduler(vm, CORE_FLAGS(args->flags), &type, &params, err))
+        return false;
+    if (args->nparams > 0)
+        rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,
+                          &unused);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_get_numa_parameters)
+{
+    g_autoptr(Params) params = NULL;
+
+    if (!vm_get_numa(vm, CORE_FLAGS(args->flags), &params, err))
+        return false;
+    rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,
+                      &ret->nparams);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_get_memory_parameters)
+{
+    g_autoptr(Params) params = NULL;
+
+    if (!vm_get_memory_tunables(vm, CORE_FLAGS(args->flags), &params, err))
+        return false;
+    rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,
+                      &ret->nparams);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_get_blkio_parameters)
+{
+    g_autoptr(Params) params = NULL;
+
+    if (!vm_get_blkio_tunables(vm, CORE_FLAGS(args->flags), &params, err))
+        return false;
+    rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,
+                      &ret->nparams);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_get_block_io_tune)
+{
+    g_autoptr(Params) params = NULL;
+
+    if (!vm_get_block_iotune(vm, args->disk, CORE_FLAGS(args->flags), &params, err))
+        return false;
+    rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,
+                      &ret->nparams);
+    return true;
+}
+
+const RpcEntry rpc_entries_tunables[] = {
+    RPC_ENTRY(domain_get_scheduler_type),
+    RPC_ENTRY(domain_get_scheduler_parameters),
+    RPC_ENTRY(domain_get_scheduler_parameters_flags),
+    RPC_ENTRY(domain_get_numa_parameters),
+    RPC_ENTRY(domain_get_memory_parameters),
+    RPC_ENTRY(domain_get_blkio_parameters),
+    RPC_ENTRY(domain_get_block_io_tune),
+    { 0 },
+};

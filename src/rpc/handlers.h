@@ -1,0 +1,23 @@
+/* The tables of all handlers, by program. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "rpc/dispatch.h"
+
+/* For RpcServerSpec.tables. */
+extern const RpcTable rpc_tables[];
+
+/* One per handle_*.c */
+extern const RpcEntry rpc_entries_connect[];
+extern const RpcEntry rpc_entries_console[];
+extern const RpcEntry rpc_entries_define[];
+extern const RpcEntry rpc_entries_domain[];
+extern const RpcEntry rpc_entries_event[];
+extern const RpcEntry rpc_entries_host[];
+extern const RpcEntry rpc_entries_info[];
+extern const RpcEntry rpc_entries_life[];
+extern const RpcEntry rpc_entries_lodge[];
+extern const RpcEntry rpc_entries_qemu[];
+extern const RpcEntry rpc_entries_save[];
+extern const RpcEntry rpc_entries_snapshot[];
+extern const RpcEntry rpc_entries_tunables[];

@@ -1,0 +1,346 @@
+/* Listening, accepting, and the books about who is connected. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "rpc"
+#include "rpc/server.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/socket.h"
+#include "rpc/events.h"
+
+#define ACCEPT_BATCH 32
+#define TICK_US ((uint64_t)1000000)
+#define AUTH_DEADLINE_MS ((uint64_t)60000) /* for those who never begin to authenticate */
+
+typedef struct RpcProgram {
+    uint32_t id;
+    int32_t last;
+    const RpcEntry **by_number;
+} RpcProgram;
+
+typedef struct RpcListener {
+    RpcServer *server;
+    int fd;
+    char *path; /* to remove at the end; NULL: not ours */
+    bool read_only;
+    RpcAuth auth;
+    sd_event_source *io;
+} RpcListener;
+
+struct RpcServer {
+    RpcServerSpec spec;
+    GArray *programs;     /* of RpcProgram */
+    GPtrArray *listeners; /* of RpcListener */
+    GHashTable *clients;  /* set of RpcClient, each a reference */
+    unsigned n_unauthenticated;
+    uint64_t last_client_id;
+    uint64_t started_ms;
+    bool accept_paused;
+    bool stopping;
+    sd_event_source *tick;
+    void *events;
+};
+
+/* ---- tables ---- */
+
+static RpcProgram *server_program(RpcServer *server, uint32_t id)
+{
+    for (guint i = 0; i < server->programs->len; i++) {
+        RpcProgram *program = &g_array_index(server->programs, RpcProgram, i);
+        if (program->id == id)
+            return program;
+    }
+    const WireProgram *wire = wire_program_find(id);
+    g_assert(wire);
+    RpcProgram made = { .id = id,
+                        .last = wire->last_proc,
+                        .by_number = g_new0(const RpcEntry *, (gsize)wire->last_proc + 1) };
+    g_array_append_val(server->programs, made);
+    return &g_array_index(server->programs, RpcProgram, server->programs->len - 1);
+}
+
+static void server_add_table(RpcServer *server, const RpcTable *table)
+{
+    RpcProgram *program = server_program(server, table->program);
+
+    for (const RpcEntry *entry = table->entries; entry->number; entry++) {
+        g_assert(entry->number <= program->last && !program->by_number[entry->number]);
+        program->by_number[entry->number] = entry;
+    }
+}
+
+const RpcEntry *rpc_server_find_entry(const RpcServer *server, uint32_t id, int32_t proc)
+{
+    for (guint i = 0; i < server->programs->len; i++) {
+        const RpcProgram *program = &g_array_index(server->programs, RpcProgram, i);
+        if (program->id == id)
+            return proc >= 0 && proc <= program->last ? program->by_number[proc] : NULL;
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static void listener_free(gpointer data)
+{
+    RpcListener *listener = data;
+
+    sd_event_source_disable_unref(listener->io);
+    if (listener->path)
+        (void)unlink(listener->path); /* best effort: the next start replaces it */
+    g_free(listener->path);
+    close(listener->fd);
+    g_free(listener);
+}
+
+RpcServer *rpc_server_new(const RpcServerSpec *spec)
+{
+    RpcServer *server = g_new0(RpcServer, 1);
+
+    server->spec = *spec;
+    if (server->spec.max_clients == 0)
+        server->spec.max_clients = 5000;
+    if (server->spec.max_unauthenticated == 0)
+        server->spec.max_unauthenticated = 20;
+    if (server->spec.max_calls == 0)
+        server->spec.max_calls = 5;
+    server->programs = g_array_new(FALSE, FALSE, sizeof(RpcProgram));
+    server->listeners = g_ptr_array_new_with_free_func(listener_free);
+    server->clients = g_hash_table_new(NULL, NULL);
+    server->started_ms = loop_now_ms();
+    for (const RpcTable *table = spec->tables; table->program; table++)
+        server_add_table(server, table);
+    return server;
+}
+
+void rpc_server_stop(RpcServer *server)
+{
+    server->stopping = true;
+    g_ptr_array_set_size(server->listeners, 0);
+    server->tick = sd_event_source_disable_unref(server->tick);
+}
+
+void rpc_server_free(RpcServer *server)
+{
+    if (!server)
+        return;
+    rpc_server_stop(server);
+    g_autofree gpointer *clients = g_hash_table_get_keys_as_array(server->clients, NULL);
+    for (size_t i = 0; clients[i]; i++)
+        rpc_client_drop(clients[i], "the daemon stops");
+    rpc_events_stop(server);
+    g_hash_table_unref(server->clients);
+    g_ptr_array_unref(server->listeners);
+    for (guint i = 0; i < server->programs->len; i++)
+        g_free(g_array_index(server->programs, RpcProgram, i).by_number);
+    g_array_unref(server->programs);
+    g_free(server);
+}
+
+/* ---- accepting ---- */
+
+static bool server_may_accept(const RpcServer *server)
+{
+    return g_hash_table_size(server->clients) < server->spec.max_clients &&
+           server->n_unauthenticated < server->spec.max_unauthenticated;
+}
+
+static void server_watch_listeners(RpcServer *server)
+{
+    bool pause = !server_may_accept(server);
+
+    if (pause == server->accept_paused)
+        return;
+    server->accept_paused = pause;
+    if (pause)
+        log_warning("%u clients (%u of them not authenticated): no more are accepted for now",
+                    g_hash_table_size(server->clients), server->n_unauthenticated);
+    for (guint i = 0; i < server->listeners->len; i++) {
+        RpcListener *listener = g_ptr_array_index(server->listeners, i);
+        (void)sd_event_source_set_enabled(listener->io, pause ? SD_EVENT_OFF : SD_EVENT_ON);
+    }
+}
+
+bool rpc_server_add_client(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err)
+{
+    RpcClient *client = rpc_client_new(server, fd, read_only, auth, err);
+
+    if (!client)
+        return false;
+    g_hash_table_add(server->clients, client);
+    if (!client->authenticated) {
+        server->n_unauthenticated++;
+        rpc_server_start_tick(server);
+    }
+    server_watch_listeners(server);
+    return true;
+}
+
+static int server_on_connect(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+    RpcListener *listener = arg;
+    RpcServer *server = listener->server;
+
+    for (unsigned i = 0; i < ACCEPT_BATCH && server_may_accept(server); i++) {
+        g_autoptr(Error) err = NULL;
+        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (client < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+                log_error("cannot accept a client: %s", g_strerror(errno));
+                /* Until the tick, or the loop would spin on the connection that waits. */
+                (void)sd_event_source_set_enabled(listener->io, SD_EVENT_OFF);
+                rpc_server_start_tick(server);
+            }
+            return 0;
+        }
+        if (!rpc_server_add_client(server, client, listener->read_only, listener->auth, &err))
+            log_warning_error(err, "a client that just connected");
+    }
+    return 0;
+}
+
+bool rpc_server_listen_fd(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err)
+{
+    RpcListener *listener = g_new0(RpcListener, 1);
+
+    listener->server = server;
+    listener->fd = fd;
+    listener->read_only = read_only;
+    listener->auth = auth;
+    int r = fd_set_nonblocking(fd)
+                ? sd_event_add_io(loop_event(), &listener->io, fd, EPOLLIN, server_on_connect, listener)
+                : -errno;
+    if (r < 0) {
+        listener_free(listener);
+        return error_set_errno(err, -r, "cannot watch a listening socket");
+    }
+    g_ptr_array_add(server->listeners, listener);
+    return true;
+}
+
+bool rpc_server_listen(RpcServer *server, const char *path, mode_t mode, gid_t gid, bool read_only,
+                       RpcAuth auth, Error **err)
+{
+    int fd;
+
+    if (!socket_listen_unix(path, mode, &fd, err))
+        return false;
+    if (gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) < 0) {
+        int code = errno;
+        close(fd);
+        (void)unlink(path);
+        return error_set_errno(err, code, "cannot give the socket '%s' to group %u", path, (unsigned)gid);
+    }
+    if (!rpc_server_listen_fd(server, fd, read_only, auth, err))
+        return false;
+    RpcListener *listener = g_ptr_array_index(server->listeners, server->listeners->len - 1);
+    listener->path = g_strdup(path);
+    log_debug("listening on %s", path);
+    return true;
+}
+
+/* ---- the tick ---- */
+
+static bool server_tick_client(RpcServer *server, RpcClient *client, uint64_t now_ms)
+{
+    if (!client->authenticated && client->n_calls == 0 && now_ms - client->since_ms > AUTH_DEADLINE_MS) {
+        rpc_client_drop(client, "did not authenticate");
+        return true;
+    }
+    if (client->pings && server->spec.keepalive_interval_s > 0)
+        rpc_client_tick(client, now_ms, (unsigned)server->spec.keepalive_interval_s * 1000,
+                        server->spec.keepalive_count);
+    return client->pings || !client->authenticated;
+}
+
+static int server_on_tick(sd_event_source *source, uint64_t usec, void *arg)
+{
+    RpcServer *server = arg;
+    g_autofree gpointer *clients = g_hash_table_get_keys_as_array(server->clients, NULL);
+    uint64_t now_ms = loop_now_ms();
+    bool again = false;
+
+    for (size_t i = 0; clients[i]; i++) {
+        g_autoptr(RpcClient) hold = rpc_client_ref(clients[i]);
+        if (!hold->dropped)
+            again |= server_tick_client(server, hold, now_ms);
+    }
+    server->accept_paused = !server->accept_paused; /* sets the listeners anew, after EMFILE too */
+    server_watch_listeners(server);
+    if (again) {
+        (void)sd_event_source_set_time_relative(source, TICK_US);
+        (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    } else {
+        server->tick = sd_event_source_disable_unref(server->tick);
+    }
+    return 0;
+}
+
+void rpc_server_start_tick(RpcServer *server)
+{
+    if (server->tick || server->stopping)
+        return;
+    int r = sd_event_add_time_relative(loop_event(), &server->tick, CLOCK_MONOTONIC, TICK_US, TICK_US / 4,
+                                       server_on_tick, server);
+    if (r < 0)
+        log_error("cannot set a timer: %s", g_strerror(-r));
+}
+
+/* ---- for the other modules ---- */
+
+void rpc_server_client_authenticated(RpcServer *server, RpcClient *client)
+{
+    if (client->authenticated)
+        return;
+    client->authenticated = true;
+    server->n_unauthenticated--;
+    server_watch_listeners(server);
+}
+
+void rpc_server_client_dropped(RpcServer *server, RpcClient *client)
+{
+    if (!g_hash_table_remove(server->clients, client))
+        return;
+    if (!client->authenticated)
+        server->n_unauthenticated--;
+    if (server->spec.client_gone)
+        server->spec.client_gone(server->spec.host, client->caller.client_id);
+    server_watch_listeners(server);
+    rpc_client_unref(client);
+}
+
+unsigned rpc_server_count_clients(const RpcServer *server)
+{
+    return g_hash_table_size(server->clients);
+}
+
+uint64_t rpc_server_started_ms(const RpcServer *server)
+{
+    return server->started_ms;
+}
+
+const RpcServerSpec *rpc_server_spec(const RpcServer *server)
+{
+    return &server->spec;
+}
+
+uint64_t rpc_server_next_client_id(RpcServer *server)
+{
+    return ++server->last_client_id;
+}
+
+GHashTable *rpc_server_clients(RpcServer *server)
+{
+    return server->clients;
+}
+
+void **rpc_server_events_slot(RpcServer *server)
+{
+    return &server->events;
+}

@@ -1,0 +1,59 @@
+/* The server of the wire protocol: listening sockets and the clients that came through them.
+ *
+ * It knows procedures only from the tables it is given. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/event.h"
+#include "core/job.h"
+#include "rpc/client_conn.h"
+#include "rpc/dispatch.h"
+
+typedef struct RpcServerSpec {
+    Host *host;                   /* handed to handlers; borrowed, outlives the server */
+    EventBus *events;             /* whose events clients may ask for; borrowed, outlives the server */
+    const RpcTable *tables;       /* ends with program 0; borrowed */
+    unsigned max_clients;         /* accepting pauses above; 0: 5000 */
+    unsigned max_unauthenticated; /* likewise; 0: 20 */
+    unsigned max_calls;           /* under way for one client; 0: 5 */
+    int keepalive_interval_s;     /* -1: never ping */
+    unsigned keepalive_count;
+    bool is_session; /* a user's own daemon: opens qemu:///session only */
+    /* A client left, after its calls ended that end with it. NULL: not wanted. */
+    void (*client_gone)(Host *host, uint64_t client_id);
+} RpcServerSpec;
+
+RpcServer *rpc_server_new(const RpcServerSpec *spec);
+
+/* Listens on a new socket at @path; the file is removed when the server stops. @gid (gid_t)-1: leave as is.
+ */
+MUST_CHECK bool rpc_server_listen(RpcServer *server, const char *path, mode_t mode, gid_t gid, bool read_only,
+                                  RpcAuth auth, Error **err);
+/* Takes over a socket that somebody else made (socket activation). @fd owned. */
+MUST_CHECK bool rpc_server_listen_fd(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err);
+
+/* Makes a client of an open connection. @fd owned, also on failure. */
+MUST_CHECK bool rpc_server_add_client(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err);
+
+/* Stops accepting and reading; running calls may still answer until rpc_server_free(). */
+void rpc_server_stop(RpcServer *server);
+/* Drops every client. Calls that still run keep their client until they end. */
+void rpc_server_free(RpcServer *server);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcServer, rpc_server_free)
+
+unsigned rpc_server_count_clients(const RpcServer *server);
+uint64_t rpc_server_started_ms(const RpcServer *server);
+
+/* ---- for the other modules of this layer ---- */
+
+const RpcServerSpec *rpc_server_spec(const RpcServer *server);
+uint64_t rpc_server_next_client_id(RpcServer *server);
+const RpcEntry *rpc_server_find_entry(const RpcServer *server, uint32_t program, int32_t proc);
+void rpc_server_client_dropped(RpcServer *server, RpcClient *client);
+void rpc_server_client_authenticated(RpcServer *server, RpcClient *client);
+/* A client asked for keepalives: the tick must run. */
+void rpc_server_start_tick(RpcServer *server);
+/* Clients with event registrations are found here. */
+GHashTable *rpc_server_clients(RpcServer *server); /* set of RpcClient */
+/* Slot of the events module: its subscription. */
+void **rpc_server_events_slot(RpcServer *server);

@@ -1,0 +1,353 @@
+/* The pump between a Stream of the core and the frames of a client.
+ *
+ * Two fibers at most: one reads the core's side and sends frames while the client's output is low; the other
+ * writes what the client sent. The client's frames queue here meanwhile; too much of them stops the reading
+ * of the client. Exactly one terminator is sent: the answer to finish or abort, or an error. The core's
+ * Stream is closed when none of our fibers is inside it any more. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "rpc"
+#include "rpc/stream.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "rpc/server.h"
+
+#define STREAM_INBOX_MAX ((size_t)4194304) /* of all streams of a client */
+#define STREAM_READ_SMALL ((size_t)16384)  /* consoles; files are read in whole frames */
+
+typedef enum ChunkKind { CHUNK_DATA, CHUNK_FINISH, CHUNK_ABORT } ChunkKind;
+
+typedef struct StreamChunk {
+    ChunkKind kind;
+    size_t len;
+    uint8_t data[];
+} StreamChunk;
+
+struct RpcStream {
+    unsigned refs;     /* the client's table, each fiber */
+    RpcClient *client; /* reference */
+    WireHeader header; /* of the frames that we send */
+    Stream *stream;    /* owned; NULL before it starts and after it was closed */
+    GQueue inbox;      /* of StreamChunk, from the client */
+    WaitQueue inbox_filled;
+    Fiber *reader, *writer; /* references */
+    bool reads_file;
+    bool sent_end; /* of our data */
+    bool killed;   /* the core's side is over: what the client still sends goes nowhere */
+    bool ended;    /* a terminator was sent, or nobody is left to send one to */
+};
+
+static RpcStream *rpc_stream_ref(RpcStream *stream)
+{
+    stream->refs++;
+    return stream;
+}
+
+static void rpc_stream_drop_inbox(RpcStream *stream)
+{
+    for (StreamChunk *chunk; (chunk = g_queue_pop_head(&stream->inbox));) {
+        stream->client->stream_inbox_bytes -= chunk->len;
+        g_free(chunk);
+    }
+}
+
+static void rpc_stream_unref(RpcStream *stream)
+{
+    if (--stream->refs > 0)
+        return;
+    rpc_stream_drop_inbox(stream);
+    g_clear_pointer(&stream->reader, fiber_unref);
+    g_clear_pointer(&stream->writer, fiber_unref);
+    rpc_client_unref(stream->client);
+    g_free(stream);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcStream, rpc_stream_unref)
+
+static void rpc_stream_unref_cb(gpointer stream)
+{
+    rpc_stream_unref(stream);
+}
+
+static RpcStream *rpc_stream_find(const RpcClient *client, const WireHeader *header)
+{
+    RpcStream *stream =
+        client->streams ? g_hash_table_lookup(client->streams, GUINT_TO_POINTER(header->serial)) : NULL;
+
+    if (!stream || stream->header.program != header->program || stream->header.proc != header->proc)
+        return NULL;
+    return stream;
+}
+
+/* ---- sending ---- */
+
+static void rpc_stream_send(RpcStream *stream, WireStatus status, const void *data, size_t len)
+{
+    RpcClient *client = stream->client;
+    WireHeader header = stream->header;
+
+    if (client->dropped)
+        return;
+    header.status = status;
+    wire_frame_append_raw(&client->channel.out, &header, data, len);
+    rpc_client_flush(client);
+}
+
+static void rpc_stream_send_failure(RpcStream *stream, const Error *why)
+{
+    RpcClient *client = stream->client;
+    WireHeader header = stream->header;
+    g_auto(WireError) error = { 0 };
+
+    if (client->dropped)
+        return;
+    header.status = WIRE_ERROR;
+    wire_error_from(why, &error);
+    if (wire_frame_append(&client->channel.out, &header, WIRE_TYPE_ERROR, &error, NULL))
+        rpc_client_flush(client);
+}
+
+static void rpc_stream_send_end_of_file(RpcStream *stream)
+{
+    if (stream->sent_end || stream->ended)
+        return;
+    stream->sent_end = true;
+    rpc_stream_send(stream, WIRE_CONTINUE, NULL, 0);
+}
+
+/* ---- the end ---- */
+
+static void rpc_stream_end(RpcStream *stream, bool finished)
+{
+    RpcClient *client = stream->client;
+
+    if (stream->ended)
+        return;
+    stream->ended = true;
+    if (stream->reader && stream->reader != fiber_current())
+        fiber_cancel(stream->reader);
+    if (stream->writer && stream->writer != fiber_current())
+        fiber_cancel(stream->writer);
+    rpc_stream_drop_inbox(stream);
+    if (stream->stream) /* also while a fiber of ours is inside: it finds itself cancelled */
+        stream_close(g_steal_pointer(&stream->stream), finished);
+    if (client->streams && rpc_stream_find(client, &stream->header) == stream)
+        g_hash_table_remove(client->streams, GUINT_TO_POINTER(stream->header.serial));
+}
+
+static void rpc_stream_fail(RpcStream *stream, const Error *why)
+{
+    if (stream->ended)
+        return;
+    rpc_stream_send_failure(stream, why);
+    rpc_stream_end(stream, false);
+}
+
+/* The client's finish or abort. */
+static void rpc_stream_confirm(RpcStream *stream, bool finished)
+{
+    if (stream->ended)
+        return;
+    /* Closing comes first: it makes sure that everything has arrived. */
+    g_autoptr(RpcStream) hold = rpc_stream_ref(stream);
+    rpc_stream_end(stream, finished);
+    rpc_stream_send(stream, WIRE_OK, NULL, 0);
+}
+
+static void rpc_stream_on_kill(void *arg, const Error *why)
+{
+    RpcStream *stream = arg;
+    g_autoptr(RpcStream) hold = rpc_stream_ref(stream);
+
+    stream->killed = true;
+    if (why)
+        rpc_stream_fail(stream, why);
+    else
+        rpc_stream_send_end_of_file(stream);
+}
+
+/* ---- the fibers ---- */
+
+/* false when the stream is over. */
+AWAITS static bool rpc_stream_wait_output(RpcStream *stream)
+{
+    RpcClient *client = stream->client;
+
+    while (!client->dropped && !stream->ended && wire_channel_pending(&client->channel) > RPC_OUT_STREAM) {
+        /* No deadline: the client reads at its own pace, and holds up nobody but itself. */
+        if (!wait_queue_wait(&client->drained, FIBER_NO_DEADLINE, NULL))
+            return false;
+    }
+    return !client->dropped && !stream->ended;
+}
+
+static void rpc_stream_read_all(void *arg)
+{
+    g_autoptr(RpcStream) stream = arg;
+    size_t size = stream->reads_file ? WIRE_STREAM_CHUNK : STREAM_READ_SMALL;
+    g_autofree uint8_t *buffer = g_malloc(size);
+
+    while (rpc_stream_wait_output(stream)) {
+        g_autoptr(Error) err = NULL;
+        size_t len;
+        bool ok =
+            stream_read(stream->stream, buffer, size, &len, &err); /* a console may be silent for days */
+        if (stream->ended || stream->killed)
+            break;
+        if (!ok) {
+            rpc_stream_fail(stream, err);
+            break;
+        }
+        if (len == 0) {
+            rpc_stream_send_end_of_file(stream);
+            break;
+        }
+        rpc_stream_send(stream, WIRE_CONTINUE, buffer, len);
+    }
+}
+
+/* Takes one chunk from the inbox; false when the stream is over. */
+AWAITS static bool rpc_stream_write_chunk(RpcStream *stream, const StreamChunk *chunk)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (chunk->kind != CHUNK_DATA) {
+        rpc_stream_confirm(stream, chunk->kind == CHUNK_FINISH);
+        return false;
+    }
+    if (stream->killed)
+        return true;
+    bool ok = stream_write(stream->stream, chunk->data, chunk->len, &err);
+    if (!ok && !stream->ended && !stream->killed)
+        rpc_stream_fail(stream, err);
+    return !stream->ended;
+}
+
+static void rpc_stream_write_all(void *arg)
+{
+    g_autoptr(RpcStream) stream = arg;
+
+    while (!stream->ended) {
+        g_autofree StreamChunk *chunk = g_queue_pop_head(&stream->inbox);
+        if (!chunk) {
+            /* No deadline: a person may type the next key tomorrow. */
+            if (!wait_queue_wait(&stream->inbox_filled, FIBER_NO_DEADLINE, NULL))
+                break;
+            continue;
+        }
+        bool more = rpc_stream_write_chunk(stream, chunk);
+        stream->client->stream_inbox_bytes -= chunk->len;
+        rpc_client_resume(stream->client);
+        if (!more)
+            break;
+    }
+}
+
+/* ---- beginning ---- */
+
+void rpc_stream_expect(RpcClient *client, const WireHeader *call)
+{
+    RpcStream *stream = g_new0(RpcStream, 1);
+
+    stream->refs = 1;
+    stream->client = rpc_client_ref(client);
+    stream->header = *call;
+    stream->header.type = WIRE_STREAM;
+    g_queue_init(&stream->inbox);
+    wait_queue_init(&stream->inbox_filled);
+    if (!client->streams)
+        client->streams = g_hash_table_new_full(NULL, NULL, NULL, rpc_stream_unref_cb);
+    /* A serial used twice is the client's mistake: the newer stream has it. */
+    RpcStream *old = g_hash_table_lookup(client->streams, GUINT_TO_POINTER(call->serial));
+    if (old)
+        rpc_stream_end(old, false);
+    g_hash_table_insert(client->streams, GUINT_TO_POINTER(call->serial), stream);
+}
+
+void rpc_stream_forget(RpcClient *client, const WireHeader *call)
+{
+    RpcStream *stream = rpc_stream_find(client, call);
+
+    if (stream)
+        rpc_stream_end(stream, false);
+}
+
+void rpc_stream_start(RpcClient *client, const WireHeader *call, Stream *core_stream)
+{
+    RpcStream *stream = rpc_stream_find(client, call);
+
+    if (!stream || stream->stream) { /* its serial was used again meanwhile */
+        stream_close(core_stream, false);
+        return;
+    }
+    stream->stream = core_stream;
+    stream->reads_file = stream_is_file(core_stream);
+    stream_set_on_kill(core_stream, rpc_stream_on_kill, stream);
+    /* The fibers begin when this one waits, and may find that all is over already. */
+    if (stream_direction(core_stream) & STREAM_TO_CLIENT)
+        stream->reader = fiber_ref(fiber_spawn("stream-reader", rpc_stream_read_all, rpc_stream_ref(stream)));
+    stream->writer = fiber_ref(fiber_spawn("stream-writer", rpc_stream_write_all, rpc_stream_ref(stream)));
+}
+
+/* ---- frames from the client ---- */
+
+static void rpc_stream_push(RpcStream *stream, ChunkKind kind, const WireFrame *frame)
+{
+    StreamChunk *chunk = g_malloc(sizeof *chunk + frame->payload_len);
+
+    chunk->kind = kind;
+    chunk->len = frame->payload_len;
+    if (chunk->len)
+        memcpy(chunk->data, frame->payload, chunk->len);
+    g_queue_push_tail(&stream->inbox, chunk);
+    stream->client->stream_inbox_bytes += chunk->len;
+    wait_queue_wake_all(&stream->inbox_filled);
+}
+
+void rpc_stream_take_frame(RpcClient *client, const WireFrame *frame)
+{
+    RpcStream *stream = rpc_stream_find(client, &frame->header);
+
+    if (!stream) /* late frames after the end are normal */
+        return;
+    if (frame->header.type == WIRE_STREAM_HOLE) {
+        rpc_client_drop(client, "sent a hole in a stream that is not sparse");
+        return;
+    }
+    switch (frame->header.status) {
+    case WIRE_CONTINUE:
+        if (frame->payload_len > 0)
+            rpc_stream_push(stream, CHUNK_DATA, frame);
+        return;
+    case WIRE_OK:
+        rpc_stream_push(stream, CHUNK_FINISH, frame);
+        return;
+    case WIRE_ERROR:
+        if (stream->stream)
+            rpc_stream_confirm(stream, false);
+        else
+            rpc_stream_push(stream, CHUNK_ABORT, frame);
+        return;
+    default:
+        return;
+    }
+}
+
+bool rpc_streams_are_full(const RpcClient *client)
+{
+    return client->stream_inbox_bytes > STREAM_INBOX_MAX;
+}
+
+void rpc_streams_abandon(RpcClient *client)
+{
+    GHashTable *streams = g_steal_pointer(&client->streams);
+    GHashTableIter at;
+    gpointer stream;
+
+    if (!streams)
+        return;
+    g_hash_table_iter_init(&at, streams);
+    while (g_hash_table_iter_next(&at, NULL, &stream))
+        rpc_stream_end(stream, false);
+    g_hash_table_unref(streams);
+}

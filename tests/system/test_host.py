@@ -1,0 +1,132 @@
+"""What the host is and can: node information, capabilities, CPU models, connections.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import re
+import xml.etree.ElementTree as ElementTree
+
+from lodgetest.host import *
+from lodgetest.runner import mark
+
+
+def test_version_and_names(host):
+    contains(host.ok("version"), "Using library: libvirt 9.0.0", "Using API: QEMU 9.0.0", "Running hypervisor: QEMU 7.")
+    equal(host.ok("hostname").strip(), os.uname().nodename)
+    contains(host.ok("version", "--daemon"), "Running against daemon:")
+    equal(host.conn.getType(), "QEMU")
+    equal(host.conn.isAlive(), 1)
+    equal((host.conn.isSecure(), host.conn.isEncrypted()), (1, 0))
+
+
+def test_uri_without_one_given_by_the_client(host):
+    """A client that gives no name asks the daemon for it."""
+    from lodgetest.wire import Wire
+    wire = Wire(host.daemon.socket)
+    wire.call("connect_open", name="", flags=0)
+    equal(wire.call("connect_get_uri")["uri"], "qemu:///system")
+
+
+def test_other_drivers_are_refused(host):
+    from lodgetest.wire import Wire, WireError
+    for name in ("xen:///system", "lxc:///", "qemu:///nonsense"):
+        try:
+            Wire(host.daemon.socket).call("connect_open", name=name, flags=0)
+        except WireError:
+            continue
+        fail(f"{name} was opened")
+
+
+def test_nodeinfo(host):
+    text = host.ok("nodeinfo")
+    contains(text, "CPU model:           x86_64", "Memory size:")
+    equal(int(re.search(r"CPU\(s\):\s+(\d+)", text).group(1)), os.cpu_count())
+    info = host.conn.getInfo()
+    equal(info[2], os.cpu_count())
+    check(info[1] > 100, f"memory: {info[1]} MiB")
+
+
+def test_node_statistics(host):
+    with open("/proc/meminfo") as file:
+        total = int(re.search(r"MemTotal:\s+(\d+)", file.read()).group(1))
+    contains(host.ok("nodememstats"), f"total  : {total:20} KiB".replace(" " * 20, " ")[:8])
+    equal(host.conn.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)["total"], total)
+    contains(host.ok("nodecpustats"), "user:", "system:", "idle:", "iowait:")
+    contains(host.ok("nodecpustats", "--percent"), "usage:")
+    contains(host.ok("nodecpustats", "--cpu", "0"), "user:")
+    host.refused("nodecpustats", "--cpu", "4096")
+    contains(host.ok("nodecpumap"), "CPUs present:", "CPUs online:", "CPU map:")
+    contains(host.ok("freecell", "--all"), "Total:")
+    contains(host.ok("freepages", "--all"), "4KiB:")
+
+
+def test_capabilities(host):
+    tree = ElementTree.fromstring(host.ok("capabilities"))
+    equal(tree.find("host/cpu/arch").text, "x86_64")
+    check(len(tree.findall("host/topology/cells/cell/cpus/cpu")) == os.cpu_count(), "processors of the topology")
+    guests = {g.find("arch").get("name"): g for g in tree.findall("guest")}
+    check("x86_64" in guests, f"guests: {list(guests)}")
+    types = {d.get("type") for d in guests["x86_64"].findall("arch/domain")}
+    check("qemu" in types, f"domain types: {types}")
+    machines = {m.text for m in guests["x86_64"].findall("arch/machine")}
+    check({"pc", "q35"} <= machines, f"machines: {sorted(machines)}")
+    equal(guests["x86_64"].find("arch/emulator").text, "/usr/bin/qemu-system-x86_64")
+
+
+@mark(requires=["kvm"])
+def test_kvm_is_offered_where_it_can_be_opened(host):
+    contains(host.ok("capabilities"), "<domain type='kvm'/>")
+    contains(host.ok("domcapabilities", "--virttype", "kvm"), "<domain>kvm</domain>")
+
+
+def test_domcapabilities(host):
+    text = host.ok("domcapabilities", "--virttype", "qemu", "--machine", "q35")
+    tree = ElementTree.fromstring(text)
+    equal(tree.find("path").text, "/usr/bin/qemu-system-x86_64")
+    check(tree.find("machine").text.startswith("pc-q35-"), text[:300])
+    check(int(tree.find("vcpu").get("max")) >= 160, "number of processors")
+    buses = {v.text for v in tree.findall("devices/disk/enum[@name='bus']/value")}
+    check({"virtio", "sata", "scsi", "usb"} <= buses, f"disk buses: {buses}")
+    check("vnc" in {v.text for v in tree.findall("devices/graphics/enum[@name='type']/value")}, "no vnc")
+    models = tree.findall("cpu/mode[@name='custom']/model")
+    check(len(models) > 20, f"{len(models)} CPU models")
+    host.refused("domcapabilities", "--arch", "pdp11")
+    host.refused("domcapabilities", "--virttype", "nonsense")
+    host.refused("domcapabilities", "--machine", "pc-of-tomorrow")
+
+
+def test_cpu_models_and_comparison(host):
+    models = host.ok("cpu-models", "x86_64").split()
+    check({"qemu64", "Skylake-Server", "EPYC"} <= set(models), f"{len(models)} models")
+    capabilities = host.write_xml(host.ok("capabilities"))
+    contains(host.ok("cpu-compare", capabilities), "identical to host CPU")
+    baseline = host.ok("cpu-baseline", capabilities)
+    contains(baseline, "<cpu", "<model")
+    host.refused("cpu-compare", host.write_xml("<nonsense/>"))
+
+
+def test_maxvcpus(host):
+    check(int(host.ok("maxvcpus").strip()) > 0, "maxvcpus")
+    check(int(host.ok("maxvcpus", "--type", "qemu").strip()) >= 1, "maxvcpus of qemu")
+
+
+def test_several_connections_at_once(host):
+    host.define_sector("tiny")
+    connections = [host.open() for _ in range(20)]
+    for conn in connections:
+        equal(conn.lookupByName("tiny").name(), "tiny")
+
+
+def test_commands_of_other_parts_get_a_real_answer(host):
+    """What this daemon does not have (yet) is refused clearly, and the connection goes on."""
+    script = "\n".join(["list --all", "pool-list --all", "net-list --all", "nwfilter-list", "secret-list",
+                        "iface-list", "nodedev-list", "snapshot-list none", "hostname"])
+    result = host.virsh(stdin=script + "\n")
+    contains(result.out, os.uname().nodename)
+    check("connection" not in result.err.lower() or "not supported" in result.err, result.err)
+    host.ok("list")
+
+
+def test_numatune_and_schedinfo_can_be_read(host):
+    host.define_sector("tiny")
+    contains(host.ok("numatune", "tiny"), "numa_mode")
+    contains(host.ok("schedinfo", "tiny"), "Scheduler")

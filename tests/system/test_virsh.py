@@ -1,0 +1,103 @@
+"""virsh itself against the daemon: interactive mode, options of the connection, exit codes.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+from lodgetest.host import *
+from lodgetest.runner import mark
+
+
+def test_interactive_mode(host):
+    host.define_sector("tiny")
+    terminal = host.terminal()
+    terminal.expect("virsh # ")
+    terminal.send("list --all\n")
+    terminal.expect(r"-\s+tiny\s+shut off")
+    terminal.send("start tiny\n")
+    terminal.expect("Domain 'tiny' started")
+    terminal.send("quit\n")
+    equal(terminal.wait(), 0)
+
+
+def test_several_commands_in_one_line(host):
+    host.define_sector("tiny")
+    out = host.ok("start tiny; domstate tiny; destroy tiny; domstate tiny")
+    contains(out, "running", "shut off")
+
+
+def test_quiet_and_timing(host):
+    equal(host.ok("-q", "list"), "")
+    contains(host.ok("-t", "list"), "(Time: ")
+
+
+def test_exit_codes(host):
+    host.define_sector("tiny")
+    equal(host.virsh("domstate", "tiny").code, 0)
+    equal(host.virsh("domstate", "nothing").code, 1)
+    equal(host.virsh("start", "tiny").code, 0)
+    equal(host.virsh("start", "tiny").code, 1)
+
+
+def test_keepalive_is_answered(host):
+    """The client hangs up when pings stay unanswered: a loop of events outlives several of them."""
+    terminal = host.terminal("-k", "1", "-K", "1", "event", "--event", "lifecycle", "--timeout", "4")
+    terminal.expect("event loop timed out", timeout=20)
+
+
+def test_log_file_of_the_client(host):
+    log = host.path("virsh.out")
+    host.virsh("-d", "0", "-l", str(log), "list")
+    check(log.exists(), "no log")
+
+
+def test_interactive_client_reconnects_after_a_restart(host):
+    terminal = host.terminal()
+    terminal.expect("virsh # ")
+    terminal.send("hostname\n")
+    terminal.expect(os.uname().nodename)
+    host.restart_daemon()
+    # It may report the lost connection once; then it works again.
+    for _ in range(3):
+        terminal.send("domid nothing; echo --err; hostname\n")
+    terminal.send("uri\n")
+    terminal.expect("qemu:///|qemu\\+unix")
+    terminal.send("quit\n")
+    terminal.wait()
+
+
+def test_domid_domname_domuuid_of_nothing(host):
+    for command in ("domid", "domname", "domuuid", "dominfo", "dumpxml", "domstate", "start", "destroy", "undefine"):
+        host.refused(command, "nothing", says="failed to get domain 'nothing'")
+
+
+def test_domcontrol_and_domstats(host):
+    dom = host.start_sector("tiny")
+    equal(host.ok("domcontrol", "tiny").strip(), "ok")
+    text = host.ok("domstats", "tiny")
+    contains(text, "Domain: 'tiny'", "state.state=1", "vcpu.current=1", "balloon.current=16384", "block.count=1",
+             "block.0.name=hda")
+    stats = host.conn.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
+    equal(stats[0][1]["state.state"], 1)
+    dom.destroy()
+    contains(host.ok("domstats", "tiny", "--state"), "state.state=5")
+
+
+def test_domtime_and_agent_commands_say_what_is_missing(host):
+    host.start_sector("tiny")
+    host.refused("domtime", "tiny", says="agent")
+    host.refused("qemu-agent-command", "tiny", '{"execute":"guest-ping"}', says="agent")
+
+
+def test_agent_command(host):
+    from lodgetest.guests import AGENT
+    host.start_demo("demo", devices=AGENT)
+    host.booted("demo").close()
+    wait_until(lambda: "state='connected'" in host.ok("dumpxml", "demo"), "the agent's channel is connected")
+    equal(host.ok("qemu-agent-command", "demo", '{"execute":"guest-ping"}').strip(), '{"return":{}}')
+    host.refused("qemu-agent-command", "demo", '{"execute":"guest-nonsense"}', says="guest-nonsense")
+
+
+def test_agent_that_does_not_answer(host):
+    from lodgetest.guests import AGENT
+    host.start_sector("tiny", devices="<controller type='virtio-serial'/>" + AGENT)
+    host.refused("qemu-agent-command", "tiny", '{"execute":"guest-ping"}', "--timeout", "1", says="agent")
+    host.ok("list")
