@@ -54,7 +54,7 @@ Vm *vm_create(Host *host, const char *xml, unsigned flags, const Caller *caller,
     }
     Vm *vm = job.vm;
     if (vm_is_running(vm)) {
-        error_set(err, ERROR_INVALID_STATE, "domain is already active as '%s'", vm->name);
+        error_set(err, ERROR_INVALID_STATE, "domain '%s' is already active", vm->name);
         domain_def_free(def);
         return NULL;
     }

@@ -20,7 +20,7 @@
 bool monitor_do(Qmp *qmp, const char *command, Json *args, uint64_t timeout_ms, Error **err)
 {
     AUTO_JSON owned = args;
-    return qmp_exec(qmp, command, args, timeout_ms, NULL, err);
+    return qmp_exec(qmp, command, owned, timeout_ms, NULL, err);
 }
 
 bool monitor_bad_reply(const char *command, Error **err)
@@ -34,7 +34,7 @@ bool monitor_ask_object(Qmp *qmp, const char *command, Json *args, uint64_t time
 {
     AUTO_JSON owned = args;
     AUTO_JSON reply = NULL;
-    if (!qmp_exec(qmp, command, args, timeout_ms, &reply, err))
+    if (!qmp_exec(qmp, command, owned, timeout_ms, &reply, err))
         return false;
     if (!json_is_object(reply))
         return monitor_bad_reply(command, err);
@@ -47,7 +47,7 @@ bool monitor_ask_list(Qmp *qmp, const char *command, Json *args, uint64_t timeou
 {
     AUTO_JSON owned = args;
     AUTO_JSON reply = NULL;
-    if (!qmp_exec(qmp, command, args, timeout_ms, &reply, err))
+    if (!qmp_exec(qmp, command, owned, timeout_ms, &reply, err))
         return false;
     if (!json_is_array(reply) || json_array_size(reply) > MONITOR_MAX_ENTRIES)
         return monitor_bad_reply(command, err);
@@ -62,7 +62,7 @@ bool monitor_do_with_fd(Qmp *qmp, const char *name, int fd, const char *command,
     AUTO_JSON names = json_pack("{s:s}", "fdname", name);
     if (!qmp_exec_fd(qmp, "getfd", names, fd, timeout_ms, NULL, err))
         return false;
-    if (qmp_exec(qmp, command, args, timeout_ms, NULL, err))
+    if (qmp_exec(qmp, command, owned, timeout_ms, NULL, err))
         return true;
     fiber_shield_begin();
     (void)!qmp_exec(qmp, "closefd", names, timeout_ms, NULL, NULL); /* QEMU may have closed it itself */
