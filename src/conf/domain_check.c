@@ -1,9 +1,9 @@
 /* Rules across elements. Each function is one rule or one family of rules; the order is that in which a user
  * would fix them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <inttypes.h>
 #include "conf/domain_check.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "conf/domain_device.h"
