@@ -70,10 +70,8 @@ static bool parse_finish(Host *host, unsigned flags, DomainDef *def, Error **err
 {
     g_autoptr(QemuCaps) caps = NULL;
 
-    if (!def->has_uuid) {
+    if (uuid_is_null(&def->uuid))
         uuid_generate(&def->uuid);
-        def->has_uuid = true;
-    }
     if (!def->name)
         return error_set(err, ERROR_XML_INVALID, "domain without a name");
     if (!vm_check_name(def->name, err))
