@@ -105,11 +105,6 @@ static bool map_from_thread(uint8_t *map, unsigned maplen, pid_t tid)
     return true;
 }
 
-static void vcpu_info_clear(void *data)
-{
-    g_free(((VcpuInfo *) data)->affinity);
-}
-
 static void map_from_def(uint8_t *map, unsigned maplen, const DomainDef *def, int vcpu)
 {
     const CpuTune *tune = def->cputune;
@@ -137,7 +132,6 @@ bool vm_get_vcpus(Vm *vm, unsigned maxinfo, unsigned maplen, GArray **ret_vcpus,
         return error_set(err, ERROR_INVALID_STATE,
                          "cannot retrieve vcpu information for inactive domain");
     GArray *vcpus = g_array_new(FALSE, TRUE, sizeof(VcpuInfo));
-    g_array_set_clear_func(vcpus, vcpu_info_clear);
     for (unsigned i = 0; i < vm->run->vcpu_tids->len && i < maxinfo; i++) {
         const pid_t tid = g_array_index(vm->run->vcpu_tids, pid_t, i);
         VcpuInfo info = { .number = i, .state = 1, .cpu = -1, .affinity = g_malloc0(MAX(maplen, 1)) };

@@ -26,7 +26,7 @@ typedef struct VcpuInfo {
     int state; /* virVcpuState: 0 offline, 1 running, 2 blocked */
     uint64_t cpu_time_ns;
     int cpu;           /* host CPU it last ran on */
-    uint8_t *affinity; /* @maplen bytes, bit 0 = CPU 0 */
+    uint8_t *affinity; /* @maplen bytes, bit 0 = CPU 0; the caller frees it */
 } VcpuInfo;
 MUST_CHECK bool vm_get_vcpus(Vm *vm, unsigned maxinfo, unsigned maplen, GArray **ret_vcpus, Error **err);
 /* Effective pinning of the emulator (@vcpu -1) or a vCPU; from the definition if it does not run. Owned. */
