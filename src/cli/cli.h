@@ -22,7 +22,8 @@ typedef enum CliExit {
 } CliExit;
 
 struct Cli {
-    char *uri; /* as asked for; NULL: the default */
+    char *uri;        /* as asked for; NULL: the default */
+    const char *root; /* --root; borrowed, NULL if not given */
     bool read_only;
     bool quiet;
     bool timing;
@@ -52,6 +53,8 @@ AWAITS void cli_clear(Cli *cli);
 
 /* The URI that is used if the user names none; owned. */
 char *cli_default_uri(void);
+/* The URI of the lodged that was started with --root @root; owned. */
+char *cli_root_uri(const char *root, bool read_only);
 /* Connects if that has not been done; again if the connection broke. */
 AWAITS MUST_CHECK bool cli_connect(Cli *cli, Error **err);
 AWAITS void cli_disconnect(Cli *cli);

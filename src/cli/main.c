@@ -173,15 +173,6 @@ static bool parse_options(Invocation *inv, int argc, char **argv, int *ret_code)
     return true;
 }
 
-static void set_root_uri(Invocation *inv)
-{
-    g_autofree char *root = g_canonicalize_filename(inv->root, NULL);
-    g_autofree char *socket =
-        g_build_filename(root, "run/libvirt", inv->cli.read_only ? "libvirt-sock-ro" : "libvirt-sock", NULL);
-    g_autofree char *escaped = g_uri_escape_string(socket, "/", FALSE);
-    inv->cli.uri = g_strdup_printf("qemu+unix:///system?socket=%s", escaped);
-}
-
 static void set_log(const Invocation *inv)
 {
     static const LogLevel levels[] = { LOG_LEVEL_DEBUG, LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING,
@@ -218,7 +209,8 @@ int main(int argc, char **argv)
     if (!parse_options(&inv, argc, argv, &code))
         return code;
     if (inv.root)
-        set_root_uri(&inv);
+        inv.cli.uri = cli_root_uri(inv.root, inv.cli.read_only);
+    inv.cli.root = inv.root;
     set_log(&inv);
     if (!loop_init(&err)) {
         cli_report(&inv.cli, err);

@@ -40,6 +40,15 @@ char *cli_default_uri(void)
     return g_strdup("qemu:///session");
 }
 
+char *cli_root_uri(const char *root, bool read_only)
+{
+    g_autofree char *absolute = g_canonicalize_filename(root, NULL);
+    g_autofree char *path =
+        g_build_filename(absolute, "run/libvirt", read_only ? "libvirt-sock-ro" : "libvirt-sock", NULL);
+    g_autofree char *escaped = g_uri_escape_string(path, "/", FALSE);
+    return g_strdup_printf("qemu+unix:///system?socket=%s", escaped);
+}
+
 static void session_event(WireClient *client, uint32_t program, int32_t proc, const void *message, void *arg)
 {
     Cli *cli = arg;

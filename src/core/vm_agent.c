@@ -39,7 +39,7 @@ bool vm_agent(Vm *vm, Agent **ret_agent, Error **err)
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured");
     if (channel->state == CHANNEL_STATE_DISCONNECTED)
         return error_set(err, ERROR_AGENT_UNRESPONSIVE,
-                         "Guest agent is not responding: QEMU guest agent is not connected");
+                         "QEMU guest agent is not connected");
     if (vm->state != VM_STATE_RUNNING)
         return error_set(err, ERROR_INVALID_STATE, "domain is not running");
     if (!vm->run->agent) {

@@ -199,7 +199,7 @@ bool vm_screenshot(Vm *vm, unsigned screen, unsigned flags, const Caller *caller
         return error_set(err, ERROR_INVALID_STATE, "no screens to take screenshot from");
     const VideoDef *video = g_ptr_array_index(vm->live->videos, 0);
     if (screen >= MAX(video->heads, 1))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "no such screen");
+        return error_set(err, ERROR_INVALID_ARGUMENT, "no such screen ID");
 
     g_autofree char *file = g_strdup_printf("screenshot-%" G_GUINT64_FORMAT, host_next_serial(vm->host));
     g_autofree char *path = path_join(vm->run->lib_dir, file);

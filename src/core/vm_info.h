@@ -61,6 +61,8 @@ MUST_CHECK bool vm_get_block_iotune(Vm *vm, const char *disk, unsigned flags, Pa
 
 /* DAC label "+64055:+107" and whether it is enforced. */
 void vm_get_security_label(Vm *vm, char **ret_label, bool *ret_enforcing);
+/* One label per security model, in the order of the host's models; none if it does not run. Of char *. */
+GPtrArray *vm_list_security_labels(Vm *vm);
 void host_get_security_model(Host *host, char **ret_model, char **ret_doi);
 /* Warnings kept about the machine (tainted ...): array of char*. flags: DEPRECATION 1, TAINTING 2. */
 MUST_CHECK bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **err);

@@ -175,7 +175,6 @@ typedef struct VmRun {
     bool destroying;             /* destroy asked for the end */
     bool panicked;
     bool unanswering;       /* after a restart: QEMU could not be reached, tried again in the background */
-    uint64_t stuck_until_ms; /* statistics leave a monitor alone that did not answer */
     WaitQueue changed;      /* woken by every QMP event and by the end of QEMU */
     int migration_state;    /* 0 none, 1 active, 2 completed, 3 failed; told by MIGRATION events */
     bool dump_completed;    /* DUMP_COMPLETED seen */
@@ -435,4 +434,3 @@ AWAITS void vm_dump_after_crash(Vm *vm);
 void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
 void vm_console_free(VmConsole *console);
 
-/* ---- statistics (vm_stats.c) ---- */

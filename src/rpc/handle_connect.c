@@ -26,14 +26,14 @@ static bool connect_check_name(const RpcServerSpec *spec, const char *name, char
         *ret_uri = g_strdup(own);
         return true;
     }
-    if (!wire_uri_parse(name, &uri, err))
-        return false;
+    if (!wire_uri_parse(name, &uri, NULL))
+        return rpc_error_internal(err, "Unable to parse URI %s", name);
     if (strcmp(uri.driver, "qemu") != 0)
         return error_set(err, ERROR_NO_CONNECT, "%s", name);
     /* root's clients come to the system's daemon with either name */
     bool known = strcmp(uri.path, "/session") == 0 || (!spec->is_session && strcmp(uri.path, "/system") == 0);
     if (!known)
-        return error_set(err, ERROR_INTERNAL, "unexpected QEMU URI path '%s', try %s", uri.path, own);
+        return error_set(err, ERROR_INTERNAL, "unexpected qemu URI path '%s', try %s", uri.path, own);
     *ret_uri = g_strdup(name);
     return true;
 }
@@ -43,9 +43,9 @@ RPC_HANDLER(connect_open)
     RpcClient *client = call->client;
 
     if (client->opened)
-        return error_set(err, ERROR_INTERNAL, "connection already open");
+        return rpc_error_internal(err, "connection already open");
     if (!args->name)
-        return error_set(err, ERROR_INTERNAL, "connection name is missing");
+        return rpc_error_internal(err, "connection name is missing");
     if (!connect_check_name(rpc_server_spec(client->server), args->name, &client->uri, err))
         return false;
     /* Bits beyond the first belong to the client's side of the transport. */
@@ -76,7 +76,7 @@ RPC_HANDLER(connect_supports_feature)
         return true;
     }
     if (!client->opened)
-        return error_set(err, ERROR_INTERNAL, "connection not open");
+        return rpc_error_internal(err, "hypervisor connection not open");
     switch (args->feature) {
     case VIR_DRV_FEATURE_FD_PASSING:
     case VIR_DRV_FEATURE_TYPED_PARAM_STRING:
@@ -127,19 +127,14 @@ RPC_HANDLER(connect_is_secure)
     return true;
 }
 
+/* The event itself never comes: it is for daemons whose hypervisor can go away. */
 RPC_HANDLER(connect_register_close_callback)
 {
-    if (call->client->wants_close_event)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "A close callback is already registered");
-    call->client->wants_close_event = true;
     return true;
 }
 
 RPC_HANDLER(connect_unregister_close_callback)
 {
-    if (!call->client->wants_close_event)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "A different callback was requested");
-    call->client->wants_close_event = false;
     return true;
 }
 

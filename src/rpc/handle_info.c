@@ -63,9 +63,12 @@ RPC_VM_HANDLER(domain_get_vcpus)
 RPC_VM_HANDLER(domain_get_vcpu_pin_info)
 {
     unsigned count = 0;
+    g_autofree uint8_t *first = NULL;
 
+    /* Asking for the first one checks the flags; CPUs that could be plugged in have a pinning, too. */
     if (!info_check_map(args->ncpumaps, args->maplen, err) ||
-        !vm_get_vcpu_count(vm, args->flags, &count, err))
+        !vm_get_pin(vm, 0, 0, args->flags, &first, err) ||
+        !vm_get_vcpu_count(vm, args->flags | VIR_DOMAIN_VCPU_MAXIMUM, &count, err))
         return false;
     count = MIN(count, (unsigned)args->ncpumaps);
     size_t maplen = (size_t)args->maplen;

@@ -1,0 +1,411 @@
+/* Commands that wait for events and print them, and the QEMU monitor. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/loop.h"
+#include "cli/commands.h"
+#include "cli/domain.h"
+#include "cli/events.h"
+#include "cli/output.h"
+
+/* ---- waiting: until one event, a deadline, Ctrl-C, or the end of the connection ---- */
+
+typedef struct Watch {
+    Cli *cli;
+    bool loop;      /* go on after the first event */
+    bool timestamp; /* begin each line with the time */
+    bool pretty;
+    unsigned received;
+    bool interrupted;
+    unsigned timeout_s; /* 0: none */
+} Watch;
+
+static int watch_on_interrupt(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    Watch *watch = arg;
+    watch->interrupted = true;
+    wait_queue_wake_all(&watch->cli->broken);
+    return 0;
+}
+
+static char *watch_time(void)
+{
+    struct timespec now;
+    struct tm tm;
+    char text[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+    return g_strdup_printf("%s.%03ld+0000", text, now.tv_nsec / 1000000);
+}
+
+static void watch_print(Watch *watch, const char *name, const WireDomain *dom, const char *text, Json *detail)
+{
+    Cli *cli = watch->cli;
+    /* Without --loop one event is the answer; those that came with it are not. */
+    if (!watch->loop && watch->received)
+        return;
+    watch->received++;
+    g_autofree char *stamp = watch_time();
+    if (cli->json) {
+        AUTO_JSON line = json_pack("{s:s, s:s, s:s, s:O}", "time", stamp, "event", name, "domain", dom->name,
+                                   "detail", detail);
+        g_autofree char *compact = json_format(line);
+        fprintf(cli->out, "%s\n", compact);
+    } else {
+        g_autofree char *domain = text_printable(dom->name);
+        fprintf(cli->out, "%s%sevent '%s' for domain '%s'%s%s\n", watch->timestamp ? stamp : "",
+                watch->timestamp ? ": " : "", name, domain, *text ? ": " : "", text);
+    }
+    fflush(cli->out);
+    wait_queue_wake_all(&cli->broken);
+}
+
+static bool watch_is_over(const Watch *watch)
+{
+    return watch->interrupted || (watch->received && !watch->loop) ||
+           !wire_client_is_alive(watch->cli->client);
+}
+
+/* In the shell Ctrl-C cancels this fiber; elsewhere we watch for it ourselves. */
+static bool watch_interrupts(Watch *watch, sd_event_source **ret_source, sigset_t *ret_before, Error **err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, ret_before);
+    if (watch->cli->interactive)
+        return true;
+    int rc = sd_event_add_signal(loop_event(), ret_source, SIGINT, watch_on_interrupt, watch);
+    return rc >= 0 || error_set_errno(err, -rc, "cannot watch for Ctrl-C");
+}
+
+static bool watch_wait(Watch *watch, Error **err)
+{
+    Cli *cli = watch->cli;
+    g_autoptr(Error) failed = NULL;
+    sd_event_source *source = NULL;
+    sigset_t before;
+    bool ok = watch_interrupts(watch, &source, &before, err);
+    uint64_t deadline = watch->timeout_s ? fiber_deadline_begin((uint64_t)watch->timeout_s * 1000) : 0;
+    while (ok && !watch_is_over(watch) && !failed) /* the deadline is the user's */
+        (void)!wait_queue_wait(&cli->broken, FIBER_NO_DEADLINE, &failed);
+    if (watch->timeout_s)
+        fiber_deadline_end(deadline);
+    sd_event_source_unref(source);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (failed && error_code(failed) == ERROR_TIMEOUT && !cli->json)
+        cli_message(cli, "event loop timed out");
+    if (!cli->json)
+        cli_message(cli, "events received: %u", watch->received);
+    if (ok && !watch->received)
+        cli->exit_code = CLI_EXIT_FAILED;
+    if (ok && !wire_client_is_alive(cli->client))
+        return error_set(err, ERROR_PROTOCOL, "the connection to the daemon broke");
+    return ok;
+}
+
+static bool watch_timeout(const CliArgs *args, unsigned *ret_seconds, Error **err)
+{
+    int64_t seconds = 0;
+    if (!args_get_int(args, "timeout", 1, 100000000, &seconds, err))
+        return false;
+    *ret_seconds = (unsigned)seconds;
+    return true;
+}
+
+/* ---- event ---- */
+
+static const CliOption event_options[] = {
+    { .name = "domain",
+      .type = CLI_STRING,
+      .complete = COMPLETE_DOMAIN,
+      .doc = "only this domain: name, id or UUID" },
+    { .name = "event",
+      .type = CLI_STRING,
+      .words =
+          "lifecycle reboot rtc-change watchdog io-error graphics io-error-reason control-error block-job "
+          "disk-change tray-change pm-wakeup pm-suspend balloon-change pm-suspend-disk device-removed "
+          "block-job-2 tunable agent-lifecycle device-added migration-iteration job-completed "
+          "device-removal-failed metadata-change block-threshold memory-failure memory-device-size-change",
+      .doc = "the kind of event" },
+    OPT_BOOL("all", "all kinds of events"),
+    OPT_BOOL("loop", "go on until interrupted instead of ending with the first event"),
+    OPT_INT("timeout", "give up after so many seconds"),
+    OPT_BOOL("list", "print the kinds of events"),
+    OPT_BOOL("timestamp", "begin each line with the time"),
+    { 0 },
+};
+
+static void event_received(Cli *cli, uint32_t program, int32_t proc, const void *message, void *arg)
+{
+    EventText event;
+    if (program != WIRE_PROGRAM_REMOTE || !event_describe(proc, message, &event))
+        return;
+    watch_print(arg, event_name(event.id), event.domain, event.text->str, event.detail);
+    event_text_clear(&event);
+}
+
+static bool event_list(Cli *cli)
+{
+    Json *list = json_array();
+    for (unsigned i = 0; i < EVENT_KINDS; i++) {
+        json_array_append_new(list, json_string(event_name(i)));
+        if (!cli->json)
+            fprintf(cli->out, "%s\n", event_name(i));
+    }
+    cli_print_json(cli, list);
+    return true;
+}
+
+/* Registers for all kinds or for one; the first must succeed, a server may not know the later ones. */
+static bool event_register(Cli *cli, WireDomain *dom, int only, int callbacks[EVENT_KINDS], Error **err)
+{
+    bool any = false;
+    for (unsigned i = 0; i < EVENT_KINDS; i++) {
+        g_autoptr(Error) failed = NULL;
+        WireConnectDomainEventCallbackRegisterAnyArgs call = { .event_id = (int32_t)i, .dom = dom };
+        WireConnectDomainEventCallbackRegisterAnyRet ret;
+        callbacks[i] = -1;
+        if (only >= 0 && (unsigned)only != i)
+            continue;
+        if (cli_call(cli, PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, &call, &ret, &failed)) {
+            callbacks[i] = ret.callback_id;
+            any = true;
+        } else if (!any) {
+            return error_propagate(err, g_steal_pointer(&failed));
+        }
+    }
+    return true;
+}
+
+static void event_deregister(Cli *cli, const int callbacks[EVENT_KINDS])
+{
+    for (unsigned i = 0; i < EVENT_KINDS && wire_client_is_alive(cli->client); i++) {
+        WireConnectDomainEventCallbackDeregisterAnyArgs call = { .callback_id = callbacks[i] };
+        if (callbacks[i] >= 0)
+            (void)!cli_call(cli, PROC_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY, &call, NULL, NULL);
+    }
+}
+
+static bool event_find(const char *name, int *ret_id, Error **err)
+{
+    for (unsigned i = 0; i < EVENT_KINDS; i++) {
+        if (strcmp(event_name(i), name) == 0) {
+            *ret_id = (int)i;
+            return true;
+        }
+    }
+    error_set(err, ERROR_INVALID_ARGUMENT, "unknown event type %s", name);
+    return error_hint(err, "'lodge event --list' shows the kinds");
+}
+
+static bool event_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    Watch watch = { .cli = cli, .loop = args_has(args, "loop"), .timestamp = args_has(args, "timestamp") };
+    g_auto(WireDomain) dom = { 0 };
+    int only = -1, callbacks[EVENT_KINDS];
+    if (args_has(args, "list"))
+        return event_list(cli);
+    if (!args_has(args, "event") && !args_has(args, "all")) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "one of --list, --all, or --event <type> is required");
+        return error_hint(err, "see 'lodge help event'");
+    }
+    if (args_has(args, "event") && !event_find(args_get(args, "event"), &only, err))
+        return false;
+    if (!watch_timeout(args, &watch.timeout_s, err) ||
+        (args_has(args, "domain") && !cli_domain(cli, args, &dom, err)))
+        return false;
+    cli->on_event = event_received;
+    cli->on_event_arg = &watch;
+    bool ok = event_register(cli, dom.name ? &dom : NULL, only, callbacks, err);
+    if (ok) {
+        ok = watch_wait(&watch, err);
+        fiber_shield_begin(); /* also after Ctrl-C in the shell */
+        event_deregister(cli, callbacks);
+        fiber_shield_end();
+    }
+    cli->on_event = NULL;
+    return ok;
+}
+
+/* ---- the QEMU monitor ---- */
+
+static const CliOption monitor_event_options[] = {
+    { .name = "domain",
+      .type = CLI_STRING,
+      .complete = COMPLETE_DOMAIN,
+      .doc = "only this domain: name, id or UUID" },
+    OPT_STRING("event", "only events of this name"),
+    OPT_BOOL("pretty", "print details in several lines"),
+    OPT_BOOL("loop", "go on until interrupted instead of ending with the first event"),
+    OPT_INT("timeout", "give up after so many seconds"),
+    OPT_BOOL("regex", "the name is a regular expression"),
+    OPT_BOOL("no-case", "upper and lower case are the same"),
+    OPT_BOOL("timestamp", "begin each line with the time here instead of showing QEMU's"),
+    { 0 },
+};
+
+static void monitor_event_text(Watch *watch, const WireQemuDomainMonitorEventMsg *msg, Json *details)
+{
+    g_autofree char *pretty = watch->pretty && details ? json_format_pretty(details) : NULL;
+    g_autofree char *domain = text_printable(msg->dom.name);
+    const char *text = pretty ? pretty : msg->details ? msg->details : "<null>";
+    if (watch->timestamp) {
+        g_autofree char *stamp = watch_time();
+        fprintf(watch->cli->out, "%s: event %s for domain '%s': %s\n", stamp, msg->event, domain, text);
+    } else {
+        fprintf(watch->cli->out, "event %s at %" PRId64 ".%06u for domain '%s': %s\n", msg->event,
+                msg->seconds, msg->micros, domain, text);
+    }
+}
+
+static void monitor_event_received(Cli *cli, uint32_t program, int32_t proc, const void *message, void *arg)
+{
+    Watch *watch = arg;
+    const WireQemuDomainMonitorEventMsg *msg = message;
+    if (program != WIRE_PROGRAM_QEMU || proc != QEMU_PROC_DOMAIN_MONITOR_EVENT)
+        return;
+    if (!watch->loop && watch->received)
+        return;
+    watch->received++;
+    AUTO_JSON details = NULL;
+    if (msg->details)
+        (void)!json_parse(msg->details, strlen(msg->details), "event", &details, NULL);
+    if (cli->json) {
+        AUTO_JSON line =
+            json_pack("{s:s, s:s, s:I, s:i, s:O?}", "event", msg->event, "domain", msg->dom.name, "seconds",
+                      (json_int_t)msg->seconds, "microseconds", (int)msg->micros, "detail", details);
+        g_autofree char *compact = json_format(line);
+        fprintf(cli->out, "%s\n", compact);
+    } else {
+        monitor_event_text(watch, msg, details);
+    }
+    fflush(cli->out);
+    wait_queue_wake_all(&cli->broken);
+}
+
+static bool monitor_event_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    Watch watch = { .cli = cli,
+                    .loop = args_has(args, "loop"),
+                    .timestamp = args_has(args, "timestamp"),
+                    .pretty = args_has(args, "pretty") };
+    g_auto(WireDomain) dom = { 0 };
+    WireQemuConnectDomainMonitorEventRegisterRet ret;
+    if (!watch_timeout(args, &watch.timeout_s, err) ||
+        (args_has(args, "domain") && !cli_domain(cli, args, &dom, err)))
+        return false;
+    WireQemuConnectDomainMonitorEventRegisterArgs call = {
+        .dom = dom.name ? &dom : NULL,
+        .event = (char *)args_get(args, "event"),
+        .flags = (args_has(args, "regex") ? VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_REGEX : 0) |
+                 (args_has(args, "no-case") ? VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_NOCASE : 0),
+    };
+    cli->on_event = monitor_event_received;
+    cli->on_event_arg = &watch;
+    bool ok = wire_call(cli->client, WIRE_PROGRAM_QEMU, QEMU_PROC_CONNECT_DOMAIN_MONITOR_EVENT_REGISTER,
+                        &call, &ret, WIRE_NO_TIMEOUT, err);
+    if (ok) {
+        WireQemuConnectDomainMonitorEventDeregisterArgs end = { .callback_id = ret.callback_id };
+        ok = watch_wait(&watch, err);
+        fiber_shield_begin();
+        if (wire_client_is_alive(cli->client))
+            (void)!wire_call(cli->client, WIRE_PROGRAM_QEMU,
+                             QEMU_PROC_CONNECT_DOMAIN_MONITOR_EVENT_DEREGISTER, &end, NULL, 5000, NULL);
+        fiber_shield_end();
+    }
+    cli->on_event = NULL;
+    return ok;
+}
+
+static const CliOption monitor_command_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT_BOOL("hmp", "a command as a person would type it"),
+    OPT_BOOL("pretty", "print the answer in several lines"),
+    OPT_BOOL("return-value", "print only the value of \"return\""),
+    { .name = "pass-fds",
+      .type = CLI_STRING,
+      .flags = CLI_NAMED,
+      .doc = "file descriptors for QEMU: numbers separated by commas" },
+    { .name = "cmd",
+      .type = CLI_STRING,
+      .flags = CLI_REQUIRED | CLI_MANY,
+      .doc = "the command: JSON, or words with --hmp" },
+    { 0 },
+};
+
+/* The answer as the options want it. */
+static bool monitor_print(Cli *cli, const CliArgs *args, const char *text, Error **err)
+{
+    bool pretty = args_has(args, "pretty"), only_value = args_has(args, "return-value");
+    if (args_has(args, "hmp")) {
+        cli_print_text(cli, "output", text);
+        return true;
+    }
+    if (!pretty && !only_value && !cli->json) {
+        fprintf(cli->out, "%s\n", text);
+        return true;
+    }
+    AUTO_JSON answer = NULL;
+    if (!json_parse(text, strlen(text), "QEMU's answer", &answer, err))
+        return false;
+    Json *value = only_value ? json_object_get(answer, "return") : answer;
+    if (!value)
+        return error_set(err, ERROR_REFUSED, "QEMU refused the command: %s", text);
+    g_autofree char *lines = pretty || cli->json ? json_format_pretty(value) : json_format(value);
+    fprintf(cli->out, "%s\n", lines);
+    return true;
+}
+
+static bool monitor_command_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireQemuDomainMonitorCommandRet) ret = { 0 };
+    g_autofree char *command = g_strjoinv(" ", (char **)args_get_many(args, "cmd"));
+    if (args_has(args, "pass-fds"))
+        return error_set(err, ERROR_NOT_SUPPORTED, "lodge cannot pass descriptors to QEMU's monitor yet");
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    WireQemuDomainMonitorCommandArgs call = {
+        .dom = dom, .cmd = command, .flags = args_has(args, "hmp") ? VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP : 0
+    };
+    return wire_call(cli->client, WIRE_PROGRAM_QEMU, QEMU_PROC_DOMAIN_MONITOR_COMMAND, &call, &ret,
+                     WIRE_NO_TIMEOUT, err) &&
+           monitor_print(cli, args, ret.result, err);
+}
+
+const CliCommand commands_event[] = {
+    { .name = "event",
+      .group = GROUP_EVENTS,
+      .summary = "wait for domain events and print them",
+      .doc = "Waits for one event, or with --loop for all until it is interrupted. Fails if none came.",
+      .options = event_options,
+      .exclusive = "all event list",
+      .json = "one object per line: {\"time\": string, \"event\": string, \"domain\": string, \"detail\": "
+              "{...}}; with "
+              "--list [string]",
+      .run = event_run },
+    { .name = "qemu-monitor-event",
+      .group = GROUP_EVENTS,
+      .summary = "wait for events of QEMU itself and print them",
+      .options = monitor_event_options,
+      .json = "one object per line: {\"event\": string, \"domain\": string, \"seconds\": number, "
+              "\"microseconds\": "
+              "number, \"detail\": value}",
+      .run = monitor_event_run },
+    { .name = "qemu-monitor-command",
+      .group = GROUP_DOMAIN,
+      .summary = "send a command to QEMU's monitor",
+      .doc = "Sends a command to QEMU behind the daemon's back. What it changes there the daemon may not "
+             "notice.",
+      .options = monitor_command_options,
+      .exclusive = "hmp pretty; hmp return-value",
+      .json = "QEMU's answer; with --hmp {\"output\": string}",
+      .run = monitor_command_run },
+    { 0 },
+};

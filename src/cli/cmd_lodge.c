@@ -1,0 +1,255 @@
+/* Lodge's own commands: what libvirt's protocol has no words for. They need lodged at the other end. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "base/uuid.h"
+#include "cli/commands.h"
+#include "cli/domain.h"
+#include "cli/output.h"
+
+#define CALL_TIMEOUT_MS 30000
+
+/* A call of Lodge's program; a server that does not have it is named as such. */
+static bool lodge_call(Cli *cli, int32_t proc, const void *args, void *ret, Error **err)
+{
+    g_autoptr(Error) failed = NULL;
+    if (wire_call(cli->client, WIRE_PROGRAM_LODGE, proc, args, ret, CALL_TIMEOUT_MS, &failed))
+        return true;
+    int number = wire_error_code(failed);
+    /* How a server says that it has never heard of the program or the procedure. */
+    if (number == VIR_ERR_RPC || number == VIR_ERR_NO_SUPPORT) {
+        error_set(err, ERROR_NOT_SUPPORTED, "this command needs lodged, but the daemon at %s is another one",
+                  wire_client_uri(cli->client));
+        return error_hint(err, "--root DIR or -c URI select the daemon; 'lodge version --daemon' says which "
+                               "it is");
+    }
+    return error_propagate(err, g_steal_pointer(&failed));
+}
+
+/* ---- jobs ---- */
+
+static bool jobs_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const CliColumn columns[] = { { "Domain", "domain" },
+                                         { NULL, "uuid" },
+                                         { NULL, "id" },
+                                         { "Job", "job" },
+                                         { "Phase", "phase" },
+                                         { "State", "state" },
+                                         { "Waits for", "waiting_for" },
+                                         { "Since", "since_ms" },
+                                         { "Client", "client" } };
+    WireLodgeJobsListArgs call = { 0 };
+    g_auto(WireLodgeJobsListRet) ret = { 0 };
+    if (!lodge_call(cli, LODGE_PROC_JOBS_LIST, &call, &ret, err))
+        return false;
+    if (ret.n_jobs == 0 && !cli->json) {
+        cli_message(cli, "No domain has a job");
+        return true;
+    }
+    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    for (unsigned i = 0; i < ret.n_jobs; i++) {
+        const WireLodgeJob *job = &ret.jobs[i];
+        char uuid[UUID_STRING_LEN];
+        uuid_format(&job->uuid, uuid);
+        uint64_t since = job->running ? job->started_ms : job->waited_ms;
+        g_autofree char *text = duration_format(since);
+        table_row(table);
+        table_cell_text(table, job->domain);
+        table_cell_text(table, uuid);
+        table_cell(table, job->id < 0 ? json_null() : json_integer(job->id), "%d", job->id);
+        table_cell_text(table, job->type);
+        table_cell_text(table, *job->phase ? job->phase : NULL);
+        table_cell_text(table, job->running ? "running" : "waiting");
+        table_cell_text(table, *job->waiting_for ? job->waiting_for : NULL);
+        table_cell(table, json_integer((json_int_t)since), "%s", text);
+        table_cell_text(table, *job->client ? job->client : NULL);
+    }
+    cli_print_table(cli, table);
+    return true;
+}
+
+/* ---- explain ---- */
+
+static const CliOption explain_options[] = {
+    { .name = "domain",
+      .type = CLI_STRING,
+      .complete = COMPLETE_DOMAIN,
+      .doc = "name, id or UUID of the domain" },
+    { .name = "xml",
+      .type = CLI_STRING,
+      .flags = CLI_NAMED,
+      .complete = COMPLETE_FILE,
+      .doc = "file with the XML of a domain that need not be defined; - reads the standard input" },
+    { 0 },
+};
+
+static void explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret)
+{
+    static const CliColumn columns[] = {
+        { "Argument", "argument" }, { "Value", "value" }, { "Because of", "source" }, { "Note", "note" }
+    };
+    if (cli->json) {
+        CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+        for (unsigned i = 0; i < ret->n_args; i++) {
+            table_row(table);
+            table_cell_text(table, ret->args[i].arg);
+            table_cell_text(table, ret->args[i].value);
+            table_cell_text(table, ret->args[i].source);
+            table_cell_text(table, ret->args[i].note);
+        }
+        cli_print_table(cli, table);
+        return;
+    }
+    /* Values are long, so not in columns: the argument, and below it where it comes from. */
+    for (unsigned i = 0; i < ret->n_args; i++) {
+        const WireLodgeExplanation *e = &ret->args[i];
+        g_autofree char *argument = text_printable(e->arg);
+        g_autofree char *value = text_printable(e->value ? e->value : "");
+        fprintf(cli->out, "%s%s%s%s%s\n", cli->color ? "\033[1m" : "", argument, cli->color ? "\033[0m" : "",
+                *value ? " " : "", value);
+        if (e->source && *e->source) {
+            g_autofree char *source = text_printable(e->source);
+            fprintf(cli->out, "    from %s\n", source);
+        }
+        if (e->note && *e->note) {
+            g_autofree char *note = text_printable(e->note);
+            fprintf(cli->out, "    %s\n", note);
+        }
+    }
+}
+
+static bool explain_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_autofree char *xml = NULL;
+    g_auto(WireLodgeDomainExplainRet) ret = { 0 };
+    WireLodgeDomainExplainArgs call = { 0 };
+    if (args_has(args, "xml")) {
+        if (!cli_read_file(args_get(args, "xml"), &xml, err))
+            return false;
+        call.xml = xml;
+    } else if (args_has(args, "domain")) {
+        if (!cli_domain(cli, args, &dom, err))
+            return false;
+        call.domain = dom.name;
+    } else {
+        error_set(err, ERROR_INVALID_ARGUMENT, "command 'explain' requires <domain> or --xml");
+        return error_hint(err, "see 'lodge help explain'");
+    }
+    cli_doing(cli, "Failed to explain the command line");
+    if (!lodge_call(cli, LODGE_PROC_DOMAIN_EXPLAIN, &call, &ret, err))
+        return false;
+    explain_print(cli, &ret);
+    return true;
+}
+
+/* ---- config ---- */
+
+static const CliOption config_options[] = {
+    { .name = "key", .type = CLI_STRING, .doc = "only settings whose name contains this" },
+    OPT_BOOL("docs", "with an explanation of each setting"),
+    { 0 },
+};
+
+static bool config_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const CliColumn plain[] = { { "Setting", "key" },
+                                       { "Value", "value" },
+                                       { "Origin", "origin" },
+                                       { "File", "file" },
+                                       { NULL, "description" } };
+    static const CliColumn with_docs[] = { { "Setting", "key" },
+                                           { "Value", "value" },
+                                           { "Origin", "origin" },
+                                           { "File", "file" },
+                                           { "Meaning", "description" } };
+    WireLodgeConfigListArgs call = { 0 };
+    g_auto(WireLodgeConfigListRet) ret = { 0 };
+    const char *only = args_get(args, "key");
+    if (!lodge_call(cli, LODGE_PROC_CONFIG_LIST, &call, &ret, err))
+        return false;
+    CliTable *table = table_new(args_has(args, "docs") ? with_docs : plain, G_N_ELEMENTS(plain));
+    for (unsigned i = 0; i < ret.n_settings; i++) {
+        const WireLodgeSetting *setting = &ret.settings[i];
+        if (only && !strstr(setting->key, only))
+            continue;
+        table_row(table);
+        table_cell_text(table, setting->key);
+        table_cell_text(table, setting->value);
+        table_cell_text(table, setting->origin);
+        table_cell_text(table, *setting->file ? setting->file : NULL);
+        table_cell_text(table, setting->doc);
+    }
+    unsigned found = table_length(table);
+    cli_print_table(cli, table);
+    if (only && !found)
+        cli->exit_code = CLI_EXIT_FAILED;
+    return true;
+}
+
+/* ---- status ---- */
+
+static bool status_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    WireLodgeDaemonStatusArgs call = { 0 };
+    g_auto(WireLodgeDaemonStatusRet) ret = { 0 };
+    if (!lodge_call(cli, LODGE_PROC_DAEMON_STATUS, &call, &ret, err))
+        return false;
+    g_autofree char *uptime = duration_format(ret.uptime_ms);
+    g_autofree char *memory = size_format(ret.rss_bytes);
+    CliRecord *record = record_new(17);
+    record_add(record, "Daemon:", "version", json_string(ret.version), "lodged %s", ret.version);
+    record_add(record, "Process:", "pid", json_integer(ret.pid), "%" PRId64, ret.pid);
+    record_add(record, "Connection:", "uri", NULL, "%s", wire_client_uri(cli->client));
+    record_add(record, "Up for:", "uptime_ms", json_integer((json_int_t)ret.uptime_ms), "%s", uptime);
+    record_add(record, "Memory:", "rss_bytes", json_integer((json_int_t)ret.rss_bytes), "%s", memory);
+    record_add(record, "Domains:", "domains", json_integer(ret.domains), "%u, %u of them running",
+               ret.domains, ret.active_domains);
+    record_add(record, NULL, "active_domains", json_integer(ret.active_domains), "%s", "");
+    record_add(record, "Clients:", "clients", json_integer(ret.clients), "%u", ret.clients);
+    record_add(record, "Fibers:", "fibers", json_integer(ret.fibers), "%u", ret.fibers);
+    record_add(record, "Worker threads:", "workers", json_integer(ret.workers), "%u", ret.workers);
+    cli_print_record(cli, record);
+    return true;
+}
+
+const CliCommand commands_lodge[] = {
+    { .name = "jobs",
+      .group = GROUP_LODGE,
+      .summary = "show which domains are being changed, and who waits for whom",
+      .json = "[{\"domain\": string, \"uuid\": string, \"id\": number|null, \"job\": string, \"phase\": "
+              "string|null, "
+              "\"state\": \"running\"|\"waiting\", \"waiting_for\": string|null, \"since_ms\": number, "
+              "\"client\": "
+              "string|null}]",
+      .run = jobs_run },
+    { .name = "explain",
+      .group = GROUP_LODGE,
+      .summary = "show the QEMU command line of a domain with the reason of each argument",
+      .options = explain_options,
+      .exclusive = "domain xml",
+      .json =
+          "[{\"argument\": string, \"value\": string|null, \"source\": string|null, \"note\": string|null}]",
+      .run = explain_run },
+    { .name = "config",
+      .group = GROUP_LODGE,
+      .summary = "show the daemon's settings and where each comes from",
+      .options = config_options,
+      .json =
+          "[{\"key\": string, \"value\": string, \"origin\": string, \"file\": string|null, \"description\": "
+          "string|null}]",
+      .run = config_run },
+    { .name = "status",
+      .group = GROUP_LODGE,
+      .summary = "show how the daemon fares",
+      .json = "{\"version\": string, \"pid\": number, \"uri\": string, \"uptime_ms\": number, \"rss_bytes\": "
+              "number, "
+              "\"domains\": number, \"active_domains\": number, \"clients\": number, \"fibers\": number, "
+              "\"workers\": "
+              "number}",
+      .run = status_run },
+    { 0 },
+};

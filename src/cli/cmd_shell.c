@@ -1,0 +1,317 @@
+/* Commands about the command line itself. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/complete.h"
+#include "cli/help.h"
+#include "cli/output.h"
+
+/* ---- help ---- */
+
+static const CliOption help_options[] = {
+    { .name = "command", .type = CLI_STRING, .complete = COMPLETE_COMMAND, .doc = "a command or a group" },
+    { .name = "man",
+      .type = CLI_BOOL,
+      .flags = CLI_HIDDEN,
+      .doc = "the commands as part of the manual page" },
+    { 0 },
+};
+
+static bool help_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    const char *name = args_get(args, "command");
+    CliGroup group;
+    if (args_has(args, "man")) {
+        help_print_man(cli->out);
+        return true;
+    }
+    if (!name) {
+        help_print_overview(cli);
+        return true;
+    }
+    const CliCommand *command = command_find(name);
+    if (command && !(command->flags & CLI_LATER)) {
+        help_print_command(cli, command);
+        return true;
+    }
+    if (group_find(name, &group)) {
+        help_print_group(cli, group);
+        return true;
+    }
+    error_set(err, ERROR_NOT_SUPPORTED, "command or command group '%s' doesn't exist", name);
+    g_auto(GStrv) close = command_suggest(NULL, name, 1);
+    if (close[0])
+        return error_hint(err, "did you mean '%s'?", close[0]);
+    return error_hint(err, "'lodge help' shows all commands");
+}
+
+/* ---- where we are ---- */
+
+static const CliOption cd_options[] = {
+    { .name = "dir",
+      .type = CLI_STRING,
+      .complete = COMPLETE_FILE,
+      .doc = "the directory; default: your home" },
+    { 0 },
+};
+
+static bool cd_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    const char *dir = args_get(args, "dir") ? args_get(args, "dir") : g_get_home_dir();
+    if (!cli->interactive)
+        return error_set(err, ERROR_INVALID_STATE, "cd: command valid only in interactive mode");
+    if (chdir(dir) < 0)
+        return error_set_errno(err, errno, "cd: cannot change to %s", dir);
+    return true;
+}
+
+static bool pwd_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_autofree char *dir = g_get_current_dir();
+    cli_print_value(cli, "directory", dir);
+    return true;
+}
+
+/* ---- echo ---- */
+
+static const CliOption echo_options[] = {
+    OPT_BOOL("shell", "quote for a shell"),
+    OPT_BOOL("xml", "escape for XML"),
+    OPT_BOOL("split", "one line for each part between commas; two commas are one"),
+    OPT_BOOL("err", "print to the standard error"),
+    { .name = "string", .type = CLI_STRING, .flags = CLI_MANY | CLI_EMPTY_OK, .doc = "what to print" },
+    { 0 },
+};
+
+static char *echo_split(const char *text)
+{
+    GString *out = g_string_new(NULL);
+    for (; *text; text++) {
+        if (*text == ',' && text[1] == ',')
+            g_string_append_c(out, *text++);
+        else
+            g_string_append_c(out, *text == ',' ? '\n' : *text);
+    }
+    return g_string_free(out, FALSE);
+}
+
+static char *echo_word(const CliArgs *args, const char *word)
+{
+    g_autofree char *xml = args_has(args, "xml") ? g_markup_escape_text(word, -1) : g_strdup(word);
+    g_autofree char *quoted = args_has(args, "shell") ? words_quote(xml) : g_strdup(xml);
+    return args_has(args, "split") ? echo_split(quoted) : g_steal_pointer(&quoted);
+}
+
+static bool echo_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+    for (char *const *word = args_get_many(args, "string"); *word; word++) {
+        g_autofree char *text = echo_word(args, *word);
+        g_string_append_printf(line, "%s%s", line->len ? " " : "", text);
+    }
+    if (args_has(args, "err"))
+        fprintf(stderr, "%s\n", line->str);
+    else
+        cli_print_text(cli, "text", line->str);
+    return true;
+}
+
+/* ---- connection ---- */
+
+static const CliOption connect_options[] = {
+    OPT_STRING("name", "URI of the daemon; default: as at the start"),
+    OPT_BOOL("readonly", "without the right to change anything"),
+    { 0 },
+};
+
+static bool connect_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    cli_disconnect(cli);
+    cli->read_only = args_has(args, "readonly");
+    if (args_has(args, "name")) {
+        g_free(cli->uri);
+        cli->uri = g_strdup(args_get(args, "name"));
+    }
+    cli_doing(cli, "Failed to connect to the hypervisor");
+    if (!cli_connect(cli, err))
+        return false;
+    if (!cli->interactive)
+        return true;
+    cli_message(cli, "Connected to %s", wire_client_uri(cli->client));
+    return true;
+}
+
+static bool quit_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    cli->quit = true;
+    return true;
+}
+
+/* ---- completion ---- */
+
+static const char bash_script[] =
+    "# bash completion for lodge: source it, or store it as /usr/share/bash-completion/completions/lodge\n"
+    "_lodge() {\n"
+    "    local line=${COMP_LINE:0:COMP_POINT} cur=${COMP_WORDS[COMP_CWORD]} word candidate\n"
+    "    word=${line##*[[:space:]]}\n"
+    "    # bash also breaks words at = and :, and wants only what comes behind\n"
+    "    [[ $cur == = || $cur == : ]] && cur=\n"
+    "    local cut=${word%\"$cur\"}\n"
+    "    COMPREPLY=()\n"
+    "    while IFS= read -r candidate; do\n"
+    "        if [[ $candidate == :files ]]; then\n"
+    "            compopt -o filenames\n"
+    "            COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
+    "        else\n"
+    "            COMPREPLY+=(\"${candidate#\"$cut\"}\")\n"
+    "        fi\n"
+    "    done < <(\"${COMP_WORDS[0]}\" complete --line \"$line\" 2>/dev/null)\n"
+    "}\n"
+    "complete -F _lodge lodge\n";
+
+static const char zsh_script[] = "#compdef lodge\n"
+                                 "# zsh completion for lodge: store it as _lodge in a directory of $fpath\n"
+                                 "_lodge() {\n"
+                                 "    local -a lines names shown\n"
+                                 "    local line\n"
+                                 "    lines=(\"${(@f)$(\"${words[1]}\" complete --describe -- "
+                                 "\"${(@Q)words[2,CURRENT]}\" 2>/dev/null)}\")\n"
+                                 "    for line in $lines; do\n"
+                                 "        [[ $line == :files ]] && _files && continue\n"
+                                 "        names+=(\"${line%%$'\\t'*}\")\n"
+                                 "        shown+=(\"${line//$'\\t'/  -- }\")\n"
+                                 "    done\n"
+                                 "    (( $#names )) && compadd -l -d shown -a names\n"
+                                 "}\n"
+                                 "if [ \"$funcstack[1]\" = _lodge ]; then\n"
+                                 "    _lodge \"$@\"\n"
+                                 "else\n"
+                                 "    compdef _lodge lodge\n"
+                                 "fi\n";
+
+static const CliOption completion_options[] = {
+    { .name = "shell", .type = CLI_STRING, .flags = CLI_REQUIRED, .words = "bash zsh", .doc = "your shell" },
+    { 0 },
+};
+
+static bool completion_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    const char *name = args_get(args, "shell");
+    if (strcmp(name, "bash") == 0)
+        fputs(bash_script, cli->out);
+    else if (strcmp(name, "zsh") == 0)
+        fputs(zsh_script, cli->out);
+    else {
+        error_set(err, ERROR_INVALID_ARGUMENT, "there is no completion for '%s'", name);
+        return error_hint(err, "'lodge completion bash' and 'lodge completion zsh' print scripts");
+    }
+    return true;
+}
+
+static const CliOption complete_options[] = {
+    OPT_NAMED("line", "a line up to the cursor, with the program's name"),
+    OPT_BOOL("describe", "add what each word means"),
+    { .name = "words",
+      .type = CLI_STRING,
+      .flags = CLI_MANY | CLI_EMPTY_OK,
+      .doc = "words up to the cursor" },
+    { 0 },
+};
+
+static bool complete_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(Completions) found = { 0 };
+    const char *line = args_get(args, "line");
+    g_autoptr(GPtrArray) words = line ? completion_split(line) : g_ptr_array_new_with_free_func(g_free);
+    char *const *given = args_get_many(args, "words");
+    for (; !line && *given; given++)
+        g_ptr_array_add(words, g_strdup(*given));
+    unsigned skip = line && words->len > 1 ? 1 : 0; /* the program */
+    if (words->len > skip)
+        cli_complete(cli, (char *const *)words->pdata + skip, words->len - skip, true, &found);
+    for (unsigned i = 0; found.words && i < found.words->len; i++) {
+        const char *doc = found.docs->pdata[i];
+        bool describe = args_has(args, "describe") && *doc;
+        fprintf(cli->out, "%s%s%s\n", (char *)found.words->pdata[i], describe ? "\t" : "",
+                describe ? doc : "");
+    }
+    if (found.files)
+        fputs(":files\n", cli->out);
+    return true;
+}
+
+const CliCommand commands_shell[] = {
+    { .name = "completion",
+      .group = GROUP_LODGE,
+      .flags = CLI_NO_CONNECT,
+      .summary = "print a completion script for your shell",
+      .doc =
+          "Prints a script that completes commands, options and names of domains. For bash: source <(lodge "
+          "completion bash).",
+      .options = completion_options,
+      .json = "none",
+      .run = completion_run },
+    { .name = "complete",
+      .group = GROUP_LODGE,
+      .flags = CLI_NO_CONNECT | CLI_SECRET,
+      .summary = "print what a word can become",
+      .options = complete_options,
+      .json = "none",
+      .run = complete_run },
+    { .name = "cd",
+      .group = GROUP_SHELL,
+      .flags = CLI_NO_CONNECT,
+      .summary = "change the working directory",
+      .options = cd_options,
+      .json = "none",
+      .run = cd_run },
+    { .name = "echo",
+      .group = GROUP_SHELL,
+      .flags = CLI_NO_CONNECT,
+      .summary = "print words",
+      .options = echo_options,
+      .json = "{\"text\": string}",
+      .run = echo_run },
+    { .name = "exit",
+      .group = GROUP_SHELL,
+      .flags = CLI_NO_CONNECT,
+      .summary = "leave the shell",
+      .json = "none",
+      .run = quit_run },
+    { .name = "help",
+      .group = GROUP_SHELL,
+      .flags = CLI_NO_CONNECT,
+      .summary = "explain commands",
+      .options = help_options,
+      .json =
+          "[{\"name\": string, \"group\": string, \"summary\": string}]; of one command {\"name\": string, "
+          "\"group\": string, \"summary\": string, \"description\": string, \"synopsis\": string, "
+          "\"options\": "
+          "[{\"name\": string, \"type\": string, \"required\": boolean, \"positional\": boolean, "
+          "\"description\": "
+          "string}], \"json\": string}",
+      .run = help_run },
+    { .name = "pwd",
+      .group = GROUP_SHELL,
+      .flags = CLI_NO_CONNECT,
+      .summary = "print the working directory",
+      .json = "{\"directory\": string}",
+      .run = pwd_run },
+    { .name = "quit",
+      .group = GROUP_SHELL,
+      .flags = CLI_NO_CONNECT,
+      .summary = "leave the shell",
+      .json = "none",
+      .run = quit_run },
+    { .name = "connect",
+      .group = GROUP_SHELL,
+      .flags = CLI_NO_CONNECT,
+      .summary = "connect to a daemon",
+      .options = connect_options,
+      .run = connect_run },
+    { 0 },
+};
