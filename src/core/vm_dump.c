@@ -247,7 +247,10 @@ bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, int fd, Error *
     if (!ok)
         transfer_undo(vm, copy, copier);
     if (vm->run) {
-        g_clear_pointer(&vm->run->temp_path, g_free);
+        /* A save that succeeded ends in the machine's end: should the daemon die on the way there, the next
+         * one must know what this pause was for. */
+        if (!ok || copy->pause_reason != PAUSED_SAVE)
+            g_clear_pointer(&vm->run->temp_path, g_free);
         vm->run->pause_reason = PAUSED_UNKNOWN;
     }
     if (ok && !copy->dump_format)
