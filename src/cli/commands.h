@@ -24,6 +24,7 @@ extern const CliCommand commands_network[];
 extern const CliCommand commands_pool[];
 extern const CliCommand commands_other[];
 extern const CliCommand commands_lodge[];
+extern const CliCommand commands_doctor[];
 extern const CliCommand commands_shell[];
 extern const CliCommand commands_later[];
 

@@ -52,6 +52,8 @@ static bool cpu_finish(XmlReader *reader, const xmlNode *element, void *base, Er
         if (!cpu->dies)
             cpu->dies = 1;
     }
+    if (cpu->features && !cpu->model && (cpu->mode == CPU_MODE_ABSENT || cpu->mode == CPU_MODE_CUSTOM))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "features need a CPU model");
     for (DEF_EACH(CpuFeature, feature, cpu->features)) {
         if (feature->policy == CPU_FEATURE_POLICY_ABSENT)
             feature->policy = CPU_FEATURE_REQUIRE;
