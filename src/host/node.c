@@ -266,7 +266,8 @@ unsigned node_get_cpu_map(uint8_t **ret_map, size_t *ret_len, unsigned *ret_onli
     }
     *ret_map = map;
     *ret_len = len;
-    *ret_online = online;
+    if (ret_online)
+        *ret_online = online;
     return count;
 }
 
