@@ -242,11 +242,23 @@ static bool graphics_merge_listens(XmlReader *reader, const xmlNode *element, Gr
     return true;
 }
 
+/* A channel that repeats the default says nothing. */
+static void drop_default_channels(GraphicsDef *graphics)
+{
+    SpiceMode common = graphics->default_mode == SPICE_MODE_ABSENT ? SPICE_MODE_ANY : graphics->default_mode;
+    for (unsigned i = def_list_len(graphics->channels); i-- > 0;) {
+        const SpiceChannel *channel = g_ptr_array_index(graphics->channels, i);
+        if (channel->mode == common)
+            xml_list_remove(&spice_channel_table, &graphics->channels, i);
+    }
+}
+
 static bool graphics_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     GraphicsDef *graphics = base;
     if (!graphics_merge_listens(reader, element, graphics, err))
         return false;
+    drop_default_channels(graphics);
     if (graphics->type != GRAPHICS_VNC && graphics->type != GRAPHICS_SPICE && graphics->type != GRAPHICS_RDP)
         return true;
     if (graphics->type == GRAPHICS_SPICE) {
