@@ -69,6 +69,11 @@ static const xmlNode *too_deep(const xmlNode *root)
     return NULL;
 }
 
+/* The library would write some errors to the standard error stream; read_failed() tells them to who asked. */
+static void ignore_error(void *arg, xmlError *problem)
+{
+}
+
 bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc **ret_doc, Error **err)
 {
     if (len > XML_DOCUMENT_MAX)
@@ -78,9 +83,11 @@ bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc 
     if (!parser)
         g_error("out of memory");
     parser->sax->internalSubset = doctype_found;
+    xmlSetStructuredErrorFunc(NULL, ignore_error);
     xmlDoc *doc = xmlCtxtReadMemory(parser, text, (int)len, NULL, NULL,
                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
                                         XML_PARSE_NOCDATA | XML_PARSE_BIG_LINES | XML_PARSE_COMPACT);
+    xmlSetStructuredErrorFunc(NULL, NULL);
     bool ok = doc && !parser->_private && parser->wellFormed && xmlDocGetRootElement(doc);
     if (!ok)
         read_failed(parser, text, len, source, err);
