@@ -522,6 +522,11 @@ static bool reattach_sync(Vm *vm, Error **err)
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     vm->run->unanswering = false;
+    /* The guest powered off while nobody listened: QEMU waits for us to end it. */
+    if (vm->state == VM_STATE_SHUTDOWN && !vm->run->destroying) {
+        vm->run->guest_shutdown = true;
+        vm_finish_shutdown(vm);
+    }
     return true;
 }
 
