@@ -74,6 +74,7 @@ typedef struct ImageJob {
     char *path;
     char *temp; /* where it is written; may be NULL */
     bool is_committed;
+    bool is_new; /* create: the file was made, and nobody took it yet */
     int fd;
     char *data; /* to write, or what was read */
     size_t len;
@@ -88,6 +89,9 @@ static void image_job_free(void *data)
 {
     ImageJob *job = data;
 
+    /* Made after the caller gave up waiting: the storage answers again, so this does not hang. */
+    if (job->is_new && job->fd >= 0)
+        (void) unlink(job->temp);
     fd_cleanup(&job->fd);
     g_free(job->path);
     g_free(job->temp);
@@ -231,6 +235,7 @@ static void create_run(void *data)
     else
         job->temp = g_strconcat(job->path, ".new", NULL);
     job->fd = open(job->temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    job->is_new = strcmp(job->temp, job->path) != 0;
     if (job->fd < 0 || !write_fully(job->fd, job->data, job->len))
         job->error = errno;
 }
