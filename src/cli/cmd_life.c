@@ -24,7 +24,7 @@ static const CliOption start_options[] = {
     OPT_BOOL("autodestroy", "stop it when this connection ends"),
     OPT_BOOL("bypass-cache", "read a managed save image without the page cache"),
     OPT_BOOL("force-boot", "boot afresh and drop a managed save image"),
-    OPT_STRING("pass-fds", "file descriptors for the guest, as N,N,..."),
+    OPT_STRING("pass-fds", "file descriptors for the guest: numbers separated by commas"),
     OPT_BOOL("reset-nvram", "start with a fresh copy of the firmware's variables"),
     { 0 },
 };
@@ -120,7 +120,7 @@ static const CliOption create_options[] = {
     OPT_BOOL("console", "connect to the console at once"),
     OPT_BOOL("paused", "leave it paused"),
     OPT_BOOL("autodestroy", "stop it when this connection ends"),
-    OPT_STRING("pass-fds", "file descriptors for the guest, as N,N,..."),
+    OPT_STRING("pass-fds", "file descriptors for the guest: numbers separated by commas"),
     OPT_BOOL("validate", "refuse XML that does not follow the schema"),
     OPT_BOOL("reset-nvram", "start with a fresh copy of the firmware's variables"),
     { 0 },

@@ -24,12 +24,12 @@ typedef struct Shell {
     Cli *cli;
     char *line;     /* what the user entered; owned */
     bool has_line;  /* a line (or NULL: end of input) has come */
-    bool interrupt; /* Ctrl-C at the prompt */
+    bool in_editor; /* libedit runs, maybe waiting for the daemon's answer to a completion */
+    bool interrupt; /* Ctrl-C came meanwhile */
     Fiber *command; /* runs the line; NULL at the prompt */
     int code;
     Completions found; /* of the word that is being completed */
     unsigned next;
-    WaitQueue wake;
 } Shell;
 
 static Shell shell; /* libedit's callbacks carry no argument */
@@ -82,17 +82,32 @@ static void history_add(const char *line)
 static void shell_command_fiber(void *arg)
 {
     shell.code = cli_run_line(shell.cli, shell.line);
-    wait_queue_wake_all(&shell.wake);
+}
+
+static void shell_on_line(char *line);
+
+static const char *shell_prompt(const Cli *cli)
+{
+    return cli->read_only ? "lodge > " : "lodge # ";
+}
+
+/* Gives up the line that is being typed. */
+static void shell_fresh_prompt(void)
+{
+    shell.interrupt = false;
+    rl_callback_handler_remove();
+    fputs("\n", stdout);
+    rl_callback_handler_install(shell_prompt(shell.cli), shell_on_line);
 }
 
 static int shell_on_interrupt(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
 {
-    if (shell.command) {
+    if (shell.command)
         fiber_cancel(shell.command);
-    } else {
+    else if (shell.in_editor)
         shell.interrupt = true;
-        wait_queue_wake_all(&shell.wake);
-    }
+    else
+        shell_fresh_prompt();
     return 0;
 }
 
@@ -121,46 +136,24 @@ static void shell_on_line(char *line)
     rl_callback_handler_remove(); /* gives the terminal back before the command runs */
 }
 
-static const char *shell_prompt(const Cli *cli)
-{
-    return cli->read_only ? "lodge > " : "lodge # ";
-}
-
-/* Waits for a key, or for Ctrl-C, which arrives as an event of the loop. */
-static bool shell_wait_key(void)
-{
-    uint32_t events = 0;
-    g_autoptr(Error) err = NULL;
-    /* Short waits let a Ctrl-C through that came meanwhile; two a second cost nothing. */
-    while (!shell.interrupt) {
-        g_clear_pointer(&err, error_free);
-        if (fiber_wait_fd(STDIN_FILENO, EPOLLIN, 500, &events, &err))
-            return true;
-        if (error_code(err) != ERROR_TIMEOUT)
-            return false;
-    }
-    return true;
-}
-
 /* false at the end of input. */
 static bool shell_read_line(void)
 {
+    uint32_t events = 0;
     shell.has_line = false;
     g_clear_pointer(&shell.line, g_free);
     rl_callback_handler_install(shell_prompt(shell.cli), shell_on_line);
     while (!shell.has_line) {
-        if (!shell_wait_key()) {
+        /* No deadline: people think. */
+        if (!fiber_wait_fd(STDIN_FILENO, EPOLLIN, FIBER_NO_DEADLINE, &events, NULL)) {
             rl_callback_handler_remove();
             return false;
         }
-        if (shell.interrupt) {
-            shell.interrupt = false;
-            rl_callback_handler_remove();
-            fputs("\n", stdout);
-            rl_callback_handler_install(shell_prompt(shell.cli), shell_on_line);
-            continue;
-        }
+        shell.in_editor = true;
         rl_callback_read_char();
+        shell.in_editor = false;
+        if (shell.interrupt && !shell.has_line)
+            shell_fresh_prompt();
     }
     return shell.line != NULL;
 }
@@ -232,7 +225,6 @@ int cli_shell(Cli *cli)
     sd_event_source *source = NULL;
     sigset_t set, before;
     shell = (Shell){ .cli = cli };
-    wait_queue_init(&shell.wake);
     cli->interactive = true;
     if (isatty(STDIN_FILENO)) {
         sigemptyset(&set);

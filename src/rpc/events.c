@@ -436,7 +436,8 @@ bool rpc_events_remove(RpcClient *client, RpcEventKind kind, int id, Error **err
             return true;
         }
     }
-    return error_set(err, ERROR_INTERNAL, "domain event callback %d not registered", id);
+    return rpc_error_internal(err, "domain event %s%d not registered",
+                              kind == RPC_EVENT_LEGACY ? "" : "callback ", id);
 }
 
 void rpc_events_abandon(RpcClient *client)

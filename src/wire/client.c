@@ -635,7 +635,8 @@ AWAITS static void client_explain_ssh(WireClient *client, Error **err)
         return;
     g_autofree char *how = process_describe_status(client->process);
     error_prefix(err, "the program that leads to the host ended (%s)", how);
-    error_hint(err, "its own message says why; the host needs virt-ssh-helper, or nc with -U, and a running daemon");
+    error_hint(err, "its own message says why; the host needs virt-ssh-helper, or nc with -U, and a running "
+                    "daemon");
 }
 
 bool wire_client_open(const char *text, const WireClientOptions *options, WireClient **ret_client,

@@ -1,0 +1,64 @@
+/* `lodge doctor`: is this host fit for virtual machines? The checks are the host layer's; here they are
+ * shown. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "host/doctor.h"
+
+static const CliColumn columns[] = {
+    { "Check", "check" }, { "Result", "result" }, { "Found", "detail" }, { NULL, "advice" }
+};
+
+static void print_advice(Cli *cli, const GPtrArray *rows)
+{
+    bool first = true;
+    for (unsigned i = 0; i < rows->len; i++) {
+        const DoctorRow *row = rows->pdata[i];
+        if (!row->advice)
+            continue;
+        if (first)
+            fputs("\nWhat to do:\n", cli->out);
+        first = false;
+        fprintf(cli->out, " %s: %s\n", row->name, row->advice);
+    }
+}
+
+static bool doctor_command(Cli *cli, const CliArgs *args, Error **err)
+{
+    /* Blocking is fine: there is no connection that would miss its keepalives. */
+    g_autoptr(GPtrArray) rows = doctor_run(cli->root);
+    unsigned counts[DOCTOR_STATUS_COUNT] = { 0 };
+    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    for (unsigned i = 0; i < rows->len; i++) {
+        const DoctorRow *row = rows->pdata[i];
+        counts[row->status]++;
+        table_row(table);
+        table_cell_text(table, row->name);
+        table_cell_text(table, doctor_status_name(row->status));
+        table_cell_text(table, row->detail);
+        table_cell_text(table, row->advice);
+    }
+    cli_print_table(cli, table);
+    if (!cli->json) {
+        print_advice(cli, rows);
+        cli_message(cli, "\n%u checks: %u ok, %u warnings, %u failed", rows->len, counts[DOCTOR_OK],
+                    counts[DOCTOR_WARN], counts[DOCTOR_FAIL]);
+    }
+    if (doctor_worst(rows) == DOCTOR_FAIL)
+        cli->exit_code = CLI_EXIT_FAILED;
+    return true;
+}
+
+const CliCommand commands_doctor[] = {
+    { .name = "doctor",
+      .group = GROUP_LODGE,
+      .flags = CLI_NO_CONNECT,
+      .summary = "check whether this host is fit for virtual machines",
+      .doc = "Looks at everything that virtual machines need of this host, says what it found and what to do "
+             "about "
+             "it. Fails if machines cannot run. It needs no daemon.",
+      .json = "[{\"check\": string, \"result\": \"ok\"|\"warn\"|\"fail\", \"detail\": string, \"advice\": "
+              "string|null}]",
+      .run = doctor_command },
+    { 0 },
+};
