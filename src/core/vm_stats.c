@@ -251,7 +251,7 @@ static void stats_probe_all(GArray *probes)
 
 /* ---- writing ---- */
 
-static void stats_write_cpu(const VmRun *run, Params *params)
+static void stats_write_cpu(const VmRun *run, const DomainDef *def, Params *params)
 {
     ProcCpuTime time = { 0 };
 
@@ -261,6 +261,11 @@ static void stats_write_cpu(const VmRun *run, Params *params)
     params_add_ullong(params, time.user_ns, "cpu.user");
     params_add_ullong(params, time.system_ns, "cpu.system");
     params_add_uint(params, 0, "cpu.cache.monitor.count"); /* cache allocation is not supported */
+    if (def->type == VIRT_TYPE_KVM)
+        return;
+    /* Emulated CPUs do not poll; what KVM counts is not asked for yet. */
+    params_add_ullong(params, 0, "cpu.haltpoll.success.time");
+    params_add_ullong(params, 0, "cpu.haltpoll.fail.time");
 }
 
 typedef void (*MemoryStatWriter)(void *arg, int tag, const char *name, uint64_t value);
@@ -504,7 +509,7 @@ static Params *stats_write(const StatsProbe *probe, unsigned flags, const char *
     if (!def || (probe->serial != 0) != (run != NULL))
         return params;
     if (probe->groups & STATS_CPU)
-        stats_write_cpu(run, params);
+        stats_write_cpu(run, def, params);
     if (probe->groups & STATS_BALLOON)
         stats_write_balloon(probe, run, params);
     if (probe->groups & STATS_VCPU)
