@@ -200,6 +200,7 @@ typedef struct VmRun {
     int log_fd;           /* -1 after a restart */
     bool pid_written;     /* NAME.pid is there */
     char *temp_path;      /* an image that is being written: removed if the daemon dies meanwhile */
+    bool temp_is_save;    /* ... after which the machine ends */
 } VmRun;
 
 struct Vm {
@@ -350,6 +351,7 @@ typedef struct VmStatus {
     bool fake_reboot;
     uint64_t autodestroy_client;
     char *temp_path;
+    bool temp_is_save;
     unsigned taints;
 } VmStatus;
 char *vm_status_format(const Vm *vm);
