@@ -183,7 +183,7 @@ bool dac_fill_seclabel(const Host *host, DomainDef *live, Error **err)
         label->label = g_strdup_printf("+%u:+%u", (unsigned)config->qemu_uid, (unsigned)config->qemu_gid);
     }
     if (label->relabel == TRISTATE_ABSENT)
-        label->relabel = TRISTATE_ON;
+        label->relabel = label->type == SECLABEL_STATIC ? TRISTATE_OFF : TRISTATE_ON;
     if (label->relabel == TRISTATE_ON && !label->image_label)
         label->image_label = g_strdup(label->label);
     return true;
