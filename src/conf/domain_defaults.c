@@ -575,11 +575,31 @@ static bool fill_each_device(DomainDef *def, Error **err)
     return true;
 }
 
+static void fill_firmware(DomainDef *def)
+{
+    OsLoader *loader = def->os.loader;
+    if (loader && loader->path && loader->type == LOADER_TYPE_ABSENT)
+        loader->type = LOADER_TYPE_ROM;
+}
+
+static void fill_iothreads(DomainDef *def)
+{
+    uint32_t listed = def_list_len(def->iothread_list);
+    if (listed && def->iothreads.value < listed)
+        def->iothreads = (OptU32){ listed, true };
+}
+
 static void fill_labels(DomainDef *def)
 {
     for (DEF_EACH(SecurityLabel, label, def->seclabels)) {
-        if (label->type == SECLABEL_NONE && !label->model)
+        /* No security driver but DAC is here, and that one has to be named. */
+        if (label->type != SECLABEL_STATIC && !label->model) {
+            label->type = SECLABEL_NONE;
+            label->relabel = TRISTATE_ABSENT;
             label->model = g_strdup("none");
+        }
+        if (label->type != SECLABEL_NONE && label->relabel == TRISTATE_ABSENT)
+            label->relabel = label->type == SECLABEL_STATIC ? TRISTATE_OFF : TRISTATE_ON;
     }
 }
 
@@ -601,6 +621,8 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     domain_add_implied_controllers(def);
     add_implied_devices(def);
     fill_boot(def);
+    fill_firmware(def);
+    fill_iothreads(def);
     fill_labels(def);
     return true;
 }

@@ -167,67 +167,92 @@ static void schema_node(Schema *schema, const XmlRow *row, unsigned indent)
     }
 }
 
-static bool row_is_required(const XmlRow *row)
+static bool is_attribute(const XmlRow *row)
 {
-    return row->flags & ROW_REQUIRED && !row->when_mask;
+    return row->node == XML_ATTR || row->node == XML_KEPT_ATTR;
+}
+
+static bool is_include(const XmlRow *row)
+{
+    return row->node == XML_INCLUDE || row->node == XML_INCLUDE_OBJECT;
+}
+
+static bool row_repeats(const XmlRow *row)
+{
+    return row->node == XML_LIST || row->node == XML_CUSTOM || row->node == XML_KEPT;
 }
 
 static bool row_is_in_schema(const XmlRow *row)
 {
-    return row->node != XML_HELD &&
-           !(row->name[0] == '#' && row->node != XML_INCLUDE && row->node != XML_INCLUDE_OBJECT &&
-             row->node != XML_TEXT) &&
-           !(row->flags & ROW_WRITE_ONLY);
+    bool internal = row->name[0] == '#' && !is_include(row) && row->node != XML_TEXT;
+    return row->node != XML_HELD && !internal && !(row->flags & ROW_WRITE_ONLY);
 }
 
-/* Rows of one name (alternatives by ONLY()) stand together in one choice. */
-static bool is_first_of_name(const XmlRow *rows, const XmlRow *row)
-{
-    for (const XmlRow *other = rows; other != row; other++) {
-        bool same_kind = (other->node == XML_ATTR || other->node == XML_KEPT_ATTR) ==
-                         (row->node == XML_ATTR || row->node == XML_KEPT_ATTR);
-        if (same_kind && row_is_in_schema(other) && strcmp(other->name, row->name) == 0)
-            return false;
-    }
-    return true;
-}
+/* One row of an element, wherever it comes from. */
+typedef struct Part {
+    const XmlRow *row;
+    bool optional;
+    bool done;
+} Part;
 
-static bool has_twin(const XmlRow *row)
+static bool has_attributes(const XmlTable *table)
 {
-    for (const XmlRow *other = row + 1; other->node != XML_END; other++) {
-        bool same_kind = (other->node == XML_ATTR || other->node == XML_KEPT_ATTR) ==
-                         (row->node == XML_ATTR || row->node == XML_KEPT_ATTR);
-        if (same_kind && row_is_in_schema(other) && strcmp(other->name, row->name) == 0)
+    for (const XmlRow *row = table->rows; row->node != XML_END; row++) {
+        if (is_attribute(row) || row->node == XML_TEXT || (is_include(row) && has_attributes(row->table)))
             return true;
     }
     return false;
 }
 
-static void schema_alternatives(Schema *schema, const XmlRow *row, unsigned indent)
+/* An attribute may appear once in a pattern, so tables with attributes are spelled out where they are
+ * included. */
+static void collect(GArray *parts, const XmlRow *rows, bool optional)
 {
-    bool many = row->node == XML_LIST || row->node == XML_CUSTOM || row->node == XML_KEPT;
-    bool twin = has_twin(row);
-    const char *wrap = many ? "zeroOrMore" : row_is_required(row) && !twin ? NULL : "optional";
-    bool repeats_twin = false;
-    for (const XmlRow *other = row; twin && other->node != XML_END; other++)
-        repeats_twin |= strcmp(other->name, row->name) == 0 &&
-                        (other->node == XML_LIST || other->node == XML_CUSTOM || other->node == XML_KEPT);
-    if (repeats_twin)
-        wrap = "zeroOrMore";
+    for (const XmlRow *row = rows; row->node != XML_END; row++) {
+        bool conditional = optional || row->when_mask || row->node == XML_INCLUDE_OBJECT;
+        if (!row_is_in_schema(row))
+            continue;
+        if (is_include(row) && has_attributes(row->table)) {
+            collect(parts, row->table->rows, conditional);
+            continue;
+        }
+        Part part = { row, conditional || !(row->flags & ROW_REQUIRED), false };
+        g_array_append_val(parts, part);
+    }
+}
+
+static bool parts_are_twins(const Part *a, const Part *b)
+{
+    return is_attribute(a->row) == is_attribute(b->row) && strcmp(a->row->name, b->row->name) == 0;
+}
+
+/* Rows of one name (alternatives by ONLY()) stand together in one choice. */
+static void schema_alternatives(Schema *schema, GArray *parts, unsigned first, unsigned indent)
+{
+    Part *part = &g_array_index(parts, Part, first);
+    unsigned twins = 0;
+    bool repeats = false;
+    for (unsigned i = first; i < parts->len; i++) {
+        Part *other = &g_array_index(parts, Part, i);
+        if (!parts_are_twins(part, other))
+            continue;
+        twins++;
+        repeats |= row_repeats(other->row);
+    }
+    const char *wrap = repeats ? "zeroOrMore" : part->optional || twins > 1 ? "optional" : NULL;
+    unsigned inner = indent + (wrap ? 2 : 0);
     if (wrap)
         linef(schema, indent, "<%s>", wrap);
-    unsigned inner = indent + (wrap ? 2 : 0);
-    if (twin)
+    if (twins > 1)
         line(schema, inner, "<choice>");
-    for (const XmlRow *other = row; other->node != XML_END; other++) {
-        bool same_kind = (other->node == XML_ATTR || other->node == XML_KEPT_ATTR) ==
-                         (row->node == XML_ATTR || row->node == XML_KEPT_ATTR);
-        if (same_kind && row_is_in_schema(other) && strcmp(other->name, row->name) == 0)
-            schema_node(schema, other, inner + (twin ? 2 : 0));
-        if (!twin)
-            break;
+    for (unsigned i = first; i < parts->len; i++) {
+        Part *other = &g_array_index(parts, Part, i);
+        if (!parts_are_twins(part, other))
+            continue;
+        schema_node(schema, other->row, inner + (twins > 1 ? 2 : 0));
+        other->done = true;
     }
-    if (twin)
+    if (twins > 1)
         line(schema, inner, "</choice>");
     if (wrap)
         linef(schema, indent, "</%s>", wrap);
@@ -235,24 +260,29 @@ static void schema_alternatives(Schema *schema, const XmlRow *row, unsigned inde
 
 static void schema_rows(Schema *schema, const XmlRow *rows, unsigned indent)
 {
-    bool any = false;
+    g_autoptr(GArray) parts = g_array_new(FALSE, FALSE, sizeof(Part));
+    collect(parts, rows, false);
+    bool has_text = false, has_unit = false;
     line(schema, indent, "<interleave>");
-    for (const XmlRow *row = rows; row->node != XML_END; row++) {
-        if (!row_is_in_schema(row))
+    for (unsigned i = 0; i < parts->len; i++) {
+        const Part *part = &g_array_index(parts, Part, i);
+        if (part->done)
             continue;
-        any = true;
-        if (row->node == XML_INCLUDE || row->node == XML_INCLUDE_OBJECT) {
-            const char *wrap = row->when_mask || row->node == XML_INCLUDE_OBJECT ? "optional" : "group";
-            linef(schema, indent + 2, "<%s><ref name='%s'/></%s>", wrap, row->table->name, wrap);
-            enqueue(schema, row->table);
-        } else if (row->node == XML_TEXT) {
-            schema_unit(schema, row, indent + 2);
-            line(schema, indent + 2, "<text/>");
-        } else if (is_first_of_name(rows, row)) {
-            schema_alternatives(schema, row, indent + 2);
+        if (is_include(part->row)) {
+            linef(schema, indent + 2, "<ref name='%s'/>", part->row->table->name);
+            enqueue(schema, part->row->table);
+        } else if (part->row->node == XML_TEXT) {
+            has_text = true;
+            has_unit |= part->row->unit != XML_UNIT_NONE;
+        } else {
+            schema_alternatives(schema, parts, i, indent + 2);
         }
     }
-    if (!any)
+    if (has_unit)
+        line(schema, indent + 2, "<optional><attribute name='unit'><text/></attribute></optional>");
+    if (has_text)
+        line(schema, indent + 2, "<text/>");
+    if (!parts->len)
         line(schema, indent + 2, "<empty/>");
     line(schema, indent, "</interleave>");
 }
