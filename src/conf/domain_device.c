@@ -158,6 +158,11 @@ bool domain_each_device(DomainDef *def,
     return true;
 }
 
+GPtrArray *domain_device_list(const DomainDef *def, DeviceKind kind)
+{
+    return kinds[kind].single ? NULL : *(GPtrArray **)kind_field(def, kind);
+}
+
 void domain_append_device(DomainDef *def, DeviceKind kind, void *device)
 {
     if (kinds[kind].single) {

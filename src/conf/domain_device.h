@@ -62,6 +62,9 @@ DeviceInfo *device_info(DeviceKind kind, void *def);
 bool domain_each_device(DomainDef *def,
                         bool (*func)(void *arg, DeviceKind kind, void *device, DeviceInfo *info), void *arg);
 
+/* The list of a kind, NULL if empty; also NULL for kinds of which a machine has one at most. */
+GPtrArray *domain_device_list(const DomainDef *def, DeviceKind kind);
+
 /* Takes over @device->def and frees the shell; disks and controllers go to their place in the order.
  * ERROR_OPERATION_FAILED if the machine can have only one and has it. @device is owned either way. */
 MUST_CHECK bool domain_add_device(DomainDef *def, DeviceDef *device, Error **err);

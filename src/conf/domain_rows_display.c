@@ -57,13 +57,27 @@ static bool write_number(GString *out, int32_t number)
     return true;
 }
 
+/* A display on a unix socket, or on none, has no ports. */
+static bool has_ports(const GraphicsDef *graphics)
+{
+    const ListenDef *first = def_list_len(graphics->listens) ? g_ptr_array_index(graphics->listens, 0) : NULL;
+    return !first || first->type == LISTEN_ADDRESS || first->type == LISTEN_NETWORK;
+}
+
+static bool autoport_is_written(const void *base, unsigned flags)
+{
+    return has_ports(base);
+}
+
 /* VNC and RDP always show a port, "-1" for one to be chosen; SPICE shows none then. */
 static bool write_main_port(const void *base, unsigned flags, GString *out)
 {
     const GraphicsDef *graphics = base;
     bool is_auto = graphics->autoport == TRISTATE_ON;
+    if (!has_ports(graphics))
+        return false;
     if (graphics->type == GRAPHICS_SPICE) {
-        if (graphics->port <= 0 || (is_auto && flags & XML_FORMAT_INACTIVE))
+        if (!graphics->port || (is_auto && flags & XML_FORMAT_INACTIVE))
             return false;
         return write_number(out, graphics->port);
     }
@@ -81,7 +95,8 @@ static bool read_tls_port(const char *text, void *base, Error **err)
 static bool write_tls_port(const void *base, unsigned flags, GString *out)
 {
     const GraphicsDef *graphics = base;
-    bool hide = graphics->tls_port <= 0 || (graphics->autoport == TRISTATE_ON && flags & XML_FORMAT_INACTIVE);
+    bool hide = !graphics->tls_port || !has_ports(graphics) ||
+                (graphics->autoport == TRISTATE_ON && flags & XML_FORMAT_INACTIVE);
     return !hide && write_number(out, graphics->tls_port);
 }
 static const XmlCodec tls_port_codec = { read_tls_port, write_tls_port, "-1|[0-9]+" };
@@ -229,14 +244,15 @@ static bool graphics_finish(XmlReader *reader, const xmlNode *element, void *bas
         return false;
     if (graphics->type != GRAPHICS_VNC && graphics->type != GRAPHICS_SPICE && graphics->type != GRAPHICS_RDP)
         return true;
-    if (graphics->port == -1 || (graphics->type == GRAPHICS_SPICE && graphics->tls_port == -1))
+    if (graphics->type == GRAPHICS_SPICE) {
+        if (graphics->port == -1 && graphics->tls_port == -1)
+            graphics->autoport = TRISTATE_ON;
+    } else if (graphics->port <= 0) {
         graphics->autoport = TRISTATE_ON;
-    if (!graphics->port && graphics->type != GRAPHICS_SPICE)
-        graphics->autoport = TRISTATE_ON;
-    if (graphics->type == GRAPHICS_SPICE && !graphics->port && !graphics->tls_port &&
-        graphics->autoport != TRISTATE_OFF)
-        graphics->autoport = TRISTATE_ON;
-    if (graphics->autoport == TRISTATE_ABSENT)
+        graphics->port = 0;
+    }
+    bool has_port = graphics->port || graphics->tls_port;
+    if (graphics->autoport == TRISTATE_ABSENT && has_port)
         graphics->autoport = TRISTATE_OFF;
     if (graphics->autoport == TRISTATE_ON && reader->flags & XML_READ_INACTIVE)
         graphics->port = graphics->tls_port = 0;
@@ -290,7 +306,7 @@ const XmlTable graphics_table =
                CODEC_ATTR("tlsPort", &tls_port_codec, TYPE(SPICE),
                           .doc = "TCP port of the encrypted channels"),
                ATTR("autoport", GraphicsDef, autoport, .names = &tristate_yes_no_names, TYPE(REMOTE),
-                    .doc = "ports are chosen at start"),
+                    .show = autoport_is_written, .doc = "ports are chosen at start"),
                CODEC_ATTR("websocket", &websocket_codec, TYPE(VNC),
                           .doc = "TCP port for web sockets; -1: chosen at start"),
                ATTR("websocketGenerated", GraphicsDef, websocket_generated, .names = &tristate_yes_no_names,

@@ -242,25 +242,30 @@ Params *job_progress_to_params(const JobProgress *progress)
         params_add_ullong(params, progress->remaining_ms, "time_remaining");
     if (progress->downtime_ms)
         params_add_ullong(params, progress->downtime_ms, "downtime");
+    if (progress->page_size)
+        params_add_ullong(params, progress->setup_ms, "setup_time");
     params_add_ullong(params, progress->data_total, "data_total");
     params_add_ullong(params, progress->data_processed, "data_processed");
     params_add_ullong(params, progress->data_remaining, "data_remaining");
     params_add_ullong(params, progress->mem_total, "memory_total");
     params_add_ullong(params, progress->mem_processed, "memory_processed");
     params_add_ullong(params, progress->mem_remaining, "memory_remaining");
-    if (progress->mem_constant_pages || progress->mem_normal_pages) {
+    if (progress->mem_bytes_per_s)
+        params_add_ullong(params, progress->mem_bytes_per_s, "memory_bps");
+    if (progress->page_size) {
         params_add_ullong(params, progress->mem_constant_pages, "memory_constant");
         params_add_ullong(params, progress->mem_normal_pages, "memory_normal");
-        params_add_ullong(params, progress->mem_normal_pages * progress->page_size, "memory_normal_bytes");
-    }
-    if (progress->page_size) {
+        params_add_ullong(params, progress->mem_normal_bytes, "memory_normal_bytes");
         params_add_ullong(params, progress->mem_dirty_rate_pages, "memory_dirty_rate");
         params_add_ullong(params, progress->iteration, "memory_iteration");
+        params_add_ullong(params, progress->mem_postcopy_requests, "memory_postcopy_requests");
         params_add_ullong(params, progress->page_size, "memory_page_size");
     }
-    params_add_ullong(params, progress->disk_total, "disk_total");
-    params_add_ullong(params, progress->disk_processed, "disk_processed");
-    params_add_ullong(params, progress->disk_remaining, "disk_remaining");
+    if (progress->disk_total) {
+        params_add_ullong(params, progress->disk_total, "disk_total");
+        params_add_ullong(params, progress->disk_processed, "disk_processed");
+        params_add_ullong(params, progress->disk_remaining, "disk_remaining");
+    }
     if (progress->error)
         params_add_string(params, progress->error, "errmsg");
     return params;

@@ -46,10 +46,11 @@ void vm_job_set_phase(VmJob *job, const char *phase);
 typedef struct JobProgress {
     int type;      /* virDomainJobType: 0 none, 1 bounded, 2 unbounded, 3 completed, 4 failed, 5 cancelled */
     int operation; /* virDomainJobOperation */
-    uint64_t elapsed_ms, remaining_ms, downtime_ms;
+    uint64_t elapsed_ms, remaining_ms, downtime_ms, setup_ms;
     uint64_t data_total, data_processed, data_remaining;
     uint64_t mem_total, mem_processed, mem_remaining;
-    uint64_t mem_constant_pages, mem_normal_pages, mem_dirty_rate_pages, page_size, iteration;
+    uint64_t mem_constant_pages, mem_normal_pages, mem_normal_bytes, mem_dirty_rate_pages;
+    uint64_t mem_bytes_per_s, mem_postcopy_requests, page_size, iteration;
     uint64_t disk_total, disk_processed, disk_remaining;
     char *error; /* owned, NULL */
 } JobProgress;

@@ -66,6 +66,15 @@ void params_add_string(Params *params, const char *value, const char *name, ...)
     va_end(args);
 }
 
+void params_move(Params *params, Params *from)
+{
+    g_array_append_vals(params->array, from->array->data, from->array->len);
+    /* The strings have a new owner. */
+    g_array_set_clear_func(from->array, NULL);
+    g_array_set_size(from->array, 0);
+    g_array_set_clear_func(from->array, param_clear);
+}
+
 const Param *params_find(const Params *params, const char *name)
 {
     for (size_t i = 0; i < params_count(params); i++) {

@@ -46,6 +46,8 @@ PRINTF(3, 4) void params_add_ullong(Params *params, uint64_t value, const char *
 PRINTF(3, 4) void params_add_double(Params *params, double value, const char *name, ...);
 PRINTF(3, 4) void params_add_bool(Params *params, bool value, const char *name, ...);
 PRINTF(3, 4) void params_add_string(Params *params, const char *value, const char *name, ...);
+/* Appends all of @from, which is empty afterwards. */
+void params_move(Params *params, Params *from);
 const Param *params_find(const Params *params, const char *name); /* NULL */
 size_t params_count(const Params *params);
 const Param *params_at(const Params *params, size_t index);

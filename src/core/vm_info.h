@@ -56,11 +56,14 @@ MUST_CHECK bool vm_get_scheduler(Vm *vm, unsigned flags, char **ret_type, Params
 MUST_CHECK bool vm_get_numa(Vm *vm, unsigned flags, Params **ret_params, Error **err);
 MUST_CHECK bool vm_get_memory_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **err);
 MUST_CHECK bool vm_get_blkio_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **err);
+/* @disk NULL: the names alone, all values zero. */
 MUST_CHECK bool vm_get_block_iotune(Vm *vm, const char *disk, unsigned flags, Params **ret_params,
                                     Error **err);
 
 /* DAC label "+64055:+107" and whether it is enforced. */
 void vm_get_security_label(Vm *vm, char **ret_label, bool *ret_enforcing);
+/* One label per security model, in the order of the host's models; none if it does not run. Of char *. */
+GPtrArray *vm_list_security_labels(Vm *vm);
 void host_get_security_model(Host *host, char **ret_model, char **ret_doi);
 /* Warnings kept about the machine (tainted ...): array of char*. flags: DEPRECATION 1, TAINTING 2. */
 MUST_CHECK bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **err);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "core/vm_private.h"
+#include "qemu/monitor.h"
 
 enum {
     CREATE_PAUSED = 1,
@@ -54,7 +55,7 @@ Vm *vm_create(Host *host, const char *xml, unsigned flags, const Caller *caller,
     }
     Vm *vm = job.vm;
     if (vm_is_running(vm)) {
-        error_set(err, ERROR_INVALID_STATE, "domain is already active as '%s'", vm->name);
+        error_set(err, ERROR_INVALID_STATE, "domain '%s' is already active", vm->name);
         domain_def_free(def);
         return NULL;
     }
@@ -281,64 +282,11 @@ bool vm_pm_wakeup(Vm *vm, const Caller *caller, Error **err)
 
 /* ---- keys ---- */
 
-/* Linux key codes whose scan code is not the same number: extended keys have 0x80 added instead of the 0xe0
- * prefix (QEMU's "number" key values). */
-static const struct {
-    uint8_t linux_code, number;
-} extended_keys[] = {
-    { 89, 0x73 },  { 90, 0x78 },  { 91, 0x77 },  { 92, 0x79 },  { 93, 0x70 },  { 94, 0x7b },  { 95, 0x5c },
-    { 96, 0x9c },  { 97, 0x9d },  { 98, 0xb5 },  { 99, 0x54 },  { 100, 0xb8 }, { 101, 0x5b }, { 102, 0xc7 },
-    { 103, 0xc8 }, { 104, 0xc9 }, { 105, 0xcb }, { 106, 0xcd }, { 107, 0xcf }, { 108, 0xd0 }, { 109, 0xd1 },
-    { 110, 0xd2 }, { 111, 0xd3 }, { 113, 0xa0 }, { 114, 0xae }, { 115, 0xb0 }, { 116, 0xde }, { 117, 0x59 },
-    { 119, 0xc6 }, { 121, 0x7e }, { 124, 0x7d }, { 125, 0xdb }, { 126, 0xdc }, { 127, 0xdd }, { 142, 0xdf },
-    { 143, 0xe3 },
-};
-
-static bool key_to_number(unsigned codeset, unsigned code, unsigned *ret_number, Error **err)
-{
-    enum { SET_LINUX = 0, SET_XT = 1, SET_ATSET1 = 2, SET_XT_KBD = 6, SET_QNUM = 9, SET_COUNT = 10 };
-
-    if (codeset >= SET_COUNT)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown codeset: %u", codeset);
-    if (codeset == SET_QNUM || codeset == SET_XT || codeset == SET_XT_KBD) {
-        *ret_number = code;
-        return true;
-    }
-    if (codeset == SET_ATSET1) {
-        *ret_number = (code & 0xff00) == 0xe000 ? (code & 0x7f) | 0x80 : code;
-        return true;
-    }
-    if (codeset == SET_LINUX && code > 0 && code <= 88) {
-        *ret_number = code;
-        return true;
-    }
-    for (size_t i = 0; codeset == SET_LINUX && i < G_N_ELEMENTS(extended_keys); i++) {
-        if (extended_keys[i].linux_code == code) {
-            *ret_number = extended_keys[i].number;
-            return true;
-        }
-    }
-    return error_set(err, ERROR_INVALID_ARGUMENT, "cannot translate keycode %u of codeset %u", code, codeset);
-}
-
 bool vm_send_key(Vm *vm, unsigned codeset, unsigned hold_ms, const unsigned *codes, size_t n_codes,
                  const Caller *caller, Error **err)
 {
     g_auto(VmJob) job = { 0 };
-    AUTO_JSON keys = json_array();
 
-    if (n_codes == 0 || n_codes > 16)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "between 1 and 16 keys can be sent at once");
-    for (size_t i = 0; i < n_codes; i++) {
-        unsigned number = 0;
-        if (!key_to_number(codeset, codes[i], &number, err))
-            return false;
-        json_array_append_new(keys, json_pack("{s:s, s:i}", "type", "number", "data", (int) number));
-    }
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
-        return false;
-    Json *args = json_pack("{s:O}", "keys", keys);
-    if (hold_ms)
-        json_object_set_new(args, "hold-time", json_integer(hold_ms));
-    return vm_qmp(vm, "send-key", args, 0, NULL, err);
+    return vm_job_begin(vm, JOB_MODIFY, caller, &job, err) && vm_require_monitor(vm, err) &&
+           monitor_send_keys(vm->run->qmp, codeset, codes, n_codes, hold_ms, 0, err);
 }

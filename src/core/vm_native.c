@@ -80,7 +80,10 @@ bool vm_xml_to_native(Host *host, const char *format, const char *xml, char **re
     domain_def_free(def);
     if (!ok)
         return false;
-    *ret_text = qemu_command_format(command);
+    /* One line, as the reference prints it: to be pasted into a shell. */
+    g_autofree char *text = qemu_command_format(command);
+    g_auto(GStrv) lines = g_strsplit(text, " \\\n", -1);
+    *ret_text = g_strjoinv(" ", lines);
     qemu_command_free(command);
     return true;
 }

@@ -83,7 +83,7 @@ DacTable *dac_table_new(void);
 void dac_table_free(DacTable *table);
 GPtrArray *dac_list_new(void); /* of DacItem, owning */
 /* Notes that @path is to be lent and adds it to @list, with the owner of now (@uid, @gid) or, if another
- * machine borrowed it first, the owner of then. */
+ * machine borrowed it first, the owner of then. Devices that are everybody's (/dev/null) are left alone. */
 void dac_list_add(DacTable *table, GPtrArray *list, const char *path, uid_t uid, gid_t gid, bool shared);
 /* Takes over a list read from a status file. */
 void dac_list_adopt(DacTable *table, const GPtrArray *list);
@@ -92,6 +92,21 @@ AWAITS MUST_CHECK bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, ui
                                  Error **err);
 /* Gives back what no other machine holds; failures are logged. Empties @list. */
 AWAITS void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms);
+
+/* The <seclabel model='dac'> of a machine that is about to run: who QEMU will be, who will own its files. Does
+ * nothing for a daemon that cannot change users. ERROR_CONFIG_UNSUPPORTED: a label that names no numbers. */
+MUST_CHECK bool dac_fill_seclabel(const Host *host, DomainDef *live, Error **err);
+/* "+64055:+107" or "64055:107". */
+bool dac_parse_label(const char *text, uid_t *ret_uid, gid_t *ret_gid);
+/* Who QEMU of @live runs as. */
+void dac_get_owner(const Host *host, const DomainDef *live, uid_t *ret_uid, gid_t *ret_gid);
+/* true: files of @live are given to QEMU's user; of @source (NULL: any), if its own label does not forbid. */
+bool dac_is_wanted(const Host *host, const DomainDef *live, const StorageSource *source);
+/* The same for one file that lies with somebody now. */
+void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const char *path, const StorageSource *source,
+              uid_t uid, gid_t gid, bool shared);
+/* Adds the devices and pipes that QEMU opens by name for character devices and inputs. ERROR_SYSTEM */
+AWAITS MUST_CHECK bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error **err);
 
 /* ---- display ports (ports.c) ---- */
 
@@ -175,7 +190,6 @@ typedef struct VmRun {
     bool destroying;             /* destroy asked for the end */
     bool panicked;
     bool unanswering;       /* after a restart: QEMU could not be reached, tried again in the background */
-    uint64_t stuck_until_ms; /* statistics leave a monitor alone that did not answer */
     WaitQueue changed;      /* woken by every QMP event and by the end of QEMU */
     int migration_state;    /* 0 none, 1 active, 2 completed, 3 failed; told by MIGRATION events */
     bool dump_completed;    /* DUMP_COMPLETED seen */
@@ -435,4 +449,3 @@ AWAITS void vm_dump_after_crash(Vm *vm);
 void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
 void vm_console_free(VmConsole *console);
 
-/* ---- statistics (vm_stats.c) ---- */

@@ -137,7 +137,6 @@ char *vm_status_format(const Vm *vm)
 {
     const VmRun *run = vm->run;
     GString *out = g_string_sized_new(8192);
-    g_autofree char *domain = vm_xml_format(vm->live, XML_FORMAT_SECURE);
 
     g_string_append(out, "<!--\n"
                          "WARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE\n"
@@ -164,9 +163,7 @@ char *vm_status_format(const Vm *vm)
         g_string_append(out, "  <fakereboot/>\n");
     g_string_append_printf(out, "  <nodename index='%u'/>\n", def_list_len(vm->live->disks));
     append_run(out, vm);
-    xml_text_indent(domain, 2, out);
-    if (out->str[out->len - 1] != '\n')
-        g_string_append_c(out, '\n');
+    domain_def_format_indented(vm->live, DOMAIN_FORMAT_SECURE, 2, out);
     g_string_append(out, "</domstatus>\n");
     return g_string_free(out, FALSE);
 }
@@ -338,10 +335,8 @@ static void read_vcpus(const xmlNode *element, VmStatus *status)
 
 static bool read_domain(const xmlNode *element, const char *source, VmStatus *status, Error **err)
 {
-    g_autofree char *text = xml_element_to_text(element);
-
-    /* No host and no probing: what the running machine has is not completed but taken. */
-    return vm_xml_parse(NULL, text, strlen(text), source, VM_XML_LIVE | VM_XML_TRUSTED, &status->def, err);
+    /* What the running machine has is not completed but taken. */
+    return domain_def_parse_node(element, source, DOMAIN_PARSE_SKIP_DEFAULTS, NULL, &status->def, err);
 }
 
 static bool read_child(const xmlNode *node, const char *source, VmStatus *status, Error **err)

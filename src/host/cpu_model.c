@@ -1,7 +1,8 @@
 /* Named models as sets, and the choice of the one that describes a CPU best.
  *
  * The choice weighs a feature that must be taken away twice as heavy as one that must be added: a guest's
- * operating system is more often surprised by a model that lacks something than by one that has more. */
+ * operating system is more often surprised by a model that lacks something than by one that has more. Models
+ * sold under the processor's own signature come first, unless most of them had to be taken away. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "cpu"
 #include <stdio.h>
@@ -67,6 +68,12 @@ void cpu_model_compare(const CpuModel *model, const CpuSet *data, CpuSet *ret_re
     *ret_disable = cpu_set_minus(&all, data);
 }
 
+static bool has_signature(const CpuModel *model, const CpuSignature *signature)
+{
+    return signature->family &&
+           cpu_model_has_signature(model, signature->family, signature->model, signature->stepping);
+}
+
 const CpuModel *cpu_model_choose(const CpuSet *data, const char *vendor, const CpuSignature *signature,
                                  CpuDecodeMode mode)
 {
@@ -83,9 +90,8 @@ const CpuModel *cpu_model_choose(const CpuSet *data, const char *vendor, const C
         CpuSet lacking = cpu_set_minus(&model->features, data);
         if (mode == CPU_DECODE_HOST && !cpu_set_is_empty(&lacking))
             continue;
-        bool is_signed =
-            signature && signature->family &&
-            cpu_model_has_signature(model, signature->family, signature->model, signature->stepping);
+        bool is_signed = signature && has_signature(model, signature) &&
+                         2 * cpu_set_count(&disable) <= cpu_set_count(&model->features);
         unsigned cost = cpu_set_count(&require) + DISABLED_WEIGHT * cpu_set_count(&disable);
         /* of two that are as good, the one made for this vendor */
         bool wins_tie = best && cost == best_cost && vendor && model->vendor && !best->vendor;

@@ -209,7 +209,7 @@ AWAITS static bool probe_try(Probe *probe, const char *command, Json *args, Json
 {
     AUTO_JSON owned = args;
     Error *failure = NULL;
-    if (qmp_exec(probe->qmp, command, args, PROBE_COMMAND_MS, ret_reply, &failure))
+    if (qmp_exec(probe->qmp, command, owned, PROBE_COMMAND_MS, ret_reply, &failure))
         return true;
     if (error_code(failure) != ERROR_REFUSED)
         return error_propagate(err, failure);
@@ -610,14 +610,20 @@ static Json *probe_list_facts(GHashTable *facts)
     return list;
 }
 
+/* Emulators of the distribution; a client may name any other path, which is never run as root. */
+static bool probe_is_system_binary(const char *binary)
+{
+    return g_str_has_prefix(binary, "/usr/") && !g_str_has_prefix(binary, "/usr/local/") &&
+           !strstr(binary, "..");
+}
+
 AWAITS static bool probe_all_runs(const char *binary, const QemuProbeUser *user, bool kvm_usable,
                                   Json *document, GHashTable *facts, Error **err)
 {
-    Json *all_cpus = json_object();
-    AUTO_JSON cpus = all_cpus;
+    AUTO_JSON all_cpus = json_object();
     if (!probe_run(binary, user, kvm_usable ? "kvm:tcg" : "tcg", document, all_cpus, facts, err))
         return false;
-    if (kvm_usable && user->set && !json_get_bool(document, "kvm", false)) {
+    if (kvm_usable && user->set && probe_is_system_binary(binary) && !json_get_bool(document, "kvm", false)) {
         /* We may open /dev/kvm and that user may not, which the start of a machine can mend. */
         QemuProbeUser ourselves = { .set = false };
         json_object_clear(document);

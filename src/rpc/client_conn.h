@@ -45,7 +45,6 @@ struct RpcClient {
     bool dropped;
     bool closing;    /* drop when everything is written */
     bool in_process; /* frames are being taken: replies are written together afterwards */
-    bool wants_close_event;
     char *uri;
     unsigned n_calls; /* under way */
     GQueue calls;     /* of RpcCall, those under way */

@@ -6,6 +6,7 @@
 #define LOG_MODULE "rpc"
 #include "rpc/dispatch.h"
 
+#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,6 +37,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcCall, call_free)
 static bool proc_opens_stream(const WireProc *proc)
 {
     return proc->kind == WIRE_PROC_STREAM_IN || proc->kind == WIRE_PROC_STREAM_OUT;
+}
+
+bool rpc_error_internal(Error **err, const char *format, ...)
+{
+    va_list args;
+
+    if (!err)
+        return false;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    error_set(err, ERROR_INTERNAL, "%s", text);
+    error_set_remote(*err, VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC);
+    return false;
 }
 
 /* ---- the right to call ---- */
@@ -200,10 +215,10 @@ static const RpcEntry *call_find_entry(RpcClient *client, const WireHeader *head
 
     if (!client->opened && (!entry || !(entry->flags & RPC_BEFORE_OPEN)))
         return REFUSE(client, header, VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC,
-                      "internal error: connection not open");
+                      "internal error: hypervisor connection not open");
     if (!entry) {
         g_autoptr(Error) err = NULL;
-        error_set(&err, ERROR_NOT_SUPPORTED, "%s", proc->api);
+        error_set(&err, ERROR_NOT_SUPPORTED, "%s", proc->api ? proc->api : proc->name);
         rpc_client_send_error(client, header, err);
     }
     return entry;
@@ -229,6 +244,8 @@ static RpcCall *call_new(RpcClient *client, const WireFrame *frame, const WirePr
     if (!call_is_allowed(call)) {
         g_clear_pointer(&err, error_free);
         error_set(&err, ERROR_DENIED, "read only access prevents %s", proc->api);
+        if (frame->header.program == WIRE_PROGRAM_REMOTE && g_str_has_prefix(proc->api, "virDomain"))
+            error_set_remote(err, VIR_ERR_OPERATION_DENIED, VIR_FROM_DOMAIN);
         rpc_client_send_error(client, &frame->header, err);
         return NULL;
     }

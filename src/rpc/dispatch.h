@@ -82,5 +82,9 @@ void rpc_dispatch_backlog(RpcClient *client);
 /* The client left: calls not begun are dropped, those that only ask are cancelled. */
 void rpc_dispatch_abandon(RpcClient *client);
 
+/* An internal error of the subsystem "RPC": what clients know of mistakes with connections and events.
+ * Returns false. */
+PRINTF(2, 3) bool rpc_error_internal(Error **err, const char *format, ...);
+
 /* What a handler asks core with. */
 #define rpc_caller(call) rpc_client_caller((call)->client)

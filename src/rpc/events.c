@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "core/host.h"
 #include "rpc/convert.h"
 #include "rpc/server.h"
 #include "wire/params.h"
@@ -420,8 +419,8 @@ bool rpc_events_add(RpcClient *client, const RpcEventFilter *filter, int *ret_ca
     made->callback_id = filter->kind == RPC_EVENT_QEMU ? events->next_qemu_id++ : events->next_id++;
     g_ptr_array_add(events->registrations, made);
     if (!*subscription) {
-        Host *host = rpc_server_spec(client->server)->host;
-        *subscription = event_subscribe(host_events(host), events_on_publish, client->server);
+        EventBus *bus = rpc_server_spec(client->server)->events;
+        *subscription = event_subscribe(bus, events_on_publish, client->server);
     }
     if (ret_callback_id)
         *ret_callback_id = made->callback_id;
@@ -437,7 +436,8 @@ bool rpc_events_remove(RpcClient *client, RpcEventKind kind, int id, Error **err
             return true;
         }
     }
-    return error_set(err, ERROR_INTERNAL, "domain event callback %d not registered", id);
+    return rpc_error_internal(err, "domain event %s%d not registered",
+                              kind == RPC_EVENT_LEGACY ? "" : "callback ", id);
 }
 
 void rpc_events_abandon(RpcClient *client)

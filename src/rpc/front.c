@@ -92,6 +92,7 @@ bool rpc_front_start(Host *host, RpcServer **ret_server, Error **err)
     const Paths *paths = host_paths(host);
     RpcServerSpec spec = {
         .host = host,
+        .events = host_events(host),
         .tables = rpc_tables,
         .max_clients = config->max_clients,
         .max_unauthenticated = config->max_anonymous_clients,

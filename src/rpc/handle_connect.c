@@ -26,14 +26,14 @@ static bool connect_check_name(const RpcServerSpec *spec, const char *name, char
         *ret_uri = g_strdup(own);
         return true;
     }
-    if (!wire_uri_parse(name, &uri, err))
-        return false;
+    if (!wire_uri_parse(name, &uri, NULL))
+        return rpc_error_internal(err, "Unable to parse URI %s", name);
     if (strcmp(uri.driver, "qemu") != 0)
         return error_set(err, ERROR_NO_CONNECT, "%s", name);
     /* root's clients come to the system's daemon with either name */
     bool known = strcmp(uri.path, "/session") == 0 || (!spec->is_session && strcmp(uri.path, "/system") == 0);
     if (!known)
-        return error_set(err, ERROR_INTERNAL, "unexpected QEMU URI path '%s', try %s", uri.path, own);
+        return error_set(err, ERROR_INTERNAL, "unexpected qemu URI path '%s', try %s", uri.path, own);
     *ret_uri = g_strdup(name);
     return true;
 }
@@ -43,9 +43,9 @@ RPC_HANDLER(connect_open)
     RpcClient *client = call->client;
 
     if (client->opened)
-        return error_set(err, ERROR_INTERNAL, "connection already open");
+        return rpc_error_internal(err, "connection already open");
     if (!args->name)
-        return error_set(err, ERROR_INTERNAL, "connection name is missing");
+        return rpc_error_internal(err, "connection name is missing");
     if (!connect_check_name(rpc_server_spec(client->server), args->name, &client->uri, err))
         return false;
     /* Bits beyond the first belong to the client's side of the transport. */
@@ -76,7 +76,7 @@ RPC_HANDLER(connect_supports_feature)
         return true;
     }
     if (!client->opened)
-        return error_set(err, ERROR_INTERNAL, "connection not open");
+        return rpc_error_internal(err, "hypervisor connection not open");
     switch (args->feature) {
     case VIR_DRV_FEATURE_FD_PASSING:
     case VIR_DRV_FEATURE_TYPED_PARAM_STRING:
@@ -127,19 +127,14 @@ RPC_HANDLER(connect_is_secure)
     return true;
 }
 
+/* The event itself never comes: it is for daemons whose hypervisor can go away. */
 RPC_HANDLER(connect_register_close_callback)
 {
-    if (call->client->wants_close_event)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "A close callback is already registered");
-    call->client->wants_close_event = true;
     return true;
 }
 
 RPC_HANDLER(connect_unregister_close_callback)
 {
-    if (!call->client->wants_close_event)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "A different callback was requested");
-    call->client->wants_close_event = false;
     return true;
 }
 
@@ -238,9 +233,17 @@ RPC_HANDLER(connect_baseline_hypervisor_cpu)
 {
     g_autoptr(QemuCaps) caps = NULL;
     const Json *cpu = NULL;
+    size_t n_models;
 
-    return connect_find_host_cpu(call, args->emulator, args->arch, args->virttype, &caps, &cpu, err) &&
-           cpu_baseline((const char *const *)args->xml_cpus, args->n_xml_cpus, args->flags, &ret->cpu, err);
+    if (!connect_find_host_cpu(call, args->emulator, args->arch, args->virttype, &caps, &cpu, err))
+        return false;
+    bool kvm = args->virttype ? strcmp(args->virttype, "kvm") == 0 : qemu_caps_has_kvm(caps);
+    const QemuCpuModel *models = qemu_caps_cpu_models(caps, kvm, &n_models);
+    g_autofree CpuOffer *offers = g_new0(CpuOffer, n_models + 1);
+    for (size_t i = 0; i < n_models; i++)
+        offers[i] = (CpuOffer){ .model = models[i].name, .blockers = models[i].blockers };
+    return cpu_baseline_with(offers, n_models, (const char *const *)args->xml_cpus, args->n_xml_cpus,
+                             args->flags, &ret->cpu, err);
 }
 
 const RpcEntry rpc_entries_connect[] = {

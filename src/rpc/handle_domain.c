@@ -241,12 +241,8 @@ RPC_VM_HANDLER(domain_get_messages)
     return true;
 }
 
-static void domain_fill_label(Vm *vm, WireDomainGetSecurityLabelRet *ret_label)
+static void domain_fill_label(const char *label, bool enforcing, WireDomainGetSecurityLabelRet *ret_label)
 {
-    g_autofree char *label = NULL;
-    bool enforcing = false;
-
-    vm_get_security_label(vm, &label, &enforcing);
     ret_label->label = g_strdup(label ? label : "");
     ret_label->n_label = (uint32_t)strlen(ret_label->label) + 1; /* with the NUL */
     ret_label->enforcing = enforcing;
@@ -254,16 +250,23 @@ static void domain_fill_label(Vm *vm, WireDomainGetSecurityLabelRet *ret_label)
 
 RPC_VM_HANDLER(domain_get_security_label)
 {
-    domain_fill_label(vm, ret);
+    g_autofree char *label = NULL;
+    bool enforcing = false;
+
+    vm_get_security_label(vm, &label, &enforcing);
+    domain_fill_label(label, enforcing, ret);
     return true;
 }
 
 RPC_VM_HANDLER(domain_get_security_label_list)
 {
-    ret->labels = g_new0(WireDomainGetSecurityLabelRet, 1);
-    ret->n_labels = 1;
-    ret->ret = 1;
-    domain_fill_label(vm, &ret->labels[0]);
+    g_autoptr(GPtrArray) labels = vm_list_security_labels(vm);
+
+    ret->labels = g_new0(WireDomainGetSecurityLabelRet, MAX(labels->len, 1));
+    ret->n_labels = labels->len;
+    ret->ret = (int32_t)labels->len;
+    for (guint i = 0; i < labels->len; i++)
+        domain_fill_label(g_ptr_array_index(labels, i), false, &ret->labels[i]);
     return true;
 }
 

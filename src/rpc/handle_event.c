@@ -9,7 +9,7 @@
 static bool event_check_id(int id, int last, Error **err)
 {
     if (id < 0 || id > last)
-        return error_set(err, ERROR_INTERNAL, "unsupported event ID %d", id);
+        return rpc_error_internal(err, "unsupported event ID %d", id);
     return true;
 }
 

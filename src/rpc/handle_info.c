@@ -63,9 +63,12 @@ RPC_VM_HANDLER(domain_get_vcpus)
 RPC_VM_HANDLER(domain_get_vcpu_pin_info)
 {
     unsigned count = 0;
+    g_autofree uint8_t *first = NULL;
 
+    /* Asking for the first one checks the flags; CPUs that could be plugged in have a pinning, too. */
     if (!info_check_map(args->ncpumaps, args->maplen, err) ||
-        !vm_get_vcpu_count(vm, args->flags, &count, err))
+        !vm_get_pin(vm, 0, 0, args->flags, &first, err) ||
+        !vm_get_vcpu_count(vm, args->flags | VIR_DOMAIN_VCPU_MAXIMUM, &count, err))
         return false;
     count = MIN(count, (unsigned)args->ncpumaps);
     size_t maplen = (size_t)args->maplen;
@@ -107,7 +110,10 @@ RPC_VM_HANDLER(domain_get_cpu_stats)
     if (args->start_cpu >= 0 && args->ncpus == 0) {
         g_autofree uint8_t *map = NULL;
         size_t len;
-        ret->nparams = (int32_t)node_get_cpu_map(&map, &len, NULL);
+        unsigned online;
+        if (!vm_is_running(vm))
+            return error_set(err, ERROR_INVALID_STATE, "domain is not running");
+        ret->nparams = (int32_t)node_get_cpu_map(&map, &len, &online);
         return true;
     }
     if (!vm_get_cpu_stats(vm, args->start_cpu, n_cpus, &sets, err))

@@ -4,12 +4,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "core/event.h"
 #include "core/job.h"
 #include "rpc/client_conn.h"
 #include "rpc/dispatch.h"
 
 typedef struct RpcServerSpec {
     Host *host;                   /* handed to handlers; borrowed, outlives the server */
+    EventBus *events;             /* whose events clients may ask for; borrowed, outlives the server */
     const RpcTable *tables;       /* ends with program 0; borrowed */
     unsigned max_clients;         /* accepting pauses above; 0: 5000 */
     unsigned max_unauthenticated; /* likewise; 0: 20 */

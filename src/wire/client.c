@@ -98,7 +98,7 @@ static void client_break(WireClient *client, Error *why)
     wait_queue_wake_all(&client->out_room);
     if (client->reader && client->reader != fiber_current())
         fiber_cancel(client->reader);
-    if (!client->closing && client->options.on_broken)
+    if (!client->closing && !client->leaving && client->options.on_broken)
         client->options.on_broken(client, client->broken, client->options.arg);
 }
 
@@ -494,6 +494,7 @@ void wire_client_close(WireClient *client)
 
     if (!client)
         return;
+    client->leaving = true;
     if (!client->broken && !wire_call_remote(client, PROC_CONNECT_CLOSE, NULL, NULL, CLOSE_TIMEOUT_MS, &err))
         log_debug("closing the connection: %s", error_message(err));
     wire_client_free(client);
@@ -627,6 +628,17 @@ static bool client_start_ssh(const WireUri *uri, bool read_only, Process **ret_p
     return true;
 }
 
+/* A broken pipe says nothing; how the program ended does. */
+AWAITS static void client_explain_ssh(WireClient *client, Error **err)
+{
+    if (wire_client_is_alive(client) || !process_wait(client->process, 1000, NULL))
+        return;
+    g_autofree char *how = process_describe_status(client->process);
+    error_prefix(err, "the program that leads to the host ended (%s)", how);
+    error_hint(err, "its own message says why; the host needs virt-ssh-helper, or nc with -U, and a running "
+                    "daemon");
+}
+
 bool wire_client_open(const char *text, const WireClientOptions *options, WireClient **ret_client,
                       Error **err)
 {
@@ -656,6 +668,8 @@ bool wire_client_open(const char *text, const WireClientOptions *options, WireCl
     if (over_ssh) /* may ask for a password first: the handshake gets minutes */
         client->options.connect_timeout_ms = MAX(client->options.connect_timeout_ms, 300000);
     if (!wire_client_handshake(client, uri.name, err)) {
+        if (over_ssh)
+            client_explain_ssh(client, err);
         wire_client_free(client);
         return error_prefix(err, "cannot connect to '%s'", text && *text ? text : uri.name);
     }

@@ -22,6 +22,7 @@ struct WireClient {
     WaitQueue out_room; /* somebody waits for the output to drain */
     Error *broken;      /* why; NULL while all is well */
     bool closing;
+    bool leaving; /* we said goodbye: the end is no surprise */
     unsigned unanswered_pings;
     char *uri;
 };

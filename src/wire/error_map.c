@@ -86,9 +86,20 @@ static char *error_row_text(const ErrorRow *row, const char *detail)
     return g_strdup_printf("%.*s%s%s", (int)(mark - row->text), row->text, detail, mark + 2);
 }
 
+/* Peers show the complaint about flags without a generic text in front; scripts look for it. */
+static const ErrorRow error_row_flags = { VIR_ERR_INVALID_ARG, VIR_FROM_QEMU, "%s" };
+
+static const ErrorRow *error_row(const Error *err)
+{
+    if (error_code(err) == ERROR_INVALID_ARGUMENT &&
+        g_str_has_prefix(error_message(err), "unsupported flags ("))
+        return &error_row_flags;
+    return &error_rows[error_code(err)];
+}
+
 void wire_error_from(const Error *err, WireError *ret_error)
 {
-    const ErrorRow *row = &error_rows[error_code(err)];
+    const ErrorRow *row = error_row(err);
     const char *detail = error_message(err);
     const char *hint = error_hint_text(err);
     g_autofree char *with_hint = hint ? g_strdup_printf("%s (%s)", detail, hint) : NULL;
@@ -96,8 +107,8 @@ void wire_error_from(const Error *err, WireError *ret_error)
     if (with_hint)
         detail = with_hint;
     *ret_error = (WireError){
-        .code = row->number,
-        .domain = row->domain,
+        .code = wire_error_code(err),
+        .domain = wire_error_domain(err),
         .message = error_row_text(row, detail),
         .level = VIR_ERR_ERROR,
         .str1 = g_strdup(row->text),

@@ -5,7 +5,8 @@
 
 #include "wire/wire_gen.h"
 
-/* Fills *ret_error (owned strings) as peers expect it: number, subsystem, the complete text. */
+/* Fills *ret_error (owned strings) as peers expect it: number, subsystem (those of error_set_remote() if they
+ * were set), the complete text. */
 void wire_error_from(const Error *err, WireError *ret_error);
 
 /* Makes a local error of one that a server sent; the server's numbers are kept in it. */

@@ -90,7 +90,7 @@ class Guests:
     def demo(self, name, append="", devices="", memory_kib=131072, disk=True, **parts):
         """Debian's kernel up to a shell on the serial console, in about three seconds."""
         boot = (f"<kernel>{self.file('vmlinuz')}</kernel><initrd>{self.file('initrd')}</initrd>"
-                f"<cmdline>console=ttyS0 quiet hostname={name} {append}</cmdline>")
+                f"<cmdline>console=ttyS0 quiet no_timer_check hostname={name} {append}</cmdline>")
         disks = ""
         if disk:
             image = self.copy("disk.qcow2", f"{name}.qcow2")

@@ -12,7 +12,7 @@ import libvirt
 from .console import Terminal
 from .daemon import make_daemon
 from .guests import Guests
-from .process import (SLOWNESS, TestFailure, alive, clean_environment, kill, processes, qemus, run, wait_until)
+from .process import (SLOWNESS, Skip, TestFailure, alive, clean_environment, kill, processes, qemus, run, wait_until)
 
 libvirt.registerErrorHandler(lambda context, error: None, None)  # errors are checked, not printed
 
@@ -119,6 +119,25 @@ class Host:
         flags = ["-r"] if readonly else []
         return run(["virsh", "-c", uri, *flags, *args], timeout=timeout, stdin=stdin, env=env)
 
+    @property
+    def lodge_program(self):
+        """The command line that was built beside the daemon; it works against libvirtd too."""
+        given = os.environ.get("LODGE_TEST_CLI")
+        if given:
+            return given
+        if self.is_reference:
+            raise Skip("LODGE_TEST_CLI is not set")
+        return str(pathlib.Path(self.daemon.binary).parents[1] / "cli/lodge")
+
+    def lodge(self, *args, timeout=30, stdin="", env=None):
+        return run([self.lodge_program, "-c", self.daemon.uri, *args], timeout=timeout, stdin=stdin, env=env)
+
+    def lodge_ok(self, *args, **kwargs):
+        result = self.lodge(*args, **kwargs)
+        if result.code != 0:
+            fail(str(result))
+        return result.out
+
     def ok(self, *args, **kwargs):
         """A virsh command that must succeed; returns its output."""
         result = self.virsh(*args, **kwargs)
@@ -178,7 +197,11 @@ class Host:
 
     def booted(self, name):
         """A console session at the prompt of the demo guest, which may be on its way up or waiting already."""
-        console = self.console(name)
+        return self.at_prompt(self.console(name), name)
+
+    @staticmethod
+    def at_prompt(console, name):
+        """Brings a console session that is being attached to the prompt of the demo guest."""
         end = time.monotonic() + 60 * SLOWNESS
         while True:
             console.send("\n")  # again and again: virsh drops what is typed before it has opened the console
@@ -265,4 +288,4 @@ class Host:
 
 
 __all__ = ["Host", "check", "equal", "contains", "raises", "fail", "wait_until", "run", "kill", "alive", "processes",
-           "qemus", "TestFailure", "Terminal", "clean_environment", "SLOWNESS", "signal", "time", "os", "libvirt"]
+           "qemus", "Skip", "TestFailure", "Terminal", "clean_environment", "SLOWNESS", "signal", "time", "os", "libvirt"]

@@ -4,6 +4,7 @@
 #include "fake_qemu.h"
 
 #include <glib.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -172,6 +173,9 @@ static void fake_step(FakeQemu *fake, const FakeStep *step)
         break;
     case FAKE_FLOOD:
         fake_flood(fake, step->number);
+        break;
+    case FAKE_HOLD:
+        (void)poll(&(struct pollfd){ .fd = fake->fd, .events = POLLRDHUP }, 1, -1); /* whatever ends it */
         break;
     case FAKE_SLEEP:
         g_usleep(step->number * 1000);

@@ -16,6 +16,7 @@ typedef enum FakeVerb {
     FAKE_REFUSE,      /* {"error": {"class": "GenericError", "desc": @text}, "id": $ID} */
     FAKE_SEND,        /* @text as it is, with $ID and $OLD replaced */
     FAKE_FLOOD,       /* @number bytes of 'x' */
+    FAKE_HOLD,        /* reads nothing until the other side hangs up */
     FAKE_SLEEP,       /* @number milliseconds */
     FAKE_AGENT_SYNC,  /* reads guest-sync-delimited, sends @text (NULL: nothing) and then the answer to it */
     FAKE_READ_LINE,   /* reads a line and compares it with @text (agent) */

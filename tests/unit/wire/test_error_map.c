@@ -40,6 +40,17 @@ static void texts_are_what_clients_know(void **state)
     assert_int_equal(remote.int1, -1);
 }
 
+static void complaints_about_flags_stand_alone(void **state)
+{
+    g_autoptr(Error) err = NULL;
+    g_auto(WireError) remote = { 0 };
+
+    error_set(&err, ERROR_INVALID_ARGUMENT, "unsupported flags (0x%x) in function virDomainX", 8u);
+    wire_error_from(err, &remote);
+    assert_int_equal(remote.code, VIR_ERR_INVALID_ARG);
+    assert_string_equal(remote.message, "unsupported flags (0x8) in function virDomainX");
+}
+
 static void system_errors_carry_errno(void **state)
 {
     g_autoptr(Error) err = NULL;
@@ -73,6 +84,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_has_a_number),
         cmocka_unit_test(texts_are_what_clients_know),
+        cmocka_unit_test(complaints_about_flags_stand_alone),
         cmocka_unit_test(system_errors_carry_errno),
         cmocka_unit_test(remote_numbers_are_kept),
     };

@@ -1,0 +1,311 @@
+/* Rules across elements. Each function is one rule or one family of rules; the order is that in which a user
+ * would fix them. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "conf/domain_check.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "conf/domain_device.h"
+#include "conf/domain_rows.h"
+
+static bool check_name(const DomainDef *def, Error **err)
+{
+    const char *name = def->name;
+    if (strchr(name, '/'))
+        return error_set(err, ERROR_XML_INVALID, "name %s cannot contain '/'", name);
+    if (strchr(name, '\n'))
+        return error_set(err, ERROR_XML_INVALID, "name '%s' cannot contain a line end", name);
+    if (name[strspn(name, " \t")] == 0)
+        return error_set(err, ERROR_XML_INVALID, "name must contain at least one non-blank character");
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return error_set(err, ERROR_XML_INVALID, "'%s' can't be the name of a machine", name);
+    if (strlen(name) > 245) /* the files of a machine are called NAME.xml and NAME.monitor */
+        return error_set(err, ERROR_XML_INVALID, "the name is %zu bytes long; at most 245 are possible",
+                         strlen(name));
+    if (def->title && strchr(def->title, '\n'))
+        return error_set(err, ERROR_XML_INVALID, "the title can't contain a line end");
+    return true;
+}
+
+static bool check_memory(const DomainDef *def, Error **err)
+{
+    if (!def->memory_bytes)
+        return error_set(err, ERROR_XML_INVALID,
+                         "memory size must be specified with <memory> or in the NUMA cells of <cpu>");
+    if (def->memory_bytes > (UINT64_C(1) << 60))
+        return error_set(err, ERROR_OVERFLOW, "no machine can have %" PRIu64 " bytes of memory",
+                         def->memory_bytes);
+    if (def->max_memory_bytes && def->max_memory_bytes < def->memory_bytes)
+        return error_set(err, ERROR_XML_INVALID,
+                         "maximum memory size must be equal or greater than the actual memory size");
+    if (def_list_len(def->memory_devices) && !def->max_memory_bytes)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "memory modules need <maxMemory> with slots");
+    return true;
+}
+
+static bool check_topology(const DomainDef *def, Error **err)
+{
+    const CpuDef *cpu = def->cpu;
+    if (!cpu || !cpu->sockets)
+        return true;
+    uint64_t total = (uint64_t)cpu->sockets * cpu->dies;
+    if (total < 100000)
+        total *= cpu->cores;
+    if (total < 100000)
+        total *= cpu->threads;
+    if (total != def->vcpus)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "CPU topology doesn't match maximum vcpu count");
+    return true;
+}
+
+static bool check_cpu(const DomainDef *def, Error **err)
+{
+    if (!def->cpu)
+        return true;
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    for (DEF_EACH(CpuFeature, feature, def->cpu->features)) {
+        if (!g_hash_table_add(seen, feature->name))
+            return error_set(err, ERROR_XML_INVALID, "CPU feature '%s' is specified more than once",
+                             feature->name);
+    }
+    for (DEF_EACH(NumaCell, cell, def->cpu->numa)) {
+        for (int cpu = cpuset_next(cell->cpus, -1); cell->cpus && cpu >= 0;
+             cpu = cpuset_next(cell->cpus, cpu)) {
+            if ((unsigned)cpu >= def->vcpus)
+                return error_set(err, ERROR_XML_INVALID,
+                                 "NUMA cell %u has vCPU %d, but the machine has only %u", cell->id.value, cpu,
+                                 def->vcpus);
+        }
+    }
+    return true;
+}
+
+static bool check_vcpus(const DomainDef *def, Error **err)
+{
+    if (def->vcpus_current.is_set && def->vcpus_current.value > def->vcpus)
+        return error_set(err, ERROR_XML_INVALID, "maxvcpus must not be less than current vcpus (%u < %u)",
+                         def->vcpus, def->vcpus_current.value);
+    for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
+        if (vcpu->id >= def->vcpus)
+            return error_set(err, ERROR_XML_INVALID, "vcpu id '%u' is beyond the maximum of %u", vcpu->id,
+                             def->vcpus);
+        if (vcpu->id == 0 && vcpu->enabled == TRISTATE_OFF)
+            return error_set(err, ERROR_XML_INVALID, "vcpu 0 cannot be disabled");
+    }
+    return true;
+}
+
+static bool has_iothread(const DomainDef *def, uint32_t id)
+{
+    for (DEF_EACH(IothreadDef, thread, def->iothread_list)) {
+        if (thread->id == id)
+            return true;
+    }
+    return id <= def->iothreads.value && !def->iothread_list;
+}
+
+static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
+{
+    if (disk->driver_name && strcmp(disk->driver_name, "qemu") != 0)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unsupported driver name '%s' for disk '%s'",
+                         disk->driver_name, disk->target);
+    if (disk->rawio != TRISTATE_ABSENT && disk->device != DISK_DEVICE_LUN)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "rawio can be used only with device='lun'");
+    if (disk->sgio == DISK_SGIO_UNFILTERED)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unfiltered sgio is no longer supported");
+    if (disk->sgio != DISK_SGIO_ABSENT && disk->device != DISK_DEVICE_LUN)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "sgio can be used only with device='lun'");
+    if (disk->removable != TRISTATE_ABSENT && disk->bus != DISK_BUS_USB && disk->bus != DISK_BUS_SCSI)
+        return error_set(err, ERROR_XML_INVALID, "removable is only valid for usb disks");
+    if (disk->device == DISK_DEVICE_CDROM && disk->bus == DISK_BUS_VIRTIO)
+        return error_set(err, ERROR_XML_INVALID,
+                         "disk type 'virtio' of '%s' does not support ejectable media", disk->target);
+    if (disk->trans != DISK_TRANS_ABSENT && disk->bus != DISK_BUS_IDE)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "CHS translation mode can only be set for 'ide' bus not '%s'",
+                         enum_name(&disk_bus_names, disk->bus));
+    if (disk->iothread.is_set && !has_iothread(def, disk->iothread.value))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk iothread '%u' not defined in iothreadid",
+                         disk->iothread.value);
+    if (disk->vendor && strlen(disk->vendor) > 8)
+        return error_set(err, ERROR_XML_INVALID, "disk vendor must be 8 characters at most");
+    if (disk->product && strlen(disk->product) > 16)
+        return error_set(err, ERROR_XML_INVALID, "disk product must be 16 characters at most");
+    bool hex_wwn =
+        !disk->wwn || (strlen(disk->wwn) == 16 && strspn(disk->wwn, "0123456789abcdefABCDEF") == 16);
+    if (!hex_wwn)
+        return error_set(err, ERROR_XML_INVALID, "the wwn '%s' must be 16 hexadecimal digits", disk->wwn);
+    return true;
+}
+
+static bool check_disks(const DomainDef *def, Error **err)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        const DiskDef *other = g_hash_table_lookup(seen, disk->target);
+        if (other)
+            return error_set(err, ERROR_XML_INVALID, "target '%s' duplicated for disk sources '%s' and '%s'",
+                             disk->target, other->src.path ?: "(none)", disk->src.path ?: "(none)");
+        g_hash_table_insert(seen, disk->target, disk);
+        if (!check_disk(def, disk, err))
+            return false;
+    }
+    return true;
+}
+
+/* Models that each type of controller has. */
+static bool controller_model_fits(const ControllerDef *controller)
+{
+    ControllerModel model = controller->model;
+    switch (controller->type) {
+    case CONTROLLER_SCSI:
+        return model >= CONTROLLER_MODEL_AUTO && model <= CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL &&
+               model != CONTROLLER_MODEL_VIRTIO;
+    case CONTROLLER_VIRTIO_SERIAL:
+        return model >= CONTROLLER_MODEL_VIRTIO && model <= CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL;
+    case CONTROLLER_USB:
+        return model == CONTROLLER_MODEL_NONE ||
+               (model >= CONTROLLER_MODEL_PIIX3_UHCI && model <= CONTROLLER_MODEL_QEMU_XHCI);
+    case CONTROLLER_IDE:
+        return model >= CONTROLLER_MODEL_PIIX3 && model <= CONTROLLER_MODEL_ICH6;
+    case CONTROLLER_PCI:
+        return model >= CONTROLLER_MODEL_PCI_ROOT && model <= CONTROLLER_MODEL_PCIE_EXPANDER_BUS;
+    default:
+        return false;
+    }
+}
+
+static bool check_controllers(const DomainDef *def, Error **err)
+{
+    for (unsigned i = 0; i < def_list_len(def->controllers); i++) {
+        const ControllerDef *controller = g_ptr_array_index(def->controllers, i);
+        if (controller->model != CONTROLLER_MODEL_ABSENT && !controller_model_fits(controller))
+            return error_set(err, ERROR_XML_INVALID, "unknown model '%s' for a controller of type '%s'",
+                             enum_name(&controller_model_names, controller->model),
+                             enum_name(&controller_type_names, controller->type));
+        bool is_companion = controller->info.has_usb_master;
+        for (unsigned k = 0; k < i && !is_companion; k++) {
+            const ControllerDef *other = g_ptr_array_index(def->controllers, k);
+            if (other->type == controller->type && other->index.value == controller->index.value &&
+                !other->info.has_usb_master)
+                return error_set(err, ERROR_XML_INVALID, "multiple '%s' controllers with index '%u'",
+                                 enum_name(&controller_type_names, controller->type),
+                                 controller->index.value);
+        }
+    }
+    return true;
+}
+
+typedef struct BootCheck {
+    GHashTable *orders;
+    Error **err;
+} BootCheck;
+
+static bool check_boot_order(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    BootCheck *check = arg;
+    if (!info || !info->boot_order || g_hash_table_add(check->orders, GUINT_TO_POINTER(info->boot_order)))
+        return true;
+    return error_set(check->err, ERROR_XML_INVALID, "boot order '%u' used for more than one device",
+                     info->boot_order);
+}
+
+static bool check_boot(const DomainDef *def, Error **err)
+{
+    g_autoptr(GHashTable) orders = g_hash_table_new(NULL, NULL);
+    BootCheck check = { orders, err };
+    if (!domain_each_device((DomainDef *)def, check_boot_order, &check))
+        return false;
+    if (def->os.boot.count && g_hash_table_size(orders))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "per-device boot elements cannot be used together with os/boot elements");
+    return true;
+}
+
+static bool check_consoles(const DomainDef *def, Error **err)
+{
+    for (unsigned i = 1; i < def_list_len(def->consoles); i++) {
+        const CharDef *console = g_ptr_array_index(def->consoles, i);
+        if (console->target_type == CHAR_TARGET_SERIAL)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Only the first console can be a serial port");
+    }
+    return true;
+}
+
+static bool needs_usb(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    switch (kind) {
+    case DEVICE_DISK:
+        return ((DiskDef *)device)->bus != DISK_BUS_USB;
+    case DEVICE_INPUT:
+        return ((InputDef *)device)->bus != INPUT_BUS_USB;
+    case DEVICE_HOSTDEV:
+        return ((HostdevDef *)device)->type != HOSTDEV_USB;
+    case DEVICE_SOUND:
+        return ((SoundDef *)device)->model != SOUND_USB;
+    case DEVICE_REDIRDEV:
+    case DEVICE_HUB:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static bool check_usb(const DomainDef *def, Error **err)
+{
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type == CONTROLLER_USB && controller->model == CONTROLLER_MODEL_NONE &&
+            !domain_each_device((DomainDef *)def, needs_usb, NULL))
+            return error_set(err, ERROR_XML_INVALID,
+                             "can't add a USB device: USB is disabled for this domain");
+    }
+    return true;
+}
+
+static bool check_displays(const DomainDef *def, Error **err)
+{
+    unsigned count[GRAPHICS_TYPE_COUNT] = { 0 };
+    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
+        if (++count[graphics->type] > 1)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "only 1 graphics device of each type (sdl, vnc, spice, headless, dbus) is "
+                             "supported");
+    }
+    unsigned primaries = 0;
+    for (DEF_EACH(VideoDef, video, def->videos))
+        primaries += video->primary == TRISTATE_ON;
+    if (primaries > 1)
+        return error_set(err, ERROR_XML_INVALID, "only one primary video device is supported");
+    return true;
+}
+
+static bool check_os(const DomainDef *def, Error **err)
+{
+    if (def->os.type != OS_TYPE_HVM)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "os type '%s' is not possible with this hypervisor",
+                         enum_name(&os_type_names, def->os.type));
+    if (def->os.kernel == NULL && (def->os.initrd || def->os.cmdline))
+        return error_set(err, ERROR_XML_INVALID, "an initrd or a kernel command line needs a kernel");
+    if (def->os.bios_useserial == TRISTATE_ON && !def->serials)
+        return error_set(err, ERROR_XML_INVALID, "need at least one serial port to use BIOS serial output");
+    if (def->os.smbios == SMBIOS_MODE_SYSINFO && !def->sysinfos)
+        return error_set(err, ERROR_XML_INVALID, "SMBIOS mode 'sysinfo' needs a <sysinfo> element");
+    bool uefi =
+        def->os.firmware == OS_FIRMWARE_EFI || (def->os.loader && def->os.loader->type == LOADER_TYPE_PFLASH);
+    bool x86 = def->os.arch == ARCH_X86_64 || def->os.arch == ARCH_I686;
+    if (uefi && x86 && !(def->features && def->features->acpi))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "UEFI requires ACPI on this architecture");
+    bool has_tseg = def->features && def->features->smm_tseg_bytes;
+    if (has_tseg && def->os.machine && !strstr(def->os.machine, "q35"))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "SMM TSEG is only supported with q35 machine type");
+    return true;
+}
+
+bool domain_check(const DomainDef *def, Error **err)
+{
+    return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
+           check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
+           check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
+           check_displays(def, err);
+}

@@ -1,0 +1,628 @@
+/* Defaults of a whole machine: the devices that come with every machine or that others need, in the order in
+ * which libvirt adds them, because that order decides the addresses that the guest sees. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "conf/domain_defaults.h"
+
+#include <string.h>
+
+#include "conf/domain_rows.h"
+
+/* ---- order ---- */
+
+/* Index at which the last element of @list belongs: behind the last one of its kind that is smaller, or
+ * before the first that is larger; at the end if none is of its kind. */
+static unsigned place_of_last(const GPtrArray *list, bool (*same)(const void *a, const void *b),
+                              bool (*greater)(const void *a, const void *b))
+{
+    unsigned last = list->len - 1, place = last;
+    const void *item = g_ptr_array_index(list, last);
+    for (unsigned i = last; i-- > 0;) {
+        const void *other = g_ptr_array_index(list, i);
+        if (!same(item, other))
+            continue;
+        if (!greater(other, item))
+            return i + 1;
+        place = i;
+    }
+    return place;
+}
+
+static void move_last(GPtrArray *list, unsigned place)
+{
+    void *item = g_ptr_array_steal_index(list, list->len - 1);
+    g_ptr_array_insert(list, (int)place, item);
+}
+
+static bool disks_share_bus(const void *a, const void *b)
+{
+    return ((const DiskDef *)a)->bus == ((const DiskDef *)b)->bus;
+}
+
+static bool disk_is_after(const void *a, const void *b)
+{
+    return disk_name_index(((const DiskDef *)a)->target) > disk_name_index(((const DiskDef *)b)->target);
+}
+
+void domain_sort_disks(DomainDef *def)
+{
+    if (def_list_len(def->disks) > 1)
+        move_last(def->disks, place_of_last(def->disks, disks_share_bus, disk_is_after));
+}
+
+static bool controllers_share_type(const void *a, const void *b)
+{
+    return ((const ControllerDef *)a)->type == ((const ControllerDef *)b)->type;
+}
+
+static bool controller_is_after(const void *a, const void *b)
+{
+    const ControllerDef *x = a, *y = b;
+    return x->index.is_set && y->index.is_set && x->index.value > y->index.value;
+}
+
+void domain_sort_controllers(DomainDef *def)
+{
+    if (def_list_len(def->controllers) > 1)
+        move_last(def->controllers,
+                  place_of_last(def->controllers, controllers_share_type, controller_is_after));
+}
+
+/* As if the elements had been added one after the other. */
+static void sort_list(DomainDef *def, GPtrArray **list, void (*sort_last)(DomainDef *def))
+{
+    GPtrArray *given = *list;
+    if (!given)
+        return;
+    *list = g_ptr_array_sized_new(given->len);
+    for (unsigned i = 0; i < given->len; i++) {
+        g_ptr_array_add(*list, g_ptr_array_index(given, i));
+        sort_last(def);
+    }
+    g_ptr_array_unref(given);
+}
+
+/* ---- identity, memory, vCPUs ---- */
+
+static uint64_t numa_memory(const DomainDef *def)
+{
+    uint64_t total = 0;
+    if (def->cpu) {
+        for (DEF_EACH(NumaCell, cell, def->cpu->numa))
+            total += cell->memory_bytes;
+    }
+    return total;
+}
+
+static void fill_memory(DomainDef *def)
+{
+    uint64_t cells = numa_memory(def);
+    if (cells) {
+        def->memory_bytes = cells;
+        for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices))
+            def->memory_bytes += memory->size_bytes;
+    }
+    if (!def->current_memory_bytes || def->current_memory_bytes > def->memory_bytes)
+        def->current_memory_bytes = def->memory_bytes;
+}
+
+/* <vcpus> lists all vCPUs or none: those left out are off and can be plugged in. */
+static void fill_vcpu_list(DomainDef *def)
+{
+    if (!def->vcpu_list)
+        return;
+    for (uint32_t id = 0; id < def->vcpus; id++) {
+        bool listed = false;
+        for (DEF_EACH(VcpuDef, known, def->vcpu_list))
+            listed |= known->id == id;
+        if (listed)
+            continue;
+        VcpuDef *vcpu = g_new0(VcpuDef, 1);
+        vcpu->id = id;
+        vcpu->enabled = TRISTATE_OFF;
+        g_ptr_array_add(def->vcpu_list, vcpu);
+    }
+    uint32_t enabled = 0;
+    for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
+        enabled += vcpu->enabled == TRISTATE_ON;
+        if (vcpu->hotpluggable == TRISTATE_ABSENT)
+            vcpu->hotpluggable = vcpu->enabled == TRISTATE_ON ? TRISTATE_OFF : TRISTATE_ON;
+    }
+    if (enabled && enabled < def->vcpus)
+        def->vcpus_current = (OptU32){ enabled, true };
+}
+
+static void fill_numatune(DomainDef *def)
+{
+    if (def->vcpu_placement == CPU_PLACEMENT_AUTO && !def->numatune) {
+        def->numatune = g_new0(NumaTune, 1);
+        def->numatune->placement = CPU_PLACEMENT_AUTO;
+    }
+    NumaTune *tune = def->numatune;
+    bool has_memory = tune && (tune->nodeset || tune->placement);
+    if (has_memory && tune->mode == NUMA_MODE_ABSENT)
+        tune->mode = NUMA_MODE_STRICT;
+    if (!tune)
+        return;
+    for (DEF_EACH(NumaTuneNode, node, tune->nodes)) {
+        if (node->mode == NUMA_MODE_ABSENT)
+            node->mode = NUMA_MODE_STRICT;
+    }
+}
+
+static void fill_basics(DomainDef *def)
+{
+    if (uuid_is_null(&def->uuid))
+        uuid_generate(&def->uuid);
+    if (def->has_genid && uuid_is_null(&def->genid))
+        uuid_generate(&def->genid);
+    if (!def->vcpus)
+        def->vcpus = 1;
+    if (def->vcpus_current.is_set && def->vcpus_current.value == def->vcpus)
+        def->vcpus_current = (OptU32){ 0 };
+    if (def->vcpu_placement == CPU_PLACEMENT_ABSENT)
+        def->vcpu_placement = CPU_PLACEMENT_STATIC;
+    if (def->clock.offset == CLOCK_OFFSET_ABSENT)
+        def->clock.offset = CLOCK_OFFSET_UTC;
+    if (def->on_poweroff == LIFECYCLE_ACTION_ABSENT)
+        def->on_poweroff = LIFECYCLE_ACTION_DESTROY;
+    if (def->on_reboot == LIFECYCLE_ACTION_ABSENT)
+        def->on_reboot = LIFECYCLE_ACTION_RESTART;
+    if (def->on_crash == LIFECYCLE_ACTION_ABSENT)
+        def->on_crash = LIFECYCLE_ACTION_DESTROY;
+    fill_memory(def);
+    fill_vcpu_list(def);
+    fill_numatune(def);
+}
+
+static bool fill_platform(DomainDef *def, const DomainHooks *hooks, DomainPlatform *platform, Error **err)
+{
+    if (def->os.arch == ARCH_ABSENT)
+        def->os.arch = hooks && hooks->host_arch ? hooks->host_arch : ARCH_X86_64;
+    if (!hooks || !hooks->platform)
+        return true;
+    if (!hooks->platform(hooks->arg, def, platform, err))
+        return false;
+    if (!def->emulator && platform->emulator)
+        def->emulator = g_steal_pointer(&platform->emulator);
+    if (platform->machine) {
+        g_free(def->os.machine);
+        def->os.machine = g_steal_pointer(&platform->machine);
+    }
+    return true;
+}
+
+static void fill_numa_ids(CpuDef *cpu)
+{
+    uint32_t position = 0;
+    for (DEF_EACH(NumaCell, cell, cpu->numa)) {
+        if (!cell->id.is_set)
+            cell->id = (OptU32){ position, true };
+        position++;
+    }
+}
+
+static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
+{
+    bool is_given = def->cpu && (def->cpu->mode || def->cpu->model);
+    if (!is_given && platform->cpu_model) {
+        if (!def->cpu)
+            def->cpu = xml_table_new(&cpu_table);
+        def->cpu->mode = CPU_MODE_CUSTOM;
+        def->cpu->match = CPU_MATCH_EXACT;
+        def->cpu->check = CPU_CHECK_NONE;
+        def->cpu->fallback = CPU_FALLBACK_FORBID;
+        def->cpu->model = g_strdup(platform->cpu_model);
+    }
+    CpuDef *cpu = def->cpu;
+    if (!cpu)
+        return;
+    fill_numa_ids(cpu);
+    if (cpu->mode == CPU_MODE_ABSENT)
+        cpu->mode = CPU_MODE_CUSTOM;
+    bool custom = cpu->mode == CPU_MODE_CUSTOM;
+    bool as_host = cpu->mode == CPU_MODE_HOST_PASSTHROUGH || cpu->mode == CPU_MODE_MAXIMUM;
+    if (custom && cpu->model) {
+        if (cpu->match == CPU_MATCH_ABSENT)
+            cpu->match = CPU_MATCH_EXACT;
+        if (cpu->fallback == CPU_FALLBACK_ABSENT)
+            cpu->fallback = CPU_FALLBACK_ALLOW;
+    }
+    if (cpu->mode == CPU_MODE_HOST_PASSTHROUGH && cpu->migratable == TRISTATE_ABSENT)
+        cpu->migratable = TRISTATE_ON;
+    if (cpu->check == CPU_CHECK_ABSENT && (cpu->model || !custom))
+        cpu->check = as_host || (custom && def->type != VIRT_TYPE_KVM) ? CPU_CHECK_NONE : CPU_CHECK_PARTIAL;
+}
+
+/* ---- implied controllers ---- */
+
+static ControllerDef *add_controller(DomainDef *def, ControllerType type, uint32_t index)
+{
+    ControllerDef *controller = xml_table_new(&controller_table);
+    controller->type = type;
+    controller->index = (OptU32){ index, true };
+    bool ok = device_fill_defaults(DEVICE_CONTROLLER, controller, def, NULL);
+    g_assert(ok);
+    domain_append_device(def, DEVICE_CONTROLLER, controller);
+    return controller;
+}
+
+/* All controllers of @type from 0 to @index. */
+static void ensure_controllers(DomainDef *def, ControllerType type, uint32_t index)
+{
+    for (uint32_t i = 0; i <= MIN(index, 255u); i++) {
+        if (!domain_find_controller(def, type, i))
+            add_controller(def, type, i);
+    }
+}
+
+static bool is_usb_companion(const ControllerDef *controller)
+{
+    return controller->type == CONTROLLER_USB && (controller->model == CONTROLLER_MODEL_ICH9_UHCI1 ||
+                                                  controller->model == CONTROLLER_MODEL_ICH9_UHCI2 ||
+                                                  controller->model == CONTROLLER_MODEL_ICH9_UHCI3);
+}
+
+/* A companion without an index joins the first EHCI controller that has none of its model yet. */
+static bool join_ehci(const DomainDef *def, ControllerDef *companion)
+{
+    for (DEF_EACH(ControllerDef, ehci, def->controllers)) {
+        if (ehci->type != CONTROLLER_USB || ehci->model != CONTROLLER_MODEL_ICH9_EHCI1 || !ehci->index.is_set)
+            continue;
+        bool has_one = false;
+        for (DEF_EACH(ControllerDef, other, def->controllers))
+            has_one |= other != companion && other->type == CONTROLLER_USB &&
+                       other->model == companion->model && other->index.is_set &&
+                       other->index.value == ehci->index.value;
+        if (!has_one) {
+            companion->index = ehci->index;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fill_controller_indexes(DomainDef *def)
+{
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->index.is_set || (is_usb_companion(controller) && join_ehci(def, controller)))
+            continue;
+        uint32_t index = 0;
+        while (domain_find_controller(def, controller->type, index))
+            index++;
+        controller->index = (OptU32){ index, true };
+    }
+}
+
+/* What every machine of this type has, in libvirt's order. */
+static void add_machine_controllers(DomainDef *def)
+{
+    bool q35 = domain_is_q35(def), i440fx = domain_is_i440fx(def);
+    bool has_usb = false;
+    for (DEF_EACH(ControllerDef, controller, def->controllers))
+        has_usb |= controller->type == CONTROLLER_USB;
+    if (!has_usb && (q35 || i440fx))
+        add_controller(def, CONTROLLER_USB, 0);
+    if (q35)
+        ensure_controllers(def, CONTROLLER_SATA, 0);
+    if ((q35 || i440fx) && !domain_find_controller(def, CONTROLLER_PCI, 0))
+        add_controller(def, CONTROLLER_PCI, 0)->model =
+            q35 ? CONTROLLER_MODEL_PCIE_ROOT : CONTROLLER_MODEL_PCI_ROOT;
+}
+
+/* ---- drive addresses ---- */
+
+typedef struct DriveBus {
+    ControllerType type;
+    unsigned per_controller;
+    unsigned per_bus; /* 0: one bus */
+} DriveBus;
+
+static const DriveBus *drive_bus(DiskBus bus)
+{
+    static const DriveBus ide = { CONTROLLER_IDE, 4, 2 }, fdc = { CONTROLLER_FDC, 2, 0 },
+                          scsi = { CONTROLLER_SCSI, 7, 0 }, sata = { CONTROLLER_SATA, 6, 0 };
+    switch (bus) {
+    case DISK_BUS_IDE:
+        return &ide;
+    case DISK_BUS_FDC:
+        return &fdc;
+    case DISK_BUS_SCSI:
+        return &scsi;
+    case DISK_BUS_SATA:
+        return &sata;
+    default:
+        return NULL;
+    }
+}
+
+static bool fill_drive_address(DiskDef *disk, Error **err)
+{
+    const DriveBus *bus = drive_bus(disk->bus);
+    DeviceAddress *address = &disk->info.address;
+    bool is_given = address->type != ADDRESS_ABSENT && !address->wants_numbers;
+    int index = disk_name_index(disk->target);
+    if (index < 0 && !is_given)
+        return error_set(err, ERROR_XML_INVALID, "Unknown disk name '%s' and no address specified",
+                         disk->target);
+    if (!bus || is_given)
+        return true;
+    unsigned number = (unsigned)index, unit = number % bus->per_controller;
+    *address = (DeviceAddress){ .type = ADDRESS_DRIVE };
+    address->drive.controller = number / bus->per_controller;
+    address->drive.bus = bus->per_bus ? unit / bus->per_bus : 0;
+    address->drive.unit = bus->per_bus ? unit % bus->per_bus : unit;
+    return true;
+}
+
+static bool fill_drive_addresses(DomainDef *def, Error **err)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        if (!fill_drive_address(disk, err))
+            return false;
+    }
+    return true;
+}
+
+void domain_add_implied_controllers(DomainDef *def)
+{
+    static const DiskBus buses[] = { DISK_BUS_SCSI, DISK_BUS_FDC, DISK_BUS_IDE, DISK_BUS_SATA };
+    for (size_t i = 0; i < G_N_ELEMENTS(buses); i++) {
+        for (DEF_EACH(DiskDef, disk, def->disks)) {
+            if (disk->bus == buses[i] && disk->info.address.type == ADDRESS_DRIVE)
+                ensure_controllers(def, drive_bus(disk->bus)->type, disk->info.address.drive.controller);
+        }
+    }
+    for (DEF_EACH(HostdevDef, hostdev, def->hostdevs)) {
+        if (hostdev->type == HOSTDEV_SCSI)
+            ensure_controllers(def, CONTROLLER_SCSI,
+                               hostdev->info.address.type == ADDRESS_DRIVE
+                                   ? hostdev->info.address.drive.controller
+                                   : 0);
+    }
+    for (DEF_EACH(CharDef, channel, def->channels)) {
+        if (channel->target_type == CHAR_TARGET_VIRTIO)
+            ensure_controllers(def, CONTROLLER_VIRTIO_SERIAL,
+                               channel->info.address.type == ADDRESS_VIRTIO_SERIAL
+                                   ? channel->info.address.virtio_serial.controller
+                                   : 0);
+    }
+    for (DEF_EACH(CharDef, console, def->consoles)) {
+        if (console->target_type == CHAR_TARGET_VIRTIO)
+            ensure_controllers(def, CONTROLLER_VIRTIO_SERIAL, 0);
+    }
+    if (def_list_len(def->smartcards))
+        ensure_controllers(def, CONTROLLER_CCID, 0);
+}
+
+/* ---- consoles and serial ports ---- */
+
+static void fill_ports(GPtrArray *list)
+{
+    uint32_t next = 0;
+    for (DEF_EACH(CharDef, given, list)) {
+        if (given->target_port.is_set)
+            next = MAX(next, given->target_port.value + 1);
+    }
+    for (DEF_EACH(CharDef, chr, list)) {
+        if (!chr->target_port.is_set)
+            chr->target_port = (OptU32){ next++, true };
+    }
+}
+
+/* A second view of the first serial port. */
+static CharDef *console_from_serial(const CharDef *serial)
+{
+    CharDef *console = xml_table_copy(&serial_table, serial);
+    console->class = CHAR_CLASS_CONSOLE;
+    console->target_type = CHAR_TARGET_SERIAL;
+    console->target_model = CHAR_TARGET_MODEL_ABSENT;
+    g_clear_pointer(&console->info.alias, g_free);
+    console->info.address = (DeviceAddress){ 0 };
+    return console;
+}
+
+static bool serial_is_console(const CharDef *serial)
+{
+    return serial->target_type == CHAR_TARGET_ISA_SERIAL ||
+           serial->target_type == CHAR_TARGET_SYSTEM_SERIAL ||
+           serial->target_type == CHAR_TARGET_SPAPR_VIO_SERIAL ||
+           serial->target_type == CHAR_TARGET_SCLP_SERIAL;
+}
+
+/* The first console of type serial is the first serial port: whichever of the two is missing is made from the
+ * other; the serial port wins if both are there. */
+static bool pair_console(DomainDef *def, Error **err)
+{
+    CharDef *first = def_list_len(def->consoles) ? g_ptr_array_index(def->consoles, 0) : NULL;
+    if (first && first->target_type == CHAR_TARGET_SERIAL && !def->serials) {
+        CharDef *serial = xml_table_copy(&console_table, first);
+        serial->class = CHAR_CLASS_SERIAL;
+        serial->target_type = CHAR_TARGET_ABSENT;
+        serial->target_port = (OptU32){ 0, true };
+        g_clear_pointer(&serial->tty, g_free);
+        if (!device_fill_defaults(DEVICE_SERIAL, serial, def, err)) {
+            xml_table_free(&serial_table, serial);
+            return false;
+        }
+        domain_append_device(def, DEVICE_SERIAL, serial);
+    }
+    const CharDef *serial = def_list_len(def->serials) ? g_ptr_array_index(def->serials, 0) : NULL;
+    if (!serial)
+        return true;
+    if (first && first->target_type == CHAR_TARGET_SERIAL) {
+        CharDef *console = console_from_serial(serial);
+        console->tty = g_steal_pointer(&first->tty);
+        console->info.alias = g_steal_pointer(&first->info.alias);
+        xml_table_free(&console_table, first);
+        def->consoles->pdata[0] = console;
+    } else if (serial_is_console(serial)) {
+        domain_append_device(def, DEVICE_CONSOLE, console_from_serial(serial));
+        CharDef *console = g_ptr_array_steal_index(def->consoles, def->consoles->len - 1);
+        g_ptr_array_insert(def->consoles, 0, console);
+    }
+    return true;
+}
+
+static bool fill_consoles(DomainDef *def, Error **err)
+{
+    fill_ports(def->serials);
+    fill_ports(def->parallels);
+    if (!pair_console(def, err))
+        return false;
+    uint32_t position = 0;
+    for (DEF_EACH(CharDef, console, def->consoles)) {
+        bool is_pair = position == 0 && console->target_type == CHAR_TARGET_SERIAL;
+        if (!is_pair)
+            console->target_port = (OptU32){ position, true };
+        position++;
+    }
+    return true;
+}
+
+/* ---- implied devices ---- */
+
+static void add_input(DomainDef *def, InputType type)
+{
+    for (DEF_EACH(InputDef, input, def->inputs)) {
+        if (input->type == type && input->bus == INPUT_BUS_PS2)
+            return;
+    }
+    InputDef *input = g_new0(InputDef, 1);
+    input->type = type;
+    input->bus = INPUT_BUS_PS2;
+    domain_append_device(def, DEVICE_INPUT, input);
+}
+
+static void add_audio(DomainDef *def)
+{
+    if (def->audios)
+        return;
+    AudioType type = AUDIO_NONE;
+    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
+        if (graphics->type == GRAPHICS_SDL || graphics->type == GRAPHICS_EGL_HEADLESS)
+            return; /* the environment of the display decides */
+        if (graphics->type == GRAPHICS_SPICE) {
+            type = AUDIO_SPICE;
+            break;
+        }
+        if (graphics->type == GRAPHICS_VNC)
+            break;
+    }
+    AudioDef *audio = g_new0(AudioDef, 1);
+    audio->id = 1;
+    audio->type = type;
+    domain_append_device(def, DEVICE_AUDIO, audio);
+}
+
+static void fill_videos(DomainDef *def)
+{
+    if (def->graphics && !def->videos) {
+        VideoDef *video = g_new0(VideoDef, 1);
+        bool ok = device_fill_defaults(DEVICE_VIDEO, video, def, NULL);
+        g_assert(ok);
+        domain_append_device(def, DEVICE_VIDEO, video);
+    }
+    bool has_primary = false;
+    for (DEF_EACH(VideoDef, video, def->videos))
+        has_primary |= video->primary == TRISTATE_ON;
+    VideoDef *first = def_list_len(def->videos) ? g_ptr_array_index(def->videos, 0) : NULL;
+    if (first && !has_primary && first->model != VIDEO_NONE)
+        first->primary = TRISTATE_ON;
+}
+
+static void add_implied_devices(DomainDef *def)
+{
+    bool x86 = def->os.arch == ARCH_X86_64 || def->os.arch == ARCH_I686;
+    if (x86) {
+        add_input(def, INPUT_MOUSE);
+        add_input(def, INPUT_KEYBOARD);
+    }
+    add_audio(def);
+    fill_videos(def);
+    if (!def->memballoon) {
+        def->memballoon = g_new0(MemballoonDef, 1);
+        def->memballoon->model = MEMBALLOON_VIRTIO;
+    }
+}
+
+static bool note_boot_order(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    return !info || !info->boot_order;
+}
+
+static void fill_boot(DomainDef *def)
+{
+    bool no_device_has_order = domain_each_device(def, note_boot_order, NULL);
+    if (no_device_has_order && !def->os.boot.count) {
+        def->os.boot.dev[0] = BOOT_DEV_HD;
+        def->os.boot.count = 1;
+    }
+}
+
+/* ---- all together ---- */
+
+static bool fill_each_device(DomainDef *def, Error **err)
+{
+    for (DeviceKind kind = 0; kind < DEVICE_KIND_COUNT; kind++) {
+        GPtrArray *list = domain_device_list(def, kind);
+        for (unsigned i = 0; i < def_list_len(list); i++) {
+            if (!device_fill_defaults(kind, g_ptr_array_index(list, i), def, err))
+                return false;
+        }
+    }
+    if (def->vsock)
+        return device_fill_defaults(DEVICE_VSOCK, def->vsock, def, err);
+    return true;
+}
+
+static void fill_firmware(DomainDef *def)
+{
+    OsLoader *loader = def->os.loader;
+    if (loader && loader->path && loader->type == LOADER_TYPE_ABSENT)
+        loader->type = LOADER_TYPE_ROM;
+}
+
+static void fill_iothreads(DomainDef *def)
+{
+    uint32_t listed = def_list_len(def->iothread_list);
+    if (listed && def->iothreads.value < listed)
+        def->iothreads = (OptU32){ listed, true };
+}
+
+static void fill_labels(DomainDef *def)
+{
+    for (DEF_EACH(SecurityLabel, label, def->seclabels)) {
+        /* No security driver but DAC is here, and that one has to be named. */
+        if (label->type != SECLABEL_STATIC && !label->model) {
+            label->type = SECLABEL_NONE;
+            label->relabel = TRISTATE_ABSENT;
+            label->model = g_strdup("none");
+        }
+        if (label->type != SECLABEL_NONE && label->relabel == TRISTATE_ABSENT)
+            label->relabel = label->type == SECLABEL_STATIC ? TRISTATE_OFF : TRISTATE_ON;
+    }
+}
+
+bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks, Error **err)
+{
+    g_auto(DomainPlatform) platform = { 0 };
+    sort_list(def, &def->disks, domain_sort_disks);
+    sort_list(def, &def->controllers, domain_sort_controllers);
+    if (!fill_platform(def, hooks, &platform, err))
+        return false;
+    fill_basics(def);
+    fill_cpu(def, &platform);
+    if (!fill_each_device(def, err))
+        return false;
+    fill_controller_indexes(def);
+    add_machine_controllers(def);
+    if (!fill_consoles(def, err) || !fill_drive_addresses(def, err))
+        return false;
+    domain_add_implied_controllers(def);
+    add_implied_devices(def);
+    fill_boot(def);
+    fill_firmware(def);
+    fill_iothreads(def);
+    fill_labels(def);
+    return true;
+}

@@ -1,0 +1,343 @@
+/* Reading and writing save images: see the header for the layout. All access to the file runs in the worker
+ * lane of its mount. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "image"
+#include "core/save_image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/worker.h"
+
+#define SAVE_MAGIC "LibvirtQemudSave"
+#define SAVE_PARTIAL_MAGIC "LibvirtQemudPart"
+#define SAVE_VERSION 2
+#define SAVE_PADDING 65536
+#define SAVE_DATA_MAX (64u << 20)
+
+typedef struct SaveHeader {
+    char magic[16];
+    uint32_t version, data_len, was_running, compressed, cookie_offset;
+    uint32_t unused[14];
+} SaveHeader;
+G_STATIC_ASSERT(sizeof(SaveHeader) == 92);
+
+static const struct {
+    const char *name;
+    const char *program;
+} save_formats[SAVE_FORMAT_COUNT] = {
+    [SAVE_FORMAT_RAW] = { "raw", "/bin/cat" },           [SAVE_FORMAT_GZIP] = { "gzip", "/usr/bin/gzip" },
+    [SAVE_FORMAT_BZIP2] = { "bzip2", "/usr/bin/bzip2" }, [SAVE_FORMAT_XZ] = { "xz", "/usr/bin/xz" },
+    [SAVE_FORMAT_LZOP] = { "lzop", "/usr/bin/lzop" },    [SAVE_FORMAT_ZSTD] = { "zstd", "/usr/bin/zstd" },
+};
+
+static bool save_format_check_program(SaveFormat format, Error **err)
+{
+    if (access(save_formats[format].program, X_OK) == 0)
+        return true;
+    error_set(err, ERROR_OPERATION_FAILED, "the program for format '%s' is missing: %s",
+              save_formats[format].name, save_formats[format].program);
+    return error_hint(err, "install the package '%s', or choose another save_image_format in qemu.conf",
+                      save_formats[format].name);
+}
+
+bool save_format_from_name(const char *name, SaveFormat *ret_format, Error **err)
+{
+    for (int i = 0; i < SAVE_FORMAT_COUNT; i++) {
+        if (strcmp(save_formats[i].name, name ? name : "raw") == 0) {
+            if (!save_format_check_program((SaveFormat) i, err))
+                return false;
+            *ret_format = (SaveFormat) i;
+            return true;
+        }
+    }
+    return error_set(err, ERROR_OPERATION_FAILED, "Invalid save image format '%s'", name);
+}
+
+void save_image_clear(SaveImage *image)
+{
+    if (image->xml) {
+        fd_cleanup(&image->fd);
+        g_clear_pointer(&image->xml, g_free);
+    }
+}
+
+/* ---- one job type for all trips to the file ---- */
+
+typedef struct ImageJob {
+    char *path;
+    int fd;
+    char *data; /* to write, or what was read */
+    size_t len;
+    mode_t mode;
+    SaveHeader header;
+    uint64_t size;
+    int error;
+    const char *problem; /* static: the file is no image */
+} ImageJob;
+
+static void image_job_free(void *data)
+{
+    ImageJob *job = data;
+
+    fd_cleanup(&job->fd);
+    g_free(job->path);
+    g_free(job->data);
+    g_free(job);
+}
+
+static ImageJob *image_job_new(const char *path)
+{
+    ImageJob *job = g_new0(ImageJob, 1);
+
+    job->path = g_strdup(path);
+    job->fd = -1;
+    return job;
+}
+
+static bool image_job_do(ImageJob *job, void (*func)(void *data), uint64_t timeout_ms, Error **err)
+{
+    g_autofree char *path = g_strdup(job->path);
+
+    if (worker_run(worker_lane_for_path(path), func, job, image_job_free, timeout_ms, err))
+        return true;
+    return error_prefix(err, "cannot use file '%s'", path);
+}
+
+/* ---- open ---- */
+
+static ssize_t read_fully(int fd, void *buffer, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        const ssize_t got = read(fd, (char *) buffer + done, len - done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        done += (size_t) got;
+    }
+    return (ssize_t) done;
+}
+
+static void open_run(void *data)
+{
+    ImageJob *job = data;
+    SaveHeader *header = &job->header;
+    struct stat st;
+
+    job->fd = open(job->path, O_RDONLY | O_CLOEXEC);
+    if (job->fd < 0 || fstat(job->fd, &st) < 0) {
+        job->error = errno;
+        return;
+    }
+    job->size = (uint64_t) st.st_size;
+    if (read_fully(job->fd, header, sizeof(*header)) != (ssize_t) sizeof(*header)) {
+        job->problem = "failed to read qemu header";
+        return;
+    }
+    if (memcmp(header->magic, SAVE_PARTIAL_MAGIC, sizeof(header->magic)) == 0) {
+        job->problem = "save image is incomplete";
+        return;
+    }
+    if (memcmp(header->magic, SAVE_MAGIC, sizeof(header->magic)) != 0) {
+        job->problem = "image magic is incorrect";
+        return;
+    }
+    if (header->version > SAVE_VERSION || header->data_len == 0 || header->data_len > SAVE_DATA_MAX)
+        return; /* said by the caller, with the number */
+    job->data = g_malloc(header->data_len + 1);
+    if (read_fully(job->fd, job->data, header->data_len) != (ssize_t) header->data_len) {
+        job->problem = "failed to read domain XML";
+        return;
+    }
+    job->data[header->data_len] = '\0';
+}
+
+static bool open_check(const ImageJob *job, Error **err)
+{
+    const SaveHeader *header = &job->header;
+
+    if (job->error)
+        return error_set_errno(err, job->error, "Failed to open file '%s'", job->path);
+    if (job->problem)
+        return error_set(err, ERROR_OPERATION_FAILED, "%s", job->problem);
+    if (header->version > SAVE_VERSION)
+        return error_set(err, ERROR_OPERATION_FAILED, "image version is not supported (%u > %u)",
+                         GUINT32_SWAP_LE_BE(header->version) <= SAVE_VERSION
+                           ? header->version
+                           : GUINT32_SWAP_LE_BE(header->version),
+                         (unsigned) SAVE_VERSION);
+    if (!job->data)
+        return error_set(err, ERROR_OPERATION_FAILED, "invalid header data length: %u", header->data_len);
+    if (header->compressed >= SAVE_FORMAT_COUNT)
+        return error_set(err, ERROR_OPERATION_FAILED, "Invalid compressed save format %u", header->compressed);
+    return true;
+}
+
+bool save_image_open(const char *path, uint64_t timeout_ms, SaveImage *ret_image, Error **err)
+{
+    ImageJob *job = image_job_new(path);
+
+    if (!image_job_do(job, open_run, timeout_ms, err))
+        return false;
+    const bool ok = open_check(job, err);
+    if (ok) {
+        *ret_image = (SaveImage){ .fd = fd_steal(&job->fd),
+                                  .was_running = job->header.was_running == 1,
+                                  .format = (SaveFormat) job->header.compressed,
+                                  .data_len = job->header.data_len,
+                                  .cookie_offset = job->header.cookie_offset,
+                                  .xml = g_steal_pointer(&job->data),
+                                  .size_bytes = job->size };
+    }
+    image_job_free(job);
+    return ok;
+}
+
+/* ---- create ---- */
+
+static bool write_fully(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        const ssize_t put = write(fd, data, len);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return false;
+        data += put;
+        len -= (size_t) put;
+    }
+    return true;
+}
+
+static void create_run(void *data)
+{
+    ImageJob *job = data;
+
+    job->fd = open(job->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (job->fd < 0 || !write_fully(job->fd, job->data, job->len))
+        job->error = errno;
+}
+
+static char *build_header(const char *xml, bool was_running, SaveFormat format, size_t data_len,
+                          size_t *ret_len)
+{
+    SaveHeader header = { .version = SAVE_VERSION,
+                          .data_len = (uint32_t) data_len,
+                          .was_running = was_running,
+                          .compressed = format };
+    char *buffer = g_malloc0(sizeof(header) + data_len);
+
+    memcpy(header.magic, SAVE_MAGIC, sizeof(header.magic));
+    memcpy(buffer, &header, sizeof(header));
+    memcpy(buffer + sizeof(header), xml, strlen(xml));
+    *ret_len = sizeof(header) + data_len;
+    return buffer;
+}
+
+bool save_image_create(const char *path, const char *shown_path, const char *xml, bool was_running,
+                       SaveFormat format, uint64_t timeout_ms, int *ret_fd, Error **err)
+{
+    ImageJob *job = image_job_new(path);
+
+    if (xml)
+        job->data = build_header(xml, was_running, format, strlen(xml) + 1 + SAVE_PADDING, &job->len);
+    if (!image_job_do(job, create_run, timeout_ms, err))
+        return false;
+    const bool ok = job->error == 0;
+    if (ok)
+        *ret_fd = fd_steal(&job->fd);
+    else
+        error_set_errno(err, job->error, "Failed to create file '%s'", shown_path);
+    image_job_free(job);
+    return ok;
+}
+
+static void sync_run(void *data)
+{
+    ImageJob *job = data;
+
+    if (fsync(job->fd) < 0 && errno != EINVAL && errno != EROFS)
+        job->error = errno;
+}
+
+bool save_image_sync(const char *path, int fd, uint64_t timeout_ms, Error **err)
+{
+    ImageJob *job = image_job_new(path);
+
+    job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (!image_job_do(job, sync_run, timeout_ms, err))
+        return false;
+    const bool ok = job->error == 0;
+    if (!ok)
+        error_set_errno(err, job->error, "unable to sync file '%s'", path);
+    image_job_free(job);
+    return ok;
+}
+
+/* ---- rewrite ---- */
+
+static void rewrite_run(void *data)
+{
+    ImageJob *job = data;
+
+    job->fd = open(job->path, O_WRONLY | O_CLOEXEC);
+    if (job->fd < 0 || pwrite(job->fd, job->data, job->len, 0) != (ssize_t) job->len || fsync(job->fd) < 0)
+        job->error = errno ? errno : EIO;
+}
+
+bool save_image_rewrite(const char *path, const SaveImage *image, const char *xml, bool was_running,
+                        uint64_t timeout_ms, Error **err)
+{
+    const size_t xml_len = strlen(xml) + 1;
+    const char *cookie = image->cookie_offset && image->cookie_offset < image->data_len
+                           ? image->xml + image->cookie_offset
+                           : NULL;
+    const size_t cookie_len = cookie ? strlen(cookie) + 1 : 0;
+
+    if (xml_len + cookie_len > image->data_len)
+        return error_set(err, ERROR_OPERATION_FAILED, "new xml too large to fit in file");
+    ImageJob *job = image_job_new(path);
+    job->data = build_header(xml, was_running, image->format, image->data_len, &job->len);
+    if (cookie) {
+        memcpy(job->data + sizeof(SaveHeader) + xml_len, cookie, cookie_len);
+        ((SaveHeader *) (void *) job->data)->cookie_offset = (uint32_t) xml_len;
+    }
+    if (!image_job_do(job, rewrite_run, timeout_ms, err))
+        return false;
+    const bool ok = job->error == 0;
+    if (!ok)
+        error_set_errno(err, job->error, "failed to write header to domain save file '%s'", path);
+    image_job_free(job);
+    return ok;
+}
+
+/* ---- copier ---- */
+
+bool save_copier_start(SaveFormat format, bool expand, bool bypass_cache, int from_fd, int to_fd,
+                       Process **ret_process, Error **err)
+{
+    const char *const filter[] = { save_formats[format].program, expand ? "-dc" : "-c", NULL };
+    static const char *const plain[] = { "/bin/cat", NULL };
+    static const char *const direct_out[] = { "/bin/dd", "bs=1M", "iflag=fullblock", "oflag=nocache",
+                                              "status=none", NULL };
+    static const char *const direct_in[] = { "/bin/dd", "bs=1M", "iflag=nocache", "status=none", NULL };
+    ProcessSpec spec = PROCESS_SPEC_INIT;
+
+    if (!save_format_check_program(format, err))
+        return false;
+    spec.argv = filter;
+    if (format == SAVE_FORMAT_RAW)
+        spec.argv = !bypass_cache ? plain : expand ? direct_in : direct_out;
+    spec.stdin_fd = from_fd;
+    spec.stdout_fd = to_fd;
+    spec.die_with_parent = true;
+    return process_start(&spec, ret_process, err);
+}

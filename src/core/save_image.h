@@ -1,0 +1,62 @@
+/* The file that holds a saved machine: its header, and helpers that carry bytes between it and QEMU.
+ *
+ * Layout (all numbers in the byte order of the host that wrote it):
+ *   16 bytes  "LibvirtQemudSave"
+ *   u32       version, 2
+ *   u32       length of the data that follows the header
+ *   u32       1: the machine ran when it was saved
+ *   u32       compression: 0 raw, 1 gzip, 2 bzip2, 3 xz, 4 lzop, 5 zstd
+ *   u32       offset of the cookie in the data; 0: none
+ *   14 * u32  zero
+ *   data      domain XML, NUL; cookie XML, NUL; padding for longer XML
+ *   ...       QEMU's migration stream, compressed as said */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/process.h"
+
+typedef enum SaveFormat {
+    SAVE_FORMAT_RAW,
+    SAVE_FORMAT_GZIP,
+    SAVE_FORMAT_BZIP2,
+    SAVE_FORMAT_XZ,
+    SAVE_FORMAT_LZOP,
+    SAVE_FORMAT_ZSTD,
+    SAVE_FORMAT_COUNT
+} SaveFormat;
+
+/* ERROR_OPERATION_FAILED naming the program that is missing. @name NULL: raw. */
+MUST_CHECK bool save_format_from_name(const char *name, SaveFormat *ret_format, Error **err);
+
+typedef struct SaveImage {
+    int fd; /* positioned where QEMU's stream begins */
+    bool was_running;
+    SaveFormat format;
+    uint32_t data_len;
+    uint32_t cookie_offset;
+    char *xml;
+    uint64_t size_bytes; /* of the whole file */
+} SaveImage;
+void save_image_clear(SaveImage *image);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SaveImage, save_image_clear)
+
+/* ERROR_SYSTEM "Failed to open file '...'", ERROR_OPERATION_FAILED for what is no image, ERROR_TIMEOUT. */
+AWAITS MUST_CHECK bool save_image_open(const char *path, uint64_t timeout_ms, SaveImage *ret_image,
+                                       Error **err);
+/* Makes @path (0600, truncated). With @xml writes the header; *ret_fd is positioned behind it. */
+AWAITS MUST_CHECK bool save_image_create(const char *path, const char *shown_path /* in messages */,
+                                         const char *xml, bool was_running, SaveFormat format,
+                                         uint64_t timeout_ms, int *ret_fd, Error **err);
+/* The content is on disk when this returns. */
+AWAITS MUST_CHECK bool save_image_sync(const char *path, int fd, uint64_t timeout_ms, Error **err);
+/* Replaces XML (and running state) in place. ERROR_OPERATION_FAILED when it does not fit. */
+AWAITS MUST_CHECK bool save_image_rewrite(const char *path, const SaveImage *image, const char *xml,
+                                          bool was_running, uint64_t timeout_ms, Error **err);
+
+/* A child that copies (and compresses or expands) from one descriptor to the other, so that storage which
+ * hangs holds neither QEMU nor us. */
+MUST_CHECK bool save_copier_start(SaveFormat format, bool expand, bool bypass_cache, int from_fd, int to_fd,
+                                  Process **ret_process, Error **err);

@@ -1,0 +1,621 @@
+/* Statistics of many machines in one call, and of one machine's memory.
+ *
+ * Each machine has a fiber that asks its QEMU (few questions, one after the other) or, for a machine that
+ * does not run, looks at its images in workers. All share one deadline. Answers are put aside first and
+ * written out when all fibers are done, from the definition as it is then; what did not come in time is left
+ * out. A QEMU that has owed an answer for long, and storage on which a call hangs, are not asked again: only
+ * the first call after something broke waits for the deadline, those after it do not. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "stats"
+#include <string.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/worker.h"
+#include "core/kernel_stat.h"
+#include "core/vm_query.h"
+
+enum {
+    STATS_STATE = 1 << 0,
+    STATS_CPU = 1 << 1,
+    STATS_BALLOON = 1 << 2,
+    STATS_VCPU = 1 << 3,
+    STATS_INTERFACE = 1 << 4,
+    STATS_BLOCK = 1 << 5,
+    STATS_PERF = 1 << 6,
+    STATS_IOTHREAD = 1 << 7,
+    STATS_MEMORY = 1 << 8,
+    STATS_DIRTY_RATE = 1 << 9,
+    STATS_VM = 1 << 10,
+};
+#define STATS_ALL ((1u << 11) - 1)
+
+#define STATS_FLAGS_FILTER 0xffu /* as for vm_list() */
+#define STATS_FLAG_NOWAIT (1u << 29)
+#define STATS_FLAG_BACKING (1u << 30)
+#define STATS_FLAG_ENFORCE (1u << 31)
+
+#define STATS_DEADLINE_MS 400 /* for all machines together */
+#define STATS_STUCK_MS 200    /* an answer this late: the QEMU is left alone */
+
+enum {
+    MEMORY_SWAP_IN,
+    MEMORY_SWAP_OUT,
+    MEMORY_MAJOR_FAULT,
+    MEMORY_MINOR_FAULT,
+    MEMORY_UNUSED,
+    MEMORY_AVAILABLE,
+    MEMORY_ACTUAL,
+    MEMORY_RSS,
+    MEMORY_USABLE,
+    MEMORY_LAST_UPDATE,
+    MEMORY_DISK_CACHES,
+    MEMORY_HUGETLB_PGALLOC,
+    MEMORY_HUGETLB_PGFAIL
+};
+
+/* What was learnt about one machine by waiting. */
+typedef struct StatsProbe {
+    Vm *vm;          /* counted */
+    uint64_t serial; /* of the run that was asked; 0: it does not run */
+    unsigned groups;
+    uint64_t deadline_ms;
+    /* NULL, false: not told */
+    GPtrArray *block_stats; /* of MonitorBlockStats */
+    GHashTable *block_nodes;
+    GPtrArray *iothreads; /* of MonitorIoThread */
+    MonitorBalloonStats balloon;
+    bool has_balloon;
+    Json *dirty_rate;
+    GHashTable *files; /* path -> StorageInfo; of a machine that does not run */
+} StatsProbe;
+
+static void stats_probe_clear(StatsProbe *probe)
+{
+    vm_unref(probe->vm);
+    g_clear_pointer(&probe->block_stats, g_ptr_array_unref);
+    g_clear_pointer(&probe->block_nodes, g_hash_table_unref);
+    g_clear_pointer(&probe->iothreads, g_ptr_array_unref);
+    g_clear_pointer(&probe->files, g_hash_table_unref);
+    json_decref(probe->dirty_rate);
+}
+
+void vm_stats_free(VmStats *stats)
+{
+    if (!stats)
+        return;
+    vm_unref(stats->vm);
+    params_free(stats->params);
+    g_free(stats);
+}
+
+/* ---- asking ---- */
+
+static bool balloon_is_there(const DomainDef *live)
+{
+    const MemballoonDef *balloon = live->memballoon;
+
+    return balloon && balloon->model != MEMBALLOON_NONE && balloon->model != MEMBALLOON_MODEL_ABSENT;
+}
+
+bool vm_query_balloon_stats(Vm *vm, uint64_t timeout_ms, MonitorBalloonStats *ret_stats)
+{
+    if (!vm->live || !balloon_is_there(vm->live) || !vm->live->memballoon->info.alias ||
+        !vm_require_monitor(vm, NULL))
+        return false;
+    g_autofree char *alias = g_strdup(vm->live->memballoon->info.alias);
+    return monitor_query_balloon_stats(vm->run->qmp, alias, timeout_ms, ret_stats, NULL);
+}
+
+void vm_refresh_balloon(Vm *vm, uint64_t timeout_ms)
+{
+    uint64_t bytes = 0;
+
+    if (!vm->live || !balloon_is_there(vm->live) || !vm_require_monitor(vm, NULL))
+        return;
+    const uint64_t serial = vm->run->serial;
+    if (!monitor_query_balloon(vm->run->qmp, timeout_ms, &bytes, NULL))
+        return;
+    if (vm->run && vm->run->serial == serial && vm->live && bytes) {
+        vm->run->balloon_bytes = bytes;
+        vm->live->current_memory_bytes = bytes;
+    }
+}
+
+static uint64_t stats_left_ms(const StatsProbe *probe)
+{
+    const uint64_t now_ms = loop_now_ms();
+
+    return probe->deadline_ms > now_ms ? probe->deadline_ms - now_ms : 0;
+}
+
+/* The monitor, if it is worth asking now; NULL. */
+static Qmp *stats_monitor(const StatsProbe *probe)
+{
+    const VmRun *run = probe->vm->run;
+
+    if (!run || run->serial != probe->serial || !run->qmp || !qmp_is_open(run->qmp) || run->exited ||
+        run->stopping || run->is_starting || qmp_pending_ms(run->qmp) > STATS_STUCK_MS ||
+        stats_left_ms(probe) == 0)
+        return NULL;
+    return run->qmp;
+}
+
+static void stats_ask_blocks(StatsProbe *probe, bool *io_ok)
+{
+    Qmp *qmp = stats_monitor(probe);
+
+    if (qmp && !monitor_query_block_stats(qmp, stats_left_ms(probe), &probe->block_stats, NULL))
+        *io_ok = false;
+    qmp = stats_monitor(probe);
+    if (qmp && *io_ok && !monitor_query_block_nodes(qmp, stats_left_ms(probe), &probe->block_nodes, NULL))
+        *io_ok = false;
+}
+
+/* Failures are silent: what a QEMU does not tell is left out. */
+static void stats_ask_qemu(StatsProbe *probe)
+{
+    bool io_ok = true;
+    Qmp *qmp = NULL;
+
+    if ((probe->groups & STATS_BALLOON) && stats_monitor(probe)) {
+        vm_refresh_balloon(probe->vm, stats_left_ms(probe));
+        if (stats_monitor(probe))
+            probe->has_balloon = vm_query_balloon_stats(probe->vm, stats_left_ms(probe), &probe->balloon);
+    }
+    if ((probe->groups & STATS_IOTHREAD) && (qmp = stats_monitor(probe)))
+        io_ok = monitor_query_iothreads(qmp, stats_left_ms(probe), &probe->iothreads, NULL);
+    if ((probe->groups & STATS_DIRTY_RATE) && io_ok && (qmp = stats_monitor(probe)))
+        io_ok = qmp_exec(qmp, "query-dirty-rate", NULL, stats_left_ms(probe), &probe->dirty_rate, NULL);
+    /* Last: QEMU looks at the image files for this, so dead storage may stop it here. */
+    if (probe->groups & STATS_BLOCK)
+        stats_ask_blocks(probe, &io_ok);
+}
+
+static void stats_file_free(void *data)
+{
+    storage_info_clear(data);
+    g_free(data);
+}
+
+static void stats_look_at_file(StatsProbe *probe, const char *path, StorageFormat format)
+{
+    StorageInfo info = { 0 };
+
+    if (worker_lane_stuck(worker_lane_for_path(path)) > 0 || stats_left_ms(probe) == 0 ||
+        !storage_probe(path, format, stats_left_ms(probe), &info, NULL))
+        return;
+    if (format != STORAGE_FORMAT_RAW && format != STORAGE_FORMAT_QCOW2 && format != STORAGE_FORMAT_ABSENT)
+        info.capacity = 0; /* in the headers of formats that only QEMU reads */
+    g_hash_table_replace(probe->files, g_strdup(path), g_memdup2(&info, sizeof(info)));
+}
+
+static void stats_look_at_files(StatsProbe *probe)
+{
+    const DomainDef *def = vm_def(probe->vm);
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GArray) formats = g_array_new(FALSE, TRUE, sizeof(StorageFormat));
+
+    /* Copied: the definition may be replaced while we wait. */
+    for (DEF_EACH(DiskDef, disk, def ? def->disks : NULL)) {
+        const StorageFormat format = disk->src.format;
+        if (!disk_is_local(disk))
+            continue;
+        g_ptr_array_add(paths, g_strdup(disk->src.path));
+        g_array_append_val(formats, format);
+    }
+    probe->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, stats_file_free);
+    for (guint i = 0; i < paths->len; i++)
+        stats_look_at_file(probe, g_ptr_array_index(paths, i), g_array_index(formats, StorageFormat, i));
+}
+
+static void stats_probe_fiber(void *arg)
+{
+    StatsProbe *probe = arg;
+
+    if (probe->serial)
+        stats_ask_qemu(probe);
+    else if (probe->groups & STATS_BLOCK)
+        stats_look_at_files(probe);
+}
+
+static bool stats_probe_must_wait(const StatsProbe *probe)
+{
+    return probe->serial
+               ? (probe->groups & (STATS_BALLOON | STATS_BLOCK | STATS_IOTHREAD | STATS_DIRTY_RATE)) &&
+                     stats_monitor(probe)
+               : (probe->groups & STATS_BLOCK) != 0;
+}
+
+/* All at once; returns when the last is done, which the deadline bounds. */
+static void stats_probe_all(GArray *probes)
+{
+    g_autofree Fiber **fibers = g_new0(Fiber *, MAX(probes->len, 1));
+
+    fiber_shield_begin();
+    for (guint i = 0; i < probes->len; i++) {
+        StatsProbe *probe = &g_array_index(probes, StatsProbe, i);
+        if (stats_probe_must_wait(probe))
+            fibers[i] = fiber_ref(fiber_spawn("statistics", stats_probe_fiber, probe));
+    }
+    for (guint i = 0; i < probes->len; i++) {
+        if (!fibers[i])
+            continue;
+        /* No deadline: each fiber has its own, and they use our memory. */
+        if (!fiber_join(fibers[i], FIBER_NO_DEADLINE, NULL))
+            log_error("waiting for the statistics of a machine failed");
+        fiber_unref(fibers[i]);
+    }
+    fiber_shield_end();
+}
+
+/* ---- writing ---- */
+
+static void stats_write_cpu(const VmRun *run, Params *params)
+{
+    ProcCpuTime time = { 0 };
+
+    if (!run || !run->pid || !proc_cpu_time_read(run->pid, &time))
+        return;
+    params_add_ullong(params, time.total_ns, "cpu.time");
+    params_add_ullong(params, time.user_ns, "cpu.user");
+    params_add_ullong(params, time.system_ns, "cpu.system");
+    params_add_uint(params, 0, "cpu.cache.monitor.count"); /* cache allocation is not supported */
+}
+
+typedef void (*MemoryStatWriter)(void *arg, int tag, const char *name, uint64_t value);
+
+static void memory_write_one(MemoryStatWriter writer, void *arg, int tag, const char *name, uint64_t value,
+                             unsigned divisor)
+{
+    if (value != UINT64_MAX)
+        writer(arg, tag, name, value / divisor);
+}
+
+/* In the order of the reference; KiB, counts, seconds. */
+static void memory_write(const MonitorBalloonStats *stats, uint64_t rss_kib, MemoryStatWriter writer,
+                         void *arg)
+{
+    if (stats) {
+        memory_write_one(writer, arg, MEMORY_SWAP_IN, "swap_in", stats->swap_in, 1024);
+        memory_write_one(writer, arg, MEMORY_SWAP_OUT, "swap_out", stats->swap_out, 1024);
+        memory_write_one(writer, arg, MEMORY_MAJOR_FAULT, "major_fault", stats->major_faults, 1);
+        memory_write_one(writer, arg, MEMORY_MINOR_FAULT, "minor_fault", stats->minor_faults, 1);
+        memory_write_one(writer, arg, MEMORY_UNUSED, "unused", stats->free, 1024);
+        memory_write_one(writer, arg, MEMORY_AVAILABLE, "available", stats->total, 1024);
+        memory_write_one(writer, arg, MEMORY_USABLE, "usable", stats->available, 1024);
+        memory_write_one(writer, arg, MEMORY_LAST_UPDATE, "last-update", stats->last_update_s, 1);
+        memory_write_one(writer, arg, MEMORY_DISK_CACHES, "disk_caches", stats->disk_caches, 1024);
+        memory_write_one(writer, arg, MEMORY_HUGETLB_PGALLOC, "hugetlb_pgalloc", stats->hugetlb_allocations,
+                         1);
+        memory_write_one(writer, arg, MEMORY_HUGETLB_PGFAIL, "hugetlb_pgfail", stats->hugetlb_failures, 1);
+    }
+    if (rss_kib)
+        writer(arg, MEMORY_RSS, "rss", rss_kib);
+}
+
+static uint64_t run_rss_kib(const VmRun *run)
+{
+    ProcStat stat = { 0 };
+
+    return run && run->pid && proc_stat_read(run->pid, 0, &stat) ? stat.rss_kib : 0;
+}
+
+static uint64_t run_balloon_kib(const Vm *vm)
+{
+    return (vm->run && vm->run->balloon_bytes ? vm->run->balloon_bytes : vm_def(vm)->current_memory_bytes) /
+           1024;
+}
+
+static void memory_write_param(void *arg, int tag, const char *name, uint64_t value)
+{
+    params_add_ullong(arg, value, "balloon.%s", name);
+}
+
+static void stats_write_balloon(const StatsProbe *probe, const VmRun *run, Params *params)
+{
+    params_add_ullong(params, run_balloon_kib(probe->vm), "balloon.current");
+    params_add_ullong(params, vm_def(probe->vm)->memory_bytes / 1024, "balloon.maximum");
+    if (run)
+        memory_write(probe->has_balloon ? &probe->balloon : NULL, run_rss_kib(run), memory_write_param,
+                     params);
+}
+
+static void stats_write_vcpus(const DomainDef *def, const VmRun *run, Params *params)
+{
+    params_add_uint(params, def->vcpus_current.is_set ? def->vcpus_current.value : def->vcpus,
+                    "vcpu.current");
+    params_add_uint(params, def->vcpus, "vcpu.maximum");
+    for (guint i = 0; run && i < run->vcpu_tids->len; i++) {
+        const pid_t tid = g_array_index(run->vcpu_tids, pid_t, i);
+        ProcStat stat = { 0 };
+        if (!proc_stat_read(run->pid, tid, &stat))
+            continue;
+        params_add_int(params, 1, "vcpu.%u.state", i);
+        params_add_ullong(params, stat.user_ns + stat.system_ns, "vcpu.%u.time", i);
+        params_add_ullong(params, proc_wait_read(run->pid, tid), "vcpu.%u.wait", i);
+        params_add_ullong(params, proc_run_delay_read(run->pid, tid), "vcpu.%u.delay", i);
+    }
+}
+
+static void stats_write_interfaces(const DomainDef *def, const char *devices, Params *params)
+{
+    unsigned i = 0;
+
+    params_add_uint(params, def_list_len(def->interfaces), "net.count");
+    for (DEF_EACH(InterfaceDef, interface, def->interfaces)) {
+        const unsigned n = i++;
+        InterfaceStats stats = { 0 };
+        if (!interface->target)
+            continue;
+        params_add_string(params, interface->target, "net.%u.name", n);
+        if (!vm_interface_stats(interface, devices, &stats))
+            continue;
+        params_add_ullong(params, (uint64_t)stats.rx_bytes, "net.%u.rx.bytes", n);
+        params_add_ullong(params, (uint64_t)stats.rx_packets, "net.%u.rx.pkts", n);
+        params_add_ullong(params, (uint64_t)stats.rx_errs, "net.%u.rx.errs", n);
+        params_add_ullong(params, (uint64_t)stats.rx_drop, "net.%u.rx.drop", n);
+        params_add_ullong(params, (uint64_t)stats.tx_bytes, "net.%u.tx.bytes", n);
+        params_add_ullong(params, (uint64_t)stats.tx_packets, "net.%u.tx.pkts", n);
+        params_add_ullong(params, (uint64_t)stats.tx_errs, "net.%u.tx.errs", n);
+        params_add_ullong(params, (uint64_t)stats.tx_drop, "net.%u.tx.drop", n);
+    }
+}
+
+static void stats_write_counters(const MonitorBlockStats *stats, unsigned n, Params *params)
+{
+    params_add_ullong(params, stats->rd_ops, "block.%u.rd.reqs", n);
+    params_add_ullong(params, stats->rd_bytes, "block.%u.rd.bytes", n);
+    params_add_ullong(params, stats->rd_ns, "block.%u.rd.times", n);
+    params_add_ullong(params, stats->wr_ops, "block.%u.wr.reqs", n);
+    params_add_ullong(params, stats->wr_bytes, "block.%u.wr.bytes", n);
+    params_add_ullong(params, stats->wr_ns, "block.%u.wr.times", n);
+    params_add_ullong(params, stats->flush_ops, "block.%u.fl.reqs", n);
+    params_add_ullong(params, stats->flush_ns, "block.%u.fl.times", n);
+}
+
+static const MonitorBlockStats *stats_find_node(const StatsProbe *probe, const char *node_name)
+{
+    for (guint i = 0; probe->block_stats && i < probe->block_stats->len; i++) {
+        const MonitorBlockStats *entry = g_ptr_array_index(probe->block_stats, i);
+        if (entry->node_name && strcmp(entry->node_name, node_name) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+static void stats_write_sizes(const StatsProbe *probe, const StorageSource *source, unsigned n,
+                              Params *params)
+{
+    g_autofree char *node_name = storage_node_name(source);
+    const StorageInfo *file =
+        probe->files && source->path ? g_hash_table_lookup(probe->files, source->path) : NULL;
+
+    if (file) {
+        params_add_ullong(params, file->allocation, "block.%u.allocation", n);
+        if (file->capacity)
+            params_add_ullong(params, file->capacity, "block.%u.capacity", n);
+        params_add_ullong(params, file->physical, "block.%u.physical", n);
+        return;
+    }
+    if (!node_name || !probe->serial)
+        return;
+    const MonitorBlockStats *stats = stats_find_node(probe, node_name);
+    const MonitorBlockNode *node =
+        probe->block_nodes ? g_hash_table_lookup(probe->block_nodes, node_name) : NULL;
+    if (stats)
+        params_add_ullong(params, stats->wr_highest_offset, "block.%u.allocation", n);
+    if (!node)
+        return;
+    params_add_ullong(params, node->virtual_bytes, "block.%u.capacity", n);
+    if (node->actual_bytes != UINT64_MAX)
+        params_add_ullong(params, node->actual_bytes, "block.%u.physical", n);
+    if (node->write_threshold)
+        params_add_ullong(params, node->write_threshold, "block.%u.threshold", n);
+}
+
+static void stats_write_source(const StatsProbe *probe, const DiskDef *disk, const StorageSource *source,
+                               unsigned n, Params *params)
+{
+    params_add_string(params, disk->target, "block.%u.name", n);
+    if (source->path && source->type != STORAGE_NETWORK)
+        params_add_string(params, source->path, "block.%u.path", n);
+    if (source->path && source->index && probe->serial)
+        params_add_uint(params, source->index, "block.%u.backingIndex", n);
+    const MonitorBlockStats *stats = source == &disk->src ? disk_find_stats(disk, probe->block_stats) : NULL;
+    if (stats)
+        stats_write_counters(stats, n, params);
+    stats_write_sizes(probe, source, n, params);
+}
+
+static void stats_write_blocks(const StatsProbe *probe, const DomainDef *def, bool with_backing,
+                               Params *params)
+{
+    const size_t count_at = params_count(params);
+    unsigned n = 0;
+
+    params_add_uint(params, 0, "block.count");
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        stats_write_source(probe, disk, &disk->src, n++, params);
+        if (!with_backing || !probe->serial)
+            continue;
+        for (const StorageSource *below = disk->src.backing; below && below->path; below = below->backing)
+            stats_write_source(probe, disk, below, n++, params);
+    }
+    g_array_index(params->array, Param, count_at).value.ui = n;
+}
+
+static void stats_write_iothreads(const StatsProbe *probe, Params *params)
+{
+    if (!probe->iothreads || probe->iothreads->len == 0)
+        return;
+    params_add_uint(params, probe->iothreads->len, "iothread.count");
+    for (guint i = 0; i < probe->iothreads->len; i++) {
+        const MonitorIoThread *thread = g_ptr_array_index(probe->iothreads, i);
+        if (!g_str_has_prefix(thread->id, "iothread"))
+            continue;
+        const char *id = thread->id + strlen("iothread");
+        params_add_ullong(params, (uint64_t)thread->poll_max_ns, "iothread.%s.poll-max-ns", id);
+        params_add_uint(params, (uint32_t)thread->poll_grow, "iothread.%s.poll-grow", id);
+        params_add_uint(params, (uint32_t)thread->poll_shrink, "iothread.%s.poll-shrink", id);
+    }
+}
+
+static void stats_write_dirty_rate(const StatsProbe *probe, Params *params)
+{
+    static const char *const states[] = { "unstarted", "measuring", "measured" };
+    const Json *rate = probe->dirty_rate;
+    const char *status = json_get_str(rate, "status");
+    const char *mode = json_get_str(rate, "mode");
+    int number = 0;
+
+    if (!rate || !status)
+        return;
+    for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
+        if (strcmp(states[i], status) == 0)
+            number = (int)i;
+    }
+    params_add_int(params, number, "dirtyrate.calc_status");
+    params_add_llong(params, json_get_int(rate, "start-time", 0), "dirtyrate.calc_start_time");
+    params_add_int(params, (int32_t)json_get_int(rate, "calc-time", 0), "dirtyrate.calc_period");
+    if (json_is_integer(json_object_get(rate, "dirty-rate")))
+        params_add_llong(params, json_get_int(rate, "dirty-rate", 0), "dirtyrate.megabytes_per_second");
+    params_add_string(params, mode ? mode : "page-sampling", "dirtyrate.calc_mode");
+    size_t i = 0;
+    Json *vcpu = NULL;
+    json_array_foreach (json_get_arr(rate, "vcpu-dirty-rate"), i, vcpu) {
+        params_add_ullong(params, json_get_uint(vcpu, "dirty-rate", 0),
+                          "dirtyrate.vcpu.%u.megabytes_per_second", (unsigned)json_get_uint(vcpu, "id", 0));
+    }
+}
+
+static Params *stats_write(const StatsProbe *probe, unsigned flags, const char *devices)
+{
+    const Vm *vm = probe->vm;
+    const DomainDef *def = vm_def(vm);
+    /* What an earlier or a later run of it said, does not count. */
+    const VmRun *run = vm->run && vm->live && vm->run->serial == probe->serial ? vm->run : NULL;
+    Params *params = params_new();
+
+    if (probe->groups & STATS_STATE) {
+        params_add_int(params, vm->state, "state.state");
+        params_add_int(params, vm->reason, "state.reason");
+    }
+    if (!def || (probe->serial != 0) != (run != NULL))
+        return params;
+    if (probe->groups & STATS_CPU)
+        stats_write_cpu(run, params);
+    if (probe->groups & STATS_BALLOON)
+        stats_write_balloon(probe, run, params);
+    if (probe->groups & STATS_VCPU)
+        stats_write_vcpus(def, run, params);
+    if ((probe->groups & STATS_INTERFACE) && run)
+        stats_write_interfaces(def, devices, params);
+    if (probe->groups & STATS_BLOCK)
+        stats_write_blocks(probe, def, flags & STATS_FLAG_BACKING, params);
+    if (probe->groups & STATS_IOTHREAD)
+        stats_write_iothreads(probe, params);
+    if (probe->groups & STATS_DIRTY_RATE)
+        stats_write_dirty_rate(probe, params);
+    return params;
+}
+
+/* ---- all machines ---- */
+
+bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigned flags,
+                      GPtrArray **ret_stats, Error **err)
+{
+    g_autoptr(GPtrArray) listed = NULL;
+    const uint64_t deadline_ms = loop_now_ms() + STATS_DEADLINE_MS;
+
+    if (!vm_check_flags(flags,
+                        STATS_FLAGS_FILTER | STATS_FLAG_NOWAIT | STATS_FLAG_BACKING | STATS_FLAG_ENFORCE,
+                        "qemuConnectGetAllDomainStats", err))
+        return false;
+    if ((flags & STATS_FLAG_ENFORCE) && (groups & ~STATS_ALL))
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED,
+                         "Stats types bits 0x%x are not supported by this daemon or QEMU",
+                         groups & ~STATS_ALL);
+    if (!vms) {
+        if (!vm_list(host, flags & STATS_FLAGS_FILTER, &listed, err))
+            return false;
+        vms = listed;
+    }
+    GArray *probes = g_array_sized_new(FALSE, TRUE, sizeof(StatsProbe), vms->len);
+    g_array_set_size(probes, vms->len);
+    for (guint i = 0; i < vms->len; i++) {
+        Vm *vm = g_ptr_array_index(vms, i);
+        g_array_index(probes, StatsProbe, i) =
+            (StatsProbe){ .vm = vm_ref(vm),
+                          .serial = vm->run && vm->live ? vm->run->serial : 0,
+                          .groups = groups ? groups : STATS_ALL,
+                          .deadline_ms = deadline_ms };
+    }
+    stats_probe_all(probes);
+    g_autofree char *devices = !groups || (groups & STATS_INTERFACE) ? net_devices_read() : NULL;
+    GPtrArray *result = g_ptr_array_new_with_free_func((GDestroyNotify)vm_stats_free);
+    for (guint i = 0; i < probes->len; i++) {
+        StatsProbe *probe = &g_array_index(probes, StatsProbe, i);
+        VmStats *stats = g_new0(VmStats, 1);
+        *stats = (VmStats){ .vm = vm_ref(probe->vm), .params = stats_write(probe, flags, devices) };
+        g_ptr_array_add(result, stats);
+        stats_probe_clear(probe);
+    }
+    g_array_unref(probes);
+    *ret_stats = result;
+    return true;
+}
+
+/* ---- memory and CPU time of one machine ---- */
+
+typedef struct MemoryList {
+    GArray *stats;
+    unsigned max;
+} MemoryList;
+
+static void memory_write_stat(void *arg, int tag, const char *name, uint64_t value)
+{
+    const MemoryList *list = arg;
+    const MemoryStat stat = { .tag = tag, .value = value };
+
+    if (list->stats->len < list->max)
+        g_array_append_val(list->stats, stat);
+}
+
+bool vm_get_memory_stats(Vm *vm, unsigned max, GArray **ret_stats, Error **err)
+{
+    MonitorBalloonStats stats = { 0 };
+
+    if (!vm_require_running(vm, err))
+        return false;
+    /* A QEMU that does not answer costs the guest's view only. */
+    vm_refresh_balloon(vm, QUERY_TIMEOUT_MS);
+    const bool has_stats = vm_query_balloon_stats(vm, QUERY_TIMEOUT_MS, &stats);
+    if (!vm_require_running(vm, err))
+        return false;
+    const MemoryList list = { .stats = g_array_new(FALSE, TRUE, sizeof(MemoryStat)), .max = max };
+    memory_write_stat((void *)&list, MEMORY_ACTUAL, "actual", run_balloon_kib(vm));
+    memory_write(has_stats ? &stats : NULL, run_rss_kib(vm->run), memory_write_stat, (void *)&list);
+    *ret_stats = list.stats;
+    return true;
+}
+
+bool vm_get_cpu_stats(Vm *vm, int start_cpu, unsigned n_cpus, GPtrArray **ret_params, Error **err)
+{
+    ProcCpuTime time = { 0 };
+
+    if (!vm_require_running(vm, err))
+        return false;
+    if (start_cpu >= 0)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                         "the kernel does not count the time of a domain on each CPU by itself");
+    if (!vm->run || !vm->run->pid || !proc_cpu_time_read(vm->run->pid, &time))
+        return error_set(err, ERROR_INVALID_STATE, "domain is not running");
+    Params *params = params_new();
+    params_add_ullong(params, time.total_ns, "cpu_time");
+    params_add_ullong(params, time.user_ns, "user_time");
+    params_add_ullong(params, time.system_ns, "system_time");
+    *ret_params = g_ptr_array_new_with_free_func((GDestroyNotify)params_free);
+    g_ptr_array_add(*ret_params, params);
+    return true;
+}

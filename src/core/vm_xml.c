@@ -1,0 +1,120 @@
+/* Domain documents on their way in and out of the core: reading them completes them with what this host's QEMU
+ * says (machine type, CPU, addresses). */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "xml"
+#include <string.h>
+
+#include "base/log.h"
+#include "conf/domain_xml.h"
+#include "core/vm_private.h"
+#include "qemu/address.h"
+
+typedef struct ParseContext {
+    Host *host;
+    unsigned flags;
+} ParseContext;
+
+bool vm_xml_get_caps(Host *host, const DomainDef *def, QemuCaps **ret_caps, Error **err)
+{
+    const char *arch = def->os.arch ? enum_name(&arch_names, def->os.arch) : NULL;
+
+    if (def->emulator)
+        return qemu_caps_get(host->qemu_caps, def->emulator, ret_caps, err);
+    return qemu_caps_get_default(host->qemu_caps, arch, ret_caps, err);
+}
+
+/* "qemu64-x86_64-cpu" is the model "qemu64". */
+static char *cpu_model_from_type(const char *type_name)
+{
+    if (!type_name)
+        return NULL;
+    const size_t len = strlen(type_name);
+    if (g_str_has_suffix(type_name, "-cpu")) {
+        const char *end = type_name + len - strlen("-cpu");
+        for (const char *p = end - 1; p > type_name; p--) {
+            if (*p == '-')
+                return g_strndup(type_name, (gsize) (p - type_name));
+        }
+    }
+    return g_strdup(type_name);
+}
+
+static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_platform, Error **err)
+{
+    const ParseContext *context = arg;
+    g_autoptr(QemuCaps) caps = NULL;
+    g_autoptr(Error) why = NULL;
+
+    /* A file of ours is complete; probing QEMU would only make the daemon's start slow. */
+    if ((context->flags & VM_XML_TRUSTED) && def->emulator && def->os.machine)
+        return true;
+    if (!vm_xml_get_caps(context->host, def, &caps, &why)) {
+        if (context->flags & VM_XML_TRUSTED)
+            return true;
+        return error_propagate(err, g_steal_pointer(&why));
+    }
+    const QemuMachine *machine = qemu_caps_machine(caps, def->os.machine);
+    if (!machine) {
+        if (context->flags & VM_XML_TRUSTED)
+            return true;
+        return error_set(err, ERROR_XML_INVALID, "Emulator '%s' does not support machine type '%s'",
+                         qemu_caps_binary(caps), def->os.machine ? def->os.machine : "(default)");
+    }
+    ret_platform->emulator = g_strdup(qemu_caps_binary(caps));
+    ret_platform->machine = g_strdup(machine->name);
+    ret_platform->cpu_model = cpu_model_from_type(machine->default_cpu_type);
+    return true;
+}
+
+static bool parse_finish(Host *host, unsigned flags, DomainDef *def, Error **err)
+{
+    g_autoptr(QemuCaps) caps = NULL;
+
+    if (uuid_is_null(&def->uuid))
+        uuid_generate(&def->uuid);
+    if (!def->name)
+        return error_set(err, ERROR_XML_INVALID, "domain without a name");
+    if (!vm_check_name(def->name, err))
+        return false;
+    if (flags & (VM_XML_LIVE | VM_XML_TRUSTED))
+        return true;
+    return vm_xml_get_caps(host, def, &caps, err) && qemu_assign_addresses(def, caps, err);
+}
+
+bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source, unsigned flags,
+                  DomainDef **ret_def, Error **err)
+{
+    ParseContext context = { .host = host, .flags = flags };
+    const DomainHooks hooks = { .host_arch = ARCH_X86_64, .platform = platform_ask, .arg = &context };
+    DomainParseFlags parse_flags = 0;
+    g_autoptr(DomainDef) def = NULL;
+
+    if (flags & VM_XML_LIVE)
+        parse_flags |= DOMAIN_PARSE_SKIP_DEFAULTS;
+    else
+        parse_flags |= DOMAIN_PARSE_INACTIVE;
+    if (flags & VM_XML_VALIDATE)
+        parse_flags |= DOMAIN_PARSE_VALIDATE;
+    if (flags & VM_XML_TRUSTED)
+        parse_flags |= DOMAIN_PARSE_SKIP_CHECKS;
+    g_autoptr(xmlDoc) doc = NULL;
+    if (!xml_document_read(xml, len, source, &doc, err) ||
+        !domain_def_parse_node(xmlDocGetRootElement(doc), source, parse_flags, &hooks, &def, err) ||
+        !parse_finish(host, flags, def, err))
+        return false;
+    *ret_def = g_steal_pointer(&def);
+    return true;
+}
+
+char *vm_xml_format(const DomainDef *def, unsigned format_flags)
+{
+    GString *out = g_string_sized_new(4096);
+
+    domain_def_format(def, (DomainFormatFlags) format_flags, out);
+    return g_string_free(out, FALSE);
+}
+
+bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err)
+{
+    return domain_def_check_abi_stable(from, to, err);
+}

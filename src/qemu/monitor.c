@@ -1,0 +1,466 @@
+/* Typed questions to a running QEMU: run state, CPUs, character devices, memory, display and keyboard. The
+ * disks are in monitor_block.c, migration and dump in monitor_migrate.c.
+ *
+ * QEMU may be compromised by its guest, so a reply is read member by member, with a default for what is
+ * missing or of another type, and refused where it makes no sense. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "monitor"
+#include "qemu/monitor.h"
+
+#include <string.h>
+
+#include "base/fiber.h"
+#include "base/log.h"
+#include "qemu/keycode.h"
+#include "qemu/line_buffer.h"
+#include "qemu/monitor_private.h"
+
+/* ---- helpers ---- */
+
+bool monitor_do(Qmp *qmp, const char *command, Json *args, uint64_t timeout_ms, Error **err)
+{
+    AUTO_JSON owned = args;
+    return qmp_exec(qmp, command, owned, timeout_ms, NULL, err);
+}
+
+bool monitor_bad_reply(const char *command, Error **err)
+{
+    return error_set(err, ERROR_INTERNAL, "QEMU answered '%s' with something else than was asked for",
+                     command);
+}
+
+bool monitor_ask_object(Qmp *qmp, const char *command, Json *args, uint64_t timeout_ms, Json **ret_object,
+                        Error **err)
+{
+    AUTO_JSON owned = args;
+    AUTO_JSON reply = NULL;
+    if (!qmp_exec(qmp, command, owned, timeout_ms, &reply, err))
+        return false;
+    if (!json_is_object(reply))
+        return monitor_bad_reply(command, err);
+    *ret_object = json_incref(reply);
+    return true;
+}
+
+bool monitor_ask_list(Qmp *qmp, const char *command, Json *args, uint64_t timeout_ms, Json **ret_list,
+                      Error **err)
+{
+    AUTO_JSON owned = args;
+    AUTO_JSON reply = NULL;
+    if (!qmp_exec(qmp, command, owned, timeout_ms, &reply, err))
+        return false;
+    if (!json_is_array(reply) || json_array_size(reply) > MONITOR_MAX_ENTRIES)
+        return monitor_bad_reply(command, err);
+    *ret_list = json_incref(reply);
+    return true;
+}
+
+bool monitor_do_with_fd(Qmp *qmp, const char *name, int fd, const char *command, Json *args,
+                        uint64_t timeout_ms, Error **err)
+{
+    AUTO_JSON owned = args;
+    AUTO_JSON names = json_pack("{s:s}", "fdname", name);
+    if (!qmp_exec_fd(qmp, "getfd", names, fd, timeout_ms, NULL, err))
+        return false;
+    if (qmp_exec(qmp, command, owned, timeout_ms, NULL, err))
+        return true;
+    fiber_shield_begin();
+    (void)!qmp_exec(qmp, "closefd", names, timeout_ms, NULL, NULL); /* QEMU may have closed it itself */
+    fiber_shield_end();
+    return false;
+}
+
+char *monitor_alias_from_qdev(const char *qdev)
+{
+    static const char prefix[] = "/machine/peripheral/";
+    if (!qdev || !qdev[0])
+        return NULL;
+    if (qdev[0] != '/')
+        return g_strdup(qdev);
+    if (!g_str_has_prefix(qdev, prefix))
+        return NULL;
+    const char *alias = qdev + strlen(prefix);
+    return g_strndup(alias, strcspn(alias, "/"));
+}
+
+bool monitor_qom_path(const char *alias, char **ret_path, Error **err)
+{
+    if (!alias[0] || strchr(alias, '/'))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no device alias", alias);
+    *ret_path = g_strconcat("/machine/peripheral/", alias, NULL);
+    return true;
+}
+
+/* ---- run state ---- */
+
+static const struct {
+    const char *name;
+    int state, reason; /* virDomainState and its reason */
+} run_states[] = {
+    /* running 1, paused 3, shut off 5, crashed 6, suspended 7 */
+    [MONITOR_RUN_UNKNOWN] = { "unknown", 3, 0 },
+    [MONITOR_RUN_COLO] = { "colo", 3, 2 },
+    [MONITOR_RUN_DEBUG] = { "debug", 3, 0 },
+    [MONITOR_RUN_FINISH_MIGRATE] = { "finish-migrate", 3, 2 },
+    [MONITOR_RUN_GUEST_PANICKED] = { "guest-panicked", 6, 1 },
+    [MONITOR_RUN_INMIGRATE] = { "inmigrate", 3, 2 },
+    [MONITOR_RUN_INTERNAL_ERROR] = { "internal-error", 3, 0 },
+    [MONITOR_RUN_IO_ERROR] = { "io-error", 3, 5 },
+    [MONITOR_RUN_PAUSED] = { "paused", 3, 0 },
+    [MONITOR_RUN_POSTMIGRATE] = { "postmigrate", 3, 2 },
+    [MONITOR_RUN_PRELAUNCH] = { "prelaunch", 3, 11 },
+    [MONITOR_RUN_RESTORE_VM] = { "restore-vm", 3, 7 },
+    [MONITOR_RUN_RUNNING] = { "running", 1, 0 },
+    [MONITOR_RUN_SAVE_VM] = { "save-vm", 3, 3 },
+    [MONITOR_RUN_SHUTDOWN] = { "shutdown", 3, 8 },
+    [MONITOR_RUN_SUSPENDED] = { "suspended", 7, 0 },
+    [MONITOR_RUN_WATCHDOG] = { "watchdog", 3, 6 },
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(run_states) == MONITOR_RUN_COUNT);
+
+const char *monitor_run_state_name(MonitorRunState state)
+{
+    return run_states[state < MONITOR_RUN_COUNT ? state : MONITOR_RUN_UNKNOWN].name;
+}
+
+void monitor_run_state_to_domain(MonitorRunState run_state, int *ret_state, int *ret_reason)
+{
+    MonitorRunState known = run_state < MONITOR_RUN_COUNT ? run_state : MONITOR_RUN_UNKNOWN;
+    *ret_state = run_states[known].state;
+    *ret_reason = run_states[known].reason;
+}
+
+bool monitor_query_status(Qmp *qmp, uint64_t timeout_ms, MonitorStatus *ret_status, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!monitor_ask_object(qmp, "query-status", NULL, timeout_ms, &reply, err))
+        return false;
+    const char *name = json_get_str(reply, "status");
+    if (!name)
+        return monitor_bad_reply("query-status", err);
+    MonitorStatus status = { .run_state = MONITOR_RUN_UNKNOWN,
+                             .running = json_get_bool(reply, "running", false) };
+    for (int i = 0; i < MONITOR_RUN_COUNT; i++)
+        if (strcmp(run_states[i].name, name) == 0)
+            status.run_state = (MonitorRunState)i;
+    *ret_status = status;
+    return true;
+}
+
+bool monitor_stop(Qmp *qmp, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "stop", NULL, timeout_ms, err);
+}
+
+bool monitor_cont(Qmp *qmp, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "cont", NULL, timeout_ms, err);
+}
+
+bool monitor_powerdown(Qmp *qmp, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "system_powerdown", NULL, timeout_ms, err);
+}
+
+bool monitor_reset(Qmp *qmp, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "system_reset", NULL, timeout_ms, err);
+}
+
+bool monitor_wakeup(Qmp *qmp, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "system_wakeup", NULL, timeout_ms, err);
+}
+
+bool monitor_inject_nmi(Qmp *qmp, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "inject-nmi", NULL, timeout_ms, err);
+}
+
+bool monitor_quit(Qmp *qmp, uint64_t timeout_ms, Error **err)
+{
+    Error *failure = NULL;
+    if (monitor_do(qmp, "quit", NULL, timeout_ms, &failure))
+        return true;
+    if (error_code(failure) != ERROR_VM_GONE)
+        return error_propagate(err, failure);
+    error_free(failure);
+    return true;
+}
+
+bool monitor_set_action(Qmp *qmp, const char *reboot, const char *shutdown, const char *panic,
+                        const char *watchdog, uint64_t timeout_ms, Error **err)
+{
+    const struct {
+        const char *key, *value;
+    } actions[] = {
+        { "reboot", reboot }, { "shutdown", shutdown }, { "panic", panic }, { "watchdog", watchdog }
+    };
+    Json *args = json_object();
+    for (size_t i = 0; i < G_N_ELEMENTS(actions); i++)
+        if (actions[i].value)
+            json_object_set_new(args, actions[i].key, json_string(actions[i].value));
+    return monitor_do(qmp, "set-action", args, timeout_ms, err);
+}
+
+/* ---- CPUs, I/O threads, character devices ---- */
+
+static void monitor_cpu_free(void *data)
+{
+    MonitorCpu *cpu = data;
+    g_free(cpu->qom_path);
+    g_free(cpu);
+}
+
+static int monitor_cpu_compare(const void *a, const void *b)
+{
+    const MonitorCpu *x = *(MonitorCpu *const *)a, *y = *(MonitorCpu *const *)b;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* NULL if it makes no sense. */
+static MonitorCpu *monitor_parse_cpu(const Json *entry)
+{
+    int64_t index = json_get_int(entry, "cpu-index", -1), thread_id = json_get_int(entry, "thread-id", 0);
+    if (index < 0 || index >= MONITOR_MAX_ENTRIES || thread_id <= 0 || thread_id > INT32_MAX)
+        return NULL;
+    const Json *props = json_get_obj(entry, "props");
+    MonitorCpu *cpu = g_new0(MonitorCpu, 1);
+    *cpu = (MonitorCpu){
+        .index = (unsigned)index,
+        .thread_id = thread_id,
+        .qom_path = g_strdup(json_get_str(entry, "qom-path")),
+        .socket_id = json_get_int(props, "socket-id", -1),
+        .die_id = json_get_int(props, "die-id", -1),
+        .core_id = json_get_int(props, "core-id", -1),
+        .hw_thread_id = json_get_int(props, "thread-id", -1),
+        .node_id = json_get_int(props, "node-id", -1),
+    };
+    return cpu;
+}
+
+bool monitor_query_cpus(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_cpus, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!monitor_ask_list(qmp, "query-cpus-fast", NULL, timeout_ms, &reply, err))
+        return false;
+    g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func(monitor_cpu_free);
+    size_t i;
+    Json *entry;
+    json_array_foreach (reply, i, entry) {
+        MonitorCpu *cpu = monitor_parse_cpu(entry);
+        if (!cpu)
+            return monitor_bad_reply("query-cpus-fast", err);
+        g_ptr_array_add(cpus, cpu);
+    }
+    g_ptr_array_sort(cpus, monitor_cpu_compare);
+    *ret_cpus = g_steal_pointer(&cpus);
+    return true;
+}
+
+static void monitor_iothread_free(void *data)
+{
+    MonitorIoThread *thread = data;
+    g_free(thread->id);
+    g_free(thread);
+}
+
+bool monitor_query_iothreads(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_threads, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!monitor_ask_list(qmp, "query-iothreads", NULL, timeout_ms, &reply, err))
+        return false;
+    g_autoptr(GPtrArray) threads = g_ptr_array_new_with_free_func(monitor_iothread_free);
+    size_t i;
+    Json *entry;
+    json_array_foreach (reply, i, entry) {
+        const char *id = json_get_str(entry, "id");
+        int64_t thread_id = json_get_int(entry, "thread-id", 0);
+        if (!id || thread_id <= 0 || thread_id > INT32_MAX)
+            return monitor_bad_reply("query-iothreads", err);
+        MonitorIoThread *thread = g_new0(MonitorIoThread, 1);
+        *thread = (MonitorIoThread){ .id = g_strdup(id),
+                                     .thread_id = thread_id,
+                                     .poll_max_ns = json_get_int(entry, "poll-max-ns", 0),
+                                     .poll_grow = json_get_int(entry, "poll-grow", 0),
+                                     .poll_shrink = json_get_int(entry, "poll-shrink", 0) };
+        g_ptr_array_add(threads, thread);
+    }
+    *ret_threads = g_steal_pointer(&threads);
+    return true;
+}
+
+static void monitor_chardev_free(void *data)
+{
+    MonitorChardev *chardev = data;
+    g_free(chardev->label);
+    g_free(chardev->filename);
+    g_free(chardev->pty);
+    g_free(chardev);
+}
+
+/* "pty:/dev/pts/3" and nothing else: the daemon opens what is named here, so it may only be a pseudo
+ * terminal. */
+static char *monitor_parse_pty(const char *filename)
+{
+    static const char prefix[] = "pty:";
+    if (!g_str_has_prefix(filename, prefix))
+        return NULL;
+    const char *path = filename + strlen(prefix), *digits = path + strlen("/dev/pts/");
+    bool good =
+        g_str_has_prefix(path, "/dev/pts/") && digits[0] && strspn(digits, "0123456789") == strlen(digits);
+    return good ? g_strdup(path) : NULL;
+}
+
+bool monitor_query_chardevs(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_chardevs, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!monitor_ask_list(qmp, "query-chardev", NULL, timeout_ms, &reply, err))
+        return false;
+    g_autoptr(GHashTable) chardevs =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, monitor_chardev_free);
+    size_t i;
+    Json *entry;
+    json_array_foreach (reply, i, entry) {
+        const char *label = json_get_str(entry, "label"), *filename = json_get_str(entry, "filename");
+        if (!label || !filename)
+            return monitor_bad_reply("query-chardev", err);
+        MonitorChardev *chardev = g_new0(MonitorChardev, 1);
+        *chardev = (MonitorChardev){ .label = g_strdup(label),
+                                     .filename = g_strdup(filename),
+                                     .pty = monitor_parse_pty(filename),
+                                     .frontend_open = json_get_bool(entry, "frontend-open", false) };
+        g_hash_table_replace(chardevs, chardev->label, chardev);
+    }
+    *ret_chardevs = g_steal_pointer(&chardevs);
+    return true;
+}
+
+/* ---- memory ---- */
+
+bool monitor_query_balloon(Qmp *qmp, uint64_t timeout_ms, uint64_t *ret_bytes, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!monitor_ask_object(qmp, "query-balloon", NULL, timeout_ms, &reply, err))
+        return false;
+    int64_t actual = json_get_int(reply, "actual", -1);
+    if (actual < 0)
+        return monitor_bad_reply("query-balloon", err);
+    *ret_bytes = (uint64_t)actual;
+    return true;
+}
+
+bool monitor_set_balloon(Qmp *qmp, uint64_t bytes, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "balloon", json_pack("{s:I}", "value", (json_int_t)MIN(bytes, INT64_MAX)),
+                      timeout_ms, err);
+}
+
+bool monitor_query_balloon_stats(Qmp *qmp, const char *alias, uint64_t timeout_ms,
+                                 MonitorBalloonStats *ret_stats, Error **err)
+{
+    g_autofree char *path = NULL;
+    AUTO_JSON reply = NULL;
+    if (!monitor_qom_path(alias, &path, err) ||
+        !monitor_ask_object(qmp, "qom-get", json_pack("{s:s, s:s}", "path", path, "property", "guest-stats"),
+                            timeout_ms, &reply, err))
+        return false;
+    const Json *stats = json_get_obj(reply, "stats");
+    if (!stats)
+        return monitor_bad_reply("qom-get guest-stats", err);
+    *ret_stats = (MonitorBalloonStats){
+        .swap_in = line_json_get_u64(stats, "stat-swap-in", UINT64_MAX),
+        .swap_out = line_json_get_u64(stats, "stat-swap-out", UINT64_MAX),
+        .major_faults = line_json_get_u64(stats, "stat-major-faults", UINT64_MAX),
+        .minor_faults = line_json_get_u64(stats, "stat-minor-faults", UINT64_MAX),
+        .free = line_json_get_u64(stats, "stat-free-memory", UINT64_MAX),
+        .total = line_json_get_u64(stats, "stat-total-memory", UINT64_MAX),
+        .available = line_json_get_u64(stats, "stat-available-memory", UINT64_MAX),
+        .disk_caches = line_json_get_u64(stats, "stat-disk-caches", UINT64_MAX),
+        .hugetlb_allocations = line_json_get_u64(stats, "stat-htlb-pgalloc", UINT64_MAX),
+        .hugetlb_failures = line_json_get_u64(stats, "stat-htlb-pgfail", UINT64_MAX),
+        .last_update_s = json_get_uint(reply, "last-update", 0),
+    };
+    return true;
+}
+
+bool monitor_set_balloon_period(Qmp *qmp, const char *alias, unsigned period_s, uint64_t timeout_ms,
+                                Error **err)
+{
+    g_autofree char *path = NULL;
+    if (!monitor_qom_path(alias, &path, err))
+        return false;
+    Json *args = json_pack("{s:s, s:s, s:I}", "path", path, "property", "guest-stats-polling-interval",
+                           "value", (json_int_t)period_s);
+    return monitor_do(qmp, "qom-set", args, timeout_ms, err);
+}
+
+/* ---- display and keyboard ---- */
+
+static Json *monitor_screendump_args(int64_t fdset, const char *device, unsigned head, bool png)
+{
+    g_autofree char *path = g_strdup_printf("/dev/fdset/%" JSON_INTEGER_FORMAT, (json_int_t)fdset);
+    Json *args = json_pack("{s:s}", "filename", path);
+    if (device) {
+        json_object_set_new(args, "device", json_string(device));
+        json_object_set_new(args, "head", json_integer(head));
+    }
+    if (png)
+        json_object_set_new(args, "format", json_string("png"));
+    return args;
+}
+
+bool monitor_screendump(Qmp *qmp, int fd, const char *device, unsigned head, bool png, uint64_t timeout_ms,
+                        Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!qmp_exec_fd(qmp, "add-fd", NULL, fd, timeout_ms, &reply, err))
+        return false;
+    int64_t fdset = json_get_int(reply, "fdset-id", -1);
+    if (fdset < 0)
+        return monitor_bad_reply("add-fd", err);
+    bool ok =
+        monitor_do(qmp, "screendump", monitor_screendump_args(fdset, device, head, png), timeout_ms, err);
+    fiber_shield_begin();
+    g_autoptr(Error) failure = NULL;
+    if (!monitor_do(qmp, "remove-fd", json_pack("{s:I}", "fdset-id", (json_int_t)fdset), timeout_ms,
+                    &failure))
+        log_warning_error(failure, "taking back the file of a screenshot");
+    fiber_shield_end();
+    return ok;
+}
+
+bool monitor_send_keys(Qmp *qmp, unsigned set, const unsigned *codes, size_t n_codes, unsigned hold_ms,
+                       uint64_t timeout_ms, Error **err)
+{
+    if (n_codes == 0 || n_codes > MONITOR_MAX_KEYS)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%zu keys at once: between 1 and %d are possible",
+                         n_codes, MONITOR_MAX_KEYS);
+    AUTO_JSON keys = json_array();
+    for (size_t i = 0; i < n_codes; i++) {
+        unsigned qnum;
+        if (!keycode_to_qnum(set, codes[i], &qnum, err))
+            return false;
+        json_array_append_new(keys, json_pack("{s:s, s:i}", "type", "number", "data", (int)qnum));
+    }
+    Json *args = json_pack("{s:O}", "keys", keys);
+    if (hold_ms)
+        json_object_set_new(args, "hold-time", json_integer(hold_ms));
+    return monitor_do(qmp, "send-key", args, timeout_ms, err);
+}
+
+bool monitor_set_password(Qmp *qmp, const char *protocol, const char *password, const char *connected,
+                          const char *expire, uint64_t timeout_ms, Error **err)
+{
+    if (password) {
+        Json *args = json_pack("{s:s, s:s, s:s}", "protocol", protocol, "password", password, "connected",
+                               connected ? connected : "keep");
+        if (!args)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "the %s password is not valid UTF-8", protocol);
+        if (!monitor_do(qmp, "set_password", args, timeout_ms, err))
+            return false;
+    }
+    return !expire ||
+           monitor_do(qmp, "expire_password", json_pack("{s:s, s:s}", "protocol", protocol, "time", expire),
+                      timeout_ms, err);
+}

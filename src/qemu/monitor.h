@@ -1,0 +1,234 @@
+/* What the daemon asks of a running QEMU, as typed functions over QMP (source: QEMU's QMP reference).
+ *
+ * Each call AWAITS, takes a deadline (@timeout_ms; 0 selects QMP's default), fails as qmp_exec() does, and
+ * leaves its outputs alone when it fails. Replies are checked: one without what it must have is
+ * ERROR_INTERNAL naming the command; lists are bounded; members that are missing become 0, NULL or the stated
+ * "unknown". After each call check the machine's state again. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "qemu/qmp.h"
+
+/* ---- the machine's run state ---- */
+
+typedef enum MonitorRunState {
+    MONITOR_RUN_UNKNOWN, /* a state that Lodge does not know */
+    MONITOR_RUN_COLO,
+    MONITOR_RUN_DEBUG,
+    MONITOR_RUN_FINISH_MIGRATE,
+    MONITOR_RUN_GUEST_PANICKED,
+    MONITOR_RUN_INMIGRATE,
+    MONITOR_RUN_INTERNAL_ERROR,
+    MONITOR_RUN_IO_ERROR,
+    MONITOR_RUN_PAUSED,
+    MONITOR_RUN_POSTMIGRATE,
+    MONITOR_RUN_PRELAUNCH,
+    MONITOR_RUN_RESTORE_VM,
+    MONITOR_RUN_RUNNING,
+    MONITOR_RUN_SAVE_VM,
+    MONITOR_RUN_SHUTDOWN,
+    MONITOR_RUN_SUSPENDED,
+    MONITOR_RUN_WATCHDOG,
+    MONITOR_RUN_COUNT
+} MonitorRunState;
+const char *monitor_run_state_name(MonitorRunState state); /* "running", "io-error"; "unknown" */
+
+typedef struct MonitorStatus {
+    MonitorRunState run_state;
+    bool running; /* vCPUs execute */
+} MonitorStatus;
+AWAITS MUST_CHECK bool monitor_query_status(Qmp *qmp, uint64_t timeout_ms, MonitorStatus *ret_status,
+                                            Error **err);
+
+/* The same as the wire protocol's domain state (virDomainState) and reason, as far as QEMU alone can tell: a
+ * paused machine's reason may be better known to the caller. */
+void monitor_run_state_to_domain(MonitorRunState run_state, int *ret_state, int *ret_reason);
+
+AWAITS MUST_CHECK bool monitor_stop(Qmp *qmp, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool monitor_cont(Qmp *qmp, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool monitor_powerdown(Qmp *qmp, uint64_t timeout_ms, Error **err); /* the ACPI button */
+AWAITS MUST_CHECK bool monitor_reset(Qmp *qmp, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool monitor_wakeup(Qmp *qmp, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool monitor_inject_nmi(Qmp *qmp, uint64_t timeout_ms, Error **err);
+/* Makes QEMU exit; a connection that closes before the reply is success. */
+AWAITS MUST_CHECK bool monitor_quit(Qmp *qmp, uint64_t timeout_ms, Error **err);
+/* What QEMU does when the guest resets ("reset", "shutdown"); panics, watchdog: as the QMP reference names
+ * them. NULL leaves one as it is. */
+AWAITS MUST_CHECK bool monitor_set_action(Qmp *qmp, const char *reboot, const char *shutdown,
+                                          const char *panic, const char *watchdog, uint64_t timeout_ms,
+                                          Error **err);
+
+/* ---- CPUs, I/O threads, character devices ---- */
+
+typedef struct MonitorCpu {
+    unsigned index;
+    int64_t thread_id; /* of the host; positive */
+    char *qom_path;
+    int64_t socket_id, die_id, core_id, hw_thread_id, node_id; /* -1: not told */
+} MonitorCpu;
+/* By index. GPtrArray of MonitorCpu with a free function. */
+AWAITS MUST_CHECK bool monitor_query_cpus(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_cpus, Error **err);
+
+typedef struct MonitorIoThread {
+    char *id;
+    int64_t thread_id;
+    int64_t poll_max_ns, poll_grow, poll_shrink;
+} MonitorIoThread;
+AWAITS MUST_CHECK bool monitor_query_iothreads(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_threads,
+                                               Error **err);
+
+typedef struct MonitorChardev {
+    char *label;        /* "charserial0" */
+    char *filename;     /* as QEMU shows it: "pty:/dev/pts/3" */
+    char *pty;          /* "/dev/pts/3"; NULL if it is none */
+    bool frontend_open; /* the guest has its side open */
+} MonitorChardev;
+/* GHashTable label -> MonitorChardev. */
+AWAITS MUST_CHECK bool monitor_query_chardevs(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_chardevs,
+                                              Error **err);
+
+/* ---- disks ---- */
+
+typedef enum MonitorIoStatus { MONITOR_IO_OK, MONITOR_IO_FAILED, MONITOR_IO_NO_SPACE } MonitorIoStatus;
+typedef struct MonitorDisk {
+    char *alias; /* of the device: "virtio-disk0" */
+    bool removable, tray_open, locked, has_medium;
+    MonitorIoStatus io_status;
+    char *node_name; /* of the medium; NULL without one */
+    bool read_only;
+} MonitorDisk;
+/* GHashTable alias -> MonitorDisk. */
+AWAITS MUST_CHECK bool monitor_query_disks(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_disks,
+                                           Error **err);
+
+typedef struct MonitorBlockStats {
+    char *alias;     /* of the device; NULL for a node without one */
+    char *node_name; /* NULL if QEMU named it itself */
+    unsigned depth;  /* 0: the image the guest sees, 1: its backing image, ... */
+    uint64_t rd_bytes, rd_ops, rd_ns, wr_bytes, wr_ops, wr_ns, flush_ops, flush_ns;
+    uint64_t unmap_bytes, unmap_ops, unmap_ns;
+    uint64_t failed_ops;        /* of all kinds */
+    uint64_t wr_highest_offset; /* of the protocol layer; 0 unknown */
+} MonitorBlockStats;
+/* GPtrArray of MonitorBlockStats; each device is followed by its backing chain. */
+AWAITS MUST_CHECK bool monitor_query_block_stats(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_stats,
+                                                 Error **err);
+
+typedef struct MonitorBlockNode {
+    char *node_name, *driver, *filename;
+    uint64_t virtual_bytes;
+    uint64_t actual_bytes;    /* UINT64_MAX: unknown */
+    uint64_t write_threshold; /* 0: none */
+    char *backing_file;       /* NULL: none */
+    bool read_only;
+} MonitorBlockNode;
+/* GHashTable node name -> MonitorBlockNode, without the images behind each. */
+AWAITS MUST_CHECK bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_nodes,
+                                                 Error **err);
+AWAITS MUST_CHECK bool monitor_set_write_threshold(Qmp *qmp, const char *node_name, uint64_t threshold_bytes,
+                                                   uint64_t timeout_ms, Error **err);
+
+/* The CD or floppy drive @alias: opens (@force: also when the guest locked it) or closes its tray; takes out
+ * or puts in the node @node_name. */
+AWAITS MUST_CHECK bool monitor_open_tray(Qmp *qmp, const char *alias, bool force, uint64_t timeout_ms,
+                                         Error **err);
+AWAITS MUST_CHECK bool monitor_close_tray(Qmp *qmp, const char *alias, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool monitor_remove_medium(Qmp *qmp, const char *alias, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool monitor_insert_medium(Qmp *qmp, const char *alias, const char *node_name,
+                                             uint64_t timeout_ms, Error **err);
+
+/* ---- memory ---- */
+
+/* What the guest has now. ERROR_REFUSED without a balloon. */
+AWAITS MUST_CHECK bool monitor_query_balloon(Qmp *qmp, uint64_t timeout_ms, uint64_t *ret_bytes, Error **err);
+AWAITS MUST_CHECK bool monitor_set_balloon(Qmp *qmp, uint64_t bytes, uint64_t timeout_ms, Error **err);
+
+/* Statistics that the guest's driver told; UINT64_MAX: not told. Bytes and counts. */
+typedef struct MonitorBalloonStats {
+    uint64_t swap_in, swap_out, major_faults, minor_faults, free, total, available, disk_caches,
+        hugetlb_allocations, hugetlb_failures;
+    uint64_t last_update_s; /* since the epoch; 0: never */
+} MonitorBalloonStats;
+/* @alias: of the balloon device ("balloon0"). */
+AWAITS MUST_CHECK bool monitor_query_balloon_stats(Qmp *qmp, const char *alias, uint64_t timeout_ms,
+                                                   MonitorBalloonStats *ret_stats, Error **err);
+/* How often QEMU asks the guest for them; 0: never. */
+AWAITS MUST_CHECK bool monitor_set_balloon_period(Qmp *qmp, const char *alias, unsigned period_s,
+                                                  uint64_t timeout_ms, Error **err);
+
+/* ---- display and keyboard ---- */
+
+/* Writes the screen into @fd, borrowed: an empty file open for writing only (QEMU compares the access mode).
+ * @device: alias of the video device, NULL the first; @head of it. @png: as PNG (QEMU 7.1 and later), else
+ * PPM. */
+AWAITS MUST_CHECK bool monitor_screendump(Qmp *qmp, int fd, const char *device, unsigned head, bool png,
+                                          uint64_t timeout_ms, Error **err);
+
+#define MONITOR_MAX_KEYS 16
+/* Presses all @codes of @set (KeycodeSet, keycode.h) at once for @hold_ms (0: QEMU's 100 ms). Does not wait
+ * for the release. */
+AWAITS MUST_CHECK bool monitor_send_keys(Qmp *qmp, unsigned set, const unsigned *codes, size_t n_codes,
+                                         unsigned hold_ms, uint64_t timeout_ms, Error **err);
+
+/* @protocol "vnc" or "spice". @password NULL: stays as it is. @connected: what happens to clients that are
+ * there, "keep", "fail" or "disconnect" (NULL: keep). @expire: "never", "now", "+SECONDS" or seconds since
+ * the epoch; NULL: as it was. The password reaches neither argv nor log. */
+AWAITS MUST_CHECK bool monitor_set_password(Qmp *qmp, const char *protocol, const char *password,
+                                            const char *connected, const char *expire, uint64_t timeout_ms,
+                                            Error **err);
+
+/* ---- migration (also to a file: save) and memory dump ---- */
+
+typedef enum MonitorJobStatus {
+    MONITOR_JOB_NONE, /* none was begun */
+    MONITOR_JOB_SETUP,
+    MONITOR_JOB_ACTIVE,
+    MONITOR_JOB_PAUSED, /* pre-switchover, postcopy-paused: waits for us */
+    MONITOR_JOB_DEVICE, /* the guest is stopped, device state goes over */
+    MONITOR_JOB_CANCELLING,
+    MONITOR_JOB_CANCELLED,
+    MONITOR_JOB_COMPLETED,
+    MONITOR_JOB_FAILED,
+} MonitorJobStatus;
+
+typedef struct MonitorMigration {
+    MonitorJobStatus status;
+    char *problem; /* QEMU's words when it failed; NULL */
+    uint64_t elapsed_ms, downtime_ms, expected_downtime_ms, setup_ms;
+    uint64_t ram_total, ram_transferred, ram_remaining; /* bytes */
+    uint64_t dirty_pages_per_s, page_bytes, normal_pages, zero_pages, dirty_sync_count;
+    double mbps;
+} MonitorMigration;
+void monitor_migration_clear(MonitorMigration *migration);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MonitorMigration, monitor_migration_clear)
+
+/* Each capability of @on ("pause-before-switchover", ...; NULL-terminated) on. */
+AWAITS MUST_CHECK bool monitor_set_migration_capabilities(Qmp *qmp, const char *const *on,
+                                                          uint64_t timeout_ms, Error **err);
+/* @bytes_per_s: 0 leaves it as it is; UINT64_MAX as fast as it goes. */
+AWAITS MUST_CHECK bool monitor_set_migration_speed(Qmp *qmp, uint64_t bytes_per_s, uint64_t timeout_ms,
+                                                   Error **err);
+/* Begins to write the machine's state into @fd (a pipe or socket; a file only through a helper that writes
+ * it), borrowed. Progress: MIGRATION events and monitor_query_migration(). */
+AWAITS MUST_CHECK bool monitor_migrate_to_fd(Qmp *qmp, int fd, uint64_t timeout_ms, Error **err);
+/* For a QEMU started with -incoming defer: reads the state from @fd, borrowed. */
+AWAITS MUST_CHECK bool monitor_migrate_from_fd(Qmp *qmp, int fd, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool monitor_query_migration(Qmp *qmp, uint64_t timeout_ms, MonitorMigration *ret_migration,
+                                               Error **err);
+AWAITS MUST_CHECK bool monitor_cancel_migration(Qmp *qmp, uint64_t timeout_ms, Error **err);
+
+typedef struct MonitorDump {
+    MonitorJobStatus status; /* NONE, ACTIVE, COMPLETED or FAILED */
+    uint64_t done_bytes, total_bytes;
+} MonitorDump;
+/* Begins to dump the guest's memory into @fd, borrowed, in the background (a DUMP_COMPLETED event tells the
+ * end).
+ * @format: "elf", "kdump-zlib", "kdump-lzo", "kdump-snappy", "win-dmp"; NULL: elf. kdump formats need a @fd
+ * that seeks. */
+AWAITS MUST_CHECK bool monitor_dump_to_fd(Qmp *qmp, int fd, const char *format, uint64_t timeout_ms,
+                                          Error **err);
+AWAITS MUST_CHECK bool monitor_query_dump(Qmp *qmp, uint64_t timeout_ms, MonitorDump *ret_dump, Error **err);

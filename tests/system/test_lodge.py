@@ -1,0 +1,138 @@
+"""The command line of Lodge: virsh's commands, JSON, exit codes, and what only it has.
+
+Against libvirtd with LODGE_TEST_CLI=PATH: it works there too.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import json
+
+from lodgetest.host import *
+from lodgetest.runner import mark
+
+
+def test_a_whole_life_by_lodge(host):
+    path = host.write_xml(host.guests.sector("tiny"))
+    host.lodge_ok("define", path)
+    contains(host.lodge_ok("list", "--all"), "tiny", "shut off")
+    host.lodge_ok("start", "tiny")
+    contains(host.lodge_ok("list"), "tiny", "running")
+    contains(host.lodge_ok("domstate", "tiny", "--reason"), "running (booted)")
+    host.lodge_ok("suspend", "tiny")
+    contains(host.lodge_ok("domstate", "tiny"), "paused")
+    host.lodge_ok("resume", "tiny")
+    contains(host.lodge_ok("dominfo", "tiny"), "16384")
+    contains(host.lodge_ok("dumpxml", "tiny"), "<name>tiny</name>")
+    host.lodge_ok("destroy", "tiny")
+    host.lodge_ok("undefine", "tiny")
+    check("tiny" not in host.lodge_ok("list", "--all"), "the machine is still listed")
+
+
+def test_json(host):
+    host.start_sector("one")
+    host.define_sector("two")
+    rows = json.loads(host.lodge_ok("-o", "json", "list", "--all"))
+    names = sorted(row.get("name") for row in rows)
+    equal(names, ["one", "two"])
+    json.loads(host.lodge_ok("-o", "json", "dominfo", "one"))
+    json.loads(host.lodge_ok("-o", "json", "nodeinfo"))
+
+
+def test_exit_codes(host):
+    host.define_sector("tiny")
+    equal(host.lodge("domstate", "tiny").code, 0)
+    equal(host.lodge("domstate", "nothing").code, 1, "exit code of a failed operation")
+    equal(host.lodge("list", "--no-such-option").code, 2, "exit code of wrong usage")
+    equal(host.lodge("no-such-command").code, 2, "exit code of an unknown command")
+    result = run([host.lodge_program, "-c", "qemu+unix:///system?socket=/nowhere/sock", "list"])
+    equal(result.code, 3, "exit code without a daemon")
+    contains(result.err, "/nowhere/sock")
+
+
+def test_errors_name_what_why_and_what_to_do(host):
+    host.define_sector("tiny")
+    contains(host.lodge("start", "nothing").err, "nothing")
+    host.lodge_ok("start", "tiny")
+    contains(host.lodge("start", "tiny").err, "tiny", "running")
+
+
+def test_help_of_every_command(host):
+    text = host.lodge_ok("help")
+    for command in ("list", "start", "console", "doctor", "explain", "jobs", "config"):
+        contains(text, command)
+        contains(host.lodge_ok("help", command), command)
+
+
+def test_console(host):
+    host.start_demo("demo")
+    host.booted("demo").close()
+    terminal = Terminal([host.lodge_program, "-c", host.daemon.uri, "console", "demo", "--force"])
+    host.terminals.append(terminal)
+    host.at_prompt(terminal, "demo")
+    terminal.send("echo answer-$((6 * 7))\n")
+    terminal.expect("answer-42")
+    terminal.send("\x1d")
+    equal(terminal.wait(), 0)
+
+
+def test_interactive_shell(host):
+    host.define_sector("tiny")
+    terminal = Terminal([host.lodge_program, "-c", host.daemon.uri])
+    host.terminals.append(terminal)
+    terminal.expect("lodge")
+    terminal.send("list --all\n")
+    terminal.expect("tiny")
+    terminal.send("quit\n")
+    equal(terminal.wait(), 0)
+
+
+def test_completion_for_bash_and_zsh(host):
+    for shell in ("bash", "zsh"):
+        contains(host.lodge_ok("completion", shell), "lodge")
+
+
+def test_doctor(host):
+    result = host.lodge("doctor")
+    contains(result, "KVM", "cgroup")
+    check(result.code in (0, 1), str(result))
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_explain(host):
+    host.start_sector("tiny")
+    contains(host.lodge_ok("explain", "tiny"), "-machine", "-name", "disk")
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_jobs(host):
+    host.define_sector("tiny")
+    host.lodge_ok("jobs")
+    host.script("etc/libvirt/hooks/qemu", "#!/bin/sh\n[ \"$2\" = prepare ] && sleep 3\nexit 0\n")
+    host.restart_daemon()
+    client = host.terminal("start", "tiny")
+    wait_until(lambda: "tiny" in host.lodge_ok("jobs"), "the job of the start is listed")
+    equal(client.wait(timeout=30), 0)
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_config_tells_values_and_where_they_come_from(host):
+    host.daemon.settings["max_clients"] = "77"
+    host.restart_daemon()
+    text = host.lodge_ok("config")
+    contains(text, "max_clients", "77", "libvirtd.conf")
+
+
+def test_edit(host):
+    host.define_sector("tiny")
+    script = host.script("editor", "#!/bin/sh\nsed -i 's/<vcpu placement=.static.>1</<vcpu>3</' \"$1\"\n")
+    result = host.lodge("edit", "tiny", env=clean_environment(EDITOR=str(script)))
+    equal(result.code, 0, str(result))
+    contains(host.ok("dominfo", "tiny"), "CPU(s):         3")
+
+
+def test_same_tables_as_virsh(host):
+    """Scripts that read virsh's output may be pointed at lodge."""
+    host.start_sector("one")
+    host.define_sector("two")
+    for command in (["list", "--all", "--name"], ["list", "--all", "--uuid"], ["domid", "one"], ["domuuid", "two"],
+                    ["domname", "1"], ["domstate", "two"], ["dumpxml", "one"], ["hostname"], ["maxvcpus"]):
+        equal(host.lodge_ok(*command).strip(), host.ok(*command).strip(), str(command))

@@ -1,0 +1,126 @@
+/* Definition as a whole: defaults, implied devices and addresses. Each NAME.xml in tests/golden/define is a
+ * document as a user writes it, NAME.out.xml what the reference implementation makes of it, NAME.error the
+ * code with which it is refused. Drop in a pair and it is a test. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "conf/domain_xml.h"
+#include "qemu/address.h"
+
+static bool platform(void *arg, const DomainDef *def, DomainPlatform *ret_platform, Error **err)
+{
+    static const struct {
+        const char *alias, *name;
+    } machines[] = { { "q35", "pc-q35-7.2" }, { "pc", "pc-i440fx-7.2" } };
+    const char *machine = def->os.machine ? def->os.machine : "pc";
+
+    (void)arg;
+    (void)err;
+    for (size_t i = 0; i < G_N_ELEMENTS(machines); i++) {
+        if (g_str_equal(machine, machines[i].alias))
+            machine = machines[i].name;
+    }
+    *ret_platform = (DomainPlatform){ .emulator = g_strdup("/usr/bin/qemu-system-x86_64"),
+                                      .machine = g_strdup(machine),
+                                      .cpu_model = g_strdup("qemu64") };
+    return true;
+}
+
+static bool define(const char *text, size_t len, char **ret_xml, Error **err)
+{
+    static const DomainHooks hooks = { .host_arch = ARCH_X86_64, .platform = platform };
+    g_autoptr(DomainDef) def = NULL;
+
+    if (!domain_def_parse(text, len, DOMAIN_PARSE_INACTIVE, &hooks, &def, err) ||
+        !qemu_assign_addresses(def, NULL, err))
+        return false;
+    GString *out = g_string_new(NULL);
+    domain_def_format(def, DOMAIN_FORMAT_INACTIVE | DOMAIN_FORMAT_SECURE, out);
+    *ret_xml = g_string_free(out, FALSE);
+    return true;
+}
+
+static bool define_file(const char *path, char **ret_xml, Error **err)
+{
+    g_autofree char *text = NULL;
+    size_t len;
+    return file_read(path, 1 << 20, &text, &len, err) && define(text, len, ret_xml, err);
+}
+
+static char *expected_path(const char *input, const char *suffix)
+{
+    g_autofree char *stem = g_strndup(input, strlen(input) - strlen(".xml"));
+    return g_strconcat(stem, suffix, NULL);
+}
+
+/* The first line that differs: a whole document in an assertion helps nobody. */
+static void check_same_lines(const char *name, const char *got, const char *want)
+{
+    g_auto(GStrv) got_lines = g_strsplit(got, "\n", -1);
+    g_auto(GStrv) want_lines = g_strsplit(want, "\n", -1);
+    for (size_t i = 0; got_lines[i] || want_lines[i]; i++) {
+        const char *a = got_lines[i] ? got_lines[i] : "(end)", *b = want_lines[i] ? want_lines[i] : "(end)";
+        if (!g_str_equal(a, b))
+            fail_msg("%s:%zu: got  %s\n%*swant %s", name, i + 1, a, (int)strlen(name) + 4, "", b);
+        if (!got_lines[i] || !want_lines[i])
+            break;
+    }
+}
+
+static void check_golden(const char *input)
+{
+    g_autofree char *out_path = expected_path(input, ".out.xml");
+    g_autofree char *error_path = expected_path(input, ".error");
+    g_autofree char *got = NULL;
+    g_autofree char *want = NULL;
+    g_autoptr(Error) err = NULL;
+
+    check_case(input);
+    bool ok = define_file(input, &got, &err);
+    if (g_file_test(error_path, G_FILE_TEST_EXISTS)) {
+        check(g_file_get_contents(error_path, &want, NULL, NULL));
+        check(!ok);
+        check_str(error_code_name(error_code(err)), g_strstrip(want));
+        return;
+    }
+    check_ok(ok, err);
+    check(g_file_get_contents(out_path, &want, NULL, NULL));
+    check_same_lines(input, got, want);
+}
+
+TEST(definitions_come_out_as_the_reference_makes_them)
+{
+    g_autoptr(GPtrArray) names = NULL;
+    check(file_list_dir(GOLDEN_DIR, &names, NULL));
+    check(names->len > 0);
+    for (unsigned i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        if (!g_str_has_suffix(name, ".xml") || g_str_has_suffix(name, ".out.xml"))
+            continue;
+        g_autofree char *path = g_build_filename(GOLDEN_DIR, name, NULL);
+        check_golden(path);
+    }
+}
+
+/* Twice: the first round may sort controllers that were appended. */
+TEST(defining_what_came_out_changes_nothing)
+{
+    g_autoptr(GPtrArray) names = NULL;
+    check(file_list_dir(GOLDEN_DIR, &names, NULL));
+    for (unsigned i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        if (!g_str_has_suffix(name, ".out.xml"))
+            continue;
+        g_autofree char *path = g_build_filename(GOLDEN_DIR, name, NULL);
+        g_autofree char *first = NULL;
+        g_autofree char *second = NULL;
+        g_autoptr(Error) err = NULL;
+        check_case(path);
+        check_ok(define_file(path, &first, &err), err);
+        check_ok(define(first, strlen(first), &second, &err), err);
+        check_same_lines(path, second, first);
+    }
+}
