@@ -1,9 +1,9 @@
 /* Rules across elements. Each function is one rule or one family of rules; the order is that in which a user
  * would fix them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <inttypes.h>
 #include "conf/domain_check.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "conf/domain_device.h"
@@ -291,6 +291,11 @@ static bool check_os(const DomainDef *def, Error **err)
         return error_set(err, ERROR_XML_INVALID, "need at least one serial port to use BIOS serial output");
     if (def->os.smbios == SMBIOS_MODE_SYSINFO && !def->sysinfos)
         return error_set(err, ERROR_XML_INVALID, "SMBIOS mode 'sysinfo' needs a <sysinfo> element");
+    bool uefi =
+        def->os.firmware == OS_FIRMWARE_EFI || (def->os.loader && def->os.loader->type == LOADER_TYPE_PFLASH);
+    bool x86 = def->os.arch == ARCH_X86_64 || def->os.arch == ARCH_I686;
+    if (uefi && x86 && !(def->features && def->features->acpi))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "UEFI requires ACPI on this architecture");
     bool has_tseg = def->features && def->features->smm_tseg_bytes;
     if (has_tseg && def->os.machine && !strstr(def->os.machine, "q35"))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "SMM TSEG is only supported with q35 machine type");

@@ -105,6 +105,50 @@ static void fill_memory(DomainDef *def)
         def->current_memory_bytes = def->memory_bytes;
 }
 
+/* <vcpus> lists all vCPUs or none: those left out are off and can be plugged in. */
+static void fill_vcpu_list(DomainDef *def)
+{
+    if (!def->vcpu_list)
+        return;
+    for (uint32_t id = 0; id < def->vcpus; id++) {
+        bool listed = false;
+        for (DEF_EACH(VcpuDef, known, def->vcpu_list))
+            listed |= known->id == id;
+        if (listed)
+            continue;
+        VcpuDef *vcpu = g_new0(VcpuDef, 1);
+        vcpu->id = id;
+        vcpu->enabled = TRISTATE_OFF;
+        g_ptr_array_add(def->vcpu_list, vcpu);
+    }
+    uint32_t enabled = 0;
+    for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
+        enabled += vcpu->enabled == TRISTATE_ON;
+        if (vcpu->hotpluggable == TRISTATE_ABSENT)
+            vcpu->hotpluggable = vcpu->enabled == TRISTATE_ON ? TRISTATE_OFF : TRISTATE_ON;
+    }
+    if (enabled && enabled < def->vcpus)
+        def->vcpus_current = (OptU32){ enabled, true };
+}
+
+static void fill_numatune(DomainDef *def)
+{
+    if (def->vcpu_placement == CPU_PLACEMENT_AUTO && !def->numatune) {
+        def->numatune = g_new0(NumaTune, 1);
+        def->numatune->placement = CPU_PLACEMENT_AUTO;
+    }
+    NumaTune *tune = def->numatune;
+    bool has_memory = tune && (tune->nodeset || tune->placement);
+    if (has_memory && tune->mode == NUMA_MODE_ABSENT)
+        tune->mode = NUMA_MODE_STRICT;
+    if (!tune)
+        return;
+    for (DEF_EACH(NumaTuneNode, node, tune->nodes)) {
+        if (node->mode == NUMA_MODE_ABSENT)
+            node->mode = NUMA_MODE_STRICT;
+    }
+}
+
 static void fill_basics(DomainDef *def)
 {
     if (uuid_is_null(&def->uuid))
@@ -126,6 +170,8 @@ static void fill_basics(DomainDef *def)
     if (def->on_crash == LIFECYCLE_ACTION_ABSENT)
         def->on_crash = LIFECYCLE_ACTION_DESTROY;
     fill_memory(def);
+    fill_vcpu_list(def);
+    fill_numatune(def);
 }
 
 static bool fill_platform(DomainDef *def, const DomainHooks *hooks, DomainPlatform *platform, Error **err)
@@ -181,10 +227,10 @@ static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
         if (cpu->fallback == CPU_FALLBACK_ABSENT)
             cpu->fallback = CPU_FALLBACK_ALLOW;
     }
-    if (as_host && cpu->migratable == TRISTATE_ABSENT)
+    if (cpu->mode == CPU_MODE_HOST_PASSTHROUGH && cpu->migratable == TRISTATE_ABSENT)
         cpu->migratable = TRISTATE_ON;
     if (cpu->check == CPU_CHECK_ABSENT && (cpu->model || !custom))
-        cpu->check = as_host ? CPU_CHECK_NONE : CPU_CHECK_PARTIAL;
+        cpu->check = as_host || (custom && def->type != VIRT_TYPE_KVM) ? CPU_CHECK_NONE : CPU_CHECK_PARTIAL;
 }
 
 /* ---- implied controllers ---- */
@@ -529,11 +575,31 @@ static bool fill_each_device(DomainDef *def, Error **err)
     return true;
 }
 
+static void fill_firmware(DomainDef *def)
+{
+    OsLoader *loader = def->os.loader;
+    if (loader && loader->path && loader->type == LOADER_TYPE_ABSENT)
+        loader->type = LOADER_TYPE_ROM;
+}
+
+static void fill_iothreads(DomainDef *def)
+{
+    uint32_t listed = def_list_len(def->iothread_list);
+    if (listed && def->iothreads.value < listed)
+        def->iothreads = (OptU32){ listed, true };
+}
+
 static void fill_labels(DomainDef *def)
 {
     for (DEF_EACH(SecurityLabel, label, def->seclabels)) {
-        if (label->type == SECLABEL_NONE && !label->model)
+        /* No security driver but DAC is here, and that one has to be named. */
+        if (label->type != SECLABEL_STATIC && !label->model) {
+            label->type = SECLABEL_NONE;
+            label->relabel = TRISTATE_ABSENT;
             label->model = g_strdup("none");
+        }
+        if (label->type != SECLABEL_NONE && label->relabel == TRISTATE_ABSENT)
+            label->relabel = label->type == SECLABEL_STATIC ? TRISTATE_OFF : TRISTATE_ON;
     }
 }
 
@@ -555,6 +621,8 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     domain_add_implied_controllers(def);
     add_implied_devices(def);
     fill_boot(def);
+    fill_firmware(def);
+    fill_iothreads(def);
     fill_labels(def);
     return true;
 }

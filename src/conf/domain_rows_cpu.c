@@ -52,6 +52,8 @@ static bool cpu_finish(XmlReader *reader, const xmlNode *element, void *base, Er
         if (!cpu->dies)
             cpu->dies = 1;
     }
+    if (cpu->features && !cpu->model && (cpu->mode == CPU_MODE_ABSENT || cpu->mode == CPU_MODE_CUSTOM))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "features need a CPU model");
     for (DEF_EACH(CpuFeature, feature, cpu->features)) {
         if (feature->policy == CPU_FEATURE_POLICY_ABSENT)
             feature->policy = CPU_FEATURE_REQUIRE;
@@ -197,9 +199,9 @@ const XmlTable features_table =
                FEATURE("hap", has_hap, hap, "hardware assisted paging"),
                FLAG("viridian", FeaturesDef, viridian, .doc = "Viridian extensions (Xen)"),
                FLAG("privnet", FeaturesDef, privnet, .doc = "private network (containers)"),
-               OBJECT("hyperv", FeaturesDef, hyperv, &hyperv_table, .flags = ROW_EMPTY_OK,
+               OBJECT("hyperv", FeaturesDef, hyperv, &hyperv_table, .flags = ROW_EMPTY_OK | ROW_LONG,
                       .doc = "Hyper-V enlightenments"),
-               OBJECT("kvm", FeaturesDef, kvm, &kvm_features_table, .flags = ROW_EMPTY_OK,
+               OBJECT("kvm", FeaturesDef, kvm, &kvm_features_table, .flags = ROW_EMPTY_OK | ROW_LONG,
                       .doc = "KVM features"),
                KEPT("xen", .doc = "Xen features"),
                FEATURE("pvspinlock", has_pvspinlock, pvspinlock, "paravirtual spinlocks"),

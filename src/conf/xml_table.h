@@ -83,6 +83,7 @@ enum {
     ROW_EMPTY_OK = 1 << 10,          /* an element without content is written as <name/> */
     ROW_UNSUPPORTED_VALUE = 1 << 11, /* an unknown value is CONFIG_UNSUPPORTED, not XML_INVALID */
     ROW_KEEP_EMPTY = 1 << 12,        /* "" is a value, not absence */
+    ROW_LONG = 1 << 13,              /* always with an end tag, even without content */
 };
 
 typedef struct XmlRow XmlRow;

@@ -141,6 +141,8 @@ static void write_element(Writer *writer, const XmlRow *named, const XmlTable *t
     write_attributes(writer, table, rows, base);
     Element element = { .indent = indent, .has_attributes = out->len > tag_end };
     write_rows(writer, table, rows, base, &element);
+    if (named->flags & ROW_LONG)
+        open_element(writer, &element);
     if (element.open) {
         if (!element.has_text)
             xml_indent(indent, out);

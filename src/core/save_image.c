@@ -221,7 +221,7 @@ static void create_run(void *data)
 {
     ImageJob *job = data;
 
-    job->fd = open(job->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    job->fd = open(job->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (job->fd < 0 || !write_fully(job->fd, job->data, job->len))
         job->error = errno;
 }
@@ -242,8 +242,8 @@ static char *build_header(const char *xml, bool was_running, SaveFormat format, 
     return buffer;
 }
 
-bool save_image_create(const char *path, const char *xml, bool was_running, SaveFormat format,
-                       uint64_t timeout_ms, int *ret_fd, Error **err)
+bool save_image_create(const char *path, const char *shown_path, const char *xml, bool was_running,
+                       SaveFormat format, uint64_t timeout_ms, int *ret_fd, Error **err)
 {
     ImageJob *job = image_job_new(path);
 
@@ -255,7 +255,7 @@ bool save_image_create(const char *path, const char *xml, bool was_running, Save
     if (ok)
         *ret_fd = fd_steal(&job->fd);
     else
-        error_set_errno(err, job->error, "Failed to create file '%s'", path);
+        error_set_errno(err, job->error, "Failed to create file '%s'", shown_path);
     image_job_free(job);
     return ok;
 }

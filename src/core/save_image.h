@@ -47,8 +47,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SaveImage, save_image_clear)
 AWAITS MUST_CHECK bool save_image_open(const char *path, uint64_t timeout_ms, SaveImage *ret_image,
                                        Error **err);
 /* Makes @path (0600, truncated). With @xml writes the header; *ret_fd is positioned behind it. */
-AWAITS MUST_CHECK bool save_image_create(const char *path, const char *xml, bool was_running,
-                                         SaveFormat format, uint64_t timeout_ms, int *ret_fd, Error **err);
+AWAITS MUST_CHECK bool save_image_create(const char *path, const char *shown_path /* in messages */,
+                                         const char *xml, bool was_running, SaveFormat format,
+                                         uint64_t timeout_ms, int *ret_fd, Error **err);
 /* The content is on disk when this returns. */
 AWAITS MUST_CHECK bool save_image_sync(const char *path, int fd, uint64_t timeout_ms, Error **err);
 /* Replaces XML (and running state) in place. ERROR_OPERATION_FAILED when it does not fit. */

@@ -367,7 +367,7 @@ static void prepare_collect(Host *host, DomainDef *live, GArray *ones)
     }
 }
 
-static void prepare_finish(Host *host, Prepare *one, GPtrArray *dac)
+static void prepare_finish(Host *host, const DomainDef *live, Prepare *one, GPtrArray *dac)
 {
     if (one->drop_source) {
         log_warning("optional medium '%s' of %s is missing: starting without it", one->disk->src.path,
@@ -377,8 +377,8 @@ static void prepare_finish(Host *host, Prepare *one, GPtrArray *dac)
     }
     for (guint i = 0; i < one->images->len; i++) {
         const ProbedImage *image = g_ptr_array_index(one->images, i);
-        if (host->config->dynamic_ownership && !host->paths->is_session)
-            dac_list_add(host->dac, dac, image->path, image->info.uid, image->info.gid, image->shared);
+        dac_lend(host, live, dac, image->path, one->disk ? &one->disk->src : NULL, image->info.uid,
+                 image->info.gid, image->shared);
     }
 }
 
@@ -399,7 +399,7 @@ bool storage_prepare(Host *host, DomainDef *live, GPtrArray *dac, Error **err)
     for (guint i = 0; i < ones->len; i++) {
         Prepare *one = &g_array_index(ones, Prepare, i);
         if (!first)
-            prepare_finish(host, one, dac);
+            prepare_finish(host, live, one, dac);
         g_ptr_array_unref(one->images);
     }
     return first ? error_propagate(err, first) : true;

@@ -116,7 +116,7 @@ bool vm_get_hostname(Vm *vm, unsigned flags, char **ret_hostname, Error **err)
         !vm_require_running(vm, err))
         return false;
     if (flags == FROM_LEASE)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "no hostname found in leases: networks are not supported");
+        return error_set(err, ERROR_NO_HOSTNAME, "no hostname found for domain %s", vm->name);
     if (!agent_ask(vm, "guest-get-host-name", NULL, &reply, err))
         return false;
     const char *name = json_get_str(reply, "host-name");

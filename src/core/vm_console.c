@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -18,6 +19,8 @@
 #include "base/macros.h"
 #include "base/socket.h"
 #include "core/vm_private.h"
+
+#define PTY_PREFIX "/dev/pts/"
 
 enum { CONSOLE_FORCE = 1, CONSOLE_SAFE = 2 };
 enum { CHANNEL_FORCE = 1 };
@@ -37,7 +40,7 @@ static void console_on_close(void *arg, bool finished)
     Vm *vm = console->vm;
 
     if (vm->run)
-        (void) g_ptr_array_remove(vm->run->consoles, console);
+        (void)g_ptr_array_remove(vm->run->consoles, console);
     vm_console_free(console);
 }
 
@@ -50,17 +53,19 @@ void vm_consoles_close(VmRun *run)
     }
 }
 
-static bool console_claim(Vm *vm, const char *alias, bool force, Error **err)
+static bool console_claim(Vm *vm, bool is_channel, const char *alias, bool force, Error **err)
 {
     for (guint i = 0; i < vm->run->consoles->len; i++) {
         VmConsole *console = g_ptr_array_index(vm->run->consoles, i);
         if (strcmp(console->alias, alias) != 0)
             continue;
         if (!force) {
-            error_set(err, ERROR_OPERATION_FAILED, "Active console session exists for this domain");
-            return error_hint(err, "'virsh console --force' ends that session and takes over");
+            error_set(err, ERROR_OPERATION_FAILED,
+                      is_channel ? "Active channel stream exists for this domain"
+                                 : "Active console session exists for this domain");
+            return error_hint(err, "the flag 'force' ends that session and takes over");
         }
-        (void) g_ptr_array_remove_index(vm->run->consoles, i);
+        (void)g_ptr_array_remove_index(vm->run->consoles, i);
         stream_kill(console->stream,
                     error_new(ERROR_OPERATION_FAILED, "another client took this console over"));
         return true;
@@ -68,29 +73,34 @@ static bool console_claim(Vm *vm, const char *alias, bool force, Error **err)
     return true;
 }
 
-static bool char_open(const CharSource *source, int *ret_fd, Error **err)
+static bool char_open(CharType type, const char *path, int *ret_fd, Error **err)
 {
-    if (source->type == CHAR_UNIX && source->path)
-        return socket_connect_unix(source->path, 2000, ret_fd, err);
-    const int fd = open(source->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (type == CHAR_UNIX)
+        return socket_connect_unix(path, 2000, ret_fd, err);
+    /* The path is what QEMU told: a compromised one must not make us open something else. */
+    if (!g_str_has_prefix(path, PTY_PREFIX) || strchr(path + strlen(PTY_PREFIX), '/'))
+        return error_set(err, ERROR_INTERNAL, "'%s' is not a pty", path);
+    const int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return error_set_errno(err, errno, "Unable to open character device '%s'", source->path);
+        return error_set_errno(err, errno, "Unable to open character device '%s'", path);
     *ret_fd = fd;
     return true;
 }
 
+/* Copies what it needs of @device: opening a socket waits, and the device may be unplugged meanwhile. */
 static bool console_open(Vm *vm, const CharDef *device, bool force, Stream **ret_stream, Error **err)
 {
     const uint64_t serial = vm->run->serial;
+    const bool is_channel = device->class == CHAR_CLASS_CHANNEL;
     g_autofree char *alias = g_strdup(device->info.alias ? device->info.alias : "console");
+    g_autofree char *path = g_strdup(device->source.path);
     AUTO_FD fd = -1;
 
-    if (!console_claim(vm, alias, force, err) || !char_open(&device->source, &fd, err))
+    if (!console_claim(vm, is_channel, alias, force, err) || !char_open(device->source.type, path, &fd, err))
         return false;
-    /* Opening a socket waits: look again. */
-    if (!vm->run || vm->run->serial != serial)
+    if (!vm->run || vm->run->serial != serial || vm->run->stopping)
         return error_set(err, ERROR_INVALID_STATE, "domain is not running");
-    if (!console_claim(vm, alias, force, err))
+    if (!console_claim(vm, is_channel, alias, force, err))
         return false;
     VmConsole *console = g_new0(VmConsole, 1);
     console->alias = g_steal_pointer(&alias);
@@ -130,6 +140,8 @@ bool vm_open_console(Vm *vm, const char *device_name, unsigned flags, const Call
     if (!vm_check_flags(flags, CONSOLE_FORCE | CONSOLE_SAFE, "qemuDomainOpenConsole", err) ||
         !vm_require_running(vm, err))
         return false;
+    if (!vm->run || !vm->live)
+        return error_set(err, ERROR_INVALID_STATE, "domain is not running");
     const CharDef *device = console_find(vm->live, device_name);
     if (!device)
         return error_set(err, ERROR_INTERNAL, "cannot find character device %s",
@@ -167,23 +179,49 @@ bool vm_open_channel(Vm *vm, const char *name, unsigned flags, const Caller *cal
 
 /* ---- screenshots ---- */
 
-static bool has_screen(const DomainDef *live)
+/* The card that shows @screen, counted over all heads of all cards; *io_screen becomes the head on it. NULL.
+ */
+static const VideoDef *screen_find(const DomainDef *live, unsigned *io_screen)
 {
-    return def_list_len(live->videos) > 0;
+    for (DEF_EACH(VideoDef, video, live->videos)) {
+        const unsigned heads = MAX(video->heads, 1);
+        if (video->model == VIDEO_NONE)
+            continue;
+        if (*io_screen < heads)
+            return video;
+        *io_screen -= heads;
+    }
+    return NULL;
 }
 
-static Json *screendump_args(const Vm *vm, const char *path, unsigned screen, bool png)
+static Json *screendump_args(const char *path, const char *alias, unsigned head, bool png)
 {
     Json *args = json_pack("{s:s}", "filename", path);
-    const VideoDef *video = g_ptr_array_index(vm->live->videos, 0);
 
-    if (screen > 0 && video->info.alias) {
-        json_object_set_new(args, "device", json_string(video->info.alias));
-        json_object_set_new(args, "head", json_integer((json_int_t) screen));
+    if (alias) {
+        json_object_set_new(args, "device", json_string(alias));
+        json_object_set_new(args, "head", json_integer((json_int_t)head));
     }
     if (png)
         json_object_set_new(args, "format", json_string("png"));
     return args;
+}
+
+/* @path lies in a directory of QEMU's user, who may have put anything there: neither a link nor a pipe (which
+ * would make us wait) will do. */
+static bool screenshot_open(const char *path, int *ret_fd, Error **err)
+{
+    struct stat st;
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const int errnum = errno;
+
+    (void)unlink(path); /* the descriptor keeps the content */
+    if (fd < 0)
+        return error_set_errno(err, errnum, "cannot open the screenshot '%s'", path);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return error_set(err, ERROR_INTERNAL, "the screenshot '%s' is not a regular file", path);
+    *ret_fd = fd_steal(&fd);
+    return true;
 }
 
 bool vm_screenshot(Vm *vm, unsigned screen, unsigned flags, const Caller *caller, Stream **ret_stream,
@@ -191,32 +229,33 @@ bool vm_screenshot(Vm *vm, unsigned screen, unsigned flags, const Caller *caller
 {
     g_auto(VmJob) job = { 0 };
     g_autoptr(Error) why = NULL;
+    int fd = -1;
 
-    if (!vm_check_flags(flags, 0, "qemuDomainScreenshot", err) ||
+    if (!vm_check_flags(flags, 0, "qemuDomainScreenshot", err) || !vm_require_running(vm, err) ||
         !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
-    if (!has_screen(vm->live))
+    if (def_list_len(vm->live->videos) == 0)
         return error_set(err, ERROR_INVALID_STATE, "no screens to take screenshot from");
-    const VideoDef *video = g_ptr_array_index(vm->live->videos, 0);
-    if (screen >= MAX(video->heads, 1))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "no such screen ID");
+    /* The first screen needs no name: it is what QEMU shows by itself. */
+    const bool is_first = screen == 0;
+    const VideoDef *video = screen_find(vm->live, &screen);
+    if (!video)
+        return error_set(err, ERROR_INVALID_STATE, "no such screen ID");
+    g_autofree char *alias = is_first ? NULL : g_strdup(video->info.alias);
 
     g_autofree char *file = g_strdup_printf("screenshot-%" G_GUINT64_FORMAT, host_next_serial(vm->host));
     g_autofree char *path = path_join(vm->run->lib_dir, file);
     bool png = true;
-    if (!vm_qmp(vm, "screendump", screendump_args(vm, path, screen, true), 0, NULL, &why)) {
+    if (!vm_qmp(vm, "screendump", screendump_args(path, alias, screen, true), 0, NULL, &why)) {
         if (error_code(why) != ERROR_REFUSED || !vm_require_monitor(vm, NULL))
             return error_propagate(err, g_steal_pointer(&why));
         /* Before QEMU 7.1 there is only PPM. */
         png = false;
-        if (!vm_qmp(vm, "screendump", screendump_args(vm, path, screen, false), 0, NULL, err))
+        if (!vm_qmp(vm, "screendump", screendump_args(path, alias, screen, false), 0, NULL, err))
             return false;
     }
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    const int errnum = errno;
-    (void) unlink(path); /* the descriptor keeps the content */
-    if (fd < 0)
-        return error_set_errno(err, errnum, "cannot open the screenshot '%s'", path);
+    if (!screenshot_open(path, &fd, err))
+        return false;
     *ret_mime = g_strdup(png ? "image/png" : "image/x-portable-pixmap");
     *ret_stream = stream_new(fd, STREAM_TO_CLIENT, NULL, 0, NULL, NULL);
     return true;
@@ -243,10 +282,10 @@ bool vm_open_graphics(Vm *vm, unsigned index, int fd, unsigned flags, const Call
     AUTO_JSON getfd = json_pack("{s:s}", "fdname", name);
     if (!qmp_exec_fd(vm->run->qmp, "getfd", getfd, fd, 0, NULL, err) || !vm_require_monitor(vm, err))
         return false;
-    Json *args = json_pack("{s:s, s:s, s:b}", "protocol", is_vnc ? "vnc" : "spice", "fdname", name, "skipauth",
-                           (flags & GRAPHICS_SKIP_AUTH) ? 1 : 0);
+    Json *args = json_pack("{s:s, s:s, s:b}", "protocol", is_vnc ? "vnc" : "spice", "fdname", name,
+                           "skipauth", (flags & GRAPHICS_SKIP_AUTH) ? 1 : 0);
     if (!vm_qmp(vm, "add_client", args, 0, NULL, err))
         return false;
-    (void) close(fd); /* QEMU has its own copy now */
+    (void)close(fd); /* QEMU has its own copy now */
     return true;
 }

@@ -85,6 +85,12 @@ static bool transfer_poll(Vm *vm, VmJob *job, const StateCopy *copy, uint64_t *r
     return true;
 }
 
+/* kdump formats are written out of order: QEMU gets the file itself. */
+static bool transfer_needs_file(const StateCopy *copy)
+{
+    return copy->dump_format && strcmp(copy->dump_format, "elf") != 0;
+}
+
 static bool transfer_is_over(const VmRun *run, const StateCopy *copy)
 {
     return copy->dump_format ? run->dump_completed : run->migration_state >= 2;
@@ -97,7 +103,7 @@ static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Proc
     if (vm_job_is_aborted(job))
         return error_set(err, ERROR_CANCELLED, "%s job: canceled by client",
                          copy->operation == JOB_OPERATION_DUMP ? "dump" : "save");
-    if (process_has_exited(copier) && process_status(copier) != 0 && !transfer_is_over(vm->run, copy)) {
+    if (copier && process_has_exited(copier) && process_status(copier) != 0 && !transfer_is_over(vm->run, copy)) {
         g_autofree char *how = process_describe_status(copier);
         return error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' ended: %s", copy->path, how);
     }
@@ -175,9 +181,9 @@ static bool transfer_begin(Vm *vm, const StateCopy *copy, int pipe_fd, Error **e
 static bool transfer_finish(const StateCopy *copy, Process *copier, int fd, VmJob *job, Error **err)
 {
     vm_job_set_phase(job, "flushing the file");
-    if (!process_wait(copier, COPIER_PATIENCE_MS, err))
+    if (copier && !process_wait(copier, COPIER_PATIENCE_MS, err))
         return error_prefix(err, "writing the rest of '%s'", copy->path);
-    if (process_status(copier) != 0) {
+    if (copier && process_status(copier) != 0) {
         g_autofree char *how = process_describe_status(copier);
         return error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' failed: %s", copy->path,
                          how);
@@ -231,16 +237,20 @@ bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, int fd, Error *
     (void) fcntl(write_end, F_SETPIPE_SZ, PIPE_BYTES); /* only for speed */
 
     vm->run->temp_path = strcmp(copy->temp_path, copy->path) == 0 ? NULL : g_strdup(copy->temp_path);
+    const bool direct = transfer_needs_file(copy);
     bool ok = vm_status_save(vm, err) &&
-              save_copier_start(copy->format, false, copy->bypass_cache, read_end, fd, &copier, err);
+              (direct || save_copier_start(copy->format, false, copy->bypass_cache, read_end, fd, &copier, err));
     fd_cleanup(&read_end);
-    ok = ok && transfer_begin(vm, copy, write_end, err);
+    ok = ok && transfer_begin(vm, copy, direct ? fd : write_end, err);
     fd_cleanup(&write_end); /* QEMU's is the last one now: its close is the helper's end of file */
     ok = ok && transfer_wait(vm, job, copy, copier, err) && transfer_finish(copy, copier, fd, job, err);
     if (!ok)
         transfer_undo(vm, copy, copier);
     if (vm->run) {
-        g_clear_pointer(&vm->run->temp_path, g_free);
+        /* A save that succeeded ends in the machine's end: should the daemon die on the way there, the next
+         * one must know what this pause was for. */
+        if (!ok || copy->pause_reason != PAUSED_SAVE)
+            g_clear_pointer(&vm->run->temp_path, g_free);
         vm->run->pause_reason = PAUSED_UNKNOWN;
     }
     if (ok && !copy->dump_format)
@@ -278,7 +288,7 @@ static bool dump_into(Vm *vm, VmJob *job, const char *path, const char *dump_for
 
     if (!dump_format && !save_format_from_name(vm->host->config->dump_image_format, &copy.format, err))
         return false;
-    if (!save_image_create(temp, NULL, false, copy.format, timeout_ms, &fd, err))
+    if (!save_image_create(temp, path, NULL, false, copy.format, timeout_ms, &fd, err))
         return false;
     if (!vm_require_monitor(vm, err) ||
         (vm->state == VM_STATE_RUNNING && !(flags & DUMP_LIVE) &&

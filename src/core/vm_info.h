@@ -56,6 +56,7 @@ MUST_CHECK bool vm_get_scheduler(Vm *vm, unsigned flags, char **ret_type, Params
 MUST_CHECK bool vm_get_numa(Vm *vm, unsigned flags, Params **ret_params, Error **err);
 MUST_CHECK bool vm_get_memory_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **err);
 MUST_CHECK bool vm_get_blkio_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **err);
+/* @disk NULL: the names alone, all values zero. */
 MUST_CHECK bool vm_get_block_iotune(Vm *vm, const char *disk, unsigned flags, Params **ret_params,
                                     Error **err);
 

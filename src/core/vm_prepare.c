@@ -99,9 +99,8 @@ bool vm_prepare_dirs(Vm *vm, Error **err)
     DirsJob *job = g_new0(DirsJob, 1);
 
     *job = (DirsJob){ .dirs = { g_strdup(vm->run->lib_dir), g_strdup(vm->run->channel_dir) },
-                      .uid = vm->host->config->qemu_uid,
-                      .gid = vm->host->config->qemu_gid,
                       .chown = !vm->host->paths->is_session && geteuid() == 0 };
+    dac_get_owner(vm->host, vm->live, &job->uid, &job->gid);
     if (!worker_run(worker_lane_state(), dirs_job_run, job, dirs_job_free, FILE_DEADLINE_MS, err))
         return false;
     const bool ok = job->error == 0;
@@ -284,8 +283,10 @@ static bool char_listen(Vm *vm, const CharSource *source, int *ret_fd, Error **e
     if (!socket_listen_unix(source->path, 0775, &fd, err))
         return false;
     /* Clients of the socket usually run as the user that QEMU runs as. */
-    if (!vm->host->paths->is_session && geteuid() == 0 &&
-        chown(source->path, vm->host->config->qemu_uid, vm->host->config->qemu_gid) < 0)
+    uid_t uid = 0;
+    gid_t gid = 0;
+    dac_get_owner(vm->host, vm->live, &uid, &gid);
+    if (!vm->host->paths->is_session && geteuid() == 0 && chown(source->path, uid, gid) < 0)
         return error_set_errno(err, errno, "cannot give '%s' to QEMU's user", source->path);
     *ret_fd = fd_steal(&fd);
     return true;

@@ -83,7 +83,7 @@ DacTable *dac_table_new(void);
 void dac_table_free(DacTable *table);
 GPtrArray *dac_list_new(void); /* of DacItem, owning */
 /* Notes that @path is to be lent and adds it to @list, with the owner of now (@uid, @gid) or, if another
- * machine borrowed it first, the owner of then. */
+ * machine borrowed it first, the owner of then. Devices that are everybody's (/dev/null) are left alone. */
 void dac_list_add(DacTable *table, GPtrArray *list, const char *path, uid_t uid, gid_t gid, bool shared);
 /* Takes over a list read from a status file. */
 void dac_list_adopt(DacTable *table, const GPtrArray *list);
@@ -92,6 +92,21 @@ AWAITS MUST_CHECK bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, ui
                                  Error **err);
 /* Gives back what no other machine holds; failures are logged. Empties @list. */
 AWAITS void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms);
+
+/* The <seclabel model='dac'> of a machine that is about to run: who QEMU will be, who will own its files. Does
+ * nothing for a daemon that cannot change users. ERROR_CONFIG_UNSUPPORTED: a label that names no numbers. */
+MUST_CHECK bool dac_fill_seclabel(const Host *host, DomainDef *live, Error **err);
+/* "+64055:+107" or "64055:107". */
+bool dac_parse_label(const char *text, uid_t *ret_uid, gid_t *ret_gid);
+/* Who QEMU of @live runs as. */
+void dac_get_owner(const Host *host, const DomainDef *live, uid_t *ret_uid, gid_t *ret_gid);
+/* true: files of @live are given to QEMU's user; of @source (NULL: any), if its own label does not forbid. */
+bool dac_is_wanted(const Host *host, const DomainDef *live, const StorageSource *source);
+/* The same for one file that lies with somebody now. */
+void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const char *path, const StorageSource *source,
+              uid_t uid, gid_t gid, bool shared);
+/* Adds the devices and pipes that QEMU opens by name for character devices and inputs. ERROR_SYSTEM */
+AWAITS MUST_CHECK bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error **err);
 
 /* ---- display ports (ports.c) ---- */
 

@@ -457,6 +457,17 @@ static VmState state_from_qemu(const char *status, int *ret_reason)
     return VM_STATE_NONE;
 }
 
+/* The daemon died after the image got its final name and before QEMU was ended: the save is done. */
+static bool reattach_save_is_done(const Vm *vm)
+{
+    const char *temp = vm->run->temp_path;
+
+    if (vm->state != VM_STATE_PAUSED || vm->reason != PAUSED_SAVE || !temp || !g_str_has_suffix(temp, ".new"))
+        return false;
+    g_autofree char *path = g_strndup(temp, strlen(temp) - strlen(".new"));
+    return access(temp, F_OK) != 0 && access(path, F_OK) == 0;
+}
+
 /* A save or dump that died with the daemon: QEMU has lost the reader of its state and stays paused. */
 static bool reattach_undo_job(Vm *vm, Error **err)
 {
@@ -474,6 +485,22 @@ static bool reattach_undo_job(Vm *vm, Error **err)
     if (!vm_qmp(vm, "migrate_cancel", NULL, 2000, NULL, err))
         return false;
     return vm_process_resume_cpus(vm, RUNNING_SAVE_CANCELED, err);
+}
+
+/* A managed save image of a machine that runs is one that has been restored: only its removal is missing. Left
+ * there it would bring back old memory over newer disks. */
+static void reattach_drop_restored_image(Vm *vm)
+{
+    g_autofree char *path = vm_save_path(vm->host, vm->name);
+    g_autoptr(Error) err = NULL;
+
+    if (!vm->has_managed_save)
+        return;
+    log_warning("machine '%s' runs: removing the image that it was restored from", vm->name);
+    if (file_remove(path, &err))
+        vm->has_managed_save = false;
+    else
+        log_error_error(err, path);
 }
 
 /* Asks QEMU what is true. */
@@ -585,6 +612,12 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
         return;
     }
     vm_process_watch(vm);
+    if (reattach_save_is_done(vm)) {
+        log_warning("machine '%s' had been saved when the daemon died: ending it", vm->name);
+        vm_process_stop(vm, SHUTOFF_SAVED, STOPPED_SAVED);
+        return;
+    }
+    reattach_drop_restored_image(vm);
     if (client_is_gone) {
         /* The connection it was bound to did not outlive the daemon. */
         vm_process_stop(vm, SHUTOFF_DESTROYED, STOPPED_DESTROYED);

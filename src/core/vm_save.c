@@ -90,7 +90,7 @@ static bool save_into(Vm *vm, VmJob *job, const char *path, const char *xml, boo
     AUTO_FD fd = -1;
 
     vm_job_set_phase(job, "creating the file");
-    if (!save_image_create(temp, xml, image_runs, format, storage_timeout(vm->host), &fd, err)) {
+    if (!save_image_create(temp, path, xml, image_runs, format, storage_timeout(vm->host), &fd, err)) {
         if (vm->run && was_running && vm->state == VM_STATE_RUNNING)
             vm_set_state(vm, VM_STATE_RUNNING, RUNNING_SAVE_CANCELED);
         return false;

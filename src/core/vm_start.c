@@ -96,15 +96,19 @@ static bool start_prepare(Start *start, Error **err)
     Vm *vm = start->vm;
     const Config *config = vm->host->config;
     const uint64_t storage_ms = (uint64_t) config->storage_timeout_s * 1000;
+    uid_t uid = 0;
+    gid_t gid = 0;
 
     vm_job_set_phase(start->job, "preparing");
-    if (!start_check(vm, err) || !start_hook(start, "prepare", err))
+    if (!start_check(vm, err) || !start_hook(start, "prepare", err) ||
+        !dac_fill_seclabel(vm->host, vm->live, err))
         return false;
     qemu_assign_aliases(vm->live);
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     vm_job_set_phase(start->job, "looking at disk images");
-    if (!storage_prepare(vm->host, vm->live, vm->run->dac, err))
+    if (!storage_prepare(vm->host, vm->live, vm->run->dac, err) ||
+        !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
     qemu_assign_aliases(vm->live);
@@ -116,7 +120,8 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_status_save(vm, err))
         return false;
     vm_job_set_phase(start->job, "lending files to QEMU");
-    return dac_apply(vm->run->dac, config->qemu_uid, config->qemu_gid, storage_ms, err) &&
+    dac_get_owner(vm->host, vm->live, &uid, &gid);
+    return dac_apply(vm->run->dac, uid, gid, storage_ms, err) &&
            start_hook(start, "start", err);
 }
 
@@ -260,8 +265,7 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
     spec.umask = 0002;
     if (geteuid() == 0) {
         spec.set_user = true;
-        spec.uid = config->qemu_uid;
-        spec.gid = config->qemu_gid;
+        dac_get_owner(vm->host, vm->live, &spec.uid, &spec.gid);
         spec.groups = config->qemu_groups;
         spec.n_groups = config->n_qemu_groups;
     }

@@ -224,12 +224,13 @@ bool vm_get_block_iotune(Vm *vm, const char *name, unsigned flags, Params **ret_
 
     if (!tunables_begin(vm, flags, "qemuDomainGetBlockIoTune", &def, &is_live, err))
         return false;
-    const DiskDef *disk = vm_find_disk(def, name);
-    if (!disk)
+    /* Without a name only the number of parameters is wanted. */
+    const DiskDef *disk = name ? vm_find_disk(def, name) : NULL;
+    if (name && !disk)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          is_live ? "disk '%s' not found in domain"
                                  : "disk '%s' was not found in the domain config",
                          name);
-    *ret_params = iotune_to_params(disk->iotune ? disk->iotune : &none);
+    *ret_params = iotune_to_params(disk && disk->iotune ? disk->iotune : &none);
     return true;
 }

@@ -70,6 +70,8 @@ static void open_log(Daemon *daemon, const Config *config)
     } else if (target ? strcmp(target, "stderr") != 0 : getenv("JOURNAL_STREAM") != NULL) {
         log_open(LOG_TARGET_JOURNAL, NULL, level);
     } else if (!target && daemon->options.daemonize) {
+        if (file_make_dirs(log_dir, 0755, NULL)) /* if not, log_open() says what is wrong */
+            log_set_level(level);
         log_open(LOG_TARGET_FILE, file, level);
     } else {
         log_open(LOG_TARGET_STDERR, NULL, level);
@@ -324,6 +326,7 @@ static void clear(Daemon *daemon)
     node_reset();
     process_setup_clear();
     error_free(daemon->failure);
+    options_clear(&daemon->options);
     log_close();
 }
 

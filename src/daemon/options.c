@@ -3,6 +3,7 @@
 #include "daemon/options.h"
 
 #include <getopt.h>
+#include <glib.h>
 #include <stdio.h>
 
 #include "base/units.h"
@@ -64,33 +65,51 @@ static bool parse_timeout(const char *text, Options *options)
     return true;
 }
 
-bool options_parse(int argc, char **argv, Options *ret_options, int *ret_code)
+/* Made absolute now: a daemon in the background changes its directory. */
+static void set_path(char **field, const char *path)
 {
-    Options options = { 0 };
+    g_free(*field);
+    *field = g_canonicalize_filename(path, NULL);
+}
+
+void options_clear(Options *options)
+{
+    g_free(options->root);
+    g_free(options->config);
+    g_free(options->pid_file);
+}
+
+/* The options alone; arguments that are none are left to the caller. */
+static bool parse_options(int argc, char **argv, Options *options, int *ret_code)
+{
     int c;
     while ((c = getopt_long(argc, argv, "r:df:p:t:vlVh", long_options, NULL)) != -1) {
         switch (c) {
         case 'r':
-            options.root = optarg;
+            if (!*optarg) {
+                fputs("lodged: --root must name a directory\n", stderr);
+                return wrong_usage(ret_code);
+            }
+            set_path(&options->root, optarg);
             break;
         case OPTION_FOREGROUND:
-            options.daemonize = false;
+            options->daemonize = false;
             break;
         case 'd':
-            options.daemonize = true;
+            options->daemonize = true;
             break;
         case 'f':
-            options.config = optarg;
+            set_path(&options->config, optarg);
             break;
         case 'p':
-            options.pid_file = optarg;
+            set_path(&options->pid_file, optarg);
             break;
         case 't':
-            if (!parse_timeout(optarg, &options))
+            if (!parse_timeout(optarg, options))
                 return wrong_usage(ret_code);
             break;
         case 'v':
-            options.verbose = true;
+            options->verbose = true;
             break;
         case 'l':
             fputs("lodged: --listen: listening on TCP is not supported yet; clients can use ssh "
@@ -107,13 +126,20 @@ bool options_parse(int argc, char **argv, Options *ret_options, int *ret_code)
             return wrong_usage(ret_code);
         }
     }
-    if (optind < argc) {
+    return true;
+}
+
+bool options_parse(int argc, char **argv, Options *ret_options, int *ret_code)
+{
+    Options options = { 0 };
+    bool ok = parse_options(argc, argv, &options, ret_code);
+    if (ok && optind < argc) {
         fprintf(stderr, "lodged: unexpected argument '%s'\n", argv[optind]);
-        return wrong_usage(ret_code);
+        ok = wrong_usage(ret_code);
     }
-    if (options.root && !*options.root) {
-        fputs("lodged: --root must name a directory\n", stderr);
-        return wrong_usage(ret_code);
+    if (!ok) {
+        options_clear(&options);
+        return false;
     }
     *ret_options = options;
     return true;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -38,6 +40,13 @@ static void open_standard_fds(void)
     }
 }
 
+/* What a careless parent left open would be held for as long as we live. Activated sockets stay. */
+static void close_inherited_fds(void)
+{
+    int listening = sd_listen_fds(0);
+    (void)close_range(SD_LISTEN_FDS_START + (unsigned)MAX(listening, 0), UINT_MAX, 0);
+}
+
 /* Each client and each machine takes a few descriptors, and 1024 are soon used up. */
 static void raise_file_limit(void)
 {
@@ -54,6 +63,7 @@ static void raise_file_limit(void)
 void process_setup_basics(void)
 {
     open_standard_fds();
+    close_inherited_fds();
     umask(022);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_file_limit();

@@ -68,13 +68,12 @@ static bool msr_read(uint32_t index, uint64_t *ret_value)
     AUTO_FD kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (kvm < 0)
         return false;
-    struct {
-        struct kvm_msrs head;
-        struct kvm_msr_entry entry;
-    } request = { .head.nmsrs = 1, .entry.index = index };
-    if (ioctl(kvm, KVM_GET_MSRS, &request) != 1)
+    g_autofree struct kvm_msrs *request = g_malloc0(sizeof(*request) + sizeof(request->entries[0]));
+    request->nmsrs = 1;
+    request->entries[0].index = index;
+    if (ioctl(kvm, KVM_GET_MSRS, request) != 1)
         return false;
-    *ret_value = request.entry.data;
+    *ret_value = request->entries[0].data;
     return true;
 }
 

@@ -31,7 +31,7 @@ char *node_path(const char *path)
     return g_strconcat(node_root ? node_root : "", path, NULL);
 }
 
-static char *node_vread(const char *format, va_list args)
+PRINTF(1, 0) static char *node_vread(const char *format, va_list args)
 {
     g_autofree char *relative = g_strdup_vprintf(format, args);
     g_autofree char *path = node_path(relative);
@@ -266,7 +266,8 @@ unsigned node_get_cpu_map(uint8_t **ret_map, size_t *ret_len, unsigned *ret_onli
     }
     *ret_map = map;
     *ret_len = len;
-    *ret_online = online;
+    if (ret_online)
+        *ret_online = online;
     return count;
 }
 

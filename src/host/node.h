@@ -44,7 +44,8 @@ typedef struct NodeCell {
 const GPtrArray *node_cpus(void);  /* of NodeCpu, borrowed; re-read when CPUs come and go */
 const GPtrArray *node_cells(void); /* of NodeCell; one cell 0 when the kernel has no NUMA */
 
-/* Bitmap of present/online CPUs; *ret_map owned, *ret_len bytes. Returns number of CPUs present. */
+/* Bitmap of present/online CPUs; *ret_map owned, *ret_len bytes. Returns number of CPUs present.
+ * @ret_online may be NULL. */
 unsigned node_get_cpu_map(uint8_t **ret_map, size_t *ret_len, unsigned *ret_online);
 
 typedef struct NodeCpuStats {

@@ -218,6 +218,6 @@ bool node_format_capabilities(const Uuid *host_uuid, const char *dac_label, GStr
                                "      <baselabel type='qemu'>%s</baselabel>\n"
                                "    </secmodel>\n",
                                dac_label, dac_label);
-    g_string_append(out, "  </host>\n");
+    g_string_append(out, "  </host>\n\n");
     return true;
 }

@@ -130,6 +130,10 @@ static bool assign_drives(DomainDef *def, Error **err)
         ControllerType type = drive_controller_type(disk->bus);
         if (type == CONTROLLER_TYPE_ABSENT)
             continue;
+        if (type == CONTROLLER_IDE && address_machine_is_q35(def))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "disk '%s': IDE controllers are unsupported by machine type '%s'", disk->target,
+                             def->os.machine);
         if (!assign_drive(def, disk, err))
             return false;
         if (disk->info.address.drive.controller < 256)

@@ -109,7 +109,7 @@ static void alias_controller(const DomainDef *def, ControllerDef *controller)
 }
 
 /* Node numbers: the last disk has the lowest, and in each chain they count from the image in use downwards.
- */
+ * An empty drive uses one up, but does not carry it: there is no node yet. */
 static void number_nodes(DomainDef *def)
 {
     uint32_t next = 1;
@@ -117,6 +117,8 @@ static void number_nodes(DomainDef *def)
         DiskDef *disk = g_ptr_array_index(def->disks, i);
         for (StorageSource *source = &disk->src; source; source = source->backing)
             source->index = next++;
+        if (!disk->src.path && def_list_len(disk->src.hosts) == 0)
+            disk->src.index = 0;
     }
 }
 

@@ -233,9 +233,17 @@ RPC_HANDLER(connect_baseline_hypervisor_cpu)
 {
     g_autoptr(QemuCaps) caps = NULL;
     const Json *cpu = NULL;
+    size_t n_models;
 
-    return connect_find_host_cpu(call, args->emulator, args->arch, args->virttype, &caps, &cpu, err) &&
-           cpu_baseline((const char *const *)args->xml_cpus, args->n_xml_cpus, args->flags, &ret->cpu, err);
+    if (!connect_find_host_cpu(call, args->emulator, args->arch, args->virttype, &caps, &cpu, err))
+        return false;
+    bool kvm = args->virttype ? strcmp(args->virttype, "kvm") == 0 : qemu_caps_has_kvm(caps);
+    const QemuCpuModel *models = qemu_caps_cpu_models(caps, kvm, &n_models);
+    g_autofree CpuOffer *offers = g_new0(CpuOffer, n_models + 1);
+    for (size_t i = 0; i < n_models; i++)
+        offers[i] = (CpuOffer){ .model = models[i].name, .blockers = models[i].blockers };
+    return cpu_baseline_with(offers, n_models, (const char *const *)args->xml_cpus, args->n_xml_cpus,
+                             args->flags, &ret->cpu, err);
 }
 
 const RpcEntry rpc_entries_connect[] = {

@@ -110,7 +110,10 @@ RPC_VM_HANDLER(domain_get_cpu_stats)
     if (args->start_cpu >= 0 && args->ncpus == 0) {
         g_autofree uint8_t *map = NULL;
         size_t len;
-        ret->nparams = (int32_t)node_get_cpu_map(&map, &len, NULL);
+        unsigned online;
+        if (!vm_is_running(vm))
+            return error_set(err, ERROR_INVALID_STATE, "domain is not running");
+        ret->nparams = (int32_t)node_get_cpu_map(&map, &len, &online);
         return true;
     }
     if (!vm_get_cpu_stats(vm, args->start_cpu, n_cpus, &sets, err))
