@@ -153,8 +153,8 @@ static bool address_finish(XmlReader *reader, const xmlNode *element, void *base
 
 static const XmlTable address_table =
     TABLE(DeviceAddress, "address",
-          ROWS(ATTR("type", DeviceAddress, type, .names = &address_type_names, .flags = ROW_REQUIRED,
-                    .doc = "kind of address"),
+          ROWS(ATTR("type", DeviceAddress, type, .names = &address_type_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_REQUIRED, .doc = "kind of address"),
                { .node = XML_INCLUDE,
                  XML_NAME_("#include"),
                  .table = &address_numbers_table,

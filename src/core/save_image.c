@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,6 +72,9 @@ void save_image_clear(SaveImage *image)
 
 typedef struct ImageJob {
     char *path;
+    char *temp; /* where it is written; may be NULL */
+    bool is_committed;
+    bool is_new; /* create: the file was made, and nobody took it yet */
     int fd;
     char *data; /* to write, or what was read */
     size_t len;
@@ -85,8 +89,12 @@ static void image_job_free(void *data)
 {
     ImageJob *job = data;
 
+    /* Made after the caller gave up waiting: the storage answers again, so this does not hang. */
+    if (job->is_new && job->fd >= 0)
+        (void) unlink(job->temp);
     fd_cleanup(&job->fd);
     g_free(job->path);
+    g_free(job->temp);
     g_free(job->data);
     g_free(job);
 }
@@ -220,8 +228,14 @@ static bool write_fully(int fd, const char *data, size_t len)
 static void create_run(void *data)
 {
     ImageJob *job = data;
+    struct stat st;
 
-    job->fd = open(job->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (lstat(job->path, &st) == 0 && !S_ISREG(st.st_mode))
+        job->temp = g_strdup(job->path);
+    else
+        job->temp = g_strconcat(job->path, ".new", NULL);
+    job->fd = open(job->temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    job->is_new = strcmp(job->temp, job->path) != 0;
     if (job->fd < 0 || !write_fully(job->fd, job->data, job->len))
         job->error = errno;
 }
@@ -242,8 +256,8 @@ static char *build_header(const char *xml, bool was_running, SaveFormat format, 
     return buffer;
 }
 
-bool save_image_create(const char *path, const char *shown_path, const char *xml, bool was_running,
-                       SaveFormat format, uint64_t timeout_ms, int *ret_fd, Error **err)
+bool save_image_create(const char *path, const char *xml, bool was_running, SaveFormat format,
+                       uint64_t timeout_ms, int *ret_fd, char **ret_temp, Error **err)
 {
     ImageJob *job = image_job_new(path);
 
@@ -252,12 +266,86 @@ bool save_image_create(const char *path, const char *shown_path, const char *xml
     if (!image_job_do(job, create_run, timeout_ms, err))
         return false;
     const bool ok = job->error == 0;
-    if (ok)
+    if (ok) {
         *ret_fd = fd_steal(&job->fd);
-    else
-        error_set_errno(err, job->error, "Failed to create file '%s'", shown_path);
+        *ret_temp = g_steal_pointer(&job->temp);
+    } else {
+        error_set_errno(err, job->error, "Failed to create file '%s'", path);
+    }
     image_job_free(job);
     return ok;
+}
+
+static void commit_run(void *data)
+{
+    ImageJob *job = data;
+    g_autofree char *dir = g_path_get_dirname(job->path);
+
+    if (rename(job->temp, job->path) < 0) {
+        job->error = errno;
+        return;
+    }
+    job->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (job->fd >= 0)
+        (void) fsync(job->fd); /* not every file system can; the name is there already */
+}
+
+bool save_image_commit(const char *temp, const char *path, uint64_t timeout_ms, Error **err)
+{
+    if (strcmp(temp, path) == 0)
+        return true;
+    ImageJob *job = image_job_new(path);
+    job->temp = g_strdup(temp);
+    if (!image_job_do(job, commit_run, timeout_ms, err))
+        return false;
+    const bool ok = job->error == 0;
+    if (!ok)
+        error_set_errno(err, job->error, "cannot rename '%s' to '%s'", temp, path);
+    image_job_free(job);
+    return ok;
+}
+
+static void discard_run(void *data)
+{
+    ImageJob *job = data;
+
+    if (unlink(job->path) < 0 && errno != ENOENT)
+        job->error = errno;
+}
+
+bool save_image_discard(const char *temp, uint64_t timeout_ms, Error **err)
+{
+    if (!g_str_has_suffix(temp, ".new"))
+        return true; /* a device or a pipe stays */
+    ImageJob *job = image_job_new(temp);
+    if (!image_job_do(job, discard_run, timeout_ms, err))
+        return false;
+    const bool ok = job->error == 0;
+    if (!ok)
+        error_set_errno(err, job->error, "cannot remove '%s'", temp);
+    image_job_free(job);
+    return ok;
+}
+
+static void committed_run(void *data)
+{
+    ImageJob *job = data;
+
+    job->is_committed = access(job->temp, F_OK) != 0 && errno == ENOENT && access(job->path, F_OK) == 0;
+}
+
+bool save_image_is_committed(const char *temp, uint64_t timeout_ms)
+{
+    if (!g_str_has_suffix(temp, ".new"))
+        return false;
+    g_autofree char *path = g_strndup(temp, strlen(temp) - strlen(".new"));
+    ImageJob *job = image_job_new(path);
+    job->temp = g_strdup(temp);
+    if (!image_job_do(job, committed_run, timeout_ms, NULL))
+        return false;
+    const bool result = job->is_committed;
+    image_job_free(job);
+    return result;
 }
 
 static void sync_run(void *data)

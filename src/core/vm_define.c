@@ -4,9 +4,7 @@
 #define LOG_MODULE "define"
 #include "core/vm_define.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -110,17 +108,19 @@ Vm *vm_define(Host *host, const char *xml, unsigned flags, const Caller *caller,
 
 /* ---- undefine ---- */
 
-static bool vm_undefine_check(const Vm *vm, unsigned flags, Error **err)
+static bool vm_undefine_check(Vm *vm, unsigned flags, Error **err)
 {
     const OsNvram *nvram = vm->config->os.nvram;
-    struct stat st;
+    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
 
     if (vm->has_managed_save && !(flags & UNDEFINE_MANAGED_SAVE))
         return error_set(err, ERROR_INVALID_STATE,
                          "Refusing to undefine while domain managed save image exists");
-    if (nvram && nvram->path && !(flags & (UNDEFINE_NVRAM | UNDEFINE_KEEP_NVRAM)) &&
-        stat(nvram->path, &st) == 0)
-        return error_set(err, ERROR_INVALID_STATE, "cannot undefine domain with nvram");
+    if (nvram && nvram->path && !(flags & (UNDEFINE_NVRAM | UNDEFINE_KEEP_NVRAM))) {
+        g_auto(StorageInfo) info = { 0 };
+        if (storage_probe(nvram->path, STORAGE_FORMAT_RAW, timeout_ms, &info, NULL))
+            return error_set(err, ERROR_INVALID_STATE, "cannot undefine domain with nvram");
+    }
     return true;
 }
 

@@ -178,8 +178,10 @@ static bool transfer_begin(Vm *vm, const StateCopy *copy, int pipe_fd, Error **e
     return copy->dump_format ? transfer_begin_dump(vm, copy, err) : transfer_begin_migration(vm, err);
 }
 
-static bool transfer_finish(const StateCopy *copy, Process *copier, int fd, VmJob *job, Error **err)
+static bool transfer_finish(const Vm *vm, const StateCopy *copy, Process *copier, int fd, VmJob *job, Error **err)
 {
+    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+
     vm_job_set_phase(job, "flushing the file");
     if (copier && !process_wait(copier, COPIER_PATIENCE_MS, err))
         return error_prefix(err, "writing the rest of '%s'", copy->path);
@@ -190,7 +192,17 @@ static bool transfer_finish(const StateCopy *copy, Process *copier, int fd, VmJo
     }
     if (!save_image_sync(copy->path, fd, SYNC_TIMEOUT_MS, err))
         return false;
-    return strcmp(copy->temp_path, copy->path) == 0 || file_rename(copy->temp_path, copy->path, err);
+    return save_image_commit(copy->temp_path, copy->path, timeout_ms, err);
+}
+
+void vm_state_discard(Host *host, const char *temp_path)
+{
+    g_autoptr(Error) err = NULL;
+
+    fiber_shield_begin();
+    if (!save_image_discard(temp_path, (uint64_t) host->config->storage_timeout_s * 1000, &err))
+        log_warning_error(err, "an unfinished file is left behind");
+    fiber_shield_end();
 }
 
 static void transfer_undo(Vm *vm, const StateCopy *copy, Process *copier)
@@ -209,11 +221,7 @@ static void transfer_undo(Vm *vm, const StateCopy *copy, Process *copier)
                 break;
         }
     }
-    if (strcmp(copy->temp_path, copy->path) != 0) {
-        g_clear_pointer(&err, error_free);
-        if (!file_remove(copy->temp_path, &err))
-            log_warning_error(err, copy->temp_path);
-    }
+    vm_state_discard(vm->host, copy->temp_path);
     fiber_shield_end();
 }
 
@@ -237,13 +245,14 @@ bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, int fd, Error *
     (void) fcntl(write_end, F_SETPIPE_SZ, PIPE_BYTES); /* only for speed */
 
     vm->run->temp_path = strcmp(copy->temp_path, copy->path) == 0 ? NULL : g_strdup(copy->temp_path);
+    vm->run->temp_is_save = copy->pause_reason == PAUSED_SAVE;
     const bool direct = transfer_needs_file(copy);
     bool ok = vm_status_save(vm, err) &&
               (direct || save_copier_start(copy->format, false, copy->bypass_cache, read_end, fd, &copier, err));
     fd_cleanup(&read_end);
     ok = ok && transfer_begin(vm, copy, direct ? fd : write_end, err);
     fd_cleanup(&write_end); /* QEMU's is the last one now: its close is the helper's end of file */
-    ok = ok && transfer_wait(vm, job, copy, copier, err) && transfer_finish(copy, copier, fd, job, err);
+    ok = ok && transfer_wait(vm, job, copy, copier, err) && transfer_finish(vm, copy, copier, fd, job, err);
     if (!ok)
         transfer_undo(vm, copy, copier);
     if (vm->run) {
@@ -276,9 +285,8 @@ static bool dump_format_name(unsigned format, bool memory_only, const char **ret
 static bool dump_into(Vm *vm, VmJob *job, const char *path, const char *dump_format, unsigned flags,
                       Error **err)
 {
-    g_autofree char *temp = g_strconcat(path, ".new", NULL);
+    g_autofree char *temp = NULL;
     StateCopy copy = { .path = path,
-                       .temp_path = temp,
                        .bypass_cache = flags & DUMP_BYPASS_CACHE,
                        .pause_reason = PAUSED_DUMP,
                        .operation = JOB_OPERATION_DUMP,
@@ -288,12 +296,13 @@ static bool dump_into(Vm *vm, VmJob *job, const char *path, const char *dump_for
 
     if (!dump_format && !save_format_from_name(vm->host->config->dump_image_format, &copy.format, err))
         return false;
-    if (!save_image_create(temp, path, NULL, false, copy.format, timeout_ms, &fd, err))
+    if (!save_image_create(path, NULL, false, copy.format, timeout_ms, &fd, &temp, err))
         return false;
+    copy.temp_path = temp;
     if (!vm_require_monitor(vm, err) ||
         (vm->state == VM_STATE_RUNNING && !(flags & DUMP_LIVE) &&
          !vm_process_pause_cpus(vm, PAUSED_DUMP, err))) {
-        (void) unlink(temp);
+        vm_state_discard(vm->host, temp);
         return false;
     }
     return vm_state_to_file(vm, job, &copy, fd, err);

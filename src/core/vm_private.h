@@ -200,6 +200,7 @@ typedef struct VmRun {
     int log_fd;           /* -1 after a restart */
     bool pid_written;     /* NAME.pid is there */
     char *temp_path;      /* an image that is being written: removed if the daemon dies meanwhile */
+    bool temp_is_save;    /* ... after which the machine ends */
 } VmRun;
 
 struct Vm {
@@ -350,6 +351,7 @@ typedef struct VmStatus {
     bool fake_reboot;
     uint64_t autodestroy_client;
     char *temp_path;
+    bool temp_is_save;
     unsigned taints;
 } VmStatus;
 char *vm_status_format(const Vm *vm);
@@ -449,3 +451,8 @@ AWAITS void vm_dump_after_crash(Vm *vm);
 void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
 void vm_console_free(VmConsole *console);
 
+/* Where no udev rule did it, gives /dev/kvm to group @gid as the usual rule does. */
+void dac_lend_kvm(uid_t uid, gid_t gid);
+
+/* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
+void vm_finish_shutdown(Vm *vm);

@@ -17,6 +17,7 @@
 #include "base/loop.h"
 #include "base/socket.h"
 #include "conf/xml_table.h"
+#include "core/vm_dump.h"
 #include "core/vm_private.h"
 
 #define TERM_PATIENCE_MS 10000
@@ -161,11 +162,8 @@ void vm_process_cleanup(Vm *vm)
     vm_call_hook(vm, "stopped");
     dac_restore(vm->host->dac, run->dac, timeout_ms);
     vm_call_hook(vm, "release");
-    if (run->temp_path) {
-        g_autoptr(Error) err = NULL;
-        if (!file_remove(run->temp_path, &err))
-            log_warning_error(err, run->temp_path);
-    }
+    if (run->temp_path)
+        vm_state_discard(vm->host, run->temp_path);
 }
 
 /* What QEMU leaves in its log helps nobody without the word that it is over. */
@@ -460,12 +458,10 @@ static VmState state_from_qemu(const char *status, int *ret_reason)
 /* The daemon died after the image got its final name and before QEMU was ended: the save is done. */
 static bool reattach_save_is_done(const Vm *vm)
 {
-    const char *temp = vm->run->temp_path;
+    const VmRun *run = vm->run;
 
-    if (vm->state != VM_STATE_PAUSED || vm->reason != PAUSED_SAVE || !temp || !g_str_has_suffix(temp, ".new"))
-        return false;
-    g_autofree char *path = g_strndup(temp, strlen(temp) - strlen(".new"));
-    return access(temp, F_OK) != 0 && access(path, F_OK) == 0;
+    return run->temp_is_save && run->temp_path &&
+           save_image_is_committed(run->temp_path, (uint64_t) vm->host->config->storage_timeout_s * 1000);
 }
 
 /* A save or dump that died with the daemon: QEMU has lost the reader of its state and stays paused. */
@@ -475,8 +471,9 @@ static bool reattach_undo_job(Vm *vm, Error **err)
                                                              vm->reason == PAUSED_DUMP);
 
     if (vm->run->temp_path) {
-        if (!file_remove(vm->run->temp_path, err))
-            return false;
+        vm_state_discard(vm->host, vm->run->temp_path);
+        if (!vm->run)
+            return error_set(err, ERROR_VM_GONE, "QEMU exited");
         g_clear_pointer(&vm->run->temp_path, g_free);
     }
     if (!was_saving)
@@ -522,6 +519,11 @@ static bool reattach_sync(Vm *vm, Error **err)
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     vm->run->unanswering = false;
+    /* The guest powered off while nobody listened: QEMU waits for us to end it. */
+    if (vm->state == VM_STATE_SHUTDOWN && !vm->run->destroying) {
+        vm->run->guest_shutdown = true;
+        vm_finish_shutdown(vm);
+    }
     return true;
 }
 
@@ -579,6 +581,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     run->lib_dir = g_steal_pointer(&status->lib_dir);
     run->channel_dir = g_steal_pointer(&status->channel_dir);
     run->temp_path = g_steal_pointer(&status->temp_path);
+    run->temp_is_save = status->temp_is_save;
     run->fake_reboot = status->fake_reboot;
     run->balloon_bytes = vm->live->current_memory_bytes;
     dac_list_adopt(vm->host->dac, status->dac);

@@ -106,6 +106,8 @@ static void append_run(GString *out, const Vm *vm)
     if (run->autodestroy_client)
         g_string_append_printf(out, " autodestroy='%" PRIu64 "'", run->autodestroy_client);
     append_attr(out, "temporary", run->temp_path);
+    if (run->temp_path && run->temp_is_save)
+        g_string_append(out, " saving='yes'");
     g_string_append(out, ">\n");
     for (guint i = 0; i < run->ports->len; i++)
         g_string_append_printf(out, "    <lodge:port number='%u'/>\n", g_array_index(run->ports, unsigned, i));
@@ -304,6 +306,7 @@ static void read_run(const xmlNode *element, VmStatus *status)
     status->is_starting = attr_is_yes(element, "starting");
     status->autodestroy_client = attr_uint(element, "autodestroy");
     status->temp_path = g_strdup(xml_attr(element, "temporary"));
+    status->temp_is_save = attr_is_yes(element, "saving");
     for (const xmlNode *node = element->children; node; node = node->next) {
         if (node->type != XML_ELEMENT_NODE)
             continue;

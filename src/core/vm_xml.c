@@ -1,8 +1,9 @@
-/* Domain documents on their way in and out of the core: reading them completes them with what this host's QEMU
- * says (machine type, CPU, addresses). */
+/* Domain documents on their way in and out of the core: reading them completes them with what this host's
+ * QEMU says (machine type, CPU, addresses). */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "xml"
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "base/log.h"
 #include "conf/domain_xml.h"
@@ -33,10 +34,29 @@ static char *cpu_model_from_type(const char *type_name)
         const char *end = type_name + len - strlen("-cpu");
         for (const char *p = end - 1; p > type_name; p--) {
             if (*p == '-')
-                return g_strndup(type_name, (gsize) (p - type_name));
+                return g_strndup(type_name, (gsize)(p - type_name));
         }
     }
     return g_strdup(type_name);
+}
+
+static Arch host_arch(void)
+{
+    struct utsname name;
+    uint8_t arch = ARCH_X86_64;
+    if (uname(&name) == 0)
+        (void)enum_from_name(&arch_names, name.machine, &arch); /* an unknown one builds no machine anyway */
+    return (Arch)arch;
+}
+
+/* A 64-bit x86 emulator runs 32-bit machines too. */
+static bool emulator_runs(const QemuCaps *caps, Arch arch)
+{
+    const char *own = qemu_caps_arch(caps);
+    if (arch == ARCH_ABSENT || !own)
+        return true;
+    return strcmp(own, enum_name(&arch_names, arch)) == 0 ||
+           (arch == ARCH_I686 && strcmp(own, "x86_64") == 0);
 }
 
 static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_platform, Error **err)
@@ -53,6 +73,9 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
             return true;
         return error_propagate(err, g_steal_pointer(&why));
     }
+    if (!emulator_runs(caps, def->os.arch))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "could not find capabilities for arch=%s emulator=%s",
+                         enum_name(&arch_names, def->os.arch), qemu_caps_binary(caps));
     const QemuMachine *machine = qemu_caps_machine(caps, def->os.machine);
     if (!machine) {
         if (context->flags & VM_XML_TRUSTED)
@@ -85,7 +108,7 @@ bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source, u
                   DomainDef **ret_def, Error **err)
 {
     ParseContext context = { .host = host, .flags = flags };
-    const DomainHooks hooks = { .host_arch = ARCH_X86_64, .platform = platform_ask, .arg = &context };
+    const DomainHooks hooks = { .host_arch = host_arch(), .platform = platform_ask, .arg = &context };
     DomainParseFlags parse_flags = 0;
     g_autoptr(DomainDef) def = NULL;
 
@@ -110,7 +133,7 @@ char *vm_xml_format(const DomainDef *def, unsigned format_flags)
 {
     GString *out = g_string_sized_new(4096);
 
-    domain_def_format(def, (DomainFormatFlags) format_flags, out);
+    domain_def_format(def, (DomainFormatFlags)format_flags, out);
     return g_string_free(out, FALSE);
 }
 
