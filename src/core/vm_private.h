@@ -516,3 +516,6 @@ AWAITS void vm_dump_after_crash(Vm *vm);
 
 void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
 void vm_console_free(VmConsole *console);
+
+/* Where no udev rule did it, gives /dev/kvm to group @gid as the usual rule does. */
+void dac_lend_kvm(uid_t uid, gid_t gid);

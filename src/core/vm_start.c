@@ -123,6 +123,8 @@ static bool start_prepare(Start *start, Error **err)
         return false;
     vm_job_set_phase(start->job, "lending files to QEMU");
     dac_get_owner(vm->host, vm->live, &uid, &gid);
+    if (vm->live->type == VIRT_TYPE_KVM)
+        dac_lend_kvm(uid, gid);
     return dac_apply(vm->run->dac, uid, gid, storage_ms, err) && start_hook(start, "start", err);
 }
 
