@@ -18,10 +18,31 @@ static bool metadata_to_doc(const DomainDef *def, xmlDoc **ret_doc, Error **err)
     return xml_document_read(text, strlen(text), "(metadata)", ret_doc, err);
 }
 
+/* As libxml2 prints it, quotes included: applications compare what they get with what they gave. */
+static char *metadata_node_text(xmlNode *node)
+{
+    xmlBuffer *buffer = xmlBufferCreate();
+
+    if (!buffer || xmlNodeDump(buffer, node->doc, node, 0, 1) < 0)
+        g_error("out of memory");
+    char *text = g_strdup((const char *)xmlBufferContent(buffer));
+    xmlBufferFree(buffer);
+    return text;
+}
+
 static char *metadata_from_doc(xmlDoc *doc)
 {
-    g_autofree char *text = xml_content_to_text(xmlDocGetRootElement(doc));
-    return *text ? g_steal_pointer(&text) : NULL;
+    GString *out = g_string_new(NULL);
+
+    for (xmlNode *node = xmlDocGetRootElement(doc)->children; node; node = node->next) {
+        if (node->type != XML_ELEMENT_NODE)
+            continue;
+        g_autofree char *text = metadata_node_text(node);
+        g_string_append(out, text);
+        if (out->len && out->str[out->len - 1] != '\n')
+            g_string_append_c(out, '\n');
+    }
+    return g_string_free(out, FALSE);
 }
 
 static xmlNode *metadata_find(xmlDoc *doc, const char *uri)
@@ -175,7 +196,7 @@ static bool metadata_get_element(const DomainDef *def, const char *uri, char **r
             break;
         }
     }
-    *ret_text = xml_element_to_text(node);
+    *ret_text = metadata_node_text(node);
     return true;
 }
 

@@ -36,6 +36,7 @@ enum {
 #define STATS_FLAG_ENFORCE (1u << 31)
 
 #define STATS_DEADLINE_MS 400 /* for all machines together */
+#define STATS_FILE_MS 25      /* a look at an image file: healthy storage takes well below 1 ms */
 #define STATS_STUCK_MS 200    /* an answer this late: the QEMU is left alone */
 
 enum {
@@ -212,7 +213,7 @@ static void stats_look_at_file(StatsProbe *probe, const char *path, StorageForma
     StorageInfo info = { 0 };
 
     if (worker_lane_stuck(worker_lane_for_path(path)) > 0 || stats_left_ms(probe) == 0 ||
-        !storage_probe(path, format, stats_left_ms(probe), &info, NULL))
+        !storage_probe(path, format, MIN(stats_left_ms(probe), STATS_FILE_MS), &info, NULL))
         return;
     if (format != STORAGE_FORMAT_RAW && format != STORAGE_FORMAT_QCOW2 && format != STORAGE_FORMAT_ABSENT)
         info.capacity = 0; /* in the headers of formats that only QEMU reads */
