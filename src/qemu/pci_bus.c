@@ -37,7 +37,10 @@ static bool bus_is_conventional(const PciBus *bus)
 
 static unsigned bus_first_slot(const PciBus *bus)
 {
-    return pci_model_is_port(bus->model) || bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT ? 0 : 1;
+    return pci_model_is_port(bus->model) || bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT ||
+                   bus->model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE
+               ? 0
+               : 1;
 }
 
 static unsigned bus_last_slot(const PciBus *bus)
