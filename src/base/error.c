@@ -61,6 +61,9 @@ static const char *const error_code_names[ERROR_CODE_COUNT] = {
     [ERROR_PROTOCOL] = "protocol",
     [ERROR_CONFIG_SYNTAX] = "config-syntax",
     [ERROR_NO_HOSTNAME] = "no-hostname",
+    [ERROR_NO_NAME] = "no-name",
+    [ERROR_NO_SOURCE] = "no-source",
+    [ERROR_NO_TARGET] = "no-target",
     [ERROR_MIGRATE_UNSAFE] = "migrate-unsafe",
     [ERROR_SNAPSHOT_RISKY] = "snapshot-risky",
 };

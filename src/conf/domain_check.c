@@ -6,18 +6,19 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "conf/domain_defaults.h"
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 
 static bool check_name(const DomainDef *def, Error **err)
 {
     const char *name = def->name;
+    if (!name || !*name)
+        return error_set(err, ERROR_XML_INVALID, "missing domain name information");
     if (strchr(name, '/'))
         return error_set(err, ERROR_XML_INVALID, "name %s cannot contain '/'", name);
     if (strchr(name, '\n'))
-        return error_set(err, ERROR_XML_INVALID, "name '%s' cannot contain a line end", name);
-    if (name[strspn(name, " \t")] == 0)
-        return error_set(err, ERROR_XML_INVALID, "name must contain at least one non-blank character");
+        return error_set(err, ERROR_XML_SYNTAX, "invalid char in name: a line end");
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return error_set(err, ERROR_XML_INVALID, "'%s' can't be the name of a machine", name);
     if (strlen(name) > 245) /* the files of a machine are called NAME.xml and NAME.monitor */
@@ -84,8 +85,9 @@ static bool check_cpu(const DomainDef *def, Error **err)
 static bool check_vcpus(const DomainDef *def, Error **err)
 {
     if (def->vcpus_current.is_set && def->vcpus_current.value > def->vcpus)
-        return error_set(err, ERROR_XML_INVALID, "maxvcpus must not be less than current vcpus (%u < %u)",
-                         def->vcpus, def->vcpus_current.value);
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "maximum vCPU count must not be less than current vcpus (%u < %u)", def->vcpus,
+                         def->vcpus_current.value);
     for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
         if (vcpu->id >= def->vcpus)
             return error_set(err, ERROR_XML_INVALID, "vcpu id '%u' is beyond the maximum of %u", vcpu->id,
@@ -181,9 +183,13 @@ static bool check_controllers(const DomainDef *def, Error **err)
     for (unsigned i = 0; i < def_list_len(def->controllers); i++) {
         const ControllerDef *controller = g_ptr_array_index(def->controllers, i);
         if (controller->model != CONTROLLER_MODEL_ABSENT && !controller_model_fits(controller))
-            return error_set(err, ERROR_XML_INVALID, "unknown model '%s' for a controller of type '%s'",
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "unknown model '%s' for a controller of type '%s'",
                              enum_name(&controller_model_names, controller->model),
                              enum_name(&controller_type_names, controller->type));
+        if (controller->type == CONTROLLER_IDE && domain_is_q35(def))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "IDE controllers are unsupported for this machine type");
         bool is_companion = controller->info.has_usb_master;
         for (unsigned k = 0; k < i && !is_companion; k++) {
             const ControllerDef *other = g_ptr_array_index(def->controllers, k);
@@ -207,7 +213,7 @@ static bool check_boot_order(void *arg, DeviceKind kind, void *device, DeviceInf
     BootCheck *check = arg;
     if (!info || !info->boot_order || g_hash_table_add(check->orders, GUINT_TO_POINTER(info->boot_order)))
         return true;
-    return error_set(check->err, ERROR_XML_INVALID, "boot order '%u' used for more than one device",
+    return error_set(check->err, ERROR_CONFIG_UNSUPPORTED, "boot order '%u' used for more than one device",
                      info->boot_order);
 }
 
@@ -257,21 +263,36 @@ static bool check_usb(const DomainDef *def, Error **err)
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
         if (controller->type == CONTROLLER_USB && controller->model == CONTROLLER_MODEL_NONE &&
             !domain_each_device((DomainDef *)def, needs_usb, NULL))
-            return error_set(err, ERROR_XML_INVALID,
-                             "can't add a USB device: USB is disabled for this domain");
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "can\'t add a USB device: USB is disabled for this domain");
+    }
+    return true;
+}
+
+static bool check_serials(const DomainDef *def, Error **err)
+{
+    unsigned n_isa = 0;
+    for (DEF_EACH(CharDef, serial, def->serials))
+        n_isa += serial->target_type == CHAR_TARGET_ISA_SERIAL;
+    if (n_isa > 4)
+        return error_set(err, ERROR_INTERNAL, "maximum supported number of ISA serial ports is 4, not %u",
+                         n_isa);
+    return true;
+}
+
+static bool check_single_devices(const DomainDef *def, Error **err)
+{
+    if (def_list_len(def->watchdogs) > 1)
+        return error_set(err, ERROR_INTERNAL, "only a single watchdog device is supported");
+    for (DEF_EACH(SecurityLabel, label, def->seclabels)) {
+        if (label->type == SECLABEL_STATIC && !label->label)
+            return error_set(err, ERROR_XML_INVALID, "security label is missing");
     }
     return true;
 }
 
 static bool check_displays(const DomainDef *def, Error **err)
 {
-    unsigned count[GRAPHICS_TYPE_COUNT] = { 0 };
-    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
-        if (++count[graphics->type] > 1)
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "only 1 graphics device of each type (sdl, vnc, spice, headless, dbus) is "
-                             "supported");
-    }
     unsigned primaries = 0;
     for (DEF_EACH(VideoDef, video, def->videos))
         primaries += video->primary == TRISTATE_ON;
@@ -307,5 +328,5 @@ bool domain_check(const DomainDef *def, Error **err)
     return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
-           check_displays(def, err);
+           check_displays(def, err) && check_serials(def, err) && check_single_devices(def, err);
 }

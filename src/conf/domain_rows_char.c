@@ -103,12 +103,14 @@ static const XmlRow char_source_rows[] = {
 
 static bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSource *source, Error **err)
 {
+    if (source->type == CHAR_TYPE_ABSENT)
+        source->type = CHAR_PTY;
     switch (source->type) {
     case CHAR_DEV:
     case CHAR_FILE:
     case CHAR_PIPE:
         if (!source->path)
-            return xml_error(reader, element, ERROR_XML_INVALID, err, "the source path is missing");
+            return xml_error(reader, element, ERROR_INTERNAL, err, "the source path is missing");
         break;
     case CHAR_TCP:
         if (source->mode == CHAR_MODE_ABSENT)
@@ -116,8 +118,7 @@ static bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSo
         if (source->protocol == CHAR_PROTOCOL_ABSENT)
             source->protocol = CHAR_PROTOCOL_RAW;
         if (!source->service || (!source->host && source->mode == CHAR_MODE_CONNECT))
-            return xml_error(reader, element, ERROR_XML_INVALID, err,
-                             "the source needs a host and a service");
+            return xml_error(reader, element, ERROR_INTERNAL, err, "the source needs a host and a service");
         break;
     case CHAR_UDP:
         if (!source->service)
@@ -146,8 +147,8 @@ static bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSo
 
 const XmlTable char_source_table =
     TABLE(CharSource, "char-source",
-          ROWS(ATTR("type", CharSource, type, .names = &char_type_names, .flags = ROW_REQUIRED,
-                    .doc = "where the bytes go on the host"),
+          ROWS(ATTR("type", CharSource, type, .names = &char_type_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                    .fallback = "pty", .doc = "where the bytes go on the host"),
                GROUP("source", char_source_rows, TYPE(NO_UDP), .doc = "the place on the host"),
                CUSTOM("source", &udp_custom, TYPE(BIT(CHAR_UDP)), .doc = "the two sides of a UDP device"),
                GROUP("protocol",

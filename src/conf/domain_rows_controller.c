@@ -4,6 +4,11 @@
 
 #define PCI_ONLY ONLY(ControllerDef, type, BIT(CONTROLLER_PCI))
 
+static void controller_init(void *base)
+{
+    ((ControllerDef *)base)->type = CONTROLLER_IDE;
+}
+
 static bool controller_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     const ControllerDef *controller = base;
@@ -34,11 +39,12 @@ static const XmlCodec numa_node_codec = { numa_node_codec_read, numa_node_codec_
 
 const XmlTable controller_table =
     TABLE(ControllerDef, "controller",
-          ROWS(ATTR("type", ControllerDef, type, .names = &controller_type_names, .flags = ROW_REQUIRED,
+          ROWS(ATTR("type", ControllerDef, type, .names = &controller_type_names, .fallback = "ide",
                     .doc = "what is plugged into it"),
                ATTR("index", ControllerDef, index, .doc = "number among the controllers of its type",
                     .fallback = "the next free"),
                ATTR("model", ControllerDef, model, .names = &controller_model_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED,
                     .doc = "the hardware; which models exist depends on the type"),
                ATTR("ports", ControllerDef, ports,
                     ONLY(ControllerDef, type, BIT(CONTROLLER_VIRTIO_SERIAL) | BIT(CONTROLLER_USB)),
@@ -87,5 +93,5 @@ const XmlTable controller_table =
                           ROWS(TEXT(ControllerDef, pcihole64_bytes, .unit = XML_UNIT_KIB,
                                     .flags = ROW_ALWAYS)),
                           PCI_ONLY, .doc = "size of the 64-bit PCI window")),
-          KEEPS(ControllerDef), .finish = controller_finish,
+          KEEPS(ControllerDef), .init = controller_init, .finish = controller_finish,
           .doc = "A bus or host adapter that other devices need.");

@@ -63,8 +63,8 @@ static bool cpu_finish(XmlReader *reader, const xmlNode *element, void *base, Er
 
 const XmlTable cpu_table =
     TABLE(CpuDef, "cpu",
-          ROWS(ATTR("mode", CpuDef, mode, .names = &cpu_mode_names, .fallback = "custom",
-                    .doc = "where the CPU comes from"),
+          ROWS(ATTR("mode", CpuDef, mode, .names = &cpu_mode_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                    .fallback = "custom", .doc = "where the CPU comes from"),
                ATTR("match", CpuDef, match, .names = &cpu_match_names, .fallback = "exact",
                     .doc = "how strictly the model is meant"),
                ATTR("check", CpuDef, check, .names = &cpu_check_names,
@@ -239,7 +239,8 @@ const XmlTable features_table =
                      .doc = "QEMU's translator"),
                KEPT("async-teardown", .doc = "give memory back in the background"),
                KEPT("capabilities", .doc = "capabilities of a container")),
-          KEEPS(FeaturesDef), .finish = features_finish, .doc = "Features of the hypervisor.");
+          KEEPS(FeaturesDef), .finish = features_finish, .unknown_code = ERROR_CONFIG_UNSUPPORTED,
+          .doc = "Features of the hypervisor.");
 
 /* ---- clock ---- */
 
@@ -311,7 +312,8 @@ static void clock_init(void *base)
 #define TYPE(mask) ONLY(ClockDef, offset, mask)
 const XmlTable clock_table =
     TABLE(ClockDef, "clock",
-          ROWS(ATTR("offset", ClockDef, offset, .names = &clock_offset_names, .fallback = "utc",
+          ROWS(ATTR("offset", ClockDef, offset, .names = &clock_offset_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "utc",
                     .doc = "what the guest's clock shows"),
                CODEC_ATTR("adjustment", &adjustment_codec,
                           TYPE(BIT(CLOCK_OFFSET_UTC) | BIT(CLOCK_OFFSET_LOCALTIME) |

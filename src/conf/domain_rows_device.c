@@ -53,7 +53,7 @@ const XmlTable rng_table =
 const XmlTable watchdog_table =
     TABLE(WatchdogDef, "watchdog",
           ROWS(ATTR("model", WatchdogDef, model, .names = &watchdog_model_names, .flags = ROW_REQUIRED,
-                    .doc = "kind of device"),
+                    .missing_code = ERROR_INTERNAL, .doc = "kind of device"),
                ATTR("action", WatchdogDef, action, .names = &watchdog_action_names, .fallback = "reset",
                     .doc = "what happens when the guest stops feeding it"),
                INCLUDE(WatchdogDef, info, &device_info_table)),

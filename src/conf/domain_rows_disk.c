@@ -186,8 +186,8 @@ static const XmlTable iotune_table =
 #define DRIVER_DOC "how QEMU opens and runs the disk"
 static const XmlRow driver_rows[] = {
     ATTR("name", DiskDef, driver_name, .fallback = "qemu", .doc = "name of the driver: always qemu"),
-    ATTR("type", DiskDef, src.format, .names = &storage_format_names, .fallback = "raw",
-         .doc = "image format"),
+    ATTR("type", DiskDef, src.format, .names = &storage_format_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+         .fallback = "raw", .doc = "image format"),
     ATTR("cache", DiskDef, cache, .names = &disk_cache_names, .doc = "host cache mode"),
     ATTR("error_policy", DiskDef, error_policy, .names = &disk_error_policy_names,
          .doc = "what happens on a write error, or on any error"),
@@ -213,7 +213,7 @@ static const XmlRow driver_rows[] = {
 };
 
 static const XmlRow target_rows[] = {
-    ATTR("dev", DiskDef, target, .flags = ROW_REQUIRED,
+    ATTR("dev", DiskDef, target, .flags = ROW_REQUIRED, .missing_code = ERROR_NO_TARGET,
          .doc = "name of the disk, unique in the machine (vda, sdb, hdc); the guest may call it otherwise"),
     ATTR("bus", DiskDef, bus, .names = &disk_bus_names, .fallback = "by the name of the disk",
          .doc = "what the disk is plugged into"),
@@ -237,7 +237,7 @@ static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, E
     bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
     if (!disk->src.path && !removable && disk->src.type != STORAGE_NVME &&
         disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK)
-        return xml_error(reader, element, ERROR_XML_INVALID, err, "no source for a disk that is not a drive");
+        return xml_error(reader, element, ERROR_NO_SOURCE, err, "a disk that is no drive needs a source");
     return true;
 }
 
@@ -287,7 +287,8 @@ const XmlTable disk_table =
                           ATTR("physical_block_size", DiskDef, physical_block_size, .doc = "bytes"),
                           ATTR("discard_granularity", DiskDef, discard_granularity, .doc = "bytes")),
                      .doc = "block sizes shown to the guest"),
-               GROUP("target", target_rows, .flags = ROW_REQUIRED, .doc = "how the guest sees the disk"),
+               GROUP("target", target_rows, .flags = ROW_REQUIRED, .missing_code = ERROR_NO_TARGET,
+                     .doc = "how the guest sees the disk"),
                OBJECT("iotune", DiskDef, iotune, &iotune_table, .doc = "limits on the disk's throughput"),
                FLAG("readonly", DiskDef, readonly, .doc = "the guest can't write"),
                FLAG("shareable", DiskDef, shareable,

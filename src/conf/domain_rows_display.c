@@ -8,8 +8,8 @@
 
 const XmlTable input_table =
     TABLE(InputDef, "input",
-          ROWS(ATTR("type", InputDef, type, .names = &input_type_names, .flags = ROW_REQUIRED,
-                    .doc = "kind of device"),
+          ROWS(ATTR("type", InputDef, type, .names = &input_type_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                    .flags = ROW_REQUIRED, .doc = "kind of device"),
                ATTR("bus", InputDef, bus, .names = &input_bus_names, .fallback = "ps2, or usb for a tablet",
                     .doc = "what it is plugged into"),
                ATTR("model", InputDef, model, .names = &virtio_model_names,
@@ -370,7 +370,8 @@ const XmlTable video_table =
                      .doc = "how the card is run"),
                GROUP("model",
                      ROWS(ATTR("type", VideoDef, model, .names = &video_model_names,
-                               .fallback = "cirrus or vga", .doc = "kind of card"),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "cirrus or vga",
+                               .doc = "kind of card"),
                           ATTR("ram", VideoDef, ram_KiB, .doc = "KiB of primary memory (qxl)"),
                           ATTR("vram", VideoDef, vram_KiB, .doc = "KiB of video memory"),
                           ATTR("vram64", VideoDef, vram64_KiB, .doc = "KiB of 64-bit video memory (qxl)"),

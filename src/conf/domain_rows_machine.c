@@ -48,7 +48,7 @@ static const XmlTable loader_table =
                TEXT(OsLoader, path, .doc = "path of the image")),
           .doc = "The firmware image.");
 
-static const XmlTable nvram_table =
+const XmlTable nvram_table =
     TABLE(OsNvram, "nvram",
           ROWS(ATTR("type", OsNvram, source_type, .names = &storage_type_names, .doc = "kind of source"),
                ATTR("template", OsNvram, template_path, .doc = "image to start from"),
@@ -106,12 +106,13 @@ const XmlTable os_table =
           ROWS(ATTR("firmware", OsDef, firmware, .names = &os_firmware_names,
                     .doc = "choose a firmware of this kind"),
                GROUP("type",
-                     ROWS(ATTR("arch", OsDef, arch, .names = &arch_names, .fallback = "the host's",
+                     ROWS(ATTR("arch", OsDef, arch, .names = &arch_names,
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "the host's",
                                .doc = "architecture"),
                           ATTR("machine", OsDef, machine, .fallback = "QEMU's default",
                                .doc = "machine type"),
-                          TEXT(OsDef, type, .names = &os_type_names, .flags = ROW_REQUIRED,
-                               .doc = "kind of virtualization: hvm")),
+                          TEXT(OsDef, type, .names = &os_type_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                               .flags = ROW_REQUIRED, .doc = "kind of virtualization: hvm")),
                      .doc = "what the machine is"),
                GROUP("firmware",
                      ROWS(LIST("feature", OsDef, firmware_features, &firmware_feature_table,
@@ -276,19 +277,22 @@ static const XmlRow device_rows[] = {
 };
 
 #define ACTION(text, member, table_names, what)                                                              \
-    CHILD(text, DomainDef, member, .names = &table_names, .doc = what)
+    CHILD(text, DomainDef, member, .names = &table_names, .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = what)
 #define SUSPEND(text, member, what)                                                                          \
     GROUP(text, ROWS(ATTR("enabled", DomainDef, member, .names = &tristate_yes_no_names, .doc = "or not")),  \
           .doc = what)
 
 static const XmlRow domain_rows[] = {
-    ATTR("type", DomainDef, type, .names = &virt_type_names, .flags = ROW_REQUIRED | ROW_UNSUPPORTED_VALUE,
+    ATTR("type", DomainDef, type, .names = &virt_type_names, .flags = ROW_REQUIRED,
+         .bad_code = ERROR_CONFIG_UNSUPPORTED, .missing_code = ERROR_INTERNAL,
          .doc = "accelerator: kvm, or qemu for emulation"),
     ATTR("id", DomainDef, id, .flags = ROW_LIVE, .doc = "number of the running machine"),
     CODEC_ATTR("xmlns:qemu", &qemu_namespace_codec, .flags = ROW_WRITE_ONLY,
                .doc = "name space of the qemu: elements"),
-    CHILD("name", DomainDef, name, .flags = ROW_REQUIRED, .doc = "name, unique on the host"),
-    CHILD("uuid", DomainDef, uuid, .fallback = "generated", .doc = "identity of the machine"),
+    CHILD("name", DomainDef, name, .flags = ROW_REQUIRED, .missing_code = ERROR_NO_NAME,
+          .doc = "name, unique on the host"),
+    CHILD("uuid", DomainDef, uuid, .bad_code = ERROR_INTERNAL, .fallback = "generated",
+          .doc = "identity of the machine"),
     GROUP_FLAG("genid", DomainDef, has_genid,
                ROWS(CODEC_TEXT(&genid_codec, .doc = "the identifier; generated if empty")),
                .doc = "changes when the machine is rolled back or copied"),

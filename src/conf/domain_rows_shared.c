@@ -121,7 +121,8 @@ static const XmlTable address_numbers_table =
                ATTR("slot", DeviceAddress, dimm.slot, ONLY(DeviceAddress, type, BIT(ADDRESS_DIMM)),
                     .flags = ROW_ALWAYS, .doc = "memory slot"),
                ATTR("base", DeviceAddress, dimm.base, ONLY(DeviceAddress, type, BIT(ADDRESS_DIMM)),
-                    .flags = ROW_HEX, .doc = "guest physical address")));
+                    .flags = ROW_HEX, .doc = "guest physical address")),
+          .doc = "The numbers of an address.");
 
 static bool has_numbers(const void *base, unsigned flags)
 {
@@ -153,8 +154,8 @@ static bool address_finish(XmlReader *reader, const xmlNode *element, void *base
 
 static const XmlTable address_table =
     TABLE(DeviceAddress, "address",
-          ROWS(ATTR("type", DeviceAddress, type, .names = &address_type_names, .flags = ROW_REQUIRED,
-                    .doc = "kind of address"),
+          ROWS(ATTR("type", DeviceAddress, type, .names = &address_type_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_REQUIRED, .doc = "kind of address"),
                { .node = XML_INCLUDE,
                  XML_NAME_("#include"),
                  .table = &address_numbers_table,

@@ -15,6 +15,7 @@ void domain_platform_clear(DomainPlatform *platform)
     g_free(platform->emulator);
     g_free(platform->machine);
     g_free(platform->cpu_model);
+    g_free(platform->nvram_dir);
     *platform = (DomainPlatform){ 0 };
 }
 
@@ -43,9 +44,8 @@ bool domain_def_parse_node(const xmlNode *element, const char *source, DomainPar
         .arg = hooks ? hooks->arg : NULL,
     };
     if (strcmp((const char *)element->name, "domain") != 0)
-        return error_set(err, flags & DOMAIN_PARSE_VALIDATE ? ERROR_XML_SCHEMA : ERROR_XML_INVALID,
-                         "%s:%ld: the root element is '%s', not 'domain'", source, xmlGetLineNo(element),
-                         (const char *)element->name);
+        return error_set(err, ERROR_XML_INVALID, "%s:%ld: the root element is '%s', not 'domain'", source,
+                         xmlGetLineNo(element), (const char *)element->name);
     void *object = NULL;
     if (!xml_table_read(&domain_table, &reader, element, &object, err))
         return false;

@@ -27,15 +27,25 @@ bool xml_error(const XmlReader *reader, const xmlNode *element, ErrorCode code, 
                      (const char *)element->name, message);
 }
 
-/* Gives an error of a value its place. Codes that mean something to the caller stay. */
-static bool place_error(const XmlReader *reader, const xmlNode *element, const char *attribute,
-                        Error *problem, Error **err)
+/* An unknown unit and a size that no number can hold have codes that clients know. */
+static bool code_stays(ErrorCode code, const XmlRow *row)
+{
+    return row->unit != XML_UNIT_NONE && (code == ERROR_OVERFLOW || code == ERROR_INVALID_ARGUMENT);
+}
+
+/* Gives an error of a value its place. */
+static bool place_error(const XmlReader *reader, const xmlNode *element, const XmlRow *row, Error *problem,
+                        Error **err)
 {
     ErrorCode code = error_code(problem);
-    if (code == ERROR_INVALID_ARGUMENT || code == ERROR_OVERFLOW)
+    if (reader->flags & XML_READ_STRICT)
+        code = ERROR_XML_SCHEMA;
+    else if (row->bad_code)
+        code = row->bad_code;
+    else if (code != ERROR_CONFIG_UNSUPPORTED && !code_stays(code, row))
         code = ERROR_XML_INVALID;
-    if (attribute)
-        xml_error(reader, element, code, err, "attribute '%s': %s", attribute, error_message(problem));
+    if (row->node == XML_ATTR)
+        xml_error(reader, element, code, err, "attribute '%s': %s", row->name, error_message(problem));
     else
         xml_error(reader, element, code, err, "%s", error_message(problem));
     if (error_hint_text(problem))
@@ -112,7 +122,7 @@ static bool read_value(XmlReader *reader, const xmlNode *element, const XmlRow *
     Error *problem = NULL;
     if (xml_value_read(row, text, unit_text, base, &problem))
         return true;
-    return place_error(reader, element, row->node == XML_ATTR ? row->name : NULL, problem, err);
+    return place_error(reader, element, row, problem, err);
 }
 
 static void keep(const Target *target, const XmlRow *row, char *text)
@@ -136,7 +146,9 @@ static bool is_required_missing(const XmlReader *reader, const XmlRow *row)
 
 static bool missing_error(const XmlReader *reader, const xmlNode *element, const XmlRow *row, Error **err)
 {
-    ErrorCode code = reader->flags & XML_READ_STRICT ? ERROR_XML_SCHEMA : ERROR_XML_INVALID;
+    ErrorCode code = row->missing_code ? row->missing_code : ERROR_XML_INVALID;
+    if (reader->flags & XML_READ_STRICT)
+        code = ERROR_XML_SCHEMA;
     if (row->node == XML_ATTR)
         return xml_error(reader, element, code, err, "attribute '%s' is missing", row->name);
     if (row->node == XML_TEXT)
@@ -365,11 +377,15 @@ static bool read_children(XmlReader *reader, const xmlNode *element, const Targe
         const XmlRow *row = find_child_row(target, child, &place);
         bool repeated = row && !row_repeats(row) && is_repeated(row, child);
         if (repeated && row->flags & ROW_SINGLE)
-            return xml_error(reader, child, ERROR_XML_INVALID, err, "only one is allowed");
+            return xml_error(reader, child, ERROR_INTERNAL, err, "only one is allowed");
         if (!row && child->ns && target->table->keeps_foreign && target->rows == target->table->rows) {
             keep(target, NULL, xml_element_to_text(child));
             continue;
         }
+        bool refuse = !row && target->table->unknown_code && !(reader->flags & XML_READ_STRICT);
+        if (refuse)
+            return xml_error(reader, child, target->table->unknown_code, err, "not known inside '%s'",
+                             (const char *)element->name);
         if (!row || repeated) {
             if (!xml_drop(reader, child, err))
                 return false;
@@ -385,7 +401,7 @@ static bool has_child(const xmlNode *element, const XmlRow *row)
 {
     for (const xmlNode *child = element->children; child; child = child->next) {
         if (child->type == XML_ELEMENT_NODE && row_names_element(row, child))
-            return true;
+            return row->node != XML_CHILD || child->children; /* an empty text is none */
     }
     return false;
 }

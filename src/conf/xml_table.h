@@ -70,20 +70,19 @@ typedef enum XmlUnit {
 } XmlUnit;
 
 enum {
-    ROW_REQUIRED = 1 << 0,           /* reading fails without it */
-    ROW_LIVE = 1 << 1,               /* only in documents of running machines */
-    ROW_SECRET = 1 << 2,             /* only written with XML_FORMAT_SECURE */
-    ROW_ALWAYS = 1 << 3,             /* written even if 0 */
-    ROW_SINGLE = 1 << 4,             /* a second one is an error, not just ignored */
-    ROW_READ_ONLY = 1 << 5,          /* accepted but never written: an older spelling */
-    ROW_WRITE_ONLY = 1 << 6,         /* written but never read */
-    ROW_HEX = 1 << 7,                /* written as 0x..., `width` digits */
-    ROW_ANY_BASE = 1 << 8,           /* read as decimal or 0x... */
-    ROW_CHANGEABLE = 1 << 9,         /* may change while the machine runs */
-    ROW_EMPTY_OK = 1 << 10,          /* an element without content is written as <name/> */
-    ROW_UNSUPPORTED_VALUE = 1 << 11, /* an unknown value is CONFIG_UNSUPPORTED, not XML_INVALID */
-    ROW_KEEP_EMPTY = 1 << 12,        /* "" is a value, not absence */
-    ROW_LONG = 1 << 13,              /* always with an end tag, even without content */
+    ROW_REQUIRED = 1 << 0,    /* reading fails without it */
+    ROW_LIVE = 1 << 1,        /* only in documents of running machines */
+    ROW_SECRET = 1 << 2,      /* only written with XML_FORMAT_SECURE */
+    ROW_ALWAYS = 1 << 3,      /* written even if 0 */
+    ROW_SINGLE = 1 << 4,      /* a second one is an error, not just ignored */
+    ROW_READ_ONLY = 1 << 5,   /* accepted but never written: an older spelling */
+    ROW_WRITE_ONLY = 1 << 6,  /* written but never read */
+    ROW_HEX = 1 << 7,         /* written as 0x..., `width` digits */
+    ROW_ANY_BASE = 1 << 8,    /* read as decimal or 0x... */
+    ROW_CHANGEABLE = 1 << 9,  /* may change while the machine runs */
+    ROW_EMPTY_OK = 1 << 10,   /* an element without content is written as <name/> */
+    ROW_KEEP_EMPTY = 1 << 12, /* "" is a value, not absence */
+    ROW_LONG = 1 << 13,       /* always with an end tag, even without content */
 };
 
 typedef struct XmlRow XmlRow;
@@ -124,8 +123,10 @@ struct XmlRow {
     const XmlCustom *custom;                        /* XML_CUSTOM */
     bool (*show)(const void *base, unsigned flags); /* NULL, or: false hides it when writing */
     uint64_t min, max;                              /* numbers; max 0 = no limit */
-    const char *ns;                                 /* namespace URI of the element; NULL = none */
-    const char *prefix;                             /* written before the name: "qemu:" */
+    uint8_t bad_code;     /* ErrorCode of a wrong value where it is not XML_INVALID */
+    uint8_t missing_code; /* the same for a missing one */
+    const char *ns;       /* namespace URI of the element; NULL = none */
+    const char *prefix;   /* written before the name: "qemu:" */
     const char *fallback; /* default, for the manual only: defaults are filled in elsewhere */
     const char *doc;
     const char *since;
@@ -140,6 +141,7 @@ struct XmlTable {
     bool has_kept;
     bool keeps_foreign;       /* child elements of other name spaces are kept, too */
     void (*init)(void *base); /* before reading; NULL: all zero */
+    uint8_t unknown_code;     /* ErrorCode: unknown child elements are refused, not dropped; 0: dropped */
     /* After all rows were read; rules inside one element. NULL: none. */
     bool (*finish)(XmlReader *reader, const xmlNode *element, void *base, Error **err);
 };
@@ -340,6 +342,8 @@ struct Kept {
 
 /* The element as this project writes XML; caller owns. */
 char *xml_element_to_text(const xmlNode *element);
+/* The elements inside @element as text, one after the other; "" for none. Attributes in double quotes. */
+char *xml_content_to_text(const xmlNode *element);
 /* Appends @text (as xml_element_to_text() made it), every line @indent spaces deeper. */
 void xml_text_indent(const char *text, unsigned indent, GString *out);
 

@@ -24,8 +24,7 @@ static bool read_enum(const XmlRow *row, const char *text, void *field, Error **
 {
     if (enum_from_name(row->names, text, field))
         return true;
-    ErrorCode code = row->flags & ROW_UNSUPPORTED_VALUE ? ERROR_CONFIG_UNSUPPORTED : ERROR_XML_INVALID;
-    error_set(err, code, "'%s' is not a known %s", text, row->names->what);
+    error_set(err, ERROR_XML_INVALID, "'%s' is not a known %s", text, row->names->what);
     g_autoptr(GString) hint = g_string_new("one of");
     for (unsigned i = 0; i < row->names->count; i++) {
         if (row->names->names[i])
@@ -40,8 +39,11 @@ static bool read_number(const XmlRow *row, const char *text, const char *unit_te
     uint64_t value = 0;
     bool ok = row->flags & (ROW_HEX | ROW_ANY_BASE) ? parse_uint_any(text, &value, err)
                                                     : parse_uint(text, &value, err);
-    if (!ok)
+    if (!ok) {
+        if (err && *err)
+            error_recode(*err, ERROR_XML_INVALID);
         return false;
+    }
     if (row->unit != XML_UNIT_NONE) {
         uint64_t fallback = row->unit == XML_UNIT_KIB ? KIB : row->unit >= XML_UNIT_PRETTY_MIB ? MIB : 1;
         if (!size_scale(value, unit_text, fallback, &value, err))

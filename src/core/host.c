@@ -45,7 +45,7 @@ Host *host_new(Paths *paths, Config *config)
     host->config = config;
     host->events = event_bus_new();
     host->qemu_caps = qemu_caps_cache_new(paths->cache, config->qemu_uid, config->qemu_gid);
-    host->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) vm_unref);
+    host->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)vm_unref);
     host->by_uuid = g_hash_table_new(uuid_hash, uuid_table_equal);
     host->by_id = g_hash_table_new(g_direct_hash, g_direct_equal);
     host->reserved_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -242,12 +242,12 @@ static bool vm_passes(const Vm *vm, unsigned flags)
 
 static int vm_compare_for_list(const void *a, const void *b)
 {
-    const Vm *left = *(Vm *const *) a;
-    const Vm *right = *(Vm *const *) b;
+    const Vm *left = *(Vm *const *)a;
+    const Vm *right = *(Vm *const *)b;
 
     if (left->id != right->id) {
         /* As unsigned numbers, so that -1 comes last. */
-        return (unsigned) left->id < (unsigned) right->id ? -1 : 1;
+        return (unsigned)left->id < (unsigned)right->id ? -1 : 1;
     }
     return strcmp(left->name, right->name);
 }
@@ -257,7 +257,7 @@ bool vm_list(Host *host, unsigned flags, GPtrArray **ret_vms, Error **err)
     if (!vm_check_flags(flags, LIST_ALL, "virConnectListAllDomains", err))
         return false;
 
-    GPtrArray *vms = g_ptr_array_new_full(64, (GDestroyNotify) vm_unref);
+    GPtrArray *vms = g_ptr_array_new_full(64, (GDestroyNotify)vm_unref);
     GHashTableIter iter;
     gpointer value;
     g_hash_table_iter_init(&iter, host->by_name);
@@ -292,7 +292,7 @@ static bool host_has_job(const Host *host)
 
     g_hash_table_iter_init(&iter, host->by_name);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        if (((const Vm *) value)->jobs.holder.kind != JOB_NONE)
+        if (((const Vm *)value)->jobs.holder.kind != JOB_NONE)
             return true;
     }
     return false;
@@ -328,7 +328,7 @@ void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg
 
     *background = (Background){ .host = host, .func = func, .arg = arg };
     host->n_background++;
-    (void) fiber_spawn(name, host_background_run, background);
+    (void)fiber_spawn(name, host_background_run, background);
 }
 
 /* ---- start and stop of the daemon ---- */
@@ -551,7 +551,7 @@ bool host_get_capabilities_xml(Host *host, char **ret_xml, Error **err)
     g_autofree char *label = NULL;
 
     node_get_uuid(host->config->host_uuid, &uuid);
-    label = g_strdup_printf("+%u:+%u", (unsigned) host->config->qemu_uid, (unsigned) host->config->qemu_gid);
+    label = g_strdup_printf("+%u:+%u", (unsigned)host->config->qemu_uid, (unsigned)host->config->qemu_gid);
     if (!node_format_capabilities(&uuid, host->paths->is_session ? NULL : label, out, err) ||
         !qemu_caps_format_guests(host->qemu_caps, out, err)) {
         g_string_free(out, TRUE);
@@ -578,9 +578,8 @@ static bool host_get_caps(Host *host, const char *emulator, const char *arch, Qe
     return true;
 }
 
-bool host_get_domain_capabilities_xml(Host *host, const char *emulator, const char *arch,
-                                      const char *machine, const char *virt_type, char **ret_xml,
-                                      Error **err)
+bool host_get_domain_capabilities_xml(Host *host, const char *emulator, const char *arch, const char *machine,
+                                      const char *virt_type, char **ret_xml, Error **err)
 {
     g_autoptr(QemuCaps) caps = NULL;
 

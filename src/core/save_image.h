@@ -48,10 +48,12 @@ AWAITS MUST_CHECK bool save_image_open(const char *path, uint64_t timeout_ms, Sa
                                        Error **err);
 /* Makes the file (0600) in which @path is to be written: *ret_temp "PATH.new", or @path itself if that is no
  * regular file (a device, a pipe). With @xml writes the header; *ret_fd is positioned behind it. */
-AWAITS MUST_CHECK bool save_image_create(const char *path, const char *xml, bool was_running, SaveFormat format,
-                                         uint64_t timeout_ms, int *ret_fd, char **ret_temp, Error **err);
+AWAITS MUST_CHECK bool save_image_create(const char *path, const char *xml, bool was_running,
+                                         SaveFormat format, uint64_t timeout_ms, int *ret_fd, char **ret_temp,
+                                         Error **err);
 /* Gives the complete file its final name, durably. */
-AWAITS MUST_CHECK bool save_image_commit(const char *temp, const char *path, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool save_image_commit(const char *temp, const char *path, uint64_t timeout_ms,
+                                         Error **err);
 /* Removes what save_image_create() made; a missing file is success. */
 AWAITS MUST_CHECK bool save_image_discard(const char *temp, uint64_t timeout_ms, Error **err);
 /* true if @temp ("PATH.new") has got its final name. false also when the storage does not answer. */

@@ -1,5 +1,5 @@
-/* Define, undefine, rename, autostart, describe. The file is on disk before the registry changes and before the
- * caller hears of it. */
+/* Define, undefine, rename, autostart, describe. The file is on disk before the registry changes and before
+ * the caller hears of it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "define"
 #include "core/vm_define.h"
@@ -111,7 +111,7 @@ Vm *vm_define(Host *host, const char *xml, unsigned flags, const Caller *caller,
 static bool vm_undefine_check(Vm *vm, unsigned flags, Error **err)
 {
     const OsNvram *nvram = vm->config->os.nvram;
-    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     if (vm->has_managed_save && !(flags & UNDEFINE_MANAGED_SAVE))
         return error_set(err, ERROR_INVALID_STATE,
@@ -226,7 +226,7 @@ bool vm_rename(Vm *vm, const char *new_name, unsigned flags, const Caller *calle
     fiber_shield_begin();
     const bool renamed = vm_rename_files(vm, def, err);
     fiber_shield_end();
-    (void) g_hash_table_remove(vm->host->reserved_names, new_name);
+    (void)g_hash_table_remove(vm->host->reserved_names, new_name);
     if (!renamed) {
         domain_def_free(def);
         return false;
@@ -278,6 +278,7 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
         return vm_require_listed(vm, err);
     if ((flags & XML_INACTIVE) || !vm->live)
         format |= XML_FORMAT_INACTIVE;
-    *ret_xml = vm_xml_format(def, format);
+    *ret_xml = def == vm->live && (format & XML_FORMAT_INACTIVE) ? vm_xml_format_inactive(def, format)
+                                                                 : vm_xml_format(def, format);
     return true;
 }

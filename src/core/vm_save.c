@@ -26,7 +26,7 @@ enum { JOB_OPERATION_SAVE = 2 };
 
 static uint64_t storage_timeout(const Host *host)
 {
-    return (uint64_t) host->config->storage_timeout_s * 1000;
+    return (uint64_t)host->config->storage_timeout_s * 1000;
 }
 
 static bool save_check_flags(unsigned flags, unsigned known, const char *function, Error **err)
@@ -35,7 +35,8 @@ static bool save_check_flags(unsigned flags, unsigned known, const char *functio
         return false;
     if ((flags & SAVE_RUNNING) && (flags & SAVE_PAUSED))
         return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "Flags 'VIR_DOMAIN_SAVE_RUNNING' and 'VIR_DOMAIN_SAVE_PAUSED' are mutually exclusive");
+                         "Flags 'VIR_DOMAIN_SAVE_RUNNING' and 'VIR_DOMAIN_SAVE_PAUSED' are mutually "
+                         "exclusive");
     return true;
 }
 
@@ -53,7 +54,7 @@ static bool save_make_xml(Vm *vm, const char *dxml, char **ret_xml, Error **err)
     DomainDef *def = NULL;
 
     if (!dxml) {
-        *ret_xml = vm_xml_format(vm->live, format);
+        *ret_xml = vm_xml_format_inactive(vm->live, format);
         return true;
     }
     if (!vm_xml_parse(vm->host, dxml, strlen(dxml), "(domain_definition)", 0, &def, err))
@@ -81,8 +82,8 @@ static void save_go_on(Vm *vm, bool was_running)
     fiber_shield_end();
 }
 
-static bool save_into(Vm *vm, VmJob *job, const char *path, const char *xml, bool image_runs, SaveFormat format,
-                      unsigned flags, Error **err)
+static bool save_into(Vm *vm, VmJob *job, const char *path, const char *xml, bool image_runs,
+                      SaveFormat format, unsigned flags, Error **err)
 {
     const bool was_running = vm->state == VM_STATE_RUNNING;
     const uint64_t timeout_ms = storage_timeout(vm->host);
@@ -119,8 +120,7 @@ static bool save_locked(Vm *vm, VmJob *job, const char *path, const char *dxml, 
         return false;
     const bool image_runs = save_choose_running(flags, vm->state == VM_STATE_RUNNING);
     if (!save_format_from_name(vm->host->config->save_image_format, &format, err) ||
-        !save_make_xml(vm, dxml, &xml, err) ||
-        !save_into(vm, job, path, xml, image_runs, format, flags, err))
+        !save_make_xml(vm, dxml, &xml, err) || !save_into(vm, job, path, xml, image_runs, format, flags, err))
         return false;
     return true;
 }
@@ -144,7 +144,8 @@ bool vm_managed_save(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 {
     g_auto(VmJob) job = { 0 };
 
-    if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED, "qemuDomainManagedSave", err) ||
+    if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED, "qemuDomainManagedSave",
+                          err) ||
         !vm_job_begin(vm, JOB_SAVE, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (!vm->config)

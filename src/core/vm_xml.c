@@ -1,10 +1,12 @@
-/* Domain documents on their way in and out of the core: reading them completes them with what this host's QEMU
- * says (machine type, CPU, addresses). */
+/* Domain documents on their way in and out of the core: reading them completes them with what this host's
+ * QEMU says (machine type, CPU, addresses). */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "xml"
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "base/log.h"
+#include "conf/domain_rows.h"
 #include "conf/domain_xml.h"
 #include "core/vm_private.h"
 #include "qemu/address.h"
@@ -33,10 +35,22 @@ static char *cpu_model_from_type(const char *type_name)
         const char *end = type_name + len - strlen("-cpu");
         for (const char *p = end - 1; p > type_name; p--) {
             if (*p == '-')
-                return g_strndup(type_name, (gsize) (p - type_name));
+                return g_strndup(type_name, (gsize)(p - type_name));
         }
     }
     return g_strdup(type_name);
+}
+
+static bool platform_check_arch(const DomainDef *def, const QemuCaps *caps, Error **err)
+{
+    const char *arch = def->os.arch ? enum_name(&arch_names, def->os.arch) : NULL;
+    const char *has = qemu_caps_arch(caps);
+
+    /* The 64 bit emulator runs 32 bit machines. */
+    if (!arch || strcmp(arch, has) == 0 || (strcmp(arch, "i686") == 0 && strcmp(has, "x86_64") == 0))
+        return true;
+    return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support arch '%s'",
+                     qemu_caps_binary(caps), arch);
 }
 
 static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_platform, Error **err)
@@ -53,6 +67,8 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
             return true;
         return error_propagate(err, g_steal_pointer(&why));
     }
+    if (!(context->flags & VM_XML_TRUSTED) && !platform_check_arch(def, caps, err))
+        return false;
     const QemuMachine *machine = qemu_caps_machine(caps, def->os.machine);
     if (!machine) {
         if (context->flags & VM_XML_TRUSTED)
@@ -64,6 +80,15 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     ret_platform->machine = g_strdup(machine->name);
     ret_platform->cpu_model = cpu_model_from_type(machine->default_cpu_type);
     return true;
+}
+
+static Arch host_arch(void)
+{
+    struct utsname name;
+    uint8_t arch = ARCH_X86_64;
+    if (uname(&name) == 0)
+        (void)enum_from_name(&arch_names, name.machine, &arch); /* an unknown one builds no machine anyway */
+    return (Arch)arch;
 }
 
 static bool parse_finish(Host *host, unsigned flags, DomainDef *def, Error **err)
@@ -85,7 +110,7 @@ bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source, u
                   DomainDef **ret_def, Error **err)
 {
     ParseContext context = { .host = host, .flags = flags };
-    const DomainHooks hooks = { .host_arch = ARCH_X86_64, .platform = platform_ask, .arg = &context };
+    const DomainHooks hooks = { .host_arch = host_arch(), .platform = platform_ask, .arg = &context };
     DomainParseFlags parse_flags = 0;
     g_autoptr(DomainDef) def = NULL;
 
@@ -110,8 +135,27 @@ char *vm_xml_format(const DomainDef *def, unsigned format_flags)
 {
     GString *out = g_string_sized_new(4096);
 
-    domain_def_format(def, (DomainFormatFlags) format_flags, out);
+    domain_def_format(def, (DomainFormatFlags)format_flags, out);
     return g_string_free(out, FALSE);
+}
+
+/* The label that every start adds by itself (vm_start.c): not part of what the user wrote. */
+static bool has_implicit_label(const DomainDef *def)
+{
+    if (def_list_len(def->seclabels) != 1)
+        return false;
+    const SecurityLabel *label = g_ptr_array_index(def->seclabels, 0);
+    return label->type == SECLABEL_DYNAMIC && label->model && strcmp(label->model, "dac") == 0 &&
+           !label->base_label;
+}
+
+char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags)
+{
+    if (!has_implicit_label(live))
+        return vm_xml_format(live, format_flags | XML_FORMAT_INACTIVE);
+    g_autoptr(DomainDef) def = domain_def_copy(live);
+    xml_list_remove(&security_label_table, &def->seclabels, 0);
+    return vm_xml_format(def, format_flags | XML_FORMAT_INACTIVE);
 }
 
 bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err)
