@@ -121,6 +121,8 @@ typedef struct JobQueue {
 void vm_job_queue_clear(JobQueue *queue);
 bool vm_job_is_aborted(const VmJob *job);
 
+typedef struct ImageSizes ImageSizes;
+
 /* ---- ownership of files lent to QEMU (dac.c) ---- */
 
 typedef struct DacItem {
@@ -303,6 +305,7 @@ struct Host {
     bool has_reattached; /* host_load() came to its end */
     PortPool *ports;
     DacTable *dac;
+    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
     unsigned n_background; /* fibers of ours that run */
     WaitQueue idle;
 };
