@@ -145,7 +145,7 @@ static bool metadata_check(int type, const char *metadata, const char *key, cons
             return error_set(err, ERROR_INVALID_ARGUMENT, "key must be given for metadata elements");
         return true;
     default:
-        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown metadata type %d", type);
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown metadata type '%d'", type);
     }
 }
 
