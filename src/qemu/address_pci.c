@@ -387,7 +387,7 @@ static bool seat_bridge(PciLayout *layout, ControllerDef *controller, Error **er
         add_seat(layout, &controller->info, PCI_KIND_EXPRESS, "PCI controller");
         return true;
     case CONTROLLER_MODEL_PCI_BRIDGE:
-        add_seat(layout, &controller->info, PCI_KIND_CONVENTIONAL, "PCI controller");
+        add_seat(layout, &controller->info, PCI_KIND_BRIDGE, "PCI controller");
         return true;
     case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE: /* where the chip set has it */
         if (info_needs_pci(&controller->info) && address_machine_is_q35(layout->def) &&
