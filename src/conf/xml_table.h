@@ -342,6 +342,8 @@ struct Kept {
 
 /* The element as this project writes XML; caller owns. */
 char *xml_element_to_text(const xmlNode *element);
+/* The elements inside @element as text, one after the other; "" for none. Attributes in double quotes. */
+char *xml_content_to_text(const xmlNode *element);
 /* Appends @text (as xml_element_to_text() made it), every line @indent spaces deeper. */
 void xml_text_indent(const char *text, unsigned indent, GString *out);
 

@@ -21,6 +21,7 @@
 #include "base/worker.h"
 #include "conf/xml_table.h"
 #include "core/vm_private.h"
+#include "core/vm_query.h"
 #include "host/node.h"
 #include "qemu/address.h"
 
@@ -122,6 +123,8 @@ static bool start_prepare(Start *start, Error **err)
         return false;
     vm_job_set_phase(start->job, "lending files to QEMU");
     dac_get_owner(vm->host, vm->live, &uid, &gid);
+    if (vm->live->type == VIRT_TYPE_KVM)
+        dac_lend_kvm(uid, gid);
     return dac_apply(vm->run->dac, uid, gid, storage_ms, err) && start_hook(start, "start", err);
 }
 
@@ -417,10 +420,13 @@ static bool start_set_balloon(Vm *vm, Error **err)
                     0, NULL, err))
             return false;
     }
-    if (!vm->live || vm->live->current_memory_bytes >= vm->live->memory_bytes)
-        return true;
-    return vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)vm->live->current_memory_bytes), 0,
-                  NULL, err);
+    if (vm->live && vm->live->current_memory_bytes < vm->live->memory_bytes &&
+        !vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)vm->live->current_memory_bytes), 0,
+                NULL, err))
+        return false;
+    /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
+    vm_refresh_balloon(vm, QUERY_TIMEOUT_MS);
+    return true;
 }
 
 static void pin_thread(pid_t tid, const CpuSet *set)
