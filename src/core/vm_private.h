@@ -487,8 +487,7 @@ AWAITS void vm_process_cleanup(Vm *vm);
 void vm_mark_paused(Vm *vm, int reason);
 void vm_mark_running(Vm *vm, int reason);
 void vm_reboot_after_crash(Vm *vm);
-/* Does what on_poweroff and on_crash say, for a machine that is found powered off or crashed. */
-void vm_event_handle_shutdown(Vm *vm);
+/* Does what on_crash says. */
 void vm_event_handle_crash(Vm *vm);
 char *vm_log_path(const Host *host, const char *name);
 char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
@@ -522,3 +521,6 @@ void vm_console_free(VmConsole *console);
 
 /* Where no udev rule did it, gives /dev/kvm to group @gid as the usual rule does. */
 void dac_lend_kvm(uid_t uid, gid_t gid);
+
+/* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
+void vm_finish_shutdown(Vm *vm);
