@@ -91,7 +91,7 @@ static void vm_fake_reboot_fiber(void *arg)
 }
 
 /* QEMU stays when the guest has powered off (-no-shutdown), so that we decide. */
-static void vm_finish_shutdown(Vm *vm)
+void vm_finish_shutdown(Vm *vm)
 {
     VmRun *run = vm->run;
 

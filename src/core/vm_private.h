@@ -519,8 +519,9 @@ AWAITS void vm_dump_after_crash(Vm *vm);
 void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
 void vm_console_free(VmConsole *console);
 
+/* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
+void vm_finish_shutdown(Vm *vm);
+
 /* Where no udev rule did it, gives /dev/kvm to group @gid as the usual rule does. */
 void dac_lend_kvm(uid_t uid, gid_t gid);
 
-/* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
-void vm_finish_shutdown(Vm *vm);

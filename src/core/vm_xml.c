@@ -90,15 +90,6 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     return true;
 }
 
-static Arch host_arch(void)
-{
-    struct utsname name;
-    uint8_t arch = ARCH_X86_64;
-    if (uname(&name) == 0)
-        (void)enum_from_name(&arch_names, name.machine, &arch); /* an unknown one builds no machine anyway */
-    return (Arch)arch;
-}
-
 static bool parse_finish(Host *host, unsigned flags, DomainDef *def, Error **err)
 {
     g_autoptr(QemuCaps) caps = NULL;
