@@ -296,6 +296,16 @@ static bool check_displays(const DomainDef *def, Error **err)
     unsigned primaries = 0;
     for (DEF_EACH(VideoDef, video, def->videos))
         primaries += video->primary == TRISTATE_ON;
+    for (unsigned i = 1; i < def_list_len(def->videos); i++) {
+        const VideoDef *video = g_ptr_array_index(def->videos, i);
+        bool only_first = video->model == VIDEO_BOCHS || video->model == VIDEO_VGA ||
+                          video->model == VIDEO_CIRRUS || video->model == VIDEO_VMVGA ||
+                          video->model == VIDEO_RAMFB;
+        if (only_first && video->primary != TRISTATE_ON)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "video type '%s' is only valid as primary video device",
+                             enum_name(&video_model_names, video->model));
+    }
     if (primaries > 1)
         return error_set(err, ERROR_XML_INVALID, "only one primary video device is supported");
     return true;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "core/vm_life.h"
+#include "core/image_sizes.h"
 #include "core/vm_private.h"
 #include "host/kvm_probe.h"
 #include "host/node.h"
@@ -51,6 +52,7 @@ Host *host_new(Paths *paths, Config *config)
     host->reserved_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     host->ports = port_pool_new();
     host->dac = dac_table_new();
+    host->image_sizes = image_sizes_new();
     wait_queue_init(&host->idle);
     return host;
 }
@@ -66,6 +68,7 @@ void host_free(Host *host)
     qemu_caps_cache_free(host->qemu_caps);
     port_pool_free(host->ports);
     dac_table_free(host->dac);
+    image_sizes_free(host->image_sizes);
     event_bus_free(host->events);
     config_free(host->config);
     paths_free(host->paths);

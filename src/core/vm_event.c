@@ -154,12 +154,6 @@ static void handle_panicked(Vm *vm, const Json *data)
     vm_event_handle_crash(vm);
 }
 
-void vm_event_handle_shutdown(Vm *vm)
-{
-    vm->run->guest_shutdown = true;
-    vm_finish_shutdown(vm);
-}
-
 void vm_event_handle_crash(Vm *vm)
 {
     VmRun *run = vm->run;

@@ -121,6 +121,8 @@ typedef struct JobQueue {
 void vm_job_queue_clear(JobQueue *queue);
 bool vm_job_is_aborted(const VmJob *job);
 
+typedef struct ImageSizes ImageSizes;
+
 /* ---- ownership of files lent to QEMU (dac.c) ---- */
 
 typedef struct DacItem {
@@ -303,6 +305,7 @@ struct Host {
     bool has_reattached; /* host_load() came to its end */
     PortPool *ports;
     DacTable *dac;
+    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
     unsigned n_background; /* fibers of ours that run */
     WaitQueue idle;
 };
@@ -486,8 +489,7 @@ AWAITS void vm_process_cleanup(Vm *vm);
 void vm_mark_paused(Vm *vm, int reason);
 void vm_mark_running(Vm *vm, int reason);
 void vm_reboot_after_crash(Vm *vm);
-/* Does what on_poweroff and on_crash say, for a machine that is found powered off or crashed. */
-void vm_event_handle_shutdown(Vm *vm);
+/* Does what on_crash says. */
 void vm_event_handle_crash(Vm *vm);
 char *vm_log_path(const Host *host, const char *name);
 char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
@@ -521,3 +523,6 @@ void vm_console_free(VmConsole *console);
 
 /* Where no udev rule did it, gives /dev/kvm to group @gid as the usual rule does. */
 void dac_lend_kvm(uid_t uid, gid_t gid);
+
+/* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
+void vm_finish_shutdown(Vm *vm);

@@ -422,10 +422,13 @@ static bool start_set_balloon(Vm *vm, Error **err)
                     0, NULL, err))
             return false;
     }
-    if (!vm->live || vm->live->current_memory_bytes >= vm->live->memory_bytes)
-        return true;
-    return vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)vm->live->current_memory_bytes), 0,
-                  NULL, err);
+    if (vm->live && vm->live->current_memory_bytes < vm->live->memory_bytes &&
+        !vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)vm->live->current_memory_bytes), 0,
+                NULL, err))
+        return false;
+    /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
+    vm_refresh_balloon(vm, QUERY_TIMEOUT_MS);
+    return true;
 }
 
 static void pin_thread(pid_t tid, const CpuSet *set)

@@ -42,16 +42,23 @@ static char *cpu_model_from_type(const char *type_name)
     return g_strdup(type_name);
 }
 
-static bool platform_check_arch(const DomainDef *def, const QemuCaps *caps, Error **err)
+static Arch host_arch(void)
 {
-    const char *arch = def->os.arch ? enum_name(&arch_names, def->os.arch) : NULL;
-    const char *has = qemu_caps_arch(caps);
+    struct utsname name;
+    uint8_t arch = ARCH_X86_64;
+    if (uname(&name) == 0)
+        (void)enum_from_name(&arch_names, name.machine, &arch); /* an unknown one builds no machine anyway */
+    return (Arch)arch;
+}
 
-    /* The 64 bit emulator runs 32 bit machines. */
-    if (!arch || strcmp(arch, has) == 0 || (strcmp(arch, "i686") == 0 && strcmp(has, "x86_64") == 0))
+/* A 64-bit x86 emulator runs 32-bit machines too. */
+static bool emulator_runs(const QemuCaps *caps, Arch arch)
+{
+    const char *own = qemu_caps_arch(caps);
+    if (arch == ARCH_ABSENT || !own)
         return true;
-    return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support arch '%s'",
-                     qemu_caps_binary(caps), arch);
+    return strcmp(own, enum_name(&arch_names, arch)) == 0 ||
+           (arch == ARCH_I686 && strcmp(own, "x86_64") == 0);
 }
 
 static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_platform, Error **err)
@@ -68,8 +75,9 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
             return true;
         return error_propagate(err, g_steal_pointer(&why));
     }
-    if (!(context->flags & VM_XML_TRUSTED) && !platform_check_arch(def, caps, err))
-        return false;
+    if (!(context->flags & VM_XML_TRUSTED) && !emulator_runs(caps, def->os.arch))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support arch '%s'",
+                         qemu_caps_binary(caps), enum_name(&arch_names, def->os.arch));
     const QemuMachine *machine = qemu_caps_machine(caps, def->os.machine);
     if (!machine) {
         if (context->flags & VM_XML_TRUSTED)

@@ -175,8 +175,13 @@ TEST(results_are_read_and_written_without_a_change)
     }
 }
 
-/* The first reading may still change something: the order of disks is decided before their buses are known.
- */
+/* The reference puts disks and controllers in order as it reads them, before it knows their buses and adds
+ * what is missing: so reading its own result once more moves some, and then no more. */
+static bool moves_once(const char *name)
+{
+    return strstr(name, "everything-about-disks") || strstr(name, "-sdz");
+}
+
 TEST(defaults_settle_after_one_more_reading)
 {
     g_autoptr(GPtrArray) names = inputs(".out.xml");
@@ -195,7 +200,7 @@ TEST(defaults_settle_after_one_more_reading)
             check_ok(domain_def_parse(input, strlen(input), DOMAIN_PARSE_INACTIVE, &golden_hooks, &def, &err),
                      err);
             char *next = result_of(def);
-            if (round > 0 || !strstr(name, "everything-about-disks"))
+            if (round > 0 || !moves_once(name))
                 compare(name, next, input);
             g_free(last);
             last = next;
