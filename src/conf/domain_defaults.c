@@ -610,11 +610,16 @@ static void fill_labels(DomainDef *def)
     }
 }
 
+void domain_order_controllers(DomainDef *def)
+{
+    sort_list(def, &def->controllers, domain_sort_controllers);
+}
+
 bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks, Error **err)
 {
     g_auto(DomainPlatform) platform = { 0 };
     sort_list(def, &def->disks, domain_sort_disks);
-    sort_list(def, &def->controllers, domain_sort_controllers);
+    domain_order_controllers(def);
     if (!fill_platform(def, hooks, &platform, err))
         return false;
     fill_basics(def);

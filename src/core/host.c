@@ -15,6 +15,7 @@
 #include "core/vm_life.h"
 #include "core/image_sizes.h"
 #include "core/vm_private.h"
+#include "host/kvm_probe.h"
 #include "host/node.h"
 
 enum {
@@ -565,6 +566,10 @@ bool host_get_capabilities_xml(Host *host, char **ret_xml, Error **err)
 static bool host_get_caps(Host *host, const char *emulator, const char *arch, QemuCaps **ret_caps,
                           Error **err)
 {
+    uint8_t known;
+
+    if (arch && !enum_from_name(&arch_names, arch, &known))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown architecture: %s", arch);
     if (!emulator)
         return qemu_caps_get_default(host->qemu_caps, arch, ret_caps, err);
     g_autoptr(QemuCaps) caps = NULL;
@@ -600,7 +605,8 @@ bool host_get_qemu_version(Host *host, uint64_t *ret_version, Error **err)
 int host_get_max_vcpus(Host *host, const char *type)
 {
     /* What the interface promises for any machine type; the exact limit of each is in domcapabilities. */
-    if (!type || strcmp(type, "qemu") == 0 || strcmp(type, "QEMU") == 0 || strcmp(type, "kvm") == 0)
-        return 255;
+    const int max = type && g_ascii_strcasecmp(type, "kvm") == 0 ? kvm_get_max_vcpus() : 0;
+    if (!type || g_ascii_strcasecmp(type, "qemu") == 0 || g_ascii_strcasecmp(type, "kvm") == 0)
+        return max > 0 ? max : 255;
     return -1;
 }

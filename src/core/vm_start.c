@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
+#include "conf/domain_device.h"
 #include "conf/xml_table.h"
 #include "core/vm_private.h"
 #include "core/vm_query.h"
@@ -48,6 +49,7 @@ static bool start_make_run(Start *start, Error **err)
     if (!live) {
         if (!vm->config)
             return error_set(err, ERROR_INTERNAL, "domain '%s' has no definition", vm->name);
+        domain_order_controllers(vm->config);
         live = domain_def_copy(vm->config);
     }
     VmRun *run = vm_run_new(host);
