@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "conf/domain_defaults.h"
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 
@@ -186,6 +187,9 @@ static bool check_controllers(const DomainDef *def, Error **err)
                              "unknown model '%s' for a controller of type '%s'",
                              enum_name(&controller_model_names, controller->model),
                              enum_name(&controller_type_names, controller->type));
+        if (controller->type == CONTROLLER_IDE && domain_is_q35(def))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "IDE controllers are unsupported for this machine type");
         bool is_companion = controller->info.has_usb_master;
         for (unsigned k = 0; k < i && !is_companion; k++) {
             const ControllerDef *other = g_ptr_array_index(def->controllers, k);
@@ -259,9 +263,20 @@ static bool check_usb(const DomainDef *def, Error **err)
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
         if (controller->type == CONTROLLER_USB && controller->model == CONTROLLER_MODEL_NONE &&
             !domain_each_device((DomainDef *)def, needs_usb, NULL))
-            return error_set(err, ERROR_XML_INVALID,
-                             "can't add a USB device: USB is disabled for this domain");
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "can\'t add a USB device: USB is disabled for this domain");
     }
+    return true;
+}
+
+static bool check_serials(const DomainDef *def, Error **err)
+{
+    unsigned n_isa = 0;
+    for (DEF_EACH(CharDef, serial, def->serials))
+        n_isa += serial->target_type == CHAR_TARGET_ISA_SERIAL;
+    if (n_isa > 4)
+        return error_set(err, ERROR_INTERNAL, "maximum supported number of ISA serial ports is 4, not %u",
+                         n_isa);
     return true;
 }
 
@@ -281,6 +296,16 @@ static bool check_displays(const DomainDef *def, Error **err)
     unsigned primaries = 0;
     for (DEF_EACH(VideoDef, video, def->videos))
         primaries += video->primary == TRISTATE_ON;
+    for (unsigned i = 1; i < def_list_len(def->videos); i++) {
+        const VideoDef *video = g_ptr_array_index(def->videos, i);
+        bool only_first = video->model == VIDEO_BOCHS || video->model == VIDEO_VGA ||
+                          video->model == VIDEO_CIRRUS || video->model == VIDEO_VMVGA ||
+                          video->model == VIDEO_RAMFB;
+        if (only_first && video->primary != TRISTATE_ON)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "video type '%s' is only valid as primary video device",
+                             enum_name(&video_model_names, video->model));
+    }
     if (primaries > 1)
         return error_set(err, ERROR_XML_INVALID, "only one primary video device is supported");
     return true;
@@ -313,5 +338,5 @@ bool domain_check(const DomainDef *def, Error **err)
     return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
-           check_displays(def, err) && check_single_devices(def, err);
+           check_displays(def, err) && check_serials(def, err) && check_single_devices(def, err);
 }

@@ -247,12 +247,17 @@ static ControllerDef *add_controller(DomainDef *def, ControllerType type, uint32
 }
 
 /* All controllers of @type from 0 to @index. */
+static void ensure_controller(DomainDef *def, ControllerType type, uint32_t index)
+{
+    if (index < 256 && !domain_find_controller(def, type, index))
+        add_controller(def, type, index);
+}
+
+/* Drives need all up to @index: their numbers follow from names without gaps. */
 static void ensure_controllers(DomainDef *def, ControllerType type, uint32_t index)
 {
-    for (uint32_t i = 0; i <= MIN(index, 255u); i++) {
-        if (!domain_find_controller(def, type, i))
-            add_controller(def, type, i);
-    }
+    for (uint32_t i = 0; i <= MIN(index, 255u); i++)
+        ensure_controller(def, type, i);
 }
 
 static bool is_usb_companion(const ControllerDef *controller)
@@ -290,6 +295,17 @@ static void fill_controller_indexes(DomainDef *def)
         while (domain_find_controller(def, controller->type, index))
             index++;
         controller->index = (OptU32){ index, true };
+    }
+}
+
+static void add_hostdev_controllers(DomainDef *def)
+{
+    for (DEF_EACH(HostdevDef, hostdev, def->hostdevs)) {
+        if (hostdev->type == HOSTDEV_SCSI)
+            ensure_controllers(def, CONTROLLER_SCSI,
+                               hostdev->info.address.type == ADDRESS_DRIVE
+                                   ? hostdev->info.address.drive.controller
+                                   : 0);
     }
 }
 
@@ -372,19 +388,12 @@ void domain_add_implied_controllers(DomainDef *def)
                 ensure_controllers(def, drive_bus(disk->bus)->type, disk->info.address.drive.controller);
         }
     }
-    for (DEF_EACH(HostdevDef, hostdev, def->hostdevs)) {
-        if (hostdev->type == HOSTDEV_SCSI)
-            ensure_controllers(def, CONTROLLER_SCSI,
-                               hostdev->info.address.type == ADDRESS_DRIVE
-                                   ? hostdev->info.address.drive.controller
-                                   : 0);
-    }
     for (DEF_EACH(CharDef, channel, def->channels)) {
         if (channel->target_type == CHAR_TARGET_VIRTIO)
-            ensure_controllers(def, CONTROLLER_VIRTIO_SERIAL,
-                               channel->info.address.type == ADDRESS_VIRTIO_SERIAL
-                                   ? channel->info.address.virtio_serial.controller
-                                   : 0);
+            ensure_controller(def, CONTROLLER_VIRTIO_SERIAL,
+                              channel->info.address.type == ADDRESS_VIRTIO_SERIAL
+                                  ? channel->info.address.virtio_serial.controller
+                                  : 0);
     }
     for (DEF_EACH(CharDef, console, def->consoles)) {
         if (console->target_type == CHAR_TARGET_VIRTIO)
@@ -467,16 +476,8 @@ static bool fill_consoles(DomainDef *def, Error **err)
 {
     fill_ports(def->serials);
     fill_ports(def->parallels);
-    if (!pair_console(def, err))
-        return false;
-    uint32_t position = 0;
-    for (DEF_EACH(CharDef, console, def->consoles)) {
-        bool is_pair = position == 0 && console->target_type == CHAR_TARGET_SERIAL;
-        if (!is_pair)
-            console->target_port = (OptU32){ position, true };
-        position++;
-    }
-    return true;
+    fill_ports(def->consoles);
+    return pair_console(def, err);
 }
 
 /* ---- implied devices ---- */
@@ -497,20 +498,16 @@ static void add_audio(DomainDef *def)
 {
     if (def->audios)
         return;
-    AudioType type = AUDIO_NONE;
+    bool spice = false, vnc = false;
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
-        if (graphics->type == GRAPHICS_SDL || graphics->type == GRAPHICS_EGL_HEADLESS)
-            return; /* the environment of the display decides */
-        if (graphics->type == GRAPHICS_SPICE) {
-            type = AUDIO_SPICE;
-            break;
-        }
-        if (graphics->type == GRAPHICS_VNC)
-            break;
+        spice |= graphics->type == GRAPHICS_SPICE;
+        vnc |= graphics->type == GRAPHICS_VNC;
     }
+    if (def->graphics && !spice && !vnc)
+        return; /* the environment of the local display decides */
     AudioDef *audio = g_new0(AudioDef, 1);
     audio->id = 1;
-    audio->type = type;
+    audio->type = spice ? AUDIO_SPICE : AUDIO_NONE;
     domain_append_device(def, DEVICE_AUDIO, audio);
 }
 
@@ -575,11 +572,21 @@ static bool fill_each_device(DomainDef *def, Error **err)
     return true;
 }
 
-static void fill_firmware(DomainDef *def)
+/* A read-only image needs a place for the machine's own variables. */
+static void fill_firmware(DomainDef *def, const DomainPlatform *platform)
 {
     OsLoader *loader = def->os.loader;
-    if (loader && loader->path && loader->type == LOADER_TYPE_ABSENT)
+    if (!loader || !loader->path)
+        return;
+    if (loader->type == LOADER_TYPE_ABSENT)
         loader->type = LOADER_TYPE_ROM;
+    bool needs_nvram = loader->type == LOADER_TYPE_PFLASH && loader->readonly == TRISTATE_ON;
+    if (!needs_nvram || !platform->nvram_dir)
+        return;
+    if (!def->os.nvram)
+        def->os.nvram = xml_table_new(&nvram_table);
+    if (!def->os.nvram->path && def->os.nvram->source_type == STORAGE_TYPE_ABSENT)
+        def->os.nvram->path = g_strdup_printf("%s/%s_VARS.fd", platform->nvram_dir, def->name);
 }
 
 static void fill_iothreads(DomainDef *def)
@@ -603,11 +610,16 @@ static void fill_labels(DomainDef *def)
     }
 }
 
+void domain_order_controllers(DomainDef *def)
+{
+    sort_list(def, &def->controllers, domain_sort_controllers);
+}
+
 bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks, Error **err)
 {
     g_auto(DomainPlatform) platform = { 0 };
     sort_list(def, &def->disks, domain_sort_disks);
-    sort_list(def, &def->controllers, domain_sort_controllers);
+    domain_order_controllers(def);
     if (!fill_platform(def, hooks, &platform, err))
         return false;
     fill_basics(def);
@@ -615,13 +627,14 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     if (!fill_each_device(def, err))
         return false;
     fill_controller_indexes(def);
+    add_hostdev_controllers(def);
     add_machine_controllers(def);
     if (!fill_consoles(def, err) || !fill_drive_addresses(def, err))
         return false;
     domain_add_implied_controllers(def);
     add_implied_devices(def);
     fill_boot(def);
-    fill_firmware(def);
+    fill_firmware(def, &platform);
     fill_iothreads(def);
     fill_labels(def);
     return true;

@@ -68,5 +68,6 @@ extern const XmlTable numatune_table;
 
 /* the machine (domain_rows_machine.c) */
 extern const XmlTable sysinfo_table;
+extern const XmlTable nvram_table; /* <nvram> in <os> */
 extern const XmlTable os_table;
 extern const XmlTable domain_table;

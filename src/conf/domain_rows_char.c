@@ -118,8 +118,7 @@ static bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSo
         if (source->protocol == CHAR_PROTOCOL_ABSENT)
             source->protocol = CHAR_PROTOCOL_RAW;
         if (!source->service || (!source->host && source->mode == CHAR_MODE_CONNECT))
-            return xml_error(reader, element, ERROR_XML_INVALID, err,
-                             "the source needs a host and a service");
+            return xml_error(reader, element, ERROR_INTERNAL, err, "the source needs a host and a service");
         break;
     case CHAR_UDP:
         if (!source->service)

@@ -64,6 +64,11 @@ static bool has_ports(const GraphicsDef *graphics)
     return !first || first->type == LISTEN_ADDRESS || first->type == LISTEN_NETWORK;
 }
 
+static bool default_mode_is_written(const void *base, unsigned flags)
+{
+    return ((const GraphicsDef *)base)->default_mode != SPICE_MODE_ANY;
+}
+
 static bool autoport_is_written(const void *base, unsigned flags)
 {
     return has_ports(base);
@@ -237,11 +242,23 @@ static bool graphics_merge_listens(XmlReader *reader, const xmlNode *element, Gr
     return true;
 }
 
+/* A channel that repeats the default says nothing. */
+static void drop_default_channels(GraphicsDef *graphics)
+{
+    SpiceMode common = graphics->default_mode == SPICE_MODE_ABSENT ? SPICE_MODE_ANY : graphics->default_mode;
+    for (unsigned i = def_list_len(graphics->channels); i-- > 0;) {
+        const SpiceChannel *channel = g_ptr_array_index(graphics->channels, i);
+        if (channel->mode == common)
+            xml_list_remove(&spice_channel_table, &graphics->channels, i);
+    }
+}
+
 static bool graphics_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     GraphicsDef *graphics = base;
     if (!graphics_merge_listens(reader, element, graphics, err))
         return false;
+    drop_default_channels(graphics);
     if (graphics->type != GRAPHICS_VNC && graphics->type != GRAPHICS_SPICE && graphics->type != GRAPHICS_RDP)
         return true;
     if (graphics->type == GRAPHICS_SPICE) {
@@ -321,7 +338,7 @@ const XmlTable graphics_table =
                ATTR("powerControl", GraphicsDef, power_control, .names = &tristate_yes_no_names, TYPE(VNC),
                     .doc = "viewers may power off and reset"),
                ATTR("defaultMode", GraphicsDef, default_mode, .names = &spice_mode_names, TYPE(SPICE),
-                    .doc = "encryption of channels not listed"),
+                    .show = default_mode_is_written, .doc = "encryption of channels not listed"),
                ATTR("replaceUser", GraphicsDef, replace_user, .names = &tristate_yes_no_names,
                     TYPE(BIT(GRAPHICS_RDP)), .doc = "a new viewer takes over"),
                ATTR("multiUser", GraphicsDef, multi_user, .names = &tristate_yes_no_names,
@@ -352,6 +369,7 @@ const XmlTable graphics_table =
                      ROWS(ATTR("enable", GraphicsDef, gl, .names = &tristate_yes_no_names, .doc = "or not"),
                           ATTR("rendernode", GraphicsDef, gl_rendernode,
                                .doc = "path of the host's render node")),
+                     TYPE(SPICE | BIT(GRAPHICS_SDL) | BIT(GRAPHICS_EGL_HEADLESS) | BIT(GRAPHICS_DBUS)),
                      .doc = "OpenGL"),
                GROUP("audio", ROWS(ATTR("id", GraphicsDef, audio_id, .doc = "number of the <audio>")),
                      TYPE(VNC | BIT(GRAPHICS_DBUS)), .doc = "sound for the viewer")),

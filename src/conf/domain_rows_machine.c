@@ -48,7 +48,7 @@ static const XmlTable loader_table =
                TEXT(OsLoader, path, .doc = "path of the image")),
           .doc = "The firmware image.");
 
-static const XmlTable nvram_table =
+const XmlTable nvram_table =
     TABLE(OsNvram, "nvram",
           ROWS(ATTR("type", OsNvram, source_type, .names = &storage_type_names, .doc = "kind of source"),
                ATTR("template", OsNvram, template_path, .doc = "image to start from"),

@@ -121,7 +121,8 @@ static const XmlTable address_numbers_table =
                ATTR("slot", DeviceAddress, dimm.slot, ONLY(DeviceAddress, type, BIT(ADDRESS_DIMM)),
                     .flags = ROW_ALWAYS, .doc = "memory slot"),
                ATTR("base", DeviceAddress, dimm.base, ONLY(DeviceAddress, type, BIT(ADDRESS_DIMM)),
-                    .flags = ROW_HEX, .doc = "guest physical address")));
+                    .flags = ROW_HEX, .doc = "guest physical address")),
+          .doc = "The numbers of an address.");
 
 static bool has_numbers(const void *base, unsigned flags)
 {

@@ -46,8 +46,7 @@ const XmlTable iothread_table =
     TABLE(IothreadDef, "iothread",
           ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1, .doc = "number of the thread"),
                ATTR("thread_pool_min", IothreadDef, pool_min, .doc = "least worker threads"),
-               ATTR("thread_pool_max", IothreadDef, pool_max, .doc = "most worker threads"),
-               KEPT_ATTR("poll", .doc = "polling")),
+               ATTR("thread_pool_max", IothreadDef, pool_max, .doc = "most worker threads")),
           .doc = "A thread for disks and controllers.");
 
 static const XmlTable vcpu_pin_table =

@@ -15,6 +15,7 @@ void domain_platform_clear(DomainPlatform *platform)
     g_free(platform->emulator);
     g_free(platform->machine);
     g_free(platform->cpu_model);
+    g_free(platform->nvram_dir);
     *platform = (DomainPlatform){ 0 };
 }
 

@@ -18,6 +18,7 @@ typedef struct DomainPlatform {
     char *emulator;  /* path; for documents that name none */
     char *machine;   /* canonical name of the machine type that the document names, or of the default */
     char *cpu_model; /* the machine type's CPU model ("qemu64"); NULL: it has none */
+    char *nvram_dir; /* where firmware variables are kept by default; NULL: no default */
 } DomainPlatform;
 void domain_platform_clear(DomainPlatform *platform);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DomainPlatform, domain_platform_clear)

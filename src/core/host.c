@@ -13,7 +13,9 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "core/vm_life.h"
+#include "core/image_sizes.h"
 #include "core/vm_private.h"
+#include "host/kvm_probe.h"
 #include "host/node.h"
 
 enum {
@@ -50,6 +52,7 @@ Host *host_new(Paths *paths, Config *config)
     host->reserved_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     host->ports = port_pool_new();
     host->dac = dac_table_new();
+    host->image_sizes = image_sizes_new();
     wait_queue_init(&host->idle);
     return host;
 }
@@ -65,6 +68,7 @@ void host_free(Host *host)
     qemu_caps_cache_free(host->qemu_caps);
     port_pool_free(host->ports);
     dac_table_free(host->dac);
+    image_sizes_free(host->image_sizes);
     event_bus_free(host->events);
     config_free(host->config);
     paths_free(host->paths);
@@ -562,6 +566,10 @@ bool host_get_capabilities_xml(Host *host, char **ret_xml, Error **err)
 static bool host_get_caps(Host *host, const char *emulator, const char *arch, QemuCaps **ret_caps,
                           Error **err)
 {
+    uint8_t known;
+
+    if (arch && !enum_from_name(&arch_names, arch, &known))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown architecture: %s", arch);
     if (!emulator)
         return qemu_caps_get_default(host->qemu_caps, arch, ret_caps, err);
     g_autoptr(QemuCaps) caps = NULL;
@@ -597,7 +605,8 @@ bool host_get_qemu_version(Host *host, uint64_t *ret_version, Error **err)
 int host_get_max_vcpus(Host *host, const char *type)
 {
     /* What the interface promises for any machine type; the exact limit of each is in domcapabilities. */
-    if (!type || strcmp(type, "qemu") == 0 || strcmp(type, "QEMU") == 0 || strcmp(type, "kvm") == 0)
-        return 255;
+    const int max = type && g_ascii_strcasecmp(type, "kvm") == 0 ? kvm_get_max_vcpus() : 0;
+    if (!type || g_ascii_strcasecmp(type, "qemu") == 0 || g_ascii_strcasecmp(type, "kvm") == 0)
+        return max > 0 ? max : 255;
     return -1;
 }

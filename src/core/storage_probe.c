@@ -214,6 +214,8 @@ static bool prepare_fail_missing(const Prepare *one, const char *path, const cha
         return error_set_errno(err, errnum,
                                "Cannot access backing file '%s' of storage file '%s' (as uid:%u, gid:%u)",
                                path, parent, uid, gid);
+    if (errnum == ENOENT) /* whoever looks: it is not there */
+        return error_set_errno(err, errnum, "Cannot access storage file '%s'", path);
     return error_set_errno(err, errnum, "Cannot access storage file '%s' (as uid:%u, gid:%u)", path, uid,
                            gid);
 }

@@ -183,6 +183,8 @@ static bool vm_rename_check(Vm *vm, const char *new_name, Error **err)
         return error_set(err, ERROR_INVALID_STATE, "cannot rename active domain");
     if (vm->state != VM_STATE_SHUTOFF)
         return error_set(err, ERROR_INVALID_STATE, "domain should be shut off before renaming");
+    if (vm->has_managed_save) /* the image holds the old name */
+        return error_set(err, ERROR_INVALID_STATE, "domain with a managed saved state can't be renamed");
     if (strcmp(vm->name, new_name) == 0)
         return error_set(err, ERROR_INVALID_STATE, "Can't rename domain to itself");
     if (host_lookup_name(vm->host, new_name) || g_hash_table_contains(vm->host->reserved_names, new_name))
@@ -271,11 +273,13 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
         return error_set(err, ERROR_DENIED, "virDomainGetXMLDesc with secure flag");
     if (flags & XML_SECURE)
         format |= XML_FORMAT_SECURE;
-    if (flags & XML_MIGRATABLE)
-        format |= XML_FORMAT_MIGRATABLE;
     const DomainDef *def = (flags & XML_INACTIVE) && vm->config ? vm->config : vm_def(vm);
     if (!def)
         return vm_require_listed(vm, err);
+    if (flags & XML_MIGRATABLE) {
+        *ret_xml = vm_xml_format_migratable(def);
+        return true;
+    }
     if ((flags & XML_INACTIVE) || !vm->live)
         format |= XML_FORMAT_INACTIVE;
     *ret_xml = def == vm->live && (format & XML_FORMAT_INACTIVE) ? vm_xml_format_inactive(def, format)

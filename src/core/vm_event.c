@@ -91,7 +91,7 @@ static void vm_fake_reboot_fiber(void *arg)
 }
 
 /* QEMU stays when the guest has powered off (-no-shutdown), so that we decide. */
-static void vm_finish_shutdown(Vm *vm)
+void vm_finish_shutdown(Vm *vm)
 {
     VmRun *run = vm->run;
 
@@ -152,12 +152,6 @@ static void handle_panicked(Vm *vm, const Json *data)
     vm_publish_lifecycle(vm, LIFECYCLE_CRASHED, CRASHED_PANICKED);
     vm_status_save_later(vm);
     vm_event_handle_crash(vm);
-}
-
-void vm_event_handle_shutdown(Vm *vm)
-{
-    vm->run->guest_shutdown = true;
-    vm_finish_shutdown(vm);
 }
 
 void vm_event_handle_crash(Vm *vm)

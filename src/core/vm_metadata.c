@@ -32,17 +32,8 @@ static char *metadata_node_text(xmlNode *node)
 
 static char *metadata_from_doc(xmlDoc *doc)
 {
-    GString *out = g_string_new(NULL);
-
-    for (xmlNode *node = xmlDocGetRootElement(doc)->children; node; node = node->next) {
-        if (node->type != XML_ELEMENT_NODE)
-            continue;
-        g_autofree char *text = metadata_node_text(node);
-        g_string_append(out, text);
-        if (out->len && out->str[out->len - 1] != '\n')
-            g_string_append_c(out, '\n');
-    }
-    return g_string_free(out, FALSE);
+    g_autofree char *text = xml_content_to_text(xmlDocGetRootElement(doc));
+    return *text ? g_steal_pointer(&text) : NULL;
 }
 
 static xmlNode *metadata_find(xmlDoc *doc, const char *uri)
@@ -145,7 +136,7 @@ static bool metadata_check(int type, const char *metadata, const char *key, cons
             return error_set(err, ERROR_INVALID_ARGUMENT, "key must be given for metadata elements");
         return true;
     default:
-        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown metadata type %d", type);
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown metadata type '%d'", type);
     }
 }
 

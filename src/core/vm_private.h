@@ -121,6 +121,8 @@ typedef struct JobQueue {
 void vm_job_queue_clear(JobQueue *queue);
 bool vm_job_is_aborted(const VmJob *job);
 
+typedef struct ImageSizes ImageSizes;
+
 /* ---- ownership of files lent to QEMU (dac.c) ---- */
 
 typedef struct DacItem {
@@ -303,6 +305,7 @@ struct Host {
     bool has_reattached; /* host_load() came to its end */
     PortPool *ports;
     DacTable *dac;
+    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
     unsigned n_background; /* fibers of ours that run */
     WaitQueue idle;
 };
@@ -376,6 +379,8 @@ AWAITS MUST_CHECK bool vm_xml_parse(Host *host, const char *xml, size_t len, con
 char *vm_xml_format(const DomainDef *def, unsigned format_flags /* XML_FORMAT_* */);
 /* The same of a running machine, as its user could have written it. */
 char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags);
+/* Without what every reader adds by itself, with secrets: for another host, perhaps an older one. */
+char *vm_xml_format_migratable(const DomainDef *source);
 /* ERROR_CONFIG_UNSUPPORTED: @to cannot replace @from in a saved or running state (ABI). */
 MUST_CHECK bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err);
 /* Capabilities of the emulator of @def. */
@@ -484,8 +489,7 @@ AWAITS void vm_process_cleanup(Vm *vm);
 void vm_mark_paused(Vm *vm, int reason);
 void vm_mark_running(Vm *vm, int reason);
 void vm_reboot_after_crash(Vm *vm);
-/* Does what on_poweroff and on_crash say, for a machine that is found powered off or crashed. */
-void vm_event_handle_shutdown(Vm *vm);
+/* Does what on_crash says. */
 void vm_event_handle_crash(Vm *vm);
 char *vm_log_path(const Host *host, const char *name);
 char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
@@ -517,5 +521,9 @@ AWAITS void vm_dump_after_crash(Vm *vm);
 void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
 void vm_console_free(VmConsole *console);
 
+/* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
+void vm_finish_shutdown(Vm *vm);
+
 /* Where no udev rule did it, gives /dev/kvm to group @gid as the usual rule does. */
 void dac_lend_kvm(uid_t uid, gid_t gid);
+

@@ -531,11 +531,13 @@ static bool reattach_sync(Vm *vm, Error **err)
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     vm->run->unanswering = false;
-    /* What the earlier daemon did not live to act upon. */
-    if (vm->state == VM_STATE_SHUTDOWN)
-        vm_event_handle_shutdown(vm);
-    else if (vm->state == VM_STATE_CRASHED)
+    /* What the earlier daemon did not live to act upon; QEMU waits for us. */
+    if (vm->state == VM_STATE_SHUTDOWN && !vm->run->destroying) {
+        vm->run->guest_shutdown = true;
+        vm_finish_shutdown(vm);
+    } else if (vm->state == VM_STATE_CRASHED && !vm->run->destroying) {
         vm_event_handle_crash(vm);
+    }
     return true;
 }
 

@@ -320,6 +320,8 @@ bool vm_managed_save_remove(Vm *vm, const Caller *caller, Error **err)
     if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_listed(vm, err))
         return false;
     g_autofree char *path = vm_save_path(vm->host, vm->name);
+    if (!vm->has_managed_save)
+        return error_set_errno(err, ENOENT, "Failed to remove managed save file '%s'", path);
     if (!file_remove(path, err))
         return error_prefix(err, "Failed to remove managed save file '%s'", path);
     vm->has_managed_save = false;

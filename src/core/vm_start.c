@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
+#include "conf/domain_device.h"
 #include "conf/xml_table.h"
 #include "core/vm_private.h"
 #include "core/vm_query.h"
@@ -48,6 +49,7 @@ static bool start_make_run(Start *start, Error **err)
     if (!live) {
         if (!vm->config)
             return error_set(err, ERROR_INTERNAL, "domain '%s' has no definition", vm->name);
+        domain_order_controllers(vm->config);
         live = domain_def_copy(vm->config);
     }
     VmRun *run = vm_run_new(host);
@@ -420,10 +422,13 @@ static bool start_set_balloon(Vm *vm, Error **err)
                     0, NULL, err))
             return false;
     }
-    if (!vm->live || vm->live->current_memory_bytes >= vm->live->memory_bytes)
-        return true;
-    return vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)vm->live->current_memory_bytes), 0,
-                  NULL, err);
+    if (vm->live && vm->live->current_memory_bytes < vm->live->memory_bytes &&
+        !vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)vm->live->current_memory_bytes), 0,
+                NULL, err))
+        return false;
+    /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
+    vm_refresh_balloon(vm, QUERY_TIMEOUT_MS);
+    return true;
 }
 
 static void pin_thread(pid_t tid, const CpuSet *set)

@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/worker.h"
+#include "core/image_sizes.h"
 #include "core/kernel_stat.h"
 #include "core/vm_query.h"
 
@@ -36,7 +36,7 @@ enum {
 #define STATS_FLAG_ENFORCE (1u << 31)
 
 #define STATS_DEADLINE_MS 400 /* for all machines together */
-#define STATS_FILE_MS 25      /* a look at an image file: healthy storage takes well below 1 ms */
+#define STATS_FILES_MS 30     /* for the images of a machine that does not run */
 #define STATS_STUCK_MS 200    /* an answer this late: the QEMU is left alone */
 
 enum {
@@ -202,18 +202,14 @@ static void stats_ask_qemu(StatsProbe *probe)
         stats_ask_blocks(probe, &io_ok);
 }
 
-static void stats_file_free(void *data)
+static void stats_look_at_file(StatsProbe *probe, const char *path, StorageFormat format,
+                               uint64_t deadline_ms)
 {
-    storage_info_clear(data);
-    g_free(data);
-}
-
-static void stats_look_at_file(StatsProbe *probe, const char *path, StorageFormat format)
-{
+    Host *host = probe->vm->host;
+    const uint64_t probe_ms = (uint64_t)host->config->storage_timeout_s * 1000;
     StorageInfo info = { 0 };
 
-    if (worker_lane_stuck(worker_lane_for_path(path)) > 0 || stats_left_ms(probe) == 0 ||
-        !storage_probe(path, format, MIN(stats_left_ms(probe), STATS_FILE_MS), &info, NULL))
+    if (!image_sizes_get(host->image_sizes, path, format, deadline_ms, probe_ms, &info))
         return;
     if (format != STORAGE_FORMAT_RAW && format != STORAGE_FORMAT_QCOW2 && format != STORAGE_FORMAT_ABSENT)
         info.capacity = 0; /* in the headers of formats that only QEMU reads */
@@ -234,9 +230,11 @@ static void stats_look_at_files(StatsProbe *probe)
         g_ptr_array_add(paths, g_strdup(disk->src.path));
         g_array_append_val(formats, format);
     }
-    probe->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, stats_file_free);
+    probe->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    const uint64_t deadline_ms = MIN(loop_now_ms() + STATS_FILES_MS, probe->deadline_ms);
     for (guint i = 0; i < paths->len; i++)
-        stats_look_at_file(probe, g_ptr_array_index(paths, i), g_array_index(formats, StorageFormat, i));
+        stats_look_at_file(probe, g_ptr_array_index(paths, i), g_array_index(formats, StorageFormat, i),
+                           deadline_ms);
 }
 
 static void stats_probe_fiber(void *arg)
@@ -580,6 +578,9 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
         if (!vm_list(host, flags & STATS_FLAGS_FILTER, &listed, err))
             return false;
         vms = listed;
+        /* Of those that nobody asked for since the last call, the images may be gone. */
+        if ((flags & STATS_FLAGS_FILTER) == 0 && (!groups || (groups & STATS_BLOCK)))
+            image_sizes_sweep(host->image_sizes);
     }
     GArray *probes = g_array_sized_new(FALSE, TRUE, sizeof(StatsProbe), vms->len);
     g_array_set_size(probes, vms->len);

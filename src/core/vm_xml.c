@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 
 #include "base/log.h"
+#include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 #include "conf/domain_xml.h"
 #include "core/vm_private.h"
@@ -41,16 +42,23 @@ static char *cpu_model_from_type(const char *type_name)
     return g_strdup(type_name);
 }
 
-static bool platform_check_arch(const DomainDef *def, const QemuCaps *caps, Error **err)
+static Arch host_arch(void)
 {
-    const char *arch = def->os.arch ? enum_name(&arch_names, def->os.arch) : NULL;
-    const char *has = qemu_caps_arch(caps);
+    struct utsname name;
+    uint8_t arch = ARCH_X86_64;
+    if (uname(&name) == 0)
+        (void)enum_from_name(&arch_names, name.machine, &arch); /* an unknown one builds no machine anyway */
+    return (Arch)arch;
+}
 
-    /* The 64 bit emulator runs 32 bit machines. */
-    if (!arch || strcmp(arch, has) == 0 || (strcmp(arch, "i686") == 0 && strcmp(has, "x86_64") == 0))
+/* A 64-bit x86 emulator runs 32-bit machines too. */
+static bool emulator_runs(const QemuCaps *caps, Arch arch)
+{
+    const char *own = qemu_caps_arch(caps);
+    if (arch == ARCH_ABSENT || !own)
         return true;
-    return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support arch '%s'",
-                     qemu_caps_binary(caps), arch);
+    return strcmp(own, enum_name(&arch_names, arch)) == 0 ||
+           (arch == ARCH_I686 && strcmp(own, "x86_64") == 0);
 }
 
 static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_platform, Error **err)
@@ -67,8 +75,9 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
             return true;
         return error_propagate(err, g_steal_pointer(&why));
     }
-    if (!(context->flags & VM_XML_TRUSTED) && !platform_check_arch(def, caps, err))
-        return false;
+    if (!(context->flags & VM_XML_TRUSTED) && !emulator_runs(caps, def->os.arch))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support arch '%s'",
+                         qemu_caps_binary(caps), enum_name(&arch_names, def->os.arch));
     const QemuMachine *machine = qemu_caps_machine(caps, def->os.machine);
     if (!machine) {
         if (context->flags & VM_XML_TRUSTED)
@@ -80,15 +89,6 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     ret_platform->machine = g_strdup(machine->name);
     ret_platform->cpu_model = cpu_model_from_type(machine->default_cpu_type);
     return true;
-}
-
-static Arch host_arch(void)
-{
-    struct utsname name;
-    uint8_t arch = ARCH_X86_64;
-    if (uname(&name) == 0)
-        (void)enum_from_name(&arch_names, name.machine, &arch); /* an unknown one builds no machine anyway */
-    return (Arch)arch;
 }
 
 static bool parse_finish(Host *host, unsigned flags, DomainDef *def, Error **err)
@@ -161,4 +161,47 @@ char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags)
 bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err)
 {
     return domain_def_check_abi_stable(from, to, err);
+}
+
+/* ---- for another host ---- */
+
+/* What every reader adds by itself where it is missing, and readers of long ago did not know. */
+static bool is_implied_controller(const DomainDef *def, const ControllerDef *controller)
+{
+    if (!def->os.machine || !g_str_has_prefix(def->os.machine, "pc-i440fx") || controller->index.value)
+        return false;
+    return (controller->type == CONTROLLER_USB && controller->model == CONTROLLER_MODEL_PIIX3_UHCI) ||
+           (controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCI_ROOT);
+}
+
+static void drop_implied(DomainDef *def)
+{
+    unsigned usb_controllers = 0;
+
+    for (DEF_EACH(ControllerDef, one, def->controllers))
+        usb_controllers += one->type == CONTROLLER_USB;
+    for (unsigned i = def_list_len(def->controllers); i-- > 0;) {
+        const ControllerDef *one = g_ptr_array_index(def->controllers, i);
+        if (is_implied_controller(def, one) && !(one->type == CONTROLLER_USB && usb_controllers > 1))
+            xml_list_remove(&controller_table, &def->controllers, i);
+    }
+    for (unsigned i = def_list_len(def->inputs); i-- > 0;) {
+        const InputDef *input = g_ptr_array_index(def->inputs, i);
+        if (input->type == INPUT_KEYBOARD && input->bus == INPUT_BUS_PS2)
+            xml_list_remove(&input_table, &def->inputs, i);
+    }
+    if (def_list_len(def->audios) == 1 &&
+        ((const AudioDef *)g_ptr_array_index(def->audios, 0))->type == AUDIO_NONE)
+        xml_list_remove(&audio_table, &def->audios, 0);
+    if (has_implicit_label(def))
+        xml_list_remove(&security_label_table, &def->seclabels, 0);
+}
+
+char *vm_xml_format_migratable(const DomainDef *source)
+{
+    g_autoptr(DomainDef) def = domain_def_copy(source);
+
+    drop_implied(def);
+    domain_order_controllers(def);
+    return vm_xml_format(def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE | XML_FORMAT_MIGRATABLE);
 }

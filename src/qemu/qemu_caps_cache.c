@@ -193,6 +193,8 @@ AWAITS static bool cache_make_key(const QemuCapsCache *cache, const char *binary
                                       firmware, cache->host_key);
     *ret_kvm_usable = look->kvm_usable;
     cache_look_free(look);
+    if (!key && errnum == ENOENT)
+        return error_set_errno(err, errnum, "Cannot check QEMU binary %s", binary);
     if (!key)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "emulator '%s' %s", binary,
                          errnum == EACCES ? "is not an executable file" : g_strerror(errnum));
