@@ -369,7 +369,8 @@ bool process_wait(Process *process, uint64_t timeout_ms, Error **err)
 
 bool process_kill(Process *process, int signal, Error **err)
 {
-    if (pidfd_send_signal(process->pidfd, signal, NULL, 0) < 0)
+    /* Gone already, though the loop has not heard of it yet: what the caller wanted. */
+    if (pidfd_send_signal(process->pidfd, signal, NULL, 0) < 0 && errno != ESRCH)
         return error_set_errno(err, errno, "cannot send signal %d to process %ld", signal,
                                (long)process->pid);
     return true;

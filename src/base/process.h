@@ -62,7 +62,8 @@ char *process_describe_status(const Process *process);
 void process_on_exit(Process *process, void (*func)(Process *process, void *arg), void *arg);
 
 AWAITS MUST_CHECK bool process_wait(Process *process, uint64_t timeout_ms, Error **err);
-bool process_kill(Process *process, int signal, Error **err); /* by pidfd: never hits a reused pid */
+/* By pidfd: never hits a reused pid. A process that has ended already is no error. */
+bool process_kill(Process *process, int signal, Error **err);
 /* Does not kill. A running child goes on and is reaped when it exits. */
 void process_free(Process *process);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Process, process_free)

@@ -99,7 +99,11 @@ static bool undefine_run(Cli *cli, const CliArgs *args, Error **err)
     cli_doing(cli, "Failed to undefine domain '%s'", dom.name);
     WireDomainUndefineFlagsArgs call = { .dom = dom, .flags = undefine_flags(args) };
     if (!cli_call(cli, PROC_DOMAIN_UNDEFINE_FLAGS, &call, NULL, err)) {
-        if (wire_error_code(*err) == VIR_ERR_OPERATION_INVALID && !error_hint_text(*err))
+        WireDomainIsPersistentArgs ask = { .dom = dom };
+        WireDomainIsPersistentRet persistent;
+        bool refused = wire_error_code(*err) == VIR_ERR_OPERATION_INVALID;
+        if (refused && cli_call(cli, PROC_DOMAIN_IS_PERSISTENT, &ask, &persistent, NULL) &&
+            persistent.persistent)
             error_hint(err, "'lodge help undefine' shows the options that remove what still belongs to it");
         return false;
     }

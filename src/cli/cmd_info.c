@@ -289,7 +289,8 @@ static bool jobinfo_run(Cli *cli, const CliArgs *args, Error **err)
     bool has_operation = wire_param_get_int64(ret.params, ret.n_params, VIR_DOMAIN_JOB_OPERATION, &operation);
     CliRecord *record = record_new(26);
     record_add(record, "Job type:", "type", NULL, "%s", job_type(ret.type));
-    if (has_operation)
+    /* The operation of no job is no news. */
+    if (has_operation && (ret.type != VIR_DOMAIN_JOB_NONE || args_has(args, "anystats")))
         record_add(record, "Operation:", "operation_name", NULL, "%s", job_operation((int)operation));
     Json *values = json_object();
     for (unsigned i = 0; i < ret.n_params; i++) {

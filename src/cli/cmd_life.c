@@ -72,9 +72,10 @@ static bool start_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     if (!cli_domain(cli, args, &dom, err))
         return false;
-    if (dom.id >= 0)
-        return error_set(err, ERROR_INVALID_STATE, "Domain is already active");
     cli_doing(cli, "Failed to start domain '%s'", dom.name);
+    if (dom.id >= 0)
+        return error_set(err, ERROR_INVALID_STATE, "Domain is already active: it is running with id %d",
+                         dom.id);
     if (!start_domain(cli, &dom, start_flags(args), fds, err))
         return false;
     cli_message(cli, "Domain '%s' started", dom.name);

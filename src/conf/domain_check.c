@@ -13,6 +13,8 @@
 static bool check_name(const DomainDef *def, Error **err)
 {
     const char *name = def->name;
+    if (!name || !*name)
+        return error_set(err, ERROR_XML_INVALID, "missing domain name information");
     if (strchr(name, '/'))
         return error_set(err, ERROR_XML_INVALID, "name %s cannot contain '/'", name);
     if (strchr(name, '\n'))

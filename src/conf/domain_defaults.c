@@ -301,12 +301,17 @@ static ControllerDef *add_controller(DomainDef *def, ControllerType type, uint32
 }
 
 /* All controllers of @type from 0 to @index. */
+static void ensure_controller(DomainDef *def, ControllerType type, uint32_t index)
+{
+    if (index < 256 && !domain_find_controller(def, type, index))
+        add_controller(def, type, index);
+}
+
+/* Drives need all up to @index: their numbers follow from names without gaps. */
 static void ensure_controllers(DomainDef *def, ControllerType type, uint32_t index)
 {
-    for (uint32_t i = 0; i <= MIN(index, 255u); i++) {
-        if (!domain_find_controller(def, type, i))
-            add_controller(def, type, i);
-    }
+    for (uint32_t i = 0; i <= MIN(index, 255u); i++)
+        ensure_controller(def, type, i);
 }
 
 static bool is_usb_companion(const ControllerDef *controller)
@@ -412,10 +417,10 @@ void domain_add_implied_controllers(DomainDef *def)
     }
     for (DEF_EACH(CharDef, channel, def->channels)) {
         if (channel->target_type == CHAR_TARGET_VIRTIO)
-            ensure_controllers(def, CONTROLLER_VIRTIO_SERIAL,
-                               channel->info.address.type == ADDRESS_VIRTIO_SERIAL
-                                   ? channel->info.address.virtio_serial.controller
-                                   : 0);
+            ensure_controller(def, CONTROLLER_VIRTIO_SERIAL,
+                              channel->info.address.type == ADDRESS_VIRTIO_SERIAL
+                                  ? channel->info.address.virtio_serial.controller
+                                  : 0);
     }
     for (DEF_EACH(CharDef, console, def->consoles)) {
         if (console->target_type == CHAR_TARGET_VIRTIO)
@@ -634,11 +639,16 @@ static void fill_labels(DomainDef *def)
     }
 }
 
+void domain_order_controllers(DomainDef *def)
+{
+    sort_list(def, &def->controllers, domain_sort_controllers);
+}
+
 bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks, Error **err)
 {
     g_auto(DomainPlatform) platform = { 0 };
     sort_list(def, &def->disks, domain_sort_disks);
-    sort_list(def, &def->controllers, domain_sort_controllers);
+    domain_order_controllers(def);
     if (!fill_platform(def, hooks, &platform, err))
         return false;
     fill_basics(def);

@@ -257,6 +257,12 @@ bool device_fill_defaults(DeviceKind kind, void *device, const DomainDef *def, E
     switch (kind) {
     case DEVICE_DISK:
         return disk_defaults(device, err);
+    case DEVICE_FILESYSTEM: {
+        FilesystemDef *filesystem = device;
+        if (filesystem->type == FILESYSTEM_MOUNT && filesystem->access == FILESYSTEM_ACCESS_ABSENT)
+            filesystem->access = FILESYSTEM_PASSTHROUGH;
+        return true;
+    }
     case DEVICE_CONTROLLER:
         controller_defaults(device, def);
         break;

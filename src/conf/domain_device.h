@@ -70,6 +70,9 @@ GPtrArray *domain_device_list(const DomainDef *def, DeviceKind kind);
 MUST_CHECK bool domain_add_device(DomainDef *def, DeviceDef *device, Error **err);
 /* Appends an owned struct to the list of its kind (single ones must be absent). */
 void domain_append_device(DomainDef *def, DeviceKind kind, void *device);
+/* Controllers in the order that reading the document would give them: those that were added for the addresses
+ * of others move to their kind. */
+void domain_order_controllers(DomainDef *def);
 /* Takes @device out of @def; the caller owns it. False if it is not there. */
 bool domain_steal_device(DomainDef *def, DeviceKind kind, const void *device);
 

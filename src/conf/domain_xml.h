@@ -58,6 +58,7 @@ typedef enum DomainFormatFlags {
     /* for another host, perhaps with an older daemon: inactive, without devices that every reader adds itself
      */
     DOMAIN_FORMAT_MIGRATABLE = XML_FORMAT_MIGRATABLE,
+    DOMAIN_FORMAT_STATUS = XML_FORMAT_USER, /* with what only a restarted daemon wants to know */
 } DomainFormatFlags;
 
 /* Appends the document, with a final line end. */

@@ -6,10 +6,28 @@
 
 #include "conf/xml_internal.h"
 
+/* What is wrong with a document: the first fault counts, the later ones are its consequences. */
+typedef struct Problem {
+    bool doctype;
+    int line, column;
+    char *message;
+} Problem;
+
+static void problem_found(void *ctx, xmlError *error)
+{
+    xmlParserCtxt *parser = ctx;
+    Problem *problem = parser->_private;
+    if (problem->message || error->level < XML_ERR_ERROR)
+        return;
+    problem->line = error->line;
+    problem->column = error->int2;
+    problem->message = g_strdup(error->message);
+}
+
 static void doctype_found(void *ctx, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
 {
     xmlParserCtxt *parser = ctx;
-    parser->_private = parser; /* tells read_failed() why */
+    ((Problem *)parser->_private)->doctype = true;
     xmlStopParser(parser);
 }
 
@@ -32,20 +50,20 @@ static void append_excerpt(GString *message, const char *text, size_t len, int l
     g_string_append_c(message, '^');
 }
 
-static bool read_failed(xmlParserCtxt *parser, const char *text, size_t len, const char *source, Error **err)
+static bool read_failed(const Problem *problem, const xmlParserCtxt *parser, const char *text, size_t len,
+                        const char *source, Error **err)
 {
-    if (parser->_private) {
+    if (problem->doctype) {
         error_set(err, ERROR_XML_SYNTAX, "%s:%d: a document type declaration is not allowed", source,
                   parser->input ? parser->input->line : 1);
         return error_hint(err, "remove the <!DOCTYPE ...> from the document");
     }
-    const xmlError *problem = xmlCtxtGetLastError(parser);
-    if (!problem || !problem->message)
+    if (!problem->message)
         return error_set(err, ERROR_XML_SYNTAX, "%s:1: not an XML document", source);
     g_autoptr(GString) message = g_string_new(NULL);
     g_autofree char *reason = g_strchomp(g_utf8_make_valid(problem->message, -1));
     g_string_printf(message, "%s:%d: %s", source, problem->line, reason);
-    append_excerpt(message, text, len, problem->line, problem->int2);
+    append_excerpt(message, text, len, problem->line, problem->column);
     return error_set(err, ERROR_XML_SYNTAX, "%s", message->str);
 }
 
@@ -69,7 +87,7 @@ static const xmlNode *too_deep(const xmlNode *root)
     return NULL;
 }
 
-/* The library would write some errors to the standard error stream; read_failed() tells them to who asked. */
+/* Errors of no document, as of converting its encoding, would go to the standard error stream. */
 static void ignore_error(void *arg, xmlError *problem)
 {
 }
@@ -82,15 +100,19 @@ bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc 
     xmlParserCtxt *parser = xmlNewParserCtxt();
     if (!parser)
         g_error("out of memory");
+    Problem problem = { 0 };
+    parser->_private = &problem;
     parser->sax->internalSubset = doctype_found;
+    parser->sax->serror = problem_found;
     xmlSetStructuredErrorFunc(NULL, ignore_error);
     xmlDoc *doc = xmlCtxtReadMemory(parser, text, (int)len, NULL, NULL,
                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
                                         XML_PARSE_NOCDATA | XML_PARSE_BIG_LINES | XML_PARSE_COMPACT);
     xmlSetStructuredErrorFunc(NULL, NULL);
-    bool ok = doc && !parser->_private && parser->wellFormed && xmlDocGetRootElement(doc);
+    bool ok = doc && !problem.doctype && parser->wellFormed && xmlDocGetRootElement(doc);
     if (!ok)
-        read_failed(parser, text, len, source, err);
+        read_failed(&problem, parser, text, len, source, err);
+    g_free(problem.message);
     xmlFreeParserCtxt(parser);
     if (!ok) {
         xml_document_free(doc);

@@ -60,4 +60,3 @@ static inline void xml_append(GString *out, const char *text, size_t len)
 /* ---- verbatim content (xml_kept.c) ---- */
 
 /* The child elements of @element, one after the other, quotes as the XML library writes them; caller owns. */
-char *xml_content_to_text(const xmlNode *element);

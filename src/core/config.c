@@ -210,6 +210,14 @@ static void load_supplementary_groups(Config *config)
         if (getgrouplist(user->pw_name, config->qemu_gid, config->qemu_groups, &count) < 0)
             count = 0;
     }
+    /* The user's own group, too, where the configured one is another: on Debian it is kvm. */
+    bool has_own = false;
+    for (int i = 0; i < count; i++)
+        has_own = has_own || config->qemu_groups[i] == user->pw_gid;
+    if (count > 0 && !has_own) {
+        config->qemu_groups = g_renew(gid_t, config->qemu_groups, count + 1);
+        config->qemu_groups[count++] = user->pw_gid;
+    }
     if (count <= 0) {
         config->qemu_groups[0] = config->qemu_gid;
         count = 1;

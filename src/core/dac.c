@@ -183,7 +183,7 @@ bool dac_fill_seclabel(const Host *host, DomainDef *live, Error **err)
         label->label = g_strdup_printf("+%u:+%u", (unsigned)config->qemu_uid, (unsigned)config->qemu_gid);
     }
     if (label->relabel == TRISTATE_ABSENT)
-        label->relabel = TRISTATE_ON;
+        label->relabel = label->type == SECLABEL_STATIC ? TRISTATE_OFF : TRISTATE_ON;
     if (label->relabel == TRISTATE_ON && !label->image_label)
         label->image_label = g_strdup(label->label);
     return true;
@@ -445,4 +445,19 @@ void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms)
         error_free(ones[i].err);
         g_free(ones[i].path);
     }
+}
+
+void dac_lend_kvm(uid_t uid, gid_t gid)
+{
+    static const char path[] = "/dev/kvm";
+    struct stat st;
+
+    if (geteuid() != 0 || uid == 0 || stat(path, &st) < 0)
+        return;
+    if (st.st_uid != 0 || (st.st_mode & (S_IRWXG | S_IRWXO)) != 0 || st.st_uid == uid)
+        return; /* somebody decided who may use it */
+    if (chown(path, (uid_t)-1, gid) < 0 || chmod(path, 0660) < 0)
+        log_warning("cannot give %s to group %u: %s", path, (unsigned)gid, g_strerror(errno));
+    else
+        log_info("%s belonged to root alone: gave it to group %u", path, (unsigned)gid);
 }

@@ -57,14 +57,17 @@ static GPtrArray *hook_list_scripts(Host *host, const char *driver)
 
 static bool hook_run_script(Host *host, const char *script, HookCall *call, Error **err)
 {
-    const char *const argv[] = { script,      call->object ? call->object : "-", call->operation,
-                                 call->suboperation, call->extra,                        NULL };
-    static const char *const envp[] = { "LC_ALL=C",
-                                        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                                        "HOME=/root", "USER=root", "LOGNAME=root", NULL };
+    const char *const argv[] = { script,          call->object ? call->object : "-",
+                                 call->operation, call->suboperation,
+                                 call->extra,     NULL };
+    static const char *const envp[] = {
+        "LC_ALL=C",     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME=/root",   "USER=root",
+        "LOGNAME=root", NULL
+    };
     ProcessSpec spec = PROCESS_SPEC_INIT;
     g_auto(ProcessOutput) output = { 0 };
-    const uint64_t timeout_ms = (uint64_t) host->config->hook_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)host->config->hook_timeout_s * 1000;
 
     spec.argv = argv;
     if (!host->paths->is_session)
@@ -82,8 +85,8 @@ static bool hook_run_script(Host *host, const char *script, HookCall *call, Erro
             return error_set(err, ERROR_HOOK_FAILED, "Hook script %s was killed by signal %d: %s", script,
                              WTERMSIG(output.status), output.err);
         return error_set(err, ERROR_HOOK_FAILED,
-                         "Hook script execution failed: %s %s %s %s %s: unexpected exit status %d: %s", script,
-                         call->object, call->operation, call->suboperation, call->extra,
+                         "Hook script execution failed: %s %s %s %s %s: unexpected exit status %d: %s",
+                         script, call->object, call->operation, call->suboperation, call->extra,
                          WEXITSTATUS(output.status), output.err);
     }
     if (output.out_len > 0) {

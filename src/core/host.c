@@ -13,7 +13,9 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "core/vm_life.h"
+#include "core/image_sizes.h"
 #include "core/vm_private.h"
+#include "host/kvm_probe.h"
 #include "host/node.h"
 
 enum {
@@ -44,12 +46,13 @@ Host *host_new(Paths *paths, Config *config)
     host->config = config;
     host->events = event_bus_new();
     host->qemu_caps = qemu_caps_cache_new(paths->cache, config->qemu_uid, config->qemu_gid);
-    host->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) vm_unref);
+    host->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)vm_unref);
     host->by_uuid = g_hash_table_new(uuid_hash, uuid_table_equal);
     host->by_id = g_hash_table_new(g_direct_hash, g_direct_equal);
     host->reserved_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     host->ports = port_pool_new();
     host->dac = dac_table_new();
+    host->image_sizes = image_sizes_new();
     wait_queue_init(&host->idle);
     return host;
 }
@@ -65,6 +68,7 @@ void host_free(Host *host)
     qemu_caps_cache_free(host->qemu_caps);
     port_pool_free(host->ports);
     dac_table_free(host->dac);
+    image_sizes_free(host->image_sizes);
     event_bus_free(host->events);
     config_free(host->config);
     paths_free(host->paths);
@@ -239,12 +243,12 @@ static bool vm_passes(const Vm *vm, unsigned flags)
 
 static int vm_compare_for_list(const void *a, const void *b)
 {
-    const Vm *left = *(Vm *const *) a;
-    const Vm *right = *(Vm *const *) b;
+    const Vm *left = *(Vm *const *)a;
+    const Vm *right = *(Vm *const *)b;
 
     if (left->id != right->id) {
         /* As unsigned numbers, so that -1 comes last. */
-        return (unsigned) left->id < (unsigned) right->id ? -1 : 1;
+        return (unsigned)left->id < (unsigned)right->id ? -1 : 1;
     }
     return strcmp(left->name, right->name);
 }
@@ -254,7 +258,7 @@ bool vm_list(Host *host, unsigned flags, GPtrArray **ret_vms, Error **err)
     if (!vm_check_flags(flags, LIST_ALL, "virConnectListAllDomains", err))
         return false;
 
-    GPtrArray *vms = g_ptr_array_new_full(64, (GDestroyNotify) vm_unref);
+    GPtrArray *vms = g_ptr_array_new_full(64, (GDestroyNotify)vm_unref);
     GHashTableIter iter;
     gpointer value;
     g_hash_table_iter_init(&iter, host->by_name);
@@ -289,7 +293,7 @@ static bool host_has_job(const Host *host)
 
     g_hash_table_iter_init(&iter, host->by_name);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        if (((const Vm *) value)->jobs.holder.kind != JOB_NONE)
+        if (((const Vm *)value)->jobs.holder.kind != JOB_NONE)
             return true;
     }
     return false;
@@ -325,7 +329,7 @@ void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg
 
     *background = (Background){ .host = host, .func = func, .arg = arg };
     host->n_background++;
-    (void) fiber_spawn(name, host_background_run, background);
+    (void)fiber_spawn(name, host_background_run, background);
 }
 
 /* ---- start and stop of the daemon ---- */
@@ -548,7 +552,7 @@ bool host_get_capabilities_xml(Host *host, char **ret_xml, Error **err)
     g_autofree char *label = NULL;
 
     node_get_uuid(host->config->host_uuid, &uuid);
-    label = g_strdup_printf("+%u:+%u", (unsigned) host->config->qemu_uid, (unsigned) host->config->qemu_gid);
+    label = g_strdup_printf("+%u:+%u", (unsigned)host->config->qemu_uid, (unsigned)host->config->qemu_gid);
     if (!node_format_capabilities(&uuid, host->paths->is_session ? NULL : label, out, err) ||
         !qemu_caps_format_guests(host->qemu_caps, out, err)) {
         g_string_free(out, TRUE);
@@ -562,6 +566,10 @@ bool host_get_capabilities_xml(Host *host, char **ret_xml, Error **err)
 static bool host_get_caps(Host *host, const char *emulator, const char *arch, QemuCaps **ret_caps,
                           Error **err)
 {
+    uint8_t known;
+
+    if (arch && !enum_from_name(&arch_names, arch, &known))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown architecture: %s", arch);
     if (!emulator)
         return qemu_caps_get_default(host->qemu_caps, arch, ret_caps, err);
     g_autoptr(QemuCaps) caps = NULL;
@@ -575,9 +583,8 @@ static bool host_get_caps(Host *host, const char *emulator, const char *arch, Qe
     return true;
 }
 
-bool host_get_domain_capabilities_xml(Host *host, const char *emulator, const char *arch,
-                                      const char *machine, const char *virt_type, char **ret_xml,
-                                      Error **err)
+bool host_get_domain_capabilities_xml(Host *host, const char *emulator, const char *arch, const char *machine,
+                                      const char *virt_type, char **ret_xml, Error **err)
 {
     g_autoptr(QemuCaps) caps = NULL;
 
@@ -598,7 +605,8 @@ bool host_get_qemu_version(Host *host, uint64_t *ret_version, Error **err)
 int host_get_max_vcpus(Host *host, const char *type)
 {
     /* What the interface promises for any machine type; the exact limit of each is in domcapabilities. */
-    if (!type || strcmp(type, "qemu") == 0 || strcmp(type, "QEMU") == 0 || strcmp(type, "kvm") == 0)
-        return 255;
+    const int max = type && g_ascii_strcasecmp(type, "kvm") == 0 ? kvm_get_max_vcpus() : 0;
+    if (!type || g_ascii_strcasecmp(type, "qemu") == 0 || g_ascii_strcasecmp(type, "kvm") == 0)
+        return max > 0 ? max : 255;
     return -1;
 }

@@ -1,8 +1,8 @@
 /* The queue of jobs of a machine.
  *
  * The job is handed over directly: when its holder ends, the first waiter owns it before it runs, so nobody
- * can slip in between. Destroy goes to the head of the queue and cancels a holder that is merely long (a start,
- * a save); one that waits for QEMU is woken by QEMU's death. */
+ * can slip in between. Destroy goes to the head of the queue and cancels a holder that is merely long (a
+ * start, a save); one that waits for QEMU is woken by QEMU's death. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "job"
 #include "core/job.h"
@@ -107,7 +107,7 @@ static void job_enqueue(Vm *vm, JobWaiter *waiter)
         return;
     }
     GList *place = waiters->head;
-    while (place && ((JobWaiter *) place->data)->kind == JOB_DESTROY)
+    while (place && ((JobWaiter *)place->data)->kind == JOB_DESTROY)
         place = place->next;
     g_queue_insert_before(waiters, place, waiter);
     if (job_kind_is_cancellable(vm->jobs.holder.kind) && vm->jobs.holder.fiber)
@@ -116,7 +116,7 @@ static void job_enqueue(Vm *vm, JobWaiter *waiter)
 
 static bool job_wait(Vm *vm, JobWaiter *waiter, Error **err)
 {
-    const uint64_t timeout_ms = (uint64_t) vm->host->config->job_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->job_timeout_s * 1000;
     g_autoptr(Error) why = NULL;
 
     if (wait_queue_wait(&waiter->wakeup, timeout_ms, &why) || waiter->served)
@@ -143,7 +143,8 @@ bool vm_job_begin(Vm *vm, JobKind kind, const Caller *caller, VmJob *ret_job, Er
     }
     const unsigned limit = vm->host->config->max_queued;
     if (limit && g_queue_get_length(&queue->waiters) >= limit && kind != JOB_DESTROY)
-        return error_set(err, ERROR_OPERATION_FAILED, "cannot acquire state change lock due to max_queued limit");
+        return error_set(err, ERROR_OPERATION_FAILED,
+                         "cannot acquire state change lock due to max_queued limit");
 
     /* On the stack of this fiber, which stays until the waiter has left the queue. */
     JobWaiter waiter = { .kind = kind,
@@ -326,7 +327,7 @@ static JobRecord *job_record_new(const Vm *vm, JobKind kind, const char *caller,
 
 GPtrArray *host_list_jobs(Host *host)
 {
-    GPtrArray *records = g_ptr_array_new_with_free_func((GDestroyNotify) job_record_free);
+    GPtrArray *records = g_ptr_array_new_with_free_func((GDestroyNotify)job_record_free);
     GHashTableIter iter;
     gpointer value;
 

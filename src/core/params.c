@@ -37,7 +37,7 @@ static Param *params_append(Params *params, ParamType type, const char *format, 
     Param *param = &g_array_index(params->array, Param, params->array->len - 1);
     param->type = type;
     /* A name longer than the protocol allows is cut: it could not be sent anyway. */
-    (void) vsnprintf(param->name, sizeof(param->name), format, args);
+    (void)vsnprintf(param->name, sizeof(param->name), format, args);
     return param;
 }
 

@@ -31,7 +31,7 @@ static bool port_is_used(const PortPool *pool, unsigned port)
 void port_pool_mark(PortPool *pool, unsigned port)
 {
     if (port < 65536)
-        pool->used[port / 8] |= (uint8_t) (1u << (port % 8));
+        pool->used[port / 8] |= (uint8_t)(1u << (port % 8));
 }
 
 void port_pool_release(PortPool *pool, unsigned port)
@@ -61,9 +61,9 @@ static bool port_can_bind(const char *address, unsigned port)
         const int on = 1;
         if (fd < 0)
             continue;
-        (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         if (ai->ai_family == AF_INET6)
-            (void) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+            (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
         /* With SO_REUSEADDR a bind beside a listener succeeds on some addresses; listen() tells. */
         if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0)
             ok = errno != EADDRINUSE;

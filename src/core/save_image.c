@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,9 +51,9 @@ bool save_format_from_name(const char *name, SaveFormat *ret_format, Error **err
 {
     for (int i = 0; i < SAVE_FORMAT_COUNT; i++) {
         if (strcmp(save_formats[i].name, name ? name : "raw") == 0) {
-            if (!save_format_check_program((SaveFormat) i, err))
+            if (!save_format_check_program((SaveFormat)i, err))
                 return false;
-            *ret_format = (SaveFormat) i;
+            *ret_format = (SaveFormat)i;
             return true;
         }
     }
@@ -71,6 +72,9 @@ void save_image_clear(SaveImage *image)
 
 typedef struct ImageJob {
     char *path;
+    char *temp; /* where it is written; may be NULL */
+    bool is_committed;
+    bool is_new; /* create: the file was made, and nobody took it yet */
     int fd;
     char *data; /* to write, or what was read */
     size_t len;
@@ -85,8 +89,12 @@ static void image_job_free(void *data)
 {
     ImageJob *job = data;
 
+    /* Made after the caller gave up waiting: the storage answers again, so this does not hang. */
+    if (job->is_new && job->fd >= 0)
+        (void)unlink(job->temp);
     fd_cleanup(&job->fd);
     g_free(job->path);
+    g_free(job->temp);
     g_free(job->data);
     g_free(job);
 }
@@ -116,14 +124,14 @@ static ssize_t read_fully(int fd, void *buffer, size_t len)
     size_t done = 0;
 
     while (done < len) {
-        const ssize_t got = read(fd, (char *) buffer + done, len - done);
+        const ssize_t got = read(fd, (char *)buffer + done, len - done);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             break;
-        done += (size_t) got;
+        done += (size_t)got;
     }
-    return (ssize_t) done;
+    return (ssize_t)done;
 }
 
 static void open_run(void *data)
@@ -137,8 +145,8 @@ static void open_run(void *data)
         job->error = errno;
         return;
     }
-    job->size = (uint64_t) st.st_size;
-    if (read_fully(job->fd, header, sizeof(*header)) != (ssize_t) sizeof(*header)) {
+    job->size = (uint64_t)st.st_size;
+    if (read_fully(job->fd, header, sizeof(*header)) != (ssize_t)sizeof(*header)) {
         job->problem = "failed to read qemu header";
         return;
     }
@@ -153,7 +161,7 @@ static void open_run(void *data)
     if (header->version > SAVE_VERSION || header->data_len == 0 || header->data_len > SAVE_DATA_MAX)
         return; /* said by the caller, with the number */
     job->data = g_malloc(header->data_len + 1);
-    if (read_fully(job->fd, job->data, header->data_len) != (ssize_t) header->data_len) {
+    if (read_fully(job->fd, job->data, header->data_len) != (ssize_t)header->data_len) {
         job->problem = "failed to read domain XML";
         return;
     }
@@ -171,13 +179,14 @@ static bool open_check(const ImageJob *job, Error **err)
     if (header->version > SAVE_VERSION)
         return error_set(err, ERROR_OPERATION_FAILED, "image version is not supported (%u > %u)",
                          GUINT32_SWAP_LE_BE(header->version) <= SAVE_VERSION
-                           ? header->version
-                           : GUINT32_SWAP_LE_BE(header->version),
-                         (unsigned) SAVE_VERSION);
+                             ? header->version
+                             : GUINT32_SWAP_LE_BE(header->version),
+                         (unsigned)SAVE_VERSION);
     if (!job->data)
         return error_set(err, ERROR_OPERATION_FAILED, "invalid header data length: %u", header->data_len);
     if (header->compressed >= SAVE_FORMAT_COUNT)
-        return error_set(err, ERROR_OPERATION_FAILED, "Invalid compressed save format %u", header->compressed);
+        return error_set(err, ERROR_OPERATION_FAILED, "Invalid compressed save format %u",
+                         header->compressed);
     return true;
 }
 
@@ -191,7 +200,7 @@ bool save_image_open(const char *path, uint64_t timeout_ms, SaveImage *ret_image
     if (ok) {
         *ret_image = (SaveImage){ .fd = fd_steal(&job->fd),
                                   .was_running = job->header.was_running == 1,
-                                  .format = (SaveFormat) job->header.compressed,
+                                  .format = (SaveFormat)job->header.compressed,
                                   .data_len = job->header.data_len,
                                   .cookie_offset = job->header.cookie_offset,
                                   .xml = g_steal_pointer(&job->data),
@@ -212,7 +221,7 @@ static bool write_fully(int fd, const char *data, size_t len)
         if (put < 0)
             return false;
         data += put;
-        len -= (size_t) put;
+        len -= (size_t)put;
     }
     return true;
 }
@@ -220,8 +229,14 @@ static bool write_fully(int fd, const char *data, size_t len)
 static void create_run(void *data)
 {
     ImageJob *job = data;
+    struct stat st;
 
-    job->fd = open(job->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (lstat(job->path, &st) == 0 && !S_ISREG(st.st_mode))
+        job->temp = g_strdup(job->path);
+    else
+        job->temp = g_strconcat(job->path, ".new", NULL);
+    job->fd = open(job->temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    job->is_new = strcmp(job->temp, job->path) != 0;
     if (job->fd < 0 || !write_fully(job->fd, job->data, job->len))
         job->error = errno;
 }
@@ -230,7 +245,7 @@ static char *build_header(const char *xml, bool was_running, SaveFormat format, 
                           size_t *ret_len)
 {
     SaveHeader header = { .version = SAVE_VERSION,
-                          .data_len = (uint32_t) data_len,
+                          .data_len = (uint32_t)data_len,
                           .was_running = was_running,
                           .compressed = format };
     char *buffer = g_malloc0(sizeof(header) + data_len);
@@ -242,8 +257,8 @@ static char *build_header(const char *xml, bool was_running, SaveFormat format, 
     return buffer;
 }
 
-bool save_image_create(const char *path, const char *shown_path, const char *xml, bool was_running,
-                       SaveFormat format, uint64_t timeout_ms, int *ret_fd, Error **err)
+bool save_image_create(const char *path, const char *xml, bool was_running, SaveFormat format,
+                       uint64_t timeout_ms, int *ret_fd, char **ret_temp, Error **err)
 {
     ImageJob *job = image_job_new(path);
 
@@ -252,12 +267,86 @@ bool save_image_create(const char *path, const char *shown_path, const char *xml
     if (!image_job_do(job, create_run, timeout_ms, err))
         return false;
     const bool ok = job->error == 0;
-    if (ok)
+    if (ok) {
         *ret_fd = fd_steal(&job->fd);
-    else
-        error_set_errno(err, job->error, "Failed to create file '%s'", shown_path);
+        *ret_temp = g_steal_pointer(&job->temp);
+    } else {
+        error_set_errno(err, job->error, "Failed to create file '%s'", path);
+    }
     image_job_free(job);
     return ok;
+}
+
+static void commit_run(void *data)
+{
+    ImageJob *job = data;
+    g_autofree char *dir = g_path_get_dirname(job->path);
+
+    if (rename(job->temp, job->path) < 0) {
+        job->error = errno;
+        return;
+    }
+    job->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (job->fd >= 0)
+        (void)fsync(job->fd); /* not every file system can; the name is there already */
+}
+
+bool save_image_commit(const char *temp, const char *path, uint64_t timeout_ms, Error **err)
+{
+    if (strcmp(temp, path) == 0)
+        return true;
+    ImageJob *job = image_job_new(path);
+    job->temp = g_strdup(temp);
+    if (!image_job_do(job, commit_run, timeout_ms, err))
+        return false;
+    const bool ok = job->error == 0;
+    if (!ok)
+        error_set_errno(err, job->error, "cannot rename '%s' to '%s'", temp, path);
+    image_job_free(job);
+    return ok;
+}
+
+static void discard_run(void *data)
+{
+    ImageJob *job = data;
+
+    if (unlink(job->path) < 0 && errno != ENOENT)
+        job->error = errno;
+}
+
+bool save_image_discard(const char *temp, uint64_t timeout_ms, Error **err)
+{
+    if (!g_str_has_suffix(temp, ".new"))
+        return true; /* a device or a pipe stays */
+    ImageJob *job = image_job_new(temp);
+    if (!image_job_do(job, discard_run, timeout_ms, err))
+        return false;
+    const bool ok = job->error == 0;
+    if (!ok)
+        error_set_errno(err, job->error, "cannot remove '%s'", temp);
+    image_job_free(job);
+    return ok;
+}
+
+static void committed_run(void *data)
+{
+    ImageJob *job = data;
+
+    job->is_committed = access(job->temp, F_OK) != 0 && errno == ENOENT && access(job->path, F_OK) == 0;
+}
+
+bool save_image_is_committed(const char *temp, uint64_t timeout_ms)
+{
+    if (!g_str_has_suffix(temp, ".new"))
+        return false;
+    g_autofree char *path = g_strndup(temp, strlen(temp) - strlen(".new"));
+    ImageJob *job = image_job_new(path);
+    job->temp = g_strdup(temp);
+    if (!image_job_do(job, committed_run, timeout_ms, NULL))
+        return false;
+    const bool result = job->is_committed;
+    image_job_free(job);
+    return result;
 }
 
 static void sync_run(void *data)
@@ -289,7 +378,7 @@ static void rewrite_run(void *data)
     ImageJob *job = data;
 
     job->fd = open(job->path, O_WRONLY | O_CLOEXEC);
-    if (job->fd < 0 || pwrite(job->fd, job->data, job->len, 0) != (ssize_t) job->len || fsync(job->fd) < 0)
+    if (job->fd < 0 || pwrite(job->fd, job->data, job->len, 0) != (ssize_t)job->len || fsync(job->fd) < 0)
         job->error = errno ? errno : EIO;
 }
 
@@ -298,8 +387,8 @@ bool save_image_rewrite(const char *path, const SaveImage *image, const char *xm
 {
     const size_t xml_len = strlen(xml) + 1;
     const char *cookie = image->cookie_offset && image->cookie_offset < image->data_len
-                           ? image->xml + image->cookie_offset
-                           : NULL;
+                             ? image->xml + image->cookie_offset
+                             : NULL;
     const size_t cookie_len = cookie ? strlen(cookie) + 1 : 0;
 
     if (xml_len + cookie_len > image->data_len)
@@ -308,7 +397,7 @@ bool save_image_rewrite(const char *path, const SaveImage *image, const char *xm
     job->data = build_header(xml, was_running, image->format, image->data_len, &job->len);
     if (cookie) {
         memcpy(job->data + sizeof(SaveHeader) + xml_len, cookie, cookie_len);
-        ((SaveHeader *) (void *) job->data)->cookie_offset = (uint32_t) xml_len;
+        ((SaveHeader *)(void *)job->data)->cookie_offset = (uint32_t)xml_len;
     }
     if (!image_job_do(job, rewrite_run, timeout_ms, err))
         return false;
@@ -326,8 +415,8 @@ bool save_copier_start(SaveFormat format, bool expand, bool bypass_cache, int fr
 {
     const char *const filter[] = { save_formats[format].program, expand ? "-dc" : "-c", NULL };
     static const char *const plain[] = { "/bin/cat", NULL };
-    static const char *const direct_out[] = { "/bin/dd", "bs=1M", "iflag=fullblock", "oflag=nocache",
-                                              "status=none", NULL };
+    static const char *const direct_out[] = { "/bin/dd",       "bs=1M",       "iflag=fullblock",
+                                              "oflag=nocache", "status=none", NULL };
     static const char *const direct_in[] = { "/bin/dd", "bs=1M", "iflag=nocache", "status=none", NULL };
     ProcessSpec spec = PROCESS_SPEC_INIT;
 

@@ -46,10 +46,18 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SaveImage, save_image_clear)
 /* ERROR_SYSTEM "Failed to open file '...'", ERROR_OPERATION_FAILED for what is no image, ERROR_TIMEOUT. */
 AWAITS MUST_CHECK bool save_image_open(const char *path, uint64_t timeout_ms, SaveImage *ret_image,
                                        Error **err);
-/* Makes @path (0600, truncated). With @xml writes the header; *ret_fd is positioned behind it. */
-AWAITS MUST_CHECK bool save_image_create(const char *path, const char *shown_path /* in messages */,
-                                         const char *xml, bool was_running, SaveFormat format,
-                                         uint64_t timeout_ms, int *ret_fd, Error **err);
+/* Makes the file (0600) in which @path is to be written: *ret_temp "PATH.new", or @path itself if that is no
+ * regular file (a device, a pipe). With @xml writes the header; *ret_fd is positioned behind it. */
+AWAITS MUST_CHECK bool save_image_create(const char *path, const char *xml, bool was_running,
+                                         SaveFormat format, uint64_t timeout_ms, int *ret_fd, char **ret_temp,
+                                         Error **err);
+/* Gives the complete file its final name, durably. */
+AWAITS MUST_CHECK bool save_image_commit(const char *temp, const char *path, uint64_t timeout_ms,
+                                         Error **err);
+/* Removes what save_image_create() made; a missing file is success. */
+AWAITS MUST_CHECK bool save_image_discard(const char *temp, uint64_t timeout_ms, Error **err);
+/* true if @temp ("PATH.new") has got its final name. false also when the storage does not answer. */
+AWAITS bool save_image_is_committed(const char *temp, uint64_t timeout_ms);
 /* The content is on disk when this returns. */
 AWAITS MUST_CHECK bool save_image_sync(const char *path, int fd, uint64_t timeout_ms, Error **err);
 /* Replaces XML (and running state) in place. ERROR_OPERATION_FAILED when it does not fit. */

@@ -1,8 +1,9 @@
-/* Looking at disk images before QEMU does: each in the worker lane of its mount and within a deadline, so that
- * a start on dead storage ends with an error that names the path.
+/* Looking at disk images before QEMU does: each in the worker lane of its mount and within a deadline, so
+ * that a start on dead storage ends with an error that names the path.
  *
- * Image headers are hostile input: a guest can write what it likes into the header of a raw image. So a format
- * is never guessed, and a backing file is followed only from an image whose declared format has one. */
+ * Image headers are hostile input: a guest can write what it likes into the header of a raw image. So a
+ * format is never guessed, and a backing file is followed only from an image whose declared format has one.
+ */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "storage"
 #include <errno.h>
@@ -47,12 +48,12 @@ static void probe_job_free(void *data)
 
 static uint32_t be32_at(const uint8_t *p)
 {
-    return (uint32_t) p[0] << 24 | (uint32_t) p[1] << 16 | (uint32_t) p[2] << 8 | p[3];
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 static uint64_t be64_at(const uint8_t *p)
 {
-    return (uint64_t) be32_at(p) << 32 | be32_at(p + 4);
+    return (uint64_t)be32_at(p) << 32 | be32_at(p + 4);
 }
 
 /* qcow2 header extensions: {type, length, data padded to 8}, ended by type 0. 0xe2792aca holds the format of
@@ -65,10 +66,10 @@ static StorageFormat qcow2_backing_format(const uint8_t *header, size_t len, siz
         if (type == 0 || size > len - offset - 8)
             break;
         if (type == 0xe2792aca) {
-            g_autofree char *name = g_strndup((const char *) header + offset + 8, size);
+            g_autofree char *name = g_strndup((const char *)header + offset + 8, size);
             uint8_t value = STORAGE_FORMAT_ABSENT;
-            (void) enum_from_name(&storage_format_names, name, &value);
-            return (StorageFormat) value;
+            (void)enum_from_name(&storage_format_names, name, &value);
+            return (StorageFormat)value;
         }
         offset += 8 + ((size + 7u) & ~7u);
     }
@@ -87,7 +88,7 @@ static void probe_qcow2(ProbeJob *job, const uint8_t *header, size_t len)
     if (backing_offset == 0 || backing_size == 0 || backing_size > BACKING_NAME_MAX || backing_offset > len ||
         backing_size > len - backing_offset)
         return;
-    job->info.backing = g_strndup((const char *) header + backing_offset, backing_size);
+    job->info.backing = g_strndup((const char *)header + backing_offset, backing_size);
     const size_t extensions = version >= 3 ? be32_at(header + 100) : 72;
     job->info.backing_format = qcow2_backing_format(header, len, extensions, backing_offset);
 }
@@ -103,7 +104,7 @@ static void probe_header(ProbeJob *job, int fd)
         job->failed_call = "cannot read header";
         return;
     }
-    probe_qcow2(job, header, (size_t) got);
+    probe_qcow2(job, header, (size_t)got);
 }
 
 static void probe_job_run(void *data)
@@ -126,8 +127,8 @@ static void probe_job_run(void *data)
         if (ioctl(fd, BLKGETSIZE64, &size) == 0)
             job->info.capacity = job->info.physical = job->info.allocation = size;
     } else {
-        job->info.capacity = job->info.physical = (uint64_t) st.st_size;
-        job->info.allocation = (uint64_t) st.st_blocks * 512;
+        job->info.capacity = job->info.physical = (uint64_t)st.st_size;
+        job->info.allocation = (uint64_t)st.st_blocks * 512;
     }
     probe_header(job, fd);
 }
@@ -210,9 +211,13 @@ static bool prepare_fail_missing(const Prepare *one, const char *path, const cha
     const unsigned gid = one->host->config->qemu_gid;
 
     if (parent)
-        return error_set_errno(err, errnum, "Cannot access backing file '%s' of storage file '%s' (as uid:%u, gid:%u)",
+        return error_set_errno(err, errnum,
+                               "Cannot access backing file '%s' of storage file '%s' (as uid:%u, gid:%u)",
                                path, parent, uid, gid);
-    return error_set_errno(err, errnum, "Cannot access storage file '%s' (as uid:%u, gid:%u)", path, uid, gid);
+    if (errnum == ENOENT) /* whoever looks: it is not there */
+        return error_set_errno(err, errnum, "Cannot access storage file '%s'", path);
+    return error_set_errno(err, errnum, "Cannot access storage file '%s' (as uid:%u, gid:%u)", path, uid,
+                           gid);
 }
 
 /* Where the backing name in the header of @parent points to; NULL for what is not a local file. */
@@ -220,7 +225,8 @@ static char *backing_path(const char *parent, const char *name)
 {
     if (g_str_has_prefix(name, "file:"))
         name += strlen("file:");
-    else if (g_str_has_prefix(name, "json:") || (strstr(name, ":") && !strchr(name, '/')) || strstr(name, "://"))
+    else if (g_str_has_prefix(name, "json:") || (strstr(name, ":") && !strchr(name, '/')) ||
+             strstr(name, "://"))
         return NULL;
     if (*name == '/')
         return g_strdup(name);
@@ -312,9 +318,9 @@ static void prepare_fiber(void *arg)
     ProbedImage *image = NULL;
 
     if (one->disk)
-        (void) prepare_disk(one, &one->err);
+        (void)prepare_disk(one, &one->err);
     else
-        (void) prepare_add(one, one->path, STORAGE_FORMAT_ABSENT, NULL, &image, &one->err);
+        (void)prepare_add(one, one->path, STORAGE_FORMAT_ABSENT, NULL, &image, &one->err);
 }
 
 static void prepare_run_all(GArray *ones)
@@ -345,7 +351,7 @@ static bool disk_has_local_image(const DiskDef *disk)
 static void prepare_append(GArray *ones, Host *host, DiskDef *disk, const char *path)
 {
     Prepare one = { .host = host,
-                    .timeout_ms = (uint64_t) host->config->storage_timeout_s * 1000,
+                    .timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000,
                     .disk = disk,
                     .path = path,
                     .images = g_ptr_array_new_with_free_func(probed_image_free) };

@@ -47,17 +47,17 @@ static int stream_on_ready(sd_event_source *source, int fd, uint32_t events, voi
     const uint32_t broken = events & (EPOLLHUP | EPOLLERR);
 
     if ((events & EPOLLIN) || broken) {
-        stream->wanted &= ~(uint32_t) EPOLLIN;
+        stream->wanted &= ~(uint32_t)EPOLLIN;
         wait_queue_wake_all(&stream->readers);
     }
     if ((events & EPOLLOUT) || broken) {
-        stream->wanted &= ~(uint32_t) EPOLLOUT;
+        stream->wanted &= ~(uint32_t)EPOLLOUT;
         wait_queue_wake_all(&stream->writers);
     }
     /* A hung-up descriptor is always ready: the source sleeps until somebody waits again. */
-    (void) sd_event_source_set_io_events(source, stream->wanted);
+    (void)sd_event_source_set_io_events(source, stream->wanted);
     if (stream->wanted == 0)
-        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
     return 0;
 }
 
@@ -77,7 +77,7 @@ Stream *stream_new(int fd, StreamDirection direction, const char *path, uint64_t
     wait_queue_init(&stream->readers);
     wait_queue_init(&stream->writers);
     if (!stream->is_file)
-        (void) fd_set_nonblocking(fd);
+        (void)fd_set_nonblocking(fd);
     return stream;
 }
 
@@ -143,8 +143,8 @@ static bool stream_wait(Stream *stream, uint32_t event, Error **err)
         if (r < 0)
             return error_set_errno(err, -r, "cannot watch the stream");
     } else {
-        (void) sd_event_source_set_io_events(stream->source, stream->wanted);
-        (void) sd_event_source_set_enabled(stream->source, SD_EVENT_ON);
+        (void)sd_event_source_set_io_events(stream->source, stream->wanted);
+        (void)sd_event_source_set_enabled(stream->source, SD_EVENT_ON);
     }
     /* No deadline: a console may be silent for days, and the client's end of it cancels the fiber. */
     return wait_queue_wait(event == EPOLLIN ? &stream->readers : &stream->writers, FIBER_NO_DEADLINE, err);
@@ -172,8 +172,8 @@ static void file_job_run(void *data)
     FileJob *job = data;
 
     do
-        job->result = job->write ? pwrite(job->fd, job->data, job->len, (off_t) job->offset)
-                                 : pread(job->fd, job->data, job->len, (off_t) job->offset);
+        job->result = job->write ? pwrite(job->fd, job->data, job->len, (off_t)job->offset)
+                                 : pread(job->fd, job->data, job->len, (off_t)job->offset);
     while (job->result < 0 && errno == EINTR);
     job->error = errno;
 }
@@ -182,7 +182,7 @@ static void file_job_free(void *data)
 {
     FileJob *job = data;
 
-    (void) close(job->fd);
+    (void)close(job->fd);
     g_free(job);
 }
 
@@ -190,7 +190,7 @@ static void file_job_free(void *data)
 static bool stream_file_io(Stream *stream, bool write, void *buffer, size_t size, size_t *ret_len,
                            Error **err)
 {
-    const size_t len = (size_t) MIN((uint64_t) size, stream->left_bytes);
+    const size_t len = (size_t)MIN((uint64_t)size, stream->left_bytes);
     if (len == 0) {
         *ret_len = 0;
         return true;
@@ -212,11 +212,11 @@ static bool stream_file_io(Stream *stream, bool write, void *buffer, size_t size
                         stream->path ? stream->path : "stream");
     } else {
         if (!write)
-            memcpy(buffer, job->data, (size_t) job->result);
-        stream->offset += (uint64_t) job->result;
+            memcpy(buffer, job->data, (size_t)job->result);
+        stream->offset += (uint64_t)job->result;
         if (stream->left_bytes != UINT64_MAX)
-            stream->left_bytes -= (uint64_t) job->result;
-        *ret_len = (size_t) job->result;
+            stream->left_bytes -= (uint64_t)job->result;
+        *ret_len = (size_t)job->result;
     }
     file_job_free(job);
     return ok;
@@ -227,7 +227,7 @@ static bool stream_read_some(Stream *stream, void *buffer, size_t size, size_t *
     while (!stream->killed && !stream->closed) {
         const ssize_t got = read(stream->fd, buffer, size);
         if (got >= 0) {
-            *ret_len = (size_t) got;
+            *ret_len = (size_t)got;
             return true;
         }
         if (errno == EIO) { /* a pty whose master is gone */
@@ -253,7 +253,7 @@ static bool stream_write_all(Stream *stream, const uint8_t *data, size_t len, Er
     while (len > 0 && !stream->killed && !stream->closed) {
         size_t done = 0;
         if (stream->is_file) {
-            if (!stream_file_io(stream, true, (void *) data, len, &done, err))
+            if (!stream_file_io(stream, true, (void *)data, len, &done, err))
                 return false;
             if (done == 0)
                 return error_set(err, ERROR_OVERFLOW, "more data than announced");
@@ -270,7 +270,7 @@ static bool stream_write_all(Stream *stream, const uint8_t *data, size_t len, Er
                 continue;
             if (put < 0)
                 return error_set_errno(err, errno, "cannot write to the stream");
-            done = (size_t) put;
+            done = (size_t)put;
         }
         data += done;
         len -= done;
@@ -294,8 +294,8 @@ bool stream_read(Stream *stream, void *buffer, size_t size, size_t *ret_len, Err
         return error_set(err, ERROR_STREAM_INVALID, "the stream cannot be read");
     stream->users++;
     const bool ok = stream->is_file && !stream->killed
-                      ? stream_file_io(stream, false, buffer, size, ret_len, err)
-                      : stream_read_some(stream, buffer, size, ret_len, err);
+                        ? stream_file_io(stream, false, buffer, size, ret_len, err)
+                        : stream_read_some(stream, buffer, size, ret_len, err);
     stream_leave(stream);
     return ok;
 }

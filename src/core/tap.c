@@ -25,8 +25,8 @@ static bool tap_name_fits(const char *name, Error **err)
 static bool tap_create(const char *name_template, bool multi_queue, char ret_name[IFNAMSIZ], int *ret_fd,
                        Error **err)
 {
-    struct ifreq request = { .ifr_flags = (short) (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
-                                                   (multi_queue ? IFF_MULTI_QUEUE : 0)) };
+    struct ifreq request = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
+                                                  (multi_queue ? IFF_MULTI_QUEUE : 0)) };
     AUTO_FD fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
     if (fd < 0) {
@@ -48,7 +48,7 @@ static bool tap_set_mac(int control, const char *name, const Mac *mac, Error **e
 
     g_strlcpy(request.ifr_name, name, IFNAMSIZ);
     memcpy(request.ifr_hwaddr.sa_data, mac->bytes, 6);
-    request.ifr_hwaddr.sa_data[0] = (char) 0xfe;
+    request.ifr_hwaddr.sa_data[0] = (char)0xfe;
     if (ioctl(control, SIOCSIFHWADDR, &request) < 0)
         return error_set_errno(err, errno, "Cannot set interface MAC on '%s'", name);
     return true;
@@ -56,7 +56,7 @@ static bool tap_set_mac(int control, const char *name, const Mac *mac, Error **e
 
 static bool tap_set_mtu(int control, const char *name, unsigned mtu, Error **err)
 {
-    struct ifreq request = { .ifr_mtu = (int) mtu };
+    struct ifreq request = { .ifr_mtu = (int)mtu };
 
     g_strlcpy(request.ifr_name, name, IFNAMSIZ);
     if (ioctl(control, SIOCSIFMTU, &request) < 0)
@@ -66,7 +66,7 @@ static bool tap_set_mtu(int control, const char *name, unsigned mtu, Error **err
 
 static bool tap_add_to_bridge(int control, const char *name, const char *bridge, Error **err)
 {
-    struct ifreq request = { .ifr_ifindex = (int) if_nametoindex(name) };
+    struct ifreq request = { .ifr_ifindex = (int)if_nametoindex(name) };
 
     if (if_nametoindex(bridge) == 0) {
         error_set_errno(err, ENODEV, "Cannot get interface MTU on '%s'", bridge);
@@ -86,7 +86,7 @@ static bool tap_get_mtu(int control, const char *name, unsigned *ret_mtu)
     g_strlcpy(request.ifr_name, name, IFNAMSIZ);
     if (ioctl(control, SIOCGIFMTU, &request) < 0)
         return false;
-    *ret_mtu = (unsigned) request.ifr_mtu;
+    *ret_mtu = (unsigned)request.ifr_mtu;
     return true;
 }
 
@@ -109,14 +109,14 @@ static bool tap_configure(int control, const char *name, const char *bridge, con
     if (!tap_set_mac(control, name, mac, err))
         return false;
     if (bridge && mtu == 0)
-        (void) tap_get_mtu(control, bridge, &mtu);
+        (void)tap_get_mtu(control, bridge, &mtu);
     if (mtu && !tap_set_mtu(control, name, mtu, err))
         return false;
     return (!bridge || tap_add_to_bridge(control, name, bridge, err)) && tap_bring_up(control, name, err);
 }
 
-bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, unsigned n_queues, char **io_name, int *ret_fds,
-              Error **err)
+bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, unsigned n_queues, char **io_name,
+              int *ret_fds, Error **err)
 {
     const char *name_template = *io_name ? *io_name : "vnet%d";
     char name[IFNAMSIZ];
@@ -129,7 +129,8 @@ bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, unsigned n_queue
         return false;
     if (bridge && if_nametoindex(bridge) == 0) {
         error_set_errno(err, ENODEV, "Cannot get interface MTU on '%s'", bridge);
-        return error_hint(err, "the bridge does not exist: make it, or use another in <source bridge='...'/>");
+        return error_hint(err,
+                          "the bridge does not exist: make it, or use another in <source bridge='...'/>");
     }
     /* The device goes away with the last descriptor, so failing needs no undo but closing. */
     for (; count < n_queues; count++) {
@@ -138,7 +139,7 @@ bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, unsigned n_queue
     }
     if (count < n_queues || !tap_configure(control, name, bridge, mac, mtu, err)) {
         while (count > 0)
-            (void) close(ret_fds[--count]);
+            (void)close(ret_fds[--count]);
         return false;
     }
     g_free(*io_name);

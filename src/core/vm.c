@@ -217,7 +217,7 @@ void vm_run_free(VmRun *run)
     g_array_unref(run->ports);
     g_array_unref(run->vcpu_tids);
     if (run->log_fd >= 0)
-        (void) close(run->log_fd);
+        (void)close(run->log_fd);
     g_free(run->dump_error);
     g_free(run->temp_path);
     g_free(run->lib_dir);

@@ -38,8 +38,7 @@ bool vm_agent(Vm *vm, Agent **ret_agent, Error **err)
     if (!channel)
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "QEMU guest agent is not configured");
     if (channel->state == CHANNEL_STATE_DISCONNECTED)
-        return error_set(err, ERROR_AGENT_UNRESPONSIVE,
-                         "QEMU guest agent is not connected");
+        return error_set(err, ERROR_AGENT_UNRESPONSIVE, "QEMU guest agent is not connected");
     if (vm->state != VM_STATE_RUNNING)
         return error_set(err, ERROR_INVALID_STATE, "domain is not running");
     if (!vm->run->agent) {
@@ -93,12 +92,12 @@ bool vm_agent_command(Vm *vm, const char *command, int timeout_s, unsigned flags
     if (!vm_check_flags(flags, 0, "qemuDomainQemuAgentCommand", err))
         return false;
     if (timeout_s < -2)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "guest agent timeout '%d' is less than the minimum '-2'",
-                         timeout_s);
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "guest agent timeout '%d' is less than the minimum '-2'", timeout_s);
     if (timeout_s == -2)
         timeout_ms = AGENT_BLOCK_MS;
     else if (timeout_s >= 0)
-        timeout_ms = timeout_s ? (uint64_t) timeout_s * 1000 : 100;
+        timeout_ms = timeout_s ? (uint64_t)timeout_s * 1000 : 100;
     if (!vm_agent(vm, &agent, err))
         return false;
     if (agent_exec_raw(agent, command, timeout_ms, ret_reply, &why))
@@ -136,7 +135,7 @@ bool vm_get_time(Vm *vm, int64_t *ret_seconds, unsigned *ret_nseconds, Error **e
         return error_set(err, ERROR_INTERNAL, "malformed reply of guest-get-time");
     const int64_t ns = json_integer_value(reply);
     *ret_seconds = ns / 1000000000;
-    *ret_nseconds = (unsigned) (ns % 1000000000);
+    *ret_nseconds = (unsigned)(ns % 1000000000);
     return true;
 }
 
@@ -154,7 +153,7 @@ bool vm_set_time(Vm *vm, int64_t seconds, unsigned nseconds, unsigned flags, con
         if (seconds > INT64_MAX / 1000000000)
             return error_set(err, ERROR_INVALID_ARGUMENT, "Time '%" PRId64 "' is too big for guest agent",
                              seconds);
-        args = json_pack("{s:I}", "time", (json_int_t) (seconds * 1000000000 + nseconds));
+        args = json_pack("{s:I}", "time", (json_int_t)(seconds * 1000000000 + nseconds));
     }
     if (!agent_ask(vm, "guest-set-time", args, NULL, err) || !vm_require_monitor(vm, err))
         return false;

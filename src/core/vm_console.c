@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -124,7 +125,13 @@ static CharDef *find_in(const GPtrArray *list, const char *alias)
 static CharDef *console_find(const DomainDef *live, const char *alias)
 {
     CharDef *device = find_in(live->consoles, alias);
+    unsigned number = 0;
+    char rest = 0;
 
+    /* The first console goes by the alias of the serial port that it is, but people count consoles. */
+    if (!device && alias && sscanf(alias, "console%u%c", &number, &rest) == 1 &&
+        number < def_list_len(live->consoles))
+        device = g_ptr_array_index(live->consoles, number);
     if (device && device->target_type == CHAR_TARGET_SERIAL && def_list_len(live->serials) > 0)
         device = g_ptr_array_index(live->serials, 0);
     if (!device)

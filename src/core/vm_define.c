@@ -1,12 +1,10 @@
-/* Define, undefine, rename, autostart, describe. The file is on disk before the registry changes and before the
- * caller hears of it. */
+/* Define, undefine, rename, autostart, describe. The file is on disk before the registry changes and before
+ * the caller hears of it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "define"
 #include "core/vm_define.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -110,17 +108,19 @@ Vm *vm_define(Host *host, const char *xml, unsigned flags, const Caller *caller,
 
 /* ---- undefine ---- */
 
-static bool vm_undefine_check(const Vm *vm, unsigned flags, Error **err)
+static bool vm_undefine_check(Vm *vm, unsigned flags, Error **err)
 {
     const OsNvram *nvram = vm->config->os.nvram;
-    struct stat st;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     if (vm->has_managed_save && !(flags & UNDEFINE_MANAGED_SAVE))
         return error_set(err, ERROR_INVALID_STATE,
                          "Refusing to undefine while domain managed save image exists");
-    if (nvram && nvram->path && !(flags & (UNDEFINE_NVRAM | UNDEFINE_KEEP_NVRAM)) &&
-        stat(nvram->path, &st) == 0)
-        return error_set(err, ERROR_INVALID_STATE, "cannot undefine domain with nvram");
+    if (nvram && nvram->path && !(flags & (UNDEFINE_NVRAM | UNDEFINE_KEEP_NVRAM))) {
+        g_auto(StorageInfo) info = { 0 };
+        if (storage_probe(nvram->path, STORAGE_FORMAT_RAW, timeout_ms, &info, NULL))
+            return error_set(err, ERROR_INVALID_STATE, "cannot undefine domain with nvram");
+    }
     return true;
 }
 
@@ -183,6 +183,8 @@ static bool vm_rename_check(Vm *vm, const char *new_name, Error **err)
         return error_set(err, ERROR_INVALID_STATE, "cannot rename active domain");
     if (vm->state != VM_STATE_SHUTOFF)
         return error_set(err, ERROR_INVALID_STATE, "domain should be shut off before renaming");
+    if (vm->has_managed_save) /* the image holds the old name */
+        return error_set(err, ERROR_INVALID_STATE, "domain with a managed saved state can't be renamed");
     if (strcmp(vm->name, new_name) == 0)
         return error_set(err, ERROR_INVALID_STATE, "Can't rename domain to itself");
     if (host_lookup_name(vm->host, new_name) || g_hash_table_contains(vm->host->reserved_names, new_name))
@@ -226,7 +228,7 @@ bool vm_rename(Vm *vm, const char *new_name, unsigned flags, const Caller *calle
     fiber_shield_begin();
     const bool renamed = vm_rename_files(vm, def, err);
     fiber_shield_end();
-    (void) g_hash_table_remove(vm->host->reserved_names, new_name);
+    (void)g_hash_table_remove(vm->host->reserved_names, new_name);
     if (!renamed) {
         domain_def_free(def);
         return false;
@@ -271,13 +273,16 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
         return error_set(err, ERROR_DENIED, "virDomainGetXMLDesc with secure flag");
     if (flags & XML_SECURE)
         format |= XML_FORMAT_SECURE;
-    if (flags & XML_MIGRATABLE)
-        format |= XML_FORMAT_MIGRATABLE;
     const DomainDef *def = (flags & XML_INACTIVE) && vm->config ? vm->config : vm_def(vm);
     if (!def)
         return vm_require_listed(vm, err);
+    if (flags & XML_MIGRATABLE) {
+        *ret_xml = vm_xml_format_migratable(def);
+        return true;
+    }
     if ((flags & XML_INACTIVE) || !vm->live)
         format |= XML_FORMAT_INACTIVE;
-    *ret_xml = vm_xml_format(def, format);
+    *ret_xml = def == vm->live && (format & XML_FORMAT_INACTIVE) ? vm_xml_format_inactive(def, format)
+                                                                 : vm_xml_format(def, format);
     return true;
 }

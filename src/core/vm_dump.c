@@ -53,7 +53,7 @@ static void progress_read(JobProgress *progress, const Json *info)
     progress->page_size = json_get_uint(ram, "page-size", 0);
     const Json *mbps = json_object_get(ram, "mbps");
     if (json_is_number(mbps) && json_number_value(mbps) > 0)
-        progress->mem_bytes_per_s = (uint64_t) (json_number_value(mbps) * 1000 * 1000 / 8);
+        progress->mem_bytes_per_s = (uint64_t)(json_number_value(mbps) * 1000 * 1000 / 8);
 }
 
 /* One look at the transfer. *ret_moved: bytes so far, for noticing that nothing moves. */
@@ -80,7 +80,9 @@ static bool transfer_poll(Vm *vm, VmJob *job, const StateCopy *copy, uint64_t *r
     if (status && (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0)) {
         const char *why = json_get_str(info, "error-desc");
         return error_set(err, ERROR_OPERATION_FAILED, "QEMU could not write its state: %s",
-                         why ? why : vm->run && vm->run->dump_error ? vm->run->dump_error : status);
+                         why                              ? why
+                         : vm->run && vm->run->dump_error ? vm->run->dump_error
+                                                          : status);
     }
     return true;
 }
@@ -103,16 +105,18 @@ static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Proc
     if (vm_job_is_aborted(job))
         return error_set(err, ERROR_CANCELLED, "%s job: canceled by client",
                          copy->operation == JOB_OPERATION_DUMP ? "dump" : "save");
-    if (copier && process_has_exited(copier) && process_status(copier) != 0 && !transfer_is_over(vm->run, copy)) {
+    if (copier && process_has_exited(copier) && process_status(copier) != 0 &&
+        !transfer_is_over(vm->run, copy)) {
         g_autofree char *how = process_describe_status(copier);
-        return error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' ended: %s", copy->path, how);
+        return error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' ended: %s", copy->path,
+                         how);
     }
     return true;
 }
 
 static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Process *copier, Error **err)
 {
-    const uint64_t patience_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+    const uint64_t patience_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
     uint64_t moved = 0;
     uint64_t last_move_ms = loop_now_ms();
     bool done = false;
@@ -153,7 +157,7 @@ static bool transfer_begin_migration(Vm *vm, Error **err)
                   json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1), 0, NULL,
                   err) &&
            vm_qmp(vm, "migrate-set-parameters",
-                  json_pack("{s:I}", "max-bandwidth", (json_int_t) UNLIMITED_BANDWIDTH), 0, NULL, err) &&
+                  json_pack("{s:I}", "max-bandwidth", (json_int_t)UNLIMITED_BANDWIDTH), 0, NULL, err) &&
            vm_qmp(vm, "migrate", json_pack("{s:s}", "uri", "fd:lodge-state"), 0, NULL, err);
 }
 
@@ -178,8 +182,11 @@ static bool transfer_begin(Vm *vm, const StateCopy *copy, int pipe_fd, Error **e
     return copy->dump_format ? transfer_begin_dump(vm, copy, err) : transfer_begin_migration(vm, err);
 }
 
-static bool transfer_finish(const StateCopy *copy, Process *copier, int fd, VmJob *job, Error **err)
+static bool transfer_finish(const Vm *vm, const StateCopy *copy, Process *copier, int fd, VmJob *job,
+                            Error **err)
 {
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+
     vm_job_set_phase(job, "flushing the file");
     if (copier && !process_wait(copier, COPIER_PATIENCE_MS, err))
         return error_prefix(err, "writing the rest of '%s'", copy->path);
@@ -190,7 +197,17 @@ static bool transfer_finish(const StateCopy *copy, Process *copier, int fd, VmJo
     }
     if (!save_image_sync(copy->path, fd, SYNC_TIMEOUT_MS, err))
         return false;
-    return strcmp(copy->temp_path, copy->path) == 0 || file_rename(copy->temp_path, copy->path, err);
+    return save_image_commit(copy->temp_path, copy->path, timeout_ms, err);
+}
+
+void vm_state_discard(Host *host, const char *temp_path)
+{
+    g_autoptr(Error) err = NULL;
+
+    fiber_shield_begin();
+    if (!save_image_discard(temp_path, (uint64_t)host->config->storage_timeout_s * 1000, &err))
+        log_warning_error(err, "an unfinished file is left behind");
+    fiber_shield_end();
 }
 
 static void transfer_undo(Vm *vm, const StateCopy *copy, Process *copier)
@@ -209,11 +226,7 @@ static void transfer_undo(Vm *vm, const StateCopy *copy, Process *copier)
                 break;
         }
     }
-    if (strcmp(copy->temp_path, copy->path) != 0) {
-        g_clear_pointer(&err, error_free);
-        if (!file_remove(copy->temp_path, &err))
-            log_warning_error(err, copy->temp_path);
-    }
+    vm_state_discard(vm->host, copy->temp_path);
     fiber_shield_end();
 }
 
@@ -234,16 +247,17 @@ bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, int fd, Error *
         return error_set_errno(err, errno, "cannot make a pipe");
     AUTO_FD read_end = ends[0];
     AUTO_FD write_end = ends[1];
-    (void) fcntl(write_end, F_SETPIPE_SZ, PIPE_BYTES); /* only for speed */
+    (void)fcntl(write_end, F_SETPIPE_SZ, PIPE_BYTES); /* only for speed */
 
     vm->run->temp_path = strcmp(copy->temp_path, copy->path) == 0 ? NULL : g_strdup(copy->temp_path);
+    vm->run->temp_is_save = copy->pause_reason == PAUSED_SAVE;
     const bool direct = transfer_needs_file(copy);
-    bool ok = vm_status_save(vm, err) &&
-              (direct || save_copier_start(copy->format, false, copy->bypass_cache, read_end, fd, &copier, err));
+    bool ok = vm_status_save(vm, err) && (direct || save_copier_start(copy->format, false, copy->bypass_cache,
+                                                                      read_end, fd, &copier, err));
     fd_cleanup(&read_end);
     ok = ok && transfer_begin(vm, copy, direct ? fd : write_end, err);
     fd_cleanup(&write_end); /* QEMU's is the last one now: its close is the helper's end of file */
-    ok = ok && transfer_wait(vm, job, copy, copier, err) && transfer_finish(copy, copier, fd, job, err);
+    ok = ok && transfer_wait(vm, job, copy, copier, err) && transfer_finish(vm, copy, copier, fd, job, err);
     if (!ok)
         transfer_undo(vm, copy, copier);
     if (vm->run) {
@@ -276,24 +290,23 @@ static bool dump_format_name(unsigned format, bool memory_only, const char **ret
 static bool dump_into(Vm *vm, VmJob *job, const char *path, const char *dump_format, unsigned flags,
                       Error **err)
 {
-    g_autofree char *temp = g_strconcat(path, ".new", NULL);
+    g_autofree char *temp = NULL;
     StateCopy copy = { .path = path,
-                       .temp_path = temp,
                        .bypass_cache = flags & DUMP_BYPASS_CACHE,
                        .pause_reason = PAUSED_DUMP,
                        .operation = JOB_OPERATION_DUMP,
                        .dump_format = dump_format };
-    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
     AUTO_FD fd = -1;
 
     if (!dump_format && !save_format_from_name(vm->host->config->dump_image_format, &copy.format, err))
         return false;
-    if (!save_image_create(temp, path, NULL, false, copy.format, timeout_ms, &fd, err))
+    if (!save_image_create(path, NULL, false, copy.format, timeout_ms, &fd, &temp, err))
         return false;
-    if (!vm_require_monitor(vm, err) ||
-        (vm->state == VM_STATE_RUNNING && !(flags & DUMP_LIVE) &&
-         !vm_process_pause_cpus(vm, PAUSED_DUMP, err))) {
-        (void) unlink(temp);
+    copy.temp_path = temp;
+    if (!vm_require_monitor(vm, err) || (vm->state == VM_STATE_RUNNING && !(flags & DUMP_LIVE) &&
+                                         !vm_process_pause_cpus(vm, PAUSED_DUMP, err))) {
+        vm_state_discard(vm->host, temp);
         return false;
     }
     return vm_state_to_file(vm, job, &copy, fd, err);
@@ -336,7 +349,8 @@ static bool dump_locked(Vm *vm, VmJob *job, const char *path, unsigned format, u
     return true;
 }
 
-bool vm_core_dump(Vm *vm, const char *path, unsigned format, unsigned flags, const Caller *caller, Error **err)
+bool vm_core_dump(Vm *vm, const char *path, unsigned format, unsigned flags, const Caller *caller,
+                  Error **err)
 {
     g_auto(VmJob) job = { 0 };
 

@@ -1,7 +1,7 @@
 /* What QEMU tells by itself: each QMP event becomes a change of state, an event of ours, or both.
  *
- * Handlers run in the loop and may not wait: what needs time starts a fiber. QEMU may be in the guest's hands,
- * so every field may be missing or absurd. */
+ * Handlers run in the loop and may not wait: what needs time starts a fiber. QEMU may be in the guest's
+ * hands, so every field may be missing or absurd. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "event"
 #include <signal.h>
@@ -86,12 +86,12 @@ static void vm_fake_reboot_fiber(void *arg)
     }
     if (vm->run && vm->run->process) {
         log_error_error(err, "a machine cannot be rebooted and is ended");
-        (void) process_kill(vm->run->process, SIGKILL, NULL);
+        (void)process_kill(vm->run->process, SIGKILL, NULL);
     }
 }
 
 /* QEMU stays when the guest has powered off (-no-shutdown), so that we decide. */
-static void vm_finish_shutdown(Vm *vm)
+void vm_finish_shutdown(Vm *vm)
 {
     VmRun *run = vm->run;
 
@@ -121,7 +121,9 @@ static void handle_shutdown(Vm *vm, const Json *data)
     }
     vm_set_state(vm, VM_STATE_SHUTDOWN, SHUTDOWN_UNKNOWN);
     vm_publish_lifecycle(vm, LIFECYCLE_SHUTDOWN,
-                         !has_guest ? SHUTDOWN_FINISHED : guest ? SHUTDOWN_GUEST : SHUTDOWN_HOST);
+                         !has_guest ? SHUTDOWN_FINISHED
+                         : guest    ? SHUTDOWN_GUEST
+                                    : SHUTDOWN_HOST);
     vm_status_save_later(vm);
     if (!run->destroying && run->process)
         vm_finish_shutdown(vm);
@@ -149,6 +151,14 @@ static void handle_panicked(Vm *vm, const Json *data)
     vm_set_state(vm, VM_STATE_CRASHED, 1);
     vm_publish_lifecycle(vm, LIFECYCLE_CRASHED, CRASHED_PANICKED);
     vm_status_save_later(vm);
+    vm_event_handle_crash(vm);
+}
+
+void vm_event_handle_crash(Vm *vm)
+{
+    VmRun *run = vm->run;
+
+    run->panicked = true;
     switch (vm->live->on_crash) {
     case LIFECYCLE_ACTION_PRESERVE:
         break;
@@ -225,14 +235,14 @@ static void handle_io_error(Vm *vm, const Json *data)
 
 static void handle_watchdog(Vm *vm, const Json *data)
 {
-    static const char *const actions[] = { "none", "pause", "reset", "poweroff", "shutdown", "debug",
-                                           "inject-nmi" };
+    static const char *const actions[] = { "none",     "pause", "reset",     "poweroff",
+                                           "shutdown", "debug", "inject-nmi" };
     const char *text = json_get_str(data, "action");
     int action = 0;
 
     for (size_t i = 0; text && i < G_N_ELEMENTS(actions); i++) {
         if (strcmp(actions[i], text) == 0)
-            action = (int) i;
+            action = (int)i;
     }
     vm_publish(vm, EVENT_WATCHDOG, action, 0);
     if (action == 1)
@@ -252,7 +262,7 @@ static void handle_rtc(Vm *vm, const Json *data)
     if (vm->live->clock.offset == CLOCK_OFFSET_VARIABLE) {
         /* QEMU counts from where the clock stood at start. */
         if (vm->live->clock.adjustment0_s.is_set)
-            offset += (int64_t) vm->live->clock.adjustment0_s.value;
+            offset += (int64_t)vm->live->clock.adjustment0_s.value;
         vm->live->clock.adjustment_s = (OptS64){ .value = offset, .is_set = true };
         vm_status_save_later(vm);
     }
@@ -269,7 +279,8 @@ static void handle_tray(Vm *vm, const Json *data)
     if (!disk)
         return;
     disk->tray = open ? DISK_TRAY_OPEN : DISK_TRAY_CLOSED;
-    vm_publish_event(vm, &(Event){ .id = EVENT_TRAY_CHANGE, .type = open ? 0 : 1, .text1 = disk->info.alias });
+    vm_publish_event(vm,
+                     &(Event){ .id = EVENT_TRAY_CHANGE, .type = open ? 0 : 1, .text1 = disk->info.alias });
     vm_status_save_later(vm);
 }
 
@@ -283,7 +294,7 @@ static void handle_balloon(Vm *vm, const Json *data)
         return;
     vm->run->balloon_bytes = bytes;
     vm->live->current_memory_bytes = bytes;
-    vm_publish_event(vm, &(Event){ .id = EVENT_BALLOON_CHANGE, .number = (int64_t) (bytes / 1024) });
+    vm_publish_event(vm, &(Event){ .id = EVENT_BALLOON_CHANGE, .number = (int64_t)(bytes / 1024) });
     vm_status_save_later(vm);
 }
 
@@ -306,7 +317,7 @@ static void handle_memory_failure(Vm *vm, const Json *data)
     event.type = recipient && strcmp(recipient, "guest") == 0 ? 1 : 0;
     for (size_t i = 0; action && i < G_N_ELEMENTS(actions); i++) {
         if (strcmp(actions[i], action) == 0)
-            event.detail = (int) i;
+            event.detail = (int)i;
     }
     event.flags = (json_get_bool(flags, "action-required", false) ? 1u : 0) |
                   (json_get_bool(flags, "recursive", false) ? 2u : 0);
@@ -320,7 +331,7 @@ static void handle_memory_size(Vm *vm, const Json *data)
     if (alias)
         vm_publish_event(vm, &(Event){ .id = EVENT_MEMORY_DEVICE_SIZE_CHANGE,
                                        .text1 = alias,
-                                       .number = (int64_t) (json_get_uint(data, "size", 0) / 1024) });
+                                       .number = (int64_t)(json_get_uint(data, "size", 0) / 1024) });
 }
 
 static void handle_vserport(Vm *vm, const Json *data)
@@ -455,8 +466,8 @@ static void handle_migration(Vm *vm, const Json *data)
 
 static void handle_migration_pass(Vm *vm, const Json *data)
 {
-    vm_publish_event(
-        vm, &(Event){ .id = EVENT_MIGRATION_ITERATION, .number = json_get_int(data, "pass", 0) });
+    vm_publish_event(vm,
+                     &(Event){ .id = EVENT_MIGRATION_ITERATION, .number = json_get_int(data, "pass", 0) });
 }
 
 static void handle_dump_completed(Vm *vm, const Json *data)

@@ -80,22 +80,22 @@ static bool vm_drop_managed_save(Vm *vm, Error **err)
 
 bool vm_start(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 {
-    const unsigned known = CREATE_PAUSED | CREATE_AUTODESTROY | CREATE_BYPASS_CACHE | CREATE_FORCE_BOOT |
-                           CREATE_RESET_NVRAM;
+    const unsigned known =
+        CREATE_PAUSED | CREATE_AUTODESTROY | CREATE_BYPASS_CACHE | CREATE_FORCE_BOOT | CREATE_RESET_NVRAM;
     VmStartSpec spec = VM_START_SPEC_INIT;
     g_auto(VmJob) job = { 0 };
 
-    if (!vm_check_flags(flags, known, "qemuDomainCreateWithFlags", err) ||
-        !vm_require_not_running(vm, err) || !vm_job_begin(vm, JOB_START, caller, &job, err) ||
-        !vm_require_listed(vm, err) || !vm_require_not_running(vm, err))
+    if (!vm_check_flags(flags, known, "qemuDomainCreateWithFlags", err) || !vm_require_not_running(vm, err) ||
+        !vm_job_begin(vm, JOB_START, caller, &job, err) || !vm_require_listed(vm, err) ||
+        !vm_require_not_running(vm, err))
         return false;
     if (!vm->config)
         return error_set(err, ERROR_INVALID_STATE, "domain is not running");
     start_spec_from_flags(&spec, flags, caller);
     if (vm->has_managed_save && !(flags & CREATE_FORCE_BOOT)) {
         g_autofree char *path = vm_save_path(vm->host, vm->name);
-        const unsigned save_flags = ((flags & CREATE_BYPASS_CACHE) ? 1u : 0) | (spec.paused ? 4u : 0) |
-                                    (spec.reset_nvram ? 8u : 0);
+        const unsigned save_flags =
+            ((flags & CREATE_BYPASS_CACHE) ? 1u : 0) | (spec.paused ? 4u : 0) | (spec.reset_nvram ? 8u : 0);
         return vm_restore_image(vm, &job, path, save_flags, spec.autodestroy_client, err) &&
                vm_drop_managed_save(vm, err);
     }
@@ -251,7 +251,8 @@ bool vm_resume(Vm *vm, const Caller *caller, Error **err)
 
 bool vm_pm_suspend(Vm *vm, unsigned target, uint64_t duration_s, const Caller *caller, Error **err)
 {
-    static const char *const commands[] = { "guest-suspend-ram", "guest-suspend-disk", "guest-suspend-hybrid" };
+    static const char *const commands[] = { "guest-suspend-ram", "guest-suspend-disk",
+                                            "guest-suspend-hybrid" };
     g_auto(VmJob) job = { 0 };
     Agent *agent = NULL;
     g_autoptr(Error) why = NULL;

@@ -1,4 +1,5 @@
-/* Title, description and the free elements below <metadata>, of the running machine, the definition or both. */
+/* Title, description and the free elements below <metadata>, of the running machine, the definition or both.
+ */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <libxml/parser.h>
 #include <string.h>
@@ -17,25 +18,28 @@ static bool metadata_to_doc(const DomainDef *def, xmlDoc **ret_doc, Error **err)
     return xml_document_read(text, strlen(text), "(metadata)", ret_doc, err);
 }
 
+/* As libxml2 prints it, quotes included: applications compare what they get with what they gave. */
+static char *metadata_node_text(xmlNode *node)
+{
+    xmlBuffer *buffer = xmlBufferCreate();
+
+    if (!buffer || xmlNodeDump(buffer, node->doc, node, 0, 1) < 0)
+        g_error("out of memory");
+    char *text = g_strdup((const char *)xmlBufferContent(buffer));
+    xmlBufferFree(buffer);
+    return text;
+}
+
 static char *metadata_from_doc(xmlDoc *doc)
 {
-    GString *out = g_string_new(NULL);
-
-    for (const xmlNode *node = xmlDocGetRootElement(doc)->children; node; node = node->next) {
-        if (node->type != XML_ELEMENT_NODE)
-            continue;
-        g_autofree char *text = xml_element_to_text(node);
-        g_string_append(out, text);
-        if (out->len && out->str[out->len - 1] != '\n')
-            g_string_append_c(out, '\n');
-    }
-    return g_string_free(out, FALSE);
+    g_autofree char *text = xml_content_to_text(xmlDocGetRootElement(doc));
+    return *text ? g_steal_pointer(&text) : NULL;
 }
 
 static xmlNode *metadata_find(xmlDoc *doc, const char *uri)
 {
     for (xmlNode *node = xmlDocGetRootElement(doc)->children; node; node = node->next) {
-        if (node->type == XML_ELEMENT_NODE && node->ns && strcmp((const char *) node->ns->href, uri) == 0)
+        if (node->type == XML_ELEMENT_NODE && node->ns && strcmp((const char *)node->ns->href, uri) == 0)
             return node;
     }
     return NULL;
@@ -56,7 +60,7 @@ static void metadata_drop_ns(xmlNode *node, const char *uri)
 {
     if (node->type != XML_ELEMENT_NODE)
         return;
-    if (node->ns && strcmp((const char *) node->ns->href, uri) == 0)
+    if (node->ns && strcmp((const char *)node->ns->href, uri) == 0)
         xmlSetNs(node, NULL);
     for (xmlNode *child = node->children; child; child = child->next)
         metadata_drop_ns(child, uri);
@@ -79,7 +83,7 @@ static bool metadata_set_element(DomainDef *def, const char *element, const char
     }
     if (new_doc) {
         xmlNode *node = xmlDocCopyNode(xmlDocGetRootElement(new_doc), doc, 1);
-        xmlNs *ns = xmlNewNs(node, (const xmlChar *) uri, (const xmlChar *) key);
+        xmlNs *ns = xmlNewNs(node, (const xmlChar *)uri, (const xmlChar *)key);
         if (!ns) {
             xmlFreeNode(node);
             return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' cannot be used as a name space prefix", key);
@@ -132,7 +136,7 @@ static bool metadata_check(int type, const char *metadata, const char *key, cons
             return error_set(err, ERROR_INVALID_ARGUMENT, "key must be given for metadata elements");
         return true;
     default:
-        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown metadata type %d", type);
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown metadata type '%d'", type);
     }
 }
 
@@ -174,7 +178,7 @@ static bool metadata_get_element(const DomainDef *def, const char *uri, char **r
         return error_set(err, ERROR_NO_DOMAIN_METADATA, "Requested metadata element is not present");
     /* Shown as it was given: without the name space that storing it added. */
     for (xmlNs **link = &node->nsDef; *link; link = &(*link)->next) {
-        if (strcmp((const char *) (*link)->href, uri) == 0) {
+        if (strcmp((const char *)(*link)->href, uri) == 0) {
             xmlNs *ns = *link;
             metadata_drop_ns(node, uri);
             *link = ns->next;
@@ -183,7 +187,7 @@ static bool metadata_get_element(const DomainDef *def, const char *uri, char **r
             break;
         }
     }
-    *ret_text = xml_element_to_text(node);
+    *ret_text = metadata_node_text(node);
     return true;
 }
 
@@ -196,7 +200,8 @@ bool vm_get_metadata(Vm *vm, int type, const char *uri, unsigned flags, char **r
         return false;
     if ((flags & 3) == 3)
         return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive");
+                         "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
+                         "exclusive");
     if (!metadata_check(type, NULL, NULL, type == METADATA_ELEMENT ? uri : NULL, err) ||
         !vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;

@@ -29,7 +29,7 @@ static void native_fill_in(Host *host, DomainDef *def)
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
         const bool is_vnc = graphics->type == GRAPHICS_VNC;
         if (graphics->port <= 0 && (is_vnc || graphics->type == GRAPHICS_SPICE))
-            graphics->port = (int32_t) config->remote_display_port_min;
+            graphics->port = (int32_t)config->remote_display_port_min;
         for (DEF_EACH(ListenDef, listen, graphics->listens)) {
             if (listen->type == LISTEN_ADDRESS && !listen->address)
                 listen->address = g_strdup(is_vnc ? config->vnc_listen : config->spice_listen);
@@ -90,7 +90,7 @@ bool vm_xml_to_native(Host *host, const char *format, const char *xml, char **re
 
 static GPtrArray *explain_items(const QemuCommand *command)
 {
-    GPtrArray *items = g_ptr_array_new_with_free_func((GDestroyNotify) explain_item_free);
+    GPtrArray *items = g_ptr_array_new_with_free_func((GDestroyNotify)explain_item_free);
     const GPtrArray *arguments = qemu_command_arguments(command);
 
     for (guint i = 0; i < arguments->len; i++) {

@@ -152,13 +152,13 @@ static bool graphics_take_port(Vm *vm, const char *range, unsigned first, unsign
     if (!port_pool_take_any(vm->host->ports, range, first, last, address, &port, err))
         return false;
     g_array_append_val(vm->run->ports, port);
-    *ret_port = (int32_t) port;
+    *ret_port = (int32_t)port;
     return true;
 }
 
 static void graphics_note_port(Vm *vm, int32_t number)
 {
-    const unsigned port = (unsigned) number;
+    const unsigned port = (unsigned)number;
 
     if (number <= 0)
         return;
@@ -245,8 +245,8 @@ static void open_job_run(void *data)
 {
     OpenJob *job = data;
 
-    job->fd = open(job->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (job->append ? O_APPEND : O_TRUNC),
-                   0600);
+    job->fd =
+        open(job->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (job->append ? O_APPEND : O_TRUNC), 0600);
     job->error = errno;
 }
 
@@ -262,7 +262,7 @@ static void open_job_free(void *data)
 static bool char_open_file(Vm *vm, const CharSource *source, int *ret_fd, Error **err)
 {
     OpenJob *job = g_new0(OpenJob, 1);
-    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     *job = (OpenJob){ .path = g_strdup(source->path), .append = source->append == TRISTATE_ON, .fd = -1 };
     if (!worker_run(worker_lane_for_path(source->path), open_job_run, job, open_job_free, timeout_ms, err))
@@ -415,9 +415,9 @@ static void copy_job_run(void *data)
     }
     job->reading = false;
     AUTO_FD fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, text, len) != (ssize_t) len || fsync(fd) < 0 || rename(temp, job->to) < 0) {
+    if (fd < 0 || write(fd, text, len) != (ssize_t)len || fsync(fd) < 0 || rename(temp, job->to) < 0) {
         job->error = errno ? errno : EIO;
-        (void) unlink(temp);
+        (void)unlink(temp);
     }
 }
 
@@ -433,7 +433,7 @@ static void copy_job_free(void *data)
 bool vm_prepare_nvram(Vm *vm, bool reset, Error **err)
 {
     const OsNvram *nvram = vm->live->os.nvram;
-    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     if (!nvram || !nvram->path || !nvram->template_path)
         return true;

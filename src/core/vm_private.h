@@ -21,28 +21,81 @@
 #include "qemu/qmp.h"
 
 /* virDomainEventType and details: numbers of the public API. */
-enum { LIFECYCLE_DEFINED, LIFECYCLE_UNDEFINED, LIFECYCLE_STARTED, LIFECYCLE_SUSPENDED, LIFECYCLE_RESUMED,
-       LIFECYCLE_STOPPED, LIFECYCLE_SHUTDOWN, LIFECYCLE_PMSUSPENDED, LIFECYCLE_CRASHED };
+enum {
+    LIFECYCLE_DEFINED,
+    LIFECYCLE_UNDEFINED,
+    LIFECYCLE_STARTED,
+    LIFECYCLE_SUSPENDED,
+    LIFECYCLE_RESUMED,
+    LIFECYCLE_STOPPED,
+    LIFECYCLE_SHUTDOWN,
+    LIFECYCLE_PMSUSPENDED,
+    LIFECYCLE_CRASHED
+};
 enum { DEFINED_ADDED, DEFINED_UPDATED, DEFINED_RENAMED, DEFINED_FROM_SNAPSHOT };
 enum { UNDEFINED_REMOVED, UNDEFINED_RENAMED };
 enum { STARTED_BOOTED, STARTED_MIGRATED, STARTED_RESTORED, STARTED_FROM_SNAPSHOT, STARTED_WAKEUP };
-enum { SUSPENDED_PAUSED, SUSPENDED_MIGRATED, SUSPENDED_IOERROR, SUSPENDED_WATCHDOG, SUSPENDED_RESTORED,
-       SUSPENDED_FROM_SNAPSHOT, SUSPENDED_API_ERROR };
+enum {
+    SUSPENDED_PAUSED,
+    SUSPENDED_MIGRATED,
+    SUSPENDED_IOERROR,
+    SUSPENDED_WATCHDOG,
+    SUSPENDED_RESTORED,
+    SUSPENDED_FROM_SNAPSHOT,
+    SUSPENDED_API_ERROR
+};
 enum { RESUMED_UNPAUSED, RESUMED_MIGRATED, RESUMED_FROM_SNAPSHOT };
-enum { STOPPED_SHUTDOWN, STOPPED_DESTROYED, STOPPED_CRASHED, STOPPED_MIGRATED, STOPPED_SAVED, STOPPED_FAILED,
-       STOPPED_FROM_SNAPSHOT };
+enum {
+    STOPPED_SHUTDOWN,
+    STOPPED_DESTROYED,
+    STOPPED_CRASHED,
+    STOPPED_MIGRATED,
+    STOPPED_SAVED,
+    STOPPED_FAILED,
+    STOPPED_FROM_SNAPSHOT
+};
 enum { SHUTDOWN_FINISHED, SHUTDOWN_GUEST, SHUTDOWN_HOST };
 enum { CRASHED_PANICKED, CRASHED_CRASHLOADED };
 
 /* Reasons of states: virDomainRunningReason and so on. */
-enum { RUNNING_UNKNOWN, RUNNING_BOOTED, RUNNING_MIGRATED, RUNNING_RESTORED, RUNNING_FROM_SNAPSHOT,
-       RUNNING_UNPAUSED, RUNNING_MIGRATION_CANCELED, RUNNING_SAVE_CANCELED, RUNNING_WAKEUP, RUNNING_CRASHED };
-enum { PAUSED_UNKNOWN, PAUSED_USER, PAUSED_MIGRATION, PAUSED_SAVE, PAUSED_DUMP, PAUSED_IOERROR,
-       PAUSED_WATCHDOG, PAUSED_FROM_SNAPSHOT, PAUSED_SHUTTING_DOWN, PAUSED_SNAPSHOT, PAUSED_CRASHED,
-       PAUSED_STARTING_UP };
+enum {
+    RUNNING_UNKNOWN,
+    RUNNING_BOOTED,
+    RUNNING_MIGRATED,
+    RUNNING_RESTORED,
+    RUNNING_FROM_SNAPSHOT,
+    RUNNING_UNPAUSED,
+    RUNNING_MIGRATION_CANCELED,
+    RUNNING_SAVE_CANCELED,
+    RUNNING_WAKEUP,
+    RUNNING_CRASHED
+};
+enum {
+    PAUSED_UNKNOWN,
+    PAUSED_USER,
+    PAUSED_MIGRATION,
+    PAUSED_SAVE,
+    PAUSED_DUMP,
+    PAUSED_IOERROR,
+    PAUSED_WATCHDOG,
+    PAUSED_FROM_SNAPSHOT,
+    PAUSED_SHUTTING_DOWN,
+    PAUSED_SNAPSHOT,
+    PAUSED_CRASHED,
+    PAUSED_STARTING_UP
+};
 enum { SHUTDOWN_UNKNOWN, SHUTDOWN_USER };
-enum { SHUTOFF_UNKNOWN, SHUTOFF_SHUTDOWN, SHUTOFF_DESTROYED, SHUTOFF_CRASHED, SHUTOFF_MIGRATED, SHUTOFF_SAVED,
-       SHUTOFF_FAILED, SHUTOFF_FROM_SNAPSHOT, SHUTOFF_DAEMON };
+enum {
+    SHUTOFF_UNKNOWN,
+    SHUTOFF_SHUTDOWN,
+    SHUTOFF_DESTROYED,
+    SHUTOFF_CRASHED,
+    SHUTOFF_MIGRATED,
+    SHUTOFF_SAVED,
+    SHUTOFF_FAILED,
+    SHUTOFF_FROM_SNAPSHOT,
+    SHUTOFF_DAEMON
+};
 
 /* ---- jobs (job.c) ---- */
 
@@ -67,6 +120,8 @@ typedef struct JobQueue {
 
 void vm_job_queue_clear(JobQueue *queue);
 bool vm_job_is_aborted(const VmJob *job);
+
+typedef struct ImageSizes ImageSizes;
 
 /* ---- ownership of files lent to QEMU (dac.c) ---- */
 
@@ -93,8 +148,9 @@ AWAITS MUST_CHECK bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, ui
 /* Gives back what no other machine holds; failures are logged. Empties @list. */
 AWAITS void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms);
 
-/* The <seclabel model='dac'> of a machine that is about to run: who QEMU will be, who will own its files. Does
- * nothing for a daemon that cannot change users. ERROR_CONFIG_UNSUPPORTED: a label that names no numbers. */
+/* The <seclabel model='dac'> of a machine that is about to run: who QEMU will be, who will own its files.
+ * Does nothing for a daemon that cannot change users. ERROR_CONFIG_UNSUPPORTED: a label that names no
+ * numbers. */
 MUST_CHECK bool dac_fill_seclabel(const Host *host, DomainDef *live, Error **err);
 /* "+64055:+107" or "64055:107". */
 bool dac_parse_label(const char *text, uid_t *ret_uid, gid_t *ret_gid);
@@ -103,8 +159,8 @@ void dac_get_owner(const Host *host, const DomainDef *live, uid_t *ret_uid, gid_
 /* true: files of @live are given to QEMU's user; of @source (NULL: any), if its own label does not forbid. */
 bool dac_is_wanted(const Host *host, const DomainDef *live, const StorageSource *source);
 /* The same for one file that lies with somebody now. */
-void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const char *path, const StorageSource *source,
-              uid_t uid, gid_t gid, bool shared);
+void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const char *path,
+              const StorageSource *source, uid_t uid, gid_t gid, bool shared);
 /* Adds the devices and pipes that QEMU opens by name for character devices and inputs. ERROR_SYSTEM */
 AWAITS MUST_CHECK bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error **err);
 
@@ -145,14 +201,15 @@ typedef struct StorageInfo {
 } StorageInfo;
 void storage_info_clear(StorageInfo *info);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StorageInfo, storage_info_clear)
-/* ERROR_SYSTEM "Cannot access storage file '...'"; ERROR_TIMEOUT naming path and mount. @format ABSENT: raw. */
+/* ERROR_SYSTEM "Cannot access storage file '...'"; ERROR_TIMEOUT naming path and mount. @format ABSENT: raw.
+ */
 AWAITS MUST_CHECK bool storage_probe(const char *path, StorageFormat format, uint64_t timeout_ms,
                                      StorageInfo *ret_info, Error **err);
 
 /* ---- hooks (hooks.c) ---- */
 
-/* Runs hooks/DRIVER and hooks/DRIVER.d/(*) as "DRIVER OBJECT OPERATION SUBOPERATION EXTRA", @input (NULL: none) on stdin.
- * *ret_output (NULL: not wanted) gets what the last one printed. No script: success at once.
+/* Runs hooks/DRIVER and hooks/DRIVER.d/(*) as "DRIVER OBJECT OPERATION SUBOPERATION EXTRA", @input (NULL:
+ * none) on stdin. *ret_output (NULL: not wanted) gets what the last one printed. No script: success at once.
  * ERROR_HOOK_FAILED when one fails or does not end in time. */
 AWAITS MUST_CHECK bool hook_run(Host *host, const char *driver, const char *object, const char *operation,
                                 const char *suboperation, const char *extra, const char *input,
@@ -174,9 +231,9 @@ typedef struct VmRun {
     Qmp *qmp;         /* NULL until connected, and while it cannot be reached */
     QemuCaps *caps;   /* NULL after a restart, until somebody needs them */
     char *lib_dir, *channel_dir, *monitor_path;
-    GArray *vcpu_tids; /* of pid_t */
-    GPtrArray *dac;    /* of DacItem */
-    GArray *ports;     /* of unsigned, taken from the pool by us */
+    GArray *vcpu_tids;           /* of pid_t */
+    GPtrArray *dac;              /* of DacItem */
+    GArray *ports;               /* of unsigned, taken from the pool by us */
     uint64_t autodestroy_client; /* 0: none */
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool is_starting;            /* not announced yet: failures undo it */
@@ -189,10 +246,10 @@ typedef struct VmRun {
     bool fake_reboot;            /* the coming SHUTDOWN means reboot */
     bool destroying;             /* destroy asked for the end */
     bool panicked;
-    bool unanswering;       /* after a restart: QEMU could not be reached, tried again in the background */
-    WaitQueue changed;      /* woken by every QMP event and by the end of QEMU */
-    int migration_state;    /* 0 none, 1 active, 2 completed, 3 failed; told by MIGRATION events */
-    bool dump_completed;    /* DUMP_COMPLETED seen */
+    bool unanswering;    /* after a restart: QEMU could not be reached, tried again in the background */
+    WaitQueue changed;   /* woken by every QMP event and by the end of QEMU */
+    int migration_state; /* 0 none, 1 active, 2 completed, 3 failed; told by MIGRATION events */
+    bool dump_completed; /* DUMP_COMPLETED seen */
     char *dump_error;
     Agent *agent;
     bool agent_connected; /* the guest opened its end */
@@ -200,6 +257,7 @@ typedef struct VmRun {
     int log_fd;           /* -1 after a restart */
     bool pid_written;     /* NAME.pid is there */
     char *temp_path;      /* an image that is being written: removed if the daemon dies meanwhile */
+    bool temp_is_save;    /* ... after which the machine ends */
 } VmRun;
 
 struct Vm {
@@ -223,17 +281,23 @@ struct Vm {
     WaitQueue status_idle;
 };
 
-enum { TAINT_CUSTOM_MONITOR = 1 << 0, TAINT_CUSTOM_ARGV = 1 << 1, TAINT_HIGH_PRIVILEGES = 1 << 2,
-       TAINT_HOST_CPU = 1 << 3, TAINT_CUSTOM_HYPERVISOR_FEATURE = 1 << 4, TAINT_CDROM_PASSTHROUGH = 1 << 5 };
+enum {
+    TAINT_CUSTOM_MONITOR = 1 << 0,
+    TAINT_CUSTOM_ARGV = 1 << 1,
+    TAINT_HIGH_PRIVILEGES = 1 << 2,
+    TAINT_HOST_CPU = 1 << 3,
+    TAINT_CUSTOM_HYPERVISOR_FEATURE = 1 << 4,
+    TAINT_CDROM_PASSTHROUGH = 1 << 5
+};
 
 struct Host {
     Paths *paths;
     Config *config;
     EventBus *events;
     QemuCapsCache *qemu_caps;
-    GHashTable *by_name; /* name of the machine -> Vm (counted) */
-    GHashTable *by_uuid; /* Uuid * of the machine -> Vm (not counted) */
-    GHashTable *by_id;   /* id -> Vm (not counted) */
+    GHashTable *by_name;        /* name of the machine -> Vm (counted) */
+    GHashTable *by_uuid;        /* Uuid * of the machine -> Vm (not counted) */
+    GHashTable *by_id;          /* id -> Vm (not counted) */
     GHashTable *reserved_names; /* new names of machines that are being renamed */
     int last_id;
     uint64_t last_serial;
@@ -241,6 +305,7 @@ struct Host {
     bool has_reattached; /* host_load() came to its end */
     PortPool *ports;
     DacTable *dac;
+    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
     unsigned n_background; /* fibers of ours that run */
     WaitQueue idle;
 };
@@ -312,6 +377,10 @@ enum {
 AWAITS MUST_CHECK bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source,
                                     unsigned flags, DomainDef **ret_def, Error **err);
 char *vm_xml_format(const DomainDef *def, unsigned format_flags /* XML_FORMAT_* */);
+/* The same of a running machine, as its user could have written it. */
+char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags);
+/* Without what every reader adds by itself, with secrets: for another host, perhaps an older one. */
+char *vm_xml_format_migratable(const DomainDef *source);
 /* ERROR_CONFIG_UNSUPPORTED: @to cannot replace @from in a saved or running state (ABI). */
 MUST_CHECK bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err);
 /* Capabilities of the emulator of @def. */
@@ -350,6 +419,7 @@ typedef struct VmStatus {
     bool fake_reboot;
     uint64_t autodestroy_client;
     char *temp_path;
+    bool temp_is_save;
     unsigned taints;
 } VmStatus;
 char *vm_status_format(const Vm *vm);
@@ -364,7 +434,7 @@ typedef struct CharFd {
     const CharSource *source; /* borrowed from the live definition */
     int fd;
 } CharFd;
-typedef struct VmResources { /* descriptors for QEMU: closed when it has them, or when the start failed */
+typedef struct VmResources {     /* descriptors for QEMU: closed when it has them, or when the start failed */
     GArray *tap_fds, *vhost_fds; /* of int */
     GArray *char_fds;            /* of CharFd */
     int monitor_fd;
@@ -419,6 +489,8 @@ AWAITS void vm_process_cleanup(Vm *vm);
 void vm_mark_paused(Vm *vm, int reason);
 void vm_mark_running(Vm *vm, int reason);
 void vm_reboot_after_crash(Vm *vm);
+/* Does what on_crash says. */
+void vm_event_handle_crash(Vm *vm);
 char *vm_log_path(const Host *host, const char *name);
 char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
 AWAITS MUST_CHECK bool vm_process_resume_cpus(Vm *vm, int reason, Error **err);
@@ -448,4 +520,10 @@ AWAITS void vm_dump_after_crash(Vm *vm);
 
 void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
 void vm_console_free(VmConsole *console);
+
+/* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
+void vm_finish_shutdown(Vm *vm);
+
+/* Where no udev rule did it, gives /dev/kvm to group @gid as the usual rule does. */
+void dac_lend_kvm(uid_t uid, gid_t gid);
 

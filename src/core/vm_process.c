@@ -1,8 +1,9 @@
-/* The QEMU process of a machine: connecting to its monitor, noticing its end, ending it, cleaning up after it.
+/* The QEMU process of a machine: connecting to its monitor, noticing its end, ending it, cleaning up after
+ * it.
  *
- * Whoever holds the job cleans up. When QEMU exits by itself, the exit handler takes the job (as a destroy: at
- * the head of the queue, and waiters on the monitor are woken by its end) and then does the same as destroy
- * does, with another reason. */
+ * Whoever holds the job cleans up. When QEMU exits by itself, the exit handler takes the job (as a destroy:
+ * at the head of the queue, and waiters on the monitor are woken by its end) and then does the same as
+ * destroy does, with another reason. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "process"
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include "base/loop.h"
 #include "base/socket.h"
 #include "conf/xml_table.h"
+#include "core/vm_dump.h"
 #include "core/vm_private.h"
 
 #define TERM_PATIENCE_MS 10000
@@ -59,10 +61,10 @@ char *vm_short_dir_name(int id, const char *name)
     g_string_printf(out, "domain-%d-", id);
     const gsize start = out->len;
     for (const char *p = name; *p && out->len - start < 20; p++) {
-        if ((unsigned char) *p > ' ' && !strchr("/\\\"'`$&*?;<>|(){}[]!,", *p))
+        if ((unsigned char)*p > ' ' && !strchr("/\\\"'`$&*?;<>|(){}[]!,", *p))
             g_string_append_c(out, *p);
     }
-    while (out->len > start && !g_utf8_validate(out->str, (gssize) out->len, NULL))
+    while (out->len > start && !g_utf8_validate(out->str, (gssize)out->len, NULL))
         g_string_truncate(out, out->len - 1);
     return g_string_free(out, FALSE);
 }
@@ -71,7 +73,7 @@ char *vm_short_dir_name(int id, const char *name)
 
 static bool process_is_stopped(pid_t pid)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int) pid);
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid);
     g_autofree char *text = file_read_kernel(path);
     const char *after_name = text ? strrchr(text, ')') : NULL;
 
@@ -94,6 +96,17 @@ static bool process_wait_end(Vm *vm, uint64_t timeout_ms, Error **err)
     return true;
 }
 
+/* A process that is gone already is as good as one that got the signal: its exit will be noticed. */
+static bool process_signal(const VmRun *run, int number, Error **err)
+{
+    g_autoptr(Error) why = NULL;
+
+    if (process_kill(run->process, number, &why) || process_has_exited(run->process) ||
+        error_errno(why) == ESRCH)
+        return true;
+    return error_propagate(err, g_steal_pointer(&why));
+}
+
 bool vm_process_kill(Vm *vm, bool graceful, Error **err)
 {
     VmRun *run = vm->run;
@@ -103,7 +116,7 @@ bool vm_process_kill(Vm *vm, bool graceful, Error **err)
         return true;
     /* A stopped process would only see SIGTERM when continued. */
     if (graceful || !process_is_stopped(run->pid)) {
-        if (!process_kill(run->process, SIGTERM, &why) && !process_has_exited(run->process))
+        if (!process_signal(run, SIGTERM, &why))
             return error_propagate(err, g_steal_pointer(&why));
         g_clear_pointer(&why, error_free);
         if (process_wait_end(vm, TERM_PATIENCE_MS, &why))
@@ -111,20 +124,20 @@ bool vm_process_kill(Vm *vm, bool graceful, Error **err)
         if (error_code(why) != ERROR_TIMEOUT)
             return error_propagate(err, g_steal_pointer(&why));
         if (graceful)
-            return error_set_errno(err, EBUSY, "Failed to terminate process %d with SIGTERM", (int) run->pid);
+            return error_set_errno(err, EBUSY, "Failed to terminate process %d with SIGTERM", (int)run->pid);
         g_clear_pointer(&why, error_free);
         if (!vm->run || vm->run != run)
             return true;
         log_warning("QEMU of machine '%s' ignores SIGTERM: killing it", vm->name);
     }
-    if (!process_kill(run->process, SIGKILL, &why) && !process_has_exited(run->process))
+    if (!process_signal(run, SIGKILL, &why))
         return error_propagate(err, g_steal_pointer(&why));
     g_clear_pointer(&why, error_free);
     if (process_wait_end(vm, KILL_PATIENCE_MS, &why))
         return true;
     if (error_code(why) != ERROR_TIMEOUT)
         return error_propagate(err, g_steal_pointer(&why));
-    error_set_errno(err, EBUSY, "Failed to terminate process %d with SIGKILL", (int) run->pid);
+    error_set_errno(err, EBUSY, "Failed to terminate process %d with SIGKILL", (int)run->pid);
     return error_hint(err, "it hangs inside the kernel, probably on storage that does not answer");
 }
 
@@ -150,7 +163,7 @@ static void vm_remove_dir(const char *path)
 void vm_process_cleanup(Vm *vm)
 {
     VmRun *run = vm->run;
-    const uint64_t timeout_ms = (uint64_t) vm->host->config->storage_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     vm_consoles_close(run);
     vm_remove_dir(run->lib_dir);
@@ -161,18 +174,15 @@ void vm_process_cleanup(Vm *vm)
     vm_call_hook(vm, "stopped");
     dac_restore(vm->host->dac, run->dac, timeout_ms);
     vm_call_hook(vm, "release");
-    if (run->temp_path) {
-        g_autoptr(Error) err = NULL;
-        if (!file_remove(run->temp_path, &err))
-            log_warning_error(err, run->temp_path);
-    }
+    if (run->temp_path)
+        vm_state_discard(vm->host, run->temp_path);
 }
 
 /* What QEMU leaves in its log helps nobody without the word that it is over. */
 static void vm_log_end(const Vm *vm, int shutoff_reason)
 {
-    static const char *const reasons[] = { "unknown",  "shutdown", "destroyed", "crashed",      "migrated",
-                                           "saved",    "failed",   "from snapshot", "daemon" };
+    static const char *const reasons[] = { "unknown", "shutdown", "destroyed",     "crashed", "migrated",
+                                           "saved",   "failed",   "from snapshot", "daemon" };
     g_autofree char *line = NULL;
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *stamp = g_date_time_format(now, "%Y-%m-%d %H:%M:%S");
@@ -181,9 +191,9 @@ static void vm_log_end(const Vm *vm, int shutoff_reason)
         return;
     line = g_strdup_printf("%s.%03d+0000: shutting down, reason=%s\n", stamp,
                            g_date_time_get_microsecond(now) / 1000,
-                           shutoff_reason >= 0 && (size_t) shutoff_reason < G_N_ELEMENTS(reasons)
-                             ? reasons[shutoff_reason]
-                             : "unknown");
+                           shutoff_reason >= 0 && (size_t)shutoff_reason < G_N_ELEMENTS(reasons)
+                               ? reasons[shutoff_reason]
+                               : "unknown");
     if (write(vm->run->log_fd, line, strlen(line)) < 0)
         log_debug("cannot write to the log of '%s'", vm->name);
 }
@@ -282,7 +292,7 @@ static void vm_on_exit(Process *process, void *arg)
         return;
     g_autofree char *how = process_describe_status(process);
     run->exited = true;
-    log_info("QEMU of machine '%s' (pid %d) ended: %s", vm->name, (int) run->pid, how);
+    log_info("QEMU of machine '%s' (pid %d) ended: %s", vm->name, (int)run->pid, how);
     wait_queue_wake_all(&run->changed);
     /* A start that is under way and a stop that is, attend to it themselves. */
     if (!run->stopping && !run->is_starting)
@@ -398,7 +408,7 @@ bool vm_process_pause_cpus(Vm *vm, int reason, Error **err)
 /* true if @pid runs @uuid: for status files without a start time (written by libvirtd). */
 static bool process_is_machine(pid_t pid, const Uuid *uuid)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int) pid);
+    g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid);
     char text[UUID_STRING_LEN];
     gsize len = 0;
     g_autofree char *cmdline = NULL;
@@ -420,7 +430,7 @@ static bool reattach_process(VmRun *run, const VmStatus *status, Error **err)
 
     if (start_time == 0) {
         if (!process_is_machine(status->pid, &status->def->uuid))
-            return error_set(err, ERROR_VM_GONE, "process %d is not this machine", (int) status->pid);
+            return error_set(err, ERROR_VM_GONE, "process %d is not this machine", (int)status->pid);
         start_time = process_lookup_start_time(status->pid);
     }
     return process_attach(status->pid, start_time, &run->process, err);
@@ -460,23 +470,22 @@ static VmState state_from_qemu(const char *status, int *ret_reason)
 /* The daemon died after the image got its final name and before QEMU was ended: the save is done. */
 static bool reattach_save_is_done(const Vm *vm)
 {
-    const char *temp = vm->run->temp_path;
+    const VmRun *run = vm->run;
 
-    if (vm->state != VM_STATE_PAUSED || vm->reason != PAUSED_SAVE || !temp || !g_str_has_suffix(temp, ".new"))
-        return false;
-    g_autofree char *path = g_strndup(temp, strlen(temp) - strlen(".new"));
-    return access(temp, F_OK) != 0 && access(path, F_OK) == 0;
+    return run->temp_is_save && run->temp_path &&
+           save_image_is_committed(run->temp_path, (uint64_t)vm->host->config->storage_timeout_s * 1000);
 }
 
 /* A save or dump that died with the daemon: QEMU has lost the reader of its state and stays paused. */
 static bool reattach_undo_job(Vm *vm, Error **err)
 {
-    const bool was_saving = vm->state == VM_STATE_PAUSED && (vm->reason == PAUSED_SAVE ||
-                                                             vm->reason == PAUSED_DUMP);
+    const bool was_saving =
+        vm->state == VM_STATE_PAUSED && (vm->reason == PAUSED_SAVE || vm->reason == PAUSED_DUMP);
 
     if (vm->run->temp_path) {
-        if (!file_remove(vm->run->temp_path, err))
-            return false;
+        vm_state_discard(vm->host, vm->run->temp_path);
+        if (!vm->run)
+            return error_set(err, ERROR_VM_GONE, "QEMU exited");
         g_clear_pointer(&vm->run->temp_path, g_free);
     }
     if (!was_saving)
@@ -487,8 +496,8 @@ static bool reattach_undo_job(Vm *vm, Error **err)
     return vm_process_resume_cpus(vm, RUNNING_SAVE_CANCELED, err);
 }
 
-/* A managed save image of a machine that runs is one that has been restored: only its removal is missing. Left
- * there it would bring back old memory over newer disks. */
+/* A managed save image of a machine that runs is one that has been restored: only its removal is missing.
+ * Left there it would bring back old memory over newer disks. */
 static void reattach_drop_restored_image(Vm *vm)
 {
     g_autofree char *path = vm_save_path(vm->host, vm->name);
@@ -522,6 +531,13 @@ static bool reattach_sync(Vm *vm, Error **err)
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     vm->run->unanswering = false;
+    /* What the earlier daemon did not live to act upon; QEMU waits for us. */
+    if (vm->state == VM_STATE_SHUTDOWN && !vm->run->destroying) {
+        vm->run->guest_shutdown = true;
+        vm_finish_shutdown(vm);
+    } else if (vm->state == VM_STATE_CRASHED && !vm->run->destroying) {
+        vm_event_handle_crash(vm);
+    }
     return true;
 }
 
@@ -579,6 +595,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     run->lib_dir = g_steal_pointer(&status->lib_dir);
     run->channel_dir = g_steal_pointer(&status->channel_dir);
     run->temp_path = g_steal_pointer(&status->temp_path);
+    run->temp_is_save = status->temp_is_save;
     run->fake_reboot = status->fake_reboot;
     run->balloon_bytes = vm->live->current_memory_bytes;
     dac_list_adopt(vm->host->dac, status->dac);
@@ -657,7 +674,7 @@ static pid_t process_find_token(const char *token)
             continue;
         for (const char *p = environment; p < environment + len; p += strlen(p) + 1) {
             if (strcmp(p, token) == 0)
-                return (pid_t) g_ascii_strtoll(entry, NULL, 10);
+                return (pid_t)g_ascii_strtoll(entry, NULL, 10);
         }
     }
     return 0;
@@ -672,7 +689,7 @@ static void reap_process(pid_t pid, uint64_t start_time)
         start_time = process_lookup_start_time(pid);
     if (!process_attach(pid, start_time, &process, NULL))
         return;
-    log_warning("killing QEMU %d, whose start was cut off", (int) pid);
+    log_warning("killing QEMU %d, whose start was cut off", (int)pid);
     if (!process_kill(process, SIGKILL, &err) || !process_wait(process, KILL_PATIENCE_MS, &err))
         log_error_error(err, "cannot kill a QEMU whose start was cut off");
 }
@@ -682,7 +699,7 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     g_autofree char *path = vm_status_path(host, status->def->name);
     g_autofree char *pid_path = vm_pid_path(host, status->def->name);
     g_autofree char *token = g_strdup_printf(VM_TOKEN_VARIABLE "=%s", path);
-    const uint64_t timeout_ms = (uint64_t) host->config->storage_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000;
     g_autoptr(Error) err = NULL;
 
     if (status->pid > 0 && status->start_time)

@@ -37,8 +37,7 @@ static bool config_set_vcpus(DomainDef *def, unsigned count, bool maximum, Error
     }
     const unsigned topology = topology_vcpus(def->cpu);
     if (topology && topology != count)
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "CPU topology doesn't match the desired vcpu count");
+        return error_set(err, ERROR_INVALID_ARGUMENT, "CPU topology doesn't match the desired vcpu count");
     const unsigned current = MIN(current_vcpus(def), count);
     def->vcpus = count;
     set_current_vcpus(def, current);
@@ -93,13 +92,15 @@ bool vm_get_vcpu_count(Vm *vm, unsigned flags, unsigned *ret_count, Error **err)
         return false;
     if ((flags & 3) == 3)
         return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive");
+                         "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
+                         "exclusive");
     if (!vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     if (flags & VCPU_GUEST)
         return error_set(err, live ? ERROR_OPERATION_UNSUPPORTED : ERROR_INVALID_ARGUMENT,
                          live ? "asking the guest's agent for CPUs is not supported yet"
-                              : "vCPU count provided by the guest agent can only be requested for live domains");
+                              : "vCPU count provided by the guest agent can only be requested for live "
+                                "domains");
     const DomainDef *def = live ? vm->live : vm->config;
     *ret_count = flags & VCPU_MAXIMUM ? def->vcpus : current_vcpus(def);
     return true;
@@ -140,7 +141,7 @@ static bool live_set_memory(Vm *vm, uint64_t bytes, Error **err)
                          "balloon driver");
     /* The guest decides when, and BALLOON_CHANGE tells. */
     return vm_require_monitor(vm, err) &&
-           vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t) bytes), 0, NULL, err);
+           vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)bytes), 0, NULL, err);
 }
 
 bool vm_set_memory(Vm *vm, uint64_t bytes, unsigned flags, const Caller *caller, Error **err)
@@ -187,8 +188,9 @@ bool vm_set_memory_stats_period(Vm *vm, int period_s, unsigned flags, const Call
         return false;
     const DomainDef *shown = live ? vm->live : vm->config;
     if (!shown->memballoon || shown->memballoon->model == MEMBALLOON_NONE)
-        return error_set(err, ERROR_INVALID_STATE, "No memory balloon device configured, can not set the collection period");
-    const OptU32 period = { .value = (uint32_t) period_s, .is_set = period_s > 0 };
+        return error_set(err, ERROR_INVALID_STATE,
+                         "No memory balloon device configured, can not set the collection period");
+    const OptU32 period = { .value = (uint32_t)period_s, .is_set = period_s > 0 };
     if (live) {
         const char *alias = vm->live->memballoon->info.alias;
         g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", alias ? alias : "balloon0");

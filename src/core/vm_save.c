@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -27,7 +26,7 @@ enum { JOB_OPERATION_SAVE = 2 };
 
 static uint64_t storage_timeout(const Host *host)
 {
-    return (uint64_t) host->config->storage_timeout_s * 1000;
+    return (uint64_t)host->config->storage_timeout_s * 1000;
 }
 
 static bool save_check_flags(unsigned flags, unsigned known, const char *function, Error **err)
@@ -36,7 +35,8 @@ static bool save_check_flags(unsigned flags, unsigned known, const char *functio
         return false;
     if ((flags & SAVE_RUNNING) && (flags & SAVE_PAUSED))
         return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "Flags 'VIR_DOMAIN_SAVE_RUNNING' and 'VIR_DOMAIN_SAVE_PAUSED' are mutually exclusive");
+                         "Flags 'VIR_DOMAIN_SAVE_RUNNING' and 'VIR_DOMAIN_SAVE_PAUSED' are mutually "
+                         "exclusive");
     return true;
 }
 
@@ -54,7 +54,7 @@ static bool save_make_xml(Vm *vm, const char *dxml, char **ret_xml, Error **err)
     DomainDef *def = NULL;
 
     if (!dxml) {
-        *ret_xml = vm_xml_format(vm->live, format);
+        *ret_xml = vm_xml_format_inactive(vm->live, format);
         return true;
     }
     if (!vm_xml_parse(vm->host, dxml, strlen(dxml), "(domain_definition)", 0, &def, err))
@@ -66,53 +66,48 @@ static bool save_make_xml(Vm *vm, const char *dxml, char **ret_xml, Error **err)
     return ok;
 }
 
-/* A device or a pipe is written directly; a file is written aside and renamed. */
-static char *save_temp_path(const char *path)
+/* The machine goes on, whatever becomes of the request. */
+static void save_go_on(Vm *vm, bool was_running)
 {
-    struct stat st;
+    g_autoptr(Error) err = NULL;
 
-    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return g_strdup(path);
-    return g_strconcat(path, ".new", NULL);
+    fiber_shield_begin();
+    if (vm->run && !vm->run->exited && !vm->run->destroying && was_running) {
+        if (vm->state == VM_STATE_RUNNING)
+            vm_set_state(vm, VM_STATE_RUNNING, RUNNING_SAVE_CANCELED);
+        else if (!vm_process_resume_cpus(vm, RUNNING_SAVE_CANCELED, &err))
+            log_error_error(err, "a machine cannot go on after a save that failed");
+    }
+    vm_status_save_later(vm);
+    fiber_shield_end();
 }
 
-static bool save_into(Vm *vm, VmJob *job, const char *path, const char *xml, bool image_runs, SaveFormat format,
-                      unsigned flags, Error **err)
+static bool save_into(Vm *vm, VmJob *job, const char *path, const char *xml, bool image_runs,
+                      SaveFormat format, unsigned flags, Error **err)
 {
     const bool was_running = vm->state == VM_STATE_RUNNING;
-    g_autofree char *temp = save_temp_path(path);
+    const uint64_t timeout_ms = storage_timeout(vm->host);
+    g_autofree char *temp = NULL;
+    AUTO_FD fd = -1;
+
+    vm_job_set_phase(job, "creating the file");
+    if (!save_image_create(path, xml, image_runs, format, timeout_ms, &fd, &temp, err)) {
+        save_go_on(vm, was_running);
+        return false;
+    }
     const StateCopy copy = { .path = path,
                              .temp_path = temp,
                              .format = format,
                              .bypass_cache = flags & SAVE_BYPASS_CACHE,
                              .pause_reason = PAUSED_SAVE,
                              .operation = JOB_OPERATION_SAVE };
-    AUTO_FD fd = -1;
-
-    vm_job_set_phase(job, "creating the file");
-    if (!save_image_create(temp, path, xml, image_runs, format, storage_timeout(vm->host), &fd, err)) {
-        if (vm->run && was_running && vm->state == VM_STATE_RUNNING)
-            vm_set_state(vm, VM_STATE_RUNNING, RUNNING_SAVE_CANCELED);
-        return false;
-    }
-    if (!vm_require_monitor(vm, err)) {
-        (void) unlink(temp);
-        return false;
-    }
-    if (was_running && !vm_process_pause_cpus(vm, PAUSED_SAVE, err)) {
-        (void) unlink(temp);
+    if (!vm_require_monitor(vm, err) || (was_running && !vm_process_pause_cpus(vm, PAUSED_SAVE, err))) {
+        vm_state_discard(vm->host, temp);
         return false;
     }
     if (vm_state_to_file(vm, job, &copy, fd, err))
         return true;
-    /* Cancelled or failed: the machine goes on, whatever becomes of this request. */
-    fiber_shield_begin();
-    g_autoptr(Error) why = NULL;
-    if (vm->run && !vm->run->exited && !vm->run->destroying && was_running &&
-        !vm_process_resume_cpus(vm, RUNNING_SAVE_CANCELED, &why))
-        log_error_error(why, "a machine cannot go on after a save that failed");
-    vm_status_save_later(vm);
-    fiber_shield_end();
+    save_go_on(vm, was_running);
     return false;
 }
 
@@ -125,8 +120,7 @@ static bool save_locked(Vm *vm, VmJob *job, const char *path, const char *dxml, 
         return false;
     const bool image_runs = save_choose_running(flags, vm->state == VM_STATE_RUNNING);
     if (!save_format_from_name(vm->host->config->save_image_format, &format, err) ||
-        !save_make_xml(vm, dxml, &xml, err) ||
-        !save_into(vm, job, path, xml, image_runs, format, flags, err))
+        !save_make_xml(vm, dxml, &xml, err) || !save_into(vm, job, path, xml, image_runs, format, flags, err))
         return false;
     return true;
 }
@@ -150,7 +144,8 @@ bool vm_managed_save(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 {
     g_auto(VmJob) job = { 0 };
 
-    if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED, "qemuDomainManagedSave", err) ||
+    if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED, "qemuDomainManagedSave",
+                          err) ||
         !vm_job_begin(vm, JOB_SAVE, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (!vm->config)
@@ -325,6 +320,8 @@ bool vm_managed_save_remove(Vm *vm, const Caller *caller, Error **err)
     if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_listed(vm, err))
         return false;
     g_autofree char *path = vm_save_path(vm->host, vm->name);
+    if (!vm->has_managed_save)
+        return error_set_errno(err, ENOENT, "Failed to remove managed save file '%s'", path);
     if (!file_remove(path, err))
         return error_prefix(err, "Failed to remove managed save file '%s'", path);
     vm->has_managed_save = false;

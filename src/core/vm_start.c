@@ -1,9 +1,10 @@
 /* Starting a QEMU: from a definition to a machine that runs, or to nothing left behind.
  *
  * The order is made for speed and for kill -9. Nothing waits that need not: no shell, no polling; sockets are
- * made before the fork, so QEMU's greeting is the only thing to wait for. Before the fork a status file marked
- * "starting" is there, and QEMU carries its path in the environment, so a daemon that dies in between finds
- * and ends that QEMU at its next start; only when all is done does the mark go, and then the caller hears. */
+ * made before the fork, so QEMU's greeting is the only thing to wait for. Before the fork a status file
+ * marked "starting" is there, and QEMU carries its path in the environment, so a daemon that dies in between
+ * finds and ends that QEMU at its next start; only when all is done does the mark go, and then the caller
+ * hears. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "start"
 #include <errno.h>
@@ -18,8 +19,10 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
+#include "conf/domain_device.h"
 #include "conf/xml_table.h"
 #include "core/vm_private.h"
+#include "core/vm_query.h"
 #include "host/node.h"
 #include "qemu/address.h"
 
@@ -46,6 +49,7 @@ static bool start_make_run(Start *start, Error **err)
     if (!live) {
         if (!vm->config)
             return error_set(err, ERROR_INTERNAL, "domain '%s' has no definition", vm->name);
+        domain_order_controllers(vm->config);
         live = domain_def_copy(vm->config);
     }
     VmRun *run = vm_run_new(host);
@@ -95,7 +99,7 @@ static bool start_prepare(Start *start, Error **err)
 {
     Vm *vm = start->vm;
     const Config *config = vm->host->config;
-    const uint64_t storage_ms = (uint64_t) config->storage_timeout_s * 1000;
+    const uint64_t storage_ms = (uint64_t)config->storage_timeout_s * 1000;
     uid_t uid = 0;
     gid_t gid = 0;
 
@@ -121,8 +125,9 @@ static bool start_prepare(Start *start, Error **err)
         return false;
     vm_job_set_phase(start->job, "lending files to QEMU");
     dac_get_owner(vm->host, vm->live, &uid, &gid);
-    return dac_apply(vm->run->dac, uid, gid, storage_ms, err) &&
-           start_hook(start, "start", err);
+    if (vm->live->type == VIRT_TYPE_KVM)
+        dac_lend_kvm(uid, gid);
+    return dac_apply(vm->run->dac, uid, gid, storage_ms, err) && start_hook(start, "start", err);
 }
 
 /* ---- command line and log ---- */
@@ -139,8 +144,8 @@ static bool start_build_command(Start *start, QemuCommand **ret_command, Error *
         .dump_guest_core = config->dump_guest_core,
         .start_paused = true,
         .incoming = start->spec->incoming_fd >= 0 ? "defer" : NULL,
-        .tap_fds = (const int *) start->resources.tap_fds->data,
-        .vhost_fds = (const int *) start->resources.vhost_fds->data,
+        .tap_fds = (const int *)start->resources.tap_fds->data,
+        .vhost_fds = (const int *)start->resources.vhost_fds->data,
         .n_tap_fds = start->resources.tap_fds->len,
         .char_fd = vm_resources_char_fd,
         .arg = &start->resources,
@@ -167,11 +172,11 @@ static char *log_header(const Vm *vm, const QemuCommand *command)
     const uint64_t version = qemu_caps_version(vm->run->caps);
     const char *package = qemu_caps_package(vm->run->caps);
 
-    (void) uname(&system);
+    (void)uname(&system);
     return g_strdup_printf("%s.%03d+0000: starting up lodge version: " LODGE_VERSION
                            ", qemu version: %u.%u.%u%s, kernel: %s, hostname: %s\n%s%s",
-                           stamp, g_date_time_get_microsecond(now) / 1000, (unsigned) (version / 1000000),
-                           (unsigned) (version / 1000 % 1000), (unsigned) (version % 1000),
+                           stamp, g_date_time_get_microsecond(now) / 1000, (unsigned)(version / 1000000),
+                           (unsigned)(version / 1000 % 1000), (unsigned)(version % 1000),
                            package ? package : "", system.release, hostname, text,
                            g_str_has_suffix(text, "\n") ? "" : "\n");
 }
@@ -244,7 +249,7 @@ static char **start_environment(const Start *start, const QemuCommand *command)
         g_ptr_array_add(environment, g_strdup(*p));
     g_ptr_array_add(environment, g_strdup_printf(VM_TOKEN_VARIABLE "=%s", status_path));
     g_ptr_array_add(environment, NULL);
-    return (char **) g_ptr_array_free(environment, FALSE);
+    return (char **)g_ptr_array_free(environment, FALSE);
 }
 
 static bool start_fork(Start *start, const QemuCommand *command, Error **err)
@@ -256,10 +261,10 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
     ProcessSpec spec = PROCESS_SPEC_INIT;
 
     spec.argv = qemu_command_argv(command);
-    spec.envp = (const char *const *) environment;
+    spec.envp = (const char *const *)environment;
     spec.stdout_fd = vm->run->log_fd;
     spec.stderr_fd = vm->run->log_fd;
-    spec.fds = (const int *) fds->data;
+    spec.fds = (const int *)fds->data;
     spec.n_fds = fds->len;
     spec.new_session = true;
     spec.umask = 0002;
@@ -296,9 +301,8 @@ static bool start_query_cpus(Vm *vm, Error **err)
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     g_array_set_size(vm->run->vcpu_tids, 0);
-    json_array_foreach(reply, i, cpu)
-    {
-        const pid_t tid = (pid_t) json_get_int(cpu, "thread-id", 0);
+    json_array_foreach (reply, i, cpu) {
+        const pid_t tid = (pid_t)json_get_int(cpu, "thread-id", 0);
         g_array_append_val(vm->run->vcpu_tids, tid);
     }
     return true;
@@ -341,8 +345,7 @@ static bool start_query_chars(Vm *vm, Error **err)
         return false;
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
-    json_array_foreach(reply, i, entry)
-    {
+    json_array_foreach (reply, i, entry) {
         const char *label = json_get_str(entry, "label");
         const char *file = json_get_str(entry, "filename");
         if (!label || !file || !g_str_has_prefix(label, "char") || !g_str_has_prefix(file, "pty:/dev/"))
@@ -378,7 +381,7 @@ static bool start_set_password(Vm *vm, const char *protocol, const char *passwor
         g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(valid_to, utc);
         if (!time)
             return error_set(err, ERROR_XML_INVALID, "cannot parse password validity time '%s'", valid_to);
-        when = g_strdup_printf("%" PRId64, (int64_t) g_date_time_to_unix(time));
+        when = g_strdup_printf("%" PRId64, (int64_t)g_date_time_to_unix(time));
     }
     return vm_qmp(vm, "expire_password",
                   json_pack("{s:s, s:s}", "protocol", protocol, "time", when ? when : "never"), 0, NULL, err);
@@ -415,14 +418,17 @@ static bool start_set_balloon(Vm *vm, Error **err)
         g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", balloon->info.alias);
         if (!vm_qmp(vm, "qom-set",
                     json_pack("{s:s, s:s, s:I}", "path", path, "property", "guest-stats-polling-interval",
-                              "value", (json_int_t) balloon->stats_period_s.value),
+                              "value", (json_int_t)balloon->stats_period_s.value),
                     0, NULL, err))
             return false;
     }
-    if (!vm->live || vm->live->current_memory_bytes >= vm->live->memory_bytes)
-        return true;
-    return vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t) vm->live->current_memory_bytes), 0,
-                  NULL, err);
+    if (vm->live && vm->live->current_memory_bytes < vm->live->memory_bytes &&
+        !vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)vm->live->current_memory_bytes), 0,
+                NULL, err))
+        return false;
+    /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
+    vm_refresh_balloon(vm, QUERY_TIMEOUT_MS);
+    return true;
 }
 
 static void pin_thread(pid_t tid, const CpuSet *set)
@@ -431,9 +437,9 @@ static void pin_thread(pid_t tid, const CpuSet *set)
 
     CPU_ZERO(&mask);
     for (int cpu = cpuset_next(set, -1); cpu >= 0 && cpu < CPU_SETSIZE; cpu = cpuset_next(set, cpu))
-        CPU_SET((unsigned) cpu, &mask);
+        CPU_SET((unsigned)cpu, &mask);
     if (sched_setaffinity(tid, sizeof(mask), &mask) < 0)
-        log_warning("cannot pin thread %d: %s", (int) tid, g_strerror(errno));
+        log_warning("cannot pin thread %d: %s", (int)tid, g_strerror(errno));
 }
 
 static void start_pin(Vm *vm)
@@ -487,7 +493,7 @@ static bool start_receive_state(Start *start, Error **err)
 static bool start_converse(Start *start, Error **err)
 {
     Vm *vm = start->vm;
-    const uint64_t timeout_ms = (uint64_t) vm->host->config->start_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
 
     vm_job_set_phase(start->job, "waiting for QEMU");
     if (!vm_process_connect(vm, timeout_ms, err) || !start_query_cpus(vm, err) ||
@@ -512,7 +518,8 @@ static bool start_explain_death(const Start *start, bool connected, Error **err)
                         : "process exited while connecting to monitor: %s",
               how ? how : words);
     if (strstr(words, "KVM"))
-        return error_hint(err, "<domain type='qemu'> runs without KVM; 'lodge doctor' says what KVM lacks here");
+        return error_hint(err,
+                          "<domain type='qemu'> runs without KVM; 'lodge doctor' says what KVM lacks here");
     return false;
 }
 
@@ -613,6 +620,6 @@ bool vm_start_process(Vm *vm, VmJob *job, VmStartSpec *spec, Error **err)
         return false;
     }
     log_info("machine '%s' started as %d in %" PRIu64 " us, QEMU's pid is %d", vm->name, vm->id,
-             loop_now_us() - begin_us, (int) vm->run->pid);
+             loop_now_us() - begin_us, (int)vm->run->pid);
     return true;
 }

@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/worker.h"
+#include "core/image_sizes.h"
 #include "core/kernel_stat.h"
 #include "core/vm_query.h"
 
@@ -36,6 +36,7 @@ enum {
 #define STATS_FLAG_ENFORCE (1u << 31)
 
 #define STATS_DEADLINE_MS 400 /* for all machines together */
+#define STATS_FILES_MS 30     /* for the images of a machine that does not run */
 #define STATS_STUCK_MS 200    /* an answer this late: the QEMU is left alone */
 
 enum {
@@ -152,38 +153,63 @@ static void stats_ask_blocks(StatsProbe *probe, bool *io_ok)
         *io_ok = false;
 }
 
+/* QEMU has numbers of the guest's only if it was told to collect them. */
+static bool balloon_is_polled(const DomainDef *live)
+{
+    return balloon_is_there(live) && live->memballoon->stats_period_s.is_set &&
+           live->memballoon->stats_period_s.value > 0;
+}
+
+/* Nothing that we do measures it: there can only be something to tell if somebody else told QEMU to. */
+static bool dirty_rate_may_exist(const Vm *vm)
+{
+    return vm->taints & (TAINT_CUSTOM_MONITOR | TAINT_CUSTOM_ARGV);
+}
+
+/* Which questions of the groups QEMU must be asked. Each costs two switches between processes, and there may
+ * be many machines: what we know anyway is not asked. The balloon's size, for one, comes by events. */
+static unsigned stats_questions(const StatsProbe *probe)
+{
+    const DomainDef *live = probe->vm->live;
+    unsigned questions = 0;
+
+    if ((probe->groups & STATS_BALLOON) && balloon_is_polled(live))
+        questions |= STATS_BALLOON;
+    if ((probe->groups & STATS_IOTHREAD) && live->iothreads.is_set && live->iothreads.value > 0)
+        questions |= STATS_IOTHREAD;
+    if ((probe->groups & STATS_DIRTY_RATE) && dirty_rate_may_exist(probe->vm))
+        questions |= STATS_DIRTY_RATE;
+    if ((probe->groups & STATS_BLOCK) && def_list_len(live->disks) > 0)
+        questions |= STATS_BLOCK;
+    return questions;
+}
+
 /* Failures are silent: what a QEMU does not tell is left out. */
 static void stats_ask_qemu(StatsProbe *probe)
 {
+    const unsigned questions = stats_questions(probe);
     bool io_ok = true;
     Qmp *qmp = NULL;
 
-    if ((probe->groups & STATS_BALLOON) && stats_monitor(probe)) {
-        vm_refresh_balloon(probe->vm, stats_left_ms(probe));
-        if (stats_monitor(probe))
-            probe->has_balloon = vm_query_balloon_stats(probe->vm, stats_left_ms(probe), &probe->balloon);
-    }
-    if ((probe->groups & STATS_IOTHREAD) && (qmp = stats_monitor(probe)))
+    if ((questions & STATS_BALLOON) && stats_monitor(probe))
+        probe->has_balloon = vm_query_balloon_stats(probe->vm, stats_left_ms(probe), &probe->balloon);
+    if ((questions & STATS_IOTHREAD) && (qmp = stats_monitor(probe)))
         io_ok = monitor_query_iothreads(qmp, stats_left_ms(probe), &probe->iothreads, NULL);
-    if ((probe->groups & STATS_DIRTY_RATE) && io_ok && (qmp = stats_monitor(probe)))
+    if ((questions & STATS_DIRTY_RATE) && io_ok && (qmp = stats_monitor(probe)))
         io_ok = qmp_exec(qmp, "query-dirty-rate", NULL, stats_left_ms(probe), &probe->dirty_rate, NULL);
     /* Last: QEMU looks at the image files for this, so dead storage may stop it here. */
-    if (probe->groups & STATS_BLOCK)
+    if (questions & STATS_BLOCK)
         stats_ask_blocks(probe, &io_ok);
 }
 
-static void stats_file_free(void *data)
+static void stats_look_at_file(StatsProbe *probe, const char *path, StorageFormat format,
+                               uint64_t deadline_ms)
 {
-    storage_info_clear(data);
-    g_free(data);
-}
-
-static void stats_look_at_file(StatsProbe *probe, const char *path, StorageFormat format)
-{
+    Host *host = probe->vm->host;
+    const uint64_t probe_ms = (uint64_t)host->config->storage_timeout_s * 1000;
     StorageInfo info = { 0 };
 
-    if (worker_lane_stuck(worker_lane_for_path(path)) > 0 || stats_left_ms(probe) == 0 ||
-        !storage_probe(path, format, stats_left_ms(probe), &info, NULL))
+    if (!image_sizes_get(host->image_sizes, path, format, deadline_ms, probe_ms, &info))
         return;
     if (format != STORAGE_FORMAT_RAW && format != STORAGE_FORMAT_QCOW2 && format != STORAGE_FORMAT_ABSENT)
         info.capacity = 0; /* in the headers of formats that only QEMU reads */
@@ -204,9 +230,11 @@ static void stats_look_at_files(StatsProbe *probe)
         g_ptr_array_add(paths, g_strdup(disk->src.path));
         g_array_append_val(formats, format);
     }
-    probe->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, stats_file_free);
+    probe->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    const uint64_t deadline_ms = MIN(loop_now_ms() + STATS_FILES_MS, probe->deadline_ms);
     for (guint i = 0; i < paths->len; i++)
-        stats_look_at_file(probe, g_ptr_array_index(paths, i), g_array_index(formats, StorageFormat, i));
+        stats_look_at_file(probe, g_ptr_array_index(paths, i), g_array_index(formats, StorageFormat, i),
+                           deadline_ms);
 }
 
 static void stats_probe_fiber(void *arg)
@@ -221,10 +249,9 @@ static void stats_probe_fiber(void *arg)
 
 static bool stats_probe_must_wait(const StatsProbe *probe)
 {
-    return probe->serial
-               ? (probe->groups & (STATS_BALLOON | STATS_BLOCK | STATS_IOTHREAD | STATS_DIRTY_RATE)) &&
-                     stats_monitor(probe)
-               : (probe->groups & STATS_BLOCK) != 0;
+    if (probe->serial)
+        return stats_monitor(probe) && stats_questions(probe);
+    return probe->groups & STATS_BLOCK;
 }
 
 /* All at once; returns when the last is done, which the deadline bounds. */
@@ -251,7 +278,7 @@ static void stats_probe_all(GArray *probes)
 
 /* ---- writing ---- */
 
-static void stats_write_cpu(const VmRun *run, Params *params)
+static void stats_write_cpu(const VmRun *run, const DomainDef *def, Params *params)
 {
     ProcCpuTime time = { 0 };
 
@@ -261,6 +288,11 @@ static void stats_write_cpu(const VmRun *run, Params *params)
     params_add_ullong(params, time.user_ns, "cpu.user");
     params_add_ullong(params, time.system_ns, "cpu.system");
     params_add_uint(params, 0, "cpu.cache.monitor.count"); /* cache allocation is not supported */
+    if (def->type == VIRT_TYPE_KVM)
+        return;
+    /* Emulated CPUs do not poll; what KVM counts is not asked for yet. */
+    params_add_ullong(params, 0, "cpu.haltpoll.success.time");
+    params_add_ullong(params, 0, "cpu.haltpoll.fail.time");
 }
 
 typedef void (*MemoryStatWriter)(void *arg, int tag, const char *name, uint64_t value);
@@ -314,11 +346,17 @@ static void memory_write_param(void *arg, int tag, const char *name, uint64_t va
 
 static void stats_write_balloon(const StatsProbe *probe, const VmRun *run, Params *params)
 {
+    static const MonitorBalloonStats never = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+                                               UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
+                                               UINT64_MAX, UINT64_MAX, 0 };
+    const MonitorBalloonStats *stats = probe->has_balloon ? &probe->balloon : NULL;
+
+    if (!stats && run && balloon_is_there(probe->vm->live) && !balloon_is_polled(probe->vm->live))
+        stats = &never;
     params_add_ullong(params, run_balloon_kib(probe->vm), "balloon.current");
     params_add_ullong(params, vm_def(probe->vm)->memory_bytes / 1024, "balloon.maximum");
     if (run)
-        memory_write(probe->has_balloon ? &probe->balloon : NULL, run_rss_kib(run), memory_write_param,
-                     params);
+        memory_write(stats, run_rss_kib(run), memory_write_param, params);
 }
 
 static void stats_write_vcpus(const DomainDef *def, const VmRun *run, Params *params)
@@ -469,9 +507,9 @@ static void stats_write_dirty_rate(const StatsProbe *probe, Params *params)
     const char *mode = json_get_str(rate, "mode");
     int number = 0;
 
-    if (!rate || !status)
+    if (!probe->serial || (!status && dirty_rate_may_exist(probe->vm)))
         return;
-    for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
+    for (size_t i = 0; status && i < G_N_ELEMENTS(states); i++) {
         if (strcmp(states[i], status) == 0)
             number = (int)i;
     }
@@ -504,7 +542,7 @@ static Params *stats_write(const StatsProbe *probe, unsigned flags, const char *
     if (!def || (probe->serial != 0) != (run != NULL))
         return params;
     if (probe->groups & STATS_CPU)
-        stats_write_cpu(run, params);
+        stats_write_cpu(run, def, params);
     if (probe->groups & STATS_BALLOON)
         stats_write_balloon(probe, run, params);
     if (probe->groups & STATS_VCPU)
@@ -540,6 +578,9 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
         if (!vm_list(host, flags & STATS_FLAGS_FILTER, &listed, err))
             return false;
         vms = listed;
+        /* Of those that nobody asked for since the last call, the images may be gone. */
+        if ((flags & STATS_FLAGS_FILTER) == 0 && (!groups || (groups & STATS_BLOCK)))
+            image_sizes_sweep(host->image_sizes);
     }
     GArray *probes = g_array_sized_new(FALSE, TRUE, sizeof(StatsProbe), vms->len);
     g_array_set_size(probes, vms->len);

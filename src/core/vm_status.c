@@ -1,8 +1,8 @@
 /* The status file of a running machine: what a restarted daemon needs to find its QEMU again.
  *
  * It is a hint, verified against the kernel and QEMU before it is trusted. The shape is libvirt's <domstatus>
- * document; what only we need lies in a name space of our own. It is replaced by rename without fsync: it must
- * survive the death of the daemon, not of the host. */
+ * document; what only we need lies in a name space of our own. It is replaced by rename without fsync: it
+ * must survive the death of the daemon, not of the host. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "status"
 #include <inttypes.h>
@@ -23,14 +23,15 @@
 static const char *const state_names[VM_STATE_COUNT] = {
     "nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended",
 };
-static const char *const running_reasons[] = { "unknown",           "booted",        "migrated", "restored",
-                                               "from snapshot",     "unpaused",      "migration canceled",
-                                               "save canceled",     "wakeup",        "crashed",
-                                               "post-copy",         "post-copy failed" };
-static const char *const paused_reasons[] = { "unknown",       "user",     "migration", "save",
-                                              "dump",          "ioerror",  "watchdog",  "from snapshot",
-                                              "shutdown",      "snapshot", "panicked",  "starting up",
-                                              "post-copy",     "post-copy failed",      "api error" };
+static const char *const running_reasons[] = {
+    "unknown",       "booted", "migrated", "restored",  "from snapshot",   "unpaused", "migration canceled",
+    "save canceled", "wakeup", "crashed",  "post-copy", "post-copy failed"
+};
+static const char *const paused_reasons[] = {
+    "unknown",       "user",     "migration", "save",     "dump",        "ioerror",   "watchdog",
+    "from snapshot", "shutdown", "snapshot",  "panicked", "starting up", "post-copy", "post-copy failed",
+    "api error"
+};
 static const char *const shutdown_reasons[] = { "unknown", "user" };
 static const char *const other_reasons[] = { "unknown", "panicked" };
 
@@ -57,14 +58,14 @@ static const char *reason_name(VmState state, int reason)
     size_t count = 0;
     const char *const *names = reason_table(state, &count);
 
-    return reason >= 0 && (size_t) reason < count ? names[reason] : "unknown";
+    return reason >= 0 && (size_t)reason < count ? names[reason] : "unknown";
 }
 
 static int name_index(const char *const *names, size_t count, const char *name)
 {
     for (size_t i = 0; name && i < count; i++) {
         if (strcmp(names[i], name) == 0)
-            return (int) i;
+            return (int)i;
     }
     return 0;
 }
@@ -106,14 +107,17 @@ static void append_run(GString *out, const Vm *vm)
     if (run->autodestroy_client)
         g_string_append_printf(out, " autodestroy='%" PRIu64 "'", run->autodestroy_client);
     append_attr(out, "temporary", run->temp_path);
+    if (run->temp_path && run->temp_is_save)
+        g_string_append(out, " saving='yes'");
     g_string_append(out, ">\n");
     for (guint i = 0; i < run->ports->len; i++)
-        g_string_append_printf(out, "    <lodge:port number='%u'/>\n", g_array_index(run->ports, unsigned, i));
+        g_string_append_printf(out, "    <lodge:port number='%u'/>\n",
+                               g_array_index(run->ports, unsigned, i));
     for (guint i = 0; i < run->dac->len; i++) {
         const DacItem *item = g_ptr_array_index(run->dac, i);
         g_string_append(out, "    <lodge:lent");
         append_attr(out, "path", item->path);
-        g_string_append_printf(out, " uid='%u' gid='%u'%s/>\n", (unsigned) item->uid, (unsigned) item->gid,
+        g_string_append_printf(out, " uid='%u' gid='%u'%s/>\n", (unsigned)item->uid, (unsigned)item->gid,
                                item->shared ? " shared='yes'" : "");
     }
     g_string_append(out, "  </lodge:run>\n");
@@ -145,13 +149,13 @@ char *vm_status_format(const Vm *vm)
                          "or other application using the libvirt API.\n-->\n\n");
     g_string_append_printf(out, "<domstatus xmlns:lodge='%s' state='%s' reason='%s' pid='%d'>\n",
                            STATUS_NAMESPACE, state_names[vm->state], reason_name(vm->state, vm->reason),
-                           (int) run->pid);
+                           (int)run->pid);
     g_string_append(out, "  <monitor");
     append_attr(out, "path", run->monitor_path);
     g_string_append(out, " type='unix'/>\n  <vcpus>\n");
     for (guint i = 0; i < run->vcpu_tids->len; i++)
         g_string_append_printf(out, "    <vcpu id='%u' pid='%d'/>\n", i,
-                               (int) g_array_index(run->vcpu_tids, pid_t, i));
+                               (int)g_array_index(run->vcpu_tids, pid_t, i));
     g_string_append(out, "  </vcpus>\n");
     append_device_aliases(out, vm->live);
     g_string_append(out, "  <libDir");
@@ -193,7 +197,7 @@ static bool vm_status_write(Vm *vm, Error **err)
     g_autofree char *text = vm_status_format(vm);
     char pid[24];
 
-    g_snprintf(pid, sizeof(pid), "%d", (int) vm->run->pid);
+    g_snprintf(pid, sizeof(pid), "%d", (int)vm->run->pid);
     const bool new_pid = vm->run->pid > 0 && !vm->run->pid_written;
     if (!file_replace_volatile(path, text, strlen(text), 0600, err))
         return false;
@@ -237,7 +241,7 @@ void vm_status_save_later(Vm *vm)
 static void unlink_run(void *data)
 {
     for (char **path = data; *path; path++)
-        (void) unlink(*path); /* missing is fine; a stale one is recognised when it is read */
+        (void)unlink(*path); /* missing is fine; a stale one is recognised when it is read */
 }
 
 static void unlink_free(void *data)
@@ -300,21 +304,22 @@ static bool attr_is_yes(const xmlNode *node, const char *name)
 static void read_run(const xmlNode *element, VmStatus *status)
 {
     status->start_time = attr_uint(element, "startTime");
-    status->taints = (unsigned) attr_uint(element, "taints");
+    status->taints = (unsigned)attr_uint(element, "taints");
     status->is_starting = attr_is_yes(element, "starting");
     status->autodestroy_client = attr_uint(element, "autodestroy");
     status->temp_path = g_strdup(xml_attr(element, "temporary"));
+    status->temp_is_save = attr_is_yes(element, "saving");
     for (const xmlNode *node = element->children; node; node = node->next) {
         if (node->type != XML_ELEMENT_NODE)
             continue;
-        if (xmlStrEqual(node->name, (const xmlChar *) "port")) {
-            const unsigned port = (unsigned) attr_uint(node, "number");
+        if (xmlStrEqual(node->name, (const xmlChar *)"port")) {
+            const unsigned port = (unsigned)attr_uint(node, "number");
             g_array_append_val(status->ports, port);
-        } else if (xmlStrEqual(node->name, (const xmlChar *) "lent") && xml_attr(node, "path")) {
+        } else if (xmlStrEqual(node->name, (const xmlChar *)"lent") && xml_attr(node, "path")) {
             DacItem *item = g_new0(DacItem, 1);
             *item = (DacItem){ .path = g_strdup(xml_attr(node, "path")),
-                               .uid = (uid_t) attr_uint(node, "uid"),
-                               .gid = (gid_t) attr_uint(node, "gid"),
+                               .uid = (uid_t)attr_uint(node, "uid"),
+                               .gid = (gid_t)attr_uint(node, "gid"),
                                .shared = attr_is_yes(node, "shared") };
             g_ptr_array_add(status->dac, item);
         }
@@ -328,8 +333,8 @@ static void read_vcpus(const xmlNode *element, VmStatus *status)
         if (node->type != XML_ELEMENT_NODE || index >= 4096)
             continue;
         if (index >= status->vcpu_tids->len)
-            g_array_set_size(status->vcpu_tids, (guint) index + 1);
-        g_array_index(status->vcpu_tids, pid_t, index) = (pid_t) attr_uint(node, "pid");
+            g_array_set_size(status->vcpu_tids, (guint)index + 1);
+        g_array_index(status->vcpu_tids, pid_t, index) = (pid_t)attr_uint(node, "pid");
     }
 }
 
@@ -341,7 +346,7 @@ static bool read_domain(const xmlNode *element, const char *source, VmStatus *st
 
 static bool read_child(const xmlNode *node, const char *source, VmStatus *status, Error **err)
 {
-    const char *name = (const char *) node->name;
+    const char *name = (const char *)node->name;
 
     if (strcmp(name, "monitor") == 0)
         status->monitor_path = g_strdup(xml_attr(node, "path"));
@@ -354,7 +359,7 @@ static bool read_child(const xmlNode *node, const char *source, VmStatus *status
     else if (strcmp(name, "vcpus") == 0)
         read_vcpus(node, status);
     else if (strcmp(name, "run") == 0 && node->ns &&
-             xmlStrEqual(node->ns->href, (const xmlChar *) STATUS_NAMESPACE))
+             xmlStrEqual(node->ns->href, (const xmlChar *)STATUS_NAMESPACE))
         read_run(node, status);
     else if (strcmp(name, "domain") == 0 && !status->def)
         return read_domain(node, source, status, err);
@@ -368,18 +373,18 @@ bool vm_status_parse(const char *text, size_t len, const char *name, VmStatus **
     if (!xml_document_read(text, len, name, &doc, err))
         return false;
     const xmlNode *root = xmlDocGetRootElement(doc);
-    if (!xmlStrEqual(root->name, (const xmlChar *) "domstatus"))
+    if (!xmlStrEqual(root->name, (const xmlChar *)"domstatus"))
         return error_set(err, ERROR_XML_INVALID, "%s: root element is not <domstatus>", name);
 
     g_autoptr(VmStatus) status = g_new0(VmStatus, 1);
     status->dac = dac_list_new();
     status->ports = g_array_new(FALSE, TRUE, sizeof(unsigned));
     status->vcpu_tids = g_array_new(FALSE, TRUE, sizeof(pid_t));
-    status->state = (VmState) name_index(state_names, VM_STATE_COUNT, xml_attr(root, "state"));
+    status->state = (VmState)name_index(state_names, VM_STATE_COUNT, xml_attr(root, "state"));
     size_t count = 0;
     const char *const *reasons = reason_table(status->state, &count);
     status->reason = name_index(reasons, count, xml_attr(root, "reason"));
-    status->pid = (pid_t) attr_uint(root, "pid");
+    status->pid = (pid_t)attr_uint(root, "pid");
     for (const xmlNode *node = root->children; node; node = node->next) {
         if (node->type == XML_ELEMENT_NODE && !read_child(node, name, status, err))
             return false;

@@ -1,8 +1,8 @@
 /* Definitions on disk: etc/libvirt/qemu/NAME.xml, autostart links, names of managed save images.
  *
- * A rename writes the new file first and removes the old one last, so that a crash in between leaves two files
- * with one UUID: loading keeps the newer and finishes the rename. A damaged file is set aside and reported; it
- * never stops the daemon. */
+ * A rename writes the new file first and removes the old one last, so that a crash in between leaves two
+ * files with one UUID: loading keeps the newer and finishes the rename. A damaged file is set aside and
+ * reported; it never stops the daemon. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "store"
 #include <errno.h>
@@ -86,8 +86,7 @@ bool vm_store_move_companions(Host *host, const char *from, const char *to, Erro
     g_autofree char *new_save = vm_save_path(host, to);
     struct stat st;
 
-    if (lstat(old_link, &st) == 0 &&
-        (!file_symlink(target, new_link, err) || !file_remove(old_link, err)))
+    if (lstat(old_link, &st) == 0 && (!file_symlink(target, new_link, err) || !file_remove(old_link, err)))
         return false;
     return vm_move_if_there(old_save, new_save, err);
 }
@@ -102,7 +101,8 @@ typedef struct LoadedFile {
     char *problem;
 } LoadedFile;
 
-/* One trip to a worker reads all files: hundreds of definitions should not cost hundreds of context switches. */
+/* One trip to a worker reads all files: hundreds of definitions should not cost hundreds of context switches.
+ */
 typedef struct LoadJob {
     char *dir;
     GPtrArray *names;
@@ -139,19 +139,19 @@ static void load_job_read(const LoadJob *job, const char *file_name, LoadedFile 
         file->problem = g_strdup(g_strerror(errno));
         return;
     }
-    if (!S_ISREG(st.st_mode) || (uint64_t) st.st_size > CONFIG_MAX_BYTES) {
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > CONFIG_MAX_BYTES) {
         file->problem = g_strdup(S_ISREG(st.st_mode) ? "too large" : "not a regular file");
         return;
     }
-    file->mtime_ns = (int64_t) st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    file->text = g_malloc((size_t) st.st_size + 1);
-    while (file->len < (size_t) st.st_size) {
-        const ssize_t got = read(fd, file->text + file->len, (size_t) st.st_size - file->len);
+    file->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    file->text = g_malloc((size_t)st.st_size + 1);
+    while (file->len < (size_t)st.st_size) {
+        const ssize_t got = read(fd, file->text + file->len, (size_t)st.st_size - file->len);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             break;
-        file->len += (size_t) got;
+        file->len += (size_t)got;
     }
     file->text[file->len] = '\0';
 }
@@ -220,13 +220,13 @@ static void vm_load_one(Host *host, const LoadedFile *file, GHashTable *seen)
         vm_finish_rename(host, other->name, file->name);
         vm_set_name(other, file->name);
         vm_set_config(other, def);
-        g_hash_table_insert(seen, other, (void *) file);
+        g_hash_table_insert(seen, other, (void *)file);
         return;
     }
     g_autoptr(Vm) vm = vm_new(host, def->name, &def->uuid);
     vm_set_config(vm, def);
     vm_list_it(vm);
-    g_hash_table_insert(seen, vm, (void *) file);
+    g_hash_table_insert(seen, vm, (void *)file);
 }
 
 /* Autostart links of machines that are gone are removed; managed save images are noticed. */

@@ -1,10 +1,13 @@
-/* Domain documents on their way in and out of the core: reading them completes them with what this host's QEMU
- * says (machine type, CPU, addresses). */
+/* Domain documents on their way in and out of the core: reading them completes them with what this host's
+ * QEMU says (machine type, CPU, addresses). */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "xml"
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "base/log.h"
+#include "conf/domain_device.h"
+#include "conf/domain_rows.h"
 #include "conf/domain_xml.h"
 #include "core/vm_private.h"
 #include "qemu/address.h"
@@ -33,10 +36,29 @@ static char *cpu_model_from_type(const char *type_name)
         const char *end = type_name + len - strlen("-cpu");
         for (const char *p = end - 1; p > type_name; p--) {
             if (*p == '-')
-                return g_strndup(type_name, (gsize) (p - type_name));
+                return g_strndup(type_name, (gsize)(p - type_name));
         }
     }
     return g_strdup(type_name);
+}
+
+static Arch host_arch(void)
+{
+    struct utsname name;
+    uint8_t arch = ARCH_X86_64;
+    if (uname(&name) == 0)
+        (void)enum_from_name(&arch_names, name.machine, &arch); /* an unknown one builds no machine anyway */
+    return (Arch)arch;
+}
+
+/* A 64-bit x86 emulator runs 32-bit machines too. */
+static bool emulator_runs(const QemuCaps *caps, Arch arch)
+{
+    const char *own = qemu_caps_arch(caps);
+    if (arch == ARCH_ABSENT || !own)
+        return true;
+    return strcmp(own, enum_name(&arch_names, arch)) == 0 ||
+           (arch == ARCH_I686 && strcmp(own, "x86_64") == 0);
 }
 
 static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_platform, Error **err)
@@ -53,6 +75,9 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
             return true;
         return error_propagate(err, g_steal_pointer(&why));
     }
+    if (!(context->flags & VM_XML_TRUSTED) && !emulator_runs(caps, def->os.arch))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support arch '%s'",
+                         qemu_caps_binary(caps), enum_name(&arch_names, def->os.arch));
     const QemuMachine *machine = qemu_caps_machine(caps, def->os.machine);
     if (!machine) {
         if (context->flags & VM_XML_TRUSTED)
@@ -85,7 +110,7 @@ bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source, u
                   DomainDef **ret_def, Error **err)
 {
     ParseContext context = { .host = host, .flags = flags };
-    const DomainHooks hooks = { .host_arch = ARCH_X86_64, .platform = platform_ask, .arg = &context };
+    const DomainHooks hooks = { .host_arch = host_arch(), .platform = platform_ask, .arg = &context };
     DomainParseFlags parse_flags = 0;
     g_autoptr(DomainDef) def = NULL;
 
@@ -110,11 +135,73 @@ char *vm_xml_format(const DomainDef *def, unsigned format_flags)
 {
     GString *out = g_string_sized_new(4096);
 
-    domain_def_format(def, (DomainFormatFlags) format_flags, out);
+    domain_def_format(def, (DomainFormatFlags)format_flags, out);
     return g_string_free(out, FALSE);
+}
+
+/* The label that every start adds by itself (vm_start.c): not part of what the user wrote. */
+static bool has_implicit_label(const DomainDef *def)
+{
+    if (def_list_len(def->seclabels) != 1)
+        return false;
+    const SecurityLabel *label = g_ptr_array_index(def->seclabels, 0);
+    return label->type == SECLABEL_DYNAMIC && label->model && strcmp(label->model, "dac") == 0 &&
+           !label->base_label;
+}
+
+char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags)
+{
+    if (!has_implicit_label(live))
+        return vm_xml_format(live, format_flags | XML_FORMAT_INACTIVE);
+    g_autoptr(DomainDef) def = domain_def_copy(live);
+    xml_list_remove(&security_label_table, &def->seclabels, 0);
+    return vm_xml_format(def, format_flags | XML_FORMAT_INACTIVE);
 }
 
 bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err)
 {
     return domain_def_check_abi_stable(from, to, err);
+}
+
+/* ---- for another host ---- */
+
+/* What every reader adds by itself where it is missing, and readers of long ago did not know. */
+static bool is_implied_controller(const DomainDef *def, const ControllerDef *controller)
+{
+    if (!def->os.machine || !g_str_has_prefix(def->os.machine, "pc-i440fx") || controller->index.value)
+        return false;
+    return (controller->type == CONTROLLER_USB && controller->model == CONTROLLER_MODEL_PIIX3_UHCI) ||
+           (controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCI_ROOT);
+}
+
+static void drop_implied(DomainDef *def)
+{
+    unsigned usb_controllers = 0;
+
+    for (DEF_EACH(ControllerDef, one, def->controllers))
+        usb_controllers += one->type == CONTROLLER_USB;
+    for (unsigned i = def_list_len(def->controllers); i-- > 0;) {
+        const ControllerDef *one = g_ptr_array_index(def->controllers, i);
+        if (is_implied_controller(def, one) && !(one->type == CONTROLLER_USB && usb_controllers > 1))
+            xml_list_remove(&controller_table, &def->controllers, i);
+    }
+    for (unsigned i = def_list_len(def->inputs); i-- > 0;) {
+        const InputDef *input = g_ptr_array_index(def->inputs, i);
+        if (input->type == INPUT_KEYBOARD && input->bus == INPUT_BUS_PS2)
+            xml_list_remove(&input_table, &def->inputs, i);
+    }
+    if (def_list_len(def->audios) == 1 &&
+        ((const AudioDef *)g_ptr_array_index(def->audios, 0))->type == AUDIO_NONE)
+        xml_list_remove(&audio_table, &def->audios, 0);
+    if (has_implicit_label(def))
+        xml_list_remove(&security_label_table, &def->seclabels, 0);
+}
+
+char *vm_xml_format_migratable(const DomainDef *source)
+{
+    g_autoptr(DomainDef) def = domain_def_copy(source);
+
+    drop_implied(def);
+    domain_order_controllers(def);
+    return vm_xml_format(def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE | XML_FORMAT_MIGRATABLE);
 }

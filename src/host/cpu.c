@@ -423,7 +423,7 @@ bool cpu_baseline(const char *const *xmls, size_t n_xmls, unsigned flags, char *
     if (!check_flags(flags, BASELINE_EXPAND_FEATURES | BASELINE_MIGRATABLE, "cpu_baseline", err))
         return false;
     if (n_xmls == 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "no CPU was given");
+        return error_set(err, ERROR_INVALID_ARGUMENT, "xmlCPUs in virConnectBaselineCPU must not be NULL");
     g_autoptr(GPtrArray) docs = parse_all(xmls, n_xmls, CPU_DOC_HOST, err);
     if (!docs)
         return false;
@@ -500,7 +500,7 @@ bool cpu_baseline_with(const CpuOffer *offers, size_t n_offers, const char *cons
     if (!check_flags(flags, BASELINE_EXPAND_FEATURES | BASELINE_MIGRATABLE, "cpu_baseline_with", err))
         return false;
     if (n_xmls == 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "no CPU was given");
+        return error_set(err, ERROR_INVALID_ARGUMENT, "xmlCPUs in virConnectBaselineCPU must not be NULL");
     g_autoptr(GPtrArray) docs = parse_all(xmls, n_xmls, CPU_DOC_ANY, err);
     if (!docs)
         return false;

@@ -46,6 +46,13 @@ typedef struct Machine {
     uint8_t *memory;
 } Machine;
 
+int kvm_get_max_vcpus(void)
+{
+    AUTO_FD kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+    return kvm < 0 ? 0 : MAX(ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS), 0);
+}
+
 const char *kvm_stage_name(KvmStage stage)
 {
     static const char *const names[KVM_STAGE_COUNT] = {

@@ -25,3 +25,5 @@ typedef struct KvmProbe {
  * seconds. Blocks that long at most: for the command line, not for the daemon. */
 void kvm_probe(KvmProbe *ret_probe);
 const char *kvm_stage_name(KvmStage stage);
+/* CPUs that a machine can have with this kernel's KVM; 0 where it cannot be opened. Does not block. */
+int kvm_get_max_vcpus(void);

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "conf/domain_defaults.h"
 #include "conf/domain_rows.h"
 #include "qemu/address_private.h"
 
@@ -34,110 +35,15 @@ ControllerDef *address_add_controller(DomainDef *def, ControllerType type, unsig
     return controller;
 }
 
-static ControllerDef *find_controller(const DomainDef *def, ControllerType type, unsigned index)
-{
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (controller->type == type && controller->index.value == index)
-            return controller;
-    }
-    return NULL;
-}
-
-/* All controllers of @type up to @index exist afterwards. */
-static void ensure_controllers(DomainDef *def, ControllerType type, unsigned index)
-{
-    for (unsigned i = 0; i <= index; i++) {
-        if (!find_controller(def, type, i))
-            address_add_controller(def, type, i);
-    }
-}
-
-/* ---- drives: controller, bus and unit follow from the name of the target ---- */
-
-static int target_number(const char *target)
-{
-    int number = 0;
-    if (!target || strlen(target) < 3)
-        return -1;
-    for (const char *c = target + 2; *c; c++) {
-        if (!g_ascii_islower(*c) || number > 100000)
-            return -1;
-        number = number * 26 + (*c - 'a') + 1;
-    }
-    return number - 1;
-}
-
-static ControllerType drive_controller_type(DiskBus bus)
-{
-    switch (bus) {
-    case DISK_BUS_IDE:
-        return CONTROLLER_IDE;
-    case DISK_BUS_FDC:
-        return CONTROLLER_FDC;
-    case DISK_BUS_SCSI:
-        return CONTROLLER_SCSI;
-    case DISK_BUS_SATA:
-        return CONTROLLER_SATA;
-    default:
-        return CONTROLLER_TYPE_ABSENT;
-    }
-}
-
-static bool drive_is_taken(const DomainDef *def, const DiskDef *self, const DeviceAddress *address)
+/* Controller, bus and unit of a drive follow from its name when the document is read; here is what the board
+ * lacks. */
+static bool check_drives(const DomainDef *def, Error **err)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {
-        if (disk != self && disk->bus == self->bus && disk->info.address.type == ADDRESS_DRIVE &&
-            !disk->info.address.wants_numbers &&
-            !memcmp(&disk->info.address.drive, &address->drive, sizeof(address->drive)))
-            return true;
-    }
-    return false;
-}
-
-static bool assign_drive(DomainDef *def, DiskDef *disk, Error **err)
-{
-    /* Units per controller: SCSI leaves the adapter's own id out of seven. */
-    static const unsigned units[] = {
-        [DISK_BUS_IDE] = 4, [DISK_BUS_FDC] = 2, [DISK_BUS_SCSI] = 7, [DISK_BUS_SATA] = 6
-    };
-    DeviceAddress *address = &disk->info.address;
-    int number = target_number(disk->target);
-
-    if (address->type == ADDRESS_DRIVE && !address->wants_numbers)
-        return true;
-    if (number < 0)
-        return error_set(err, ERROR_XML_INVALID, "Unknown disk name '%s' and no address specified",
-                         disk->target);
-    DeviceAddress chosen = { .type = ADDRESS_DRIVE };
-    chosen.drive.controller = (unsigned)number / units[disk->bus];
-    chosen.drive.unit = (unsigned)number % units[disk->bus];
-    if (disk->bus == DISK_BUS_IDE) {
-        chosen.drive.bus = chosen.drive.unit / 2;
-        chosen.drive.unit %= 2;
-    }
-    if (drive_is_taken(def, disk, &chosen))
-        return error_set(err, ERROR_XML_INVALID,
-                         "using disk target name '%s' conflicts with SCSI host device or another disk "
-                         "address",
-                         disk->target);
-    *address = chosen;
-    return true;
-}
-
-static bool assign_drives(DomainDef *def, Error **err)
-{
-    for (DEF_EACH(DiskDef, disk, def->disks)) {
-        ControllerType type = drive_controller_type(disk->bus);
-        if (type == CONTROLLER_TYPE_ABSENT)
-            continue;
-        if (type == CONTROLLER_IDE && address_machine_is_q35(def))
+        if (disk->bus == DISK_BUS_IDE && address_machine_is_q35(def))
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "disk '%s': IDE controllers are unsupported by machine type '%s'", disk->target,
                              def->os.machine);
-        if (!assign_drive(def, disk, err))
-            return false;
-        if (disk->info.address.drive.controller < 256)
-            ensure_controllers(def, type, disk->info.address.drive.controller);
     }
     return true;
 }
@@ -182,12 +88,6 @@ static void assign_virtio_serial(DomainDef *def)
             address->wants_numbers = true; /* a controller without a port: any port of it */
         if (address->type == ADDRESS_ABSENT || address->wants_numbers)
             assign_virtio_serial_port(def, address);
-        if (address->virtio_serial.controller < 256)
-            ensure_controllers(def, CONTROLLER_VIRTIO_SERIAL, address->virtio_serial.controller);
-    }
-    for (DEF_EACH(CharDef, console, def->consoles)) {
-        if (console->target_type == CHAR_TARGET_VIRTIO)
-            ensure_controllers(def, CONTROLLER_VIRTIO_SERIAL, 0);
     }
 }
 
@@ -201,7 +101,6 @@ static void assign_ccid(DomainDef *def)
             address->ccid.slot = slot;
         }
         slot++;
-        ensure_controllers(def, CONTROLLER_CCID, address->ccid.controller);
     }
 }
 
@@ -388,9 +287,10 @@ static bool assign_usb(DomainDef *def, Error **err)
 bool qemu_assign_addresses(DomainDef *def, const QemuCaps *caps, Error **err)
 {
     (void)caps;
-    if (!assign_drives(def, err))
+    if (!check_drives(def, err))
         return false;
     assign_virtio_serial(def);
     assign_ccid(def);
+    domain_add_implied_controllers(def);
     return assign_pci(def, err) && assign_usb(def, err);
 }

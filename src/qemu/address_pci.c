@@ -387,9 +387,14 @@ static bool seat_bridge(PciLayout *layout, ControllerDef *controller, Error **er
         add_seat(layout, &controller->info, PCI_KIND_EXPRESS, "PCI controller");
         return true;
     case CONTROLLER_MODEL_PCI_BRIDGE:
-        add_seat(layout, &controller->info, PCI_KIND_CONVENTIONAL, "PCI controller");
+        add_seat(layout, &controller->info, PCI_KIND_BRIDGE, "PCI controller");
         return true;
-    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
+    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE: /* where the chip set has it */
+        if (info_needs_pci(&controller->info) && address_machine_is_q35(layout->def) &&
+            place(layout, &controller->info.address, 0x1e, 0))
+            return true;
+        add_seat(layout, &controller->info, PCI_KIND_ROOT_COMPLEX, "PCI controller");
+        return true;
     case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
     case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
         add_seat(layout, &controller->info,
@@ -568,7 +573,7 @@ static unsigned count_pci_controllers(const DomainDef *def)
 bool assign_pci(DomainDef *def, Error **err)
 {
     bool is_pcie = machine_has_pcie(def);
-    bool had_ports = has_root_port(def);
+    bool had_buses = count_pci_controllers(def) > 1;
     bool grew = false;
 
     if (!has_pci_controller(def, 0) && (is_pcie || address_machine_is_i440fx(def)))
@@ -580,8 +585,8 @@ bool assign_pci(DomainDef *def, Error **err)
             return false;
     } while (grew);
 
-    /* A machine that brought no root ports gets a free one for hot plug, once. */
-    if (is_pcie && !had_ports && has_root_port(def)) {
+    /* A machine that brought no buses of its own gets a free root port for hot plug, once. */
+    if (is_pcie && !had_buses && has_root_port(def)) {
         add_bus_controller(def, count_pci_controllers(def), CONTROLLER_MODEL_PCIE_ROOT_PORT);
         if (!run_round(def, is_pcie, &grew, err))
             return false;

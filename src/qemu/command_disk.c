@@ -324,7 +324,7 @@ bool qemu_disk_device(const DomainDef *def, const DiskDef *disk, const QemuCaps 
     }
     if (!prop_info(device, def, &disk->info, err))
         return false;
-    if (boot_index)
+    if (boot_index && disk->bus != DISK_BUS_FDC) /* drives boot by their controller's properties */
         prop_uint(device, "bootindex", boot_index);
     prop_disk_limits(device, disk);
     /* A CD-ROM or floppy has no write cache to switch; QEMU refuses the property only for those without one.
@@ -361,6 +361,9 @@ static bool disk_build(Builder *b, const DiskDef *disk, Error **err)
     for (unsigned i = 0; i < nodes->len; i++)
         add_json(b, "-blockdev", json_incref(g_ptr_array_index(nodes, i)));
     add_json(b, "-device", device);
+    if (boot_index && disk->bus == DISK_BUS_FDC)
+        add_text(b, "-global", "isa-fdc.bootindex%c=%u", disk->info.address.drive.unit ? 'B' : 'A',
+                 boot_index);
     return true;
 }
 

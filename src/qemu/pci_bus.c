@@ -37,7 +37,10 @@ static bool bus_is_conventional(const PciBus *bus)
 
 static unsigned bus_first_slot(const PciBus *bus)
 {
-    return pci_model_is_port(bus->model) || bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT ? 0 : 1;
+    return pci_model_is_port(bus->model) || bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT ||
+                   bus->model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE
+               ? 0
+               : 1;
 }
 
 static unsigned bus_last_slot(const PciBus *bus)
@@ -91,6 +94,8 @@ static bool bus_suits(const PciMap *map, const PciBus *bus, PciKind kind)
         return bus->model == CONTROLLER_MODEL_PCIE_ROOT;
     if (kind == PCI_KIND_EXPRESS && map->is_pcie)
         return pci_model_is_port(bus->model);
+    if (bus->model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE)
+        return kind == PCI_KIND_BRIDGE;
     return bus_is_conventional(bus);
 }
 
@@ -124,7 +129,7 @@ static bool pci_map_grow(PciMap *map, PciKind kind)
         pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCI_BRIDGE);
     } else if (kind == PCI_KIND_EXPRESS) {
         pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCIE_ROOT_PORT);
-    } else if (kind == PCI_KIND_CONVENTIONAL) {
+    } else if (kind == PCI_KIND_CONVENTIONAL || kind == PCI_KIND_BRIDGE) {
         /* The bridge itself takes a port. */
         DeviceAddress port = { 0 };
         if (!pci_map_find(map, PCI_KIND_EXPRESS, &port)) {

@@ -21,6 +21,7 @@
 #include "base/fiber.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/worker.h"
 #include "qemu/firmware.h"
 #include "qemu/qemu_caps_private.h"
@@ -28,10 +29,13 @@
 #define CACHE_MAX_BYTES (8u << 20)
 #define CACHE_STAT_MS 10000
 #define CACHE_SHARE_MS 60000 /* twice the deadline of a probe */
+/* So long a key counts without another look: a call asks more than once, and calls come in bursts. */
+#define CACHE_FRESH_MS 1000
 
 typedef struct CacheEntry {
     QemuCaps *caps;
-    bool is_busy; /* a fiber loads or probes */
+    uint64_t checked_ms; /* when the key of caps was last seen to hold */
+    bool is_busy;        /* a fiber loads or probes */
     unsigned generation;
     Error *failure; /* of the last round */
     WaitQueue waiters;
@@ -137,7 +141,7 @@ static void cache_look_free(void *data)
 /* Devices may sit in modules of their own packages, so their directories tell of changes too. */
 static void cache_look_at_modules(GString *out)
 {
-    static const char *const patterns[] = { "/usr/lib/*/qemu", "/usr/lib/qemu", "/usr/lib64/qemu" };
+    static const char *const patterns[] = { "/usr/lib/*-linux-*/qemu", "/usr/lib/qemu", "/usr/lib64/qemu" };
     for (size_t p = 0; p < G_N_ELEMENTS(patterns); p++) {
         glob_t found;
         if (glob(patterns[p], 0, NULL, &found) != 0)
@@ -189,6 +193,8 @@ AWAITS static bool cache_make_key(const QemuCapsCache *cache, const char *binary
                                       firmware, cache->host_key);
     *ret_kvm_usable = look->kvm_usable;
     cache_look_free(look);
+    if (!key && errnum == ENOENT)
+        return error_set_errno(err, errnum, "Cannot check QEMU binary %s", binary);
     if (!key)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "emulator '%s' %s", binary,
                          errnum == EACCES ? "is not an executable file" : g_strerror(errnum));
@@ -283,6 +289,7 @@ AWAITS static bool cache_refresh(QemuCapsCache *cache, CacheEntry *entry, const 
     if (ok) {
         qemu_caps_unref(entry->caps);
         entry->caps = caps;
+        entry->checked_ms = loop_now_ms();
     } else if (error_code(failure) != ERROR_CANCELLED) { /* our client left; the next one tries itself */
         entry->failure = error_copy(failure);
     }
@@ -297,10 +304,16 @@ bool qemu_caps_get(QemuCapsCache *cache, const char *binary, QemuCaps **ret_caps
     for (;;) {
         bool kvm_usable = false;
         g_autofree char *key = NULL;
+        CacheEntry *entry = g_hash_table_lookup(cache->entries, binary);
+        if (entry && entry->caps && loop_now_ms() - entry->checked_ms < CACHE_FRESH_MS) {
+            *ret_caps = qemu_caps_ref(entry->caps);
+            return true;
+        }
         if (!cache_make_key(cache, binary, &kvm_usable, &key, err))
             return false;
-        CacheEntry *entry = cache_entry(cache, binary);
+        entry = cache_entry(cache, binary);
         if (entry->caps && strcmp(entry->caps->key, key) == 0) {
+            entry->checked_ms = loop_now_ms();
             *ret_caps = qemu_caps_ref(entry->caps);
             return true;
         }

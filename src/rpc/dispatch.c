@@ -162,7 +162,8 @@ static void call_begin(RpcCall *call)
 
 void rpc_dispatch_backlog(RpcClient *client)
 {
-    while (!client->dropped && client->n_calls < rpc_server_spec(client->server)->max_calls) {
+    while (!client->dropped && !rpc_server_is_stopping(client->server) &&
+           client->n_calls < rpc_server_spec(client->server)->max_calls) {
         RpcCall *call = g_queue_pop_head(&client->backlog);
         if (!call)
             return;

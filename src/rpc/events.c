@@ -335,7 +335,7 @@ static void registration_send(RpcClient *client, const RpcRegistration *registra
 
 static void events_fan_out_to(RpcClient *client, const Event *event)
 {
-    g_autoptr(RpcClient) hold = rpc_client_ref(client);
+    g_autoptr(RpcClient) hold G_GNUC_UNUSED = rpc_client_ref(client);
 
     for (guint i = 0; client->events && i < client->events->registrations->len; i++) {
         const RpcRegistration *registration = g_ptr_array_index(client->events->registrations, i);

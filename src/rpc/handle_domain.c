@@ -207,10 +207,10 @@ RPC_VM_HANDLER(domain_get_max_memory)
 
 RPC_VM_HANDLER(domain_get_max_vcpus)
 {
-    unsigned affect = vm_is_running(vm) ? VIR_DOMAIN_VCPU_LIVE : VIR_DOMAIN_VCPU_CONFIG;
     unsigned count = 0;
 
-    if (!vm_get_vcpu_count(vm, affect | VIR_DOMAIN_VCPU_MAXIMUM, &count, err))
+    /* Documented for running domains only. */
+    if (!vm_get_vcpu_count(vm, VIR_DOMAIN_VCPU_LIVE | VIR_DOMAIN_VCPU_MAXIMUM, &count, err))
         return false;
     ret->num = (int32_t)count;
     return true;

@@ -61,13 +61,20 @@ static bool host_check_count(int32_t nparams, size_t count, Error **err)
     return true;
 }
 
+enum { NODE_CPU_STATS = 4 };
+
 RPC_HANDLER(node_get_cpu_stats)
 {
     NodeCpuStats stats = { 0 };
 
+    /* How many there are depends on no CPU. */
+    if (args->nparams == 0) {
+        ret->nparams = NODE_CPU_STATS;
+        return rpc_check_flags(call, args->flags, 0, err);
+    }
     if (!rpc_check_flags(call, args->flags, 0, err) || !node_get_cpu_stats(args->cpu_num, &stats, err))
         return false;
-    const NamedValue values[] = {
+    const NamedValue values[NODE_CPU_STATS] = {
         { VIR_NODE_CPU_STATS_KERNEL, stats.kernel_ns },
         { VIR_NODE_CPU_STATS_USER, stats.user_ns },
         { VIR_NODE_CPU_STATS_IDLE, stats.idle_ns },
@@ -75,10 +82,6 @@ RPC_HANDLER(node_get_cpu_stats)
     };
     if (!host_check_count(args->nparams, G_N_ELEMENTS(values), err))
         return false;
-    if (args->nparams == 0) {
-        ret->nparams = G_N_ELEMENTS(values);
-        return true;
-    }
     ret->params = g_new0(WireNodeGetCpuStats, G_N_ELEMENTS(values));
     ret->n_params = G_N_ELEMENTS(values);
     for (size_t i = 0; i < G_N_ELEMENTS(values); i++) {

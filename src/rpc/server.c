@@ -124,6 +124,9 @@ void rpc_server_stop(RpcServer *server)
     server->stopping = true;
     g_ptr_array_set_size(server->listeners, 0);
     server->tick = sd_event_source_disable_unref(server->tick);
+    g_autofree gpointer *clients = g_hash_table_get_keys_as_array(server->clients, NULL);
+    for (size_t i = 0; clients[i]; i++)
+        rpc_client_flush(clients[i]); /* each stops to be read */
 }
 
 void rpc_server_free(RpcServer *server)
@@ -328,6 +331,11 @@ uint64_t rpc_server_started_ms(const RpcServer *server)
 const RpcServerSpec *rpc_server_spec(const RpcServer *server)
 {
     return &server->spec;
+}
+
+bool rpc_server_is_stopping(const RpcServer *server)
+{
+    return server->stopping;
 }
 
 uint64_t rpc_server_next_client_id(RpcServer *server)

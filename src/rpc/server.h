@@ -47,6 +47,7 @@ uint64_t rpc_server_started_ms(const RpcServer *server);
 /* ---- for the other modules of this layer ---- */
 
 const RpcServerSpec *rpc_server_spec(const RpcServer *server);
+bool rpc_server_is_stopping(const RpcServer *server);
 uint64_t rpc_server_next_client_id(RpcServer *server);
 const RpcEntry *rpc_server_find_entry(const RpcServer *server, uint32_t program, int32_t proc);
 void rpc_server_client_dropped(RpcServer *server, RpcClient *client);

@@ -149,7 +149,7 @@ static void rpc_stream_confirm(RpcStream *stream, bool finished)
     if (stream->ended)
         return;
     /* Closing comes first: it makes sure that everything has arrived. */
-    g_autoptr(RpcStream) hold = rpc_stream_ref(stream);
+    g_autoptr(RpcStream) hold G_GNUC_UNUSED = rpc_stream_ref(stream);
     rpc_stream_end(stream, finished);
     rpc_stream_send(stream, WIRE_OK, NULL, 0);
 }
@@ -157,7 +157,7 @@ static void rpc_stream_confirm(RpcStream *stream, bool finished)
 static void rpc_stream_on_kill(void *arg, const Error *why)
 {
     RpcStream *stream = arg;
-    g_autoptr(RpcStream) hold = rpc_stream_ref(stream);
+    g_autoptr(RpcStream) hold G_GNUC_UNUSED = rpc_stream_ref(stream);
 
     stream->killed = true;
     if (why)

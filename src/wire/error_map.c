@@ -60,8 +60,7 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_NO_NODE_DEVICE] = { VIR_ERR_NO_NODE_DEVICE, VIR_FROM_NODEDEV, "Node device not found: %s" },
     [ERROR_NO_NWFILTER] = { VIR_ERR_NO_NWFILTER, VIR_FROM_NWFILTER, "Network filter not found: %s" },
     [ERROR_NO_SECRET] = { VIR_ERR_NO_SECRET, VIR_FROM_SECRET, "Secret not found: %s" },
-    [ERROR_NO_SNAPSHOT] = { VIR_ERR_NO_DOMAIN_SNAPSHOT, VIR_FROM_DOMAIN_SNAPSHOT,
-                            "Domain snapshot not found: %s" },
+    [ERROR_NO_SNAPSHOT] = { VIR_ERR_NO_DOMAIN_SNAPSHOT, VIR_FROM_QEMU, "Domain snapshot not found: %s" },
     [ERROR_NO_CHECKPOINT] = { VIR_ERR_NO_DOMAIN_CHECKPOINT, VIR_FROM_DOMAIN_CHECKPOINT,
                               "Domain checkpoint not found: %s" },
     [ERROR_AGENT_UNRESPONSIVE] = { VIR_ERR_AGENT_UNRESPONSIVE, VIR_FROM_QEMU,
@@ -73,7 +72,7 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_STREAM_INVALID] = { VIR_ERR_INVALID_STREAM, VIR_FROM_STREAMS, "invalid stream pointer in %s" },
     [ERROR_PROTOCOL] = { VIR_ERR_RPC, VIR_FROM_RPC, "%s" },
     [ERROR_CONFIG_SYNTAX] = { VIR_ERR_CONF_SYNTAX, VIR_FROM_CONF, "configuration file syntax error: %s" },
-    [ERROR_NO_NAME] = { VIR_ERR_NO_NAME, VIR_FROM_DOMAIN, "missing name information in %s" },
+    [ERROR_NO_NAME] = { VIR_ERR_NO_NAME, VIR_FROM_DOMAIN, "missing name information: %s" },
     [ERROR_NO_SOURCE] = { VIR_ERR_NO_SOURCE, VIR_FROM_DOMAIN, "missing source information for device %s" },
     [ERROR_NO_TARGET] = { VIR_ERR_NO_TARGET, VIR_FROM_DOMAIN, "missing target information for device %s" },
     [ERROR_NO_HOSTNAME] = { VIR_ERR_NO_HOSTNAME, VIR_FROM_QEMU, "no hostname found: %s" },
@@ -89,20 +88,49 @@ static char *error_row_text(const ErrorRow *row, const char *detail)
     return g_strdup_printf("%.*s%s%s", (int)(mark - row->text), row->text, detail, mark + 2);
 }
 
-/* Peers show the complaint about flags without a generic text in front; scripts look for it. */
-static const ErrorRow error_row_flags = { VIR_ERR_INVALID_ARG, VIR_FROM_QEMU, "%s" };
+/* Failures whose detail has another subsystem or another generic text at the peers' other servers than the
+ * rest of their code; programs branch on the first, scripts look for the second. The first fitting row
+ * counts. */
+typedef struct ErrorPhrase {
+    ErrorCode code;
+    const char *pattern; /* of the detail, with * */
+    int domain;
+    const char *text; /* NULL: that of the code */
+} ErrorPhrase;
 
-static const ErrorRow *error_row(const Error *err)
+static const ErrorPhrase error_phrases[] = {
+    { ERROR_INVALID_STATE, "domain is not running", VIR_FROM_DOMAIN, NULL },
+    { ERROR_INVALID_STATE, "domain '*' is already active", VIR_FROM_DOMAIN, NULL },
+    { ERROR_INVALID_STATE, "Can't rename domain to itself", VIR_FROM_DOMAIN, NULL },
+    { ERROR_INVALID_ARGUMENT, "unsupported flags (*", VIR_FROM_QEMU, "%s" },
+    { ERROR_INVALID_ARGUMENT, "Invalid cpuNum in *", VIR_FROM_NONE, "%s" },
+    { ERROR_INVALID_ARGUMENT, "cellNum in * must *", VIR_FROM_NONE, "%s" },
+    { ERROR_INVALID_ARGUMENT, "* in vir* must *", VIR_FROM_DOMAIN, "%s" },
+    { ERROR_INVALID_ARGUMENT, "unknown metadata type *", VIR_FROM_DOMAIN, NULL },
+    { ERROR_INVALID_ARGUMENT, "'*' is not a known interface", VIR_FROM_DOMAIN, NULL },
+    { ERROR_INTERNAL, "start cell * out of range *", VIR_FROM_NONE, NULL },
+    { ERROR_NOT_SUPPORTED, "virDomain*", VIR_FROM_DOMAIN, NULL },
+    { ERROR_XML_SYNTAX, "(CPU_definition):*", VIR_FROM_CPU, NULL },
+};
+
+static ErrorRow error_row(const Error *err)
 {
-    if (error_code(err) == ERROR_INVALID_ARGUMENT &&
-        g_str_has_prefix(error_message(err), "unsupported flags ("))
-        return &error_row_flags;
-    return &error_rows[error_code(err)];
+    ErrorRow row = error_rows[error_code(err)];
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(error_phrases); i++) {
+        const ErrorPhrase *phrase = &error_phrases[i];
+        if (phrase->code != error_code(err) || !g_pattern_match_simple(phrase->pattern, error_message(err)))
+            continue;
+        row.domain = phrase->domain;
+        row.text = phrase->text ?: row.text;
+        break;
+    }
+    return row;
 }
 
 void wire_error_from(const Error *err, WireError *ret_error)
 {
-    const ErrorRow *row = error_row(err);
+    const ErrorRow row = error_row(err);
     const char *detail = error_message(err);
     const char *hint = error_hint_text(err);
     g_autofree char *with_hint = hint ? g_strdup_printf("%s (%s)", detail, hint) : NULL;
@@ -112,9 +140,9 @@ void wire_error_from(const Error *err, WireError *ret_error)
     *ret_error = (WireError){
         .code = wire_error_code(err),
         .domain = wire_error_domain(err),
-        .message = error_row_text(row, detail),
+        .message = error_row_text(&row, detail),
         .level = VIR_ERR_ERROR,
-        .str1 = g_strdup(row->text),
+        .str1 = g_strdup(row.text),
         .str2 = g_strdup(detail),
         .int1 = error_code(err) == ERROR_SYSTEM ? error_errno(err) : -1,
         .int2 = -1,
@@ -152,5 +180,5 @@ int wire_error_code(const Error *err)
 
 int wire_error_domain(const Error *err)
 {
-    return error_remote_code(err) ? error_remote_domain(err) : error_rows[error_code(err)].domain;
+    return error_remote_code(err) ? error_remote_domain(err) : error_row(err).domain;
 }

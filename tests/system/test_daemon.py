@@ -21,12 +21,17 @@ def test_help_and_version(host):
 
 
 @mark(daemon=False, **OWN)
-def test_a_root_whose_socket_path_is_too_long_is_refused(host):
+def test_a_root_with_a_long_path_works(host):
+    """A socket's address has room for 107 bytes only; neither daemon nor client needs more."""
     root = host.path("x" * 60 + "/" + "y" * 60)
     root.mkdir(parents=True)
-    result = run([host.daemon.binary, "--root", str(root), "--foreground"], timeout=20)
-    check(result.code != 0, str(result))
-    contains(result.err, "socket")
+    with subprocess.Popen([host.daemon.binary, "--root", str(root), "--foreground"],
+                          stderr=subprocess.DEVNULL) as daemon:
+        try:
+            wait_until(lambda: (root / "run/libvirt/libvirt-sock").exists(), "the socket is there")
+            equal(run([host.lodge_program, "--root", str(root), "list", "--name"]).code, 0)
+        finally:
+            daemon.terminate()
 
 
 def start_fails(host, *words):

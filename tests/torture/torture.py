@@ -32,7 +32,7 @@ class Machine:
         self.allowed = {GONE}
         self.saved = {False}
         self.versions = {None}
-        self.ids = {-1}
+        self.id = None  # known while it runs and nothing that changes it is under way
         self.uuid = f"00000000-0000-4000-8000-{number:012d}"
         self.count = 0
         self.conn = None
@@ -61,8 +61,8 @@ class Machine:
         operations = {
             GONE: [self.define],
             SHUTOFF: [self.start, self.start, self.define, self.undefine],
-            RUNNING: [self.suspend, self.destroy, self.managed_save, self.define],
-            PAUSED: [self.resume, self.destroy, self.managed_save],
+            RUNNING: [self.suspend] * 5 + [self.define] * 3 + [self.destroy, self.managed_save],
+            PAUSED: [self.resume] * 5 + [self.destroy, self.managed_save],
         }[state]
         self.count += 1
         self.chance.choice(operations)(saved)
@@ -109,12 +109,13 @@ class Machine:
         self.change({RUNNING}, lambda: self.domain().resume())
 
     def destroy(self, _):
+        self.id = None
         self.change({SHUTOFF}, lambda: self.domain().destroy())
-        self.ids = {-1}
 
     def managed_save(self, _):
         # Interrupted, the machine may be left paused.
         self.allowed = self.allowed | {PAUSED}
+        self.id = None
         self.change({SHUTOFF}, lambda: self.domain().managedSave(), saved=True)
 
     def look(self):
@@ -134,8 +135,11 @@ class Machine:
         check(state in self.allowed, f"{self.name} is in state {state}, possible are {self.allowed}")
         check(version in self.versions, f"{self.name} has definition {version}, possible are {self.versions}")
         check(saved in self.saved, f"{self.name}: managed save is {saved}, possible are {self.saved}")
+        if self.id is not None:
+            equal(number, self.id, f"id of {self.name}")
+        if state in (RUNNING, PAUSED):
+            self.id = number
         self.allowed, self.versions, self.saved = {state}, {version}, {saved}
-        return state, number
 
 
 def description(dom):

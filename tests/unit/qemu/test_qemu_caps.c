@@ -367,7 +367,7 @@ static void what_is_no_qemu(void *arg)
         ErrorCode code;
         const char *words;
     } cases[] = {
-        { "/nonexistent/qemu", ERROR_CONFIG_UNSUPPORTED, "No such file" },
+        { "/nonexistent/qemu", ERROR_SYSTEM, "No such file" },
         { "qemu-system-x86_64", ERROR_CONFIG_UNSUPPORTED, "absolute" },
         { "/etc/passwd", ERROR_CONFIG_UNSUPPORTED, "executable" },
         { "/usr/bin", ERROR_CONFIG_UNSUPPORTED, "executable" },

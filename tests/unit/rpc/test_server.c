@@ -493,6 +493,33 @@ static void leaving_cancels_questions_and_not_changes(void *arg)
     CHECK(n_ended == 1);
 }
 
+static void a_stopping_server_answers_what_runs_and_begins_no_more(void *arg)
+{
+    g_auto(Peer) peer;
+    WireFrame frame;
+
+    peer_connect(&peer, server, false);
+    CHECK(peer_open(&peer, 0));
+    uint32_t running = 0;
+    for (unsigned i = 0; i < 7; i++) {
+        uint32_t serial = peer_call(&peer, REMOTE, PROC_CONNECT_GET_HOSTNAME, WIRE_TYPE_NONE, NULL);
+        running = i == 0 ? serial : running;
+    }
+    CHECK(peer_flush(&peer));
+    CHECK(fiber_sleep(20, NULL));
+    CHECK(n_begun == 5);
+    rpc_server_stop(server);
+    peer_call(&peer, REMOTE, PROC_CONNECT_GET_LIB_VERSION, WIRE_TYPE_NONE, NULL);
+    CHECK(peer_flush(&peer));
+    open_gate();
+    for (uint32_t i = 0; i < 5; i++)
+        CHECK(peer_expect_reply(&peer, running + i, WIRE_TYPE_NONE, NULL));
+    CHECK(fiber_sleep(20, NULL));
+    CHECK(n_begun == 5);
+    g_clear_pointer(&server, rpc_server_free);
+    CHECK(!peer_next(&peer, &frame));
+}
+
 static void big_frames_are_for_those_who_have_opened(void *arg)
 {
     g_auto(Peer) peer;
@@ -523,6 +550,7 @@ SERVER_TEST(frames_that_are_not_for_servers_are_dropped)
 SERVER_TEST(broken_frames_end_their_connection_alone)
 SERVER_TEST(a_client_that_never_reads_is_not_read_either)
 SERVER_TEST(leaving_cancels_questions_and_not_changes)
+SERVER_TEST(a_stopping_server_answers_what_runs_and_begins_no_more)
 SERVER_TEST(big_frames_are_for_those_who_have_opened)
 
 static int start_loop(void **state)
@@ -555,6 +583,7 @@ int main(void)
         ROW(broken_frames_end_their_connection_alone),
         ROW(a_client_that_never_reads_is_not_read_either),
         ROW(leaving_cancels_questions_and_not_changes),
+        ROW(a_stopping_server_answers_what_runs_and_begins_no_more),
         ROW(big_frames_are_for_those_who_have_opened),
     };
 

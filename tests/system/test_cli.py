@@ -1,0 +1,176 @@
+"""The command line against virsh: the same words in, the same values and exit codes out; and what only a terminal shows.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import json
+import re
+
+from lodgetest.console import Terminal
+from lodgetest.host import *
+
+# Commands that change nothing; t is a running machine, off one that is shut off.
+QUESTIONS = """
+list --all
+list --name --all
+list --uuid --name --all
+list --state-shutoff
+dominfo t
+dominfo off
+domstate t --reason
+domid t
+domid off
+domuuid t
+domcontrol t
+domblklist t --details
+domblkinfo off --all
+domiflist t
+vcpucount t
+vcpucount off
+vcpuinfo off --pretty
+domdisplay off
+ttyconsole t
+dumpxml t
+dumpxml off --inactive
+dumpxml t --xpath //memory
+desc t
+domjobinfo t
+hostname
+nodeinfo
+nodecpumap --pretty
+maxvcpus
+cpu-models x86_64
+capabilities
+event --list
+domstate nothing
+start t
+destroy off
+resume t
+domdisplay off
+list --table --name
+start
+start one two three
+list --bogus
+bogus
+""".strip().splitlines()
+
+
+def plain(text):
+    """Without the layout: runs of blanks, rules below headers and empty lines."""
+    lines = (re.sub(r"[ \t]+", " ", re.sub(r"-{5,}", "---", line)).strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def same(host, line):
+    ours, theirs = host.lodge(*line.split()), host.virsh(*line.split())
+    equal(plain(ours.out), plain(theirs.out), f"output of '{line}'")
+    equal(ours.code != 0, theirs.code != 0, f"failure of '{line}'")
+    check(ours.code == 0 or ours.err.startswith("error: "), str(ours))
+
+
+def test_questions_have_the_answers_of_virsh(host):
+    host.start_sector("t")
+    host.define_sector("off")
+    for line in QUESTIONS:
+        same(host, line)
+
+
+def test_every_question_prints_one_json_document(host):
+    host.start_sector("t")
+    host.define_sector("off")
+    for line in QUESTIONS:
+        result = host.lodge("-o", "json", *line.split())
+        text = result.out if result.code == 0 else result.err
+        if text:
+            try:
+                json.loads(text)
+            except ValueError:
+                fail(f"no JSON: {result}")
+
+
+def test_lines_of_a_script_run_one_by_one(host):
+    host.define_sector("off")
+    result = host.lodge(stdin="domstate off\nnonsense\n# a comment\necho 'a  b'; domid off\n")
+    equal(result.out, "shut off\na  b\n-\n")
+    contains(result.err, "unknown command: 'nonsense'")
+    equal(result.code, 0, "exit code of the last command")
+
+
+def test_editing_stores_what_the_editor_leaves(host):
+    dom = host.define_sector("off")
+    editor = dict(clean_environment(), EDITOR="sed -i s/16384/20480/")
+    contains(host.lodge_ok("edit", "off", env=editor), "edited")
+    contains(dom.XMLDesc(), "20480")
+    contains(host.lodge_ok("edit", "off", env=editor), "not changed")
+    broken = host.lodge("edit", "off", env=dict(clean_environment(), EDITOR="sed -i s/.domain/x/"))
+    equal(broken.code, 1)
+    contains(dom.XMLDesc(), "20480")
+
+
+def terminal(host, *args):
+    opened = Terminal([host.lodge_program, "-c", host.daemon.uri, *args])
+    host.terminals.append(opened)
+    return opened
+
+
+def interrupt(opened):
+    """What Ctrl-C does; the terminals of these tests control nobody."""
+    opened.process.send_signal(signal.SIGINT)
+
+
+def test_shell_on_a_terminal(host):
+    host.define_sector("off")
+    shell = terminal(host)
+    shell.expect("lodge # ")
+    shell.send("domstate off\n")
+    shell.expect("shut off")
+    shell.expect("lodge # ")
+    shell.send("abc")
+    shell.expect("abc")
+    interrupt(shell)
+    shell.expect("lodge # ")
+    shell.send("domuu\toff\n")
+    shell.expect(r"[0-9a-f]{8}-[0-9a-f]{4}-")
+    shell.send("event --all --loop\n")
+    shell.send("quit\n")  # read only after the event loop was interrupted
+    shell.read_more(0.5)
+    interrupt(shell)
+    shell.expect("events received: 0")
+    shell.send("quit\n")
+    equal(shell.wait(), 0)
+
+
+def test_console_has_one_owner_until_somebody_forces(host):
+    host.start_sector("t")
+    first = terminal(host, "console", "t")
+    first.expect("Escape character")
+    refused = host.lodge("console", "t", "--safe")
+    equal(refused.code, 1)
+    contains(refused.err, "--force takes it over")
+    second = terminal(host, "console", "t", "--force")
+    second.expect("Escape character")
+    first.wait()
+    second.send("\x1d")
+    equal(second.wait(), 0)
+
+
+def test_completion_knows_the_machines(host):
+    host.start_sector("web-running")
+    host.define_sector("web-off")
+    line = f"lodge -c {host.daemon.uri} "
+    equal(host.lodge_ok("complete", "--line", line + "start web").split(), ["web-off"])
+    equal(host.lodge_ok("complete", "--line", line + "shutdown web").split(), ["web-running"])
+    equal(host.lodge_ok("complete", "--line", line + "dumpxml web").split(), ["web-running", "web-off"])
+
+
+def test_events_end_with_the_first_or_the_deadline(host):
+    silent = host.lodge("event", "--event", "reboot", "--timeout", "1")
+    equal(silent.code, 1, "exit code when nothing came")
+    contains(silent.out, "event loop timed out", "events received: 0")
+
+
+def test_without_a_daemon_the_exit_code_says_so(host):
+    host.stop_daemon()
+    result = host.lodge("list")
+    equal(result.code, 3)
+    contains(result.err, "error: ", "hint: ")
+    equal(host.lodge("echo", "works").out, "works\n", "what needs no daemon")
