@@ -43,12 +43,12 @@ static void udp_write_side(const char *mode, const char *host, const char *servi
     g_string_append_printf(out, "<source mode='%s'", mode);
     if (host) {
         xml_append_literal(out, " host='");
-        xml_escape(host, out);
+        xml_escape_attribute(host, out);
         xml_append_literal(out, "'");
     }
     if (service) {
         xml_append_literal(out, " service='");
-        xml_escape(service, out);
+        xml_escape_attribute(service, out);
         xml_append_literal(out, "'");
     }
     xml_append_literal(out, "/>\n");

@@ -155,7 +155,7 @@ static bool write_listen_attr(const void *base, unsigned flags, GString *out)
         (first->type == LISTEN_ADDRESS || (first->type == LISTEN_NETWORK && !(flags & XML_FORMAT_INACTIVE)));
     if (!has_address || (first->from_config && flags & XML_FORMAT_INACTIVE))
         return false;
-    xml_escape(first->address, out);
+    xml_escape_attribute(first->address, out);
     return true;
 }
 static const XmlCodec listen_attr_codec = { read_listen_attr, write_listen_attr, NULL };
@@ -172,7 +172,7 @@ static bool write_socket_attr(const void *base, unsigned flags, GString *out)
     bool hide = !first || first->type != LISTEN_SOCKET || !first->socket ||
                 (flags & XML_FORMAT_INACTIVE && first->auto_generated);
     if (!hide)
-        xml_escape(first->socket, out);
+        xml_escape_attribute(first->socket, out);
     return !hide;
 }
 static const XmlCodec socket_attr_codec = { read_socket_attr, write_socket_attr, NULL };

@@ -217,7 +217,7 @@ static void alias_write(const XmlRow *row, const void *base, unsigned flags, uns
         return;
     xml_indent(indent, out);
     xml_append_literal(out, "<alias name='");
-    xml_escape(info->alias, out);
+    xml_escape_attribute(info->alias, out);
     xml_append_literal(out, "'/>\n");
 }
 static const XmlRow alias_schema_rows[] = { ATTR("name", DeviceInfo, alias, .doc = "the name"), { 0 } };

@@ -3,7 +3,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "conf/xml_internal.h"
 
-void xml_escape(const char *text, GString *out)
+/* Where a line ends for the eye only. Other line ends are content of mixed text and must not be indented. A
+ * carriage return is never content here, because that is written "&#13;", and to a reader it is a blank. */
+#define LAYOUT_BREAK '\r'
+
+static void escape(const char *text, bool attribute, GString *out)
 {
     const char *start = text;
     for (;; text++) {
@@ -27,6 +31,12 @@ void xml_escape(const char *text, GString *out)
         case '\r': /* a reader would take it for a line end */
             entity = "&#13;";
             break;
+        case '\n': /* and make blanks of these in an attribute */
+        case '\t':
+            if (!attribute)
+                continue;
+            entity = *text == '\n' ? "&#10;" : "&#9;";
+            break;
         case 0:
             xml_append(out, start, (size_t)(text - start));
             return;
@@ -37,6 +47,16 @@ void xml_escape(const char *text, GString *out)
         xml_append(out, entity, strlen(entity));
         start = text + 1;
     }
+}
+
+void xml_escape(const char *text, GString *out)
+{
+    escape(text, false, out);
+}
+
+void xml_escape_attribute(const char *text, GString *out)
+{
+    escape(text, true, out);
 }
 
 /* Text as the XML library itself escapes it: quotes stay. */
@@ -83,7 +103,7 @@ static void append_ns_def(GString *out, const xmlNs *ns, char quote)
     if (ns->prefix)
         g_string_append_printf(out, ":%s", (const char *)ns->prefix);
     g_string_append_printf(out, "=%c", quote);
-    xml_escape(ns->href ? (const char *)ns->href : "", out);
+    xml_escape_attribute(ns->href ? (const char *)ns->href : "", out);
     g_string_append_c(out, quote);
 }
 
@@ -104,7 +124,7 @@ static void append_start_tag(const xmlNode *top, const xmlNode *node, char quote
         g_string_append_printf(out, "=%c", quote);
         const char *value = attr->children ? (const char *)attr->children->content : "";
         g_autoptr(GString) escaped = g_string_new(NULL);
-        xml_escape(value ?: "", escaped);
+        xml_escape_attribute(value ?: "", escaped);
         if (quote == '"') /* the XML library leaves apostrophes alone */
             g_string_replace(escaped, "&apos;", "'", 0);
         g_string_append_len(out, escaped->str, (gssize)escaped->len);
@@ -150,7 +170,7 @@ static void append_element(const xmlNode *top, const xmlNode *node, char quote, 
     for (const xmlNode *child = node->children; child; child = child->next) {
         if (child->type == XML_ELEMENT_NODE) {
             if (!mixed) {
-                g_string_append_c(out, '\n');
+                g_string_append_c(out, LAYOUT_BREAK);
                 xml_indent(indent + 2, out);
             }
             append_element(top, child, quote, indent + 2, mixed, out);
@@ -159,7 +179,7 @@ static void append_element(const xmlNode *top, const xmlNode *node, char quote, 
         }
     }
     if (!mixed) {
-        g_string_append_c(out, '\n');
+        g_string_append_c(out, LAYOUT_BREAK);
         xml_indent(indent, out);
     }
     g_string_append(out, "</");
@@ -181,24 +201,22 @@ char *xml_content_to_text(const xmlNode *element)
         if (child->type != XML_ELEMENT_NODE)
             continue;
         if (out->len)
-            g_string_append_c(out, '\n');
+            g_string_append_c(out, LAYOUT_BREAK);
         append_element(child, child, '"', 0, false, out);
     }
     return g_string_free(out, FALSE);
 }
 
-/* Lines inside mixed text are not indented: there blanks are content. Such a line can't be told apart any
- * more, so only lines that start with '<' or blanks and '<' move. */
 void xml_text_indent(const char *text, unsigned indent, GString *out)
 {
-    while (*text) {
-        const char *newline = strchr(text, '\n');
-        size_t len = newline ? (size_t)(newline - text) + 1 : strlen(text);
-        size_t blanks = strspn(text, " ");
-        if (text[blanks] == '<')
-            xml_indent(indent, out);
+    xml_indent(indent, out);
+    while (true) {
+        size_t len = strcspn(text, "\r");
         xml_append(out, text, len);
-        text += len;
+        xml_append_literal(out, "\n");
+        if (!text[len])
+            return;
+        text += len + 1;
+        xml_indent(indent, out);
     }
-    xml_append_literal(out, "\n");
 }

@@ -313,6 +313,7 @@ enum {
 void xml_table_write(const XmlTable *table, const char *name, const void *object, unsigned flags,
                      unsigned indent, GString *out);
 void xml_escape(const char *text, GString *out);
+void xml_escape_attribute(const char *text, GString *out); /* keeps line ends and tabs, too */
 void xml_indent(unsigned spaces, GString *out);
 
 /* ---- memory ---- */
@@ -342,7 +343,8 @@ struct Kept {
     char *text;        /* the element, its children indented by 2; or the value of the attribute */
 };
 
-/* The element as this project writes XML; caller owns. */
+/* The element as this project writes XML; lines end with a carriage return, so that xml_text_indent() can
+ * tell layout from content. Caller owns. */
 char *xml_element_to_text(const xmlNode *element);
 /* The elements inside @element as text, one after the other; "" for none. Attributes in double quotes. */
 char *xml_content_to_text(const xmlNode *element);

@@ -298,7 +298,10 @@ bool xml_value_write(const XmlRow *row, const void *base, unsigned flags, GStrin
         return false;
     switch ((XmlValueType)row->type) {
     case XML_VALUE_STRING:
-        xml_escape(*(char *const *)field ?: "", out);
+        if (row->node == XML_ATTR)
+            xml_escape_attribute(*(char *const *)field ?: "", out);
+        else
+            xml_escape(*(char *const *)field ?: "", out);
         break;
     case XML_VALUE_ENUM: {
         const char *name = enum_name(row->names, *(const uint8_t *)field);

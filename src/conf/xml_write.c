@@ -95,7 +95,7 @@ static void write_kept_attribute(Writer *writer, const XmlRow *row, const XmlTab
         xml_append_literal(writer->out, " ");
         xml_append(writer->out, row->name, row->name_len);
         xml_append_literal(writer->out, "='");
-        xml_escape(kept->text, writer->out);
+        xml_escape_attribute(kept->text, writer->out);
         xml_append_literal(writer->out, "'");
     }
 }
