@@ -41,7 +41,10 @@ static void escape(const char *text, bool attribute, GString *out)
             xml_append(out, start, (size_t)(text - start));
             return;
         default:
-            continue;
+            if ((unsigned char)*text >= 0x20)
+                continue;
+            entity = ""; /* XML can't hold other control characters, however written */
+            break;
         }
         xml_append(out, start, (size_t)(text - start));
         xml_append(out, entity, strlen(entity));

@@ -171,6 +171,13 @@ TEST(line_ends_in_attributes_survive)
     xml_table_free(&basket_table, basket);
 }
 
+TEST(control_characters_that_xml_lacks_are_left_out)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    xml_escape("a\001b\tc\nd\033", out);
+    check_str(out->str, "ab\tc\nd");
+}
+
 TEST(mistakes_are_told_with_their_line)
 {
     static const struct {
