@@ -32,6 +32,13 @@ MUST_CHECK bool vm_get_vcpus(Vm *vm, unsigned maxinfo, unsigned maplen, GArray *
 /* Effective pinning of the emulator (@vcpu -1) or a vCPU; from the definition if it does not run. Owned. */
 MUST_CHECK bool vm_get_pin(Vm *vm, int vcpu, unsigned maplen, unsigned flags, uint8_t **ret_map, Error **err);
 
+typedef struct IothreadInfo {
+    uint32_t id;
+    uint8_t *affinity; /* @maplen bytes, bit 0 = CPU 0 */
+} IothreadInfo;
+/* I/O threads and their effective pinning. GArray of IothreadInfo with a clear function, perhaps empty. */
+MUST_CHECK bool vm_get_iothreads(Vm *vm, unsigned maplen, unsigned flags, GArray **ret_threads, Error **err);
+
 typedef struct BlockInfo {
     uint64_t capacity, allocation, physical;
 } BlockInfo; /* bytes */
