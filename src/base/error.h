@@ -91,11 +91,12 @@ ErrorCode error_code(const Error *err);        /* ERROR_NONE for NULL */
 const char *error_message(const Error *err);   /* borrowed; "" for NULL */
 const char *error_hint_text(const Error *err); /* borrowed; NULL if there is none */
 int error_errno(const Error *err);             /* 0 unless ERROR_SYSTEM */
-/* Numbers that a remote daemon gave with the error, kept for programs that branch on them. 0: a local error. */
+/* Numbers that a remote daemon gave with the error, kept for programs that branch on them. 0: a local error.
+ */
 void error_set_remote(Error *err, int code, int domain);
 int error_remote_code(const Error *err);
 int error_remote_domain(const Error *err);
-const char *error_code_name(ErrorCode code);   /* "no-domain"; for logs and JSON */
+const char *error_code_name(ErrorCode code); /* "no-domain"; for logs and JSON */
 
 Error *error_new(ErrorCode code, const char *message);
 Error *error_copy(const Error *err);

@@ -189,10 +189,6 @@ static void write_verbatim(Writer *writer, const XmlRow *row, const void *base, 
     if (!text)
         return;
     start_tag(writer, NULL, row->name, row->name_len, indent);
-    if (!*text) {
-        xml_append_literal(writer->out, "/>\n");
-        return;
-    }
     xml_append_literal(writer->out, ">\n");
     xml_text_indent(text, indent + 2, writer->out);
     xml_indent(indent, writer->out);

@@ -12,8 +12,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "core/vm_life.h"
 #include "core/image_sizes.h"
+#include "core/vm_life.h"
 #include "core/vm_private.h"
 #include "host/kvm_probe.h"
 #include "host/node.h"
@@ -548,7 +548,6 @@ bool host_get_capabilities_xml(Host *host, char **ret_xml, Error **err)
 {
     GString *out = g_string_new("<capabilities>\n\n");
     Uuid uuid;
-    g_autofree char *model = NULL;
     g_autofree char *label = NULL;
 
     node_get_uuid(host->config->host_uuid, &uuid);

@@ -61,7 +61,8 @@ static void image_look_fiber(void *arg)
         size->info = info;
         size->is_known = true;
     } else if (error_code(err) == ERROR_SYSTEM) {
-        size->is_known = false; /* it is gone; of storage that hangs, the old numbers are the best there are */
+        size->is_known =
+            false; /* it is gone; of storage that hangs, the old numbers are the best there are */
     }
     size->is_pending = false;
     wait_queue_wake_all(&size->done);

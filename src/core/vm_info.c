@@ -156,6 +156,46 @@ bool vm_get_pin(Vm *vm, int vcpu, unsigned maplen, unsigned flags, uint8_t **ret
     return true;
 }
 
+/* ---- I/O threads ---- */
+
+static void iothread_info_clear(void *data)
+{
+    g_clear_pointer(&((IothreadInfo *)data)->affinity, g_free);
+}
+
+static const CpuSet *info_find_iothread_pin(const DomainDef *def, uint32_t id)
+{
+    for (DEF_EACH(CpuPin, pin, def->cputune ? def->cputune->iothread_pins : NULL)) {
+        if (pin->id == id)
+            return pin->cpuset;
+    }
+    return def->cpuset;
+}
+
+static void info_add_iothread(GArray *threads, const DomainDef *def, uint32_t id, unsigned maplen)
+{
+    const IothreadInfo info = { .id = id, .affinity = info_pin_map(info_find_iothread_pin(def, id), maplen) };
+
+    g_array_append_val(threads, info);
+}
+
+bool vm_get_iothreads(Vm *vm, unsigned maplen, unsigned flags, GArray **ret_threads, Error **err)
+{
+    const DomainDef *def = NULL;
+
+    if (!vm_check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, "qemuDomainGetIOThreadInfo", err) ||
+        !vm_get_affected_def(vm, flags, &def, err))
+        return false;
+    *ret_threads = g_array_new(FALSE, TRUE, sizeof(IothreadInfo));
+    g_array_set_clear_func(*ret_threads, iothread_info_clear);
+    /* The same threads as on the command line: those listed, or as many as were asked for. */
+    for (DEF_EACH(IothreadDef, thread, def->iothread_list))
+        info_add_iothread(*ret_threads, def, thread->id, maplen);
+    for (uint32_t id = 1; !def->iothread_list && id <= def->iothreads.value; id++)
+        info_add_iothread(*ret_threads, def, id, maplen);
+    return true;
+}
+
 /* ---- network interfaces ---- */
 
 /* By the name of its host device or by its MAC address. */

@@ -32,6 +32,13 @@ MUST_CHECK bool vm_get_vcpus(Vm *vm, unsigned maxinfo, unsigned maplen, GArray *
 /* Effective pinning of the emulator (@vcpu -1) or a vCPU; from the definition if it does not run. Owned. */
 MUST_CHECK bool vm_get_pin(Vm *vm, int vcpu, unsigned maplen, unsigned flags, uint8_t **ret_map, Error **err);
 
+typedef struct IothreadInfo {
+    uint32_t id;
+    uint8_t *affinity; /* @maplen bytes, bit 0 = CPU 0 */
+} IothreadInfo;
+/* I/O threads and their effective pinning. GArray of IothreadInfo with a clear function, perhaps empty. */
+MUST_CHECK bool vm_get_iothreads(Vm *vm, unsigned maplen, unsigned flags, GArray **ret_threads, Error **err);
+
 typedef struct BlockInfo {
     uint64_t capacity, allocation, physical;
 } BlockInfo; /* bytes */
@@ -71,6 +78,17 @@ AWAITS MUST_CHECK bool vm_get_hostname(Vm *vm, unsigned flags, char **ret_hostna
 AWAITS MUST_CHECK bool vm_get_time(Vm *vm, int64_t *ret_seconds, unsigned *ret_nseconds, Error **err);
 AWAITS MUST_CHECK bool vm_set_time(Vm *vm, int64_t seconds, unsigned nseconds, unsigned flags,
                                    const Caller *caller, Error **err);
+
+/* The guest's file systems, by its agent. @mount_point NULL: all; @minimum_bytes: smallest free range that is
+ * worth telling the disk. */
+AWAITS MUST_CHECK bool vm_trim_filesystems(Vm *vm, const char *mount_point, uint64_t minimum_bytes,
+                                           unsigned flags, const Caller *caller, Error **err);
+/* Nothing is written until they are thawed. No mount points: all. *ret_count: how many it did. */
+AWAITS MUST_CHECK bool vm_freeze_filesystems(Vm *vm, char *const *mount_points, unsigned n_mount_points,
+                                             unsigned flags, const Caller *caller, int *ret_count,
+                                             Error **err);
+AWAITS MUST_CHECK bool vm_thaw_filesystems(Vm *vm, unsigned n_mount_points, unsigned flags,
+                                           const Caller *caller, int *ret_count, Error **err);
 
 /* Statistics of many machines at once (virConnectGetAllDomainStats), asked of all QEMUs in parallel. A
  * machine whose QEMU does not answer within the deadline, or that has a job, is reported with what is known

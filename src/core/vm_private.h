@@ -306,7 +306,7 @@ struct Host {
     PortPool *ports;
     DacTable *dac;
     ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
-    unsigned n_background; /* fibers of ours that run */
+    unsigned n_background;   /* fibers of ours that run */
     WaitQueue idle;
 };
 
@@ -526,4 +526,3 @@ void vm_finish_shutdown(Vm *vm);
 
 /* Where no udev rule did it, gives /dev/kvm to group @gid as the usual rule does. */
 void dac_lend_kvm(uid_t uid, gid_t gid);
-

@@ -12,6 +12,7 @@
 #define CPUMAP_MAX 2048
 #define CPUMAPS_MAX 8388608u
 #define VCPUS_MAX 16384
+#define IOTHREADS_MAX 16384
 #define MEMORY_STATS_MAX 1024
 #define CPU_STATS_MAX 2048
 #define CPU_STATS_CPUS_MAX 128
@@ -92,6 +93,31 @@ RPC_VM_HANDLER(domain_get_emulator_pin_info)
         return false;
     ret->cpumaps.len = (uint32_t)args->maplen;
     ret->ret = 1;
+    return true;
+}
+
+RPC_VM_HANDLER(domain_get_iothread_info)
+{
+    g_autoptr(GArray) threads = NULL;
+    g_autofree uint8_t *online = NULL;
+    size_t len = 0;
+
+    (void)node_get_cpu_map(&online, &len, NULL);
+    const unsigned maplen = (unsigned)MIN(len, CPUMAP_MAX);
+
+    if (!vm_get_iothreads(vm, maplen, args->flags, &threads, err))
+        return false;
+    if (threads->len > IOTHREADS_MAX)
+        return error_set(err, ERROR_INTERNAL, "%u I/O threads do not fit a reply", threads->len);
+    ret->info = g_new0(WireDomainIothreadInfo, MAX(threads->len, 1));
+    ret->n_info = threads->len;
+    ret->ret = threads->len;
+    for (guint i = 0; i < threads->len; i++) {
+        IothreadInfo *thread = &g_array_index(threads, IothreadInfo, i);
+        ret->info[i].iothread_id = thread->id;
+        ret->info[i].cpumap.data = g_steal_pointer(&thread->affinity);
+        ret->info[i].cpumap.len = maplen;
+    }
     return true;
 }
 
@@ -263,6 +289,23 @@ RPC_VM_HANDLER(domain_set_time)
     return vm_set_time(vm, args->seconds, args->nseconds, args->flags, rpc_caller(call), err);
 }
 
+RPC_VM_HANDLER(domain_fstrim)
+{
+    return vm_trim_filesystems(vm, args->mount_point, args->minimum, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_fsfreeze)
+{
+    return vm_freeze_filesystems(vm, args->mountpoints, args->n_mountpoints, args->flags, rpc_caller(call),
+                                 &ret->filesystems, err);
+}
+
+RPC_VM_HANDLER(domain_fsthaw)
+{
+    return vm_thaw_filesystems(vm, args->n_mountpoints, args->flags, rpc_caller(call), &ret->filesystems,
+                               err);
+}
+
 /* ---- everything at once ---- */
 
 static bool info_find_vms(RpcCall *call, const WireDomain *doms, uint32_t n_doms, GPtrArray **ret_vms,
@@ -304,6 +347,7 @@ const RpcEntry rpc_entries_info[] = {
     RPC_ENTRY(domain_get_vcpus),
     RPC_ENTRY(domain_get_vcpu_pin_info),
     RPC_ENTRY(domain_get_emulator_pin_info),
+    RPC_ENTRY(domain_get_iothread_info),
     RPC_ENTRY(domain_get_cpu_stats),
     RPC_ENTRY(domain_get_block_info),
     RPC_ENTRY(domain_block_stats),
@@ -314,6 +358,9 @@ const RpcEntry rpc_entries_info[] = {
     RPC_ENTRY(domain_get_hostname),
     RPC_ENTRY(domain_get_time),
     RPC_ENTRY(domain_set_time),
+    RPC_ENTRY(domain_fstrim),
+    RPC_ENTRY(domain_fsfreeze),
+    RPC_ENTRY(domain_fsthaw),
     RPC_ENTRY(connect_get_all_domain_stats),
     { 0 },
 };

@@ -130,11 +130,13 @@ def test_shell_on_a_terminal(host):
     shell.expect("lodge # ")
     shell.send("domuu\toff\n")
     shell.expect(r"[0-9a-f]{8}-[0-9a-f]{4}-")
+    shell.expect("lodge # ")
     shell.send("event --all --loop\n")
-    shell.send("quit\n")  # read only after the event loop was interrupted
+    shell.expect("--loop")
     shell.read_more(0.5)
     interrupt(shell)
     shell.expect("events received: 0")
+    shell.expect("lodge # ")
     shell.send("quit\n")
     equal(shell.wait(), 0)
 

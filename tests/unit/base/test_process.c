@@ -217,7 +217,7 @@ TEST_FIBER(exits_are_noticed_waited_for_and_described)
     check(WIFSIGNALED(process_status(process)));
     g_autofree char *text = process_describe_status(process);
     check_str(text, "killed by signal 15 (TERM)");
-    check_ok(process_kill(process, SIGTERM, &err), err); /* it is gone, as was wanted */
+    check_ok(process_kill(process, SIGTERM, &err), err);          /* it is gone, as was wanted */
     check_eq(process_lookup_start_time(process_pid(process)), 0); /* reaped */
     process_on_exit(process, count_exit, &exits);
     check_eq(exits, 1);
