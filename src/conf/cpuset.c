@@ -54,13 +54,13 @@ void cpuset_remove(CpuSet *set, unsigned number)
 
 bool cpuset_has(const CpuSet *set, unsigned number)
 {
-    return number / WORD_BITS < set->n_words &&
+    return set && number / WORD_BITS < set->n_words &&
            (set->words[number / WORD_BITS] >> (number % WORD_BITS) & 1) != 0;
 }
 
 int cpuset_next(const CpuSet *set, int after)
 {
-    for (unsigned i = (unsigned)(after + 1); i < set->n_words * WORD_BITS; i++) {
+    for (unsigned i = (unsigned)(after + 1); set && i < set->n_words * WORD_BITS; i++) {
         if (cpuset_has(set, i))
             return (int)i;
     }
@@ -75,7 +75,7 @@ bool cpuset_is_empty(const CpuSet *set)
 unsigned cpuset_count(const CpuSet *set)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < set->n_words; i++)
+    for (unsigned i = 0; set && i < set->n_words; i++)
         count += (unsigned)__builtin_popcountll(set->words[i]);
     return count;
 }

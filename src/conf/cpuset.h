@@ -19,6 +19,7 @@ void cpuset_format(const CpuSet *set, GString *out); /* "0-3,8" */
 
 void cpuset_add(CpuSet *set, unsigned number);
 void cpuset_remove(CpuSet *set, unsigned number);
+/* Questions take NULL as the empty set. */
 bool cpuset_has(const CpuSet *set, unsigned number);
 bool cpuset_is_empty(const CpuSet *set);
 unsigned cpuset_count(const CpuSet *set);

@@ -71,8 +71,7 @@ static bool check_cpu(const DomainDef *def, Error **err)
                              feature->name);
     }
     for (DEF_EACH(NumaCell, cell, def->cpu->numa)) {
-        for (int cpu = cpuset_next(cell->cpus, -1); cell->cpus && cpu >= 0;
-             cpu = cpuset_next(cell->cpus, cpu)) {
+        for (int cpu = cpuset_next(cell->cpus, -1); cpu >= 0; cpu = cpuset_next(cell->cpus, cpu)) {
             if ((unsigned)cpu >= def->vcpus)
                 return error_set(err, ERROR_XML_INVALID,
                                  "NUMA cell %u has vCPU %d, but the machine has only %u", cell->id.value, cpu,

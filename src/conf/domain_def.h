@@ -4,7 +4,8 @@
  * - All zero means "absent": NULL strings, enums with value 0, TRISTATE_ABSENT, OptU32/OptU64 not set. Plain
  *   integers have 0 = absent, unless their comment says that they always have a value.
  * - Sizes are bytes, whatever the unit in the XML. Times and rates have their unit in the name.
- * - Strings, sub-structs behind pointers and lists (GPtrArray with free function, NULL when empty) are owned.
+ * - Strings, sub-structs behind pointers and lists (GPtrArray, NULL when empty) are owned by
+ *   the tables: xml_list_remove() takes one element away.
  *   Read lists with def_list_len() and g_ptr_array_index().
  * - "Live:" marks what only the XML of a running machine shows; it is dropped from inactive documents.
  * - Elements that Lodge knows but does not act on yet hang verbatim from the `kept` of the struct around

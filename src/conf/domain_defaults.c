@@ -233,6 +233,60 @@ static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
         cpu->check = as_host || (custom && def->type != VIRT_TYPE_KVM) ? CPU_CHECK_NONE : CPU_CHECK_PARTIAL;
 }
 
+/* ---- drive addresses ---- */
+
+typedef struct DriveBus {
+    ControllerType type;
+    unsigned per_controller;
+    unsigned per_bus; /* 0: one bus */
+} DriveBus;
+
+static const DriveBus *drive_bus(DiskBus bus)
+{
+    static const DriveBus ide = { CONTROLLER_IDE, 4, 2 }, fdc = { CONTROLLER_FDC, 2, 0 },
+                          scsi = { CONTROLLER_SCSI, 7, 0 }, sata = { CONTROLLER_SATA, 6, 0 };
+    switch (bus) {
+    case DISK_BUS_IDE:
+        return &ide;
+    case DISK_BUS_FDC:
+        return &fdc;
+    case DISK_BUS_SCSI:
+        return &scsi;
+    case DISK_BUS_SATA:
+        return &sata;
+    default:
+        return NULL;
+    }
+}
+
+static bool fill_drive_address(DiskDef *disk, Error **err)
+{
+    const DriveBus *bus = drive_bus(disk->bus);
+    DeviceAddress *address = &disk->info.address;
+    bool is_given = address->type != ADDRESS_ABSENT && !address->wants_numbers;
+    int index = disk_name_index(disk->target);
+    if (index < 0 && !is_given)
+        return error_set(err, ERROR_XML_INVALID, "Unknown disk name '%s' and no address specified",
+                         disk->target);
+    if (!bus || is_given)
+        return true;
+    unsigned number = (unsigned)index, unit = number % bus->per_controller;
+    *address = (DeviceAddress){ .type = ADDRESS_DRIVE };
+    address->drive.controller = number / bus->per_controller;
+    address->drive.bus = bus->per_bus ? unit / bus->per_bus : 0;
+    address->drive.unit = bus->per_bus ? unit % bus->per_bus : unit;
+    return true;
+}
+
+static bool fill_drive_addresses(DomainDef *def, Error **err)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        if (!fill_drive_address(disk, err))
+            return false;
+    }
+    return true;
+}
+
 /* ---- implied controllers ---- */
 
 static ControllerDef *add_controller(DomainDef *def, ControllerType type, uint32_t index)
@@ -298,14 +352,41 @@ static void fill_controller_indexes(DomainDef *def)
     }
 }
 
+static bool scsi_address_is_taken(const DomainDef *def, const DeviceAddress *wanted)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        if (disk->bus == DISK_BUS_SCSI && disk->info.address.type == ADDRESS_DRIVE &&
+            memcmp(&disk->info.address.drive, &wanted->drive, sizeof(wanted->drive)) == 0)
+            return true;
+    }
+    for (DEF_EACH(HostdevDef, hostdev, def->hostdevs)) {
+        if (hostdev->type == HOSTDEV_SCSI && hostdev->info.address.type == ADDRESS_DRIVE &&
+            memcmp(&hostdev->info.address.drive, &wanted->drive, sizeof(wanted->drive)) == 0)
+            return true;
+    }
+    return false;
+}
+
+#define SCSI_UNITS 7
+
+/* SCSI devices of the host take the first free unit. */
 static void add_hostdev_controllers(DomainDef *def)
 {
     for (DEF_EACH(HostdevDef, hostdev, def->hostdevs)) {
-        if (hostdev->type == HOSTDEV_SCSI)
-            ensure_controllers(def, CONTROLLER_SCSI,
-                               hostdev->info.address.type == ADDRESS_DRIVE
-                                   ? hostdev->info.address.drive.controller
-                                   : 0);
+        if (hostdev->type != HOSTDEV_SCSI)
+            continue;
+        DeviceAddress *address = &hostdev->info.address;
+        if (address->type == ADDRESS_ABSENT || address->wants_numbers) {
+            DeviceAddress free_one = { .type = ADDRESS_DRIVE };
+            while (scsi_address_is_taken(def, &free_one)) {
+                free_one.drive.unit++;
+                free_one.drive.controller += free_one.drive.unit / SCSI_UNITS;
+                free_one.drive.unit %= SCSI_UNITS;
+            }
+            *address = free_one;
+        }
+        if (address->type == ADDRESS_DRIVE)
+            ensure_controllers(def, CONTROLLER_SCSI, address->drive.controller);
     }
 }
 
@@ -323,60 +404,6 @@ static void add_machine_controllers(DomainDef *def)
     if ((q35 || i440fx) && !domain_find_controller(def, CONTROLLER_PCI, 0))
         add_controller(def, CONTROLLER_PCI, 0)->model =
             q35 ? CONTROLLER_MODEL_PCIE_ROOT : CONTROLLER_MODEL_PCI_ROOT;
-}
-
-/* ---- drive addresses ---- */
-
-typedef struct DriveBus {
-    ControllerType type;
-    unsigned per_controller;
-    unsigned per_bus; /* 0: one bus */
-} DriveBus;
-
-static const DriveBus *drive_bus(DiskBus bus)
-{
-    static const DriveBus ide = { CONTROLLER_IDE, 4, 2 }, fdc = { CONTROLLER_FDC, 2, 0 },
-                          scsi = { CONTROLLER_SCSI, 7, 0 }, sata = { CONTROLLER_SATA, 6, 0 };
-    switch (bus) {
-    case DISK_BUS_IDE:
-        return &ide;
-    case DISK_BUS_FDC:
-        return &fdc;
-    case DISK_BUS_SCSI:
-        return &scsi;
-    case DISK_BUS_SATA:
-        return &sata;
-    default:
-        return NULL;
-    }
-}
-
-static bool fill_drive_address(DiskDef *disk, Error **err)
-{
-    const DriveBus *bus = drive_bus(disk->bus);
-    DeviceAddress *address = &disk->info.address;
-    bool is_given = address->type != ADDRESS_ABSENT && !address->wants_numbers;
-    int index = disk_name_index(disk->target);
-    if (index < 0 && !is_given)
-        return error_set(err, ERROR_XML_INVALID, "Unknown disk name '%s' and no address specified",
-                         disk->target);
-    if (!bus || is_given)
-        return true;
-    unsigned number = (unsigned)index, unit = number % bus->per_controller;
-    *address = (DeviceAddress){ .type = ADDRESS_DRIVE };
-    address->drive.controller = number / bus->per_controller;
-    address->drive.bus = bus->per_bus ? unit / bus->per_bus : 0;
-    address->drive.unit = bus->per_bus ? unit % bus->per_bus : unit;
-    return true;
-}
-
-static bool fill_drive_addresses(DomainDef *def, Error **err)
-{
-    for (DEF_EACH(DiskDef, disk, def->disks)) {
-        if (!fill_drive_address(disk, err))
-            return false;
-    }
-    return true;
 }
 
 void domain_add_implied_controllers(DomainDef *def)
@@ -476,7 +503,9 @@ static bool fill_consoles(DomainDef *def, Error **err)
 {
     fill_ports(def->serials);
     fill_ports(def->parallels);
-    fill_ports(def->consoles);
+    uint32_t position = 0; /* whatever the document says, and before a console is added in front */
+    for (DEF_EACH(CharDef, console, def->consoles))
+        console->target_port = (OptU32){ position++, true };
     return pair_console(def, err);
 }
 
@@ -627,9 +656,11 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     if (!fill_each_device(def, err))
         return false;
     fill_controller_indexes(def);
+    if (!fill_drive_addresses(def, err))
+        return false;
     add_hostdev_controllers(def);
     add_machine_controllers(def);
-    if (!fill_consoles(def, err) || !fill_drive_addresses(def, err))
+    if (!fill_consoles(def, err))
         return false;
     domain_add_implied_controllers(def);
     add_implied_devices(def);

@@ -113,7 +113,7 @@ const XmlTable os_table =
                                .doc = "machine type"),
                           TEXT(OsDef, type, .names = &os_type_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
                                .flags = ROW_REQUIRED, .doc = "kind of virtualization: hvm")),
-                     .doc = "what the machine is"),
+                     .flags = ROW_REQUIRED, .doc = "what the machine is"),
                GROUP("firmware",
                      ROWS(LIST("feature", OsDef, firmware_features, &firmware_feature_table,
                                .doc = "a feature")),

@@ -3,6 +3,8 @@
 #define LOG_MODULE "conf"
 #include "conf/domain_xml.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "conf/domain_check.h"
 #include "conf/domain_defaults.h"
@@ -65,12 +67,55 @@ bool domain_def_parse(const char *xml, size_t len, DomainParseFlags flags, const
     return domain_def_parse_node(xmlDocGetRootElement(doc), SOURCE, flags, hooks, ret_def, err);
 }
 
+/* ---- for other hosts ---- */
+
+static bool is_alone(const DomainDef *def, const ControllerDef *controller)
+{
+    for (DEF_EACH(ControllerDef, other, def->controllers)) {
+        if (other != controller && other->type == controller->type)
+            return false;
+    }
+    return controller->index.value == 0;
+}
+
+/* What every reader adds by itself, and very old ones did not know. */
+static bool is_implied(const DomainDef *def, const ControllerDef *controller)
+{
+    bool usb = controller->type == CONTROLLER_USB && controller->model == CONTROLLER_MODEL_PIIX3_UHCI;
+    bool pci = controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCI_ROOT &&
+               !controller->has_pcihole64;
+    return (usb || pci) && is_alone(def, controller);
+}
+
+static void strip_implied(DomainDef *def)
+{
+    for (unsigned i = def_list_len(def->controllers); i-- > 0;) {
+        if (domain_is_i440fx(def) && is_implied(def, g_ptr_array_index(def->controllers, i)))
+            xml_list_remove(&controller_table, &def->controllers, i);
+    }
+    for (unsigned i = def_list_len(def->inputs); i-- > 0;) {
+        const InputDef *input = g_ptr_array_index(def->inputs, i);
+        if (input->type == INPUT_KEYBOARD && input->bus == INPUT_BUS_PS2)
+            xml_list_remove(&input_table, &def->inputs, i);
+    }
+    AudioDef *audio = def_list_len(def->audios) == 1 ? g_ptr_array_index(def->audios, 0) : NULL;
+    bool is_default =
+        audio && audio->id == 1 && !audio->kept && (audio->type == AUDIO_NONE || audio->type == AUDIO_SPICE);
+    if (is_default)
+        xml_list_remove(&audio_table, &def->audios, 0);
+}
+
 void domain_def_format_indented(const DomainDef *def, DomainFormatFlags flags, unsigned indent, GString *out)
 {
     unsigned all = flags;
-    if (!def->id) /* nothing of a machine that does not run is live */
+    g_autoptr(DomainDef) stripped = NULL;
+    if (!def->id || flags & DOMAIN_FORMAT_MIGRATABLE) /* nothing of a machine that does not run is live */
         all |= XML_FORMAT_INACTIVE;
-    xml_table_write(&domain_table, "domain", def, all, indent, out);
+    if (flags & DOMAIN_FORMAT_MIGRATABLE) {
+        stripped = domain_def_copy(def);
+        strip_implied(stripped);
+    }
+    xml_table_write(&domain_table, "domain", stripped ? stripped : def, all, indent, out);
 }
 
 void domain_def_format(const DomainDef *def, DomainFormatFlags flags, GString *out)

@@ -55,7 +55,10 @@ MUST_CHECK bool domain_def_parse_node(const xmlNode *element, const char *source
 typedef enum DomainFormatFlags {
     DOMAIN_FORMAT_SECURE = XML_FORMAT_SECURE,     /* with passwords */
     DOMAIN_FORMAT_INACTIVE = XML_FORMAT_INACTIVE, /* as it would start next time */
+    /* for another host, perhaps with an older daemon: inactive, without devices that every reader adds itself
+     */
     DOMAIN_FORMAT_MIGRATABLE = XML_FORMAT_MIGRATABLE,
+    DOMAIN_FORMAT_STATUS = XML_FORMAT_USER, /* with what only a restarted daemon wants to know */
 } DomainFormatFlags;
 
 /* Appends the document, with a final line end. */

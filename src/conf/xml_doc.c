@@ -87,6 +87,11 @@ static const xmlNode *too_deep(const xmlNode *root)
     return NULL;
 }
 
+/* Errors of no document, as of converting its encoding, would go to the standard error stream. */
+static void ignore_error(void *arg, xmlError *problem)
+{
+}
+
 bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc **ret_doc, Error **err)
 {
     if (len > XML_DOCUMENT_MAX)
@@ -99,9 +104,11 @@ bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc 
     parser->_private = &problem;
     parser->sax->internalSubset = doctype_found;
     parser->sax->serror = problem_found;
+    xmlSetStructuredErrorFunc(NULL, ignore_error);
     xmlDoc *doc = xmlCtxtReadMemory(parser, text, (int)len, NULL, NULL,
                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
                                         XML_PARSE_NOCDATA | XML_PARSE_BIG_LINES | XML_PARSE_COMPACT);
+    xmlSetStructuredErrorFunc(NULL, NULL);
     bool ok = doc && !problem.doctype && parser->wellFormed && xmlDocGetRootElement(doc);
     if (!ok)
         read_failed(&problem, parser, text, len, source, err);

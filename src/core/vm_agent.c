@@ -67,18 +67,24 @@ static void agent_after_failure(Vm *vm, const Agent *agent, const Error *why)
         agent_close(g_steal_pointer(&vm->run->agent));
 }
 
-static bool agent_ask(Vm *vm, const char *command, const Json *args, Json **ret_reply, Error **err)
+static bool agent_ask_within(Vm *vm, const char *command, const Json *args, uint64_t timeout_ms,
+                             Json **ret_reply, Error **err)
 {
     Agent *agent = NULL;
     g_autoptr(Error) why = NULL;
-    g_autoptr(Vm) hold = vm_ref(vm);
+    G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
 
     if (!vm_agent(vm, &agent, err))
         return false;
-    if (agent_exec(agent, command, args, AGENT_DEFAULT_MS, ret_reply, &why))
+    if (agent_exec(agent, command, args, timeout_ms, ret_reply, &why))
         return true;
     agent_after_failure(vm, agent, why);
     return error_propagate(err, g_steal_pointer(&why));
+}
+
+static bool agent_ask(Vm *vm, const char *command, const Json *args, Json **ret_reply, Error **err)
+{
+    return agent_ask_within(vm, command, args, AGENT_DEFAULT_MS, ret_reply, err);
 }
 
 bool vm_agent_command(Vm *vm, const char *command, int timeout_s, unsigned flags, const Caller *caller,
@@ -86,7 +92,7 @@ bool vm_agent_command(Vm *vm, const char *command, int timeout_s, unsigned flags
 {
     Agent *agent = NULL;
     g_autoptr(Error) why = NULL;
-    g_autoptr(Vm) hold = vm_ref(vm);
+    G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
     uint64_t timeout_ms = AGENT_DEFAULT_MS;
 
     if (!vm_check_flags(flags, 0, "qemuDomainQemuAgentCommand", err))
@@ -161,4 +167,71 @@ bool vm_set_time(Vm *vm, int64_t seconds, unsigned nseconds, unsigned flags, con
     if (!vm_qmp(vm, "rtc-reset-reinjection", NULL, 0, NULL, NULL))
         log_debug("machine '%s' has no rtc-reset-reinjection", vm->name);
     return true;
+}
+
+/* ---- file systems ---- */
+
+bool vm_trim_filesystems(Vm *vm, const char *mount_point, uint64_t minimum_bytes, unsigned flags,
+                         const Caller *caller, Error **err)
+{
+    g_auto(VmJob) job = { 0 };
+    AUTO_JSON args = NULL;
+
+    if (!vm_check_flags(flags, 0, "qemuDomainFSTrim", err))
+        return false;
+    if (mount_point)
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "Specifying mount point is not supported for now");
+    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err))
+        return false;
+    args = json_pack("{s:I}", "minimum", (json_int_t)MIN(minimum_bytes, (uint64_t)INT64_MAX));
+    return agent_ask_within(vm, "guest-fstrim", args, AGENT_BLOCK_MS, NULL, err);
+}
+
+static bool agent_ask_count(Vm *vm, const char *command, const Json *args, int *ret_count, Error **err)
+{
+    AUTO_JSON reply = NULL;
+
+    if (!agent_ask_within(vm, command, args, AGENT_BLOCK_MS, &reply, err))
+        return false;
+    const json_int_t count = json_is_integer(reply) ? json_integer_value(reply) : -1;
+    if (count < 0 || count > INT32_MAX)
+        return error_set(err, ERROR_INTERNAL, "malformed reply of %s", command);
+    *ret_count = (int)count;
+    return true;
+}
+
+bool vm_freeze_filesystems(Vm *vm, char *const *mount_points, unsigned n_mount_points, unsigned flags,
+                           const Caller *caller, int *ret_count, Error **err)
+{
+    g_auto(VmJob) job = { 0 };
+    AUTO_JSON args = NULL;
+
+    if (!vm_check_flags(flags, 0, "qemuDomainFSFreeze", err) ||
+        !vm_job_begin(vm, JOB_MODIFY, caller, &job, err))
+        return false;
+    if (n_mount_points) {
+        Json *list = json_array();
+        for (unsigned i = 0; i < n_mount_points; i++) {
+            if (json_array_append_new(list, json_string(mount_points[i])) < 0) {
+                json_decref(list);
+                return error_set(err, ERROR_INVALID_ARGUMENT, "mount point %u is not valid UTF-8", i + 1);
+            }
+        }
+        args = json_pack("{s:o}", "mountpoints", list);
+    }
+    return agent_ask_count(vm, args ? "guest-fsfreeze-freeze-list" : "guest-fsfreeze-freeze", args, ret_count,
+                           err);
+}
+
+bool vm_thaw_filesystems(Vm *vm, unsigned n_mount_points, unsigned flags, const Caller *caller,
+                         int *ret_count, Error **err)
+{
+    g_auto(VmJob) job = { 0 };
+
+    if (!vm_check_flags(flags, 0, "qemuDomainFSThaw", err))
+        return false;
+    if (n_mount_points)
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "the guest agent thaws all file systems at once");
+    return vm_job_begin(vm, JOB_MODIFY, caller, &job, err) &&
+           agent_ask_count(vm, "guest-fsfreeze-thaw", NULL, ret_count, err);
 }

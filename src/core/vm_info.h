@@ -79,6 +79,17 @@ AWAITS MUST_CHECK bool vm_get_time(Vm *vm, int64_t *ret_seconds, unsigned *ret_n
 AWAITS MUST_CHECK bool vm_set_time(Vm *vm, int64_t seconds, unsigned nseconds, unsigned flags,
                                    const Caller *caller, Error **err);
 
+/* The guest's file systems, by its agent. @mount_point NULL: all; @minimum_bytes: smallest free range that is
+ * worth telling the disk. */
+AWAITS MUST_CHECK bool vm_trim_filesystems(Vm *vm, const char *mount_point, uint64_t minimum_bytes,
+                                           unsigned flags, const Caller *caller, Error **err);
+/* Nothing is written until they are thawed. No mount points: all. *ret_count: how many it did. */
+AWAITS MUST_CHECK bool vm_freeze_filesystems(Vm *vm, char *const *mount_points, unsigned n_mount_points,
+                                             unsigned flags, const Caller *caller, int *ret_count,
+                                             Error **err);
+AWAITS MUST_CHECK bool vm_thaw_filesystems(Vm *vm, unsigned n_mount_points, unsigned flags,
+                                           const Caller *caller, int *ret_count, Error **err);
+
 /* Statistics of many machines at once (virConnectGetAllDomainStats), asked of all QEMUs in parallel. A
  * machine whose QEMU does not answer within the deadline, or that has a job, is reported with what is known
  * without it.

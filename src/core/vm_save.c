@@ -50,7 +50,8 @@ static bool save_choose_running(unsigned flags, bool otherwise)
 /* The document that goes into the image: what runs, or the caller's variation of it. */
 static bool save_make_xml(Vm *vm, const char *dxml, char **ret_xml, Error **err)
 {
-    const unsigned format = XML_FORMAT_SECURE | XML_FORMAT_INACTIVE | XML_FORMAT_MIGRATABLE;
+    /* Complete: what a reader would add by itself has addresses here, which the saved devices keep. */
+    const unsigned format = XML_FORMAT_SECURE | XML_FORMAT_INACTIVE;
     DomainDef *def = NULL;
 
     if (!dxml) {
@@ -191,7 +192,6 @@ static bool restore_start(Vm *vm, VmJob *job, SaveImage *image, DomainDef *def, 
 {
     VmStartSpec spec = VM_START_SPEC_INIT;
     g_autoptr(Process) feeder = NULL;
-    g_autoptr(Error) why = NULL;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0) {
@@ -298,8 +298,7 @@ bool save_image_define_xml(Host *host, const char *path, const char *dxml, unsig
         !vm_xml_parse(host, dxml, strlen(dxml), "(domain_definition)", 0, &new_def, err) ||
         !vm_xml_check_abi(def, new_def, err))
         return false;
-    g_autofree char *xml =
-        vm_xml_format(new_def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE | XML_FORMAT_MIGRATABLE);
+    g_autofree char *xml = vm_xml_format(new_def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE);
     return save_image_rewrite(path, &image, xml, save_choose_running(flags, image.was_running),
                               storage_timeout(host), err);
 }

@@ -289,6 +289,23 @@ RPC_VM_HANDLER(domain_set_time)
     return vm_set_time(vm, args->seconds, args->nseconds, args->flags, rpc_caller(call), err);
 }
 
+RPC_VM_HANDLER(domain_fstrim)
+{
+    return vm_trim_filesystems(vm, args->mount_point, args->minimum, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_fsfreeze)
+{
+    return vm_freeze_filesystems(vm, args->mountpoints, args->n_mountpoints, args->flags, rpc_caller(call),
+                                 &ret->filesystems, err);
+}
+
+RPC_VM_HANDLER(domain_fsthaw)
+{
+    return vm_thaw_filesystems(vm, args->n_mountpoints, args->flags, rpc_caller(call), &ret->filesystems,
+                               err);
+}
+
 /* ---- everything at once ---- */
 
 static bool info_find_vms(RpcCall *call, const WireDomain *doms, uint32_t n_doms, GPtrArray **ret_vms,
@@ -341,6 +358,9 @@ const RpcEntry rpc_entries_info[] = {
     RPC_ENTRY(domain_get_hostname),
     RPC_ENTRY(domain_get_time),
     RPC_ENTRY(domain_set_time),
+    RPC_ENTRY(domain_fstrim),
+    RPC_ENTRY(domain_fsfreeze),
+    RPC_ENTRY(domain_fsthaw),
     RPC_ENTRY(connect_get_all_domain_stats),
     { 0 },
 };
