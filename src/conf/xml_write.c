@@ -61,6 +61,11 @@ static void end_tag(Writer *writer, const char *prefix, const char *name, size_t
 
 /* ---- attributes ---- */
 
+/* Kinds of rows, as sets: most rows are passed over, and so should be cheaply. */
+#define IN_START_TAG (BIT(XML_ATTR) | BIT(XML_KEPT_ATTR) | BIT(XML_INCLUDE) | BIT(XML_INCLUDE_OBJECT))
+#define NEVER_CONTENT (BIT(XML_ATTR) | BIT(XML_KEPT_ATTR) | BIT(XML_HELD))
+#define BY_POINTER (BIT(XML_OBJECT) | BIT(XML_LIST) | BIT(XML_VERBATIM) | BIT(XML_INCLUDE_OBJECT))
+
 static void write_unit(Writer *writer, const XmlRow *row, const void *base)
 {
     const char *unit = xml_value_unit(row, base);
@@ -103,10 +108,8 @@ static void write_kept_attribute(Writer *writer, const XmlRow *row, const XmlTab
 static void write_attributes(Writer *writer, const XmlTable *table, const XmlRow *rows, const void *base)
 {
     for (const XmlRow *row = rows; row->node != XML_END; row++) {
-        bool is_attribute = row->node == XML_ATTR || row->node == XML_KEPT_ATTR || row->node == XML_INCLUDE ||
-                            row->node == XML_INCLUDE_OBJECT ||
-                            (row->node == XML_TEXT && row->unit != XML_UNIT_NONE);
-        if (!is_attribute || !row_is_written(writer, row, base))
+        if (!(BIT(row->node) & (IN_START_TAG | BIT(XML_TEXT))) ||
+            (row->node == XML_TEXT && row->unit == XML_UNIT_NONE) || !row_is_written(writer, row, base))
             continue;
         if (row->node == XML_ATTR) {
             write_attribute(writer, row, base);
@@ -330,6 +333,9 @@ static void write_rows(Writer *writer, const XmlTable *table, const XmlRow *rows
                        Element *element)
 {
     for (const XmlRow *row = rows; row->node != XML_END; row++) {
+        const uint64_t kind = BIT(row->node);
+        if (kind & NEVER_CONTENT || (kind & BY_POINTER && !*(void *const *)xml_field_const(row, base)))
+            continue;
         if (may_write(table, row, base) && row_is_written(writer, row, base))
             write_one_row(writer, table, row, base, element);
     }
