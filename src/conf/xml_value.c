@@ -70,8 +70,8 @@ static bool read_signed(const XmlRow *row, const char *text, int64_t min, int64_
 static bool read_by_type(const XmlRow *row, const char *text, const char *unit_text, void *base, Error **err)
 {
     void *field = xml_field(row, base);
-    uint64_t number;
-    int64_t signed_number;
+    uint64_t number = 0;
+    int64_t signed_number = 0;
     switch ((XmlValueType)row->type) {
     case XML_VALUE_ENUM:
         return read_enum(row, text, field, err);

@@ -31,7 +31,7 @@ void params_free(Params *params)
     g_free(params);
 }
 
-static Param *params_append(Params *params, ParamType type, const char *format, va_list args)
+PRINTF(3, 0) static Param *params_append(Params *params, ParamType type, const char *format, va_list args)
 {
     g_array_set_size(params->array, params->array->len + 1);
     Param *param = &g_array_index(params->array, Param, params->array->len - 1);

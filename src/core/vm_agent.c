@@ -72,7 +72,7 @@ static bool agent_ask_within(Vm *vm, const char *command, const Json *args, uint
 {
     Agent *agent = NULL;
     g_autoptr(Error) why = NULL;
-    g_autoptr(Vm) hold = vm_ref(vm);
+    G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
 
     if (!vm_agent(vm, &agent, err))
         return false;
@@ -92,7 +92,7 @@ bool vm_agent_command(Vm *vm, const char *command, int timeout_s, unsigned flags
 {
     Agent *agent = NULL;
     g_autoptr(Error) why = NULL;
-    g_autoptr(Vm) hold = vm_ref(vm);
+    G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
     uint64_t timeout_ms = AGENT_DEFAULT_MS;
 
     if (!vm_check_flags(flags, 0, "qemuDomainQemuAgentCommand", err))

@@ -192,7 +192,7 @@ bool vm_inject_nmi(Vm *vm, const Caller *caller, Error **err)
 
 bool vm_destroy(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 {
-    g_autoptr(Vm) hold = vm_ref(vm);
+    G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
     g_auto(VmJob) job = { 0 };
 
     if (!vm_check_flags(flags, DESTROY_GRACEFUL, "qemuDomainDestroyFlags", err) ||

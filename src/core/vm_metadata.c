@@ -123,7 +123,7 @@ static bool metadata_check(int type, const char *metadata, const char *key, cons
     case METADATA_TITLE:
         if (metadata && strchr(metadata, '\n'))
             return error_set(err, ERROR_INVALID_ARGUMENT, "metadata title can't contain newlines");
-        /* fall through */
+        __attribute__((fallthrough));
     case METADATA_DESCRIPTION:
         if (uri || key)
             return error_set(err, ERROR_INVALID_ARGUMENT,

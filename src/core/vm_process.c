@@ -200,7 +200,7 @@ static void vm_log_end(const Vm *vm, int shutoff_reason)
 
 void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
 {
-    g_autoptr(Vm) hold = vm_ref(vm);
+    G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
     VmRun *run = vm->run;
     g_autoptr(Error) err = NULL;
 

@@ -192,7 +192,6 @@ static bool restore_start(Vm *vm, VmJob *job, SaveImage *image, DomainDef *def, 
 {
     VmStartSpec spec = VM_START_SPEC_INIT;
     g_autoptr(Process) feeder = NULL;
-    g_autoptr(Error) why = NULL;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0) {

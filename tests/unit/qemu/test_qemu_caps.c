@@ -157,8 +157,8 @@ static void test_damaged_documents_are_refused(void **state)
         "{\"format\": 3, \"key\": 5, \"binary\": \"b\", \"arch\": \"a\"}",
         "{\"format\": 3, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"machines\": [5]}",
         "{\"format\": 3, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"machines\": [{\"cpus\": 4}]}",
-        "{\"format\": 3, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"cpus\": {\"kvm\": "
-        "{\"models\": [{}]}}}",
+        ("{\"format\": 3, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"cpus\": {\"kvm\": "
+         "{\"models\": [{}]}}}"),
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(Error) err = NULL;
