@@ -163,45 +163,12 @@ bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err)
     return domain_def_check_abi_stable(from, to, err);
 }
 
-/* ---- for another host ---- */
-
-/* What every reader adds by itself where it is missing, and readers of long ago did not know. */
-static bool is_implied_controller(const DomainDef *def, const ControllerDef *controller)
-{
-    if (!def->os.machine || !g_str_has_prefix(def->os.machine, "pc-i440fx") || controller->index.value)
-        return false;
-    return (controller->type == CONTROLLER_USB && controller->model == CONTROLLER_MODEL_PIIX3_UHCI) ||
-           (controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCI_ROOT);
-}
-
-static void drop_implied(DomainDef *def)
-{
-    unsigned usb_controllers = 0;
-
-    for (DEF_EACH(ControllerDef, one, def->controllers))
-        usb_controllers += one->type == CONTROLLER_USB;
-    for (unsigned i = def_list_len(def->controllers); i-- > 0;) {
-        const ControllerDef *one = g_ptr_array_index(def->controllers, i);
-        if (is_implied_controller(def, one) && !(one->type == CONTROLLER_USB && usb_controllers > 1))
-            xml_list_remove(&controller_table, &def->controllers, i);
-    }
-    for (unsigned i = def_list_len(def->inputs); i-- > 0;) {
-        const InputDef *input = g_ptr_array_index(def->inputs, i);
-        if (input->type == INPUT_KEYBOARD && input->bus == INPUT_BUS_PS2)
-            xml_list_remove(&input_table, &def->inputs, i);
-    }
-    if (def_list_len(def->audios) == 1 &&
-        ((const AudioDef *)g_ptr_array_index(def->audios, 0))->type == AUDIO_NONE)
-        xml_list_remove(&audio_table, &def->audios, 0);
-    if (has_implicit_label(def))
-        xml_list_remove(&security_label_table, &def->seclabels, 0);
-}
-
 char *vm_xml_format_migratable(const DomainDef *source)
 {
     g_autoptr(DomainDef) def = domain_def_copy(source);
 
-    drop_implied(def);
+    if (has_implicit_label(def))
+        xml_list_remove(&security_label_table, &def->seclabels, 0);
     domain_order_controllers(def);
-    return vm_xml_format(def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE | XML_FORMAT_MIGRATABLE);
+    return vm_xml_format(def, XML_FORMAT_SECURE | XML_FORMAT_MIGRATABLE);
 }

@@ -85,6 +85,8 @@ def play(player):
     call("snapshotLookupByName", lambda: dom.snapshotLookupByName("none"))
     call("listAllCheckpoints", dom.listAllCheckpoints)
     call("XMLDesc unknown flag", lambda: dom.XMLDesc(1 << 20))
+    call("XMLDesc migratable, defined again", lambda: conn.defineXML(
+        dom.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE)).XMLDesc())
     call("suspend inactive", dom.suspend)
     call("resume inactive", dom.resume)
     call("shutdown inactive", dom.shutdown)
