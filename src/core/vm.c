@@ -25,6 +25,7 @@ static void vm_free(Vm *vm)
     vm_job_queue_clear(&vm->jobs);
     domain_def_free(vm->live);
     domain_def_free(vm->config);
+    g_free(vm->config_xml);
     g_free(vm->name);
     g_free(vm);
 }
@@ -107,6 +108,7 @@ void vm_set_config(Vm *vm, DomainDef *def)
     if (vm->config != def)
         domain_def_free(vm->config);
     vm->config = def;
+    g_clear_pointer(&vm->config_xml, g_free);
 }
 
 bool vm_require_listed(const Vm *vm, Error **err)

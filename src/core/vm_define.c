@@ -282,6 +282,12 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
     }
     if ((flags & XML_INACTIVE) || !vm->live)
         format |= XML_FORMAT_INACTIVE;
+    if (def == vm->config && format == XML_FORMAT_INACTIVE) {
+        if (!vm->config_xml)
+            vm->config_xml = vm_xml_format(def, format);
+        *ret_xml = g_strdup(vm->config_xml);
+        return true;
+    }
     *ret_xml = def == vm->live && (format & XML_FORMAT_INACTIVE) ? vm_xml_format_inactive(def, format)
                                                                  : vm_xml_format(def, format);
     return true;

@@ -269,7 +269,8 @@ struct Vm {
     bool is_registered;
     bool autostart, has_managed_save;
     bool config_is_new; /* redefined while running */
-    DomainDef *config;  /* NULL: transient */
+    DomainDef *config;  /* NULL: transient; replaced as a whole by vm_set_config() */
+    char *config_xml;   /* its text without secrets, made when first asked for */
     DomainDef *live;    /* NULL: not running */
     VmRun *run;         /* NULL: not running */
     int id;             /* -1: not running */
