@@ -134,7 +134,8 @@ def test_shell_on_a_terminal(host):
     shell.send("event --all --loop\n")
 
     def an_event_is_shown():
-        host.define_sector("off")
+        host.ok("start", "off")
+        host.ok("destroy", "off")
         shell.read_more(0.2)
         return "lifecycle" in shell.seen
 
