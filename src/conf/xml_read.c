@@ -113,6 +113,18 @@ static bool row_is_readable(const XmlReader *reader, const XmlRow *row)
     return !(row->flags & ROW_WRITE_ONLY) && !(row->flags & ROW_LIVE && reader->flags & XML_READ_INACTIVE);
 }
 
+static bool missing_error(const XmlReader *reader, const xmlNode *element, const XmlRow *row, Error **err)
+{
+    ErrorCode code = row->missing_code ? row->missing_code : ERROR_XML_INVALID;
+    if (reader->flags & XML_READ_STRICT)
+        code = ERROR_XML_SCHEMA;
+    if (row->node == XML_ATTR)
+        return xml_error(reader, element, code, err, "attribute '%s' is missing", row->name);
+    if (row->node == XML_TEXT)
+        return xml_error(reader, element, code, err, "the text is missing");
+    return xml_error(reader, element, code, err, "child element '%s' is missing", row->name);
+}
+
 static bool read_value(XmlReader *reader, const xmlNode *element, const XmlRow *row, const char *text,
                        void *base, Error **err)
 {
@@ -120,8 +132,12 @@ static bool read_value(XmlReader *reader, const xmlNode *element, const XmlRow *
     if (row->unit != XML_UNIT_NONE)
         unit_text = xml_attr(element, "unit");
     Error *problem = NULL;
-    if (xml_value_read(row, text, unit_text, base, &problem))
-        return true;
+    if (xml_value_read(row, text, unit_text, base, &problem)) {
+        /* An empty text or a 0 that stands for absence would not be written, and is no value here. */
+        bool is_void =
+            row->flags & ROW_REQUIRED && row->type != XML_VALUE_OTHER && !xml_value_is_set(row, base);
+        return !is_void || missing_error(reader, element, row, err);
+    }
     return place_error(reader, element, row, problem, err);
 }
 
@@ -142,18 +158,6 @@ static void keep(const Target *target, const XmlRow *row, char *text)
 static bool is_required_missing(const XmlReader *reader, const XmlRow *row)
 {
     return row->flags & ROW_REQUIRED && row_is_readable(reader, row);
-}
-
-static bool missing_error(const XmlReader *reader, const xmlNode *element, const XmlRow *row, Error **err)
-{
-    ErrorCode code = row->missing_code ? row->missing_code : ERROR_XML_INVALID;
-    if (reader->flags & XML_READ_STRICT)
-        code = ERROR_XML_SCHEMA;
-    if (row->node == XML_ATTR)
-        return xml_error(reader, element, code, err, "attribute '%s' is missing", row->name);
-    if (row->node == XML_TEXT)
-        return xml_error(reader, element, code, err, "the text is missing");
-    return xml_error(reader, element, code, err, "child element '%s' is missing", row->name);
 }
 
 static bool read_attributes(XmlReader *reader, const xmlNode *element, const Target *target, Error **err)

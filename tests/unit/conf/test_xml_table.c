@@ -190,6 +190,7 @@ TEST(mistakes_are_told_with_their_line)
           "(basket):2: element 'basket': attribute 'shape'" },
         { "<basket>\n<apple/></basket>", 0, ERROR_XML_INVALID,
           "(basket):2: element 'apple': attribute 'sort' is missing" },
+        { "<basket>\n<apple sort=''/></basket>", 0, ERROR_XML_INVALID, "(basket):2: element 'apple'" },
         { "<basket>\n\n<apple sort='a' weight='501'/></basket>", 0, ERROR_XML_INVALID, "(basket):3:" },
         { "<basket><apple sort='a' weight='-1'/></basket>", 0, ERROR_XML_INVALID, "weight" },
         { "<basket><size>1.5</size></basket>", 0, ERROR_XML_INVALID, "size" },
