@@ -50,6 +50,7 @@ static bool start_make_run(Start *start, Error **err)
         if (!vm->config)
             return error_set(err, ERROR_INTERNAL, "domain '%s' has no definition", vm->name);
         domain_order_controllers(vm->config);
+        g_clear_pointer(&vm->config_xml, g_free); /* the order is part of the text */
         live = domain_def_copy(vm->config);
     }
     VmRun *run = vm_run_new(host);
