@@ -10,7 +10,10 @@
  *  2. While a fiber waits, `wake` is WAKE_NONE. The first event to end the wait sets it and queues the fiber;
  *     later ones find it set and change nothing. So a wake-up is never lost to a later cancellation.
  *  3. A fiber is linked into a WaitQueue only while `wake` is WAKE_NONE: whoever ends the wait unlinks it. So
- *     wake_one() never spends itself on a fiber that has already timed out. */
+ *     wake_one() never spends itself on a fiber that has already timed out, and a queue that was cleared is
+ *     not touched by those who waited in it.
+ *
+ * The links are our own code, so that the sanitizers see what is written where. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/fiber.h"
 
@@ -27,8 +30,19 @@
 
 /* So many fibers run before the loop looks at its descriptors again. */
 #define FIBER_BATCH 256
+/* Each stack costs two of the 65,530 maps that the kernel grants a process. */
+#define FIBER_MAX 8192
+/* So many items of fiber_run_all() are under way at a time. */
+#define FIBER_RUNNERS 32
 
-typedef enum FiberWake { WAKE_NONE, WAKE_READY, WAKE_TIMEOUT, WAKE_CANCELLED } FiberWake;
+typedef enum FiberWake { WAKE_NONE, WAKE_READY, WAKE_TIMEOUT, WAKE_CANCELLED, WAKE_GONE } FiberWake;
+
+/* The lists that a fiber can be in, at most once in each. */
+typedef enum FiberListKind { LIST_READY, LIST_WAITING, LIST_ALL, LIST_COUNT } FiberListKind;
+
+typedef struct FiberLink {
+    Fiber *next, *prev;
+} FiberLink;
 
 typedef struct FiberScope {
     uint64_t deadline_us;
@@ -40,7 +54,7 @@ struct Fiber {
     void (*func)(void *arg);
     void *arg;
     unsigned refs;
-    FiberStack *stack; /* NULL before the first and after the last switch */
+    FiberStack *stack; /* NULL after the last switch */
     FiberContext context;
 
     bool done;
@@ -56,17 +70,16 @@ struct Fiber {
     WaitQueue joiners;
     LogContext log_context;
 
-    GList ready_link;
-    GList wait_link;
-    GList all_link;
+    FiberLink links[LIST_COUNT];
 };
 
 static struct {
     Fiber *current;
     FiberContext loop_context;
-    GQueue ready;
-    GQueue yielded;
-    GQueue all;
+    WaitQueue ready;
+    WaitQueue yielded; /* as LIST_READY */
+    WaitQueue all;
+    unsigned count;
     GPtrArray *heap; /* of Fiber, [0] unused */
     sd_event_source *timer;
     uint64_t timer_us;   /* what the timer is set to; UINT64_MAX: off */
@@ -76,6 +89,26 @@ static struct {
 
 /* Worker threads run code that asks for the current fiber, and have none. */
 static _Thread_local bool fiber_thread;
+
+/* ---- lists ---- */
+
+static void fiber_list_append(WaitQueue *list, Fiber *fiber, FiberListKind kind)
+{
+    FiberLink *link = &fiber->links[kind];
+
+    *link = (FiberLink){ .prev = list->last };
+    *(list->last ? &list->last->links[kind].next : &list->first) = fiber;
+    list->last = fiber;
+}
+
+static void fiber_list_remove(WaitQueue *list, Fiber *fiber, FiberListKind kind)
+{
+    FiberLink *link = &fiber->links[kind];
+
+    *(link->prev ? &link->prev->links[kind].next : &list->first) = link->next;
+    *(link->next ? &link->next->links[kind].prev : &list->last) = link->prev;
+    *link = (FiberLink){ 0 };
+}
 
 /* ---- the deadline heap ---- */
 
@@ -173,7 +206,7 @@ static void fiber_make_ready(Fiber *fiber)
     if (fiber->queued)
         return;
     fiber->queued = true;
-    g_queue_push_tail_link(&fibers.ready, &fiber->ready_link);
+    fiber_list_append(&fibers.ready, fiber, LIST_READY);
     loop_request_dispatch();
 }
 
@@ -185,7 +218,7 @@ static void fiber_end_wait(Fiber *fiber, FiberWake how)
     fiber->wake = how;
     fiber_heap_remove(fiber);
     if (fiber->wait_queue) {
-        g_queue_unlink(&fiber->wait_queue->waiters, &fiber->wait_link);
+        fiber_list_remove(fiber->wait_queue, fiber, LIST_WAITING);
         fiber->wait_queue = NULL;
     }
     fiber_make_ready(fiber);
@@ -223,7 +256,8 @@ static void fiber_finish(Fiber *fiber)
 {
     fiber_context_clear(&fiber->context);
     fiber_stack_free(g_steal_pointer(&fiber->stack));
-    g_queue_unlink(&fibers.all, &fiber->all_link);
+    fiber_list_remove(&fibers.all, fiber, LIST_ALL);
+    fibers.count--;
     wait_queue_wake_all(&fiber->joiners);
     g_clear_pointer(&fiber->scopes, g_array_unref);
     fiber_unref(fiber);
@@ -232,10 +266,6 @@ static void fiber_finish(Fiber *fiber)
 static void fiber_resume(Fiber *fiber)
 {
     g_assert(fibers.current == NULL);
-    if (!fiber->stack) {
-        fiber->stack = fiber_stack_new();
-        fiber_context_make(&fiber->context, fiber->stack, fiber_entry, fiber);
-    }
     fibers.current = fiber;
     fiber_context_switch(&fibers.loop_context, &fiber->context);
     fibers.current = NULL;
@@ -245,33 +275,38 @@ static void fiber_resume(Fiber *fiber)
 
 void fiber_run_ready(void)
 {
-    for (unsigned n = 0; n < FIBER_BATCH && !g_queue_is_empty(&fibers.ready); n++) {
-        GList *link = g_queue_pop_head_link(&fibers.ready);
-        Fiber *fiber = link->data;
+    for (unsigned n = 0; n < FIBER_BATCH && fibers.ready.first; n++) {
+        Fiber *fiber = fibers.ready.first;
+        fiber_list_remove(&fibers.ready, fiber, LIST_READY);
         fiber->queued = false;
         fiber_resume(fiber);
     }
     /* Those that yielded come after the loop has had its turn. */
-    for (GList *link; (link = g_queue_pop_head_link(&fibers.yielded));)
-        g_queue_push_tail_link(&fibers.ready, link);
-    if (!g_queue_is_empty(&fibers.ready))
+    for (Fiber *fiber; (fiber = fibers.yielded.first);) {
+        fiber_list_remove(&fibers.yielded, fiber, LIST_READY);
+        fiber_list_append(&fibers.ready, fiber, LIST_READY);
+    }
+    if (fibers.ready.first)
         loop_request_dispatch();
 }
 
 Fiber *fiber_spawn(const char *name, void (*func)(void *arg), void *arg)
 {
     fiber_thread = true;
+    FiberStack *stack = fibers.count < FIBER_MAX ? fiber_stack_new() : NULL;
+    if (!stack)
+        return NULL;
     Fiber *fiber = g_new0(Fiber, 1);
     fiber->name = g_strdup(name);
     fiber->func = func;
     fiber->arg = arg;
     fiber->refs = 1;
-    fiber->ready_link.data = fiber;
-    fiber->wait_link.data = fiber;
-    fiber->all_link.data = fiber;
+    fiber->stack = stack;
+    fiber_context_make(&fiber->context, stack, fiber_entry, fiber);
     wait_queue_init(&fiber->joiners);
     fiber->log_context = *fiber_log_context();
-    g_queue_push_tail_link(&fibers.all, &fiber->all_link);
+    fiber_list_append(&fibers.all, fiber, LIST_ALL);
+    fibers.count++;
 
     if (fibers.current) {
         fiber_make_ready(fiber);
@@ -286,6 +321,14 @@ Fiber *fiber_spawn(const char *name, void (*func)(void *arg), void *arg)
     return fiber;
 }
 
+Fiber *fiber_spawn_or_abort(const char *name, void (*func)(void *arg), void *arg)
+{
+    Fiber *fiber = fiber_spawn(name, func, arg);
+    if (!fiber)
+        g_error("no memory for the fiber '%s'", name);
+    return fiber;
+}
+
 Fiber *fiber_ref(Fiber *fiber)
 {
     fiber->refs++;
@@ -297,6 +340,7 @@ void fiber_unref(Fiber *fiber)
     if (!fiber || --fiber->refs > 0)
         return;
     g_assert(fiber->done);
+    wait_queue_clear(&fiber->joiners);
     g_free(fiber->name);
     g_free(fiber);
 }
@@ -318,7 +362,7 @@ bool fiber_is_done(const Fiber *fiber)
 
 unsigned fiber_count(void)
 {
-    return fibers.all.length;
+    return fibers.count;
 }
 
 LogContext *fiber_log_context(void)
@@ -341,8 +385,8 @@ void fiber_cancel(Fiber *fiber)
 void fiber_cancel_all(void)
 {
     /* Cancelling only queues fibers: none ends meanwhile. */
-    for (GList *link = fibers.all.head; link; link = link->next)
-        fiber_cancel(link->data);
+    for (Fiber *fiber = fibers.all.first; fiber; fiber = fiber->links[LIST_ALL].next)
+        fiber_cancel(fiber);
 }
 
 bool fiber_is_cancelled(const Fiber *fiber)
@@ -462,13 +506,15 @@ static bool fiber_suspend_in(WaitQueue *queue, uint64_t timeout_ms, Error **err)
         return false;
     if (queue) {
         fiber->wait_queue = queue;
-        g_queue_push_tail_link(&queue->waiters, &fiber->wait_link);
+        fiber_list_append(queue, fiber, LIST_WAITING);
     }
     switch (fiber_wait_until(fiber, deadline)) {
     case WAKE_READY:
         return true;
     case WAKE_TIMEOUT:
         return error_set(err, ERROR_TIMEOUT, "the deadline passed");
+    case WAKE_GONE:
+        return error_set(err, ERROR_VM_GONE, "what was waited for is gone");
     default:
         return fiber_set_cancelled(err);
     }
@@ -521,7 +567,7 @@ void fiber_yield(void)
     if (!fiber)
         return;
     fiber->queued = true;
-    g_queue_push_tail_link(&fibers.yielded, &fiber->ready_link);
+    fiber_list_append(&fibers.yielded, fiber, LIST_READY);
     loop_request_dispatch();
     fiber_switch_away(fiber);
 }
@@ -534,6 +580,43 @@ bool fiber_join(Fiber *fiber, uint64_t timeout_ms, Error **err)
             return error_prefix(err, "waiting for '%s'", fiber_name(fiber));
     }
     return true;
+}
+
+typedef struct FiberBatch {
+    void (*func)(void *item);
+    char *items;
+    size_t count, size, next;
+} FiberBatch;
+
+static void fiber_batch_run(void *arg)
+{
+    FiberBatch *batch = arg;
+    while (batch->next < batch->count)
+        batch->func(batch->items + batch->size * batch->next++);
+}
+
+void fiber_run_all(const char *name, void (*func)(void *item), void *items, size_t count, size_t item_size)
+{
+    FiberBatch batch = { .func = func, .items = items, .count = count, .size = item_size };
+    if (count <= 1 || !fiber_current()) {
+        fiber_batch_run(&batch);
+        return;
+    }
+    Fiber *runners[FIBER_RUNNERS], *fiber;
+    size_t n = 0;
+    fiber_shield_begin();
+    while (n < MIN(count - 1, FIBER_RUNNERS) && (fiber = fiber_spawn(name, fiber_batch_run, &batch)))
+        runners[n++] = fiber_ref(fiber);
+    fiber_batch_run(&batch);
+    /* Whatever deadline the caller has: the runners use its memory. */
+    uint64_t token = fiber_deadline_begin_fresh(FIBER_NO_DEADLINE);
+    for (size_t i = 0; i < n; i++) {
+        bool ended = fiber_join(runners[i], FIBER_NO_DEADLINE, NULL);
+        g_assert(ended);
+        fiber_unref(runners[i]);
+    }
+    fiber_deadline_end(token);
+    fiber_shield_end();
 }
 
 typedef struct FiberFdWait {
@@ -615,7 +698,14 @@ bool fiber_wait_fd(int fd, uint32_t events, uint64_t timeout_ms, uint32_t *ret_e
 
 void wait_queue_init(WaitQueue *queue)
 {
-    g_queue_init(&queue->waiters);
+    *queue = (WaitQueue)WAIT_QUEUE_INIT;
+}
+
+void wait_queue_clear(WaitQueue *queue)
+{
+    while (queue->first)
+        fiber_end_wait(queue->first, WAKE_GONE); /* unlinks it */
+    g_assert(queue->last == NULL);
 }
 
 bool wait_queue_wait(WaitQueue *queue, uint64_t timeout_ms, Error **err)
@@ -625,20 +715,19 @@ bool wait_queue_wait(WaitQueue *queue, uint64_t timeout_ms, Error **err)
 
 void wait_queue_wake_one(WaitQueue *queue)
 {
-    GList *first = queue->waiters.head;
-    if (first)
-        fiber_end_wait(first->data, WAKE_READY); /* unlinks it */
+    if (queue->first)
+        fiber_end_wait(queue->first, WAKE_READY); /* unlinks it */
 }
 
 void wait_queue_wake_all(WaitQueue *queue)
 {
-    while (queue->waiters.head)
+    while (queue->first)
         wait_queue_wake_one(queue);
 }
 
 bool wait_queue_is_empty(const WaitQueue *queue)
 {
-    return queue->waiters.head == NULL;
+    return queue->first == NULL;
 }
 
 void fiber_shutdown(void)

@@ -26,8 +26,20 @@ typedef struct Fiber Fiber;
 /* Starts @func(@arg) in a new fiber. It runs at once, up to its first await, when called from the loop (not
  * from a fiber); from within a fiber it is queued and runs when the current one awaits. @name is copied, for
  * the log. Returns a borrowed pointer, valid until the fiber ends; take a reference to keep it
- * (at once: that works even if the fiber has already ended). */
-Fiber *fiber_spawn(const char *name, void (*func)(void *arg), void *arg);
+ * (at once: that works even if the fiber has already ended).
+ *
+ * NULL: too many fibers live, or there is no memory for a stack. @func does not run then; tell who asked
+ * (ERROR_BUSY), or do the work another way. */
+MUST_CHECK Fiber *fiber_spawn(const char *name, void (*func)(void *arg), void *arg);
+
+/* The same for programs with a handful of fibers, which can't do anything without them. Never NULL. */
+Fiber *fiber_spawn_or_abort(const char *name, void (*func)(void *arg), void *arg);
+
+/* Calls @func for each of the @count items of @item_size bytes at @items, several at a time in fibers of
+ * their own, and returns when all have ended. Not cancelled, and without a deadline of its own: each item has
+ * one. Needs no fiber but the current one if there is no room for more. */
+AWAITS void fiber_run_all(const char *name, void (*func)(void *item), void *items, size_t count,
+                          size_t item_size);
 
 Fiber *fiber_ref(Fiber *fiber);
 void fiber_unref(Fiber *fiber);
@@ -67,18 +79,23 @@ uint64_t fiber_deadline_begin(uint64_t timeout_ms);
 void fiber_deadline_end(uint64_t token);
 
 /* A list of fibers that wait for a condition. The condition itself is the caller's: re-check it after each
- * wake-up. */
+ * wake-up. Whoever frees the memory around a queue that others can wait in clears it before. */
 typedef struct WaitQueue {
-    GQueue waiters; /* private */
+    Fiber *first, *last; /* private */
 } WaitQueue;
 #define WAIT_QUEUE_INIT                                                                                      \
     {                                                                                                        \
-        G_QUEUE_INIT                                                                                         \
+        NULL, NULL                                                                                           \
     }
 
 void wait_queue_init(WaitQueue *queue);
 
-/* true: woken; false: deadline or cancelled. Fibers are woken in arrival order. */
+/* The queue is about to go: its waiters wake with ERROR_VM_GONE and do not touch it again. Nobody may wait in
+ * it afterwards. */
+void wait_queue_clear(WaitQueue *queue);
+
+/* true: woken; false: deadline, cancelled, or ERROR_VM_GONE when the queue is there no more. Fibers are woken
+ * in arrival order. */
 AWAITS MUST_CHECK bool wait_queue_wait(WaitQueue *queue, uint64_t timeout_ms, Error **err);
 void wait_queue_wake_one(WaitQueue *queue);
 void wait_queue_wake_all(WaitQueue *queue);

@@ -5,7 +5,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/fiber_stack.h"
 
-#include <errno.h>
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,9 +62,11 @@ FiberStack *fiber_stack_new(void)
     char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (mapping == MAP_FAILED)
-        g_error("no memory for the stack of a fiber: %s", g_strerror(errno));
-    if (mprotect(mapping, FIBER_GUARD_BYTES, PROT_NONE) < 0)
-        g_error("cannot protect the stack of a fiber: %s", g_strerror(errno));
+        return NULL;
+    if (mprotect(mapping, FIBER_GUARD_BYTES, PROT_NONE) < 0) { /* no map left for the guard */
+        (void)munmap(mapping, size);
+        return NULL;
+    }
     /* A huge page per stack would make each cost 2 MiB. */
     (void)madvise(mapping, size, MADV_NOHUGEPAGE);
     stack = (FiberStack *)(mapping + size - sizeof(FiberStack));

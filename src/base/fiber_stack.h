@@ -47,8 +47,8 @@ typedef struct FiberContext {
 #endif
 } FiberContext;
 
-/* 256 KiB with a guard page below; from the pool if one is free. Never NULL: without memory for a stack the
- * process ends, as with any other allocation. */
+/* 256 KiB with a guard page below; from the pool if one is free. NULL: the kernel has no memory or no map
+ * left for it. */
 FiberStack *fiber_stack_new(void);
 void fiber_stack_free(FiberStack *stack); /* back to the pool, or unmapped */
 void fiber_stack_free_pool(void);

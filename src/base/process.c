@@ -59,6 +59,7 @@ static void process_unref(void *arg)
     Process *process = arg;
     if (--process->refs > 0)
         return;
+    wait_queue_clear(&process->waiters);
     sd_event_source_disable_unref(process->source);
     fd_cleanup(&process->pidfd);
     g_free(process);

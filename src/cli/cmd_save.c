@@ -55,7 +55,7 @@ static bool call_with_progress(Cli *cli, bool verbose, const WireDomain *dom, co
     if (!verbose || cli->json)
         return cli_call(cli, proc, args, NULL, err);
     Progress progress = { .cli = cli, .dom = dom, .label = label };
-    Fiber *fiber = fiber_ref(fiber_spawn("progress", progress_fiber, &progress));
+    Fiber *fiber = fiber_ref(fiber_spawn_or_abort("progress", progress_fiber, &progress));
     bool ok = cli_call(cli, proc, args, NULL, err);
     fiber_cancel(fiber);
     (void)!fiber_join(fiber, 6000, NULL);

@@ -176,8 +176,8 @@ static bool console_talk(Console *console, Error **err)
 {
     bool ok = true;
     wait_queue_init(&console->wake);
-    Fiber *input = fiber_ref(fiber_spawn("console-input", input_fiber, console));
-    Fiber *output = fiber_ref(fiber_spawn("console-output", output_fiber, console));
+    Fiber *input = fiber_ref(fiber_spawn_or_abort("console-input", input_fiber, console));
+    Fiber *output = fiber_ref(fiber_spawn_or_abort("console-output", output_fiber, console));
     while (ok && !console->finished) /* no deadline: it lasts as long as the user likes */
         ok = wait_queue_wait(&console->wake, FIBER_NO_DEADLINE, err);
     end_fiber(input);

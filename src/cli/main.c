@@ -216,7 +216,7 @@ int main(int argc, char **argv)
         cli_report(&inv.cli, err);
         return CLI_EXIT_FAILED;
     }
-    fiber_spawn("lodge", run_in_fiber, &inv);
+    fiber_spawn_or_abort("lodge", run_in_fiber, &inv);
     code = loop_run();
     loop_shutdown(1000);
     log_close();

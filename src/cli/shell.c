@@ -116,7 +116,7 @@ static void shell_run_line(void)
 {
     if (!*shell.line)
         return;
-    shell.command = fiber_ref(fiber_spawn("command", shell_command_fiber, NULL));
+    shell.command = fiber_ref(fiber_spawn_or_abort("command", shell_command_fiber, NULL));
     while (!fiber_is_done(shell.command)) {
         /* No deadline: commands have their own. */
         if (!fiber_join(shell.command, FIBER_NO_DEADLINE, NULL))

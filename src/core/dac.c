@@ -379,26 +379,6 @@ static void dac_chown_fiber(void *arg)
     (void)dac_chown(one->path, one->uid, one->gid, one->timeout_ms, &one->err);
 }
 
-/* Runs all of @ones, each in a fiber of its own, and waits for them. They end by their own deadlines. */
-static void dac_run_all(ChownFiber *ones, size_t count)
-{
-    if (count == 1) {
-        dac_chown_fiber(&ones[0]);
-        return;
-    }
-    g_autofree Fiber **fibers = g_new0(Fiber *, count);
-    fiber_shield_begin();
-    for (size_t i = 0; i < count; i++)
-        fibers[i] = fiber_ref(fiber_spawn("chown", dac_chown_fiber, &ones[i]));
-    for (size_t i = 0; i < count; i++) {
-        /* No deadline: each fiber has its own, and they use our memory. */
-        if (!fiber_join(fibers[i], FIBER_NO_DEADLINE, NULL))
-            log_error("waiting for a chown failed");
-        fiber_unref(fibers[i]);
-    }
-    fiber_shield_end();
-}
-
 bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, uint64_t timeout_ms, Error **err)
 {
     if (list->len == 0)
@@ -409,7 +389,7 @@ bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, uint64_t timeout_ms,
         ones[i] =
             (ChownFiber){ .path = g_strdup(item->path), .uid = uid, .gid = gid, .timeout_ms = timeout_ms };
     }
-    dac_run_all(ones, list->len);
+    fiber_run_all("chown", dac_chown_fiber, ones, list->len, sizeof(ChownFiber));
     Error *first = NULL;
     for (guint i = 0; i < list->len; i++) {
         g_free(ones[i].path);
@@ -438,7 +418,7 @@ void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms)
     }
     g_ptr_array_set_size(list, 0);
     if (count > 0)
-        dac_run_all(ones, count);
+        fiber_run_all("chown", dac_chown_fiber, ones, count, sizeof(ChownFiber));
     for (size_t i = 0; i < count; i++) {
         if (ones[i].err && error_errno(ones[i].err) != ENOENT)
             log_warning_error(ones[i].err, "cannot give a file back to its owner");

@@ -53,7 +53,8 @@ Host *host_new(Paths *paths, Config *config)
     host->ports = port_pool_new();
     host->dac = dac_table_new();
     host->image_sizes = image_sizes_new();
-    wait_queue_init(&host->idle);
+    g_queue_init(&host->background_waiting);
+    wait_queue_init(&host->hurry);
     return host;
 }
 
@@ -61,6 +62,9 @@ void host_free(Host *host)
 {
     if (!host)
         return;
+    g_assert(host->n_background == 0); /* the fibers of the daemon end before the host does */
+    sd_event_source_disable_unref(host->background_retry);
+    wait_queue_clear(&host->hurry);
     g_hash_table_unref(host->by_id);
     g_hash_table_unref(host->by_uuid);
     g_hash_table_unref(host->by_name);
@@ -306,8 +310,15 @@ bool host_is_idle(const Host *host)
 
 /* ---- background fibers ---- */
 
+/* A guest that makes us do something all the time has it done so often. */
+#define TASK_PAUSE_STEP_MS 10
+#define TASK_PAUSE_MAX_MS 250
+#define TASK_QUIET_MS 1000
+#define BACKGROUND_RETRY_US (50 * 1000)
+
 typedef struct Background {
     Host *host;
+    const char *name;
     void (*func)(void *arg);
     void *arg;
 } Background;
@@ -319,17 +330,86 @@ static void host_background_run(void *arg)
 
     background->func(background->arg);
     g_free(background);
-    if (--host->n_background == 0)
-        wait_queue_wake_all(&host->idle);
+    host->n_background--;
+}
+
+static int host_background_retry(sd_event_source *source, uint64_t usec, void *arg);
+
+/* What must be done waits for room instead of failing: the end of a QEMU must be seen to. */
+static void host_background_wait(Host *host)
+{
+    if (!host->background_retry) {
+        log_warning("too much runs at the same time: work in the background waits");
+        if (sd_event_add_time_relative(loop_event(), &host->background_retry, CLOCK_MONOTONIC,
+                                       BACKGROUND_RETRY_US, 0, host_background_retry, host) < 0)
+            g_error("no memory for a timer");
+    } else if (sd_event_source_set_time_relative(host->background_retry, BACKGROUND_RETRY_US) < 0 ||
+               sd_event_source_set_enabled(host->background_retry, SD_EVENT_ONESHOT) < 0) {
+        log_error("cannot set a timer: work in the background waits for more of it");
+    }
+}
+
+static int host_background_retry(sd_event_source *source, uint64_t usec, void *arg)
+{
+    Host *host = arg;
+
+    for (Background *first; (first = g_queue_pop_head(&host->background_waiting));) {
+        if (fiber_spawn(first->name, host_background_run, first))
+            continue;
+        g_queue_push_head(&host->background_waiting, first);
+        host_background_wait(host);
+        break;
+    }
+    return 0;
 }
 
 void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg)
 {
     Background *background = g_new0(Background, 1);
 
-    *background = (Background){ .host = host, .func = func, .arg = arg };
+    *background = (Background){ .host = host, .name = name, .func = func, .arg = arg };
     host->n_background++;
-    (void)fiber_spawn(name, host_background_run, background);
+    if (g_queue_is_empty(&host->background_waiting) && fiber_spawn(name, host_background_run, background))
+        return;
+    g_queue_push_tail(&host->background_waiting, background);
+    host_background_wait(host);
+}
+
+typedef struct TaskRun {
+    Vm *vm; /* counted */
+    VmTask task;
+    void (*func)(Vm *vm);
+} TaskRun;
+
+static void vm_task_fiber(void *arg)
+{
+    g_autofree TaskRun *run = arg;
+    g_autoptr(Vm) vm = run->vm;
+    VmTaskState *state = &vm->tasks[run->task];
+
+    while (state->is_wanted) {
+        state->streak = loop_now_ms() - state->last_ms < TASK_QUIET_MS ? state->streak + 1 : 0;
+        const uint64_t pause_ms = MIN(state->streak * TASK_PAUSE_STEP_MS, TASK_PAUSE_MAX_MS);
+        if (pause_ms > 0 && !vm->host->is_stopping)
+            (void)!wait_queue_wait(&vm->host->hurry, pause_ms, NULL); /* the task itself finds out why */
+        state->is_wanted = false;
+        run->func(vm);
+        state->last_ms = loop_now_ms();
+    }
+    state->is_running = false;
+}
+
+void vm_spawn_task(Vm *vm, VmTask task, const char *name, void (*func)(Vm *vm))
+{
+    VmTaskState *state = &vm->tasks[task];
+
+    state->is_wanted = true;
+    if (state->is_running)
+        return;
+    state->is_running = true;
+    TaskRun *run = g_new0(TaskRun, 1);
+    *run = (TaskRun){ .vm = vm_ref(vm), .task = task, .func = func };
+    host_spawn(vm->host, name, vm_task_fiber, run);
 }
 
 /* ---- start and stop of the daemon ---- */
@@ -351,8 +431,10 @@ typedef struct ReattachOne {
 
 static void reattach_group_unref(ReattachGroup *group)
 {
-    if (--group->refs == 0)
-        g_free(group);
+    if (--group->refs > 0)
+        return;
+    wait_queue_clear(&group->done);
+    g_free(group);
 }
 
 static void host_reattach_fiber(void *arg)
@@ -510,6 +592,7 @@ void host_stop(Host *host, uint64_t timeout_ms)
     g_autoptr(Error) err = NULL;
 
     host->is_stopping = true;
+    wait_queue_wake_all(&host->hurry);
     while ((host_has_job(host) || host->n_background > 0) && loop_now_ms() < deadline_ms) {
         if (!fiber_sleep(20, NULL))
             break;

@@ -29,8 +29,10 @@ static void image_size_unref(void *data)
 {
     ImageSize *size = data;
 
-    if (--size->refs == 0)
-        g_free(size);
+    if (--size->refs > 0)
+        return;
+    wait_queue_clear(&size->done);
+    g_free(size);
 }
 
 ImageSizes *image_sizes_new(void)
@@ -49,6 +51,15 @@ void image_sizes_free(ImageSizes *sizes)
     g_free(sizes);
 }
 
+static void image_look_free(ImageLook *look)
+{
+    look->size->is_pending = false;
+    wait_queue_wake_all(&look->size->done);
+    image_size_unref(look->size);
+    g_free(look->path);
+    g_free(look);
+}
+
 static void image_look_fiber(void *arg)
 {
     ImageLook *look = arg;
@@ -64,11 +75,7 @@ static void image_look_fiber(void *arg)
         size->is_known =
             false; /* it is gone; of storage that hangs, the old numbers are the best there are */
     }
-    size->is_pending = false;
-    wait_queue_wake_all(&size->done);
-    image_size_unref(size);
-    g_free(look->path);
-    g_free(look);
+    image_look_free(look);
 }
 
 static ImageSize *image_sizes_find(ImageSizes *sizes, const char *path)
@@ -99,7 +106,8 @@ bool image_sizes_get(ImageSizes *sizes, const char *path, StorageFormat format, 
         };
         size->refs++;
         size->is_pending = true;
-        (void)fiber_spawn("image size", image_look_fiber, look);
+        if (!fiber_spawn("image size", image_look_fiber, look))
+            image_look_free(look);
     }
     size->refs++; /* a sweep may forget it while we wait */
     while (can_look && size->is_pending && loop_now_ms() < deadline_ms) {

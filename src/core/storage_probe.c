@@ -323,25 +323,6 @@ static void prepare_fiber(void *arg)
         (void)prepare_add(one, one->path, STORAGE_FORMAT_ABSENT, NULL, &image, &one->err);
 }
 
-static void prepare_run_all(GArray *ones)
-{
-    if (ones->len == 1) {
-        prepare_fiber(&g_array_index(ones, Prepare, 0));
-        return;
-    }
-    g_autofree Fiber **fibers = g_new0(Fiber *, MAX(ones->len, 1));
-    fiber_shield_begin();
-    for (guint i = 0; i < ones->len; i++)
-        fibers[i] = fiber_ref(fiber_spawn("probe", prepare_fiber, &g_array_index(ones, Prepare, i)));
-    for (guint i = 0; i < ones->len; i++) {
-        /* No deadline: each fiber has its own, and they use our memory. */
-        if (!fiber_join(fibers[i], FIBER_NO_DEADLINE, NULL))
-            log_error("waiting for a probe failed");
-        fiber_unref(fibers[i]);
-    }
-    fiber_shield_end();
-}
-
 static bool disk_has_local_image(const DiskDef *disk)
 {
     return disk->src.path && (disk->src.type == STORAGE_FILE || disk->src.type == STORAGE_BLOCK ||
@@ -394,8 +375,7 @@ bool storage_prepare(Host *host, DomainDef *live, GPtrArray *dac, Error **err)
     Error *first = NULL;
 
     prepare_collect(host, live, ones);
-    if (ones->len > 0)
-        prepare_run_all(ones);
+    fiber_run_all("probe", prepare_fiber, ones->data, ones->len, sizeof(Prepare));
     for (guint i = 0; i < ones->len; i++) {
         Prepare *one = &g_array_index(ones, Prepare, i);
         if (!first)

@@ -92,6 +92,8 @@ static void stream_release_fd(Stream *stream)
 static void stream_free(Stream *stream)
 {
     stream_release_fd(stream);
+    wait_queue_clear(&stream->readers);
+    wait_queue_clear(&stream->writers);
     error_free(stream->kill_error);
     g_free(stream->path);
     g_free(stream);

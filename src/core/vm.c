@@ -22,6 +22,7 @@ Vm *vm_ref(Vm *vm)
 static void vm_free(Vm *vm)
 {
     vm_run_free(vm->run);
+    wait_queue_clear(&vm->status_idle);
     vm_job_queue_clear(&vm->jobs);
     domain_def_free(vm->live);
     domain_def_free(vm->config);
@@ -204,6 +205,7 @@ void vm_run_free(VmRun *run)
 {
     if (!run)
         return;
+    wait_queue_clear(&run->changed);
     if (run->process) {
         process_on_exit(run->process, NULL, NULL);
         process_free(run->process);

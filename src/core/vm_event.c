@@ -62,13 +62,14 @@ static void handle_resume(Vm *vm, const Json *data)
 
 /* ---- the end, and the new beginning ---- */
 
-static void vm_fake_reboot_fiber(void *arg)
+static void vm_fake_reboot(Vm *vm)
 {
-    g_autoptr(Vm) vm = arg;
     g_auto(VmJob) job = { 0 };
     g_autoptr(Error) err = NULL;
 
     if (!vm_job_begin(vm, JOB_MODIFY, NULL, &job, &err) || !vm_require_monitor(vm, &err))
+        return;
+    if (!vm->run->guest_shutdown && !vm->run->panicked) /* by now it is another run, or goes on already */
         return;
     const int reason = vm->state == VM_STATE_CRASHED ? RUNNING_CRASHED : RUNNING_BOOTED;
     if (vm_qmp(vm, "system_reset", NULL, 0, NULL, &err) && vm->run) {
@@ -97,7 +98,7 @@ void vm_finish_shutdown(Vm *vm)
 
     if (run->fake_reboot || vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART ||
         vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART_RENAME) {
-        host_spawn(vm->host, "reboot", vm_fake_reboot_fiber, vm_ref(vm));
+        vm_spawn_task(vm, VM_TASK_REBOOT, "reboot", vm_fake_reboot);
         return;
     }
     if (vm->live->on_poweroff == LIFECYCLE_ACTION_PRESERVE)
@@ -134,13 +135,6 @@ static void handle_reset(Vm *vm, const Json *data)
     vm_publish(vm, EVENT_REBOOT, 0, 0);
 }
 
-static void vm_crash_dump_fiber(void *arg)
-{
-    g_autoptr(Vm) vm = arg;
-
-    vm_dump_after_crash(vm);
-}
-
 static void handle_panicked(Vm *vm, const Json *data)
 {
     VmRun *run = vm->run;
@@ -164,11 +158,11 @@ void vm_event_handle_crash(Vm *vm)
         break;
     case LIFECYCLE_ACTION_RESTART:
     case LIFECYCLE_ACTION_RESTART_RENAME:
-        host_spawn(vm->host, "reboot", vm_fake_reboot_fiber, vm_ref(vm));
+        vm_spawn_task(vm, VM_TASK_REBOOT, "reboot", vm_fake_reboot);
         break;
     case LIFECYCLE_ACTION_COREDUMP_DESTROY:
     case LIFECYCLE_ACTION_COREDUMP_RESTART:
-        host_spawn(vm->host, "crash dump", vm_crash_dump_fiber, vm_ref(vm));
+        vm_spawn_task(vm, VM_TASK_DUMP, "crash dump", vm_dump_after_crash);
         break;
     default:
         if (run->process && !process_kill(run->process, SIGTERM, NULL))
@@ -178,7 +172,7 @@ void vm_event_handle_crash(Vm *vm)
 
 void vm_reboot_after_crash(Vm *vm)
 {
-    host_spawn(vm->host, "reboot", vm_fake_reboot_fiber, vm_ref(vm));
+    vm_spawn_task(vm, VM_TASK_REBOOT, "reboot", vm_fake_reboot);
 }
 
 /* ---- disks, watchdog, clock ---- */
@@ -249,7 +243,7 @@ static void handle_watchdog(Vm *vm, const Json *data)
         vm_mark_paused(vm, PAUSED_WATCHDOG);
     for (DEF_EACH(WatchdogDef, watchdog, vm->live->watchdogs)) {
         if (watchdog->action == WATCHDOG_ACTION_DUMP) {
-            host_spawn(vm->host, "watchdog dump", vm_crash_dump_fiber, vm_ref(vm));
+            vm_spawn_task(vm, VM_TASK_DUMP, "watchdog dump", vm_dump_after_crash);
             break;
         }
     }

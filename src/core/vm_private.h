@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/fiber.h"
+#include "base/loop.h"
 #include "base/process.h"
 #include "conf/domain_xml.h"
 #include "core/host.h"
@@ -260,6 +261,16 @@ typedef struct VmRun {
     bool temp_is_save;    /* ... after which the machine ends */
 } VmRun;
 
+/* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
+ * most is at it, asked again meanwhile it does it once more, and the more often the later. */
+typedef enum VmTask { VM_TASK_STATUS, VM_TASK_REBOOT, VM_TASK_DUMP, VM_TASK_COUNT } VmTask;
+
+typedef struct VmTaskState {
+    bool is_wanted, is_running;
+    unsigned streak; /* rounds without a quiet second between them */
+    uint64_t last_ms;
+} VmTaskState;
+
 struct Vm {
     unsigned refs;
     Host *host;
@@ -278,8 +289,9 @@ struct Vm {
     int reason;
     unsigned taints; /* TAINT_* */
     JobQueue jobs;
-    bool status_busy, status_pending; /* the status file is being, is about to be written */
+    bool status_busy; /* the status file is being written */
     WaitQueue status_idle;
+    VmTaskState tasks[VM_TASK_COUNT];
 };
 
 enum {
@@ -306,9 +318,11 @@ struct Host {
     bool has_reattached; /* host_load() came to its end */
     PortPool *ports;
     DacTable *dac;
-    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
-    unsigned n_background;   /* fibers of ours that run */
-    WaitQueue idle;
+    ImageSizes *image_sizes;   /* of machines that do not run (image_sizes.h) */
+    unsigned n_background;     /* fibers of ours that run, or wait for room to run in */
+    GQueue background_waiting; /* of Background: no fiber could be made for them yet */
+    sd_event_source *background_retry;
+    WaitQueue hurry; /* woken when the daemon is to stop */
 };
 
 /* ---- registry (host.c) ---- */
@@ -325,8 +339,11 @@ void vm_list_it(Vm *vm);
 void vm_unregister(Vm *vm);
 void vm_set_name(Vm *vm, const char *name); /* keeps the registry in step */
 void vm_set_id(Vm *vm, int id);
-/* Starts a fiber that host_stop() waits for. @func frees @arg. */
+/* Starts a fiber that host_stop() waits for; later, if no fiber can be made now. @func frees @arg, @name is
+ * static. For what guests or clients can repeat: vm_spawn_task(). */
 void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg);
+/* Does @func(@vm) soon, in a fiber (see VmTask). @vm is held meanwhile, its run is not. */
+void vm_spawn_task(Vm *vm, VmTask task, const char *name, void (*func)(Vm *vm));
 
 /* ---- identity (vm_define.c) ---- */
 

@@ -90,8 +90,12 @@ static bool process_wait_end(Vm *vm, uint64_t timeout_ms, Error **err)
         const uint64_t now_ms = loop_now_ms();
         if (now_ms >= deadline_ms)
             return error_set(err, ERROR_TIMEOUT, "QEMU of domain '%s' is still there", vm->name);
-        if (!wait_queue_wait(&vm->run->changed, deadline_ms - now_ms, err))
-            return false;
+        g_autoptr(Error) why = NULL;
+        if (wait_queue_wait(&vm->run->changed, deadline_ms - now_ms, &why))
+            continue;
+        if (!vm->run || vm->run->serial != serial) /* both in one round of the loop: @run is no more */
+            return true;
+        return error_propagate(err, g_steal_pointer(&why));
     }
     return true;
 }
@@ -119,15 +123,13 @@ bool vm_process_kill(Vm *vm, bool graceful, Error **err)
         if (!process_signal(run, SIGTERM, &why))
             return error_propagate(err, g_steal_pointer(&why));
         g_clear_pointer(&why, error_free);
-        if (process_wait_end(vm, TERM_PATIENCE_MS, &why))
+        if (process_wait_end(vm, TERM_PATIENCE_MS, &why)) /* else @run is still there */
             return true;
         if (error_code(why) != ERROR_TIMEOUT)
             return error_propagate(err, g_steal_pointer(&why));
         if (graceful)
             return error_set_errno(err, EBUSY, "Failed to terminate process %d with SIGTERM", (int)run->pid);
         g_clear_pointer(&why, error_free);
-        if (!vm->run || vm->run != run)
-            return true;
         log_warning("QEMU of machine '%s' ignores SIGTERM: killing it", vm->name);
     }
     if (!process_signal(run, SIGKILL, &why))
@@ -198,6 +200,13 @@ static void vm_log_end(const Vm *vm, int shutoff_reason)
         log_debug("cannot write to the log of '%s'", vm->name);
 }
 
+/* On our own account: vm_on_qmp_close() is not called. */
+static void vm_run_close_monitor(VmRun *run)
+{
+    qmp_close(g_steal_pointer(&run->qmp));
+    wait_queue_wake_all(&run->changed); /* some wait for just that */
+}
+
 void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
 {
     G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
@@ -208,8 +217,7 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
         return;
     run->stopping = true;
     fiber_shield_begin();
-    if (run->qmp)
-        qmp_close(g_steal_pointer(&run->qmp));
+    vm_run_close_monitor(run);
     if (!vm_process_kill(vm, false, &err)) {
         /* Its files must not be given away while it may still write to them. */
         log_error_error(err, "a machine cannot be stopped");
@@ -555,8 +563,8 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
     if (!vm_process_connect(vm, timeout_ms, err))
         return false;
     if (!reattach_sync(vm, err)) {
-        if (vm->run && vm->run->qmp)
-            qmp_close(g_steal_pointer(&vm->run->qmp));
+        if (vm->run)
+            vm_run_close_monitor(vm->run);
         return false;
     }
     vm_status_save_later(vm);

@@ -262,8 +262,8 @@ static void stats_probe_all(GArray *probes)
     fiber_shield_begin();
     for (guint i = 0; i < probes->len; i++) {
         StatsProbe *probe = &g_array_index(probes, StatsProbe, i);
-        if (stats_probe_must_wait(probe))
-            fibers[i] = fiber_ref(fiber_spawn("statistics", stats_probe_fiber, probe));
+        if (stats_probe_must_wait(probe) && (fibers[i] = fiber_spawn("statistics", stats_probe_fiber, probe)))
+            fiber_ref(fibers[i]);
     }
     for (guint i = 0; i < probes->len; i++) {
         if (!fibers[i])

@@ -220,22 +220,18 @@ bool vm_status_save(Vm *vm, Error **err)
     return ok;
 }
 
-static void vm_status_later_fiber(void *arg)
+static void vm_status_task(Vm *vm)
 {
-    g_autoptr(Vm) vm = arg;
     g_autoptr(Error) err = NULL;
 
-    vm->status_pending = false;
     if (vm->run && !vm->run->stopping && !vm_status_save(vm, &err))
         log_error_error(err, "cannot save the status of a machine");
 }
 
 void vm_status_save_later(Vm *vm)
 {
-    if (vm->status_pending || !vm->run || vm->run->stopping)
-        return;
-    vm->status_pending = true;
-    host_spawn(vm->host, "status", vm_status_later_fiber, vm_ref(vm));
+    if (vm->run && !vm->run->stopping)
+        vm_spawn_task(vm, VM_TASK_STATUS, "status", vm_status_task);
 }
 
 static void unlink_run(void *data)

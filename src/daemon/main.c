@@ -101,7 +101,10 @@ static void begin_stop(Daemon *daemon, const char *why)
     }
     daemon->stopping = true;
     log_info("%s: ending, machines keep running", why);
-    (void)fiber_spawn("stop", stop_fiber, daemon);
+    if (!fiber_spawn("stop", stop_fiber, daemon)) {
+        log_warning("too much runs at the same time to wait for: ending at once");
+        loop_quit(EXIT_OK);
+    }
 }
 
 /* ---- signals and timers ---- */
@@ -342,7 +345,7 @@ int main(int argc, char **argv)
     if (!prepare(&daemon, &err)) {
         code = fail(&daemon, err);
     } else {
-        daemon.starting = fiber_ref(fiber_spawn("start", start_fiber, &daemon));
+        daemon.starting = fiber_ref(fiber_spawn_or_abort("start", start_fiber, &daemon));
         code = loop_run();
         if (daemon.failure)
             code = fail(&daemon, daemon.failure);

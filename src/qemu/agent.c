@@ -58,6 +58,7 @@ static void agent_unref(Agent *agent)
 {
     if (--agent->refs > 0)
         return;
+    wait_queue_clear(&agent->turn);
     fd_cleanup(&agent->fd);
     line_buffer_clear(&agent->in);
     g_free(agent);

@@ -50,6 +50,7 @@ struct QemuCapsCache {
 
 static void cache_entry_free(CacheEntry *entry)
 {
+    wait_queue_clear(&entry->waiters);
     qemu_caps_unref(entry->caps);
     error_free(entry->failure);
     g_free(entry);

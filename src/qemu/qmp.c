@@ -93,6 +93,7 @@ static void qmp_message_free(QmpMessage *message)
 
 static void qmp_call_free(QmpCall *call)
 {
+    wait_queue_clear(&call->waiter);
     json_decref(call->reply);
     g_free(call->reply_text);
     g_free(call);
@@ -109,6 +110,7 @@ static void qmp_unref(Qmp *qmp)
     if (--qmp->refs > 0)
         return;
     g_assert(qmp->fd < 0 && g_queue_is_empty(&qmp->calls));
+    wait_queue_clear(&qmp->greeting_waiter);
     line_buffer_clear(&qmp->in);
     error_free(qmp->why);
     g_free(qmp->name);

@@ -74,6 +74,7 @@ void rpc_client_unref(RpcClient *client)
     if (!client || --client->refs > 0)
         return;
     g_assert(client->dropped);
+    wait_queue_clear(&client->drained);
     wire_channel_clear(&client->channel);
     g_free(client->uri);
     g_free(client->caller.description);

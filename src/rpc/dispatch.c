@@ -15,6 +15,11 @@
 #include "rpc/stream.h"
 #include "wire/wire_enums.h"
 
+/* So many fibers may live when a call begins: there is always room for what the daemon does by itself, and
+ * readers leave some to those who may act. */
+#define RPC_FIBERS_READ_ONLY 4096
+#define RPC_FIBERS 6144
+
 static void call_free(RpcCall *call)
 {
     if (call->args)
@@ -126,6 +131,12 @@ static void call_fail(RpcCall *call, Error *err)
     rpc_client_send_error(call->client, &call->header, err);
 }
 
+static void call_leave(RpcCall *call)
+{
+    g_queue_remove(&call->client->calls, call);
+    call->client->n_calls--;
+}
+
 /* The fiber of a call. */
 static void call_run(void *arg)
 {
@@ -144,10 +155,8 @@ static void call_run(void *arg)
             error_set(&err, ERROR_INTERNAL, "%s failed without saying why", call->proc->name);
         call_fail(call, err);
     }
-    RpcClient *client = call->client;
-    g_queue_remove(&client->calls, call);
-    client->n_calls--;
-    rpc_client_resume(client);
+    call_leave(call);
+    rpc_client_resume(call->client);
 }
 
 static void call_begin(RpcCall *call)
@@ -157,7 +166,15 @@ static void call_begin(RpcCall *call)
     client->n_calls++;
     g_queue_push_tail(&client->calls, call);
     /* It may run to its end at once, and the call with it: it notes its own fiber. */
-    fiber_spawn(call->proc->name, call_run, call);
+    unsigned limit = client->caller.read_only ? RPC_FIBERS_READ_ONLY : RPC_FIBERS;
+    if (fiber_count() < limit && fiber_spawn(call->proc->name, call_run, call))
+        return;
+    g_autoptr(Error) err = NULL;
+    error_set(&err, ERROR_BUSY, "too many calls run at the same time");
+    error_hint(&err, "try again later; 'lodge jobs' shows what runs");
+    call_fail(call, err);
+    call_leave(call);
+    call_free(call);
 }
 
 void rpc_dispatch_backlog(RpcClient *client)

@@ -57,6 +57,7 @@ static void rpc_stream_unref(RpcStream *stream)
     if (--stream->refs > 0)
         return;
     rpc_stream_drop_inbox(stream);
+    wait_queue_clear(&stream->inbox_filled);
     g_clear_pointer(&stream->reader, fiber_unref);
     g_clear_pointer(&stream->writer, fiber_unref);
     rpc_client_unref(stream->client);
@@ -272,6 +273,17 @@ void rpc_stream_forget(RpcClient *client, const WireHeader *call)
         rpc_stream_end(stream, false);
 }
 
+static bool rpc_stream_spawn(RpcStream *stream, const char *name, void (*func)(void *arg), Fiber **ret_fiber)
+{
+    Fiber *fiber = fiber_spawn(name, func, rpc_stream_ref(stream));
+
+    if (fiber)
+        *ret_fiber = fiber_ref(fiber);
+    else
+        rpc_stream_unref(stream);
+    return fiber != NULL;
+}
+
 void rpc_stream_start(RpcClient *client, const WireHeader *call, Stream *core_stream)
 {
     RpcStream *stream = rpc_stream_find(client, call);
@@ -284,9 +296,13 @@ void rpc_stream_start(RpcClient *client, const WireHeader *call, Stream *core_st
     stream->reads_file = stream_is_file(core_stream);
     stream_set_on_kill(core_stream, rpc_stream_on_kill, stream);
     /* The fibers begin when this one waits, and may find that all is over already. */
+    bool ok = true;
     if (stream_direction(core_stream) & STREAM_TO_CLIENT)
-        stream->reader = fiber_ref(fiber_spawn("stream-reader", rpc_stream_read_all, rpc_stream_ref(stream)));
-    stream->writer = fiber_ref(fiber_spawn("stream-writer", rpc_stream_write_all, rpc_stream_ref(stream)));
+        ok = rpc_stream_spawn(stream, "stream-reader", rpc_stream_read_all, &stream->reader);
+    if (!ok || !rpc_stream_spawn(stream, "stream-writer", rpc_stream_write_all, &stream->writer)) {
+        g_autoptr(Error) err = error_new(ERROR_BUSY, "too much runs at the same time for another stream");
+        rpc_stream_fail(stream, err);
+    }
 }
 
 /* ---- frames from the client ---- */

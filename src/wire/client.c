@@ -136,7 +136,7 @@ void client_flush(WireClient *client)
     }
     if (wire_channel_pending(&client->channel) > 0) {
         client_ref(client);
-        Fiber *writer = fiber_spawn("client-writer", client_write_rest, client);
+        Fiber *writer = fiber_spawn_or_abort("client-writer", client_write_rest, client);
         /* Spawned from the loop it may have run to its end already: then it has dropped its reference. */
         if (!fiber_is_done(writer))
             client->writer = fiber_ref(writer);
@@ -470,7 +470,7 @@ WireClient *wire_client_new(int in_fd, int out_fd, const WireClientOptions *opti
     client->streams = g_hash_table_new(NULL, NULL);
     wait_queue_init(&client->out_room);
     client->refs = 2;
-    Fiber *reader = fiber_spawn("client-reader", client_reader, client);
+    Fiber *reader = fiber_spawn_or_abort("client-reader", client_reader, client);
     if (!fiber_is_done(reader))
         client->reader = fiber_ref(reader);
     return client;

@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Run run = { .agent = agent_new(fds[0]) };
     if (before > 0)
         fuzz_write(fds[1], data + 1, before);
-    fiber_spawn("fuzz", fuzz_session, &run); /* runs until it waits: the synchronisation is sent */
+    fiber_spawn_or_abort("fuzz", fuzz_session, &run); /* runs until it waits: the synchronisation is sent */
     fuzz_answer_sync(fds[1]);
     if (size - 1 > before)
         fuzz_write(fds[1], data + 1 + before, size - 1 - before);

@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
         abort();
     Run run = { .fd = fds[0] };
-    fiber_spawn("fuzz", fuzz_session, &run);
+    fiber_spawn_or_abort("fuzz", fuzz_session, &run);
     /* The greeting's reply must not come before its command, or it is a stray one. */
     if (data[0] & 1) {
         fuzz_write(fds[1], opening, 13);

@@ -88,7 +88,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     fuzz_forbid_exec();
     fuzz_host = host_new(paths, config);
     FuzzStart start = { false };
-    fiber_spawn("load", fuzz_load, &start);
+    fiber_spawn_or_abort("load", fuzz_load, &start);
     if (!loop_run_until(fuzz_is_loaded, &start, 30000))
         abort();
     RpcServerSpec spec = { .host = fuzz_host,

@@ -81,7 +81,7 @@ static inline void check_run_in_fiber(const char *name, void (*func)(void))
         abort();
     }
     CheckBody body = { .func = func };
-    (void)fiber_spawn(name, check_fiber_main, &body);
+    (void)fiber_spawn_or_abort(name, check_fiber_main, &body);
     if (!loop_run_until(check_is_set, &body.done, CHECK_FIBER_MS)) {
         fprintf(stderr, "%s: did not end within %d ms\n", name, CHECK_FIBER_MS);
         _exit(1);

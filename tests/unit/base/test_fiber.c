@@ -200,7 +200,7 @@ TEST_FIBER(waiters_are_woken_in_the_order_of_their_arrival)
     Waiter waiters[4];
     for (int i = 0; i < 4; i++) {
         waiters[i] = (Waiter){ &queue, trace, (char)('a' + i), 5000 };
-        (void)fiber_spawn("waiter", wait_and_note, &waiters[i]);
+        (void)fiber_spawn_or_abort("waiter", wait_and_note, &waiters[i]);
     }
     fiber_yield();
     wait_queue_wake_one(&queue);
@@ -228,7 +228,7 @@ TEST_FIBER(a_wake_up_is_not_spent_on_a_waiter_that_was_cancelled)
     GString *trace = g_string_new(NULL);
     Waiter a = { &queue, trace, 'a', 5000 }, b = { &queue, trace, 'b', 5000 };
     g_autoptr(Fiber) first = fiber_ref(fiber_spawn("a", wait_and_note, &a));
-    (void)fiber_spawn("b", wait_and_note, &b);
+    (void)fiber_spawn_or_abort("b", wait_and_note, &b);
     fiber_yield();
     fiber_cancel(first);         /* ends the wait of a, which has not run since */
     wait_queue_wake_one(&queue); /* so this is for b */
@@ -260,7 +260,7 @@ TEST_FIBER(waiters_time_out_by_their_own_deadlines)
                           { &queue, trace, 'b', 10 },
                           { &queue, trace, 'c', 30 } };
     for (int i = 0; i < 3; i++)
-        (void)fiber_spawn("waiter", wait_and_note, &waiters[i]);
+        (void)fiber_spawn_or_abort("waiter", wait_and_note, &waiters[i]);
     check_ok(fiber_sleep(150, &err), err);
     check_str(trace->str, "b!c!a!");
     check(wait_queue_is_empty(&queue));
@@ -268,6 +268,97 @@ TEST_FIBER(waiters_time_out_by_their_own_deadlines)
     spin_until(loop_now_us() + 2000);
     check_fails(wait_queue_wait(&queue, 5, &err), err, ERROR_TIMEOUT);
     g_string_free(trace, true);
+}
+
+TEST_FIBER(waiters_of_a_queue_that_goes_wake_and_do_not_touch_it)
+{
+    WaitQueue *queue = g_new0(WaitQueue, 1);
+    GString *trace = g_string_new(NULL);
+    Waiter waiters[3];
+    for (int i = 0; i < 3; i++) {
+        waiters[i] = (Waiter){ queue, trace, (char)('a' + i), 5000 };
+        (void)fiber_spawn_or_abort("waiter", wait_and_note, &waiters[i]);
+    }
+    fiber_yield();
+    wait_queue_clear(queue);
+    check(wait_queue_is_empty(queue));
+    g_free(queue); /* the sanitizer sees whoever still links in it */
+    fiber_yield();
+    check_str(trace->str, "a!b!c!");
+    g_string_free(trace, true);
+}
+
+static void wait_for_code(void *arg)
+{
+    Waiter *waiter = arg;
+    Error *err = NULL;
+    if (!wait_queue_wait(waiter->queue, waiter->timeout_ms, &err))
+        g_string_append_c(waiter->trace, error_code(err) == ERROR_VM_GONE ? 'g' : '?');
+    error_free(err);
+}
+
+TEST_FIBER(a_queue_that_goes_is_told_as_such)
+{
+    WaitQueue queue = WAIT_QUEUE_INIT;
+    GString *trace = g_string_new(NULL);
+    Waiter waiter = { &queue, trace, 'a', 5000 };
+    g_autoptr(Fiber) fiber = fiber_ref(fiber_spawn("waiter", wait_for_code, &waiter));
+    fiber_yield();
+    wait_queue_clear(&queue);
+    fiber_cancel(fiber); /* too late: the first reason counts */
+    fiber_yield();
+    check_str(trace->str, "g");
+    g_string_free(trace, true);
+}
+
+static void add_up(void *item)
+{
+    fiber_yield();
+    *(int *)item += 1;
+}
+
+static void check_run_all(void)
+{
+    int items[100] = { 0 };
+    fiber_run_all("item", add_up, items, 100, sizeof(int));
+    for (int i = 0; i < 100; i++)
+        check_eq(items[i], 1);
+}
+
+static void wait_here(void *queue)
+{
+    (void)!wait_queue_wait(queue, FIBER_NO_DEADLINE, NULL);
+}
+
+TEST_FIBER(a_fiber_too_many_is_refused_and_nothing_else_suffers)
+{
+    WaitQueue queue = WAIT_QUEUE_INIT;
+    unsigned n = 0;
+    while (n < 100000 && fiber_spawn("waiter", wait_here, &queue))
+        n++;
+    check(n > 1000 && n < 100000);
+    check(fiber_spawn("one more", wait_here, &queue) == NULL);
+    check_run_all();
+    fiber_yield();
+    wait_queue_wake_all(&queue);
+    while (fiber_count() > 1)
+        fiber_yield();
+    g_autoptr(Fiber) fiber = fiber_spawn("again", wait_here, &queue);
+    check(fiber_ref(fiber) != NULL);
+    fiber_yield();
+    wait_queue_clear(&queue);
+    fiber_yield();
+    check(fiber_is_done(fiber));
+}
+
+TEST_FIBER(all_items_are_run_whatever_deadline_has_passed)
+{
+    check_run_all();
+    uint64_t token = fiber_deadline_begin(0);
+    check_run_all();
+    fiber_deadline_end(token);
+    fiber_cancel(fiber_current());
+    check_run_all();
 }
 
 static void count_to(void *arg)

@@ -30,7 +30,7 @@ TEST(deferred_calls_run_after_ready_fibers_and_in_order)
     g_autoptr(Error) err = NULL;
     trace = g_string_new(NULL);
     check_ok(loop_init(&err), err);
-    (void)fiber_spawn("f", noting_fiber, TEXT("f"));
+    (void)fiber_spawn_or_abort("f", noting_fiber, TEXT("f"));
     loop_defer(deferring, NULL);
     loop_defer(note, TEXT("2"));
     bool never = false;
@@ -84,7 +84,7 @@ TEST(shutdown_cancels_fibers_and_the_loop_can_be_made_again)
         g_autoptr(Error) err = NULL;
         check_ok(loop_init(&err), err);
         ErrorCode code = ERROR_NONE;
-        (void)fiber_spawn("endless", endless, &code);
+        (void)fiber_spawn_or_abort("endless", endless, &code);
         check_eq(fiber_count(), 1);
         loop_shutdown(1000);
         check_eq(fiber_count(), 0);

@@ -169,7 +169,7 @@ TEST_FIBER(a_thousand_deadlines_pass_in_their_time)
     uint64_t start = loop_now_ms();
     for (unsigned i = 0; i < FIBERS; i++) {
         times[i] = stress_random(&seed) % 100;
-        (void)fiber_spawn("sleeper", sleep_fiber, &times[i]);
+        (void)fiber_spawn_or_abort("sleeper", sleep_fiber, &times[i]);
     }
     while (fiber_count() > 1)
         check_ok(fiber_sleep(1, &err), err);

@@ -257,7 +257,7 @@ void test_run_fiber(void (*func)(void *arg), void *arg)
     if (!loop_init(&err))
         g_error("%s", error_message(err));
     TestFiber test = { .func = func, .arg = arg };
-    (void)fiber_spawn("test", test_fiber_main, &test);
+    (void)fiber_spawn_or_abort("test", test_fiber_main, &test);
     if (!loop_run_until(test_fiber_is_done, &test, 60000))
         g_error("the test did not end");
     loop_shutdown(5000);

@@ -36,7 +36,7 @@ bool peer_run(void (*func)(void *arg), void *arg)
     PeerRun run = { .func = func, .arg = arg };
 
     peer_failed = false;
-    fiber_spawn("test", peer_run_fiber, &run);
+    fiber_spawn_or_abort("test", peer_run_fiber, &run);
     if (!loop_run_until(peer_run_done, &run, 20000)) {
         g_printerr("the test did not end in time\n");
         return false;

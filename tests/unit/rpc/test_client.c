@@ -351,7 +351,7 @@ static void a_broken_connection_wakes_everybody(void *arg)
     g_autoptr(Error) err = NULL;
 
     CHECK(client);
-    fiber_spawn("waiter", wait_in_a_call, &waiter);
+    fiber_spawn_or_abort("waiter", wait_in_a_call, &waiter);
     CHECK(fiber_sleep(20, NULL));
     rpc_client_drop(server_side, "test");
     CHECK(fiber_sleep(20, NULL));
@@ -369,7 +369,7 @@ static void freeing_a_client_wakes_its_callers(void *arg)
     Waiter waiter = { .client = client };
 
     CHECK(client);
-    fiber_spawn("waiter", wait_in_a_call, &waiter);
+    fiber_spawn_or_abort("waiter", wait_in_a_call, &waiter);
     CHECK(fiber_sleep(20, NULL));
     wire_client_free(client);
     CHECK(fiber_sleep(20, NULL));
