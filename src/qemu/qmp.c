@@ -8,7 +8,9 @@
  * Invariants: 1. @calls holds every command that QEMU may still answer, oldest first. 2. A call with a waiter
  * is freed by the waiter, one without by its reply or the end of the connection. 3. Only one command with a
  * descriptor is under way: QEMU keeps just the descriptors it received last, so a second one would close the
- * first before the command that names it ran. */
+ * first before the command that names it ran. 4. Events that a guest repeats without end cost little
+ * (qmp_flood.h): while the flood lasts the socket is read by a timer, and what comes is mostly left out. A
+ * reply never overtakes an event that was sent before it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "qmp"
 #include "qemu/qmp.h"
@@ -24,12 +26,16 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "qemu/line_buffer.h"
+#include "qemu/qmp_flood.h"
 
 #define QMP_ID_PREFIX "libvirt-" /* scripts see it in qemu-monitor-command replies */
 #define QMP_MAX_LINE (64u << 20)
 #define QMP_MAX_QUEUED_BYTES (16u << 20)
 #define QMP_MAX_ABANDONED 1024
-#define QMP_LINES_PER_DISPATCH 64 /* then other sources get their turn */
+#define QMP_LINES_PER_DISPATCH 64  /* then other sources get their turn */
+#define QMP_HELD_PER_DISPATCH 1024 /* which cost little */
+#define QMP_FLOOD_POLL_US ((uint64_t)5000)
+#define QMP_FLOOD_TELL_MS 60000
 
 typedef struct QmpCall {
     uint64_t id;
@@ -53,7 +59,10 @@ struct Qmp {
     unsigned refs; /* the owner, each waiting fiber, each callback under way */
     int fd;        /* -1: closed */
     QmpHandlers handlers;
-    sd_event_source *source, *resume;
+    sd_event_source *source, *resume, *flood_timer;
+    QmpFlood flood;
+    uint64_t flood_told_ms;
+    bool stray_too_many; /* the last reply was one of too many that nobody waits for */
     LineBuffer in;
     GQueue out;   /* of QmpMessage */
     GQueue calls; /* of QmpCall */
@@ -145,7 +154,9 @@ static void qmp_disconnect(Qmp *qmp, Error *why)
     qmp->why = why;
     qmp->source = sd_event_source_disable_unref(qmp->source);
     qmp->resume = sd_event_source_disable_unref(qmp->resume);
+    qmp->flood_timer = sd_event_source_disable_unref(qmp->flood_timer);
     fd_cleanup(&qmp->fd);
+    qmp_flood_clear(&qmp->flood);
     line_buffer_clear(&qmp->in);
     g_queue_clear_full(&qmp->out, (GDestroyNotify)qmp_message_free);
     qmp->out_bytes = 0;
@@ -273,6 +284,7 @@ static void qmp_handle_reply(Qmp *qmp, Json *object, const char *line, size_t le
     QmpCall *call = qmp_parse_id(object, &id) ? qmp_find_call(qmp, id) : NULL;
     if (!call) {
         log_debug("%s: dropped a reply that nobody waits for", qmp->name);
+        qmp->stray_too_many = !qmp_flood_pass(&qmp->flood, loop_now_us());
         return;
     }
     if (qmp->fd_call_id == id)
@@ -313,19 +325,79 @@ static void qmp_handle_line(Qmp *qmp, const char *line, size_t len)
     }
 }
 
-/* At most so many lines at a time; says whether there may be more in the buffer. */
+static void qmp_release_held(Qmp *qmp)
+{
+    for (char *text; (text = qmp_flood_take(&qmp->flood)); g_free(text)) {
+        if (qmp->fd >= 0)
+            qmp_handle_line(qmp, text, strlen(text));
+    }
+}
+
+/* An event passes or is held; anything else passes, after what is held. false: the line was held. */
+static bool qmp_take_line(Qmp *qmp, const char *line, size_t len)
+{
+    if (g_str_has_prefix(line, "{\"timestamp\"") || g_str_has_prefix(line, "{\"event\"")) {
+        if (!qmp_flood_pass(&qmp->flood, loop_now_us())) {
+            qmp_flood_hold(&qmp->flood, line, len);
+            return false;
+        }
+    } else {
+        qmp_release_held(qmp);
+    }
+    if (qmp->fd >= 0)
+        qmp_handle_line(qmp, line, len);
+    return true;
+}
+
+/* At most so many lines at a time; says whether there may be more in the buffer that can be handled now. */
 static bool qmp_handle_lines(Qmp *qmp)
 {
-    for (unsigned n = 0; n < QMP_LINES_PER_DISPATCH; n++) {
+    for (unsigned n = 0, n_held = 0; n < QMP_LINES_PER_DISPATCH && n_held < QMP_HELD_PER_DISPATCH;) {
         size_t len;
-        const char *line = line_buffer_next(&qmp->in, &len);
+        const char *line = qmp_flood_is_full(&qmp->flood) ? NULL : line_buffer_next(&qmp->in, &len);
         if (!line)
             return false;
-        qmp_handle_line(qmp, line, len);
-        if (qmp->fd < 0)
+        qmp->stray_too_many = false;
+        *(qmp_take_line(qmp, line, len) ? &n : &n_held) += 1;
+        if (qmp->fd < 0 || qmp->stray_too_many)
             return false;
     }
     return true;
+}
+
+static int qmp_on_flood_timer(sd_event_source *source, uint64_t usec, void *arg);
+
+/* What wakes us next: lines that are already here, the timer of a flood, or the socket. */
+static void qmp_wait_for_more(Qmp *qmp, bool more)
+{
+    if (qmp->fd < 0)
+        return;
+    bool flood = !more && qmp_flood_is_on(&qmp->flood, loop_now_us());
+    int r = 0;
+    if (flood && !qmp->flood_timer)
+        r = sd_event_add_time_relative(loop_event(), &qmp->flood_timer, CLOCK_MONOTONIC, QMP_FLOOD_POLL_US, 0,
+                                       qmp_on_flood_timer, qmp);
+    else if (flood)
+        r = sd_event_source_set_time_relative(qmp->flood_timer, QMP_FLOOD_POLL_US);
+    if (flood && r >= 0)
+        r = sd_event_source_set_enabled(qmp->flood_timer, SD_EVENT_ONESHOT);
+    if (r < 0) { /* without the timer the socket must do */
+        log_warning("%s: cannot set a timer: %s", qmp->name, g_strerror(-r));
+        flood = false;
+    }
+    (void)sd_event_source_set_enabled(qmp->resume, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+    (void)sd_event_source_set_enabled(qmp->source, more || flood ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
+static void qmp_tell_of_flood(Qmp *qmp)
+{
+    uint64_t now_ms = loop_now_ms();
+    if (qmp->flood.n_dropped == 0 || (qmp->flood_told_ms && now_ms - qmp->flood_told_ms < QMP_FLOOD_TELL_MS))
+        return;
+    log_warning("QEMU of '%s' repeats itself: %" PRIu64 " events that said what later ones say were left out",
+                qmp->name, qmp->flood.n_dropped);
+    qmp->flood_told_ms = now_ms;
+    qmp->flood.n_dropped = 0;
 }
 
 static void qmp_read(Qmp *qmp)
@@ -333,8 +405,10 @@ static void qmp_read(Qmp *qmp)
     Error *err = NULL;
     switch (line_buffer_fill(&qmp->in, qmp->fd, &err)) {
     case LINE_READ_AGAIN:
+        qmp_wait_for_more(qmp, false);
         break;
     case LINE_READ_EOF:
+        qmp_release_held(qmp); /* its last words */
         qmp_fail(qmp, error_new(ERROR_VM_GONE, "QEMU closed its monitor"));
         break;
     case LINE_READ_FAILED:
@@ -343,24 +417,36 @@ static void qmp_read(Qmp *qmp)
             error_recode(err, ERROR_PROTOCOL);
         qmp_fail(qmp, err);
         break;
-    case LINE_READ_DATA: {
-        bool more = qmp_handle_lines(qmp);
-        if (more) /* no reading before these are done; the defer source goes on with them */
-            (void)sd_event_source_set_enabled(qmp->resume, SD_EVENT_ONESHOT);
-        if (more)
-            (void)sd_event_source_set_enabled(qmp->source, SD_EVENT_OFF);
+    case LINE_READ_DATA: /* no reading before these are done */
+        qmp_wait_for_more(qmp, qmp_handle_lines(qmp));
         break;
-    }
     }
 }
 
 static int qmp_on_resume(sd_event_source *source, void *arg)
 {
     Qmp *qmp = qmp_ref(arg);
-    if (qmp_handle_lines(qmp))
-        (void)sd_event_source_set_enabled(qmp->resume, SD_EVENT_ONESHOT);
+    qmp_wait_for_more(qmp, qmp_handle_lines(qmp));
+    qmp_unref(qmp);
+    return 0;
+}
+
+static int qmp_on_flood_timer(sd_event_source *source, uint64_t usec, void *arg)
+{
+    Qmp *qmp = qmp_ref(arg);
+    if (qmp_flood_slice_is_over(&qmp->flood, loop_now_us())) {
+        qmp_release_held(qmp);
+        qmp_tell_of_flood(qmp);
+    }
+    if (qmp->fd >= 0)
+        qmp_flush(qmp);
+    /* What is here already comes first, or else what the socket has. */
+    if (qmp->fd >= 0 && qmp_handle_lines(qmp))
+        qmp_wait_for_more(qmp, true);
+    else if (qmp->fd >= 0 && qmp_flood_is_full(&qmp->flood))
+        qmp_wait_for_more(qmp, false);
     else if (qmp->fd >= 0)
-        (void)sd_event_source_set_enabled(qmp->source, SD_EVENT_ON);
+        qmp_read(qmp);
     qmp_unref(qmp);
     return 0;
 }
@@ -603,6 +689,7 @@ bool qmp_open(int fd, const char *name, const QmpHandlers *handlers, uint64_t ti
     Qmp *qmp = g_new0(Qmp, 1);
     *qmp = (Qmp){ .name = g_strdup(name), .refs = 1, .fd = fd };
     line_buffer_init(&qmp->in, QMP_MAX_LINE);
+    qmp_flood_init(&qmp->flood);
     g_queue_init(&qmp->out);
     g_queue_init(&qmp->calls);
     wait_queue_init(&qmp->greeting_waiter);

@@ -480,6 +480,56 @@ static void cancelled_caller_leaves(void *arg)
     session_end(&session);
 }
 
+/* A tray that opens and closes all the time, other things in between, and a reply at the end of it. */
+static void a_flood_of_events_costs_little_and_loses_no_state(void *arg)
+{
+    enum { TIMES = 20000 };
+    GString *text = g_string_new(NULL);
+    for (int i = 0; i < TIMES; i++) {
+        g_string_append_printf(text,
+                               "{\"timestamp\": {\"seconds\": %d, \"microseconds\": %d}, \"event\": \"%s\", "
+                               "\"data\": {\"id\": \"ide0-0-0\"}}\r\n",
+                               1700000000 + i / 1000, i % 1000 * 1000, i % 2 ? "CLOSED" : "OPEN");
+        if (i == TIMES / 2)
+            g_string_append(text, "{\"timestamp\": {\"seconds\": 1, \"microseconds\": 1}, \"event\": "
+                                  "\"STOP\"}\r\n");
+    }
+    g_string_append(text, "{\"return\": 1, \"id\": \"$ID\"}\r\n");
+    const FakeStep steps[] = { { FAKE_GREET }, { FAKE_EXPECT, "a" }, { FAKE_SEND, text->str }, { FAKE_END } };
+    Session session;
+    uint64_t begin_ms = loop_now_ms();
+    session_open(&session, steps);
+    check_exec(&session, "a", "1");
+    uint64_t slices = (loop_now_ms() - begin_ms) / 100 + 2;
+    /* What QEMU sent before the reply was told before it. */
+    assert_true(g_str_has_suffix(session.events->str, "OPEN CLOSED "));
+    assert_non_null(strstr(session.events->str, "STOP "));
+    assert_in_range(session.events->len / strlen("CLOSED "), 32, slices * 70);
+    session_end(&session);
+    g_string_free(text, TRUE);
+}
+
+/* A QEMU that is no longer itself: what it says is different each time, or the answer to nothing. */
+static void a_flood_of_nonsense_does_not_keep_the_loop_busy(void *arg)
+{
+    GString *text = g_string_new(NULL);
+    for (int i = 0; i < 2000; i++)
+        g_string_append_printf(text,
+                               i % 2 ? "{\"return\": %d, \"id\": \"x\"}\r\n" : "{\"event\": \"E%d\"}\r\n", i);
+    const FakeStep steps[] = { { FAKE_GREET }, { FAKE_SEND, text->str }, { FAKE_END } };
+    Session session;
+    session_open(&session, steps);
+    uint64_t begin_ms = loop_now_ms();
+    unsigned n = 0;
+    while (loop_now_ms() - begin_ms < 300)
+        assert_true(fiber_sleep(1, NULL));
+    for (const char *at = session.events->str; (at = strchr(at, ' ')); at++)
+        n++;
+    assert_in_range(n, 32, 700);
+    session_end(&session);
+    g_string_free(text, TRUE);
+}
+
 #define FIBER_TEST(name)                                                                                     \
     static void test_##name(void **state)                                                                    \
     {                                                                                                        \
@@ -502,6 +552,8 @@ FIBER_TEST(events_right_behind_the_negotiation)
 FIBER_TEST(an_event_handler_may_close)
 FIBER_TEST(many_events_in_order)
 FIBER_TEST(cancelled_caller_leaves)
+FIBER_TEST(a_flood_of_events_costs_little_and_loses_no_state)
+FIBER_TEST(a_flood_of_nonsense_does_not_keep_the_loop_busy)
 
 int main(void)
 {
@@ -523,6 +575,8 @@ int main(void)
         cmocka_unit_test(test_an_event_handler_may_close),
         cmocka_unit_test(test_many_events_in_order),
         cmocka_unit_test(test_cancelled_caller_leaves),
+        cmocka_unit_test(test_a_flood_of_events_costs_little_and_loses_no_state),
+        cmocka_unit_test(test_a_flood_of_nonsense_does_not_keep_the_loop_busy),
     };
     return cmocka_run_group_tests_name("qmp", tests, NULL, NULL);
 }
