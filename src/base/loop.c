@@ -203,18 +203,25 @@ static void loop_signal_free(void *arg)
 /* Cancels in every turn: a fiber may start others while it leaves. */
 static bool loop_is_drained(void *arg)
 {
+    loop.quitting = false; /* one that leaves may ask for the end that this is */
     if (fiber_count() > 0)
         fiber_cancel_all();
     return fiber_count() == 0 && g_queue_is_empty(&loop.deferred);
+}
+
+bool loop_drain(uint64_t timeout_ms)
+{
+    bool drained = loop_run_until(loop_is_drained, NULL, timeout_ms);
+    if (!drained)
+        log_warning("%u fibers did not end in time", fiber_count());
+    return drained;
 }
 
 void loop_shutdown(uint64_t timeout_ms)
 {
     if (!loop.event)
         return;
-    loop.quitting = false;
-    if (!loop_run_until(loop_is_drained, NULL, timeout_ms))
-        log_warning("%u fibers did not end in time", fiber_count());
+    (void)!loop_drain(timeout_ms); /* it has warned */
     loop_run_deferred();
 
     while (loop.shutdown_hooks) {

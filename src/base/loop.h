@@ -36,6 +36,9 @@ void loop_defer(void (*func)(void *arg), void *arg);
  * other threads start (workers block all signals by themselves). Lasts until loop_shutdown(). */
 MUST_CHECK bool loop_add_signal(int signal, void (*func)(int signal, void *arg), void *arg, Error **err);
 
-/* Frees the loop at exit (so that leak checkers see an empty heap). Cancels and drains all fibers first,
- * waiting at most @timeout_ms. */
+/* Cancels all fibers, those that they start while they leave too, and runs the loop until none is left.
+ * false: some did not end within @timeout_ms, and what they use must not be freed. */
+MUST_CHECK bool loop_drain(uint64_t timeout_ms);
+
+/* Frees the loop at exit (so that leak checkers see an empty heap). Drains it first. */
 void loop_shutdown(uint64_t timeout_ms);

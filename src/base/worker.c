@@ -70,6 +70,7 @@ static struct {
     GQueue finished; /* of WorkerJob */
     GQueue threads;  /* of WorkerThread */
     unsigned n_idle;
+    unsigned n_stuck; /* as those of all lanes together */
     bool quitting;
     int wake_fd; /* eventfd, -1 without a loop */
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake_fd = -1 };
@@ -115,8 +116,10 @@ static void worker_thread_run_job(WorkerJob *job)
     job->state = JOB_FINISHED;
     WorkerLane *lane = job->lane;
     lane->running--;
-    if (job->abandoned)
+    if (job->abandoned) {
         lane->stuck--;
+        pool.n_stuck--;
+    }
     bool first = pool.finished.length == 0;
     g_queue_push_tail_link(&pool.finished, &job->link);
     if (first)
@@ -318,6 +321,7 @@ static bool worker_give_up(WorkerJob *job)
     case JOB_RUNNING:
         job->abandoned = true;
         job->lane->stuck++;
+        pool.n_stuck++;
         break;
     case JOB_FINISHED:
         g_queue_unlink(&pool.finished, &job->link);
@@ -399,7 +403,7 @@ static void worker_join_threads(void)
             next = pool.threads.head;
             alive = 0;
         }
-        if (alive == 0)
+        if (alive <= pool.n_stuck)
             break;
         r = pthread_cond_timedwait(&pool.ended, &pool.lock, &until);
     }

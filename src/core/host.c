@@ -590,9 +590,17 @@ void host_stop(Host *host, uint64_t timeout_ms)
 {
     const uint64_t deadline_ms = loop_now_ms() + timeout_ms;
     g_autoptr(Error) err = NULL;
+    GHashTableIter iter;
+    gpointer value;
 
     host->is_stopping = true;
     wait_queue_wake_all(&host->hurry);
+    g_hash_table_iter_init(&iter, host->by_name);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Vm *vm = value;
+        if (vm->run && vm->run->reconnecting) /* nobody waits for a QEMU that does not answer */
+            fiber_cancel(vm->run->reconnecting);
+    }
     while ((host_has_job(host) || host->n_background > 0) && loop_now_ms() < deadline_ms) {
         if (!fiber_sleep(20, NULL))
             break;

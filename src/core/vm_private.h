@@ -248,6 +248,7 @@ typedef struct VmRun {
     bool destroying;             /* destroy asked for the end */
     bool panicked;
     bool unanswering;    /* after a restart: QEMU could not be reached, tried again in the background */
+    Fiber *reconnecting; /* waits for its answer to that; NULL */
     WaitQueue changed;   /* woken by every QMP event and by the end of QEMU */
     int migration_state; /* 0 none, 1 active, 2 completed, 3 failed; told by MIGRATION events */
     bool dump_completed; /* DUMP_COMPLETED seen */

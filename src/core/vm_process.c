@@ -560,13 +560,17 @@ static bool reattach_hook(Vm *vm, Error **err)
 /* true: connected and in step. */
 static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
 {
-    if (!vm_process_connect(vm, timeout_ms, err))
-        return false;
-    if (!reattach_sync(vm, err)) {
-        if (vm->run)
+    const uint64_t serial = vm->run->serial;
+
+    vm->run->reconnecting = fiber_current();
+    const bool ok = vm_process_connect(vm, timeout_ms, err) && reattach_sync(vm, err);
+    if (vm->run && vm->run->serial == serial) {
+        vm->run->reconnecting = NULL;
+        if (!ok)
             vm_run_close_monitor(vm->run);
-        return false;
     }
+    if (!ok)
+        return false;
     vm_status_save_later(vm);
     return true;
 }
@@ -578,11 +582,13 @@ static void reattach_background(void *arg)
 
     while (run_ref_is_current(ref) && !ref->vm->run->exited && !ref->vm->host->is_stopping) {
         g_autoptr(Error) err = NULL;
+        g_autoptr(Error) why = NULL;
         if (reattach_try(ref->vm, RECONNECT_TIMEOUT_MS, &err)) {
             log_info("QEMU of machine '%s' answers again", ref->vm->name);
             return;
         }
-        if (!fiber_sleep(RECONNECT_PAUSE_MS, NULL))
+        if (!wait_queue_wait(&ref->vm->host->hurry, RECONNECT_PAUSE_MS, &why) &&
+            error_code(why) != ERROR_TIMEOUT)
             return;
     }
 }

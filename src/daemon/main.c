@@ -37,7 +37,7 @@ typedef struct Daemon {
     Config *config; /* likewise */
     Host *host;
     RpcServer *server;
-    Fiber *starting; /* counted; the start fiber */
+    Fiber *starting; /* counted; the start fiber. NULL before */
     Error *failure;  /* why the start failed */
     bool log_is_stderr;
     bool stopping;
@@ -299,21 +299,18 @@ static int fail(const Daemon *daemon, const Error *err)
     return error_code(err) == ERROR_BUSY ? EXIT_ALREADY_RUNNING : EXIT_START_FAILED;
 }
 
-static bool start_has_ended(void *arg)
+/* Clients first, so that nothing new begins; then all fibers, which use the host; then the host. */
+static void clear(Daemon *daemon, int code)
 {
-    return fiber_is_done(((Daemon *)arg)->starting);
-}
-
-static void clear(Daemon *daemon)
-{
-    if (daemon->starting) { /* a signal may have come in the middle of it: it must not meet a freed host */
-        fiber_cancel(daemon->starting);
-        if (!loop_run_until(start_has_ended, daemon, DRAIN_TIMEOUT_MS))
-            _exit(EXIT_START_FAILED); /* stuck in the kernel: nothing can be freed below it */
-        fiber_unref(daemon->starting);
-    }
     if (daemon->server)
         rpc_front_stop(daemon->server);
+    daemon->server = NULL;
+    if (loop_event() && !loop_drain(DRAIN_TIMEOUT_MS)) {
+        /* Nothing can be freed below them. The next daemon finds what it finds after a kill -9. */
+        process_setup_clear();
+        _exit(code);
+    }
+    fiber_unref(daemon->starting);
     for (size_t i = 0; i < daemon->n_sources; i++)
         sd_event_source_unref(daemon->sources[i]);
     if (daemon->host)
@@ -352,6 +349,6 @@ int main(int argc, char **argv)
         else
             log_info("ended");
     }
-    clear(&daemon);
+    clear(&daemon, code);
     return code;
 }

@@ -21,6 +21,9 @@
 #include "daemon/options.h"
 
 #define MAX_OPEN_FILES 524288
+/* A daemon that was told to end may take so long to go. */
+#define LOCK_PATIENCE_MS 5000
+#define LOCK_POLL_MS 10
 
 static int ready_fd = -1; /* the parent waits at its other end */
 static int lock_fd = -1;
@@ -145,6 +148,8 @@ static bool lock_is_of_path(int fd, const char *path)
 
 bool process_setup_lock(const char *path, Error **err)
 {
+    unsigned waited_ms = 0;
+
     for (;;) {
         AUTO_FD fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (fd < 0)
@@ -152,6 +157,11 @@ bool process_setup_lock(const char *path, Error **err)
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
             if (errno != EWOULDBLOCK)
                 return error_set_errno(err, errno, "cannot lock '%s'", path);
+            if (waited_ms < LOCK_PATIENCE_MS) {
+                (void)g_usleep(LOCK_POLL_MS * 1000); /* nothing of ours runs yet */
+                waited_ms += LOCK_POLL_MS;
+                continue;
+            }
             char text[32] = "";
             (void)!pread(fd, text, sizeof(text) - 1, 0);
             return error_set(err, ERROR_BUSY, "another lodged (process %s) already runs here: it holds '%s'",

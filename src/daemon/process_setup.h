@@ -14,7 +14,8 @@ MUST_CHECK bool process_setup_background(Error **err);
 void process_setup_ready(void);
 
 /* Takes the daemon's lock file, which stays locked until the process ends, however it ends, and holds its
- * pid. ERROR_BUSY: another daemon has it. */
+ * pid. Waits up to five seconds, with the whole process, for a daemon that is about to end. ERROR_BUSY:
+ * another one has it. */
 MUST_CHECK bool process_setup_lock(const char *path, Error **err);
 MUST_CHECK bool process_setup_write_pid(const char *path, Error **err);
 /* Removes both files; for a clean end. */

@@ -183,3 +183,102 @@ def test_lower_limits_for_clients(host):
     for wire in waiting:
         wire.close()
     wait_until(lambda: host.virsh("list", timeout=10).code == 0, "others are served again")
+
+
+def mute_machine(host, name="mute"):
+    """A machine whose QEMU never speaks."""
+    return host.define(host.guests.sector(name, emulator=host.script(
+        "var/lib/libvirt/images/mute", """#!/bin/sh
+for argument in "$@"; do
+    case $argument in guest=*) exec sleep 1000 ;; esac
+done
+exec /usr/bin/qemu-system-x86_64 "$@"
+""")))
+
+
+@mark(timeout=200, **OWN)
+def test_stop_while_a_start_hangs(host):
+    """Calls are given up, and what they use is freed after they have left."""
+    mute_machine(host)
+    client = host.terminal("start", "mute")
+    wait_until(lambda: [a for a in processes().values() if "1000" in a], "the emulator runs")
+    host.daemon.stop(timeout=20)
+    host.drop_connections()
+    check(client.wait(timeout=60) != 0, "the start succeeded")
+    wait_until(lambda: not [a for a in processes().values() if "1000" in a], "the emulator is gone")
+    host.start_daemon()
+    equal(host.state("mute"), "shut off")
+
+
+@mark(timeout=200, **OWN)
+def test_two_signals_end_it_at_once(host):
+    """While calls wait for a QEMU that does not answer, too."""
+    host.start_sector("tiny")
+    mute_machine(host)
+    clients = [host.terminal("start", "mute"), host.terminal("suspend", "tiny")]
+    wait_until(lambda: [a for a in processes().values() if "1000" in a], "the emulator runs")
+    pid = host.qemu_pid("tiny")
+    os.kill(pid, signal.SIGSTOP)
+    clients.append(host.terminal("resume", "tiny"))
+    wait_until(lambda: "resume" in host.lodge_ok("jobs") or "modify" in host.lodge_ok("jobs"), "calls wait")
+    begin = time.monotonic()
+    os.kill(host.daemon.pid, signal.SIGTERM)
+    wait_until(lambda: "SIGTERM" in host.daemon.log.read_text(errors="replace"), "the first is noticed")
+    host.daemon.stop(timeout=20)
+    host.drop_connections()
+    check(time.monotonic() - begin < 8 * SLOWNESS, "the second signal is not heeded")
+    os.kill(pid, signal.SIGCONT)
+    for client in clients:
+        client.wait(timeout=60)
+    host.start_daemon()
+    equal(host.qemu_pid("tiny"), pid)
+    host.ok("destroy", "tiny")
+
+
+@mark(**OWN)
+def test_stop_is_immediate_after_use(host):
+    """Nothing that the daemon did for machines lingers."""
+    dom = host.start_sector("tiny")
+    dom.destroy()
+    dom.create()
+    begin = time.monotonic()
+    host.stop_daemon()
+    check(time.monotonic() - begin < 0.4 * SLOWNESS, "the stop took long")
+    host.start_daemon()
+    pid = host.qemu_pid("tiny")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        host.crash_daemon()  # reconnects in the background from now on
+        begin = time.monotonic()
+        host.stop_daemon()
+        check(time.monotonic() - begin < 0.4 * SLOWNESS, "the stop waited for a QEMU that does not answer")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    host.start_daemon()
+
+
+@mark(**OWN)
+def test_start_right_after_a_stop_waits_for_the_old_one(host):
+    mute_machine(host)
+    client = host.terminal("start", "mute")  # keeps the old one for a moment
+    wait_until(lambda: [a for a in processes().values() if "1000" in a], "the emulator runs")
+    old = host.daemon.process
+    os.kill(old.pid, signal.SIGTERM)
+    wait_until(lambda: "SIGTERM" in host.daemon.log.read_text(errors="replace"), "the first is noticed")
+    host.daemon.spawn()
+    os.kill(old.pid, signal.SIGTERM)
+    wait_until(host.daemon.answers, "the new one answers")
+    equal(old.wait(20), 0)
+    client.wait(timeout=60)
+    host.drop_connections()
+    host.ok("list")
+
+
+@mark(**OWN)
+def test_a_second_daemon_gives_up_after_a_while(host):
+    begin = time.monotonic()
+    result = run(host.daemon.arguments(), timeout=30)
+    equal(result.code, 3)
+    contains(result.err, "already runs")
+    check(time.monotonic() - begin > 3, "it did not wait")
+    host.ok("list")
