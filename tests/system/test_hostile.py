@@ -267,3 +267,38 @@ def test_client_that_dies_during_a_start(host):
     if host.state("tiny") == "shut off":
         wait_until(lambda: not qemus() or host.state("tiny") == "running", "no QEMU of a machine that is off")
     still_fine(host)
+
+
+# For ever: eject and load the medium of the first IDE drive (ATAPI START STOP UNIT, 0x1b). At 7c00h, 16 bit.
+TRAY_SECTOR = bytes.fromhex(
+    "fa31c08ed8b302baf601b0a0eebaf10130c0eebaf401b0feeebaf501b0ffeebaf701b0a0eeeca88075fba80874f7"
+    "baf001b81b00ef31c0ef88d830e4ef31c0efefefbaf701eca88075fb80f301ebb8").ljust(510, b"\0") + b"\x55\xaa"
+
+
+def cpu_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@mark(only="lodged", reason="libvirtd handles each event")
+def test_a_guest_that_causes_events_without_end(host):
+    """Its CD tray moves 20,000 times a second; once each was a fiber, until no more could be made."""
+    image = host.path("var/lib/libvirt/images/tray.img")
+    image.write_bytes(TRAY_SECTOR.ljust(1 << 20, b"\0"))
+    host.define(host.guests.empty("tray", os_part="<boot dev='hd'/>", devices=f"""
+        <disk type='file' device='cdrom'><target dev='hda' bus='ide'/></disk>
+        <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{image}'/>
+        <target dev='hdb' bus='ide'/></disk>""")).create()
+    conn = host.open()
+    wait_until(lambda: "repeats itself" in host.daemon.log.read_text(errors="replace"), "the guest causes events")
+    begin, used = time.monotonic(), cpu_seconds(host.daemon.pid)
+    times = []
+    while time.monotonic() < begin + 4:
+        before = time.monotonic()
+        conn.lookupByName("tray").info()
+        times.append(time.monotonic() - before)
+        time.sleep(0.01)  # the rate of the calls that are timed
+    share = (cpu_seconds(host.daemon.pid) - used) / (time.monotonic() - begin)
+    check(share < 0.2 * SLOWNESS, f"the daemon uses {share:.2f} of a processor")
+    check(sorted(times)[len(times) * 99 // 100] < 0.05 * SLOWNESS, f"others wait {max(times):.3f} s")
+    still_fine(host)

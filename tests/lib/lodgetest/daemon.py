@@ -17,7 +17,7 @@ from .process import SLOWNESS, TestFailure, alive, clean_environment, kill, run,
 
 DIRECTORIES = ["etc/libvirt/hooks", "etc/libvirt/qemu", "var/lib/libvirt/images", "var/lib/libvirt/qemu",
                "var/cache/libvirt/qemu", "var/log/libvirt/qemu", "run/libvirt"]
-SANITIZER_WORDS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer")
+SANITIZER_WORDS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer", "quarantine:")
 
 
 class Daemon:
@@ -28,6 +28,7 @@ class Daemon:
         self.root = pathlib.Path(root)
         self.process = None
         self.log = self.root / "daemon.log"
+        self.environment = {}
         self.settings = {"auth_unix_ro": '"none"', "auth_unix_rw": '"none"'}
         for directory in DIRECTORIES:
             (self.root / directory).mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,7 @@ class Daemon:
         self.write_config()
         env = clean_environment(
             ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=0:abort_on_error=0",
-            UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+            UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1", **self.environment)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=env, start_new_session=True, cwd="/")

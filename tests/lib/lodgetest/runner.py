@@ -27,6 +27,7 @@ LOG_LINES_SHOWN = 250
 REQUIREMENTS = {
     "fuse": lambda: None if os.access("/dev/fuse", os.W_OK) and has_module("fusepy") else
     "needs /dev/fuse and python3-fusepy",
+    "quarantine": lambda: None if os.environ.get("LODGE_TEST_QUARANTINE") else "part of ./check memory",
     "kvm": lambda: None if os.access("/dev/kvm", os.W_OK) else "needs /dev/kvm",
 }
 
