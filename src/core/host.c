@@ -54,6 +54,9 @@ Host *host_new(Paths *paths, Config *config)
     host->dac = dac_table_new();
     host->image_sizes = image_sizes_new();
     g_queue_init(&host->background_waiting);
+    g_queue_init(&host->stats.waiting);
+    wait_queue_init(&host->stats.turn[0]);
+    wait_queue_init(&host->stats.turn[1]);
     wait_queue_init(&host->hurry);
     return host;
 }
@@ -65,6 +68,8 @@ void host_free(Host *host)
     g_assert(host->n_background == 0); /* the fibers of the daemon end before the host does */
     sd_event_source_disable_unref(host->background_retry);
     wait_queue_clear(&host->hurry);
+    wait_queue_clear(&host->stats.turn[0]);
+    wait_queue_clear(&host->stats.turn[1]);
     g_hash_table_unref(host->by_id);
     g_hash_table_unref(host->by_uuid);
     g_hash_table_unref(host->by_name);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PARAMS_USUAL 16 /* of a machine that does not run */
+
 static void param_clear(void *data)
 {
     Param *param = data;
@@ -18,7 +20,7 @@ Params *params_new(void)
 {
     Params *params = g_new0(Params, 1);
 
-    params->array = g_array_new(FALSE, TRUE, sizeof(Param));
+    params->array = g_array_sized_new(FALSE, TRUE, sizeof(Param), PARAMS_USUAL);
     g_array_set_clear_func(params->array, param_clear);
     return params;
 }
@@ -37,7 +39,10 @@ PRINTF(3, 0) static Param *params_append(Params *params, ParamType type, const c
     Param *param = &g_array_index(params->array, Param, params->array->len - 1);
     param->type = type;
     /* A name longer than the protocol allows is cut: it could not be sent anyway. */
-    (void)vsnprintf(param->name, sizeof(param->name), format, args);
+    if (strchr(format, '%'))
+        (void)vsnprintf(param->name, sizeof(param->name), format, args);
+    else /* most are, of thousands */
+        (void)g_strlcpy(param->name, format, sizeof(param->name));
     return param;
 }
 

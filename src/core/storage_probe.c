@@ -133,6 +133,20 @@ static void probe_job_run(void *data)
     probe_header(job, fd);
 }
 
+int storage_probe_now(const char *path, StorageFormat format, StorageInfo *ret_info)
+{
+    ProbeJob job = { .path = (char *)path, .format = format };
+
+    probe_job_run(&job);
+    if (job.error == 0 && job.is_dir)
+        job.error = EISDIR;
+    if (job.error == 0)
+        *ret_info = job.info;
+    else
+        storage_info_clear(&job.info);
+    return job.error;
+}
+
 /* *ret_errno: why, if the file could not be opened; 0 for other failures. */
 static bool storage_probe_errno(const char *path, StorageFormat format, uint64_t timeout_ms,
                                 StorageInfo *ret_info, int *ret_errno, Error **err)

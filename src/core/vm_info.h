@@ -93,14 +93,12 @@ AWAITS MUST_CHECK bool vm_thaw_filesystems(Vm *vm, unsigned n_mount_points, unsi
 /* Statistics of many machines at once (virConnectGetAllDomainStats), asked of all QEMUs in parallel. A
  * machine whose QEMU does not answer within the deadline, or that has a job, is reported with what is known
  * without it.
- * @vms: array of Vm; NULL: all that match @flags. @groups: virDomainStatsTypes, 0: all. */
-typedef struct VmStats {
-    Vm *vm;
-    Params *params;
-} VmStats;
-void vm_stats_free(VmStats *stats);
+ * @vms: array of Vm; NULL: all that match @flags. @groups: virDomainStatsTypes, 0: all. @caller: NULL: us.
+ * Many may ask at the same time: a machine is asked once for all of them, and more calls than a few wait. */
+/* Called for each machine, in order. @params is borrowed. */
+typedef void (*VmStatsFunc)(const Vm *vm, const Params *params, void *arg);
 AWAITS MUST_CHECK bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigned flags,
-                                        GPtrArray **ret_stats /* of VmStats */, Error **err);
+                                        const Caller *caller, VmStatsFunc func, void *arg, Error **err);
 
 /* QMP or HMP pass-through; taints the machine. flags: HMP 1. */
 AWAITS MUST_CHECK bool vm_monitor_command(Vm *vm, const char *command, unsigned flags, const Caller *caller,

@@ -123,6 +123,15 @@ void vm_job_queue_clear(JobQueue *queue);
 bool vm_job_is_aborted(const VmJob *job);
 
 typedef struct ImageSizes ImageSizes;
+typedef struct StatsProbe StatsProbe;
+
+/* Statistics that are asked for (vm_stats.c). */
+typedef struct StatsQueue {
+    GQueue waiting; /* of StatsProbe (counted), for the next prober that is free */
+    unsigned n_probers;
+    unsigned n_calls[2]; /* under way, of clients that may act and of those that may only read */
+    WaitQueue turn[2];   /* likewise: calls beyond the limit */
+} StatsQueue;
 
 /* ---- ownership of files lent to QEMU (dac.c) ---- */
 
@@ -206,6 +215,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StorageInfo, storage_info_clear)
  */
 AWAITS MUST_CHECK bool storage_probe(const char *path, StorageFormat format, uint64_t timeout_ms,
                                      StorageInfo *ret_info, Error **err);
+/* The same for code that runs in a worker: blocks. Returns 0 or an errno. */
+MUST_CHECK int storage_probe_now(const char *path, StorageFormat format, StorageInfo *ret_info);
 
 /* ---- hooks (hooks.c) ---- */
 
@@ -293,6 +304,7 @@ struct Vm {
     bool status_busy; /* the status file is being written */
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
+    StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
 };
 
 enum {
@@ -319,7 +331,8 @@ struct Host {
     bool has_reattached; /* host_load() came to its end */
     PortPool *ports;
     DacTable *dac;
-    ImageSizes *image_sizes;   /* of machines that do not run (image_sizes.h) */
+    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
+    StatsQueue stats;
     unsigned n_background;     /* fibers of ours that run, or wait for room to run in */
     GQueue background_waiting; /* of Background: no fiber could be made for them yet */
     sd_event_source *background_retry;

@@ -1,10 +1,11 @@
 /* Statistics of many machines in one call, and of one machine's memory.
  *
- * Each machine has a fiber that asks its QEMU (few questions, one after the other) or, for a machine that
- * does not run, looks at its images in workers. All share one deadline. Answers are put aside first and
- * written out when all fibers are done, from the definition as it is then; what did not come in time is left
- * out. A QEMU that has owed an answer for long, and storage on which a call hangs, are not asked again: only
- * the first call after something broke waits for the deadline, those after it do not. */
+ * A machine that runs is asked by a probe (few questions, one after the other), which serves all who want to
+ * know at the time; a limited number of fibers works through the probes. Of machines that do not run, workers
+ * look at the images, all in one go. All share one deadline. Answers are put aside first and written out when
+ * all are there, from the definition as it is then; what did not come in time is left out. A QEMU that has
+ * owed an answer for long, and storage on which a call hangs, are not asked again: only the first call after
+ * something broke waits for the deadline, those after it do not. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "stats"
 #include <string.h>
@@ -38,6 +39,9 @@ enum {
 #define STATS_DEADLINE_MS 400 /* for all machines together */
 #define STATS_FILES_MS 30     /* for the images of a machine that does not run */
 #define STATS_STUCK_MS 200    /* an answer this late: the QEMU is left alone */
+#define STATS_PROBERS_MAX 512 /* fibers, for all calls together */
+#define STATS_CALLS_MAX 4     /* at a time, of each kind of client; more wait for their turn */
+#define STATS_SLICE_US 2000   /* then others get the loop */
 
 enum {
     MEMORY_SWAP_IN,
@@ -56,11 +60,14 @@ enum {
 };
 
 /* What was learnt about one machine by waiting. */
-typedef struct StatsProbe {
-    Vm *vm;          /* counted */
-    uint64_t serial; /* of the run that was asked; 0: it does not run */
-    unsigned groups;
+struct StatsProbe {
+    unsigned refs;      /* the queue or the prober, each call that wants it */
+    Vm *vm;             /* counted */
+    uint64_t serial;    /* of the run that is asked; 0: it does not run */
+    unsigned questions; /* groups for which QEMU is asked */
     uint64_t deadline_ms;
+    bool is_done;
+    WaitQueue done;
     /* NULL, false: not told */
     GPtrArray *block_stats; /* of MonitorBlockStats */
     GHashTable *block_nodes;
@@ -68,26 +75,21 @@ typedef struct StatsProbe {
     MonitorBalloonStats balloon;
     bool has_balloon;
     Json *dirty_rate;
-    GHashTable *files; /* path -> StorageInfo; of a machine that does not run */
-} StatsProbe;
+};
 
-static void stats_probe_clear(StatsProbe *probe)
+static void stats_probe_unref(void *data)
 {
+    StatsProbe *probe = data;
+
+    if (--probe->refs > 0)
+        return;
+    wait_queue_clear(&probe->done);
     vm_unref(probe->vm);
     g_clear_pointer(&probe->block_stats, g_ptr_array_unref);
     g_clear_pointer(&probe->block_nodes, g_hash_table_unref);
     g_clear_pointer(&probe->iothreads, g_ptr_array_unref);
-    g_clear_pointer(&probe->files, g_hash_table_unref);
     json_decref(probe->dirty_rate);
-}
-
-void vm_stats_free(VmStats *stats)
-{
-    if (!stats)
-        return;
-    vm_unref(stats->vm);
-    params_free(stats->params);
-    g_free(stats);
+    g_free(probe);
 }
 
 /* ---- asking ---- */
@@ -166,20 +168,20 @@ static bool dirty_rate_may_exist(const Vm *vm)
     return vm->taints & (TAINT_CUSTOM_MONITOR | TAINT_CUSTOM_ARGV);
 }
 
-/* Which questions of the groups QEMU must be asked. Each costs two switches between processes, and there may
+/* Which questions of @groups QEMU must be asked. Each costs two switches between processes, and there may
  * be many machines: what we know anyway is not asked. The balloon's size, for one, comes by events. */
-static unsigned stats_questions(const StatsProbe *probe)
+static unsigned stats_questions(const Vm *vm, unsigned groups)
 {
-    const DomainDef *live = probe->vm->live;
+    const DomainDef *live = vm->live;
     unsigned questions = 0;
 
-    if ((probe->groups & STATS_BALLOON) && balloon_is_polled(live))
+    if ((groups & STATS_BALLOON) && balloon_is_polled(live))
         questions |= STATS_BALLOON;
-    if ((probe->groups & STATS_IOTHREAD) && live->iothreads.is_set && live->iothreads.value > 0)
+    if ((groups & STATS_IOTHREAD) && live->iothreads.is_set && live->iothreads.value > 0)
         questions |= STATS_IOTHREAD;
-    if ((probe->groups & STATS_DIRTY_RATE) && dirty_rate_may_exist(probe->vm))
+    if ((groups & STATS_DIRTY_RATE) && dirty_rate_may_exist(vm))
         questions |= STATS_DIRTY_RATE;
-    if ((probe->groups & STATS_BLOCK) && def_list_len(live->disks) > 0)
+    if ((groups & STATS_BLOCK) && def_list_len(live->disks) > 0)
         questions |= STATS_BLOCK;
     return questions;
 }
@@ -187,7 +189,7 @@ static unsigned stats_questions(const StatsProbe *probe)
 /* Failures are silent: what a QEMU does not tell is left out. */
 static void stats_ask_qemu(StatsProbe *probe)
 {
-    const unsigned questions = stats_questions(probe);
+    const unsigned questions = probe->questions;
     bool io_ok = true;
     Qmp *qmp = NULL;
 
@@ -202,78 +204,103 @@ static void stats_ask_qemu(StatsProbe *probe)
         stats_ask_blocks(probe, &io_ok);
 }
 
-static void stats_look_at_file(StatsProbe *probe, const char *path, StorageFormat format,
-                               uint64_t deadline_ms)
+static void stats_prober_fiber(void *arg)
 {
-    Host *host = probe->vm->host;
-    const uint64_t probe_ms = (uint64_t)host->config->storage_timeout_s * 1000;
-    StorageInfo info = { 0 };
+    Host *host = arg;
 
-    if (!image_sizes_get(host->image_sizes, path, format, deadline_ms, probe_ms, &info))
-        return;
-    if (format != STORAGE_FORMAT_RAW && format != STORAGE_FORMAT_QCOW2 && format != STORAGE_FORMAT_ABSENT)
-        info.capacity = 0; /* in the headers of formats that only QEMU reads */
-    g_hash_table_replace(probe->files, g_strdup(path), g_memdup2(&info, sizeof(info)));
-}
-
-static void stats_look_at_files(StatsProbe *probe)
-{
-    const DomainDef *def = vm_def(probe->vm);
-    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GArray) formats = g_array_new(FALSE, TRUE, sizeof(StorageFormat));
-
-    /* Copied: the definition may be replaced while we wait. */
-    for (DEF_EACH(DiskDef, disk, def ? def->disks : NULL)) {
-        const StorageFormat format = disk->src.format;
-        if (!disk_is_local(disk))
-            continue;
-        g_ptr_array_add(paths, g_strdup(disk->src.path));
-        g_array_append_val(formats, format);
-    }
-    probe->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    const uint64_t deadline_ms = MIN(loop_now_ms() + STATS_FILES_MS, probe->deadline_ms);
-    for (guint i = 0; i < paths->len; i++)
-        stats_look_at_file(probe, g_ptr_array_index(paths, i), g_array_index(formats, StorageFormat, i),
-                           deadline_ms);
-}
-
-static void stats_probe_fiber(void *arg)
-{
-    StatsProbe *probe = arg;
-
-    if (probe->serial)
+    for (StatsProbe *probe; (probe = g_queue_pop_head(&host->stats.waiting));) {
         stats_ask_qemu(probe);
-    else if (probe->groups & STATS_BLOCK)
-        stats_look_at_files(probe);
-}
-
-static bool stats_probe_must_wait(const StatsProbe *probe)
-{
-    if (probe->serial)
-        return stats_monitor(probe) && stats_questions(probe);
-    return probe->groups & STATS_BLOCK;
-}
-
-/* All at once; returns when the last is done, which the deadline bounds. */
-static void stats_probe_all(GArray *probes)
-{
-    g_autofree Fiber **fibers = g_new0(Fiber *, MAX(probes->len, 1));
-
-    fiber_shield_begin();
-    for (guint i = 0; i < probes->len; i++) {
-        StatsProbe *probe = &g_array_index(probes, StatsProbe, i);
-        if (stats_probe_must_wait(probe) && (fibers[i] = fiber_spawn("statistics", stats_probe_fiber, probe)))
-            fiber_ref(fibers[i]);
+        probe->is_done = true;
+        if (probe->vm->stats_probe == probe)
+            probe->vm->stats_probe = NULL;
+        wait_queue_wake_all(&probe->done);
+        stats_probe_unref(probe);
     }
-    for (guint i = 0; i < probes->len; i++) {
-        if (!fibers[i])
+    host->stats.n_probers--;
+}
+
+/* The probe of @vm for @groups: of somebody who asks the same at the moment, or a new one. Caller owns a
+ * reference. */
+static StatsProbe *stats_probe_get(Vm *vm, unsigned groups, uint64_t deadline_ms)
+{
+    StatsProbe *other = vm->stats_probe;
+    StatsProbe *probe = g_new0(StatsProbe, 1);
+
+    *probe = (StatsProbe){ .refs = 1,
+                           .vm = vm_ref(vm),
+                           .serial = vm->run && vm->live ? vm->run->serial : 0,
+                           .deadline_ms = deadline_ms };
+    wait_queue_init(&probe->done);
+    if (probe->serial && stats_monitor(probe))
+        probe->questions = stats_questions(vm, groups);
+    probe->is_done = probe->questions == 0;
+    if (probe->is_done)
+        return probe;
+    if (other && other->serial == probe->serial) {
+        if ((probe->questions & ~other->questions) == 0) {
+            stats_probe_unref(probe);
+            other->refs++;
+            return other;
+        }
+        probe->questions |= other->questions; /* so that those to come can join, whichever they want */
+    }
+    vm->stats_probe = probe;
+    probe->refs++;
+    g_queue_push_tail(&vm->host->stats.waiting, probe);
+    return probe;
+}
+
+static void stats_start_probers(Host *host)
+{
+    StatsQueue *queue = &host->stats;
+
+    while (queue->n_probers < MIN(queue->waiting.length, STATS_PROBERS_MAX)) {
+        queue->n_probers++;
+        if (fiber_spawn("statistics", stats_prober_fiber, host))
             continue;
-        /* No deadline: each fiber has its own, and they use our memory. */
-        if (!fiber_join(fibers[i], FIBER_NO_DEADLINE, NULL))
-            log_error("waiting for the statistics of a machine failed");
-        fiber_unref(fibers[i]);
+        if (queue->n_probers > 1) { /* those that there are do it all */
+            queue->n_probers--;
+            return;
+        }
+        stats_prober_fiber(host); /* in the fiber of the call, then */
     }
-    fiber_shield_end();
+}
+
+/* The images of machines that do not run. */
+static void stats_look_at_files(Host *host, const GPtrArray *probes, uint64_t deadline_ms)
+{
+    g_autoptr(ImageRequest) request = image_request_new(host->image_sizes);
+
+    for (guint i = 0; i < probes->len; i++) {
+        const StatsProbe *probe = g_ptr_array_index(probes, i);
+        const DomainDef *def = probe->serial ? NULL : vm_def(probe->vm);
+        for (DEF_EACH(DiskDef, disk, def ? def->disks : NULL)) {
+            if (disk_is_local(disk))
+                image_request_add(request, disk->src.path, disk->src.format);
+        }
+    }
+    image_request_run(request, MIN(loop_now_ms() + STATS_FILES_MS, deadline_ms),
+                      (uint64_t)host->config->storage_timeout_s * 1000);
+}
+
+/* Returns when all that can be learnt by the deadline has been. @probes: of StatsProbe, filled. */
+static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, uint64_t deadline_ms,
+                            GPtrArray *probes, Error **err)
+{
+    for (guint i = 0; i < vms->len; i++)
+        g_ptr_array_add(probes, stats_probe_get(g_ptr_array_index(vms, i), groups, deadline_ms));
+    stats_start_probers(host);
+    if (groups & STATS_BLOCK)
+        stats_look_at_files(host, probes, deadline_ms);
+    for (guint i = 0; i < probes->len; i++) {
+        StatsProbe *probe = g_ptr_array_index(probes, i);
+        g_autoptr(Error) why = NULL;
+        while (!probe->is_done && !why && stats_left_ms(probe) > 0)
+            (void)!wait_queue_wait(&probe->done, stats_left_ms(probe), &why);
+        if (error_code(why) == ERROR_CANCELLED)
+            return error_propagate(err, g_steal_pointer(&why));
+    }
+    return true;
 }
 
 /* ---- writing ---- */
@@ -425,18 +452,22 @@ static const MonitorBlockStats *stats_find_node(const StatsProbe *probe, const c
 static void stats_write_sizes(const StatsProbe *probe, const StorageSource *source, unsigned n,
                               Params *params)
 {
-    g_autofree char *node_name = storage_node_name(source);
-    const StorageInfo *file =
-        probe->files && source->path ? g_hash_table_lookup(probe->files, source->path) : NULL;
+    StorageInfo file = { 0 };
 
-    if (file) {
-        params_add_ullong(params, file->allocation, "block.%u.allocation", n);
-        if (file->capacity)
-            params_add_ullong(params, file->capacity, "block.%u.capacity", n);
-        params_add_ullong(params, file->physical, "block.%u.physical", n);
+    if (!probe->serial) {
+        if (!source->path || !image_sizes_find(probe->vm->host->image_sizes, source->path, &file))
+            return;
+        params_add_ullong(params, file.allocation, "block.%u.allocation", n);
+        /* Of formats that only QEMU reads it is in headers that only QEMU reads. */
+        if (file.capacity &&
+            (source->format == STORAGE_FORMAT_RAW || source->format == STORAGE_FORMAT_QCOW2 ||
+             source->format == STORAGE_FORMAT_ABSENT))
+            params_add_ullong(params, file.capacity, "block.%u.capacity", n);
+        params_add_ullong(params, file.physical, "block.%u.physical", n);
         return;
     }
-    if (!node_name || !probe->serial)
+    g_autofree char *node_name = storage_node_name(source);
+    if (!node_name)
         return;
     const MonitorBlockStats *stats = stats_find_node(probe, node_name);
     const MonitorBlockNode *node =
@@ -527,7 +558,7 @@ static void stats_write_dirty_rate(const StatsProbe *probe, Params *params)
     }
 }
 
-static Params *stats_write(const StatsProbe *probe, unsigned flags, const char *devices)
+static Params *stats_write(const StatsProbe *probe, unsigned groups, unsigned flags, const char *devices)
 {
     const Vm *vm = probe->vm;
     const DomainDef *def = vm_def(vm);
@@ -535,36 +566,70 @@ static Params *stats_write(const StatsProbe *probe, unsigned flags, const char *
     const VmRun *run = vm->run && vm->live && vm->run->serial == probe->serial ? vm->run : NULL;
     Params *params = params_new();
 
-    if (probe->groups & STATS_STATE) {
+    if (groups & STATS_STATE) {
         params_add_int(params, vm->state, "state.state");
         params_add_int(params, vm->reason, "state.reason");
     }
     if (!def || (probe->serial != 0) != (run != NULL))
         return params;
-    if (probe->groups & STATS_CPU)
+    if (groups & STATS_CPU)
         stats_write_cpu(run, def, params);
-    if (probe->groups & STATS_BALLOON)
+    if (groups & STATS_BALLOON)
         stats_write_balloon(probe, run, params);
-    if (probe->groups & STATS_VCPU)
+    if (groups & STATS_VCPU)
         stats_write_vcpus(def, run, params);
-    if ((probe->groups & STATS_INTERFACE) && run)
+    if ((groups & STATS_INTERFACE) && run)
         stats_write_interfaces(def, devices, params);
-    if (probe->groups & STATS_BLOCK)
+    if (groups & STATS_BLOCK)
         stats_write_blocks(probe, def, flags & STATS_FLAG_BACKING, params);
-    if (probe->groups & STATS_IOTHREAD)
+    if (groups & STATS_IOTHREAD)
         stats_write_iothreads(probe, params);
-    if (probe->groups & STATS_DIRTY_RATE)
+    if (groups & STATS_DIRTY_RATE)
         stats_write_dirty_rate(probe, params);
     return params;
 }
 
 /* ---- all machines ---- */
 
-bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigned flags,
-                      GPtrArray **ret_stats, Error **err)
+/* Every answer is a copy of much that we know: only so many are made at a time. */
+static bool stats_await_turn(StatsQueue *queue, bool read_only, Error **err)
 {
+    bool is_behind = !wait_queue_is_empty(&queue->turn[read_only]);
+
+    while (queue->n_calls[read_only] >= STATS_CALLS_MAX || is_behind) {
+        /* No deadline: those before us have one, and a client that leaves cancels its call. */
+        if (!wait_queue_wait(&queue->turn[read_only], FIBER_NO_DEADLINE, err))
+            return false;
+        is_behind = false;
+    }
+    queue->n_calls[read_only]++;
+    return true;
+}
+
+/* One machine after the other goes out, so that the memory of one is enough. */
+static void stats_write_all(const GPtrArray *probes, unsigned groups, unsigned flags, VmStatsFunc func,
+                            void *arg)
+{
+    g_autofree char *devices = groups & STATS_INTERFACE ? net_devices_read() : NULL;
+    uint64_t begun_us = loop_now_us();
+
+    for (guint i = 0; i < probes->len; i++) {
+        const StatsProbe *probe = g_ptr_array_index(probes, i);
+        g_autoptr(Params) params = stats_write(probe, groups, flags, devices);
+        func(probe->vm, params, arg);
+        if (i % 16 == 0 && loop_now_us() - begun_us > STATS_SLICE_US) {
+            fiber_yield();
+            begun_us = loop_now_us();
+        }
+    }
+}
+
+bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigned flags, const Caller *caller,
+                      VmStatsFunc func, void *arg, Error **err)
+{
+    const bool read_only = caller && caller->read_only;
     g_autoptr(GPtrArray) listed = NULL;
-    const uint64_t deadline_ms = loop_now_ms() + STATS_DEADLINE_MS;
+    g_autoptr(GPtrArray) probes = g_ptr_array_new_with_free_func(stats_probe_unref);
 
     if (!vm_check_flags(flags,
                         STATS_FLAGS_FILTER | STATS_FLAG_NOWAIT | STATS_FLAG_BACKING | STATS_FLAG_ENFORCE,
@@ -574,37 +639,23 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED,
                          "Stats types bits 0x%x are not supported by this daemon or QEMU",
                          groups & ~STATS_ALL);
-    if (!vms) {
-        if (!vm_list(host, flags & STATS_FLAGS_FILTER, &listed, err))
-            return false;
-        vms = listed;
+    if (!groups)
+        groups = STATS_ALL;
+    if (!stats_await_turn(&host->stats, read_only, err))
+        return false;
+    bool ok = vms || vm_list(host, flags & STATS_FLAGS_FILTER, &listed, err);
+    if (ok) {
         /* Of those that nobody asked for since the last call, the images may be gone. */
-        if ((flags & STATS_FLAGS_FILTER) == 0 && (!groups || (groups & STATS_BLOCK)))
+        if (!vms && (flags & STATS_FLAGS_FILTER) == 0 && (groups & STATS_BLOCK))
             image_sizes_sweep(host->image_sizes);
+        ok =
+            stats_probe_all(host, vms ? vms : listed, groups, loop_now_ms() + STATS_DEADLINE_MS, probes, err);
     }
-    GArray *probes = g_array_sized_new(FALSE, TRUE, sizeof(StatsProbe), vms->len);
-    g_array_set_size(probes, vms->len);
-    for (guint i = 0; i < vms->len; i++) {
-        Vm *vm = g_ptr_array_index(vms, i);
-        g_array_index(probes, StatsProbe, i) =
-            (StatsProbe){ .vm = vm_ref(vm),
-                          .serial = vm->run && vm->live ? vm->run->serial : 0,
-                          .groups = groups ? groups : STATS_ALL,
-                          .deadline_ms = deadline_ms };
-    }
-    stats_probe_all(probes);
-    g_autofree char *devices = !groups || (groups & STATS_INTERFACE) ? net_devices_read() : NULL;
-    GPtrArray *result = g_ptr_array_new_with_free_func((GDestroyNotify)vm_stats_free);
-    for (guint i = 0; i < probes->len; i++) {
-        StatsProbe *probe = &g_array_index(probes, StatsProbe, i);
-        VmStats *stats = g_new0(VmStats, 1);
-        *stats = (VmStats){ .vm = vm_ref(probe->vm), .params = stats_write(probe, flags, devices) };
-        g_ptr_array_add(result, stats);
-        stats_probe_clear(probe);
-    }
-    g_array_unref(probes);
-    *ret_stats = result;
-    return true;
+    if (ok)
+        stats_write_all(probes, groups, flags, func, arg);
+    host->stats.n_calls[read_only]--;
+    wait_queue_wake_one(&host->stats.turn[read_only]);
+    return ok;
 }
 
 /* ---- memory and CPU time of one machine ---- */

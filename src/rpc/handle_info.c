@@ -323,24 +323,28 @@ static bool info_find_vms(RpcCall *call, const WireDomain *doms, uint32_t n_doms
     return true;
 }
 
+static void info_add_stats(const Vm *vm, const Params *params, void *arg)
+{
+    GArray *records = arg;
+
+    g_array_set_size(records, records->len + 1);
+    WireDomainStatsRecord *record = &g_array_index(records, WireDomainStatsRecord, records->len - 1);
+    rpc_fill_domain(vm, &record->dom);
+    rpc_params_to_wire(params, &record->params, &record->n_params);
+}
+
 RPC_HANDLER(connect_get_all_domain_stats)
 {
     g_autoptr(GPtrArray) vms = NULL;
-    g_autoptr(GPtrArray) stats = NULL;
 
     if (args->n_doms > 0 && !info_find_vms(call, args->doms, args->n_doms, &vms, err))
         return false;
-    if (!vm_get_all_stats(call->host, vms, args->stats, args->flags, &stats, err))
-        return false;
-    ret->ret_stats = g_new0(WireDomainStatsRecord, MAX(stats->len, 1));
-    ret->n_ret_stats = stats->len;
-    for (guint i = 0; i < stats->len; i++) {
-        const VmStats *one = g_ptr_array_index(stats, i);
-        WireDomainStatsRecord *record = &ret->ret_stats[i];
-        rpc_fill_domain(one->vm, &record->dom);
-        rpc_params_to_wire(one->params, &record->params, &record->n_params);
-    }
-    return true;
+    GArray *records = g_array_new(FALSE, TRUE, sizeof(WireDomainStatsRecord));
+    bool ok = vm_get_all_stats(call->host, vms, args->stats, args->flags, rpc_caller(call), info_add_stats,
+                               records, err);
+    ret->n_ret_stats = records->len;
+    ret->ret_stats = (WireDomainStatsRecord *)g_array_free(records, FALSE);
+    return ok;
 }
 
 const RpcEntry rpc_entries_info[] = {

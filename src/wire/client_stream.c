@@ -48,7 +48,8 @@ static void stream_piece_free(gpointer data)
 void client_stream_discard(WireStream *stream)
 {
     g_hash_table_remove(stream->client->streams, GUINT_TO_POINTER(stream->serial));
-    wait_queue_wake_all(&stream->room);
+    wait_queue_clear(&stream->changed);
+    wait_queue_clear(&stream->room);
     g_queue_clear_full(&stream->pieces, stream_piece_free);
     error_free(stream->failed);
     client_unref(stream->client);

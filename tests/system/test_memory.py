@@ -89,10 +89,10 @@ def test_pause_save_and_dump_while_others_destroy(host):
 @mark(**OWN)
 def test_stop_while_calls_are_under_way(host):
     """Everything is freed in the end, after those who use it have left."""
-    for _ in range(3):
-        start_daemon(host)
-        for name in ("one", "two", "three"):
-            host.define_sector(name)
+    start_daemon(host)
+    for name in ("one", "two", "three"):
+        host.define_sector(name)
+    for _ in range(4):
         threads = []
         for name in ("one", "two", "three"):
             dom = host.open().lookupByName(name)
@@ -102,7 +102,8 @@ def test_stop_while_calls_are_under_way(host):
         for thread in threads:
             thread.join()
         host.drop_connections()
-    start_daemon(host)
+        start_daemon(host)
+        host.end_machines()
 
 
 def ignore(call):

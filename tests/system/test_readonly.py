@@ -57,3 +57,39 @@ def test_a_readonly_connection_on_the_other_socket_is_a_reader_too(host):
 
 def test_permissions_of_the_sockets(host):
     equal(oct(host.daemon.socket_ro.stat().st_mode & 0o777), "0o777")
+
+
+@mark(timeout=200, only="lodged", reason="it has a thread per call at most")
+def test_statistics_for_many_readers_cost_little(host):
+    """Each call once took a fiber for each machine, until the kernel gave no more memory maps for their stacks."""
+    for i in range(12):
+        host.start_sector(f"m{i}")
+    host.ok("domstats")
+    pids = [host.qemu_pid(f"m{i}") for i in range(12)]
+    readers = [Wire(host.daemon.socket_ro, timeout=60).open(readonly=True) for _ in range(150)]
+
+    def count_maps():
+        return len(open(f"/proc/{host.daemon.pid}/maps").readlines())
+
+    before = most = count_maps()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)  # so that all of them are under way together
+    try:
+        serials = []
+        for reader in readers:
+            serials.append([reader.send("connect_get_all_domain_stats", doms=[], stats=0, flags=0) for _ in range(5)])
+            most = max(most, count_maps())
+        begin = time.monotonic()
+        host.ok("list", timeout=30)
+        check(time.monotonic() - begin < 3 * SLOWNESS, "others wait")
+        check(most - before < 2 * 5 * len(readers) + 100, f"{most - before} maps more than before")
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    for reader, own in zip(readers, serials):
+        answered = set()
+        while answered != set(own):
+            _, _, _, _, serial, status, _ = reader.read()
+            equal(status, 0)
+            answered.add(serial)
+        reader.close()
