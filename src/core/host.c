@@ -65,7 +65,9 @@ void host_free(Host *host)
 {
     if (!host)
         return;
-    g_assert(host->n_background == 0); /* the fibers of the daemon end before the host does */
+    /* The fibers of the daemon end before the host does; work that never got one is left undone. */
+    g_assert(host->n_background == host->background_waiting.length);
+    g_queue_clear_full(&host->background_waiting, g_free);
     sd_event_source_disable_unref(host->background_retry);
     wait_queue_clear(&host->hurry);
     wait_queue_clear(&host->stats.turn[0]);

@@ -352,12 +352,12 @@ static bool qmp_take_line(Qmp *qmp, const char *line, size_t len)
 /* At most so many lines at a time; says whether there may be more in the buffer that can be handled now. */
 static bool qmp_handle_lines(Qmp *qmp)
 {
+    qmp->stray_too_many = false;
     for (unsigned n = 0, n_held = 0; n < QMP_LINES_PER_DISPATCH && n_held < QMP_HELD_PER_DISPATCH;) {
         size_t len;
         const char *line = qmp_flood_is_full(&qmp->flood) ? NULL : line_buffer_next(&qmp->in, &len);
         if (!line)
             return false;
-        qmp->stray_too_many = false;
         *(qmp_take_line(qmp, line, len) ? &n : &n_held) += 1;
         if (qmp->fd < 0 || qmp->stray_too_many)
             return false;
@@ -372,7 +372,7 @@ static void qmp_wait_for_more(Qmp *qmp, bool more)
 {
     if (qmp->fd < 0)
         return;
-    bool flood = !more && qmp_flood_is_on(&qmp->flood, loop_now_us());
+    bool flood = !more && (qmp->stray_too_many || qmp_flood_is_on(&qmp->flood, loop_now_us()));
     int r = 0;
     if (flood && !qmp->flood_timer)
         r = sd_event_add_time_relative(loop_event(), &qmp->flood_timer, CLOCK_MONOTONIC, QMP_FLOOD_POLL_US, 0,
@@ -443,7 +443,7 @@ static int qmp_on_flood_timer(sd_event_source *source, uint64_t usec, void *arg)
     /* What is here already comes first, or else what the socket has. */
     if (qmp->fd >= 0 && qmp_handle_lines(qmp))
         qmp_wait_for_more(qmp, true);
-    else if (qmp->fd >= 0 && qmp_flood_is_full(&qmp->flood))
+    else if (qmp->fd >= 0 && (qmp->stray_too_many || qmp_flood_is_full(&qmp->flood)))
         qmp_wait_for_more(qmp, false);
     else if (qmp->fd >= 0)
         qmp_read(qmp);

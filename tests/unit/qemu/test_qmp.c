@@ -526,6 +526,10 @@ static void a_flood_of_nonsense_does_not_keep_the_loop_busy(void *arg)
     for (const char *at = session.events->str; (at = strchr(at, ' ')); at++)
         n++;
     assert_in_range(n, 32, 700);
+    /* Nothing that has come is forgotten: all of it is told in the end. */
+    for (int i = 0; i < 1000 && !strstr(session.events->str, "E1998 "); i++)
+        assert_true(fiber_sleep(10, NULL));
+    assert_non_null(strstr(session.events->str, "E1998 "));
     session_end(&session);
     g_string_free(text, TRUE);
 }
