@@ -11,6 +11,7 @@
 
 #include "base/fiber.h"
 #include "base/process.h"
+#include "base/trail.h"
 #include "conf/domain_xml.h"
 #include "core/host.h"
 #include "core/job.h"
@@ -129,6 +130,8 @@ typedef struct DacItem {
     char *path;
     uid_t uid; /* the owner before, to be restored */
     gid_t gid;
+    uid_t lent_to;
+    FileId id;   /* what was lent: another file under this path is not touched */
     bool shared; /* read-only or shareable: other machines may use it, too */
 } DacItem;
 
@@ -137,15 +140,16 @@ typedef struct DacTable DacTable; /* which paths are lent, how often */
 DacTable *dac_table_new(void);
 void dac_table_free(DacTable *table);
 GPtrArray *dac_list_new(void); /* of DacItem, owning */
-/* Notes that @path is to be lent and adds it to @list, with the owner of now (@uid, @gid) or, if another
+/* Notes that a file is to be lent and adds a copy of @item to @list, with the owner of now or, if another
  * machine borrowed it first, the owner of then. Devices that are everybody's (/dev/null) are left alone. */
-void dac_list_add(DacTable *table, GPtrArray *list, const char *path, uid_t uid, gid_t gid, bool shared);
+void dac_list_add(DacTable *table, GPtrArray *list, const DacItem *item);
 /* Takes over a list read from a status file. */
 void dac_list_adopt(DacTable *table, const GPtrArray *list);
-/* Gives all files of @list to @uid:@gid, in parallel, each within @timeout_ms. */
+/* Gives all files of @list to @uid:@gid, in parallel, each within @timeout_ms. ERROR_OPERATION_FAILED for one
+ * that is no longer what it was when it was added. */
 AWAITS MUST_CHECK bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, uint64_t timeout_ms,
                                  Error **err);
-/* Gives back what no other machine holds; failures are logged. Empties @list. */
+/* Gives back what no other machine holds and is still what was lent; failures are logged. Empties @list. */
 AWAITS void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms);
 
 /* The <seclabel model='dac'> of a machine that is about to run: who QEMU will be, who will own its files.
@@ -158,10 +162,11 @@ bool dac_parse_label(const char *text, uid_t *ret_uid, gid_t *ret_gid);
 void dac_get_owner(const Host *host, const DomainDef *live, uid_t *ret_uid, gid_t *ret_gid);
 /* true: files of @live are given to QEMU's user; of @source (NULL: any), if its own label does not forbid. */
 bool dac_is_wanted(const Host *host, const DomainDef *live, const StorageSource *source);
-/* The same for one file that lies with somebody now. */
-void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const char *path,
-              const StorageSource *source, uid_t uid, gid_t gid, bool shared);
-/* Adds the devices and pipes that QEMU opens by name for character devices and inputs. ERROR_SYSTEM */
+/* The same for one file; @item has all but lent_to. */
+void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const StorageSource *source,
+              const DacItem *item);
+/* Adds the devices, pipes and sockets that QEMU opens by name for character devices and inputs.
+ * ERROR_SYSTEM, ERROR_OPERATION_FAILED for one that a foreign link leads to. */
 AWAITS MUST_CHECK bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error **err);
 
 /* ---- display ports (ports.c) ---- */
@@ -195,8 +200,12 @@ typedef struct StorageInfo {
     StorageFormat format;
     uid_t uid;
     gid_t gid;
+    mode_t mode;
+    FileId id;
     bool is_block;
-    char *backing;                /* absolute path; NULL */
+    bool has_data_file; /* the data lies in another file, which the image names */
+    bool is_foreign;    /* a foreign link led to it (base/trail.h); only of files that everybody may read */
+    char *backing;      /* as the image names it; NULL */
     StorageFormat backing_format; /* ABSENT: unknown */
 } StorageInfo;
 void storage_info_clear(StorageInfo *info);
@@ -433,6 +442,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmStatus, vm_status_free)
 
 typedef struct CharFd {
     const CharSource *source; /* borrowed from the live definition */
+    bool is_log;              /* of its log file */
     int fd;
 } CharFd;
 typedef struct VmResources {     /* descriptors for QEMU: closed when it has them, or when the start failed */
@@ -443,9 +453,11 @@ typedef struct VmResources {     /* descriptors for QEMU: closed when it has the
 void vm_resources_init(VmResources *resources);
 void vm_resources_clear(VmResources *resources);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VmResources, vm_resources_clear)
-int vm_resources_char_fd(const char *alias, const CharSource *source, void *resources);
-/* Makes the machine's directories, owned by QEMU's user. */
+int vm_resources_char_fd(const CharSource *source, bool is_log, void *resources);
+/* Makes the machine's directories. They are ours until all is in them that we put there; then they are given
+ * to QEMU's user, who can swap everything in them. */
 AWAITS MUST_CHECK bool vm_prepare_dirs(Vm *vm, Error **err);
+AWAITS MUST_CHECK bool vm_prepare_give_dirs(Vm *vm, Error **err);
 MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err);
 MUST_CHECK bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err);

@@ -119,7 +119,7 @@ static bool start_prepare(Start *start, Error **err)
     qemu_assign_aliases(vm->live);
     if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
         !vm_prepare_monitor(vm, &start->resources, err) || !vm_prepare_chars(vm, &start->resources, err) ||
-        !vm_prepare_interfaces(vm, &start->resources, err))
+        !vm_prepare_give_dirs(vm, err) || !vm_prepare_interfaces(vm, &start->resources, err))
         return false;
     /* From here on there is something to undo after a crash of the daemon. */
     if (!vm_status_save(vm, err))

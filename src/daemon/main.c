@@ -224,7 +224,7 @@ static bool setup_events(Daemon *daemon, Error **err)
 
 AWAITS static bool start_host(Daemon *daemon, Error **err)
 {
-    if (!paths_make_dirs(daemon->paths, daemon->config->qemu_uid, daemon->config->qemu_gid, err))
+    if (!paths_make_dirs(daemon->paths, err))
         return false;
     daemon->host = host_new(daemon->paths, daemon->config);
     if (!host_load(daemon->host, err))
