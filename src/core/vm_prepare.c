@@ -26,7 +26,8 @@ void vm_resources_init(VmResources *resources)
     *resources = (VmResources){ .tap_fds = g_array_new(FALSE, TRUE, sizeof(int)),
                                 .vhost_fds = g_array_new(FALSE, TRUE, sizeof(int)),
                                 .char_fds = g_array_new(FALSE, TRUE, sizeof(CharFd)),
-                                .monitor_fd = -1 };
+                                .monitor_fd = -1,
+                                .log_fd = -1 };
 }
 
 static void close_all(GArray *fds)
@@ -46,6 +47,7 @@ void vm_resources_clear(VmResources *resources)
         fd_cleanup(&g_array_index(resources->char_fds, CharFd, i).fd);
     g_array_unref(resources->char_fds);
     fd_cleanup(&resources->monitor_fd);
+    fd_cleanup(&resources->log_fd);
     resources->tap_fds = NULL;
 }
 

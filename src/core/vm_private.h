@@ -17,6 +17,7 @@
 #include "core/job.h"
 #include "core/stream.h"
 #include "core/vm.h"
+#include "core/vm_log.h"
 #include "qemu/agent.h"
 #include "qemu/command.h"
 #include "qemu/qmp.h"
@@ -263,7 +264,7 @@ typedef struct VmRun {
     Agent *agent;
     bool agent_connected; /* the guest opened its end */
     GPtrArray *consoles;  /* of VmConsole */
-    int log_fd;           /* -1 after a restart */
+    VmLog *log;           /* NULL until QEMU is about to be forked */
     bool pid_written;     /* NAME.pid is there */
     char *temp_path;      /* an image that is being written: removed if the daemon dies meanwhile */
     bool temp_is_save;    /* ... after which the machine ends */
@@ -308,7 +309,8 @@ struct Host {
     GHashTable *by_name;        /* name of the machine -> Vm (counted) */
     GHashTable *by_uuid;        /* Uuid * of the machine -> Vm (not counted) */
     GHashTable *by_id;          /* id -> Vm (not counted) */
-    GHashTable *reserved_names; /* new names of machines that are being renamed */
+    GHashTable *reserved_names; /* new names of machines that are being renamed; files that are not used */
+    GHashTable *unread_names;   /* of definitions that could not be read */
     int last_id;
     uint64_t last_serial;
     bool is_stopping;
@@ -404,8 +406,13 @@ char *vm_save_path(const Host *host, const char *name);
 AWAITS MUST_CHECK bool vm_store_config(Host *host, const DomainDef *def, Error **err);
 /* Moves what hangs on the name (autostart link, managed save image) from one name to the other. */
 AWAITS MUST_CHECK bool vm_store_move_companions(Host *host, const char *from, const char *to, Error **err);
-/* Loads all definitions. */
+/* The mark of a rename: should the daemon die before the end, the next one finishes it. */
+AWAITS MUST_CHECK bool vm_store_begin_rename(Host *host, const Uuid *uuid, const char *from, const char *to,
+                                             Error **err);
+AWAITS void vm_store_end_rename(Host *host, const Uuid *uuid);
+/* Loads all definitions; or those that could not be read before. */
 AWAITS MUST_CHECK bool vm_store_load_all(Host *host, Error **err);
+AWAITS MUST_CHECK bool vm_store_load_unread(Host *host, Error **err);
 
 /* ---- status files (vm_status.c) ---- */
 
@@ -449,6 +456,7 @@ typedef struct VmResources {     /* descriptors for QEMU: closed when it has the
     GArray *tap_fds, *vhost_fds; /* of int */
     GArray *char_fds;            /* of CharFd */
     int monitor_fd;
+    int log_fd; /* for what QEMU prints */
 } VmResources;
 void vm_resources_init(VmResources *resources);
 void vm_resources_clear(VmResources *resources);
@@ -504,7 +512,6 @@ void vm_mark_running(Vm *vm, int reason);
 void vm_reboot_after_crash(Vm *vm);
 /* Does what on_crash says. */
 void vm_event_handle_crash(Vm *vm);
-char *vm_log_path(const Host *host, const char *name);
 char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
 AWAITS MUST_CHECK bool vm_process_resume_cpus(Vm *vm, int reason, Error **err);
 AWAITS MUST_CHECK bool vm_process_pause_cpus(Vm *vm, int reason, Error **err);

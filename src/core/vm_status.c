@@ -259,9 +259,10 @@ void vm_status_remove(Vm *vm)
         log_error_error(err, "cannot remove a status file");
         return;
     }
-    char **paths = g_new0(char *, 3);
+    char **paths = g_new0(char *, 4);
     paths[0] = vm_pid_path(vm->host, vm->name);
     paths[1] = vm_status_path(vm->host, vm->name);
+    paths[2] = vm_log_pipe_path(vm->host, vm->name);
     if (worker_run(worker_lane_state(), unlink_run, paths, unlink_free, FILE_DEADLINE_MS, &err))
         unlink_free(paths);
     else

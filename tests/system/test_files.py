@@ -223,3 +223,104 @@ def test_setvcpus_and_setmem_of_an_inactive_machine(host):
              "<memory unit='KiB'>65536</memory>", "<currentMemory unit='KiB'>32768</currentMemory>")
     host.restart_daemon()
     contains(host.ok("dominfo", "tiny"), "CPU(s):         2", "Used memory:    32768 KiB")
+
+
+# -- QEMU's log --------------------------------------------------------------------------------------------------
+
+QEMU_XML = " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
+
+
+def with_arguments(xml, *arguments):
+    xml = xml.replace("<domain type='qemu'>", f"<domain type='qemu'{QEMU_XML}>")
+    more = "".join(f"<qemu:arg value='{argument}'/>" for argument in arguments)
+    return xml.replace("</domain>", f"<qemu:commandline>{more}</qemu:commandline></domain>")
+
+
+def log_of(host, name, number=""):
+    return host.path(f"var/log/libvirt/qemu/{name}.log{number}")
+
+
+def test_a_talkative_qemu_does_not_fill_the_disk(host):
+    """286 MiB in 3 s."""
+    host.define(with_arguments(host.guests.sector("tiny"), "-d", "int,exec,cpu")).create()
+    wait_until(lambda: "bytes were dropped here" in log_of(host, "tiny").read_text(), "the log says what it lacks")
+    begin = processor_seconds(host.daemon.pid), time.monotonic()
+    size = log_of(host, "tiny").stat().st_size
+    wait_until(lambda: log_of(host, "tiny").stat().st_size > size + 150000 or
+               log_of(host, "tiny", ".0").exists(), "the log goes on")
+    taken = time.monotonic() - begin[1]
+    check(log_of(host, "tiny").stat().st_size < size + 300000 + 70000 * taken, "the log grows too fast")
+    check(processor_seconds(host.daemon.pid) - begin[0] < 0.3 * taken, "the daemon works for the log alone")
+    # A daemon that comes back reads on.
+    host.crash_daemon()
+    size = log_of(host, "tiny").stat().st_size
+    wait_until(lambda: log_of(host, "tiny").stat().st_size != size, "the log goes on after a restart")
+    host.ok("destroy", "tiny")
+    contains(log_of(host, "tiny").read_text()[-200:], "shutting down, reason=destroyed")
+    check(not host.path("run/libvirt/qemu/tiny.out").exists(), "the pipe is left")
+
+
+def processor_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_full_log_is_rotated(host):
+    host.define_sector("tiny")
+    for number in range(5):
+        with open(log_of(host, "tiny"), "w") as file:
+            file.write("x" * (2 << 20))
+            file.write(str(number))
+        host.ok("start", "tiny")
+        host.ok("destroy", "tiny")
+    check(log_of(host, "tiny").stat().st_size < 65536, "the log was not rotated")
+    equal([log_of(host, "tiny", f".{n}").read_text()[-1] for n in range(3)], ["4", "3", "2"])
+    check(not log_of(host, "tiny", ".3").exists(), "a fourth old log")
+
+
+def test_words_of_a_qemu_that_fails_early_are_in_the_error(host):
+    host.define(with_arguments(host.guests.sector("tiny"), "-no-such-option"))
+    host.refused("start", "tiny", says="-no-such-option: invalid option")
+    contains(log_of(host, "tiny").read_text(), "-no-such-option: invalid option", "reason=failed")
+
+
+def test_qemu_has_no_descriptor_of_its_log(host):
+    host.start_sector("tiny")
+    pid = host.qemu_pid("tiny")
+    targets = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    check(not [t for t in targets if t.endswith(".log")], f"QEMU holds {targets}")
+
+
+# -- files that the daemon opens for QEMU ------------------------------------------------------------------------
+
+def test_serial_file_and_log_in_folders_of_root(host):
+    closed = host.path("closed")
+    closed.mkdir(mode=0o700)
+    log = host.path("var/log/libvirt/qemu/tiny-serial.log")
+    serial = (f"<serial type='file'><source path='{closed}/out'/><log file='{log}' append='off'/>"
+              "<target port='0'/></serial>")
+    host.define(host.guests.sector("tiny").replace("<serial type='pty'/><console type='pty'/>", serial)).create()
+    wait_until(lambda: (closed / "out").read_text() and (closed / "out").read_text() == log.read_text(),
+               "the guest's words are in both files")
+    equal((log.stat().st_uid, log.stat().st_mode & 0o7777), (0, 0o600))
+
+
+def test_unix_socket_to_connect_to(host):
+    """As libguestfs does it: QEMU's user may neither reach nor write the socket."""
+    import socket
+    closed = host.path("closed")
+    closed.mkdir(mode=0o700)
+    path = str(closed / "sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen(1)
+        serial = f"<serial type='unix'><source mode='connect' path='{path}'/><target port='0'/></serial>"
+        host.define(host.guests.sector("tiny").replace("<serial type='pty'/><console type='pty'/>", serial)).create()
+        listener.settimeout(10 * SLOWNESS)
+        peer, _ = listener.accept()
+        with peer:
+            peer.settimeout(10 * SLOWNESS)
+            check(peer.recv(1), "nothing from the guest")
+    host.ok("destroy", "tiny")
+    host.refused("start", "tiny", says=f"Failed to connect to '{path}'")
