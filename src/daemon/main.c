@@ -138,6 +138,7 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
     report_changes(host_config(daemon->host), config);
     open_log(daemon, config);
     log_info("configuration read and log opened again");
+    host_reload(daemon->host);
     return 0;
 }
 

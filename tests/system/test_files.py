@@ -225,6 +225,118 @@ def test_setvcpus_and_setmem_of_an_inactive_machine(host):
     contains(host.ok("dominfo", "tiny"), "CPU(s):         2", "Used memory:    32768 KiB")
 
 
+# -- files that somebody else put there, or that cannot be used --------------------------------------------------
+
+def copy_of(host, name, copy, age_s=0):
+    """A definition copied by hand under another name, with the same UUID."""
+    path = host.config_file(copy)
+    path.write_text(host.config_file(name).read_text().replace(f"<name>{name}</name>", f"<name>{copy}</name>"))
+    then = host.config_file(name).stat().st_mtime + age_s
+    os.utime(path, (then, then))
+    return path
+
+
+def test_a_copy_with_the_same_uuid_deletes_nothing(host):
+    """Two files with one UUID counted as a rename that was cut off: the older one was removed."""
+    host.define_sector("tiny")
+    host.ok("autostart", "tiny")
+    host.stop_daemon()
+    copies = [copy_of(host, "tiny", "copy", 10), copy_of(host, "tiny", "zcopy", 20)]
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["tiny"])
+    for path in copies + [host.config_file("tiny")]:
+        check(path.exists(), f"{path} is gone")
+    contains(host.ok("dominfo", "tiny"), "Autostart:      enable")
+    contains(host.daemon.log.read_text(), "copy.xml", "it has the UUID of machine 'tiny'")
+    raises(libvirt.VIR_ERR_OPERATION_FAILED, host.conn.defineXML, host.guests.sector("copy"), text="already exists")
+    check(copies[0].exists() and "tiny" not in copies[0].read_text().split("<name>")[1][:20], "the copy was replaced")
+
+
+def test_the_running_machine_wins_over_its_copy(host):
+    host.start_sector("tiny")
+    host.stop_daemon()
+    copy_of(host, "tiny", "copy", -100)
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["tiny"])
+    equal(host.state("tiny"), "running")
+
+
+def test_a_marked_rename_is_finished(host):
+    dom = host.define_sector("tiny")
+    uuid = dom.UUIDString()
+    host.ok("autostart", "tiny")
+    host.stop_daemon()
+    copy_of(host, "tiny", "large", -10)
+    host.path(f"etc/libvirt/qemu/.renaming-{uuid}").write_text("tiny\nlarge\n")
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["large"])
+    check(not host.config_file("tiny").exists(), "the old file is still there")
+    contains(host.ok("dominfo", "large"), "Autostart:      enable")
+    check(not list(host.path("etc/libvirt/qemu").glob(".renaming-*")), "the mark is still there")
+    # Cut off before the new file was there: it never was.
+    host.stop_daemon()
+    host.path(f"etc/libvirt/qemu/.renaming-{uuid}").write_text("large\nhuge\n")
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["large"])
+    check(not list(host.path("etc/libvirt/qemu").glob(".renaming-*")), "the mark is still there")
+
+
+def test_a_definition_that_cannot_be_read_now_comes_back(host):
+    """A link to a share that is not mounted was renamed to .damaged, and its autostart link removed."""
+    host.define_sector("tiny")
+    host.define_sector("good")
+    host.ok("autostart", "tiny")
+    before = host.ok("dumpxml", "tiny")
+    host.stop_daemon()
+    share = host.path("share")
+    share.mkdir()
+    path = host.config_file("tiny")
+    path.rename(share / "tiny.xml")
+    path.symlink_to(share / "tiny.xml")
+    share.rename(host.path("away"))
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["good"])
+    check(path.is_symlink() and host.path("etc/libvirt/qemu/autostart/tiny.xml").is_symlink(), "a link is gone")
+    raises(libvirt.VIR_ERR_OPERATION_FAILED, host.conn.defineXML, host.guests.sector("tiny"), text="already exists")
+    host.path("away").rename(share)
+    kill(host.daemon.pid, signal.SIGHUP)
+    wait_until(lambda: "tiny" in host.ok("list", "--all", "--name").split(), "the machine is back")
+    equal(host.ok("dumpxml", "tiny"), before)
+    contains(host.ok("dominfo", "tiny"), "Autostart:      enable")
+
+
+def test_files_of_no_use_stay_and_nonsense_is_set_aside_with_its_link(host):
+    host.define_sector("bad")
+    host.ok("autostart", "bad")
+    host.define_sector("other")
+    host.stop_daemon()
+    definitions = host.path("etc/libvirt/qemu")
+    (definitions / "folder.xml").mkdir()
+    (definitions / "wrong.xml").write_text(host.config_file("other").read_text())
+    (definitions / "bad.xml.damaged").write_text("an earlier one")
+    host.config_file("bad").write_text("<domain")
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["other"])
+    check((definitions / "folder.xml").is_dir() and (definitions / "wrong.xml").exists(), "a file was moved")
+    equal((definitions / "bad.xml.damaged").read_text(), "an earlier one")
+    equal((definitions / "bad.xml.damaged.1").read_text(), "<domain")
+    check((definitions / "autostart/bad.xml.damaged").is_symlink(), "the autostart link was not kept")
+    check(not (definitions / "autostart/bad.xml").is_symlink(), "the autostart link is still there")
+
+
+def test_names_have_one_limit(host):
+    longest = "n" * 243
+    host.start_sector(longest)
+    host.ok("managedsave", longest)
+    host.ok("start", longest)
+    host.restart_daemon()
+    equal(host.state(longest), "running")
+    host.ok("destroy", longest)
+    text = "at most 243 are possible"
+    raises(libvirt.VIR_ERR_XML_ERROR, host.conn.defineXML, host.guests.empty("n" * 244), text=text)
+    raises(libvirt.VIR_ERR_XML_ERROR, host.conn.lookupByName(longest).rename, "m" * 244, text=text)
+
+
 # -- QEMU's log --------------------------------------------------------------------------------------------------
 
 QEMU_XML = " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
