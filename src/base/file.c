@@ -420,6 +420,8 @@ static bool file_do_remove_tree(FileJob *job, Error **err)
     AUTO_FD fd = open(job->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return true;
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP) && unlink(job->path) == 0)
+        return true;
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open directory '%s'", job->path);
     if (!file_remove_below(fd, job->path, file_mount_id(fd, ""), 0, err))
