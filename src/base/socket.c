@@ -21,6 +21,7 @@
 #include "base/fiber.h"
 #include "base/loop.h"
 #include "base/process.h"
+#include "base/trail.h"
 #include "base/worker.h"
 
 #define SOCKET_FOUND_PATIENCE_S 3
@@ -255,6 +256,17 @@ bool socket_connect_unix(const char *path, uint64_t timeout_ms, int *ret_fd, Err
     }
     *ret_fd = fd_steal(&fd);
     return true;
+}
+
+bool socket_connect_unix_trusted(const char *path, uint64_t timeout_ms, int *ret_fd, Error **err)
+{
+    g_auto(Trail) trail = TRAIL_INIT;
+    if (!trail_follow(path, &trail))
+        return error_set_errno(err, errno, "cannot connect to '%s'", path);
+    if (!trail_check(&trail, path, err))
+        return false;
+    g_autofree char *via = g_strdup_printf("/proc/self/fd/%d", trail.fd);
+    return socket_connect_unix(via, timeout_ms, ret_fd, err) || error_prefix(err, "socket '%s'", path);
 }
 
 /* ---- TCP ---- */

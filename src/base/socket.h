@@ -20,6 +20,9 @@ MUST_CHECK bool socket_listen_unix_at(int dir_fd, const char *name, const char *
  * A blocking descriptor, for another process; -1. */
 int socket_connect_found(int path_fd, const char *path, Error **err);
 AWAITS MUST_CHECK bool socket_connect_unix(const char *path, uint64_t timeout_ms, int *ret_fd, Error **err);
+/* The same by a path where a lesser user can put links: a foreign one (base/trail.h) is refused. */
+AWAITS MUST_CHECK bool socket_connect_unix_trusted(const char *path, uint64_t timeout_ms, int *ret_fd,
+                                                   Error **err);
 AWAITS MUST_CHECK bool socket_connect_tcp(const char *host, const char *port, uint64_t timeout_ms,
                                           int *ret_fd, Error **err);
 

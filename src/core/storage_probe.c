@@ -124,6 +124,9 @@ static int probe_open(ProbeJob *job)
     job->info.is_foreign = trail.foreign && job->read_only && (trail.st.st_mode & S_IROTH);
     if (!job->info.is_foreign && !trail_check(&trail, job->path, &job->refusal))
         return -1;
+    /* Opening a device that is no disk may already do something: start a watchdog, rewind a tape. */
+    if (!S_ISREG(trail.st.st_mode) && !S_ISBLK(trail.st.st_mode) && !S_ISDIR(trail.st.st_mode))
+        return fd_steal(&trail.fd);
     return trail_reopen(&trail, O_RDONLY | O_NONBLOCK);
 }
 
@@ -152,7 +155,8 @@ static void probe_job_run(void *data)
         job->info.capacity = job->info.physical = (uint64_t)st.st_size;
         job->info.allocation = (uint64_t)st.st_blocks * 512;
     }
-    probe_header(job, fd);
+    if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+        probe_header(job, fd);
 }
 
 /* Takes @job. *ret_errno: why, if the file could not be opened; 0 for other failures. */
@@ -306,6 +310,10 @@ static bool prepare_judge_backing(Prepare *one, const ProbedImage *below, bool *
             break;
         if (image->info.uid != 0 && image->info.uid != below->info.uid)
             *ret_is_common = true;
+        if (image->info.uid != 0 && !S_ISREG(below->info.mode) && !S_ISBLK(below->info.mode))
+            return error_set(err, ERROR_OPERATION_FAILED,
+                             "image '%s' of user %u names the backing file '%s', which is no file",
+                             image->path, (unsigned)image->info.uid, below->path);
         if (owner_can_read(one->host->config, &image->info, &below->info))
             continue;
         error_set(err, ERROR_OPERATION_FAILED,

@@ -347,19 +347,13 @@ static bool char_is_server(const CharSource *source)
            source->mode == CHAR_MODE_ABSENT;
 }
 
-static bool prepare_char(Vm *vm, CharDef *device, VmResources *resources, Error **err)
+/* What QEMU's user may not reach is opened by us. Where the guest's words are copied to is often root's
+ * alone. */
+static bool prepare_source(Vm *vm, const CharSource *source, VmResources *resources, Error **err)
 {
-    CharSource *source = &device->source;
     CharFd entry = { .source = source, .fd = -1 };
+    CharFd log = { .source = source, .is_log = true, .fd = -1 };
 
-    if (device->class == CHAR_CLASS_CHANNEL && source->type == CHAR_UNIX && !source->path) {
-        source->path = g_build_filename(vm->run->channel_dir,
-                                        device->target_name ? device->target_name : device->info.alias, NULL);
-        if (source->mode == CHAR_MODE_ABSENT)
-            source->mode = CHAR_MODE_BIND;
-    }
-    if (device->class == CHAR_CLASS_CHANNEL && device->target_type == CHAR_TARGET_VIRTIO)
-        device->state = CHANNEL_STATE_DISCONNECTED;
     if (source->type == CHAR_UNIX && source->path && char_is_server(source)) {
         if (!char_open(vm, CHAR_OPEN_LISTEN, source->path, false, &entry.fd, err))
             return false;
@@ -372,20 +366,27 @@ static bool prepare_char(Vm *vm, CharDef *device, VmResources *resources, Error 
     }
     if (entry.fd >= 0)
         g_array_append_val(resources->char_fds, entry);
+    if (!source->log_file)
+        return true;
+    if (!char_open(vm, CHAR_OPEN_FILE, source->log_file, source->log_append == TRISTATE_ON, &log.fd, err))
+        return false;
+    g_array_append_val(resources->char_fds, log);
     return true;
 }
 
-/* A copy of what the guest writes. Its folder is often root's alone. */
-static bool prepare_char_log(Vm *vm, const CharSource *source, VmResources *resources, Error **err)
+static bool prepare_char(Vm *vm, CharDef *device, VmResources *resources, Error **err)
 {
-    CharFd entry = { .source = source, .is_log = true, .fd = -1 };
+    CharSource *source = &device->source;
 
-    if (!source->log_file)
-        return true;
-    if (!char_open(vm, CHAR_OPEN_FILE, source->log_file, source->log_append == TRISTATE_ON, &entry.fd, err))
-        return false;
-    g_array_append_val(resources->char_fds, entry);
-    return true;
+    if (device->class == CHAR_CLASS_CHANNEL && source->type == CHAR_UNIX && !source->path) {
+        source->path = g_build_filename(vm->run->channel_dir,
+                                        device->target_name ? device->target_name : device->info.alias, NULL);
+        if (source->mode == CHAR_MODE_ABSENT)
+            source->mode = CHAR_MODE_BIND;
+    }
+    if (device->class == CHAR_CLASS_CHANNEL && device->target_type == CHAR_TARGET_VIRTIO)
+        device->state = CHANNEL_STATE_DISCONNECTED;
+    return prepare_source(vm, source, resources, err);
 }
 
 bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err)
@@ -398,10 +399,21 @@ bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err)
             /* The first console stands for the first serial port: the same device twice. */
             if (device->class == CHAR_CLASS_CONSOLE && device->target_type == CHAR_TARGET_SERIAL)
                 continue;
-            if (!prepare_char(vm, device, resources, err) ||
-                !prepare_char_log(vm, &device->source, resources, err))
+            if (!prepare_char(vm, device, resources, err))
                 return false;
         }
+    }
+    for (DEF_EACH(SmartcardDef, card, vm->live->smartcards)) {
+        if (!prepare_source(vm, &card->source, resources, err))
+            return false;
+    }
+    for (DEF_EACH(RedirdevDef, redirdev, vm->live->redirdevs)) {
+        if (!prepare_source(vm, &redirdev->source, resources, err))
+            return false;
+    }
+    for (DEF_EACH(RngDef, rng, vm->live->rngs)) {
+        if (rng->source && !prepare_source(vm, rng->source, resources, err))
+            return false;
     }
     return true;
 }
@@ -472,7 +484,11 @@ static void copy_job_run(void *data)
 
     if (!job->replace && access(job->to, F_OK) == 0)
         return;
-    if (!g_file_get_contents(job->from, &text, &len, NULL)) {
+    AUTO_FD from = trail_open(job->from, O_RDONLY, &job->err);
+    g_autofree char *from_path = g_strdup_printf("/proc/self/fd/%d", from);
+    if (from < 0)
+        return;
+    if (!g_file_get_contents(from_path, &text, &len, NULL)) {
         error_set_errno(&job->err, errno ? errno : EIO, "cannot read '%s'", job->from);
         return;
     }

@@ -359,7 +359,7 @@ bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
     int fd = -1;
 
     const uint64_t token = fiber_deadline_begin(timeout_ms);
-    const bool ok = socket_connect_unix(vm->run->monitor_path, timeout_ms, &fd, err) &&
+    const bool ok = socket_connect_unix_trusted(vm->run->monitor_path, timeout_ms, &fd, err) &&
                     qmp_open(fd, vm->name, &handlers, timeout_ms, &qmp, err);
     fiber_deadline_end(token);
     if (!ok)

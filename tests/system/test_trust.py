@@ -4,6 +4,7 @@ files of others.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import pwd
+import socket
 import subprocess
 import sys
 
@@ -268,6 +269,9 @@ def test_a_backing_file_must_be_readable_for_the_owner_of_the_image(host):
     roots.chmod(0o644)
     refused_start(host, host.guests.sector("t4", devices=disk(
         qcow2(ground.home / "4", roots, ALICE, "qcow2"), "qcow2")), words)
+    # Opening a device for a look may already do something.
+    refused_start(host, host.guests.sector("t8", devices=disk(
+        qcow2(ground.home / "8", "/dev/null", ALICE), "qcow2")), "which is no file")
     # What everybody may read is read, and stays root's.
     host.start_sector("t5", devices=disk(qcow2(ground.home / "5", public, ALICE), "qcow2"))
     untouched(public)
@@ -281,6 +285,40 @@ def test_a_backing_file_must_be_readable_for_the_owner_of_the_image(host):
         host.ok("destroy", name)
     equal(owner(own), ALICE)
     untouched(secret)
+
+
+def test_a_socket_that_qemu_swapped_is_not_connected_to(host):
+    """The next daemon talked to whatever lay where the monitor's socket had been."""
+    ground = Ground(host)
+    host.start_sector("tiny")
+    monitor = host.path("var/lib/libvirt/qemu/domain-1-tiny/monitor.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(ground.victims / "sock"))
+        listener.listen(8)
+        listener.setblocking(False)
+        check(as_qemu(f"os.rename({str(monitor)!r}, {str(monitor) + '.x'!r}); "
+                      f"os.symlink({str(ground.victims / 'sock')!r}, {str(monitor)!r})"), "cannot swap the socket")
+        host.crash_daemon()
+        wait_until(lambda: "cannot be trusted" in host.daemon.log.read_text(), "the link is refused")
+        try:
+            listener.accept()
+            fail("the daemon connected")
+        except BlockingIOError:
+            pass
+    check(as_qemu(f"os.rename({str(monitor) + '.x'!r}, {str(monitor)!r})"), "cannot swap it back")
+    wait_until(lambda: host.virsh("suspend", "tiny").code == 0, "QEMU answers again", timeout=20)
+
+
+def test_undefining_removes_through_no_link(host):
+    ground = Ground(host)
+    victim = ground.victim()
+    folder = ground.link("folder", ground.victims)
+    os_part = (f"<loader readonly='yes' type='pflash'>{host.path('code')}</loader>"
+               f"<nvram>{folder / victim.name}</nvram>")
+    host.path("code").write_bytes(b"\0" * (1 << 20))
+    host.define(host.guests.empty("tiny", os_part=os_part))
+    host.refused("undefine", "tiny", "--nvram")
+    untouched(victim)
 
 
 def test_a_link_that_changes_all_the_time(host):
