@@ -57,9 +57,12 @@ static int open_without_links(int dir_fd, const char *path)
     return (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
 }
 
+/* Who can move links about there. The group of a user's folder is usually his own; a link that somebody of it
+ * made has an owner of its own to be judged by. */
 static uid_t folder_writer(const struct stat *folder)
 {
-    const bool others = folder->st_mode & S_IWOTH || (folder->st_mode & S_IWGRP && folder->st_gid != 0);
+    const bool others = folder->st_mode & S_IWOTH ||
+                        (folder->st_mode & S_IWGRP && folder->st_uid == 0 && folder->st_gid != 0);
 
     return others && !(folder->st_mode & S_ISVTX) ? SEVERAL_PEOPLE : folder->st_uid;
 }

@@ -27,6 +27,7 @@ typedef struct DacHolder {
     uid_t uid;
     gid_t gid;
     uid_t lent_to; /* the last one */
+    FileId id;
 } DacHolder;
 
 struct DacTable {
@@ -73,7 +74,24 @@ static DacHolder *dac_hold(DacTable *table, const DacItem *item)
     }
     holder->count++;
     holder->lent_to = item->lent_to;
+    holder->id = item->id;
     return holder;
+}
+
+void dac_find_owner(const DacTable *table, const FileId *id, uid_t *io_uid, gid_t *io_gid)
+{
+    GHashTableIter iter;
+    void *value = NULL;
+
+    g_hash_table_iter_init(&iter, table->holders);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const DacHolder *holder = value;
+        if (!file_id_equal(&holder->id, id) || *io_uid != holder->lent_to)
+            continue;
+        *io_uid = holder->uid;
+        *io_gid = holder->gid;
+        return;
+    }
 }
 
 /* Devices that the whole system uses: nobody's property, whatever a definition does with them. */

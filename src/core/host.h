@@ -43,7 +43,7 @@ int host_get_max_vcpus(Host *host, const char *type);
 /* What `lodge config`, `lodge jobs`, daemon_status read; front ends add their own numbers. */
 unsigned host_count_vms(const Host *host, bool running_only);
 
-/* Reads, in the background, the definitions that could not be read before. */
+/* Tries, in the background, the definitions again that could not be read or used before. */
 void host_reload(Host *host);
 
 /* A client connection ended: machines it asked to be destroyed with it are destroyed. */

@@ -276,6 +276,7 @@ static bool prepare_add(Prepare *one, const char *path, StorageFormat format, co
     job->read_only = parent || (one->disk ? one->disk->readonly : !one->is_written);
     if (!probe_job_do(job, one->timeout_ms, &info, &errnum, err))
         return errnum ? prepare_fail_missing(one, path, parent, errnum, err) : false;
+    dac_find_owner(one->host->dac, &info.id, &info.uid, &info.gid);
     if (info.has_data_file && info.uid != 0 && geteuid() == 0) {
         storage_info_clear(&info);
         return error_set(err, ERROR_OPERATION_FAILED,

@@ -35,7 +35,6 @@ struct VmLog {
     char *name;
     int pipe_fd; /* -1: none */
     sd_event_source *source;
-    bool is_reading; /* the fiber runs */
     bool is_closed;
     GString *tail;
     GString *pending; /* to be written */
@@ -252,14 +251,14 @@ static void log_fiber(void *arg)
     VmLog *log = arg;
     g_autoptr(Error) err = NULL;
 
-    while (!log->is_closed && log_read(log)) {
+    while (!log->is_closed && !log->host->is_stopping && log_read(log)) {
         if (!log_flush(log, &err) || !fiber_sleep(REST_MS, &err))
             break;
     }
     if (err && error_code(err) != ERROR_CANCELLED)
         log_warning_error(err, log->name);
-    log->is_reading = false;
-    if (!log->is_closed)
+    /* A daemon that ends leaves the rest to the next one. */
+    if (!log->is_closed && !log->host->is_stopping)
         (void)sd_event_source_set_enabled(log->source, SD_EVENT_ON);
     log_unref(log);
 }
@@ -269,7 +268,8 @@ static int log_on_output(sd_event_source *source, int fd, uint32_t events, void 
     VmLog *log = arg;
 
     (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    log->is_reading = true;
+    if (log->host->is_stopping)
+        return 0;
     log->refs++;
     host_spawn(log->host, "qemu-log", log_fiber, log);
     return 0;

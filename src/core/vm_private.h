@@ -144,6 +144,8 @@ GPtrArray *dac_list_new(void); /* of DacItem, owning */
 /* Notes that a file is to be lent and adds a copy of @item to @list, with the owner of now or, if another
  * machine borrowed it first, the owner of then. Devices that are everybody's (/dev/null) are left alone. */
 void dac_list_add(DacTable *table, GPtrArray *list, const DacItem *item);
+/* Whose a file really is: the owner before it was lent, if that is why it has the owner that it has. */
+void dac_find_owner(const DacTable *table, const FileId *id, uid_t *io_uid, gid_t *io_gid);
 /* Takes over a list read from a status file. */
 void dac_list_adopt(DacTable *table, const GPtrArray *list);
 /* Gives all files of @list to @uid:@gid, in parallel, each within @timeout_ms. ERROR_OPERATION_FAILED for one
@@ -310,7 +312,7 @@ struct Host {
     GHashTable *by_uuid;        /* Uuid * of the machine -> Vm (not counted) */
     GHashTable *by_id;          /* id -> Vm (not counted) */
     GHashTable *reserved_names; /* new names of machines that are being renamed; files that are not used */
-    GHashTable *unread_names;   /* of definitions that could not be read */
+    GHashTable *unused_names;   /* of definition files that were left as they are */
     int last_id;
     uint64_t last_serial;
     bool is_stopping;
@@ -410,9 +412,9 @@ AWAITS MUST_CHECK bool vm_store_move_companions(Host *host, const char *from, co
 AWAITS MUST_CHECK bool vm_store_begin_rename(Host *host, const Uuid *uuid, const char *from, const char *to,
                                              Error **err);
 AWAITS void vm_store_end_rename(Host *host, const Uuid *uuid);
-/* Loads all definitions; or those that could not be read before. */
+/* Loads all definitions; or those that were left as they are. */
 AWAITS MUST_CHECK bool vm_store_load_all(Host *host, Error **err);
-AWAITS MUST_CHECK bool vm_store_load_unread(Host *host, Error **err);
+AWAITS MUST_CHECK bool vm_store_load_unused(Host *host, Error **err);
 
 /* ---- status files (vm_status.c) ---- */
 

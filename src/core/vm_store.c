@@ -130,7 +130,8 @@ typedef struct LoadedFile {
     size_t len;
     int64_t mtime_ns;
     char *problem; /* why it cannot be read now */
-    char *link;    /* where it leads: read by itself, since that may be storage that hangs */
+    bool is_gone;
+    char *link; /* where it leads: read by itself, since that may be storage that hangs */
 } LoadedFile;
 
 /* One trip to a worker reads all files: hundreds of definitions should not cost hundreds of context switches.
@@ -178,6 +179,7 @@ static void load_job_read(const LoadJob *job, const char *file_name, LoadedFile 
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0 || fstat(fd, &st) < 0) {
+        file->is_gone = errno == ENOENT && !job->follow;
         file->problem = g_strdup(g_strerror(errno));
         return;
     }
@@ -191,8 +193,10 @@ static void load_job_read(const LoadJob *job, const char *file_name, LoadedFile 
         const ssize_t got = read(fd, file->text + file->len, (size_t)st.st_size - file->len);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
-            break;
+        if (got <= 0) {
+            file->problem = g_strdup(got < 0 ? g_strerror(errno) : "it became shorter while it was read");
+            return;
+        }
         file->len += (size_t)got;
     }
     file->text[file->len] = '\0';
@@ -243,15 +247,10 @@ static void vm_set_aside(Host *host, const char *name, const char *why)
 /* Its name stays taken, so that no new machine is written over it. */
 static void vm_leave(Host *host, const char *name, const char *why)
 {
-    log_error("definition '%s/%s.xml' is left as it is and not used: %s", host->paths->etc_qemu, name, why);
+    log_error("definition '%s/%s.xml' stays as it is, and is tried again at the next start and at SIGHUP: %s",
+              host->paths->etc_qemu, name, why);
     g_hash_table_add(host->reserved_names, g_strdup(name));
-}
-
-static void vm_leave_unread(Host *host, const char *name, const char *why)
-{
-    vm_leave(host, name, why);
-    g_hash_table_add(host->unread_names, g_strdup(name));
-    log_info("definition '%s' is tried again at the next start and at SIGHUP", name);
+    g_hash_table_add(host->unused_names, g_strdup(name));
 }
 
 static void vm_leave_copy(Host *host, const char *name, const char *taken)
@@ -328,13 +327,15 @@ static void vm_load_one(Host *host, Load *load, const LoadedFile *file)
     g_autoptr(Error) err = NULL;
     DomainDef *def = NULL;
 
+    if (file->is_gone)
+        return;
     if (file->problem) {
-        vm_leave_unread(host, file->name, file->problem);
+        vm_leave(host, file->name, file->problem);
         return;
     }
     if (!vm_xml_parse(host, file->text, file->len, file->name, VM_XML_TRUSTED, &def, &err)) {
         if (is_later_problem(err))
-            vm_leave_unread(host, file->name, error_message(err));
+            vm_leave(host, file->name, error_message(err));
         else
             vm_set_aside(host, file->name, error_message(err));
         return;
@@ -376,7 +377,7 @@ static void vm_load_companions(Host *host)
             g_autofree char *path = path_join(host->paths->autostart, file);
             if (vm)
                 vm->autostart = true;
-            else if (!g_hash_table_contains(host->unread_names, name) && !file_remove(path, NULL))
+            else if (!g_hash_table_contains(host->unused_names, name) && !file_remove(path, NULL))
                 log_warning("cannot remove stale autostart link '%s'", path);
         }
     }
@@ -519,21 +520,21 @@ bool vm_store_load_all(Host *host, Error **err)
     return true;
 }
 
-bool vm_store_load_unread(Host *host, Error **err)
+bool vm_store_load_unused(Host *host, Error **err)
 {
     g_autoptr(GHashTable) moves = g_hash_table_new(g_str_hash, g_str_equal);
     GHashTableIter iter;
     void *name = NULL;
 
-    if (g_hash_table_size(host->unread_names) == 0)
+    if (g_hash_table_size(host->unused_names) == 0)
         return true;
     LoadJob *job = load_job_new(host, false);
-    g_hash_table_iter_init(&iter, host->unread_names);
+    g_hash_table_iter_init(&iter, host->unused_names);
     while (g_hash_table_iter_next(&iter, &name, NULL)) {
         g_ptr_array_add(job->names, g_strconcat(name, ".xml", NULL));
         (void)g_hash_table_remove(host->reserved_names, name);
     }
-    g_hash_table_remove_all(host->unread_names);
+    g_hash_table_remove_all(host->unused_names);
     if (!vm_load_files(host, job, moves, err))
         return false;
     vm_load_companions(host);

@@ -279,9 +279,11 @@ def test_a_backing_file_must_be_readable_for_the_owner_of_the_image(host):
     own = ground.own("base")
     host.start_sector("t6", devices=disk(qcow2(ground.home / "6", own, ALICE), "qcow2"))
     equal(owner(own), QEMU.pw_uid)
+    own.chmod(0o600)
+    host.start_sector("t9", devices=disk(qcow2(ground.home / "9", own, ALICE), "qcow2"))
     host.start_sector("t7", devices=disk(qcow2(host.path("7"), host.path("victims/file1"), 0), "qcow2"))
     equal(owner(secret), QEMU.pw_uid)
-    for name in ("t5", "t6", "t7"):
+    for name in ("t5", "t6", "t7", "t9"):
         host.ok("destroy", name)
     equal(owner(own), ALICE)
     untouched(secret)

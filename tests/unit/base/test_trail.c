@@ -58,6 +58,10 @@ static Ground ground_make(void)
     put_dir(&ground, "alices-data", ALICE, 0755);
     put_dir(&ground, "pool", 0, 0777);
     put_dir(&ground, "tmp", 0, 01777);
+    put_dir(&ground, "alice/own", ALICE, 0775);
+    put_dir(&ground, "grouped", 0, 0775);
+    g_autofree char *grouped = at(&ground, "grouped");
+    check_eq(chown(grouped, 0, ALICE), 0);
     put_file(&ground, "data/roots", 0, 0600);
     put_file(&ground, "alice/roots", 0, 0600);
     put_file(&ground, "alices-data/roots", 0, 0600);
@@ -84,6 +88,9 @@ TEST(links_are_followed_only_where_nobody_else_could_place_them)
         { "alice/l7", "l2", "alice/l7", ALICE, false },
         { "alice/l8", "roots", "alice/l8", ALICE, true },
         { "pool/l1", "@/roots", "pool/l1", 0, false },
+        { "grouped/l1", "@/roots", "grouped/l1", 0, false },
+        { "alice/own/l1", "@/alices", "alice/own/l1", ALICE, true },
+        { "alice/own/l2", "@/alices", "alice/own/l2", BOB, false },
         { "tmp/l1", "@/roots", "tmp/l1", 0, true },
         { "tmp/l2", "@/roots", "tmp/l2", BOB, false },
         { "tmp/l3", "@/alices", "tmp/l3", BOB, false },
