@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fiber.h"
+#include "base/trail.h"
 #include "base/worker.h"
 
 #define FILE_KERNEL_MAX ((size_t)1 << 20)
@@ -239,7 +240,12 @@ static bool file_do_replace(FileJob *job, Error **err)
 
 static FileChange file_unlink(const char *unused, const char *path)
 {
-    if (unlink(path) == 0)
+    g_autoptr(Error) err = NULL;
+    const char *name;
+    AUTO_FD dir_fd = trail_open_parent(path, &name, &err);
+    if (dir_fd < 0)
+        errno = error_errno(err) ? error_errno(err) : EPERM; /* a foreign link */
+    else if (unlinkat(dir_fd, name, 0) == 0)
         return FILE_CHANGED;
     return errno == ENOENT ? FILE_UNCHANGED : FILE_CHANGE_FAILED;
 }
@@ -419,6 +425,8 @@ static bool file_do_remove_tree(FileJob *job, Error **err)
 {
     AUTO_FD fd = open(job->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
+        return true;
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP) && unlink(job->path) == 0)
         return true;
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open directory '%s'", job->path);

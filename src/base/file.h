@@ -39,8 +39,8 @@ AWAITS MUST_CHECK bool file_symlink(const char *target, const char *path, Error 
 /* mkdir -p; parents get 0755, the last one @mode (if it is made). */
 AWAITS MUST_CHECK bool file_make_dirs(const char *path, mode_t mode, Error **err);
 
-/* Removes a directory and what is below it; does not cross mounts or follow links. A missing one is success.
- */
+/* Removes a directory and what is below it, or what has its name instead; does not cross mounts or follow
+ * links. A missing one is success. */
 AWAITS MUST_CHECK bool file_remove_tree(const char *path, Error **err);
 
 /* Names in a directory, sorted, without "." and "..". A missing directory is an empty list. */

@@ -21,8 +21,10 @@
 #include "base/fiber.h"
 #include "base/loop.h"
 #include "base/process.h"
+#include "base/trail.h"
 #include "base/worker.h"
 
+#define SOCKET_FOUND_PATIENCE_S 3
 #define SOCKET_BACKLOG 512
 #define SOCKET_RETRY_MS 10
 
@@ -48,6 +50,14 @@ static bool socket_fill_address(struct sockaddr_un *address, const char *path)
     return g_strlcpy(address->sun_path, path, sizeof(address->sun_path)) < sizeof(address->sun_path);
 }
 
+/* The address of the file that @path_fd (O_PATH) refers to. */
+static void socket_address_of_fd(struct sockaddr_un *ret_address, int path_fd)
+{
+    g_autofree char *via = g_strdup_printf("/proc/self/fd/%d", path_fd);
+    bool fits = socket_fill_address(ret_address, via);
+    g_assert(fits);
+}
+
 /* The address of the file @path. If it is too long: of a descriptor of the file, which must exist then.
  * *ret_path_fd must stay open until the address has been used. */
 static bool socket_address_of(const char *path, struct sockaddr_un *ret_address, int *ret_path_fd,
@@ -59,70 +69,86 @@ static bool socket_address_of(const char *path, struct sockaddr_un *ret_address,
     AUTO_FD fd = open(path, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return error_set_errno(err, errno, "cannot connect to '%s'", path);
-    g_autofree char *via = g_strdup_printf("/proc/self/fd/%d", fd);
-    bool fits = socket_fill_address(ret_address, via);
-    g_assert(fits);
+    socket_address_of_fd(ret_address, fd);
     *ret_path_fd = fd_steal(&fd);
     return true;
 }
 
 typedef enum SocketPresence { SOCKET_ABSENT, SOCKET_DEAD, SOCKET_ALIVE, SOCKET_OTHER } SocketPresence;
 
-/* What is at @path. A full backlog is an answer, too. */
-static SocketPresence socket_probe(const char *path)
+/* What is called @name in a folder. A full backlog is an answer, too. */
+static SocketPresence socket_probe(int dir_fd, const char *name)
 {
     struct stat st;
-    if (lstat(path, &st) < 0)
+    AUTO_FD path_fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (path_fd < 0 || fstat(path_fd, &st) < 0)
         return errno == ENOENT ? SOCKET_ABSENT : SOCKET_OTHER;
     struct sockaddr_un address;
-    AUTO_FD path_fd = -1;
     AUTO_FD fd = socket_new_unix(NULL);
-    if (!S_ISSOCK(st.st_mode) || fd < 0 || !socket_address_of(path, &address, &path_fd, NULL))
+    if (!S_ISSOCK(st.st_mode) || fd < 0)
         return SOCKET_OTHER;
+    socket_address_of_fd(&address, path_fd);
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN)
         return SOCKET_ALIVE;
     return errno == ECONNREFUSED ? SOCKET_DEAD : SOCKET_OTHER;
 }
 
-/* bind() to a path of any length: under a short name in its directory, then renamed. */
-static bool socket_bind_long(int fd, const char *path)
+/* bind() to a name of any length: under a short name in its folder, then renamed. */
+static bool socket_bind_long(int fd, int dir_fd, const char *name)
 {
-    g_autofree char *dir = g_path_get_dirname(path);
-    AUTO_FD dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0)
-        return false;
-    g_autofree char *name = g_strdup_printf(".lodge-%ld-%d.sock", (long)getpid(), fd);
-    g_autofree char *via = g_strdup_printf("/proc/self/fd/%d/%s", dir_fd, name);
+    g_autofree char *temp = g_strdup_printf(".lodge-%ld-%d.sock", (long)getpid(), fd);
+    g_autofree char *via = g_strdup_printf("/proc/self/fd/%d/%s", dir_fd, temp);
     struct sockaddr_un address;
     bool fits = socket_fill_address(&address, via);
     g_assert(fits);
-    (void)unlinkat(dir_fd, name, 0); /* of a killed daemon that had our pid */
+    (void)unlinkat(dir_fd, temp, 0); /* of a killed daemon that had our pid */
     if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
         return false;
-    if (renameat(dir_fd, name, AT_FDCWD, path) == 0)
+    if (renameat(dir_fd, temp, dir_fd, name) == 0)
         return true;
     int saved = errno;
-    (void)unlinkat(dir_fd, name, 0);
+    (void)unlinkat(dir_fd, temp, 0);
     errno = saved;
     return false;
 }
 
-static bool socket_bind(int fd, const char *path)
+/* By the path that people know if nobody but root can change its folder, else by the folder's descriptor. */
+static bool socket_bind(int fd, int dir_fd, const char *name, const char *path)
 {
     struct sockaddr_un address;
-    if (!socket_fill_address(&address, path))
-        return socket_bind_long(fd, path);
+    struct stat dir;
+    if (fstat(dir_fd, &dir) < 0)
+        return false;
+    const bool is_ours = (dir.st_uid == 0 || dir.st_uid == geteuid()) && (dir.st_mode & 022) == 0;
+    g_autofree char *via = g_strdup_printf("/proc/self/fd/%d/%s", dir_fd, name);
+    if (!(is_ours && socket_fill_address(&address, path)) && !socket_fill_address(&address, via))
+        return socket_bind_long(fd, dir_fd, name);
     return bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
-bool socket_listen_unix(const char *path, mode_t mode, int *ret_fd, Error **err)
+/* The file may have been swapped since it was bound: only a socket is changed. */
+static bool socket_set_owner(int dir_fd, const char *name, mode_t mode, uid_t uid, gid_t gid)
 {
-    g_assert(path != NULL);
-    switch (socket_probe(path)) {
+    struct stat st;
+    AUTO_FD path_fd = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    g_autofree char *via = g_strdup_printf("/proc/self/fd/%d", path_fd);
+    if (path_fd < 0 || fstat(path_fd, &st) < 0)
+        return false;
+    if (!S_ISSOCK(st.st_mode)) {
+        errno = ENOTSOCK;
+        return false;
+    }
+    return chmod(via, mode) == 0 && (uid == (uid_t)-1 || fchownat(path_fd, "", uid, gid, AT_EMPTY_PATH) == 0);
+}
+
+bool socket_listen_unix_at(int dir_fd, const char *name, const char *path, mode_t mode, uid_t uid, gid_t gid,
+                           int *ret_fd, Error **err)
+{
+    switch (socket_probe(dir_fd, name)) {
     case SOCKET_ABSENT:
         break;
     case SOCKET_DEAD:
-        if (unlink(path) < 0 && errno != ENOENT)
+        if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
             return error_set_errno(err, errno, "cannot remove the old socket '%s'", path);
         break;
     case SOCKET_ALIVE:
@@ -136,15 +162,46 @@ bool socket_listen_unix(const char *path, mode_t mode, int *ret_fd, Error **err)
     /* Before bind(): the file then appears with at most this mode. The umask may take bits away, which the
      * chmod() gives back. */
     (void)fchmod(fd, mode);
-    if (!socket_bind(fd, path))
+    if (!socket_bind(fd, dir_fd, name, path))
         return error_set_errno(err, errno, "cannot listen on '%s'", path);
-    if (chmod(path, mode) < 0 || listen(fd, SOCKET_BACKLOG) < 0) {
+    if (!socket_set_owner(dir_fd, name, mode, uid, gid) || listen(fd, SOCKET_BACKLOG) < 0) {
         error_set_errno(err, errno, "cannot listen on '%s'", path);
-        (void)unlink(path);
+        (void)unlinkat(dir_fd, name, 0);
         return false;
     }
     *ret_fd = fd_steal(&fd);
     return true;
+}
+
+bool socket_listen_unix(const char *path, mode_t mode, int *ret_fd, Error **err)
+{
+    g_autofree char *dir = g_path_get_dirname(path);
+    g_autofree char *name = g_path_get_basename(path);
+    AUTO_FD dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return error_set_errno(err, errno, "cannot listen on '%s'", path);
+    return socket_listen_unix_at(dir_fd, name, path, mode, (uid_t)-1, (gid_t)-1, ret_fd, err);
+}
+
+int socket_connect_found(int path_fd, const char *path, Error **err)
+{
+    const struct timeval patience = { .tv_sec = SOCKET_FOUND_PATIENCE_S };
+    const struct timeval forever = { 0 };
+    struct sockaddr_un address;
+    AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        error_set_errno(err, errno, "cannot make a socket");
+        return -1;
+    }
+    socket_address_of_fd(&address, path_fd);
+    /* Waits while the backlog is full. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        error_set_errno(err, errno, "Failed to connect to '%s'", path);
+        return -1;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &forever, sizeof(forever));
+    return fd_steal(&fd);
 }
 
 /* Time left until @deadline_ms, of loop_now_ms(). */
@@ -199,6 +256,17 @@ bool socket_connect_unix(const char *path, uint64_t timeout_ms, int *ret_fd, Err
     }
     *ret_fd = fd_steal(&fd);
     return true;
+}
+
+bool socket_connect_unix_trusted(const char *path, uint64_t timeout_ms, int *ret_fd, Error **err)
+{
+    g_auto(Trail) trail = TRAIL_INIT;
+    if (!trail_follow(path, &trail))
+        return error_set_errno(err, errno, "cannot connect to '%s'", path);
+    if (!trail_check(&trail, path, err))
+        return false;
+    g_autofree char *via = g_strdup_printf("/proc/self/fd/%d", trail.fd);
+    return socket_connect_unix(via, timeout_ms, ret_fd, err) || error_prefix(err, "socket '%s'", path);
 }
 
 /* ---- TCP ---- */

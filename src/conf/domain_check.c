@@ -4,11 +4,21 @@
 #include "conf/domain_check.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #include "conf/domain_defaults.h"
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
+
+bool domain_check_name_length(const char *name, Error **err)
+{
+    const size_t max = NAME_MAX - strlen("_VARS.fd.new");
+
+    return strlen(name) <= max ||
+           error_set(err, ERROR_XML_INVALID, "the name is %zu bytes long; at most %zu are possible",
+                     strlen(name), max);
+}
 
 static bool check_name(const DomainDef *def, Error **err)
 {
@@ -21,9 +31,8 @@ static bool check_name(const DomainDef *def, Error **err)
         return error_set(err, ERROR_XML_SYNTAX, "invalid char in name: a line end");
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return error_set(err, ERROR_XML_INVALID, "'%s' can't be the name of a machine", name);
-    if (strlen(name) > 245) /* the files of a machine are called NAME.xml and NAME.monitor */
-        return error_set(err, ERROR_XML_INVALID, "the name is %zu bytes long; at most 245 are possible",
-                         strlen(name));
+    if (!domain_check_name_length(name, err))
+        return false;
     if (def->title && strchr(def->title, '\n'))
         return error_set(err, ERROR_XML_INVALID, "the title can't contain a line end");
     return true;

@@ -7,6 +7,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "dac"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -25,6 +26,8 @@ typedef struct DacHolder {
     unsigned count;
     uid_t uid;
     gid_t gid;
+    uid_t lent_to; /* the last one */
+    FileId id;
 } DacHolder;
 
 struct DacTable {
@@ -60,17 +63,35 @@ GPtrArray *dac_list_new(void)
     return g_ptr_array_new_with_free_func(dac_item_free);
 }
 
-static DacHolder *dac_hold(DacTable *table, const char *path, uid_t uid, gid_t gid)
+static DacHolder *dac_hold(DacTable *table, const DacItem *item)
 {
-    DacHolder *holder = g_hash_table_lookup(table->holders, path);
+    DacHolder *holder = g_hash_table_lookup(table->holders, item->path);
 
     if (!holder) {
         holder = g_new0(DacHolder, 1);
-        *holder = (DacHolder){ .uid = uid, .gid = gid };
-        g_hash_table_insert(table->holders, g_strdup(path), holder);
+        *holder = (DacHolder){ .uid = item->uid, .gid = item->gid };
+        g_hash_table_insert(table->holders, g_strdup(item->path), holder);
     }
     holder->count++;
+    holder->lent_to = item->lent_to;
+    holder->id = item->id;
     return holder;
+}
+
+void dac_find_owner(const DacTable *table, const FileId *id, uid_t *io_uid, gid_t *io_gid)
+{
+    GHashTableIter iter;
+    void *value = NULL;
+
+    g_hash_table_iter_init(&iter, table->holders);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const DacHolder *holder = value;
+        if (!file_id_equal(&holder->id, id) || *io_uid != holder->lent_to)
+            continue;
+        *io_uid = holder->uid;
+        *io_gid = holder->gid;
+        return;
+    }
 }
 
 /* Devices that the whole system uses: nobody's property, whatever a definition does with them. */
@@ -87,25 +108,26 @@ static bool dac_is_public(const char *path)
     return false;
 }
 
-void dac_list_add(DacTable *table, GPtrArray *list, const char *path, uid_t uid, gid_t gid, bool shared)
+void dac_list_add(DacTable *table, GPtrArray *list, const DacItem *item)
 {
-    if (dac_is_public(path))
+    if (dac_is_public(item->path))
         return;
     for (guint i = 0; i < list->len; i++) {
-        if (strcmp(((const DacItem *)g_ptr_array_index(list, i))->path, path) == 0)
+        if (strcmp(((const DacItem *)g_ptr_array_index(list, i))->path, item->path) == 0)
             return;
     }
-    const DacHolder *holder = dac_hold(table, path, uid, gid);
-    DacItem *item = g_new0(DacItem, 1);
-    *item = (DacItem){ .path = g_strdup(path), .uid = holder->uid, .gid = holder->gid, .shared = shared };
-    g_ptr_array_add(list, item);
+    const DacHolder *holder = dac_hold(table, item);
+    DacItem *own = g_memdup2(item, sizeof(*item));
+    own->path = g_strdup(item->path);
+    own->uid = holder->uid;
+    own->gid = holder->gid;
+    g_ptr_array_add(list, own);
 }
 
 void dac_list_adopt(DacTable *table, const GPtrArray *list)
 {
     for (guint i = 0; i < list->len; i++) {
-        const DacItem *item = g_ptr_array_index(list, i);
-        (void)dac_hold(table, item->path, item->uid, item->gid);
+        (void)dac_hold(table, g_ptr_array_index(list, i));
     }
 }
 
@@ -211,65 +233,77 @@ bool dac_is_wanted(const Host *host, const DomainDef *live, const StorageSource 
            !(source && dac_label_forbids(dac_find_label(source->seclabels)));
 }
 
-void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const char *path,
-              const StorageSource *source, uid_t uid, gid_t gid, bool shared)
+void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const StorageSource *source,
+              const DacItem *item)
 {
+    DacItem lent = *item;
+    gid_t unused = 0;
+
     if (!dac_is_wanted(host, live, source))
         return;
     if (!host->config->remember_owner)
-        uid = gid = 0;
-    dac_list_add(host->dac, list, path, uid, gid, shared);
+        lent.uid = lent.gid = 0;
+    dac_get_owner(host, live, &lent.lent_to, &unused);
+    dac_list_add(host->dac, list, &lent);
 }
 
 /* ---- devices that QEMU opens by name ---- */
 
-typedef struct StatJob {
-    char *path;
-    uid_t uid;
-    gid_t gid;
-    int error;
-} StatJob;
+typedef struct LookJob {
+    DacItem item;
+    bool is_there;
+    Error *err;
+} LookJob;
 
-static void stat_job_run(void *data)
+static void look_job_run(void *data)
 {
-    StatJob *job = data;
-    struct stat st;
+    LookJob *job = data;
+    g_auto(Trail) trail = TRAIL_INIT;
 
-    /* Not opened: that would already do something to a serial line. */
-    if (stat(job->path, &st) < 0) {
-        job->error = errno;
-        return;
-    }
-    job->uid = st.st_uid;
-    job->gid = st.st_gid;
+    /* Not opened for reading: that would already do something to a serial line. */
+    if (!trail_follow(job->item.path, &trail) || !trail_check(&trail, job->item.path, &job->err))
+        return; /* what is missing, QEMU misses with better words */
+    job->is_there = true;
+    job->item.id = file_id_of(&trail.st);
+    job->item.uid = trail.st.st_uid;
+    job->item.gid = trail.st.st_gid;
 }
 
-static void stat_job_free(void *data)
+static void look_job_free(void *data)
 {
-    StatJob *job = data;
+    LookJob *job = data;
 
-    g_free(job->path);
+    error_free(job->err);
+    g_free(job->item.path);
     g_free(job);
 }
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LookJob, look_job_free)
 
-static bool dac_stat(const char *path, uint64_t timeout_ms, uid_t *ret_uid, gid_t *ret_gid, int *ret_errno,
-                     Error **err)
+static bool dac_lend_by_name(Host *host, const DomainDef *live, GPtrArray *list, const char *path,
+                             Error **err)
 {
-    StatJob *job = g_new0(StatJob, 1);
+    const uint64_t timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000;
+    LookJob *job = g_new0(LookJob, 1);
 
-    job->path = g_strdup(path);
-    if (!worker_run(worker_lane_for_path(path), stat_job_run, job, stat_job_free, timeout_ms, err))
+    job->item.path = g_strdup(path);
+    if (!worker_run(worker_lane_for_path(path), look_job_run, job, look_job_free, timeout_ms, err))
         return error_prefix(err, "cannot look at '%s'", path);
-    *ret_errno = job->error;
-    *ret_uid = job->uid;
-    *ret_gid = job->gid;
-    stat_job_free(job);
+    g_autoptr(LookJob) done = job;
+    if (done->err)
+        return error_propagate(err, g_steal_pointer(&done->err));
+    if (done->is_there)
+        dac_lend(host, live, list, NULL, &done->item);
     return true;
 }
 
 static void dac_collect_char(GPtrArray *paths, const CharSource *source)
 {
-    if (!source->path || (source->type != CHAR_DEV && source->type != CHAR_PIPE))
+    /* A socket that is connected to again and again is one that QEMU opens. */
+    const bool by_name =
+        source->type == CHAR_DEV || source->type == CHAR_PIPE ||
+        (source->type == CHAR_UNIX && source->mode == CHAR_MODE_CONNECT && source->reconnect == TRISTATE_ON);
+
+    if (!source->path || !by_name)
         return;
     g_ptr_array_add(paths, g_strdup(source->path));
     if (source->type == CHAR_PIPE) { /* either one pipe or a pair */
@@ -282,7 +316,6 @@ bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error 
 {
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
     const GPtrArray *const lists[] = { live->serials, live->parallels, live->consoles, live->channels };
-    const uint64_t timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000;
 
     if (!dac_is_wanted(host, live, NULL))
         return true;
@@ -297,14 +330,8 @@ bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error 
             g_ptr_array_add(paths, g_strdup(input->source));
     }
     for (guint i = 0; i < paths->len; i++) {
-        const char *path = g_ptr_array_index(paths, i);
-        uid_t uid = 0;
-        gid_t gid = 0;
-        int errnum = 0;
-        if (!dac_stat(path, timeout_ms, &uid, &gid, &errnum, err))
+        if (!dac_lend_by_name(host, live, list, g_ptr_array_index(paths, i), err))
             return false;
-        if (errnum == 0) /* what is missing, QEMU misses with better words */
-            dac_lend(host, live, list, path, NULL, uid, gid, false);
     }
     return true;
 }
@@ -313,26 +340,50 @@ bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error 
 
 typedef struct ChownJob {
     char *path;
+    FileId id; /* the file that is meant */
+    bool is_return;
+    uid_t lent_to; /* a return: who should have it now; 0: not known */
     uid_t uid;
     gid_t gid;
     int error;
+    bool is_other; /* another file lies there now */
 } ChownJob;
+
+/* Memory devices under another name (a link to /dev/null), terminals of people, directories. */
+static bool chown_is_public(const struct stat *st)
+{
+    return S_ISDIR(st->st_mode) ||
+           (S_ISCHR(st->st_mode) && (major(st->st_rdev) == MEM_MAJOR || major(st->st_rdev) == TTYAUX_MAJOR));
+}
+
+/* A file given back must still be with the borrower. It may be another one all the same (a tool replaced it
+ * while the machine ran, or the file system has no lasting numbers), if there is nothing else that it could
+ * be: no link on the way, no second name. */
+static bool chown_is_meant(const ChownJob *job, const Trail *trail)
+{
+    const FileId id = file_id_of(&trail->st);
+
+    if (!job->is_return)
+        return file_id_equal(&job->id, &id);
+    if (job->lent_to && trail->st.st_uid != job->lent_to)
+        return false;
+    return file_id_equal(&job->id, &id) ||
+           (S_ISREG(trail->st.st_mode) && !trail->has_links && trail->st.st_nlink == 1);
+}
 
 static void chown_job_run(void *data)
 {
     ChownJob *job = data;
-    struct stat st;
+    g_auto(Trail) trail = TRAIL_INIT;
 
-    if (stat(job->path, &st) < 0) {
+    if (!trail_follow(job->path, &trail)) {
         job->error = errno;
         return;
     }
-    /* Memory devices under another name (a link to /dev/null), terminals of people, and what is so already.
-     */
-    if ((S_ISCHR(st.st_mode) && (major(st.st_rdev) == MEM_MAJOR || major(st.st_rdev) == TTYAUX_MAJOR)) ||
-        S_ISDIR(st.st_mode) || (st.st_uid == job->uid && st.st_gid == job->gid))
+    if (chown_is_public(&trail.st) || (trail.st.st_uid == job->uid && trail.st.st_gid == job->gid))
         return;
-    if (chown(job->path, job->uid, job->gid) < 0)
+    job->is_other = !chown_is_meant(job, &trail);
+    if (!job->is_other && fchownat(trail.fd, "", job->uid, job->gid, AT_EMPTY_PATH) < 0)
         job->error = errno;
 }
 
@@ -344,30 +395,33 @@ static void chown_job_free(void *data)
     g_free(job);
 }
 
-static bool dac_chown(const char *path, uid_t uid, gid_t gid, uint64_t timeout_ms, Error **err)
+static bool dac_chown(const ChownJob *what, uint64_t timeout_ms, Error **err)
 {
-    ChownJob *job = g_new0(ChownJob, 1);
+    ChownJob *job = g_memdup2(what, sizeof(*what));
+    g_autofree char *path = g_strdup(what->path);
 
-    *job = (ChownJob){ .path = g_strdup(path), .uid = uid, .gid = gid };
+    job->path = g_strdup(path);
     if (!worker_run(worker_lane_for_path(path), chown_job_run, job, chown_job_free, timeout_ms, err))
         return error_prefix(err, "Cannot access storage file '%s'", path);
     const int error = job->error;
+    const bool is_other = job->is_other;
     chown_job_free(job);
+    if (is_other)
+        return error_set(err, ERROR_OPERATION_FAILED, "'%s' has been replaced by another file meanwhile",
+                         path);
     /* Root-squashing network storage and read-only media refuse; QEMU's own open will tell if it matters. */
     if (error == EPERM || error == EROFS || error == EINVAL || error == EOPNOTSUPP) {
         log_debug("setting the owner of '%s' is not possible here: %s", path, g_strerror(error));
         return true;
     }
     if (error)
-        return error_set_errno(err, error, "unable to set user and group to '%u:%u' on '%s'", (unsigned)uid,
-                               (unsigned)gid, path);
+        return error_set_errno(err, error, "unable to set user and group to '%u:%u' on '%s'",
+                               (unsigned)what->uid, (unsigned)what->gid, path);
     return true;
 }
 
 typedef struct ChownFiber {
-    char *path;
-    uid_t uid;
-    gid_t gid;
+    ChownJob job;
     uint64_t timeout_ms;
     Error *err;
 } ChownFiber;
@@ -376,7 +430,7 @@ static void dac_chown_fiber(void *arg)
 {
     ChownFiber *one = arg;
 
-    (void)dac_chown(one->path, one->uid, one->gid, one->timeout_ms, &one->err);
+    (void)dac_chown(&one->job, one->timeout_ms, &one->err);
 }
 
 bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, uint64_t timeout_ms, Error **err)
@@ -386,13 +440,15 @@ bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, uint64_t timeout_ms,
     g_autofree ChownFiber *ones = g_new0(ChownFiber, list->len);
     for (guint i = 0; i < list->len; i++) {
         const DacItem *item = g_ptr_array_index(list, i);
-        ones[i] =
-            (ChownFiber){ .path = g_strdup(item->path), .uid = uid, .gid = gid, .timeout_ms = timeout_ms };
+        ones[i] = (ChownFiber){
+            .job = { .path = g_strdup(item->path), .id = item->id, .uid = uid, .gid = gid },
+            .timeout_ms = timeout_ms,
+        };
     }
     fiber_run_all("chown", dac_chown_fiber, ones, list->len, sizeof(ChownFiber));
     Error *first = NULL;
     for (guint i = 0; i < list->len; i++) {
-        g_free(ones[i].path);
+        g_free(ones[i].job.path);
         if (!first)
             first = ones[i].err;
         else
@@ -411,10 +467,16 @@ void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms)
         DacHolder *holder = g_hash_table_lookup(table->holders, item->path);
         if (holder && --holder->count > 0)
             continue;
-        (void)g_hash_table_remove(table->holders, item->path);
         ones[count++] = (ChownFiber){
-            .path = g_strdup(item->path), .uid = item->uid, .gid = item->gid, .timeout_ms = timeout_ms
+            .job = { .path = g_strdup(item->path),
+                     .id = item->id,
+                     .is_return = true,
+                     .lent_to = holder ? holder->lent_to : item->lent_to,
+                     .uid = item->uid,
+                     .gid = item->gid },
+            .timeout_ms = timeout_ms,
         };
+        (void)g_hash_table_remove(table->holders, item->path);
     }
     g_ptr_array_set_size(list, 0);
     if (count > 0)
@@ -423,7 +485,7 @@ void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms)
         if (ones[i].err && error_errno(ones[i].err) != ENOENT)
             log_warning_error(ones[i].err, "cannot give a file back to its owner");
         error_free(ones[i].err);
-        g_free(ones[i].path);
+        g_free(ones[i].job.path);
     }
 }
 

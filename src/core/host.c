@@ -50,6 +50,7 @@ Host *host_new(Paths *paths, Config *config)
     host->by_uuid = g_hash_table_new(uuid_hash, uuid_table_equal);
     host->by_id = g_hash_table_new(g_direct_hash, g_direct_equal);
     host->reserved_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    host->unused_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     host->ports = port_pool_new();
     host->dac = dac_table_new();
     host->image_sizes = image_sizes_new();
@@ -76,6 +77,7 @@ void host_free(Host *host)
     g_hash_table_unref(host->by_uuid);
     g_hash_table_unref(host->by_name);
     g_hash_table_unref(host->reserved_names);
+    g_hash_table_unref(host->unused_names);
     qemu_caps_cache_free(host->qemu_caps);
     port_pool_free(host->ports);
     dac_table_free(host->dac);
@@ -538,6 +540,21 @@ bool host_load(Host *host, Error **err)
     host->has_reattached = true;
     log_info("%u machines known, %u running", host_count_vms(host, false), host_count_vms(host, true));
     return true;
+}
+
+static void host_reload_fiber(void *arg)
+{
+    Host *host = arg;
+    g_autoptr(Error) err = NULL;
+
+    if (!vm_store_load_unused(host, &err))
+        log_error_error(err, "reading definitions again");
+}
+
+void host_reload(Host *host)
+{
+    if (host->has_reattached && !host->is_stopping)
+        host_spawn(host, "reload", host_reload_fiber, host);
 }
 
 /* true the first time since the host booted. The marker's content is the boot's id; libvirtd leaves an empty

@@ -43,5 +43,8 @@ int host_get_max_vcpus(Host *host, const char *type);
 /* What `lodge config`, `lodge jobs`, daemon_status read; front ends add their own numbers. */
 unsigned host_count_vms(const Host *host, bool running_only);
 
+/* Tries, in the background, the definitions again that could not be read or used before. */
+void host_reload(Host *host);
+
 /* A client connection ended: machines it asked to be destroyed with it are destroyed. */
 void host_client_gone(Host *host, uint64_t client_id);

@@ -4,11 +4,14 @@
 #include "core/paths.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
+#include "base/trail.h"
 #include "base/worker.h"
 
 #define MAKE_DEADLINE_MS 30000
@@ -101,71 +104,108 @@ void paths_free(Paths *paths)
 
 typedef struct OwnJob {
     char *path;
-    uid_t uid;
-    gid_t gid;
+    mode_t mode;
     int errnum;
+    Error *err;
 } OwnJob;
 
 static void own_job_free(void *data)
 {
     OwnJob *job = data;
+    error_free(job->err);
     g_free(job->path);
     g_free(job);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OwnJob, own_job_free)
 
-static void own_job_run(void *data)
+/* libvirtd and earlier versions gave these folders to QEMU's user, who may have put something else in the
+ * place of one below: that goes. The folders are taken back from the top, so nothing comes after it. */
+static void sweep_job_run(void *data)
 {
     OwnJob *job = data;
     struct stat info;
-    if (lstat(job->path, &info) < 0)
-        job->errnum = errno;
-    else if (!S_ISDIR(info.st_mode))
-        job->errnum = ENOTDIR;
-    else if ((info.st_uid != job->uid || info.st_gid != job->gid) &&
-             lchown(job->path, job->uid, job->gid) < 0)
-        job->errnum = errno;
+
+    if (lstat(job->path, &info) == 0 && !S_ISDIR(info.st_mode) && info.st_uid != 0)
+        job->errnum = unlink(job->path) < 0 ? errno : EEXIST;
 }
 
-AWAITS static bool give_to(const char *path, uid_t uid, gid_t gid, Error **err)
+static void own_job_run(void *data)
+{
+    OwnJob *job = data;
+    g_auto(Trail) trail = TRAIL_INIT;
+
+    if (!trail_follow(job->path, &trail))
+        job->errnum = errno;
+    else if (!trail_check(&trail, job->path, &job->err))
+        return;
+    else if (!S_ISDIR(trail.st.st_mode))
+        job->errnum = ENOTDIR;
+    else if (trail.st.st_uid != 0 && fchownat(trail.fd, "", 0, (gid_t)-1, AT_EMPTY_PATH) < 0)
+        job->errnum = errno;
+    else if ((trail.st.st_mode & 07777) != job->mode) {
+        AUTO_FD fd = trail_reopen(&trail, O_RDONLY | O_DIRECTORY);
+        if (fd < 0 || fchmod(fd, job->mode) < 0)
+            job->errnum = errno;
+    }
+}
+
+AWAITS static bool sweep(const char *path, Error **err)
 {
     OwnJob *job = g_new0(OwnJob, 1);
     job->path = g_strdup(path);
-    job->uid = uid;
-    job->gid = gid;
-    if (!worker_run(worker_lane_state(), own_job_run, job, own_job_free, MAKE_DEADLINE_MS, err))
+    if (!worker_run(worker_lane_state(), sweep_job_run, job, own_job_free, MAKE_DEADLINE_MS, err))
         return false; /* the pool owns it now */
     g_autoptr(OwnJob) done = job;
-    if (done->errnum)
-        return error_set_errno(err, done->errnum, "cannot give '%s' to user %u", path, (unsigned)uid);
+    if (done->errnum == EEXIST)
+        log_warning("'%s' was something else than a folder, and not root's: removed", path);
+    else if (done->errnum)
+        return error_set_errno(err, done->errnum, "cannot remove '%s'", path);
     return true;
 }
 
-bool paths_make_dirs(const Paths *paths, uid_t qemu_uid, gid_t qemu_gid, Error **err)
+AWAITS static bool take_back(const char *path, mode_t mode, Error **err)
 {
-    /* A user's own files are nobody else's business; below the system's folders QEMU's user must pass. */
-    mode_t mode = paths->is_session ? 0700 : 0755;
+    OwnJob *job = g_new0(OwnJob, 1);
+    job->path = g_strdup(path);
+    job->mode = mode;
+    if (!worker_run(worker_lane_state(), own_job_run, job, own_job_free, MAKE_DEADLINE_MS, err))
+        return false; /* the pool owns it now */
+    g_autoptr(OwnJob) done = job;
+    if (done->err)
+        return error_propagate(err, g_steal_pointer(&done->err));
+    if (done->errnum)
+        return error_set_errno(err, done->errnum, "cannot make '%s' root's", path);
+    return true;
+}
+
+bool paths_make_dirs(const Paths *paths, Error **err)
+{
+    /* A user's own files are nobody else's business; below the system's folders QEMU's user must pass, and
+     * must not be able to put anything into the way of what root does there. */
+    const mode_t mode = paths->is_session ? 0700 : 0755;
+    const mode_t passable = paths->is_session ? 0700 : 0711;
     g_autofree char *channel = g_path_get_dirname(paths->channel_target);
     const struct {
         const char *path;
         mode_t mode;
         bool for_qemu;
     } dirs[] = {
-        { paths->etc, mode, false },       { paths->etc_qemu, mode, false },
-        { paths->autostart, mode, false }, { paths->images, 0711, false },
-        { paths->run, 0755, false },       { paths->run_qemu, 0755, false },
-        { paths->log_qemu, 0755, false },  { paths->cache, 0711, false },
-        { paths->lib_qemu, 0750, true },   { paths->save, mode, true },
-        { paths->nvram, mode, true },      { paths->dump, mode, true },
-        { paths->snapshot, mode, true },   { paths->checkpoint, mode, true },
-        { channel, mode, true },           { paths->channel_target, mode, true },
+        { paths->etc, mode, false },         { paths->etc_qemu, mode, false },
+        { paths->autostart, mode, false },   { paths->images, 0711, false },
+        { paths->run, 0755, false },         { paths->run_qemu, 0755, false },
+        { paths->log_qemu, 0755, false },    { paths->cache, 0711, false },
+        { paths->lib_qemu, 0751, true },     { paths->save, passable, true },
+        { paths->nvram, passable, true },    { paths->dump, passable, true },
+        { paths->snapshot, passable, true }, { paths->checkpoint, passable, true },
+        { channel, passable, true },         { paths->channel_target, passable, true },
     };
-    bool is_root = geteuid() == 0;
+    const bool is_root = geteuid() == 0 && !paths->is_session;
     for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {
+        if (dirs[i].for_qemu && is_root && !sweep(dirs[i].path, err))
+            return false;
         if (!file_make_dirs(dirs[i].path, dirs[i].mode, err))
             return error_prefix(err, "making the daemon's folders");
-        if (dirs[i].for_qemu && is_root && !paths->is_session &&
-            !give_to(dirs[i].path, qemu_uid, qemu_gid, err))
+        if (dirs[i].for_qemu && is_root && !take_back(dirs[i].path, dirs[i].mode, err))
             return false;
     }
     return true;

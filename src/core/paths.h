@@ -31,6 +31,7 @@ typedef struct Paths {
 Paths *paths_new_system(const char *root); /* "" or NULL: the system's own */
 MUST_CHECK bool paths_new_session(Paths **ret_paths,
                                   Error **err); /* from HOME and XDG_*; ERROR_SYSTEM without HOME */
-AWAITS MUST_CHECK bool paths_make_dirs(const Paths *paths, uid_t qemu_uid, gid_t qemu_gid, Error **err);
+/* Of the system, the folders that QEMU uses become root's: QEMU's user may pass, but change nothing there. */
+AWAITS MUST_CHECK bool paths_make_dirs(const Paths *paths, Error **err);
 void paths_free(Paths *paths);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Paths, paths_free)

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/trail.h"
 #include "base/worker.h"
 
 #define SAVE_MAGIC "LibvirtQemudSave"
@@ -82,6 +83,7 @@ typedef struct ImageJob {
     SaveHeader header;
     uint64_t size;
     int error;
+    Error *why;          /* of opening it */
     const char *problem; /* static: the file is no image */
 } ImageJob;
 
@@ -93,6 +95,7 @@ static void image_job_free(void *data)
     if (job->is_new && job->fd >= 0)
         (void)unlink(job->temp);
     fd_cleanup(&job->fd);
+    error_free(job->why);
     g_free(job->path);
     g_free(job->temp);
     g_free(job->data);
@@ -140,11 +143,9 @@ static void open_run(void *data)
     SaveHeader *header = &job->header;
     struct stat st;
 
-    job->fd = open(job->path, O_RDONLY | O_CLOEXEC);
-    if (job->fd < 0 || fstat(job->fd, &st) < 0) {
-        job->error = errno;
+    job->fd = trail_open(job->path, O_RDONLY, &job->why);
+    if (job->fd < 0 || fstat(job->fd, &st) < 0)
         return;
-    }
     job->size = (uint64_t)st.st_size;
     if (read_fully(job->fd, header, sizeof(*header)) != (ssize_t)sizeof(*header)) {
         job->problem = "failed to read qemu header";
@@ -168,12 +169,14 @@ static void open_run(void *data)
     job->data[header->data_len] = '\0';
 }
 
-static bool open_check(const ImageJob *job, Error **err)
+static bool open_check(ImageJob *job, Error **err)
 {
     const SaveHeader *header = &job->header;
 
-    if (job->error)
-        return error_set_errno(err, job->error, "Failed to open file '%s'", job->path);
+    if (job->why && error_code(job->why) == ERROR_SYSTEM)
+        return error_set_errno(err, error_errno(job->why), "Failed to open file '%s'", job->path);
+    if (job->why)
+        return error_propagate(err, g_steal_pointer(&job->why));
     if (job->problem)
         return error_set(err, ERROR_OPERATION_FAILED, "%s", job->problem);
     if (header->version > SAVE_VERSION)
@@ -235,9 +238,10 @@ static void create_run(void *data)
         job->temp = g_strdup(job->path);
     else
         job->temp = g_strconcat(job->path, ".new", NULL);
-    job->fd = open(job->temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     job->is_new = strcmp(job->temp, job->path) != 0;
-    if (job->fd < 0 || !write_fully(job->fd, job->data, job->len))
+    job->fd = job->is_new ? trail_create_new(job->temp, O_RDWR, 0600, &job->why)
+                          : trail_open(job->temp, O_RDWR | O_TRUNC, &job->why);
+    if (job->fd >= 0 && !write_fully(job->fd, job->data, job->len))
         job->error = errno;
 }
 
@@ -266,10 +270,14 @@ bool save_image_create(const char *path, const char *xml, bool was_running, Save
         job->data = build_header(xml, was_running, format, strlen(xml) + 1 + SAVE_PADDING, &job->len);
     if (!image_job_do(job, create_run, timeout_ms, err))
         return false;
-    const bool ok = job->error == 0;
+    const bool ok = job->error == 0 && !job->why;
     if (ok) {
         *ret_fd = fd_steal(&job->fd);
         *ret_temp = g_steal_pointer(&job->temp);
+    } else if (job->why && error_code(job->why) != ERROR_SYSTEM) {
+        error_propagate(err, g_steal_pointer(&job->why));
+    } else if (job->why) {
+        error_set_errno(err, error_errno(job->why), "Failed to create file '%s'", path);
     } else {
         error_set_errno(err, job->error, "Failed to create file '%s'", path);
     }
@@ -280,15 +288,9 @@ bool save_image_create(const char *path, const char *xml, bool was_running, Save
 static void commit_run(void *data)
 {
     ImageJob *job = data;
-    g_autofree char *dir = g_path_get_dirname(job->path);
 
-    if (rename(job->temp, job->path) < 0) {
-        job->error = errno;
-        return;
-    }
-    job->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (job->fd >= 0)
-        (void)fsync(job->fd); /* not every file system can; the name is there already */
+    if (!trail_rename(job->temp, job->path, &job->why))
+        job->error = error_errno(job->why) ? error_errno(job->why) : EPERM;
 }
 
 bool save_image_commit(const char *temp, const char *path, uint64_t timeout_ms, Error **err)
@@ -377,8 +379,10 @@ static void rewrite_run(void *data)
 {
     ImageJob *job = data;
 
-    job->fd = open(job->path, O_WRONLY | O_CLOEXEC);
-    if (job->fd < 0 || pwrite(job->fd, job->data, job->len, 0) != (ssize_t)job->len || fsync(job->fd) < 0)
+    job->fd = trail_open(job->path, O_WRONLY, &job->why);
+    if (job->why)
+        job->error = error_errno(job->why) ? error_errno(job->why) : EPERM;
+    else if (pwrite(job->fd, job->data, job->len, 0) != (ssize_t)job->len || fsync(job->fd) < 0)
         job->error = errno ? errno : EIO;
 }
 

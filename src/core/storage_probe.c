@@ -22,14 +22,18 @@
 #define HEADER_BYTES 65536
 #define CHAIN_MAX 200
 #define BACKING_NAME_MAX 1023
+#define QCOW2_INCOMPATIBLE_DATA_FILE 4
 
 typedef struct ProbeJob {
     char *path;
     StorageFormat format;
+    bool for_start; /* QEMU will get it: a foreign link does not count ... */
+    bool read_only; /* ... unless all it does is to read what everybody may read */
     StorageInfo info;
     int error;
     bool is_dir;
     const char *failed_call; /* static */
+    Error *refusal;
 } ProbeJob;
 
 void storage_info_clear(StorageInfo *info)
@@ -42,6 +46,7 @@ static void probe_job_free(void *data)
     ProbeJob *job = data;
 
     storage_info_clear(&job->info);
+    error_free(job->refusal);
     g_free(job->path);
     g_free(job);
 }
@@ -85,6 +90,7 @@ static void probe_qcow2(ProbeJob *job, const uint8_t *header, size_t len)
     const uint32_t backing_size = be32_at(header + 16);
 
     job->info.capacity = be64_at(header + 24);
+    job->info.has_data_file = version >= 3 && (be64_at(header + 72) & QCOW2_INCOMPATIBLE_DATA_FILE);
     if (backing_offset == 0 || backing_size == 0 || backing_size > BACKING_NAME_MAX || backing_offset > len ||
         backing_size > len - backing_offset)
         return;
@@ -107,11 +113,28 @@ static void probe_header(ProbeJob *job, int fd)
     probe_qcow2(job, header, (size_t)got);
 }
 
+static int probe_open(ProbeJob *job)
+{
+    g_auto(Trail) trail = TRAIL_INIT;
+
+    if (!job->for_start)
+        return open(job->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (!trail_follow(job->path, &trail))
+        return -1;
+    job->info.is_foreign = trail.foreign && job->read_only && (trail.st.st_mode & S_IROTH);
+    if (!job->info.is_foreign && !trail_check(&trail, job->path, &job->refusal))
+        return -1;
+    /* Opening a device that is no disk may already do something: start a watchdog, rewind a tape. */
+    if (!S_ISREG(trail.st.st_mode) && !S_ISBLK(trail.st.st_mode) && !S_ISDIR(trail.st.st_mode))
+        return fd_steal(&trail.fd);
+    return trail_reopen(&trail, O_RDONLY | O_NONBLOCK);
+}
+
 static void probe_job_run(void *data)
 {
     ProbeJob *job = data;
     struct stat st;
-    AUTO_FD fd = open(job->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    AUTO_FD fd = probe_open(job);
 
     if (fd < 0 || fstat(fd, &st) < 0) {
         job->error = errno;
@@ -119,6 +142,8 @@ static void probe_job_run(void *data)
     }
     job->info.uid = st.st_uid;
     job->info.gid = st.st_gid;
+    job->info.mode = st.st_mode;
+    job->info.id = file_id_of(&st);
     job->info.is_block = S_ISBLK(st.st_mode);
     job->info.format = job->format;
     job->is_dir = S_ISDIR(st.st_mode);
@@ -130,7 +155,8 @@ static void probe_job_run(void *data)
         job->info.capacity = job->info.physical = (uint64_t)st.st_size;
         job->info.allocation = (uint64_t)st.st_blocks * 512;
     }
-    probe_header(job, fd);
+    if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+        probe_header(job, fd);
 }
 
 int storage_probe_now(const char *path, StorageFormat format, StorageInfo *ret_info)
@@ -147,22 +173,22 @@ int storage_probe_now(const char *path, StorageFormat format, StorageInfo *ret_i
     return job.error;
 }
 
-/* *ret_errno: why, if the file could not be opened; 0 for other failures. */
-static bool storage_probe_errno(const char *path, StorageFormat format, uint64_t timeout_ms,
-                                StorageInfo *ret_info, int *ret_errno, Error **err)
+/* Takes @job. *ret_errno: why, if the file could not be opened; 0 for other failures. */
+static bool probe_job_do(ProbeJob *job, uint64_t timeout_ms, StorageInfo *ret_info, int *ret_errno,
+                         Error **err)
 {
-    ProbeJob *job = g_new0(ProbeJob, 1);
+    g_autofree char *path = g_strdup(job->path);
     WorkerLane *lane = worker_lane_for_path(path);
 
     *ret_errno = 0;
-    job->path = g_strdup(path);
-    job->format = format;
     if (!worker_run(lane, probe_job_run, job, probe_job_free, timeout_ms, err)) {
         error_prefix(err, "Cannot access storage file '%s' (storage below '%s' does not answer)", path,
                      worker_lane_name(lane));
         return error_hint(err, "check what is mounted at '%s'", worker_lane_name(lane));
     }
-    if (job->error && job->failed_call) {
+    if (job->refusal) {
+        error_propagate(err, g_steal_pointer(&job->refusal));
+    } else if (job->error && job->failed_call) {
         error_set_errno(err, job->error, "%s '%s'", job->failed_call, path);
     } else if (job->error) {
         *ret_errno = job->error;
@@ -181,9 +207,11 @@ static bool storage_probe_errno(const char *path, StorageFormat format, uint64_t
 bool storage_probe(const char *path, StorageFormat format, uint64_t timeout_ms, StorageInfo *ret_info,
                    Error **err)
 {
+    ProbeJob *job = g_new0(ProbeJob, 1);
     int errnum = 0;
 
-    if (storage_probe_errno(path, format, timeout_ms, ret_info, &errnum, err))
+    *job = (ProbeJob){ .path = g_strdup(path), .format = format };
+    if (probe_job_do(job, timeout_ms, ret_info, &errnum, err))
         return true;
     if (errnum)
         error_set_errno(err, errnum, "Cannot access storage file '%s'", path);
@@ -199,6 +227,7 @@ typedef struct Prepare {
     /* a disk, or else a plain file */
     DiskDef *disk;
     const char *path;
+    bool is_written;   /* the plain file */
     bool drop_source;  /* result: an optional medium that is missing */
     GPtrArray *images; /* result: of ProbedImage, top first */
 } Prepare;
@@ -206,6 +235,7 @@ typedef struct Prepare {
 typedef struct ProbedImage {
     char *path;
     bool shared;
+    bool is_common; /* read by everybody and named by somebody who has no more rights to it: not lent */
     StorageInfo info;
 } ProbedImage;
 
@@ -251,16 +281,62 @@ static char *backing_path(const char *parent, const char *name)
 static bool prepare_add(Prepare *one, const char *path, StorageFormat format, const char *parent,
                         ProbedImage **ret_image, Error **err)
 {
+    const bool shared = parent != NULL || (one->disk && (one->disk->readonly || one->disk->shareable));
+    ProbeJob *job = g_new0(ProbeJob, 1);
     StorageInfo info = { 0 };
     int errnum = 0;
 
-    if (!storage_probe_errno(path, format, one->timeout_ms, &info, &errnum, err))
+    *job = (ProbeJob){ .path = g_strdup(path), .format = format, .for_start = true };
+    job->read_only = parent || (one->disk ? one->disk->readonly : !one->is_written);
+    if (!probe_job_do(job, one->timeout_ms, &info, &errnum, err))
         return errnum ? prepare_fail_missing(one, path, parent, errnum, err) : false;
+    dac_find_owner(one->host->dac, &info.id, &info.uid, &info.gid);
+    if (info.has_data_file && info.uid != 0 && geteuid() == 0) {
+        storage_info_clear(&info);
+        return error_set(err, ERROR_OPERATION_FAILED,
+                         "image '%s' of user %u keeps its data in another file: this is accepted only from "
+                         "root",
+                         path, (unsigned)info.uid);
+    }
     ProbedImage *image = g_new0(ProbedImage, 1);
-    *image = (ProbedImage){ .path = g_strdup(path), .info = info };
-    image->shared = parent != NULL || (one->disk && (one->disk->readonly || one->disk->shareable));
+    *image = (ProbedImage){ .path = g_strdup(path), .shared = shared, .info = info };
+    image->is_common = info.is_foreign;
     g_ptr_array_add(one->images, image);
     *ret_image = image;
+    return true;
+}
+
+/* Whether the owner of @image could read @file himself. Its group tells one of his groups. */
+static bool owner_can_read(const Config *config, const StorageInfo *image, const StorageInfo *file)
+{
+    const gid_t gid = image->uid == config->qemu_uid ? config->qemu_gid : image->gid;
+
+    return image->uid == 0 || image->uid == file->uid || (file->mode & S_IROTH) ||
+           ((file->mode & S_IRGRP) && (file->gid == image->gid || file->gid == gid));
+}
+
+/* A backing file is named inside an image, which its owner (or a QEMU that broke out) can write: it must not
+ * lend us the owner's reach to read what he cannot. What he may only read is not lent: lending lets write. */
+static bool prepare_judge_backing(Prepare *one, const ProbedImage *below, bool *ret_is_common, Error **err)
+{
+    for (guint i = 0; geteuid() == 0 && i < one->images->len; i++) {
+        const ProbedImage *image = g_ptr_array_index(one->images, i);
+        if (image == below)
+            break;
+        if (image->info.uid != 0 && image->info.uid != below->info.uid)
+            *ret_is_common = true;
+        if (image->info.uid != 0 && !S_ISREG(below->info.mode) && !S_ISBLK(below->info.mode))
+            return error_set(err, ERROR_OPERATION_FAILED,
+                             "image '%s' of user %u names the backing file '%s', which is no file",
+                             image->path, (unsigned)image->info.uid, below->path);
+        if (owner_can_read(one->host->config, &image->info, &below->info))
+            continue;
+        error_set(err, ERROR_OPERATION_FAILED,
+                  "image '%s' of user %u names the backing file '%s' of user %u, which user %u may not read",
+                  image->path, (unsigned)image->info.uid, below->path, (unsigned)below->info.uid,
+                  (unsigned)image->info.uid);
+        return error_hint(err, "give both files to one owner, or let everybody read the backing file");
+    }
     return true;
 }
 
@@ -271,6 +347,11 @@ static bool prepare_chain(Prepare *one, StorageSource *source, ProbedImage *imag
 
     while (image->info.backing && !source->backing && !source->backing_ends) {
         g_autofree char *path = backing_path(parent, image->info.backing);
+        if (!path && g_str_has_prefix(image->info.backing, "json:") && image->info.uid != 0 && geteuid() == 0)
+            return error_set(err, ERROR_OPERATION_FAILED,
+                             "image '%s' of user %u names its backing file as '%.100s': this is accepted "
+                             "only from root",
+                             parent, (unsigned)image->info.uid, image->info.backing);
         if (!path)
             return true; /* QEMU follows it by itself */
         if (image->info.backing_format == STORAGE_FORMAT_ABSENT) {
@@ -288,7 +369,8 @@ static bool prepare_chain(Prepare *one, StorageSource *source, ProbedImage *imag
         below->format = format;
         below->path = g_strdup(path);
         source->backing = below;
-        if (!prepare_add(one, path, format, one->disk->src.path, &image, err))
+        if (!prepare_add(one, path, format, one->disk->src.path, &image, err) ||
+            !prepare_judge_backing(one, image, &image->is_common, err))
             return false;
         if (image->info.is_block)
             below->type = STORAGE_BLOCK;
@@ -366,6 +448,8 @@ static void prepare_collect(Host *host, DomainDef *live, GArray *ones)
         if (files[i])
             prepare_append(ones, host, NULL, files[i]);
     }
+    if (live->os.nvram && live->os.nvram->path)
+        g_array_index(ones, Prepare, ones->len - 1).is_written = true;
 }
 
 static void prepare_finish(Host *host, const DomainDef *live, Prepare *one, GPtrArray *dac)
@@ -378,8 +462,13 @@ static void prepare_finish(Host *host, const DomainDef *live, Prepare *one, GPtr
     }
     for (guint i = 0; i < one->images->len; i++) {
         const ProbedImage *image = g_ptr_array_index(one->images, i);
-        dac_lend(host, live, dac, image->path, one->disk ? &one->disk->src : NULL, image->info.uid,
-                 image->info.gid, image->shared);
+        if (!image->is_common)
+            dac_lend(host, live, dac, one->disk ? &one->disk->src : NULL,
+                     &(DacItem){ .path = image->path,
+                                 .uid = image->info.uid,
+                                 .gid = image->info.gid,
+                                 .id = image->info.id,
+                                 .shared = image->shared });
     }
 }
 

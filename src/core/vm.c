@@ -196,7 +196,6 @@ VmRun *vm_run_new(Host *host)
     run->ports = g_array_new(FALSE, TRUE, sizeof(unsigned));
     run->dac = dac_list_new();
     run->consoles = g_ptr_array_new();
-    run->log_fd = -1;
     wait_queue_init(&run->changed);
     return run;
 }
@@ -220,8 +219,7 @@ void vm_run_free(VmRun *run)
     g_ptr_array_unref(run->dac);
     g_array_unref(run->ports);
     g_array_unref(run->vcpu_tids);
-    if (run->log_fd >= 0)
-        (void)close(run->log_fd);
+    vm_log_free(run->log);
     g_free(run->dump_error);
     g_free(run->temp_path);
     g_free(run->lib_dir);

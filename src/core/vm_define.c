@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "conf/domain_check.h"
 #include "conf/xml_table.h"
 #include "core/vm_private.h"
 
@@ -194,11 +195,20 @@ static bool vm_rename_check(Vm *vm, const char *new_name, Error **err)
 
 static bool vm_rename_files(Vm *vm, DomainDef *def, Error **err)
 {
-    g_autofree char *old_path = vm_config_path(vm->host, vm->name);
+    Host *host = vm->host;
+    g_autofree char *old_path = vm_config_path(host, vm->name);
+    g_autofree char *new_path = vm_config_path(host, def->name);
+    g_autoptr(Error) why = NULL;
 
-    /* From the first step on a crash ends as "renamed": loading finishes the rest. */
-    return vm_store_config(vm->host, def, err) &&
-           vm_store_move_companions(vm->host, vm->name, def->name, err) && file_remove(old_path, err);
+    /* Once the new file is there a crash ends as "renamed": loading finishes the rest. */
+    if (!vm_store_begin_rename(host, &vm->uuid, vm->name, def->name, err))
+        return false;
+    const bool ok = vm_store_config(host, def, err) &&
+                    vm_store_move_companions(host, vm->name, def->name, err) && file_remove(old_path, err);
+    if (!ok && (!vm_store_move_companions(host, def->name, vm->name, &why) || !file_remove(new_path, &why)))
+        log_error_error(why, "taking back a rename that failed");
+    vm_store_end_rename(host, &vm->uuid);
+    return ok;
 }
 
 bool vm_check_name(const char *name, Error **err)
@@ -207,9 +217,9 @@ bool vm_check_name(const char *name, Error **err)
         return error_set(err, ERROR_INVALID_ARGUMENT, "name must not be empty");
     if (strchr(name, '/'))
         return error_set(err, ERROR_XML_INVALID, "name %s cannot contain '/'", name);
-    if (!path_is_safe_component(name) || strlen(name) > 240)
+    if (!path_is_safe_component(name))
         return error_set(err, ERROR_XML_INVALID, "name '%s' cannot be used as a file name", name);
-    return true;
+    return domain_check_name_length(name, err);
 }
 
 bool vm_rename(Vm *vm, const char *new_name, unsigned flags, const Caller *caller, Error **err)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/socket.h"
+#include "base/trail.h"
 #include "base/worker.h"
 #include "core/vm_private.h"
 
@@ -25,7 +26,8 @@ void vm_resources_init(VmResources *resources)
     *resources = (VmResources){ .tap_fds = g_array_new(FALSE, TRUE, sizeof(int)),
                                 .vhost_fds = g_array_new(FALSE, TRUE, sizeof(int)),
                                 .char_fds = g_array_new(FALSE, TRUE, sizeof(CharFd)),
-                                .monitor_fd = -1 };
+                                .monitor_fd = -1,
+                                .log_fd = -1 };
 }
 
 static void close_all(GArray *fds)
@@ -45,16 +47,17 @@ void vm_resources_clear(VmResources *resources)
         fd_cleanup(&g_array_index(resources->char_fds, CharFd, i).fd);
     g_array_unref(resources->char_fds);
     fd_cleanup(&resources->monitor_fd);
+    fd_cleanup(&resources->log_fd);
     resources->tap_fds = NULL;
 }
 
-int vm_resources_char_fd(const char *alias, const CharSource *source, void *arg)
+int vm_resources_char_fd(const CharSource *source, bool is_log, void *arg)
 {
     const VmResources *resources = arg;
 
     for (guint i = 0; i < resources->char_fds->len; i++) {
         const CharFd *entry = &g_array_index(resources->char_fds, CharFd, i);
-        if (entry->source == source)
+        if (entry->source == source && entry->is_log == is_log)
             return entry->fd;
     }
     return -1;
@@ -66,7 +69,7 @@ typedef struct DirsJob {
     char *dirs[2];
     uid_t uid;
     gid_t gid;
-    bool chown;
+    bool give; /* else: make */
     int error;
     const char *failed; /* one of dirs */
 } DirsJob;
@@ -75,12 +78,11 @@ static void dirs_job_run(void *data)
 {
     DirsJob *job = data;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(job->dirs); i++) {
-        if ((g_mkdir_with_parents(job->dirs[i], 0750) < 0 && errno != EEXIST) ||
-            (job->chown && chown(job->dirs[i], job->uid, job->gid) < 0)) {
+    for (size_t i = 0; i < G_N_ELEMENTS(job->dirs) && job->error == 0; i++) {
+        if (job->give ? lchown(job->dirs[i], job->uid, job->gid) < 0
+                      : mkdir(job->dirs[i], 0750) < 0 || chmod(job->dirs[i], 0750) < 0) {
             job->error = errno;
             job->failed = job->dirs[i];
-            return;
         }
     }
 }
@@ -94,20 +96,38 @@ static void dirs_job_free(void *data)
     g_free(job);
 }
 
-bool vm_prepare_dirs(Vm *vm, Error **err)
+static bool prepare_dirs(const Vm *vm, bool give, Error **err)
 {
     DirsJob *job = g_new0(DirsJob, 1);
 
-    *job = (DirsJob){ .dirs = { g_strdup(vm->run->lib_dir), g_strdup(vm->run->channel_dir) },
-                      .chown = !vm->host->paths->is_session && geteuid() == 0 };
+    *job = (DirsJob){ .dirs = { g_strdup(vm->run->lib_dir), g_strdup(vm->run->channel_dir) }, .give = give };
     dac_get_owner(vm->host, vm->live, &job->uid, &job->gid);
     if (!worker_run(worker_lane_state(), dirs_job_run, job, dirs_job_free, FILE_DEADLINE_MS, err))
         return false;
     const bool ok = job->error == 0;
     if (!ok)
-        error_set_errno(err, job->error, "cannot make directory '%s'", job->failed);
+        error_set_errno(err, job->error,
+                        give ? "cannot give '%s' to QEMU's user" : "cannot make directory '%s'", job->failed);
     dirs_job_free(job);
     return ok;
+}
+
+/* New, so that nobody has put anything into them; what a killed daemon left goes first. */
+bool vm_prepare_dirs(Vm *vm, Error **err)
+{
+    g_autoptr(Error) why = NULL;
+
+    if (prepare_dirs(vm, false, &why))
+        return true;
+    if (error_errno(why) != EEXIST)
+        return error_propagate(err, g_steal_pointer(&why));
+    return file_remove_tree(vm->run->lib_dir, err) && file_remove_tree(vm->run->channel_dir, err) &&
+           prepare_dirs(vm, false, err);
+}
+
+bool vm_prepare_give_dirs(Vm *vm, Error **err)
+{
+    return vm->host->paths->is_session || geteuid() != 0 || prepare_dirs(vm, true, err);
 }
 
 /* ---- displays ---- */
@@ -234,20 +254,57 @@ bool vm_prepare_graphics(Vm *vm, Error **err)
 
 /* ---- character devices ---- */
 
+typedef enum CharOpenKind { CHAR_OPEN_FILE, CHAR_OPEN_LISTEN, CHAR_OPEN_CONNECT } CharOpenKind;
+
+/* All three kinds lie where a document says, perhaps in a folder of somebody who has fewer rights than we. */
 typedef struct OpenJob {
+    CharOpenKind kind;
     char *path;
     bool append;
+    uid_t uid; /* listen: the owner of the socket; (uid_t)-1: us */
+    gid_t gid;
     int fd;
-    int error;
+    Error *err;
 } OpenJob;
+
+static int open_connect(const char *path, Error **err)
+{
+    g_auto(Trail) trail = TRAIL_INIT;
+
+    if (!trail_follow(path, &trail))
+        error_set_errno(err, errno, "Failed to connect to '%s'", path);
+    else if (trail_check(&trail, path, err))
+        return socket_connect_found(trail.fd, path, err);
+    return -1;
+}
+
+static int open_listen(const OpenJob *job, Error **err)
+{
+    const char *name = NULL;
+    AUTO_FD dir_fd = trail_open_parent(job->path, &name, err);
+    int fd = -1;
+
+    if (dir_fd >= 0 && !socket_listen_unix_at(dir_fd, name, job->path, 0775, job->uid, job->gid, &fd, err))
+        return -1;
+    return fd;
+}
 
 static void open_job_run(void *data)
 {
     OpenJob *job = data;
+    const int append = job->append ? O_APPEND : O_TRUNC;
 
-    job->fd =
-        open(job->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (job->append ? O_APPEND : O_TRUNC), 0600);
-    job->error = errno;
+    switch (job->kind) {
+    case CHAR_OPEN_FILE:
+        job->fd = trail_create(job->path, O_WRONLY | append, 0600, &job->err);
+        break;
+    case CHAR_OPEN_LISTEN:
+        job->fd = open_listen(job, &job->err);
+        break;
+    case CHAR_OPEN_CONNECT:
+        job->fd = open_connect(job->path, &job->err);
+        break;
+    }
 }
 
 static void open_job_free(void *data)
@@ -255,41 +312,33 @@ static void open_job_free(void *data)
     OpenJob *job = data;
 
     fd_cleanup(&job->fd);
+    error_free(job->err);
     g_free(job->path);
     g_free(job);
 }
 
-static bool char_open_file(Vm *vm, const CharSource *source, int *ret_fd, Error **err)
+static bool char_open(Vm *vm, CharOpenKind kind, const char *path, bool append, int *ret_fd, Error **err)
 {
     OpenJob *job = g_new0(OpenJob, 1);
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
-    *job = (OpenJob){ .path = g_strdup(source->path), .append = source->append == TRISTATE_ON, .fd = -1 };
-    if (!worker_run(worker_lane_for_path(source->path), open_job_run, job, open_job_free, timeout_ms, err))
-        return error_prefix(err, "cannot open '%s'", source->path);
+    *job = (OpenJob){
+        .kind = kind, .path = g_strdup(path), .append = append, .uid = (uid_t)-1, .gid = (gid_t)-1, .fd = -1
+    };
+    /* Clients of the socket usually run as the user that QEMU runs as. */
+    if (!vm->host->paths->is_session && geteuid() == 0)
+        dac_get_owner(vm->host, vm->live, &job->uid, &job->gid);
+    if (!worker_run(worker_lane_for_path(path), open_job_run, job, open_job_free, timeout_ms, err))
+        return error_prefix(err, "cannot open '%s'", path);
     const bool ok = job->fd >= 0;
     if (ok)
         *ret_fd = fd_steal(&job->fd);
+    else if (kind == CHAR_OPEN_FILE && error_code(job->err) == ERROR_SYSTEM)
+        error_set_errno(err, error_errno(job->err), "Unable to open file %s for character device", path);
     else
-        error_set_errno(err, job->error, "Unable to open file %s for character device", source->path);
+        error_propagate(err, g_steal_pointer(&job->err));
     open_job_free(job);
     return ok;
-}
-
-static bool char_listen(Vm *vm, const CharSource *source, int *ret_fd, Error **err)
-{
-    AUTO_FD fd = -1;
-
-    if (!socket_listen_unix(source->path, 0775, &fd, err))
-        return false;
-    /* Clients of the socket usually run as the user that QEMU runs as. */
-    uid_t uid = 0;
-    gid_t gid = 0;
-    dac_get_owner(vm->host, vm->live, &uid, &gid);
-    if (!vm->host->paths->is_session && geteuid() == 0 && chown(source->path, uid, gid) < 0)
-        return error_set_errno(err, errno, "cannot give '%s' to QEMU's user", source->path);
-    *ret_fd = fd_steal(&fd);
-    return true;
 }
 
 static bool char_is_server(const CharSource *source)
@@ -298,10 +347,36 @@ static bool char_is_server(const CharSource *source)
            source->mode == CHAR_MODE_ABSENT;
 }
 
+/* What QEMU's user may not reach is opened by us. Where the guest's words are copied to is often root's
+ * alone. */
+static bool prepare_source(Vm *vm, const CharSource *source, VmResources *resources, Error **err)
+{
+    CharFd entry = { .source = source, .fd = -1 };
+    CharFd log = { .source = source, .is_log = true, .fd = -1 };
+
+    if (source->type == CHAR_UNIX && source->path && char_is_server(source)) {
+        if (!char_open(vm, CHAR_OPEN_LISTEN, source->path, false, &entry.fd, err))
+            return false;
+    } else if (source->type == CHAR_UNIX && source->path && source->reconnect != TRISTATE_ON) {
+        if (!char_open(vm, CHAR_OPEN_CONNECT, source->path, false, &entry.fd, err))
+            return false;
+    } else if (source->type == CHAR_FILE && source->path) {
+        if (!char_open(vm, CHAR_OPEN_FILE, source->path, source->append == TRISTATE_ON, &entry.fd, err))
+            return false;
+    }
+    if (entry.fd >= 0)
+        g_array_append_val(resources->char_fds, entry);
+    if (!source->log_file)
+        return true;
+    if (!char_open(vm, CHAR_OPEN_FILE, source->log_file, source->log_append == TRISTATE_ON, &log.fd, err))
+        return false;
+    g_array_append_val(resources->char_fds, log);
+    return true;
+}
+
 static bool prepare_char(Vm *vm, CharDef *device, VmResources *resources, Error **err)
 {
     CharSource *source = &device->source;
-    CharFd entry = { .source = source, .fd = -1 };
 
     if (device->class == CHAR_CLASS_CHANNEL && source->type == CHAR_UNIX && !source->path) {
         source->path = g_build_filename(vm->run->channel_dir,
@@ -311,17 +386,7 @@ static bool prepare_char(Vm *vm, CharDef *device, VmResources *resources, Error 
     }
     if (device->class == CHAR_CLASS_CHANNEL && device->target_type == CHAR_TARGET_VIRTIO)
         device->state = CHANNEL_STATE_DISCONNECTED;
-    if (source->type == CHAR_UNIX && source->path && char_is_server(source)) {
-        if (!char_listen(vm, source, &entry.fd, err))
-            return false;
-    } else if (source->type == CHAR_FILE && source->path) {
-        if (!char_open_file(vm, source, &entry.fd, err))
-            return false;
-    } else {
-        return true;
-    }
-    g_array_append_val(resources->char_fds, entry);
-    return true;
+    return prepare_source(vm, source, resources, err);
 }
 
 bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err)
@@ -337,6 +402,18 @@ bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err)
             if (!prepare_char(vm, device, resources, err))
                 return false;
         }
+    }
+    for (DEF_EACH(SmartcardDef, card, vm->live->smartcards)) {
+        if (!prepare_source(vm, &card->source, resources, err))
+            return false;
+    }
+    for (DEF_EACH(RedirdevDef, redirdev, vm->live->redirdevs)) {
+        if (!prepare_source(vm, &redirdev->source, resources, err))
+            return false;
+    }
+    for (DEF_EACH(RngDef, rng, vm->live->rngs)) {
+        if (rng->source && !prepare_source(vm, rng->source, resources, err))
+            return false;
     }
     return true;
 }
@@ -395,8 +472,7 @@ bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err)
 typedef struct CopyJob {
     char *from, *to;
     bool replace;
-    int error;
-    bool reading;
+    Error *err;
 } CopyJob;
 
 static void copy_job_run(void *data)
@@ -408,23 +484,29 @@ static void copy_job_run(void *data)
 
     if (!job->replace && access(job->to, F_OK) == 0)
         return;
-    job->reading = true;
-    if (!g_file_get_contents(job->from, &text, &len, NULL)) {
-        job->error = errno ? errno : EIO;
+    AUTO_FD from = trail_open(job->from, O_RDONLY, &job->err);
+    g_autofree char *from_path = g_strdup_printf("/proc/self/fd/%d", from);
+    if (from < 0)
+        return;
+    if (!g_file_get_contents(from_path, &text, &len, NULL)) {
+        error_set_errno(&job->err, errno ? errno : EIO, "cannot read '%s'", job->from);
         return;
     }
-    job->reading = false;
-    AUTO_FD fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, text, len) != (ssize_t)len || fsync(fd) < 0 || rename(temp, job->to) < 0) {
-        job->error = errno ? errno : EIO;
-        (void)unlink(temp);
-    }
+    AUTO_FD fd = trail_create_new(temp, O_WRONLY, 0600, &job->err);
+    if (fd < 0)
+        return;
+    if (write(fd, text, len) != (ssize_t)len || fsync(fd) < 0)
+        error_set_errno(&job->err, errno ? errno : EIO, "cannot write '%s'", job->to);
+    else if (trail_rename(temp, job->to, &job->err))
+        return;
+    (void)unlink(temp);
 }
 
 static void copy_job_free(void *data)
 {
     CopyJob *job = data;
 
+    error_free(job->err);
     g_free(job->from);
     g_free(job->to);
     g_free(job);
@@ -441,10 +523,7 @@ bool vm_prepare_nvram(Vm *vm, bool reset, Error **err)
     *job = (CopyJob){ .from = g_strdup(nvram->template_path), .to = g_strdup(nvram->path), .replace = reset };
     if (!worker_run(worker_lane_for_path(nvram->path), copy_job_run, job, copy_job_free, timeout_ms, err))
         return error_prefix(err, "cannot make '%s'", nvram->path);
-    const bool ok = job->error == 0;
-    if (!ok)
-        error_set_errno(err, job->error, "%s '%s'", job->reading ? "cannot read" : "cannot write",
-                        job->reading ? nvram->template_path : nvram->path);
+    const bool ok = !job->err || error_propagate(err, g_steal_pointer(&job->err));
     copy_job_free(job);
     return ok;
 }

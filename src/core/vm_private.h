@@ -12,11 +12,13 @@
 #include "base/fiber.h"
 #include "base/loop.h"
 #include "base/process.h"
+#include "base/trail.h"
 #include "conf/domain_xml.h"
 #include "core/host.h"
 #include "core/job.h"
 #include "core/stream.h"
 #include "core/vm.h"
+#include "core/vm_log.h"
 #include "qemu/agent.h"
 #include "qemu/command.h"
 #include "qemu/qmp.h"
@@ -139,6 +141,8 @@ typedef struct DacItem {
     char *path;
     uid_t uid; /* the owner before, to be restored */
     gid_t gid;
+    uid_t lent_to;
+    FileId id;   /* what was lent: another file under this path is not touched */
     bool shared; /* read-only or shareable: other machines may use it, too */
 } DacItem;
 
@@ -147,15 +151,18 @@ typedef struct DacTable DacTable; /* which paths are lent, how often */
 DacTable *dac_table_new(void);
 void dac_table_free(DacTable *table);
 GPtrArray *dac_list_new(void); /* of DacItem, owning */
-/* Notes that @path is to be lent and adds it to @list, with the owner of now (@uid, @gid) or, if another
+/* Notes that a file is to be lent and adds a copy of @item to @list, with the owner of now or, if another
  * machine borrowed it first, the owner of then. Devices that are everybody's (/dev/null) are left alone. */
-void dac_list_add(DacTable *table, GPtrArray *list, const char *path, uid_t uid, gid_t gid, bool shared);
+void dac_list_add(DacTable *table, GPtrArray *list, const DacItem *item);
+/* Whose a file really is: the owner before it was lent, if that is why it has the owner that it has. */
+void dac_find_owner(const DacTable *table, const FileId *id, uid_t *io_uid, gid_t *io_gid);
 /* Takes over a list read from a status file. */
 void dac_list_adopt(DacTable *table, const GPtrArray *list);
-/* Gives all files of @list to @uid:@gid, in parallel, each within @timeout_ms. */
+/* Gives all files of @list to @uid:@gid, in parallel, each within @timeout_ms. ERROR_OPERATION_FAILED for one
+ * that is no longer what it was when it was added. */
 AWAITS MUST_CHECK bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, uint64_t timeout_ms,
                                  Error **err);
-/* Gives back what no other machine holds; failures are logged. Empties @list. */
+/* Gives back what no other machine holds and is still what was lent; failures are logged. Empties @list. */
 AWAITS void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms);
 
 /* The <seclabel model='dac'> of a machine that is about to run: who QEMU will be, who will own its files.
@@ -168,10 +175,11 @@ bool dac_parse_label(const char *text, uid_t *ret_uid, gid_t *ret_gid);
 void dac_get_owner(const Host *host, const DomainDef *live, uid_t *ret_uid, gid_t *ret_gid);
 /* true: files of @live are given to QEMU's user; of @source (NULL: any), if its own label does not forbid. */
 bool dac_is_wanted(const Host *host, const DomainDef *live, const StorageSource *source);
-/* The same for one file that lies with somebody now. */
-void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const char *path,
-              const StorageSource *source, uid_t uid, gid_t gid, bool shared);
-/* Adds the devices and pipes that QEMU opens by name for character devices and inputs. ERROR_SYSTEM */
+/* The same for one file; @item has all but lent_to. */
+void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const StorageSource *source,
+              const DacItem *item);
+/* Adds the devices, pipes and sockets that QEMU opens by name for character devices and inputs.
+ * ERROR_SYSTEM, ERROR_OPERATION_FAILED for one that a foreign link leads to. */
 AWAITS MUST_CHECK bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error **err);
 
 /* ---- display ports (ports.c) ---- */
@@ -205,8 +213,12 @@ typedef struct StorageInfo {
     StorageFormat format;
     uid_t uid;
     gid_t gid;
+    mode_t mode;
+    FileId id;
     bool is_block;
-    char *backing;                /* absolute path; NULL */
+    bool has_data_file; /* the data lies in another file, which the image names */
+    bool is_foreign;    /* a foreign link led to it (base/trail.h); only of files that everybody may read */
+    char *backing;      /* as the image names it; NULL */
     StorageFormat backing_format; /* ABSENT: unknown */
 } StorageInfo;
 void storage_info_clear(StorageInfo *info);
@@ -267,7 +279,7 @@ typedef struct VmRun {
     Agent *agent;
     bool agent_connected; /* the guest opened its end */
     GPtrArray *consoles;  /* of VmConsole */
-    int log_fd;           /* -1 after a restart */
+    VmLog *log;           /* NULL until QEMU is about to be forked */
     bool pid_written;     /* NAME.pid is there */
     char *temp_path;      /* an image that is being written: removed if the daemon dies meanwhile */
     bool temp_is_save;    /* ... after which the machine ends */
@@ -324,7 +336,8 @@ struct Host {
     GHashTable *by_name;        /* name of the machine -> Vm (counted) */
     GHashTable *by_uuid;        /* Uuid * of the machine -> Vm (not counted) */
     GHashTable *by_id;          /* id -> Vm (not counted) */
-    GHashTable *reserved_names; /* new names of machines that are being renamed */
+    GHashTable *reserved_names; /* new names of machines that are being renamed; files that are not used */
+    GHashTable *unused_names;   /* of definition files that were left as they are */
     int last_id;
     uint64_t last_serial;
     bool is_stopping;
@@ -426,8 +439,13 @@ char *vm_save_path(const Host *host, const char *name);
 AWAITS MUST_CHECK bool vm_store_config(Host *host, const DomainDef *def, Error **err);
 /* Moves what hangs on the name (autostart link, managed save image) from one name to the other. */
 AWAITS MUST_CHECK bool vm_store_move_companions(Host *host, const char *from, const char *to, Error **err);
-/* Loads all definitions. */
+/* The mark of a rename: should the daemon die before the end, the next one finishes it. */
+AWAITS MUST_CHECK bool vm_store_begin_rename(Host *host, const Uuid *uuid, const char *from, const char *to,
+                                             Error **err);
+AWAITS void vm_store_end_rename(Host *host, const Uuid *uuid);
+/* Loads all definitions; or those that were left as they are. */
 AWAITS MUST_CHECK bool vm_store_load_all(Host *host, Error **err);
+AWAITS MUST_CHECK bool vm_store_load_unused(Host *host, Error **err);
 
 /* ---- status files (vm_status.c) ---- */
 
@@ -464,19 +482,23 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmStatus, vm_status_free)
 
 typedef struct CharFd {
     const CharSource *source; /* borrowed from the live definition */
+    bool is_log;              /* of its log file */
     int fd;
 } CharFd;
 typedef struct VmResources {     /* descriptors for QEMU: closed when it has them, or when the start failed */
     GArray *tap_fds, *vhost_fds; /* of int */
     GArray *char_fds;            /* of CharFd */
     int monitor_fd;
+    int log_fd; /* for what QEMU prints */
 } VmResources;
 void vm_resources_init(VmResources *resources);
 void vm_resources_clear(VmResources *resources);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VmResources, vm_resources_clear)
-int vm_resources_char_fd(const char *alias, const CharSource *source, void *resources);
-/* Makes the machine's directories, owned by QEMU's user. */
+int vm_resources_char_fd(const CharSource *source, bool is_log, void *resources);
+/* Makes the machine's directories. They are ours until all is in them that we put there; then they are given
+ * to QEMU's user, who can swap everything in them. */
 AWAITS MUST_CHECK bool vm_prepare_dirs(Vm *vm, Error **err);
+AWAITS MUST_CHECK bool vm_prepare_give_dirs(Vm *vm, Error **err);
 MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err);
 MUST_CHECK bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err);
@@ -523,7 +545,6 @@ void vm_mark_running(Vm *vm, int reason);
 void vm_reboot_after_crash(Vm *vm);
 /* Does what on_crash says. */
 void vm_event_handle_crash(Vm *vm);
-char *vm_log_path(const Host *host, const char *name);
 char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
 AWAITS MUST_CHECK bool vm_process_resume_cpus(Vm *vm, int reason, Error **err);
 AWAITS MUST_CHECK bool vm_process_pause_cpus(Vm *vm, int reason, Error **err);

@@ -181,7 +181,7 @@ void vm_process_cleanup(Vm *vm)
 }
 
 /* What QEMU leaves in its log helps nobody without the word that it is over. */
-static void vm_log_end(const Vm *vm, int shutoff_reason)
+static void vm_log_shutdown(const Vm *vm, int shutoff_reason)
 {
     static const char *const reasons[] = { "unknown", "shutdown", "destroyed",     "crashed", "migrated",
                                            "saved",   "failed",   "from snapshot", "daemon" };
@@ -189,15 +189,14 @@ static void vm_log_end(const Vm *vm, int shutoff_reason)
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *stamp = g_date_time_format(now, "%Y-%m-%d %H:%M:%S");
 
-    if (vm->run->log_fd < 0)
+    if (!vm->run->log)
         return;
     line = g_strdup_printf("%s.%03d+0000: shutting down, reason=%s\n", stamp,
                            g_date_time_get_microsecond(now) / 1000,
                            shutoff_reason >= 0 && (size_t)shutoff_reason < G_N_ELEMENTS(reasons)
                                ? reasons[shutoff_reason]
                                : "unknown");
-    if (write(vm->run->log_fd, line, strlen(line)) < 0)
-        log_debug("cannot write to the log of '%s'", vm->name);
+    vm_log_end(vm->run->log, line);
 }
 
 /* On our own account: vm_on_qmp_close() is not called. */
@@ -225,7 +224,7 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
         fiber_shield_end();
         return;
     }
-    vm_log_end(vm, shutoff_reason);
+    vm_log_shutdown(vm, shutoff_reason);
     vm_process_cleanup(vm);
     vm_status_remove(vm);
 
@@ -368,7 +367,7 @@ bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
     int fd = -1;
 
     const uint64_t token = fiber_deadline_begin(timeout_ms);
-    const bool ok = socket_connect_unix(vm->run->monitor_path, timeout_ms, &fd, err) &&
+    const bool ok = socket_connect_unix_trusted(vm->run->monitor_path, timeout_ms, &fd, err) &&
                     qmp_open(fd, vm->name, &handlers, timeout_ms, &qmp, err);
     fiber_deadline_end(token);
     if (!ok)
@@ -605,6 +604,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     vm->taints = status->taints;
     run->pid = status->pid;
     run->pid_written = true;
+    run->log = vm_log_reopen(vm->host, vm->live->name);
     run->monitor_path = g_steal_pointer(&status->monitor_path);
     run->lib_dir = g_steal_pointer(&status->lib_dir);
     run->channel_dir = g_steal_pointer(&status->channel_dir);
@@ -712,6 +712,7 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
 {
     g_autofree char *path = vm_status_path(host, status->def->name);
     g_autofree char *pid_path = vm_pid_path(host, status->def->name);
+    g_autofree char *log_pipe = vm_log_pipe_path(host, status->def->name);
     g_autofree char *token = g_strdup_printf(VM_TOKEN_VARIABLE "=%s", path);
     const uint64_t timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000;
     g_autoptr(Error) err = NULL;
@@ -726,6 +727,6 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     vm_remove_dir(status->channel_dir);
     dac_list_adopt(host->dac, status->dac);
     dac_restore(host->dac, status->dac, timeout_ms);
-    if (!file_remove(pid_path, &err) || !file_remove(path, &err))
+    if (!file_remove(log_pipe, &err) || !file_remove(pid_path, &err) || !file_remove(path, &err))
         log_error_error(err, path);
 }

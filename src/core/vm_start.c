@@ -26,15 +26,12 @@
 #include "host/node.h"
 #include "qemu/address.h"
 
-#define LOG_TAIL_MAX 65536
-
 /* Everything that belongs to one start. */
 typedef struct Start {
     Vm *vm;
     VmJob *job;
     VmStartSpec *spec;
     VmResources resources;
-    off_t log_offset; /* where QEMU's own words begin in its log */
 } Start;
 
 /* ---- the new run ---- */
@@ -119,7 +116,7 @@ static bool start_prepare(Start *start, Error **err)
     qemu_assign_aliases(vm->live);
     if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
         !vm_prepare_monitor(vm, &start->resources, err) || !vm_prepare_chars(vm, &start->resources, err) ||
-        !vm_prepare_interfaces(vm, &start->resources, err))
+        !vm_prepare_give_dirs(vm, err) || !vm_prepare_interfaces(vm, &start->resources, err))
         return false;
     /* From here on there is something to undo after a crash of the daemon. */
     if (!vm_status_save(vm, err))
@@ -156,13 +153,6 @@ static bool start_build_command(Start *start, QemuCommand **ret_command, Error *
     return qemu_command_build(vm->live, vm->run->caps, &env, ret_command, err);
 }
 
-char *vm_log_path(const Host *host, const char *name)
-{
-    g_autofree char *file = g_strconcat(name, ".log", NULL);
-
-    return path_join(host->paths->log_qemu, file);
-}
-
 static char *log_header(const Vm *vm, const QemuCommand *command)
 {
     struct utsname system = { 0 };
@@ -182,38 +172,12 @@ static char *log_header(const Vm *vm, const QemuCommand *command)
                            g_str_has_suffix(text, "\n") ? "" : "\n");
 }
 
-/* The log lies on the daemon's own disk, as its state does: opened and written directly. */
 static bool start_open_log(Start *start, const QemuCommand *command, Error **err)
 {
     Vm *vm = start->vm;
-    g_autofree char *path = vm_log_path(vm->host, vm->name);
     g_autofree char *header = log_header(vm, command);
-    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
-    if (fd < 0)
-        return error_set_errno(err, errno, "failed to create logfile %s", path);
-    vm->run->log_fd = fd;
-    if (write(fd, header, strlen(header)) < 0)
-        return error_set_errno(err, errno, "cannot write to %s", path);
-    start->log_offset = lseek(fd, 0, SEEK_END);
-    return true;
-}
-
-/* What QEMU printed since it was started, the last lines of it. Caller owns. */
-static char *start_read_log(const Start *start)
-{
-    g_autofree char *path = vm_log_path(start->vm->host, start->vm->name);
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *text = g_malloc0(LOG_TAIL_MAX + 1);
-
-    if (fd < 0)
-        return text;
-    const off_t end = lseek(fd, 0, SEEK_END);
-    const off_t from = end - start->log_offset > LOG_TAIL_MAX ? end - LOG_TAIL_MAX : start->log_offset;
-    const ssize_t got = pread(fd, text, LOG_TAIL_MAX, from);
-    text[got > 0 ? got : 0] = '\0';
-    g_strchomp(text);
-    return text;
+    return vm_log_open(vm->host, vm->name, header, &vm->run->log, &start->resources.log_fd, err);
 }
 
 /* ---- fork ---- */
@@ -263,8 +227,8 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
 
     spec.argv = qemu_command_argv(command);
     spec.envp = (const char *const *)environment;
-    spec.stdout_fd = vm->run->log_fd;
-    spec.stderr_fd = vm->run->log_fd;
+    spec.stdout_fd = start->resources.log_fd;
+    spec.stderr_fd = start->resources.log_fd;
     spec.fds = (const int *)fds->data;
     spec.n_fds = fds->len;
     spec.new_session = true;
@@ -509,7 +473,7 @@ static bool start_converse(Start *start, Error **err)
 /* QEMU's last words tell more than the broken connection does. */
 static bool start_explain_death(const Start *start, bool connected, Error **err)
 {
-    g_autofree char *words = start_read_log(start);
+    g_autofree char *words = vm_log_get_tail(start->vm->run->log);
     g_autofree char *how = NULL;
 
     if (!*words && start->vm->run->process && start->vm->run->exited)

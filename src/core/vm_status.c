@@ -117,8 +117,10 @@ static void append_run(GString *out, const Vm *vm)
         const DacItem *item = g_ptr_array_index(run->dac, i);
         g_string_append(out, "    <lodge:lent");
         append_attr(out, "path", item->path);
-        g_string_append_printf(out, " uid='%u' gid='%u'%s/>\n", (unsigned)item->uid, (unsigned)item->gid,
-                               item->shared ? " shared='yes'" : "");
+        g_string_append_printf(out,
+                               " uid='%u' gid='%u' lentTo='%u' dev='%" PRIu64 "' ino='%" PRIu64 "'%s/>\n",
+                               (unsigned)item->uid, (unsigned)item->gid, (unsigned)item->lent_to,
+                               item->id.dev, item->id.ino, item->shared ? " shared='yes'" : "");
     }
     g_string_append(out, "  </lodge:run>\n");
 }
@@ -253,9 +255,10 @@ void vm_status_remove(Vm *vm)
         log_error_error(err, "cannot remove a status file");
         return;
     }
-    char **paths = g_new0(char *, 3);
+    char **paths = g_new0(char *, 4);
     paths[0] = vm_pid_path(vm->host, vm->name);
     paths[1] = vm_status_path(vm->host, vm->name);
+    paths[2] = vm_log_pipe_path(vm->host, vm->name);
     if (worker_run(worker_lane_state(), unlink_run, paths, unlink_free, FILE_DEADLINE_MS, &err))
         unlink_free(paths);
     else
@@ -316,6 +319,8 @@ static void read_run(const xmlNode *element, VmStatus *status)
             *item = (DacItem){ .path = g_strdup(xml_attr(node, "path")),
                                .uid = (uid_t)attr_uint(node, "uid"),
                                .gid = (gid_t)attr_uint(node, "gid"),
+                               .lent_to = (uid_t)attr_uint(node, "lentTo"),
+                               .id = { .dev = attr_uint(node, "dev"), .ino = attr_uint(node, "ino") },
                                .shared = attr_is_yes(node, "shared") };
             g_ptr_array_add(status->dac, item);
         }

@@ -141,6 +141,7 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
     report_changes(host_config(daemon->host), config);
     open_log(daemon, config);
     log_info("configuration read and log opened again");
+    host_reload(daemon->host);
     return 0;
 }
 
@@ -227,7 +228,7 @@ static bool setup_events(Daemon *daemon, Error **err)
 
 AWAITS static bool start_host(Daemon *daemon, Error **err)
 {
-    if (!paths_make_dirs(daemon->paths, daemon->config->qemu_uid, daemon->config->qemu_gid, err))
+    if (!paths_make_dirs(daemon->paths, err))
         return false;
     daemon->host = host_new(daemon->paths, daemon->config);
     if (!host_load(daemon->host, err))

@@ -48,7 +48,8 @@ Agent *agent_new(int fd)
 bool agent_open(const char *socket_path, uint64_t timeout_ms, Agent **ret_agent, Error **err)
 {
     int fd;
-    if (!socket_connect_unix(socket_path, timeout_ms ? timeout_ms : AGENT_DEFAULT_TIMEOUT_MS, &fd, err))
+    if (!socket_connect_unix_trusted(socket_path, timeout_ms ? timeout_ms : AGENT_DEFAULT_TIMEOUT_MS, &fd,
+                                     err))
         return error_prefix(err, "connecting to the guest agent's channel");
     *ret_agent = agent_new(fd);
     return true;

@@ -26,9 +26,9 @@ typedef struct QemuCommandEnv {
     const int *tap_fds;
     const int *vhost_fds;
     size_t n_tap_fds;
-    /* An open descriptor for a character device that the daemon opens itself (a file, a listening unix
-     * socket); -1: QEMU opens it by name. NULL: always by name. */
-    int (*char_fd)(const char *alias, const CharSource *source, void *arg);
+    /* An open descriptor for a character device that the daemon opens itself (a file, a unix socket), or for
+     * the device's log file; -1: QEMU opens it by name. NULL: always by name. */
+    int (*char_fd)(const CharSource *source, bool is_log, void *arg);
     void *arg;
     int64_t now_s; /* wall clock, for clocks with an adjustment */
 } QemuCommandEnv;

@@ -52,14 +52,25 @@ static void chardev_unix(GString *out, const char *id, const CharSource *source,
     chardev_server_or_reconnect(out, source);
 }
 
+static int opened_fd(const Builder *b, const CharSource *source, bool is_log)
+{
+    return b->env->char_fd ? b->env->char_fd(source, is_log, b->env->arg) : -1;
+}
+
+static unsigned add_fdset(Builder *b, int fd)
+{
+    const unsigned set = b->fdset_next++;
+
+    add_text(b, "-add-fd", "set=%u,fd=%d", set, fd);
+    return set;
+}
+
 /* A file that the daemon opened goes to QEMU as a descriptor set: QEMU may have no right to the path. */
 static void chardev_file(Builder *b, GString *out, const char *id, const CharSource *source, int fd)
 {
     g_string_append_printf(out, "file,id=%s", id);
     if (fd >= 0) {
-        unsigned set = b->fdset_next++;
-        add_text(b, "-add-fd", "set=%u,fd=%d", set, fd);
-        g_string_append_printf(out, ",path=/dev/fdset/%u,append=on", set);
+        g_string_append_printf(out, ",path=/dev/fdset/%u,append=on", add_fdset(b, fd));
         return;
     }
     append_option(out, "path", source->path);
@@ -88,7 +99,7 @@ static bool chardev_build(Builder *b, const char *alias, const CharSource *sourc
 {
     g_autoptr(GString) out = g_string_new(NULL);
     g_autofree char *id = g_strdup_printf("char%s", alias);
-    int fd = b->env->char_fd ? b->env->char_fd(alias, source, b->env->arg) : -1;
+    const int fd = opened_fd(b, source, false);
 
     switch (source->type) {
     case CHAR_NULL:
@@ -132,8 +143,12 @@ static bool chardev_build(Builder *b, const char *alias, const CharSource *sourc
                          "character device type '%s' is not supported by this version",
                          enum_name(&char_type_names, source->type));
     }
-    append_option(out, "logfile", source->log_file);
-    if (source->log_file && source->log_append != TRISTATE_ABSENT)
+    const int log_fd = opened_fd(b, source, true);
+    if (log_fd >= 0)
+        g_string_append_printf(out, ",logfile=/dev/fdset/%u,logappend=on", add_fdset(b, log_fd));
+    else
+        append_option(out, "logfile", source->log_file);
+    if (log_fd < 0 && source->log_file && source->log_append != TRISTATE_ABSENT)
         g_string_append_printf(out, ",logappend=%s", source->log_append == TRISTATE_ON ? "on" : "off");
     add_text(b, "-chardev", "%s", out->str);
     return true;

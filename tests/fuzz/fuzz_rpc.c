@@ -59,7 +59,7 @@ static void fuzz_load(void *arg)
 {
     g_autoptr(Error) err = NULL;
 
-    if (!paths_make_dirs(host_paths(fuzz_host), getuid(), getgid(), &err) || !host_load(fuzz_host, &err)) {
+    if (!paths_make_dirs(host_paths(fuzz_host), &err) || !host_load(fuzz_host, &err)) {
         g_printerr("fuzz_rpc: %s\n", error_message(err));
         exit(1);
     }

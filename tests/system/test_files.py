@@ -223,3 +223,224 @@ def test_setvcpus_and_setmem_of_an_inactive_machine(host):
              "<memory unit='KiB'>65536</memory>", "<currentMemory unit='KiB'>32768</currentMemory>")
     host.restart_daemon()
     contains(host.ok("dominfo", "tiny"), "CPU(s):         2", "Used memory:    32768 KiB")
+
+
+# -- files that somebody else put there, or that cannot be used --------------------------------------------------
+
+def copy_of(host, name, copy, age_s=0):
+    """A definition copied by hand under another name, with the same UUID."""
+    path = host.config_file(copy)
+    path.write_text(host.config_file(name).read_text().replace(f"<name>{name}</name>", f"<name>{copy}</name>"))
+    then = host.config_file(name).stat().st_mtime + age_s
+    os.utime(path, (then, then))
+    return path
+
+
+def test_a_copy_with_the_same_uuid_deletes_nothing(host):
+    """Two files with one UUID counted as a rename that was cut off: the older one was removed."""
+    host.define_sector("tiny")
+    host.ok("autostart", "tiny")
+    host.stop_daemon()
+    copies = [copy_of(host, "tiny", "copy", 10), copy_of(host, "tiny", "zcopy", 20)]
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["tiny"])
+    for path in copies + [host.config_file("tiny")]:
+        check(path.exists(), f"{path} is gone")
+    contains(host.ok("dominfo", "tiny"), "Autostart:      enable")
+    contains(host.daemon.log.read_text(), "copy.xml", "it has the UUID of machine 'tiny'")
+    raises(libvirt.VIR_ERR_OPERATION_FAILED, host.conn.defineXML, host.guests.sector("copy"), text="already exists")
+    # Once somebody has cleared up, the names are free.
+    host.ok("undefine", "tiny")
+    copies[0].unlink()
+    kill(host.daemon.pid, signal.SIGHUP)
+    wait_until(lambda: host.ok("list", "--all", "--name").split() == ["zcopy"], "the other copy is taken")
+    host.define_sector("copy")
+
+
+def test_the_running_machine_wins_over_its_copy(host):
+    host.start_sector("tiny")
+    host.stop_daemon()
+    copy_of(host, "tiny", "copy", -100)
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["tiny"])
+    equal(host.state("tiny"), "running")
+
+
+def test_a_marked_rename_is_finished(host):
+    dom = host.define_sector("tiny")
+    uuid = dom.UUIDString()
+    host.ok("autostart", "tiny")
+    host.stop_daemon()
+    copy_of(host, "tiny", "large", -10)
+    host.path(f"etc/libvirt/qemu/.renaming-{uuid}").write_text("tiny\nlarge\n")
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["large"])
+    check(not host.config_file("tiny").exists(), "the old file is still there")
+    contains(host.ok("dominfo", "large"), "Autostart:      enable")
+    check(not list(host.path("etc/libvirt/qemu").glob(".renaming-*")), "the mark is still there")
+    # Cut off before the new file was there: it never was.
+    host.stop_daemon()
+    host.path(f"etc/libvirt/qemu/.renaming-{uuid}").write_text("large\nhuge\n")
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["large"])
+    check(not list(host.path("etc/libvirt/qemu").glob(".renaming-*")), "the mark is still there")
+
+
+def test_a_definition_that_cannot_be_read_now_comes_back(host):
+    """A link to a share that is not mounted was renamed to .damaged, and its autostart link removed."""
+    host.define_sector("tiny")
+    host.define_sector("good")
+    host.ok("autostart", "tiny")
+    before = host.ok("dumpxml", "tiny")
+    host.stop_daemon()
+    share = host.path("share")
+    share.mkdir()
+    path = host.config_file("tiny")
+    path.rename(share / "tiny.xml")
+    path.symlink_to(share / "tiny.xml")
+    share.rename(host.path("away"))
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["good"])
+    check(path.is_symlink() and host.path("etc/libvirt/qemu/autostart/tiny.xml").is_symlink(), "a link is gone")
+    raises(libvirt.VIR_ERR_OPERATION_FAILED, host.conn.defineXML, host.guests.sector("tiny"), text="already exists")
+    host.path("away").rename(share)
+    kill(host.daemon.pid, signal.SIGHUP)
+    wait_until(lambda: "tiny" in host.ok("list", "--all", "--name").split(), "the machine is back")
+    equal(host.ok("dumpxml", "tiny"), before)
+    contains(host.ok("dominfo", "tiny"), "Autostart:      enable")
+
+
+def test_files_of_no_use_stay_and_nonsense_is_set_aside_with_its_link(host):
+    host.define_sector("bad")
+    host.ok("autostart", "bad")
+    host.define_sector("other")
+    host.stop_daemon()
+    definitions = host.path("etc/libvirt/qemu")
+    (definitions / "folder.xml").mkdir()
+    (definitions / "wrong.xml").write_text(host.config_file("other").read_text())
+    (definitions / "bad.xml.damaged").write_text("an earlier one")
+    host.config_file("bad").write_text("<domain")
+    host.start_daemon()
+    equal(host.ok("list", "--all", "--name").split(), ["other"])
+    check((definitions / "folder.xml").is_dir() and (definitions / "wrong.xml").exists(), "a file was moved")
+    equal((definitions / "bad.xml.damaged").read_text(), "an earlier one")
+    equal((definitions / "bad.xml.damaged.1").read_text(), "<domain")
+    check((definitions / "autostart/bad.xml.damaged").is_symlink(), "the autostart link was not kept")
+    check(not (definitions / "autostart/bad.xml").is_symlink(), "the autostart link is still there")
+
+
+def test_names_have_one_limit(host):
+    longest = "n" * 243
+    host.start_sector(longest)
+    host.ok("managedsave", longest)
+    host.ok("start", longest)
+    host.restart_daemon()
+    equal(host.state(longest), "running")
+    host.ok("destroy", longest)
+    text = "at most 243 are possible"
+    raises(libvirt.VIR_ERR_XML_ERROR, host.conn.defineXML, host.guests.empty("n" * 244), text=text)
+    raises(libvirt.VIR_ERR_XML_ERROR, host.conn.lookupByName(longest).rename, "m" * 244, text=text)
+
+
+# -- QEMU's log --------------------------------------------------------------------------------------------------
+
+QEMU_XML = " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
+
+
+def with_arguments(xml, *arguments):
+    xml = xml.replace("<domain type='qemu'>", f"<domain type='qemu'{QEMU_XML}>")
+    more = "".join(f"<qemu:arg value='{argument}'/>" for argument in arguments)
+    return xml.replace("</domain>", f"<qemu:commandline>{more}</qemu:commandline></domain>")
+
+
+def log_of(host, name, number=""):
+    return host.path(f"var/log/libvirt/qemu/{name}.log{number}")
+
+
+def test_a_talkative_qemu_does_not_fill_the_disk(host):
+    """286 MiB in 3 s."""
+    host.define(with_arguments(host.guests.sector("tiny"), "-d", "int,exec,cpu")).create()
+    wait_until(lambda: "bytes were dropped here" in log_of(host, "tiny").read_text(), "the log says what it lacks")
+    begin = processor_seconds(host.daemon.pid), time.monotonic()
+    size = log_of(host, "tiny").stat().st_size
+    wait_until(lambda: log_of(host, "tiny").stat().st_size > size + 150000 or
+               log_of(host, "tiny", ".0").exists(), "the log goes on")
+    taken = time.monotonic() - begin[1]
+    check(log_of(host, "tiny").stat().st_size < size + 300000 + 70000 * taken, "the log grows too fast")
+    check(processor_seconds(host.daemon.pid) - begin[0] < 0.3 * taken, "the daemon works for the log alone")
+    # It neither keeps the daemon from ending, nor is it lost: a daemon that comes back reads on.
+    begin = time.monotonic()
+    host.restart_daemon()
+    check(time.monotonic() - begin < 5 * SLOWNESS, "the daemon did not end")
+    host.crash_daemon()
+    size = log_of(host, "tiny").stat().st_size
+    wait_until(lambda: log_of(host, "tiny").stat().st_size != size, "the log goes on after a restart")
+    host.ok("destroy", "tiny")
+    contains(log_of(host, "tiny").read_text()[-200:], "shutting down, reason=destroyed")
+    check(not host.path("run/libvirt/qemu/tiny.out").exists(), "the pipe is left")
+
+
+def processor_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_full_log_is_rotated(host):
+    host.define_sector("tiny")
+    for number in range(5):
+        with open(log_of(host, "tiny"), "w") as file:
+            file.write("x" * (2 << 20))
+            file.write(str(number))
+        host.ok("start", "tiny")
+        host.ok("destroy", "tiny")
+    check(log_of(host, "tiny").stat().st_size < 65536, "the log was not rotated")
+    equal([log_of(host, "tiny", f".{n}").read_text()[-1] for n in range(3)], ["4", "3", "2"])
+    check(not log_of(host, "tiny", ".3").exists(), "a fourth old log")
+
+
+def test_words_of_a_qemu_that_fails_early_are_in_the_error(host):
+    host.define(with_arguments(host.guests.sector("tiny"), "-no-such-option"))
+    host.refused("start", "tiny", says="-no-such-option: invalid option")
+    contains(log_of(host, "tiny").read_text(), "-no-such-option: invalid option", "reason=failed")
+
+
+def test_qemu_has_no_descriptor_of_its_log(host):
+    host.start_sector("tiny")
+    pid = host.qemu_pid("tiny")
+    targets = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    check(not [t for t in targets if t.endswith(".log")], f"QEMU holds {targets}")
+
+
+# -- files that the daemon opens for QEMU ------------------------------------------------------------------------
+
+def test_serial_file_and_log_in_folders_of_root(host):
+    closed = host.path("closed")
+    closed.mkdir(mode=0o700)
+    log = host.path("var/log/libvirt/qemu/tiny-serial.log")
+    serial = (f"<serial type='file'><source path='{closed}/out'/><log file='{log}' append='off'/>"
+              "<target port='0'/></serial>")
+    host.define(host.guests.sector("tiny").replace("<serial type='pty'/><console type='pty'/>", serial)).create()
+    wait_until(lambda: (closed / "out").read_text() and (closed / "out").read_text() == log.read_text(),
+               "the guest's words are in both files")
+    equal((log.stat().st_uid, log.stat().st_mode & 0o7777), (0, 0o600))
+
+
+def test_unix_socket_to_connect_to(host):
+    """As libguestfs does it: QEMU's user may neither reach nor write the socket."""
+    import socket
+    closed = host.path("closed")
+    closed.mkdir(mode=0o700)
+    path = str(closed / "sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen(1)
+        serial = f"<serial type='unix'><source mode='connect' path='{path}'/><target port='0'/></serial>"
+        host.define(host.guests.sector("tiny").replace("<serial type='pty'/><console type='pty'/>", serial)).create()
+        listener.settimeout(10 * SLOWNESS)
+        peer, _ = listener.accept()
+        with peer:
+            peer.settimeout(10 * SLOWNESS)
+            check(peer.recv(1), "nothing from the guest")
+    host.ok("destroy", "tiny")
+    host.refused("start", "tiny", says=f"Failed to connect to '{path}'")

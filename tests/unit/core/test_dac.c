@@ -41,17 +41,30 @@ TEST(labels_are_numbers_with_or_without_plus)
     }
 }
 
+/* Adds what lies at @path now; @lent_to 4711 in all tests. */
+static void add(DacTable *table, GPtrArray *list, const char *path, uid_t uid, gid_t gid, bool shared)
+{
+    char *name = g_strdup(path);
+    DacItem item = { .path = name, .uid = uid, .gid = gid, .lent_to = 4711, .shared = shared };
+    struct stat st;
+
+    if (stat(path, &st) == 0)
+        item.id = file_id_of(&st);
+    dac_list_add(table, list, &item);
+    g_free(name);
+}
+
 TEST(devices_of_everybody_are_not_lent)
 {
     DacTable *table = dac_table_new();
     g_autoptr(GPtrArray) list = dac_list_new();
 
-    dac_list_add(table, list, "/dev/null", 0, 0, false);
-    dac_list_add(table, list, "/dev/zero", 0, 0, true);
-    dac_list_add(table, list, "/dev/urandom", 0, 0, true);
+    add(table, list, "/dev/null", 0, 0, false);
+    add(table, list, "/dev/zero", 0, 0, true);
+    add(table, list, "/dev/urandom", 0, 0, true);
     check_eq(list->len, 0);
-    dac_list_add(table, list, "/dev/sda", 0, 6, false);
-    dac_list_add(table, list, "/dev/sda", 0, 6, false);
+    add(table, list, "/dev/sda", 0, 6, false);
+    add(table, list, "/dev/sda", 0, 6, false);
     check_eq(list->len, 1);
     dac_table_free(table);
 }
@@ -62,8 +75,8 @@ TEST(a_second_borrower_remembers_the_first_owner)
     g_autoptr(GPtrArray) first = dac_list_new();
     g_autoptr(GPtrArray) second = dac_list_new();
 
-    dac_list_add(table, first, "/iso", 1000, 1001, true);
-    dac_list_add(table, second, "/iso", 64055, 64055, true); /* as it lies when the second one comes */
+    add(table, first, "/iso", 1000, 1001, true);
+    add(table, second, "/iso", 64055, 64055, true); /* as it lies when the second one comes */
     const DacItem *item = g_ptr_array_index(second, 0);
     check_eq(item->uid, 1000);
     check_eq(item->gid, 1001);
@@ -99,14 +112,14 @@ TEST_FIBER(a_shared_file_goes_back_with_the_last_of_its_borrowers)
     make_file(iso);
     make_file(own);
     check_eq(symlink("/dev/null", null), 0);
-    dac_list_add(table, first, iso, 0, 0, true);
-    dac_list_add(table, first, own, 0, 0, false);
-    dac_list_add(table, first, null, 0, 0, false);
+    add(table, first, iso, 0, 0, true);
+    add(table, first, own, 0, 0, false);
+    add(table, first, null, 0, 0, false);
     check(dac_apply(first, 4711, 4711, 5000, &err));
     check_eq(owner_of(iso), 4711);
     check_eq(owner_of(own), 4711);
     check_eq(owner_of("/dev/null"), 0); /* reached through a link, and still nobody's */
-    dac_list_add(table, second, iso, 4711, 4711, true);
+    add(table, second, iso, 4711, 4711, true);
     check(dac_apply(second, 4711, 4711, 5000, &err));
 
     dac_restore(table, first, 5000);
@@ -116,12 +129,80 @@ TEST_FIBER(a_shared_file_goes_back_with_the_last_of_its_borrowers)
     dac_restore(table, second, 5000);
     check_eq(owner_of(iso), 0);
 
-    dac_list_add(table, first, "/nonexistent/image", 0, 0, false);
+    add(table, first, "/nonexistent/image", 0, 0, false);
     check(!dac_apply(first, 4711, 4711, 5000, &err));
     check_eq(error_code(err), ERROR_SYSTEM);
     dac_restore(table, first, 5000);
     dac_table_free(table);
     check_eq(g_unlink(iso) | g_unlink(own) | g_unlink(null) | g_rmdir(dir), 0);
+}
+
+static void replace_by_link(const char *path, const char *target)
+{
+    check_eq(g_unlink(path), 0);
+    check_eq(symlink(target, path), 0);
+    check_eq(lchown(path, 1234, 1234), 0);
+}
+
+/* The owner of a folder swaps a link to a file of root in: before it is lent, or before it comes back. */
+TEST_FIBER(a_file_that_was_swapped_is_neither_lent_nor_given_back)
+{
+    if (geteuid() != 0)
+        return;
+    char *dir = check_make_dir();
+    g_autofree char *users = g_build_filename(dir, "user", NULL);
+    g_autofree char *disk = g_build_filename(users, "disk", NULL);
+    g_autofree char *other = g_build_filename(users, "other", NULL);
+    g_autofree char *secret = g_build_filename(dir, "secret", NULL);
+    DacTable *table = dac_table_new();
+    g_autoptr(GPtrArray) list = dac_list_new();
+    g_autoptr(Error) err = NULL;
+
+    check_eq(g_mkdir(users, 0755) | chown(users, 1234, 1234), 0);
+    make_file(secret);
+    make_file(disk);
+    check_eq(chown(disk, 1234, 1234), 0);
+    add(table, list, disk, 1234, 1234, false);
+    check(dac_apply(list, 4711, 4711, 5000, &err));
+    check_eq(owner_of(disk), 4711);
+    check_eq(g_rename(disk, other), 0);
+    make_file(disk);
+    replace_by_link(disk, secret);
+    dac_restore(table, list, 5000);
+    check_eq(owner_of(secret), 0);
+
+    check_eq(g_unlink(disk) | g_rename(other, disk) | chown(disk, 1234, 1234), 0);
+    add(table, list, disk, 1234, 1234, false);
+    replace_by_link(disk, secret);
+    check(!dac_apply(list, 4711, 4711, 5000, &err));
+    check_eq(error_code(err), ERROR_OPERATION_FAILED);
+    check_eq(owner_of(secret), 0);
+    dac_restore(table, list, 5000);
+    check_eq(owner_of(secret), 0);
+    dac_table_free(table);
+    check_remove_dir(dir);
+}
+
+/* qemu-img convert and mv, while the machine runs. */
+TEST_FIBER(a_file_that_a_tool_replaced_goes_back_too)
+{
+    if (geteuid() != 0)
+        return;
+    char *dir = check_make_dir();
+    g_autofree char *disk = g_build_filename(dir, "disk", NULL);
+    DacTable *table = dac_table_new();
+    g_autoptr(GPtrArray) list = dac_list_new();
+    g_autoptr(Error) err = NULL;
+
+    make_file(disk);
+    add(table, list, disk, 1234, 1234, false);
+    check(dac_apply(list, 4711, 4711, 5000, &err));
+    make_file(disk); /* g_file_set_contents() makes another file and renames it */
+    check_eq(chown(disk, 4711, 4711), 0);
+    dac_restore(table, list, 5000);
+    check_eq(owner_of(disk), 1234);
+    dac_table_free(table);
+    check_remove_dir(dir);
 }
 
 static Host fake_host(Paths *paths, Config *config)

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "core/paths.h"
 
 TEST(system_paths_are_below_the_root)
@@ -59,20 +60,48 @@ TEST(session_paths_follow_xdg)
     check_fails(paths_new_session(&paths, &err), err, ERROR_SYSTEM);
 }
 
-TEST_FIBER(folders_are_made_and_given_to_the_machines_user)
+TEST_FIBER(folders_are_made_and_stay_roots)
 {
     char *dir = check_make_dir();
     g_autoptr(Paths) paths = paths_new_system(dir);
     g_autoptr(Error) err = NULL;
     struct stat info;
-    uid_t uid = geteuid() == 0 ? 12345 : geteuid();
-    check_ok(paths_make_dirs(paths, uid, getegid(), &err), err);
-    check_ok(paths_make_dirs(paths, uid, getegid(), &err), err); /* again: nothing to do */
+
+    check_ok(paths_make_dirs(paths, &err), err);
+    check_ok(paths_make_dirs(paths, &err), err); /* again: nothing to do */
     check_eq(stat(paths->save, &info), 0);
-    check_eq(info.st_uid, uid);
-    check_eq(stat(paths->etc_qemu, &info), 0);
     check_eq(info.st_uid, geteuid());
+    check_eq(info.st_mode & 07777, 0711);
+    check_eq(stat(paths->lib_qemu, &info), 0);
+    check_eq(info.st_mode & 07777, 0751);
     check_eq(stat(paths->images, &info), 0);
     check_eq(info.st_mode & 07777, 0711);
+    check_remove_dir(dir);
+}
+
+/* As libvirtd leaves them, and after a QEMU that broke out put a link into its folder. */
+TEST_FIBER(folders_of_the_machines_user_are_taken_back)
+{
+    if (geteuid() != 0)
+        return;
+    char *dir = check_make_dir();
+    g_autoptr(Paths) paths = paths_new_system(dir);
+    g_autofree char *own = path_join(dir, "own");
+    g_autoptr(Error) err = NULL;
+    struct stat info;
+
+    check_ok(paths_make_dirs(paths, &err), err);
+    check_eq(chown(paths->lib_qemu, 12345, 12345) | chown(paths->nvram, 12345, 12345), 0);
+    check_eq(mkdir(own, 0700) | rmdir(paths->save) | symlink(own, paths->save), 0);
+    check_eq(lchown(paths->save, 12345, 12345), 0);
+    check_ok(paths_make_dirs(paths, &err), err);
+    check_eq(stat(own, &info), 0);
+    check_eq(info.st_mode & 07777, 0700);
+    check_eq(lstat(paths->save, &info), 0);
+    check(S_ISDIR(info.st_mode));
+    check_eq(stat(paths->nvram, &info), 0);
+    check_eq(info.st_uid, 0);
+    check_eq(stat(paths->lib_qemu, &info), 0);
+    check_eq(info.st_uid, 0);
     check_remove_dir(dir);
 }
