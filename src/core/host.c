@@ -69,6 +69,7 @@ void host_free(Host *host)
     port_pool_free(host->ports);
     dac_table_free(host->dac);
     image_sizes_free(host->image_sizes);
+    g_clear_pointer(&host->token_holders, g_ptr_array_unref);
     event_bus_free(host->events);
     config_free(host->config);
     paths_free(host->paths);
@@ -403,7 +404,7 @@ static void host_load_status(Host *host, const char *file_name, ReattachGroup *g
     }
     if (status->def->id > host->last_id)
         host->last_id = status->def->id;
-    if (status->is_starting || status->pid <= 0) {
+    if (status->is_starting) {
         vm_process_reap_intent(host, status);
         return;
     }
@@ -444,6 +445,7 @@ static bool host_load_statuses(Host *host, Error **err)
 
 bool host_load(Host *host, Error **err)
 {
+    vm_token_scan(host);
     if (!vm_store_load_all(host, err) || !host_load_statuses(host, err))
         return false;
     host->has_reattached = true;

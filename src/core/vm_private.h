@@ -306,8 +306,9 @@ struct Host {
     bool has_reattached; /* host_load() came to its end */
     PortPool *ports;
     DacTable *dac;
-    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
-    unsigned n_background;   /* fibers of ours that run */
+    ImageSizes *image_sizes;  /* of machines that do not run (image_sizes.h) */
+    GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
+    unsigned n_background;    /* fibers of ours that run */
     WaitQueue idle;
 };
 
@@ -500,6 +501,15 @@ AWAITS MUST_CHECK bool vm_process_pause_cpus(Vm *vm, int reason, Error **err);
 AWAITS void vm_process_reap_intent(Host *host, VmStatus *status);
 /* The variable in QEMU's environment by which a QEMU without a recorded pid is found: "NAME=path". */
 #define VM_TOKEN_VARIABLE "LODGE_STATUS_FILE"
+
+/* ---- QEMUs of an earlier daemon (vm_token.c) ---- */
+
+/* Looks at all processes, once; failures are logged. */
+AWAITS void vm_token_scan(Host *host);
+/* The QEMU of machine @name that was found and still runs, @preferred if that is one; 0: none. */
+pid_t vm_token_find(const Host *host, const char *name, pid_t preferred);
+/* ERROR_INVALID_STATE: an earlier QEMU of the machine lives that nobody has taken over. */
+MUST_CHECK bool vm_token_require_free(const Vm *vm, Error **err);
 
 /* ---- guest agent (vm_agent.c) ---- */
 

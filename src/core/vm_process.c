@@ -405,7 +405,7 @@ bool vm_process_pause_cpus(Vm *vm, int reason, Error **err)
 
 /* ---- the QEMU of an earlier daemon ---- */
 
-/* true if @pid runs @uuid: for status files without a start time (written by libvirtd). */
+/* true if @pid runs @uuid: for what libvirtd has started, which carries no token. */
 static bool process_is_machine(pid_t pid, const Uuid *uuid)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid);
@@ -424,16 +424,23 @@ static bool process_is_machine(pid_t pid, const Uuid *uuid)
     return false;
 }
 
-static bool reattach_process(VmRun *run, const VmStatus *status, Error **err)
+/* The token decides: the pid in the file may be a stranger's. */
+static bool reattach_process(Vm *vm, const VmStatus *status, Error **err)
 {
-    uint64_t start_time = status->start_time;
+    pid_t pid = vm_token_find(vm->host, vm->name, status->pid);
 
-    if (start_time == 0) {
-        if (!process_is_machine(status->pid, &status->def->uuid))
-            return error_set(err, ERROR_VM_GONE, "process %d is not this machine", (int)status->pid);
-        start_time = process_lookup_start_time(status->pid);
-    }
-    return process_attach(status->pid, start_time, &run->process, err);
+    if (pid == 0 && process_is_machine(status->pid, &vm->uuid))
+        pid = status->pid;
+    if (pid == 0)
+        return error_set(err, ERROR_VM_GONE, "there is no QEMU of it");
+    if (pid != status->pid)
+        log_warning("QEMU of machine '%s' is process %d, not %d as its status file says", vm->name, (int)pid,
+                    (int)status->pid);
+    if (!process_attach(pid, process_lookup_start_time(pid), &vm->run->process, err))
+        return false;
+    vm->run->pid_written = vm->run->pid_written && pid == vm->run->pid;
+    vm->run->pid = pid;
+    return true;
 }
 
 static VmState state_from_qemu(const char *status, int *ret_reason)
@@ -622,7 +629,7 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
     vm_job_set_phase(&job, "reconnecting to QEMU");
     const bool client_is_gone = status->autodestroy_client != 0;
     reattach_fill(vm, status);
-    if (!reattach_process(vm->run, status, &err)) {
+    if (!reattach_process(vm, status, &err)) {
         log_warning("machine '%s' stopped while the daemon was away: %s", vm->name, error_message(err));
         vm->run->exited = true;
         vm_process_stop(vm, SHUTOFF_CRASHED, STOPPED_FAILED);
@@ -657,29 +664,6 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
 
 /* ---- starts that were cut off ---- */
 
-/* The process that carries our token in its environment; 0: none. */
-static pid_t process_find_token(const char *token)
-{
-    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
-    const size_t token_len = strlen(token);
-    const char *entry = NULL;
-
-    while (proc && (entry = g_dir_read_name(proc))) {
-        if (!g_ascii_isdigit(*entry))
-            continue;
-        g_autofree char *path = g_strdup_printf("/proc/%s/environ", entry);
-        g_autofree char *environment = NULL;
-        gsize len = 0;
-        if (!g_file_get_contents(path, &environment, &len, NULL) || len <= token_len)
-            continue;
-        for (const char *p = environment; p < environment + len; p += strlen(p) + 1) {
-            if (strcmp(p, token) == 0)
-                return (pid_t)g_ascii_strtoll(entry, NULL, 10);
-        }
-    }
-    return 0;
-}
-
 static void reap_process(pid_t pid, uint64_t start_time)
 {
     g_autoptr(Process) process = NULL;
@@ -698,14 +682,13 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
 {
     g_autofree char *path = vm_status_path(host, status->def->name);
     g_autofree char *pid_path = vm_pid_path(host, status->def->name);
-    g_autofree char *token = g_strdup_printf(VM_TOKEN_VARIABLE "=%s", path);
     const uint64_t timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000;
     g_autoptr(Error) err = NULL;
 
     if (status->pid > 0 && status->start_time)
         reap_process(status->pid, status->start_time);
     /* There can be one even when a pid was recorded for an earlier try. */
-    const pid_t pid = process_find_token(token);
+    const pid_t pid = vm_token_find(host, status->def->name, 0);
     if (pid > 0)
         reap_process(pid, 0);
     vm_remove_dir(status->lib_dir);

@@ -610,6 +610,10 @@ bool vm_start_process(Vm *vm, VmJob *job, VmStartSpec *spec, Error **err)
     Start start = { .vm = vm, .job = job, .spec = spec };
     const uint64_t begin_us = loop_now_us();
 
+    if (!vm_token_require_free(vm, err)) {
+        domain_def_free(spec->incoming_def);
+        return false;
+    }
     vm_resources_init(&start.resources);
     const bool ok = start_make_run(&start, err) && start_prepare(&start, err) && start_launch(&start, err) &&
                     start_go(&start, err) && start_finish(&start, err);
