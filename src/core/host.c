@@ -443,8 +443,21 @@ static bool host_load_statuses(Host *host, Error **err)
     return true;
 }
 
+/* What an earlier daemon was writing when it died; nobody writes there yet. */
+static void host_remove_leftovers(const Host *host)
+{
+    const char *const dirs[] = { host->paths->etc_qemu, host->paths->run_qemu, host->paths->save };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {
+        g_autoptr(Error) err = NULL;
+        if (!file_remove_leftovers(dirs[i], &err))
+            log_warning_error(err, dirs[i]);
+    }
+}
+
 bool host_load(Host *host, Error **err)
 {
+    host_remove_leftovers(host);
     vm_token_scan(host);
     if (!vm_store_load_all(host, err) || !host_load_statuses(host, err))
         return false;

@@ -72,7 +72,8 @@ void save_image_clear(SaveImage *image)
 
 typedef struct ImageJob {
     char *path;
-    char *temp; /* where it is written; may be NULL */
+    char *temp; /* where it is written; NULL: the path itself */
+    uint64_t dev, ino;
     bool is_committed;
     bool is_new; /* create: the file was made, and nobody took it yet */
     int fd;
@@ -105,6 +106,16 @@ static ImageJob *image_job_new(const char *path)
 
     job->path = g_strdup(path);
     job->fd = -1;
+    return job;
+}
+
+static ImageJob *image_job_new_for(const SaveFile *file)
+{
+    ImageJob *job = image_job_new(file->path);
+
+    job->temp = g_strdup(file->temp);
+    job->dev = file->dev;
+    job->ino = file->ino;
     return job;
 }
 
@@ -226,19 +237,62 @@ static bool write_fully(int fd, const char *data, size_t len)
     return true;
 }
 
+/* The temporary's name is short, whatever the length of the path, and one that file_remove_leftovers() knows.
+ */
+void save_file_init(SaveFile *file, const char *path)
+{
+    static unsigned counter;
+    g_autofree char *dir = g_path_get_dirname(path);
+
+    *file = (SaveFile){ .path = g_strdup(path),
+                        .temp = g_strdup_printf("%s/.lodge-%ld-%u%08x.new", dir, (long)getpid(), counter++,
+                                                g_random_int()) };
+}
+
+void save_file_copy(SaveFile *dest, const SaveFile *source)
+{
+    save_file_clear(dest);
+    *dest = *source;
+    dest->path = g_strdup(source->path);
+    dest->temp = g_strdup(source->temp);
+}
+
+void save_file_clear(SaveFile *file)
+{
+    g_free(file->path);
+    g_free(file->temp);
+    *file = (SaveFile){ 0 };
+}
+
+/* true for what has to be written itself: it cannot be replaced by a file. A link of somebody with fewer
+ * rights must not lead us anywhere. */
+static bool create_is_in_place(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return false;
+    if (S_ISLNK(st.st_mode)) {
+        const bool trusted = st.st_uid == 0 || st.st_uid == geteuid();
+        return trusted && stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    }
+    return !S_ISREG(st.st_mode);
+}
+
 static void create_run(void *data)
 {
     ImageJob *job = data;
-    struct stat st;
+    struct stat st = { 0 };
 
-    if (lstat(job->path, &st) == 0 && !S_ISREG(st.st_mode))
-        job->temp = g_strdup(job->path);
-    else
-        job->temp = g_strconcat(job->path, ".new", NULL);
-    job->fd = open(job->temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    job->is_new = strcmp(job->temp, job->path) != 0;
-    if (job->fd < 0 || !write_fully(job->fd, job->data, job->len))
+    if (create_is_in_place(job->path))
+        g_clear_pointer(&job->temp, g_free);
+    job->fd = job->temp ? open(job->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
+                        : open(job->path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+    job->is_new = job->temp && job->fd >= 0;
+    if (job->fd < 0 || fstat(job->fd, &st) < 0 || !write_fully(job->fd, job->data, job->len))
         job->error = errno;
+    job->dev = st.st_dev;
+    job->ino = st.st_ino;
 }
 
 static char *build_header(const char *xml, bool was_running, SaveFormat format, size_t data_len,
@@ -257,10 +311,10 @@ static char *build_header(const char *xml, bool was_running, SaveFormat format, 
     return buffer;
 }
 
-bool save_image_create(const char *path, const char *xml, bool was_running, SaveFormat format,
-                       uint64_t timeout_ms, int *ret_fd, char **ret_temp, Error **err)
+bool save_image_create(SaveFile *file, const char *xml, bool was_running, SaveFormat format,
+                       uint64_t timeout_ms, int *ret_fd, Error **err)
 {
-    ImageJob *job = image_job_new(path);
+    ImageJob *job = image_job_new_for(file);
 
     if (xml)
         job->data = build_header(xml, was_running, format, strlen(xml) + 1 + SAVE_PADDING, &job->len);
@@ -269,11 +323,14 @@ bool save_image_create(const char *path, const char *xml, bool was_running, Save
     const bool ok = job->error == 0;
     if (ok) {
         *ret_fd = fd_steal(&job->fd);
-        *ret_temp = g_steal_pointer(&job->temp);
+        g_free(file->temp);
+        file->temp = g_steal_pointer(&job->temp);
+        file->dev = job->dev;
+        file->ino = job->ino;
     } else {
-        error_set_errno(err, job->error, "Failed to create file '%s'", path);
+        error_set_errno(err, job->error, "Failed to create file '%s'", file->path);
     }
-    image_job_free(job);
+    image_job_free(job); /* removes what was made but could not be written */
     return ok;
 }
 
@@ -291,17 +348,16 @@ static void commit_run(void *data)
         (void)fsync(job->fd); /* not every file system can; the name is there already */
 }
 
-bool save_image_commit(const char *temp, const char *path, uint64_t timeout_ms, Error **err)
+bool save_image_commit(const SaveFile *file, uint64_t timeout_ms, Error **err)
 {
-    if (strcmp(temp, path) == 0)
+    if (!file->temp)
         return true;
-    ImageJob *job = image_job_new(path);
-    job->temp = g_strdup(temp);
+    ImageJob *job = image_job_new_for(file);
     if (!image_job_do(job, commit_run, timeout_ms, err))
         return false;
     const bool ok = job->error == 0;
     if (!ok)
-        error_set_errno(err, job->error, "cannot rename '%s' to '%s'", temp, path);
+        error_set_errno(err, job->error, "cannot rename '%s' to '%s'", file->temp, file->path);
     image_job_free(job);
     return ok;
 }
@@ -310,20 +366,20 @@ static void discard_run(void *data)
 {
     ImageJob *job = data;
 
-    if (unlink(job->path) < 0 && errno != ENOENT)
+    if (unlink(job->temp) < 0 && errno != ENOENT)
         job->error = errno;
 }
 
-bool save_image_discard(const char *temp, uint64_t timeout_ms, Error **err)
+bool save_image_discard(const SaveFile *file, uint64_t timeout_ms, Error **err)
 {
-    if (!g_str_has_suffix(temp, ".new"))
+    if (!file->temp)
         return true; /* a device or a pipe stays */
-    ImageJob *job = image_job_new(temp);
+    ImageJob *job = image_job_new_for(file);
     if (!image_job_do(job, discard_run, timeout_ms, err))
         return false;
     const bool ok = job->error == 0;
     if (!ok)
-        error_set_errno(err, job->error, "cannot remove '%s'", temp);
+        error_set_errno(err, job->error, "cannot remove '%s'", file->temp);
     image_job_free(job);
     return ok;
 }
@@ -331,17 +387,16 @@ bool save_image_discard(const char *temp, uint64_t timeout_ms, Error **err)
 static void committed_run(void *data)
 {
     ImageJob *job = data;
+    struct stat st;
 
-    job->is_committed = access(job->temp, F_OK) != 0 && errno == ENOENT && access(job->path, F_OK) == 0;
+    job->is_committed = lstat(job->path, &st) == 0 && st.st_dev == job->dev && st.st_ino == job->ino;
 }
 
-bool save_image_is_committed(const char *temp, uint64_t timeout_ms)
+bool save_image_is_committed(const SaveFile *file, uint64_t timeout_ms)
 {
-    if (!g_str_has_suffix(temp, ".new"))
+    if (!file->temp || file->ino == 0)
         return false;
-    g_autofree char *path = g_strndup(temp, strlen(temp) - strlen(".new"));
-    ImageJob *job = image_job_new(path);
-    job->temp = g_strdup(temp);
+    ImageJob *job = image_job_new_for(file);
     if (!image_job_do(job, committed_run, timeout_ms, NULL))
         return false;
     const bool result = job->is_committed;

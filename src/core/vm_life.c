@@ -231,7 +231,7 @@ bool vm_suspend(Vm *vm, const Caller *caller, Error **err)
         return false;
     if (vm->state == VM_STATE_PMSUSPENDED)
         return error_set(err, ERROR_INVALID_STATE, "domain is pmsuspended");
-    if (vm->state == VM_STATE_PAUSED)
+    if (vm->state == VM_STATE_PAUSED && !vm->run->must_run)
         return true;
     return vm_process_pause_cpus(vm, PAUSED_USER, err) && vm_status_save(vm, err);
 }

@@ -14,6 +14,7 @@
 #include "conf/domain_xml.h"
 #include "core/host.h"
 #include "core/job.h"
+#include "core/save_image.h"
 #include "core/stream.h"
 #include "core/vm.h"
 #include "qemu/agent.h"
@@ -256,8 +257,12 @@ typedef struct VmRun {
     GPtrArray *consoles;  /* of VmConsole */
     int log_fd;           /* -1 after a restart */
     bool pid_written;     /* NAME.pid is there */
-    char *temp_path;      /* an image that is being written: removed if the daemon dies meanwhile */
-    bool temp_is_save;    /* ... after which the machine ends */
+    /* What a save or dump is about; in the status file before anything has happened, so that a daemon that
+     * dies on the way leaves neither a paused machine nor a piece of a file. */
+    SaveFile file;       /* that is being written */
+    bool is_saving;      /* ... and after which the machine ends */
+    bool must_run;       /* the job pauses it: it goes on afterwards, unless it ends */
+    bool is_going_on;    /* a fiber sees to that: QEMU did not answer at once */
 } VmRun;
 
 struct Vm {
@@ -420,8 +425,8 @@ typedef struct VmStatus {
     bool is_starting; /* the start was not finished: no pid, or nobody was told yet */
     bool fake_reboot;
     uint64_t autodestroy_client;
-    char *temp_path;
-    bool temp_is_save;
+    SaveFile file;
+    bool is_saving, must_run;
     unsigned taints;
 } VmStatus;
 char *vm_status_format(const Vm *vm);
@@ -497,6 +502,9 @@ char *vm_log_path(const Host *host, const char *name);
 char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
 AWAITS MUST_CHECK bool vm_process_resume_cpus(Vm *vm, int reason, Error **err);
 AWAITS MUST_CHECK bool vm_process_pause_cpus(Vm *vm, int reason, Error **err);
+/* Lets a machine that must_run go on after a save or dump: now, or as soon as QEMU answers again. The job is
+ * held. */
+AWAITS void vm_go_on(Vm *vm);
 /* A start that the death of the daemon cut off: kills its QEMU, takes everything back. */
 AWAITS void vm_process_reap_intent(Host *host, VmStatus *status);
 /* The variable in QEMU's environment by which a QEMU without a recorded pid is found: "NAME=path". */

@@ -1,0 +1,240 @@
+"""A save or dump that does not come to its end: the machine goes on, and no piece of a file stays.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import json
+import pathlib
+import subprocess
+import threading
+
+from lodgetest.host import *
+from lodgetest.runner import mark
+
+COMPRESSOR = "/usr/bin/gzip"
+
+
+def leftovers(host):
+    return [str(p) for p in host.root.rglob(".lodge-*.new")]
+
+
+def qemu_status(host, name):
+    """What QEMU itself says of the machine."""
+    reply = host.ok("qemu-monitor-command", name, '{"execute":"query-status"}')
+    return json.loads(reply)["return"]["status"]
+
+
+def check_goes_on(host, name="tiny"):
+    host.wait_state(name, "running")
+    equal(qemu_status(host, name), "running")
+    wait_until(lambda: not leftovers(host), "no piece of a file is left")
+
+
+class Held:
+    """A job that writes a machine's state through a compressor that waits for us: before it reads (hold) or
+    after it has written all (finish)."""
+
+    def __init__(self, host, hold="before"):
+        self.host = host
+        self.reached = host.path("compressor-reached")
+        self.release_flag = host.path("compressor-goes-on")
+        wait = f"touch {self.reached}; while ! [ -e {self.release_flag} ]; do sleep 0.02; done"
+        parts = [wait, "/bin/cat"] if hold == "before" else ["/bin/cat", wait]
+        script = host.script("compressor", "#!/bin/sh\n" + "\n".join(parts) + "\n")
+        subprocess.run(["mount", "--bind", script, COMPRESSOR], check=True)  # in this test's own namespace
+        config = host.path("etc/libvirt/qemu.conf")
+        old = config.read_text() if config.exists() else ""
+        config.write_text(old + 'save_image_format = "gzip"\ndump_image_format = "gzip"\n')
+        host.restart_daemon()
+
+    def begin(self, *command):
+        self.command = self.host.terminal(*command)
+        wait_until(self.reached.exists, f"'{command[0]}' writes")
+
+    def release(self):
+        self.release_flag.touch()
+
+
+def save_file(host):
+    return host.path("var/lib/libvirt/qemu/save/tiny.save")
+
+
+@mark(only="lodged", reason="libvirtd leaves the machine paused")
+def test_crash_while_a_managed_save_writes(host):
+    held = Held(host)
+    host.start_sector("tiny")
+    held.begin("managedsave", "tiny")
+    equal(host.ok("domstate", "tiny", "--reason").strip(), "paused (saving)")
+    host.crash_daemon()
+    check_goes_on(host)
+    equal(host.ok("domstate", "tiny", "--reason").strip(), "running (save canceled)")
+    check(not save_file(host).exists(), "there is an image")
+
+
+@mark(only="lodged", reason="libvirtd leaves the machine paused")
+def test_crash_while_a_dump_writes(host):
+    held = Held(host)
+    host.start_sector("tiny")
+    held.begin("dump", "tiny", str(host.path("core")))
+    equal(host.ok("domstate", "tiny", "--reason").strip(), "paused (dumping)")
+    host.crash_daemon()
+    check_goes_on(host)
+
+
+@mark(only="lodged", reason="libvirtd leaves the machine paused")
+def test_crash_while_a_live_dump_and_a_dump_of_memory_write(host):
+    host.start_sector("tiny")
+    fifo = host.path("fifo")
+    os.mkfifo(fifo)
+    host.terminal("dump", "tiny", str(fifo), "--memory-only")
+    wait_until(lambda: host.state("tiny") == "paused", "QEMU writes")
+    host.crash_daemon()
+    check_goes_on(host)
+    host.terminal("dump", "tiny", str(fifo), "--live")
+    wait_until(lambda: "dump" in host.lodge_ok("jobs"), "the dump began")
+    host.crash_daemon()
+    check_goes_on(host)
+    check(fifo.exists(), "the pipe is gone")
+
+
+@mark(only="lodged", reason="libvirtd leaves the machine paused")
+def test_crash_while_a_paused_machine_is_saved_leaves_it_paused(host):
+    held = Held(host)
+    host.start_sector("tiny")
+    host.ok("suspend", "tiny")
+    held.begin("managedsave", "tiny")
+    host.crash_daemon()
+    wait_until(lambda: not leftovers(host), "no piece of a file is left")
+    equal(host.ok("domstate", "tiny", "--reason").strip(), "paused (user)")
+    check(qemu_status(host, "tiny") != "running", "QEMU runs")
+    held.release()
+    host.refused("managedsave", "tiny", says="was written before while it was paused")
+    host.ok("resume", "tiny")
+    equal(qemu_status(host, "tiny"), "running")
+    host.ok("managedsave", "tiny")
+
+
+@mark(only="lodged", reason="libvirtd leaves the machine paused")
+def test_crash_between_the_word_stop_and_its_answer(host):
+    """QEMU reads the word only when the daemon that sent it is gone."""
+    host.start_sector("tiny")
+    pid = host.qemu_pid("tiny")
+    for command in (("managedsave", "tiny"), ("dump", "tiny", str(host.path("core")))):
+        os.kill(pid, signal.SIGSTOP)
+        host.terminal(*command)
+        wait_until(lambda: "mustRun" in host.path("run/libvirt/qemu/tiny.xml").read_text(), "the intent is noted")
+        wait_until(lambda: leftovers(host), "the file is made")
+        host.kill_daemon()
+        os.kill(pid, signal.SIGCONT)
+        host.start_daemon()
+        check_goes_on(host)
+        equal(host.qemu_pid("tiny"), pid)
+
+
+@mark(only="lodged", reason="libvirtd forgets what it was about")
+def test_crash_after_the_image_is_complete_ends_the_machine(host):
+    """The daemon dies between the rename and the end of QEMU: the test renames in its place."""
+    held = Held(host, hold="after")
+    host.start_sector("tiny")
+    pid = host.qemu_pid("tiny")
+    held.begin("managedsave", "tiny")
+    temp = leftovers(host)
+    equal(len(temp), 1)
+    host.kill_daemon()
+    pathlib.Path(temp[0]).rename(save_file(host))
+    host.start_daemon()
+    host.wait_state("tiny", "shut off")
+    equal(host.ok("domstate", "tiny", "--reason").strip(), "shut off (saved)")
+    check(not alive(pid), "QEMU runs")
+    contains(host.ok("dominfo", "tiny"), "Managed save:   yes")
+
+
+@mark(only="lodged", reason="libvirtd forgets what it was about")
+def test_an_older_image_is_not_taken_for_the_one_that_was_being_written(host):
+    file = host.path("tiny.save")
+    host.start_sector("tiny")
+    host.ok("save", "tiny", str(file))
+    old = file.read_bytes()
+    host.ok("start", "tiny")
+    held = Held(host)
+    held.begin("save", "tiny", str(file))
+    host.crash_daemon()
+    check_goes_on(host)
+    check(file.read_bytes() == old, "the older image has changed")
+
+
+def test_abort_of_a_save_lets_the_machine_go_on(host):
+    if host.is_reference:
+        raise Skip("the compressor is chosen in lodged's way")
+    held = Held(host)
+    host.start_sector("tiny")
+    held.begin("managedsave", "tiny")
+    host.ok("domjobabort", "tiny")
+    check(held.command.wait(timeout=30) != 0, "the save succeeded")
+    check_goes_on(host)
+
+
+@mark(only="lodged", reason="libvirtd waits for a stopped QEMU for ever")
+def test_abort_before_qemu_has_answered_stop(host):
+    host.start_sector("tiny")
+    pid = host.qemu_pid("tiny")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        client = host.terminal("managedsave", "tiny")
+        wait_until(lambda: leftovers(host), "the file is made")
+        begin = time.monotonic()
+        host.ok("domjobabort", "tiny")
+        check(client.wait(timeout=60) != 0, "the save succeeded")
+        seconds = time.monotonic() - begin
+        check(seconds < 5 * SLOWNESS, f"the answer took {seconds:.1f} s")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    check_goes_on(host)
+
+
+@mark(timeout=200, only="lodged", reason="libvirtd waits for a stopped QEMU for ever")
+def test_stop_that_is_answered_after_its_deadline(host):
+    host.start_sector("tiny")
+    pid = host.qemu_pid("tiny")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        words = host.virsh("managedsave", "tiny", timeout=120)
+        check(words.code != 0 and "did not answer" in words.err, str(words))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    check_goes_on(host)
+    host.ok("suspend", "tiny")
+    equal(host.ok("domstate", "tiny", "--reason").strip(), "paused (user)")
+
+
+@mark(only="lodged", reason="libvirtd has other names for them")
+def test_leftovers_are_swept_at_the_start_and_nothing_else(host):
+    host.stop_daemon()
+    folder = host.path("var/lib/libvirt/qemu/save")
+    ours = host.write("var/lib/libvirt/qemu/save/.lodge-77-0.new", "piece")
+    theirs = [host.write(f"var/lib/libvirt/qemu/save/{name}", "mine") for name in ("a.new", "b.save.new")]
+    host.start_daemon()
+    check(not ours.exists(), "the piece of a file is left")
+    check(all(path.exists() for path in theirs), f"files of others are gone: {list(folder.iterdir())}")
+
+
+def small_disk(host, name, kib):
+    place = host.path(name)
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=755", "tmpfs", place], check=True)
+    return place
+
+
+@mark(only="lodged", reason="libvirtd takes its time")
+def test_save_and_dump_to_a_full_disk_fail_at_once(host):
+    place = small_disk(host, "small", 256)
+    host.start_sector("tiny")
+    for command in (("save", "tiny", str(place / "image")), ("dump", "tiny", str(place / "core")),
+                    ("dump", "tiny", str(place / "core"), "--live"),
+                    ("dump", "tiny", str(place / "core"), "--memory-only"),
+                    ("dump", "tiny", str(place / "core"), "--memory-only", "--format", "kdump-zlib")):
+        begin = time.monotonic()
+        host.refused(*command)
+        seconds = time.monotonic() - begin
+        check(seconds < 1 * SLOWNESS, f"{command} took {seconds:.1f} s")
+        check_goes_on(host)
+        equal(list(place.iterdir()), [])
