@@ -430,12 +430,21 @@ void vm_dump_after_crash(Vm *vm)
     const char *dir = config->auto_dump_path ? config->auto_dump_path : vm->host->paths->dump;
     g_autofree char *path = path_join(dir, file);
 
-    if (!vm_job_begin(vm, JOB_DUMP, NULL, &job, &err) || !vm_require_monitor(vm, &err))
+    while (!vm_job_begin(vm, JOB_DUMP, NULL, &job, &err)) {
+        if (error_code(err) != ERROR_TIMEOUT || !vm->run)
+            return;
+        g_clear_pointer(&err, error_free);
+    }
+    /* Over, or somebody has let it go on, meanwhile? */
+    if (!vm_require_monitor(vm, &err) || (!vm->run->panicked && !vm->run->must_run))
         return;
     const LifecycleAction action = vm->run->panicked ? vm->live->on_crash : LIFECYCLE_ACTION_PRESERVE;
     const unsigned flags = DUMP_MEMORY_ONLY | (config->auto_dump_bypass_cache ? DUMP_BYPASS_CACHE : 0);
-    if (!dump_locked(vm, &job, path, 0, flags, &err))
+    if (!dump_locked(vm, &job, path, 0, flags, &err)) {
+        /* One that has crashed stays as it is, for whoever wants to look at it. */
         log_error_error(err, "cannot dump a crashed machine");
+        return;
+    }
     if (action == LIFECYCLE_ACTION_COREDUMP_RESTART)
         vm_reboot_after_crash(vm);
     else if (action == LIFECYCLE_ACTION_COREDUMP_DESTROY)
