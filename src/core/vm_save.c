@@ -165,6 +165,7 @@ static bool restore_start(Vm *vm, VmJob *job, SaveImage *image, DomainDef *def, 
     }
     fd_cleanup(&write_end);
     spec.incoming_fd = read_end;
+    spec.feeder = feeder;
     spec.incoming_def = def;
     spec.autodestroy_client = autodestroy_client;
     spec.paused = !save_choose_running(flags, image->was_running);

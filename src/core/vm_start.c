@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,10 @@
 #include "qemu/address.h"
 
 #define LOG_TAIL_MAX 65536
+/* How often the process that feeds a saved state is looked at, and how long after its end QEMU may take to
+ * begin with what it was fed. */
+#define FEEDER_POLL_MS 100
+#define FEEDER_GRACE_MS 500
 
 /* Everything that belongs to one start. */
 typedef struct Start {
@@ -462,12 +467,34 @@ static void start_pin(Vm *vm)
     }
 }
 
+/* QEMU does not notice when a pipe ends before anything came through it. */
+static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error **err)
+{
+    const Process *feeder = start->spec->feeder;
+    int left = 0;
+
+    if (!feeder || !process_has_exited(feeder))
+        return true;
+    if (process_status(feeder) != 0) {
+        g_autofree char *how = process_describe_status(feeder);
+        error_set(err, ERROR_OPERATION_FAILED, "the helper that reads the saved state failed: %s", how);
+        return error_hint(err, "the file is damaged, or compressed in another way than it says");
+    }
+    if (*io_ended_ms == 0)
+        *io_ended_ms = loop_now_ms();
+    if (start->vm->run->migration_state == 0 && loop_now_ms() - *io_ended_ms > FEEDER_GRACE_MS &&
+        ioctl(start->spec->incoming_fd, FIONREAD, &left) == 0 && left == 0)
+        return error_set(err, ERROR_OPERATION_FAILED, "the file ends before the saved state begins");
+    return true;
+}
+
 static bool start_receive_state(Start *start, Error **err)
 {
     Vm *vm = start->vm;
     g_autofree char *uri = g_strdup_printf("fd:%d", start->spec->incoming_fd);
     const uint64_t timeout_ms = start->spec->incoming_timeout_ms;
     const uint64_t deadline_ms = timeout_ms == FIBER_NO_DEADLINE ? UINT64_MAX : loop_now_ms() + timeout_ms;
+    uint64_t feeder_ended_ms = 0;
 
     vm_job_set_phase(start->job, "reading memory");
     if (!vm_qmp(vm, "migrate-set-capabilities",
@@ -481,9 +508,14 @@ static bool start_receive_state(Start *start, Error **err)
         const uint64_t now_ms = loop_now_ms();
         if (now_ms >= deadline_ms)
             return error_set(err, ERROR_TIMEOUT, "reading the saved state took too long");
-        const uint64_t wait_ms = deadline_ms == UINT64_MAX ? FIBER_NO_DEADLINE : deadline_ms - now_ms;
-        if (!wait_queue_wait(&vm->run->changed, wait_ms, err))
+        if (!start_check_feeder(start, &feeder_ended_ms, err))
             return false;
+        g_autoptr(Error) why = NULL;
+        const uint64_t wait_ms = start->spec->feeder         ? MIN(deadline_ms - now_ms, FEEDER_POLL_MS)
+                                 : deadline_ms == UINT64_MAX ? FIBER_NO_DEADLINE
+                                                             : deadline_ms - now_ms;
+        if (!wait_queue_wait(&vm->run->changed, wait_ms, &why) && error_code(why) != ERROR_TIMEOUT)
+            return error_propagate(err, g_steal_pointer(&why));
     }
     if (!vm->run || vm->run->migration_state != 2)
         return error_set(err, ERROR_OPERATION_FAILED, "QEMU could not load the saved state");

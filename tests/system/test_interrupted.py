@@ -238,3 +238,32 @@ def test_save_and_dump_to_a_full_disk_fail_at_once(host):
         check(seconds < 1 * SLOWNESS, f"{command} took {seconds:.1f} s")
         check_goes_on(host)
         equal(list(place.iterdir()), [])
+
+
+def broken_images(data, payload_at):
+    yield "truncated in the stream", data[:payload_at + (len(data) - payload_at) // 2]
+    yield "without a stream", data[:payload_at]
+    yield "noise as a stream", data[:payload_at] + b"noise" * 20000
+    yield "noise within the stream", data[:payload_at + 20000] + b"\xa5" * 40000 + data[payload_at + 60000:]
+    yield "another compression", data[:28] + (1).to_bytes(4, "little") + data[32:]
+
+
+@mark(timeout=200)
+def test_restore_of_a_broken_image_fails_at_once(host):
+    host.start_sector("tiny")
+    file = host.path("tiny.save")
+    host.ok("save", "tiny", str(file))
+    data = file.read_bytes()
+    payload_at = 92 + int.from_bytes(data[20:24], "little")
+    equal(data[payload_at:payload_at + 4], b"QEVM", "where the stream begins")
+    for what, content in broken_images(data, payload_at):
+        file.write_bytes(content)
+        begin = time.monotonic()
+        host.refused("restore", str(file), timeout=100)
+        seconds = time.monotonic() - begin
+        check(seconds < 3 * SLOWNESS, f"an image {what}: the answer took {seconds:.1f} s")
+        equal(host.state("tiny"), "shut off", what)
+        equal(qemus(), {}, what)
+    file.write_bytes(data)
+    host.ok("restore", str(file))
+    equal(host.state("tiny"), "running")
