@@ -262,6 +262,7 @@ typedef struct VmRun {
     SaveFile file;       /* that is being written */
     bool is_saving;      /* ... and after which the machine ends */
     bool must_run;       /* the job pauses it: it goes on afterwards, unless it ends */
+    bool must_run_saved; /* the status file says so, perhaps no longer truly */
     bool is_going_on;    /* a fiber sees to that: QEMU did not answer at once */
 } VmRun;
 

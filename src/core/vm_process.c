@@ -690,7 +690,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     run->channel_dir = g_steal_pointer(&status->channel_dir);
     save_file_copy(&run->file, &status->file);
     run->is_saving = status->is_saving;
-    run->must_run = status->must_run;
+    run->must_run = run->must_run_saved = status->must_run;
     run->fake_reboot = status->fake_reboot;
     run->balloon_bytes = vm->live->current_memory_bytes;
     dac_list_adopt(vm->host->dac, status->dac);

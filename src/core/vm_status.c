@@ -211,8 +211,11 @@ static bool vm_status_write(Vm *vm, Error **err)
 
     g_snprintf(pid, sizeof(pid), "%d", (int)vm->run->pid);
     const bool new_pid = vm->run->pid > 0 && !vm->run->pid_written;
+    const bool must_run = vm->run->must_run;
     if (!file_replace_volatile(path, text, strlen(text), 0600, err))
         return false;
+    if (vm->run)
+        vm->run->must_run_saved = must_run;
     if (new_pid && vm->run) {
         if (!file_replace_volatile(pid_path, pid, strlen(pid), 0644, err))
             return false;

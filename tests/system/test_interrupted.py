@@ -240,6 +240,52 @@ def test_save_and_dump_to_a_full_disk_fail_at_once(host):
         equal(list(place.iterdir()), [])
 
 
+def fill_disk(file):
+    """Takes all room that is left, to the last block."""
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        while True:
+            os.write(fd, b"x" * 4096)
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+
+
+@mark(only="lodged", reason="its status files are ours alone")
+def test_suspend_and_resume_without_room_for_the_status_file(host):
+    host.start_sector("tiny")
+    run_dir = host.path("run/libvirt/qemu")
+    host.stop_daemon()
+    # The same files on a disk of their own that is full.
+    saved = {p.name: p.read_bytes() for p in run_dir.iterdir() if p.is_file()}
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=1k,mode=755", "tmpfs", run_dir], check=True)
+    for name, data in saved.items():
+        (run_dir / name).write_bytes(data)
+    host.start_daemon()
+    fill = run_dir / "fill"
+    for wanted, command in (("paused", "suspend"), ("running", "resume")):
+        fill_disk(fill)
+        host.ok(command, "tiny")
+        equal(host.state("tiny"), wanted)
+        host.kill_daemon()
+        fill.unlink(missing_ok=True)
+        host.start_daemon()
+        equal(host.state("tiny"), wanted)
+        equal(qemu_status(host, "tiny"), wanted)
+    # A save is refused before it has touched anything.
+    fill_disk(fill)
+    host.refused("managedsave", "tiny")
+    equal(qemu_status(host, "tiny"), "running")
+    fill.unlink()
+    host.ok("destroy", "tiny")
+    host.stop_daemon()
+    subprocess.run(["umount", run_dir], check=True)
+    for name in saved:
+        (run_dir / name).unlink(missing_ok=True)
+    host.start_daemon()
+
+
 def broken_images(data, payload_at):
     yield "truncated in the stream", data[:payload_at + (len(data) - payload_at) // 2]
     yield "without a stream", data[:payload_at]
