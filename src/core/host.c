@@ -462,6 +462,7 @@ bool host_load(Host *host, Error **err)
     if (!vm_store_load_all(host, err) || !host_load_statuses(host, err))
         return false;
     host->has_reattached = true;
+    vm_token_report(host);
     log_info("%u machines known, %u running", host_count_vms(host, false), host_count_vms(host, true));
     return true;
 }

@@ -238,6 +238,7 @@ typedef struct VmRun {
     uint64_t autodestroy_client; /* 0: none */
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool is_starting;            /* not announced yet: failures undo it */
+    bool has_gone_on;            /* ... but a saved guest runs: a cut-off start is not undone any more */
     bool stopping;               /* vm_process_stop() has begun */
     bool exited;                 /* the process is gone */
     bool guest_shutdown;         /* QEMU said SHUTDOWN */
@@ -518,6 +519,8 @@ AWAITS void vm_process_reap_intent(Host *host, VmStatus *status);
 AWAITS void vm_token_scan(Host *host);
 /* The QEMU of machine @name that was found and still runs, @preferred if that is one; 0: none. */
 pid_t vm_token_find(const Host *host, const char *name, pid_t preferred);
+/* Warns of those that nobody has taken over. */
+void vm_token_report(const Host *host);
 /* ERROR_INVALID_STATE: an earlier QEMU of the machine lives that nobody has taken over. */
 MUST_CHECK bool vm_token_require_free(const Vm *vm, Error **err);
 

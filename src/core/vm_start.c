@@ -595,6 +595,22 @@ static bool start_has_agent(const DomainDef *live)
     return false;
 }
 
+/* Lets the guest run. Once it does, the state that it was restored from must never be used again, its disks
+ * being newer: so a daemon that dies from here on leaves a machine that is taken over, and not a start that
+ * is undone. */
+static bool start_resume(Start *start, Error **err)
+{
+    VmRun *run = start->vm->run;
+
+    if (start->spec->incoming_fd >= 0) {
+        run->must_run = true;
+        run->has_gone_on = true;
+        if (!vm_status_save(start->vm, err))
+            return false;
+    }
+    return vm_process_resume_cpus(start->vm, start->spec->running_reason, err);
+}
+
 static bool start_go(Start *start, Error **err)
 {
     Vm *vm = start->vm;
@@ -610,7 +626,7 @@ static bool start_go(Start *start, Error **err)
         vm_publish_lifecycle(vm, LIFECYCLE_STARTED, spec->started_detail);
     if (spec->paused)
         vm_set_state(vm, VM_STATE_PAUSED, spec->paused_reason);
-    else if (!vm_process_resume_cpus(vm, spec->running_reason, err))
+    else if (!start_resume(start, err))
         return false;
     if (!vm->run || vm->run->exited)
         return start_explain_death(start, true, err);

@@ -112,7 +112,7 @@ static void append_run(GString *out, const Vm *vm)
 
     g_string_append_printf(out, "  <lodge:run version='1' startTime='%" PRIu64 "' taints='%u'", start_time,
                            vm->taints);
-    if (run->is_starting)
+    if (run->is_starting && !run->has_gone_on)
         g_string_append(out, " starting='yes'");
     if (run->autodestroy_client)
         g_string_append_printf(out, " autodestroy='%" PRIu64 "'", run->autodestroy_client);

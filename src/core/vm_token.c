@@ -102,6 +102,23 @@ pid_t vm_token_find(const Host *host, const char *name, pid_t preferred)
     return found ? found->pid : 0;
 }
 
+void vm_token_report(const Host *host)
+{
+    for (guint i = 0; host->token_holders && i < host->token_holders->len; i++) {
+        const TokenHolder *holder = g_ptr_array_index(host->token_holders, i);
+        g_autofree char *file = g_path_get_basename(holder->token);
+        g_autofree char *name = g_strndup(file, strlen(file) - MIN(strlen(file), strlen(".xml")));
+        g_autofree char *path = vm_status_path(host, name);
+        const Vm *vm = g_hash_table_lookup(host->by_name, name);
+        if (strcmp(path, holder->token) == 0 && (!vm || !vm->run) &&
+            vm_token_find(host, name, 0) == holder->pid)
+            log_warning("process %d is a QEMU of machine '%s' whose status file is lost: the machine cannot "
+                        "be "
+                        "started until it ends",
+                        (int)holder->pid, name);
+    }
+}
+
 bool vm_token_require_free(const Vm *vm, Error **err)
 {
     const pid_t pid = vm_token_find(vm->host, vm->name, 0);

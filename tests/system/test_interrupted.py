@@ -313,3 +313,33 @@ def test_restore_of_a_broken_image_fails_at_once(host):
     file.write_bytes(data)
     host.ok("restore", str(file))
     equal(host.state("tiny"), "running")
+
+
+@mark(only="lodged", reason="libvirtd keeps the image")
+def test_crash_while_a_restored_machine_goes_on(host):
+    """It may have written to its disks since: its start is not undone, and the image not used again."""
+    host.start_sector("tiny")
+    host.ok("managedsave", "tiny")
+    stopped = host.path("stopped")
+    host.script("etc/libvirt/hooks/qemu", f"""#!/bin/sh
+[ "$2" = started ] || exit 0
+for file in /proc/[0-9]*; do
+    if tr '\\0' ' ' < $file/cmdline | grep -q '^/usr/bin/qemu.*guest=tiny'; then
+        kill -STOP ${{file#/proc/}} && echo ${{file#/proc/}} > {stopped}
+    fi
+done
+""")
+    host.restart_daemon()
+    host.terminal("start", "tiny")
+    wait_until(lambda: stopped.exists() and stopped.read_text().strip(), "the machine is about to go on")
+    pid = int(stopped.read_text())
+    status = host.path("run/libvirt/qemu/tiny.xml")
+    wait_until(lambda: "mustRun" in status.read_text(), "the daemon has noted it")
+    host.kill_daemon()
+    host.path("etc/libvirt/hooks/qemu").unlink()
+    os.kill(pid, signal.SIGCONT)
+    host.start_daemon()
+    host.wait_state("tiny", "running")
+    equal(host.qemu_pid("tiny"), pid)
+    equal(qemu_status(host, "tiny"), "running")
+    check(not save_file(host).exists(), "the image is still there")
