@@ -75,7 +75,8 @@ typedef struct ImageJob {
     char *temp; /* where it is written; NULL: the path itself */
     uint64_t dev, ino;
     bool is_committed;
-    bool is_new; /* create: the file was made, and nobody took it yet */
+    bool is_new;     /* create: the file was made, and nobody took it yet */
+    bool is_renamed; /* commit: the same of its name */
     int fd;
     char *data; /* to write, or what was read */
     size_t len;
@@ -86,6 +87,13 @@ typedef struct ImageJob {
     const char *problem; /* static: the file is no image */
 } ImageJob;
 
+static bool image_job_is_at_path(const ImageJob *job)
+{
+    struct stat st;
+
+    return lstat(job->path, &st) == 0 && st.st_dev == job->dev && st.st_ino == job->ino;
+}
+
 static void image_job_free(void *data)
 {
     ImageJob *job = data;
@@ -93,6 +101,9 @@ static void image_job_free(void *data)
     /* Made after the caller gave up waiting: the storage answers again, so this does not hang. */
     if (job->is_new && job->fd >= 0)
         (void)unlink(job->temp);
+    /* The machine has gone on since: its image must not appear now. */
+    if (job->is_renamed && image_job_is_at_path(job))
+        (void)unlink(job->path);
     fd_cleanup(&job->fd);
     g_free(job->path);
     g_free(job->temp);
@@ -343,6 +354,7 @@ static void commit_run(void *data)
         job->error = errno;
         return;
     }
+    job->is_renamed = true;
     job->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (job->fd >= 0)
         (void)fsync(job->fd); /* not every file system can; the name is there already */
@@ -356,6 +368,7 @@ bool save_image_commit(const SaveFile *file, uint64_t timeout_ms, Error **err)
     if (!image_job_do(job, commit_run, timeout_ms, err))
         return false;
     const bool ok = job->error == 0;
+    job->is_renamed = false;
     if (!ok)
         error_set_errno(err, job->error, "cannot rename '%s' to '%s'", file->temp, file->path);
     image_job_free(job);
@@ -387,9 +400,8 @@ bool save_image_discard(const SaveFile *file, uint64_t timeout_ms, Error **err)
 static void committed_run(void *data)
 {
     ImageJob *job = data;
-    struct stat st;
 
-    job->is_committed = lstat(job->path, &st) == 0 && st.st_dev == job->dev && st.st_ino == job->ino;
+    job->is_committed = image_job_is_at_path(job);
 }
 
 bool save_image_is_committed(const SaveFile *file, uint64_t timeout_ms)

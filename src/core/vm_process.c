@@ -569,8 +569,8 @@ static bool reattach_save_is_done(const Vm *vm)
            save_image_is_committed(&run->file, (uint64_t)vm->host->config->storage_timeout_s * 1000);
 }
 
-/* A save or dump that died with the daemon: QEMU is kept from stopping for it later. libvirtd's files tell of
- * it by the reason of the pause alone. */
+/* A save or dump (or the last step of a restore) that died with the daemon: QEMU is kept from stopping for it
+ * later. libvirtd's files tell of it by the reason of the pause alone. */
 static bool reattach_cancel_job(Vm *vm, Error **err)
 {
     VmRun *run = vm->run;
@@ -579,7 +579,8 @@ static bool reattach_cancel_job(Vm *vm, Error **err)
         run->must_run = true;
     if (!run->must_run && !run->file.path)
         return true;
-    log_warning("machine '%s' was being saved or dumped when the daemon died: that is taken back", vm->name);
+    log_warning("machine '%s' was being saved, dumped or restored when the daemon died: it is to go on",
+                vm->name);
     if (!vm_qmp(vm, "migrate_cancel", NULL, 2000, NULL, err))
         return false;
     if (vm->run == run)
