@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -478,8 +479,9 @@ bool save_image_rewrite(const char *path, const SaveImage *image, const char *xm
 /* ---- copier ---- */
 
 bool save_copier_start(SaveFormat format, bool expand, bool bypass_cache, int from_fd, int to_fd,
-                       Process **ret_process, Error **err)
+                       Process **ret_process, int *ret_words_fd, Error **err)
 {
+    AUTO_FD words_fd = memfd_create("words of a copier", MFD_CLOEXEC); /* -1: nobody will know why */
     const char *const filter[] = { save_formats[format].program, expand ? "-dc" : "-c", NULL };
     static const char *const plain[] = { "/bin/cat", NULL };
     static const char *const direct_out[] = { "/bin/dd",       "bs=1M",       "iflag=fullblock",
@@ -494,6 +496,22 @@ bool save_copier_start(SaveFormat format, bool expand, bool bypass_cache, int fr
         spec.argv = !bypass_cache ? plain : expand ? direct_in : direct_out;
     spec.stdin_fd = from_fd;
     spec.stdout_fd = to_fd;
+    spec.stderr_fd = words_fd;
     spec.die_with_parent = true;
-    return process_start(&spec, ret_process, err);
+    if (!process_start(&spec, ret_process, err))
+        return false;
+    *ret_words_fd = fd_steal(&words_fd);
+    return true;
+}
+
+char *save_copier_describe(const Process *copier, int words_fd)
+{
+    char words[200] = { 0 };
+    g_autofree char *how = process_describe_status(copier);
+    const ssize_t got = words_fd >= 0 ? pread(words_fd, words, sizeof(words) - 1, 0) : 0;
+
+    if (got <= 0)
+        return g_steal_pointer(&how);
+    g_autofree char *text = g_utf8_make_valid(g_strstrip(words), -1);
+    return g_strdup_printf("%s: %s", how, g_strdelimit(text, "\n\r", ' '));
 }

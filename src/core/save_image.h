@@ -79,4 +79,7 @@ AWAITS MUST_CHECK bool save_image_rewrite(const char *path, const SaveImage *ima
 /* A child that copies (and compresses or expands) from one descriptor to the other, so that storage which
  * hangs holds neither QEMU nor us. */
 MUST_CHECK bool save_copier_start(SaveFormat format, bool expand, bool bypass_cache, int from_fd, int to_fd,
-                                  Process **ret_process, Error **err);
+                                  Process **ret_process, int *ret_words_fd, Error **err);
+/* How a copier ended and what it said in *ret_words_fd of its start: "exit status 1: cat: write error: No
+ * space left on device". Caller owns. */
+char *save_copier_describe(const Process *copier, int words_fd);

@@ -22,6 +22,7 @@
 #define POLL_MS 250
 #define SYNC_TIMEOUT_MS 600000
 #define COPIER_PATIENCE_MS 60000
+#define COPIER_LATE_MS 200
 #define CANCEL_PATIENCE_MS 5000
 #define CANCEL_POLL_MS 20
 #define PIPE_BYTES (1 << 20)
@@ -100,15 +101,32 @@ static bool transfer_is_over(const VmRun *run, const StateCopy *copy)
     return copy->dump_format ? run->dump_completed : run->migration_state >= 2;
 }
 
-static bool transfer_blame(const StateCopy *copy, const Process *copier, Error **err)
-{
-    g_autofree char *how = process_describe_status(copier);
+/* The process that writes the file. */
+typedef struct Copier {
+    Process *process; /* NULL: QEMU writes itself */
+    int words_fd;     /* -1: none */
+} Copier;
 
-    error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' failed: %s", copy->path, how);
-    return error_hint(err, "the disk may be full");
+static void copier_clear(Copier *copier)
+{
+    process_free(copier->process);
+    fd_cleanup(&copier->words_fd);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Copier, copier_clear)
+
+static bool copier_has_failed(const Copier *copier)
+{
+    return copier->process && process_has_exited(copier->process) && process_status(copier->process) != 0;
 }
 
-static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Process *copier, Error **err)
+static bool transfer_blame(const StateCopy *copy, const Copier *copier, Error **err)
+{
+    g_autofree char *how = save_copier_describe(copier->process, copier->words_fd);
+
+    return error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' failed: %s", copy->path, how);
+}
+
+static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Copier *copier, Error **err)
 {
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU exited unexpectedly");
@@ -116,12 +134,12 @@ static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Proc
         return error_set(err, ERROR_CANCELLED, "%s job: canceled by client",
                          copy->operation == JOB_OPERATION_DUMP ? "dump" : "save");
     /* Whatever QEMU will say of its broken pipe, this is the cause. */
-    if (copier && process_has_exited(copier) && process_status(copier) != 0)
+    if (copier_has_failed(copier))
         return transfer_blame(copy, copier, err);
     return true;
 }
 
-static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Process *copier, Error **err)
+static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Copier *copier, Error **err)
 {
     const uint64_t patience_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
     uint64_t moved = 0;
@@ -140,9 +158,16 @@ static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Proce
                 return transfer_check(vm, job, copy, copier, err);
             return error_propagate(err, g_steal_pointer(&why));
         }
-        if (!transfer_check(vm, job, copy, copier, err) ||
-            !transfer_poll(vm, job, copy, &now_moved, &done, err))
+        g_clear_pointer(&why, error_free);
+        if (!transfer_check(vm, job, copy, copier, err))
             return false;
+        if (!transfer_poll(vm, job, copy, &now_moved, &done, &why)) {
+            /* QEMU may tell of its broken pipe before the end of the copier is known, which is the cause. */
+            if (copier->process && !process_wait(copier->process, COPIER_LATE_MS, NULL))
+                log_debug("the helper runs on");
+            return copier_has_failed(copier) ? transfer_blame(copy, copier, err)
+                                             : error_propagate(err, g_steal_pointer(&why));
+        }
         if (now_moved != moved) {
             moved = now_moved;
             last_move_ms = loop_now_ms();
@@ -189,15 +214,15 @@ static bool transfer_begin(Vm *vm, const StateCopy *copy, int pipe_fd, Error **e
     return copy->dump_format ? transfer_begin_dump(vm, copy, err) : transfer_begin_migration(vm, err);
 }
 
-static bool transfer_finish(const Vm *vm, const StateCopy *copy, const SaveFile *file, Process *copier,
+static bool transfer_finish(const Vm *vm, const StateCopy *copy, const SaveFile *file, const Copier *copier,
                             int fd, VmJob *job, Error **err)
 {
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     vm_job_set_phase(job, "flushing the file");
-    if (copier && !process_wait(copier, COPIER_PATIENCE_MS, err))
+    if (copier->process && !process_wait(copier->process, COPIER_PATIENCE_MS, err))
         return error_prefix(err, "writing the rest of '%s'", copy->path);
-    if (copier && process_status(copier) != 0)
+    if (copier_has_failed(copier))
         return transfer_blame(copy, copier, err);
     if (!save_image_sync(copy->path, fd, SYNC_TIMEOUT_MS, err))
         return false;
@@ -230,13 +255,14 @@ static bool migration_is_active(Vm *vm)
 }
 
 /* QEMU is asked, not only listened to: a transfer that had not begun tells of no end. */
-static void transfer_undo(Vm *vm, const StateCopy *copy, Process *copier)
+static void transfer_undo(Vm *vm, const StateCopy *copy, const Copier *copier)
 {
     const uint64_t deadline_ms = loop_now_ms() + CANCEL_PATIENCE_MS;
     g_autoptr(Error) err = NULL;
 
     fiber_shield_begin();
-    if (copier && !process_has_exited(copier) && !process_kill(copier, SIGKILL, NULL))
+    if (copier->process && !process_has_exited(copier->process) &&
+        !process_kill(copier->process, SIGKILL, NULL))
         log_debug("the helper is gone already");
     if (vm->run && vm->run->qmp && qmp_pending_ms(vm->run->qmp) < CANCEL_PATIENCE_MS && !copy->dump_format) {
         if (!vm_qmp(vm, "migrate_cancel", NULL, CANCEL_PATIENCE_MS, NULL, &err))
@@ -269,7 +295,7 @@ static bool state_transfer(Vm *vm, VmJob *job, const StateCopy *copy, const Save
                            Error **err)
 {
     const bool direct = transfer_needs_file(copy);
-    g_autoptr(Process) copier = NULL;
+    g_auto(Copier) copier = { .words_fd = -1 };
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -278,17 +304,18 @@ static bool state_transfer(Vm *vm, VmJob *job, const StateCopy *copy, const Save
     AUTO_FD write_end = ends[1];
     (void)fcntl(write_end, F_SETPIPE_SZ, PIPE_BYTES); /* only for speed */
 
-    bool ok =
-        direct || save_copier_start(copy->format, false, copy->bypass_cache, read_end, fd, &copier, err);
+    bool ok = direct || save_copier_start(copy->format, false, copy->bypass_cache, read_end, fd,
+                                          &copier.process, &copier.words_fd, err);
     fd_cleanup(&read_end);
-    if (copier)
-        process_on_exit(copier, copier_exited, vm); /* the job holds the machine longer than we the process */
+    if (copier.process)
+        process_on_exit(copier.process, copier_exited,
+                        vm); /* the job holds the machine longer than we the process */
     ok = ok && transfer_begin(vm, copy, direct ? fd : write_end, err);
     fd_cleanup(&write_end); /* QEMU's is the last one now: its close is the helper's end of file */
-    ok = ok && transfer_wait(vm, job, copy, copier, err) &&
-         transfer_finish(vm, copy, file, copier, fd, job, err);
+    ok = ok && transfer_wait(vm, job, copy, &copier, err) &&
+         transfer_finish(vm, copy, file, &copier, fd, job, err);
     if (!ok)
-        transfer_undo(vm, copy, copier);
+        transfer_undo(vm, copy, &copier);
     if (vm->run)
         vm->run->pause_reason = PAUSED_UNKNOWN;
     return ok;

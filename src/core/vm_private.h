@@ -466,7 +466,8 @@ typedef struct VmStartSpec {
     bool paused;
     uint64_t autodestroy_client; /* 0: none */
     int incoming_fd;             /* -1: boots; else reads its state from there. Borrowed */
-    const Process *feeder;       /* who writes there; NULL: unknown */
+    const Process *feeder;       /* who writes there (a copier); NULL: unknown */
+    int feeder_words_fd;         /* see save_copier_start() */
     DomainDef *incoming_def;     /* NULL: vm->config. Taken */
     int started_detail;          /* STARTED_* */
     int running_reason;          /* RUNNING_* */

@@ -150,6 +150,7 @@ static bool restore_start(Vm *vm, VmJob *job, SaveImage *image, DomainDef *def, 
 {
     VmStartSpec spec = VM_START_SPEC_INIT;
     g_autoptr(Process) feeder = NULL;
+    AUTO_FD words_fd = -1;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0) {
@@ -159,13 +160,14 @@ static bool restore_start(Vm *vm, VmJob *job, SaveImage *image, DomainDef *def, 
     AUTO_FD read_end = ends[0];
     AUTO_FD write_end = ends[1];
     if (!save_copier_start(image->format, true, flags & SAVE_BYPASS_CACHE, image->fd, write_end, &feeder,
-                           err)) {
+                           &words_fd, err)) {
         domain_def_free(def);
         return false;
     }
     fd_cleanup(&write_end);
     spec.incoming_fd = read_end;
     spec.feeder = feeder;
+    spec.feeder_words_fd = words_fd;
     spec.incoming_def = def;
     spec.autodestroy_client = autodestroy_client;
     spec.paused = !save_choose_running(flags, image->was_running);

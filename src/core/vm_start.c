@@ -476,7 +476,7 @@ static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error 
     if (!feeder || !process_has_exited(feeder))
         return true;
     if (process_status(feeder) != 0) {
-        g_autofree char *how = process_describe_status(feeder);
+        g_autofree char *how = save_copier_describe(feeder, start->spec->feeder_words_fd);
         error_set(err, ERROR_OPERATION_FAILED, "the helper that reads the saved state failed: %s", how);
         return error_hint(err, "the file is damaged, or compressed in another way than it says");
     }
