@@ -26,7 +26,7 @@ typedef struct ProcessSpec {
     gid_t gid;
     const gid_t *groups;
     size_t n_groups;
-    bool new_session;        /* setsid(): survives us */
+    bool new_session;        /* setsid(): survives us; nice, scheduling, affinity as if nobody had set ours */
     mode_t umask;            /* 0: 0022 */
     uint64_t max_files;      /* RLIMIT_NOFILE; 0: as ours */
     uint64_t max_processes;  /* RLIMIT_NPROC; 0: as ours */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -103,6 +104,31 @@ static void process_child_set_limits(const ProcessChild *child)
         process_child_limit(child, RLIMIT_CORE, spec->max_core_bytes);
 }
 
+static void process_child_write(const char *path, const char *text, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)!write(fd, text, len); /* best effort */
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+/* How the kernel treats us is no business of what we start: a machine must neither be spared at the daemon's
+ * side when memory runs out, nor run with the priority and on the processors that were chosen for it. What
+ * the caller may not change stays. */
+static void process_child_reset_treatment(const ProcessChild *child)
+{
+    static const unsigned long all[128] = { [0 ... 127] = ~0ul }; /* the kernel keeps what there is */
+    static const struct sched_param none = { 0 };
+    process_child_write("/proc/self/oom_score_adj", "0\n", 2);
+    if (!child->spec->new_session)
+        return;
+    (void)syscall(SYS_sched_setaffinity, 0, sizeof(all), all);
+    (void)syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &none);
+    (void)syscall(SYS_setpriority, PRIO_PROCESS, 0, 0);
+    (void)syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, 0);
+}
+
 static void process_child_set_user(const ProcessChild *child)
 {
     const ProcessSpec *spec = child->spec;
@@ -138,6 +164,7 @@ void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t 
         (void)setsid(); /* a new process is no group leader, so it can't fail */
     process_child_set_fds(&child);
     process_child_set_limits(&child);
+    process_child_reset_treatment(&child);
     (void)umask(spec->umask ? spec->umask : 0022);
     process_child_set_user(&child);
     process_child_die_with_parent(&child);

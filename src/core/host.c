@@ -82,6 +82,7 @@ void host_free(Host *host)
     port_pool_free(host->ports);
     dac_table_free(host->dac);
     image_sizes_free(host->image_sizes);
+    g_clear_pointer(&host->token_holders, g_ptr_array_unref);
     event_bus_free(host->events);
     config_free(host->config);
     paths_free(host->paths);
@@ -494,7 +495,7 @@ static void host_load_status(Host *host, const char *file_name, ReattachGroup *g
     }
     if (status->def->id > host->last_id)
         host->last_id = status->def->id;
-    if (status->is_starting || status->pid <= 0) {
+    if (status->is_starting) {
         vm_process_reap_intent(host, status);
         return;
     }
@@ -533,11 +534,26 @@ static bool host_load_statuses(Host *host, Error **err)
     return true;
 }
 
+/* What an earlier daemon was writing when it died; nobody writes there yet. */
+static void host_remove_leftovers(const Host *host)
+{
+    const char *const dirs[] = { host->paths->etc_qemu, host->paths->run_qemu, host->paths->save };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {
+        g_autoptr(Error) err = NULL;
+        if (!file_remove_leftovers(dirs[i], &err))
+            log_warning_error(err, dirs[i]);
+    }
+}
+
 bool host_load(Host *host, Error **err)
 {
+    host_remove_leftovers(host);
+    vm_token_scan(host);
     if (!vm_store_load_all(host, err) || !host_load_statuses(host, err))
         return false;
     host->has_reattached = true;
+    vm_token_report(host);
     log_info("%u machines known, %u running", host_count_vms(host, false), host_count_vms(host, true));
     return true;
 }

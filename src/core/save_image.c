@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,9 +74,11 @@ void save_image_clear(SaveImage *image)
 
 typedef struct ImageJob {
     char *path;
-    char *temp; /* where it is written; may be NULL */
+    char *temp; /* where it is written; NULL: the path itself */
+    uint64_t dev, ino;
     bool is_committed;
-    bool is_new; /* create: the file was made, and nobody took it yet */
+    bool is_new;     /* create: the file was made, and nobody took it yet */
+    bool is_renamed; /* commit: the same of its name */
     int fd;
     char *data; /* to write, or what was read */
     size_t len;
@@ -87,6 +90,13 @@ typedef struct ImageJob {
     const char *problem; /* static: the file is no image */
 } ImageJob;
 
+static bool image_job_is_at_path(const ImageJob *job)
+{
+    struct stat st;
+
+    return lstat(job->path, &st) == 0 && st.st_dev == job->dev && st.st_ino == job->ino;
+}
+
 static void image_job_free(void *data)
 {
     ImageJob *job = data;
@@ -94,6 +104,9 @@ static void image_job_free(void *data)
     /* Made after the caller gave up waiting: the storage answers again, so this does not hang. */
     if (job->is_new && job->fd >= 0)
         (void)unlink(job->temp);
+    /* The machine has gone on since: its image must not appear now. */
+    if (job->is_renamed && image_job_is_at_path(job))
+        (void)unlink(job->path);
     fd_cleanup(&job->fd);
     error_free(job->why);
     g_free(job->path);
@@ -108,6 +121,16 @@ static ImageJob *image_job_new(const char *path)
 
     job->path = g_strdup(path);
     job->fd = -1;
+    return job;
+}
+
+static ImageJob *image_job_new_for(const SaveFile *file)
+{
+    ImageJob *job = image_job_new(file->path);
+
+    job->temp = g_strdup(file->temp);
+    job->dev = file->dev;
+    job->ino = file->ino;
     return job;
 }
 
@@ -229,20 +252,62 @@ static bool write_fully(int fd, const char *data, size_t len)
     return true;
 }
 
+/* The temporary's name is short, whatever the length of the path, and one that file_remove_leftovers() knows.
+ */
+void save_file_init(SaveFile *file, const char *path)
+{
+    static unsigned counter;
+    g_autofree char *dir = g_path_get_dirname(path);
+
+    *file = (SaveFile){ .path = g_strdup(path),
+                        .temp = g_strdup_printf("%s/.lodge-%ld-%u%08x.new", dir, (long)getpid(), counter++,
+                                                g_random_int()) };
+}
+
+void save_file_copy(SaveFile *dest, const SaveFile *source)
+{
+    save_file_clear(dest);
+    *dest = *source;
+    dest->path = g_strdup(source->path);
+    dest->temp = g_strdup(source->temp);
+}
+
+void save_file_clear(SaveFile *file)
+{
+    g_free(file->path);
+    g_free(file->temp);
+    *file = (SaveFile){ 0 };
+}
+
+/* true for what has to be written itself: it cannot be replaced by a file. A link of somebody with fewer
+ * rights must not lead us anywhere. */
+static bool create_is_in_place(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return false;
+    if (S_ISLNK(st.st_mode)) {
+        const bool trusted = st.st_uid == 0 || st.st_uid == geteuid();
+        return trusted && stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    }
+    return !S_ISREG(st.st_mode);
+}
+
 static void create_run(void *data)
 {
     ImageJob *job = data;
-    struct stat st;
+    struct stat st = { 0 };
 
-    if (lstat(job->path, &st) == 0 && !S_ISREG(st.st_mode))
-        job->temp = g_strdup(job->path);
-    else
-        job->temp = g_strconcat(job->path, ".new", NULL);
-    job->is_new = strcmp(job->temp, job->path) != 0;
-    job->fd = job->is_new ? trail_create_new(job->temp, O_RDWR, 0600, &job->why)
-                          : trail_open(job->temp, O_RDWR | O_TRUNC, &job->why);
-    if (job->fd >= 0 && !write_fully(job->fd, job->data, job->len))
+    if (create_is_in_place(job->path))
+        g_clear_pointer(&job->temp, g_free);
+    job->fd = job->temp ? trail_create_new(job->temp, O_RDWR, 0600, &job->why)
+                        : trail_open(job->path, O_RDWR | O_NOCTTY, &job->why);
+    job->is_new = job->temp && job->fd >= 0;
+    if (job->fd >= 0 && (fstat(job->fd, &st) < 0 || !write_fully(job->fd, job->data, job->len)))
         job->error = errno;
+    job->dev = st.st_dev;
+    job->ino = st.st_ino;
 }
 
 static char *build_header(const char *xml, bool was_running, SaveFormat format, size_t data_len,
@@ -261,10 +326,10 @@ static char *build_header(const char *xml, bool was_running, SaveFormat format, 
     return buffer;
 }
 
-bool save_image_create(const char *path, const char *xml, bool was_running, SaveFormat format,
-                       uint64_t timeout_ms, int *ret_fd, char **ret_temp, Error **err)
+bool save_image_create(SaveFile *file, const char *xml, bool was_running, SaveFormat format,
+                       uint64_t timeout_ms, int *ret_fd, Error **err)
 {
-    ImageJob *job = image_job_new(path);
+    ImageJob *job = image_job_new_for(file);
 
     if (xml)
         job->data = build_header(xml, was_running, format, strlen(xml) + 1 + SAVE_PADDING, &job->len);
@@ -273,15 +338,18 @@ bool save_image_create(const char *path, const char *xml, bool was_running, Save
     const bool ok = job->error == 0 && !job->why;
     if (ok) {
         *ret_fd = fd_steal(&job->fd);
-        *ret_temp = g_steal_pointer(&job->temp);
+        g_free(file->temp);
+        file->temp = g_steal_pointer(&job->temp);
+        file->dev = job->dev;
+        file->ino = job->ino;
     } else if (job->why && error_code(job->why) != ERROR_SYSTEM) {
         error_propagate(err, g_steal_pointer(&job->why));
     } else if (job->why) {
-        error_set_errno(err, error_errno(job->why), "Failed to create file '%s'", path);
+        error_set_errno(err, error_errno(job->why), "Failed to create file '%s'", file->path);
     } else {
-        error_set_errno(err, job->error, "Failed to create file '%s'", path);
+        error_set_errno(err, job->error, "Failed to create file '%s'", file->path);
     }
-    image_job_free(job);
+    image_job_free(job); /* removes what was made but could not be written */
     return ok;
 }
 
@@ -289,21 +357,24 @@ static void commit_run(void *data)
 {
     ImageJob *job = data;
 
-    if (!trail_rename(job->temp, job->path, &job->why))
+    if (!trail_rename(job->temp, job->path, &job->why)) {
         job->error = error_errno(job->why) ? error_errno(job->why) : EPERM;
+        return;
+    }
+    job->is_renamed = true;
 }
 
-bool save_image_commit(const char *temp, const char *path, uint64_t timeout_ms, Error **err)
+bool save_image_commit(const SaveFile *file, uint64_t timeout_ms, Error **err)
 {
-    if (strcmp(temp, path) == 0)
+    if (!file->temp)
         return true;
-    ImageJob *job = image_job_new(path);
-    job->temp = g_strdup(temp);
+    ImageJob *job = image_job_new_for(file);
     if (!image_job_do(job, commit_run, timeout_ms, err))
         return false;
     const bool ok = job->error == 0;
+    job->is_renamed = false;
     if (!ok)
-        error_set_errno(err, job->error, "cannot rename '%s' to '%s'", temp, path);
+        error_set_errno(err, job->error, "cannot rename '%s' to '%s'", file->temp, file->path);
     image_job_free(job);
     return ok;
 }
@@ -312,20 +383,20 @@ static void discard_run(void *data)
 {
     ImageJob *job = data;
 
-    if (unlink(job->path) < 0 && errno != ENOENT)
+    if (unlink(job->temp) < 0 && errno != ENOENT)
         job->error = errno;
 }
 
-bool save_image_discard(const char *temp, uint64_t timeout_ms, Error **err)
+bool save_image_discard(const SaveFile *file, uint64_t timeout_ms, Error **err)
 {
-    if (!g_str_has_suffix(temp, ".new"))
+    if (!file->temp)
         return true; /* a device or a pipe stays */
-    ImageJob *job = image_job_new(temp);
+    ImageJob *job = image_job_new_for(file);
     if (!image_job_do(job, discard_run, timeout_ms, err))
         return false;
     const bool ok = job->error == 0;
     if (!ok)
-        error_set_errno(err, job->error, "cannot remove '%s'", temp);
+        error_set_errno(err, job->error, "cannot remove '%s'", file->temp);
     image_job_free(job);
     return ok;
 }
@@ -334,16 +405,14 @@ static void committed_run(void *data)
 {
     ImageJob *job = data;
 
-    job->is_committed = access(job->temp, F_OK) != 0 && errno == ENOENT && access(job->path, F_OK) == 0;
+    job->is_committed = image_job_is_at_path(job);
 }
 
-bool save_image_is_committed(const char *temp, uint64_t timeout_ms)
+bool save_image_is_committed(const SaveFile *file, uint64_t timeout_ms)
 {
-    if (!g_str_has_suffix(temp, ".new"))
+    if (!file->temp || file->ino == 0)
         return false;
-    g_autofree char *path = g_strndup(temp, strlen(temp) - strlen(".new"));
-    ImageJob *job = image_job_new(path);
-    job->temp = g_strdup(temp);
+    ImageJob *job = image_job_new_for(file);
     if (!image_job_do(job, committed_run, timeout_ms, NULL))
         return false;
     const bool result = job->is_committed;
@@ -415,8 +484,9 @@ bool save_image_rewrite(const char *path, const SaveImage *image, const char *xm
 /* ---- copier ---- */
 
 bool save_copier_start(SaveFormat format, bool expand, bool bypass_cache, int from_fd, int to_fd,
-                       Process **ret_process, Error **err)
+                       Process **ret_process, int *ret_words_fd, Error **err)
 {
+    AUTO_FD words_fd = memfd_create("words of a copier", MFD_CLOEXEC); /* -1: nobody will know why */
     const char *const filter[] = { save_formats[format].program, expand ? "-dc" : "-c", NULL };
     static const char *const plain[] = { "/bin/cat", NULL };
     static const char *const direct_out[] = { "/bin/dd",       "bs=1M",       "iflag=fullblock",
@@ -431,6 +501,22 @@ bool save_copier_start(SaveFormat format, bool expand, bool bypass_cache, int fr
         spec.argv = !bypass_cache ? plain : expand ? direct_in : direct_out;
     spec.stdin_fd = from_fd;
     spec.stdout_fd = to_fd;
+    spec.stderr_fd = words_fd;
     spec.die_with_parent = true;
-    return process_start(&spec, ret_process, err);
+    if (!process_start(&spec, ret_process, err))
+        return false;
+    *ret_words_fd = fd_steal(&words_fd);
+    return true;
+}
+
+char *save_copier_describe(const Process *copier, int words_fd)
+{
+    char words[200] = { 0 };
+    g_autofree char *how = process_describe_status(copier);
+    const ssize_t got = words_fd >= 0 ? pread(words_fd, words, sizeof(words) - 1, 0) : 0;
+
+    if (got <= 0)
+        return g_steal_pointer(&how);
+    g_autofree char *text = g_utf8_make_valid(g_strstrip(words), -1);
+    return g_strdup_printf("%s: %s", how, g_strdelimit(text, "\n\r", ' '));
 }

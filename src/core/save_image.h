@@ -46,18 +46,30 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SaveImage, save_image_clear)
 /* ERROR_SYSTEM "Failed to open file '...'", ERROR_OPERATION_FAILED for what is no image, ERROR_TIMEOUT. */
 AWAITS MUST_CHECK bool save_image_open(const char *path, uint64_t timeout_ms, SaveImage *ret_image,
                                        Error **err);
-/* Makes the file (0600) in which @path is to be written: *ret_temp "PATH.new", or @path itself if that is no
- * regular file (a device, a pipe). With @xml writes the header; *ret_fd is positioned behind it. */
-AWAITS MUST_CHECK bool save_image_create(const char *path, const char *xml, bool was_running,
-                                         SaveFormat format, uint64_t timeout_ms, int *ret_fd, char **ret_temp,
-                                         Error **err);
+/* A file that is being written: it lies beside its final name, under one that nobody else uses, until it is
+ * complete. */
+typedef struct SaveFile {
+    char *path;        /* its final name; NULL: no file */
+    char *temp;        /* NULL: @path is a device or a pipe and written itself */
+    uint64_t dev, ino; /* what was made; 0: nothing yet */
+} SaveFile;
+/* Chooses the name; nothing is made yet. */
+void save_file_init(SaveFile *file, const char *path);
+void save_file_copy(SaveFile *dest, const SaveFile *source);
+void save_file_clear(SaveFile *file);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SaveFile, save_file_clear)
+
+/* Makes the file (0600). With @xml writes the header; *ret_fd is positioned behind it. A link at the path is
+ * not followed but replaced when the file is complete, unless it is root's (or ours) and leads to a device.
+ */
+AWAITS MUST_CHECK bool save_image_create(SaveFile *file, const char *xml, bool was_running, SaveFormat format,
+                                         uint64_t timeout_ms, int *ret_fd, Error **err);
 /* Gives the complete file its final name, durably. */
-AWAITS MUST_CHECK bool save_image_commit(const char *temp, const char *path, uint64_t timeout_ms,
-                                         Error **err);
-/* Removes what save_image_create() made; a missing file is success. */
-AWAITS MUST_CHECK bool save_image_discard(const char *temp, uint64_t timeout_ms, Error **err);
-/* true if @temp ("PATH.new") has got its final name. false also when the storage does not answer. */
-AWAITS bool save_image_is_committed(const char *temp, uint64_t timeout_ms);
+AWAITS MUST_CHECK bool save_image_commit(const SaveFile *file, uint64_t timeout_ms, Error **err);
+/* Removes what save_image_create() made, or was about to make; a missing file is success. */
+AWAITS MUST_CHECK bool save_image_discard(const SaveFile *file, uint64_t timeout_ms, Error **err);
+/* true if the file that was made has got its final name. false also when the storage does not answer. */
+AWAITS bool save_image_is_committed(const SaveFile *file, uint64_t timeout_ms);
 /* The content is on disk when this returns. */
 AWAITS MUST_CHECK bool save_image_sync(const char *path, int fd, uint64_t timeout_ms, Error **err);
 /* Replaces XML (and running state) in place. ERROR_OPERATION_FAILED when it does not fit. */
@@ -67,4 +79,7 @@ AWAITS MUST_CHECK bool save_image_rewrite(const char *path, const SaveImage *ima
 /* A child that copies (and compresses or expands) from one descriptor to the other, so that storage which
  * hangs holds neither QEMU nor us. */
 MUST_CHECK bool save_copier_start(SaveFormat format, bool expand, bool bypass_cache, int from_fd, int to_fd,
-                                  Process **ret_process, Error **err);
+                                  Process **ret_process, int *ret_words_fd, Error **err);
+/* How a copier ended and what it said in *ret_words_fd of its start: "exit status 1: cat: write error: No
+ * space left on device". Caller owns. */
+char *save_copier_describe(const Process *copier, int words_fd);

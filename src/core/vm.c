@@ -134,7 +134,7 @@ bool vm_require_monitor(const Vm *vm, Error **err)
 {
     if (!vm_require_running(vm, err))
         return false;
-    if (!vm->run || !vm->run->qmp || !qmp_is_open(vm->run->qmp)) {
+    if (!vm->run || !vm->run->qmp || !qmp_is_open(vm->run->qmp) || vm->run->unanswering) {
         if (vm->run && vm->run->unanswering)
             return error_set(err, ERROR_TIMEOUT,
                              "QEMU of domain '%s' does not answer since the daemon was restarted", vm->name);
@@ -221,7 +221,7 @@ void vm_run_free(VmRun *run)
     g_array_unref(run->vcpu_tids);
     vm_log_free(run->log);
     g_free(run->dump_error);
-    g_free(run->temp_path);
+    save_file_clear(&run->file);
     g_free(run->lib_dir);
     g_free(run->channel_dir);
     g_free(run->monitor_path);

@@ -22,6 +22,9 @@
 #define POLL_MS 250
 #define SYNC_TIMEOUT_MS 600000
 #define COPIER_PATIENCE_MS 60000
+#define COPIER_LATE_MS 200
+#define CANCEL_PATIENCE_MS 5000
+#define CANCEL_POLL_MS 20
 #define PIPE_BYTES (1 << 20)
 /* The largest bandwidth that QEMU takes: bytes per second. */
 #define UNLIMITED_BANDWIDTH INT64_C(8796093022207) * 1048576
@@ -98,23 +101,45 @@ static bool transfer_is_over(const VmRun *run, const StateCopy *copy)
     return copy->dump_format ? run->dump_completed : run->migration_state >= 2;
 }
 
-static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Process *copier, Error **err)
+/* The process that writes the file. */
+typedef struct Copier {
+    Process *process; /* NULL: QEMU writes itself */
+    int words_fd;     /* -1: none */
+} Copier;
+
+static void copier_clear(Copier *copier)
+{
+    process_free(copier->process);
+    fd_cleanup(&copier->words_fd);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Copier, copier_clear)
+
+static bool copier_has_failed(const Copier *copier)
+{
+    return copier->process && process_has_exited(copier->process) && process_status(copier->process) != 0;
+}
+
+static bool transfer_blame(const StateCopy *copy, const Copier *copier, Error **err)
+{
+    g_autofree char *how = save_copier_describe(copier->process, copier->words_fd);
+
+    return error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' failed: %s", copy->path, how);
+}
+
+static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Copier *copier, Error **err)
 {
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU exited unexpectedly");
     if (vm_job_is_aborted(job))
         return error_set(err, ERROR_CANCELLED, "%s job: canceled by client",
                          copy->operation == JOB_OPERATION_DUMP ? "dump" : "save");
-    if (copier && process_has_exited(copier) && process_status(copier) != 0 &&
-        !transfer_is_over(vm->run, copy)) {
-        g_autofree char *how = process_describe_status(copier);
-        return error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' ended: %s", copy->path,
-                         how);
-    }
+    /* Whatever QEMU will say of its broken pipe, this is the cause. */
+    if (copier_has_failed(copier))
+        return transfer_blame(copy, copier, err);
     return true;
 }
 
-static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Process *copier, Error **err)
+static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Copier *copier, Error **err)
 {
     const uint64_t patience_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
     uint64_t moved = 0;
@@ -133,9 +158,16 @@ static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Proce
                 return transfer_check(vm, job, copy, copier, err);
             return error_propagate(err, g_steal_pointer(&why));
         }
-        if (!transfer_check(vm, job, copy, copier, err) ||
-            !transfer_poll(vm, job, copy, &now_moved, &done, err))
+        g_clear_pointer(&why, error_free);
+        if (!transfer_check(vm, job, copy, copier, err))
             return false;
+        if (!transfer_poll(vm, job, copy, &now_moved, &done, &why)) {
+            /* QEMU may tell of its broken pipe before the end of the copier is known, which is the cause. */
+            if (copier->process && !process_wait(copier->process, COPIER_LATE_MS, NULL))
+                log_debug("the helper runs on");
+            return copier_has_failed(copier) ? transfer_blame(copy, copier, err)
+                                             : error_propagate(err, g_steal_pointer(&why));
+        }
         if (now_moved != moved) {
             moved = now_moved;
             last_move_ms = loop_now_ms();
@@ -182,51 +214,64 @@ static bool transfer_begin(Vm *vm, const StateCopy *copy, int pipe_fd, Error **e
     return copy->dump_format ? transfer_begin_dump(vm, copy, err) : transfer_begin_migration(vm, err);
 }
 
-static bool transfer_finish(const Vm *vm, const StateCopy *copy, Process *copier, int fd, VmJob *job,
-                            Error **err)
+static bool transfer_finish(const Vm *vm, const StateCopy *copy, const SaveFile *file, const Copier *copier,
+                            int fd, VmJob *job, Error **err)
 {
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     vm_job_set_phase(job, "flushing the file");
-    if (copier && !process_wait(copier, COPIER_PATIENCE_MS, err))
+    if (copier->process && !process_wait(copier->process, COPIER_PATIENCE_MS, err))
         return error_prefix(err, "writing the rest of '%s'", copy->path);
-    if (copier && process_status(copier) != 0) {
-        g_autofree char *how = process_describe_status(copier);
-        return error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' failed: %s", copy->path,
-                         how);
-    }
+    if (copier_has_failed(copier))
+        return transfer_blame(copy, copier, err);
     if (!save_image_sync(copy->path, fd, SYNC_TIMEOUT_MS, err))
         return false;
-    return save_image_commit(copy->temp_path, copy->path, timeout_ms, err);
+    return save_image_commit(file, timeout_ms, err);
 }
 
-void vm_state_discard(Host *host, const char *temp_path)
+void vm_state_discard(Host *host, const SaveFile *file)
 {
     g_autoptr(Error) err = NULL;
 
     fiber_shield_begin();
-    if (!save_image_discard(temp_path, (uint64_t)host->config->storage_timeout_s * 1000, &err))
+    if (!save_image_discard(file, (uint64_t)host->config->storage_timeout_s * 1000, &err))
         log_warning_error(err, "an unfinished file is left behind");
     fiber_shield_end();
 }
 
-static void transfer_undo(Vm *vm, const StateCopy *copy, Process *copier)
+static bool migration_is_active(Vm *vm)
 {
+    static const char *const over[] = { "none", "completed", "failed", "cancelled" };
+    AUTO_JSON info = NULL;
+
+    if (!vm_qmp(vm, "query-migrate", NULL, CANCEL_PATIENCE_MS, &info, NULL))
+        return false;
+    const char *status = json_get_str(info, "status");
+    for (size_t i = 0; status && i < G_N_ELEMENTS(over); i++) {
+        if (strcmp(status, over[i]) == 0)
+            return false;
+    }
+    return status != NULL;
+}
+
+/* QEMU is asked, not only listened to: a transfer that had not begun tells of no end. */
+static void transfer_undo(Vm *vm, const StateCopy *copy, const Copier *copier)
+{
+    const uint64_t deadline_ms = loop_now_ms() + CANCEL_PATIENCE_MS;
     g_autoptr(Error) err = NULL;
 
     fiber_shield_begin();
-    if (copier && !process_has_exited(copier) && !process_kill(copier, SIGKILL, NULL))
+    if (copier->process && !process_has_exited(copier->process) &&
+        !process_kill(copier->process, SIGKILL, NULL))
         log_debug("the helper is gone already");
-    if (vm->run && vm->run->qmp && !copy->dump_format && vm->run->migration_state < 2) {
-        if (!vm_qmp(vm, "migrate_cancel", NULL, 5000, NULL, &err))
+    if (vm->run && vm->run->qmp && qmp_pending_ms(vm->run->qmp) < CANCEL_PATIENCE_MS && !copy->dump_format) {
+        if (!vm_qmp(vm, "migrate_cancel", NULL, CANCEL_PATIENCE_MS, NULL, &err))
             log_warning_error(err, "cannot cancel writing the state of a machine");
-        const uint64_t deadline_ms = loop_now_ms() + 5000;
-        while (vm->run && !vm->run->exited && vm->run->migration_state < 2 && loop_now_ms() < deadline_ms) {
-            if (!wait_queue_wait(&vm->run->changed, deadline_ms - loop_now_ms(), NULL))
+        while (!err && migration_is_active(vm) && loop_now_ms() < deadline_ms) {
+            if (!vm->run || (!wait_queue_wait(&vm->run->changed, CANCEL_POLL_MS, NULL) && !vm->run))
                 break;
         }
     }
-    vm_state_discard(vm->host, copy->temp_path);
     fiber_shield_end();
 }
 
@@ -238,9 +283,19 @@ static void transfer_publish(Vm *vm, VmJob *job)
     params_free(params);
 }
 
-bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, int fd, Error **err)
+static void copier_exited(Process *copier, void *arg)
 {
-    g_autoptr(Process) copier = NULL;
+    Vm *vm = arg;
+
+    if (vm->run)
+        wait_queue_wake_all(&vm->run->changed);
+}
+
+static bool state_transfer(Vm *vm, VmJob *job, const StateCopy *copy, const SaveFile *file, int fd,
+                           Error **err)
+{
+    const bool direct = transfer_needs_file(copy);
+    g_auto(Copier) copier = { .words_fd = -1 };
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -249,27 +304,88 @@ bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, int fd, Error *
     AUTO_FD write_end = ends[1];
     (void)fcntl(write_end, F_SETPIPE_SZ, PIPE_BYTES); /* only for speed */
 
-    vm->run->temp_path = strcmp(copy->temp_path, copy->path) == 0 ? NULL : g_strdup(copy->temp_path);
-    vm->run->temp_is_save = copy->pause_reason == PAUSED_SAVE;
-    const bool direct = transfer_needs_file(copy);
-    bool ok = vm_status_save(vm, err) && (direct || save_copier_start(copy->format, false, copy->bypass_cache,
-                                                                      read_end, fd, &copier, err));
+    bool ok = direct || save_copier_start(copy->format, false, copy->bypass_cache, read_end, fd,
+                                          &copier.process, &copier.words_fd, err);
     fd_cleanup(&read_end);
+    if (copier.process)
+        process_on_exit(copier.process, copier_exited,
+                        vm); /* the job holds the machine longer than we the process */
     ok = ok && transfer_begin(vm, copy, direct ? fd : write_end, err);
     fd_cleanup(&write_end); /* QEMU's is the last one now: its close is the helper's end of file */
-    ok = ok && transfer_wait(vm, job, copy, copier, err) && transfer_finish(vm, copy, copier, fd, job, err);
+    ok = ok && transfer_wait(vm, job, copy, &copier, err) &&
+         transfer_finish(vm, copy, file, &copier, fd, job, err);
     if (!ok)
-        transfer_undo(vm, copy, copier);
-    if (vm->run) {
-        /* A save that succeeded ends in the machine's end: should the daemon die on the way there, the next
-         * one must know what this pause was for. */
-        if (!ok || copy->pause_reason != PAUSED_SAVE)
-            g_clear_pointer(&vm->run->temp_path, g_free);
+        transfer_undo(vm, copy, &copier);
+    if (vm->run)
         vm->run->pause_reason = PAUSED_UNKNOWN;
-    }
-    if (ok && !copy->dump_format)
-        transfer_publish(vm, job);
     return ok;
+}
+
+/* Having written its state once, QEMU does so again only after it has run. */
+static bool state_check_writable(Vm *vm, const StateCopy *copy, Error **err)
+{
+    AUTO_JSON info = NULL;
+
+    if (copy->dump_format || vm->state == VM_STATE_RUNNING)
+        return true;
+    if (!vm_qmp(vm, "query-status", NULL, 0, &info, err) || !vm_require_monitor(vm, err))
+        return false;
+    const char *status = json_get_str(info, "status");
+    if (!status || strcmp(status, "postmigrate") != 0)
+        return true;
+    error_set(err, ERROR_INVALID_STATE, "the state of domain '%s' was written before while it was paused",
+              vm->name);
+    return error_hint(err, "QEMU writes it again only after the machine has run: resume it first");
+}
+
+/* Everything that the next daemon must know if this one dies is written down before the file is made, and
+ * before the machine is paused. */
+static bool state_begin(Vm *vm, VmJob *job, const StateCopy *copy, SaveFile *file, int *ret_fd, Error **err)
+{
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+    VmRun *run = vm->run;
+
+    vm_job_set_phase(job, "creating the file");
+    if (!state_check_writable(vm, copy, err))
+        return false;
+    run->must_run = run->must_run || vm->state == VM_STATE_RUNNING;
+    run->is_saving = copy->pause_reason == PAUSED_SAVE;
+    save_file_copy(&run->file, file);
+    if (!vm_status_save(vm, err) ||
+        !save_image_create(file, copy->xml, copy->image_runs, copy->format, timeout_ms, ret_fd, err) ||
+        !vm_require_monitor(vm, err))
+        return false;
+    save_file_copy(&vm->run->file, file);
+    return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
+           (!copy->pause || vm->state != VM_STATE_RUNNING ||
+            vm_process_pause_cpus(vm, copy->pause_reason, err));
+}
+
+bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, Error **err)
+{
+    g_auto(SaveFile) file = { 0 };
+    AUTO_FD fd = -1;
+
+    save_file_init(&file, copy->path);
+    if (!state_begin(vm, job, copy, &file, &fd, err) || !state_transfer(vm, job, copy, &file, fd, err)) {
+        vm_state_discard(vm->host, &file);
+        vm_state_end(vm);
+        return false;
+    }
+    if (!copy->dump_format)
+        transfer_publish(vm, job);
+    return true;
+}
+
+void vm_state_end(Vm *vm)
+{
+    fiber_shield_begin();
+    if (vm->run) {
+        save_file_clear(&vm->run->file);
+        vm_go_on(vm);
+        vm_status_save_later(vm);
+    }
+    fiber_shield_end();
 }
 
 /* ---- core dumps ---- */
@@ -287,66 +403,32 @@ static bool dump_format_name(unsigned format, bool memory_only, const char **ret
     return true;
 }
 
-static bool dump_into(Vm *vm, VmJob *job, const char *path, const char *dump_format, unsigned flags,
-                      Error **err)
-{
-    g_autofree char *temp = NULL;
-    StateCopy copy = { .path = path,
-                       .bypass_cache = flags & DUMP_BYPASS_CACHE,
-                       .pause_reason = PAUSED_DUMP,
-                       .operation = JOB_OPERATION_DUMP,
-                       .dump_format = dump_format };
-    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
-    AUTO_FD fd = -1;
-
-    if (!dump_format && !save_format_from_name(vm->host->config->dump_image_format, &copy.format, err))
-        return false;
-    if (!save_image_create(path, NULL, false, copy.format, timeout_ms, &fd, &temp, err))
-        return false;
-    copy.temp_path = temp;
-    if (!vm_require_monitor(vm, err) || (vm->state == VM_STATE_RUNNING && !(flags & DUMP_LIVE) &&
-                                         !vm_process_pause_cpus(vm, PAUSED_DUMP, err))) {
-        vm_state_discard(vm->host, temp);
-        return false;
-    }
-    return vm_state_to_file(vm, job, &copy, fd, err);
-}
-
-/* Lets the machine go on, whatever became of the dump. */
-static void dump_go_on(Vm *vm, bool was_running)
-{
-    g_autoptr(Error) err = NULL;
-
-    fiber_shield_begin();
-    if (was_running && vm->run && !vm->run->exited && !vm->run->destroying && vm->state != VM_STATE_RUNNING &&
-        !vm_process_resume_cpus(vm, RUNNING_UNPAUSED, &err))
-        log_error_error(err, "a machine cannot go on after a dump");
-    vm_status_save_later(vm);
-    fiber_shield_end();
-}
-
 static bool dump_locked(Vm *vm, VmJob *job, const char *path, unsigned format, unsigned flags, Error **err)
 {
-    const bool was_running = vm->state == VM_STATE_RUNNING;
-    const char *dump_format = NULL;
+    StateCopy copy = { .path = path,
+                       .bypass_cache = flags & DUMP_BYPASS_CACHE,
+                       .pause = !(flags & DUMP_LIVE),
+                       .pause_reason = PAUSED_DUMP,
+                       .operation = JOB_OPERATION_DUMP };
 
-    if (!dump_format_name(format, flags & DUMP_MEMORY_ONLY, &dump_format, err))
+    if (!dump_format_name(format, flags & DUMP_MEMORY_ONLY, &copy.dump_format, err))
         return false;
-    if (!dump_into(vm, job, path, dump_format, flags, err)) {
-        dump_go_on(vm, was_running);
+    if (!copy.dump_format && !save_format_from_name(vm->host->config->dump_image_format, &copy.format, err))
         return false;
-    }
+    if (!vm_state_to_file(vm, job, &copy, err))
+        return false;
     if (flags & DUMP_CRASH) {
         vm_process_stop(vm, SHUTOFF_CRASHED, STOPPED_CRASHED);
         return true;
     }
-    if ((flags & DUMP_RESET) && vm_require_monitor(vm, NULL) &&
-        !vm_qmp(vm, "system_reset", NULL, 0, NULL, err)) {
-        dump_go_on(vm, was_running);
-        return false;
+    bool ok = true;
+    if ((flags & DUMP_RESET) && vm_require_monitor(vm, NULL)) {
+        ok = vm_qmp(vm, "system_reset", NULL, 0, NULL, err);
+        if (ok && vm->run)
+            vm->run->must_run = true;
     }
-    dump_go_on(vm, was_running || (flags & DUMP_RESET));
-    return true;
+    vm_state_end(vm);
+    return ok;
 }
 
 bool vm_core_dump(Vm *vm, const char *path, unsigned format, unsigned flags, const Caller *caller,
@@ -375,12 +457,21 @@ void vm_dump_after_crash(Vm *vm)
     const char *dir = config->auto_dump_path ? config->auto_dump_path : vm->host->paths->dump;
     g_autofree char *path = path_join(dir, file);
 
-    if (!vm_job_begin(vm, JOB_DUMP, NULL, &job, &err) || !vm_require_monitor(vm, &err))
+    while (!vm_job_begin(vm, JOB_DUMP, NULL, &job, &err)) {
+        if (error_code(err) != ERROR_TIMEOUT || !vm->run)
+            return;
+        g_clear_pointer(&err, error_free);
+    }
+    /* Over, or somebody has let it go on, meanwhile? */
+    if (!vm_require_monitor(vm, &err) || (!vm->run->panicked && !vm->run->must_run))
         return;
     const LifecycleAction action = vm->run->panicked ? vm->live->on_crash : LIFECYCLE_ACTION_PRESERVE;
     const unsigned flags = DUMP_MEMORY_ONLY | (config->auto_dump_bypass_cache ? DUMP_BYPASS_CACHE : 0);
-    if (!dump_locked(vm, &job, path, 0, flags, &err))
+    if (!dump_locked(vm, &job, path, 0, flags, &err)) {
+        /* One that has crashed stays as it is, for whoever wants to look at it. */
         log_error_error(err, "cannot dump a crashed machine");
+        return;
+    }
     if (action == LIFECYCLE_ACTION_COREDUMP_RESTART)
         vm_reboot_after_crash(vm);
     else if (action == LIFECYCLE_ACTION_COREDUMP_DESTROY)

@@ -6,19 +6,24 @@
 #include "core/vm_private.h"
 
 typedef struct StateCopy {
-    const char *path;      /* the final name */
-    const char *temp_path; /* where it is written; renamed when complete, unless the same */
+    const char *path;
+    const char *xml; /* for the header of a save image; NULL: none */
+    bool image_runs; /* ... which says whether a restored machine runs */
     SaveFormat format;
     bool bypass_cache;
-    int pause_reason;        /* PAUSED_*: when QEMU stops by itself at the end */
+    bool pause;              /* before QEMU begins to write; else it pauses itself when it needs to */
+    int pause_reason;        /* PAUSED_* */
     int operation;           /* virDomainJobOperation */
     const char *dump_format; /* NULL: migration stream; else "elf", "kdump-zlib", ... of guest memory */
 } StateCopy;
 
-/* Lets QEMU write its state (through a helper process) behind what @fd holds already, syncs and renames.
- * The job is held. On failure the file is removed, the transfer cancelled, and whether the machine runs is as
- * it was left by QEMU: the caller lets it go on. */
-AWAITS MUST_CHECK bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, int fd, Error **err);
+/* Makes the file, pauses the machine, lets QEMU write its state (through a helper process), syncs and
+ * renames. The job is held. What is about to happen is in the status file before it happens. On success the
+ * machine is paused and run->must_run says whether it was not before: it is to be ended, or vm_state_end()
+ * called. On failure the file is removed and the machine goes on as before. */
+AWAITS MUST_CHECK bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, Error **err);
+/* The job is over and the machine goes on if it ran before. */
+AWAITS void vm_state_end(Vm *vm);
 
 /* Removes the file of a transfer that will not be; failures are logged. */
-AWAITS void vm_state_discard(Host *host, const char *temp_path);
+AWAITS void vm_state_discard(Host *host, const SaveFile *file);

@@ -239,14 +239,16 @@ static void handle_watchdog(Vm *vm, const Json *data)
             action = (int)i;
     }
     vm_publish(vm, EVENT_WATCHDOG, action, 0);
-    if (action == 1)
-        vm_mark_paused(vm, PAUSED_WATCHDOG);
     for (DEF_EACH(WatchdogDef, watchdog, vm->live->watchdogs)) {
         if (watchdog->action == WATCHDOG_ACTION_DUMP) {
+            /* Paused by QEMU for the dump alone; it goes on when that is done, or has failed. */
+            vm->run->must_run = true;
             vm_spawn_task(vm, VM_TASK_DUMP, "watchdog dump", vm_dump_after_crash);
             break;
         }
     }
+    if (action == 1)
+        vm_mark_paused(vm, PAUSED_WATCHDOG);
 }
 
 static void handle_rtc(Vm *vm, const Json *data)

@@ -16,6 +16,7 @@
 #include "conf/domain_xml.h"
 #include "core/host.h"
 #include "core/job.h"
+#include "core/save_image.h"
 #include "core/stream.h"
 #include "core/vm.h"
 #include "core/vm_log.h"
@@ -261,6 +262,7 @@ typedef struct VmRun {
     uint64_t autodestroy_client; /* 0: none */
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool is_starting;            /* not announced yet: failures undo it */
+    bool has_gone_on;            /* ... but a saved guest runs: a cut-off start is not undone any more */
     bool stopping;               /* vm_process_stop() has begun */
     bool exited;                 /* the process is gone */
     bool guest_shutdown;         /* QEMU said SHUTDOWN */
@@ -281,8 +283,13 @@ typedef struct VmRun {
     GPtrArray *consoles;  /* of VmConsole */
     VmLog *log;           /* NULL until QEMU is about to be forked */
     bool pid_written;     /* NAME.pid is there */
-    char *temp_path;      /* an image that is being written: removed if the daemon dies meanwhile */
-    bool temp_is_save;    /* ... after which the machine ends */
+    /* What a save or dump is about; in the status file before anything has happened, so that a daemon that
+     * dies on the way leaves neither a paused machine nor a piece of a file. */
+    SaveFile file;       /* that is being written */
+    bool is_saving;      /* ... and after which the machine ends */
+    bool must_run;       /* the job pauses it: it goes on afterwards, unless it ends */
+    bool must_run_saved; /* the status file says so, perhaps no longer truly */
+    bool is_going_on;    /* a fiber sees to that: QEMU did not answer at once */
 } VmRun;
 
 /* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
@@ -344,7 +351,8 @@ struct Host {
     bool has_reattached; /* host_load() came to its end */
     PortPool *ports;
     DacTable *dac;
-    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
+    ImageSizes *image_sizes;  /* of machines that do not run (image_sizes.h) */
+    GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
     StatsQueue stats;
     unsigned n_background;     /* fibers of ours that run, or wait for room to run in */
     GQueue background_waiting; /* of Background: no fiber could be made for them yet */
@@ -468,8 +476,8 @@ typedef struct VmStatus {
     bool is_starting; /* the start was not finished: no pid, or nobody was told yet */
     bool fake_reboot;
     uint64_t autodestroy_client;
-    char *temp_path;
-    bool temp_is_save;
+    SaveFile file;
+    bool is_saving, must_run;
     unsigned taints;
 } VmStatus;
 char *vm_status_format(const Vm *vm);
@@ -511,6 +519,8 @@ typedef struct VmStartSpec {
     bool paused;
     uint64_t autodestroy_client; /* 0: none */
     int incoming_fd;             /* -1: boots; else reads its state from there. Borrowed */
+    const Process *feeder;       /* who writes there (a copier); NULL: unknown */
+    int feeder_words_fd;         /* see save_copier_start() */
     DomainDef *incoming_def;     /* NULL: vm->config. Taken */
     int started_detail;          /* STARTED_* */
     int running_reason;          /* RUNNING_* */
@@ -548,10 +558,24 @@ void vm_event_handle_crash(Vm *vm);
 char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
 AWAITS MUST_CHECK bool vm_process_resume_cpus(Vm *vm, int reason, Error **err);
 AWAITS MUST_CHECK bool vm_process_pause_cpus(Vm *vm, int reason, Error **err);
+/* Lets a machine that must_run go on after a save or dump: now, or as soon as QEMU answers again. The job is
+ * held. */
+AWAITS void vm_go_on(Vm *vm);
 /* A start that the death of the daemon cut off: kills its QEMU, takes everything back. */
 AWAITS void vm_process_reap_intent(Host *host, VmStatus *status);
 /* The variable in QEMU's environment by which a QEMU without a recorded pid is found: "NAME=path". */
 #define VM_TOKEN_VARIABLE "LODGE_STATUS_FILE"
+
+/* ---- QEMUs of an earlier daemon (vm_token.c) ---- */
+
+/* Looks at all processes, once; failures are logged. */
+AWAITS void vm_token_scan(Host *host);
+/* The QEMU of machine @name that was found and still runs, @preferred if that is one; 0: none. */
+pid_t vm_token_find(const Host *host, const char *name, pid_t preferred);
+/* Warns of those that nobody has taken over. */
+void vm_token_report(const Host *host);
+/* ERROR_INVALID_STATE: an earlier QEMU of the machine lives that nobody has taken over. */
+MUST_CHECK bool vm_token_require_free(const Vm *vm, Error **err);
 
 /* ---- guest agent (vm_agent.c) ---- */
 

@@ -25,6 +25,9 @@
 #define KILL_PATIENCE_MS 30000
 #define RECONNECT_PAUSE_MS 2000
 #define RECONNECT_TIMEOUT_MS 20000
+/* After a save or dump: how often QEMU is told to go on, and how long it may be silent to be told at once. */
+#define GO_ON_PAUSE_MS 200
+#define GO_ON_PATIENCE_MS 3000
 
 /* A machine and the run that was meant: the run may be over when the fiber gets its turn. */
 typedef struct RunRef {
@@ -176,8 +179,8 @@ void vm_process_cleanup(Vm *vm)
     vm_call_hook(vm, "stopped");
     dac_restore(vm->host->dac, run->dac, timeout_ms);
     vm_call_hook(vm, "release");
-    if (run->temp_path)
-        vm_state_discard(vm->host, run->temp_path);
+    if (run->file.path)
+        vm_state_discard(vm->host, &run->file);
 }
 
 /* What QEMU leaves in its log helps nobody without the word that it is over. */
@@ -392,6 +395,7 @@ bool vm_process_resume_cpus(Vm *vm, int reason, Error **err)
         return false;
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "domain is no longer running");
+    vm->run->must_run = false;
     vm_mark_running(vm, reason);
     return true;
 }
@@ -406,13 +410,95 @@ bool vm_process_pause_cpus(Vm *vm, int reason, Error **err)
         return false;
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "domain is no longer running");
+    if (reason == PAUSED_USER)
+        vm->run->must_run = false;
     vm_mark_paused(vm, reason);
     return true;
 }
 
+/* ---- going on after a save or dump ---- */
+
+static bool go_on_is_wanted(Vm *vm)
+{
+    VmRun *run = vm->run;
+
+    if (!run || run->exited || run->stopping || run->destroying || !run->must_run)
+        return false;
+    /* Stands still for a reason of its own by now. */
+    if (vm->state == VM_STATE_SHUTDOWN || vm->state == VM_STATE_CRASHED ||
+        vm->state == VM_STATE_PMSUSPENDED || (vm->state == VM_STATE_PAUSED && vm->reason == PAUSED_IOERROR))
+        run->must_run = false;
+    return run->must_run;
+}
+
+static bool go_on_now(Vm *vm, Error **err)
+{
+    const int reason = vm->run->is_saving ? RUNNING_SAVE_CANCELED : RUNNING_UNPAUSED;
+
+    if (!vm->run->qmp)
+        return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' cannot be reached", vm->name);
+    /* Not even told to stop; 'cont' comes behind a 'stop' that was not answered, and undoes it. */
+    if (vm->state == VM_STATE_RUNNING && qmp_pending_ms(vm->run->qmp) == 0) {
+        vm->run->must_run = false;
+        if (reason == RUNNING_SAVE_CANCELED)
+            vm_set_state(vm, VM_STATE_RUNNING, reason);
+    } else if (!vm_process_resume_cpus(vm, reason, err)) {
+        return false;
+    }
+    vm_status_save_later(vm);
+    return true;
+}
+
+/* What QEMU was told and did not answer, it will do some time: only then it can be told to go on. */
+static void go_on_fiber(void *arg)
+{
+    g_autoptr(RunRef) ref = arg;
+    Vm *vm = ref->vm;
+
+    while (run_ref_is_current(ref) && go_on_is_wanted(vm) && !vm->host->is_stopping) {
+        g_auto(VmJob) job = { 0 };
+        g_autoptr(Error) err = NULL;
+        if (!fiber_sleep(GO_ON_PAUSE_MS, NULL))
+            break;
+        if (!run_ref_is_current(ref) || !vm->run->qmp || vm->run->unanswering ||
+            qmp_pending_ms(vm->run->qmp) > 0)
+            continue;
+        if (!vm_job_begin(vm, JOB_MODIFY, NULL, &job, &err) || !run_ref_is_current(ref) ||
+            !go_on_is_wanted(vm))
+            continue;
+        if (go_on_now(vm, &err))
+            log_info("machine '%s' goes on", vm->name);
+        else
+            log_debug("machine '%s' does not go on yet: %s", vm->name, error_message(err));
+    }
+    if (run_ref_is_current(ref))
+        vm->run->is_going_on = false;
+}
+
+void vm_go_on(Vm *vm)
+{
+    g_autoptr(Error) err = NULL;
+
+    fiber_shield_begin();
+    if (go_on_is_wanted(vm)) {
+        const uint64_t silent_ms = vm->run->qmp ? qmp_pending_ms(vm->run->qmp) : 0;
+        if (silent_ms > GO_ON_PATIENCE_MS)
+            error_set(&err, ERROR_TIMEOUT, "QEMU has not answered for %u s", (unsigned)(silent_ms / 1000));
+        const uint64_t token = fiber_deadline_begin(GO_ON_PATIENCE_MS);
+        const bool ok = !err && go_on_now(vm, &err);
+        fiber_deadline_end(token);
+        if (!ok && go_on_is_wanted(vm) && !vm->run->is_going_on) {
+            log_warning("machine '%s' goes on as soon as it can: %s", vm->name, error_message(err));
+            vm->run->is_going_on = true;
+            host_spawn(vm->host, "go on", go_on_fiber, run_ref_new(vm));
+        }
+    }
+    fiber_shield_end();
+}
+
 /* ---- the QEMU of an earlier daemon ---- */
 
-/* true if @pid runs @uuid: for status files without a start time (written by libvirtd). */
+/* true if @pid runs @uuid: for what libvirtd has started, which carries no token. */
 static bool process_is_machine(pid_t pid, const Uuid *uuid)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid);
@@ -431,16 +517,23 @@ static bool process_is_machine(pid_t pid, const Uuid *uuid)
     return false;
 }
 
-static bool reattach_process(VmRun *run, const VmStatus *status, Error **err)
+/* The token decides: the pid in the file may be a stranger's. */
+static bool reattach_process(Vm *vm, const VmStatus *status, Error **err)
 {
-    uint64_t start_time = status->start_time;
+    pid_t pid = vm_token_find(vm->host, vm->name, status->pid);
 
-    if (start_time == 0) {
-        if (!process_is_machine(status->pid, &status->def->uuid))
-            return error_set(err, ERROR_VM_GONE, "process %d is not this machine", (int)status->pid);
-        start_time = process_lookup_start_time(status->pid);
-    }
-    return process_attach(status->pid, start_time, &run->process, err);
+    if (pid == 0 && process_is_machine(status->pid, &vm->uuid))
+        pid = status->pid;
+    if (pid == 0)
+        return error_set(err, ERROR_VM_GONE, "there is no QEMU of it");
+    if (pid != status->pid)
+        log_warning("QEMU of machine '%s' is process %d, not %d as its status file says", vm->name, (int)pid,
+                    (int)status->pid);
+    if (!process_attach(pid, process_lookup_start_time(pid), &vm->run->process, err))
+        return false;
+    vm->run->pid_written = vm->run->pid_written && pid == vm->run->pid;
+    vm->run->pid = pid;
+    return true;
 }
 
 static VmState state_from_qemu(const char *status, int *ret_reason)
@@ -479,28 +572,30 @@ static bool reattach_save_is_done(const Vm *vm)
 {
     const VmRun *run = vm->run;
 
-    return run->temp_is_save && run->temp_path &&
-           save_image_is_committed(run->temp_path, (uint64_t)vm->host->config->storage_timeout_s * 1000);
+    return run->is_saving &&
+           save_image_is_committed(&run->file, (uint64_t)vm->host->config->storage_timeout_s * 1000);
 }
 
-/* A save or dump that died with the daemon: QEMU has lost the reader of its state and stays paused. */
-static bool reattach_undo_job(Vm *vm, Error **err)
+/* A save or dump (or the last step of a restore) that died with the daemon: QEMU is kept from stopping for it
+ * later. libvirtd's files tell of it by the reason of the pause alone. */
+static bool reattach_cancel_job(Vm *vm, Error **err)
 {
-    const bool was_saving =
-        vm->state == VM_STATE_PAUSED && (vm->reason == PAUSED_SAVE || vm->reason == PAUSED_DUMP);
+    VmRun *run = vm->run;
 
-    if (vm->run->temp_path) {
-        vm_state_discard(vm->host, vm->run->temp_path);
-        if (!vm->run)
-            return error_set(err, ERROR_VM_GONE, "QEMU exited");
-        g_clear_pointer(&vm->run->temp_path, g_free);
-    }
-    if (!was_saving)
+    if (vm->state == VM_STATE_PAUSED && (vm->reason == PAUSED_SAVE || vm->reason == PAUSED_DUMP))
+        run->must_run = true;
+    if (!run->must_run && !run->file.path)
         return true;
-    log_warning("machine '%s' was being saved when the daemon died: letting it go on", vm->name);
+    log_warning("machine '%s' was being saved, dumped or restored when the daemon died: it is to go on",
+                vm->name);
     if (!vm_qmp(vm, "migrate_cancel", NULL, 2000, NULL, err))
         return false;
-    return vm_process_resume_cpus(vm, RUNNING_SAVE_CANCELED, err);
+    if (vm->run == run)
+        vm_state_discard(vm->host, &run->file);
+    if (vm->run != run)
+        return error_set(err, ERROR_VM_GONE, "QEMU exited");
+    save_file_clear(&run->file);
+    return true;
 }
 
 /* A managed save image of a machine that runs is one that has been restored: only its removal is missing.
@@ -526,13 +621,13 @@ static bool reattach_sync(Vm *vm, Error **err)
     AUTO_JSON balloon = NULL;
     int reason = 0;
 
-    if (!reattach_undo_job(vm, err) || !vm_qmp(vm, "query-status", NULL, 5000, &status, err))
-        return false;
-    if (!vm_require_running(vm, err))
+    if (!reattach_cancel_job(vm, err) || !vm_qmp(vm, "query-status", NULL, 5000, &status, err) ||
+        !vm_require_running(vm, err))
         return false;
     const VmState state = state_from_qemu(json_get_str(status, "status"), &reason);
     if (state != VM_STATE_NONE && state != vm->state)
         vm_set_state(vm, state, reason);
+    vm_go_on(vm);
     if (vm_qmp(vm, "query-balloon", NULL, 5000, &balloon, NULL) && vm->run)
         vm->run->balloon_bytes = json_get_uint(balloon, "actual", vm->run->balloon_bytes);
     if (!vm->run)
@@ -608,8 +703,9 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     run->monitor_path = g_steal_pointer(&status->monitor_path);
     run->lib_dir = g_steal_pointer(&status->lib_dir);
     run->channel_dir = g_steal_pointer(&status->channel_dir);
-    run->temp_path = g_steal_pointer(&status->temp_path);
-    run->temp_is_save = status->temp_is_save;
+    save_file_copy(&run->file, &status->file);
+    run->is_saving = status->is_saving;
+    run->must_run = run->must_run_saved = status->must_run;
     run->fake_reboot = status->fake_reboot;
     run->balloon_bytes = vm->live->current_memory_bytes;
     dac_list_adopt(vm->host->dac, status->dac);
@@ -636,7 +732,7 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
     vm_job_set_phase(&job, "reconnecting to QEMU");
     const bool client_is_gone = status->autodestroy_client != 0;
     reattach_fill(vm, status);
-    if (!reattach_process(vm->run, status, &err)) {
+    if (!reattach_process(vm, status, &err)) {
         log_warning("machine '%s' stopped while the daemon was away: %s", vm->name, error_message(err));
         vm->run->exited = true;
         vm_process_stop(vm, SHUTOFF_CRASHED, STOPPED_FAILED);
@@ -671,29 +767,6 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
 
 /* ---- starts that were cut off ---- */
 
-/* The process that carries our token in its environment; 0: none. */
-static pid_t process_find_token(const char *token)
-{
-    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
-    const size_t token_len = strlen(token);
-    const char *entry = NULL;
-
-    while (proc && (entry = g_dir_read_name(proc))) {
-        if (!g_ascii_isdigit(*entry))
-            continue;
-        g_autofree char *path = g_strdup_printf("/proc/%s/environ", entry);
-        g_autofree char *environment = NULL;
-        gsize len = 0;
-        if (!g_file_get_contents(path, &environment, &len, NULL) || len <= token_len)
-            continue;
-        for (const char *p = environment; p < environment + len; p += strlen(p) + 1) {
-            if (strcmp(p, token) == 0)
-                return (pid_t)g_ascii_strtoll(entry, NULL, 10);
-        }
-    }
-    return 0;
-}
-
 static void reap_process(pid_t pid, uint64_t start_time)
 {
     g_autoptr(Process) process = NULL;
@@ -713,14 +786,13 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     g_autofree char *path = vm_status_path(host, status->def->name);
     g_autofree char *pid_path = vm_pid_path(host, status->def->name);
     g_autofree char *log_pipe = vm_log_pipe_path(host, status->def->name);
-    g_autofree char *token = g_strdup_printf(VM_TOKEN_VARIABLE "=%s", path);
     const uint64_t timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000;
     g_autoptr(Error) err = NULL;
 
     if (status->pid > 0 && status->start_time)
         reap_process(status->pid, status->start_time);
     /* There can be one even when a pid was recorded for an earlier try. */
-    const pid_t pid = process_find_token(token);
+    const pid_t pid = vm_token_find(host, status->def->name, 0);
     if (pid > 0)
         reap_process(pid, 0);
     vm_remove_dir(status->lib_dir);

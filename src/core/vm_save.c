@@ -67,63 +67,21 @@ static bool save_make_xml(Vm *vm, const char *dxml, char **ret_xml, Error **err)
     return ok;
 }
 
-/* The machine goes on, whatever becomes of the request. */
-static void save_go_on(Vm *vm, bool was_running)
-{
-    g_autoptr(Error) err = NULL;
-
-    fiber_shield_begin();
-    if (vm->run && !vm->run->exited && !vm->run->destroying && was_running) {
-        if (vm->state == VM_STATE_RUNNING)
-            vm_set_state(vm, VM_STATE_RUNNING, RUNNING_SAVE_CANCELED);
-        else if (!vm_process_resume_cpus(vm, RUNNING_SAVE_CANCELED, &err))
-            log_error_error(err, "a machine cannot go on after a save that failed");
-    }
-    vm_status_save_later(vm);
-    fiber_shield_end();
-}
-
-static bool save_into(Vm *vm, VmJob *job, const char *path, const char *xml, bool image_runs,
-                      SaveFormat format, unsigned flags, Error **err)
-{
-    const bool was_running = vm->state == VM_STATE_RUNNING;
-    const uint64_t timeout_ms = storage_timeout(vm->host);
-    g_autofree char *temp = NULL;
-    AUTO_FD fd = -1;
-
-    vm_job_set_phase(job, "creating the file");
-    if (!save_image_create(path, xml, image_runs, format, timeout_ms, &fd, &temp, err)) {
-        save_go_on(vm, was_running);
-        return false;
-    }
-    const StateCopy copy = { .path = path,
-                             .temp_path = temp,
-                             .format = format,
-                             .bypass_cache = flags & SAVE_BYPASS_CACHE,
-                             .pause_reason = PAUSED_SAVE,
-                             .operation = JOB_OPERATION_SAVE };
-    if (!vm_require_monitor(vm, err) || (was_running && !vm_process_pause_cpus(vm, PAUSED_SAVE, err))) {
-        vm_state_discard(vm->host, temp);
-        return false;
-    }
-    if (vm_state_to_file(vm, job, &copy, fd, err))
-        return true;
-    save_go_on(vm, was_running);
-    return false;
-}
-
 static bool save_locked(Vm *vm, VmJob *job, const char *path, const char *dxml, unsigned flags, Error **err)
 {
-    SaveFormat format = SAVE_FORMAT_RAW;
     g_autofree char *xml = NULL;
+    StateCopy copy = { .path = path,
+                       .bypass_cache = flags & SAVE_BYPASS_CACHE,
+                       .pause = true,
+                       .pause_reason = PAUSED_SAVE,
+                       .operation = JOB_OPERATION_SAVE };
 
-    if (!vm_require_monitor(vm, err))
+    if (!save_format_from_name(vm->host->config->save_image_format, &copy.format, err) ||
+        !save_make_xml(vm, dxml, &xml, err) || !vm_require_monitor(vm, err))
         return false;
-    const bool image_runs = save_choose_running(flags, vm->state == VM_STATE_RUNNING);
-    if (!save_format_from_name(vm->host->config->save_image_format, &format, err) ||
-        !save_make_xml(vm, dxml, &xml, err) || !save_into(vm, job, path, xml, image_runs, format, flags, err))
-        return false;
-    return true;
+    copy.xml = xml;
+    copy.image_runs = save_choose_running(flags, vm->state == VM_STATE_RUNNING || vm->run->must_run);
+    return vm_state_to_file(vm, job, &copy, err);
 }
 
 bool vm_save(Vm *vm, const char *path, const char *dxml, unsigned flags, const Caller *caller, Error **err)
@@ -192,6 +150,7 @@ static bool restore_start(Vm *vm, VmJob *job, SaveImage *image, DomainDef *def, 
 {
     VmStartSpec spec = VM_START_SPEC_INIT;
     g_autoptr(Process) feeder = NULL;
+    AUTO_FD words_fd = -1;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0) {
@@ -201,12 +160,14 @@ static bool restore_start(Vm *vm, VmJob *job, SaveImage *image, DomainDef *def, 
     AUTO_FD read_end = ends[0];
     AUTO_FD write_end = ends[1];
     if (!save_copier_start(image->format, true, flags & SAVE_BYPASS_CACHE, image->fd, write_end, &feeder,
-                           err)) {
+                           &words_fd, err)) {
         domain_def_free(def);
         return false;
     }
     fd_cleanup(&write_end);
     spec.incoming_fd = read_end;
+    spec.feeder = feeder;
+    spec.feeder_words_fd = words_fd;
     spec.incoming_def = def;
     spec.autodestroy_client = autodestroy_client;
     spec.paused = !save_choose_running(flags, image->was_running);

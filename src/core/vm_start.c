@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +26,11 @@
 #include "core/vm_query.h"
 #include "host/node.h"
 #include "qemu/address.h"
+
+/* How often the process that feeds a saved state is looked at, and how long after its end QEMU may take to
+ * begin with what it was fed. */
+#define FEEDER_POLL_MS 100
+#define FEEDER_GRACE_MS 500
 
 /* Everything that belongs to one start. */
 typedef struct Start {
@@ -426,12 +432,34 @@ static void start_pin(Vm *vm)
     }
 }
 
+/* QEMU does not notice when a pipe ends before anything came through it. */
+static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error **err)
+{
+    const Process *feeder = start->spec->feeder;
+    int left = 0;
+
+    if (!feeder || !process_has_exited(feeder))
+        return true;
+    if (process_status(feeder) != 0) {
+        g_autofree char *how = save_copier_describe(feeder, start->spec->feeder_words_fd);
+        error_set(err, ERROR_OPERATION_FAILED, "the helper that reads the saved state failed: %s", how);
+        return error_hint(err, "the file is damaged, or compressed in another way than it says");
+    }
+    if (*io_ended_ms == 0)
+        *io_ended_ms = loop_now_ms();
+    if (start->vm->run->migration_state == 0 && loop_now_ms() - *io_ended_ms > FEEDER_GRACE_MS &&
+        ioctl(start->spec->incoming_fd, FIONREAD, &left) == 0 && left == 0)
+        return error_set(err, ERROR_OPERATION_FAILED, "the file ends before the saved state begins");
+    return true;
+}
+
 static bool start_receive_state(Start *start, Error **err)
 {
     Vm *vm = start->vm;
     g_autofree char *uri = g_strdup_printf("fd:%d", start->spec->incoming_fd);
     const uint64_t timeout_ms = start->spec->incoming_timeout_ms;
     const uint64_t deadline_ms = timeout_ms == FIBER_NO_DEADLINE ? UINT64_MAX : loop_now_ms() + timeout_ms;
+    uint64_t feeder_ended_ms = 0;
 
     vm_job_set_phase(start->job, "reading memory");
     if (!vm_qmp(vm, "migrate-set-capabilities",
@@ -445,9 +473,14 @@ static bool start_receive_state(Start *start, Error **err)
         const uint64_t now_ms = loop_now_ms();
         if (now_ms >= deadline_ms)
             return error_set(err, ERROR_TIMEOUT, "reading the saved state took too long");
-        const uint64_t wait_ms = deadline_ms == UINT64_MAX ? FIBER_NO_DEADLINE : deadline_ms - now_ms;
-        if (!wait_queue_wait(&vm->run->changed, wait_ms, err))
+        if (!start_check_feeder(start, &feeder_ended_ms, err))
             return false;
+        g_autoptr(Error) why = NULL;
+        const uint64_t wait_ms = start->spec->feeder         ? MIN(deadline_ms - now_ms, FEEDER_POLL_MS)
+                                 : deadline_ms == UINT64_MAX ? FIBER_NO_DEADLINE
+                                                             : deadline_ms - now_ms;
+        if (!wait_queue_wait(&vm->run->changed, wait_ms, &why) && error_code(why) != ERROR_TIMEOUT)
+            return error_propagate(err, g_steal_pointer(&why));
     }
     if (!vm->run || vm->run->migration_state != 2)
         return error_set(err, ERROR_OPERATION_FAILED, "QEMU could not load the saved state");
@@ -527,6 +560,22 @@ static bool start_has_agent(const DomainDef *live)
     return false;
 }
 
+/* Lets the guest run. Once it does, the state that it was restored from must never be used again, its disks
+ * being newer: so a daemon that dies from here on leaves a machine that is taken over, and not a start that
+ * is undone. */
+static bool start_resume(Start *start, Error **err)
+{
+    VmRun *run = start->vm->run;
+
+    if (start->spec->incoming_fd >= 0) {
+        run->must_run = true;
+        run->has_gone_on = true;
+        if (!vm_status_save(start->vm, err))
+            return false;
+    }
+    return vm_process_resume_cpus(start->vm, start->spec->running_reason, err);
+}
+
 static bool start_go(Start *start, Error **err)
 {
     Vm *vm = start->vm;
@@ -542,7 +591,7 @@ static bool start_go(Start *start, Error **err)
         vm_publish_lifecycle(vm, LIFECYCLE_STARTED, spec->started_detail);
     if (spec->paused)
         vm_set_state(vm, VM_STATE_PAUSED, spec->paused_reason);
-    else if (!vm_process_resume_cpus(vm, spec->running_reason, err))
+    else if (!start_resume(start, err))
         return false;
     if (!vm->run || vm->run->exited)
         return start_explain_death(start, true, err);
@@ -574,6 +623,10 @@ bool vm_start_process(Vm *vm, VmJob *job, VmStartSpec *spec, Error **err)
     Start start = { .vm = vm, .job = job, .spec = spec };
     const uint64_t begin_us = loop_now_us();
 
+    if (!vm_token_require_free(vm, err)) {
+        domain_def_free(spec->incoming_def);
+        return false;
+    }
     vm_resources_init(&start.resources);
     const bool ok = start_make_run(&start, err) && start_prepare(&start, err) && start_launch(&start, err) &&
                     start_go(&start, err) && start_finish(&start, err);

@@ -95,6 +95,16 @@ static void append_attr(GString *out, const char *name, const char *value)
     g_string_append_c(out, '\'');
 }
 
+static void append_file(GString *out, const SaveFile *file)
+{
+    if (!file->path)
+        return;
+    g_string_append(out, "    <lodge:file");
+    append_attr(out, "path", file->path);
+    append_attr(out, "temporary", file->temp);
+    g_string_append_printf(out, " device='%" PRIu64 "' inode='%" PRIu64 "'/>\n", file->dev, file->ino);
+}
+
 static void append_run(GString *out, const Vm *vm)
 {
     const VmRun *run = vm->run;
@@ -102,14 +112,16 @@ static void append_run(GString *out, const Vm *vm)
 
     g_string_append_printf(out, "  <lodge:run version='1' startTime='%" PRIu64 "' taints='%u'", start_time,
                            vm->taints);
-    if (run->is_starting)
+    if (run->is_starting && !run->has_gone_on)
         g_string_append(out, " starting='yes'");
     if (run->autodestroy_client)
         g_string_append_printf(out, " autodestroy='%" PRIu64 "'", run->autodestroy_client);
-    append_attr(out, "temporary", run->temp_path);
-    if (run->temp_path && run->temp_is_save)
+    if (run->must_run)
+        g_string_append(out, " mustRun='yes'");
+    if (run->is_saving)
         g_string_append(out, " saving='yes'");
     g_string_append(out, ">\n");
+    append_file(out, &run->file);
     for (guint i = 0; i < run->ports->len; i++)
         g_string_append_printf(out, "    <lodge:port number='%u'/>\n",
                                g_array_index(run->ports, unsigned, i));
@@ -201,8 +213,11 @@ static bool vm_status_write(Vm *vm, Error **err)
 
     g_snprintf(pid, sizeof(pid), "%d", (int)vm->run->pid);
     const bool new_pid = vm->run->pid > 0 && !vm->run->pid_written;
+    const bool must_run = vm->run->must_run;
     if (!file_replace_volatile(path, text, strlen(text), 0600, err))
         return false;
+    if (vm->run)
+        vm->run->must_run_saved = must_run;
     if (new_pid && vm->run) {
         if (!file_replace_volatile(pid_path, pid, strlen(pid), 0644, err))
             return false;
@@ -276,7 +291,7 @@ void vm_status_free(VmStatus *status)
     g_free(status->monitor_path);
     g_free(status->lib_dir);
     g_free(status->channel_dir);
-    g_free(status->temp_path);
+    save_file_clear(&status->file);
     g_clear_pointer(&status->dac, g_ptr_array_unref);
     g_clear_pointer(&status->ports, g_array_unref);
     g_clear_pointer(&status->vcpu_tids, g_array_unref);
@@ -306,14 +321,20 @@ static void read_run(const xmlNode *element, VmStatus *status)
     status->taints = (unsigned)attr_uint(element, "taints");
     status->is_starting = attr_is_yes(element, "starting");
     status->autodestroy_client = attr_uint(element, "autodestroy");
-    status->temp_path = g_strdup(xml_attr(element, "temporary"));
-    status->temp_is_save = attr_is_yes(element, "saving");
+    status->must_run = attr_is_yes(element, "mustRun");
+    status->is_saving = attr_is_yes(element, "saving");
     for (const xmlNode *node = element->children; node; node = node->next) {
         if (node->type != XML_ELEMENT_NODE)
             continue;
         if (xmlStrEqual(node->name, (const xmlChar *)"port")) {
             const unsigned port = (unsigned)attr_uint(node, "number");
             g_array_append_val(status->ports, port);
+        } else if (xmlStrEqual(node->name, (const xmlChar *)"file") && xml_attr(node, "path")) {
+            const SaveFile file = { .path = (char *)xml_attr(node, "path"),
+                                    .temp = (char *)xml_attr(node, "temporary"),
+                                    .dev = attr_uint(node, "device"),
+                                    .ino = attr_uint(node, "inode") };
+            save_file_copy(&status->file, &file);
         } else if (xmlStrEqual(node->name, (const xmlChar *)"lent") && xml_attr(node, "path")) {
             DacItem *item = g_new0(DacItem, 1);
             *item = (DacItem){ .path = g_strdup(xml_attr(node, "path")),

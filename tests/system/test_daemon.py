@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import re
 import socket
 import subprocess
 
@@ -282,3 +283,31 @@ def test_a_second_daemon_gives_up_after_a_while(host):
     contains(result.err, "already runs")
     check(time.monotonic() - begin > 3, "it did not wait")
     host.ok("list")
+
+
+@mark(only="lodged", reason="libvirtd has its own way to start processes")
+def test_qemu_does_not_inherit_how_the_daemon_is_treated(host):
+    host.stop_daemon()
+    before = os.sched_getaffinity(0)
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("300")
+    os.setpriority(os.PRIO_PROCESS, 0, 5)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        host.start_daemon()
+        host.start_sector("tiny")
+        with open(f"/proc/{host.daemon.pid}/oom_score_adj") as file:
+            equal(file.read().strip(), "300", "oom_score_adj of the daemon")
+        pid = host.qemu_pid("tiny")
+        with open(f"/proc/{pid}/oom_score_adj") as file:
+            equal(file.read().strip(), "0", "oom_score_adj of QEMU")
+        equal(os.getpriority(os.PRIO_PROCESS, pid), 0, "priority of QEMU")
+        equal(os.sched_getaffinity(pid), before, "processors of QEMU")
+        with open(f"/proc/{pid}/status") as file:
+            masks = dict(re.findall(r"^(SigBlk|SigIgn|Umask):\s*(\S+)", file.read(), re.M))
+        equal(masks["Umask"], "0002", "umask of QEMU")
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+        os.sched_setaffinity(0, before)
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("0")

@@ -9,17 +9,19 @@
 static char *make_image(const char *dir, const char *xml)
 {
     g_autoptr(Error) err = NULL;
-    g_autofree char *temp = NULL;
+    g_auto(SaveFile) file = { 0 };
     char *path = g_build_filename(dir, "a.save", NULL);
     int fd = -1;
 
-    check_ok(save_image_create(path, xml, true, SAVE_FORMAT_RAW, 5000, &fd, &temp, &err), err);
-    check(access(path, F_OK) != 0);
-    check(!save_image_is_committed(temp, 5000));
+    save_file_init(&file, path);
+    check(!save_image_is_committed(&file, 5000));
+    check_ok(save_image_create(&file, xml, true, SAVE_FORMAT_RAW, 5000, &fd, &err), err);
+    check(access(file.temp, F_OK) == 0);
+    check(!save_image_is_committed(&file, 5000));
     check_eq(write(fd, "QEVM", 4), 4);
     check_ok(save_image_sync(path, fd, 5000, &err), err);
-    check_ok(save_image_commit(temp, path, 5000, &err), err);
-    check(save_image_is_committed(temp, 5000));
+    check_ok(save_image_commit(&file, 5000, &err), err);
+    check(save_image_is_committed(&file, 5000));
     (void)close(fd);
     return path;
 }
@@ -44,6 +46,45 @@ TEST_FIBER(an_image_comes_back_as_it_was_written)
     check_ok(save_image_open(path, 5000, &again, &err), err);
     check_str(again.xml, "<domain>longer</domain>");
     check(!again.was_running);
+    check_remove_dir(dir);
+}
+
+/* An older image at the same place is not taken for the one that was being written. */
+TEST_FIBER(only_the_file_that_was_made_counts_as_committed)
+{
+    char *dir = check_make_dir();
+    g_autoptr(Error) err = NULL;
+    g_autofree char *path = make_image(dir, "<domain/>");
+    g_auto(SaveFile) file = { 0 };
+    int fd = -1;
+
+    save_file_init(&file, path);
+    check(!save_image_is_committed(&file, 5000));
+    check_ok(save_image_create(&file, "<domain/>", true, SAVE_FORMAT_RAW, 5000, &fd, &err), err);
+    check(!save_image_is_committed(&file, 5000));
+    check_ok(save_image_discard(&file, 5000, &err), err);
+    check(!save_image_is_committed(&file, 5000));
+    check(access(file.temp, F_OK) != 0);
+    check(access(path, F_OK) == 0);
+    (void)close(fd);
+    check_remove_dir(dir);
+}
+
+/* A planted link does not lead root to another file. */
+TEST_FIBER(a_link_is_replaced_and_not_followed)
+{
+    char *dir = check_make_dir();
+    g_autoptr(Error) err = NULL;
+    g_autofree char *victim = g_build_filename(dir, "victim", NULL);
+    g_autofree char *link = g_build_filename(dir, "a.save", NULL);
+    g_autofree char *text = NULL;
+
+    check(g_file_set_contents(victim, "mine", 4, NULL));
+    check_eq(symlink(victim, link), 0);
+    g_autofree char *path = make_image(dir, "<domain/>");
+    check(g_file_get_contents(victim, &text, NULL, NULL));
+    check_str(text, "mine");
+    check(!g_file_test(link, G_FILE_TEST_IS_SYMLINK));
     check_remove_dir(dir);
 }
 

@@ -17,8 +17,11 @@ static void make_running(Vm *vm)
     vm->run->monitor_path = g_strdup("/lib/domain-12-a/monitor.sock");
     vm->run->lib_dir = g_strdup("/lib/it's <here>");
     vm->run->channel_dir = g_strdup("/lib/channel");
-    vm->run->temp_path = g_strdup("/save/a&b.new");
-    vm->run->temp_is_save = true;
+    save_file_init(&vm->run->file, "/save/a&b");
+    vm->run->file.dev = 5;
+    vm->run->file.ino = UINT64_MAX;
+    vm->run->is_saving = true;
+    vm->run->must_run = true;
     vm->run->fake_reboot = true;
     g_array_append_val(vm->run->ports, port);
     g_array_append_val(vm->run->vcpu_tids, tid);
@@ -40,8 +43,11 @@ TEST_FIBER(a_status_comes_back_as_it_was_written)
     check_eq(status->pid, 1234);
     check_str(status->monitor_path, "/lib/domain-12-a/monitor.sock");
     check_str(status->lib_dir, "/lib/it's <here>");
-    check_str(status->temp_path, "/save/a&b.new");
-    check(status->temp_is_save && status->fake_reboot && !status->is_starting);
+    check_str(status->file.path, "/save/a&b");
+    check_str(status->file.temp, vm->run->file.temp);
+    check_eq(status->file.dev, 5);
+    check_eq(status->file.ino, UINT64_MAX);
+    check(status->is_saving && status->must_run && status->fake_reboot && !status->is_starting);
     check_eq(status->ports->len, 1);
     check_eq(g_array_index(status->ports, unsigned, 0), 5907);
     check_eq(g_array_index(status->vcpu_tids, pid_t, 0), 1235);
