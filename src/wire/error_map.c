@@ -109,6 +109,7 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_INVALID_ARGUMENT, "unknown metadata type *", VIR_FROM_DOMAIN, NULL },
     { ERROR_INVALID_ARGUMENT, "'*' is not a known interface", VIR_FROM_DOMAIN, NULL },
     { ERROR_INTERNAL, "start cell * out of range *", VIR_FROM_NONE, NULL },
+    { ERROR_INTERNAL, "failed to * a new XML namespace", VIR_FROM_XML, NULL },
     { ERROR_NOT_SUPPORTED, "virDomain*", VIR_FROM_DOMAIN, NULL },
     { ERROR_XML_SYNTAX, "(CPU_definition):*", VIR_FROM_CPU, NULL },
 };
