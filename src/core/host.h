@@ -43,5 +43,9 @@ int host_get_max_vcpus(Host *host, const char *type);
 /* What `lodge config`, `lodge jobs`, daemon_status read; front ends add their own numbers. */
 unsigned host_count_vms(const Host *host, bool running_only);
 
+/* Runs hooks/daemon; what goes wrong is logged. ("reload", "begin", "SIGHUP") */
+AWAITS void host_run_daemon_hook(Host *host, const char *operation, const char *suboperation,
+                                 const char *extra);
+
 /* A client connection ended: machines it asked to be destroyed with it are destroyed. */
 void host_client_gone(Host *host, uint64_t client_id);

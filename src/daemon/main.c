@@ -41,6 +41,8 @@ typedef struct Daemon {
     Error *failure;  /* why the start failed */
     bool log_is_stderr;
     bool stopping;
+    Fiber *reloading;       /* counted; NULL: none runs */
+    bool reload_again;      /* asked for meanwhile */
     uint64_t idle_since_ms; /* 0: not idle */
     sd_event_source *sources[8];
     size_t n_sources;
@@ -124,20 +126,42 @@ static void report_changes(const Config *old, const Config *new)
     }
 }
 
-static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+AWAITS static void reload(Daemon *daemon)
 {
-    Daemon *daemon = arg;
     g_autoptr(Config) config = NULL;
     g_autoptr(Error) err = NULL;
-    if (!daemon->host)
-        return 0;
+    host_run_daemon_hook(daemon->host, "reload", "begin", "SIGHUP");
+    if (daemon->stopping)
+        return;
     if (!config_load(host_paths(daemon->host), daemon->options.config, &config, &err)) {
         log_error_error(err, "reading the configuration again; the old one stays");
-        return 0;
+        return;
     }
     report_changes(host_config(daemon->host), config);
     open_log(daemon, config);
     log_info("configuration read and log opened again");
+}
+
+AWAITS static void reload_fiber(void *arg)
+{
+    Daemon *daemon = arg;
+    do {
+        daemon->reload_again = false;
+        reload(daemon);
+    } while (daemon->reload_again && !daemon->stopping);
+}
+
+static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    Daemon *daemon = arg;
+    if (!daemon->host || daemon->stopping)
+        return 0;
+    if (daemon->reloading && !fiber_is_done(daemon->reloading)) {
+        daemon->reload_again = true;
+        return 0;
+    }
+    g_clear_pointer(&daemon->reloading, fiber_unref);
+    daemon->reloading = fiber_ref(fiber_spawn("reload", reload_fiber, daemon));
     return 0;
 }
 
@@ -296,19 +320,26 @@ static int fail(const Daemon *daemon, const Error *err)
     return error_code(err) == ERROR_BUSY ? EXIT_ALREADY_RUNNING : EXIT_START_FAILED;
 }
 
-static bool start_has_ended(void *arg)
+static bool fiber_has_ended(void *arg)
 {
-    return fiber_is_done(((Daemon *)arg)->starting);
+    return fiber_is_done(arg);
+}
+
+/* A signal may have come in the middle of it: it must not meet a freed host. NULL does nothing. */
+static void end_fiber(Fiber *fiber)
+{
+    if (!fiber)
+        return;
+    fiber_cancel(fiber);
+    if (!loop_run_until(fiber_has_ended, fiber, DRAIN_TIMEOUT_MS))
+        _exit(EXIT_START_FAILED); /* stuck in the kernel: nothing can be freed below it */
+    fiber_unref(fiber);
 }
 
 static void clear(Daemon *daemon)
 {
-    if (daemon->starting) { /* a signal may have come in the middle of it: it must not meet a freed host */
-        fiber_cancel(daemon->starting);
-        if (!loop_run_until(start_has_ended, daemon, DRAIN_TIMEOUT_MS))
-            _exit(EXIT_START_FAILED); /* stuck in the kernel: nothing can be freed below it */
-        fiber_unref(daemon->starting);
-    }
+    end_fiber(daemon->starting);
+    end_fiber(daemon->reloading);
     if (daemon->server)
         rpc_front_stop(daemon->server);
     for (size_t i = 0; i < daemon->n_sources; i++)
