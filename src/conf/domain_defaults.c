@@ -110,11 +110,11 @@ static void fill_vcpu_list(DomainDef *def)
 {
     if (!def->vcpu_list)
         return;
+    g_autoptr(GHashTable) listed = g_hash_table_new(NULL, NULL);
+    for (DEF_EACH(VcpuDef, known, def->vcpu_list))
+        g_hash_table_add(listed, GUINT_TO_POINTER(known->id));
     for (uint32_t id = 0; id < def->vcpus; id++) {
-        bool listed = false;
-        for (DEF_EACH(VcpuDef, known, def->vcpu_list))
-            listed |= known->id == id;
-        if (listed)
+        if (g_hash_table_contains(listed, GUINT_TO_POINTER(id)))
             continue;
         VcpuDef *vcpu = g_new0(VcpuDef, 1);
         vcpu->id = id;
@@ -342,13 +342,15 @@ static bool join_ehci(const DomainDef *def, ControllerDef *companion)
 
 static void fill_controller_indexes(DomainDef *def)
 {
+    uint32_t next[CONTROLLER_TYPE_COUNT] = { 0 }; /* all before are taken */
+
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
         if (controller->index.is_set || (is_usb_companion(controller) && join_ehci(def, controller)))
             continue;
-        uint32_t index = 0;
-        while (domain_find_controller(def, controller->type, index))
-            index++;
-        controller->index = (OptU32){ index, true };
+        uint32_t *index = &next[controller->type];
+        while (domain_find_controller(def, controller->type, *index))
+            ++*index;
+        controller->index = (OptU32){ *index, true };
     }
 }
 
@@ -372,12 +374,13 @@ static bool scsi_address_is_taken(const DomainDef *def, const DeviceAddress *wan
 /* SCSI devices of the host take the first free unit. */
 static void add_hostdev_controllers(DomainDef *def)
 {
+    DeviceAddress free_one = { .type = ADDRESS_DRIVE }; /* all before are taken */
+
     for (DEF_EACH(HostdevDef, hostdev, def->hostdevs)) {
         if (hostdev->type != HOSTDEV_SCSI)
             continue;
         DeviceAddress *address = &hostdev->info.address;
         if (address->type == ADDRESS_ABSENT || address->wants_numbers) {
-            DeviceAddress free_one = { .type = ADDRESS_DRIVE };
             while (scsi_address_is_taken(def, &free_one)) {
                 free_one.drive.unit++;
                 free_one.drive.controller += free_one.drive.unit / SCSI_UNITS;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "conf/domain_check.h"
 #include "conf/domain_defaults.h"
+#include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 
 #define SOURCE "(domain_definition)"
@@ -26,45 +27,130 @@ static void log_dropped(void *arg, const char *path, unsigned line)
     log_debug("line %u: '%s' is not known and was dropped", line, path);
 }
 
+/* More than any board takes; what follows looks at each together with each other. */
+#define DEVICES_MAX 1024
+#define CONTROLLERS_MAX 512
+
+static bool count_device(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    return ++*(unsigned *)arg <= DEVICES_MAX;
+}
+
 static bool finish_def(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks, Error **err)
 {
     if (flags & DOMAIN_PARSE_SKIP_DEFAULTS)
         return true;
+    unsigned n_devices = 0;
+    if (!domain_each_device(def, count_device, &n_devices))
+        return error_set(err, ERROR_XML_INVALID, "more than %d devices", DEVICES_MAX);
+    if (def_list_len(def->controllers) > CONTROLLERS_MAX)
+        return error_set(err, ERROR_XML_INVALID, "more than %d controllers", CONTROLLERS_MAX);
     if (!domain_fill_defaults(def, flags, hooks, err))
         return false;
     return flags & DOMAIN_PARSE_SKIP_CHECKS || domain_check(def, err);
 }
 
+/* One document on its way in; perhaps read in a worker, so it holds copies, and what was dropped is told
+ * afterwards. */
+typedef struct ReadDef {
+    char *source;
+    DomainParseFlags flags;
+    DomainDef *def;
+    GPtrArray *dropped; /* of char *, the paths */
+    GArray *lines;      /* of unsigned, where they were */
+} ReadDef;
+
+static void read_def_free(void *data)
+{
+    ReadDef *read = data;
+
+    g_free(read->source);
+    domain_def_free(read->def);
+    g_clear_pointer(&read->dropped, g_ptr_array_unref);
+    g_clear_pointer(&read->lines, g_array_unref);
+    g_free(read);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ReadDef, read_def_free)
+
+static void note_dropped(void *arg, const char *path, unsigned line)
+{
+    ReadDef *read = arg;
+
+    if (!read->dropped) {
+        read->dropped = g_ptr_array_new_with_free_func(g_free);
+        read->lines = g_array_new(FALSE, FALSE, sizeof line);
+    }
+    g_ptr_array_add(read->dropped, g_strdup(path));
+    g_array_append_val(read->lines, line);
+}
+
+static bool read_def(const xmlNode *element, void *arg, Error **err)
+{
+    ReadDef *read = arg;
+    XmlReader reader = {
+        .flags = (read->flags & DOMAIN_PARSE_INACTIVE ? XML_READ_INACTIVE : 0) |
+                 (read->flags & DOMAIN_PARSE_VALIDATE ? XML_READ_STRICT : 0),
+        .source = read->source,
+        .dropped = note_dropped,
+        .arg = read,
+    };
+    void *object = NULL;
+
+    if (strcmp((const char *)element->name, "domain") != 0)
+        return error_set(err, ERROR_XML_INVALID, "%s:%ld: the root element is '%s', not 'domain'",
+                         read->source, xmlGetLineNo(element), (const char *)element->name);
+    if (!xml_table_read(&domain_table, &reader, element, &object, err))
+        return false;
+    read->def = object;
+    return true;
+}
+
+static ReadDef *read_def_new(const char *source, DomainParseFlags flags)
+{
+    ReadDef *read = g_new0(ReadDef, 1);
+
+    read->source = g_strdup(source);
+    read->flags = flags;
+    return read;
+}
+
+static bool read_def_finish(ReadDef *read, const DomainHooks *hooks, DomainDef **ret_def, Error **err)
+{
+    void (*dropped)(void *, const char *, unsigned) = hooks && hooks->dropped ? hooks->dropped : log_dropped;
+
+    for (unsigned i = 0; read->dropped && i < read->dropped->len; i++)
+        dropped(hooks ? hooks->arg : NULL, g_ptr_array_index(read->dropped, i),
+                g_array_index(read->lines, unsigned, i));
+    if (!finish_def(read->def, read->flags, hooks, err))
+        return false;
+    *ret_def = g_steal_pointer(&read->def);
+    return true;
+}
+
 bool domain_def_parse_node(const xmlNode *element, const char *source, DomainParseFlags flags,
                            const DomainHooks *hooks, DomainDef **ret_def, Error **err)
 {
-    XmlReader reader = {
-        .flags = (flags & DOMAIN_PARSE_INACTIVE ? XML_READ_INACTIVE : 0) |
-                 (flags & DOMAIN_PARSE_VALIDATE ? XML_READ_STRICT : 0),
-        .source = source,
-        .dropped = hooks && hooks->dropped ? hooks->dropped : log_dropped,
-        .arg = hooks ? hooks->arg : NULL,
-    };
-    if (strcmp((const char *)element->name, "domain") != 0)
-        return error_set(err, ERROR_XML_INVALID, "%s:%ld: the root element is '%s', not 'domain'", source,
-                         xmlGetLineNo(element), (const char *)element->name);
-    void *object = NULL;
-    if (!xml_table_read(&domain_table, &reader, element, &object, err))
+    g_autoptr(ReadDef) read = read_def_new(source, flags);
+
+    return read_def(element, read, err) && read_def_finish(read, hooks, ret_def, err);
+}
+
+bool domain_def_parse_text(const char *xml, size_t len, const char *source, DomainParseFlags flags,
+                           const DomainHooks *hooks, DomainDef **ret_def, Error **err)
+{
+    ReadDef *read = read_def_new(source, flags);
+
+    if (!xml_document_use(xml, len, source, read_def, read, read_def_free, err))
         return false;
-    g_autoptr(DomainDef) def = object;
-    if (!finish_def(def, flags, hooks, err))
-        return false;
-    *ret_def = g_steal_pointer(&def);
-    return true;
+    bool ok = read_def_finish(read, hooks, ret_def, err);
+    read_def_free(read);
+    return ok;
 }
 
 bool domain_def_parse(const char *xml, size_t len, DomainParseFlags flags, const DomainHooks *hooks,
                       DomainDef **ret_def, Error **err)
 {
-    g_autoptr(xmlDoc) doc = NULL;
-    if (!xml_document_read(xml, len, SOURCE, &doc, err))
-        return false;
-    return domain_def_parse_node(xmlDocGetRootElement(doc), SOURCE, flags, hooks, ret_def, err);
+    return domain_def_parse_text(xml, len, SOURCE, flags, hooks, ret_def, err);
 }
 
 /* ---- for other hosts ---- */

@@ -37,7 +37,7 @@ typedef struct DomainHooks {
  *
  * @hooks      NULL: no platform, host_arch x86_64
  *
- * AWAITS if the platform hook does.
+ * AWAITS if the platform hook does, or the text is long.
  *
  * ERROR_XML_SYNTAX          not well-formed; "(domain_definition):12: ..."
  * ERROR_XML_INVALID         a wrong or missing value; message with line and element
@@ -47,6 +47,9 @@ typedef struct DomainHooks {
  * ERROR_OVERFLOW            document too long */
 MUST_CHECK bool domain_def_parse(const char *xml, size_t len, DomainParseFlags flags,
                                  const DomainHooks *hooks, DomainDef **ret_def, Error **err);
+/* With the name of the text for messages, as in xml_document_read(). */
+MUST_CHECK bool domain_def_parse_text(const char *xml, size_t len, const char *source, DomainParseFlags flags,
+                                      const DomainHooks *hooks, DomainDef **ret_def, Error **err);
 /* The same for a <domain> inside another document (status, snapshot, save image). @source as in
  * xml_document_read(). */
 MUST_CHECK bool domain_def_parse_node(const xmlNode *element, const char *source, DomainParseFlags flags,

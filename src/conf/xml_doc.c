@@ -1,10 +1,16 @@
 /* Hostile text into an XML tree. A document type declaration ends the parse at once, so no entity is ever
- * declared or expanded and no file or network address is looked at. */
+ * declared or expanded and no file or network address is looked at. What the library cannot do in linear time
+ * is counted and refused before it begins; long texts are read in a worker. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 
+#include "base/worker.h"
 #include "conf/xml_internal.h"
+
+/* Longer texts are read in a worker: a document of this length takes about a millisecond. */
+#define READ_AT_ONCE_MAX ((size_t)32768)
+#define READ_DEADLINE_MS ((uint64_t)60000)
 
 /* What is wrong with a document: the first fault counts, the later ones are its consequences. */
 typedef struct Problem {
@@ -67,24 +73,111 @@ static bool read_failed(const Problem *problem, const xmlParserCtxt *parser, con
     return error_set(err, ERROR_XML_SYNTAX, "%s", message->str);
 }
 
-/* Not recursive: the depth is what it guards. */
-static const xmlNode *too_deep(const xmlNode *root)
+/* ---- bounds ---- */
+
+/* The XML library compares each attribute of an element with each, and each prefix with each name space in
+ * scope; it builds a tree before anybody can count. So the text is counted first. What is not well-formed may
+ * be miscounted: the library stops there. */
+typedef struct Scan {
+    const char *text, *at, *end;
+    const char *source;
+    unsigned depth;
+    unsigned n_nodes;                   /* elements, comments, instructions */
+    unsigned n_spaces;                  /* declarations of name spaces in scope */
+    uint16_t spaces[XML_DEPTH_MAX + 1]; /* of which by the element at each depth */
+} Scan;
+
+static bool scan_error(const Scan *scan, ErrorCode code, Error **err, const char *format, ...)
 {
-    int depth = 1;
-    for (const xmlNode *node = root; node;) {
-        if (node->children && node->type == XML_ELEMENT_NODE) {
-            node = node->children;
-            if (++depth > XML_DEPTH_MAX)
-                return node;
+    unsigned line = 1;
+    va_list args;
+
+    for (const char *p = scan->text; (p = memchr(p, '\n', (size_t)(scan->at - p))); p++)
+        line++;
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
+    return error_set(err, code, "%s:%u: %s", scan->source, line, message);
+}
+
+/* Goes behind @mark; to the end if it does not come. */
+static void scan_behind(Scan *scan, const char *mark)
+{
+    const char *found = memmem(scan->at, (size_t)(scan->end - scan->at), mark, strlen(mark));
+    scan->at = found ? found + strlen(mark) : scan->end;
+}
+
+static void scan_leave(Scan *scan)
+{
+    if (scan->depth == 0)
+        return;
+    scan->n_spaces -= scan->spaces[scan->depth];
+    scan->depth--;
+}
+
+/* A start tag, from behind its '<'. */
+static bool scan_element(Scan *scan, Error **err)
+{
+    unsigned n_attributes = 0;
+
+    if (++scan->depth > XML_DEPTH_MAX)
+        return scan_error(scan, ERROR_XML_INVALID, err, "more than %d elements inside each other",
+                          XML_DEPTH_MAX);
+    scan->spaces[scan->depth] = 0;
+    for (; scan->at < scan->end && *scan->at != '>'; scan->at++) {
+        const char c = *scan->at;
+        if (c == 'x' && scan->end - scan->at > 5 && g_ascii_isspace(scan->at[-1]) &&
+            memcmp(scan->at, "xmlns", 5) == 0) {
+            scan->spaces[scan->depth]++;
+            if (++scan->n_spaces > XML_SPACES_MAX)
+                return scan_error(scan, ERROR_XML_INVALID, err, "more than %d name spaces at once",
+                                  XML_SPACES_MAX);
+        }
+        if (c != '"' && c != '\'')
             continue;
-        }
-        while (node != root && !node->next) {
-            node = node->parent;
-            depth--;
-        }
-        node = node == root ? NULL : node->next;
+        if (++n_attributes > XML_ATTRIBUTES_MAX)
+            return scan_error(scan, ERROR_XML_INVALID, err, "more than %d attributes in one element",
+                              XML_ATTRIBUTES_MAX);
+        scan->at = memchr(scan->at + 1, c, (size_t)(scan->end - scan->at - 1)) ?: scan->end;
+        if (scan->at == scan->end)
+            return true;
     }
-    return NULL;
+    if (scan->at < scan->end && scan->at[-1] == '/')
+        scan_leave(scan);
+    return true;
+}
+
+static bool scan_bounds(const char *text, size_t len, const char *source, Error **err)
+{
+    Scan scan = { .text = text, .at = text, .end = text + len, .source = source };
+    const char *wrong;
+
+    if (!g_utf8_validate(text, (gssize)len, &wrong)) { /* a NUL is wrong, too */
+        scan.at = wrong;
+        return scan_error(&scan, ERROR_XML_SYNTAX, err, "Input is not proper UTF-8, indicate encoding !");
+    }
+    while ((scan.at = memchr(scan.at, '<', (size_t)(scan.end - scan.at)))) {
+        scan.at++;
+        size_t left = (size_t)(scan.end - scan.at);
+        if (left >= 1 && *scan.at != '/' && ++scan.n_nodes > XML_NODES_MAX)
+            return scan_error(&scan, ERROR_XML_INVALID, err, "more than %d elements in a document",
+                              XML_NODES_MAX);
+        if (left >= 3 && memcmp(scan.at, "!--", 3) == 0) {
+            scan.at += 3;
+            scan_behind(&scan, "-->");
+        } else if (left >= 8 && memcmp(scan.at, "![CDATA[", 8) == 0) {
+            scan_behind(&scan, "]]>");
+        } else if (left >= 1 && *scan.at == '?') {
+            scan_behind(&scan, "?>");
+        } else if (left >= 1 && *scan.at == '!') {
+            return true; /* a document type: refused by the reader */
+        } else if (left >= 1 && *scan.at == '/') {
+            scan_leave(&scan);
+        } else if (!scan_element(&scan, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Errors of no document, as of converting its encoding, would go to the standard error stream. */
@@ -92,11 +185,10 @@ static void ignore_error(void *arg, xmlError *problem)
 {
 }
 
-bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc **ret_doc, Error **err)
+static bool read_text(const char *text, size_t len, const char *source, xmlDoc **ret_doc, Error **err)
 {
-    if (len > XML_DOCUMENT_MAX)
-        return error_set(err, ERROR_OVERFLOW, "%s: %zu bytes are too long for a document (limit: %u)", source,
-                         len, XML_DOCUMENT_MAX);
+    if (!scan_bounds(text, len, source, err))
+        return false;
     xmlParserCtxt *parser = xmlNewParserCtxt();
     if (!parser)
         g_error("out of memory");
@@ -105,9 +197,12 @@ bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc 
     parser->sax->internalSubset = doctype_found;
     parser->sax->serror = problem_found;
     xmlSetStructuredErrorFunc(NULL, ignore_error);
-    xmlDoc *doc = xmlCtxtReadMemory(parser, text, (int)len, NULL, NULL,
+    /* Texts are UTF-8 wherever they come from, whatever they say themselves. NOENT concerns the five entities
+     * that XML has by itself: "&amp;" in the name of a name space would stay a reference otherwise. */
+    xmlDoc *doc = xmlCtxtReadMemory(parser, text, (int)len, NULL, "UTF-8",
                                     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-                                        XML_PARSE_NOCDATA | XML_PARSE_BIG_LINES | XML_PARSE_COMPACT);
+                                        XML_PARSE_NOCDATA | XML_PARSE_BIG_LINES | XML_PARSE_COMPACT |
+                                        XML_PARSE_IGNORE_ENC | XML_PARSE_NOENT);
     xmlSetStructuredErrorFunc(NULL, NULL);
     bool ok = doc && !problem.doctype && parser->wellFormed && xmlDocGetRootElement(doc);
     if (!ok)
@@ -118,14 +213,109 @@ bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc 
         xml_document_free(doc);
         return false;
     }
-    const xmlNode *deep = too_deep(xmlDocGetRootElement(doc));
-    if (deep) {
-        error_set(err, ERROR_XML_INVALID, "%s:%ld: more than %d elements inside each other", source,
-                  xmlGetLineNo(deep->parent), XML_DEPTH_MAX);
-        xml_document_free(doc);
-        return false;
-    }
     *ret_doc = doc;
+    return true;
+}
+
+/* ---- in a worker ---- */
+
+typedef struct ReadJob {
+    char *text;
+    size_t len;
+    char *source;
+    bool (*use)(const xmlNode *root, void *arg, Error **err);
+    void *arg;
+    void (*arg_free)(void *arg);
+    xmlDoc *doc;
+    Error *problem;
+} ReadJob;
+
+static void read_job_free(void *data)
+{
+    ReadJob *job = data;
+
+    g_free(job->text);
+    g_free(job->source);
+    xml_document_free(job->doc);
+    error_free(job->problem);
+    if (job->arg_free)
+        job->arg_free(job->arg);
+    g_free(job);
+}
+
+static void read_job_run(void *data)
+{
+    ReadJob *job = data;
+
+    if (!read_text(job->text, job->len, job->source, &job->doc, &job->problem) || !job->use)
+        return;
+    (void)job->use(xmlDocGetRootElement(job->doc), job->arg, &job->problem); /* says it by the problem */
+    g_clear_pointer(&job->doc, xml_document_free); /* here: freeing takes as long as reading */
+}
+
+/* The job once it ran and went well; else NULL, and @arg is freed. */
+static ReadJob *read_in_worker(const ReadJob *what, Error **err)
+{
+    ReadJob *job = g_memdup2(what, sizeof *what);
+
+    job->text = g_memdup2(what->text, what->len);
+    job->source = g_strdup(what->source);
+    if (!worker_run(worker_lane_named("documents"), read_job_run, job, read_job_free, READ_DEADLINE_MS, err))
+        return NULL;
+    if (!job->problem)
+        return job;
+    error_propagate(err, g_steal_pointer(&job->problem));
+    read_job_free(job);
+    return NULL;
+}
+
+static bool check_length(size_t len, const char *source, Error **err)
+{
+    return len <= XML_DOCUMENT_MAX ||
+           error_set(err, ERROR_OVERFLOW, "%s: %zu bytes are too long for a document (limit: %u)", source,
+                     len, XML_DOCUMENT_MAX);
+}
+
+bool xml_document_use(const char *text, size_t len, const char *source,
+                      bool (*use)(const xmlNode *root, void *arg, Error **err), void *arg,
+                      void (*arg_free)(void *arg), Error **err)
+{
+    const ReadJob what = { .text = (char *)text,
+                           .len = len,
+                           .source = (char *)source,
+                           .use = use,
+                           .arg = arg,
+                           .arg_free = arg_free };
+
+    if (len > READ_AT_ONCE_MAX && len <= XML_DOCUMENT_MAX) {
+        ReadJob *job = read_in_worker(&what, err);
+        if (!job)
+            return false;
+        job->arg_free = NULL;
+        read_job_free(job);
+        return true;
+    }
+    g_autoptr(xmlDoc) doc = NULL;
+    if (check_length(len, source, err) && read_text(text, len, source, &doc, err) &&
+        use(xmlDocGetRootElement(doc), arg, err))
+        return true;
+    arg_free(arg);
+    return false;
+}
+
+bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc **ret_doc, Error **err)
+{
+    const ReadJob what = { .text = (char *)text, .len = len, .source = (char *)source };
+
+    if (!check_length(len, source, err))
+        return false;
+    if (len <= READ_AT_ONCE_MAX)
+        return read_text(text, len, source, ret_doc, err);
+    ReadJob *job = read_in_worker(&what, err);
+    if (!job)
+        return false;
+    *ret_doc = g_steal_pointer(&job->doc);
+    read_job_free(job);
     return true;
 }
 

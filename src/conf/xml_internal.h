@@ -6,7 +6,11 @@
 
 #include "conf/xml_table.h"
 
-#define XML_DEPTH_MAX 100 /* nested elements; bounds the recursion of reader and writer */
+/* What a document may have; far beyond what any machine needs. */
+#define XML_DEPTH_MAX 100      /* nested elements; bounds the recursion of reader and writer */
+#define XML_NODES_MAX 65536    /* elements, comments, instructions */
+#define XML_ATTRIBUTES_MAX 256 /* of one element, declarations of name spaces among them */
+#define XML_SPACES_MAX 128     /* declarations of name spaces around one element */
 
 static inline void *xml_field(const XmlRow *row, void *base)
 {

@@ -52,6 +52,18 @@ static void escape(const char *text, bool attribute, GString *out)
     }
 }
 
+bool xml_can_hold(const char *text)
+{
+    if (!g_utf8_validate(text, -1, NULL))
+        return false;
+    for (; *text; text = g_utf8_next_char(text)) {
+        gunichar c = g_utf8_get_char(text);
+        if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0xfffe || c == 0xffff)
+            return false;
+    }
+    return true;
+}
+
 void xml_escape(const char *text, GString *out)
 {
     escape(text, false, out);

@@ -5,6 +5,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "conf/xml_internal.h"
 
+#define DROPPED_MAX 100 /* reports per document */
+
 /* One element being read: the struct behind the rows, and the table whose `kept` takes what is kept. */
 typedef struct Target {
     const XmlTable *table;
@@ -54,7 +56,7 @@ static bool place_error(const XmlReader *reader, const xmlNode *element, const X
     return false;
 }
 
-bool xml_drop(const XmlReader *reader, const xmlNode *node, Error **err)
+bool xml_drop(XmlReader *reader, const xmlNode *node, Error **err)
 {
     bool is_attr = node->type == XML_ATTRIBUTE_NODE;
     const xmlNode *element = is_attr ? node->parent : node;
@@ -69,7 +71,8 @@ bool xml_drop(const XmlReader *reader, const xmlNode *node, Error **err)
         return error_set(err, ERROR_XML_SCHEMA, "%s:%ld: element '%s' is not allowed here inside '%s'",
                          reader->source, xmlGetLineNo(element), (const char *)element->name, parent);
     }
-    if (reader->dropped) {
+    if (reader->dropped && reader->n_dropped < DROPPED_MAX) {
+        reader->n_dropped++;
         xmlChar *path = xmlGetNodePath(node);
         reader->dropped(reader->arg, (const char *)path, (unsigned)xmlGetLineNo(element));
         xmlFree(path);
@@ -148,11 +151,14 @@ static void keep(const Target *target, const XmlRow *row, char *text)
         g_free(text);
         return;
     }
-    while (*end)
-        end = &(*end)->next;
-    *end = g_new0(Kept, 1);
-    (*end)->row = row;
-    (*end)->text = text;
+    Kept *made = g_new0(Kept, 1);
+    made->row = row;
+    made->text = text;
+    if (*end)
+        (*end)->last->next = made;
+    else
+        *end = made;
+    (*end)->last = made;
 }
 
 static bool is_required_missing(const XmlReader *reader, const XmlRow *row)

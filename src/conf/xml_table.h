@@ -261,14 +261,24 @@ struct XmlTable {
 #define XML_DOCUMENT_MAX (8u << 20) /* bytes */
 
 /* Reads text into a tree. Nothing outside @text is touched; a document type declaration is refused, so there
- * are no entities to expand; depth and size are bounded.
+ * are no entities to expand; the text counts as UTF-8 whatever it declares. Size, depth, elements, attributes
+ * and name spaces are bounded before anything is built.
+ *
+ * AWAITS when @text is long (it is then read in a worker).
  *
  * @source   names the text in messages: "(domain_definition)" gives "(domain_definition):12: ..."
  *
- * ERROR_XML_SYNTAX  not well-formed; message has line, text and position
- * ERROR_OVERFLOW    too long */
+ * ERROR_XML_SYNTAX   not well-formed; message has line, text and position
+ * ERROR_XML_INVALID  too many or too deep
+ * ERROR_OVERFLOW     too long */
 MUST_CHECK bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc **ret_doc,
                                   Error **err);
+/* The same, and calls @use with the root element, in that worker if the text is long: so @use knows nothing
+ * but @arg and waits for nothing. On failure @arg_free(@arg) is called (perhaps later); else @arg is the
+ * caller's again. */
+MUST_CHECK bool xml_document_use(const char *text, size_t len, const char *source,
+                                 bool (*use)(const xmlNode *root, void *arg, Error **err), void *arg,
+                                 void (*arg_free)(void *arg), Error **err);
 void xml_document_free(xmlDoc *doc); /* NULL does nothing */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xml_document_free)
 
@@ -283,6 +293,7 @@ struct XmlReader {
     /* What no row describes and is dropped; NULL: silently. @path "/domain/devices/disk[1]/@foo" */
     void (*dropped)(void *arg, const char *path, unsigned line);
     void *arg;
+    unsigned n_dropped; /* private: only the first are reported, for finding out the path takes long */
 };
 
 /* Reads @element into a new struct of @table. Unknown parts: see XmlReader.
@@ -300,7 +311,7 @@ bool xml_error(const XmlReader *reader, const xmlNode *element, ErrorCode code, 
                const char *format, ...);
 const char *xml_attr(const xmlNode *element, const char *name); /* borrowed text of an attribute; NULL */
 /* Reports (or, when strict, refuses) something that a custom row cannot place. */
-bool xml_drop(const XmlReader *reader, const xmlNode *node, Error **err);
+bool xml_drop(XmlReader *reader, const xmlNode *node, Error **err);
 
 enum {
     XML_FORMAT_SECURE = 1 << 0,     /* with secrets */
@@ -312,6 +323,8 @@ enum {
 /* Appends @object as element @name, @indent spaces deep. */
 void xml_table_write(const XmlTable *table, const char *name, const void *object, unsigned flags,
                      unsigned indent, GString *out);
+/* Can a document hold @text? Not with control characters, or what is no UTF-8: escaping leaves those out. */
+bool xml_can_hold(const char *text);
 void xml_escape(const char *text, GString *out);
 void xml_escape_attribute(const char *text, GString *out); /* keeps line ends and tabs, too */
 void xml_indent(unsigned spaces, GString *out);
@@ -341,6 +354,7 @@ struct Kept {
     Kept *next;
     const XmlRow *row; /* NULL: of a foreign name space */
     char *text;        /* the element, its children indented by 2; or the value of the attribute */
+    Kept *last;        /* private to reading: in the first of a chain */
 };
 
 /* The element as this project writes XML; lines end with a carriage return, so that xml_text_indent() can

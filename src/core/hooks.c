@@ -96,6 +96,12 @@ static bool hook_run_script(Host *host, const char *script, HookCall *call, Erro
     return true;
 }
 
+void host_run_daemon_hook(Host *host, const char *operation, const char *suboperation, const char *extra)
+{
+    if (!hook_run(host, "daemon", "-", operation, suboperation, extra, NULL, NULL, NULL))
+        log_debug("a hook of the daemon failed"); /* it said why itself */
+}
+
 bool hook_run(Host *host, const char *driver, const char *object, const char *operation,
               const char *suboperation, const char *extra, const char *input, char **ret_output, Error **err)
 {

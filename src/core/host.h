@@ -45,6 +45,9 @@ unsigned host_count_vms(const Host *host, bool running_only);
 
 /* Tries, in the background, the definitions again that could not be read or used before. */
 void host_reload(Host *host);
+/* Runs hooks/daemon; what goes wrong is logged. ("reload", "begin", "SIGHUP") */
+AWAITS void host_run_daemon_hook(Host *host, const char *operation, const char *suboperation,
+                                 const char *extra);
 
 /* A client connection ended: machines it asked to be destroyed with it are destroyed. */
 void host_client_gone(Host *host, uint64_t client_id);

@@ -217,6 +217,8 @@ bool vm_check_name(const char *name, Error **err)
         return error_set(err, ERROR_INVALID_ARGUMENT, "name must not be empty");
     if (strchr(name, '/'))
         return error_set(err, ERROR_XML_INVALID, "name %s cannot contain '/'", name);
+    if (!xml_can_hold(name))
+        return error_set(err, ERROR_XML_INVALID, "the name has a character that XML cannot hold");
     if (!path_is_safe_component(name))
         return error_set(err, ERROR_XML_INVALID, "name '%s' cannot be used as a file name", name);
     return domain_check_name_length(name, err);

@@ -1,7 +1,10 @@
 /* Title, description and the free elements below <metadata>, of the running machine, the definition or both.
- */
+ *
+ * These texts come from outside without having been part of a document, so each is checked to be one that a
+ * document can hold; what is put together is read back before it counts. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <libxml/parser.h>
+#include <libxml/tree.h>
 #include <string.h>
 
 #include "conf/xml_table.h"
@@ -66,6 +69,32 @@ static void metadata_drop_ns(xmlNode *node, const char *uri)
         metadata_drop_ns(child, uri);
 }
 
+static bool metadata_add(xmlDoc *doc, xmlDoc *new_doc, const char *key, const char *uri, Error **err)
+{
+    xmlNode *node = xmlDocCopyNode(xmlDocGetRootElement(new_doc), doc, 1);
+    xmlNs *ns = xmlNewNs(node, (const xmlChar *)uri, (const xmlChar *)key);
+
+    if (!ns) {
+        xmlFreeNode(node);
+        return error_set(err, ERROR_INTERNAL, "failed to create a new XML namespace");
+    }
+    metadata_set_ns(node, ns);
+    xmlAddChild(xmlDocGetRootElement(doc), node);
+    return true;
+}
+
+/* Would a reader get @text out of @text? Name spaces that it does not accept are not errors to it. */
+static bool metadata_reads_back(const char *text)
+{
+    const DomainDef def = { .metadata = (char *)text };
+    g_autoptr(xmlDoc) doc = NULL;
+
+    if (!metadata_to_doc(&def, &doc, NULL))
+        return false;
+    g_autofree char *again = metadata_from_doc(doc);
+    return g_strcmp0(again, text) == 0;
+}
+
 static bool metadata_set_element(DomainDef *def, const char *element, const char *key, const char *uri,
                                  Error **err)
 {
@@ -81,18 +110,13 @@ static bool metadata_set_element(DomainDef *def, const char *element, const char
         xmlUnlinkNode(old);
         xmlFreeNode(old);
     }
-    if (new_doc) {
-        xmlNode *node = xmlDocCopyNode(xmlDocGetRootElement(new_doc), doc, 1);
-        xmlNs *ns = xmlNewNs(node, (const xmlChar *)uri, (const xmlChar *)key);
-        if (!ns) {
-            xmlFreeNode(node);
-            return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' cannot be used as a name space prefix", key);
-        }
-        metadata_set_ns(node, ns);
-        xmlAddChild(xmlDocGetRootElement(doc), node);
-    }
+    if (new_doc && !metadata_add(doc, new_doc, key, uri, err))
+        return false;
+    g_autofree char *text = metadata_from_doc(doc);
+    if (new_doc && !metadata_reads_back(text))
+        return error_set(err, ERROR_INTERNAL, "failed to create a new XML namespace");
     g_free(def->metadata);
-    def->metadata = metadata_from_doc(doc);
+    def->metadata = g_steal_pointer(&text);
     return true;
 }
 
@@ -117,6 +141,23 @@ static bool metadata_set(DomainDef *def, int type, const char *metadata, const c
     }
 }
 
+static bool metadata_check_element(const char *metadata, const char *key, const char *uri, Error **err)
+{
+    if (!uri || !*uri)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "uri must be given for metadata elements");
+    if (!xml_can_hold(uri))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "uri has a character that XML cannot hold");
+    if (!metadata)
+        return true;
+    if (!key)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "key must be given for metadata elements");
+    /* Two prefixes belong to XML itself: a reader would not take them for ours. */
+    if (xmlValidateNCName((const xmlChar *)key, 0) != 0 || strcmp(key, "xml") == 0 ||
+        strcmp(key, "xmlns") == 0)
+        return error_set(err, ERROR_INTERNAL, "failed to validate prefix for a new XML namespace");
+    return true;
+}
+
 static bool metadata_check(int type, const char *metadata, const char *key, const char *uri, Error **err)
 {
     switch (type) {
@@ -128,22 +169,47 @@ static bool metadata_check(int type, const char *metadata, const char *key, cons
         if (uri || key)
             return error_set(err, ERROR_INVALID_ARGUMENT,
                              "uri and key must be NULL for title and description");
+        if (metadata && !xml_can_hold(metadata))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "%s has a character that XML cannot hold",
+                             type == METADATA_TITLE ? "title" : "description");
         return true;
     case METADATA_ELEMENT:
-        if (!uri || !*uri)
-            return error_set(err, ERROR_INVALID_ARGUMENT, "uri must be given for metadata elements");
-        if (metadata && (!key || !*key))
-            return error_set(err, ERROR_INVALID_ARGUMENT, "key must be given for metadata elements");
-        return true;
+        return metadata_check_element(metadata, key, uri, err);
     default:
         return error_set(err, ERROR_INVALID_ARGUMENT, "unknown metadata type '%d'", type);
     }
+}
+
+/* The new texts of @source, in a copy that reads back. NULL on failure. */
+static DomainDef *metadata_prepare(const DomainDef *source, int type, const char *metadata, const char *key,
+                                   const char *uri, Error **err)
+{
+    g_autoptr(DomainDef) def = domain_def_copy(source);
+
+    if (!metadata_set(def, type, metadata, key, uri, err) || !vm_xml_check_readable(def, err))
+        return NULL;
+    return g_steal_pointer(&def);
+}
+
+/* Takes the texts of @from; what it had goes there. */
+static void metadata_swap(DomainDef *def, DomainDef *from)
+{
+    const DomainDef old = *def;
+
+    def->title = from->title;
+    def->description = from->description;
+    def->metadata = from->metadata;
+    from->title = old.title;
+    from->description = old.description;
+    from->metadata = old.metadata;
 }
 
 bool vm_set_metadata(Vm *vm, int type, const char *metadata, const char *key, const char *uri, unsigned flags,
                      const Caller *caller, Error **err)
 {
     g_auto(VmJob) job = { 0 };
+    g_autoptr(DomainDef) live_def = NULL;
+    g_autoptr(DomainDef) config_def = NULL;
     bool live = false;
     bool config = false;
 
@@ -151,17 +217,23 @@ bool vm_set_metadata(Vm *vm, int type, const char *metadata, const char *key, co
         !metadata_check(type, metadata, key, uri, err) || !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) ||
         !vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
+    /* Both before either is changed. */
+    if (config && !(config_def = metadata_prepare(vm->config, type, metadata, key, uri, err)))
+        return false;
+    if (live && vm->live && !(live_def = metadata_prepare(vm->live, type, metadata, key, uri, err)))
+        return false;
     if (config) {
-        DomainDef *def = domain_def_copy(vm->config);
-        if (!metadata_set(def, type, metadata, key, uri, err) || !vm_store_config(vm->host, def, err)) {
-            domain_def_free(def);
+        if (!vm_store_config(vm->host, config_def, err))
+            return false;
+        vm_set_config(vm, g_steal_pointer(&config_def));
+    }
+    if (live_def && vm->live) { /* it may have ended while the file was written */
+        metadata_swap(vm->live, live_def);
+        if (!vm_status_save(vm, err)) {
+            if (vm->live)
+                metadata_swap(vm->live, live_def);
             return false;
         }
-        vm_set_config(vm, def);
-    }
-    if (live && vm->live) {
-        if (!metadata_set(vm->live, type, metadata, key, uri, err) || !vm_status_save(vm, err))
-            return false;
     }
     vm_publish_event(vm, &(Event){ .id = EVENT_METADATA_CHANGE, .type = type, .text1 = uri });
     return true;

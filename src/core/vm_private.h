@@ -430,6 +430,10 @@ enum {
 AWAITS MUST_CHECK bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source,
                                     unsigned flags, DomainDef **ret_def, Error **err);
 char *vm_xml_format(const DomainDef *def, unsigned format_flags /* XML_FORMAT_* */);
+/* Would a later daemon read @text, which is @def formatted for a file, as this machine? Each text is checked
+ * so before it is stored. AWAITS if it is long. ERROR_INTERNAL if not. */
+MUST_CHECK bool vm_xml_check_text(const DomainDef *def, const char *text, Error **err);
+MUST_CHECK bool vm_xml_check_readable(const DomainDef *def, Error **err);
 /* The same of a running machine, as its user could have written it. */
 char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags);
 /* Without what every reader adds by itself, with secrets: for another host, perhaps an older one. */

@@ -62,6 +62,10 @@ bool vm_store_config(Host *host, const DomainDef *def, Error **err)
 {
     g_autofree char *path = vm_config_path(host, def->name);
     g_autofree char *xml = vm_xml_format(def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE);
+
+    /* A file that the next daemon cannot read is a machine lost. */
+    if (!vm_xml_check_text(def, xml, err))
+        return false;
     GString *text = g_string_sized_new(strlen(xml) + 512);
 
     vm_append_warning(text, "edit", def->name);

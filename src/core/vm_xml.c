@@ -122,13 +122,73 @@ bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source, u
         parse_flags |= DOMAIN_PARSE_VALIDATE;
     if (flags & VM_XML_TRUSTED)
         parse_flags |= DOMAIN_PARSE_SKIP_CHECKS;
-    g_autoptr(xmlDoc) doc = NULL;
-    if (!xml_document_read(xml, len, source, &doc, err) ||
-        !domain_def_parse_node(xmlDocGetRootElement(doc), source, parse_flags, &hooks, &def, err) ||
+    if (!domain_def_parse_text(xml, len, source, parse_flags, &hooks, &def, err) ||
         !parse_finish(host, flags, def, err))
         return false;
     *ret_def = g_steal_pointer(&def);
     return true;
+}
+
+/* Deeper inside than any file of ours has it, so that the depth of what fits here fits there. */
+#define READ_BACK_BEGIN "<x><x><x>"
+#define READ_BACK_END "</x></x></x>"
+
+typedef struct ReadBack {
+    char *name;
+    Uuid uuid;
+} ReadBack;
+
+static void read_back_free(void *data)
+{
+    ReadBack *back = data;
+
+    g_free(back->name);
+    g_free(back);
+}
+
+static void read_back_dropped(void *arg, const char *path, unsigned line)
+{
+}
+
+static bool read_back(const xmlNode *root, void *arg, Error **err)
+{
+    const ReadBack *back = arg;
+    const DomainHooks hooks = { .dropped = read_back_dropped }; /* nothing is logged: this may be a worker */
+    g_autoptr(DomainDef) again = NULL;
+
+    if (!domain_def_parse_node(root->children->children->children, "(stored_definition)",
+                               DOMAIN_PARSE_INACTIVE | DOMAIN_PARSE_SKIP_DEFAULTS, &hooks, &again, err))
+        return false;
+    if (g_strcmp0(again->name, back->name) != 0 || !uuid_equal(&again->uuid, &back->uuid))
+        return error_set(err, ERROR_INTERNAL, "it would be the machine '%s'", again->name ? again->name : "");
+    return true;
+}
+
+bool vm_xml_check_text(const DomainDef *def, const char *text, Error **err)
+{
+    g_autofree char *inside = g_strconcat(READ_BACK_BEGIN, text, READ_BACK_END, NULL);
+    g_autofree char *name = g_strdup(def->name);
+    g_autoptr(Error) why = NULL;
+    ReadBack *back = g_new0(ReadBack, 1);
+
+    back->name = g_strdup(name);
+    back->uuid = def->uuid;
+    if (xml_document_use(inside, strlen(inside), "(stored_definition)", read_back, back, read_back_free,
+                         &why)) {
+        read_back_free(back);
+        return true;
+    }
+    if (error_code(why) == ERROR_TIMEOUT || error_code(why) == ERROR_CANCELLED)
+        return error_propagate(err, g_steal_pointer(&why));
+    return error_set(err, ERROR_INTERNAL, "the definition of '%s' would not read back: %s", name,
+                     error_message(why));
+}
+
+bool vm_xml_check_readable(const DomainDef *def, Error **err)
+{
+    g_autofree char *text = vm_xml_format(def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE);
+
+    return vm_xml_check_text(def, text, err);
 }
 
 char *vm_xml_format(const DomainDef *def, unsigned format_flags)

@@ -41,6 +41,8 @@ typedef struct Daemon {
     Error *failure;  /* why the start failed */
     bool log_is_stderr;
     bool stopping;
+    Fiber *reloading;       /* counted; NULL: none runs */
+    bool reload_again;      /* asked for meanwhile */
     uint64_t idle_since_ms; /* 0: not idle */
     sd_event_source *sources[8];
     size_t n_sources;
@@ -127,21 +129,47 @@ static void report_changes(const Config *old, const Config *new)
     }
 }
 
-static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+AWAITS static void reload(Daemon *daemon)
 {
-    Daemon *daemon = arg;
     g_autoptr(Config) config = NULL;
     g_autoptr(Error) err = NULL;
-    if (!daemon->host)
-        return 0;
+    host_run_daemon_hook(daemon->host, "reload", "begin", "SIGHUP");
+    if (daemon->stopping)
+        return;
     if (!config_load(host_paths(daemon->host), daemon->options.config, &config, &err)) {
         log_error_error(err, "reading the configuration again; the old one stays");
-        return 0;
+        return;
     }
     report_changes(host_config(daemon->host), config);
     open_log(daemon, config);
     log_info("configuration read and log opened again");
     host_reload(daemon->host);
+}
+
+AWAITS static void reload_fiber(void *arg)
+{
+    Daemon *daemon = arg;
+    do {
+        daemon->reload_again = false;
+        reload(daemon);
+    } while (daemon->reload_again && !daemon->stopping);
+}
+
+static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    Daemon *daemon = arg;
+    if (!daemon->host || daemon->stopping)
+        return 0;
+    if (daemon->reloading && !fiber_is_done(daemon->reloading)) {
+        daemon->reload_again = true;
+        return 0;
+    }
+    g_clear_pointer(&daemon->reloading, fiber_unref);
+    Fiber *fiber = fiber_spawn("reload", reload_fiber, daemon);
+    if (fiber)
+        daemon->reloading = fiber_ref(fiber);
+    else
+        log_error("no fiber can be made to read the configuration again");
     return 0;
 }
 
@@ -312,6 +340,7 @@ static void clear(Daemon *daemon, int code)
         _exit(code);
     }
     fiber_unref(daemon->starting);
+    fiber_unref(daemon->reloading);
     for (size_t i = 0; i < daemon->n_sources; i++)
         sd_event_source_unref(daemon->sources[i]);
     if (daemon->host)

@@ -52,42 +52,40 @@ static bool check_drives(const DomainDef *def, Error **err)
 
 #define VIRTIO_SERIAL_PORTS 31
 
-static bool serial_port_is_taken(const DomainDef *def, unsigned controller, unsigned port)
+static void *serial_port_key(unsigned controller, unsigned port)
 {
-    for (DEF_EACH(CharDef, channel, def->channels)) {
-        const DeviceAddress *address = &channel->info.address;
-        if (address->type == ADDRESS_VIRTIO_SERIAL && !address->wants_numbers &&
-            address->virtio_serial.controller == controller && address->virtio_serial.port == port)
-            return true;
-    }
-    return false;
-}
-
-static void assign_virtio_serial_port(const DomainDef *def, DeviceAddress *address)
-{
-    for (unsigned controller = 0;; controller++) {
-        for (unsigned port = 1; port < VIRTIO_SERIAL_PORTS; port++) {
-            if (serial_port_is_taken(def, controller, port))
-                continue;
-            *address = (DeviceAddress){ .type = ADDRESS_VIRTIO_SERIAL };
-            address->virtio_serial.controller = controller;
-            address->virtio_serial.port = port;
-            return;
-        }
-    }
+    return GUINT_TO_POINTER(controller * VIRTIO_SERIAL_PORTS + port);
 }
 
 static void assign_virtio_serial(DomainDef *def)
 {
+    g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL);
+    unsigned controller = 0, port = 1; /* all before are taken */
+
     for (DEF_EACH(CharDef, channel, def->channels)) {
         DeviceAddress *address = &channel->info.address;
-        if (channel->target_type != CHAR_TARGET_VIRTIO)
+        if (address->type != ADDRESS_VIRTIO_SERIAL || address->wants_numbers)
             continue;
-        if (address->type == ADDRESS_VIRTIO_SERIAL && address->wants_numbers == false &&
-            address->virtio_serial.port == 0)
+        if (channel->target_type == CHAR_TARGET_VIRTIO && address->virtio_serial.port == 0)
             address->wants_numbers = true; /* a controller without a port: any port of it */
-        if (address->type == ADDRESS_ABSENT || address->wants_numbers)
-            assign_virtio_serial_port(def, address);
+        else if (address->virtio_serial.port < VIRTIO_SERIAL_PORTS)
+            g_hash_table_add(taken,
+                             serial_port_key(address->virtio_serial.controller, address->virtio_serial.port));
+    }
+    for (DEF_EACH(CharDef, channel, def->channels)) {
+        DeviceAddress *address = &channel->info.address;
+        if (channel->target_type != CHAR_TARGET_VIRTIO ||
+            !(address->type == ADDRESS_ABSENT || address->wants_numbers))
+            continue;
+        while (!g_hash_table_add(taken, serial_port_key(controller, port))) {
+            if (++port == VIRTIO_SERIAL_PORTS) {
+                controller++;
+                port = 1;
+            }
+        }
+        *address = (DeviceAddress){ .type = ADDRESS_VIRTIO_SERIAL };
+        address->virtio_serial.controller = controller;
+        address->virtio_serial.port = port;
     }
 }
 
@@ -107,6 +105,7 @@ static void assign_ccid(DomainDef *def)
 /* ---- USB: ports of the controller, then hubs ---- */
 
 #define USB_HUB_PORTS 8
+#define USB_ROOT_PORTS_MAX 63u /* bits of the map; no controller has as many */
 
 typedef struct UsbMap {
     DomainDef *def;
@@ -123,7 +122,7 @@ static unsigned usb_root_ports(const ControllerDef *controller)
         return 6;
     case CONTROLLER_MODEL_QEMU_XHCI:
     case CONTROLLER_MODEL_NEC_XHCI:
-        return controller->ports.is_set ? controller->ports.value : 4;
+        return controller->ports.is_set ? MIN(controller->ports.value, USB_ROOT_PORTS_MAX) : 4;
     case CONTROLLER_MODEL_PCI_OHCI:
         return 3;
     case CONTROLLER_MODEL_NONE:

@@ -25,6 +25,12 @@
 #define KEEPALIVE_PING 1
 #define KEEPALIVE_PONG 2
 
+#define TURN_US 2000
+#define TURN_LATER 50 /* priority of what is left of a turn: after what is new */
+/* For those who never begin to authenticate, or to talk; and for the next bytes of a frame. */
+#define FIRST_FRAME_DEADLINE_MS ((uint64_t)30000)
+#define FRAME_DEADLINE_MS ((uint64_t)60000)
+
 /* ---- life ---- */
 
 static int client_on_io(sd_event_source *source, int fd, uint32_t events, void *arg);
@@ -49,6 +55,11 @@ RpcClient *rpc_client_new(RpcServer *server, int fd, bool read_only, RpcAuth aut
     /* root may everything anyway, and must not depend on a polkit daemon */
     client->auth = client->peer.uid == 0 ? RPC_AUTH_NONE : auth;
     client->authenticated = client->auth == RPC_AUTH_NONE;
+    client->user = rpc_server_user(server, client->peer.uid);
+    if (!rpc_server_has_place(server, client)) {
+        error_set(err, ERROR_BUSY, "user %u has too many connections", (unsigned)client->peer.uid);
+        goto fail;
+    }
 
     client->io_events = EPOLLIN;
     int r = sd_event_add_io(loop_event(), &client->io, fd, client->io_events, client_on_io, client);
@@ -75,6 +86,7 @@ void rpc_client_unref(RpcClient *client)
         return;
     g_assert(client->dropped);
     wait_queue_clear(&client->drained);
+    rpc_user_unref(client->user);
     wire_channel_clear(&client->channel);
     g_free(client->uri);
     g_free(client->caller.description);
@@ -97,7 +109,11 @@ void rpc_client_drop(RpcClient *client, const char *why, ...)
     client->dropped = true;
     client->server = NULL;
     client->io = sd_event_source_disable_unref(client->io);
+    client->more = sd_event_source_disable_unref(client->more);
     wire_channel_clear(&client->channel);
+    client->user->bytes -= client->counted_bytes;
+    if (client->waits_for_user)
+        g_queue_remove(&client->user->waiting, client);
     rpc_events_abandon(client);
     rpc_streams_abandon(client);
     rpc_dispatch_abandon(client);
@@ -138,6 +154,21 @@ static void client_watch(RpcClient *client, bool reading)
     (void)sd_event_source_set_io_events(client->io, events); /* cannot fail for a valid source */
 }
 
+/* Keeps the user's books about buffers; false if that was too much and the client is gone. */
+static bool client_count_bytes(RpcClient *client)
+{
+    RpcUser *user = client->user;
+    size_t bytes = client->channel.in_allocated + client->channel.out.allocated;
+
+    user->bytes += bytes - client->counted_bytes;
+    client->counted_bytes = bytes;
+    if (user->bytes <= RPC_USER_BYTES_MAX || bytes <= RPC_USER_BYTES_FREE || !rpc_user_is_bounded(user))
+        return true;
+    rpc_client_drop(client, "user %u has %zu bytes in unfinished frames and unread answers",
+                    (unsigned)user->uid, user->bytes);
+    return false;
+}
+
 /* More calls may be taken from this client. */
 static bool client_may_read(const RpcClient *client)
 {
@@ -169,10 +200,12 @@ void rpc_client_flush(RpcClient *client)
 {
     if (client->dropped || client->in_process)
         return;
+    if (!client_count_bytes(client))
+        return;
     /* While we wait for EPOLLOUT the socket is full: trying again would only cost a system call. */
     if (!(client->io_events & EPOLLOUT) && !client_write(client))
         return;
-    client_watch(client, client_may_read(client));
+    client_watch(client, client_may_read(client) && !client->has_more);
 }
 
 void rpc_client_send_error(RpcClient *client, const WireHeader *call, const Error *why)
@@ -288,45 +321,98 @@ static void client_take_frame(RpcClient *client, const WireFrame *frame, const i
 /* A frame that a client in this state has no reason to send. */
 static bool client_frame_is_too_big(const RpcClient *client, const WireFrame *frame)
 {
-    return !client->opened && frame->frame_len > RPC_FRAME_MAX_EARLY;
+    return (!client->opened && frame->frame_len > RPC_FRAME_MAX_EARLY) ||
+           (client->caller.read_only && frame->frame_len > RPC_FRAME_MAX_READER);
 }
 
-/* Handles the frames that are complete, as far as the limits allow. */
+/* Readers have no call that takes a descriptor; who is not known yet may not fill our table with them. */
+static bool client_may_pass_fds(const RpcClient *client)
+{
+    return client->authenticated && !client->caller.read_only;
+}
+
+/* Begins a call that was kept, or takes the next frame if it is complete. false: nothing to do for now. */
+static bool client_step(RpcClient *client)
+{
+    WireFrame frame;
+    int fds[WIRE_FDS_MAX];
+
+    if (rpc_dispatch_kept(client))
+        return true;
+    if (client->dropped || !client_may_read(client))
+        return false;
+    WireFrameState state = wire_channel_next(&client->channel, &frame);
+    if (state == WIRE_FRAME_BROKEN || client_frame_is_too_big(client, &frame)) {
+        rpc_client_drop(client, "sent a frame of impossible length");
+        return false;
+    }
+    client->is_inside_frame = state == WIRE_FRAME_INCOMPLETE && client->channel.in_end > 0;
+    if (state == WIRE_FRAME_INCOMPLETE)
+        return false;
+    if (frame.n_fds > client->channel.n_in_fds) {
+        rpc_client_drop(client, "announced descriptors that did not come");
+        return false;
+    }
+    wire_channel_take_fds(&client->channel, frame.n_fds, fds);
+    client_take_frame(client, &frame, fds);
+    if (!client->dropped)
+        wire_channel_skip(&client->channel, &frame);
+    return true;
+}
+
+static void client_process(RpcClient *client);
+
+static int client_on_more(sd_event_source *source, void *arg)
+{
+    g_autoptr(RpcClient) client = rpc_client_ref(arg);
+
+    client->has_more = false;
+    client_process(client);
+    return 0;
+}
+
+/* The turn is over, and there is more to do. */
+static void client_postpone(RpcClient *client)
+{
+    int r = 0;
+
+    if (!client->more) {
+        r = sd_event_add_defer(loop_event(), &client->more, client_on_more, client);
+        if (r >= 0)
+            r = sd_event_source_set_priority(client->more, SD_EVENT_PRIORITY_NORMAL + TURN_LATER);
+    }
+    if (r >= 0)
+        r = sd_event_source_set_enabled(client->more, SD_EVENT_ONESHOT);
+    client->has_more = r >= 0;
+    if (r < 0)
+        rpc_client_drop(client, "its turn cannot be continued: %s", g_strerror(-r));
+}
+
+/* Does what is at hand, as far as the limits allow and for one turn at most. */
 static void client_process(RpcClient *client)
 {
+    uint64_t until_us = loop_now_us() + TURN_US;
+
     client->in_process = true;
-    while (!client->dropped && !client->closing && client_may_read(client)) {
-        WireFrame frame;
-        int fds[WIRE_FDS_MAX];
-        WireFrameState state = wire_channel_next(&client->channel, &frame);
-        if (state == WIRE_FRAME_BROKEN || client_frame_is_too_big(client, &frame)) {
-            rpc_client_drop(client, "sent a frame of impossible length");
+    while (!client->dropped && !client->closing && client_step(client)) {
+        if (loop_now_us() >= until_us) {
+            client_postpone(client);
             break;
         }
-        if (state == WIRE_FRAME_INCOMPLETE)
-            break;
-        if (frame.n_fds > client->channel.n_in_fds) {
-            rpc_client_drop(client, "announced descriptors that did not come");
-            break;
-        }
-        wire_channel_take_fds(&client->channel, frame.n_fds, fds);
-        client_take_frame(client, &frame, fds);
-        if (!client->dropped)
-            wire_channel_skip(&client->channel, &frame);
     }
     client->in_process = false;
+    if (!client->dropped && client->is_inside_frame)
+        rpc_server_start_tick(client->server);
     if (!client->dropped)
         rpc_client_flush(client);
 }
 
 void rpc_client_resume(RpcClient *client)
 {
-    if (client->dropped || client->in_process)
+    if (client->dropped || client->in_process || client->has_more)
         return;
     g_autoptr(RpcClient) hold = rpc_client_ref(client);
-    rpc_dispatch_backlog(hold);
-    if (!client->dropped)
-        client_process(client);
+    client_process(hold);
 }
 
 static void client_read(RpcClient *client)
@@ -344,6 +430,8 @@ static void client_read(RpcClient *client)
     client->unanswered_pings = 0;
     if (client->channel.at_end)
         rpc_client_drop(client, "hung up");
+    else if (client->channel.n_in_fds > 0 && !client_may_pass_fds(client))
+        rpc_client_drop(client, "passed descriptors");
     else
         client_process(client);
 }
@@ -355,7 +443,7 @@ static int client_on_io(sd_event_source *source, int fd, uint32_t events, void *
     if (events & EPOLLOUT) {
         if (!client_write(client))
             return 0;
-        client_watch(client, client_may_read(client));
+        client_watch(client, client_may_read(client) && !client->has_more);
         rpc_client_resume(client);
     }
     if (client->dropped)
@@ -365,6 +453,22 @@ static int client_on_io(sd_event_source *source, int fd, uint32_t events, void *
     else if (events & (EPOLLHUP | EPOLLERR))
         rpc_client_drop(client, "hung up");
     return 0;
+}
+
+bool rpc_client_check_idle(RpcClient *client, uint64_t now_ms)
+{
+    bool watched = !client->opened || client->is_inside_frame;
+
+    if (!rpc_user_is_bounded(client->user) || !watched)
+        return false;
+    /* While polkit asks a person there is a call. One that we do not read cannot be heard. */
+    if (client->n_calls > 0 || !(client->io_events & EPOLLIN))
+        return true;
+    if (!client->opened && now_ms - client->since_ms > FIRST_FRAME_DEADLINE_MS)
+        rpc_client_drop(client, client->authenticated ? "did not open" : "did not authenticate");
+    else if (client->is_inside_frame && now_ms - client->last_heard_ms > FRAME_DEADLINE_MS)
+        rpc_client_drop(client, "did not finish a frame");
+    return true;
 }
 
 void rpc_client_tick(RpcClient *client, uint64_t now_ms, unsigned interval_ms, unsigned count)

@@ -6,7 +6,9 @@
  * Memory is bounded by the client's own reading: while more than RPC_OUT_PAUSE bytes wait to be written, no
  * further calls are taken from it; events beyond RPC_OUT_MAX drop it. A client with too many calls under way
  * has the next ones kept aside up to RPC_BACKLOG_MAX bytes (so that its keepalives are answered all the
- * same), then is not read. */
+ * same), then is not read. All that, and calls under way, is bounded once more for each user (rpc/user.h).
+ *
+ * Time is bounded by turns: a client with many calls at hand comes last when its turn is over. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -15,6 +17,7 @@
 #include "base/fiber.h"
 #include "base/socket.h"
 #include "core/caller.h"
+#include "rpc/user.h"
 #include "wire/channel.h"
 #include "wire/error_map.h"
 
@@ -24,6 +27,8 @@
 #define RPC_BACKLOG_MAX ((size_t)262144)
 #define RPC_BACKLOG_CALLS 64
 #define RPC_FRAME_MAX_EARLY ((size_t)65536) /* before authentication and open */
+/* For readers: what they send at most are the names of many machines, or some CPUs to compare. */
+#define RPC_FRAME_MAX_READER ((size_t)1048576)
 
 typedef struct RpcServer RpcServer;
 typedef struct RpcClient RpcClient;
@@ -38,6 +43,11 @@ struct RpcClient {
     sd_event_source *io;
     uint32_t io_events;
     PeerCredentials peer;
+    RpcUser *user;         /* reference */
+    size_t counted_bytes;  /* as the user's books have them */
+    sd_event_source *more; /* what is left of a turn that took too long; NULL until needed */
+    bool has_more;
+    bool waits_for_user; /* is in user->waiting */
     Caller caller;
     RpcAuth auth;
     bool authenticated;
@@ -57,7 +67,8 @@ struct RpcClient {
     bool pings;                /* the client can answer keepalives */
     unsigned unanswered_pings;
     uint64_t last_heard_ms;
-    uint64_t since_ms; /* when it connected */
+    uint64_t since_ms;    /* when it connected */
+    bool is_inside_frame; /* the rest of it has not come */
 };
 
 /* @fd owned. NULL if the peer cannot be identified. */
@@ -87,5 +98,6 @@ void rpc_client_send_message(RpcClient *client, uint32_t program, int32_t proc, 
 /* Fills caller.description on first use: reading /proc is not for every connection. */
 const Caller *rpc_client_caller(RpcClient *client);
 
-/* Called each second by the server while any client does keepalive. */
+/* Called each second by the server while any client is watched. false: there was no reason. */
+bool rpc_client_check_idle(RpcClient *client, uint64_t now_ms);
 void rpc_client_tick(RpcClient *client, uint64_t now_ms, unsigned interval_ms, unsigned count);

@@ -133,8 +133,17 @@ static void call_fail(RpcCall *call, Error *err)
 
 static void call_leave(RpcCall *call)
 {
+    RpcUser *user = call->client->user;
+
     g_queue_remove(&call->client->calls, call);
     call->client->n_calls--;
+    user->n_calls--;
+    /* Clients of one user take turns. */
+    RpcClient *next = g_queue_pop_head(&user->waiting);
+    if (next) {
+        next->waits_for_user = false;
+        rpc_client_resume(next);
+    }
 }
 
 /* The fiber of a call. */
@@ -164,6 +173,7 @@ static void call_begin(RpcCall *call)
     RpcClient *client = call->client;
 
     client->n_calls++;
+    client->user->n_calls++;
     g_queue_push_tail(&client->calls, call);
     /* It may run to its end at once, and the call with it: it notes its own fiber. */
     unsigned limit = client->caller.read_only ? RPC_FIBERS_READ_ONLY : RPC_FIBERS;
@@ -177,16 +187,34 @@ static void call_begin(RpcCall *call)
     call_free(call);
 }
 
-void rpc_dispatch_backlog(RpcClient *client)
+/* One that has to wait for another client's call is woken by its end. */
+static bool call_may_begin(RpcClient *client, const WireProc *proc)
 {
-    while (!client->dropped && !rpc_server_is_stopping(client->server) &&
-           client->n_calls < rpc_server_spec(client->server)->max_calls) {
-        RpcCall *call = g_queue_pop_head(&client->backlog);
-        if (!call)
-            return;
-        client->backlog_bytes -= call->backlog_bytes;
-        call_begin(call);
-    }
+    RpcUser *user = client->user;
+    const RpcUserLimits *limits = rpc_server_user_limits(client->server);
+
+    if (client->n_calls >= rpc_server_spec(client->server)->max_calls)
+        return false;
+    if (!rpc_user_is_bounded(user) ||
+        user->n_calls < (proc->is_urgent ? limits->urgent_calls : limits->calls))
+        return true;
+    if (!client->waits_for_user)
+        g_queue_push_tail(&user->waiting, client);
+    client->waits_for_user = true;
+    return false;
+}
+
+bool rpc_dispatch_kept(RpcClient *client)
+{
+    RpcCall *call = g_queue_peek_head(&client->backlog);
+
+    if (!call || client->dropped || rpc_server_is_stopping(client->server) ||
+        !call_may_begin(client, call->proc))
+        return false;
+    g_queue_pop_head(&client->backlog);
+    client->backlog_bytes -= call->backlog_bytes;
+    call_begin(call);
+    return true;
 }
 
 void rpc_dispatch_abandon(RpcClient *client)
@@ -288,7 +316,7 @@ void rpc_dispatch_call(RpcClient *client, const WireFrame *frame, const int *fds
     }
     if (proc_opens_stream(proc))
         rpc_stream_expect(client, header);
-    if (client->n_calls < rpc_server_spec(client->server)->max_calls && client->backlog.length == 0) {
+    if (client->backlog.length == 0 && call_may_begin(client, proc)) {
         call_begin(call);
         return;
     }

@@ -77,8 +77,8 @@ typedef struct RpcTable {
 /* A CALL frame: begins it, keeps it for later, or answers with the reason why not. The frame and @fds (owned
  * from now on) are not needed afterwards. */
 void rpc_dispatch_call(RpcClient *client, const WireFrame *frame, const int *fds);
-/* Begins what was kept, as far as the limits allow. */
-void rpc_dispatch_backlog(RpcClient *client);
+/* Begins the oldest call that was kept, if the limits allow. false: none was begun. */
+bool rpc_dispatch_kept(RpcClient *client);
 /* The client left: calls not begun are dropped, those that only ask are cancelled. */
 void rpc_dispatch_abandon(RpcClient *client);
 

@@ -15,6 +15,7 @@
 #include "wire/wire_enums.h"
 
 #define LEGACY_EVENTS 16
+#define REGISTRATIONS_MAX 4096 /* of one client; each event is compared with each */
 #define PATTERN_MAX 256
 
 typedef struct RpcRegistration {
@@ -300,6 +301,8 @@ static void event_send_qemu(RpcClient *client, int callback_id, const Event *eve
 
 static bool registration_wants(const RpcRegistration *registration, const Event *event)
 {
+    if (registration->kind == RPC_EVENT_ABSENT)
+        return false;
     if (registration->for_one_vm && !uuid_equal(&registration->vm, &event->vm_uuid))
         return false;
     if (registration->kind != RPC_EVENT_QEMU)
@@ -329,6 +332,8 @@ static void registration_send(RpcClient *client, const RpcRegistration *registra
             event_send_wrapped(client, registration->callback_id, event);
         else
             event_send_flat(client, registration->callback_id, event);
+        return;
+    case RPC_EVENT_ABSENT:
         return;
     }
 }
@@ -365,7 +370,7 @@ static void events_on_publish(const Event *event, void *arg)
 
 static bool registration_same(const RpcRegistration *a, const RpcEventFilter *filter)
 {
-    if (a->kind != filter->kind || a->for_one_vm != (filter->vm != NULL) ||
+    if (a->kind != filter->kind || a->kind == RPC_EVENT_ABSENT || a->for_one_vm != (filter->vm != NULL) ||
         (filter->vm && !uuid_equal(&a->vm, filter->vm)))
         return false;
     if (a->kind == RPC_EVENT_QEMU)
@@ -404,6 +409,9 @@ bool rpc_events_add(RpcClient *client, const RpcEventFilter *filter, int *ret_ca
         if (registration_same(g_ptr_array_index(events->registrations, i), filter))
             return error_set(err, ERROR_INVALID_ARGUMENT, "event callback already tracked");
     }
+    if (events->registrations->len >= REGISTRATIONS_MAX)
+        return error_set(err, ERROR_OPERATION_FAILED, "more than %d event callbacks on one connection",
+                         REGISTRATIONS_MAX);
     RpcRegistration *made = g_new0(RpcRegistration, 1);
     made->kind = filter->kind;
     made->event_id = filter->event_id;

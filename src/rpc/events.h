@@ -8,7 +8,8 @@
 typedef enum RpcEventKind {
     RPC_EVENT_LEGACY, /* message without callback id */
     RPC_EVENT_MODERN,
-    RPC_EVENT_QEMU, /* raw monitor events */
+    RPC_EVENT_QEMU,   /* raw monitor events */
+    RPC_EVENT_ABSENT, /* of objects that are not there: nothing is ever sent */
 } RpcEventKind;
 
 typedef struct RpcEventFilter {

@@ -16,7 +16,6 @@
 
 #define ACCEPT_BATCH 32
 #define TICK_US ((uint64_t)1000000)
-#define AUTH_DEADLINE_MS ((uint64_t)60000) /* for those who never begin to authenticate */
 
 typedef struct RpcProgram {
     uint32_t id;
@@ -38,6 +37,10 @@ struct RpcServer {
     GArray *programs;     /* of RpcProgram */
     GPtrArray *listeners; /* of RpcListener */
     GHashTable *clients;  /* set of RpcClient, each a reference */
+    GHashTable *users;    /* uid -> RpcUser, each a reference */
+    RpcUserLimits limits;
+    unsigned n_bounded; /* clients that are not root's */
+    unsigned n_refused; /* since the last message about it */
     unsigned n_unauthenticated;
     uint64_t last_client_id;
     uint64_t started_ms;
@@ -110,9 +113,14 @@ RpcServer *rpc_server_new(const RpcServerSpec *spec)
         server->spec.max_unauthenticated = 20;
     if (server->spec.max_calls == 0)
         server->spec.max_calls = 5;
+    server->limits = rpc_user_limits(server->spec.max_clients, server->spec.max_unauthenticated,
+                                     spec->max_user_calls ? spec->max_user_calls : 20);
+    server->limits.urgent_calls =
+        server->limits.calls + (spec->max_user_urgent_calls ? spec->max_user_urgent_calls : 5);
     server->programs = g_array_new(FALSE, FALSE, sizeof(RpcProgram));
     server->listeners = g_ptr_array_new_with_free_func(listener_free);
     server->clients = g_hash_table_new(NULL, NULL);
+    server->users = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)rpc_user_unref);
     server->started_ms = loop_now_ms();
     for (const RpcTable *table = spec->tables; table->program; table++)
         server_add_table(server, table);
@@ -139,6 +147,7 @@ void rpc_server_free(RpcServer *server)
         rpc_client_drop(clients[i], "the daemon stops");
     rpc_events_stop(server);
     g_hash_table_unref(server->clients);
+    g_hash_table_unref(server->users);
     g_ptr_array_unref(server->listeners);
     for (guint i = 0; i < server->programs->len; i++)
         g_free(g_array_index(server->programs, RpcProgram, i).by_number);
@@ -150,8 +159,28 @@ void rpc_server_free(RpcServer *server)
 
 static bool server_may_accept(const RpcServer *server)
 {
-    return g_hash_table_size(server->clients) < server->spec.max_clients &&
-           server->n_unauthenticated < server->spec.max_unauthenticated;
+    return g_hash_table_size(server->clients) < server->spec.max_clients;
+}
+
+bool rpc_server_has_place(const RpcServer *server, const RpcClient *client)
+{
+    const RpcUser *user = client->user;
+    const RpcUserLimits *limits = &server->limits;
+
+    if (!rpc_user_is_bounded(user))
+        return true;
+    if (user->n_clients >= limits->clients || server->n_bounded >= limits->all_clients)
+        return false;
+    return client->authenticated || (user->n_unauthenticated < limits->unauthenticated &&
+                                     server->n_unauthenticated < limits->all_unauthenticated);
+}
+
+/* At most a message each second, whatever comes in. */
+static void server_report_refusal(RpcServer *server, const Error *why)
+{
+    if (server->n_refused++ == 0)
+        log_warning_error(why, "a connection was refused");
+    rpc_server_start_tick(server);
 }
 
 static void server_watch_listeners(RpcServer *server)
@@ -162,8 +191,7 @@ static void server_watch_listeners(RpcServer *server)
         return;
     server->accept_paused = pause;
     if (pause)
-        log_warning("%u clients (%u of them not authenticated): no more are accepted for now",
-                    g_hash_table_size(server->clients), server->n_unauthenticated);
+        log_warning("%u clients: no more are accepted for now", g_hash_table_size(server->clients));
     for (guint i = 0; i < server->listeners->len; i++) {
         RpcListener *listener = g_ptr_array_index(server->listeners, i);
         (void)sd_event_source_set_enabled(listener->io, pause ? SD_EVENT_OFF : SD_EVENT_ON);
@@ -177,10 +205,14 @@ bool rpc_server_add_client(RpcServer *server, int fd, bool read_only, RpcAuth au
     if (!client)
         return false;
     g_hash_table_add(server->clients, client);
+    client->user->n_clients++;
+    server->n_bounded += rpc_user_is_bounded(client->user);
     if (!client->authenticated) {
         server->n_unauthenticated++;
-        rpc_server_start_tick(server);
+        client->user->n_unauthenticated++;
     }
+    if (rpc_user_is_bounded(client->user))
+        rpc_server_start_tick(server); /* until it has opened */
     server_watch_listeners(server);
     return true;
 }
@@ -203,7 +235,7 @@ static int server_on_connect(sd_event_source *source, int fd, uint32_t events, v
             return 0;
         }
         if (!rpc_server_add_client(server, client, listener->read_only, listener->auth, &err))
-            log_warning_error(err, "a client that just connected");
+            server_report_refusal(server, err);
     }
     return 0;
 }
@@ -216,6 +248,8 @@ bool rpc_server_listen_fd(RpcServer *server, int fd, bool read_only, RpcAuth aut
     listener->fd = fd;
     listener->read_only = read_only;
     listener->auth = auth;
+    if (server->spec.max_queued)
+        (void)listen(fd, (int)server->spec.max_queued); /* it listens already: this changes the length */
     int r = fd_set_nonblocking(fd)
                 ? sd_event_add_io(loop_event(), &listener->io, fd, EPOLLIN, server_on_connect, listener)
                 : -errno;
@@ -252,14 +286,14 @@ bool rpc_server_listen(RpcServer *server, const char *path, mode_t mode, gid_t g
 
 static bool server_tick_client(RpcServer *server, RpcClient *client, uint64_t now_ms)
 {
-    if (!client->authenticated && client->n_calls == 0 && now_ms - client->since_ms > AUTH_DEADLINE_MS) {
-        rpc_client_drop(client, "did not authenticate");
-        return true;
-    }
+    bool watched = rpc_client_check_idle(client, now_ms);
+
+    if (client->dropped)
+        return false;
     if (client->pings && server->spec.keepalive_interval_s > 0)
         rpc_client_tick(client, now_ms, (unsigned)server->spec.keepalive_interval_s * 1000,
                         server->spec.keepalive_count);
-    return client->pings || !client->authenticated;
+    return client->pings || watched;
 }
 
 static int server_on_tick(sd_event_source *source, uint64_t usec, void *arg)
@@ -274,6 +308,9 @@ static int server_on_tick(sd_event_source *source, uint64_t usec, void *arg)
         if (!hold->dropped)
             again |= server_tick_client(server, hold, now_ms);
     }
+    if (server->n_refused > 1)
+        log_warning("%u connections were refused in the last second", server->n_refused - 1);
+    server->n_refused = 0;
     server->accept_paused = !server->accept_paused; /* sets the listeners anew, after EMFILE too */
     server_watch_listeners(server);
     if (again) {
@@ -303,6 +340,7 @@ void rpc_server_client_authenticated(RpcServer *server, RpcClient *client)
         return;
     client->authenticated = true;
     server->n_unauthenticated--;
+    client->user->n_unauthenticated--;
     server_watch_listeners(server);
 }
 
@@ -310,8 +348,14 @@ void rpc_server_client_dropped(RpcServer *server, RpcClient *client)
 {
     if (!g_hash_table_remove(server->clients, client))
         return;
-    if (!client->authenticated)
+    client->user->n_clients--;
+    server->n_bounded -= rpc_user_is_bounded(client->user);
+    if (!client->authenticated) {
         server->n_unauthenticated--;
+        client->user->n_unauthenticated--;
+    }
+    if (client->user->n_clients == 0 && client->user->n_calls == 0)
+        g_hash_table_remove(server->users, GUINT_TO_POINTER(client->user->uid));
     if (server->spec.client_gone)
         server->spec.client_gone(server->spec.host, client->caller.client_id);
     server_watch_listeners(server);
@@ -326,6 +370,16 @@ unsigned rpc_server_count_clients(const RpcServer *server)
 uint64_t rpc_server_started_ms(const RpcServer *server)
 {
     return server->started_ms;
+}
+
+const RpcUserLimits *rpc_server_user_limits(const RpcServer *server)
+{
+    return &server->limits;
+}
+
+RpcUser *rpc_server_user(RpcServer *server, uid_t uid)
+{
+    return rpc_user_get(server->users, uid);
 }
 
 const RpcServerSpec *rpc_server_spec(const RpcServer *server)

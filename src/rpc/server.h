@@ -10,13 +10,16 @@
 #include "rpc/dispatch.h"
 
 typedef struct RpcServerSpec {
-    Host *host;                   /* handed to handlers; borrowed, outlives the server */
-    EventBus *events;             /* whose events clients may ask for; borrowed, outlives the server */
-    const RpcTable *tables;       /* ends with program 0; borrowed */
-    unsigned max_clients;         /* accepting pauses above; 0: 5000 */
-    unsigned max_unauthenticated; /* likewise; 0: 20 */
-    unsigned max_calls;           /* under way for one client; 0: 5 */
-    int keepalive_interval_s;     /* -1: never ping */
+    Host *host;                     /* handed to handlers; borrowed, outlives the server */
+    EventBus *events;               /* whose events clients may ask for; borrowed, outlives the server */
+    const RpcTable *tables;         /* ends with program 0; borrowed */
+    unsigned max_clients;           /* accepting pauses above; the last places are root's; 0: 5000 */
+    unsigned max_unauthenticated;   /* more are refused; 0: 20 */
+    unsigned max_calls;             /* under way for one client; 0: 5 */
+    unsigned max_user_calls;        /* under way for one user that is not root; 0: 20 */
+    unsigned max_user_urgent_calls; /* and so many more for those that are urgent; 0: 5 */
+    unsigned max_queued;            /* connections that nobody accepted yet; 0: as the socket has it */
+    int keepalive_interval_s;       /* -1: never ping */
     unsigned keepalive_count;
     bool is_session; /* a user's own daemon: opens qemu:///session only */
     /* A client left, after its calls ended that end with it. NULL: not wanted. */
@@ -48,11 +51,16 @@ uint64_t rpc_server_started_ms(const RpcServer *server);
 
 const RpcServerSpec *rpc_server_spec(const RpcServer *server);
 bool rpc_server_is_stopping(const RpcServer *server);
+const RpcUserLimits *rpc_server_user_limits(const RpcServer *server);
+/* A reference. */
+RpcUser *rpc_server_user(RpcServer *server, uid_t uid);
+/* May one more client like this, which is not counted yet, be there? */
+bool rpc_server_has_place(const RpcServer *server, const RpcClient *client);
 uint64_t rpc_server_next_client_id(RpcServer *server);
 const RpcEntry *rpc_server_find_entry(const RpcServer *server, uint32_t program, int32_t proc);
 void rpc_server_client_dropped(RpcServer *server, RpcClient *client);
 void rpc_server_client_authenticated(RpcServer *server, RpcClient *client);
-/* A client asked for keepalives: the tick must run. */
+/* A client must be looked at each second. */
 void rpc_server_start_tick(RpcServer *server);
 /* Clients with event registrations are found here. */
 GHashTable *rpc_server_clients(RpcServer *server); /* set of RpcClient */

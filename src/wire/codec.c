@@ -392,15 +392,14 @@ static bool get_array(const WireField *field, Reader *in, uint8_t *base, Error *
     return get_elements(field, in, elements, count, err);
 }
 
+/* Any number but 0 says that the value follows: some peers write their native true in another byte order. */
 static bool get_present(Reader *in, bool *ret_present, Error **err)
 {
     uint32_t present = 0;
 
     if (!get_u32(in, &present, err))
         return false;
-    if (present > 1)
-        return error_set(err, ERROR_PROTOCOL, "an optional value is marked %u instead of 0 or 1", present);
-    *ret_present = present;
+    *ret_present = present != 0;
     return true;
 }
 

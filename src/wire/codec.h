@@ -119,6 +119,7 @@ typedef struct WireProc {
     bool fds_out;
     bool before_auth;
     bool both_ways; /* stream in both directions */
+    bool is_urgent; /* quick, or what ends others: has places of its own */
 } WireProc;
 
 typedef struct WireProgram {

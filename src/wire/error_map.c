@@ -61,7 +61,7 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_NO_NWFILTER] = { VIR_ERR_NO_NWFILTER, VIR_FROM_NWFILTER, "Network filter not found: %s" },
     [ERROR_NO_SECRET] = { VIR_ERR_NO_SECRET, VIR_FROM_SECRET, "Secret not found: %s" },
     [ERROR_NO_SNAPSHOT] = { VIR_ERR_NO_DOMAIN_SNAPSHOT, VIR_FROM_QEMU, "Domain snapshot not found: %s" },
-    [ERROR_NO_CHECKPOINT] = { VIR_ERR_NO_DOMAIN_CHECKPOINT, VIR_FROM_DOMAIN_CHECKPOINT,
+    [ERROR_NO_CHECKPOINT] = { VIR_ERR_NO_DOMAIN_CHECKPOINT, VIR_FROM_QEMU,
                               "Domain checkpoint not found: %s" },
     [ERROR_AGENT_UNRESPONSIVE] = { VIR_ERR_AGENT_UNRESPONSIVE, VIR_FROM_QEMU,
                                    "Guest agent is not responding: %s" },
@@ -109,6 +109,8 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_INVALID_ARGUMENT, "unknown metadata type *", VIR_FROM_DOMAIN, NULL },
     { ERROR_INVALID_ARGUMENT, "'*' is not a known interface", VIR_FROM_DOMAIN, NULL },
     { ERROR_INTERNAL, "start cell * out of range *", VIR_FROM_NONE, NULL },
+    { ERROR_INTERNAL, "failed to * a new XML namespace", VIR_FROM_XML, NULL },
+    { ERROR_NO_NWFILTER, "no nwfilter binding *", VIR_FROM_NWFILTER, "Network filter binding not found: %s" },
     { ERROR_NOT_SUPPORTED, "virDomain*", VIR_FROM_DOMAIN, NULL },
     { ERROR_XML_SYNTAX, "(CPU_definition):*", VIR_FROM_CPU, NULL },
 };

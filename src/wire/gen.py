@@ -308,6 +308,8 @@ def write_tables(p, out):
                 row.append('.before_auth = true')
             if proc.get('stream_note', '').startswith('bidirectional'):
                 row.append('.both_ways = true')
+            if proc.get('priority') == 'high':
+                row.append('.is_urgent = true')
             out.append(f'    [{number}] = {{ {", ".join(row)} }},')
         out.append('};\n')
     out.append('const WireProgram wire_programs[] = {')

@@ -210,3 +210,51 @@ def play(player):
     call("reader openConsole", lambda: mine.openConsole(None, reader.newStream(), 0))
     call("reader setMetadata", lambda: mine.setMetadata(0, "x", None, None))
     dom.undefine()
+
+    objects(call, conn)
+    dom = conn.defineXML(text)
+    texts(call, dom)
+    for name in ("snapshotNum", "snapshotListNames", "listAllSnapshots", "hasCurrentSnapshot", "listAllCheckpoints"):
+        call(f"{name} unknown flag", lambda method=name: getattr(dom, method)(1 << 30))
+    call("snapshotCurrent", dom.snapshotCurrent)
+    call("checkpointLookupByName", lambda: dom.checkpointLookupByName("none"))
+    dom.undefine()
+    for encoding in ("ISO-8859-1", "utf-16", "us-ascii"):
+        head = f"<?xml version='1.0' encoding='{encoding}'?>\n"
+        dom = conn.defineXML(head + text.replace("<memory", "<title>\u00e9</title><memory", 1))
+        call(f"title of {encoding}", lambda: dom.metadata(libvirt.VIR_DOMAIN_METADATA_TITLE, None))
+        dom.undefine()
+
+
+def objects(call, conn):
+    """What tools ask before they turn to machines."""
+    for kind in ("Networks", "StoragePools", "Secrets", "NWFilters"):
+        call(f"numOf{kind}", getattr(conn, f"numOf{kind}"))
+        call(f"list{kind}", getattr(conn, f"list{kind}"))
+        call(f"listAll{kind}", getattr(conn, f"listAll{kind}"))
+        call(f"listAll{kind} unknown flag", lambda method=f"listAll{kind}": getattr(conn, method)(1 << 30))
+    call("listAllInterfaces unknown flag", lambda: conn.listAllInterfaces(1 << 30))
+    call("listAllNWFilterBindings", conn.listAllNWFilterBindings)
+    for kind in ("network", "storagePool", "nwfilter"):
+        call(f"{kind}LookupByName none", lambda method=f"{kind}LookupByName": getattr(conn, method)("none"))
+    for kind in ("network", "storagePool", "nwfilter", "secret"):
+        call(f"{kind}LookupByUUIDString none",
+             lambda method=f"{kind}LookupByUUIDString": getattr(conn, method)(TINY.replace("1", "9")))
+    call("storageVolLookupByKey none", lambda: conn.storageVolLookupByKey("none"))
+    call("storageVolLookupByPath none", lambda: conn.storageVolLookupByPath("/none"))
+    call("storagePoolLookupByTargetPath none", lambda: conn.storagePoolLookupByTargetPath("/none"))
+    call("secretLookupByUsage none", lambda: conn.secretLookupByUsage(libvirt.VIR_SECRET_USAGE_TYPE_CEPH, "none"))
+    call("interfaceLookupByMACString none", lambda: conn.interfaceLookupByMACString("52:54:00:00:00:99"))
+    call("nwfilterBindingLookupByPortDev none", lambda: conn.nwfilterBindingLookupByPortDev("none"))
+
+
+def texts(call, dom):
+    """Keys and names of name spaces that a document cannot have, and some that it can."""
+    config = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    for key in ("1 p", '"', "<x", "p>", "-p", "a:b", "", "p.q", "_x", "xmlfoo", "\u00e9"):
+        call(f"setMetadata key {key}",
+             lambda: dom.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<a/>", key, "http://example.org/k", config))
+    for uri in ("x&y", "a'b", '"', "<x"):
+        call(f"setMetadata uri {uri}",
+             lambda: dom.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<a/>", "k", uri, config))
+        call(f"metadata uri {uri}", lambda: dom.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, uri, config))

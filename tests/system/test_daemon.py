@@ -2,9 +2,12 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import grp
+import os
 import re
 import socket
 import subprocess
+import sys
 
 from lodgetest.host import *
 from lodgetest.runner import mark
@@ -89,16 +92,43 @@ def test_readiness_is_told_to_systemd(host):
     host.ok("list")
 
 
+KNOCK = """
+import socket, struct, sys
+s = socket.socket(socket.AF_UNIX)
+try:
+    s.connect(sys.argv[1])
+    print("", file=sys.stderr, flush=True)
+    s.sendall(struct.pack(">IIIiiIi", 28, 0x20008086, 1, 66, 0, 0, 0))  # auth_list
+    print("answered" if s.recv(100) else "closed")
+except PermissionError:
+    print("forbidden")
+    print("", file=sys.stderr)
+except OSError:
+    print("closed")
+"""
+
+
+def as_nobody(path, group):
+    """A client of another user that has connected (or could not) when this returns."""
+    process = subprocess.Popen([sys.executable, "-c", KNOCK, str(path)], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, user=65534, group=group, extra_groups=[], cwd="/")
+    process.stderr.readline()
+    return process
+
+
 @mark(daemon=False, **OWN)
 def test_socket_activation(host):
     """The sockets come from systemd: named by their paths, passed as descriptors 3 and 4."""
+    host.daemon.settings |= {"unix_sock_group": '"nogroup"', "unix_sock_rw_perms": '"0770"'}
     host.daemon.write_config()
     listeners = []
     for path in (host.daemon.socket, host.daemon.socket_ro):
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
+        os.chmod(path, 0o666)
         listener.listen(5)
         listeners.append(listener)
+    early = as_nobody(host.daemon.socket, group=65533)
     script = "exec 3<&{} 4<&{}; LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=lodged.socket:lodged-ro.socket exec \"$@\"" \
         .format(*(listener.fileno() for listener in listeners))
     with open(host.daemon.log, "ab") as log:
@@ -111,6 +141,13 @@ def test_socket_activation(host):
     host.ok("list", timeout=30)
     host.ok("list", readonly=True, timeout=30)
     host.refused("start", "nothing", readonly=True)
+    # Mode and group are those of the configuration, whatever systemd made; who came before has to fit, too.
+    status = host.daemon.socket.stat()
+    equal((oct(status.st_mode & 0o777), status.st_gid), (oct(0o770), grp.getgrnam("nogroup").gr_gid))
+    equal(oct(host.daemon.socket_ro.stat().st_mode & 0o777), oct(0o777))
+    equal(early.communicate(timeout=20 * SLOWNESS)[0], "closed\n")
+    equal(as_nobody(host.daemon.socket, group=65534).communicate(timeout=20 * SLOWNESS)[0], "answered\n")
+    equal(as_nobody(host.daemon.socket, group=65533).communicate(timeout=20 * SLOWNESS)[0], "forbidden\n")
     host.stop_daemon()
     check(host.daemon.socket.exists(), "a socket that systemd made was removed")
     host.daemon.socket.unlink()

@@ -2,6 +2,9 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import os
+import signal
+
 from lodgetest.host import *
 from lodgetest.runner import mark
 
@@ -58,6 +61,22 @@ def test_daemon_hook(host):
     # The first call is for the end of the daemon that ran when the hook was put in place.
     equal(got[-2:], ["- start -", "- shutdown -"])
     host.start_daemon()
+
+
+def test_daemon_hook_of_a_reload(host):
+    lines = recording_hook(host, "etc/libvirt/hooks/daemon")
+    os.kill(host.daemon.pid, signal.SIGHUP)
+    wait_until(lambda: lines(), "the hook was called")
+    equal([" ".join(line.split()[1:4]) for line in lines()], ["- reload begin"])
+
+
+@mark(only="lodged", reason="libvirtd waits for the hook")
+def test_a_reload_whose_hook_hangs_holds_nobody(host):
+    host.script("etc/libvirt/hooks/daemon", "#!/bin/sh\n[ \"$2\" = reload ] && touch $0.began && sleep 1000\nexit 0\n")
+    for _ in range(3):
+        os.kill(host.daemon.pid, signal.SIGHUP)
+    wait_until(lambda: host.path("etc/libvirt/hooks/daemon.began").exists(), "the hook runs")
+    host.ok("list", timeout=5 * SLOWNESS)
 
 
 def test_hook_on_reconnect(host):

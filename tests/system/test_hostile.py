@@ -3,6 +3,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import random
+import select
 import struct
 
 from lodgetest.host import *
@@ -302,3 +303,54 @@ def test_a_guest_that_causes_events_without_end(host):
     check(share < 0.2 * SLOWNESS, f"the daemon uses {share:.2f} of a processor")
     check(sorted(times)[len(times) * 99 // 100] < 0.05 * SLOWNESS, f"others wait {max(times):.3f} s")
     still_fine(host)
+
+
+def big_documents(base):
+    """Documents of a few MiB that are well-formed, and that a board could never have."""
+    def with_devices(text):
+        return base.replace("</devices>", text + "</devices>", 1)
+
+    def with_parts(text):
+        return base.replace("<devices>", text + "<devices>", 1)
+
+    return {
+        "channels": with_devices("".join(f"<channel type='pty'><target type='virtio' name='c{n}'/></channel>"
+                                         for n in range(30000))),
+        "controllers": with_devices("<controller type='usb' model='ich9-ehci1'/>"
+                                    "<controller type='usb' model='ich9-uhci1'/>" * 2000),
+        "some channels": with_devices("".join(f"<channel type='pty'><target type='virtio' name='c{n}'/></channel>"
+                                              for n in range(900))),
+        "kept parts": with_parts("<features>" + "<xen/>" * 60000 + "</features>"),
+        "other name spaces": with_parts("".join(f"<q:x xmlns:q='u{n}'/>" for n in range(30000))),
+        "unknown parts": with_parts("<nonsense/>" * 60000),
+        "a long title": with_parts("<title>" + "x" * 3000000 + "</title>"),
+    }
+
+
+@mark(only="lodged", reason="libvirtd holds its callers for minutes", timeout=300)
+def test_big_documents_do_not_hold_others(host):
+    for what, xml in big_documents(host.guests.sector("tiny")).items():
+        wire = Wire(host.daemon.socket, timeout=60 * SLOWNESS).open()
+        other = Wire(host.daemon.socket, timeout=60 * SLOWNESS).open()
+        serial = wire.send("domain_define_xml_flags", xml=xml, flags=0)
+        longest, ready = 0, []
+        while not ready:
+            begin = time.monotonic()
+            other.call("connect_get_lib_version")
+            longest = max(longest, time.monotonic() - begin)
+            ready = select.select([wire.socket], [], [], 0.002)[0]
+        wire.answer(serial)
+        check(longest < 0.5 * SLOWNESS, f"{what}: another client waited {longest:.2f} s")
+        wire.close()
+        other.close()
+    still_fine(host)
+
+
+def test_flags_of_optional_values_are_true_unless_zero(host):
+    """Pure Go clients write their native 1."""
+    for mark_of_name in (b"\0\0\0\1", b"\1\0\0\0", b"\xff\xff\xff\xff"):
+        wire = Wire(host.daemon.socket)
+        wire.raw(wire.frame(*REMOTE, 1, 0, mark_of_name + struct.pack(">I", 14) + b"qemu:///system\0\0" + b"\0" * 4))
+        equal(wire.answer(0)[0], 0, f"{mark_of_name!r}")
+        equal(wire.call("connect_num_of_domains")["num"], 0)
+        wire.close()

@@ -258,6 +258,74 @@ TEST(differences_are_named_by_path)
     xml_table_free(&basket_table, b);
 }
 
+/* "#" in @piece becomes a number. */
+static char *repeated(const char *before, const char *piece, unsigned count, const char *after)
+{
+    GString *text = g_string_new(before);
+    for (unsigned i = 0; i < count; i++) {
+        const char *number = strchr(piece, '#');
+        int before_number = number ? (int)(number - piece) : (int)strlen(piece);
+        g_string_append_printf(text, "%.*s", before_number, piece);
+        if (number)
+            g_string_append_printf(text, "%u%s", i, number + 1);
+    }
+    g_string_append(text, after);
+    return g_string_free(text, FALSE);
+}
+
+TEST(what_the_library_does_not_do_in_linear_time_is_counted_first)
+{
+    const struct {
+        const char *before, *piece, *after;
+        unsigned fits, too_many;
+    } cases[] = {
+        { "<a", " a#=''", "/>", 256, 257 },
+        { "<a", " a#='<>\"'", "/>", 0, 40000 },
+        { "<a", " xmlns:p#='x'", "/>", 128, 129 },
+        { "<b xmlns:q='y'><a", " xmlns:p#='x'", "/></b>", 127, 128 },
+        { "<a>", "<b/>", "</a>", 65535, 65536 },
+        { "<a>", "<!--<-->", "</a>", 65535, 65536 },
+        { "<a>", "<?b < ?>", "</a>", 65535, 65536 },
+        { "<a>", "<b xmlns:p='#'/>", "</a>", 2000, 70000 },
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *good = repeated(cases[i].before, cases[i].piece, cases[i].fits, cases[i].after);
+        g_autofree char *bad = repeated(cases[i].before, cases[i].piece, cases[i].too_many, cases[i].after);
+        g_autoptr(xmlDoc) doc = NULL;
+        g_autoptr(Error) err = NULL;
+        check_case(cases[i].piece);
+        check_ok(xml_document_read(good, strlen(good), "(x)", &doc, &err), err);
+        xmlDoc *none = NULL;
+        check(!xml_document_read(bad, strlen(bad), "(x)", &none, &err));
+        check_eq(error_code(err), ERROR_XML_INVALID);
+    }
+}
+
+TEST(a_document_is_utf8_whatever_it_declares)
+{
+    static const char *const encodings[] = { "UTF-8",    "ISO-8859-1",   "utf-16", "UTF-16LE",
+                                             "us-ascii", "windows-1252", "UCS-4" };
+    for (size_t i = 0; i < G_N_ELEMENTS(encodings); i++) {
+        g_autofree char *text =
+            g_strdup_printf("<?xml version='1.0' encoding='%s'?><a b='\xc3\xa9'/>", encodings[i]);
+        g_autoptr(xmlDoc) doc = NULL;
+        g_autoptr(Error) err = NULL;
+        check_case(encodings[i]);
+        check_ok(xml_document_read(text, strlen(text), "(x)", &doc, &err), err);
+        check_str(xml_attr(xmlDocGetRootElement(doc), "b"), "\xc3\xa9");
+    }
+}
+
+TEST(names_of_name_spaces_are_not_escaped_twice)
+{
+    static const char text[] = "<a><p:b xmlns:p=\"http://x/?a=1&amp;b=2\" c=\"&lt;&amp;&#10;\"/></a>";
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autoptr(Error) err = NULL;
+    check_ok(xml_document_read(text, strlen(text), "(x)", &doc, &err), err);
+    g_autofree char *inside = xml_content_to_text(xmlDocGetRootElement(doc));
+    check_str(inside, "<p:b xmlns:p=\"http://x/?a=1&amp;b=2\" c=\"&lt;&amp;&#10;\"/>");
+}
+
 TEST(hostile_documents_are_refused_in_bounded_time)
 {
     g_autoptr(GString) deep = g_string_new(NULL);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/loop.h"
 
@@ -54,6 +55,22 @@ void peer_connect(Peer *peer, RpcServer *server, bool read_only)
     g_assert(added);
     *peer = (Peer){ .serial = 0 };
     wire_channel_init(&peer->channel, pair[0], pair[0]);
+}
+
+bool peer_connect_as_user(Peer *peer, RpcServer *server, bool read_only)
+{
+    int pair[2];
+    bool is_root = geteuid() == 0;
+
+    if (is_root && seteuid(65534) < 0)
+        g_error("cannot become another user");
+    int r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair);
+    if (is_root && seteuid(0) < 0)
+        g_error("cannot become root again");
+    g_assert(r == 0);
+    *peer = (Peer){ .serial = 0 };
+    wire_channel_init(&peer->channel, pair[0], pair[0]);
+    return rpc_server_add_client(server, pair[1], read_only, RPC_AUTH_NONE, NULL);
 }
 
 void peer_clear(Peer *peer)

@@ -31,6 +31,8 @@ typedef struct Peer {
 } Peer;
 
 void peer_connect(Peer *peer, RpcServer *server, bool read_only);
+/* As a user who is not root, whoever runs the test. false: the server refused. */
+bool peer_connect_as_user(Peer *peer, RpcServer *server, bool read_only);
 void peer_clear(Peer *peer);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Peer, peer_clear)
 

@@ -75,10 +75,28 @@ RPC_HANDLER(connect_get_hostname)
     return wait_at_gate(err);
 }
 
+/* the same, and not urgent */
+RPC_HANDLER(domain_get_block_info)
+{
+    return wait_at_gate(err);
+}
+
 /* changes something: runs to its end */
 RPC_HANDLER(domain_create)
 {
     return wait_at_gate(err);
+}
+
+/* keeps the processor for a millisecond */
+RPC_HANDLER(connect_get_type)
+{
+    uint64_t until_us = loop_now_us() + 1000;
+
+    while (loop_now_us() < until_us)
+        ;
+    n_ended++;
+    ret->type = g_strdup("QEMU");
+    return true;
 }
 
 /* takes a descriptor and sends one back */
@@ -105,13 +123,16 @@ static const RpcEntry entries[] = {
     RPC_ENTRY(connect_get_lib_version), RPC_ENTRY(connect_get_capabilities),
     RPC_ENTRY(connect_get_hostname),    RPC_ENTRY(domain_lookup_by_name),
     RPC_ENTRY(domain_create),           RPC_ENTRY(domain_open_graphics),
-    RPC_ENTRY(domain_open_graphics_fd), { 0 },
+    RPC_ENTRY(domain_open_graphics_fd), RPC_ENTRY(connect_get_type),
+    RPC_ENTRY(domain_get_block_info),   { 0 },
 };
 static const RpcTable tables[] = { { WIRE_PROGRAM_REMOTE, entries }, { 0 } };
 
 static int set_up(void **state)
 {
-    RpcServerSpec spec = { .tables = tables, .keepalive_interval_s = 5, .keepalive_count = 5 };
+    RpcServerSpec spec = {
+        .tables = tables, .max_clients = 40, .keepalive_interval_s = 5, .keepalive_count = 5
+    };
 
     server = rpc_server_new(&spec);
     wait_queue_init(&gate);
@@ -531,6 +552,108 @@ static void big_frames_are_for_those_who_have_opened(void *arg)
     CHECK(peer_expect_end(&peer));
 }
 
+static void a_flood_of_one_client_does_not_hold_others(void *arg)
+{
+    g_auto(Peer) flood;
+    g_auto(Peer) other;
+
+    peer_connect(&flood, server, true);
+    CHECK(peer_open(&flood, 0));
+    for (unsigned i = 0; i < 400; i++)
+        peer_call(&flood, REMOTE, PROC_CONNECT_GET_TYPE, WIRE_TYPE_NONE, NULL);
+    CHECK(peer_flush(&flood));
+    peer_connect(&other, server, true);
+    CHECK(peer_open(&other, 0));
+    CHECK(n_ended < 100);
+    for (uint32_t i = 0; i < 400; i++)
+        CHECK(peer_expect_reply(&flood, 1 + i, WIRE_TYPE_NONE, NULL));
+}
+
+#define USER_PLACES 20 /* of 40 */
+#define USER_CALLS 20
+
+static void one_user_leaves_places_to_root(void *arg)
+{
+    Peer peers[USER_PLACES + 1];
+    g_auto(Peer) root;
+    unsigned taken = 0;
+
+    while (taken <= USER_PLACES && peer_connect_as_user(&peers[taken], server, true))
+        taken++;
+    peer_connect(&root, server, true);
+    bool works = peer_open(&root, 0);
+    for (unsigned i = 0; i <= MIN(taken, USER_PLACES); i++)
+        peer_clear(&peers[i]);
+    CHECK(geteuid() != 0 || works);
+    CHECK(taken == USER_PLACES);
+}
+
+static void calls_of_one_user_take_turns(void *arg)
+{
+    Peer peers[6];
+    WireDomainGetBlockInfoArgs args = { .dom.name = (char *)"a", .path = (char *)"vda" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(peers); i++) {
+        CHECK(peer_connect_as_user(&peers[i], server, true));
+        CHECK(peer_open(&peers[i], 0)); /* always: it is urgent */
+        for (unsigned n = 0; n < 5; n++)
+            peer_call(&peers[i], REMOTE, PROC_DOMAIN_GET_BLOCK_INFO, WIRE_TYPE_DOMAIN_GET_BLOCK_INFO_ARGS,
+                      &args);
+        CHECK(peer_flush(&peers[i]));
+        fiber_yield();
+    }
+    for (unsigned i = 0; i < 50; i++)
+        fiber_yield();
+    CHECK(n_begun == USER_CALLS);
+    open_gate();
+    for (unsigned i = 0; i < G_N_ELEMENTS(peers); i++) {
+        for (uint32_t n = 0; n < 5; n++)
+            CHECK(peer_expect_reply(&peers[i], 1 + n, WIRE_TYPE_NONE, NULL));
+        peer_clear(&peers[i]);
+    }
+    CHECK(n_ended == 30);
+}
+
+static void frames_that_never_end_have_a_limit_per_user(void *arg)
+{
+    Peer peers[10];
+    g_auto(Peer) root;
+    unsigned dropped = 0;
+    g_autofree char *data = g_strnfill(16u << 20, '\0');
+    uint32_t len = GUINT32_TO_BE(WIRE_FRAME_MAX);
+
+    memcpy(data, &len, sizeof len);
+    for (unsigned i = 0; i < G_N_ELEMENTS(peers); i++) {
+        CHECK(peer_connect_as_user(&peers[i], server, false));
+        CHECK(peer_open(&peers[i], 0));
+        peer_raw(&peers[i], data, 16u << 20);
+        dropped += !peer_flush(&peers[i]);
+    }
+    peer_connect(&root, server, false);
+    CHECK(peer_open(&root, 0));
+    CHECK(dropped > 0);
+    for (unsigned i = 0; i < G_N_ELEMENTS(peers); i++)
+        peer_clear(&peers[i]);
+}
+
+static void readers_send_small_frames_and_no_descriptors(void *arg)
+{
+    g_auto(Peer) big;
+    g_auto(Peer) giver;
+    uint32_t len = GUINT32_TO_BE(RPC_FRAME_MAX_READER + 1);
+
+    peer_connect(&big, server, true);
+    CHECK(peer_open(&big, VIR_CONNECT_RO));
+    peer_raw(&big, &len, 4);
+    CHECK(peer_flush(&big));
+    CHECK(peer_expect_end(&big));
+    peer_connect(&giver, server, true);
+    CHECK(peer_open(&giver, VIR_CONNECT_RO));
+    wire_channel_append_fd(&giver.channel, dup(STDIN_FILENO));
+    CHECK(peer_flush(&giver));
+    CHECK(peer_expect_end(&giver));
+}
+
 #define SERVER_TEST(name)                                                                                    \
     static void test_##name(void **state)                                                                    \
     {                                                                                                        \
@@ -552,6 +675,11 @@ SERVER_TEST(a_client_that_never_reads_is_not_read_either)
 SERVER_TEST(leaving_cancels_questions_and_not_changes)
 SERVER_TEST(a_stopping_server_answers_what_runs_and_begins_no_more)
 SERVER_TEST(big_frames_are_for_those_who_have_opened)
+SERVER_TEST(a_flood_of_one_client_does_not_hold_others)
+SERVER_TEST(one_user_leaves_places_to_root)
+SERVER_TEST(calls_of_one_user_take_turns)
+SERVER_TEST(frames_that_never_end_have_a_limit_per_user)
+SERVER_TEST(readers_send_small_frames_and_no_descriptors)
 
 static int start_loop(void **state)
 {
@@ -585,6 +713,11 @@ int main(void)
         ROW(leaving_cancels_questions_and_not_changes),
         ROW(a_stopping_server_answers_what_runs_and_begins_no_more),
         ROW(big_frames_are_for_those_who_have_opened),
+        ROW(a_flood_of_one_client_does_not_hold_others),
+        ROW(one_user_leaves_places_to_root),
+        ROW(calls_of_one_user_take_turns),
+        ROW(frames_that_never_end_have_a_limit_per_user),
+        ROW(readers_send_small_frames_and_no_descriptors),
     };
 
     return cmocka_run_group_tests_name("rpc/server", tests, start_loop, end_loop);

@@ -189,6 +189,21 @@ static void limits_hold_when_encoding(void **state)
     assert_int_equal(out.len, 4 + 4 + WIRE_STRING_MAX);
 }
 
+/* Pure Go clients write their native 1. */
+static void any_number_but_zero_says_that_a_value_follows(void **state)
+{
+    static const uint8_t marks[][4] = { { 0, 0, 0, 1 }, { 1, 0, 0, 0 }, { 0xff, 0xff, 0xff, 0xff } };
+    uint8_t data[] = { 0, 0, 0, 0, 0, 0, 0, 4, 't', 'e', 's', 't', 0, 0, 0, 1 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(marks); i++) {
+        g_auto(WireConnectOpenArgs) args = { 0 };
+        memcpy(data, marks[i], 4);
+        assert_true(wire_decode(WIRE_TYPE_CONNECT_OPEN_ARGS, data, sizeof data, &args, NULL, NULL));
+        assert_string_equal(args.name, "test");
+        assert_int_equal(args.flags, 1);
+    }
+}
+
 static void strings_end_at_an_embedded_nul(void **state)
 {
     static const uint8_t data[] = { 0, 0, 0, 3, 'a', 0, 'b', 0x77 };
@@ -242,6 +257,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(damaged_frames_do_no_harm),
         cmocka_unit_test(hostile_counts_allocate_nothing),
         cmocka_unit_test(limits_hold_when_encoding),
+        cmocka_unit_test(any_number_but_zero_says_that_a_value_follows),
         cmocka_unit_test(strings_end_at_an_embedded_nul),
         cmocka_unit_test(parameters_are_found_by_name_and_type),
     };

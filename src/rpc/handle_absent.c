@@ -1,0 +1,166 @@
+/* Objects that this server does not keep yet: pools, volumes, networks, interfaces, node devices, filters,
+ * secrets. There are none of them, so that lists are empty, looking one up fails in the words that clients
+ * know, and events can be waited for. Clients ask for these before they do anything with machines. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "rpc/convert.h"
+#include "rpc/events.h"
+#include "rpc/handlers.h"
+#include "wire/wire_enums.h"
+
+static bool absent_check_flags(const RpcCall *call, uint32_t flags, uint32_t allowed, int domain, Error **err)
+{
+    if (rpc_check_flags(call, flags, allowed, err))
+        return true;
+    if (err)
+        error_set_remote(*err, VIR_ERR_INVALID_ARG, domain);
+    return false;
+}
+
+/* An answer that is all zero: the number of names, names, nothing. */
+static bool handle_nothing(RpcCall *call, const void *args, void *ret, Error **err)
+{
+    return true;
+}
+#define NOTHING(name)                                                                                        \
+    {                                                                                                        \
+        wire_number_##name, handle_nothing, 0                                                                \
+    }
+
+/* The same for those with flags. */
+#define NOTHING_WITH_FLAGS(name, allowed, domain)                                                            \
+    RPC_HANDLER(name)                                                                                        \
+    {                                                                                                        \
+        return absent_check_flags(call, args->flags, allowed, domain, err);                                  \
+    }
+
+NOTHING_WITH_FLAGS(connect_list_all_networks, 0x3f, VIR_FROM_NETWORK)
+NOTHING_WITH_FLAGS(connect_list_all_storage_pools, 0xfffff, VIR_FROM_STORAGE)
+NOTHING_WITH_FLAGS(connect_list_all_interfaces, 0x3, VIR_FROM_INTERFACE)
+NOTHING_WITH_FLAGS(connect_list_all_node_devices, 0xc03fffff, VIR_FROM_NODEDEV)
+NOTHING_WITH_FLAGS(connect_list_all_nwfilters, 0, VIR_FROM_NWFILTER)
+NOTHING_WITH_FLAGS(connect_list_all_nwfilter_bindings, 0, VIR_FROM_NWFILTER)
+NOTHING_WITH_FLAGS(connect_list_all_secrets, 0xf, VIR_FROM_SECRET)
+NOTHING_WITH_FLAGS(node_num_of_devices, 0, VIR_FROM_NODEDEV)
+NOTHING_WITH_FLAGS(node_list_devices, 0, VIR_FROM_NODEDEV)
+
+#define UNKNOWN(name, code, format, member)                                                                  \
+    RPC_HANDLER(name)                                                                                        \
+    {                                                                                                        \
+        return error_set(err, code, format, args->member);                                                   \
+    }
+#define UNKNOWN_UUID(name, code, format)                                                                     \
+    RPC_HANDLER(name)                                                                                        \
+    {                                                                                                        \
+        char text[UUID_STRING_LEN];                                                                          \
+        uuid_format(&args->uuid, text);                                                                      \
+        return error_set(err, code, format, text);                                                           \
+    }
+
+UNKNOWN(network_lookup_by_name, ERROR_NO_NETWORK, "no network with matching name '%s'", name)
+UNKNOWN_UUID(network_lookup_by_uuid, ERROR_NO_NETWORK, "no network with matching uuid '%s'")
+UNKNOWN(storage_pool_lookup_by_name, ERROR_NO_STORAGE_POOL, "no storage pool with matching name '%s'", name)
+UNKNOWN_UUID(storage_pool_lookup_by_uuid, ERROR_NO_STORAGE_POOL, "no storage pool with matching uuid '%s'")
+UNKNOWN(storage_pool_lookup_by_target_path, ERROR_NO_STORAGE_POOL,
+        "no storage pool with matching target path '%s'", path)
+UNKNOWN(storage_vol_lookup_by_name, ERROR_NO_STORAGE_POOL, "no storage pool with matching name '%s'",
+        pool.name)
+UNKNOWN(storage_vol_lookup_by_key, ERROR_NO_STORAGE_VOL, "no storage vol with matching key %s", key)
+UNKNOWN(storage_vol_lookup_by_path, ERROR_NO_STORAGE_VOL, "no storage vol with matching path '%s'", path)
+UNKNOWN(interface_lookup_by_name, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name)
+UNKNOWN(interface_lookup_by_mac_string, ERROR_NO_INTERFACE, "couldn't find interface with MAC address '%s'",
+        mac)
+UNKNOWN(node_device_lookup_by_name, ERROR_NO_NODE_DEVICE, "no node device with matching name '%s'", name)
+UNKNOWN(nwfilter_lookup_by_name, ERROR_NO_NWFILTER, "no nwfilter with matching name '%s'", name)
+UNKNOWN_UUID(nwfilter_lookup_by_uuid, ERROR_NO_NWFILTER, "no nwfilter with matching uuid '%s'")
+UNKNOWN_UUID(secret_lookup_by_uuid, ERROR_NO_SECRET, "no secret with matching uuid '%s'")
+UNKNOWN(secret_lookup_by_usage, ERROR_NO_SECRET, "no secret with matching usage '%s'", usage_id)
+
+RPC_HANDLER(nwfilter_binding_lookup_by_port_dev)
+{
+    error_set(err, ERROR_NO_NWFILTER, "no nwfilter binding for port dev '%s'", args->name);
+    if (err)
+        error_set_remote(*err, VIR_ERR_NO_NWFILTER_BINDING, VIR_FROM_NWFILTER);
+    return false;
+}
+
+/* ---- events: registered, and never sent ---- */
+
+#define ABSENT_EVENTS 2 /* of each class: life cycle, and one more */
+
+static bool absent_event_register(RpcCall *call, int event_id, const char *class, int *ret_callback_id,
+                                  Error **err)
+{
+    const RpcEventFilter filter = { .kind = RPC_EVENT_ABSENT, .event_id = event_id };
+
+    if (event_id < 0 || event_id >= ABSENT_EVENTS)
+        return rpc_error_internal(err, "unsupported %s event ID %d", class, event_id);
+    return rpc_events_add(call->client, &filter, ret_callback_id, err);
+}
+
+#define EVENTS(class, text)                                                                                  \
+    RPC_HANDLER(connect_##class##_event_register_any)                                                        \
+    {                                                                                                        \
+        return absent_event_register(call, args->event_id, text, &ret->callback_id, err);                    \
+    }                                                                                                        \
+    RPC_HANDLER(connect_##class##_event_deregister_any)                                                      \
+    {                                                                                                        \
+        return rpc_events_remove(call->client, RPC_EVENT_ABSENT, args->callback_id, err);                    \
+    }
+
+EVENTS(network, "network")
+EVENTS(storage_pool, "storage pool")
+EVENTS(node_device, "node device")
+EVENTS(secret, "secret")
+
+const RpcEntry rpc_entries_absent[] = {
+    NOTHING(connect_num_of_networks),
+    NOTHING(connect_list_networks),
+    NOTHING(connect_num_of_defined_networks),
+    NOTHING(connect_list_defined_networks),
+    NOTHING(connect_num_of_storage_pools),
+    NOTHING(connect_list_storage_pools),
+    NOTHING(connect_num_of_defined_storage_pools),
+    NOTHING(connect_list_defined_storage_pools),
+    NOTHING(connect_num_of_interfaces),
+    NOTHING(connect_list_interfaces),
+    NOTHING(connect_num_of_defined_interfaces),
+    NOTHING(connect_list_defined_interfaces),
+    NOTHING(connect_num_of_secrets),
+    NOTHING(connect_list_secrets),
+    NOTHING(connect_num_of_nwfilters),
+    NOTHING(connect_list_nwfilters),
+    RPC_ENTRY(connect_list_all_networks),
+    RPC_ENTRY(connect_list_all_storage_pools),
+    RPC_ENTRY(connect_list_all_interfaces),
+    RPC_ENTRY(connect_list_all_node_devices),
+    RPC_ENTRY(connect_list_all_nwfilters),
+    RPC_ENTRY(connect_list_all_nwfilter_bindings),
+    RPC_ENTRY(connect_list_all_secrets),
+    RPC_ENTRY(node_num_of_devices),
+    RPC_ENTRY(node_list_devices),
+    RPC_ENTRY(network_lookup_by_name),
+    RPC_ENTRY(network_lookup_by_uuid),
+    RPC_ENTRY(storage_pool_lookup_by_name),
+    RPC_ENTRY(storage_pool_lookup_by_uuid),
+    RPC_ENTRY(storage_pool_lookup_by_target_path),
+    RPC_ENTRY(storage_vol_lookup_by_name),
+    RPC_ENTRY(storage_vol_lookup_by_key),
+    RPC_ENTRY(storage_vol_lookup_by_path),
+    RPC_ENTRY(interface_lookup_by_name),
+    RPC_ENTRY(interface_lookup_by_mac_string),
+    RPC_ENTRY(node_device_lookup_by_name),
+    RPC_ENTRY(nwfilter_lookup_by_name),
+    RPC_ENTRY(nwfilter_lookup_by_uuid),
+    RPC_ENTRY(nwfilter_binding_lookup_by_port_dev),
+    RPC_ENTRY(secret_lookup_by_uuid),
+    RPC_ENTRY(secret_lookup_by_usage),
+    RPC_ENTRY(connect_network_event_register_any),
+    RPC_ENTRY(connect_network_event_deregister_any),
+    RPC_ENTRY(connect_storage_pool_event_register_any),
+    RPC_ENTRY(connect_storage_pool_event_deregister_any),
+    RPC_ENTRY(connect_node_device_event_register_any),
+    RPC_ENTRY(connect_node_device_event_deregister_any),
+    RPC_ENTRY(connect_secret_event_register_any),
+    RPC_ENTRY(connect_secret_event_deregister_any),
+    { 0 },
+};
