@@ -516,7 +516,7 @@ bool vm_store_load_all(Host *host, Error **err)
         if (g_str_has_suffix(g_ptr_array_index(names, i), ".xml"))
             g_ptr_array_add(job->names, g_strdup(g_ptr_array_index(names, i)));
     }
-    g_autoptr(GPtrArray) marks = vm_load_marks(host, names, moves);
+    G_GNUC_UNUSED g_autoptr(GPtrArray) marks = vm_load_marks(host, names, moves);
     if (!vm_load_files(host, job, moves, err))
         return false;
     vm_finish_renames(host, names, moves);
