@@ -60,6 +60,35 @@ static bool check_topology(const DomainDef *def, Error **err)
     return true;
 }
 
+static bool has_cell(const DomainDef *def, uint32_t id)
+{
+    return def->cpu && id < def_list_len(def->cpu->numa);
+}
+
+/* Cells are numbered from 0 without gaps. */
+static bool check_numa(const DomainDef *def, Error **err)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    for (DEF_EACH(NumaCell, cell, def->cpu->numa)) {
+        if (!has_cell(def, cell->id.value) || !g_hash_table_add(seen, GUINT_TO_POINTER(cell->id.value)))
+            return error_set(err, ERROR_XML_INVALID,
+                             "NUMA cells are numbered from 0 without gaps, but one is %u", cell->id.value);
+        for (DEF_EACH(NumaDistance, distance, cell->distances)) {
+            if (!has_cell(def, distance->id))
+                return error_set(err, ERROR_XML_INVALID,
+                                 "NUMA cell %u is far from cell %u, which is not there", cell->id.value,
+                                 distance->id);
+        }
+        for (int cpu = cpuset_next(cell->cpus, -1); cpu >= 0; cpu = cpuset_next(cell->cpus, cpu)) {
+            if ((unsigned)cpu >= def->vcpus)
+                return error_set(err, ERROR_XML_INVALID,
+                                 "NUMA cell %u has vCPU %d, but the machine has only %u", cell->id.value, cpu,
+                                 def->vcpus);
+        }
+    }
+    return true;
+}
+
 static bool check_cpu(const DomainDef *def, Error **err)
 {
     if (!def->cpu)
@@ -70,15 +99,7 @@ static bool check_cpu(const DomainDef *def, Error **err)
             return error_set(err, ERROR_XML_INVALID, "CPU feature '%s' is specified more than once",
                              feature->name);
     }
-    for (DEF_EACH(NumaCell, cell, def->cpu->numa)) {
-        for (int cpu = cpuset_next(cell->cpus, -1); cpu >= 0; cpu = cpuset_next(cell->cpus, cpu)) {
-            if ((unsigned)cpu >= def->vcpus)
-                return error_set(err, ERROR_XML_INVALID,
-                                 "NUMA cell %u has vCPU %d, but the machine has only %u", cell->id.value, cpu,
-                                 def->vcpus);
-        }
-    }
-    return true;
+    return check_numa(def, err);
 }
 
 static bool check_vcpus(const DomainDef *def, Error **err)
@@ -140,6 +161,22 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
     return true;
 }
 
+/* SCSI adapters have one bus; on LSI Logic's each unit is a target of the wire. */
+static bool check_drive_address(const DomainDef *def, const DiskDef *disk, Error **err)
+{
+    const DeviceAddress *address = &disk->info.address;
+    if (disk->bus != DISK_BUS_SCSI || address->type != ADDRESS_DRIVE)
+        return true;
+    if (address->drive.bus)
+        return error_set(err, ERROR_INTERNAL, "disk '%s': a SCSI controller has only 1 bus", disk->target);
+    const ControllerDef *controller = domain_find_controller(def, CONTROLLER_SCSI, address->drive.controller);
+    bool is_lsi = controller && controller->model == CONTROLLER_MODEL_LSILOGIC;
+    if (is_lsi && address->drive.target)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk '%s': the target must be 0 on model 'lsilogic'",
+                         disk->target);
+    return true;
+}
+
 static bool check_disks(const DomainDef *def, Error **err)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
@@ -149,7 +186,7 @@ static bool check_disks(const DomainDef *def, Error **err)
             return error_set(err, ERROR_XML_INVALID, "target '%s' duplicated for disk sources '%s' and '%s'",
                              disk->target, other->src.path ?: "(none)", disk->src.path ?: "(none)");
         g_hash_table_insert(seen, disk->target, disk);
-        if (!check_disk(def, disk, err))
+        if (!check_disk(def, disk, err) || !check_drive_address(def, disk, err))
             return false;
     }
     return true;
@@ -186,6 +223,11 @@ static bool check_controllers(const DomainDef *def, Error **err)
                              "unknown model '%s' for a controller of type '%s'",
                              enum_name(&controller_model_names, controller->model),
                              enum_name(&controller_type_names, controller->type));
+        bool xhci = controller->type == CONTROLLER_USB && (controller->model == CONTROLLER_MODEL_QEMU_XHCI ||
+                                                           controller->model == CONTROLLER_MODEL_NEC_XHCI);
+        if (xhci && controller->ports.is_set && controller->ports.value > XHCI_PORTS_MAX)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "'%s' controller only supports up to '%d' ports",
+                             enum_name(&controller_model_names, controller->model), XHCI_PORTS_MAX);
         if (controller->type == CONTROLLER_IDE && domain_is_q35(def))
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "IDE controllers are unsupported for this machine type");
@@ -279,6 +321,20 @@ static bool check_serials(const DomainDef *def, Error **err)
     return true;
 }
 
+static bool check_interfaces(const DomainDef *def, Error **err)
+{
+    for (DEF_EACH(InterfaceDef, interface, def->interfaces)) {
+        const InterfaceTuning *tuning = interface->tuning;
+        if (!tuning || !interface->model || !g_str_has_prefix(interface->model, "virtio"))
+            continue;
+        if (tuning->rx_queue_size.value & (tuning->rx_queue_size.value - 1))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "rx_queue_size has to be a power of two");
+        if (tuning->tx_queue_size.value & (tuning->tx_queue_size.value - 1))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "tx_queue_size has to be a power of two");
+    }
+    return true;
+}
+
 static bool check_single_devices(const DomainDef *def, Error **err)
 {
     if (def_list_len(def->watchdogs) > 1)
@@ -337,5 +393,6 @@ bool domain_check(const DomainDef *def, Error **err)
     return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
-           check_displays(def, err) && check_serials(def, err) && check_single_devices(def, err);
+           check_displays(def, err) && check_interfaces(def, err) && check_serials(def, err) &&
+           check_single_devices(def, err);
 }

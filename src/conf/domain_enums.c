@@ -147,7 +147,7 @@ NAMES(interface_type, "interface type", NULL, "user", "ethernet", "vhostuser", "
 _Static_assert(sizeof(interface_type_list) / sizeof(char *) == INTERFACE_TYPE_COUNT, "one name per value");
 NAMES(direct_mode, "direct mode", NULL, "vepa", "private", "bridge", "passthrough");
 _Static_assert(sizeof(direct_mode_list) / sizeof(char *) == DIRECT_MODE_COUNT, "one name per value");
-NAMES(interface_driver, "interface driver", NULL, "qemu", "vhost");
+NAMES(interface_driver, "interface driver", NULL, "qemu", "vhost", "vfio");
 _Static_assert(sizeof(interface_driver_list) / sizeof(char *) == INTERFACE_DRIVER_COUNT,
                "one name per value");
 NAMES(virtio_tx_mode, "transmit mode", NULL, "iothread", "timer");

@@ -123,7 +123,7 @@ static unsigned usb_root_ports(const ControllerDef *controller)
         return 6;
     case CONTROLLER_MODEL_QEMU_XHCI:
     case CONTROLLER_MODEL_NEC_XHCI:
-        return controller->ports.is_set ? controller->ports.value : 4;
+        return controller->ports.is_set ? MIN(controller->ports.value, XHCI_PORTS_MAX) : 4;
     case CONTROLLER_MODEL_PCI_OHCI:
         return 3;
     case CONTROLLER_MODEL_NONE:
