@@ -214,6 +214,18 @@ static bool controller_model_fits(const ControllerDef *controller)
     }
 }
 
+/* A companion serves the bus of the controller with its index. */
+static bool check_companion(const DomainDef *def, const ControllerDef *companion, Error **err)
+{
+    for (DEF_EACH(ControllerDef, other, def->controllers)) {
+        if (other->type == CONTROLLER_USB && !other->info.has_usb_master &&
+            other->index.value == companion->index.value)
+            return true;
+    }
+    return error_set(err, ERROR_XML_SYNTAX, "no master USB controller with index %u for a companion",
+                     companion->index.value);
+}
+
 static bool check_controllers(const DomainDef *def, Error **err)
 {
     for (unsigned i = 0; i < def_list_len(def->controllers); i++) {
@@ -232,6 +244,8 @@ static bool check_controllers(const DomainDef *def, Error **err)
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "IDE controllers are unsupported for this machine type");
         bool is_companion = controller->info.has_usb_master;
+        if (controller->type == CONTROLLER_USB && is_companion && !check_companion(def, controller, err))
+            return false;
         for (unsigned k = 0; k < i && !is_companion; k++) {
             const ControllerDef *other = g_ptr_array_index(def->controllers, k);
             if (other->type == controller->type && other->index.value == controller->index.value &&
