@@ -23,6 +23,8 @@ NAMES(loader_type, "loader type", NULL, "rom", "pflash", "none");
 _Static_assert(sizeof(loader_type_list) / sizeof(char *) == LOADER_TYPE_COUNT, "one name per value");
 NAMES(boot_dev, "boot device", NULL, "fd", "hd", "cdrom", "network");
 _Static_assert(sizeof(boot_dev_list) / sizeof(char *) == BOOT_DEV_COUNT, "one name per value");
+NAMES(acpi_table_type, "ACPI table type", NULL, "slic");
+_Static_assert(sizeof(acpi_table_type_list) / sizeof(char *) == ACPI_TABLE_COUNT, "one name per value");
 NAMES(smbios_mode, "SMBIOS mode", NULL, "emulate", "host", "sysinfo");
 _Static_assert(sizeof(smbios_mode_list) / sizeof(char *) == SMBIOS_MODE_COUNT, "one name per value");
 NAMES(sysinfo_type, "system information type", NULL, "smbios", "fwcfg");

@@ -127,7 +127,15 @@ const XmlTable os_table =
                CHILD("initrd", OsDef, initrd, .doc = "path of its initial RAM disk"),
                CHILD("cmdline", OsDef, cmdline, .doc = "its command line"),
                CHILD("dtb", OsDef, dtb, .doc = "path of a device tree"),
-               KEPT("root", .doc = "root device (Xen)"), KEPT("acpi", .doc = "extra ACPI tables"),
+               KEPT("root", .doc = "root device (Xen)"),
+               GROUP("acpi",
+                     ROWS(GROUP("table",
+                                ROWS(ATTR("type", OsDef, acpi_table_type, .names = &acpi_table_type_names,
+                                          .flags = ROW_REQUIRED, .doc = "always slic"),
+                                     TEXT(OsDef, acpi_table, .flags = ROW_REQUIRED,
+                                          .doc = "absolute path of the table")),
+                                .doc = "a table for the guest's firmware")),
+                     .doc = "extra ACPI tables"),
                CUSTOM("boot", &boot_custom, .doc = "kinds of devices to boot from, in order"),
                GROUP("bootmenu",
                      ROWS(ATTR("enable", OsDef, bootmenu, .names = &tristate_yes_no_names,
@@ -166,13 +174,34 @@ static const XmlTable qemu_capability_table =
           ROWS(ATTR("capability", QemuCapability, name, .flags = ROW_REQUIRED,
                     .doc = "name of the capability")),
           .doc = "A capability of QEMU.");
+static bool qemu_property_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    const QemuProperty *property = base;
+    const char *value = property->value;
+    if (strcmp(property->type, "remove") == 0)
+        return true;
+    if (!value && strcmp(property->type, "string") != 0)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'value' is missing");
+    uint64_t number = 0;
+    int64_t signed_number = 0;
+    bool ok =
+        strcmp(property->type, "string") == 0     ? value != NULL
+        : strcmp(property->type, "bool") == 0     ? strcmp(value, "true") == 0 || strcmp(value, "false") == 0
+        : strcmp(property->type, "signed") == 0   ? parse_int(value, &signed_number, NULL)
+        : strcmp(property->type, "unsigned") == 0 ? parse_uint(value, &number, NULL) && number <= INT64_MAX
+                                                  : false;
+    return ok || xml_error(reader, element, ERROR_XML_INVALID, err, "'%s' is no value of type '%s'",
+                           value ? value : "(none)", property->type);
+}
+
 static const XmlTable qemu_property_table =
     TABLE(QemuProperty, "qemu-property",
           ROWS(ATTR("name", QemuProperty, name, .flags = ROW_REQUIRED, .doc = "name of the property"),
                ATTR("type", QemuProperty, type, .flags = ROW_REQUIRED,
                     .doc = "string, signed, unsigned, bool or remove"),
-               ATTR("value", QemuProperty, value, .doc = "its value")),
-          .doc = "A property of a QEMU device.");
+               ATTR("value", QemuProperty, value, .flags = ROW_KEEP_EMPTY,
+                    .doc = "its value; true or false for bool")),
+          .finish = qemu_property_finish, .doc = "A property of a QEMU device.");
 static const XmlTable qemu_override_table =
     TABLE(QemuOverride, "qemu-override",
           ROWS(ATTR("alias", QemuOverride, alias, .flags = ROW_REQUIRED, .doc = "alias of the device"),
