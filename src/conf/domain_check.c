@@ -154,6 +154,12 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
         return error_set(err, ERROR_XML_INVALID, "disk vendor must be 8 characters at most");
     if (disk->product && strlen(disk->product) > 16)
         return error_set(err, ERROR_XML_INVALID, "disk product must be 16 characters at most");
+    if ((disk->vendor || disk->product) && disk->bus != DISK_BUS_SCSI)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "only SCSI disks have vendor and product, not '%s'",
+                         disk->target);
+    if (disk->wwn && disk->bus != DISK_BUS_SCSI && disk->bus != DISK_BUS_IDE)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "only SCSI and IDE disks have a wwn, not '%s'",
+                         disk->target);
     bool hex_wwn =
         !disk->wwn || (strlen(disk->wwn) == 16 && strspn(disk->wwn, "0123456789abcdefABCDEF") == 16);
     if (!hex_wwn)

@@ -160,10 +160,28 @@ static void fill_numatune(DomainDef *def)
     }
 }
 
-static void fill_basics(DomainDef *def)
+/* The guest sees one identity: what <sysinfo> says is the machine's own. */
+static bool fill_uuid(DomainDef *def, Error **err)
 {
+    for (DEF_EACH(SysinfoDef, sysinfo, def->sysinfos)) {
+        for (DEF_EACH(NamedValue, entry, sysinfo->system)) {
+            Uuid uuid;
+            if (g_strcmp0(entry->name, "uuid") != 0)
+                continue;
+            if (!uuid_parse(entry->value, &uuid, err))
+                return error_prefix(err, "sysinfo");
+            if (!uuid_is_null(&def->uuid) && !uuid_equal(&def->uuid, &uuid))
+                return error_set(err, ERROR_XML_SYNTAX, "UUID mismatch between <uuid> and <sysinfo>");
+            def->uuid = uuid;
+        }
+    }
     if (uuid_is_null(&def->uuid))
         uuid_generate(&def->uuid);
+    return true;
+}
+
+static void fill_basics(DomainDef *def)
+{
     if (def->has_genid && uuid_is_null(&def->genid))
         uuid_generate(&def->genid);
     if (!def->vcpus)
@@ -236,7 +254,8 @@ static void fill_numa_cpus(const DomainDef *def)
 
 static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
 {
-    bool is_given = def->cpu && (def->cpu->mode || def->cpu->model);
+    bool names_none = !def->cpu || def->cpu->mode == CPU_MODE_ABSENT || def->cpu->mode == CPU_MODE_CUSTOM;
+    bool is_given = def->cpu && (!names_none || def->cpu->model);
     if (!is_given && platform->cpu_model) {
         if (!def->cpu)
             def->cpu = xml_table_new(&cpu_table);
@@ -255,6 +274,8 @@ static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
         cpu->mode = CPU_MODE_CUSTOM;
     bool custom = cpu->mode == CPU_MODE_CUSTOM;
     bool as_host = cpu->mode == CPU_MODE_HOST_PASSTHROUGH || cpu->mode == CPU_MODE_MAXIMUM;
+    if (!custom)
+        cpu->match = CPU_MATCH_ABSENT; /* there is nothing to compare with */
     if (custom && cpu->model) {
         if (cpu->match == CPU_MATCH_ABSENT)
             cpu->match = CPU_MATCH_EXACT;
@@ -698,6 +719,8 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     sort_list(def, &def->disks, domain_sort_disks);
     domain_order_controllers(def);
     if (!fill_platform(def, hooks, &platform, err))
+        return false;
+    if (!fill_uuid(def, err))
         return false;
     fill_basics(def);
     fill_cpu(def, &platform);

@@ -51,6 +51,8 @@ static bool disk_defaults(DiskDef *disk, Error **err)
         disk->bus = disk->device == DISK_DEVICE_FLOPPY ? DISK_BUS_FDC : bus_of_name(disk->target);
     if (disk->device == DISK_DEVICE_CDROM)
         disk->readonly = true;
+    if (disk->cache == DISK_CACHE_DEFAULT)
+        disk->cache = DISK_CACHE_ABSENT;
     if (disk->src.type == STORAGE_VHOST_USER)
         return true;
     if (!disk->driver_name)

@@ -12,6 +12,51 @@ static const XmlTable baseboard_table =
           ROWS(LIST("entry", SysinfoBaseboard, entries, &named_value_table, .doc = "a field")),
           .doc = "A base board.");
 
+/* Entries that SMBIOS has, in its order, each once; without text they say nothing. */
+static void order_entries(GPtrArray **list, const char *const *names)
+{
+    GPtrArray *given = *list;
+    if (!given)
+        return;
+    *list = xml_list_new(&named_value_table);
+    for (size_t i = 0; names[i]; i++) {
+        for (unsigned k = 0; k < given->len; k++) {
+            NamedValue *entry = g_ptr_array_index(given, k);
+            if (!entry->value || g_strcmp0(entry->name, names[i]) != 0)
+                continue;
+            g_ptr_array_add(*list, g_ptr_array_steal_index(given, k));
+            break;
+        }
+    }
+    while (def_list_len(given)) /* the last one takes the list with it */
+        xml_list_remove(&named_value_table, &given, given->len - 1);
+    if (given)
+        g_ptr_array_unref(given);
+    if (!(*list)->len)
+        g_clear_pointer(list, g_ptr_array_unref);
+}
+
+static bool sysinfo_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    static const char *const bios[] = { "vendor", "version", "date", "release", NULL };
+    static const char *const system[] = { "manufacturer", "product", "version", "serial",
+                                          "uuid",         "sku",     "family",  NULL };
+    static const char *const board[] = { "manufacturer", "product",  "version", "serial",
+                                         "asset",        "location", NULL };
+    static const char *const chassis[] = { "manufacturer", "version", "serial", "asset", "sku", NULL };
+    SysinfoDef *sysinfo = base;
+    order_entries(&sysinfo->bios, bios);
+    order_entries(&sysinfo->system, system);
+    order_entries(&sysinfo->chassis, chassis);
+    for (unsigned i = def_list_len(sysinfo->baseboards); i-- > 0;) {
+        SysinfoBaseboard *baseboard = g_ptr_array_index(sysinfo->baseboards, i);
+        order_entries(&baseboard->entries, board);
+        if (!baseboard->entries)
+            xml_list_remove(&baseboard_table, &sysinfo->baseboards, i);
+    }
+    return true;
+}
+
 #define SMBIOS ONLY(SysinfoDef, type, BIT(SYSINFO_TYPE_SMBIOS))
 #define ENTRIES(member) ROWS(LIST("entry", SysinfoDef, member, &named_value_table, .doc = "a field"))
 const XmlTable sysinfo_table =
@@ -26,7 +71,7 @@ const XmlTable sysinfo_table =
                LIST("entry", SysinfoDef, fwcfg, &named_value_table,
                     ONLY(SysinfoDef, type, BIT(SYSINFO_TYPE_FWCFG)),
                     .doc = "a firmware configuration entry")),
-          .doc = "What the firmware tells the guest about the machine.");
+          .finish = sysinfo_finish, .doc = "What the firmware tells the guest about the machine.");
 
 /* ---- os ---- */
 
