@@ -205,7 +205,8 @@ static bool channel_finish(XmlReader *reader, const xmlNode *element, void *base
 
 static bool tty_is_written(const void *base, unsigned flags)
 {
-    return ((const CharDef *)base)->source.type == CHAR_PTY;
+    const CharDef *console = base;
+    return console->source.type == CHAR_PTY && console->target_type == CHAR_TARGET_SERIAL;
 }
 
 const XmlTable serial_table =

@@ -233,12 +233,7 @@ static const XmlCustom alias_custom = { alias_read, alias_write, alias_schema_ro
 
 const XmlTable device_info_table =
     TABLE(DeviceInfo, "device-info",
-          ROWS(GROUP_FLAG("master", DeviceInfo, has_usb_master,
-                          ROWS(ATTR("startport", DeviceInfo, usb_master_port, .flags = ROW_ALWAYS,
-                                    .max = UINT32_MAX,
-                                    .doc = "first port of the EHCI controller that this companion serves")),
-                          .doc = "makes a USB 1 controller the companion of an EHCI controller"),
-               GROUP("boot",
+          ROWS(GROUP("boot",
                      ROWS(ATTR("order", DeviceInfo, boot_order, .min = 1, .max = UINT32_MAX,
                                .doc = "position in the boot order, from 1"),
                           ATTR("loadparm", DeviceInfo, boot_loadparm,
@@ -249,6 +244,11 @@ const XmlTable device_info_table =
                              "the running "
                              "machine only"),
                HELD("alias", DeviceInfo, alias),
+               GROUP_FLAG("master", DeviceInfo, has_usb_master,
+                          ROWS(ATTR("startport", DeviceInfo, usb_master_port, .flags = ROW_ALWAYS,
+                                    .max = UINT32_MAX,
+                                    .doc = "first port of the EHCI controller that this companion serves")),
+                          .doc = "makes a USB 1 controller the companion of an EHCI controller"),
                GROUP("rom",
                      ROWS(ATTR("enabled", DeviceInfo, rom_enabled, .names = &tristate_yes_no_names,
                                .doc = "whether the device has an option ROM"),
