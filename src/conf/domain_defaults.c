@@ -94,12 +94,18 @@ static void sort_list(DomainDef *def, GPtrArray **list, void (*sort_last)(Domain
 
 /* ---- identity, memory, vCPUs ---- */
 
+/* Sums stay beyond what any machine can have, instead of wrapping around: domain_check() refuses them. */
+static uint64_t add_memory(uint64_t total, uint64_t bytes)
+{
+    return MIN(total + bytes, UINT64_C(1) << 61); /* a row has at most INT64_MAX bytes */
+}
+
 static uint64_t numa_memory(const DomainDef *def)
 {
     uint64_t total = 0;
     if (def->cpu) {
         for (DEF_EACH(NumaCell, cell, def->cpu->numa))
-            total += cell->memory_bytes;
+            total = add_memory(total, cell->memory_bytes);
     }
     return total;
 }
@@ -110,7 +116,7 @@ static void fill_memory(DomainDef *def)
     if (cells) {
         def->memory_bytes = cells;
         for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices))
-            def->memory_bytes += memory->size_bytes;
+            def->memory_bytes = add_memory(def->memory_bytes, memory->size_bytes);
     }
     if (!def->current_memory_bytes || def->current_memory_bytes > def->memory_bytes)
         def->current_memory_bytes = def->memory_bytes;

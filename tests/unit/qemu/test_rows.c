@@ -2,7 +2,7 @@
  * become a machine or be refused, at once; what came out must read back as itself.
  *
  * With LODGE_ROW_DOCUMENTS=FILE the documents are written there, one per line ("kind TAB row TAB value TAB
- * document"), for tests/compare/rows, which asks the reference implementation for its opinion. */
+ * outcome TAB document"), for tests/compare/rows, which asks the reference implementation for its opinion. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "check.h"
 
