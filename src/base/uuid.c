@@ -28,15 +28,6 @@ void uuid_generate(Uuid *ret_uuid)
     ret_uuid->bytes[8] = (uint8_t)((ret_uuid->bytes[8] & 0x3f) | 0x80);
 }
 
-static bool uuid_all_bytes_equal(const Uuid *uuid)
-{
-    for (size_t i = 1; i < sizeof(uuid->bytes); i++) {
-        if (uuid->bytes[i] != uuid->bytes[0])
-            return false;
-    }
-    return true;
-}
-
 /* Reads the 32 digits; hyphens may stand between any two bytes. */
 static bool uuid_read(const char *text, Uuid *ret_uuid)
 {
@@ -64,9 +55,8 @@ bool uuid_parse(const char *text, Uuid *ret_uuid, Error **err)
     if (!text || !uuid_read(text, &uuid))
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%.*s' is not a valid UUID", UUID_SHOWN,
                          text ? text : "");
-    if (uuid_all_bytes_equal(&uuid))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "UUID '%.*s' repeats one byte and identifies nothing",
-                         UUID_SHOWN, text);
+    if (uuid_is_null(&uuid))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "UUID '%.*s' identifies nothing", UUID_SHOWN, text);
     *ret_uuid = uuid;
     return true;
 }

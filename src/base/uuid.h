@@ -14,7 +14,7 @@ typedef struct Uuid {
 } Uuid;
 
 void uuid_generate(Uuid *ret_uuid); /* version 4 */
-/* With or without hyphens, any letter case, blanks around it tolerated; all bytes equal is refused as XML
+/* With or without hyphens, any letter case, blanks around it tolerated; all zeroes is refused as XML
  * checks do. */
 MUST_CHECK bool uuid_parse(const char *text, Uuid *ret_uuid, Error **err);
 void uuid_format(const Uuid *uuid, char ret_text[UUID_STRING_LEN]);

@@ -287,6 +287,7 @@ typedef enum InterfaceDriver {
     INTERFACE_DRIVER_ABSENT,
     INTERFACE_DRIVER_QEMU,
     INTERFACE_DRIVER_VHOST,
+    INTERFACE_DRIVER_VFIO, /* of host devices only */
     INTERFACE_DRIVER_COUNT
 } ENUM8 InterfaceDriver;
 typedef enum VirtioTxMode {

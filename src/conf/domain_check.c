@@ -69,6 +69,35 @@ static bool check_topology(const DomainDef *def, Error **err)
     return true;
 }
 
+static bool has_cell(const DomainDef *def, uint32_t id)
+{
+    return def->cpu && id < def_list_len(def->cpu->numa);
+}
+
+/* Cells are numbered from 0 without gaps. */
+static bool check_numa(const DomainDef *def, Error **err)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    for (DEF_EACH(NumaCell, cell, def->cpu->numa)) {
+        if (!has_cell(def, cell->id.value) || !g_hash_table_add(seen, GUINT_TO_POINTER(cell->id.value)))
+            return error_set(err, ERROR_XML_INVALID,
+                             "NUMA cells are numbered from 0 without gaps, but one is %u", cell->id.value);
+        for (DEF_EACH(NumaDistance, distance, cell->distances)) {
+            if (!has_cell(def, distance->id))
+                return error_set(err, ERROR_XML_INVALID,
+                                 "NUMA cell %u is far from cell %u, which is not there", cell->id.value,
+                                 distance->id);
+        }
+        for (int cpu = cpuset_next(cell->cpus, -1); cpu >= 0; cpu = cpuset_next(cell->cpus, cpu)) {
+            if ((unsigned)cpu >= def->vcpus)
+                return error_set(err, ERROR_XML_INVALID,
+                                 "NUMA cell %u has vCPU %d, but the machine has only %u", cell->id.value, cpu,
+                                 def->vcpus);
+        }
+    }
+    return true;
+}
+
 static bool check_cpu(const DomainDef *def, Error **err)
 {
     if (!def->cpu)
@@ -79,15 +108,7 @@ static bool check_cpu(const DomainDef *def, Error **err)
             return error_set(err, ERROR_XML_INVALID, "CPU feature '%s' is specified more than once",
                              feature->name);
     }
-    for (DEF_EACH(NumaCell, cell, def->cpu->numa)) {
-        for (int cpu = cpuset_next(cell->cpus, -1); cpu >= 0; cpu = cpuset_next(cell->cpus, cpu)) {
-            if ((unsigned)cpu >= def->vcpus)
-                return error_set(err, ERROR_XML_INVALID,
-                                 "NUMA cell %u has vCPU %d, but the machine has only %u", cell->id.value, cpu,
-                                 def->vcpus);
-        }
-    }
-    return true;
+    return check_numa(def, err);
 }
 
 static bool check_vcpus(const DomainDef *def, Error **err)
@@ -142,10 +163,32 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
         return error_set(err, ERROR_XML_INVALID, "disk vendor must be 8 characters at most");
     if (disk->product && strlen(disk->product) > 16)
         return error_set(err, ERROR_XML_INVALID, "disk product must be 16 characters at most");
+    if ((disk->vendor || disk->product) && disk->bus != DISK_BUS_SCSI)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "only SCSI disks have vendor and product, not '%s'",
+                         disk->target);
+    if (disk->wwn && disk->bus != DISK_BUS_SCSI && disk->bus != DISK_BUS_IDE)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "only SCSI and IDE disks have a wwn, not '%s'",
+                         disk->target);
     bool hex_wwn =
         !disk->wwn || (strlen(disk->wwn) == 16 && strspn(disk->wwn, "0123456789abcdefABCDEF") == 16);
     if (!hex_wwn)
         return error_set(err, ERROR_XML_INVALID, "the wwn '%s' must be 16 hexadecimal digits", disk->wwn);
+    return true;
+}
+
+/* SCSI adapters have one bus; on LSI Logic's each unit is a target of the wire. */
+static bool check_drive_address(const DomainDef *def, const DiskDef *disk, Error **err)
+{
+    const DeviceAddress *address = &disk->info.address;
+    if (disk->bus != DISK_BUS_SCSI || address->type != ADDRESS_DRIVE)
+        return true;
+    if (address->drive.bus)
+        return error_set(err, ERROR_INTERNAL, "disk '%s': a SCSI controller has only 1 bus", disk->target);
+    const ControllerDef *controller = domain_find_controller(def, CONTROLLER_SCSI, address->drive.controller);
+    bool is_lsi = controller && controller->model == CONTROLLER_MODEL_LSILOGIC;
+    if (is_lsi && address->drive.target)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk '%s': the target must be 0 on model 'lsilogic'",
+                         disk->target);
     return true;
 }
 
@@ -158,7 +201,7 @@ static bool check_disks(const DomainDef *def, Error **err)
             return error_set(err, ERROR_XML_INVALID, "target '%s' duplicated for disk sources '%s' and '%s'",
                              disk->target, other->src.path ?: "(none)", disk->src.path ?: "(none)");
         g_hash_table_insert(seen, disk->target, disk);
-        if (!check_disk(def, disk, err))
+        if (!check_disk(def, disk, err) || !check_drive_address(def, disk, err))
             return false;
     }
     return true;
@@ -186,6 +229,18 @@ static bool controller_model_fits(const ControllerDef *controller)
     }
 }
 
+/* A companion serves the bus of the controller with its index. */
+static bool check_companion(const DomainDef *def, const ControllerDef *companion, Error **err)
+{
+    for (DEF_EACH(ControllerDef, other, def->controllers)) {
+        if (other->type == CONTROLLER_USB && !other->info.has_usb_master &&
+            other->index.value == companion->index.value)
+            return true;
+    }
+    return error_set(err, ERROR_XML_SYNTAX, "no master USB controller with index %u for a companion",
+                     companion->index.value);
+}
+
 static bool check_controllers(const DomainDef *def, Error **err)
 {
     for (unsigned i = 0; i < def_list_len(def->controllers); i++) {
@@ -195,10 +250,17 @@ static bool check_controllers(const DomainDef *def, Error **err)
                              "unknown model '%s' for a controller of type '%s'",
                              enum_name(&controller_model_names, controller->model),
                              enum_name(&controller_type_names, controller->type));
+        bool xhci = controller->type == CONTROLLER_USB && (controller->model == CONTROLLER_MODEL_QEMU_XHCI ||
+                                                           controller->model == CONTROLLER_MODEL_NEC_XHCI);
+        if (xhci && controller->ports.is_set && controller->ports.value > XHCI_PORTS_MAX)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "'%s' controller only supports up to '%d' ports",
+                             enum_name(&controller_model_names, controller->model), XHCI_PORTS_MAX);
         if (controller->type == CONTROLLER_IDE && domain_is_q35(def))
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "IDE controllers are unsupported for this machine type");
         bool is_companion = controller->info.has_usb_master;
+        if (controller->type == CONTROLLER_USB && is_companion && !check_companion(def, controller, err))
+            return false;
         for (unsigned k = 0; k < i && !is_companion; k++) {
             const ControllerDef *other = g_ptr_array_index(def->controllers, k);
             if (other->type == controller->type && other->index.value == controller->index.value &&
@@ -288,6 +350,20 @@ static bool check_serials(const DomainDef *def, Error **err)
     return true;
 }
 
+static bool check_interfaces(const DomainDef *def, Error **err)
+{
+    for (DEF_EACH(InterfaceDef, interface, def->interfaces)) {
+        const InterfaceTuning *tuning = interface->tuning;
+        if (!tuning || !interface->model || !g_str_has_prefix(interface->model, "virtio"))
+            continue;
+        if (tuning->rx_queue_size.value & (tuning->rx_queue_size.value - 1))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "rx_queue_size has to be a power of two");
+        if (tuning->tx_queue_size.value & (tuning->tx_queue_size.value - 1))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "tx_queue_size has to be a power of two");
+    }
+    return true;
+}
+
 static bool check_single_devices(const DomainDef *def, Error **err)
 {
     if (def_list_len(def->watchdogs) > 1)
@@ -346,5 +422,6 @@ bool domain_check(const DomainDef *def, Error **err)
     return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
-           check_displays(def, err) && check_serials(def, err) && check_single_devices(def, err);
+           check_displays(def, err) && check_interfaces(def, err) && check_serials(def, err) &&
+           check_single_devices(def, err);
 }

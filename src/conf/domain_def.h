@@ -203,13 +203,15 @@ typedef struct OsDef {
     OsLoader *loader;
     OsNvram *nvram;
     char *kernel, *initrd, *cmdline, *dtb;
+    AcpiTableType acpi_table_type;
+    char *acpi_table; /* path; NULL: none */
     BootDevs boot;
     Tristate bootmenu;
     OptU32 bootmenu_timeout_ms;
     SmbiosMode smbios;
     Tristate bios_useserial;
     OptS64 bios_reboot_timeout_ms; /* -1 = never */
-    Kept *kept;                    /* acpi tables, init*, bootloader parts */
+    Kept *kept;                    /* init*, bootloader parts */
 } OsDef;
 
 typedef struct NamedValue { /* <entry name=..>value</entry>, environment variables */

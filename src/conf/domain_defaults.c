@@ -54,10 +54,21 @@ static bool controllers_share_type(const void *a, const void *b)
     return ((const ControllerDef *)a)->type == ((const ControllerDef *)b)->type;
 }
 
+static bool is_usb_companion(const ControllerDef *controller)
+{
+    return controller->type == CONTROLLER_USB && (controller->model == CONTROLLER_MODEL_ICH9_UHCI1 ||
+                                                  controller->model == CONTROLLER_MODEL_ICH9_UHCI2 ||
+                                                  controller->model == CONTROLLER_MODEL_ICH9_UHCI3);
+}
+
+/* By index; companions come behind the controller that they serve. */
 static bool controller_is_after(const void *a, const void *b)
 {
     const ControllerDef *x = a, *y = b;
-    return x->index.is_set && y->index.is_set && x->index.value > y->index.value;
+    if (!x->index.is_set || !y->index.is_set)
+        return false;
+    return x->index.value > y->index.value ||
+           (x->index.value == y->index.value && is_usb_companion(x) && !is_usb_companion(y));
 }
 
 void domain_sort_controllers(DomainDef *def)
@@ -83,12 +94,18 @@ static void sort_list(DomainDef *def, GPtrArray **list, void (*sort_last)(Domain
 
 /* ---- identity, memory, vCPUs ---- */
 
+/* Sums stay beyond what any machine can have, instead of wrapping around: domain_check() refuses them. */
+static uint64_t add_memory(uint64_t total, uint64_t bytes)
+{
+    return MIN(total + bytes, UINT64_C(1) << 61); /* a row has at most INT64_MAX bytes */
+}
+
 static uint64_t numa_memory(const DomainDef *def)
 {
     uint64_t total = 0;
     if (def->cpu) {
         for (DEF_EACH(NumaCell, cell, def->cpu->numa))
-            total += cell->memory_bytes;
+            total = add_memory(total, cell->memory_bytes);
     }
     return total;
 }
@@ -99,7 +116,7 @@ static void fill_memory(DomainDef *def)
     if (cells) {
         def->memory_bytes = cells;
         for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices))
-            def->memory_bytes += memory->size_bytes;
+            def->memory_bytes = add_memory(def->memory_bytes, memory->size_bytes);
     }
     if (!def->current_memory_bytes || def->current_memory_bytes > def->memory_bytes)
         def->current_memory_bytes = def->memory_bytes;
@@ -149,10 +166,28 @@ static void fill_numatune(DomainDef *def)
     }
 }
 
-static void fill_basics(DomainDef *def)
+/* The guest sees one identity: what <sysinfo> says is the machine's own. */
+static bool fill_uuid(DomainDef *def, Error **err)
 {
+    for (DEF_EACH(SysinfoDef, sysinfo, def->sysinfos)) {
+        for (DEF_EACH(NamedValue, entry, sysinfo->system)) {
+            Uuid uuid;
+            if (g_strcmp0(entry->name, "uuid") != 0)
+                continue;
+            if (!uuid_parse(entry->value, &uuid, err))
+                return error_prefix(err, "sysinfo");
+            if (!uuid_is_null(&def->uuid) && !uuid_equal(&def->uuid, &uuid))
+                return error_set(err, ERROR_XML_SYNTAX, "UUID mismatch between <uuid> and <sysinfo>");
+            def->uuid = uuid;
+        }
+    }
     if (uuid_is_null(&def->uuid))
         uuid_generate(&def->uuid);
+    return true;
+}
+
+static void fill_basics(DomainDef *def)
+{
     if (def->has_genid && uuid_is_null(&def->genid))
         uuid_generate(&def->genid);
     if (!def->vcpus)
@@ -201,9 +236,32 @@ static void fill_numa_ids(CpuDef *cpu)
     }
 }
 
+/* vCPUs that no cell names belong to the first one. */
+static void fill_numa_cpus(const DomainDef *def)
+{
+    if (!def_list_len(def->cpu->numa))
+        return;
+    NumaCell *first = NULL;
+    g_autoptr(CpuSet) named = cpuset_new();
+    for (DEF_EACH(NumaCell, cell, def->cpu->numa)) {
+        if (cell->id.value == 0)
+            first = cell;
+        for (int cpu = cpuset_next(cell->cpus, -1); cpu >= 0; cpu = cpuset_next(cell->cpus, cpu))
+            cpuset_add(named, (unsigned)cpu);
+    }
+    for (unsigned cpu = 0; first && cpu < def->vcpus; cpu++) {
+        if (cpuset_has(named, cpu))
+            continue;
+        if (!first->cpus)
+            first->cpus = cpuset_new();
+        cpuset_add(first->cpus, cpu);
+    }
+}
+
 static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
 {
-    bool is_given = def->cpu && (def->cpu->mode || def->cpu->model);
+    bool names_none = !def->cpu || def->cpu->mode == CPU_MODE_ABSENT || def->cpu->mode == CPU_MODE_CUSTOM;
+    bool is_given = def->cpu && (!names_none || def->cpu->model);
     if (!is_given && platform->cpu_model) {
         if (!def->cpu)
             def->cpu = xml_table_new(&cpu_table);
@@ -217,10 +275,13 @@ static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
     if (!cpu)
         return;
     fill_numa_ids(cpu);
+    fill_numa_cpus(def);
     if (cpu->mode == CPU_MODE_ABSENT)
         cpu->mode = CPU_MODE_CUSTOM;
     bool custom = cpu->mode == CPU_MODE_CUSTOM;
     bool as_host = cpu->mode == CPU_MODE_HOST_PASSTHROUGH || cpu->mode == CPU_MODE_MAXIMUM;
+    if (!custom)
+        cpu->match = CPU_MATCH_ABSENT; /* there is nothing to compare with */
     if (custom && cpu->model) {
         if (cpu->match == CPU_MATCH_ABSENT)
             cpu->match = CPU_MATCH_EXACT;
@@ -314,13 +375,6 @@ static void ensure_controllers(DomainDef *def, ControllerType type, uint32_t ind
         ensure_controller(def, type, i);
 }
 
-static bool is_usb_companion(const ControllerDef *controller)
-{
-    return controller->type == CONTROLLER_USB && (controller->model == CONTROLLER_MODEL_ICH9_UHCI1 ||
-                                                  controller->model == CONTROLLER_MODEL_ICH9_UHCI2 ||
-                                                  controller->model == CONTROLLER_MODEL_ICH9_UHCI3);
-}
-
 /* A companion without an index joins the first EHCI controller that has none of its model yet. */
 static bool join_ehci(const DomainDef *def, ControllerDef *companion)
 {
@@ -397,11 +451,11 @@ static void add_hostdev_controllers(DomainDef *def)
 static void add_machine_controllers(DomainDef *def)
 {
     bool q35 = domain_is_q35(def), i440fx = domain_is_i440fx(def);
-    bool has_usb = false;
-    for (DEF_EACH(ControllerDef, controller, def->controllers))
-        has_usb |= controller->type == CONTROLLER_USB;
-    if (!has_usb && (q35 || i440fx))
-        add_controller(def, CONTROLLER_USB, 0);
+    if ((q35 || i440fx) && !domain_find_controller(def, CONTROLLER_USB, 0)) {
+        ControllerDef *usb = add_controller(def, CONTROLLER_USB, 0);
+        if (q35) /* one that the document gives without a model stays what it always was */
+            usb->model = CONTROLLER_MODEL_QEMU_XHCI;
+    }
     if (q35)
         ensure_controllers(def, CONTROLLER_SATA, 0);
     if ((q35 || i440fx) && !domain_find_controller(def, CONTROLLER_PCI, 0))
@@ -628,6 +682,27 @@ static void fill_iothreads(DomainDef *def)
         def->iothreads = (OptU32){ listed, true };
 }
 
+/* Memory modules without an address take the free slots in order. */
+static void fill_dimm_slots(DomainDef *def)
+{
+    g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL);
+    for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
+        if (memory->info.address.type == ADDRESS_DIMM && !memory->info.address.wants_numbers)
+            g_hash_table_add(taken, GUINT_TO_POINTER(memory->info.address.dimm.slot));
+    }
+    uint32_t next = 0;
+    for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
+        DeviceAddress *address = &memory->info.address;
+        bool has_slot = memory->model == MEMORY_DIMM || memory->model == MEMORY_NVDIMM;
+        if (!has_slot || (address->type != ADDRESS_ABSENT && !address->wants_numbers))
+            continue;
+        while (g_hash_table_contains(taken, GUINT_TO_POINTER(next)))
+            next++;
+        *address = (DeviceAddress){ .type = ADDRESS_DIMM };
+        address->dimm.slot = next++;
+    }
+}
+
 static void fill_labels(DomainDef *def)
 {
     for (DEF_EACH(SecurityLabel, label, def->seclabels)) {
@@ -654,6 +729,8 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     domain_order_controllers(def);
     if (!fill_platform(def, hooks, &platform, err))
         return false;
+    if (!fill_uuid(def, err))
+        return false;
     fill_basics(def);
     fill_cpu(def, &platform);
     if (!fill_each_device(def, err))
@@ -671,5 +748,6 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     fill_firmware(def, &platform);
     fill_iothreads(def);
     fill_labels(def);
+    fill_dimm_slots(def);
     return true;
 }

@@ -23,5 +23,7 @@ void domain_sort_disks(DomainDef *def);
 void domain_sort_controllers(DomainDef *def);
 
 /* true for q35 and friends: the root bus is PCI Express */
+#define XHCI_PORTS_MAX 15 /* what QEMU's controllers can have */
+
 bool domain_is_q35(const DomainDef *def);
 bool domain_is_i440fx(const DomainDef *def);

@@ -51,6 +51,8 @@ static bool disk_defaults(DiskDef *disk, Error **err)
         disk->bus = disk->device == DISK_DEVICE_FLOPPY ? DISK_BUS_FDC : bus_of_name(disk->target);
     if (disk->device == DISK_DEVICE_CDROM)
         disk->readonly = true;
+    if (disk->cache == DISK_CACHE_DEFAULT)
+        disk->cache = DISK_CACHE_ABSENT;
     if (disk->src.type == STORAGE_VHOST_USER)
         return true;
     if (!disk->driver_name)
@@ -64,13 +66,12 @@ static bool disk_defaults(DiskDef *disk, Error **err)
 
 static void controller_defaults(ControllerDef *controller, const DomainDef *def)
 {
-    bool q35 = def && domain_is_q35(def);
     if (controller->model == CONTROLLER_MODEL_AUTO)
         controller->model = CONTROLLER_MODEL_ABSENT;
     if (controller->type == CONTROLLER_SCSI && controller->model == CONTROLLER_MODEL_ABSENT)
         controller->model = is_x86(def) ? CONTROLLER_MODEL_LSILOGIC : CONTROLLER_MODEL_VIRTIO_SCSI;
     if (controller->type == CONTROLLER_USB && controller->model == CONTROLLER_MODEL_ABSENT)
-        controller->model = q35 || !is_x86(def) ? CONTROLLER_MODEL_QEMU_XHCI : CONTROLLER_MODEL_PIIX3_UHCI;
+        controller->model = is_x86(def) ? CONTROLLER_MODEL_PIIX3_UHCI : CONTROLLER_MODEL_QEMU_XHCI;
     if (controller->type != CONTROLLER_USB || controller->info.has_usb_master)
         return;
     uint32_t start = controller->model == CONTROLLER_MODEL_ICH9_UHCI1   ? 0

@@ -23,6 +23,8 @@ NAMES(loader_type, "loader type", NULL, "rom", "pflash", "none");
 _Static_assert(sizeof(loader_type_list) / sizeof(char *) == LOADER_TYPE_COUNT, "one name per value");
 NAMES(boot_dev, "boot device", NULL, "fd", "hd", "cdrom", "network");
 _Static_assert(sizeof(boot_dev_list) / sizeof(char *) == BOOT_DEV_COUNT, "one name per value");
+NAMES(acpi_table_type, "ACPI table type", NULL, "slic");
+_Static_assert(sizeof(acpi_table_type_list) / sizeof(char *) == ACPI_TABLE_COUNT, "one name per value");
 NAMES(smbios_mode, "SMBIOS mode", NULL, "emulate", "host", "sysinfo");
 _Static_assert(sizeof(smbios_mode_list) / sizeof(char *) == SMBIOS_MODE_COUNT, "one name per value");
 NAMES(sysinfo_type, "system information type", NULL, "smbios", "fwcfg");
@@ -147,7 +149,7 @@ NAMES(interface_type, "interface type", NULL, "user", "ethernet", "vhostuser", "
 _Static_assert(sizeof(interface_type_list) / sizeof(char *) == INTERFACE_TYPE_COUNT, "one name per value");
 NAMES(direct_mode, "direct mode", NULL, "vepa", "private", "bridge", "passthrough");
 _Static_assert(sizeof(direct_mode_list) / sizeof(char *) == DIRECT_MODE_COUNT, "one name per value");
-NAMES(interface_driver, "interface driver", NULL, "qemu", "vhost");
+NAMES(interface_driver, "interface driver", NULL, "qemu", "vhost", "vfio");
 _Static_assert(sizeof(interface_driver_list) / sizeof(char *) == INTERFACE_DRIVER_COUNT,
                "one name per value");
 NAMES(virtio_tx_mode, "transmit mode", NULL, "iothread", "timer");

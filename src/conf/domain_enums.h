@@ -74,6 +74,7 @@ typedef enum BootDev {
     BOOT_DEV_NETWORK,
     BOOT_DEV_COUNT
 } ENUM8 BootDev;
+typedef enum AcpiTableType { ACPI_TABLE_ABSENT, ACPI_TABLE_SLIC, ACPI_TABLE_COUNT } ENUM8 AcpiTableType;
 typedef enum SmbiosMode {
     SMBIOS_MODE_ABSENT,
     SMBIOS_MODE_EMULATE,
@@ -280,6 +281,7 @@ extern const EnumNames os_type_names;
 extern const EnumNames os_firmware_names;
 extern const EnumNames loader_type_names;
 extern const EnumNames boot_dev_names;
+extern const EnumNames acpi_table_type_names;
 extern const EnumNames smbios_mode_names;
 extern const EnumNames sysinfo_type_names;
 extern const EnumNames lifecycle_action_names;

@@ -93,7 +93,8 @@ static const XmlRow char_source_rows[] = {
     GROUP("reconnect",
           ROWS(ATTR("enabled", CharSource, reconnect, .names = &tristate_yes_no_names,
                     .doc = "connect again"),
-               ATTR("timeout", CharSource, reconnect_timeout_s, .doc = "seconds between attempts")),
+               ATTR("timeout", CharSource, reconnect_timeout_s, .max = UINT32_MAX,
+                    .doc = "seconds between attempts")),
           TYPE(LISTENING_TYPES), .doc = "what happens when the connection is lost"),
     LIST("seclabel", CharSource, seclabels, &security_label_table, .doc = "how the path is labelled"),
     { 0 }
@@ -194,15 +195,18 @@ static bool channel_finish(XmlReader *reader, const xmlNode *element, void *base
     return char_finish(reader, element, base, CHAR_CLASS_CHANNEL, err);
 }
 
-#define PORT_ROW ATTR("port", CharDef, target_port, .doc = "number among the ports of this kind")
+#define PORT_ROW                                                                                             \
+    ATTR("port", CharDef, target_port, .max = INT32_MAX, .doc = "number among the ports of this kind")
 #define MODEL_ROW                                                                                            \
     GROUP("model",                                                                                           \
-          ROWS(ATTR("name", CharDef, target_model, .names = &char_target_model_names, .doc = "name")),       \
+          ROWS(ATTR("name", CharDef, target_model, .names = &char_target_model_names,                        \
+                    .flags = ROW_MAY_BE_EMPTY, .doc = "name")),                                              \
           .doc = "the QEMU device")
 
 static bool tty_is_written(const void *base, unsigned flags)
 {
-    return ((const CharDef *)base)->source.type == CHAR_PTY;
+    const CharDef *console = base;
+    return console->source.type == CHAR_PTY && console->target_type == CHAR_TARGET_SERIAL;
 }
 
 const XmlTable serial_table =

@@ -22,7 +22,7 @@ static const XmlTable host_table =
     ATTR("startupPolicy", StorageSource, startup_policy, .names = &startup_policy_names,                     \
          .doc = "what to do when the source is missing at start")
 #define INDEX_ROW                                                                                            \
-    ATTR("index", StorageSource, index, .flags = ROW_LIVE,                                                   \
+    ATTR("index", StorageSource, index, .flags = ROW_LIVE, .max = UINT32_MAX,                                \
          .doc = "number of the source in the running machine")
 #define SECLABEL_ROW                                                                                         \
     LIST("seclabel", StorageSource, seclabels, &security_label_table, .doc = "how the source is labelled")
@@ -154,7 +154,12 @@ static void backing_write(const XmlRow *row, const void *base, unsigned flags, u
 
 /* ---- disks ---- */
 
-#define LIMIT(text, member, what) CHILD(text, DiskIotune, member, .flags = ROW_CHANGEABLE, .doc = what)
+#define LIMIT(text, member, what)                                                                            \
+    CHILD(text, DiskIotune, member, .max = UINT64_C(1000000000000000),                                       \
+          .bad_code = ERROR_ARGUMENT_UNSUPPORTED, .flags = ROW_CHANGEABLE, .doc = what)
+#define LENGTH(text, member)                                                                                 \
+    CHILD(text, DiskIotune, member, .max = UINT64_MAX, .flags = ROW_CHANGEABLE,                              \
+          .doc = "seconds that a burst may last")
 static const XmlTable iotune_table =
     TABLE(DiskIotune, "iotune",
           ROWS(LIMIT("total_bytes_sec", total_bytes_sec, "bytes per second, reading and writing together"),
@@ -172,15 +177,12 @@ static const XmlTable iotune_table =
                LIMIT("size_iops_sec", size_iops_sec, "bytes that count as one operation"),
                CHILD("group_name", DiskIotune, group_name, .flags = ROW_CHANGEABLE,
                      .doc = "disks with the same name share the limits"),
-               LIMIT("total_bytes_sec_max_length", total_bytes_sec_max_length,
-                     "seconds that a burst may last"),
-               LIMIT("read_bytes_sec_max_length", read_bytes_sec_max_length, "seconds that a burst may last"),
-               LIMIT("write_bytes_sec_max_length", write_bytes_sec_max_length,
-                     "seconds that a burst may last"),
-               LIMIT("total_iops_sec_max_length", total_iops_sec_max_length, "seconds that a burst may last"),
-               LIMIT("read_iops_sec_max_length", read_iops_sec_max_length, "seconds that a burst may last"),
-               LIMIT("write_iops_sec_max_length", write_iops_sec_max_length,
-                     "seconds that a burst may last")),
+               LENGTH("total_bytes_sec_max_length", total_bytes_sec_max_length),
+               LENGTH("read_bytes_sec_max_length", read_bytes_sec_max_length),
+               LENGTH("write_bytes_sec_max_length", write_bytes_sec_max_length),
+               LENGTH("total_iops_sec_max_length", total_iops_sec_max_length),
+               LENGTH("read_iops_sec_max_length", read_iops_sec_max_length),
+               LENGTH("write_iops_sec_max_length", write_iops_sec_max_length)),
           .doc = "Limits on the disk's throughput.");
 
 #define DRIVER_DOC "how QEMU opens and runs the disk"
@@ -202,11 +204,12 @@ static const XmlRow driver_rows[] = {
          .doc = "copy what is read from the backing image into this one"),
     ATTR("discard", DiskDef, discard, .names = &disk_discard_names,
          .doc = "what happens to discarded blocks"),
-    ATTR("iothread", DiskDef, iothread, .min = 1, .doc = "number of the I/O thread that serves the disk"),
+    ATTR("iothread", DiskDef, iothread, .min = 1, .max = UINT32_MAX,
+         .doc = "number of the I/O thread that serves the disk"),
     ATTR("detect_zeroes", DiskDef, detect_zeroes, .names = &disk_detect_zeroes_names,
          .doc = "turn writes of zeroes into something cheaper"),
-    ATTR("queues", DiskDef, queues, .doc = "number of virtqueues"),
-    ATTR("queue_size", DiskDef, queue_size, .doc = "entries of each virtqueue"),
+    ATTR("queues", DiskDef, queues, .max = UINT32_MAX, .doc = "number of virtqueues"),
+    ATTR("queue_size", DiskDef, queue_size, .max = UINT32_MAX, .doc = "entries of each virtqueue"),
     INCLUDE(DiskDef, virtio, &virtio_options_table),
     KEPT("metadata_cache", .doc = "cache of the image's tables"),
     { 0 }
@@ -276,16 +279,19 @@ const XmlTable disk_table =
                KEPT("backenddomain", .doc = "Xen's driver domain"),
                KEPT("mirror", .flags = ROW_LIVE, .doc = "the copy that a running block job writes"),
                GROUP("geometry",
-                     ROWS(ATTR("cyls", DiskDef, cylinders, .doc = "cylinders"),
-                          ATTR("heads", DiskDef, heads, .doc = "heads"),
-                          ATTR("secs", DiskDef, sectors, .doc = "sectors per track"),
+                     ROWS(ATTR("cyls", DiskDef, cylinders, .max = UINT32_MAX, .doc = "cylinders"),
+                          ATTR("heads", DiskDef, heads, .max = UINT32_MAX, .doc = "heads"),
+                          ATTR("secs", DiskDef, sectors, .max = UINT32_MAX, .doc = "sectors per track"),
                           ATTR("trans", DiskDef, trans, .names = &disk_geometry_trans_names,
                                .doc = "BIOS translation")),
                      .doc = "geometry shown to old guests"),
                GROUP("blockio",
-                     ROWS(ATTR("logical_block_size", DiskDef, logical_block_size, .doc = "bytes"),
-                          ATTR("physical_block_size", DiskDef, physical_block_size, .doc = "bytes"),
-                          ATTR("discard_granularity", DiskDef, discard_granularity, .doc = "bytes")),
+                     ROWS(ATTR("logical_block_size", DiskDef, logical_block_size, .max = UINT32_MAX,
+                               .doc = "bytes"),
+                          ATTR("physical_block_size", DiskDef, physical_block_size, .max = UINT32_MAX,
+                               .doc = "bytes"),
+                          ATTR("discard_granularity", DiskDef, discard_granularity, .max = UINT32_MAX,
+                               .doc = "bytes")),
                      .doc = "block sizes shown to the guest"),
                GROUP("target", target_rows, .flags = ROW_REQUIRED, .missing_code = ERROR_NO_TARGET,
                      .doc = "how the guest sees the disk"),
@@ -307,17 +313,17 @@ const XmlTable disk_table =
           KEEPS(DiskDef), .init = disk_init, .finish = disk_finish,
           .doc = "A disk, CD-ROM drive, floppy drive or SCSI LUN.");
 
-const XmlTable lease_table =
-    TABLE(LeaseDef, "lease",
-          ROWS(CHILD("lockspace", LeaseDef, lockspace, .doc = "lock space"),
-               CHILD("key", LeaseDef, key, .flags = ROW_REQUIRED,
-                     .doc = "name of the lease, unique in the lock space"),
-               GROUP("target",
-                     ROWS(ATTR("path", LeaseDef, target_path, .flags = ROW_REQUIRED,
-                               .doc = "path of the lease file"),
-                          ATTR("offset", LeaseDef, target_offset, .doc = "bytes into the file")),
-                     .flags = ROW_REQUIRED, .doc = "where the lease is")),
-          .doc = "A lock that the machine holds while it runs.");
+const XmlTable lease_table = TABLE(LeaseDef, "lease",
+                                   ROWS(CHILD("lockspace", LeaseDef, lockspace, .doc = "lock space"),
+                                        CHILD("key", LeaseDef, key, .flags = ROW_REQUIRED,
+                                              .doc = "name of the lease, unique in the lock space"),
+                                        GROUP("target",
+                                              ROWS(ATTR("path", LeaseDef, target_path, .flags = ROW_REQUIRED,
+                                                        .doc = "path of the lease file"),
+                                                   ATTR("offset", LeaseDef, target_offset, .max = UINT64_MAX,
+                                                        .doc = "bytes into the file")),
+                                              .flags = ROW_REQUIRED, .doc = "where the lease is")),
+                                   .doc = "A lock that the machine holds while it runs.");
 
 static void filesystem_init(void *base)
 {

@@ -34,9 +34,14 @@ static bool interface_finish(XmlReader *reader, const xmlNode *element, void *ba
     static const InterfaceTuning no_tuning;
     if (interface->tuning && memcmp(interface->tuning, &no_tuning, sizeof(no_tuning)) == 0)
         g_clear_pointer(&interface->tuning, g_free);
-    if (interface->has_mac && interface->mac.bytes[0] & 1)
+    static const Mac no_mac;
+    interface->has_mac = memcmp(&interface->mac, &no_mac, sizeof(no_mac)) != 0;
+    if (interface->mac.bytes[0] & 1)
         return xml_error(reader, element, ERROR_XML_INVALID, err,
                          "a multicast address can't be an interface's own");
+    if (interface->driver == INTERFACE_DRIVER_VFIO && interface->type != INTERFACE_HOSTDEV)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "the driver 'vfio' is for interfaces of type 'hostdev'");
     switch (interface->type) {
     case INTERFACE_BRIDGE:
     case INTERFACE_NETWORK:
@@ -70,9 +75,11 @@ static const XmlTable tuning_table =
                     .doc = "guest notifications are handled outside the vCPU's thread"),
                ATTR("event_idx", InterfaceTuning, event_idx, .names = &tristate_on_off_names,
                     .doc = "fewer notifications between guest and host"),
-               ATTR("queues", InterfaceTuning, queues, .doc = "number of queue pairs"),
-               ATTR("rx_queue_size", InterfaceTuning, rx_queue_size, .doc = "entries of each receive queue"),
-               ATTR("tx_queue_size", InterfaceTuning, tx_queue_size, .doc = "entries of each send queue"),
+               ATTR("queues", InterfaceTuning, queues, .max = 256, .doc = "number of queue pairs"),
+               ATTR("rx_queue_size", InterfaceTuning, rx_queue_size, .max = UINT32_MAX,
+                    .doc = "entries of each receive queue"),
+               ATTR("tx_queue_size", InterfaceTuning, tx_queue_size, .max = UINT32_MAX,
+                    .doc = "entries of each send queue"),
                ATTR("rss", InterfaceTuning, rss, .names = &tristate_on_off_names,
                     .doc = "receive side scaling"),
                ATTR("rss_hash_report", InterfaceTuning, rss_hash_report, .names = &tristate_on_off_names,
@@ -84,13 +91,13 @@ static const XmlTable tuning_table =
 
 static const XmlTable bandwidth_table =
     TABLE(BandwidthLimit, "bandwidth",
-          ROWS(ATTR("average", BandwidthLimit, average_kBps, .flags = ROW_CHANGEABLE,
+          ROWS(ATTR("average", BandwidthLimit, average_kBps, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
                     .doc = "kilobytes per second"),
-               ATTR("peak", BandwidthLimit, peak_kBps, .flags = ROW_CHANGEABLE,
+               ATTR("peak", BandwidthLimit, peak_kBps, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
                     .doc = "kilobytes per second at most"),
-               ATTR("burst", BandwidthLimit, burst_KiB, .flags = ROW_CHANGEABLE,
+               ATTR("burst", BandwidthLimit, burst_KiB, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
                     .doc = "KiB that may go at peak rate"),
-               ATTR("floor", BandwidthLimit, floor_kBps, .flags = ROW_CHANGEABLE,
+               ATTR("floor", BandwidthLimit, floor_kBps, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
                     .doc = "kilobytes per second guaranteed")),
           .doc = "A limit on one direction of traffic.");
 
@@ -109,7 +116,7 @@ static const XmlTable vhost_user_table =
                GROUP("reconnect",
                      ROWS(ATTR("enabled", CharSource, reconnect, .names = &tristate_yes_no_names,
                                .doc = "connect again"),
-                          ATTR("timeout", CharSource, reconnect_timeout_s,
+                          ATTR("timeout", CharSource, reconnect_timeout_s, .max = UINT32_MAX,
                                .doc = "seconds between attempts")),
                      .doc = "what happens when the connection is lost"),
                HELD("host", CharSource, host), HELD("service", CharSource, service)),
@@ -149,8 +156,7 @@ const XmlTable interface_table =
                     .names = &tristate_yes_no_names,
                     .doc = "take over the guest's multicast and address filters"),
                GROUP_FLAG("mac", InterfaceDef, has_mac,
-                          ROWS(ATTR("address", InterfaceDef, mac, .flags = ROW_REQUIRED | ROW_ALWAYS,
-                                    .doc = "MAC address"),
+                          ROWS(ATTR("address", InterfaceDef, mac, .flags = ROW_ALWAYS, .doc = "MAC address"),
                                ATTR("type", InterfaceDef, mac_type, .names = &mac_type_names,
                                     .doc = "whether a daemon made the address"),
                                ATTR("check", InterfaceDef, mac_check, .names = &tristate_yes_no_names,
@@ -204,17 +210,22 @@ const XmlTable interface_table =
                                .doc = "variables of the filter")),
                      .doc = "network filter for the interface"),
                GROUP("tune",
-                     ROWS(CHILD("sndbuf", InterfaceDef, sndbuf, .doc = "bytes of the tap's send buffer")),
+                     ROWS(CHILD("sndbuf", InterfaceDef, sndbuf, .max = UINT32_MAX,
+                                .doc = "bytes of the tap's send buffer")),
                      .doc = "tuning of the tap device"),
                GROUP("link",
-                     ROWS(ATTR("state", InterfaceDef, link, .names = &link_state_names, .doc = "up or down")),
+                     ROWS(ATTR("state", InterfaceDef, link, .names = &link_state_names,
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "up or down")),
                      .flags = ROW_CHANGEABLE, .doc = "the cable"),
-               GROUP("mtu", ROWS(ATTR("size", InterfaceDef, mtu, .min = 1, .doc = "bytes")),
+               GROUP("mtu",
+                     ROWS(ATTR("size", InterfaceDef, mtu, .min = 1, .max = UINT32_MAX,
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "bytes")),
                      .doc = "largest packet"),
                GROUP("coalesce",
                      ROWS(GROUP("rx",
                                 ROWS(GROUP("frames",
                                            ROWS(ATTR("max", InterfaceDef, coalesce_rx_frames_max,
+                                                     .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY,
                                                      .doc = "packets")),
                                            .doc = "packets per interrupt")),
                                 .doc = "receiving")),

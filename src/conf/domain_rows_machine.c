@@ -12,6 +12,51 @@ static const XmlTable baseboard_table =
           ROWS(LIST("entry", SysinfoBaseboard, entries, &named_value_table, .doc = "a field")),
           .doc = "A base board.");
 
+/* Entries that SMBIOS has, in its order, each once; without text they say nothing. */
+static void order_entries(GPtrArray **list, const char *const *names)
+{
+    GPtrArray *given = *list;
+    if (!given)
+        return;
+    *list = xml_list_new(&named_value_table);
+    for (size_t i = 0; names[i]; i++) {
+        for (unsigned k = 0; k < given->len; k++) {
+            NamedValue *entry = g_ptr_array_index(given, k);
+            if (!entry->value || g_strcmp0(entry->name, names[i]) != 0)
+                continue;
+            g_ptr_array_add(*list, g_ptr_array_steal_index(given, k));
+            break;
+        }
+    }
+    while (def_list_len(given)) /* the last one takes the list with it */
+        xml_list_remove(&named_value_table, &given, given->len - 1);
+    if (given)
+        g_ptr_array_unref(given);
+    if (!(*list)->len)
+        g_clear_pointer(list, g_ptr_array_unref);
+}
+
+static bool sysinfo_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    static const char *const bios[] = { "vendor", "version", "date", "release", NULL };
+    static const char *const system[] = { "manufacturer", "product", "version", "serial",
+                                          "uuid",         "sku",     "family",  NULL };
+    static const char *const board[] = { "manufacturer", "product",  "version", "serial",
+                                         "asset",        "location", NULL };
+    static const char *const chassis[] = { "manufacturer", "version", "serial", "asset", "sku", NULL };
+    SysinfoDef *sysinfo = base;
+    order_entries(&sysinfo->bios, bios);
+    order_entries(&sysinfo->system, system);
+    order_entries(&sysinfo->chassis, chassis);
+    for (unsigned i = def_list_len(sysinfo->baseboards); i-- > 0;) {
+        SysinfoBaseboard *baseboard = g_ptr_array_index(sysinfo->baseboards, i);
+        order_entries(&baseboard->entries, board);
+        if (!baseboard->entries)
+            xml_list_remove(&baseboard_table, &sysinfo->baseboards, i);
+    }
+    return true;
+}
+
 #define SMBIOS ONLY(SysinfoDef, type, BIT(SYSINFO_TYPE_SMBIOS))
 #define ENTRIES(member) ROWS(LIST("entry", SysinfoDef, member, &named_value_table, .doc = "a field"))
 const XmlTable sysinfo_table =
@@ -26,7 +71,7 @@ const XmlTable sysinfo_table =
                LIST("entry", SysinfoDef, fwcfg, &named_value_table,
                     ONLY(SysinfoDef, type, BIT(SYSINFO_TYPE_FWCFG)),
                     .doc = "a firmware configuration entry")),
-          .doc = "What the firmware tells the guest about the machine.");
+          .finish = sysinfo_finish, .doc = "What the firmware tells the guest about the machine.");
 
 /* ---- os ---- */
 
@@ -103,12 +148,12 @@ static bool loader_finish(XmlReader *reader, const xmlNode *element, void *base,
 
 const XmlTable os_table =
     TABLE(OsDef, "os",
-          ROWS(ATTR("firmware", OsDef, firmware, .names = &os_firmware_names,
+          ROWS(ATTR("firmware", OsDef, firmware, .names = &os_firmware_names, .flags = ROW_MAY_BE_EMPTY,
                     .doc = "choose a firmware of this kind"),
                GROUP("type",
                      ROWS(ATTR("arch", OsDef, arch, .names = &arch_names,
                                .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "the host's",
-                               .doc = "architecture"),
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "architecture"),
                           ATTR("machine", OsDef, machine, .fallback = "QEMU's default",
                                .doc = "machine type"),
                           TEXT(OsDef, type, .names = &os_type_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
@@ -127,20 +172,30 @@ const XmlTable os_table =
                CHILD("initrd", OsDef, initrd, .doc = "path of its initial RAM disk"),
                CHILD("cmdline", OsDef, cmdline, .doc = "its command line"),
                CHILD("dtb", OsDef, dtb, .doc = "path of a device tree"),
-               KEPT("root", .doc = "root device (Xen)"), KEPT("acpi", .doc = "extra ACPI tables"),
+               KEPT("root", .doc = "root device (Xen)"),
+               GROUP("acpi",
+                     ROWS(GROUP("table",
+                                ROWS(ATTR("type", OsDef, acpi_table_type, .names = &acpi_table_type_names,
+                                          .flags = ROW_REQUIRED, .doc = "always slic"),
+                                     TEXT(OsDef, acpi_table, .flags = ROW_REQUIRED,
+                                          .doc = "absolute path of the table")),
+                                .doc = "a table for the guest's firmware")),
+                     .doc = "extra ACPI tables"),
                CUSTOM("boot", &boot_custom, .doc = "kinds of devices to boot from, in order"),
                GROUP("bootmenu",
                      ROWS(ATTR("enable", OsDef, bootmenu, .names = &tristate_yes_no_names, .doc = "or not"),
-                          ATTR("timeout", OsDef, bootmenu_timeout_ms, .max = 65535, .doc = "milliseconds")),
+                          ATTR("timeout", OsDef, bootmenu_timeout_ms, .max = 65535, .flags = ROW_MAY_BE_EMPTY,
+                               .doc = "milliseconds")),
                      .doc = "a menu at boot"),
                GROUP("bios",
                      ROWS(ATTR("useserial", OsDef, bios_useserial, .names = &tristate_yes_no_names,
-                               .doc = "show it on the serial port"),
-                          ATTR("rebootTimeout", OsDef, bios_reboot_timeout_ms, .max = 65535,
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "show it on the serial port"),
+                          ATTR("rebootTimeout", OsDef, bios_reboot_timeout_ms, .min = (uint64_t)-1,
+                               .max = 65535, .bad_code = ERROR_CONFIG_UNSUPPORTED,
                                .doc = "milliseconds until another attempt to boot; -1: none")),
                      .doc = "the BIOS"),
                GROUP("smbios",
-                     ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names,
+                     ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names, .flags = ROW_MAY_BE_EMPTY,
                                .doc = "where it comes from")),
                      .doc = "system information for the guest")),
           KEEPS(OsDef), .finish = loader_finish, .doc = "What the machine is and how it boots.");
@@ -163,13 +218,34 @@ static const XmlTable qemu_capability_table =
           ROWS(ATTR("capability", QemuCapability, name, .flags = ROW_REQUIRED,
                     .doc = "name of the capability")),
           .doc = "A capability of QEMU.");
+static bool qemu_property_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    const QemuProperty *property = base;
+    const char *value = property->value;
+    if (strcmp(property->type, "remove") == 0)
+        return true;
+    if (!value && strcmp(property->type, "string") != 0)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'value' is missing");
+    uint64_t number = 0;
+    int64_t signed_number = 0;
+    bool ok =
+        strcmp(property->type, "string") == 0     ? value != NULL
+        : strcmp(property->type, "bool") == 0     ? strcmp(value, "true") == 0 || strcmp(value, "false") == 0
+        : strcmp(property->type, "signed") == 0   ? parse_int(value, &signed_number, NULL)
+        : strcmp(property->type, "unsigned") == 0 ? parse_uint(value, &number, NULL) && number <= INT64_MAX
+                                                  : false;
+    return ok || xml_error(reader, element, ERROR_XML_INVALID, err, "'%s' is no value of type '%s'",
+                           value ? value : "(none)", property->type);
+}
+
 static const XmlTable qemu_property_table =
     TABLE(QemuProperty, "qemu-property",
           ROWS(ATTR("name", QemuProperty, name, .flags = ROW_REQUIRED, .doc = "name of the property"),
                ATTR("type", QemuProperty, type, .flags = ROW_REQUIRED,
                     .doc = "string, signed, unsigned, bool or remove"),
-               ATTR("value", QemuProperty, value, .doc = "its value")),
-          .doc = "A property of a QEMU device.");
+               ATTR("value", QemuProperty, value, .flags = ROW_KEEP_EMPTY,
+                    .doc = "its value; true or false for bool")),
+          .finish = qemu_property_finish, .doc = "A property of a QEMU device.");
 static const XmlTable qemu_override_table =
     TABLE(QemuOverride, "qemu-override",
           ROWS(ATTR("alias", QemuOverride, alias, .flags = ROW_REQUIRED, .doc = "alias of the device"),
@@ -286,7 +362,7 @@ static const XmlRow domain_rows[] = {
     ATTR("type", DomainDef, type, .names = &virt_type_names, .flags = ROW_REQUIRED,
          .bad_code = ERROR_CONFIG_UNSUPPORTED, .missing_code = ERROR_INTERNAL,
          .doc = "accelerator: kvm, or qemu for emulation"),
-    ATTR("id", DomainDef, id, .flags = ROW_LIVE, .doc = "number of the running machine"),
+    ATTR("id", DomainDef, id, .flags = ROW_LIVE, .max = INT32_MAX, .doc = "number of the running machine"),
     CODEC_ATTR("xmlns:qemu", &qemu_namespace_codec, .flags = ROW_WRITE_ONLY,
                .doc = "name space of the qemu: elements"),
     CHILD("name", DomainDef, name, .flags = ROW_REQUIRED, .missing_code = ERROR_NO_NAME,
@@ -301,18 +377,19 @@ static const XmlRow domain_rows[] = {
     VERBATIM("metadata", DomainDef, metadata, .flags = ROW_CHANGEABLE,
              .doc = "elements of other programs, each in a name space of its own"),
     GROUP("maxMemory",
-          ROWS(ATTR("slots", DomainDef, memory_slots, .flags = ROW_REQUIRED,
+          ROWS(ATTR("slots", DomainDef, memory_slots, .flags = ROW_REQUIRED, .max = UINT32_MAX,
                     .doc = "slots for memory modules"),
                TEXT(DomainDef, max_memory_bytes, .unit = XML_UNIT_KIB, .flags = ROW_REQUIRED,
-                    .doc = "the most memory")),
+                    .max = INT64_MAX, .doc = "the most memory")),
           .doc = "room for memory that is added later"),
     GROUP("memory",
           ROWS(ATTR("dumpCore", DomainDef, dump_core, .names = &tristate_on_off_names,
                     .doc = "memory is in a core dump of QEMU"),
-               TEXT(DomainDef, memory_bytes, .unit = XML_UNIT_KIB, .doc = "memory at boot")),
+               TEXT(DomainDef, memory_bytes, .unit = XML_UNIT_KIB, .max = INT64_MAX,
+                    .doc = "memory at boot")),
           .doc = "memory at boot"),
     CHILD("currentMemory", DomainDef, current_memory_bytes, .unit = XML_UNIT_KIB, .fallback = "memory",
-          .flags = ROW_CHANGEABLE, .doc = "memory that the guest uses now"),
+          .flags = ROW_CHANGEABLE, .max = INT64_MAX, .doc = "memory that the guest uses now"),
     OBJECT("blkiotune", DomainDef, blkiotune, &blkiotune_table, .doc = "disk bandwidth"),
     OBJECT("memtune", DomainDef, memtune, &memtune_table, .doc = "memory limits"),
     OBJECT("memoryBacking", DomainDef, memory_backing, &memory_backing_table,
@@ -321,12 +398,15 @@ static const XmlRow domain_rows[] = {
           ROWS(ATTR("placement", DomainDef, vcpu_placement, .names = &cpu_placement_names,
                     .fallback = "static", .doc = "who chooses the host's CPUs"),
                ATTR("cpuset", DomainDef, cpuset, .doc = "CPUs of the host"),
-               ATTR("current", DomainDef, vcpus_current, .min = 1, .doc = "vCPUs that the guest has at boot"),
-               TEXT(DomainDef, vcpus, .min = 1, .max = 16384, .doc = "the most vCPUs")),
+               ATTR("current", DomainDef, vcpus_current, .min = 1, .max = 16384,
+                    .doc = "vCPUs that the guest has at boot"),
+               TEXT(DomainDef, vcpus, .flags = ROW_REQUIRED, .min = 1, .max = 16384,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "the most vCPUs")),
           .fallback = "1", .doc = "number of vCPUs"),
     GROUP("vcpus", ROWS(LIST("vcpu", DomainDef, vcpu_list, &vcpu_table, .doc = "one vCPU")),
           .doc = "single vCPUs"),
-    CHILD("iothreads", DomainDef, iothreads, .doc = "number of threads for disks and controllers"),
+    CHILD("iothreads", DomainDef, iothreads, .max = 16384,
+          .doc = "number of threads for disks and controllers"),
     GROUP("iothreadids",
           ROWS(LIST("iothread", DomainDef, iothread_list, &iothread_table, .doc = "one thread")),
           .doc = "their numbers"),

@@ -58,11 +58,12 @@ static const XmlCodec spapr_reg_codec = { read_spapr_reg, write_spapr_reg, "(0x)
 
 #define PCI_ADDRESS_ROWS                                                                                     \
     ATTR("domain", DeviceAddress, pci.domain, ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)), .width = 4,       \
-         .flags = ROW_HEX | ROW_ALWAYS, .doc = "PCI domain"),                                                \
+         .flags = ROW_HEX | ROW_ALWAYS, .max = 0xffff, .doc = "PCI domain"),                                 \
         { .node = XML_ATTR,                                                                                  \
           XML_NAME_("bus"),                                                                                  \
           XML_PLACE_(DeviceAddress, pci.bus),                                                                \
           .type = XML_VALUE_U8,                                                                              \
+          .max = 255,                                                                                        \
           ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)),                                                       \
           .width = 2,                                                                                        \
           .flags = ROW_HEX | ROW_ALWAYS,                                                                     \
@@ -93,35 +94,42 @@ static const XmlTable address_numbers_table =
                ATTR("multifunction", DeviceAddress, multifunction, .names = &tristate_on_off_names,
                     ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)),
                     .doc = "other functions of this slot are in use, too"),
-               ATTR("controller", DeviceAddress, drive.controller, DRIVE_ONLY,
+               ATTR("controller", DeviceAddress, drive.controller, DRIVE_ONLY, .max = UINT32_MAX,
                     .doc = "index of the drive controller"),
-               ATTR("bus", DeviceAddress, drive.bus, DRIVE_ONLY, .doc = "bus of the controller"),
-               ATTR("target", DeviceAddress, drive.target, DRIVE_ONLY, .doc = "target on the bus"),
-               ATTR("unit", DeviceAddress, drive.unit, DRIVE_ONLY, .doc = "unit of the target"),
-               ATTR("controller", DeviceAddress, virtio_serial.controller, SERIAL_ONLY,
+               ATTR("bus", DeviceAddress, drive.bus, DRIVE_ONLY, .max = UINT32_MAX,
+                    .doc = "bus of the controller"),
+               ATTR("target", DeviceAddress, drive.target, DRIVE_ONLY, .max = UINT32_MAX,
+                    .doc = "target on the bus"),
+               ATTR("unit", DeviceAddress, drive.unit, DRIVE_ONLY, .max = UINT32_MAX,
+                    .doc = "unit of the target"),
+               ATTR("controller", DeviceAddress, virtio_serial.controller, SERIAL_ONLY, .max = UINT32_MAX,
                     .doc = "index of the virtio-serial controller"),
-               ATTR("bus", DeviceAddress, virtio_serial.bus, SERIAL_ONLY, .doc = "bus of the controller"),
-               ATTR("port", DeviceAddress, virtio_serial.port, SERIAL_ONLY, .doc = "port on the bus"),
-               ATTR("controller", DeviceAddress, ccid.controller, CCID_ONLY,
+               ATTR("bus", DeviceAddress, virtio_serial.bus, SERIAL_ONLY, .max = UINT32_MAX,
+                    .doc = "bus of the controller"),
+               ATTR("port", DeviceAddress, virtio_serial.port, SERIAL_ONLY, .max = UINT32_MAX,
+                    .doc = "port on the bus"),
+               ATTR("controller", DeviceAddress, ccid.controller, CCID_ONLY, .max = UINT32_MAX,
                     .doc = "index of the CCID controller"),
-               ATTR("slot", DeviceAddress, ccid.slot, CCID_ONLY, .doc = "slot of the controller"),
+               ATTR("slot", DeviceAddress, ccid.slot, CCID_ONLY, .max = UINT32_MAX,
+                    .doc = "slot of the controller"),
                ATTR("bus", DeviceAddress, usb.bus, ONLY(DeviceAddress, type, BIT(ADDRESS_USB)),
-                    .flags = ROW_ALWAYS, .doc = "index of the USB controller"),
+                    .flags = ROW_ALWAYS, .max = UINT32_MAX, .doc = "index of the USB controller"),
                CODEC_ATTR("port", &usb_port_codec, ONLY(DeviceAddress, type, BIT(ADDRESS_USB)),
                           .doc = "port, through hubs as in 1.2"),
                CODEC_ATTR("reg", &spapr_reg_codec, ONLY(DeviceAddress, type, BIT(ADDRESS_SPAPR_VIO)),
                           .doc = "register"),
-               ATTR("cssid", DeviceAddress, ccw.cssid, CCW_ONLY, .doc = "channel subsystem"),
-               ATTR("ssid", DeviceAddress, ccw.ssid, CCW_ONLY, .doc = "subchannel set"),
-               ATTR("devno", DeviceAddress, ccw.devno, CCW_ONLY, .width = 4, .doc = "device number"),
+               ATTR("cssid", DeviceAddress, ccw.cssid, CCW_ONLY, .max = 0xfe, .doc = "channel subsystem"),
+               ATTR("ssid", DeviceAddress, ccw.ssid, CCW_ONLY, .max = 3, .doc = "subchannel set"),
+               ATTR("devno", DeviceAddress, ccw.devno, CCW_ONLY, .width = 4, .max = 0xffff,
+                    .doc = "device number"),
                ATTR("iobase", DeviceAddress, isa.iobase, ONLY(DeviceAddress, type, BIT(ADDRESS_ISA)),
-                    .flags = ROW_HEX, .doc = "first I/O port"),
+                    .flags = ROW_HEX, .max = UINT32_MAX, .doc = "first I/O port"),
                ATTR("irq", DeviceAddress, isa.irq, ONLY(DeviceAddress, type, BIT(ADDRESS_ISA)),
-                    .flags = ROW_HEX, .doc = "interrupt"),
+                    .flags = ROW_HEX, .max = UINT32_MAX, .doc = "interrupt"),
                ATTR("slot", DeviceAddress, dimm.slot, ONLY(DeviceAddress, type, BIT(ADDRESS_DIMM)),
-                    .flags = ROW_ALWAYS, .doc = "memory slot"),
+                    .flags = ROW_ALWAYS, .max = UINT32_MAX, .doc = "memory slot"),
                ATTR("base", DeviceAddress, dimm.base, ONLY(DeviceAddress, type, BIT(ADDRESS_DIMM)),
-                    .flags = ROW_HEX, .doc = "guest physical address")),
+                    .flags = ROW_HEX, .max = UINT64_MAX, .doc = "guest physical address")),
           .doc = "The numbers of an address.");
 
 static bool has_numbers(const void *base, unsigned flags)
@@ -161,10 +169,10 @@ static const XmlTable address_table =
                  .table = &address_numbers_table,
                  .show = has_numbers },
                GROUP("zpci",
-                     ROWS(ATTR("uid", DeviceAddress, zpci_uid, .width = 4, .flags = ROW_HEX,
+                     ROWS(ATTR("uid", DeviceAddress, zpci_uid, .width = 4, .flags = ROW_HEX, .max = 0xffff,
                                .doc = "user id"),
                           ATTR("fid", DeviceAddress, zpci_fid, .width = 8, .flags = ROW_HEX,
-                               .doc = "function id")),
+                               .max = UINT32_MAX, .doc = "function id")),
                      .show = has_zpci, ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)),
                      .doc = "identifiers of the device on s390x")),
           .finish = address_finish,
@@ -223,35 +231,38 @@ static void alias_write(const XmlRow *row, const void *base, unsigned flags, uns
 static const XmlRow alias_schema_rows[] = { ATTR("name", DeviceInfo, alias, .doc = "the name"), { 0 } };
 static const XmlCustom alias_custom = { alias_read, alias_write, alias_schema_rows };
 
-const XmlTable device_info_table = TABLE(
-    DeviceInfo, "device-info",
-    ROWS(GROUP_FLAG("master", DeviceInfo, has_usb_master,
-                    ROWS(ATTR("startport", DeviceInfo, usb_master_port, .flags = ROW_ALWAYS,
-                              .doc = "first port of the EHCI controller that this companion serves")),
-                    .doc = "makes a USB 1 controller the companion of an EHCI controller"),
-         GROUP("boot",
-               ROWS(ATTR("order", DeviceInfo, boot_order, .min = 1,
-                         .doc = "position in the boot order, from 1"),
-                    ATTR("loadparm", DeviceInfo, boot_loadparm,
-                         .doc = "parameter for the boot loader on s390x")),
-               .doc = "boot from this device; excludes <boot dev=.../> in <os>"),
-         CUSTOM("alias", &alias_custom,
-                .doc =
-                    "name of the device; one chosen by the user starts with `ua-`, others are of the running "
-                    "machine only"),
-         HELD("alias", DeviceInfo, alias),
-         GROUP("rom",
-               ROWS(ATTR("enabled", DeviceInfo, rom_enabled, .names = &tristate_yes_no_names,
-                         .doc = "whether the device has an option ROM"),
-                    ATTR("bar", DeviceInfo, rom_bar, .names = &tristate_on_off_names,
-                         .doc = "whether the ROM shows in the guest's memory map"),
-                    ATTR("file", DeviceInfo, rom_file, .doc = "ROM image to use")),
-               .doc = "the option ROM of a PCI device"),
-         GROUP("acpi",
-               ROWS(ATTR("index", DeviceInfo, acpi_index, .doc = "number the guest may name the device by")),
-               .doc = "how ACPI presents the device"),
-         EMBED("address", DeviceInfo, address, &address_table, .doc = "where the device is plugged in")),
-    .doc = "What every device may have.");
+const XmlTable device_info_table =
+    TABLE(DeviceInfo, "device-info",
+          ROWS(GROUP("boot",
+                     ROWS(ATTR("order", DeviceInfo, boot_order, .min = 1, .max = UINT32_MAX,
+                               .doc = "position in the boot order, from 1"),
+                          ATTR("loadparm", DeviceInfo, boot_loadparm,
+                               .doc = "parameter for the boot loader on s390x")),
+                     .doc = "boot from this device; excludes <boot dev=.../> in <os>"),
+               CUSTOM("alias", &alias_custom,
+                      .doc = "name of the device; one chosen by the user starts with `ua-`, others are of "
+                             "the running "
+                             "machine only"),
+               HELD("alias", DeviceInfo, alias),
+               GROUP_FLAG("master", DeviceInfo, has_usb_master,
+                          ROWS(ATTR("startport", DeviceInfo, usb_master_port, .flags = ROW_ALWAYS,
+                                    .max = UINT32_MAX,
+                                    .doc = "first port of the EHCI controller that this companion serves")),
+                          .doc = "makes a USB 1 controller the companion of an EHCI controller"),
+               GROUP("rom",
+                     ROWS(ATTR("enabled", DeviceInfo, rom_enabled, .names = &tristate_yes_no_names,
+                               .doc = "whether the device has an option ROM"),
+                          ATTR("bar", DeviceInfo, rom_bar, .names = &tristate_on_off_names,
+                               .doc = "whether the ROM shows in the guest's memory map"),
+                          ATTR("file", DeviceInfo, rom_file, .doc = "ROM image to use")),
+                     .doc = "the option ROM of a PCI device"),
+               GROUP("acpi",
+                     ROWS(ATTR("index", DeviceInfo, acpi_index, .max = UINT32_MAX,
+                               .doc = "number the guest may name the device by")),
+                     .doc = "how ACPI presents the device"),
+               EMBED("address", DeviceInfo, address, &address_table,
+                     .doc = "where the device is plugged in")),
+          .doc = "What every device may have.");
 
 const XmlTable virtio_options_table =
     TABLE(VirtioOptions, "virtio-options",
@@ -269,7 +280,7 @@ const XmlTable virtio_options_table =
 
 const XmlTable security_label_table =
     TABLE(SecurityLabel, "seclabel",
-          ROWS(ATTR("type", SecurityLabel, type, .names = &seclabel_type_names,
+          ROWS(ATTR("type", SecurityLabel, type, .names = &seclabel_type_names, .flags = ROW_MAY_BE_EMPTY,
                     .doc = "who chooses the label"),
                ATTR("model", SecurityLabel, model, .doc = "security driver: selinux, apparmor, dac or none"),
                ATTR("relabel", SecurityLabel, relabel, .names = &tristate_yes_no_names,

@@ -5,7 +5,7 @@
 static const XmlTable huge_page_table =
     TABLE(HugePage, "huge-page",
           ROWS(ATTR("size", HugePage, size_bytes, .unit = XML_UNIT_KIB, .flags = ROW_REQUIRED,
-                    .doc = "page size"),
+                    .max = INT64_MAX, .doc = "page size"),
                ATTR("nodeset", HugePage, nodeset, .doc = "NUMA nodes of the guest that have such pages")),
           .doc = "A size of huge pages.");
 
@@ -18,56 +18,66 @@ const XmlTable memory_backing_table =
                FLAG("locked", MemoryBacking, locked, .doc = "never swap"),
                GROUP("source",
                      ROWS(ATTR("type", MemoryBacking, source, .names = &memory_source_type_names,
-                               .doc = "kind")),
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "kind")),
                      .doc = "where the memory comes from"),
                GROUP("access",
                      ROWS(ATTR("mode", MemoryBacking, access, .names = &memory_access_names,
-                               .doc = "who sees it")),
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "who sees it")),
                      .doc = "whether other processes can see the memory"),
                GROUP("allocation",
                      ROWS(ATTR("mode", MemoryBacking, allocation, .names = &memory_allocation_names,
-                               .doc = "when"),
-                          ATTR("threads", MemoryBacking, allocation_threads, .doc = "threads that allocate")),
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "when"),
+                          ATTR("threads", MemoryBacking, allocation_threads, .max = UINT32_MAX,
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "threads that allocate")),
                      .doc = "when the memory is taken"),
                FLAG("discard", MemoryBacking, discard, .doc = "drop the content at the end")),
           .doc = "What the guest's memory is made of.");
 
 const XmlTable vcpu_table =
     TABLE(VcpuDef, "vcpu",
-          ROWS(ATTR("id", VcpuDef, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .doc = "number of the vCPU"),
+          ROWS(ATTR("id", VcpuDef, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = 16383,
+                    .doc = "number of the vCPU"),
                ATTR("enabled", VcpuDef, enabled, .names = &tristate_yes_no_names, .flags = ROW_REQUIRED,
                     .doc = "whether it is there"),
                ATTR("hotpluggable", VcpuDef, hotpluggable, .names = &tristate_yes_no_names,
                     .doc = "whether it can come and go"),
-               ATTR("order", VcpuDef, order, .min = 1, .doc = "position in which it is added")),
+               ATTR("order", VcpuDef, order, .min = 1, .max = 16384, .doc = "position in which it is added")),
           .doc = "One vCPU.");
 
-const XmlTable iothread_table =
-    TABLE(IothreadDef, "iothread",
-          ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1, .doc = "number of the thread"),
-               ATTR("thread_pool_min", IothreadDef, pool_min, .doc = "least worker threads"),
-               ATTR("thread_pool_max", IothreadDef, pool_max, .doc = "most worker threads")),
-          .doc = "A thread for disks and controllers.");
+const XmlTable iothread_table = TABLE(IothreadDef, "iothread",
+                                      ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1,
+                                                .max = UINT32_MAX, .doc = "number of the thread"),
+                                           ATTR("thread_pool_min", IothreadDef, pool_min, .max = INT32_MAX,
+                                                .doc = "least worker threads"),
+                                           ATTR("thread_pool_max", IothreadDef, pool_max, .max = INT32_MAX,
+                                                .doc = "most worker threads")),
+                                      .doc = "A thread for disks and controllers.");
 
 static const XmlTable vcpu_pin_table =
     TABLE(CpuPin, "vcpu-pin",
-          ROWS(ATTR("vcpu", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .doc = "number of the vCPU"),
+          ROWS(ATTR("vcpu", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = UINT32_MAX,
+                    .doc = "number of the vCPU"),
                ATTR("cpuset", CpuPin, cpuset, .flags = ROW_REQUIRED, .doc = "CPUs of the host")),
           .doc = "Where a vCPU runs.");
 static const XmlTable iothread_pin_table =
     TABLE(CpuPin, "iothread-pin",
-          ROWS(ATTR("iothread", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS,
+          ROWS(ATTR("iothread", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = UINT32_MAX,
                     .doc = "number of the I/O thread"),
                ATTR("cpuset", CpuPin, cpuset, .flags = ROW_REQUIRED, .doc = "CPUs of the host")),
           .doc = "Where an I/O thread runs.");
 
 #define PERIOD(text, member, what)                                                                           \
-    CHILD(text, CpuTune, member, .min = 1000, .max = 1000000, .flags = ROW_CHANGEABLE, .doc = what)
-#define QUOTA(text, member, what) CHILD(text, CpuTune, member, .flags = ROW_CHANGEABLE, .doc = what)
+    CHILD(text, CpuTune, member, .min = 1000, .max = 1000000, .bad_code = ERROR_CONFIG_UNSUPPORTED,          \
+          .flags = ROW_CHANGEABLE | ROW_ZERO_OK, .doc = what)
+/* Any negative number means no limit. */
+#define QUOTA(text, member, what)                                                                            \
+    CHILD(text, CpuTune, member, .min = (uint64_t)INT64_MIN, .max = INT64_C(17592186044415),                 \
+          .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_CHANGEABLE, .doc = what)
 
 const XmlTable cputune_table =
     TABLE(CpuTune, "cputune",
-          ROWS(CHILD("shares", CpuTune, shares, .flags = ROW_CHANGEABLE,
+          ROWS(CHILD("shares", CpuTune, shares, .flags = ROW_CHANGEABLE | ROW_ZERO_OK, .min = 2,
+                     .max = 262144, .bad_code = ERROR_CONFIG_UNSUPPORTED,
                      .doc = "weight among the machines of the host"),
                PERIOD("period", period_us, "microseconds of a vCPU's period"),
                QUOTA("quota", quota_us,
@@ -98,7 +108,7 @@ const XmlTable cputune_table =
 
 static const XmlTable numatune_node_table =
     TABLE(NumaTuneNode, "memnode",
-          ROWS(ATTR("cellid", NumaTuneNode, cell, .flags = ROW_REQUIRED | ROW_ALWAYS,
+          ROWS(ATTR("cellid", NumaTuneNode, cell, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = 16383,
                     .doc = "NUMA cell of the guest"),
                ATTR("mode", NumaTuneNode, mode, .names = &numa_mode_names, .fallback = "strict",
                     .doc = "how strictly"),
@@ -119,7 +129,7 @@ const XmlTable numatune_table =
           .doc = "Which memory of the host the machine uses.");
 
 #define LIMIT(text, member, what)                                                                            \
-    CHILD(text, MemTune, member, .unit = XML_UNIT_KIB, .flags = ROW_CHANGEABLE, .doc = what)
+    CHILD(text, MemTune, member, .unit = XML_UNIT_KIB, .max = INT64_MAX, .flags = ROW_CHANGEABLE, .doc = what)
 const XmlTable memtune_table =
     TABLE(MemTune, "memtune",
           ROWS(LIMIT("hard_limit", hard_limit, "the machine never has more"),
@@ -131,16 +141,20 @@ const XmlTable memtune_table =
 static const XmlTable blkio_device_table =
     TABLE(BlkioDevice, "blkio-device",
           ROWS(CHILD("path", BlkioDevice, path, .flags = ROW_REQUIRED, .doc = "path of the block device"),
-               CHILD("weight", BlkioDevice, weight, .doc = "weight on this device"),
-               CHILD("read_iops_sec", BlkioDevice, read_iops, .doc = "reads per second"),
-               CHILD("write_iops_sec", BlkioDevice, write_iops, .doc = "writes per second"),
-               CHILD("read_bytes_sec", BlkioDevice, read_bytes, .doc = "bytes read per second"),
-               CHILD("write_bytes_sec", BlkioDevice, write_bytes, .doc = "bytes written per second")),
+               CHILD("weight", BlkioDevice, weight, .max = UINT32_MAX, .doc = "weight on this device"),
+               CHILD("read_iops_sec", BlkioDevice, read_iops, .max = UINT32_MAX, .doc = "reads per second"),
+               CHILD("write_iops_sec", BlkioDevice, write_iops, .max = UINT32_MAX,
+                     .doc = "writes per second"),
+               CHILD("read_bytes_sec", BlkioDevice, read_bytes, .max = UINT64_MAX,
+                     .doc = "bytes read per second"),
+               CHILD("write_bytes_sec", BlkioDevice, write_bytes, .max = UINT64_MAX,
+                     .doc = "bytes written per second")),
           .doc = "Limits on one block device of the host.");
 
-const XmlTable blkiotune_table = TABLE(BlkioTune, "blkiotune",
-                                       ROWS(CHILD("weight", BlkioTune, weight, .flags = ROW_CHANGEABLE,
-                                                  .doc = "weight among the machines of the host"),
-                                            LIST("device", BlkioTune, devices, &blkio_device_table,
-                                                 .flags = ROW_CHANGEABLE, .doc = "limits on one device")),
-                                       .doc = "How much of the host's disks the machine gets.");
+const XmlTable blkiotune_table =
+    TABLE(BlkioTune, "blkiotune",
+          ROWS(CHILD("weight", BlkioTune, weight, .flags = ROW_CHANGEABLE, .max = UINT32_MAX,
+                     .doc = "weight among the machines of the host"),
+               LIST("device", BlkioTune, devices, &blkio_device_table, .flags = ROW_CHANGEABLE,
+                    .doc = "limits on one device")),
+          .doc = "How much of the host's disks the machine gets.");

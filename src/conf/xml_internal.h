@@ -28,6 +28,10 @@ static inline bool xml_row_applies(const XmlRow *row, const void *base)
     uint8_t value = *((const uint8_t *)base + row->when_offset);
     return value < 64 && (row->when_mask & BIT(value)) != 0;
 }
+static inline bool xml_row_is_number(const XmlRow *row)
+{
+    return row->type >= XML_VALUE_U8 && row->type <= XML_VALUE_OPT_S64;
+}
 static inline Kept **xml_kept_field(const XmlTable *table, const void *base)
 {
     return table->has_kept ? (Kept **)((char *)base + table->kept) : NULL;

@@ -34,6 +34,38 @@ static bool is_held(const XmlRow *row)
            row->name[0] == '#';
 }
 
+/* The largest number that the field can hold. */
+static uint64_t type_max(const XmlRow *row)
+{
+    switch ((XmlValueType)row->type) {
+    case XML_VALUE_U8:
+        return UINT8_MAX;
+    case XML_VALUE_U16:
+        return UINT16_MAX;
+    case XML_VALUE_U32:
+    case XML_VALUE_OPT_U32:
+        return UINT32_MAX;
+    case XML_VALUE_S32:
+        return INT32_MAX;
+    case XML_VALUE_OPT_S64:
+        return INT64_MAX;
+    default:
+        return UINT64_MAX;
+    }
+}
+
+static void lint_range(Lint *lint, const XmlRow *row, const char *where)
+{
+    if (!xml_row_is_number(row) || row->node == XML_HELD)
+        return;
+    bool is_signed = row->type == XML_VALUE_S32 || row->type == XML_VALUE_OPT_S64;
+    bool above = is_signed ? (int64_t)row->min > (int64_t)row->max : row->min > row->max;
+    if (!row->max)
+        g_string_append_printf(lint->out, "%s/%s: a number without a range\n", where, row->name);
+    else if (row->max > type_max(row) || above)
+        g_string_append_printf(lint->out, "%s/%s: a range that the field can't hold\n", where, row->name);
+}
+
 static void lint_row(Lint *lint, const XmlTable *table, const XmlRow *row, const char *where)
 {
     const char *at = row->name;
@@ -41,6 +73,7 @@ static void lint_row(Lint *lint, const XmlTable *table, const XmlRow *row, const
         g_string_append_printf(lint->out, "%s/%s: no doc\n", where, at);
     if (row->type == XML_VALUE_ENUM && !row->names)
         g_string_append_printf(lint->out, "%s/%s: enum without names\n", where, at);
+    lint_range(lint, row, where);
     if (row->type == XML_VALUE_OTHER && !row->codec)
         g_string_append_printf(lint->out, "%s/%s: no codec\n", where, at);
     if ((row->node == XML_KEPT || row->node == XML_KEPT_ATTR) && !table->has_kept)

@@ -42,8 +42,10 @@ static bool place_error(const XmlReader *reader, const xmlNode *element, const X
     ErrorCode code = error_code(problem);
     if (reader->flags & XML_READ_STRICT)
         code = ERROR_XML_SCHEMA;
-    else if (row->bad_code)
+    else if (row->bad_code && !xml_row_is_number(row))
         code = row->bad_code;
+    else if (row->bad_code && code == (ErrorCode)row->bad_code)
+        ; /* a number out of range */
     else if (code != ERROR_CONFIG_UNSUPPORTED && !code_stays(code, row))
         code = ERROR_XML_INVALID;
     if (row->node == XML_ATTR)
@@ -189,6 +191,8 @@ static bool read_attributes(XmlReader *reader, const xmlNode *element, const Tar
         if (row->node != XML_ATTR && row->node != XML_KEPT_ATTR)
             continue;
         const char *text = xml_attr(element, row->name);
+        if (text && !*text && row->flags & ROW_MAY_BE_EMPTY && !(reader->flags & XML_READ_STRICT))
+            text = NULL;
         if (!text) {
             if (row->node == XML_ATTR && is_required_missing(reader, row))
                 return missing_error(reader, element, row, err);
@@ -306,7 +310,11 @@ static bool read_text_child(XmlReader *reader, const xmlNode *element, const Xml
             return false;
     }
     g_autoptr(GString) scratch = g_string_new(NULL);
-    return read_value(reader, element, row, element_text(element, scratch), base, err);
+    const char *text = element_text(element, scratch);
+    bool is_void = !*text && row->type != XML_VALUE_STRING && row->type != XML_VALUE_OTHER;
+    if (is_void && !(reader->flags & XML_READ_STRICT)) /* as if the element were not there */
+        return true;
+    return read_value(reader, element, row, text, base, err);
 }
 
 static bool read_list_item(XmlReader *reader, const xmlNode *element, const XmlRow *row, void *base,

@@ -70,19 +70,21 @@ typedef enum XmlUnit {
 } XmlUnit;
 
 enum {
-    ROW_REQUIRED = 1 << 0,    /* reading fails without it */
-    ROW_LIVE = 1 << 1,        /* only in documents of running machines */
-    ROW_SECRET = 1 << 2,      /* only written with XML_FORMAT_SECURE */
-    ROW_ALWAYS = 1 << 3,      /* written even if 0 */
-    ROW_SINGLE = 1 << 4,      /* a second one is an error, not just ignored */
-    ROW_READ_ONLY = 1 << 5,   /* accepted but never written: an older spelling */
-    ROW_WRITE_ONLY = 1 << 6,  /* written but never read */
-    ROW_HEX = 1 << 7,         /* written as 0x..., `width` digits */
-    ROW_ANY_BASE = 1 << 8,    /* read as decimal or 0x... */
-    ROW_CHANGEABLE = 1 << 9,  /* may change while the machine runs */
-    ROW_EMPTY_OK = 1 << 10,   /* an element without content is written as <name/> */
-    ROW_KEEP_EMPTY = 1 << 12, /* "" is a value, not absence */
-    ROW_LONG = 1 << 13,       /* always with an end tag, even without content */
+    ROW_REQUIRED = 1 << 0,      /* reading fails without it */
+    ROW_LIVE = 1 << 1,          /* only in documents of running machines */
+    ROW_SECRET = 1 << 2,        /* only written with XML_FORMAT_SECURE */
+    ROW_ALWAYS = 1 << 3,        /* written even if 0 */
+    ROW_SINGLE = 1 << 4,        /* a second one is an error, not just ignored */
+    ROW_READ_ONLY = 1 << 5,     /* accepted but never written: an older spelling */
+    ROW_WRITE_ONLY = 1 << 6,    /* written but never read */
+    ROW_HEX = 1 << 7,           /* written as 0x..., `width` digits */
+    ROW_ANY_BASE = 1 << 8,      /* read as decimal or 0x... */
+    ROW_CHANGEABLE = 1 << 9,    /* may change while the machine runs */
+    ROW_EMPTY_OK = 1 << 10,     /* an element without content is written as <name/> */
+    ROW_ZERO_OK = 1 << 11,      /* a number below `min` that stands for absence: 0 */
+    ROW_KEEP_EMPTY = 1 << 12,   /* "" is a value, not absence */
+    ROW_LONG = 1 << 13,         /* always with an end tag, even without content */
+    ROW_MAY_BE_EMPTY = 1 << 14, /* an attribute that is "" is absent. Elements without text always are. */
 };
 
 typedef struct XmlRow XmlRow;
@@ -124,8 +126,8 @@ struct XmlRow {
     const char *name;
     const XmlCodec *codec;   /* XML_VALUE_OTHER */
     const XmlCustom *custom; /* XML_CUSTOM */
-    uint64_t min, max;       /* numbers; max 0 = no limit */
-    uint8_t bad_code;        /* ErrorCode of a wrong value where it is not XML_INVALID */
+    uint64_t min, max;       /* numbers: every one has a range (sizes: in bytes; signed ones: cast) */
+    uint8_t bad_code;        /* ErrorCode of a wrong value (a number: out of range) where not XML_INVALID */
     uint8_t missing_code;    /* the same for a missing one */
     const char *ns;          /* namespace URI of the element; NULL = none */
     const char *prefix;      /* written before the name: "qemu:" */

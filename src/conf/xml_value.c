@@ -33,6 +33,18 @@ static bool read_enum(const XmlRow *row, const char *text, void *field, Error **
     return error_hint(err, "%s", hint->str);
 }
 
+static bool range_error(const XmlRow *row, const char *text, Error **err)
+{
+    ErrorCode code = row->bad_code ? row->bad_code : ERROR_XML_INVALID;
+    error_set(err, code, "%s is out of range", text);
+    if (row->unit != XML_UNIT_NONE)
+        return false;
+    bool is_signed = row->type == XML_VALUE_S32 || row->type == XML_VALUE_OPT_S64;
+    if (is_signed)
+        return error_hint(err, "from %" PRId64 " to %" PRId64, (int64_t)row->min, (int64_t)row->max);
+    return error_hint(err, "from %" PRIu64 " to %" PRIu64, row->min, row->max);
+}
+
 static bool read_number(const XmlRow *row, const char *text, const char *unit_text, uint64_t limit,
                         uint64_t *ret_value, Error **err)
 {
@@ -49,8 +61,9 @@ static bool read_number(const XmlRow *row, const char *text, const char *unit_te
         if (!size_scale(value, unit_text, fallback, &value, err))
             return false;
     }
-    if (value > limit || (row->max && value > row->max) || value < row->min)
-        return error_set(err, ERROR_XML_INVALID, "%s is out of range", text);
+    bool stands_for_absence = row->flags & ROW_ZERO_OK && value == 0;
+    if (value > limit || value > row->max || (value < row->min && !stands_for_absence))
+        return range_error(row, text, err);
     *ret_value = value;
     return true;
 }
@@ -61,8 +74,8 @@ static bool read_signed(const XmlRow *row, const char *text, int64_t min, int64_
     int64_t value = 0;
     if (!parse_int(text, &value, err))
         return false;
-    if (value < min || value > max || (row->max && value > (int64_t)row->max))
-        return error_set(err, ERROR_XML_INVALID, "%s is out of range", text);
+    if (value < MAX(min, (int64_t)row->min) || value > MIN(max, (int64_t)row->max))
+        return range_error(row, text, err);
     *ret_value = value;
     return true;
 }

@@ -17,7 +17,7 @@ typedef struct Seat {
     DeviceAddress found;
     PciKind kind;
     const char *what;
-
+    const ControllerDef *ich9_usb; /* one function of several that share a slot; NULL: a slot of its own */
 } Seat;
 
 typedef struct PciLayout {
@@ -48,12 +48,14 @@ static bool interface_kind(const InterfaceDef *iface, PciKind *ret_kind)
     if (g_str_equal(model, "usb-net") || g_str_equal(model, "ne2k_isa") || g_str_equal(model, "lan9118") ||
         g_str_equal(model, "smc91c111") || g_str_equal(model, "spapr-vlan"))
         return false;
-    *ret_kind = g_str_has_prefix(model, "virtio") || g_str_equal(model, "e1000e") ||
-                        g_str_equal(model, "vmxnet3") || g_str_equal(model, "igb")
-                    ? PCI_KIND_EXPRESS
-                    : PCI_KIND_CONVENTIONAL;
-    if (g_str_equal(model, "virtio-transitional"))
-        *ret_kind = PCI_KIND_CONVENTIONAL; /* its I/O port BAR has no room behind a root port */
+    /* Any model that is not one of these counts as PCI Express, whatever it is. */
+    static const char *const conventional[] = { "rtl8139", "e1000",   "vmxnet",
+                                                "vmxnet2", "vmxnet3", "virtio-transitional" };
+    *ret_kind = PCI_KIND_EXPRESS;
+    for (size_t i = 0; i < G_N_ELEMENTS(conventional); i++) {
+        if (g_str_equal(model, conventional[i]))
+            *ret_kind = PCI_KIND_CONVENTIONAL;
+    }
     return true;
 }
 
@@ -62,8 +64,7 @@ static bool controller_kind(const ControllerDef *controller, PciKind *ret_kind)
     switch (controller->type) {
     case CONTROLLER_SCSI:
         *ret_kind = controller->model == CONTROLLER_MODEL_VIRTIO_SCSI ||
-                            controller->model == CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL ||
-                            controller->model == CONTROLLER_MODEL_VMPVSCSI
+                            controller->model == CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL
                         ? PCI_KIND_EXPRESS
                         : PCI_KIND_CONVENTIONAL;
         return true;
@@ -105,6 +106,32 @@ static PciKind virtio_kind(VirtioModel model)
     return model == VIRTIO_MODEL_TRANSITIONAL ? PCI_KIND_CONVENTIONAL : PCI_KIND_EXPRESS;
 }
 
+static int ich9_usb_function(const ControllerDef *controller)
+{
+    switch (controller->model) {
+    case CONTROLLER_MODEL_ICH9_EHCI1:
+        return 7;
+    case CONTROLLER_MODEL_ICH9_UHCI1:
+        return 0;
+    case CONTROLLER_MODEL_ICH9_UHCI2:
+        return 1;
+    case CONTROLLER_MODEL_ICH9_UHCI3:
+        return 2;
+    default:
+        return -1;
+    }
+}
+
+static void add_controller_seat(PciLayout *layout, ControllerDef *controller)
+{
+    PciKind kind;
+    if (!controller_kind(controller, &kind) || !info_needs_pci(&controller->info))
+        return;
+    add_seat(layout, &controller->info, kind, "controller");
+    if (controller->type == CONTROLLER_USB && ich9_usb_function(controller) >= 0)
+        g_array_index(layout->seats, Seat, layout->seats->len - 1).ich9_usb = controller;
+}
+
 /* The order decides who gets which slot: it is part of what guests see. */
 static void collect_devices(PciLayout *layout)
 {
@@ -122,8 +149,7 @@ static void collect_devices(PciLayout *layout)
             add_seat(layout, &sound->info, kind, "sound");
     }
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (controller_kind(controller, &kind))
-            add_seat(layout, &controller->info, kind, "controller");
+        add_controller_seat(layout, controller);
     }
     for (DEF_EACH(DiskDef, disk, def->disks)) {
         if (disk->bus == DISK_BUS_VIRTIO)
@@ -242,70 +268,19 @@ static void place_q35_sound(DomainDef *def, PciLayout *layout)
     }
 }
 
-static int ich9_usb_function(const ControllerDef *controller)
+/* The first companion of an ICH9 USB controller sits where q35 boards have it; the others join it. */
+static void place_q35_usb(DomainDef *def, PciLayout *layout)
 {
-    switch (controller->model) {
-    case CONTROLLER_MODEL_ICH9_EHCI1:
-        return 7;
-    case CONTROLLER_MODEL_ICH9_UHCI1:
-        return 0;
-    case CONTROLLER_MODEL_ICH9_UHCI2:
-        return 1;
-    case CONTROLLER_MODEL_ICH9_UHCI3:
-        return 2;
-    default:
-        return -1;
-    }
-}
-
-/* The slot that the other functions of the same ICH9 USB controller have. */
-static bool ich9_usb_slot(const DomainDef *def, unsigned index, DeviceAddress *ret_address)
-{
+    static const uint8_t slots[] = { 0x1d, 0x1a };
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (controller->type == CONTROLLER_USB && controller->index.value == index &&
-            ich9_usb_function(controller) >= 0 && !info_needs_pci(&controller->info) &&
-            controller->info.address.type == ADDRESS_PCI) {
-            *ret_address = controller->info.address;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool free_integrated_slot(PciLayout *layout, unsigned *ret_slot)
-{
-    static const uint8_t preferred[] = { 0x1d, 0x1a };
-    if (address_machine_is_q35(layout->def)) {
-        for (size_t i = 0; i < G_N_ELEMENTS(preferred); i++) {
-            if (pci_map_slot_is_free(&layout->map, 0, preferred[i])) {
-                *ret_slot = preferred[i];
-                return true;
-            }
-        }
-    }
-    for (unsigned slot = 2; slot < PCI_SLOTS; slot++) {
-        if (pci_map_slot_is_free(&layout->map, 0, slot)) {
-            *ret_slot = slot;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void place_ich9_usb(DomainDef *def, PciLayout *layout)
-{
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        int function = controller->type == CONTROLLER_USB ? ich9_usb_function(controller) : -1;
-        if (function < 0 || !info_needs_pci(&controller->info))
+        if (controller->type != CONTROLLER_USB || controller->model != CONTROLLER_MODEL_ICH9_UHCI1 ||
+            !info_needs_pci(&controller->info))
             continue;
-        DeviceAddress sibling;
-        unsigned slot;
-        if (ich9_usb_slot(def, controller->index.value, &sibling))
-            slot = sibling.pci.bus ? 0 : sibling.pci.slot;
-        else if (!free_integrated_slot(layout, &slot))
-            continue;
-        if (slot && place(layout, &controller->info.address, slot, (unsigned)function) && function == 0)
-            controller->info.address.multifunction = TRISTATE_ON;
+        for (size_t i = 0; i < G_N_ELEMENTS(slots) && info_needs_pci(&controller->info); i++) {
+            if (pci_map_slot_is_free(&layout->map, 0, slots[i]) &&
+                place(layout, &controller->info.address, slots[i], 0))
+                controller->info.address.multifunction = TRISTATE_ON;
+        }
     }
 }
 
@@ -393,12 +368,15 @@ static bool seat_bridge(PciLayout *layout, ControllerDef *controller, Error **er
         if (info_needs_pci(&controller->info) && address_machine_is_q35(layout->def) &&
             place(layout, &controller->info.address, 0x1e, 0))
             return true;
-        add_seat(layout, &controller->info, PCI_KIND_ROOT_COMPLEX, "PCI controller");
-        return true;
-    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
+        /* fall through */
+    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS: /* on the root bus, in turn with the root ports */
+        return !info_needs_pci(&controller->info) ||
+               pci_map_assign(&layout->map, PCI_KIND_ROOT_COMPLEX, &controller->info.address, err);
     case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
-        add_seat(layout, &controller->info,
-                 layout->map.is_pcie ? PCI_KIND_ROOT_COMPLEX : PCI_KIND_CONVENTIONAL, "PCI controller");
+        add_seat(layout, &controller->info, PCI_KIND_CONVENTIONAL, "PCI controller");
+        return true;
+    case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
+        add_seat(layout, &controller->info, PCI_KIND_SWITCH_PORT, "PCI controller");
         return true;
     default:
         return true;
@@ -414,11 +392,61 @@ static bool seat_bridges(PciLayout *layout, Error **err)
     return true;
 }
 
+/* Where another function of the same ICH9 USB controller sits, by the definition or in this round. */
+static bool find_ich9_sibling(const PciLayout *layout, unsigned n_seated, const ControllerDef *wanted,
+                              DeviceAddress *ret_address)
+{
+    for (DEF_EACH(ControllerDef, controller, layout->def->controllers)) {
+        bool is_sibling = controller->type == CONTROLLER_USB &&
+                          controller->index.value == wanted->index.value &&
+                          ich9_usb_function(controller) >= 0 && !info_needs_pci(&controller->info);
+        if (is_sibling && controller->info.address.type == ADDRESS_PCI) {
+            *ret_address = controller->info.address;
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < n_seated; i++) {
+        const Seat *seat = &g_array_index(layout->seats, Seat, i);
+        if (seat->ich9_usb && seat->ich9_usb->index.value == wanted->index.value) {
+            *ret_address = seat->found;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The functions of an ICH9 USB controller have fixed numbers in one slot. */
+static bool assign_ich9_usb(PciLayout *layout, unsigned place_in_row, Error **err)
+{
+    Seat *seat = &g_array_index(layout->seats, Seat, place_in_row);
+    unsigned function = (unsigned)ich9_usb_function(seat->ich9_usb);
+    DeviceAddress sibling;
+    if (find_ich9_sibling(layout, place_in_row, seat->ich9_usb, &sibling)) {
+        seat->found = sibling;
+        seat->found.multifunction = TRISTATE_ABSENT;
+        seat->found.pci.function = (uint8_t)function;
+        if (!pci_map_function_is_free(&layout->map, sibling.pci.bus, sibling.pci.slot, function))
+            return error_set(err, ERROR_XML_INVALID, "Attempted double use of PCI Address 0000:%02x:%02x.%x",
+                             sibling.pci.bus, sibling.pci.slot, function);
+    } else {
+        if (!pci_map_assign(&layout->map, seat->kind, &seat->found, err))
+            return false;
+        pci_map_release(&layout->map, &seat->found);
+        seat->found.pci.function = (uint8_t)function;
+    }
+    pci_map_reserve(&layout->map, seat->found.pci.bus, seat->found.pci.slot, 1u << function);
+    if (function == 0)
+        seat->found.multifunction = TRISTATE_ON;
+    return true;
+}
+
 static bool assign_seats(PciLayout *layout, Error **err)
 {
     for (unsigned i = 0; i < layout->seats->len; i++) {
         Seat *seat = &g_array_index(layout->seats, Seat, i);
-        if (!pci_map_assign(&layout->map, seat->kind, &seat->found, err))
+        bool ok = seat->ich9_usb ? assign_ich9_usb(layout, i, err)
+                                 : pci_map_assign(&layout->map, seat->kind, &seat->found, err);
+        if (!ok)
             return error_prefix(err, "%s", seat->what);
     }
     return true;
@@ -483,7 +511,8 @@ static bool run_round(DomainDef *def, bool is_pcie, bool *ret_grew, Error **err)
     bool ok = each_info(def, take_given, &layout, err);
     if (ok && before) {
         place_integrated(&layout);
-        place_ich9_usb(def, &layout);
+        if (address_machine_is_q35(def))
+            place_q35_usb(def, &layout);
         layout.map.dry_run = true;
         ok = seat_bridges(&layout, err);
     }
@@ -503,6 +532,26 @@ static bool run_round(DomainDef *def, bool is_pcie, bool *ret_grew, Error **err)
     return ok;
 }
 
+static void number_port(ControllerDef *controller, uint32_t port)
+{
+    if (!controller->chassis.is_set)
+        controller->chassis = (OptU32){ .value = controller->index.value, .is_set = true };
+    if (!controller->port.is_set)
+        controller->port = (OptU32){ .value = port, .is_set = true };
+}
+
+/* Expander buses count down from 254, leaving one number each for the bus of a bridge behind it. */
+static void number_expander(const DomainDef *def, ControllerDef *controller)
+{
+    uint32_t lowest = 256;
+    for (DEF_EACH(ControllerDef, other, def->controllers)) {
+        if (other->type == CONTROLLER_PCI && other->bus_nr.is_set)
+            lowest = MIN(lowest, other->bus_nr.value);
+    }
+    if (!controller->bus_nr.is_set && lowest > 2)
+        controller->bus_nr = (OptU32){ .value = lowest - 2, .is_set = true };
+}
+
 /* Chassis and port numbers: unique per machine, so the bus number and the place serve. */
 static void number_ports(DomainDef *def)
 {
@@ -510,17 +559,12 @@ static void number_ports(DomainDef *def)
         if (controller->type != CONTROLLER_PCI)
             continue;
         uint32_t index = controller->index.value;
-        const DeviceAddress *address = &controller->info.address;
         switch (controller->model) {
         case CONTROLLER_MODEL_PCIE_ROOT_PORT:
             if (controller->pci_model == PCI_MODEL_ABSENT)
                 controller->pci_model = PCI_MODEL_PCIE_ROOT_PORT;
-            if (!controller->chassis.is_set)
-                controller->chassis = (OptU32){ .value = index, .is_set = true };
-            if (!controller->port.is_set)
-                controller->port =
-                    (OptU32){ .value = (uint32_t)(address->pci.slot << 3 | address->pci.function),
-                              .is_set = true };
+            number_port(controller, (uint32_t)controller->info.address.pci.slot << 3 |
+                                        controller->info.address.pci.function);
             break;
         case CONTROLLER_MODEL_PCI_BRIDGE:
             if (controller->pci_model == PCI_MODEL_ABSENT)
@@ -535,6 +579,23 @@ static void number_ports(DomainDef *def)
         case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
             if (controller->pci_model == PCI_MODEL_ABSENT)
                 controller->pci_model = PCI_MODEL_I82801B11_BRIDGE;
+            break;
+        case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
+            if (controller->pci_model == PCI_MODEL_ABSENT)
+                controller->pci_model = PCI_MODEL_X3130_UPSTREAM;
+            break;
+        case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
+            if (controller->pci_model == PCI_MODEL_ABSENT)
+                controller->pci_model = PCI_MODEL_XIO3130_DOWNSTREAM;
+            number_port(controller, controller->info.address.pci.slot);
+            break;
+        case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
+        case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
+            if (controller->pci_model == PCI_MODEL_ABSENT)
+                controller->pci_model = controller->model == CONTROLLER_MODEL_PCI_EXPANDER_BUS
+                                            ? PCI_MODEL_PXB
+                                            : PCI_MODEL_PXB_PCIE;
+            number_expander(def, controller);
             break;
         default:
             break;
@@ -570,6 +631,50 @@ static unsigned count_pci_controllers(const DomainDef *def)
     return highest;
 }
 
+static bool note_function(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err)
+{
+    PciMap *map = arg;
+    if (info->address.type == ADDRESS_PCI)
+        pci_map_reserve(map, info->address.pci.bus, info->address.pci.slot, 1u << info->address.pci.function);
+    return true;
+}
+
+static bool mark_multifunction(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err)
+{
+    const PciMap *map = arg;
+    DeviceAddress *address = &info->address;
+    if (address->type == ADDRESS_PCI && address->pci.function == 0 &&
+        address->multifunction == TRISTATE_ABSENT &&
+        map->buses[address->pci.bus].functions[address->pci.slot] != 1)
+        address->multifunction = TRISTATE_ON;
+    return true;
+}
+
+/* Function 0 of a slot tells the guest to look for others. */
+static void mark_all_multifunction(DomainDef *def)
+{
+    PciMap map;
+    pci_map_init(&map, false);
+    (void)each_info(def, note_function, &map, NULL);
+    (void)each_info(def, mark_multifunction, &map, NULL);
+    pci_map_clear(&map);
+}
+
+/* A bridge can't hang behind itself. */
+static bool check_bus_order(const DomainDef *def, Error **err)
+{
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        const DeviceAddress *address = &controller->info.address;
+        unsigned index = controller->index.value;
+        if (controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCI_BRIDGE &&
+            address->type == ADDRESS_PCI && address->pci.bus >= index)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "PCI controller at index %u has bus='0x%02x', but index must be larger than bus",
+                             index, address->pci.bus);
+    }
+    return true;
+}
+
 bool assign_pci(DomainDef *def, Error **err)
 {
     bool is_pcie = machine_has_pcie(def);
@@ -592,5 +697,6 @@ bool assign_pci(DomainDef *def, Error **err)
             return false;
     }
     number_ports(def);
-    return true;
+    mark_all_multifunction(def);
+    return check_bus_order(def, err);
 }

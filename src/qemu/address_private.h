@@ -1,4 +1,4 @@
-/* Shared by address.c and address_pci.c. */
+/* Shared by address.c, address_pci.c and address_usb.c. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -10,3 +10,5 @@ bool address_machine_is_i440fx(const DomainDef *def);
 ControllerDef *address_add_controller(DomainDef *def, ControllerType type, unsigned index);
 /* PCI addresses of everything on PCI, and the controllers they need. */
 MUST_CHECK bool assign_pci(DomainDef *def, Error **err);
+/* USB ports of everything on USB, and the hubs they need. */
+MUST_CHECK bool assign_usb(DomainDef *def, Error **err);

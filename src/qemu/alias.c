@@ -4,6 +4,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "conf/domain_device.h"
 #include "qemu/address.h"
 
 PRINTF(2, 3) static void set_alias(DeviceInfo *info, const char *format, ...)
@@ -28,12 +29,18 @@ static unsigned target_index(const char *target)
     return index ? index - 1 : 0;
 }
 
+/* LSI Logic's adapter has no targets below its units: its disks have one number less. */
+static bool is_lsilogic(const DomainDef *def, unsigned index)
+{
+    const ControllerDef *controller = domain_find_controller(def, CONTROLLER_SCSI, index);
+    return controller && controller->model == CONTROLLER_MODEL_LSILOGIC;
+}
+
 static void alias_disk(const DomainDef *def, DiskDef *disk)
 {
     const DeviceAddress *address = &disk->info.address;
     bool drive = address->type == ADDRESS_DRIVE;
 
-    (void)def;
     switch (disk->bus) {
     case DISK_BUS_IDE:
     case DISK_BUS_SATA:
@@ -46,7 +53,10 @@ static void alias_disk(const DomainDef *def, DiskDef *disk)
                       address->drive.controller, address->drive.bus, address->drive.unit);
         break;
     case DISK_BUS_SCSI:
-        if (drive)
+        if (drive && is_lsilogic(def, address->drive.controller))
+            set_alias(&disk->info, "scsi%u-%u-%u", address->drive.controller, address->drive.bus,
+                      address->drive.unit);
+        else if (drive)
             set_alias(&disk->info, "scsi%u-%u-%u-%u", address->drive.controller, address->drive.bus,
                       address->drive.target, address->drive.unit);
         break;

@@ -131,6 +131,8 @@ void add_text(Builder *b, const char *argument, const char *format, ...)
 
 void add_json(Builder *b, const char *argument, Json *object)
 {
+    if (b->def->qemu && strcmp(argument, "-device") == 0)
+        override_device(b->def, object);
     builder_add(b, argument, json_format(object));
     json_decref(object);
 }
@@ -259,8 +261,10 @@ static bool build_all(Builder *b, Error **err)
     if (!build_machine(b, err) || !build_cpu(b, err) || !build_memory(b, err))
         return false;
     build_uuid(b);
-    build_smbios(b);
+    if (!build_generation_id(b, err) || !build_smbios(b, err))
+        return false;
     build_monitor(b);
+    build_acpi_table(b);
     if (!build_clock_and_boot(b, err) || !build_controllers(b, err) || !build_disks(b, err) ||
         !build_interfaces(b, err) || !build_chardevs(b, err) || !build_inputs(b, err) ||
         !build_displays(b, err) || !build_other_devices(b, err))

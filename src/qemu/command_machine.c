@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "conf/domain_rows.h"
 #include "qemu/command_private.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -618,7 +619,7 @@ static void build_fwcfg(Builder *b, const SysinfoDef *sysinfo)
     }
 }
 
-void build_smbios(Builder *b)
+static void build_smbios_tables(Builder *b, const SysinfoDef *sysinfo)
 {
     static const char *const bios[][2] = {
         { "vendor", "vendor" }, { "version", "version" }, { "date", "date" }, { "release", "release" }
@@ -642,26 +643,41 @@ void build_smbios(Builder *b)
                                               { "asset", "asset" },
                                               { "sku", "sku" } };
 
-    for (DEF_EACH(SysinfoDef, sysinfo, b->def->sysinfos)) {
-        if (sysinfo->type == SYSINFO_TYPE_FWCFG) {
-            build_fwcfg(b, sysinfo);
-            continue;
-        }
-        if (b->def->os.smbios != SMBIOS_MODE_SYSINFO)
-            continue;
-        build_smbios_table(b, 0, "bios", sysinfo->bios, bios, G_N_ELEMENTS(bios));
-        build_smbios_table(b, 1, "system", sysinfo->system, system, G_N_ELEMENTS(system));
-        for (DEF_EACH(SysinfoBaseboard, baseboard, sysinfo->baseboards))
-            build_smbios_table(b, 2, "baseBoard", baseboard->entries, board, G_N_ELEMENTS(board));
-        build_smbios_table(b, 3, "chassis", sysinfo->chassis, chassis, G_N_ELEMENTS(chassis));
-        if (def_list_len(sysinfo->oem_strings)) {
-            g_autoptr(GString) out = g_string_new("type=11");
-            for (DEF_EACH(NamedValue, text, sysinfo->oem_strings)) {
-                g_autofree char *value = option_escape(text->value ? text->value : "");
-                g_string_append_printf(out, ",value=%s", value);
-            }
-            builder_at(b, "/domain/sysinfo/oemStrings");
-            add_text(b, "-smbios", "%s", out->str);
-        }
+    build_smbios_table(b, 0, "bios", sysinfo->bios, bios, G_N_ELEMENTS(bios));
+    build_smbios_table(b, 1, "system", sysinfo->system, system, G_N_ELEMENTS(system));
+    for (DEF_EACH(SysinfoBaseboard, baseboard, sysinfo->baseboards))
+        build_smbios_table(b, 2, "baseBoard", baseboard->entries, board, G_N_ELEMENTS(board));
+    build_smbios_table(b, 3, "chassis", sysinfo->chassis, chassis, G_N_ELEMENTS(chassis));
+    if (!def_list_len(sysinfo->oem_strings))
+        return;
+    g_autoptr(GString) out = g_string_new("type=11");
+    for (DEF_EACH(NamedValue, text, sysinfo->oem_strings)) {
+        g_autofree char *value = option_escape(text->value ? text->value : "");
+        g_string_append_printf(out, ",value=%s", value);
     }
+    builder_at(b, "/domain/sysinfo/oemStrings");
+    add_text(b, "-smbios", "%s", out->str);
+}
+
+bool build_smbios(Builder *b, Error **err)
+{
+    for (DEF_EACH(SysinfoDef, sysinfo, b->def->sysinfos)) {
+        if (sysinfo->type == SYSINFO_TYPE_FWCFG)
+            build_fwcfg(b, sysinfo);
+        else if (b->def->os.smbios == SMBIOS_MODE_SYSINFO)
+            build_smbios_tables(b, sysinfo);
+    }
+    if (b->def->os.smbios != SMBIOS_MODE_HOST)
+        return true;
+    SysinfoDef *host = NULL;
+    builder_at(b, "/domain/os/smbios");
+    if (!host_sysinfo(&host, err))
+        return false;
+    for (DEF_EACH(NamedValue, entry, host->system)) { /* the host's own identity is not the guest's */
+        if (g_strcmp0(entry->name, "uuid") == 0)
+            g_clear_pointer(&entry->name, g_free);
+    }
+    build_smbios_tables(b, host);
+    xml_table_free(&sysinfo_table, host);
+    return true;
 }

@@ -59,7 +59,14 @@ MUST_CHECK bool build_machine(Builder *b, Error **err); /* -machine -accel */
 MUST_CHECK bool build_cpu(Builder *b, Error **err);
 MUST_CHECK bool build_memory(Builder *b, Error **err); /* -m, backends, -smp, -numa, iothreads */
 MUST_CHECK bool build_clock_and_boot(Builder *b, Error **err);
-void build_smbios(Builder *b);
+MUST_CHECK bool build_smbios(Builder *b, Error **err);
+MUST_CHECK bool build_generation_id(Builder *b, Error **err);
+void build_acpi_table(Builder *b);
+/* Applies <qemu:override> to a -device object. */
+void override_device(const DomainDef *def, Json *device);
+/* What the host's firmware says; caller frees with xml_table_free(&sysinfo_table, ...).
+ * ERROR_CONFIG_UNSUPPORTED: it says nothing. */
+MUST_CHECK bool host_sysinfo(SysinfoDef **ret_sysinfo, Error **err);
 MUST_CHECK bool build_controllers(Builder *b, Error **err);
 MUST_CHECK bool build_disks(Builder *b, Error **err);
 MUST_CHECK bool build_interfaces(Builder *b, Error **err);

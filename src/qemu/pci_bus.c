@@ -63,6 +63,11 @@ void pci_map_reserve(PciMap *map, unsigned bus, unsigned slot, unsigned function
     map->buses[bus].functions[slot] |= (uint8_t)function_mask;
 }
 
+void pci_map_release(PciMap *map, const DeviceAddress *address)
+{
+    map->buses[address->pci.bus].functions[address->pci.slot] &= (uint8_t) ~(1u << address->pci.function);
+}
+
 bool pci_map_take(PciMap *map, const DeviceAddress *address, bool is_root_port, const char *what, Error **err)
 {
     unsigned bus = address->pci.bus, slot = address->pci.slot, function = address->pci.function;
@@ -92,6 +97,8 @@ static bool bus_suits(const PciMap *map, const PciBus *bus, PciKind kind)
         return false;
     if (kind == PCI_KIND_ROOT_COMPLEX)
         return bus->model == CONTROLLER_MODEL_PCIE_ROOT;
+    if (kind == PCI_KIND_SWITCH_PORT)
+        return bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT;
     if (kind == PCI_KIND_EXPRESS && map->is_pcie)
         return pci_model_is_port(bus->model);
     if (bus->model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE)
@@ -121,22 +128,33 @@ static bool pci_map_find(PciMap *map, PciKind kind, DeviceAddress *address)
     return false;
 }
 
+static bool has_dmi_bridge(const PciMap *map)
+{
+    for (unsigned index = 0; index < map->count; index++) {
+        if (map->buses[index].exists && map->buses[index].model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE)
+            return true;
+    }
+    return false;
+}
+
 static bool pci_map_grow(PciMap *map, PciKind kind)
 {
-    if (!map->dry_run || map->count + 2 > PCI_BUS_MAX)
+    if (!map->dry_run || map->count + 2 > PCI_BUS_MAX || kind == PCI_KIND_SWITCH_PORT)
         return false;
     if (!map->is_pcie) {
         pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCI_BRIDGE);
     } else if (kind == PCI_KIND_EXPRESS) {
         pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCIE_ROOT_PORT);
     } else if (kind == PCI_KIND_CONVENTIONAL || kind == PCI_KIND_BRIDGE) {
-        /* The bridge itself takes a port. */
-        DeviceAddress port = { 0 };
-        if (!pci_map_find(map, PCI_KIND_EXPRESS, &port)) {
-            pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCIE_ROOT_PORT);
-            if (!pci_map_find(map, PCI_KIND_EXPRESS, &port))
-                return false;
+        if (has_dmi_bridge(map)) {
+            pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCI_BRIDGE);
+            return true;
         }
+        /* The bridge itself takes a port; the new one is for whoever comes next if another is free. */
+        DeviceAddress port = { 0 };
+        pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCIE_ROOT_PORT);
+        if (!pci_map_find(map, PCI_KIND_EXPRESS, &port))
+            return false;
         pci_map_add_bus(map, map->count, CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE);
     } else {
         return false;
@@ -152,6 +170,8 @@ bool pci_map_assign(PciMap *map, PciKind kind, DeviceAddress *address, Error **e
         return true;
     if (!map->count)
         return error_set(err, ERROR_XML_INVALID, "No PCI buses available");
+    if (kind == PCI_KIND_SWITCH_PORT)
+        return error_set(err, ERROR_INTERNAL, "a downstream port needs a PCIe switch with a free port");
     return error_set(err, ERROR_XML_INVALID, "No more available PCI slots");
 }
 
@@ -172,8 +192,6 @@ bool pci_map_assign_root_port(PciMap *map, DeviceAddress *address, Error **err)
             address->pci.bus = 0;
             address->pci.slot = (uint8_t)slot;
             address->pci.function = (uint8_t)function;
-            if (function == 0 && address->multifunction == TRISTATE_ABSENT)
-                address->multifunction = TRISTATE_ON;
             return true;
         }
     }

@@ -13,6 +13,7 @@ typedef enum PciKind {
     PCI_KIND_EXPRESS,      /* has a PCIe port of its own where the machine has PCIe, else conventional */
     PCI_KIND_BRIDGE, /* a conventional bridge: also behind a DMI bridge, which takes no hot-plugged device */
     PCI_KIND_ROOT_COMPLEX, /* sits on pcie.0 itself: root ports, integrated devices */
+    PCI_KIND_SWITCH_PORT,  /* a downstream port: behind the upstream port of a switch */
 } PciKind;
 
 typedef struct PciBus {
@@ -36,7 +37,9 @@ void pci_map_add_bus(PciMap *map, unsigned index, ControllerModel model);
 /* ERROR_XML_INVALID: taken already, or a slot that the bus does not have. */
 MUST_CHECK bool pci_map_take(PciMap *map, const DeviceAddress *address, bool is_root_port, const char *what,
                              Error **err);
-/* Keeps a whole slot for the board. */
+/* Gives the one function of @address back. */
+void pci_map_release(PciMap *map, const DeviceAddress *address);
+/* Keeps functions of a slot for the board. */
 void pci_map_reserve(PciMap *map, unsigned bus, unsigned slot, unsigned function_mask);
 bool pci_map_slot_is_free(const PciMap *map, unsigned bus, unsigned slot);
 bool pci_map_function_is_free(const PciMap *map, unsigned bus, unsigned slot, unsigned function);

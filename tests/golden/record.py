@@ -12,7 +12,7 @@ import libvirt
 
 CODES = {
     1: "internal", 8: "invalid-argument", 19: "no-source", 20: "no-target", 21: "no-name", 27: "xml-invalid",
-    35: "xml-syntax", 67: "config-unsupported", 82: "overflow", 92: "xml-schema",
+    35: "xml-syntax", 67: "config-unsupported", 74: "argument-unsupported", 82: "overflow", 92: "xml-schema",
 }
 
 

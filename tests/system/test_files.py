@@ -2,6 +2,10 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import json
+import os
+import re
+
 from lodgetest.host import *
 from lodgetest.runner import mark
 
@@ -204,6 +208,55 @@ def test_definitions_survive_a_restart(host):
 def test_log_of_the_machine_tells_the_command_line(host):
     host.start_sector("tiny")
     contains(host.path("var/log/libvirt/qemu/tiny.log").read_text(), "qemu-system-x86_64", "guest=tiny")
+
+
+EXTRAS = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>extras</name>
+  <genid>43dc0cf8-809b-4adb-9bea-a9abb5f3d90e</genid>
+  <memory unit='MiB'>64</memory>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <acpi><table type='slic'>/no/such,table</table></acpi>
+  </os>
+  <features><acpi/></features>
+  <devices>
+    <controller type='scsi' model='lsilogic'/>
+    <disk type='file'><source file='/d'/><target dev='sdb' bus='scsi'/></disk>
+    <interface type='user'>
+      <mac address='52:54:00:00:00:01'/>
+      <model type='virtio'/>
+    </interface>
+  </devices>
+  <qemu:override>
+    <qemu:device alias='net0'>
+      <qemu:frontend>
+        <qemu:property name='speed' type='unsigned' value='1000'/>
+        <qemu:property name='host_mtu' type='signed' value='-1'/>
+        <qemu:property name='event_idx' type='bool' value='false'/>
+        <qemu:property name='romfile' type='string' value=''/>
+        <qemu:property name='addr' type='remove'/>
+      </qemu:frontend>
+    </qemu:device>
+  </qemu:override>
+</domain>
+"""
+
+
+def test_what_documents_override_reaches_qemu(host):
+    argv = host.conn.domainXMLToNative("qemu-argv", EXTRAS, 0)
+    contains(argv, '"driver":"vmgenid","guid":"43dc0cf8-809b-4adb-9bea-a9abb5f3d90e","id":"vmgenid0"',
+             "-acpitable sig=SLIC,file=/no/such,,table", '"id":"scsi0-0-1"')
+    nic = re.search(r"'(\{\"driver\":\"virtio-net-pci\"[^']*)'", argv).group(1)
+    got = json.loads(nic)
+    equal({key: got.get(key) for key in ("speed", "host_mtu", "event_idx", "romfile", "addr", "mac")},
+          {"speed": 1000, "host_mtu": -1, "event_idx": False, "romfile": "", "addr": None,
+           "mac": "52:54:00:00:00:01"})
+    for kind, value in (("bool", "maybe"), ("signed", "x"), ("unsigned", "-1"), ("other", "1")):
+        wrong = EXTRAS.replace("type='unsigned' value='1000'", f"type='{kind}' value='{value}'")
+        raises(libvirt.VIR_ERR_XML_ERROR, host.conn.defineXML, wrong)
+    if not os.path.exists("/sys/firmware/dmi/tables/DMI") and not os.path.exists("/sys/class/dmi/id/bios_vendor"):
+        raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, host.conn.domainXMLToNative, "qemu-argv",
+               EXTRAS.replace("<acpi><table", "<smbios mode='host'/><acpi><table"), 0)
 
 
 def test_domxml_to_native(host):

@@ -24,6 +24,17 @@ static char *format(const DomainDef *def, DomainFormatFlags flags)
     return g_string_free(out, FALSE);
 }
 
+/* 2^62 bytes each: together they would be 0. */
+TEST(memory_of_cells_does_not_wrap_around)
+{
+    static const char cell[] = "<cell memory='4611686018427387904' unit='bytes'/>";
+    g_autofree char *xml =
+        g_strdup_printf(HEAD OS "<cpu><numa>%s%s%s%s</numa></cpu></domain>", cell, cell, cell, cell);
+    g_autoptr(Error) err = NULL;
+    DomainDef *def = NULL;
+    check_fails(domain_def_parse(xml, strlen(xml), 0, &golden_hooks, &def, &err), err, ERROR_OVERFLOW);
+}
+
 TEST(passwords_are_shown_only_when_asked_for)
 {
     g_autoptr(DomainDef) def =

@@ -40,8 +40,8 @@ static const XmlTable basket_table =
           ROWS(ATTR("shape", Basket, shape, .names = &shape_names, .doc = "shape"),
                KEPT_ATTR("maker", .doc = "who made it"), CHILD("owner", Basket, owner, .doc = "owner"),
                CHILD("center", Basket, round_only, ONLY(Basket, shape, BIT(SHAPE_ROUND)), .doc = "center"),
-               CHILD("size", Basket, size_bytes, .unit = XML_UNIT_KIB, .doc = "size"),
-               CHILD("color", Basket, color, .flags = ROW_HEX, .width = 6, .doc = "color"),
+               CHILD("size", Basket, size_bytes, .unit = XML_UNIT_KIB, .max = INT64_MAX, .doc = "size"),
+               CHILD("color", Basket, color, .flags = ROW_HEX, .max = 0xffffff, .width = 6, .doc = "color"),
                FLAG("open", Basket, open, .doc = "open"),
                GROUP_FLAG("lid", Basket, has_lid,
                           ROWS(ATTR("locked", Basket, lid_locked, .names = &tristate_yes_no_names,
@@ -102,6 +102,18 @@ TEST(what_is_written_is_what_was_read)
     g_autofree char *text = basket_write(basket, WITH_ALL);
     check_str(text, full);
     xml_table_free(&basket_table, basket);
+}
+
+TEST(an_element_without_text_is_absent)
+{
+    g_autoptr(Error) err = NULL;
+    Basket *basket = NULL;
+    const char *text = "<basket><size/><color></color><places/></basket>";
+    check_ok(basket_read(text, 0, &basket, &err), err);
+    g_autofree char *out = basket_write(basket, WITH_ALL);
+    check_str(out, "<basket/>\n");
+    xml_table_free(&basket_table, basket);
+    check_fails(basket_read(text, XML_READ_STRICT, &basket, &err), err, ERROR_XML_SCHEMA);
 }
 
 TEST(a_copy_is_equal_and_lives_on_its_own)
