@@ -310,6 +310,47 @@ static bool check_displays(const DomainDef *def, Error **err)
     return true;
 }
 
+/* <os firmware=> means that Lodge chooses: then the document must not choose, too. */
+static bool check_firmware(const OsDef *os, Error **err)
+{
+    const OsLoader *loader = os->loader;
+    const char *surplus = !loader                               ? NULL
+                          : loader->readonly != TRISTATE_ABSENT ? "readonly"
+                          : loader->type || loader->path        ? "type"
+                          : loader->secure == TRISTATE_OFF      ? "secure"
+                                                                : NULL;
+    if (surplus)
+        return error_set(err, ERROR_XML_SYNTAX,
+                         "loader attribute '%s' cannot be specified when firmware autoselection is enabled",
+                         surplus);
+    if (os->nvram && os->nvram->template_path)
+        return error_set(err, ERROR_XML_SYNTAX,
+                         "nvram attribute 'template' cannot be specified when firmware autoselection is "
+                         "enabled");
+    return true;
+}
+
+static bool check_loader(const DomainDef *def, Error **err)
+{
+    const OsLoader *loader = def->os.loader;
+    const FeaturesDef *features = def->features;
+    if (def_list_len(def->os.firmware_features))
+        return error_set(err, ERROR_XML_SYNTAX,
+                         "cannot use feature-based firmware autoselection when firmware autoselection is "
+                         "disabled");
+    if (loader && loader->secure == TRISTATE_ON) {
+        if (!domain_is_q35(def))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "Secure boot is supported with q35 machine types only");
+        if (!features || !features->has_smm || features->smm == TRISTATE_OFF)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Secure boot requires SMM feature enabled");
+    }
+    if ((loader && !loader->path) || (!loader && def->os.nvram))
+        return error_set(err, ERROR_XML_SYNTAX,
+                         "no loader path specified and firmware auto selection disabled");
+    return true;
+}
+
 static bool check_os(const DomainDef *def, Error **err)
 {
     if (def->os.type != OS_TYPE_HVM)
@@ -321,6 +362,10 @@ static bool check_os(const DomainDef *def, Error **err)
         return error_set(err, ERROR_XML_INVALID, "need at least one serial port to use BIOS serial output");
     if (def->os.smbios == SMBIOS_MODE_SYSINFO && !def->sysinfos)
         return error_set(err, ERROR_XML_INVALID, "SMBIOS mode 'sysinfo' needs a <sysinfo> element");
+    if (def->os.loader && def->os.loader->stateless == TRISTATE_ON && def->os.nvram)
+        return error_set(err, ERROR_XML_SYNTAX, "NVRAM is not permitted when loader is stateless");
+    if (!(def->os.firmware ? check_firmware(&def->os, err) : check_loader(def, err)))
+        return false;
     bool uefi =
         def->os.firmware == OS_FIRMWARE_EFI || (def->os.loader && def->os.loader->type == LOADER_TYPE_PFLASH);
     bool x86 = def->os.arch == ARCH_X86_64 || def->os.arch == ARCH_I686;

@@ -61,8 +61,8 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
             channel->source.path =
                 g_build_filename(channel_dir, channel->target_name ? channel->target_name : "channel", NULL);
     }
-    const bool ok = vm_xml_get_caps(host, def, &caps, err) && qemu_resolve_cpu(def, caps, err) &&
-                    qemu_command_build(def, caps, &env, ret_command, err);
+    const bool ok = vm_xml_get_caps(host, def, &caps, err) && vm_choose_firmware(host, def, caps, err) &&
+                    qemu_resolve_cpu(def, caps, err) && qemu_command_build(def, caps, &env, ret_command, err);
     domain_def_free(def);
     return ok;
 }

@@ -450,7 +450,13 @@ MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err);
 MUST_CHECK bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err);
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err);
+/* Puts a firmware of this host in the place of <os firmware=>, as firmware_choose(). */
+MUST_CHECK bool vm_choose_firmware(Host *host, DomainDef *def, const QemuCaps *caps, Error **err);
+/* Makes the live machine's file of firmware variables from its template, if it is not there or @reset. */
 AWAITS MUST_CHECK bool vm_prepare_nvram(Vm *vm, bool reset, Error **err);
+/* The file of the defined machine's variables, whether it exists or not; NULL: it has none. Caller owns. */
+char *vm_nvram_path(const Vm *vm);
+AWAITS bool vm_nvram_exists(const Host *host, const char *path); /* false also if that can't be told */
 
 /* ---- process (vm_process.c, vm_start.c, vm_event.c) ---- */
 

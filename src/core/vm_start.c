@@ -92,7 +92,8 @@ static bool start_check(Vm *vm, Error **err)
     if (!vm->run->caps && !vm_xml_get_caps(vm->host, live, &vm->run->caps, err))
         return false;
     /* For definitions that came without addresses (written by hand); a complete one stays as it is. */
-    return qemu_assign_addresses(vm->live, vm->run->caps, err);
+    return qemu_assign_addresses(vm->live, vm->run->caps, err) &&
+           vm_choose_firmware(vm->host, vm->live, vm->run->caps, err);
 }
 
 /* Everything up to the point where QEMU could be forked. */

@@ -67,6 +67,7 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     g_autoptr(QemuCaps) caps = NULL;
     g_autoptr(Error) why = NULL;
 
+    ret_platform->nvram_dir = g_strdup(context->host->paths->nvram);
     /* A file of ours is complete; probing QEMU would only make the daemon's start slow. */
     if ((context->flags & VM_XML_TRUSTED) && def->emulator && def->os.machine)
         return true;

@@ -31,12 +31,12 @@ static bool machine_uses_ram_backend(const Builder *b)
            !(b->def->cpu && def_list_len(b->def->cpu->numa));
 }
 
-static void build_pflash_drive(Builder *b, unsigned unit, const char *path, bool readonly)
+static void build_pflash_drive(Builder *b, unsigned unit, const char *driver, const char *path, bool readonly)
 {
     Json *storage = json_object();
     g_autofree char *storage_node = g_strdup_printf("libvirt-pflash%u-storage", unit);
     g_autofree char *format_node = g_strdup_printf("libvirt-pflash%u-format", unit);
-    prop_str(storage, "driver", "file");
+    prop_str(storage, "driver", driver);
     prop_str(storage, "filename", path);
     prop_str(storage, "node-name", storage_node);
     prop_bool(storage, "auto-read-only", true);
@@ -50,29 +50,33 @@ static void build_pflash_drive(Builder *b, unsigned unit, const char *path, bool
     add_json(b, "-blockdev", format);
 }
 
+/* The drives; *machine gets the options that name them. */
 static bool build_firmware(Builder *b, GString *machine, Error **err)
 {
-    const OsLoader *loader = b->def->os.loader;
-    if (!loader || !loader->path) {
-        if (b->def->os.firmware == OS_FIRMWARE_EFI)
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "Unable to find 'efi' firmware that is compatible with the current "
-                             "configuration");
+    const OsDef *os = &b->def->os;
+    const OsLoader *loader = os->loader;
+    if (os->firmware) /* firmware_choose() was not called */
+        return error_set(err, ERROR_OPERATION_FAILED, "Unable to find any firmware to satisfy '%s'",
+                         enum_name(&os_firmware_names, os->firmware));
+    if (!loader || !loader->path)
         return true;
-    }
+    builder_at(b, "/domain/os/loader");
     if (loader->type != LOADER_TYPE_PFLASH) {
-        builder_at(b, "/domain/os/loader");
         add_text(b, "-bios", "%s", loader->path);
         return true;
     }
-    builder_at(b, "/domain/os/loader");
-    build_pflash_drive(b, 0, loader->path, loader->readonly == TRISTATE_ON);
+    build_pflash_drive(b, 0, "file", loader->path, loader->readonly == TRISTATE_ON);
     g_string_append(machine, ",pflash0=libvirt-pflash0-format");
-    if (b->def->os.nvram && b->def->os.nvram->path) {
-        builder_at(b, "/domain/os/nvram");
-        build_pflash_drive(b, 1, b->def->os.nvram->path, false);
-        g_string_append(machine, ",pflash1=libvirt-pflash1-format");
-    }
+    if (!os->nvram)
+        return true;
+    builder_at(b, "/domain/os/nvram");
+    if (!os->nvram->path)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "firmware variables in a source of type '%s' are not supported by this version",
+                         enum_name(&storage_type_names, os->nvram->source_type));
+    build_pflash_drive(b, 1, os->nvram->source_type == STORAGE_BLOCK ? "host_device" : "file",
+                       os->nvram->path, false);
+    g_string_append(machine, ",pflash1=libvirt-pflash1-format");
     return true;
 }
 
@@ -94,6 +98,10 @@ static void build_machine_features(Builder *b, GString *machine)
 static void build_globals(Builder *b)
 {
     const FeaturesDef *features = b->def->features;
+    if (b->def->os.loader && b->def->os.loader->secure == TRISTATE_ON) {
+        builder_at(b, "/domain/os/loader/@secure"); /* only code in SMM writes the variables */
+        add_text(b, "-global", "driver=cfi.pflash01,property=secure,value=on");
+    }
     if (is_x86(b->def) && (!features || !features->acpi)) {
         builder_at(b, "/domain/features");
         add_flag(b, "-no-acpi");
@@ -129,6 +137,7 @@ bool build_machine(Builder *b, Error **err)
 {
     const DomainDef *def = b->def;
     g_autoptr(GString) machine = g_string_new(def->os.machine);
+    g_autoptr(GString) drives = g_string_new(NULL);
     bool dump_core =
         def->dump_core == TRISTATE_ABSENT ? b->env->dump_guest_core : def->dump_core == TRISTATE_ON;
 
@@ -137,10 +146,11 @@ bool build_machine(Builder *b, Error **err)
     g_string_append_printf(machine, ",dump-guest-core=%s", dump_core ? "on" : "off");
     if (def->memory_backing && def->memory_backing->nosharepages)
         g_string_append(machine, ",mem-merge=off");
-    if (!build_firmware(b, machine, err))
+    if (!build_firmware(b, drives, err))
         return false;
     if (machine_uses_ram_backend(b))
         g_string_append_printf(machine, ",memory-backend=%s", b->machine->default_ram_id);
+    g_string_append(machine, drives->str);
     if (def->os.bios_useserial == TRISTATE_ON)
         g_string_append(machine, ",graphics=off");
     for (DEF_EACH(SoundDef, sound, def->sounds)) {
