@@ -7,6 +7,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 #include "qemu/address_private.h"
 #include "qemu/pci_bus.h"
@@ -504,6 +505,17 @@ static bool run_round(DomainDef *def, bool is_pcie, bool *ret_grew, Error **err)
 }
 
 /* Chassis and port numbers: unique per machine, so the bus number and the place serve. */
+/* Expander buses count down from the end, two at a time: the buses behind one get numbers above its own. */
+static uint32_t lowest_bus_number(const DomainDef *def)
+{
+    uint32_t lowest = 256;
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type == CONTROLLER_PCI && controller->bus_nr.is_set)
+            lowest = MIN(lowest, controller->bus_nr.value);
+    }
+    return MAX(lowest, 3); /* QEMU says what it can't do */
+}
+
 static void number_ports(DomainDef *def)
 {
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
@@ -531,6 +543,15 @@ static void number_ports(DomainDef *def)
         case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
             if (controller->pci_model == PCI_MODEL_ABSENT)
                 controller->pci_model = PCI_MODEL_PCIE_PCI_BRIDGE;
+            break;
+        case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
+        case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
+            if (controller->pci_model == PCI_MODEL_ABSENT)
+                controller->pci_model = controller->model == CONTROLLER_MODEL_PCI_EXPANDER_BUS
+                                            ? PCI_MODEL_PXB
+                                            : PCI_MODEL_PXB_PCIE;
+            if (!controller->bus_nr.is_set)
+                controller->bus_nr = (OptU32){ .value = lowest_bus_number(def) - 2, .is_set = true };
             break;
         case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
             if (controller->pci_model == PCI_MODEL_ABSENT)
@@ -570,6 +591,36 @@ static unsigned count_pci_controllers(const DomainDef *def)
     return highest;
 }
 
+/* The functions in use of a slot, by bus and slot. */
+static gpointer slot_key(const DeviceAddress *address)
+{
+    return GUINT_TO_POINTER(address->pci.domain << 16 | (unsigned)address->pci.bus << 8 | address->pci.slot);
+}
+
+static bool note_function(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    if (info && info->address.type == ADDRESS_PCI && info->address.pci.function)
+        g_hash_table_add(arg, slot_key(&info->address));
+    return true;
+}
+
+static bool announce_functions(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    if (info && info->address.type == ADDRESS_PCI && !info->address.pci.function &&
+        info->address.multifunction == TRISTATE_ABSENT &&
+        g_hash_table_contains(arg, slot_key(&info->address)))
+        info->address.multifunction = TRISTATE_ON;
+    return true;
+}
+
+/* A guest looks for the other functions of a slot only where the first one says that there are some. */
+static void mark_multifunction(DomainDef *def)
+{
+    g_autoptr(GHashTable) slots = g_hash_table_new(NULL, NULL);
+    (void)domain_each_device(def, note_function, slots);
+    (void)domain_each_device(def, announce_functions, slots);
+}
+
 bool assign_pci(DomainDef *def, Error **err)
 {
     bool is_pcie = machine_has_pcie(def);
@@ -592,5 +643,6 @@ bool assign_pci(DomainDef *def, Error **err)
             return false;
     }
     number_ports(def);
+    mark_multifunction(def);
     return true;
 }
