@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/domain_rows.h"
 #include "core/vm_private.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {

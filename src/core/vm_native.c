@@ -28,7 +28,8 @@ static void native_fill_in(Host *host, DomainDef *def)
     qemu_assign_aliases(def);
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
         const bool is_vnc = graphics->type == GRAPHICS_VNC;
-        if (graphics->port <= 0 && (is_vnc || graphics->type == GRAPHICS_SPICE))
+        const bool automatic = graphics->autoport == TRISTATE_ON || graphics->port == -1;
+        if (automatic && graphics->port <= 0 && (is_vnc || graphics->type == GRAPHICS_SPICE))
             graphics->port = (int32_t)config->remote_display_port_min;
         for (DEF_EACH(ListenDef, listen, graphics->listens)) {
             if (listen->type == LISTEN_ADDRESS && !listen->address)
@@ -45,13 +46,18 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
     g_autofree char *lib_dir = path_join(host->paths->lib_qemu, dir);
     g_autofree char *channel_dir = path_join(host->paths->channel_target, dir);
     g_autofree char *monitor_path = path_join(lib_dir, "monitor.sock");
+    g_autoptr(GArray) huge_pages = vm_huge_pages_list(dir);
     const QemuCommandEnv env = {
+        .huge_pages = (const QemuHugePages *)huge_pages->data,
+        .n_huge_pages = huge_pages->len,
         .monitor_fd = -1,
         .monitor_path = monitor_path,
         .lib_dir = lib_dir,
         .sandbox = host->config->seccomp_sandbox,
         .dump_guest_core = host->config->dump_guest_core,
         .start_paused = true,
+        .vnc_has_password = host->config->vnc_password != NULL,
+        .spice_has_password = host->config->spice_password != NULL,
         .now_s = time(NULL),
     };
 

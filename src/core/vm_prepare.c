@@ -166,15 +166,6 @@ static void graphics_note_port(Vm *vm, int32_t number)
     g_array_append_val(vm->run->ports, port);
 }
 
-static bool graphics_wants_tls(const GraphicsDef *graphics)
-{
-    for (DEF_EACH(SpiceChannel, channel, graphics->channels)) {
-        if (channel->mode == SPICE_MODE_SECURE)
-            return true;
-    }
-    return graphics->default_mode == SPICE_MODE_SECURE;
-}
-
 static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
 {
     const Config *config = vm->host->config;
@@ -199,11 +190,6 @@ static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
             return false;
     } else {
         graphics_note_port(vm, graphics->port);
-    }
-    if (!is_vnc && (graphics->tls_port == -1 || (automatic && graphics_wants_tls(graphics)))) {
-        if (!graphics_take_port(vm, range, config->remote_display_port_min, config->remote_display_port_max,
-                                address, &graphics->tls_port, err))
-            return false;
     }
     if (is_vnc && graphics->websocket == -1) {
         if (!graphics_take_port(vm, "vncWebsocket",

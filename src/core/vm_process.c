@@ -166,6 +166,7 @@ void vm_process_cleanup(Vm *vm)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     vm_consoles_close(run);
+    vm_remove_huge_pages(vm->live, run->lib_dir);
     vm_remove_dir(run->lib_dir);
     vm_remove_dir(run->channel_dir);
     for (guint i = 0; i < run->ports->len; i++)
@@ -708,6 +709,7 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     const pid_t pid = process_find_token(token);
     if (pid > 0)
         reap_process(pid, 0);
+    vm_remove_huge_pages(status->def, status->lib_dir);
     vm_remove_dir(status->lib_dir);
     vm_remove_dir(status->channel_dir);
     dac_list_adopt(host->dac, status->dac);

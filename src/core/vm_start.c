@@ -34,7 +34,8 @@ typedef struct Start {
     VmJob *job;
     VmStartSpec *spec;
     VmResources resources;
-    off_t log_offset; /* where QEMU's own words begin in its log */
+    GArray *huge_pages; /* of QemuHugePages; NULL: none wanted */
+    off_t log_offset;   /* where QEMU's own words begin in its log */
 } Start;
 
 /* ---- the new run ---- */
@@ -145,6 +146,10 @@ static bool start_build_command(Start *start, QemuCommand **ret_command, Error *
         .sandbox = config->seccomp_sandbox,
         .dump_guest_core = config->dump_guest_core,
         .start_paused = true,
+        .vnc_has_password = config->vnc_password != NULL,
+        .spice_has_password = config->spice_password != NULL,
+        .huge_pages = start->huge_pages ? (const QemuHugePages *)start->huge_pages->data : NULL,
+        .n_huge_pages = start->huge_pages ? start->huge_pages->len : 0,
         .incoming = start->spec->incoming_fd >= 0 ? "defer" : NULL,
         .tap_fds = (const int *)start->resources.tap_fds->data,
         .vhost_fds = (const int *)start->resources.vhost_fds->data,
@@ -278,6 +283,10 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
     }
     spec.max_files = config->max_files;
     spec.max_processes = config->max_processes;
+    if (vm->live->memory_backing && vm->live->memory_backing->locked)
+        spec.max_locked_bytes = vm->live->memtune && vm->live->memtune->hard_limit.is_set
+                                    ? vm->live->memtune->hard_limit.value
+                                    : UINT64_MAX;
     spec.max_core_bytes = config->max_core_bytes;
     spec.set_core = config->max_core_bytes > 0;
     if (!process_start(&spec, &vm->run->process, err))
@@ -615,6 +624,7 @@ bool vm_start_process(Vm *vm, VmJob *job, VmStartSpec *spec, Error **err)
     const bool ok = start_make_run(&start, err) && start_prepare(&start, err) && start_launch(&start, err) &&
                     start_go(&start, err) && start_finish(&start, err);
     vm_resources_clear(&start.resources);
+    g_clear_pointer(&start.huge_pages, g_array_unref);
     if (!ok) {
         const int id = vm->id;
         vm_process_stop(vm, SHUTOFF_FAILED, -1);

@@ -12,6 +12,12 @@
 #include "conf/domain_def.h"
 #include "qemu/qemu_caps.h"
 
+/* Where memory of pages of one size comes from: the machine's folder in a mounted hugetlbfs. */
+typedef struct QemuHugePages {
+    uint64_t page_bytes;
+    char *folder;
+} QemuHugePages;
+
 typedef struct QemuCommandEnv {
     int monitor_fd; /* listening unix socket for QMP, passed in; -1: by monitor_path */
     const char *monitor_path;
@@ -20,7 +26,10 @@ typedef struct QemuCommandEnv {
     bool sandbox;                /* -sandbox on,... */
     bool dump_guest_core;        /* used where the definition does not say */
     bool start_paused;           /* -S: always for a real start */
-    const char *incoming;        /* -incoming URI ("defer", "fd:7"); NULL */
+    bool vnc_has_password, spice_has_password; /* qemu.conf has one for displays without */
+    const QemuHugePages *huge_pages;           /* the default size first */
+    size_t n_huge_pages;
+    const char *incoming; /* -incoming URI ("defer", "fd:7"); NULL */
     /* Taps, flattened: qemu_interface_queues() descriptors per interface that needs them, in document order;
      * vhost descriptors likewise or NULL. NULL taps: names are shown instead of descriptors (for people). */
     const int *tap_fds;
