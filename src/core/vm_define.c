@@ -284,7 +284,10 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
         *ret_xml = g_strdup(vm->config_xml);
         return true;
     }
-    *ret_xml = def == vm->live && (format & XML_FORMAT_INACTIVE) ? vm_xml_format_inactive(def, format)
-                                                                 : vm_xml_format(def, format);
+    if (def != vm->live)
+        *ret_xml = vm_xml_format(def, format);
+    else
+        *ret_xml = format & XML_FORMAT_INACTIVE ? vm_xml_format_inactive(def, format)
+                                                : vm_xml_format_live(vm, format);
     return true;
 }

@@ -8,6 +8,7 @@
 #include "core/vm_define.h"
 #include "core/vm_private.h"
 #include "qemu/address.h"
+#include "qemu/cpu_guest.h"
 
 void explain_item_free(ExplainItem *item)
 {

@@ -561,6 +561,9 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
         return false;
     }
     vm_status_save_later(vm);
+    (void)!vm_query_cpu(vm, NULL); /* it runs, whatever its CPU */
+    if (!vm->run || vm->run->exited)
+        return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;
 }
 

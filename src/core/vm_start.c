@@ -25,6 +25,7 @@
 #include "core/vm_query.h"
 #include "host/node.h"
 #include "qemu/address.h"
+#include "qemu/cpu_guest.h"
 
 #define LOG_TAIL_MAX 65536
 
@@ -120,6 +121,7 @@ static bool start_prepare(Start *start, Error **err)
     /* The backing chains that were found have nodes, too. */
     qemu_assign_aliases(vm->live);
     if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
+        !vm_prepare_huge_pages(vm, &start->huge_pages, err) ||
         !vm_prepare_monitor(vm, &start->resources, err) || !vm_prepare_chars(vm, &start->resources, err) ||
         !vm_prepare_interfaces(vm, &start->resources, err))
         return false;
@@ -316,7 +318,7 @@ static bool start_query_cpus(Vm *vm, Error **err)
         const pid_t tid = (pid_t)json_get_int(cpu, "thread-id", 0);
         g_array_append_val(vm->run->vcpu_tids, tid);
     }
-    return true;
+    return vm_query_cpu(vm, err);
 }
 
 static CharDef *char_by_alias(const DomainDef *live, const char *alias)

@@ -75,7 +75,3 @@ MUST_CHECK bool qemu_disk_device(const DomainDef *def, const DiskDef *disk, cons
                                  unsigned boot_index, Json **ret_device, Error **err);
 /* Name of the node that holds the guest-visible image ("libvirt-1-format"); caller owns. */
 char *qemu_disk_node_name(const DiskDef *disk);
-
-/* Turns cpu mode host-model of a live definition into the named model and features that this QEMU gives, as
- * the live XML shows it. */
-MUST_CHECK bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err);

@@ -318,20 +318,6 @@ bool build_cpu(Builder *b, Error **err)
     return true;
 }
 
-bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err)
-{
-    if (!def->cpu || def->cpu->mode != CPU_MODE_HOST_MODEL)
-        return true;
-    bool kvm = def->type == VIRT_TYPE_KVM;
-    if (!qemu_caps_host_cpu(caps, kvm))
-        return true; /* QEMU can't tell: -cpu host or max says the same to the guest */
-    g_autoptr(GString) text = g_string_new("<cpu>");
-    if (!qemu_caps_format_host_model(caps, kvm, 0, text, err))
-        return false;
-    g_string_append(text, "</cpu>");
-    return qemu_cpu_from_host_model(def->cpu, text->str, err);
-}
-
 /* ---- -m, -smp, -numa, -object iothread ---- */
 
 /* The page size that <hugepages> gives to the memory of guest cell @cell; 0: none. */
