@@ -273,7 +273,7 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
     if (!def)
         return vm_require_listed(vm, err);
     if (flags & XML_MIGRATABLE) {
-        *ret_xml = vm_xml_format_migratable(def);
+        *ret_xml = vm_xml_format_migratable(vm->host, def);
         return true;
     }
     if ((flags & XML_INACTIVE) || !vm->live)

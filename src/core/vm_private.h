@@ -382,7 +382,7 @@ char *vm_xml_format(const DomainDef *def, unsigned format_flags /* XML_FORMAT_* 
 /* The same of a running machine, as its user could have written it. */
 char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags);
 /* Without what every reader adds by itself, with secrets: for another host, perhaps an older one. */
-char *vm_xml_format_migratable(const DomainDef *source);
+char *vm_xml_format_migratable(const Host *host, const DomainDef *source);
 /* ERROR_CONFIG_UNSUPPORTED: @to cannot replace @from in a saved or running state (ABI). */
 MUST_CHECK bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err);
 /* Capabilities of the emulator of @def. */

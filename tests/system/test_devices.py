@@ -199,3 +199,12 @@ def test_commas_of_addresses_stay_in_their_option(host):
     host.define_sector("c", devices="<graphics type='vnc' port='5950' listen='1.2.3.4,to=9'/><graphics type='spice' "
                                     "port='5951' listen='1.2.3.4,disable-ticketing=on'/>")
     contains(host.ok("domxml-to-native", "qemu-argv", "--domain", "c"), "-vnc 1.2.3.4,,to=9:50", "addr=1.2.3.4,,disable")
+
+
+def test_migratable_document_has_no_generated_paths(host):
+    own = host.path("var/lib/libvirt/qemu/own.sock")
+    host.start_sector("tiny", devices="<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+                      f"<channel type='unix'><source mode='bind' path='{own}'/><target type='virtio' name='own'/></channel>")
+    contains(host.ok("dumpxml", "tiny"), "org.qemu.guest_agent.0'/>", "target/domain-1-tiny/")
+    text = host.ok("dumpxml", "tiny", "--migratable")
+    equal(re.findall("<source mode='bind'[^>]*>", text), [f"<source mode='bind' path='{own}'/>"])
