@@ -41,3 +41,17 @@ def test_huge_pages_have_a_folder_per_machine(host):
         wait_until(lambda: not folder.exists(), "the folder goes with the machine")
     finally:
         pages.write_text(f"{before}\n")
+
+
+def test_balloon_figures_of_a_guest_that_has_the_driver(host):
+    host.start_demo("demo", devices="<memballoon model='virtio'><stats period='1'/></memballoon>")
+    host.booted("demo")
+
+    def figures():
+        return dict(line.strip().split("=") for line in host.ok("domstats", "--balloon", "demo").splitlines() if "=" in line)
+    wait_until(lambda: int(figures().get("balloon.last-update", 0)) > 0, "the guest's driver tells its figures", timeout=30)
+    told = figures()
+    for name in ("current", "maximum", "swap_in", "swap_out", "major_fault", "minor_fault", "unused", "available", "usable",
+                 "last-update", "disk_caches", "hugetlb_pgalloc", "hugetlb_pgfail", "rss"):
+        check(f"balloon.{name}" in told, f"no balloon.{name} in {sorted(told)}")
+    check(0 < int(told["balloon.unused"]) < int(told["balloon.available"]) <= int(told["balloon.maximum"]), str(told))
