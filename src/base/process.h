@@ -26,11 +26,12 @@ typedef struct ProcessSpec {
     gid_t gid;
     const gid_t *groups;
     size_t n_groups;
-    bool new_session;        /* setsid(): survives us; nice, scheduling, affinity as if nobody had set ours */
-    mode_t umask;            /* 0: 0022 */
-    uint64_t max_files;      /* RLIMIT_NOFILE; 0: as ours */
-    uint64_t max_processes;  /* RLIMIT_NPROC; 0: as ours */
-    uint64_t max_core_bytes; /* RLIMIT_CORE */
+    bool new_session;          /* setsid(): survives us; nice, scheduling, affinity as if nobody had set ours */
+    mode_t umask;              /* 0: 0022 */
+    uint64_t max_files;        /* RLIMIT_NOFILE; 0: as ours */
+    uint64_t max_processes;    /* RLIMIT_NPROC; 0: as ours */
+    uint64_t max_locked_bytes; /* RLIMIT_MEMLOCK; 0: as ours; UINT64_MAX: none */
+    uint64_t max_core_bytes;   /* RLIMIT_CORE */
     bool set_core;
     bool die_with_parent; /* PR_SET_PDEATHSIG, SIGKILL: for helpers, never for a machine's QEMU */
 } ProcessSpec;

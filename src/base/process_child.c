@@ -100,6 +100,8 @@ static void process_child_set_limits(const ProcessChild *child)
         process_child_limit(child, RLIMIT_NOFILE, spec->max_files);
     if (spec->max_processes)
         process_child_limit(child, RLIMIT_NPROC, spec->max_processes);
+    if (spec->max_locked_bytes)
+        process_child_limit(child, RLIMIT_MEMLOCK, spec->max_locked_bytes);
     if (spec->set_core)
         process_child_limit(child, RLIMIT_CORE, spec->max_core_bytes);
 }

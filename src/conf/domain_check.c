@@ -136,6 +136,25 @@ static bool has_iothread(const DomainDef *def, uint32_t id)
     return id <= def->iothreads.value && !def->iothread_list;
 }
 
+static bool check_disk_format(const DiskDef *disk, Error **err)
+{
+    const StorageSource *src = &disk->src;
+    const bool is_dir = src->type == STORAGE_DIR;
+    if (src->format == STORAGE_FORMAT_COW || src->format == STORAGE_FORMAT_DIR)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "'%s' storage format is not supported",
+                         enum_name(&storage_format_names, src->format));
+    if (is_dir && src->format != STORAGE_FORMAT_FAT)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "storage type 'dir' requires use of storage format 'fat'");
+    if (src->format == STORAGE_FORMAT_FAT && !is_dir)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "storage format 'fat' is supported only with 'dir' storage type");
+    if (is_dir && !disk->readonly)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "virtual FAT storage can't be accessed in read-write mode");
+    return true;
+}
+
 static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
 {
     if (disk->driver_name && strcmp(disk->driver_name, "qemu") != 0)
@@ -159,6 +178,11 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
     if (disk->iothread.is_set && !has_iothread(def, disk->iothread.value))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk iothread '%u' not defined in iothreadid",
                          disk->iothread.value);
+    if (disk->io == DISK_IO_NATIVE && disk->cache != DISK_CACHE_NONE && disk->cache != DISK_CACHE_DIRECTSYNC)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "io='native' needs either no disk cache or directsync cache mode");
+    if (!check_disk_format(disk, err))
+        return false;
     if (disk->vendor && strlen(disk->vendor) > 8)
         return error_set(err, ERROR_XML_INVALID, "disk vendor must be 8 characters at most");
     if (disk->product && strlen(disk->product) > 16)
@@ -258,6 +282,10 @@ static bool check_controllers(const DomainDef *def, Error **err)
         if (controller->type == CONTROLLER_IDE && domain_is_q35(def))
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "IDE controllers are unsupported for this machine type");
+        if ((controller->type == CONTROLLER_IDE || controller->type == CONTROLLER_FDC) &&
+            controller->index.value > 0)
+            return error_set(err, ERROR_INTERNAL, "Only 1 %s controller is supported",
+                             controller->type == CONTROLLER_IDE ? "IDE" : "fdc");
         bool is_companion = controller->info.has_usb_master;
         if (controller->type == CONTROLLER_USB && is_companion && !check_companion(def, controller, err))
             return false;
@@ -395,6 +423,61 @@ static bool check_displays(const DomainDef *def, Error **err)
     return true;
 }
 
+/* <os firmware=> means that Lodge chooses: then the document must not choose, too. */
+static bool check_firmware(const OsDef *os, Error **err)
+{
+    const OsLoader *loader = os->loader;
+    const char *surplus = !loader                               ? NULL
+                          : loader->readonly != TRISTATE_ABSENT ? "readonly"
+                          : loader->type || loader->path        ? "type"
+                          : loader->secure == TRISTATE_OFF      ? "secure"
+                                                                : NULL;
+    if (surplus)
+        return error_set(err, ERROR_XML_SYNTAX,
+                         "loader attribute '%s' cannot be specified when firmware autoselection is enabled",
+                         surplus);
+    if (os->nvram && os->nvram->template_path)
+        return error_set(err, ERROR_XML_SYNTAX,
+                         "nvram attribute 'template' cannot be specified when firmware autoselection is "
+                         "enabled");
+    return true;
+}
+
+static bool check_loader(const DomainDef *def, Error **err)
+{
+    const OsLoader *loader = def->os.loader;
+    const FeaturesDef *features = def->features;
+    if (def_list_len(def->os.firmware_features))
+        return error_set(err, ERROR_XML_SYNTAX,
+                         "cannot use feature-based firmware autoselection when firmware autoselection is "
+                         "disabled");
+    if (loader && loader->secure == TRISTATE_ON) {
+        if (!domain_is_q35(def))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "Secure boot is supported with q35 machine types only");
+        if (!features || !features->has_smm || features->smm == TRISTATE_OFF)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Secure boot requires SMM feature enabled");
+    }
+    if ((loader && !loader->path) || (!loader && def->os.nvram))
+        return error_set(err, ERROR_XML_SYNTAX,
+                         "no loader path specified and firmware auto selection disabled");
+    return true;
+}
+
+static bool check_graphics(const DomainDef *def, Error **err)
+{
+    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
+        if (graphics->type == GRAPHICS_VNC && graphics->passwd && strlen(graphics->passwd) > 8)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "VNC password is %zu characters long, only 8 permitted",
+                             strlen(graphics->passwd));
+        if (graphics->type == GRAPHICS_SPICE && graphics->tls_port > 0)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "spice TLS port set in XML configuration, but TLS is disabled in qemu.conf");
+    }
+    return true;
+}
+
 static bool check_os(const DomainDef *def, Error **err)
 {
     if (def->os.type != OS_TYPE_HVM)
@@ -406,6 +489,10 @@ static bool check_os(const DomainDef *def, Error **err)
         return error_set(err, ERROR_XML_INVALID, "need at least one serial port to use BIOS serial output");
     if (def->os.smbios == SMBIOS_MODE_SYSINFO && !def->sysinfos)
         return error_set(err, ERROR_XML_INVALID, "SMBIOS mode 'sysinfo' needs a <sysinfo> element");
+    if (def->os.loader && def->os.loader->stateless == TRISTATE_ON && def->os.nvram)
+        return error_set(err, ERROR_XML_SYNTAX, "NVRAM is not permitted when loader is stateless");
+    if (!(def->os.firmware ? check_firmware(&def->os, err) : check_loader(def, err)))
+        return false;
     bool uefi =
         def->os.firmware == OS_FIRMWARE_EFI || (def->os.loader && def->os.loader->type == LOADER_TYPE_PFLASH);
     bool x86 = def->os.arch == ARCH_X86_64 || def->os.arch == ARCH_I686;
@@ -422,6 +509,7 @@ bool domain_check(const DomainDef *def, Error **err)
     return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
-           check_displays(def, err) && check_interfaces(def, err) && check_serials(def, err) &&
+           check_displays(def, err) && check_graphics(def, err) && check_interfaces(def, err) &&
+           check_serials(def, err) &&
            check_single_devices(def, err);
 }

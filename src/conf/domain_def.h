@@ -180,13 +180,13 @@ typedef struct BootDevs {
 
 typedef struct OsLoader {
     char *path;
-    Tristate readonly, secure;
+    Tristate readonly, secure, stateless;
     LoaderType type;
 } OsLoader;
 typedef struct OsNvram {
-    char *path;
+    char *path; /* also that in <source file=> or <source dev=> */
     char *template_path;
-    StorageType source_type; /* NULL path and a type: <nvram type=..><source/> */
+    StorageType source_type; /* absent: <nvram>path</nvram>; else <nvram type=><source/></nvram> */
     Kept *kept;
 } OsNvram;
 typedef struct FirmwareFeature {

@@ -658,21 +658,34 @@ static bool fill_each_device(DomainDef *def, Error **err)
     return true;
 }
 
-/* A read-only image needs a place for the machine's own variables. */
+/* A read-only image needs a place for the machine's own variables. With <os firmware=> image and place are
+ * chosen at each start; the definition keeps the wish. */
 static void fill_firmware(DomainDef *def, const DomainPlatform *platform)
 {
     OsLoader *loader = def->os.loader;
-    if (!loader || !loader->path)
-        return;
-    if (loader->type == LOADER_TYPE_ABSENT)
+    OsNvram *nvram = def->os.nvram;
+    if (loader && loader->path && loader->type == LOADER_TYPE_ABSENT)
         loader->type = LOADER_TYPE_ROM;
-    bool needs_nvram = loader->type == LOADER_TYPE_PFLASH && loader->readonly == TRISTATE_ON;
-    if (!needs_nvram || !platform->nvram_dir)
+    if (def->os.firmware && nvram && !nvram->path && !nvram->template_path &&
+        nvram->source_type == STORAGE_TYPE_ABSENT) {
+        xml_table_free(&nvram_table, nvram);
+        def->os.nvram = NULL;
+    }
+    if (!domain_keeps_variables(def) || def->os.firmware || !platform->nvram_dir)
         return;
-    if (!def->os.nvram)
-        def->os.nvram = xml_table_new(&nvram_table);
-    if (!def->os.nvram->path && def->os.nvram->source_type == STORAGE_TYPE_ABSENT)
-        def->os.nvram->path = g_strdup_printf("%s/%s_VARS.fd", platform->nvram_dir, def->name);
+    if (!nvram)
+        nvram = def->os.nvram = xml_table_new(&nvram_table);
+    if (!nvram->path && nvram->source_type == STORAGE_TYPE_ABSENT)
+        nvram->path = g_strdup_printf("%s/%s_VARS.fd", platform->nvram_dir, def->name);
+}
+
+bool domain_keeps_variables(const DomainDef *def)
+{
+    const OsLoader *loader = def->os.loader;
+    if (loader && loader->stateless == TRISTATE_ON)
+        return false;
+    return def->os.firmware == OS_FIRMWARE_EFI ||
+           (loader && loader->path && loader->type == LOADER_TYPE_PFLASH && loader->readonly == TRISTATE_ON);
 }
 
 static void fill_iothreads(DomainDef *def)

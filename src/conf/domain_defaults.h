@@ -27,3 +27,6 @@ void domain_sort_controllers(DomainDef *def);
 
 bool domain_is_q35(const DomainDef *def);
 bool domain_is_i440fx(const DomainDef *def);
+
+/* Whether the machine's firmware has variables of its own, in a file of this machine. */
+bool domain_keeps_variables(const DomainDef *def);

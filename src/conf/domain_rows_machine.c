@@ -1,6 +1,8 @@
 /* Rows of the machine as a whole: identity, firmware and boot, and the domain document that puts all
  * together. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "base/units.h"
 #include "conf/domain_rows.h"
 #include "conf/xml_internal.h"
@@ -90,15 +92,23 @@ static const XmlTable loader_table =
                ATTR("secure", OsLoader, secure, .names = &tristate_yes_no_names,
                     .doc = "the firmware has secure boot"),
                ATTR("type", OsLoader, type, .names = &loader_type_names, .doc = "how the image is mapped"),
+               ATTR("stateless", OsLoader, stateless, .names = &tristate_yes_no_names,
+                    .doc = "the firmware keeps no variables"),
                TEXT(OsLoader, path, .doc = "path of the image")),
           .doc = "The firmware image.");
 
+#define NVRAM_ELSEWHERE (~(BIT(STORAGE_TYPE_ABSENT) | BIT(STORAGE_FILE) | BIT(STORAGE_BLOCK)))
 const XmlTable nvram_table =
     TABLE(OsNvram, "nvram",
-          ROWS(ATTR("type", OsNvram, source_type, .names = &storage_type_names, .doc = "kind of source"),
-               ATTR("template", OsNvram, template_path, .doc = "image to start from"),
-               KEPT("source", .doc = "where the variables are"),
-               TEXT(OsNvram, path, .doc = "path of the machine's own copy")),
+          ROWS(ATTR("template", OsNvram, template_path, .doc = "image to start from"),
+               ATTR("type", OsNvram, source_type, .names = &storage_type_names, .doc = "kind of source"),
+               GROUP("source", ROWS(ATTR("file", OsNvram, path, .doc = "path of the machine's own copy")),
+                     ONLY(OsNvram, source_type, BIT(STORAGE_FILE)), .doc = "where the variables are"),
+               GROUP("source", ROWS(ATTR("dev", OsNvram, path, .doc = "path of a block device")),
+                     ONLY(OsNvram, source_type, BIT(STORAGE_BLOCK)), .doc = "where the variables are"),
+               KEPT("source", .doc = "where the variables are", ONLY(OsNvram, source_type, NVRAM_ELSEWHERE)),
+               TEXT(OsNvram, path, ONLY(OsNvram, source_type, BIT(STORAGE_TYPE_ABSENT)),
+                    .doc = "path of the machine's own copy")),
           KEEPS(OsNvram), .doc = "Where the firmware's variables are kept.");
 
 static bool boot_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base, Error **err)
@@ -135,14 +145,43 @@ static const XmlRow boot_schema_rows[] = { { .node = XML_ATTR,
                                            { 0 } };
 static const XmlCustom boot_custom = { boot_read, boot_write, boot_schema_rows };
 
-static bool loader_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+static FirmwareFeature *find_feature(const OsDef *os, const char *name)
+{
+    for (DEF_EACH(FirmwareFeature, feature, os->firmware_features)) {
+        if (strcmp(feature->name, name) == 0)
+            return feature;
+    }
+    return NULL;
+}
+
+static int compare_features(const void *a, const void *b)
+{
+    return strcmp((*(FirmwareFeature *const *)a)->name, (*(FirmwareFeature *const *)b)->name);
+}
+
+/* Keys that are enrolled mean secure boot. */
+static bool os_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     OsDef *os = base;
-    if (os->loader && !os->loader->path && !os->firmware && os->loader->readonly == TRISTATE_ABSENT &&
-        os->loader->secure == TRISTATE_ABSENT && os->loader->type == LOADER_TYPE_ABSENT) {
-        xml_table_free(&loader_table, os->loader);
-        os->loader = NULL;
+    for (DEF_EACH(FirmwareFeature, feature, os->firmware_features)) {
+        if (strcmp(feature->name, "secure-boot") != 0 && strcmp(feature->name, "enrolled-keys") != 0)
+            return xml_error(reader, element, ERROR_XML_INVALID, err,
+                             "'%s' is not a known firmware feature: secure-boot, enrolled-keys",
+                             feature->name);
     }
+    const FirmwareFeature *keys = find_feature(os, "enrolled-keys");
+    FirmwareFeature *secure = find_feature(os, "secure-boot");
+    if (keys && keys->enabled == TRISTATE_ON && !secure) {
+        secure = xml_table_new(&firmware_feature_table);
+        *secure = (FirmwareFeature){ .name = g_strdup("secure-boot"), .enabled = TRISTATE_ON };
+        g_ptr_array_add(os->firmware_features, secure);
+    }
+    if (os->firmware_features)
+        g_ptr_array_sort(os->firmware_features, compare_features);
+    if (keys && keys->enabled == TRISTATE_ON && secure->enabled == TRISTATE_OFF)
+        return xml_error(reader, element, ERROR_XML_SYNTAX, err,
+                         "firmware feature 'enrolled-keys' cannot be enabled when firmware feature "
+                         "'secure-boot' is disabled");
     return true;
 }
 
@@ -198,7 +237,7 @@ const XmlTable os_table =
                      ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names, .flags = ROW_MAY_BE_EMPTY,
                                .doc = "where it comes from")),
                      .doc = "system information for the guest")),
-          KEEPS(OsDef), .finish = loader_finish, .doc = "What the machine is and how it boots.");
+          KEEPS(OsDef), .finish = os_finish, .doc = "What the machine is and how it boots.");
 
 /* ---- the qemu: name space ---- */
 

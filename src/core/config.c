@@ -99,6 +99,16 @@ static bool check_value(const ConfigFile *file, const ConfigValue *value, Error 
     return true;
 }
 
+/* Whether somebody asks for the effect of a key: 0, "" and "none" switch it off. */
+static bool asks_for_it(const ConfigValue *value)
+{
+    if (value->list)
+        return value->list[0] != NULL;
+    if (value->string)
+        return *value->string && strcmp(value->string, "none") != 0 && strcmp(value->string, "dac") != 0;
+    return value->number != 0;
+}
+
 static bool load_value(Loader *loader, const char *name, const ConfigFile *file, const ConfigValue *value,
                        GString *unused, Error **err)
 {
@@ -108,6 +118,11 @@ static bool load_value(Loader *loader, const char *name, const ConfigFile *file,
         return true;
     }
     const ConfigKey *key = &config_keys[i];
+    if (key->type == CONFIG_KEY_UNUSED && key->doc && asks_for_it(value)) {
+        log_warning("%s:%u: %s has no effect: not supported by this version: %s", file->path, value->line,
+                    value->key, key->doc);
+        return true;
+    }
     if (key->type == CONFIG_KEY_UNUSED) {
         g_string_append_printf(unused, "%s%s (line %u)", unused->len ? ", " : "", value->key, value->line);
         return true;

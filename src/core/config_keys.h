@@ -16,7 +16,7 @@ typedef enum ConfigKeyType {
     CONFIG_KEY_PATH,   /* absolute path; char * */
     CONFIG_KEY_WORDS,  /* words in a string; char ** */
     CONFIG_KEY_LIST,   /* list of strings; char ** */
-    CONFIG_KEY_UNUSED, /* known, without effect here */
+    CONFIG_KEY_UNUSED, /* known, without effect here; doc: what users would rely on, so they are warned */
 } ConfigKeyType;
 
 typedef struct ConfigKey {

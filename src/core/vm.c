@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/domain_rows.h"
 #include "core/vm_private.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {
@@ -225,6 +226,7 @@ void vm_run_free(VmRun *run)
     g_free(run->lib_dir);
     g_free(run->channel_dir);
     g_free(run->monitor_path);
+    xml_table_free(&cpu_table, run->cpu);
     g_free(run);
 }
 

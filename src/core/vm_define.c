@@ -111,17 +111,13 @@ Vm *vm_define(Host *host, const char *xml, unsigned flags, const Caller *caller,
 
 static bool vm_undefine_check(Vm *vm, unsigned flags, Error **err)
 {
-    const OsNvram *nvram = vm->config->os.nvram;
-    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+    g_autofree char *nvram = vm_nvram_path(vm);
 
     if (vm->has_managed_save && !(flags & UNDEFINE_MANAGED_SAVE))
         return error_set(err, ERROR_INVALID_STATE,
                          "Refusing to undefine while domain managed save image exists");
-    if (nvram && nvram->path && !(flags & (UNDEFINE_NVRAM | UNDEFINE_KEEP_NVRAM))) {
-        g_auto(StorageInfo) info = { 0 };
-        if (storage_probe(nvram->path, STORAGE_FORMAT_RAW, timeout_ms, &info, NULL))
-            return error_set(err, ERROR_INVALID_STATE, "cannot undefine domain with nvram");
-    }
+    if (nvram && !(flags & (UNDEFINE_NVRAM | UNDEFINE_KEEP_NVRAM)) && vm_nvram_exists(vm->host, nvram))
+        return error_set(err, ERROR_INVALID_STATE, "cannot undefine domain with nvram");
     return true;
 }
 
@@ -130,7 +126,7 @@ static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
     g_autofree char *config = vm_config_path(vm->host, vm->name);
     g_autofree char *link = vm_autostart_path(vm->host, vm->name);
     g_autofree char *save = vm_save_path(vm->host, vm->name);
-    const OsNvram *nvram = vm->config->os.nvram;
+    g_autofree char *nvram = vm_nvram_path(vm);
 
     /* The image goes first: left alone it would be restored into the next machine of this name. */
     if (vm->has_managed_save) {
@@ -138,7 +134,7 @@ static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
             return false;
         vm->has_managed_save = false;
     }
-    if ((flags & UNDEFINE_NVRAM) && nvram && nvram->path && !file_remove(nvram->path, err))
+    if ((flags & UNDEFINE_NVRAM) && nvram && !file_remove(nvram, err))
         return error_prefix(err, "failed to remove nvram");
     /* The definition before the link: loading removes a link that leads nowhere. */
     return file_remove(config, err) && (!vm->autostart || file_remove(link, err));
@@ -289,7 +285,7 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
     if (!def)
         return vm_require_listed(vm, err);
     if (flags & XML_MIGRATABLE) {
-        *ret_xml = vm_xml_format_migratable(def);
+        *ret_xml = vm_xml_format_migratable(vm->host, def);
         return true;
     }
     if ((flags & XML_INACTIVE) || !vm->live)
@@ -300,7 +296,10 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
         *ret_xml = g_strdup(vm->config_xml);
         return true;
     }
-    *ret_xml = def == vm->live && (format & XML_FORMAT_INACTIVE) ? vm_xml_format_inactive(def, format)
-                                                                 : vm_xml_format(def, format);
+    if (def != vm->live)
+        *ret_xml = vm_xml_format(def, format);
+    else
+        *ret_xml = format & XML_FORMAT_INACTIVE ? vm_xml_format_inactive(def, format)
+                                                : vm_xml_format_live(vm, format);
     return true;
 }

@@ -8,6 +8,7 @@
 #include "core/vm_define.h"
 #include "core/vm_private.h"
 #include "qemu/address.h"
+#include "qemu/cpu_guest.h"
 
 void explain_item_free(ExplainItem *item)
 {
@@ -28,7 +29,8 @@ static void native_fill_in(Host *host, DomainDef *def)
     qemu_assign_aliases(def);
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
         const bool is_vnc = graphics->type == GRAPHICS_VNC;
-        if (graphics->port <= 0 && (is_vnc || graphics->type == GRAPHICS_SPICE))
+        const bool automatic = graphics->autoport == TRISTATE_ON || graphics->port == -1;
+        if (automatic && graphics->port <= 0 && (is_vnc || graphics->type == GRAPHICS_SPICE))
             graphics->port = (int32_t)config->remote_display_port_min;
         for (DEF_EACH(ListenDef, listen, graphics->listens)) {
             if (listen->type == LISTEN_ADDRESS && !listen->address)
@@ -45,13 +47,18 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
     g_autofree char *lib_dir = path_join(host->paths->lib_qemu, dir);
     g_autofree char *channel_dir = path_join(host->paths->channel_target, dir);
     g_autofree char *monitor_path = path_join(lib_dir, "monitor.sock");
+    g_autoptr(GArray) huge_pages = vm_huge_pages_list(dir);
     const QemuCommandEnv env = {
+        .huge_pages = (const QemuHugePages *)huge_pages->data,
+        .n_huge_pages = huge_pages->len,
         .monitor_fd = -1,
         .monitor_path = monitor_path,
         .lib_dir = lib_dir,
         .sandbox = host->config->seccomp_sandbox,
         .dump_guest_core = host->config->dump_guest_core,
         .start_paused = true,
+        .vnc_has_password = host->config->vnc_password != NULL,
+        .spice_has_password = host->config->spice_password != NULL,
         .now_s = time(NULL),
     };
 
@@ -61,8 +68,8 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
             channel->source.path =
                 g_build_filename(channel_dir, channel->target_name ? channel->target_name : "channel", NULL);
     }
-    const bool ok = vm_xml_get_caps(host, def, &caps, err) && qemu_resolve_cpu(def, caps, err) &&
-                    qemu_command_build(def, caps, &env, ret_command, err);
+    const bool ok = vm_xml_get_caps(host, def, &caps, err) && vm_choose_firmware(host, def, caps, err) &&
+                    qemu_resolve_cpu(def, caps, err) && qemu_command_build(def, caps, &env, ret_command, err);
     domain_def_free(def);
     return ok;
 }

@@ -186,15 +186,6 @@ static void graphics_note_port(Vm *vm, int32_t number)
     g_array_append_val(vm->run->ports, port);
 }
 
-static bool graphics_wants_tls(const GraphicsDef *graphics)
-{
-    for (DEF_EACH(SpiceChannel, channel, graphics->channels)) {
-        if (channel->mode == SPICE_MODE_SECURE)
-            return true;
-    }
-    return graphics->default_mode == SPICE_MODE_SECURE;
-}
-
 static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
 {
     const Config *config = vm->host->config;
@@ -219,11 +210,6 @@ static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
             return false;
     } else {
         graphics_note_port(vm, graphics->port);
-    }
-    if (!is_vnc && (graphics->tls_port == -1 || (automatic && graphics_wants_tls(graphics)))) {
-        if (!graphics_take_port(vm, range, config->remote_display_port_min, config->remote_display_port_max,
-                                address, &graphics->tls_port, err))
-            return false;
     }
     if (is_vnc && graphics->websocket == -1) {
         if (!graphics_take_port(vm, "vncWebsocket",
@@ -465,65 +451,4 @@ bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err)
 {
     /* Bound by us: QEMU's user could not, and we can connect before QEMU runs its first instruction. */
     return socket_listen_unix(vm->run->monitor_path, 0775, &resources->monitor_fd, err);
-}
-
-/* ---- firmware variables ---- */
-
-typedef struct CopyJob {
-    char *from, *to;
-    bool replace;
-    Error *err;
-} CopyJob;
-
-static void copy_job_run(void *data)
-{
-    CopyJob *job = data;
-    g_autofree char *text = NULL;
-    gsize len = 0;
-    g_autofree char *temp = g_strconcat(job->to, ".new", NULL);
-
-    if (!job->replace && access(job->to, F_OK) == 0)
-        return;
-    AUTO_FD from = trail_open(job->from, O_RDONLY, &job->err);
-    g_autofree char *from_path = g_strdup_printf("/proc/self/fd/%d", from);
-    if (from < 0)
-        return;
-    if (!g_file_get_contents(from_path, &text, &len, NULL)) {
-        error_set_errno(&job->err, errno ? errno : EIO, "cannot read '%s'", job->from);
-        return;
-    }
-    AUTO_FD fd = trail_create_new(temp, O_WRONLY, 0600, &job->err);
-    if (fd < 0)
-        return;
-    if (write(fd, text, len) != (ssize_t)len || fsync(fd) < 0)
-        error_set_errno(&job->err, errno ? errno : EIO, "cannot write '%s'", job->to);
-    else if (trail_rename(temp, job->to, &job->err))
-        return;
-    (void)unlink(temp);
-}
-
-static void copy_job_free(void *data)
-{
-    CopyJob *job = data;
-
-    error_free(job->err);
-    g_free(job->from);
-    g_free(job->to);
-    g_free(job);
-}
-
-bool vm_prepare_nvram(Vm *vm, bool reset, Error **err)
-{
-    const OsNvram *nvram = vm->live->os.nvram;
-    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
-
-    if (!nvram || !nvram->path || !nvram->template_path)
-        return true;
-    CopyJob *job = g_new0(CopyJob, 1);
-    *job = (CopyJob){ .from = g_strdup(nvram->template_path), .to = g_strdup(nvram->path), .replace = reset };
-    if (!worker_run(worker_lane_for_path(nvram->path), copy_job_run, job, copy_job_free, timeout_ms, err))
-        return error_prefix(err, "cannot make '%s'", nvram->path);
-    const bool ok = !job->err || error_propagate(err, g_steal_pointer(&job->err));
-    copy_job_free(job);
-    return ok;
 }

@@ -256,6 +256,7 @@ typedef struct VmRun {
     Qmp *qmp;         /* NULL until connected, and while it cannot be reached */
     QemuCaps *caps;   /* NULL after a restart, until somebody needs them */
     char *lib_dir, *channel_dir, *monitor_path;
+    CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
     GArray *vcpu_tids;           /* of pid_t */
     GPtrArray *dac;              /* of DacItem */
     GArray *ports;               /* of unsigned, taken from the pool by us */
@@ -437,7 +438,7 @@ MUST_CHECK bool vm_xml_check_readable(const DomainDef *def, Error **err);
 /* The same of a running machine, as its user could have written it. */
 char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags);
 /* Without what every reader adds by itself, with secrets: for another host, perhaps an older one. */
-char *vm_xml_format_migratable(const DomainDef *source);
+char *vm_xml_format_migratable(const Host *host, const DomainDef *source);
 /* ERROR_CONFIG_UNSUPPORTED: @to cannot replace @from in a saved or running state (ABI). */
 MUST_CHECK bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err);
 /* Capabilities of the emulator of @def. */
@@ -515,7 +516,23 @@ MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err);
 MUST_CHECK bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err);
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err);
+/* Huge pages of the machine whose folders are called @dir_name: of QemuHugePages, owned; default size first.
+ */
+GArray *vm_huge_pages_list(const char *dir_name);
+/* Makes these folders for the live machine, if it uses huge pages; else *ret_list stays as it is. */
+AWAITS MUST_CHECK bool vm_prepare_huge_pages(Vm *vm, GArray **ret_list, Error **err);
+AWAITS void vm_remove_huge_pages(const DomainDef *def, const char *lib_dir);
+/* Asks QEMU what the guest's CPU has. ERROR_OPERATION_FAILED: not what check='full' demands. */
+AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, Error **err);
+/* The document of a running machine as users see it: with the CPU that QEMU gave. Caller owns. */
+char *vm_xml_format_live(Vm *vm, unsigned format_flags);
+/* Puts a firmware of this host in the place of <os firmware=>, as firmware_choose(). */
+MUST_CHECK bool vm_choose_firmware(Host *host, DomainDef *def, const QemuCaps *caps, Error **err);
+/* Makes the live machine's file of firmware variables from its template, if it is not there or @reset. */
 AWAITS MUST_CHECK bool vm_prepare_nvram(Vm *vm, bool reset, Error **err);
+/* The file of the defined machine's variables, whether it exists or not; NULL: it has none. Caller owns. */
+char *vm_nvram_path(const Vm *vm);
+AWAITS bool vm_nvram_exists(const Host *host, const char *path); /* false also if that can't be told */
 
 /* ---- process (vm_process.c, vm_start.c, vm_event.c) ---- */
 

@@ -171,6 +171,7 @@ void vm_process_cleanup(Vm *vm)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     vm_consoles_close(run);
+    vm_remove_huge_pages(vm->live, run->lib_dir);
     vm_remove_dir(run->lib_dir);
     vm_remove_dir(run->channel_dir);
     for (guint i = 0; i < run->ports->len; i++)
@@ -666,6 +667,9 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
     if (!ok)
         return false;
     vm_status_save_later(vm);
+    (void)!vm_query_cpu(vm, NULL); /* it runs, whatever its CPU */
+    if (!vm->run || vm->run->exited)
+        return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;
 }
 
@@ -795,6 +799,7 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     const pid_t pid = vm_token_find(host, status->def->name, 0);
     if (pid > 0)
         reap_process(pid, 0);
+    vm_remove_huge_pages(status->def, status->lib_dir);
     vm_remove_dir(status->lib_dir);
     vm_remove_dir(status->channel_dir);
     dac_list_adopt(host->dac, status->dac);

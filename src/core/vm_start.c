@@ -26,6 +26,7 @@
 #include "core/vm_query.h"
 #include "host/node.h"
 #include "qemu/address.h"
+#include "qemu/cpu_guest.h"
 
 /* How often the process that feeds a saved state is looked at, and how long after its end QEMU may take to
  * begin with what it was fed. */
@@ -38,6 +39,7 @@ typedef struct Start {
     VmJob *job;
     VmStartSpec *spec;
     VmResources resources;
+    GArray *huge_pages; /* of QemuHugePages; NULL: none wanted */
 } Start;
 
 /* ---- the new run ---- */
@@ -95,7 +97,8 @@ static bool start_check(Vm *vm, Error **err)
     if (!vm->run->caps && !vm_xml_get_caps(vm->host, live, &vm->run->caps, err))
         return false;
     /* For definitions that came without addresses (written by hand); a complete one stays as it is. */
-    return qemu_assign_addresses(vm->live, vm->run->caps, err);
+    return qemu_assign_addresses(vm->live, vm->run->caps, err) &&
+           vm_choose_firmware(vm->host, vm->live, vm->run->caps, err);
 }
 
 /* Everything up to the point where QEMU could be forked. */
@@ -121,6 +124,7 @@ static bool start_prepare(Start *start, Error **err)
     /* The backing chains that were found have nodes, too. */
     qemu_assign_aliases(vm->live);
     if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
+        !vm_prepare_huge_pages(vm, &start->huge_pages, err) ||
         !vm_prepare_monitor(vm, &start->resources, err) || !vm_prepare_chars(vm, &start->resources, err) ||
         !vm_prepare_give_dirs(vm, err) || !vm_prepare_interfaces(vm, &start->resources, err))
         return false;
@@ -147,6 +151,10 @@ static bool start_build_command(Start *start, QemuCommand **ret_command, Error *
         .sandbox = config->seccomp_sandbox,
         .dump_guest_core = config->dump_guest_core,
         .start_paused = true,
+        .vnc_has_password = config->vnc_password != NULL,
+        .spice_has_password = config->spice_password != NULL,
+        .huge_pages = start->huge_pages ? (const QemuHugePages *)start->huge_pages->data : NULL,
+        .n_huge_pages = start->huge_pages ? start->huge_pages->len : 0,
         .incoming = start->spec->incoming_fd >= 0 ? "defer" : NULL,
         .tap_fds = (const int *)start->resources.tap_fds->data,
         .vhost_fds = (const int *)start->resources.vhost_fds->data,
@@ -247,6 +255,10 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
     }
     spec.max_files = config->max_files;
     spec.max_processes = config->max_processes;
+    if (vm->live->memory_backing && vm->live->memory_backing->locked)
+        spec.max_locked_bytes = vm->live->memtune && vm->live->memtune->hard_limit.is_set
+                                    ? vm->live->memtune->hard_limit.value
+                                    : UINT64_MAX;
     spec.max_core_bytes = config->max_core_bytes;
     spec.set_core = config->max_core_bytes > 0;
     if (!process_start(&spec, &vm->run->process, err))
@@ -276,7 +288,7 @@ static bool start_query_cpus(Vm *vm, Error **err)
         const pid_t tid = (pid_t)json_get_int(cpu, "thread-id", 0);
         g_array_append_val(vm->run->vcpu_tids, tid);
     }
-    return true;
+    return vm_query_cpu(vm, err);
 }
 
 static CharDef *char_by_alias(const DomainDef *live, const char *alias)
@@ -631,6 +643,7 @@ bool vm_start_process(Vm *vm, VmJob *job, VmStartSpec *spec, Error **err)
     const bool ok = start_make_run(&start, err) && start_prepare(&start, err) && start_launch(&start, err) &&
                     start_go(&start, err) && start_finish(&start, err);
     vm_resources_clear(&start.resources);
+    g_clear_pointer(&start.huge_pages, g_array_unref);
     if (!ok) {
         const int id = vm->id;
         vm_process_stop(vm, SHUTOFF_FAILED, -1);

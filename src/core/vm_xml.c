@@ -67,6 +67,7 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     g_autoptr(QemuCaps) caps = NULL;
     g_autoptr(Error) why = NULL;
 
+    ret_platform->nvram_dir = g_strdup(context->host->paths->nvram);
     /* A file of ours is complete; probing QEMU would only make the daemon's start slow. */
     if ((context->flags & VM_XML_TRUSTED) && def->emulator && def->os.machine)
         return true;
@@ -223,10 +224,23 @@ bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err)
     return domain_def_check_abi_stable(from, to, err);
 }
 
-char *vm_xml_format_migratable(const DomainDef *source)
+/* Paths that each start makes anew: another host has its own. */
+static void drop_generated_paths(const Host *host, DomainDef *def)
+{
+    for (DEF_EACH(CharDef, channel, def->channels)) {
+        if (channel->source.type == CHAR_UNIX && channel->source.path &&
+            g_str_has_prefix(channel->source.path, host->paths->channel_target)) {
+            g_clear_pointer(&channel->source.path, g_free);
+            channel->source.mode = CHAR_MODE_ABSENT;
+        }
+    }
+}
+
+char *vm_xml_format_migratable(const Host *host, const DomainDef *source)
 {
     g_autoptr(DomainDef) def = domain_def_copy(source);
 
+    drop_generated_paths(host, def);
     if (has_implicit_label(def))
         xml_list_remove(&security_label_table, &def->seclabels, 0);
     domain_order_controllers(def);

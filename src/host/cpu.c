@@ -548,3 +548,39 @@ bool cpu_format_host_model(const Json *host_cpu, unsigned indent, GString *out, 
 {
     return cpu_format_host_model_with(host_cpu, NULL, 0, indent, out, err);
 }
+
+/* ---- a running guest ---- */
+
+/* [{"cpuid-register": "EBX", "cpuid-input-eax": 7, "cpuid-input-ecx": 0, "features": 1234}, ...]; leaves
+ * without subleaves lack the second number. */
+static bool live_word(const Json *words, const CpuFeature *feature, uint32_t *ret_bits)
+{
+    static const char *const registers[] = { "EAX", "EBX", "ECX", "EDX" };
+    size_t i;
+    Json *word;
+    json_array_foreach (words, i, word) {
+        if (json_get_uint(word, "cpuid-input-eax", 0) == feature->leaf &&
+            json_get_uint(word, "cpuid-input-ecx", 0) == feature->subleaf &&
+            g_strcmp0(json_get_str(word, "cpuid-register"), registers[feature->reg]) == 0) {
+            *ret_bits = (uint32_t)json_get_uint(word, "features", 0);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool cpu_each_live(const Json *feature_words, const char *model,
+                   void (*func)(void *arg, const char *name, bool is_on, bool in_model), void *arg)
+{
+    const CpuModel *found = cpu_model_find(model);
+    if (!found)
+        return false;
+    for (size_t i = 0; i < cpu_features_count; i++) {
+        const CpuFeature *feature = &cpu_features[i];
+        uint32_t bits;
+        if (feature->reg != CPU_MSR && !(feature->flags & CPU_NOT_FOR_GUESTS) &&
+            live_word(feature_words, feature, &bits))
+            func(arg, feature->name, bits >> feature->bit & 1, cpu_set_has(&found->features, i));
+    }
+    return true;
+}

@@ -59,5 +59,9 @@ MUST_CHECK bool cpu_format_host_model(const Json *host_cpu, unsigned indent, GSt
 /* With @offers, what QEMU's own model of that name has and cannot give is told as disabled too. */
 MUST_CHECK bool cpu_format_host_model_with(const Json *host_cpu, const CpuOffer *offers, size_t n_offers,
                                            unsigned indent, GString *out, Error **err);
+/* Tells for each feature that a guest's CPUID shows (@feature_words: QEMU's property of that name) whether it
+ * is on and whether @model has it, in the order of documents. false: @model is unknown. */
+bool cpu_each_live(const Json *feature_words, const char *model,
+                   void (*func)(void *arg, const char *name, bool is_on, bool in_model), void *arg);
 /* The <cpu> element of capabilities, appended at @indent. */
 void cpu_format_host(unsigned indent, GString *out);

@@ -7,6 +7,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 #include "qemu/address_private.h"
 #include "qemu/pci_bus.h"

@@ -12,6 +12,12 @@
 #include "conf/domain_def.h"
 #include "qemu/qemu_caps.h"
 
+/* Where memory of pages of one size comes from: the machine's folder in a mounted hugetlbfs. */
+typedef struct QemuHugePages {
+    uint64_t page_bytes;
+    char *folder;
+} QemuHugePages;
+
 typedef struct QemuCommandEnv {
     int monitor_fd; /* listening unix socket for QMP, passed in; -1: by monitor_path */
     const char *monitor_path;
@@ -20,7 +26,10 @@ typedef struct QemuCommandEnv {
     bool sandbox;                /* -sandbox on,... */
     bool dump_guest_core;        /* used where the definition does not say */
     bool start_paused;           /* -S: always for a real start */
-    const char *incoming;        /* -incoming URI ("defer", "fd:7"); NULL */
+    bool vnc_has_password, spice_has_password; /* qemu.conf has one for displays without */
+    const QemuHugePages *huge_pages;           /* the default size first */
+    size_t n_huge_pages;
+    const char *incoming; /* -incoming URI ("defer", "fd:7"); NULL */
     /* Taps, flattened: qemu_interface_queues() descriptors per interface that needs them, in document order;
      * vhost descriptors likewise or NULL. NULL taps: names are shown instead of descriptors (for people). */
     const int *tap_fds;
@@ -66,7 +75,3 @@ MUST_CHECK bool qemu_disk_device(const DomainDef *def, const DiskDef *disk, cons
                                  unsigned boot_index, Json **ret_device, Error **err);
 /* Name of the node that holds the guest-visible image ("libvirt-1-format"); caller owns. */
 char *qemu_disk_node_name(const DiskDef *disk);
-
-/* Turns cpu mode host-model of a live definition into the named model and features that this QEMU gives, as
- * the live XML shows it. */
-MUST_CHECK bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err);

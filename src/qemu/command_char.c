@@ -205,6 +205,9 @@ static bool build_serial(Builder *b, const CharDef *chr, Error **err)
     AUTO_JSON device = char_device_new(chr, driver);
     if (!prop_info(device, b->def, &chr->info, err))
         return false;
+    if (g_str_equal(driver, "isa-serial") && chr->target_port.value >= 4)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "serial port %u: the machine has room for ISA ports 0 to 3", chr->target_port.value);
     if (g_str_equal(driver, "isa-serial"))
         prop_uint(device, "index", chr->target_port.value);
     add_json(b, "-device", g_steal_pointer(&device));

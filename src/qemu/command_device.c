@@ -1,11 +1,8 @@
 /* Controllers, input devices and the small devices: balloon, RNG, watchdog, panic, hub, redirection, IOMMU.
  */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <libxml/parser.h>
-#include <libxml/tree.h>
 #include <string.h>
 
-#include "conf/domain_rows.h"
 #include "qemu/command_private.h"
 
 /* ---- controllers ---- */
@@ -542,72 +539,4 @@ bool build_other_devices(Builder *b, Error **err)
     }
     builder_at(b, "/domain/devices/iommu");
     return !def->iommu || build_iommu(b, def->iommu, err);
-}
-
-/* ---- host-model ---- */
-
-static void cpu_add_feature(CpuDef *cpu, xmlNode *node)
-{
-    xmlChar *name = xmlGetProp(node, BAD_CAST "name");
-    xmlChar *policy = xmlGetProp(node, BAD_CAST "policy");
-    if (name && cpu->features) {
-        CpuFeature *feature = xml_table_new(&cpu_feature_table);
-        uint8_t value = CPU_FEATURE_REQUIRE;
-        if (policy)
-            (void)enum_from_name(&cpu_feature_policy_names, (const char *)policy, &value);
-        feature->name = g_strdup((const char *)name);
-        feature->policy = (CpuFeaturePolicy)value;
-        g_ptr_array_add(cpu->features, feature);
-    }
-    xmlFree(name);
-    xmlFree(policy);
-}
-
-static bool cpu_has_feature(const GPtrArray *features, const char *name)
-{
-    for (DEF_EACH(CpuFeature, feature, features)) {
-        if (g_str_equal(feature->name, name))
-            return true;
-    }
-    return false;
-}
-
-bool qemu_cpu_from_host_model(CpuDef *cpu, const char *xml, Error **err)
-{
-    xmlDoc *doc =
-        xmlReadMemory(xml, (int)strlen(xml), "host-model", NULL, XML_PARSE_NONET | XML_PARSE_NOERROR);
-    xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
-    if (!root) {
-        xmlFreeDoc(doc);
-        return error_set(err, ERROR_INTERNAL, "host CPU model is not XML");
-    }
-    GPtrArray *wanted = cpu->features; /* what the definition says beyond the host's */
-    cpu->features = xml_list_new(&cpu_feature_table);
-    for (xmlNode *node = root->children; node; node = node->next) {
-        if (node->type != XML_ELEMENT_NODE)
-            continue;
-        xmlChar *text = xmlNodeGetContent(node);
-        if (xmlStrEqual(node->name, BAD_CAST "model")) {
-            g_free(cpu->model);
-            cpu->model = g_strdup((const char *)text);
-        } else if (xmlStrEqual(node->name, BAD_CAST "vendor")) {
-            g_free(cpu->vendor);
-            cpu->vendor = g_strdup((const char *)text);
-        } else if (xmlStrEqual(node->name, BAD_CAST "feature")) {
-            xmlChar *name = xmlGetProp(node, BAD_CAST "name");
-            if (name && !cpu_has_feature(wanted, (const char *)name))
-                cpu_add_feature(cpu, node);
-            xmlFree(name);
-        }
-        xmlFree(text);
-    }
-    for (DEF_EACH(CpuFeature, feature, wanted))
-        g_ptr_array_add(cpu->features, xml_table_copy(&cpu_feature_table, feature));
-    if (wanted)
-        g_ptr_array_unref(wanted);
-    xmlFreeDoc(doc);
-    cpu->mode = CPU_MODE_CUSTOM;
-    cpu->match = CPU_MATCH_EXACT;
-    cpu->fallback = CPU_FALLBACK_FORBID;
-    return true;
 }

@@ -57,13 +57,23 @@ static const char *format_driver(StorageFormat format)
     switch (format) {
     case STORAGE_FORMAT_ABSENT:
     case STORAGE_FORMAT_RAW:
+    case STORAGE_FORMAT_FAT: /* vvfat makes a whole disk of a directory */
     case STORAGE_FORMAT_ISO:
         return "raw";
     case STORAGE_FORMAT_VHD:
         return "vpc";
+    case STORAGE_FORMAT_PLOOP:
+        return "parallels";
     default:
         return enum_name(&storage_format_names, format);
     }
+}
+
+/* Only these have a backing file; for the others QEMU does not even know the word. */
+static bool format_has_backing(StorageFormat format)
+{
+    return format == STORAGE_FORMAT_QCOW || format == STORAGE_FORMAT_QCOW2 || format == STORAGE_FORMAT_QED ||
+           format == STORAGE_FORMAT_VMDK;
 }
 
 static char *node_name(const StorageSource *source, const char *layer)
@@ -125,8 +135,7 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, bool 
     if (source->backing && source->backing->path) {
         g_autofree char *backing = node_name(source->backing, "format");
         prop_str(node, "backing", backing);
-    } else if (source->backing_ends && format_driver(source->format) &&
-               !g_str_equal(format_driver(source->format), "raw")) {
+    } else if (source->backing_ends && format_has_backing(source->format)) {
         /* The chain is known to end here: QEMU must not follow what the header claims. */
         json_object_set_new(node, "backing", json_null());
     }

@@ -4,6 +4,8 @@
 
 #include "qemu/command_private.h"
 
+#define VNC_PORT_FIRST 5900 /* QEMU counts displays from here */
+
 static unsigned audio_id(OptU32 id)
 {
     return id.is_set && id.value ? id.value : 1;
@@ -53,7 +55,8 @@ static const ListenDef *graphics_listen(const GraphicsDef *graphics)
 static void append_address(GString *out, const char *address)
 {
     bool ipv6 = strchr(address, ':') != NULL;
-    g_string_append_printf(out, ipv6 ? "[%s]" : "%s", address);
+    g_autofree char *escaped = option_escape(address);
+    g_string_append_printf(out, ipv6 ? "[%s]" : "%s", escaped);
 }
 
 static const char *listen_address(const ListenDef *listen)
@@ -61,7 +64,7 @@ static const char *listen_address(const ListenDef *listen)
     return listen && listen->address ? listen->address : "127.0.0.1";
 }
 
-static void build_vnc(Builder *b, const GraphicsDef *graphics)
+static bool build_vnc(Builder *b, const GraphicsDef *graphics, Error **err)
 {
     g_autoptr(GString) out = g_string_new(NULL);
     const ListenDef *listen = graphics_listen(graphics);
@@ -71,9 +74,12 @@ static void build_vnc(Builder *b, const GraphicsDef *graphics)
         g_string_append_printf(out, "vnc=unix:%s", path);
     } else if (listen && listen->type == LISTEN_NONE) {
         g_string_append(out, "none");
+    } else if (graphics->port < VNC_PORT_FIRST || graphics->port > 65535) {
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "vnc port must be in range [%d,65535]",
+                         VNC_PORT_FIRST);
     } else {
         append_address(out, listen_address(listen));
-        g_string_append_printf(out, ":%d", graphics->port >= 5900 ? graphics->port - 5900 : 0);
+        g_string_append_printf(out, ":%d", graphics->port - VNC_PORT_FIRST);
         if (graphics->websocket > 0)
             g_string_append_printf(out, ",websocket=%d", graphics->websocket);
         else if (graphics->websocket < 0)
@@ -81,7 +87,7 @@ static void build_vnc(Builder *b, const GraphicsDef *graphics)
     }
     if (graphics->share_policy != VNC_SHARE_ABSENT)
         g_string_append_printf(out, ",share=%s", enum_name(&vnc_share_policy_names, graphics->share_policy));
-    if (graphics->passwd)
+    if (graphics->passwd || b->env->vnc_has_password)
         g_string_append(out, ",password=on"); /* the password itself goes over the control connection */
     if (graphics->power_control != TRISTATE_ABSENT)
         g_string_append_printf(out, ",power-control=%s",
@@ -91,6 +97,15 @@ static void build_vnc(Builder *b, const GraphicsDef *graphics)
     add_text(b, "-vnc", "%s", out->str);
     if (graphics->keymap)
         add_text(b, "-k", "%s", graphics->keymap);
+    return true;
+}
+
+static void append_rendernode(GString *out, const GraphicsDef *graphics)
+{
+    if (!graphics->gl_rendernode)
+        return;
+    g_autofree char *node = option_escape(graphics->gl_rendernode);
+    g_string_append_printf(out, ",rendernode=%s", node);
 }
 
 static void spice_option(GString *out, const char *key, const EnumNames *names, unsigned value)
@@ -99,8 +114,32 @@ static void spice_option(GString *out, const char *key, const EnumNames *names, 
         g_string_append_printf(out, ",%s=%s", key, enum_name(names, value));
 }
 
-static void build_spice(Builder *b, const GraphicsDef *graphics)
+/* There is no TLS here: what must be secret is not sent in clear text instead. */
+static bool spice_check_tls(const GraphicsDef *graphics, Error **err)
 {
+    bool wanted = graphics->tls_port > 0 || graphics->default_mode == SPICE_MODE_SECURE;
+    for (DEF_EACH(SpiceChannel, channel, graphics->channels))
+        wanted |= channel->mode == SPICE_MODE_SECURE;
+    return !wanted || error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                                "spice secure channels set in XML configuration, but TLS is not supported by "
+                                "this version");
+}
+
+static void spice_plaintext_channels(GString *out, const GraphicsDef *graphics)
+{
+    if (graphics->default_mode == SPICE_MODE_INSECURE)
+        g_string_append(out, ",plaintext-channel=default");
+    for (DEF_EACH(SpiceChannel, channel, graphics->channels)) {
+        if (channel->mode == SPICE_MODE_INSECURE)
+            g_string_append_printf(out, ",plaintext-channel=%s",
+                                   enum_name(&spice_channel_name_names, channel->name));
+    }
+}
+
+static bool build_spice(Builder *b, const GraphicsDef *graphics, Error **err)
+{
+    if (!spice_check_tls(graphics, err))
+        return false;
     g_autoptr(GString) out = g_string_new(NULL);
     const ListenDef *listen = graphics_listen(graphics);
 
@@ -110,11 +149,12 @@ static void build_spice(Builder *b, const GraphicsDef *graphics)
     } else if (!listen || listen->type != LISTEN_NONE) {
         if (graphics->port > 0)
             g_string_append_printf(out, ",port=%d", graphics->port);
-        if (graphics->tls_port > 0)
-            g_string_append_printf(out, ",tls-port=%d", graphics->tls_port);
-        g_string_append_printf(out, ",addr=%s", listen_address(listen));
+        g_autofree char *address = option_escape(listen_address(listen));
+        g_string_append_printf(out, ",addr=%s", address);
     }
-    g_string_append(out, graphics->passwd ? "" : ",disable-ticketing=on");
+    if (!graphics->passwd && !b->env->spice_has_password)
+        g_string_append(out, ",disable-ticketing=on");
+    spice_plaintext_channels(out, graphics);
     spice_option(out, "image-compression", &spice_image_compression_names, graphics->image_compression);
     spice_option(out, "jpeg-wan-compression", &spice_wan_compression_names, graphics->jpeg);
     spice_option(out, "zlib-glz-wan-compression", &spice_wan_compression_names, graphics->zlib);
@@ -130,28 +170,28 @@ static void build_spice(Builder *b, const GraphicsDef *graphics)
         g_string_append(out, ",disable-agent-file-xfer=on");
     if (graphics->gl == TRISTATE_ON) {
         g_string_append(out, ",gl=on");
-        if (graphics->gl_rendernode)
-            g_string_append_printf(out, ",rendernode=%s", graphics->gl_rendernode);
+        append_rendernode(out, graphics);
     }
     g_string_append(out, ",seamless-migration=on");
     add_text(b, "-spice", "%s", out->str + 1);
     if (graphics->keymap)
         add_text(b, "-k", "%s", graphics->keymap);
+    return true;
 }
 
 static bool build_graphics(Builder *b, const GraphicsDef *graphics, Error **err)
 {
     switch (graphics->type) {
     case GRAPHICS_VNC:
-        build_vnc(b, graphics);
-        return true;
+        return build_vnc(b, graphics, err);
     case GRAPHICS_SPICE:
-        build_spice(b, graphics);
+        return build_spice(b, graphics, err);
+    case GRAPHICS_EGL_HEADLESS: {
+        g_autoptr(GString) out = g_string_new("egl-headless");
+        append_rendernode(out, graphics);
+        add_text(b, "-display", "%s", out->str);
         return true;
-    case GRAPHICS_EGL_HEADLESS:
-        add_text(b, "-display", graphics->gl_rendernode ? "egl-headless,rendernode=%s" : "egl-headless%s",
-                 graphics->gl_rendernode ? graphics->gl_rendernode : "");
-        return true;
+    }
     default:
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "graphics type '%s' is not supported by this version",
                          enum_name(&graphics_type_names, graphics->type));

@@ -7,6 +7,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define KIB UINT64_C(1024)
+#define SMALL_PAGE_BYTES 4096
 
 static bool is_x86(const DomainDef *def)
 {
@@ -32,12 +33,12 @@ static bool machine_uses_ram_backend(const Builder *b)
            !(b->def->cpu && def_list_len(b->def->cpu->numa));
 }
 
-static void build_pflash_drive(Builder *b, unsigned unit, const char *path, bool readonly)
+static void build_pflash_drive(Builder *b, unsigned unit, const char *driver, const char *path, bool readonly)
 {
     Json *storage = json_object();
     g_autofree char *storage_node = g_strdup_printf("libvirt-pflash%u-storage", unit);
     g_autofree char *format_node = g_strdup_printf("libvirt-pflash%u-format", unit);
-    prop_str(storage, "driver", "file");
+    prop_str(storage, "driver", driver);
     prop_str(storage, "filename", path);
     prop_str(storage, "node-name", storage_node);
     prop_bool(storage, "auto-read-only", true);
@@ -51,29 +52,33 @@ static void build_pflash_drive(Builder *b, unsigned unit, const char *path, bool
     add_json(b, "-blockdev", format);
 }
 
+/* The drives; *machine gets the options that name them. */
 static bool build_firmware(Builder *b, GString *machine, Error **err)
 {
-    const OsLoader *loader = b->def->os.loader;
-    if (!loader || !loader->path) {
-        if (b->def->os.firmware == OS_FIRMWARE_EFI)
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "Unable to find 'efi' firmware that is compatible with the current "
-                             "configuration");
+    const OsDef *os = &b->def->os;
+    const OsLoader *loader = os->loader;
+    if (os->firmware) /* firmware_choose() was not called */
+        return error_set(err, ERROR_OPERATION_FAILED, "Unable to find any firmware to satisfy '%s'",
+                         enum_name(&os_firmware_names, os->firmware));
+    if (!loader || !loader->path)
         return true;
-    }
+    builder_at(b, "/domain/os/loader");
     if (loader->type != LOADER_TYPE_PFLASH) {
-        builder_at(b, "/domain/os/loader");
         add_text(b, "-bios", "%s", loader->path);
         return true;
     }
-    builder_at(b, "/domain/os/loader");
-    build_pflash_drive(b, 0, loader->path, loader->readonly == TRISTATE_ON);
+    build_pflash_drive(b, 0, "file", loader->path, loader->readonly == TRISTATE_ON);
     g_string_append(machine, ",pflash0=libvirt-pflash0-format");
-    if (b->def->os.nvram && b->def->os.nvram->path) {
-        builder_at(b, "/domain/os/nvram");
-        build_pflash_drive(b, 1, b->def->os.nvram->path, false);
-        g_string_append(machine, ",pflash1=libvirt-pflash1-format");
-    }
+    if (!os->nvram)
+        return true;
+    builder_at(b, "/domain/os/nvram");
+    if (!os->nvram->path)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "firmware variables in a source of type '%s' are not supported by this version",
+                         enum_name(&storage_type_names, os->nvram->source_type));
+    build_pflash_drive(b, 1, os->nvram->source_type == STORAGE_BLOCK ? "host_device" : "file",
+                       os->nvram->path, false);
+    g_string_append(machine, ",pflash1=libvirt-pflash1-format");
     return true;
 }
 
@@ -95,6 +100,10 @@ static void build_machine_features(Builder *b, GString *machine)
 static void build_globals(Builder *b)
 {
     const FeaturesDef *features = b->def->features;
+    if (b->def->os.loader && b->def->os.loader->secure == TRISTATE_ON) {
+        builder_at(b, "/domain/os/loader/@secure"); /* only code in SMM writes the variables */
+        add_text(b, "-global", "driver=cfi.pflash01,property=secure,value=on");
+    }
     if (is_x86(b->def) && (!features || !features->acpi)) {
         builder_at(b, "/domain/features");
         add_flag(b, "-no-acpi");
@@ -130,6 +139,7 @@ bool build_machine(Builder *b, Error **err)
 {
     const DomainDef *def = b->def;
     g_autoptr(GString) machine = g_string_new(def->os.machine);
+    g_autoptr(GString) drives = g_string_new(NULL);
     bool dump_core =
         def->dump_core == TRISTATE_ABSENT ? b->env->dump_guest_core : def->dump_core == TRISTATE_ON;
 
@@ -138,10 +148,11 @@ bool build_machine(Builder *b, Error **err)
     g_string_append_printf(machine, ",dump-guest-core=%s", dump_core ? "on" : "off");
     if (def->memory_backing && def->memory_backing->nosharepages)
         g_string_append(machine, ",mem-merge=off");
-    if (!build_firmware(b, machine, err))
+    if (!build_firmware(b, drives, err))
         return false;
     if (machine_uses_ram_backend(b))
         g_string_append_printf(machine, ",memory-backend=%s", b->machine->default_ram_id);
+    g_string_append(machine, drives->str);
     if (def->os.bios_useserial == TRISTATE_ON)
         g_string_append(machine, ",graphics=off");
     for (DEF_EACH(SoundDef, sound, def->sounds)) {
@@ -157,6 +168,12 @@ bool build_machine(Builder *b, Error **err)
 }
 
 /* ---- -cpu ---- */
+
+static void append_escaped(GString *out, const char *before, const char *value, const char *after)
+{
+    g_autofree char *escaped = option_escape(value);
+    g_string_append_printf(out, "%s%s%s", before, escaped, after);
+}
 
 static void cpu_hyperv(GString *cpu, const HypervFeatures *hyperv)
 {
@@ -190,7 +207,7 @@ static void cpu_hyperv(GString *cpu, const HypervFeatures *hyperv)
         g_string_append_printf(cpu, ",hv-spinlocks=0x%x",
                                hyperv->spinlock_retries ? hyperv->spinlock_retries : 8191);
     if (hyperv->vendor_id == TRISTATE_ON && hyperv->vendor_id_value)
-        g_string_append_printf(cpu, ",hv-vendor-id=%s", hyperv->vendor_id_value);
+        append_escaped(cpu, ",hv-vendor-id=", hyperv->vendor_id_value, "");
 }
 
 static void cpu_timers(GString *cpu, const DomainDef *def)
@@ -258,7 +275,7 @@ static bool cpu_model(Builder *b, GString *cpu, Error **err)
     default:
         if (!def->model)
             return true;
-        g_string_append(cpu, def->model);
+        append_escaped(cpu, "", def->model, "");
         return true;
     }
 }
@@ -273,10 +290,10 @@ bool build_cpu(Builder *b, Error **err)
         return false;
     if (def) {
         if (def->vendor_id)
-            g_string_append_printf(extras, ",vendor=%s", def->vendor_id);
+            append_escaped(extras, ",vendor=", def->vendor_id, "");
         for (DEF_EACH(CpuFeature, feature, def->features)) {
             bool off = feature->policy == CPU_FEATURE_DISABLE || feature->policy == CPU_FEATURE_FORBID;
-            g_string_append_printf(extras, ",%s=%s", feature->name, off ? "off" : "on");
+            append_escaped(extras, ",", feature->name, off ? "=off" : "=on");
         }
         if (def->cache_mode == CPU_CACHE_EMULATE && def->cache_level.is_set && def->cache_level.value == 3)
             g_string_append(extras, ",l3-cache=on,host-cache-info=off");
@@ -302,53 +319,93 @@ bool build_cpu(Builder *b, Error **err)
     return true;
 }
 
-bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err)
-{
-    if (!def->cpu || def->cpu->mode != CPU_MODE_HOST_MODEL)
-        return true;
-    bool kvm = def->type == VIRT_TYPE_KVM;
-    if (!qemu_caps_host_cpu(caps, kvm))
-        return true; /* QEMU can't tell: -cpu host or max says the same to the guest */
-    g_autoptr(GString) text = g_string_new("<cpu>");
-    if (!qemu_caps_format_host_model(caps, kvm, 0, text, err))
-        return false;
-    g_string_append(text, "</cpu>");
-    return qemu_cpu_from_host_model(def->cpu, text->str, err);
-}
-
 /* ---- -m, -smp, -numa, -object iothread ---- */
 
-static Json *memory_backend(const Builder *b, const char *id, uint64_t bytes, MemoryAccess access)
+/* The page size that <hugepages> gives to the memory of guest cell @cell; 0: none. */
+static bool huge_page_size(const Builder *b, unsigned cell, uint64_t *ret_bytes, const char **ret_folder,
+                           Error **err)
 {
     const MemoryBacking *backing = b->def->memory_backing;
-    Json *object = json_object();
-    bool file = backing && (backing->hugepages || backing->source == MEMORY_SOURCE_FILE);
-    bool memfd = backing && backing->source == MEMORY_SOURCE_MEMFD;
+    const HugePage *page = NULL;
+    if (!backing || !backing->hugepages)
+        return true;
+    for (DEF_EACH(HugePage, row, backing->pages)) {
+        if (row->nodeset ? cpuset_has(row->nodeset, cell) : !page)
+            page = row;
+        if (page == row && row->nodeset)
+            break;
+    }
+    if (def_list_len(backing->pages) && !page)
+        return true;
+    uint64_t wanted = page ? page->size_bytes : 0;
+    if (wanted && wanted <= SMALL_PAGE_BYTES) /* not huge: what every memory has */
+        return true;
+    for (size_t i = 0; i < b->env->n_huge_pages; i++) {
+        const QemuHugePages *mount = &b->env->huge_pages[i];
+        if (wanted && mount->page_bytes != wanted)
+            continue;
+        *ret_bytes = mount->page_bytes;
+        *ret_folder = mount->folder;
+        return true;
+    }
+    if (b->env->n_huge_pages)
+        return error_set(err, ERROR_INTERNAL,
+                         "Unable to find any usable hugetlbfs mount for %" G_GUINT64_FORMAT " KiB",
+                         wanted / KIB);
+    error_set(err, ERROR_INTERNAL, "hugetlbfs filesystem is not mounted or disabled by administrator config");
+    return error_hint(err,
+                      "'mount -t hugetlbfs hugetlbfs /dev/hugepages' mounts it; /proc/sys/vm/nr_hugepages is "
+                      "how many pages there are");
+}
 
-    if (access == MEMORY_ACCESS_ABSENT && backing)
-        access = backing->access;
+typedef struct Ram {
+    const char *id;
+    uint64_t bytes;
+    unsigned cell;
+    bool is_whole; /* all of the machine's memory, which saved states know by its old name */
+    MemoryAccess access;
+} Ram;
+
+static bool memory_backend(const Builder *b, const Ram *ram, Json **ret_object, Error **err)
+{
+    const MemoryBacking *backing = b->def->memory_backing;
+    const char *folder = NULL;
+    uint64_t page_bytes = 0;
+    if (!huge_page_size(b, ram->cell, &page_bytes, &folder, err))
+        return false;
+    Json *object = json_object();
+    bool memfd = backing && backing->source == MEMORY_SOURCE_MEMFD;
+    bool file = !memfd && backing && (page_bytes || backing->source == MEMORY_SOURCE_FILE);
+    MemoryAccess access = ram->access == MEMORY_ACCESS_ABSENT && backing ? backing->access : ram->access;
+
     prop_str(object, "qom-type",
              memfd  ? "memory-backend-memfd"
              : file ? "memory-backend-file"
                     : "memory-backend-ram");
-    prop_str(object, "id", id);
-    if (memfd && backing->hugepages)
+    prop_str(object, "id", ram->id);
+    if (memfd && page_bytes) {
         prop_bool(object, "hugetlb", true);
-    if (file && !memfd)
-        prop_str(object, "mem-path", backing->hugepages ? "/dev/hugepages" : b->env->lib_dir);
+        prop_uint(object, "hugetlbsize", page_bytes);
+    }
+    if (file) {
+        prop_str(object, "mem-path", page_bytes ? folder : b->env->lib_dir);
+        if (backing->discard) /* memory without a file has nothing to discard */
+            prop_bool(object, "discard-data", true);
+    }
     if (access == MEMORY_ACCESS_SHARED)
         prop_bool(object, "share", true);
     else if (access == MEMORY_ACCESS_PRIVATE && file)
         prop_bool(object, "share", false);
-    if (backing && (backing->hugepages || backing->allocation == MEMORY_ALLOCATION_IMMEDIATE)) {
+    if ((file || memfd) && ram->is_whole)
+        prop_bool(object, "x-use-canonical-path-for-ramblock-id", false);
+    if (page_bytes || (backing && backing->allocation == MEMORY_ALLOCATION_IMMEDIATE)) {
         prop_bool(object, "prealloc", true);
         if (backing->allocation_threads)
             prop_uint(object, "prealloc-threads", backing->allocation_threads);
     }
-    if (backing && backing->discard)
-        prop_bool(object, "discard-data", true);
-    prop_uint(object, "size", bytes);
-    return object;
+    prop_uint(object, "size", ram->bytes);
+    *ret_object = object;
+    return true;
 }
 
 static uint64_t round_to_mib(uint64_t bytes)
@@ -356,7 +413,7 @@ static uint64_t round_to_mib(uint64_t bytes)
     return (bytes + MIB - 1) / MIB * MIB;
 }
 
-static void build_ram(Builder *b)
+static bool build_ram(Builder *b, Error **err)
 {
     uint64_t bytes = round_to_mib(b->def->memory_bytes);
     builder_at(b, "/domain/memory");
@@ -365,11 +422,17 @@ static void build_ram(Builder *b)
                  b->def->memory_slots, b->def->max_memory_bytes / KIB);
     else
         add_text(b, "-m", "%" G_GUINT64_FORMAT, bytes / MIB);
-    if (machine_uses_ram_backend(b))
-        add_json(b, "-object", memory_backend(b, b->machine->default_ram_id, bytes, MEMORY_ACCESS_ABSENT));
+    if (machine_uses_ram_backend(b)) {
+        const Ram ram = { .id = b->machine->default_ram_id, .bytes = bytes, .is_whole = true };
+        Json *object = NULL;
+        if (!memory_backend(b, &ram, &object, err))
+            return false;
+        add_json(b, "-object", object);
+    }
     bool locked = b->def->memory_backing && b->def->memory_backing->locked;
     builder_at(b, locked ? "/domain/memoryBacking/locked" : "/domain/memoryBacking");
     add_text(b, "-overcommit", "mem-lock=%s", locked ? "on" : "off");
+    return true;
 }
 
 static void build_smp(Builder *b)
@@ -394,17 +457,21 @@ static void build_smp(Builder *b)
     add_text(b, "-smp", "%s", smp->str);
 }
 
-static void build_numa(Builder *b)
+static bool build_numa(Builder *b, Error **err)
 {
     if (!b->def->cpu)
-        return;
+        return true;
     unsigned index = 0;
     for (DEF_EACH(NumaCell, cell, b->def->cpu->numa)) {
         unsigned id = cell->id.is_set ? cell->id.value : index;
         g_autofree char *backend = g_strdup_printf("ram-node%u", id);
         g_autoptr(GString) cpus = g_string_new(NULL);
         builder_at(b, "/domain/cpu/numa/cell[%u]", index + 1);
-        add_json(b, "-object", memory_backend(b, backend, cell->memory_bytes, cell->access));
+        const Ram ram = { .id = backend, .bytes = cell->memory_bytes, .cell = id, .access = cell->access };
+        Json *object = NULL;
+        if (!memory_backend(b, &ram, &object, err))
+            return false;
+        add_json(b, "-object", object);
         for (int first = cell->cpus ? cpuset_next(cell->cpus, -1) : -1; first >= 0;) {
             int last = first;
             while (cpuset_has(cell->cpus, (unsigned)last + 1))
@@ -423,6 +490,7 @@ static void build_numa(Builder *b)
                      distance->id, distance->value);
         index++;
     }
+    return true;
 }
 
 static void build_iothread(Builder *b, unsigned id)
@@ -451,11 +519,11 @@ bool build_memory(Builder *b, Error **err)
     if (b->machine->max_cpus && b->def->vcpus > b->machine->max_cpus)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "Maximum CPUs greater than specified machine type limit %u", b->machine->max_cpus);
-    build_ram(b);
+    if (!build_ram(b, err))
+        return false;
     build_smp(b);
     build_iothreads(b);
-    build_numa(b);
-    return true;
+    return build_numa(b, err);
 }
 
 /* ---- -rtc, -global timers, -boot, direct kernel ---- */

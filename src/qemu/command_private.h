@@ -79,9 +79,6 @@ MUST_CHECK bool build_other_devices(Builder *b, Error **err);
  * come as descriptors from env. */
 MUST_CHECK bool build_chardev(Builder *b, const char *alias, const CharSource *source, Error **err);
 
-/* Fills model, vendor and features of @cpu from the content of a host-model <cpu> element. */
-MUST_CHECK bool qemu_cpu_from_host_model(CpuDef *cpu, const char *xml, Error **err);
-
 /* The bootindex that falls to the next device of this class through <boot dev=>; 0: none. Taken only once. */
 unsigned builder_take_boot(Builder *b, BootDev dev);
 

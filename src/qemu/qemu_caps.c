@@ -219,6 +219,11 @@ const char *qemu_caps_package(const QemuCaps *caps)
     return caps->package;
 }
 
+const Json *qemu_caps_firmware(const QemuCaps *caps)
+{
+    return caps->firmware;
+}
+
 bool qemu_caps_has_kvm(const QemuCaps *caps)
 {
     return caps->kvm;

@@ -37,7 +37,8 @@ const char *qemu_caps_binary(const QemuCaps *caps);
 const char *qemu_caps_arch(const QemuCaps *caps); /* "x86_64" */
 uint64_t qemu_caps_version(const QemuCaps *caps); /* 7002022 */
 const char *qemu_caps_package(const QemuCaps *caps);
-bool qemu_caps_has_kvm(const QemuCaps *caps); /* built in and /dev/kvm can be opened */
+const Json *qemu_caps_firmware(const QemuCaps *caps); /* as firmware_load() gave it; borrowed */
+bool qemu_caps_has_kvm(const QemuCaps *caps);         /* built in and /dev/kvm can be opened */
 bool qemu_caps_has_device(const QemuCaps *caps, const char *driver);
 /* A property of a device ("virtio-blk-pci", "iommu_platform"); "machine" stands for the machine types
  * ("machine", "vmport"). Kept for the drivers in the table of qemu_caps_probe.c; asking about another one is

@@ -110,8 +110,8 @@ static void document_os(DomainDocument *document)
         if (!path || !firmware_matches(firmware, qemu_arch, document->machine->name))
             continue;
         g_ptr_array_add(paths, (char *)path);
-        has_uefi |= json_get_bool(firmware, "uefi", false);
-        has_secure |= json_get_bool(firmware, "secure", false);
+        has_uefi |= firmware_has_type(firmware, "uefi");
+        has_secure |= firmware_has_feature(firmware, "secure-boot");
     }
     if (paths->len == 0)
         document_add_old_firmware(document, paths);

@@ -3,7 +3,7 @@
  * A probe yields one JSON document, which is also what the cache file holds; qemu_caps_from_document() packs
  * it into the small immutable struct that stays in memory:
  *
- *   {"format": 3, "key": "...", "binary", "arch", "version": 7002022, "package", "kvm": bool,
+ *   {"format": 4, "key": "...", "binary", "arch", "version": 7002022, "package", "kvm": bool,
  *    "facts": ["command:stop", "device:VGA", "prop:VGA.vgamem_mb", "option:sandbox", "option:sandbox.spawn",
  *              "schema:QUERY", "tpm-model:tpm-tis", "tpm-type:passthrough", "probed:VGA", "hyperv:relaxed",
  * ...], "machines": [{"name", "alias", "default", "cpus", "hotplug", "numa", "deprecated", "cpu", "ram"}],
@@ -18,7 +18,7 @@
 #include "base/json.h"
 #include "qemu/qemu_caps.h"
 
-#define QEMU_CAPS_FORMAT 3
+#define QEMU_CAPS_FORMAT 4
 
 typedef struct QemuCpuSet {
     QemuCpuModel *models;

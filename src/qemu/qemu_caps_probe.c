@@ -312,6 +312,30 @@ AWAITS static bool probe_types(Probe *probe, Error **err)
     return true;
 }
 
+/* "name "e1000", bus PCI, alias "e1000-82540em", desc ...": the types that have a second name are told in no
+ * other way. */
+AWAITS static bool probe_aliases(Probe *probe, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!probe_try(probe, "human-monitor-command", json_pack("{s:s}", "command-line", "device_add help"),
+                   &reply, err))
+        return false;
+    g_auto(GStrv) lines = g_strsplit(reply ? json_string_value(reply) : "", "\n", -1);
+    for (char **line = lines; *line; line++) {
+        const char *alias = strstr(*line, ", alias \"");
+        const char *end = alias ? strchr(alias + strlen(", alias \""), '"') : NULL;
+        if (!end || !g_str_has_prefix(*line, "name \""))
+            continue;
+        alias += strlen(", alias \"");
+        g_autofree char *name =
+            g_strndup(*line + strlen("name \""), strcspn(*line + strlen("name \""), "\""));
+        g_autofree char *fact = g_strconcat("device:", name, NULL);
+        if (probe_has_fact(probe, fact)) /* without its module it is not there under any name */
+            probe_add_fact(probe, "device:%.*s", (int)(end - alias), alias);
+    }
+    return true;
+}
+
 static void probe_add_properties(Probe *probe, const char *driver, const Json *properties)
 {
     probe_add_fact(probe, "probed:%s", driver);
@@ -558,7 +582,7 @@ AWAITS static bool probe_hyperv(Probe *probe, Error **err)
 AWAITS static bool probe_everything(Probe *probe, Json *document, Error **err)
 {
     return probe_identity(probe, document, err) && probe_schema(probe, err) && probe_types(probe, err) &&
-           probe_properties(probe, err) && probe_options(probe, err) &&
+           probe_aliases(probe, err) && probe_properties(probe, err) && probe_options(probe, err) &&
            probe_names(probe, "query-tpm-models", "tpm-model", err) &&
            probe_names(probe, "query-tpm-types", "tpm-type", err) &&
            probe_names(probe, "query-migrate-capabilities", "migrate", err) &&

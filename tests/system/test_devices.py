@@ -176,3 +176,35 @@ def test_guest_network_of_type_user(host):
 def test_panic_and_watchdog_devices(host):
     host.start_sector("tiny", devices="<watchdog model='ib700' action='poweroff'/><panic model='isa'/>")
     contains(host.ok("dumpxml", "tiny"), "<watchdog model='ib700' action='poweroff'>", "<panic model='isa'")
+
+
+@mark(daemon=False)
+def test_password_of_the_configuration_protects_displays_without_one(host):
+    host.write("etc/libvirt/qemu.conf", 'vnc_password = "sesame"\nspice_password = "open"\n')
+    host.start_daemon()
+    host.start_sector("tiny", devices="<graphics type='vnc' port='-1'/><graphics type='spice' autoport='yes'/>")
+    args = " ".join(next(iter(qemus().values())))
+    contains(args, ",password=on")
+    check("disable-ticketing" not in args, args)
+
+
+def test_displays_that_cannot_be_are_refused(host):
+    for name, xml in (("low", "<graphics type='vnc' port='1'/>"), ("none", "<graphics type='vnc' port='5899' autoport='no'/>"),
+                      ("tls", "<graphics type='spice' autoport='yes' defaultMode='secure'/>"),
+                      ("channel", "<graphics type='spice' autoport='yes'><channel name='main' mode='secure'/></graphics>")):
+        raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, host.define_sector(name, devices=xml).create)
+
+
+def test_commas_of_addresses_stay_in_their_option(host):
+    host.define_sector("c", devices="<graphics type='vnc' port='5950' listen='1.2.3.4,to=9'/><graphics type='spice' "
+                                    "port='5951' listen='1.2.3.4,disable-ticketing=on'/>")
+    contains(host.ok("domxml-to-native", "qemu-argv", "--domain", "c"), "-vnc 1.2.3.4,,to=9:50", "addr=1.2.3.4,,disable")
+
+
+def test_migratable_document_has_no_generated_paths(host):
+    own = host.path("var/lib/libvirt/qemu/own.sock")
+    host.start_sector("tiny", devices="<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+                      f"<channel type='unix'><source mode='bind' path='{own}'/><target type='virtio' name='own'/></channel>")
+    contains(host.ok("dumpxml", "tiny"), "org.qemu.guest_agent.0'/>", "target/domain-1-tiny/")
+    text = host.ok("dumpxml", "tiny", "--migratable")
+    equal(re.findall("<source mode='bind'[^>]*>", text), [f"<source mode='bind' path='{own}'/>"])

@@ -25,7 +25,8 @@ static bool platform(void *arg, const DomainDef *def, DomainPlatform *ret_platfo
     }
     *ret_platform = (DomainPlatform){ .emulator = g_strdup("/usr/bin/qemu-system-x86_64"),
                                       .machine = g_strdup(machine),
-                                      .cpu_model = g_strdup("qemu64") };
+                                      .cpu_model = g_strdup("qemu64"),
+                                      .nvram_dir = g_strdup("/var/lib/libvirt/qemu/nvram") };
     return true;
 }
 

@@ -94,7 +94,7 @@ static void test_schema_table_has_no_duplicates(void **state)
 /* ---- the packed document ---- */
 
 static const char document_text[] =
-    "{\"format\": 3, \"key\": \"k\", \"binary\": \"/bin/a<b\", \"arch\": \"x86_64\", \"version\": 7002022,"
+    "{\"format\": 4, \"key\": \"k\", \"binary\": \"/bin/a<b\", \"arch\": \"x86_64\", \"version\": 7002022,"
     " \"package\": \"P\", \"kvm\": false, \"facts\": [\"device:VGA\", \"probed:VGA\", \"prop:VGA.vgamem_mb\","
     " \"command:stop\", \"option:sandbox\", \"option:sandbox.spawn\", \"schema:netdev_add/type=user\", 5],"
     " \"machines\": [{\"name\": \"pc-q35-9.9\", \"alias\": \"q35\", \"cpus\": 288},"
@@ -154,10 +154,10 @@ static void test_damaged_documents_are_refused(void **state)
         "5",
         "{}",
         "{\"format\": 2, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\"}",
-        "{\"format\": 3, \"key\": 5, \"binary\": \"b\", \"arch\": \"a\"}",
-        "{\"format\": 3, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"machines\": [5]}",
-        "{\"format\": 3, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"machines\": [{\"cpus\": 4}]}",
-        ("{\"format\": 3, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"cpus\": {\"kvm\": "
+        "{\"format\": 4, \"key\": 5, \"binary\": \"b\", \"arch\": \"a\"}",
+        "{\"format\": 4, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"machines\": [5]}",
+        "{\"format\": 4, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"machines\": [{\"cpus\": 4}]}",
+        ("{\"format\": 4, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"cpus\": {\"kvm\": "
          "{\"models\": [{}]}}}"),
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -166,7 +166,7 @@ static void test_damaged_documents_are_refused(void **state)
         assert_int_equal(error_code(err), ERROR_INVALID_ARGUMENT);
     }
     g_autoptr(QemuCaps) poor =
-        load_document("{\"format\": 3, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"facts\": 7}",
+        load_document("{\"format\": 4, \"key\": \"k\", \"binary\": \"b\", \"arch\": \"a\", \"facts\": 7}",
                       NULL);
     assert_non_null(poor);
     assert_false(qemu_caps_has_device(poor, "x"));
@@ -260,6 +260,8 @@ static void check_facts(const QemuCaps *caps)
     assert_true(qemu_caps_version(caps) >= 6000000);
     assert_true(qemu_caps_has_device(caps, "virtio-blk-pci"));
     assert_true(qemu_caps_has_device(caps, "memory-backend-memfd"));
+    assert_true(qemu_caps_has_device(caps, "ahci")); /* second names */
+    assert_true(qemu_caps_has_device(caps, "e1000-82540em"));
     assert_false(qemu_caps_has_device(caps, "nonsense"));
     assert_true(qemu_caps_has_device_property(caps, "virtio-blk-pci", "iommu_platform"));
     assert_true(qemu_caps_has_device_property(caps, "machine", "vmport"));
@@ -313,7 +315,7 @@ static void probe_and_cache(void *arg)
 
 static void damaged_cache_is_probed_again(void *arg)
 {
-    static const char *const cases[] = { "", "{\"format\": 3, \"key\": ", "[]", NULL };
+    static const char *const cases[] = { "", "{\"format\": 4, \"key\": ", "[]", NULL };
     CacheTest test;
     cache_test_begin(&test);
     qemu_caps_unref(get_caps(&test));
