@@ -234,7 +234,7 @@ const XmlTable features_table =
                KEPT("cfpc", .doc = "pSeries mitigation"), KEPT("sbbc", .doc = "pSeries mitigation"),
                KEPT("ibs", .doc = "pSeries mitigation"),
                GROUP("tcg",
-                     ROWS(CHILD("tb-cache", FeaturesDef, tcg_tb_cache_bytes, .unit = XML_UNIT_PRETTY_MIB,
+                     ROWS(CHILD("tb-cache", FeaturesDef, tcg_tb_cache_bytes, .unit = XML_UNIT_KIB,
                                 .doc = "size")),
                      .doc = "QEMU's translator"),
                KEPT("async-teardown", .doc = "give memory back in the background"),
