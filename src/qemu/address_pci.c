@@ -386,6 +386,9 @@ static bool seat_bridge(PciLayout *layout, ControllerDef *controller, Error **er
     case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
         add_seat(layout, &controller->info, PCI_KIND_EXPRESS, "PCI controller");
         return true;
+    case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
+        add_seat(layout, &controller->info, PCI_KIND_SWITCH_PORT, "PCI controller");
+        return true;
     case CONTROLLER_MODEL_PCI_BRIDGE:
         add_seat(layout, &controller->info, PCI_KIND_BRIDGE, "PCI controller");
         return true;
@@ -503,6 +506,30 @@ static bool run_round(DomainDef *def, bool is_pcie, bool *ret_grew, Error **err)
     return ok;
 }
 
+static PciModelName default_pci_model(ControllerModel model)
+{
+    switch (model) {
+    case CONTROLLER_MODEL_PCIE_ROOT_PORT:
+        return PCI_MODEL_PCIE_ROOT_PORT;
+    case CONTROLLER_MODEL_PCI_BRIDGE:
+        return PCI_MODEL_PCI_BRIDGE;
+    case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
+        return PCI_MODEL_PCIE_PCI_BRIDGE;
+    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
+        return PCI_MODEL_I82801B11_BRIDGE;
+    case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
+        return PCI_MODEL_X3130_UPSTREAM;
+    case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
+        return PCI_MODEL_XIO3130_DOWNSTREAM;
+    case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
+        return PCI_MODEL_PXB;
+    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
+        return PCI_MODEL_PXB_PCIE;
+    default:
+        return PCI_MODEL_ABSENT;
+    }
+}
+
 /* Chassis and port numbers: unique per machine, so the bus number and the place serve. */
 static void number_ports(DomainDef *def)
 {
@@ -511,10 +538,11 @@ static void number_ports(DomainDef *def)
             continue;
         uint32_t index = controller->index.value;
         const DeviceAddress *address = &controller->info.address;
+        if (controller->pci_model == PCI_MODEL_ABSENT)
+            controller->pci_model = default_pci_model(controller->model);
         switch (controller->model) {
         case CONTROLLER_MODEL_PCIE_ROOT_PORT:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_PCIE_ROOT_PORT;
+        case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
             if (!controller->chassis.is_set)
                 controller->chassis = (OptU32){ .value = index, .is_set = true };
             if (!controller->port.is_set)
@@ -523,18 +551,8 @@ static void number_ports(DomainDef *def)
                               .is_set = true };
             break;
         case CONTROLLER_MODEL_PCI_BRIDGE:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_PCI_BRIDGE;
             if (!controller->chassis_nr.is_set)
                 controller->chassis_nr = (OptU32){ .value = index, .is_set = true };
-            break;
-        case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_PCIE_PCI_BRIDGE;
-            break;
-        case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_I82801B11_BRIDGE;
             break;
         default:
             break;

@@ -28,12 +28,21 @@ static unsigned target_index(const char *target)
     return index ? index - 1 : 0;
 }
 
+bool qemu_scsi_has_luns(const DomainDef *def, unsigned controller)
+{
+    for (DEF_EACH(ControllerDef, row, def->controllers)) {
+        if (row->type == CONTROLLER_SCSI && row->index.value == controller)
+            return row->model != CONTROLLER_MODEL_LSILOGIC && row->model != CONTROLLER_MODEL_AM53C974 &&
+                   row->model != CONTROLLER_MODEL_DC390;
+    }
+    return true;
+}
+
 static void alias_disk(const DomainDef *def, DiskDef *disk)
 {
     const DeviceAddress *address = &disk->info.address;
     bool drive = address->type == ADDRESS_DRIVE;
 
-    (void)def;
     switch (disk->bus) {
     case DISK_BUS_IDE:
     case DISK_BUS_SATA:
@@ -46,7 +55,10 @@ static void alias_disk(const DomainDef *def, DiskDef *disk)
                       address->drive.controller, address->drive.bus, address->drive.unit);
         break;
     case DISK_BUS_SCSI:
-        if (drive)
+        if (drive && !qemu_scsi_has_luns(def, address->drive.controller))
+            set_alias(&disk->info, "scsi%u-%u-%u", address->drive.controller, address->drive.bus,
+                      address->drive.unit);
+        else if (drive)
             set_alias(&disk->info, "scsi%u-%u-%u-%u", address->drive.controller, address->drive.bus,
                       address->drive.target, address->drive.unit);
         break;

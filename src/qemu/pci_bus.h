@@ -13,6 +13,7 @@ typedef enum PciKind {
     PCI_KIND_EXPRESS,      /* has a PCIe port of its own where the machine has PCIe, else conventional */
     PCI_KIND_BRIDGE, /* a conventional bridge: also behind a DMI bridge, which takes no hot-plugged device */
     PCI_KIND_ROOT_COMPLEX, /* sits on pcie.0 itself: root ports, integrated devices */
+    PCI_KIND_SWITCH_PORT,  /* a downstream port, on the bus of its upstream port */
 } PciKind;
 
 typedef struct PciBus {
