@@ -57,9 +57,11 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
 
     native_fill_in(host, def);
     for (DEF_EACH(CharDef, channel, def->channels)) {
-        if (channel->source.type == CHAR_UNIX && !channel->source.path)
+        if (channel->source.type == CHAR_UNIX && !channel->source.path) {
             channel->source.path =
                 g_build_filename(channel_dir, channel->target_name ? channel->target_name : "channel", NULL);
+            channel->source.mode = CHAR_MODE_BIND;
+        }
     }
     const bool ok = vm_xml_get_caps(host, def, &caps, err) && qemu_resolve_cpu(def, caps, err) &&
                     qemu_command_build(def, caps, &env, ret_command, err);

@@ -147,7 +147,7 @@ static char *controller_driver(const ControllerDef *controller)
     case CONTROLLER_VIRTIO_SERIAL:
         return virtio_driver("virtio-serial", controller_virtio_model(controller), &controller->info);
     case CONTROLLER_SATA:
-        driver = "ahci";
+        driver = "ich9-ahci";
         break;
     case CONTROLLER_FDC:
         driver = "isa-fdc";
@@ -462,7 +462,7 @@ static bool build_redirdev(Builder *b, const RedirdevDef *redirdev, Error **err)
 static bool build_iommu(Builder *b, const IommuDef *iommu, Error **err)
 {
     const char *driver = iommu->model == IOMMU_INTEL    ? "intel-iommu"
-                         : iommu->model == IOMMU_VIRTIO ? "virtio-iommu"
+                         : iommu->model == IOMMU_VIRTIO ? "virtio-iommu-pci"
                                                         : NULL;
     if (!driver || !device_require(b->caps, driver, err))
         return driver ? false
@@ -475,9 +475,8 @@ static bool build_iommu(Builder *b, const IommuDef *iommu, Error **err)
     prop_tristate(device, "device-iotlb", iommu->iotlb);
     if (iommu->aw_bits)
         prop_uint(device, "aw-bits", iommu->aw_bits);
-    if (iommu->model == IOMMU_VIRTIO && !prop_info(device, b->def, &iommu->info, err))
+    if (!prop_info(device, b->def, &iommu->info, err))
         return false;
-    json_object_del(device, "id");
     add_json(b, "-device", g_steal_pointer(&device));
     return true;
 }

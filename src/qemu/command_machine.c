@@ -337,16 +337,20 @@ static Json *memory_backend(const Builder *b, const char *id, uint64_t bytes, Me
         prop_str(object, "mem-path", backing->hugepages ? "/dev/hugepages" : b->env->lib_dir);
     if (access == MEMORY_ACCESS_SHARED)
         prop_bool(object, "share", true);
-    else if (access == MEMORY_ACCESS_PRIVATE && file)
+    else if (access == MEMORY_ACCESS_PRIVATE &&
+             (file || memfd)) /* a memfd is shared if nobody says otherwise */
         prop_bool(object, "share", false);
     if (backing && (backing->hugepages || backing->allocation == MEMORY_ALLOCATION_IMMEDIATE)) {
         prop_bool(object, "prealloc", true);
         if (backing->allocation_threads)
             prop_uint(object, "prealloc-threads", backing->allocation_threads);
     }
-    if (backing && backing->discard)
+    if (file && !memfd && backing->discard)
         prop_bool(object, "discard-data", true);
     prop_uint(object, "size", bytes);
+    /* Machine types before 4.0 would name the block by its path: not what a saved image calls it. */
+    if ((file || memfd) && g_strcmp0(id, b->machine->default_ram_id) == 0)
+        prop_bool(object, "x-use-canonical-path-for-ramblock-id", false);
     return object;
 }
 
@@ -493,6 +497,8 @@ static void build_rtc(Builder *b)
             g_string_append(rtc, ",clock=vm");
         else if (timer->track == TIMER_TRACK_REALTIME)
             g_string_append(rtc, ",clock=rt");
+        else if (timer->track == TIMER_TRACK_WALL)
+            g_string_append(rtc, ",clock=host");
         if (timer->tickpolicy == TIMER_TICKPOLICY_CATCHUP)
             g_string_append(rtc, ",driftfix=slew");
     }
