@@ -13,6 +13,7 @@ OSINFO = """<metadata>
 
 
 def test_each_machine_has_a_file_for_root_only(host):
+    """rows: lifecycle-27"""
     host.define_sector("tiny")
     path = host.config_file("tiny")
     equal(oct(path.stat().st_mode & 0o7777), "0o600")
@@ -20,6 +21,7 @@ def test_each_machine_has_a_file_for_root_only(host):
 
 
 def test_define_again_replaces_and_says_so(host):
+    """rows: lifecycle-20"""
     path = host.write_xml(host.guests.sector("tiny"))
     contains(host.ok("define", path), "Domain 'tiny' defined from")
     uuid = host.ok("domuuid", "tiny").strip()
@@ -40,6 +42,7 @@ def test_define_with_a_taken_name_or_uuid_is_refused(host):
 
 
 def test_dumpxml_of_a_running_machine_tells_runtime_details(host):
+    """rows: lifecycle-25"""
     vnc = "<graphics type='vnc' port='-1' autoport='yes'/><video><model type='vga'/></video>"
     host.start_sector("tiny", devices=vnc, metadata=OSINFO)
     text = host.ok("dumpxml", "tiny")
@@ -53,6 +56,7 @@ def test_dumpxml_of_a_running_machine_tells_runtime_details(host):
 
 
 def test_a_dumped_document_can_be_given_back(host):
+    """rows: lifecycle-26"""
     host.define_sector("tiny", metadata=OSINFO)
     text = host.ok("dumpxml", "tiny")
     host.ok("undefine", "tiny")
@@ -61,6 +65,7 @@ def test_a_dumped_document_can_be_given_back(host):
 
 
 def test_a_change_of_a_running_machine_takes_effect_at_the_next_start(host):
+    """rows: lifecycle-47"""
     host.start_sector("tiny")
     changed = host.ok("dumpxml", "tiny", "--inactive").replace("16384</", "32768</")
     host.ok("define", host.write_xml(changed))
@@ -76,6 +81,7 @@ def editor(host, script):
 
 
 def test_edit_stores_a_valid_change(host):
+    """rows: lifecycle-24"""
     host.define_sector("tiny")
     env = editor(host, "sed -i 's/<vcpu placement=.static.>1</<vcpu>3</' \"$1\"")
     contains(host.ok("edit", "tiny", env=env), "Domain 'tiny' XML configuration edited")
@@ -117,6 +123,7 @@ def test_validation_names_what_is_unknown(host):
 
 
 def test_undefine_removes_the_definition_and_keeps_the_disk(host):
+    """rows: lifecycle-22"""
     host.define_sector("tiny")
     image = host.path("var/lib/libvirt/images/tiny.img")
     contains(host.ok("undefine", "tiny"), "Domain 'tiny' has been undefined")
@@ -126,6 +133,7 @@ def test_undefine_removes_the_definition_and_keeps_the_disk(host):
 
 
 def test_undefine_of_a_running_machine_makes_it_transient(host):
+    """rows: lifecycle-23"""
     host.start_sector("tiny")
     host.ok("undefine", "tiny")
     equal(host.state("tiny"), "running")
@@ -193,6 +201,7 @@ def test_a_damaged_file_is_set_aside_and_the_rest_is_loaded(host):
 
 
 def test_definitions_survive_a_restart(host):
+    """rows: lifecycle-36"""
     host.define_sector("tiny", title="A small one", description="Words\nover two lines", metadata=OSINFO)
     before = host.ok("dumpxml", "tiny")
     host.restart_daemon()

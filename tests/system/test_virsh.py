@@ -7,6 +7,7 @@ from lodgetest.runner import mark
 
 
 def test_interactive_mode(host):
+    """rows: cli-01 cli-02"""
     host.define_sector("tiny")
     terminal = host.terminal()
     terminal.expect("virsh # ")
@@ -25,11 +26,13 @@ def test_several_commands_in_one_line(host):
 
 
 def test_quiet_and_timing(host):
+    """rows: cli-14 cli-16"""
     equal(host.ok("-q", "list"), "")
     contains(host.ok("-t", "list"), "(Time: ")
 
 
 def test_exit_codes(host):
+    """rows: lifecycle-52"""
     host.define_sector("tiny")
     equal(host.virsh("domstate", "tiny").code, 0)
     equal(host.virsh("domstate", "nothing").code, 1)
@@ -38,12 +41,13 @@ def test_exit_codes(host):
 
 
 def test_keepalive_is_answered(host):
-    """The client hangs up when pings stay unanswered: a loop of events outlives several of them."""
+    """The client hangs up when pings stay unanswered: a loop of events outlives several of them. rows: cli-11"""
     terminal = host.terminal("-k", "1", "-K", "1", "event", "--event", "lifecycle", "--timeout", "4")
     terminal.expect("event loop timed out", timeout=20)
 
 
 def test_log_file_of_the_client(host):
+    """rows: cli-13"""
     log = host.path("virsh.out")
     host.virsh("-d", "0", "-l", str(log), "list")
     check(log.exists(), "no log")
