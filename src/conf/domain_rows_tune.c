@@ -12,7 +12,8 @@ static const XmlTable huge_page_table =
 const XmlTable memory_backing_table =
     TABLE(MemoryBacking, "memory-backing",
           ROWS(GROUP_FLAG("hugepages", MemoryBacking, hugepages,
-                          ROWS(LIST("page", MemoryBacking, pages, &huge_page_table, .doc = "a size")),
+                          ROWS(
+                              LIST("page", MemoryBacking, pages, &huge_page_table, NOT_YET, .doc = "a size")),
                           .doc = "use huge pages"),
                FLAG("nosharepages", MemoryBacking, nosharepages, .doc = "never merge equal pages"),
                FLAG("locked", MemoryBacking, locked, .doc = "never swap"),
@@ -45,8 +46,8 @@ const XmlTable vcpu_table =
 const XmlTable iothread_table =
     TABLE(IothreadDef, "iothread",
           ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1, .doc = "number of the thread"),
-               ATTR("thread_pool_min", IothreadDef, pool_min, .doc = "least worker threads"),
-               ATTR("thread_pool_max", IothreadDef, pool_max, .doc = "most worker threads")),
+               ATTR("thread_pool_min", IothreadDef, pool_min, NOT_YET, .doc = "least worker threads"),
+               ATTR("thread_pool_max", IothreadDef, pool_max, NOT_YET, .doc = "most worker threads")),
           .doc = "A thread for disks and controllers.");
 
 static const XmlTable vcpu_pin_table =
@@ -62,12 +63,12 @@ static const XmlTable iothread_pin_table =
           .doc = "Where an I/O thread runs.");
 
 #define PERIOD(text, member, what)                                                                           \
-    CHILD(text, CpuTune, member, .min = 1000, .max = 1000000, .flags = ROW_CHANGEABLE, .doc = what)
-#define QUOTA(text, member, what) CHILD(text, CpuTune, member, .flags = ROW_CHANGEABLE, .doc = what)
+    CHILD(text, CpuTune, member, NOT_YET, .min = 1000, .max = 1000000, .flags = ROW_CHANGEABLE, .doc = what)
+#define QUOTA(text, member, what) CHILD(text, CpuTune, member, NOT_YET, .flags = ROW_CHANGEABLE, .doc = what)
 
 const XmlTable cputune_table =
     TABLE(CpuTune, "cputune",
-          ROWS(CHILD("shares", CpuTune, shares, .flags = ROW_CHANGEABLE,
+          ROWS(CHILD("shares", CpuTune, shares, NOT_YET, .flags = ROW_CHANGEABLE,
                      .doc = "weight among the machines of the host"),
                PERIOD("period", period_us, "microseconds of a vCPU's period"),
                QUOTA("quota", quota_us,

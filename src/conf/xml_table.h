@@ -85,6 +85,13 @@ enum {
     ROW_LONG = 1 << 13,       /* always with an end tag, even without content */
 };
 
+/* What a value does when the machine starts. */
+typedef enum XmlEffect {
+    XML_EFFECT_DEFAULT,  /* acts; NOT_YET for KEPT rows */
+    XML_EFFECT_HARMLESS, /* nothing acts on it, and nothing is lost: metadata, hints, checks */
+    XML_EFFECT_NOT_YET,  /* should act and does not: a machine that sets it is not started */
+} XmlEffect;
+
 typedef struct XmlRow XmlRow;
 typedef struct XmlTable XmlTable;
 typedef struct XmlReader XmlReader;
@@ -127,9 +134,11 @@ struct XmlRow {
     uint64_t min, max;       /* numbers; max 0 = no limit */
     uint8_t bad_code;        /* ErrorCode of a wrong value where it is not XML_INVALID */
     uint8_t missing_code;    /* the same for a missing one */
+    uint8_t effect;          /* XmlEffect; of a group, list or object: also of all inside it */
     const char *ns;          /* namespace URI of the element; NULL = none */
     const char *prefix;      /* written before the name: "qemu:" */
-    const char *fallback;    /* default, for the manual only: defaults are filled in elsewhere */
+    const char *fallback;    /* default: a NOT_YET row with this value is as good as absent; else for the
+                                manual only, defaults are filled in elsewhere */
     const char *doc;
     const char *since;
 };
@@ -249,6 +258,8 @@ struct XmlTable {
 /* The row exists only while the enum @member of the same struct has one of @mask's values (BIT(A) | BIT(B)).
  */
 #define ONLY(Type, member, mask) .when_offset = offsetof(Type, member), .when_mask = (mask)
+#define NOT_YET .effect = XML_EFFECT_NOT_YET
+#define HARMLESS .effect = XML_EFFECT_HARMLESS
 #define BIT(value) (UINT64_C(1) << (value))
 #define TABLE(Type, text, table_rows, ...)                                                                   \
     {                                                                                                        \
@@ -334,6 +345,11 @@ typedef bool (*XmlDiffFunc)(void *arg, const char *path, const XmlRow *row);
 void xml_table_diff(const XmlTable *table, const void *a, const void *b, XmlDiffFunc func, void *arg);
 bool xml_table_equal(const XmlTable *table, const void *a, const void *b);
 
+/* Calls @func for each value in @object that its row says is not acted on yet (XML_EFFECT_NOT_YET) and that
+ * is no default; @path is an XPath below the root: "devices/disk[2]/iotune". Values of running machines are
+ * left out. */
+void xml_table_find_gaps(const XmlTable *table, const void *object, XmlDiffFunc func, void *arg);
+
 /* ---- elements kept verbatim ---- */
 
 typedef struct Kept Kept; /* opaque chain; owned by the struct's `kept` field */
@@ -357,6 +373,12 @@ void xml_text_indent(const char *text, unsigned indent, GString *out);
 void xml_schema_write(const XmlTable *table, const char *root_name, GString *out);
 /* The reference manual in Markdown. */
 void xml_manual_write(const XmlTable *table, const char *root_name, GString *out);
+/* Does Lodge act on what the element or attribute @path ("devices/hostdev") says? A path that no row has is a
+ * bug. */
+bool xml_table_acts_on(const XmlTable *table, const char *path);
+/* Every row that is not acted on yet, one line each: "disk/driver/@queues", the first part being the table.
+ */
+void xml_gaps_write(const XmlTable *table, GString *out);
 /* Every mistake in the tables reachable from @table, one line each, appended to @out: missing doc, enum
  * without names, two rows of one name that do not exclude each other ... For the tests. */
 void xml_table_lint(const XmlTable *table, GString *out);

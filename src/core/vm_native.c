@@ -78,7 +78,7 @@ bool vm_xml_to_native(Host *host, const char *format, const char *xml, char **re
         return error_set(err, ERROR_INVALID_ARGUMENT, "unsupported config type %s", format ? format : "");
     if (!vm_xml_parse(host, xml, strlen(xml), "(domain_definition)", 0, &def, err))
         return false;
-    const bool ok = native_build(host, def, -1, &command, err);
+    const bool ok = domain_def_check_gaps(def, err) && native_build(host, def, -1, &command, err);
     domain_def_free(def);
     if (!ok)
         return false;

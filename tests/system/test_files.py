@@ -232,3 +232,33 @@ def test_setvcpus_and_setmem_of_an_inactive_machine(host):
              "<memory unit='KiB'>65536</memory>", "<currentMemory unit='KiB'>32768</currentMemory>")
     host.restart_daemon()
     contains(host.ok("dominfo", "tiny"), "CPU(s):         2", "Used memory:    32768 KiB")
+
+
+LOSSES = (
+    ("disk", "<encryption format='luks'><secret type='passphrase' uuid='11111111-2222-4333-8444-555555555555'/>"
+     "</encryption>", "/domain/devices/disk[1]/encryption"),
+    ("disk", "<transient/>", "/domain/devices/disk[1]/transient"),
+    ("disk", "<iotune><total_iops_sec>100</total_iops_sec></iotune>", "/domain/devices/disk[1]/iotune"),
+    ("interface", "<link state='down'/>", "/domain/devices/interface[1]/link/@state"),
+    ("interface", "<filterref filter='clean-traffic'/>", "/domain/devices/interface[1]/filterref/@filter"),
+    ("interface", "<bandwidth><inbound average='1000'/></bandwidth>",
+     "/domain/devices/interface[1]/bandwidth/inbound"),
+    ("domain", "<memtune><hard_limit unit='KiB'>65536</hard_limit></memtune>", "/domain/memtune"),
+    ("domain", "<cputune><shares>512</shares></cputune>", "/domain/cputune/shares"),
+)
+
+
+@mark(only="lodged", reason="the reference acts on all of these")
+def test_what_is_not_acted_on_is_refused_at_start_by_name(host):
+    for element, more, path in LOSSES:
+        xml = host.guests.sector("tiny", devices="<interface type='user'></interface>")
+        dom = host.define(xml.replace(f"</{element}>", f"{more}</{element}>", 1))
+        raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, dom.create, text=path)
+        equal(host.state("tiny"), "shut off")
+        contains(host.lodge("doctor", "--domain", "tiny"), path)
+        host.refused("domxml-to-native", "qemu-argv", "--domain", "tiny", says=path)
+        dom.undefine()
+    equal(qemus(), {}, "QEMU processes")
+    dom = host.define_sector("tiny")
+    equal(host.lodge("doctor", "--domain", "tiny").code, 0)
+    dom.create()
