@@ -207,7 +207,7 @@ static bool tty_is_written(const void *base, unsigned flags)
 
 const XmlTable serial_table =
     TABLE(CharDef, "serial",
-          ROWS(INCLUDE(CharDef, source, &char_source_table),
+          ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                GROUP("target",
                      ROWS(ATTR("type", CharDef, target_type, .names = &char_target_type_names,
                                .fallback = "by machine type", .doc = "the bus of the port"),
@@ -220,7 +220,7 @@ const XmlTable serial_table =
 
 const XmlTable parallel_table =
     TABLE(CharDef, "parallel",
-          ROWS(INCLUDE(CharDef, source, &char_source_table),
+          ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                GROUP("target", ROWS(PORT_ROW), .doc = "what the guest sees"),
                INCLUDE(CharDef, info, &device_info_table), HELD("name", CharDef, target_name),
                HELD("address", CharDef, guestfwd_address), HELD("tty", CharDef, tty)),
@@ -228,7 +228,7 @@ const XmlTable parallel_table =
 
 const XmlTable console_table =
     TABLE(CharDef, "console",
-          ROWS(INCLUDE(CharDef, source, &char_source_table),
+          ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                ATTR("tty", CharDef, tty, .flags = ROW_LIVE, .show = tty_is_written,
                     .doc = "path of the terminal"),
                GROUP("target",
@@ -246,7 +246,7 @@ const XmlTable console_table =
 #define GUESTFWD ONLY(CharDef, target_type, BIT(CHAR_TARGET_GUESTFWD))
 const XmlTable channel_table =
     TABLE(CharDef, "channel",
-          ROWS(INCLUDE(CharDef, source, &char_source_table),
+          ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                GROUP("target",
                      ROWS(ATTR("type", CharDef, target_type, .names = &char_target_type_names,
                                .doc = "kind of channel"),
@@ -328,6 +328,6 @@ const XmlTable redirdev_table =
     TABLE(RedirdevDef, "redirdev",
           ROWS(ATTR("bus", RedirdevDef, bus, .names = &redir_bus_names, .fallback = "usb",
                     .doc = "always usb"),
-               INCLUDE(RedirdevDef, source, &char_source_table),
+               INCLUDE(RedirdevDef, source, &char_source_table, HOST_SIDE),
                INCLUDE(RedirdevDef, info, &device_info_table)),
           .finish = redirdev_finish, .doc = "A USB device of the viewer's computer.");

@@ -134,6 +134,7 @@ struct XmlRow {
     uint64_t min, max;       /* numbers; max 0 = no limit */
     uint8_t bad_code;        /* ErrorCode of a wrong value where it is not XML_INVALID */
     uint8_t missing_code;    /* the same for a missing one */
+    bool host_side;          /* the guest does not notice a change of it, nor of anything inside it */
     uint8_t effect;          /* XmlEffect; of a group, list or object: also of all inside it */
     const char *ns;          /* namespace URI of the element; NULL = none */
     const char *prefix;      /* written before the name: "qemu:" */
@@ -258,6 +259,7 @@ struct XmlTable {
 /* The row exists only while the enum @member of the same struct has one of @mask's values (BIT(A) | BIT(B)).
  */
 #define ONLY(Type, member, mask) .when_offset = offsetof(Type, member), .when_mask = (mask)
+#define HOST_SIDE .host_side = true
 #define NOT_YET .effect = XML_EFFECT_NOT_YET
 #define HARMLESS .effect = XML_EFFECT_HARMLESS
 #define BIT(value) (UINT64_C(1) << (value))
@@ -343,6 +345,8 @@ void xml_list_remove(const XmlTable *table, GPtrArray **list, unsigned index);
 typedef bool (*XmlDiffFunc)(void *arg, const char *path, const XmlRow *row);
 /* Calls @func for each difference. @a, @b not NULL. */
 void xml_table_diff(const XmlTable *table, const void *a, const void *b, XmlDiffFunc func, void *arg);
+/* The same for what the guest can see: without host_side and ROW_LIVE rows. */
+void xml_table_diff_guest(const XmlTable *table, const void *a, const void *b, XmlDiffFunc func, void *arg);
 bool xml_table_equal(const XmlTable *table, const void *a, const void *b);
 
 /* Calls @func for each value in @object that its row says is not acted on yet (XML_EFFECT_NOT_YET) and that
