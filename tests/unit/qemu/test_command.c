@@ -55,10 +55,15 @@ static bool build(const char *xml, size_t len, const QemuCaps *caps, char **ret_
     g_autofree char *lib_dir = g_strdup_printf("/var/lib/libvirt/qemu/domain--1-%s", def->name);
     g_autofree char *monitor = g_build_filename(lib_dir, "monitor.sock", NULL);
     g_autofree char *key = g_build_filename(lib_dir, "master-key.aes", NULL);
+    /* Taps are descriptors from 100 on, and with KVM those of vhost from 200 on. */
+    static const int taps[] = { 100, 101, 102, 103 }, vhosts[] = { 200, 201, 202, 203 };
     const QemuCommandEnv env = { .monitor_fd = -1,
                                  .monitor_path = monitor,
                                  .lib_dir = lib_dir,
                                  .master_key_path = key,
+                                 .tap_fds = taps,
+                                 .vhost_fds = def->type == VIRT_TYPE_KVM ? vhosts : NULL,
+                                 .n_tap_fds = G_N_ELEMENTS(taps),
                                  .sandbox = true,
                                  .start_paused = true,
                                  .now_s = 1600000000 };
