@@ -7,6 +7,8 @@
 
 #define SOURCE_TYPE(mask) ONLY(StorageSource, type, mask)
 #define LOCAL_TYPES (BIT(STORAGE_FILE) | BIT(STORAGE_BLOCK) | BIT(STORAGE_DIR))
+#define TYPES_NOT_YET                                                                                        \
+    NOT_YET_VALUES(BIT(STORAGE_NETWORK) | BIT(STORAGE_VOLUME) | BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER))
 #define ANY_TYPE (~UINT64_C(0))
 
 static const XmlTable host_table =
@@ -94,7 +96,7 @@ static const XmlCustom backing_custom = { backing_read, backing_write, backing_s
                "the image that this one is based on; empty: the chain ends here; none: look into the image")
 
 static const XmlRow backing_schema_rows[] = {
-    ATTR("type", StorageSource, type, .names = &storage_type_names, .doc = "kind of source"),
+    ATTR("type", StorageSource, type, TYPES_NOT_YET, .names = &storage_type_names, .doc = "kind of source"),
     INDEX_ROW,
     GROUP("format",
           ROWS(ATTR("type", StorageSource, format, .names = &storage_format_names, .doc = "image format"),
@@ -245,8 +247,8 @@ static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, E
 
 const XmlTable disk_table =
     TABLE(DiskDef, "disk",
-          ROWS(ATTR("type", DiskDef, src.type, HOST_SIDE, .names = &storage_type_names, .fallback = "file",
-                    .doc = "kind of source"),
+          ROWS(ATTR("type", DiskDef, src.type, HOST_SIDE, TYPES_NOT_YET, .names = &storage_type_names,
+                    .fallback = "file", .doc = "kind of source"),
                ATTR("device", DiskDef, device, .names = &disk_device_names, .fallback = "disk",
                     .doc = "what the guest sees"),
                ATTR("model", DiskDef, model, .names = &virtio_model_names,

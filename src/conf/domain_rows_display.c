@@ -357,8 +357,10 @@ static const XmlRow spice_rows[] = {
 
 const XmlTable graphics_table =
     TABLE(GraphicsDef, "graphics",
-          ROWS(ATTR("type", GraphicsDef, type, .names = &graphics_type_names, .flags = ROW_REQUIRED,
-                    .doc = "kind of display"),
+          ROWS(ATTR("type", GraphicsDef, type,
+                    NOT_YET_VALUES(BIT(GRAPHICS_SDL) | BIT(GRAPHICS_RDP) | BIT(GRAPHICS_DESKTOP) |
+                                   BIT(GRAPHICS_DBUS)),
+                    .names = &graphics_type_names, .flags = ROW_REQUIRED, .doc = "kind of display"),
                CODEC_ATTR("port", &main_port_codec, TYPE(REMOTE), .doc = "TCP port; -1: chosen at start"),
                CODEC_ATTR("tlsPort", &tls_port_codec, TYPE(SPICE),
                           .doc = "TCP port of the encrypted channels"),

@@ -142,8 +142,12 @@ static const XmlRow source_rows[] = {
 
 const XmlTable interface_table =
     TABLE(InterfaceDef, "interface",
-          ROWS(ATTR("type", InterfaceDef, type, HOST_SIDE, .names = &interface_type_names,
-                    .flags = ROW_REQUIRED, .doc = "what the interface is connected to"),
+          ROWS(ATTR("type", InterfaceDef, type, HOST_SIDE,
+                    NOT_YET_VALUES(BIT(INTERFACE_VHOST_USER) | BIT(INTERFACE_INTERNAL) |
+                                   BIT(INTERFACE_DIRECT) | BIT(INTERFACE_HOSTDEV) | BIT(INTERFACE_UDP) |
+                                   BIT(INTERFACE_VDPA) | BIT(INTERFACE_NULL) | BIT(INTERFACE_VDS)),
+                    .names = &interface_type_names, .flags = ROW_REQUIRED,
+                    .doc = "what the interface is connected to"),
                KEPT_ATTR("managed", .doc = "host devices: who binds the driver"),
                ATTR("trustGuestRxFilters", InterfaceDef, trust_guest_rx_filters, NOT_YET, .fallback = "no",
                     .names = &tristate_yes_no_names,

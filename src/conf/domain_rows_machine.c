@@ -143,8 +143,8 @@ const XmlTable os_table =
                                .doc = "milliseconds until another attempt to boot; -1: none")),
                      .doc = "the BIOS"),
                GROUP("smbios",
-                     ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names,
-                               .doc = "where it comes from")),
+                     ROWS(ATTR("mode", OsDef, smbios, NOT_YET_VALUES(BIT(SMBIOS_MODE_HOST)),
+                               .names = &smbios_mode_names, .doc = "where it comes from")),
                      .doc = "system information for the guest")),
           KEEPS(OsDef), .finish = loader_finish, .doc = "What the machine is and how it boots.");
 

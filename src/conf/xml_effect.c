@@ -50,6 +50,11 @@ static bool value_is_default(const XmlRow *row, const void *base)
     return xml_value_write(row, base, 0, text) && strcmp(text->str, row->fallback) == 0;
 }
 
+static bool value_is_gap(const XmlRow *row, const void *base)
+{
+    return row->gap_mask && row->gap_mask & BIT(*(const uint8_t *)xml_field_const(row, base));
+}
+
 static void find_in_table(Gaps *gaps, const XmlTable *table, const void *object);
 static void find_in_rows(Gaps *gaps, const XmlRow *rows, const void *base);
 
@@ -105,7 +110,8 @@ static void find_in_row(Gaps *gaps, const XmlRow *row, const void *base)
     case XML_CHILD:
     case XML_FLAG:
     case XML_VERBATIM:
-        if (xml_row_effect(row) == XML_EFFECT_NOT_YET && !value_is_default(row, base))
+        if (xml_row_effect(row) == XML_EFFECT_NOT_YET ? !value_is_default(row, base)
+                                                      : value_is_gap(row, base))
             report(gaps, row, -1);
         return;
     case XML_CUSTOM: /* the fields have rows of their own */
@@ -165,6 +171,11 @@ static void list_rows(GapList *list, const XmlRow *rows, const char *where)
         bool is_attr = row->node == XML_ATTR || row->node == XML_KEPT_ATTR;
         if (effect == XML_EFFECT_NOT_YET)
             g_string_append_printf(list->out, "%s/%s%s\n", where, is_attr ? "@" : "", row->name);
+        for (unsigned i = 0; row->gap_mask && i < row->names->count; i++) {
+            if (row->gap_mask & BIT(i))
+                g_string_append_printf(list->out, "%s/%s%s='%s'\n", where, is_attr ? "@" : "", row->name,
+                                       row->names->names[i]);
+        }
         if (effect != XML_EFFECT_DEFAULT)
             continue;
         if (row->table)

@@ -53,6 +53,8 @@ static void manual_values(Manual *manual, const XmlRow *row)
         if (!row->names->names[i])
             continue;
         g_string_append_printf(manual->out, "%s`%s`", separator, row->names->names[i]);
+        if (row->gap_mask & BIT(i))
+            g_string_append(manual->out, " *(not yet)*");
         separator = ", ";
     }
     g_string_append_c(manual->out, ')');

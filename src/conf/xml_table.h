@@ -132,6 +132,7 @@ struct XmlRow {
     const XmlCodec *codec;   /* XML_VALUE_OTHER */
     const XmlCustom *custom; /* XML_CUSTOM */
     uint64_t min, max;       /* numbers; max 0 = no limit */
+    uint64_t gap_mask;       /* enum values that are XML_EFFECT_NOT_YET in a row that is acted on otherwise */
     uint8_t bad_code;        /* ErrorCode of a wrong value where it is not XML_INVALID */
     uint8_t missing_code;    /* the same for a missing one */
     bool host_side;          /* the guest does not notice a change of it, nor of anything inside it */
@@ -261,6 +262,7 @@ struct XmlTable {
 #define ONLY(Type, member, mask) .when_offset = offsetof(Type, member), .when_mask = (mask)
 #define HOST_SIDE .host_side = true
 #define NOT_YET .effect = XML_EFFECT_NOT_YET
+#define NOT_YET_VALUES(mask) .gap_mask = (mask)
 #define HARMLESS .effect = XML_EFFECT_HARMLESS
 #define BIT(value) (UINT64_C(1) << (value))
 #define TABLE(Type, text, table_rows, ...)                                                                   \

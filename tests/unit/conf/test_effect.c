@@ -116,6 +116,17 @@ static void try_gap(const XmlTable *table, const XmlRow *row, void *base)
     }
 }
 
+static void try_values(const XmlRow *row, void *base)
+{
+    uint8_t *field = xml_field(row, base), old = *field;
+    for (unsigned i = 0; row->gap_mask && i < row->names->count; i++) {
+        *field = (uint8_t)i;
+        if (row->gap_mask & BIT(i))
+            expect_found(row);
+    }
+    *field = old;
+}
+
 static void try_group(const XmlTable *table, const XmlRow *row, void *base, unsigned depth)
 {
     bool *there = row->has_field ? xml_field(row, base) : NULL;
@@ -164,6 +175,8 @@ static void try_rows(const XmlTable *table, const XmlRow *rows, void *base, unsi
         uint8_t *when = (uint8_t *)base + row->when_offset, old = *when;
         if (row->when_mask)
             *when = (uint8_t)__builtin_ctzll(row->when_mask);
+        if (row->gap_mask)
+            try_values(row, base);
         if (effect == XML_EFFECT_NOT_YET)
             try_gap(table, row, base);
         else if (row->rows)
@@ -211,6 +224,16 @@ TEST(documents_that_would_lose_something_are_told_by_xpath)
         { "<controller type='pci' model='pci-root'><pcihole64>1</pcihole64></controller>",
           "/domain/devices/controller[1]/pcihole64" },
         { DISK("") DISK("<encryption format='luks'/>"), "/domain/devices/disk[2]/encryption" },
+        { "<disk type='network' device='disk'><source protocol='nbd' name='x'><host name='h'/></source>"
+          "<target dev='vda'/></disk>",
+          "/domain/devices/disk[1]/@type /domain/devices/disk[1]/source/@protocol" },
+        { "<interface type='direct'><source dev='eth0' mode='bridge'/></interface>",
+          "/domain/devices/interface[1]/@type /domain/devices/interface[1]/source/@mode" },
+        { "<serial type='tcp'><source mode='connect' host='h' service='1'/><protocol type='tls'/></serial>",
+          "/domain/devices/serial[1]/protocol/@type" },
+        { "<serial type='tcp'><source mode='connect' host='h' service='1'/><protocol "
+          "type='telnet'/></serial>",
+          "" },
         { DISK("<transient/>"), "/domain/devices/disk[1]/transient" },
         { DISK("<iotune><total_iops_sec>9</total_iops_sec></iotune>"), "/domain/devices/disk[1]/iotune" },
         { "<interface type='user'><link state='down'/></interface>",
