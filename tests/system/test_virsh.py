@@ -105,3 +105,35 @@ def test_agent_that_does_not_answer(host):
     host.start_sector("tiny", devices="<controller type='virtio-serial'/>" + AGENT)
     host.refused("qemu-agent-command", "tiny", '{"execute":"guest-ping"}', "--timeout", "1", says="agent")
     host.ok("list")
+
+
+def test_help(host):
+    """rows: cli-03 cli-04 cli-05 cli-06 cli-10"""
+    groups = ("domain", "monitor", "host", "interface", "filter", "network", "nodedev", "secret", "snapshot", "pool",
+              "volume", "virsh")
+    contains(host.ok("help"), *(f"keyword '{group}'" for group in groups))
+    contains(host.ok("help", "volume"), "vol-create", "vol-delete", "vol-list", "vol-resize")
+    contains(host.ok("help", "list"), "NAME", "list - list domains", "SYNOPSIS", "OPTIONS", "--all")
+    contains(host.ok("destroy", "--help"), "NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS")
+    contains(host.ok("-h"), "--connect", "--readonly", "--timing")
+    contains(host.lodge_ok("help", "list"), "--all", "--inactive")
+
+
+def test_options_of_the_client(host):
+    """rows: cli-07 cli-08 cli-17"""
+    contains(host.ok("-V"), "libvirt 9.0.0", "QEMU")
+    equal(host.ok("-v").strip(), "9.0.0")
+    shown = host.virsh("-d", "0", "list")
+    contains(shown.out + shown.err, "commands:")
+    host.refused("-c", "nonsense://x/system", "list", says="error: failed to connect to the hypervisor")
+
+
+def test_console_with_another_escape_character(host):
+    """rows: cli-09"""
+    host.start_sector("tiny")
+    terminal = host.terminal("-e", "^X", "console", "tiny")
+    terminal.expect("Escape character is \\^X")
+    terminal.expect("Lodge boot sector")
+    terminal.send("\x18")
+    equal(terminal.wait(), 0)
+    equal(host.state("tiny"), "running")
