@@ -431,7 +431,7 @@ static void document_features(DomainDocument *document)
     document_line(document, 2, "<features>");
     document_feature(document, "gic", false);
     document_feature(document, "vmcoreinfo", document_has_device(document, "vmcoreinfo"));
-    document_feature(document, "genid", domain_acts_on("genid") && document_has_device(document, "vmgenid"));
+    document_feature(document, "genid", document_has_device(document, "vmgenid"));
     document_feature(document, "backingStoreInput", true);
     document_feature(document, "backup", LODGE_HAS_BACKUP);
     document_feature(document, "sev", false);

@@ -88,3 +88,9 @@ def test_sound_and_small_devices(host):
              "dev: virtio-rng-pci", "dev: i6300esb", "dev: pvpanic", "dev: virtio-balloon-pci")
     host.define(host.guests.empty("m", devices=VNC + "<input type='tablet' bus='usb'/>"))
     contains(host.ok("dumpxml", "m"), "<input type='mouse' bus='ps2'/>", "<input type='keyboard' bus='ps2'/>")
+
+
+def test_generation_id(host):
+    host.define(host.guests.empty("m", metadata="<genid>e9392370-2917-565e-692b-d057f46512d6</genid>")).create()
+    contains(host.ok("qemu-monitor-command", "m", "--hmp", "info vm-generation-id"),
+             "e9392370-2917-565e-692b-d057f46512d6")
