@@ -587,7 +587,6 @@ typedef struct VideoDef {
     Tristate primary;
     Tristate blob;
     Tristate accel3d, accel2d;
-    bool has_acceleration;
     char *rendernode;
     uint32_t vram_KiB, ram_KiB, vram64_KiB, vgamem_KiB; /* the XML's own unit; 0 = absent */
     uint32_t heads;

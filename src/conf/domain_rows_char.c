@@ -77,12 +77,12 @@ static const XmlRow char_source_rows[] = {
          .doc = "keep what is in the file"),
     ATTR("host", CharSource, host, TYPE(BIT(CHAR_TCP)), .doc = "host name or address"),
     ATTR("service", CharSource, service, TYPE(BIT(CHAR_TCP)), .doc = "port"),
-    ATTR("tls", CharSource, tls, .names = &tristate_yes_no_names, TYPE(BIT(CHAR_TCP)),
+    ATTR("tls", CharSource, tls, NOT_YET, .names = &tristate_yes_no_names, TYPE(BIT(CHAR_TCP)),
          .doc = "encrypt the connection"),
     ATTR("channel", CharSource, path, TYPE(BIT(CHAR_SPICEPORT) | BIT(CHAR_DBUS)),
          .doc = "name of the channel"),
     ATTR("master", CharSource, path, TYPE(BIT(CHAR_NMDM)), .doc = "this side's device"),
-    ATTR("slave", CharSource, slave, TYPE(BIT(CHAR_NMDM)), .doc = "the other side's device"),
+    ATTR("slave", CharSource, slave, NOT_YET, TYPE(BIT(CHAR_NMDM)), .doc = "the other side's device"),
     GROUP("clipboard",
           ROWS(ATTR("copypaste", CharSource, clipboard, .names = &tristate_yes_no_names,
                     .doc = "shared or not")),
@@ -153,8 +153,9 @@ const XmlTable char_source_table =
                GROUP("source", char_source_rows, TYPE(NO_UDP), .doc = "the place on the host"),
                CUSTOM("source", &udp_custom, TYPE(BIT(CHAR_UDP)), .doc = "the two sides of a UDP device"),
                GROUP("protocol",
-                     ROWS(ATTR("type", CharSource, protocol, .names = &char_protocol_names,
-                               .doc = "raw or telnet")),
+                     ROWS(ATTR("type", CharSource, protocol,
+                               NOT_YET_VALUES(BIT(CHAR_PROTOCOL_TELNETS) | BIT(CHAR_PROTOCOL_TLS)),
+                               .names = &char_protocol_names, .doc = "raw or telnet")),
                      TYPE(BIT(CHAR_TCP)), .doc = "what is spoken on the connection"),
                GROUP("log",
                      ROWS(ATTR("file", CharSource, log_file, .doc = "path of the file"),
@@ -211,7 +212,7 @@ static bool tty_is_written(const void *base, unsigned flags)
 
 const XmlTable serial_table =
     TABLE(CharDef, "serial",
-          ROWS(INCLUDE(CharDef, source, &char_source_table),
+          ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                GROUP("target",
                      ROWS(ATTR("type", CharDef, target_type, .names = &char_target_type_names,
                                .fallback = "by machine type", .doc = "the bus of the port"),
@@ -224,7 +225,7 @@ const XmlTable serial_table =
 
 const XmlTable parallel_table =
     TABLE(CharDef, "parallel",
-          ROWS(INCLUDE(CharDef, source, &char_source_table),
+          ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                GROUP("target", ROWS(PORT_ROW), .doc = "what the guest sees"),
                INCLUDE(CharDef, info, &device_info_table), HELD("name", CharDef, target_name),
                HELD("address", CharDef, guestfwd_address), HELD("tty", CharDef, tty)),
@@ -232,7 +233,7 @@ const XmlTable parallel_table =
 
 const XmlTable console_table =
     TABLE(CharDef, "console",
-          ROWS(INCLUDE(CharDef, source, &char_source_table),
+          ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                ATTR("tty", CharDef, tty, .flags = ROW_LIVE, .show = tty_is_written,
                     .doc = "path of the terminal"),
                GROUP("target",
@@ -250,7 +251,7 @@ const XmlTable console_table =
 #define GUESTFWD ONLY(CharDef, target_type, BIT(CHAR_TARGET_GUESTFWD))
 const XmlTable channel_table =
     TABLE(CharDef, "channel",
-          ROWS(INCLUDE(CharDef, source, &char_source_table),
+          ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                GROUP("target",
                      ROWS(ATTR("type", CharDef, target_type, .names = &char_target_type_names,
                                .doc = "kind of channel"),
@@ -332,6 +333,6 @@ const XmlTable redirdev_table =
     TABLE(RedirdevDef, "redirdev",
           ROWS(ATTR("bus", RedirdevDef, bus, .names = &redir_bus_names, .fallback = "usb",
                     .doc = "always usb"),
-               INCLUDE(RedirdevDef, source, &char_source_table),
+               INCLUDE(RedirdevDef, source, &char_source_table, HOST_SIDE),
                INCLUDE(RedirdevDef, info, &device_info_table)),
           .finish = redirdev_finish, .doc = "A USB device of the viewer's computer.");

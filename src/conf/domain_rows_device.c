@@ -14,7 +14,7 @@ const XmlTable memballoon_table =
                GROUP("stats",
                      ROWS(ATTR("period", MemballoonDef, stats_period_s, .flags = ROW_CHANGEABLE,
                                .max = INT32_MAX, .doc = "seconds")),
-                     .doc = "how often the guest reports statistics"),
+                     HOST_SIDE, .doc = "how often the guest reports statistics"),
                INCLUDE(MemballoonDef, info, &device_info_table),
                GROUP("driver", ROWS(INCLUDE(MemballoonDef, virtio, &virtio_options_table)),
                      .doc = "virtio options")),
@@ -39,7 +39,7 @@ const XmlTable rng_table =
                                .doc = "bytes in each period"),
                           ATTR("period", RngDef, rate_period_ms, .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY,
                                .doc = "milliseconds")),
-                     .doc = "how much the guest may take"),
+                     HOST_SIDE, .doc = "how much the guest may take"),
                GROUP("backend",
                      ROWS(ATTR("model", RngDef, backend, .names = &rng_backend_names, .flags = ROW_REQUIRED,
                                .doc = "where the randomness comes from"),
@@ -47,7 +47,7 @@ const XmlTable rng_table =
                                .doc = "path of the device"),
                           INCLUDE_OBJECT(RngDef, source, &char_source_table,
                                          ONLY(RngDef, backend, BIT(RNG_BACKEND_EGD)))),
-                     .flags = ROW_REQUIRED, .doc = "where the randomness comes from"),
+                     HOST_SIDE, .flags = ROW_REQUIRED, .doc = "where the randomness comes from"),
                GROUP("driver", ROWS(INCLUDE(RngDef, virtio, &virtio_options_table)), .doc = "virtio options"),
                INCLUDE(RngDef, info, &device_info_table)),
           .finish = rng_finish, .doc = "A source of random numbers.");
@@ -56,8 +56,8 @@ const XmlTable watchdog_table =
     TABLE(WatchdogDef, "watchdog",
           ROWS(ATTR("model", WatchdogDef, model, .names = &watchdog_model_names, .flags = ROW_REQUIRED,
                     .missing_code = ERROR_INTERNAL, .doc = "kind of device"),
-               ATTR("action", WatchdogDef, action, .names = &watchdog_action_names, .fallback = "reset",
-                    .doc = "what happens when the guest stops feeding it"),
+               ATTR("action", WatchdogDef, action, HOST_SIDE, .names = &watchdog_action_names,
+                    .fallback = "reset", .doc = "what happens when the guest stops feeding it"),
                INCLUDE(WatchdogDef, info, &device_info_table)),
           .doc = "A timer that acts when the guest hangs.");
 

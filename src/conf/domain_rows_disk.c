@@ -7,6 +7,8 @@
 
 #define SOURCE_TYPE(mask) ONLY(StorageSource, type, mask)
 #define LOCAL_TYPES (BIT(STORAGE_FILE) | BIT(STORAGE_BLOCK) | BIT(STORAGE_DIR))
+#define TYPES_NOT_YET                                                                                        \
+    NOT_YET_VALUES(BIT(STORAGE_NETWORK) | BIT(STORAGE_VOLUME) | BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER))
 #define ANY_TYPE (~UINT64_C(0))
 
 static const XmlTable host_table =
@@ -47,7 +49,7 @@ static const XmlTable source_element_table =
                     .doc = "path of the block device"),
                ATTR("dir", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_DIR)),
                     .doc = "path of the directory"),
-               ATTR("protocol", StorageSource, protocol, .names = &storage_protocol_names,
+               ATTR("protocol", StorageSource, protocol, NOT_YET, .names = &storage_protocol_names,
                     SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "network protocol"),
                ATTR("name", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_NETWORK)),
                     .doc = "name of the image or export"),
@@ -56,7 +58,8 @@ static const XmlTable source_element_table =
                ATTR("tls", StorageSource, tls, .names = &tristate_yes_no_names,
                     SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "encrypt the connection"),
                KEPT_ATTR("tlsHostname", .doc = "host name to expect in the certificate"),
-               ATTR("pool", StorageSource, pool, SOURCE_TYPE(BIT(STORAGE_VOLUME)), .doc = "storage pool"),
+               ATTR("pool", StorageSource, pool, NOT_YET, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
+                    .doc = "storage pool"),
                ATTR("volume", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
                     .doc = "volume of the pool"),
                ATTR("mode", StorageSource, volume_mode, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
@@ -93,11 +96,11 @@ static const XmlCustom backing_custom = { backing_read, backing_write, backing_s
                "the image that this one is based on; empty: the chain ends here; none: look into the image")
 
 static const XmlRow backing_schema_rows[] = {
-    ATTR("type", StorageSource, type, .names = &storage_type_names, .doc = "kind of source"),
+    ATTR("type", StorageSource, type, TYPES_NOT_YET, .names = &storage_type_names, .doc = "kind of source"),
     INDEX_ROW,
     GROUP("format",
           ROWS(ATTR("type", StorageSource, format, .names = &storage_format_names, .doc = "image format"),
-               KEPT("metadata_cache", .doc = "cache of the image's tables")),
+               KEPT("metadata_cache", HARMLESS, .doc = "cache of the image's tables")),
           .doc = "format of the image"),
     { .node = XML_EMBED,
       XML_NAME_("source"),
@@ -187,7 +190,8 @@ static const XmlTable iotune_table =
 
 #define DRIVER_DOC "how QEMU opens and runs the disk"
 static const XmlRow driver_rows[] = {
-    ATTR("name", DiskDef, driver_name, .fallback = "qemu", .doc = "name of the driver: always qemu"),
+    ATTR("name", DiskDef, driver_name, HARMLESS, .fallback = "qemu",
+         .doc = "name of the driver: always qemu"),
     ATTR("type", DiskDef, src.format, .names = &storage_format_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
          .fallback = "raw", .doc = "image format"),
     ATTR("cache", DiskDef, cache, .names = &disk_cache_names, .doc = "host cache mode"),
@@ -211,7 +215,7 @@ static const XmlRow driver_rows[] = {
     ATTR("queues", DiskDef, queues, .max = UINT32_MAX, .doc = "number of virtqueues"),
     ATTR("queue_size", DiskDef, queue_size, .max = UINT32_MAX, .doc = "entries of each virtqueue"),
     INCLUDE(DiskDef, virtio, &virtio_options_table),
-    KEPT("metadata_cache", .doc = "cache of the image's tables"),
+    KEPT("metadata_cache", HARMLESS, .doc = "cache of the image's tables"),
     { 0 }
 };
 
@@ -220,8 +224,8 @@ static const XmlRow target_rows[] = {
          .doc = "name of the disk, unique in the machine (vda, sdb, hdc); the guest may call it otherwise"),
     ATTR("bus", DiskDef, bus, .names = &disk_bus_names, .fallback = "by the name of the disk",
          .doc = "what the disk is plugged into"),
-    ATTR("tray", DiskDef, tray, .names = &disk_tray_names, .flags = ROW_CHANGEABLE,
-         .doc = "state of a drive's tray"),
+    ATTR("tray", DiskDef, tray, HOST_SIDE, NOT_YET, .fallback = "closed", .names = &disk_tray_names,
+         .flags = ROW_CHANGEABLE, .doc = "state of a drive's tray"),
     ATTR("removable", DiskDef, removable, .names = &tristate_on_off_names,
          .doc = "USB disks: looks removable"),
     ATTR("rotation_rate", DiskDef, rotation_rate, .min = 1, .max = 65534,
@@ -246,28 +250,30 @@ static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, E
 
 const XmlTable disk_table =
     TABLE(DiskDef, "disk",
-          ROWS(ATTR("type", DiskDef, src.type, .names = &storage_type_names, .fallback = "file",
-                    .doc = "kind of source"),
+          ROWS(ATTR("type", DiskDef, src.type, HOST_SIDE, TYPES_NOT_YET, .names = &storage_type_names,
+                    .fallback = "file", .doc = "kind of source"),
                ATTR("device", DiskDef, device, .names = &disk_device_names, .fallback = "disk",
                     .doc = "what the guest sees"),
                ATTR("model", DiskDef, model, .names = &virtio_model_names,
                     .doc = "generation of the virtio device"),
-               ATTR("rawio", DiskDef, rawio, .names = &tristate_yes_no_names,
+               ATTR("rawio", DiskDef, rawio, NOT_YET, .fallback = "no", .names = &tristate_yes_no_names,
                     .doc = "the disk needs raw I/O rights"),
-               ATTR("sgio", DiskDef, sgio, .names = &disk_sgio_names,
+               ATTR("sgio", DiskDef, sgio, NOT_YET, .fallback = "filtered", .names = &disk_sgio_names,
                     .doc = "whether SG_IO commands are filtered"),
-               ATTR("snapshot", DiskDef, snapshot, .names = &disk_snapshot_names,
+               ATTR("snapshot", DiskDef, snapshot, HARMLESS, .names = &disk_snapshot_names,
                     .doc = "how the disk takes part in snapshots"),
-               GROUP("driver", driver_rows, .doc = DRIVER_DOC), KEPT("auth", .doc = "credentials"),
+               GROUP("driver", driver_rows, HOST_SIDE, .doc = DRIVER_DOC), KEPT("auth", .doc = "credentials"),
                { .node = XML_EMBED,
                  XML_NAME_("source"),
                  XML_PLACE_(DiskDef, src),
                  .table = &source_element_table,
+                 HOST_SIDE,
                  .flags = ROW_CHANGEABLE,
                  .doc = "where the data is; an empty drive has none" },
                { .node = XML_INCLUDE,
                  XML_NAME_("#include"),
                  XML_PLACE_(DiskDef, src),
+                 HOST_SIDE,
                  .table = &(const XmlTable)TABLE(StorageSource, "backing-chain",
                                                  ROWS(BACKING_ROW, { .node = XML_OBJECT,
                                                                      XML_NAME_("#backing"),
@@ -282,8 +288,8 @@ const XmlTable disk_table =
                      ROWS(ATTR("cyls", DiskDef, cylinders, .max = UINT32_MAX, .doc = "cylinders"),
                           ATTR("heads", DiskDef, heads, .max = UINT32_MAX, .doc = "heads"),
                           ATTR("secs", DiskDef, sectors, .max = UINT32_MAX, .doc = "sectors per track"),
-                          ATTR("trans", DiskDef, trans, .names = &disk_geometry_trans_names,
-                               .doc = "BIOS translation")),
+                          ATTR("trans", DiskDef, trans, NOT_YET, .fallback = "auto",
+                               .names = &disk_geometry_trans_names, .doc = "BIOS translation")),
                      .doc = "geometry shown to old guests"),
                GROUP("blockio",
                      ROWS(ATTR("logical_block_size", DiskDef, logical_block_size, .max = UINT32_MAX,
@@ -295,7 +301,8 @@ const XmlTable disk_table =
                      .doc = "block sizes shown to the guest"),
                GROUP("target", target_rows, .flags = ROW_REQUIRED, .missing_code = ERROR_NO_TARGET,
                      .doc = "how the guest sees the disk"),
-               OBJECT("iotune", DiskDef, iotune, &iotune_table, .doc = "limits on the disk's throughput"),
+               OBJECT("iotune", DiskDef, iotune, &iotune_table, HOST_SIDE, NOT_YET,
+                      .doc = "limits on the disk's throughput"),
                FLAG("readonly", DiskDef, readonly, .doc = "the guest can't write"),
                FLAG("shareable", DiskDef, shareable,
                     .doc = "other machines may use the source at the same time"),
@@ -303,7 +310,7 @@ const XmlTable disk_table =
                           ROWS(ATTR("shareBacking", DiskDef, transient_share_backing,
                                     .names = &tristate_yes_no_names,
                                     .doc = "several machines may use the same image")),
-                          .doc = "what is written is lost when the machine stops"),
+                          NOT_YET, HOST_SIDE, .doc = "what is written is lost when the machine stops"),
                CHILD("serial", DiskDef, serial, .doc = "serial number"),
                CHILD("wwn", DiskDef, wwn, .doc = "world wide name: 16 hexadecimal digits"),
                CHILD("vendor", DiskDef, vendor, .doc = "SCSI vendor, at most 8 characters"),

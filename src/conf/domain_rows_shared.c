@@ -169,9 +169,9 @@ static const XmlTable address_table =
                  .table = &address_numbers_table,
                  .show = has_numbers },
                GROUP("zpci",
-                     ROWS(ATTR("uid", DeviceAddress, zpci_uid, .width = 4, .flags = ROW_HEX, .max = 0xffff,
-                               .doc = "user id"),
-                          ATTR("fid", DeviceAddress, zpci_fid, .width = 8, .flags = ROW_HEX,
+                     ROWS(ATTR("uid", DeviceAddress, zpci_uid, NOT_YET, .width = 4, .flags = ROW_HEX,
+                               .max = 0xffff, .doc = "user id"),
+                          ATTR("fid", DeviceAddress, zpci_fid, NOT_YET, .width = 8, .flags = ROW_HEX,
                                .max = UINT32_MAX, .doc = "function id")),
                      .show = has_zpci, ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)),
                      .doc = "identifiers of the device on s390x")),
@@ -234,16 +234,16 @@ static const XmlCustom alias_custom = { alias_read, alias_write, alias_schema_ro
 const XmlTable device_info_table =
     TABLE(DeviceInfo, "device-info",
           ROWS(GROUP("boot",
-                     ROWS(ATTR("order", DeviceInfo, boot_order, .min = 1, .max = UINT32_MAX,
+                     ROWS(ATTR("order", DeviceInfo, boot_order, HOST_SIDE, .min = 1, .max = UINT32_MAX,
                                .doc = "position in the boot order, from 1"),
-                          ATTR("loadparm", DeviceInfo, boot_loadparm,
+                          ATTR("loadparm", DeviceInfo, boot_loadparm, HOST_SIDE, NOT_YET,
                                .doc = "parameter for the boot loader on s390x")),
                      .doc = "boot from this device; excludes <boot dev=.../> in <os>"),
-               CUSTOM("alias", &alias_custom,
+               CUSTOM("alias", &alias_custom, HOST_SIDE,
                       .doc = "name of the device; one chosen by the user starts with `ua-`, others are of "
                              "the running "
                              "machine only"),
-               HELD("alias", DeviceInfo, alias),
+               HELD("alias", DeviceInfo, alias, HOST_SIDE),
                GROUP_FLAG("master", DeviceInfo, has_usb_master,
                           ROWS(ATTR("startport", DeviceInfo, usb_master_port, .flags = ROW_ALWAYS,
                                     .max = UINT32_MAX,
@@ -290,7 +290,8 @@ const XmlTable security_label_table =
                CHILD("label", SecurityLabel, label, .doc = "the label"),
                CHILD("imagelabel", SecurityLabel, image_label, .flags = ROW_LIVE,
                      .doc = "label of the machine's files"),
-               CHILD("baselabel", SecurityLabel, base_label, .doc = "template for a generated label")),
+               CHILD("baselabel", SecurityLabel, base_label, HARMLESS,
+                     .doc = "template for a generated label")),
           .doc = "Security label.");
 
 const XmlTable named_value_table = TABLE(NamedValue, "entry",

@@ -12,7 +12,8 @@ static const XmlTable huge_page_table =
 const XmlTable memory_backing_table =
     TABLE(MemoryBacking, "memory-backing",
           ROWS(GROUP_FLAG("hugepages", MemoryBacking, hugepages,
-                          ROWS(LIST("page", MemoryBacking, pages, &huge_page_table, .doc = "a size")),
+                          ROWS(
+                              LIST("page", MemoryBacking, pages, &huge_page_table, NOT_YET, .doc = "a size")),
                           .doc = "use huge pages"),
                FLAG("nosharepages", MemoryBacking, nosharepages, .doc = "never merge equal pages"),
                FLAG("locked", MemoryBacking, locked, .doc = "never swap"),
@@ -44,14 +45,15 @@ const XmlTable vcpu_table =
                ATTR("order", VcpuDef, order, .min = 1, .max = 16384, .doc = "position in which it is added")),
           .doc = "One vCPU.");
 
-const XmlTable iothread_table = TABLE(IothreadDef, "iothread",
-                                      ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1,
-                                                .max = UINT32_MAX, .doc = "number of the thread"),
-                                           ATTR("thread_pool_min", IothreadDef, pool_min, .max = INT32_MAX,
-                                                .doc = "least worker threads"),
-                                           ATTR("thread_pool_max", IothreadDef, pool_max, .max = INT32_MAX,
-                                                .doc = "most worker threads")),
-                                      .doc = "A thread for disks and controllers.");
+const XmlTable iothread_table =
+    TABLE(IothreadDef, "iothread",
+          ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1, .max = UINT32_MAX,
+                    .doc = "number of the thread"),
+               ATTR("thread_pool_min", IothreadDef, pool_min, NOT_YET, .max = INT32_MAX,
+                    .doc = "least worker threads"),
+               ATTR("thread_pool_max", IothreadDef, pool_max, NOT_YET, .max = INT32_MAX,
+                    .doc = "most worker threads")),
+          .doc = "A thread for disks and controllers.");
 
 static const XmlTable vcpu_pin_table =
     TABLE(CpuPin, "vcpu-pin",
@@ -67,16 +69,16 @@ static const XmlTable iothread_pin_table =
           .doc = "Where an I/O thread runs.");
 
 #define PERIOD(text, member, what)                                                                           \
-    CHILD(text, CpuTune, member, .min = 1000, .max = 1000000, .bad_code = ERROR_CONFIG_UNSUPPORTED,          \
+    CHILD(text, CpuTune, member, NOT_YET, .min = 1000, .max = 1000000, .bad_code = ERROR_CONFIG_UNSUPPORTED, \
           .flags = ROW_CHANGEABLE | ROW_ZERO_OK, .doc = what)
 /* Any negative number means no limit. */
 #define QUOTA(text, member, what)                                                                            \
-    CHILD(text, CpuTune, member, .min = (uint64_t)INT64_MIN, .max = INT64_C(17592186044415),                 \
+    CHILD(text, CpuTune, member, NOT_YET, .min = (uint64_t)INT64_MIN, .max = INT64_C(17592186044415),        \
           .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_CHANGEABLE, .doc = what)
 
 const XmlTable cputune_table =
     TABLE(CpuTune, "cputune",
-          ROWS(CHILD("shares", CpuTune, shares, .flags = ROW_CHANGEABLE | ROW_ZERO_OK, .min = 2,
+          ROWS(CHILD("shares", CpuTune, shares, NOT_YET, .flags = ROW_CHANGEABLE | ROW_ZERO_OK, .min = 2,
                      .max = 262144, .bad_code = ERROR_CONFIG_UNSUPPORTED,
                      .doc = "weight among the machines of the host"),
                PERIOD("period", period_us, "microseconds of a vCPU's period"),

@@ -233,3 +233,47 @@ void domain_def_diff(const DomainDef *a, const DomainDef *b, XmlDiffFunc func, v
 {
     xml_table_diff(&domain_table, a, b, func, arg);
 }
+
+static bool note_gap(void *arg, const char *path, const XmlRow *row)
+{
+    g_ptr_array_add(arg, g_strconcat("/domain/", path, NULL));
+    return true;
+}
+
+GPtrArray *domain_def_find_gaps(const DomainDef *def)
+{
+    GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+    xml_table_find_gaps(&domain_table, def, note_gap, paths);
+    return paths;
+}
+
+bool domain_xml_find_gaps(const char *xml, size_t len, GPtrArray **ret_paths, Error **err)
+{
+    XmlReader reader = { .flags = XML_READ_INACTIVE, .source = "(domain_definition)" };
+    g_autoptr(xmlDoc) doc = NULL;
+    void *def = NULL;
+
+    if (!xml_document_read(xml, len, reader.source, &doc, err) ||
+        !xml_table_read(&domain_table, &reader, xmlDocGetRootElement(doc), &def, err))
+        return false;
+    *ret_paths = domain_def_find_gaps(def);
+    domain_def_free(def);
+    return true;
+}
+
+bool domain_acts_on(const char *path)
+{
+    return xml_table_acts_on(&domain_table, path);
+}
+
+bool domain_def_check_gaps(const DomainDef *def, Error **err)
+{
+    g_autoptr(GPtrArray) paths = domain_def_find_gaps(def);
+    if (!paths->len)
+        return true;
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (unsigned i = 0; i < paths->len; i++)
+        g_string_append_printf(text, "%s%s", i ? ", " : "", (const char *)g_ptr_array_index(paths, i));
+    error_set(err, ERROR_CONFIG_UNSUPPORTED, "this version does not act on %s", text->str);
+    return error_hint(err, "remove it from the definition: without it the machine starts");
+}

@@ -76,6 +76,16 @@ bool domain_def_equal(const DomainDef *a, const DomainDef *b);
 /* Calls @func with the path of each difference ("devices/disk[2]/driver/@cache"); false stops. */
 void domain_def_diff(const DomainDef *a, const DomainDef *b, XmlDiffFunc func, void *arg);
 
+/* The XPaths ("/domain/devices/disk[1]/iotune") of what @def sets and Lodge does not act on yet; array of
+ * char *, empty if there is none. Caller owns. */
+GPtrArray *domain_def_find_gaps(const DomainDef *def);
+/* The same for a document as text; defaults need not be filled in. Errors as from domain_def_parse(). */
+MUST_CHECK bool domain_xml_find_gaps(const char *xml, size_t len, GPtrArray **ret_paths, Error **err);
+/* False: machines that set @path ("devices/hostdev") are not started. */
+bool domain_acts_on(const char *path);
+/* ERROR_CONFIG_UNSUPPORTED naming them: asked before a machine is started. */
+MUST_CHECK bool domain_def_check_gaps(const DomainDef *def, Error **err);
+
 /* Would the guest of @old see the same hardware in @new? For restoring and migrating with a document that the
  * user edited. ERROR_CONFIG_UNSUPPORTED naming the first difference that the guest would notice. */
 MUST_CHECK bool domain_def_check_abi_stable(const DomainDef *old, const DomainDef *new, Error **err);

@@ -37,6 +37,8 @@ static inline Kept **xml_kept_field(const XmlTable *table, const void *base)
     return table->has_kept ? (Kept **)((char *)base + table->kept) : NULL;
 }
 
+XmlEffect xml_row_effect(const XmlRow *row); /* with what DEFAULT means for it (xml_effect.c) */
+
 /* ---- values (xml_value.c) ---- */
 
 /* Reads @text into the row's field. @unit_text: the unit attribute beside it or NULL. An error here has no

@@ -53,6 +53,8 @@ static void manual_values(Manual *manual, const XmlRow *row)
         if (!row->names->names[i])
             continue;
         g_string_append_printf(manual->out, "%s`%s`", separator, row->names->names[i]);
+        if (row->gap_mask & BIT(i))
+            g_string_append(manual->out, " *(not yet)*");
         separator = ", ";
     }
     g_string_append_c(manual->out, ')');
@@ -72,8 +74,10 @@ static void manual_notes(Manual *manual, const XmlRow *row)
         g_string_append(manual->out, " Can change while the machine runs.");
     if (row->max)
         g_string_append_printf(manual->out, " At most %" G_GUINT64_FORMAT ".", row->max);
-    if (row->node == XML_KEPT || row->node == XML_KEPT_ATTR)
-        g_string_append(manual->out, " *Kept as it is; has no effect yet.*");
+    if (xml_row_effect(row) == XML_EFFECT_NOT_YET)
+        g_string_append(manual->out, " *Kept, but not acted on yet: a machine that sets it does not start.*");
+    if (xml_row_effect(row) == XML_EFFECT_HARMLESS)
+        g_string_append(manual->out, " *Kept; nothing acts on it.*");
     if (row->when_mask)
         g_string_append(manual->out, " Depends on the type.");
     g_string_append_c(manual->out, '\n');

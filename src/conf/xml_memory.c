@@ -175,8 +175,14 @@ typedef struct Diff {
     XmlDiffFunc func;
     void *arg;
     GString *path;
+    bool guest_only;
     bool stop;
 } Diff;
+
+static bool diff_skips(const Diff *diff, const XmlRow *row)
+{
+    return diff->guest_only && row && (row->host_side || row->flags & ROW_LIVE);
+}
 
 static void diff_rows(Diff *diff, const XmlTable *table, const XmlRow *rows, const void *a, const void *b);
 
@@ -224,13 +230,23 @@ static void diff_lists(Diff *diff, const XmlRow *row, const GPtrArray *a, const 
                      i < len_b ? g_ptr_array_index(b, i) : NULL, (int)i, true);
 }
 
-static bool kept_equal(const Kept *a, const Kept *b)
+static const Kept *kept_that_counts(const Diff *diff, const Kept *kept)
 {
-    for (; a && b; a = a->next, b = b->next) {
+    while (kept && diff_skips(diff, kept->row))
+        kept = kept->next;
+    return kept;
+}
+
+static bool kept_equal(const Diff *diff, const Kept *a, const Kept *b)
+{
+    for (;; a = a->next, b = b->next) {
+        a = kept_that_counts(diff, a);
+        b = kept_that_counts(diff, b);
+        if (!a || !b)
+            return !a && !b;
         if (a->row != b->row || strcmp(a->text, b->text) != 0)
             return false;
     }
-    return !a && !b;
 }
 
 static void diff_row(Diff *diff, const XmlTable *table, const XmlRow *row, const void *a, const void *b)
@@ -293,21 +309,35 @@ static void diff_row(Diff *diff, const XmlTable *table, const XmlRow *row, const
 static void diff_rows(Diff *diff, const XmlTable *table, const XmlRow *rows, const void *a, const void *b)
 {
     for (const XmlRow *row = rows; row->node != XML_END && !diff->stop; row++) {
+        if (diff_skips(diff, row))
+            continue;
         bool in_a = xml_row_applies(row, a), in_b = xml_row_applies(row, b);
         if (in_a || in_b)
             diff_row(diff, table, row, a, b);
     }
-    if (table && table->has_kept && !kept_equal(*xml_kept_field(table, a), *xml_kept_field(table, b))) {
+    if (table && table->has_kept && !kept_equal(diff, *xml_kept_field(table, a), *xml_kept_field(table, b))) {
         static const XmlRow kept_row = { .node = XML_KEPT, XML_NAME_("(kept elements)") };
         report(diff, "", &kept_row);
     }
 }
 
+static void diff_tables(Diff *diff, const XmlTable *table, const void *a, const void *b)
+{
+    diff->path = g_string_new(NULL);
+    diff_rows(diff, table, table->rows, a, b);
+    g_string_free(diff->path, TRUE);
+}
+
 void xml_table_diff(const XmlTable *table, const void *a, const void *b, XmlDiffFunc func, void *arg)
 {
-    Diff diff = { .func = func, .arg = arg, .path = g_string_new(NULL) };
-    diff_rows(&diff, table, table->rows, a, b);
-    g_string_free(diff.path, TRUE);
+    Diff diff = { .func = func, .arg = arg };
+    diff_tables(&diff, table, a, b);
+}
+
+void xml_table_diff_guest(const XmlTable *table, const void *a, const void *b, XmlDiffFunc func, void *arg)
+{
+    Diff diff = { .func = func, .arg = arg, .guest_only = true };
+    diff_tables(&diff, table, a, b);
 }
 
 static bool note_difference(void *arg, const char *path, const XmlRow *row)

@@ -87,6 +87,13 @@ enum {
     ROW_MAY_BE_EMPTY = 1 << 14, /* an attribute that is "" is absent. Elements without text always are. */
 };
 
+/* What a value does when the machine starts. */
+typedef enum XmlEffect {
+    XML_EFFECT_DEFAULT,  /* acts; NOT_YET for KEPT rows */
+    XML_EFFECT_HARMLESS, /* nothing acts on it, and nothing is lost: metadata, hints, checks */
+    XML_EFFECT_NOT_YET,  /* should act and does not: a machine that sets it is not started */
+} XmlEffect;
+
 typedef struct XmlRow XmlRow;
 typedef struct XmlTable XmlTable;
 typedef struct XmlReader XmlReader;
@@ -127,11 +134,15 @@ struct XmlRow {
     const XmlCodec *codec;   /* XML_VALUE_OTHER */
     const XmlCustom *custom; /* XML_CUSTOM */
     uint64_t min, max;       /* numbers: every one has a range (sizes: in bytes; signed ones: cast) */
+    uint64_t gap_mask;       /* enum values that are XML_EFFECT_NOT_YET in a row that is acted on otherwise */
     uint8_t bad_code;        /* ErrorCode of a wrong value (a number: out of range) where not XML_INVALID */
     uint8_t missing_code;    /* the same for a missing one */
+    bool host_side;          /* the guest does not notice a change of it, nor of anything inside it */
+    uint8_t effect;          /* XmlEffect; of a group, list or object: also of all inside it */
     const char *ns;          /* namespace URI of the element; NULL = none */
     const char *prefix;      /* written before the name: "qemu:" */
-    const char *fallback;    /* default, for the manual only: defaults are filled in elsewhere */
+    const char *fallback;    /* default: a NOT_YET row with this value is as good as absent; else for the
+                                manual only, defaults are filled in elsewhere */
     const char *doc;
     const char *since;
 };
@@ -251,6 +262,10 @@ struct XmlTable {
 /* The row exists only while the enum @member of the same struct has one of @mask's values (BIT(A) | BIT(B)).
  */
 #define ONLY(Type, member, mask) .when_offset = offsetof(Type, member), .when_mask = (mask)
+#define HOST_SIDE .host_side = true
+#define NOT_YET .effect = XML_EFFECT_NOT_YET
+#define NOT_YET_VALUES(mask) .gap_mask = (mask)
+#define HARMLESS .effect = XML_EFFECT_HARMLESS
 #define BIT(value) (UINT64_C(1) << (value))
 #define TABLE(Type, text, table_rows, ...)                                                                   \
     {                                                                                                        \
@@ -347,7 +362,14 @@ void xml_list_remove(const XmlTable *table, GPtrArray **list, unsigned index);
 typedef bool (*XmlDiffFunc)(void *arg, const char *path, const XmlRow *row);
 /* Calls @func for each difference. @a, @b not NULL. */
 void xml_table_diff(const XmlTable *table, const void *a, const void *b, XmlDiffFunc func, void *arg);
+/* The same for what the guest can see: without host_side and ROW_LIVE rows. */
+void xml_table_diff_guest(const XmlTable *table, const void *a, const void *b, XmlDiffFunc func, void *arg);
 bool xml_table_equal(const XmlTable *table, const void *a, const void *b);
+
+/* Calls @func for each value in @object that its row says is not acted on yet (XML_EFFECT_NOT_YET) and that
+ * is no default; @path is an XPath below the root: "devices/disk[2]/iotune". Values of running machines are
+ * left out. */
+void xml_table_find_gaps(const XmlTable *table, const void *object, XmlDiffFunc func, void *arg);
 
 /* ---- elements kept verbatim ---- */
 
@@ -373,6 +395,12 @@ void xml_text_indent(const char *text, unsigned indent, GString *out);
 void xml_schema_write(const XmlTable *table, const char *root_name, GString *out);
 /* The reference manual in Markdown. */
 void xml_manual_write(const XmlTable *table, const char *root_name, GString *out);
+/* Does Lodge act on what the element or attribute @path ("devices/hostdev") says? A path that no row has is a
+ * bug. */
+bool xml_table_acts_on(const XmlTable *table, const char *path);
+/* Every row that is not acted on yet, one line each: "disk/driver/@queues", the first part being the table.
+ */
+void xml_gaps_write(const XmlTable *table, GString *out);
 /* Every mistake in the tables reachable from @table, one line each, appended to @out: missing doc, enum
  * without names, two rows of one name that do not exclude each other ... For the tests. */
 void xml_table_lint(const XmlTable *table, GString *out);

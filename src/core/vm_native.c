@@ -64,9 +64,11 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
 
     native_fill_in(host, def);
     for (DEF_EACH(CharDef, channel, def->channels)) {
-        if (channel->source.type == CHAR_UNIX && !channel->source.path)
+        if (channel->source.type == CHAR_UNIX && !channel->source.path) {
             channel->source.path =
                 g_build_filename(channel_dir, channel->target_name ? channel->target_name : "channel", NULL);
+            channel->source.mode = CHAR_MODE_BIND;
+        }
     }
     const bool ok = vm_xml_get_caps(host, def, &caps, err) && vm_choose_firmware(host, def, caps, err) &&
                     qemu_resolve_cpu(def, caps, err) && qemu_command_build(def, caps, &env, ret_command, err);
@@ -83,7 +85,7 @@ bool vm_xml_to_native(Host *host, const char *format, const char *xml, char **re
         return error_set(err, ERROR_INVALID_ARGUMENT, "unsupported config type %s", format ? format : "");
     if (!vm_xml_parse(host, xml, strlen(xml), "(domain_definition)", 0, &def, err))
         return false;
-    const bool ok = native_build(host, def, -1, &command, err);
+    const bool ok = domain_def_check_gaps(def, err) && native_build(host, def, -1, &command, err);
     domain_def_free(def);
     if (!ok)
         return false;

@@ -90,10 +90,10 @@ static bool start_check(Vm *vm, Error **err)
 {
     const DomainDef *live = vm->live;
 
+    if (!domain_def_check_gaps(live, err))
+        return false;
     if (live->has_genid && uuid_is_null(&live->genid))
         uuid_generate(&vm->live->genid);
-    if (def_list_len(live->hostdevs) > 0)
-        log_debug("machine '%s' has host devices", vm->name);
     if (!vm->run->caps && !vm_xml_get_caps(vm->host, live, &vm->run->caps, err))
         return false;
     /* For definitions that came without addresses (written by hand); a complete one stays as it is. */
@@ -465,6 +465,32 @@ static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error 
     return true;
 }
 
+AWAITS static bool start_pin_iothreads(Vm *vm, Error **err)
+{
+    const CpuTune *tune = vm->live->cputune;
+    AUTO_JSON reply = NULL;
+    size_t i = 0;
+    Json *thread = NULL;
+
+    if (!vm->live->cpuset && !(tune && def_list_len(tune->iothread_pins)))
+        return true;
+    if (!vm_qmp(vm, "query-iothreads", NULL, 0, &reply, err))
+        return false;
+    json_array_foreach (reply, i, thread) {
+        const char *name = json_get_str(thread, "id");
+        const pid_t tid = (pid_t)json_get_int(thread, "thread-id", 0);
+        const CpuSet *set = vm->live->cpuset;
+        for (DEF_EACH(CpuPin, pin, tune ? tune->iothread_pins : NULL)) {
+            g_autofree char *pinned = g_strdup_printf("iothread%u", pin->id);
+            if (g_strcmp0(name, pinned) == 0)
+                set = pin->cpuset;
+        }
+        if (set && tid > 0)
+            pin_thread(tid, set);
+    }
+    return true;
+}
+
 static bool start_receive_state(Start *start, Error **err)
 {
     Vm *vm = start->vm;
@@ -510,6 +536,8 @@ static bool start_converse(Start *start, Error **err)
         !start_query_chars(vm, err) || !start_set_passwords(vm, err))
         return false;
     start_pin(vm);
+    if (!start_pin_iothreads(vm, err))
+        return false;
     if (start->spec->incoming_fd >= 0)
         return start_receive_state(start, err);
     return start_set_balloon(vm, err);

@@ -15,3 +15,6 @@
  * there. */
 MUST_CHECK bool qemu_assign_addresses(DomainDef *def, const QemuCaps *caps, Error **err);
 void qemu_assign_aliases(DomainDef *def);
+/* The addresses of the disks on SCSI controller @controller have a LUN; on older models the unit is the
+ * target. */
+bool qemu_scsi_has_luns(const DomainDef *def, unsigned controller);

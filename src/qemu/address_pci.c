@@ -554,48 +554,51 @@ static void number_expander(const DomainDef *def, ControllerDef *controller)
 }
 
 /* Chassis and port numbers: unique per machine, so the bus number and the place serve. */
+static PciModelName default_pci_model(ControllerModel model)
+{
+    switch (model) {
+    case CONTROLLER_MODEL_PCIE_ROOT_PORT:
+        return PCI_MODEL_PCIE_ROOT_PORT;
+    case CONTROLLER_MODEL_PCI_BRIDGE:
+        return PCI_MODEL_PCI_BRIDGE;
+    case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
+        return PCI_MODEL_PCIE_PCI_BRIDGE;
+    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
+        return PCI_MODEL_I82801B11_BRIDGE;
+    case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
+        return PCI_MODEL_X3130_UPSTREAM;
+    case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
+        return PCI_MODEL_XIO3130_DOWNSTREAM;
+    case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
+        return PCI_MODEL_PXB;
+    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
+        return PCI_MODEL_PXB_PCIE;
+    default:
+        return PCI_MODEL_ABSENT;
+    }
+}
+
 static void number_ports(DomainDef *def)
 {
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        const DeviceAddress *address = &controller->info.address;
         if (controller->type != CONTROLLER_PCI)
             continue;
-        uint32_t index = controller->index.value;
+        if (controller->pci_model == PCI_MODEL_ABSENT)
+            controller->pci_model = default_pci_model(controller->model);
         switch (controller->model) {
         case CONTROLLER_MODEL_PCIE_ROOT_PORT:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_PCIE_ROOT_PORT;
-            number_port(controller, (uint32_t)controller->info.address.pci.slot << 3 |
-                                        controller->info.address.pci.function);
-            break;
-        case CONTROLLER_MODEL_PCI_BRIDGE:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_PCI_BRIDGE;
-            if (!controller->chassis_nr.is_set)
-                controller->chassis_nr = (OptU32){ .value = index, .is_set = true };
-            break;
-        case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_PCIE_PCI_BRIDGE;
-            break;
-        case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_I82801B11_BRIDGE;
-            break;
-        case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_X3130_UPSTREAM;
+            number_port(controller, (uint32_t)address->pci.slot << 3 | address->pci.function);
             break;
         case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = PCI_MODEL_XIO3130_DOWNSTREAM;
-            number_port(controller, controller->info.address.pci.slot);
+            number_port(controller, address->pci.slot);
+            break;
+        case CONTROLLER_MODEL_PCI_BRIDGE:
+            if (!controller->chassis_nr.is_set)
+                controller->chassis_nr = (OptU32){ .value = controller->index.value, .is_set = true };
             break;
         case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
         case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
-            if (controller->pci_model == PCI_MODEL_ABSENT)
-                controller->pci_model = controller->model == CONTROLLER_MODEL_PCI_EXPANDER_BUS
-                                            ? PCI_MODEL_PXB
-                                            : PCI_MODEL_PXB_PCIE;
             number_expander(def, controller);
             break;
         default:

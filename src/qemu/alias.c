@@ -29,11 +29,14 @@ static unsigned target_index(const char *target)
     return index ? index - 1 : 0;
 }
 
-/* LSI Logic's adapter has no targets below its units: its disks have one number less. */
-static bool is_lsilogic(const DomainDef *def, unsigned index)
+bool qemu_scsi_has_luns(const DomainDef *def, unsigned controller)
 {
-    const ControllerDef *controller = domain_find_controller(def, CONTROLLER_SCSI, index);
-    return controller && controller->model == CONTROLLER_MODEL_LSILOGIC;
+    for (DEF_EACH(ControllerDef, row, def->controllers)) {
+        if (row->type == CONTROLLER_SCSI && row->index.value == controller)
+            return row->model != CONTROLLER_MODEL_LSILOGIC && row->model != CONTROLLER_MODEL_AM53C974 &&
+                   row->model != CONTROLLER_MODEL_DC390;
+    }
+    return true;
 }
 
 static void alias_disk(const DomainDef *def, DiskDef *disk)
@@ -53,7 +56,7 @@ static void alias_disk(const DomainDef *def, DiskDef *disk)
                       address->drive.controller, address->drive.bus, address->drive.unit);
         break;
     case DISK_BUS_SCSI:
-        if (drive && is_lsilogic(def, address->drive.controller))
+        if (drive && !qemu_scsi_has_luns(def, address->drive.controller))
             set_alias(&disk->info, "scsi%u-%u-%u", address->drive.controller, address->drive.bus,
                       address->drive.unit);
         else if (drive)

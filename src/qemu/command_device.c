@@ -144,7 +144,7 @@ static char *controller_driver(const ControllerDef *controller)
     case CONTROLLER_VIRTIO_SERIAL:
         return virtio_driver("virtio-serial", controller_virtio_model(controller), &controller->info);
     case CONTROLLER_SATA:
-        driver = "ahci";
+        driver = "ich9-ahci";
         break;
     case CONTROLLER_FDC:
         driver = "isa-fdc";
@@ -459,7 +459,7 @@ static bool build_redirdev(Builder *b, const RedirdevDef *redirdev, Error **err)
 static bool build_iommu(Builder *b, const IommuDef *iommu, Error **err)
 {
     const char *driver = iommu->model == IOMMU_INTEL    ? "intel-iommu"
-                         : iommu->model == IOMMU_VIRTIO ? "virtio-iommu"
+                         : iommu->model == IOMMU_VIRTIO ? "virtio-iommu-pci"
                                                         : NULL;
     if (!driver || !device_require(b->caps, driver, err))
         return driver ? false
@@ -472,9 +472,8 @@ static bool build_iommu(Builder *b, const IommuDef *iommu, Error **err)
     prop_tristate(device, "device-iotlb", iommu->iotlb);
     if (iommu->aw_bits)
         prop_uint(device, "aw-bits", iommu->aw_bits);
-    if (iommu->model == IOMMU_VIRTIO && !prop_info(device, b->def, &iommu->info, err))
+    if (!prop_info(device, b->def, &iommu->info, err))
         return false;
-    json_object_del(device, "id");
     add_json(b, "-device", g_steal_pointer(&device));
     return true;
 }
@@ -503,12 +502,29 @@ static bool refuse_unsupported(const DomainDef *def, Error **err)
     return true;
 }
 
+static bool build_genid(Builder *b, Error **err)
+{
+    char guid[UUID_STRING_LEN];
+
+    if (!device_require(b->caps, "vmgenid", err))
+        return false;
+    Json *device = device_new("vmgenid");
+    uuid_format(&b->def->genid, guid);
+    prop_str(device, "guid", guid);
+    prop_str(device, "id", "vmgenid0");
+    add_json(b, "-device", device);
+    return true;
+}
+
 bool build_other_devices(Builder *b, Error **err)
 {
     const DomainDef *def = b->def;
     unsigned index = 0;
 
     if (!refuse_unsupported(def, err))
+        return false;
+    builder_at(b, "/domain/genid");
+    if (def->has_genid && !build_genid(b, err))
         return false;
     for (DEF_EACH(WatchdogDef, watchdog, def->watchdogs)) {
         builder_at(b, "/domain/devices/watchdog[%u]", ++index);

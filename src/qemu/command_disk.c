@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "qemu/address.h"
 #include "qemu/command_private.h"
 
 typedef struct CacheMode {
@@ -125,7 +126,7 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, bool 
 
     prop_str(node, "node-name", name);
     prop_bool(node, "read-only", readonly);
-    if (is_top && disk->discard != DISK_DISCARD_ABSENT)
+    if (disk->discard != DISK_DISCARD_ABSENT)
         prop_str(node, "discard", enum_name(&disk_discard_names, disk->discard));
     if (is_top && disk->detect_zeroes != DISK_DETECT_ZEROES_ABSENT)
         prop_str(node, "detect-zeroes", enum_name(&disk_detect_zeroes_names, disk->detect_zeroes));
@@ -207,16 +208,6 @@ static Json *device_on_ide(const DomainDef *def, const DiskDef *disk)
     return device;
 }
 
-static bool scsi_uses_lun(const DomainDef *def, unsigned controller)
-{
-    for (DEF_EACH(ControllerDef, row, def->controllers)) {
-        if (row->type == CONTROLLER_SCSI && row->index.value == controller)
-            return row->model != CONTROLLER_MODEL_LSILOGIC && row->model != CONTROLLER_MODEL_AM53C974 &&
-                   row->model != CONTROLLER_MODEL_DC390;
-    }
-    return true;
-}
-
 static Json *device_on_scsi(const DomainDef *def, const DiskDef *disk)
 {
     const DeviceAddress *address = &disk->info.address;
@@ -226,7 +217,7 @@ static Json *device_on_scsi(const DomainDef *def, const DiskDef *disk)
         disk->serial ? g_strdup(disk->serial) : g_strdup_printf("drive-%s", disk->info.alias);
     Json *device = device_new(scsi_kind(disk));
 
-    if (scsi_uses_lun(def, address->drive.controller)) {
+    if (qemu_scsi_has_luns(def, address->drive.controller)) {
         prop_str(device, "bus", bus);
         prop_uint(device, "channel", 0);
         prop_uint(device, "scsi-id", address->drive.target);

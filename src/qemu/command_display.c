@@ -210,7 +210,7 @@ static const char *video_driver_of(const VideoDef *video, bool primary)
     case VIDEO_QXL:
         return primary ? "qxl-vga" : "qxl";
     case VIDEO_VIRTIO:
-        if (video->has_acceleration && video->accel3d == TRISTATE_ON)
+        if (video->accel3d == TRISTATE_ON)
             return primary ? "virtio-vga-gl" : "virtio-gpu-gl-pci";
         return primary ? "virtio-vga" : "virtio-gpu-pci";
     case VIDEO_BOCHS:

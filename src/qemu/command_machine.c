@@ -394,7 +394,8 @@ static bool memory_backend(const Builder *b, const Ram *ram, Json **ret_object, 
     }
     if (access == MEMORY_ACCESS_SHARED)
         prop_bool(object, "share", true);
-    else if (access == MEMORY_ACCESS_PRIVATE && file)
+    else if (access == MEMORY_ACCESS_PRIVATE &&
+             (file || memfd)) /* a memfd is shared if nobody says otherwise */
         prop_bool(object, "share", false);
     if ((file || memfd) && ram->is_whole)
         prop_bool(object, "x-use-canonical-path-for-ramblock-id", false);
@@ -562,6 +563,8 @@ static void build_rtc(Builder *b)
             g_string_append(rtc, ",clock=vm");
         else if (timer->track == TIMER_TRACK_REALTIME)
             g_string_append(rtc, ",clock=rt");
+        else if (timer->track == TIMER_TRACK_WALL)
+            g_string_append(rtc, ",clock=host");
         if (timer->tickpolicy == TIMER_TICKPOLICY_CATCHUP)
             g_string_append(rtc, ",driftfix=slew");
     }

@@ -97,8 +97,8 @@ static bool bus_suits(const PciMap *map, const PciBus *bus, PciKind kind)
         return false;
     if (kind == PCI_KIND_ROOT_COMPLEX)
         return bus->model == CONTROLLER_MODEL_PCIE_ROOT;
-    if (kind == PCI_KIND_SWITCH_PORT)
-        return bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT;
+    if (kind == PCI_KIND_SWITCH_PORT || bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT)
+        return kind == PCI_KIND_SWITCH_PORT && bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT;
     if (kind == PCI_KIND_EXPRESS && map->is_pcie)
         return pci_model_is_port(bus->model);
     if (bus->model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE)

@@ -11,15 +11,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/domain_xml.h"
 #include "host/cpu.h"
 #include "qemu/firmware.h"
 #include "qemu/qemu_caps_private.h"
 
 /* Areas that clients ask about and Lodge does not do yet. */
 enum {
-    LODGE_HAS_HOSTDEVS = false,
-    LODGE_HAS_FILESYSTEMS = false,
-    LODGE_HAS_TPM = false,
     LODGE_HAS_SNAPSHOTS = false,
     LODGE_HAS_BACKUP = false,
 };
@@ -308,7 +306,7 @@ static void document_hostdevs(DomainDocument *document)
                                      { "scsi", "device", "scsi-generic" },
                                      { 0 } };
     static const char *const none[] = { NULL };
-    if (!LODGE_HAS_HOSTDEVS) {
+    if (!domain_acts_on("devices/hostdev")) {
         document_line(document, 4, "<hostdev supported='no'/>");
         return;
     }
@@ -344,7 +342,7 @@ static void document_filesystems(DomainDocument *document)
     static const EnumRow types[] = {
         { "path" }, { "handle" }, { "virtiofs", "device", "vhost-user-fs-pci" }, { 0 }
     };
-    if (!LODGE_HAS_FILESYSTEMS) {
+    if (!domain_acts_on("devices/filesystem")) {
         document_line(document, 4, "<filesystem supported='no'/>");
         return;
     }
@@ -362,7 +360,7 @@ static void document_tpm(DomainDocument *document)
     static const EnumRow backends[] = { { "passthrough", "tpm-type", "passthrough" },
                                         { "emulator", "tpm-type", "emulator" },
                                         { 0 } };
-    if (!LODGE_HAS_TPM) {
+    if (!domain_acts_on("devices/tpm")) {
         document_line(document, 4, "<tpm supported='no'/>");
         return;
     }

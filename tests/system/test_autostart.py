@@ -7,6 +7,7 @@ from lodgetest.runner import mark
 
 
 def test_the_mark_is_a_link(host):
+    """rows: lifecycle-29 lifecycle-30 lifecycle-31"""
     host.define_sector("tiny")
     link = host.path("etc/libvirt/qemu/autostart/tiny.xml")
     contains(host.ok("autostart", "tiny"), "Domain 'tiny' marked as autostarted")
@@ -21,6 +22,7 @@ def test_the_mark_is_a_link(host):
 
 
 def test_boot_starts_the_marked_machines_only(host):
+    """rows: lifecycle-32"""
     host.define_sector("marked")
     host.start_sector("other")
     host.ok("autostart", "marked")
@@ -31,6 +33,7 @@ def test_boot_starts_the_marked_machines_only(host):
 
 
 def test_a_restarted_daemon_does_not_start_what_was_shut_down_by_hand(host):
+    """rows: lifecycle-53"""
     host.start_sector("marked")
     host.ok("autostart", "marked")
     host.start_sector("runs")

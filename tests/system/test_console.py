@@ -10,6 +10,7 @@ from lodgetest.runner import mark
 
 
 def test_shell_on_the_console(host):
+    """rows: display-42 display-43"""
     host.start_demo("demo")
     console = host.booted("demo")
     contains(console.command("hostname"), "demo")

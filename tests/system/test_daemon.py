@@ -64,6 +64,7 @@ def test_an_unknown_key_is_named_in_the_log(host):
 
 @mark(daemon=False, **OWN)
 def test_display_ports_come_from_the_configuration(host):
+    """rows: display-03"""
     host.write("etc/libvirt/qemu.conf", "remote_display_port_min = 6100\nremote_display_port_max = 6105\n")
     host.start_daemon()
     host.start_sector("tiny", devices="<graphics type='vnc' port='-1'/><video><model type='vga'/></video>")

@@ -55,6 +55,7 @@ def test_inject_nmi_reaches_the_guest(host):
 
 
 def test_display_ports_are_given_and_used_again(host):
+    """rows: display-01 display-02"""
     for name, port in (("one", 0), ("two", 1), ("three", 2)):
         host.start_sector(name, devices=SCREEN)
         equal(host.ok("vncdisplay", name).strip(), f"127.0.0.1:{port}")
@@ -67,6 +68,7 @@ def test_display_ports_are_given_and_used_again(host):
 
 
 def test_fixed_display_port_that_is_taken(host):
+    """rows: display-05 display-09"""
     fixed = SCREEN.replace("port='-1' autoport='yes'", "port='5922'")
     host.start_sector("one", devices=fixed)
     equal(host.ok("vncdisplay", "one").strip(), "127.0.0.1:22")
@@ -174,6 +176,7 @@ def test_guest_network_of_type_user(host):
 
 
 def test_panic_and_watchdog_devices(host):
+    """rows: devices-27"""
     host.start_sector("tiny", devices="<watchdog model='ib700' action='poweroff'/><panic model='isa'/>")
     contains(host.ok("dumpxml", "tiny"), "<watchdog model='ib700' action='poweroff'>", "<panic model='isa'")
 

@@ -135,6 +135,7 @@ def test_virsh_event_list_and_timeout(host):
 
 
 def test_agent_event_when_the_guest_opens_the_channel(host):
+    """rows: devices-31 agent-01"""
     from lodgetest.guests import AGENT
     Loop()
     conn = host.open()

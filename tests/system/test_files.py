@@ -17,6 +17,7 @@ OSINFO = """<metadata>
 
 
 def test_each_machine_has_a_file_for_root_only(host):
+    """rows: lifecycle-27"""
     host.define_sector("tiny")
     path = host.config_file("tiny")
     equal(oct(path.stat().st_mode & 0o7777), "0o600")
@@ -24,6 +25,7 @@ def test_each_machine_has_a_file_for_root_only(host):
 
 
 def test_define_again_replaces_and_says_so(host):
+    """rows: lifecycle-20"""
     path = host.write_xml(host.guests.sector("tiny"))
     contains(host.ok("define", path), "Domain 'tiny' defined from")
     uuid = host.ok("domuuid", "tiny").strip()
@@ -44,6 +46,7 @@ def test_define_with_a_taken_name_or_uuid_is_refused(host):
 
 
 def test_dumpxml_of_a_running_machine_tells_runtime_details(host):
+    """rows: lifecycle-25"""
     vnc = "<graphics type='vnc' port='-1' autoport='yes'/><video><model type='vga'/></video>"
     host.start_sector("tiny", devices=vnc, metadata=OSINFO)
     text = host.ok("dumpxml", "tiny")
@@ -57,6 +60,7 @@ def test_dumpxml_of_a_running_machine_tells_runtime_details(host):
 
 
 def test_a_dumped_document_can_be_given_back(host):
+    """rows: lifecycle-26"""
     host.define_sector("tiny", metadata=OSINFO)
     text = host.ok("dumpxml", "tiny")
     host.ok("undefine", "tiny")
@@ -65,6 +69,7 @@ def test_a_dumped_document_can_be_given_back(host):
 
 
 def test_a_change_of_a_running_machine_takes_effect_at_the_next_start(host):
+    """rows: lifecycle-47"""
     host.start_sector("tiny")
     changed = host.ok("dumpxml", "tiny", "--inactive").replace("16384</", "32768</")
     host.ok("define", host.write_xml(changed))
@@ -80,6 +85,7 @@ def editor(host, script):
 
 
 def test_edit_stores_a_valid_change(host):
+    """rows: lifecycle-24"""
     host.define_sector("tiny")
     env = editor(host, "sed -i 's/<vcpu placement=.static.>1</<vcpu>3</' \"$1\"")
     contains(host.ok("edit", "tiny", env=env), "Domain 'tiny' XML configuration edited")
@@ -121,6 +127,7 @@ def test_validation_names_what_is_unknown(host):
 
 
 def test_undefine_removes_the_definition_and_keeps_the_disk(host):
+    """rows: lifecycle-22"""
     host.define_sector("tiny")
     image = host.path("var/lib/libvirt/images/tiny.img")
     contains(host.ok("undefine", "tiny"), "Domain 'tiny' has been undefined")
@@ -130,6 +137,7 @@ def test_undefine_removes_the_definition_and_keeps_the_disk(host):
 
 
 def test_undefine_of_a_running_machine_makes_it_transient(host):
+    """rows: lifecycle-23"""
     host.start_sector("tiny")
     host.ok("undefine", "tiny")
     equal(host.state("tiny"), "running")
@@ -197,6 +205,7 @@ def test_a_damaged_file_is_set_aside_and_the_rest_is_loaded(host):
 
 
 def test_definitions_survive_a_restart(host):
+    """rows: lifecycle-36"""
     host.define_sector("tiny", title="A small one", description="Words\nover two lines", metadata=OSINFO)
     before = host.ok("dumpxml", "tiny")
     host.restart_daemon()
@@ -497,3 +506,33 @@ def test_unix_socket_to_connect_to(host):
             check(peer.recv(1), "nothing from the guest")
     host.ok("destroy", "tiny")
     host.refused("start", "tiny", says=f"Failed to connect to '{path}'")
+
+
+LOSSES = (
+    ("disk", "<encryption format='luks'><secret type='passphrase' uuid='11111111-2222-4333-8444-555555555555'/>"
+     "</encryption>", "/domain/devices/disk[1]/encryption"),
+    ("disk", "<transient/>", "/domain/devices/disk[1]/transient"),
+    ("disk", "<iotune><total_iops_sec>100</total_iops_sec></iotune>", "/domain/devices/disk[1]/iotune"),
+    ("interface", "<link state='down'/>", "/domain/devices/interface[1]/link/@state"),
+    ("interface", "<filterref filter='clean-traffic'/>", "/domain/devices/interface[1]/filterref/@filter"),
+    ("interface", "<bandwidth><inbound average='1000'/></bandwidth>",
+     "/domain/devices/interface[1]/bandwidth/inbound"),
+    ("domain", "<memtune><hard_limit unit='KiB'>65536</hard_limit></memtune>", "/domain/memtune"),
+    ("domain", "<cputune><shares>512</shares></cputune>", "/domain/cputune/shares"),
+)
+
+
+@mark(only="lodged", reason="the reference acts on all of these")
+def test_what_is_not_acted_on_is_refused_at_start_by_name(host):
+    for element, more, path in LOSSES:
+        xml = host.guests.sector("tiny", devices="<interface type='user'></interface>")
+        dom = host.define(xml.replace(f"</{element}>", f"{more}</{element}>", 1))
+        raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, dom.create, text=path)
+        equal(host.state("tiny"), "shut off")
+        contains(host.lodge("doctor", "--domain", "tiny"), path)
+        host.refused("domxml-to-native", "qemu-argv", "--domain", "tiny", says=path)
+        dom.undefine()
+    equal(qemus(), {}, "QEMU processes")
+    dom = host.define_sector("tiny")
+    equal(host.lodge("doctor", "--domain", "tiny").code, 0)
+    dom.create()

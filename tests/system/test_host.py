@@ -10,6 +10,7 @@ from lodgetest.runner import mark
 
 
 def test_version_and_names(host):
+    """rows: cli-18"""
     contains(host.ok("version"), "Using library: libvirt 9.0.0", "Using API: QEMU 9.0.0", "Running hypervisor: QEMU 7.")
     equal(host.ok("hostname").strip(), os.uname().nodename)
     contains(host.ok("version", "--daemon"), "Running against daemon:")
@@ -37,6 +38,7 @@ def test_other_drivers_are_refused(host):
 
 
 def test_nodeinfo(host):
+    """rows: cli-19"""
     text = host.ok("nodeinfo")
     contains(text, "CPU model:           x86_64", "Memory size:")
     equal(int(re.search(r"CPU\(s\):\s+(\d+)", text).group(1)), os.cpu_count())
@@ -60,6 +62,7 @@ def test_node_statistics(host):
 
 
 def test_capabilities(host):
+    """rows: host-setup-24"""
     tree = ElementTree.fromstring(host.ok("capabilities"))
     equal(tree.find("host/cpu/arch").text, "x86_64")
     check(len(tree.findall("host/topology/cells/cell/cpus/cpu")) == os.cpu_count(), "processors of the topology")
@@ -110,6 +113,7 @@ def test_maxvcpus(host):
 
 
 def test_several_connections_at_once(host):
+    """rows: host-setup-23"""
     host.define_sector("tiny")
     connections = [host.open() for _ in range(20)]
     for conn in connections:

@@ -8,6 +8,7 @@ from lodgetest.runner import mark
 
 @mark(requires=["kvm"])
 def test_machine_of_type_kvm(host):
+    """rows: platform-19"""
     host.define_sector("fast", kind="kvm")
     host.ok("start", "fast")
     args = next(iter(qemus().values()))

@@ -14,6 +14,7 @@ def rows(text):
 
 
 def test_start_and_destroy(host):
+    """rows: platform-01 lifecycle-04 lifecycle-10"""
     host.define_sector("tiny")
     contains(host.ok("start", "tiny"), "Domain 'tiny' started")
     equal(host.state("tiny"), "running")
@@ -29,6 +30,7 @@ def test_empty_list_has_a_header_only(host):
 
 
 def test_list_shows_ids_of_running_and_dashes_of_others(host):
+    """rows: lifecycle-01 lifecycle-02"""
     host.start_sector("one")
     host.define_sector("another")
     host.start_sector("two")
@@ -39,6 +41,7 @@ def test_list_shows_ids_of_running_and_dashes_of_others(host):
 
 
 def test_ids_grow_and_are_not_used_again(host):
+    """rows: lifecycle-03 lifecycle-35"""
     dom = host.define_sector("tiny")
     for wanted in ("1", "2", "3"):
         dom.create()
@@ -48,6 +51,7 @@ def test_ids_grow_and_are_not_used_again(host):
 
 
 def test_name_uuid_and_id_name_the_same_machine(host):
+    """rows: lifecycle-05 lifecycle-11 lifecycle-12 lifecycle-37"""
     uuid = host.start_sector("tiny").UUIDString()
     equal(host.ok("domuuid", "1").strip(), uuid)
     equal(host.ok("domname", uuid).strip(), "tiny")
@@ -59,6 +63,7 @@ def test_name_uuid_and_id_name_the_same_machine(host):
 
 
 def test_suspend_keeps_the_process_and_resume_goes_on(host):
+    """rows: lifecycle-14 lifecycle-16"""
     host.start_sector("tiny")
     pid = host.qemu_pid("tiny")
     contains(host.ok("suspend", "tiny"), "Domain 'tiny' suspended")
@@ -99,6 +104,7 @@ def test_lookup_of_what_is_not_there(host):
 
 
 def test_create_makes_a_transient_machine_that_leaves_nothing(host):
+    """rows: lifecycle-21"""
     path = host.write_xml(host.guests.sector("passing"))
     contains(host.ok("create", path), "Domain 'passing' created from")
     contains(host.ok("dominfo", "passing"), "Persistent:     no")
@@ -139,6 +145,7 @@ def test_reset_keeps_id_and_process(host):
 
 
 def test_domstate_tells_the_reason(host):
+    """rows: lifecycle-38"""
     dom = host.define_sector("tiny")
     equal(host.ok("domstate", "tiny", "--reason").strip(), "shut off (unknown)")
     dom.create()
@@ -148,6 +155,7 @@ def test_domstate_tells_the_reason(host):
 
 
 def test_dominfo_of_both_states(host):
+    """rows: lifecycle-39"""
     dom = host.define_sector("tiny", vcpus=2)
     info = host.ok("dominfo", "tiny")
     contains(info, "Id:             -", "Name:           tiny", f"UUID:           {dom.UUIDString()}",
@@ -168,6 +176,7 @@ def test_a_killed_qemu_counts_as_crashed(host):
 
 
 def test_one_qemu_that_dies_leaves_others_alone(host):
+    """rows: platform-12"""
     host.start_sector("victim")
     host.start_sector("witness")
     kill(host.qemu_pid("victim"))
@@ -176,6 +185,7 @@ def test_one_qemu_that_dies_leaves_others_alone(host):
 
 
 def test_shutdown_asks_the_guest_and_returns_at_once(host):
+    """rows: lifecycle-07"""
     host.start_demo("demo")
     host.booted("demo").close()
     begin = time.monotonic()
@@ -186,6 +196,7 @@ def test_shutdown_asks_the_guest_and_returns_at_once(host):
 
 
 def test_shutdown_without_a_handler_in_the_guest_has_no_effect(host):
+    """rows: lifecycle-09"""
     host.start_demo("deaf", append="noacpi")
     console = host.booted("deaf")
     host.ok("shutdown", "deaf")
@@ -197,6 +208,7 @@ def test_shutdown_without_a_handler_in_the_guest_has_no_effect(host):
 
 
 def test_shutdown_through_the_agent(host):
+    """rows: lifecycle-08 agent-02"""
     from lodgetest.guests import AGENT
     host.start_demo("demo", devices=AGENT, append="noacpi")
     host.booted("demo").close()
@@ -222,6 +234,7 @@ def test_a_reboot_from_inside_keeps_the_process(host):
 
 
 def test_reboot_by_the_power_button(host):
+    """rows: lifecycle-13"""
     host.start_demo("demo")
     console = host.booted("demo")
     pid = host.qemu_pid("demo")
@@ -239,6 +252,7 @@ def test_on_reboot_destroy_ends_the_machine(host):
 
 
 def test_on_poweroff_restart_starts_it_again(host):
+    """rows: lifecycle-48"""
     host.start_demo("demo", lifecycle="<on_poweroff>restart</on_poweroff>")
     console = host.booted("demo")
     pid = host.qemu_pid("demo")
@@ -248,7 +262,7 @@ def test_on_poweroff_restart_starts_it_again(host):
 
 
 def test_memory_may_be_overcommitted(host):
-    """More than this host has; QEMU itself touches none of it. Needs a kernel that overcommits."""
+    """More than this host has; QEMU itself touches none of it. Needs a kernel that overcommits. rows: platform-06"""
     with open("/proc/meminfo") as file:
         total = int(re.search(r"MemTotal:\s+(\d+)", file.read()).group(1))
     for name in ("first", "second"):
@@ -257,6 +271,7 @@ def test_memory_may_be_overcommitted(host):
 
 
 def test_two_processors_are_seen_by_the_guest(host):
+    """rows: platform-07"""
     host.start_demo("demo", vcpus=2)
     console = host.booted("demo")
     contains(console.command("grep -c ^processor /proc/cpuinfo"), "2")
@@ -266,6 +281,7 @@ def test_two_processors_are_seen_by_the_guest(host):
 
 
 def test_start_with_console_shows_the_boot(host):
+    """rows: lifecycle-06 display-45"""
     host.define(host.guests.demo("demo"))
     terminal = host.terminal("start", "demo", "--console")
     terminal.expect("Domain 'demo' started")
@@ -276,11 +292,13 @@ def test_start_with_console_shows_the_boot(host):
 
 
 def test_missing_emulator_is_refused(host):
+    """rows: lifecycle-55"""
     path = host.write_xml(host.guests.sector("tiny", emulator="/usr/bin/no-such-qemu"))
     host.refused("define", path, says="/usr/bin/no-such-qemu")
 
 
 def test_machine_type_alias_is_expanded_and_unknown_ones_refused(host):
+    """rows: lifecycle-56"""
     host.define_sector("tiny")
     contains(host.ok("dumpxml", "tiny"), "machine='pc-i440fx-")
     host.define(host.guests.empty("modern", machine="q35"))
@@ -299,6 +317,7 @@ def test_a_disk_that_is_missing_fails_the_start(host):
 
 
 def test_disk_belongs_to_the_machine_while_it_runs(host):
+    """rows: lifecycle-40"""
     dom = host.define_sector("tiny")
     image = host.path("var/lib/libvirt/images/tiny.img")
     equal(image.stat().st_uid, 0)
@@ -312,6 +331,7 @@ def test_disk_belongs_to_the_machine_while_it_runs(host):
 
 
 def test_generated_uuids_and_addresses_differ(host):
+    """rows: platform-15"""
     nic = "<interface type='user'><model type='virtio'/></interface>"
     texts = [host.define_sector(f"m{i}", devices=nic).XMLDesc() for i in range(8)]
     uuids = {re.search("<uuid>(.*)</uuid>", t).group(1) for t in texts}
@@ -320,6 +340,7 @@ def test_generated_uuids_and_addresses_differ(host):
 
 
 def test_domblklist_domiflist_and_domblkinfo(host):
+    """rows: devices-10"""
     nic = "<interface type='user'><mac address='52:54:00:01:02:03'/><model type='virtio'/></interface>"
     host.start_sector("tiny", devices=nic)
     image = host.path("var/lib/libvirt/images/tiny.img")
@@ -330,6 +351,7 @@ def test_domblklist_domiflist_and_domblkinfo(host):
 
 
 def test_qemu_monitor_pass_through(host):
+    """rows: platform-18"""
     host.start_sector("tiny")
     contains(host.ok("qemu-monitor-command", "tiny", "--hmp", "info status"), "VM status: running")
     contains(host.ok("qemu-monitor-command", "tiny", '{"execute":"query-name"}'), '"name":"tiny"')

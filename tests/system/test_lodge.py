@@ -91,6 +91,7 @@ def test_completion_for_bash_and_zsh(host):
 
 
 def test_doctor(host):
+    """rows: host-setup-08"""
     result = host.lodge("doctor")
     contains(result, "KVM", "cgroup")
     check(result.code in (0, 1), str(result))

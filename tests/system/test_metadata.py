@@ -13,6 +13,7 @@ def names(host, *options):
 
 
 def test_title_and_description(host):
+    """rows: lifecycle-51"""
     host.define_sector("tiny", title="First title")
     equal(host.ok("desc", "tiny", "--title").strip(), "First title")
     contains(host.ok("desc", "tiny"), "No description for domain: tiny")
@@ -53,6 +54,7 @@ def test_metadata_of_an_application(host):
 
 
 def test_list_filters(host):
+    """rows: lifecycle-33"""
     host.start_sector("running")
     host.start_sector("paused").suspend()
     host.define_sector("off").setAutostart(True)

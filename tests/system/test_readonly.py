@@ -20,6 +20,7 @@ def test_reading_works(host):
 
 
 def test_changes_are_refused(host):
+    """rows: cli-15"""
     host.start_sector("tiny")
     host.define_sector("off")
     xml = host.write_xml(host.guests.sector("new"))

@@ -59,6 +59,7 @@ PidFile none
 
 @mark(requires=NEEDS)
 def test_through_ssh_with_the_helper(host):
+    """rows: remote-03"""
     sshd = Sshd(host)
     host.define_sector("tiny")
     for more in ("", "&proxy=native"):
@@ -82,6 +83,7 @@ def test_through_ssh_with_netcat(host):
 
 @mark(requires=NEEDS)
 def test_console_through_ssh(host):
+    """rows: display-44"""
     sshd = Sshd(host)
     host.start_demo("demo")
     host.booted("demo").close()
@@ -95,6 +97,7 @@ def test_console_through_ssh(host):
 
 @mark(requires=NEEDS)
 def test_without_a_key_there_is_an_error(host):
+    """rows: remote-02"""
     sshd = Sshd(host)
     (sshd.dir / "authorized").write_text("")
     result = sshd.virsh("list")

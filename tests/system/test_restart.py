@@ -7,6 +7,7 @@ from lodgetest.runner import mark
 
 
 def test_machines_outlive_a_stop_and_come_back_with_id_and_state(host):
+    """rows: lifecycle-42 lifecycle-43"""
     host.start_sector("zero")
     host.ok("destroy", "zero")
     host.start_sector("one")
@@ -145,6 +146,7 @@ def test_restart_with_20_machines_answers_within_a_second(host):
 
 
 def test_socket_goes_with_the_daemon(host):
+    """rows: lifecycle-44"""
     check(host.daemon.socket.exists() and host.daemon.socket_ro.exists(), "no sockets")
     host.stop_daemon()
     host.refused("list", says="Failed to connect socket to")

@@ -15,6 +15,7 @@ def saved_demo(host):
 
 
 def test_save_and_restore_keep_the_guest_as_it_was(host):
+    """rows: lifecycle-17 lifecycle-18"""
     console = saved_demo(host)
     file = str(host.path("var/lib/libvirt/qemu/demo.save"))
     contains(host.ok("save", "demo", file), f"Domain 'demo' saved to {file}")
@@ -51,6 +52,7 @@ def test_paused_machine_is_paused_again_after_restore(host):
 
 
 def test_save_of_an_inactive_machine_is_refused(host):
+    """rows: lifecycle-50"""
     host.define_sector("tiny")
     file = host.path("var/lib/libvirt/qemu/tiny.save")
     host.refused("save", "tiny", str(file), says="domain is not running")

@@ -7,6 +7,7 @@ from lodgetest.runner import mark
 
 
 def test_interactive_mode(host):
+    """rows: cli-01 cli-02"""
     host.define_sector("tiny")
     terminal = host.terminal()
     terminal.expect("virsh # ")
@@ -25,11 +26,13 @@ def test_several_commands_in_one_line(host):
 
 
 def test_quiet_and_timing(host):
+    """rows: cli-14 cli-16"""
     equal(host.ok("-q", "list"), "")
     contains(host.ok("-t", "list"), "(Time: ")
 
 
 def test_exit_codes(host):
+    """rows: lifecycle-52"""
     host.define_sector("tiny")
     equal(host.virsh("domstate", "tiny").code, 0)
     equal(host.virsh("domstate", "nothing").code, 1)
@@ -38,12 +41,13 @@ def test_exit_codes(host):
 
 
 def test_keepalive_is_answered(host):
-    """The client hangs up when pings stay unanswered: a loop of events outlives several of them."""
+    """The client hangs up when pings stay unanswered: a loop of events outlives several of them. rows: cli-11"""
     terminal = host.terminal("-k", "1", "-K", "1", "event", "--event", "lifecycle", "--timeout", "4")
     terminal.expect("event loop timed out", timeout=20)
 
 
 def test_log_file_of_the_client(host):
+    """rows: cli-13"""
     log = host.path("virsh.out")
     host.virsh("-d", "0", "-l", str(log), "list")
     check(log.exists(), "no log")
@@ -101,3 +105,35 @@ def test_agent_that_does_not_answer(host):
     host.start_sector("tiny", devices="<controller type='virtio-serial'/>" + AGENT)
     host.refused("qemu-agent-command", "tiny", '{"execute":"guest-ping"}', "--timeout", "1", says="agent")
     host.ok("list")
+
+
+def test_help(host):
+    """rows: cli-03 cli-04 cli-05 cli-06 cli-10"""
+    groups = ("domain", "monitor", "host", "interface", "filter", "network", "nodedev", "secret", "snapshot", "pool",
+              "volume", "virsh")
+    contains(host.ok("help"), *(f"keyword '{group}'" for group in groups))
+    contains(host.ok("help", "volume"), "vol-create", "vol-delete", "vol-list", "vol-resize")
+    contains(host.ok("help", "list"), "NAME", "list - list domains", "SYNOPSIS", "OPTIONS", "--all")
+    contains(host.ok("destroy", "--help"), "NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS")
+    contains(host.ok("-h"), "--connect", "--readonly", "--timing")
+    contains(host.lodge_ok("help", "list"), "--all", "--inactive")
+
+
+def test_options_of_the_client(host):
+    """rows: cli-07 cli-08 cli-17"""
+    contains(host.ok("-V"), "libvirt 9.0.0", "QEMU")
+    equal(host.ok("-v").strip(), "9.0.0")
+    shown = host.virsh("-d", "0", "list")
+    contains(shown.out + shown.err, "commands:")
+    host.refused("-c", "nonsense://x/system", "list", says="error: failed to connect to the hypervisor")
+
+
+def test_console_with_another_escape_character(host):
+    """rows: cli-09"""
+    host.start_sector("tiny")
+    terminal = host.terminal("-e", "^X", "console", "tiny")
+    terminal.expect("Escape character is \\^X")
+    terminal.expect("Lodge boot sector")
+    terminal.send("\x18")
+    equal(terminal.wait(), 0)
+    equal(host.state("tiny"), "running")

@@ -167,19 +167,35 @@ TEST(a_deep_backing_chain_is_read_and_a_bottomless_one_refused)
 
 TEST(the_guest_notices_some_changes_and_not_others)
 {
-    g_autoptr(DomainDef) old = must_parse(HEAD OS "<devices><disk type='file'><source file='/a'/><target "
-                                                  "dev='vda'/></disk></devices></domain>",
-                                          0);
-    g_autoptr(DomainDef) moved = must_parse(HEAD OS "<devices><disk type='file'><source file='/b'/><target "
-                                                    "dev='vda'/></disk></devices></domain>",
-                                            0);
-    g_autoptr(DomainDef) other = must_parse(HEAD OS "<devices><disk type='file'><source file='/a'/><target "
-                                                    "dev='sda' bus='sata'/></disk></devices></domain>",
-                                            0);
-    g_autoptr(Error) err = NULL;
-    check_ok(domain_def_check_abi_stable(old, moved, &err), err);
-    check(!domain_def_check_abi_stable(old, other, &err));
-    check_eq(error_code(err), ERROR_CONFIG_UNSUPPORTED);
+#define DISK(source, target) "<disk type='file'><source file='" source "'/><target " target "/></disk>"
+#define NIC(model, more)                                                                                     \
+    "<interface type='user'><mac address='52:54:00:00:00:01'/><model type='" model "'/>" more "</interface>"
+    static const struct {
+        const char *old, *new;
+        bool same;
+    } cases[] = {
+        { DISK("/a", "dev='vda'"), DISK("/b", "dev='vda'"), true },
+        { DISK("/a", "dev='vda'"), DISK("/a", "dev='sda' bus='sata'"), false },
+        { NIC("virtio", ""), NIC("e1000", ""), false },
+        { NIC("virtio", ""), NIC("virtio", "<link state='down'/><target dev='tap3'/>"), true },
+        { NIC("virtio", "<vlan><tag id='4'/></vlan>"), NIC("virtio", ""), false },
+        { "<channel type='unix'><target type='virtio' name='a'/></channel>",
+          "<channel type='pty'><target type='virtio' name='a'/></channel>", true },
+        { "<channel type='unix'><target type='virtio' name='a'/></channel>",
+          "<channel type='unix'><target type='virtio' name='b'/></channel>", false },
+        { "<watchdog model='ib700' action='none'/>", "<watchdog model='ib700' action='reset'/>", true },
+        { "<watchdog model='ib700' action='none'/>", "<watchdog model='i6300esb' action='none'/>", false },
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *old_text = g_strdup_printf(HEAD OS "<devices>%s</devices></domain>", cases[i].old);
+        g_autofree char *new_text = g_strdup_printf(HEAD OS "<devices>%s</devices></domain>", cases[i].new);
+        g_autoptr(DomainDef) old = must_parse(old_text, 0);
+        g_autoptr(DomainDef) new = must_parse(new_text, 0);
+        g_autoptr(Error) err = NULL;
+        check_case(cases[i].new);
+        check_eq(domain_def_check_abi_stable(old, new, &err), cases[i].same);
+        check_eq(error_code(err), cases[i].same ? ERROR_NONE : ERROR_CONFIG_UNSUPPORTED);
+    }
 }
 
 static double seconds(void)

@@ -1,0 +1,96 @@
+"""Hardware that a machine can have: each model starts, and QEMU has the device.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import os
+
+from lodgetest.host import *
+
+VNC = "<graphics type='vnc' port='-1'/>"
+
+
+def devices_of(host, devices, machine="pc", **parts):
+    """Starts a machine with @devices and returns QEMU's tree of them."""
+    dom = host.define(host.guests.empty("m", devices=devices, machine=machine, **parts))
+    dom.create()
+    tree = host.ok("qemu-monitor-command", "m", "--hmp", "info qtree")
+    dom.destroy()
+    dom.undefine()
+    return tree
+
+
+def test_video_models(host):
+    """rows: display-27 display-29"""
+    for model, device in (("cirrus", "dev: cirrus-vga"), ("vga", "dev: VGA"), ("vmvga", "dev: vmware-svga"),
+                          ("virtio", "dev: virtio-vga"), ("bochs", "dev: bochs-display")):
+        video = f"<video><model type='{model}'/></video>"
+        contains(devices_of(host, VNC + video, machine="q35"), device)
+    tree = devices_of(host, VNC + "<video><model type='none'/></video>")
+    check("VGA" not in tree and "vga" not in tree, tree)
+
+
+def test_network_cards(host):
+    """rows: interface-01"""
+    for model, device in (("e1000", "dev: e1000,"), ("e1000e", "dev: e1000e"), ("rtl8139", "dev: rtl8139"),
+                          ("virtio", "dev: virtio-net-pci"), ("e1000-82545em", "dev: e1000-82545em")):
+        nic = f"<interface type='user'><model type='{model}'/></interface>"
+        contains(devices_of(host, nic, machine="q35"), device)
+
+
+def disk(host, bus, target, device="disk", driver="type='raw'"):
+    image = host.guests.copy("sector.img", f"{bus}.img")
+    os.truncate(image, 1 << 20)  # direct I/O wants whole sectors
+    return (f"<disk type='file' device='{device}'><driver name='qemu' {driver}/><source file='{image}'/>"
+            f"<target dev='{target}' bus='{bus}'/></disk>")
+
+
+def test_disk_buses(host):
+    """rows: devices-02 devices-14 devices-16 devices-17"""
+    for bus, target, machine, device in (("ide", "hda", "pc", "ide-hd"), ("sata", "sda", "q35", "ide-hd"),
+                                         ("scsi", "sda", "q35", "scsi-hd"), ("usb", "sda", "q35", "usb-storage"),
+                                         ("virtio", "vda", "q35", "virtio-blk-pci")):
+        contains(devices_of(host, disk(host, bus, target), machine=machine), f"dev: {device}")
+    contains(devices_of(host, disk(host, "fdc", "fda", device="floppy")), "dev: floppy")
+    contains(devices_of(host, disk(host, "fdc", "fda", device="floppy"), machine="q35"), "dev: isa-fdc", "dev: floppy")
+    refused = host.guests.empty("m", devices=disk(host, "ide", "hda"), machine="q35")
+    raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, host.conn.defineXML, refused)
+    without = disk(host, "virtio", "vdb").replace(" bus='virtio'", "")
+    contains(devices_of(host, without), "dev: virtio-blk-pci")
+    controller = "<controller type='scsi' model='virtio-scsi'/>"
+    contains(devices_of(host, controller), "dev: virtio-scsi-pci")
+
+
+def test_cache_and_io_modes(host):
+    """rows: tuning-08"""
+    for mode in ("none", "writethrough", "writeback", "directsync", "unsafe"):
+        contains(devices_of(host, disk(host, "virtio", "vda", driver=f"type='raw' cache='{mode}'")), "virtio-blk-pci")
+    for more in ("io='threads'", "io='native' cache='none'", "discard='unmap' detect_zeroes='unmap'"):
+        contains(devices_of(host, disk(host, "virtio", "vda", driver=f"type='raw' {more}")), "virtio-blk-pci")
+
+
+def test_usb_controllers(host):
+    """rows: devices-21"""
+    for model, device in (("piix3-uhci", "piix3-usb-uhci"), ("ehci", "usb-ehci"), ("ich9-ehci1", "ich9-usb-ehci1"),
+                          ("qemu-xhci", "qemu-xhci"), ("nec-xhci", "nec-usb-xhci"), ("pci-ohci", "pci-ohci")):
+        contains(devices_of(host, f"<controller type='usb' model='{model}'/><input type='mouse' bus='usb'/>"),
+                 f"dev: {device}", "dev: usb-mouse")
+    contains(devices_of(host, "<controller type='usb' model='qemu-xhci'/><hub type='usb'/>" +
+                        disk(host, "usb", "sda")), "dev: usb-hub", "dev: usb-storage")
+
+
+def test_sound_and_small_devices(host):
+    """rows: devices-22"""
+    for model, device in (("ich6", "intel-hda"), ("ich9", "ich9-intel-hda"), ("ac97", "AC97"), ("es1370", "ES1370")):
+        contains(devices_of(host, f"<sound model='{model}'/>"), f"dev: {device}")
+    contains(devices_of(host, "<controller type='sata' index='1'/>", machine="q35"), 'id "sata1"')
+    contains(devices_of(host, "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+                        "<watchdog model='i6300esb' action='none'/><panic model='isa'/>"),
+             "dev: virtio-rng-pci", "dev: i6300esb", "dev: pvpanic", "dev: virtio-balloon-pci")
+    host.define(host.guests.empty("m", devices=VNC + "<input type='tablet' bus='usb'/>"))
+    contains(host.ok("dumpxml", "m"), "<input type='mouse' bus='ps2'/>", "<input type='keyboard' bus='ps2'/>")
+
+
+def test_generation_id(host):
+    host.define(host.guests.empty("m", metadata="<genid>e9392370-2917-565e-692b-d057f46512d6</genid>")).create()
+    contains(host.ok("qemu-monitor-command", "m", "--hmp", "info vm-generation-id"),
+             "e9392370-2917-565e-692b-d057f46512d6")

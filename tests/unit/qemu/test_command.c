@@ -1,0 +1,118 @@
+/* What QEMU is given: NAME.args beside each document of tests/golden/define, one argument a line, or
+ * "refused: CODE". A new document is a test as soon as UPDATE_GOLDEN=1 in the environment has written its
+ * file. What QEMU can do is a recorded document, so that the answer does not depend on this host; paths, the
+ * time and descriptors are fixed. Whether the reference implementation says the same is asked by
+ * tests/golden/command.py. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+
+#include "base/file.h"
+#include "golden_platform.h"
+#include "qemu/address.h"
+#include "qemu/command.h"
+#include "qemu/cpu_guest.h"
+#include "qemu/qemu_caps_private.h"
+
+static QemuCaps *load_caps(void)
+{
+    g_autofree char *text = NULL;
+    size_t len;
+    AUTO_JSON document = NULL;
+    QemuCaps *caps = NULL;
+    g_autoptr(Error) err = NULL;
+
+    check_ok(file_read(GOLDEN_CAPS, 1 << 20, &text, &len, &err), err);
+    check_ok(json_parse(text, len, GOLDEN_CAPS, &document, &err), err);
+    check_ok(qemu_caps_from_document(document, &caps, &err), err);
+    return caps;
+}
+
+/* What the daemon chooses at a start: the first port, the default address, the place of agent sockets. */
+static void fill_in(DomainDef *def)
+{
+    qemu_assign_aliases(def);
+    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
+        if (graphics->port <= 0 && (graphics->type == GRAPHICS_VNC || graphics->type == GRAPHICS_SPICE))
+            graphics->port = 5900;
+    }
+    for (DEF_EACH(CharDef, channel, def->channels)) {
+        if (channel->source.type == CHAR_UNIX && !channel->source.path) {
+            channel->source.path = g_strdup_printf("/var/lib/libvirt/qemu/channel/target/domain--1-%s/%s",
+                                                   def->name, channel->target_name);
+            channel->source.mode = CHAR_MODE_BIND;
+        }
+    }
+}
+
+static bool build(const char *xml, size_t len, const QemuCaps *caps, char **ret_text, Error **err)
+{
+    g_autoptr(DomainDef) def = NULL;
+    g_autoptr(QemuCommand) command = NULL;
+
+    if (!domain_def_parse(xml, len, DOMAIN_PARSE_INACTIVE, &golden_hooks, &def, err) ||
+        !qemu_assign_addresses(def, NULL, err))
+        return false;
+    fill_in(def);
+    g_autofree char *lib_dir = g_strdup_printf("/var/lib/libvirt/qemu/domain--1-%s", def->name);
+    g_autofree char *monitor = g_build_filename(lib_dir, "monitor.sock", NULL);
+    g_autofree char *key = g_build_filename(lib_dir, "master-key.aes", NULL);
+    /* Taps are descriptors from 100 on, and with KVM those of vhost from 200 on. */
+    static const int taps[] = { 100, 101, 102, 103 }, vhosts[] = { 200, 201, 202, 203 };
+    const QemuCommandEnv env = { .monitor_fd = -1,
+                                 .monitor_path = monitor,
+                                 .lib_dir = lib_dir,
+                                 .master_key_path = key,
+                                 .tap_fds = taps,
+                                 .vhost_fds = def->type == VIRT_TYPE_KVM ? vhosts : NULL,
+                                 .n_tap_fds = G_N_ELEMENTS(taps),
+                                 .sandbox = true,
+                                 .start_paused = true,
+                                 .now_s = 1600000000 };
+    if (!qemu_resolve_cpu(def, caps, err) || !qemu_command_build(def, caps, &env, &command, err))
+        return false;
+    g_autofree char *joined = g_strjoinv("\n", (char **)qemu_command_argv(command));
+    *ret_text = g_strconcat(joined, "\n", NULL);
+    return true;
+}
+
+static bool check_document(const char *path, const QemuCaps *caps)
+{
+    g_autofree char *stem = g_strndup(path, strlen(path) - strlen(".xml"));
+    g_autofree char *args_path = g_strconcat(stem, ".args", NULL);
+    g_autofree char *xml = NULL;
+    g_autofree char *got = NULL;
+    g_autofree char *want = NULL;
+    g_autoptr(Error) err = NULL;
+    size_t len;
+
+    check_case(path);
+    check_ok(file_read(path, 1 << 20, &xml, &len, &err), err);
+    if (!build(xml, len, caps, &got, &err))
+        got = g_strdup_printf("refused: %s: %s\n", error_code_name(error_code(err)), error_message(err));
+    if (g_getenv("UPDATE_GOLDEN"))
+        check(g_file_set_contents(args_path, got, -1, NULL));
+    if (!g_file_get_contents(args_path, &want, NULL, NULL)) {
+        printf("%s is missing: UPDATE_GOLDEN=1 writes it\n", args_path);
+        return false;
+    }
+    return golden_compare_lines(args_path, got, want);
+}
+
+TEST(command_lines_stay_as_they_were_recorded)
+{
+    g_autoptr(QemuCaps) caps = load_caps();
+    g_autoptr(GPtrArray) names = NULL;
+    unsigned bad = 0;
+
+    check(file_list_dir(GOLDEN_DIR, &names, NULL));
+    check(names->len > 0);
+    for (unsigned i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        g_autofree char *path = g_build_filename(GOLDEN_DIR, name, NULL);
+        g_autofree char *error = g_strdup_printf("%.*s.error", (int)strlen(path) - 4, path);
+        if (g_str_has_suffix(name, ".xml") && !g_str_has_suffix(name, ".out.xml") &&
+            !g_file_test(error, G_FILE_TEST_EXISTS))
+            bad += !check_document(path, caps);
+    }
+    check_eq(bad, 0);
+}
