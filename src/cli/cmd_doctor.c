@@ -80,9 +80,7 @@ static const CliOption doctor_options[] = {
       .type = CLI_STRING,
       .flags = CLI_NAMED,
       .complete = COMPLETE_DOMAIN,
-      .doc = "instead, list what the definition of this machine sets and Lodge does not act on yet: it would "
-             "not "
-             "start" },
+      .doc = "list what this machine's definition sets and nothing acts on yet, so that it does not start" },
     { 0 },
 };
 
@@ -96,7 +94,7 @@ const CliCommand commands_doctor[] = {
              "it. Fails if machines cannot run. It needs no daemon, except with --domain.",
       .options = doctor_options,
       .json = "[{\"check\": string, \"result\": \"ok\"|\"warn\"|\"fail\", \"detail\": string, \"advice\": "
-              "string|null}]",
+              "string|null}], with --domain [{\"path\": string}]",
       .run = doctor_command },
     { 0 },
 };

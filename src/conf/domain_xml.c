@@ -274,6 +274,6 @@ bool domain_def_check_gaps(const DomainDef *def, Error **err)
     g_autoptr(GString) text = g_string_new(NULL);
     for (unsigned i = 0; i < paths->len; i++)
         g_string_append_printf(text, "%s%s", i ? ", " : "", (const char *)g_ptr_array_index(paths, i));
-    error_set(err, ERROR_CONFIG_UNSUPPORTED, "this version does not act on %s", text->str);
+    error_set(err, ERROR_CONFIG_UNSUPPORTED, "not supported by this version: %s", text->str);
     return error_hint(err, "remove it from the definition: without it the machine starts");
 }

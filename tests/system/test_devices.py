@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import os
 import re
 import socket
 
@@ -147,6 +148,7 @@ def test_a_machine_with_one_of_each_starts_and_keeps_its_document(host):
 
 
 def test_cdrom_and_floppy(host):
+    """rows: lifecycle-41"""
     image = host.guests.copy("sector.img", "cdrom.img")
     floppy = host.guests.copy("sector.img", "floppy.img")
     devices = (f"<disk type='file' device='floppy'><driver name='qemu' type='raw'/><source file='{floppy}'/>"
@@ -156,9 +158,14 @@ def test_cdrom_and_floppy(host):
     host.define(host.guests.empty("tiny", devices=devices, os_part="<boot dev='fd'/><boot dev='cdrom'/>"))
     host.ok("start", "tiny")
     contains(host.ok("domblklist", "tiny"), "fda", "hdc")
+    uid = os.stat(f"/proc/{host.qemu_pid('tiny')}").st_uid
+    equal([path.stat().st_uid for path in (image, floppy)], [uid, uid], "owners of the media while QEMU runs")
+    host.ok("destroy", "tiny")
+    equal([path.stat().st_uid for path in (image, floppy)], [0, 0], "owners of the media afterwards")
 
 
 def test_guest_reads_and_writes_its_disk(host):
+    """rows: images-02"""
     host.start_demo("demo")
     console = host.booted("demo")
     console.command("echo written > /disk/note; sync")

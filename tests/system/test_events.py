@@ -39,6 +39,7 @@ def wait_for(events, *wanted, timeout=10):
 
 
 def test_lifecycle_events_of_a_whole_life(host):
+    """Through the language binding alone. rows: host-setup-25"""
     Loop()
     conn = host.open()
     events = []

@@ -46,7 +46,7 @@ def test_define_with_a_taken_name_or_uuid_is_refused(host):
 
 
 def test_dumpxml_of_a_running_machine_tells_runtime_details(host):
-    """rows: lifecycle-25"""
+    """rows: lifecycle-25 devices-29 platform-21 security-05"""
     vnc = "<graphics type='vnc' port='-1' autoport='yes'/><video><model type='vga'/></video>"
     host.start_sector("tiny", devices=vnc, metadata=OSINFO)
     text = host.ok("dumpxml", "tiny")

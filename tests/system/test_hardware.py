@@ -3,6 +3,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import os
+import socket
 
 from lodgetest.host import *
 
@@ -20,7 +21,7 @@ def devices_of(host, devices, machine="pc", **parts):
 
 
 def test_video_models(host):
-    """rows: display-27 display-29"""
+    """rows: display-21 display-22 display-23 display-25 display-27 display-29"""
     for model, device in (("cirrus", "dev: cirrus-vga"), ("vga", "dev: VGA"), ("vmvga", "dev: vmware-svga"),
                           ("virtio", "dev: virtio-vga"), ("bochs", "dev: bochs-display")):
         video = f"<video><model type='{model}'/></video>"
@@ -30,7 +31,7 @@ def test_video_models(host):
 
 
 def test_network_cards(host):
-    """rows: interface-01"""
+    """rows: interface-01 interface-02 interface-03 interface-04 interface-05"""
     for model, device in (("e1000", "dev: e1000,"), ("e1000e", "dev: e1000e"), ("rtl8139", "dev: rtl8139"),
                           ("virtio", "dev: virtio-net-pci"), ("e1000-82545em", "dev: e1000-82545em")):
         nic = f"<interface type='user'><model type='{model}'/></interface>"
@@ -45,7 +46,7 @@ def disk(host, bus, target, device="disk", driver="type='raw'"):
 
 
 def test_disk_buses(host):
-    """rows: devices-02 devices-14 devices-16 devices-17"""
+    """rows: images-01 devices-02 devices-14 devices-16 devices-17"""
     for bus, target, machine, device in (("ide", "hda", "pc", "ide-hd"), ("sata", "sda", "q35", "ide-hd"),
                                          ("scsi", "sda", "q35", "scsi-hd"), ("usb", "sda", "q35", "usb-storage"),
                                          ("virtio", "vda", "q35", "virtio-blk-pci")):
@@ -79,7 +80,7 @@ def test_usb_controllers(host):
 
 
 def test_sound_and_small_devices(host):
-    """rows: devices-22"""
+    """rows: devices-22 devices-25"""
     for model, device in (("ich6", "intel-hda"), ("ich9", "ich9-intel-hda"), ("ac97", "AC97"), ("es1370", "ES1370")):
         contains(devices_of(host, f"<sound model='{model}'/>"), f"dev: {device}")
     contains(devices_of(host, "<controller type='sata' index='1'/>", machine="q35"), 'id "sata1"')
@@ -94,3 +95,60 @@ def test_generation_id(host):
     host.define(host.guests.empty("m", metadata="<genid>e9392370-2917-565e-692b-d057f46512d6</genid>")).create()
     contains(host.ok("qemu-monitor-command", "m", "--hmp", "info vm-generation-id"),
              "e9392370-2917-565e-692b-d057f46512d6")
+
+
+def test_processors_are_threads_of_the_machine(host):
+    """rows: platform-02 platform-11"""
+    check(int(host.ok("maxvcpus")) >= 160, "fewer than 160 vCPUs")
+    host.start_sector("m", vcpus=4)
+    pid = host.qemu_pid("m")
+    names = [open(f"/proc/{pid}/task/{task}/comm").read().strip() for task in os.listdir(f"/proc/{pid}/task")]
+    equal(sorted(name for name in names if name.startswith("CPU ")), [f"CPU {i}/TCG" for i in range(4)])
+    equal(host.ok("vcpuinfo", "m").count("VCPU:"), 4)
+
+
+def test_vnc_on_a_chosen_address_and_port(host):
+    """rows: display-04"""
+    local = "<graphics type='vnc' port='5931'/>"
+    host.start_sector("local", devices=local)
+    contains(host.ok("vncdisplay", "local"), "127.0.0.1:31")
+    host.start_sector("open", devices=local.replace("5931'", "5932' listen='0.0.0.0'"))
+    for port in (5931, 5932):
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            equal(connection.recv(4), b"RFB ", "first bytes of the server")
+    listening = open("/proc/net/tcp").read()
+    contains(listening, f"0100007F:{5931:04X}", f"00000000:{5932:04X}")
+
+
+def test_spice_with_any_card_and_its_channels(host):
+    """rows: display-15 display-17 devices-33"""
+    devices = ("<graphics type='spice' port='-1'/><video><model type='{}'/></video><redirdev bus='usb' type='spicevmc'/>"
+               "<channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>")
+    for model, device in (("vga", "dev: VGA"), ("qxl", "dev: qxl-vga")):
+        contains(devices_of(host, devices.format(model)), device, "dev: virtserialport", "dev: usb-redir")
+
+
+def test_machine_types(host):
+    """rows: devices-23 devices-24"""
+    contains(devices_of(host, ""), "dev: i440FX", "dev: PIIX3")
+    contains(devices_of(host, "<controller type='pci' model='pcie-root'/>" + "<controller type='pci' model='pcie-root-port'/>" * 3,
+                        machine="q35"),
+             "dev: q35-pcihost", "dev: pcie-root-port")
+    host.define(host.guests.empty("m", machine="q35", devices="<interface type='user'><model type='virtio'/></interface>"))
+    contains(host.ok("dumpxml", "m"), "model='pcie-root'/>", "model='pcie-root-port'>")
+
+
+def test_agent_channel_has_a_socket_of_the_daemons(host):
+    """rows: devices-32"""
+    host.start_sector("m", devices="<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>")
+    path = host.path("var/lib/libvirt/qemu/channel/target/domain-1-m/org.qemu.guest_agent.0")
+    check(path.is_socket(), f"no socket {path}")
+    host.ok("destroy", "m")
+    check(not path.exists(), "the socket is still there")
+
+
+def test_an_empty_drive_has_no_source(host):
+    """rows: devices-09"""
+    host.start_sector("m", devices="<disk type='file' device='cdrom'><target dev='hdc' bus='ide'/><readonly/></disk>")
+    contains(host.ok("domblklist", "m"), "hda")
+    check(any(line.split() == ["hdc", "-"] for line in host.ok("domblklist", "m").splitlines()), "no empty drive")
