@@ -14,17 +14,17 @@
 static const CliOption console_options[] = {
     OPT_DOMAIN_ACTIVE,
     OPT_STRING("devname", "alias of the console, serial port or parallel port; default: the first console"),
-    OPT_BOOL("force", "take it over from whoever holds it"),
-    OPT_BOOL("safe", "only if the daemon can keep clients from disturbing each other"),
+    OPT_FLAG("force", VIR_DOMAIN_CONSOLE_FORCE, "take it over from whoever holds it"),
+    OPT_FLAG("safe", VIR_DOMAIN_CONSOLE_SAFE,
+             "only if the daemon can keep clients from disturbing each other"),
     { 0 },
 };
 
 static bool console_command(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireDomain) dom = { 0 };
-    unsigned flags = (args_has(args, "force") ? VIR_DOMAIN_CONSOLE_FORCE : 0) |
-                     (args_has(args, "safe") ? VIR_DOMAIN_CONSOLE_SAFE : 0);
-    return cli_domain(cli, args, &dom, err) && console_run(cli, &dom, args_get(args, "devname"), flags, err);
+    return cli_domain(cli, args, &dom, err) &&
+           console_run(cli, &dom, args_get(args, "devname"), args_flags(args), err);
 }
 
 static const CliOption domain_options[] = { OPT_DOMAIN_ACTIVE, { 0 } };
@@ -44,7 +44,7 @@ static bool tty_console_run(Cli *cli, const CliArgs *args, Error **err)
                          dom.id < 0 ? "it is not running"
                                     : "its first console is of another kind, or missing");
     }
-    cli_print_value(cli, "tty", tty);
+    cli_print_text(cli, "tty", tty);
     return true;
 }
 
@@ -144,7 +144,7 @@ static bool screenshot_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption domdisplay_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_BOOL("include-password", "show the password as part of the address"),
+    OPT_FLAG("include-password", VIR_DOMAIN_XML_SECURE, "show the password as part of the address"),
     { .name = "type",
       .type = CLI_STRING,
       .words = "vnc spice rdp dbus",
@@ -212,7 +212,7 @@ static bool domdisplay_run(Cli *cli, const CliArgs *args, Error **err)
     g_autoptr(GPtrArray) nodes = NULL;
     bool active = false;
     const char *wanted = args_get(args, "type");
-    unsigned flags = args_has(args, "include-password") ? VIR_DOMAIN_XML_SECURE : 0;
+    unsigned flags = args_flags(args);
     if (!cli_domain(cli, args, &dom, err) || !cli_domain_is_active(cli, &dom, &active, err))
         return false;
     if (!active)
@@ -266,7 +266,7 @@ static bool vncdisplay_run(Cli *cli, const CliArgs *args, Error **err)
     const char *bracket = listen && strchr(listen, ':') ? "[" : "";
     g_autofree char *text = g_strdup_printf("%s%s%s:%ld", everywhere ? "" : bracket, everywhere ? "" : listen,
                                             everywhere || !*bracket ? "" : "]", number - 5900);
-    cli_print_value(cli, "display", text);
+    cli_print_text(cli, "display", text);
     return true;
 }
 

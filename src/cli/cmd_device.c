@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/output.h"
+#include "cli/row.h"
 #include "wire/params.h"
 
 /* The nodes of a domain's XML that @xpath selects. */
@@ -68,8 +69,7 @@ static bool blklist_run(Cli *cli, const CliArgs *args, Error **err)
         table_cell_text(table, details ? target : type);
         table_cell_text(table, details ? source : device);
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 /* ---- domiflist ---- */
@@ -119,15 +119,14 @@ static bool iflist_run(Cli *cli, const CliArgs *args, Error **err)
         table_cell_text(table, model);
         table_cell_text(table, mac);
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 /* ---- domblkinfo ---- */
 
 static const CliOption blkinfo_options[] = {
     OPT_DOMAIN,
-    OPT_STRING("device", "target or source of the disk"),
+    OPT(CLI_STRING, "device", "target or source of the disk", .complete = COMPLETE_DOMAIN_DISK),
     OPT_BOOL("human", "sizes with units"),
     OPT_BOOL("all", "all disks"),
     { 0 },
@@ -171,8 +170,7 @@ static bool blkinfo_all(Cli *cli, const WireDomain *dom, bool human, Error **err
         size_cell(table, info.allocation, human);
         size_cell(table, info.physical, human);
     }
-    cli_print_table(cli, g_steal_pointer(&table));
-    return true;
+    return cli_print_table(cli, g_steal_pointer(&table), err);
 }
 
 static void size_line(CliRecord *record, const char *label, const char *key, uint64_t bytes, bool human)
@@ -211,6 +209,7 @@ static const CliOption blkstat_options[] = {
     { .name = "device",
       .type = CLI_STRING,
       .flags = CLI_EMPTY_OK,
+      .complete = COMPLETE_DOMAIN_DISK,
       .doc = "target or source of the disk; default: all disks together" },
     OPT_BOOL("human", "with explanations instead of short names"),
     { 0 },
@@ -278,7 +277,8 @@ static bool blkstat_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption ifstat_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_REQUIRED("interface", "name of the interface on the host, or its MAC address"),
+    OPT(CLI_STRING, "interface", "name of the interface on the host, or its MAC address",
+        .flags = CLI_REQUIRED, .complete = COMPLETE_DOMAIN_INTERFACE),
     { 0 },
 };
 
@@ -341,16 +341,15 @@ static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
     for (unsigned i = 0; i < ret.n_errors; i++) {
         int number = ret.errors[i].error;
         const char *text = number >= 0 && number < (int)G_N_ELEMENTS(names) ? names[number] : "unknown error";
-        if (!cli->json)
+        if (cli->format == CLI_TEXT)
             fprintf(cli->out, "%s: %s\n", ret.errors[i].disk, text);
         table_row(table);
         table_cell_text(table, ret.errors[i].disk);
         table_cell_text(table, text);
     }
-    if (cli->json)
-        cli_print_table(cli, table);
-    else
-        table_free(table);
+    if (cli->json || cli->format != CLI_TEXT)
+        return cli_print_table(cli, table, err);
+    table_free(table);
     return true;
 }
 
@@ -358,9 +357,9 @@ static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption ifaddr_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_STRING("interface", "only this interface"),
+    OPT(CLI_STRING, "interface", "only this interface", .complete = COMPLETE_DOMAIN_INTERFACE),
     OPT_BOOL("full", "repeat name and MAC address on each line"),
-    { .name = "source", .type = CLI_STRING, .words = "lease agent arp", .doc = "who to ask; default: lease" },
+    OPT(CLI_STRING, "source", "who to ask; default: lease", .flags = CLI_ONE_OF, .words = "lease agent arp"),
     { 0 },
 };
 
@@ -388,22 +387,13 @@ static bool ifaddr_run(Cli *cli, const CliArgs *args, Error **err)
     static const CliColumn columns[] = {
         { "Name", "name" }, { "MAC address", "mac" }, { "Protocol", "protocol" }, { "Address", "address" }
     };
-    static const char *const sources[] = { "lease", "agent", "arp" };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainInterfaceAddressesRet) ret = { 0 };
-    const char *source = args_get(args, "source");
     const char *only = args_get(args, "interface");
-    unsigned number = 0;
-    while (source && number < G_N_ELEMENTS(sources) && strcmp(sources[number], source) != 0)
-        number++;
-    if (number == G_N_ELEMENTS(sources)) {
-        error_set(err, ERROR_INVALID_ARGUMENT, "Unknown data source '%s'", source);
-        return error_hint(err, "sources are lease, agent and arp");
-    }
     if (!cli_domain(cli, args, &dom, err))
         return false;
     cli_doing(cli, "Failed to query for interfaces addresses");
-    WireDomainInterfaceAddressesArgs call = { .dom = dom, .source = number };
+    WireDomainInterfaceAddressesArgs call = { .dom = dom, .source = args_get_word(args, "source") };
     if (!cli_call(cli, PROC_DOMAIN_INTERFACE_ADDRESSES, &call, &ret, err))
         return false;
     CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
@@ -411,117 +401,49 @@ static bool ifaddr_run(Cli *cli, const CliArgs *args, Error **err)
         if (!only || strcmp(only, ret.ifaces[i].name) == 0)
             ifaddr_rows(table, &ret.ifaces[i], args_has(args, "full"));
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 /* ---- attaching and detaching, by XML ---- */
 
-static const CliOption attach_options[] = {
-    OPT_DOMAIN,
-    OPT_FILE("the XML of the device; - reads the standard input"),
-    OPT_BOOL("persistent", "now and in the stored definition"),
-    OPT_AFFECT,
+#define OPT_DEVICE_XML                                                                                       \
+    OPT_DOMAIN, OPT_XML("file", "xml", CLI_REQUIRED, "the XML of the device; - reads the standard input"),   \
+        OPT_BOOL("persistent", "now and in the stored definition"), OPT_AFFECT
+
+static const CliOption attach_options[] = { OPT_DEVICE_XML, { 0 } };
+static const CliOption update_options[] = {
+    OPT_DEVICE_XML,
+    OPT_FLAG("force", VIR_DOMAIN_DEVICE_MODIFY_FORCE, "even if the guest has locked the device"),
     { 0 },
 };
-
-static const CliOption update_options[] = {
+static const CliOption detach_alias_options[] = {
     OPT_DOMAIN,
-    OPT_FILE("the XML of the device; - reads the standard input"),
-    OPT_BOOL("persistent", "now and in the stored definition"),
+    OPT(CLI_STRING, "alias", "alias of the device, as dumpxml shows it", .flags = CLI_REQUIRED,
+        .arg = "alias"),
     OPT_AFFECT,
-    OPT_BOOL("force", "even if the guest has locked the device"),
     { 0 },
 };
 
 /* --persistent: the stored definition, and the running domain if it runs. */
-static bool device_flags(Cli *cli, const CliArgs *args, const WireDomain *dom, unsigned *ret_flags,
-                         Error **err)
+static bool device_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    const CliCommand *command = cli_args_command(args);
+    g_auto(RowCall) call = { 0 };
     bool active = false;
-    *ret_flags = args_affect(args);
-    if (!args_has(args, "persistent"))
-        return true;
-    if (!cli_domain_is_active(cli, dom, &active, err))
+    unsigned flags = args_flags(args);
+    if (!row_prepare(cli, args, command->proc, &call, err))
         return false;
-    *ret_flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
-    return true;
-}
-
-static bool attach_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_autofree char *xml = NULL;
-    unsigned flags = 0;
-    const char *file = args_get(args, "file");
-    if (!cli_read_file(file, &xml, err) || !cli_domain(cli, args, &dom, err) ||
-        !device_flags(cli, args, &dom, &flags, err))
+    if (args_has(args, "persistent")) {
+        if (!cli_domain_is_active(cli, call.object, &active, err))
+            return false;
+        flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
+    }
+    row_set_number(&call, "flags", flags);
+    g_autofree char *doing = row_text(command->doing, args, &call);
+    cli_doing(cli, "%s", doing);
+    if (!row_call(cli, &call, err))
         return false;
-    cli_doing(cli, "Failed to attach device from %s", file);
-    WireDomainAttachDeviceFlagsArgs with = { .dom = dom, .xml = xml, .flags = flags };
-    WireDomainAttachDeviceArgs plain = { .dom = dom, .xml = xml };
-    if (flags ? !cli_call(cli, PROC_DOMAIN_ATTACH_DEVICE_FLAGS, &with, NULL, err)
-              : !cli_call(cli, PROC_DOMAIN_ATTACH_DEVICE, &plain, NULL, err))
-        return false;
-    cli_message(cli, "Device attached successfully");
-    return true;
-}
-
-static bool detach_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_autofree char *xml = NULL;
-    unsigned flags = 0;
-    const char *file = args_get(args, "file");
-    if (!cli_read_file(file, &xml, err) || !cli_domain(cli, args, &dom, err) ||
-        !device_flags(cli, args, &dom, &flags, err))
-        return false;
-    cli_doing(cli, "Failed to detach device from %s", file);
-    WireDomainDetachDeviceFlagsArgs with = { .dom = dom, .xml = xml, .flags = flags };
-    WireDomainDetachDeviceArgs plain = { .dom = dom, .xml = xml };
-    if (flags ? !cli_call(cli, PROC_DOMAIN_DETACH_DEVICE_FLAGS, &with, NULL, err)
-              : !cli_call(cli, PROC_DOMAIN_DETACH_DEVICE, &plain, NULL, err))
-        return false;
-    cli_message(cli, "Device detached successfully");
-    return true;
-}
-
-static bool update_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_autofree char *xml = NULL;
-    unsigned flags = 0;
-    const char *file = args_get(args, "file");
-    if (!cli_read_file(file, &xml, err) || !cli_domain(cli, args, &dom, err) ||
-        !device_flags(cli, args, &dom, &flags, err))
-        return false;
-    flags |= args_has(args, "force") ? VIR_DOMAIN_DEVICE_MODIFY_FORCE : 0;
-    cli_doing(cli, "Failed to update device from %s", file);
-    WireDomainUpdateDeviceFlagsArgs call = { .dom = dom, .xml = xml, .flags = flags };
-    if (!cli_call(cli, PROC_DOMAIN_UPDATE_DEVICE_FLAGS, &call, NULL, err))
-        return false;
-    cli_message(cli, "Device updated successfully");
-    return true;
-}
-
-static const CliOption detach_alias_options[] = {
-    OPT_DOMAIN,
-    OPT_REQUIRED("alias", "alias of the device, as dumpxml shows it"),
-    OPT_AFFECT,
-    { 0 },
-};
-
-static bool detach_alias_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    const char *alias = args_get(args, "alias");
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "Failed to detach device with alias %s", alias);
-    WireDomainDetachDeviceAliasArgs call = { .dom = dom, .alias = (char *)alias, .flags = args_affect(args) };
-    if (!cli_call(cli, PROC_DOMAIN_DETACH_DEVICE_ALIAS, &call, NULL, err))
-        return false;
-    cli_message(cli, "Device detach request sent successfully");
+    cli_message(cli, "%s", command->done);
     return true;
 }
 
@@ -579,24 +501,35 @@ const CliCommand commands_device[] = {
       .summary = "add a device described by an XML file",
       .options = attach_options,
       .exclusive = EXCLUSIVE_AFFECT "; persistent current",
-      .run = attach_run },
+      .proc = PROC_DOMAIN_ATTACH_DEVICE_FLAGS,
+      .doing = "Failed to attach device from {file}",
+      .done = "Device attached successfully",
+      .run = device_run },
     { .name = "detach-device",
       .group = GROUP_DOMAIN,
       .summary = "remove a device described by an XML file",
       .options = attach_options,
       .exclusive = EXCLUSIVE_AFFECT "; persistent current",
-      .run = detach_run },
+      .proc = PROC_DOMAIN_DETACH_DEVICE_FLAGS,
+      .doing = "Failed to detach device from {file}",
+      .done = "Device detached successfully",
+      .run = device_run },
     { .name = "detach-device-alias",
       .group = GROUP_DOMAIN,
       .summary = "remove a device by its alias",
       .options = detach_alias_options,
       .exclusive = EXCLUSIVE_AFFECT,
-      .run = detach_alias_run },
+      .proc = PROC_DOMAIN_DETACH_DEVICE_ALIAS,
+      .doing = "Failed to detach device with alias {alias}",
+      .done = "Device detach request sent successfully" },
     { .name = "update-device",
       .group = GROUP_DOMAIN,
       .summary = "change a device as an XML file describes",
       .options = update_options,
       .exclusive = EXCLUSIVE_AFFECT "; persistent current",
-      .run = update_run },
+      .proc = PROC_DOMAIN_UPDATE_DEVICE_FLAGS,
+      .doing = "Failed to update device from {file}",
+      .done = "Device updated successfully",
+      .run = device_run },
     { 0 },
 };

@@ -5,6 +5,9 @@
 #include "cli/output.h"
 #include "host/doctor.h"
 
+#define PIPE_WIDTH                                                                                           \
+    80u /* findings are sentences: they are wrapped also where no terminal says how wide it is */
+
 static const CliColumn columns[] = {
     { "Check", "check" }, { "Result", "result" }, { "Found", "detail" }, { NULL, "advice" }
 };
@@ -19,7 +22,8 @@ static void print_advice(Cli *cli, const GPtrArray *rows)
         if (first)
             fputs("\nWhat to do:\n", cli->out);
         first = false;
-        fprintf(cli->out, " %s: %s\n", row->name, row->advice);
+        fprintf(cli->out, " %s: ", row->name);
+        cli_print_wrapped(cli->out, row->advice, 4, 3 + text_width(row->name), cli->width);
     }
 }
 
@@ -38,8 +42,11 @@ static bool doctor_command(Cli *cli, const CliArgs *args, Error **err)
         table_cell_text(table, row->detail);
         table_cell_text(table, row->advice);
     }
-    cli_print_table(cli, table);
-    if (!cli->json) {
+    if (!cli->width)
+        cli->width = PIPE_WIDTH;
+    if (!cli_print_table(cli, table, err))
+        return false;
+    if (cli->format == CLI_TEXT) {
         print_advice(cli, rows);
         cli_message(cli, "\n%u checks: %u ok, %u warnings, %u failed", rows->len, counts[DOCTOR_OK],
                     counts[DOCTOR_WARN], counts[DOCTOR_FAIL]);
@@ -55,8 +62,7 @@ const CliCommand commands_doctor[] = {
       .flags = CLI_NO_CONNECT,
       .summary = "check whether this host is fit for virtual machines",
       .doc = "Looks at everything that virtual machines need of this host, says what it found and what to do "
-             "about "
-             "it. Fails if machines cannot run. It needs no daemon.",
+             "about it. Fails if machines cannot run. It needs no daemon.",
       .json = "[{\"check\": string, \"result\": \"ok\"|\"warn\"|\"fail\", \"detail\": string, \"advice\": "
               "string|null}]",
       .run = doctor_command },

@@ -16,43 +16,14 @@
 
 static const CliOption xpath_options[] = { OPT_XPATH, { 0 } };
 
-static bool capabilities_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireConnectGetCapabilitiesRet) ret = { 0 };
-    cli_doing(cli, "failed to get capabilities");
-    return cli_call(cli, PROC_CONNECT_GET_CAPABILITIES, NULL, &ret, err) &&
-           cli_print_xml(cli, args, ret.capabilities, err);
-}
-
 static const CliOption domcapabilities_options[] = {
-    OPT_STRING("virttype", "kind of virtualization: kvm or qemu"),
-    OPT_STRING("emulatorbin", "path of the emulator"),
-    OPT_STRING("arch", "architecture of the guest"),
-    OPT_STRING("machine", "machine type"),
+    OPT_ARG("virttype", "virttype", "kind of virtualization: kvm or qemu"),
+    OPT_ARG("emulatorbin", "emulatorbin", "path of the emulator"),
+    OPT_ARG("arch", "arch", "architecture of the guest"),
+    OPT_ARG("machine", "machine", "machine type"),
     OPT_XPATH,
     { 0 },
 };
-
-static bool domcapabilities_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireConnectGetDomainCapabilitiesRet) ret = { 0 };
-    WireConnectGetDomainCapabilitiesArgs call = { .emulatorbin = (char *)args_get(args, "emulatorbin"),
-                                                  .arch = (char *)args_get(args, "arch"),
-                                                  .machine = (char *)args_get(args, "machine"),
-                                                  .virttype = (char *)args_get(args, "virttype") };
-    cli_doing(cli, "failed to get emulator capabilities");
-    return cli_call(cli, PROC_CONNECT_GET_DOMAIN_CAPABILITIES, &call, &ret, err) &&
-           cli_print_xml(cli, args, ret.capabilities, err);
-}
-
-static bool sysinfo_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    WireConnectGetSysinfoArgs call = { 0 };
-    g_auto(WireConnectGetSysinfoRet) ret = { 0 };
-    cli_doing(cli, "failed to get sysinfo");
-    return cli_call(cli, PROC_CONNECT_GET_SYSINFO, &call, &ret, err) &&
-           cli_print_xml(cli, args, ret.sysinfo, err);
-}
 
 /* ---- nodeinfo ---- */
 
@@ -443,19 +414,9 @@ static bool memory_tune_run(Cli *cli, const CliArgs *args, Error **err)
 
 /* ---- small answers ---- */
 
-static bool hostname_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireConnectGetHostnameRet) ret = { 0 };
-    cli_doing(cli, "failed to get hostname");
-    if (!cli_call(cli, PROC_CONNECT_GET_HOSTNAME, NULL, &ret, err))
-        return false;
-    cli_print_value(cli, "hostname", ret.hostname);
-    return true;
-}
-
 static bool uri_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    cli_print_value(cli, "uri", cli->uri ? cli->uri : wire_client_uri(cli->client));
+    cli_print_text(cli, "uri", cli->uri ? cli->uri : wire_client_uri(cli->client));
     return true;
 }
 
@@ -526,50 +487,28 @@ static bool version_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 static const CliOption suspend_options[] = {
-    { .name = "target",
-      .type = CLI_STRING,
-      .flags = CLI_REQUIRED,
-      .words = "mem disk hybrid",
-      .doc = "where the host keeps its memory" },
-    { .name = "duration",
-      .type = CLI_INT,
-      .flags = CLI_REQUIRED,
-      .doc = "seconds until it wakes up, at least 60" },
+    OPT(CLI_STRING, "target", "where the host keeps its memory", .flags = CLI_REQUIRED | CLI_ONE_OF,
+        .words = "mem disk hybrid", .arg = "target"),
+    OPT(CLI_INT, "duration", "seconds until it wakes up, at least 60", .flags = CLI_REQUIRED,
+        .arg = "duration"),
     { 0 },
 };
-
-static bool suspend_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    static const char *const targets[] = { "mem", "disk", "hybrid" };
-    const char *target = args_get(args, "target");
-    unsigned number = 0;
-    int64_t seconds = 0;
-    while (number < G_N_ELEMENTS(targets) && strcmp(targets[number], target) != 0)
-        number++;
-    if (number == G_N_ELEMENTS(targets)) {
-        error_set(err, ERROR_INVALID_ARGUMENT, "Invalid target");
-        return error_hint(err, "the target is one of mem, disk, hybrid");
-    }
-    if (!args_get_int(args, "duration", 0, INT64_MAX, &seconds, err))
-        return false;
-    cli_doing(cli, "The host was not suspended");
-    WireNodeSuspendForDurationArgs call = { .target = number, .duration = (uint64_t)seconds };
-    return cli_call(cli, PROC_NODE_SUSPEND_FOR_DURATION, &call, NULL, err);
-}
 
 const CliCommand commands_host[] = {
     { .name = "capabilities",
       .group = GROUP_HOST,
       .summary = "print what the host and the daemon can do",
       .options = xpath_options,
-      .json = "{\"xml\": string}",
-      .run = capabilities_run },
+      .proc = PROC_CONNECT_GET_CAPABILITIES,
+      .doing = "failed to get capabilities",
+      .show = "capabilities:xml" },
     { .name = "domcapabilities",
       .group = GROUP_HOST,
       .summary = "print what a domain can have on this host",
       .options = domcapabilities_options,
-      .json = "{\"xml\": string}",
-      .run = domcapabilities_run },
+      .proc = PROC_CONNECT_GET_DOMAIN_CAPABILITIES,
+      .doing = "failed to get emulator capabilities",
+      .show = "capabilities:xml" },
     { .name = "freecell",
       .group = GROUP_HOST,
       .summary = "show the free memory of NUMA cells",
@@ -587,8 +526,9 @@ const CliCommand commands_host[] = {
     { .name = "hostname",
       .group = GROUP_HOST,
       .summary = "print the name of the host",
-      .json = "{\"hostname\": string}",
-      .run = hostname_run },
+      .proc = PROC_CONNECT_GET_HOSTNAME,
+      .doing = "failed to get hostname",
+      .show = "hostname" },
     { .name = "maxvcpus",
       .group = GROUP_HOST,
       .summary = "print the most virtual processors that a domain can have",
@@ -630,14 +570,15 @@ const CliCommand commands_host[] = {
       .group = GROUP_HOST,
       .summary = "suspend the host for a while",
       .options = suspend_options,
-      .json = "none",
-      .run = suspend_run },
+      .proc = PROC_NODE_SUSPEND_FOR_DURATION,
+      .doing = "The host was not suspended" },
     { .name = "sysinfo",
       .group = GROUP_HOST,
       .summary = "print what the host's firmware says about it",
       .options = xpath_options,
-      .json = "{\"xml\": string}",
-      .run = sysinfo_run },
+      .proc = PROC_CONNECT_GET_SYSINFO,
+      .doing = "failed to get sysinfo",
+      .show = "sysinfo:xml" },
     { .name = "uri",
       .group = GROUP_HOST,
       .summary = "print the URI of the connection",

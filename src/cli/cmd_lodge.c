@@ -67,8 +67,7 @@ static bool jobs_run(Cli *cli, const CliArgs *args, Error **err)
         table_cell(table, json_integer((json_int_t)since), "%s", text);
         table_cell_text(table, *job->client ? job->client : NULL);
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 /* ---- explain ---- */
@@ -86,12 +85,12 @@ static const CliOption explain_options[] = {
     { 0 },
 };
 
-static void explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret)
+static bool explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret, Error **err)
 {
     static const CliColumn columns[] = {
         { "Argument", "argument" }, { "Value", "value" }, { "Because of", "source" }, { "Note", "note" }
     };
-    if (cli->json) {
+    if (cli->format != CLI_TEXT) {
         CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
         for (unsigned i = 0; i < ret->n_args; i++) {
             table_row(table);
@@ -100,8 +99,7 @@ static void explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret)
             table_cell_text(table, ret->args[i].source);
             table_cell_text(table, ret->args[i].note);
         }
-        cli_print_table(cli, table);
-        return;
+        return cli_print_table(cli, table, err);
     }
     /* Values are long, so not in columns: the argument, and below it where it comes from. */
     for (unsigned i = 0; i < ret->n_args; i++) {
@@ -119,6 +117,7 @@ static void explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret)
             fprintf(cli->out, "    %s\n", note);
         }
     }
+    return true;
 }
 
 static bool explain_run(Cli *cli, const CliArgs *args, Error **err)
@@ -142,14 +141,13 @@ static bool explain_run(Cli *cli, const CliArgs *args, Error **err)
     cli_doing(cli, "Failed to explain the command line");
     if (!lodge_call(cli, LODGE_PROC_DOMAIN_EXPLAIN, &call, &ret, err))
         return false;
-    explain_print(cli, &ret);
-    return true;
+    return explain_print(cli, &ret, err);
 }
 
 /* ---- config ---- */
 
 static const CliOption config_options[] = {
-    { .name = "key", .type = CLI_STRING, .doc = "only settings whose name contains this" },
+    OPT(CLI_STRING, "key", "only settings whose name contains this", .complete = COMPLETE_CONFIG_KEY),
     OPT_BOOL("docs", "with an explanation of each setting"),
     { 0 },
 };
@@ -184,10 +182,11 @@ static bool config_run(Cli *cli, const CliArgs *args, Error **err)
         table_cell_text(table, setting->doc);
     }
     unsigned found = table_length(table);
-    cli_print_table(cli, table);
     if (only && !found)
         cli->exit_code = CLI_EXIT_FAILED;
-    return true;
+    if (!cli->width) /* explanations are sentences */
+        cli->width = 80;
+    return cli_print_table(cli, table, err);
 }
 
 /* ---- status ---- */

@@ -72,7 +72,7 @@ static bool cd_run(Cli *cli, const CliArgs *args, Error **err)
 static bool pwd_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_autofree char *dir = g_get_current_dir();
-    cli_print_value(cli, "directory", dir);
+    cli_print_text(cli, "directory", dir);
     return true;
 }
 

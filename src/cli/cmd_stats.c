@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/class.h"
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/output.h"
@@ -129,7 +130,7 @@ static bool stats_domains(Cli *cli, const CliArgs *args, GArray *domains, Error 
 {
     for (char *const *name = args_get_many(args, "domain"); *name; name++) {
         WireDomain dom = { 0 };
-        if (!cli_lookup_domain(cli, *name, &dom, err))
+        if (!class_lookup_text(cli, &class_domain, args, *name, &dom, err))
             return false;
         g_array_append_val(domains, dom);
     }
@@ -180,7 +181,7 @@ static bool memstat_set_period(Cli *cli, const CliArgs *args, const WireDomain *
     cli_doing(cli, "Unable to change balloon collection period.");
     WireDomainSetMemoryStatsPeriodArgs call = { .dom = *dom,
                                                 .period = (int32_t)period,
-                                                .flags = args_affect(args) };
+                                                .flags = args_flags(args) };
     if (!cli_call(cli, PROC_DOMAIN_SET_MEMORY_STATS_PERIOD, &call, NULL, err))
         return false;
     cli_message(cli, "Period of domain '%s' is now %d s", dom->name, (int)period);

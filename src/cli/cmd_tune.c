@@ -193,7 +193,7 @@ static bool tune_run(Cli *cli, const CliArgs *args, const Tune *tune, Error **er
 {
     g_auto(WireDomain) dom = { 0 };
     g_auto(ParamList) list = { 0 };
-    unsigned flags = args_affect(args);
+    unsigned flags = args_flags(args);
     if (!cli_domain(cli, args, &dom, err))
         return false;
     cli_doing(cli, "Unable to get %s", tune->what);
@@ -361,7 +361,7 @@ static bool schedinfo_run(Cli *cli, const CliArgs *args, Error **err)
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainGetSchedulerTypeRet) type = { 0 };
     g_auto(ParamList) list = { 0 };
-    unsigned flags = args_affect(args);
+    unsigned flags = args_flags(args);
     if (!cli_domain(cli, args, &dom, err))
         return false;
     WireDomainGetSchedulerTypeArgs type_args = { .dom = dom };

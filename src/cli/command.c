@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "cli/class.h"
 #include "cli/commands.h"
 
 static const struct {
@@ -32,17 +33,22 @@ static const struct {
 static const CliCommand *sorted[512];
 static unsigned n_sorted;
 
+static void sort_table(const CliCommand *table, unsigned group)
+{
+    for (const CliCommand *c = table; c->name; c++) {
+        if (c->group == group) {
+            g_assert(n_sorted < G_N_ELEMENTS(sorted));
+            sorted[n_sorted++] = c;
+        }
+    }
+}
+
 static void sort_commands(void)
 {
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
-        for (const CliCommand *const *table = command_tables; *table; table++) {
-            for (const CliCommand *c = *table; c->name; c++) {
-                if (c->group == group) {
-                    g_assert(n_sorted < G_N_ELEMENTS(sorted));
-                    sorted[n_sorted++] = c;
-                }
-            }
-        }
+        sort_table(class_commands(), group);
+        for (const CliCommand *const *table = command_tables; *table; table++)
+            sort_table(*table, group);
     }
 }
 
@@ -103,9 +109,58 @@ static unsigned edit_distance(const char *a, const char *b)
     return rows[n % 3][m];
 }
 
+/* What people type who come from other tools. */
+static const struct {
+    const char *word;
+    const char *commands;
+} foreign[] = {
+    { "ls", "list" },
+    { "ps", "list" },
+    { "stop", "shutdown destroy" },
+    { "kill", "destroy" },
+    { "rm", "undefine" },
+    { "remove", "undefine" },
+    { "delete", "undefine" },
+    { "info", "dominfo" },
+    { "inspect", "dumpxml dominfo" },
+    { "show", "dominfo" },
+    { "exec", "console qemu-agent-command" },
+    { "ssh", "console" },
+    { "attach", "console attach-device" },
+    { "pause", "suspend" },
+    { "unpause", "resume" },
+    { "continue", "resume" },
+    { "restart", "reboot" },
+    { "halt", "shutdown" },
+    { "poweroff", "shutdown" },
+    { "run", "create start" },
+    { "launch", "create start" },
+    { "enable", "autostart" },
+    { "rename", "domrename" },
+    { "mv", "domrename" },
+    { "stats", "domstats" },
+    { "top", "domstats" },
+    { "logs", "console" },
+    { "images", "vol-list" },
+    { "vms", "list" },
+    { "volumes", "vol-list" },
+    { "networks", "net-list" },
+    { "pools", "pool-list" },
+    { "snapshot", "snapshot-create-as" },
+};
+
 char **command_suggest(const CliCommand *command, const char *wrong, unsigned max)
 {
     GPtrArray *found = g_ptr_array_new();
+    for (size_t i = 0; !command && i < G_N_ELEMENTS(foreign); i++) {
+        g_auto(GStrv) words = g_strsplit(foreign[i].commands, " ", -1);
+        for (char **word = words; strcmp(foreign[i].word, wrong) == 0 && *word && found->len < max; word++)
+            g_ptr_array_add(found, g_strdup(*word));
+    }
+    if (found->len) {
+        g_ptr_array_add(found, NULL);
+        return (char **)g_ptr_array_free(found, FALSE);
+    }
     unsigned limit = strlen(wrong) < 4 ? 1 : 2;
     for (unsigned distance = 1; distance <= limit; distance++) {
         if (command) {
@@ -145,4 +200,46 @@ bool group_find(const char *keyword, CliGroup *ret_group)
         }
     }
     return false;
+}
+
+bool command_is_list(const CliCommand *command)
+{
+    return command->json ? g_str_has_prefix(command->json, "[{")
+                         : command->facts && command->run == class_list_run;
+}
+
+static const char *fact_type(const CliFact *fact)
+{
+    if (fact->kind == FACT_SIZE || fact->kind == FACT_TIME)
+        return "number";
+    return fact->kind == FACT_ASK && strcmp(fact->words, "no yes") == 0 ? "boolean" : "string";
+}
+
+/* {"name": string, ...}: each key once. */
+static void add_facts(GString *out, const CliFact *facts, unsigned where)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    g_string_append_c(out, '{');
+    for (const CliFact *fact = facts; fact->label; fact++) {
+        if (fact->where & where && g_hash_table_add(seen, (char *)fact->key))
+            g_string_append_printf(out, "%s\"%s\": %s", g_hash_table_size(seen) > 1 ? ", " : "", fact->key,
+                                   fact_type(fact));
+    }
+    g_string_append_c(out, '}');
+}
+
+char *command_json_shape(const CliCommand *command)
+{
+    if (command->json)
+        return g_strdup(command->json);
+    if (command->show)
+        return g_strdup_printf("{\"%s\": string}",
+                               strchr(command->show, ':') ? strchr(command->show, ':') + 1 : command->show);
+    if (!command->facts)
+        return g_strdup(command->done || command->run ? "{\"message\": string}" : "none");
+    bool list = command_is_list(command);
+    GString *out = g_string_new(list ? "[" : "");
+    add_facts(out, command->facts, list ? IN_LIST | IN_LIST_JSON : IN_INFO);
+    g_string_append(out, list ? "]" : "");
+    return g_string_free(out, FALSE);
 }

@@ -7,8 +7,6 @@
 
 #include "cli/output.h"
 
-#define TEXT_WIDTH 78u
-
 typedef struct GlobalOption {
     const char *names;
     const char *doc;
@@ -20,7 +18,7 @@ static const GlobalOption global_options[] = {
       "qemu:///session)" },
     { "    --root DIR", "talk to the lodged that was started with --root DIR" },
     { "-r, --readonly", "connect without the right to change anything" },
-    { "-o, --output FORMAT", "text (default) or json" },
+    { "-o, --output FORMAT", "text (default), json, yaml, csv (of tables) or name (of lists)" },
     { "-q, --quiet", "print no messages and no table headers" },
     { "-t, --timing", "print how long each command took" },
     { "-e, --escape CHAR", "the key that leaves the console (default ^])" },
@@ -44,9 +42,30 @@ void help_print_usage(FILE *out)
           out);
 }
 
+static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned column)
+{
+    cli_print_wrapped(out, text, indent, column, 0);
+}
+
 static bool is_shown(const CliCommand *command)
 {
     return !(command->flags & (CLI_SECRET | CLI_LATER));
+}
+
+/* Commands of virsh that lodge does not have: named together, so that nobody looks for them in vain. */
+static void print_later(FILE *out, CliGroup group)
+{
+    GString *names = g_string_new(NULL);
+    for (unsigned i = 0; i < command_count(); i++) {
+        const CliCommand *c = command_at(i);
+        if (c->group == group && c->flags & CLI_LATER)
+            g_string_append_printf(names, "%s%s", names->len ? " " : "", c->name);
+    }
+    if (names->len) {
+        fputs("    Not in this version: ", out);
+        print_wrapped(out, names->str, 6, 25);
+    }
+    g_string_free(names, TRUE);
 }
 
 static Json *group_json(CliGroup group)
@@ -67,12 +86,13 @@ void help_print_group(Cli *cli, CliGroup group)
         cli_print_json(cli, group_json(group));
         return;
     }
-    fprintf(cli->out, " %s (help keyword '%s'):\n", group_title(group), group_keyword(group));
+    fprintf(cli->out, " %s (lodge help %s):\n", group_title(group), group_keyword(group));
     for (unsigned i = 0; i < command_count(); i++) {
         const CliCommand *c = command_at(i);
         if (c->group == group && is_shown(c))
             fprintf(cli->out, "    %-30s %s\n", c->name, c->summary);
     }
+    print_later(cli->out, group);
     fputc('\n', cli->out);
 }
 
@@ -134,25 +154,6 @@ char *help_synopsis(const CliCommand *command)
         g_string_append_printf(out, " %s", part);
     }
     return g_string_free(out, FALSE);
-}
-
-/* Words of @text in lines of at most TEXT_WIDTH columns. */
-static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned column)
-{
-    g_auto(GStrv) words = g_strsplit(text, " ", -1);
-    for (char **word = words; *word; word++) {
-        unsigned width = text_width(*word);
-        if (word != words && column + 1 + width > TEXT_WIDTH) {
-            fprintf(out, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (word != words) {
-            fputc(' ', out);
-            column++;
-        }
-        fputs(*word, out);
-        column += width;
-    }
-    fputc('\n', out);
 }
 
 static char *option_label(const CliOption *o)
@@ -231,10 +232,11 @@ static Json *command_json(const CliCommand *command)
                                                  option_is_positional(o), "description", o->doc));
     }
     g_autofree char *synopsis = help_synopsis(command);
+    g_autofree char *json = command_json_shape(command);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "name", command->name, "group",
                      group_keyword(command->group), "summary", command->summary, "description",
                      command->doc ? command->doc : command->summary, "synopsis", synopsis, "options", options,
-                     "json", command->json ? command->json : "{\"message\": string}");
+                     "json", json);
 }
 
 void help_print_command(Cli *cli, const CliCommand *command)
@@ -257,7 +259,8 @@ void help_print_command(Cli *cli, const CliCommand *command)
     }
     print_options(out, command);
     fputs("\n  JSON\n    ", out);
-    print_wrapped(out, command->json ? command->json : "{\"message\": string}", 4, 4);
+    g_autofree char *json = command_json_shape(command);
+    print_wrapped(out, json, 4, 4);
     fputc('\n', out);
 }
 
@@ -303,9 +306,10 @@ static void roff_command(FILE *out, const CliCommand *command)
     }
     if (any)
         fputs(".RE\n", out);
-    if (command->json) {
+    g_autofree char *json = command_json_shape(command);
+    if (strcmp(json, "{\"message\": string}") != 0 && strcmp(json, "none") != 0) {
         fputs(".IP\nJSON: ", out);
-        roff_text(out, command->json);
+        roff_text(out, json);
     }
 }
 
