@@ -85,7 +85,7 @@ static const CliOption cpustats_options[] = {
     { 0 },
 };
 
-/* In the order of the output. */
+/* In the order of the output; the protocol calls the second one "kernel". */
 static const char *const cpu_fields[] = { "user", "system", "idle", "iowait", "intr" };
 
 static bool cpustats_get(Cli *cli, int64_t cpu, WireNodeGetCpuStatsRet *ret, Error **err)
@@ -100,8 +100,9 @@ static bool cpustats_get(Cli *cli, int64_t cpu, WireNodeGetCpuStatsRet *ret, Err
 
 static bool cpustats_find(const WireNodeGetCpuStatsRet *stats, const char *field, uint64_t *ret_value)
 {
+    const char *name = strcmp(field, "system") == 0 ? VIR_NODE_CPU_STATS_KERNEL : field;
     for (unsigned i = 0; i < stats->n_params; i++) {
-        if (strcmp(stats->params[i].field, field) == 0) {
+        if (strcmp(stats->params[i].field, name) == 0) {
             *ret_value = stats->params[i].value;
             return true;
         }

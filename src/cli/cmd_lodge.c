@@ -152,6 +152,14 @@ static const CliOption config_options[] = {
     { 0 },
 };
 
+/* A number if it is written as one ("0700" is a mode); NULL: no number. */
+static Json *number_json(const char *text)
+{
+    uint64_t number = 0;
+    bool plain = parse_uint(text, &number, NULL) && number <= INT64_MAX && (text[0] != '0' || !text[1]);
+    return plain ? json_integer((json_int_t)number) : NULL;
+}
+
 static bool config_run(Cli *cli, const CliArgs *args, Error **err)
 {
     static const CliColumn plain[] = { { "Setting", "key" },
@@ -176,7 +184,7 @@ static bool config_run(Cli *cli, const CliArgs *args, Error **err)
             continue;
         table_row(table);
         table_cell_text(table, setting->key);
-        table_cell_text(table, setting->value);
+        table_cell(table, number_json(setting->value), "%s", setting->value);
         table_cell_text(table, setting->origin);
         table_cell_text(table, *setting->file ? setting->file : NULL);
         table_cell_text(table, setting->doc);
@@ -237,9 +245,9 @@ const CliCommand commands_lodge[] = {
       .group = GROUP_LODGE,
       .summary = "show the daemon's settings and where each comes from",
       .options = config_options,
-      .json =
-          "[{\"key\": string, \"value\": string, \"origin\": string, \"file\": string|null, \"description\": "
-          "string|null}]",
+      .json = "[{\"key\": string, \"value\": string|number, \"origin\": string, \"file\": string|null, "
+              "\"description\": "
+              "string|null}]",
       .run = config_run },
     { .name = "status",
       .group = GROUP_LODGE,

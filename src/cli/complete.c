@@ -255,8 +255,8 @@ static void complete_command(Cli *cli, const CliCommand *command, char *const *w
         if (option)
             add_value(cli, option, domain, found, last);
         /* behind the first of several objects the words of the other options can stand too */
-        for (const CliOption *o = option && option->flags & CLI_EACH && data ? option + 1 : NULL; o && o->name;
-             o++) {
+        for (const CliOption *o = option && option->flags & CLI_EACH && data ? option + 1 : NULL;
+             o && o->name; o++) {
             if (o->words && option_is_positional(o) && !g_hash_table_contains(seen, o->name))
                 add_value(cli, o, domain, found, last);
         }

@@ -217,11 +217,14 @@ int main(int argc, char **argv)
     cli_init(&inv.cli);
     inv.cli.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     inv.cli.width = terminal_width();
-    if (!parse_options(&inv, argc, argv, &code))
+    if (!parse_options(&inv, argc, argv, &code)) {
+        g_free(inv.cli.uri);
         return code;
-    if (inv.root)
-        inv.cli.uri = cli_root_uri(inv.root, inv.cli.read_only);
-    inv.cli.root = inv.root;
+    }
+    g_autofree char *root = inv.root ? g_canonicalize_filename(inv.root, NULL) : NULL;
+    if (root)
+        inv.cli.uri = cli_root_uri(root, inv.cli.read_only);
+    inv.cli.root = root;
     set_log(&inv);
     if (!loop_init(&err)) {
         cli_report(&inv.cli, err);

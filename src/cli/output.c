@@ -273,28 +273,53 @@ static const char *cell_text(const CliTable *table, unsigned row, unsigned colum
     return cell ? cell->text : "-";
 }
 
-/* Widths of all columns, 0 for hidden ones; the widest are made narrower until all fit into @width. */
+/* Columns of the longest word of a cell. */
+static unsigned longest_word(const char *text)
+{
+    unsigned longest = 0;
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    for (char **word = words; *word; word++)
+        longest = MAX(longest, text_width(*word));
+    return longest;
+}
+
+/* Makes the widest of the columns that are wider than their least width narrower, until all fit. */
+static void squeeze(unsigned *widths, const unsigned *least, unsigned n, unsigned *total, unsigned width)
+{
+    while (*total > width) {
+        unsigned widest = n;
+        for (unsigned i = 0; i < n; i++) {
+            if (widths[i] > least[i] && (widest == n || widths[i] > widths[widest]))
+                widest = i;
+        }
+        if (widest == n)
+            return;
+        widths[widest]--;
+        (*total)--;
+    }
+}
+
+/* Widths of all columns, 0 for hidden ones. To fit into @width, sentences give way first, then words. */
 static unsigned *table_widths(const CliTable *table, bool header, unsigned width)
 {
-    unsigned rows = table_length(table), total = 1;
-    unsigned *widths = g_new0(unsigned, table->n_columns);
-    for (unsigned i = 0; i < table->n_columns; i++) {
+    unsigned rows = table_length(table), total = 1, n = table->n_columns;
+    unsigned *widths = g_new0(unsigned, n);
+    g_autofree unsigned *words = g_new0(unsigned, n);
+    g_autofree unsigned *least = g_new0(unsigned, n);
+    for (unsigned i = 0; i < n; i++) {
         if (!table->columns[i].label)
             continue;
-        widths[i] = header ? text_width(table->columns[i].label) : 0;
-        for (unsigned row = 0; row < rows; row++)
+        widths[i] = words[i] = header ? text_width(table->columns[i].label) : 0;
+        for (unsigned row = 0; row < rows; row++) {
             widths[i] = MAX(widths[i], text_width(cell_text(table, row, i)));
+            words[i] = MAX(words[i], longest_word(cell_text(table, row, i)));
+        }
+        least[i] = COLUMN_MIN;
         total += widths[i] + GAP;
     }
-    /* the gap behind the last column takes no room */
-    while (width && total > width + GAP) {
-        unsigned widest = 0;
-        for (unsigned i = 1; i < table->n_columns; i++)
-            widest = widths[i] > widths[widest] ? i : widest;
-        if (widths[widest] <= COLUMN_MIN)
-            break;
-        widths[widest]--;
-        total--;
+    if (width) { /* the gap behind the last column takes no room */
+        squeeze(widths, words, n, &total, width + GAP);
+        squeeze(widths, least, n, &total, width + GAP);
     }
     return widths;
 }

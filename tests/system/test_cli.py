@@ -3,6 +3,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
+import pathlib
 import re
 
 from lodgetest.console import Terminal
@@ -292,3 +293,74 @@ def test_without_a_daemon_the_exit_code_says_so(host):
     equal(result.code, 3)
     contains(result.err, "error: ", "hint: ")
     equal(host.lodge("echo", "works").out, "works\n", "what needs no daemon")
+
+
+def test_several_domains_at_once(host):
+    for name in ("a", "b", "c d"):
+        host.define_sector(name)
+    contains(host.lodge_ok("start", "a", "b", "c d"), "Domain 'a' started", "Domain 'b' started", "Domain 'c d' started")
+    equal(host.lodge_ok("list", "a", "c d", "-o", "name").split("\n")[:2], ["a", "c d"])
+    some = host.lodge("destroy", "a", "nosuch", "b")
+    equal(some.code, 1, "exit code when one of them failed")
+    contains(some.out, "Domain 'a' destroyed", "Domain 'b' destroyed")
+    contains(some.err, "failed to get domain 'nosuch'")
+    documents = json.loads(host.lodge("-o", "json", "destroy", "c d", "a").out)
+    equal(["message" in documents[0], "error" in documents[1]], [True, True])
+    contains(host.lodge("list", "nosuch").err, "nosuch")
+    equal(host.lodge("domid", "a", "b").code, 2)
+    contains(host.lodge("domid", "a", "b").err, "surplus argument 'b'")
+
+
+def test_lists_in_all_formats(host):
+    host.define_sector("off")
+    uuid = host.conn.lookupByName("off").UUIDString()
+    equal(host.lodge_ok("list", "--all", "-o", "csv").replace("\r", ""), f"id,name,state,uuid\n,off,shut off,{uuid}\n")
+    equal(host.lodge_ok("list", "--all", "-o", "yaml"), f"- id: null\n  name: off\n  state: shut off\n  uuid: \"{uuid}\"\n"
+          .replace("name: off", 'name: "off"'))
+    equal(host.lodge_ok("list", "--all", "-o", "name"), "off\n")
+    equal(host.lodge_ok("list", "--all", "--columns", "state,name", "--no-header"), " shut off   off\n")
+    wrong = host.lodge("list", "--all", "--columns", "size")
+    equal(wrong.code, 2)
+    contains(wrong.err, "no column 'size'", "id, name, state, uuid")
+    equal(host.lodge("dominfo", "off", "--columns", "name").code, 2)
+
+
+def test_words_of_other_tools_and_unknown_schemes(host):
+    for word, command in (("ls", "list"), ("ps", "list"), ("stop", "shutdown"), ("rm", "undefine"), ("info", "dominfo"),
+                          ("exec", "console")):
+        result = host.lodge(word)
+        equal(result.code, 2)
+        contains(result.err, f"unknown command: '{word}'", command)
+    for command in ("attach-disk", "migrate"):
+        result = host.lodge(command, "x")
+        contains(result.err, "is not in this version of lodge")
+        check("virsh" not in result.err, result.err)
+        contains(host.lodge_ok("help", "domain"), "Not in this version:", command)
+    contains(run([host.lodge_program, "-c", "foo:///system", "list"]).err, "unknown URI scheme 'foo'", "qemu:///system")
+    contains(host.lodge("list", "--root", "/tmp").err, "stands in front of the command")
+
+
+def bash_completes(host, line):
+    """What bash offers at the end of a line, by the script that we print."""
+    host.write("completion.bash", host.lodge_ok("completion", "bash"))
+    words = "\n".join(line.split(" "))
+    script = (f"PATH={pathlib.Path(host.lodge_program).parent}:$PATH; source {host.root}/completion.bash; "
+              f"COMP_LINE=$1; COMP_POINT=${{#1}}; mapfile -t COMP_WORDS <<<\"$2\"; "
+              f"COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); compopt() {{ :; }}; _lodge; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+    result = run(["bash", "-c", script, "bash", line, words])
+    return result.out.split("\n")[:-1]
+
+
+def test_completion_of_values_and_of_names_with_blanks(host):
+    host.define_sector("web server", devices="<interface type='user'><mac address='52:54:00:00:00:01'/></interface>")
+    line = f"lodge -c {host.daemon.uri} "
+    equal(host.lodge_ok("complete", "--line", line + "domblkstat 'web server' ").split(), ["hda"])
+    equal(host.lodge_ok("complete", "--line", line + "domblkinfo --domain 'web server' --device h").split(), ["hda"])
+    equal(host.lodge_ok("complete", "--line", line + "domifstat 'web server' 52").split(), ["52:54:00:00:00:01"])
+    if not host.is_reference:
+        equal(host.lodge_ok("complete", "--line", line + "config max_anon").split(), ["max_anonymous_clients"])
+    equal(host.lodge_ok("complete", "--line", "lodge -o y").split(), ["yaml"])
+    equal(host.lodge_ok("complete", "--line", "lodge --root ").split(), [":files"])
+    equal(bash_completes(host, line + "start w"), ["web\\ server"])
+    equal(bash_completes(host, line + "start 'w"), ["'web server'"])
+    equal(bash_completes(host, line + "shutdown x --mode=ag"), ["--mode=agent"])

@@ -5,6 +5,7 @@ Against libvirtd with LODGE_TEST_CLI=PATH: it works there too.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
+import re
 
 from lodgetest.host import *
 from lodgetest.runner import mark
@@ -94,6 +95,51 @@ def test_doctor(host):
     result = host.lodge("doctor")
     contains(result, "KVM", "cgroup")
     check(result.code in (0, 1), str(result))
+
+
+def widest(text):
+    return max(len(line) for line in text.splitlines())
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_tables_of_sentences_fit_eighty_columns(host):
+    for command in (["doctor"], ["config", "--docs"]):
+        text = host.lodge(*command).out
+        check(widest(text) <= 80, f"{command}: {widest(text)} columns\n{text}")
+    terminal = Terminal(["sh", "-c", "stty cols 70; exec \"$@\"", "sh", host.lodge_program, "-c", host.daemon.uri, "config", "--docs"])
+    host.terminals.append(terminal)
+    terminal.wait()
+    terminal.read_more(0.1)
+    plain = re.sub(r"\x1b\[\d*m", "", terminal.seen)
+    check(widest(plain) <= 70, plain)
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_doctor_looks_below_the_root(host):
+    result = run([host.lodge_program, "--root", str(host.root), "doctor", "-o", "json"])
+    rows = {row["check"]: row["detail"] for row in json.loads(result.out)}
+    contains(rows["sockets"], f"lodged answers on {host.root}/run/libvirt/libvirt-sock")
+    contains(rows["disk"], str(host.root))
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_numbers_are_numbers(host):
+    rows = {row["key"]: row["value"] for row in json.loads(host.lodge_ok("config", "-o", "json"))}
+    equal([rows["max_clients"], rows["unix_sock_ro_perms"]], [5000, "0777"])
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_log_says_why_a_machine_could_not_be_started(host):
+    host.conn.defineXML(host.guests.empty("broken", devices="<disk type='file'><source file='/nowhere.img'/>"
+                                          "<target dev='vda' bus='virtio'/></disk>"))
+    equal(host.lodge("start", "broken").code, 1)
+    contains(host.daemon.log.read_text(), "machine 'broken'", "could not be started: ", "/nowhere.img")
+
+
+def test_nodecpustats_has_all_rows_of_virsh(host):
+    names = [line.split()[0] for line in host.ok("nodecpustats").splitlines() if line.strip()]
+    equal([line.split()[0] for line in host.lodge_ok("nodecpustats").splitlines()], names)
+    contains(names, "system:")
 
 
 @mark(only="lodged", reason="an extension of lodged")
