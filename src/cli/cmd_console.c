@@ -52,11 +52,8 @@ static bool tty_console_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption screenshot_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "file",
-      .type = CLI_STRING,
-      .complete = COMPLETE_FILE,
-      .doc = "where to store it; default: a new "
-             "name in this directory" },
+    OPT(CLI_STRING, "file", "where to store it; default: a new name in this directory",
+        .complete = COMPLETE_FILE),
     OPT_INT("screen", "number of the screen"),
     { 0 },
 };
@@ -145,10 +142,7 @@ static bool screenshot_run(Cli *cli, const CliArgs *args, Error **err)
 static const CliOption domdisplay_options[] = {
     OPT_DOMAIN_ACTIVE,
     OPT_FLAG("include-password", VIR_DOMAIN_XML_SECURE, "show the password as part of the address"),
-    { .name = "type",
-      .type = CLI_STRING,
-      .words = "vnc spice rdp dbus",
-      .doc = "only displays of this kind" },
+    OPT(CLI_STRING, "type", "only displays of this kind", .words = "vnc spice rdp dbus"),
     OPT_BOOL("all", "all displays, not only the first"),
     { 0 },
 };
@@ -271,42 +265,20 @@ static bool vncdisplay_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_console[] = {
-    { .name = "console",
-      .group = GROUP_DOMAIN,
-      .summary = "connect this terminal to the console of a domain",
-      .doc =
-          "Connects this terminal to the console of a running domain. Ctrl and ] leave it; --escape before "
-          "the "
-          "command chooses another key. A console has one user at a time; --force takes it over. Without a "
-          "terminal it copies standard input to the guest and the guest's output to standard output until "
-          "the "
-          "guest closes the console.",
-      .options = console_options,
-      .json = "none: the console's bytes are printed as they come",
-      .run = console_command },
-    { .name = "ttyconsole",
-      .group = GROUP_DOMAIN,
-      .summary = "print the device of the first console",
-      .options = domain_options,
-      .json = "{\"tty\": string}",
-      .run = tty_console_run },
-    { .name = "screenshot",
-      .group = GROUP_DOMAIN,
-      .summary = "store an image of the screen",
-      .options = screenshot_options,
-      .json = "{\"file\": string, \"type\": string}",
-      .run = screenshot_run },
-    { .name = "domdisplay",
-      .group = GROUP_DOMAIN,
-      .summary = "print the addresses of graphical displays",
-      .options = domdisplay_options,
-      .json = "[string]",
-      .run = domdisplay_run },
-    { .name = "vncdisplay",
-      .group = GROUP_DOMAIN,
-      .summary = "print the address of the VNC display",
-      .options = domain_options,
-      .json = "{\"display\": string}",
-      .run = vncdisplay_run },
+    COMMAND("console", GROUP_DOMAIN, "connect this terminal to the console of a domain", console_options,
+            console_command,
+            .doc = "Connects this terminal to the console of a running domain. Ctrl and ] leave it; --escape "
+                   "before the command chooses another key. A console has one user at a time; --force takes "
+                   "it over. Without a terminal it copies standard input to the guest and the guest's output "
+                   "to standard output until the guest closes the console.",
+            .json = "none: the console's bytes are printed as they come"),
+    COMMAND("ttyconsole", GROUP_DOMAIN, "print the device of the first console", domain_options,
+            tty_console_run, .json = "{\"tty\": string}"),
+    COMMAND("screenshot", GROUP_DOMAIN, "store an image of the screen", screenshot_options, screenshot_run,
+            .json = "{\"file\": string, \"type\": string}"),
+    COMMAND("domdisplay", GROUP_DOMAIN, "print the addresses of graphical displays", domdisplay_options,
+            domdisplay_run, .json = "[string]"),
+    COMMAND("vncdisplay", GROUP_DOMAIN, "print the address of the VNC display", domain_options,
+            vncdisplay_run, .json = "{\"display\": string}"),
     { 0 },
 };

@@ -57,14 +57,11 @@ static bool doctor_command(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_doctor[] = {
-    { .name = "doctor",
-      .group = GROUP_LODGE,
-      .flags = CLI_NO_CONNECT,
-      .summary = "check whether this host is fit for virtual machines",
-      .doc = "Looks at everything that virtual machines need of this host, says what it found and what to do "
-             "about it. Fails if machines cannot run. It needs no daemon.",
-      .json = "[{\"check\": string, \"result\": \"ok\"|\"warn\"|\"fail\", \"detail\": string, \"advice\": "
-              "string|null}]",
-      .run = doctor_command },
+    COMMAND("doctor", GROUP_LODGE, "check whether this host is fit for virtual machines", NULL,
+            doctor_command, .flags = CLI_NO_CONNECT,
+            .doc = "Looks at everything that virtual machines need of this host, says what it found and what "
+                   "to do about it. Fails if machines cannot run. It needs no daemon.",
+            .json = "[{\"check\": string, \"result\": \"ok\"|\"warn\"|\"fail\", \"detail\": string, "
+                    "\"advice\": string|null}]"),
     { 0 },
 };

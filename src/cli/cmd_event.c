@@ -125,18 +125,13 @@ static bool watch_timeout(const CliArgs *args, unsigned *ret_seconds, Error **er
 /* ---- event ---- */
 
 static const CliOption event_options[] = {
-    { .name = "domain",
-      .type = CLI_STRING,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "only this domain: name, id or UUID" },
-    { .name = "event",
-      .type = CLI_STRING,
-      .words =
-          "lifecycle reboot rtc-change watchdog io-error graphics io-error-reason control-error block-job "
-          "disk-change tray-change pm-wakeup pm-suspend balloon-change pm-suspend-disk device-removed "
-          "block-job-2 tunable agent-lifecycle device-added migration-iteration job-completed "
-          "device-removal-failed metadata-change block-threshold memory-failure memory-device-size-change",
-      .doc = "the kind of event" },
+    OPT(CLI_STRING, "domain", "only this domain: name, id or UUID", .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "event", "the kind of event",
+        .words =
+            "lifecycle reboot rtc-change watchdog io-error graphics io-error-reason control-error block-job "
+            "disk-change tray-change pm-wakeup pm-suspend balloon-change pm-suspend-disk device-removed "
+            "block-job-2 tunable agent-lifecycle device-added migration-iteration job-completed "
+            "device-removal-failed metadata-change block-threshold memory-failure memory-device-size-change"),
     OPT_BOOL("all", "all kinds of events"),
     OPT_BOOL("loop", "go on until interrupted instead of ending with the first event"),
     OPT_INT("timeout", "give up after so many seconds"),
@@ -338,10 +333,7 @@ bool class_event_run(Cli *cli, const CliArgs *args, Error **err)
 /* ---- the QEMU monitor ---- */
 
 static const CliOption monitor_event_options[] = {
-    { .name = "domain",
-      .type = CLI_STRING,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "only this domain: name, id or UUID" },
+    OPT(CLI_STRING, "domain", "only this domain: name, id or UUID", .complete = COMPLETE_DOMAIN),
     OPT_STRING("event", "only events of this name"),
     OPT_BOOL("pretty", "print details in several lines"),
     OPT_BOOL("loop", "go on until interrupted instead of ending with the first event"),
@@ -431,14 +423,8 @@ static const CliOption monitor_command_options[] = {
     OPT_FLAG("hmp", VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP, "a command as a person would type it"),
     OPT_BOOL("pretty", "print the answer in several lines"),
     OPT_BOOL("return-value", "print only the value of \"return\""),
-    { .name = "pass-fds",
-      .type = CLI_STRING,
-      .flags = CLI_NAMED,
-      .doc = "file descriptors for QEMU: numbers separated by commas" },
-    { .name = "cmd",
-      .type = CLI_STRING,
-      .flags = CLI_REQUIRED | CLI_MANY,
-      .doc = "the command: JSON, or words with --hmp" },
+    OPT(CLI_STRING, "pass-fds", "file descriptors for QEMU: numbers separated by commas", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "cmd", "the command: JSON, or words with --hmp", .flags = CLI_REQUIRED | CLI_MANY),
     { 0 },
 };
 
@@ -481,32 +467,20 @@ static bool monitor_command_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_event[] = {
-    { .name = "event",
-      .group = GROUP_EVENTS,
-      .summary = "wait for domain events and print them",
-      .doc = "Waits for one event, or with --loop for all until it is interrupted. Fails if none came.",
-      .options = event_options,
-      .exclusive = "all event list",
-      .json = "one object per line: {\"time\": string, \"event\": string, \"domain\": string, \"detail\": "
-              "{...}}; with "
-              "--list [string]",
-      .run = event_run },
-    { .name = "qemu-monitor-event",
-      .group = GROUP_EVENTS,
-      .summary = "wait for events of QEMU itself and print them",
-      .options = monitor_event_options,
-      .json = "one object per line: {\"event\": string, \"domain\": string, \"seconds\": number, "
-              "\"microseconds\": "
-              "number, \"detail\": value}",
-      .run = monitor_event_run },
-    { .name = "qemu-monitor-command",
-      .group = GROUP_DOMAIN,
-      .summary = "send a command to QEMU's monitor",
-      .doc = "Sends a command to QEMU behind the daemon's back. What it changes there the daemon may not "
-             "notice.",
-      .options = monitor_command_options,
-      .exclusive = "hmp pretty; hmp return-value",
-      .json = "QEMU's answer; with --hmp {\"output\": string}",
-      .run = monitor_command_run },
+    COMMAND("event", GROUP_EVENTS, "wait for domain events and print them", event_options, event_run,
+            .doc = "Waits for one event, or with --loop for all until it is interrupted. Fails if none came.",
+            .exclusive = "all event list",
+            .json = "one object per line: {\"time\": string, \"event\": string, \"domain\": string, "
+                    "\"detail\": {...}}; with --list [string]"),
+    COMMAND("qemu-monitor-event", GROUP_EVENTS, "wait for events of QEMU itself and print them",
+            monitor_event_options, monitor_event_run,
+            .json = "one object per line: {\"event\": string, \"domain\": string, \"seconds\": number, "
+                    "\"microseconds\": number, \"detail\": value}"),
+    COMMAND("qemu-monitor-command", GROUP_DOMAIN, "send a command to QEMU's monitor", monitor_command_options,
+            monitor_command_run,
+            .doc = "Sends a command to QEMU behind the daemon's back. What it changes there the daemon may "
+                   "not notice.",
+            .exclusive = "hmp pretty; hmp return-value",
+            .json = "QEMU's answer; with --hmp {\"output\": string}"),
     { 0 },
 };

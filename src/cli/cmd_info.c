@@ -317,12 +317,9 @@ static const CliOption jobabort_options[] = {
 
 static const CliOption to_native_options[] = {
     OPT_REQUIRED("format", "what to print; qemu-argv is the command line"),
-    { .name = "domain",
-      .type = CLI_STRING,
-      .flags = CLI_NAMED,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "name, id or UUID of a defined domain" },
-    { .name = "xml", .type = CLI_STRING, .complete = COMPLETE_FILE, .doc = "file with the XML of a domain" },
+    OPT(CLI_STRING, "domain", "name, id or UUID of a defined domain", .flags = CLI_NAMED,
+        .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "xml", "file with the XML of a domain", .complete = COMPLETE_FILE),
     { 0 },
 };
 
@@ -356,56 +353,26 @@ static const CliOption from_native_options[] = {
 };
 
 const CliCommand commands_info[] = {
-    { .name = "dominfo",
-      .group = GROUP_MONITOR,
-      .summary = "show the main facts about a domain",
-      .options = domain_options,
-      .json =
-          "{\"id\": number|null, \"name\": string, \"uuid\": string, \"os_type\": string, \"state\": string, "
-          "\"vcpus\": number, \"cpu_time_ns\": number, \"max_memory_kib\": number|null, \"used_memory_kib\": "
-          "number, \"persistent\": boolean, \"autostart\": boolean, \"managed_save\": boolean, "
-          "\"security_model\": string, \"security_doi\": string, \"security_label\": string, \"messages\": "
-          "[string]}",
-      .run = dominfo_run },
-    { .name = "domstate",
-      .group = GROUP_MONITOR,
-      .summary = "print the state of a domain",
-      .options = domstate_options,
-      .json = "{\"state\": string, \"reason\": string}",
-      .run = domstate_run },
-    { .name = "domcontrol",
-      .group = GROUP_MONITOR,
-      .summary = "show whether the daemon can control a domain",
-      .options = domain_options,
-      .json = "{\"state\": string, \"detail\": string, \"for_seconds\": number}",
-      .run = domcontrol_run },
-    { .name = "domjobinfo",
-      .group = GROUP_DOMAIN,
-      .summary = "show the progress of a domain's job",
-      .options = jobinfo_options,
-      .json = "{\"type\": string, \"operation_name\": string, \"values\": {NAME: value}}",
-      .run = jobinfo_run },
-    { .name = "domjobabort",
-      .group = GROUP_DOMAIN,
-      .summary = "cancel a domain's job",
-      .options = jobabort_options,
-      .proc = PROC_DOMAIN_ABORT_JOB_FLAGS,
-      .plain = PROC_DOMAIN_ABORT_JOB },
-    { .name = "domxml-to-native",
-      .group = GROUP_DOMAIN,
-      .summary = "print the hypervisor's command line for a domain",
-      .doc = "Prints what the hypervisor would be started with. 'lodge explain' shows the same with the "
-             "reason of "
-             "each argument.",
-      .options = to_native_options,
-      .exclusive = "domain xml",
-      .json = "{\"native\": string}",
-      .run = to_native_run },
-    { .name = "domxml-from-native",
-      .group = GROUP_DOMAIN,
-      .summary = "make domain XML of a native configuration",
-      .options = from_native_options,
-      .proc = PROC_CONNECT_DOMAIN_XML_FROM_NATIVE,
-      .show = "domain_xml:xml" },
+    COMMAND("dominfo", GROUP_MONITOR, "show the main facts about a domain", domain_options, dominfo_run,
+            .json = "{\"id\": number|null, \"name\": string, \"uuid\": string, \"os_type\": string, "
+                    "\"state\": string, \"vcpus\": number, \"cpu_time_ns\": number, \"max_memory_kib\": "
+                    "number|null, \"used_memory_kib\": number, \"persistent\": boolean, \"autostart\": "
+                    "boolean, \"managed_save\": boolean, \"security_model\": string, \"security_doi\": "
+                    "string, \"security_label\": string, \"messages\": [string]}"),
+    COMMAND("domstate", GROUP_MONITOR, "print the state of a domain", domstate_options, domstate_run,
+            .json = "{\"state\": string, \"reason\": string}"),
+    COMMAND("domcontrol", GROUP_MONITOR, "show whether the daemon can control a domain", domain_options,
+            domcontrol_run, .json = "{\"state\": string, \"detail\": string, \"for_seconds\": number}"),
+    COMMAND("domjobinfo", GROUP_DOMAIN, "show the progress of a domain's job", jobinfo_options, jobinfo_run,
+            .json = "{\"type\": string, \"operation_name\": string, \"values\": {NAME: value}}"),
+    COMMAND("domjobabort", GROUP_DOMAIN, "cancel a domain's job", jobabort_options, NULL,
+            .proc = PROC_DOMAIN_ABORT_JOB_FLAGS, .plain = PROC_DOMAIN_ABORT_JOB),
+    COMMAND("domxml-to-native", GROUP_DOMAIN, "print the hypervisor's command line for a domain",
+            to_native_options, to_native_run,
+            .doc = "Prints what the hypervisor would be started with. 'lodge explain' shows the same with "
+                   "the reason of each argument.",
+            .exclusive = "domain xml", .json = "{\"native\": string}"),
+    COMMAND("domxml-from-native", GROUP_DOMAIN, "make domain XML of a native configuration",
+            from_native_options, NULL, .proc = PROC_CONNECT_DOMAIN_XML_FROM_NATIVE, .show = "domain_xml:xml"),
     { 0 },
 };

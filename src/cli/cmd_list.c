@@ -188,16 +188,11 @@ static bool list_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_list[] = {
-    { .name = "list",
-      .group = GROUP_MONITOR,
-      .summary = "list domains",
-      .doc = "Lists the running domains, or those that the options ask for. Filters of different kinds must "
-             "all apply; of the same kind, one is enough.",
-      .options = list_options,
-      .exclusive = "",
-      .json =
-          "[{\"id\": number|null, \"name\": string, \"state\": string, \"uuid\": string, \"title\": string "
-          "(with --title)}]",
-      .run = list_run },
+    COMMAND("list", GROUP_MONITOR, "list domains", list_options, list_run,
+            .doc = "Lists the running domains, or those that the options ask for. Filters of different kinds "
+                   "must all apply; of the same kind, one is enough.",
+            .exclusive = "",
+            .json = "[{\"id\": number|null, \"name\": string, \"state\": string, \"uuid\": string, "
+                    "\"title\": string (with --title)}]"),
     { 0 },
 };

@@ -73,15 +73,10 @@ static bool jobs_run(Cli *cli, const CliArgs *args, Error **err)
 /* ---- explain ---- */
 
 static const CliOption explain_options[] = {
-    { .name = "domain",
-      .type = CLI_STRING,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "name, id or UUID of the domain" },
-    { .name = "xml",
-      .type = CLI_STRING,
-      .flags = CLI_NAMED,
-      .complete = COMPLETE_FILE,
-      .doc = "file with the XML of a domain that need not be defined; - reads the standard input" },
+    OPT(CLI_STRING, "domain", "name, id or UUID of the domain", .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "xml",
+        "file with the XML of a domain that need not be defined; - reads the standard input",
+        .flags = CLI_NAMED, .complete = COMPLETE_FILE),
     { 0 },
 };
 
@@ -224,39 +219,22 @@ static bool status_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_lodge[] = {
-    { .name = "jobs",
-      .group = GROUP_LODGE,
-      .summary = "show which domains are being changed, and who waits for whom",
-      .json = "[{\"domain\": string, \"uuid\": string, \"id\": number|null, \"job\": string, \"phase\": "
-              "string|null, "
-              "\"state\": \"running\"|\"waiting\", \"waiting_for\": string|null, \"since_ms\": number, "
-              "\"client\": "
-              "string|null}]",
-      .run = jobs_run },
-    { .name = "explain",
-      .group = GROUP_LODGE,
-      .summary = "show the QEMU command line of a domain with the reason of each argument",
-      .options = explain_options,
-      .exclusive = "domain xml",
-      .json =
-          "[{\"argument\": string, \"value\": string|null, \"source\": string|null, \"note\": string|null}]",
-      .run = explain_run },
-    { .name = "config",
-      .group = GROUP_LODGE,
-      .summary = "show the daemon's settings and where each comes from",
-      .options = config_options,
-      .json = "[{\"key\": string, \"value\": string|number, \"origin\": string, \"file\": string|null, "
-              "\"description\": "
-              "string|null}]",
-      .run = config_run },
-    { .name = "status",
-      .group = GROUP_LODGE,
-      .summary = "show how the daemon fares",
-      .json = "{\"version\": string, \"pid\": number, \"uri\": string, \"uptime_ms\": number, \"rss_bytes\": "
-              "number, "
-              "\"domains\": number, \"active_domains\": number, \"clients\": number, \"fibers\": number, "
-              "\"workers\": "
-              "number}",
-      .run = status_run },
+    COMMAND("jobs", GROUP_LODGE, "show which domains are being changed, and who waits for whom", NULL,
+            jobs_run,
+            .json = "[{\"domain\": string, \"uuid\": string, \"id\": number|null, \"job\": string, "
+                    "\"phase\": string|null, \"state\": \"running\"|\"waiting\", \"waiting_for\": "
+                    "string|null, \"since_ms\": number, \"client\": string|null}]"),
+    COMMAND("explain", GROUP_LODGE, "show the QEMU command line of a domain with the reason of each argument",
+            explain_options, explain_run, .exclusive = "domain xml",
+            .json = "[{\"argument\": string, \"value\": string|null, \"source\": string|null, \"note\": "
+                    "string|null}]"),
+    COMMAND("config", GROUP_LODGE, "show the daemon's settings and where each comes from", config_options,
+            config_run,
+            .json = "[{\"key\": string, \"value\": string|number, \"origin\": string, \"file\": string|null, "
+                    "\"description\": string|null}]"),
+    COMMAND("status", GROUP_LODGE, "show how the daemon fares", NULL, status_run,
+            .json = "{\"version\": string, \"pid\": number, \"uri\": string, \"uptime_ms\": number, "
+                    "\"rss_bytes\": number, \"domains\": number, \"active_domains\": number, \"clients\": "
+                    "number, \"fibers\": number, \"workers\": number}"),
     { 0 },
 };

@@ -35,11 +35,8 @@ static const CliOption domstats_options[] = {
     OPT_BOOL("enforce", "fail if the daemon does not know one of the groups"),
     OPT_BOOL("backing", "also the images below each disk"),
     OPT_BOOL("nowait", "leave out what needs a busy domain"),
-    { .name = "domain",
-      .type = CLI_STRING,
-      .flags = CLI_MANY,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "names, ids or UUIDs; default: all domains" },
+    OPT(CLI_STRING, "domain", "names, ids or UUIDs; default: all domains", .flags = CLI_MANY,
+        .complete = COMPLETE_DOMAIN),
     { 0 },
 };
 
@@ -165,10 +162,7 @@ static bool domstats_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption memstat_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "period",
-      .type = CLI_INT,
-      .flags = CLI_NAMED,
-      .doc = "let the guest report every so many seconds; 0 stops it" },
+    OPT(CLI_INT, "period", "let the guest report every so many seconds; 0 stops it", .flags = CLI_NAMED),
     OPT_AFFECT,
     { 0 },
 };
@@ -337,26 +331,14 @@ static bool cpu_stats_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_stats[] = {
-    { .name = "domstats",
-      .group = GROUP_MONITOR,
-      .summary = "show all counters of one or several domains",
-      .doc = "Shows the counters of the groups that the options name, or of all groups.",
-      .options = domstats_options,
-      .json = "[{\"domain\": string, \"stats\": {NAME: value}}]",
-      .run = domstats_run },
-    { .name = "dommemstat",
-      .group = GROUP_MONITOR,
-      .summary = "show what the guest and the host know about its memory",
-      .doc = "Shows the memory of a running domain in KiB.",
-      .options = memstat_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{NAME: number}",
-      .run = memstat_run },
-    { .name = "cpu-stats",
-      .group = GROUP_DOMAIN,
-      .summary = "show the processor time of a domain",
-      .options = cpu_stats_options,
-      .json = "{\"cpus\": [{\"cpu\": number, NAME_ns: number}], \"total\": {NAME_ns: number}}",
-      .run = cpu_stats_run },
+    COMMAND("domstats", GROUP_MONITOR, "show all counters of one or several domains", domstats_options,
+            domstats_run, .doc = "Shows the counters of the groups that the options name, or of all groups.",
+            .json = "[{\"domain\": string, \"stats\": {NAME: value}}]"),
+    COMMAND("dommemstat", GROUP_MONITOR, "show what the guest and the host know about its memory",
+            memstat_options, memstat_run, .doc = "Shows the memory of a running domain in KiB.",
+            .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: number}"),
+    COMMAND("cpu-stats", GROUP_DOMAIN, "show the processor time of a domain", cpu_stats_options,
+            cpu_stats_run,
+            .json = "{\"cpus\": [{\"cpu\": number, NAME_ns: number}], \"total\": {NAME_ns: number}}"),
     { 0 },
 };

@@ -255,11 +255,9 @@ static bool memtune_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption numatune_options[] = {
     OPT_DOMAIN,
-    { .name = "mode",
-      .type = CLI_STRING,
-      .words = "strict preferred interleave restrictive",
-      .doc = "how memory is taken from the nodes" },
-    { .name = "nodeset", .type = CLI_STRING, .flags = CLI_EMPTY_OK, .doc = "nodes of the host, as 0-1,3" },
+    OPT(CLI_STRING, "mode", "how memory is taken from the nodes",
+        .words = "strict preferred interleave restrictive"),
+    OPT(CLI_STRING, "nodeset", "nodes of the host, as 0-1,3", .flags = CLI_EMPTY_OK),
     OPT_AFFECT,
     { 0 },
 };
@@ -318,10 +316,10 @@ static bool blkiotune_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption schedinfo_options[] = {
     OPT_DOMAIN,
-    { .name = "weight", .type = CLI_INT, .flags = CLI_NAMED, .doc = "weight, for schedulers that have one" },
-    { .name = "cap", .type = CLI_INT, .flags = CLI_NAMED, .doc = "cap, for schedulers that have one" },
+    OPT(CLI_INT, "weight", "weight, for schedulers that have one", .flags = CLI_NAMED),
+    OPT(CLI_INT, "cap", "cap, for schedulers that have one", .flags = CLI_NAMED),
     OPT_AFFECT,
-    { .name = "set", .type = CLI_STRING, .flags = CLI_MANY, .doc = "parameters to change, as NAME=VALUE" },
+    OPT(CLI_STRING, "set", "parameters to change, as NAME=VALUE", .flags = CLI_MANY),
     { 0 },
 };
 
@@ -387,33 +385,14 @@ static bool schedinfo_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_tune[] = {
-    { .name = "memtune",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change the limits of a domain's memory",
-      .options = memtune_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{NAME: number (KiB) | \"unlimited\"}",
-      .run = memtune_run },
-    { .name = "numatune",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change which NUMA nodes a domain's memory comes from",
-      .options = numatune_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{\"numa_mode\": string, \"numa_nodeset\": string}",
-      .run = numatune_run },
-    { .name = "blkiotune",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change the limits of a domain's disk traffic",
-      .options = blkiotune_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{NAME: value}",
-      .run = blkiotune_run },
-    { .name = "schedinfo",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change how a domain's processors are scheduled",
-      .options = schedinfo_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{NAME: value}",
-      .run = schedinfo_run },
+    COMMAND("memtune", GROUP_DOMAIN, "show or change the limits of a domain's memory", memtune_options,
+            memtune_run, .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: number (KiB) | \"unlimited\"}"),
+    COMMAND("numatune", GROUP_DOMAIN, "show or change which NUMA nodes a domain's memory comes from",
+            numatune_options, numatune_run, .exclusive = EXCLUSIVE_AFFECT,
+            .json = "{\"numa_mode\": string, \"numa_nodeset\": string}"),
+    COMMAND("blkiotune", GROUP_DOMAIN, "show or change the limits of a domain's disk traffic",
+            blkiotune_options, blkiotune_run, .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: value}"),
+    COMMAND("schedinfo", GROUP_DOMAIN, "show or change how a domain's processors are scheduled",
+            schedinfo_options, schedinfo_run, .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: value}"),
     { 0 },
 };

@@ -129,6 +129,12 @@ typedef struct CliCommand {
     bool (*run)(Cli *cli, const CliArgs *args, Error **err);
 } CliCommand;
 
+/* A command with a function (NULL: row_run) and whatever else. */
+#define COMMAND(command, in, text, rows, function, ...)                                                      \
+    {                                                                                                        \
+        .name = command, .group = in, .summary = text, .options = rows, .run = function, __VA_ARGS__         \
+    }
+
 /* Rows that many commands share. */
 #define OPT(kind, option, text, ...)                                                                         \
     {                                                                                                        \
