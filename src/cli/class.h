@@ -59,9 +59,9 @@ struct CliFact {
 };
 
 typedef struct CliEvent {
-    const char *name;  /* "lifecycle"; NULL ends the list */
-    int32_t proc;      /* of its message */
-    const char *words; /* of the member "event"; NULL: it has none */
+    const char *name; /* "lifecycle"; NULL ends the list */
+    int32_t proc;     /* of its message */
+    const char *text; /* of its members: see events.c */
 } CliEvent;
 
 struct CliClass {

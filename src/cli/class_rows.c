@@ -77,7 +77,7 @@ static const CliFact network_facts[] = {
     { 0 },
 };
 static const CliEvent network_events[] = {
-    { "lifecycle", PROC_NETWORK_EVENT_LIFECYCLE, "Defined Undefined Started Stopped" },
+    { "lifecycle", PROC_NETWORK_EVENT_LIFECYCLE, "{kind=event|Defined,Undefined,Started,Stopped}" },
     { 0 },
 };
 
@@ -194,8 +194,9 @@ static const CliFact pool_facts[] = {
     { 0 },
 };
 static const CliEvent pool_events[] = {
-    { "lifecycle", PROC_STORAGE_POOL_EVENT_LIFECYCLE, "Defined Undefined Started Stopped Created Deleted" },
-    { "refresh", PROC_STORAGE_POOL_EVENT_REFRESH, NULL },
+    { "lifecycle", PROC_STORAGE_POOL_EVENT_LIFECYCLE,
+      "{kind=event|Defined,Undefined,Started,Stopped,Created,Deleted}" },
+    { "refresh", PROC_STORAGE_POOL_EVENT_REFRESH, "" },
     { 0 },
 };
 
@@ -335,8 +336,8 @@ static const CliFact secret_facts[] = {
     { 0 },
 };
 static const CliEvent secret_events[] = {
-    { "lifecycle", PROC_SECRET_EVENT_LIFECYCLE, "Defined Undefined" },
-    { "value-changed", PROC_SECRET_EVENT_VALUE_CHANGED, NULL },
+    { "lifecycle", PROC_SECRET_EVENT_LIFECYCLE, "{kind=event|Defined,Undefined}" },
+    { "value-changed", PROC_SECRET_EVENT_VALUE_CHANGED, "" },
     { 0 },
 };
 
@@ -485,8 +486,8 @@ static const CliFact device_facts[] = {
     { 0 },
 };
 static const CliEvent device_events[] = {
-    { "lifecycle", PROC_NODE_DEVICE_EVENT_LIFECYCLE, "Created Deleted Defined Undefined" },
-    { "update", PROC_NODE_DEVICE_EVENT_UPDATE, NULL },
+    { "lifecycle", PROC_NODE_DEVICE_EVENT_LIFECYCLE, "{kind=event|Created,Deleted,Defined,Undefined}" },
+    { "update", PROC_NODE_DEVICE_EVENT_UPDATE, "" },
     { 0 },
 };
 

@@ -246,20 +246,17 @@ static void class_event_received(Cli *cli, uint32_t program, int32_t proc, const
         return;
     WireType type = wire_proc_find(wire_program_find(program), proc)->args;
     const WireTypeInfo *info = &wire_types[type];
-    const WireField *number = wire_field_find(type, "event");
+    EventText said = { .text = g_string_new(NULL), .detail = json_object() };
     g_autofree char *object = NULL;
     for (unsigned i = 0; i < info->n_fields; i++) {
         const WireField *field = &wire_fields[info->first_field + i];
         if (field->kind == WIRE_STRUCT && field->type == class->handle)
             object = class_name(class, (const char *)message + field->offset);
     }
-    g_auto(GStrv) words = g_strsplit(event->words ? event->words : "", " ", -1);
-    int32_t index = number ? *(const int32_t *)(const void *)((const char *)message + number->offset) : -1;
-    bool known = index >= 0 && (unsigned)index < g_strv_length(words);
-    const char *text = known ? words[index] : number ? "unknown" : "";
-    AUTO_JSON detail = *text ? json_pack("{s:s}", "kind", text) : json_object();
-    watch_print(watch, event->name, strcmp(class->word, "pool") == 0 ? "storage pool" : class->word,
-                class->option, object ? object : "", text, detail);
+    event_say(&said, type, message, event->text);
+    watch_print(watch, event->name, class == &class_pool ? "storage pool" : class->word, class->option,
+                object ? object : "", said.text->str, said.detail);
+    event_text_clear(&said);
 }
 
 /* Registers for one kind of event, of one object if the option names it. */

@@ -185,6 +185,22 @@ def test_objects_of_all_kinds_do_what_virsh_does(host):
     check(not different, "\n".join(different))
 
 
+def test_events_of_other_objects(host):
+    if not host.is_reference and host.lodge("net-list").code != 0:
+        raise Skip("the daemon has no networks")
+    host.write("n.xml", "<network><name>n2</name><bridge name='lodgetestbr'/></network>")
+    waiting = terminal(host, "net-event", "--event", "lifecycle", "--timeout", "60")
+
+    def an_event_is_shown():
+        host.ok("net-define", str(host.root / "n.xml"))
+        host.ok("net-undefine", "n2")
+        waiting.read_more(0.2)
+        return "events received: 1" in waiting.seen
+
+    wait_until(an_event_is_shown, "the event of a network", 60)
+    contains(waiting.seen, "event 'lifecycle' for network n2: ")
+
+
 def test_every_question_prints_one_json_document(host):
     host.start_sector("t")
     host.define_sector("off")
