@@ -421,7 +421,7 @@ unsigned args_flags(const CliArgs *args)
     unsigned flags = 0;
     for (const CliOption *o = args->command->options; o && o->name; o++) {
         const char *value = args->values[o - args->command->options];
-        if (!o->flag || !value)
+        if (!o->flag || !value || (o->arg && o->type == CLI_BOOL))
             continue;
         if (!o->words)
             flags |= o->flag;

@@ -207,7 +207,7 @@ static bool blkinfo_run(Cli *cli, const CliArgs *args, Error **err)
 static const CliOption blkstat_options[] = {
     OPT_DOMAIN_ACTIVE,
     OPT(CLI_STRING, "device", "target or source of the disk; default: all disks together",
-        .flags = CLI_EMPTY_OK, .complete = COMPLETE_DOMAIN_DISK),
+        .flags = CLI_EMPTY_OK, .arg = "path", .complete = COMPLETE_DOMAIN_DISK),
     OPT_BOOL("human", "with explanations instead of short names"),
     { 0 },
 };
@@ -228,35 +228,25 @@ static const struct {
     { "flush_total_times", "flush_total_times", "total duration of flushes (ns):" },
 };
 
-static bool block_stats_get(Cli *cli, const WireDomain *dom, const char *device,
-                            WireDomainBlockStatsFlagsRet *ret, Error **err)
-{
-    WireDomainBlockStatsFlagsArgs call = { .dom = *dom, .path = (char *)device };
-    g_auto(WireDomainBlockStatsFlagsRet) count = { 0 };
-    if (!cli_call(cli, PROC_DOMAIN_BLOCK_STATS_FLAGS, &call, &count, err))
-        return false;
-    call.nparams = count.nparams;
-    call.flags = VIR_TYPED_PARAM_STRING_OKAY;
-    return cli_call(cli, PROC_DOMAIN_BLOCK_STATS_FLAGS, &call, ret, err);
-}
-
 static bool blkstat_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainBlockStatsFlagsRet) stats = { 0 };
+    g_auto(RowCall) call = { 0 };
+    unsigned n = 0;
     const char *device = args_get(args, "device") ? args_get(args, "device") : "";
     bool human = args_has(args, "human");
-    if (!cli_domain(cli, args, &dom, err))
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, &call, err))
         return false;
-    cli_doing(cli, "Failed to get block stats for domain '%s' device '%s'", dom.name, device);
-    if (!block_stats_get(cli, &dom, device, &stats, err))
+    cli_doing(cli, "Failed to get block stats for domain '%s' device '%s'",
+              ((const WireDomain *)call.object)->name, device);
+    if (!row_call_counted(cli, &call, err))
         return false;
+    const WireTypedParam *params = row_params(&call, &n);
     if (!cli->json && human)
         fprintf(cli->out, "Device: %s\n", device);
     Json *object = json_object();
     for (size_t i = 0; i < G_N_ELEMENTS(block_stats); i++) {
         int64_t value = 0;
-        if (!wire_param_get_int64(stats.params, stats.n_params, block_stats[i].param, &value) || value < 0)
+        if (!wire_param_get_int64(params, n, block_stats[i].param, &value) || value < 0)
             continue;
         json_object_set_new(object, block_stats[i].name, json_integer(value));
         if (cli->json)
@@ -455,7 +445,8 @@ const CliCommand commands_device[] = {
             .json = "{\"capacity_bytes\": number, \"allocation_bytes\": number, \"physical_bytes\": number}; "
                     "with --all a list of these with \"target\""),
     COMMAND("domblkstat", GROUP_MONITOR, "show what a disk has read and written", blkstat_options,
-            blkstat_run, .json = "{NAME: number}"),
+            blkstat_run, .proc = PROC_DOMAIN_BLOCK_STATS_FLAGS, .always = VIR_TYPED_PARAM_STRING_OKAY,
+            .json = "{NAME: number}"),
     COMMAND("domifstat", GROUP_MONITOR, "show what a network interface has sent and received", ifstat_options,
             ifstat_run, .json = "{NAME: number}"),
     COMMAND("domblkerror", GROUP_MONITOR, "show the disks that reported errors", active_options, blkerror_run,

@@ -8,6 +8,7 @@
 #include "cli/cpumap.h"
 #include "cli/domain.h"
 #include "cli/output.h"
+#include "cli/row.h"
 #include "wire/params.h"
 
 #define KIB 1024u
@@ -52,35 +53,33 @@ static bool nodeinfo_run(Cli *cli, const CliArgs *args, Error **err)
 
 /* ---- nodememstats, nodecpustats ---- */
 
-static const CliOption memstats_options[] = { OPT_INT("cell", "only this NUMA cell"), { 0 } };
+static const CliOption memstats_options[] = {
+    OPT(CLI_INT, "cell", "only this NUMA cell", .arg = "cell_num", .min = -1, .otherwise = "-1"),
+    { 0 },
+};
 
 static bool memstats_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    int64_t cell = -1;
-    g_auto(WireNodeGetMemoryStatsRet) count = { 0 };
-    g_auto(WireNodeGetMemoryStatsRet) ret = { 0 };
-    if (!args_get_int(args, "cell", -1, INT32_MAX, &cell, err))
+    g_auto(RowCall) call = { 0 };
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, &call, err))
         return false;
-    WireNodeGetMemoryStatsArgs call = { .cell_num = (int32_t)cell };
     cli_doing(cli, "Unable to get memory stats");
-    if (!cli_call(cli, PROC_NODE_GET_MEMORY_STATS, &call, &count, err))
+    if (!row_call_counted(cli, &call, err))
         return false;
-    call.nparams = count.nparams;
-    if (!cli_call(cli, PROC_NODE_GET_MEMORY_STATS, &call, &ret, err))
-        return false;
+    const WireNodeGetMemoryStatsRet *ret = call.ret;
     Json *object = json_object();
-    for (unsigned i = 0; i < ret.n_params; i++) {
-        g_autofree char *key = g_strdup_printf("%s_kib", ret.params[i].field);
-        json_object_set_new(object, key, json_integer((json_int_t)ret.params[i].value));
+    for (unsigned i = 0; i < ret->n_params; i++) {
+        g_autofree char *key = g_strdup_printf("%s_kib", ret->params[i].field);
+        json_object_set_new(object, key, json_integer((json_int_t)ret->params[i].value));
         if (!cli->json)
-            fprintf(cli->out, "%-7s: %20" PRIu64 " KiB\n", ret.params[i].field, ret.params[i].value);
+            fprintf(cli->out, "%-7s: %20" PRIu64 " KiB\n", ret->params[i].field, ret->params[i].value);
     }
     cli_print_json(cli, object);
     return true;
 }
 
 static const CliOption cpustats_options[] = {
-    OPT_INT("cpu", "only this processor"),
+    OPT(CLI_INT, "cpu", "only this processor", .arg = "cpu_num", .min = -1, .otherwise = "-1"),
     OPT_BOOL("percent", "shares of the next second instead of sums since the host started"),
     { 0 },
 };
@@ -88,14 +87,10 @@ static const CliOption cpustats_options[] = {
 /* In the order of the output; the protocol calls the second one "kernel". */
 static const char *const cpu_fields[] = { "user", "system", "idle", "iowait", "intr" };
 
-static bool cpustats_get(Cli *cli, int64_t cpu, WireNodeGetCpuStatsRet *ret, Error **err)
+static bool cpustats_get(Cli *cli, const CliArgs *args, RowCall *ret_call, Error **err)
 {
-    WireNodeGetCpuStatsArgs call = { .cpu_num = (int32_t)cpu };
-    g_auto(WireNodeGetCpuStatsRet) count = { 0 };
-    if (!cli_call(cli, PROC_NODE_GET_CPU_STATS, &call, &count, err))
-        return false;
-    call.nparams = count.nparams;
-    return cli_call(cli, PROC_NODE_GET_CPU_STATS, &call, ret, err);
+    return row_prepare(cli, args, cli_args_command(args)->proc, ret_call, err) &&
+           row_call_counted(cli, ret_call, err);
 }
 
 static bool cpustats_find(const WireNodeGetCpuStatsRet *stats, const char *field, uint64_t *ret_value)
@@ -110,18 +105,19 @@ static bool cpustats_find(const WireNodeGetCpuStatsRet *stats, const char *field
     return false;
 }
 
-static bool cpustats_percent(Cli *cli, int64_t cpu, Error **err)
+static bool cpustats_percent(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireNodeGetCpuStatsRet) before = { 0 };
-    g_auto(WireNodeGetCpuStatsRet) after = { 0 };
+    g_auto(RowCall) before = { 0 };
+    g_auto(RowCall) after = { 0 };
     double share[G_N_ELEMENTS(cpu_fields)] = { 0 }, total = 0;
     bool known[G_N_ELEMENTS(cpu_fields)] = { false };
-    if (!cpustats_get(cli, cpu, &before, err) || !fiber_sleep(1000, err) ||
-        !cpustats_get(cli, cpu, &after, err))
+    if (!cpustats_get(cli, args, &before, err) || !fiber_sleep(1000, err) ||
+        !cpustats_get(cli, args, &after, err))
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(cpu_fields); i++) {
         uint64_t old = 0, now = 0;
-        known[i] = cpustats_find(&before, cpu_fields[i], &old) && cpustats_find(&after, cpu_fields[i], &now);
+        known[i] =
+            cpustats_find(before.ret, cpu_fields[i], &old) && cpustats_find(after.ret, cpu_fields[i], &now);
         share[i] = now > old ? (double)(now - old) : 0;
         total += share[i];
     }
@@ -142,21 +138,18 @@ static bool cpustats_percent(Cli *cli, int64_t cpu, Error **err)
 
 static bool cpustats_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    int64_t cpu = -1;
-    g_auto(WireNodeGetCpuStatsRet) ret = { 0 };
-    if (!args_get_int(args, "cpu", -1, INT32_MAX, &cpu, err))
-        return false;
+    g_auto(RowCall) call = { 0 };
     cli_doing(cli, "Unable to get node cpu stats");
     if (args_has(args, "percent"))
-        return cpustats_percent(cli, cpu, err);
-    if (!cpustats_get(cli, cpu, &ret, err))
+        return cpustats_percent(cli, args, err);
+    if (!cpustats_get(cli, args, &call, err))
         return false;
     CliRecord *record = record_new(15);
     for (size_t i = 0; i < G_N_ELEMENTS(cpu_fields); i++) {
         uint64_t value = 0;
         g_autofree char *label = g_strdup_printf("%s:", cpu_fields[i]);
         g_autofree char *key = g_strdup_printf("%s_ns", cpu_fields[i]);
-        if (cpustats_find(&ret, cpu_fields[i], &value))
+        if (cpustats_find(call.ret, cpu_fields[i], &value))
             record_add(record, label, key, json_integer((json_int_t)value), "%20" PRIu64, value);
     }
     cli_print_record(cli, record);
@@ -353,63 +346,6 @@ static bool freepages_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
-/* ---- node-memory-tune ---- */
-
-static const CliOption memory_tune_options[] = {
-    OPT_INT("shm-pages-to-scan", "pages to look at before sleeping"),
-    OPT_INT("shm-sleep-millisecs", "milliseconds to sleep in between"),
-    OPT_INT("shm-merge-across-nodes", "1: pages of all NUMA nodes may become one, 0: not"),
-    { 0 },
-};
-
-static bool memory_tune_set(Cli *cli, const CliArgs *args, Error **err)
-{
-    static const char *const names[][2] = { { "shm-pages-to-scan", "shm_pages_to_scan" },
-                                            { "shm-sleep-millisecs", "shm_sleep_millisecs" },
-                                            { "shm-merge-across-nodes", "shm_merge_across_nodes" } };
-    WireTypedParam params[G_N_ELEMENTS(names)];
-    unsigned n = 0;
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        int64_t value = 0;
-        if (!args_get_int(args, names[i][0], 0, UINT32_MAX, &value, err))
-            return false;
-        if (args_has(args, names[i][0]))
-            params[n++] =
-                (WireTypedParam){ .field = (char *)names[i][1],
-                                  .value = { .type = VIR_TYPED_PARAM_UINT, .ui = (uint32_t)value } };
-    }
-    cli_doing(cli, "Unable to change memory parameters");
-    WireNodeSetMemoryParametersArgs call = { .params = params, .n_params = n };
-    return cli_call(cli, PROC_NODE_SET_MEMORY_PARAMETERS, &call, NULL, err);
-}
-
-static bool memory_tune_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireNodeGetMemoryParametersRet) count = { 0 };
-    g_auto(WireNodeGetMemoryParametersRet) ret = { 0 };
-    if (args_has(args, "shm-pages-to-scan") || args_has(args, "shm-sleep-millisecs") ||
-        args_has(args, "shm-merge-across-nodes"))
-        return memory_tune_set(cli, args, err);
-    WireNodeGetMemoryParametersArgs call = { 0 };
-    cli_doing(cli, "Unable to get memory parameters");
-    if (!cli_call(cli, PROC_NODE_GET_MEMORY_PARAMETERS, &call, &count, err))
-        return false;
-    call.nparams = count.nparams;
-    if (count.nparams && !cli_call(cli, PROC_NODE_GET_MEMORY_PARAMETERS, &call, &ret, err))
-        return false;
-    Json *object = json_object();
-    if (!cli->json)
-        fputs("Shared memory:\n", cli->out);
-    for (unsigned i = 0; i < ret.n_params; i++) {
-        g_autofree char *text = wire_param_format(&ret.params[i]);
-        json_object_set_new(object, ret.params[i].field, param_json(&ret.params[i]));
-        if (!cli->json)
-            fprintf(cli->out, "\t%-15s %s\n", ret.params[i].field, text);
-    }
-    cli_print_json(cli, object);
-    return true;
-}
-
 /* ---- small answers ---- */
 
 static bool uri_run(Cli *cli, const CliArgs *args, Error **err)
@@ -509,18 +445,17 @@ const CliCommand commands_host[] = {
             .proc = PROC_CONNECT_GET_HOSTNAME, .doing = "failed to get hostname", .show = "hostname"),
     COMMAND("maxvcpus", GROUP_HOST, "print the most virtual processors that a domain can have",
             maxvcpus_options, maxvcpus_run, .json = "{\"max_vcpus\": number}"),
-    COMMAND("node-memory-tune", GROUP_HOST, "show or change how the host shares equal memory pages",
-            memory_tune_options, memory_tune_run, .json = "{NAME: number}"),
     COMMAND("nodecpumap", GROUP_HOST, "show which processors are online", cpumap_options, cpumap_run,
             .json = "{\"present\": number, \"online\": number, \"map\": string}"),
     COMMAND("nodecpustats", GROUP_HOST, "show what the host's processors do", cpustats_options, cpustats_run,
+            .proc = PROC_NODE_GET_CPU_STATS,
             .json = "{NAME_ns: number}; with --percent {NAME_percent: number}"),
     COMMAND("nodeinfo", GROUP_HOST, "show the host's processors and memory", NULL, nodeinfo_run,
             .json = "{\"model\": string, \"cpus\": number, \"mhz\": number, \"sockets\": number, "
                     "\"cores_per_socket\": number, \"threads_per_core\": number, \"numa_cells\": number, "
                     "\"memory_kib\": number}"),
     COMMAND("nodememstats", GROUP_HOST, "show how the host's memory is used", memstats_options, memstats_run,
-            .json = "{NAME_kib: number}"),
+            .proc = PROC_NODE_GET_MEMORY_STATS, .json = "{NAME_kib: number}"),
     COMMAND("nodesuspend", GROUP_HOST, "suspend the host for a while", suspend_options, NULL,
             .proc = PROC_NODE_SUSPEND_FOR_DURATION, .doing = "The host was not suspended"),
     COMMAND("sysinfo", GROUP_HOST, "print what the host's firmware says about it", xpath_options, NULL,

@@ -11,90 +11,40 @@
 
 /* ---- domstats ---- */
 
+#define GROUP(option, bit, text) OPT(CLI_BOOL, option, text, .arg = "stats", .flag = VIR_DOMAIN_STATS_##bit)
+#define FILTER(option, bit, text) OPT_FLAG(option, VIR_CONNECT_GET_ALL_DOMAINS_STATS_##bit, text)
+#define MODIFIERS                                                                                            \
+    ((unsigned)VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT |        \
+     VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS)
+
 static const CliOption domstats_options[] = {
-    OPT_BOOL("state", "state and its reason"),
-    OPT_BOOL("cpu-total", "processor time"),
-    OPT_BOOL("balloon", "memory"),
-    OPT_BOOL("vcpu", "virtual processors"),
-    OPT_BOOL("interface", "network interfaces"),
-    OPT_BOOL("block", "disks"),
-    OPT_BOOL("perf", "performance events"),
-    OPT_BOOL("iothread", "I/O threads"),
-    OPT_BOOL("memory", "memory bandwidth"),
-    OPT_BOOL("dirtyrate", "rate at which memory is written"),
-    OPT_BOOL("vm", "counters of the hypervisor"),
-    OPT_BOOL("list-active", "only running domains"),
-    OPT_BOOL("list-inactive", "only domains that do not run"),
-    OPT_BOOL("list-persistent", "only domains with a stored definition"),
-    OPT_BOOL("list-transient", "only domains without a stored definition"),
-    OPT_BOOL("list-running", "only domains in state running"),
-    OPT_BOOL("list-paused", "only paused domains"),
-    OPT_BOOL("list-shutoff", "only domains that are shut off"),
-    OPT_BOOL("list-other", "only domains in any other state"),
+    GROUP("state", STATE, "state and its reason"),
+    GROUP("cpu-total", CPU_TOTAL, "processor time"),
+    GROUP("balloon", BALLOON, "memory"),
+    GROUP("vcpu", VCPU, "virtual processors"),
+    GROUP("interface", INTERFACE, "network interfaces"),
+    GROUP("block", BLOCK, "disks"),
+    GROUP("perf", PERF, "performance events"),
+    GROUP("iothread", IOTHREAD, "I/O threads"),
+    GROUP("memory", MEMORY, "memory bandwidth"),
+    GROUP("dirtyrate", DIRTYRATE, "rate at which memory is written"),
+    GROUP("vm", VM, "counters of the hypervisor"),
+    FILTER("list-active", ACTIVE, "only running domains"),
+    FILTER("list-inactive", INACTIVE, "only domains that do not run"),
+    FILTER("list-persistent", PERSISTENT, "only domains with a stored definition"),
+    FILTER("list-transient", TRANSIENT, "only domains without a stored definition"),
+    FILTER("list-running", RUNNING, "only domains in state running"),
+    FILTER("list-paused", PAUSED, "only paused domains"),
+    FILTER("list-shutoff", SHUTOFF, "only domains that are shut off"),
+    FILTER("list-other", OTHER, "only domains in any other state"),
     OPT_BOOL("raw", "accepted for compatibility: values are always plain"),
-    OPT_BOOL("enforce", "fail if the daemon does not know one of the groups"),
-    OPT_BOOL("backing", "also the images below each disk"),
-    OPT_BOOL("nowait", "leave out what needs a busy domain"),
+    FILTER("enforce", ENFORCE_STATS, "fail if the daemon does not know one of the groups"),
+    FILTER("backing", BACKING, "also the images below each disk"),
+    FILTER("nowait", NOWAIT, "leave out what needs a busy domain"),
     OPT(CLI_STRING, "domain", "names, ids or UUIDs; default: all domains", .flags = CLI_MANY,
         .complete = COMPLETE_DOMAIN),
     { 0 },
 };
-
-typedef struct FlagName {
-    const char *option;
-    unsigned flag;
-} FlagName;
-
-static unsigned collect_flags(const CliArgs *args, const FlagName *names, size_t n)
-{
-    unsigned flags = 0;
-    for (size_t i = 0; i < n; i++)
-        flags |= args_has(args, names[i].option) ? names[i].flag : 0;
-    return flags;
-}
-
-static unsigned stats_groups(const CliArgs *args)
-{
-    static const FlagName names[] = {
-        { "state", VIR_DOMAIN_STATS_STATE },
-        { "cpu-total", VIR_DOMAIN_STATS_CPU_TOTAL },
-        { "balloon", VIR_DOMAIN_STATS_BALLOON },
-        { "vcpu", VIR_DOMAIN_STATS_VCPU },
-        { "interface", VIR_DOMAIN_STATS_INTERFACE },
-        { "block", VIR_DOMAIN_STATS_BLOCK },
-        { "perf", VIR_DOMAIN_STATS_PERF },
-        { "iothread", VIR_DOMAIN_STATS_IOTHREAD },
-        { "memory", VIR_DOMAIN_STATS_MEMORY },
-        { "dirtyrate", VIR_DOMAIN_STATS_DIRTYRATE },
-        { "vm", VIR_DOMAIN_STATS_VM },
-    };
-    return collect_flags(args, names, G_N_ELEMENTS(names));
-}
-
-static unsigned stats_filters(const CliArgs *args)
-{
-    static const FlagName names[] = {
-        { "list-active", VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE },
-        { "list-inactive", VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE },
-        { "list-persistent", VIR_CONNECT_GET_ALL_DOMAINS_STATS_PERSISTENT },
-        { "list-transient", VIR_CONNECT_GET_ALL_DOMAINS_STATS_TRANSIENT },
-        { "list-running", VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING },
-        { "list-paused", VIR_CONNECT_GET_ALL_DOMAINS_STATS_PAUSED },
-        { "list-shutoff", VIR_CONNECT_GET_ALL_DOMAINS_STATS_SHUTOFF },
-        { "list-other", VIR_CONNECT_GET_ALL_DOMAINS_STATS_OTHER },
-    };
-    return collect_flags(args, names, G_N_ELEMENTS(names));
-}
-
-static unsigned stats_modifiers(const CliArgs *args)
-{
-    static const FlagName names[] = {
-        { "enforce", VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS },
-        { "backing", VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING },
-        { "nowait", VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT },
-    };
-    return collect_flags(args, names, G_N_ELEMENTS(names));
-}
 
 static void stats_print(Cli *cli, const WireConnectGetAllDomainStatsRet *ret)
 {
@@ -115,47 +65,34 @@ static void stats_print(Cli *cli, const WireConnectGetAllDomainStatsRet *ret)
     cli_print_json(cli, list);
 }
 
-static void domains_free(void *array)
+/* The domains that are named become the call's. */
+static bool stats_domains(Cli *cli, const CliArgs *args, WireConnectGetAllDomainStatsArgs *call, Error **err)
 {
-    GArray *domains = array;
-    for (unsigned i = 0; i < domains->len; i++)
-        wire_domain_clear(&g_array_index(domains, WireDomain, i));
-    g_array_unref(domains);
-}
-
-static bool stats_domains(Cli *cli, const CliArgs *args, GArray *domains, Error **err)
-{
-    for (char *const *name = args_get_many(args, "domain"); *name; name++) {
-        WireDomain dom = { 0 };
-        if (!class_lookup_text(cli, &class_domain, args, *name, &dom, err))
+    char *const *names = args_get_many(args, "domain");
+    call->doms = g_new0(WireDomain, g_strv_length((char **)names) + 1);
+    for (; *names; names++) {
+        if (!class_lookup_text(cli, &class_domain, args, *names, &call->doms[call->n_doms], err))
             return false;
-        g_array_append_val(domains, dom);
+        call->n_doms++;
     }
     return true;
 }
 
 static bool domstats_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    GArray *domains = g_array_new(FALSE, TRUE, sizeof(WireDomain));
-    g_auto(WireConnectGetAllDomainStatsRet) ret = { 0 };
-    unsigned filters = stats_filters(args);
-    bool ok = stats_domains(cli, args, domains, err);
-    if (ok && domains->len && filters) {
+    g_auto(RowCall) call = { 0 };
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, &call, err) ||
+        !stats_domains(cli, args, call.args, err))
+        return false;
+    if (*args_get_many(args, "domain") && args_flags(args) & ~MODIFIERS) {
         error_set(err, ERROR_INVALID_ARGUMENT,
                   "filters for listing domains and names of domains exclude each other");
-        ok = error_hint(err, "see 'lodge help domstats'");
+        return error_hint(err, "see 'lodge help domstats'");
     }
-    if (ok) {
-        WireConnectGetAllDomainStatsArgs call = { .doms = (WireDomain *)(void *)domains->data,
-                                                  .n_doms = domains->len,
-                                                  .stats = stats_groups(args),
-                                                  .flags = filters | stats_modifiers(args) };
-        ok = cli_call(cli, PROC_CONNECT_GET_ALL_DOMAIN_STATS, &call, &ret, err);
-    }
-    if (ok)
-        stats_print(cli, &ret);
-    domains_free(domains);
-    return ok;
+    if (!row_call(cli, &call, err))
+        return false;
+    stats_print(cli, call.ret);
+    return true;
 }
 
 /* ---- dommemstat ---- */
@@ -332,7 +269,8 @@ static bool cpu_stats_run(Cli *cli, const CliArgs *args, Error **err)
 
 const CliCommand commands_stats[] = {
     COMMAND("domstats", GROUP_MONITOR, "show all counters of one or several domains", domstats_options,
-            domstats_run, .doc = "Shows the counters of the groups that the options name, or of all groups.",
+            domstats_run, .proc = PROC_CONNECT_GET_ALL_DOMAIN_STATS,
+            .doc = "Shows the counters of the groups that the options name, or of all groups.",
             .json = "[{\"domain\": string, \"stats\": {NAME: value}}]"),
     COMMAND("dommemstat", GROUP_MONITOR, "show what the guest and the host know about its memory",
             memstat_options, memstat_run, .doc = "Shows the memory of a running domain in KiB.",

@@ -10,7 +10,6 @@
 const CliCommand commands_later[] = {
     LATER("attach-disk", GROUP_DOMAIN),
     LATER("attach-interface", GROUP_DOMAIN),
-    LATER("blkdeviotune", GROUP_DOMAIN),
     LATER("blockcommit", GROUP_DOMAIN),
     LATER("blockcopy", GROUP_DOMAIN),
     LATER("blockjob", GROUP_DOMAIN),

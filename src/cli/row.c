@@ -67,6 +67,20 @@ const char *row_string(const RowCall *call, const char *member)
     return text ? text : "";
 }
 
+const WireTypedParam *row_params(const RowCall *call, unsigned *ret_n)
+{
+    const WireField *field = member_find(call->info->ret, "params");
+    *ret_n = call->ret ? *(uint32_t *)((char *)call->ret + field->count_offset) : 0;
+    return call->ret ? *(WireTypedParam **)member_at(call->ret, field) : NULL;
+}
+
+void row_borrow_params(RowCall *call, WireTypedParam *params, unsigned n)
+{
+    const WireField *field = member_find(call->info->args, "params");
+    *(WireTypedParam **)member_at(call->args, field) = params;
+    *(uint32_t *)((char *)call->args + field->count_offset) = n;
+}
+
 /* ---- arguments ---- */
 
 static char *absolute_path(const char *path)
@@ -110,6 +124,10 @@ static bool set_member(const CliArgs *args, const CliOption *o, RowCall *call, E
         char *const *words = args_get_many(args, o->name);
         *(char ***)at = g_strdupv((char **)words);
         *(uint32_t *)((char *)call->args + field->count_offset) = g_strv_length((char **)words);
+        return true;
+    }
+    if (o->type == CLI_BOOL && o->flag) {
+        *(uint32_t *)at |= args_has(args, o->name) ? o->flag : 0;
         return true;
     }
     if (o->type == CLI_BOOL) {
@@ -220,6 +238,9 @@ static void take_object(RowCall *call)
 
 static bool call_with_fds(Cli *cli, RowCall *call, const GArray *fds, Error **err)
 {
+    if (call->ret) /* asked again */
+        wire_clear(call->info->ret, call->ret);
+    g_free(call->ret);
     call->ret = g_malloc0(MAX(wire_type_size(call->info->ret), 1));
     void *args = wire_type_size(call->info->args) ? call->args : NULL;
     void *ret = wire_type_size(call->info->ret) ? call->ret : NULL;
@@ -235,6 +256,14 @@ static bool call_with_fds(Cli *cli, RowCall *call, const GArray *fds, Error **er
 bool row_call(Cli *cli, RowCall *call, Error **err)
 {
     return call_with_fds(cli, call, NULL, err);
+}
+
+bool row_call_counted(Cli *cli, RowCall *call, Error **err)
+{
+    if (!row_call(cli, call, err))
+        return false;
+    row_set_number(call, "nparams", row_number(call, "nparams"));
+    return row_call(cli, call, err);
 }
 
 void row_call_clear(RowCall *call)

@@ -32,8 +32,15 @@ void row_set_number(RowCall *call, const char *member, uint64_t value);
 uint64_t row_number(const RowCall *call, const char *member); /* of the answer */
 const char *row_string(const RowCall *call, const char *member);
 
-/* The same, with the job's progress on stderr (cmd_save.c). */
+/* Asks for the number of parameters, and then for them. */
+AWAITS MUST_CHECK bool row_call_counted(Cli *cli, RowCall *call, Error **err);
+/* The same as row_call(), with the job's progress on stderr (cmd_save.c). */
 AWAITS MUST_CHECK bool row_call_with_progress(Cli *cli, const CliArgs *args, RowCall *call, Error **err);
+
+/* The typed parameters of the answer; borrowed. */
+const WireTypedParam *row_params(const RowCall *call, unsigned *ret_n);
+/* Those of the arguments; take them back (NULL, 0) before the call is cleared. */
+void row_borrow_params(RowCall *call, WireTypedParam *params, unsigned n);
 
 /* A text of the row with its places filled in; owned. */
 char *row_text(const char *format, const CliArgs *args, const RowCall *call);

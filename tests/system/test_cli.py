@@ -201,6 +201,46 @@ def test_events_of_other_objects(host):
     contains(waiting.seen, "event 'lifecycle' for network n2: ")
 
 
+# Lists of named parameters and counters, shown and changed; t runs.
+NUMBERS = """
+memtune t
+memtune t --hard-limit 1G --config
+memtune t --config
+memtune t --hard-limit -1 --config
+memtune off --soft-limit nonsense
+numatune t
+numatune off --mode interleave --nodeset 0 --config
+numatune off
+numatune off --mode nonsense --config
+blkiotune off
+blkiotune off --weight 500 --config
+schedinfo t
+schedinfo off
+blkdeviotune off hda
+setmem off 16384 --config
+setmaxmem off 20480 --config
+setvcpus off 1 --config
+setvcpus off 0 --config
+nodememstats --cell nonsense
+domblkstat off hda
+domhostname off --source nonsense
+dompmsuspend off nonsense
+shutdown off --mode nonsense
+send-key off --codeset nonsense KEY_A
+domifaddr off --source nonsense
+""".strip().splitlines()
+
+
+def test_parameters_are_shown_and_changed_as_virsh_does(host):
+    host.start_sector("t")
+    host.define_sector("off")
+    for line in NUMBERS:
+        same(host, line)
+    for line in ("nodememstats", "nodecpustats", "domblkstat t hda", "domblkstat t", "dommemstat t", "node-memory-tune"):
+        ours, theirs = (re.sub(r"\d+", "N", "\n".join(plain(play(*line.split()).out))) for play in (host.lodge, host.virsh))
+        equal(ours, theirs, line)
+
+
 def test_every_question_prints_one_json_document(host):
     host.start_sector("t")
     host.define_sector("off")

@@ -255,7 +255,7 @@ TEST(options_of_rows_fill_members_that_are_there)
         for (const CliOption *o = c->options; o && o->name; o++) {
             g_autofree char *what = g_strdup_printf("%s --%s", c->name, o->name);
             check_case(what);
-            check(!o->arg || !c->proc || has_member(c, o->arg));
+            check(!o->arg || !c->proc || has_member(c, o->arg) || has_member(c, "params"));
             check(!o->flag || !c->proc || c->run || has_member(c, "flags"));
             check(!(o->flags & (CLI_ONE_OF | CLI_LIST_OF)) || o->words);
             check(!(o->flags & CLI_EACH) || o->flags & CLI_MANY);
