@@ -105,11 +105,14 @@ static bool guestinfo_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption active_options[] = { OPT_DOMAIN_ACTIVE, { 0 } };
 
+static const CliColumn fsinfo_columns[] = { { "Mountpoint", "mountpoint" },
+                                            { "Name", "name" },
+                                            { "Type", "type" },
+                                            { "Target", "targets", "[string]" },
+                                            { 0 } };
+
 static bool fsinfo_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = {
-        { "Mountpoint", "mountpoint" }, { "Name", "name" }, { "Type", "type" }, { "Target", "targets" }
-    };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainGetFsinfoRet) ret = { 0 };
     if (!cli_domain(cli, args, &dom, err))
@@ -122,7 +125,7 @@ static bool fsinfo_run(Cli *cli, const CliArgs *args, Error **err)
         cli_message(cli, "No filesystems are mounted in the domain");
         return true;
     }
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(fsinfo_columns, 0);
     for (unsigned i = 0; i < ret.n_info; i++) {
         const WireDomainFsinfo *info = &ret.info[i];
         GString *targets = g_string_new(NULL);
@@ -230,7 +233,7 @@ const CliCommand commands_agent[] = {
     COMMAND("guestinfo", GROUP_DOMAIN, "show what the agent knows about the guest", guestinfo_options,
             guestinfo_run, .json = "{NAME: value}"),
     COMMAND("domfsinfo", GROUP_DOMAIN, "list the guest's file systems", active_options, fsinfo_run,
-            .json = "[{\"mountpoint\": string, \"name\": string, \"type\": string, \"targets\": [string]}]"),
+            .columns = fsinfo_columns),
     COMMAND("domfsfreeze", GROUP_DOMAIN, "stop writes to the guest's file systems", freeze_options, NULL,
             .proc = PROC_DOMAIN_FSFREEZE, .doing = "Unable to freeze filesystems",
             .done = "Froze {=filesystems} filesystem(s)"),

@@ -42,14 +42,16 @@ static char *disk_source(XmlDoc *doc, xmlNode *node)
     return pool && volume ? g_strdup_printf("%s/%s", pool, volume) : NULL;
 }
 
+static const CliColumn blklist_brief_columns[] = {
+    { "Target", "target" }, { "Source", "source", "string|null" }, { NULL, "type" }, { NULL, "device" }, { 0 }
+};
+
+static const CliColumn blklist_detailed_columns[] = {
+    { "Type", "type" }, { "Device", "device" }, { "Target", "target" }, { "Source", "source" }, { 0 }
+};
+
 static bool blklist_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn brief[] = {
-        { "Target", "target" }, { "Source", "source" }, { NULL, "type" }, { NULL, "device" }
-    };
-    static const CliColumn detailed[] = {
-        { "Type", "type" }, { "Device", "device" }, { "Target", "target" }, { "Source", "source" }
-    };
     g_auto(WireDomain) dom = { 0 };
     g_autoptr(XmlDoc) doc = NULL;
     g_autoptr(GPtrArray) disks = NULL;
@@ -57,7 +59,7 @@ static bool blklist_run(Cli *cli, const CliArgs *args, Error **err)
     if (!cli_domain(cli, args, &dom, err) ||
         !device_nodes(cli, &dom, args_has(args, "inactive"), "/domain/devices/disk", &doc, &disks, err))
         return false;
-    CliTable *table = table_new(details ? detailed : brief, 4);
+    CliTable *table = table_new(details ? blklist_detailed_columns : blklist_brief_columns, 4);
     for (unsigned i = 0; i < disks->len; i++) {
         g_autofree char *type = xml_get(doc, disks->pdata[i], "./@type");
         g_autofree char *device = xml_get(doc, disks->pdata[i], "./@device");
@@ -92,20 +94,20 @@ static char *interface_source(XmlDoc *doc, xmlNode *node)
     return NULL;
 }
 
+static const CliColumn iflist_columns[] = {
+    { "Interface", "interface", "string|null" }, { "Type", "type" }, { "Source", "source", "string|null" },
+    { "Model", "model", "string|null" },         { "MAC", "mac" },   { 0 }
+};
+
 static bool iflist_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = { { "Interface", "interface" },
-                                         { "Type", "type" },
-                                         { "Source", "source" },
-                                         { "Model", "model" },
-                                         { "MAC", "mac" } };
     g_auto(WireDomain) dom = { 0 };
     g_autoptr(XmlDoc) doc = NULL;
     g_autoptr(GPtrArray) nodes = NULL;
     if (!cli_domain(cli, args, &dom, err) ||
         !device_nodes(cli, &dom, args_has(args, "inactive"), "/domain/devices/interface", &doc, &nodes, err))
         return false;
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(iflist_columns, 0);
     for (unsigned i = 0; i < nodes->len; i++) {
         g_autofree char *target = xml_get(doc, nodes->pdata[i], "./target/@dev");
         g_autofree char *type = xml_get(doc, nodes->pdata[i], "./@type");
@@ -145,17 +147,19 @@ static bool block_info(Cli *cli, const WireDomain *dom, const char *device, Wire
     return cli_call(cli, PROC_DOMAIN_GET_BLOCK_INFO, &call, ret, err);
 }
 
+static const CliColumn blkinfo_columns[] = { { "Target", "target" },
+                                             { "Capacity", "capacity_bytes" },
+                                             { "Allocation", "allocation_bytes" },
+                                             { "Physical", "physical_bytes" },
+                                             { 0 } };
+
 static bool blkinfo_all(Cli *cli, const WireDomain *dom, bool human, Error **err)
 {
-    static const CliColumn columns[] = { { "Target", "target" },
-                                         { "Capacity", "capacity_bytes" },
-                                         { "Allocation", "allocation_bytes" },
-                                         { "Physical", "physical_bytes" } };
     g_autoptr(XmlDoc) doc = NULL;
     g_autoptr(GPtrArray) disks = NULL;
     if (!device_nodes(cli, dom, false, "/domain/devices/disk", &doc, &disks, err))
         return false;
-    g_autoptr(CliTable) table = table_new(columns, G_N_ELEMENTS(columns));
+    g_autoptr(CliTable) table = table_new(blkinfo_columns, 0);
     for (unsigned i = 0; i < disks->len; i++) {
         g_autofree char *target = xml_get(doc, disks->pdata[i], "./target/@dev");
         g_autofree char *source = disk_source(doc, disks->pdata[i]);
@@ -305,10 +309,11 @@ static bool ifstat_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption active_options[] = { OPT_DOMAIN_ACTIVE, { 0 } };
 
+static const CliColumn blkerror_columns[] = { { "Target", "target" }, { "Error", "error" }, { 0 } };
+
 static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
 {
     static const char *const names[] = { "no error", "unspecified error", "no space" };
-    static const CliColumn columns[] = { { "Target", "target" }, { "Error", "error" } };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainGetDiskErrorsRet) count = { 0 };
     g_auto(WireDomainGetDiskErrorsRet) ret = { 0 };
@@ -324,7 +329,7 @@ static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
         fputs("No errors found\n", cli->out);
         return true;
     }
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(blkerror_columns, 0);
     for (unsigned i = 0; i < ret.n_errors; i++) {
         int number = ret.errors[i].error;
         const char *text = number >= 0 && number < (int)G_N_ELEMENTS(names) ? names[number] : "unknown error";
@@ -369,11 +374,14 @@ static void ifaddr_rows(CliTable *table, const WireDomainInterface *iface, bool 
     }
 }
 
+static const CliColumn ifaddr_columns[] = { { "Name", "name" },
+                                            { "MAC address", "mac", "string|null" },
+                                            { "Protocol", "protocol", "string|null" },
+                                            { "Address", "address", "string|null" },
+                                            { 0 } };
+
 static bool ifaddr_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = {
-        { "Name", "name" }, { "MAC address", "mac" }, { "Protocol", "protocol" }, { "Address", "address" }
-    };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainInterfaceAddressesRet) ret = { 0 };
     const char *only = args_get(args, "interface");
@@ -383,7 +391,7 @@ static bool ifaddr_run(Cli *cli, const CliArgs *args, Error **err)
     WireDomainInterfaceAddressesArgs call = { .dom = dom, .source = args_get_word(args, "source") };
     if (!cli_call(cli, PROC_DOMAIN_INTERFACE_ADDRESSES, &call, &ret, err))
         return false;
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(ifaddr_columns, 0);
     for (unsigned i = 0; i < ret.n_ifaces; i++) {
         if (!only || strcmp(only, ret.ifaces[i].name) == 0)
             ifaddr_rows(table, &ret.ifaces[i], args_has(args, "full"));
@@ -436,10 +444,9 @@ static bool device_run(Cli *cli, const CliArgs *args, Error **err)
 
 const CliCommand commands_device[] = {
     COMMAND("domblklist", GROUP_MONITOR, "list the disks of a domain", blklist_options, blklist_run,
-            .json = "[{\"target\": string, \"source\": string|null, \"type\": string, \"device\": string}]"),
+            .columns = blklist_brief_columns),
     COMMAND("domiflist", GROUP_MONITOR, "list the network interfaces of a domain", iflist_options, iflist_run,
-            .json = "[{\"interface\": string|null, \"type\": string, \"source\": string|null, \"model\": "
-                    "string|null, \"mac\": string}]"),
+            .columns = iflist_columns),
     COMMAND("domblkinfo", GROUP_MONITOR, "show the sizes of a disk", blkinfo_options, blkinfo_run,
             .exclusive = "device all",
             .json = "{\"capacity_bytes\": number, \"allocation_bytes\": number, \"physical_bytes\": number}; "
@@ -450,10 +457,9 @@ const CliCommand commands_device[] = {
     COMMAND("domifstat", GROUP_MONITOR, "show what a network interface has sent and received", ifstat_options,
             ifstat_run, .json = "{NAME: number}"),
     COMMAND("domblkerror", GROUP_MONITOR, "show the disks that reported errors", active_options, blkerror_run,
-            .json = "[{\"target\": string, \"error\": string}]"),
+            .columns = blkerror_columns),
     COMMAND("domifaddr", GROUP_MONITOR, "show the network addresses of a guest", ifaddr_options, ifaddr_run,
-            .json = "[{\"name\": string, \"mac\": string|null, \"protocol\": string|null, \"address\": "
-                    "string|null}]"),
+            .columns = ifaddr_columns),
     COMMAND("attach-device", GROUP_DOMAIN, "add a device described by an XML file", attach_options,
             device_run, .exclusive = EXCLUSIVE_AFFECT "; persistent current",
             .proc = PROC_DOMAIN_ATTACH_DEVICE_FLAGS, .doing = "Failed to attach device from {file}",

@@ -8,9 +8,11 @@
 #define PIPE_WIDTH                                                                                           \
     80u /* findings are sentences: they are wrapped also where no terminal says how wide it is */
 
-static const CliColumn columns[] = {
-    { "Check", "check" }, { "Result", "result" }, { "Found", "detail" }, { NULL, "advice" }
-};
+static const CliColumn columns[] = { { "Check", "check" },
+                                     { "Result", "result", "\"ok\"|\"warn\"|\"fail\"" },
+                                     { "Found", "detail" },
+                                     { NULL, "advice", "string|null" },
+                                     { 0 } };
 
 static void print_advice(Cli *cli, const GPtrArray *rows)
 {
@@ -32,7 +34,7 @@ static bool doctor_command(Cli *cli, const CliArgs *args, Error **err)
     /* Blocking is fine: there is no connection that would miss its keepalives. */
     g_autoptr(GPtrArray) rows = doctor_run(cli->root);
     unsigned counts[DOCTOR_STATUS_COUNT] = { 0 };
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(columns, 0);
     for (unsigned i = 0; i < rows->len; i++) {
         const DoctorRow *row = rows->pdata[i];
         counts[row->status]++;
@@ -61,7 +63,6 @@ const CliCommand commands_doctor[] = {
             doctor_command, .flags = CLI_NO_CONNECT,
             .doc = "Looks at everything that virtual machines need of this host, says what it found and what "
                    "to do about it. Fails if machines cannot run. It needs no daemon.",
-            .json = "[{\"check\": string, \"result\": \"ok\"|\"warn\"|\"fail\", \"detail\": string, "
-                    "\"advice\": string|null}]"),
+            .columns = columns),
     { 0 },
 };

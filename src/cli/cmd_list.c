@@ -162,11 +162,15 @@ static void print_names(Cli *cli, const CliArgs *args, const WireConnectListAllD
     }
 }
 
+static const CliColumn list_columns[] = { { "Id", "id", "number|null" },
+                                          { "Name", "name" },
+                                          { "State", "state" },
+                                          { NULL, "uuid" },
+                                          { "Title", "title", "string (with --title)" },
+                                          { 0 } };
+
 static bool list_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = {
-        { "Id", "id" }, { "Name", "name" }, { "State", "state" }, { NULL, "uuid" }, { "Title", "title" }
-    };
     g_auto(WireConnectListAllDomainsRet) list = { 0 };
     bool names = args_has(args, "name") || args_has(args, "uuid") || args_has(args, "id");
     bool title = args_has(args, "title");
@@ -181,7 +185,7 @@ static bool list_run(Cli *cli, const CliArgs *args, Error **err)
         print_names(cli, args, &list);
         return true;
     }
-    CliTable *table = table_new(columns, title ? 5 : 4);
+    CliTable *table = table_new(list_columns, title ? 5 : 4);
     for (unsigned i = 0; i < list.n_domains; i++)
         add_row(cli, table, &list.domains[i], args_has(args, "managed-save"), title);
     return cli_print_table(cli, table, err);
@@ -191,8 +195,6 @@ const CliCommand commands_list[] = {
     COMMAND("list", GROUP_MONITOR, "list domains", list_options, list_run,
             .doc = "Lists the running domains, or those that the options ask for. Filters of different kinds "
                    "must all apply; of the same kind, one is enough.",
-            .exclusive = "",
-            .json = "[{\"id\": number|null, \"name\": string, \"state\": string, \"uuid\": string, "
-                    "\"title\": string (with --title)}]"),
+            .exclusive = "", .columns = list_columns),
     { 0 },
 };

@@ -30,17 +30,19 @@ static bool lodge_call(Cli *cli, int32_t proc, const void *args, void *ret, Erro
 
 /* ---- jobs ---- */
 
+static const CliColumn jobs_columns[] = { { "Domain", "domain" },
+                                          { NULL, "uuid" },
+                                          { NULL, "id", "number|null" },
+                                          { "Job", "job" },
+                                          { "Phase", "phase", "string|null" },
+                                          { "State", "state", "\"running\"|\"waiting\"" },
+                                          { "Waits for", "waiting_for", "string|null" },
+                                          { "Since", "since_ms", "number" },
+                                          { "Client", "client", "string|null" },
+                                          { 0 } };
+
 static bool jobs_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = { { "Domain", "domain" },
-                                         { NULL, "uuid" },
-                                         { NULL, "id" },
-                                         { "Job", "job" },
-                                         { "Phase", "phase" },
-                                         { "State", "state" },
-                                         { "Waits for", "waiting_for" },
-                                         { "Since", "since_ms" },
-                                         { "Client", "client" } };
     WireLodgeJobsListArgs call = { 0 };
     g_auto(WireLodgeJobsListRet) ret = { 0 };
     if (!lodge_call(cli, LODGE_PROC_JOBS_LIST, &call, &ret, err))
@@ -49,7 +51,7 @@ static bool jobs_run(Cli *cli, const CliArgs *args, Error **err)
         cli_message(cli, "No domain has a job");
         return true;
     }
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(jobs_columns, 0);
     for (unsigned i = 0; i < ret.n_jobs; i++) {
         const WireLodgeJob *job = &ret.jobs[i];
         char uuid[UUID_STRING_LEN];
@@ -80,13 +82,16 @@ static const CliOption explain_options[] = {
     { 0 },
 };
 
+static const CliColumn explain_columns[] = { { "Argument", "argument" },
+                                             { "Value", "value", "string|null" },
+                                             { "Because of", "source", "string|null" },
+                                             { "Note", "note", "string|null" },
+                                             { 0 } };
+
 static bool explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret, Error **err)
 {
-    static const CliColumn columns[] = {
-        { "Argument", "argument" }, { "Value", "value" }, { "Because of", "source" }, { "Note", "note" }
-    };
     if (cli->format != CLI_TEXT) {
-        CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+        CliTable *table = table_new(explain_columns, 0);
         for (unsigned i = 0; i < ret->n_args; i++) {
             table_row(table);
             table_cell_text(table, ret->args[i].arg);
@@ -96,7 +101,7 @@ static bool explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret, Error 
         }
         return cli_print_table(cli, table, err);
     }
-    /* Values are long, so not in columns: the argument, and below it where it comes from. */
+    /* Values are long, so not in explain_columns: the argument, and below it where it comes from. */
     for (unsigned i = 0; i < ret->n_args; i++) {
         const WireLodgeExplanation *e = &ret->args[i];
         g_autofree char *argument = text_printable(e->arg);
@@ -155,24 +160,25 @@ static Json *number_json(const char *text)
     return plain ? json_integer((json_int_t)number) : NULL;
 }
 
+static const CliColumn config_plain_columns[] = { { "Setting", "key" },
+                                                  { "Value", "value", "string|number" },
+                                                  { "Origin", "origin" },
+                                                  { "File", "file", "string|null" },
+                                                  { NULL, "description", "string|null" },
+                                                  { 0 } };
+
+static const CliColumn config_with_docs_columns[] = { { "Setting", "key" },         { "Value", "value" },
+                                                      { "Origin", "origin" },       { "File", "file" },
+                                                      { "Meaning", "description" }, { 0 } };
+
 static bool config_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn plain[] = { { "Setting", "key" },
-                                       { "Value", "value" },
-                                       { "Origin", "origin" },
-                                       { "File", "file" },
-                                       { NULL, "description" } };
-    static const CliColumn with_docs[] = { { "Setting", "key" },
-                                           { "Value", "value" },
-                                           { "Origin", "origin" },
-                                           { "File", "file" },
-                                           { "Meaning", "description" } };
     WireLodgeConfigListArgs call = { 0 };
     g_auto(WireLodgeConfigListRet) ret = { 0 };
     const char *only = args_get(args, "key");
     if (!lodge_call(cli, LODGE_PROC_CONFIG_LIST, &call, &ret, err))
         return false;
-    CliTable *table = table_new(args_has(args, "docs") ? with_docs : plain, G_N_ELEMENTS(plain));
+    CliTable *table = table_new(args_has(args, "docs") ? config_with_docs_columns : config_plain_columns, 0);
     for (unsigned i = 0; i < ret.n_settings; i++) {
         const WireLodgeSetting *setting = &ret.settings[i];
         if (only && !strstr(setting->key, only))
@@ -220,18 +226,11 @@ static bool status_run(Cli *cli, const CliArgs *args, Error **err)
 
 const CliCommand commands_lodge[] = {
     COMMAND("jobs", GROUP_LODGE, "show which domains are being changed, and who waits for whom", NULL,
-            jobs_run,
-            .json = "[{\"domain\": string, \"uuid\": string, \"id\": number|null, \"job\": string, "
-                    "\"phase\": string|null, \"state\": \"running\"|\"waiting\", \"waiting_for\": "
-                    "string|null, \"since_ms\": number, \"client\": string|null}]"),
+            jobs_run, .columns = jobs_columns),
     COMMAND("explain", GROUP_LODGE, "show the QEMU command line of a domain with the reason of each argument",
-            explain_options, explain_run, .exclusive = "domain xml",
-            .json = "[{\"argument\": string, \"value\": string|null, \"source\": string|null, \"note\": "
-                    "string|null}]"),
+            explain_options, explain_run, .exclusive = "domain xml", .columns = explain_columns),
     COMMAND("config", GROUP_LODGE, "show the daemon's settings and where each comes from", config_options,
-            config_run,
-            .json = "[{\"key\": string, \"value\": string|number, \"origin\": string, \"file\": string|null, "
-                    "\"description\": string|null}]"),
+            config_run, .columns = config_plain_columns),
     COMMAND("status", GROUP_LODGE, "show how the daemon fares", NULL, status_run,
             .json = "{\"version\": string, \"pid\": number, \"uri\": string, \"uptime_ms\": number, "
                     "\"rss_bytes\": number, \"domains\": number, \"active_domains\": number, \"clients\": "

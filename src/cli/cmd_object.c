@@ -20,10 +20,13 @@ static const CliOption leases_options[] = {
     { 0 },
 };
 
-static const CliColumn lease_columns[] = {
-    { "Expiry Time", "expires" }, { "MAC address", "mac" },   { "Protocol", "protocol" },
-    { "IP address", "address" },  { "Hostname", "hostname" }, { "Client ID or DUID", "client_id" }
-};
+static const CliColumn lease_columns[] = { { "Expiry Time", "expires", "number" },
+                                           { "MAC address", "mac" },
+                                           { "Protocol", "protocol" },
+                                           { "IP address", "address" },
+                                           { "Hostname", "hostname", "string|null" },
+                                           { "Client ID or DUID", "client_id", "string|null" },
+                                           { 0 } };
 
 static bool leases_run(Cli *cli, const CliArgs *args, Error **err)
 {
@@ -37,7 +40,7 @@ static bool leases_run(Cli *cli, const CliArgs *args, Error **err)
                                           .need_results = 1 };
     if (!cli_call(cli, PROC_NETWORK_GET_DHCP_LEASES, &call, &ret, err))
         return false;
-    CliTable *table = table_new(lease_columns, G_N_ELEMENTS(lease_columns));
+    CliTable *table = table_new(lease_columns, 0);
     for (unsigned i = 0; i < ret.n_leases; i++) {
         const WireNetworkDhcpLease *lease = &ret.leases[i];
         time_t expires = (time_t)lease->expirytime;
@@ -286,9 +289,7 @@ static bool get_run(Cli *cli, const CliArgs *args, Error **err)
 
 const CliCommand commands_object[] = {
     COMMAND("net-dhcp-leases", GROUP_NETWORK, "list the addresses that a network has given out",
-            leases_options, leases_run,
-            .json = "[{\"expires\": number, \"mac\": string, \"protocol\": string, \"address\": string, "
-                    "\"hostname\": string|null, \"client_id\": string|null}]"),
+            leases_options, leases_run, .columns = lease_columns),
     COMMAND("vol-create-as", GROUP_VOLUME, "make a volume", volume_options, volume_run,
             .class = &class_volume, .proc = PROC_STORAGE_VOL_CREATE_XML,
             .doing = "Failed to create vol {name}", .done = "Vol {name} created",

@@ -219,9 +219,12 @@ static const CliOption vcpupin_options[] = {
     { 0 },
 };
 
+static const CliColumn vcpupin_columns[] = { { "VCPU", "vcpu", "number" },
+                                             { "CPU Affinity", "affinity" },
+                                             { 0 } };
+
 static bool vcpupin_show(Cli *cli, const CliArgs *args, const WireDomain *dom, unsigned n_cpus, Error **err)
 {
-    static const CliColumn columns[] = { { "VCPU", "vcpu" }, { "CPU Affinity", "affinity" } };
     int64_t only = -1;
     int count = 0;
     size_t len = (n_cpus + 7) / 8;
@@ -237,7 +240,7 @@ static bool vcpupin_show(Cli *cli, const CliArgs *args, const WireDomain *dom, u
     };
     if (!cli_call(cli, PROC_DOMAIN_GET_VCPU_PIN_INFO, &call, &ret, err))
         return false;
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(vcpupin_columns, 0);
     for (int i = 0; i < ret.num && (size_t)(i + 1) * len <= ret.cpumaps.len; i++) {
         g_autofree char *list = cpumap_format(ret.cpumaps.data + (size_t)i * len, len, n_cpus);
         if (only >= 0 && only != i)
@@ -316,9 +319,12 @@ static bool emulatorpin_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption iothreadinfo_options[] = { OPT_DOMAIN, OPT_AFFECT, { 0 } };
 
+static const CliColumn iothreadinfo_columns[] = { { "IOThread ID", "iothread", "number" },
+                                                  { "CPU Affinity", "affinity" },
+                                                  { 0 } };
+
 static bool iothreadinfo_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = { { "IOThread ID", "iothread" }, { "CPU Affinity", "affinity" } };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainGetIothreadInfoRet) ret = { 0 };
     unsigned n_cpus = 0;
@@ -331,7 +337,7 @@ static bool iothreadinfo_run(Cli *cli, const CliArgs *args, Error **err)
         cli_message(cli, "No IOThreads found for the domain");
         return true;
     }
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(iothreadinfo_columns, 0);
     for (unsigned i = 0; i < ret.n_info; i++) {
         g_autofree char *list = cpumap_format(ret.info[i].cpumap.data, ret.info[i].cpumap.len, n_cpus);
         table_row(table);
@@ -361,12 +367,11 @@ const CliCommand commands_vcpu[] = {
             .json = "[{\"vcpu\": number, \"cpu\": number|null, \"state\": string|null, \"cpu_time_ns\": "
                     "number|null, \"affinity\": string}]"),
     COMMAND("vcpupin", GROUP_DOMAIN, "show or change where virtual processors may run", vcpupin_options,
-            vcpupin_run, .exclusive = EXCLUSIVE_AFFECT, .json = "[{\"vcpu\": number, \"affinity\": string}]"),
+            vcpupin_run, .exclusive = EXCLUSIVE_AFFECT, .columns = vcpupin_columns),
     COMMAND("emulatorpin", GROUP_DOMAIN, "show or change where the hypervisor's own threads may run",
             emulatorpin_options, emulatorpin_run, .exclusive = EXCLUSIVE_AFFECT,
             .json = "{\"affinity\": string}"),
     COMMAND("iothreadinfo", GROUP_DOMAIN, "show the I/O threads of a domain", iothreadinfo_options,
-            iothreadinfo_run, .exclusive = EXCLUSIVE_AFFECT,
-            .json = "[{\"iothread\": number, \"affinity\": string}]"),
+            iothreadinfo_run, .exclusive = EXCLUSIVE_AFFECT, .columns = iothreadinfo_columns),
     { 0 },
 };

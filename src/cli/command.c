@@ -205,7 +205,7 @@ bool group_find(const char *keyword, CliGroup *ret_group)
 bool command_is_list(const CliCommand *command)
 {
     return command->json ? g_str_has_prefix(command->json, "[{")
-                         : command->facts && command->run == class_list_run;
+                         : command->columns || (command->facts && command->run == class_list_run);
 }
 
 static const char *fact_type(const CliFact *fact)
@@ -228,6 +228,14 @@ static void add_facts(GString *out, const CliFact *facts, unsigned where)
     g_string_append_c(out, '}');
 }
 
+static void add_columns(GString *out, const CliColumn *columns)
+{
+    for (const CliColumn *c = columns; c->key; c++)
+        g_string_append_printf(out, "%s\"%s\": %s", c == columns ? "{" : ", ", c->key,
+                               c->shape ? c->shape : "string");
+    g_string_append_c(out, '}');
+}
+
 char *command_json_shape(const CliCommand *command)
 {
     if (command->json)
@@ -235,11 +243,14 @@ char *command_json_shape(const CliCommand *command)
     if (command->show)
         return g_strdup_printf("{\"%s\": string}",
                                strchr(command->show, ':') ? strchr(command->show, ':') + 1 : command->show);
-    if (!command->facts)
+    if (!command->facts && !command->columns)
         return g_strdup(command->done || command->run ? "{\"message\": string}" : "none");
     bool list = command_is_list(command);
     GString *out = g_string_new(list ? "[" : "");
-    add_facts(out, command->facts, list ? IN_LIST | IN_LIST_JSON : IN_INFO);
+    if (command->columns)
+        add_columns(out, command->columns);
+    else
+        add_facts(out, command->facts, list ? IN_LIST | IN_LIST_JSON : IN_INFO);
     g_string_append(out, list ? "]" : "");
     return g_string_free(out, FALSE);
 }

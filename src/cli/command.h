@@ -14,6 +14,13 @@ typedef struct CliArgs CliArgs;
 typedef struct CliClass CliClass; /* class.h */
 typedef struct CliFact CliFact;
 
+/* A column of a table. */
+typedef struct CliColumn {
+    const char *label; /* NULL: only in JSON */
+    const char *key;   /* in JSON; NULL ends a list of columns */
+    const char *shape; /* of the values in JSON; NULL: "string" */
+} CliColumn;
+
 typedef enum CliGroup {
     GROUP_DOMAIN,
     GROUP_MONITOR,
@@ -107,9 +114,11 @@ typedef struct CliCommand {
     /* Sets of options that exclude each other: "current live; current config". In a set no two may be given.
      */
     const char *exclusive;
-    const char *json; /* shape of what -o json prints; NULL: it follows from .facts, .show, or is a message */
-    const CliClass *class; /* what it is about; NULL: a domain, or nothing */
-    const CliFact *facts;  /* what it lists or tells of the class; see class.h */
+    const char *json; /* shape of what -o json prints; NULL: it follows from .columns, .facts, .show, or is a
+                         message */
+    const CliColumn *columns; /* of the table that it prints */
+    const CliClass *class;    /* what it is about; NULL: a domain, or nothing */
+    const CliFact *facts;     /* what it lists or tells of the class; see class.h */
     /* The call that the command is, if it has no function of its own; see row.h. */
     uint32_t program; /* 0: the main one */
     int32_t proc;     /* PROC_...; 0: it only looks the object up */

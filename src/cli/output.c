@@ -171,6 +171,8 @@ CliTable *table_new(const CliColumn *columns, unsigned n_columns)
     CliTable *table = g_new0(CliTable, 1);
     table->columns = columns;
     table->n_columns = n_columns;
+    while (!n_columns && columns[table->n_columns].key)
+        table->n_columns++;
     table->cells = g_array_new(FALSE, TRUE, sizeof(Cell));
     g_array_set_clear_func(table->cells, cell_clear);
     return table;

@@ -27,11 +27,7 @@ void cli_print_record(Cli *cli, CliRecord *record);
 void record_free(CliRecord *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CliRecord, record_free)
 
-/* A table. Rows are filled cell by cell. */
-typedef struct CliColumn {
-    const char *label; /* NULL: only in JSON */
-    const char *key;
-} CliColumn;
+/* A table. Rows are filled cell by cell. @n_columns 0: all up to the empty one. */
 typedef struct CliTable CliTable;
 CliTable *table_new(const CliColumn *columns, unsigned n_columns);
 void table_row(CliTable *table); /* begins a row */
