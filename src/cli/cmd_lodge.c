@@ -160,16 +160,21 @@ static Json *number_json(const char *text)
     return plain ? json_integer((json_int_t)number) : NULL;
 }
 
-static const CliColumn config_plain_columns[] = { { "Setting", "key" },
-                                                  { "Value", "value", "string|number" },
-                                                  { "Origin", "origin" },
-                                                  { "File", "file", "string|null" },
-                                                  { NULL, "description", "string|null" },
-                                                  { 0 } };
+static const CliColumn config_columns[] = { { "Setting", "key" },
+                                            { "Value", "value", "string|number" },
+                                            { "Origin", "origin" },
+                                            { "File", "file", "string|null" },
+                                            { NULL, "description", "string|null" },
+                                            { 0 } };
 
-static const CliColumn config_with_docs_columns[] = { { "Setting", "key" },         { "Value", "value" },
-                                                      { "Origin", "origin" },       { "File", "file" },
-                                                      { "Meaning", "description" }, { 0 } };
+/* With explanations: the setting, and below it what it means. */
+static void config_explain(Cli *cli, const WireLodgeSetting *setting)
+{
+    g_autofree char *value = text_printable(setting->value);
+    fprintf(cli->out, "%s%s%s = %s  (%s)\n    ", cli->color ? "\033[1m" : "", setting->key,
+            cli->color ? "\033[0m" : "", *value ? value : "\"\"", setting->origin);
+    cli_print_wrapped(cli->out, setting->doc ? setting->doc : "-", 4, 4, cli->width);
+}
 
 static bool config_run(Cli *cli, const CliArgs *args, Error **err)
 {
@@ -178,7 +183,8 @@ static bool config_run(Cli *cli, const CliArgs *args, Error **err)
     const char *only = args_get(args, "key");
     if (!lodge_call(cli, LODGE_PROC_CONFIG_LIST, &call, &ret, err))
         return false;
-    CliTable *table = table_new(args_has(args, "docs") ? config_with_docs_columns : config_plain_columns, 0);
+    bool explain = args_has(args, "docs") && cli->format == CLI_TEXT && !cli->columns;
+    g_autoptr(CliTable) table = table_new(config_columns, 0);
     for (unsigned i = 0; i < ret.n_settings; i++) {
         const WireLodgeSetting *setting = &ret.settings[i];
         if (only && !strstr(setting->key, only))
@@ -189,13 +195,15 @@ static bool config_run(Cli *cli, const CliArgs *args, Error **err)
         table_cell_text(table, setting->origin);
         table_cell_text(table, *setting->file ? setting->file : NULL);
         table_cell_text(table, setting->doc);
+        if (explain)
+            config_explain(cli, setting);
     }
     unsigned found = table_length(table);
     if (only && !found)
         cli->exit_code = CLI_EXIT_FAILED;
     if (!cli->width) /* explanations are sentences */
         cli->width = 80;
-    return cli_print_table(cli, table, err);
+    return explain || cli_print_table(cli, g_steal_pointer(&table), err);
 }
 
 /* ---- status ---- */
@@ -230,7 +238,7 @@ const CliCommand commands_lodge[] = {
     COMMAND("explain", GROUP_LODGE, "show the QEMU command line of a domain with the reason of each argument",
             explain_options, explain_run, .exclusive = "domain xml", .columns = explain_columns),
     COMMAND("config", GROUP_LODGE, "show the daemon's settings and where each comes from", config_options,
-            config_run, .columns = config_plain_columns),
+            config_run, .columns = config_columns),
     COMMAND("status", GROUP_LODGE, "show how the daemon fares", NULL, status_run,
             .json = "{\"version\": string, \"pid\": number, \"uri\": string, \"uptime_ms\": number, "
                     "\"rss_bytes\": number, \"domains\": number, \"active_domains\": number, \"clients\": "

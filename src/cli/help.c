@@ -36,8 +36,11 @@ void help_print_usage(FILE *out)
           "       lodge [OPTION]... 'COMMAND ...; COMMAND ...'\n"
           "       lodge [OPTION]...            (interactive shell)\n\nOptions:\n",
           out);
-    for (size_t i = 0; i < G_N_ELEMENTS(global_options); i++)
-        fprintf(out, "  %-33s %s\n", global_options[i].names, global_options[i].doc);
+    for (size_t i = 0; i < G_N_ELEMENTS(global_options); i++) {
+        fprintf(out, "  %-33s ", global_options[i].names);
+        cli_print_wrapped(out, global_options[i].doc, 36,
+                          MAX(36, 3 + (unsigned)strlen(global_options[i].names)), 0);
+    }
     fputs("\nExit status: 0 done, 1 the operation failed, 2 wrong usage, 3 no connection to the daemon.\n",
           out);
 }
@@ -89,8 +92,10 @@ void help_print_group(Cli *cli, CliGroup group)
     fprintf(cli->out, " %s (lodge help %s):\n", group_title(group), group_keyword(group));
     for (unsigned i = 0; i < command_count(); i++) {
         const CliCommand *c = command_at(i);
-        if (c->group == group && is_shown(c))
-            fprintf(cli->out, "    %-30s %s\n", c->name, c->summary);
+        if (c->group == group && is_shown(c)) {
+            fprintf(cli->out, "    %-30s ", c->name);
+            print_wrapped(cli->out, c->summary, 37, MAX(35, 5 + (unsigned)strlen(c->name)));
+        }
     }
     print_later(cli->out, group);
     fputc('\n', cli->out);
@@ -249,7 +254,9 @@ void help_print_command(Cli *cli, const CliCommand *command)
     g_autofree char *synopsis = help_synopsis(command);
     g_autofree char *doc = sentence(command->doc ? command->doc : command->summary);
     g_autofree char *exclusive = exclusive_text(command);
-    fprintf(out, "  NAME\n    %s - %s\n\n  SYNOPSIS\n    ", command->name, command->summary);
+    fprintf(out, "  NAME\n    %s - ", command->name);
+    print_wrapped(out, command->summary, 8, 7 + (unsigned)strlen(command->name));
+    fputs("\n  SYNOPSIS\n    ", out);
     print_wrapped(out, synopsis, 8, 4);
     fputs("\n  DESCRIPTION\n    ", out);
     print_wrapped(out, doc, 4, 4);

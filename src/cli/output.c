@@ -382,8 +382,12 @@ char *table_format(const CliTable *table, bool header, bool color, unsigned widt
     unsigned rows = table_length(table), total = 1;
     g_autofree unsigned *widths = table_widths(table, header, width);
     GString *out = g_string_new(NULL);
-    for (unsigned i = 0; i < table->n_columns; i++)
+    /* The rule is as long as the names where people look, else as wide as the table, as in virsh. */
+    unsigned names = 0;
+    for (unsigned i = 0; i < table->n_columns; i++) {
+        names = table->columns[i].label ? total + text_width(table->columns[i].label) + 1 : names;
         total += table->columns[i].label ? widths[i] + GAP : 0;
+    }
     if (header) {
         g_string_append_c(out, ' ');
         for (unsigned i = 0; i < table->n_columns; i++) {
@@ -392,7 +396,7 @@ char *table_format(const CliTable *table, bool header, bool color, unsigned widt
         }
         trim_right(out);
         g_string_append_c(out, '\n');
-        for (unsigned i = 0; i < (width ? MIN(total, width) : total); i++)
+        for (unsigned i = 0; i < (width ? names : total); i++)
             g_string_append_c(out, '-');
         g_string_append_c(out, '\n');
     }

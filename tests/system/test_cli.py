@@ -371,7 +371,7 @@ def test_lists_in_all_formats(host):
     host.define_sector("off")
     uuid = host.conn.lookupByName("off").UUIDString()
     equal(host.lodge_ok("list", "--all", "-o", "csv").replace("\r", ""), f"id,name,state,uuid\n,off,shut off,{uuid}\n")
-    equal(host.lodge_ok("list", "--all", "-o", "yaml"), f"- id: null\n  name: off\n  state: shut off\n  uuid: \"{uuid}\"\n"
+    equal(host.lodge_ok("list", "--all", "-o", "yaml").replace(f'"{uuid}"', uuid), f"- id: null\n  name: off\n  state: shut off\n  uuid: {uuid}\n"
           .replace("name: off", 'name: "off"'))
     equal(host.lodge_ok("list", "--all", "-o", "name"), "off\n")
     equal(host.lodge_ok("list", "--all", "--columns", "state,name", "--no-header"), " shut off   off\n")

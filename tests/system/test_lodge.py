@@ -103,7 +103,7 @@ def widest(text):
 
 @mark(only="lodged", reason="an extension of lodged")
 def test_tables_of_sentences_fit_eighty_columns(host):
-    for command in (["doctor"], ["config", "--docs"]):
+    for command in (["doctor"], ["config", "--docs"], ["help"], ["--help"], ["help", "hypervisor-cpu-baseline"]):
         text = host.lodge(*command).out
         check(widest(text) <= 80, f"{command}: {widest(text)} columns\n{text}")
     terminal = Terminal(["sh", "-c", "stty cols 70; exec \"$@\"", "sh", host.lodge_program, "-c", host.daemon.uri, "config", "--docs"])
