@@ -15,13 +15,19 @@
         }                                                                                                    \
     }
 
-#define OPTIONS_ACTIVE(what, on, off)                                                                        \
-    OPT_FLAG("inactive", off, "only " what " that do not run"), OPT_FLAG("all", (on) | (off), "all " what)
-#define OPTIONS_STORED(what, persistent, transient, autostart, no_autostart)                                 \
-    OPT_FLAG("persistent", persistent, "only " what " with a stored definition"),                            \
-        OPT_FLAG("transient", transient, "only " what " without a stored definition"),                       \
-        OPT_FLAG("autostart", autostart, "only " what " that start with the host"),                          \
-        OPT_FLAG("no-autostart", no_autostart, "only " what " that do not start with the host")
+#define OPTIONS_ACTIVE(list, what)                                                                           \
+    OPT_FLAG("inactive", VIR_CONNECT_LIST_##list##_INACTIVE, "only " what " that do not run"),               \
+        OPT_FLAG("all", VIR_CONNECT_LIST_##list##_INACTIVE | VIR_CONNECT_LIST_##list##_ACTIVE, "all " what)
+#define OPTIONS_STORED(list, what)                                                                           \
+    OPT_FLAG("persistent", VIR_CONNECT_LIST_##list##_PERSISTENT, "only " what " with a stored definition"),  \
+        OPT_FLAG("transient", VIR_CONNECT_LIST_##list##_TRANSIENT,                                           \
+                 "only " what " without a stored definition"),                                               \
+        OPT_FLAG("autostart", VIR_CONNECT_LIST_##list##_AUTOSTART,                                           \
+                 "only " what " that start with the host"),                                                  \
+        OPT_FLAG("no-autostart", VIR_CONNECT_LIST_##list##_NO_AUTOSTART,                                     \
+                 "only " what " that do not start with the host")
+#define LIST_ACTIVE(list)                                                                                    \
+    .active = VIR_CONNECT_LIST_##list##_ACTIVE, .inactive = VIR_CONNECT_LIST_##list##_INACTIVE
 #define OPTIONS_BRIEF OPT_BOOL("uuid", "print UUIDs only"), OPT_BOOL("name", "print names only")
 #define OPTION_TABLE OPT_BOOL("table", "print a table (the default)")
 #define OPTION_INACTIVE OPT_FLAG("inactive", 1, "the stored definition, also while it runs")
@@ -91,8 +97,7 @@ const CliClass class_network = {
     .handle = WIRE_TYPE_NETWORK,
     .name = "name",
     .lookups = { { PROC_NETWORK_LOOKUP_BY_UUID, "uuid" }, { PROC_NETWORK_LOOKUP_BY_NAME, "name" } },
-    .active = VIR_CONNECT_LIST_NETWORKS_ACTIVE,
-    .inactive = VIR_CONNECT_LIST_NETWORKS_INACTIVE,
+    LIST_ACTIVE(NETWORKS),
     .facts = network_facts,
     .events = network_events,
     .event_end = PROC_CONNECT_NETWORK_EVENT_DEREGISTER_ANY,
@@ -112,13 +117,7 @@ const CliClass class_network = {
                [VERB_START] = PROC_NETWORK_CREATE,
                [VERB_UNDEFINE] = PROC_NETWORK_UNDEFINE,
                [VERB_UUID] = 1 },
-    .extra = { FLAGGED(VERB_LIST,
-                       OPTIONS_ACTIVE("networks", VIR_CONNECT_LIST_NETWORKS_ACTIVE,
-                                      VIR_CONNECT_LIST_NETWORKS_INACTIVE),
-                       OPTIONS_STORED("networks", VIR_CONNECT_LIST_NETWORKS_PERSISTENT,
-                                      VIR_CONNECT_LIST_NETWORKS_TRANSIENT,
-                                      VIR_CONNECT_LIST_NETWORKS_AUTOSTART,
-                                      VIR_CONNECT_LIST_NETWORKS_NO_AUTOSTART),
+    .extra = { FLAGGED(VERB_LIST, OPTIONS_ACTIVE(NETWORKS, "networks"), OPTIONS_STORED(NETWORKS, "networks"),
                        OPTIONS_BRIEF, OPTION_TABLE),
                FLAGGED(VERB_DUMPXML, OPTION_INACTIVE),
                FLAGGED(VERB_CREATE, OPT_VALIDATE(VIR_NETWORK_CREATE_VALIDATE)),
@@ -218,8 +217,7 @@ const CliClass class_pool = {
     .handle = WIRE_TYPE_STORAGE_POOL,
     .name = "name",
     .lookups = { { PROC_STORAGE_POOL_LOOKUP_BY_UUID, "uuid" }, { PROC_STORAGE_POOL_LOOKUP_BY_NAME, "name" } },
-    .active = VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE,
-    .inactive = VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE,
+    LIST_ACTIVE(STORAGE_POOLS),
     .facts = pool_facts,
     .events = pool_events,
     .event_end = PROC_CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY,
@@ -240,13 +238,8 @@ const CliClass class_pool = {
                [VERB_START] = PROC_STORAGE_POOL_CREATE,
                [VERB_UNDEFINE] = PROC_STORAGE_POOL_UNDEFINE,
                [VERB_UUID] = 1 },
-    .extra = { FLAGGED(VERB_LIST,
-                       OPTIONS_ACTIVE("pools", VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE,
-                                      VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE),
-                       OPTIONS_STORED("pools", VIR_CONNECT_LIST_STORAGE_POOLS_PERSISTENT,
-                                      VIR_CONNECT_LIST_STORAGE_POOLS_TRANSIENT,
-                                      VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART,
-                                      VIR_CONNECT_LIST_STORAGE_POOLS_NO_AUTOSTART),
+    .extra = { FLAGGED(VERB_LIST, OPTIONS_ACTIVE(STORAGE_POOLS, "pools"),
+                       OPTIONS_STORED(STORAGE_POOLS, "pools"),
                        OPT(CLI_STRING, "type", "only pools of these types, separated by commas",
                            .flags = CLI_LIST_OF, .flag = VIR_CONNECT_LIST_STORAGE_POOLS_DIR,
                            .words = "dir fs netfs logical disk iscsi scsi mpath rbd sheepdog gluster zfs "
@@ -448,8 +441,7 @@ const CliClass class_interface = {
     .handle = WIRE_TYPE_INTERFACE,
     .name = "name",
     .lookups = { { PROC_INTERFACE_LOOKUP_BY_NAME, "name" }, { PROC_INTERFACE_LOOKUP_BY_MAC_STRING, "mac" } },
-    .active = VIR_CONNECT_LIST_INTERFACES_ACTIVE,
-    .inactive = VIR_CONNECT_LIST_INTERFACES_INACTIVE,
+    LIST_ACTIVE(INTERFACES),
     .facts = interface_facts,
     .get_xml = PROC_INTERFACE_GET_XML_DESC,
     .edit_flags = VIR_INTERFACE_XML_INACTIVE,
@@ -462,8 +454,7 @@ const CliClass class_interface = {
                [VERB_NAME] = 1,
                [VERB_START] = PROC_INTERFACE_CREATE,
                [VERB_UNDEFINE] = PROC_INTERFACE_UNDEFINE },
-    .extra = { FLAGGED(VERB_LIST, OPTIONS_ACTIVE("interfaces", VIR_CONNECT_LIST_INTERFACES_ACTIVE,
-                                                 VIR_CONNECT_LIST_INTERFACES_INACTIVE)),
+    .extra = { FLAGGED(VERB_LIST, OPTIONS_ACTIVE(INTERFACES, "interfaces")),
                FLAGGED(VERB_DUMPXML, OPTION_INACTIVE),
                FLAGGED(VERB_DEFINE, OPT_VALIDATE(VIR_INTERFACE_DEFINE_VALIDATE)) },
     .exclusive = { [VERB_LIST] = "inactive all" },
@@ -502,8 +493,7 @@ const CliClass class_nodedev = {
     .name = "name",
     .lookups = { { PROC_NODE_DEVICE_LOOKUP_BY_NAME, "name" } },
     .bare_list = true,
-    .active = VIR_CONNECT_LIST_NODE_DEVICES_ACTIVE,
-    .inactive = VIR_CONNECT_LIST_NODE_DEVICES_INACTIVE,
+    LIST_ACTIVE(NODE_DEVICES),
     .facts = device_facts,
     .events = device_events,
     .event_end = PROC_CONNECT_NODE_DEVICE_EVENT_DEREGISTER_ANY,
@@ -525,8 +515,7 @@ const CliClass class_nodedev = {
                                "system pci usb_device usb net scsi_host scsi_target scsi storage fc_host "
                                "vports scsi_generic drm mdev_types mdev ccw css vdpa ap_card ap_queue "
                                "ap_matrix vpd"),
-                       OPTIONS_ACTIVE("devices", VIR_CONNECT_LIST_NODE_DEVICES_ACTIVE,
-                                      VIR_CONNECT_LIST_NODE_DEVICES_INACTIVE)),
+                       OPTIONS_ACTIVE(NODE_DEVICES, "devices")),
                FLAGGED(VERB_CREATE, OPT_VALIDATE(VIR_NODE_DEVICE_CREATE_XML_VALIDATE)),
                FLAGGED(VERB_DEFINE, OPT_VALIDATE(VIR_NODE_DEVICE_DEFINE_XML_VALIDATE)) },
     .exclusive = { [VERB_LIST] = "inactive all" },

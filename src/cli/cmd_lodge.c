@@ -170,9 +170,11 @@ static const CliColumn config_columns[] = { { "Setting", "key" },
 /* With explanations: the setting, and below it what it means. */
 static void config_explain(Cli *cli, const WireLodgeSetting *setting)
 {
-    g_autofree char *value = text_printable(setting->value);
-    fprintf(cli->out, "%s%s%s = %s  (%s)\n    ", cli->color ? "\033[1m" : "", setting->key,
-            cli->color ? "\033[0m" : "", *value ? value : "\"\"", setting->origin);
+    g_autofree char *value = text_printable(*setting->value ? setting->value : "\"\"");
+    g_autofree char *line = g_strdup_printf("%s (%s)", value, setting->origin);
+    fprintf(cli->out, "%s%s%s = ", cli->color ? "\033[1m" : "", setting->key, cli->color ? "\033[0m" : "");
+    cli_print_wrapped(cli->out, line, 4, 3 + text_width(setting->key), cli->width);
+    fputs("    ", cli->out);
     cli_print_wrapped(cli->out, setting->doc ? setting->doc : "-", 4, 4, cli->width);
 }
 

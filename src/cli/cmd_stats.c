@@ -169,30 +169,20 @@ static const CliOption cpu_stats_options[] = {
     { 0 },
 };
 
-static bool cpu_stats_get(Cli *cli, const WireDomain *dom, int start, unsigned n_cpus,
-                          WireDomainGetCpuStatsRet *ret, Error **err)
+/* Of one processor, or of all together (-1). */
+static bool cpu_stats_get(Cli *cli, const CliArgs *args, int cpu, RowCall *ret_call, Error **err)
 {
-    WireDomainGetCpuStatsArgs call = { .dom = *dom, .start_cpu = start, .ncpus = start < 0 ? 1 : 0 };
-    if (start >= 0) {
-        call.ncpus = n_cpus;
-        WireDomainGetCpuStatsArgs ask = { .dom = *dom, .start_cpu = 0, .ncpus = 1 };
-        WireDomainGetCpuStatsRet count = { 0 };
-        if (!cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &ask, &count, err))
-            return false;
-        call.nparams = (uint32_t)count.nparams;
-        wire_domain_get_cpu_stats_ret_clear(&count);
-        return cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, ret, err);
-    }
-    WireDomainGetCpuStatsRet count = { 0 };
-    if (!cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, &count, err))
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, ret_call, err))
         return false;
-    call.nparams = (uint32_t)count.nparams;
-    wire_domain_get_cpu_stats_ret_clear(&count);
-    return cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, ret, err);
+    row_set_number(ret_call, "start_cpu", (uint64_t)(int64_t)cpu);
+    row_set_number(ret_call, "ncpus", 1);
+    return row_call_counted(cli, ret_call, err);
 }
 
-static Json *cpu_stats_print(Cli *cli, const char *title, const WireTypedParam *params, unsigned n)
+static Json *cpu_stats_print(Cli *cli, const char *title, const RowCall *call)
 {
+    unsigned n = 0;
+    const WireTypedParam *params = row_params(call, &n);
     Json *object = json_object();
     if (!cli->json)
         fprintf(cli->out, "%s:\n", title);
@@ -209,32 +199,23 @@ static Json *cpu_stats_print(Cli *cli, const char *title, const WireTypedParam *
     return object;
 }
 
-/* How many processors the server knows. */
-static bool cpu_stats_count(Cli *cli, const WireDomain *dom, int *ret_count, Error **err)
-{
-    WireDomainGetCpuStatsArgs call = { .dom = *dom };
-    g_auto(WireDomainGetCpuStatsRet) ret = { 0 };
-    if (!cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, &ret, err))
-        return false;
-    *ret_count = ret.nparams;
-    return true;
-}
-
-static bool cpu_stats_each(Cli *cli, const WireDomain *dom, int64_t start, int64_t count, Json *array,
+static bool cpu_stats_each(Cli *cli, const CliArgs *args, int64_t start, int64_t count, Json *array,
                            Error **err)
 {
-    int n = 0;
-    if (!cpu_stats_count(cli, dom, &n, err))
+    g_auto(RowCall) known = { 0 };
+    /* without numbers it says how many there are */
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, &known, err) || !row_call(cli, &known, err))
         return false;
+    int64_t n = (int64_t)row_number(&known, "nparams");
     if (start >= n)
         return error_set(err, ERROR_INVALID_ARGUMENT, "Start CPU %d is out of range (min: 0, max: %d)",
-                         (int)start, n - 1);
+                         (int)start, (int)n - 1);
     for (int64_t cpu = start; cpu < n && (count < 0 || cpu < start + count); cpu++) {
-        g_auto(WireDomainGetCpuStatsRet) ret = { 0 };
-        if (!cpu_stats_get(cli, dom, (int)cpu, 1, &ret, err))
+        g_auto(RowCall) call = { 0 };
+        if (!cpu_stats_get(cli, args, (int)cpu, &call, err))
             return false;
         g_autofree char *title = g_strdup_printf("CPU%d", (int)cpu);
-        Json *object = cpu_stats_print(cli, title, ret.params, ret.n_params);
+        Json *object = cpu_stats_print(cli, title, &call);
         json_object_set_new(object, "cpu", json_integer(cpu));
         json_array_append_new(array, object);
     }
@@ -243,25 +224,23 @@ static bool cpu_stats_each(Cli *cli, const WireDomain *dom, int64_t start, int64
 
 static bool cpu_stats_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainGetCpuStatsRet) total = { 0 };
+    g_auto(RowCall) total = { 0 };
     int64_t start = 0, count = -1;
     if (!args_get_int(args, "start", 0, INT32_MAX, &start, err) ||
-        !args_get_int(args, "count", -1, INT32_MAX, &count, err) || !cli_domain(cli, args, &dom, err))
+        !args_get_int(args, "count", -1, INT32_MAX, &count, err))
         return false;
     bool some = args_has(args, "start") || args_has(args, "count");
     AUTO_JSON object = json_object();
-    cli_doing(cli, "Failed to retrieve CPU statistics for domain '%s'", dom.name);
     if (some || !args_has(args, "total")) {
         Json *array = json_array();
         json_object_set_new(object, "cpus", array);
-        if (!cpu_stats_each(cli, &dom, start, count, array, err))
+        if (!cpu_stats_each(cli, args, start, count, array, err))
             return false;
     }
     if (args_has(args, "total") || !some) {
-        if (!cpu_stats_get(cli, &dom, -1, 1, &total, err))
+        if (!cpu_stats_get(cli, args, -1, &total, err))
             return false;
-        json_object_set_new(object, "total", cpu_stats_print(cli, "Total", total.params, total.n_params));
+        json_object_set_new(object, "total", cpu_stats_print(cli, "Total", &total));
     }
     cli_print_json(cli, json_incref(object));
     return true;
@@ -276,7 +255,7 @@ const CliCommand commands_stats[] = {
             memstat_options, memstat_run, .doc = "Shows the memory of a running domain in KiB.",
             .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: number}"),
     COMMAND("cpu-stats", GROUP_DOMAIN, "show the processor time of a domain", cpu_stats_options,
-            cpu_stats_run,
+            cpu_stats_run, .proc = PROC_DOMAIN_GET_CPU_STATS,
             .json = "{\"cpus\": [{\"cpu\": number, NAME_ns: number}], \"total\": {NAME_ns: number}}"),
     { 0 },
 };

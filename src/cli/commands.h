@@ -23,7 +23,7 @@ extern const CliCommand commands_class[];
 extern const CliCommand commands_lodge[];
 extern const CliCommand commands_doctor[];
 extern const CliCommand commands_shell[];
-extern const CliCommand commands_later[];
+const CliCommand *commands_later(void);
 
 /* Ends with NULL. */
 extern const CliCommand *const command_tables[];

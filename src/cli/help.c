@@ -41,8 +41,7 @@ void help_print_usage(FILE *out)
         cli_print_wrapped(out, global_options[i].doc, 36,
                           MAX(36, 3 + (unsigned)strlen(global_options[i].names)), 0);
     }
-    fputs("\nExit status: 0 done, 1 the operation failed, 2 wrong usage, 3 no connection to the daemon.\n",
-          out);
+    fputs("\nExit status: 0 done, 1 the operation failed, 2 wrong usage, 3 no connection.\n", out);
 }
 
 static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned column)

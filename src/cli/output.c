@@ -385,7 +385,7 @@ char *table_format(const CliTable *table, bool header, bool color, unsigned widt
     /* The rule is as long as the names where people look, else as wide as the table, as in virsh. */
     unsigned names = 0;
     for (unsigned i = 0; i < table->n_columns; i++) {
-        names = table->columns[i].label ? total + text_width(table->columns[i].label) + 1 : names;
+        names = table->columns[i].label ? total + text_width(table->columns[i].label) : names;
         total += table->columns[i].label ? widths[i] + GAP : 0;
     }
     if (header) {
