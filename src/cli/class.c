@@ -153,8 +153,10 @@ bool class_lookup_text(Cli *cli, const CliClass *class, const CliArgs *args, con
             first = g_steal_pointer(&failed);
         }
     }
-    if (class->parent_is_optional && text[0] != '/' && !args_get(args, class->parent->option))
-        error_hint(&first, "a name alone is not enough: add --%s", class->parent->option);
+    const CliOption *where =
+        class->parent_is_optional ? command_find_option(cli_args_command(args), class->parent->option) : NULL;
+    if (where && text[0] != '/' && !args_get(args, where->name))
+        error_hint(&first, "a name alone is not enough: add --%s", where->name);
     return error_propagate(err, g_steal_pointer(&first));
 }
 

@@ -373,6 +373,7 @@ const CliCommand commands_info[] = {
                    "the reason of each argument.",
             .exclusive = "domain xml", .json = "{\"native\": string}"),
     COMMAND("domxml-from-native", GROUP_DOMAIN, "make domain XML of a native configuration",
-            from_native_options, NULL, .proc = PROC_CONNECT_DOMAIN_XML_FROM_NATIVE, .show = "domain_xml:xml"),
+            from_native_options, NULL, .proc = PROC_CONNECT_DOMAIN_XML_FROM_NATIVE, .show = "domain_xml:xml",
+            .flags = CLI_UNSERVED),
     { 0 },
 };

@@ -174,9 +174,10 @@ const CliCommand commands_life[] = {
     ROW("send-key", 0, "press keys on the guest's keyboard", send_key_options, NULL, NULL,
         .run = send_key_run),
     ROW("send-process-signal", PROC_DOMAIN_SEND_PROCESS_SIGNAL, "send a signal to a process of the guest",
-        signal_options, NULL, NULL),
+        signal_options, NULL, NULL, .flags = CLI_UNSERVED),
     ROW("set-lifecycle-action", PROC_DOMAIN_SET_LIFECYCLE_ACTION,
         "set what is done when the guest stops, reboots or crashes", lifecycle_options,
-        "Unable to change lifecycle action of domain '{name}'", NULL, .exclusive = EXCLUSIVE_AFFECT),
+        "Unable to change lifecycle action of domain '{name}'", NULL, .exclusive = EXCLUSIVE_AFFECT,
+        .flags = CLI_UNSERVED),
     { 0 },
 };

@@ -10,21 +10,22 @@
 static const struct {
     const char *keyword;
     const char *title;
+    bool unserved; /* lodged has none of them yet */
 } groups[GROUP_COUNT] = {
     [GROUP_DOMAIN] = { "domain", "Domains" },
     [GROUP_MONITOR] = { "monitor", "Watching domains" },
     [GROUP_EVENTS] = { "events", "Events" },
     [GROUP_HOST] = { "host", "Host and hypervisor" },
-    [GROUP_CHECKPOINT] = { "checkpoint", "Checkpoints" },
-    [GROUP_INTERFACE] = { "interface", "Host interfaces" },
-    [GROUP_FILTER] = { "filter", "Network filters" },
-    [GROUP_NETWORK] = { "network", "Networks" },
-    [GROUP_NODEDEV] = { "nodedev", "Host devices" },
-    [GROUP_SECRET] = { "secret", "Secrets" },
-    [GROUP_SNAPSHOT] = { "snapshot", "Snapshots" },
-    [GROUP_BACKUP] = { "backup", "Backups" },
-    [GROUP_POOL] = { "pool", "Storage pools" },
-    [GROUP_VOLUME] = { "volume", "Storage volumes" },
+    [GROUP_CHECKPOINT] = { "checkpoint", "Checkpoints", true },
+    [GROUP_INTERFACE] = { "interface", "Host interfaces", true },
+    [GROUP_FILTER] = { "filter", "Network filters", true },
+    [GROUP_NETWORK] = { "network", "Networks", true },
+    [GROUP_NODEDEV] = { "nodedev", "Host devices", true },
+    [GROUP_SECRET] = { "secret", "Secrets", true },
+    [GROUP_SNAPSHOT] = { "snapshot", "Snapshots", true },
+    [GROUP_BACKUP] = { "backup", "Backups", true },
+    [GROUP_POOL] = { "pool", "Storage pools", true },
+    [GROUP_VOLUME] = { "volume", "Storage volumes", true },
     [GROUP_LODGE] = { "lodge", "Lodge's own" },
     [GROUP_SHELL] = { "shell", "The shell itself" },
 };
@@ -201,6 +202,11 @@ bool group_find(const char *keyword, CliGroup *ret_group)
         }
     }
     return false;
+}
+
+bool command_is_served(const CliCommand *command)
+{
+    return !(command->flags & CLI_UNSERVED) && !groups[command->group].unserved;
 }
 
 bool command_is_list(const CliCommand *command)

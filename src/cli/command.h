@@ -100,7 +100,8 @@ typedef struct CliOption {
 typedef enum CliCommandFlags {
     CLI_NO_CONNECT = 1, /* works without a daemon */
     CLI_SECRET = 2,     /* not in help: for our own completion scripts */
-    CLI_LATER = 4       /* known, but not built yet: says so */
+    CLI_LATER = 4,      /* known, but not built yet: says so */
+    CLI_UNSERVED = 8    /* lodged does not have the operation yet; other daemons do */
 } CliCommandFlags;
 
 typedef struct CliCommand {
@@ -182,6 +183,8 @@ typedef struct CliCommand {
 /* All commands, in the order of the help. */
 unsigned command_count(void);
 const CliCommand *command_at(unsigned index);
+/* Whether this version of lodged can do it; else the help says that only other daemons can. */
+bool command_is_served(const CliCommand *command);
 /* "[{...}]": prints a table, so that --columns and the like make sense. */
 bool command_is_list(const CliCommand *command);
 /* The shape of what -o json prints; owned. */

@@ -82,18 +82,33 @@ static Json *group_json(CliGroup group)
     return array;
 }
 
+#define UNSERVED " (not served by lodged yet)"
+
+static bool any_is_served(CliGroup group)
+{
+    for (unsigned i = 0; i < command_count(); i++) {
+        if (command_at(i)->group == group && command_is_served(command_at(i)))
+            return true;
+    }
+    return false;
+}
+
 void help_print_group(Cli *cli, CliGroup group)
 {
+    bool mark = any_is_served(group); /* else the title says it for all */
     if (cli->json) {
         cli_print_json(cli, group_json(group));
         return;
     }
-    fprintf(cli->out, " %s (lodge help %s):\n", group_title(group), group_keyword(group));
+    fprintf(cli->out, " %s (lodge help %s)%s:\n", group_title(group), group_keyword(group),
+            any_is_served(group) ? "" : ", not served by lodged yet");
     for (unsigned i = 0; i < command_count(); i++) {
         const CliCommand *c = command_at(i);
         if (c->group == group && is_shown(c)) {
             fprintf(cli->out, "    %-30s ", c->name);
-            print_wrapped(cli->out, c->summary, 37, MAX(35, 5 + (unsigned)strlen(c->name)));
+            g_autofree char *text =
+                g_strconcat(c->summary, mark && !command_is_served(c) ? UNSERVED : "", NULL);
+            print_wrapped(cli->out, text, 37, MAX(35, 5 + (unsigned)strlen(c->name)));
         }
     }
     print_later(cli->out, group);
@@ -230,17 +245,18 @@ static Json *command_json(const CliCommand *command)
     for (const CliOption *o = command->options; o && o->name; o++) {
         if (!option_is_shown(o))
             continue;
-        json_array_append_new(options, json_pack("{s:s, s:s, s:b, s:b, s:s?}", "name", o->name, "type",
-                                                 o->type == CLI_BOOL ? "flag" : value_name(o), "required",
-                                                 (o->flags & CLI_REQUIRED) != 0, "positional",
-                                                 option_is_positional(o), "description", o->doc));
+        json_array_append_new(options,
+                              json_pack("{s:s, s:s, s:b, s:b, s:s?, s:s?}", "name", o->name, "type",
+                                        o->type == CLI_BOOL ? "flag" : value_name(o), "required",
+                                        (o->flags & CLI_REQUIRED) != 0, "positional", option_is_positional(o),
+                                        "description", o->doc, "words", o->words));
     }
     g_autofree char *synopsis = help_synopsis(command);
     g_autofree char *json = command_json_shape(command);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "name", command->name, "group",
-                     group_keyword(command->group), "summary", command->summary, "description",
-                     command->doc ? command->doc : command->summary, "synopsis", synopsis, "options", options,
-                     "json", json);
+    return json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:s}", "name", command->name, "served",
+                     command_is_served(command), "group", group_keyword(command->group), "summary",
+                     command->summary, "description", command->doc ? command->doc : command->summary,
+                     "synopsis", synopsis, "options", options, "json", json);
 }
 
 void help_print_command(Cli *cli, const CliCommand *command)
@@ -263,6 +279,8 @@ void help_print_command(Cli *cli, const CliCommand *command)
         fputs("    ", out);
         print_wrapped(out, exclusive, 4, 4);
     }
+    if (!command_is_served(command))
+        fputs("    This version of lodged does not have it yet; libvirtd does.\n", out);
     print_options(out, command);
     fputs("\n  JSON\n    ", out);
     g_autofree char *json = command_json_shape(command);

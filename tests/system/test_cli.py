@@ -109,6 +109,9 @@ vol-path v1 --pool p1
 vol-key POOL/v1
 vol-pool POOL/v1
 vol-pool POOL/v1 --uuid
+vol-pool v1
+vol-name POOL/v1
+vol-name v1
 vol-resize v1 2M --pool p1
 vol-wipe v1 --pool p1
 vol-delete v1 --pool p1
@@ -183,6 +186,29 @@ def test_objects_of_all_kinds_do_what_virsh_does(host):
         if texts[0] != texts[1] or (theirs.code != 0) != (ours.code != 0):
             different.append(f"{line}\n  virsh {theirs.code}: {texts[0]} {theirs.err}\n  lodge {ours.code}: {texts[1]} {ours.err}")
     check(not different, "\n".join(different))
+
+
+def test_editing_other_objects(host):
+    if not host.is_reference and host.lodge("net-list").code != 0:
+        raise Skip("the daemon has no networks")
+    host.ok("net-define", host.write_xml("<network><name>n3</name><bridge name='lodgetestbr'/></network>"))
+    editor = dict(clean_environment(), EDITOR="sed -i s/lodgetestbr/lodgetestb2/")
+    equal(host.lodge_ok("net-edit", "n3", env=editor), "Network n3 XML configuration edited.\n")
+    contains(host.ok("net-dumpxml", "n3"), "lodgetestb2")
+    contains(host.lodge_ok("net-edit", "n3", env=editor), "not changed")
+    host.ok("net-undefine", "n3")
+
+
+def test_a_domain_from_a_file_that_is_not_stored(host):
+    xml = host.write_xml(host.guests.sector("once"))
+    contains(host.lodge_ok("create", xml, "--paused"), f"Domain 'once' created from {xml}")
+    equal(host.lodge_ok("domstate", "once").strip(), "paused")
+    # a descriptor that nobody has is refused before anything is done
+    wrong = host.lodge("create", xml, "--pass-fds", "x")
+    equal(wrong.code, 2)
+    contains(wrong.err, "'x' in --pass-fds is not a file descriptor")
+    host.lodge_ok("destroy", "once", "--graceful")
+    equal(host.lodge_ok("list", "--all", "-o", "name"), "")
 
 
 def test_events_of_other_objects(host):
