@@ -3,23 +3,23 @@
  * order, so
  * `--device vda DOMAIN` and `DOMAIN vda` mean the same. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/args.h"
+#include "cli/cli.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/units.h"
 
-#define AFFECT_LIVE 1u
-#define AFFECT_CONFIG 2u
-
 struct CliArgs {
     const CliCommand *command;
     const char **values; /* by option index; borrowed from the words, or "" for a bool */
     GPtrArray *many;     /* words of the CLI_MANY option, NULL-terminated */
     const char *output;
+    const char *columns;
     bool help;
     bool quiet;
+    bool no_header;
+    const char *each; /* the word of the CLI_EACH option that it is about now */
 };
 
 static unsigned option_count(const CliCommand *command)
@@ -39,15 +39,56 @@ static bool unknown_option(const CliCommand *command, const char *text, const ch
 {
     g_auto(GStrv) close = command_suggest(command, name, 1);
     error_set(err, ERROR_INVALID_ARGUMENT, "command '%s' doesn't support option %s", command->name, text);
+    static const char *const global[] = { "root", "connect", "readonly", "timing", "escape", "debug",
+                                          "log",  "version", "c",        "r",      NULL };
+    if (g_strv_contains(global, name))
+        return error_hint(err, "%s stands in front of the command: lodge %s ... %s", text, text,
+                          command->name);
     if (close[0])
         return error_hint(err, "did you mean --%s? See 'lodge help %s'", close[0], command->name);
     return usage_error(command, err);
+}
+
+static int word_index(const CliOption *option, const char *text, size_t len)
+{
+    int index = 0;
+    for (const char *word = option->words; *word; index++) {
+        size_t n = strcspn(word, " ");
+        if (n == len && memcmp(word, text, n) == 0)
+            return index;
+        word += n + (word[n] == ' ');
+    }
+    return -1;
+}
+
+static bool check_words(const CliArgs *args, const CliOption *option, const char *value, Error **err)
+{
+    if (!(option->flags & (CLI_ONE_OF | CLI_LIST_OF)))
+        return true;
+    for (const char *word = value;; word += strcspn(word, ",") + 1) {
+        size_t len = option->flags & CLI_LIST_OF ? strcspn(word, ",") : strlen(word);
+        if (word_index(option, word, len) < 0) {
+            error_set(err, ERROR_INVALID_ARGUMENT, "'%.*s' is not a value of --%s", (int)len, word,
+                      option->name);
+            g_auto(GStrv) words = g_strsplit(option->words, " ", -1);
+            g_autofree char *list = g_strjoinv(", ", words);
+            return error_hint(err, "%s: %s; see 'lodge help %s'",
+                              option->flags & CLI_LIST_OF ? "values, separated by commas" : "it is one of",
+                              list, args->command->name);
+        }
+        if (!word[len])
+            return true;
+    }
 }
 
 static bool set_value(CliArgs *args, const CliOption *option, const char *value, Error **err)
 {
     if (option->same_as)
         option = command_find_option(args->command, option->same_as);
+    if (option->type != CLI_BOOL && !value[0] && !(option->flags & CLI_EMPTY_OK)) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "option --%s is empty", option->name);
+        return usage_error(args->command, err);
+    }
     if (option->flags & CLI_MANY) {
         g_ptr_array_add(args->many, (char *)value);
         return true;
@@ -57,32 +98,47 @@ static bool set_value(CliArgs *args, const CliOption *option, const char *value,
         error_set(err, ERROR_INVALID_ARGUMENT, "option --%s already seen", option->name);
         return usage_error(args->command, err);
     }
-    if (option->type != CLI_BOOL && !value[0] && !(option->flags & CLI_EMPTY_OK)) {
-        error_set(err, ERROR_INVALID_ARGUMENT, "option --%s is empty", option->name);
+    args->values[index] = value;
+    return check_words(args, option, value, err);
+}
+
+/* The value of an option that every command has. */
+static bool common_value(CliArgs *args, const char *name, const char *value, char *const **next,
+                         char *const *end, const char **ret_value, Error **err)
+{
+    if (!value && *next < end)
+        value = *(*next)++;
+    if (!value) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "option --%s takes a value", name);
         return usage_error(args->command, err);
     }
-    args->values[index] = value;
+    *ret_value = value;
     return true;
 }
 
-/* -o, -q and -h, which every command has. *ret_known is false for other names. */
+/* What every command has; lists have more. *ret_known is false for other names. */
 static bool take_common(CliArgs *args, const char *name, const char *value, char *const **next,
                         char *const *end, bool *ret_known, Error **err)
 {
+    bool list = command_is_list(args->command);
     *ret_known = true;
     if (strcmp(name, "help") == 0 || strcmp(name, "h") == 0) {
         args->help = true;
     } else if (strcmp(name, "quiet") == 0 || strcmp(name, "q") == 0) {
         args->quiet = true;
+    } else if (list && strcmp(name, "no-header") == 0) {
+        args->no_header = true;
+    } else if (list && strcmp(name, "columns") == 0) {
+        return common_value(args, name, value, next, end, &args->columns, err);
     } else if (strcmp(name, "output") == 0 || strcmp(name, "o") == 0) {
-        if (!value && *next < end)
-            value = *(*next)++;
-        if (!value || (strcmp(value, "json") != 0 && strcmp(value, "text") != 0)) {
-            error_set(err, ERROR_INVALID_ARGUMENT, "--output takes 'text' or 'json', not '%s'",
-                      value ? value : "");
+        CliFormat format;
+        if (!common_value(args, "output", value, next, end, &args->output, err))
+            return false;
+        if (!cli_format_find(args->output, &format)) {
+            error_set(err, ERROR_INVALID_ARGUMENT, "--output takes " CLI_FORMATS_TEXT ", not '%s'",
+                      args->output);
             return usage_error(args->command, err);
         }
-        args->output = value;
     } else {
         *ret_known = false;
     }
@@ -142,6 +198,31 @@ bool option_is_positional(const CliOption *option)
     return option->type != CLI_BOOL && !(option->flags & (CLI_NAMED | CLI_HIDDEN)) && !option->same_as;
 }
 
+/* After the first of several objects: a word that a later option knows is that option's ("shutdown web
+ * acpi"). */
+static const CliOption *option_with_word(const CliArgs *args, const CliOption *each, const char *word)
+{
+    for (const CliOption *o = each + 1; args->many->len && o->name; o++) {
+        if (o->words && option_is_positional(o) && !args->values[o - args->command->options] &&
+            word_index(o, word, strlen(word)) >= 0)
+            return o;
+    }
+    return each;
+}
+
+static bool surplus(const CliArgs *args, const char *word, Error **err)
+{
+    GString *takes = g_string_new(NULL);
+    for (const CliOption *o = args->command->options; o && o->name; o++) {
+        if (option_is_positional(o) && o->flags & CLI_REQUIRED)
+            g_string_append_printf(takes, " <%s>", o->name);
+    }
+    error_set(err, ERROR_INVALID_ARGUMENT, "surplus argument '%s': command '%s' takes %s", word,
+              args->command->name, takes->len ? takes->str + 1 : "none here");
+    g_string_free(takes, TRUE);
+    return usage_error(args->command, err);
+}
+
 static bool fill_positional(CliArgs *args, const GPtrArray *data, Error **err)
 {
     const CliOption *option = args->command->options;
@@ -150,11 +231,11 @@ static bool fill_positional(CliArgs *args, const GPtrArray *data, Error **err)
                (!option_is_positional(option) ||
                 (!(option->flags & CLI_MANY) && args->values[option - args->command->options])))
             option++;
-        if (!option || !option->name) {
-            error_set(err, ERROR_INVALID_ARGUMENT, "unexpected data '%s'", (char *)data->pdata[i]);
-            return usage_error(args->command, err);
-        }
-        if (!set_value(args, option, data->pdata[i], err))
+        if (!option || !option->name)
+            return surplus(args, data->pdata[i], err);
+        const CliOption *to =
+            option->flags & CLI_EACH ? option_with_word(args, option, data->pdata[i]) : option;
+        if (!set_value(args, to, data->pdata[i], err))
             return false;
     }
     return true;
@@ -223,6 +304,7 @@ bool cli_args_parse(const CliCommand *command, char *const *words, unsigned n_wo
         (!fill_positional(args, data, err) || !check_required(args, err) || !check_exclusive(args, err)))
         return false;
     g_ptr_array_add(args->many, NULL);
+    (void)args_each(args, 0);
     *ret_args = g_steal_pointer(&args);
     return true;
 }
@@ -256,11 +338,32 @@ const char *cli_args_output(const CliArgs *args)
     return args->output;
 }
 
+const char *cli_args_columns(const CliArgs *args)
+{
+    return args->columns;
+}
+
+bool cli_args_no_header(const CliArgs *args)
+{
+    return args->no_header;
+}
+
 const char *args_get(const CliArgs *args, const char *name)
 {
     const CliOption *option = command_find_option(args->command, name);
     g_assert(option);
-    return args->values[option - args->command->options];
+    return option->flags & CLI_EACH ? args->each : args->values[option - args->command->options];
+}
+
+unsigned args_each(CliArgs *args, unsigned index)
+{
+    for (const CliOption *o = args->command->options; o && o->name; o++) {
+        if (o->flags & CLI_EACH && args->many->len > 1) {
+            args->each = args->many->pdata[index];
+            return args->many->len - 1;
+        }
+    }
+    return 1;
 }
 
 bool args_has(const CliArgs *args, const char *name)
@@ -313,7 +416,35 @@ bool args_get_size(const CliArgs *args, const char *name, uint64_t *ret_bytes, E
     return true;
 }
 
-unsigned args_affect(const CliArgs *args)
+unsigned args_flags(const CliArgs *args)
 {
-    return (args_has(args, "live") ? AFFECT_LIVE : 0) | (args_has(args, "config") ? AFFECT_CONFIG : 0);
+    unsigned flags = 0;
+    for (const CliOption *o = args->command->options; o && o->name; o++) {
+        const char *value = args->values[o - args->command->options];
+        if (!o->flag || !value || (o->arg && o->type == CLI_BOOL))
+            continue;
+        if (!o->words)
+            flags |= o->flag;
+        for (size_t len; o->words && *value; value += len + (value[len] == ',')) {
+            len = strcspn(value, ",");
+            flags |= o->flag << word_index(o, value, len);
+        }
+    }
+    return flags;
+}
+
+unsigned args_get_word(const CliArgs *args, const char *name)
+{
+    const char *text = args_get(args, name);
+    int index = text ? word_index(command_find_option(args->command, name), text, strlen(text)) : 0;
+    return index < 0 ? 0 : (unsigned)index;
+}
+
+bool args_has_any(const CliArgs *args)
+{
+    for (const CliOption *o = args->command->options; o && o->name; o++) {
+        if (!(o->flags & CLI_REQUIRED) && args->values[o - args->command->options])
+            return true;
+    }
+    return false;
 }

@@ -20,7 +20,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CliArgs, cli_args_free)
 const CliCommand *cli_args_command(const CliArgs *args);
 bool cli_args_wants_help(const CliArgs *args);
 bool cli_args_wants_quiet(const CliArgs *args);
-const char *cli_args_output(const CliArgs *args); /* NULL if not given */
+/* What every command understands; NULL if not given. */
+const char *cli_args_output(const CliArgs *args);
+const char *cli_args_columns(const CliArgs *args);
+bool cli_args_no_header(const CliArgs *args);
 
 /* Asking for an option that the row does not have is a bug (assert). */
 bool args_has(const CliArgs *args, const char *name);
@@ -35,8 +38,16 @@ MUST_CHECK bool args_get_int(const CliArgs *args, const char *name, int64_t min,
 /* Bytes. */
 MUST_CHECK bool args_get_size(const CliArgs *args, const char *name, uint64_t *ret_bytes, Error **err);
 
-/* VIR_DOMAIN_AFFECT_... of --config, --live, --current; 0 if none is given. */
-unsigned args_affect(const CliArgs *args);
+/* The flags of all options that are given (CliOption.flag). */
+unsigned args_flags(const CliArgs *args);
+/* The place of the option's value among its words; 0 if it is not given. */
+unsigned args_get_word(const CliArgs *args, const char *name);
+/* Whether an option that is not required is given. */
+bool args_has_any(const CliArgs *args);
+
+/* How often the command runs: once for each word of its CLI_EACH option, else once. The @index-th becomes
+ * what args_get() says of that option. */
+unsigned args_each(CliArgs *args, unsigned index);
 
 /* Splits a line as a shell does: blanks separate, '...' and "..." and \ quote, ';' and newlines separate
  * commands,

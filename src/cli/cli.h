@@ -21,16 +21,26 @@ typedef enum CliExit {
     CLI_EXIT_CONNECT = 3, /* no connection to the daemon */
 } CliExit;
 
+/* How results are printed. */
+typedef enum CliFormat { CLI_TEXT, CLI_JSON, CLI_YAML, CLI_CSV, CLI_NAMES, CLI_FORMAT_COUNT } CliFormat;
+#define CLI_FORMATS "text json yaml csv name"
+#define CLI_FORMATS_TEXT "text, json, yaml, csv (of tables) or name (of lists)"
+
 struct Cli {
     char *uri;        /* as asked for; NULL: the default */
     const char *root; /* --root; borrowed, NULL if not given */
     bool read_only;
     bool quiet;
     bool timing;
-    bool json;
-    bool color;       /* stdout is a terminal and colours are wanted */
-    bool interactive; /* commands come from the shell */
-    bool quit;        /* the shell is to end */
+    bool json;           /* results are documents: JSON or YAML */
+    CliFormat format;    /* what exactly */
+    const char *columns; /* --columns; borrowed, NULL: all */
+    bool no_header;      /* --no-header */
+    unsigned width;      /* columns of the terminal; 0: not on one */
+    GPtrArray *collect;  /* results of a command that runs for several objects; NULL: printed at once */
+    bool color;          /* stdout is a terminal and colours are wanted */
+    bool interactive;    /* commands come from the shell */
+    bool quit;           /* the shell is to end */
     bool debug;
     char escape;              /* leaves the console: this key with Control */
     unsigned keepalive_s;     /* 0: never */
@@ -48,6 +58,10 @@ struct Cli {
 
 void cli_init(Cli *cli);
 AWAITS void cli_clear(Cli *cli);
+
+/* "json": false for an unknown name. */
+bool cli_format_find(const char *name, CliFormat *ret_format);
+void cli_set_format(Cli *cli, CliFormat format);
 
 /* ---- the connection (session.c) ---- */
 
@@ -67,7 +81,6 @@ bool error_is_unsupported(const Error *err);
 
 /* Looks up what option "domain" says: an id, a UUID or a name. */
 AWAITS MUST_CHECK bool cli_domain(Cli *cli, const CliArgs *args, WireDomain *ret_domain, Error **err);
-AWAITS MUST_CHECK bool cli_lookup_domain(Cli *cli, const char *text, WireDomain *ret_domain, Error **err);
 /* The XML of a domain, owned. */
 AWAITS MUST_CHECK bool cli_domain_xml(Cli *cli, const WireDomain *domain, unsigned flags, char **ret_xml,
                                       Error **err);

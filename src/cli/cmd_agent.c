@@ -63,70 +63,32 @@ static bool domtime_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption hostname_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "source", .type = CLI_STRING, .words = "agent lease", .doc = "who to ask" },
+    OPT(CLI_STRING, "source", "who to ask", .flags = CLI_ONE_OF, .words = "lease agent",
+        .flag = VIR_DOMAIN_GET_HOSTNAME_LEASE),
     { 0 },
 };
-
-static bool hostname_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainGetHostnameRet) ret = { 0 };
-    const char *source = args_get(args, "source");
-    unsigned flags = 0;
-    if (g_strcmp0(source, "lease") == 0)
-        flags = VIR_DOMAIN_GET_HOSTNAME_LEASE;
-    else if (g_strcmp0(source, "agent") == 0)
-        flags = VIR_DOMAIN_GET_HOSTNAME_AGENT;
-    else if (source) {
-        error_set(err, ERROR_INVALID_ARGUMENT, "Unknown data source '%s'", source);
-        return error_hint(err, "sources are agent and lease");
-    }
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "failed to get hostname");
-    WireDomainGetHostnameArgs call = { .dom = dom, .flags = flags };
-    if (!cli_call(cli, PROC_DOMAIN_GET_HOSTNAME, &call, &ret, err))
-        return false;
-    cli_print_value(cli, "hostname", ret.hostname);
-    return true;
-}
 
 /* ---- guestinfo ---- */
 
 static const CliOption guestinfo_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_BOOL("user", "users that are logged in"),
-    OPT_BOOL("os", "the operating system"),
-    OPT_BOOL("timezone", "the time zone"),
-    OPT_BOOL("hostname", "the host name"),
-    OPT_BOOL("filesystem", "mounted file systems"),
-    OPT_BOOL("disk", "disks"),
-    OPT_BOOL("interface", "network interfaces"),
+    OPT_FLAG("user", VIR_DOMAIN_GUEST_INFO_USERS, "users that are logged in"),
+    OPT_FLAG("os", VIR_DOMAIN_GUEST_INFO_OS, "the operating system"),
+    OPT_FLAG("timezone", VIR_DOMAIN_GUEST_INFO_TIMEZONE, "the time zone"),
+    OPT_FLAG("hostname", VIR_DOMAIN_GUEST_INFO_HOSTNAME, "the host name"),
+    OPT_FLAG("filesystem", VIR_DOMAIN_GUEST_INFO_FILESYSTEM, "mounted file systems"),
+    OPT_FLAG("disk", VIR_DOMAIN_GUEST_INFO_DISKS, "disks"),
+    OPT_FLAG("interface", VIR_DOMAIN_GUEST_INFO_INTERFACES, "network interfaces"),
     { 0 },
 };
 
 static bool guestinfo_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const struct {
-        const char *option;
-        unsigned flag;
-    } groups[] = {
-        { "user", VIR_DOMAIN_GUEST_INFO_USERS },
-        { "os", VIR_DOMAIN_GUEST_INFO_OS },
-        { "timezone", VIR_DOMAIN_GUEST_INFO_TIMEZONE },
-        { "hostname", VIR_DOMAIN_GUEST_INFO_HOSTNAME },
-        { "filesystem", VIR_DOMAIN_GUEST_INFO_FILESYSTEM },
-        { "disk", VIR_DOMAIN_GUEST_INFO_DISKS },
-        { "interface", VIR_DOMAIN_GUEST_INFO_INTERFACES },
-    };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainGetGuestInfoRet) ret = { 0 };
-    unsigned types = 0;
-    for (size_t i = 0; i < G_N_ELEMENTS(groups); i++)
-        types |= args_has(args, groups[i].option) ? groups[i].flag : 0;
     if (!cli_domain(cli, args, &dom, err))
         return false;
-    WireDomainGetGuestInfoArgs call = { .dom = dom, .types = types };
+    WireDomainGetGuestInfoArgs call = { .dom = dom, .types = args_flags(args) };
     if (!cli_call(cli, PROC_DOMAIN_GET_GUEST_INFO, &call, &ret, err))
         return false;
     CliRecord *record = record_new(20);
@@ -143,11 +105,14 @@ static bool guestinfo_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption active_options[] = { OPT_DOMAIN_ACTIVE, { 0 } };
 
+static const CliColumn fsinfo_columns[] = { { "Mountpoint", "mountpoint" },
+                                            { "Name", "name" },
+                                            { "Type", "type" },
+                                            { "Target", "targets", "[string]" },
+                                            { 0 } };
+
 static bool fsinfo_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = {
-        { "Mountpoint", "mountpoint" }, { "Name", "name" }, { "Type", "type" }, { "Target", "targets" }
-    };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainGetFsinfoRet) ret = { 0 };
     if (!cli_domain(cli, args, &dom, err))
@@ -160,7 +125,7 @@ static bool fsinfo_run(Cli *cli, const CliArgs *args, Error **err)
         cli_message(cli, "No filesystems are mounted in the domain");
         return true;
     }
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(fsinfo_columns, 0);
     for (unsigned i = 0; i < ret.n_info; i++) {
         const WireDomainFsinfo *info = &ret.info[i];
         GString *targets = g_string_new(NULL);
@@ -176,115 +141,42 @@ static bool fsinfo_run(Cli *cli, const CliArgs *args, Error **err)
         table_cell(table, list, "%s", targets->str);
         g_string_free(targets, TRUE);
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 static const CliOption freeze_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "mountpoint", .type = CLI_STRING, .flags = CLI_MANY, .doc = "only these; default: all" },
+    OPT(CLI_STRING, "mountpoint", "only these; default: all", .flags = CLI_MANY, .arg = "mountpoints"),
     { 0 },
 };
-
-static unsigned count_words(char *const *words)
-{
-    unsigned n = 0;
-    while (words[n])
-        n++;
-    return n;
-}
-
-static bool fsfreeze_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    WireDomainFsfreezeRet ret;
-    char *const *mountpoints = args_get_many(args, "mountpoint");
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "Unable to freeze filesystems");
-    WireDomainFsfreezeArgs call = { .dom = dom,
-                                    .mountpoints = (char **)mountpoints,
-                                    .n_mountpoints = count_words(mountpoints) };
-    if (!cli_call(cli, PROC_DOMAIN_FSFREEZE, &call, &ret, err))
-        return false;
-    cli_message(cli, "Froze %d filesystem(s)", ret.filesystems);
-    return true;
-}
-
-static bool fsthaw_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    WireDomainFsthawRet ret;
-    char *const *mountpoints = args_get_many(args, "mountpoint");
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "Unable to thaw filesystems");
-    WireDomainFsthawArgs call = { .dom = dom,
-                                  .mountpoints = (char **)mountpoints,
-                                  .n_mountpoints = count_words(mountpoints) };
-    if (!cli_call(cli, PROC_DOMAIN_FSTHAW, &call, &ret, err))
-        return false;
-    cli_message(cli, "Thawed %d filesystem(s)", ret.filesystems);
-    return true;
-}
 
 static const CliOption fstrim_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "minimum", .type = CLI_SIZE, .doc = "leave smaller free ranges alone" },
-    OPT_STRING("mountpoint", "only this one"),
+    OPT(CLI_SIZE, "minimum", "leave smaller free ranges alone", .arg = "minimum"),
+    OPT_ARG("mountpoint", "mount_point", "only this one"),
     { 0 },
 };
-
-static bool fstrim_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    uint64_t minimum = 0;
-    if (!args_get_size(args, "minimum", &minimum, err) || !cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "Unable to invoke fstrim");
-    WireDomainFstrimArgs call = { .dom = dom,
-                                  .mount_point = (char *)args_get(args, "mountpoint"),
-                                  .minimum = minimum };
-    return cli_call(cli, PROC_DOMAIN_FSTRIM, &call, NULL, err);
-}
 
 /* ---- users ---- */
 
 static const CliOption password_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_REQUIRED("user", "name of the user"),
-    OPT_REQUIRED("password", "the new password; others on this machine may see it while the command runs"),
-    OPT_BOOL("encrypted", "it is already encrypted"),
+    OPT(CLI_STRING, "user", "name of the user", .flags = CLI_REQUIRED, .arg = "user"),
+    OPT(CLI_STRING, "password", "the new password; others on this machine may see it while the command runs",
+        .flags = CLI_REQUIRED, .arg = "password"),
+    OPT_FLAG("encrypted", VIR_DOMAIN_PASSWORD_ENCRYPTED, "it is already encrypted"),
     { 0 },
 };
-
-static bool password_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    const char *user = args_get(args, "user");
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainSetUserPasswordArgs call = {
-        .dom = dom,
-        .user = (char *)user,
-        .password = (char *)args_get(args, "password"),
-        .flags = args_has(args, "encrypted") ? VIR_DOMAIN_PASSWORD_ENCRYPTED : 0,
-    };
-    if (!cli_call(cli, PROC_DOMAIN_SET_USER_PASSWORD, &call, NULL, err))
-        return false;
-    cli_message(cli, "Password set successfully for %s in %s", user, dom.name);
-    return true;
-}
 
 /* ---- the agent itself ---- */
 
 static const CliOption agent_command_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "timeout", .type = CLI_INT, .flags = CLI_NAMED, .doc = "seconds to wait for the answer" },
+    OPT(CLI_INT, "timeout", "seconds to wait for the answer", .flags = CLI_NAMED),
     OPT_BOOL("async", "do not wait for the answer"),
     OPT_BOOL("block", "wait for the answer as long as it takes"),
     OPT_BOOL("pretty", "print the answer in several lines"),
-    { .name = "cmd", .type = CLI_STRING, .flags = CLI_REQUIRED | CLI_MANY, .doc = "the command, as JSON" },
+    OPT(CLI_STRING, "cmd", "the command, as JSON", .flags = CLI_REQUIRED | CLI_MANY),
     { 0 },
 };
 
@@ -326,82 +218,37 @@ static bool agent_command_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption agent_timeout_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "timeout",
-      .type = CLI_INT,
-      .flags = CLI_NAMED,
-      .doc = "seconds to wait for answers; -1: the daemon's default, -2: for ever (default), 0: not at all" },
+    OPT(CLI_INT, "timeout",
+        "seconds to wait for answers; -1: the daemon's default, -2: for ever (default), 0: not at all",
+        .flags = CLI_NAMED, .arg = "timeout", .min = -2, .otherwise = "-2"),
     { 0 },
 };
 
-static bool agent_timeout_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    int64_t timeout = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
-    if (!args_get_int(args, "timeout", -2, INT32_MAX, &timeout, err) || !cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainAgentSetResponseTimeoutArgs call = { .dom = dom, .timeout = (int32_t)timeout };
-    return cli_call(cli, PROC_DOMAIN_AGENT_SET_RESPONSE_TIMEOUT, &call, NULL, err);
-}
-
 const CliCommand commands_agent[] = {
-    { .name = "domtime",
-      .group = GROUP_MONITOR,
-      .summary = "show or set the guest's clock",
-      .options = domtime_options,
-      .exclusive = "now sync time",
-      .json = "{\"seconds\": number, \"nanoseconds\": number, \"utc\": string}",
-      .run = domtime_run },
-    { .name = "domhostname",
-      .group = GROUP_DOMAIN,
-      .summary = "print the guest's host name",
-      .options = hostname_options,
-      .json = "{\"hostname\": string}",
-      .run = hostname_run },
-    { .name = "guestinfo",
-      .group = GROUP_DOMAIN,
-      .summary = "show what the agent knows about the guest",
-      .options = guestinfo_options,
-      .json = "{NAME: value}",
-      .run = guestinfo_run },
-    { .name = "domfsinfo",
-      .group = GROUP_DOMAIN,
-      .summary = "list the guest's file systems",
-      .options = active_options,
-      .json = "[{\"mountpoint\": string, \"name\": string, \"type\": string, \"targets\": [string]}]",
-      .run = fsinfo_run },
-    { .name = "domfsfreeze",
-      .group = GROUP_DOMAIN,
-      .summary = "stop writes to the guest's file systems",
-      .options = freeze_options,
-      .run = fsfreeze_run },
-    { .name = "domfsthaw",
-      .group = GROUP_DOMAIN,
-      .summary = "allow writes to the guest's file systems again",
-      .options = freeze_options,
-      .run = fsthaw_run },
-    { .name = "domfstrim",
-      .group = GROUP_DOMAIN,
-      .summary = "let the guest give back unused disk space",
-      .options = fstrim_options,
-      .json = "none",
-      .run = fstrim_run },
-    { .name = "set-user-password",
-      .group = GROUP_DOMAIN,
-      .summary = "set a password inside the guest",
-      .options = password_options,
-      .run = password_run },
-    { .name = "qemu-agent-command",
-      .group = GROUP_DOMAIN,
-      .summary = "send a command to the guest's agent",
-      .options = agent_command_options,
-      .exclusive = "timeout async block",
-      .json = "the agent's answer",
-      .run = agent_command_run },
-    { .name = "guest-agent-timeout",
-      .group = GROUP_DOMAIN,
-      .summary = "set how long the daemon waits for the guest's agent",
-      .options = agent_timeout_options,
-      .json = "none",
-      .run = agent_timeout_run },
+    COMMAND("domtime", GROUP_MONITOR, "show or set the guest's clock", domtime_options, domtime_run,
+            .exclusive = "now sync time",
+            .json = "{\"seconds\": number, \"nanoseconds\": number, \"utc\": string}"),
+    COMMAND("domhostname", GROUP_DOMAIN, "print the guest's host name", hostname_options, NULL,
+            .proc = PROC_DOMAIN_GET_HOSTNAME, .doing = "failed to get hostname", .show = "hostname"),
+    COMMAND("guestinfo", GROUP_DOMAIN, "show what the agent knows about the guest", guestinfo_options,
+            guestinfo_run, .json = "{NAME: value}", .flags = CLI_UNSERVED),
+    COMMAND("domfsinfo", GROUP_DOMAIN, "list the guest's file systems", active_options, fsinfo_run,
+            .columns = fsinfo_columns, .flags = CLI_UNSERVED),
+    COMMAND("domfsfreeze", GROUP_DOMAIN, "stop writes to the guest's file systems", freeze_options, NULL,
+            .proc = PROC_DOMAIN_FSFREEZE, .doing = "Unable to freeze filesystems",
+            .done = "Froze {=filesystems} filesystem(s)"),
+    COMMAND("domfsthaw", GROUP_DOMAIN, "allow writes to the guest's file systems again", freeze_options, NULL,
+            .proc = PROC_DOMAIN_FSTHAW, .doing = "Unable to thaw filesystems",
+            .done = "Thawed {=filesystems} filesystem(s)"),
+    COMMAND("domfstrim", GROUP_DOMAIN, "let the guest give back unused disk space", fstrim_options, NULL,
+            .proc = PROC_DOMAIN_FSTRIM, .doing = "Unable to invoke fstrim"),
+    COMMAND("set-user-password", GROUP_DOMAIN, "set a password inside the guest", password_options, NULL,
+            .proc = PROC_DOMAIN_SET_USER_PASSWORD, .done = "Password set successfully for {user} in {name}",
+            .flags = CLI_UNSERVED),
+    COMMAND("qemu-agent-command", GROUP_DOMAIN, "send a command to the guest's agent", agent_command_options,
+            agent_command_run, .exclusive = "timeout async block", .json = "the agent's answer"),
+    COMMAND("guest-agent-timeout", GROUP_DOMAIN, "set how long the daemon waits for the guest's agent",
+            agent_timeout_options, NULL, .proc = PROC_DOMAIN_AGENT_SET_RESPONSE_TIMEOUT,
+            .flags = CLI_UNSERVED),
     { 0 },
 };

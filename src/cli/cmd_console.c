@@ -14,17 +14,17 @@
 static const CliOption console_options[] = {
     OPT_DOMAIN_ACTIVE,
     OPT_STRING("devname", "alias of the console, serial port or parallel port; default: the first console"),
-    OPT_BOOL("force", "take it over from whoever holds it"),
-    OPT_BOOL("safe", "only if the daemon can keep clients from disturbing each other"),
+    OPT_FLAG("force", VIR_DOMAIN_CONSOLE_FORCE, "take it over from whoever holds it"),
+    OPT_FLAG("safe", VIR_DOMAIN_CONSOLE_SAFE,
+             "only if the daemon can keep clients from disturbing each other"),
     { 0 },
 };
 
 static bool console_command(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireDomain) dom = { 0 };
-    unsigned flags = (args_has(args, "force") ? VIR_DOMAIN_CONSOLE_FORCE : 0) |
-                     (args_has(args, "safe") ? VIR_DOMAIN_CONSOLE_SAFE : 0);
-    return cli_domain(cli, args, &dom, err) && console_run(cli, &dom, args_get(args, "devname"), flags, err);
+    return cli_domain(cli, args, &dom, err) &&
+           console_run(cli, &dom, args_get(args, "devname"), args_flags(args), err);
 }
 
 static const CliOption domain_options[] = { OPT_DOMAIN_ACTIVE, { 0 } };
@@ -44,7 +44,7 @@ static bool tty_console_run(Cli *cli, const CliArgs *args, Error **err)
                          dom.id < 0 ? "it is not running"
                                     : "its first console is of another kind, or missing");
     }
-    cli_print_value(cli, "tty", tty);
+    cli_print_text(cli, "tty", tty);
     return true;
 }
 
@@ -52,11 +52,8 @@ static bool tty_console_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption screenshot_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "file",
-      .type = CLI_STRING,
-      .complete = COMPLETE_FILE,
-      .doc = "where to store it; default: a new "
-             "name in this directory" },
+    OPT(CLI_STRING, "file", "where to store it; default: a new name in this directory",
+        .complete = COMPLETE_FILE),
     OPT_INT("screen", "number of the screen"),
     { 0 },
 };
@@ -144,11 +141,8 @@ static bool screenshot_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption domdisplay_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_BOOL("include-password", "show the password as part of the address"),
-    { .name = "type",
-      .type = CLI_STRING,
-      .words = "vnc spice rdp dbus",
-      .doc = "only displays of this kind" },
+    OPT_FLAG("include-password", VIR_DOMAIN_XML_SECURE, "show the password as part of the address"),
+    OPT(CLI_STRING, "type", "only displays of this kind", .words = "vnc spice rdp dbus"),
     OPT_BOOL("all", "all displays, not only the first"),
     { 0 },
 };
@@ -212,7 +206,7 @@ static bool domdisplay_run(Cli *cli, const CliArgs *args, Error **err)
     g_autoptr(GPtrArray) nodes = NULL;
     bool active = false;
     const char *wanted = args_get(args, "type");
-    unsigned flags = args_has(args, "include-password") ? VIR_DOMAIN_XML_SECURE : 0;
+    unsigned flags = args_flags(args);
     if (!cli_domain(cli, args, &dom, err) || !cli_domain_is_active(cli, &dom, &active, err))
         return false;
     if (!active)
@@ -266,47 +260,25 @@ static bool vncdisplay_run(Cli *cli, const CliArgs *args, Error **err)
     const char *bracket = listen && strchr(listen, ':') ? "[" : "";
     g_autofree char *text = g_strdup_printf("%s%s%s:%ld", everywhere ? "" : bracket, everywhere ? "" : listen,
                                             everywhere || !*bracket ? "" : "]", number - 5900);
-    cli_print_value(cli, "display", text);
+    cli_print_text(cli, "display", text);
     return true;
 }
 
 const CliCommand commands_console[] = {
-    { .name = "console",
-      .group = GROUP_DOMAIN,
-      .summary = "connect this terminal to the console of a domain",
-      .doc =
-          "Connects this terminal to the console of a running domain. Ctrl and ] leave it; --escape before "
-          "the "
-          "command chooses another key. A console has one user at a time; --force takes it over. Without a "
-          "terminal it copies standard input to the guest and the guest's output to standard output until "
-          "the "
-          "guest closes the console.",
-      .options = console_options,
-      .json = "none: the console's bytes are printed as they come",
-      .run = console_command },
-    { .name = "ttyconsole",
-      .group = GROUP_DOMAIN,
-      .summary = "print the device of the first console",
-      .options = domain_options,
-      .json = "{\"tty\": string}",
-      .run = tty_console_run },
-    { .name = "screenshot",
-      .group = GROUP_DOMAIN,
-      .summary = "store an image of the screen",
-      .options = screenshot_options,
-      .json = "{\"file\": string, \"type\": string}",
-      .run = screenshot_run },
-    { .name = "domdisplay",
-      .group = GROUP_DOMAIN,
-      .summary = "print the addresses of graphical displays",
-      .options = domdisplay_options,
-      .json = "[string]",
-      .run = domdisplay_run },
-    { .name = "vncdisplay",
-      .group = GROUP_DOMAIN,
-      .summary = "print the address of the VNC display",
-      .options = domain_options,
-      .json = "{\"display\": string}",
-      .run = vncdisplay_run },
+    COMMAND("console", GROUP_DOMAIN, "connect this terminal to the console of a domain", console_options,
+            console_command,
+            .doc = "Connects this terminal to the console of a running domain. Ctrl and ] leave it; --escape "
+                   "before the command chooses another key. A console has one user at a time; --force takes "
+                   "it over. Without a terminal it copies standard input to the guest and the guest's output "
+                   "to standard output until the guest closes the console.",
+            .json = "none: the console's bytes are printed as they come"),
+    COMMAND("ttyconsole", GROUP_DOMAIN, "print the device of the first console", domain_options,
+            tty_console_run, .json = "{\"tty\": string}"),
+    COMMAND("screenshot", GROUP_DOMAIN, "store an image of the screen", screenshot_options, screenshot_run,
+            .json = "{\"file\": string, \"type\": string}"),
+    COMMAND("domdisplay", GROUP_DOMAIN, "print the addresses of graphical displays", domdisplay_options,
+            domdisplay_run, .json = "[string]"),
+    COMMAND("vncdisplay", GROUP_DOMAIN, "print the address of the VNC display", domain_options,
+            vncdisplay_run, .json = "{\"display\": string}"),
     { 0 },
 };

@@ -88,16 +88,11 @@ static bool read_cpus(const char *path, GPtrArray **ret_cpus, Error **err)
 
 static const CliOption baseline_options[] = {
     OPT_FILE("file with processors"),
-    OPT_BOOL("features", "with the features that the model implies"),
-    OPT_BOOL("migratable", "without features that hinder a migration"),
+    OPT_FLAG("features", VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES,
+             "with the features that the model implies"),
+    OPT_FLAG("migratable", VIR_CONNECT_BASELINE_CPU_MIGRATABLE, "without features that hinder a migration"),
     { 0 },
 };
-
-static unsigned baseline_flags(const CliArgs *args)
-{
-    return (args_has(args, "features") ? VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES : 0) |
-           (args_has(args, "migratable") ? VIR_CONNECT_BASELINE_CPU_MIGRATABLE : 0);
-}
 
 static bool baseline_run(Cli *cli, const CliArgs *args, Error **err)
 {
@@ -107,7 +102,7 @@ static bool baseline_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     WireConnectBaselineCpuArgs call = { .xml_cpus = (char **)cpus->pdata,
                                         .n_xml_cpus = cpus->len,
-                                        .flags = baseline_flags(args) };
+                                        .flags = args_flags(args) };
     if (!cli_call(cli, PROC_CONNECT_BASELINE_CPU, &call, &ret, err))
         return false;
     cli_print_text(cli, "xml", ret.cpu);
@@ -120,10 +115,11 @@ static bool baseline_run(Cli *cli, const CliArgs *args, Error **err)
         OPT_STRING("machine", "machine type")
 
 static const CliOption hypervisor_baseline_options[] = {
-    { .name = "file", .type = CLI_STRING, .complete = COMPLETE_FILE, .doc = "file with processors" },
+    OPT(CLI_STRING, "file", "file with processors", .complete = COMPLETE_FILE),
     OPT_HYPERVISOR,
-    OPT_BOOL("features", "with the features that the model implies"),
-    OPT_BOOL("migratable", "without features that hinder a migration"),
+    OPT_FLAG("features", VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES,
+             "with the features that the model implies"),
+    OPT_FLAG("migratable", VIR_CONNECT_BASELINE_CPU_MIGRATABLE, "without features that hinder a migration"),
     OPT_STRING("model", "a processor model instead of a file"),
     { 0 },
 };
@@ -150,7 +146,7 @@ static bool hypervisor_baseline_run(Cli *cli, const CliArgs *args, Error **err)
                                                   .virttype = (char *)args_get(args, "virttype"),
                                                   .xml_cpus = (char **)cpus->pdata,
                                                   .n_xml_cpus = cpus->len,
-                                                  .flags = baseline_flags(args) };
+                                                  .flags = args_flags(args) };
     if (!cli_call(cli, PROC_CONNECT_BASELINE_HYPERVISOR_CPU, &call, &ret, err))
         return false;
     cli_print_text(cli, "xml", ret.cpu);
@@ -177,16 +173,11 @@ static void compare_print(Cli *cli, const char *file, int result, const char *wh
 
 static const CliOption compare_options[] = {
     OPT_FILE("file with a processor"),
-    OPT_BOOL("error", "report an incompatible processor as an error that says why"),
-    OPT_BOOL("validate", "refuse XML that does not follow the schema"),
+    OPT_FLAG("error", VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE,
+             "report an incompatible processor as an error that says why"),
+    OPT_VALIDATE(VIR_CONNECT_COMPARE_CPU_VALIDATE_XML),
     { 0 },
 };
-
-static unsigned compare_flags(const CliArgs *args)
-{
-    return (args_has(args, "error") ? VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE : 0) |
-           (args_has(args, "validate") ? VIR_CONNECT_COMPARE_CPU_VALIDATE_XML : 0);
-}
 
 static bool compare_run(Cli *cli, const CliArgs *args, Error **err)
 {
@@ -196,7 +187,7 @@ static bool compare_run(Cli *cli, const CliArgs *args, Error **err)
     if (!read_cpus(file, &cpus, err))
         return false;
     cli_doing(cli, "Failed to compare host CPU with %s", file);
-    WireConnectCompareCpuArgs call = { .xml = cpus->pdata[0], .flags = compare_flags(args) };
+    WireConnectCompareCpuArgs call = { .xml = cpus->pdata[0], .flags = args_flags(args) };
     if (!cli_call(cli, PROC_CONNECT_COMPARE_CPU, &call, &ret, err))
         return false;
     compare_print(cli, file, ret.result, "host CPU");
@@ -206,8 +197,9 @@ static bool compare_run(Cli *cli, const CliArgs *args, Error **err)
 static const CliOption hypervisor_compare_options[] = {
     OPT_FILE("file with a processor"),
     OPT_HYPERVISOR,
-    OPT_BOOL("error", "report an incompatible processor as an error that says why"),
-    OPT_BOOL("validate", "refuse XML that does not follow the schema"),
+    OPT_FLAG("error", VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE,
+             "report an incompatible processor as an error that says why"),
+    OPT_VALIDATE(VIR_CONNECT_COMPARE_CPU_VALIDATE_XML),
     { 0 },
 };
 
@@ -224,7 +216,7 @@ static bool hypervisor_compare_run(Cli *cli, const CliArgs *args, Error **err)
                                                  .machine = (char *)args_get(args, "machine"),
                                                  .virttype = (char *)args_get(args, "virttype"),
                                                  .xml_cpu = cpus->pdata[0],
-                                                 .flags = compare_flags(args) };
+                                                 .flags = args_flags(args) };
     if (!cli_call(cli, PROC_CONNECT_COMPARE_HYPERVISOR_CPU, &call, &ret, err))
         return false;
     compare_print(cli, file, ret.result, "the CPU provided by hypervisor on the host");
@@ -232,37 +224,19 @@ static bool hypervisor_compare_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_cpu[] = {
-    { .name = "cpu-models",
-      .group = GROUP_HOST,
-      .summary = "list the processor models of an architecture",
-      .options = models_options,
-      .json = "[string]",
-      .run = models_run },
-    { .name = "cpu-baseline",
-      .group = GROUP_HOST,
-      .summary = "compute a processor that all given ones can run",
-      .options = baseline_options,
-      .json = "{\"xml\": string}",
-      .run = baseline_run },
-    { .name = "cpu-compare",
-      .group = GROUP_HOST,
-      .summary = "tell whether the host can run a processor",
-      .doc = "Compares a processor with the host's. Fails if the host lacks something of it.",
-      .options = compare_options,
-      .json = "{\"result\": \"identical\"|\"superset\"|\"incompatible\"}",
-      .run = compare_run },
-    { .name = "hypervisor-cpu-baseline",
-      .group = GROUP_HOST,
-      .summary = "compute a processor that the hypervisor can give to a guest",
-      .options = hypervisor_baseline_options,
-      .exclusive = "file model",
-      .json = "{\"xml\": string}",
-      .run = hypervisor_baseline_run },
-    { .name = "hypervisor-cpu-compare",
-      .group = GROUP_HOST,
-      .summary = "tell whether the hypervisor can give a processor to a guest",
-      .options = hypervisor_compare_options,
-      .json = "{\"result\": \"identical\"|\"superset\"|\"incompatible\"}",
-      .run = hypervisor_compare_run },
+    COMMAND("cpu-models", GROUP_HOST, "list the processor models of an architecture", models_options,
+            models_run, .json = "[string]"),
+    COMMAND("cpu-baseline", GROUP_HOST, "compute a processor that all given ones can run", baseline_options,
+            baseline_run, .json = "{\"xml\": string}"),
+    COMMAND("cpu-compare", GROUP_HOST, "tell whether the host can run a processor", compare_options,
+            compare_run,
+            .doc = "Compares a processor with the host's. Fails if the host lacks something of it.",
+            .json = "{\"result\": \"identical\"|\"superset\"|\"incompatible\"}"),
+    COMMAND("hypervisor-cpu-baseline", GROUP_HOST,
+            "compute a processor that the hypervisor can give to a guest", hypervisor_baseline_options,
+            hypervisor_baseline_run, .exclusive = "file model", .json = "{\"xml\": string}"),
+    COMMAND("hypervisor-cpu-compare", GROUP_HOST,
+            "tell whether the hypervisor can give a processor to a guest", hypervisor_compare_options,
+            hypervisor_compare_run, .json = "{\"result\": \"identical\"|\"superset\"|\"incompatible\"}"),
     { 0 },
 };

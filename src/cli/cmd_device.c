@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/output.h"
+#include "cli/row.h"
 #include "wire/params.h"
 
 /* The nodes of a domain's XML that @xpath selects. */
@@ -41,14 +42,16 @@ static char *disk_source(XmlDoc *doc, xmlNode *node)
     return pool && volume ? g_strdup_printf("%s/%s", pool, volume) : NULL;
 }
 
+static const CliColumn blklist_brief_columns[] = {
+    { "Target", "target" }, { "Source", "source", "string|null" }, { NULL, "type" }, { NULL, "device" }, { 0 }
+};
+
+static const CliColumn blklist_detailed_columns[] = {
+    { "Type", "type" }, { "Device", "device" }, { "Target", "target" }, { "Source", "source" }, { 0 }
+};
+
 static bool blklist_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn brief[] = {
-        { "Target", "target" }, { "Source", "source" }, { NULL, "type" }, { NULL, "device" }
-    };
-    static const CliColumn detailed[] = {
-        { "Type", "type" }, { "Device", "device" }, { "Target", "target" }, { "Source", "source" }
-    };
     g_auto(WireDomain) dom = { 0 };
     g_autoptr(XmlDoc) doc = NULL;
     g_autoptr(GPtrArray) disks = NULL;
@@ -56,7 +59,7 @@ static bool blklist_run(Cli *cli, const CliArgs *args, Error **err)
     if (!cli_domain(cli, args, &dom, err) ||
         !device_nodes(cli, &dom, args_has(args, "inactive"), "/domain/devices/disk", &doc, &disks, err))
         return false;
-    CliTable *table = table_new(details ? detailed : brief, 4);
+    CliTable *table = table_new(details ? blklist_detailed_columns : blklist_brief_columns, 4);
     for (unsigned i = 0; i < disks->len; i++) {
         g_autofree char *type = xml_get(doc, disks->pdata[i], "./@type");
         g_autofree char *device = xml_get(doc, disks->pdata[i], "./@device");
@@ -68,8 +71,7 @@ static bool blklist_run(Cli *cli, const CliArgs *args, Error **err)
         table_cell_text(table, details ? target : type);
         table_cell_text(table, details ? source : device);
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 /* ---- domiflist ---- */
@@ -92,20 +94,20 @@ static char *interface_source(XmlDoc *doc, xmlNode *node)
     return NULL;
 }
 
+static const CliColumn iflist_columns[] = {
+    { "Interface", "interface", "string|null" }, { "Type", "type" }, { "Source", "source", "string|null" },
+    { "Model", "model", "string|null" },         { "MAC", "mac" },   { 0 }
+};
+
 static bool iflist_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = { { "Interface", "interface" },
-                                         { "Type", "type" },
-                                         { "Source", "source" },
-                                         { "Model", "model" },
-                                         { "MAC", "mac" } };
     g_auto(WireDomain) dom = { 0 };
     g_autoptr(XmlDoc) doc = NULL;
     g_autoptr(GPtrArray) nodes = NULL;
     if (!cli_domain(cli, args, &dom, err) ||
         !device_nodes(cli, &dom, args_has(args, "inactive"), "/domain/devices/interface", &doc, &nodes, err))
         return false;
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(iflist_columns, 0);
     for (unsigned i = 0; i < nodes->len; i++) {
         g_autofree char *target = xml_get(doc, nodes->pdata[i], "./target/@dev");
         g_autofree char *type = xml_get(doc, nodes->pdata[i], "./@type");
@@ -119,15 +121,14 @@ static bool iflist_run(Cli *cli, const CliArgs *args, Error **err)
         table_cell_text(table, model);
         table_cell_text(table, mac);
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 /* ---- domblkinfo ---- */
 
 static const CliOption blkinfo_options[] = {
     OPT_DOMAIN,
-    OPT_STRING("device", "target or source of the disk"),
+    OPT(CLI_STRING, "device", "target or source of the disk", .complete = COMPLETE_DOMAIN_DISK),
     OPT_BOOL("human", "sizes with units"),
     OPT_BOOL("all", "all disks"),
     { 0 },
@@ -146,17 +147,19 @@ static bool block_info(Cli *cli, const WireDomain *dom, const char *device, Wire
     return cli_call(cli, PROC_DOMAIN_GET_BLOCK_INFO, &call, ret, err);
 }
 
+static const CliColumn blkinfo_columns[] = { { "Target", "target" },
+                                             { "Capacity", "capacity_bytes" },
+                                             { "Allocation", "allocation_bytes" },
+                                             { "Physical", "physical_bytes" },
+                                             { 0 } };
+
 static bool blkinfo_all(Cli *cli, const WireDomain *dom, bool human, Error **err)
 {
-    static const CliColumn columns[] = { { "Target", "target" },
-                                         { "Capacity", "capacity_bytes" },
-                                         { "Allocation", "allocation_bytes" },
-                                         { "Physical", "physical_bytes" } };
     g_autoptr(XmlDoc) doc = NULL;
     g_autoptr(GPtrArray) disks = NULL;
     if (!device_nodes(cli, dom, false, "/domain/devices/disk", &doc, &disks, err))
         return false;
-    g_autoptr(CliTable) table = table_new(columns, G_N_ELEMENTS(columns));
+    g_autoptr(CliTable) table = table_new(blkinfo_columns, 0);
     for (unsigned i = 0; i < disks->len; i++) {
         g_autofree char *target = xml_get(doc, disks->pdata[i], "./target/@dev");
         g_autofree char *source = disk_source(doc, disks->pdata[i]);
@@ -171,8 +174,7 @@ static bool blkinfo_all(Cli *cli, const WireDomain *dom, bool human, Error **err
         size_cell(table, info.allocation, human);
         size_cell(table, info.physical, human);
     }
-    cli_print_table(cli, g_steal_pointer(&table));
-    return true;
+    return cli_print_table(cli, g_steal_pointer(&table), err);
 }
 
 static void size_line(CliRecord *record, const char *label, const char *key, uint64_t bytes, bool human)
@@ -208,10 +210,8 @@ static bool blkinfo_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption blkstat_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "device",
-      .type = CLI_STRING,
-      .flags = CLI_EMPTY_OK,
-      .doc = "target or source of the disk; default: all disks together" },
+    OPT(CLI_STRING, "device", "target or source of the disk; default: all disks together",
+        .flags = CLI_EMPTY_OK, .arg = "path", .complete = COMPLETE_DOMAIN_DISK),
     OPT_BOOL("human", "with explanations instead of short names"),
     { 0 },
 };
@@ -232,35 +232,25 @@ static const struct {
     { "flush_total_times", "flush_total_times", "total duration of flushes (ns):" },
 };
 
-static bool block_stats_get(Cli *cli, const WireDomain *dom, const char *device,
-                            WireDomainBlockStatsFlagsRet *ret, Error **err)
-{
-    WireDomainBlockStatsFlagsArgs call = { .dom = *dom, .path = (char *)device };
-    g_auto(WireDomainBlockStatsFlagsRet) count = { 0 };
-    if (!cli_call(cli, PROC_DOMAIN_BLOCK_STATS_FLAGS, &call, &count, err))
-        return false;
-    call.nparams = count.nparams;
-    call.flags = VIR_TYPED_PARAM_STRING_OKAY;
-    return cli_call(cli, PROC_DOMAIN_BLOCK_STATS_FLAGS, &call, ret, err);
-}
-
 static bool blkstat_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainBlockStatsFlagsRet) stats = { 0 };
+    g_auto(RowCall) call = { 0 };
+    unsigned n = 0;
     const char *device = args_get(args, "device") ? args_get(args, "device") : "";
     bool human = args_has(args, "human");
-    if (!cli_domain(cli, args, &dom, err))
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, &call, err))
         return false;
-    cli_doing(cli, "Failed to get block stats for domain '%s' device '%s'", dom.name, device);
-    if (!block_stats_get(cli, &dom, device, &stats, err))
+    cli_doing(cli, "Failed to get block stats for domain '%s' device '%s'",
+              ((const WireDomain *)call.object)->name, device);
+    if (!row_call_counted(cli, &call, err))
         return false;
+    const WireTypedParam *params = row_params(&call, &n);
     if (!cli->json && human)
         fprintf(cli->out, "Device: %s\n", device);
     Json *object = json_object();
     for (size_t i = 0; i < G_N_ELEMENTS(block_stats); i++) {
         int64_t value = 0;
-        if (!wire_param_get_int64(stats.params, stats.n_params, block_stats[i].param, &value) || value < 0)
+        if (!wire_param_get_int64(params, n, block_stats[i].param, &value) || value < 0)
             continue;
         json_object_set_new(object, block_stats[i].name, json_integer(value));
         if (cli->json)
@@ -278,7 +268,8 @@ static bool blkstat_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption ifstat_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_REQUIRED("interface", "name of the interface on the host, or its MAC address"),
+    OPT(CLI_STRING, "interface", "name of the interface on the host, or its MAC address",
+        .flags = CLI_REQUIRED, .complete = COMPLETE_DOMAIN_INTERFACE),
     { 0 },
 };
 
@@ -318,10 +309,11 @@ static bool ifstat_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption active_options[] = { OPT_DOMAIN_ACTIVE, { 0 } };
 
+static const CliColumn blkerror_columns[] = { { "Target", "target" }, { "Error", "error" }, { 0 } };
+
 static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
 {
     static const char *const names[] = { "no error", "unspecified error", "no space" };
-    static const CliColumn columns[] = { { "Target", "target" }, { "Error", "error" } };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainGetDiskErrorsRet) count = { 0 };
     g_auto(WireDomainGetDiskErrorsRet) ret = { 0 };
@@ -337,20 +329,19 @@ static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
         fputs("No errors found\n", cli->out);
         return true;
     }
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(blkerror_columns, 0);
     for (unsigned i = 0; i < ret.n_errors; i++) {
         int number = ret.errors[i].error;
         const char *text = number >= 0 && number < (int)G_N_ELEMENTS(names) ? names[number] : "unknown error";
-        if (!cli->json)
+        if (cli->format == CLI_TEXT)
             fprintf(cli->out, "%s: %s\n", ret.errors[i].disk, text);
         table_row(table);
         table_cell_text(table, ret.errors[i].disk);
         table_cell_text(table, text);
     }
-    if (cli->json)
-        cli_print_table(cli, table);
-    else
-        table_free(table);
+    if (cli->json || cli->format != CLI_TEXT)
+        return cli_print_table(cli, table, err);
+    table_free(table);
     return true;
 }
 
@@ -358,9 +349,9 @@ static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption ifaddr_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_STRING("interface", "only this interface"),
+    OPT(CLI_STRING, "interface", "only this interface", .complete = COMPLETE_DOMAIN_INTERFACE),
     OPT_BOOL("full", "repeat name and MAC address on each line"),
-    { .name = "source", .type = CLI_STRING, .words = "lease agent arp", .doc = "who to ask; default: lease" },
+    OPT(CLI_STRING, "source", "who to ask; default: lease", .flags = CLI_ONE_OF, .words = "lease agent arp"),
     { 0 },
 };
 
@@ -383,220 +374,107 @@ static void ifaddr_rows(CliTable *table, const WireDomainInterface *iface, bool 
     }
 }
 
+static const CliColumn ifaddr_columns[] = { { "Name", "name" },
+                                            { "MAC address", "mac", "string|null" },
+                                            { "Protocol", "protocol", "string|null" },
+                                            { "Address", "address", "string|null" },
+                                            { 0 } };
+
 static bool ifaddr_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = {
-        { "Name", "name" }, { "MAC address", "mac" }, { "Protocol", "protocol" }, { "Address", "address" }
-    };
-    static const char *const sources[] = { "lease", "agent", "arp" };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainInterfaceAddressesRet) ret = { 0 };
-    const char *source = args_get(args, "source");
     const char *only = args_get(args, "interface");
-    unsigned number = 0;
-    while (source && number < G_N_ELEMENTS(sources) && strcmp(sources[number], source) != 0)
-        number++;
-    if (number == G_N_ELEMENTS(sources)) {
-        error_set(err, ERROR_INVALID_ARGUMENT, "Unknown data source '%s'", source);
-        return error_hint(err, "sources are lease, agent and arp");
-    }
     if (!cli_domain(cli, args, &dom, err))
         return false;
     cli_doing(cli, "Failed to query for interfaces addresses");
-    WireDomainInterfaceAddressesArgs call = { .dom = dom, .source = number };
+    WireDomainInterfaceAddressesArgs call = { .dom = dom, .source = args_get_word(args, "source") };
     if (!cli_call(cli, PROC_DOMAIN_INTERFACE_ADDRESSES, &call, &ret, err))
         return false;
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(ifaddr_columns, 0);
     for (unsigned i = 0; i < ret.n_ifaces; i++) {
         if (!only || strcmp(only, ret.ifaces[i].name) == 0)
             ifaddr_rows(table, &ret.ifaces[i], args_has(args, "full"));
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 /* ---- attaching and detaching, by XML ---- */
 
-static const CliOption attach_options[] = {
-    OPT_DOMAIN,
-    OPT_FILE("the XML of the device; - reads the standard input"),
-    OPT_BOOL("persistent", "now and in the stored definition"),
-    OPT_AFFECT,
+#define OPT_DEVICE_XML                                                                                       \
+    OPT_DOMAIN, OPT_XML("file", "xml", CLI_REQUIRED, "the XML of the device; - reads the standard input"),   \
+        OPT_BOOL("persistent", "now and in the stored definition"), OPT_AFFECT
+
+static const CliOption attach_options[] = { OPT_DEVICE_XML, { 0 } };
+static const CliOption update_options[] = {
+    OPT_DEVICE_XML,
+    OPT_FLAG("force", VIR_DOMAIN_DEVICE_MODIFY_FORCE, "even if the guest has locked the device"),
     { 0 },
 };
-
-static const CliOption update_options[] = {
+static const CliOption detach_alias_options[] = {
     OPT_DOMAIN,
-    OPT_FILE("the XML of the device; - reads the standard input"),
-    OPT_BOOL("persistent", "now and in the stored definition"),
+    OPT(CLI_STRING, "alias", "alias of the device, as dumpxml shows it", .flags = CLI_REQUIRED,
+        .arg = "alias"),
     OPT_AFFECT,
-    OPT_BOOL("force", "even if the guest has locked the device"),
     { 0 },
 };
 
 /* --persistent: the stored definition, and the running domain if it runs. */
-static bool device_flags(Cli *cli, const CliArgs *args, const WireDomain *dom, unsigned *ret_flags,
-                         Error **err)
+static bool device_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    const CliCommand *command = cli_args_command(args);
+    g_auto(RowCall) call = { 0 };
     bool active = false;
-    *ret_flags = args_affect(args);
-    if (!args_has(args, "persistent"))
-        return true;
-    if (!cli_domain_is_active(cli, dom, &active, err))
+    unsigned flags = args_flags(args);
+    if (!row_prepare(cli, args, command->proc, &call, err))
         return false;
-    *ret_flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
-    return true;
-}
-
-static bool attach_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_autofree char *xml = NULL;
-    unsigned flags = 0;
-    const char *file = args_get(args, "file");
-    if (!cli_read_file(file, &xml, err) || !cli_domain(cli, args, &dom, err) ||
-        !device_flags(cli, args, &dom, &flags, err))
+    if (args_has(args, "persistent")) {
+        if (!cli_domain_is_active(cli, call.object, &active, err))
+            return false;
+        flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
+    }
+    row_set_number(&call, "flags", flags);
+    g_autofree char *doing = row_text(command->doing, args, &call);
+    cli_doing(cli, "%s", doing);
+    if (!row_call(cli, &call, err))
         return false;
-    cli_doing(cli, "Failed to attach device from %s", file);
-    WireDomainAttachDeviceFlagsArgs with = { .dom = dom, .xml = xml, .flags = flags };
-    WireDomainAttachDeviceArgs plain = { .dom = dom, .xml = xml };
-    if (flags ? !cli_call(cli, PROC_DOMAIN_ATTACH_DEVICE_FLAGS, &with, NULL, err)
-              : !cli_call(cli, PROC_DOMAIN_ATTACH_DEVICE, &plain, NULL, err))
-        return false;
-    cli_message(cli, "Device attached successfully");
-    return true;
-}
-
-static bool detach_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_autofree char *xml = NULL;
-    unsigned flags = 0;
-    const char *file = args_get(args, "file");
-    if (!cli_read_file(file, &xml, err) || !cli_domain(cli, args, &dom, err) ||
-        !device_flags(cli, args, &dom, &flags, err))
-        return false;
-    cli_doing(cli, "Failed to detach device from %s", file);
-    WireDomainDetachDeviceFlagsArgs with = { .dom = dom, .xml = xml, .flags = flags };
-    WireDomainDetachDeviceArgs plain = { .dom = dom, .xml = xml };
-    if (flags ? !cli_call(cli, PROC_DOMAIN_DETACH_DEVICE_FLAGS, &with, NULL, err)
-              : !cli_call(cli, PROC_DOMAIN_DETACH_DEVICE, &plain, NULL, err))
-        return false;
-    cli_message(cli, "Device detached successfully");
-    return true;
-}
-
-static bool update_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_autofree char *xml = NULL;
-    unsigned flags = 0;
-    const char *file = args_get(args, "file");
-    if (!cli_read_file(file, &xml, err) || !cli_domain(cli, args, &dom, err) ||
-        !device_flags(cli, args, &dom, &flags, err))
-        return false;
-    flags |= args_has(args, "force") ? VIR_DOMAIN_DEVICE_MODIFY_FORCE : 0;
-    cli_doing(cli, "Failed to update device from %s", file);
-    WireDomainUpdateDeviceFlagsArgs call = { .dom = dom, .xml = xml, .flags = flags };
-    if (!cli_call(cli, PROC_DOMAIN_UPDATE_DEVICE_FLAGS, &call, NULL, err))
-        return false;
-    cli_message(cli, "Device updated successfully");
-    return true;
-}
-
-static const CliOption detach_alias_options[] = {
-    OPT_DOMAIN,
-    OPT_REQUIRED("alias", "alias of the device, as dumpxml shows it"),
-    OPT_AFFECT,
-    { 0 },
-};
-
-static bool detach_alias_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    const char *alias = args_get(args, "alias");
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "Failed to detach device with alias %s", alias);
-    WireDomainDetachDeviceAliasArgs call = { .dom = dom, .alias = (char *)alias, .flags = args_affect(args) };
-    if (!cli_call(cli, PROC_DOMAIN_DETACH_DEVICE_ALIAS, &call, NULL, err))
-        return false;
-    cli_message(cli, "Device detach request sent successfully");
+    cli_message(cli, "%s", command->done);
     return true;
 }
 
 const CliCommand commands_device[] = {
-    { .name = "domblklist",
-      .group = GROUP_MONITOR,
-      .summary = "list the disks of a domain",
-      .options = blklist_options,
-      .json = "[{\"target\": string, \"source\": string|null, \"type\": string, \"device\": string}]",
-      .run = blklist_run },
-    { .name = "domiflist",
-      .group = GROUP_MONITOR,
-      .summary = "list the network interfaces of a domain",
-      .options = iflist_options,
-      .json =
-          "[{\"interface\": string|null, \"type\": string, \"source\": string|null, \"model\": string|null, "
-          "\"mac\": string}]",
-      .run = iflist_run },
-    { .name = "domblkinfo",
-      .group = GROUP_MONITOR,
-      .summary = "show the sizes of a disk",
-      .options = blkinfo_options,
-      .exclusive = "device all",
-      .json = "{\"capacity_bytes\": number, \"allocation_bytes\": number, \"physical_bytes\": number}; with "
-              "--all "
-              "a list of these with \"target\"",
-      .run = blkinfo_run },
-    { .name = "domblkstat",
-      .group = GROUP_MONITOR,
-      .summary = "show what a disk has read and written",
-      .options = blkstat_options,
-      .json = "{NAME: number}",
-      .run = blkstat_run },
-    { .name = "domifstat",
-      .group = GROUP_MONITOR,
-      .summary = "show what a network interface has sent and received",
-      .options = ifstat_options,
-      .json = "{NAME: number}",
-      .run = ifstat_run },
-    { .name = "domblkerror",
-      .group = GROUP_MONITOR,
-      .summary = "show the disks that reported errors",
-      .options = active_options,
-      .json = "[{\"target\": string, \"error\": string}]",
-      .run = blkerror_run },
-    { .name = "domifaddr",
-      .group = GROUP_MONITOR,
-      .summary = "show the network addresses of a guest",
-      .options = ifaddr_options,
-      .json =
-          "[{\"name\": string, \"mac\": string|null, \"protocol\": string|null, \"address\": string|null}]",
-      .run = ifaddr_run },
-    { .name = "attach-device",
-      .group = GROUP_DOMAIN,
-      .summary = "add a device described by an XML file",
-      .options = attach_options,
-      .exclusive = EXCLUSIVE_AFFECT "; persistent current",
-      .run = attach_run },
-    { .name = "detach-device",
-      .group = GROUP_DOMAIN,
-      .summary = "remove a device described by an XML file",
-      .options = attach_options,
-      .exclusive = EXCLUSIVE_AFFECT "; persistent current",
-      .run = detach_run },
-    { .name = "detach-device-alias",
-      .group = GROUP_DOMAIN,
-      .summary = "remove a device by its alias",
-      .options = detach_alias_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .run = detach_alias_run },
-    { .name = "update-device",
-      .group = GROUP_DOMAIN,
-      .summary = "change a device as an XML file describes",
-      .options = update_options,
-      .exclusive = EXCLUSIVE_AFFECT "; persistent current",
-      .run = update_run },
+    COMMAND("domblklist", GROUP_MONITOR, "list the disks of a domain", blklist_options, blklist_run,
+            .columns = blklist_brief_columns),
+    COMMAND("domiflist", GROUP_MONITOR, "list the network interfaces of a domain", iflist_options, iflist_run,
+            .columns = iflist_columns),
+    COMMAND("domblkinfo", GROUP_MONITOR, "show the sizes of a disk", blkinfo_options, blkinfo_run,
+            .exclusive = "device all",
+            .json = "{\"capacity_bytes\": number, \"allocation_bytes\": number, \"physical_bytes\": number}; "
+                    "with --all a list of these with \"target\""),
+    COMMAND("domblkstat", GROUP_MONITOR, "show what a disk has read and written", blkstat_options,
+            blkstat_run, .proc = PROC_DOMAIN_BLOCK_STATS_FLAGS, .always = VIR_TYPED_PARAM_STRING_OKAY,
+            .json = "{NAME: number}"),
+    COMMAND("domifstat", GROUP_MONITOR, "show what a network interface has sent and received", ifstat_options,
+            ifstat_run, .json = "{NAME: number}"),
+    COMMAND("domblkerror", GROUP_MONITOR, "show the disks that reported errors", active_options, blkerror_run,
+            .columns = blkerror_columns),
+    COMMAND("domifaddr", GROUP_MONITOR, "show the network addresses of a guest", ifaddr_options, ifaddr_run,
+            .columns = ifaddr_columns, .flags = CLI_UNSERVED),
+    COMMAND("attach-device", GROUP_DOMAIN, "add a device described by an XML file", attach_options,
+            device_run, .exclusive = EXCLUSIVE_AFFECT "; persistent current",
+            .proc = PROC_DOMAIN_ATTACH_DEVICE_FLAGS, .doing = "Failed to attach device from {file}",
+            .done = "Device attached successfully", .flags = CLI_UNSERVED),
+    COMMAND("detach-device", GROUP_DOMAIN, "remove a device described by an XML file", attach_options,
+            device_run, .exclusive = EXCLUSIVE_AFFECT "; persistent current",
+            .proc = PROC_DOMAIN_DETACH_DEVICE_FLAGS, .doing = "Failed to detach device from {file}",
+            .done = "Device detached successfully", .flags = CLI_UNSERVED),
+    COMMAND("detach-device-alias", GROUP_DOMAIN, "remove a device by its alias", detach_alias_options, NULL,
+            .exclusive = EXCLUSIVE_AFFECT, .proc = PROC_DOMAIN_DETACH_DEVICE_ALIAS,
+            .doing = "Failed to detach device with alias {alias}",
+            .done = "Device detach request sent successfully", .flags = CLI_UNSERVED),
+    COMMAND("update-device", GROUP_DOMAIN, "change a device as an XML file describes", update_options,
+            device_run, .exclusive = EXCLUSIVE_AFFECT "; persistent current",
+            .proc = PROC_DOMAIN_UPDATE_DEVICE_FLAGS, .doing = "Failed to update device from {file}",
+            .done = "Device updated successfully", .flags = CLI_UNSERVED),
     { 0 },
 };

@@ -6,9 +6,14 @@
 #include "conf/domain_xml.h"
 #include "host/doctor.h"
 
-static const CliColumn columns[] = {
-    { "Check", "check" }, { "Result", "result" }, { "Found", "detail" }, { NULL, "advice" }
-};
+#define PIPE_WIDTH                                                                                           \
+    80u /* findings are sentences: they are wrapped also where no terminal says how wide it is */
+
+static const CliColumn columns[] = { { "Check", "check" },
+                                     { "Result", "result", "\"ok\"|\"warn\"|\"fail\"" },
+                                     { "Found", "detail" },
+                                     { NULL, "advice", "string|null" },
+                                     { 0 } };
 
 static void print_advice(Cli *cli, const GPtrArray *rows)
 {
@@ -20,14 +25,15 @@ static void print_advice(Cli *cli, const GPtrArray *rows)
         if (first)
             fputs("\nWhat to do:\n", cli->out);
         first = false;
-        fprintf(cli->out, " %s: %s\n", row->name, row->advice);
+        fprintf(cli->out, " %s: ", row->name);
+        cli_print_wrapped(cli->out, row->advice, 4, 3 + text_width(row->name), cli->width);
     }
 }
 
 /* What the machine's definition sets and nothing acts on: why it would not start. */
 AWAITS static bool doctor_domain(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn gap_columns[] = { { "Not acted on yet", "path" } };
+    static const CliColumn gap_columns[] = { { "Not acted on yet", "path" }, { 0 } };
     g_auto(WireDomain) dom = { 0 };
     g_autofree char *xml = NULL;
     g_autoptr(GPtrArray) paths = NULL;
@@ -36,12 +42,13 @@ AWAITS static bool doctor_domain(Cli *cli, const CliArgs *args, Error **err)
         !cli_domain_xml(cli, &dom, VIR_DOMAIN_XML_INACTIVE, &xml, err) ||
         !domain_xml_find_gaps(xml, strlen(xml), &paths, err))
         return false;
-    CliTable *table = table_new(gap_columns, G_N_ELEMENTS(gap_columns));
+    CliTable *table = table_new(gap_columns, 0);
     for (unsigned i = 0; i < paths->len; i++) {
         table_row(table);
         table_cell_text(table, paths->pdata[i]);
     }
-    cli_print_table(cli, table);
+    if (!cli_print_table(cli, table, err))
+        return false;
     if (paths->len)
         cli->exit_code = CLI_EXIT_FAILED;
     return true;
@@ -54,7 +61,7 @@ static bool doctor_command(Cli *cli, const CliArgs *args, Error **err)
     /* Blocking is fine: there is no connection that would miss its keepalives. */
     g_autoptr(GPtrArray) rows = doctor_run(cli->root);
     unsigned counts[DOCTOR_STATUS_COUNT] = { 0 };
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(columns, 0);
     for (unsigned i = 0; i < rows->len; i++) {
         const DoctorRow *row = rows->pdata[i];
         counts[row->status]++;
@@ -64,8 +71,11 @@ static bool doctor_command(Cli *cli, const CliArgs *args, Error **err)
         table_cell_text(table, row->detail);
         table_cell_text(table, row->advice);
     }
-    cli_print_table(cli, table);
-    if (!cli->json) {
+    if (!cli->width)
+        cli->width = PIPE_WIDTH;
+    if (!cli_print_table(cli, table, err))
+        return false;
+    if (cli->format == CLI_TEXT) {
         print_advice(cli, rows);
         cli_message(cli, "\n%u checks: %u ok, %u warnings, %u failed", rows->len, counts[DOCTOR_OK],
                     counts[DOCTOR_WARN], counts[DOCTOR_FAIL]);
@@ -76,25 +86,17 @@ static bool doctor_command(Cli *cli, const CliArgs *args, Error **err)
 }
 
 static const CliOption doctor_options[] = {
-    { .name = "domain",
-      .type = CLI_STRING,
-      .flags = CLI_NAMED,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "list what this machine's definition sets and nothing acts on yet, so that it does not start" },
+    OPT(CLI_STRING, "domain",
+        "list what this machine's definition sets and nothing acts on yet, so that it does not start",
+        .flags = CLI_NAMED, .complete = COMPLETE_DOMAIN),
     { 0 },
 };
 
 const CliCommand commands_doctor[] = {
-    { .name = "doctor",
-      .group = GROUP_LODGE,
-      .flags = CLI_NO_CONNECT,
-      .summary = "check whether this host is fit for virtual machines",
-      .doc = "Looks at everything that virtual machines need of this host, says what it found and what to do "
-             "about "
-             "it. Fails if machines cannot run. It needs no daemon, except with --domain.",
-      .options = doctor_options,
-      .json = "[{\"check\": string, \"result\": \"ok\"|\"warn\"|\"fail\", \"detail\": string, \"advice\": "
-              "string|null}], with --domain [{\"path\": string}]",
-      .run = doctor_command },
+    COMMAND("doctor", GROUP_LODGE, "check whether this host is fit for virtual machines", doctor_options,
+            doctor_command, .flags = CLI_NO_CONNECT,
+            .doc = "Looks at everything that virtual machines need of this host, says what it found and what "
+                   "to do about it. Fails if machines cannot run. It needs no daemon, except with --domain.",
+            .columns = columns),
     { 0 },
 };

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/loop.h"
+#include "cli/class.h"
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/events.h"
@@ -22,6 +23,7 @@ typedef struct Watch {
     unsigned received;
     bool interrupted;
     unsigned timeout_s; /* 0: none */
+    const CliClass *class;
 } Watch;
 
 static int watch_on_interrupt(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
@@ -43,7 +45,8 @@ static char *watch_time(void)
     return g_strdup_printf("%s.%03ld+0000", text, now.tv_nsec / 1000000);
 }
 
-static void watch_print(Watch *watch, const char *name, const WireDomain *dom, const char *text, Json *detail)
+static void watch_print(Watch *watch, const char *name, const char *kind, const char *key, const char *object,
+                        const char *text, Json *detail)
 {
     Cli *cli = watch->cli;
     /* Without --loop one event is the answer; those that came with it are not. */
@@ -52,14 +55,15 @@ static void watch_print(Watch *watch, const char *name, const WireDomain *dom, c
     watch->received++;
     g_autofree char *stamp = watch_time();
     if (cli->json) {
-        AUTO_JSON line = json_pack("{s:s, s:s, s:s, s:O}", "time", stamp, "event", name, "domain", dom->name,
-                                   "detail", detail);
+        AUTO_JSON line =
+            json_pack("{s:s, s:s, s:s, s:O}", "time", stamp, "event", name, key, object, "detail", detail);
         g_autofree char *compact = json_format(line);
         fprintf(cli->out, "%s\n", compact);
     } else {
-        g_autofree char *domain = text_printable(dom->name);
-        fprintf(cli->out, "%s%sevent '%s' for domain '%s'%s%s\n", watch->timestamp ? stamp : "",
-                watch->timestamp ? ": " : "", name, domain, *text ? ": " : "", text);
+        g_autofree char *printable = text_printable(object);
+        const char *quote = strcmp(kind, "domain") == 0 ? "'" : "";
+        fprintf(cli->out, "%s%sevent '%s' for %s %s%s%s%s%s\n", watch->timestamp ? stamp : "",
+                watch->timestamp ? ": " : "", name, kind, quote, printable, quote, *text ? ": " : "", text);
     }
     fflush(cli->out);
     wait_queue_wake_all(&cli->broken);
@@ -121,18 +125,13 @@ static bool watch_timeout(const CliArgs *args, unsigned *ret_seconds, Error **er
 /* ---- event ---- */
 
 static const CliOption event_options[] = {
-    { .name = "domain",
-      .type = CLI_STRING,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "only this domain: name, id or UUID" },
-    { .name = "event",
-      .type = CLI_STRING,
-      .words =
-          "lifecycle reboot rtc-change watchdog io-error graphics io-error-reason control-error block-job "
-          "disk-change tray-change pm-wakeup pm-suspend balloon-change pm-suspend-disk device-removed "
-          "block-job-2 tunable agent-lifecycle device-added migration-iteration job-completed "
-          "device-removal-failed metadata-change block-threshold memory-failure memory-device-size-change",
-      .doc = "the kind of event" },
+    OPT(CLI_STRING, "domain", "only this domain: name, id or UUID", .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "event", "the kind of event",
+        .words =
+            "lifecycle reboot rtc-change watchdog io-error graphics io-error-reason control-error block-job "
+            "disk-change tray-change pm-wakeup pm-suspend balloon-change pm-suspend-disk device-removed "
+            "block-job-2 tunable agent-lifecycle device-added migration-iteration job-completed "
+            "device-removal-failed metadata-change block-threshold memory-failure memory-device-size-change"),
     OPT_BOOL("all", "all kinds of events"),
     OPT_BOOL("loop", "go on until interrupted instead of ending with the first event"),
     OPT_INT("timeout", "give up after so many seconds"),
@@ -146,7 +145,8 @@ static void event_received(Cli *cli, uint32_t program, int32_t proc, const void 
     EventText event;
     if (program != WIRE_PROGRAM_REMOTE || !event_describe(proc, message, &event))
         return;
-    watch_print(arg, event_name(event.id), event.domain, event.text->str, event.detail);
+    watch_print(arg, event_name(event.id), "domain", "domain", event.domain->name, event.text->str,
+                event.detail);
     event_text_clear(&event);
 }
 
@@ -233,19 +233,112 @@ static bool event_run(Cli *cli, const CliArgs *args, Error **err)
     return ok;
 }
 
+/* ---- events of other classes: a row each in class_rows.c ---- */
+
+static void class_event_received(Cli *cli, uint32_t program, int32_t proc, const void *message, void *arg)
+{
+    Watch *watch = arg;
+    const CliClass *class = watch->class;
+    const CliEvent *event = class->events;
+    while (event->name && event->proc != proc)
+        event++;
+    if (program != WIRE_PROGRAM_REMOTE || !event->name)
+        return;
+    WireType type = wire_proc_find(wire_program_find(program), proc)->args;
+    const WireTypeInfo *info = &wire_types[type];
+    EventText said = { .text = g_string_new(NULL), .detail = json_object() };
+    g_autofree char *object = NULL;
+    for (unsigned i = 0; i < info->n_fields; i++) {
+        const WireField *field = &wire_fields[info->first_field + i];
+        if (field->kind == WIRE_STRUCT && field->type == class->handle)
+            object = class_name(class, (const char *)message + field->offset);
+    }
+    event_say(&said, type, message, event->text);
+    watch_print(watch, event->name, class == &class_pool ? "storage pool" : class->word, class->option,
+                object ? object : "", said.text->str, said.detail);
+    event_text_clear(&said);
+}
+
+/* Registers for one kind of event, of one object if the option names it. */
+static bool class_event_register(Cli *cli, const CliArgs *args, unsigned id, int *ret_callback, Error **err)
+{
+    const CliClass *class = cli_args_command(args)->class;
+    const WireProc *proc = wire_proc_find(wire_program_find(WIRE_PROGRAM_REMOTE), class->procs[VERB_EVENT]);
+    const WireTypeInfo *info = &wire_types[proc->args];
+    g_autofree void *call = g_malloc0(info->size);
+    g_autofree void *handle = g_malloc0(wire_type_size(class->handle));
+    const char *name = args_get(args, class->option);
+    int32_t callback = -1;
+    if (name && !class_lookup_text(cli, class, args, name, handle, err))
+        return false;
+    for (unsigned i = 0; i < info->n_fields; i++) {
+        const WireField *field = &wire_fields[info->first_field + i];
+        void *at = (char *)call + field->offset;
+        if (field->kind == WIRE_INT32)
+            *(int32_t *)at = (int32_t)id;
+        else if (name)
+            *(void **)at = handle;
+    }
+    bool ok = cli_call(cli, class->procs[VERB_EVENT], call, &callback, err);
+    wire_clear(class->handle, handle);
+    *ret_callback = callback;
+    return ok;
+}
+
+bool class_event_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    const CliClass *class = cli_args_command(args)->class;
+    Watch watch = { .cli = cli,
+                    .loop = args_has(args, "loop"),
+                    .timestamp = args_has(args, "timestamp"),
+                    .class = class };
+    const char *only = args_get(args, "event");
+    int callbacks[EVENT_KINDS];
+    unsigned n = 0;
+    if (args_has(args, "list")) {
+        Json *list = json_array();
+        for (const CliEvent *event = class->events; event->name; event++) {
+            json_array_append_new(list, json_string(event->name));
+            if (!cli->json)
+                fprintf(cli->out, "%s\n", event->name);
+        }
+        cli_print_json(cli, list);
+        return true;
+    }
+    if (!only) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "either --list or --event <type> is required");
+        return error_hint(err, "see 'lodge help %s'", cli_args_command(args)->name);
+    }
+    if (!watch_timeout(args, &watch.timeout_s, err))
+        return false;
+    cli->on_event = class_event_received;
+    cli->on_event_arg = &watch;
+    bool ok = true;
+    for (unsigned i = 0; ok && class->events[i].name; i++) {
+        if (strcmp(only, class->events[i].name) == 0)
+            ok = class_event_register(cli, args, i, &callbacks[n++], err);
+    }
+    ok = ok && watch_wait(&watch, err);
+    fiber_shield_begin(); /* also after Ctrl-C in the shell */
+    for (unsigned i = 0; ok && i < n && wire_client_is_alive(cli->client); i++)
+        (void)!cli_call(cli, class->event_end, &callbacks[i], NULL, NULL);
+    fiber_shield_end();
+    cli->on_event = NULL;
+    return ok;
+}
+
 /* ---- the QEMU monitor ---- */
 
 static const CliOption monitor_event_options[] = {
-    { .name = "domain",
-      .type = CLI_STRING,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "only this domain: name, id or UUID" },
+    OPT(CLI_STRING, "domain", "only this domain: name, id or UUID", .complete = COMPLETE_DOMAIN),
     OPT_STRING("event", "only events of this name"),
     OPT_BOOL("pretty", "print details in several lines"),
     OPT_BOOL("loop", "go on until interrupted instead of ending with the first event"),
     OPT_INT("timeout", "give up after so many seconds"),
-    OPT_BOOL("regex", "the name is a regular expression"),
-    OPT_BOOL("no-case", "upper and lower case are the same"),
+    OPT_FLAG("regex", VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_REGEX,
+             "the name is a regular expression"),
+    OPT_FLAG("no-case", VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_NOCASE,
+             "upper and lower case are the same"),
     OPT_BOOL("timestamp", "begin each line with the time here instead of showing QEMU's"),
     { 0 },
 };
@@ -303,8 +396,7 @@ static bool monitor_event_run(Cli *cli, const CliArgs *args, Error **err)
     WireQemuConnectDomainMonitorEventRegisterArgs call = {
         .dom = dom.name ? &dom : NULL,
         .event = (char *)args_get(args, "event"),
-        .flags = (args_has(args, "regex") ? VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_REGEX : 0) |
-                 (args_has(args, "no-case") ? VIR_CONNECT_DOMAIN_QEMU_MONITOR_EVENT_REGISTER_NOCASE : 0),
+        .flags = args_flags(args),
     };
     cli->on_event = monitor_event_received;
     cli->on_event_arg = &watch;
@@ -325,17 +417,11 @@ static bool monitor_event_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption monitor_command_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_BOOL("hmp", "a command as a person would type it"),
+    OPT_FLAG("hmp", VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP, "a command as a person would type it"),
     OPT_BOOL("pretty", "print the answer in several lines"),
     OPT_BOOL("return-value", "print only the value of \"return\""),
-    { .name = "pass-fds",
-      .type = CLI_STRING,
-      .flags = CLI_NAMED,
-      .doc = "file descriptors for QEMU: numbers separated by commas" },
-    { .name = "cmd",
-      .type = CLI_STRING,
-      .flags = CLI_REQUIRED | CLI_MANY,
-      .doc = "the command: JSON, or words with --hmp" },
+    OPT(CLI_STRING, "pass-fds", "file descriptors for QEMU: numbers separated by commas", .flags = CLI_NAMED),
+    OPT(CLI_STRING, "cmd", "the command: JSON, or words with --hmp", .flags = CLI_REQUIRED | CLI_MANY),
     { 0 },
 };
 
@@ -371,41 +457,27 @@ static bool monitor_command_run(Cli *cli, const CliArgs *args, Error **err)
         return error_set(err, ERROR_NOT_SUPPORTED, "lodge cannot pass descriptors to QEMU's monitor yet");
     if (!cli_domain(cli, args, &dom, err))
         return false;
-    WireQemuDomainMonitorCommandArgs call = {
-        .dom = dom, .cmd = command, .flags = args_has(args, "hmp") ? VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP : 0
-    };
+    WireQemuDomainMonitorCommandArgs call = { .dom = dom, .cmd = command, .flags = args_flags(args) };
     return wire_call(cli->client, WIRE_PROGRAM_QEMU, QEMU_PROC_DOMAIN_MONITOR_COMMAND, &call, &ret,
                      WIRE_NO_TIMEOUT, err) &&
            monitor_print(cli, args, ret.result, err);
 }
 
 const CliCommand commands_event[] = {
-    { .name = "event",
-      .group = GROUP_EVENTS,
-      .summary = "wait for domain events and print them",
-      .doc = "Waits for one event, or with --loop for all until it is interrupted. Fails if none came.",
-      .options = event_options,
-      .exclusive = "all event list",
-      .json = "one object per line: {\"time\": string, \"event\": string, \"domain\": string, \"detail\": "
-              "{...}}; with "
-              "--list [string]",
-      .run = event_run },
-    { .name = "qemu-monitor-event",
-      .group = GROUP_EVENTS,
-      .summary = "wait for events of QEMU itself and print them",
-      .options = monitor_event_options,
-      .json = "one object per line: {\"event\": string, \"domain\": string, \"seconds\": number, "
-              "\"microseconds\": "
-              "number, \"detail\": value}",
-      .run = monitor_event_run },
-    { .name = "qemu-monitor-command",
-      .group = GROUP_DOMAIN,
-      .summary = "send a command to QEMU's monitor",
-      .doc = "Sends a command to QEMU behind the daemon's back. What it changes there the daemon may not "
-             "notice.",
-      .options = monitor_command_options,
-      .exclusive = "hmp pretty; hmp return-value",
-      .json = "QEMU's answer; with --hmp {\"output\": string}",
-      .run = monitor_command_run },
+    COMMAND("event", GROUP_EVENTS, "wait for domain events and print them", event_options, event_run,
+            .doc = "Waits for one event, or with --loop for all until it is interrupted. Fails if none came.",
+            .exclusive = "all event list",
+            .json = "one object per line: {\"time\": string, \"event\": string, \"domain\": string, "
+                    "\"detail\": {...}}; with --list [string]"),
+    COMMAND("qemu-monitor-event", GROUP_EVENTS, "wait for events of QEMU itself and print them",
+            monitor_event_options, monitor_event_run,
+            .json = "one object per line: {\"event\": string, \"domain\": string, \"seconds\": number, "
+                    "\"microseconds\": number, \"detail\": value}"),
+    COMMAND("qemu-monitor-command", GROUP_DOMAIN, "send a command to QEMU's monitor", monitor_command_options,
+            monitor_command_run,
+            .doc = "Sends a command to QEMU behind the daemon's back. What it changes there the daemon may "
+                   "not notice.",
+            .exclusive = "hmp pretty; hmp return-value",
+            .json = "QEMU's answer; with --hmp {\"output\": string}"),
     { 0 },
 };

@@ -8,6 +8,7 @@
 #include "cli/cpumap.h"
 #include "cli/domain.h"
 #include "cli/output.h"
+#include "cli/row.h"
 #include "wire/params.h"
 
 #define KIB 1024u
@@ -16,43 +17,14 @@
 
 static const CliOption xpath_options[] = { OPT_XPATH, { 0 } };
 
-static bool capabilities_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireConnectGetCapabilitiesRet) ret = { 0 };
-    cli_doing(cli, "failed to get capabilities");
-    return cli_call(cli, PROC_CONNECT_GET_CAPABILITIES, NULL, &ret, err) &&
-           cli_print_xml(cli, args, ret.capabilities, err);
-}
-
 static const CliOption domcapabilities_options[] = {
-    OPT_STRING("virttype", "kind of virtualization: kvm or qemu"),
-    OPT_STRING("emulatorbin", "path of the emulator"),
-    OPT_STRING("arch", "architecture of the guest"),
-    OPT_STRING("machine", "machine type"),
+    OPT_ARG("virttype", "virttype", "kind of virtualization: kvm or qemu"),
+    OPT_ARG("emulatorbin", "emulatorbin", "path of the emulator"),
+    OPT_ARG("arch", "arch", "architecture of the guest"),
+    OPT_ARG("machine", "machine", "machine type"),
     OPT_XPATH,
     { 0 },
 };
-
-static bool domcapabilities_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireConnectGetDomainCapabilitiesRet) ret = { 0 };
-    WireConnectGetDomainCapabilitiesArgs call = { .emulatorbin = (char *)args_get(args, "emulatorbin"),
-                                                  .arch = (char *)args_get(args, "arch"),
-                                                  .machine = (char *)args_get(args, "machine"),
-                                                  .virttype = (char *)args_get(args, "virttype") };
-    cli_doing(cli, "failed to get emulator capabilities");
-    return cli_call(cli, PROC_CONNECT_GET_DOMAIN_CAPABILITIES, &call, &ret, err) &&
-           cli_print_xml(cli, args, ret.capabilities, err);
-}
-
-static bool sysinfo_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    WireConnectGetSysinfoArgs call = { 0 };
-    g_auto(WireConnectGetSysinfoRet) ret = { 0 };
-    cli_doing(cli, "failed to get sysinfo");
-    return cli_call(cli, PROC_CONNECT_GET_SYSINFO, &call, &ret, err) &&
-           cli_print_xml(cli, args, ret.sysinfo, err);
-}
 
 /* ---- nodeinfo ---- */
 
@@ -81,56 +53,51 @@ static bool nodeinfo_run(Cli *cli, const CliArgs *args, Error **err)
 
 /* ---- nodememstats, nodecpustats ---- */
 
-static const CliOption memstats_options[] = { OPT_INT("cell", "only this NUMA cell"), { 0 } };
+static const CliOption memstats_options[] = {
+    OPT(CLI_INT, "cell", "only this NUMA cell", .arg = "cell_num", .min = -1, .otherwise = "-1"),
+    { 0 },
+};
 
 static bool memstats_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    int64_t cell = -1;
-    g_auto(WireNodeGetMemoryStatsRet) count = { 0 };
-    g_auto(WireNodeGetMemoryStatsRet) ret = { 0 };
-    if (!args_get_int(args, "cell", -1, INT32_MAX, &cell, err))
+    g_auto(RowCall) call = { 0 };
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, &call, err))
         return false;
-    WireNodeGetMemoryStatsArgs call = { .cell_num = (int32_t)cell };
     cli_doing(cli, "Unable to get memory stats");
-    if (!cli_call(cli, PROC_NODE_GET_MEMORY_STATS, &call, &count, err))
+    if (!row_call_counted(cli, &call, err))
         return false;
-    call.nparams = count.nparams;
-    if (!cli_call(cli, PROC_NODE_GET_MEMORY_STATS, &call, &ret, err))
-        return false;
+    const WireNodeGetMemoryStatsRet *ret = call.ret;
     Json *object = json_object();
-    for (unsigned i = 0; i < ret.n_params; i++) {
-        g_autofree char *key = g_strdup_printf("%s_kib", ret.params[i].field);
-        json_object_set_new(object, key, json_integer((json_int_t)ret.params[i].value));
+    for (unsigned i = 0; i < ret->n_params; i++) {
+        g_autofree char *key = g_strdup_printf("%s_kib", ret->params[i].field);
+        json_object_set_new(object, key, json_integer((json_int_t)ret->params[i].value));
         if (!cli->json)
-            fprintf(cli->out, "%-7s: %20" PRIu64 " KiB\n", ret.params[i].field, ret.params[i].value);
+            fprintf(cli->out, "%-7s: %20" PRIu64 " KiB\n", ret->params[i].field, ret->params[i].value);
     }
     cli_print_json(cli, object);
     return true;
 }
 
 static const CliOption cpustats_options[] = {
-    OPT_INT("cpu", "only this processor"),
+    OPT(CLI_INT, "cpu", "only this processor", .arg = "cpu_num", .min = -1, .otherwise = "-1"),
     OPT_BOOL("percent", "shares of the next second instead of sums since the host started"),
     { 0 },
 };
 
-/* In the order of the output. */
+/* In the order of the output; the protocol calls the second one "kernel". */
 static const char *const cpu_fields[] = { "user", "system", "idle", "iowait", "intr" };
 
-static bool cpustats_get(Cli *cli, int64_t cpu, WireNodeGetCpuStatsRet *ret, Error **err)
+static bool cpustats_get(Cli *cli, const CliArgs *args, RowCall *ret_call, Error **err)
 {
-    WireNodeGetCpuStatsArgs call = { .cpu_num = (int32_t)cpu };
-    g_auto(WireNodeGetCpuStatsRet) count = { 0 };
-    if (!cli_call(cli, PROC_NODE_GET_CPU_STATS, &call, &count, err))
-        return false;
-    call.nparams = count.nparams;
-    return cli_call(cli, PROC_NODE_GET_CPU_STATS, &call, ret, err);
+    return row_prepare(cli, args, cli_args_command(args)->proc, ret_call, err) &&
+           row_call_counted(cli, ret_call, err);
 }
 
 static bool cpustats_find(const WireNodeGetCpuStatsRet *stats, const char *field, uint64_t *ret_value)
 {
+    const char *name = strcmp(field, "system") == 0 ? VIR_NODE_CPU_STATS_KERNEL : field;
     for (unsigned i = 0; i < stats->n_params; i++) {
-        if (strcmp(stats->params[i].field, field) == 0) {
+        if (strcmp(stats->params[i].field, name) == 0) {
             *ret_value = stats->params[i].value;
             return true;
         }
@@ -138,18 +105,19 @@ static bool cpustats_find(const WireNodeGetCpuStatsRet *stats, const char *field
     return false;
 }
 
-static bool cpustats_percent(Cli *cli, int64_t cpu, Error **err)
+static bool cpustats_percent(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireNodeGetCpuStatsRet) before = { 0 };
-    g_auto(WireNodeGetCpuStatsRet) after = { 0 };
+    g_auto(RowCall) before = { 0 };
+    g_auto(RowCall) after = { 0 };
     double share[G_N_ELEMENTS(cpu_fields)] = { 0 }, total = 0;
     bool known[G_N_ELEMENTS(cpu_fields)] = { false };
-    if (!cpustats_get(cli, cpu, &before, err) || !fiber_sleep(1000, err) ||
-        !cpustats_get(cli, cpu, &after, err))
+    if (!cpustats_get(cli, args, &before, err) || !fiber_sleep(1000, err) ||
+        !cpustats_get(cli, args, &after, err))
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(cpu_fields); i++) {
         uint64_t old = 0, now = 0;
-        known[i] = cpustats_find(&before, cpu_fields[i], &old) && cpustats_find(&after, cpu_fields[i], &now);
+        known[i] =
+            cpustats_find(before.ret, cpu_fields[i], &old) && cpustats_find(after.ret, cpu_fields[i], &now);
         share[i] = now > old ? (double)(now - old) : 0;
         total += share[i];
     }
@@ -170,21 +138,18 @@ static bool cpustats_percent(Cli *cli, int64_t cpu, Error **err)
 
 static bool cpustats_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    int64_t cpu = -1;
-    g_auto(WireNodeGetCpuStatsRet) ret = { 0 };
-    if (!args_get_int(args, "cpu", -1, INT32_MAX, &cpu, err))
-        return false;
+    g_auto(RowCall) call = { 0 };
     cli_doing(cli, "Unable to get node cpu stats");
     if (args_has(args, "percent"))
-        return cpustats_percent(cli, cpu, err);
-    if (!cpustats_get(cli, cpu, &ret, err))
+        return cpustats_percent(cli, args, err);
+    if (!cpustats_get(cli, args, &call, err))
         return false;
     CliRecord *record = record_new(15);
     for (size_t i = 0; i < G_N_ELEMENTS(cpu_fields); i++) {
         uint64_t value = 0;
         g_autofree char *label = g_strdup_printf("%s:", cpu_fields[i]);
         g_autofree char *key = g_strdup_printf("%s_ns", cpu_fields[i]);
-        if (cpustats_find(&ret, cpu_fields[i], &value))
+        if (cpustats_find(call.ret, cpu_fields[i], &value))
             record_add(record, label, key, json_integer((json_int_t)value), "%20" PRIu64, value);
     }
     cli_print_record(cli, record);
@@ -301,10 +266,7 @@ static bool freecell_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption freepages_options[] = {
     OPT_INT("cellno", "NUMA cell"),
-    { .name = "pagesize",
-      .type = CLI_SIZE,
-      .unit = KIB,
-      .doc = "size of the pages, in KiB unless it has a unit" },
+    OPT(CLI_SIZE, "pagesize", "size of the pages, in KiB unless it has a unit", .unit = KIB),
     OPT_BOOL("all", "all cells and sizes"),
     { 0 },
 };
@@ -384,78 +346,11 @@ static bool freepages_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
-/* ---- node-memory-tune ---- */
-
-static const CliOption memory_tune_options[] = {
-    OPT_INT("shm-pages-to-scan", "pages to look at before sleeping"),
-    OPT_INT("shm-sleep-millisecs", "milliseconds to sleep in between"),
-    OPT_INT("shm-merge-across-nodes", "1: pages of all NUMA nodes may become one, 0: not"),
-    { 0 },
-};
-
-static bool memory_tune_set(Cli *cli, const CliArgs *args, Error **err)
-{
-    static const char *const names[][2] = { { "shm-pages-to-scan", "shm_pages_to_scan" },
-                                            { "shm-sleep-millisecs", "shm_sleep_millisecs" },
-                                            { "shm-merge-across-nodes", "shm_merge_across_nodes" } };
-    WireTypedParam params[G_N_ELEMENTS(names)];
-    unsigned n = 0;
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
-        int64_t value = 0;
-        if (!args_get_int(args, names[i][0], 0, UINT32_MAX, &value, err))
-            return false;
-        if (args_has(args, names[i][0]))
-            params[n++] =
-                (WireTypedParam){ .field = (char *)names[i][1],
-                                  .value = { .type = VIR_TYPED_PARAM_UINT, .ui = (uint32_t)value } };
-    }
-    cli_doing(cli, "Unable to change memory parameters");
-    WireNodeSetMemoryParametersArgs call = { .params = params, .n_params = n };
-    return cli_call(cli, PROC_NODE_SET_MEMORY_PARAMETERS, &call, NULL, err);
-}
-
-static bool memory_tune_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireNodeGetMemoryParametersRet) count = { 0 };
-    g_auto(WireNodeGetMemoryParametersRet) ret = { 0 };
-    if (args_has(args, "shm-pages-to-scan") || args_has(args, "shm-sleep-millisecs") ||
-        args_has(args, "shm-merge-across-nodes"))
-        return memory_tune_set(cli, args, err);
-    WireNodeGetMemoryParametersArgs call = { 0 };
-    cli_doing(cli, "Unable to get memory parameters");
-    if (!cli_call(cli, PROC_NODE_GET_MEMORY_PARAMETERS, &call, &count, err))
-        return false;
-    call.nparams = count.nparams;
-    if (count.nparams && !cli_call(cli, PROC_NODE_GET_MEMORY_PARAMETERS, &call, &ret, err))
-        return false;
-    Json *object = json_object();
-    if (!cli->json)
-        fputs("Shared memory:\n", cli->out);
-    for (unsigned i = 0; i < ret.n_params; i++) {
-        g_autofree char *text = wire_param_format(&ret.params[i]);
-        json_object_set_new(object, ret.params[i].field, param_json(&ret.params[i]));
-        if (!cli->json)
-            fprintf(cli->out, "\t%-15s %s\n", ret.params[i].field, text);
-    }
-    cli_print_json(cli, object);
-    return true;
-}
-
 /* ---- small answers ---- */
-
-static bool hostname_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireConnectGetHostnameRet) ret = { 0 };
-    cli_doing(cli, "failed to get hostname");
-    if (!cli_call(cli, PROC_CONNECT_GET_HOSTNAME, NULL, &ret, err))
-        return false;
-    cli_print_value(cli, "hostname", ret.hostname);
-    return true;
-}
 
 static bool uri_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    cli_print_value(cli, "uri", cli->uri ? cli->uri : wire_client_uri(cli->client));
+    cli_print_text(cli, "uri", cli->uri ? cli->uri : wire_client_uri(cli->client));
     return true;
 }
 
@@ -526,130 +421,50 @@ static bool version_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 static const CliOption suspend_options[] = {
-    { .name = "target",
-      .type = CLI_STRING,
-      .flags = CLI_REQUIRED,
-      .words = "mem disk hybrid",
-      .doc = "where the host keeps its memory" },
-    { .name = "duration",
-      .type = CLI_INT,
-      .flags = CLI_REQUIRED,
-      .doc = "seconds until it wakes up, at least 60" },
+    OPT(CLI_STRING, "target", "where the host keeps its memory", .flags = CLI_REQUIRED | CLI_ONE_OF,
+        .words = "mem disk hybrid", .arg = "target"),
+    OPT(CLI_INT, "duration", "seconds until it wakes up, at least 60", .flags = CLI_REQUIRED,
+        .arg = "duration"),
     { 0 },
 };
 
-static bool suspend_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    static const char *const targets[] = { "mem", "disk", "hybrid" };
-    const char *target = args_get(args, "target");
-    unsigned number = 0;
-    int64_t seconds = 0;
-    while (number < G_N_ELEMENTS(targets) && strcmp(targets[number], target) != 0)
-        number++;
-    if (number == G_N_ELEMENTS(targets)) {
-        error_set(err, ERROR_INVALID_ARGUMENT, "Invalid target");
-        return error_hint(err, "the target is one of mem, disk, hybrid");
-    }
-    if (!args_get_int(args, "duration", 0, INT64_MAX, &seconds, err))
-        return false;
-    cli_doing(cli, "The host was not suspended");
-    WireNodeSuspendForDurationArgs call = { .target = number, .duration = (uint64_t)seconds };
-    return cli_call(cli, PROC_NODE_SUSPEND_FOR_DURATION, &call, NULL, err);
-}
-
 const CliCommand commands_host[] = {
-    { .name = "capabilities",
-      .group = GROUP_HOST,
-      .summary = "print what the host and the daemon can do",
-      .options = xpath_options,
-      .json = "{\"xml\": string}",
-      .run = capabilities_run },
-    { .name = "domcapabilities",
-      .group = GROUP_HOST,
-      .summary = "print what a domain can have on this host",
-      .options = domcapabilities_options,
-      .json = "{\"xml\": string}",
-      .run = domcapabilities_run },
-    { .name = "freecell",
-      .group = GROUP_HOST,
-      .summary = "show the free memory of NUMA cells",
-      .options = freecell_options,
-      .exclusive = "cellno all",
-      .json = "{\"cells\": [{\"cell\": number, \"free_kib\": number}], \"total_kib\": number}",
-      .run = freecell_run },
-    { .name = "freepages",
-      .group = GROUP_HOST,
-      .summary = "show the free pages of NUMA cells",
-      .options = freepages_options,
-      .exclusive = "cellno all; pagesize all",
-      .json = "[{\"cell\": number, \"page_kib\": number, \"free\": number}]",
-      .run = freepages_run },
-    { .name = "hostname",
-      .group = GROUP_HOST,
-      .summary = "print the name of the host",
-      .json = "{\"hostname\": string}",
-      .run = hostname_run },
-    { .name = "maxvcpus",
-      .group = GROUP_HOST,
-      .summary = "print the most virtual processors that a domain can have",
-      .options = maxvcpus_options,
-      .json = "{\"max_vcpus\": number}",
-      .run = maxvcpus_run },
-    { .name = "node-memory-tune",
-      .group = GROUP_HOST,
-      .summary = "show or change how the host shares equal memory pages",
-      .options = memory_tune_options,
-      .json = "{NAME: number}",
-      .run = memory_tune_run },
-    { .name = "nodecpumap",
-      .group = GROUP_HOST,
-      .summary = "show which processors are online",
-      .options = cpumap_options,
-      .json = "{\"present\": number, \"online\": number, \"map\": string}",
-      .run = cpumap_run },
-    { .name = "nodecpustats",
-      .group = GROUP_HOST,
-      .summary = "show what the host's processors do",
-      .options = cpustats_options,
-      .json = "{NAME_ns: number}; with --percent {NAME_percent: number}",
-      .run = cpustats_run },
-    { .name = "nodeinfo",
-      .group = GROUP_HOST,
-      .summary = "show the host's processors and memory",
-      .json =
-          "{\"model\": string, \"cpus\": number, \"mhz\": number, \"sockets\": number, \"cores_per_socket\": "
-          "number, \"threads_per_core\": number, \"numa_cells\": number, \"memory_kib\": number}",
-      .run = nodeinfo_run },
-    { .name = "nodememstats",
-      .group = GROUP_HOST,
-      .summary = "show how the host's memory is used",
-      .options = memstats_options,
-      .json = "{NAME_kib: number}",
-      .run = memstats_run },
-    { .name = "nodesuspend",
-      .group = GROUP_HOST,
-      .summary = "suspend the host for a while",
-      .options = suspend_options,
-      .json = "none",
-      .run = suspend_run },
-    { .name = "sysinfo",
-      .group = GROUP_HOST,
-      .summary = "print what the host's firmware says about it",
-      .options = xpath_options,
-      .json = "{\"xml\": string}",
-      .run = sysinfo_run },
-    { .name = "uri",
-      .group = GROUP_HOST,
-      .summary = "print the URI of the connection",
-      .json = "{\"uri\": string}",
-      .run = uri_run },
-    { .name = "version",
-      .group = GROUP_HOST,
-      .summary = "show the versions of client, daemon and hypervisor",
-      .options = version_options,
-      .json = "{\"client\": string, \"api_version\": string, \"hypervisor\": string, \"hypervisor_version\": "
-              "string, "
-              "\"daemon\": string (with --daemon)}",
-      .run = version_run },
+    COMMAND("capabilities", GROUP_HOST, "print what the host and the daemon can do", xpath_options, NULL,
+            .proc = PROC_CONNECT_GET_CAPABILITIES, .doing = "failed to get capabilities",
+            .show = "capabilities:xml"),
+    COMMAND("domcapabilities", GROUP_HOST, "print what a domain can have on this host",
+            domcapabilities_options, NULL, .proc = PROC_CONNECT_GET_DOMAIN_CAPABILITIES,
+            .doing = "failed to get emulator capabilities", .show = "capabilities:xml"),
+    COMMAND("freecell", GROUP_HOST, "show the free memory of NUMA cells", freecell_options, freecell_run,
+            .exclusive = "cellno all",
+            .json = "{\"cells\": [{\"cell\": number, \"free_kib\": number}], \"total_kib\": number}"),
+    COMMAND("freepages", GROUP_HOST, "show the free pages of NUMA cells", freepages_options, freepages_run,
+            .exclusive = "cellno all; pagesize all",
+            .json = "[{\"cell\": number, \"page_kib\": number, \"free\": number}]"),
+    COMMAND("hostname", GROUP_HOST, "print the name of the host", NULL, NULL,
+            .proc = PROC_CONNECT_GET_HOSTNAME, .doing = "failed to get hostname", .show = "hostname"),
+    COMMAND("maxvcpus", GROUP_HOST, "print the most virtual processors that a domain can have",
+            maxvcpus_options, maxvcpus_run, .json = "{\"max_vcpus\": number}"),
+    COMMAND("nodecpumap", GROUP_HOST, "show which processors are online", cpumap_options, cpumap_run,
+            .json = "{\"present\": number, \"online\": number, \"map\": string}"),
+    COMMAND("nodecpustats", GROUP_HOST, "show what the host's processors do", cpustats_options, cpustats_run,
+            .proc = PROC_NODE_GET_CPU_STATS,
+            .json = "{NAME_ns: number}; with --percent {NAME_percent: number}"),
+    COMMAND("nodeinfo", GROUP_HOST, "show the host's processors and memory", NULL, nodeinfo_run,
+            .json = "{\"model\": string, \"cpus\": number, \"mhz\": number, \"sockets\": number, "
+                    "\"cores_per_socket\": number, \"threads_per_core\": number, \"numa_cells\": number, "
+                    "\"memory_kib\": number}"),
+    COMMAND("nodememstats", GROUP_HOST, "show how the host's memory is used", memstats_options, memstats_run,
+            .proc = PROC_NODE_GET_MEMORY_STATS, .json = "{NAME_kib: number}"),
+    COMMAND("nodesuspend", GROUP_HOST, "suspend the host for a while", suspend_options, NULL,
+            .proc = PROC_NODE_SUSPEND_FOR_DURATION, .doing = "The host was not suspended",
+            .flags = CLI_UNSERVED),
+    COMMAND("sysinfo", GROUP_HOST, "print what the host's firmware says about it", xpath_options, NULL,
+            .proc = PROC_CONNECT_GET_SYSINFO, .doing = "failed to get sysinfo", .show = "sysinfo:xml"),
+    COMMAND("uri", GROUP_HOST, "print the URI of the connection", NULL, uri_run, .json = "{\"uri\": string}"),
+    COMMAND("version", GROUP_HOST, "show the versions of client, daemon and hypervisor", version_options,
+            version_run,
+            .json = "{\"client\": string, \"api_version\": string, \"hypervisor\": string, "
+                    "\"hypervisor_version\": string, \"daemon\": string (with --daemon)}"),
     { 0 },
 };

@@ -181,8 +181,10 @@ static bool domcontrol_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption jobinfo_options[] = {
     OPT_DOMAIN,
-    OPT_BOOL("completed", "the last job that ended instead of the running one"),
-    OPT_BOOL("keep-completed", "do not forget the ended job by reading it"),
+    OPT_FLAG("completed", VIR_DOMAIN_JOB_STATS_COMPLETED,
+             "the last job that ended instead of the running one"),
+    OPT_FLAG("keep-completed", VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED,
+             "do not forget the ended job by reading it"),
     OPT_BOOL("anystats", "also while it is unknown whether there is a job"),
     OPT_BOOL("rawstats", "all values with the daemon's names"),
     { 0 },
@@ -277,12 +279,10 @@ static void job_add_fields(CliRecord *record, const WireDomainGetJobStatsRet *re
 static bool jobinfo_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireDomain) dom = { 0 };
-    unsigned flags = (args_has(args, "completed") ? VIR_DOMAIN_JOB_STATS_COMPLETED : 0) |
-                     (args_has(args, "keep-completed") ? VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED : 0);
     int64_t operation = 0;
     if (!cli_domain(cli, args, &dom, err))
         return false;
-    WireDomainGetJobStatsArgs call = { .dom = dom, .flags = flags };
+    WireDomainGetJobStatsArgs call = { .dom = dom, .flags = args_flags(args) };
     g_auto(WireDomainGetJobStatsRet) ret = { 0 };
     if (!cli_call(cli, PROC_DOMAIN_GET_JOB_STATS, &call, &ret, err))
         return false;
@@ -308,32 +308,18 @@ static bool jobinfo_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption jobabort_options[] = {
     OPT_DOMAIN,
-    OPT_BOOL("postcopy", "interrupt a migration that is in its post-copy phase"),
+    OPT_FLAG("postcopy", VIR_DOMAIN_ABORT_JOB_POSTCOPY,
+             "interrupt a migration that is in its post-copy phase"),
     { 0 },
 };
-
-static bool jobabort_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainAbortJobArgs plain = { .dom = dom };
-    WireDomainAbortJobFlagsArgs with = { .dom = dom, .flags = VIR_DOMAIN_ABORT_JOB_POSTCOPY };
-    if (args_has(args, "postcopy"))
-        return cli_call(cli, PROC_DOMAIN_ABORT_JOB_FLAGS, &with, NULL, err);
-    return cli_call(cli, PROC_DOMAIN_ABORT_JOB, &plain, NULL, err);
-}
 
 /* ---- native configuration ---- */
 
 static const CliOption to_native_options[] = {
     OPT_REQUIRED("format", "what to print; qemu-argv is the command line"),
-    { .name = "domain",
-      .type = CLI_STRING,
-      .flags = CLI_NAMED,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "name, id or UUID of a defined domain" },
-    { .name = "xml", .type = CLI_STRING, .complete = COMPLETE_FILE, .doc = "file with the XML of a domain" },
+    OPT(CLI_STRING, "domain", "name, id or UUID of a defined domain", .flags = CLI_NAMED,
+        .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "xml", "file with the XML of a domain", .complete = COMPLETE_FILE),
     { 0 },
 };
 
@@ -361,79 +347,33 @@ static bool to_native_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 static const CliOption from_native_options[] = {
-    OPT_REQUIRED("format", "what the file holds"),
-    { .name = "config",
-      .type = CLI_STRING,
-      .flags = CLI_REQUIRED,
-      .complete = COMPLETE_FILE,
-      .doc = "the file with the native configuration" },
+    OPT(CLI_STRING, "format", "what the file holds", .flags = CLI_REQUIRED, .arg = "native_format"),
+    OPT_XML("config", "native_config", CLI_REQUIRED, "the file with the native configuration"),
     { 0 },
 };
 
-static bool from_native_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_autofree char *text = NULL;
-    g_auto(WireConnectDomainXmlFromNativeRet) ret = { 0 };
-    if (!cli_read_file(args_get(args, "config"), &text, err))
-        return false;
-    WireConnectDomainXmlFromNativeArgs call = { .native_format = (char *)args_get(args, "format"),
-                                                .native_config = text };
-    if (!cli_call(cli, PROC_CONNECT_DOMAIN_XML_FROM_NATIVE, &call, &ret, err))
-        return false;
-    cli_print_text(cli, "xml", ret.domain_xml);
-    return true;
-}
-
 const CliCommand commands_info[] = {
-    { .name = "dominfo",
-      .group = GROUP_MONITOR,
-      .summary = "show the main facts about a domain",
-      .options = domain_options,
-      .json =
-          "{\"id\": number|null, \"name\": string, \"uuid\": string, \"os_type\": string, \"state\": string, "
-          "\"vcpus\": number, \"cpu_time_ns\": number, \"max_memory_kib\": number|null, \"used_memory_kib\": "
-          "number, \"persistent\": boolean, \"autostart\": boolean, \"managed_save\": boolean, "
-          "\"security_model\": string, \"security_doi\": string, \"security_label\": string, \"messages\": "
-          "[string]}",
-      .run = dominfo_run },
-    { .name = "domstate",
-      .group = GROUP_MONITOR,
-      .summary = "print the state of a domain",
-      .options = domstate_options,
-      .json = "{\"state\": string, \"reason\": string}",
-      .run = domstate_run },
-    { .name = "domcontrol",
-      .group = GROUP_MONITOR,
-      .summary = "show whether the daemon can control a domain",
-      .options = domain_options,
-      .json = "{\"state\": string, \"detail\": string, \"for_seconds\": number}",
-      .run = domcontrol_run },
-    { .name = "domjobinfo",
-      .group = GROUP_DOMAIN,
-      .summary = "show the progress of a domain's job",
-      .options = jobinfo_options,
-      .json = "{\"type\": string, \"operation_name\": string, \"values\": {NAME: value}}",
-      .run = jobinfo_run },
-    { .name = "domjobabort",
-      .group = GROUP_DOMAIN,
-      .summary = "cancel a domain's job",
-      .options = jobabort_options,
-      .run = jobabort_run },
-    { .name = "domxml-to-native",
-      .group = GROUP_DOMAIN,
-      .summary = "print the hypervisor's command line for a domain",
-      .doc = "Prints what the hypervisor would be started with. 'lodge explain' shows the same with the "
-             "reason of "
-             "each argument.",
-      .options = to_native_options,
-      .exclusive = "domain xml",
-      .json = "{\"native\": string}",
-      .run = to_native_run },
-    { .name = "domxml-from-native",
-      .group = GROUP_DOMAIN,
-      .summary = "make domain XML of a native configuration",
-      .options = from_native_options,
-      .json = "{\"xml\": string}",
-      .run = from_native_run },
+    COMMAND("dominfo", GROUP_MONITOR, "show the main facts about a domain", domain_options, dominfo_run,
+            .json = "{\"id\": number|null, \"name\": string, \"uuid\": string, \"os_type\": string, "
+                    "\"state\": string, \"vcpus\": number, \"cpu_time_ns\": number, \"max_memory_kib\": "
+                    "number|null, \"used_memory_kib\": number, \"persistent\": boolean, \"autostart\": "
+                    "boolean, \"managed_save\": boolean, \"security_model\": string, \"security_doi\": "
+                    "string, \"security_label\": string, \"messages\": [string]}"),
+    COMMAND("domstate", GROUP_MONITOR, "print the state of a domain", domstate_options, domstate_run,
+            .json = "{\"state\": string, \"reason\": string}"),
+    COMMAND("domcontrol", GROUP_MONITOR, "show whether the daemon can control a domain", domain_options,
+            domcontrol_run, .json = "{\"state\": string, \"detail\": string, \"for_seconds\": number}"),
+    COMMAND("domjobinfo", GROUP_DOMAIN, "show the progress of a domain's job", jobinfo_options, jobinfo_run,
+            .json = "{\"type\": string, \"operation_name\": string, \"values\": {NAME: value}}"),
+    COMMAND("domjobabort", GROUP_DOMAIN, "cancel a domain's job", jobabort_options, NULL,
+            .proc = PROC_DOMAIN_ABORT_JOB_FLAGS, .plain = PROC_DOMAIN_ABORT_JOB),
+    COMMAND("domxml-to-native", GROUP_DOMAIN, "print the hypervisor's command line for a domain",
+            to_native_options, to_native_run,
+            .doc = "Prints what the hypervisor would be started with. 'lodge explain' shows the same with "
+                   "the reason of each argument.",
+            .exclusive = "domain xml", .json = "{\"native\": string}"),
+    COMMAND("domxml-from-native", GROUP_DOMAIN, "make domain XML of a native configuration",
+            from_native_options, NULL, .proc = PROC_CONNECT_DOMAIN_XML_FROM_NATIVE, .show = "domain_xml:xml",
+            .flags = CLI_UNSERVED),
     { 0 },
 };

@@ -3,27 +3,36 @@
 #include <string.h>
 
 #include "base/uuid.h"
+#include "cli/class.h"
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/output.h"
 
+#define FILTER(option, bit, text) OPT_FLAG(option, VIR_CONNECT_LIST_DOMAINS_##bit, text)
+#define STATES                                                                                               \
+    ((unsigned)VIR_CONNECT_LIST_DOMAINS_RUNNING | VIR_CONNECT_LIST_DOMAINS_PAUSED |                          \
+     VIR_CONNECT_LIST_DOMAINS_SHUTOFF | VIR_CONNECT_LIST_DOMAINS_OTHER)
+#define BOTH ((unsigned)VIR_CONNECT_LIST_DOMAINS_INACTIVE | VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+
 static const CliOption list_options[] = {
-    OPT_BOOL("inactive", "only domains that do not run"),
-    OPT_BOOL("all", "all domains, running or not"),
-    OPT_BOOL("transient", "only domains without a stored definition"),
-    OPT_BOOL("persistent", "only domains with a stored definition"),
-    OPT_BOOL("with-snapshot", "only domains with snapshots"),
-    OPT_BOOL("without-snapshot", "only domains without snapshots"),
-    OPT_BOOL("with-checkpoint", "only domains with checkpoints"),
-    OPT_BOOL("without-checkpoint", "only domains without checkpoints"),
-    OPT_BOOL("state-running", "only running domains"),
-    OPT_BOOL("state-paused", "only paused domains"),
-    OPT_BOOL("state-shutoff", "only domains that are shut off"),
-    OPT_BOOL("state-other", "only domains in any other state"),
-    OPT_BOOL("autostart", "only domains that start with the host"),
-    OPT_BOOL("no-autostart", "only domains that do not start with the host"),
-    OPT_BOOL("with-managed-save", "only domains with a managed save image"),
-    OPT_BOOL("without-managed-save", "only domains without a managed save image"),
+    OPT(CLI_STRING, "domain", "only these domains, running or not: names, ids or UUIDs", .flags = CLI_MANY,
+        .complete = COMPLETE_DOMAIN),
+    FILTER("inactive", INACTIVE, "only domains that do not run"),
+    OPT_FLAG("all", BOTH, "all domains, running or not"),
+    FILTER("transient", TRANSIENT, "only domains without a stored definition"),
+    FILTER("persistent", PERSISTENT, "only domains with a stored definition"),
+    FILTER("with-snapshot", HAS_SNAPSHOT, "only domains with snapshots"),
+    FILTER("without-snapshot", NO_SNAPSHOT, "only domains without snapshots"),
+    FILTER("with-checkpoint", HAS_CHECKPOINT, "only domains with checkpoints"),
+    FILTER("without-checkpoint", NO_CHECKPOINT, "only domains without checkpoints"),
+    FILTER("state-running", RUNNING, "only running domains"),
+    FILTER("state-paused", PAUSED, "only paused domains"),
+    FILTER("state-shutoff", SHUTOFF, "only domains that are shut off"),
+    FILTER("state-other", OTHER, "only domains in any other state"),
+    FILTER("autostart", AUTOSTART, "only domains that start with the host"),
+    FILTER("no-autostart", NO_AUTOSTART, "only domains that do not start with the host"),
+    FILTER("with-managed-save", MANAGEDSAVE, "only domains with a managed save image"),
+    FILTER("without-managed-save", NO_MANAGEDSAVE, "only domains without a managed save image"),
     OPT_BOOL("uuid", "print UUIDs only"),
     OPT_BOOL("name", "print names only"),
     OPT_BOOL("id", "print ids only"),
@@ -33,47 +42,39 @@ static const CliOption list_options[] = {
     { 0 },
 };
 
+/* A state, or a name, says by itself whether running ones are meant. */
 static unsigned list_flags(const CliArgs *args)
 {
-    static const struct {
-        const char *option;
-        unsigned flag;
-    } filters[] = {
-        { "transient", VIR_CONNECT_LIST_DOMAINS_TRANSIENT },
-        { "persistent", VIR_CONNECT_LIST_DOMAINS_PERSISTENT },
-        { "with-snapshot", VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT },
-        { "without-snapshot", VIR_CONNECT_LIST_DOMAINS_NO_SNAPSHOT },
-        { "with-checkpoint", VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT },
-        { "without-checkpoint", VIR_CONNECT_LIST_DOMAINS_NO_CHECKPOINT },
-        { "autostart", VIR_CONNECT_LIST_DOMAINS_AUTOSTART },
-        { "no-autostart", VIR_CONNECT_LIST_DOMAINS_NO_AUTOSTART },
-        { "with-managed-save", VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE },
-        { "without-managed-save", VIR_CONNECT_LIST_DOMAINS_NO_MANAGEDSAVE },
-    };
-    static const struct {
-        const char *option;
-        unsigned flag;
-    } states[] = {
-        { "state-running", VIR_CONNECT_LIST_DOMAINS_RUNNING },
-        { "state-paused", VIR_CONNECT_LIST_DOMAINS_PAUSED },
-        { "state-shutoff", VIR_CONNECT_LIST_DOMAINS_SHUTOFF },
-        { "state-other", VIR_CONNECT_LIST_DOMAINS_OTHER },
-    };
-    unsigned flags = VIR_CONNECT_LIST_DOMAINS_ACTIVE;
-    if (args_has(args, "inactive"))
-        flags = VIR_CONNECT_LIST_DOMAINS_INACTIVE;
-    if (args_has(args, "all"))
-        flags = VIR_CONNECT_LIST_DOMAINS_INACTIVE | VIR_CONNECT_LIST_DOMAINS_ACTIVE;
-    for (size_t i = 0; i < G_N_ELEMENTS(filters); i++)
-        flags |= args_has(args, filters[i].option) ? filters[i].flag : 0;
-    /* A state says by itself whether running ones are meant. */
-    unsigned wanted = 0;
-    for (size_t i = 0; i < G_N_ELEMENTS(states); i++)
-        wanted |= args_has(args, states[i].option) ? states[i].flag : 0;
-    if (wanted)
-        flags = (flags & ~(unsigned)(VIR_CONNECT_LIST_DOMAINS_ACTIVE | VIR_CONNECT_LIST_DOMAINS_INACTIVE)) |
-                wanted;
-    return flags;
+    unsigned flags = args_flags(args);
+    if (flags & STATES)
+        return flags & ~BOTH;
+    if (*args_get_many(args, "domain"))
+        return flags;
+    return flags & BOTH ? flags : flags | VIR_CONNECT_LIST_DOMAINS_ACTIVE;
+}
+
+/* Leaves only those that are named; false with @err if one is not there at all. */
+static bool keep_named(Cli *cli, const CliArgs *args, WireConnectListAllDomainsRet *list, Error **err)
+{
+    g_autoptr(GHashTable) wanted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    char *const *name = args_get_many(args, "domain");
+    unsigned n = 0;
+    if (!*name)
+        return true;
+    for (; *name; name++) {
+        g_auto(WireDomain) dom = { 0 };
+        if (!class_lookup_text(cli, &class_domain, args, *name, &dom, err))
+            return false;
+        g_hash_table_add(wanted, g_strdup(dom.name));
+    }
+    for (unsigned i = 0; i < list->n_domains; i++) {
+        if (g_hash_table_contains(wanted, list->domains[i].name))
+            list->domains[n++] = list->domains[i];
+        else
+            wire_domain_clear(&list->domains[i]);
+    }
+    list->n_domains = n;
+    return true;
 }
 
 /* As people look for them: running ones by id, then the others by name. */
@@ -161,11 +162,15 @@ static void print_names(Cli *cli, const CliArgs *args, const WireConnectListAllD
     }
 }
 
+static const CliColumn list_columns[] = { { "Id", "id", "number|null" },
+                                          { "Name", "name" },
+                                          { "State", "state" },
+                                          { NULL, "uuid" },
+                                          { "Title", "title", "string (with --title)" },
+                                          { 0 } };
+
 static bool list_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = {
-        { "Id", "id" }, { "Name", "name" }, { "State", "state" }, { NULL, "uuid" }, { "Title", "title" }
-    };
     g_auto(WireConnectListAllDomainsRet) list = { 0 };
     bool names = args_has(args, "name") || args_has(args, "uuid") || args_has(args, "id");
     bool title = args_has(args, "title");
@@ -174,30 +179,22 @@ static bool list_run(Cli *cli, const CliArgs *args, Error **err)
         return error_hint(err, "see 'lodge help list'");
     }
     cli_doing(cli, "Failed to list domains");
-    if (!cli_list_domains(cli, list_flags(args), &list, err))
+    if (!cli_list_domains(cli, list_flags(args), &list, err) || !keep_named(cli, args, &list, err))
         return false;
     if (names && !cli->json) {
         print_names(cli, args, &list);
         return true;
     }
-    CliTable *table = table_new(columns, title ? 5 : 4);
+    CliTable *table = table_new(list_columns, title ? 5 : 4);
     for (unsigned i = 0; i < list.n_domains; i++)
         add_row(cli, table, &list.domains[i], args_has(args, "managed-save"), title);
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 const CliCommand commands_list[] = {
-    { .name = "list",
-      .group = GROUP_MONITOR,
-      .summary = "list domains",
-      .doc = "Lists the running domains, or those that the options ask for. Filters of different kinds must "
-             "all apply; of the same kind, one is enough.",
-      .options = list_options,
-      .exclusive = "",
-      .json =
-          "[{\"id\": number|null, \"name\": string, \"state\": string, \"uuid\": string, \"title\": string "
-          "(with --title)}]",
-      .run = list_run },
+    COMMAND("list", GROUP_MONITOR, "list domains", list_options, list_run,
+            .doc = "Lists the running domains, or those that the options ask for. Filters of different kinds "
+                   "must all apply; of the same kind, one is enough.",
+            .exclusive = "", .columns = list_columns),
     { 0 },
 };

@@ -30,17 +30,19 @@ static bool lodge_call(Cli *cli, int32_t proc, const void *args, void *ret, Erro
 
 /* ---- jobs ---- */
 
+static const CliColumn jobs_columns[] = { { "Domain", "domain" },
+                                          { NULL, "uuid" },
+                                          { NULL, "id", "number|null" },
+                                          { "Job", "job" },
+                                          { "Phase", "phase", "string|null" },
+                                          { "State", "state", "\"running\"|\"waiting\"" },
+                                          { "Waits for", "waiting_for", "string|null" },
+                                          { "Since", "since_ms", "number" },
+                                          { "Client", "client", "string|null" },
+                                          { 0 } };
+
 static bool jobs_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = { { "Domain", "domain" },
-                                         { NULL, "uuid" },
-                                         { NULL, "id" },
-                                         { "Job", "job" },
-                                         { "Phase", "phase" },
-                                         { "State", "state" },
-                                         { "Waits for", "waiting_for" },
-                                         { "Since", "since_ms" },
-                                         { "Client", "client" } };
     WireLodgeJobsListArgs call = { 0 };
     g_auto(WireLodgeJobsListRet) ret = { 0 };
     if (!lodge_call(cli, LODGE_PROC_JOBS_LIST, &call, &ret, err))
@@ -49,7 +51,7 @@ static bool jobs_run(Cli *cli, const CliArgs *args, Error **err)
         cli_message(cli, "No domain has a job");
         return true;
     }
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(jobs_columns, 0);
     for (unsigned i = 0; i < ret.n_jobs; i++) {
         const WireLodgeJob *job = &ret.jobs[i];
         char uuid[UUID_STRING_LEN];
@@ -67,32 +69,29 @@ static bool jobs_run(Cli *cli, const CliArgs *args, Error **err)
         table_cell(table, json_integer((json_int_t)since), "%s", text);
         table_cell_text(table, *job->client ? job->client : NULL);
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 /* ---- explain ---- */
 
 static const CliOption explain_options[] = {
-    { .name = "domain",
-      .type = CLI_STRING,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "name, id or UUID of the domain" },
-    { .name = "xml",
-      .type = CLI_STRING,
-      .flags = CLI_NAMED,
-      .complete = COMPLETE_FILE,
-      .doc = "file with the XML of a domain that need not be defined; - reads the standard input" },
+    OPT(CLI_STRING, "domain", "name, id or UUID of the domain", .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "xml",
+        "file with the XML of a domain that need not be defined; - reads the standard input",
+        .flags = CLI_NAMED, .complete = COMPLETE_FILE),
     { 0 },
 };
 
-static void explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret)
+static const CliColumn explain_columns[] = { { "Argument", "argument" },
+                                             { "Value", "value", "string|null" },
+                                             { "Because of", "source", "string|null" },
+                                             { "Note", "note", "string|null" },
+                                             { 0 } };
+
+static bool explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret, Error **err)
 {
-    static const CliColumn columns[] = {
-        { "Argument", "argument" }, { "Value", "value" }, { "Because of", "source" }, { "Note", "note" }
-    };
-    if (cli->json) {
-        CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    if (cli->format != CLI_TEXT) {
+        CliTable *table = table_new(explain_columns, 0);
         for (unsigned i = 0; i < ret->n_args; i++) {
             table_row(table);
             table_cell_text(table, ret->args[i].arg);
@@ -100,10 +99,9 @@ static void explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret)
             table_cell_text(table, ret->args[i].source);
             table_cell_text(table, ret->args[i].note);
         }
-        cli_print_table(cli, table);
-        return;
+        return cli_print_table(cli, table, err);
     }
-    /* Values are long, so not in columns: the argument, and below it where it comes from. */
+    /* Values are long, so not in explain_columns: the argument, and below it where it comes from. */
     for (unsigned i = 0; i < ret->n_args; i++) {
         const WireLodgeExplanation *e = &ret->args[i];
         g_autofree char *argument = text_printable(e->arg);
@@ -119,6 +117,7 @@ static void explain_print(Cli *cli, const WireLodgeDomainExplainRet *ret)
             fprintf(cli->out, "    %s\n", note);
         }
     }
+    return true;
 }
 
 static bool explain_run(Cli *cli, const CliArgs *args, Error **err)
@@ -142,52 +141,71 @@ static bool explain_run(Cli *cli, const CliArgs *args, Error **err)
     cli_doing(cli, "Failed to explain the command line");
     if (!lodge_call(cli, LODGE_PROC_DOMAIN_EXPLAIN, &call, &ret, err))
         return false;
-    explain_print(cli, &ret);
-    return true;
+    return explain_print(cli, &ret, err);
 }
 
 /* ---- config ---- */
 
 static const CliOption config_options[] = {
-    { .name = "key", .type = CLI_STRING, .doc = "only settings whose name contains this" },
+    OPT(CLI_STRING, "key", "only settings whose name contains this", .complete = COMPLETE_CONFIG_KEY),
     OPT_BOOL("docs", "with an explanation of each setting"),
     { 0 },
 };
 
+/* A number if it is written as one ("0700" is a mode); NULL: no number. */
+static Json *number_json(const char *text)
+{
+    uint64_t number = 0;
+    bool plain = parse_uint(text, &number, NULL) && number <= INT64_MAX && (text[0] != '0' || !text[1]);
+    return plain ? json_integer((json_int_t)number) : NULL;
+}
+
+static const CliColumn config_columns[] = { { "Setting", "key" },
+                                            { "Value", "value", "string|number" },
+                                            { "Origin", "origin" },
+                                            { "File", "file", "string|null" },
+                                            { NULL, "description", "string|null" },
+                                            { 0 } };
+
+/* With explanations: the setting, and below it what it means. */
+static void config_explain(Cli *cli, const WireLodgeSetting *setting)
+{
+    g_autofree char *value = text_printable(*setting->value ? setting->value : "\"\"");
+    g_autofree char *line = g_strdup_printf("%s (%s)", value, setting->origin);
+    fprintf(cli->out, "%s%s%s = ", cli->color ? "\033[1m" : "", setting->key, cli->color ? "\033[0m" : "");
+    cli_print_wrapped(cli->out, line, 4, 3 + text_width(setting->key), cli->width);
+    fputs("    ", cli->out);
+    cli_print_wrapped(cli->out, setting->doc ? setting->doc : "-", 4, 4, cli->width);
+}
+
 static bool config_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn plain[] = { { "Setting", "key" },
-                                       { "Value", "value" },
-                                       { "Origin", "origin" },
-                                       { "File", "file" },
-                                       { NULL, "description" } };
-    static const CliColumn with_docs[] = { { "Setting", "key" },
-                                           { "Value", "value" },
-                                           { "Origin", "origin" },
-                                           { "File", "file" },
-                                           { "Meaning", "description" } };
     WireLodgeConfigListArgs call = { 0 };
     g_auto(WireLodgeConfigListRet) ret = { 0 };
     const char *only = args_get(args, "key");
     if (!lodge_call(cli, LODGE_PROC_CONFIG_LIST, &call, &ret, err))
         return false;
-    CliTable *table = table_new(args_has(args, "docs") ? with_docs : plain, G_N_ELEMENTS(plain));
+    bool explain = args_has(args, "docs") && cli->format == CLI_TEXT && !cli->columns;
+    g_autoptr(CliTable) table = table_new(config_columns, 0);
     for (unsigned i = 0; i < ret.n_settings; i++) {
         const WireLodgeSetting *setting = &ret.settings[i];
         if (only && !strstr(setting->key, only))
             continue;
         table_row(table);
         table_cell_text(table, setting->key);
-        table_cell_text(table, setting->value);
+        table_cell(table, number_json(setting->value), "%s", setting->value);
         table_cell_text(table, setting->origin);
         table_cell_text(table, *setting->file ? setting->file : NULL);
         table_cell_text(table, setting->doc);
+        if (explain)
+            config_explain(cli, setting);
     }
     unsigned found = table_length(table);
-    cli_print_table(cli, table);
     if (only && !found)
         cli->exit_code = CLI_EXIT_FAILED;
-    return true;
+    if (!cli->width) /* explanations are sentences */
+        cli->width = 80;
+    return explain || cli_print_table(cli, g_steal_pointer(&table), err);
 }
 
 /* ---- status ---- */
@@ -217,39 +235,15 @@ static bool status_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_lodge[] = {
-    { .name = "jobs",
-      .group = GROUP_LODGE,
-      .summary = "show which domains are being changed, and who waits for whom",
-      .json = "[{\"domain\": string, \"uuid\": string, \"id\": number|null, \"job\": string, \"phase\": "
-              "string|null, "
-              "\"state\": \"running\"|\"waiting\", \"waiting_for\": string|null, \"since_ms\": number, "
-              "\"client\": "
-              "string|null}]",
-      .run = jobs_run },
-    { .name = "explain",
-      .group = GROUP_LODGE,
-      .summary = "show the QEMU command line of a domain with the reason of each argument",
-      .options = explain_options,
-      .exclusive = "domain xml",
-      .json =
-          "[{\"argument\": string, \"value\": string|null, \"source\": string|null, \"note\": string|null}]",
-      .run = explain_run },
-    { .name = "config",
-      .group = GROUP_LODGE,
-      .summary = "show the daemon's settings and where each comes from",
-      .options = config_options,
-      .json =
-          "[{\"key\": string, \"value\": string, \"origin\": string, \"file\": string|null, \"description\": "
-          "string|null}]",
-      .run = config_run },
-    { .name = "status",
-      .group = GROUP_LODGE,
-      .summary = "show how the daemon fares",
-      .json = "{\"version\": string, \"pid\": number, \"uri\": string, \"uptime_ms\": number, \"rss_bytes\": "
-              "number, "
-              "\"domains\": number, \"active_domains\": number, \"clients\": number, \"fibers\": number, "
-              "\"workers\": "
-              "number}",
-      .run = status_run },
+    COMMAND("jobs", GROUP_LODGE, "show which domains are being changed, and who waits for whom", NULL,
+            jobs_run, .columns = jobs_columns),
+    COMMAND("explain", GROUP_LODGE, "show the QEMU command line of a domain with the reason of each argument",
+            explain_options, explain_run, .exclusive = "domain xml", .columns = explain_columns),
+    COMMAND("config", GROUP_LODGE, "show the daemon's settings and where each comes from", config_options,
+            config_run, .columns = config_columns),
+    COMMAND("status", GROUP_LODGE, "show how the daemon fares", NULL, status_run,
+            .json = "{\"version\": string, \"pid\": number, \"uri\": string, \"uptime_ms\": number, "
+                    "\"rss_bytes\": number, \"domains\": number, \"active_domains\": number, \"clients\": "
+                    "number, \"fibers\": number, \"workers\": number}"),
     { 0 },
 };

@@ -13,11 +13,8 @@
 /* ---- help ---- */
 
 static const CliOption help_options[] = {
-    { .name = "command", .type = CLI_STRING, .complete = COMPLETE_COMMAND, .doc = "a command or a group" },
-    { .name = "man",
-      .type = CLI_BOOL,
-      .flags = CLI_HIDDEN,
-      .doc = "the commands as part of the manual page" },
+    OPT(CLI_STRING, "command", "a command or a group", .complete = COMPLETE_COMMAND),
+    OPT(CLI_BOOL, "man", "the commands as part of the manual page", .flags = CLI_HIDDEN),
     { 0 },
 };
 
@@ -52,10 +49,7 @@ static bool help_run(Cli *cli, const CliArgs *args, Error **err)
 /* ---- where we are ---- */
 
 static const CliOption cd_options[] = {
-    { .name = "dir",
-      .type = CLI_STRING,
-      .complete = COMPLETE_FILE,
-      .doc = "the directory; default: your home" },
+    OPT(CLI_STRING, "dir", "the directory; default: your home", .complete = COMPLETE_FILE),
     { 0 },
 };
 
@@ -72,7 +66,7 @@ static bool cd_run(Cli *cli, const CliArgs *args, Error **err)
 static bool pwd_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_autofree char *dir = g_get_current_dir();
-    cli_print_value(cli, "directory", dir);
+    cli_print_text(cli, "directory", dir);
     return true;
 }
 
@@ -83,7 +77,7 @@ static const CliOption echo_options[] = {
     OPT_BOOL("xml", "escape for XML"),
     OPT_BOOL("split", "one line for each part between commas; two commas are one"),
     OPT_BOOL("err", "print to the standard error"),
-    { .name = "string", .type = CLI_STRING, .flags = CLI_MANY | CLI_EMPTY_OK, .doc = "what to print" },
+    OPT(CLI_STRING, "string", "what to print", .flags = CLI_MANY | CLI_EMPTY_OK),
     { 0 },
 };
 
@@ -156,19 +150,24 @@ static bool quit_run(Cli *cli, const CliArgs *args, Error **err)
 static const char bash_script[] =
     "# bash completion for lodge: source it, or store it as /usr/share/bash-completion/completions/lodge\n"
     "_lodge() {\n"
-    "    local line=${COMP_LINE:0:COMP_POINT} cur=${COMP_WORDS[COMP_CWORD]} word candidate\n"
-    "    word=${line##*[[:space:]]}\n"
+    "    local line=${COMP_LINE:0:COMP_POINT} cur=${COMP_WORDS[COMP_CWORD]} candidate\n"
     "    # bash also breaks words at = and :, and wants only what comes behind\n"
     "    [[ $cur == = || $cur == : ]] && cur=\n"
-    "    local cut=${word%\"$cur\"}\n"
+    "    local before=${line%\"$cur\"}\n"
+    "    local cut=${before##*[[:space:]]}\n"
     "    COMPREPLY=()\n"
     "    while IFS= read -r candidate; do\n"
     "        if [[ $candidate == :files ]]; then\n"
     "            compopt -o filenames\n"
     "            COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
-    "        else\n"
-    "            COMPREPLY+=(\"${candidate#\"$cut\"}\")\n"
+    "            continue\n"
     "        fi\n"
+    "        candidate=${candidate#\"$cut\"}\n"
+    "        case $cur in\n"
+    "            \\'*|\\\"*) candidate=${cur:0:1}$candidate${cur:0:1} ;;\n"
+    "            *) printf -v candidate %q \"$candidate\" ;;\n"
+    "        esac\n"
+    "        COMPREPLY+=(\"$candidate\")\n"
     "    done < <(\"${COMP_WORDS[0]}\" complete --line \"$line\" 2>/dev/null)\n"
     "}\n"
     "complete -F _lodge lodge\n";
@@ -194,7 +193,7 @@ static const char zsh_script[] = "#compdef lodge\n"
                                  "fi\n";
 
 static const CliOption completion_options[] = {
-    { .name = "shell", .type = CLI_STRING, .flags = CLI_REQUIRED, .words = "bash zsh", .doc = "your shell" },
+    OPT(CLI_STRING, "shell", "your shell", .flags = CLI_REQUIRED, .words = "bash zsh"),
     { 0 },
 };
 
@@ -215,10 +214,7 @@ static bool completion_run(Cli *cli, const CliArgs *args, Error **err)
 static const CliOption complete_options[] = {
     OPT_NAMED("line", "a line up to the cursor, with the program's name"),
     OPT_BOOL("describe", "add what each word means"),
-    { .name = "words",
-      .type = CLI_STRING,
-      .flags = CLI_MANY | CLI_EMPTY_OK,
-      .doc = "words up to the cursor" },
+    OPT(CLI_STRING, "words", "words up to the cursor", .flags = CLI_MANY | CLI_EMPTY_OK),
     { 0 },
 };
 
@@ -245,73 +241,27 @@ static bool complete_run(Cli *cli, const CliArgs *args, Error **err)
 }
 
 const CliCommand commands_shell[] = {
-    { .name = "completion",
-      .group = GROUP_LODGE,
-      .flags = CLI_NO_CONNECT,
-      .summary = "print a completion script for your shell",
-      .doc =
-          "Prints a script that completes commands, options and names of domains. For bash: source <(lodge "
-          "completion bash).",
-      .options = completion_options,
-      .json = "none",
-      .run = completion_run },
-    { .name = "complete",
-      .group = GROUP_LODGE,
-      .flags = CLI_NO_CONNECT | CLI_SECRET,
-      .summary = "print what a word can become",
-      .options = complete_options,
-      .json = "none",
-      .run = complete_run },
-    { .name = "cd",
-      .group = GROUP_SHELL,
-      .flags = CLI_NO_CONNECT,
-      .summary = "change the working directory",
-      .options = cd_options,
-      .json = "none",
-      .run = cd_run },
-    { .name = "echo",
-      .group = GROUP_SHELL,
-      .flags = CLI_NO_CONNECT,
-      .summary = "print words",
-      .options = echo_options,
-      .json = "{\"text\": string}",
-      .run = echo_run },
-    { .name = "exit",
-      .group = GROUP_SHELL,
-      .flags = CLI_NO_CONNECT,
-      .summary = "leave the shell",
-      .json = "none",
-      .run = quit_run },
-    { .name = "help",
-      .group = GROUP_SHELL,
-      .flags = CLI_NO_CONNECT,
-      .summary = "explain commands",
-      .options = help_options,
-      .json =
-          "[{\"name\": string, \"group\": string, \"summary\": string}]; of one command {\"name\": string, "
-          "\"group\": string, \"summary\": string, \"description\": string, \"synopsis\": string, "
-          "\"options\": "
-          "[{\"name\": string, \"type\": string, \"required\": boolean, \"positional\": boolean, "
-          "\"description\": "
-          "string}], \"json\": string}",
-      .run = help_run },
-    { .name = "pwd",
-      .group = GROUP_SHELL,
-      .flags = CLI_NO_CONNECT,
-      .summary = "print the working directory",
-      .json = "{\"directory\": string}",
-      .run = pwd_run },
-    { .name = "quit",
-      .group = GROUP_SHELL,
-      .flags = CLI_NO_CONNECT,
-      .summary = "leave the shell",
-      .json = "none",
-      .run = quit_run },
-    { .name = "connect",
-      .group = GROUP_SHELL,
-      .flags = CLI_NO_CONNECT,
-      .summary = "connect to a daemon",
-      .options = connect_options,
-      .run = connect_run },
+    COMMAND("completion", GROUP_LODGE, "print a completion script for your shell", completion_options,
+            completion_run, .flags = CLI_NO_CONNECT,
+            .doc = "Prints a script that completes commands, options and names of domains. For bash: source "
+                   "<(lodge completion bash).",
+            .json = "none"),
+    COMMAND("complete", GROUP_LODGE, "print what a word can become", complete_options, complete_run,
+            .flags = CLI_NO_CONNECT | CLI_SECRET, .json = "none"),
+    COMMAND("cd", GROUP_SHELL, "change the working directory", cd_options, cd_run, .flags = CLI_NO_CONNECT,
+            .json = "none"),
+    COMMAND("echo", GROUP_SHELL, "print words", echo_options, echo_run, .flags = CLI_NO_CONNECT,
+            .json = "{\"text\": string}"),
+    COMMAND("exit", GROUP_SHELL, "leave the shell", NULL, quit_run, .flags = CLI_NO_CONNECT, .json = "none"),
+    COMMAND("help", GROUP_SHELL, "explain commands", help_options, help_run, .flags = CLI_NO_CONNECT,
+            .json = "[{\"name\": string, \"group\": string, \"summary\": string}]; of one command {\"name\": "
+                    "string, \"group\": string, \"summary\": string, \"description\": string, \"synopsis\": "
+                    "string, \"options\": [{\"name\": string, \"type\": string, \"required\": boolean, "
+                    "\"positional\": boolean, \"description\": string}], \"json\": string}"),
+    COMMAND("pwd", GROUP_SHELL, "print the working directory", NULL, pwd_run, .flags = CLI_NO_CONNECT,
+            .json = "{\"directory\": string}"),
+    COMMAND("quit", GROUP_SHELL, "leave the shell", NULL, quit_run, .flags = CLI_NO_CONNECT, .json = "none"),
+    COMMAND("connect", GROUP_SHELL, "connect to a daemon", connect_options, connect_run,
+            .flags = CLI_NO_CONNECT),
     { 0 },
 };

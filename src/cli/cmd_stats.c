@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/class.h"
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/output.h"
@@ -10,93 +11,40 @@
 
 /* ---- domstats ---- */
 
+#define GROUP(option, bit, text) OPT(CLI_BOOL, option, text, .arg = "stats", .flag = VIR_DOMAIN_STATS_##bit)
+#define FILTER(option, bit, text) OPT_FLAG(option, VIR_CONNECT_GET_ALL_DOMAINS_STATS_##bit, text)
+#define MODIFIERS                                                                                            \
+    ((unsigned)VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT |        \
+     VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS)
+
 static const CliOption domstats_options[] = {
-    OPT_BOOL("state", "state and its reason"),
-    OPT_BOOL("cpu-total", "processor time"),
-    OPT_BOOL("balloon", "memory"),
-    OPT_BOOL("vcpu", "virtual processors"),
-    OPT_BOOL("interface", "network interfaces"),
-    OPT_BOOL("block", "disks"),
-    OPT_BOOL("perf", "performance events"),
-    OPT_BOOL("iothread", "I/O threads"),
-    OPT_BOOL("memory", "memory bandwidth"),
-    OPT_BOOL("dirtyrate", "rate at which memory is written"),
-    OPT_BOOL("vm", "counters of the hypervisor"),
-    OPT_BOOL("list-active", "only running domains"),
-    OPT_BOOL("list-inactive", "only domains that do not run"),
-    OPT_BOOL("list-persistent", "only domains with a stored definition"),
-    OPT_BOOL("list-transient", "only domains without a stored definition"),
-    OPT_BOOL("list-running", "only domains in state running"),
-    OPT_BOOL("list-paused", "only paused domains"),
-    OPT_BOOL("list-shutoff", "only domains that are shut off"),
-    OPT_BOOL("list-other", "only domains in any other state"),
+    GROUP("state", STATE, "state and its reason"),
+    GROUP("cpu-total", CPU_TOTAL, "processor time"),
+    GROUP("balloon", BALLOON, "memory"),
+    GROUP("vcpu", VCPU, "virtual processors"),
+    GROUP("interface", INTERFACE, "network interfaces"),
+    GROUP("block", BLOCK, "disks"),
+    GROUP("perf", PERF, "performance events"),
+    GROUP("iothread", IOTHREAD, "I/O threads"),
+    GROUP("memory", MEMORY, "memory bandwidth"),
+    GROUP("dirtyrate", DIRTYRATE, "rate at which memory is written"),
+    GROUP("vm", VM, "counters of the hypervisor"),
+    FILTER("list-active", ACTIVE, "only running domains"),
+    FILTER("list-inactive", INACTIVE, "only domains that do not run"),
+    FILTER("list-persistent", PERSISTENT, "only domains with a stored definition"),
+    FILTER("list-transient", TRANSIENT, "only domains without a stored definition"),
+    FILTER("list-running", RUNNING, "only domains in state running"),
+    FILTER("list-paused", PAUSED, "only paused domains"),
+    FILTER("list-shutoff", SHUTOFF, "only domains that are shut off"),
+    FILTER("list-other", OTHER, "only domains in any other state"),
     OPT_BOOL("raw", "accepted for compatibility: values are always plain"),
-    OPT_BOOL("enforce", "fail if the daemon does not know one of the groups"),
-    OPT_BOOL("backing", "also the images below each disk"),
-    OPT_BOOL("nowait", "leave out what needs a busy domain"),
-    { .name = "domain",
-      .type = CLI_STRING,
-      .flags = CLI_MANY,
-      .complete = COMPLETE_DOMAIN,
-      .doc = "names, ids or UUIDs; default: all domains" },
+    FILTER("enforce", ENFORCE_STATS, "fail if the daemon does not know one of the groups"),
+    FILTER("backing", BACKING, "also the images below each disk"),
+    FILTER("nowait", NOWAIT, "leave out what needs a busy domain"),
+    OPT(CLI_STRING, "domain", "names, ids or UUIDs; default: all domains", .flags = CLI_MANY,
+        .complete = COMPLETE_DOMAIN),
     { 0 },
 };
-
-typedef struct FlagName {
-    const char *option;
-    unsigned flag;
-} FlagName;
-
-static unsigned collect_flags(const CliArgs *args, const FlagName *names, size_t n)
-{
-    unsigned flags = 0;
-    for (size_t i = 0; i < n; i++)
-        flags |= args_has(args, names[i].option) ? names[i].flag : 0;
-    return flags;
-}
-
-static unsigned stats_groups(const CliArgs *args)
-{
-    static const FlagName names[] = {
-        { "state", VIR_DOMAIN_STATS_STATE },
-        { "cpu-total", VIR_DOMAIN_STATS_CPU_TOTAL },
-        { "balloon", VIR_DOMAIN_STATS_BALLOON },
-        { "vcpu", VIR_DOMAIN_STATS_VCPU },
-        { "interface", VIR_DOMAIN_STATS_INTERFACE },
-        { "block", VIR_DOMAIN_STATS_BLOCK },
-        { "perf", VIR_DOMAIN_STATS_PERF },
-        { "iothread", VIR_DOMAIN_STATS_IOTHREAD },
-        { "memory", VIR_DOMAIN_STATS_MEMORY },
-        { "dirtyrate", VIR_DOMAIN_STATS_DIRTYRATE },
-        { "vm", VIR_DOMAIN_STATS_VM },
-    };
-    return collect_flags(args, names, G_N_ELEMENTS(names));
-}
-
-static unsigned stats_filters(const CliArgs *args)
-{
-    static const FlagName names[] = {
-        { "list-active", VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE },
-        { "list-inactive", VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE },
-        { "list-persistent", VIR_CONNECT_GET_ALL_DOMAINS_STATS_PERSISTENT },
-        { "list-transient", VIR_CONNECT_GET_ALL_DOMAINS_STATS_TRANSIENT },
-        { "list-running", VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING },
-        { "list-paused", VIR_CONNECT_GET_ALL_DOMAINS_STATS_PAUSED },
-        { "list-shutoff", VIR_CONNECT_GET_ALL_DOMAINS_STATS_SHUTOFF },
-        { "list-other", VIR_CONNECT_GET_ALL_DOMAINS_STATS_OTHER },
-    };
-    return collect_flags(args, names, G_N_ELEMENTS(names));
-}
-
-static unsigned stats_modifiers(const CliArgs *args)
-{
-    static const FlagName names[] = {
-        { "enforce", VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS },
-        { "backing", VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING },
-        { "nowait", VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT },
-    };
-    return collect_flags(args, names, G_N_ELEMENTS(names));
-}
 
 static void stats_print(Cli *cli, const WireConnectGetAllDomainStatsRet *ret)
 {
@@ -117,57 +65,41 @@ static void stats_print(Cli *cli, const WireConnectGetAllDomainStatsRet *ret)
     cli_print_json(cli, list);
 }
 
-static void domains_free(void *array)
+/* The domains that are named become the call's. */
+static bool stats_domains(Cli *cli, const CliArgs *args, WireConnectGetAllDomainStatsArgs *call, Error **err)
 {
-    GArray *domains = array;
-    for (unsigned i = 0; i < domains->len; i++)
-        wire_domain_clear(&g_array_index(domains, WireDomain, i));
-    g_array_unref(domains);
-}
-
-static bool stats_domains(Cli *cli, const CliArgs *args, GArray *domains, Error **err)
-{
-    for (char *const *name = args_get_many(args, "domain"); *name; name++) {
-        WireDomain dom = { 0 };
-        if (!cli_lookup_domain(cli, *name, &dom, err))
+    char *const *names = args_get_many(args, "domain");
+    call->doms = g_new0(WireDomain, g_strv_length((char **)names) + 1);
+    for (; *names; names++) {
+        if (!class_lookup_text(cli, &class_domain, args, *names, &call->doms[call->n_doms], err))
             return false;
-        g_array_append_val(domains, dom);
+        call->n_doms++;
     }
     return true;
 }
 
 static bool domstats_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    GArray *domains = g_array_new(FALSE, TRUE, sizeof(WireDomain));
-    g_auto(WireConnectGetAllDomainStatsRet) ret = { 0 };
-    unsigned filters = stats_filters(args);
-    bool ok = stats_domains(cli, args, domains, err);
-    if (ok && domains->len && filters) {
+    g_auto(RowCall) call = { 0 };
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, &call, err) ||
+        !stats_domains(cli, args, call.args, err))
+        return false;
+    if (*args_get_many(args, "domain") && args_flags(args) & ~MODIFIERS) {
         error_set(err, ERROR_INVALID_ARGUMENT,
                   "filters for listing domains and names of domains exclude each other");
-        ok = error_hint(err, "see 'lodge help domstats'");
+        return error_hint(err, "see 'lodge help domstats'");
     }
-    if (ok) {
-        WireConnectGetAllDomainStatsArgs call = { .doms = (WireDomain *)(void *)domains->data,
-                                                  .n_doms = domains->len,
-                                                  .stats = stats_groups(args),
-                                                  .flags = filters | stats_modifiers(args) };
-        ok = cli_call(cli, PROC_CONNECT_GET_ALL_DOMAIN_STATS, &call, &ret, err);
-    }
-    if (ok)
-        stats_print(cli, &ret);
-    domains_free(domains);
-    return ok;
+    if (!row_call(cli, &call, err))
+        return false;
+    stats_print(cli, call.ret);
+    return true;
 }
 
 /* ---- dommemstat ---- */
 
 static const CliOption memstat_options[] = {
     OPT_DOMAIN_ACTIVE,
-    { .name = "period",
-      .type = CLI_INT,
-      .flags = CLI_NAMED,
-      .doc = "let the guest report every so many seconds; 0 stops it" },
+    OPT(CLI_INT, "period", "let the guest report every so many seconds; 0 stops it", .flags = CLI_NAMED),
     OPT_AFFECT,
     { 0 },
 };
@@ -180,7 +112,7 @@ static bool memstat_set_period(Cli *cli, const CliArgs *args, const WireDomain *
     cli_doing(cli, "Unable to change balloon collection period.");
     WireDomainSetMemoryStatsPeriodArgs call = { .dom = *dom,
                                                 .period = (int32_t)period,
-                                                .flags = args_affect(args) };
+                                                .flags = args_flags(args) };
     if (!cli_call(cli, PROC_DOMAIN_SET_MEMORY_STATS_PERIOD, &call, NULL, err))
         return false;
     cli_message(cli, "Period of domain '%s' is now %d s", dom->name, (int)period);
@@ -237,30 +169,20 @@ static const CliOption cpu_stats_options[] = {
     { 0 },
 };
 
-static bool cpu_stats_get(Cli *cli, const WireDomain *dom, int start, unsigned n_cpus,
-                          WireDomainGetCpuStatsRet *ret, Error **err)
+/* Of one processor, or of all together (-1). */
+static bool cpu_stats_get(Cli *cli, const CliArgs *args, int cpu, RowCall *ret_call, Error **err)
 {
-    WireDomainGetCpuStatsArgs call = { .dom = *dom, .start_cpu = start, .ncpus = start < 0 ? 1 : 0 };
-    if (start >= 0) {
-        call.ncpus = n_cpus;
-        WireDomainGetCpuStatsArgs ask = { .dom = *dom, .start_cpu = 0, .ncpus = 1 };
-        WireDomainGetCpuStatsRet count = { 0 };
-        if (!cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &ask, &count, err))
-            return false;
-        call.nparams = (uint32_t)count.nparams;
-        wire_domain_get_cpu_stats_ret_clear(&count);
-        return cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, ret, err);
-    }
-    WireDomainGetCpuStatsRet count = { 0 };
-    if (!cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, &count, err))
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, ret_call, err))
         return false;
-    call.nparams = (uint32_t)count.nparams;
-    wire_domain_get_cpu_stats_ret_clear(&count);
-    return cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, ret, err);
+    row_set_number(ret_call, "start_cpu", (uint64_t)(int64_t)cpu);
+    row_set_number(ret_call, "ncpus", 1);
+    return row_call_counted(cli, ret_call, err);
 }
 
-static Json *cpu_stats_print(Cli *cli, const char *title, const WireTypedParam *params, unsigned n)
+static Json *cpu_stats_print(Cli *cli, const char *title, const RowCall *call)
 {
+    unsigned n = 0;
+    const WireTypedParam *params = row_params(call, &n);
     Json *object = json_object();
     if (!cli->json)
         fprintf(cli->out, "%s:\n", title);
@@ -277,32 +199,23 @@ static Json *cpu_stats_print(Cli *cli, const char *title, const WireTypedParam *
     return object;
 }
 
-/* How many processors the server knows. */
-static bool cpu_stats_count(Cli *cli, const WireDomain *dom, int *ret_count, Error **err)
-{
-    WireDomainGetCpuStatsArgs call = { .dom = *dom };
-    g_auto(WireDomainGetCpuStatsRet) ret = { 0 };
-    if (!cli_call(cli, PROC_DOMAIN_GET_CPU_STATS, &call, &ret, err))
-        return false;
-    *ret_count = ret.nparams;
-    return true;
-}
-
-static bool cpu_stats_each(Cli *cli, const WireDomain *dom, int64_t start, int64_t count, Json *array,
+static bool cpu_stats_each(Cli *cli, const CliArgs *args, int64_t start, int64_t count, Json *array,
                            Error **err)
 {
-    int n = 0;
-    if (!cpu_stats_count(cli, dom, &n, err))
+    g_auto(RowCall) known = { 0 };
+    /* without numbers it says how many there are */
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, &known, err) || !row_call(cli, &known, err))
         return false;
+    int64_t n = (int64_t)row_number(&known, "nparams");
     if (start >= n)
         return error_set(err, ERROR_INVALID_ARGUMENT, "Start CPU %d is out of range (min: 0, max: %d)",
-                         (int)start, n - 1);
+                         (int)start, (int)n - 1);
     for (int64_t cpu = start; cpu < n && (count < 0 || cpu < start + count); cpu++) {
-        g_auto(WireDomainGetCpuStatsRet) ret = { 0 };
-        if (!cpu_stats_get(cli, dom, (int)cpu, 1, &ret, err))
+        g_auto(RowCall) call = { 0 };
+        if (!cpu_stats_get(cli, args, (int)cpu, &call, err))
             return false;
         g_autofree char *title = g_strdup_printf("CPU%d", (int)cpu);
-        Json *object = cpu_stats_print(cli, title, ret.params, ret.n_params);
+        Json *object = cpu_stats_print(cli, title, &call);
         json_object_set_new(object, "cpu", json_integer(cpu));
         json_array_append_new(array, object);
     }
@@ -311,51 +224,38 @@ static bool cpu_stats_each(Cli *cli, const WireDomain *dom, int64_t start, int64
 
 static bool cpu_stats_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainGetCpuStatsRet) total = { 0 };
+    g_auto(RowCall) total = { 0 };
     int64_t start = 0, count = -1;
     if (!args_get_int(args, "start", 0, INT32_MAX, &start, err) ||
-        !args_get_int(args, "count", -1, INT32_MAX, &count, err) || !cli_domain(cli, args, &dom, err))
+        !args_get_int(args, "count", -1, INT32_MAX, &count, err))
         return false;
     bool some = args_has(args, "start") || args_has(args, "count");
     AUTO_JSON object = json_object();
-    cli_doing(cli, "Failed to retrieve CPU statistics for domain '%s'", dom.name);
     if (some || !args_has(args, "total")) {
         Json *array = json_array();
         json_object_set_new(object, "cpus", array);
-        if (!cpu_stats_each(cli, &dom, start, count, array, err))
+        if (!cpu_stats_each(cli, args, start, count, array, err))
             return false;
     }
     if (args_has(args, "total") || !some) {
-        if (!cpu_stats_get(cli, &dom, -1, 1, &total, err))
+        if (!cpu_stats_get(cli, args, -1, &total, err))
             return false;
-        json_object_set_new(object, "total", cpu_stats_print(cli, "Total", total.params, total.n_params));
+        json_object_set_new(object, "total", cpu_stats_print(cli, "Total", &total));
     }
     cli_print_json(cli, json_incref(object));
     return true;
 }
 
 const CliCommand commands_stats[] = {
-    { .name = "domstats",
-      .group = GROUP_MONITOR,
-      .summary = "show all counters of one or several domains",
-      .doc = "Shows the counters of the groups that the options name, or of all groups.",
-      .options = domstats_options,
-      .json = "[{\"domain\": string, \"stats\": {NAME: value}}]",
-      .run = domstats_run },
-    { .name = "dommemstat",
-      .group = GROUP_MONITOR,
-      .summary = "show what the guest and the host know about its memory",
-      .doc = "Shows the memory of a running domain in KiB.",
-      .options = memstat_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{NAME: number}",
-      .run = memstat_run },
-    { .name = "cpu-stats",
-      .group = GROUP_DOMAIN,
-      .summary = "show the processor time of a domain",
-      .options = cpu_stats_options,
-      .json = "{\"cpus\": [{\"cpu\": number, NAME_ns: number}], \"total\": {NAME_ns: number}}",
-      .run = cpu_stats_run },
+    COMMAND("domstats", GROUP_MONITOR, "show all counters of one or several domains", domstats_options,
+            domstats_run, .proc = PROC_CONNECT_GET_ALL_DOMAIN_STATS,
+            .doc = "Shows the counters of the groups that the options name, or of all groups.",
+            .json = "[{\"domain\": string, \"stats\": {NAME: value}}]"),
+    COMMAND("dommemstat", GROUP_MONITOR, "show what the guest and the host know about its memory",
+            memstat_options, memstat_run, .doc = "Shows the memory of a running domain in KiB.",
+            .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: number}"),
+    COMMAND("cpu-stats", GROUP_DOMAIN, "show the processor time of a domain", cpu_stats_options,
+            cpu_stats_run, .proc = PROC_DOMAIN_GET_CPU_STATS,
+            .json = "{\"cpus\": [{\"cpu\": number, NAME_ns: number}], \"total\": {NAME_ns: number}}"),
     { 0 },
 };

@@ -1,77 +1,25 @@
 /* Commands that show and change limits which the daemon keeps as lists of named parameters. One engine serves
  * all of them: it asks for the list, prints it, or sends back those that were named with a new value of the
- * same type. */
+ * same type. The rows say which procedures (.proc, .store) and, as .arg of an option, which parameter. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/output.h"
+#include "cli/row.h"
 #include "wire/params.h"
 
 /* How the protocol says "no limit" for memory, in KiB. */
 #define MEMORY_UNLIMITED UINT64_C(9007199254740991)
 
-typedef struct TuneOption {
-    const char *option;
-    const char *param;
-} TuneOption;
-
-typedef struct Tune {
-    const char *what; /* "memory parameters" */
-    int32_t get_proc, set_proc;
-    const TuneOption *options;                  /* ends with {0} */
-    char *(*show)(const WireTypedParam *param); /* NULL: as they are */
-} Tune;
-
-typedef struct ParamList {
-    WireTypedParam *params;
-    uint32_t n_params;
-} ParamList;
-
-/* The getters differ in their names only: same arguments, same answer but for a count. */
-G_STATIC_ASSERT(sizeof(WireDomainGetMemoryParametersArgs) == sizeof(WireDomainGetNumaParametersArgs));
-G_STATIC_ASSERT(sizeof(WireDomainGetMemoryParametersArgs) == sizeof(WireDomainGetBlkioParametersArgs));
-G_STATIC_ASSERT(sizeof(WireDomainGetMemoryParametersRet) == sizeof(WireDomainGetNumaParametersRet));
-G_STATIC_ASSERT(sizeof(WireDomainGetMemoryParametersRet) == sizeof(WireDomainGetBlkioParametersRet));
-G_STATIC_ASSERT(sizeof(WireDomainSetMemoryParametersArgs) == sizeof(WireDomainSetNumaParametersArgs));
-G_STATIC_ASSERT(sizeof(WireDomainSetMemoryParametersArgs) == sizeof(WireDomainSetBlkioParametersArgs));
-G_STATIC_ASSERT(sizeof(WireDomainSetMemoryParametersArgs) ==
-                sizeof(WireDomainSetSchedulerParametersFlagsArgs));
-
-static void params_clear(WireTypedParam *params, uint32_t n_params)
+/* What is sent back: owned parameters. */
+static void changes_free(GArray *changes)
 {
-    for (uint32_t i = 0; i < n_params; i++)
-        wire_typed_param_clear(&params[i]);
-    g_free(params);
-}
-
-static void param_list_clear(ParamList *list)
-{
-    params_clear(list->params, list->n_params);
-    list->params = NULL;
-    list->n_params = 0;
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ParamList, param_list_clear)
-
-/* First the number of parameters, then their values. */
-static bool tune_get(Cli *cli, const Tune *tune, const WireDomain *dom, unsigned flags, ParamList *ret_list,
-                     Error **err)
-{
-    WireDomainGetMemoryParametersArgs call = { .dom = *dom, .flags = flags | VIR_TYPED_PARAM_STRING_OKAY };
-    WireDomainGetMemoryParametersRet count = { 0 };
-    WireDomainGetMemoryParametersRet ret = { 0 };
-    if (!cli_call(cli, tune->get_proc, &call, &count, err))
-        return false;
-    params_clear(count.params, count.n_params);
-    call.nparams = count.nparams;
-    if (!cli_call(cli, tune->get_proc, &call, &ret, err))
-        return false;
-    ret_list->params = ret.params;
-    ret_list->n_params = ret.n_params;
-    return true;
+    for (unsigned i = 0; i < changes->len; i++)
+        wire_typed_param_clear(&g_array_index(changes, WireTypedParam, i));
+    g_array_unref(changes);
 }
 
 /* *ret_same gets the name and type of @old and the value @text. */
@@ -112,29 +60,27 @@ static bool param_parse(const WireTypedParam *old, const char *text, WireTypedPa
     return true;
 }
 
-/* What an option's text means to the daemon. */
-static char *tune_value(const Tune *tune, const CliArgs *args, const TuneOption *option, Error **err)
+/* What an option's text means to the daemon; owned, NULL with @err. */
+static char *tune_value(const CliArgs *args, const CliOption *option, Error **err)
 {
-    static const char *const modes[] = { "strict", "preferred", "interleave", "restrictive" };
-    const char *text = args_get(args, option->option);
-    for (size_t i = 0; strcmp(option->option, "mode") == 0 && i < G_N_ELEMENTS(modes); i++) {
-        if (strcmp(text, modes[i]) == 0)
-            return g_strdup_printf("%zu", i);
-    }
-    if (command_find_option(cli_args_command(args), option->option)->type != CLI_SIZE)
-        return g_strdup(text);
+    const char *text = args_get(args, option->name);
     uint64_t bytes = 0;
+    if (option->words)
+        return g_strdup_printf("%u", args_get_word(args, option->name));
+    if (option->type != CLI_SIZE)
+        return g_strdup(text);
     if (strcmp(text, "-1") == 0)
         return g_strdup_printf("%" PRIu64, MEMORY_UNLIMITED);
-    if (!args_get_size(args, option->option, &bytes, err))
+    if (!args_get_size(args, option->name, &bytes, err))
         return NULL;
-    return g_strdup_printf("%" PRIu64, bytes / 1024);
+    return g_strdup_printf("%" PRIu64, bytes / MAX(option->unit, 1u));
 }
 
-static bool add_change(const ParamList *known, const char *name, const char *text, GArray *changes,
-                       Error **err)
+static bool add_change(const RowCall *known, const char *name, const char *text, GArray *changes, Error **err)
 {
-    const WireTypedParam *old = wire_param_find(known->params, known->n_params, name);
+    unsigned n = 0;
+    const WireTypedParam *params = row_params(known, &n);
+    const WireTypedParam *old = wire_param_find(params, n, name);
     WireTypedParam param = { 0 };
     if (!old)
         return error_set(err, ERROR_INVALID_ARGUMENT, "the daemon knows no parameter '%s'", name);
@@ -144,191 +90,169 @@ static bool add_change(const ParamList *known, const char *name, const char *tex
     return true;
 }
 
-static bool tune_collect(const Tune *tune, const CliArgs *args, const ParamList *known, GArray *changes,
-                         Error **err)
+/* Options whose member the procedures do not have are parameters. */
+static bool tune_collect(const CliArgs *args, const RowCall *known, GArray *changes, Error **err)
 {
-    for (const TuneOption *o = tune->options; o->option; o++) {
-        if (!args_has(args, o->option))
+    for (const CliOption *o = cli_args_command(args)->options; o->name; o++) {
+        if (!o->arg || !args_has(args, o->name) || wire_field_find(known->info->args, o->arg))
             continue;
-        g_autofree char *text = tune_value(tune, args, o, err);
-        if (!text || !add_change(known, o->param, text, changes, err))
+        g_autofree char *text = tune_value(args, o, err);
+        if (!text || !add_change(known, o->arg, text, changes, err))
             return false;
     }
     return true;
 }
 
-/* Takes over @changes. */
-static bool tune_set(Cli *cli, const Tune *tune, const WireDomain *dom, unsigned flags, GArray *changes,
-                     Error **err)
+static bool tune_set(Cli *cli, const CliArgs *args, const GArray *changes, Error **err)
 {
-    WireDomainSetMemoryParametersArgs call = { .dom = *dom, .flags = flags };
-    call.params = (WireTypedParam *)(void *)changes->data;
-    call.n_params = changes->len;
-    return cli_call(cli, tune->set_proc, &call, NULL, err);
+    g_auto(RowCall) call = { 0 };
+    if (!row_prepare(cli, args, cli_args_command(args)->store, &call, err))
+        return false;
+    cli_doing(cli, "Unable to change %s", cli_args_command(args)->doing);
+    if (wire_field_find(call.info->args, "flags"))
+        row_set_number(&call, "flags", args_flags(args));
+    row_borrow_params(&call, (WireTypedParam *)(void *)changes->data, changes->len);
+    bool ok = row_call(cli, &call, err);
+    row_borrow_params(&call, NULL, 0);
+    return ok;
 }
 
-static void tune_print(Cli *cli, const Tune *tune, const ParamList *list)
+/* What people read for a parameter; owned. NULL: its value. */
+static char *tune_word(const CliArgs *args, const WireTypedParam *param)
 {
+    if (param->value.type == VIR_TYPED_PARAM_ULLONG && param->value.ul == MEMORY_UNLIMITED)
+        return g_strdup("unlimited");
+    for (const CliOption *o = cli_args_command(args)->options; o->name; o++) {
+        g_auto(GStrv) words = o->words ? g_strsplit(o->words, " ", -1) : NULL;
+        if (words && g_strcmp0(o->arg, param->field) == 0 && param->value.type == VIR_TYPED_PARAM_INT &&
+            param->value.i >= 0 && param->value.i < (int)g_strv_length(words))
+            return g_strdup(words[param->value.i]);
+    }
+    return NULL;
+}
+
+static void tune_print(Cli *cli, const CliArgs *args, const RowCall *call)
+{
+    /* "Shared memory:" and the like */
+    bool titled = !call->object;
+    unsigned n = 0;
+    const WireTypedParam *params = row_params(call, &n);
     Json *object = json_object();
-    for (uint32_t i = 0; i < list->n_params; i++) {
-        const WireTypedParam *param = &list->params[i];
-        g_autofree char *text = tune->show ? tune->show(param) : NULL;
-        json_object_set_new(object, param->field, text ? json_string(text) : param_json(param));
-        if (!text)
-            text = wire_param_format(param);
+    if (titled && !cli->json)
+        fputs("Shared memory:\n", cli->out);
+    for (uint32_t i = 0; i < n; i++) {
+        g_autofree char *word = tune_word(args, &params[i]);
+        g_autofree char *text = word ? NULL : wire_param_format(&params[i]);
+        json_object_set_new(object, params[i].field, word ? json_string(word) : param_json(&params[i]));
         if (!cli->json)
-            fprintf(cli->out, "%-15s: %s\n", param->field, text);
+            fprintf(cli->out, titled ? "\t%-15s %s\n" : "%-15s: %s\n", params[i].field, word ? word : text);
     }
     cli_print_json(cli, object);
 }
 
-static void changes_free(GArray *changes)
+static bool tune_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    for (unsigned i = 0; i < changes->len; i++)
-        wire_typed_param_clear(&g_array_index(changes, WireTypedParam, i));
-    g_array_unref(changes);
-}
-
-static bool tune_run(Cli *cli, const CliArgs *args, const Tune *tune, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(ParamList) list = { 0 };
-    unsigned flags = args_affect(args);
-    if (!cli_domain(cli, args, &dom, err))
+    const CliCommand *command = cli_args_command(args);
+    g_auto(RowCall) call = { 0 };
+    if (!row_prepare(cli, args, command->proc, &call, err))
         return false;
-    cli_doing(cli, "Unable to get %s", tune->what);
-    if (!tune_get(cli, tune, &dom, flags, &list, err))
+    cli_doing(cli, "Unable to get %s", command->doing);
+    if (!row_call_counted(cli, &call, err))
         return false;
     GArray *changes = g_array_new(FALSE, TRUE, sizeof(WireTypedParam));
-    bool ok = tune_collect(tune, args, &list, changes, err);
-    if (ok && changes->len) {
-        cli_doing(cli, "Unable to change %s", tune->what);
-        ok = tune_set(cli, tune, &dom, flags, changes, err);
-    } else if (ok) {
-        tune_print(cli, tune, &list);
-    }
+    bool ok = tune_collect(args, &call, changes, err);
+    if (ok && changes->len)
+        ok = tune_set(cli, args, changes, err);
+    else if (ok)
+        tune_print(cli, args, &call);
     changes_free(changes);
     return ok;
 }
 
-/* ---- memtune ---- */
+/* ---- their options ---- */
 
-#define OPT_KIB(option, text)                                                                                \
-    {                                                                                                        \
-        .name = option, .type = CLI_SIZE, .unit = 1024, .doc = text                                          \
-    }
+#define OPT_PARAM(kind, option, param, text, ...) OPT(kind, option, text, .arg = param, __VA_ARGS__)
+#define OPT_KIB(option, param, text) OPT_PARAM(CLI_SIZE, option, param, text, .unit = 1024)
 
 static const CliOption memtune_options[] = {
     OPT_DOMAIN,
-    OPT_KIB("hard-limit", "the most memory, in KiB unless it has a unit; -1 for no limit"),
-    OPT_KIB("soft-limit", "memory that is left when the host needs some"),
-    OPT_KIB("swap-hard-limit", "the most memory and swap together"),
-    OPT_KIB("min-guarantee", "memory that is always there"),
+    OPT_KIB("hard-limit", "hard_limit", "the most memory, in KiB unless it has a unit; -1 for no limit"),
+    OPT_KIB("soft-limit", "soft_limit", "memory that is left when the host needs some"),
+    OPT_KIB("swap-hard-limit", "swap_hard_limit", "the most memory and swap together"),
+    OPT_KIB("min-guarantee", "min_guarantee", "memory that is always there"),
     OPT_AFFECT,
     { 0 },
 };
-
-static char *memtune_show(const WireTypedParam *param)
-{
-    uint64_t value = 0;
-    bool unlimited =
-        param->value.type == VIR_TYPED_PARAM_ULLONG && (value = param->value.ul) == MEMORY_UNLIMITED;
-    return unlimited ? g_strdup("unlimited") : NULL;
-}
-
-static bool memtune_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    static const TuneOption options[] = { { "hard-limit", "hard_limit" },
-                                          { "soft-limit", "soft_limit" },
-                                          { "swap-hard-limit", "swap_hard_limit" },
-                                          { "min-guarantee", "min_guarantee" },
-                                          { 0 } };
-    static const Tune tune = { .what = "memory parameters",
-                               .get_proc = PROC_DOMAIN_GET_MEMORY_PARAMETERS,
-                               .set_proc = PROC_DOMAIN_SET_MEMORY_PARAMETERS,
-                               .options = options,
-                               .show = memtune_show };
-    return tune_run(cli, args, &tune, err);
-}
-
-/* ---- numatune ---- */
 
 static const CliOption numatune_options[] = {
     OPT_DOMAIN,
-    { .name = "mode",
-      .type = CLI_STRING,
-      .words = "strict preferred interleave restrictive",
-      .doc = "how memory is taken from the nodes" },
-    { .name = "nodeset", .type = CLI_STRING, .flags = CLI_EMPTY_OK, .doc = "nodes of the host, as 0-1,3" },
+    OPT_PARAM(CLI_STRING, "mode", "numa_mode", "how memory is taken from the nodes", .flags = CLI_ONE_OF,
+              .words = "strict preferred interleave restrictive"),
+    OPT_PARAM(CLI_STRING, "nodeset", "numa_nodeset", "nodes of the host, as 0-1,3", .flags = CLI_EMPTY_OK),
     OPT_AFFECT,
     { 0 },
 };
-
-static char *numatune_show(const WireTypedParam *param)
-{
-    static const char *const modes[] = { "strict", "preferred", "interleave", "restrictive" };
-    bool is_mode = strcmp(param->field, "numa_mode") == 0 && param->value.type == VIR_TYPED_PARAM_INT;
-    if (!is_mode || param->value.i < 0 || param->value.i >= (int)G_N_ELEMENTS(modes))
-        return NULL;
-    return g_strdup(modes[param->value.i]);
-}
-
-static bool numatune_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    static const TuneOption options[] = { { "mode", "numa_mode" }, { "nodeset", "numa_nodeset" }, { 0 } };
-    static const Tune tune = { .what = "numa parameters",
-                               .get_proc = PROC_DOMAIN_GET_NUMA_PARAMETERS,
-                               .set_proc = PROC_DOMAIN_SET_NUMA_PARAMETERS,
-                               .options = options,
-                               .show = numatune_show };
-    return tune_run(cli, args, &tune, err);
-}
-
-/* ---- blkiotune ---- */
 
 static const CliOption blkiotune_options[] = {
     OPT_DOMAIN,
-    OPT_INT("weight", "share of the disks' time, 10 to 1000"),
-    OPT_STRING("device-weights", "shares of single devices, as /dev/sda,500,/dev/sdb,200"),
-    OPT_STRING("device-read-iops-sec", "read operations per second and device"),
-    OPT_STRING("device-write-iops-sec", "write operations per second and device"),
-    OPT_STRING("device-read-bytes-sec", "bytes read per second and device"),
-    OPT_STRING("device-write-bytes-sec", "bytes written per second and device"),
+    OPT_PARAM(CLI_INT, "weight", "weight", "share of the disks' time, 10 to 1000"),
+    OPT_PARAM(CLI_STRING, "device-weights", "device_weight",
+              "shares of single devices, as /dev/sda,500,/dev/sdb,200"),
+    OPT_PARAM(CLI_STRING, "device-read-iops-sec", "device_read_iops_sec",
+              "read operations per second and device"),
+    OPT_PARAM(CLI_STRING, "device-write-iops-sec", "device_write_iops_sec",
+              "write operations per second and device"),
+    OPT_PARAM(CLI_STRING, "device-read-bytes-sec", "device_read_bytes_sec",
+              "bytes read per second and device"),
+    OPT_PARAM(CLI_STRING, "device-write-bytes-sec", "device_write_bytes_sec",
+              "bytes written per second and device"),
     OPT_AFFECT,
     { 0 },
 };
 
-static bool blkiotune_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    static const TuneOption options[] = { { "weight", "weight" },
-                                          { "device-weights", "device_weight" },
-                                          { "device-read-iops-sec", "device_read_iops_sec" },
-                                          { "device-write-iops-sec", "device_write_iops_sec" },
-                                          { "device-read-bytes-sec", "device_read_bytes_sec" },
-                                          { "device-write-bytes-sec", "device_write_bytes_sec" },
-                                          { 0 } };
-    static const Tune tune = { .what = "blkio parameters",
-                               .get_proc = PROC_DOMAIN_GET_BLKIO_PARAMETERS,
-                               .set_proc = PROC_DOMAIN_SET_BLKIO_PARAMETERS,
-                               .options = options };
-    return tune_run(cli, args, &tune, err);
-}
+#define OPT_RATE(option, param, text) OPT_PARAM(CLI_SIZE, option, param, text)
+#define OPT_RATES(what, member, text)                                                                        \
+    OPT_RATE("total-" what, "total_" member, text " both ways"),                                             \
+        OPT_RATE("read-" what, "read_" member, text " read"),                                                \
+        OPT_RATE("write-" what, "write_" member, text " written")
 
-/* ---- schedinfo ---- */
+static const CliOption blkdeviotune_options[] = {
+    OPT_DOMAIN,
+    OPT(CLI_STRING, "device", "target or source of the disk", .flags = CLI_REQUIRED, .arg = "disk",
+        .complete = COMPLETE_DOMAIN_DISK),
+    OPT_RATES("bytes-sec", "bytes_sec", "bytes per second"),
+    OPT_RATES("iops-sec", "iops_sec", "operations per second"),
+    OPT_RATES("bytes-sec-max", "bytes_sec_max", "bytes per second for a moment"),
+    OPT_RATES("iops-sec-max", "iops_sec_max", "operations per second for a moment"),
+    OPT_RATES("bytes-sec-max-length", "bytes_sec_max_length", "seconds that the moment lasts for bytes"),
+    OPT_RATES("iops-sec-max-length", "iops_sec_max_length", "seconds that the moment lasts for operations"),
+    OPT_RATE("size-iops-sec", "size_iops_sec", "bytes that count as one operation"),
+    OPT_PARAM(CLI_STRING, "group-name", "group_name", "group of disks that share the limits"),
+    OPT_AFFECT,
+    { 0 },
+};
+
+static const CliOption memory_options[] = {
+    OPT_PARAM(CLI_INT, "shm-pages-to-scan", "shm_pages_to_scan", "pages to look at before sleeping"),
+    OPT_PARAM(CLI_INT, "shm-sleep-millisecs", "shm_sleep_millisecs", "milliseconds to sleep in between"),
+    OPT_PARAM(CLI_INT, "shm-merge-across-nodes", "shm_merge_across_nodes",
+              "1: pages of all NUMA nodes may become one, 0: not"),
+    { 0 },
+};
+
+/* ---- schedinfo: the number of parameters comes with the type ---- */
 
 static const CliOption schedinfo_options[] = {
     OPT_DOMAIN,
-    { .name = "weight", .type = CLI_INT, .flags = CLI_NAMED, .doc = "weight, for schedulers that have one" },
-    { .name = "cap", .type = CLI_INT, .flags = CLI_NAMED, .doc = "cap, for schedulers that have one" },
+    OPT_PARAM(CLI_INT, "weight", "weight", "weight, for schedulers that have one", .flags = CLI_NAMED),
+    OPT_PARAM(CLI_INT, "cap", "cap", "cap, for schedulers that have one", .flags = CLI_NAMED),
     OPT_AFFECT,
-    { .name = "set", .type = CLI_STRING, .flags = CLI_MANY, .doc = "parameters to change, as NAME=VALUE" },
+    OPT(CLI_STRING, "set", "parameters to change, as NAME=VALUE", .flags = CLI_MANY),
     { 0 },
 };
 
-static bool sched_collect(const CliArgs *args, const ParamList *known, GArray *changes, Error **err)
+static bool sched_collect(const CliArgs *args, const RowCall *known, GArray *changes, Error **err)
 {
-    static const TuneOption options[] = { { "weight", "weight" }, { "cap", "cap" }, { 0 } };
-    static const Tune tune = { .options = options };
     for (char *const *word = args_get_many(args, "set"); *word; word++) {
         g_auto(GStrv) parts = g_strsplit(*word, "=", 2);
         if (!parts[0] || !parts[1]) {
@@ -338,82 +262,58 @@ static bool sched_collect(const CliArgs *args, const ParamList *known, GArray *c
         if (!add_change(known, parts[0], parts[1], changes, err))
             return false;
     }
-    return tune_collect(&tune, args, known, changes, err);
-}
-
-static bool sched_get(Cli *cli, const WireDomain *dom, int nparams, unsigned flags, ParamList *ret_list,
-                      Error **err)
-{
-    WireDomainGetSchedulerParametersFlagsArgs call = { .dom = *dom,
-                                                       .nparams = nparams,
-                                                       .flags = flags | VIR_TYPED_PARAM_STRING_OKAY };
-    WireDomainGetSchedulerParametersFlagsRet ret;
-    if (!cli_call(cli, PROC_DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS, &call, &ret, err))
-        return false;
-    param_list_clear(ret_list);
-    ret_list->params = ret.params;
-    ret_list->n_params = ret.n_params;
-    return true;
+    return tune_collect(args, known, changes, err);
 }
 
 static bool schedinfo_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainGetSchedulerTypeRet) type = { 0 };
-    g_auto(ParamList) list = { 0 };
-    unsigned flags = args_affect(args);
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainGetSchedulerTypeArgs type_args = { .dom = dom };
-    if (!cli_call(cli, PROC_DOMAIN_GET_SCHEDULER_TYPE, &type_args, &type, err))
+    g_auto(RowCall) type = { 0 };
+    g_auto(RowCall) call = { 0 };
+    if (!row_prepare(cli, args, PROC_DOMAIN_GET_SCHEDULER_TYPE, &type, err) || !row_call(cli, &type, err) ||
+        !row_prepare(cli, args, cli_args_command(args)->proc, &call, err))
         return false;
     /* Without parameters there is a scheduler, but nothing to say about it. */
-    if (type.nparams && !sched_get(cli, &dom, type.nparams, flags, &list, err))
+    row_set_number(&call, "nparams", row_number(&type, "nparams"));
+    if (row_number(&type, "nparams") && !row_call(cli, &call, err))
         return false;
     GArray *changes = g_array_new(FALSE, TRUE, sizeof(WireTypedParam));
-    static const Tune tune = { .what = "scheduler parameters",
-                               .set_proc = PROC_DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS };
-    bool ok = sched_collect(args, &list, changes, err);
+    bool ok = sched_collect(args, &call, changes, err);
     if (ok && changes->len)
-        ok = tune_set(cli, &tune, &dom, flags, changes, err) &&
-             sched_get(cli, &dom, type.nparams, flags, &list, err);
+        ok = tune_set(cli, args, changes, err) && row_call(cli, &call, err);
     changes_free(changes);
     if (!ok)
         return false;
+    cli_doing(cli, NULL);
     if (!cli->json)
-        fprintf(cli->out, "%-15s: %s\n", "Scheduler", type.type);
-    tune_print(cli, &tune, &list);
+        fprintf(cli->out, "%-15s: %s\n", "Scheduler", row_string(&type, "type"));
+    tune_print(cli, args, &call);
     return true;
 }
 
+#define TUNE(command, in, text, rows, get, set, what, ...)                                                   \
+    COMMAND(command, in, text, rows, tune_run, .proc = get, .store = set, .doing = what,                     \
+            .always = VIR_TYPED_PARAM_STRING_OKAY, __VA_ARGS__)
+
 const CliCommand commands_tune[] = {
-    { .name = "memtune",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change the limits of a domain's memory",
-      .options = memtune_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{NAME: number (KiB) | \"unlimited\"}",
-      .run = memtune_run },
-    { .name = "numatune",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change which NUMA nodes a domain's memory comes from",
-      .options = numatune_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{\"numa_mode\": string, \"numa_nodeset\": string}",
-      .run = numatune_run },
-    { .name = "blkiotune",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change the limits of a domain's disk traffic",
-      .options = blkiotune_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{NAME: value}",
-      .run = blkiotune_run },
-    { .name = "schedinfo",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change how a domain's processors are scheduled",
-      .options = schedinfo_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{NAME: value}",
-      .run = schedinfo_run },
+    TUNE("memtune", GROUP_DOMAIN, "show or change the limits of a domain's memory", memtune_options,
+         PROC_DOMAIN_GET_MEMORY_PARAMETERS, PROC_DOMAIN_SET_MEMORY_PARAMETERS, "memory parameters",
+         .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: number (KiB) | \"unlimited\"}"),
+    TUNE("numatune", GROUP_DOMAIN, "show or change which NUMA nodes a domain's memory comes from",
+         numatune_options, PROC_DOMAIN_GET_NUMA_PARAMETERS, PROC_DOMAIN_SET_NUMA_PARAMETERS,
+         "numa parameters", .exclusive = EXCLUSIVE_AFFECT,
+         .json = "{\"numa_mode\": string, \"numa_nodeset\": string}"),
+    TUNE("blkiotune", GROUP_DOMAIN, "show or change the limits of a domain's disk traffic", blkiotune_options,
+         PROC_DOMAIN_GET_BLKIO_PARAMETERS, PROC_DOMAIN_SET_BLKIO_PARAMETERS, "blkio parameters",
+         .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: value}"),
+    TUNE("blkdeviotune", GROUP_DOMAIN, "show or change the limits of a disk", blkdeviotune_options,
+         PROC_DOMAIN_GET_BLOCK_IO_TUNE, PROC_DOMAIN_SET_BLOCK_IO_TUNE, "block I/O throttle",
+         .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: value}"),
+    TUNE("node-memory-tune", GROUP_HOST, "show or change how the host shares equal memory pages",
+         memory_options, PROC_NODE_GET_MEMORY_PARAMETERS, PROC_NODE_SET_MEMORY_PARAMETERS,
+         "memory parameters", .json = "{NAME: number}"),
+    COMMAND("schedinfo", GROUP_DOMAIN, "show or change how a domain's processors are scheduled",
+            schedinfo_options, schedinfo_run, .proc = PROC_DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS,
+            .store = PROC_DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS, .doing = "scheduler parameters",
+            .always = VIR_TYPED_PARAM_STRING_OKAY, .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: value}"),
     { 0 },
 };

@@ -26,80 +26,32 @@ static bool host_cpus(Cli *cli, unsigned *ret_cpus, Error **err)
 /* ---- memory ---- */
 
 #define OPT_MEMORY_SIZE                                                                                      \
-    { .name = "size",                                                                                        \
-      .type = CLI_SIZE,                                                                                      \
-      .flags = CLI_REQUIRED,                                                                                 \
-      .unit = KIB,                                                                                           \
-      .doc = "new size, in KiB unless it has a unit" },                                                      \
-    {                                                                                                        \
-        .name = "kilobytes", .type = CLI_SIZE, .same_as = "size", .doc = ""                                  \
-    }
+    OPT(CLI_SIZE, "size", "new size, in KiB unless it has a unit", .flags = CLI_REQUIRED, .unit = KIB,       \
+        .arg = "memory"),                                                                                    \
+        OPT(CLI_SIZE, "kilobytes", "", .same_as = "size")
 
 static const CliOption memory_options[] = { OPT_DOMAIN, OPT_MEMORY_SIZE, OPT_AFFECT, { 0 } };
-
-static bool set_memory(Cli *cli, const CliArgs *args, unsigned extra, const char *what, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    uint64_t bytes = 0;
-    if (!args_get_size(args, "size", &bytes, err) || !cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "Unable to change %s of domain '%s'", what, dom.name);
-    unsigned flags = args_affect(args) | extra;
-    uint64_t kib = bytes / KIB + (bytes % KIB != 0);
-    WireDomainSetMemoryFlagsArgs with = { .dom = dom, .memory = kib, .flags = flags };
-    WireDomainSetMemoryArgs plain = { .dom = dom, .memory = kib };
-    bool named = args_has(args, "live") || args_has(args, "config") || args_has(args, "current");
-    if (named || extra)
-        return cli_call(cli, PROC_DOMAIN_SET_MEMORY_FLAGS, &with, NULL, err);
-    return cli_call(cli, PROC_DOMAIN_SET_MEMORY, &plain, NULL, err);
-}
-
-static bool setmem_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    return set_memory(cli, args, 0, "the memory size", err);
-}
-
-static bool setmaxmem_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    return set_memory(cli, args, VIR_DOMAIN_MEM_MAXIMUM, "the memory limit", err);
-}
 
 /* ---- vCPU counts ---- */
 
 static const CliOption setvcpus_options[] = {
     OPT_DOMAIN,
-    { .name = "count", .type = CLI_INT, .flags = CLI_REQUIRED, .doc = "number of virtual processors" },
-    OPT_BOOL("maximum", "the most that the domain can ever have"),
+    OPT(CLI_INT, "count", "number of virtual processors", .flags = CLI_REQUIRED, .min = 1, .arg = "nvcpus"),
+    OPT_FLAG("maximum", VIR_DOMAIN_VCPU_MAXIMUM, "the most that the domain can ever have"),
     OPT_AFFECT,
-    OPT_BOOL("guest", "ask the guest's agent to use so many"),
-    OPT_BOOL("hotpluggable", "make added ones removable"),
+    OPT_FLAG("guest", VIR_DOMAIN_VCPU_GUEST, "ask the guest's agent to use so many"),
+    OPT_FLAG("hotpluggable", VIR_DOMAIN_VCPU_HOTPLUGGABLE, "make added ones removable"),
     { 0 },
 };
 
-static bool setvcpus_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    int64_t count = 0;
-    unsigned flags = args_affect(args) | (args_has(args, "maximum") ? VIR_DOMAIN_VCPU_MAXIMUM : 0) |
-                     (args_has(args, "guest") ? VIR_DOMAIN_VCPU_GUEST : 0) |
-                     (args_has(args, "hotpluggable") ? VIR_DOMAIN_VCPU_HOTPLUGGABLE : 0);
-    if (!args_get_int(args, "count", 1, UINT32_MAX, &count, err) || !cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainSetVcpusFlagsArgs with = { .dom = dom, .nvcpus = (uint32_t)count, .flags = flags };
-    WireDomainSetVcpusArgs plain = { .dom = dom, .nvcpus = (uint32_t)count };
-    if (flags || args_has(args, "current"))
-        return cli_call(cli, PROC_DOMAIN_SET_VCPUS_FLAGS, &with, NULL, err);
-    return cli_call(cli, PROC_DOMAIN_SET_VCPUS, &plain, NULL, err);
-}
-
 static const CliOption vcpucount_options[] = {
     OPT_DOMAIN,
-    OPT_BOOL("maximum", "the most that the domain can have"),
+    OPT_FLAG("maximum", VIR_DOMAIN_VCPU_MAXIMUM, "the most that the domain can have"),
     OPT_BOOL("active", "those in use"),
-    OPT_BOOL("live", "of the running domain"),
-    OPT_BOOL("config", "of the stored definition"),
+    OPT_FLAG("live", VIR_DOMAIN_VCPU_LIVE, "of the running domain"),
+    OPT_FLAG("config", VIR_DOMAIN_VCPU_CONFIG, "of the stored definition"),
     OPT_BOOL("current", "of the running domain if it runs, else of the definition"),
-    OPT_BOOL("guest", "what the guest's agent says"),
+    OPT_FLAG("guest", VIR_DOMAIN_VCPU_GUEST, "what the guest's agent says"),
     { 0 },
 };
 
@@ -156,21 +108,13 @@ static bool vcpucount_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireDomain) dom = { 0 };
     int count = 0;
-    bool maximum = args_has(args, "maximum"), guest = args_has(args, "guest");
-    bool any = maximum || guest || args_has(args, "active") || args_has(args, "live") ||
-               args_has(args, "config") || args_has(args, "current");
     if (!cli_domain(cli, args, &dom, err))
         return false;
-    if (!any)
+    if (!args_has_any(args))
         return vcpucount_all(cli, &dom, err);
-    unsigned flags =
-        args_affect(args) | (maximum ? VIR_DOMAIN_VCPU_MAXIMUM : 0) | (guest ? VIR_DOMAIN_VCPU_GUEST : 0);
-    if (!vcpu_count(cli, &dom, flags, &count, err))
+    if (!vcpu_count(cli, &dom, args_flags(args), &count, err))
         return false;
-    if (cli->json)
-        cli_print_json(cli, json_pack("{s:i}", "count", count));
-    else
-        fprintf(cli->out, "%d\n", count);
+    cli_print_number(cli, "count", count, NULL);
     return true;
 }
 
@@ -275,31 +219,28 @@ static const CliOption vcpupin_options[] = {
     { 0 },
 };
 
-/* 0 asks for what is in use now, which is what --current means too. */
-static unsigned pin_flags(const CliArgs *args)
-{
-    return args_affect(args);
-}
+static const CliColumn vcpupin_columns[] = { { "VCPU", "vcpu", "number" },
+                                             { "CPU Affinity", "affinity" },
+                                             { 0 } };
 
 static bool vcpupin_show(Cli *cli, const CliArgs *args, const WireDomain *dom, unsigned n_cpus, Error **err)
 {
-    static const CliColumn columns[] = { { "VCPU", "vcpu" }, { "CPU Affinity", "affinity" } };
     int64_t only = -1;
     int count = 0;
     size_t len = (n_cpus + 7) / 8;
     g_auto(WireDomainGetVcpuPinInfoRet) ret = { 0 };
     if (!args_get_int(args, "vcpu", 0, INT32_MAX, &only, err) ||
-        !vcpu_count(cli, dom, pin_flags(args) | VIR_DOMAIN_VCPU_MAXIMUM, &count, err))
+        !vcpu_count(cli, dom, args_flags(args) | VIR_DOMAIN_VCPU_MAXIMUM, &count, err))
         return false;
     if (only >= count)
         return error_set(err, ERROR_INVALID_ARGUMENT, "vcpu %d is out of range of live cpu count %d",
                          (int)only, count);
     WireDomainGetVcpuPinInfoArgs call = {
-        .dom = *dom, .ncpumaps = count, .maplen = (int)len, .flags = pin_flags(args)
+        .dom = *dom, .ncpumaps = count, .maplen = (int)len, .flags = args_flags(args)
     };
     if (!cli_call(cli, PROC_DOMAIN_GET_VCPU_PIN_INFO, &call, &ret, err))
         return false;
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(vcpupin_columns, 0);
     for (int i = 0; i < ret.num && (size_t)(i + 1) * len <= ret.cpumaps.len; i++) {
         g_autofree char *list = cpumap_format(ret.cpumaps.data + (size_t)i * len, len, n_cpus);
         if (only >= 0 && only != i)
@@ -308,8 +249,7 @@ static bool vcpupin_show(Cli *cli, const CliArgs *args, const WireDomain *dom, u
         table_cell(table, json_integer(i), "%d", i);
         table_cell_text(table, list);
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 static bool vcpupin_run(Cli *cli, const CliArgs *args, Error **err)
@@ -331,7 +271,7 @@ static bool vcpupin_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     WireBytes bytes = { .data = map, .len = (n_cpus + 7) / 8 };
     WireDomainPinVcpuFlagsArgs with = {
-        .dom = dom, .vcpu = (uint32_t)vcpu, .cpumap = bytes, .flags = pin_flags(args)
+        .dom = dom, .vcpu = (uint32_t)vcpu, .cpumap = bytes, .flags = args_flags(args)
     };
     WireDomainPinVcpuArgs plain = { .dom = dom, .vcpu = (uint32_t)vcpu, .cpumap = bytes };
     if (with.flags || args_has(args, "current"))
@@ -359,12 +299,12 @@ static bool emulatorpin_run(Cli *cli, const CliArgs *args, Error **err)
             return false;
         WireDomainPinEmulatorArgs pin = { .dom = dom,
                                           .cpumap = { .data = map, .len = (n_cpus + 7) / 8 },
-                                          .flags = pin_flags(args) };
+                                          .flags = args_flags(args) };
         return cli_call(cli, PROC_DOMAIN_PIN_EMULATOR, &pin, NULL, err);
     }
     WireDomainGetEmulatorPinInfoArgs call = { .dom = dom,
                                               .maplen = (int)((n_cpus + 7) / 8),
-                                              .flags = pin_flags(args) };
+                                              .flags = args_flags(args) };
     if (!cli_call(cli, PROC_DOMAIN_GET_EMULATOR_PIN_INFO, &call, &ret, err))
         return false;
     g_autofree char *list = cpumap_format(ret.cpumaps.data, ret.cpumaps.len, n_cpus);
@@ -379,91 +319,59 @@ static bool emulatorpin_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption iothreadinfo_options[] = { OPT_DOMAIN, OPT_AFFECT, { 0 } };
 
+static const CliColumn iothreadinfo_columns[] = { { "IOThread ID", "iothread", "number" },
+                                                  { "CPU Affinity", "affinity" },
+                                                  { 0 } };
+
 static bool iothreadinfo_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    static const CliColumn columns[] = { { "IOThread ID", "iothread" }, { "CPU Affinity", "affinity" } };
     g_auto(WireDomain) dom = { 0 };
     g_auto(WireDomainGetIothreadInfoRet) ret = { 0 };
     unsigned n_cpus = 0;
     if (!cli_domain(cli, args, &dom, err) || !host_cpus(cli, &n_cpus, err))
         return false;
-    WireDomainGetIothreadInfoArgs call = { .dom = dom, .flags = args_affect(args) };
+    WireDomainGetIothreadInfoArgs call = { .dom = dom, .flags = args_flags(args) };
     if (!cli_call(cli, PROC_DOMAIN_GET_IOTHREAD_INFO, &call, &ret, err))
         return false;
     if (ret.n_info == 0 && !cli->json) {
         cli_message(cli, "No IOThreads found for the domain");
         return true;
     }
-    CliTable *table = table_new(columns, G_N_ELEMENTS(columns));
+    CliTable *table = table_new(iothreadinfo_columns, 0);
     for (unsigned i = 0; i < ret.n_info; i++) {
         g_autofree char *list = cpumap_format(ret.info[i].cpumap.data, ret.info[i].cpumap.len, n_cpus);
         table_row(table);
         table_cell(table, json_integer(ret.info[i].iothread_id), "%u", ret.info[i].iothread_id);
         table_cell_text(table, list);
     }
-    cli_print_table(cli, table);
-    return true;
+    return cli_print_table(cli, table, err);
 }
 
 const CliCommand commands_vcpu[] = {
-    { .name = "setmem",
-      .group = GROUP_DOMAIN,
-      .summary = "change the memory size of a domain",
-      .doc = "Changes how much memory the guest may use now, up to its limit.",
-      .options = memory_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "none",
-      .run = setmem_run },
-    { .name = "setmaxmem",
-      .group = GROUP_DOMAIN,
-      .summary = "change the memory limit of a domain",
-      .options = memory_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "none",
-      .run = setmaxmem_run },
-    { .name = "setvcpus",
-      .group = GROUP_DOMAIN,
-      .summary = "change the number of virtual processors",
-      .options = setvcpus_options,
-      .exclusive = EXCLUSIVE_AFFECT "; guest config; guest maximum; maximum hotpluggable",
-      .json = "none",
-      .run = setvcpus_run },
-    { .name = "vcpucount",
-      .group = GROUP_DOMAIN,
-      .summary = "show the number of virtual processors",
-      .options = vcpucount_options,
-      .exclusive = "live config current; active maximum; guest config; guest maximum",
-      .json = "{\"count\": number}; without options {\"maximum_config\": number, \"maximum_live\": number, "
-              "\"current_config\": number, \"current_live\": number}",
-      .run = vcpucount_run },
-    { .name = "vcpuinfo",
-      .group = GROUP_DOMAIN,
-      .summary = "show the virtual processors",
-      .options = vcpuinfo_options,
-      .json =
-          "[{\"vcpu\": number, \"cpu\": number|null, \"state\": string|null, \"cpu_time_ns\": number|null, "
-          "\"affinity\": string}]",
-      .run = vcpuinfo_run },
-    { .name = "vcpupin",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change where virtual processors may run",
-      .options = vcpupin_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "[{\"vcpu\": number, \"affinity\": string}]",
-      .run = vcpupin_run },
-    { .name = "emulatorpin",
-      .group = GROUP_DOMAIN,
-      .summary = "show or change where the hypervisor's own threads may run",
-      .options = emulatorpin_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "{\"affinity\": string}",
-      .run = emulatorpin_run },
-    { .name = "iothreadinfo",
-      .group = GROUP_DOMAIN,
-      .summary = "show the I/O threads of a domain",
-      .options = iothreadinfo_options,
-      .exclusive = EXCLUSIVE_AFFECT,
-      .json = "[{\"iothread\": number, \"affinity\": string}]",
-      .run = iothreadinfo_run },
+    COMMAND("setmem", GROUP_DOMAIN, "change the memory size of a domain", memory_options, NULL,
+            .doc = "Changes how much memory the guest may use now, up to its limit.",
+            .exclusive = EXCLUSIVE_AFFECT, .proc = PROC_DOMAIN_SET_MEMORY_FLAGS,
+            .plain = PROC_DOMAIN_SET_MEMORY, .doing = "Unable to change the memory size of domain '{name}'"),
+    COMMAND("setmaxmem", GROUP_DOMAIN, "change the memory limit of a domain", memory_options, NULL,
+            .exclusive = EXCLUSIVE_AFFECT, .proc = PROC_DOMAIN_SET_MEMORY_FLAGS,
+            .always = VIR_DOMAIN_MEM_MAXIMUM,
+            .doing = "Unable to change the memory limit of domain '{name}'"),
+    COMMAND("setvcpus", GROUP_DOMAIN, "change the number of virtual processors", setvcpus_options, NULL,
+            .exclusive = EXCLUSIVE_AFFECT "; guest config; guest maximum; maximum hotpluggable",
+            .proc = PROC_DOMAIN_SET_VCPUS_FLAGS, .plain = PROC_DOMAIN_SET_VCPUS),
+    COMMAND("vcpucount", GROUP_DOMAIN, "show the number of virtual processors", vcpucount_options,
+            vcpucount_run, .exclusive = "live config current; active maximum; guest config; guest maximum",
+            .json = "{\"count\": number}; without options {\"maximum_config\": number, \"maximum_live\": "
+                    "number, \"current_config\": number, \"current_live\": number}"),
+    COMMAND("vcpuinfo", GROUP_DOMAIN, "show the virtual processors", vcpuinfo_options, vcpuinfo_run,
+            .json = "[{\"vcpu\": number, \"cpu\": number|null, \"state\": string|null, \"cpu_time_ns\": "
+                    "number|null, \"affinity\": string}]"),
+    COMMAND("vcpupin", GROUP_DOMAIN, "show or change where virtual processors may run", vcpupin_options,
+            vcpupin_run, .exclusive = EXCLUSIVE_AFFECT, .columns = vcpupin_columns),
+    COMMAND("emulatorpin", GROUP_DOMAIN, "show or change where the hypervisor's own threads may run",
+            emulatorpin_options, emulatorpin_run, .exclusive = EXCLUSIVE_AFFECT,
+            .json = "{\"affinity\": string}"),
+    COMMAND("iothreadinfo", GROUP_DOMAIN, "show the I/O threads of a domain", iothreadinfo_options,
+            iothreadinfo_run, .exclusive = EXCLUSIVE_AFFECT, .columns = iothreadinfo_columns),
     { 0 },
 };

@@ -4,26 +4,28 @@
 
 #include <string.h>
 
+#include "cli/class.h"
 #include "cli/commands.h"
 
 static const struct {
     const char *keyword;
     const char *title;
+    bool unserved; /* lodged has none of them yet */
 } groups[GROUP_COUNT] = {
     [GROUP_DOMAIN] = { "domain", "Domains" },
     [GROUP_MONITOR] = { "monitor", "Watching domains" },
     [GROUP_EVENTS] = { "events", "Events" },
     [GROUP_HOST] = { "host", "Host and hypervisor" },
-    [GROUP_CHECKPOINT] = { "checkpoint", "Checkpoints" },
-    [GROUP_INTERFACE] = { "interface", "Host interfaces" },
-    [GROUP_FILTER] = { "filter", "Network filters" },
-    [GROUP_NETWORK] = { "network", "Networks" },
-    [GROUP_NODEDEV] = { "nodedev", "Host devices" },
-    [GROUP_SECRET] = { "secret", "Secrets" },
-    [GROUP_SNAPSHOT] = { "snapshot", "Snapshots" },
-    [GROUP_BACKUP] = { "backup", "Backups" },
-    [GROUP_POOL] = { "pool", "Storage pools" },
-    [GROUP_VOLUME] = { "volume", "Storage volumes" },
+    [GROUP_CHECKPOINT] = { "checkpoint", "Checkpoints", true },
+    [GROUP_INTERFACE] = { "interface", "Host interfaces", true },
+    [GROUP_FILTER] = { "filter", "Network filters", true },
+    [GROUP_NETWORK] = { "network", "Networks", true },
+    [GROUP_NODEDEV] = { "nodedev", "Host devices", true },
+    [GROUP_SECRET] = { "secret", "Secrets", true },
+    [GROUP_SNAPSHOT] = { "snapshot", "Snapshots", true },
+    [GROUP_BACKUP] = { "backup", "Backups", true },
+    [GROUP_POOL] = { "pool", "Storage pools", true },
+    [GROUP_VOLUME] = { "volume", "Storage volumes", true },
     [GROUP_LODGE] = { "lodge", "Lodge's own" },
     [GROUP_SHELL] = { "shell", "The shell itself" },
 };
@@ -32,17 +34,23 @@ static const struct {
 static const CliCommand *sorted[512];
 static unsigned n_sorted;
 
+static void sort_table(const CliCommand *table, unsigned group)
+{
+    for (const CliCommand *c = table; c->name; c++) {
+        if (c->group == group) {
+            g_assert(n_sorted < G_N_ELEMENTS(sorted));
+            sorted[n_sorted++] = c;
+        }
+    }
+}
+
 static void sort_commands(void)
 {
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
-        for (const CliCommand *const *table = command_tables; *table; table++) {
-            for (const CliCommand *c = *table; c->name; c++) {
-                if (c->group == group) {
-                    g_assert(n_sorted < G_N_ELEMENTS(sorted));
-                    sorted[n_sorted++] = c;
-                }
-            }
-        }
+        sort_table(class_commands(), group);
+        for (const CliCommand *const *table = command_tables; *table; table++)
+            sort_table(*table, group);
+        sort_table(commands_later(), group);
     }
 }
 
@@ -103,9 +111,58 @@ static unsigned edit_distance(const char *a, const char *b)
     return rows[n % 3][m];
 }
 
+/* What people type who come from other tools. */
+static const struct {
+    const char *word;
+    const char *commands;
+} foreign[] = {
+    { "ls", "list" },
+    { "ps", "list" },
+    { "stop", "shutdown destroy" },
+    { "kill", "destroy" },
+    { "rm", "undefine" },
+    { "remove", "undefine" },
+    { "delete", "undefine" },
+    { "info", "dominfo" },
+    { "inspect", "dumpxml dominfo" },
+    { "show", "dominfo" },
+    { "exec", "console qemu-agent-command" },
+    { "ssh", "console" },
+    { "attach", "console attach-device" },
+    { "pause", "suspend" },
+    { "unpause", "resume" },
+    { "continue", "resume" },
+    { "restart", "reboot" },
+    { "halt", "shutdown" },
+    { "poweroff", "shutdown" },
+    { "run", "create start" },
+    { "launch", "create start" },
+    { "enable", "autostart" },
+    { "rename", "domrename" },
+    { "mv", "domrename" },
+    { "stats", "domstats" },
+    { "top", "domstats" },
+    { "logs", "console" },
+    { "images", "vol-list" },
+    { "vms", "list" },
+    { "volumes", "vol-list" },
+    { "networks", "net-list" },
+    { "pools", "pool-list" },
+    { "snapshot", "snapshot-create-as" },
+};
+
 char **command_suggest(const CliCommand *command, const char *wrong, unsigned max)
 {
     GPtrArray *found = g_ptr_array_new();
+    for (size_t i = 0; !command && i < G_N_ELEMENTS(foreign); i++) {
+        g_auto(GStrv) words = g_strsplit(foreign[i].commands, " ", -1);
+        for (char **word = words; strcmp(foreign[i].word, wrong) == 0 && *word && found->len < max; word++)
+            g_ptr_array_add(found, g_strdup(*word));
+    }
+    if (found->len) {
+        g_ptr_array_add(found, NULL);
+        return (char **)g_ptr_array_free(found, FALSE);
+    }
     unsigned limit = strlen(wrong) < 4 ? 1 : 2;
     for (unsigned distance = 1; distance <= limit; distance++) {
         if (command) {
@@ -145,4 +202,62 @@ bool group_find(const char *keyword, CliGroup *ret_group)
         }
     }
     return false;
+}
+
+bool command_is_served(const CliCommand *command)
+{
+    return !(command->flags & CLI_UNSERVED) && !groups[command->group].unserved;
+}
+
+bool command_is_list(const CliCommand *command)
+{
+    return command->json ? g_str_has_prefix(command->json, "[{")
+                         : command->columns || (command->facts && command->run == class_list_run);
+}
+
+static const char *fact_type(const CliFact *fact)
+{
+    if (fact->kind == FACT_SIZE || fact->kind == FACT_TIME)
+        return "number";
+    return fact->kind == FACT_ASK && strcmp(fact->words, "no yes") == 0 ? "boolean" : "string";
+}
+
+/* {"name": string, ...}: each key once. */
+static void add_facts(GString *out, const CliFact *facts, unsigned where)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    g_string_append_c(out, '{');
+    for (const CliFact *fact = facts; fact->label; fact++) {
+        if (fact->where & where && g_hash_table_add(seen, (char *)fact->key))
+            g_string_append_printf(out, "%s\"%s\": %s", g_hash_table_size(seen) > 1 ? ", " : "", fact->key,
+                                   fact_type(fact));
+    }
+    g_string_append_c(out, '}');
+}
+
+static void add_columns(GString *out, const CliColumn *columns)
+{
+    for (const CliColumn *c = columns; c->key; c++)
+        g_string_append_printf(out, "%s\"%s\": %s", c == columns ? "{" : ", ", c->key,
+                               c->shape ? c->shape : "string");
+    g_string_append_c(out, '}');
+}
+
+char *command_json_shape(const CliCommand *command)
+{
+    if (command->json)
+        return g_strdup(command->json);
+    if (command->show)
+        return g_strdup_printf("{\"%s\": string}",
+                               strchr(command->show, ':') ? strchr(command->show, ':') + 1 : command->show);
+    if (!command->facts && !command->columns)
+        return g_strdup(command->done || command->run ? "{\"message\": string}" : "none");
+    bool list = command_is_list(command);
+    GString *out = g_string_new(list ? "[" : "");
+    if (command->columns)
+        add_columns(out, command->columns);
+    else
+        add_facts(out, command->facts, list ? IN_LIST | IN_LIST_JSON : IN_INFO);
+    g_string_append(out, list ? "]" : "");
+    return g_string_free(out, FALSE);
 }

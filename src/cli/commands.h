@@ -18,15 +18,12 @@ extern const CliCommand commands_agent[];
 extern const CliCommand commands_event[];
 extern const CliCommand commands_host[];
 extern const CliCommand commands_cpu[];
-extern const CliCommand commands_snapshot[];
-extern const CliCommand commands_network[];
-extern const CliCommand commands_pool[];
-extern const CliCommand commands_volume[];
-extern const CliCommand commands_other[];
+extern const CliCommand commands_object[];
+extern const CliCommand commands_class[];
 extern const CliCommand commands_lodge[];
 extern const CliCommand commands_doctor[];
 extern const CliCommand commands_shell[];
-extern const CliCommand commands_later[];
+const CliCommand *commands_later(void);
 
 /* Ends with NULL. */
 extern const CliCommand *const command_tables[];

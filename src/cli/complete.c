@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/uuid.h"
+#include "cli/class.h"
 #include "cli/domain.h"
 
 /* A server that does not answer must not hang the user's shell. */
@@ -51,120 +52,105 @@ static void add_domains(Cli *cli, Completions *found, const char *prefix, unsign
     }
 }
 
-static void add_networks(Cli *cli, Completions *found, const char *prefix)
+/* Names of all objects of a class that is in no particular place. */
+static void add_objects(Cli *cli, const CliClass *class, Completions *found, const char *prefix)
 {
-    WireConnectListAllNetworksArgs args = { .need_results = 1 };
-    g_auto(WireConnectListAllNetworksRet) ret = { 0 };
-    if (!cli_call(cli, PROC_CONNECT_LIST_ALL_NETWORKS, &args, &ret, NULL))
+    if (!class->procs[VERB_LIST] || (class->parent && !class->parent_is_optional) || class->parent)
         return;
-    for (unsigned i = 0; i < ret.n_nets; i++)
-        add(found, prefix, ret.nets[i].name, NULL);
-}
-
-static void add_pools(Cli *cli, Completions *found, const char *prefix)
-{
-    WireConnectListAllStoragePoolsArgs args = { .need_results = 1 };
-    g_auto(WireConnectListAllStoragePoolsRet) ret = { 0 };
-    if (!cli_call(cli, PROC_CONNECT_LIST_ALL_STORAGE_POOLS, &args, &ret, NULL))
+    g_auto(RowCall) call = { .program = WIRE_PROGRAM_REMOTE, .proc = class->procs[VERB_LIST] };
+    CliHandles list;
+    call.info = wire_proc_find(wire_program_find(call.program), call.proc);
+    call.args = g_malloc0(wire_type_size(call.info->args));
+    if (!class_list(cli, class, &call, &list, NULL))
         return;
-    for (unsigned i = 0; i < ret.n_pools; i++)
-        add(found, prefix, ret.pools[i].name, NULL);
-}
-
-static void add_secrets(Cli *cli, Completions *found, const char *prefix)
-{
-    WireConnectListAllSecretsArgs args = { .need_results = 1 };
-    g_auto(WireConnectListAllSecretsRet) ret = { 0 };
-    if (!cli_call(cli, PROC_CONNECT_LIST_ALL_SECRETS, &args, &ret, NULL))
-        return;
-    for (unsigned i = 0; i < ret.n_secrets; i++) {
-        char uuid[UUID_STRING_LEN];
-        uuid_format(&ret.secrets[i].uuid, uuid);
-        add(found, prefix, uuid, ret.secrets[i].usage_id);
+    for (unsigned i = 0; i < list.n; i++) {
+        g_autofree char *name = class_name(class, list.data + i * list.size);
+        add(found, prefix, name, NULL);
     }
 }
 
-static void add_filters(Cli *cli, Completions *found, const char *prefix)
+/* Something of each disk or interface of a domain. */
+static void add_devices(Cli *cli, const char *domain, const char *xpath, Completions *found,
+                        const char *prefix)
 {
-    WireConnectListAllNwfiltersArgs args = { .need_results = 1 };
-    g_auto(WireConnectListAllNwfiltersRet) ret = { 0 };
-    if (!cli_call(cli, PROC_CONNECT_LIST_ALL_NWFILTERS, &args, &ret, NULL))
+    g_auto(WireDomainLookupByNameRet) ret = { 0 };
+    g_autofree char *xml = NULL;
+    g_autoptr(XmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) nodes = NULL;
+    WireDomainLookupByNameArgs call = { .name = (char *)domain };
+    if (!domain || !cli_call(cli, PROC_DOMAIN_LOOKUP_BY_NAME, &call, &ret, NULL) ||
+        !cli_domain_xml(cli, &ret.dom, 0, &xml, NULL) || !xml_parse(xml, &doc, NULL) ||
+        !xml_select(doc, NULL, xpath, &nodes, NULL))
         return;
-    for (unsigned i = 0; i < ret.n_filters; i++)
-        add(found, prefix, ret.filters[i].name, NULL);
+    for (unsigned i = 0; i < nodes->len; i++) {
+        g_autofree char *text = xml_get(doc, nodes->pdata[i], ".");
+        add(found, prefix, text, NULL);
+    }
 }
 
-static void add_devices(Cli *cli, Completions *found, const char *prefix)
+static void add_settings(Cli *cli, Completions *found, const char *prefix)
 {
-    WireConnectListAllNodeDevicesArgs args = { .need_results = 1 };
-    g_auto(WireConnectListAllNodeDevicesRet) ret = { 0 };
-    if (!cli_call(cli, PROC_CONNECT_LIST_ALL_NODE_DEVICES, &args, &ret, NULL))
+    WireLodgeConfigListArgs call = { 0 };
+    g_auto(WireLodgeConfigListRet) ret = { 0 };
+    if (!wire_call(cli->client, WIRE_PROGRAM_LODGE, LODGE_PROC_CONFIG_LIST, &call, &ret, COMPLETE_TIMEOUT_MS,
+                   NULL))
         return;
-    for (unsigned i = 0; i < ret.n_devices; i++)
-        add(found, prefix, ret.devices[i].name, NULL);
+    for (unsigned i = 0; i < ret.n_settings; i++)
+        add(found, prefix, ret.settings[i].key, ret.settings[i].doc);
 }
 
-static void add_interfaces(Cli *cli, Completions *found, const char *prefix)
-{
-    WireConnectListAllInterfacesArgs args = { .need_results = 1 };
-    g_auto(WireConnectListAllInterfacesRet) ret = { 0 };
-    if (!cli_call(cli, PROC_CONNECT_LIST_ALL_INTERFACES, &args, &ret, NULL))
-        return;
-    for (unsigned i = 0; i < ret.n_ifaces; i++)
-        add(found, prefix, ret.ifaces[i].name, NULL);
-}
-
-static void add_from_daemon(Cli *cli, CliComplete what, Completions *found, const char *prefix)
+/* @domain: the one that the line names; NULL: none. */
+static void add_from_daemon(Cli *cli, const CliOption *option, const char *domain, Completions *found,
+                            const char *prefix)
 {
     uint64_t token = fiber_deadline_begin(COMPLETE_TIMEOUT_MS);
     if (cli_connect(cli, NULL)) {
-        switch (what) {
-        case COMPLETE_DOMAIN:
-            add_domains(cli, found, prefix, 0);
-            break;
-        case COMPLETE_DOMAIN_ACTIVE:
-            add_domains(cli, found, prefix, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-            break;
-        case COMPLETE_DOMAIN_INACTIVE:
-            add_domains(cli, found, prefix, VIR_CONNECT_LIST_DOMAINS_INACTIVE);
-            break;
-        case COMPLETE_NETWORK:
-            add_networks(cli, found, prefix);
-            break;
-        case COMPLETE_POOL:
-            add_pools(cli, found, prefix);
-            break;
-        case COMPLETE_SECRET:
-            add_secrets(cli, found, prefix);
-            break;
-        case COMPLETE_FILTER:
-            add_filters(cli, found, prefix);
-            break;
-        case COMPLETE_NODEDEV:
-            add_devices(cli, found, prefix);
-            break;
-        case COMPLETE_INTERFACE:
-            add_interfaces(cli, found, prefix);
-            break;
-        default:
-            break;
-        }
+        if (option->class && option->class != &class_domain)
+            add_objects(cli, option->class, found, prefix);
+        else if (option->complete == COMPLETE_DOMAIN_DISK)
+            add_devices(cli, domain, "/domain/devices/disk/target/@dev", found, prefix);
+        else if (option->complete == COMPLETE_DOMAIN_INTERFACE)
+            add_devices(cli, domain,
+                        "/domain/devices/interface/target/@dev | /domain/devices/interface/mac/@address",
+                        found, prefix);
+        else if (option->complete == COMPLETE_CONFIG_KEY)
+            add_settings(cli, found, prefix);
+        else
+            add_domains(cli, found, prefix,
+                        option->complete == COMPLETE_DOMAIN_ACTIVE     ? VIR_CONNECT_LIST_DOMAINS_ACTIVE
+                        : option->complete == COMPLETE_DOMAIN_INACTIVE ? VIR_CONNECT_LIST_DOMAINS_INACTIVE
+                                                                       : 0);
     }
     fiber_deadline_end(token);
 }
 
 /* ---- the place of the cursor in the line ---- */
 
-static void add_value(Cli *cli, const CliOption *option, Completions *found, const char *prefix)
+/* Values separated by commas: the last one is being typed. */
+static void add_word_list(const CliOption *option, Completions *found, const char *prefix)
 {
-    if (option->words)
+    const char *comma = strrchr(prefix, ',');
+    g_autofree char *before = comma ? g_strndup(prefix, (size_t)(comma + 1 - prefix)) : g_strdup("");
+    g_auto(GStrv) list = g_strsplit(option->words, " ", -1);
+    for (char **word = list; *word; word++) {
+        g_autofree char *whole = g_strconcat(before, *word, NULL);
+        add(found, prefix, whole, NULL);
+    }
+}
+
+static void add_value(Cli *cli, const CliOption *option, const char *domain, Completions *found,
+                      const char *prefix)
+{
+    if (option->flags & CLI_LIST_OF)
+        add_word_list(option, found, prefix);
+    else if (option->words)
         add_words(found, prefix, option->words);
     else if (option->complete == COMPLETE_FILE)
         found->files = true;
     else if (option->complete == COMPLETE_COMMAND)
         add_commands(found, prefix);
-    else if (option->complete != COMPLETE_NONE)
-        add_from_daemon(cli, option->complete, found, prefix);
+    else if (option->complete != COMPLETE_NONE || option->class)
+        add_from_daemon(cli, option, domain, found, prefix);
 }
 
 /* Two options of one set exclude each other. */
@@ -190,8 +176,12 @@ static void add_options(const CliCommand *command, GHashTable *seen, Completions
         if (!hidden && !g_hash_table_contains(seen, o->name) && !is_excluded(command, o->name, seen))
             add(found, prefix, word, o->doc);
     }
-    add(found, prefix, "--output", "text or json");
+    add(found, prefix, "--output", CLI_FORMATS_TEXT);
     add(found, prefix, "--help", "explain this command");
+    if (command_is_list(command)) {
+        add(found, prefix, "--columns", "names of columns, separated by commas");
+        add(found, prefix, "--no-header", "leave the names of the columns out");
+    }
 }
 
 /* The first option in row order that can take the @skip-th word without a name. */
@@ -207,37 +197,52 @@ static const CliOption *positional_option(const CliCommand *command, GHashTable 
     return NULL;
 }
 
+static const CliOption *option_named(const CliCommand *command, const char *name, const CliOption *output)
+{
+    return strcmp(name, "output") == 0 ? output : command_find_option(command, name);
+}
+
 static void complete_command(Cli *cli, const CliCommand *command, char *const *words, unsigned n_words,
                              Completions *found)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    static const CliOption output = { .name = "output", .type = CLI_STRING, .words = CLI_FORMATS };
     const CliOption *awaits_value = NULL;
+    const char *domain = NULL;
     unsigned data = 0;
     const char *last = words[n_words - 1];
     for (unsigned i = 0; i + 1 < n_words; i++) {
         if (awaits_value) {
+            domain = strcmp(awaits_value->name, "domain") == 0 ? words[i] : domain;
             awaits_value = NULL;
+        } else if (strcmp(words[i], "-o") == 0) {
+            awaits_value = &output;
         } else if (g_str_has_prefix(words[i], "--")) {
+            const char *equals = strchr(words[i], '=');
             g_autofree char *name = g_strndup(words[i] + 2, strcspn(words[i] + 2, "="));
-            const CliOption *option = command_find_option(command, name);
+            const CliOption *option = option_named(command, name, &output);
             if (option)
                 g_hash_table_add(seen, (char *)option->name);
-            if (option && option->type != CLI_BOOL && !strchr(words[i], '='))
+            if (option && equals && strcmp(option->name, "domain") == 0)
+                domain = equals + 1;
+            if (option && option->type != CLI_BOOL && !equals)
                 awaits_value = option;
         } else {
-            data++;
+            const CliOption *option = positional_option(command, seen, data++);
+            if (option && strcmp(option->name, "domain") == 0)
+                domain = words[i];
         }
     }
     const char *equals = g_str_has_prefix(last, "--") ? strchr(last, '=') : NULL;
     if (awaits_value) {
-        add_value(cli, awaits_value, found, last);
+        add_value(cli, awaits_value, domain, found, last);
     } else if (equals) {
         g_autofree char *name = g_strndup(last + 2, (size_t)(equals - last - 2));
-        const CliOption *option = command_find_option(command, name);
+        const CliOption *option = option_named(command, name, &output);
         Completions values = { g_ptr_array_new_with_free_func(g_free), g_ptr_array_new_with_free_func(g_free),
                                false };
         if (option)
-            add_value(cli, option, &values, equals + 1);
+            add_value(cli, option, domain, &values, equals + 1);
         for (unsigned i = 0; i < values.words->len; i++) {
             g_autofree char *word = g_strdup_printf("--%s=%s", name, (char *)values.words->pdata[i]);
             add(found, last, word, values.docs->pdata[i]);
@@ -248,7 +253,13 @@ static void complete_command(Cli *cli, const CliCommand *command, char *const *w
     } else {
         const CliOption *option = positional_option(command, seen, data);
         if (option)
-            add_value(cli, option, found, last);
+            add_value(cli, option, domain, found, last);
+        /* behind the first of several objects the words of the other options can stand too */
+        for (const CliOption *o = option && option->flags & CLI_EACH && data ? option + 1 : NULL;
+             o && o->name; o++) {
+            if (o->words && option_is_positional(o) && !g_hash_table_contains(seen, o->name))
+                add_value(cli, o, domain, found, last);
+        }
         if (!option || (found->words->len == 0 && !found->files && !last[0]))
             add_options(command, seen, found, last);
     }
@@ -282,7 +293,9 @@ static unsigned skip_globals(Cli *cli, char *const *words, unsigned n_words)
         if (strcmp(word, "-r") == 0 || strcmp(word, "--readonly") == 0)
             cli->read_only = true;
         const char *value = NULL;
-        if (takes && i + 1 < n_words)
+        if (takes && i + 1 >= n_words)
+            break; /* its value is what is being typed */
+        if (takes)
             value = words[i++];
         else if (g_str_has_prefix(word, "--") && strchr(word, '='))
             value = strchr(word, '=') + 1;
@@ -299,6 +312,21 @@ static unsigned skip_globals(Cli *cli, char *const *words, unsigned n_words)
     return i;
 }
 
+/* The value of a global option: the last word but one. false: it takes none, or none that can be completed.
+ */
+static bool complete_global_value(const char *option, const char *prefix, Completions *found)
+{
+    if (strcmp(option, "-o") == 0 || strcmp(option, "--output") == 0)
+        add_words(found, prefix, CLI_FORMATS);
+    else if (strcmp(option, "--root") == 0 || strcmp(option, "-l") == 0 || strcmp(option, "--log") == 0)
+        found->files = true;
+    else if (strcmp(option, "-c") == 0 || strcmp(option, "--connect") == 0)
+        add_words(found, prefix, "qemu:///system qemu:///session qemu+unix:///system qemu+ssh://");
+    else
+        return false;
+    return true;
+}
+
 static void add_globals(Completions *found, const char *prefix)
 {
     add_words(found, prefix,
@@ -312,6 +340,9 @@ void cli_complete(Cli *cli, char *const *words, unsigned n_words, bool globals, 
     *ret_found = (Completions){ g_ptr_array_new_with_free_func(g_free),
                                 g_ptr_array_new_with_free_func(g_free), false };
     unsigned skip = globals ? skip_globals(cli, words, n_words) : 0;
+    const char *before = skip ? words[skip - 1] : "";
+    if (skip && skip + 1 == n_words && complete_global_value(before, words[skip], ret_found))
+        return;
     words += skip;
     n_words -= skip;
     if (n_words == 0)

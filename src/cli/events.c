@@ -1,4 +1,10 @@
-/* Says in words what the messages of domain events mean: one row per kind of event. */
+/* Says in words what the messages of events mean: one row per kind of event. Its text names the members of
+ * the message:
+ *
+ *   {key=member}          the value; key is its name in JSON
+ *   {key=member|a,b,c}    the word of a number
+ *   {key=member|?-}       what to say if there is none
+ */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/events.h"
 
@@ -17,11 +23,6 @@ static void add_string(EventText *event, const char *key, const char *value)
     json_object_set_new(event->detail, key, value ? json_string(value) : json_null());
 }
 
-static void add_number(EventText *event, const char *key, uint64_t value)
-{
-    json_object_set_new(event->detail, key, json_integer((json_int_t)value));
-}
-
 PRINTF(2, 3) static void say(EventText *event, const char *format, ...)
 {
     va_list ap;
@@ -32,15 +33,52 @@ PRINTF(2, 3) static void say(EventText *event, const char *format, ...)
     g_string_append(event->text, safe);
 }
 
-/* Two words: what happened, and why. */
-static void say_named(EventText *event, const char *key, const char *name, const char *reason_key,
-                      const char *reason)
+/* One place of a text: "key=member|words". */
+static void say_part(EventText *event, WireType type, const char *message, const char *part)
 {
-    add_string(event, key, name);
-    add_string(event, reason_key, reason);
+    g_auto(GStrv) halves = g_strsplit(part, "|", 2);
+    g_auto(GStrv) names = g_strsplit(halves[0], "=", 2);
+    const WireField *field = wire_field_find(type, names[1]);
+    g_assert(field);
+    const void *at = message + field->offset;
+    if (field->kind == WIRE_STRING || field->kind == WIRE_OPTIONAL_STRING) {
+        const char *value = *(char *const *)at;
+        add_string(event, names[0], value);
+        say(event, "%s", value ? value : halves[1] ? halves[1] + 1 : "");
+        return;
+    }
+    int64_t number = field->kind == WIRE_INT32    ? *(const int32_t *)at
+                     : field->kind == WIRE_UINT32 ? *(const uint32_t *)at
+                                                  : *(const int64_t *)at;
+    if (!halves[1]) {
+        json_object_set_new(event->detail, names[0], json_integer(number));
+        say(event, "%" PRId64, number);
+        return;
+    }
+    g_auto(GStrv) words = g_strsplit(halves[1], ",", -1);
+    const char *word = number >= 0 && number < g_strv_length(words) ? words[number] : "unknown";
+    add_string(event, names[0], word);
+    say(event, "%s", word);
 }
 
-static const WireDomain *lifecycle(const void *message, EventText *event)
+void event_say(EventText *event, WireType type, const void *message, const char *text)
+{
+    while (*text) {
+        size_t plain = strcspn(text, "{");
+        g_string_append_len(event->text, text, (gssize)plain);
+        text += plain;
+        if (!*text)
+            break;
+        size_t len = strcspn(text, "}");
+        g_autofree char *part = g_strndup(text + 1, len - 1);
+        say_part(event, type, message, part);
+        text += len + 1;
+    }
+}
+
+/* ---- what is no list of members ---- */
+
+static void lifecycle(const void *message, EventText *event)
 {
     static const char *const kinds[] = { "Defined", "Undefined", "Started",     "Suspended", "Resumed",
                                          "Stopped", "Shutdown",  "PMSuspended", "Crashed" };
@@ -56,67 +94,19 @@ static const WireDomain *lifecycle(const void *message, EventText *event)
         { "Memory", "Disk" },
         { "Panicked", "Crashloaded" },
     };
-    const WireDomainEventLifecycleMsg *msg = &((const WireDomainEventCallbackLifecycleMsg *)message)->msg;
+    const WireDomainEventLifecycleMsg *msg = message;
     const char *kind = NAME_OF(kinds, msg->event);
     bool known = msg->event >= 0 && (size_t)msg->event < G_N_ELEMENTS(details);
     const char *detail = known ? NAME_OF(details[msg->event], msg->detail) : "unknown";
     say(event, "%s %s", kind, detail);
-    say_named(event, "kind", kind, "reason", detail);
-    return &msg->dom;
+    add_string(event, "kind", kind);
+    add_string(event, "reason", detail);
 }
 
-static const WireDomain *reboot(const void *message, EventText *event)
-{
-    return &((const WireDomainEventCallbackRebootMsg *)message)->msg.dom;
-}
-
-static const WireDomain *rtc_change(const void *message, EventText *event)
-{
-    const WireDomainEventRtcChangeMsg *msg = &((const WireDomainEventCallbackRtcChangeMsg *)message)->msg;
-    say(event, "%" PRId64, msg->offset);
-    json_object_set_new(event->detail, "offset_s", json_integer(msg->offset));
-    return &msg->dom;
-}
-
-static const WireDomain *watchdog(const void *message, EventText *event)
-{
-    static const char *const actions[] = { "none",     "pause", "reset",     "poweroff",
-                                           "shutdown", "debug", "inject-nmi" };
-    const WireDomainEventWatchdogMsg *msg = &((const WireDomainEventCallbackWatchdogMsg *)message)->msg;
-    say(event, "%s", NAME_OF(actions, msg->action));
-    add_string(event, "action", NAME_OF(actions, msg->action));
-    return &msg->dom;
-}
-
-static const char *const io_actions[] = { "none", "pause", "report" };
-
-static const WireDomain *io_error(const void *message, EventText *event)
-{
-    const WireDomainEventIoErrorMsg *msg = &((const WireDomainEventCallbackIoErrorMsg *)message)->msg;
-    say(event, "%s (%s) %s", msg->src_path, msg->dev_alias, NAME_OF(io_actions, msg->action));
-    add_string(event, "path", msg->src_path);
-    add_string(event, "device", msg->dev_alias);
-    add_string(event, "action", NAME_OF(io_actions, msg->action));
-    return &msg->dom;
-}
-
-static const WireDomain *io_error_reason(const void *message, EventText *event)
-{
-    const WireDomainEventIoErrorReasonMsg *msg =
-        &((const WireDomainEventCallbackIoErrorReasonMsg *)message)->msg;
-    say(event, "%s (%s) %s due to %s", msg->src_path, msg->dev_alias, NAME_OF(io_actions, msg->action),
-        msg->reason);
-    add_string(event, "path", msg->src_path);
-    add_string(event, "device", msg->dev_alias);
-    add_string(event, "action", NAME_OF(io_actions, msg->action));
-    add_string(event, "reason", msg->reason);
-    return &msg->dom;
-}
-
-static const WireDomain *graphics(const void *message, EventText *event)
+static void graphics(const void *message, EventText *event)
 {
     static const char *const phases[] = { "connect", "initialize", "disconnect" };
-    const WireDomainEventGraphicsMsg *msg = &((const WireDomainEventCallbackGraphicsMsg *)message)->msg;
+    const WireDomainEventGraphicsMsg *msg = message;
     say(event, "%s local: %s port %s, remote: %s port %s, auth: %s", NAME_OF(phases, msg->phase),
         msg->local.node, msg->local.service, msg->remote.node, msg->remote.service, msg->auth_scheme);
     Json *subject = json_object();
@@ -131,94 +121,6 @@ static const WireDomain *graphics(const void *message, EventText *event)
     add_string(event, "remote_port", msg->remote.service);
     add_string(event, "auth", msg->auth_scheme);
     json_object_set_new(event->detail, "subject", subject);
-    return &msg->dom;
-}
-
-static const WireDomain *control_error(const void *message, EventText *event)
-{
-    return &((const WireDomainEventCallbackControlErrorMsg *)message)->msg.dom;
-}
-
-static const char *const block_jobs[] = { "Unknown job",  "Block Pull",          "Block Copy",
-                                          "Block Commit", "Active Block Commit", "Backup" };
-static const char *const block_states[] = { "completed", "failed", "canceled", "ready" };
-
-static void block_job_words(EventText *event, const char *disk, int type, int status)
-{
-    say(event, "%s for %s %s", NAME_OF(block_jobs, type), disk, NAME_OF(block_states, status));
-    add_string(event, "job", NAME_OF(block_jobs, type));
-    add_string(event, "disk", disk);
-    add_string(event, "status", NAME_OF(block_states, status));
-}
-
-static const WireDomain *block_job(const void *message, EventText *event)
-{
-    const WireDomainEventBlockJobMsg *msg = &((const WireDomainEventCallbackBlockJobMsg *)message)->msg;
-    block_job_words(event, msg->path, msg->type, msg->status);
-    return &msg->dom;
-}
-
-static const WireDomain *block_job_2(const void *message, EventText *event)
-{
-    const WireDomainEventBlockJob2Msg *msg = message;
-    block_job_words(event, msg->dst, msg->type, msg->status);
-    return &msg->dom;
-}
-
-static const WireDomain *disk_change(const void *message, EventText *event)
-{
-    static const char *const reasons[] = { "changed", "dropped" };
-    const WireDomainEventDiskChangeMsg *msg = &((const WireDomainEventCallbackDiskChangeMsg *)message)->msg;
-    say(event, "disk %s %s -> %s: %s", msg->dev_alias, msg->old_src_path ? msg->old_src_path : "-",
-        msg->new_src_path ? msg->new_src_path : "-", NAME_OF(reasons, msg->reason));
-    add_string(event, "device", msg->dev_alias);
-    add_string(event, "old", msg->old_src_path);
-    add_string(event, "new", msg->new_src_path);
-    add_string(event, "reason", NAME_OF(reasons, msg->reason));
-    return &msg->dom;
-}
-
-static const WireDomain *tray_change(const void *message, EventText *event)
-{
-    static const char *const reasons[] = { "opened", "closed" };
-    const WireDomainEventTrayChangeMsg *msg = &((const WireDomainEventCallbackTrayChangeMsg *)message)->msg;
-    say(event, "disk %s: %s", msg->dev_alias, NAME_OF(reasons, msg->reason));
-    add_string(event, "device", msg->dev_alias);
-    add_string(event, "tray", NAME_OF(reasons, msg->reason));
-    return &msg->dom;
-}
-
-static const WireDomain *pm_wakeup(const void *message, EventText *event)
-{
-    return &((const WireDomainEventCallbackPmwakeupMsg *)message)->msg.dom;
-}
-
-static const WireDomain *pm_suspend(const void *message, EventText *event)
-{
-    return &((const WireDomainEventCallbackPmsuspendMsg *)message)->msg.dom;
-}
-
-static const WireDomain *pm_suspend_disk(const void *message, EventText *event)
-{
-    return &((const WireDomainEventCallbackPmsuspendDiskMsg *)message)->msg.dom;
-}
-
-static const WireDomain *balloon_change(const void *message, EventText *event)
-{
-    const WireDomainEventBalloonChangeMsg *msg =
-        &((const WireDomainEventCallbackBalloonChangeMsg *)message)->msg;
-    say(event, "%" PRIu64 "KiB", msg->actual);
-    add_number(event, "memory_kib", msg->actual);
-    return &msg->dom;
-}
-
-static const WireDomain *device_removed(const void *message, EventText *event)
-{
-    const WireDomainEventDeviceRemovedMsg *msg =
-        &((const WireDomainEventCallbackDeviceRemovedMsg *)message)->msg;
-    say(event, "%s", msg->dev_alias);
-    add_string(event, "device", msg->dev_alias);
-    return &msg->dom;
 }
 
 static void say_params(EventText *event, const WireTypedParam *params, unsigned n)
@@ -230,133 +132,75 @@ static void say_params(EventText *event, const WireTypedParam *params, unsigned 
     }
 }
 
-static const WireDomain *tunable(const void *message, EventText *event)
+static void memory_failure(const void *message, EventText *event)
+{
+    const WireDomainEventMemoryFailureMsg *msg = message;
+    say(event, " flags: %s%s", msg->flags & 1 ? "action required " : "", msg->flags & 2 ? "recursive" : "");
+    json_object_set_new(event->detail, "flags", json_integer(msg->flags));
+}
+
+static void tunable(const void *message, EventText *event)
 {
     const WireDomainEventCallbackTunableMsg *msg = message;
     say_params(event, msg->params, msg->n_params);
-    return &msg->dom;
 }
 
-static const WireDomain *agent_lifecycle(const void *message, EventText *event)
-{
-    static const char *const states[] = { NULL, "connected", "disconnected" };
-    static const char *const reasons[] = { "unknown", "domain started", "channel event" };
-    const WireDomainEventCallbackAgentLifecycleMsg *msg = message;
-    const char *state = NAME_OF(states, msg->state), *reason = NAME_OF(reasons, msg->reason);
-    say(event, "state: '%s' reason: '%s'", state, reason);
-    say_named(event, "state", state, "reason", reason);
-    return &msg->dom;
-}
-
-static const WireDomain *device_added(const void *message, EventText *event)
-{
-    const WireDomainEventCallbackDeviceAddedMsg *msg = message;
-    say(event, "%s", msg->dev_alias);
-    add_string(event, "device", msg->dev_alias);
-    return &msg->dom;
-}
-
-static const WireDomain *migration_iteration(const void *message, EventText *event)
-{
-    const WireDomainEventCallbackMigrationIterationMsg *msg = message;
-    say(event, "iteration: '%d'", msg->iteration);
-    json_object_set_new(event->detail, "iteration", json_integer(msg->iteration));
-    return &msg->dom;
-}
-
-static const WireDomain *job_completed(const void *message, EventText *event)
+static void job_completed(const void *message, EventText *event)
 {
     const WireDomainEventCallbackJobCompletedMsg *msg = message;
     say_params(event, msg->params, msg->n_params);
-    return &msg->dom;
 }
 
-static const WireDomain *device_removal_failed(const void *message, EventText *event)
-{
-    const WireDomainEventCallbackDeviceRemovalFailedMsg *msg = message;
-    say(event, "%s", msg->dev_alias);
-    add_string(event, "device", msg->dev_alias);
-    return &msg->dom;
-}
-
-static const WireDomain *metadata_change(const void *message, EventText *event)
-{
-    static const char *const types[] = { "description", "title", "element" };
-    const WireDomainEventCallbackMetadataChangeMsg *msg = message;
-    say(event, "type %s, uri %s", NAME_OF(types, msg->type), msg->nsuri ? msg->nsuri : "<null>");
-    add_string(event, "type", NAME_OF(types, msg->type));
-    add_string(event, "uri", msg->nsuri);
-    return &msg->dom;
-}
-
-static const WireDomain *block_threshold(const void *message, EventText *event)
-{
-    const WireDomainEventBlockThresholdMsg *msg = message;
-    say(event, "dev: %s(%s) %" PRIu64 " %" PRIu64, msg->dev, msg->path ? msg->path : "-", msg->threshold,
-        msg->excess);
-    add_string(event, "device", msg->dev);
-    add_string(event, "path", msg->path);
-    add_number(event, "threshold_bytes", msg->threshold);
-    add_number(event, "excess_bytes", msg->excess);
-    return &msg->dom;
-}
-
-static const WireDomain *memory_failure(const void *message, EventText *event)
-{
-    static const char *const recipients[] = { "hypervisor", "guest" };
-    static const char *const actions[] = { "ignore", "inject", "fatal", "reset" };
-    const WireDomainEventMemoryFailureMsg *msg = message;
-    say(event, "recipient: %s action: %s flags: %s%s", NAME_OF(recipients, msg->recipient),
-        NAME_OF(actions, msg->action), msg->flags & 1 ? "action required " : "",
-        msg->flags & 2 ? "recursive" : "");
-    add_string(event, "recipient", NAME_OF(recipients, msg->recipient));
-    add_string(event, "action", NAME_OF(actions, msg->action));
-    add_number(event, "flags", msg->flags);
-    return &msg->dom;
-}
-
-static const WireDomain *memory_device_size(const void *message, EventText *event)
-{
-    const WireDomainEventMemoryDeviceSizeChangeMsg *msg = message;
-    say(event, "alias: '%s' size: '%" PRIu64 "'", msg->alias, msg->size);
-    add_string(event, "device", msg->alias);
-    add_number(event, "size_kib", msg->size);
-    return &msg->dom;
-}
+#define IO_ERROR "{path=src_path} ({device=dev_alias}) {action=action|none,pause,report}"
+#define BLOCK_JOB(disk)                                                                                      \
+    "{job=type|Unknown job,Block Pull,Block Copy,Block Commit,Active Block Commit,Backup} for {disk=" disk   \
+    "} {status=status|completed,failed,canceled,ready}"
+#define DEVICE "{device=dev_alias}"
 
 /* By VIR_DOMAIN_EVENT_ID_... */
 static const struct {
     const char *name;
     int32_t proc;
-    const WireDomain *(*describe)(const void *message, EventText *event);
+    const char *text;
+    void (*more)(const void *message, EventText *event); /* NULL: the text says it all */
 } kinds[EVENT_KINDS] = {
-    { "lifecycle", PROC_DOMAIN_EVENT_CALLBACK_LIFECYCLE, lifecycle },
-    { "reboot", PROC_DOMAIN_EVENT_CALLBACK_REBOOT, reboot },
-    { "rtc-change", PROC_DOMAIN_EVENT_CALLBACK_RTC_CHANGE, rtc_change },
-    { "watchdog", PROC_DOMAIN_EVENT_CALLBACK_WATCHDOG, watchdog },
-    { "io-error", PROC_DOMAIN_EVENT_CALLBACK_IO_ERROR, io_error },
-    { "graphics", PROC_DOMAIN_EVENT_CALLBACK_GRAPHICS, graphics },
-    { "io-error-reason", PROC_DOMAIN_EVENT_CALLBACK_IO_ERROR_REASON, io_error_reason },
-    { "control-error", PROC_DOMAIN_EVENT_CALLBACK_CONTROL_ERROR, control_error },
-    { "block-job", PROC_DOMAIN_EVENT_CALLBACK_BLOCK_JOB, block_job },
-    { "disk-change", PROC_DOMAIN_EVENT_CALLBACK_DISK_CHANGE, disk_change },
-    { "tray-change", PROC_DOMAIN_EVENT_CALLBACK_TRAY_CHANGE, tray_change },
-    { "pm-wakeup", PROC_DOMAIN_EVENT_CALLBACK_PMWAKEUP, pm_wakeup },
-    { "pm-suspend", PROC_DOMAIN_EVENT_CALLBACK_PMSUSPEND, pm_suspend },
-    { "balloon-change", PROC_DOMAIN_EVENT_CALLBACK_BALLOON_CHANGE, balloon_change },
-    { "pm-suspend-disk", PROC_DOMAIN_EVENT_CALLBACK_PMSUSPEND_DISK, pm_suspend_disk },
-    { "device-removed", PROC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED, device_removed },
-    { "block-job-2", PROC_DOMAIN_EVENT_BLOCK_JOB_2, block_job_2 },
-    { "tunable", PROC_DOMAIN_EVENT_CALLBACK_TUNABLE, tunable },
-    { "agent-lifecycle", PROC_DOMAIN_EVENT_CALLBACK_AGENT_LIFECYCLE, agent_lifecycle },
-    { "device-added", PROC_DOMAIN_EVENT_CALLBACK_DEVICE_ADDED, device_added },
-    { "migration-iteration", PROC_DOMAIN_EVENT_CALLBACK_MIGRATION_ITERATION, migration_iteration },
-    { "job-completed", PROC_DOMAIN_EVENT_CALLBACK_JOB_COMPLETED, job_completed },
-    { "device-removal-failed", PROC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVAL_FAILED, device_removal_failed },
-    { "metadata-change", PROC_DOMAIN_EVENT_CALLBACK_METADATA_CHANGE, metadata_change },
-    { "block-threshold", PROC_DOMAIN_EVENT_BLOCK_THRESHOLD, block_threshold },
-    { "memory-failure", PROC_DOMAIN_EVENT_MEMORY_FAILURE, memory_failure },
-    { "memory-device-size-change", PROC_DOMAIN_EVENT_MEMORY_DEVICE_SIZE_CHANGE, memory_device_size },
+    { "lifecycle", PROC_DOMAIN_EVENT_CALLBACK_LIFECYCLE, "", lifecycle },
+    { "reboot", PROC_DOMAIN_EVENT_CALLBACK_REBOOT, "" },
+    { "rtc-change", PROC_DOMAIN_EVENT_CALLBACK_RTC_CHANGE, "{offset_s=offset}" },
+    { "watchdog", PROC_DOMAIN_EVENT_CALLBACK_WATCHDOG,
+      "{action=action|none,pause,reset,poweroff,shutdown,debug,inject-nmi}" },
+    { "io-error", PROC_DOMAIN_EVENT_CALLBACK_IO_ERROR, IO_ERROR },
+    { "graphics", PROC_DOMAIN_EVENT_CALLBACK_GRAPHICS, "", graphics },
+    { "io-error-reason", PROC_DOMAIN_EVENT_CALLBACK_IO_ERROR_REASON, IO_ERROR " due to {reason=reason}" },
+    { "control-error", PROC_DOMAIN_EVENT_CALLBACK_CONTROL_ERROR, "" },
+    { "block-job", PROC_DOMAIN_EVENT_CALLBACK_BLOCK_JOB, BLOCK_JOB("path") },
+    { "disk-change", PROC_DOMAIN_EVENT_CALLBACK_DISK_CHANGE,
+      "disk " DEVICE " {old=old_src_path|?-} -> {new=new_src_path|?-}: {reason=reason|changed,dropped}" },
+    { "tray-change", PROC_DOMAIN_EVENT_CALLBACK_TRAY_CHANGE, "disk " DEVICE ": {tray=reason|opened,closed}" },
+    { "pm-wakeup", PROC_DOMAIN_EVENT_CALLBACK_PMWAKEUP, "" },
+    { "pm-suspend", PROC_DOMAIN_EVENT_CALLBACK_PMSUSPEND, "" },
+    { "balloon-change", PROC_DOMAIN_EVENT_CALLBACK_BALLOON_CHANGE, "{memory_kib=actual}KiB" },
+    { "pm-suspend-disk", PROC_DOMAIN_EVENT_CALLBACK_PMSUSPEND_DISK, "" },
+    { "device-removed", PROC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED, DEVICE },
+    { "block-job-2", PROC_DOMAIN_EVENT_BLOCK_JOB_2, BLOCK_JOB("dst") },
+    { "tunable", PROC_DOMAIN_EVENT_CALLBACK_TUNABLE, "", tunable },
+    { "agent-lifecycle", PROC_DOMAIN_EVENT_CALLBACK_AGENT_LIFECYCLE,
+      "state: '{state=state|unknown,connected,disconnected}' "
+      "reason: '{reason=reason|unknown,domain started,channel event}'" },
+    { "device-added", PROC_DOMAIN_EVENT_CALLBACK_DEVICE_ADDED, DEVICE },
+    { "migration-iteration", PROC_DOMAIN_EVENT_CALLBACK_MIGRATION_ITERATION,
+      "iteration: '{iteration=iteration}'" },
+    { "job-completed", PROC_DOMAIN_EVENT_CALLBACK_JOB_COMPLETED, "", job_completed },
+    { "device-removal-failed", PROC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVAL_FAILED, DEVICE },
+    { "metadata-change", PROC_DOMAIN_EVENT_CALLBACK_METADATA_CHANGE,
+      "type {type=type|description,title,element}, uri {uri=nsuri|?<null>}" },
+    { "block-threshold", PROC_DOMAIN_EVENT_BLOCK_THRESHOLD,
+      "dev: {device=dev}({path=path|?-}) {threshold_bytes=threshold} {excess_bytes=excess}" },
+    { "memory-failure", PROC_DOMAIN_EVENT_MEMORY_FAILURE,
+      "recipient: {recipient=recipient|hypervisor,guest} action: {action=action|ignore,inject,fatal,reset}",
+      memory_failure },
+    { "memory-device-size-change", PROC_DOMAIN_EVENT_MEMORY_DEVICE_SIZE_CHANGE,
+      "alias: '{device=alias}' size: '{size_kib=size}'" },
 };
 
 const char *event_name(unsigned id)
@@ -370,7 +214,18 @@ bool event_describe(int32_t proc, const void *message, EventText *ret_event)
         if (kinds[id].proc != proc)
             continue;
         *ret_event = (EventText){ .id = id, .text = g_string_new(NULL), .detail = json_object() };
-        ret_event->domain = kinds[id].describe(message, ret_event);
+        WireType type = wire_proc_find(wire_program_find(WIRE_PROGRAM_REMOTE), proc)->args;
+        const WireField *inner =
+            wire_field_find(type, "msg"); /* of events that existed before callbacks had ids */
+        if (inner) {
+            message = (const char *)message + inner->offset;
+            type = inner->type;
+        }
+        ret_event->domain =
+            (const WireDomain *)(const void *)((const char *)message + wire_field_find(type, "dom")->offset);
+        event_say(ret_event, type, message, kinds[id].text);
+        if (kinds[id].more)
+            kinds[id].more(message, ret_event);
         return true;
     }
     return false;

@@ -19,4 +19,6 @@ typedef struct EventText {
 
 /* false for a message that is no domain event. Clear the result with event_text_clear(). */
 bool event_describe(int32_t proc, const void *message, EventText *ret_event);
+/* Adds a text with places for members of @message, as the rows in events.c have it. */
+void event_say(EventText *event, WireType type, const void *message, const char *text);
 void event_text_clear(EventText *event);

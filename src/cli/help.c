@@ -7,8 +7,6 @@
 
 #include "cli/output.h"
 
-#define TEXT_WIDTH 78u
-
 typedef struct GlobalOption {
     const char *names;
     const char *doc;
@@ -20,7 +18,7 @@ static const GlobalOption global_options[] = {
       "qemu:///session)" },
     { "    --root DIR", "talk to the lodged that was started with --root DIR" },
     { "-r, --readonly", "connect without the right to change anything" },
-    { "-o, --output FORMAT", "text (default) or json" },
+    { "-o, --output FORMAT", "text (default), json, yaml, csv (of tables) or name (of lists)" },
     { "-q, --quiet", "print no messages and no table headers" },
     { "-t, --timing", "print how long each command took" },
     { "-e, --escape CHAR", "the key that leaves the console (default ^])" },
@@ -38,15 +36,38 @@ void help_print_usage(FILE *out)
           "       lodge [OPTION]... 'COMMAND ...; COMMAND ...'\n"
           "       lodge [OPTION]...            (interactive shell)\n\nOptions:\n",
           out);
-    for (size_t i = 0; i < G_N_ELEMENTS(global_options); i++)
-        fprintf(out, "  %-33s %s\n", global_options[i].names, global_options[i].doc);
-    fputs("\nExit status: 0 done, 1 the operation failed, 2 wrong usage, 3 no connection to the daemon.\n",
-          out);
+    for (size_t i = 0; i < G_N_ELEMENTS(global_options); i++) {
+        fprintf(out, "  %-33s ", global_options[i].names);
+        cli_print_wrapped(out, global_options[i].doc, 36,
+                          MAX(36, 3 + (unsigned)strlen(global_options[i].names)), 0);
+    }
+    fputs("\nExit status: 0 done, 1 the operation failed, 2 wrong usage, 3 no connection.\n", out);
+}
+
+static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned column)
+{
+    cli_print_wrapped(out, text, indent, column, 0);
 }
 
 static bool is_shown(const CliCommand *command)
 {
     return !(command->flags & (CLI_SECRET | CLI_LATER));
+}
+
+/* Commands of virsh that lodge does not have: named together, so that nobody looks for them in vain. */
+static void print_later(FILE *out, CliGroup group)
+{
+    GString *names = g_string_new(NULL);
+    for (unsigned i = 0; i < command_count(); i++) {
+        const CliCommand *c = command_at(i);
+        if (c->group == group && c->flags & CLI_LATER)
+            g_string_append_printf(names, "%s%s", names->len ? " " : "", c->name);
+    }
+    if (names->len) {
+        fputs("    Not in this version: ", out);
+        print_wrapped(out, names->str, 6, 25);
+    }
+    g_string_free(names, TRUE);
 }
 
 static Json *group_json(CliGroup group)
@@ -61,18 +82,36 @@ static Json *group_json(CliGroup group)
     return array;
 }
 
+#define UNSERVED " (not served by lodged yet)"
+
+static bool any_is_served(CliGroup group)
+{
+    for (unsigned i = 0; i < command_count(); i++) {
+        if (command_at(i)->group == group && command_is_served(command_at(i)))
+            return true;
+    }
+    return false;
+}
+
 void help_print_group(Cli *cli, CliGroup group)
 {
+    bool mark = any_is_served(group); /* else the title says it for all */
     if (cli->json) {
         cli_print_json(cli, group_json(group));
         return;
     }
-    fprintf(cli->out, " %s (help keyword '%s'):\n", group_title(group), group_keyword(group));
+    fprintf(cli->out, " %s (lodge help %s)%s:\n", group_title(group), group_keyword(group),
+            any_is_served(group) ? "" : ", not served by lodged yet");
     for (unsigned i = 0; i < command_count(); i++) {
         const CliCommand *c = command_at(i);
-        if (c->group == group && is_shown(c))
-            fprintf(cli->out, "    %-30s %s\n", c->name, c->summary);
+        if (c->group == group && is_shown(c)) {
+            fprintf(cli->out, "    %-30s ", c->name);
+            g_autofree char *text =
+                g_strconcat(c->summary, mark && !command_is_served(c) ? UNSERVED : "", NULL);
+            print_wrapped(cli->out, text, 37, MAX(35, 5 + (unsigned)strlen(c->name)));
+        }
     }
+    print_later(cli->out, group);
     fputc('\n', cli->out);
 }
 
@@ -134,25 +173,6 @@ char *help_synopsis(const CliCommand *command)
         g_string_append_printf(out, " %s", part);
     }
     return g_string_free(out, FALSE);
-}
-
-/* Words of @text in lines of at most TEXT_WIDTH columns. */
-static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned column)
-{
-    g_auto(GStrv) words = g_strsplit(text, " ", -1);
-    for (char **word = words; *word; word++) {
-        unsigned width = text_width(*word);
-        if (word != words && column + 1 + width > TEXT_WIDTH) {
-            fprintf(out, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (word != words) {
-            fputc(' ', out);
-            column++;
-        }
-        fputs(*word, out);
-        column += width;
-    }
-    fputc('\n', out);
 }
 
 static char *option_label(const CliOption *o)
@@ -225,16 +245,18 @@ static Json *command_json(const CliCommand *command)
     for (const CliOption *o = command->options; o && o->name; o++) {
         if (!option_is_shown(o))
             continue;
-        json_array_append_new(options, json_pack("{s:s, s:s, s:b, s:b, s:s?}", "name", o->name, "type",
-                                                 o->type == CLI_BOOL ? "flag" : value_name(o), "required",
-                                                 (o->flags & CLI_REQUIRED) != 0, "positional",
-                                                 option_is_positional(o), "description", o->doc));
+        json_array_append_new(options,
+                              json_pack("{s:s, s:s, s:b, s:b, s:s?, s:s?}", "name", o->name, "type",
+                                        o->type == CLI_BOOL ? "flag" : value_name(o), "required",
+                                        (o->flags & CLI_REQUIRED) != 0, "positional", option_is_positional(o),
+                                        "description", o->doc, "words", o->words));
     }
     g_autofree char *synopsis = help_synopsis(command);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "name", command->name, "group",
-                     group_keyword(command->group), "summary", command->summary, "description",
-                     command->doc ? command->doc : command->summary, "synopsis", synopsis, "options", options,
-                     "json", command->json ? command->json : "{\"message\": string}");
+    g_autofree char *json = command_json_shape(command);
+    return json_pack("{s:s, s:b, s:s, s:s, s:s, s:s, s:o, s:s}", "name", command->name, "served",
+                     command_is_served(command), "group", group_keyword(command->group), "summary",
+                     command->summary, "description", command->doc ? command->doc : command->summary,
+                     "synopsis", synopsis, "options", options, "json", json);
 }
 
 void help_print_command(Cli *cli, const CliCommand *command)
@@ -247,7 +269,9 @@ void help_print_command(Cli *cli, const CliCommand *command)
     g_autofree char *synopsis = help_synopsis(command);
     g_autofree char *doc = sentence(command->doc ? command->doc : command->summary);
     g_autofree char *exclusive = exclusive_text(command);
-    fprintf(out, "  NAME\n    %s - %s\n\n  SYNOPSIS\n    ", command->name, command->summary);
+    fprintf(out, "  NAME\n    %s - ", command->name);
+    print_wrapped(out, command->summary, 8, 7 + (unsigned)strlen(command->name));
+    fputs("\n  SYNOPSIS\n    ", out);
     print_wrapped(out, synopsis, 8, 4);
     fputs("\n  DESCRIPTION\n    ", out);
     print_wrapped(out, doc, 4, 4);
@@ -255,9 +279,12 @@ void help_print_command(Cli *cli, const CliCommand *command)
         fputs("    ", out);
         print_wrapped(out, exclusive, 4, 4);
     }
+    if (!command_is_served(command))
+        fputs("    This version of lodged does not have it yet; libvirtd does.\n", out);
     print_options(out, command);
     fputs("\n  JSON\n    ", out);
-    print_wrapped(out, command->json ? command->json : "{\"message\": string}", 4, 4);
+    g_autofree char *json = command_json_shape(command);
+    print_wrapped(out, json, 4, 4);
     fputc('\n', out);
 }
 
@@ -303,9 +330,10 @@ static void roff_command(FILE *out, const CliCommand *command)
     }
     if (any)
         fputs(".RE\n", out);
-    if (command->json) {
+    g_autofree char *json = command_json_shape(command);
+    if (strcmp(json, "{\"message\": string}") != 0 && strcmp(json, "none") != 0) {
         fputs(".IP\nJSON: ", out);
-        roff_text(out, command->json);
+        roff_text(out, json);
     }
 }
 

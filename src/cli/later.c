@@ -2,109 +2,38 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/commands.h"
 
-#define LATER(command, in)                                                                                   \
-    {                                                                                                        \
-        .name = command, .group = in, .flags = CLI_LATER                                                     \
-    }
-
-const CliCommand commands_later[] = {
-    LATER("attach-disk", GROUP_DOMAIN),
-    LATER("attach-interface", GROUP_DOMAIN),
-    LATER("blkdeviotune", GROUP_DOMAIN),
-    LATER("blockcommit", GROUP_DOMAIN),
-    LATER("blockcopy", GROUP_DOMAIN),
-    LATER("blockjob", GROUP_DOMAIN),
-    LATER("blockpull", GROUP_DOMAIN),
-    LATER("blockresize", GROUP_DOMAIN),
-    LATER("change-media", GROUP_DOMAIN),
-    LATER("detach-disk", GROUP_DOMAIN),
-    LATER("detach-interface", GROUP_DOMAIN),
-    LATER("domif-setlink", GROUP_DOMAIN),
-    LATER("domiftune", GROUP_DOMAIN),
-    LATER("domlaunchsecinfo", GROUP_DOMAIN),
-    LATER("domsetlaunchsecstate", GROUP_DOMAIN),
-    LATER("get-user-sshkeys", GROUP_DOMAIN),
-    LATER("iothreadpin", GROUP_DOMAIN),
-    LATER("iothreadadd", GROUP_DOMAIN),
-    LATER("iothreadset", GROUP_DOMAIN),
-    LATER("iothreaddel", GROUP_DOMAIN),
-    LATER("send-process-signal", GROUP_DOMAIN),
-    LATER("perf", GROUP_DOMAIN),
-    LATER("migrate", GROUP_DOMAIN),
-    LATER("migrate-setmaxdowntime", GROUP_DOMAIN),
-    LATER("migrate-getmaxdowntime", GROUP_DOMAIN),
-    LATER("migrate-compcache", GROUP_DOMAIN),
-    LATER("migrate-setspeed", GROUP_DOMAIN),
-    LATER("migrate-getspeed", GROUP_DOMAIN),
-    LATER("migrate-postcopy", GROUP_DOMAIN),
-    LATER("qemu-attach", GROUP_DOMAIN),
-    LATER("set-lifecycle-action", GROUP_DOMAIN),
-    LATER("set-user-sshkeys", GROUP_DOMAIN),
-    LATER("update-memory-device", GROUP_DOMAIN),
-    LATER("guestvcpus", GROUP_DOMAIN),
-    LATER("setvcpu", GROUP_DOMAIN),
-    LATER("domblkthreshold", GROUP_DOMAIN),
-    LATER("domdirtyrate-calc", GROUP_DOMAIN),
-    LATER("dom-fd-associate", GROUP_DOMAIN),
-    LATER("domif-getlink", GROUP_MONITOR),
-    LATER("allocpages", GROUP_HOST),
-    LATER("nodesevinfo", GROUP_HOST),
-    LATER("checkpoint-create", GROUP_CHECKPOINT),
-    LATER("checkpoint-create-as", GROUP_CHECKPOINT),
-    LATER("checkpoint-delete", GROUP_CHECKPOINT),
-    LATER("checkpoint-dumpxml", GROUP_CHECKPOINT),
-    LATER("checkpoint-edit", GROUP_CHECKPOINT),
-    LATER("checkpoint-info", GROUP_CHECKPOINT),
-    LATER("checkpoint-list", GROUP_CHECKPOINT),
-    LATER("checkpoint-parent", GROUP_CHECKPOINT),
-    LATER("iface-begin", GROUP_INTERFACE),
-    LATER("iface-bridge", GROUP_INTERFACE),
-    LATER("iface-commit", GROUP_INTERFACE),
-    LATER("iface-define", GROUP_INTERFACE),
-    LATER("iface-destroy", GROUP_INTERFACE),
-    LATER("iface-edit", GROUP_INTERFACE),
-    LATER("iface-mac", GROUP_INTERFACE),
-    LATER("iface-name", GROUP_INTERFACE),
-    LATER("iface-rollback", GROUP_INTERFACE),
-    LATER("iface-start", GROUP_INTERFACE),
-    LATER("iface-unbridge", GROUP_INTERFACE),
-    LATER("iface-undefine", GROUP_INTERFACE),
-    LATER("nwfilter-binding-create", GROUP_FILTER),
-    LATER("nwfilter-binding-delete", GROUP_FILTER),
-    LATER("nwfilter-binding-dumpxml", GROUP_FILTER),
-    LATER("nwfilter-binding-list", GROUP_FILTER),
-    LATER("net-event", GROUP_NETWORK),
-    LATER("net-update", GROUP_NETWORK),
-    LATER("net-port-list", GROUP_NETWORK),
-    LATER("net-port-create", GROUP_NETWORK),
-    LATER("net-port-dumpxml", GROUP_NETWORK),
-    LATER("net-port-delete", GROUP_NETWORK),
-    LATER("nodedev-create", GROUP_NODEDEV),
-    LATER("nodedev-destroy", GROUP_NODEDEV),
-    LATER("nodedev-detach", GROUP_NODEDEV),
-    LATER("nodedev-reattach", GROUP_NODEDEV),
-    LATER("nodedev-reset", GROUP_NODEDEV),
-    LATER("nodedev-event", GROUP_NODEDEV),
-    LATER("nodedev-define", GROUP_NODEDEV),
-    LATER("nodedev-undefine", GROUP_NODEDEV),
-    LATER("nodedev-start", GROUP_NODEDEV),
-    LATER("nodedev-autostart", GROUP_NODEDEV),
-    LATER("nodedev-info", GROUP_NODEDEV),
-    LATER("secret-event", GROUP_SECRET),
-    LATER("snapshot-edit", GROUP_SNAPSHOT),
-    LATER("snapshot-info", GROUP_SNAPSHOT),
-    LATER("backup-begin", GROUP_BACKUP),
-    LATER("backup-dumpxml", GROUP_BACKUP),
-    LATER("find-storage-pool-sources-as", GROUP_POOL),
-    LATER("find-storage-pool-sources", GROUP_POOL),
-    LATER("pool-create-as", GROUP_POOL),
-    LATER("pool-define-as", GROUP_POOL),
-    LATER("pool-event", GROUP_POOL),
-    LATER("pool-capabilities", GROUP_POOL),
-    LATER("vol-clone", GROUP_VOLUME),
-    LATER("vol-create-from", GROUP_VOLUME),
-    LATER("vol-download", GROUP_VOLUME),
-    LATER("vol-upload", GROUP_VOLUME),
-    LATER("vol-wipe", GROUP_VOLUME),
-    { 0 },
+static const struct {
+    CliGroup group;
+    const char *names;
+} later[] = {
+    { GROUP_DOMAIN,
+      "attach-disk attach-interface blockcommit blockcopy blockjob blockpull blockresize change-media "
+      "detach-disk detach-interface domif-setlink domiftune domlaunchsecinfo domsetlaunchsecstate "
+      "get-user-sshkeys iothreadpin iothreadadd iothreadset iothreaddel perf migrate migrate-setmaxdowntime "
+      "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
+      "qemu-attach set-user-sshkeys update-memory-device guestvcpus setvcpu domblkthreshold "
+      "domdirtyrate-calc dom-fd-associate" },
+    { GROUP_MONITOR, "domif-getlink" },
+    { GROUP_HOST, "allocpages nodesevinfo" },
+    { GROUP_INTERFACE, "iface-bridge iface-unbridge" },
+    { GROUP_NETWORK, "net-update" },
+    { GROUP_BACKUP, "backup-begin backup-dumpxml" },
+    { GROUP_POOL, "find-storage-pool-sources-as pool-create-as pool-define-as" },
+    { GROUP_VOLUME, "vol-clone vol-create-from vol-download vol-upload" },
 };
+
+const CliCommand *commands_later(void)
+{
+    static GArray *commands;
+    if (commands)
+        return (const CliCommand *)(void *)commands->data;
+    commands = g_array_new(TRUE, TRUE, sizeof(CliCommand));
+    for (size_t i = 0; i < G_N_ELEMENTS(later); i++) {
+        g_autofree char **names = g_strsplit(later[i].names, " ", -1); /* they live as long as the program */
+        for (char **name = names; *name; name++) {
+            CliCommand row = { .name = *name, .group = later[i].group, .flags = CLI_LATER };
+            g_array_append_val(commands, row);
+        }
+    }
+    return (const CliCommand *)(void *)commands->data;
+}

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -56,6 +57,15 @@ static void print_version(bool details)
     puts("Protocol: libvirt remote 1, qemu 1, lodge 1");
 }
 
+/* 0: not a terminal. */
+static unsigned terminal_width(void)
+{
+    struct winsize size = { 0 };
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+        return 0;
+    return size.ws_col ? size.ws_col : 80;
+}
+
 static bool parse_number(const char *option, const char *text, unsigned max, unsigned *ret_value)
 {
     char *end = NULL;
@@ -101,11 +111,11 @@ static bool parse_option(Invocation *inv, int option, int *ret_code)
         cli->read_only = true;
         break;
     case 'o':
-        if (strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0) {
-            fprintf(stderr, "error: --output takes 'text' or 'json', not '%s'\n", optarg);
+        if (!cli_format_find(optarg, &cli->format)) {
+            fprintf(stderr, "error: --output takes " CLI_FORMATS_TEXT ", not '%s'\n", optarg);
             return false;
         }
-        cli->json = strcmp(optarg, "json") == 0;
+        cli_set_format(cli, cli->format);
         break;
     case 'q':
         cli->quiet = true;
@@ -206,11 +216,15 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     cli_init(&inv.cli);
     inv.cli.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-    if (!parse_options(&inv, argc, argv, &code))
+    inv.cli.width = terminal_width();
+    if (!parse_options(&inv, argc, argv, &code)) {
+        g_free(inv.cli.uri);
         return code;
-    if (inv.root)
-        inv.cli.uri = cli_root_uri(inv.root, inv.cli.read_only);
-    inv.cli.root = inv.root;
+    }
+    g_autofree char *root = inv.root ? g_canonicalize_filename(inv.root, NULL) : NULL;
+    if (root)
+        inv.cli.uri = cli_root_uri(root, inv.cli.read_only);
+    inv.cli.root = root;
     set_log(&inv);
     if (!loop_init(&err)) {
         cli_report(&inv.cli, err);

@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/output.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define BOLD "\033[1m"
@@ -37,9 +38,13 @@ struct CliRecord {
 
 void cli_print_json(Cli *cli, Json *value)
 {
+    if (cli->json && cli->collect) { /* one document of all, at the end */
+        g_ptr_array_add(cli->collect, value);
+        return;
+    }
     if (cli->json) {
-        g_autofree char *text = json_format_pretty(value);
-        fprintf(cli->out, "%s\n", text);
+        g_autofree char *text = cli->format == CLI_YAML ? yaml_format(value) : json_format_pretty(value);
+        fprintf(cli->out, "%s%s", text, cli->format == CLI_YAML ? "" : "\n");
     }
     json_decref(value);
 }
@@ -65,9 +70,14 @@ void cli_message(Cli *cli, const char *format, ...)
         fprintf(cli->out, "%s\n", text);
 }
 
-void cli_print_value(Cli *cli, const char *key, const char *text)
+void cli_print_number(Cli *cli, const char *key, int64_t number, const char *text)
 {
-    cli_print_text(cli, key, text);
+    if (cli->json)
+        cli_print_json(cli, json_pack("{s:I}", key, (json_int_t)number));
+    else if (text)
+        fprintf(cli->out, "%s\n", text);
+    else
+        fprintf(cli->out, "%" PRId64 "\n", number);
 }
 
 void cli_print_text(Cli *cli, const char *key, const char *text)
@@ -124,13 +134,6 @@ static Json *record_json(const CliRecord *record)
     return object;
 }
 
-Json *record_take_json(CliRecord *record)
-{
-    Json *object = record_json(record);
-    record_free(record);
-    return object;
-}
-
 void cli_print_record(Cli *cli, CliRecord *record)
 {
     if (cli->json)
@@ -168,6 +171,8 @@ CliTable *table_new(const CliColumn *columns, unsigned n_columns)
     CliTable *table = g_new0(CliTable, 1);
     table->columns = columns;
     table->n_columns = n_columns;
+    while (!n_columns && columns[table->n_columns].key)
+        table->n_columns++;
     table->cells = g_array_new(FALSE, TRUE, sizeof(Cell));
     g_array_set_clear_func(table->cells, cell_clear);
     return table;
@@ -261,57 +266,326 @@ static void trim_right(GString *out)
         g_string_truncate(out, out->len - 1);
 }
 
-char *table_format(const CliTable *table, bool header, bool color)
+#define GAP 3u        /* blanks behind each column */
+#define COLUMN_MIN 8u /* no column is squeezed below that */
+
+static const char *cell_text(const CliTable *table, unsigned row, unsigned column)
 {
-    unsigned rows = table_length(table), total = 1;
-    g_autofree unsigned *widths = g_new0(unsigned, table->n_columns);
-    for (unsigned i = 0; i < table->n_columns; i++) {
+    const Cell *cell = table_at(table, row, column);
+    return cell ? cell->text : "-";
+}
+
+/* Columns of the longest word of a cell. */
+static unsigned longest_word(const char *text)
+{
+    unsigned longest = 0;
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    for (char **word = words; *word; word++)
+        longest = MAX(longest, text_width(*word));
+    return longest;
+}
+
+/* Makes the widest of the columns that are wider than their least width narrower, until all fit. */
+static void squeeze(unsigned *widths, const unsigned *least, unsigned n, unsigned *total, unsigned width)
+{
+    while (*total > width) {
+        unsigned widest = n;
+        for (unsigned i = 0; i < n; i++) {
+            if (widths[i] > least[i] && (widest == n || widths[i] > widths[widest]))
+                widest = i;
+        }
+        if (widest == n)
+            return;
+        widths[widest]--;
+        (*total)--;
+    }
+}
+
+/* Widths of all columns, 0 for hidden ones. To fit into @width, sentences give way first, then words. */
+static unsigned *table_widths(const CliTable *table, bool header, unsigned width)
+{
+    unsigned rows = table_length(table), total = 1, n = table->n_columns;
+    unsigned *widths = g_new0(unsigned, n);
+    g_autofree unsigned *words = g_new0(unsigned, n);
+    g_autofree unsigned *least = g_new0(unsigned, n);
+    for (unsigned i = 0; i < n; i++) {
         if (!table->columns[i].label)
             continue;
-        widths[i] = header ? text_width(table->columns[i].label) : 0;
+        widths[i] = words[i] = header ? text_width(table->columns[i].label) : 0;
         for (unsigned row = 0; row < rows; row++) {
-            const Cell *cell = table_at(table, row, i);
-            widths[i] = MAX(widths[i], text_width(cell ? cell->text : "-"));
+            widths[i] = MAX(widths[i], text_width(cell_text(table, row, i)));
+            words[i] = MAX(words[i], longest_word(cell_text(table, row, i)));
         }
-        total += widths[i] + 3;
+        least[i] = COLUMN_MIN;
+        total += widths[i] + GAP;
     }
+    if (width) { /* the gap behind the last column takes no room */
+        squeeze(widths, words, n, &total, width + GAP);
+        squeeze(widths, least, n, &total, width + GAP);
+    }
+    return widths;
+}
+
+/* Bytes of @text that go on a line of @width columns: up to a blank, or behind a sign at which paths and
+ * addresses may be broken, or as much as there is room for. *ret_skip: blanks that vanish there. */
+static size_t wrap_at(const char *text, unsigned width, size_t *ret_skip)
+{
+    unsigned column = 0;
+    const char *p = text, *good = NULL;
+    *ret_skip = 0;
+    for (; *p; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+        unsigned wide = g_unichar_iszerowidth(c) ? 0 : g_unichar_iswide(c) ? 2 : 1;
+        if (c == ' ' && column)
+            good = p;
+        if (column + wide > width)
+            break;
+        column += wide;
+        if (c < 128 && strchr("/,:;=-", (int)c) && column * 2 > width)
+            good = p + 1;
+    }
+    if (!*p)
+        return (size_t)(p - text);
+    if (!good)
+        return (size_t)(MAX(p, g_utf8_next_char(text)) - text);
+    *ret_skip = strspn(good, " ");
+    return (size_t)(good - text);
+}
+
+/* One row, in as many lines as its longest cell needs. */
+static void append_row(GString *out, const CliTable *table, unsigned row, const unsigned *widths, bool color)
+{
+    g_autofree const char **rest = g_new0(const char *, table->n_columns);
+    bool more = true;
+    for (unsigned i = 0; i < table->n_columns; i++)
+        rest[i] = widths[i] ? cell_text(table, row, i) : "";
+    for (bool first = true; more; first = false) {
+        more = false;
+        g_string_append_c(out, ' ');
+        for (unsigned i = 0; i < table->n_columns; i++) {
+            size_t skip = 0;
+            if (!table->columns[i].label)
+                continue;
+            size_t len = wrap_at(rest[i], MAX(widths[i], 1u), &skip);
+            g_autofree char *part = g_strndup(rest[i], len);
+            append_cell(out, part, widths[i] + GAP, color && first ? cell_color(part) : NULL);
+            rest[i] += len + skip;
+            more = more || *rest[i];
+        }
+        trim_right(out);
+        g_string_append_c(out, '\n');
+    }
+}
+
+char *table_format(const CliTable *table, bool header, bool color, unsigned width)
+{
+    unsigned rows = table_length(table), total = 1;
+    g_autofree unsigned *widths = table_widths(table, header, width);
     GString *out = g_string_new(NULL);
+    /* The rule is as long as the names where people look, else as wide as the table, as in virsh. */
+    unsigned names = 0;
+    for (unsigned i = 0; i < table->n_columns; i++) {
+        names = table->columns[i].label ? total + text_width(table->columns[i].label) : names;
+        total += table->columns[i].label ? widths[i] + GAP : 0;
+    }
     if (header) {
         g_string_append_c(out, ' ');
         for (unsigned i = 0; i < table->n_columns; i++) {
             if (table->columns[i].label)
-                append_cell(out, table->columns[i].label, widths[i] + 3, color ? BOLD : NULL);
+                append_cell(out, table->columns[i].label, widths[i] + GAP, color ? BOLD : NULL);
         }
         trim_right(out);
         g_string_append_c(out, '\n');
-        for (unsigned i = 0; i < total; i++)
+        for (unsigned i = 0; i < (width ? names : total); i++)
             g_string_append_c(out, '-');
         g_string_append_c(out, '\n');
     }
-    for (unsigned row = 0; row < rows; row++) {
-        g_string_append_c(out, ' ');
+    for (unsigned row = 0; row < rows; row++)
+        append_row(out, table, row, widths, color);
+    return g_string_free(out, FALSE);
+}
+
+/* ---- other formats ---- */
+
+static void append_csv(GString *out, const char *text, bool last)
+{
+    bool quote = strpbrk(text, ",\"\r\n") != NULL;
+    g_string_append(out, quote ? "\"" : "");
+    for (; *text; text++)
+        g_string_append_printf(out, *text == '"' ? "\"\"" : "%c", *text);
+    g_string_append(out, quote ? "\"" : "");
+    g_string_append(out, last ? "\r\n" : ",");
+}
+
+char *table_csv(const CliTable *table, bool header)
+{
+    GString *out = g_string_new(NULL);
+    for (unsigned i = 0; header && i < table->n_columns; i++)
+        append_csv(out, table->columns[i].key, i + 1 == table->n_columns);
+    for (unsigned row = 0; row < table_length(table); row++) {
         for (unsigned i = 0; i < table->n_columns; i++) {
-            if (!table->columns[i].label)
-                continue;
             const Cell *cell = table_at(table, row, i);
-            const char *text = cell ? cell->text : "-";
-            append_cell(out, text, widths[i] + 3, color ? cell_color(text) : NULL);
+            const Json *value = cell ? cell->value : NULL;
+            g_autofree char *number =
+                json_is_string(value) || !value || json_is_null(value) ? NULL : json_format(value);
+            const char *text = json_is_string(value) ? json_string_value(value) : number ? number : "";
+            append_csv(out, text, i + 1 == table->n_columns);
         }
-        trim_right(out);
-        g_string_append_c(out, '\n');
     }
     return g_string_free(out, FALSE);
 }
 
-void cli_print_table(Cli *cli, CliTable *table)
+/* Text that YAML would take for nothing but a string. */
+static bool yaml_is_plain(const char *text)
 {
+    static const char *const taken[] = { "true", "false", "null", "yes", "no", "on", "off", "~", "y", "n" };
+    for (size_t i = 0; i < G_N_ELEMENTS(taken); i++) {
+        if (g_ascii_strcasecmp(taken[i], text) == 0)
+            return false;
+    }
+    if (!g_ascii_isalpha(text[0]) && text[0] != '/')
+        return false;
+    size_t len = strlen(text);
+    return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+/.() ")] ==
+               0 &&
+           text[len - 1] != ' ';
+}
+
+static void append_yaml(GString *out, const Json *value, unsigned indent, bool in_list);
+
+static void append_yaml_scalar(GString *out, const Json *value)
+{
+    const char *text = json_string_value(value);
+    g_autofree char *quoted = text && yaml_is_plain(text) ? NULL : json_format(value); /* JSON is YAML */
+    g_string_append_printf(out, "%s\n", quoted ? quoted : text);
+}
+
+static void append_yaml_member(GString *out, const Json *value, unsigned indent)
+{
+    bool nested = (json_is_object(value) && json_object_size(value)) ||
+                  (json_is_array(value) && json_array_size(value));
+    g_string_append(out, nested ? "\n" : " ");
+    if (nested)
+        append_yaml(out, value, indent, false);
+    else
+        append_yaml_scalar(out, value);
+}
+
+static void append_yaml(GString *out, const Json *value, unsigned indent, bool in_list)
+{
+    const char *key;
+    Json *member;
+    size_t index;
+    if (json_is_object(value) && json_object_size(value)) {
+        json_object_foreach ((Json *)value, key, member) {
+            AUTO_JSON name = json_string(key);
+            g_string_append_printf(out, "%*s", in_list ? 0 : (int)indent, "");
+            in_list = false;
+            append_yaml_scalar(out, name);
+            out->str[out->len - 1] = ':';
+            append_yaml_member(out, member, indent + 2);
+        }
+    } else if (json_is_array(value) && json_array_size(value)) {
+        json_array_foreach ((Json *)value, index, member) {
+            g_string_append_printf(out, "%*s- ", in_list && index == 0 ? 0 : (int)indent, "");
+            append_yaml(out, member, indent + 2, true);
+        }
+    } else {
+        append_yaml_scalar(out, value);
+    }
+}
+
+char *yaml_format(const Json *value)
+{
+    GString *out = g_string_new(NULL);
+    append_yaml(out, value, 0, false);
+    return g_string_free(out, FALSE);
+}
+
+/* ---- --columns ---- */
+
+static int column_find(const CliTable *table, const char *name)
+{
+    for (unsigned i = 0; i < table->n_columns; i++) {
+        const CliColumn *column = &table->columns[i];
+        if ((column->label && g_ascii_strcasecmp(column->label, name) == 0) ||
+            (column->key && g_ascii_strcasecmp(column->key, name) == 0))
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool unknown_column(const CliTable *table, const char *name, Error **err)
+{
+    GString *known = g_string_new(NULL);
+    for (unsigned i = 0; i < table->n_columns; i++)
+        g_string_append_printf(known, "%s%s", i ? ", " : "", table->columns[i].key);
+    error_set(err, ERROR_INVALID_ARGUMENT, "there is no column '%s'", name);
+    error_hint(err, "columns are %s", known->str);
+    g_string_free(known, TRUE);
+    return false;
+}
+
+/* The same table with the wanted columns only, in the wanted order; NULL with @err. @wanted: separated by
+ * commas. */
+static CliTable *table_select(const CliTable *table, const char *wanted, CliColumn **ret_columns, Error **err)
+{
+    g_auto(GStrv) names = g_strsplit(wanted, ",", -1);
+    unsigned n = g_strv_length(names);
+    g_autofree int *indexes = g_new(int, n + 1);
+    g_autofree CliColumn *columns = g_new0(CliColumn, n + 1);
+    for (unsigned i = 0; i < n; i++) {
+        indexes[i] = column_find(table, g_strstrip(names[i]));
+        if (indexes[i] < 0) {
+            unknown_column(table, names[i], err);
+            return NULL;
+        }
+        columns[i] = table->columns[indexes[i]];
+        if (!columns[i].label)
+            columns[i].label = columns[i].key;
+    }
+    CliTable *result = table_new(columns, n);
+    for (unsigned row = 0; row < table_length(table); row++) {
+        table_row(result);
+        for (unsigned i = 0; i < n; i++) {
+            const Cell *cell = table_at(table, row, (unsigned)indexes[i]);
+            table_cell(result, cell ? json_incref(cell->value) : json_null(), "%s", cell ? cell->text : "-");
+        }
+    }
+    *ret_columns = g_steal_pointer(&columns);
+    return result;
+}
+
+/* The column that names the rows. */
+static void print_names(Cli *cli, const CliTable *table)
+{
+    int column = column_find(table, "name");
+    for (unsigned row = 0; row < table_length(table); row++)
+        fprintf(cli->out, "%s\n", cell_text(table, row, column < 0 ? 0 : (unsigned)column));
+}
+
+bool cli_print_table(Cli *cli, CliTable *table, Error **err)
+{
+    g_autofree CliColumn *columns = NULL;
+    g_autoptr(CliTable) owned = table;
+    if (cli->columns) {
+        CliTable *selected = table_select(table, cli->columns, &columns, err);
+        if (!selected)
+            return false;
+        table_free(owned);
+        owned = table = selected;
+    }
+    bool header = !cli->quiet && !cli->no_header;
     if (cli->json) {
         cli_print_json(cli, table_json(table));
+    } else if (cli->format == CLI_NAMES) {
+        print_names(cli, table);
     } else {
-        g_autofree char *text = table_format(table, !cli->quiet, cli->color);
+        g_autofree char *text = cli->format == CLI_CSV ? table_csv(table, header)
+                                                       : table_format(table, header, cli->color, cli->width);
         fputs(text, cli->out);
     }
-    table_free(table);
+    return true;
 }
 
 void table_free(CliTable *table)
@@ -354,7 +628,26 @@ char *text_printable(const char *text)
     return g_string_free(out, FALSE);
 }
 
-char *human_size(uint64_t bytes)
+void cli_print_wrapped(FILE *out, const char *text, unsigned indent, unsigned column, unsigned width)
+{
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    unsigned limit = width ? width : 78;
+    for (char **word = words; *word; word++) {
+        unsigned wide = text_width(*word);
+        if (word != words && column + 1 + wide > limit) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (word != words) {
+            fputc(' ', out);
+            column++;
+        }
+        fputs(*word, out);
+        column += wide;
+    }
+    fputc('\n', out);
+}
+
+static char *size_text(uint64_t bytes, int digits)
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
     unsigned unit = 0;
@@ -363,7 +656,17 @@ char *human_size(uint64_t bytes)
         value /= 1024;
         unit++;
     }
-    return g_strdup_printf("%.3f %s", value, units[unit]);
+    return g_strdup_printf("%.*f %s", digits, value, units[unit]);
+}
+
+char *human_size(uint64_t bytes)
+{
+    return size_text(bytes, 3);
+}
+
+char *short_size(uint64_t bytes)
+{
+    return size_text(bytes, 2);
 }
 
 Json *param_json(const WireTypedParam *param)

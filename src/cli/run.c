@@ -6,6 +6,7 @@
 
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/row.h"
 
 #define RED "\033[31m"
 #define PLAIN "\033[0m"
@@ -41,13 +42,18 @@ static const char *hint_for(const Error *err)
     return NULL;
 }
 
-static void report_json(const char *doing, const Error *err)
+/* Beside the results of other objects it is one of the documents. */
+static void report_json(Cli *cli, const char *doing, const Error *err)
 {
     Json *detail = json_pack("{s:s?, s:s%, s:s, s:i, s:s?}", "doing", doing, "message", error_message(err),
                              strlen(error_message(err)), "code", error_code_name(error_code(err)), "number",
                              wire_error_code(err), "hint", hint_for(err));
     AUTO_JSON object = json_pack("{s:o*}", "error", detail);
-    g_autofree char *text = json_format_pretty(object);
+    if (cli->collect) {
+        g_ptr_array_add(cli->collect, json_incref(object));
+        return;
+    }
+    g_autofree char *text = cli->format == CLI_YAML ? yaml_format(object) : json_format_pretty(object);
     fprintf(stderr, "%s\n", text);
 }
 
@@ -55,7 +61,7 @@ void cli_report(Cli *cli, const Error *err)
 {
     fflush(cli->out);
     if (cli->json) {
-        report_json(cli->doing, err);
+        report_json(cli, cli->doing, err);
         return;
     }
     bool color = cli->color && isatty(STDERR_FILENO);
@@ -88,13 +94,50 @@ static int unknown_command(Cli *cli, const char *name)
     return report_usage(cli, err);
 }
 
-/* Connects and runs; the options are right. */
-static int run_handler(Cli *cli, const CliArgs *args)
+/* Once: for one object, or for none. */
+static int run_once(Cli *cli, const CliArgs *args)
 {
     const CliCommand *command = cli_args_command(args);
     g_autoptr(Error) err = NULL;
     cli_doing(cli, NULL);
-    if (!(command->flags & CLI_NO_CONNECT) && !cli_connect(cli, &err)) {
+    cli->exit_code = CLI_EXIT_OK;
+    if (command->run ? command->run(cli, args, &err) : row_run(cli, args, &err))
+        return cli->exit_code;
+    cli_report(cli, err);
+    if (cli->client && !wire_client_is_alive(cli->client))
+        return CLI_EXIT_CONNECT;
+    /* A wrong value that was found here is a usage error; one that the server found is a failed operation. */
+    return error_code(err) == ERROR_INVALID_ARGUMENT && error_hint_text(err) ? CLI_EXIT_USAGE
+                                                                             : CLI_EXIT_FAILED;
+}
+
+/* For each of several objects: the others get their turn when one fails, and the first failure is the exit
+ * code. Documents are printed as one. */
+static int run_each(Cli *cli, CliArgs *args, unsigned n)
+{
+    int code = CLI_EXIT_OK;
+    cli->collect = g_ptr_array_new();
+    for (unsigned i = 0; i < n && code != CLI_EXIT_CONNECT; i++) {
+        (void)args_each(args, i);
+        int one = run_once(cli, args);
+        code = code == CLI_EXIT_OK || one == CLI_EXIT_CONNECT ? one : code;
+    }
+    Json *all = json_array();
+    for (unsigned i = 0; i < cli->collect->len; i++)
+        json_array_append_new(all, cli->collect->pdata[i]);
+    g_ptr_array_unref(cli->collect);
+    cli->collect = NULL;
+    cli_print_json(cli, all);
+    return code;
+}
+
+/* Connects and runs; the options are right. */
+static int run_handler(Cli *cli, CliArgs *args)
+{
+    g_autoptr(Error) err = NULL;
+    unsigned n = args_each(args, 0);
+    cli_doing(cli, NULL);
+    if (!(cli_args_command(args)->flags & CLI_NO_CONNECT) && !cli_connect(cli, &err)) {
         cli_doing(cli, "failed to connect to the hypervisor");
         if (!error_hint_text(err))
             error_hint(&err,
@@ -103,15 +146,7 @@ static int run_handler(Cli *cli, const CliArgs *args)
         cli_report(cli, err);
         return CLI_EXIT_CONNECT;
     }
-    cli->exit_code = CLI_EXIT_OK;
-    if (command->run(cli, args, &err))
-        return cli->exit_code;
-    cli_report(cli, err);
-    if (cli->client && !wire_client_is_alive(cli->client))
-        return CLI_EXIT_CONNECT;
-    /* A wrong value that was found here is a usage error; one that the server found is a failed operation. */
-    return error_code(err) == ERROR_INVALID_ARGUMENT && error_hint_text(err) ? CLI_EXIT_USAGE
-                                                                             : CLI_EXIT_FAILED;
+    return n > 1 ? run_each(cli, args, n) : run_once(cli, args);
 }
 
 int cli_run_words(Cli *cli, char *const *words, unsigned n_words)
@@ -122,9 +157,8 @@ int cli_run_words(Cli *cli, char *const *words, unsigned n_words)
     if (!command)
         return unknown_command(cli, words[0]);
     if (command->flags & CLI_LATER) {
-        error_set(&err, ERROR_NOT_SUPPORTED, "command '%s' is not built into this version of lodge",
-                  words[0]);
-        error_hint(&err, "virsh has it and can talk to the same daemon");
+        error_set(&err, ERROR_NOT_SUPPORTED, "command '%s' is not in this version of lodge", words[0]);
+        error_hint(&err, "'lodge help %s' shows what there is", group_keyword(command->group));
         return report_usage(cli, err);
     }
     if (!cli_args_parse(command, words + 1, n_words - 1, &args, &err))
@@ -133,16 +167,20 @@ int cli_run_words(Cli *cli, char *const *words, unsigned n_words)
         help_print_command(cli, command);
         return CLI_EXIT_OK;
     }
-    bool json = cli->json, quiet = cli->quiet;
+    CliFormat format = cli->format;
+    bool quiet = cli->quiet;
     if (cli_args_output(args))
-        cli->json = strcmp(cli_args_output(args), "json") == 0;
+        (void)cli_format_find(cli_args_output(args), &cli->format); /* the parser has looked */
+    cli_set_format(cli, cli->format);
+    cli->columns = cli_args_columns(args);
+    cli->no_header = cli_args_no_header(args);
     cli->quiet = quiet || cli_args_wants_quiet(args);
     int64_t start = g_get_monotonic_time();
     int code = run_handler(cli, args);
     if (cli->timing && !cli->json)
         fprintf(cli->out, "(Time: %.3f ms)\n", (double)(g_get_monotonic_time() - start) / 1000);
     fflush(cli->out);
-    cli->json = json;
+    cli_set_format(cli, format);
     cli->quiet = quiet;
     return code;
 }

@@ -6,9 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/units.h"
-#include "base/uuid.h"
-#include "cli/cli.h"
+#include "cli/class.h"
 
 #define SYSTEM_SOCKET "/run/libvirt/libvirt-sock"
 #define INPUT_MAX (64u << 20)
@@ -17,6 +15,24 @@ void cli_init(Cli *cli)
 {
     *cli = (Cli){ .escape = ']', .out = stdout };
     wait_queue_init(&cli->broken);
+}
+
+bool cli_format_find(const char *name, CliFormat *ret_format)
+{
+    g_auto(GStrv) names = g_strsplit(CLI_FORMATS, " ", -1);
+    for (unsigned i = 0; names[i]; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *ret_format = (CliFormat)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void cli_set_format(Cli *cli, CliFormat format)
+{
+    cli->format = format;
+    cli->json = format == CLI_JSON || format == CLI_YAML;
 }
 
 void cli_clear(Cli *cli)
@@ -127,51 +143,9 @@ void cli_doing(Cli *cli, const char *format, ...)
     va_end(ap);
 }
 
-static bool lookup_by_id(Cli *cli, const char *text, WireDomain *ret_domain, Error **err)
-{
-    uint64_t id = 0;
-    WireDomainLookupByIdRet ret;
-    if (!parse_uint(text, &id, NULL) || id > INT32_MAX)
-        return error_set(err, ERROR_NO_DOMAIN, "no domain with id '%s'", text);
-    WireDomainLookupByIdArgs args = { .id = (int32_t)id };
-    if (!cli_call(cli, PROC_DOMAIN_LOOKUP_BY_ID, &args, &ret, err))
-        return false;
-    *ret_domain = ret.dom;
-    return true;
-}
-
-static bool lookup_by_uuid(Cli *cli, const char *text, WireDomain *ret_domain, Error **err)
-{
-    WireDomainLookupByUuidArgs args;
-    WireDomainLookupByUuidRet ret;
-    if (!uuid_parse(text, &args.uuid, err) || !cli_call(cli, PROC_DOMAIN_LOOKUP_BY_UUID, &args, &ret, err))
-        return false;
-    *ret_domain = ret.dom;
-    return true;
-}
-
-bool cli_lookup_domain(Cli *cli, const char *text, WireDomain *ret_domain, Error **err)
-{
-    cli_doing(cli, "failed to get domain '%s'", text);
-    bool found = false;
-    if (g_ascii_isdigit(text[0]) && strspn(text, "0123456789") == strlen(text))
-        found = lookup_by_id(cli, text, ret_domain, NULL);
-    else if (strlen(text) == UUID_STRING_LEN - 1)
-        found = lookup_by_uuid(cli, text, ret_domain, NULL);
-    if (!found) {
-        WireDomainLookupByNameArgs args = { .name = (char *)text };
-        WireDomainLookupByNameRet ret;
-        if (!cli_call(cli, PROC_DOMAIN_LOOKUP_BY_NAME, &args, &ret, err))
-            return false;
-        *ret_domain = ret.dom;
-    }
-    cli_doing(cli, NULL);
-    return true;
-}
-
 bool cli_domain(Cli *cli, const CliArgs *args, WireDomain *ret_domain, Error **err)
 {
-    return cli_lookup_domain(cli, args_get(args, "domain"), ret_domain, err);
+    return class_lookup(cli, &class_domain, args, ret_domain, err);
 }
 
 bool cli_domain_xml(Cli *cli, const WireDomain *domain, unsigned flags, char **ret_xml, Error **err)

@@ -42,8 +42,12 @@ static char *shell_next_match(const char *text, int state)
         shell.next = 0;
     if (!shell.found.words || shell.next >= shell.found.words->len)
         return NULL;
-    /* libedit frees it with free() */
-    return strdup(shell.found.words->pdata[shell.next++]);
+    /* Blanks and the like get a backslash: quotes would be in front of what is typed already. libedit frees
+     * it with free(). */
+    g_autoptr(GString) word = g_string_new(NULL);
+    for (const char *p = shell.found.words->pdata[shell.next++]; *p; p++)
+        g_string_append_printf(word, strchr(" \t\"'\\;#", *p) ? "\\%c" : "%c", *p);
+    return strdup(word->str);
 }
 
 static char **shell_matches(const char *text, int start, int end)

@@ -675,7 +675,8 @@ bool vm_start_process(Vm *vm, VmJob *job, VmStartSpec *spec, Error **err)
     if (!ok) {
         const int id = vm->id;
         vm_process_stop(vm, SHUTOFF_FAILED, -1);
-        log_warning("machine '%s' (id %d) could not be started", vm->name, id);
+        log_warning("machine '%s' (id %d) could not be started: %s", vm->name, id,
+                    err && *err ? error_message(*err) : "for a reason that nobody asked for");
         return false;
     }
     log_info("machine '%s' started as %d in %" PRIu64 " us, QEMU's pid is %d", vm->name, vm->id,

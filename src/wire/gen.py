@@ -168,7 +168,7 @@ class Protocol:
         spec = self.resolve(field)
         kind = spec['type']
         name = snake(field['name'])
-        row = {'offset': f'offsetof({owner}, {name})'}
+        row = {'name': f'"{name}"', 'offset': f'offsetof({owner}, {name})'}
         if kind in PRIMITIVES:
             row['kind'] = PRIMITIVES[kind][0]
         elif kind == 'enum':

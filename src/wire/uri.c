@@ -73,6 +73,11 @@ static bool uri_take_query(WireUri *uri, const char *query, GString *rest, Error
     return true;
 }
 
+/* What a daemon of this protocol may serve; other schemes are drivers inside of other clients. */
+static const char *const drivers[] = { "qemu",     "lxc",     "xen",     "vbox",    "ch",
+                                       "vz",       "bhyve",   "network", "storage", "interface",
+                                       "nwfilter", "nodedev", "secret",  NULL };
+
 static bool uri_fill(WireUri *uri, const char *text, Error **err)
 {
     g_autoptr(GError) why = NULL;
@@ -94,6 +99,11 @@ static bool uri_fill(WireUri *uri, const char *text, Error **err)
         return error_set(err, ERROR_INVALID_ARGUMENT, "a host or user name cannot begin with '-'");
     char *plus = strchr(scheme, '+');
     uri->driver = plus ? g_strndup(scheme, (gsize)(plus - scheme)) : g_strdup(scheme);
+    if (!g_strv_contains(drivers, uri->driver)) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "unknown URI scheme '%s' in '%s'", scheme, text);
+        return error_hint(err,
+                          "machines of lodged and libvirtd are at qemu:///system or qemu+ssh://HOST/system");
+    }
     uri->transport = plus ? g_strdup(plus + 1) : g_strdup(uri->host ? "tls" : "unix");
     if (query && !uri_take_query(uri, query, rest, err))
         return false;

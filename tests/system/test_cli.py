@@ -3,6 +3,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
+import pathlib
 import re
 
 from lodgetest.console import Terminal
@@ -72,6 +73,198 @@ def test_questions_have_the_answers_of_virsh(host):
     host.define_sector("off")
     for line in QUESTIONS:
         same(host, line)
+
+
+# The same for objects of all kinds, on a daemon that has them: what both do to the same object in turn. FILE is one
+# that holds the XML.
+OBJECTS = """
+net-define FILE:<network><name>n1</name><bridge name='lodgetestbr'/></network>
+net-list --all
+net-list --inactive --name
+net-info n1
+net-uuid nosuch
+net-autostart n1
+net-autostart n1 --disable
+net-dumpxml n1 --xpath //name
+net-start nosuch
+net-dhcp-leases n1
+net-undefine n1
+pool-define FILE:<pool type='dir'><name>p1</name><target><path>POOL</path></target></pool>
+pool-build p1
+pool-list --all --details
+pool-start p1
+pool-list
+pool-list --type dir,fs --name
+pool-list --type nonsense
+pool-info p1 --bytes
+vol-create-as p1 v1 1M --format raw
+vol-create p1 FILE:<volume><name>v2</name><capacity>2048</capacity></volume>
+vol-list p1
+vol-list p1 --details
+vol-info v1 --pool p1
+vol-info v1 --pool p1 --bytes
+vol-info v1 --pool p1 --physical
+vol-info v1
+vol-path v1 --pool p1
+vol-key POOL/v1
+vol-pool POOL/v1
+vol-pool POOL/v1 --uuid
+vol-pool v1
+vol-name POOL/v1
+vol-name v1
+vol-resize v1 2M --pool p1
+vol-wipe v1 --pool p1
+vol-delete v1 --pool p1
+vol-delete v2 p1
+pool-refresh p1
+pool-autostart p1
+pool-autostart p1 --disable
+pool-destroy p1
+pool-destroy p1
+pool-delete p1
+pool-undefine p1
+secret-define FILE:<secret ephemeral='no' private='no'><uuid>0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f</uuid></secret>
+secret-list
+secret-list --private
+secret-set-value 0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f --base64 aGFsbG8=
+secret-get-value 0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f
+secret-dumpxml 0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f
+secret-undefine 0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f
+secret-undefine 0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f
+nwfilter-define FILE:<filter name='f1' chain='root'/>
+nwfilter-list
+nwfilter-dumpxml f1 --xpath /filter/@name
+nwfilter-binding-list
+nwfilter-undefine f1
+nodedev-list
+nodedev-list --cap system
+nodedev-info computer
+nodedev-dumpxml computer --xpath //name
+nodedev-dumpxml nosuch
+iface-list --all
+iface-dumpxml nosuch
+net-event --list
+pool-event --list
+nodedev-event --list
+secret-event --list
+snapshot-create-as snap s1 --description text
+snapshot-list snap
+snapshot-list snap --parent
+snapshot-list snap --name
+snapshot-current snap --name
+snapshot-info snap s1
+snapshot-parent snap s1
+snapshot-dumpxml snap s1 --xpath //description
+snapshot-revert snap s1
+snapshot-delete snap s1
+checkpoint-list off
+""".strip().splitlines()
+
+
+def test_objects_of_all_kinds_do_what_virsh_does(host):
+    """Each line is done by virsh and then, after the change is taken back by the lines below, by lodge."""
+    if host.daemon.name == "lodged" and host.lodge("pool-list").code != 0:
+        raise Skip("the daemon has no objects but domains")
+    host.define_sector("off")
+    host.conn.defineXML("<domain type='qemu'><name>snap</name><memory unit='KiB'>16384</memory>"
+                        "<os><type>hvm</type></os></domain>")
+    answers = {}
+    for play in (host.virsh, host.lodge):
+        answers[play] = []
+        for number, line in enumerate(OBJECTS):
+            head, _, xml = line.partition("FILE:")
+            words = [word.replace("POOL", str(host.root / "pool")) for word in head.split()]
+            if xml:
+                path = host.root / f"object{number}.xml"
+                path.write_text(xml.replace("POOL", str(host.root / "pool")))
+                words.append(str(path))
+            answers[play].append(play(*words))
+    different = []
+    for line, theirs, ours in zip(OBJECTS, answers[host.virsh], answers[host.lodge]):
+        changing = r"[0-9a-f]{8}-[0-9a-f-]{27}|20\d\d-\d\d-\d\d \d\d:\d\d:\d\d|\b\d+\.\d\d [KMG]iB|\b\d{6,}\b"
+        texts = [plain(re.sub(changing, "N", result.out)) for result in (theirs, ours)]
+        if texts[0] != texts[1] or (theirs.code != 0) != (ours.code != 0):
+            different.append(f"{line}\n  virsh {theirs.code}: {texts[0]} {theirs.err}\n  lodge {ours.code}: {texts[1]} {ours.err}")
+    check(not different, "\n".join(different))
+
+
+def test_editing_other_objects(host):
+    if not host.is_reference and host.lodge("net-list").code != 0:
+        raise Skip("the daemon has no networks")
+    host.ok("net-define", host.write_xml("<network><name>n3</name><bridge name='lodgetestbr'/></network>"))
+    editor = dict(clean_environment(), EDITOR="sed -i s/lodgetestbr/lodgetestb2/")
+    equal(host.lodge_ok("net-edit", "n3", env=editor), "Network n3 XML configuration edited.\n")
+    contains(host.ok("net-dumpxml", "n3"), "lodgetestb2")
+    contains(host.lodge_ok("net-edit", "n3", env=editor), "not changed")
+    host.ok("net-undefine", "n3")
+
+
+def test_a_domain_from_a_file_that_is_not_stored(host):
+    xml = host.write_xml(host.guests.sector("once"))
+    contains(host.lodge_ok("create", xml, "--paused"), f"Domain 'once' created from {xml}")
+    equal(host.lodge_ok("domstate", "once").strip(), "paused")
+    # a descriptor that nobody has is refused before anything is done
+    wrong = host.lodge("create", xml, "--pass-fds", "x")
+    equal(wrong.code, 2)
+    contains(wrong.err, "'x' in --pass-fds is not a file descriptor")
+    host.lodge_ok("destroy", "once", "--graceful")
+    equal(host.lodge_ok("list", "--all", "-o", "name"), "")
+
+
+def test_events_of_other_objects(host):
+    if not host.is_reference and host.lodge("net-list").code != 0:
+        raise Skip("the daemon has no networks")
+    host.write("n.xml", "<network><name>n2</name><bridge name='lodgetestbr'/></network>")
+    waiting = terminal(host, "net-event", "--event", "lifecycle", "--timeout", "60")
+
+    def an_event_is_shown():
+        host.ok("net-define", str(host.root / "n.xml"))
+        host.ok("net-undefine", "n2")
+        waiting.read_more(0.2)
+        return "events received: 1" in waiting.seen
+
+    wait_until(an_event_is_shown, "the event of a network", 60)
+    contains(waiting.seen, "event 'lifecycle' for network n2: ")
+
+
+# Lists of named parameters and counters, shown and changed; t runs.
+NUMBERS = """
+memtune t
+memtune t --hard-limit 1G --config
+memtune t --config
+memtune t --hard-limit -1 --config
+memtune off --soft-limit nonsense
+numatune t
+numatune off --mode interleave --nodeset 0 --config
+numatune off
+numatune off --mode nonsense --config
+blkiotune off
+blkiotune off --weight 500 --config
+schedinfo t
+schedinfo off
+blkdeviotune off hda
+setmem off 16384 --config
+setmaxmem off 20480 --config
+setvcpus off 1 --config
+setvcpus off 0 --config
+nodememstats --cell nonsense
+domblkstat off hda
+domhostname off --source nonsense
+dompmsuspend off nonsense
+shutdown off --mode nonsense
+send-key off --codeset nonsense KEY_A
+domifaddr off --source nonsense
+""".strip().splitlines()
+
+
+def test_parameters_are_shown_and_changed_as_virsh_does(host):
+    host.start_sector("t")
+    host.define_sector("off")
+    for line in NUMBERS:
+        same(host, line)
+    for line in ("nodememstats", "nodecpustats", "domblkstat t hda", "domblkstat t", "dommemstat t", "node-memory-tune"):
+        ours, theirs = (re.sub(r"\d+", "N", "\n".join(plain(play(*line.split()).out))) for play in (host.lodge, host.virsh))
+        equal(ours, theirs, line)
 
 
 def test_every_question_prints_one_json_document(host):
@@ -182,3 +375,74 @@ def test_without_a_daemon_the_exit_code_says_so(host):
     equal(result.code, 3)
     contains(result.err, "error: ", "hint: ")
     equal(host.lodge("echo", "works").out, "works\n", "what needs no daemon")
+
+
+def test_several_domains_at_once(host):
+    for name in ("a", "b", "c d"):
+        host.define_sector(name)
+    contains(host.lodge_ok("start", "a", "b", "c d"), "Domain 'a' started", "Domain 'b' started", "Domain 'c d' started")
+    equal(host.lodge_ok("list", "a", "c d", "-o", "name").split("\n")[:2], ["a", "c d"])
+    some = host.lodge("destroy", "a", "nosuch", "b")
+    equal(some.code, 1, "exit code when one of them failed")
+    contains(some.out, "Domain 'a' destroyed", "Domain 'b' destroyed")
+    contains(some.err, "failed to get domain 'nosuch'")
+    documents = json.loads(host.lodge("-o", "json", "destroy", "c d", "a").out)
+    equal(["message" in documents[0], "error" in documents[1]], [True, True])
+    contains(host.lodge("list", "nosuch").err, "nosuch")
+    equal(host.lodge("domid", "a", "b").code, 2)
+    contains(host.lodge("domid", "a", "b").err, "surplus argument 'b'")
+
+
+def test_lists_in_all_formats(host):
+    host.define_sector("off")
+    uuid = host.conn.lookupByName("off").UUIDString()
+    equal(host.lodge_ok("list", "--all", "-o", "csv").replace("\r", ""), f"id,name,state,uuid\n,off,shut off,{uuid}\n")
+    equal(host.lodge_ok("list", "--all", "-o", "yaml").replace(f'"{uuid}"', uuid), f"- id: null\n  name: off\n  state: shut off\n  uuid: {uuid}\n"
+          .replace("name: off", 'name: "off"'))
+    equal(host.lodge_ok("list", "--all", "-o", "name"), "off\n")
+    equal(host.lodge_ok("list", "--all", "--columns", "state,name", "--no-header"), " shut off   off\n")
+    wrong = host.lodge("list", "--all", "--columns", "size")
+    equal(wrong.code, 2)
+    contains(wrong.err, "no column 'size'", "id, name, state, uuid")
+    equal(host.lodge("dominfo", "off", "--columns", "name").code, 2)
+
+
+def test_words_of_other_tools_and_unknown_schemes(host):
+    for word, command in (("ls", "list"), ("ps", "list"), ("stop", "shutdown"), ("rm", "undefine"), ("info", "dominfo"),
+                          ("exec", "console")):
+        result = host.lodge(word)
+        equal(result.code, 2)
+        contains(result.err, f"unknown command: '{word}'", command)
+    for command in ("attach-disk", "migrate"):
+        result = host.lodge(command, "x")
+        contains(result.err, "is not in this version of lodge")
+        check("virsh" not in result.err, result.err)
+        contains(host.lodge_ok("help", "domain"), "Not in this version:", command)
+    contains(run([host.lodge_program, "-c", "foo:///system", "list"]).err, "unknown URI scheme 'foo'", "qemu:///system")
+    contains(host.lodge("list", "--root", "/tmp").err, "stands in front of the command")
+
+
+def bash_completes(host, line):
+    """What bash offers at the end of a line, by the script that we print."""
+    host.write("completion.bash", host.lodge_ok("completion", "bash"))
+    words = "\n".join(line.split(" "))
+    script = (f"PATH={pathlib.Path(host.lodge_program).parent}:$PATH; source {host.root}/completion.bash; "
+              f"COMP_LINE=$1; COMP_POINT=${{#1}}; mapfile -t COMP_WORDS <<<\"$2\"; "
+              f"COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); compopt() {{ :; }}; _lodge; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+    result = run(["bash", "-c", script, "bash", line, words])
+    return result.out.split("\n")[:-1]
+
+
+def test_completion_of_values_and_of_names_with_blanks(host):
+    host.define_sector("web server", devices="<interface type='user'><mac address='52:54:00:00:00:01'/></interface>")
+    line = f"lodge -c {host.daemon.uri} "
+    equal(host.lodge_ok("complete", "--line", line + "domblkstat 'web server' ").split(), ["hda"])
+    equal(host.lodge_ok("complete", "--line", line + "domblkinfo --domain 'web server' --device h").split(), ["hda"])
+    equal(host.lodge_ok("complete", "--line", line + "domifstat 'web server' 52").split(), ["52:54:00:00:00:01"])
+    if not host.is_reference:
+        equal(host.lodge_ok("complete", "--line", line + "config max_anon").split(), ["max_anonymous_clients"])
+    equal(host.lodge_ok("complete", "--line", "lodge -o y").split(), ["yaml"])
+    equal(host.lodge_ok("complete", "--line", "lodge --root ").split(), [":files"])
+    equal(bash_completes(host, line + "start w"), ["web\\ server"])
+    equal(bash_completes(host, line + "start 'w"), ["'web server'"])
+    equal(bash_completes(host, line + "shutdown x --mode=ag"), ["--mode=agent"])

@@ -5,6 +5,7 @@ Against libvirtd with LODGE_TEST_CLI=PATH: it works there too.
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
+import re
 
 from lodgetest.host import *
 from lodgetest.runner import mark
@@ -97,6 +98,51 @@ def test_doctor(host):
     check(result.code in (0, 1), str(result))
 
 
+def widest(text):
+    return max(len(line) for line in text.splitlines())
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_tables_of_sentences_fit_eighty_columns(host):
+    for command in (["doctor"], ["config", "--docs"], ["help"], ["--help"], ["help", "hypervisor-cpu-baseline"]):
+        text = host.lodge(*command).out
+        check(widest(text) <= 80, f"{command}: {widest(text)} columns\n{text}")
+    terminal = Terminal(["sh", "-c", "stty cols 70; exec \"$@\"", "sh", host.lodge_program, "-c", host.daemon.uri, "config", "--docs"])
+    host.terminals.append(terminal)
+    terminal.wait()
+    terminal.read_more(0.1)
+    plain = re.sub(r"\x1b\[\d*m", "", terminal.seen)
+    check(widest(plain) <= 70, plain)
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_doctor_looks_below_the_root(host):
+    result = run([host.lodge_program, "--root", str(host.root), "doctor", "-o", "json"])
+    rows = {row["check"]: row["detail"] for row in json.loads(result.out)}
+    contains(rows["sockets"], f"lodged answers on {host.root}/run/libvirt/libvirt-sock")
+    contains(rows["disk"], str(host.root))
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_numbers_are_numbers(host):
+    rows = {row["key"]: row["value"] for row in json.loads(host.lodge_ok("config", "-o", "json"))}
+    equal([rows["max_clients"], rows["unix_sock_ro_perms"]], [5000, "0777"])
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_log_says_why_a_machine_could_not_be_started(host):
+    host.conn.defineXML(host.guests.empty("broken", devices="<disk type='file'><source file='/nowhere.img'/>"
+                                          "<target dev='vda' bus='virtio'/></disk>"))
+    equal(host.lodge("start", "broken").code, 1)
+    contains(host.daemon.log.read_text(), "machine 'broken'", "could not be started: ", "/nowhere.img")
+
+
+def test_nodecpustats_has_all_rows_of_virsh(host):
+    names = [line.split()[0] for line in host.ok("nodecpustats").splitlines() if line.strip()]
+    equal([line.split()[0] for line in host.lodge_ok("nodecpustats").splitlines()], names)
+    contains(names, "system:")
+
+
 @mark(only="lodged", reason="an extension of lodged")
 def test_explain(host):
     host.start_sector("tiny")
@@ -137,3 +183,30 @@ def test_same_tables_as_virsh(host):
     for command in (["list", "--all", "--name"], ["list", "--all", "--uuid"], ["domid", "one"], ["domuuid", "two"],
                     ["domname", "1"], ["domstate", "two"], ["dumpxml", "one"], ["hostname"], ["maxvcpus"]):
         equal(host.lodge_ok(*command).strip(), host.ok(*command).strip(), str(command))
+
+
+@mark(only="lodged", reason="libvirtd has them")
+def test_commands_that_lodged_does_not_serve_yet_are_marked(host):
+    """When this fails because a command works: take its mark (CLI_UNSERVED, or that of its group) away."""
+    host.start_sector("tiny")
+    path = host.write_xml("<x/>")
+    values = {"domain": "tiny", "file": path, "config": path, "duration": "60", "capacity": "1M", "pid": "1", "xml": path}
+    more = {"snapshotname": "s", "checkpointname": "c"}
+    served = []
+    for row in json.loads(host.lodge_ok("-o", "json", "help")):
+        command = json.loads(host.lodge_ok("-o", "json", "help", row["name"]))
+        if command["served"] or row["name"].endswith("-event"):  # one can wait for events that never come
+            continue
+        words = [row["name"]]
+        for option in command["options"]:
+            name, first = option["name"], (option["words"] or "0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f").split()[0]
+            if option["required"] or name in more:
+                words += [f"--{name}", values.get(name, more.get(name, first))]
+        words += ["--base64", "eA=="] if row["name"] == "secret-set-value" else []
+        result = host.lodge("-o", "json", *words)
+        # of snapshots and checkpoints it is known that there are none
+        answer = json.loads(result.err)["error"] if result.err.startswith("{") else {}
+        if result.out != "[]\n" and answer.get("number") not in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT,
+                                        libvirt.VIR_ERR_NO_DOMAIN_CHECKPOINT):
+            served.append(f"{words}: {result.out}{result.err}")
+    check(not served, "\n".join(served))

@@ -46,8 +46,17 @@ TEST_FIBER(lines_are_completed)
         { "completion z", "zsh" },
         { "list; dumpx", "dumpxml" },
         { "help dumpx", "dumpxml" },
+        { "-o ", "text json yaml csv name" },
+        { "--output y", "yaml" },
+        { "list -o c", "csv" },
+        { "list --output=j", "--output=json" },
+        { "list --no-h", "--no-header" },
+        { "dominfo x --no-h", "" }, /* no list */
+        { "--root ", ":files" },
+        { "--root /x list --al", "--all" },
+        { "pool-list --type dir,ne", "dir,netfs" },
         { "start ",
-          "--domain --console --paused --autodestroy --bypass-cache --force-boot --pass-fds --reset-nvram "
+          "--domain --console --paused --autodestroy --reset-nvram --bypass-cache --force-boot --pass-fds "
           "--output --help" }, /* no daemon, so no names */
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "check.h"
 
+#include "cli/class.h"
 #include "cli/events.h"
 
 static char web[] = "web";
@@ -58,5 +59,50 @@ TEST(text_from_the_daemon_is_made_harmless)
     event_text_clear(&event);
     check(event_describe(PROC_DOMAIN_EVENT_CALLBACK_METADATA_CHANGE, &metadata, &event));
     check_str(event.text->str, "type element, uri urn:\\x0a");
+    event_text_clear(&event);
+}
+
+/* Texts of rows name members that are there; a server's numbers and absent strings do no harm. */
+TEST(every_text_fits_its_message)
+{
+    static char space[4096];
+    for (int32_t proc = 1; wire_proc_find(wire_program_find(WIRE_PROGRAM_REMOTE), proc); proc++) {
+        EventText event;
+        memset(space, 0, sizeof(space));
+        if (!event_describe(proc, space, &event))
+            continue;
+        check_case(event_name(event.id));
+        check(json_is_object(event.detail));
+        event_text_clear(&event);
+    }
+    for (const CliClass *const *class = cli_classes; *class; class ++) {
+        for (const CliEvent *row = (*class)->events; row && row->name; row++) {
+            EventText event = { .text = g_string_new(NULL), .detail = json_object() };
+            memset(space, 0, sizeof(space));
+            check_case(row->name);
+            event_say(&event, wire_proc_find(wire_program_find(WIRE_PROGRAM_REMOTE), row->proc)->args, space,
+                      row->text);
+            event_text_clear(&event);
+        }
+    }
+}
+
+TEST(texts_name_words_and_what_is_absent)
+{
+    char path[] = "/a.img", alias[] = "virtio-disk0", reason[] = "enospc";
+    WireDomainEventCallbackIoErrorReasonMsg io = {
+        .msg = { .dom = { .name = web }, .src_path = path, .dev_alias = alias, .action = 1, .reason = reason }
+    };
+    WireDomainEventCallbackDiskChangeMsg disk = {
+        .msg = { .dom = { .name = web }, .dev_alias = alias, .new_src_path = path, .reason = 1 }
+    };
+    EventText event;
+    check(event_describe(PROC_DOMAIN_EVENT_CALLBACK_IO_ERROR_REASON, &io, &event));
+    check_str(event.text->str, "/a.img (virtio-disk0) pause due to enospc");
+    check_str(json_get_str(event.detail, "action"), "pause");
+    event_text_clear(&event);
+    check(event_describe(PROC_DOMAIN_EVENT_CALLBACK_DISK_CHANGE, &disk, &event));
+    check_str(event.text->str, "disk virtio-disk0 - -> /a.img: dropped");
+    check(json_is_null(json_object_get(event.detail, "old")));
     event_text_clear(&event);
 }

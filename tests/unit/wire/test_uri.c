@@ -38,10 +38,24 @@ static void uris_are_taken_apart(void **state)
     }
 }
 
+static void unknown_schemes_are_named(void **state)
+{
+    g_auto(WireUri) uri = { 0 };
+    g_autoptr(Error) err = NULL;
+    assert_false(wire_uri_parse("foo+ssh://host/system", &uri, &err));
+    assert_string_equal(error_message(err), "unknown URI scheme 'foo+ssh' in 'foo+ssh://host/system'");
+    assert_non_null(error_hint_text(err));
+}
+
 static void bad_uris_are_refused(void **state)
 {
-    static const char *const cases[] = { "system", "://", "qemu:///system?socket=%zz",
-                                         "qemu+ssh://-oProxyCommand=x/system", "qemu+ssh://-x@host/system" };
+    static const char *const cases[] = { "system",
+                                         "://",
+                                         "foo:///system",
+                                         "esx://host/",
+                                         "qemu:///system?socket=%zz",
+                                         "qemu+ssh://-oProxyCommand=x/system",
+                                         "qemu+ssh://-x@host/system" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_auto(WireUri) uri = { 0 };
@@ -83,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uris_are_taken_apart),
         cmocka_unit_test(bad_uris_are_refused),
+        cmocka_unit_test(unknown_schemes_are_named),
         cmocka_unit_test(socket_parameter_wins),
         cmocka_unit_test(ssh_command_quotes_what_the_user_gave),
     };

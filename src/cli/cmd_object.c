@@ -1,0 +1,320 @@
+/* What is left to do by hand for networks, volumes, secrets and snapshots; the rest is rows (class_rows.c).
+ */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/class.h"
+#include "cli/commands.h"
+#include "cli/domain.h"
+#include "cli/output.h"
+
+#define OPT_OF(kind, option, text, required) OPT(CLI_STRING, option, text, .class = kind, .flags = required)
+
+/* ---- net-dhcp-leases ---- */
+
+static const CliOption leases_options[] = {
+    OPT_OF(&class_network, "network", "name or UUID of the network", CLI_REQUIRED),
+    OPT_STRING("mac", "only this MAC address"),
+    { 0 },
+};
+
+static const CliColumn lease_columns[] = { { "Expiry Time", "expires", "number" },
+                                           { "MAC address", "mac" },
+                                           { "Protocol", "protocol" },
+                                           { "IP address", "address" },
+                                           { "Hostname", "hostname", "string|null" },
+                                           { "Client ID or DUID", "client_id", "string|null" },
+                                           { 0 } };
+
+static bool leases_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireNetwork) net = { 0 };
+    g_auto(WireNetworkGetDhcpLeasesRet) ret = { 0 };
+    if (!class_lookup(cli, &class_network, args, &net, err))
+        return false;
+    cli_doing(cli, "Failed to get leases info for %s", net.name);
+    WireNetworkGetDhcpLeasesArgs call = { .net = net,
+                                          .mac = (char *)args_get(args, "mac"),
+                                          .need_results = 1 };
+    if (!cli_call(cli, PROC_NETWORK_GET_DHCP_LEASES, &call, &ret, err))
+        return false;
+    CliTable *table = table_new(lease_columns, 0);
+    for (unsigned i = 0; i < ret.n_leases; i++) {
+        const WireNetworkDhcpLease *lease = &ret.leases[i];
+        time_t expires = (time_t)lease->expirytime;
+        struct tm tm;
+        char text[32] = "";
+        if (localtime_r(&expires, &tm))
+            strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+        table_row(table);
+        table_cell(table, json_integer(lease->expirytime), "%s", text);
+        table_cell_text(table, lease->mac);
+        table_cell_text(table, lease->type == VIR_IP_ADDR_TYPE_IPV4 ? "ipv4" : "ipv6");
+        table_cell(table, NULL, "%s/%u", lease->ipaddr, lease->prefix);
+        table_cell_text(table, lease->hostname);
+        table_cell_text(table, lease->clientid);
+    }
+    return cli_print_table(cli, table, err);
+}
+
+/* ---- documents made of options ---- */
+
+/* <name>text</name> for an option that is given. */
+static void add_element(GString *xml, const char *element, const CliArgs *args, const char *option)
+{
+    const char *value = args_get(args, option);
+    g_autofree char *escaped = value ? g_markup_escape_text(value, -1) : NULL;
+    if (value)
+        g_string_append_printf(xml, "  <%s>%s</%s>\n", element, escaped, element);
+}
+
+/* --print-xml prints the document; else it is what the row's procedure takes as @member. */
+static bool use_document(Cli *cli, const CliArgs *args, const char *member, const GString *xml, Error **err)
+{
+    const CliCommand *command = cli_args_command(args);
+    g_auto(RowCall) call = { 0 };
+    if (args_has(args, "print-xml")) {
+        cli_print_text(cli, "xml", xml->str);
+        return true;
+    }
+    if (!row_prepare(cli, args, command->proc, &call, err))
+        return false;
+    row_set_string(&call, member, xml->str);
+    g_autofree char *doing = row_text(command->doing, args, &call);
+    cli_doing(cli, "%s", doing);
+    if (!row_call(cli, &call, err))
+        return false;
+    g_autofree char *done = row_text(command->done, args, &call);
+    cli_message(cli, "%s", done);
+    return true;
+}
+
+static const CliOption volume_options[] = {
+    OPT_OF(&class_pool, "pool", "name or UUID of the pool", CLI_REQUIRED),
+    OPT_REQUIRED("name", "name of the volume"),
+    OPT(CLI_SIZE, "capacity", "size, in bytes unless it has a unit", .flags = CLI_REQUIRED),
+    OPT(CLI_SIZE, "allocation", "space to take now, in bytes unless it has a unit"),
+    OPT(CLI_STRING, "format", "format of the image", .words = "raw qcow2 qcow qed vmdk vpc bochs"),
+    OPT_STRING("backing-vol", "the volume below it"),
+    OPT_STRING("backing-vol-format", "format of the volume below it"),
+    OPT_FLAG("prealloc-metadata", VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA,
+             "make the tables of a qcow2 image now"),
+    OPT_BOOL("print-xml", "print the XML instead of creating the volume"),
+    { 0 },
+};
+
+static bool volume_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    uint64_t capacity = 0, allocation = 0;
+    g_autoptr(GString) xml = g_string_new("<volume>\n");
+    if (!args_get_size(args, "capacity", &capacity, err) ||
+        !args_get_size(args, "allocation", &allocation, err))
+        return false;
+    add_element(xml, "name", args, "name");
+    g_string_append_printf(xml, "  <capacity>%" PRIu64 "</capacity>\n", capacity);
+    if (args_has(args, "allocation"))
+        g_string_append_printf(xml, "  <allocation>%" PRIu64 "</allocation>\n", allocation);
+    if (args_has(args, "format")) {
+        g_autofree char *format = g_markup_escape_text(args_get(args, "format"), -1);
+        g_string_append_printf(xml, "  <target>\n    <format type='%s'/>\n  </target>\n", format);
+    }
+    if (args_has(args, "backing-vol")) {
+        g_string_append(xml, "  <backingStore>\n  ");
+        add_element(xml, "path", args, "backing-vol");
+        if (args_has(args, "backing-vol-format")) {
+            g_autofree char *format = g_markup_escape_text(args_get(args, "backing-vol-format"), -1);
+            g_string_append_printf(xml, "    <format type='%s'/>\n", format);
+        }
+        g_string_append(xml, "  </backingStore>\n");
+    }
+    g_string_append(xml, "</volume>\n");
+    return use_document(cli, args, "xml", xml, err);
+}
+
+#define OPT_SNAPSHOT_CREATE                                                                                  \
+    OPT_FLAG("no-metadata", VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA, "let the daemon forget it at once"),     \
+        OPT_FLAG("halt", VIR_DOMAIN_SNAPSHOT_CREATE_HALT, "stop the domain afterwards"),                     \
+        OPT_FLAG("disk-only", VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY, "of the disks, not the memory"),         \
+        OPT_FLAG("reuse-external", VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT, "use images that are there"),       \
+        OPT_FLAG("quiesce", VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE, "let the guest write its data first"),       \
+        OPT_FLAG("atomic", VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC, "all disks or none"),                          \
+        OPT_FLAG("live", VIR_DOMAIN_SNAPSHOT_CREATE_LIVE, "let the domain run meanwhile"),                   \
+        OPT_VALIDATE(VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE)
+
+static const CliOption snapshot_options[] = {
+    OPT_DOMAIN,
+    OPT(CLI_STRING, "xmlfile", "the XML of the snapshot", .flags = CLI_CONTENT, .arg = "xml_desc",
+        .otherwise = "<domainsnapshot/>", .complete = COMPLETE_FILE),
+    OPT_FLAG("redefine", VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE,
+             "store the definition of a snapshot that exists"),
+    OPT_FLAG("current", VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT, "with --redefine: make it the current one"),
+    OPT_SNAPSHOT_CREATE,
+    { 0 },
+};
+
+static const CliOption snapshot_as_options[] = {
+    OPT_DOMAIN,
+    OPT_STRING("name", "name of the snapshot"),
+    OPT_STRING("description", "description of the snapshot"),
+    OPT_BOOL("print-xml", "print the XML instead of taking the snapshot"),
+    OPT_SNAPSHOT_CREATE,
+    { 0 },
+};
+
+#define OPT_CHECKPOINT_CREATE                                                                                \
+    OPT_FLAG("quiesce", VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE, "let the guest write its data first")
+
+static const CliOption checkpoint_options[] = {
+    OPT_DOMAIN,
+    OPT(CLI_STRING, "xmlfile", "the XML of the checkpoint", .flags = CLI_CONTENT, .arg = "xml_desc",
+        .otherwise = "<domaincheckpoint/>", .complete = COMPLETE_FILE),
+    OPT_FLAG("redefine", VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE,
+             "store the definition of a checkpoint that exists"),
+    OPT_CHECKPOINT_CREATE,
+    { 0 },
+};
+
+static const CliOption checkpoint_as_options[] = {
+    OPT_DOMAIN,
+    OPT_STRING("name", "name of the checkpoint"),
+    OPT_STRING("description", "description of the checkpoint"),
+    OPT_BOOL("print-xml", "print the XML instead of making the checkpoint"),
+    OPT_CHECKPOINT_CREATE,
+    { 0 },
+};
+
+static bool point_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    const char *element =
+        cli_args_command(args)->class == &class_snapshot ? "domainsnapshot" : "domaincheckpoint";
+    g_autoptr(GString) xml = g_string_new(NULL);
+    g_string_append_printf(xml, "<%s>\n", element);
+    add_element(xml, "name", args, "name");
+    add_element(xml, "description", args, "description");
+    g_string_append_printf(xml, "</%s>\n", element);
+    return use_document(cli, args, "xml_desc", xml, err);
+}
+
+/* ---- the current snapshot ---- */
+
+static const CliOption current_options[] = {
+    OPT_DOMAIN,
+    OPT_BOOL("name", "only its name"),
+    OPT_FLAG("security-info", VIR_DOMAIN_SNAPSHOT_XML_SECURE, "with passwords"),
+    { 0 },
+};
+
+static bool current_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainSnapshotCurrentRet) ret = { 0 };
+    g_auto(WireDomainSnapshotGetXmlDescRet) xml = { 0 };
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    WireDomainSnapshotCurrentArgs call = { .dom = dom };
+    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_CURRENT, &call, &ret, err))
+        return false;
+    if (args_has(args, "name")) {
+        cli_print_text(cli, "name", ret.snap.name);
+        return true;
+    }
+    WireDomainSnapshotGetXmlDescArgs get = { .snap = ret.snap, .flags = args_flags(args) };
+    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_GET_XML_DESC, &get, &xml, err))
+        return false;
+    cli_print_text(cli, "xml", xml.xml);
+    return true;
+}
+
+/* ---- values of secrets ---- */
+
+static const CliOption set_options[] = {
+    OPT_OF(&class_secret, "secret", "UUID of the secret", CLI_REQUIRED),
+    OPT(CLI_STRING, "file", "file with the value in base64; - reads the standard input", .flags = CLI_NAMED,
+        .complete = COMPLETE_FILE),
+    OPT_BOOL("plain", "the file holds the value itself"),
+    OPT_STRING("base64", "the value in base64; others on this machine may see it while the command runs"),
+    { 0 },
+};
+
+static bool set_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireSecret) secret = { 0 };
+    g_autofree char *text = g_strdup(args_get(args, "base64"));
+    if (!text && !args_has(args, "file")) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "Input secret value is missing");
+        return error_hint(err, "add --file FILE; - reads the standard input");
+    }
+    if (!text && !cli_read_file(args_get(args, "file"), &text, err))
+        return false;
+    if (!class_lookup(cli, &class_secret, args, &secret, err))
+        return false;
+    cli_doing(cli, "Failed to set secret value");
+    WireSecretSetValueArgs call = { .secret = secret };
+    g_autofree guchar *decoded = NULL;
+    gsize len = strlen(text);
+    if (!args_has(args, "plain"))
+        decoded = g_base64_decode(text, &len);
+    call.value = (WireBytes){ .data = decoded ? decoded : (uint8_t *)text, .len = (uint32_t)len };
+    if (!cli_call(cli, PROC_SECRET_SET_VALUE, &call, NULL, err))
+        return false;
+    cli_message(cli, "Secret value set");
+    return true;
+}
+
+static const CliOption get_options[] = {
+    OPT_OF(&class_secret, "secret", "UUID of the secret", CLI_REQUIRED),
+    OPT_BOOL("plain", "print the value itself"),
+    { 0 },
+};
+
+static bool get_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireSecret) secret = { 0 };
+    g_auto(WireSecretGetValueRet) ret = { 0 };
+    if (!class_lookup(cli, &class_secret, args, &secret, err))
+        return false;
+    WireSecretGetValueArgs call = { .secret = secret };
+    if (!cli_call(cli, PROC_SECRET_GET_VALUE, &call, &ret, err))
+        return false;
+    if (args_has(args, "plain") && !cli->json) {
+        fwrite(ret.value.data, 1, ret.value.len, cli->out);
+        return true;
+    }
+    g_autofree char *encoded = g_base64_encode(ret.value.data, ret.value.len);
+    cli_print_text(cli, "base64", encoded);
+    return true;
+}
+
+const CliCommand commands_object[] = {
+    COMMAND("net-dhcp-leases", GROUP_NETWORK, "list the addresses that a network has given out",
+            leases_options, leases_run, .columns = lease_columns),
+    COMMAND("vol-create-as", GROUP_VOLUME, "make a volume", volume_options, volume_run,
+            .class = &class_volume, .proc = PROC_STORAGE_VOL_CREATE_XML,
+            .doing = "Failed to create vol {name}", .done = "Vol {name} created",
+            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
+    COMMAND("snapshot-create", GROUP_SNAPSHOT, "take a snapshot as an XML file describes", snapshot_options,
+            NULL, .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
+            .done = "Domain snapshot {name} created{xmlfile? from '|}{xmlfile}{xmlfile?'|}"),
+    COMMAND("snapshot-create-as", GROUP_SNAPSHOT, "take a snapshot", snapshot_as_options, point_run,
+            .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
+            .doing = "Failed to create a snapshot of domain '{domain}'",
+            .done = "Domain snapshot {name} created",
+            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
+    COMMAND("snapshot-current", GROUP_SNAPSHOT, "show the current snapshot", current_options, current_run,
+            .json = "{\"xml\": string}; with --name {\"name\": string}"),
+    COMMAND("checkpoint-create", GROUP_CHECKPOINT, "make a checkpoint as an XML file describes",
+            checkpoint_options, NULL, .class = &class_checkpoint, .proc = PROC_DOMAIN_CHECKPOINT_CREATE_XML,
+            .done = "Domain checkpoint {name} created{xmlfile? from '|}{xmlfile}{xmlfile?'|}"),
+    COMMAND("checkpoint-create-as", GROUP_CHECKPOINT, "make a checkpoint", checkpoint_as_options, point_run,
+            .class = &class_checkpoint, .proc = PROC_DOMAIN_CHECKPOINT_CREATE_XML,
+            .doing = "Failed to create a checkpoint of domain '{domain}'",
+            .done = "Domain checkpoint {name} created",
+            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
+    COMMAND("secret-get-value", GROUP_SECRET, "print the value of a secret", get_options, get_run,
+            .json = "{\"base64\": string}"),
+    COMMAND("secret-set-value", GROUP_SECRET, "set the value of a secret", set_options, set_run,
+            .exclusive = "file base64"),
+    { 0 },
+};
