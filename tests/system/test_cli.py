@@ -446,3 +446,29 @@ def test_completion_of_values_and_of_names_with_blanks(host):
     equal(bash_completes(host, line + "start w"), ["web\\ server"])
     equal(bash_completes(host, line + "start 'w"), ["'web server'"])
     equal(bash_completes(host, line + "shutdown x --mode=ag"), ["--mode=agent"])
+
+
+def test_no_command_crashes_whatever_the_answer(host):
+    """Every command with a value for each option that it needs, and with all options at once."""
+    xml = host.guests.sector("off")
+    path = host.write_xml("<x/>")
+    values = {"domain": "off", "file": path, "config": path, "xml": path, "xmlfile": path, "capacity": "1M", "size": "1M"}
+    left_out = ("nodesuspend", "node-memory-tune", "console", "quit", "exit", "complete", "iface-begin", "iface-rollback", "iface-commit")
+    crashed = []
+    for row in json.loads(host.lodge_ok("-o", "json", "help")):
+        if row["name"] in left_out:
+            continue
+        options = json.loads(host.lodge_ok("-o", "json", "help", row["name"]))["options"]
+        for everything in (False, True):
+            words = [row["name"]]
+            for option in options:
+                if not option["required"] and not everything and option["name"] != "timeout":
+                    continue
+                value = values.get(option["name"], (option["words"] or "1").split()[0])
+                words += [f"--{option['name']}"] if option["type"] == "flag" else [f"--{option['name']}", value]
+            if "off" not in [dom.name() for dom in host.conn.listAllDomains()]:
+                host.conn.defineXML(xml)
+            result = host.lodge(*words, env=dict(clean_environment(), EDITOR="true"))
+            if result.code not in (0, 1, 2, 3) or "Sanitizer" in result.err or "assertion" in result.err:
+                crashed.append(f"{words}: {result.code} {result.err}")
+    check(not crashed, "\n".join(crashed))
