@@ -127,6 +127,8 @@ Object *object_new(Registry *registry, const char *name, const Uuid *uuid)
     object->uuid = *uuid;
     object->id = -1;
     g_queue_init(&object->jobs.waiters);
+    if (object->class->init)
+        object->class->init(object);
     g_hash_table_insert(registry->by_name, object->name, object);
     g_hash_table_insert(registry->by_uuid, &object->uuid, object);
     return object;
@@ -268,8 +270,11 @@ bool object_require_active(const Object *object, Error **err)
 {
     if (!object_require_listed(object, err))
         return false;
+    if (!object->live && object->class->not_active)
+        return error_set(err, ERROR_INVALID_STATE, "%s", object->class->not_active);
     if (!object->live)
-        return error_set(err, ERROR_INVALID_STATE, "%s '%s' is not active", object->class->noun, object->name);
+        return error_set(err, ERROR_INVALID_STATE, "%s '%s' is not active", object->class->noun,
+                         object->name);
     return true;
 }
 
@@ -455,6 +460,16 @@ void object_publish_lifecycle(const Object *object, int type, int detail)
 
 /* ---- documents ---- */
 
+const char *object_def_name(const ObjectClass *class, const void *def)
+{
+    return *(char *const *)((const char *)def + class->def_name);
+}
+
+const Uuid *object_def_uuid(const ObjectClass *class, const void *def)
+{
+    return (const Uuid *)((const char *)def + class->def_uuid);
+}
+
 static void log_dropped(void *arg, const char *path, unsigned line)
 {
     log_debug("line %u: '%s' is not known and was dropped", line, path);
@@ -516,16 +531,6 @@ char *object_get_xml(Object *object, unsigned flags)
 
 /* ---- operations ---- */
 
-static const char *def_name(const ObjectClass *class, const void *def)
-{
-    return *(char *const *)((const char *)def + class->def_name);
-}
-
-static const Uuid *def_uuid(const ObjectClass *class, const void *def)
-{
-    return (const Uuid *)((const char *)def + class->def_uuid);
-}
-
 /* Reads the document and takes the job of the object that it describes. */
 static bool object_begin(Host *host, const ObjectClass *class, const char *xml, unsigned parse_flags,
                          JobKind kind, const Caller *caller, void **ret_def, Job *ret_job, Error **err)
@@ -535,8 +540,8 @@ static bool object_begin(Host *host, const ObjectClass *class, const char *xml, 
 
     if (!object_parse(host, class, xml, strlen(xml), source, parse_flags, &def, err))
         return false;
-    if (!object_acquire(host_registry(host, class), def_name(class, def), def_uuid(class, def), kind, caller,
-                        ret_job, err)) {
+    if (!object_acquire(host_registry(host, class), object_def_name(class, def), object_def_uuid(class, def),
+                        kind, caller, ret_job, err)) {
         xml_table_free(class->table, def);
         return false;
     }
@@ -557,7 +562,8 @@ Object *object_define(Host *host, const ObjectClass *class, const char *xml, uns
     Object *object = job.object;
     /* Half a definition must not survive a client that leaves at the wrong moment. */
     fiber_shield_begin();
-    const bool ok = (!class->accept || class->accept(object, def, err)) && object_store(object, def, err);
+    const bool ok =
+        (!class->accept || class->accept(object, def, err)) && object_store(host, class, def, err);
     fiber_shield_end();
     if (!ok) {
         object_release_embryo(object);
@@ -637,8 +643,7 @@ bool object_undefine(Object *object, const Caller *caller, Error **err)
     g_auto(Job) job = { 0 };
 
     if (!job_begin(object, JOB_MODIFY, caller, &job, err) ||
-        !object_require_config(object, "undefine", err) ||
-        (class->undefine && !class->undefine(object, err)))
+        !object_require_config(object, "undefine", err) || (class->undefine && !class->undefine(object, err)))
         return false;
     fiber_shield_begin();
     const bool removed = object_store_remove(object, err);

@@ -8,6 +8,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/fiber.h"
 #include "conf/xml_table.h"
 #include "core/event.h"
 #include "core/job.h"
@@ -36,7 +37,7 @@ typedef struct JobQueue {
 /* The beginning of every kind's struct. A kind writes
  *
  *     struct Network {
- *         OBJECT(NetworkDef);
+ *         OBJECT_BASE(NetworkDef);
  *         ...
  *     };
  *
@@ -48,8 +49,8 @@ typedef struct JobQueue {
     unsigned refs;                                                                                           \
     char *name;                                                                                              \
     Uuid uuid;                                                                                               \
-    int id;             /* -1: not active */                                                                 \
-    bool is_listed;     /* visible: false while being made and after removal */                              \
+    int id;         /* -1: not active */                                                                     \
+    bool is_listed; /* visible: false while being made and after removal */                                  \
     bool autostart;                                                                                          \
     bool config_is_new; /* redefined while active */                                                         \
     Def *config;        /* NULL: transient; replaced as a whole by object_set_config() */                    \
@@ -59,7 +60,7 @@ typedef struct JobQueue {
 struct Object {
     OBJECT_FIELDS(void);
 };
-#define OBJECT(Def)                                                                                          \
+#define OBJECT_BASE(Def)                                                                                     \
     union {                                                                                                  \
         Object object;                                                                                       \
         struct {                                                                                             \
@@ -69,7 +70,7 @@ struct Object {
 
 /* Of a list call: two flags that exclude each other's objects, or several of one property. */
 typedef struct ObjectFilter {
-    unsigned group; /* all flags of this property */
+    unsigned group;                         /* all flags of this property */
     unsigned (*flag)(const Object *object); /* which of them @object has */
 } ObjectFilter;
 /* For the filters that every kind has. */
@@ -79,17 +80,18 @@ unsigned object_flag_autostart(const Object *object);  /* 16, 32 */
 
 struct ObjectClass {
     ObjectKind kind;
-    const char *noun; /* "network", in messages */
-    size_t size;      /* of its struct */
+    const char *noun;       /* "network", in messages */
+    const char *not_active; /* "domain is not running"; NULL: "network 'x' is not active" */
+    size_t size;            /* of its struct */
     ErrorCode missing;
     const ObjectFilter *filters; /* ends with group 0 */
 
     /* Its document. */
     const XmlTable *table;
-    const char *root;                /* "network" */
-    uint16_t def_name, def_uuid;     /* offsets of char * and Uuid in the definition */
-    unsigned define_flags;           /* what object_define() knows beside 1, validate */
-    const char *edit_command;        /* "net-edit": named in the head of its files */
+    const char *root;            /* "network" */
+    uint16_t def_name, def_uuid; /* offsets of char * and Uuid in the definition */
+    unsigned define_flags;       /* what object_define() knows beside 1, validate */
+    const char *edit_command;    /* "net-edit": named in the head of its files */
     /* Its folders: offsets of a char * in Paths; 0: none (nothing is stored). */
     uint16_t config_dir, autostart_dir;
 
@@ -105,6 +107,7 @@ struct ObjectClass {
     /* Before its definition goes: may refuse, removes what belongs to it. AWAITS. The job is held. */
     bool (*undefine)(Object *object, Error **err);
     void (*loaded)(Object *object); /* after its file was read at the daemon's start. AWAITS */
+    void (*init)(Object *object);   /* of a new one, all zero else */
     void (*free)(Object *object);   /* what is the kind's own in the struct */
 };
 
@@ -165,6 +168,9 @@ void object_publish(const Object *object, Event *event);
 void object_publish_lifecycle(const Object *object, int type, int detail);
 
 /* ---- documents ---- */
+
+const char *object_def_name(const ObjectClass *class, const void *def);
+const Uuid *object_def_uuid(const ObjectClass *class, const void *def);
 
 enum { OBJECT_PARSE_VALIDATE = 1 << 0, OBJECT_PARSE_TRUSTED = 1 << 1, OBJECT_PARSE_LIVE = 1 << 2 };
 MUST_CHECK bool object_parse(Host *host, const ObjectClass *class, const char *xml, size_t len,

@@ -1,4 +1,5 @@
-/* Definitions on disk: CONFIG_DIR/NAME.xml and the autostart links, for every kind of object that has a folder.
+/* Definitions on disk: CONFIG_DIR/NAME.xml and the autostart links, for every kind of object that has a
+ * folder.
  *
  * Nothing is deleted when loading. A file that cannot be read now stays where it is and is tried again at
  * the next load; one that cannot be parsed is set aside as NAME.xml.damaged with its autostart link; one that
@@ -11,8 +12,8 @@
 char *object_config_path(const Host *host, const ObjectClass *class, const char *name);
 char *object_autostart_path(const Host *host, const ObjectClass *class, const char *name);
 
-/* Writes @def as the definition of @object; the file is safe when this returns. ERROR_SYSTEM */
-AWAITS MUST_CHECK bool object_store(Object *object, const void *def, Error **err);
+/* Writes @def under the name that it holds; the file is safe when this returns. ERROR_SYSTEM */
+AWAITS MUST_CHECK bool object_store(Host *host, const ObjectClass *class, const void *def, Error **err);
 /* Removes the definition and the autostart link. */
 AWAITS MUST_CHECK bool object_store_remove(Object *object, Error **err);
 AWAITS MUST_CHECK bool object_store_autostart(Object *object, bool autostart, Error **err);

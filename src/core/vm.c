@@ -7,68 +7,90 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/domain_rows.h"
 #include "core/vm_private.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {
     "no state", "running", "blocked", "paused", "in shutdown", "shut off", "crashed", "pmsuspended",
 };
 
-Vm *vm_ref(Vm *vm)
+static unsigned vm_flag_state(const Object *object)
 {
-    vm->refs++;
-    return vm;
+    switch (((const Vm *)object)->state) {
+    case VM_STATE_RUNNING:
+        return 1 << 4;
+    case VM_STATE_PAUSED:
+        return 1 << 5;
+    case VM_STATE_SHUTOFF:
+        return 1 << 6;
+    default:
+        return 1 << 7;
+    }
 }
 
-static void vm_free(Vm *vm)
+static unsigned vm_flag_managed_save(const Object *object)
 {
-    vm_run_free(vm->run);
-    vm_job_queue_clear(&vm->jobs);
-    domain_def_free(vm->live);
-    domain_def_free(vm->config);
-    g_free(vm->config_xml);
-    g_free(vm->name);
-    g_free(vm);
+    return ((const Vm *)object)->has_managed_save ? 1 << 8 : 1 << 9;
 }
 
-void vm_unref(Vm *vm)
+static unsigned vm_flag_autostart(const Object *object)
 {
-    if (vm && --vm->refs == 0)
-        vm_free(vm);
+    return object->autostart ? 1 << 10 : 1 << 11;
 }
 
-const char *vm_name(const Vm *vm)
+/* None can be made yet. */
+static unsigned vm_flag_no_snapshot(const Object *object)
 {
-    return vm->name;
+    return 1 << 13;
 }
 
-const Uuid *vm_uuid(const Vm *vm)
+static unsigned vm_flag_no_checkpoint(const Object *object)
 {
-    return &vm->uuid;
+    return 1 << 15;
 }
 
-int vm_id(const Vm *vm)
+static const ObjectFilter vm_filters[] = {
+    { 3 << 0, object_flag_active },     { 3 << 2, object_flag_persistent },
+    { 15 << 4, vm_flag_state },         { 3 << 8, vm_flag_managed_save },
+    { 3 << 10, vm_flag_autostart },     { 3 << 12, vm_flag_no_snapshot },
+    { 3 << 14, vm_flag_no_checkpoint }, { 0 },
+};
+
+static void vm_init(Object *object)
 {
-    return vm->id;
+    Vm *vm = (Vm *)object;
+
+    vm->state = VM_STATE_SHUTOFF;
+    vm->reason = SHUTOFF_UNKNOWN;
+    wait_queue_init(&vm->status_idle);
 }
 
-bool vm_is_running(const Vm *vm)
+static void vm_free(Object *object)
 {
-    return vm->id >= 0;
+    vm_run_free(((Vm *)object)->run);
 }
 
-bool vm_is_persistent(const Vm *vm)
-{
-    return vm->config != NULL;
-}
+const ObjectClass domain_class = {
+    .kind = OBJECT_DOMAIN,
+    .noun = "domain",
+    .not_active = "domain is not running",
+    .size = sizeof(Vm),
+    .missing = ERROR_NO_DOMAIN,
+    .filters = vm_filters,
+    .table = &domain_table,
+    .root = "domain",
+    .def_name = offsetof(DomainDef, name),
+    .def_uuid = offsetof(DomainDef, uuid),
+    .edit_command = "edit",
+    .config_dir = offsetof(Paths, etc_qemu),
+    .autostart_dir = offsetof(Paths, autostart),
+    .init = vm_init,
+    .free = vm_free,
+};
 
 bool vm_is_updated(const Vm *vm)
 {
     return vm->live && vm->config_is_new;
-}
-
-bool vm_has_autostart(const Vm *vm)
-{
-    return vm->autostart;
 }
 
 bool vm_has_managed_save(const Vm *vm)
@@ -90,11 +112,6 @@ const char *vm_os_type(const Vm *vm)
     return def && def->os.type != OS_TYPE_ABSENT ? enum_name(&os_type_names, def->os.type) : "hvm";
 }
 
-const DomainDef *vm_def(const Vm *vm)
-{
-    return vm->live ? vm->live : vm->config;
-}
-
 void vm_set_state(Vm *vm, VmState state, int reason)
 {
     if (vm->state != state)
@@ -103,30 +120,9 @@ void vm_set_state(Vm *vm, VmState state, int reason)
     vm->reason = reason;
 }
 
-void vm_set_config(Vm *vm, DomainDef *def)
-{
-    if (vm->config != def)
-        domain_def_free(vm->config);
-    vm->config = def;
-    g_clear_pointer(&vm->config_xml, g_free);
-}
-
-bool vm_require_listed(const Vm *vm, Error **err)
-{
-    if (vm->is_listed)
-        return true;
-    char text[UUID_STRING_LEN];
-    uuid_format(&vm->uuid, text);
-    return error_set(err, ERROR_NO_DOMAIN, "no domain with matching uuid '%s' (%s)", text, vm->name);
-}
-
 bool vm_require_running(const Vm *vm, Error **err)
 {
-    if (!vm_require_listed(vm, err))
-        return false;
-    if (!vm_is_running(vm))
-        return error_set(err, ERROR_INVALID_STATE, "domain is not running");
-    return true;
+    return object_require_active(&vm->object, err);
 }
 
 bool vm_require_monitor(const Vm *vm, Error **err)
@@ -139,14 +135,6 @@ bool vm_require_monitor(const Vm *vm, Error **err)
                              "QEMU of domain '%s' does not answer since the daemon was restarted", vm->name);
         return error_set(err, ERROR_VM_GONE, "the connection to QEMU of domain '%s' is closed", vm->name);
     }
-    return true;
-}
-
-bool vm_check_flags(unsigned flags, unsigned known, const char *function, Error **err)
-{
-    if (flags & ~known)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "unsupported flags (0x%x) in function %s",
-                         flags & ~known, function);
     return true;
 }
 
@@ -170,10 +158,7 @@ bool vm_resolve_affect(const Vm *vm, unsigned flags, bool *ret_live, bool *ret_c
 
 void vm_publish_event(const Vm *vm, Event *event)
 {
-    event->vm_name = vm->name;
-    event->vm_uuid = vm->uuid;
-    event->vm_id = vm->id;
-    event_publish(vm->host->events, event);
+    object_publish(&vm->object, event);
 }
 
 void vm_publish(const Vm *vm, EventId id, int type, int detail)

@@ -57,7 +57,7 @@ static void progress_read(JobProgress *progress, const Json *info)
 }
 
 /* One look at the transfer. *ret_moved: bytes so far, for noticing that nothing moves. */
-static bool transfer_poll(Vm *vm, VmJob *job, const StateCopy *copy, uint64_t *ret_moved, bool *ret_done,
+static bool transfer_poll(Vm *vm, Job *job, const StateCopy *copy, uint64_t *ret_moved, bool *ret_done,
                           Error **err)
 {
     AUTO_JSON info = NULL;
@@ -76,7 +76,7 @@ static bool transfer_poll(Vm *vm, VmJob *job, const StateCopy *copy, uint64_t *r
     }
     *ret_moved = progress.data_processed;
     *ret_done = status && strcmp(status, "completed") == 0;
-    vm_job_set_progress(job, &progress);
+    job_set_progress(job, &progress);
     if (status && (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0)) {
         const char *why = json_get_str(info, "error-desc");
         return error_set(err, ERROR_OPERATION_FAILED, "QEMU could not write its state: %s",
@@ -98,11 +98,11 @@ static bool transfer_is_over(const VmRun *run, const StateCopy *copy)
     return copy->dump_format ? run->dump_completed : run->migration_state >= 2;
 }
 
-static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Process *copier, Error **err)
+static bool transfer_check(Vm *vm, Job *job, const StateCopy *copy, const Process *copier, Error **err)
 {
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU exited unexpectedly");
-    if (vm_job_is_aborted(job))
+    if (job_is_aborted(job))
         return error_set(err, ERROR_CANCELLED, "%s job: canceled by client",
                          copy->operation == JOB_OPERATION_DUMP ? "dump" : "save");
     if (copier && process_has_exited(copier) && process_status(copier) != 0 &&
@@ -114,14 +114,14 @@ static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Proc
     return true;
 }
 
-static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Process *copier, Error **err)
+static bool transfer_wait(Vm *vm, Job *job, const StateCopy *copy, const Process *copier, Error **err)
 {
     const uint64_t patience_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
     uint64_t moved = 0;
     uint64_t last_move_ms = loop_now_ms();
     bool done = false;
 
-    vm_job_set_phase(job, "writing memory");
+    job_set_phase(job, "writing memory");
     while (!done) {
         g_autoptr(Error) why = NULL;
         uint64_t now_moved = 0;
@@ -129,7 +129,7 @@ static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Proce
             return false;
         if (!transfer_is_over(vm->run, copy) && !wait_queue_wait(&vm->run->changed, POLL_MS, &why) &&
             error_code(why) != ERROR_TIMEOUT) {
-            if (vm_job_is_aborted(job))
+            if (job_is_aborted(job))
                 return transfer_check(vm, job, copy, copier, err);
             return error_propagate(err, g_steal_pointer(&why));
         }
@@ -182,12 +182,12 @@ static bool transfer_begin(Vm *vm, const StateCopy *copy, int pipe_fd, Error **e
     return copy->dump_format ? transfer_begin_dump(vm, copy, err) : transfer_begin_migration(vm, err);
 }
 
-static bool transfer_finish(const Vm *vm, const StateCopy *copy, Process *copier, int fd, VmJob *job,
+static bool transfer_finish(const Vm *vm, const StateCopy *copy, Process *copier, int fd, Job *job,
                             Error **err)
 {
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
-    vm_job_set_phase(job, "flushing the file");
+    job_set_phase(job, "flushing the file");
     if (copier && !process_wait(copier, COPIER_PATIENCE_MS, err))
         return error_prefix(err, "writing the rest of '%s'", copy->path);
     if (copier && process_status(copier) != 0) {
@@ -230,15 +230,15 @@ static void transfer_undo(Vm *vm, const StateCopy *copy, Process *copier)
     fiber_shield_end();
 }
 
-static void transfer_publish(Vm *vm, VmJob *job)
+static void transfer_publish(Vm *vm, Job *job)
 {
-    Params *params = job_progress_to_params(&job->vm->jobs.holder.progress);
+    Params *params = job_progress_to_params(&((Vm *)job->object)->jobs.holder.progress);
 
     vm_publish_event(vm, &(Event){ .id = EVENT_JOB_COMPLETED, .params = params });
     params_free(params);
 }
 
-bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, int fd, Error **err)
+bool vm_state_to_file(Vm *vm, Job *job, const StateCopy *copy, int fd, Error **err)
 {
     g_autoptr(Process) copier = NULL;
     int ends[2];
@@ -287,7 +287,7 @@ static bool dump_format_name(unsigned format, bool memory_only, const char **ret
     return true;
 }
 
-static bool dump_into(Vm *vm, VmJob *job, const char *path, const char *dump_format, unsigned flags,
+static bool dump_into(Vm *vm, Job *job, const char *path, const char *dump_format, unsigned flags,
                       Error **err)
 {
     g_autofree char *temp = NULL;
@@ -325,7 +325,7 @@ static void dump_go_on(Vm *vm, bool was_running)
     fiber_shield_end();
 }
 
-static bool dump_locked(Vm *vm, VmJob *job, const char *path, unsigned format, unsigned flags, Error **err)
+static bool dump_locked(Vm *vm, Job *job, const char *path, unsigned format, unsigned flags, Error **err)
 {
     const bool was_running = vm->state == VM_STATE_RUNNING;
     const char *dump_format = NULL;
@@ -352,21 +352,21 @@ static bool dump_locked(Vm *vm, VmJob *job, const char *path, unsigned format, u
 bool vm_core_dump(Vm *vm, const char *path, unsigned format, unsigned flags, const Caller *caller,
                   Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_check_flags(flags, 31, "qemuDomainCoreDumpWithFormat", err))
+    if (!check_flags(flags, 31, "qemuDomainCoreDumpWithFormat", err))
         return false;
     if ((flags & DUMP_CRASH) && (flags & (DUMP_LIVE | DUMP_RESET)))
         return error_set(err, ERROR_INVALID_ARGUMENT, "crash excludes live and reset");
     if (*path != '/')
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not an absolute path", path);
-    return vm_job_begin(vm, JOB_DUMP, caller, &job, err) && vm_require_monitor(vm, err) &&
+    return job_begin(&vm->object, JOB_DUMP, caller, &job, err) && vm_require_monitor(vm, err) &&
            dump_locked(vm, &job, path, format, flags, err);
 }
 
 void vm_dump_after_crash(Vm *vm)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     g_autoptr(Error) err = NULL;
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *stamp = g_date_time_format(now, "%Y-%m-%d-%H:%M:%S");
@@ -375,7 +375,7 @@ void vm_dump_after_crash(Vm *vm)
     const char *dir = config->auto_dump_path ? config->auto_dump_path : vm->host->paths->dump;
     g_autofree char *path = path_join(dir, file);
 
-    if (!vm_job_begin(vm, JOB_DUMP, NULL, &job, &err) || !vm_require_monitor(vm, &err))
+    if (!job_begin(&vm->object, JOB_DUMP, NULL, &job, &err) || !vm_require_monitor(vm, &err))
         return;
     const LifecycleAction action = vm->run->panicked ? vm->live->on_crash : LIFECYCLE_ACTION_PRESERVE;
     const unsigned flags = DUMP_MEMORY_ONLY | (config->auto_dump_bypass_cache ? DUMP_BYPASS_CACHE : 0);

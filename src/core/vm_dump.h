@@ -18,7 +18,7 @@ typedef struct StateCopy {
 /* Lets QEMU write its state (through a helper process) behind what @fd holds already, syncs and renames.
  * The job is held. On failure the file is removed, the transfer cancelled, and whether the machine runs is as
  * it was left by QEMU: the caller lets it go on. */
-AWAITS MUST_CHECK bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, int fd, Error **err);
+AWAITS MUST_CHECK bool vm_state_to_file(Vm *vm, Job *job, const StateCopy *copy, int fd, Error **err);
 
 /* Removes the file of a transfer that will not be; failures are logged. */
 AWAITS void vm_state_discard(Host *host, const char *temp_path);

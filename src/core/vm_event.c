@@ -65,10 +65,10 @@ static void handle_resume(Vm *vm, const Json *data)
 static void vm_fake_reboot_fiber(void *arg)
 {
     g_autoptr(Vm) vm = arg;
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     g_autoptr(Error) err = NULL;
 
-    if (!vm_job_begin(vm, JOB_MODIFY, NULL, &job, &err) || !vm_require_monitor(vm, &err))
+    if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err) || !vm_require_monitor(vm, &err))
         return;
     const int reason = vm->state == VM_STATE_CRASHED ? RUNNING_CRASHED : RUNNING_BOOTED;
     if (vm_qmp(vm, "system_reset", NULL, 0, NULL, &err) && vm->run) {

@@ -143,21 +143,23 @@ static bool metadata_check(int type, const char *metadata, const char *key, cons
 bool vm_set_metadata(Vm *vm, int type, const char *metadata, const char *key, const char *uri, unsigned flags,
                      const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     bool live = false;
     bool config = false;
 
-    if (!vm_check_flags(flags, 3, "qemuDomainSetMetadata", err) ||
-        !metadata_check(type, metadata, key, uri, err) || !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) ||
-        !vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
+    if (!check_flags(flags, 3, "qemuDomainSetMetadata", err) ||
+        !metadata_check(type, metadata, key, uri, err) ||
+        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
+        !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     if (config) {
         DomainDef *def = domain_def_copy(vm->config);
-        if (!metadata_set(def, type, metadata, key, uri, err) || !vm_store_config(vm->host, def, err)) {
+        if (!metadata_set(def, type, metadata, key, uri, err) ||
+            !object_store(vm->host, &domain_class, def, err)) {
             domain_def_free(def);
             return false;
         }
-        vm_set_config(vm, def);
+        object_set_config(&vm->object, def);
     }
     if (live && vm->live) {
         if (!metadata_set(vm->live, type, metadata, key, uri, err) || !vm_status_save(vm, err))
@@ -196,14 +198,14 @@ bool vm_get_metadata(Vm *vm, int type, const char *uri, unsigned flags, char **r
     bool live = false;
     bool config = false;
 
-    if (!vm_check_flags(flags, 3, "qemuDomainGetMetadata", err))
+    if (!check_flags(flags, 3, "qemuDomainGetMetadata", err))
         return false;
     if ((flags & 3) == 3)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
                          "exclusive");
     if (!metadata_check(type, NULL, NULL, type == METADATA_ELEMENT ? uri : NULL, err) ||
-        !vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
+        !object_require_listed(&vm->object, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     const DomainDef *def = live ? vm->live : vm->config;
     if (!def)

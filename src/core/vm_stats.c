@@ -566,9 +566,8 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
     g_autoptr(GPtrArray) listed = NULL;
     const uint64_t deadline_ms = loop_now_ms() + STATS_DEADLINE_MS;
 
-    if (!vm_check_flags(flags,
-                        STATS_FLAGS_FILTER | STATS_FLAG_NOWAIT | STATS_FLAG_BACKING | STATS_FLAG_ENFORCE,
-                        "qemuConnectGetAllDomainStats", err))
+    if (!check_flags(flags, STATS_FLAGS_FILTER | STATS_FLAG_NOWAIT | STATS_FLAG_BACKING | STATS_FLAG_ENFORCE,
+                     "qemuConnectGetAllDomainStats", err))
         return false;
     if ((flags & STATS_FLAG_ENFORCE) && (groups & ~STATS_ALL))
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED,

@@ -26,46 +26,9 @@ static char *vm_file_path(const char *dir, const char *name, const char *suffix)
     return path_join(dir, file);
 }
 
-char *vm_config_path(const Host *host, const char *name)
-{
-    return vm_file_path(host->paths->etc_qemu, name, ".xml");
-}
-
-char *vm_autostart_path(const Host *host, const char *name)
-{
-    return vm_file_path(host->paths->autostart, name, ".xml");
-}
-
 char *vm_save_path(const Host *host, const char *name)
 {
     return vm_file_path(host->paths->save, name, ".save");
-}
-
-/* The comment that every definition begins with, in the words that people know from libvirt's files. */
-static void vm_append_warning(GString *out, const char *command, const char *name)
-{
-    g_string_append(out, "<!--\n"
-                         "WARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE\n"
-                         "OVERWRITTEN AND LOST. Changes to this xml configuration should be made using:\n");
-    /* "--" would end the comment. */
-    if (strstr(name, "--") || g_str_has_suffix(name, "-"))
-        g_string_append_printf(out, "  virsh %s\n", command);
-    else
-        g_string_append_printf(out, "  virsh %s %s\n", command, name);
-    g_string_append(out, "or other application using the libvirt API.\n-->\n\n");
-}
-
-bool vm_store_config(Host *host, const DomainDef *def, Error **err)
-{
-    g_autofree char *path = vm_config_path(host, def->name);
-    g_autofree char *xml = vm_xml_format(def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE);
-    GString *text = g_string_sized_new(strlen(xml) + 512);
-
-    vm_append_warning(text, "edit", def->name);
-    g_string_append(text, xml);
-    const bool ok = file_replace(path, text->str, text->len, 0600, err);
-    g_string_free(text, TRUE);
-    return ok;
 }
 
 static bool vm_move_if_there(const char *from, const char *to, Error **err)
@@ -79,9 +42,9 @@ static bool vm_move_if_there(const char *from, const char *to, Error **err)
 
 bool vm_store_move_companions(Host *host, const char *from, const char *to, Error **err)
 {
-    g_autofree char *old_link = vm_autostart_path(host, from);
-    g_autofree char *new_link = vm_autostart_path(host, to);
-    g_autofree char *target = vm_config_path(host, to);
+    g_autofree char *old_link = object_autostart_path(host, &domain_class, from);
+    g_autofree char *new_link = object_autostart_path(host, &domain_class, to);
+    g_autofree char *target = object_config_path(host, &domain_class, to);
     g_autofree char *old_save = vm_save_path(host, from);
     g_autofree char *new_save = vm_save_path(host, to);
     struct stat st;
@@ -171,7 +134,7 @@ static void load_job_run(void *data)
 
 static void vm_set_aside(Host *host, const char *name, const char *why)
 {
-    g_autofree char *path = vm_config_path(host, name);
+    g_autofree char *path = object_config_path(host, &domain_class, name);
     g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
     g_autoptr(Error) err = NULL;
 
@@ -183,7 +146,7 @@ static void vm_set_aside(Host *host, const char *name, const char *why)
 /* A rename that was cut off: @keep is the name of the newer file. */
 static void vm_finish_rename(Host *host, const char *drop, const char *keep)
 {
-    g_autofree char *path = vm_config_path(host, drop);
+    g_autofree char *path = object_config_path(host, &domain_class, drop);
     g_autoptr(Error) err = NULL;
 
     log_warning("machine '%s' was being renamed to '%s': finishing that", drop, keep);
@@ -209,7 +172,7 @@ static void vm_load_one(Host *host, const LoadedFile *file, GHashTable *seen)
         domain_def_free(def);
         return;
     }
-    Vm *other = host_lookup_uuid(host, &def->uuid);
+    Vm *other = (Vm *)registry_get_uuid(vm_registry(host), &def->uuid);
     if (other) {
         const LoadedFile *other_file = g_hash_table_lookup(seen, other);
         if (other_file && other_file->mtime_ns > file->mtime_ns) {
@@ -218,14 +181,14 @@ static void vm_load_one(Host *host, const LoadedFile *file, GHashTable *seen)
             return;
         }
         vm_finish_rename(host, other->name, file->name);
-        vm_set_name(other, file->name);
-        vm_set_config(other, def);
+        object_set_name(&other->object, file->name);
+        object_set_config(&other->object, def);
         g_hash_table_insert(seen, other, (void *)file);
         return;
     }
     g_autoptr(Vm) vm = vm_new(host, def->name, &def->uuid);
-    vm_set_config(vm, def);
-    vm_list_it(vm);
+    object_set_config(&vm->object, def);
+    object_list_it(&vm->object);
     g_hash_table_insert(seen, vm, (void *)file);
 }
 
@@ -241,7 +204,7 @@ static void vm_load_companions(Host *host)
             if (!g_str_has_suffix(file, ".xml"))
                 continue;
             g_autofree char *name = g_strndup(file, strlen(file) - strlen(".xml"));
-            Vm *vm = host_lookup_name(host, name);
+            Vm *vm = (Vm *)registry_get_name(vm_registry(host), name);
             g_autofree char *path = path_join(host->paths->autostart, file);
             if (vm)
                 vm->autostart = true;
@@ -255,7 +218,7 @@ static void vm_load_companions(Host *host)
             if (!g_str_has_suffix(file, ".save"))
                 continue;
             g_autofree char *name = g_strndup(file, strlen(file) - strlen(".save"));
-            Vm *vm = host_lookup_name(host, name);
+            Vm *vm = (Vm *)registry_get_name(vm_registry(host), name);
             if (vm)
                 vm->has_managed_save = true;
         }

@@ -52,7 +52,7 @@ static char *event_text(const char *text)
 
 static WireDomain event_domain(const Event *event)
 {
-    return (WireDomain){ .name = event_text(event->vm_name), .uuid = event->vm_uuid, .id = event->vm_id };
+    return (WireDomain){ .name = event_text(event->name), .uuid = event->uuid, .id = event->object_id };
 }
 
 /* The strings of a message are borrowed from the event: it is encoded and forgotten before the event is. */
@@ -300,7 +300,7 @@ static void event_send_qemu(RpcClient *client, int callback_id, const Event *eve
 
 static bool registration_wants(const RpcRegistration *registration, const Event *event)
 {
-    if (registration->for_one_vm && !uuid_equal(&registration->vm, &event->vm_uuid))
+    if (registration->for_one_vm && !uuid_equal(&registration->vm, &event->uuid))
         return false;
     if (registration->kind != RPC_EVENT_QEMU)
         return registration->event_id == (int)event->id;

@@ -45,7 +45,7 @@ RPC_VM_HANDLER(domain_rename)
 
 RPC_VM_HANDLER(domain_set_autostart)
 {
-    return vm_set_autostart(vm, args->autostart != 0, rpc_caller(call), err);
+    return object_set_autostart(vm_object(vm), args->autostart != 0, rpc_caller(call), err);
 }
 
 RPC_VM_HANDLER(domain_set_metadata)

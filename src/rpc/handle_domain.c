@@ -182,7 +182,7 @@ RPC_VM_HANDLER(domain_is_updated)
 
 RPC_VM_HANDLER(domain_get_autostart)
 {
-    ret->autostart = vm_has_autostart(vm);
+    ret->autostart = object_has_autostart(vm_object(vm));
     return true;
 }
 
