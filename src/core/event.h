@@ -43,7 +43,8 @@ typedef enum EventId {
     EVENT_QEMU_MONITOR = 1000, /* raw QMP event: text1 = name, text2 = JSON of data (may be NULL), number =
                                   seconds, number2 = microseconds */
 } EventId;
-/* Ids of the other kinds beside EVENT_LIFECYCLE: virStoragePoolEventID, virNodeDeviceEventID, virSecretEventID. */
+/* Ids of the other kinds beside EVENT_LIFECYCLE: virStoragePoolEventID, virNodeDeviceEventID,
+ * virSecretEventID. */
 enum { EVENT_POOL_REFRESH = 1, EVENT_NODE_DEVICE_UPDATE = 1, EVENT_SECRET_VALUE_CHANGED = 1 };
 
 /* Valid during the callback only. Fields not named for an id are zero/NULL. */
@@ -53,9 +54,9 @@ typedef struct Event {
     const char *name; /* the object as it was then: it may be gone already */
     Uuid uuid;
     int object_id; /* -1 if not running. For Shutdown/Stopped as observed on the wire */
-    int type;   /* LIFECYCLE: event; DISK_CHANGE/TRAY_CHANGE: reason; WATCHDOG/IO_ERROR: action;
-                   BLOCK_JOB(_2): type; AGENT_LIFECYCLE: state; METADATA: type; GRAPHICS: phase;
-                   PMSUSPEND...: reason; MEMORY_FAILURE: recipient */
+    int type;      /* LIFECYCLE: event; DISK_CHANGE/TRAY_CHANGE: reason; WATCHDOG/IO_ERROR: action;
+                      BLOCK_JOB(_2): type; AGENT_LIFECYCLE: state; METADATA: type; GRAPHICS: phase;
+                      PMSUSPEND...: reason; MEMORY_FAILURE: recipient */
     int detail; /* LIFECYCLE: detail; BLOCK_JOB(_2): status; AGENT_LIFECYCLE: reason; MEMORY_FAILURE: action
                  */
     unsigned flags;  /* MEMORY_FAILURE */

@@ -281,8 +281,7 @@ bool job_abort(Object *object, Error **err)
         return false;
     switch (holder->kind) {
     case JOB_NONE:
-        return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s",
-                         object->class->noun);
+        return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s", object->class->noun);
     case JOB_MIGRATION_IN:
         return error_set(err, ERROR_INVALID_STATE,
                          "cannot abort incoming migration; use virDomainDestroy instead");
@@ -295,8 +294,7 @@ bool job_abort(Object *object, Error **err)
     case JOB_BACKUP:
         break;
     default:
-        return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s",
-                         object->class->noun);
+        return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s", object->class->noun);
     }
     holder->aborted = true;
     if (holder->fiber)

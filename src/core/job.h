@@ -36,7 +36,8 @@ typedef struct Job {
 
 /* Waits for our turn (at most the configured job timeout): ERROR_TIMEOUT "cannot acquire state change lock
  * (held by save of virsh (pid 7) for 31 s)". Holds a reference on @object until job_end(). */
-AWAITS MUST_CHECK bool job_begin(Object *object, JobKind kind, const Caller *caller, Job *ret_job, Error **err);
+AWAITS MUST_CHECK bool job_begin(Object *object, JobKind kind, const Caller *caller, Job *ret_job,
+                                 Error **err);
 void job_end(Job *job);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_end)
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "core/secret.h"
 #include "core/vm_life.h"
 #include "core/vm_private.h"
 #include "host/node.h"
@@ -17,6 +18,7 @@
 void machine_open(Host *host)
 {
     host_add_class(host, &domain_class);
+    host_add_class(host, &secret_class);
 }
 
 unsigned machine_count(const Host *host, bool running_only)

@@ -514,19 +514,20 @@ char *object_format(const ObjectClass *class, const void *def, unsigned flags)
     return g_string_free(out, FALSE);
 }
 
-char *object_get_xml(Object *object, unsigned flags)
+bool object_get_xml(Object *object, unsigned flags, const char *function, char **ret_xml, Error **err)
 {
-    const bool inactive = (flags & OBJECT_XML_INACTIVE) && object->config;
-    const void *def = inactive ? object->config : object_def(object);
-    unsigned format = flags & OBJECT_XML_SECURE ? XML_FORMAT_SECURE : 0;
-
-    if (inactive || !object->live)
-        format |= XML_FORMAT_INACTIVE;
-    if (def != object->config || format != XML_FORMAT_INACTIVE)
-        return object_format(object->class, def, format);
+    if (!check_flags(flags, object->class->xml_flags, function, err))
+        return false;
+    if (object->live && !((flags & OBJECT_XML_INACTIVE) && object->config)) {
+        *ret_xml = object_format(object->class, object->live, 0);
+        return true;
+    }
+    if (!object->config)
+        return object_require_listed(object, err);
     if (!object->config_xml)
-        object->config_xml = object_format(object->class, def, format);
-    return g_strdup(object->config_xml);
+        object->config_xml = object_format(object->class, object->config, XML_FORMAT_INACTIVE);
+    *ret_xml = g_strdup(object->config_xml);
+    return true;
 }
 
 /* ---- operations ---- */
@@ -555,15 +556,16 @@ Object *object_define(Host *host, const ObjectClass *class, const char *xml, uns
     g_auto(Job) job = { 0 };
     void *def = NULL;
 
-    if (!check_flags(flags, DEFINE_VALIDATE | class->define_flags, function, err) ||
+    if (!check_flags(flags, DEFINE_VALIDATE, function, err) ||
         !object_begin(host, class, xml, flags & DEFINE_VALIDATE ? OBJECT_PARSE_VALIDATE : 0, JOB_MODIFY,
                       caller, &def, &job, err))
         return NULL;
     Object *object = job.object;
     /* Half a definition must not survive a client that leaves at the wrong moment. */
     fiber_shield_begin();
-    const bool ok =
-        (!class->accept || class->accept(object, def, err)) && object_store(host, class, def, err);
+    const bool ok = (!class->accept || class->accept(object, def, err)) &&
+                    (!class->is_stored || class->is_stored(def) ? object_store(host, class, def, err)
+                                                                : object_store_remove(object, err));
     fiber_shield_end();
     if (!ok) {
         object_release_embryo(object);
@@ -574,6 +576,11 @@ Object *object_define(Host *host, const ObjectClass *class, const char *xml, uns
     object_set_config(object, def);
     object->config_is_new = object->live != NULL;
     object_list_it(object);
+    fiber_shield_begin();
+    const bool done = !class->defined || class->defined(object, err);
+    fiber_shield_end();
+    if (!done)
+        return NULL;
     log_info("%s '%s' defined by %s", class->noun, object->name, caller_describe(caller));
     object_publish_lifecycle(object, LIFECYCLE_DEFINED, detail);
     return object_ref(object);
@@ -600,12 +607,13 @@ Object *object_create(Host *host, const ObjectClass *class, const char *xml, uns
     g_auto(Job) job = { 0 };
     void *def = NULL;
 
-    if (!check_flags(flags, DEFINE_VALIDATE | class->define_flags, function, err) ||
-        !object_begin(host, class, xml, flags & DEFINE_VALIDATE ? OBJECT_PARSE_VALIDATE : 0, JOB_START,
-                      caller, &def, &job, err))
+    const unsigned validate = class->create_validate ? class->create_validate : DEFINE_VALIDATE;
+    if (!check_flags(flags, validate | class->create_flags, function, err) ||
+        !object_begin(host, class, xml, flags & validate ? OBJECT_PARSE_VALIDATE : 0, JOB_START, caller, &def,
+                      &job, err))
         return NULL;
     Object *object = job.object;
-    if (!object_start_with(object, def, flags & ~DEFINE_VALIDATE, caller, err)) {
+    if (!object_start_with(object, def, flags & ~validate, caller, err)) {
         object_release_embryo(object);
         return NULL;
     }
@@ -613,11 +621,12 @@ Object *object_create(Host *host, const ObjectClass *class, const char *xml, uns
     return object_ref(object);
 }
 
-bool object_start(Object *object, unsigned flags, const Caller *caller, Error **err)
+bool object_start(Object *object, unsigned flags, const char *function, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
 
-    if (!job_begin(object, JOB_START, caller, &job, err) || !object_require_listed(object, err))
+    if (!check_flags(flags, object->class->create_flags, function, err) ||
+        !job_begin(object, JOB_START, caller, &job, err) || !object_require_listed(object, err))
         return false;
     return object_start_with(object, xml_table_copy(object->class->table, object_def(object)), flags, caller,
                              err);

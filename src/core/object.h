@@ -62,8 +62,8 @@ unsigned object_count(const Registry *registry, bool active_only);
 
 /* ---- operations ---- */
 
-/* @flags everywhere: the public API's constants; which are known says the class. The file is on disk before
- * the registry changes and before the caller hears of it.
+/* @flags everywhere: the public API's constants of the call @function; which are known says the class. The
+ * file is on disk before the registry changes and before the caller hears of it.
  *
  * ERROR_XML_*, ERROR_CONFIG_UNSUPPORTED  the document is wrong
  * ERROR_OPERATION_FAILED                 name or UUID belongs to another object
@@ -75,10 +75,13 @@ AWAITS MUST_CHECK Object *object_define(Host *host, const ObjectClass *class, co
 AWAITS MUST_CHECK Object *object_create(Host *host, const ObjectClass *class, const char *xml, unsigned flags,
                                         const char *function, const Caller *caller, Error **err);
 AWAITS MUST_CHECK bool object_undefine(Object *object, const Caller *caller, Error **err);
-AWAITS MUST_CHECK bool object_start(Object *object, unsigned flags, const Caller *caller, Error **err);
+AWAITS MUST_CHECK bool object_start(Object *object, unsigned flags, const char *function,
+                                    const Caller *caller, Error **err);
 AWAITS MUST_CHECK bool object_stop(Object *object, const Caller *caller, Error **err);
-AWAITS MUST_CHECK bool object_set_autostart(Object *object, bool autostart, const Caller *caller, Error **err);
+AWAITS MUST_CHECK bool object_set_autostart(Object *object, bool autostart, const Caller *caller,
+                                            Error **err);
 
-enum { OBJECT_XML_INACTIVE = 1 << 0, OBJECT_XML_SECURE = 1 << 1 };
-/* Its document; caller owns. @flags: OBJECT_XML_*. Never waits. */
-char *object_get_xml(Object *object, unsigned flags);
+enum { OBJECT_XML_INACTIVE = 1 << 0 };
+/* Its document, without secrets; caller owns. @flags: OBJECT_XML_*. Never waits. */
+MUST_CHECK bool object_get_xml(Object *object, unsigned flags, const char *function, char **ret_xml,
+                               Error **err);

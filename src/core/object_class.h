@@ -90,7 +90,10 @@ struct ObjectClass {
     const XmlTable *table;
     const char *root;            /* "network" */
     uint16_t def_name, def_uuid; /* offsets of char * and Uuid in the definition */
-    unsigned define_flags;       /* what object_define() knows beside 1, validate */
+    bool by_name;                /* clients name it by its name alone, not by its UUID */
+    unsigned xml_flags;          /* that its "get XML" call knows: OBJECT_XML_INACTIVE or none */
+    unsigned create_flags;       /* that start() knows; they come with "create", too */
+    unsigned create_validate;    /* the flag that asks for validation when creating; 0: 1 */
     const char *edit_command;    /* "net-edit": named in the head of its files */
     /* Its folders: offsets of a char * in Paths; 0: none (nothing is stored). */
     uint16_t config_dir, autostart_dir;
@@ -101,6 +104,10 @@ struct ObjectClass {
     bool (*complete)(Host *host, void *def, bool trusted, Error **err);
     /* May @def become @object's definition? (a network's bridge while it is active ...) */
     bool (*accept)(Object *object, const void *def, Error **err);
+    /* May be NULL: true. false: @def is never written to disk. */
+    bool (*is_stored)(const void *def);
+    /* It has been (re)defined, and nobody was told yet. AWAITS. The job is held. */
+    bool (*defined)(Object *object, Error **err);
     /* Makes it active; @def (owned from now on, also on failure) becomes live. The job is held. */
     bool (*start)(Object *object, void *def, unsigned flags, Error **err);
     bool (*stop)(Object *object, Error **err); /* AWAITS. The job is held */

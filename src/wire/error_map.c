@@ -76,6 +76,7 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_NO_SOURCE] = { VIR_ERR_NO_SOURCE, VIR_FROM_DOMAIN, "missing source information for device %s" },
     [ERROR_NO_TARGET] = { VIR_ERR_NO_TARGET, VIR_FROM_DOMAIN, "missing target information for device %s" },
     [ERROR_NO_HOSTNAME] = { VIR_ERR_NO_HOSTNAME, VIR_FROM_QEMU, "no hostname found: %s" },
+    [ERROR_INVALID_SECRET] = { VIR_ERR_INVALID_SECRET, VIR_FROM_SECRET, "Invalid secret: %s" },
     [ERROR_MIGRATE_UNSAFE] = { VIR_ERR_MIGRATE_UNSAFE, VIR_FROM_QEMU, "Unsafe migration: %s" },
     [ERROR_SNAPSHOT_RISKY] = { VIR_ERR_SNAPSHOT_REVERT_RISKY, VIR_FROM_QEMU, "revert requires force: %s" },
 };
