@@ -19,7 +19,8 @@ struct Registry {
     GHashTable *by_name;  /* name of the object -> Object (counted) */
     GHashTable *by_uuid;  /* Uuid * of the object -> Object */
     GHashTable *by_id;    /* id -> Object */
-    GHashTable *reserved; /* names that are about to be somebody's */
+    GHashTable *reserved; /* names that are about to be somebody's, or those of files that are not used */
+    GHashTable *unread;
 };
 
 /* virNetworkEventLifecycleType and its like: the first two are the same for every kind that has them. */
@@ -38,6 +39,7 @@ Registry *registry_new(Host *host, const ObjectClass *class)
     registry->by_uuid = g_hash_table_new(uuid_hash, uuid_table_equal);
     registry->by_id = g_hash_table_new(g_direct_hash, g_direct_equal);
     registry->reserved = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    registry->unread = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     return registry;
 }
 
@@ -55,6 +57,7 @@ void registry_free(Registry *registry)
     g_hash_table_unref(registry->by_uuid);
     g_hash_table_unref(registry->by_name);
     g_hash_table_unref(registry->reserved);
+    g_hash_table_unref(registry->unread);
     g_free(registry);
 }
 
@@ -106,6 +109,11 @@ void registry_reserve(Registry *registry, const char *name)
 void registry_release(Registry *registry, const char *name)
 {
     (void)g_hash_table_remove(registry->reserved, name);
+}
+
+GHashTable *registry_unread(Registry *registry)
+{
+    return registry->unread;
 }
 
 bool registry_is_taken(const Registry *registry, const char *name)
@@ -487,6 +495,8 @@ bool object_parse(Host *host, const ObjectClass *class, const char *xml, size_t 
         .dropped = log_dropped,
     };
 
+    if (class->parse)
+        return class->parse(host, xml, len, source, flags, ret_def, err);
     if (!xml_document_read(xml, len, source, &doc, err))
         return false;
     const xmlNode *root = xmlDocGetRootElement(doc);

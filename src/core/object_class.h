@@ -100,6 +100,9 @@ struct ObjectClass {
 
     /* The kind's own part; each may be NULL. */
 
+    /* Reads a document in place of the table alone (@flags: OBJECT_PARSE_*). AWAITS */
+    bool (*parse)(Host *host, const char *xml, size_t len, const char *source, unsigned flags, void **ret_def,
+                  Error **err);
     /* Fills in defaults and checks what the table cannot. @trusted: read from a file of ours. */
     bool (*complete)(Host *host, void *def, bool trusted, Error **err);
     /* May @def become @object's definition? (a network's bridge while it is active ...) */
@@ -113,6 +116,9 @@ struct ObjectClass {
     bool (*stop)(Object *object, Error **err); /* AWAITS. The job is held */
     /* Before its definition goes: may refuse, removes what belongs to it. AWAITS. The job is held. */
     bool (*undefine)(Object *object, Error **err);
+    /* The definition moved to another name: moves what else hangs on it. AWAITS */
+    bool (*renamed)(Host *host, const char *from, const char *to, Error **err);
+    bool (*was_active)(const Host *host, const char *name); /* when the daemon ended */
     void (*loaded)(Object *object); /* after its file was read at the daemon's start. AWAITS */
     void (*init)(Object *object);   /* of a new one, all zero else */
     void (*free)(Object *object);   /* what is the kind's own in the struct */
@@ -139,6 +145,7 @@ Object *registry_get_uuid(const Registry *registry, const Uuid *uuid);
 /* A name that is about to be somebody's: nobody else gets it. */
 void registry_reserve(Registry *registry, const char *name);
 void registry_release(Registry *registry, const char *name);
+GHashTable *registry_unread(Registry *registry); /* names of definitions that could not be read (object_store.h) */
 bool registry_is_taken(const Registry *registry, const char *name);
 
 /* Makes an object with that identity and registers it, unlisted. Returns a reference. */

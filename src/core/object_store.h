@@ -1,9 +1,10 @@
-/* Definitions on disk: CONFIG_DIR/NAME.xml and the autostart links, for every kind of object that has a
- * folder.
+/* Definitions on disk: CONFIG_DIR/NAME.xml and the autostart links, for every kind of object that has a folder.
  *
- * Nothing is deleted when loading. A file that cannot be read now stays where it is and is tried again at
- * the next load; one that cannot be parsed is set aside as NAME.xml.damaged with its autostart link; one that
- * repeats the UUID of another is skipped. Only a rename that left its mark is finished. */
+ * A rename first leaves a mark, then writes the new file and removes the old one, so that loading can finish
+ * one that was cut off. Two files with one UUID and no mark are somebody's copy: one is taken, the other
+ * stays. A file that makes no sense is set aside with its autostart link; one that cannot be read now (a link
+ * to a share that is not mounted) stays, keeps its name reserved and is tried again. None of them stops the
+ * daemon. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -17,6 +18,10 @@ AWAITS MUST_CHECK bool object_store(Host *host, const ObjectClass *class, const 
 /* Removes the definition and the autostart link. */
 AWAITS MUST_CHECK bool object_store_remove(Object *object, Error **err);
 AWAITS MUST_CHECK bool object_store_autostart(Object *object, bool autostart, Error **err);
+/* Moves the files of @object to the name that @def (a changed copy of its definition) holds. All or nothing. */
+AWAITS MUST_CHECK bool object_store_rename(Object *object, const void *def, Error **err);
 
-/* Loads what is not loaded yet. A missing folder is an empty one. */
+/* Loads all definitions. A missing folder is an empty one. */
 AWAITS MUST_CHECK bool object_store_load(Host *host, const ObjectClass *class, Error **err);
+/* Those that could not be read before. */
+AWAITS MUST_CHECK bool object_store_load_unread(Host *host, const ObjectClass *class, Error **err);
