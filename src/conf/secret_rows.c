@@ -31,7 +31,7 @@ const XmlTable secret_table =
           ROWS(ATTR("ephemeral", SecretDef, ephemeral, .flags = ROW_ALWAYS, .doc = "kept in memory only"),
                ATTR("private", SecretDef, is_private, .flags = ROW_ALWAYS,
                     .doc = "its value is not given to anybody"),
-               CHILD("uuid", SecretDef, uuid, .doc = "identity; made up if absent"),
+               CHILD("uuid", SecretDef, uuid, .bad_code = ERROR_INTERNAL, .doc = "identity; made up if absent"),
                CHILD("description", SecretDef, description, .doc = "for people"),
                GROUP("usage", usage_rows, .show = has_usage, .doc = "what it is for"),
                HELD("name", SecretDef, name, .doc = "the UUID as text")),

@@ -134,9 +134,29 @@ static bool machine_load_statuses(Host *host, Error **err)
     return true;
 }
 
+static void machine_notice_saves(Host *host)
+{
+    g_autoptr(GPtrArray) saves = NULL;
+
+    if (!file_list_dir(host->paths->save, &saves, NULL))
+        return;
+    for (guint i = 0; i < saves->len; i++) {
+        const char *file = g_ptr_array_index(saves, i);
+        if (!g_str_has_suffix(file, ".save"))
+            continue;
+        g_autofree char *name = g_strndup(file, strlen(file) - strlen(".save"));
+        Vm *vm = (Vm *)registry_get_name(vm_registry(host), name);
+        if (vm)
+            vm->has_managed_save = true;
+    }
+}
+
 bool machine_load(Host *host, Error **err)
 {
-    if (!vm_store_load_all(host, err) || !machine_load_statuses(host, err))
+    if (!object_store_load(host, &secret_class, err) || !object_store_load(host, &domain_class, err))
+        return false;
+    machine_notice_saves(host);
+    if (!machine_load_statuses(host, err))
         return false;
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;

@@ -458,6 +458,8 @@ void object_publish(const Object *object, Event *event)
     event->name = object->name;
     event->uuid = object->uuid;
     event->object_id = object->id;
+    if (object->class->describe)
+        object->class->describe(object, event);
     event_publish(object->host->events, event);
 }
 

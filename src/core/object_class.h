@@ -119,6 +119,7 @@ struct ObjectClass {
     /* The definition moved to another name: moves what else hangs on it. AWAITS */
     bool (*renamed)(Host *host, const char *from, const char *to, Error **err);
     bool (*was_active)(const Host *host, const char *name); /* when the daemon ended */
+    void (*describe)(const Object *object, Event *event);   /* what its events carry beside name and UUID */
     void (*loaded)(Object *object); /* after its file was read at the daemon's start. AWAITS */
     void (*init)(Object *object);   /* of a new one, all zero else */
     void (*free)(Object *object);   /* what is the kind's own in the struct */
@@ -145,7 +146,8 @@ Object *registry_get_uuid(const Registry *registry, const Uuid *uuid);
 /* A name that is about to be somebody's: nobody else gets it. */
 void registry_reserve(Registry *registry, const char *name);
 void registry_release(Registry *registry, const char *name);
-GHashTable *registry_unread(Registry *registry); /* names of definitions that could not be read (object_store.h) */
+GHashTable *
+registry_unread(Registry *registry); /* names of definitions that could not be read (object_store.h) */
 bool registry_is_taken(const Registry *registry, const char *name);
 
 /* Makes an object with that identity and registers it, unlisted. Returns a reference. */

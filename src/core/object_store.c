@@ -103,7 +103,8 @@ static char *rename_mark_path(const Host *host, const ObjectClass *class, const 
 }
 
 /* What hangs on the name beside the definition: the autostart link, and what the kind adds. */
-static bool move_companions(Host *host, const ObjectClass *class, const char *from, const char *to, Error **err)
+static bool move_companions(Host *host, const ObjectClass *class, const char *from, const char *to,
+                            Error **err)
 {
     g_autofree char *old_link = object_autostart_path(host, class, from);
     g_autofree char *new_link = object_autostart_path(host, class, to);
@@ -129,8 +130,8 @@ bool object_store_rename(Object *object, const void *def, Error **err)
     /* Once the new file is there a crash ends as "renamed": loading finishes the rest. */
     if (!file_replace(mark, text, strlen(text), 0600, err))
         return false;
-    const bool ok = object_store(host, class, def, err) && move_companions(host, class, object->name, to, err) &&
-                    file_remove(old_path, err);
+    const bool ok = object_store(host, class, def, err) &&
+                    move_companions(host, class, object->name, to, err) && file_remove(old_path, err);
     if (!ok && (!move_companions(host, class, to, object->name, &why) || !file_remove(new_path, &why)))
         log_error_error(why, "taking back a rename that failed");
     g_clear_pointer(&why, error_free);
@@ -358,7 +359,8 @@ static void load_second(const Load *load, Object *other, const LoadedFile *file,
 {
     const LoadedFile *other_file = g_hash_table_lookup(load->seen, other);
 
-    if (!other->config && strcmp(other->name, file->name) == 0) { /* it is active; its file could not be read */
+    if (!other->config &&
+        strcmp(other->name, file->name) == 0) { /* it is active; its file could not be read */
         object_set_config(other, def);
         return;
     }

@@ -1,4 +1,5 @@
-/* Definitions on disk: CONFIG_DIR/NAME.xml and the autostart links, for every kind of object that has a folder.
+/* Definitions on disk: CONFIG_DIR/NAME.xml and the autostart links, for every kind of object that has a
+ * folder.
  *
  * A rename first leaves a mark, then writes the new file and removes the old one, so that loading can finish
  * one that was cut off. Two files with one UUID and no mark are somebody's copy: one is taken, the other
@@ -18,7 +19,8 @@ AWAITS MUST_CHECK bool object_store(Host *host, const ObjectClass *class, const 
 /* Removes the definition and the autostart link. */
 AWAITS MUST_CHECK bool object_store_remove(Object *object, Error **err);
 AWAITS MUST_CHECK bool object_store_autostart(Object *object, bool autostart, Error **err);
-/* Moves the files of @object to the name that @def (a changed copy of its definition) holds. All or nothing. */
+/* Moves the files of @object to the name that @def (a changed copy of its definition) holds. All or nothing.
+ */
 AWAITS MUST_CHECK bool object_store_rename(Object *object, const void *def, Error **err);
 
 /* Loads all definitions. A missing folder is an empty one. */

@@ -285,6 +285,15 @@ static void secret_free(Object *object)
     g_clear_pointer(&((Secret *)object)->value, g_bytes_unref);
 }
 
+/* Its events name what it is for. */
+static void secret_describe(const Object *object, Event *event)
+{
+    const SecretDef *def = object->config;
+
+    event->number = def->usage;
+    event->text1 = def->usage_id;
+}
+
 static unsigned secret_flag_ephemeral(const Object *object)
 {
     return ((const SecretDef *)object->config)->ephemeral ? 1 : 2;
@@ -316,6 +325,7 @@ const ObjectClass secret_class = {
     .is_stored = secret_is_stored,
     .defined = secret_defined,
     .undefine = secret_undefine,
+    .describe = secret_describe,
     .loaded = secret_loaded,
     .free = secret_free,
 };

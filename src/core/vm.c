@@ -3,9 +3,11 @@
 #define LOG_MODULE "vm"
 #include "core/vm.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "conf/domain_rows.h"
 #include "core/vm_private.h"
@@ -70,6 +72,45 @@ static void vm_free(Object *object)
     vm_run_free(((Vm *)object)->run);
 }
 
+static bool vm_parse(Host *host, const char *xml, size_t len, const char *source, unsigned flags,
+                     void **ret_def, Error **err)
+{
+    const unsigned vm_flags = (flags & OBJECT_PARSE_VALIDATE ? VM_XML_VALIDATE : 0) |
+                              (flags & OBJECT_PARSE_LIVE ? VM_XML_LIVE : 0) |
+                              (flags & OBJECT_PARSE_TRUSTED ? VM_XML_TRUSTED : 0);
+    DomainDef *def = NULL;
+
+    if (!vm_xml_parse(host, xml, len, source, vm_flags, &def, err))
+        return false;
+    *ret_def = def;
+    return true;
+}
+
+char *vm_save_path(const Host *host, const char *name)
+{
+    g_autofree char *file = g_strconcat(name, ".save", NULL);
+
+    return path_join(host->paths->save, file);
+}
+
+static bool vm_renamed(Host *host, const char *from, const char *to, Error **err)
+{
+    g_autofree char *old_save = vm_save_path(host, from);
+    g_autofree char *new_save = vm_save_path(host, to);
+    g_autoptr(Error) why = NULL;
+
+    if (file_rename(old_save, new_save, &why) || error_errno(why) == ENOENT)
+        return true;
+    return error_propagate(err, g_steal_pointer(&why));
+}
+
+static bool vm_was_active(const Host *host, const char *name)
+{
+    g_autofree char *status = vm_status_path(host, name);
+
+    return access(status, F_OK) == 0;
+}
+
 const ObjectClass domain_class = {
     .kind = OBJECT_DOMAIN,
     .noun = "domain",
@@ -84,6 +125,9 @@ const ObjectClass domain_class = {
     .edit_command = "edit",
     .config_dir = offsetof(Paths, etc_qemu),
     .autostart_dir = offsetof(Paths, autostart),
+    .parse = vm_parse,
+    .renamed = vm_renamed,
+    .was_active = vm_was_active,
     .init = vm_init,
     .free = vm_free,
 };

@@ -139,15 +139,6 @@ static bool vm_rename_check(Vm *vm, const char *new_name, Error **err)
     return true;
 }
 
-static bool vm_rename_files(Vm *vm, DomainDef *def, Error **err)
-{
-    g_autofree char *old_path = object_config_path(vm->host, &domain_class, vm->name);
-
-    /* From the first step on a crash ends as "renamed": loading finishes the rest. */
-    return object_store(vm->host, &domain_class, def, err) &&
-           vm_store_move_companions(vm->host, vm->name, def->name, err) && file_remove(old_path, err);
-}
-
 bool vm_check_name(const char *name, Error **err)
 {
     if (!*name)
@@ -173,7 +164,7 @@ bool vm_rename(Vm *vm, const char *new_name, unsigned flags, const Caller *calle
     def->name = g_strdup(new_name);
     registry_reserve(vm->registry, new_name);
     fiber_shield_begin();
-    const bool renamed = vm_rename_files(vm, def, err);
+    const bool renamed = object_store_rename(&vm->object, def, err);
     fiber_shield_end();
     registry_release(vm->registry, new_name);
     if (!renamed) {

@@ -307,13 +307,7 @@ MUST_CHECK bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Err
 /* Capabilities of the emulator of @def. */
 AWAITS MUST_CHECK bool vm_xml_get_caps(Host *host, const DomainDef *def, QemuCaps **ret_caps, Error **err);
 
-/* ---- persistence (vm_store.c) ---- */
-
-char *vm_save_path(const Host *host, const char *name);
-/* Moves what hangs on the name (autostart link, managed save image) from one name to the other. */
-AWAITS MUST_CHECK bool vm_store_move_companions(Host *host, const char *from, const char *to, Error **err);
-/* Loads all definitions. */
-AWAITS MUST_CHECK bool vm_store_load_all(Host *host, Error **err);
+char *vm_save_path(const Host *host, const char *name); /* of the managed save image */
 
 /* ---- status files (vm_status.c) ---- */
 

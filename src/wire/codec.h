@@ -146,7 +146,7 @@ extern const WireField wire_fields[];
 extern const WireTypeInfo wire_types[];
 extern const char *const wire_access_names[]; /* "storage_pool" */
 extern const char *const wire_perm_names[];   /* "read_secure" */
-extern const WireProgram wire_programs[]; /* ends with id 0 */
+extern const WireProgram wire_programs[];     /* ends with id 0 */
 
 /* NULL if unknown. */
 const WireProgram *wire_program_find(uint32_t id);

@@ -150,6 +150,29 @@ void wire_error_from(const Error *err, WireError *ret_error)
     };
 }
 
+void wire_error_set_api(WireError *error, const char *api)
+{
+    static const struct {
+        const char *part; /* of the call's name */
+        int domain;
+    } kinds[] = { { "Secret", VIR_FROM_SECRET },       { "NWFilter", VIR_FROM_NWFILTER },
+                  { "NetworkPort", VIR_FROM_NETWORK }, { "Network", VIR_FROM_NETWORK },
+                  { "Storage", VIR_FROM_STORAGE },     { "NodeDevice", VIR_FROM_NODEDEV } };
+
+    /* A machine's calls have their own; an interface of a machine is none of the host's. */
+    if (!api || (error->domain != VIR_FROM_DOMAIN && error->domain != VIR_FROM_QEMU) ||
+        g_str_has_prefix(api, "virDomain"))
+        return;
+    if (g_str_has_prefix(api, "virInterface") || strstr(api, "Interfaces"))
+        error->domain = VIR_FROM_INTERFACE;
+    for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (strstr(api, kinds[i].part)) {
+            error->domain = kinds[i].domain;
+            return;
+        }
+    }
+}
+
 ErrorCode wire_error_local_code(int number)
 {
     if (number == VIR_ERR_INTERNAL_ERROR)
