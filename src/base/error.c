@@ -50,6 +50,7 @@ static const char *const error_code_names[ERROR_CODE_COUNT] = {
     [ERROR_NO_INTERFACE] = "no-interface",
     [ERROR_NO_NODE_DEVICE] = "no-node-device",
     [ERROR_NO_NWFILTER] = "no-nwfilter",
+    [ERROR_INVALID_SECRET] = "invalid-secret",
     [ERROR_NO_SECRET] = "no-secret",
     [ERROR_NO_SNAPSHOT] = "no-snapshot",
     [ERROR_NO_CHECKPOINT] = "no-checkpoint",

@@ -61,6 +61,7 @@ typedef enum ErrorCode {
     ERROR_NO_NAME,   /* a document without the name of its object */
     ERROR_NO_SOURCE, /* a device without the place on the host that it needs */
     ERROR_NO_TARGET, /* a device without its name in the guest */
+    ERROR_INVALID_SECRET, /* its value is not for everybody */
     ERROR_MIGRATE_UNSAFE,
     ERROR_SNAPSHOT_RISKY,
     ERROR_CODE_COUNT

@@ -15,3 +15,9 @@ typedef struct Caller {
     bool read_only;
     char *description; /* "virsh (pid 12, root)"; for logs and job lists */
 } Caller;
+
+/* "virsh (pid 12, root)", or "the daemon" for NULL; borrowed. */
+static inline const char *caller_describe(const Caller *caller)
+{
+    return caller && caller->description ? caller->description : "the daemon";
+}

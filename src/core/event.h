@@ -1,4 +1,4 @@
-/* Everything that happens to a machine, published once here and fanned out by the front ends.
+/* Everything that happens to an object, published once here and fanned out by the front ends.
  *
  * Numbers of ids and details are those of the public API (virDomainEventID, virDomainEvent*Type): facts of
  * the protocol that need no translation table. */
@@ -8,10 +8,11 @@
 #include <stdint.h>
 
 #include "base/uuid.h"
+#include "core/object.h"
 #include "core/params.h"
 
 typedef enum EventId {
-    EVENT_LIFECYCLE = 0,
+    EVENT_LIFECYCLE = 0, /* of every kind of object; the others are a machine's */
     EVENT_REBOOT = 1,
     EVENT_RTC_CHANGE = 2,
     EVENT_WATCHDOG = 3,
@@ -42,16 +43,20 @@ typedef enum EventId {
     EVENT_QEMU_MONITOR = 1000, /* raw QMP event: text1 = name, text2 = JSON of data (may be NULL), number =
                                   seconds, number2 = microseconds */
 } EventId;
+/* Ids of the other kinds beside EVENT_LIFECYCLE: virStoragePoolEventID, virNodeDeviceEventID,
+ * virSecretEventID. */
+enum { EVENT_POOL_REFRESH = 1, EVENT_NODE_DEVICE_UPDATE = 1, EVENT_SECRET_VALUE_CHANGED = 1 };
 
 /* Valid during the callback only. Fields not named for an id are zero/NULL. */
 typedef struct Event {
-    EventId id;
-    const char *vm_name; /* the machine as it was then: it may be gone already */
-    Uuid vm_uuid;
-    int vm_id;  /* -1 if not running. For Shutdown/Stopped as observed on the wire */
-    int type;   /* LIFECYCLE: event; DISK_CHANGE/TRAY_CHANGE: reason; WATCHDOG/IO_ERROR: action;
-                   BLOCK_JOB(_2): type; AGENT_LIFECYCLE: state; METADATA: type; GRAPHICS: phase;
-                   PMSUSPEND...: reason; MEMORY_FAILURE: recipient */
+    ObjectKind kind;  /* of the object; 0: a machine */
+    EventId id;       /* of the kind's own numbering: see EVENT_..._ below */
+    const char *name; /* the object as it was then: it may be gone already */
+    Uuid uuid;
+    int object_id; /* -1 if not running. For Shutdown/Stopped as observed on the wire */
+    int type;      /* LIFECYCLE: event; DISK_CHANGE/TRAY_CHANGE: reason; WATCHDOG/IO_ERROR: action;
+                      BLOCK_JOB(_2): type; AGENT_LIFECYCLE: state; METADATA: type; GRAPHICS: phase;
+                      PMSUSPEND...: reason; MEMORY_FAILURE: recipient */
     int detail; /* LIFECYCLE: detail; BLOCK_JOB(_2): status; AGENT_LIFECYCLE: reason; MEMORY_FAILURE: action
                  */
     unsigned flags;  /* MEMORY_FAILURE */

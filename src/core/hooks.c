@@ -4,6 +4,8 @@
  * prints becomes the input of the next (empty output: the input stays), and the last output is the result. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "hooks"
+#include "core/hooks.h"
+
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -11,7 +13,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "core/vm_private.h"
+#include "base/process.h"
+#include "core/host_private.h"
 
 #define HOOK_OUTPUT_MAX (8u << 20)
 

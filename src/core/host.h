@@ -1,4 +1,4 @@
-/* This host: configuration, QEMU capabilities, the registry of machines. One per daemon. */
+/* This host: configuration, QEMU capabilities, the registries of its objects. One per daemon. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -11,15 +11,6 @@
 
 /* @paths, @config: owned by the host from now on. */
 Host *host_new(Paths *paths, Config *config);
-
-/* Loads every definition (a damaged file is reported and set aside), reads the status files, reconnects to
- * each running QEMU in parallel, finishes or rolls back what was half done. Returns when `list` tells the
- * truth. */
-AWAITS MUST_CHECK bool host_load(Host *host, Error **err);
-
-/* Starts what is marked autostart, if this is the first start since the host booted (a marker in run/, which
- * does not outlive a boot). Runs in the background. Calls the daemon hook. */
-void host_autostart(Host *host);
 
 /* Stops accepting changes, waits (at most @timeout_ms) for jobs that write, leaves machines running. */
 AWAITS void host_stop(Host *host, uint64_t timeout_ms);
@@ -39,15 +30,6 @@ AWAITS MUST_CHECK bool host_get_domain_capabilities_xml(Host *host, const char *
                                                         char **ret_xml, Error **err);
 AWAITS MUST_CHECK bool host_get_qemu_version(Host *host, uint64_t *ret_version, Error **err); /* 7002022 */
 int host_get_max_vcpus(Host *host, const char *type);
-
-/* What `lodge config`, `lodge jobs`, daemon_status read; front ends add their own numbers. */
-unsigned host_count_vms(const Host *host, bool running_only);
-
-/* Tries, in the background, the definitions again that could not be read or used before. */
-void host_reload(Host *host);
 /* Runs hooks/daemon; what goes wrong is logged. ("reload", "begin", "SIGHUP") */
 AWAITS void host_run_daemon_hook(Host *host, const char *operation, const char *suboperation,
                                  const char *extra);
-
-/* A client connection ended: machines it asked to be destroyed with it are destroyed. */
-void host_client_gone(Host *host, uint64_t client_id);

@@ -1,4 +1,4 @@
-/* The queue of jobs of a machine.
+/* The queue of jobs of an object.
  *
  * The job is handed over directly: when its holder ends, the first waiter owns it before it runs, so nobody
  * can slip in between. Destroy goes to the head of the queue and cancels a holder that is merely long (a
@@ -12,7 +12,8 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/units.h"
-#include "core/vm_private.h"
+#include "core/host_private.h"
+#include "core/object_class.h"
 
 typedef struct JobWaiter {
     JobKind kind;
@@ -70,7 +71,7 @@ static void job_waiter_clear(JobWaiter *waiter)
     fiber_unref(waiter->fiber);
 }
 
-void vm_job_queue_clear(JobQueue *queue)
+void job_queue_clear(JobQueue *queue)
 {
     job_progress_clear(&queue->holder.progress);
     job_progress_clear(&queue->completed);
@@ -78,9 +79,9 @@ void vm_job_queue_clear(JobQueue *queue)
     fiber_unref(queue->holder.fiber);
 }
 
-static void job_hold(Vm *vm, JobKind kind, char *caller, Fiber *fiber, uint64_t serial)
+static void job_hold(Object *object, JobKind kind, char *caller, Fiber *fiber, uint64_t serial)
 {
-    vm->jobs.holder = (JobHolder){
+    object->jobs.holder = (JobHolder){
         .kind = kind,
         .serial = serial,
         .caller = caller,
@@ -89,18 +90,18 @@ static void job_hold(Vm *vm, JobKind kind, char *caller, Fiber *fiber, uint64_t 
     };
 }
 
-static char *job_describe_holder(const Vm *vm)
+static char *job_describe_holder(const Object *object)
 {
-    const JobHolder *holder = &vm->jobs.holder;
+    const JobHolder *holder = &object->jobs.holder;
     g_autofree char *age = duration_format(loop_now_ms() - holder->since_ms);
 
     return g_strdup_printf("%s of %s for %s%s%s", job_kind_name(holder->kind), holder->caller, age,
                            holder->phase ? ": " : "", holder->phase ? holder->phase : "");
 }
 
-static void job_enqueue(Vm *vm, JobWaiter *waiter)
+static void job_enqueue(Object *object, JobWaiter *waiter)
 {
-    GQueue *waiters = &vm->jobs.waiters;
+    GQueue *waiters = &object->jobs.waiters;
 
     if (waiter->kind != JOB_DESTROY) {
         g_queue_push_tail(waiters, waiter);
@@ -110,38 +111,38 @@ static void job_enqueue(Vm *vm, JobWaiter *waiter)
     while (place && ((JobWaiter *)place->data)->kind == JOB_DESTROY)
         place = place->next;
     g_queue_insert_before(waiters, place, waiter);
-    if (job_kind_is_cancellable(vm->jobs.holder.kind) && vm->jobs.holder.fiber)
-        fiber_cancel(vm->jobs.holder.fiber);
+    if (job_kind_is_cancellable(object->jobs.holder.kind) && object->jobs.holder.fiber)
+        fiber_cancel(object->jobs.holder.fiber);
 }
 
-static bool job_wait(Vm *vm, JobWaiter *waiter, Error **err)
+static bool job_wait(Object *object, JobWaiter *waiter, Error **err)
 {
-    const uint64_t timeout_ms = (uint64_t)vm->host->config->job_timeout_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)object->host->config->job_timeout_s * 1000;
     g_autoptr(Error) why = NULL;
 
     if (wait_queue_wait(&waiter->wakeup, timeout_ms, &why) || waiter->served)
         return true;
-    g_queue_remove(&vm->jobs.waiters, waiter);
+    g_queue_remove(&object->jobs.waiters, waiter);
     if (error_code(why) != ERROR_TIMEOUT)
         return error_propagate(err, g_steal_pointer(&why));
-    g_autofree char *holder = job_describe_holder(vm);
+    g_autofree char *holder = job_describe_holder(object);
     error_set(err, ERROR_TIMEOUT, "cannot acquire state change lock (held by %s)", holder);
-    return error_hint(err, "'lodge jobs' shows what runs; 'lodge domjobabort %s' may end it", vm->name);
+    return error_hint(err, "'lodge jobs' shows what runs; 'lodge domjobabort %s' may end it", object->name);
 }
 
-bool vm_job_begin(Vm *vm, JobKind kind, const Caller *caller, VmJob *ret_job, Error **err)
+bool job_begin(Object *object, JobKind kind, const Caller *caller, Job *ret_job, Error **err)
 {
-    JobQueue *queue = &vm->jobs;
-    g_autofree char *who = g_strdup(caller && caller->description ? caller->description : "the daemon");
-    const uint64_t serial = host_next_serial(vm->host);
+    JobQueue *queue = &object->jobs;
+    g_autofree char *who = g_strdup(caller_describe(caller));
+    const uint64_t serial = host_next_serial(object->host);
     Fiber *fiber = fiber_current();
 
     if (queue->holder.kind == JOB_NONE && g_queue_is_empty(&queue->waiters)) {
-        job_hold(vm, kind, g_steal_pointer(&who), fiber ? fiber_ref(fiber) : NULL, serial);
-        *ret_job = (VmJob){ .vm = vm_ref(vm), .serial = serial };
+        job_hold(object, kind, g_steal_pointer(&who), fiber ? fiber_ref(fiber) : NULL, serial);
+        *ret_job = (Job){ .object = object_ref(object), .serial = serial };
         return true;
     }
-    const unsigned limit = vm->host->config->max_queued;
+    const unsigned limit = object->host->config->max_queued;
     if (limit && g_queue_get_length(&queue->waiters) >= limit && kind != JOB_DESTROY)
         return error_set(err, ERROR_OPERATION_FAILED,
                          "cannot acquire state change lock due to max_queued limit");
@@ -152,37 +153,37 @@ bool vm_job_begin(Vm *vm, JobKind kind, const Caller *caller, VmJob *ret_job, Er
                          .since_ms = loop_now_ms(),
                          .fiber = fiber ? fiber_ref(fiber) : NULL,
                          .serial = serial };
-    g_autoptr(Vm) hold = vm_ref(vm);
+    g_autoptr(Object) hold = object_ref(object);
     wait_queue_init(&waiter.wakeup);
-    job_enqueue(vm, &waiter);
-    const bool ok = job_wait(vm, &waiter, err);
+    job_enqueue(object, &waiter);
+    const bool ok = job_wait(object, &waiter, err);
     if (ok)
-        *ret_job = (VmJob){ .vm = g_steal_pointer(&hold), .serial = serial };
+        *ret_job = (Job){ .object = g_steal_pointer(&hold), .serial = serial };
     job_waiter_clear(&waiter);
     return ok;
 }
 
-static void job_serve_next(Vm *vm)
+static void job_serve_next(Object *object)
 {
-    JobWaiter *next = g_queue_pop_head(&vm->jobs.waiters);
+    JobWaiter *next = g_queue_pop_head(&object->jobs.waiters);
 
     if (!next)
         return;
     next->served = true;
-    job_hold(vm, next->kind, g_strdup(next->caller), next->fiber ? fiber_ref(next->fiber) : NULL,
+    job_hold(object, next->kind, g_strdup(next->caller), next->fiber ? fiber_ref(next->fiber) : NULL,
              next->serial);
     wait_queue_wake_all(&next->wakeup);
-    const JobWaiter *second = g_queue_peek_head(&vm->jobs.waiters);
+    const JobWaiter *second = g_queue_peek_head(&object->jobs.waiters);
     if (second && second->kind == JOB_DESTROY && job_kind_is_cancellable(next->kind) && next->fiber)
         fiber_cancel(next->fiber);
 }
 
-void vm_job_end(VmJob *job)
+void job_end(Job *job)
 {
-    if (!job->vm)
+    if (!job->object)
         return;
-    g_autoptr(Vm) vm = g_steal_pointer(&job->vm);
-    JobQueue *queue = &vm->jobs;
+    g_autoptr(Object) object = g_steal_pointer(&job->object);
+    JobQueue *queue = &object->jobs;
 
     g_assert(queue->holder.serial == job->serial);
     if (queue->holder.has_progress) {
@@ -193,38 +194,38 @@ void vm_job_end(VmJob *job)
     g_clear_pointer(&queue->holder.caller, g_free);
     fiber_unref(queue->holder.fiber);
     queue->holder = (JobHolder){ .kind = JOB_NONE };
-    job_serve_next(vm);
+    job_serve_next(object);
 }
 
-void vm_job_set_phase(VmJob *job, const char *phase)
+void job_set_phase(Job *job, const char *phase)
 {
-    if (job->vm)
-        job->vm->jobs.holder.phase = phase;
+    if (job->object)
+        job->object->jobs.holder.phase = phase;
 }
 
-bool vm_job_is_aborted(const VmJob *job)
+bool job_is_aborted(const Job *job)
 {
-    return job->vm && job->vm->jobs.holder.aborted;
+    return job->object && job->object->jobs.holder.aborted;
 }
 
-void vm_job_set_progress(VmJob *job, const JobProgress *progress)
+void job_set_progress(Job *job, const JobProgress *progress)
 {
-    JobHolder *holder = &job->vm->jobs.holder;
+    JobHolder *holder = &job->object->jobs.holder;
 
     job_progress_copy(&holder->progress, progress);
     holder->has_progress = true;
 }
 
-bool vm_get_job_progress(Vm *vm, bool completed, JobProgress *ret_progress, Error **err)
+bool job_get_progress(Object *object, bool completed, JobProgress *ret_progress, Error **err)
 {
-    const JobHolder *holder = &vm->jobs.holder;
+    const JobHolder *holder = &object->jobs.holder;
 
     if (completed) {
-        if (vm->jobs.has_completed)
-            job_progress_copy(ret_progress, &vm->jobs.completed);
+        if (object->jobs.has_completed)
+            job_progress_copy(ret_progress, &object->jobs.completed);
         return true;
     }
-    if (!vm_require_running(vm, err))
+    if (!object_require_active(object, err))
         return false;
     if (!holder->has_progress)
         return true;
@@ -272,15 +273,15 @@ Params *job_progress_to_params(const JobProgress *progress)
     return params;
 }
 
-bool vm_abort_job(Vm *vm, Error **err)
+bool job_abort(Object *object, Error **err)
 {
-    JobHolder *holder = &vm->jobs.holder;
+    JobHolder *holder = &object->jobs.holder;
 
-    if (!vm_require_running(vm, err))
+    if (!object_require_active(object, err))
         return false;
     switch (holder->kind) {
     case JOB_NONE:
-        return error_set(err, ERROR_INVALID_STATE, "no job is active on the domain");
+        return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s", object->class->noun);
     case JOB_MIGRATION_IN:
         return error_set(err, ERROR_INVALID_STATE,
                          "cannot abort incoming migration; use virDomainDestroy instead");
@@ -293,7 +294,7 @@ bool vm_abort_job(Vm *vm, Error **err)
     case JOB_BACKUP:
         break;
     default:
-        return error_set(err, ERROR_INVALID_STATE, "no job is active on the domain");
+        return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s", object->class->noun);
     }
     holder->aborted = true;
     if (holder->fiber)
@@ -305,19 +306,20 @@ void job_record_free(JobRecord *record)
 {
     if (!record)
         return;
-    g_free(record->vm_name);
+    g_free(record->name);
     g_free(record->waits_for);
     g_free(record->caller);
     g_free(record);
 }
 
-static JobRecord *job_record_new(const Vm *vm, JobKind kind, const char *caller, uint64_t since_ms)
+static JobRecord *job_record_new(const Object *object, JobKind kind, const char *caller, uint64_t since_ms)
 {
     JobRecord *record = g_new0(JobRecord, 1);
 
-    record->vm_name = g_strdup(vm->name);
-    uuid_format(&vm->uuid, record->vm_uuid);
-    record->vm_id = vm->id;
+    record->noun = object->class->noun;
+    record->name = g_strdup(object->name);
+    uuid_format(&object->uuid, record->uuid);
+    record->id = object->id;
     record->kind = kind;
     record->phase = "";
     record->caller = g_strdup(caller);
@@ -325,28 +327,34 @@ static JobRecord *job_record_new(const Vm *vm, JobKind kind, const char *caller,
     return record;
 }
 
+static void job_list_object(const Object *object, GPtrArray *records)
+{
+    const JobHolder *holder = &object->jobs.holder;
+
+    if (holder->kind == JOB_NONE)
+        return;
+    JobRecord *record = job_record_new(object, holder->kind, holder->caller, holder->since_ms);
+    record->running = true;
+    record->phase = holder->phase ? holder->phase : "";
+    g_ptr_array_add(records, record);
+    for (const GList *link = object->jobs.waiters.head; link; link = link->next) {
+        const JobWaiter *waiter = link->data;
+        JobRecord *waiting = job_record_new(object, waiter->kind, waiter->caller, waiter->since_ms);
+        waiting->waits_for = g_strdup_printf("%s (%s)", job_kind_name(holder->kind), holder->caller);
+        g_ptr_array_add(records, waiting);
+    }
+}
+
 GPtrArray *host_list_jobs(Host *host)
 {
     GPtrArray *records = g_ptr_array_new_with_free_func((GDestroyNotify)job_record_free);
-    GHashTableIter iter;
-    gpointer value;
 
-    g_hash_table_iter_init(&iter, host->by_name);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const Vm *vm = value;
-        const JobHolder *holder = &vm->jobs.holder;
-        if (holder->kind == JOB_NONE)
+    for (unsigned kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
+        const Object *object = NULL;
+        if (!host->registries[kind])
             continue;
-        JobRecord *record = job_record_new(vm, holder->kind, holder->caller, holder->since_ms);
-        record->running = true;
-        record->phase = holder->phase ? holder->phase : "";
-        g_ptr_array_add(records, record);
-        for (const GList *link = vm->jobs.waiters.head; link; link = link->next) {
-            const JobWaiter *waiter = link->data;
-            JobRecord *waiting = job_record_new(vm, waiter->kind, waiter->caller, waiter->since_ms);
-            waiting->waits_for = g_strdup_printf("%s (%s)", job_kind_name(holder->kind), holder->caller);
-            g_ptr_array_add(records, waiting);
-        }
+        for (RegistryIter iter = registry_iter(host->registries[kind]); (object = registry_next(&iter));)
+            job_list_object(object, records);
     }
     return records;
 }

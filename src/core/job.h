@@ -1,4 +1,4 @@
-/* At most one job changes a machine at a time; queries need none. Waiters are served in arrival order, and
+/* At most one job changes an object at a time; queries need none. Waiters are served in arrival order, and
  * one that waits too long learns which job it waited for, and for how long. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
@@ -9,8 +9,9 @@
 #include "core/caller.h"
 #include "core/params.h"
 
-typedef struct Vm Vm;
 typedef struct Host Host;
+typedef struct Object Object;
+typedef struct JobQueue JobQueue;
 
 typedef enum JobKind {
     JOB_NONE,
@@ -28,19 +29,22 @@ typedef enum JobKind {
 } JobKind;
 const char *job_kind_name(JobKind kind); /* "start" */
 
-typedef struct VmJob {
-    Vm *vm;
+typedef struct Job {
+    Object *object; /* counted; NULL: no job */
     uint64_t serial;
-} VmJob; /* g_auto(VmJob) job = {0}; */
+} Job; /* g_auto(Job) job = {0}; */
 
 /* Waits for our turn (at most the configured job timeout): ERROR_TIMEOUT "cannot acquire state change lock
- * (held by save of virsh (pid 7) for 31 s)". Holds a reference on @vm until vm_job_end(). */
-AWAITS MUST_CHECK bool vm_job_begin(Vm *vm, JobKind kind, const Caller *caller, VmJob *ret_job, Error **err);
-void vm_job_end(VmJob *job);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VmJob, vm_job_end)
+ * (held by save of virsh (pid 7) for 31 s)". Holds a reference on @object until job_end(). */
+AWAITS MUST_CHECK bool job_begin(Object *object, JobKind kind, const Caller *caller, Job *ret_job,
+                                 Error **err);
+void job_end(Job *job);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_end)
 
 /* "waiting for QEMU", "writing memory": shown by `lodge jobs`. @phase is a static string. */
-void vm_job_set_phase(VmJob *job, const char *phase);
+void job_set_phase(Job *job, const char *phase);
+bool job_is_aborted(const Job *job); /* job_abort() asked for its end */
+void job_queue_clear(JobQueue *queue);
 
 /* Progress of a long job, as virDomainGetJobInfo/Stats report it. All bytes. */
 typedef struct JobProgress {
@@ -55,17 +59,19 @@ typedef struct JobProgress {
     char *error; /* owned, NULL */
 } JobProgress;
 void job_progress_clear(JobProgress *progress);
-void vm_job_set_progress(VmJob *job, const JobProgress *progress); /* copied */
-bool vm_get_job_progress(Vm *vm, bool completed, JobProgress *ret_progress, Error **err);
+void job_set_progress(Job *job, const JobProgress *progress); /* copied */
+/* Of the job that runs (all zero if none tells any), or of the last that did. */
+MUST_CHECK bool job_get_progress(Object *object, bool completed, JobProgress *ret_progress, Error **err);
 Params *job_progress_to_params(const JobProgress *progress);
 /* ERROR_INVALID_STATE if nothing can be aborted. */
-AWAITS MUST_CHECK bool vm_abort_job(Vm *vm, Error **err);
+MUST_CHECK bool job_abort(Object *object, Error **err);
 
 /* Everything that runs or waits, for `lodge jobs`. */
 typedef struct JobRecord {
-    char *vm_name;
-    char vm_uuid[37];
-    int vm_id;
+    const char *noun; /* "domain": static */
+    char *name;
+    char uuid[37];
+    int id;
     JobKind kind;
     const char *phase; /* "" if none */
     bool running;      /* false: waits */

@@ -22,6 +22,7 @@ static void paths_fill(Paths *paths)
     paths->etc_qemu = path_join(paths->etc, "qemu");
     paths->autostart = path_join(paths->etc_qemu, "autostart");
     paths->hooks = path_join(paths->etc, "hooks");
+    paths->secrets = path_join(paths->etc, "secrets");
     paths->save = path_join(paths->lib_qemu, "save");
     paths->nvram = path_join(paths->lib_qemu, "nvram");
     paths->dump = path_join(paths->lib_qemu, "dump");
@@ -94,7 +95,7 @@ void paths_free(Paths *paths)
                         paths->hooks,          paths->lib_qemu, paths->images,   paths->save,
                         paths->nvram,          paths->dump,     paths->snapshot, paths->checkpoint,
                         paths->channel_target, paths->run,      paths->run_qemu, paths->log_qemu,
-                        paths->cache };
+                        paths->cache,          paths->secrets };
     for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
         g_free(strings[i]);
     g_free(paths);

@@ -13,6 +13,7 @@ typedef struct Paths {
     char *etc;        /* ROOT/etc/libvirt               ~/.config/libvirt */
     char *etc_qemu;   /* ROOT/etc/libvirt/qemu */
     char *autostart;  /* ROOT/etc/libvirt/qemu/autostart */
+    char *secrets;    /* ROOT/etc/libvirt/secrets */
     char *hooks;      /* ROOT/etc/libvirt/hooks */
     char *lib_qemu;   /* ROOT/var/lib/libvirt/qemu      ~/.local/share/libvirt/qemu */
     char *images;     /* ROOT/var/lib/libvirt/images */

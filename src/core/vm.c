@@ -3,9 +3,11 @@
 #define LOG_MODULE "vm"
 #include "core/vm.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "conf/domain_rows.h"
 #include "core/vm_private.h"
@@ -14,63 +16,134 @@ static const char *const vm_state_names[VM_STATE_COUNT] = {
     "no state", "running", "blocked", "paused", "in shutdown", "shut off", "crashed", "pmsuspended",
 };
 
-Vm *vm_ref(Vm *vm)
+static unsigned vm_flag_state(const Object *object)
 {
-    vm->refs++;
-    return vm;
+    switch (((const Vm *)object)->state) {
+    case VM_STATE_RUNNING:
+        return 1 << 4;
+    case VM_STATE_PAUSED:
+        return 1 << 5;
+    case VM_STATE_SHUTOFF:
+        return 1 << 6;
+    default:
+        return 1 << 7;
+    }
 }
 
-static void vm_free(Vm *vm)
+static unsigned vm_flag_managed_save(const Object *object)
 {
+    return ((const Vm *)object)->has_managed_save ? 1 << 8 : 1 << 9;
+}
+
+static unsigned vm_flag_autostart(const Object *object)
+{
+    return object->autostart ? 1 << 10 : 1 << 11;
+}
+
+/* None can be made yet. */
+static unsigned vm_flag_no_snapshot(const Object *object)
+{
+    return 1 << 13;
+}
+
+static unsigned vm_flag_no_checkpoint(const Object *object)
+{
+    return 1 << 15;
+}
+
+static const ObjectFilter vm_filters[] = {
+    { 3 << 0, object_flag_active },     { 3 << 2, object_flag_persistent },
+    { 15 << 4, vm_flag_state },         { 3 << 8, vm_flag_managed_save },
+    { 3 << 10, vm_flag_autostart },     { 3 << 12, vm_flag_no_snapshot },
+    { 3 << 14, vm_flag_no_checkpoint }, { 0 },
+};
+
+static void vm_init(Object *object)
+{
+    Vm *vm = (Vm *)object;
+
+    vm->state = VM_STATE_SHUTOFF;
+    vm->reason = SHUTOFF_UNKNOWN;
+    wait_queue_init(&vm->status_idle);
+}
+
+static void vm_free(Object *object)
+{
+    Vm *vm = (Vm *)object;
+
     vm_run_free(vm->run);
     wait_queue_clear(&vm->status_idle);
-    vm_job_queue_clear(&vm->jobs);
-    domain_def_free(vm->live);
-    domain_def_free(vm->config);
-    g_free(vm->config_xml);
-    g_free(vm->name);
-    g_free(vm);
 }
 
-void vm_unref(Vm *vm)
+static bool vm_parse(Host *host, const char *xml, size_t len, const char *source, unsigned flags,
+                     void **ret_def, Error **err)
 {
-    if (vm && --vm->refs == 0)
-        vm_free(vm);
+    const unsigned vm_flags = (flags & OBJECT_PARSE_VALIDATE ? VM_XML_VALIDATE : 0) |
+                              (flags & OBJECT_PARSE_LIVE ? VM_XML_LIVE : 0) |
+                              (flags & OBJECT_PARSE_TRUSTED ? VM_XML_TRUSTED : 0);
+    DomainDef *def = NULL;
+
+    if (!vm_xml_parse(host, xml, len, source, vm_flags, &def, err))
+        return false;
+    *ret_def = def;
+    return true;
 }
 
-const char *vm_name(const Vm *vm)
+static bool vm_check_text(const void *def, const char *xml, Error **err)
 {
-    return vm->name;
+    return vm_xml_check_text(def, xml, err);
 }
 
-const Uuid *vm_uuid(const Vm *vm)
+char *vm_save_path(const Host *host, const char *name)
 {
-    return &vm->uuid;
+    g_autofree char *file = g_strconcat(name, ".save", NULL);
+
+    return path_join(host->paths->save, file);
 }
 
-int vm_id(const Vm *vm)
+static bool vm_renamed(Host *host, const char *from, const char *to, Error **err)
 {
-    return vm->id;
+    g_autofree char *old_save = vm_save_path(host, from);
+    g_autofree char *new_save = vm_save_path(host, to);
+    g_autoptr(Error) why = NULL;
+
+    if (file_rename(old_save, new_save, &why) || error_errno(why) == ENOENT)
+        return true;
+    return error_propagate(err, g_steal_pointer(&why));
 }
 
-bool vm_is_running(const Vm *vm)
+static bool vm_was_active(const Host *host, const char *name)
 {
-    return vm->id >= 0;
+    g_autofree char *status = vm_status_path(host, name);
+
+    return access(status, F_OK) == 0;
 }
 
-bool vm_is_persistent(const Vm *vm)
-{
-    return vm->config != NULL;
-}
+const ObjectClass domain_class = {
+    .kind = OBJECT_DOMAIN,
+    .noun = "domain",
+    .not_active = "domain is not running",
+    .size = sizeof(Vm),
+    .missing = ERROR_NO_DOMAIN,
+    .filters = vm_filters,
+    .table = &domain_table,
+    .root = "domain",
+    .def_name = offsetof(DomainDef, name),
+    .def_uuid = offsetof(DomainDef, uuid),
+    .edit_command = "edit",
+    .config_dir = offsetof(Paths, etc_qemu),
+    .autostart_dir = offsetof(Paths, autostart),
+    .parse = vm_parse,
+    .check_text = vm_check_text,
+    .renamed = vm_renamed,
+    .was_active = vm_was_active,
+    .init = vm_init,
+    .free = vm_free,
+};
 
 bool vm_is_updated(const Vm *vm)
 {
     return vm->live && vm->config_is_new;
-}
-
-bool vm_has_autostart(const Vm *vm)
-{
-    return vm->autostart;
 }
 
 bool vm_has_managed_save(const Vm *vm)
@@ -92,11 +165,6 @@ const char *vm_os_type(const Vm *vm)
     return def && def->os.type != OS_TYPE_ABSENT ? enum_name(&os_type_names, def->os.type) : "hvm";
 }
 
-const DomainDef *vm_def(const Vm *vm)
-{
-    return vm->live ? vm->live : vm->config;
-}
-
 void vm_set_state(Vm *vm, VmState state, int reason)
 {
     if (vm->state != state)
@@ -105,30 +173,9 @@ void vm_set_state(Vm *vm, VmState state, int reason)
     vm->reason = reason;
 }
 
-void vm_set_config(Vm *vm, DomainDef *def)
-{
-    if (vm->config != def)
-        domain_def_free(vm->config);
-    vm->config = def;
-    g_clear_pointer(&vm->config_xml, g_free);
-}
-
-bool vm_require_listed(const Vm *vm, Error **err)
-{
-    if (vm->is_listed)
-        return true;
-    char text[UUID_STRING_LEN];
-    uuid_format(&vm->uuid, text);
-    return error_set(err, ERROR_NO_DOMAIN, "no domain with matching uuid '%s' (%s)", text, vm->name);
-}
-
 bool vm_require_running(const Vm *vm, Error **err)
 {
-    if (!vm_require_listed(vm, err))
-        return false;
-    if (!vm_is_running(vm))
-        return error_set(err, ERROR_INVALID_STATE, "domain is not running");
-    return true;
+    return object_require_active(&vm->object, err);
 }
 
 bool vm_require_monitor(const Vm *vm, Error **err)
@@ -141,14 +188,6 @@ bool vm_require_monitor(const Vm *vm, Error **err)
                              "QEMU of domain '%s' does not answer since the daemon was restarted", vm->name);
         return error_set(err, ERROR_VM_GONE, "the connection to QEMU of domain '%s' is closed", vm->name);
     }
-    return true;
-}
-
-bool vm_check_flags(unsigned flags, unsigned known, const char *function, Error **err)
-{
-    if (flags & ~known)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "unsupported flags (0x%x) in function %s",
-                         flags & ~known, function);
     return true;
 }
 
@@ -172,10 +211,7 @@ bool vm_resolve_affect(const Vm *vm, unsigned flags, bool *ret_live, bool *ret_c
 
 void vm_publish_event(const Vm *vm, Event *event)
 {
-    event->vm_name = vm->name;
-    event->vm_uuid = vm->uuid;
-    event->vm_id = vm->id;
-    event_publish(vm->host->events, event);
+    object_publish(&vm->object, event);
 }
 
 void vm_publish(const Vm *vm, EventId id, int type, int detail)

@@ -12,6 +12,9 @@
 #include "base/uuid.h"
 #include "core/caller.h"
 #include "core/host.h"
+#include "core/object.h"
+
+typedef struct Vm Vm;
 
 typedef enum VmState { /* numbers of virDomainState */
                        VM_STATE_NONE,
@@ -25,26 +28,63 @@ typedef enum VmState { /* numbers of virDomainState */
                        VM_STATE_COUNT
 } VmState;
 
-Vm *vm_ref(Vm *vm);
-void vm_unref(Vm *vm);
+/* A machine is an object (core/object.h): what holds of every kind is asked through it. */
+static inline Object *vm_object(const Vm *vm)
+{
+    return (Object *)vm;
+}
+static inline Vm *vm_ref(Vm *vm)
+{
+    object_ref(vm_object(vm));
+    return vm;
+}
+static inline void vm_unref(Vm *vm)
+{
+    object_unref(vm_object(vm));
+}
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vm, vm_unref)
 
+extern const ObjectClass domain_class;
 /* ERROR_NO_DOMAIN: "no domain with matching name 'x'", "... uuid '...' (name)", "... id 3" */
-Vm *vm_find_by_name(Host *host, const char *name, Error **err);
-Vm *vm_find_by_uuid(Host *host, const Uuid *uuid, const char *name_hint, Error **err);
-Vm *vm_find_by_id(Host *host, int id, Error **err);
+static inline Vm *vm_find_by_name(Host *host, const char *name, Error **err)
+{
+    return (Vm *)object_find_by_name(host_registry(host, &domain_class), name, err);
+}
+static inline Vm *vm_find_by_uuid(Host *host, const Uuid *uuid, const char *name_hint, Error **err)
+{
+    return (Vm *)object_find_by_uuid(host_registry(host, &domain_class), uuid, name_hint, err);
+}
+static inline Vm *vm_find_by_id(Host *host, int id, Error **err)
+{
+    return (Vm *)object_find_by_id(host_registry(host, &domain_class), id, err);
+}
+/* @flags: virConnectListAllDomainsFlags; array of Vm references. */
+static inline MUST_CHECK bool vm_list(Host *host, unsigned flags, GPtrArray **ret_vms, Error **err)
+{
+    return object_list(host_registry(host, &domain_class), flags, "virConnectListAllDomains", ret_vms, err);
+}
+static inline const char *vm_name(const Vm *vm)
+{
+    return object_name(vm_object(vm));
+}
+static inline const Uuid *vm_uuid(const Vm *vm)
+{
+    return object_uuid(vm_object(vm));
+}
+static inline int vm_id(const Vm *vm) /* -1 if not running */
+{
+    return object_id(vm_object(vm));
+}
+static inline bool vm_is_running(const Vm *vm) /* has a QEMU: running, paused, pmsuspended, ... */
+{
+    return object_is_active(vm_object(vm));
+}
+static inline bool vm_is_persistent(const Vm *vm)
+{
+    return object_is_persistent(vm_object(vm));
+}
 
-/* @flags: virConnectListAllDomainsFlags. *ret_vms owned: array of Vm references, active ones by id first,
- * then by name. Unknown flags: ERROR_INVALID_ARGUMENT. */
-MUST_CHECK bool vm_list(Host *host, unsigned flags, GPtrArray **ret_vms, Error **err);
-
-const char *vm_name(const Vm *vm);
-const Uuid *vm_uuid(const Vm *vm);
-int vm_id(const Vm *vm);          /* -1 if not running */
-bool vm_is_running(const Vm *vm); /* has a QEMU: running, paused, pmsuspended, ... */
-bool vm_is_persistent(const Vm *vm);
 bool vm_is_updated(const Vm *vm); /* running with a newer inactive definition */
-bool vm_has_autostart(const Vm *vm);
 bool vm_has_managed_save(const Vm *vm);
 VmState vm_state(const Vm *vm, int *ret_reason); /* reason: virDomain*Reason; NULL: not wanted */
 const char *vm_os_type(const Vm *vm);            /* "hvm" */

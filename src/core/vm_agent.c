@@ -95,7 +95,7 @@ bool vm_agent_command(Vm *vm, const char *command, int timeout_s, unsigned flags
     G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
     uint64_t timeout_ms = AGENT_DEFAULT_MS;
 
-    if (!vm_check_flags(flags, 0, "qemuDomainQemuAgentCommand", err))
+    if (!check_flags(flags, 0, "qemuDomainQemuAgentCommand", err))
         return false;
     if (timeout_s < -2)
         return error_set(err, ERROR_INVALID_ARGUMENT,
@@ -117,7 +117,7 @@ bool vm_get_hostname(Vm *vm, unsigned flags, char **ret_hostname, Error **err)
     enum { FROM_LEASE = 1, FROM_AGENT = 2 };
     AUTO_JSON reply = NULL;
 
-    if (!vm_check_flags(flags, FROM_LEASE | FROM_AGENT, "qemuDomainGetHostname", err) ||
+    if (!check_flags(flags, FROM_LEASE | FROM_AGENT, "qemuDomainGetHostname", err) ||
         !vm_require_running(vm, err))
         return false;
     if (flags == FROM_LEASE)
@@ -149,11 +149,11 @@ bool vm_set_time(Vm *vm, int64_t seconds, unsigned nseconds, unsigned flags, con
                  Error **err)
 {
     enum { SYNC = 1 };
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     AUTO_JSON args = NULL;
 
-    if (!vm_check_flags(flags, SYNC, "qemuDomainSetTime", err) ||
-        !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+    if (!check_flags(flags, SYNC, "qemuDomainSetTime", err) ||
+        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (!(flags & SYNC)) {
         if (seconds > INT64_MAX / 1000000000)
@@ -174,14 +174,14 @@ bool vm_set_time(Vm *vm, int64_t seconds, unsigned nseconds, unsigned flags, con
 bool vm_trim_filesystems(Vm *vm, const char *mount_point, uint64_t minimum_bytes, unsigned flags,
                          const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     AUTO_JSON args = NULL;
 
-    if (!vm_check_flags(flags, 0, "qemuDomainFSTrim", err))
+    if (!check_flags(flags, 0, "qemuDomainFSTrim", err))
         return false;
     if (mount_point)
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "Specifying mount point is not supported for now");
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err))
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err))
         return false;
     args = json_pack("{s:I}", "minimum", (json_int_t)MIN(minimum_bytes, (uint64_t)INT64_MAX));
     return agent_ask_within(vm, "guest-fstrim", args, AGENT_BLOCK_MS, NULL, err);
@@ -203,11 +203,11 @@ static bool agent_ask_count(Vm *vm, const char *command, const Json *args, int *
 bool vm_freeze_filesystems(Vm *vm, char *const *mount_points, unsigned n_mount_points, unsigned flags,
                            const Caller *caller, int *ret_count, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     AUTO_JSON args = NULL;
 
-    if (!vm_check_flags(flags, 0, "qemuDomainFSFreeze", err) ||
-        !vm_job_begin(vm, JOB_MODIFY, caller, &job, err))
+    if (!check_flags(flags, 0, "qemuDomainFSFreeze", err) ||
+        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err))
         return false;
     if (n_mount_points) {
         Json *list = json_array();
@@ -226,12 +226,12 @@ bool vm_freeze_filesystems(Vm *vm, char *const *mount_points, unsigned n_mount_p
 bool vm_thaw_filesystems(Vm *vm, unsigned n_mount_points, unsigned flags, const Caller *caller,
                          int *ret_count, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_check_flags(flags, 0, "qemuDomainFSThaw", err))
+    if (!check_flags(flags, 0, "qemuDomainFSThaw", err))
         return false;
     if (n_mount_points)
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "the guest agent thaws all file systems at once");
-    return vm_job_begin(vm, JOB_MODIFY, caller, &job, err) &&
+    return job_begin(&vm->object, JOB_MODIFY, caller, &job, err) &&
            agent_ask_count(vm, "guest-fsfreeze-thaw", NULL, ret_count, err);
 }

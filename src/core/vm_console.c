@@ -144,7 +144,7 @@ static CharDef *console_find(const DomainDef *live, const char *alias)
 bool vm_open_console(Vm *vm, const char *device_name, unsigned flags, const Caller *caller,
                      Stream **ret_stream, Error **err)
 {
-    if (!vm_check_flags(flags, CONSOLE_FORCE | CONSOLE_SAFE, "qemuDomainOpenConsole", err) ||
+    if (!check_flags(flags, CONSOLE_FORCE | CONSOLE_SAFE, "qemuDomainOpenConsole", err) ||
         !vm_require_running(vm, err))
         return false;
     if (!vm->run || !vm->live)
@@ -167,7 +167,7 @@ bool vm_open_channel(Vm *vm, const char *name, unsigned flags, const Caller *cal
 {
     const CharDef *found = NULL;
 
-    if (!vm_check_flags(flags, CHANNEL_FORCE, "qemuDomainOpenChannel", err) || !vm_require_running(vm, err))
+    if (!check_flags(flags, CHANNEL_FORCE, "qemuDomainOpenChannel", err) || !vm_require_running(vm, err))
         return false;
     for (DEF_EACH(CharDef, channel, vm->live->channels)) {
         if (!name || (channel->target_name && strcmp(channel->target_name, name) == 0) ||
@@ -234,12 +234,12 @@ static bool screenshot_open(const char *path, int *ret_fd, Error **err)
 bool vm_screenshot(Vm *vm, unsigned screen, unsigned flags, const Caller *caller, Stream **ret_stream,
                    char **ret_mime, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     g_autoptr(Error) why = NULL;
     int fd = -1;
 
-    if (!vm_check_flags(flags, 0, "qemuDomainScreenshot", err) || !vm_require_running(vm, err) ||
-        !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+    if (!check_flags(flags, 0, "qemuDomainScreenshot", err) || !vm_require_running(vm, err) ||
+        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (def_list_len(vm->live->videos) == 0)
         return error_set(err, ERROR_INVALID_STATE, "no screens to take screenshot from");
@@ -272,11 +272,11 @@ bool vm_screenshot(Vm *vm, unsigned screen, unsigned flags, const Caller *caller
 
 bool vm_open_graphics(Vm *vm, unsigned index, int fd, unsigned flags, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     g_autofree char *name = NULL;
 
-    if (!vm_check_flags(flags, GRAPHICS_SKIP_AUTH, "qemuDomainOpenGraphics", err) ||
-        !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+    if (!check_flags(flags, GRAPHICS_SKIP_AUTH, "qemuDomainOpenGraphics", err) ||
+        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (index >= def_list_len(vm->live->graphics))
         return error_set(err, ERROR_INTERNAL, "No graphics backend with index %u", index);

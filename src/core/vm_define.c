@@ -23,85 +23,35 @@ enum {
 };
 enum { XML_SECURE = 1, XML_INACTIVE = 2, XML_UPDATE_CPU = 4, XML_MIGRATABLE = 8, XML_ALL = 15 };
 
-/* ---- identity ---- */
-
-bool vm_check_identity(Host *host, const DomainDef *def, Vm **ret_vm, Error **err)
-{
-    Vm *same_uuid = host_lookup_uuid(host, &def->uuid);
-    Vm *same_name = host_lookup_name(host, def->name);
-    char text[UUID_STRING_LEN];
-
-    if (same_uuid && strcmp(same_uuid->name, def->name) != 0) {
-        uuid_format(&def->uuid, text);
-        return error_set(err, ERROR_OPERATION_FAILED, "domain '%s' is already defined with uuid %s",
-                         same_uuid->name, text);
-    }
-    if (same_name && same_name != same_uuid) {
-        uuid_format(&same_name->uuid, text);
-        return error_set(err, ERROR_OPERATION_FAILED, "domain '%s' already exists with uuid %s", def->name,
-                         text);
-    }
-    if (!same_name && g_hash_table_contains(host->reserved_names, def->name))
-        return error_set(err, ERROR_OPERATION_FAILED, "domain with name '%s' already exists", def->name);
-    *ret_vm = same_uuid;
-    return true;
-}
-
-bool vm_acquire(Host *host, const DomainDef *def, JobKind kind, const Caller *caller, VmJob *ret_job,
-                Error **err)
-{
-    /* Each turn somebody else's definition of the same name came to its end, so this ends. */
-    for (;;) {
-        Vm *known = NULL;
-        if (!vm_check_identity(host, def, &known, err))
-            return false;
-        g_autoptr(Vm) vm = known ? vm_ref(known) : vm_new(host, def->name, &def->uuid);
-        if (!vm_job_begin(vm, kind, caller, ret_job, err)) {
-            if (!known)
-                vm_unregister(vm);
-            return false;
-        }
-        if (vm->is_registered && strcmp(vm->name, def->name) == 0)
-            return true;
-        vm_job_end(ret_job);
-    }
-}
-
-void vm_release_embryo(Vm *vm)
-{
-    if (!vm->is_listed)
-        vm_unregister(vm);
-}
-
 /* ---- define ---- */
 
 Vm *vm_define(Host *host, const char *xml, unsigned flags, const Caller *caller, Error **err)
 {
     DomainDef *def = NULL;
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_check_flags(flags, DEFINE_VALIDATE, "qemuDomainDefineXMLFlags", err) ||
+    if (!check_flags(flags, DEFINE_VALIDATE, "qemuDomainDefineXMLFlags", err) ||
         !vm_xml_parse(host, xml, strlen(xml), "(domain_definition)",
                       flags & DEFINE_VALIDATE ? VM_XML_VALIDATE : 0, &def, err))
         return NULL;
-    if (!vm_acquire(host, def, JOB_MODIFY, caller, &job, err)) {
+    if (!object_acquire(vm_registry(host), def->name, &def->uuid, JOB_MODIFY, caller, &job, err)) {
         domain_def_free(def);
         return NULL;
     }
-    Vm *vm = job.vm;
+    Vm *vm = (Vm *)job.object;
     /* Half a definition must not survive a client that leaves at the wrong moment. */
     fiber_shield_begin();
-    const bool stored = vm_store_config(host, def, err);
+    const bool stored = object_store(host, &domain_class, def, err);
     fiber_shield_end();
     if (!stored) {
-        vm_release_embryo(vm);
+        object_release_embryo(&vm->object);
         domain_def_free(def);
         return NULL;
     }
     const int detail = vm->config ? DEFINED_UPDATED : DEFINED_ADDED;
-    vm_set_config(vm, def);
+    object_set_config(&vm->object, def);
     vm->config_is_new = vm->live != NULL;
-    vm_list_it(vm);
+    object_list_it(&vm->object);
     log_info("machine '%s' defined by %s", vm->name, caller ? caller->description : "the daemon");
     vm_publish_lifecycle(vm, LIFECYCLE_DEFINED, detail);
     return vm_ref(vm);
@@ -123,8 +73,6 @@ static bool vm_undefine_check(Vm *vm, unsigned flags, Error **err)
 
 static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
 {
-    g_autofree char *config = vm_config_path(vm->host, vm->name);
-    g_autofree char *link = vm_autostart_path(vm->host, vm->name);
     g_autofree char *save = vm_save_path(vm->host, vm->name);
     g_autofree char *nvram = vm_nvram_path(vm);
 
@@ -136,19 +84,18 @@ static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
     }
     if ((flags & UNDEFINE_NVRAM) && nvram && !file_remove(nvram, err))
         return error_prefix(err, "failed to remove nvram");
-    /* The definition before the link: loading removes a link that leads nowhere. */
-    return file_remove(config, err) && (!vm->autostart || file_remove(link, err));
+    return object_store_remove(&vm->object, err);
 }
 
 bool vm_undefine(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_check_flags(flags, UNDEFINE_ALL, "qemuDomainUndefineFlags", err))
+    if (!check_flags(flags, UNDEFINE_ALL, "qemuDomainUndefineFlags", err))
         return false;
     if ((flags & UNDEFINE_NVRAM) && (flags & UNDEFINE_KEEP_NVRAM))
         return error_set(err, ERROR_OPERATION_FAILED, "cannot both keep and delete nvram");
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_listed(vm, err))
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err))
         return false;
     if (!vm->config)
         return error_set(err, ERROR_INVALID_STATE, "cannot undefine transient domain");
@@ -164,9 +111,9 @@ bool vm_undefine(Vm *vm, unsigned flags, const Caller *caller, Error **err)
     log_info("machine '%s' undefined by %s", vm->name, caller ? caller->description : "the daemon");
     vm_publish_lifecycle(vm, LIFECYCLE_UNDEFINED, UNDEFINED_REMOVED);
     if (vm->live)
-        vm_set_config(vm, NULL);
+        object_set_config(&vm->object, NULL);
     else
-        vm_unregister(vm); /* keeps config for those who hold a reference */
+        object_unregister(&vm->object); /* keeps config for those who hold a reference */
     return true;
 }
 
@@ -184,27 +131,9 @@ static bool vm_rename_check(Vm *vm, const char *new_name, Error **err)
         return error_set(err, ERROR_INVALID_STATE, "domain with a managed saved state can't be renamed");
     if (strcmp(vm->name, new_name) == 0)
         return error_set(err, ERROR_INVALID_STATE, "Can't rename domain to itself");
-    if (host_lookup_name(vm->host, new_name) || g_hash_table_contains(vm->host->reserved_names, new_name))
+    if (registry_is_taken(vm_registry(vm->host), new_name))
         return error_set(err, ERROR_INVALID_STATE, "domain with name '%s' already exists", new_name);
     return true;
-}
-
-static bool vm_rename_files(Vm *vm, DomainDef *def, Error **err)
-{
-    Host *host = vm->host;
-    g_autofree char *old_path = vm_config_path(host, vm->name);
-    g_autofree char *new_path = vm_config_path(host, def->name);
-    g_autoptr(Error) why = NULL;
-
-    /* Once the new file is there a crash ends as "renamed": loading finishes the rest. */
-    if (!vm_store_begin_rename(host, &vm->uuid, vm->name, def->name, err))
-        return false;
-    const bool ok = vm_store_config(host, def, err) &&
-                    vm_store_move_companions(host, vm->name, def->name, err) && file_remove(old_path, err);
-    if (!ok && (!vm_store_move_companions(host, def->name, vm->name, &why) || !file_remove(new_path, &why)))
-        log_error_error(why, "taking back a rename that failed");
-    vm_store_end_rename(host, &vm->uuid);
-    return ok;
 }
 
 bool vm_check_name(const char *name, Error **err)
@@ -222,50 +151,29 @@ bool vm_check_name(const char *name, Error **err)
 
 bool vm_rename(Vm *vm, const char *new_name, unsigned flags, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_check_flags(flags, 0, "qemuDomainRename", err) || !vm_check_name(new_name, err) ||
-        !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_listed(vm, err) ||
+    if (!check_flags(flags, 0, "qemuDomainRename", err) || !vm_check_name(new_name, err) ||
+        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
         !vm_rename_check(vm, new_name, err))
         return false;
 
     DomainDef *def = domain_def_copy(vm->config);
     g_free(def->name);
     def->name = g_strdup(new_name);
-    g_hash_table_add(vm->host->reserved_names, g_strdup(new_name));
+    registry_reserve(vm->registry, new_name);
     fiber_shield_begin();
-    const bool renamed = vm_rename_files(vm, def, err);
+    const bool renamed = object_store_rename(&vm->object, def, err);
     fiber_shield_end();
-    (void)g_hash_table_remove(vm->host->reserved_names, new_name);
+    registry_release(vm->registry, new_name);
     if (!renamed) {
         domain_def_free(def);
         return false;
     }
     vm_publish_lifecycle(vm, LIFECYCLE_UNDEFINED, UNDEFINED_RENAMED);
-    vm_set_name(vm, new_name);
-    vm_set_config(vm, def);
+    object_set_name(&vm->object, new_name);
+    object_set_config(&vm->object, def);
     vm_publish_lifecycle(vm, LIFECYCLE_DEFINED, DEFINED_RENAMED);
-    return true;
-}
-
-/* ---- autostart ---- */
-
-bool vm_set_autostart(Vm *vm, bool autostart, const Caller *caller, Error **err)
-{
-    g_auto(VmJob) job = { 0 };
-
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_listed(vm, err))
-        return false;
-    if (!vm->config)
-        return error_set(err, ERROR_INVALID_STATE, "cannot set autostart for transient domain");
-    if (vm->autostart == autostart)
-        return true;
-    g_autofree char *link = vm_autostart_path(vm->host, vm->name);
-    g_autofree char *target = vm_config_path(vm->host, vm->name);
-    if (autostart ? !file_make_dirs(vm->host->paths->autostart, 0755, err) || !file_symlink(target, link, err)
-                  : !file_remove(link, err))
-        return false;
-    vm->autostart = autostart;
     return true;
 }
 
@@ -275,7 +183,7 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
 {
     unsigned format = 0;
 
-    if (!vm_check_flags(flags, XML_ALL, "qemuDomainGetXMLDesc", err))
+    if (!check_flags(flags, XML_ALL, "qemuDomainGetXMLDesc", err))
         return false;
     if (caller && caller->read_only && (flags & (XML_SECURE | XML_MIGRATABLE)))
         return error_set(err, ERROR_DENIED, "virDomainGetXMLDesc with secure flag");
@@ -283,7 +191,7 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
         format |= XML_FORMAT_SECURE;
     const DomainDef *def = (flags & XML_INACTIVE) && vm->config ? vm->config : vm_def(vm);
     if (!def)
-        return vm_require_listed(vm, err);
+        return object_require_listed(&vm->object, err);
     if (flags & XML_MIGRATABLE) {
         *ret_xml = vm_xml_format_migratable(vm->host, def);
         return true;

@@ -18,7 +18,6 @@ AWAITS MUST_CHECK Vm *vm_define(Host *host, const char *xml, unsigned flags, con
 AWAITS MUST_CHECK bool vm_undefine(Vm *vm, unsigned flags, const Caller *caller, Error **err);
 AWAITS MUST_CHECK bool vm_rename(Vm *vm, const char *new_name, unsigned flags, const Caller *caller,
                                  Error **err);
-AWAITS MUST_CHECK bool vm_set_autostart(Vm *vm, bool autostart, const Caller *caller, Error **err);
 
 /* flags: SECURE 1 (refused for read-only callers), INACTIVE 2, UPDATE_CPU 4, MIGRATABLE 8. Never waits. */
 MUST_CHECK bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Error **err);

@@ -114,7 +114,7 @@ bool vm_get_block_info(Vm *vm, const char *name, BlockInfo *ret_info, Error **er
 {
     const DomainDef *def = vm_def(vm);
 
-    if (!vm_require_listed(vm, err))
+    if (!object_require_listed(&vm->object, err))
         return false;
     const DiskDef *disk = def ? vm_find_disk(def, name) : NULL;
     if (!disk)

@@ -60,7 +60,7 @@ static void progress_read(JobProgress *progress, const Json *info)
 }
 
 /* One look at the transfer. *ret_moved: bytes so far, for noticing that nothing moves. */
-static bool transfer_poll(Vm *vm, VmJob *job, const StateCopy *copy, uint64_t *ret_moved, bool *ret_done,
+static bool transfer_poll(Vm *vm, Job *job, const StateCopy *copy, uint64_t *ret_moved, bool *ret_done,
                           Error **err)
 {
     AUTO_JSON info = NULL;
@@ -79,7 +79,7 @@ static bool transfer_poll(Vm *vm, VmJob *job, const StateCopy *copy, uint64_t *r
     }
     *ret_moved = progress.data_processed;
     *ret_done = status && strcmp(status, "completed") == 0;
-    vm_job_set_progress(job, &progress);
+    job_set_progress(job, &progress);
     if (status && (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0)) {
         const char *why = json_get_str(info, "error-desc");
         return error_set(err, ERROR_OPERATION_FAILED, "QEMU could not write its state: %s",
@@ -126,11 +126,11 @@ static bool transfer_blame(const StateCopy *copy, const Copier *copier, Error **
     return error_set(err, ERROR_OPERATION_FAILED, "the helper that writes '%s' failed: %s", copy->path, how);
 }
 
-static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Copier *copier, Error **err)
+static bool transfer_check(Vm *vm, Job *job, const StateCopy *copy, const Copier *copier, Error **err)
 {
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU exited unexpectedly");
-    if (vm_job_is_aborted(job))
+    if (job_is_aborted(job))
         return error_set(err, ERROR_CANCELLED, "%s job: canceled by client",
                          copy->operation == JOB_OPERATION_DUMP ? "dump" : "save");
     /* Whatever QEMU will say of its broken pipe, this is the cause. */
@@ -139,14 +139,14 @@ static bool transfer_check(Vm *vm, VmJob *job, const StateCopy *copy, const Copi
     return true;
 }
 
-static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Copier *copier, Error **err)
+static bool transfer_wait(Vm *vm, Job *job, const StateCopy *copy, const Copier *copier, Error **err)
 {
     const uint64_t patience_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
     uint64_t moved = 0;
     uint64_t last_move_ms = loop_now_ms();
     bool done = false;
 
-    vm_job_set_phase(job, "writing memory");
+    job_set_phase(job, "writing memory");
     while (!done) {
         g_autoptr(Error) why = NULL;
         uint64_t now_moved = 0;
@@ -154,7 +154,7 @@ static bool transfer_wait(Vm *vm, VmJob *job, const StateCopy *copy, const Copie
             return false;
         if (!transfer_is_over(vm->run, copy) && !wait_queue_wait(&vm->run->changed, POLL_MS, &why) &&
             error_code(why) != ERROR_TIMEOUT) {
-            if (vm_job_is_aborted(job))
+            if (job_is_aborted(job))
                 return transfer_check(vm, job, copy, copier, err);
             return error_propagate(err, g_steal_pointer(&why));
         }
@@ -215,11 +215,11 @@ static bool transfer_begin(Vm *vm, const StateCopy *copy, int pipe_fd, Error **e
 }
 
 static bool transfer_finish(const Vm *vm, const StateCopy *copy, const SaveFile *file, const Copier *copier,
-                            int fd, VmJob *job, Error **err)
+                            int fd, Job *job, Error **err)
 {
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
-    vm_job_set_phase(job, "flushing the file");
+    job_set_phase(job, "flushing the file");
     if (copier->process && !process_wait(copier->process, COPIER_PATIENCE_MS, err))
         return error_prefix(err, "writing the rest of '%s'", copy->path);
     if (copier_has_failed(copier))
@@ -275,9 +275,9 @@ static void transfer_undo(Vm *vm, const StateCopy *copy, const Copier *copier)
     fiber_shield_end();
 }
 
-static void transfer_publish(Vm *vm, VmJob *job)
+static void transfer_publish(Vm *vm, Job *job)
 {
-    Params *params = job_progress_to_params(&job->vm->jobs.holder.progress);
+    Params *params = job_progress_to_params(&((Vm *)job->object)->jobs.holder.progress);
 
     vm_publish_event(vm, &(Event){ .id = EVENT_JOB_COMPLETED, .params = params });
     params_free(params);
@@ -291,8 +291,7 @@ static void copier_exited(Process *copier, void *arg)
         wait_queue_wake_all(&vm->run->changed);
 }
 
-static bool state_transfer(Vm *vm, VmJob *job, const StateCopy *copy, const SaveFile *file, int fd,
-                           Error **err)
+static bool state_transfer(Vm *vm, Job *job, const StateCopy *copy, const SaveFile *file, int fd, Error **err)
 {
     const bool direct = transfer_needs_file(copy);
     g_auto(Copier) copier = { .words_fd = -1 };
@@ -340,12 +339,12 @@ static bool state_check_writable(Vm *vm, const StateCopy *copy, Error **err)
 
 /* Everything that the next daemon must know if this one dies is written down before the file is made, and
  * before the machine is paused. */
-static bool state_begin(Vm *vm, VmJob *job, const StateCopy *copy, SaveFile *file, int *ret_fd, Error **err)
+static bool state_begin(Vm *vm, Job *job, const StateCopy *copy, SaveFile *file, int *ret_fd, Error **err)
 {
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
     VmRun *run = vm->run;
 
-    vm_job_set_phase(job, "creating the file");
+    job_set_phase(job, "creating the file");
     if (!state_check_writable(vm, copy, err))
         return false;
     run->must_run = run->must_run || vm->state == VM_STATE_RUNNING;
@@ -361,7 +360,7 @@ static bool state_begin(Vm *vm, VmJob *job, const StateCopy *copy, SaveFile *fil
             vm_process_pause_cpus(vm, copy->pause_reason, err));
 }
 
-bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, Error **err)
+bool vm_state_to_file(Vm *vm, Job *job, const StateCopy *copy, Error **err)
 {
     g_auto(SaveFile) file = { 0 };
     AUTO_FD fd = -1;
@@ -403,7 +402,7 @@ static bool dump_format_name(unsigned format, bool memory_only, const char **ret
     return true;
 }
 
-static bool dump_locked(Vm *vm, VmJob *job, const char *path, unsigned format, unsigned flags, Error **err)
+static bool dump_locked(Vm *vm, Job *job, const char *path, unsigned format, unsigned flags, Error **err)
 {
     StateCopy copy = { .path = path,
                        .bypass_cache = flags & DUMP_BYPASS_CACHE,
@@ -434,21 +433,21 @@ static bool dump_locked(Vm *vm, VmJob *job, const char *path, unsigned format, u
 bool vm_core_dump(Vm *vm, const char *path, unsigned format, unsigned flags, const Caller *caller,
                   Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_check_flags(flags, 31, "qemuDomainCoreDumpWithFormat", err))
+    if (!check_flags(flags, 31, "qemuDomainCoreDumpWithFormat", err))
         return false;
     if ((flags & DUMP_CRASH) && (flags & (DUMP_LIVE | DUMP_RESET)))
         return error_set(err, ERROR_INVALID_ARGUMENT, "crash excludes live and reset");
     if (*path != '/')
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not an absolute path", path);
-    return vm_job_begin(vm, JOB_DUMP, caller, &job, err) && vm_require_monitor(vm, err) &&
+    return job_begin(&vm->object, JOB_DUMP, caller, &job, err) && vm_require_monitor(vm, err) &&
            dump_locked(vm, &job, path, format, flags, err);
 }
 
 void vm_dump_after_crash(Vm *vm)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     g_autoptr(Error) err = NULL;
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *stamp = g_date_time_format(now, "%Y-%m-%d-%H:%M:%S");
@@ -457,7 +456,7 @@ void vm_dump_after_crash(Vm *vm)
     const char *dir = config->auto_dump_path ? config->auto_dump_path : vm->host->paths->dump;
     g_autofree char *path = path_join(dir, file);
 
-    while (!vm_job_begin(vm, JOB_DUMP, NULL, &job, &err)) {
+    while (!job_begin(&vm->object, JOB_DUMP, NULL, &job, &err)) {
         if (error_code(err) != ERROR_TIMEOUT || !vm->run)
             return;
         g_clear_pointer(&err, error_free);

@@ -21,7 +21,7 @@ typedef struct StateCopy {
  * renames. The job is held. What is about to happen is in the status file before it happens. On success the
  * machine is paused and run->must_run says whether it was not before: it is to be ended, or vm_state_end()
  * called. On failure the file is removed and the machine goes on as before. */
-AWAITS MUST_CHECK bool vm_state_to_file(Vm *vm, VmJob *job, const StateCopy *copy, Error **err);
+AWAITS MUST_CHECK bool vm_state_to_file(Vm *vm, Job *job, const StateCopy *copy, Error **err);
 /* The job is over and the machine goes on if it ran before. */
 AWAITS void vm_state_end(Vm *vm);
 

@@ -64,10 +64,10 @@ static void handle_resume(Vm *vm, const Json *data)
 
 static void vm_fake_reboot(Vm *vm)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     g_autoptr(Error) err = NULL;
 
-    if (!vm_job_begin(vm, JOB_MODIFY, NULL, &job, &err) || !vm_require_monitor(vm, &err))
+    if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err) || !vm_require_monitor(vm, &err))
         return;
     if (!vm->run->guest_shutdown && !vm->run->panicked) /* by now it is another run, or goes on already */
         return;

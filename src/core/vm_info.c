@@ -31,7 +31,7 @@ bool vm_get_info(Vm *vm, VmInfo *ret_info, Error **err)
     const DomainDef *def = vm_def(vm);
     ProcCpuTime time = { 0 };
 
-    if (!vm_require_listed(vm, err))
+    if (!object_require_listed(&vm->object, err))
         return false;
     if (!def)
         return error_set(err, ERROR_INTERNAL, "domain '%s' has no definition", vm->name);
@@ -75,7 +75,7 @@ bool vm_get_affected_def(const Vm *vm, unsigned flags, const DomainDef **ret_def
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
                          "exclusive");
-    if (!vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
+    if (!object_require_listed(&vm->object, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     const DomainDef *def = live ? vm->live : vm->config;
     if (!def)
@@ -88,7 +88,7 @@ bool vm_get_affected_def(const Vm *vm, unsigned flags, const DomainDef **ret_def
 
 bool vm_get_vcpus(Vm *vm, unsigned maxinfo, unsigned maplen, GArray **ret_vcpus, Error **err)
 {
-    if (!vm_require_listed(vm, err))
+    if (!object_require_listed(&vm->object, err))
         return false;
     if (!vm_is_running(vm) || !vm->run)
         return error_set(err, ERROR_INVALID_STATE, "cannot retrieve vcpu information for inactive domain");
@@ -145,8 +145,8 @@ bool vm_get_pin(Vm *vm, int vcpu, unsigned maplen, unsigned flags, uint8_t **ret
 {
     const DomainDef *def = NULL;
 
-    if (!vm_check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG,
-                        vcpu < 0 ? "qemuDomainGetEmulatorPinInfo" : "qemuDomainGetVcpuPinInfo", err) ||
+    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG,
+                     vcpu < 0 ? "qemuDomainGetEmulatorPinInfo" : "qemuDomainGetVcpuPinInfo", err) ||
         !vm_get_affected_def(vm, flags, &def, err))
         return false;
     if (vcpu >= 0 && (uint32_t)vcpu >= def->vcpus)
@@ -183,7 +183,7 @@ bool vm_get_iothreads(Vm *vm, unsigned maplen, unsigned flags, GArray **ret_thre
 {
     const DomainDef *def = NULL;
 
-    if (!vm_check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, "qemuDomainGetIOThreadInfo", err) ||
+    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, "qemuDomainGetIOThreadInfo", err) ||
         !vm_get_affected_def(vm, flags, &def, err))
         return false;
     *ret_threads = g_array_new(FALSE, TRUE, sizeof(IothreadInfo));
@@ -310,8 +310,8 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
         { TAINT_CDROM_PASSTHROUGH, "use of cdrom passthrough" },
     };
 
-    if (!vm_check_flags(flags, MESSAGES_DEPRECATION | MESSAGES_TAINTING, "qemuDomainGetMessages", err) ||
-        !vm_require_listed(vm, err))
+    if (!check_flags(flags, MESSAGES_DEPRECATION | MESSAGES_TAINTING, "qemuDomainGetMessages", err) ||
+        !object_require_listed(&vm->object, err))
         return false;
     GPtrArray *messages = g_ptr_array_new_with_free_func(g_free);
     for (size_t i = 0; i < G_N_ELEMENTS(taints); i++) {
@@ -327,7 +327,7 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
 bool vm_monitor_command(Vm *vm, const char *command, unsigned flags, const Caller *caller, char **ret_reply,
                         Error **err)
 {
-    if (!vm_check_flags(flags, MONITOR_HMP, "qemuDomainQemuMonitorCommandWithFiles", err) ||
+    if (!check_flags(flags, MONITOR_HMP, "qemuDomainQemuMonitorCommandWithFiles", err) ||
         !vm_require_monitor(vm, err))
         return false;
     log_info("machine '%s': monitor command from %s", vm->name,

@@ -43,17 +43,17 @@ Vm *vm_create(Host *host, const char *xml, unsigned flags, const Caller *caller,
     const unsigned known = CREATE_PAUSED | CREATE_AUTODESTROY | CREATE_VALIDATE | CREATE_RESET_NVRAM;
     VmStartSpec spec = VM_START_SPEC_INIT;
     DomainDef *def = NULL;
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_check_flags(flags, known, "qemuDomainCreateXML", err) ||
+    if (!check_flags(flags, known, "qemuDomainCreateXML", err) ||
         !vm_xml_parse(host, xml, strlen(xml), "(domain_definition)",
                       flags & CREATE_VALIDATE ? VM_XML_VALIDATE : 0, &def, err))
         return NULL;
-    if (!vm_acquire(host, def, JOB_START, caller, &job, err)) {
+    if (!object_acquire(vm_registry(host), def->name, &def->uuid, JOB_START, caller, &job, err)) {
         domain_def_free(def);
         return NULL;
     }
-    Vm *vm = job.vm;
+    Vm *vm = (Vm *)job.object;
     if (vm_is_running(vm)) {
         error_set(err, ERROR_INVALID_STATE, "domain '%s' is already active", vm->name);
         domain_def_free(def);
@@ -62,7 +62,7 @@ Vm *vm_create(Host *host, const char *xml, unsigned flags, const Caller *caller,
     start_spec_from_flags(&spec, flags, caller);
     spec.incoming_def = def;
     if (!vm_start_process(vm, &job, &spec, err)) {
-        vm_release_embryo(vm);
+        object_release_embryo(&vm->object);
         return NULL;
     }
     return vm_ref(vm);
@@ -83,10 +83,10 @@ bool vm_start(Vm *vm, unsigned flags, const Caller *caller, Error **err)
     const unsigned known =
         CREATE_PAUSED | CREATE_AUTODESTROY | CREATE_BYPASS_CACHE | CREATE_FORCE_BOOT | CREATE_RESET_NVRAM;
     VmStartSpec spec = VM_START_SPEC_INIT;
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_check_flags(flags, known, "qemuDomainCreateWithFlags", err) || !vm_require_not_running(vm, err) ||
-        !vm_job_begin(vm, JOB_START, caller, &job, err) || !vm_require_listed(vm, err) ||
+    if (!check_flags(flags, known, "qemuDomainCreateWithFlags", err) || !vm_require_not_running(vm, err) ||
+        !job_begin(&vm->object, JOB_START, caller, &job, err) || !object_require_listed(&vm->object, err) ||
         !vm_require_not_running(vm, err))
         return false;
     if (!vm->config)
@@ -140,11 +140,11 @@ static bool vm_agent_power(Vm *vm, const char *mode, Error **err)
 static bool vm_power(Vm *vm, unsigned flags, bool reboot, const char *function, const Caller *caller,
                      Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     bool use_agent = flags & DOWN_AGENT;
 
-    if (!vm_check_flags(flags, DOWN_ACPI | DOWN_AGENT, function, err) ||
-        !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+    if (!check_flags(flags, DOWN_ACPI | DOWN_AGENT, function, err) ||
+        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (flags == 0)
         use_agent = vm_agent_is_connected(vm);
@@ -172,9 +172,9 @@ bool vm_reboot(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 /* One QMP command without arguments, under the job. */
 static bool vm_simple_command(Vm *vm, const char *command, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    return vm_job_begin(vm, JOB_MODIFY, caller, &job, err) && vm_require_monitor(vm, err) &&
+    return job_begin(&vm->object, JOB_MODIFY, caller, &job, err) && vm_require_monitor(vm, err) &&
            vm_qmp(vm, command, NULL, 0, NULL, err);
 }
 
@@ -193,10 +193,9 @@ bool vm_inject_nmi(Vm *vm, const Caller *caller, Error **err)
 bool vm_destroy(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 {
     G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_check_flags(flags, DESTROY_GRACEFUL, "qemuDomainDestroyFlags", err) ||
-        !vm_require_running(vm, err))
+    if (!check_flags(flags, DESTROY_GRACEFUL, "qemuDomainDestroyFlags", err) || !vm_require_running(vm, err))
         return false;
     VmRun *run = vm->run;
     const uint64_t serial = run->serial;
@@ -204,7 +203,7 @@ bool vm_destroy(Vm *vm, unsigned flags, const Caller *caller, Error **err)
     /* At once, not after whatever holds the job: that waits for QEMU, most likely. */
     if (run->process && !run->exited && !process_kill(run->process, SIGTERM, NULL))
         log_debug("QEMU of '%s' is gone already", vm->name);
-    if (!vm_job_begin(vm, JOB_DESTROY, caller, &job, err)) {
+    if (!job_begin(&vm->object, JOB_DESTROY, caller, &job, err)) {
         if (vm->run && vm->run->serial == serial)
             vm->run->destroying = false;
         return false;
@@ -239,9 +238,9 @@ static bool vm_note_state(Vm *vm, Error **err)
 
 bool vm_suspend(Vm *vm, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (vm->state == VM_STATE_PMSUSPENDED)
         return error_set(err, ERROR_INVALID_STATE, "domain is pmsuspended");
@@ -258,9 +257,9 @@ bool vm_suspend(Vm *vm, const Caller *caller, Error **err)
 
 bool vm_resume(Vm *vm, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (vm->state == VM_STATE_PMSUSPENDED)
         return error_set(err, ERROR_INVALID_STATE, "domain is pmsuspended");
@@ -273,7 +272,7 @@ bool vm_pm_suspend(Vm *vm, unsigned target, uint64_t duration_s, const Caller *c
 {
     static const char *const commands[] = { "guest-suspend-ram", "guest-suspend-disk",
                                             "guest-suspend-hybrid" };
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     Agent *agent = NULL;
     g_autoptr(Error) why = NULL;
 
@@ -281,7 +280,7 @@ bool vm_pm_suspend(Vm *vm, unsigned target, uint64_t duration_s, const Caller *c
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "Duration not supported. Use 0 for now");
     if (target >= G_N_ELEMENTS(commands))
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "Unknown suspend target: %u", target);
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if ((target == 0 && vm->live->suspend_to_mem == TRISTATE_OFF) ||
         (target == 1 && vm->live->suspend_to_disk == TRISTATE_OFF))
@@ -306,8 +305,8 @@ bool vm_pm_wakeup(Vm *vm, const Caller *caller, Error **err)
 bool vm_send_key(Vm *vm, unsigned codeset, unsigned hold_ms, const unsigned *codes, size_t n_codes,
                  const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    return vm_job_begin(vm, JOB_MODIFY, caller, &job, err) && vm_require_monitor(vm, err) &&
+    return job_begin(&vm->object, JOB_MODIFY, caller, &job, err) && vm_require_monitor(vm, err) &&
            monitor_send_keys(vm->run->qmp, codeset, codes, n_codes, hold_ms, 0, err);
 }

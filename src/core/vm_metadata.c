@@ -207,15 +207,16 @@ static void metadata_swap(DomainDef *def, DomainDef *from)
 bool vm_set_metadata(Vm *vm, int type, const char *metadata, const char *key, const char *uri, unsigned flags,
                      const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     g_autoptr(DomainDef) live_def = NULL;
     g_autoptr(DomainDef) config_def = NULL;
     bool live = false;
     bool config = false;
 
-    if (!vm_check_flags(flags, 3, "qemuDomainSetMetadata", err) ||
-        !metadata_check(type, metadata, key, uri, err) || !vm_job_begin(vm, JOB_MODIFY, caller, &job, err) ||
-        !vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
+    if (!check_flags(flags, 3, "qemuDomainSetMetadata", err) ||
+        !metadata_check(type, metadata, key, uri, err) ||
+        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
+        !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     /* Both before either is changed. */
     if (config && !(config_def = metadata_prepare(vm->config, type, metadata, key, uri, err)))
@@ -223,9 +224,9 @@ bool vm_set_metadata(Vm *vm, int type, const char *metadata, const char *key, co
     if (live && vm->live && !(live_def = metadata_prepare(vm->live, type, metadata, key, uri, err)))
         return false;
     if (config) {
-        if (!vm_store_config(vm->host, config_def, err))
+        if (!object_store(vm->host, &domain_class, config_def, err))
             return false;
-        vm_set_config(vm, g_steal_pointer(&config_def));
+        object_set_config(&vm->object, g_steal_pointer(&config_def));
     }
     if (live_def && vm->live) { /* it may have ended while the file was written */
         metadata_swap(vm->live, live_def);
@@ -268,14 +269,14 @@ bool vm_get_metadata(Vm *vm, int type, const char *uri, unsigned flags, char **r
     bool live = false;
     bool config = false;
 
-    if (!vm_check_flags(flags, 3, "qemuDomainGetMetadata", err))
+    if (!check_flags(flags, 3, "qemuDomainGetMetadata", err))
         return false;
     if ((flags & 3) == 3)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
                          "exclusive");
     if (!metadata_check(type, NULL, NULL, type == METADATA_ELEMENT ? uri : NULL, err) ||
-        !vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
+        !object_require_listed(&vm->object, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     const DomainDef *def = live ? vm->live : vm->config;
     if (!def)

@@ -121,7 +121,7 @@ bool vm_explain(Host *host, Vm *vm, const char *xml, GPtrArray **ret_items, Erro
     int id = -1;
 
     if (vm) {
-        if (!vm_require_listed(vm, err))
+        if (!object_require_listed(&vm->object, err))
             return false;
         /* The live definition has all that the start chose: ports, paths, the CPU model. */
         def = domain_def_copy(vm_def(vm));

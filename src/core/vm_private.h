@@ -1,11 +1,10 @@
 /* The inside of a machine and of the host, for the modules of core alone.
  *
  * Invariants:
- *  1. A machine in the registry has a definition: `config` (persistent) or `live` (running), or both.
- *  2. `live` and `run` are set exactly while there is a QEMU (or one being started or cleaned up).
- *  3. Whoever changes config, live, run, id or the name holds the job; state and runtime values inside live
- *     are also changed by QEMU's events, from the loop.
- *  4. A run is named by its serial: after an await, compare it to know that it is still the same QEMU. */
+ *  1. `live` and `run` are set exactly while there is a QEMU (or one being started or cleaned up).
+ *  2. Whoever changes run holds the job; state and runtime values inside live are also changed by QEMU's
+ *     events, from the loop.
+ *  3. A run is named by its serial: after an await, compare it to know that it is still the same QEMU. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -14,8 +13,10 @@
 #include "base/process.h"
 #include "base/trail.h"
 #include "conf/domain_xml.h"
-#include "core/host.h"
-#include "core/job.h"
+#include "core/hooks.h"
+#include "core/host_private.h"
+#include "core/object_class.h"
+#include "core/object_store.h"
 #include "core/save_image.h"
 #include "core/stream.h"
 #include "core/vm.h"
@@ -101,31 +102,6 @@ enum {
     SHUTOFF_DAEMON
 };
 
-/* ---- jobs (job.c) ---- */
-
-typedef struct JobHolder {
-    JobKind kind; /* JOB_NONE: free */
-    uint64_t serial;
-    char *caller;
-    uint64_t since_ms;
-    const char *phase; /* static string; NULL */
-    Fiber *fiber;      /* counted */
-    bool aborted;      /* vm_abort_job() asked for its end */
-    JobProgress progress;
-    bool has_progress;
-} JobHolder;
-
-typedef struct JobQueue {
-    JobHolder holder;
-    GQueue waiters; /* of JobWaiter (job.c), first to be served first */
-    JobProgress completed;
-    bool has_completed;
-} JobQueue;
-
-void vm_job_queue_clear(JobQueue *queue);
-bool vm_job_is_aborted(const VmJob *job);
-
-typedef struct ImageSizes ImageSizes;
 typedef struct StatsProbe StatsProbe;
 
 /* Statistics that are asked for (vm_stats.c). */
@@ -135,6 +111,13 @@ typedef struct StatsQueue {
     unsigned n_calls[2]; /* under way, of clients that may act and of those that may only read */
     WaitQueue turn[2];   /* likewise: calls beyond the limit */
 } StatsQueue;
+
+/* What is kept for all machines together (machine.c). */
+struct MachineRoom {
+    bool has_loaded; /* machine_load() came to its end */
+    StatsQueue stats;
+    GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
+};
 
 /* ---- ownership of files lent to QEMU (dac.c) ---- */
 
@@ -231,16 +214,6 @@ AWAITS MUST_CHECK bool storage_probe(const char *path, StorageFormat format, uin
 /* The same for code that runs in a worker: blocks. Returns 0 or an errno. */
 MUST_CHECK int storage_probe_now(const char *path, StorageFormat format, StorageInfo *ret_info);
 
-/* ---- hooks (hooks.c) ---- */
-
-/* Runs hooks/DRIVER and hooks/DRIVER.d/(*) as "DRIVER OBJECT OPERATION SUBOPERATION EXTRA", @input (NULL:
- * none) on stdin. *ret_output (NULL: not wanted) gets what the last one printed. No script: success at once.
- * ERROR_HOOK_FAILED when one fails or does not end in time. */
-AWAITS MUST_CHECK bool hook_run(Host *host, const char *driver, const char *object, const char *operation,
-                                const char *suboperation, const char *extra, const char *input,
-                                char **ret_output, Error **err);
-bool hook_is_present(Host *host, const char *driver);
-
 /* ---- a running QEMU ---- */
 
 typedef struct VmConsole { /* an open console: at most one client */
@@ -304,28 +277,21 @@ typedef struct VmTaskState {
 } VmTaskState;
 
 struct Vm {
-    unsigned refs;
-    Host *host;
-    char *name;
-    Uuid uuid;
-    bool is_listed; /* in the registry and visible; false while being made and after removal */
-    bool is_registered;
-    bool autostart, has_managed_save;
-    bool config_is_new; /* redefined while running */
-    DomainDef *config;  /* NULL: transient; replaced as a whole by vm_set_config() */
-    char *config_xml;   /* its text without secrets, made when first asked for */
-    DomainDef *live;    /* NULL: not running */
-    VmRun *run;         /* NULL: not running */
-    int id;             /* -1: not running */
+    OBJECT_BASE(DomainDef);
+    bool has_managed_save;
+    VmRun *run; /* NULL: not running */
     VmState state;
     int reason;
-    unsigned taints; /* TAINT_* */
-    JobQueue jobs;
+    unsigned taints;  /* TAINT_* */
     bool status_busy; /* the status file is being written */
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
     StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
 };
+static inline Registry *vm_registry(const Host *host)
+{
+    return host_registry(host, &domain_class);
+}
 
 enum {
     TAINT_CUSTOM_MONITOR = 1 << 0,
@@ -336,75 +302,31 @@ enum {
     TAINT_CDROM_PASSTHROUGH = 1 << 5
 };
 
-struct Host {
-    Paths *paths;
-    Config *config;
-    EventBus *events;
-    QemuCapsCache *qemu_caps;
-    GHashTable *by_name;        /* name of the machine -> Vm (counted) */
-    GHashTable *by_uuid;        /* Uuid * of the machine -> Vm (not counted) */
-    GHashTable *by_id;          /* id -> Vm (not counted) */
-    GHashTable *reserved_names; /* new names of machines that are being renamed; files that are not used */
-    GHashTable *unused_names;   /* of definition files that were left as they are */
-    int last_id;
-    uint64_t last_serial;
-    bool is_stopping;
-    bool has_reattached; /* host_load() came to its end */
-    PortPool *ports;
-    DacTable *dac;
-    ImageSizes *image_sizes;  /* of machines that do not run (image_sizes.h) */
-    GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
-    StatsQueue stats;
-    unsigned n_background;     /* fibers of ours that run, or wait for room to run in */
-    GQueue background_waiting; /* of Background: no fiber could be made for them yet */
-    sd_event_source *background_retry;
-    WaitQueue hurry; /* woken when the daemon is to stop */
-};
-
-/* ---- registry (host.c) ---- */
-
-uint64_t host_next_serial(Host *host);
-int host_next_id(Host *host);
-/* Anybody of that name or UUID, listed or not; borrowed, NULL. */
-Vm *host_lookup_name(Host *host, const char *name);
-Vm *host_lookup_uuid(Host *host, const Uuid *uuid);
 /* Makes a machine with that identity and registers it, unlisted. Returns a reference. */
-Vm *vm_new(Host *host, const char *name, const Uuid *uuid);
-void vm_list_it(Vm *vm);
-/* Takes it out of the registry; references stay valid. */
-void vm_unregister(Vm *vm);
-void vm_set_name(Vm *vm, const char *name); /* keeps the registry in step */
-void vm_set_id(Vm *vm, int id);
-/* Starts a fiber that host_stop() waits for; later, if no fiber can be made now. @func frees @arg, @name is
- * static. For what guests or clients can repeat: vm_spawn_task(). */
-void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg);
+static inline Vm *vm_new(Host *host, const char *name, const Uuid *uuid)
+{
+    return (Vm *)object_new(vm_registry(host), name, uuid);
+}
 /* Does @func(@vm) soon, in a fiber (see VmTask). @vm is held meanwhile, its run is not. */
 void vm_spawn_task(Vm *vm, VmTask task, const char *name, void (*func)(Vm *vm));
 
 /* ---- identity (vm_define.c) ---- */
 
-/* *ret_vm: the machine that @def describes, borrowed; NULL if there is none.
- * ERROR_OPERATION_FAILED when its name or UUID belongs to another. */
-MUST_CHECK bool vm_check_identity(Host *host, const DomainDef *def, Vm **ret_vm, Error **err);
-/* Finds or makes the machine of @def and takes its job. A new one is not listed: vm_list_it() or
- * vm_release_embryo() must follow. */
-AWAITS MUST_CHECK bool vm_acquire(Host *host, const DomainDef *def, JobKind kind, const Caller *caller,
-                                  VmJob *ret_job, Error **err);
-void vm_release_embryo(Vm *vm);
 /* ERROR_XML_INVALID: a name that cannot be a file name. */
 MUST_CHECK bool vm_check_name(const char *name, Error **err);
 
 /* ---- machine (vm.c) ---- */
 
-const DomainDef *vm_def(const Vm *vm); /* live if running, else config; NULL only for one being made */
+static inline const DomainDef *
+vm_def(const Vm *vm) /* live if running, else config; NULL only for one being made */
+{
+    return vm->live ? vm->live : vm->config;
+}
 void vm_set_state(Vm *vm, VmState state, int reason);
-void vm_set_config(Vm *vm, DomainDef *def); /* owned; frees the old one */
 /* ERROR_INVALID_STATE "domain is not running" */
 MUST_CHECK bool vm_require_running(const Vm *vm, Error **err);
 /* The same, and its monitor can be used now. */
 MUST_CHECK bool vm_require_monitor(const Vm *vm, Error **err);
-MUST_CHECK bool vm_require_listed(const Vm *vm, Error **err);
-MUST_CHECK bool vm_check_flags(unsigned flags, unsigned known, const char *function, Error **err);
 /* Resolves virDomainModificationImpact: 0 means live if running, else config. ERROR_INVALID_STATE,
  * ERROR_ARGUMENT... as the reference. */
 MUST_CHECK bool vm_resolve_affect(const Vm *vm, unsigned flags, bool *ret_live, bool *ret_config,
@@ -444,21 +366,7 @@ MUST_CHECK bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Err
 /* Capabilities of the emulator of @def. */
 AWAITS MUST_CHECK bool vm_xml_get_caps(Host *host, const DomainDef *def, QemuCaps **ret_caps, Error **err);
 
-/* ---- persistence (vm_store.c) ---- */
-
-char *vm_config_path(const Host *host, const char *name);
-char *vm_autostart_path(const Host *host, const char *name);
-char *vm_save_path(const Host *host, const char *name);
-AWAITS MUST_CHECK bool vm_store_config(Host *host, const DomainDef *def, Error **err);
-/* Moves what hangs on the name (autostart link, managed save image) from one name to the other. */
-AWAITS MUST_CHECK bool vm_store_move_companions(Host *host, const char *from, const char *to, Error **err);
-/* The mark of a rename: should the daemon die before the end, the next one finishes it. */
-AWAITS MUST_CHECK bool vm_store_begin_rename(Host *host, const Uuid *uuid, const char *from, const char *to,
-                                             Error **err);
-AWAITS void vm_store_end_rename(Host *host, const Uuid *uuid);
-/* Loads all definitions; or those that were left as they are. */
-AWAITS MUST_CHECK bool vm_store_load_all(Host *host, Error **err);
-AWAITS MUST_CHECK bool vm_store_load_unused(Host *host, Error **err);
+char *vm_save_path(const Host *host, const char *name); /* of the managed save image */
 
 /* ---- status files (vm_status.c) ---- */
 
@@ -556,7 +464,7 @@ typedef struct VmStartSpec {
     }
 
 /* The job is held. A failure leaves nothing behind and the state as SHUTOFF/FAILED. */
-AWAITS MUST_CHECK bool vm_start_process(Vm *vm, VmJob *job, VmStartSpec *spec, Error **err);
+AWAITS MUST_CHECK bool vm_start_process(Vm *vm, Job *job, VmStartSpec *spec, Error **err);
 /* The job is held. Ends QEMU if it still runs, cleans up, publishes Stopped (-1: a start that failed, nobody
  * was told that it runs), forgets a transient machine. Does nothing if it does not run. */
 AWAITS void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail);
@@ -608,7 +516,7 @@ bool vm_agent_is_connected(const Vm *vm);
 /* ---- save images (vm_save.c) ---- */
 
 /* Restores @path into @vm, whose job is held. */
-AWAITS MUST_CHECK bool vm_restore_image(Vm *vm, VmJob *job, const char *path, unsigned flags,
+AWAITS MUST_CHECK bool vm_restore_image(Vm *vm, Job *job, const char *path, unsigned flags,
                                         uint64_t autodestroy_client, Error **err);
 
 /* Writes a core file into the auto dump folder, then does what on_crash says. */

@@ -235,14 +235,14 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
     vm->run = NULL;
     vm_run_free(run);
     g_clear_pointer(&vm->live, domain_def_free);
-    vm_set_id(vm, -1);
+    object_set_id(&vm->object, -1);
     vm->config_is_new = false;
     vm->taints = 0;
     vm_set_state(vm, VM_STATE_SHUTOFF, shutoff_reason);
     if (stopped_detail >= 0)
         vm_publish_lifecycle(vm, LIFECYCLE_STOPPED, stopped_detail);
     if (!vm->config)
-        vm_unregister(vm);
+        object_unregister(&vm->object);
     fiber_shield_end();
 }
 
@@ -278,9 +278,9 @@ static void vm_exit_fiber(void *arg)
             break;
     }
     while (run_ref_is_current(ref)) {
-        g_auto(VmJob) job = { 0 };
+        g_auto(Job) job = { 0 };
         g_autoptr(Error) err = NULL;
-        if (!vm_job_begin(vm, JOB_DESTROY, NULL, &job, &err)) {
+        if (!job_begin(&vm->object, JOB_DESTROY, NULL, &job, &err)) {
             log_warning_error(err, "cleaning up after a machine must wait");
             if (error_code(err) == ERROR_CANCELLED)
                 return;
@@ -457,14 +457,14 @@ static void go_on_fiber(void *arg)
     Vm *vm = ref->vm;
 
     while (run_ref_is_current(ref) && go_on_is_wanted(vm) && !vm->host->is_stopping) {
-        g_auto(VmJob) job = { 0 };
+        g_auto(Job) job = { 0 };
         g_autoptr(Error) err = NULL;
         if (!fiber_sleep(GO_ON_PAUSE_MS, NULL))
             break;
         if (!run_ref_is_current(ref) || !vm->run->qmp || vm->run->unanswering ||
             qmp_pending_ms(vm->run->qmp) > 0)
             continue;
-        if (!vm_job_begin(vm, JOB_MODIFY, NULL, &job, &err) || !run_ref_is_current(ref) ||
+        if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err) || !run_ref_is_current(ref) ||
             !go_on_is_wanted(vm))
             continue;
         if (go_on_now(vm, &err))
@@ -697,7 +697,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
 
     vm->live = g_steal_pointer(&status->def);
     vm->run = run;
-    vm_set_id(vm, vm->live->id);
+    object_set_id(&vm->object, vm->live->id);
     vm->state = status->state;
     vm->reason = status->reason;
     vm->taints = status->taints;
@@ -721,19 +721,19 @@ static void reattach_fill(Vm *vm, VmStatus *status)
         g_array_append_val(run->ports, port);
     }
     g_array_append_vals(run->vcpu_tids, status->vcpu_tids->data, status->vcpu_tids->len);
-    vm_list_it(vm);
+    object_list_it(&vm->object);
 }
 
 void vm_process_reattach(Vm *vm, VmStatus *status)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     g_autoptr(Error) err = NULL;
 
-    if (!vm_job_begin(vm, JOB_MODIFY, NULL, &job, &err)) {
+    if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err)) {
         log_error_error(err, "cannot take over a machine");
         return;
     }
-    vm_job_set_phase(&job, "reconnecting to QEMU");
+    job_set_phase(&job, "reconnecting to QEMU");
     const bool client_is_gone = status->autodestroy_client != 0;
     reattach_fill(vm, status);
     if (!reattach_process(vm, status, &err)) {

@@ -47,15 +47,15 @@ static bool config_set_vcpus(DomainDef *def, unsigned count, bool maximum, Error
 bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, Error **err)
 {
     const unsigned known = AFFECT_LIVE | AFFECT_CONFIG | VCPU_MAXIMUM | VCPU_GUEST | VCPU_HOTPLUGGABLE;
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     bool live = false;
     bool config = false;
 
-    if (!vm_check_flags(flags, known, "qemuDomainSetVcpusFlags", err))
+    if (!check_flags(flags, known, "qemuDomainSetVcpusFlags", err))
         return false;
     if (count == 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "nvcpus in virDomainSetVcpusFlags must not be zero");
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_listed(vm, err) ||
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
         !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     if (flags & VCPU_GUEST)
@@ -74,11 +74,12 @@ bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, 
     if (!config)
         return true;
     DomainDef *def = domain_def_copy(vm->config);
-    if (!config_set_vcpus(def, count, flags & VCPU_MAXIMUM, err) || !vm_store_config(vm->host, def, err)) {
+    if (!config_set_vcpus(def, count, flags & VCPU_MAXIMUM, err) ||
+        !object_store(vm->host, &domain_class, def, err)) {
         domain_def_free(def);
         return false;
     }
-    vm_set_config(vm, def);
+    object_set_config(&vm->object, def);
     return true;
 }
 
@@ -87,14 +88,14 @@ bool vm_get_vcpu_count(Vm *vm, unsigned flags, unsigned *ret_count, Error **err)
     bool live = false;
     bool config = false;
 
-    if (!vm_check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG | VCPU_MAXIMUM | VCPU_GUEST,
-                        "qemuDomainGetVcpusFlags", err))
+    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG | VCPU_MAXIMUM | VCPU_GUEST,
+                     "qemuDomainGetVcpusFlags", err))
         return false;
     if ((flags & 3) == 3)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
                          "exclusive");
-    if (!vm_require_listed(vm, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
+    if (!object_require_listed(&vm->object, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     if (flags & VCPU_GUEST)
         return error_set(err, live ? ERROR_OPERATION_UNSUPPORTED : ERROR_INVALID_ARGUMENT,
@@ -146,16 +147,16 @@ static bool live_set_memory(Vm *vm, uint64_t bytes, Error **err)
 
 bool vm_set_memory(Vm *vm, uint64_t bytes, unsigned flags, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     bool live = false;
     bool config = false;
     const bool maximum = flags & MEMORY_MAXIMUM;
 
-    if (!vm_check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG | MEMORY_MAXIMUM, "qemuDomainSetMemoryFlags", err))
+    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG | MEMORY_MAXIMUM, "qemuDomainSetMemoryFlags", err))
         return false;
     if (bytes == 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "memory in virDomainSetMemoryFlags must not be zero");
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_listed(vm, err) ||
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
         !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     if (live && maximum)
@@ -164,26 +165,26 @@ bool vm_set_memory(Vm *vm, uint64_t bytes, unsigned flags, const Caller *caller,
         return error_set(err, ERROR_INVALID_ARGUMENT, "cannot set memory higher than max memory");
     DomainDef *def = config ? domain_def_copy(vm->config) : NULL;
     if ((def && !config_set_memory(def, bytes, maximum, err)) || (live && !live_set_memory(vm, bytes, err)) ||
-        (def && !vm_store_config(vm->host, def, err))) {
+        (def && !object_store(vm->host, &domain_class, def, err))) {
         domain_def_free(def);
         return false;
     }
     if (def)
-        vm_set_config(vm, def);
+        object_set_config(&vm->object, def);
     return true;
 }
 
 bool vm_set_memory_stats_period(Vm *vm, int period_s, unsigned flags, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     bool live = false;
     bool config = false;
 
-    if (!vm_check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, "qemuDomainSetMemoryStatsPeriod", err))
+    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, "qemuDomainSetMemoryStatsPeriod", err))
         return false;
     if (period_s < 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "period must not be negative");
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_listed(vm, err) ||
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
         !vm_resolve_affect(vm, flags, &live, &config, err))
         return false;
     const DomainDef *shown = live ? vm->live : vm->config;
@@ -207,11 +208,11 @@ bool vm_set_memory_stats_period(Vm *vm, int period_s, unsigned flags, const Call
     if (config && vm->config->memballoon) {
         DomainDef *def = domain_def_copy(vm->config);
         def->memballoon->stats_period_s = period;
-        if (!vm_store_config(vm->host, def, err)) {
+        if (!object_store(vm->host, &domain_class, def, err)) {
             domain_def_free(def);
             return false;
         }
-        vm_set_config(vm, def);
+        object_set_config(&vm->object, def);
     }
     return true;
 }

@@ -31,7 +31,7 @@ static uint64_t storage_timeout(const Host *host)
 
 static bool save_check_flags(unsigned flags, unsigned known, const char *function, Error **err)
 {
-    if (!vm_check_flags(flags, known, function, err))
+    if (!check_flags(flags, known, function, err))
         return false;
     if ((flags & SAVE_RUNNING) && (flags & SAVE_PAUSED))
         return error_set(err, ERROR_INVALID_ARGUMENT,
@@ -67,7 +67,7 @@ static bool save_make_xml(Vm *vm, const char *dxml, char **ret_xml, Error **err)
     return ok;
 }
 
-static bool save_locked(Vm *vm, VmJob *job, const char *path, const char *dxml, unsigned flags, Error **err)
+static bool save_locked(Vm *vm, Job *job, const char *path, const char *dxml, unsigned flags, Error **err)
 {
     g_autofree char *xml = NULL;
     StateCopy copy = { .path = path,
@@ -86,13 +86,13 @@ static bool save_locked(Vm *vm, VmJob *job, const char *path, const char *dxml, 
 
 bool vm_save(Vm *vm, const char *path, const char *dxml, unsigned flags, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
     if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED, "qemuDomainSaveFlags", err))
         return false;
     if (*path != '/')
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not an absolute path", path);
-    if (!vm_job_begin(vm, JOB_SAVE, caller, &job, err) || !vm_require_monitor(vm, err) ||
+    if (!job_begin(&vm->object, JOB_SAVE, caller, &job, err) || !vm_require_monitor(vm, err) ||
         !save_locked(vm, &job, path, dxml, flags, err))
         return false;
     vm_process_stop(vm, SHUTOFF_SAVED, STOPPED_SAVED);
@@ -101,11 +101,11 @@ bool vm_save(Vm *vm, const char *path, const char *dxml, unsigned flags, const C
 
 bool vm_managed_save(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
     if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED, "qemuDomainManagedSave",
                           err) ||
-        !vm_job_begin(vm, JOB_SAVE, caller, &job, err) || !vm_require_monitor(vm, err))
+        !job_begin(&vm->object, JOB_SAVE, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (!vm->config)
         return error_set(err, ERROR_INVALID_STATE, "cannot do managed save for transient domain");
@@ -145,7 +145,7 @@ static bool restore_make_def(Host *host, const SaveImage *image, const char *dxm
     return true;
 }
 
-static bool restore_start(Vm *vm, VmJob *job, SaveImage *image, DomainDef *def, unsigned flags,
+static bool restore_start(Vm *vm, Job *job, SaveImage *image, DomainDef *def, unsigned flags,
                           uint64_t autodestroy_client, Error **err)
 {
     VmStartSpec spec = VM_START_SPEC_INIT;
@@ -183,13 +183,13 @@ static bool restore_start(Vm *vm, VmJob *job, SaveImage *image, DomainDef *def, 
     return ok;
 }
 
-bool vm_restore_image(Vm *vm, VmJob *job, const char *path, unsigned flags, uint64_t autodestroy_client,
+bool vm_restore_image(Vm *vm, Job *job, const char *path, unsigned flags, uint64_t autodestroy_client,
                       Error **err)
 {
     g_auto(SaveImage) image = { .fd = -1 };
     DomainDef *def = NULL;
 
-    vm_job_set_phase(job, "reading the image");
+    job_set_phase(job, "reading the image");
     if (!save_image_open(path, storage_timeout(vm->host), &image, err) ||
         !restore_make_def(vm->host, &image, NULL, &def, err))
         return false;
@@ -209,7 +209,7 @@ bool vm_restore(Host *host, const char *path, const char *dxml, unsigned flags, 
                 Error **err)
 {
     g_auto(SaveImage) image = { .fd = -1 };
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     DomainDef *def = NULL;
 
     if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED | SAVE_RESET_NVRAM,
@@ -217,17 +217,17 @@ bool vm_restore(Host *host, const char *path, const char *dxml, unsigned flags, 
         !save_image_open(path, storage_timeout(host), &image, err) ||
         !restore_make_def(host, &image, dxml, &def, err))
         return false;
-    if (!vm_acquire(host, def, JOB_RESTORE, caller, &job, err)) {
+    if (!object_acquire(vm_registry(host), def->name, &def->uuid, JOB_RESTORE, caller, &job, err)) {
         domain_def_free(def);
         return false;
     }
-    if (vm_is_running(job.vm)) {
+    if (vm_is_running(((Vm *)job.object))) {
         domain_def_free(def);
-        return error_set(err, ERROR_INVALID_STATE, "domain '%s' is already active", job.vm->name);
+        return error_set(err, ERROR_INVALID_STATE, "domain '%s' is already active", ((Vm *)job.object)->name);
     }
-    if (restore_start(job.vm, &job, &image, def, flags, 0, err))
+    if (restore_start(((Vm *)job.object), &job, &image, def, flags, 0, err))
         return true;
-    vm_release_embryo(job.vm);
+    object_release_embryo(&((Vm *)job.object)->object);
     return false;
 }
 
@@ -239,7 +239,7 @@ bool save_image_get_xml(Host *host, const char *path, unsigned flags, char **ret
     g_auto(SaveImage) image = { .fd = -1 };
     g_autoptr(DomainDef) def = NULL;
 
-    if (!vm_check_flags(flags, SECURE, "qemuDomainSaveImageGetXMLDesc", err) ||
+    if (!check_flags(flags, SECURE, "qemuDomainSaveImageGetXMLDesc", err) ||
         !save_image_open(path, storage_timeout(host), &image, err) ||
         !vm_xml_parse(host, image.xml, strlen(image.xml), "(saved domain)", VM_XML_TRUSTED, &def, err))
         return false;
@@ -266,7 +266,7 @@ bool save_image_define_xml(Host *host, const char *path, const char *dxml, unsig
 
 static bool managed_save_require(const Vm *vm, Error **err)
 {
-    if (!vm_require_listed(vm, err))
+    if (!object_require_listed(&vm->object, err))
         return false;
     if (!vm->has_managed_save)
         return error_set(err, ERROR_INVALID_STATE, "domain does not have managed save image");
@@ -275,9 +275,9 @@ static bool managed_save_require(const Vm *vm, Error **err)
 
 bool vm_managed_save_remove(Vm *vm, const Caller *caller, Error **err)
 {
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
 
-    if (!vm_job_begin(vm, JOB_MODIFY, caller, &job, err) || !vm_require_listed(vm, err))
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err))
         return false;
     g_autofree char *path = vm_save_path(vm->host, vm->name);
     if (!vm->has_managed_save)

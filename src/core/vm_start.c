@@ -36,7 +36,7 @@
 /* Everything that belongs to one start. */
 typedef struct Start {
     Vm *vm;
-    VmJob *job;
+    Job *job;
     VmStartSpec *spec;
     VmResources resources;
     GArray *huge_pages; /* of QemuHugePages; NULL: none wanted */
@@ -70,7 +70,7 @@ static bool start_make_run(Start *start, Error **err)
     live->id = id;
     vm->live = live;
     vm->run = run;
-    vm_set_id(vm, id);
+    object_set_id(&vm->object, id);
     vm_set_state(vm, VM_STATE_PAUSED, PAUSED_STARTING_UP);
     return true;
 }
@@ -81,7 +81,7 @@ static bool start_hook(Start *start, const char *operation, Error **err)
 
     if (!hook_is_present(vm->host, "qemu"))
         return true;
-    vm_job_set_phase(start->job, "running hook scripts");
+    job_set_phase(start->job, "running hook scripts");
     g_autofree char *xml = vm_xml_format(vm->live, XML_FORMAT_SECURE);
     return hook_run(vm->host, "qemu", vm->name, operation, "begin", "-", xml, NULL, err);
 }
@@ -110,14 +110,14 @@ static bool start_prepare(Start *start, Error **err)
     uid_t uid = 0;
     gid_t gid = 0;
 
-    vm_job_set_phase(start->job, "preparing");
+    job_set_phase(start->job, "preparing");
     if (!start_check(vm, err) || !start_hook(start, "prepare", err) ||
         !dac_fill_seclabel(vm->host, vm->live, err))
         return false;
     qemu_assign_aliases(vm->live);
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
-    vm_job_set_phase(start->job, "looking at disk images");
+    job_set_phase(start->job, "looking at disk images");
     if (!storage_prepare(vm->host, vm->live, vm->run->dac, err) ||
         !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
@@ -131,7 +131,7 @@ static bool start_prepare(Start *start, Error **err)
     /* From here on there is something to undo after a crash of the daemon. */
     if (!vm_status_save(vm, err))
         return false;
-    vm_job_set_phase(start->job, "lending files to QEMU");
+    job_set_phase(start->job, "lending files to QEMU");
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     if (vm->live->type == VIRT_TYPE_KVM)
         dac_lend_kvm(uid, gid);
@@ -499,7 +499,7 @@ static bool start_receive_state(Start *start, Error **err)
     const uint64_t deadline_ms = timeout_ms == FIBER_NO_DEADLINE ? UINT64_MAX : loop_now_ms() + timeout_ms;
     uint64_t feeder_ended_ms = 0;
 
-    vm_job_set_phase(start->job, "reading memory");
+    job_set_phase(start->job, "reading memory");
     if (!vm_qmp(vm, "migrate-set-capabilities",
                 json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1), 0, NULL,
                 err) ||
@@ -531,7 +531,7 @@ static bool start_converse(Start *start, Error **err)
     Vm *vm = start->vm;
     const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
 
-    vm_job_set_phase(start->job, "waiting for QEMU");
+    job_set_phase(start->job, "waiting for QEMU");
     if (!vm_process_connect(vm, timeout_ms, err) || !start_query_cpus(vm, err) ||
         !start_query_chars(vm, err) || !start_set_passwords(vm, err))
         return false;
@@ -654,11 +654,11 @@ static bool start_finish(Start *start, Error **err)
     if (spec->paused)
         vm_publish_lifecycle(vm, LIFECYCLE_SUSPENDED,
                              spec->incoming_fd >= 0 ? SUSPENDED_RESTORED : SUSPENDED_PAUSED);
-    vm_list_it(vm);
+    object_list_it(&vm->object);
     return true;
 }
 
-bool vm_start_process(Vm *vm, VmJob *job, VmStartSpec *spec, Error **err)
+bool vm_start_process(Vm *vm, Job *job, VmStartSpec *spec, Error **err)
 {
     Start start = { .vm = vm, .job = job, .spec = spec };
     const uint64_t begin_us = loop_now_us();

@@ -208,7 +208,7 @@ static void stats_prober_fiber(void *arg)
 {
     Host *host = arg;
 
-    for (StatsProbe *probe; (probe = g_queue_pop_head(&host->stats.waiting));) {
+    for (StatsProbe *probe; (probe = g_queue_pop_head(&host->machines->stats.waiting));) {
         stats_ask_qemu(probe);
         probe->is_done = true;
         if (probe->vm->stats_probe == probe)
@@ -216,7 +216,7 @@ static void stats_prober_fiber(void *arg)
         wait_queue_wake_all(&probe->done);
         stats_probe_unref(probe);
     }
-    host->stats.n_probers--;
+    host->machines->stats.n_probers--;
 }
 
 /* The probe of @vm for @groups: of somebody who asks the same at the moment, or a new one. Caller owns a
@@ -246,13 +246,13 @@ static StatsProbe *stats_probe_get(Vm *vm, unsigned groups, uint64_t deadline_ms
     }
     vm->stats_probe = probe;
     probe->refs++;
-    g_queue_push_tail(&vm->host->stats.waiting, probe);
+    g_queue_push_tail(&vm->host->machines->stats.waiting, probe);
     return probe;
 }
 
 static void stats_start_probers(Host *host)
 {
-    StatsQueue *queue = &host->stats;
+    StatsQueue *queue = &host->machines->stats;
 
     while (queue->n_probers < MIN(queue->waiting.length, STATS_PROBERS_MAX)) {
         queue->n_probers++;
@@ -631,9 +631,8 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
     g_autoptr(GPtrArray) listed = NULL;
     g_autoptr(GPtrArray) probes = g_ptr_array_new_with_free_func(stats_probe_unref);
 
-    if (!vm_check_flags(flags,
-                        STATS_FLAGS_FILTER | STATS_FLAG_NOWAIT | STATS_FLAG_BACKING | STATS_FLAG_ENFORCE,
-                        "qemuConnectGetAllDomainStats", err))
+    if (!check_flags(flags, STATS_FLAGS_FILTER | STATS_FLAG_NOWAIT | STATS_FLAG_BACKING | STATS_FLAG_ENFORCE,
+                     "qemuConnectGetAllDomainStats", err))
         return false;
     if ((flags & STATS_FLAG_ENFORCE) && (groups & ~STATS_ALL))
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED,
@@ -641,7 +640,7 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
                          groups & ~STATS_ALL);
     if (!groups)
         groups = STATS_ALL;
-    if (!stats_await_turn(&host->stats, read_only, err))
+    if (!stats_await_turn(&host->machines->stats, read_only, err))
         return false;
     bool ok = vms || vm_list(host, flags & STATS_FLAGS_FILTER, &listed, err);
     if (ok) {
@@ -653,8 +652,8 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
     }
     if (ok)
         stats_write_all(probes, groups, flags, func, arg);
-    host->stats.n_calls[read_only]--;
-    wait_queue_wake_one(&host->stats.turn[read_only]);
+    host->machines->stats.n_calls[read_only]--;
+    wait_queue_wake_one(&host->machines->stats.turn[read_only]);
     return ok;
 }
 

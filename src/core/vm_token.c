@@ -73,9 +73,9 @@ void vm_token_scan(Host *host)
     GPtrArray *holders = g_ptr_array_new_with_free_func(token_holder_free);
     g_autoptr(Error) err = NULL;
 
-    g_clear_pointer(&host->token_holders, g_ptr_array_unref);
+    g_clear_pointer(&host->machines->token_holders, g_ptr_array_unref);
     if (worker_run(worker_lane_named("processes"), scan_run, holders, scan_free, SCAN_TIMEOUT_MS, &err))
-        host->token_holders = holders;
+        host->machines->token_holders = holders;
     else
         log_error_error(err, "cannot look for QEMUs of an earlier daemon");
 }
@@ -85,8 +85,8 @@ pid_t vm_token_find(const Host *host, const char *name, pid_t preferred)
     g_autofree char *token = vm_status_path(host, name);
     const TokenHolder *found = NULL;
 
-    for (guint i = 0; host->token_holders && i < host->token_holders->len; i++) {
-        const TokenHolder *holder = g_ptr_array_index(host->token_holders, i);
+    for (guint i = 0; host->machines->token_holders && i < host->machines->token_holders->len; i++) {
+        const TokenHolder *holder = g_ptr_array_index(host->machines->token_holders, i);
         if (strcmp(holder->token, token) != 0)
             continue;
         /* Gone since, or a zombie? */
@@ -104,12 +104,12 @@ pid_t vm_token_find(const Host *host, const char *name, pid_t preferred)
 
 void vm_token_report(const Host *host)
 {
-    for (guint i = 0; host->token_holders && i < host->token_holders->len; i++) {
-        const TokenHolder *holder = g_ptr_array_index(host->token_holders, i);
+    for (guint i = 0; host->machines->token_holders && i < host->machines->token_holders->len; i++) {
+        const TokenHolder *holder = g_ptr_array_index(host->machines->token_holders, i);
         g_autofree char *file = g_path_get_basename(holder->token);
         g_autofree char *name = g_strndup(file, strlen(file) - MIN(strlen(file), strlen(".xml")));
         g_autofree char *path = vm_status_path(host, name);
-        const Vm *vm = g_hash_table_lookup(host->by_name, name);
+        const Vm *vm = (Vm *)registry_get_name(vm_registry(host), name);
         if (strcmp(path, holder->token) == 0 && (!vm || !vm->run) &&
             vm_token_find(host, name, 0) == holder->pid)
             log_warning("process %d is a QEMU of machine '%s' whose status file is lost: the machine cannot "

@@ -21,7 +21,7 @@ static bool tunables_begin(const Vm *vm, unsigned flags, const char *function, c
 {
     const DomainDef *def = NULL;
 
-    if (!vm_check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, function, err) ||
+    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, function, err) ||
         !vm_get_affected_def(vm, flags, &def, err))
         return false;
     *ret_def = def;

@@ -21,6 +21,7 @@
 #include "base/process.h"
 #include "base/worker.h"
 #include "core/host.h"
+#include "core/machine.h"
 #include "daemon/options.h"
 #include "daemon/process_setup.h"
 #include "host/cpu.h"
@@ -90,7 +91,8 @@ AWAITS static void stop_fiber(void *arg)
     if (daemon->server)
         rpc_server_stop(daemon->server);
     if (daemon->host)
-        host_stop(daemon->host, STOP_TIMEOUT_MS);
+        machine_stop(daemon->host);
+    host_stop(daemon->host, STOP_TIMEOUT_MS);
     loop_quit(EXIT_OK);
 }
 
@@ -143,7 +145,7 @@ AWAITS static void reload(Daemon *daemon)
     report_changes(host_config(daemon->host), config);
     open_log(daemon, config);
     log_info("configuration read and log opened again");
-    host_reload(daemon->host);
+    machine_reload(daemon->host);
 }
 
 AWAITS static void reload_fiber(void *arg)
@@ -187,8 +189,8 @@ static int on_status_signal(sd_event_source *source, const struct signalfd_sigin
                 resident * (unsigned long)sysconf(_SC_PAGESIZE) / 1024, (size_t)heap.uordblks / 1024,
                 (size_t)heap.fordblks / 1024, fiber_count(),
                 daemon->server ? rpc_server_count_clients(daemon->server) : 0,
-                daemon->host ? host_count_vms(daemon->host, false) : 0,
-                daemon->host ? host_count_vms(daemon->host, true) : 0);
+                daemon->host ? machine_count(daemon->host, false) : 0,
+                daemon->host ? machine_count(daemon->host, true) : 0);
     return 0;
 }
 
@@ -259,11 +261,12 @@ AWAITS static bool start_host(Daemon *daemon, Error **err)
     if (!paths_make_dirs(daemon->paths, err))
         return false;
     daemon->host = host_new(daemon->paths, daemon->config);
-    if (!host_load(daemon->host, err))
+    machine_open(daemon->host);
+    if (!machine_load(daemon->host, err))
         return false;
     if (!rpc_front_start(daemon->host, &daemon->server, err))
         return false;
-    host_autostart(daemon->host);
+    machine_autostart(daemon->host);
     return true;
 }
 
@@ -276,10 +279,10 @@ AWAITS static void start_fiber(void *arg)
         return;
     }
     log_info("lodged " LODGE_VERSION " is ready after %u ms: %u machines, %u of them running",
-             (unsigned)(loop_now_ms() - begun_ms), host_count_vms(daemon->host, false),
-             host_count_vms(daemon->host, true));
-    (void)sd_notifyf(0, "READY=1\nSTATUS=%u machines, %u of them running",
-                     host_count_vms(daemon->host, false), host_count_vms(daemon->host, true));
+             (unsigned)(loop_now_ms() - begun_ms), machine_count(daemon->host, false),
+             machine_count(daemon->host, true));
+    (void)sd_notifyf(0, "READY=1\nSTATUS=%u machines, %u of them running", machine_count(daemon->host, false),
+                     machine_count(daemon->host, true));
     process_setup_ready();
 }
 

@@ -218,6 +218,9 @@ void rpc_client_send_error(RpcClient *client, const WireHeader *call, const Erro
     header.type = WIRE_REPLY;
     header.status = WIRE_ERROR;
     wire_error_from(why, &error);
+    const WireProgram *program = wire_program_find(call->program);
+    const WireProc *proc = program ? wire_proc_find(program, call->proc) : NULL;
+    wire_error_set_api(&error, proc ? proc->api : NULL);
     if (wire_frame_append(&client->channel.out, &header, WIRE_TYPE_ERROR, &error, NULL))
         rpc_client_flush(client);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "core/access.h"
 #include "rpc/server.h"
 #include "rpc/stream.h"
 #include "wire/wire_enums.h"
@@ -56,42 +57,6 @@ bool rpc_error_internal(Error **err, const char *format, ...)
     error_set(err, ERROR_INTERNAL, "%s", text);
     error_set_remote(*err, VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC);
     return false;
-}
-
-/* ---- the right to call ---- */
-
-/* Procedures that a read-only client may call with some arguments only. */
-static bool call_asks_for_more_than_reading(const RpcCall *call)
-{
-    if (call->header.program != WIRE_PROGRAM_REMOTE)
-        return true;
-    switch (call->header.proc) {
-    case PROC_DOMAIN_GET_XML_DESC:
-        return ((const WireDomainGetXmlDescArgs *)call->args)->flags &
-               (VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE);
-    case PROC_DOMAIN_SNAPSHOT_GET_XML_DESC:
-        return ((const WireDomainSnapshotGetXmlDescArgs *)call->args)->flags & VIR_DOMAIN_SNAPSHOT_XML_SECURE;
-    case PROC_DOMAIN_CHECKPOINT_GET_XML_DESC:
-        return ((const WireDomainCheckpointGetXmlDescArgs *)call->args)->flags &
-               VIR_DOMAIN_CHECKPOINT_XML_SECURE;
-    case PROC_DOMAIN_MANAGED_SAVE_GET_XML_DESC:
-        return ((const WireDomainManagedSaveGetXmlDescArgs *)call->args)->flags &
-               VIR_DOMAIN_SAVE_IMAGE_XML_SECURE;
-    case PROC_DOMAIN_GET_VCPUS_FLAGS:
-        return ((const WireDomainGetVcpusFlagsArgs *)call->args)->flags & VIR_DOMAIN_VCPU_GUEST;
-    case PROC_DOMAIN_INTERFACE_ADDRESSES:
-        return ((const WireDomainInterfaceAddressesArgs *)call->args)->source ==
-               VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT;
-    default:
-        return true; /* a new conditional procedure is denied until it has a line here */
-    }
-}
-
-static bool call_is_allowed(const RpcCall *call)
-{
-    if (!call->client->caller.read_only || call->proc->read_only == WIRE_READ_ONLY_OK)
-        return true;
-    return call->proc->read_only == WIRE_READ_ONLY_CONDITIONAL && !call_asks_for_more_than_reading(call);
 }
 
 /* ---- running ---- */
@@ -287,11 +252,8 @@ static RpcCall *call_new(RpcClient *client, const WireFrame *frame, const WirePr
         g_clear_pointer(&call->args, g_free);
         return REFUSE(client, &frame->header, VIR_ERR_RPC, VIR_FROM_RPC, "Unable to decode message payload");
     }
-    if (!call_is_allowed(call)) {
-        g_clear_pointer(&err, error_free);
-        error_set(&err, ERROR_DENIED, "read only access prevents %s", proc->api);
-        if (frame->header.program == WIRE_PROGRAM_REMOTE && g_str_has_prefix(proc->api, "virDomain"))
-            error_set_remote(err, VIR_ERR_OPERATION_DENIED, VIR_FROM_DOMAIN);
+    g_clear_pointer(&err, error_free);
+    if (!access_check_call(rpc_caller(call), proc, call->args, NULL, &err)) {
         rpc_client_send_error(client, &frame->header, err);
         return NULL;
     }

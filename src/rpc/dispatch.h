@@ -10,6 +10,7 @@
 #include "wire/wire_gen.h"
 
 typedef struct Host Host;
+typedef struct ObjectClass ObjectClass;
 
 typedef struct RpcCall {
     RpcClient *client; /* reference */
@@ -37,6 +38,7 @@ typedef struct RpcEntry {
     int32_t number; /* 0 ends a table */
     RpcHandler handler;
     unsigned flags;
+    const ObjectClass *class; /* of a generic handler (handle_object.h) */
 } RpcEntry;
 
 /* Several tables may have the same program. */
@@ -67,11 +69,11 @@ typedef struct RpcTable {
 
 #define RPC_ENTRY(name)                                                                                      \
     {                                                                                                        \
-        wire_number_##name, handle_##name, 0                                                                 \
+        wire_number_##name, handle_##name, 0, NULL                                                           \
     }
 #define RPC_ENTRY_EARLY(name)                                                                                \
     {                                                                                                        \
-        wire_number_##name, handle_##name, RPC_BEFORE_OPEN                                                   \
+        wire_number_##name, handle_##name, RPC_BEFORE_OPEN, NULL                                             \
     }
 
 /* A CALL frame: begins it, keeps it for later, or answers with the reason why not. The frame and @fds (owned

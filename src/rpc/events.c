@@ -22,8 +22,10 @@ typedef struct RpcRegistration {
     RpcEventKind kind;
     int callback_id;
     int event_id;
-    bool for_one_vm;
-    Uuid vm;
+    ObjectKind object;
+    bool for_one;
+    Uuid uuid;
+    char *name; /* NULL: by UUID */
     char *qemu_event;
     GRegex *qemu_pattern;
     unsigned qemu_flags;
@@ -40,6 +42,7 @@ static void registration_free(gpointer data)
     RpcRegistration *registration = data;
 
     g_free(registration->qemu_event);
+    g_free(registration->name);
     g_clear_pointer(&registration->qemu_pattern, g_regex_unref);
     g_free(registration);
 }
@@ -53,7 +56,7 @@ static char *event_text(const char *text)
 
 static WireDomain event_domain(const Event *event)
 {
-    return (WireDomain){ .name = event_text(event->vm_name), .uuid = event->vm_uuid, .id = event->vm_id };
+    return (WireDomain){ .name = event_text(event->name), .uuid = event->uuid, .id = event->object_id };
 }
 
 /* The strings of a message are borrowed from the event: it is encoded and forgotten before the event is. */
@@ -283,6 +286,42 @@ static void event_send_legacy(RpcClient *client, const Event *event)
     rpc_client_send_message(client, WIRE_PROGRAM_REMOTE, legacy, &body);
 }
 
+/* The messages of the other kinds: all begin with the callback's id and the object, and some go on. */
+typedef struct ObjectMessage {
+    int32_t callback_id;
+    WireHandle handle;
+    int32_t event, detail;
+} ObjectMessage;
+
+static void event_send_object(RpcClient *client, int callback_id, const Event *event)
+{
+    static const struct {
+        ObjectKind kind;
+        int id;
+        int32_t proc;
+    } messages[] = {
+        { OBJECT_NETWORK, EVENT_LIFECYCLE, PROC_NETWORK_EVENT_LIFECYCLE },
+        { OBJECT_POOL, EVENT_LIFECYCLE, PROC_STORAGE_POOL_EVENT_LIFECYCLE },
+        { OBJECT_POOL, EVENT_POOL_REFRESH, PROC_STORAGE_POOL_EVENT_REFRESH },
+        { OBJECT_NODE_DEVICE, EVENT_LIFECYCLE, PROC_NODE_DEVICE_EVENT_LIFECYCLE },
+        { OBJECT_NODE_DEVICE, EVENT_NODE_DEVICE_UPDATE, PROC_NODE_DEVICE_EVENT_UPDATE },
+        { OBJECT_SECRET, EVENT_LIFECYCLE, PROC_SECRET_EVENT_LIFECYCLE },
+        { OBJECT_SECRET, EVENT_SECRET_VALUE_CHANGED, PROC_SECRET_EVENT_VALUE_CHANGED },
+    };
+    const ObjectMessage message = { .callback_id = callback_id,
+                                    .handle = { .name = event_text(event->name),
+                                                .uuid = event->uuid,
+                                                .usage_type = event->number,
+                                                .usage_id = event_text(event->text1) },
+                                    .event = event->type,
+                                    .detail = event->detail };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(messages); i++) {
+        if (messages[i].kind == event->kind && messages[i].id == (int)event->id)
+            rpc_client_send_message(client, WIRE_PROGRAM_REMOTE, messages[i].proc, &message);
+    }
+}
+
 static void event_send_qemu(RpcClient *client, int callback_id, const Event *event)
 {
     WireQemuDomainMonitorEventMsg message = {
@@ -301,9 +340,10 @@ static void event_send_qemu(RpcClient *client, int callback_id, const Event *eve
 
 static bool registration_wants(const RpcRegistration *registration, const Event *event)
 {
-    if (registration->kind == RPC_EVENT_ABSENT)
+    if (registration->object != event->kind)
         return false;
-    if (registration->for_one_vm && !uuid_equal(&registration->vm, &event->vm_uuid))
+    if (registration->for_one && (registration->name ? strcmp(registration->name, event->name) != 0
+                                                     : !uuid_equal(&registration->uuid, &event->uuid)))
         return false;
     if (registration->kind != RPC_EVENT_QEMU)
         return registration->event_id == (int)event->id;
@@ -327,13 +367,14 @@ static void registration_send(RpcClient *client, const RpcRegistration *registra
     case RPC_EVENT_QEMU:
         event_send_qemu(client, registration->callback_id, event);
         return;
+    case RPC_EVENT_OBJECT:
+        event_send_object(client, registration->callback_id, event);
+        return;
     case RPC_EVENT_MODERN:
         if (event->id < LEGACY_EVENTS)
             event_send_wrapped(client, registration->callback_id, event);
         else
             event_send_flat(client, registration->callback_id, event);
-        return;
-    case RPC_EVENT_ABSENT:
         return;
     }
 }
@@ -370,8 +411,8 @@ static void events_on_publish(const Event *event, void *arg)
 
 static bool registration_same(const RpcRegistration *a, const RpcEventFilter *filter)
 {
-    if (a->kind != filter->kind || a->kind == RPC_EVENT_ABSENT || a->for_one_vm != (filter->vm != NULL) ||
-        (filter->vm && !uuid_equal(&a->vm, filter->vm)))
+    if (a->kind != filter->kind || a->object != filter->object || g_strcmp0(a->name, filter->name) != 0 ||
+        a->for_one != (filter->uuid || filter->name) || (filter->uuid && !uuid_equal(&a->uuid, filter->uuid)))
         return false;
     if (a->kind == RPC_EVENT_QEMU)
         return g_strcmp0(a->qemu_event, filter->qemu_event) == 0 && a->qemu_flags == filter->qemu_flags;
@@ -415,9 +456,11 @@ bool rpc_events_add(RpcClient *client, const RpcEventFilter *filter, int *ret_ca
     RpcRegistration *made = g_new0(RpcRegistration, 1);
     made->kind = filter->kind;
     made->event_id = filter->event_id;
-    made->for_one_vm = filter->vm != NULL;
-    if (filter->vm)
-        made->vm = *filter->vm;
+    made->object = filter->object;
+    made->for_one = filter->uuid || filter->name;
+    made->name = g_strdup(filter->name);
+    if (filter->uuid)
+        made->uuid = *filter->uuid;
     made->qemu_event = g_strdup(filter->qemu_event);
     made->qemu_flags = filter->qemu_flags;
     if (!registration_set_pattern(made, err)) {

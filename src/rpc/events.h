@@ -9,13 +9,15 @@ typedef enum RpcEventKind {
     RPC_EVENT_LEGACY, /* message without callback id */
     RPC_EVENT_MODERN,
     RPC_EVENT_QEMU,   /* raw monitor events */
-    RPC_EVENT_ABSENT, /* of objects that are not there: nothing is ever sent */
+    RPC_EVENT_OBJECT, /* of another kind of object than machines */
 } RpcEventKind;
 
 typedef struct RpcEventFilter {
     RpcEventKind kind;
     int event_id;
-    const Uuid *vm;         /* NULL: all */
+    ObjectKind object;      /* OBJECT: of which kind */
+    const Uuid *uuid;       /* of the only object that is meant; NULL: all */
+    const char *name;       /* the same, of kinds that go by name; NULL: all */
     const char *qemu_event; /* QEMU: NULL: all */
     unsigned qemu_flags;    /* virConnectDomainQemuMonitorEventRegisterFlags */
 } RpcEventFilter;

@@ -16,6 +16,7 @@
 #include "base/socket.h"
 #include "core/config.h"
 #include "core/host.h"
+#include "core/machine.h"
 #include "core/paths.h"
 #include "rpc/auth.h"
 #include "rpc/handlers.h"
@@ -171,7 +172,7 @@ bool rpc_front_start(Host *host, RpcServer **ret_server, Error **err)
         .keepalive_interval_s = config->keepalive_interval_s,
         .keepalive_count = config->keepalive_count,
         .is_session = paths->is_session,
-        .client_gone = host_client_gone,
+        .client_gone = machine_client_gone,
     };
     g_autoptr(RpcServer) server = rpc_server_new(&spec);
     bool activated;

@@ -1,9 +1,8 @@
-/* Objects that this server does not keep yet: pools, volumes, networks, interfaces, node devices, filters,
- * secrets. There are none of them, so that lists are empty, looking one up fails in the words that clients
- * know, and events can be waited for. Clients ask for these before they do anything with machines. */
+/* Objects that this server does not keep yet: pools, volumes, networks, interfaces, node devices, filters.
+ * There are none of them, so that lists are empty and looking one up fails in the words that clients know.
+ * Clients ask for these before they do anything with machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rpc/convert.h"
-#include "rpc/events.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"
 
@@ -23,7 +22,7 @@ static bool handle_nothing(RpcCall *call, const void *args, void *ret, Error **e
 }
 #define NOTHING(name)                                                                                        \
     {                                                                                                        \
-        wire_number_##name, handle_nothing, 0                                                                \
+        wire_number_##name, handle_nothing, 0, NULL                                                          \
     }
 
 /* The same for those with flags. */
@@ -39,7 +38,6 @@ NOTHING_WITH_FLAGS(connect_list_all_interfaces, 0x3, VIR_FROM_INTERFACE)
 NOTHING_WITH_FLAGS(connect_list_all_node_devices, 0xc03fffff, VIR_FROM_NODEDEV)
 NOTHING_WITH_FLAGS(connect_list_all_nwfilters, 0, VIR_FROM_NWFILTER)
 NOTHING_WITH_FLAGS(connect_list_all_nwfilter_bindings, 0, VIR_FROM_NWFILTER)
-NOTHING_WITH_FLAGS(connect_list_all_secrets, 0xf, VIR_FROM_SECRET)
 NOTHING_WITH_FLAGS(node_num_of_devices, 0, VIR_FROM_NODEDEV)
 NOTHING_WITH_FLAGS(node_list_devices, 0, VIR_FROM_NODEDEV)
 
@@ -72,8 +70,6 @@ UNKNOWN(interface_lookup_by_mac_string, ERROR_NO_INTERFACE, "couldn't find inter
 UNKNOWN(node_device_lookup_by_name, ERROR_NO_NODE_DEVICE, "no node device with matching name '%s'", name)
 UNKNOWN(nwfilter_lookup_by_name, ERROR_NO_NWFILTER, "no nwfilter with matching name '%s'", name)
 UNKNOWN_UUID(nwfilter_lookup_by_uuid, ERROR_NO_NWFILTER, "no nwfilter with matching uuid '%s'")
-UNKNOWN_UUID(secret_lookup_by_uuid, ERROR_NO_SECRET, "no secret with matching uuid '%s'")
-UNKNOWN(secret_lookup_by_usage, ERROR_NO_SECRET, "no secret with matching usage '%s'", usage_id)
 
 RPC_HANDLER(nwfilter_binding_lookup_by_port_dev)
 {
@@ -82,35 +78,6 @@ RPC_HANDLER(nwfilter_binding_lookup_by_port_dev)
         error_set_remote(*err, VIR_ERR_NO_NWFILTER_BINDING, VIR_FROM_NWFILTER);
     return false;
 }
-
-/* ---- events: registered, and never sent ---- */
-
-#define ABSENT_EVENTS 2 /* of each class: life cycle, and one more */
-
-static bool absent_event_register(RpcCall *call, int event_id, const char *class, int *ret_callback_id,
-                                  Error **err)
-{
-    const RpcEventFilter filter = { .kind = RPC_EVENT_ABSENT, .event_id = event_id };
-
-    if (event_id < 0 || event_id >= ABSENT_EVENTS)
-        return rpc_error_internal(err, "unsupported %s event ID %d", class, event_id);
-    return rpc_events_add(call->client, &filter, ret_callback_id, err);
-}
-
-#define EVENTS(class, text)                                                                                  \
-    RPC_HANDLER(connect_##class##_event_register_any)                                                        \
-    {                                                                                                        \
-        return absent_event_register(call, args->event_id, text, &ret->callback_id, err);                    \
-    }                                                                                                        \
-    RPC_HANDLER(connect_##class##_event_deregister_any)                                                      \
-    {                                                                                                        \
-        return rpc_events_remove(call->client, RPC_EVENT_ABSENT, args->callback_id, err);                    \
-    }
-
-EVENTS(network, "network")
-EVENTS(storage_pool, "storage pool")
-EVENTS(node_device, "node device")
-EVENTS(secret, "secret")
 
 const RpcEntry rpc_entries_absent[] = {
     NOTHING(connect_num_of_networks),
@@ -125,8 +92,6 @@ const RpcEntry rpc_entries_absent[] = {
     NOTHING(connect_list_interfaces),
     NOTHING(connect_num_of_defined_interfaces),
     NOTHING(connect_list_defined_interfaces),
-    NOTHING(connect_num_of_secrets),
-    NOTHING(connect_list_secrets),
     NOTHING(connect_num_of_nwfilters),
     NOTHING(connect_list_nwfilters),
     RPC_ENTRY(connect_list_all_networks),
@@ -135,7 +100,6 @@ const RpcEntry rpc_entries_absent[] = {
     RPC_ENTRY(connect_list_all_node_devices),
     RPC_ENTRY(connect_list_all_nwfilters),
     RPC_ENTRY(connect_list_all_nwfilter_bindings),
-    RPC_ENTRY(connect_list_all_secrets),
     RPC_ENTRY(node_num_of_devices),
     RPC_ENTRY(node_list_devices),
     RPC_ENTRY(network_lookup_by_name),
@@ -152,15 +116,5 @@ const RpcEntry rpc_entries_absent[] = {
     RPC_ENTRY(nwfilter_lookup_by_name),
     RPC_ENTRY(nwfilter_lookup_by_uuid),
     RPC_ENTRY(nwfilter_binding_lookup_by_port_dev),
-    RPC_ENTRY(secret_lookup_by_uuid),
-    RPC_ENTRY(secret_lookup_by_usage),
-    RPC_ENTRY(connect_network_event_register_any),
-    RPC_ENTRY(connect_network_event_deregister_any),
-    RPC_ENTRY(connect_storage_pool_event_register_any),
-    RPC_ENTRY(connect_storage_pool_event_deregister_any),
-    RPC_ENTRY(connect_node_device_event_register_any),
-    RPC_ENTRY(connect_node_device_event_deregister_any),
-    RPC_ENTRY(connect_secret_event_register_any),
-    RPC_ENTRY(connect_secret_event_deregister_any),
     { 0 },
 };

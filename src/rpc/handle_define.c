@@ -43,11 +43,6 @@ RPC_VM_HANDLER(domain_rename)
     return true;
 }
 
-RPC_VM_HANDLER(domain_set_autostart)
-{
-    return vm_set_autostart(vm, args->autostart != 0, rpc_caller(call), err);
-}
-
 RPC_VM_HANDLER(domain_set_metadata)
 {
     return vm_set_metadata(vm, args->type, args->metadata, args->key, args->uri, args->flags,
@@ -105,7 +100,6 @@ const RpcEntry rpc_entries_define[] = {
     RPC_ENTRY(domain_undefine),
     RPC_ENTRY(domain_undefine_flags),
     RPC_ENTRY(domain_rename),
-    RPC_ENTRY(domain_set_autostart),
     RPC_ENTRY(domain_set_metadata),
     RPC_ENTRY(domain_set_vcpus),
     RPC_ENTRY(domain_set_vcpus_flags),

@@ -3,32 +3,13 @@
 #include "core/vm_define.h"
 #include "core/vm_info.h"
 #include "rpc/convert.h"
+#include "rpc/handle_object.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"
 
 #define DOMAIN_LIST_MAX 16384
 
 /* ---- look-ups ---- */
-
-RPC_HANDLER(domain_lookup_by_name)
-{
-    g_autoptr(Vm) vm = vm_find_by_name(call->host, args->name, err);
-
-    if (!vm)
-        return false;
-    rpc_fill_domain(vm, &ret->dom);
-    return true;
-}
-
-RPC_HANDLER(domain_lookup_by_uuid)
-{
-    g_autoptr(Vm) vm = vm_find_by_uuid(call->host, &args->uuid, NULL, err);
-
-    if (!vm)
-        return false;
-    rpc_fill_domain(vm, &ret->dom);
-    return true;
-}
 
 RPC_HANDLER(domain_lookup_by_id)
 {
@@ -42,75 +23,19 @@ RPC_HANDLER(domain_lookup_by_id)
 
 /* ---- lists ---- */
 
-RPC_HANDLER(connect_list_all_domains)
-{
-    g_autoptr(GPtrArray) vms = NULL;
-
-    if (!vm_list(call->host, args->flags, &vms, err))
-        return false;
-    ret->ret = (int32_t)vms->len;
-    if (!args->need_results)
-        return true;
-    ret->domains = g_new0(WireDomain, MAX(vms->len, 1));
-    ret->n_domains = vms->len;
-    for (guint i = 0; i < vms->len; i++)
-        rpc_fill_domain(g_ptr_array_index(vms, i), &ret->domains[i]);
-    return true;
-}
-
-RPC_HANDLER(connect_num_of_domains)
-{
-    g_autoptr(GPtrArray) vms = NULL;
-
-    if (!vm_list(call->host, VIR_CONNECT_LIST_DOMAINS_ACTIVE, &vms, err))
-        return false;
-    ret->num = (int32_t)vms->len;
-    return true;
-}
-
-RPC_HANDLER(connect_num_of_defined_domains)
-{
-    g_autoptr(GPtrArray) vms = NULL;
-
-    if (!vm_list(call->host, VIR_CONNECT_LIST_DOMAINS_INACTIVE, &vms, err))
-        return false;
-    ret->num = (int32_t)vms->len;
-    return true;
-}
-
-static bool domain_check_max(int32_t max, Error **err)
-{
-    if (max < 0 || max > DOMAIN_LIST_MAX)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "at most %d domains can be listed, not %d",
-                         DOMAIN_LIST_MAX, max);
-    return true;
-}
-
 RPC_HANDLER(connect_list_domains)
 {
     g_autoptr(GPtrArray) vms = NULL;
 
-    if (!domain_check_max(args->maxids, err) ||
-        !vm_list(call->host, VIR_CONNECT_LIST_DOMAINS_ACTIVE, &vms, err))
+    if (args->maxids < 0 || args->maxids > DOMAIN_LIST_MAX)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "at most %d domains can be listed, not %d",
+                         DOMAIN_LIST_MAX, args->maxids);
+    if (!vm_list(call->host, VIR_CONNECT_LIST_DOMAINS_ACTIVE, &vms, err))
         return false;
     ret->n_ids = MIN(vms->len, (uint32_t)args->maxids);
     ret->ids = g_new0(int32_t, MAX(ret->n_ids, 1));
     for (uint32_t i = 0; i < ret->n_ids; i++)
         ret->ids[i] = vm_id(g_ptr_array_index(vms, i));
-    return true;
-}
-
-RPC_HANDLER(connect_list_defined_domains)
-{
-    g_autoptr(GPtrArray) vms = NULL;
-
-    if (!domain_check_max(args->maxnames, err) ||
-        !vm_list(call->host, VIR_CONNECT_LIST_DOMAINS_INACTIVE, &vms, err))
-        return false;
-    ret->n_names = MIN(vms->len, (uint32_t)args->maxnames);
-    ret->names = g_new0(char *, MAX(ret->n_names, 1));
-    for (uint32_t i = 0; i < ret->n_names; i++)
-        ret->names[i] = g_strdup(vm_name(g_ptr_array_index(vms, i)));
     return true;
 }
 
@@ -162,27 +87,9 @@ RPC_VM_HANDLER(domain_get_control_info)
     return true;
 }
 
-RPC_VM_HANDLER(domain_is_active)
-{
-    ret->active = vm_is_running(vm);
-    return true;
-}
-
-RPC_VM_HANDLER(domain_is_persistent)
-{
-    ret->persistent = vm_is_persistent(vm);
-    return true;
-}
-
 RPC_VM_HANDLER(domain_is_updated)
 {
     ret->updated = vm_is_updated(vm);
-    return true;
-}
-
-RPC_VM_HANDLER(domain_get_autostart)
-{
-    ret->autostart = vm_has_autostart(vm);
     return true;
 }
 
@@ -271,22 +178,23 @@ RPC_VM_HANDLER(domain_get_security_label_list)
 }
 
 const RpcEntry rpc_entries_domain[] = {
-    RPC_ENTRY(domain_lookup_by_name),
-    RPC_ENTRY(domain_lookup_by_uuid),
+    RPC_OBJECT(domain_lookup_by_name, lookup_by_name, domain_class),
+    RPC_OBJECT(domain_lookup_by_uuid, lookup_by_uuid, domain_class),
     RPC_ENTRY(domain_lookup_by_id),
-    RPC_ENTRY(connect_list_all_domains),
-    RPC_ENTRY(connect_num_of_domains),
-    RPC_ENTRY(connect_num_of_defined_domains),
+    RPC_OBJECT(connect_list_all_domains, list_all, domain_class),
+    RPC_OBJECT(connect_num_of_domains, num_active, domain_class),
+    RPC_OBJECT(connect_num_of_defined_domains, num_inactive, domain_class),
     RPC_ENTRY(connect_list_domains),
-    RPC_ENTRY(connect_list_defined_domains),
+    RPC_OBJECT(connect_list_defined_domains, names_inactive, domain_class),
     RPC_ENTRY(domain_get_os_type),
     RPC_ENTRY(domain_get_info),
     RPC_ENTRY(domain_get_state),
     RPC_ENTRY(domain_get_control_info),
-    RPC_ENTRY(domain_is_active),
-    RPC_ENTRY(domain_is_persistent),
+    RPC_OBJECT(domain_is_active, is_active, domain_class),
+    RPC_OBJECT(domain_is_persistent, is_persistent, domain_class),
     RPC_ENTRY(domain_is_updated),
-    RPC_ENTRY(domain_get_autostart),
+    RPC_OBJECT(domain_get_autostart, get_autostart, domain_class),
+    RPC_OBJECT(domain_set_autostart, set_autostart, domain_class),
     RPC_ENTRY(domain_has_managed_save_image),
     RPC_ENTRY(domain_get_xml_desc),
     RPC_ENTRY(domain_get_max_memory),

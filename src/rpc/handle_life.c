@@ -98,7 +98,7 @@ RPC_VM_HANDLER(domain_get_job_info)
 {
     JobProgress progress = { 0 };
 
-    if (!vm_get_job_progress(vm, false, &progress, err))
+    if (!job_get_progress(vm_object(vm), false, &progress, err))
         return false;
     ret->type = progress.type;
     ret->time_elapsed = progress.elapsed_ms;
@@ -122,7 +122,7 @@ RPC_VM_HANDLER(domain_get_job_stats)
 
     if (!rpc_check_flags(call, args->flags,
                          VIR_DOMAIN_JOB_STATS_COMPLETED | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED, err) ||
-        !vm_get_job_progress(vm, args->flags & VIR_DOMAIN_JOB_STATS_COMPLETED, &progress, err))
+        !job_get_progress(vm_object(vm), args->flags & VIR_DOMAIN_JOB_STATS_COMPLETED, &progress, err))
         return false;
     g_autoptr(Params) params = job_progress_to_params(&progress);
     ret->type = progress.type;
@@ -133,12 +133,12 @@ RPC_VM_HANDLER(domain_get_job_stats)
 
 RPC_VM_HANDLER(domain_abort_job)
 {
-    return vm_abort_job(vm, err);
+    return job_abort(vm_object(vm), err);
 }
 
 RPC_VM_HANDLER(domain_abort_job_flags)
 {
-    return rpc_check_flags(call, args->flags, 0, err) && vm_abort_job(vm, err);
+    return rpc_check_flags(call, args->flags, 0, err) && job_abort(vm_object(vm), err);
 }
 
 const RpcEntry rpc_entries_life[] = {

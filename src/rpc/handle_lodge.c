@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/host.h"
 #include "core/job.h"
+#include "core/machine.h"
 #include "core/vm_define.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
@@ -23,10 +24,10 @@ static char *lodge_text(const char *text)
 
 static void lodge_fill_job(const JobRecord *record, WireLodgeJob *ret_job)
 {
-    ret_job->domain = lodge_text(record->vm_name);
-    if (!uuid_parse(record->vm_uuid, &ret_job->uuid, NULL))
+    ret_job->domain = lodge_text(record->name);
+    if (!uuid_parse(record->uuid, &ret_job->uuid, NULL))
         ret_job->uuid = (Uuid){ 0 };
-    ret_job->id = record->vm_id;
+    ret_job->id = record->id;
     ret_job->type = lodge_text(job_kind_name(record->kind));
     ret_job->phase = lodge_text(record->phase);
     ret_job->running = record->running;
@@ -147,8 +148,8 @@ RPC_HANDLER(lodge_daemon_status)
     ret->rss_bytes = lodge_resident_bytes();
     ret->fibers = fiber_count();
     ret->workers = lodge_count_workers();
-    ret->domains = host_count_vms(call->host, false);
-    ret->active_domains = host_count_vms(call->host, true);
+    ret->domains = machine_count(call->host, false);
+    ret->active_domains = machine_count(call->host, true);
     ret->clients = rpc_server_count_clients(server);
     return true;
 }

@@ -20,7 +20,7 @@ RPC_HANDLER(qemu_connect_domain_monitor_event_register)
 {
     RpcEventFilter filter = { .kind = RPC_EVENT_QEMU,
                               .event_id = EVENT_QEMU_MONITOR,
-                              .vm = args->dom ? &args->dom->uuid : NULL,
+                              .uuid = args->dom ? &args->dom->uuid : NULL,
                               .qemu_event = args->event,
                               .qemu_flags = args->flags };
 

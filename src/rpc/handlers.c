@@ -18,6 +18,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_info },
     { WIRE_PROGRAM_REMOTE, rpc_entries_life },
     { WIRE_PROGRAM_REMOTE, rpc_entries_save },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_secret },
     { WIRE_PROGRAM_REMOTE, rpc_entries_snapshot },
     { WIRE_PROGRAM_REMOTE, rpc_entries_tunables },
     { WIRE_PROGRAM_QEMU, rpc_entries_qemu },

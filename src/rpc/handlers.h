@@ -20,5 +20,6 @@ extern const RpcEntry rpc_entries_life[];
 extern const RpcEntry rpc_entries_lodge[];
 extern const RpcEntry rpc_entries_qemu[];
 extern const RpcEntry rpc_entries_save[];
+extern const RpcEntry rpc_entries_secret[];
 extern const RpcEntry rpc_entries_snapshot[];
 extern const RpcEntry rpc_entries_tunables[];

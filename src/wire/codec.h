@@ -109,11 +109,24 @@ typedef enum WireReadOnlyRule {
     WIRE_READ_ONLY_CONDITIONAL /* depends on flags: the dispatcher knows how */
 } WireReadOnlyRule;
 
+/* A right that a procedure needs, always or with some arguments: if one of the bits @when is set in the
+ * argument at @field, or one of @unless is not; with @equals if it has the value @when. */
+typedef struct WireAccess {
+    uint8_t object; /* WIRE_ACCESS_* */
+    uint8_t perm;   /* WIRE_PERM_* */
+    bool equals;
+    uint16_t field; /* offset of an int32_t or uint32_t in the arguments */
+    uint32_t when, unless;
+} WireAccess;
+
 typedef struct WireProc {
     const char *name; /* "domain_create" */
     const char *api;  /* "virDomainCreate"; NULL for events */
+    const WireAccess *access;
     WireType args;
     WireType ret;
+    uint8_t n_access;
+    uint8_t filter;    /* WIRE_PERM_*: a list leaves out objects without this right; 0: none */
     uint8_t kind;      /* WireProcKind */
     uint8_t read_only; /* WireReadOnlyRule */
     bool fds_in;
@@ -133,7 +146,9 @@ typedef struct WireProgram {
 
 extern const WireField wire_fields[];
 extern const WireTypeInfo wire_types[];
-extern const WireProgram wire_programs[]; /* ends with id 0 */
+extern const char *const wire_access_names[]; /* "storage_pool" */
+extern const char *const wire_perm_names[];   /* "read_secure" */
+extern const WireProgram wire_programs[];     /* ends with id 0 */
 
 /* NULL if unknown. */
 const WireProgram *wire_program_find(uint32_t id);

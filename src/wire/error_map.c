@@ -76,6 +76,7 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_NO_SOURCE] = { VIR_ERR_NO_SOURCE, VIR_FROM_DOMAIN, "missing source information for device %s" },
     [ERROR_NO_TARGET] = { VIR_ERR_NO_TARGET, VIR_FROM_DOMAIN, "missing target information for device %s" },
     [ERROR_NO_HOSTNAME] = { VIR_ERR_NO_HOSTNAME, VIR_FROM_QEMU, "no hostname found: %s" },
+    [ERROR_INVALID_SECRET] = { VIR_ERR_INVALID_SECRET, VIR_FROM_SECRET, "Invalid secret: %s" },
     [ERROR_MIGRATE_UNSAFE] = { VIR_ERR_MIGRATE_UNSAFE, VIR_FROM_QEMU, "Unsafe migration: %s" },
     [ERROR_SNAPSHOT_RISKY] = { VIR_ERR_SNAPSHOT_REVERT_RISKY, VIR_FROM_QEMU, "revert requires force: %s" },
 };
@@ -149,6 +150,29 @@ void wire_error_from(const Error *err, WireError *ret_error)
         .int1 = error_code(err) == ERROR_SYSTEM ? error_errno(err) : -1,
         .int2 = -1,
     };
+}
+
+void wire_error_set_api(WireError *error, const char *api)
+{
+    static const struct {
+        const char *part; /* of the call's name */
+        int domain;
+    } kinds[] = { { "Secret", VIR_FROM_SECRET },       { "NWFilter", VIR_FROM_NWFILTER },
+                  { "NetworkPort", VIR_FROM_NETWORK }, { "Network", VIR_FROM_NETWORK },
+                  { "Storage", VIR_FROM_STORAGE },     { "NodeDevice", VIR_FROM_NODEDEV } };
+
+    /* A machine's calls have their own; an interface of a machine is none of the host's. */
+    if (!api || (error->domain != VIR_FROM_DOMAIN && error->domain != VIR_FROM_QEMU) ||
+        g_str_has_prefix(api, "virDomain"))
+        return;
+    if (g_str_has_prefix(api, "virInterface") || strstr(api, "Interfaces"))
+        error->domain = VIR_FROM_INTERFACE;
+    for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (strstr(api, kinds[i].part)) {
+            error->domain = kinds[i].domain;
+            return;
+        }
+    }
 }
 
 ErrorCode wire_error_local_code(int number)

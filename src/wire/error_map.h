@@ -9,6 +9,10 @@
  * were set), the complete text. */
 void wire_error_from(const Error *err, WireError *ret_error);
 
+/* Errors that speak of machines by default come from the subsystem of the call's own kind of object:
+ * "virNetworkCreate" turns VIR_FROM_DOMAIN and VIR_FROM_QEMU into VIR_FROM_NETWORK. @api may be NULL. */
+void wire_error_set_api(WireError *error, const char *api);
+
 /* Makes a local error of one that a server sent; the server's numbers are kept in it. */
 void wire_error_to(const WireError *remote, Error **err);
 

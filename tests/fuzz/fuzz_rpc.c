@@ -22,6 +22,7 @@
 #include "base/loop.h"
 #include "core/config.h"
 #include "core/host.h"
+#include "core/machine.h"
 #include "core/paths.h"
 #include "rpc/handlers.h"
 #include "rpc/server.h"
@@ -59,7 +60,7 @@ static void fuzz_load(void *arg)
 {
     g_autoptr(Error) err = NULL;
 
-    if (!paths_make_dirs(host_paths(fuzz_host), &err) || !host_load(fuzz_host, &err)) {
+    if (!paths_make_dirs(host_paths(fuzz_host), &err) || !machine_load(fuzz_host, &err)) {
         g_printerr("fuzz_rpc: %s\n", error_message(err));
         exit(1);
     }
@@ -87,6 +88,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     }
     fuzz_forbid_exec();
     fuzz_host = host_new(paths, config);
+    machine_open(fuzz_host);
     FuzzStart start = { false };
     fiber_spawn_or_abort("load", fuzz_load, &start);
     if (!loop_run_until(fuzz_is_loaded, &start, 30000))
@@ -96,7 +98,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                            .tables = rpc_tables,
                            .keepalive_interval_s = 5,
                            .keepalive_count = 5,
-                           .client_gone = host_client_gone };
+                           .client_gone = machine_client_gone };
     fuzz_server = rpc_server_new(&spec);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "check.h"
 
+#include "core/machine.h"
 #include "core/vm_private.h"
 
 typedef struct TestHost {
@@ -20,6 +21,7 @@ static inline TestHost test_host_make(void)
 
     check_ok(config_load(paths, NULL, &config, &err), err);
     made.host = host_new(paths, config);
+    machine_open(made.host);
     return made;
 }
 
@@ -45,7 +47,7 @@ static inline Vm *test_vm_make(Host *host, const char *name)
 
     check_ok(vm_xml_parse(host, xml, strlen(xml), "(test)", VM_XML_TRUSTED, &def, &err), err);
     Vm *vm = vm_new(host, def->name, &def->uuid);
-    vm_set_config(vm, def);
-    vm_list_it(vm);
+    object_set_config(&vm->object, def);
+    object_list_it(&vm->object);
     return vm;
 }

@@ -16,10 +16,10 @@ static void worker_main(void *arg)
 {
     Worker *worker = arg;
     Caller caller = { .description = (char *)worker->name };
-    g_auto(VmJob) job = { 0 };
+    g_auto(Job) job = { 0 };
     g_autoptr(Error) err = NULL;
 
-    worker->got = vm_job_begin(worker->vm, worker->kind, &caller, &job, &err);
+    worker->got = job_begin(&worker->vm->object, worker->kind, &caller, &job, &err);
     if (!worker->got)
         return;
     g_string_append(order, worker->name);
@@ -51,7 +51,7 @@ TEST_FIBER(jobs_are_served_in_arrival_order)
     run_all(workers, G_N_ELEMENTS(workers));
     check_str(order->str, "123");
     g_string_free(order, TRUE);
-    vm_unregister(vm);
+    object_unregister(&vm->object);
     g_clear_pointer(&vm, vm_unref);
     test_host_clear(&made);
 }
@@ -68,7 +68,7 @@ TEST_FIBER(destroy_goes_first_and_cancels_what_is_merely_long)
     check_str(order->str, "sdm");
     check(workers[0].cancelled);
     g_string_free(order, TRUE);
-    vm_unregister(vm);
+    object_unregister(&vm->object);
     g_clear_pointer(&vm, vm_unref);
     test_host_clear(&made);
 }
@@ -78,21 +78,21 @@ TEST_FIBER(a_waiter_that_gives_up_learns_who_holds_the_job)
     TestHost made = test_host_make();
     g_autoptr(Vm) vm = test_vm_make(made.host, "a");
     Caller holder = { .description = (char *)"virsh (pid 7)" };
-    g_auto(VmJob) job = { 0 };
-    g_auto(VmJob) second = { 0 };
+    g_auto(Job) job = { 0 };
+    g_auto(Job) second = { 0 };
     g_autoptr(Error) err = NULL;
     made.host->config->job_timeout_s = 0;
-    check_ok(vm_job_begin(vm, JOB_DUMP, &holder, &job, &err), err);
-    check(!vm_job_begin(vm, JOB_MODIFY, NULL, &second, &err));
+    check_ok(job_begin(&vm->object, JOB_DUMP, &holder, &job, &err), err);
+    check(!job_begin(&vm->object, JOB_MODIFY, NULL, &second, &err));
     check_eq(error_code(err), ERROR_TIMEOUT);
     check_contains(error_message(err), "dump of virsh (pid 7)");
     g_autoptr(GPtrArray) jobs = host_list_jobs(made.host);
     check_eq(jobs->len, 1);
     g_ptr_array_set_free_func(jobs, (GDestroyNotify)job_record_free);
-    vm_job_end(&job);
-    check_ok(vm_job_begin(vm, JOB_MODIFY, NULL, &second, NULL), NULL);
-    vm_job_end(&second);
-    vm_unregister(vm);
+    job_end(&job);
+    check_ok(job_begin(&vm->object, JOB_MODIFY, NULL, &second, NULL), NULL);
+    job_end(&second);
+    object_unregister(&vm->object);
     g_clear_pointer(&vm, vm_unref);
     test_host_clear(&made);
 }

@@ -16,16 +16,17 @@ TEST_FIBER(a_machine_is_found_by_name_uuid_and_id)
     check(!vm_find_by_id(made.host, 4, &err));
     check_str(error_message(err), "no domain with matching id 4");
     g_clear_pointer(&err, error_free);
-    vm_set_id(vm, 4);
+    object_set_id(&vm->object, 4);
     found = vm_find_by_id(made.host, 4, &err);
     check(found == vm);
     vm_unref(found);
-    vm_set_name(vm, "b");
+    object_set_name(&vm->object, "b");
     check(!vm_find_by_name(made.host, "a", &err));
     check_eq(error_code(err), ERROR_NO_DOMAIN);
-    check(host_lookup_name(made.host, "b") == vm);
-    vm_unregister(vm);
-    check(!host_lookup_name(made.host, "b") && !host_lookup_uuid(made.host, vm_uuid(vm)));
+    check((Vm *)registry_get_name(vm_registry(made.host), "b") == vm);
+    object_unregister(&vm->object);
+    check(!(Vm *)registry_get_name(vm_registry(made.host), "b") &&
+          !(Vm *)registry_get_uuid(vm_registry(made.host), vm_uuid(vm)));
     g_clear_pointer(&vm, vm_unref);
     test_host_clear(&made);
 }
@@ -36,8 +37,9 @@ TEST_FIBER(a_list_has_running_machines_first_and_heeds_filters)
     const char *const names[] = { "c", "a", "b", "z" };
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
         vm_unref(test_vm_make(made.host, names[i]));
-    vm_set_id(host_lookup_name(made.host, "z"), 7);
-    host_lookup_name(made.host, "b")->autostart = true;
+    object_set_id(registry_get_name(vm_registry(made.host), "z"), 7);
+    ((Vm *)registry_get_name(vm_registry(made.host), "z"))->live = domain_def_new();
+    registry_get_name(vm_registry(made.host), "b")->autostart = true;
     static const struct {
         unsigned flags;
         const char *expected;
@@ -66,16 +68,18 @@ TEST_FIBER(a_name_or_uuid_of_another_machine_is_refused)
     g_autoptr(Vm) vm = test_vm_make(made.host, "a");
     g_autoptr(DomainDef) def = domain_def_copy(vm->config);
     g_autoptr(Error) err = NULL;
-    Vm *known = NULL;
-    check_ok(vm_check_identity(made.host, def, &known, &err), err);
-    check(known == vm);
+    Object *known = NULL;
+    check_ok(object_check_identity(vm_registry(made.host), def->name, &def->uuid, &known, &err), err);
+    check(known == &vm->object);
     uuid_generate(&def->uuid);
-    check_fails(vm_check_identity(made.host, def, &known, &err), err, ERROR_OPERATION_FAILED);
+    check_fails(object_check_identity(vm_registry(made.host), def->name, &def->uuid, &known, &err), err,
+                ERROR_OPERATION_FAILED);
     def->uuid = *vm_uuid(vm);
     g_free(def->name);
     def->name = g_strdup("other");
-    check_fails(vm_check_identity(made.host, def, &known, &err), err, ERROR_OPERATION_FAILED);
-    vm_unregister(vm);
+    check_fails(object_check_identity(vm_registry(made.host), def->name, &def->uuid, &known, &err), err,
+                ERROR_OPERATION_FAILED);
+    object_unregister(&vm->object);
     g_clear_pointer(&vm, vm_unref);
     test_host_clear(&made);
 }

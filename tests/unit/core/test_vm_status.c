@@ -10,7 +10,7 @@ static void make_running(Vm *vm)
     vm->live = domain_def_copy(vm->config);
     vm->live->id = 12;
     vm->run = vm_run_new(vm->host);
-    vm_set_id(vm, 12);
+    object_set_id(&vm->object, 12);
     vm->state = VM_STATE_PAUSED;
     vm->reason = PAUSED_IOERROR;
     vm->run->pid = 1234;
@@ -51,7 +51,7 @@ TEST_FIBER(a_status_comes_back_as_it_was_written)
     check_eq(status->ports->len, 1);
     check_eq(g_array_index(status->ports, unsigned, 0), 5907);
     check_eq(g_array_index(status->vcpu_tids, pid_t, 0), 1235);
-    vm_unregister(vm);
+    object_unregister(&vm->object);
     g_clear_pointer(&vm, vm_unref);
     test_host_clear(&made);
 }

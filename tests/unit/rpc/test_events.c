@@ -77,9 +77,9 @@ AWAITS static int register_modern(Peer *peer, int id, const Uuid *vm)
 static Event sample_event(EventId id)
 {
     return (Event){ .id = id,
-                    .vm_name = "vm",
-                    .vm_uuid = { { 1, 2, 3 } },
-                    .vm_id = 5,
+                    .name = "vm",
+                    .uuid = { { 1, 2, 3 } },
+                    .object_id = 5,
                     .type = 2,
                     .detail = 1,
                     .number = 42,
@@ -180,7 +180,7 @@ static void lifecycle_carries_the_domain(void *arg)
     CHECK(wire_decode(WIRE_TYPE_DOMAIN_EVENT_CALLBACK_LIFECYCLE_MSG, frame.payload, frame.payload_len,
                       &message, NULL, NULL));
     CHECK(strcmp(message.msg.dom.name, "vm") == 0 && message.msg.dom.id == 5);
-    CHECK(uuid_equal(&message.msg.dom.uuid, &event.vm_uuid));
+    CHECK(uuid_equal(&message.msg.dom.uuid, &event.uuid));
     CHECK(message.msg.event == 2 && message.msg.detail == 1);
 }
 
@@ -199,7 +199,7 @@ static void filters_choose_by_uuid(void *arg)
     event_publish(bus, &event);
     CHECK(expect_message(&peer, REMOTE, &proc, &callback) && callback == 1);
     CHECK(expect_message(&peer, REMOTE, &proc, &callback) && callback == 2);
-    event.vm_uuid = other;
+    event.uuid = other;
     event_publish(bus, &event);
     CHECK(expect_message(&peer, REMOTE, &proc, &callback) && callback == 0);
     CHECK(expect_message(&peer, REMOTE, &proc, &callback) && callback == 2);

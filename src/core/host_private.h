@@ -1,0 +1,43 @@
+/* The inside of the host, for the rooms that hang their own state on it. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "base/fiber.h"
+#include "core/host.h"
+#include "core/object.h"
+
+typedef struct DacTable DacTable;
+typedef struct ImageSizes ImageSizes;
+typedef struct MachineRoom MachineRoom;
+typedef struct PortPool PortPool;
+
+struct Host {
+    Paths *paths;
+    Config *config;
+    EventBus *events;
+    QemuCapsCache *qemu_caps;
+    Registry *registries[OBJECT_KIND_COUNT]; /* NULL: a kind that nobody has added */
+    int last_id;
+    uint64_t last_serial;
+    bool is_stopping;
+    unsigned n_background;     /* fibers of ours that run, or wait for room to run in */
+    GQueue background_waiting; /* of Background: no fiber could be made for them yet */
+    sd_event_source *background_retry;
+    WaitQueue hurry; /* woken when the daemon is to stop */
+    /* What a room keeps for all its objects; each is made and freed by the room. */
+    PortPool *ports;
+    DacTable *dac;
+    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
+    MachineRoom *machines;
+};
+
+/* Gives the host a registry for @class. Once, before anything is loaded. */
+void host_add_class(Host *host, const ObjectClass *class);
+uint64_t host_next_serial(Host *host);
+int host_next_id(Host *host);
+/* Starts a fiber that host_stop() waits for; later, if no fiber can be made now. @func frees @arg, @name is
+ * static. For what guests or clients can repeat: vm_spawn_task(). */
+void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg);
+void machine_room_free(MachineRoom *room); /* NULL does nothing */
