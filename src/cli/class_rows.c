@@ -397,7 +397,7 @@ const CliClass class_filter = {
 };
 
 static const CliFact binding_facts[] = {
-    MEMBER("Port Dev", "port", IN_LIST, "portdev"),
+    MEMBER("Port Dev", "port", IN_LIST, "name"),
     MEMBER("Filter", "filter", IN_LIST, "filtername"),
     { 0 },
 };
@@ -410,7 +410,7 @@ const CliClass class_binding = {
     .naming = "name of the interface that is filtered",
     .group = GROUP_FILTER,
     .handle = WIRE_TYPE_NWFILTER_BINDING,
-    .name = "portdev",
+    .name = "name",
     .lookups = { { PROC_NWFILTER_BINDING_LOOKUP_BY_PORT_DEV, "name" } },
     .facts = binding_facts,
     .procs = { [VERB_CREATE] = PROC_NWFILTER_BINDING_CREATE_XML,

@@ -21,7 +21,7 @@ static const struct {
     [GROUP_FILTER] = { "filter", "Network filters", true },
     [GROUP_NETWORK] = { "network", "Networks", true },
     [GROUP_NODEDEV] = { "nodedev", "Host devices", true },
-    [GROUP_SECRET] = { "secret", "Secrets", true },
+    [GROUP_SECRET] = { "secret", "Secrets" },
     [GROUP_SNAPSHOT] = { "snapshot", "Snapshots", true },
     [GROUP_BACKUP] = { "backup", "Backups", true },
     [GROUP_POOL] = { "pool", "Storage pools", true },

@@ -1,0 +1,124 @@
+"""Secrets: documents, values, and where they are kept.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import base64
+import os
+
+from lodgetest.host import *
+from lodgetest.runner import mark
+
+UUID = "5a4d8c1e-0000-4000-8000-000000000001"
+OTHER = "5a4d8c1e-0000-4000-8000-000000000002"
+FOLDER = "etc/libvirt/secrets"
+VALUE = b"s3cret \0 value"
+
+
+def document(uuid=UUID, usage="<usage type='volume'><volume>/v/a</volume></usage>", attributes=""):
+    return f"<secret {attributes}><uuid>{uuid}</uuid><description>d</description>{usage}</secret>"
+
+
+def test_a_secret_lives_and_dies(host):
+    secret = host.conn.secretDefineXML(document())
+    equal((secret.UUIDString(), secret.usageType(), secret.usageID()), (UUID, 1, "/v/a"))
+    contains(secret.XMLDesc(), "<secret ephemeral='no' private='no'>", "<volume>/v/a</volume>")
+    raises(libvirt.VIR_ERR_NO_SECRET, secret.value)
+    secret.setValue(VALUE)
+    equal(secret.value(), VALUE)
+    equal([s.UUIDString() for s in host.conn.listAllSecrets()], [UUID])
+    equal(host.conn.secretLookupByUsage(1, "/v/a").UUIDString(), UUID)
+    secret.undefine()
+    raises(libvirt.VIR_ERR_NO_SECRET, secret.XMLDesc)
+    equal(host.conn.numOfSecrets(), 0)
+
+
+def test_rules_of_redefinition(host):
+    host.conn.secretDefineXML(document())
+    for text in (document(OTHER), document(usage="<usage type='volume'><volume>/v/b</volume></usage>")):
+        raises(libvirt.VIR_ERR_INTERNAL_ERROR, host.conn.secretDefineXML, text, text="for use with /v/a")
+    host.conn.secretDefineXML(document(attributes="private='yes'"))
+    raises(libvirt.VIR_ERR_INTERNAL_ERROR, host.conn.secretDefineXML, document(), text="private flag")
+    secret = host.conn.secretLookupByUUIDString(UUID)
+    secret.setValue(VALUE)
+    raises(libvirt.VIR_ERR_INVALID_SECRET, secret.value, text="secret is private")
+    for kind, where in (("volume", "volume"), ("ceph", "name"), ("iscsi", "target"), ("tls", "name"), ("vtpm", "name")):
+        raises(libvirt.VIR_ERR_INTERNAL_ERROR, host.conn.secretDefineXML, f"<secret><usage type='{kind}'/></secret>")
+        host.conn.secretDefineXML(f"<secret><usage type='{kind}'><{where}>x-{kind}</{where}></usage></secret>")
+    raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, host.conn.secretDefineXML, "<secret><usage type='no'/></secret>")
+
+
+@mark(only="lodged", reason="libvirtd keeps values as they are")
+def test_values_at_rest_are_encrypted_and_survive(host):
+    host.conn.secretDefineXML(document()).setValue(VALUE)
+    host.conn.secretDefineXML(document(OTHER, "<usage type='ceph'><name>c</name></usage>")).setValue(b"other")
+    folder = host.path(FOLDER)
+    for file in folder.iterdir():
+        content = file.read_bytes()
+        check(VALUE not in content and base64.b64encode(VALUE) not in content, f"{file} shows the value")
+        equal((file.stat().st_uid, file.stat().st_mode & 0o077), (0, 0), str(file))
+    host.crash_daemon()
+    equal(host.conn.secretLookupByUUIDString(UUID).value(), VALUE)
+    # A value moved below another UUID is not taken for that one's.
+    host.stop_daemon()
+    os.replace(folder / f"{OTHER}.value", folder / f"{UUID}.value")
+    host.start_daemon()
+    raises(libvirt.VIR_ERR_NO_SECRET, host.conn.secretLookupByUUIDString(UUID).value)
+
+
+@mark(only="lodged", reason="a file of libvirtd is put in its place")
+def test_a_value_that_libvirt_left_is_read(host):
+    host.conn.secretDefineXML(document())
+    host.stop_daemon()
+    host.path(f"{FOLDER}/{UUID}.base64").write_bytes(base64.b64encode(VALUE))
+    host.start_daemon()
+    secret = host.conn.secretLookupByUUIDString(UUID)
+    equal(secret.value(), VALUE)
+    secret.setValue(b"new")
+    check(not host.path(f"{FOLDER}/{UUID}.base64").exists(), "the old value stays")
+    host.restart_daemon()
+    equal(host.conn.secretLookupByUUIDString(UUID).value(), b"new")
+
+
+def test_an_ephemeral_secret_leaves_nothing(host):
+    secret = host.conn.secretDefineXML(document(attributes="ephemeral='yes'"))
+    secret.setValue(VALUE)
+    equal(secret.value(), VALUE)
+    equal(len(host.conn.listAllSecrets(1)), 1)
+    host.restart_daemon()
+    equal(host.conn.numOfSecrets(), 0)
+
+
+def test_readers_see_no_value(host):
+    host.conn.secretDefineXML(document()).setValue(VALUE)
+    reader = host.open(readonly=True)
+    secret = reader.secretLookupByUUIDString(UUID)
+    contains(secret.XMLDesc(), "/v/a")
+    raises(libvirt.VIR_ERR_OPERATION_DENIED, secret.value)
+
+
+def test_commands(host):
+    path = host.path("secret.xml")
+    path.write_text(document())
+    for client in (host.virsh, host.lodge):
+        contains(client("secret-define", str(path)).out, f"Secret {UUID} created")
+        contains(client("secret-set-value", UUID, base64.b64encode(VALUE).decode()).out, "Secret value set")
+        equal(client("secret-get-value", UUID).out.strip(), base64.b64encode(VALUE).decode())
+        contains(client("secret-list").out, UUID, "volume /v/a")
+        contains(client("secret-dumpxml", UUID).out, "<volume>/v/a</volume>")
+        contains(client("secret-undefine", UUID).out, f"Secret {UUID} deleted")
+    host.refused("secret-undefine", UUID, says="no secret with matching uuid")
+
+
+def test_events(host):
+    got = []
+    callback = host.conn.secretEventRegisterAny(None, libvirt.VIR_SECRET_EVENT_ID_LIFECYCLE,
+                                                lambda c, s, event, detail, arg: got.append((s.UUIDString(), event)), None)
+    changed = host.conn.secretEventRegisterAny(None, libvirt.VIR_SECRET_EVENT_ID_VALUE_CHANGED,
+                                               lambda c, s, arg: got.append((s.usageID(), "value")), None)
+    secret = host.conn.secretDefineXML(document())
+    secret.setValue(VALUE)
+    secret.undefine()
+    wait_until(lambda: len(got) == 3, "three events")
+    equal(got, [(UUID, 0), ("/v/a", "value"), (UUID, 1)])
+    host.conn.secretEventDeregisterAny(callback)
+    host.conn.secretEventDeregisterAny(changed)
