@@ -8,19 +8,6 @@ from lodgetest.host import *
 from lodgetest.runner import mark
 
 
-class Loop:
-    """python-libvirt's event loop in a thread."""
-
-    def __init__(self):
-        libvirt.virEventRegisterDefaultImpl()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def run(self):
-        while True:
-            libvirt.virEventRunDefaultImpl()
-
-
 def lifecycle_recorder(events):
     def note(conn, dom, event, detail, opaque=None):
         events.append((dom.name(), event, detail))

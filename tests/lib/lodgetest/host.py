@@ -5,6 +5,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import os
 import pathlib
 import signal
+import threading
 import time
 
 import libvirt
@@ -51,6 +52,19 @@ def raises(code, function, *args, domain=None, text=None, **kwargs):
             fail(f"error text {error}, wanted {text!r} in it")
         return error
     return fail(f"no error but {value!r}, wanted error code {code}")
+
+
+class Loop:
+    """python-libvirt's event loop in a thread."""
+
+    def __init__(self):
+        libvirt.virEventRegisterDefaultImpl()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            libvirt.virEventRunDefaultImpl()
 
 
 class Host:
@@ -288,4 +302,4 @@ class Host:
 
 
 __all__ = ["Host", "check", "equal", "contains", "raises", "fail", "wait_until", "run", "kill", "alive", "processes",
-           "qemus", "Skip", "TestFailure", "Terminal", "clean_environment", "SLOWNESS", "signal", "time", "os", "libvirt"]
+           "qemus", "Skip", "TestFailure", "Terminal", "Loop", "clean_environment", "SLOWNESS", "signal", "time", "os", "libvirt"]
