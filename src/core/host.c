@@ -10,10 +10,7 @@
 #include "base/loop.h"
 #include "core/hooks.h"
 #include "core/host_private.h"
-#include "core/image_sizes.h"
 #include "core/object_class.h"
-#include "host/kvm_probe.h"
-#include "host/node.h"
 
 Host *host_new(Paths *paths, Config *config)
 {
@@ -22,10 +19,7 @@ Host *host_new(Paths *paths, Config *config)
     host->paths = paths;
     host->config = config;
     host->events = event_bus_new();
-    host->qemu_caps = qemu_caps_cache_new(paths->cache, config->qemu_uid, config->qemu_gid);
-    host->ports = port_pool_new();
-    host->dac = dac_table_new();
-    host->image_sizes = image_sizes_new();
+    host->closers = g_ptr_array_new();
     g_queue_init(&host->background_waiting);
     wait_queue_init(&host->hurry);
     return host;
@@ -42,11 +36,9 @@ void host_free(Host *host)
     wait_queue_clear(&host->hurry);
     for (unsigned kind = 0; kind < OBJECT_KIND_COUNT; kind++)
         registry_free(host->registries[kind]);
-    machine_room_free(host->machines);
-    qemu_caps_cache_free(host->qemu_caps);
-    port_pool_free(host->ports);
-    dac_table_free(host->dac);
-    image_sizes_free(host->image_sizes);
+    for (guint i = host->closers->len; i-- > 0;)
+        ((void (*)(Host *))g_ptr_array_index(host->closers, i))(host);
+    g_ptr_array_unref(host->closers);
     event_bus_free(host->events);
     config_free(host->config);
     paths_free(host->paths);
@@ -68,11 +60,6 @@ EventBus *host_events(Host *host)
     return host->events;
 }
 
-QemuCapsCache *host_qemu_caps(Host *host)
-{
-    return host->qemu_caps;
-}
-
 uint64_t host_next_serial(Host *host)
 {
     return ++host->last_serial;
@@ -81,6 +68,11 @@ uint64_t host_next_serial(Host *host)
 int host_next_id(Host *host)
 {
     return ++host->last_id;
+}
+
+void host_on_free(Host *host, void (*close)(Host *host))
+{
+    g_ptr_array_add(host->closers, close);
 }
 
 void host_add_class(Host *host, const ObjectClass *class)
@@ -185,72 +177,4 @@ void host_stop(Host *host, uint64_t timeout_ms)
     }
     if (!hook_run(host, "daemon", "-", "shutdown", "-", "shutdown", NULL, NULL, &err))
         log_error_error(err, "daemon hook");
-}
-
-/* ---- what this host can do ---- */
-
-bool host_get_capabilities_xml(Host *host, char **ret_xml, Error **err)
-{
-    GString *out = g_string_new("<capabilities>\n\n");
-    Uuid uuid;
-    g_autofree char *label = NULL;
-
-    node_get_uuid(host->config->host_uuid, &uuid);
-    label = g_strdup_printf("+%u:+%u", (unsigned)host->config->qemu_uid, (unsigned)host->config->qemu_gid);
-    if (!node_format_capabilities(&uuid, host->paths->is_session ? NULL : label, out, err) ||
-        !qemu_caps_format_guests(host->qemu_caps, out, err)) {
-        g_string_free(out, TRUE);
-        return false;
-    }
-    g_string_append(out, "</capabilities>\n");
-    *ret_xml = g_string_free(out, FALSE);
-    return true;
-}
-
-static bool host_get_caps(Host *host, const char *emulator, const char *arch, QemuCaps **ret_caps,
-                          Error **err)
-{
-    uint8_t known;
-
-    if (arch && !enum_from_name(&arch_names, arch, &known))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown architecture: %s", arch);
-    if (!emulator)
-        return qemu_caps_get_default(host->qemu_caps, arch, ret_caps, err);
-    g_autoptr(QemuCaps) caps = NULL;
-    if (!qemu_caps_get(host->qemu_caps, emulator, &caps, err))
-        return false;
-    if (arch && strcmp(arch, qemu_caps_arch(caps)) != 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "architecture from emulator '%s' doesn't match given architecture '%s'",
-                         qemu_caps_arch(caps), arch);
-    *ret_caps = g_steal_pointer(&caps);
-    return true;
-}
-
-bool host_get_domain_capabilities_xml(Host *host, const char *emulator, const char *arch, const char *machine,
-                                      const char *virt_type, char **ret_xml, Error **err)
-{
-    g_autoptr(QemuCaps) caps = NULL;
-
-    return host_get_caps(host, emulator, arch, &caps, err) &&
-           qemu_caps_format_domain(caps, machine, virt_type, ret_xml, err);
-}
-
-bool host_get_qemu_version(Host *host, uint64_t *ret_version, Error **err)
-{
-    g_autoptr(QemuCaps) caps = NULL;
-
-    if (!qemu_caps_get_default(host->qemu_caps, NULL, &caps, err))
-        return false;
-    *ret_version = qemu_caps_version(caps);
-    return true;
-}
-
-int host_get_max_vcpus(Host *host, const char *type)
-{
-    /* What the interface promises for any machine type; the exact limit of each is in domcapabilities. */
-    const int max = type && g_ascii_strcasecmp(type, "kvm") == 0 ? kvm_get_max_vcpus() : 0;
-    if (!type || g_ascii_strcasecmp(type, "qemu") == 0 || g_ascii_strcasecmp(type, "kvm") == 0)
-        return max > 0 ? max : 255;
-    return -1;
 }

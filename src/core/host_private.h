@@ -17,7 +17,6 @@ struct Host {
     Paths *paths;
     Config *config;
     EventBus *events;
-    QemuCapsCache *qemu_caps;
     Registry *registries[OBJECT_KIND_COUNT]; /* NULL: a kind that nobody has added */
     int last_id;
     uint64_t last_serial;
@@ -25,14 +24,17 @@ struct Host {
     unsigned n_background;     /* fibers of ours that run, or wait for room to run in */
     GQueue background_waiting; /* of Background: no fiber could be made for them yet */
     sd_event_source *background_retry;
-    WaitQueue hurry; /* woken when the daemon is to stop */
-    /* What a room keeps for all its objects; each is made and freed by the room. */
-    PortPool *ports;
-    DacTable *dac;
-    ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
+    WaitQueue hurry;    /* woken when the daemon is to stop */
+    GPtrArray *closers; /* host_on_free() */
+    /* What a room keeps for all its objects; made and freed by the room. */
+    PortPool *ports;         /* network */
+    DacTable *dac;           /* storage */
+    ImageSizes *image_sizes; /* storage: of machines that do not run */
     MachineRoom *machines;
 };
 
+/* @close frees what a room keeps; before the registries are freed the last first. */
+void host_on_free(Host *host, void (*close)(Host *host));
 /* Gives the host a registry for @class. Once, before anything is loaded. */
 void host_add_class(Host *host, const ObjectClass *class);
 uint64_t host_next_serial(Host *host);
@@ -40,4 +42,3 @@ int host_next_id(Host *host);
 /* Starts a fiber that host_stop() waits for; later, if no fiber can be made now. @func frees @arg, @name is
  * static. For what guests or clients can repeat: vm_spawn_task(). */
 void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg);
-void machine_room_free(MachineRoom *room); /* NULL does nothing */

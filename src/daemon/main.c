@@ -21,11 +21,11 @@
 #include "base/process.h"
 #include "base/worker.h"
 #include "core/host.h"
-#include "core/machine.h"
 #include "daemon/options.h"
 #include "daemon/process_setup.h"
 #include "host/cpu.h"
 #include "host/node.h"
+#include "machine/machine.h"
 #include "rpc/front.h"
 
 #define STOP_TIMEOUT_MS 10000

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/params.h"
-#include "core/vm.h"
+#include "machine/vm.h"
 #include "rpc/dispatch.h"
 #include "wire/wire_gen.h"
 

@@ -16,8 +16,8 @@
 #include "base/socket.h"
 #include "core/config.h"
 #include "core/host.h"
-#include "core/machine.h"
 #include "core/paths.h"
+#include "machine/machine.h"
 #include "rpc/auth.h"
 #include "rpc/handlers.h"
 

@@ -6,6 +6,7 @@
 #include "core/host.h"
 #include "host/cpu.h"
 #include "host/node.h"
+#include "machine/capabilities.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "rpc/server.h"

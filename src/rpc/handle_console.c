@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "core/vm_console.h"
+#include "machine/vm_console.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 

@@ -1,6 +1,6 @@
 /* What is written down about a machine. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/vm_define.h"
+#include "machine/vm_define.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"

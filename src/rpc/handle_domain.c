@@ -1,7 +1,7 @@
 /* Which machines there are: look-ups, lists, and what is known of each without asking anybody. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/vm_define.h"
-#include "core/vm_info.h"
+#include "machine/vm_define.h"
+#include "machine/vm_info.h"
 #include "rpc/convert.h"
 #include "rpc/handle_object.h"
 #include "rpc/handlers.h"

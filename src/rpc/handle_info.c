@@ -2,9 +2,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "core/vm_define.h"
-#include "core/vm_info.h"
 #include "host/node.h"
+#include "machine/vm_define.h"
+#include "machine/vm_info.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"

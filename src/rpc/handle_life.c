@@ -1,7 +1,7 @@
 /* Starting, stopping and poking machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/job.h"
-#include "core/vm_life.h"
+#include "machine/vm_life.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"

@@ -1,6 +1,6 @@
 /* Machines in files: save, restore, managed save, core dumps. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/vm_save.h"
+#include "machine/vm_save.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "wire/params.h"

@@ -1,6 +1,6 @@
 /* Tunables, read-only for now: scheduler, NUMA, memory and block limits. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/vm_info.h"
+#include "machine/vm_info.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"

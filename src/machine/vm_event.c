@@ -1,0 +1,527 @@
+/* What QEMU tells by itself: each QMP event becomes a change of state, an event of ours, or both.
+ *
+ * Handlers run in the loop and may not wait: what needs time starts a fiber. QEMU may be in the guest's
+ * hands, so every field may be missing or absurd. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "event"
+#include <signal.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "machine/vm_private.h"
+
+typedef void (*EventHandler)(Vm *vm, const Json *data);
+
+/* ---- running and paused ---- */
+
+void vm_mark_paused(Vm *vm, int reason)
+{
+    int detail = SUSPENDED_PAUSED;
+
+    if (vm->state != VM_STATE_RUNNING)
+        return;
+    if (reason == PAUSED_IOERROR)
+        detail = SUSPENDED_IOERROR;
+    else if (reason == PAUSED_WATCHDOG)
+        detail = SUSPENDED_WATCHDOG;
+    else if (reason == PAUSED_MIGRATION)
+        detail = SUSPENDED_MIGRATED;
+    vm_set_state(vm, VM_STATE_PAUSED, reason);
+    vm_publish_lifecycle(vm, LIFECYCLE_SUSPENDED, detail);
+    vm_status_save_later(vm);
+}
+
+void vm_mark_running(Vm *vm, int reason)
+{
+    int detail = RESUMED_UNPAUSED;
+
+    if (vm->state == VM_STATE_RUNNING)
+        return;
+    if (reason == RUNNING_RESTORED || reason == RUNNING_FROM_SNAPSHOT)
+        detail = RESUMED_FROM_SNAPSHOT;
+    else if (reason == RUNNING_MIGRATED)
+        detail = RESUMED_MIGRATED;
+    vm_set_state(vm, VM_STATE_RUNNING, reason);
+    vm_publish_lifecycle(vm, LIFECYCLE_RESUMED, detail);
+    vm_status_save_later(vm);
+}
+
+static void handle_stop(Vm *vm, const Json *data)
+{
+    /* A guest that has powered off is stopped, too, but that is not a pause. */
+    if (vm->run->guest_shutdown)
+        return;
+    vm_mark_paused(vm, vm->run->pause_reason);
+}
+
+static void handle_resume(Vm *vm, const Json *data)
+{
+    if (vm->state == VM_STATE_PAUSED || vm->state == VM_STATE_PMSUSPENDED)
+        vm_mark_running(vm, vm->run->resume_reason ? vm->run->resume_reason : RUNNING_UNPAUSED);
+}
+
+/* ---- the end, and the new beginning ---- */
+
+static void vm_fake_reboot(Vm *vm)
+{
+    g_auto(Job) job = { 0 };
+    g_autoptr(Error) err = NULL;
+
+    if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err) || !vm_require_monitor(vm, &err))
+        return;
+    if (!vm->run->guest_shutdown && !vm->run->panicked) /* by now it is another run, or goes on already */
+        return;
+    const int reason = vm->state == VM_STATE_CRASHED ? RUNNING_CRASHED : RUNNING_BOOTED;
+    if (vm_qmp(vm, "system_reset", NULL, 0, NULL, &err) && vm->run) {
+        vm->run->fake_reboot = false;
+        vm->run->guest_shutdown = false;
+        vm->run->panicked = false;
+        vm->run->resume_reason = reason;
+        if (vm->state == VM_STATE_SHUTDOWN || vm->state == VM_STATE_CRASHED)
+            vm_set_state(vm, VM_STATE_PAUSED, PAUSED_UNKNOWN);
+        if (vm_qmp(vm, "cont", NULL, 0, NULL, &err) && vm->run) {
+            vm_mark_running(vm, reason);
+            vm->run->resume_reason = 0;
+            return;
+        }
+    }
+    if (vm->run && vm->run->process) {
+        log_error_error(err, "a machine cannot be rebooted and is ended");
+        (void)process_kill(vm->run->process, SIGKILL, NULL);
+    }
+}
+
+/* QEMU stays when the guest has powered off (-no-shutdown), so that we decide. */
+void vm_finish_shutdown(Vm *vm)
+{
+    VmRun *run = vm->run;
+
+    if (run->fake_reboot || vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART ||
+        vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART_RENAME) {
+        vm_spawn_task(vm, VM_TASK_REBOOT, "reboot", vm_fake_reboot);
+        return;
+    }
+    if (vm->live->on_poweroff == LIFECYCLE_ACTION_PRESERVE)
+        return;
+    if (!process_kill(run->process, SIGTERM, NULL))
+        log_debug("QEMU of '%s' is gone already", vm->name);
+}
+
+static void handle_shutdown(Vm *vm, const Json *data)
+{
+    VmRun *run = vm->run;
+    const bool has_guest = json_object_get(data, "guest") != NULL;
+    const bool guest = json_get_bool(data, "guest", false);
+
+    if (run->guest_shutdown) /* our own SIGTERM makes QEMU say it again */
+        return;
+    run->guest_shutdown = true;
+    if (run->fake_reboot && !run->destroying) {
+        vm_finish_shutdown(vm);
+        return;
+    }
+    vm_set_state(vm, VM_STATE_SHUTDOWN, SHUTDOWN_UNKNOWN);
+    vm_publish_lifecycle(vm, LIFECYCLE_SHUTDOWN,
+                         !has_guest ? SHUTDOWN_FINISHED
+                         : guest    ? SHUTDOWN_GUEST
+                                    : SHUTDOWN_HOST);
+    vm_status_save_later(vm);
+    if (!run->destroying && run->process)
+        vm_finish_shutdown(vm);
+}
+
+static void handle_reset(Vm *vm, const Json *data)
+{
+    vm_publish(vm, EVENT_REBOOT, 0, 0);
+}
+
+static void handle_panicked(Vm *vm, const Json *data)
+{
+    VmRun *run = vm->run;
+
+    if (run->panicked)
+        return;
+    run->panicked = true;
+    vm_set_state(vm, VM_STATE_CRASHED, 1);
+    vm_publish_lifecycle(vm, LIFECYCLE_CRASHED, CRASHED_PANICKED);
+    vm_status_save_later(vm);
+    vm_event_handle_crash(vm);
+}
+
+void vm_event_handle_crash(Vm *vm)
+{
+    VmRun *run = vm->run;
+
+    run->panicked = true;
+    switch (vm->live->on_crash) {
+    case LIFECYCLE_ACTION_PRESERVE:
+        break;
+    case LIFECYCLE_ACTION_RESTART:
+    case LIFECYCLE_ACTION_RESTART_RENAME:
+        vm_spawn_task(vm, VM_TASK_REBOOT, "reboot", vm_fake_reboot);
+        break;
+    case LIFECYCLE_ACTION_COREDUMP_DESTROY:
+    case LIFECYCLE_ACTION_COREDUMP_RESTART:
+        vm_spawn_task(vm, VM_TASK_DUMP, "crash dump", vm_dump_after_crash);
+        break;
+    default:
+        if (run->process && !process_kill(run->process, SIGTERM, NULL))
+            log_debug("QEMU of '%s' is gone already", vm->name);
+    }
+}
+
+void vm_reboot_after_crash(Vm *vm)
+{
+    vm_spawn_task(vm, VM_TASK_REBOOT, "reboot", vm_fake_reboot);
+}
+
+/* ---- disks, watchdog, clock ---- */
+
+static DiskDef *disk_by_alias(const Vm *vm, const char *alias)
+{
+    if (!alias)
+        return NULL;
+    for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
+        if (disk->info.alias && strcmp(disk->info.alias, alias) == 0)
+            return disk;
+    }
+    return NULL;
+}
+
+/* By the id of the device, the QOM path or the node's name: QEMU fills in what it has. */
+static DiskDef *disk_from_event(const Vm *vm, const Json *data)
+{
+    DiskDef *disk = disk_by_alias(vm, json_get_str(data, "device"));
+    const char *node = json_get_str(data, "node-name");
+
+    if (disk)
+        return disk;
+    const char *qom = json_get_str(data, "qom-path");
+    for (DEF_EACH(DiskDef, candidate, vm->live->disks)) {
+        g_autofree char *format = g_strdup_printf("libvirt-%u-format", candidate->src.index);
+        g_autofree char *storage = g_strdup_printf("libvirt-%u-storage", candidate->src.index);
+        if (node && candidate->src.index && (strcmp(node, format) == 0 || strcmp(node, storage) == 0))
+            return candidate;
+        if (qom && candidate->info.alias && strstr(qom, candidate->info.alias))
+            return candidate;
+    }
+    return NULL;
+}
+
+static void handle_io_error(Vm *vm, const Json *data)
+{
+    const DiskDef *disk = disk_from_event(vm, data);
+    const char *text = json_get_str(data, "action");
+    const bool stops = text && strcmp(text, "stop") == 0;
+    const int action = stops ? 1 : text && strcmp(text, "report") == 0 ? 2 : 0;
+    Event event = { .id = EVENT_IO_ERROR,
+                    .type = action,
+                    .text1 = disk && disk->src.path ? disk->src.path : "",
+                    .text2 = disk && disk->info.alias ? disk->info.alias : "",
+                    .text3 = json_get_bool(data, "nospace", false) ? "enospc" : "" };
+
+    vm_publish_event(vm, &event);
+    event.id = EVENT_IO_ERROR_REASON;
+    vm_publish_event(vm, &event);
+    if (stops)
+        vm_mark_paused(vm, PAUSED_IOERROR);
+}
+
+static void handle_watchdog(Vm *vm, const Json *data)
+{
+    static const char *const actions[] = { "none",     "pause", "reset",     "poweroff",
+                                           "shutdown", "debug", "inject-nmi" };
+    const char *text = json_get_str(data, "action");
+    int action = 0;
+
+    for (size_t i = 0; text && i < G_N_ELEMENTS(actions); i++) {
+        if (strcmp(actions[i], text) == 0)
+            action = (int)i;
+    }
+    vm_publish(vm, EVENT_WATCHDOG, action, 0);
+    for (DEF_EACH(WatchdogDef, watchdog, vm->live->watchdogs)) {
+        if (watchdog->action == WATCHDOG_ACTION_DUMP) {
+            /* Paused by QEMU for the dump alone; it goes on when that is done, or has failed. */
+            vm->run->must_run = true;
+            vm_spawn_task(vm, VM_TASK_DUMP, "watchdog dump", vm_dump_after_crash);
+            break;
+        }
+    }
+    if (action == 1)
+        vm_mark_paused(vm, PAUSED_WATCHDOG);
+}
+
+static void handle_rtc(Vm *vm, const Json *data)
+{
+    int64_t offset = json_get_int(data, "offset", 0);
+
+    if (vm->live->clock.offset == CLOCK_OFFSET_VARIABLE) {
+        /* QEMU counts from where the clock stood at start. */
+        if (vm->live->clock.adjustment0_s.is_set)
+            offset += (int64_t)vm->live->clock.adjustment0_s.value;
+        vm->live->clock.adjustment_s = (OptS64){ .value = offset, .is_set = true };
+        vm_status_save_later(vm);
+    }
+    vm_publish_event(vm, &(Event){ .id = EVENT_RTC_CHANGE, .number = offset });
+}
+
+static void handle_tray(Vm *vm, const Json *data)
+{
+    DiskDef *disk = disk_by_alias(vm, json_get_str(data, "id"));
+    const bool open = json_get_bool(data, "tray-open", false);
+
+    if (!disk)
+        disk = disk_from_event(vm, data);
+    if (!disk)
+        return;
+    disk->tray = open ? DISK_TRAY_OPEN : DISK_TRAY_CLOSED;
+    vm_publish_event(vm,
+                     &(Event){ .id = EVENT_TRAY_CHANGE, .type = open ? 0 : 1, .text1 = disk->info.alias });
+    vm_status_save_later(vm);
+}
+
+/* ---- memory and devices ---- */
+
+static void handle_balloon(Vm *vm, const Json *data)
+{
+    const uint64_t bytes = json_get_uint(data, "actual", 0);
+
+    if (bytes == 0)
+        return;
+    vm->run->balloon_bytes = bytes;
+    vm->live->current_memory_bytes = bytes;
+    vm_publish_event(vm, &(Event){ .id = EVENT_BALLOON_CHANGE, .number = (int64_t)(bytes / 1024) });
+    vm_status_save_later(vm);
+}
+
+static void handle_device_deleted(Vm *vm, const Json *data)
+{
+    const char *alias = json_get_str(data, "device");
+
+    if (alias)
+        vm_publish_event(vm, &(Event){ .id = EVENT_DEVICE_REMOVED, .text1 = alias });
+}
+
+static void handle_memory_failure(Vm *vm, const Json *data)
+{
+    const char *recipient = json_get_str(data, "recipient");
+    const char *action = json_get_str(data, "action");
+    const Json *flags = json_get_obj(data, "flags");
+    static const char *const actions[] = { "ignore", "inject", "fatal", "reset" };
+    Event event = { .id = EVENT_MEMORY_FAILURE };
+
+    event.type = recipient && strcmp(recipient, "guest") == 0 ? 1 : 0;
+    for (size_t i = 0; action && i < G_N_ELEMENTS(actions); i++) {
+        if (strcmp(actions[i], action) == 0)
+            event.detail = (int)i;
+    }
+    event.flags = (json_get_bool(flags, "action-required", false) ? 1u : 0) |
+                  (json_get_bool(flags, "recursive", false) ? 2u : 0);
+    vm_publish_event(vm, &event);
+}
+
+static void handle_memory_size(Vm *vm, const Json *data)
+{
+    const char *alias = json_get_str(data, "id");
+
+    if (alias)
+        vm_publish_event(vm, &(Event){ .id = EVENT_MEMORY_DEVICE_SIZE_CHANGE,
+                                       .text1 = alias,
+                                       .number = (int64_t)(json_get_uint(data, "size", 0) / 1024) });
+}
+
+static void handle_vserport(Vm *vm, const Json *data)
+{
+    const char *alias = json_get_str(data, "id");
+    const bool open = json_get_bool(data, "open", false);
+
+    for (DEF_EACH(CharDef, channel, vm->live->channels)) {
+        if (!alias || !channel->info.alias || strcmp(channel->info.alias, alias) != 0)
+            continue;
+        const ChannelState state = open ? CHANNEL_STATE_CONNECTED : CHANNEL_STATE_DISCONNECTED;
+        if (channel->state == state)
+            return;
+        channel->state = state;
+        if (channel->target_name && strcmp(channel->target_name, "org.qemu.guest_agent.0") == 0) {
+            vm->run->agent_connected = open;
+            vm_publish(vm, EVENT_AGENT_LIFECYCLE, open ? 1 : 2, 2);
+        }
+        vm_status_save_later(vm);
+        return;
+    }
+}
+
+/* ---- power management ---- */
+
+static void handle_suspend(Vm *vm, const Json *data)
+{
+    if (vm->state == VM_STATE_RUNNING)
+        vm_set_state(vm, VM_STATE_PMSUSPENDED, 0);
+    vm_publish_lifecycle(vm, LIFECYCLE_PMSUSPENDED, 0);
+    vm_publish(vm, EVENT_PMSUSPEND, 0, 0);
+    vm_status_save_later(vm);
+}
+
+static void handle_suspend_disk(Vm *vm, const Json *data)
+{
+    if (vm->state == VM_STATE_RUNNING)
+        vm_set_state(vm, VM_STATE_PMSUSPENDED, 0);
+    vm_publish_lifecycle(vm, LIFECYCLE_PMSUSPENDED, 1);
+    vm_publish(vm, EVENT_PMSUSPEND_DISK, 0, 0);
+    vm_status_save_later(vm);
+}
+
+static void handle_wakeup(Vm *vm, const Json *data)
+{
+    if (vm->state == VM_STATE_PMSUSPENDED) {
+        vm_set_state(vm, VM_STATE_RUNNING, RUNNING_WAKEUP);
+        vm_publish_lifecycle(vm, LIFECYCLE_STARTED, STARTED_WAKEUP);
+        vm_status_save_later(vm);
+    }
+    vm_publish(vm, EVENT_PMWAKEUP, 0, 0);
+}
+
+/* ---- displays ---- */
+
+static int address_family(const Json *side)
+{
+    const char *family = json_get_str(side, "family");
+
+    if (family && strcmp(family, "ipv6") == 0)
+        return 1;
+    return family && strcmp(family, "unix") == 0 ? 2 : 0;
+}
+
+static void publish_graphics(Vm *vm, const Json *data, int phase, const char *service_key)
+{
+    const Json *server = json_get_obj(data, "server");
+    const Json *client = json_get_obj(data, "client");
+    const char *auth = json_get_str(server, "auth");
+    Event event = { .id = EVENT_GRAPHICS, .type = phase, .text1 = auth ? auth : "" };
+
+    event.local.family = address_family(server);
+    event.local.node = json_get_str(server, "host");
+    event.local.service = json_get_str(server, service_key);
+    event.remote.family = address_family(client);
+    event.remote.node = json_get_str(client, "host");
+    event.remote.service = json_get_str(client, service_key);
+    const char **texts[] = { &event.local.node, &event.local.service, &event.remote.node,
+                             &event.remote.service };
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        if (!*texts[i])
+            *texts[i] = "";
+    }
+    vm_publish_event(vm, &event);
+}
+
+static void handle_vnc_connected(Vm *vm, const Json *data)
+{
+    publish_graphics(vm, data, 0, "service");
+}
+
+static void handle_vnc_initialized(Vm *vm, const Json *data)
+{
+    publish_graphics(vm, data, 1, "service");
+}
+
+static void handle_vnc_disconnected(Vm *vm, const Json *data)
+{
+    publish_graphics(vm, data, 2, "service");
+}
+
+static void handle_spice_connected(Vm *vm, const Json *data)
+{
+    publish_graphics(vm, data, 0, "port");
+}
+
+static void handle_spice_initialized(Vm *vm, const Json *data)
+{
+    publish_graphics(vm, data, 1, "port");
+}
+
+static void handle_spice_disconnected(Vm *vm, const Json *data)
+{
+    publish_graphics(vm, data, 2, "port");
+}
+
+/* ---- migration and dumps: what fibers wait for ---- */
+
+static void handle_migration(Vm *vm, const Json *data)
+{
+    const char *status = json_get_str(data, "status");
+
+    if (!status)
+        return;
+    if (strcmp(status, "completed") == 0)
+        vm->run->migration_state = 2;
+    else if (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0)
+        vm->run->migration_state = 3;
+    else if (strcmp(status, "active") == 0)
+        vm->run->migration_state = 1;
+}
+
+static void handle_migration_pass(Vm *vm, const Json *data)
+{
+    vm_publish_event(vm,
+                     &(Event){ .id = EVENT_MIGRATION_ITERATION, .number = json_get_int(data, "pass", 0) });
+}
+
+static void handle_dump_completed(Vm *vm, const Json *data)
+{
+    const char *error = json_get_str(data, "error");
+
+    vm->run->dump_completed = true;
+    g_free(vm->run->dump_error);
+    vm->run->dump_error = g_strdup(error);
+}
+
+static const struct {
+    const char *name;
+    EventHandler handler;
+} event_handlers[] = {
+    { "STOP", handle_stop },
+    { "RESUME", handle_resume },
+    { "SHUTDOWN", handle_shutdown },
+    { "RESET", handle_reset },
+    { "GUEST_PANICKED", handle_panicked },
+    { "BLOCK_IO_ERROR", handle_io_error },
+    { "WATCHDOG", handle_watchdog },
+    { "RTC_CHANGE", handle_rtc },
+    { "DEVICE_TRAY_MOVED", handle_tray },
+    { "BALLOON_CHANGE", handle_balloon },
+    { "DEVICE_DELETED", handle_device_deleted },
+    { "MEMORY_FAILURE", handle_memory_failure },
+    { "MEMORY_DEVICE_SIZE_CHANGE", handle_memory_size },
+    { "VSERPORT_CHANGE", handle_vserport },
+    { "SUSPEND", handle_suspend },
+    { "SUSPEND_DISK", handle_suspend_disk },
+    { "WAKEUP", handle_wakeup },
+    { "VNC_CONNECTED", handle_vnc_connected },
+    { "VNC_INITIALIZED", handle_vnc_initialized },
+    { "VNC_DISCONNECTED", handle_vnc_disconnected },
+    { "SPICE_CONNECTED", handle_spice_connected },
+    { "SPICE_INITIALIZED", handle_spice_initialized },
+    { "SPICE_DISCONNECTED", handle_spice_disconnected },
+    { "MIGRATION", handle_migration },
+    { "MIGRATION_PASS", handle_migration_pass },
+    { "DUMP_COMPLETED", handle_dump_completed },
+};
+
+void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds, int64_t microseconds)
+{
+    if (!vm->run || !vm->live || vm->run->stopping)
+        return;
+    g_autofree char *text = data ? json_format(data) : NULL;
+    vm_publish_event(vm, &(Event){ .id = EVENT_QEMU_MONITOR,
+                                   .text1 = name,
+                                   .text2 = text,
+                                   .number = seconds,
+                                   .number2 = microseconds });
+    for (size_t i = 0; i < G_N_ELEMENTS(event_handlers); i++) {
+        if (strcmp(event_handlers[i].name, name) == 0) {
+            event_handlers[i].handler(vm, data);
+            return;
+        }
+    }
+    log_debug("machine '%s': event %s", vm->name, name);
+}

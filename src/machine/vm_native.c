@@ -1,0 +1,139 @@
+/* The command line for people: domxml-to-native, and `lodge explain`, which tells for each argument which
+ * element of the document caused it. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "machine/vm_define.h"
+#include "machine/vm_private.h"
+#include "qemu/address.h"
+#include "qemu/cpu_guest.h"
+
+void explain_item_free(ExplainItem *item)
+{
+    if (!item)
+        return;
+    g_free(item->argument);
+    g_free(item->value);
+    g_free(item->source);
+    g_free(item->note);
+    g_free(item);
+}
+
+/* What a start would choose, where it would need the host to know. */
+static void native_fill_in(Host *host, DomainDef *def)
+{
+    const Config *config = host->config;
+
+    qemu_assign_aliases(def);
+    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
+        const bool is_vnc = graphics->type == GRAPHICS_VNC;
+        const bool automatic = graphics->autoport == TRISTATE_ON || graphics->port == -1;
+        if (automatic && graphics->port <= 0 && (is_vnc || graphics->type == GRAPHICS_SPICE))
+            graphics->port = (int32_t)config->remote_display_port_min;
+        for (DEF_EACH(ListenDef, listen, graphics->listens)) {
+            if (listen->type == LISTEN_ADDRESS && !listen->address)
+                listen->address = g_strdup(is_vnc ? config->vnc_listen : config->spice_listen);
+        }
+    }
+}
+
+static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand **ret_command, Error **err)
+{
+    g_autoptr(QemuCaps) caps = NULL;
+    DomainDef *def = domain_def_copy(shown);
+    g_autofree char *dir = vm_short_dir_name(id, def->name);
+    g_autofree char *lib_dir = path_join(host->paths->lib_qemu, dir);
+    g_autofree char *channel_dir = path_join(host->paths->channel_target, dir);
+    g_autofree char *monitor_path = path_join(lib_dir, "monitor.sock");
+    g_autoptr(GArray) huge_pages = vm_huge_pages_list(dir);
+    const QemuCommandEnv env = {
+        .huge_pages = (const QemuHugePages *)huge_pages->data,
+        .n_huge_pages = huge_pages->len,
+        .monitor_fd = -1,
+        .monitor_path = monitor_path,
+        .lib_dir = lib_dir,
+        .sandbox = host->config->seccomp_sandbox,
+        .dump_guest_core = host->config->dump_guest_core,
+        .start_paused = true,
+        .vnc_has_password = host->config->vnc_password != NULL,
+        .spice_has_password = host->config->spice_password != NULL,
+        .now_s = time(NULL),
+    };
+
+    native_fill_in(host, def);
+    for (DEF_EACH(CharDef, channel, def->channels)) {
+        if (channel->source.type == CHAR_UNIX && !channel->source.path) {
+            channel->source.path =
+                g_build_filename(channel_dir, channel->target_name ? channel->target_name : "channel", NULL);
+            channel->source.mode = CHAR_MODE_BIND;
+        }
+    }
+    const bool ok = vm_xml_get_caps(host, def, &caps, err) && vm_choose_firmware(host, def, caps, err) &&
+                    qemu_resolve_cpu(def, caps, err) && qemu_command_build(def, caps, &env, ret_command, err);
+    domain_def_free(def);
+    return ok;
+}
+
+bool vm_xml_to_native(Host *host, const char *format, const char *xml, char **ret_text, Error **err)
+{
+    DomainDef *def = NULL;
+    QemuCommand *command = NULL;
+
+    if (!format || strcmp(format, "qemu-argv") != 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unsupported config type %s", format ? format : "");
+    if (!vm_xml_parse(host, xml, strlen(xml), "(domain_definition)", 0, &def, err))
+        return false;
+    const bool ok = domain_def_check_gaps(def, err) && native_build(host, def, -1, &command, err);
+    domain_def_free(def);
+    if (!ok)
+        return false;
+    /* One line, as the reference prints it: to be pasted into a shell. */
+    g_autofree char *text = qemu_command_format(command);
+    g_auto(GStrv) lines = g_strsplit(text, " \\\n", -1);
+    *ret_text = g_strjoinv(" ", lines);
+    qemu_command_free(command);
+    return true;
+}
+
+static GPtrArray *explain_items(const QemuCommand *command)
+{
+    GPtrArray *items = g_ptr_array_new_with_free_func((GDestroyNotify)explain_item_free);
+    const GPtrArray *arguments = qemu_command_arguments(command);
+
+    for (guint i = 0; i < arguments->len; i++) {
+        const QemuArgument *argument = g_ptr_array_index(arguments, i);
+        ExplainItem *item = g_new0(ExplainItem, 1);
+        *item = (ExplainItem){ .argument = g_strdup(argument->argument),
+                               .value = g_strdup(argument->value),
+                               .source = g_strdup(argument->source),
+                               .note = g_strdup(argument->note) };
+        g_ptr_array_add(items, item);
+    }
+    return items;
+}
+
+bool vm_explain(Host *host, Vm *vm, const char *xml, GPtrArray **ret_items, Error **err)
+{
+    DomainDef *def = NULL;
+    QemuCommand *command = NULL;
+    int id = -1;
+
+    if (vm) {
+        if (!object_require_listed(&vm->object, err))
+            return false;
+        /* The live definition has all that the start chose: ports, paths, the CPU model. */
+        def = domain_def_copy(vm_def(vm));
+        id = vm->id;
+    } else if (!vm_xml_parse(host, xml, strlen(xml), "(domain_definition)", 0, &def, err)) {
+        return false;
+    }
+    const bool ok = native_build(host, def, id, &command, err);
+    domain_def_free(def);
+    if (!ok)
+        return false;
+    *ret_items = explain_items(command);
+    qemu_command_free(command);
+    return true;
+}

@@ -1,0 +1,454 @@
+/* What a machine needs from the host before its QEMU can start: directories, display ports, sockets and files
+ * of character devices, tap devices, firmware variables. Each function writes what it chose into the live
+ * definition, where the XML shows it. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "prepare"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/socket.h"
+#include "base/trail.h"
+#include "base/worker.h"
+#include "machine/vm_private.h"
+
+#define WEBSOCKET_FIRST 5700
+
+/* ---- descriptors ---- */
+
+void vm_resources_init(VmResources *resources)
+{
+    *resources = (VmResources){ .tap_fds = g_array_new(FALSE, TRUE, sizeof(int)),
+                                .vhost_fds = g_array_new(FALSE, TRUE, sizeof(int)),
+                                .char_fds = g_array_new(FALSE, TRUE, sizeof(CharFd)),
+                                .monitor_fd = -1,
+                                .log_fd = -1 };
+}
+
+static void close_all(GArray *fds)
+{
+    for (guint i = 0; i < fds->len; i++)
+        fd_cleanup(&g_array_index(fds, int, i));
+    g_array_unref(fds);
+}
+
+void vm_resources_clear(VmResources *resources)
+{
+    if (!resources->tap_fds)
+        return;
+    close_all(resources->tap_fds);
+    close_all(resources->vhost_fds);
+    for (guint i = 0; i < resources->char_fds->len; i++)
+        fd_cleanup(&g_array_index(resources->char_fds, CharFd, i).fd);
+    g_array_unref(resources->char_fds);
+    fd_cleanup(&resources->monitor_fd);
+    fd_cleanup(&resources->log_fd);
+    resources->tap_fds = NULL;
+}
+
+int vm_resources_char_fd(const CharSource *source, bool is_log, void *arg)
+{
+    const VmResources *resources = arg;
+
+    for (guint i = 0; i < resources->char_fds->len; i++) {
+        const CharFd *entry = &g_array_index(resources->char_fds, CharFd, i);
+        if (entry->source == source && entry->is_log == is_log)
+            return entry->fd;
+    }
+    return -1;
+}
+
+/* ---- directories ---- */
+
+typedef struct DirsJob {
+    char *dirs[2];
+    uid_t uid;
+    gid_t gid;
+    bool give; /* else: make */
+    int error;
+    const char *failed; /* one of dirs */
+} DirsJob;
+
+static void dirs_job_run(void *data)
+{
+    DirsJob *job = data;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(job->dirs) && job->error == 0; i++) {
+        if (job->give ? lchown(job->dirs[i], job->uid, job->gid) < 0
+                      : mkdir(job->dirs[i], 0750) < 0 || chmod(job->dirs[i], 0750) < 0) {
+            job->error = errno;
+            job->failed = job->dirs[i];
+        }
+    }
+}
+
+static void dirs_job_free(void *data)
+{
+    DirsJob *job = data;
+
+    g_free(job->dirs[0]);
+    g_free(job->dirs[1]);
+    g_free(job);
+}
+
+static bool prepare_dirs(const Vm *vm, bool give, Error **err)
+{
+    DirsJob *job = g_new0(DirsJob, 1);
+
+    *job = (DirsJob){ .dirs = { g_strdup(vm->run->lib_dir), g_strdup(vm->run->channel_dir) }, .give = give };
+    dac_get_owner(vm->host, vm->live, &job->uid, &job->gid);
+    if (!worker_run(worker_lane_state(), dirs_job_run, job, dirs_job_free, FILE_DEADLINE_MS, err))
+        return false;
+    const bool ok = job->error == 0;
+    if (!ok)
+        error_set_errno(err, job->error,
+                        give ? "cannot give '%s' to QEMU's user" : "cannot make directory '%s'", job->failed);
+    dirs_job_free(job);
+    return ok;
+}
+
+/* New, so that nobody has put anything into them; what a killed daemon left goes first. */
+bool vm_prepare_dirs(Vm *vm, Error **err)
+{
+    g_autoptr(Error) why = NULL;
+
+    if (prepare_dirs(vm, false, &why))
+        return true;
+    if (error_errno(why) != EEXIST)
+        return error_propagate(err, g_steal_pointer(&why));
+    return file_remove_tree(vm->run->lib_dir, err) && file_remove_tree(vm->run->channel_dir, err) &&
+           prepare_dirs(vm, false, err);
+}
+
+bool vm_prepare_give_dirs(Vm *vm, Error **err)
+{
+    return vm->host->paths->is_session || geteuid() != 0 || prepare_dirs(vm, true, err);
+}
+
+/* ---- displays ---- */
+
+static void graphics_default_listen(const Vm *vm, GraphicsDef *graphics, ListenDef *listen)
+{
+    const Config *config = vm->host->config;
+
+    if (listen->type == LISTEN_ADDRESS && !listen->address) {
+        listen->address =
+            g_strdup(graphics->type == GRAPHICS_SPICE ? config->spice_listen : config->vnc_listen);
+        listen->from_config = true;
+    } else if (listen->type == LISTEN_SOCKET && !listen->socket) {
+        listen->socket = g_strdup_printf("%s/%s.sock", vm->run->lib_dir,
+                                         graphics->type == GRAPHICS_SPICE ? "spice" : "vnc");
+    }
+}
+
+static const char *graphics_address(const GraphicsDef *graphics)
+{
+    for (DEF_EACH(ListenDef, listen, graphics->listens)) {
+        if (listen->type == LISTEN_ADDRESS || listen->type == LISTEN_NETWORK)
+            return listen->address;
+    }
+    return NULL;
+}
+
+static bool graphics_needs_port(const GraphicsDef *graphics)
+{
+    for (DEF_EACH(ListenDef, listen, graphics->listens)) {
+        if (listen->type == LISTEN_ADDRESS || listen->type == LISTEN_NETWORK)
+            return true;
+    }
+    return def_list_len(graphics->listens) == 0;
+}
+
+static bool graphics_take_port(Vm *vm, const char *range, unsigned first, unsigned last, const char *address,
+                               int32_t *ret_port, Error **err)
+{
+    unsigned port = 0;
+
+    if (!port_pool_take_any(vm->host->ports, range, first, last, address, &port, err))
+        return false;
+    g_array_append_val(vm->run->ports, port);
+    *ret_port = (int32_t)port;
+    return true;
+}
+
+static void graphics_note_port(Vm *vm, int32_t number)
+{
+    const unsigned port = (unsigned)number;
+
+    if (number <= 0)
+        return;
+    port_pool_mark(vm->host->ports, port);
+    g_array_append_val(vm->run->ports, port);
+}
+
+static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
+{
+    const Config *config = vm->host->config;
+    const bool is_vnc = graphics->type == GRAPHICS_VNC;
+    const char *range = is_vnc ? "vnc" : "spice";
+
+    for (DEF_EACH(ListenDef, listen, graphics->listens)) {
+        if (listen->type == LISTEN_NETWORK && !listen->address)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "graphics listening on the address of network '%s' needs networks, which this "
+                             "version does not have",
+                             listen->network ? listen->network : "");
+        graphics_default_listen(vm, graphics, listen);
+    }
+    if (!graphics_needs_port(graphics))
+        return true;
+    const char *address = graphics_address(graphics);
+    const bool automatic = graphics->autoport == TRISTATE_ON;
+    if (automatic || graphics->port == -1) {
+        if (!graphics_take_port(vm, range, config->remote_display_port_min, config->remote_display_port_max,
+                                address, &graphics->port, err))
+            return false;
+    } else {
+        graphics_note_port(vm, graphics->port);
+    }
+    if (is_vnc && graphics->websocket == -1) {
+        if (!graphics_take_port(vm, "vncWebsocket",
+                                config->remote_websocket_port_min ? config->remote_websocket_port_min
+                                                                  : WEBSOCKET_FIRST,
+                                config->remote_websocket_port_max ? config->remote_websocket_port_max : 65535,
+                                address, &graphics->websocket, err))
+            return false;
+        graphics->websocket_generated = TRISTATE_ON;
+    }
+    return true;
+}
+
+bool vm_prepare_graphics(Vm *vm, Error **err)
+{
+    /* Fixed ports first, so that an automatic one does not take them. */
+    for (unsigned automatic = 0; automatic < 2; automatic++) {
+        for (DEF_EACH(GraphicsDef, graphics, vm->live->graphics)) {
+            if (graphics->type != GRAPHICS_VNC && graphics->type != GRAPHICS_SPICE)
+                continue;
+            const bool is_automatic = graphics->autoport == TRISTATE_ON || graphics->port == -1;
+            if (is_automatic == (automatic == 1) && !prepare_one_graphics(vm, graphics, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* ---- character devices ---- */
+
+typedef enum CharOpenKind { CHAR_OPEN_FILE, CHAR_OPEN_LISTEN, CHAR_OPEN_CONNECT } CharOpenKind;
+
+/* All three kinds lie where a document says, perhaps in a folder of somebody who has fewer rights than we. */
+typedef struct OpenJob {
+    CharOpenKind kind;
+    char *path;
+    bool append;
+    uid_t uid; /* listen: the owner of the socket; (uid_t)-1: us */
+    gid_t gid;
+    int fd;
+    Error *err;
+} OpenJob;
+
+static int open_connect(const char *path, Error **err)
+{
+    g_auto(Trail) trail = TRAIL_INIT;
+
+    if (!trail_follow(path, &trail))
+        error_set_errno(err, errno, "Failed to connect to '%s'", path);
+    else if (trail_check(&trail, path, err))
+        return socket_connect_found(trail.fd, path, err);
+    return -1;
+}
+
+static int open_listen(const OpenJob *job, Error **err)
+{
+    const char *name = NULL;
+    AUTO_FD dir_fd = trail_open_parent(job->path, &name, err);
+    int fd = -1;
+
+    if (dir_fd >= 0 && !socket_listen_unix_at(dir_fd, name, job->path, 0775, job->uid, job->gid, &fd, err))
+        return -1;
+    return fd;
+}
+
+static void open_job_run(void *data)
+{
+    OpenJob *job = data;
+    const int append = job->append ? O_APPEND : O_TRUNC;
+
+    switch (job->kind) {
+    case CHAR_OPEN_FILE:
+        job->fd = trail_create(job->path, O_WRONLY | append, 0600, &job->err);
+        break;
+    case CHAR_OPEN_LISTEN:
+        job->fd = open_listen(job, &job->err);
+        break;
+    case CHAR_OPEN_CONNECT:
+        job->fd = open_connect(job->path, &job->err);
+        break;
+    }
+}
+
+static void open_job_free(void *data)
+{
+    OpenJob *job = data;
+
+    fd_cleanup(&job->fd);
+    error_free(job->err);
+    g_free(job->path);
+    g_free(job);
+}
+
+static bool char_open(Vm *vm, CharOpenKind kind, const char *path, bool append, int *ret_fd, Error **err)
+{
+    OpenJob *job = g_new0(OpenJob, 1);
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+
+    *job = (OpenJob){
+        .kind = kind, .path = g_strdup(path), .append = append, .uid = (uid_t)-1, .gid = (gid_t)-1, .fd = -1
+    };
+    /* Clients of the socket usually run as the user that QEMU runs as. */
+    if (!vm->host->paths->is_session && geteuid() == 0)
+        dac_get_owner(vm->host, vm->live, &job->uid, &job->gid);
+    if (!worker_run(worker_lane_for_path(path), open_job_run, job, open_job_free, timeout_ms, err))
+        return error_prefix(err, "cannot open '%s'", path);
+    const bool ok = job->fd >= 0;
+    if (ok)
+        *ret_fd = fd_steal(&job->fd);
+    else if (kind == CHAR_OPEN_FILE && error_code(job->err) == ERROR_SYSTEM)
+        error_set_errno(err, error_errno(job->err), "Unable to open file %s for character device", path);
+    else
+        error_propagate(err, g_steal_pointer(&job->err));
+    open_job_free(job);
+    return ok;
+}
+
+static bool char_is_server(const CharSource *source)
+{
+    return source->mode == CHAR_MODE_BIND || source->mode == CHAR_MODE_SERVER ||
+           source->mode == CHAR_MODE_ABSENT;
+}
+
+/* What QEMU's user may not reach is opened by us. Where the guest's words are copied to is often root's
+ * alone. */
+static bool prepare_source(Vm *vm, const CharSource *source, VmResources *resources, Error **err)
+{
+    CharFd entry = { .source = source, .fd = -1 };
+    CharFd log = { .source = source, .is_log = true, .fd = -1 };
+
+    if (source->type == CHAR_UNIX && source->path && char_is_server(source)) {
+        if (!char_open(vm, CHAR_OPEN_LISTEN, source->path, false, &entry.fd, err))
+            return false;
+    } else if (source->type == CHAR_UNIX && source->path && source->reconnect != TRISTATE_ON) {
+        if (!char_open(vm, CHAR_OPEN_CONNECT, source->path, false, &entry.fd, err))
+            return false;
+    } else if (source->type == CHAR_FILE && source->path) {
+        if (!char_open(vm, CHAR_OPEN_FILE, source->path, source->append == TRISTATE_ON, &entry.fd, err))
+            return false;
+    }
+    if (entry.fd >= 0)
+        g_array_append_val(resources->char_fds, entry);
+    if (!source->log_file)
+        return true;
+    if (!char_open(vm, CHAR_OPEN_FILE, source->log_file, source->log_append == TRISTATE_ON, &log.fd, err))
+        return false;
+    g_array_append_val(resources->char_fds, log);
+    return true;
+}
+
+static bool prepare_char(Vm *vm, CharDef *device, VmResources *resources, Error **err)
+{
+    CharSource *source = &device->source;
+
+    if (device->class == CHAR_CLASS_CHANNEL && source->type == CHAR_UNIX && !source->path) {
+        source->path = g_build_filename(vm->run->channel_dir,
+                                        device->target_name ? device->target_name : device->info.alias, NULL);
+        if (source->mode == CHAR_MODE_ABSENT)
+            source->mode = CHAR_MODE_BIND;
+    }
+    if (device->class == CHAR_CLASS_CHANNEL && device->target_type == CHAR_TARGET_VIRTIO)
+        device->state = CHANNEL_STATE_DISCONNECTED;
+    return prepare_source(vm, source, resources, err);
+}
+
+bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err)
+{
+    GPtrArray *const lists[] = { vm->live->serials, vm->live->parallels, vm->live->consoles,
+                                 vm->live->channels };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
+        for (DEF_EACH(CharDef, device, lists[i])) {
+            /* The first console stands for the first serial port: the same device twice. */
+            if (device->class == CHAR_CLASS_CONSOLE && device->target_type == CHAR_TARGET_SERIAL)
+                continue;
+            if (!prepare_char(vm, device, resources, err))
+                return false;
+        }
+    }
+    for (DEF_EACH(SmartcardDef, card, vm->live->smartcards)) {
+        if (!prepare_source(vm, &card->source, resources, err))
+            return false;
+    }
+    for (DEF_EACH(RedirdevDef, redirdev, vm->live->redirdevs)) {
+        if (!prepare_source(vm, &redirdev->source, resources, err))
+            return false;
+    }
+    for (DEF_EACH(RngDef, rng, vm->live->rngs)) {
+        if (rng->source && !prepare_source(vm, rng->source, resources, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- interfaces ---- */
+
+static bool interface_wants_vhost(const Vm *vm, const InterfaceDef *iface)
+{
+    return vm->live->type == VIRT_TYPE_KVM && iface->driver != INTERFACE_DRIVER_QEMU && iface->model &&
+           g_str_has_prefix(iface->model, "virtio");
+}
+
+static bool prepare_interface(Vm *vm, InterfaceDef *iface, VmResources *resources, Error **err)
+{
+    const unsigned n_queues = qemu_interface_queues(iface);
+    const char *bridge = iface->type == INTERFACE_BRIDGE ? iface->source : NULL;
+
+    if (iface->type == INTERFACE_NETWORK)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "interface of network '%s': networks are not supported by this version",
+                         iface->source ? iface->source : "");
+    if (n_queues == 0)
+        return true;
+    if (n_queues > 256)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%u queues are more than a tap device has", n_queues);
+    g_autofree int *fds = g_new0(int, n_queues);
+    if (!tap_open(bridge, &iface->mac, iface->mtu, n_queues, &iface->target, fds, err))
+        return false;
+    g_array_append_vals(resources->tap_fds, fds, n_queues);
+    for (unsigned i = 0; i < n_queues; i++) {
+        const int fd = interface_wants_vhost(vm, iface) ? open("/dev/vhost-net", O_RDWR | O_CLOEXEC) : -1;
+        g_array_append_val(resources->vhost_fds, fd);
+    }
+    return true;
+}
+
+bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err)
+{
+    for (DEF_EACH(InterfaceDef, iface, vm->live->interfaces)) {
+        if (!prepare_interface(vm, iface, resources, err))
+            return false;
+    }
+    return true;
+}
+
+/* ---- monitor ---- */
+
+bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err)
+{
+    /* Bound by us: QEMU's user could not, and we can connect before QEMU runs its first instruction. */
+    return socket_listen_unix(vm->run->monitor_path, 0775, &resources->monitor_fd, err);
+}

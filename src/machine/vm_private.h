@@ -1,0 +1,441 @@
+/* The inside of a machine and of the host, for the modules of this room alone.
+ *
+ * Invariants:
+ *  1. `live` and `run` are set exactly while there is a QEMU (or one being started or cleaned up).
+ *  2. Whoever changes run holds the job; state and runtime values inside live are also changed by QEMU's
+ *     events, from the loop.
+ *  3. A run is named by its serial: after an await, compare it to know that it is still the same QEMU. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/fiber.h"
+#include "base/loop.h"
+#include "base/process.h"
+#include "base/trail.h"
+#include "conf/domain_xml.h"
+#include "core/hooks.h"
+#include "core/host_private.h"
+#include "core/object_class.h"
+#include "core/object_store.h"
+#include "core/stream.h"
+#include "machine/save_image.h"
+#include "machine/vm.h"
+#include "machine/vm_log.h"
+#include "network/ports.h"
+#include "network/tap.h"
+#include "qemu/agent.h"
+#include "qemu/command.h"
+#include "qemu/qmp.h"
+#include "storage/dac.h"
+#include "storage/probe.h"
+
+/* virDomainEventType and details: numbers of the public API. */
+enum {
+    LIFECYCLE_DEFINED,
+    LIFECYCLE_UNDEFINED,
+    LIFECYCLE_STARTED,
+    LIFECYCLE_SUSPENDED,
+    LIFECYCLE_RESUMED,
+    LIFECYCLE_STOPPED,
+    LIFECYCLE_SHUTDOWN,
+    LIFECYCLE_PMSUSPENDED,
+    LIFECYCLE_CRASHED
+};
+enum { DEFINED_ADDED, DEFINED_UPDATED, DEFINED_RENAMED, DEFINED_FROM_SNAPSHOT };
+enum { UNDEFINED_REMOVED, UNDEFINED_RENAMED };
+enum { STARTED_BOOTED, STARTED_MIGRATED, STARTED_RESTORED, STARTED_FROM_SNAPSHOT, STARTED_WAKEUP };
+enum {
+    SUSPENDED_PAUSED,
+    SUSPENDED_MIGRATED,
+    SUSPENDED_IOERROR,
+    SUSPENDED_WATCHDOG,
+    SUSPENDED_RESTORED,
+    SUSPENDED_FROM_SNAPSHOT,
+    SUSPENDED_API_ERROR
+};
+enum { RESUMED_UNPAUSED, RESUMED_MIGRATED, RESUMED_FROM_SNAPSHOT };
+enum {
+    STOPPED_SHUTDOWN,
+    STOPPED_DESTROYED,
+    STOPPED_CRASHED,
+    STOPPED_MIGRATED,
+    STOPPED_SAVED,
+    STOPPED_FAILED,
+    STOPPED_FROM_SNAPSHOT
+};
+enum { SHUTDOWN_FINISHED, SHUTDOWN_GUEST, SHUTDOWN_HOST };
+enum { CRASHED_PANICKED, CRASHED_CRASHLOADED };
+
+/* Reasons of states: virDomainRunningReason and so on. */
+enum {
+    RUNNING_UNKNOWN,
+    RUNNING_BOOTED,
+    RUNNING_MIGRATED,
+    RUNNING_RESTORED,
+    RUNNING_FROM_SNAPSHOT,
+    RUNNING_UNPAUSED,
+    RUNNING_MIGRATION_CANCELED,
+    RUNNING_SAVE_CANCELED,
+    RUNNING_WAKEUP,
+    RUNNING_CRASHED
+};
+enum {
+    PAUSED_UNKNOWN,
+    PAUSED_USER,
+    PAUSED_MIGRATION,
+    PAUSED_SAVE,
+    PAUSED_DUMP,
+    PAUSED_IOERROR,
+    PAUSED_WATCHDOG,
+    PAUSED_FROM_SNAPSHOT,
+    PAUSED_SHUTTING_DOWN,
+    PAUSED_SNAPSHOT,
+    PAUSED_CRASHED,
+    PAUSED_STARTING_UP
+};
+enum { SHUTDOWN_UNKNOWN, SHUTDOWN_USER };
+enum {
+    SHUTOFF_UNKNOWN,
+    SHUTOFF_SHUTDOWN,
+    SHUTOFF_DESTROYED,
+    SHUTOFF_CRASHED,
+    SHUTOFF_MIGRATED,
+    SHUTOFF_SAVED,
+    SHUTOFF_FAILED,
+    SHUTOFF_FROM_SNAPSHOT,
+    SHUTOFF_DAEMON
+};
+
+typedef struct StatsProbe StatsProbe;
+
+/* Statistics that are asked for (vm_stats.c). */
+typedef struct StatsQueue {
+    GQueue waiting; /* of StatsProbe (counted), for the next prober that is free */
+    unsigned n_probers;
+    unsigned n_calls[2]; /* under way, of clients that may act and of those that may only read */
+    WaitQueue turn[2];   /* likewise: calls beyond the limit */
+} StatsQueue;
+
+/* What is kept for all machines together (machine.c). */
+struct MachineRoom {
+    QemuCapsCache *qemu_caps;
+    bool has_loaded; /* machine_load() came to its end */
+    StatsQueue stats;
+    GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
+};
+
+/* ---- a running QEMU ---- */
+
+typedef struct VmConsole { /* an open console: at most one client */
+    char *alias;
+    Stream *stream; /* borrowed from the front end until its on_close */
+    Vm *vm;         /* counted */
+} VmConsole;
+
+typedef struct VmRun {
+    uint64_t serial;
+    Process *process; /* NULL until forked */
+    pid_t pid;        /* 0 until forked */
+    Qmp *qmp;         /* NULL until connected, and while it cannot be reached */
+    QemuCaps *caps;   /* NULL after a restart, until somebody needs them */
+    char *lib_dir, *channel_dir, *monitor_path;
+    CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
+    GArray *vcpu_tids;           /* of pid_t */
+    GPtrArray *dac;              /* of DacItem */
+    GArray *ports;               /* of unsigned, taken from the pool by us */
+    uint64_t autodestroy_client; /* 0: none */
+    uint64_t balloon_bytes;      /* the last value that QEMU told */
+    bool is_starting;            /* not announced yet: failures undo it */
+    bool has_gone_on;            /* ... but a saved guest runs: a cut-off start is not undone any more */
+    bool stopping;               /* vm_process_stop() has begun */
+    bool exited;                 /* the process is gone */
+    bool guest_shutdown;         /* QEMU said SHUTDOWN */
+    bool shutdown_by_host;       /* ... because a signal told it to */
+    int pause_reason;            /* PAUSED_*: why the STOP event to come */
+    int resume_reason;           /* RUNNING_*: why the RESUME event to come; 0: somebody's 'cont' */
+    bool fake_reboot;            /* the coming SHUTDOWN means reboot */
+    bool destroying;             /* destroy asked for the end */
+    bool panicked;
+    bool unanswering;    /* after a restart: QEMU could not be reached, tried again in the background */
+    Fiber *reconnecting; /* waits for its answer to that; NULL */
+    WaitQueue changed;   /* woken by every QMP event and by the end of QEMU */
+    int migration_state; /* 0 none, 1 active, 2 completed, 3 failed; told by MIGRATION events */
+    bool dump_completed; /* DUMP_COMPLETED seen */
+    char *dump_error;
+    Agent *agent;
+    bool agent_connected; /* the guest opened its end */
+    GPtrArray *consoles;  /* of VmConsole */
+    VmLog *log;           /* NULL until QEMU is about to be forked */
+    bool pid_written;     /* NAME.pid is there */
+    /* What a save or dump is about; in the status file before anything has happened, so that a daemon that
+     * dies on the way leaves neither a paused machine nor a piece of a file. */
+    SaveFile file;       /* that is being written */
+    bool is_saving;      /* ... and after which the machine ends */
+    bool must_run;       /* the job pauses it: it goes on afterwards, unless it ends */
+    bool must_run_saved; /* the status file says so, perhaps no longer truly */
+    bool is_going_on;    /* a fiber sees to that: QEMU did not answer at once */
+} VmRun;
+
+/* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
+ * most is at it, asked again meanwhile it does it once more, and the more often the later. */
+typedef enum VmTask { VM_TASK_STATUS, VM_TASK_REBOOT, VM_TASK_DUMP, VM_TASK_COUNT } VmTask;
+
+typedef struct VmTaskState {
+    bool is_wanted, is_running;
+    unsigned streak; /* rounds without a quiet second between them */
+    uint64_t last_ms;
+} VmTaskState;
+
+struct Vm {
+    OBJECT_BASE(DomainDef);
+    bool has_managed_save;
+    VmRun *run; /* NULL: not running */
+    VmState state;
+    int reason;
+    unsigned taints;  /* TAINT_* */
+    bool status_busy; /* the status file is being written */
+    WaitQueue status_idle;
+    VmTaskState tasks[VM_TASK_COUNT];
+    StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
+};
+static inline Registry *vm_registry(const Host *host)
+{
+    return host_registry(host, &domain_class);
+}
+
+enum {
+    TAINT_CUSTOM_MONITOR = 1 << 0,
+    TAINT_CUSTOM_ARGV = 1 << 1,
+    TAINT_HIGH_PRIVILEGES = 1 << 2,
+    TAINT_HOST_CPU = 1 << 3,
+    TAINT_CUSTOM_HYPERVISOR_FEATURE = 1 << 4,
+    TAINT_CDROM_PASSTHROUGH = 1 << 5
+};
+
+/* Makes a machine with that identity and registers it, unlisted. Returns a reference. */
+static inline Vm *vm_new(Host *host, const char *name, const Uuid *uuid)
+{
+    return (Vm *)object_new(vm_registry(host), name, uuid);
+}
+/* Does @func(@vm) soon, in a fiber (see VmTask). @vm is held meanwhile, its run is not. */
+void vm_spawn_task(Vm *vm, VmTask task, const char *name, void (*func)(Vm *vm));
+
+/* ---- identity (vm_define.c) ---- */
+
+/* ERROR_XML_INVALID: a name that cannot be a file name. */
+MUST_CHECK bool vm_check_name(const char *name, Error **err);
+
+/* ---- machine (vm.c) ---- */
+
+static inline const DomainDef *
+vm_def(const Vm *vm) /* live if running, else config; NULL only for one being made */
+{
+    return vm->live ? vm->live : vm->config;
+}
+void vm_set_state(Vm *vm, VmState state, int reason);
+/* ERROR_INVALID_STATE "domain is not running" */
+MUST_CHECK bool vm_require_running(const Vm *vm, Error **err);
+/* The same, and its monitor can be used now. */
+MUST_CHECK bool vm_require_monitor(const Vm *vm, Error **err);
+/* Resolves virDomainModificationImpact: 0 means live if running, else config. ERROR_INVALID_STATE,
+ * ERROR_ARGUMENT... as the reference. */
+MUST_CHECK bool vm_resolve_affect(const Vm *vm, unsigned flags, bool *ret_live, bool *ret_config,
+                                  Error **err);
+void vm_publish(const Vm *vm, EventId id, int type, int detail);
+void vm_publish_lifecycle(const Vm *vm, int type, int detail);
+void vm_publish_event(const Vm *vm, Event *event); /* fills in the machine */
+VmRun *vm_run_new(Host *host);
+void vm_run_free(VmRun *run);
+/* qmp_exec() on the machine's monitor; ERROR_VM_GONE if it has none. Safe against the end of the run. */
+AWAITS MUST_CHECK bool vm_qmp(Vm *vm, const char *command, Json *args /* taken */, uint64_t timeout_ms,
+                              Json **ret_reply, Error **err);
+void vm_taint(Vm *vm, unsigned taint);
+
+/* ---- documents (vm_xml.c) ---- */
+
+enum {
+    VM_XML_VALIDATE = 1 << 0, /* against the schema, too */
+    VM_XML_LIVE = 1 << 1,     /* of a running machine: keep runtime values, assign nothing */
+    VM_XML_TRUSTED = 1 << 2,  /* written by us or libvirtd: no probing of QEMU if it can't be had */
+};
+/* Reads a domain document, fills in defaults, checks it and assigns addresses. @source names it in messages.
+ * Without VM_XML_LIVE the emulator is probed. */
+AWAITS MUST_CHECK bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source,
+                                    unsigned flags, DomainDef **ret_def, Error **err);
+char *vm_xml_format(const DomainDef *def, unsigned format_flags /* XML_FORMAT_* */);
+/* Would a later daemon read @text, which is @def formatted for a file, as this machine? Each text is checked
+ * so before it is stored. AWAITS if it is long. ERROR_INTERNAL if not. */
+MUST_CHECK bool vm_xml_check_text(const DomainDef *def, const char *text, Error **err);
+MUST_CHECK bool vm_xml_check_readable(const DomainDef *def, Error **err);
+/* The same of a running machine, as its user could have written it. */
+char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags);
+/* Without what every reader adds by itself, with secrets: for another host, perhaps an older one. */
+char *vm_xml_format_migratable(const Host *host, const DomainDef *source);
+/* ERROR_CONFIG_UNSUPPORTED: @to cannot replace @from in a saved or running state (ABI). */
+MUST_CHECK bool vm_xml_check_abi(const DomainDef *from, const DomainDef *to, Error **err);
+/* Capabilities of the emulator of @def. */
+AWAITS MUST_CHECK bool vm_xml_get_caps(Host *host, const DomainDef *def, QemuCaps **ret_caps, Error **err);
+
+char *vm_save_path(const Host *host, const char *name); /* of the managed save image */
+
+/* ---- status files (vm_status.c) ---- */
+
+char *vm_status_path(const Host *host, const char *name);
+char *vm_pid_path(const Host *host, const char *name);
+AWAITS MUST_CHECK bool vm_status_save(Vm *vm, Error **err);
+/* Soon, in the background; for changes from events. */
+void vm_status_save_later(Vm *vm);
+AWAITS void vm_status_remove(Vm *vm);
+typedef struct VmStatus {
+    DomainDef *def;
+    VmState state;
+    int reason;
+    pid_t pid;
+    uint64_t start_time; /* 0: unknown (written by libvirtd) */
+    char *monitor_path, *lib_dir, *channel_dir;
+    GPtrArray *dac;
+    GArray *ports;
+    GArray *vcpu_tids;
+    bool is_starting; /* the start was not finished: no pid, or nobody was told yet */
+    bool fake_reboot;
+    uint64_t autodestroy_client;
+    SaveFile file;
+    bool is_saving, must_run;
+    unsigned taints;
+} VmStatus;
+char *vm_status_format(const Vm *vm);
+MUST_CHECK bool vm_status_parse(const char *text, size_t len, const char *name, VmStatus **ret_status,
+                                Error **err);
+void vm_status_free(VmStatus *status);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmStatus, vm_status_free)
+
+/* ---- what a start needs besides the process (vm_prepare.c) ---- */
+
+typedef struct CharFd {
+    const CharSource *source; /* borrowed from the live definition */
+    bool is_log;              /* of its log file */
+    int fd;
+} CharFd;
+typedef struct VmResources {     /* descriptors for QEMU: closed when it has them, or when the start failed */
+    GArray *tap_fds, *vhost_fds; /* of int */
+    GArray *char_fds;            /* of CharFd */
+    int monitor_fd;
+    int log_fd; /* for what QEMU prints */
+} VmResources;
+void vm_resources_init(VmResources *resources);
+void vm_resources_clear(VmResources *resources);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VmResources, vm_resources_clear)
+int vm_resources_char_fd(const CharSource *source, bool is_log, void *resources);
+/* Makes the machine's directories. They are ours until all is in them that we put there; then they are given
+ * to QEMU's user, who can swap everything in them. */
+AWAITS MUST_CHECK bool vm_prepare_dirs(Vm *vm, Error **err);
+AWAITS MUST_CHECK bool vm_prepare_give_dirs(Vm *vm, Error **err);
+MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
+AWAITS MUST_CHECK bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err);
+MUST_CHECK bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err);
+MUST_CHECK bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err);
+/* Huge pages of the machine whose folders are called @dir_name: of QemuHugePages, owned; default size first.
+ */
+GArray *vm_huge_pages_list(const char *dir_name);
+/* Makes these folders for the live machine, if it uses huge pages; else *ret_list stays as it is. */
+AWAITS MUST_CHECK bool vm_prepare_huge_pages(Vm *vm, GArray **ret_list, Error **err);
+AWAITS void vm_remove_huge_pages(const DomainDef *def, const char *lib_dir);
+/* Asks QEMU what the guest's CPU has. ERROR_OPERATION_FAILED: not what check='full' demands. */
+AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, Error **err);
+/* The document of a running machine as users see it: with the CPU that QEMU gave. Caller owns. */
+char *vm_xml_format_live(Vm *vm, unsigned format_flags);
+/* Puts a firmware of this host in the place of <os firmware=>, as firmware_choose(). */
+MUST_CHECK bool vm_choose_firmware(Host *host, DomainDef *def, const QemuCaps *caps, Error **err);
+/* Makes the live machine's file of firmware variables from its template, if it is not there or @reset. */
+AWAITS MUST_CHECK bool vm_prepare_nvram(Vm *vm, bool reset, Error **err);
+/* The file of the defined machine's variables, whether it exists or not; NULL: it has none. Caller owns. */
+char *vm_nvram_path(const Vm *vm);
+AWAITS bool vm_nvram_exists(const Host *host, const char *path); /* false also if that can't be told */
+
+/* ---- process (vm_process.c, vm_start.c, vm_event.c) ---- */
+
+typedef struct VmStartSpec {
+    bool paused;
+    uint64_t autodestroy_client; /* 0: none */
+    int incoming_fd;             /* -1: boots; else reads its state from there. Borrowed */
+    const Process *feeder;       /* who writes there (a copier); NULL: unknown */
+    int feeder_words_fd;         /* see save_copier_start() */
+    DomainDef *incoming_def;     /* NULL: vm->config. Taken */
+    int started_detail;          /* STARTED_* */
+    int running_reason;          /* RUNNING_* */
+    int paused_reason;           /* PAUSED_* */
+    bool reset_nvram;
+    uint64_t incoming_timeout_ms; /* for the whole state; FIBER_NO_DEADLINE: the feeder has its own */
+} VmStartSpec;
+#define VM_START_SPEC_INIT                                                                                   \
+    {                                                                                                        \
+        .incoming_fd = -1, .started_detail = STARTED_BOOTED, .running_reason = RUNNING_BOOTED,               \
+        .paused_reason = PAUSED_USER, .incoming_timeout_ms = FIBER_NO_DEADLINE                               \
+    }
+
+/* The job is held. A failure leaves nothing behind and the state as SHUTOFF/FAILED. */
+AWAITS MUST_CHECK bool vm_start_process(Vm *vm, Job *job, VmStartSpec *spec, Error **err);
+/* The job is held. Ends QEMU if it still runs, cleans up, publishes Stopped (-1: a start that failed, nobody
+ * was told that it runs), forgets a transient machine. Does nothing if it does not run. */
+AWAITS void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail);
+/* Sends SIGTERM, then SIGKILL; waits for the end. */
+AWAITS MUST_CHECK bool vm_process_kill(Vm *vm, bool graceful, Error **err);
+void vm_process_watch(Vm *vm); /* notices the end of run->process */
+AWAITS MUST_CHECK bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err);
+/* Takes over the QEMU of an earlier daemon. */
+AWAITS void vm_process_reattach(Vm *vm, VmStatus *status);
+/* QMP handlers: vm_event.c. @arg: a VmMonitor made by vm_process_connect(). */
+void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds, int64_t microseconds);
+/* Removes domain directory, sockets and taps, gives files back, releases ports. */
+AWAITS void vm_process_cleanup(Vm *vm);
+/* Change the state and publish it, once, whether the command's reply or QEMU's event comes first. */
+void vm_mark_paused(Vm *vm, int reason);
+void vm_mark_running(Vm *vm, int reason);
+void vm_reboot_after_crash(Vm *vm);
+/* Does what on_crash says. */
+void vm_event_handle_crash(Vm *vm);
+char *vm_short_dir_name(int id, const char *name); /* "domain-1-web" */
+AWAITS MUST_CHECK bool vm_process_resume_cpus(Vm *vm, int reason, Error **err);
+AWAITS MUST_CHECK bool vm_process_pause_cpus(Vm *vm, int reason, Error **err);
+/* Lets a machine that must_run go on after a save or dump: now, or as soon as QEMU answers again. The job is
+ * held. */
+AWAITS void vm_go_on(Vm *vm);
+/* A start that the death of the daemon cut off: kills its QEMU, takes everything back. */
+AWAITS void vm_process_reap_intent(Host *host, VmStatus *status);
+/* The variable in QEMU's environment by which a QEMU without a recorded pid is found: "NAME=path". */
+#define VM_TOKEN_VARIABLE "LODGE_STATUS_FILE"
+
+/* ---- QEMUs of an earlier daemon (vm_token.c) ---- */
+
+/* Looks at all processes, once; failures are logged. */
+AWAITS void vm_token_scan(Host *host);
+/* The QEMU of machine @name that was found and still runs, @preferred if that is one; 0: none. */
+pid_t vm_token_find(const Host *host, const char *name, pid_t preferred);
+/* Warns of those that nobody has taken over. */
+void vm_token_report(const Host *host);
+/* ERROR_INVALID_STATE: an earlier QEMU of the machine lives that nobody has taken over. */
+MUST_CHECK bool vm_token_require_free(const Vm *vm, Error **err);
+
+/* ---- guest agent (vm_agent.c) ---- */
+
+/* The open connection to the guest agent, made if needed; borrowed until the next await.
+ * ERROR_ARGUMENT_UNSUPPORTED "QEMU guest agent is not configured", ERROR_AGENT_UNRESPONSIVE. */
+AWAITS MUST_CHECK bool vm_agent(Vm *vm, Agent **ret_agent, Error **err);
+bool vm_agent_is_connected(const Vm *vm);
+
+/* ---- save images (vm_save.c) ---- */
+
+/* Restores @path into @vm, whose job is held. */
+AWAITS MUST_CHECK bool vm_restore_image(Vm *vm, Job *job, const char *path, unsigned flags,
+                                        uint64_t autodestroy_client, Error **err);
+
+/* Writes a core file into the auto dump folder, then does what on_crash says. */
+AWAITS void vm_dump_after_crash(Vm *vm);
+
+/* ---- consoles (vm_console.c) ---- */
+
+void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
+void vm_console_free(VmConsole *console);
+
+/* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
+void vm_finish_shutdown(Vm *vm);

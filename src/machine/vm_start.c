@@ -1,0 +1,685 @@
+/* Starting a QEMU: from a definition to a machine that runs, or to nothing left behind.
+ *
+ * The order is made for speed and for kill -9. Nothing waits that need not: no shell, no polling; sockets are
+ * made before the fork, so QEMU's greeting is the only thing to wait for. Before the fork a status file
+ * marked "starting" is there, and QEMU carries its path in the environment, so a daemon that dies in between
+ * finds and ends that QEMU at its next start; only when all is done does the mark go, and then the caller
+ * hears. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "start"
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/worker.h"
+#include "conf/domain_device.h"
+#include "conf/xml_table.h"
+#include "host/node.h"
+#include "machine/vm_private.h"
+#include "machine/vm_query.h"
+#include "qemu/address.h"
+#include "qemu/cpu_guest.h"
+
+/* How often the process that feeds a saved state is looked at, and how long after its end QEMU may take to
+ * begin with what it was fed. */
+#define FEEDER_POLL_MS 100
+#define FEEDER_GRACE_MS 500
+
+/* Everything that belongs to one start. */
+typedef struct Start {
+    Vm *vm;
+    Job *job;
+    VmStartSpec *spec;
+    VmResources resources;
+    GArray *huge_pages; /* of QemuHugePages; NULL: none wanted */
+} Start;
+
+/* ---- the new run ---- */
+
+static bool start_make_run(Start *start, Error **err)
+{
+    Vm *vm = start->vm;
+    Host *host = vm->host;
+    DomainDef *live = start->spec->incoming_def;
+
+    start->spec->incoming_def = NULL;
+    if (!live) {
+        if (!vm->config)
+            return error_set(err, ERROR_INTERNAL, "domain '%s' has no definition", vm->name);
+        domain_order_controllers(vm->config);
+        g_clear_pointer(&vm->config_xml, g_free); /* the order is part of the text */
+        live = domain_def_copy(vm->config);
+    }
+    VmRun *run = vm_run_new(host);
+    const int id = host_next_id(host);
+    g_autofree char *dir = vm_short_dir_name(id, vm->name);
+    run->is_starting = true;
+    run->autodestroy_client = start->spec->autodestroy_client;
+    run->lib_dir = path_join(host->paths->lib_qemu, dir);
+    run->channel_dir = path_join(host->paths->channel_target, dir);
+    run->monitor_path = path_join(run->lib_dir, "monitor.sock");
+    run->balloon_bytes = live->current_memory_bytes;
+    live->id = id;
+    vm->live = live;
+    vm->run = run;
+    object_set_id(&vm->object, id);
+    vm_set_state(vm, VM_STATE_PAUSED, PAUSED_STARTING_UP);
+    return true;
+}
+
+static bool start_hook(Start *start, const char *operation, Error **err)
+{
+    Vm *vm = start->vm;
+
+    if (!hook_is_present(vm->host, "qemu"))
+        return true;
+    job_set_phase(start->job, "running hook scripts");
+    g_autofree char *xml = vm_xml_format(vm->live, XML_FORMAT_SECURE);
+    return hook_run(vm->host, "qemu", vm->name, operation, "begin", "-", xml, NULL, err);
+}
+
+static bool start_check(Vm *vm, Error **err)
+{
+    const DomainDef *live = vm->live;
+
+    if (!domain_def_check_gaps(live, err))
+        return false;
+    if (live->has_genid && uuid_is_null(&live->genid))
+        uuid_generate(&vm->live->genid);
+    if (!vm->run->caps && !vm_xml_get_caps(vm->host, live, &vm->run->caps, err))
+        return false;
+    /* For definitions that came without addresses (written by hand); a complete one stays as it is. */
+    return qemu_assign_addresses(vm->live, vm->run->caps, err) &&
+           vm_choose_firmware(vm->host, vm->live, vm->run->caps, err);
+}
+
+/* Everything up to the point where QEMU could be forked. */
+static bool start_prepare(Start *start, Error **err)
+{
+    Vm *vm = start->vm;
+    const Config *config = vm->host->config;
+    const uint64_t storage_ms = (uint64_t)config->storage_timeout_s * 1000;
+    uid_t uid = 0;
+    gid_t gid = 0;
+
+    job_set_phase(start->job, "preparing");
+    if (!start_check(vm, err) || !start_hook(start, "prepare", err) ||
+        !dac_fill_seclabel(vm->host, vm->live, err))
+        return false;
+    qemu_assign_aliases(vm->live);
+    if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
+        return false;
+    job_set_phase(start->job, "looking at disk images");
+    if (!storage_prepare(vm->host, vm->live, vm->run->dac, err) ||
+        !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
+        return false;
+    /* The backing chains that were found have nodes, too. */
+    qemu_assign_aliases(vm->live);
+    if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
+        !vm_prepare_huge_pages(vm, &start->huge_pages, err) ||
+        !vm_prepare_monitor(vm, &start->resources, err) || !vm_prepare_chars(vm, &start->resources, err) ||
+        !vm_prepare_give_dirs(vm, err) || !vm_prepare_interfaces(vm, &start->resources, err))
+        return false;
+    /* From here on there is something to undo after a crash of the daemon. */
+    if (!vm_status_save(vm, err))
+        return false;
+    job_set_phase(start->job, "lending files to QEMU");
+    dac_get_owner(vm->host, vm->live, &uid, &gid);
+    if (vm->live->type == VIRT_TYPE_KVM)
+        dac_lend_kvm(uid, gid);
+    return dac_apply(vm->run->dac, uid, gid, storage_ms, err) && start_hook(start, "start", err);
+}
+
+/* ---- command line and log ---- */
+
+static bool start_build_command(Start *start, QemuCommand **ret_command, Error **err)
+{
+    Vm *vm = start->vm;
+    const Config *config = vm->host->config;
+    const QemuCommandEnv env = {
+        .monitor_fd = start->resources.monitor_fd,
+        .monitor_path = vm->run->monitor_path,
+        .lib_dir = vm->run->lib_dir,
+        .sandbox = config->seccomp_sandbox,
+        .dump_guest_core = config->dump_guest_core,
+        .start_paused = true,
+        .vnc_has_password = config->vnc_password != NULL,
+        .spice_has_password = config->spice_password != NULL,
+        .huge_pages = start->huge_pages ? (const QemuHugePages *)start->huge_pages->data : NULL,
+        .n_huge_pages = start->huge_pages ? start->huge_pages->len : 0,
+        .incoming = start->spec->incoming_fd >= 0 ? "defer" : NULL,
+        .tap_fds = (const int *)start->resources.tap_fds->data,
+        .vhost_fds = (const int *)start->resources.vhost_fds->data,
+        .n_tap_fds = start->resources.tap_fds->len,
+        .char_fd = vm_resources_char_fd,
+        .arg = &start->resources,
+        .now_s = time(NULL),
+    };
+
+    return qemu_command_build(vm->live, vm->run->caps, &env, ret_command, err);
+}
+
+static char *log_header(const Vm *vm, const QemuCommand *command)
+{
+    struct utsname system = { 0 };
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autofree char *stamp = g_date_time_format(now, "%Y-%m-%d %H:%M:%S");
+    g_autofree char *text = qemu_command_format(command);
+    g_autofree char *hostname = node_get_hostname();
+    const uint64_t version = qemu_caps_version(vm->run->caps);
+    const char *package = qemu_caps_package(vm->run->caps);
+
+    (void)uname(&system);
+    return g_strdup_printf("%s.%03d+0000: starting up lodge version: " LODGE_VERSION
+                           ", qemu version: %u.%u.%u%s, kernel: %s, hostname: %s\n%s%s",
+                           stamp, g_date_time_get_microsecond(now) / 1000, (unsigned)(version / 1000000),
+                           (unsigned)(version / 1000 % 1000), (unsigned)(version % 1000),
+                           package ? package : "", system.release, hostname, text,
+                           g_str_has_suffix(text, "\n") ? "" : "\n");
+}
+
+static bool start_open_log(Start *start, const QemuCommand *command, Error **err)
+{
+    Vm *vm = start->vm;
+    g_autofree char *header = log_header(vm, command);
+
+    return vm_log_open(vm->host, vm->name, header, &vm->run->log, &start->resources.log_fd, err);
+}
+
+/* ---- fork ---- */
+
+static void append_fds(GArray *fds, const GArray *more)
+{
+    for (guint i = 0; i < more->len; i++) {
+        const int fd = g_array_index(more, int, i);
+        if (fd >= 0)
+            g_array_append_val(fds, fd);
+    }
+}
+
+static GArray *start_collect_fds(const Start *start)
+{
+    GArray *fds = g_array_new(FALSE, TRUE, sizeof(int));
+
+    g_array_append_val(fds, start->resources.monitor_fd);
+    append_fds(fds, start->resources.tap_fds);
+    append_fds(fds, start->resources.vhost_fds);
+    for (guint i = 0; i < start->resources.char_fds->len; i++)
+        g_array_append_val(fds, g_array_index(start->resources.char_fds, CharFd, i).fd);
+    if (start->spec->incoming_fd >= 0)
+        g_array_append_val(fds, start->spec->incoming_fd);
+    return fds;
+}
+
+static char **start_environment(const Start *start, const QemuCommand *command)
+{
+    g_autofree char *status_path = vm_status_path(start->vm->host, start->vm->name);
+    GPtrArray *environment = g_ptr_array_new();
+
+    for (const char *const *p = qemu_command_envp(command); p && *p; p++)
+        g_ptr_array_add(environment, g_strdup(*p));
+    g_ptr_array_add(environment, g_strdup_printf(VM_TOKEN_VARIABLE "=%s", status_path));
+    g_ptr_array_add(environment, NULL);
+    return (char **)g_ptr_array_free(environment, FALSE);
+}
+
+static bool start_fork(Start *start, const QemuCommand *command, Error **err)
+{
+    Vm *vm = start->vm;
+    const Config *config = vm->host->config;
+    g_autoptr(GArray) fds = start_collect_fds(start);
+    g_auto(GStrv) environment = start_environment(start, command);
+    ProcessSpec spec = PROCESS_SPEC_INIT;
+
+    spec.argv = qemu_command_argv(command);
+    spec.envp = (const char *const *)environment;
+    spec.stdout_fd = start->resources.log_fd;
+    spec.stderr_fd = start->resources.log_fd;
+    spec.fds = (const int *)fds->data;
+    spec.n_fds = fds->len;
+    spec.new_session = true;
+    spec.umask = 0002;
+    if (geteuid() == 0) {
+        spec.set_user = true;
+        dac_get_owner(vm->host, vm->live, &spec.uid, &spec.gid);
+        spec.groups = config->qemu_groups;
+        spec.n_groups = config->n_qemu_groups;
+    }
+    spec.max_files = config->max_files;
+    spec.max_processes = config->max_processes;
+    if (vm->live->memory_backing && vm->live->memory_backing->locked)
+        spec.max_locked_bytes = vm->live->memtune && vm->live->memtune->hard_limit.is_set
+                                    ? vm->live->memtune->hard_limit.value
+                                    : UINT64_MAX;
+    spec.max_core_bytes = config->max_core_bytes;
+    spec.set_core = config->max_core_bytes > 0;
+    if (!process_start(&spec, &vm->run->process, err))
+        return false;
+    vm->run->pid = process_pid(vm->run->process);
+    vm_process_watch(vm);
+    /* QEMU has its own copies; while ours are open, its death would not close the sockets. */
+    vm_resources_clear(&start->resources);
+    vm_resources_init(&start->resources);
+    return true;
+}
+
+/* ---- talking to the new QEMU ---- */
+
+static bool start_query_cpus(Vm *vm, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    size_t i = 0;
+    Json *cpu = NULL;
+
+    if (!vm_qmp(vm, "query-cpus-fast", NULL, 0, &reply, err))
+        return false;
+    if (!vm->run)
+        return error_set(err, ERROR_VM_GONE, "QEMU exited");
+    g_array_set_size(vm->run->vcpu_tids, 0);
+    json_array_foreach (reply, i, cpu) {
+        const pid_t tid = (pid_t)json_get_int(cpu, "thread-id", 0);
+        g_array_append_val(vm->run->vcpu_tids, tid);
+    }
+    return vm_query_cpu(vm, err);
+}
+
+static CharDef *char_by_alias(const DomainDef *live, const char *alias)
+{
+    const GPtrArray *const lists[] = { live->serials, live->parallels, live->consoles, live->channels };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
+        for (DEF_EACH(CharDef, device, lists[i])) {
+            if (device->info.alias && strcmp(device->info.alias, alias) == 0 &&
+                !(device->class == CHAR_CLASS_CONSOLE && device->target_type == CHAR_TARGET_SERIAL))
+                return device;
+        }
+    }
+    return NULL;
+}
+
+static void set_pty(CharDef *device, const char *path)
+{
+    if (device->source.type != CHAR_PTY)
+        return;
+    g_free(device->source.path);
+    device->source.path = g_strdup(path);
+    if (device->class == CHAR_CLASS_CONSOLE) {
+        g_free(device->tty);
+        device->tty = g_strdup(path);
+    }
+}
+
+/* QEMU chose the ptys: {"label": "charserial0", "filename": "pty:/dev/pts/3"} */
+static bool start_query_chars(Vm *vm, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    size_t i = 0;
+    Json *entry = NULL;
+
+    if (!vm_qmp(vm, "query-chardev", NULL, 0, &reply, err))
+        return false;
+    if (!vm->run)
+        return error_set(err, ERROR_VM_GONE, "QEMU exited");
+    json_array_foreach (reply, i, entry) {
+        const char *label = json_get_str(entry, "label");
+        const char *file = json_get_str(entry, "filename");
+        if (!label || !file || !g_str_has_prefix(label, "char") || !g_str_has_prefix(file, "pty:/dev/"))
+            continue;
+        CharDef *device = char_by_alias(vm->live, label + strlen("char"));
+        if (device)
+            set_pty(device, file + strlen("pty:"));
+    }
+    /* The first console is the first serial port. */
+    if (def_list_len(vm->live->consoles) > 0 && def_list_len(vm->live->serials) > 0) {
+        CharDef *console = g_ptr_array_index(vm->live->consoles, 0);
+        const CharDef *serial = g_ptr_array_index(vm->live->serials, 0);
+        if (console->target_type == CHAR_TARGET_SERIAL && serial->source.type == CHAR_PTY &&
+            serial->source.path)
+            set_pty(console, serial->source.path);
+    }
+    return true;
+}
+
+static bool start_set_password(Vm *vm, const char *protocol, const char *password, const char *valid_to,
+                               GraphicsPasswordAction connected, Error **err)
+{
+    Json *args = json_pack("{s:s, s:s}", "protocol", protocol, "password", password);
+
+    if (connected != PASSWORD_ACTION_ABSENT)
+        json_object_set_new(args, "connected",
+                            json_string(enum_name(&graphics_password_action_names, connected)));
+    if (!vm_qmp(vm, "set_password", args, 0, NULL, err))
+        return false;
+    g_autofree char *when = NULL;
+    if (valid_to) {
+        g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+        g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(valid_to, utc);
+        if (!time)
+            return error_set(err, ERROR_XML_INVALID, "cannot parse password validity time '%s'", valid_to);
+        when = g_strdup_printf("%" PRId64, (int64_t)g_date_time_to_unix(time));
+    }
+    return vm_qmp(vm, "expire_password",
+                  json_pack("{s:s, s:s}", "protocol", protocol, "time", when ? when : "never"), 0, NULL, err);
+}
+
+static bool start_set_passwords(Vm *vm, Error **err)
+{
+    const Config *config = vm->host->config;
+
+    for (DEF_EACH(GraphicsDef, graphics, vm->live->graphics)) {
+        const bool is_vnc = graphics->type == GRAPHICS_VNC;
+        if (!is_vnc && graphics->type != GRAPHICS_SPICE)
+            continue;
+        const char *password = graphics->passwd ? graphics->passwd
+                               : is_vnc         ? config->vnc_password
+                                                : config->spice_password;
+        if (password && !start_set_password(vm, is_vnc ? "vnc" : "spice", password,
+                                            graphics->passwd ? graphics->passwd_valid_to : NULL,
+                                            graphics->passwd_connected, err))
+            return false;
+        if (!vm->run)
+            return error_set(err, ERROR_VM_GONE, "QEMU exited");
+    }
+    return true;
+}
+
+static bool start_set_balloon(Vm *vm, Error **err)
+{
+    const MemballoonDef *balloon = vm->live->memballoon;
+
+    if (!balloon || balloon->model == MEMBALLOON_NONE || balloon->model == MEMBALLOON_MODEL_ABSENT)
+        return true;
+    if (balloon->stats_period_s.is_set && balloon->stats_period_s.value > 0 && balloon->info.alias) {
+        g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", balloon->info.alias);
+        if (!vm_qmp(vm, "qom-set",
+                    json_pack("{s:s, s:s, s:I}", "path", path, "property", "guest-stats-polling-interval",
+                              "value", (json_int_t)balloon->stats_period_s.value),
+                    0, NULL, err))
+            return false;
+    }
+    if (vm->live && vm->live->current_memory_bytes < vm->live->memory_bytes &&
+        !vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)vm->live->current_memory_bytes), 0,
+                NULL, err))
+        return false;
+    /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
+    vm_refresh_balloon(vm, QUERY_TIMEOUT_MS);
+    return true;
+}
+
+static void pin_thread(pid_t tid, const CpuSet *set)
+{
+    cpu_set_t mask;
+
+    CPU_ZERO(&mask);
+    for (int cpu = cpuset_next(set, -1); cpu >= 0 && cpu < CPU_SETSIZE; cpu = cpuset_next(set, cpu))
+        CPU_SET((unsigned)cpu, &mask);
+    if (sched_setaffinity(tid, sizeof(mask), &mask) < 0)
+        log_warning("cannot pin thread %d: %s", (int)tid, g_strerror(errno));
+}
+
+static void start_pin(Vm *vm)
+{
+    const CpuTune *tune = vm->live->cputune;
+    const CpuSet *all = vm->live->cpuset;
+    const CpuSet *emulator = tune && tune->emulator_pin ? tune->emulator_pin : all;
+
+    if (emulator)
+        pin_thread(vm->run->pid, emulator);
+    for (guint i = 0; i < vm->run->vcpu_tids->len; i++) {
+        const CpuSet *set = all;
+        for (DEF_EACH(CpuPin, pin, tune ? tune->vcpu_pins : NULL)) {
+            if (pin->id == i)
+                set = pin->cpuset;
+        }
+        if (set)
+            pin_thread(g_array_index(vm->run->vcpu_tids, pid_t, i), set);
+    }
+}
+
+/* QEMU does not notice when a pipe ends before anything came through it. */
+static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error **err)
+{
+    const Process *feeder = start->spec->feeder;
+    int left = 0;
+
+    if (!feeder || !process_has_exited(feeder))
+        return true;
+    if (process_status(feeder) != 0) {
+        g_autofree char *how = save_copier_describe(feeder, start->spec->feeder_words_fd);
+        error_set(err, ERROR_OPERATION_FAILED, "the helper that reads the saved state failed: %s", how);
+        return error_hint(err, "the file is damaged, or compressed in another way than it says");
+    }
+    if (*io_ended_ms == 0)
+        *io_ended_ms = loop_now_ms();
+    if (start->vm->run->migration_state == 0 && loop_now_ms() - *io_ended_ms > FEEDER_GRACE_MS &&
+        ioctl(start->spec->incoming_fd, FIONREAD, &left) == 0 && left == 0)
+        return error_set(err, ERROR_OPERATION_FAILED, "the file ends before the saved state begins");
+    return true;
+}
+
+AWAITS static bool start_pin_iothreads(Vm *vm, Error **err)
+{
+    const CpuTune *tune = vm->live->cputune;
+    AUTO_JSON reply = NULL;
+    size_t i = 0;
+    Json *thread = NULL;
+
+    if (!vm->live->cpuset && !(tune && def_list_len(tune->iothread_pins)))
+        return true;
+    if (!vm_qmp(vm, "query-iothreads", NULL, 0, &reply, err))
+        return false;
+    json_array_foreach (reply, i, thread) {
+        const char *name = json_get_str(thread, "id");
+        const pid_t tid = (pid_t)json_get_int(thread, "thread-id", 0);
+        const CpuSet *set = vm->live->cpuset;
+        for (DEF_EACH(CpuPin, pin, tune ? tune->iothread_pins : NULL)) {
+            g_autofree char *pinned = g_strdup_printf("iothread%u", pin->id);
+            if (g_strcmp0(name, pinned) == 0)
+                set = pin->cpuset;
+        }
+        if (set && tid > 0)
+            pin_thread(tid, set);
+    }
+    return true;
+}
+
+static bool start_receive_state(Start *start, Error **err)
+{
+    Vm *vm = start->vm;
+    g_autofree char *uri = g_strdup_printf("fd:%d", start->spec->incoming_fd);
+    const uint64_t timeout_ms = start->spec->incoming_timeout_ms;
+    const uint64_t deadline_ms = timeout_ms == FIBER_NO_DEADLINE ? UINT64_MAX : loop_now_ms() + timeout_ms;
+    uint64_t feeder_ended_ms = 0;
+
+    job_set_phase(start->job, "reading memory");
+    if (!vm_qmp(vm, "migrate-set-capabilities",
+                json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1), 0, NULL,
+                err) ||
+        !vm_qmp(vm, "migrate-incoming", json_pack("{s:s}", "uri", uri), 0, NULL, err))
+        return false;
+    while (vm->run && vm->run->migration_state < 2) {
+        if (vm->run->exited)
+            return error_set(err, ERROR_VM_GONE, "QEMU exited");
+        const uint64_t now_ms = loop_now_ms();
+        if (now_ms >= deadline_ms)
+            return error_set(err, ERROR_TIMEOUT, "reading the saved state took too long");
+        if (!start_check_feeder(start, &feeder_ended_ms, err))
+            return false;
+        g_autoptr(Error) why = NULL;
+        const uint64_t wait_ms = start->spec->feeder         ? MIN(deadline_ms - now_ms, FEEDER_POLL_MS)
+                                 : deadline_ms == UINT64_MAX ? FIBER_NO_DEADLINE
+                                                             : deadline_ms - now_ms;
+        if (!wait_queue_wait(&vm->run->changed, wait_ms, &why) && error_code(why) != ERROR_TIMEOUT)
+            return error_propagate(err, g_steal_pointer(&why));
+    }
+    if (!vm->run || vm->run->migration_state != 2)
+        return error_set(err, ERROR_OPERATION_FAILED, "QEMU could not load the saved state");
+    vm->run->migration_state = 0;
+    return true;
+}
+
+static bool start_converse(Start *start, Error **err)
+{
+    Vm *vm = start->vm;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
+
+    job_set_phase(start->job, "waiting for QEMU");
+    if (!vm_process_connect(vm, timeout_ms, err) || !start_query_cpus(vm, err) ||
+        !start_query_chars(vm, err) || !start_set_passwords(vm, err))
+        return false;
+    start_pin(vm);
+    if (!start_pin_iothreads(vm, err))
+        return false;
+    if (start->spec->incoming_fd >= 0)
+        return start_receive_state(start, err);
+    return start_set_balloon(vm, err);
+}
+
+/* QEMU's last words tell more than the broken connection does. */
+static bool start_explain_death(const Start *start, bool connected, Error **err)
+{
+    g_autofree char *words = vm_log_get_tail(start->vm->run->log);
+    g_autofree char *how = NULL;
+
+    if (!*words && start->vm->run->process && start->vm->run->exited)
+        how = process_describe_status(start->vm->run->process);
+    error_set(err, ERROR_INTERNAL,
+              connected ? "qemu unexpectedly closed the monitor: %s"
+                        : "process exited while connecting to monitor: %s",
+              how ? how : words);
+    if (strstr(words, "KVM"))
+        return error_hint(err,
+                          "<domain type='qemu'> runs without KVM; 'lodge doctor' says what KVM lacks here");
+    return false;
+}
+
+static bool start_launch(Start *start, Error **err)
+{
+    Vm *vm = start->vm;
+    QemuCommand *command = NULL;
+    g_autoptr(Error) why = NULL;
+
+    if (!start_build_command(start, &command, err))
+        return false;
+    const bool forked = start_open_log(start, command, err) && start_fork(start, command, err);
+    qemu_command_free(command);
+    if (!forked)
+        return false;
+    if (start_converse(start, &why))
+        return true;
+    const bool connected = vm->run->qmp != NULL;
+    if (error_code(why) != ERROR_VM_GONE && error_code(why) != ERROR_SYSTEM)
+        return error_propagate(err, g_steal_pointer(&why));
+    /* The end of the connection may be seen before the end of the process. */
+    const uint64_t deadline_ms = loop_now_ms() + 2000;
+    fiber_shield_begin();
+    while (!vm->run->exited && loop_now_ms() < deadline_ms) {
+        if (!wait_queue_wait(&vm->run->changed, deadline_ms - loop_now_ms(), NULL))
+            break;
+    }
+    fiber_shield_end();
+    return start_explain_death(start, connected, err);
+}
+
+/* ---- the end of the start ---- */
+
+static bool start_has_agent(const DomainDef *live)
+{
+    for (DEF_EACH(CharDef, channel, live->channels)) {
+        if (channel->target_name && strcmp(channel->target_name, "org.qemu.guest_agent.0") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Lets the guest run. Once it does, the state that it was restored from must never be used again, its disks
+ * being newer: so a daemon that dies from here on leaves a machine that is taken over, and not a start that
+ * is undone. */
+static bool start_resume(Start *start, Error **err)
+{
+    VmRun *run = start->vm->run;
+
+    if (start->spec->incoming_fd >= 0) {
+        run->must_run = true;
+        run->has_gone_on = true;
+        if (!vm_status_save(start->vm, err))
+            return false;
+    }
+    return vm_process_resume_cpus(start->vm, start->spec->running_reason, err);
+}
+
+static bool start_go(Start *start, Error **err)
+{
+    Vm *vm = start->vm;
+    const VmStartSpec *spec = start->spec;
+
+    if (!start_hook(start, "started", err))
+        return false;
+    if (vm->run->exited)
+        return start_explain_death(start, true, err);
+    if (spec->incoming_fd < 0 && start_has_agent(vm->live))
+        vm_publish(vm, EVENT_AGENT_LIFECYCLE, 2, 1);
+    if (spec->incoming_fd >= 0)
+        vm_publish_lifecycle(vm, LIFECYCLE_STARTED, spec->started_detail);
+    if (spec->paused)
+        vm_set_state(vm, VM_STATE_PAUSED, spec->paused_reason);
+    else if (!start_resume(start, err))
+        return false;
+    if (!vm->run || vm->run->exited)
+        return start_explain_death(start, true, err);
+    return true;
+}
+
+static bool start_finish(Start *start, Error **err)
+{
+    Vm *vm = start->vm;
+    const VmStartSpec *spec = start->spec;
+
+    vm->run->is_starting = false;
+    if (!vm_status_save(vm, err)) {
+        if (vm->run)
+            vm->run->is_starting = true;
+        return false;
+    }
+    if (spec->incoming_fd < 0)
+        vm_publish_lifecycle(vm, LIFECYCLE_STARTED, spec->started_detail);
+    if (spec->paused)
+        vm_publish_lifecycle(vm, LIFECYCLE_SUSPENDED,
+                             spec->incoming_fd >= 0 ? SUSPENDED_RESTORED : SUSPENDED_PAUSED);
+    object_list_it(&vm->object);
+    return true;
+}
+
+bool vm_start_process(Vm *vm, Job *job, VmStartSpec *spec, Error **err)
+{
+    Start start = { .vm = vm, .job = job, .spec = spec };
+    const uint64_t begin_us = loop_now_us();
+
+    if (!vm_token_require_free(vm, err)) {
+        domain_def_free(spec->incoming_def);
+        return false;
+    }
+    vm_resources_init(&start.resources);
+    const bool ok = start_make_run(&start, err) && start_prepare(&start, err) && start_launch(&start, err) &&
+                    start_go(&start, err) && start_finish(&start, err);
+    vm_resources_clear(&start.resources);
+    g_clear_pointer(&start.huge_pages, g_array_unref);
+    if (!ok) {
+        const int id = vm->id;
+        vm_process_stop(vm, SHUTOFF_FAILED, -1);
+        log_warning("machine '%s' (id %d) could not be started: %s", vm->name, id,
+                    err && *err ? error_message(*err) : "for a reason that nobody asked for");
+        return false;
+    }
+    log_info("machine '%s' started as %d in %" PRIu64 " us, QEMU's pid is %d", vm->name, vm->id,
+             loop_now_us() - begin_us, (int)vm->run->pid);
+    return true;
+}

@@ -1,0 +1,236 @@
+/* Tunables, to be read: what a definition says about scheduling, memory, NUMA and throttling, in the names
+ * and types of the public API.
+ *
+ * Of a running machine, an unset value reads as the kernel's default; of a definition, as zero. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "machine/vm_query.h"
+
+enum { AFFECT_LIVE = 1, AFFECT_CONFIG = 2 };
+
+#define CPU_SHARES_DEFAULT 1024
+#define CPU_PERIOD_DEFAULT_US 100000
+#define CPU_QUOTA_NONE (-1)
+#define BLKIO_WEIGHT_DEFAULT 100
+#define MEMORY_UNLIMITED_KIB UINT64_C(9007199254740991) /* VIR_DOMAIN_MEMORY_PARAM_UNLIMITED */
+
+/* *ret_is_live: @flags mean the running machine. */
+static bool tunables_begin(const Vm *vm, unsigned flags, const char *function, const DomainDef **ret_def,
+                           bool *ret_is_live, Error **err)
+{
+    const DomainDef *def = NULL;
+
+    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, function, err) ||
+        !vm_get_affected_def(vm, flags, &def, err))
+        return false;
+    *ret_def = def;
+    *ret_is_live = def == vm->live;
+    return true;
+}
+
+/* ---- scheduler ---- */
+
+static void scheduler_add(Params *params, const char *who, OptU64 period_us, OptS64 quota_us, bool is_live)
+{
+    params_add_ullong(params,
+                      period_us.is_set ? period_us.value
+                      : is_live        ? CPU_PERIOD_DEFAULT_US
+                                       : 0,
+                      "%s_period", who);
+    params_add_llong(params,
+                     quota_us.is_set ? quota_us.value
+                     : is_live       ? CPU_QUOTA_NONE
+                                     : 0,
+                     "%s_quota", who);
+}
+
+bool vm_get_scheduler(Vm *vm, unsigned flags, char **ret_type, Params **ret_params, Error **err)
+{
+    static const CpuTune none = { 0 };
+    const DomainDef *def = NULL;
+    bool is_live = false;
+
+    if (!tunables_begin(vm, flags, "qemuDomainGetSchedulerParametersFlags", &def, &is_live, err))
+        return false;
+    const CpuTune *tune = def->cputune ? def->cputune : &none;
+    Params *params = params_new();
+    params_add_ullong(params,
+                      tune->shares.is_set ? tune->shares.value
+                      : is_live           ? CPU_SHARES_DEFAULT
+                                          : 0,
+                      "cpu_shares");
+    scheduler_add(params, "vcpu", tune->period_us, tune->quota_us, is_live);
+    scheduler_add(params, "emulator", tune->emulator_period_us, tune->emulator_quota_us, is_live);
+    scheduler_add(params, "global", tune->global_period_us, tune->global_quota_us, is_live);
+    scheduler_add(params, "iothread", tune->iothread_period_us, tune->iothread_quota_us, is_live);
+    *ret_type = g_strdup("posix");
+    *ret_params = params;
+    return true;
+}
+
+/* ---- NUMA and memory ---- */
+
+bool vm_get_numa(Vm *vm, unsigned flags, Params **ret_params, Error **err)
+{
+    const DomainDef *def = NULL;
+    bool is_live = false;
+    int mode = 0; /* virDomainNumatuneMemMode: strict, preferred, interleave, restrictive */
+
+    if (!tunables_begin(vm, flags, "qemuDomainGetNumaParameters", &def, &is_live, err))
+        return false;
+    const NumaTune *tune = def->numatune;
+    g_autoptr(GString) nodes = g_string_new(NULL);
+    if (tune && tune->mode != NUMA_MODE_ABSENT)
+        mode = (int)tune->mode - 1;
+    if (tune && tune->nodeset)
+        cpuset_format(tune->nodeset, nodes);
+    Params *params = params_new();
+    params_add_int(params, mode, "numa_mode");
+    params_add_string(params, nodes->str, "numa_nodeset");
+    *ret_params = params;
+    return true;
+}
+
+static uint64_t memory_limit_kib(const OptU64 *limit)
+{
+    return limit->is_set ? limit->value / 1024 : MEMORY_UNLIMITED_KIB;
+}
+
+bool vm_get_memory_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **err)
+{
+    static const MemTune none = { 0 };
+    const DomainDef *def = NULL;
+    bool is_live = false;
+
+    if (!tunables_begin(vm, flags, "qemuDomainGetMemoryParameters", &def, &is_live, err))
+        return false;
+    const MemTune *tune = def->memtune ? def->memtune : &none;
+    Params *params = params_new();
+    params_add_ullong(params, memory_limit_kib(&tune->hard_limit), "hard_limit");
+    params_add_ullong(params, memory_limit_kib(&tune->soft_limit), "soft_limit");
+    params_add_ullong(params, memory_limit_kib(&tune->swap_hard_limit), "swap_hard_limit");
+    *ret_params = params;
+    return true;
+}
+
+/* ---- block devices ---- */
+
+static bool opt_u32_get(OptU32 value, uint64_t *ret_value)
+{
+    *ret_value = value.value;
+    return value.is_set && value.value;
+}
+
+static bool opt_u64_get(OptU64 value, uint64_t *ret_value)
+{
+    *ret_value = value.value;
+    return value.is_set && value.value;
+}
+
+typedef enum BlkioKind {
+    BLKIO_WEIGHT,
+    BLKIO_READ_IOPS,
+    BLKIO_WRITE_IOPS,
+    BLKIO_READ_BYTES,
+    BLKIO_WRITE_BYTES
+} BlkioKind;
+
+static bool blkio_value(const BlkioDevice *device, BlkioKind kind, uint64_t *ret_value)
+{
+    switch (kind) {
+    case BLKIO_WEIGHT:
+        return opt_u32_get(device->weight, ret_value);
+    case BLKIO_READ_IOPS:
+        return opt_u32_get(device->read_iops, ret_value);
+    case BLKIO_WRITE_IOPS:
+        return opt_u32_get(device->write_iops, ret_value);
+    case BLKIO_READ_BYTES:
+        return opt_u64_get(device->read_bytes, ret_value);
+    case BLKIO_WRITE_BYTES:
+        return opt_u64_get(device->write_bytes, ret_value);
+    }
+    return false;
+}
+
+/* "/dev/sda,500,/dev/sdb,300": only devices that have a value. */
+static void blkio_add_devices(Params *params, const BlkioTune *tune, BlkioKind kind, const char *name)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (DEF_EACH(BlkioDevice, device, tune->devices)) {
+        uint64_t value = 0;
+        if (blkio_value(device, kind, &value))
+            g_string_append_printf(text, "%s%s,%" G_GUINT64_FORMAT, text->len ? "," : "", device->path,
+                                   value);
+    }
+    params_add_string(params, text->str, "%s", name);
+}
+
+bool vm_get_blkio_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **err)
+{
+    static const BlkioTune none = { 0 };
+    const DomainDef *def = NULL;
+    bool is_live = false;
+
+    if (!tunables_begin(vm, flags, "qemuDomainGetBlkioParameters", &def, &is_live, err))
+        return false;
+    const BlkioTune *tune = def->blkiotune ? def->blkiotune : &none;
+    Params *params = params_new();
+    params_add_uint(params, tune->weight ? tune->weight : is_live ? BLKIO_WEIGHT_DEFAULT : 0, "weight");
+    blkio_add_devices(params, tune, BLKIO_WEIGHT, "device_weight");
+    blkio_add_devices(params, tune, BLKIO_READ_IOPS, "device_read_iops_sec");
+    blkio_add_devices(params, tune, BLKIO_WRITE_IOPS, "device_write_iops_sec");
+    blkio_add_devices(params, tune, BLKIO_READ_BYTES, "device_read_bytes_sec");
+    blkio_add_devices(params, tune, BLKIO_WRITE_BYTES, "device_write_bytes_sec");
+    *ret_params = params;
+    return true;
+}
+
+static Params *iotune_to_params(const DiskIotune *tune)
+{
+    Params *params = params_new();
+
+#define IOTUNE(field) params_add_ullong(params, tune->field.is_set ? tune->field.value : 0, #field)
+    IOTUNE(total_bytes_sec);
+    IOTUNE(read_bytes_sec);
+    IOTUNE(write_bytes_sec);
+    IOTUNE(total_iops_sec);
+    IOTUNE(read_iops_sec);
+    IOTUNE(write_iops_sec);
+    IOTUNE(total_bytes_sec_max);
+    IOTUNE(read_bytes_sec_max);
+    IOTUNE(write_bytes_sec_max);
+    IOTUNE(total_iops_sec_max);
+    IOTUNE(read_iops_sec_max);
+    IOTUNE(write_iops_sec_max);
+    IOTUNE(size_iops_sec);
+    params_add_string(params, tune->group_name, "group_name");
+    IOTUNE(total_bytes_sec_max_length);
+    IOTUNE(read_bytes_sec_max_length);
+    IOTUNE(write_bytes_sec_max_length);
+    IOTUNE(total_iops_sec_max_length);
+    IOTUNE(read_iops_sec_max_length);
+    IOTUNE(write_iops_sec_max_length);
+#undef IOTUNE
+    return params;
+}
+
+bool vm_get_block_iotune(Vm *vm, const char *name, unsigned flags, Params **ret_params, Error **err)
+{
+    static const DiskIotune none = { 0 };
+    const DomainDef *def = NULL;
+    bool is_live = false;
+
+    if (!tunables_begin(vm, flags, "qemuDomainGetBlockIoTune", &def, &is_live, err))
+        return false;
+    /* Without a name only the number of parameters is wanted. */
+    const DiskDef *disk = name ? vm_find_disk(def, name) : NULL;
+    if (name && !disk)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         is_live ? "disk '%s' not found in domain"
+                                 : "disk '%s' was not found in the domain config",
+                         name);
+    *ret_params = iotune_to_params(disk && disk->iotune ? disk->iotune : &none);
+    return true;
+}
