@@ -274,7 +274,7 @@ def one_round(host, machines, chance, number):
         end = time.monotonic() + delay
         while time.monotonic() < end and not load.problems:
             time.sleep(0.01)  # the random moment
-        host.daemon.kill()
+        host.kill_daemon()
     check(not load.problems, f"round {number}, before the kill: {load.problems}")
     pids = ids_of_running(host)
     host.daemon.start()
