@@ -26,10 +26,10 @@ typedef struct ProcessSpec {
     gid_t gid;
     const gid_t *groups;
     size_t n_groups;
-    bool new_session;          /* setsid(): survives us; nice, scheduling, affinity as if nobody had set ours */
-    mode_t umask;              /* 0: 0022 */
-    uint64_t max_files;        /* RLIMIT_NOFILE; 0: as ours */
-    uint64_t max_processes;    /* RLIMIT_NPROC; 0: as ours */
+    bool new_session;       /* setsid(): survives us; nice, scheduling, affinity as if nobody had set ours */
+    mode_t umask;           /* 0: 0022 */
+    uint64_t max_files;     /* RLIMIT_NOFILE; 0: as ours */
+    uint64_t max_processes; /* RLIMIT_NPROC; 0: as ours */
     uint64_t max_locked_bytes; /* RLIMIT_MEMLOCK; 0: as ours; UINT64_MAX: none */
     uint64_t max_core_bytes;   /* RLIMIT_CORE */
     bool set_core;

@@ -254,7 +254,8 @@ static const XmlTable spice_channel_table =
     TABLE(SpiceChannel, "spice-channel",
           ROWS(ATTR("name", SpiceChannel, name, .names = &spice_channel_name_names, .flags = ROW_REQUIRED,
                     .doc = "which channel"),
-               ATTR("mode", SpiceChannel, mode, .names = &spice_mode_names, .flags = ROW_REQUIRED,
+               ATTR("mode", SpiceChannel, mode, NOT_YET_VALUES(BIT(SPICE_MODE_SECURE)),
+                    .names = &spice_mode_names, .flags = ROW_REQUIRED,
                     .doc = "whether it must be encrypted")),
           .doc = "Encryption of one SPICE channel.");
 
@@ -324,7 +325,7 @@ static bool graphics_finish(XmlReader *reader, const xmlNode *element, void *bas
 #define REMOTE (VNC | SPICE | BIT(GRAPHICS_RDP))
 
 static const XmlRow spice_rows[] = {
-    LIST("channel", GraphicsDef, channels, &spice_channel_table, NOT_YET, TYPE(SPICE),
+    LIST("channel", GraphicsDef, channels, &spice_channel_table, TYPE(SPICE),
          .doc = "encryption of single channels"),
     GROUP("image",
           ROWS(ATTR("compression", GraphicsDef, image_compression, .names = &spice_image_compression_names,
@@ -381,9 +382,9 @@ const XmlTable graphics_table =
                     .doc = "whether viewers share the display"),
                ATTR("powerControl", GraphicsDef, power_control, .names = &tristate_yes_no_names, TYPE(VNC),
                     .doc = "viewers may power off and reset"),
-               ATTR("defaultMode", GraphicsDef, default_mode, NOT_YET, .fallback = "any",
-                    .names = &spice_mode_names, TYPE(SPICE), .show = default_mode_is_written,
-                    .doc = "encryption of channels not listed"),
+               ATTR("defaultMode", GraphicsDef, default_mode, NOT_YET_VALUES(BIT(SPICE_MODE_SECURE)),
+                    .fallback = "any", .names = &spice_mode_names, TYPE(SPICE),
+                    .show = default_mode_is_written, .doc = "encryption of channels not listed"),
                ATTR("replaceUser", GraphicsDef, replace_user, NOT_YET, .fallback = "no",
                     .names = &tristate_yes_no_names, TYPE(BIT(GRAPHICS_RDP)),
                     .doc = "a new viewer takes over"),

@@ -236,8 +236,7 @@ const XmlTable os_table =
                                .doc = "milliseconds until another attempt to boot; -1: none")),
                      .doc = "the BIOS"),
                GROUP("smbios",
-                     ROWS(ATTR("mode", OsDef, smbios, NOT_YET_VALUES(BIT(SMBIOS_MODE_HOST)),
-                               .names = &smbios_mode_names, .flags = ROW_MAY_BE_EMPTY,
+                     ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names, .flags = ROW_MAY_BE_EMPTY,
                                .doc = "where it comes from")),
                      .doc = "system information for the guest")),
           KEEPS(OsDef), .finish = os_finish, .doc = "What the machine is and how it boots.");
@@ -312,7 +311,7 @@ static const XmlTable qemu_extras_table =
                                .doc = "pretend that QEMU lacks it")),
                      QEMU, .doc = "what QEMU is believed to be able to do"),
                GROUP("override",
-                     ROWS(LIST("device", QemuExtras, overrides, &qemu_override_table, NOT_YET, QEMU,
+                     ROWS(LIST("device", QemuExtras, overrides, &qemu_override_table, QEMU,
                                .doc = "a device")),
                      QEMU, .doc = "properties of devices to change")),
           .doc = "What is said to QEMU directly. Nothing of it is supported.");

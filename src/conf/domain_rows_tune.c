@@ -12,8 +12,7 @@ static const XmlTable huge_page_table =
 const XmlTable memory_backing_table =
     TABLE(MemoryBacking, "memory-backing",
           ROWS(GROUP_FLAG("hugepages", MemoryBacking, hugepages,
-                          ROWS(
-                              LIST("page", MemoryBacking, pages, &huge_page_table, NOT_YET, .doc = "a size")),
+                          ROWS(LIST("page", MemoryBacking, pages, &huge_page_table, .doc = "a size")),
                           .doc = "use huge pages"),
                FLAG("nosharepages", MemoryBacking, nosharepages, .doc = "never merge equal pages"),
                FLAG("locked", MemoryBacking, locked, .doc = "never swap"),
@@ -45,15 +44,14 @@ const XmlTable vcpu_table =
                ATTR("order", VcpuDef, order, .min = 1, .max = 16384, .doc = "position in which it is added")),
           .doc = "One vCPU.");
 
-const XmlTable iothread_table =
-    TABLE(IothreadDef, "iothread",
-          ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1, .max = UINT32_MAX,
-                    .doc = "number of the thread"),
-               ATTR("thread_pool_min", IothreadDef, pool_min, NOT_YET, .max = INT32_MAX,
-                    .doc = "least worker threads"),
-               ATTR("thread_pool_max", IothreadDef, pool_max, NOT_YET, .max = INT32_MAX,
-                    .doc = "most worker threads")),
-          .doc = "A thread for disks and controllers.");
+const XmlTable iothread_table = TABLE(IothreadDef, "iothread",
+                                      ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1,
+                                                .max = UINT32_MAX, .doc = "number of the thread"),
+                                           ATTR("thread_pool_min", IothreadDef, pool_min, NOT_YET,
+                                                .max = INT32_MAX, .doc = "least worker threads"),
+                                           ATTR("thread_pool_max", IothreadDef, pool_max, NOT_YET,
+                                                .max = INT32_MAX, .doc = "most worker threads")),
+                                      .doc = "A thread for disks and controllers.");
 
 static const XmlTable vcpu_pin_table =
     TABLE(CpuPin, "vcpu-pin",

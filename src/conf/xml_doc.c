@@ -87,6 +87,7 @@ typedef struct Scan {
     uint16_t spaces[XML_DEPTH_MAX + 1]; /* of which by the element at each depth */
 } Scan;
 
+G_GNUC_PRINTF(4, 5)
 static bool scan_error(const Scan *scan, ErrorCode code, Error **err, const char *format, ...)
 {
     unsigned line = 1;

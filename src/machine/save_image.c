@@ -294,11 +294,21 @@ static bool create_is_in_place(const char *path)
     return !S_ISREG(st.st_mode);
 }
 
+/* A file takes the place of a link, but not where somebody else means us to reach a file that is not his. */
+static bool create_may_be_there(const char *path, Error **err)
+{
+    g_auto(Trail) trail = TRAIL_INIT;
+
+    return !trail_follow(path, &trail) || trail_check(&trail, path, err);
+}
+
 static void create_run(void *data)
 {
     ImageJob *job = data;
     struct stat st = { 0 };
 
+    if (!create_may_be_there(job->path, &job->why))
+        return;
     if (create_is_in_place(job->path))
         g_clear_pointer(&job->temp, g_free);
     job->fd = job->temp ? trail_create_new(job->temp, O_RDWR, 0600, &job->why)

@@ -502,29 +502,12 @@ static bool refuse_unsupported(const DomainDef *def, Error **err)
     return true;
 }
 
-static bool build_genid(Builder *b, Error **err)
-{
-    char guid[UUID_STRING_LEN];
-
-    if (!device_require(b->caps, "vmgenid", err))
-        return false;
-    Json *device = device_new("vmgenid");
-    uuid_format(&b->def->genid, guid);
-    prop_str(device, "guid", guid);
-    prop_str(device, "id", "vmgenid0");
-    add_json(b, "-device", device);
-    return true;
-}
-
 bool build_other_devices(Builder *b, Error **err)
 {
     const DomainDef *def = b->def;
     unsigned index = 0;
 
     if (!refuse_unsupported(def, err))
-        return false;
-    builder_at(b, "/domain/genid");
-    if (def->has_genid && !build_genid(b, err))
         return false;
     for (DEF_EACH(WatchdogDef, watchdog, def->watchdogs)) {
         builder_at(b, "/domain/devices/watchdog[%u]", ++index);

@@ -118,6 +118,10 @@ static void spice_option(GString *out, const char *key, const EnumNames *names, 
 static bool spice_check_tls(const GraphicsDef *graphics, Error **err)
 {
     bool wanted = graphics->tls_port > 0 || graphics->default_mode == SPICE_MODE_SECURE;
+    if (graphics->tls_port == -1)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "Auto allocation of spice TLS port requested but spice TLS is disabled in "
+                         "qemu.conf");
     for (DEF_EACH(SpiceChannel, channel, graphics->channels))
         wanted |= channel->mode == SPICE_MODE_SECURE;
     return !wanted || error_set(err, ERROR_CONFIG_UNSUPPORTED,

@@ -364,6 +364,7 @@ typedef struct Ram {
     unsigned cell;
     bool is_whole; /* all of the machine's memory, which saved states know by its old name */
     MemoryAccess access;
+    Tristate discard;
 } Ram;
 
 static bool memory_backend(const Builder *b, const Ram *ram, Json **ret_object, Error **err)
@@ -389,8 +390,9 @@ static bool memory_backend(const Builder *b, const Ram *ram, Json **ret_object, 
     }
     if (file) {
         prop_str(object, "mem-path", page_bytes ? folder : b->env->lib_dir);
-        if (backing->discard) /* memory without a file has nothing to discard */
-            prop_bool(object, "discard-data", true);
+        /* memory without a file has nothing to discard */
+        if (ram->discard != TRISTATE_ABSENT || backing->discard)
+            prop_bool(object, "discard-data", ram->discard != TRISTATE_OFF);
     }
     if (access == MEMORY_ACCESS_SHARED)
         prop_bool(object, "share", true);
@@ -468,7 +470,11 @@ static bool build_numa(Builder *b, Error **err)
         g_autofree char *backend = g_strdup_printf("ram-node%u", id);
         g_autoptr(GString) cpus = g_string_new(NULL);
         builder_at(b, "/domain/cpu/numa/cell[%u]", index + 1);
-        const Ram ram = { .id = backend, .bytes = cell->memory_bytes, .cell = id, .access = cell->access };
+        const Ram ram = { .id = backend,
+                          .bytes = cell->memory_bytes,
+                          .cell = id,
+                          .access = cell->access,
+                          .discard = cell->discard };
         Json *object = NULL;
         if (!memory_backend(b, &ram, &object, err))
             return false;

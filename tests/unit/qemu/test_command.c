@@ -1,7 +1,8 @@
 /* What QEMU is given: NAME.args beside each document of tests/golden/define, one argument a line, or
  * "refused: CODE". A new document is a test as soon as UPDATE_GOLDEN=1 in the environment has written its
- * file. What QEMU can do is a recorded document, so that the answer does not depend on this host; paths, the
- * time and descriptors are fixed. Whether the reference implementation says the same is asked by
+ * file. A start would refuse some of these for what is not acted on yet; here the rest of them is looked at.
+ * What QEMU can do is a recorded document, so that the answer does not depend on this host; paths, the time
+ * and descriptors are fixed. Whether the reference implementation says the same is asked by
  * tests/golden/command.py. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "check.h"
@@ -11,6 +12,7 @@
 #include "qemu/address.h"
 #include "qemu/command.h"
 #include "qemu/cpu_guest.h"
+#include "qemu/firmware.h"
 #include "qemu/qemu_caps_private.h"
 
 static QemuCaps *load_caps(void)
@@ -50,18 +52,23 @@ static bool build(const char *xml, size_t len, const QemuCaps *caps, char **ret_
     g_autoptr(QemuCommand) command = NULL;
 
     if (!domain_def_parse(xml, len, DOMAIN_PARSE_INACTIVE, &golden_hooks, &def, err) ||
-        !qemu_assign_addresses(def, NULL, err))
+        !qemu_assign_addresses(def, caps, err) ||
+        !firmware_choose(qemu_caps_firmware(caps), def, "/var/lib/libvirt/qemu/nvram", err))
         return false;
     fill_in(def);
     g_autofree char *lib_dir = g_strdup_printf("/var/lib/libvirt/qemu/domain--1-%s", def->name);
     g_autofree char *monitor = g_build_filename(lib_dir, "monitor.sock", NULL);
     g_autofree char *key = g_build_filename(lib_dir, "master-key.aes", NULL);
+    g_autofree char *pages = g_strdup_printf("/dev/hugepages/libvirt/qemu/-1-%s", def->name);
+    const QemuHugePages huge_pages = { .page_bytes = 2 << 20, .folder = pages };
     /* Taps are descriptors from 100 on, and with KVM those of vhost from 200 on. */
     static const int taps[] = { 100, 101, 102, 103 }, vhosts[] = { 200, 201, 202, 203 };
     const QemuCommandEnv env = { .monitor_fd = -1,
                                  .monitor_path = monitor,
                                  .lib_dir = lib_dir,
                                  .master_key_path = key,
+                                 .huge_pages = &huge_pages,
+                                 .n_huge_pages = 1,
                                  .tap_fds = taps,
                                  .vhost_fds = def->type == VIRT_TYPE_KVM ? vhosts : NULL,
                                  .n_tap_fds = G_N_ELEMENTS(taps),
