@@ -369,7 +369,7 @@ static bool seat_bridge(PciLayout *layout, ControllerDef *controller, Error **er
         if (info_needs_pci(&controller->info) && address_machine_is_q35(layout->def) &&
             place(layout, &controller->info.address, 0x1e, 0))
             return true;
-        /* fall through */
+        __attribute__((fallthrough));
     case CONTROLLER_MODEL_PCIE_EXPANDER_BUS: /* on the root bus, in turn with the root ports */
         return !info_needs_pci(&controller->info) ||
                pci_map_assign(&layout->map, PCI_KIND_ROOT_COMPLEX, &controller->info.address, err);

@@ -89,6 +89,7 @@ def test_hook_on_reconnect(host):
 @mark(only="lodged", reason="libvirtd waits for a hook for ever")
 def test_hook_that_hangs_ends_by_its_deadline_and_holds_nobody_else(host):
     host.script("etc/libvirt/hooks/qemu", "#!/bin/sh\n[ \"$1\" = stuck ] && exec sleep 1000\nexit 0\n")
+    host.daemon.settings["hook_timeout"] = int(4 * SLOWNESS)  # longer than another start may take, below
     host.restart_daemon()
     host.define_sector("stuck")
     client = host.terminal("start", "stuck")

@@ -74,14 +74,13 @@ TEST_FIBER(only_the_file_that_was_made_counts_as_committed)
 TEST_FIBER(a_link_is_replaced_and_not_followed)
 {
     char *dir = check_make_dir();
-    g_autoptr(Error) err = NULL;
     g_autofree char *victim = g_build_filename(dir, "victim", NULL);
     g_autofree char *link = g_build_filename(dir, "a.save", NULL);
     g_autofree char *text = NULL;
 
     check(g_file_set_contents(victim, "mine", 4, NULL));
     check_eq(symlink(victim, link), 0);
-    g_autofree char *path = make_image(dir, "<domain/>");
+    g_free(make_image(dir, "<domain/>"));
     check(g_file_get_contents(victim, &text, NULL, NULL));
     check_str(text, "mine");
     check(!g_file_test(link, G_FILE_TEST_IS_SYMLINK));
