@@ -43,6 +43,7 @@ void host_free(Host *host)
     for (unsigned kind = 0; kind < OBJECT_KIND_COUNT; kind++)
         registry_free(host->registries[kind]);
     machine_room_free(host->machines);
+    secret_key_free(host->secret_key);
     qemu_caps_cache_free(host->qemu_caps);
     port_pool_free(host->ports);
     dac_table_free(host->dac);

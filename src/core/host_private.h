@@ -12,6 +12,7 @@ typedef struct DacTable DacTable;
 typedef struct ImageSizes ImageSizes;
 typedef struct MachineRoom MachineRoom;
 typedef struct PortPool PortPool;
+typedef struct SecretKey SecretKey;
 
 struct Host {
     Paths *paths;
@@ -31,6 +32,7 @@ struct Host {
     DacTable *dac;
     ImageSizes *image_sizes; /* of machines that do not run (image_sizes.h) */
     MachineRoom *machines;
+    SecretKey *secret_key;
 };
 
 /* Gives the host a registry for @class. Once, before anything is loaded. */
@@ -41,3 +43,4 @@ int host_next_id(Host *host);
  * static. For what guests or clients can repeat: vm_spawn_task(). */
 void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg);
 void machine_room_free(MachineRoom *room); /* NULL does nothing */
+void secret_key_free(SecretKey *key);      /* likewise */

@@ -27,7 +27,7 @@ void machine_open(Host *host)
     wait_queue_init(&host->machines->stats.turn[0]);
     wait_queue_init(&host->machines->stats.turn[1]);
     host_add_class(host, &domain_class);
-    host_add_class(host, &secret_class);
+    secret_open(host);
 }
 
 void machine_room_free(MachineRoom *room)
@@ -206,7 +206,8 @@ static bool machine_load_statuses(Host *host, Error **err)
 /* What an earlier daemon was writing when it died; nobody writes there yet. */
 static void machine_remove_leftovers(const Host *host)
 {
-    const char *const dirs[] = { host->paths->etc_qemu, host->paths->run_qemu, host->paths->save };
+    const char *const dirs[] = { host->paths->etc_qemu, host->paths->run_qemu, host->paths->save,
+                                 host->paths->secrets };
 
     for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {
         g_autoptr(Error) err = NULL;

@@ -588,9 +588,11 @@ Object *object_define(Host *host, const ObjectClass *class, const char *xml, uns
     Object *object = job.object;
     /* Half a definition must not survive a client that leaves at the wrong moment. */
     fiber_shield_begin();
+    object->coming = def;
     const bool ok = (!class->accept || class->accept(object, def, err)) &&
                     (!class->is_stored || class->is_stored(def) ? object_store(host, class, def, err)
                                                                 : object_store_remove(object, err));
+    object->coming = NULL;
     fiber_shield_end();
     if (!ok) {
         object_release_embryo(object);
