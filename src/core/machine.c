@@ -135,15 +135,24 @@ static Vm *machine_for_status(Host *host, VmStatus *status)
 {
     Vm *vm = (Vm *)registry_get_uuid(vm_registry(host), &status->def->uuid);
 
-    if (vm)
+    if (vm && strcmp(vm->name, status->def->name) == 0)
         return vm_ref(vm);
-    if (registry_get_name(vm_registry(host), status->def->name)) {
+    if (vm || registry_get_name(vm_registry(host), status->def->name)) {
         log_error("status of machine '%s' names a UUID other than its definition: ignored",
                   status->def->name);
         return NULL;
     }
     vm = vm_new(host, status->def->name, &status->def->uuid);
     return vm;
+}
+
+/* A copy beside it must not be taken for the machine's own, nor a name lead anywhere else. */
+static bool machine_check_status_name(const Host *host, const char *path, const VmStatus *status, Error **err)
+{
+    g_autofree char *own = vm_status_path(host, status->def->name);
+
+    return strcmp(path, own) == 0 ||
+           error_set(err, ERROR_XML_INVALID, "it is about machine '%s'", status->def->name);
 }
 
 static void machine_load_status(Host *host, const char *file_name, ReattachGroup *group)
@@ -155,7 +164,8 @@ static void machine_load_status(Host *host, const char *file_name, ReattachGroup
     g_autoptr(VmStatus) status = NULL;
 
     if (!file_read(path, 16 << 20, &text, &len, &err) ||
-        !vm_status_parse(text, len, file_name, &status, &err)) {
+        !vm_status_parse(text, len, file_name, &status, &err) ||
+        !machine_check_status_name(host, path, status, &err)) {
         g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
         log_error_error(err, path);
         if (!file_rename(path, aside, NULL))

@@ -101,6 +101,11 @@ Object *registry_get_uuid(const Registry *registry, const Uuid *uuid)
     return g_hash_table_lookup(registry->by_uuid, uuid);
 }
 
+Object *registry_get_id(const Registry *registry, int id)
+{
+    return g_hash_table_lookup(registry->by_id, GINT_TO_POINTER(id));
+}
+
 void registry_reserve(Registry *registry, const char *name)
 {
     g_hash_table_add(registry->reserved, g_strdup(name));
@@ -319,7 +324,7 @@ Object *object_find_by_uuid(Registry *registry, const Uuid *uuid, const char *na
 
 Object *object_find_by_id(Registry *registry, int id, Error **err)
 {
-    Object *object = id >= 0 ? g_hash_table_lookup(registry->by_id, GINT_TO_POINTER(id)) : NULL;
+    Object *object = id >= 0 ? registry_get_id(registry, id) : NULL;
 
     if (object && object->is_listed)
         return object_ref(object);

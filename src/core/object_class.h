@@ -146,6 +146,7 @@ Object *registry_next(RegistryIter *iter); /* borrowed; listed or not */
 /* Anybody of that name or UUID, listed or not; borrowed, NULL. */
 Object *registry_get_name(const Registry *registry, const char *name);
 Object *registry_get_uuid(const Registry *registry, const Uuid *uuid);
+Object *registry_get_id(const Registry *registry, int id);
 /* A name that is about to be somebody's: nobody else gets it. */
 void registry_reserve(Registry *registry, const char *name);
 void registry_release(Registry *registry, const char *name);
