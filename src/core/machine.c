@@ -130,7 +130,7 @@ static void reattach_fiber(void *arg)
 }
 
 /* The machine that a status file is about; a transient one is made. NULL: the file contradicts what is
- * defined. */
+ * defined, or another one. */
 static Vm *machine_for_status(Host *host, VmStatus *status)
 {
     Vm *vm = (Vm *)registry_get_uuid(vm_registry(host), &status->def->uuid);
@@ -263,8 +263,10 @@ static void machine_reload_fiber(void *arg)
     Host *host = arg;
     g_autoptr(Error) err = NULL;
 
-    if (!object_store_load_unused(host, &secret_class, &err) ||
-        !object_store_load_unused(host, &domain_class, &err))
+    if (!object_store_load_unused(host, &secret_class, &err))
+        log_error_error(err, "reading secrets again");
+    g_clear_pointer(&err, error_free);
+    if (!object_store_load_unused(host, &domain_class, &err))
         log_error_error(err, "reading definitions again");
 }
 

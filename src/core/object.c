@@ -711,8 +711,11 @@ bool object_set_autostart(Object *object, bool autostart, const Caller *caller, 
         return false;
     if (object->autostart == autostart)
         return true;
-    if (!object_store_autostart(object, autostart, err))
-        return false;
-    object->autostart = autostart;
-    return true;
+    /* A link that we do not know of would start it at the next boot. */
+    fiber_shield_begin();
+    const bool stored = object_store_autostart(object, autostart, err);
+    fiber_shield_end();
+    if (stored)
+        object->autostart = autostart;
+    return stored;
 }
