@@ -3,6 +3,7 @@
 #define LOG_MODULE "host"
 #include "core/host.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -39,6 +40,7 @@ void host_free(Host *host)
     for (guint i = host->closers->len; i-- > 0;)
         ((void (*)(Host *))g_ptr_array_index(host->closers, i))(host);
     g_ptr_array_unref(host->closers);
+    secret_key_free(host->secret_key);
     event_bus_free(host->events);
     config_free(host->config);
     paths_free(host->paths);
@@ -60,14 +62,27 @@ EventBus *host_events(Host *host)
     return host->events;
 }
 
+static bool host_has_id(const Host *host, int id)
+{
+    for (unsigned kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
+        if (host->registries[kind] && registry_get_id(host->registries[kind], id))
+            return true;
+    }
+    return false;
+}
+
 uint64_t host_next_serial(Host *host)
 {
     return ++host->last_serial;
 }
 
+/* After the last number the first ones that nobody has. */
 int host_next_id(Host *host)
 {
-    return ++host->last_id;
+    do {
+        host->last_id = host->last_id < INT_MAX ? host->last_id + 1 : 1;
+    } while (host_has_id(host, host->last_id));
+    return host->last_id;
 }
 
 void host_on_free(Host *host, void (*close)(Host *host))

@@ -12,6 +12,7 @@ typedef struct DacTable DacTable;
 typedef struct ImageSizes ImageSizes;
 typedef struct MachineRoom MachineRoom;
 typedef struct PortPool PortPool;
+typedef struct SecretKey SecretKey;
 
 struct Host {
     Paths *paths;
@@ -31,6 +32,7 @@ struct Host {
     DacTable *dac;           /* storage */
     ImageSizes *image_sizes; /* storage: of machines that do not run */
     MachineRoom *machines;
+    SecretKey *secret_key;
 };
 
 /* @close frees what a room keeps; before the registries are freed the last first. */
@@ -42,3 +44,4 @@ int host_next_id(Host *host);
 /* Starts a fiber that host_stop() waits for; later, if no fiber can be made now. @func frees @arg, @name is
  * static. For what guests or clients can repeat: vm_spawn_task(). */
 void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg);
+void secret_key_free(SecretKey *key); /* NULL does nothing */

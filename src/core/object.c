@@ -101,6 +101,11 @@ Object *registry_get_uuid(const Registry *registry, const Uuid *uuid)
     return g_hash_table_lookup(registry->by_uuid, uuid);
 }
 
+Object *registry_get_id(const Registry *registry, int id)
+{
+    return g_hash_table_lookup(registry->by_id, GINT_TO_POINTER(id));
+}
+
 void registry_reserve(Registry *registry, const char *name)
 {
     g_hash_table_add(registry->reserved, g_strdup(name));
@@ -319,7 +324,7 @@ Object *object_find_by_uuid(Registry *registry, const Uuid *uuid, const char *na
 
 Object *object_find_by_id(Registry *registry, int id, Error **err)
 {
-    Object *object = id >= 0 ? g_hash_table_lookup(registry->by_id, GINT_TO_POINTER(id)) : NULL;
+    Object *object = id >= 0 ? registry_get_id(registry, id) : NULL;
 
     if (object && object->is_listed)
         return object_ref(object);
@@ -588,9 +593,11 @@ Object *object_define(Host *host, const ObjectClass *class, const char *xml, uns
     Object *object = job.object;
     /* Half a definition must not survive a client that leaves at the wrong moment. */
     fiber_shield_begin();
+    object->coming = def;
     const bool ok = (!class->accept || class->accept(object, def, err)) &&
                     (!class->is_stored || class->is_stored(def) ? object_store(host, class, def, err)
                                                                 : object_store_remove(object, err));
+    object->coming = NULL;
     fiber_shield_end();
     if (!ok) {
         object_release_embryo(object);
@@ -704,8 +711,11 @@ bool object_set_autostart(Object *object, bool autostart, const Caller *caller, 
         return false;
     if (object->autostart == autostart)
         return true;
-    if (!object_store_autostart(object, autostart, err))
-        return false;
-    object->autostart = autostart;
-    return true;
+    /* A link that we do not know of would start it at the next boot. */
+    fiber_shield_begin();
+    const bool stored = object_store_autostart(object, autostart, err);
+    fiber_shield_end();
+    if (stored)
+        object->autostart = autostart;
+    return stored;
 }

@@ -55,6 +55,7 @@ typedef struct JobQueue {
     bool config_is_new; /* redefined while active */                                                         \
     Def *config;        /* NULL: transient; replaced as a whole by object_set_config() */                    \
     char *config_xml;   /* its text without secrets, made when first asked for */                            \
+    const Def *coming;  /* about to become config: what must be unique is looked for here, too */            \
     Def *live;          /* NULL: not active */                                                               \
     JobQueue jobs
 struct Object {
@@ -107,7 +108,7 @@ struct ObjectClass {
     bool (*check_text)(const void *def, const char *xml, Error **err);
     /* Fills in defaults and checks what the table cannot. @trusted: read from a file of ours. */
     bool (*complete)(Host *host, void *def, bool trusted, Error **err);
-    /* May @def become @object's definition? (a network's bridge while it is active ...) */
+    /* May @def become @object's definition? (a network's bridge while it is active ...) AWAITS */
     bool (*accept)(Object *object, const void *def, Error **err);
     /* May be NULL: true. false: @def is never written to disk. */
     bool (*is_stored)(const void *def);
@@ -145,6 +146,7 @@ Object *registry_next(RegistryIter *iter); /* borrowed; listed or not */
 /* Anybody of that name or UUID, listed or not; borrowed, NULL. */
 Object *registry_get_name(const Registry *registry, const char *name);
 Object *registry_get_uuid(const Registry *registry, const Uuid *uuid);
+Object *registry_get_id(const Registry *registry, int id);
 /* A name that is about to be somebody's: nobody else gets it. */
 void registry_reserve(Registry *registry, const char *name);
 void registry_release(Registry *registry, const char *name);

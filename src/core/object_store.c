@@ -426,8 +426,9 @@ static void load_one(const Load *load, const LoadedFile *file)
     g_hash_table_insert(load->seen, object, (void *)file);
 }
 
-/* Autostart links of objects that are gone are removed. */
-static void load_autostart_links(const Load *load)
+/* Autostart links of objects that are gone are removed. @later: the daemon runs, and only what was loaded by
+ * this pass is looked at; links of the others come and go meanwhile. */
+static void load_autostart_links(const Load *load, bool later)
 {
     const char *dir = class_dir(load->host, load->class->autostart_dir);
     g_autoptr(GPtrArray) links = NULL;
@@ -441,9 +442,10 @@ static void load_autostart_links(const Load *load)
         g_autofree char *name = g_strndup(file, strlen(file) - strlen(".xml"));
         Object *object = registry_get_name(load->registry, name);
         g_autofree char *path = path_join(dir, file);
-        if (object)
+        if (object && (!later || g_hash_table_contains(load->seen, object)))
             object->autostart = true;
-        else if (!g_hash_table_contains(registry_unused(load->registry), name) && !file_remove(path, NULL))
+        else if (!object && !later && !g_hash_table_contains(registry_unused(load->registry), name) &&
+                 !file_remove(path, NULL))
             log_warning("cannot remove stale autostart link '%s'", path);
     }
 }
@@ -512,6 +514,9 @@ static bool load_files(const Load *load, LoadJob *job, Error **err)
         if (file->link)
             load_link(load->dir, file);
         load_one(load, file);
+        /* Only now: until it was read nobody may write over it. */
+        if (!g_hash_table_contains(registry_unused(load->registry), file->name))
+            registry_release(load->registry, file->name);
         if (i % 16 == 15 && fiber_current())
             fiber_yield();
     }
@@ -547,7 +552,7 @@ bool object_store_load(Host *host, const ObjectClass *class, Error **err)
     if (!load_files(&load, job, err))
         return false;
     finish_renames(&load, names);
-    load_autostart_links(&load);
+    load_autostart_links(&load, false);
     return true;
 }
 
@@ -570,13 +575,11 @@ bool object_store_load_unused(Host *host, const ObjectClass *class, Error **err)
         return true;
     LoadJob *job = load_job_new(load.dir, false);
     g_hash_table_iter_init(&iter, unused);
-    while (g_hash_table_iter_next(&iter, &name, NULL)) {
+    while (g_hash_table_iter_next(&iter, &name, NULL))
         g_ptr_array_add(job->names, g_strconcat(name, ".xml", NULL));
-        registry_release(registry, name);
-    }
     g_hash_table_remove_all(unused);
     if (!load_files(&load, job, err))
         return false;
-    load_autostart_links(&load);
+    load_autostart_links(&load, true);
     return true;
 }

@@ -19,6 +19,15 @@
 #define VALUE_MAGIC "lodge-secret-1\n"
 #define MAGIC_LEN (sizeof(VALUE_MAGIC) - 1)
 
+/* The host's key, as it was last read or written: a file that somebody removes is written again, since all
+ * values hang on it. */
+struct SecretKey {
+    bool is_known;
+    bool is_being_made;
+    WaitQueue made;
+    uint8_t bytes[KEY_LEN];
+};
+
 typedef struct Secret {
     OBJECT_BASE(SecretDef);
     GBytes *value; /* NULL: none */
@@ -54,6 +63,13 @@ static GBytes *wiped_bytes(const void *data, size_t len)
     return g_bytes_new_with_free_func(wiped->data, len, wiped_free, wiped);
 }
 
+/* What was read; not over one that somebody has set meanwhile. */
+static void value_take(Secret *secret, const void *plain, size_t len)
+{
+    if (!secret->value)
+        secret->value = wiped_bytes(plain, len);
+}
+
 static char *value_path(const Secret *secret, const char *suffix)
 {
     g_autofree char *file = g_strconcat(secret->name, suffix, NULL);
@@ -61,26 +77,64 @@ static char *value_path(const Secret *secret, const char *suffix)
     return path_join(secret->host->paths->secrets, file);
 }
 
-/* The host's key; @make: if there is none yet. */
-static bool read_key(const Host *host, bool make, uint8_t ret_key[KEY_LEN], Error **err)
+void secret_open(Host *host)
+{
+    host_add_class(host, &secret_class);
+    host->secret_key = g_new0(SecretKey, 1);
+    wait_queue_init(&host->secret_key->made);
+}
+
+void secret_key_free(SecretKey *key)
+{
+    if (!key)
+        return;
+    wait_queue_clear(&key->made);
+    wipe_free(key, sizeof(*key));
+}
+
+/* ERROR_SYSTEM with ENOENT if there is none. */
+AWAITS static bool key_read(const Host *host, uint8_t ret_key[KEY_LEN], Error **err)
 {
     g_autofree char *path = path_join(host->paths->secrets, "host.key");
     g_autofree char *text = NULL;
-    g_autoptr(Error) why = NULL;
     size_t len = 0;
 
-    if (file_read(path, KEY_LEN, &text, &len, &why)) {
-        if (len != KEY_LEN)
-            return error_set(err, ERROR_SYSTEM, "'%s' is damaged: %zu bytes instead of %d", path, len,
-                             KEY_LEN);
-        memcpy(ret_key, text, KEY_LEN);
-        gnutls_memset(text, 0, len);
-        return true;
+    if (!file_read(path, KEY_LEN, &text, &len, err))
+        return false;
+    if (len != KEY_LEN)
+        return error_set(err, ERROR_SYSTEM, "'%s' is damaged: %zu bytes instead of %d", path, len, KEY_LEN);
+    memcpy(ret_key, text, KEY_LEN);
+    memcpy(host->secret_key->bytes, text, KEY_LEN);
+    host->secret_key->is_known = true;
+    gnutls_memset(text, 0, len);
+    return true;
+}
+
+/* Makes it if there is none. One at a time: a second key would make the first one's values unreadable. */
+AWAITS static bool key_read_or_make(const Host *host, uint8_t ret_key[KEY_LEN], Error **err)
+{
+    SecretKey *key = host->secret_key;
+    g_autofree char *path = path_join(host->paths->secrets, "host.key");
+    g_autoptr(Error) why = NULL;
+
+    while (key->is_being_made) {
+        if (!wait_queue_wait(&key->made, FILE_DEADLINE_MS, err))
+            return false;
     }
-    if (!make || error_errno(why) != ENOENT)
-        return error_propagate(err, g_steal_pointer(&why));
-    random_bytes(ret_key, KEY_LEN);
-    return file_replace(path, (const char *)ret_key, KEY_LEN, 0600, err);
+    key->is_being_made = true;
+    bool ok = key_read(host, ret_key, &why);
+    if (!ok && error_errno(why) == ENOENT) {
+        if (!key->is_known)
+            random_bytes(key->bytes, KEY_LEN);
+        key->is_known = true;
+        memcpy(ret_key, key->bytes, KEY_LEN);
+        ok = file_replace(path, (const char *)ret_key, KEY_LEN, 0600, err);
+    } else if (!ok) {
+        error_propagate(err, g_steal_pointer(&why));
+    }
+    key->is_being_made = false;
+    wait_queue_wake_all(&key->made);
+    return ok;
 }
 
 static bool open_cipher(const uint8_t key[KEY_LEN], gnutls_aead_cipher_hd_t *ret_cipher, Error **err)
@@ -132,7 +186,7 @@ static bool value_decrypt(Secret *secret, const uint8_t key[KEY_LEN], const char
                                    TAG_LEN, nonce + NONCE_LEN, sealed, plain, &room);
     gnutls_aead_cipher_deinit(cipher);
     if (status == 0)
-        secret->value = wiped_bytes(plain, room);
+        value_take(secret, plain, room);
     wipe_free(plain, sealed);
     return status == 0 || error_set(err, ERROR_SYSTEM, "the value was not written with this host's key");
 }
@@ -144,7 +198,7 @@ AWAITS static bool value_store(Secret *secret, GBytes *value, Error **err)
     g_autofree char *plain_path = value_path(secret, ".base64");
     g_autoptr(GByteArray) sealed = g_byte_array_new();
 
-    if (!file_make_dirs(secret->host->paths->secrets, 0700, err) || !read_key(secret->host, true, key, err))
+    if (!file_make_dirs(secret->host->paths->secrets, 0700, err) || !key_read_or_make(secret->host, key, err))
         return false;
     const bool ok = value_encrypt(secret, key, value, sealed, err) &&
                     file_replace(path, (const char *)sealed->data, sealed->len, 0600, err) &&
@@ -165,7 +219,7 @@ static bool value_load_plain(Secret *secret, Error **err)
         return error_errno(why) == ENOENT || error_propagate(err, g_steal_pointer(&why));
     g_strchomp(text);
     guchar *plain = g_base64_decode(text, &len);
-    secret->value = wiped_bytes(plain, len);
+    value_take(secret, plain, len);
     wipe_free(plain, len);
     return true;
 }
@@ -183,7 +237,7 @@ AWAITS static bool value_load(Secret *secret, Error **err)
             return value_load_plain(secret, err);
         return error_propagate(err, g_steal_pointer(&why));
     }
-    const bool ok = read_key(secret->host, false, key, err) && value_decrypt(secret, key, text, len, err);
+    const bool ok = key_read(secret->host, key, err) && value_decrypt(secret, key, text, len, err);
     gnutls_memset(key, 0, sizeof(key));
     return ok;
 }
@@ -216,10 +270,8 @@ static bool secret_complete(Host *host, void *object, bool trusted, Error **err)
     return true;
 }
 
-static bool secret_has_usage(const Object *object, int type, const char *id)
+static bool secret_has_usage(const SecretDef *def, int type, const char *id)
 {
-    const SecretDef *def = object->config;
-
     return def && def->usage != SECRET_USAGE_NONE && def->usage == type && strcmp(def->usage_id, id) == 0;
 }
 
@@ -228,13 +280,27 @@ static Object *secret_lookup_usage(const Registry *registry, int type, const cha
     Object *object = NULL;
 
     for (RegistryIter iter = registry_iter(registry); (object = registry_next(&iter));) {
-        if (object->is_listed && secret_has_usage(object, type, id))
+        if (object->is_listed && secret_has_usage(object->config, type, id))
             return object;
     }
     return NULL;
 }
 
-static bool secret_accept(Object *object, const void *new_def, Error **err)
+/* Whoever else is for that, or is being defined for it. */
+static const Object *secret_find_rival(const Object *self, const SecretDef *def)
+{
+    const Object *object = NULL;
+
+    for (RegistryIter iter = registry_iter(self->registry);
+         def->usage_id && (object = registry_next(&iter));) {
+        if (object != self && (secret_has_usage(object->config, def->usage, def->usage_id) ||
+                               secret_has_usage(object->coming, def->usage, def->usage_id)))
+            return object;
+    }
+    return NULL;
+}
+
+AWAITS static bool secret_accept(Object *object, const void *new_def, Error **err)
 {
     const SecretDef *def = new_def;
     const SecretDef *old = object->config;
@@ -244,12 +310,12 @@ static bool secret_accept(Object *object, const void *new_def, Error **err)
                          object->name, old->usage_id ? old->usage_id : "nothing");
     if (old && old->is_private && !def->is_private)
         return error_set(err, ERROR_INTERNAL, "cannot change private flag on existing secret");
-    const Object *other =
-        def->usage_id ? secret_lookup_usage(object->registry, def->usage, def->usage_id) : NULL;
-    if (other && other != object)
+    const Object *other = secret_find_rival(object, def);
+    if (other)
         return error_set(err, ERROR_INTERNAL, "a secret with UUID %s already defined for use with %s",
                          other->name, def->usage_id);
-    return true;
+    /* Before the definition goes: a value must not be left to the next one of that UUID. */
+    return !old || !def->ephemeral || value_remove((Secret *)object, err);
 }
 
 static bool secret_is_stored(const void *def)
@@ -257,14 +323,12 @@ static bool secret_is_stored(const void *def)
     return !((const SecretDef *)def)->ephemeral;
 }
 
-/* A secret that changed between kept and ephemeral takes its value along. */
+/* An ephemeral secret that is to be kept takes its value along. */
 AWAITS static bool secret_defined(Object *object, Error **err)
 {
     Secret *secret = (Secret *)object;
 
-    if (!secret->value)
-        return true;
-    return secret->config->ephemeral ? value_remove(secret, err) : value_store(secret, secret->value, err);
+    return !secret->value || secret->config->ephemeral || value_store(secret, secret->value, err);
 }
 
 static bool secret_undefine(Object *object, Error **err)

@@ -10,6 +10,9 @@
 
 extern const ObjectClass secret_class;
 
+/* Gives the host a registry of secrets. Once, before anything is loaded. */
+void secret_open(Host *host);
+
 /* *ret_id: owned, never NULL. @type: virSecretUsageType */
 void secret_get_usage(const Object *secret, int32_t *ret_type, char **ret_id);
 /* A reference. ERROR_NO_SECRET "no secret with matching usage 'x'" */

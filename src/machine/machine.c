@@ -48,7 +48,7 @@ void machine_open(Host *host)
     wait_queue_init(&host->machines->stats.turn[0]);
     wait_queue_init(&host->machines->stats.turn[1]);
     host_add_class(host, &domain_class);
-    host_add_class(host, &secret_class);
+    secret_open(host);
     host_on_free(host, machine_close);
 }
 
@@ -142,20 +142,29 @@ static void reattach_fiber(void *arg)
 }
 
 /* The machine that a status file is about; a transient one is made. NULL: the file contradicts what is
- * defined. */
+ * defined, or another one. */
 static Vm *machine_for_status(Host *host, VmStatus *status)
 {
     Vm *vm = (Vm *)registry_get_uuid(vm_registry(host), &status->def->uuid);
 
-    if (vm)
+    if (vm && strcmp(vm->name, status->def->name) == 0)
         return vm_ref(vm);
-    if (registry_get_name(vm_registry(host), status->def->name)) {
+    if (vm || registry_get_name(vm_registry(host), status->def->name)) {
         log_error("status of machine '%s' names a UUID other than its definition: ignored",
                   status->def->name);
         return NULL;
     }
     vm = vm_new(host, status->def->name, &status->def->uuid);
     return vm;
+}
+
+/* A copy beside it must not be taken for the machine's own, nor a name lead anywhere else. */
+static bool machine_check_status_name(const Host *host, const char *path, const VmStatus *status, Error **err)
+{
+    g_autofree char *own = vm_status_path(host, status->def->name);
+
+    return strcmp(path, own) == 0 ||
+           error_set(err, ERROR_XML_INVALID, "it is about machine '%s'", status->def->name);
 }
 
 static void machine_load_status(Host *host, const char *file_name, ReattachGroup *group)
@@ -167,7 +176,8 @@ static void machine_load_status(Host *host, const char *file_name, ReattachGroup
     g_autoptr(VmStatus) status = NULL;
 
     if (!file_read(path, 16 << 20, &text, &len, &err) ||
-        !vm_status_parse(text, len, file_name, &status, &err)) {
+        !vm_status_parse(text, len, file_name, &status, &err) ||
+        !machine_check_status_name(host, path, status, &err)) {
         g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
         log_error_error(err, path);
         if (!file_rename(path, aside, NULL))
@@ -218,7 +228,8 @@ static bool machine_load_statuses(Host *host, Error **err)
 /* What an earlier daemon was writing when it died; nobody writes there yet. */
 static void machine_remove_leftovers(const Host *host)
 {
-    const char *const dirs[] = { host->paths->etc_qemu, host->paths->run_qemu, host->paths->save };
+    const char *const dirs[] = { host->paths->etc_qemu, host->paths->run_qemu, host->paths->save,
+                                 host->paths->secrets };
 
     for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {
         g_autoptr(Error) err = NULL;
@@ -264,8 +275,10 @@ static void machine_reload_fiber(void *arg)
     Host *host = arg;
     g_autoptr(Error) err = NULL;
 
-    if (!object_store_load_unused(host, &secret_class, &err) ||
-        !object_store_load_unused(host, &domain_class, &err))
+    if (!object_store_load_unused(host, &secret_class, &err))
+        log_error_error(err, "reading secrets again");
+    g_clear_pointer(&err, error_free);
+    if (!object_store_load_unused(host, &domain_class, &err))
         log_error_error(err, "reading definitions again");
 }
 

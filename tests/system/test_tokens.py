@@ -68,3 +68,32 @@ def test_start_is_refused_while_a_forgotten_qemu_lives(host):
     host.path("run/libvirt/qemu/tiny.pid").unlink(missing_ok=True)
     host.ok("start", "tiny")
     equal(host.state("tiny"), "running")
+
+
+@mark(only="lodged", reason="its status files are ours alone")
+def test_copies_of_status_files_are_not_believed(host):
+    """Nor one that leads elsewhere, nor one with the last of all ids."""
+    host.start_sector("tiny")
+    pid = host.qemu_pid("tiny")
+    host.kill_daemon()
+    text = status_file(host, "tiny").read_text()
+    change_status(host, "tiny", r"(<domain [^>]*)id='\d+'", r"\1id='2147483647'")
+    status_file(host, "zz-copy").write_text(text)
+    status_file(host, "trav").write_text(re.sub("<name>tiny</name>", "<name>../../../x</name>", text))
+    for name in ("pid", "out"):
+        host.path(f"run/x.{name}").write_text("somebody's")
+    host.start_daemon()
+    equal(host.state("tiny"), "running")
+    equal((host.qemu_pid("tiny"), list(qemus())), (pid, [pid]))
+    for name in ("pid", "out"):
+        equal(host.path(f"run/x.{name}").read_text(), "somebody's")
+        host.path(f"run/x.{name}").unlink()
+    for name in ("zz-copy", "trav"):
+        aside = host.path(f"run/libvirt/qemu/{name}.xml.damaged")
+        check(aside.exists(), f"{name} is not set aside")
+        aside.unlink()
+    host.start_sector("next")
+    check(0 < int(host.ok("domid", "next")) < 100, "ids begin anew")
+    host.ok("destroy", "next")
+    host.ok("destroy", "tiny")
+    check(not alive(pid), "QEMU is left")
