@@ -26,7 +26,9 @@ static void native_fill_in(Host *host, DomainDef *def)
 {
     const Config *config = host->config;
 
+    uint32_t last_node = 0;
     qemu_assign_aliases(def);
+    qemu_number_nodes(def, &last_node);
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
         const bool is_vnc = graphics->type == GRAPHICS_VNC;
         const bool automatic = graphics->autoport == TRISTATE_ON || graphics->port == -1;
@@ -51,7 +53,6 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
     const QemuCommandEnv env = {
         .huge_pages = (const QemuHugePages *)huge_pages->data,
         .n_huge_pages = huge_pages->len,
-        .monitor_fd = -1,
         .monitor_path = monitor_path,
         .lib_dir = lib_dir,
         .sandbox = host->config->seccomp_sandbox,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "qemu/command_private.h"
+#include "qemu/device_private.h"
 
 #define VNC_PORT_FIRST 5900 /* QEMU counts displays from here */
 
@@ -32,8 +33,9 @@ static const char *audio_driver(AudioType type)
     }
 }
 
-static void build_audio(Builder *b, const AudioDef *audio)
+bool plan_audio(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const AudioDef *audio = def;
     Json *object = json_object();
     g_autofree char *id = g_strdup_printf("audio%u", audio->id);
     prop_str(object, "id", id);
@@ -43,7 +45,10 @@ static void build_audio(Builder *b, const AudioDef *audio)
         prop_str(object, "server", audio->server_name);
     if (audio->type == AUDIO_FILE)
         prop_str(object, "path", audio->path);
-    add_json(b, "-audiodev", object);
+    g_autofree char *text = json_format(object);
+    json_decref(object);
+    plan_text(plan, "-audiodev", "%s", text);
+    return true;
 }
 
 static const ListenDef *graphics_listen(const GraphicsDef *graphics)
@@ -64,7 +69,7 @@ static const char *listen_address(const ListenDef *listen)
     return listen && listen->address ? listen->address : "127.0.0.1";
 }
 
-static bool build_vnc(Builder *b, const GraphicsDef *graphics, Error **err)
+static bool plan_vnc(const PlanContext *c, const GraphicsDef *graphics, Plan *plan, Error **err)
 {
     g_autoptr(GString) out = g_string_new(NULL);
     const ListenDef *listen = graphics_listen(graphics);
@@ -87,16 +92,16 @@ static bool build_vnc(Builder *b, const GraphicsDef *graphics, Error **err)
     }
     if (graphics->share_policy != VNC_SHARE_ABSENT)
         g_string_append_printf(out, ",share=%s", enum_name(&vnc_share_policy_names, graphics->share_policy));
-    if (graphics->passwd || b->env->vnc_has_password)
+    if (graphics->passwd || c->env->vnc_has_password)
         g_string_append(out, ",password=on"); /* the password itself goes over the control connection */
     if (graphics->power_control != TRISTATE_ABSENT)
         g_string_append_printf(out, ",power-control=%s",
                                graphics->power_control == TRISTATE_ON ? "on" : "off");
-    if (has_audio(b->def, audio_id(graphics->audio_id)))
+    if (has_audio(c->def, audio_id(graphics->audio_id)))
         g_string_append_printf(out, ",audiodev=audio%u", audio_id(graphics->audio_id));
-    add_text(b, "-vnc", "%s", out->str);
+    plan_text(plan, "-vnc", "%s", out->str);
     if (graphics->keymap)
-        add_text(b, "-k", "%s", graphics->keymap);
+        plan_text(plan, "-k", "%s", graphics->keymap);
     return true;
 }
 
@@ -136,7 +141,7 @@ static void spice_plaintext_channels(GString *out, const GraphicsDef *graphics)
     }
 }
 
-static bool build_spice(Builder *b, const GraphicsDef *graphics, Error **err)
+static bool plan_spice(const PlanContext *c, const GraphicsDef *graphics, Plan *plan, Error **err)
 {
     if (!spice_check_tls(graphics, err))
         return false;
@@ -152,7 +157,7 @@ static bool build_spice(Builder *b, const GraphicsDef *graphics, Error **err)
         g_autofree char *address = option_escape(listen_address(listen));
         g_string_append_printf(out, ",addr=%s", address);
     }
-    if (!graphics->passwd && !b->env->spice_has_password)
+    if (!graphics->passwd && !c->env->spice_has_password)
         g_string_append(out, ",disable-ticketing=on");
     spice_plaintext_channels(out, graphics);
     spice_option(out, "image-compression", &spice_image_compression_names, graphics->image_compression);
@@ -173,23 +178,24 @@ static bool build_spice(Builder *b, const GraphicsDef *graphics, Error **err)
         append_rendernode(out, graphics);
     }
     g_string_append(out, ",seamless-migration=on");
-    add_text(b, "-spice", "%s", out->str + 1);
+    plan_text(plan, "-spice", "%s", out->str + 1);
     if (graphics->keymap)
-        add_text(b, "-k", "%s", graphics->keymap);
+        plan_text(plan, "-k", "%s", graphics->keymap);
     return true;
 }
 
-static bool build_graphics(Builder *b, const GraphicsDef *graphics, Error **err)
+bool plan_graphics(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const GraphicsDef *graphics = def;
     switch (graphics->type) {
     case GRAPHICS_VNC:
-        return build_vnc(b, graphics, err);
+        return plan_vnc(c, graphics, plan, err);
     case GRAPHICS_SPICE:
-        return build_spice(b, graphics, err);
+        return plan_spice(c, graphics, plan, err);
     case GRAPHICS_EGL_HEADLESS: {
         g_autoptr(GString) out = g_string_new("egl-headless");
         append_rendernode(out, graphics);
-        add_text(b, "-display", "%s", out->str);
+        plan_text(plan, "-display", "%s", out->str);
         return true;
     }
     default:
@@ -236,17 +242,17 @@ static void prop_video_memory(Json *device, const VideoDef *video)
     }
 }
 
-static bool build_video(Builder *b, const VideoDef *video, bool primary, Error **err)
+bool plan_video(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const VideoDef *video = def;
     if (video->model == VIDEO_NONE)
         return true;
+    const bool primary = video->primary == TRISTATE_ON || video == g_ptr_array_index(c->def->videos, 0);
     const char *driver = video_driver_of(video, primary);
     if (!driver)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "video model '%s' is not supported by this version",
                          enum_name(&video_model_names, video->model));
-    if (!device_require(b->caps, driver, err))
-        return false;
-    AUTO_JSON device = device_new(driver);
+    Json *device = device_new(driver);
     prop_str(device, "id", video->info.alias);
     if ((video->model == VIDEO_QXL || video->model == VIDEO_VIRTIO) && video->heads)
         prop_uint(device, "max_outputs", video->heads);
@@ -257,10 +263,7 @@ static bool build_video(Builder *b, const VideoDef *video, bool primary, Error *
         prop_uint(device, "xres", video->width);
         prop_uint(device, "yres", video->height);
     }
-    if (!prop_info(device, b->def, &video->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    return add_device(c, plan, device, &video->info, err);
 }
 
 static const char *sound_driver(SoundModel model)
@@ -288,7 +291,8 @@ static const char *codec_driver(CodecType type)
     return type == CODEC_MICRO ? "hda-micro" : type == CODEC_OUTPUT ? "hda-output" : "hda-duplex";
 }
 
-static void build_codec(Builder *b, const SoundDef *sound, unsigned index, CodecType type)
+static bool plan_codec(const PlanContext *c, const SoundDef *sound, unsigned index, CodecType type,
+                       Plan *plan, Error **err)
 {
     Json *codec = device_new(codec_driver(type));
     g_autofree char *id = g_strdup_printf("%s-codec%u", sound->info.alias, index);
@@ -298,67 +302,31 @@ static void build_codec(Builder *b, const SoundDef *sound, unsigned index, Codec
     prop_str(codec, "bus", bus);
     prop_uint(codec, "cad", index);
     prop_str(codec, "audiodev", audio);
-    add_json(b, "-device", codec);
+    return add_device(c, plan, codec, NULL, err);
 }
 
-static bool build_sound(Builder *b, const SoundDef *sound, Error **err)
+bool plan_sound(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const SoundDef *sound = def;
     if (sound->model == SOUND_PCSPK)
         return true; /* part of the board: see -machine */
     const char *driver = sound_driver(sound->model);
     if (!driver)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "sound card model '%s' is not supported by qemu",
                          enum_name(&sound_model_names, sound->model));
-    if (!device_require(b->caps, driver, err))
-        return false;
-    AUTO_JSON device = device_new(driver);
+    Json *device = device_new(driver);
     bool has_codecs = sound->model == SOUND_ICH6 || sound->model == SOUND_ICH9;
     prop_str(device, "id", sound->info.alias);
     if (!has_codecs) {
         g_autofree char *audio = g_strdup_printf("audio%u", audio_id(sound->audio_id));
         prop_str(device, "audiodev", audio);
     }
-    if (!prop_info(device, b->def, &sound->info, err))
+    if (!add_device(c, plan, device, &sound->info, err))
         return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    if (has_codecs) {
-        unsigned index = 0;
-        for (DEF_EACH(SoundCodec, codec, sound->codecs))
-            build_codec(b, sound, index++, codec->type);
-        if (!index)
-            build_codec(b, sound, 0, CODEC_DUPLEX);
-    }
-    return true;
-}
-
-bool build_displays(Builder *b, Error **err)
-{
     unsigned index = 0;
-    for (DEF_EACH(AudioDef, audio, b->def->audios)) {
-        builder_at(b, "/domain/devices/audio[%u]", ++index);
-        build_audio(b, audio);
-    }
-    index = 0;
-    for (DEF_EACH(GraphicsDef, graphics, b->def->graphics)) {
-        builder_at(b, "/domain/devices/graphics[%u]", ++index);
-        if (!build_graphics(b, graphics, err))
+    for (DEF_EACH(SoundCodec, codec, has_codecs ? sound->codecs : NULL)) {
+        if (!plan_codec(c, sound, index++, codec->type, plan, err))
             return false;
     }
-    if (!index) {
-        builder_own(b, "no graphics in the definition: no window either");
-        add_text(b, "-display", "none");
-    }
-    index = 0;
-    for (DEF_EACH(VideoDef, video, b->def->videos)) {
-        builder_at(b, "/domain/devices/video[%u]", ++index);
-        if (!build_video(b, video, video->primary == TRISTATE_ON || index == 1, err))
-            return false;
-    }
-    index = 0;
-    for (DEF_EACH(SoundDef, sound, b->def->sounds)) {
-        builder_at(b, "/domain/devices/sound[%u]", ++index);
-        if (!build_sound(b, sound, err))
-            return false;
-    }
-    return true;
+    return !has_codecs || index || plan_codec(c, sound, 0, CODEC_DUPLEX, plan, err);
 }

@@ -169,3 +169,14 @@ bool prop_info(Json *object, const DomainDef *def, const DeviceInfo *info, Error
         prop_str(object, "romfile", info->rom_file);
     return true;
 }
+
+bool add_device(const PlanContext *c, Plan *plan, Json *device, const DeviceInfo *info, Error **err)
+{
+    AUTO_JSON owned = device;
+    if (!device_require(c->caps, json_get_str(device, "driver"), err) ||
+        (info && !prop_info(device, c->def, info, err)))
+        return false;
+    override_device(c->def, owned);
+    plan_add(plan, PLAN_DEVICE, g_steal_pointer(&owned));
+    return true;
+}
