@@ -158,7 +158,8 @@ bool device_def_parse(const char *xml, size_t len, DomainParseFlags flags, const
     if (!xml_table_read(kinds[kind].table, &reader, element, &device->def, err))
         return false;
     if (!(flags & DOMAIN_PARSE_SKIP_DEFAULTS) &&
-        !device_fill_defaults(device->kind, device->def, for_def, err))
+        (!device_fill_defaults(kind, device->def, for_def, err) ||
+         (kind == DEVICE_DISK && !disk_fill_address(device->def, err))))
         return false;
     *ret_device = g_steal_pointer(&device);
     return true;
