@@ -407,31 +407,18 @@ static void number_expander(const DomainDef *def, ControllerDef *controller)
         controller->bus_nr = (OptU32){ .value = lowest - 2, .is_set = true };
 }
 
-/* Chassis and port numbers: unique per machine, so the bus number and the place serve. */
-static PciModelName default_pci_model(ControllerModel model)
-{
-    switch (model) {
-    case CONTROLLER_MODEL_PCIE_ROOT_PORT:
-        return PCI_MODEL_PCIE_ROOT_PORT;
-    case CONTROLLER_MODEL_PCI_BRIDGE:
-        return PCI_MODEL_PCI_BRIDGE;
-    case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
-        return PCI_MODEL_PCIE_PCI_BRIDGE;
-    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
-        return PCI_MODEL_I82801B11_BRIDGE;
-    case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
-        return PCI_MODEL_X3130_UPSTREAM;
-    case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
-        return PCI_MODEL_XIO3130_DOWNSTREAM;
-    case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
-        return PCI_MODEL_PXB;
-    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
-        return PCI_MODEL_PXB_PCIE;
-    default:
-        return PCI_MODEL_ABSENT;
-    }
-}
+static const PciModelName pci_models[CONTROLLER_MODEL_COUNT] = {
+    [CONTROLLER_MODEL_PCIE_ROOT_PORT] = PCI_MODEL_PCIE_ROOT_PORT,
+    [CONTROLLER_MODEL_PCI_BRIDGE] = PCI_MODEL_PCI_BRIDGE,
+    [CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE] = PCI_MODEL_PCIE_PCI_BRIDGE,
+    [CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE] = PCI_MODEL_I82801B11_BRIDGE,
+    [CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT] = PCI_MODEL_X3130_UPSTREAM,
+    [CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT] = PCI_MODEL_XIO3130_DOWNSTREAM,
+    [CONTROLLER_MODEL_PCI_EXPANDER_BUS] = PCI_MODEL_PXB,
+    [CONTROLLER_MODEL_PCIE_EXPANDER_BUS] = PCI_MODEL_PXB_PCIE,
+};
 
+/* Chassis and port numbers: unique per machine, so the bus number and the place serve. */
 static void number_ports(DomainDef *def)
 {
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
@@ -439,7 +426,7 @@ static void number_ports(DomainDef *def)
         if (controller->type != CONTROLLER_PCI)
             continue;
         if (controller->pci_model == PCI_MODEL_ABSENT)
-            controller->pci_model = default_pci_model(controller->model);
+            controller->pci_model = pci_models[controller->model];
         switch (controller->model) {
         case CONTROLLER_MODEL_PCIE_ROOT_PORT:
             number_port(controller, (uint32_t)address->pci.slot << 3 | address->pci.function);
@@ -463,11 +450,9 @@ static void number_ports(DomainDef *def)
 
 static bool machine_has_pcie(const DomainDef *def)
 {
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (controller->type == CONTROLLER_PCI && controller->index.value == 0)
-            return controller->model == CONTROLLER_MODEL_PCIE_ROOT;
-    }
-    return domain_is_q35(def) || (def->os.machine && g_str_has_prefix(def->os.machine, "virt"));
+    const ControllerDef *root = domain_find_controller(def, CONTROLLER_PCI, 0);
+    return root ? root->model == CONTROLLER_MODEL_PCIE_ROOT
+                : domain_is_q35(def) || (def->os.machine && g_str_has_prefix(def->os.machine, "virt"));
 }
 
 static bool has_root_port(const DomainDef *def)

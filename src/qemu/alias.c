@@ -19,14 +19,12 @@ static unsigned target_index(const char *target)
     return index ? index - 1 : 0;
 }
 
-bool qemu_scsi_has_luns(const DomainDef *def, unsigned controller)
+bool qemu_scsi_has_luns(const DomainDef *def, unsigned index)
 {
-    for (DEF_EACH(ControllerDef, row, def->controllers)) {
-        if (row->type == CONTROLLER_SCSI && row->index.value == controller)
-            return row->model != CONTROLLER_MODEL_LSILOGIC && row->model != CONTROLLER_MODEL_AM53C974 &&
-                   row->model != CONTROLLER_MODEL_DC390;
-    }
-    return true;
+    const ControllerDef *controller = domain_find_controller(def, CONTROLLER_SCSI, index);
+    return !controller ||
+           (controller->model != CONTROLLER_MODEL_LSILOGIC &&
+            controller->model != CONTROLLER_MODEL_AM53C974 && controller->model != CONTROLLER_MODEL_DC390);
 }
 
 static char *alias_drive(const char *bus, const DeviceAddress *address, bool has_target)

@@ -98,11 +98,8 @@ char *qemu_command_format(const QemuCommand *command)
 
 const char *controller_alias(const DomainDef *def, ControllerType type, unsigned index)
 {
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (controller->type == type && controller->index.value == index)
-            return controller->info.alias;
-    }
-    return NULL;
+    const ControllerDef *controller = domain_find_controller(def, type, index);
+    return controller ? controller->info.alias : NULL;
 }
 
 unsigned boot_rank(const PlanContext *c, BootDev dev)

@@ -87,29 +87,22 @@ static void backend_vdagent(Json *data, const CharSource *source)
         prop_bool(data, "mouse", source->mouse == SPICE_MOUSE_CLIENT);
 }
 
-static const char *backend_type(CharType type)
-{
-    switch (type) {
-    case CHAR_DEV:
-        return "serial";
-    case CHAR_TCP:
-    case CHAR_UNIX:
-        return "socket";
-    case CHAR_NULL:
-    case CHAR_VC:
-    case CHAR_PTY:
-    case CHAR_STDIO:
-    case CHAR_FILE:
-    case CHAR_PIPE:
-    case CHAR_UDP:
-    case CHAR_SPICEVMC:
-    case CHAR_SPICEPORT:
-    case CHAR_QEMU_VDAGENT:
-        return enum_name(&char_type_names, type);
-    default:
-        return NULL;
-    }
-}
+/* NULL: no back end of QEMU's. */
+static const char *const backend_types[CHAR_TYPE_COUNT] = {
+    [CHAR_DEV] = "serial",
+    [CHAR_TCP] = "socket",
+    [CHAR_UNIX] = "socket",
+    [CHAR_NULL] = "null",
+    [CHAR_VC] = "vc",
+    [CHAR_PTY] = "pty",
+    [CHAR_STDIO] = "stdio",
+    [CHAR_FILE] = "file",
+    [CHAR_PIPE] = "pipe",
+    [CHAR_UDP] = "udp",
+    [CHAR_SPICEVMC] = "spicevmc",
+    [CHAR_SPICEPORT] = "spiceport",
+    [CHAR_QEMU_VDAGENT] = "qemu-vdagent",
+};
 
 static void backend_data(Json *data, const CharSource *source, const char *spice_name, const char *fd_name,
                          Plan *plan)
@@ -148,10 +141,9 @@ static void backend_data(Json *data, const CharSource *source, const char *spice
 bool plan_chardev(const PlanContext *c, const char *alias, const CharSource *source, const char *spice_name,
                   Plan *plan, Error **err)
 {
-    g_autofree char *id = g_strdup_printf("char%s", alias);
     g_autofree char *fd_name = device_char_fd_name(alias);
     g_autofree char *log_name = device_char_log_fd_name(alias);
-    const char *type = backend_type(source->type);
+    const char *type = backend_types[source->type];
     const bool has_fd = plan_fds_get(c->env->fds, fd_name) >= 0;
     const bool has_log_fd = plan_fds_get(c->env->fds, log_name) >= 0;
 
@@ -160,7 +152,7 @@ bool plan_chardev(const PlanContext *c, const char *alias, const CharSource *sou
                          "character device type '%s' is not supported by this version",
                          enum_name(&char_type_names, source->type));
     Json *data = json_object(), *chardev = json_object();
-    prop_str(chardev, "id", id);
+    prop_format(chardev, "id", "char%s", alias);
     backend_data(data, source, spice_name, has_fd ? fd_name : NULL, plan);
     if (source->log_file)
         prop_file(data, "logfile", "logappend", source->log_file, source->log_append,
@@ -180,9 +172,8 @@ static bool plan_char_backend(const PlanContext *c, const CharDef *chr, Plan *pl
 
 Json *char_device_new(const DeviceInfo *info, const char *driver)
 {
-    g_autofree char *chardev = g_strdup_printf("char%s", info->alias);
     Json *device = device_new(driver);
-    prop_str(device, "chardev", chardev);
+    prop_format(device, "chardev", "char%s", info->alias);
     return device;
 }
 
@@ -242,12 +233,11 @@ bool plan_parallel(const PlanContext *c, const void *def, Plan *plan, Error **er
 
 static void plan_guestfwd(const CharDef *chr, Plan *plan)
 {
-    g_autofree char *forward = g_strdup_printf("tcp:%s:%u-chardev:char%s", chr->guestfwd_address,
-                                               chr->guestfwd_port, chr->info.alias);
     Json *netdev = json_object();
     Json *list = json_array();
     Json *entry = json_object();
-    prop_str(entry, "str", forward);
+    prop_format(entry, "str", "tcp:%s:%u-chardev:char%s", chr->guestfwd_address, chr->guestfwd_port,
+                chr->info.alias);
     json_array_append_new(list, entry);
     prop_str(netdev, "type", "user");
     json_object_set_new(netdev, "guestfwd", list);

@@ -27,30 +27,6 @@ static bool is_builtin(const ControllerDef *controller)
     }
 }
 
-static const char *pci_driver(const ControllerDef *controller)
-{
-    switch (controller->model) {
-    case CONTROLLER_MODEL_PCI_BRIDGE:
-        return "pci-bridge";
-    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
-        return "i82801b11-bridge";
-    case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
-        return "pcie-pci-bridge";
-    case CONTROLLER_MODEL_PCIE_ROOT_PORT:
-        return controller->pci_model == PCI_MODEL_IOH3420 ? "ioh3420" : "pcie-root-port";
-    case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
-        return "x3130-upstream";
-    case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
-        return "xio3130-downstream";
-    case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
-        return "pxb";
-    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
-        return "pxb-pcie";
-    default:
-        return NULL;
-    }
-}
-
 static void prop_pci_controller(Json *device, const ControllerDef *controller)
 {
     switch (controller->model) {
@@ -74,26 +50,6 @@ static void prop_pci_controller(Json *device, const ControllerDef *controller)
     }
 }
 
-static const char *scsi_driver(const ControllerDef *controller)
-{
-    switch (controller->model) {
-    case CONTROLLER_MODEL_LSILOGIC:
-        return "lsi53c895a";
-    case CONTROLLER_MODEL_LSISAS1068:
-        return "mptsas1068";
-    case CONTROLLER_MODEL_LSISAS1078:
-        return "megasas";
-    case CONTROLLER_MODEL_VMPVSCSI:
-        return "pvscsi";
-    case CONTROLLER_MODEL_DC390:
-        return "dc390";
-    case CONTROLLER_MODEL_AM53C974:
-        return "am53c974";
-    default:
-        return NULL;
-    }
-}
-
 static VirtioModel controller_virtio_model(const ControllerDef *controller)
 {
     return controller->model == CONTROLLER_MODEL_VIRTIO_TRANSITIONAL       ? VIRTIO_MODEL_TRANSITIONAL
@@ -101,66 +57,55 @@ static VirtioModel controller_virtio_model(const ControllerDef *controller)
                                                                            : VIRTIO_MODEL_VIRTIO;
 }
 
-static const char *usb_driver(const ControllerDef *controller)
-{
-    switch (controller->model) {
-    case CONTROLLER_MODEL_PIIX3_UHCI:
-        return "piix3-usb-uhci";
-    case CONTROLLER_MODEL_PIIX4_UHCI:
-        return "piix4-usb-uhci";
-    case CONTROLLER_MODEL_EHCI:
-        return "usb-ehci";
-    case CONTROLLER_MODEL_ICH9_EHCI1:
-        return "ich9-usb-ehci1";
-    case CONTROLLER_MODEL_ICH9_UHCI1:
-        return "ich9-usb-uhci1";
-    case CONTROLLER_MODEL_ICH9_UHCI2:
-        return "ich9-usb-uhci2";
-    case CONTROLLER_MODEL_ICH9_UHCI3:
-        return "ich9-usb-uhci3";
-    case CONTROLLER_MODEL_VT82C686B_UHCI:
-        return "vt82c686b-usb-uhci";
-    case CONTROLLER_MODEL_PCI_OHCI:
-        return "pci-ohci";
-    case CONTROLLER_MODEL_NEC_XHCI:
-        return "nec-usb-xhci";
-    case CONTROLLER_MODEL_QEMU_XHCI:
-        return "qemu-xhci";
-    default:
-        return NULL;
-    }
-}
-
 static char *controller_driver(const ControllerDef *controller)
 {
-    const char *driver = NULL;
+    static const char *const by_model[CONTROLLER_MODEL_COUNT] = {
+        [CONTROLLER_MODEL_PCI_BRIDGE] = "pci-bridge",
+        [CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE] = "i82801b11-bridge",
+        [CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE] = "pcie-pci-bridge",
+        [CONTROLLER_MODEL_PCIE_ROOT_PORT] = "pcie-root-port",
+        [CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT] = "x3130-upstream",
+        [CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT] = "xio3130-downstream",
+        [CONTROLLER_MODEL_PCI_EXPANDER_BUS] = "pxb",
+        [CONTROLLER_MODEL_PCIE_EXPANDER_BUS] = "pxb-pcie",
+        [CONTROLLER_MODEL_LSILOGIC] = "lsi53c895a",
+        [CONTROLLER_MODEL_LSISAS1068] = "mptsas1068",
+        [CONTROLLER_MODEL_LSISAS1078] = "megasas",
+        [CONTROLLER_MODEL_VMPVSCSI] = "pvscsi",
+        [CONTROLLER_MODEL_DC390] = "dc390",
+        [CONTROLLER_MODEL_AM53C974] = "am53c974",
+        [CONTROLLER_MODEL_PIIX3_UHCI] = "piix3-usb-uhci",
+        [CONTROLLER_MODEL_PIIX4_UHCI] = "piix4-usb-uhci",
+        [CONTROLLER_MODEL_EHCI] = "usb-ehci",
+        [CONTROLLER_MODEL_ICH9_EHCI1] = "ich9-usb-ehci1",
+        [CONTROLLER_MODEL_ICH9_UHCI1] = "ich9-usb-uhci1",
+        [CONTROLLER_MODEL_ICH9_UHCI2] = "ich9-usb-uhci2",
+        [CONTROLLER_MODEL_ICH9_UHCI3] = "ich9-usb-uhci3",
+        [CONTROLLER_MODEL_VT82C686B_UHCI] = "vt82c686b-usb-uhci",
+        [CONTROLLER_MODEL_PCI_OHCI] = "pci-ohci",
+        [CONTROLLER_MODEL_NEC_XHCI] = "nec-usb-xhci",
+        [CONTROLLER_MODEL_QEMU_XHCI] = "qemu-xhci",
+    };
     switch (controller->type) {
-    case CONTROLLER_PCI:
-        driver = pci_driver(controller);
-        break;
     case CONTROLLER_SCSI:
-        driver = scsi_driver(controller);
-        if (!driver)
-            return virtio_driver("virtio-scsi", controller_virtio_model(controller), &controller->info);
-        break;
+        if (by_model[controller->model])
+            break;
+        return virtio_driver("virtio-scsi", controller_virtio_model(controller), &controller->info);
     case CONTROLLER_VIRTIO_SERIAL:
         return virtio_driver("virtio-serial", controller_virtio_model(controller), &controller->info);
     case CONTROLLER_SATA:
-        driver = "ich9-ahci";
-        break;
+        return g_strdup("ich9-ahci");
     case CONTROLLER_FDC:
-        driver = "isa-fdc";
-        break;
+        return g_strdup("isa-fdc");
     case CONTROLLER_CCID:
-        driver = "usb-ccid";
-        break;
+        return g_strdup("usb-ccid");
+    case CONTROLLER_PCI:
     case CONTROLLER_USB:
-        driver = usb_driver(controller);
         break;
     default:
-        break;
+        return NULL;
     }
-    return g_strdup(driver);
+    return g_strdup(controller->pci_model == PCI_MODEL_IOH3420 ? "ioh3420" : by_model[controller->model]);
 }
 
 static void prop_usb_controller(Json *device, const ControllerDef *controller)
@@ -175,16 +120,14 @@ static void prop_usb_master(Json *device, const ControllerDef *controller)
 {
     if (!controller->info.has_usb_master)
         return;
-    g_autofree char *bus = g_strdup_printf("%s.0", controller->info.alias);
-    prop_str(device, "masterbus", bus);
+    prop_format(device, "masterbus", "%s.0", controller->info.alias);
     prop_uint(device, "firstport", controller->info.usb_master_port);
 }
 
 static void prop_virtio_controller(Json *device, const ControllerDef *controller)
 {
     if (controller->iothread.is_set) {
-        g_autofree char *iothread = g_strdup_printf("iothread%u", controller->iothread.value);
-        prop_str(device, "iothread", iothread);
+        prop_format(device, "iothread", "iothread%u", controller->iothread.value);
     }
     prop_opt(device, "num_queues", controller->queues);
     prop_opt(device, "cmd_per_lun", controller->cmd_per_lun);
@@ -346,8 +289,7 @@ bool plan_rng(const PlanContext *c, const void *def, Plan *plan, Error **err)
                                                  : "rng-random");
     prop_str(object, "id", id);
     if (rng->backend == RNG_BACKEND_EGD) {
-        g_autofree char *chardev = g_strdup_printf("char%s", rng->info.alias);
-        prop_str(object, "chardev", chardev);
+        prop_format(object, "chardev", "char%s", rng->info.alias);
     } else if (rng->backend == RNG_BACKEND_RANDOM) {
         prop_str(object, "filename", rng->device ? rng->device : "/dev/random");
     }

@@ -188,13 +188,11 @@ static Json *device_on_ide(const DomainDef *def, const DiskDef *disk)
     Json *device = device_new(ide_kind(disk));
     const DeviceAddress *address = &disk->info.address;
     if (disk->bus == DISK_BUS_IDE) {
-        g_autofree char *bus = g_strdup_printf("ide.%u", address->drive.bus);
-        prop_str(device, "bus", bus);
+        prop_format(device, "bus", "ide.%u", address->drive.bus);
         prop_uint(device, "unit", address->drive.unit);
     } else {
         const char *controller = controller_alias(def, CONTROLLER_SATA, address->drive.controller);
-        g_autofree char *bus = g_strdup_printf("%s.%u", controller ? controller : "ide", address->drive.unit);
-        prop_str(device, "bus", bus);
+        prop_format(device, "bus", "%s.%u", controller ? controller : "ide", address->drive.unit);
     }
     return device;
 }
@@ -227,8 +225,7 @@ static Json *device_on_virtio(const DiskDef *disk)
     g_autofree char *driver = virtio_driver("virtio-blk", disk->model, &disk->info);
     Json *device = device_new(driver);
     if (disk->iothread.is_set) {
-        g_autofree char *iothread = g_strdup_printf("iothread%u", disk->iothread.value);
-        prop_str(device, "iothread", iothread);
+        prop_format(device, "iothread", "iothread%u", disk->iothread.value);
     }
     prop_tristate(device, "ioeventfd", disk->ioeventfd);
     prop_tristate(device, "event_idx", disk->event_idx);

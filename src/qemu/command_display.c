@@ -37,8 +37,7 @@ bool plan_audio(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
     const AudioDef *audio = def;
     Json *object = json_object();
-    g_autofree char *id = g_strdup_printf("audio%u", audio->id);
-    prop_str(object, "id", id);
+    prop_format(object, "id", "audio%u", audio->id);
     prop_str(object, "driver", audio_driver(audio->type));
     prop_opt(object, "timer-period", audio->timer_period_us);
     if (audio->type == AUDIO_PULSEAUDIO)
@@ -107,10 +106,8 @@ static bool plan_vnc(const PlanContext *c, const GraphicsDef *graphics, Plan *pl
 
 static void append_rendernode(GString *out, const GraphicsDef *graphics)
 {
-    if (!graphics->gl_rendernode)
-        return;
-    g_autofree char *node = option_escape(graphics->gl_rendernode);
-    g_string_append_printf(out, ",rendernode=%s", node);
+    if (graphics->gl_rendernode)
+        append_option(out, "rendernode", graphics->gl_rendernode);
 }
 
 static void spice_option(GString *out, const char *key, const EnumNames *names, unsigned value)
@@ -149,13 +146,12 @@ static bool plan_spice(const PlanContext *c, const GraphicsDef *graphics, Plan *
     const ListenDef *listen = graphics_listen(graphics);
 
     if (listen && listen->type == LISTEN_SOCKET && listen->socket) {
-        g_autofree char *path = option_escape(listen->socket);
-        g_string_append_printf(out, ",unix=on,addr=%s", path);
+        g_string_append(out, ",unix=on");
+        append_option(out, "addr", listen->socket);
     } else if (!listen || listen->type != LISTEN_NONE) {
         if (graphics->port > 0)
             g_string_append_printf(out, ",port=%d", graphics->port);
-        g_autofree char *address = option_escape(listen_address(listen));
-        g_string_append_printf(out, ",addr=%s", address);
+        append_option(out, "addr", listen_address(listen));
     }
     if (!graphics->passwd && !c->env->spice_has_password)
         g_string_append(out, ",disable-ticketing=on");
@@ -204,28 +200,20 @@ bool plan_graphics(const PlanContext *c, const void *def, Plan *plan, Error **er
     }
 }
 
-static const char *video_driver_of(const VideoDef *video, bool primary)
+static const char *video_driver(const VideoDef *video, bool primary)
 {
-    switch (video->model) {
-    case VIDEO_VGA:
-        return "VGA";
-    case VIDEO_CIRRUS:
-        return "cirrus-vga";
-    case VIDEO_VMVGA:
-        return "vmware-svga";
-    case VIDEO_QXL:
-        return primary ? "qxl-vga" : "qxl";
-    case VIDEO_VIRTIO:
-        if (video->accel3d == TRISTATE_ON)
-            return primary ? "virtio-vga-gl" : "virtio-gpu-gl-pci";
-        return primary ? "virtio-vga" : "virtio-gpu-pci";
-    case VIDEO_BOCHS:
-        return "bochs-display";
-    case VIDEO_RAMFB:
-        return "ramfb";
-    default:
-        return NULL;
-    }
+    static const char *const drivers[VIDEO_MODEL_COUNT][2] = {
+        [VIDEO_VGA] = { "VGA", "VGA" },
+        [VIDEO_CIRRUS] = { "cirrus-vga", "cirrus-vga" },
+        [VIDEO_VMVGA] = { "vmware-svga", "vmware-svga" },
+        [VIDEO_QXL] = { "qxl", "qxl-vga" },
+        [VIDEO_VIRTIO] = { "virtio-gpu-pci", "virtio-vga" },
+        [VIDEO_BOCHS] = { "bochs-display", "bochs-display" },
+        [VIDEO_RAMFB] = { "ramfb", "ramfb" },
+    };
+    if (video->model == VIDEO_VIRTIO && video->accel3d == TRISTATE_ON)
+        return primary ? "virtio-vga-gl" : "virtio-gpu-gl-pci";
+    return drivers[video->model][primary];
 }
 
 static void prop_video_memory(Json *device, const VideoDef *video)
@@ -248,7 +236,7 @@ bool plan_video(const PlanContext *c, const void *def, Plan *plan, Error **err)
     if (video->model == VIDEO_NONE)
         return true;
     const bool primary = video->primary == TRISTATE_ON || video == g_ptr_array_index(c->def->videos, 0);
-    const char *driver = video_driver_of(video, primary);
+    const char *driver = video_driver(video, primary);
     if (!driver)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "video model '%s' is not supported by this version",
                          enum_name(&video_model_names, video->model));
@@ -266,25 +254,10 @@ bool plan_video(const PlanContext *c, const void *def, Plan *plan, Error **err)
     return add_device(c, plan, device, &video->info, err);
 }
 
-static const char *sound_driver(SoundModel model)
-{
-    switch (model) {
-    case SOUND_SB16:
-        return "sb16";
-    case SOUND_ES1370:
-        return "ES1370";
-    case SOUND_AC97:
-        return "AC97";
-    case SOUND_ICH6:
-        return "intel-hda";
-    case SOUND_ICH9:
-        return "ich9-intel-hda";
-    case SOUND_USB:
-        return "usb-audio";
-    default:
-        return NULL;
-    }
-}
+static const char *const sound_drivers[SOUND_MODEL_COUNT] = {
+    [SOUND_SB16] = "sb16",      [SOUND_ES1370] = "ES1370",       [SOUND_AC97] = "AC97",
+    [SOUND_ICH6] = "intel-hda", [SOUND_ICH9] = "ich9-intel-hda", [SOUND_USB] = "usb-audio",
+};
 
 static const char *codec_driver(CodecType type)
 {
@@ -295,13 +268,10 @@ static bool plan_codec(const PlanContext *c, const SoundDef *sound, unsigned ind
                        Plan *plan, Error **err)
 {
     Json *codec = device_new(codec_driver(type));
-    g_autofree char *id = g_strdup_printf("%s-codec%u", sound->info.alias, index);
-    g_autofree char *bus = g_strdup_printf("%s.0", sound->info.alias);
-    g_autofree char *audio = g_strdup_printf("audio%u", audio_id(sound->audio_id));
-    prop_str(codec, "id", id);
-    prop_str(codec, "bus", bus);
+    prop_format(codec, "id", "%s-codec%u", sound->info.alias, index);
+    prop_format(codec, "bus", "%s.0", sound->info.alias);
     prop_uint(codec, "cad", index);
-    prop_str(codec, "audiodev", audio);
+    prop_format(codec, "audiodev", "audio%u", audio_id(sound->audio_id));
     return add_device(c, plan, codec, NULL, err);
 }
 
@@ -310,7 +280,7 @@ bool plan_sound(const PlanContext *c, const void *def, Plan *plan, Error **err)
     const SoundDef *sound = def;
     if (sound->model == SOUND_PCSPK)
         return true; /* part of the board: see -machine */
-    const char *driver = sound_driver(sound->model);
+    const char *driver = sound_drivers[sound->model];
     if (!driver)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "sound card model '%s' is not supported by qemu",
                          enum_name(&sound_model_names, sound->model));
@@ -318,8 +288,7 @@ bool plan_sound(const PlanContext *c, const void *def, Plan *plan, Error **err)
     bool has_codecs = sound->model == SOUND_ICH6 || sound->model == SOUND_ICH9;
     prop_str(device, "id", sound->info.alias);
     if (!has_codecs) {
-        g_autofree char *audio = g_strdup_printf("audio%u", audio_id(sound->audio_id));
-        prop_str(device, "audiodev", audio);
+        prop_format(device, "audiodev", "audio%u", audio_id(sound->audio_id));
     }
     if (!add_device(c, plan, device, &sound->info, err))
         return false;

@@ -34,7 +34,6 @@ static void build_pflash_drive(const PlanContext *c, Plan *plan, unsigned unit, 
 {
     Json *storage = json_object();
     g_autofree char *storage_node = g_strdup_printf("libvirt-pflash%u-storage", unit);
-    g_autofree char *format_node = g_strdup_printf("libvirt-pflash%u-format", unit);
     prop_str(storage, "driver", driver);
     prop_str(storage, "filename", path);
     prop_str(storage, "node-name", storage_node);
@@ -42,7 +41,7 @@ static void build_pflash_drive(const PlanContext *c, Plan *plan, unsigned unit, 
     prop_str(storage, "discard", "unmap");
     plan_add(plan, PLAN_BLOCKDEV, storage);
     Json *format = json_object();
-    prop_str(format, "node-name", format_node);
+    prop_format(format, "node-name", "libvirt-pflash%u-format", unit);
     prop_bool(format, "read-only", readonly);
     prop_str(format, "driver", "raw");
     prop_str(format, "file", storage_node);
@@ -495,9 +494,8 @@ static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
 static void build_iothread(const PlanContext *c, Plan *plan, unsigned id)
 {
     Json *object = json_object();
-    g_autofree char *name = g_strdup_printf("iothread%u", id);
     prop_str(object, "qom-type", "iothread");
-    prop_str(object, "id", name);
+    prop_format(object, "id", "iothread%u", id);
     plan_add(plan, PLAN_OBJECT, object);
 }
 
@@ -653,27 +651,20 @@ bool build_clock_and_boot(const PlanContext *c, Plan *plan, Error **err)
 
 /* ---- -smbios ---- */
 
-static void append_smbios(GString *out, const GPtrArray *entries, const char *const (*names)[2],
-                          size_t n_names)
-{
-    for (size_t i = 0; i < n_names; i++) {
-        for (DEF_EACH(NamedValue, entry, entries)) {
-            if (!entry->name || !g_str_equal(entry->name, names[i][0]))
-                continue;
-            g_autofree char *value = option_escape(entry->value ? entry->value : "");
-            g_string_append_printf(out, ",%s=%s", names[i][1], value);
-        }
-    }
-}
-
-static void build_smbios_table(const PlanContext *c, Plan *plan, unsigned type, const char *element,
-                               const GPtrArray *entries, const char *const (*names)[2], size_t n_names)
+/* Names of the document that QEMU's option has, too, in the order of the option; NULL ends. */
+static void build_smbios_table(Plan *plan, unsigned type, const char *element, const GPtrArray *entries,
+                               const char *const *names)
 {
     if (!def_list_len(entries))
         return;
     g_autoptr(GString) out = g_string_new(NULL);
     g_string_append_printf(out, "type=%u", type);
-    append_smbios(out, entries, names, n_names);
+    for (; *names; names++) {
+        for (DEF_EACH(NamedValue, entry, entries)) {
+            if (g_strcmp0(entry->name, *names) == 0)
+                append_option(out, *names, entry->value ? entry->value : "");
+        }
+    }
     plan_at(plan, "/domain/sysinfo/%s", element);
     plan_text(plan, "-smbios", "%s", out->str);
 }
@@ -690,40 +681,23 @@ static void build_fwcfg(const PlanContext *c, Plan *plan, const SysinfoDef *sysi
 
 static void build_smbios_tables(const PlanContext *c, Plan *plan, const SysinfoDef *sysinfo)
 {
-    static const char *const bios[][2] = {
-        { "vendor", "vendor" }, { "version", "version" }, { "date", "date" }, { "release", "release" }
-    };
-    static const char *const system[][2] = { { "manufacturer", "manufacturer" },
-                                             { "product", "product" },
-                                             { "version", "version" },
-                                             { "serial", "serial" },
-                                             { "uuid", "uuid" },
-                                             { "sku", "sku" },
-                                             { "family", "family" } };
-    static const char *const board[][2] = { { "manufacturer", "manufacturer" },
-                                            { "product", "product" },
-                                            { "version", "version" },
-                                            { "serial", "serial" },
-                                            { "asset", "asset" },
-                                            { "location", "location" } };
-    static const char *const chassis[][2] = { { "manufacturer", "manufacturer" },
-                                              { "version", "version" },
-                                              { "serial", "serial" },
-                                              { "asset", "asset" },
-                                              { "sku", "sku" } };
+    static const char *const bios[] = { "vendor", "version", "date", "release", NULL };
+    static const char *const system[] = { "manufacturer", "product", "version", "serial",
+                                          "uuid",         "sku",     "family",  NULL };
+    static const char *const board[] = { "manufacturer", "product",  "version", "serial",
+                                         "asset",        "location", NULL };
+    static const char *const chassis[] = { "manufacturer", "version", "serial", "asset", "sku", NULL };
 
-    build_smbios_table(c, plan, 0, "bios", sysinfo->bios, bios, G_N_ELEMENTS(bios));
-    build_smbios_table(c, plan, 1, "system", sysinfo->system, system, G_N_ELEMENTS(system));
+    build_smbios_table(plan, 0, "bios", sysinfo->bios, bios);
+    build_smbios_table(plan, 1, "system", sysinfo->system, system);
     for (DEF_EACH(SysinfoBaseboard, baseboard, sysinfo->baseboards))
-        build_smbios_table(c, plan, 2, "baseBoard", baseboard->entries, board, G_N_ELEMENTS(board));
-    build_smbios_table(c, plan, 3, "chassis", sysinfo->chassis, chassis, G_N_ELEMENTS(chassis));
+        build_smbios_table(plan, 2, "baseBoard", baseboard->entries, board);
+    build_smbios_table(plan, 3, "chassis", sysinfo->chassis, chassis);
     if (!def_list_len(sysinfo->oem_strings))
         return;
     g_autoptr(GString) out = g_string_new("type=11");
-    for (DEF_EACH(NamedValue, text, sysinfo->oem_strings)) {
-        g_autofree char *value = option_escape(text->value ? text->value : "");
-        g_string_append_printf(out, ",value=%s", value);
-    }
+    for (DEF_EACH(NamedValue, text, sysinfo->oem_strings))
+        append_option(out, "value", text->value ? text->value : "");
     plan_at(plan, "/domain/sysinfo/oemStrings");
     plan_text(plan, "-smbios", "%s", out->str);
 }

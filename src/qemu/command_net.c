@@ -100,8 +100,7 @@ static bool netdev_build(const PlanContext *c, const InterfaceDef *iface, Json *
                          "interface type '%s' is not supported by this version",
                          enum_name(&interface_type_names, iface->type));
     }
-    g_autofree char *id = g_strdup_printf("host%s", iface->info.alias);
-    prop_str(netdev, "id", id);
+    prop_format(netdev, "id", "host%s", iface->info.alias);
     return true;
 }
 
@@ -172,7 +171,6 @@ bool plan_interface(const PlanContext *c, const void *def, Plan *plan, Error **e
     plan_add(plan, PLAN_NETDEV, g_steal_pointer(&netdev));
 
     g_autofree char *driver = card_driver(iface);
-    g_autofree char *id = g_strdup_printf("host%s", iface->info.alias);
     const unsigned boot = interface_boot_index(c, iface);
     char mac[MAC_STRING_LEN];
     Json *card = device_new(driver);
@@ -180,7 +178,7 @@ bool plan_interface(const PlanContext *c, const void *def, Plan *plan, Error **e
         prop_tuning(card, iface->tuning);
     if (iface->mtu && g_str_has_prefix(driver, "virtio-net"))
         prop_uint(card, "host_mtu", iface->mtu);
-    prop_str(card, "netdev", id);
+    prop_format(card, "netdev", "host%s", iface->info.alias);
     prop_str(card, "id", iface->info.alias);
     mac_format(&iface->mac, mac);
     prop_str(card, "mac", mac);

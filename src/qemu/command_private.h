@@ -8,6 +8,7 @@
 /* ---- device objects: thin, so that a device reads like its properties ---- */
 Json *device_new(const char *driver);
 void prop_str(Json *object, const char *key, const char *value); /* NULL: left out */
+PRINTF(3, 4) void prop_format(Json *object, const char *key, const char *format, ...);
 void prop_uint(Json *object, const char *key, uint64_t value);
 void prop_opt(Json *object, const char *key, OptU32 value); /* left out when not set */
 void prop_bool(Json *object, const char *key, bool value);

@@ -187,6 +187,12 @@ char *option_escape(const char *value)
     return g_string_free(out, FALSE);
 }
 
+void append_option(GString *out, const char *key, const char *value)
+{
+    g_autofree char *escaped = option_escape(value);
+    g_string_append_printf(out, ",%s=%s", key, escaped);
+}
+
 const char *plan_step_option(const PlanStep *step)
 {
     static const char *const options[PLAN_KIND_COUNT] = {
@@ -229,8 +235,7 @@ static void chardev_members(GString *out, const char *type, const char *parent, 
         } else if (json_is_integer(value)) {
             g_string_append_printf(out, ",%s=%" JSON_INTEGER_FORMAT, word, json_integer_value(value));
         } else {
-            g_autofree char *escaped = option_escape(json_string_value(value));
-            g_string_append_printf(out, ",%s=%s", word, escaped);
+            append_option(out, word, json_string_value(value));
         }
     }
 }

@@ -73,6 +73,8 @@ MUST_CHECK bool plan_step_format(const PlanStep *step, const PlanFds *fds, char 
 char *plan_format_chardev(const Json *chardev);
 /* A value inside a comma-separated option: commas doubled. Caller owns. */
 char *option_escape(const char *value);
+/* ",key=value" with that. */
+void append_option(GString *out, const char *key, const char *value);
 
 /* Writes into the object what its descriptors are for now: paths of sets; numbers, or names if @fds is NULL.
  * @ret_names (may be NULL): the names, to be passed to QEMU first. Caller frees with g_strfreev(). */
