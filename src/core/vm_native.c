@@ -101,15 +101,13 @@ bool vm_xml_to_native(Host *host, const char *format, const char *xml, char **re
 static GPtrArray *explain_items(const QemuCommand *command)
 {
     GPtrArray *items = g_ptr_array_new_with_free_func((GDestroyNotify)explain_item_free);
-    const GPtrArray *arguments = qemu_command_arguments(command);
 
-    for (guint i = 0; i < arguments->len; i++) {
-        const QemuArgument *argument = g_ptr_array_index(arguments, i);
+    for (DEF_EACH(PlanStep, step, qemu_command_arguments(command))) {
         ExplainItem *item = g_new0(ExplainItem, 1);
-        *item = (ExplainItem){ .argument = g_strdup(argument->argument),
-                               .value = g_strdup(argument->value),
-                               .source = g_strdup(argument->source),
-                               .note = g_strdup(argument->note) };
+        *item = (ExplainItem){ .argument = g_strdup(step->option),
+                               .value = g_strdup(step->text),
+                               .source = g_strdup(step->source),
+                               .note = g_strdup(step->note) };
         g_ptr_array_add(items, item);
     }
     return items;

@@ -10,26 +10,16 @@
 #include "qemu/command_private.h"
 
 struct QemuCommand {
-    GPtrArray *arguments; /* QemuArgument */
-    GPtrArray *argv;      /* char *, NULL-terminated once built */
+    Plan *plan;
+    GPtrArray *argv; /* char *, NULL-terminated once built */
     GPtrArray *envp;
 };
-
-static void argument_free(void *data)
-{
-    QemuArgument *argument = data;
-    g_free(argument->argument);
-    g_free(argument->value);
-    g_free(argument->source);
-    g_free(argument->note);
-    g_free(argument);
-}
 
 void qemu_command_free(QemuCommand *command)
 {
     if (!command)
         return;
-    g_ptr_array_unref(command->arguments);
+    plan_free(command->plan);
     g_ptr_array_unref(command->argv);
     g_ptr_array_unref(command->envp);
     g_free(command);
@@ -38,7 +28,7 @@ void qemu_command_free(QemuCommand *command)
 static QemuCommand *command_new(void)
 {
     QemuCommand *command = g_new0(QemuCommand, 1);
-    command->arguments = g_ptr_array_new_with_free_func(argument_free);
+    command->plan = plan_new();
     command->argv = g_ptr_array_new_with_free_func(g_free);
     command->envp = g_ptr_array_new_with_free_func(g_free);
     return command;
@@ -56,7 +46,7 @@ const char *const *qemu_command_envp(const QemuCommand *command)
 
 const GPtrArray *qemu_command_arguments(const QemuCommand *command)
 {
-    return command->arguments;
+    return plan_steps(command->plan);
 }
 
 static bool shell_is_plain(const char *text)
@@ -83,13 +73,12 @@ char *qemu_command_format(const QemuCommand *command)
         g_string_append(out, " \\\n");
     }
     shell_quote_append(out, qemu_command_argv(command)[0]);
-    for (unsigned i = 0; i < command->arguments->len; i++) {
-        const QemuArgument *argument = g_ptr_array_index(command->arguments, i);
+    for (DEF_EACH(PlanStep, step, plan_steps(command->plan))) {
         g_string_append(out, " \\\n");
-        shell_quote_append(out, argument->argument);
-        if (argument->value) {
+        shell_quote_append(out, step->option);
+        if (step->text) {
             g_string_append_c(out, ' ');
-            shell_quote_append(out, argument->value);
+            shell_quote_append(out, step->text);
         }
     }
     g_string_append_c(out, '\n');
@@ -229,29 +218,10 @@ static bool build_all(const PlanContext *c, Plan *plan, Error **err)
     return true;
 }
 
-static bool command_print(QemuCommand *command, const Plan *plan, const PlanFds *fds, Error **err)
-{
-    for (DEF_EACH(PlanStep, step, plan_steps(plan))) {
-        QemuArgument *argument = g_new0(QemuArgument, 1);
-        *argument = (QemuArgument){ .argument = g_strdup(plan_step_option(step)),
-                                    .source = g_strdup(step->source),
-                                    .note = g_strdup(step->note) };
-        g_ptr_array_add(command->arguments, argument);
-        if (!plan_step_format(step, fds, &argument->value, err))
-            return false;
-        g_ptr_array_add(command->argv, g_strdup(argument->argument));
-        if (argument->value)
-            g_ptr_array_add(command->argv, g_strdup(argument->value));
-    }
-    g_ptr_array_add(command->argv, NULL);
-    return true;
-}
-
 bool qemu_command_build(const DomainDef *def, const QemuCaps *caps, const QemuCommandEnv *env,
                         QemuCommand **ret_command, Error **err)
 {
     g_autoptr(QemuCommand) command = command_new();
-    g_autoptr(Plan) plan = plan_new();
     const PlanContext context = {
         .def = def, .caps = caps, .env = env, .machine = qemu_caps_machine(caps, def->os.machine)
     };
@@ -260,8 +230,14 @@ bool qemu_command_build(const DomainDef *def, const QemuCaps *caps, const QemuCo
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support machine type '%s'",
                          qemu_caps_binary(caps), def->os.machine ? def->os.machine : "(none)");
     g_ptr_array_add(command->argv, g_strdup(def->emulator ? def->emulator : qemu_caps_binary(caps)));
-    if (!build_all(&context, plan, err) || !command_print(command, plan, env->fds, err))
+    if (!build_all(&context, command->plan, err) || !plan_print(command->plan, env->fds, err))
         return false;
+    for (DEF_EACH(PlanStep, step, plan_steps(command->plan))) {
+        g_ptr_array_add(command->argv, g_strdup(step->option));
+        if (step->text)
+            g_ptr_array_add(command->argv, g_strdup(step->text));
+    }
+    g_ptr_array_add(command->argv, NULL);
     build_environment(&context, command->envp);
     *ret_command = g_steal_pointer(&command);
     return true;

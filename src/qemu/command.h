@@ -38,14 +38,6 @@ typedef struct QemuCommandEnv {
     int64_t now_s; /* wall clock, for clocks with an adjustment */
 } QemuCommandEnv;
 
-/* One argument with its value and the element of the domain XML that caused it (an XPath such as
- * "/domain/devices/disk[1]"; NULL: Lodge itself needs it; then @note says why). */
-typedef struct QemuArgument {
-    char *argument, *value; /* "-device", "{...}"; value NULL for a flag */
-    char *source;
-    char *note;
-} QemuArgument;
-
 typedef struct QemuCommand QemuCommand;
 
 /* ERROR_CONFIG_UNSUPPORTED: what @def wants and this QEMU (or Lodge so far) can't do, naming the element. */
@@ -57,7 +49,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(QemuCommand, qemu_command_free)
 const char *const *
 qemu_command_argv(const QemuCommand *command); /* NULL-terminated, argv[0] the emulator; borrowed */
 const char *const *qemu_command_envp(const QemuCommand *command);
-const GPtrArray *qemu_command_arguments(const QemuCommand *command); /* of QemuArgument, borrowed */
+/* The arguments and the elements of the document that caused them: of PlanStep, printed; borrowed. */
+const GPtrArray *qemu_command_arguments(const QemuCommand *command);
 char *qemu_command_format(const QemuCommand *command); /* shell-quoted text, one option a line */
 
 /* How many taps (queues) an interface needs; 0 for kinds without a tap (user, sockets). */

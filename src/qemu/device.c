@@ -48,11 +48,6 @@ static DevicePlace controller_place(const void *device)
     }
 }
 
-static DevicePlace filesystem_place(const void *device)
-{
-    return virtio_place(((const FilesystemDef *)device)->model);
-}
-
 static DevicePlace interface_place(const void *device)
 {
     static const struct {
@@ -144,11 +139,6 @@ static DevicePlace memballoon_place(const void *device)
                                                               : PLACE_PCIE;
 }
 
-static DevicePlace rng_place(const void *device)
-{
-    return virtio_place(((const RngDef *)device)->model);
-}
-
 static DevicePlace panic_place(const void *device)
 {
     return ((const PanicDef *)device)->model == PANIC_PVPANIC ? PLACE_PCI : PLACE_NONE;
@@ -159,11 +149,6 @@ static DevicePlace memory_place(const void *device)
     const MemoryDeviceDef *memory = device;
     return memory->model == MEMORY_VIRTIO_MEM || memory->model == MEMORY_VIRTIO_PMEM ? PLACE_PCIE
                                                                                      : PLACE_NONE;
-}
-
-static DevicePlace vsock_place(const void *device)
-{
-    return virtio_place(((const VsockDef *)device)->model);
 }
 
 static DevicePlace iommu_place(const void *device)
@@ -179,7 +164,11 @@ static DevicePlace channel_place(const void *device)
 DevicePlace device_place(DeviceKind kind, const void *device)
 {
     const DeviceClass *row = &device_classes[kind];
-    return row->place_of ? row->place_of(device) : row->place;
+    if (row->place_of)
+        return row->place_of(device);
+    return row->place == PLACE_VIRTIO
+               ? virtio_place(*(const VirtioModel *)((const char *)device + row->virtio_model))
+               : row->place;
 }
 
 /* ---- order ---- */
@@ -279,22 +268,24 @@ const DeviceClass device_classes[DEVICE_KIND_COUNT] = {
     [DEVICE_VIDEO] = { .prefix = "video", .place_of = video_place, .order = { 20, 10 }, .plan = plan_video },
     [DEVICE_SOUND] = { .prefix = "sound", .place_of = sound_place, .order = { 21, 3, 6 },
                        .plan = plan_sound },
-    [DEVICE_FILESYSTEM] = { .prefix = "fs", .place_of = filesystem_place, .order = { 22, 1 } },
+    [DEVICE_FILESYSTEM] = { .prefix = "fs", .place = PLACE_VIRTIO,
+                            .virtio_model = offsetof(FilesystemDef, model), .order = { 22, 1 } },
     [DEVICE_HOSTDEV] = { .prefix = "hostdev", .place_of = hostdev_place, .order = { 22, 6, 1 } },
     [DEVICE_TPM] = { .prefix = "tpm", .order = { 22 } },
     [DEVICE_SHMEM] = { .prefix = "shmem", .place = PLACE_PCI, .order = { 22, 11 } },
     [DEVICE_MEMORY] = { .prefix = "dimm", .place_of = memory_place, .order = { 22, 14 } },
     [DEVICE_LEASE] = { .order = { 22 } },
     [DEVICE_NVRAM] = { .order = { 22 } },
-    [DEVICE_VSOCK] = { .prefix = "vsock", .place_of = vsock_place, .order = { 22, 16 } },
+    [DEVICE_VSOCK] = { .prefix = "vsock", .place = PLACE_VIRTIO,
+                       .virtio_model = offsetof(VsockDef, model), .order = { 22, 16 } },
     [DEVICE_WATCHDOG] = { .prefix = "watchdog", .place_of = watchdog_place, .order = { 23, 9 },
                           .plan = plan_watchdog },
     [DEVICE_REDIRDEV] = { .prefix = "redir", .place = PLACE_USB, .order = { 24, 0, 7 },
                           .can_plug = true, .plan = plan_redirdev },
     [DEVICE_MEMBALLOON] = { .prefix = "balloon", .place_of = memballoon_place, .order = { 25, 7 },
                             .plan = plan_memballoon },
-    [DEVICE_RNG] = { .prefix = "rng", .place_of = rng_place, .order = { 26, 8 }, .can_plug = true,
-                     .plan = plan_rng },
+    [DEVICE_RNG] = { .prefix = "rng", .place = PLACE_VIRTIO, .virtio_model = offsetof(RngDef, model),
+                     .order = { 26, 8 }, .can_plug = true, .plan = plan_rng },
     [DEVICE_PANIC] = { .prefix = "panic", .place_of = panic_place, .order = { 27, 15 }, .plan = plan_panic },
     [DEVICE_IOMMU] = { .prefix = "iommu", .place_of = iommu_place, .order = { 28, 17 }, .plan = plan_iommu },
     /* clang-format on */

@@ -22,6 +22,7 @@ typedef enum DevicePlace {
     PLACE_PCI,
     PLACE_PCIE,         /* a PCIe port of its own where the machine has PCIe */
     PLACE_ROOT_COMPLEX, /* on pcie.0 itself */
+    PLACE_VIRTIO,       /* of the two, what the virtio model says; device_place() tells */
     PLACE_USB,
     PLACE_VIRTIO_SERIAL,
     PLACE_CCID,
@@ -42,6 +43,7 @@ typedef struct DeviceClass {
     char *(*alias)(const DomainDef *def, const void *device); /* a scheme of its own; NULL: by prefix */
     DevicePlace place;
     DevicePlace (*place_of)(const void *device); /* where it depends on the device; NULL: @place */
+    size_t virtio_model;                         /* PLACE_VIRTIO: offset of its VirtioModel */
     uint8_t order[DEVICE_ORDER_COUNT];           /* 0: takes no part */
     uint8_t (*suborder)(const void *device);     /* added on the command line; NULL: 0 */
     bool can_plug;                               /* into a machine that runs */

@@ -72,32 +72,37 @@ void plan_own(Plan *plan, const char *note)
     plan->note = note;
 }
 
-static PlanStep *plan_append(Plan *plan, PlanKind kind)
+static PlanStep *plan_append(Plan *plan, PlanKind kind, const char *option)
 {
+    static const char *const options[PLAN_KIND_COUNT] = {
+        [PLAN_OBJECT] = "-object", [PLAN_CHARDEV] = "-chardev", [PLAN_BLOCKDEV] = "-blockdev",
+        [PLAN_NETDEV] = "-netdev", [PLAN_FDSET] = "-add-fd",    [PLAN_DEVICE] = "-device",
+    };
     PlanStep *step = g_new0(PlanStep, 1);
-    *step = (PlanStep){ .kind = kind, .source = g_strdup(plan->source), .note = plan->note };
+    *step = (PlanStep){ .kind = kind,
+                        .option = g_strdup(option ? option : options[kind]),
+                        .source = g_strdup(plan->source),
+                        .note = plan->note };
     g_ptr_array_add(plan->steps, step);
     return step;
 }
 
 void plan_flag(Plan *plan, const char *option)
 {
-    plan_append(plan, PLAN_ARGUMENT)->option = g_strdup(option);
+    plan_append(plan, PLAN_ARGUMENT, option);
 }
 
 void plan_text(Plan *plan, const char *option, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    PlanStep *step = plan_append(plan, PLAN_ARGUMENT);
-    step->option = g_strdup(option);
-    step->text = g_strdup_vprintf(format, args);
+    plan_append(plan, PLAN_ARGUMENT, option)->text = g_strdup_vprintf(format, args);
     va_end(args);
 }
 
 void plan_add(Plan *plan, PlanKind kind, Json *object)
 {
-    PlanStep *step = plan_append(plan, kind);
+    PlanStep *step = plan_append(plan, kind, NULL);
     step->object = object;
     step->descriptors = g_steal_pointer(&plan->descriptors);
 }
@@ -127,7 +132,7 @@ Json *plan_descriptors(Plan *plan, const char *names)
 
 Json *plan_descriptor_set(Plan *plan, const char *name)
 {
-    PlanStep *set = plan_append(plan, PLAN_FDSET);
+    PlanStep *set = plan_append(plan, PLAN_FDSET, NULL);
     set->object = json_object();
     json_object_set_new(set->object, "opaque", json_string_nocheck(name));
     set->number = plan->n_sets++;
@@ -191,15 +196,6 @@ void append_option(GString *out, const char *key, const char *value)
 {
     g_autofree char *escaped = option_escape(value);
     g_string_append_printf(out, ",%s=%s", key, escaped);
-}
-
-const char *plan_step_option(const PlanStep *step)
-{
-    static const char *const options[PLAN_KIND_COUNT] = {
-        [PLAN_OBJECT] = "-object", [PLAN_CHARDEV] = "-chardev", [PLAN_BLOCKDEV] = "-blockdev",
-        [PLAN_NETDEV] = "-netdev", [PLAN_FDSET] = "-add-fd",    [PLAN_DEVICE] = "-device",
-    };
-    return step->kind == PLAN_ARGUMENT ? step->option : options[step->kind];
 }
 
 /* Where the two forms of -chardev have other words for one thing. */
@@ -288,19 +284,29 @@ bool plan_step_resolve(const PlanStep *step, const PlanFds *fds, char ***ret_nam
     return true;
 }
 
-bool plan_step_format(const PlanStep *step, const PlanFds *fds, char **ret_value, Error **err)
+static bool step_print(PlanStep *step, const PlanFds *fds, Error **err)
 {
+    if (step->kind == PLAN_ARGUMENT)
+        return true;
     if (!plan_step_resolve(step, fds, NULL, err))
         return false;
+    g_clear_pointer(&step->text, g_free);
     if (step->kind == PLAN_FDSET) {
         const char *name = json_get_str(step->object, "opaque");
         g_autofree char *number = descriptor_numbers(name, fds, err);
         if (number)
-            *ret_value = g_strdup_printf("set=%u,fd=%s,opaque=%s", step->number, number, name);
+            step->text = g_strdup_printf("set=%u,fd=%s,opaque=%s", step->number, number, name);
         return number != NULL;
     }
-    *ret_value = step->kind == PLAN_ARGUMENT  ? g_strdup(step->text)
-                 : step->kind == PLAN_CHARDEV ? plan_format_chardev(step->object)
-                                              : json_format(step->object);
+    step->text = step->kind == PLAN_CHARDEV ? plan_format_chardev(step->object) : json_format(step->object);
+    return true;
+}
+
+bool plan_print(Plan *plan, const PlanFds *fds, Error **err)
+{
+    for (guint i = 0; i < plan->steps->len; i++) {
+        if (!step_print(g_ptr_array_index(plan->steps, i), fds, err))
+            return false;
+    }
     return true;
 }

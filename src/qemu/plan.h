@@ -25,7 +25,7 @@ typedef enum PlanKind {
 typedef struct PlanStep {
     PlanKind kind;
     Json *object;        /* NULL: PLAN_ARGUMENT */
-    char *option, *text; /* PLAN_ARGUMENT: text NULL for a flag */
+    char *option, *text; /* "-device" and its value, after plan_print(); text NULL for a flag */
     char *source;        /* XPath of the element that wants it; NULL: Lodge itself, then ... */
     const char *note;    /* ... why; a constant */
     GArray *descriptors; /* private: the strings inside @object that stand for descriptors; NULL: none */
@@ -66,9 +66,8 @@ void plan_fds_append(const PlanFds *fds, GArray *list /* of int */); /* all of t
 
 /* ---- a cold start ---- */
 
-const char *plan_step_option(const PlanStep *step); /* "-device" */
-/* The option's value, owned by the caller; NULL for a flag. ERROR_INTERNAL: @fds lacks a descriptor. */
-MUST_CHECK bool plan_step_format(const PlanStep *step, const PlanFds *fds, char **ret_value, Error **err);
+/* Writes the text of each step. ERROR_INTERNAL: @fds lacks a descriptor. */
+MUST_CHECK bool plan_print(Plan *plan, const PlanFds *fds, Error **err);
 /* A -chardev in the form of the command line; commas in it are doubled. Caller owns. */
 char *plan_format_chardev(const Json *chardev);
 /* A value inside a comma-separated option: commas doubled. Caller owns. */

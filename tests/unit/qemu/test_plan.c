@@ -87,11 +87,10 @@ static char *chardev_text(CharSource *source, const PlanFds *fds)
     const PlanContext context = { .def = def, .caps = caps, .env = &env };
 
     check_ok(device_plan(&context, DEVICE_CHANNEL, &channel, plan, &err), err);
+    check_ok(plan_print(plan, fds, &err), err);
     for (DEF_EACH(PlanStep, step, plan_steps(plan))) {
-        g_autofree char *value = NULL;
-        check_ok(plan_step_format(step, fds, &value, &err), err);
         if (step->kind == PLAN_CHARDEV || step->kind == PLAN_FDSET)
-            g_string_append_printf(out, "%s ", value);
+            g_string_append_printf(out, "%s ", step->text);
     }
     return g_string_free(g_steal_pointer(&out), FALSE);
 }
