@@ -126,9 +126,8 @@ static void prop_usb_master(Json *device, const ControllerDef *controller)
 
 static void prop_virtio_controller(Json *device, const ControllerDef *controller)
 {
-    if (controller->iothread.is_set) {
+    if (controller->iothread.is_set)
         prop_format(device, "iothread", "iothread%u", controller->iothread.value);
-    }
     prop_opt(device, "num_queues", controller->queues);
     prop_opt(device, "cmd_per_lun", controller->cmd_per_lun);
     prop_opt(device, "max_sectors", controller->max_sectors);
@@ -288,11 +287,10 @@ bool plan_rng(const PlanContext *c, const void *def, Plan *plan, Error **err)
              : rng->backend == RNG_BACKEND_EGD   ? "rng-egd"
                                                  : "rng-random");
     prop_str(object, "id", id);
-    if (rng->backend == RNG_BACKEND_EGD) {
+    if (rng->backend == RNG_BACKEND_EGD)
         prop_format(object, "chardev", "char%s", rng->info.alias);
-    } else if (rng->backend == RNG_BACKEND_RANDOM) {
+    else if (rng->backend == RNG_BACKEND_RANDOM)
         prop_str(object, "filename", rng->device ? rng->device : "/dev/random");
-    }
     plan_add(plan, PLAN_OBJECT, object);
 
     Json *device = device_new(driver);

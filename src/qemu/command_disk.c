@@ -224,9 +224,8 @@ static Json *device_on_virtio(const DiskDef *disk)
 {
     g_autofree char *driver = virtio_driver("virtio-blk", disk->model, &disk->info);
     Json *device = device_new(driver);
-    if (disk->iothread.is_set) {
+    if (disk->iothread.is_set)
         prop_format(device, "iothread", "iothread%u", disk->iothread.value);
-    }
     prop_tristate(device, "ioeventfd", disk->ioeventfd);
     prop_tristate(device, "event_idx", disk->event_idx);
     prop_opt(device, "num-queues", disk->queues);

@@ -287,9 +287,8 @@ bool plan_sound(const PlanContext *c, const void *def, Plan *plan, Error **err)
     Json *device = device_new(driver);
     bool has_codecs = sound->model == SOUND_ICH6 || sound->model == SOUND_ICH9;
     prop_str(device, "id", sound->info.alias);
-    if (!has_codecs) {
+    if (!has_codecs)
         prop_format(device, "audiodev", "audio%u", audio_id(sound->audio_id));
-    }
     if (!add_device(c, plan, device, &sound->info, err))
         return false;
     unsigned index = 0;

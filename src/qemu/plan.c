@@ -242,7 +242,8 @@ char *plan_format_chardev(const Json *chardev)
     const char *type = json_get_str(backend, "type");
     GString *out = g_string_new(NULL);
 
-    g_string_append_printf(out, "%s,id=%s", type, json_get_str(chardev, "id"));
+    g_string_append(out, type);
+    append_option(out, "id", json_get_str(chardev, "id"));
     if (strcmp(type, "qemu-vdagent") == 0)
         g_string_append(out, ",name=vdagent");
     chardev_members(out, type, NULL, json_get_obj(backend, "data"));
