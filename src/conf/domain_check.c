@@ -499,7 +499,7 @@ static bool check_os(const DomainDef *def, Error **err)
     if (uefi && x86 && !(def->features && def->features->acpi))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "UEFI requires ACPI on this architecture");
     bool has_tseg = def->features && def->features->smm_tseg_bytes;
-    if (has_tseg && def->os.machine && !strstr(def->os.machine, "q35"))
+    if (has_tseg && def->os.machine && !domain_is_q35(def))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "SMM TSEG is only supported with q35 machine type");
     return true;
 }

@@ -320,7 +320,7 @@ static const DriveBus *drive_bus(DiskBus bus)
     }
 }
 
-static bool fill_drive_address(DiskDef *disk, Error **err)
+bool disk_fill_address(DiskDef *disk, Error **err)
 {
     const DriveBus *bus = drive_bus(disk->bus);
     DeviceAddress *address = &disk->info.address;
@@ -342,7 +342,7 @@ static bool fill_drive_address(DiskDef *disk, Error **err)
 static bool fill_drive_addresses(DomainDef *def, Error **err)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {
-        if (!fill_drive_address(disk, err))
+        if (!disk_fill_address(disk, err))
             return false;
     }
     return true;

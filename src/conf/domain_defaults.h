@@ -14,6 +14,9 @@ MUST_CHECK bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, con
 /* The defaults of one device; @def, the machine around it, may be NULL. */
 MUST_CHECK bool device_fill_defaults(DeviceKind kind, void *device, const DomainDef *def, Error **err);
 
+/* The address of a drive that has none follows from its name. ERROR_XML_INVALID: that says nothing. */
+MUST_CHECK bool disk_fill_address(DiskDef *disk, Error **err);
+
 /* Adds the controllers that devices need by their drive, serial or CCID addresses and that are not there yet.
  */
 void domain_add_implied_controllers(DomainDef *def);

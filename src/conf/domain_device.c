@@ -78,6 +78,35 @@ DeviceInfo *device_info(DeviceKind kind, void *def)
     return kinds[kind].info < 0 ? NULL : (DeviceInfo *)((char *)def + kinds[kind].info);
 }
 
+CharSource *device_char_source(DeviceKind kind, void *def)
+{
+    switch (kind) {
+    case DEVICE_CONSOLE: {
+        CharDef *console = def;
+        return console->target_type == CHAR_TARGET_SERIAL || console->target_type == CHAR_TARGET_ABSENT
+                   ? NULL
+                   : &console->source;
+    }
+    case DEVICE_SERIAL:
+    case DEVICE_PARALLEL:
+    case DEVICE_CHANNEL:
+        return &((CharDef *)def)->source;
+    case DEVICE_SMARTCARD: {
+        SmartcardDef *card = def;
+        return card->mode == SMARTCARD_HOST || card->mode == SMARTCARD_HOST_CERTIFICATES ? NULL
+                                                                                         : &card->source;
+    }
+    case DEVICE_REDIRDEV:
+        return &((RedirdevDef *)def)->source;
+    case DEVICE_RNG:
+        return ((RngDef *)def)->source;
+    case DEVICE_INTERFACE:
+        return ((InterfaceDef *)def)->vhost_user;
+    default:
+        return NULL;
+    }
+}
+
 static void *kind_field(const DomainDef *def, DeviceKind kind)
 {
     return (char *)def + kinds[kind].field;
@@ -129,7 +158,8 @@ bool device_def_parse(const char *xml, size_t len, DomainParseFlags flags, const
     if (!xml_table_read(kinds[kind].table, &reader, element, &device->def, err))
         return false;
     if (!(flags & DOMAIN_PARSE_SKIP_DEFAULTS) &&
-        !device_fill_defaults(device->kind, device->def, for_def, err))
+        (!device_fill_defaults(kind, device->def, for_def, err) ||
+         (kind == DEVICE_DISK && !disk_fill_address(device->def, err))))
         return false;
     *ret_device = g_steal_pointer(&device);
     return true;

@@ -57,6 +57,10 @@ const XmlTable *device_table(DeviceKind kind);
 /* NULL for kinds without (lease, graphics, audio). */
 DeviceInfo *device_info(DeviceKind kind, void *def);
 
+/* Where a device's characters go or come from, whatever the kind of device; NULL if it has no such thing, or
+ * is another name of a device that has (the first console). */
+CharSource *device_char_source(DeviceKind kind, void *def);
+
 /* Calls @func for every device that @def has, in the order of the document. @def must not gain or lose
  * devices meanwhile. Returning false stops. True if all were visited. */
 bool domain_each_device(DomainDef *def,

@@ -26,7 +26,9 @@ static void native_fill_in(Host *host, DomainDef *def)
 {
     const Config *config = host->config;
 
+    uint32_t last_node = 0;
     qemu_assign_aliases(def);
+    qemu_number_nodes(def, &last_node);
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
         const bool is_vnc = graphics->type == GRAPHICS_VNC;
         const bool automatic = graphics->autoport == TRISTATE_ON || graphics->port == -1;
@@ -51,7 +53,6 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
     const QemuCommandEnv env = {
         .huge_pages = (const QemuHugePages *)huge_pages->data,
         .n_huge_pages = huge_pages->len,
-        .monitor_fd = -1,
         .monitor_path = monitor_path,
         .lib_dir = lib_dir,
         .sandbox = host->config->seccomp_sandbox,
@@ -100,15 +101,13 @@ bool vm_xml_to_native(Host *host, const char *format, const char *xml, char **re
 static GPtrArray *explain_items(const QemuCommand *command)
 {
     GPtrArray *items = g_ptr_array_new_with_free_func((GDestroyNotify)explain_item_free);
-    const GPtrArray *arguments = qemu_command_arguments(command);
 
-    for (guint i = 0; i < arguments->len; i++) {
-        const QemuArgument *argument = g_ptr_array_index(arguments, i);
+    for (DEF_EACH(PlanStep, step, qemu_command_arguments(command))) {
         ExplainItem *item = g_new0(ExplainItem, 1);
-        *item = (ExplainItem){ .argument = g_strdup(argument->argument),
-                               .value = g_strdup(argument->value),
-                               .source = g_strdup(argument->source),
-                               .note = g_strdup(argument->note) };
+        *item = (ExplainItem){ .argument = g_strdup(step->option),
+                               .value = g_strdup(step->text),
+                               .source = g_strdup(step->source),
+                               .note = g_strdup(step->note) };
         g_ptr_array_add(items, item);
     }
     return items;

@@ -16,6 +16,7 @@
 #include "base/trail.h"
 #include "base/worker.h"
 #include "machine/vm_private.h"
+#include "qemu/device.h"
 
 #define WEBSOCKET_FIRST 5700
 
@@ -23,44 +24,13 @@
 
 void vm_resources_init(VmResources *resources)
 {
-    *resources = (VmResources){ .tap_fds = g_array_new(FALSE, TRUE, sizeof(int)),
-                                .vhost_fds = g_array_new(FALSE, TRUE, sizeof(int)),
-                                .char_fds = g_array_new(FALSE, TRUE, sizeof(CharFd)),
-                                .monitor_fd = -1,
-                                .log_fd = -1 };
-}
-
-static void close_all(GArray *fds)
-{
-    for (guint i = 0; i < fds->len; i++)
-        fd_cleanup(&g_array_index(fds, int, i));
-    g_array_unref(fds);
+    *resources = (VmResources){ .fds = plan_fds_new(), .log_fd = -1 };
 }
 
 void vm_resources_clear(VmResources *resources)
 {
-    if (!resources->tap_fds)
-        return;
-    close_all(resources->tap_fds);
-    close_all(resources->vhost_fds);
-    for (guint i = 0; i < resources->char_fds->len; i++)
-        fd_cleanup(&g_array_index(resources->char_fds, CharFd, i).fd);
-    g_array_unref(resources->char_fds);
-    fd_cleanup(&resources->monitor_fd);
+    g_clear_pointer(&resources->fds, plan_fds_free);
     fd_cleanup(&resources->log_fd);
-    resources->tap_fds = NULL;
-}
-
-int vm_resources_char_fd(const CharSource *source, bool is_log, void *arg)
-{
-    const VmResources *resources = arg;
-
-    for (guint i = 0; i < resources->char_fds->len; i++) {
-        const CharFd *entry = &g_array_index(resources->char_fds, CharFd, i);
-        if (entry->source == source && entry->is_log == is_log)
-            return entry->fd;
-    }
-    return -1;
 }
 
 /* ---- directories ---- */
@@ -335,73 +305,43 @@ static bool char_is_server(const CharSource *source)
 
 /* What QEMU's user may not reach is opened by us. Where the guest's words are copied to is often root's
  * alone. */
-static bool prepare_source(Vm *vm, const CharSource *source, VmResources *resources, Error **err)
+static bool prepare_source(Vm *vm, const CharSource *source, const char *alias, PlanFds *fds, Error **err)
 {
-    CharFd entry = { .source = source, .fd = -1 };
-    CharFd log = { .source = source, .is_log = true, .fd = -1 };
+    const bool is_unix = source->type == CHAR_UNIX && source->path;
+    const bool is_file = source->type == CHAR_FILE && source->path;
+    g_autofree char *name = device_char_fd_name(alias);
+    g_autofree char *log_name = device_char_log_fd_name(alias);
+    int fd = -1;
 
-    if (source->type == CHAR_UNIX && source->path && char_is_server(source)) {
-        if (!char_open(vm, CHAR_OPEN_LISTEN, source->path, false, &entry.fd, err))
+    if (is_file || (is_unix && (char_is_server(source) || source->reconnect != TRISTATE_ON))) {
+        const CharOpenKind kind = is_file                  ? CHAR_OPEN_FILE
+                                  : char_is_server(source) ? CHAR_OPEN_LISTEN
+                                                           : CHAR_OPEN_CONNECT;
+        if (!char_open(vm, kind, source->path, source->append == TRISTATE_ON, &fd, err))
             return false;
-    } else if (source->type == CHAR_UNIX && source->path && source->reconnect != TRISTATE_ON) {
-        if (!char_open(vm, CHAR_OPEN_CONNECT, source->path, false, &entry.fd, err))
-            return false;
-    } else if (source->type == CHAR_FILE && source->path) {
-        if (!char_open(vm, CHAR_OPEN_FILE, source->path, source->append == TRISTATE_ON, &entry.fd, err))
-            return false;
+        plan_fds_add(fds, name, fd);
     }
-    if (entry.fd >= 0)
-        g_array_append_val(resources->char_fds, entry);
     if (!source->log_file)
         return true;
-    if (!char_open(vm, CHAR_OPEN_FILE, source->log_file, source->log_append == TRISTATE_ON, &log.fd, err))
+    if (!char_open(vm, CHAR_OPEN_FILE, source->log_file, source->log_append == TRISTATE_ON, &fd, err))
         return false;
-    g_array_append_val(resources->char_fds, log);
+    plan_fds_add(fds, log_name, fd);
     return true;
 }
 
-static bool prepare_char(Vm *vm, CharDef *device, VmResources *resources, Error **err)
+static void prepare_channel(const Vm *vm, CharDef *channel)
 {
-    CharSource *source = &device->source;
+    CharSource *source = &channel->source;
 
-    if (device->class == CHAR_CLASS_CHANNEL && source->type == CHAR_UNIX && !source->path) {
-        source->path = g_build_filename(vm->run->channel_dir,
-                                        device->target_name ? device->target_name : device->info.alias, NULL);
+    if (source->type == CHAR_UNIX && !source->path) {
+        source->path =
+            g_build_filename(vm->run->channel_dir,
+                             channel->target_name ? channel->target_name : channel->info.alias, NULL);
         if (source->mode == CHAR_MODE_ABSENT)
             source->mode = CHAR_MODE_BIND;
     }
-    if (device->class == CHAR_CLASS_CHANNEL && device->target_type == CHAR_TARGET_VIRTIO)
-        device->state = CHANNEL_STATE_DISCONNECTED;
-    return prepare_source(vm, source, resources, err);
-}
-
-bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err)
-{
-    GPtrArray *const lists[] = { vm->live->serials, vm->live->parallels, vm->live->consoles,
-                                 vm->live->channels };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
-        for (DEF_EACH(CharDef, device, lists[i])) {
-            /* The first console stands for the first serial port: the same device twice. */
-            if (device->class == CHAR_CLASS_CONSOLE && device->target_type == CHAR_TARGET_SERIAL)
-                continue;
-            if (!prepare_char(vm, device, resources, err))
-                return false;
-        }
-    }
-    for (DEF_EACH(SmartcardDef, card, vm->live->smartcards)) {
-        if (!prepare_source(vm, &card->source, resources, err))
-            return false;
-    }
-    for (DEF_EACH(RedirdevDef, redirdev, vm->live->redirdevs)) {
-        if (!prepare_source(vm, &redirdev->source, resources, err))
-            return false;
-    }
-    for (DEF_EACH(RngDef, rng, vm->live->rngs)) {
-        if (rng->source && !prepare_source(vm, rng->source, resources, err))
-            return false;
-    }
-    return true;
+    if (channel->target_type == CHAR_TARGET_VIRTIO)
+        channel->state = CHANNEL_STATE_DISCONNECTED;
 }
 
 /* ---- interfaces ---- */
@@ -412,7 +352,7 @@ static bool interface_wants_vhost(const Vm *vm, const InterfaceDef *iface)
            g_str_has_prefix(iface->model, "virtio");
 }
 
-static bool prepare_interface(Vm *vm, InterfaceDef *iface, VmResources *resources, Error **err)
+static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
 {
     const unsigned n_queues = qemu_interface_queues(iface);
     const char *bridge = iface->type == INTERFACE_BRIDGE ? iface->source : NULL;
@@ -425,30 +365,63 @@ static bool prepare_interface(Vm *vm, InterfaceDef *iface, VmResources *resource
         return true;
     if (n_queues > 256)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%u queues are more than a tap device has", n_queues);
-    g_autofree int *fds = g_new0(int, n_queues);
-    if (!tap_open(bridge, &iface->mac, iface->mtu, n_queues, &iface->target, fds, err))
+    g_autofree int *taps = g_new0(int, n_queues);
+    if (!tap_open(bridge, &iface->mac, iface->mtu, n_queues, &iface->target, taps, err))
         return false;
-    g_array_append_vals(resources->tap_fds, fds, n_queues);
     for (unsigned i = 0; i < n_queues; i++) {
-        const int fd = interface_wants_vhost(vm, iface) ? open("/dev/vhost-net", O_RDWR | O_CLOEXEC) : -1;
-        g_array_append_val(resources->vhost_fds, fd);
+        g_autofree char *name = device_tap_fd_name(iface->info.alias, i);
+        g_autofree char *vhost_name = device_vhost_fd_name(iface->info.alias, i);
+        const int vhost = interface_wants_vhost(vm, iface) ? open("/dev/vhost-net", O_RDWR | O_CLOEXEC) : -1;
+        plan_fds_add(fds, name, taps[i]);
+        if (vhost >= 0)
+            plan_fds_add(fds, vhost_name, vhost);
     }
     return true;
 }
 
-bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err)
+/* ---- devices whatever their kind ---- */
+
+bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err)
 {
-    for (DEF_EACH(InterfaceDef, iface, vm->live->interfaces)) {
-        if (!prepare_interface(vm, iface, resources, err))
-            return false;
-    }
-    return true;
+    const CharSource *source = device_char_source(kind, device);
+
+    if (kind == DEVICE_CHANNEL)
+        prepare_channel(vm, device);
+    if (source && !prepare_source(vm, source, device_info(kind, device)->alias, fds, err))
+        return false;
+    return kind != DEVICE_INTERFACE || prepare_interface(vm, device, fds, err);
+}
+
+typedef struct Preparing {
+    Vm *vm;
+    PlanFds *fds;
+    Error **err;
+} Preparing;
+
+static bool prepare_each(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    const Preparing *preparing = arg;
+
+    return vm_prepare_device(preparing->vm, kind, device, preparing->fds, preparing->err);
+}
+
+bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err)
+{
+    Preparing preparing = { .vm = vm, .fds = fds, .err = err };
+
+    return domain_each_device(vm->live, prepare_each, &preparing);
 }
 
 /* ---- monitor ---- */
 
-bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err)
+bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err)
 {
+    g_autofree char *name = device_char_fd_name(QEMU_MONITOR_ALIAS);
+    int fd = -1;
+
     /* Bound by us: QEMU's user could not, and we can connect before QEMU runs its first instruction. */
-    return socket_listen_unix(vm->run->monitor_path, 0775, &resources->monitor_fd, err);
+    if (!socket_listen_unix(vm->run->monitor_path, 0775, &fd, err))
+        return false;
+    plan_fds_add(fds, name, fd);
+    return true;
 }

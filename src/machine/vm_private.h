@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "base/process.h"
 #include "base/trail.h"
+#include "conf/domain_device.h"
 #include "conf/domain_xml.h"
 #include "core/hooks.h"
 #include "core/host_private.h"
@@ -143,6 +144,7 @@ typedef struct VmRun {
     GArray *vcpu_tids;           /* of pid_t */
     GPtrArray *dac;              /* of DacItem */
     GArray *ports;               /* of unsigned, taken from the pool by us */
+    uint32_t last_node;          /* the highest number that a block node had */
     uint64_t autodestroy_client; /* 0: none */
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool is_starting;            /* not announced yet: failures undo it */
@@ -295,6 +297,7 @@ typedef struct VmStatus {
     char *monitor_path, *lib_dir, *channel_dir;
     GPtrArray *dac;
     GArray *ports;
+    uint32_t last_node;
     GArray *vcpu_tids;
     bool is_starting; /* the start was not finished: no pid, or nobody was told yet */
     bool fake_reboot;
@@ -311,29 +314,24 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmStatus, vm_status_free)
 
 /* ---- what a start needs besides the process (vm_prepare.c) ---- */
 
-typedef struct CharFd {
-    const CharSource *source; /* borrowed from the live definition */
-    bool is_log;              /* of its log file */
-    int fd;
-} CharFd;
-typedef struct VmResources {     /* descriptors for QEMU: closed when it has them, or when the start failed */
-    GArray *tap_fds, *vhost_fds; /* of int */
-    GArray *char_fds;            /* of CharFd */
-    int monitor_fd;
+typedef struct VmResources { /* descriptors for QEMU: closed when it has them, or when the start failed */
+    PlanFds *fds;
     int log_fd; /* for what QEMU prints */
 } VmResources;
 void vm_resources_init(VmResources *resources);
 void vm_resources_clear(VmResources *resources);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VmResources, vm_resources_clear)
-int vm_resources_char_fd(const CharSource *source, bool is_log, void *resources);
 /* Makes the machine's directories. They are ours until all is in them that we put there; then they are given
  * to QEMU's user, who can swap everything in them. */
 AWAITS MUST_CHECK bool vm_prepare_dirs(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_give_dirs(Vm *vm, Error **err);
 MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
-AWAITS MUST_CHECK bool vm_prepare_chars(Vm *vm, VmResources *resources, Error **err);
-MUST_CHECK bool vm_prepare_interfaces(Vm *vm, VmResources *resources, Error **err);
-MUST_CHECK bool vm_prepare_monitor(Vm *vm, VmResources *resources, Error **err);
+/* Opens what one device of vm->live needs opened: files and sockets of a character device, taps. They are in
+ * @fds by the names of qemu/device.h; closing them takes everything back but files that were made. Its alias
+ * must be there. */
+AWAITS MUST_CHECK bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
+AWAITS MUST_CHECK bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err); /* all of them */
+MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);
 /* Huge pages of the machine whose folders are called @dir_name: of QemuHugePages, owned; default size first.
  */
 GArray *vm_huge_pages_list(const char *dir_name);

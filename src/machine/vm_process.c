@@ -703,6 +703,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     vm->taints = status->taints;
     run->pid = status->pid;
     run->pid_written = true;
+    run->last_node = status->last_node;
     run->log = vm_log_reopen(vm->host, vm->live->name);
     run->monitor_path = g_steal_pointer(&status->monitor_path);
     run->lib_dir = g_steal_pointer(&status->lib_dir);

@@ -122,11 +122,11 @@ static bool start_prepare(Start *start, Error **err)
         !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
-    qemu_assign_aliases(vm->live);
+    qemu_number_nodes(vm->live, &vm->run->last_node);
     if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
         !vm_prepare_huge_pages(vm, &start->huge_pages, err) ||
-        !vm_prepare_monitor(vm, &start->resources, err) || !vm_prepare_chars(vm, &start->resources, err) ||
-        !vm_prepare_give_dirs(vm, err) || !vm_prepare_interfaces(vm, &start->resources, err))
+        !vm_prepare_monitor(vm, start->resources.fds, err) ||
+        !vm_prepare_devices(vm, start->resources.fds, err) || !vm_prepare_give_dirs(vm, err))
         return false;
     /* From here on there is something to undo after a crash of the daemon. */
     if (!vm_status_save(vm, err))
@@ -145,7 +145,6 @@ static bool start_build_command(Start *start, QemuCommand **ret_command, Error *
     Vm *vm = start->vm;
     const Config *config = vm->host->config;
     const QemuCommandEnv env = {
-        .monitor_fd = start->resources.monitor_fd,
         .monitor_path = vm->run->monitor_path,
         .lib_dir = vm->run->lib_dir,
         .sandbox = config->seccomp_sandbox,
@@ -156,11 +155,7 @@ static bool start_build_command(Start *start, QemuCommand **ret_command, Error *
         .huge_pages = start->huge_pages ? (const QemuHugePages *)start->huge_pages->data : NULL,
         .n_huge_pages = start->huge_pages ? start->huge_pages->len : 0,
         .incoming = start->spec->incoming_fd >= 0 ? "defer" : NULL,
-        .tap_fds = (const int *)start->resources.tap_fds->data,
-        .vhost_fds = (const int *)start->resources.vhost_fds->data,
-        .n_tap_fds = start->resources.tap_fds->len,
-        .char_fd = vm_resources_char_fd,
-        .arg = &start->resources,
+        .fds = start->resources.fds,
         .now_s = time(NULL),
     };
 
@@ -196,24 +191,11 @@ static bool start_open_log(Start *start, const QemuCommand *command, Error **err
 
 /* ---- fork ---- */
 
-static void append_fds(GArray *fds, const GArray *more)
-{
-    for (guint i = 0; i < more->len; i++) {
-        const int fd = g_array_index(more, int, i);
-        if (fd >= 0)
-            g_array_append_val(fds, fd);
-    }
-}
-
 static GArray *start_collect_fds(const Start *start)
 {
     GArray *fds = g_array_new(FALSE, TRUE, sizeof(int));
 
-    g_array_append_val(fds, start->resources.monitor_fd);
-    append_fds(fds, start->resources.tap_fds);
-    append_fds(fds, start->resources.vhost_fds);
-    for (guint i = 0; i < start->resources.char_fds->len; i++)
-        g_array_append_val(fds, g_array_index(start->resources.char_fds, CharFd, i).fd);
+    plan_fds_append(start->resources.fds, fds);
     if (start->spec->incoming_fd >= 0)
         g_array_append_val(fds, start->spec->incoming_fd);
     return fds;
@@ -291,30 +273,32 @@ static bool start_query_cpus(Vm *vm, Error **err)
     return vm_query_cpu(vm, err);
 }
 
-static CharDef *char_by_alias(const DomainDef *live, const char *alias)
+static void set_pty(DeviceKind kind, void *device, CharSource *source, const char *path)
 {
-    const GPtrArray *const lists[] = { live->serials, live->parallels, live->consoles, live->channels };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
-        for (DEF_EACH(CharDef, device, lists[i])) {
-            if (device->info.alias && strcmp(device->info.alias, alias) == 0 &&
-                !(device->class == CHAR_CLASS_CONSOLE && device->target_type == CHAR_TARGET_SERIAL))
-                return device;
-        }
+    if (source->type != CHAR_PTY)
+        return;
+    g_free(source->path);
+    source->path = g_strdup(path);
+    if (kind == DEVICE_CONSOLE) {
+        CharDef *console = device;
+        g_free(console->tty);
+        console->tty = g_strdup(path);
     }
-    return NULL;
 }
 
-static void set_pty(CharDef *device, const char *path)
+typedef struct Pty {
+    const char *alias, *path;
+} Pty;
+
+static bool set_pty_of(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
 {
-    if (device->source.type != CHAR_PTY)
-        return;
-    g_free(device->source.path);
-    device->source.path = g_strdup(path);
-    if (device->class == CHAR_CLASS_CONSOLE) {
-        g_free(device->tty);
-        device->tty = g_strdup(path);
-    }
+    const Pty *pty = arg;
+    CharSource *source = device_char_source(kind, device);
+
+    if (!source || g_strcmp0(info->alias, pty->alias) != 0)
+        return true;
+    set_pty(kind, device, source, pty->path);
+    return false;
 }
 
 /* QEMU chose the ptys: {"label": "charserial0", "filename": "pty:/dev/pts/3"} */
@@ -333,9 +317,8 @@ static bool start_query_chars(Vm *vm, Error **err)
         const char *file = json_get_str(entry, "filename");
         if (!label || !file || !g_str_has_prefix(label, "char") || !g_str_has_prefix(file, "pty:/dev/"))
             continue;
-        CharDef *device = char_by_alias(vm->live, label + strlen("char"));
-        if (device)
-            set_pty(device, file + strlen("pty:"));
+        Pty pty = { .alias = label + strlen("char"), .path = file + strlen("pty:") };
+        (void)domain_each_device(vm->live, set_pty_of, &pty);
     }
     /* The first console is the first serial port. */
     if (def_list_len(vm->live->consoles) > 0 && def_list_len(vm->live->serials) > 0) {
@@ -343,7 +326,7 @@ static bool start_query_chars(Vm *vm, Error **err)
         const CharDef *serial = g_ptr_array_index(vm->live->serials, 0);
         if (console->target_type == CHAR_TARGET_SERIAL && serial->source.type == CHAR_PTY &&
             serial->source.path)
-            set_pty(console, serial->source.path);
+            set_pty(DEVICE_CONSOLE, console, &console->source, serial->source.path);
     }
     return true;
 }

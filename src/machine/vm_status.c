@@ -179,7 +179,7 @@ char *vm_status_format(const Vm *vm)
     g_string_append(out, "/>\n");
     if (run->fake_reboot)
         g_string_append(out, "  <fakereboot/>\n");
-    g_string_append_printf(out, "  <nodename index='%u'/>\n", def_list_len(vm->live->disks));
+    g_string_append_printf(out, "  <nodename index='%u'/>\n", run->last_node);
     append_run(out, vm);
     domain_def_format_indented(vm->live, DOMAIN_FORMAT_SECURE, 2, out);
     g_string_append(out, "</domstatus>\n");
@@ -378,6 +378,8 @@ static bool read_child(const xmlNode *node, const char *source, VmStatus *status
         status->channel_dir = g_strdup(xml_attr(node, "path"));
     else if (strcmp(name, "fakereboot") == 0)
         status->fake_reboot = true;
+    else if (strcmp(name, "nodename") == 0)
+        status->last_node = (uint32_t)attr_uint(node, "index");
     else if (strcmp(name, "vcpus") == 0)
         read_vcpus(node, status);
     else if (strcmp(name, "run") == 0 && node->ns &&

@@ -13,18 +13,6 @@
 #include "conf/domain_rows.h"
 #include "qemu/address_private.h"
 
-bool address_machine_is_q35(const DomainDef *def)
-{
-    return def->os.machine && strstr(def->os.machine, "q35");
-}
-
-bool address_machine_is_i440fx(const DomainDef *def)
-{
-    return def->os.machine &&
-           (g_str_has_prefix(def->os.machine, "pc-i440fx") || g_str_equal(def->os.machine, "pc") ||
-            g_str_has_prefix(def->os.machine, "pc-0") || g_str_has_prefix(def->os.machine, "pc-1"));
-}
-
 ControllerDef *address_add_controller(DomainDef *def, ControllerType type, unsigned index)
 {
     ControllerDef *controller = xml_table_new(&controller_table);
@@ -41,7 +29,7 @@ ControllerDef *address_add_controller(DomainDef *def, ControllerType type, unsig
 static bool check_drives(const DomainDef *def, Error **err)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {
-        if (disk->bus == DISK_BUS_IDE && address_machine_is_q35(def))
+        if (disk->bus == DISK_BUS_IDE && domain_is_q35(def))
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "disk '%s': IDE controllers are unsupported by machine type '%s'", disk->target,
                              def->os.machine);

@@ -14,7 +14,15 @@
 /* ERROR_XML_INVALID / ERROR_CONFIG_UNSUPPORTED: two devices at one address, no free slot, a bus that is not
  * there. */
 MUST_CHECK bool qemu_assign_addresses(DomainDef *def, const QemuCaps *caps, Error **err);
+/* Gives names to devices that have none; those of others never change. */
 void qemu_assign_aliases(DomainDef *def);
+/* Numbers of the block nodes ("libvirt-N-format") that have none: the last disk has the lowest, and in each
+ * chain they count from the image in use downwards. An empty drive uses one up, but does not carry it: there
+ * is no node yet. @last: the highest number that the machine ever used; it grows, and lives as long as the
+ * machine runs, so that no number comes twice. */
+void qemu_number_nodes(DomainDef *def, uint32_t *last);
+/* The same for a disk that comes to a running machine. */
+void qemu_number_disk(DiskDef *disk, uint32_t *last);
 /* The addresses of the disks on SCSI controller @controller have a LUN; on older models the unit is the
  * target. */
 bool qemu_scsi_has_luns(const DomainDef *def, unsigned controller);

@@ -7,9 +7,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "conf/domain_device.h"
+#include "conf/domain_defaults.h"
 #include "conf/domain_rows.h"
 #include "qemu/address_private.h"
+#include "qemu/device.h"
 #include "qemu/pci_bus.h"
 
 /* A device that needs an address, and the one this round found. */
@@ -33,79 +34,17 @@ static bool info_needs_pci(const DeviceInfo *info)
            (info->address.type == ADDRESS_PCI && info->address.wants_numbers);
 }
 
-static void add_seat(PciLayout *layout, DeviceInfo *info, PciKind kind, const char *what)
+/* Borrowed until the next one; NULL if the device has its place. */
+static Seat *add_seat(PciLayout *layout, DeviceInfo *info, PciKind kind, const char *what)
 {
     if (!info_needs_pci(info))
-        return;
+        return NULL;
     Seat seat = { .target = &info->address, .kind = kind, .what = what, .found = info->address };
     g_array_append_val(layout->seats, seat);
+    return &g_array_index(layout->seats, Seat, layout->seats->len - 1);
 }
 
 /* ---- who sits on PCI ---- */
-
-static bool interface_kind(const InterfaceDef *iface, PciKind *ret_kind)
-{
-    const char *model = iface->model ? iface->model : "rtl8139";
-    if (g_str_equal(model, "usb-net") || g_str_equal(model, "ne2k_isa") || g_str_equal(model, "lan9118") ||
-        g_str_equal(model, "smc91c111") || g_str_equal(model, "spapr-vlan"))
-        return false;
-    /* Any model that is not one of these counts as PCI Express, whatever it is. */
-    static const char *const conventional[] = { "rtl8139", "e1000",   "vmxnet",
-                                                "vmxnet2", "vmxnet3", "virtio-transitional" };
-    *ret_kind = PCI_KIND_EXPRESS;
-    for (size_t i = 0; i < G_N_ELEMENTS(conventional); i++) {
-        if (g_str_equal(model, conventional[i]))
-            *ret_kind = PCI_KIND_CONVENTIONAL;
-    }
-    return true;
-}
-
-static bool controller_kind(const ControllerDef *controller, PciKind *ret_kind)
-{
-    switch (controller->type) {
-    case CONTROLLER_SCSI:
-        *ret_kind = controller->model == CONTROLLER_MODEL_VIRTIO_SCSI ||
-                            controller->model == CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL
-                        ? PCI_KIND_EXPRESS
-                        : PCI_KIND_CONVENTIONAL;
-        return true;
-    case CONTROLLER_VIRTIO_SERIAL:
-        *ret_kind = controller->model == CONTROLLER_MODEL_VIRTIO_TRANSITIONAL ? PCI_KIND_CONVENTIONAL
-                                                                              : PCI_KIND_EXPRESS;
-        return true;
-    case CONTROLLER_SATA:
-        *ret_kind = PCI_KIND_CONVENTIONAL;
-        return true;
-    case CONTROLLER_USB:
-        if (controller->model == CONTROLLER_MODEL_NONE)
-            return false;
-        *ret_kind =
-            controller->model == CONTROLLER_MODEL_QEMU_XHCI || controller->model == CONTROLLER_MODEL_NEC_XHCI
-                ? PCI_KIND_EXPRESS
-                : PCI_KIND_CONVENTIONAL;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool sound_kind(const SoundDef *sound, PciKind *ret_kind)
-{
-    *ret_kind = PCI_KIND_CONVENTIONAL;
-    return sound->model == SOUND_ES1370 || sound->model == SOUND_AC97 || sound->model == SOUND_ICH6 ||
-           sound->model == SOUND_ICH9;
-}
-
-static PciKind video_kind(const VideoDef *video)
-{
-    return video->model == VIDEO_VIRTIO || video->model == VIDEO_BOCHS ? PCI_KIND_EXPRESS
-                                                                       : PCI_KIND_CONVENTIONAL;
-}
-
-static PciKind virtio_kind(VirtioModel model)
-{
-    return model == VIRTIO_MODEL_TRANSITIONAL ? PCI_KIND_CONVENTIONAL : PCI_KIND_EXPRESS;
-}
 
 static int ich9_usb_function(const ControllerDef *controller)
 {
@@ -123,91 +62,37 @@ static int ich9_usb_function(const ControllerDef *controller)
     }
 }
 
-static void add_controller_seat(PciLayout *layout, ControllerDef *controller)
+static void seat_device(PciLayout *layout, const DeviceRef *ref)
 {
-    PciKind kind;
-    if (!controller_kind(controller, &kind) || !info_needs_pci(&controller->info))
+    static const PciKind kinds[] = { [PLACE_PCI] = PCI_KIND_CONVENTIONAL,
+                                     [PLACE_PCIE] = PCI_KIND_EXPRESS,
+                                     [PLACE_ROOT_COMPLEX] = PCI_KIND_ROOT_COMPLEX };
+    const DevicePlace place = device_place(ref->kind, ref->device);
+
+    if (place != PLACE_PCI && place != PLACE_PCIE && place != PLACE_ROOT_COMPLEX)
         return;
-    add_seat(layout, &controller->info, kind, "controller");
-    if (controller->type == CONTROLLER_USB && ich9_usb_function(controller) >= 0)
-        g_array_index(layout->seats, Seat, layout->seats->len - 1).ich9_usb = controller;
+    Seat *seat = add_seat(layout, ref->info, kinds[place], enum_name(&device_kind_names, ref->kind));
+    const ControllerDef *controller = ref->kind == DEVICE_CONTROLLER ? ref->device : NULL;
+    if (seat && controller && controller->type == CONTROLLER_USB && ich9_usb_function(controller) >= 0)
+        seat->ich9_usb = controller;
 }
 
 /* The order decides who gets which slot: it is part of what guests see. */
 static void collect_devices(PciLayout *layout)
 {
-    DomainDef *def = layout->def;
-    PciKind kind;
-
-    for (DEF_EACH(FilesystemDef, filesystem, def->filesystems))
-        add_seat(layout, &filesystem->info, virtio_kind(filesystem->model), "filesystem");
-    for (DEF_EACH(InterfaceDef, iface, def->interfaces)) {
-        if (iface->type != INTERFACE_HOSTDEV && interface_kind(iface, &kind))
-            add_seat(layout, &iface->info, kind, "interface");
-    }
-    for (DEF_EACH(SoundDef, sound, def->sounds)) {
-        if (sound_kind(sound, &kind))
-            add_seat(layout, &sound->info, kind, "sound");
-    }
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        add_controller_seat(layout, controller);
-    }
-    for (DEF_EACH(DiskDef, disk, def->disks)) {
-        if (disk->bus == DISK_BUS_VIRTIO)
-            add_seat(layout, &disk->info, virtio_kind(disk->model), "disk");
-    }
-    for (DEF_EACH(HostdevDef, hostdev, def->hostdevs)) {
-        if (hostdev->type == HOSTDEV_PCI ||
-            (hostdev->type == HOSTDEV_MDEV && hostdev->mdev_model == MDEV_VFIO_PCI))
-            add_seat(layout, &hostdev->info, PCI_KIND_EXPRESS, "hostdev");
-    }
-    if (def->memballoon && def->memballoon->model != MEMBALLOON_NONE)
-        add_seat(layout, &def->memballoon->info,
-                 def->memballoon->model == MEMBALLOON_VIRTIO_TRANSITIONAL ? PCI_KIND_CONVENTIONAL
-                                                                          : PCI_KIND_EXPRESS,
-                 "memballoon");
-    for (DEF_EACH(RngDef, rng, def->rngs))
-        add_seat(layout, &rng->info, virtio_kind(rng->model), "rng");
-    for (DEF_EACH(WatchdogDef, watchdog, def->watchdogs)) {
-        if (watchdog->model == WATCHDOG_I6300ESB)
-            add_seat(layout, &watchdog->info, PCI_KIND_CONVENTIONAL, "watchdog");
-    }
-    for (DEF_EACH(VideoDef, video, def->videos)) {
-        if (video->model != VIDEO_NONE && video->model != VIDEO_RAMFB)
-            add_seat(layout, &video->info, video_kind(video), "video");
-    }
-    for (DEF_EACH(ShmemDef, shmem, def->shmems))
-        add_seat(layout, &shmem->info, PCI_KIND_CONVENTIONAL, "shmem");
-    for (DEF_EACH(InputDef, input, def->inputs)) {
-        if (input->bus == INPUT_BUS_VIRTIO)
-            add_seat(layout, &input->info, virtio_kind(input->model), "input");
-    }
-    for (DEF_EACH(CharDef, serial, def->serials)) {
-        if (serial->target_type == CHAR_TARGET_PCI_SERIAL)
-            add_seat(layout, &serial->info, PCI_KIND_CONVENTIONAL, "serial");
-    }
-    for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
-        if (memory->model == MEMORY_VIRTIO_MEM || memory->model == MEMORY_VIRTIO_PMEM)
-            add_seat(layout, &memory->info, PCI_KIND_EXPRESS, "memory");
-    }
-    for (DEF_EACH(PanicDef, panic, def->panics)) {
-        if (panic->model == PANIC_PVPANIC)
-            add_seat(layout, &panic->info, PCI_KIND_CONVENTIONAL, "panic");
-    }
-    if (def->vsock)
-        add_seat(layout, &def->vsock->info, virtio_kind(def->vsock->model), "vsock");
-    if (def->iommu && def->iommu->model == IOMMU_VIRTIO)
-        add_seat(layout, &def->iommu->info, PCI_KIND_ROOT_COMPLEX, "iommu");
+    g_autoptr(GArray) devices = devices_in_order(layout->def, DEVICE_ORDER_PCI);
+    for (guint i = 0; i < devices->len; i++)
+        seat_device(layout, &g_array_index(devices, DeviceRef, i));
 }
 
 /* ---- what is fixed: the board, integrated devices, the definition's own addresses ---- */
 
 static void reserve_board(PciLayout *layout)
 {
-    if (address_machine_is_i440fx(layout->def)) {
+    if (domain_is_i440fx(layout->def)) {
         pci_map_reserve(&layout->map, 0, 0, 0xff);
         pci_map_reserve(&layout->map, 0, 1, 1 << 0 | 1 << 3); /* ISA bridge, power management */
-    } else if (address_machine_is_q35(layout->def)) {
+    } else if (domain_is_q35(layout->def)) {
         pci_map_reserve(&layout->map, 0, 0, 0xff);
         pci_map_reserve(&layout->map, 0, 0x1f, 1 << 0 | 1 << 3); /* LPC, SMBus */
     } else if (layout->map.count) {
@@ -229,7 +114,7 @@ static bool place(PciLayout *layout, DeviceAddress *address, unsigned slot, unsi
 
 static void place_integrated_controllers(DomainDef *def, PciLayout *layout)
 {
-    bool i440fx = address_machine_is_i440fx(def);
+    bool i440fx = domain_is_i440fx(def);
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
         if (controller->index.value || !info_needs_pci(&controller->info))
             continue;
@@ -238,7 +123,7 @@ static void place_integrated_controllers(DomainDef *def, PciLayout *layout)
         else if (i440fx && controller->type == CONTROLLER_USB &&
                  controller->model == CONTROLLER_MODEL_PIIX3_UHCI)
             (void)place(layout, &controller->info.address, 1, 2);
-        else if (!i440fx && address_machine_is_q35(def) && controller->type == CONTROLLER_SATA)
+        else if (!i440fx && domain_is_q35(def) && controller->type == CONTROLLER_SATA)
             (void)place(layout, &controller->info.address, 0x1f, 2);
     }
 }
@@ -246,7 +131,7 @@ static void place_integrated_controllers(DomainDef *def, PciLayout *layout)
 /* The primary video card: slot 2 of i440fx, slot 1 of q35, as these boards have it. */
 static void place_primary_video(DomainDef *def, PciLayout *layout)
 {
-    unsigned slot = address_machine_is_i440fx(def) ? 2 : address_machine_is_q35(def) ? 1 : 0;
+    unsigned slot = domain_is_i440fx(def) ? 2 : domain_is_q35(def) ? 1 : 0;
     if (!slot || !def_list_len(def->videos))
         return;
     VideoDef *video = g_ptr_array_index(def->videos, 0);
@@ -258,7 +143,7 @@ static void place_primary_video(DomainDef *def, PciLayout *layout)
 
 static void place_q35_sound(DomainDef *def, PciLayout *layout)
 {
-    if (!address_machine_is_q35(def))
+    if (!domain_is_q35(def))
         return;
     for (DEF_EACH(SoundDef, sound, def->sounds)) {
         if (sound->model == SOUND_ICH9 && info_needs_pci(&sound->info) &&
@@ -293,59 +178,36 @@ static void place_integrated(PciLayout *layout)
     place_q35_sound(layout->def, layout);
 }
 
-typedef bool (*InfoFunc)(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err);
-
-/* Every device that may have a PCI address. */
-static bool each_info(DomainDef *def, InfoFunc func, void *arg, Error **err)
+/* The address of a device on PCI that is known. Consoles stand for the serial port that has it. */
+static const DeviceAddress *given_address(DeviceKind kind, const DeviceInfo *info)
 {
-#define EACH(Type, list, what)                                                                               \
-    for (DEF_EACH(Type, device, list)) {                                                                     \
-        if (!func(&device->info, what, false, arg, err))                                                     \
-            return false;                                                                                    \
-    }
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (!func(&controller->info, "controller",
-                  controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCIE_ROOT_PORT,
-                  arg, err))
-            return false;
-    }
-    EACH(DiskDef, def->disks, "disk")
-    EACH(FilesystemDef, def->filesystems, "filesystem")
-    EACH(InterfaceDef, def->interfaces, "interface")
-    EACH(CharDef, def->serials, "serial")
-    EACH(InputDef, def->inputs, "input")
-    EACH(SoundDef, def->sounds, "sound")
-    EACH(VideoDef, def->videos, "video")
-    EACH(HostdevDef, def->hostdevs, "hostdev")
-    EACH(WatchdogDef, def->watchdogs, "watchdog")
-    EACH(RngDef, def->rngs, "rng")
-    EACH(PanicDef, def->panics, "panic")
-    EACH(ShmemDef, def->shmems, "shmem")
-    EACH(MemoryDeviceDef, def->memory_devices, "memory")
-#undef EACH
-    if (def->memballoon && !func(&def->memballoon->info, "memballoon", false, arg, err))
-        return false;
-    if (def->vsock && !func(&def->vsock->info, "vsock", false, arg, err))
-        return false;
-    return !def->iommu || func(&def->iommu->info, "iommu", false, arg, err);
+    return info && kind != DEVICE_CONSOLE && info->address.type == ADDRESS_PCI && !info->address.wants_numbers
+               ? &info->address
+               : NULL;
 }
 
-static bool take_given(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err)
+typedef struct Taking {
+    PciMap *map;
+    Error **err;
+} Taking;
+
+static bool take_given(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
 {
-    PciLayout *layout = arg;
-    if (info->address.type != ADDRESS_PCI || info->address.wants_numbers)
-        return true;
-    return pci_map_take(&layout->map, &info->address, is_root_port, what, err);
+    const Taking *taking = arg;
+    const DeviceAddress *address = given_address(kind, info);
+    const ControllerDef *controller = kind == DEVICE_CONTROLLER ? device : NULL;
+    const bool is_root_port = controller && controller->type == CONTROLLER_PCI &&
+                              controller->model == CONTROLLER_MODEL_PCIE_ROOT_PORT;
+    return !address ||
+           pci_map_take(taking->map, address, is_root_port, enum_name(&device_kind_names, kind), taking->err);
 }
 
-static bool highest_bus(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err)
+static bool highest_bus(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
 {
     unsigned *highest = arg;
-    (void)what;
-    (void)is_root_port;
-    (void)err;
-    if (info->address.type == ADDRESS_PCI && !info->address.wants_numbers && info->address.pci.bus > *highest)
-        *highest = info->address.pci.bus;
+    const DeviceAddress *address = given_address(kind, info);
+    if (address)
+        *highest = MAX(*highest, address->pci.bus);
     return true;
 }
 
@@ -366,7 +228,7 @@ static bool seat_bridge(PciLayout *layout, ControllerDef *controller, Error **er
         add_seat(layout, &controller->info, PCI_KIND_BRIDGE, "PCI controller");
         return true;
     case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE: /* where the chip set has it */
-        if (info_needs_pci(&controller->info) && address_machine_is_q35(layout->def) &&
+        if (info_needs_pci(&controller->info) && domain_is_q35(layout->def) &&
             place(layout, &controller->info.address, 0x1e, 0))
             return true;
         __attribute__((fallthrough));
@@ -467,26 +329,17 @@ static void add_bus_controller(DomainDef *def, unsigned index, ControllerModel m
     controller->model = model;
 }
 
-static bool has_pci_controller(const DomainDef *def, unsigned index)
-{
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (controller->type == CONTROLLER_PCI && controller->index.value == index)
-            return true;
-    }
-    return false;
-}
-
 /* Buses that addresses of the definition name but no controller makes. */
 static void add_named_buses(DomainDef *def, bool is_pcie)
 {
     unsigned highest = 0;
-    (void)each_info(def, highest_bus, &highest, NULL);
+    (void)domain_each_device(def, highest_bus, &highest);
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
         if (controller->type == CONTROLLER_PCI)
             highest = MAX(highest, MIN(controller->index.value, PCI_BUS_MAX - 1));
     }
     for (unsigned index = 1; index <= highest; index++) {
-        if (!has_pci_controller(def, index))
+        if (!domain_find_controller(def, CONTROLLER_PCI, index))
             add_bus_controller(def, index,
                                is_pcie ? CONTROLLER_MODEL_PCIE_ROOT_PORT : CONTROLLER_MODEL_PCI_BRIDGE);
     }
@@ -509,10 +362,11 @@ static bool run_round(DomainDef *def, bool is_pcie, bool *ret_grew, Error **err)
     unsigned before = layout.map.count;
 
     reserve_board(&layout);
-    bool ok = each_info(def, take_given, &layout, err);
+    Taking taking = { .map = &layout.map, .err = err };
+    bool ok = domain_each_device(def, take_given, &taking);
     if (ok && before) {
         place_integrated(&layout);
-        if (address_machine_is_q35(def))
+        if (domain_is_q35(def))
             place_q35_usb(def, &layout);
         layout.map.dry_run = true;
         ok = seat_bridges(&layout, err);
@@ -553,31 +407,18 @@ static void number_expander(const DomainDef *def, ControllerDef *controller)
         controller->bus_nr = (OptU32){ .value = lowest - 2, .is_set = true };
 }
 
-/* Chassis and port numbers: unique per machine, so the bus number and the place serve. */
-static PciModelName default_pci_model(ControllerModel model)
-{
-    switch (model) {
-    case CONTROLLER_MODEL_PCIE_ROOT_PORT:
-        return PCI_MODEL_PCIE_ROOT_PORT;
-    case CONTROLLER_MODEL_PCI_BRIDGE:
-        return PCI_MODEL_PCI_BRIDGE;
-    case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
-        return PCI_MODEL_PCIE_PCI_BRIDGE;
-    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
-        return PCI_MODEL_I82801B11_BRIDGE;
-    case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
-        return PCI_MODEL_X3130_UPSTREAM;
-    case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
-        return PCI_MODEL_XIO3130_DOWNSTREAM;
-    case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
-        return PCI_MODEL_PXB;
-    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
-        return PCI_MODEL_PXB_PCIE;
-    default:
-        return PCI_MODEL_ABSENT;
-    }
-}
+static const PciModelName pci_models[CONTROLLER_MODEL_COUNT] = {
+    [CONTROLLER_MODEL_PCIE_ROOT_PORT] = PCI_MODEL_PCIE_ROOT_PORT,
+    [CONTROLLER_MODEL_PCI_BRIDGE] = PCI_MODEL_PCI_BRIDGE,
+    [CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE] = PCI_MODEL_PCIE_PCI_BRIDGE,
+    [CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE] = PCI_MODEL_I82801B11_BRIDGE,
+    [CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT] = PCI_MODEL_X3130_UPSTREAM,
+    [CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT] = PCI_MODEL_XIO3130_DOWNSTREAM,
+    [CONTROLLER_MODEL_PCI_EXPANDER_BUS] = PCI_MODEL_PXB,
+    [CONTROLLER_MODEL_PCIE_EXPANDER_BUS] = PCI_MODEL_PXB_PCIE,
+};
 
+/* Chassis and port numbers: unique per machine, so the bus number and the place serve. */
 static void number_ports(DomainDef *def)
 {
     for (DEF_EACH(ControllerDef, controller, def->controllers)) {
@@ -585,7 +426,7 @@ static void number_ports(DomainDef *def)
         if (controller->type != CONTROLLER_PCI)
             continue;
         if (controller->pci_model == PCI_MODEL_ABSENT)
-            controller->pci_model = default_pci_model(controller->model);
+            controller->pci_model = pci_models[controller->model];
         switch (controller->model) {
         case CONTROLLER_MODEL_PCIE_ROOT_PORT:
             number_port(controller, (uint32_t)address->pci.slot << 3 | address->pci.function);
@@ -609,11 +450,9 @@ static void number_ports(DomainDef *def)
 
 static bool machine_has_pcie(const DomainDef *def)
 {
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (controller->type == CONTROLLER_PCI && controller->index.value == 0)
-            return controller->model == CONTROLLER_MODEL_PCIE_ROOT;
-    }
-    return address_machine_is_q35(def) || (def->os.machine && g_str_has_prefix(def->os.machine, "virt"));
+    const ControllerDef *root = domain_find_controller(def, CONTROLLER_PCI, 0);
+    return root ? root->model == CONTROLLER_MODEL_PCIE_ROOT
+                : domain_is_q35(def) || (def->os.machine && g_str_has_prefix(def->os.machine, "virt"));
 }
 
 static bool has_root_port(const DomainDef *def)
@@ -635,22 +474,21 @@ static unsigned count_pci_controllers(const DomainDef *def)
     return highest;
 }
 
-static bool note_function(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err)
+static bool note_function(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
 {
-    PciMap *map = arg;
-    if (info->address.type == ADDRESS_PCI)
-        pci_map_reserve(map, info->address.pci.bus, info->address.pci.slot, 1u << info->address.pci.function);
+    const DeviceAddress *address = given_address(kind, info);
+    if (address)
+        pci_map_reserve(arg, address->pci.bus, address->pci.slot, 1u << address->pci.function);
     return true;
 }
 
-static bool mark_multifunction(DeviceInfo *info, const char *what, bool is_root_port, void *arg, Error **err)
+static bool mark_multifunction(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
 {
     const PciMap *map = arg;
-    DeviceAddress *address = &info->address;
-    if (address->type == ADDRESS_PCI && address->pci.function == 0 &&
-        address->multifunction == TRISTATE_ABSENT &&
+    const DeviceAddress *address = given_address(kind, info);
+    if (address && address->pci.function == 0 && address->multifunction == TRISTATE_ABSENT &&
         map->buses[address->pci.bus].functions[address->pci.slot] != 1)
-        address->multifunction = TRISTATE_ON;
+        info->address.multifunction = TRISTATE_ON;
     return true;
 }
 
@@ -659,8 +497,8 @@ static void mark_all_multifunction(DomainDef *def)
 {
     PciMap map;
     pci_map_init(&map, false);
-    (void)each_info(def, note_function, &map, NULL);
-    (void)each_info(def, mark_multifunction, &map, NULL);
+    (void)domain_each_device(def, note_function, &map);
+    (void)domain_each_device(def, mark_multifunction, &map);
     pci_map_clear(&map);
 }
 
@@ -685,9 +523,9 @@ bool assign_pci(DomainDef *def, Error **err)
     bool had_buses = count_pci_controllers(def) > 1;
     bool grew = false;
 
-    if (!has_pci_controller(def, 0) && (is_pcie || address_machine_is_i440fx(def)))
+    if (!domain_find_controller(def, CONTROLLER_PCI, 0) && (is_pcie || domain_is_i440fx(def)))
         add_bus_controller(def, 0, is_pcie ? CONTROLLER_MODEL_PCIE_ROOT : CONTROLLER_MODEL_PCI_ROOT);
-    if (has_pci_controller(def, 0))
+    if (domain_find_controller(def, CONTROLLER_PCI, 0))
         add_named_buses(def, is_pcie);
     do {
         if (!run_round(def, is_pcie, &grew, err))

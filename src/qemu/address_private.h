@@ -4,8 +4,6 @@
 
 #include "conf/domain_def.h"
 
-bool address_machine_is_q35(const DomainDef *def);
-bool address_machine_is_i440fx(const DomainDef *def);
 /* Appends; borrowed. */
 ControllerDef *address_add_controller(DomainDef *def, ControllerType type, unsigned index);
 /* PCI addresses of everything on PCI, and the controllers they need. */

@@ -9,6 +9,7 @@
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 #include "qemu/address_private.h"
+#include "qemu/device.h"
 
 #define USB_HUB_PORTS 8
 #define USB_DEPTH 4 /* numbers in a port: "1.2.3.4" */
@@ -163,24 +164,16 @@ static bool assign_port(GPtrArray *buses, DeviceInfo *info, bool is_hub, Error *
     return error_set(err, ERROR_INTERNAL, "No free USB ports");
 }
 
-/* Devices in the order in which they get ports. */
+/* Devices on USB in the order in which they get ports: of DeviceInfo. */
 static GPtrArray *usb_devices(DomainDef *def)
 {
+    g_autoptr(GArray) devices = devices_in_order(def, DEVICE_ORDER_USB);
     GPtrArray *list = g_ptr_array_new();
-#define EACH(Type, list_of_def, condition)                                                                   \
-    for (DEF_EACH(Type, device, list_of_def)) {                                                              \
-        if (condition)                                                                                       \
-            g_ptr_array_add(list, &device->info);                                                            \
+    for (guint i = 0; i < devices->len; i++) {
+        const DeviceRef *ref = &g_array_index(devices, DeviceRef, i);
+        if (device_place(ref->kind, ref->device) == PLACE_USB)
+            g_ptr_array_add(list, ref->info);
     }
-    EACH(HostdevDef, def->hostdevs, device->type == HOSTDEV_USB)
-    EACH(DiskDef, def->disks, device->bus == DISK_BUS_USB)
-    EACH(ControllerDef, def->controllers, device->type == CONTROLLER_CCID)
-    EACH(InputDef, def->inputs, device->bus == INPUT_BUS_USB)
-    EACH(CharDef, def->serials, device->target_type == CHAR_TARGET_USB_SERIAL)
-    EACH(SoundDef, def->sounds, device->model == SOUND_USB)
-    EACH(RedirdevDef, def->redirdevs, true)
-    EACH(InterfaceDef, def->interfaces, g_strcmp0(device->model, "usb-net") == 0)
-#undef EACH
     return list;
 }
 

@@ -1,22 +1,12 @@
-/* Names of devices inside QEMU ("net0", "virtio-disk0"). They live in the live definition only; aliases that
- * the user chose ("ua-...") stay. The scheme is the one that people know from live XML and from QEMU's
- * monitor. */
+/* Names of devices inside QEMU ("net0", "virtio-disk0") and of their block nodes. They live in the live
+ * definition only. A name that is there stays, whatever comes and goes beside it: QEMU knows the device by
+ * it. The scheme is the one that people know from live XML and from QEMU's monitor. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "conf/domain_device.h"
+#include "conf/domain_defaults.h"
 #include "qemu/address.h"
-
-PRINTF(2, 3) static void set_alias(DeviceInfo *info, const char *format, ...)
-{
-    if (info->alias && g_str_has_prefix(info->alias, "ua-"))
-        return;
-    va_list args;
-    va_start(args, format);
-    g_free(info->alias);
-    info->alias = g_strdup_vprintf(format, args);
-    va_end(args);
-}
+#include "qemu/device_private.h"
 
 /* "vda" is 0, "vdaa" is 26. */
 static unsigned target_index(const char *target)
@@ -29,167 +19,152 @@ static unsigned target_index(const char *target)
     return index ? index - 1 : 0;
 }
 
-bool qemu_scsi_has_luns(const DomainDef *def, unsigned controller)
+bool qemu_scsi_has_luns(const DomainDef *def, unsigned index)
 {
-    for (DEF_EACH(ControllerDef, row, def->controllers)) {
-        if (row->type == CONTROLLER_SCSI && row->index.value == controller)
-            return row->model != CONTROLLER_MODEL_LSILOGIC && row->model != CONTROLLER_MODEL_AM53C974 &&
-                   row->model != CONTROLLER_MODEL_DC390;
-    }
-    return true;
+    const ControllerDef *controller = domain_find_controller(def, CONTROLLER_SCSI, index);
+    return !controller ||
+           (controller->model != CONTROLLER_MODEL_LSILOGIC &&
+            controller->model != CONTROLLER_MODEL_AM53C974 && controller->model != CONTROLLER_MODEL_DC390);
 }
 
-static void alias_disk(const DomainDef *def, DiskDef *disk)
+static char *alias_drive(const char *bus, const DeviceAddress *address, bool has_target)
 {
+    if (address->type != ADDRESS_DRIVE)
+        return NULL;
+    return has_target ? g_strdup_printf("%s%u-%u-%u-%u", bus, address->drive.controller, address->drive.bus,
+                                        address->drive.target, address->drive.unit)
+                      : g_strdup_printf("%s%u-%u-%u", bus, address->drive.controller, address->drive.bus,
+                                        address->drive.unit);
+}
+
+char *alias_disk(const DomainDef *def, const void *device)
+{
+    const DiskDef *disk = device;
     const DeviceAddress *address = &disk->info.address;
-    bool drive = address->type == ADDRESS_DRIVE;
 
     switch (disk->bus) {
     case DISK_BUS_IDE:
     case DISK_BUS_SATA:
     case DISK_BUS_FDC:
-        if (drive)
-            set_alias(&disk->info, "%s%u-%u-%u",
-                      disk->bus == DISK_BUS_IDE    ? "ide"
-                      : disk->bus == DISK_BUS_SATA ? "sata"
-                                                   : "fdc",
-                      address->drive.controller, address->drive.bus, address->drive.unit);
-        break;
+        return alias_drive(enum_name(&disk_bus_names, disk->bus), address, false);
     case DISK_BUS_SCSI:
-        if (drive && !qemu_scsi_has_luns(def, address->drive.controller))
-            set_alias(&disk->info, "scsi%u-%u-%u", address->drive.controller, address->drive.bus,
-                      address->drive.unit);
-        else if (drive)
-            set_alias(&disk->info, "scsi%u-%u-%u-%u", address->drive.controller, address->drive.bus,
-                      address->drive.target, address->drive.unit);
-        break;
+        return alias_drive("scsi", address, qemu_scsi_has_luns(def, address->drive.controller));
     case DISK_BUS_USB:
-        set_alias(&disk->info, "usb-disk%u", target_index(disk->target));
-        break;
+        return g_strdup_printf("usb-disk%u", target_index(disk->target));
     case DISK_BUS_SD:
-        set_alias(&disk->info, "sd-disk%u", target_index(disk->target));
-        break;
+        return g_strdup_printf("sd-disk%u", target_index(disk->target));
     default:
-        set_alias(&disk->info, "virtio-disk%u", target_index(disk->target));
-        break;
+        return g_strdup_printf("virtio-disk%u", target_index(disk->target));
     }
 }
 
-static void alias_controller(const DomainDef *def, ControllerDef *controller)
+char *alias_controller(const DomainDef *def, const void *device)
 {
-    unsigned index = controller->index.value;
+    const ControllerDef *controller = device;
+    const unsigned index = controller->index.value;
+    const char *prefix = enum_name(&controller_type_names, controller->type);
+
     switch (controller->type) {
     case CONTROLLER_PCI:
-        if (controller->model == CONTROLLER_MODEL_PCIE_ROOT)
-            set_alias(&controller->info, "pcie.%u", index);
-        else
-            set_alias(&controller->info, "pci.%u", index);
+        prefix = controller->model == CONTROLLER_MODEL_PCIE_ROOT ? "pcie." : "pci.";
         break;
-    case CONTROLLER_USB:
-        if (index)
-            set_alias(&controller->info, "usb%u", index);
-        else
-            set_alias(&controller->info, "usb");
-        break;
-    case CONTROLLER_IDE: /* the board's first one has no number */
-        if (index)
-            set_alias(&controller->info, "ide%u", index);
-        else
-            set_alias(&controller->info, "ide");
+    case CONTROLLER_USB: /* the first one has no number, like the board's */
+    case CONTROLLER_IDE:
+        if (!index)
+            return g_strdup(prefix);
         break;
     case CONTROLLER_SATA:
-        if (!index && strstr(def->os.machine ? def->os.machine : "", "q35"))
-            set_alias(&controller->info, "ide");
-        else
-            set_alias(&controller->info, "sata%u", index);
+        if (!index && domain_is_q35(def))
+            return g_strdup("ide");
         break;
     case CONTROLLER_FDC:
-        set_alias(&controller->info, "fdc%u", index);
-        break;
     case CONTROLLER_SCSI:
-        set_alias(&controller->info, "scsi%u", index);
-        break;
     case CONTROLLER_VIRTIO_SERIAL:
-        set_alias(&controller->info, "virtio-serial%u", index);
-        break;
     case CONTROLLER_CCID:
-        set_alias(&controller->info, "ccid%u", index);
         break;
     default:
-        set_alias(&controller->info, "controller%u", index);
+        prefix = "controller";
         break;
     }
+    return g_strdup_printf("%s%u", prefix, index);
 }
-
-/* Node numbers: the last disk has the lowest, and in each chain they count from the image in use downwards.
- * An empty drive uses one up, but does not carry it: there is no node yet. */
-static void number_nodes(DomainDef *def)
-{
-    uint32_t next = 1;
-    for (unsigned i = def_list_len(def->disks); i-- > 0;) {
-        DiskDef *disk = g_ptr_array_index(def->disks, i);
-        for (StorageSource *source = &disk->src; source; source = source->backing)
-            source->index = next++;
-        if (!disk->src.path && def_list_len(disk->src.hosts) == 0)
-            disk->src.index = 0;
-    }
-}
-
-#define ALIAS_LIST(Type, list, prefix)                                                                       \
-    do {                                                                                                     \
-        unsigned number = 0;                                                                                 \
-        for (DEF_EACH(Type, device, list))                                                                   \
-            set_alias(&device->info, prefix "%u", number++);                                                 \
-    } while (0)
 
 /* The first console is another name of the first serial port. */
-static void alias_consoles(DomainDef *def)
+char *alias_console(const DomainDef *def, const void *device)
 {
-    unsigned number = 0;
-    for (DEF_EACH(CharDef, console, def->consoles)) {
-        bool mirrors_serial =
-            console->target_type == CHAR_TARGET_SERIAL || console->target_type == CHAR_TARGET_ABSENT;
-        if (number == 0 && mirrors_serial && def_list_len(def->serials)) {
-            CharDef *serial = g_ptr_array_index(def->serials, 0);
-            g_free(console->info.alias);
-            console->info.alias = g_strdup(serial->info.alias);
-        } else {
-            set_alias(&console->info, "console%u", number);
-        }
-        number++;
+    const CharDef *console = device;
+    bool mirrors_serial =
+        (console->target_type == CHAR_TARGET_SERIAL || console->target_type == CHAR_TARGET_ABSENT) &&
+        console == g_ptr_array_index(def->consoles, 0) && def_list_len(def->serials);
+    return mirrors_serial ? g_strdup(((CharDef *)g_ptr_array_index(def->serials, 0))->info.alias) : NULL;
+}
+
+typedef struct Naming {
+    DomainDef *def;
+    GHashTable *taken; /* aliases, borrowed */
+    unsigned seen[DEVICE_KIND_COUNT];
+} Naming;
+
+static bool note_alias(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    const Naming *naming = arg;
+    if (info && info->alias)
+        g_hash_table_add(naming->taken, info->alias);
+    return true;
+}
+
+/* The number of its place, as in a machine that starts; the lowest free one if that is taken. */
+static char *numbered_alias(const Naming *naming, const char *prefix, unsigned number)
+{
+    char *alias = g_strdup_printf("%s%u", prefix, number);
+    for (number = 0; g_hash_table_contains(naming->taken, alias); number++) {
+        g_free(alias);
+        alias = g_strdup_printf("%s%u", prefix, number);
     }
+    return alias;
+}
+
+static bool name_device(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    Naming *naming = arg;
+    const DeviceClass *row = &device_classes[kind];
+    const unsigned number = naming->seen[kind]++;
+
+    if (!info || info->alias || (kind == DEVICE_MEMBALLOON && device_place(kind, device) == PLACE_NONE))
+        return true;
+    info->alias = row->alias ? row->alias(naming->def, device) : NULL;
+    if (!info->alias && row->prefix)
+        info->alias = numbered_alias(naming, row->prefix, number);
+    if (info->alias)
+        g_hash_table_add(naming->taken, info->alias);
+    return true;
 }
 
 void qemu_assign_aliases(DomainDef *def)
 {
-    for (DEF_EACH(DiskDef, disk, def->disks))
-        alias_disk(def, disk);
-    number_nodes(def);
-    for (DEF_EACH(ControllerDef, controller, def->controllers))
-        alias_controller(def, controller);
-    ALIAS_LIST(FilesystemDef, def->filesystems, "fs");
-    ALIAS_LIST(InterfaceDef, def->interfaces, "net");
-    ALIAS_LIST(SmartcardDef, def->smartcards, "smartcard");
-    ALIAS_LIST(CharDef, def->serials, "serial");
-    ALIAS_LIST(CharDef, def->parallels, "parallel");
-    alias_consoles(def);
-    ALIAS_LIST(CharDef, def->channels, "channel");
-    ALIAS_LIST(InputDef, def->inputs, "input");
-    ALIAS_LIST(TpmDef, def->tpms, "tpm");
-    ALIAS_LIST(SoundDef, def->sounds, "sound");
-    ALIAS_LIST(VideoDef, def->videos, "video");
-    ALIAS_LIST(HostdevDef, def->hostdevs, "hostdev");
-    ALIAS_LIST(RedirdevDef, def->redirdevs, "redir");
-    ALIAS_LIST(HubDef, def->hubs, "hub");
-    ALIAS_LIST(WatchdogDef, def->watchdogs, "watchdog");
-    ALIAS_LIST(RngDef, def->rngs, "rng");
-    ALIAS_LIST(PanicDef, def->panics, "panic");
-    ALIAS_LIST(ShmemDef, def->shmems, "shmem");
-    ALIAS_LIST(MemoryDeviceDef, def->memory_devices, "dimm");
-    if (def->memballoon && def->memballoon->model != MEMBALLOON_NONE)
-        set_alias(&def->memballoon->info, "balloon0");
-    if (def->iommu)
-        set_alias(&def->iommu->info, "iommu0");
-    if (def->vsock)
-        set_alias(&def->vsock->info, "vsock0");
+    g_autoptr(GHashTable) taken = g_hash_table_new(g_str_hash, g_str_equal);
+    Naming naming = { .def = def, .taken = taken };
+
+    (void)domain_each_device(def, note_alias, &naming);
+    (void)domain_each_device(def, name_device, &naming);
+}
+
+void qemu_number_disk(DiskDef *disk, uint32_t *last)
+{
+    for (StorageSource *source = &disk->src; source; source = source->backing) {
+        if (!source->index)
+            source->index = ++*last;
+    }
+    if (!disk->src.path && def_list_len(disk->src.hosts) == 0)
+        disk->src.index = 0;
+}
+
+void qemu_number_nodes(DomainDef *def, uint32_t *last)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        for (const StorageSource *source = &disk->src; source; source = source->backing)
+            *last = MAX(*last, source->index);
+    }
+    for (unsigned i = def_list_len(def->disks); i-- > 0;)
+        qemu_number_disk(g_ptr_array_index(def->disks, i), last);
 }

@@ -9,21 +9,17 @@
 
 #include "qemu/command_private.h"
 
-static void argument_free(void *data)
-{
-    QemuArgument *argument = data;
-    g_free(argument->argument);
-    g_free(argument->value);
-    g_free(argument->source);
-    g_free(argument->note);
-    g_free(argument);
-}
+struct QemuCommand {
+    Plan *plan;
+    GPtrArray *argv; /* char *, NULL-terminated once built */
+    GPtrArray *envp;
+};
 
 void qemu_command_free(QemuCommand *command)
 {
     if (!command)
         return;
-    g_ptr_array_unref(command->arguments);
+    plan_free(command->plan);
     g_ptr_array_unref(command->argv);
     g_ptr_array_unref(command->envp);
     g_free(command);
@@ -32,7 +28,7 @@ void qemu_command_free(QemuCommand *command)
 static QemuCommand *command_new(void)
 {
     QemuCommand *command = g_new0(QemuCommand, 1);
-    command->arguments = g_ptr_array_new_with_free_func(argument_free);
+    command->plan = plan_new();
     command->argv = g_ptr_array_new_with_free_func(g_free);
     command->envp = g_ptr_array_new_with_free_func(g_free);
     return command;
@@ -50,7 +46,7 @@ const char *const *qemu_command_envp(const QemuCommand *command)
 
 const GPtrArray *qemu_command_arguments(const QemuCommand *command)
 {
-    return command->arguments;
+    return plan_steps(command->plan);
 }
 
 static bool shell_is_plain(const char *text)
@@ -77,199 +73,148 @@ char *qemu_command_format(const QemuCommand *command)
         g_string_append(out, " \\\n");
     }
     shell_quote_append(out, qemu_command_argv(command)[0]);
-    for (unsigned i = 0; i < command->arguments->len; i++) {
-        const QemuArgument *argument = g_ptr_array_index(command->arguments, i);
+    for (DEF_EACH(PlanStep, step, plan_steps(command->plan))) {
         g_string_append(out, " \\\n");
-        shell_quote_append(out, argument->argument);
-        if (argument->value) {
+        shell_quote_append(out, step->option);
+        if (step->text) {
             g_string_append_c(out, ' ');
-            shell_quote_append(out, argument->value);
+            shell_quote_append(out, step->text);
         }
     }
     g_string_append_c(out, '\n');
     return g_string_free(out, FALSE);
 }
 
-void builder_at(Builder *b, const char *xpath, ...)
+const char *controller_alias(const DomainDef *def, ControllerType type, unsigned index)
 {
-    va_list args;
-    va_start(args, xpath);
-    g_free(b->source);
-    b->source = g_strdup_vprintf(xpath, args);
-    b->note = NULL;
-    va_end(args);
+    const ControllerDef *controller = domain_find_controller(def, type, index);
+    return controller ? controller->info.alias : NULL;
 }
 
-void builder_own(Builder *b, const char *note)
+unsigned boot_rank(const PlanContext *c, BootDev dev)
 {
-    g_clear_pointer(&b->source, g_free);
-    b->note = note;
-}
-
-static void builder_add(Builder *b, const char *argument, char *value)
-{
-    QemuArgument *entry = g_new0(QemuArgument, 1);
-    *entry = (QemuArgument){ .argument = g_strdup(argument),
-                             .value = value,
-                             .source = g_strdup(b->source),
-                             .note = g_strdup(b->note) };
-    g_ptr_array_add(b->command->arguments, entry);
-}
-
-void add_flag(Builder *b, const char *argument)
-{
-    builder_add(b, argument, NULL);
-}
-
-void add_text(Builder *b, const char *argument, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    builder_add(b, argument, g_strdup_vprintf(format, args));
-    va_end(args);
-}
-
-void add_json(Builder *b, const char *argument, Json *object)
-{
-    if (b->def->qemu && strcmp(argument, "-device") == 0)
-        override_device(b->def, object);
-    builder_add(b, argument, json_format(object));
-    json_decref(object);
-}
-
-char *option_escape(const char *value)
-{
-    GString *out = g_string_new(NULL);
-    for (const char *c = value; *c; c++) {
-        if (*c == ',')
-            g_string_append_c(out, ',');
-        g_string_append_c(out, *c);
+    unsigned rank = 0;
+    for (unsigned i = 0; i < c->def->os.boot.count && !c->is_hot; i++) {
+        if (c->def->os.boot.dev[i] == dev)
+            rank = i + 1;
     }
-    return g_string_free(out, FALSE);
-}
-
-unsigned builder_take_boot(Builder *b, BootDev dev)
-{
-    unsigned rank = b->boot_rank[dev];
-    b->boot_rank[dev] = 0;
     return rank;
 }
 
-const char *controller_alias(const DomainDef *def, ControllerType type, unsigned index)
+static void build_environment(const PlanContext *c, GPtrArray *envp)
 {
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (controller->type == type && controller->index.value == index)
-            return controller->info.alias;
-    }
-    return NULL;
-}
-
-/* <boot dev='hd'/><boot dev='network'/>: the first becomes bootindex 1, and so on. Floppies, disks, CD-ROMs
- * and network cards take them in document order, one each. */
-static void builder_rank_boot_devices(Builder *b)
-{
-    for (unsigned i = 0; i < b->def->os.boot.count; i++)
-        b->boot_rank[b->def->os.boot.dev[i]] = i + 1;
-}
-
-static void build_environment(Builder *b)
-{
-    GPtrArray *envp = b->command->envp;
     g_ptr_array_add(envp, g_strdup("LC_ALL=C"));
     g_ptr_array_add(envp, g_strdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
-    if (b->env->lib_dir) {
-        g_ptr_array_add(envp, g_strdup_printf("HOME=%s", b->env->lib_dir));
-        g_ptr_array_add(envp, g_strdup_printf("XDG_DATA_HOME=%s/.local/share", b->env->lib_dir));
-        g_ptr_array_add(envp, g_strdup_printf("XDG_CACHE_HOME=%s/.cache", b->env->lib_dir));
-        g_ptr_array_add(envp, g_strdup_printf("XDG_CONFIG_HOME=%s/.config", b->env->lib_dir));
+    if (c->env->lib_dir) {
+        g_ptr_array_add(envp, g_strdup_printf("HOME=%s", c->env->lib_dir));
+        g_ptr_array_add(envp, g_strdup_printf("XDG_DATA_HOME=%s/.local/share", c->env->lib_dir));
+        g_ptr_array_add(envp, g_strdup_printf("XDG_CACHE_HOME=%s/.cache", c->env->lib_dir));
+        g_ptr_array_add(envp, g_strdup_printf("XDG_CONFIG_HOME=%s/.config", c->env->lib_dir));
     }
-    if (b->def->qemu) {
-        for (DEF_EACH(NamedValue, variable, b->def->qemu->env))
+    if (c->def->qemu) {
+        for (DEF_EACH(NamedValue, variable, c->def->qemu->env))
             g_ptr_array_add(envp,
                             g_strdup_printf("%s=%s", variable->name, variable->value ? variable->value : ""));
     }
     g_ptr_array_add(envp, NULL);
 }
 
-static void build_identity(Builder *b)
+static void build_identity(const PlanContext *c, Plan *plan)
 {
-    g_autofree char *name = option_escape(b->def->name);
-    builder_at(b, "/domain/name");
-    add_text(b, "-name", "guest=%s,debug-threads=on", name);
-    if (b->env->start_paused) {
-        builder_own(b, "the machine runs when Lodge has finished its set-up");
-        add_flag(b, "-S");
+    g_autofree char *name = option_escape(c->def->name);
+    plan_at(plan, "/domain/name");
+    plan_text(plan, "-name", "guest=%s,debug-threads=on", name);
+    if (c->env->start_paused) {
+        plan_own(plan, "the machine runs when Lodge has finished its set-up");
+        plan_flag(plan, "-S");
     }
-    if (b->env->master_key_path) {
-        builder_own(b, "key for secrets that are sent over the control connection");
+    if (c->env->master_key_path) {
+        plan_own(plan, "key for secrets that are sent over the control connection");
         Json *secret = json_object();
         prop_str(secret, "qom-type", "secret");
         prop_str(secret, "id", "masterKey0");
         prop_str(secret, "format", "raw");
-        prop_str(secret, "file", b->env->master_key_path);
-        add_json(b, "-object", secret);
+        prop_str(secret, "file", c->env->master_key_path);
+        plan_add(plan, PLAN_OBJECT, secret);
     }
 }
 
-static void build_uuid(Builder *b)
+static void build_uuid(const PlanContext *c, Plan *plan)
 {
     char uuid[UUID_STRING_LEN];
-    uuid_format(&b->def->uuid, uuid);
-    builder_at(b, "/domain/uuid");
-    add_text(b, "-uuid", "%s", uuid);
+    uuid_format(&c->def->uuid, uuid);
+    plan_at(plan, "/domain/uuid");
+    plan_text(plan, "-uuid", "%s", uuid);
 }
 
-static void build_monitor(Builder *b)
+static bool build_monitor(const PlanContext *c, Plan *plan, Error **err)
 {
-    builder_own(b, "only what the definition names");
-    add_flag(b, "-no-user-config");
-    add_flag(b, "-nodefaults");
-    builder_own(b, "control connection of Lodge");
-    if (b->env->monitor_fd >= 0) {
-        add_text(b, "-chardev", "socket,id=charmonitor,fd=%d,server=on,wait=off", b->env->monitor_fd);
-    } else {
-        g_autofree char *path = option_escape(b->env->monitor_path ? b->env->monitor_path : "monitor.sock");
-        add_text(b, "-chardev", "socket,id=charmonitor,path=%s,server=on,wait=off", path);
-    }
-    add_text(b, "-mon", "chardev=charmonitor,id=monitor,mode=control");
+    plan_own(plan, "only what the definition names");
+    plan_flag(plan, "-no-user-config");
+    plan_flag(plan, "-nodefaults");
+    plan_own(plan, "control connection of Lodge");
+    const CharSource source = { .type = CHAR_UNIX,
+                                .mode = CHAR_MODE_BIND,
+                                .path =
+                                    (char *)(c->env->monitor_path ? c->env->monitor_path : "monitor.sock") };
+    if (!plan_chardev(c, QEMU_MONITOR_ALIAS, &source, NULL, plan, err))
+        return false;
+    plan_text(plan, "-mon", "chardev=charmonitor,id=monitor,mode=control");
+    return true;
 }
 
-static void build_extras(Builder *b)
+static void build_extras(const PlanContext *c, Plan *plan)
 {
-    if (b->def->qemu) {
-        builder_at(b, "/domain/qemu:commandline");
-        for (DEF_EACH(QemuArg, arg, b->def->qemu->args)) {
+    if (c->def->qemu) {
+        plan_at(plan, "/domain/qemu:commandline");
+        for (DEF_EACH(QemuArg, arg, c->def->qemu->args)) {
             /* An option and its value stand in two elements; shown as they are. */
-            add_flag(b, arg->value);
+            plan_flag(plan, arg->value);
         }
     }
-    if (b->env->incoming) {
-        builder_own(b, "the machine's state comes from an image or another host");
-        add_text(b, "-incoming", "%s", b->env->incoming);
+    if (c->env->incoming) {
+        plan_own(plan, "the machine's state comes from an image or another host");
+        plan_text(plan, "-incoming", "%s", c->env->incoming);
     }
-    if (b->env->sandbox) {
-        builder_own(b, "seccomp filter against a compromised guest");
-        add_text(b, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    if (c->env->sandbox) {
+        plan_own(plan, "seccomp filter against a compromised guest");
+        plan_text(plan, "-sandbox",
+                  "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     }
-    builder_own(b, "times in the log");
-    add_text(b, "-msg", "timestamp=on");
+    plan_own(plan, "times in the log");
+    plan_text(plan, "-msg", "timestamp=on");
 }
 
-static bool build_all(Builder *b, Error **err)
+static bool build_devices(const PlanContext *c, Plan *plan, Error **err)
 {
-    build_identity(b);
-    if (!build_machine(b, err) || !build_cpu(b, err) || !build_memory(b, err))
+    g_autoptr(GArray) devices = devices_in_order((DomainDef *)c->def, DEVICE_ORDER_COMMAND);
+    bool has_display = def_list_len(c->def->graphics) > 0;
+
+    for (guint i = 0; i <= devices->len; i++) {
+        const DeviceRef *ref = i < devices->len ? &g_array_index(devices, DeviceRef, i) : NULL;
+        if (!has_display && (!ref || device_comes_after(ref->kind, DEVICE_GRAPHICS))) {
+            plan_own(plan, "no graphics in the definition: no window either");
+            plan_text(plan, "-display", "none");
+            has_display = true;
+        }
+        if (ref && !device_plan(c, ref->kind, ref->device, plan, err))
+            return false;
+    }
+    return true;
+}
+
+static bool build_all(const PlanContext *c, Plan *plan, Error **err)
+{
+    build_identity(c, plan);
+    if (!build_machine(c, plan, err) || !build_cpu(c, plan, err) || !build_memory(c, plan, err))
         return false;
-    build_uuid(b);
-    if (!build_generation_id(b, err) || !build_smbios(b, err))
+    build_uuid(c, plan);
+    if (!build_generation_id(c, plan, err) || !build_smbios(c, plan, err) || !build_monitor(c, plan, err))
         return false;
-    build_monitor(b);
-    build_acpi_table(b);
-    if (!build_clock_and_boot(b, err) || !build_controllers(b, err) || !build_disks(b, err) ||
-        !build_interfaces(b, err) || !build_chardevs(b, err) || !build_inputs(b, err) ||
-        !build_displays(b, err) || !build_other_devices(b, err))
+    build_acpi_table(c, plan);
+    if (!build_clock_and_boot(c, plan, err) || !build_devices(c, plan, err))
         return false;
-    build_extras(b);
+    build_extras(c, plan);
     return true;
 }
 
@@ -277,28 +222,23 @@ bool qemu_command_build(const DomainDef *def, const QemuCaps *caps, const QemuCo
                         QemuCommand **ret_command, Error **err)
 {
     g_autoptr(QemuCommand) command = command_new();
-    Builder b = { .def = def, .caps = caps, .env = env, .command = command };
+    const PlanContext context = {
+        .def = def, .caps = caps, .env = env, .machine = qemu_caps_machine(caps, def->os.machine)
+    };
 
-    b.machine = qemu_caps_machine(caps, def->os.machine);
-    if (!b.machine)
+    if (!context.machine)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support machine type '%s'",
                          qemu_caps_binary(caps), def->os.machine ? def->os.machine : "(none)");
-    builder_rank_boot_devices(&b);
-    bool ok = build_all(&b, err);
-    g_free(b.source);
-    if (!ok)
-        return false;
-
     g_ptr_array_add(command->argv, g_strdup(def->emulator ? def->emulator : qemu_caps_binary(caps)));
-    for (unsigned i = 0; i < command->arguments->len; i++) {
-        const QemuArgument *argument = g_ptr_array_index(command->arguments, i);
-        g_ptr_array_add(command->argv, g_strdup(argument->argument));
-        if (argument->value)
-            g_ptr_array_add(command->argv, g_strdup(argument->value));
+    if (!build_all(&context, command->plan, err) || !plan_print(command->plan, env->fds, err))
+        return false;
+    for (DEF_EACH(PlanStep, step, plan_steps(command->plan))) {
+        g_ptr_array_add(command->argv, g_strdup(step->option));
+        if (step->text)
+            g_ptr_array_add(command->argv, g_strdup(step->text));
     }
     g_ptr_array_add(command->argv, NULL);
-    b.source = NULL;
-    build_environment(&b);
+    build_environment(&context, command->envp);
     *ret_command = g_steal_pointer(&command);
     return true;
 }

@@ -1,169 +1,179 @@
-/* Character devices: -chardev and the serial, parallel, channel and console devices on top. */
+/* Character devices: the chardev and the serial, parallel, channel and console devices on top. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "qemu/command_private.h"
+#include "qemu/device_private.h"
 
-static void append_option(GString *out, const char *key, const char *value)
+char *device_char_fd_name(const char *alias)
 {
-    if (!value)
-        return;
-    g_autofree char *escaped = option_escape(value);
-    g_string_append_printf(out, ",%s=%s", key, escaped);
+    return g_strdup_printf("char%s", alias);
 }
 
-static bool source_listens(const CharSource *source)
+char *device_char_log_fd_name(const char *alias)
 {
-    return source->mode == CHAR_MODE_BIND || source->mode == CHAR_MODE_SERVER;
+    return g_strdup_printf("char%s-log", alias);
 }
 
-static void chardev_server_or_reconnect(GString *out, const CharSource *source)
+/* ---- back ends, as QAPI's ChardevBackend has them ---- */
+
+static Json *socket_address(const char *type, Json *data)
 {
-    if (source_listens(source))
-        g_string_append(out, ",server=on,wait=off");
+    return json_pack("{s:s, s:o}", "type", type, "data", data);
+}
+
+static Json *inet_address(const char *host, const char *port)
+{
+    Json *data = json_object();
+    prop_str(data, "host", host);
+    prop_str(data, "port", port);
+    return socket_address("inet", data);
+}
+
+static void backend_server_or_reconnect(Json *data, const CharSource *source)
+{
+    const bool listens = source->mode == CHAR_MODE_BIND || source->mode == CHAR_MODE_SERVER;
+
+    prop_bool(data, "server", listens);
+    if (listens)
+        prop_bool(data, "wait", false);
     else if (source->reconnect == TRISTATE_ON)
-        g_string_append_printf(out, ",reconnect=%u", source->reconnect_timeout_s);
+        prop_uint(data, "reconnect", source->reconnect_timeout_s);
 }
 
-static void chardev_tcp(GString *out, const char *id, const CharSource *source)
+static void backend_tcp(Json *data, const CharSource *source)
 {
-    g_string_append_printf(out, "socket,id=%s", id);
-    append_option(out, "host", source->host);
-    append_option(out, "port", source->service);
+    json_object_set_new(data, "addr", inet_address(source->host, source->service));
     if (source->protocol == CHAR_PROTOCOL_TELNET || source->protocol == CHAR_PROTOCOL_TELNETS)
-        g_string_append(out, ",telnet=on");
-    chardev_server_or_reconnect(out, source);
+        prop_bool(data, "telnet", true);
+    backend_server_or_reconnect(data, source);
 }
 
-static void chardev_udp(GString *out, const char *id, const CharSource *source)
+static void backend_udp(Json *data, const CharSource *source)
 {
-    g_string_append_printf(out, "udp,id=%s", id);
-    append_option(out, "host", source->host ? source->host : "");
-    append_option(out, "port", source->service);
-    append_option(out, "localaddr", source->bind_host ? source->bind_host : "");
-    append_option(out, "localport", source->bind_service ? source->bind_service : "0");
+    json_object_set_new(data, "remote", inet_address(source->host ? source->host : "", source->service));
+    json_object_set_new(data, "local",
+                        inet_address(source->bind_host ? source->bind_host : "",
+                                     source->bind_service ? source->bind_service : "0"));
 }
 
-static void chardev_unix(GString *out, const char *id, const CharSource *source, int fd)
+static void backend_unix(Json *data, const CharSource *source, const char *fd_name, Plan *plan)
 {
-    g_string_append_printf(out, "socket,id=%s", id);
-    if (fd >= 0)
-        g_string_append_printf(out, ",fd=%d", fd);
+    Json *address = json_object();
+
+    if (fd_name)
+        json_object_set_new(address, "str", plan_descriptors(plan, fd_name));
     else
-        append_option(out, "path", source->path);
-    chardev_server_or_reconnect(out, source);
-}
-
-static int opened_fd(const Builder *b, const CharSource *source, bool is_log)
-{
-    return b->env->char_fd ? b->env->char_fd(source, is_log, b->env->arg) : -1;
-}
-
-static unsigned add_fdset(Builder *b, int fd)
-{
-    const unsigned set = b->fdset_next++;
-
-    add_text(b, "-add-fd", "set=%u,fd=%d", set, fd);
-    return set;
+        prop_str(address, "path", source->path);
+    json_object_set_new(data, "addr", socket_address(fd_name ? "fd" : "unix", address));
+    backend_server_or_reconnect(data, source);
 }
 
 /* A file that the daemon opened goes to QEMU as a descriptor set: QEMU may have no right to the path. */
-static void chardev_file(Builder *b, GString *out, const char *id, const CharSource *source, int fd)
+static void prop_file(Json *data, const char *key, const char *append_key, const char *path, Tristate append,
+                      const char *fd_name, Plan *plan)
 {
-    g_string_append_printf(out, "file,id=%s", id);
-    if (fd >= 0) {
-        g_string_append_printf(out, ",path=/dev/fdset/%u,append=on", add_fdset(b, fd));
-        return;
-    }
-    append_option(out, "path", source->path);
-    if (source->append != TRISTATE_ABSENT)
-        g_string_append_printf(out, ",append=%s", source->append == TRISTATE_ON ? "on" : "off");
+    if (fd_name)
+        json_object_set_new(data, key, plan_descriptor_set(plan, fd_name));
+    else
+        prop_str(data, key, path);
+    prop_tristate(data, append_key, fd_name ? TRISTATE_ON : append);
 }
 
-static void chardev_vdagent(GString *out, const char *id, const CharSource *source)
+static void backend_vdagent(Json *data, const CharSource *source)
 {
-    g_string_append_printf(out, "qemu-vdagent,id=%s,name=vdagent", id);
-    if (source->clipboard != TRISTATE_ABSENT)
-        g_string_append_printf(out, ",clipboard=%s", source->clipboard == TRISTATE_ON ? "on" : "off");
+    prop_tristate(data, "clipboard", source->clipboard);
     if (source->mouse != SPICE_MOUSE_ABSENT)
-        g_string_append_printf(out, ",mouse=%s", source->mouse == SPICE_MOUSE_CLIENT ? "on" : "off");
+        prop_bool(data, "mouse", source->mouse == SPICE_MOUSE_CLIENT);
 }
 
-static const char *spicevmc_name(const CharDef *chr)
-{
-    if (chr && chr->target_name && g_str_has_prefix(chr->target_name, "com.redhat.spice.0"))
-        return "vdagent";
-    return chr ? "vdagent" : "usbredir";
-}
+/* NULL: no back end of QEMU's. */
+static const char *const backend_types[CHAR_TYPE_COUNT] = {
+    [CHAR_DEV] = "serial",
+    [CHAR_TCP] = "socket",
+    [CHAR_UNIX] = "socket",
+    [CHAR_NULL] = "null",
+    [CHAR_VC] = "vc",
+    [CHAR_PTY] = "pty",
+    [CHAR_STDIO] = "stdio",
+    [CHAR_FILE] = "file",
+    [CHAR_PIPE] = "pipe",
+    [CHAR_UDP] = "udp",
+    [CHAR_SPICEVMC] = "spicevmc",
+    [CHAR_SPICEPORT] = "spiceport",
+    [CHAR_QEMU_VDAGENT] = "qemu-vdagent",
+};
 
-static bool chardev_build(Builder *b, const char *alias, const CharSource *source, const char *spice_name,
-                          Error **err)
+static void backend_data(Json *data, const CharSource *source, const char *spice_name, const char *fd_name,
+                         Plan *plan)
 {
-    g_autoptr(GString) out = g_string_new(NULL);
-    g_autofree char *id = g_strdup_printf("char%s", alias);
-    const int fd = opened_fd(b, source, false);
-
     switch (source->type) {
-    case CHAR_NULL:
-    case CHAR_VC:
-    case CHAR_PTY:
-    case CHAR_STDIO:
-        g_string_append_printf(out, "%s,id=%s", enum_name(&char_type_names, source->type), id);
-        break;
     case CHAR_DEV:
-        g_string_append_printf(out, "serial,id=%s", id);
-        append_option(out, "path", source->path);
+    case CHAR_PIPE:
+        prop_str(data, "device", source->path);
         break;
     case CHAR_FILE:
-        chardev_file(b, out, id, source, fd);
-        break;
-    case CHAR_PIPE:
-        g_string_append_printf(out, "pipe,id=%s", id);
-        append_option(out, "path", source->path);
+        prop_file(data, "out", "append", source->path, source->append, fd_name, plan);
         break;
     case CHAR_TCP:
-        chardev_tcp(out, id, source);
+        backend_tcp(data, source);
         break;
     case CHAR_UDP:
-        chardev_udp(out, id, source);
+        backend_udp(data, source);
         break;
     case CHAR_UNIX:
-        chardev_unix(out, id, source, fd);
+        backend_unix(data, source, fd_name, plan);
         break;
     case CHAR_SPICEVMC:
-        g_string_append_printf(out, "spicevmc,id=%s,name=%s", id, spice_name);
+        prop_str(data, "type", spice_name);
         break;
     case CHAR_SPICEPORT:
-        g_string_append_printf(out, "spiceport,id=%s", id);
-        append_option(out, "name", source->path);
+        prop_str(data, "fqdn", source->path);
         break;
     case CHAR_QEMU_VDAGENT:
-        chardev_vdagent(out, id, source);
+        backend_vdagent(data, source);
         break;
     default:
+        break;
+    }
+}
+
+bool plan_chardev(const PlanContext *c, const char *alias, const CharSource *source, const char *spice_name,
+                  Plan *plan, Error **err)
+{
+    g_autofree char *fd_name = device_char_fd_name(alias);
+    g_autofree char *log_name = device_char_log_fd_name(alias);
+    const char *type = backend_types[source->type];
+    const bool has_fd = plan_fds_get(c->env->fds, fd_name) >= 0;
+    const bool has_log_fd = plan_fds_get(c->env->fds, log_name) >= 0;
+
+    if (!type)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "character device type '%s' is not supported by this version",
                          enum_name(&char_type_names, source->type));
-    }
-    const int log_fd = opened_fd(b, source, true);
-    if (log_fd >= 0)
-        g_string_append_printf(out, ",logfile=/dev/fdset/%u,logappend=on", add_fdset(b, log_fd));
-    else
-        append_option(out, "logfile", source->log_file);
-    if (log_fd < 0 && source->log_file && source->log_append != TRISTATE_ABSENT)
-        g_string_append_printf(out, ",logappend=%s", source->log_append == TRISTATE_ON ? "on" : "off");
-    add_text(b, "-chardev", "%s", out->str);
+    Json *data = json_object(), *chardev = json_object();
+    prop_format(chardev, "id", "char%s", alias);
+    backend_data(data, source, spice_name, has_fd ? fd_name : NULL, plan);
+    if (source->log_file)
+        prop_file(data, "logfile", "logappend", source->log_file, source->log_append,
+                  has_log_fd ? log_name : NULL, plan);
+    json_object_set_new(chardev, "backend", json_pack("{s:s, s:o}", "type", type, "data", data));
+    plan_add(plan, PLAN_CHARDEV, chardev);
     return true;
 }
 
-bool build_chardev(Builder *b, const char *alias, const CharSource *source, Error **err)
+/* ---- devices ---- */
+
+/* The guest's agent of spice is what its channels are for, unless they have a name of their own. */
+static bool plan_char_backend(const PlanContext *c, const CharDef *chr, Plan *plan, Error **err)
 {
-    return chardev_build(b, alias, source, spicevmc_name(NULL), err);
+    return plan_chardev(c, chr->info.alias, &chr->source, "vdagent", plan, err);
 }
 
-static Json *char_device_new(const CharDef *chr, const char *driver)
+Json *char_device_new(const DeviceInfo *info, const char *driver)
 {
-    g_autofree char *chardev = g_strdup_printf("char%s", chr->info.alias);
     Json *device = device_new(driver);
-    prop_str(device, "chardev", chardev);
+    prop_format(device, "chardev", "char%s", info->alias);
     return device;
 }
 
@@ -190,64 +200,58 @@ static const char *serial_driver(const CharDef *chr)
     }
 }
 
-static bool build_serial(Builder *b, const CharDef *chr, Error **err)
+bool plan_serial(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const CharDef *chr = def;
     const char *driver = serial_driver(chr);
 
-    if (!chardev_build(b, chr->info.alias, &chr->source, spicevmc_name(chr), err))
+    if (!plan_char_backend(c, chr, plan, err))
         return false;
     if (!driver) {
-        add_text(b, "-serial", "chardev:char%s", chr->info.alias);
+        plan_text(plan, "-serial", "chardev:char%s", chr->info.alias);
         return true;
     }
-    if (!device_require(b->caps, driver, err))
-        return false;
-    AUTO_JSON device = char_device_new(chr, driver);
-    if (!prop_info(device, b->def, &chr->info, err))
-        return false;
-    if (g_str_equal(driver, "isa-serial") && chr->target_port.value >= 4)
+    const bool is_isa = strcmp(driver, "isa-serial") == 0;
+    if (is_isa && chr->target_port.value >= 4)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "serial port %u: the machine has room for ISA ports 0 to 3", chr->target_port.value);
-    if (g_str_equal(driver, "isa-serial"))
+    AUTO_JSON device = char_device_new(&chr->info, driver);
+    if (!prop_info(device, c->def, &chr->info, err))
+        return false;
+    if (is_isa)
         prop_uint(device, "index", chr->target_port.value);
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    return add_device(c, plan, g_steal_pointer(&device), NULL, err);
 }
 
-static bool build_parallel(Builder *b, const CharDef *chr, Error **err)
+bool plan_parallel(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
-    if (!chardev_build(b, chr->info.alias, &chr->source, spicevmc_name(chr), err))
+    const CharDef *chr = def;
+    if (!plan_char_backend(c, chr, plan, err))
         return false;
-    AUTO_JSON device = char_device_new(chr, "isa-parallel");
-    if (!prop_info(device, b->def, &chr->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    return add_device(c, plan, char_device_new(&chr->info, "isa-parallel"), &chr->info, err);
 }
 
-static void build_guestfwd(Builder *b, const CharDef *chr)
+static void plan_guestfwd(const CharDef *chr, Plan *plan)
 {
-    g_autofree char *forward = g_strdup_printf("tcp:%s:%u-chardev:char%s", chr->guestfwd_address,
-                                               chr->guestfwd_port, chr->info.alias);
     Json *netdev = json_object();
     Json *list = json_array();
     Json *entry = json_object();
-    prop_str(entry, "str", forward);
+    prop_format(entry, "str", "tcp:%s:%u-chardev:char%s", chr->guestfwd_address, chr->guestfwd_port,
+                chr->info.alias);
     json_array_append_new(list, entry);
     prop_str(netdev, "type", "user");
     json_object_set_new(netdev, "guestfwd", list);
     prop_str(netdev, "id", chr->info.alias);
-    add_json(b, "-netdev", netdev);
+    plan_add(plan, PLAN_NETDEV, netdev);
 }
 
-static bool build_virtio_port(Builder *b, const CharDef *chr, const char *driver, Error **err)
+static bool plan_virtio_port(const PlanContext *c, const CharDef *chr, const char *driver, Plan *plan,
+                             Error **err)
 {
     AUTO_JSON device = device_new(driver);
     g_autofree char *chardev = g_strdup_printf("char%s", chr->info.alias);
 
-    if (!device_require(b->caps, driver, err))
-        return false;
-    if (chr->info.address.type == ADDRESS_VIRTIO_SERIAL && !prop_info(device, b->def, &chr->info, err))
+    if (chr->info.address.type == ADDRESS_VIRTIO_SERIAL && !prop_info(device, c->def, &chr->info, err))
         return false;
     /* The order of the properties is fixed by what people compare: bus, nr, chardev, id. */
     json_object_del(device, "id");
@@ -255,27 +259,27 @@ static bool build_virtio_port(Builder *b, const CharDef *chr, const char *driver
     prop_str(device, "id", chr->info.alias);
     if (chr->class == CHAR_CLASS_CHANNEL)
         prop_str(device, "name", chr->target_name ? chr->target_name : "com.redhat.spice.0");
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    return add_device(c, plan, g_steal_pointer(&device), NULL, err);
 }
 
-static bool build_channel(Builder *b, const CharDef *chr, Error **err)
+bool plan_channel(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
-    if (!chardev_build(b, chr->info.alias, &chr->source, spicevmc_name(chr), err))
+    const CharDef *chr = def;
+    if (!plan_char_backend(c, chr, plan, err))
         return false;
     if (chr->target_type == CHAR_TARGET_GUESTFWD) {
-        build_guestfwd(b, chr);
+        plan_guestfwd(chr, plan);
         return true;
     }
-    return build_virtio_port(b, chr, "virtserialport", err);
+    return plan_virtio_port(c, chr, "virtserialport", plan, err);
 }
 
-static bool build_console(Builder *b, const CharDef *chr, Error **err)
+bool plan_console(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const CharDef *chr = def;
     switch (chr->target_type) {
     case CHAR_TARGET_VIRTIO:
-        return chardev_build(b, chr->info.alias, &chr->source, spicevmc_name(chr), err) &&
-               build_virtio_port(b, chr, "virtconsole", err);
+        return plan_char_backend(c, chr, plan, err) && plan_virtio_port(c, chr, "virtconsole", plan, err);
     case CHAR_TARGET_SERIAL:
     case CHAR_TARGET_ABSENT: /* another name of the first serial port */
         return true;
@@ -285,57 +289,19 @@ static bool build_console(Builder *b, const CharDef *chr, Error **err)
     }
 }
 
-static bool build_smartcard(Builder *b, const SmartcardDef *card, Error **err)
+bool plan_smartcard(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const SmartcardDef *card = def;
     if (card->mode == SMARTCARD_HOST || card->mode == SMARTCARD_HOST_CERTIFICATES) {
-        AUTO_JSON device = device_new("ccid-card-emulated");
-        if (!device_require(b->caps, "ccid-card-emulated", err))
-            return false;
+        Json *device = device_new("ccid-card-emulated");
         prop_str(device, "backend", card->mode == SMARTCARD_HOST ? "nss-emulated" : "certificates");
         prop_str(device, "cert1", card->certificate[0]);
         prop_str(device, "cert2", card->certificate[1]);
         prop_str(device, "cert3", card->certificate[2]);
         prop_str(device, "db", card->database);
-        if (!prop_info(device, b->def, &card->info, err))
-            return false;
-        add_json(b, "-device", g_steal_pointer(&device));
-        return true;
+        return add_device(c, plan, device, &card->info, err);
     }
-    g_autofree char *chardev = g_strdup_printf("char%s", card->info.alias);
-    if (!device_require(b->caps, "ccid-card-passthru", err) ||
-        !chardev_build(b, card->info.alias, &card->source, "smartcard", err))
+    if (!plan_chardev(c, card->info.alias, &card->source, "smartcard", plan, err))
         return false;
-    AUTO_JSON device = device_new("ccid-card-passthru");
-    prop_str(device, "chardev", chardev);
-    if (!prop_info(device, b->def, &card->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
-}
-
-bool build_chardevs(Builder *b, Error **err)
-{
-    unsigned index = 0;
-    for (DEF_EACH(SmartcardDef, card, b->def->smartcards)) {
-        builder_at(b, "/domain/devices/smartcard[%u]", ++index);
-        if (!build_smartcard(b, card, err))
-            return false;
-    }
-    const struct {
-        const char *element;
-        const GPtrArray *list;
-        bool (*build)(Builder *b, const CharDef *chr, Error **err);
-    } classes[] = { { "serial", b->def->serials, build_serial },
-                    { "parallel", b->def->parallels, build_parallel },
-                    { "channel", b->def->channels, build_channel },
-                    { "console", b->def->consoles, build_console } };
-    for (size_t i = 0; i < G_N_ELEMENTS(classes); i++) {
-        index = 0;
-        for (DEF_EACH(CharDef, chr, classes[i].list)) {
-            builder_at(b, "/domain/devices/%s[%u]", classes[i].element, ++index);
-            if (!classes[i].build(b, chr, err))
-                return false;
-        }
-    }
-    return true;
+    return add_device(c, plan, char_device_new(&card->info, "ccid-card-passthru"), &card->info, err);
 }

@@ -3,7 +3,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "conf/domain_defaults.h"
 #include "qemu/command_private.h"
+#include "qemu/device_private.h"
 
 /* ---- controllers ---- */
 
@@ -22,30 +24,6 @@ static bool is_builtin(const ControllerDef *controller)
         return true;
     default:
         return false;
-    }
-}
-
-static const char *pci_driver(const ControllerDef *controller)
-{
-    switch (controller->model) {
-    case CONTROLLER_MODEL_PCI_BRIDGE:
-        return "pci-bridge";
-    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
-        return "i82801b11-bridge";
-    case CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
-        return "pcie-pci-bridge";
-    case CONTROLLER_MODEL_PCIE_ROOT_PORT:
-        return controller->pci_model == PCI_MODEL_IOH3420 ? "ioh3420" : "pcie-root-port";
-    case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
-        return "x3130-upstream";
-    case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
-        return "xio3130-downstream";
-    case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
-        return "pxb";
-    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
-        return "pxb-pcie";
-    default:
-        return NULL;
     }
 }
 
@@ -72,26 +50,6 @@ static void prop_pci_controller(Json *device, const ControllerDef *controller)
     }
 }
 
-static const char *scsi_driver(const ControllerDef *controller)
-{
-    switch (controller->model) {
-    case CONTROLLER_MODEL_LSILOGIC:
-        return "lsi53c895a";
-    case CONTROLLER_MODEL_LSISAS1068:
-        return "mptsas1068";
-    case CONTROLLER_MODEL_LSISAS1078:
-        return "megasas";
-    case CONTROLLER_MODEL_VMPVSCSI:
-        return "pvscsi";
-    case CONTROLLER_MODEL_DC390:
-        return "dc390";
-    case CONTROLLER_MODEL_AM53C974:
-        return "am53c974";
-    default:
-        return NULL;
-    }
-}
-
 static VirtioModel controller_virtio_model(const ControllerDef *controller)
 {
     return controller->model == CONTROLLER_MODEL_VIRTIO_TRANSITIONAL       ? VIRTIO_MODEL_TRANSITIONAL
@@ -99,66 +57,55 @@ static VirtioModel controller_virtio_model(const ControllerDef *controller)
                                                                            : VIRTIO_MODEL_VIRTIO;
 }
 
-static const char *usb_driver(const ControllerDef *controller)
-{
-    switch (controller->model) {
-    case CONTROLLER_MODEL_PIIX3_UHCI:
-        return "piix3-usb-uhci";
-    case CONTROLLER_MODEL_PIIX4_UHCI:
-        return "piix4-usb-uhci";
-    case CONTROLLER_MODEL_EHCI:
-        return "usb-ehci";
-    case CONTROLLER_MODEL_ICH9_EHCI1:
-        return "ich9-usb-ehci1";
-    case CONTROLLER_MODEL_ICH9_UHCI1:
-        return "ich9-usb-uhci1";
-    case CONTROLLER_MODEL_ICH9_UHCI2:
-        return "ich9-usb-uhci2";
-    case CONTROLLER_MODEL_ICH9_UHCI3:
-        return "ich9-usb-uhci3";
-    case CONTROLLER_MODEL_VT82C686B_UHCI:
-        return "vt82c686b-usb-uhci";
-    case CONTROLLER_MODEL_PCI_OHCI:
-        return "pci-ohci";
-    case CONTROLLER_MODEL_NEC_XHCI:
-        return "nec-usb-xhci";
-    case CONTROLLER_MODEL_QEMU_XHCI:
-        return "qemu-xhci";
-    default:
-        return NULL;
-    }
-}
-
 static char *controller_driver(const ControllerDef *controller)
 {
-    const char *driver = NULL;
+    static const char *const by_model[CONTROLLER_MODEL_COUNT] = {
+        [CONTROLLER_MODEL_PCI_BRIDGE] = "pci-bridge",
+        [CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE] = "i82801b11-bridge",
+        [CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE] = "pcie-pci-bridge",
+        [CONTROLLER_MODEL_PCIE_ROOT_PORT] = "pcie-root-port",
+        [CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT] = "x3130-upstream",
+        [CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT] = "xio3130-downstream",
+        [CONTROLLER_MODEL_PCI_EXPANDER_BUS] = "pxb",
+        [CONTROLLER_MODEL_PCIE_EXPANDER_BUS] = "pxb-pcie",
+        [CONTROLLER_MODEL_LSILOGIC] = "lsi53c895a",
+        [CONTROLLER_MODEL_LSISAS1068] = "mptsas1068",
+        [CONTROLLER_MODEL_LSISAS1078] = "megasas",
+        [CONTROLLER_MODEL_VMPVSCSI] = "pvscsi",
+        [CONTROLLER_MODEL_DC390] = "dc390",
+        [CONTROLLER_MODEL_AM53C974] = "am53c974",
+        [CONTROLLER_MODEL_PIIX3_UHCI] = "piix3-usb-uhci",
+        [CONTROLLER_MODEL_PIIX4_UHCI] = "piix4-usb-uhci",
+        [CONTROLLER_MODEL_EHCI] = "usb-ehci",
+        [CONTROLLER_MODEL_ICH9_EHCI1] = "ich9-usb-ehci1",
+        [CONTROLLER_MODEL_ICH9_UHCI1] = "ich9-usb-uhci1",
+        [CONTROLLER_MODEL_ICH9_UHCI2] = "ich9-usb-uhci2",
+        [CONTROLLER_MODEL_ICH9_UHCI3] = "ich9-usb-uhci3",
+        [CONTROLLER_MODEL_VT82C686B_UHCI] = "vt82c686b-usb-uhci",
+        [CONTROLLER_MODEL_PCI_OHCI] = "pci-ohci",
+        [CONTROLLER_MODEL_NEC_XHCI] = "nec-usb-xhci",
+        [CONTROLLER_MODEL_QEMU_XHCI] = "qemu-xhci",
+    };
     switch (controller->type) {
-    case CONTROLLER_PCI:
-        driver = pci_driver(controller);
-        break;
     case CONTROLLER_SCSI:
-        driver = scsi_driver(controller);
-        if (!driver)
-            return virtio_driver("virtio-scsi", controller_virtio_model(controller), &controller->info);
-        break;
+        if (by_model[controller->model])
+            break;
+        return virtio_driver("virtio-scsi", controller_virtio_model(controller), &controller->info);
     case CONTROLLER_VIRTIO_SERIAL:
         return virtio_driver("virtio-serial", controller_virtio_model(controller), &controller->info);
     case CONTROLLER_SATA:
-        driver = "ich9-ahci";
-        break;
+        return g_strdup("ich9-ahci");
     case CONTROLLER_FDC:
-        driver = "isa-fdc";
-        break;
+        return g_strdup("isa-fdc");
     case CONTROLLER_CCID:
-        driver = "usb-ccid";
-        break;
+        return g_strdup("usb-ccid");
+    case CONTROLLER_PCI:
     case CONTROLLER_USB:
-        driver = usb_driver(controller);
         break;
     default:
-        break;
+        return NULL;
     }
-    return g_strdup(driver);
+    return g_strdup(controller->pci_model == PCI_MODEL_IOH3420 ? "ioh3420" : by_model[controller->model]);
 }
 
 static void prop_usb_controller(Json *device, const ControllerDef *controller)
@@ -173,17 +120,14 @@ static void prop_usb_master(Json *device, const ControllerDef *controller)
 {
     if (!controller->info.has_usb_master)
         return;
-    g_autofree char *bus = g_strdup_printf("%s.0", controller->info.alias);
-    prop_str(device, "masterbus", bus);
+    prop_format(device, "masterbus", "%s.0", controller->info.alias);
     prop_uint(device, "firstport", controller->info.usb_master_port);
 }
 
 static void prop_virtio_controller(Json *device, const ControllerDef *controller)
 {
-    if (controller->iothread.is_set) {
-        g_autofree char *iothread = g_strdup_printf("iothread%u", controller->iothread.value);
-        prop_str(device, "iothread", iothread);
-    }
+    if (controller->iothread.is_set)
+        prop_format(device, "iothread", "iothread%u", controller->iothread.value);
     prop_opt(device, "num_queues", controller->queues);
     prop_opt(device, "cmd_per_lun", controller->cmd_per_lun);
     prop_opt(device, "max_sectors", controller->max_sectors);
@@ -195,78 +139,45 @@ static void prop_virtio_controller(Json *device, const ControllerDef *controller
     prop_virtio(device, &controller->virtio);
 }
 
-static bool build_controller(Builder *b, const ControllerDef *controller, Error **err)
+/* i440fx brings its floppy controller, q35 can be given one; other boards have no place for it. */
+static bool check_floppy_controller(const DomainDef *def, Error **err)
 {
+    return domain_is_i440fx(def) || domain_is_q35(def) ||
+           error_set(err, ERROR_CONFIG_UNSUPPORTED, "floppy drives are unsupported by machine type '%s'",
+                     def->os.machine);
+}
+
+bool plan_controller(const PlanContext *c, const void *def, Plan *plan, Error **err)
+{
+    const ControllerDef *controller = def;
+    if (is_builtin(controller) || controller->model == CONTROLLER_MODEL_NONE)
+        return true;
+    if (controller->type == CONTROLLER_FDC && !check_floppy_controller(c->def, err))
+        return false;
+    if (controller->type == CONTROLLER_FDC && domain_is_i440fx(c->def))
+        return true;
     g_autofree char *driver = controller_driver(controller);
     if (!driver)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "controller type '%s' model '%s' is not supported",
                          enum_name(&controller_type_names, controller->type),
                          enum_name(&controller_model_names, controller->model));
-    if (!device_require(b->caps, driver, err))
-        return false;
-    AUTO_JSON device = device_new(driver);
+    Json *device = device_new(driver);
     prop_pci_controller(device, controller);
     if (controller->type == CONTROLLER_USB)
         prop_usb_controller(device, controller);
     if (controller->type == CONTROLLER_SCSI || controller->type == CONTROLLER_VIRTIO_SERIAL)
         prop_virtio_controller(device, controller);
+    prop_usb_master(device, controller);
     /* Companions share the bus of their EHCI controller and have no name of their own. */
-    if (controller->info.has_usb_master) {
-        prop_usb_master(device, controller);
-        DeviceInfo nameless = controller->info;
-        nameless.alias = NULL;
-        if (!prop_info(device, b->def, &nameless, err))
-            return false;
-    } else if (!prop_info(device, b->def, &controller->info, err)) {
-        return false;
-    }
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    DeviceInfo info = controller->info;
+    if (info.has_usb_master)
+        info.alias = NULL;
+    return add_device(c, plan, device, &info, err);
 }
 
-static bool has_floppy_on_board(const DomainDef *def)
+bool plan_hub(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
-    return !strstr(def->os.machine, "q35"); /* i440fx boards bring their floppy controller */
-}
-
-bool build_controllers(Builder *b, Error **err)
-{
-    /* Bridges first: what sits on a bus must find it. */
-    static const ControllerType order[] = { CONTROLLER_PCI,  CONTROLLER_USB,           CONTROLLER_SCSI,
-                                            CONTROLLER_SATA, CONTROLLER_VIRTIO_SERIAL, CONTROLLER_FDC };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
-        unsigned index = 0;
-        for (DEF_EACH(ControllerDef, controller, b->def->controllers)) {
-            index++;
-            if (controller->type != order[i] || is_builtin(controller) ||
-                controller->model == CONTROLLER_MODEL_NONE)
-                continue;
-            if (controller->type == CONTROLLER_FDC && has_floppy_on_board(b->def))
-                continue;
-            builder_at(b, "/domain/devices/controller[%u]", index);
-            if (!build_controller(b, controller, err))
-                return false;
-        }
-    }
-    unsigned index = 0;
-    for (DEF_EACH(HubDef, hub, b->def->hubs)) {
-        AUTO_JSON device = device_new("usb-hub");
-        builder_at(b, "/domain/devices/hub[%u]", ++index);
-        if (!prop_info(device, b->def, &hub->info, err))
-            return false;
-        add_json(b, "-device", g_steal_pointer(&device));
-    }
-    index = 0;
-    for (DEF_EACH(ControllerDef, controller, b->def->controllers)) {
-        index++;
-        if (controller->type != CONTROLLER_CCID)
-            continue;
-        builder_at(b, "/domain/devices/controller[%u]", index);
-        if (!build_controller(b, controller, err))
-            return false;
-    }
-    return true;
+    return add_device(c, plan, device_new("usb-hub"), &((const HubDef *)def)->info, err);
 }
 
 /* ---- input ---- */
@@ -288,8 +199,9 @@ static char *input_driver(const InputDef *input)
     return NULL;
 }
 
-static bool build_input(Builder *b, const InputDef *input, Error **err)
+bool plan_input(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const InputDef *input = def;
     if (input->type == INPUT_EVDEV) {
         Json *object = json_object();
         prop_str(object, "qom-type", "input-linux");
@@ -299,7 +211,7 @@ static bool build_input(Builder *b, const InputDef *input, Error **err)
         if (input->grab)
             prop_bool(object, "grab_all", true);
         prop_str(object, "grab-toggle", input->grab_toggle);
-        add_json(b, "-object", object);
+        plan_add(plan, PLAN_OBJECT, object);
         return true;
     }
     if (input->bus == INPUT_BUS_PS2 || input->bus == INPUT_BUS_NONE)
@@ -308,46 +220,28 @@ static bool build_input(Builder *b, const InputDef *input, Error **err)
     if (!driver)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "input type '%s' on bus '%s' is not supported",
                          enum_name(&input_type_names, input->type), enum_name(&input_bus_names, input->bus));
-    if (!device_require(b->caps, driver, err))
-        return false;
-    AUTO_JSON device = device_new(driver);
+    Json *device = device_new(driver);
     if (input->type == INPUT_PASSTHROUGH)
         prop_str(device, "evdev", input->source);
     if (input->bus == INPUT_BUS_VIRTIO)
         prop_virtio(device, &input->virtio);
-    if (!prop_info(device, b->def, &input->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
-}
-
-bool build_inputs(Builder *b, Error **err)
-{
-    unsigned index = 0;
-    for (DEF_EACH(InputDef, input, b->def->inputs)) {
-        builder_at(b, "/domain/devices/input[%u]", ++index);
-        if (!build_input(b, input, err))
-            return false;
-    }
-    return true;
+    return add_device(c, plan, device, &input->info, err);
 }
 
 /* ---- the rest ---- */
 
-static bool build_watchdog(Builder *b, const WatchdogDef *watchdog, Error **err)
+bool plan_watchdog(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const WatchdogDef *watchdog = def;
     static const char *const drivers[] = {
         [WATCHDOG_I6300ESB] = "i6300esb", [WATCHDOG_IB700] = "ib700", [WATCHDOG_DIAG288] = "diag288"
     };
     const char *driver = watchdog->model < G_N_ELEMENTS(drivers) ? drivers[watchdog->model] : NULL;
 
     if (driver) {
-        if (!device_require(b->caps, driver, err))
+        Json *device = device_new(driver);
+        if (!add_device(c, plan, device, &watchdog->info, err))
             return false;
-        AUTO_JSON device = device_new(driver);
-        if (!prop_info(device, b->def, &watchdog->info, err))
-            return false;
-        add_json(b, "-device", g_steal_pointer(&device));
     } else if (watchdog->model != WATCHDOG_ITCO) { /* iTCO is part of q35 */
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "watchdog model '%s' is not supported",
                          enum_name(&watchdog_model_names, watchdog->model));
@@ -357,38 +251,35 @@ static bool build_watchdog(Builder *b, const WatchdogDef *watchdog, Error **err)
                          : watchdog->action == WATCHDOG_ACTION_ABSENT
                              ? "reset"
                              : enum_name(&watchdog_action_names, watchdog->action);
-    add_text(b, "-watchdog-action", "%s", action);
+    plan_text(plan, "-watchdog-action", "%s", action);
     return true;
 }
 
-static bool build_memballoon(Builder *b, const MemballoonDef *balloon, Error **err)
+bool plan_memballoon(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const MemballoonDef *balloon = def;
+    if (balloon->model == MEMBALLOON_NONE)
+        return true;
     VirtioModel model = balloon->model == MEMBALLOON_VIRTIO_TRANSITIONAL       ? VIRTIO_MODEL_TRANSITIONAL
                         : balloon->model == MEMBALLOON_VIRTIO_NON_TRANSITIONAL ? VIRTIO_MODEL_NON_TRANSITIONAL
                                                                                : VIRTIO_MODEL_VIRTIO;
     g_autofree char *driver = virtio_driver("virtio-balloon", model, &balloon->info);
-    if (!device_require(b->caps, driver, err))
-        return false;
-    AUTO_JSON device = device_new(driver);
+    Json *device = device_new(driver);
     prop_str(device, "id", balloon->info.alias);
     prop_tristate(device, "deflate-on-oom", balloon->autodeflate);
     prop_tristate(device, "free-page-reporting", balloon->free_page_reporting);
     prop_virtio(device, &balloon->virtio);
-    if (!prop_info(device, b->def, &balloon->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    return add_device(c, plan, device, &balloon->info, err);
 }
 
-static bool build_rng(Builder *b, const RngDef *rng, Error **err)
+bool plan_rng(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const RngDef *rng = def;
     g_autofree char *driver = virtio_driver("virtio-rng", rng->model, &rng->info);
     g_autofree char *id = g_strdup_printf("obj%s", rng->info.alias);
-    if (!device_require(b->caps, driver, err))
-        return false;
 
     if (rng->backend == RNG_BACKEND_EGD && rng->source &&
-        !build_chardev(b, rng->info.alias, rng->source, err))
+        !plan_chardev(c, rng->info.alias, rng->source, "usbredir", plan, err))
         return false;
     Json *object = json_object();
     prop_str(object, "qom-type",
@@ -396,15 +287,13 @@ static bool build_rng(Builder *b, const RngDef *rng, Error **err)
              : rng->backend == RNG_BACKEND_EGD   ? "rng-egd"
                                                  : "rng-random");
     prop_str(object, "id", id);
-    if (rng->backend == RNG_BACKEND_EGD) {
-        g_autofree char *chardev = g_strdup_printf("char%s", rng->info.alias);
-        prop_str(object, "chardev", chardev);
-    } else if (rng->backend == RNG_BACKEND_RANDOM) {
+    if (rng->backend == RNG_BACKEND_EGD)
+        prop_format(object, "chardev", "char%s", rng->info.alias);
+    else if (rng->backend == RNG_BACKEND_RANDOM)
         prop_str(object, "filename", rng->device ? rng->device : "/dev/random");
-    }
-    add_json(b, "-object", object);
+    plan_add(plan, PLAN_OBJECT, object);
 
-    AUTO_JSON device = device_new(driver);
+    Json *device = device_new(driver);
     prop_str(device, "rng", id);
     prop_str(device, "id", rng->info.alias);
     if (rng->rate_bytes.is_set) {
@@ -412,130 +301,51 @@ static bool build_rng(Builder *b, const RngDef *rng, Error **err)
         prop_uint(device, "period", rng->rate_period_ms.is_set ? rng->rate_period_ms.value : 1000);
     }
     prop_virtio(device, &rng->virtio);
-    if (!prop_info(device, b->def, &rng->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    return add_device(c, plan, device, &rng->info, err);
 }
 
-static bool build_panic(Builder *b, const PanicDef *panic, Error **err)
+bool plan_panic(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const PanicDef *panic = def;
     if (panic->model == PANIC_HYPERV)
         return true; /* a CPU feature */
     if (panic->model != PANIC_ISA && panic->model != PANIC_PVPANIC)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "panic model '%s' is not supported",
                          enum_name(&panic_model_names, panic->model));
     bool pci = panic->model == PANIC_PVPANIC;
-    if (!device_require(b->caps, pci ? "pvpanic-pci" : "pvpanic", err))
-        return false;
-    AUTO_JSON device = device_new(pci ? "pvpanic-pci" : "pvpanic");
-    if (pci) {
-        if (!prop_info(device, b->def, &panic->info, err))
-            return false;
-    } else if (panic->info.address.type == ADDRESS_ISA && panic->info.address.isa.iobase) {
+    Json *device = device_new(pci ? "pvpanic-pci" : "pvpanic");
+    if (!pci && panic->info.address.type == ADDRESS_ISA && panic->info.address.isa.iobase)
         prop_uint(device, "ioport", panic->info.address.isa.iobase);
-    }
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    return add_device(c, plan, device, pci ? &panic->info : NULL, err);
 }
 
-static bool build_redirdev(Builder *b, const RedirdevDef *redirdev, Error **err)
+bool plan_redirdev(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
-    g_autofree char *chardev = g_strdup_printf("char%s", redirdev->info.alias);
-    if (!device_require(b->caps, "usb-redir", err) ||
-        !build_chardev(b, redirdev->info.alias, &redirdev->source, err))
+    const RedirdevDef *redirdev = def;
+    if (!plan_chardev(c, redirdev->info.alias, &redirdev->source, "usbredir", plan, err))
         return false;
-    AUTO_JSON device = device_new("usb-redir");
-    prop_str(device, "chardev", chardev);
+    Json *device = char_device_new(&redirdev->info, "usb-redir");
     prop_str(device, "id", redirdev->info.alias);
     if (redirdev->info.boot_order)
         prop_uint(device, "bootindex", redirdev->info.boot_order);
-    if (!prop_info(device, b->def, &redirdev->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    return add_device(c, plan, device, &redirdev->info, err);
 }
 
-static bool build_iommu(Builder *b, const IommuDef *iommu, Error **err)
+bool plan_iommu(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const IommuDef *iommu = def;
     const char *driver = iommu->model == IOMMU_INTEL    ? "intel-iommu"
                          : iommu->model == IOMMU_VIRTIO ? "virtio-iommu-pci"
                                                         : NULL;
-    if (!driver || !device_require(b->caps, driver, err))
-        return driver ? false
-                      : error_set(err, ERROR_CONFIG_UNSUPPORTED, "IOMMU model '%s' is not supported",
-                                  enum_name(&iommu_model_names, iommu->model));
-    AUTO_JSON device = device_new(driver);
+    if (!driver)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "IOMMU model '%s' is not supported",
+                         enum_name(&iommu_model_names, iommu->model));
+    Json *device = device_new(driver);
     prop_on_off(device, "intremap", iommu->intremap);
     prop_tristate(device, "caching-mode", iommu->caching_mode);
     prop_on_off(device, "eim", iommu->eim);
     prop_tristate(device, "device-iotlb", iommu->iotlb);
     if (iommu->aw_bits)
         prop_uint(device, "aw-bits", iommu->aw_bits);
-    if (!prop_info(device, b->def, &iommu->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
-}
-
-/* What the definition names and this version can't build: an error instead of a machine without the device.
- */
-static bool refuse_unsupported(const DomainDef *def, Error **err)
-{
-    const struct {
-        const char *what;
-        unsigned count;
-    } rows[] = {
-        { "filesystem", def_list_len(def->filesystems) },
-        { "hostdev", def_list_len(def->hostdevs) },
-        { "tpm", def_list_len(def->tpms) },
-        { "shmem", def_list_len(def->shmems) },
-        { "memory", def_list_len(def->memory_devices) },
-        { "lease", def_list_len(def->leases) },
-        { "vsock", def->vsock != NULL },
-    };
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        if (rows[i].count)
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "<%s> devices are not supported by this version",
-                             rows[i].what);
-    }
-    return true;
-}
-
-bool build_other_devices(Builder *b, Error **err)
-{
-    const DomainDef *def = b->def;
-    unsigned index = 0;
-
-    if (!refuse_unsupported(def, err))
-        return false;
-    for (DEF_EACH(WatchdogDef, watchdog, def->watchdogs)) {
-        builder_at(b, "/domain/devices/watchdog[%u]", ++index);
-        if (!build_watchdog(b, watchdog, err))
-            return false;
-    }
-    index = 0;
-    for (DEF_EACH(RedirdevDef, redirdev, def->redirdevs)) {
-        builder_at(b, "/domain/devices/redirdev[%u]", ++index);
-        if (!build_redirdev(b, redirdev, err))
-            return false;
-    }
-    builder_at(b, "/domain/devices/memballoon");
-    if (def->memballoon && def->memballoon->model != MEMBALLOON_NONE &&
-        !build_memballoon(b, def->memballoon, err))
-        return false;
-    index = 0;
-    for (DEF_EACH(RngDef, rng, def->rngs)) {
-        builder_at(b, "/domain/devices/rng[%u]", ++index);
-        if (!build_rng(b, rng, err))
-            return false;
-    }
-    index = 0;
-    for (DEF_EACH(PanicDef, panic, def->panics)) {
-        builder_at(b, "/domain/devices/panic[%u]", ++index);
-        if (!build_panic(b, panic, err))
-            return false;
-    }
-    builder_at(b, "/domain/devices/iommu");
-    return !def->iommu || build_iommu(b, def->iommu, err);
+    return add_device(c, plan, device, &iommu->info, err);
 }

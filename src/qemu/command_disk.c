@@ -4,6 +4,7 @@
 
 #include "qemu/address.h"
 #include "qemu/command_private.h"
+#include "qemu/device_private.h"
 
 typedef struct CacheMode {
     bool set, direct, no_flush, write_cache;
@@ -82,7 +83,7 @@ static char *node_name(const StorageSource *source, const char *layer)
     return g_strdup_printf("libvirt-%u-%s", source->index, layer);
 }
 
-char *qemu_disk_node_name(const DiskDef *disk)
+static char *disk_node_name(const DiskDef *disk)
 {
     if (disk->copy_on_read == TRISTATE_ON)
         return g_strdup_printf("libvirt-CoR-%s", disk->target);
@@ -143,39 +144,29 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, bool 
     return node;
 }
 
-static void json_free(void *object)
+static bool plan_nodes(const DiskDef *disk, const StorageSource *source, bool is_top, Plan *plan, Error **err)
 {
-    json_decref(object);
+    Json *storage = NULL;
+    if (!source || !source->path)
+        return true;
+    if (!plan_nodes(disk, source->backing, false, plan, err) || !storage_node(disk, source, &storage, err))
+        return false;
+    plan_add(plan, PLAN_BLOCKDEV, storage);
+    plan_add(plan, PLAN_BLOCKDEV, format_node(disk, source, is_top));
+    return true;
 }
 
-bool qemu_disk_blockdevs(const DiskDef *disk, GPtrArray **ret_nodes, Error **err)
+static void plan_copy_on_read(const DiskDef *disk, Plan *plan)
 {
-    g_autoptr(GPtrArray) chain = g_ptr_array_new();
-    g_autoptr(GPtrArray) nodes = g_ptr_array_new_with_free_func(json_free);
-
-    for (const StorageSource *source = &disk->src; source && source->path; source = source->backing)
-        g_ptr_array_add(chain, (gpointer)source);
-    for (unsigned i = chain->len; i-- > 0;) {
-        const StorageSource *source = g_ptr_array_index(chain, i);
-        Json *storage = NULL;
-        if (!storage_node(disk, source, &storage, err))
-            return false;
-        g_ptr_array_add(nodes, storage);
-        g_ptr_array_add(nodes, format_node(disk, source, i == 0));
-    }
-    if (chain->len && disk->copy_on_read == TRISTATE_ON) {
-        g_autofree char *name = qemu_disk_node_name(disk);
-        g_autofree char *below = node_name(&disk->src, "format");
-        Json *cor = json_object();
-        prop_str(cor, "driver", "copy-on-read");
-        prop_str(cor, "node-name", name);
-        prop_str(cor, "file", below);
-        if (disk->discard != DISK_DISCARD_ABSENT)
-            prop_str(cor, "discard", enum_name(&disk_discard_names, disk->discard));
-        g_ptr_array_add(nodes, cor);
-    }
-    *ret_nodes = g_steal_pointer(&nodes);
-    return true;
+    g_autofree char *name = disk_node_name(disk);
+    g_autofree char *below = node_name(&disk->src, "format");
+    Json *cor = json_object();
+    prop_str(cor, "driver", "copy-on-read");
+    prop_str(cor, "node-name", name);
+    prop_str(cor, "file", below);
+    if (disk->discard != DISK_DISCARD_ABSENT)
+        prop_str(cor, "discard", enum_name(&disk_discard_names, disk->discard));
+    plan_add(plan, PLAN_BLOCKDEV, cor);
 }
 
 /* ---- devices ---- */
@@ -197,13 +188,11 @@ static Json *device_on_ide(const DomainDef *def, const DiskDef *disk)
     Json *device = device_new(ide_kind(disk));
     const DeviceAddress *address = &disk->info.address;
     if (disk->bus == DISK_BUS_IDE) {
-        g_autofree char *bus = g_strdup_printf("ide.%u", address->drive.bus);
-        prop_str(device, "bus", bus);
+        prop_format(device, "bus", "ide.%u", address->drive.bus);
         prop_uint(device, "unit", address->drive.unit);
     } else {
         const char *controller = controller_alias(def, CONTROLLER_SATA, address->drive.controller);
-        g_autofree char *bus = g_strdup_printf("%s.%u", controller ? controller : "ide", address->drive.unit);
-        prop_str(device, "bus", bus);
+        prop_format(device, "bus", "%s.%u", controller ? controller : "ide", address->drive.unit);
     }
     return device;
 }
@@ -235,10 +224,8 @@ static Json *device_on_virtio(const DiskDef *disk)
 {
     g_autofree char *driver = virtio_driver("virtio-blk", disk->model, &disk->info);
     Json *device = device_new(driver);
-    if (disk->iothread.is_set) {
-        g_autofree char *iothread = g_strdup_printf("iothread%u", disk->iothread.value);
-        prop_str(device, "iothread", iothread);
-    }
+    if (disk->iothread.is_set)
+        prop_format(device, "iothread", "iothread%u", disk->iothread.value);
     prop_tristate(device, "ioeventfd", disk->ioeventfd);
     prop_tristate(device, "event_idx", disk->event_idx);
     prop_opt(device, "num-queues", disk->queues);
@@ -304,25 +291,41 @@ static void prop_disk_limits(Json *device, const DiskDef *disk)
     }
 }
 
-bool qemu_disk_device(const DomainDef *def, const DiskDef *disk, const QemuCaps *caps, unsigned boot_index,
-                      Json **ret_device, Error **err)
+static BootDev disk_boot_class(const DiskDef *disk)
+{
+    return disk->device == DISK_DEVICE_CDROM    ? BOOT_DEV_CDROM
+           : disk->device == DISK_DEVICE_FLOPPY ? BOOT_DEV_FD
+                                                : BOOT_DEV_HD;
+}
+
+static unsigned disk_boot_index(const PlanContext *c, const DiskDef *disk)
+{
+    if (disk->info.boot_order)
+        return disk->info.boot_order;
+    for (DEF_EACH(DiskDef, first, c->def->disks)) {
+        if (!first->info.boot_order && disk_boot_class(first) == disk_boot_class(disk))
+            return first == disk ? boot_rank(c, disk_boot_class(disk)) : 0;
+    }
+    return 0;
+}
+
+static bool plan_drive(const PlanContext *c, const DiskDef *disk, unsigned boot_index, Plan *plan,
+                       Error **err)
 {
     CacheMode cache = disk_cache_mode(disk);
-    AUTO_JSON device = disk_device_new(def, disk);
+    AUTO_JSON device = disk_device_new(c->def, disk);
 
     if (!device)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "disk '%s': bus '%s' is not supported by this version", disk->target,
                          enum_name(&disk_bus_names, disk->bus));
-    if (!device_require(caps, json_get_str(device, "driver"), err))
-        return false;
     if (disk->shareable)
         prop_bool(device, "share-rw", true);
     if (disk->src.path) {
-        g_autofree char *node = qemu_disk_node_name(disk);
+        g_autofree char *node = disk_node_name(disk);
         prop_str(device, "drive", node);
     }
-    if (!prop_info(device, def, &disk->info, err))
+    if (!prop_info(device, c->def, &disk->info, err))
         return false;
     if (boot_index && disk->bus != DISK_BUS_FDC) /* drives boot by their controller's properties */
         prop_uint(device, "bootindex", boot_index);
@@ -337,43 +340,22 @@ bool qemu_disk_device(const DomainDef *def, const DiskDef *disk, const QemuCaps 
              error_policy(disk->rerror_policy != DISK_ERROR_POLICY_ABSENT    ? disk->rerror_policy
                           : disk->error_policy == DISK_ERROR_POLICY_ENOSPACE ? DISK_ERROR_POLICY_ABSENT
                                                                              : disk->error_policy));
-    *ret_device = g_steal_pointer(&device);
-    return true;
+    return add_device(c, plan, g_steal_pointer(&device), NULL, err);
 }
 
-static BootDev disk_boot_class(const DiskDef *disk)
+bool plan_disk(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
-    return disk->device == DISK_DEVICE_CDROM    ? BOOT_DEV_CDROM
-           : disk->device == DISK_DEVICE_FLOPPY ? BOOT_DEV_FD
-                                                : BOOT_DEV_HD;
-}
+    const DiskDef *disk = def;
+    const unsigned boot_index = disk_boot_index(c, disk);
 
-static bool disk_build(Builder *b, const DiskDef *disk, Error **err)
-{
-    g_autoptr(GPtrArray) nodes = NULL;
-    Json *device = NULL;
-    unsigned boot_index =
-        disk->info.boot_order ? disk->info.boot_order : builder_take_boot(b, disk_boot_class(disk));
-
-    if (!qemu_disk_blockdevs(disk, &nodes, err) ||
-        !qemu_disk_device(b->def, disk, b->caps, boot_index, &device, err))
+    if (!plan_nodes(disk, &disk->src, true, plan, err))
         return false;
-    for (unsigned i = 0; i < nodes->len; i++)
-        add_json(b, "-blockdev", json_incref(g_ptr_array_index(nodes, i)));
-    add_json(b, "-device", device);
+    if (disk->src.path && disk->copy_on_read == TRISTATE_ON)
+        plan_copy_on_read(disk, plan);
+    if (!plan_drive(c, disk, boot_index, plan, err))
+        return false;
     if (boot_index && disk->bus == DISK_BUS_FDC)
-        add_text(b, "-global", "isa-fdc.bootindex%c=%u", disk->info.address.drive.unit ? 'B' : 'A',
-                 boot_index);
-    return true;
-}
-
-bool build_disks(Builder *b, Error **err)
-{
-    unsigned index = 0;
-    for (DEF_EACH(DiskDef, disk, b->def->disks)) {
-        builder_at(b, "/domain/devices/disk[%u]", ++index);
-        if (!disk_build(b, disk, err))
-            return false;
-    }
+        plan_text(plan, "-global", "isa-fdc.bootindex%c=%u", disk->info.address.drive.unit ? 'B' : 'A',
+                  boot_index);
     return true;
 }

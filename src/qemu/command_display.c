@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "qemu/command_private.h"
+#include "qemu/device_private.h"
 
 #define VNC_PORT_FIRST 5900 /* QEMU counts displays from here */
 
@@ -32,18 +33,21 @@ static const char *audio_driver(AudioType type)
     }
 }
 
-static void build_audio(Builder *b, const AudioDef *audio)
+bool plan_audio(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const AudioDef *audio = def;
     Json *object = json_object();
-    g_autofree char *id = g_strdup_printf("audio%u", audio->id);
-    prop_str(object, "id", id);
+    prop_format(object, "id", "audio%u", audio->id);
     prop_str(object, "driver", audio_driver(audio->type));
     prop_opt(object, "timer-period", audio->timer_period_us);
     if (audio->type == AUDIO_PULSEAUDIO)
         prop_str(object, "server", audio->server_name);
     if (audio->type == AUDIO_FILE)
         prop_str(object, "path", audio->path);
-    add_json(b, "-audiodev", object);
+    g_autofree char *text = json_format(object);
+    json_decref(object);
+    plan_text(plan, "-audiodev", "%s", text);
+    return true;
 }
 
 static const ListenDef *graphics_listen(const GraphicsDef *graphics)
@@ -64,7 +68,7 @@ static const char *listen_address(const ListenDef *listen)
     return listen && listen->address ? listen->address : "127.0.0.1";
 }
 
-static bool build_vnc(Builder *b, const GraphicsDef *graphics, Error **err)
+static bool plan_vnc(const PlanContext *c, const GraphicsDef *graphics, Plan *plan, Error **err)
 {
     g_autoptr(GString) out = g_string_new(NULL);
     const ListenDef *listen = graphics_listen(graphics);
@@ -87,25 +91,23 @@ static bool build_vnc(Builder *b, const GraphicsDef *graphics, Error **err)
     }
     if (graphics->share_policy != VNC_SHARE_ABSENT)
         g_string_append_printf(out, ",share=%s", enum_name(&vnc_share_policy_names, graphics->share_policy));
-    if (graphics->passwd || b->env->vnc_has_password)
+    if (graphics->passwd || c->env->vnc_has_password)
         g_string_append(out, ",password=on"); /* the password itself goes over the control connection */
     if (graphics->power_control != TRISTATE_ABSENT)
         g_string_append_printf(out, ",power-control=%s",
                                graphics->power_control == TRISTATE_ON ? "on" : "off");
-    if (has_audio(b->def, audio_id(graphics->audio_id)))
+    if (has_audio(c->def, audio_id(graphics->audio_id)))
         g_string_append_printf(out, ",audiodev=audio%u", audio_id(graphics->audio_id));
-    add_text(b, "-vnc", "%s", out->str);
+    plan_text(plan, "-vnc", "%s", out->str);
     if (graphics->keymap)
-        add_text(b, "-k", "%s", graphics->keymap);
+        plan_text(plan, "-k", "%s", graphics->keymap);
     return true;
 }
 
 static void append_rendernode(GString *out, const GraphicsDef *graphics)
 {
-    if (!graphics->gl_rendernode)
-        return;
-    g_autofree char *node = option_escape(graphics->gl_rendernode);
-    g_string_append_printf(out, ",rendernode=%s", node);
+    if (graphics->gl_rendernode)
+        append_option(out, "rendernode", graphics->gl_rendernode);
 }
 
 static void spice_option(GString *out, const char *key, const EnumNames *names, unsigned value)
@@ -140,7 +142,7 @@ static void spice_plaintext_channels(GString *out, const GraphicsDef *graphics)
     }
 }
 
-static bool build_spice(Builder *b, const GraphicsDef *graphics, Error **err)
+static bool plan_spice(const PlanContext *c, const GraphicsDef *graphics, Plan *plan, Error **err)
 {
     if (!spice_check_tls(graphics, err))
         return false;
@@ -148,15 +150,14 @@ static bool build_spice(Builder *b, const GraphicsDef *graphics, Error **err)
     const ListenDef *listen = graphics_listen(graphics);
 
     if (listen && listen->type == LISTEN_SOCKET && listen->socket) {
-        g_autofree char *path = option_escape(listen->socket);
-        g_string_append_printf(out, ",unix=on,addr=%s", path);
+        g_string_append(out, ",unix=on");
+        append_option(out, "addr", listen->socket);
     } else if (!listen || listen->type != LISTEN_NONE) {
         if (graphics->port > 0)
             g_string_append_printf(out, ",port=%d", graphics->port);
-        g_autofree char *address = option_escape(listen_address(listen));
-        g_string_append_printf(out, ",addr=%s", address);
+        append_option(out, "addr", listen_address(listen));
     }
-    if (!graphics->passwd && !b->env->spice_has_password)
+    if (!graphics->passwd && !c->env->spice_has_password)
         g_string_append(out, ",disable-ticketing=on");
     spice_plaintext_channels(out, graphics);
     spice_option(out, "image-compression", &spice_image_compression_names, graphics->image_compression);
@@ -177,23 +178,24 @@ static bool build_spice(Builder *b, const GraphicsDef *graphics, Error **err)
         append_rendernode(out, graphics);
     }
     g_string_append(out, ",seamless-migration=on");
-    add_text(b, "-spice", "%s", out->str + 1);
+    plan_text(plan, "-spice", "%s", out->str + 1);
     if (graphics->keymap)
-        add_text(b, "-k", "%s", graphics->keymap);
+        plan_text(plan, "-k", "%s", graphics->keymap);
     return true;
 }
 
-static bool build_graphics(Builder *b, const GraphicsDef *graphics, Error **err)
+bool plan_graphics(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const GraphicsDef *graphics = def;
     switch (graphics->type) {
     case GRAPHICS_VNC:
-        return build_vnc(b, graphics, err);
+        return plan_vnc(c, graphics, plan, err);
     case GRAPHICS_SPICE:
-        return build_spice(b, graphics, err);
+        return plan_spice(c, graphics, plan, err);
     case GRAPHICS_EGL_HEADLESS: {
         g_autoptr(GString) out = g_string_new("egl-headless");
         append_rendernode(out, graphics);
-        add_text(b, "-display", "%s", out->str);
+        plan_text(plan, "-display", "%s", out->str);
         return true;
     }
     default:
@@ -202,28 +204,20 @@ static bool build_graphics(Builder *b, const GraphicsDef *graphics, Error **err)
     }
 }
 
-static const char *video_driver_of(const VideoDef *video, bool primary)
+static const char *video_driver(const VideoDef *video, bool primary)
 {
-    switch (video->model) {
-    case VIDEO_VGA:
-        return "VGA";
-    case VIDEO_CIRRUS:
-        return "cirrus-vga";
-    case VIDEO_VMVGA:
-        return "vmware-svga";
-    case VIDEO_QXL:
-        return primary ? "qxl-vga" : "qxl";
-    case VIDEO_VIRTIO:
-        if (video->accel3d == TRISTATE_ON)
-            return primary ? "virtio-vga-gl" : "virtio-gpu-gl-pci";
-        return primary ? "virtio-vga" : "virtio-gpu-pci";
-    case VIDEO_BOCHS:
-        return "bochs-display";
-    case VIDEO_RAMFB:
-        return "ramfb";
-    default:
-        return NULL;
-    }
+    static const char *const drivers[VIDEO_MODEL_COUNT][2] = {
+        [VIDEO_VGA] = { "VGA", "VGA" },
+        [VIDEO_CIRRUS] = { "cirrus-vga", "cirrus-vga" },
+        [VIDEO_VMVGA] = { "vmware-svga", "vmware-svga" },
+        [VIDEO_QXL] = { "qxl", "qxl-vga" },
+        [VIDEO_VIRTIO] = { "virtio-gpu-pci", "virtio-vga" },
+        [VIDEO_BOCHS] = { "bochs-display", "bochs-display" },
+        [VIDEO_RAMFB] = { "ramfb", "ramfb" },
+    };
+    if (video->model == VIDEO_VIRTIO && video->accel3d == TRISTATE_ON)
+        return primary ? "virtio-vga-gl" : "virtio-gpu-gl-pci";
+    return drivers[video->model][primary];
 }
 
 static void prop_video_memory(Json *device, const VideoDef *video)
@@ -240,17 +234,17 @@ static void prop_video_memory(Json *device, const VideoDef *video)
     }
 }
 
-static bool build_video(Builder *b, const VideoDef *video, bool primary, Error **err)
+bool plan_video(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const VideoDef *video = def;
     if (video->model == VIDEO_NONE)
         return true;
-    const char *driver = video_driver_of(video, primary);
+    const bool primary = video->primary == TRISTATE_ON || video == g_ptr_array_index(c->def->videos, 0);
+    const char *driver = video_driver(video, primary);
     if (!driver)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "video model '%s' is not supported by this version",
                          enum_name(&video_model_names, video->model));
-    if (!device_require(b->caps, driver, err))
-        return false;
-    AUTO_JSON device = device_new(driver);
+    Json *device = device_new(driver);
     prop_str(device, "id", video->info.alias);
     if ((video->model == VIDEO_QXL || video->model == VIDEO_VIRTIO) && video->heads)
         prop_uint(device, "max_outputs", video->heads);
@@ -261,108 +255,50 @@ static bool build_video(Builder *b, const VideoDef *video, bool primary, Error *
         prop_uint(device, "xres", video->width);
         prop_uint(device, "yres", video->height);
     }
-    if (!prop_info(device, b->def, &video->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    return true;
+    return add_device(c, plan, device, &video->info, err);
 }
 
-static const char *sound_driver(SoundModel model)
-{
-    switch (model) {
-    case SOUND_SB16:
-        return "sb16";
-    case SOUND_ES1370:
-        return "ES1370";
-    case SOUND_AC97:
-        return "AC97";
-    case SOUND_ICH6:
-        return "intel-hda";
-    case SOUND_ICH9:
-        return "ich9-intel-hda";
-    case SOUND_USB:
-        return "usb-audio";
-    default:
-        return NULL;
-    }
-}
+static const char *const sound_drivers[SOUND_MODEL_COUNT] = {
+    [SOUND_SB16] = "sb16",      [SOUND_ES1370] = "ES1370",       [SOUND_AC97] = "AC97",
+    [SOUND_ICH6] = "intel-hda", [SOUND_ICH9] = "ich9-intel-hda", [SOUND_USB] = "usb-audio",
+};
 
 static const char *codec_driver(CodecType type)
 {
     return type == CODEC_MICRO ? "hda-micro" : type == CODEC_OUTPUT ? "hda-output" : "hda-duplex";
 }
 
-static void build_codec(Builder *b, const SoundDef *sound, unsigned index, CodecType type)
+static bool plan_codec(const PlanContext *c, const SoundDef *sound, unsigned index, CodecType type,
+                       Plan *plan, Error **err)
 {
     Json *codec = device_new(codec_driver(type));
-    g_autofree char *id = g_strdup_printf("%s-codec%u", sound->info.alias, index);
-    g_autofree char *bus = g_strdup_printf("%s.0", sound->info.alias);
-    g_autofree char *audio = g_strdup_printf("audio%u", audio_id(sound->audio_id));
-    prop_str(codec, "id", id);
-    prop_str(codec, "bus", bus);
+    prop_format(codec, "id", "%s-codec%u", sound->info.alias, index);
+    prop_format(codec, "bus", "%s.0", sound->info.alias);
     prop_uint(codec, "cad", index);
-    prop_str(codec, "audiodev", audio);
-    add_json(b, "-device", codec);
+    prop_format(codec, "audiodev", "audio%u", audio_id(sound->audio_id));
+    return add_device(c, plan, codec, NULL, err);
 }
 
-static bool build_sound(Builder *b, const SoundDef *sound, Error **err)
+bool plan_sound(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
+    const SoundDef *sound = def;
     if (sound->model == SOUND_PCSPK)
         return true; /* part of the board: see -machine */
-    const char *driver = sound_driver(sound->model);
+    const char *driver = sound_drivers[sound->model];
     if (!driver)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "sound card model '%s' is not supported by qemu",
                          enum_name(&sound_model_names, sound->model));
-    if (!device_require(b->caps, driver, err))
-        return false;
-    AUTO_JSON device = device_new(driver);
+    Json *device = device_new(driver);
     bool has_codecs = sound->model == SOUND_ICH6 || sound->model == SOUND_ICH9;
     prop_str(device, "id", sound->info.alias);
-    if (!has_codecs) {
-        g_autofree char *audio = g_strdup_printf("audio%u", audio_id(sound->audio_id));
-        prop_str(device, "audiodev", audio);
-    }
-    if (!prop_info(device, b->def, &sound->info, err))
+    if (!has_codecs)
+        prop_format(device, "audiodev", "audio%u", audio_id(sound->audio_id));
+    if (!add_device(c, plan, device, &sound->info, err))
         return false;
-    add_json(b, "-device", g_steal_pointer(&device));
-    if (has_codecs) {
-        unsigned index = 0;
-        for (DEF_EACH(SoundCodec, codec, sound->codecs))
-            build_codec(b, sound, index++, codec->type);
-        if (!index)
-            build_codec(b, sound, 0, CODEC_DUPLEX);
-    }
-    return true;
-}
-
-bool build_displays(Builder *b, Error **err)
-{
     unsigned index = 0;
-    for (DEF_EACH(AudioDef, audio, b->def->audios)) {
-        builder_at(b, "/domain/devices/audio[%u]", ++index);
-        build_audio(b, audio);
-    }
-    index = 0;
-    for (DEF_EACH(GraphicsDef, graphics, b->def->graphics)) {
-        builder_at(b, "/domain/devices/graphics[%u]", ++index);
-        if (!build_graphics(b, graphics, err))
+    for (DEF_EACH(SoundCodec, codec, has_codecs ? sound->codecs : NULL)) {
+        if (!plan_codec(c, sound, index++, codec->type, plan, err))
             return false;
     }
-    if (!index) {
-        builder_own(b, "no graphics in the definition: no window either");
-        add_text(b, "-display", "none");
-    }
-    index = 0;
-    for (DEF_EACH(VideoDef, video, b->def->videos)) {
-        builder_at(b, "/domain/devices/video[%u]", ++index);
-        if (!build_video(b, video, video->primary == TRISTATE_ON || index == 1, err))
-            return false;
-    }
-    index = 0;
-    for (DEF_EACH(SoundDef, sound, b->def->sounds)) {
-        builder_at(b, "/domain/devices/sound[%u]", ++index);
-        if (!build_sound(b, sound, err))
-            return false;
-    }
-    return true;
+    return !has_codecs || index || plan_codec(c, sound, 0, CODEC_DUPLEX, plan, err);
 }

@@ -38,29 +38,26 @@ void override_device(const DomainDef *def, Json *device)
 
 /* ---- <genid>, <os><acpi> ---- */
 
-bool build_generation_id(Builder *b, Error **err)
+bool build_generation_id(const PlanContext *c, Plan *plan, Error **err)
 {
-    if (!b->def->has_genid)
+    if (!c->def->has_genid)
         return true;
-    builder_at(b, "/domain/genid");
-    if (!device_require(b->caps, "vmgenid", err))
-        return false;
     char guid[UUID_STRING_LEN];
-    uuid_format(&b->def->genid, guid);
+    uuid_format(&c->def->genid, guid);
     Json *device = device_new("vmgenid");
     prop_str(device, "guid", guid);
     prop_str(device, "id", "vmgenid0");
-    add_json(b, "-device", device);
-    return true;
+    plan_at(plan, "/domain/genid");
+    return add_device(c, plan, device, NULL, err);
 }
 
-void build_acpi_table(Builder *b)
+void build_acpi_table(const PlanContext *c, Plan *plan)
 {
-    if (!b->def->os.acpi_table)
+    if (!c->def->os.acpi_table)
         return;
-    g_autofree char *path = option_escape(b->def->os.acpi_table);
-    builder_at(b, "/domain/os/acpi/table");
-    add_text(b, "-acpitable", "sig=SLIC,file=%s", path);
+    g_autofree char *path = option_escape(c->def->os.acpi_table);
+    plan_at(plan, "/domain/os/acpi/table");
+    plan_text(plan, "-acpitable", "sig=SLIC,file=%s", path);
 }
 
 /* ---- <smbios mode='host'> ---- */

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "conf/domain_defaults.h"
 #include "conf/domain_rows.h"
 #include "qemu/command_private.h"
 
@@ -14,11 +15,6 @@ static bool is_x86(const DomainDef *def)
     return def->os.arch == ARCH_X86_64 || def->os.arch == ARCH_I686;
 }
 
-static bool is_q35(const DomainDef *def)
-{
-    return def->os.machine && (strstr(def->os.machine, "q35") != NULL);
-}
-
 static void option_tristate(GString *out, const char *name, Tristate value)
 {
     if (value != TRISTATE_ABSENT)
@@ -27,64 +23,64 @@ static void option_tristate(GString *out, const char *name, Tristate value)
 
 /* ---- -machine, -accel ---- */
 
-static bool machine_uses_ram_backend(const Builder *b)
+static bool machine_uses_ram_backend(const PlanContext *c)
 {
-    return b->machine->default_ram_id && *b->machine->default_ram_id &&
-           !(b->def->cpu && def_list_len(b->def->cpu->numa));
+    return c->machine->default_ram_id && *c->machine->default_ram_id &&
+           !(c->def->cpu && def_list_len(c->def->cpu->numa));
 }
 
-static void build_pflash_drive(Builder *b, unsigned unit, const char *driver, const char *path, bool readonly)
+static void build_pflash_drive(const PlanContext *c, Plan *plan, unsigned unit, const char *driver,
+                               const char *path, bool readonly)
 {
     Json *storage = json_object();
     g_autofree char *storage_node = g_strdup_printf("libvirt-pflash%u-storage", unit);
-    g_autofree char *format_node = g_strdup_printf("libvirt-pflash%u-format", unit);
     prop_str(storage, "driver", driver);
     prop_str(storage, "filename", path);
     prop_str(storage, "node-name", storage_node);
     prop_bool(storage, "auto-read-only", true);
     prop_str(storage, "discard", "unmap");
-    add_json(b, "-blockdev", storage);
+    plan_add(plan, PLAN_BLOCKDEV, storage);
     Json *format = json_object();
-    prop_str(format, "node-name", format_node);
+    prop_format(format, "node-name", "libvirt-pflash%u-format", unit);
     prop_bool(format, "read-only", readonly);
     prop_str(format, "driver", "raw");
     prop_str(format, "file", storage_node);
-    add_json(b, "-blockdev", format);
+    plan_add(plan, PLAN_BLOCKDEV, format);
 }
 
 /* The drives; *machine gets the options that name them. */
-static bool build_firmware(Builder *b, GString *machine, Error **err)
+static bool build_firmware(const PlanContext *c, Plan *plan, GString *machine, Error **err)
 {
-    const OsDef *os = &b->def->os;
+    const OsDef *os = &c->def->os;
     const OsLoader *loader = os->loader;
     if (os->firmware) /* firmware_choose() was not called */
         return error_set(err, ERROR_OPERATION_FAILED, "Unable to find any firmware to satisfy '%s'",
                          enum_name(&os_firmware_names, os->firmware));
     if (!loader || !loader->path)
         return true;
-    builder_at(b, "/domain/os/loader");
+    plan_at(plan, "/domain/os/loader");
     if (loader->type != LOADER_TYPE_PFLASH) {
-        add_text(b, "-bios", "%s", loader->path);
+        plan_text(plan, "-bios", "%s", loader->path);
         return true;
     }
-    build_pflash_drive(b, 0, "file", loader->path, loader->readonly == TRISTATE_ON);
+    build_pflash_drive(c, plan, 0, "file", loader->path, loader->readonly == TRISTATE_ON);
     g_string_append(machine, ",pflash0=libvirt-pflash0-format");
     if (!os->nvram)
         return true;
-    builder_at(b, "/domain/os/nvram");
+    plan_at(plan, "/domain/os/nvram");
     if (!os->nvram->path)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "firmware variables in a source of type '%s' are not supported by this version",
                          enum_name(&storage_type_names, os->nvram->source_type));
-    build_pflash_drive(b, 1, os->nvram->source_type == STORAGE_BLOCK ? "host_device" : "file",
+    build_pflash_drive(c, plan, 1, os->nvram->source_type == STORAGE_BLOCK ? "host_device" : "file",
                        os->nvram->path, false);
     g_string_append(machine, ",pflash1=libvirt-pflash1-format");
     return true;
 }
 
-static void build_machine_features(Builder *b, GString *machine)
+static void build_machine_features(const PlanContext *c, Plan *plan, GString *machine)
 {
-    const FeaturesDef *features = b->def->features;
+    const FeaturesDef *features = c->def->features;
     if (!features)
         return;
     if (features->has_vmport)
@@ -97,61 +93,62 @@ static void build_machine_features(Builder *b, GString *machine)
         g_string_append(machine, ",kernel_irqchip=on");
 }
 
-static void build_globals(Builder *b)
+static void build_globals(const PlanContext *c, Plan *plan)
 {
-    const FeaturesDef *features = b->def->features;
-    if (b->def->os.loader && b->def->os.loader->secure == TRISTATE_ON) {
-        builder_at(b, "/domain/os/loader/@secure"); /* only code in SMM writes the variables */
-        add_text(b, "-global", "driver=cfi.pflash01,property=secure,value=on");
+    const FeaturesDef *features = c->def->features;
+    if (c->def->os.loader && c->def->os.loader->secure == TRISTATE_ON) {
+        plan_at(plan, "/domain/os/loader/@secure"); /* only code in SMM writes the variables */
+        plan_text(plan, "-global", "driver=cfi.pflash01,property=secure,value=on");
     }
-    if (is_x86(b->def) && (!features || !features->acpi)) {
-        builder_at(b, "/domain/features");
-        add_flag(b, "-no-acpi");
+    if (is_x86(c->def) && (!features || !features->acpi)) {
+        plan_at(plan, "/domain/features");
+        plan_flag(plan, "-no-acpi");
     }
     if (features && features->smm_tseg_bytes) {
-        builder_at(b, "/domain/features/smm/tseg");
-        add_text(b, "-global", "mch.extended-tseg-mbytes=%" G_GUINT64_FORMAT, features->smm_tseg_bytes / MIB);
+        plan_at(plan, "/domain/features/smm/tseg");
+        plan_text(plan, "-global", "mch.extended-tseg-mbytes=%" G_GUINT64_FORMAT,
+                  features->smm_tseg_bytes / MIB);
     }
     if (features && features->has_vmcoreinfo && features->vmcoreinfo != TRISTATE_OFF) {
-        builder_at(b, "/domain/features/vmcoreinfo");
-        add_text(b, "-device", "vmcoreinfo");
+        plan_at(plan, "/domain/features/vmcoreinfo");
+        plan_text(plan, "-device", "vmcoreinfo");
     }
 }
 
-static void build_accelerator(Builder *b)
+static void build_accelerator(const PlanContext *c, Plan *plan)
 {
-    const FeaturesDef *features = b->def->features;
-    builder_at(b, "/domain/@type");
-    if (b->def->type != VIRT_TYPE_KVM) {
+    const FeaturesDef *features = c->def->features;
+    plan_at(plan, "/domain/@type");
+    if (c->def->type != VIRT_TYPE_KVM) {
         if (features && features->tcg_tb_cache_bytes)
-            add_text(b, "-accel", "tcg,tb-size=%" G_GUINT64_FORMAT, features->tcg_tb_cache_bytes / MIB);
+            plan_text(plan, "-accel", "tcg,tb-size=%" G_GUINT64_FORMAT, features->tcg_tb_cache_bytes / MIB);
         else
-            add_text(b, "-accel", "tcg");
+            plan_text(plan, "-accel", "tcg");
         return;
     }
     if (features && features->kvm && features->kvm->dirty_ring == TRISTATE_ON)
-        add_text(b, "-accel", "kvm,dirty-ring-size=%u", features->kvm->dirty_ring_size);
+        plan_text(plan, "-accel", "kvm,dirty-ring-size=%u", features->kvm->dirty_ring_size);
     else
-        add_text(b, "-accel", "kvm");
+        plan_text(plan, "-accel", "kvm");
 }
 
-bool build_machine(Builder *b, Error **err)
+bool build_machine(const PlanContext *c, Plan *plan, Error **err)
 {
-    const DomainDef *def = b->def;
+    const DomainDef *def = c->def;
     g_autoptr(GString) machine = g_string_new(def->os.machine);
     g_autoptr(GString) drives = g_string_new(NULL);
     bool dump_core =
-        def->dump_core == TRISTATE_ABSENT ? b->env->dump_guest_core : def->dump_core == TRISTATE_ON;
+        def->dump_core == TRISTATE_ABSENT ? c->env->dump_guest_core : def->dump_core == TRISTATE_ON;
 
     g_string_append(machine, ",usb=off");
-    build_machine_features(b, machine);
+    build_machine_features(c, plan, machine);
     g_string_append_printf(machine, ",dump-guest-core=%s", dump_core ? "on" : "off");
     if (def->memory_backing && def->memory_backing->nosharepages)
         g_string_append(machine, ",mem-merge=off");
-    if (!build_firmware(b, drives, err))
+    if (!build_firmware(c, plan, drives, err))
         return false;
-    if (machine_uses_ram_backend(b))
-        g_string_append_printf(machine, ",memory-backend=%s", b->machine->default_ram_id);
+    if (machine_uses_ram_backend(c))
+        g_string_append_printf(machine, ",memory-backend=%s", c->machine->default_ram_id);
     g_string_append(machine, drives->str);
     if (def->os.bios_useserial == TRISTATE_ON)
         g_string_append(machine, ",graphics=off");
@@ -160,10 +157,10 @@ bool build_machine(Builder *b, Error **err)
             g_string_append_printf(machine, ",pcspk-audiodev=audio%u",
                                    sound->audio_id.is_set ? sound->audio_id.value : 1);
     }
-    builder_at(b, "/domain/os/type/@machine");
-    add_text(b, "-machine", "%s", machine->str);
-    build_accelerator(b);
-    build_globals(b);
+    plan_at(plan, "/domain/os/type/@machine");
+    plan_text(plan, "-machine", "%s", machine->str);
+    build_accelerator(c, plan);
+    build_globals(c, plan);
     return true;
 }
 
@@ -222,9 +219,9 @@ static void cpu_timers(GString *cpu, const DomainDef *def)
     }
 }
 
-static void cpu_features(GString *cpu, const Builder *b)
+static void cpu_features(GString *cpu, const PlanContext *c)
 {
-    const FeaturesDef *features = b->def->features;
+    const FeaturesDef *features = c->def->features;
     if (!features)
         return;
     option_tristate(cpu, "kvm-pv-eoi", features->apic_eoi);
@@ -232,7 +229,7 @@ static void cpu_features(GString *cpu, const Builder *b)
         option_tristate(cpu, "kvm-pv-unhalt", features->pvspinlock);
     if (features->hyperv)
         cpu_hyperv(cpu, features->hyperv);
-    for (DEF_EACH(PanicDef, panic, b->def->panics)) {
+    for (DEF_EACH(PanicDef, panic, c->def->panics)) {
         if (panic->model == PANIC_HYPERV)
             g_string_append(cpu, ",hv-crash");
     }
@@ -250,10 +247,10 @@ static void cpu_features(GString *cpu, const Builder *b)
         option_tristate(cpu, "pmu", features->pmu);
 }
 
-static bool cpu_model(Builder *b, GString *cpu, Error **err)
+static bool cpu_model(const PlanContext *c, Plan *plan, GString *cpu, Error **err)
 {
-    const CpuDef *def = b->def->cpu;
-    bool kvm = b->def->type == VIRT_TYPE_KVM;
+    const CpuDef *def = c->def->cpu;
+    bool kvm = c->def->type == VIRT_TYPE_KVM;
 
     switch (def->mode) {
     case CPU_MODE_HOST_PASSTHROUGH:
@@ -261,7 +258,7 @@ static bool cpu_model(Builder *b, GString *cpu, Error **err)
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "CPU mode 'host-passthrough' for %s %s domain on %s host is not supported by "
                              "hypervisor",
-                             enum_name(&arch_names, b->def->os.arch), "qemu", qemu_caps_arch(b->caps));
+                             enum_name(&arch_names, c->def->os.arch), "qemu", qemu_caps_arch(c->caps));
         g_string_append(cpu, "host");
         option_tristate(cpu, "migratable", def->migratable);
         return true;
@@ -280,13 +277,13 @@ static bool cpu_model(Builder *b, GString *cpu, Error **err)
     }
 }
 
-bool build_cpu(Builder *b, Error **err)
+bool build_cpu(const PlanContext *c, Plan *plan, Error **err)
 {
     g_autoptr(GString) cpu = g_string_new(NULL);
     g_autoptr(GString) extras = g_string_new(NULL);
-    const CpuDef *def = b->def->cpu;
+    const CpuDef *def = c->def->cpu;
 
-    if (def && !cpu_model(b, cpu, err))
+    if (def && !cpu_model(c, plan, cpu, err))
         return false;
     if (def) {
         if (def->vendor_id)
@@ -306,26 +303,26 @@ bool build_cpu(Builder *b, Error **err)
         else if (def->maxphysaddr_bits)
             g_string_append_printf(extras, ",phys-bits=%u", def->maxphysaddr_bits);
     }
-    cpu_timers(extras, b->def);
-    cpu_features(extras, b);
+    cpu_timers(extras, c->def);
+    cpu_features(extras, c);
 
     if (!cpu->len && !extras->len)
         return true;
     if (!cpu->len)
-        g_string_append(cpu, b->def->type == VIRT_TYPE_KVM && b->def->os.arch == ARCH_X86_64 ? "qemu64"
+        g_string_append(cpu, c->def->type == VIRT_TYPE_KVM && c->def->os.arch == ARCH_X86_64 ? "qemu64"
                                                                                              : "qemu64");
-    builder_at(b, def ? "/domain/cpu" : "/domain/features");
-    add_text(b, "-cpu", "%s%s", cpu->str, extras->str);
+    plan_at(plan, def ? "/domain/cpu" : "/domain/features");
+    plan_text(plan, "-cpu", "%s%s", cpu->str, extras->str);
     return true;
 }
 
 /* ---- -m, -smp, -numa, -object iothread ---- */
 
 /* The page size that <hugepages> gives to the memory of guest cell @cell; 0: none. */
-static bool huge_page_size(const Builder *b, unsigned cell, uint64_t *ret_bytes, const char **ret_folder,
+static bool huge_page_size(const PlanContext *c, unsigned cell, uint64_t *ret_bytes, const char **ret_folder,
                            Error **err)
 {
-    const MemoryBacking *backing = b->def->memory_backing;
+    const MemoryBacking *backing = c->def->memory_backing;
     const HugePage *page = NULL;
     if (!backing || !backing->hugepages)
         return true;
@@ -340,15 +337,15 @@ static bool huge_page_size(const Builder *b, unsigned cell, uint64_t *ret_bytes,
     uint64_t wanted = page ? page->size_bytes : 0;
     if (wanted && wanted <= SMALL_PAGE_BYTES) /* not huge: what every memory has */
         return true;
-    for (size_t i = 0; i < b->env->n_huge_pages; i++) {
-        const QemuHugePages *mount = &b->env->huge_pages[i];
+    for (size_t i = 0; i < c->env->n_huge_pages; i++) {
+        const QemuHugePages *mount = &c->env->huge_pages[i];
         if (wanted && mount->page_bytes != wanted)
             continue;
         *ret_bytes = mount->page_bytes;
         *ret_folder = mount->folder;
         return true;
     }
-    if (b->env->n_huge_pages)
+    if (c->env->n_huge_pages)
         return error_set(err, ERROR_INTERNAL,
                          "Unable to find any usable hugetlbfs mount for %" G_GUINT64_FORMAT " KiB",
                          wanted / KIB);
@@ -367,12 +364,12 @@ typedef struct Ram {
     Tristate discard;
 } Ram;
 
-static bool memory_backend(const Builder *b, const Ram *ram, Json **ret_object, Error **err)
+static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Error **err)
 {
-    const MemoryBacking *backing = b->def->memory_backing;
+    const MemoryBacking *backing = c->def->memory_backing;
     const char *folder = NULL;
     uint64_t page_bytes = 0;
-    if (!huge_page_size(b, ram->cell, &page_bytes, &folder, err))
+    if (!huge_page_size(c, ram->cell, &page_bytes, &folder, err))
         return false;
     Json *object = json_object();
     bool memfd = backing && backing->source == MEMORY_SOURCE_MEMFD;
@@ -389,7 +386,7 @@ static bool memory_backend(const Builder *b, const Ram *ram, Json **ret_object, 
         prop_uint(object, "hugetlbsize", page_bytes);
     }
     if (file) {
-        prop_str(object, "mem-path", page_bytes ? folder : b->env->lib_dir);
+        prop_str(object, "mem-path", page_bytes ? folder : c->env->lib_dir);
         /* memory without a file has nothing to discard */
         if (ram->discard != TRISTATE_ABSENT || backing->discard)
             prop_bool(object, "discard-data", ram->discard != TRISTATE_OFF);
@@ -416,31 +413,31 @@ static uint64_t round_to_mib(uint64_t bytes)
     return (bytes + MIB - 1) / MIB * MIB;
 }
 
-static bool build_ram(Builder *b, Error **err)
+static bool build_ram(const PlanContext *c, Plan *plan, Error **err)
 {
-    uint64_t bytes = round_to_mib(b->def->memory_bytes);
-    builder_at(b, "/domain/memory");
-    if (b->def->max_memory_bytes)
-        add_text(b, "-m", "size=%" G_GUINT64_FORMAT "k,slots=%u,maxmem=%" G_GUINT64_FORMAT "k", bytes / KIB,
-                 b->def->memory_slots, b->def->max_memory_bytes / KIB);
+    uint64_t bytes = round_to_mib(c->def->memory_bytes);
+    plan_at(plan, "/domain/memory");
+    if (c->def->max_memory_bytes)
+        plan_text(plan, "-m", "size=%" G_GUINT64_FORMAT "k,slots=%u,maxmem=%" G_GUINT64_FORMAT "k",
+                  bytes / KIB, c->def->memory_slots, c->def->max_memory_bytes / KIB);
     else
-        add_text(b, "-m", "%" G_GUINT64_FORMAT, bytes / MIB);
-    if (machine_uses_ram_backend(b)) {
-        const Ram ram = { .id = b->machine->default_ram_id, .bytes = bytes, .is_whole = true };
+        plan_text(plan, "-m", "%" G_GUINT64_FORMAT, bytes / MIB);
+    if (machine_uses_ram_backend(c)) {
+        const Ram ram = { .id = c->machine->default_ram_id, .bytes = bytes, .is_whole = true };
         Json *object = NULL;
-        if (!memory_backend(b, &ram, &object, err))
+        if (!memory_backend(c, &ram, &object, err))
             return false;
-        add_json(b, "-object", object);
+        plan_add(plan, PLAN_OBJECT, object);
     }
-    bool locked = b->def->memory_backing && b->def->memory_backing->locked;
-    builder_at(b, locked ? "/domain/memoryBacking/locked" : "/domain/memoryBacking");
-    add_text(b, "-overcommit", "mem-lock=%s", locked ? "on" : "off");
+    bool locked = c->def->memory_backing && c->def->memory_backing->locked;
+    plan_at(plan, locked ? "/domain/memoryBacking/locked" : "/domain/memoryBacking");
+    plan_text(plan, "-overcommit", "mem-lock=%s", locked ? "on" : "off");
     return true;
 }
 
-static void build_smp(Builder *b)
+static void build_smp(const PlanContext *c, Plan *plan)
 {
-    const DomainDef *def = b->def;
+    const DomainDef *def = c->def;
     const CpuDef *cpu = def->cpu;
     unsigned current = def->vcpus_current.is_set ? def->vcpus_current.value : def->vcpus;
     g_autoptr(GString) smp = g_string_new(NULL);
@@ -456,29 +453,29 @@ static void build_smp(Builder *b)
     } else {
         g_string_append_printf(smp, ",sockets=%u,cores=1,threads=1", def->vcpus);
     }
-    builder_at(b, "/domain/vcpu");
-    add_text(b, "-smp", "%s", smp->str);
+    plan_at(plan, "/domain/vcpu");
+    plan_text(plan, "-smp", "%s", smp->str);
 }
 
-static bool build_numa(Builder *b, Error **err)
+static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
 {
-    if (!b->def->cpu)
+    if (!c->def->cpu)
         return true;
     unsigned index = 0;
-    for (DEF_EACH(NumaCell, cell, b->def->cpu->numa)) {
+    for (DEF_EACH(NumaCell, cell, c->def->cpu->numa)) {
         unsigned id = cell->id.is_set ? cell->id.value : index;
         g_autofree char *backend = g_strdup_printf("ram-node%u", id);
         g_autoptr(GString) cpus = g_string_new(NULL);
-        builder_at(b, "/domain/cpu/numa/cell[%u]", index + 1);
+        plan_at(plan, "/domain/cpu/numa/cell[%u]", index + 1);
         const Ram ram = { .id = backend,
                           .bytes = cell->memory_bytes,
                           .cell = id,
                           .access = cell->access,
                           .discard = cell->discard };
         Json *object = NULL;
-        if (!memory_backend(b, &ram, &object, err))
+        if (!memory_backend(c, &ram, &object, err))
             return false;
-        add_json(b, "-object", object);
+        plan_add(plan, PLAN_OBJECT, object);
         for (int first = cell->cpus ? cpuset_next(cell->cpus, -1) : -1; first >= 0;) {
             int last = first;
             while (cpuset_has(cell->cpus, (unsigned)last + 1))
@@ -486,60 +483,59 @@ static bool build_numa(Builder *b, Error **err)
             g_string_append_printf(cpus, first == last ? ",cpus=%d" : ",cpus=%d-%d", first, last);
             first = cpuset_next(cell->cpus, last);
         }
-        add_text(b, "-numa", "node,nodeid=%u%s,memdev=%s", id, cpus->str, backend);
+        plan_text(plan, "-numa", "node,nodeid=%u%s,memdev=%s", id, cpus->str, backend);
         index++;
     }
     index = 0;
-    for (DEF_EACH(NumaCell, cell, b->def->cpu->numa)) {
-        builder_at(b, "/domain/cpu/numa/cell[%u]/distances", index + 1);
+    for (DEF_EACH(NumaCell, cell, c->def->cpu->numa)) {
+        plan_at(plan, "/domain/cpu/numa/cell[%u]/distances", index + 1);
         for (DEF_EACH(NumaDistance, distance, cell->distances))
-            add_text(b, "-numa", "dist,src=%u,dst=%u,val=%u", cell->id.is_set ? cell->id.value : index,
-                     distance->id, distance->value);
+            plan_text(plan, "-numa", "dist,src=%u,dst=%u,val=%u", cell->id.is_set ? cell->id.value : index,
+                      distance->id, distance->value);
         index++;
     }
     return true;
 }
 
-static void build_iothread(Builder *b, unsigned id)
+static void build_iothread(const PlanContext *c, Plan *plan, unsigned id)
 {
     Json *object = json_object();
-    g_autofree char *name = g_strdup_printf("iothread%u", id);
     prop_str(object, "qom-type", "iothread");
-    prop_str(object, "id", name);
-    add_json(b, "-object", object);
+    prop_format(object, "id", "iothread%u", id);
+    plan_add(plan, PLAN_OBJECT, object);
 }
 
-static void build_iothreads(Builder *b)
+static void build_iothreads(const PlanContext *c, Plan *plan)
 {
-    builder_at(b, "/domain/iothreads");
-    if (def_list_len(b->def->iothread_list)) {
-        for (DEF_EACH(IothreadDef, iothread, b->def->iothread_list))
-            build_iothread(b, iothread->id);
-    } else if (b->def->iothreads.is_set) {
-        for (unsigned id = 1; id <= b->def->iothreads.value; id++)
-            build_iothread(b, id);
+    plan_at(plan, "/domain/iothreads");
+    if (def_list_len(c->def->iothread_list)) {
+        for (DEF_EACH(IothreadDef, iothread, c->def->iothread_list))
+            build_iothread(c, plan, iothread->id);
+    } else if (c->def->iothreads.is_set) {
+        for (unsigned id = 1; id <= c->def->iothreads.value; id++)
+            build_iothread(c, plan, id);
     }
 }
 
-bool build_memory(Builder *b, Error **err)
+bool build_memory(const PlanContext *c, Plan *plan, Error **err)
 {
-    if (b->machine->max_cpus && b->def->vcpus > b->machine->max_cpus)
+    if (c->machine->max_cpus && c->def->vcpus > c->machine->max_cpus)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "Maximum CPUs greater than specified machine type limit %u", b->machine->max_cpus);
-    if (!build_ram(b, err))
+                         "Maximum CPUs greater than specified machine type limit %u", c->machine->max_cpus);
+    if (!build_ram(c, plan, err))
         return false;
-    build_smp(b);
-    build_iothreads(b);
-    return build_numa(b, err);
+    build_smp(c, plan);
+    build_iothreads(c, plan);
+    return build_numa(c, plan, err);
 }
 
 /* ---- -rtc, -global timers, -boot, direct kernel ---- */
 
-static void build_rtc(Builder *b)
+static void build_rtc(const PlanContext *c, Plan *plan)
 {
-    const ClockDef *clock = &b->def->clock;
+    const ClockDef *clock = &c->def->clock;
     g_autoptr(GString) rtc = g_string_new("base=");
-    int64_t at_s = b->env->now_s;
+    int64_t at_s = c->env->now_s;
 
     switch (clock->offset) {
     case CLOCK_OFFSET_LOCALTIME:
@@ -574,42 +570,42 @@ static void build_rtc(Builder *b)
         if (timer->tickpolicy == TIMER_TICKPOLICY_CATCHUP)
             g_string_append(rtc, ",driftfix=slew");
     }
-    builder_at(b, "/domain/clock");
-    add_text(b, "-rtc", "%s", rtc->str);
+    plan_at(plan, "/domain/clock");
+    plan_text(plan, "-rtc", "%s", rtc->str);
 }
 
-static void build_timers(Builder *b)
+static void build_timers(const PlanContext *c, Plan *plan)
 {
     unsigned index = 0;
-    for (DEF_EACH(TimerDef, timer, b->def->clock.timers)) {
-        builder_at(b, "/domain/clock/timer[%u]", ++index);
+    for (DEF_EACH(TimerDef, timer, c->def->clock.timers)) {
+        plan_at(plan, "/domain/clock/timer[%u]", ++index);
         if (timer->name == TIMER_PIT && timer->tickpolicy == TIMER_TICKPOLICY_DELAY)
-            add_text(b, "-global", "kvm-pit.lost_tick_policy=delay");
+            plan_text(plan, "-global", "kvm-pit.lost_tick_policy=delay");
         else if (timer->name == TIMER_PIT && timer->tickpolicy == TIMER_TICKPOLICY_DISCARD)
-            add_text(b, "-global", "kvm-pit.lost_tick_policy=discard");
+            plan_text(plan, "-global", "kvm-pit.lost_tick_policy=discard");
         else if (timer->name == TIMER_HPET && timer->present == TRISTATE_OFF)
-            add_flag(b, "-no-hpet");
+            plan_flag(plan, "-no-hpet");
     }
 }
 
-static void build_power_management(Builder *b)
+static void build_power_management(const PlanContext *c, Plan *plan)
 {
-    const char *device = is_q35(b->def) ? "ICH9-LPC" : "PIIX4_PM";
-    if (!is_x86(b->def))
+    const char *device = domain_is_q35(c->def) ? "ICH9-LPC" : "PIIX4_PM";
+    if (!is_x86(c->def))
         return;
-    if (b->def->suspend_to_mem != TRISTATE_ABSENT) {
-        builder_at(b, "/domain/pm/suspend-to-mem");
-        add_text(b, "-global", "%s.disable_s3=%d", device, b->def->suspend_to_mem == TRISTATE_OFF);
+    if (c->def->suspend_to_mem != TRISTATE_ABSENT) {
+        plan_at(plan, "/domain/pm/suspend-to-mem");
+        plan_text(plan, "-global", "%s.disable_s3=%d", device, c->def->suspend_to_mem == TRISTATE_OFF);
     }
-    if (b->def->suspend_to_disk != TRISTATE_ABSENT) {
-        builder_at(b, "/domain/pm/suspend-to-disk");
-        add_text(b, "-global", "%s.disable_s4=%d", device, b->def->suspend_to_disk == TRISTATE_OFF);
+    if (c->def->suspend_to_disk != TRISTATE_ABSENT) {
+        plan_at(plan, "/domain/pm/suspend-to-disk");
+        plan_text(plan, "-global", "%s.disable_s4=%d", device, c->def->suspend_to_disk == TRISTATE_OFF);
     }
 }
 
-static void build_boot_options(Builder *b)
+static void build_boot_options(const PlanContext *c, Plan *plan)
 {
-    const OsDef *os = &b->def->os;
+    const OsDef *os = &c->def->os;
     g_autoptr(GString) boot = g_string_new(NULL);
 
     if (os->bootmenu != TRISTATE_ABSENT)
@@ -620,13 +616,13 @@ static void build_boot_options(Builder *b)
         g_string_append_printf(boot, "reboot-timeout=%" G_GINT64_FORMAT ",",
                                os->bios_reboot_timeout_ms.value);
     g_string_append(boot, "strict=on");
-    builder_at(b, "/domain/os/%s", os->bootmenu != TRISTATE_ABSENT ? "bootmenu" : "boot");
-    add_text(b, "-boot", "%s", boot->str);
+    plan_at(plan, "/domain/os/%s", os->bootmenu != TRISTATE_ABSENT ? "bootmenu" : "boot");
+    plan_text(plan, "-boot", "%s", boot->str);
 }
 
-static void build_direct_kernel(Builder *b)
+static void build_direct_kernel(const PlanContext *c, Plan *plan)
 {
-    const OsDef *os = &b->def->os;
+    const OsDef *os = &c->def->os;
     const struct {
         const char *argument, *element, *value;
     } rows[] = { { "-kernel", "kernel", os->kernel },
@@ -637,124 +633,100 @@ static void build_direct_kernel(Builder *b)
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         if (!rows[i].value)
             continue;
-        builder_at(b, "/domain/os/%s", rows[i].element);
-        add_text(b, rows[i].argument, "%s", rows[i].value);
+        plan_at(plan, "/domain/os/%s", rows[i].element);
+        plan_text(plan, rows[i].argument, "%s", rows[i].value);
     }
 }
 
-bool build_clock_and_boot(Builder *b, Error **err)
+bool build_clock_and_boot(const PlanContext *c, Plan *plan, Error **err)
 {
     (void)err;
-    build_rtc(b);
-    build_timers(b);
-    builder_own(b, "a stopped guest waits for on_poweroff");
-    add_flag(b, "-no-shutdown");
-    if (b->def->on_reboot == LIFECYCLE_ACTION_DESTROY) {
-        builder_at(b, "/domain/on_reboot");
-        add_text(b, "-action", "reboot=shutdown");
+    build_rtc(c, plan);
+    build_timers(c, plan);
+    plan_own(plan, "a stopped guest waits for on_poweroff");
+    plan_flag(plan, "-no-shutdown");
+    if (c->def->on_reboot == LIFECYCLE_ACTION_DESTROY) {
+        plan_at(plan, "/domain/on_reboot");
+        plan_text(plan, "-action", "reboot=shutdown");
     }
-    build_power_management(b);
-    build_boot_options(b);
-    build_direct_kernel(b);
+    build_power_management(c, plan);
+    build_boot_options(c, plan);
+    build_direct_kernel(c, plan);
     return true;
 }
 
 /* ---- -smbios ---- */
 
-static void append_smbios(GString *out, const GPtrArray *entries, const char *const (*names)[2],
-                          size_t n_names)
-{
-    for (size_t i = 0; i < n_names; i++) {
-        for (DEF_EACH(NamedValue, entry, entries)) {
-            if (!entry->name || !g_str_equal(entry->name, names[i][0]))
-                continue;
-            g_autofree char *value = option_escape(entry->value ? entry->value : "");
-            g_string_append_printf(out, ",%s=%s", names[i][1], value);
-        }
-    }
-}
-
-static void build_smbios_table(Builder *b, unsigned type, const char *element, const GPtrArray *entries,
-                               const char *const (*names)[2], size_t n_names)
+/* Names of the document that QEMU's option has, too, in the order of the option; NULL ends. */
+static void build_smbios_table(Plan *plan, unsigned type, const char *element, const GPtrArray *entries,
+                               const char *const *names)
 {
     if (!def_list_len(entries))
         return;
     g_autoptr(GString) out = g_string_new(NULL);
     g_string_append_printf(out, "type=%u", type);
-    append_smbios(out, entries, names, n_names);
-    builder_at(b, "/domain/sysinfo/%s", element);
-    add_text(b, "-smbios", "%s", out->str);
+    for (; *names; names++) {
+        for (DEF_EACH(NamedValue, entry, entries)) {
+            if (g_strcmp0(entry->name, *names) == 0)
+                append_option(out, *names, entry->value ? entry->value : "");
+        }
+    }
+    plan_at(plan, "/domain/sysinfo/%s", element);
+    plan_text(plan, "-smbios", "%s", out->str);
 }
 
-static void build_fwcfg(Builder *b, const SysinfoDef *sysinfo)
+static void build_fwcfg(const PlanContext *c, Plan *plan, const SysinfoDef *sysinfo)
 {
-    builder_at(b, "/domain/sysinfo[@type='fwcfg']");
+    plan_at(plan, "/domain/sysinfo[@type='fwcfg']");
     for (DEF_EACH(NamedValue, entry, sysinfo->fwcfg)) {
         g_autofree char *name = option_escape(entry->name ? entry->name : "");
         g_autofree char *value = option_escape(entry->file ? entry->file : entry->value ? entry->value : "");
-        add_text(b, "-fw_cfg", "name=%s,%s=%s", name, entry->file ? "file" : "string", value);
+        plan_text(plan, "-fw_cfg", "name=%s,%s=%s", name, entry->file ? "file" : "string", value);
     }
 }
 
-static void build_smbios_tables(Builder *b, const SysinfoDef *sysinfo)
+static void build_smbios_tables(const PlanContext *c, Plan *plan, const SysinfoDef *sysinfo)
 {
-    static const char *const bios[][2] = {
-        { "vendor", "vendor" }, { "version", "version" }, { "date", "date" }, { "release", "release" }
-    };
-    static const char *const system[][2] = { { "manufacturer", "manufacturer" },
-                                             { "product", "product" },
-                                             { "version", "version" },
-                                             { "serial", "serial" },
-                                             { "uuid", "uuid" },
-                                             { "sku", "sku" },
-                                             { "family", "family" } };
-    static const char *const board[][2] = { { "manufacturer", "manufacturer" },
-                                            { "product", "product" },
-                                            { "version", "version" },
-                                            { "serial", "serial" },
-                                            { "asset", "asset" },
-                                            { "location", "location" } };
-    static const char *const chassis[][2] = { { "manufacturer", "manufacturer" },
-                                              { "version", "version" },
-                                              { "serial", "serial" },
-                                              { "asset", "asset" },
-                                              { "sku", "sku" } };
+    static const char *const bios[] = { "vendor", "version", "date", "release", NULL };
+    static const char *const system[] = { "manufacturer", "product", "version", "serial",
+                                          "uuid",         "sku",     "family",  NULL };
+    static const char *const board[] = { "manufacturer", "product",  "version", "serial",
+                                         "asset",        "location", NULL };
+    static const char *const chassis[] = { "manufacturer", "version", "serial", "asset", "sku", NULL };
 
-    build_smbios_table(b, 0, "bios", sysinfo->bios, bios, G_N_ELEMENTS(bios));
-    build_smbios_table(b, 1, "system", sysinfo->system, system, G_N_ELEMENTS(system));
+    build_smbios_table(plan, 0, "bios", sysinfo->bios, bios);
+    build_smbios_table(plan, 1, "system", sysinfo->system, system);
     for (DEF_EACH(SysinfoBaseboard, baseboard, sysinfo->baseboards))
-        build_smbios_table(b, 2, "baseBoard", baseboard->entries, board, G_N_ELEMENTS(board));
-    build_smbios_table(b, 3, "chassis", sysinfo->chassis, chassis, G_N_ELEMENTS(chassis));
+        build_smbios_table(plan, 2, "baseBoard", baseboard->entries, board);
+    build_smbios_table(plan, 3, "chassis", sysinfo->chassis, chassis);
     if (!def_list_len(sysinfo->oem_strings))
         return;
     g_autoptr(GString) out = g_string_new("type=11");
-    for (DEF_EACH(NamedValue, text, sysinfo->oem_strings)) {
-        g_autofree char *value = option_escape(text->value ? text->value : "");
-        g_string_append_printf(out, ",value=%s", value);
-    }
-    builder_at(b, "/domain/sysinfo/oemStrings");
-    add_text(b, "-smbios", "%s", out->str);
+    for (DEF_EACH(NamedValue, text, sysinfo->oem_strings))
+        append_option(out, "value", text->value ? text->value : "");
+    plan_at(plan, "/domain/sysinfo/oemStrings");
+    plan_text(plan, "-smbios", "%s", out->str);
 }
 
-bool build_smbios(Builder *b, Error **err)
+bool build_smbios(const PlanContext *c, Plan *plan, Error **err)
 {
-    for (DEF_EACH(SysinfoDef, sysinfo, b->def->sysinfos)) {
+    for (DEF_EACH(SysinfoDef, sysinfo, c->def->sysinfos)) {
         if (sysinfo->type == SYSINFO_TYPE_FWCFG)
-            build_fwcfg(b, sysinfo);
-        else if (b->def->os.smbios == SMBIOS_MODE_SYSINFO)
-            build_smbios_tables(b, sysinfo);
+            build_fwcfg(c, plan, sysinfo);
+        else if (c->def->os.smbios == SMBIOS_MODE_SYSINFO)
+            build_smbios_tables(c, plan, sysinfo);
     }
-    if (b->def->os.smbios != SMBIOS_MODE_HOST)
+    if (c->def->os.smbios != SMBIOS_MODE_HOST)
         return true;
     SysinfoDef *host = NULL;
-    builder_at(b, "/domain/os/smbios");
+    plan_at(plan, "/domain/os/smbios");
     if (!host_sysinfo(&host, err))
         return false;
     for (DEF_EACH(NamedValue, entry, host->system)) { /* the host's own identity is not the guest's */
         if (g_strcmp0(entry->name, "uuid") == 0)
             g_clear_pointer(&entry->name, g_free);
     }
-    build_smbios_tables(b, host);
+    build_smbios_tables(c, plan, host);
     xml_table_free(&sysinfo_table, host);
     return true;
 }

@@ -1,6 +1,7 @@
 /* Network interfaces: -netdev and the card. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/command_private.h"
+#include "qemu/device_private.h"
 
 static bool interface_needs_tap(const InterfaceDef *iface)
 {
@@ -15,40 +16,49 @@ static unsigned interface_queue_count(const InterfaceDef *iface)
                : 1;
 }
 
+char *device_tap_fd_name(const char *alias, unsigned queue)
+{
+    return g_strdup_printf("%s-tap%u", alias, queue);
+}
+
+char *device_vhost_fd_name(const char *alias, unsigned queue)
+{
+    return g_strdup_printf("%s-vhost%u", alias, queue);
+}
+
 unsigned qemu_interface_queues(const InterfaceDef *iface)
 {
     return interface_needs_tap(iface) ? interface_queue_count(iface) : 0;
 }
 
-/* "26" or "26:27": one descriptor is "fd", several are "fds". */
-static void prop_descriptors(Json *netdev, const char *one, const char *many, const int *fds, unsigned count)
+/* "net0-tap0" or "net0-tap0:net0-tap1": one descriptor is "fd", several are "fds". */
+static void prop_queues(Json *netdev, const InterfaceDef *iface, char *(*name)(const char *, unsigned),
+                        const char *one, const char *many, Plan *plan)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
-    for (unsigned i = 0; i < count; i++)
-        g_string_append_printf(text, "%s%d", i ? ":" : "", fds[i]);
-    prop_str(netdev, count > 1 ? many : one, text->str);
+    g_autoptr(GString) names = g_string_new(NULL);
+    const unsigned queues = interface_queue_count(iface);
+    for (unsigned i = 0; i < queues; i++) {
+        g_autofree char *queue = name(iface->info.alias, i);
+        g_string_append_printf(names, "%s%s", i ? ":" : "", queue);
+    }
+    json_object_set_new(netdev, queues > 1 ? many : one, plan_descriptors(plan, names->str));
 }
 
-static bool netdev_tap(Builder *b, const InterfaceDef *iface, Json *netdev, Error **err)
+static void netdev_tap(const PlanContext *c, const InterfaceDef *iface, Json *netdev, Plan *plan)
 {
-    unsigned queues = interface_queue_count(iface);
-
     prop_str(netdev, "type", "tap");
-    if (!b->env->tap_fds) {
+    if (!c->env->fds) {
         prop_str(netdev, "ifname", iface->target ? iface->target : "vnet0");
         prop_str(netdev, "script", "no");
         prop_str(netdev, "downscript", "no");
-        return true;
+        return;
     }
-    if (b->tap_next + queues > b->env->n_tap_fds)
-        return error_set(err, ERROR_INTERNAL, "no tap descriptor for interface '%s'", iface->info.alias);
-    prop_descriptors(netdev, "fd", "fds", b->env->tap_fds + b->tap_next, queues);
-    if (b->env->vhost_fds && b->env->vhost_fds[b->tap_next] >= 0) {
+    prop_queues(netdev, iface, device_tap_fd_name, "fd", "fds", plan);
+    g_autofree char *vhost = device_vhost_fd_name(iface->info.alias, 0);
+    if (plan_fds_get(c->env->fds, vhost) >= 0) {
         prop_bool(netdev, "vhost", true);
-        prop_descriptors(netdev, "vhostfd", "vhostfds", b->env->vhost_fds + b->tap_next, queues);
+        prop_queues(netdev, iface, device_vhost_fd_name, "vhostfd", "vhostfds", plan);
     }
-    b->tap_next += queues;
-    return true;
 }
 
 static void netdev_socket(const InterfaceDef *iface, const char *key, Json *netdev)
@@ -59,7 +69,8 @@ static void netdev_socket(const InterfaceDef *iface, const char *key, Json *netd
     prop_str(netdev, key, address);
 }
 
-static bool netdev_build(Builder *b, const InterfaceDef *iface, Json *netdev, Error **err)
+static bool netdev_build(const PlanContext *c, const InterfaceDef *iface, Json *netdev, Plan *plan,
+                         Error **err)
 {
     switch (iface->type) {
     case INTERFACE_USER:
@@ -67,15 +78,13 @@ static bool netdev_build(Builder *b, const InterfaceDef *iface, Json *netdev, Er
         break;
     case INTERFACE_BRIDGE:
     case INTERFACE_ETHERNET:
-        if (!netdev_tap(b, iface, netdev, err))
-            return false;
+        netdev_tap(c, iface, netdev, plan);
         break;
     case INTERFACE_NETWORK:
         if (!iface->actual_bridge)
             return error_set(err, ERROR_NO_NETWORK, "no network with matching name '%s'",
                              iface->source ? iface->source : "");
-        if (!netdev_tap(b, iface, netdev, err))
-            return false;
+        netdev_tap(c, iface, netdev, plan);
         break;
     case INTERFACE_SERVER:
         netdev_socket(iface, "listen", netdev);
@@ -91,8 +100,7 @@ static bool netdev_build(Builder *b, const InterfaceDef *iface, Json *netdev, Er
                          "interface type '%s' is not supported by this version",
                          enum_name(&interface_type_names, iface->type));
     }
-    g_autofree char *id = g_strdup_printf("host%s", iface->info.alias);
-    prop_str(netdev, "id", id);
+    prop_format(netdev, "id", "host%s", iface->info.alias);
     return true;
 }
 
@@ -143,43 +151,38 @@ static void prop_tuning(Json *card, const InterfaceTuning *tuning)
     prop_virtio(card, &tuning->virtio);
 }
 
-static bool card_build(Builder *b, const InterfaceDef *iface, Error **err)
+static unsigned interface_boot_index(const PlanContext *c, const InterfaceDef *iface)
 {
-    g_autofree char *driver = card_driver(iface);
-    g_autofree char *netdev = g_strdup_printf("host%s", iface->info.alias);
-    char mac[MAC_STRING_LEN];
-    unsigned boot = iface->info.boot_order ? iface->info.boot_order : builder_take_boot(b, BOOT_DEV_NETWORK);
+    if (iface->info.boot_order)
+        return iface->info.boot_order;
+    for (DEF_EACH(InterfaceDef, first, c->def->interfaces)) {
+        if (!first->info.boot_order)
+            return first == iface ? boot_rank(c, BOOT_DEV_NETWORK) : 0;
+    }
+    return 0;
+}
 
-    if (!device_require(b->caps, driver, err))
+bool plan_interface(const PlanContext *c, const void *def, Plan *plan, Error **err)
+{
+    const InterfaceDef *iface = def;
+    AUTO_JSON netdev = json_object();
+    if (!netdev_build(c, iface, netdev, plan, err))
         return false;
-    AUTO_JSON card = device_new(driver);
+    plan_add(plan, PLAN_NETDEV, g_steal_pointer(&netdev));
+
+    g_autofree char *driver = card_driver(iface);
+    const unsigned boot = interface_boot_index(c, iface);
+    char mac[MAC_STRING_LEN];
+    Json *card = device_new(driver);
     if (iface->tuning && g_str_has_prefix(driver, "virtio-net"))
         prop_tuning(card, iface->tuning);
     if (iface->mtu && g_str_has_prefix(driver, "virtio-net"))
         prop_uint(card, "host_mtu", iface->mtu);
-    prop_str(card, "netdev", netdev);
+    prop_format(card, "netdev", "host%s", iface->info.alias);
     prop_str(card, "id", iface->info.alias);
     mac_format(&iface->mac, mac);
     prop_str(card, "mac", mac);
     if (boot)
         prop_uint(card, "bootindex", boot);
-    if (!prop_info(card, b->def, &iface->info, err))
-        return false;
-    add_json(b, "-device", g_steal_pointer(&card));
-    return true;
-}
-
-bool build_interfaces(Builder *b, Error **err)
-{
-    unsigned index = 0;
-    for (DEF_EACH(InterfaceDef, iface, b->def->interfaces)) {
-        builder_at(b, "/domain/devices/interface[%u]", ++index);
-        AUTO_JSON netdev = json_object();
-        if (!netdev_build(b, iface, netdev, err))
-            return false;
-        add_json(b, "-netdev", g_steal_pointer(&netdev));
-        if (!card_build(b, iface, err))
-            return false;
-    }
-    return true;
+    return add_device(c, plan, card, &iface->info, err);
 }

@@ -17,6 +17,15 @@ void prop_str(Json *object, const char *key, const char *value)
         json_object_set_new_nocheck(object, key, json_string_nocheck(value));
 }
 
+void prop_format(Json *object, const char *key, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *value = g_strdup_vprintf(format, args);
+    va_end(args);
+    prop_str(object, key, value);
+}
+
 void prop_uint(Json *object, const char *key, uint64_t value)
 {
     json_object_set_new(object, key, json_integer((json_int_t)value));
@@ -103,8 +112,7 @@ static bool prop_usb_address(Json *object, const DomainDef *def, const DeviceInf
     if (!alias)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "no USB controller with index %u for device '%s'",
                          address->usb.bus, info->alias);
-    g_autofree char *bus = g_strdup_printf("%s.0", alias);
-    prop_str(object, "bus", bus);
+    prop_format(object, "bus", "%s.0", alias);
     if (address->usb.port[0]) {
         g_autoptr(GString) port = g_string_new(NULL);
         for (unsigned i = 0; i < G_N_ELEMENTS(address->usb.port) && address->usb.port[i]; i++)
@@ -124,8 +132,7 @@ static bool prop_virtio_serial_address(Json *object, const DomainDef *def, const
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "no virtio-serial controller with index %u for device '%s'",
                          address->virtio_serial.controller, info->alias);
-    g_autofree char *bus = g_strdup_printf("%s.%u", alias, address->virtio_serial.bus);
-    prop_str(object, "bus", bus);
+    prop_format(object, "bus", "%s.%u", alias, address->virtio_serial.bus);
     prop_uint(object, "nr", address->virtio_serial.port);
     return true;
 }
@@ -167,5 +174,16 @@ bool prop_info(Json *object, const DomainDef *def, const DeviceInfo *info, Error
         prop_str(object, "romfile", "");
     else
         prop_str(object, "romfile", info->rom_file);
+    return true;
+}
+
+bool add_device(const PlanContext *c, Plan *plan, Json *device, const DeviceInfo *info, Error **err)
+{
+    AUTO_JSON owned = device;
+    if (!device_require(c->caps, json_get_str(device, "driver"), err) ||
+        (info && !prop_info(device, c->def, info, err)))
+        return false;
+    override_device(c->def, owned);
+    plan_add(plan, PLAN_DEVICE, g_steal_pointer(&owned));
     return true;
 }

@@ -315,28 +315,44 @@ static void dac_collect_char(GPtrArray *paths, const CharSource *source)
     }
 }
 
-bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error **err)
+bool dac_lend_device(Host *host, const DomainDef *live, GPtrArray *list, DeviceKind kind, void *device,
+                     Error **err)
 {
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    const GPtrArray *const lists[] = { live->serials, live->parallels, live->consoles, live->channels };
+    const CharSource *source = device_char_source(kind, device);
 
     if (!dac_is_wanted(host, live, NULL))
         return true;
-    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
-        for (DEF_EACH(CharDef, device, lists[i])) {
-            if (!dac_label_forbids(dac_find_label(device->source.seclabels)))
-                dac_collect_char(paths, &device->source);
-        }
-    }
-    for (DEF_EACH(InputDef, input, live->inputs)) {
-        if (input->source)
-            g_ptr_array_add(paths, g_strdup(input->source));
-    }
+    if (source && !dac_label_forbids(dac_find_label(source->seclabels)))
+        dac_collect_char(paths, source);
+    if (kind == DEVICE_INPUT && ((InputDef *)device)->source)
+        g_ptr_array_add(paths, g_strdup(((InputDef *)device)->source));
     for (guint i = 0; i < paths->len; i++) {
         if (!dac_lend_by_name(host, live, list, g_ptr_array_index(paths, i), err))
             return false;
     }
     return true;
+}
+
+typedef struct Lending {
+    Host *host;
+    const DomainDef *live;
+    GPtrArray *list;
+    Error **err;
+} Lending;
+
+static bool lend_device(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    const Lending *lending = arg;
+
+    return dac_lend_device(lending->host, lending->live, lending->list, kind, device, lending->err);
+}
+
+bool dac_lend_devices(Host *host, DomainDef *live, GPtrArray *list, Error **err)
+{
+    Lending lending = { .host = host, .live = live, .list = list, .err = err };
+
+    return domain_each_device(live, lend_device, &lending);
 }
 
 /* ---- chown in parallel ---- */

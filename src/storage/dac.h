@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/trail.h"
+#include "conf/domain_device.h"
 #include "conf/domain_xml.h"
 #include "core/host.h"
 
@@ -50,7 +51,10 @@ void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const StorageS
               const DacItem *item);
 /* Adds the devices, pipes and sockets that QEMU opens by name for character devices and inputs.
  * ERROR_SYSTEM, ERROR_OPERATION_FAILED for one that a foreign link leads to. */
-AWAITS MUST_CHECK bool dac_lend_devices(Host *host, const DomainDef *live, GPtrArray *list, Error **err);
+AWAITS MUST_CHECK bool dac_lend_devices(Host *host, DomainDef *live, GPtrArray *list, Error **err);
+/* The same for one device of @live. */
+AWAITS MUST_CHECK bool dac_lend_device(Host *host, const DomainDef *live, GPtrArray *list, DeviceKind kind,
+                                       void *device, Error **err);
 
 /* Where no udev rule did it, gives /dev/kvm to group @gid as the usual rule does. */
 void dac_lend_kvm(uid_t uid, gid_t gid);

@@ -475,12 +475,10 @@ static void prepare_finish(Host *host, const DomainDef *live, Prepare *one, GPtr
     }
 }
 
-bool storage_prepare(Host *host, DomainDef *live, GPtrArray *dac, Error **err)
+static bool prepare_all(Host *host, const DomainDef *live, GArray *ones, GPtrArray *dac, Error **err)
 {
-    g_autoptr(GArray) ones = g_array_new(FALSE, TRUE, sizeof(Prepare));
     Error *first = NULL;
 
-    prepare_collect(host, live, ones);
     fiber_run_all("probe", prepare_fiber, ones->data, ones->len, sizeof(Prepare));
     for (guint i = 0; i < ones->len; i++) {
         Prepare *one = &g_array_index(ones, Prepare, i);
@@ -495,4 +493,21 @@ bool storage_prepare(Host *host, DomainDef *live, GPtrArray *dac, Error **err)
         g_ptr_array_unref(one->images);
     }
     return first ? error_propagate(err, first) : true;
+}
+
+bool storage_prepare(Host *host, DomainDef *live, GPtrArray *dac, Error **err)
+{
+    g_autoptr(GArray) ones = g_array_new(FALSE, TRUE, sizeof(Prepare));
+
+    prepare_collect(host, live, ones);
+    return prepare_all(host, live, ones, dac, err);
+}
+
+bool storage_prepare_disk(Host *host, const DomainDef *live, DiskDef *disk, GPtrArray *dac, Error **err)
+{
+    g_autoptr(GArray) ones = g_array_new(FALSE, TRUE, sizeof(Prepare));
+
+    if (disk_has_local_image(disk))
+        prepare_append(ones, host, disk, NULL);
+    return prepare_all(host, live, ones, dac, err);
 }

@@ -10,6 +10,9 @@
  * chains, formats. Adds to @dac what QEMU must be able to open. An optional medium that is missing is taken
  * out (startupPolicy). */
 AWAITS MUST_CHECK bool storage_prepare(Host *host, DomainDef *live, GPtrArray *dac, Error **err);
+/* The same for one disk of @live. */
+AWAITS MUST_CHECK bool storage_prepare_disk(Host *host, const DomainDef *live, DiskDef *disk, GPtrArray *dac,
+                                            Error **err);
 
 typedef struct StorageInfo {
     uint64_t capacity, allocation, physical; /* bytes */

@@ -131,3 +131,34 @@ TEST(walking_over_devices_stops_when_told)
     check(!domain_each_device(def, count_device, &count));
     check_eq(count, 2 + def_list_len(def->controllers) + 1);
 }
+
+TEST(every_kind_that_has_characters_says_where_they_go)
+{
+    static const struct {
+        const char *xml;
+        const char *path; /* NULL: no source */
+    } cases[] = {
+        { "<serial type='file'><source path='/a'/></serial>", "/a" },
+        { "<parallel type='dev'><source path='/b'/></parallel>", "/b" },
+        { "<channel type='pipe'><source path='/c'/><target type='virtio'/></channel>", "/c" },
+        { "<console type='dev'><source path='/d'/><target type='virtio'/></console>", "/d" },
+        { "<console type='dev'><source path='/d'/><target type='serial'/></console>", NULL },
+        { "<redirdev bus='usb' type='dev'><source path='/e'/></redirdev>", "/e" },
+        { "<smartcard mode='passthrough' type='dev'><source path='/f'/></smartcard>", "/f" },
+        { "<smartcard mode='host'/>", NULL },
+        { "<rng model='virtio'><backend model='egd' type='dev'><source path='/g'/></backend></rng>", "/g" },
+        { "<rng model='virtio'><backend model='random'>/dev/random</backend></rng>", NULL },
+        { "<input type='mouse' bus='usb'/>", NULL },
+    };
+    g_autoptr(DomainDef) def = machine();
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(DeviceDef) device = NULL;
+        g_autoptr(Error) err = NULL;
+        check_case(cases[i].xml);
+        check_ok(device_def_parse(cases[i].xml, strlen(cases[i].xml), 0, def, &device, &err), err);
+        const CharSource *source = device_char_source(device->kind, device->def);
+        check_eq(source != NULL, cases[i].path != NULL);
+        if (source)
+            check_str(source->path, cases[i].path);
+    }
+}

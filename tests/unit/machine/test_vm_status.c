@@ -22,6 +22,7 @@ static void make_running(Vm *vm)
     vm->run->file.ino = UINT64_MAX;
     vm->run->is_saving = true;
     vm->run->must_run = true;
+    vm->run->last_node = 7;
     vm->run->fake_reboot = true;
     g_array_append_val(vm->run->ports, port);
     g_array_append_val(vm->run->vcpu_tids, tid);
@@ -48,6 +49,7 @@ TEST_FIBER(a_status_comes_back_as_it_was_written)
     check_eq(status->file.dev, 5);
     check_eq(status->file.ino, UINT64_MAX);
     check(status->is_saving && status->must_run && status->fake_reboot && !status->is_starting);
+    check_eq(status->last_node, 7);
     check_eq(status->ports->len, 1);
     check_eq(g_array_index(status->ports, unsigned, 0), 5907);
     check_eq(g_array_index(status->vcpu_tids, pid_t, 0), 1235);

@@ -12,6 +12,7 @@
 #include "qemu/address.h"
 #include "qemu/command.h"
 #include "qemu/cpu_guest.h"
+#include "qemu/device.h"
 #include "qemu/firmware.h"
 #include "qemu/qemu_caps_private.h"
 
@@ -32,7 +33,9 @@ static QemuCaps *load_caps(void)
 /* What the daemon chooses at a start: the first port, the default address, the place of agent sockets. */
 static void fill_in(DomainDef *def)
 {
+    uint32_t last_node = 0;
     qemu_assign_aliases(def);
+    qemu_number_nodes(def, &last_node);
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
         if (graphics->port <= 0 && (graphics->type == GRAPHICS_VNC || graphics->type == GRAPHICS_SPICE))
             graphics->port = 5900;
@@ -44,6 +47,23 @@ static void fill_in(DomainDef *def)
             channel->source.mode = CHAR_MODE_BIND;
         }
     }
+}
+
+/* Taps are descriptors from 100 on, and with KVM those of vhost from 200 on. Nobody opened them. */
+static PlanFds *open_taps(const DomainDef *def)
+{
+    PlanFds *fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    int next = 100;
+    for (DEF_EACH(InterfaceDef, iface, def->interfaces)) {
+        for (unsigned queue = 0; queue < qemu_interface_queues(iface); queue++, next++) {
+            g_autofree char *tap = device_tap_fd_name(iface->info.alias, queue);
+            g_autofree char *vhost = device_vhost_fd_name(iface->info.alias, queue);
+            plan_fds_add(fds, tap, next);
+            if (def->type == VIRT_TYPE_KVM)
+                plan_fds_add(fds, vhost, next + 100);
+        }
+    }
+    return fds;
 }
 
 static bool build(const char *xml, size_t len, const QemuCaps *caps, char **ret_text, Error **err)
@@ -61,17 +81,13 @@ static bool build(const char *xml, size_t len, const QemuCaps *caps, char **ret_
     g_autofree char *key = g_build_filename(lib_dir, "master-key.aes", NULL);
     g_autofree char *pages = g_strdup_printf("/dev/hugepages/libvirt/qemu/-1-%s", def->name);
     const QemuHugePages huge_pages = { .page_bytes = 2 << 20, .folder = pages };
-    /* Taps are descriptors from 100 on, and with KVM those of vhost from 200 on. */
-    static const int taps[] = { 100, 101, 102, 103 }, vhosts[] = { 200, 201, 202, 203 };
-    const QemuCommandEnv env = { .monitor_fd = -1,
-                                 .monitor_path = monitor,
+    g_autoptr(PlanFds) fds = open_taps(def);
+    const QemuCommandEnv env = { .monitor_path = monitor,
                                  .lib_dir = lib_dir,
                                  .master_key_path = key,
                                  .huge_pages = &huge_pages,
                                  .n_huge_pages = 1,
-                                 .tap_fds = taps,
-                                 .vhost_fds = def->type == VIRT_TYPE_KVM ? vhosts : NULL,
-                                 .n_tap_fds = G_N_ELEMENTS(taps),
+                                 .fds = fds,
                                  .sandbox = true,
                                  .start_paused = true,
                                  .now_s = 1600000000 };
