@@ -391,7 +391,10 @@ static bool take_iscsi(Options *options, StorageSource *source, Error **err)
         return refuse(err, ERROR_OPERATION_UNSUPPORTED, "iSCSI is not followed over",
                       transport ? transport : "");
     source->path = g_strdup_printf("%s/%s", target, lun ? lun : "0");
-    return add_monitors(source, portal, err); /* HOST:PORT too */
+    if (!add_monitors(source, portal, err)) /* they are HOST:PORT, too */
+        return false;
+    return (source->hosts && source->hosts->len == 1) ||
+           refuse(err, ERROR_OPERATION_FAILED, "this is no portal:", portal);
 }
 
 static StorageSource *take_network(Options *options, StorageProtocol protocol, Error **err)

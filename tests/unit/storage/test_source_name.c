@@ -160,6 +160,10 @@ TEST(what_is_not_understood_to_the_last_option_is_refused_by_name)
           "server is missing" },
         { "json:{\"driver\":\"nbd\",\"server\":{\"type\":\"vsock\",\"cid\":\"1\"}}",
           ERROR_OPERATION_UNSUPPORTED, "'vsock'" },
+        { "json:{\"driver\":\"iscsi\",\"transport\":\"tcp\",\"portal\":\"h:3260,1\",\"target\":\"t\"}",
+          ERROR_OPERATION_FAILED, "no portal" },
+        { "json:{\"driver\":\"iscsi\",\"transport\":\"tcp\",\"portal\":\"\",\"target\":\"t\"}",
+          ERROR_OPERATION_FAILED, "no portal" },
         { "json:{\"driver\":\"sheepdog\"}", ERROR_OPERATION_UNSUPPORTED, "'sheepdog'" },
         { "json:{\"driver\":\"tftp\"}", ERROR_OPERATION_UNSUPPORTED, "'tftp'" },
     };
