@@ -16,6 +16,7 @@ extern const XmlTable source_pci_address_table; /* <address> of a host's PCI dev
 
 /* storage (domain_rows_disk.c) */
 extern const XmlTable disk_table;
+extern const XmlTable backing_table; /* StorageSource: an image and the chain below it */
 extern const XmlTable lease_table;
 extern const XmlTable filesystem_table;
 

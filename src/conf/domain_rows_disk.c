@@ -86,7 +86,6 @@ static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *el
                          Error **err);
 static void backing_write(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out);
 
-static const XmlTable backing_table;
 static const XmlRow backing_schema_rows[];
 static const XmlCustom backing_custom = { backing_read, backing_write, backing_schema_rows };
 
@@ -116,8 +115,8 @@ static const XmlRow backing_schema_rows[] = {
       .doc = "the next image" },
     { 0 }
 };
-static const XmlTable backing_table = TABLE(StorageSource, "backing-store", backing_schema_rows,
-                                            KEEPS(StorageSource), .doc = "An image of the chain.");
+const XmlTable backing_table = TABLE(StorageSource, "backing-store", backing_schema_rows,
+                                     KEEPS(StorageSource), .doc = "An image of the chain.");
 
 /* <backingStore/> ends the chain; one with a type goes on. Recursion is bounded by the depth of documents. */
 static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,

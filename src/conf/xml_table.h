@@ -63,6 +63,7 @@ typedef enum XmlValueType {
 typedef enum XmlUnit {
     XML_UNIT_NONE,       /* a plain number */
     XML_UNIT_BYTES,      /* default unit when read: bytes; written in bytes */
+    XML_UNIT_B,          /* the same, but bytes are called "B" */
     XML_UNIT_KIB,        /* default unit when read: KiB; written in KiB */
     XML_UNIT_PRETTY,     /* default unit when read: bytes; written in the largest unit that divides it */
     XML_UNIT_PRETTY_MIB, /* the same, default unit MiB */

@@ -269,6 +269,8 @@ const char *xml_value_unit(const XmlRow *row, const void *base)
         return names[pretty_shift(field_number(row, base)) / 10];
     case XML_UNIT_M:
         return "M";
+    case XML_UNIT_B:
+        return "B";
     case XML_UNIT_BYTES:
     case XML_UNIT_NONE:
         break;
