@@ -17,8 +17,6 @@ void prop_on_off(Json *object, const char *key, Tristate value);   /* "on"/"off"
 void prop_virtio(Json *object, const VirtioOptions *virtio);
 /* id, bus and addr from alias and address, boot order, ROM. */
 MUST_CHECK bool prop_info(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err);
-/* ERROR_CONFIG_UNSUPPORTED if this QEMU lacks the driver. */
-MUST_CHECK bool device_require(const QemuCaps *caps, const char *driver, Error **err);
 /* "virtio-net-pci", "-transitional", "-non-transitional", "virtio-net-device" for mmio */
 char *virtio_driver(const char *kind, VirtioModel model, const DeviceInfo *info);
 
