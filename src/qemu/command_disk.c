@@ -4,7 +4,6 @@
 
 #include "qemu/address.h"
 #include "qemu/command_private.h"
-#include "qemu/device_private.h"
 
 typedef struct CacheMode {
     bool set, direct, no_flush, write_cache;

@@ -1,4 +1,4 @@
-/* What the parts of the command line share. Only command*.c and device.c include this. */
+/* What the parts of the command line share. Only command*.c, device.c and alias.c include this. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -52,3 +52,12 @@ unsigned boot_rank(const PlanContext *c, BootDev dev);
 
 /* Where def->controllers has (type, index): its alias; NULL if there is none. */
 const char *controller_alias(const DomainDef *def, ControllerType type, unsigned index);
+
+/* ---- what the rows of device.c are made of ---- */
+
+DevicePlan plan_audio, plan_channel, plan_console, plan_controller, plan_disk, plan_graphics, plan_hub,
+    plan_input, plan_interface, plan_iommu, plan_memballoon, plan_panic, plan_parallel, plan_redirdev,
+    plan_rng, plan_serial, plan_smartcard, plan_sound, plan_video, plan_watchdog;
+/* alias.c: NULL if the scheme has no name for this one. Caller owns. */
+typedef char *DeviceAlias(const DomainDef *def, const void *device);
+DeviceAlias alias_disk, alias_controller, alias_console;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "qemu/command_private.h"
-#include "qemu/device_private.h"
 
 /* ---- where devices sit ---- */
 

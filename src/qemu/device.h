@@ -36,7 +36,7 @@ typedef enum DeviceOrder {
     DEVICE_ORDER_COUNT
 } DeviceOrder;
 
-typedef bool (*DevicePlanFunc)(const PlanContext *c, const void *device, Plan *plan, Error **err);
+typedef bool DevicePlan(const PlanContext *c, const void *device, Plan *plan, Error **err);
 
 typedef struct DeviceClass {
     const char *prefix;                                       /* of its alias; NULL: it has none */
@@ -47,7 +47,7 @@ typedef struct DeviceClass {
     uint8_t order[DEVICE_ORDER_COUNT];           /* 0: takes no part */
     uint8_t (*suborder)(const void *device);     /* added on the command line; NULL: 0 */
     bool can_plug;                               /* into a machine that runs */
-    DevicePlanFunc plan;                         /* NULL: not supported */
+    DevicePlan *plan;                            /* NULL: not supported */
 } DeviceClass;
 extern const DeviceClass device_classes[DEVICE_KIND_COUNT];
 
