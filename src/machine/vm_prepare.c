@@ -387,9 +387,9 @@ bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Erro
 
     if (kind == DEVICE_CHANNEL)
         prepare_channel(vm, device);
-    if (source && !prepare_source(vm, source, device_info(kind, device)->alias, fds, err))
-        return false;
-    return kind != DEVICE_INTERFACE || prepare_interface(vm, device, fds, err);
+    if (kind == DEVICE_INTERFACE) /* one with a character source (vhost-user) is refused by its plan */
+        return prepare_interface(vm, device, fds, err);
+    return !source || prepare_source(vm, source, device_info(kind, device)->alias, fds, err);
 }
 
 typedef struct Preparing {

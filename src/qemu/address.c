@@ -13,17 +13,6 @@
 #include "conf/domain_rows.h"
 #include "qemu/address_private.h"
 
-ControllerDef *address_add_controller(DomainDef *def, ControllerType type, unsigned index)
-{
-    ControllerDef *controller = xml_table_new(&controller_table);
-    controller->type = type;
-    controller->index = (OptU32){ .value = index, .is_set = true };
-    if (!def->controllers)
-        def->controllers = xml_list_new(&controller_table);
-    g_ptr_array_add(def->controllers, controller);
-    return controller;
-}
-
 /* Controller, bus and unit of a drive follow from its name when the document is read; here is what the board
  * lacks. */
 static bool check_drives(const DomainDef *def, Error **err)

@@ -325,8 +325,11 @@ static void write_seats(PciLayout *layout)
 
 static void add_bus_controller(DomainDef *def, unsigned index, ControllerModel model)
 {
-    ControllerDef *controller = address_add_controller(def, CONTROLLER_PCI, index);
+    ControllerDef *controller = xml_table_new(&controller_table);
+    controller->type = CONTROLLER_PCI;
+    controller->index = (OptU32){ .value = index, .is_set = true };
     controller->model = model;
+    domain_append_device(def, DEVICE_CONTROLLER, controller);
 }
 
 /* Buses that addresses of the definition name but no controller makes. */

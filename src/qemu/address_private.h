@@ -4,8 +4,6 @@
 
 #include "conf/domain_def.h"
 
-/* Appends; borrowed. */
-ControllerDef *address_add_controller(DomainDef *def, ControllerType type, unsigned index);
 /* PCI addresses of everything on PCI, and the controllers they need. */
 MUST_CHECK bool assign_pci(DomainDef *def, Error **err);
 /* USB ports of everything on USB, and the hubs they need. */

@@ -6,7 +6,7 @@
 
 #include "conf/domain_defaults.h"
 #include "qemu/address.h"
-#include "qemu/device_private.h"
+#include "qemu/command_private.h"
 
 /* "vda" is 0, "vdaa" is 26. */
 static unsigned target_index(const char *target)

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "qemu/command_private.h"
-#include "qemu/device_private.h"
 
 char *device_char_fd_name(const char *alias)
 {

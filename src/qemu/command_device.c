@@ -5,7 +5,6 @@
 
 #include "conf/domain_defaults.h"
 #include "qemu/command_private.h"
-#include "qemu/device_private.h"
 
 /* ---- controllers ---- */
 

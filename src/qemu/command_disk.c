@@ -4,7 +4,6 @@
 
 #include "qemu/address.h"
 #include "qemu/command_private.h"
-#include "qemu/device_private.h"
 
 typedef struct CacheMode {
     bool set, direct, no_flush, write_cache;
@@ -171,11 +170,6 @@ static void plan_copy_on_read(const DiskDef *disk, Plan *plan)
 
 /* ---- devices ---- */
 
-static const char *ide_kind(const DiskDef *disk)
-{
-    return disk->device == DISK_DEVICE_CDROM ? "ide-cd" : "ide-hd";
-}
-
 static const char *scsi_kind(const DiskDef *disk)
 {
     if (disk->device == DISK_DEVICE_LUN)
@@ -185,7 +179,7 @@ static const char *scsi_kind(const DiskDef *disk)
 
 static Json *device_on_ide(const DomainDef *def, const DiskDef *disk)
 {
-    Json *device = device_new(ide_kind(disk));
+    Json *device = device_new(disk->device == DISK_DEVICE_CDROM ? "ide-cd" : "ide-hd");
     const DeviceAddress *address = &disk->info.address;
     if (disk->bus == DISK_BUS_IDE) {
         prop_format(device, "bus", "ide.%u", address->drive.bus);
@@ -234,13 +228,6 @@ static Json *device_on_virtio(const DiskDef *disk)
     return device;
 }
 
-static Json *device_on_floppy(const DiskDef *disk)
-{
-    Json *device = device_new("floppy");
-    prop_uint(device, "unit", disk->info.address.drive.unit);
-    return device;
-}
-
 static Json *disk_device_new(const DomainDef *def, const DiskDef *disk)
 {
     switch (disk->bus) {
@@ -253,8 +240,11 @@ static Json *disk_device_new(const DomainDef *def, const DiskDef *disk)
         return device_on_scsi(def, disk);
     case DISK_BUS_USB:
         return device_new("usb-storage");
-    case DISK_BUS_FDC:
-        return device_on_floppy(disk);
+    case DISK_BUS_FDC: {
+        Json *floppy = device_new("floppy");
+        prop_uint(floppy, "unit", disk->info.address.drive.unit);
+        return floppy;
+    }
     default:
         return NULL;
     }

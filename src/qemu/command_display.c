@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "qemu/command_private.h"
-#include "qemu/device_private.h"
 
 #define VNC_PORT_FIRST 5900 /* QEMU counts displays from here */
 

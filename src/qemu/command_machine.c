@@ -497,7 +497,7 @@ static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
     return true;
 }
 
-static void build_iothread(const PlanContext *c, Plan *plan, unsigned id)
+static void build_iothread(Plan *plan, unsigned id)
 {
     Json *object = json_object();
     prop_str(object, "qom-type", "iothread");
@@ -510,10 +510,10 @@ static void build_iothreads(const PlanContext *c, Plan *plan)
     plan_at(plan, "/domain/iothreads");
     if (def_list_len(c->def->iothread_list)) {
         for (DEF_EACH(IothreadDef, iothread, c->def->iothread_list))
-            build_iothread(c, plan, iothread->id);
+            build_iothread(plan, iothread->id);
     } else if (c->def->iothreads.is_set) {
         for (unsigned id = 1; id <= c->def->iothreads.value; id++)
-            build_iothread(c, plan, id);
+            build_iothread(plan, id);
     }
 }
 
@@ -590,16 +590,18 @@ static void build_timers(const PlanContext *c, Plan *plan)
 
 static void build_power_management(const PlanContext *c, Plan *plan)
 {
-    const char *device = domain_is_q35(c->def) ? "ICH9-LPC" : "PIIX4_PM";
-    if (!is_x86(c->def))
-        return;
-    if (c->def->suspend_to_mem != TRISTATE_ABSENT) {
-        plan_at(plan, "/domain/pm/suspend-to-mem");
-        plan_text(plan, "-global", "%s.disable_s3=%d", device, c->def->suspend_to_mem == TRISTATE_OFF);
-    }
-    if (c->def->suspend_to_disk != TRISTATE_ABSENT) {
-        plan_at(plan, "/domain/pm/suspend-to-disk");
-        plan_text(plan, "-global", "%s.disable_s4=%d", device, c->def->suspend_to_disk == TRISTATE_OFF);
+    const struct {
+        const char *element, *property;
+        Tristate value;
+    } rows[] = { { "suspend-to-mem", "disable_s3", c->def->suspend_to_mem },
+                 { "suspend-to-disk", "disable_s4", c->def->suspend_to_disk } };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows) && is_x86(c->def); i++) {
+        if (rows[i].value == TRISTATE_ABSENT)
+            continue;
+        plan_at(plan, "/domain/pm/%s", rows[i].element);
+        plan_text(plan, "-global", "%s.%s=%d", domain_is_q35(c->def) ? "ICH9-LPC" : "PIIX4_PM",
+                  rows[i].property, rows[i].value == TRISTATE_OFF);
     }
 }
 

@@ -1,7 +1,6 @@
 /* Network interfaces: -netdev and the card. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/command_private.h"
-#include "qemu/device_private.h"
 
 static bool interface_needs_tap(const InterfaceDef *iface)
 {

@@ -1,4 +1,4 @@
-/* What the parts of the command line share. Only command*.c and device.c include this. */
+/* What the parts of the command line share. Only command*.c, device.c and alias.c include this. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -17,8 +17,6 @@ void prop_on_off(Json *object, const char *key, Tristate value);   /* "on"/"off"
 void prop_virtio(Json *object, const VirtioOptions *virtio);
 /* id, bus and addr from alias and address, boot order, ROM. */
 MUST_CHECK bool prop_info(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err);
-/* ERROR_CONFIG_UNSUPPORTED if this QEMU lacks the driver. */
-MUST_CHECK bool device_require(const QemuCaps *caps, const char *driver, Error **err);
 /* "virtio-net-pci", "-transitional", "-non-transitional", "virtio-net-device" for mmio */
 char *virtio_driver(const char *kind, VirtioModel model, const DeviceInfo *info);
 
@@ -54,3 +52,12 @@ unsigned boot_rank(const PlanContext *c, BootDev dev);
 
 /* Where def->controllers has (type, index): its alias; NULL if there is none. */
 const char *controller_alias(const DomainDef *def, ControllerType type, unsigned index);
+
+/* ---- what the rows of device.c are made of ---- */
+
+DevicePlan plan_audio, plan_channel, plan_console, plan_controller, plan_disk, plan_graphics, plan_hub,
+    plan_input, plan_interface, plan_iommu, plan_memballoon, plan_panic, plan_parallel, plan_redirdev,
+    plan_rng, plan_serial, plan_smartcard, plan_sound, plan_video, plan_watchdog;
+/* alias.c: NULL if the scheme has no name for this one. Caller owns. */
+typedef char *DeviceAlias(const DomainDef *def, const void *device);
+DeviceAlias alias_disk, alias_controller, alias_console;

@@ -62,14 +62,6 @@ void prop_virtio(Json *object, const VirtioOptions *virtio)
     prop_tristate(object, "page-per-vq", virtio->page_per_vq);
 }
 
-bool device_require(const QemuCaps *caps, const char *driver, Error **err)
-{
-    if (qemu_caps_has_device(caps, driver))
-        return true;
-    return error_set(err, ERROR_CONFIG_UNSUPPORTED, "device '%s' is not supported by %s", driver,
-                     qemu_caps_binary(caps));
-}
-
 char *virtio_driver(const char *kind, VirtioModel model, const DeviceInfo *info)
 {
     if (info->address.type == ADDRESS_VIRTIO_MMIO)
@@ -82,77 +74,69 @@ char *virtio_driver(const char *kind, VirtioModel model, const DeviceInfo *info)
                                                                     : "");
 }
 
-static bool prop_pci_address(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err)
+static void prop_pci_address(Json *object, const char *bus, const DeviceInfo *info)
 {
     const DeviceAddress *address = &info->address;
-    const char *bus = controller_alias(def, CONTROLLER_PCI, address->pci.bus);
-    char addr[16];
 
-    if (!bus)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "no PCI controller with index %u for device '%s'",
-                         address->pci.bus, info->alias);
     prop_str(object, "bus", bus);
     if (address->multifunction == TRISTATE_ON)
         prop_bool(object, "multifunction", true);
     if (address->pci.function)
-        g_snprintf(addr, sizeof(addr), "0x%x.0x%x", address->pci.slot, address->pci.function);
+        prop_format(object, "addr", "0x%x.0x%x", address->pci.slot, address->pci.function);
     else
-        g_snprintf(addr, sizeof(addr), "0x%x", address->pci.slot);
-    prop_str(object, "addr", addr);
+        prop_format(object, "addr", "0x%x", address->pci.slot);
     if (info->acpi_index)
         prop_uint(object, "acpi-index", info->acpi_index);
-    return true;
 }
 
-static bool prop_usb_address(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err)
+static void prop_usb_address(Json *object, const char *controller, const DeviceAddress *address)
 {
-    const DeviceAddress *address = &info->address;
-    const char *alias = controller_alias(def, CONTROLLER_USB, address->usb.bus);
-
-    if (!alias)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "no USB controller with index %u for device '%s'",
-                         address->usb.bus, info->alias);
-    prop_format(object, "bus", "%s.0", alias);
-    if (address->usb.port[0]) {
-        g_autoptr(GString) port = g_string_new(NULL);
-        for (unsigned i = 0; i < G_N_ELEMENTS(address->usb.port) && address->usb.port[i]; i++)
-            g_string_append_printf(port, "%s%u", i ? "." : "", address->usb.port[i]);
-        prop_str(object, "port", port->str);
-    }
-    return true;
+    prop_format(object, "bus", "%s.0", controller);
+    if (!address->usb.port[0])
+        return;
+    g_autoptr(GString) port = g_string_new(NULL);
+    for (unsigned i = 0; i < G_N_ELEMENTS(address->usb.port) && address->usb.port[i]; i++)
+        g_string_append_printf(port, "%s%u", i ? "." : "", address->usb.port[i]);
+    prop_str(object, "port", port->str);
 }
 
-static bool prop_virtio_serial_address(Json *object, const DomainDef *def, const DeviceInfo *info,
-                                       Error **err)
+/* The alias of the controller that makes the bus. */
+static bool find_bus(const DomainDef *def, const DeviceInfo *info, ControllerType type, unsigned index,
+                     const char *what, const char **ret_alias, Error **err)
 {
-    const DeviceAddress *address = &info->address;
-    const char *alias = controller_alias(def, CONTROLLER_VIRTIO_SERIAL, address->virtio_serial.controller);
-
-    if (!alias)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "no virtio-serial controller with index %u for device '%s'",
-                         address->virtio_serial.controller, info->alias);
-    prop_format(object, "bus", "%s.%u", alias, address->virtio_serial.bus);
-    prop_uint(object, "nr", address->virtio_serial.port);
-    return true;
+    *ret_alias = controller_alias(def, type, index);
+    return *ret_alias ||
+           error_set(err, ERROR_CONFIG_UNSUPPORTED, "no %s controller with index %u for device '%s'", what,
+                     index, info->alias);
 }
 
 static bool prop_address(Json *object, const DomainDef *def, const DeviceInfo *info, Error **err)
 {
     const DeviceAddress *address = &info->address;
+    const char *alias = NULL;
+
     switch (address->type) {
     case ADDRESS_PCI:
-        return prop_pci_address(object, def, info, err);
-    case ADDRESS_USB:
-        return prop_usb_address(object, def, info, err);
-    case ADDRESS_VIRTIO_SERIAL:
-        return prop_virtio_serial_address(object, def, info, err);
-    case ADDRESS_CCID: {
-        const char *alias = controller_alias(def, CONTROLLER_CCID, address->ccid.controller);
-        g_autofree char *bus = g_strdup_printf("%s.0", alias ? alias : "ccid0");
-        prop_str(object, "bus", bus);
+        if (!find_bus(def, info, CONTROLLER_PCI, address->pci.bus, "PCI", &alias, err))
+            return false;
+        prop_pci_address(object, alias, info);
         return true;
-    }
+    case ADDRESS_USB:
+        if (!find_bus(def, info, CONTROLLER_USB, address->usb.bus, "USB", &alias, err))
+            return false;
+        prop_usb_address(object, alias, address);
+        return true;
+    case ADDRESS_VIRTIO_SERIAL:
+        if (!find_bus(def, info, CONTROLLER_VIRTIO_SERIAL, address->virtio_serial.controller, "virtio-serial",
+                      &alias, err))
+            return false;
+        prop_format(object, "bus", "%s.%u", alias, address->virtio_serial.bus);
+        prop_uint(object, "nr", address->virtio_serial.port);
+        return true;
+    case ADDRESS_CCID:
+        alias = controller_alias(def, CONTROLLER_CCID, address->ccid.controller);
+        prop_format(object, "bus", "%s.0", alias ? alias : "ccid0");
+        return true;
     case ADDRESS_ISA:
         if (address->isa.iobase)
             prop_uint(object, "iobase", address->isa.iobase);
@@ -180,8 +164,11 @@ bool prop_info(Json *object, const DomainDef *def, const DeviceInfo *info, Error
 bool add_device(const PlanContext *c, Plan *plan, Json *device, const DeviceInfo *info, Error **err)
 {
     AUTO_JSON owned = device;
-    if (!device_require(c->caps, json_get_str(device, "driver"), err) ||
-        (info && !prop_info(device, c->def, info, err)))
+    const char *driver = json_get_str(device, "driver");
+    if (!qemu_caps_has_device(c->caps, driver))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "device '%s' is not supported by %s", driver,
+                         qemu_caps_binary(c->caps));
+    if (info && !prop_info(device, c->def, info, err))
         return false;
     override_device(c->def, owned);
     plan_add(plan, PLAN_DEVICE, g_steal_pointer(&owned));

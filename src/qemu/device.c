@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "qemu/command_private.h"
-#include "qemu/device_private.h"
 
 /* ---- where devices sit ---- */
 
@@ -156,11 +155,6 @@ static DevicePlace iommu_place(const void *device)
     return ((const IommuDef *)device)->model == IOMMU_VIRTIO ? PLACE_ROOT_COMPLEX : PLACE_NONE;
 }
 
-static DevicePlace channel_place(const void *device)
-{
-    return ((const CharDef *)device)->target_type == CHAR_TARGET_VIRTIO ? PLACE_VIRTIO_SERIAL : PLACE_NONE;
-}
-
 DevicePlace device_place(DeviceKind kind, const void *device)
 {
     const DeviceClass *row = &device_classes[kind];
@@ -238,6 +232,9 @@ bool device_plan(const PlanContext *c, DeviceKind kind, const void *device, Plan
     if (!device_classes[kind].plan)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "<%s> devices are not supported by this version",
                          element);
+    if (c->is_hot && !device_classes[kind].can_plug)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "a %s can be neither plugged into a running machine nor out of it", element);
     return device_classes[kind].plan(c, device, plan, err);
 }
 
@@ -253,12 +250,12 @@ const DeviceClass device_classes[DEVICE_KIND_COUNT] = {
                       .can_plug = true, .plan = plan_disk },
     [DEVICE_INTERFACE] = { .prefix = "net", .place_of = interface_place, .order = { 11, 2, 8 },
                            .can_plug = true, .plan = plan_interface },
-    [DEVICE_SMARTCARD] = { .prefix = "smartcard", .place = PLACE_CCID, .order = { 12 },
+    [DEVICE_SMARTCARD] = { .prefix = "smartcard", .order = { 12 },
                            .plan = plan_smartcard },
     [DEVICE_SERIAL] = { .prefix = "serial", .place_of = serial_place, .order = { 13, 13, 5 },
                         .can_plug = true, .plan = plan_serial },
     [DEVICE_PARALLEL] = { .prefix = "parallel", .order = { 14 }, .plan = plan_parallel },
-    [DEVICE_CHANNEL] = { .prefix = "channel", .place_of = channel_place, .order = { 15 },
+    [DEVICE_CHANNEL] = { .prefix = "channel", .order = { 15 },
                          .can_plug = true, .plan = plan_channel },
     [DEVICE_CONSOLE] = { .prefix = "console", .alias = alias_console, .order = { 16 }, .plan = plan_console },
     [DEVICE_INPUT] = { .prefix = "input", .place_of = input_place, .order = { 17, 12, 4 },

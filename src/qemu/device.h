@@ -18,14 +18,12 @@ typedef struct PlanContext {
 
 /* The kind of address that a device needs. */
 typedef enum DevicePlace {
-    PLACE_NONE, /* part of the board, or placed by its name (drives, serial ports) */
+    PLACE_NONE, /* part of the board, or placed by its name or number (drives, ports, cards) */
     PLACE_PCI,
     PLACE_PCIE,         /* a PCIe port of its own where the machine has PCIe */
     PLACE_ROOT_COMPLEX, /* on pcie.0 itself */
     PLACE_VIRTIO,       /* of the two, what the virtio model says; device_place() tells */
     PLACE_USB,
-    PLACE_VIRTIO_SERIAL,
-    PLACE_CCID,
 } DevicePlace;
 
 /* Devices take their turns by kind: who comes first gets the lower slot, and guests see that. */
@@ -36,7 +34,7 @@ typedef enum DeviceOrder {
     DEVICE_ORDER_COUNT
 } DeviceOrder;
 
-typedef bool (*DevicePlanFunc)(const PlanContext *c, const void *device, Plan *plan, Error **err);
+typedef bool DevicePlan(const PlanContext *c, const void *device, Plan *plan, Error **err);
 
 typedef struct DeviceClass {
     const char *prefix;                                       /* of its alias; NULL: it has none */
@@ -46,8 +44,8 @@ typedef struct DeviceClass {
     size_t virtio_model;                         /* PLACE_VIRTIO: offset of its VirtioModel */
     uint8_t order[DEVICE_ORDER_COUNT];           /* 0: takes no part */
     uint8_t (*suborder)(const void *device);     /* added on the command line; NULL: 0 */
-    bool can_plug;                               /* into a machine that runs */
-    DevicePlanFunc plan;                         /* NULL: not supported */
+    bool can_plug;                               /* into a machine that runs, and out of it */
+    DevicePlan *plan;                            /* NULL: not supported */
 } DeviceClass;
 extern const DeviceClass device_classes[DEVICE_KIND_COUNT];
 
