@@ -34,6 +34,7 @@ static void call_free(RpcCall *call)
     for (guint i = 0; call->ret_fds && i < call->ret_fds->len; i++)
         fd_cleanup(&g_array_index(call->ret_fds, int, i));
     g_clear_pointer(&call->ret_fds, g_array_unref);
+    wire_buffer_clear(&call->ret_encoded);
     g_clear_pointer(&call->fiber, fiber_unref);
     rpc_client_unref(call->client);
     g_free(call);
@@ -71,7 +72,9 @@ static bool call_send_reply(RpcCall *call, const void *ret, Error **err)
     header.type = n_fds ? WIRE_REPLY_WITH_FDS : WIRE_REPLY;
     header.status = WIRE_OK;
     size_t start = wire_frame_begin(out, &header);
-    if (!wire_encode(call->proc->ret, ret, out, err)) {
+    if (call->ret_encoded.len) {
+        wire_buffer_append(out, call->ret_encoded.data, call->ret_encoded.len);
+    } else if (!wire_encode(call->proc->ret, ret, out, err)) {
         out->len = start;
         return false;
     }
