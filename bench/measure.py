@@ -170,15 +170,27 @@ def logged_command(log):
 
 
 class ByHand:
-    """Starts QEMU with the arguments of the log; what the daemon passed as open descriptors is made anew."""
+    """Starts QEMU with the arguments of a machine's log; what the daemon passed as open descriptors is made anew."""
 
-    def __init__(self, host, environment, words):
+    def __init__(self, host, name):
         self.host = host
-        self.environment = environment
-        self.words = words
-        self.count = 0
+        self.name = name
+        self.environment, self.words = logged_command(host.path(f"var/log/libvirt/qemu/{name}.log"))
+        # The secret for the start is in a directory that goes with the machine.
+        self.folder = next(host.path("var/lib/libvirt/qemu").glob(f"domain-*-{name}"), None)
+        self.copy = host.path(f"by-hand-{name}")
+        if self.folder:
+            subprocess.run(["cp", "-a", self.folder, self.copy], check=True)
+        self.process = None
+        self.stream = None
+        self.keep = []
 
-    def arguments(self, monitor, keep):
+    def make_ready(self):
+        """Once the machine of the daemon's is gone."""
+        if self.folder and not self.folder.exists():
+            self.copy.rename(self.folder)
+
+    def arguments(self, monitor):
         """The command line with its descriptors replaced: @monitor takes the place of the monitor's socket."""
         words = list(self.words)
         for number, word in enumerate(words):
@@ -187,67 +199,89 @@ class ByHand:
                 words[number] = f"socket,id=charmonitor,fd={monitor},server=on,wait=off"
             elif re.search(r"\bfd=\d+|\"fd\":\s*\"?\d+", word) and words[number - 1] == "-chardev":
                 other = socket.socket(socket.AF_UNIX)
-                other.bind("\0by-hand-%d-%d" % (self.count, number))
+                other.bind("\0by-hand-%s-%d" % (self.name, number))
                 other.listen(1)
-                keep.append(other)
+                self.keep.append(other)
                 words[number] = re.sub(r"(fd=|\"fd\":\s*\"?)\d+", lambda m: m.group(1) + str(other.fileno()), word)
             elif words[number - 1] == "-add-fd":
                 null = open("/dev/null", "r+b", buffering=0)
-                keep.append(null)
+                self.keep.append(null)
                 words[number] = re.sub(r"fd=\d+", f"fd={null.fileno()}", word)
         return words
 
-    def run(self):
-        """Seconds from the spawn to the answer to 'cont'."""
-        self.count += 1
-        keep = []
+    def prepare(self):
+        """All that is not QEMU's work."""
         listener = socket.socket(socket.AF_UNIX)
-        path = str(self.host.path("by-hand.sock"))
+        path = str(self.host.path(f"by-hand-{self.name}.sock"))
         pathlib.Path(path).unlink(missing_ok=True)
         listener.bind(path)
         listener.listen(1)
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(30)
+        client.settimeout(120)
         client.connect(path)
-        words = self.arguments(listener.fileno(), keep)
-        with open(self.host.path("by-hand.out"), "ab") as out:
-            begin = time.perf_counter()
-            process = subprocess.Popen(words, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                       pass_fds=[listener.fileno(), *(k.fileno() for k in keep)])
+        self.stream = client.makefile("rwb")
+        self.keep = [listener, client, open(self.host.path("by-hand.out"), "ab")]
+        self.words_now = self.arguments(listener.fileno())
+
+    def spawn(self):
+        out = self.keep[2]
+        self.process = subprocess.Popen(self.words_now, env=self.environment, stdin=subprocess.DEVNULL, stdout=out,
+                                        stderr=out, pass_fds=[one.fileno() for one in (self.keep[0], *self.keep[3:])])
+
+    def greeted(self):
+        check(b"QMP" in self.stream.readline(), f"no greeting of QEMU by hand ({self.name})")
+
+    def end(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+        for one in self.keep:
+            one.close()
+
+    def run(self):
+        """Seconds from the spawn to the answer to 'cont'."""
+        self.prepare()
         try:
-            stream = client.makefile("rwb")
-            check(b"QMP" in stream.readline(), "no greeting of QEMU by hand")
+            begin = time.perf_counter()
+            self.spawn()
+            self.greeted()
             for command in (b"qmp_capabilities", b"cont"):
-                stream.write(b'{"execute":"' + command + b'"}\n')
-                stream.flush()
-                while b'"return"' not in stream.readline():
+                self.stream.write(b'{"execute":"' + command + b'"}\n')
+                self.stream.flush()
+                while b'"return"' not in self.stream.readline():
                     pass
             return time.perf_counter() - begin
         finally:
-            process.kill()
-            process.wait()
-            for one in [*keep, listener, client]:
-                one.close()
+            self.end()
 
 
 def measure_by_hand(host, client, options, results):
     name = "hand"
     dom = client.call("domain_define_xml", xml=document(host, name))["dom"]
     client.call("domain_create", dom=dom)
-    environment, words = logged_command(host.path(f"var/log/libvirt/qemu/{name}.log"))
-    # The secret for the start is in a directory that goes with the machine.
-    folder = next(host.path("var/lib/libvirt/qemu").glob(f"domain-*-{name}"), None)
-    copy = host.path("by-hand")
-    if folder:
-        subprocess.run(["cp", "-a", folder, copy], check=True)
+    hand = ByHand(host, name)
     client.call("domain_destroy", dom=dom)
     client.call("domain_undefine", dom=dom)
-    if folder:
-        if not folder.exists():
-            copy.rename(folder)
-    hand = ByHand(host, environment, words)
+    hand.make_ready()
     hand.run()
     results["hand"] = median_of(options["starts"], hand.run)
+
+
+def measure_parallel_by_hand(hands, results):
+    """The floor of parallel starts: nothing is done but to spawn them all and to wait for the greeting of the last."""
+    for hand in hands:
+        hand.make_ready()
+        hand.prepare()
+    try:
+        begin = time.perf_counter()
+        for hand in hands:
+            hand.spawn()
+        for hand in hands:
+            hand.greeted()
+        results["parallel_hand"] = time.perf_counter() - begin
+    finally:
+        for hand in hands:
+            hand.end()
 
 
 def test_measure(host):
@@ -274,9 +308,11 @@ def test_measure(host):
     time.sleep(5)  # until the guests' firmware is done, however fast they were started
     measure_stats(client, results)
     results["rss_running"] = rss_mib(host.daemon.pid)
-    for dom in running:
-        client.call("domain_destroy", dom=dom)
     try:
+        hands = [ByHand(host, f"run{n}") for n in range(len(running))]
+        for dom in running:
+            client.call("domain_destroy", dom=dom)
+        measure_parallel_by_hand(hands, results)
         measure_by_hand(host, client, options, results)
     except (TestFailure, OSError, ValueError) as error:
         print(f"QEMU by hand could not be measured: {error}")

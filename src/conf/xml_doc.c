@@ -148,9 +148,9 @@ static bool scan_element(Scan *scan, Error **err)
     return true;
 }
 
-static bool scan_bounds(const char *text, size_t len, const char *source, Error **err)
+static bool scan_bounds(const char *text, size_t len, unsigned depth, const char *source, Error **err)
 {
-    Scan scan = { .text = text, .at = text, .end = text + len, .source = source };
+    Scan scan = { .text = text, .at = text, .end = text + len, .source = source, .depth = depth };
     const char *wrong;
 
     if (!g_utf8_validate(text, (gssize)len, &wrong)) { /* a NUL is wrong, too */
@@ -188,7 +188,7 @@ static void ignore_error(void *arg, xmlError *problem)
 
 static bool read_text(const char *text, size_t len, const char *source, xmlDoc **ret_doc, Error **err)
 {
-    if (!scan_bounds(text, len, source, err))
+    if (!scan_bounds(text, len, 0, source, err))
         return false;
     xmlParserCtxt *parser = xmlNewParserCtxt();
     if (!parser)
@@ -318,6 +318,11 @@ bool xml_document_read(const char *text, size_t len, const char *source, xmlDoc 
     *ret_doc = g_steal_pointer(&job->doc);
     read_job_free(job);
     return true;
+}
+
+bool xml_document_check_bounds(const char *text, size_t len, unsigned depth, const char *source, Error **err)
+{
+    return check_length(len, source, err) && scan_bounds(text, len, depth, source, err);
 }
 
 void xml_document_free(xmlDoc *doc)

@@ -297,6 +297,10 @@ MUST_CHECK bool xml_document_read(const char *text, size_t len, const char *sour
 MUST_CHECK bool xml_document_use(const char *text, size_t len, const char *source,
                                  bool (*use)(const xmlNode *root, void *arg, Error **err), void *arg,
                                  void (*arg_free)(void *arg), Error **err);
+/* Is @text, well-formed, within the bounds of xml_document_read(), also @depth levels further inside another
+ * document? Nothing is built. ERROR_XML_INVALID, ERROR_OVERFLOW, ERROR_XML_SYNTAX: not UTF-8 */
+MUST_CHECK bool xml_document_check_bounds(const char *text, size_t len, unsigned depth, const char *source,
+                                          Error **err);
 void xml_document_free(xmlDoc *doc); /* NULL does nothing */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xml_document_free)
 

@@ -17,6 +17,7 @@
 
 #define RENAME_MARK ".renaming-"
 #define LINK_DEADLINE_MS 5000
+#define STATUS_DEPTH 3 /* the file of an active object has its definition at most this deep inside */
 
 static const char *class_dir(const Host *host, uint16_t offset)
 {
@@ -54,21 +55,39 @@ static void append_warning(GString *out, const char *command, const char *name)
     g_string_append(out, "or other application using the libvirt API.\n-->\n\n");
 }
 
-bool object_store(Host *host, const ObjectClass *class, const void *def, Error **err)
+static bool store_text(Host *host, const ObjectClass *class, const void *def, const char *xml, Error **err)
 {
     const char *name = object_def_name(class, def);
     g_autofree char *path = object_config_path(host, class, name);
-    g_autofree char *xml = object_format(class, def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE);
-
-    /* A file that the next daemon cannot read is an object lost. */
-    if (!object_check_text(host, class, def, xml, err))
-        return false;
     g_autoptr(GString) text = g_string_sized_new(strlen(xml) + 512);
 
     append_warning(text, class->edit_command, name);
     g_string_append(text, xml);
     return file_make_dirs(class_dir(host, class->config_dir), 0700, err) &&
            file_replace(path, text->str, text->len, 0600, err);
+}
+
+static char *store_format(const ObjectClass *class, const void *def)
+{
+    return object_format(class, def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE);
+}
+
+bool object_store(Host *host, const ObjectClass *class, const void *def, Error **err)
+{
+    g_autofree char *xml = store_format(class, def);
+
+    /* A file that the next daemon cannot read is an object lost. */
+    return object_check_text(host, class, def, xml, err) && store_text(host, class, def, xml, err);
+}
+
+bool object_store_as_read(Host *host, const ObjectClass *class, const void *def, Error **err)
+{
+    g_autofree char *xml = store_format(class, def);
+
+    /* Each text in it came out of a document, so it can go back into one; what was added while reading may
+     * have made it longer than may be. */
+    return xml_document_check_bounds(xml, strlen(xml), STATUS_DEPTH, "(stored definition)", err) &&
+           store_text(host, class, def, xml, err);
 }
 
 bool object_store_remove(Object *object, Error **err)

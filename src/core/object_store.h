@@ -16,6 +16,10 @@ char *object_autostart_path(const Host *host, const ObjectClass *class, const ch
 
 /* Writes @def under the name that it holds; the file is safe when this returns. ERROR_SYSTEM */
 AWAITS MUST_CHECK bool object_store(Host *host, const ObjectClass *class, const void *def, Error **err);
+/* The same for a @def as the reader of documents made it, unchanged since: it is not read back first, only
+ * measured, because whatever was read can be written and read again (tests/fuzz/fuzz_xml.c). */
+AWAITS MUST_CHECK bool object_store_as_read(Host *host, const ObjectClass *class, const void *def,
+                                            Error **err);
 /* Removes the definition and the autostart link. */
 AWAITS MUST_CHECK bool object_store_remove(Object *object, Error **err);
 AWAITS MUST_CHECK bool object_store_autostart(Object *object, bool autostart, Error **err);

@@ -33,16 +33,51 @@ void params_free(Params *params)
     g_free(params);
 }
 
+void params_clear(Params *params)
+{
+    g_array_set_size(params->array, 0);
+}
+
+/* "block.%u.path", whose first '%' is "%u": of statistics there are thousands at a time, and printf() would
+ * be most of their cost. */
+static bool name_with_number(char *name, size_t size, const char *format, unsigned number)
+{
+    const char *percent = strchr(format, '%');
+    char digits[3 * sizeof number];
+    size_t at = sizeof digits;
+    const size_t before = (size_t)(percent - format);
+
+    if (strchr(percent + 1, '%'))
+        return false;
+    const char *after = percent + 2;
+    const size_t len_after = strlen(after);
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    if (before + sizeof digits - at + len_after >= size)
+        return false;
+    memcpy(name, format, before);
+    memcpy(name + before, digits + at, sizeof digits - at);
+    memcpy(name + before + sizeof digits - at, after, len_after + 1);
+    return true;
+}
+
 PRINTF(3, 0) static Param *params_append(Params *params, ParamType type, const char *format, va_list args)
 {
     g_array_set_size(params->array, params->array->len + 1);
     Param *param = &g_array_index(params->array, Param, params->array->len - 1);
     param->type = type;
+    const size_t len = strcspn(format, "%");
+    va_list again;
+
     /* A name longer than the protocol allows is cut: it could not be sent anyway. */
-    if (strchr(format, '%'))
-        (void)vsnprintf(param->name, sizeof(param->name), format, args);
-    else /* most are, of thousands */
+    va_copy(again, args);
+    if (!format[len])
         (void)g_strlcpy(param->name, format, sizeof(param->name));
+    else if (format[len + 1] != 'u' ||
+             !name_with_number(param->name, sizeof(param->name), format, va_arg(again, unsigned)))
+        (void)vsnprintf(param->name, sizeof(param->name), format, args);
+    va_end(again);
     return param;
 }
 

@@ -38,6 +38,7 @@ typedef struct Params {
 Params *params_new(void);
 void params_free(Params *params);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Params, params_free)
+void params_clear(Params *params); /* empties it, for the next use */
 /* Names are printf formats: params_add_ullong(p, n, "vcpu.%u.time", i). */
 PRINTF(3, 4) void params_add_int(Params *params, int32_t value, const char *name, ...);
 PRINTF(3, 4) void params_add_uint(Params *params, uint32_t value, const char *name, ...);

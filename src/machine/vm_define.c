@@ -41,7 +41,7 @@ Vm *vm_define(Host *host, const char *xml, unsigned flags, const Caller *caller,
     Vm *vm = (Vm *)job.object;
     /* Half a definition must not survive a client that leaves at the wrong moment. */
     fiber_shield_begin();
-    const bool stored = object_store(host, &domain_class, def, err);
+    const bool stored = object_store_as_read(host, &domain_class, def, err);
     fiber_shield_end();
     if (!stored) {
         object_release_embryo(&vm->object);

@@ -644,6 +644,15 @@ static bool reattach_sync(Vm *vm, Error **err)
     return true;
 }
 
+/* It runs, whatever its CPU. */
+static void reattach_query_cpu(Vm *vm)
+{
+    AUTO_JSON cpus = NULL;
+
+    if (vm_qmp(vm, "query-cpus-fast", NULL, 0, &cpus, NULL) && vm->live)
+        (void)!vm_query_cpu(vm, cpus, NULL);
+}
+
 static bool reattach_hook(Vm *vm, Error **err)
 {
     if (!hook_is_present(vm->host, "qemu"))
@@ -667,7 +676,7 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
     if (!ok)
         return false;
     vm_status_save_later(vm);
-    (void)!vm_query_cpu(vm, NULL); /* it runs, whatever its CPU */
+    reattach_query_cpu(vm);
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;

@@ -255,22 +255,16 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
 
 /* ---- talking to the new QEMU ---- */
 
-static bool start_query_cpus(Vm *vm, Error **err)
+static void start_take_cpus(Vm *vm, const Json *reply)
 {
-    AUTO_JSON reply = NULL;
     size_t i = 0;
     Json *cpu = NULL;
 
-    if (!vm_qmp(vm, "query-cpus-fast", NULL, 0, &reply, err))
-        return false;
-    if (!vm->run)
-        return error_set(err, ERROR_VM_GONE, "QEMU exited");
     g_array_set_size(vm->run->vcpu_tids, 0);
     json_array_foreach (reply, i, cpu) {
         const pid_t tid = (pid_t)json_get_int(cpu, "thread-id", 0);
         g_array_append_val(vm->run->vcpu_tids, tid);
     }
-    return vm_query_cpu(vm, err);
 }
 
 static void set_pty(DeviceKind kind, void *device, CharSource *source, const char *path)
@@ -302,16 +296,11 @@ static bool set_pty_of(void *arg, DeviceKind kind, void *device, DeviceInfo *inf
 }
 
 /* QEMU chose the ptys: {"label": "charserial0", "filename": "pty:/dev/pts/3"} */
-static bool start_query_chars(Vm *vm, Error **err)
+static void start_take_chars(Vm *vm, const Json *reply)
 {
-    AUTO_JSON reply = NULL;
     size_t i = 0;
     Json *entry = NULL;
 
-    if (!vm_qmp(vm, "query-chardev", NULL, 0, &reply, err))
-        return false;
-    if (!vm->run)
-        return error_set(err, ERROR_VM_GONE, "QEMU exited");
     json_array_foreach (reply, i, entry) {
         const char *label = json_get_str(entry, "label");
         const char *file = json_get_str(entry, "filename");
@@ -328,7 +317,6 @@ static bool start_query_chars(Vm *vm, Error **err)
             serial->source.path)
             set_pty(DEVICE_CONSOLE, console, &console->source, serial->source.path);
     }
-    return true;
 }
 
 static bool start_set_password(Vm *vm, const char *protocol, const char *password, const char *valid_to,
@@ -374,27 +362,68 @@ static bool start_set_passwords(Vm *vm, Error **err)
     return true;
 }
 
-static bool start_set_balloon(Vm *vm, Error **err)
+#define BALLOON_COMMANDS_MAX 3
+
+/* What the balloon is told and, last, asked. Returns how many @commands that makes. */
+static size_t start_list_balloon(const DomainDef *live, QmpCommand *commands)
 {
-    const MemballoonDef *balloon = vm->live->memballoon;
+    const MemballoonDef *balloon = live->memballoon;
+    size_t n = 0;
 
     if (!balloon || balloon->model == MEMBALLOON_NONE || balloon->model == MEMBALLOON_MODEL_ABSENT)
-        return true;
+        return 0;
     if (balloon->stats_period_s.is_set && balloon->stats_period_s.value > 0 && balloon->info.alias) {
         g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", balloon->info.alias);
-        if (!vm_qmp(vm, "qom-set",
-                    json_pack("{s:s, s:s, s:I}", "path", path, "property", "guest-stats-polling-interval",
-                              "value", (json_int_t)balloon->stats_period_s.value),
-                    0, NULL, err))
-            return false;
+        commands[n++] = (QmpCommand){ .name = "qom-set",
+                                      .args = json_pack("{s:s, s:s, s:I}", "path", path, "property",
+                                                        "guest-stats-polling-interval", "value",
+                                                        (json_int_t)balloon->stats_period_s.value) };
     }
-    if (vm->live && vm->live->current_memory_bytes < vm->live->memory_bytes &&
-        !vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)vm->live->current_memory_bytes), 0,
-                NULL, err))
-        return false;
-    /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
-    vm_refresh_balloon(vm, QUERY_TIMEOUT_MS);
-    return true;
+    if (live->current_memory_bytes < live->memory_bytes)
+        commands[n++] =
+            (QmpCommand){ .name = "balloon",
+                          .args = json_pack("{s:I}", "value", (json_int_t)live->current_memory_bytes) };
+    commands[n++] = (QmpCommand){ .name = "query-balloon" };
+    return n;
+}
+
+/* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
+static void start_take_balloon(Vm *vm, const Json *reply)
+{
+    const uint64_t bytes = json_get_uint(reply, "actual", 0);
+
+    if (bytes) {
+        vm->run->balloon_bytes = bytes;
+        vm->live->current_memory_bytes = bytes;
+    }
+}
+
+/* All that depends on no answer goes out at once: every switch to QEMU and back costs its turn on a
+ * processor. */
+AWAITS static bool start_ask(const Start *start, Error **err)
+{
+    enum { CPUS, CHARS, BALLOON };
+    Vm *vm = start->vm;
+    QmpCommand commands[BALLOON + BALLOON_COMMANDS_MAX] = {
+        [CPUS] = { .name = "query-cpus-fast" }, [CHARS] = { .name = "query-chardev" }
+    };
+    /* A state that is loaded brings its balloon along. */
+    const size_t n_balloon =
+        start->spec->incoming_fd < 0 ? start_list_balloon(vm->live, commands + BALLOON) : 0;
+    const size_t count = BALLOON + n_balloon;
+
+    bool ok = qmp_exec_all(vm->run->qmp, commands, count, 0, err);
+    if (ok && !vm->run)
+        ok = error_set(err, ERROR_VM_GONE, "QEMU exited");
+    if (ok) {
+        start_take_cpus(vm, commands[CPUS].reply);
+        start_take_chars(vm, commands[CHARS].reply);
+        if (n_balloon)
+            start_take_balloon(vm, commands[count - 1].reply);
+        ok = vm_query_cpu(vm, commands[CPUS].reply, err);
+    }
+    qmp_commands_clear(commands, count);
+    return ok;
 }
 
 static void pin_thread(pid_t tid, const CpuSet *set)
@@ -515,15 +544,12 @@ static bool start_converse(Start *start, Error **err)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
 
     job_set_phase(start->job, "waiting for QEMU");
-    if (!vm_process_connect(vm, timeout_ms, err) || !start_query_cpus(vm, err) ||
-        !start_query_chars(vm, err) || !start_set_passwords(vm, err))
+    if (!vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) || !start_set_passwords(vm, err))
         return false;
     start_pin(vm);
     if (!start_pin_iothreads(vm, err))
         return false;
-    if (start->spec->incoming_fd >= 0)
-        return start_receive_state(start, err);
-    return start_set_balloon(vm, err);
+    return start->spec->incoming_fd < 0 || start_receive_state(start, err);
 }
 
 /* QEMU's last words tell more than the broken connection does. */

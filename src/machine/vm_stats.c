@@ -558,20 +558,20 @@ static void stats_write_dirty_rate(const StatsProbe *probe, Params *params)
     }
 }
 
-static Params *stats_write(const StatsProbe *probe, unsigned groups, unsigned flags, const char *devices)
+static void stats_write(const StatsProbe *probe, unsigned groups, unsigned flags, const char *devices,
+                        Params *params)
 {
     const Vm *vm = probe->vm;
     const DomainDef *def = vm_def(vm);
     /* What an earlier or a later run of it said, does not count. */
     const VmRun *run = vm->run && vm->live && vm->run->serial == probe->serial ? vm->run : NULL;
-    Params *params = params_new();
 
     if (groups & STATS_STATE) {
         params_add_int(params, vm->state, "state.state");
         params_add_int(params, vm->reason, "state.reason");
     }
     if (!def || (probe->serial != 0) != (run != NULL))
-        return params;
+        return;
     if (groups & STATS_CPU)
         stats_write_cpu(run, def, params);
     if (groups & STATS_BALLOON)
@@ -586,7 +586,6 @@ static Params *stats_write(const StatsProbe *probe, unsigned groups, unsigned fl
         stats_write_iothreads(probe, params);
     if (groups & STATS_DIRTY_RATE)
         stats_write_dirty_rate(probe, params);
-    return params;
 }
 
 /* ---- all machines ---- */
@@ -611,11 +610,13 @@ static void stats_write_all(const GPtrArray *probes, unsigned groups, unsigned f
                             void *arg)
 {
     g_autofree char *devices = groups & STATS_INTERFACE ? net_devices_read() : NULL;
+    g_autoptr(Params) params = params_new();
     uint64_t begun_us = loop_now_us();
 
     for (guint i = 0; i < probes->len; i++) {
         const StatsProbe *probe = g_ptr_array_index(probes, i);
-        g_autoptr(Params) params = stats_write(probe, groups, flags, devices);
+        params_clear(params);
+        stats_write(probe, groups, flags, devices, params);
         func(probe->vm, params, arg);
         if (i % 16 == 0 && loop_now_us() - begun_us > STATS_SLICE_US) {
             fiber_yield();

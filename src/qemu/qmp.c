@@ -468,7 +468,7 @@ static bool qmp_gone(const Qmp *qmp, const char *command, Error **err)
                      qmp->why ? error_message(qmp->why) : "the connection was closed");
 }
 
-static char *qmp_format_command(uint64_t id, const char *command, const Json *args, size_t *ret_len)
+static char *qmp_format_command(uint64_t id, const char *command, const Json *args)
 {
     AUTO_JSON object = json_object();
     json_object_set_new(object, "execute", json_string(command));
@@ -478,9 +478,7 @@ static char *qmp_format_command(uint64_t id, const char *command, const Json *ar
     g_snprintf(id_text, sizeof(id_text), QMP_ID_PREFIX "%" PRIu64, id);
     json_object_set_new(object, "id", json_string(id_text));
     g_autofree char *text = json_format(object);
-    char *line = g_strconcat(text, "\n", NULL);
-    *ret_len = strlen(line);
-    return line;
+    return g_strconcat(text, "\n", NULL);
 }
 
 static void qmp_call_abandon(Qmp *qmp, QmpCall *call)
@@ -503,10 +501,9 @@ static void qmp_call_abandon(Qmp *qmp, QmpCall *call)
 }
 
 /* Waits for the reply of @call, which is gone afterwards unless its reply is still to come. */
-AWAITS static bool qmp_await_reply(Qmp *qmp, QmpCall *call, const char *command, uint64_t timeout_ms,
+AWAITS static bool qmp_await_reply(Qmp *qmp, QmpCall *call, const char *command, uint64_t deadline_ms,
                                    Json **ret_reply, char **ret_text, Error **err)
 {
-    uint64_t deadline_ms = qmp_deadline(timeout_ms);
     while (!call->reply && qmp->fd >= 0) {
         Error *failure = NULL;
         if (wait_queue_wait(&call->waiter, qmp_left_ms(deadline_ms), &failure))
@@ -538,19 +535,24 @@ AWAITS static bool qmp_await_reply(Qmp *qmp, QmpCall *call, const char *command,
     return answered;
 }
 
-/* Queues one command line (@data owned) and waits for the whole reply object. */
-AWAITS static bool qmp_transact(Qmp *qmp, uint64_t id, const char *command, char *data, size_t len, int fd,
-                                uint64_t timeout_ms, Json **ret_reply, char **ret_text, Error **err)
+/* Queues one command line (@data owned); qmp_flush() sends it. NULL on failure. */
+static QmpCall *qmp_queue_call(Qmp *qmp, uint64_t id, const char *command, char *data, int fd,
+                               bool wants_text, Error **err)
 {
     g_autofree char *owned = data;
-    if (qmp->fd < 0)
-        return qmp_gone(qmp, command, err);
-    if (qmp->out_bytes + len > QMP_MAX_QUEUED_BYTES)
-        return error_set(err, ERROR_BUSY, "QEMU of '%s' does not read its monitor: too much is waiting there",
-                         qmp->name);
+    const size_t len = strlen(data);
 
+    if (qmp->fd < 0) {
+        qmp_gone(qmp, command, err);
+        return NULL;
+    }
+    if (qmp->out_bytes + len > QMP_MAX_QUEUED_BYTES) {
+        error_set(err, ERROR_BUSY, "QEMU of '%s' does not read its monitor: too much is waiting there",
+                  qmp->name);
+        return NULL;
+    }
     QmpCall *call = g_new0(QmpCall, 1);
-    *call = (QmpCall){ .id = id, .started_ms = loop_now_ms(), .has_waiter = true, .wants_text = ret_text };
+    *call = (QmpCall){ .id = id, .started_ms = loop_now_ms(), .has_waiter = true, .wants_text = wants_text };
     wait_queue_init(&call->waiter);
     g_queue_push_tail(&qmp->calls, call);
 
@@ -558,11 +560,22 @@ AWAITS static bool qmp_transact(Qmp *qmp, uint64_t id, const char *command, char
     *message = (QmpMessage){ .call_id = id, .data = g_steal_pointer(&owned), .len = len, .fd = fd };
     g_queue_push_tail(&qmp->out, message);
     qmp->out_bytes += len;
+    log_debug("%s: %" PRIu64 " %s", qmp->name, id, command);
+    return call;
+}
 
+/* Sends one command line (@data owned) and waits for the whole reply object. */
+AWAITS static bool qmp_transact(Qmp *qmp, uint64_t id, const char *command, char *data, int fd,
+                                uint64_t timeout_ms, Json **ret_reply, char **ret_text, Error **err)
+{
+    const uint64_t deadline_ms = qmp_deadline(timeout_ms);
+    QmpCall *call = qmp_queue_call(qmp, id, command, data, fd, ret_text, err);
+
+    if (!call)
+        return false;
     qmp_ref(qmp);
     qmp_flush(qmp);
-    log_debug("%s: %" PRIu64 " %s", qmp->name, id, command);
-    bool ok = qmp_await_reply(qmp, call, command, timeout_ms, ret_reply, ret_text, err);
+    bool ok = qmp_await_reply(qmp, call, command, deadline_ms, ret_reply, ret_text, err);
     qmp_unref(qmp);
     return ok;
 }
@@ -587,21 +600,62 @@ const char *qmp_error_class(const Error *err)
     return is_last ? qmp_last_refusal.class : NULL;
 }
 
-bool qmp_exec_fd(Qmp *qmp, const char *command, const Json *args, int fd, uint64_t timeout_ms,
-                 Json **ret_reply, Error **err)
+/* The value in a whole @reply. */
+static bool qmp_take_value(const char *command, const Json *reply, Json **ret_reply, Error **err)
 {
-    uint64_t id = ++qmp->last_id;
-    size_t len;
-    char *line = qmp_format_command(id, command, args, &len);
-    AUTO_JSON reply = NULL;
-    if (!qmp_transact(qmp, id, command, line, len, fd, timeout_ms, &reply, NULL, err))
-        return false;
     Json *value = json_object_get(reply, "return");
+
     if (!value)
         return qmp_refused(command, json_get_obj(reply, "error"), err);
     if (ret_reply)
         *ret_reply = json_incref(value);
     return true;
+}
+
+bool qmp_exec_fd(Qmp *qmp, const char *command, const Json *args, int fd, uint64_t timeout_ms,
+                 Json **ret_reply, Error **err)
+{
+    uint64_t id = ++qmp->last_id;
+    AUTO_JSON reply = NULL;
+
+    return qmp_transact(qmp, id, command, qmp_format_command(id, command, args), fd, timeout_ms, &reply, NULL,
+                        err) &&
+           qmp_take_value(command, reply, ret_reply, err);
+}
+
+void qmp_commands_clear(QmpCommand *commands, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        json_decref(commands[i].args);
+        json_decref(commands[i].reply);
+    }
+}
+
+bool qmp_exec_all(Qmp *qmp, QmpCommand *commands, size_t count, uint64_t timeout_ms, Error **err)
+{
+    const uint64_t deadline_ms = qmp_deadline(timeout_ms);
+    g_autofree QmpCall **calls = g_new0(QmpCall *, count);
+    Error *first = NULL;
+
+    qmp_ref(qmp);
+    for (size_t i = 0; i < count && !first; i++) {
+        const uint64_t id = ++qmp->last_id;
+        char *line = qmp_format_command(id, commands[i].name, commands[i].args);
+        calls[i] = qmp_queue_call(qmp, id, commands[i].name, line, -1, false, &first);
+    }
+    if (qmp->fd >= 0)
+        qmp_flush(qmp);
+    for (size_t i = 0; i < count && calls[i]; i++) {
+        AUTO_JSON reply = NULL;
+        g_autoptr(Error) why = NULL;
+        if (qmp_await_reply(qmp, calls[i], commands[i].name, deadline_ms, &reply, NULL, &why) &&
+            qmp_take_value(commands[i].name, reply, &commands[i].reply, &why))
+            continue;
+        if (!first)
+            first = g_steal_pointer(&why);
+    }
+    qmp_unref(qmp);
+    return first ? error_propagate(err, first) : true;
 }
 
 bool qmp_exec(Qmp *qmp, const char *command, const Json *args, uint64_t timeout_ms, Json **ret_reply,
@@ -629,8 +683,8 @@ bool qmp_exec_raw(Qmp *qmp, const char *text, uint64_t timeout_ms, char **ret_te
     const char *command = json_get_str(object, "execute");
     AUTO_JSON reply = NULL;
     g_autofree char *reply_text = NULL;
-    if (!qmp_transact(qmp, id, command ? command : "(raw command)", line, strlen(line), -1, timeout_ms,
-                      &reply, &reply_text, err))
+    if (!qmp_transact(qmp, id, command ? command : "(raw command)", line, -1, timeout_ms, &reply, &reply_text,
+                      err))
         return false;
     if (user_id) { /* the caller sees the id that the caller gave */
         json_object_set(reply, "id", user_id);

@@ -46,6 +46,17 @@ AWAITS MUST_CHECK bool qmp_open(int fd, const char *name, const QmpHandlers *han
  * ERROR_CANCELLED  the client left; a command that was not yet sent is taken back */
 AWAITS MUST_CHECK bool qmp_exec(Qmp *qmp, const char *command, const Json *args, uint64_t timeout_ms,
                                 Json **ret_reply, Error **err);
+/* One of several commands for qmp_exec_all(). */
+typedef struct QmpCommand {
+    const char *name;
+    Json *args;  /* NULL for none */
+    Json *reply; /* out: the "return" member; NULL: failed */
+} QmpCommand;
+void qmp_commands_clear(QmpCommand *commands, size_t count); /* frees @args and @reply of each */
+/* Sends all @commands, then waits for all answers: several questions for the price of one. They take effect
+ * in their order, and each even if one before it is refused. Fails with the first failure, as qmp_exec(). */
+AWAITS MUST_CHECK bool qmp_exec_all(Qmp *qmp, QmpCommand *commands, size_t count, uint64_t timeout_ms,
+                                    Error **err);
 /* The same with a file descriptor passed along (getfd, add-fd); @fd borrowed. */
 AWAITS MUST_CHECK bool qmp_exec_fd(Qmp *qmp, const char *command, const Json *args, int fd,
                                    uint64_t timeout_ms, Json **ret_reply, Error **err);

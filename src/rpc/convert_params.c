@@ -48,6 +48,43 @@ void rpc_params_to_wire(const Params *params, WireTypedParam **ret_params, uint3
     params_copy(params, true, SIZE_MAX, ret_params, ret_count);
 }
 
+static WireTypedParam param_borrow(const Param *param)
+{
+    WireTypedParam wire = { .field = (char *)param->name, .value = { .type = (int32_t)param->type } };
+
+    switch (param->type) {
+    case PARAM_INT:
+        wire.value.i = param->value.i;
+        break;
+    case PARAM_UINT:
+        wire.value.ui = param->value.ui;
+        break;
+    case PARAM_LLONG:
+        wire.value.l = param->value.l;
+        break;
+    case PARAM_ULLONG:
+        wire.value.ul = param->value.ul;
+        break;
+    case PARAM_DOUBLE:
+        wire.value.d = param->value.d;
+        break;
+    case PARAM_BOOLEAN:
+        wire.value.b = param->value.b;
+        break;
+    case PARAM_STRING:
+        wire.value.s = param->value.s;
+        break;
+    }
+    return wire;
+}
+
+void rpc_params_borrow(const Params *params, GArray *wire)
+{
+    g_array_set_size(wire, (guint)params_count(params));
+    for (guint i = 0; i < wire->len; i++)
+        g_array_index(wire, WireTypedParam, i) = param_borrow(params_at(params, i));
+}
+
 void rpc_params_free(WireTypedParam *params, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)

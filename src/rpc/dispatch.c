@@ -34,6 +34,7 @@ static void call_free(RpcCall *call)
     for (guint i = 0; call->ret_fds && i < call->ret_fds->len; i++)
         fd_cleanup(&g_array_index(call->ret_fds, int, i));
     g_clear_pointer(&call->ret_fds, g_array_unref);
+    wire_buffer_clear(&call->ret_encoded);
     g_clear_pointer(&call->fiber, fiber_unref);
     rpc_client_unref(call->client);
     g_free(call);
@@ -71,7 +72,9 @@ static bool call_send_reply(RpcCall *call, const void *ret, Error **err)
     header.type = n_fds ? WIRE_REPLY_WITH_FDS : WIRE_REPLY;
     header.status = WIRE_OK;
     size_t start = wire_frame_begin(out, &header);
-    if (!wire_encode(call->proc->ret, ret, out, err)) {
+    if (call->ret_encoded.len) {
+        wire_buffer_append(out, call->ret_encoded.data, call->ret_encoded.len);
+    } else if (!wire_encode(call->proc->ret, ret, out, err)) {
         out->len = start;
         return false;
     }
@@ -253,7 +256,8 @@ static RpcCall *call_new(RpcClient *client, const WireFrame *frame, const WirePr
         return REFUSE(client, &frame->header, VIR_ERR_RPC, VIR_FROM_RPC, "Unable to decode message payload");
     }
     g_clear_pointer(&err, error_free);
-    if (!access_check_call(rpc_caller(call), proc, call->args, NULL, &err)) {
+    /* Not rpc_caller(): it would read the client's name in /proc for every connection. */
+    if (!access_check_call(&client->caller, proc, call->args, NULL, &err)) {
         rpc_client_send_error(client, &frame->header, err);
         return NULL;
     }

@@ -24,8 +24,9 @@ typedef struct RpcCall {
     size_t backlog_bytes;
     Fiber *fiber; /* reference while it runs */
     /* For the handler to set: */
-    Stream *stream;  /* owned; opens a stream after the reply */
-    GArray *ret_fds; /* of int, owned; sent with the reply */
+    Stream *stream;         /* owned; opens a stream after the reply */
+    GArray *ret_fds;        /* of int, owned; sent with the reply */
+    WireBuffer ret_encoded; /* owned; if not empty the reply, which ret need not hold then */
 } RpcCall;
 
 typedef bool (*RpcHandler)(RpcCall *call, const void *args, void *ret, Error **err);

@@ -16,6 +16,7 @@
 #define MEMORY_STATS_MAX 1024
 #define CPU_STATS_MAX 2048
 #define CPU_STATS_CPUS_MAX 128
+#define STATS_RECORDS_MAX 16384u
 
 /* ---- vCPUs ---- */
 
@@ -323,14 +324,32 @@ static bool info_find_vms(RpcCall *call, const WireDomain *doms, uint32_t n_doms
     return true;
 }
 
+/* The reply as it grows: every record is encoded at once and copied nowhere. */
+typedef struct StatsReply {
+    WireBuffer *out;
+    GArray *params; /* of WireTypedParam that own nothing */
+    uint32_t n_records;
+    Error *err;
+} StatsReply;
+
 static void info_add_stats(const Vm *vm, const Params *params, void *arg)
 {
-    GArray *records = arg;
+    StatsReply *reply = arg;
 
-    g_array_set_size(records, records->len + 1);
-    WireDomainStatsRecord *record = &g_array_index(records, WireDomainStatsRecord, records->len - 1);
-    rpc_fill_domain(vm, &record->dom);
-    rpc_params_to_wire(params, &record->params, &record->n_params);
+    if (reply->err)
+        return;
+    rpc_params_borrow(params, reply->params);
+    const WireDomainStatsRecord record = {
+        .dom = { .name = (char *)vm_name(vm), .uuid = *vm_uuid(vm), .id = vm_id(vm) },
+        .params = (WireTypedParam *)reply->params->data,
+        .n_params = reply->params->len,
+    };
+    if (!wire_encode(WIRE_TYPE_DOMAIN_STATS_RECORD, &record, reply->out, &reply->err))
+        return;
+    reply->n_records++;
+    if (reply->out->len > WIRE_PAYLOAD_MAX)
+        error_set(&reply->err, ERROR_OVERFLOW, "the statistics exceed the %u bytes that the protocol allows",
+                  WIRE_PAYLOAD_MAX);
 }
 
 RPC_HANDLER(connect_get_all_domain_stats)
@@ -339,12 +358,24 @@ RPC_HANDLER(connect_get_all_domain_stats)
 
     if (args->n_doms > 0 && !info_find_vms(call, args->doms, args->n_doms, &vms, err))
         return false;
-    GArray *records = g_array_new(FALSE, TRUE, sizeof(WireDomainStatsRecord));
-    bool ok = vm_get_all_stats(call->host, vms, args->stats, args->flags, rpc_caller(call), info_add_stats,
-                               records, err);
-    ret->n_ret_stats = records->len;
-    ret->ret_stats = (WireDomainStatsRecord *)g_array_free(records, FALSE);
-    return ok;
+    g_autoptr(GArray) params = g_array_new(FALSE, FALSE, sizeof(WireTypedParam));
+    StatsReply reply = { .out = &call->ret_encoded, .params = params };
+    uint32_t count = 0;
+
+    wire_buffer_append(reply.out, &count, sizeof count); /* ret_stats is all that there is in the reply */
+    const bool ok = vm_get_all_stats(call->host, vms, args->stats, args->flags, rpc_caller(call),
+                                     info_add_stats, &reply, err);
+    if (ok && !reply.err && reply.n_records > STATS_RECORDS_MAX)
+        error_set(&reply.err, ERROR_OVERFLOW, "%u machines exceed the %u that the protocol allows",
+                  reply.n_records, STATS_RECORDS_MAX);
+    if (ok && reply.err)
+        return error_propagate(err, reply.err);
+    error_free(reply.err);
+    if (!ok)
+        return false;
+    count = GUINT32_TO_BE(reply.n_records);
+    memcpy(reply.out->data, &count, sizeof count);
+    return true;
 }
 
 const RpcEntry rpc_entries_info[] = {

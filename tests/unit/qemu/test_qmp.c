@@ -534,6 +534,46 @@ static void a_flood_of_nonsense_does_not_keep_the_loop_busy(void *arg)
     g_string_free(text, TRUE);
 }
 
+static void several_commands_at_once(void *arg)
+{
+    static const FakeStep steps[] = {
+        { FAKE_GREET },
+        { FAKE_EXPECT, "query-status" },
+        { FAKE_SAVE_ID },
+        { FAKE_EXPECT, "balloon" }, /* before anything was answered */
+        { FAKE_EXPECT_ARGS, "{\"value\": 5}" },
+        { FAKE_REFUSE, "no balloon" },
+        { FAKE_SEND, "{\"return\": 1, \"id\": \"$OLD\"}\n" },
+        { FAKE_EXPECT, "query-name" },
+        { FAKE_RETURN, "3" },
+        { FAKE_EXPECT, "query-kvm" },
+        { FAKE_RETURN, "4" },
+        { FAKE_EXPECT, "query-uuid" },
+        { FAKE_CLOSE },
+    };
+    Session session;
+    session_open(&session, steps);
+    QmpCommand commands[] = { { .name = "query-status" },
+                              { .name = "balloon", .args = json_pack("{s:i}", "value", 5) },
+                              { .name = "query-name" } };
+    g_autoptr(Error) err = NULL;
+    assert_false(qmp_exec_all(session.qmp, commands, G_N_ELEMENTS(commands), 10000, &err));
+    assert_int_equal(error_code(err), ERROR_REFUSED);
+    assert_int_equal(json_integer_value(commands[0].reply), 1);
+    assert_null(commands[1].reply);
+    assert_int_equal(json_integer_value(commands[2].reply), 3);
+    qmp_commands_clear(commands, G_N_ELEMENTS(commands));
+
+    QmpCommand cut_off[] = { { .name = "query-kvm" }, { .name = "query-uuid" }, { .name = "query-cpus" } };
+    g_autoptr(Error) gone = NULL;
+    assert_false(qmp_exec_all(session.qmp, cut_off, G_N_ELEMENTS(cut_off), 10000, &gone));
+    assert_int_equal(error_code(gone), ERROR_VM_GONE);
+    assert_int_equal(json_integer_value(cut_off[0].reply), 4);
+    qmp_commands_clear(cut_off, G_N_ELEMENTS(cut_off));
+    assert_int_equal(qmp_pending_ms(session.qmp), 0);
+    session_end(&session);
+}
+
 #define FIBER_TEST(name)                                                                                     \
     static void test_##name(void **state)                                                                    \
     {                                                                                                        \
@@ -549,6 +589,7 @@ FIBER_TEST(long_lines)
 FIBER_TEST(stray_replies_are_dropped)
 FIBER_TEST(numbers_of_64_bits)
 FIBER_TEST(raw_and_hmp)
+FIBER_TEST(several_commands_at_once)
 FIBER_TEST(descriptors_go_one_by_one)
 FIBER_TEST(a_stopped_qemu_costs_its_callers_only)
 FIBER_TEST(open_fails_in_bounded_time)
@@ -572,6 +613,7 @@ int main(void)
         cmocka_unit_test(test_stray_replies_are_dropped),
         cmocka_unit_test(test_numbers_of_64_bits),
         cmocka_unit_test(test_raw_and_hmp),
+        cmocka_unit_test(test_several_commands_at_once),
         cmocka_unit_test(test_descriptors_go_one_by_one),
         cmocka_unit_test(test_a_stopped_qemu_costs_its_callers_only),
         cmocka_unit_test(test_open_fails_in_bounded_time),
