@@ -110,15 +110,17 @@ def test_commands(host):
 
 
 def test_events(host):
+    libvirt.virEventRegisterDefaultImpl()
+    conn = host.open()
     got = []
-    callback = host.conn.secretEventRegisterAny(None, libvirt.VIR_SECRET_EVENT_ID_LIFECYCLE,
+    callback = conn.secretEventRegisterAny(None, libvirt.VIR_SECRET_EVENT_ID_LIFECYCLE,
                                                 lambda c, s, event, detail, arg: got.append((s.UUIDString(), event)), None)
-    changed = host.conn.secretEventRegisterAny(None, libvirt.VIR_SECRET_EVENT_ID_VALUE_CHANGED,
+    changed = conn.secretEventRegisterAny(None, libvirt.VIR_SECRET_EVENT_ID_VALUE_CHANGED,
                                                lambda c, s, arg: got.append((s.usageID(), "value")), None)
-    secret = host.conn.secretDefineXML(document())
+    secret = conn.secretDefineXML(document())
     secret.setValue(VALUE)
     secret.undefine()
-    wait_until(lambda: len(got) == 3, "three events")
+    wait_until(lambda: libvirt.virEventRunDefaultImpl() == 0 and len(got) == 3, "three events")
     equal(got, [(UUID, 0), ("/v/a", "value"), (UUID, 1)])
-    host.conn.secretEventDeregisterAny(callback)
-    host.conn.secretEventDeregisterAny(changed)
+    conn.secretEventDeregisterAny(callback)
+    conn.secretEventDeregisterAny(changed)
