@@ -12,11 +12,13 @@
 #include "base/fiber.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/worker.h"
 #include "core/host_private.h"
 
 #define RENAME_MARK ".renaming-"
-#define LINK_DEADLINE_MS 5000
+#define LINK_DEADLINE_MS 5000 /* for all links of a folder that do not answer */
+#define LINK_DEADLINE_MIN_MS 50
 #define STATUS_DEPTH 3 /* the file of an active object has its definition at most this deep inside */
 
 static const char *class_dir(const Host *host, uint16_t offset)
@@ -267,15 +269,18 @@ static void load_job_run(void *data)
     }
 }
 
-/* Reads the file behind a link, in the lane of the storage it leads to. */
-static void load_link(const char *dir, LoadedFile *file)
+/* Reads the file behind a link, in the lane of the storage it leads to. What waits in vain is taken from
+ * @patience_ms: hundreds of links to a share that is gone must not hold up the start of the daemon. */
+static void load_link(const char *dir, LoadedFile *file, uint64_t *patience_ms)
 {
+    const uint64_t begin_ms = loop_now_ms();
     LoadJob *job = load_job_new(dir, true);
     g_autoptr(Error) err = NULL;
 
     g_ptr_array_add(job->names, g_strconcat(file->name, ".xml", NULL));
-    if (!worker_run(worker_lane_for_path(file->link), load_job_run, job, load_job_free, LINK_DEADLINE_MS,
-                    &err)) {
+    if (!worker_run(worker_lane_for_path(file->link), load_job_run, job, load_job_free,
+                    MAX(*patience_ms, LINK_DEADLINE_MIN_MS), &err)) {
+        *patience_ms -= MIN(*patience_ms, loop_now_ms() - begin_ms);
         file->problem = g_strdup(error_message(err));
         return;
     }
@@ -528,10 +533,11 @@ static bool load_files(const Load *load, LoadJob *job, Error **err)
 {
     if (!worker_run(worker_lane_state(), load_job_run, job, load_job_free, FILE_DEADLINE_MS, err))
         return false;
+    uint64_t patience_ms = LINK_DEADLINE_MS;
     for (guint i = 0; i < job->files->len; i++) {
         LoadedFile *file = g_ptr_array_index(job->files, i);
         if (file->link)
-            load_link(load->dir, file);
+            load_link(load->dir, file, &patience_ms);
         load_one(load, file);
         /* Only now: until it was read nobody may write over it. */
         if (!g_hash_table_contains(registry_unused(load->registry), file->name))

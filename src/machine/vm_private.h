@@ -147,6 +147,7 @@ typedef struct VmRun {
     uint32_t last_node;          /* the highest number that a block node had */
     uint64_t autodestroy_client; /* 0: none */
     uint64_t balloon_bytes;      /* the last value that QEMU told */
+    bool hook_hangs;             /* a hook script was given up: the later ones get little time */
     bool is_starting;            /* not announced yet: failures undo it */
     bool has_gone_on;            /* ... but a saved guest runs: a cut-off start is not undone any more */
     bool stopping;               /* vm_process_stop() has begun */
@@ -385,6 +386,9 @@ AWAITS MUST_CHECK bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **e
 AWAITS void vm_process_reattach(Vm *vm, VmStatus *status);
 /* QMP handlers: vm_event.c. @arg: a VmMonitor made by vm_process_connect(). */
 void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds, int64_t microseconds);
+/* The qemu hook, for a machine that has a run; with little time once a script of that run was given up. */
+AWAITS MUST_CHECK bool vm_run_hook(Vm *vm, const char *operation, const char *suboperation, const char *xml,
+                                   Error **err);
 /* Removes domain directory, sockets and taps, gives files back, releases ports. */
 AWAITS void vm_process_cleanup(Vm *vm);
 /* Change the state and publish it, once, whether the command's reply or QEMU's event comes first. */

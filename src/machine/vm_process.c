@@ -27,6 +27,7 @@
 #define RECONNECT_TIMEOUT_MS 20000
 /* After a save or dump: how often QEMU is told to go on, and how long it may be silent to be told at once. */
 #define GO_ON_PAUSE_MS 200
+#define HOOK_PATIENCE_MS 5000
 #define GO_ON_PATIENCE_MS 3000
 
 /* A machine and the run that was meant: the run may be over when the fiber gets its turn. */
@@ -146,6 +147,22 @@ bool vm_process_kill(Vm *vm, bool graceful, Error **err)
     return error_hint(err, "it hangs inside the kernel, probably on storage that does not answer");
 }
 
+bool vm_run_hook(Vm *vm, const char *operation, const char *suboperation, const char *xml, Error **err)
+{
+    const uint64_t begin_ms = loop_now_ms();
+    VmRun *run = vm->run;
+
+    /* Who destroys a machine whose script hangs does not wait for each of the others, too. */
+    const uint64_t token =
+        fiber_deadline_begin(run && run->hook_hangs ? HOOK_PATIENCE_MS : FIBER_NO_DEADLINE);
+    const bool ok = hook_run(vm->host, "qemu", vm->name, operation, suboperation, "-", xml, NULL, err);
+    fiber_deadline_end(token);
+    if (!ok && run && run == vm->run)
+        run->hook_hangs = run->hook_hangs || fiber_is_cancelled(fiber_current()) ||
+                          loop_now_ms() - begin_ms >= HOOK_PATIENCE_MS;
+    return ok;
+}
+
 static void vm_call_hook(Vm *vm, const char *operation)
 {
     g_autoptr(Error) err = NULL;
@@ -153,7 +170,7 @@ static void vm_call_hook(Vm *vm, const char *operation)
     if (!hook_is_present(vm->host, "qemu") || !vm_def(vm))
         return;
     g_autofree char *xml = vm_xml_format(vm_def(vm), XML_FORMAT_SECURE);
-    if (!hook_run(vm->host, "qemu", vm->name, operation, "end", "-", xml, NULL, &err))
+    if (!vm_run_hook(vm, operation, "end", xml, &err))
         log_warning_error(err, "hook at the end of a machine");
 }
 
@@ -658,7 +675,7 @@ static bool reattach_hook(Vm *vm, Error **err)
     if (!hook_is_present(vm->host, "qemu"))
         return true;
     g_autofree char *xml = vm_xml_format(vm->live, XML_FORMAT_SECURE);
-    return hook_run(vm->host, "qemu", vm->name, "reconnect", "begin", "-", xml, NULL, err);
+    return vm_run_hook(vm, "reconnect", "begin", xml, err);
 }
 
 /* true: connected and in step. */

@@ -83,7 +83,7 @@ static bool start_hook(Start *start, const char *operation, Error **err)
         return true;
     job_set_phase(start->job, "running hook scripts");
     g_autofree char *xml = vm_xml_format(vm->live, XML_FORMAT_SECURE);
-    return hook_run(vm->host, "qemu", vm->name, operation, "begin", "-", xml, NULL, err);
+    return vm_run_hook(vm, operation, "begin", xml, err);
 }
 
 static bool start_check(Vm *vm, Error **err)

@@ -99,3 +99,18 @@ def test_hook_that_hangs_ends_by_its_deadline_and_holds_nobody_else(host):
     check(time.monotonic() - begin < 3 * SLOWNESS, "another start waited for the hook")
     check(client.wait(timeout=90) != 0, "the start with the hanging hook succeeded")
     contains(client.seen, "hook")
+
+
+@mark(only="lodged", reason="libvirtd waits for a hook for ever")
+def test_destroy_does_not_wait_for_each_hook_that_hangs(host):
+    host.script("etc/libvirt/hooks/qemu", "#!/bin/sh\n[ \"$1\" = stuck ] && exec sleep 1000\nexit 0\n")
+    host.restart_daemon()
+    host.define_sector("stuck")
+    client = host.terminal("start", "stuck")
+    wait_until(lambda: "running hook" in host.lodge("jobs").out, "the hook runs")
+    begin = time.monotonic()
+    host.ok("destroy", "stuck")
+    seconds = time.monotonic() - begin
+    check(seconds < 20, f"destroy took {seconds:.1f} s")
+    check(client.wait(timeout=30) != 0, "the start succeeded")
+    equal(host.state("stuck"), "shut off")

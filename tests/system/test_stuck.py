@@ -242,3 +242,23 @@ def test_destroy_while_a_save_is_slow(host):
     thread.join(60)
     equal(host.state("demo"), "shut off")
     host.ok("list")
+
+
+@mark(requires=["fuse"], timeout=240, only="lodged", reason="libvirtd waits for each")
+def test_links_to_dead_storage_do_not_hold_up_the_daemon(host):
+    storage = HangingStorage(host)
+    try:
+        host.define_sector("local")
+        host.stop_daemon()
+        links = [host.path(f"etc/libvirt/qemu/far{number:02}.xml") for number in range(24)]
+        for link in links:
+            link.symlink_to(storage.mount / link.name)
+        storage.hang()
+        begin = time.monotonic()
+        host.start_daemon()
+        seconds = time.monotonic() - begin
+        check(seconds < 12, f"the start took {seconds:.1f} s")
+        equal(host.state("local"), "shut off")
+        check(all(link.is_symlink() for link in links), "a link is gone")
+    finally:
+        storage.close()
