@@ -58,9 +58,9 @@ typedef enum ErrorCode {
     ERROR_PROTOCOL,      /* a peer broke the wire protocol */
     ERROR_CONFIG_SYNTAX, /* configuration file: the message has file and line */
     ERROR_NO_HOSTNAME,
-    ERROR_NO_NAME,   /* a document without the name of its object */
-    ERROR_NO_SOURCE, /* a device without the place on the host that it needs */
-    ERROR_NO_TARGET, /* a device without its name in the guest */
+    ERROR_NO_NAME,        /* a document without the name of its object */
+    ERROR_NO_SOURCE,      /* a device without the place on the host that it needs */
+    ERROR_NO_TARGET,      /* a device without its name in the guest */
     ERROR_INVALID_SECRET, /* its value is not for everybody */
     ERROR_MIGRATE_UNSAFE,
     ERROR_SNAPSHOT_RISKY,

@@ -58,8 +58,8 @@ TEST(documents_of_servers_come_back)
         "<pool type='iscsi-direct'><name>d</name><source><host name='h'/><device "
         "path='iqn.2013-06.com.example:z'/>"
         "<initiator><iqn name='iqn.2013-06.com.example:me'/></initiator></source></pool>",
-        "<pool type='gluster'><name>g</name><source><name>vol</name><host name='g1'/><dir "
-        "path='/sub'/></source></pool>",
+        ("<pool type='gluster'><name>g</name><source><name>vol</name><host name='g1'/><dir "
+         "path='/sub'/></source></pool>"),
         "<pool type='zfs'><name>z</name><source><name>tank/x</name><device path='/dev/sdw'/></source></pool>",
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
