@@ -25,7 +25,6 @@ static struct {
     sd_event *event;
     GQueue deferred; /* of LoopDeferred */
     GSList *shutdown_hooks;
-    GSList *signals; /* of LoopSignal */
     bool dispatch_wanted;
     bool running;
     bool quitting;
@@ -160,46 +159,6 @@ void loop_defer(void (*func)(void *arg), void *arg)
     loop_request_dispatch();
 }
 
-typedef struct LoopSignal {
-    sd_event_source *source;
-    int signal;
-    void (*func)(int signal, void *arg);
-    void *arg;
-} LoopSignal;
-
-static int loop_signalled(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
-{
-    LoopSignal *handler = arg;
-    handler->func(handler->signal, handler->arg);
-    return 0;
-}
-
-bool loop_add_signal(int signal, void (*func)(int signal, void *arg), void *arg, Error **err)
-{
-    sigset_t mask;
-    sigemptyset(&mask);
-    sigaddset(&mask, signal);
-    (void)pthread_sigmask(SIG_BLOCK, &mask, NULL);
-    LoopSignal *handler = g_new0(LoopSignal, 1);
-    handler->signal = signal;
-    handler->func = func;
-    handler->arg = arg;
-    int r = sd_event_add_signal(loop.event, &handler->source, signal, loop_signalled, handler);
-    if (r < 0) {
-        g_free(handler);
-        return error_set_errno(err, -r, "cannot watch for signal %d", signal);
-    }
-    loop.signals = g_slist_prepend(loop.signals, handler);
-    return true;
-}
-
-static void loop_signal_free(void *arg)
-{
-    LoopSignal *handler = arg;
-    sd_event_source_disable_unref(handler->source);
-    g_free(handler);
-}
-
 /* Cancels in every turn: a fiber may start others while it leaves. */
 static bool loop_is_drained(void *arg)
 {
@@ -230,7 +189,6 @@ void loop_shutdown(uint64_t timeout_ms)
         hook();
     }
     fiber_shutdown();
-    g_slist_free_full(g_steal_pointer(&loop.signals), loop_signal_free);
     loop_run_deferred();
     loop.dispatch_wanted = false;
     loop.event = sd_event_unref(loop.event);

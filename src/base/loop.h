@@ -32,10 +32,6 @@ uint64_t loop_now_us(void);
  * references. */
 void loop_defer(void (*func)(void *arg), void *arg);
 
-/* Calls @func from the loop when the process receives @signal, which is blocked from now on. Call before
- * other threads start (workers block all signals by themselves). Lasts until loop_shutdown(). */
-MUST_CHECK bool loop_add_signal(int signal, void (*func)(int signal, void *arg), void *arg, Error **err);
-
 /* Cancels all fibers, those that they start while they leave too, and runs the loop until none is left.
  * false: some did not end within @timeout_ms, and what they use must not be freed. */
 MUST_CHECK bool loop_drain(uint64_t timeout_ms);

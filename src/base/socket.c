@@ -7,9 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,7 +19,6 @@
 #include "base/loop.h"
 #include "base/process.h"
 #include "base/trail.h"
-#include "base/worker.h"
 
 #define SOCKET_FOUND_PATIENCE_S 3
 #define SOCKET_BACKLOG 512
@@ -219,18 +215,6 @@ static uint64_t socket_deadline(uint64_t timeout_ms)
     return timeout_ms > UINT64_MAX - now ? UINT64_MAX : now + timeout_ms;
 }
 
-/* Finishes a connect() that is under way. Returns 0 or the errno of its failure; -1: *err is set. */
-AWAITS static int socket_await_connect(int fd, uint64_t timeout_ms, Error **err)
-{
-    if (!fiber_wait_fd(fd, EPOLLOUT, timeout_ms, NULL, err))
-        return -1;
-    int failure = 0;
-    socklen_t len = sizeof(failure);
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &len) < 0)
-        return errno;
-    return failure;
-}
-
 bool socket_connect_unix(const char *path, uint64_t timeout_ms, int *ret_fd, Error **err)
 {
     uint64_t deadline = socket_deadline(timeout_ms);
@@ -269,113 +253,6 @@ bool socket_connect_unix_trusted(const char *path, uint64_t timeout_ms, int *ret
     return socket_connect_unix(via, timeout_ms, ret_fd, err) || error_prefix(err, "socket '%s'", path);
 }
 
-/* ---- TCP ---- */
-
-typedef struct SocketLookup {
-    char *host;
-    char *port;
-    struct addrinfo *addresses;
-    int result;
-    int errnum;
-} SocketLookup;
-
-static void socket_lookup_free(void *arg)
-{
-    SocketLookup *lookup = arg;
-    g_free(lookup->host);
-    g_free(lookup->port);
-    if (lookup->addresses)
-        freeaddrinfo(lookup->addresses);
-    g_free(lookup);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(SocketLookup, socket_lookup_free)
-
-static void socket_lookup_work(void *arg)
-{
-    SocketLookup *lookup = arg;
-    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-    lookup->result = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->addresses);
-    if (lookup->result == EAI_ADDRFAMILY || lookup->result == EAI_NONAME) {
-        /* A host with nothing but loopback has no "configured" family, yet can reach itself. */
-        hints.ai_flags = 0;
-        lookup->result = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->addresses);
-    }
-    lookup->errnum = errno;
-}
-
-AWAITS static bool socket_resolve(const char *host, const char *port, uint64_t timeout_ms,
-                                  SocketLookup **ret_lookup, Error **err)
-{
-    SocketLookup *work = g_new0(SocketLookup, 1);
-    work->host = g_strdup(host);
-    work->port = g_strdup(port);
-    if (!worker_run(worker_lane_named("name resolution"), socket_lookup_work, work, socket_lookup_free,
-                    timeout_ms, err))
-        return error_prefix(err, "looking up host '%s'", host);
-    g_autoptr(SocketLookup) lookup = work;
-    if (lookup->result == EAI_SYSTEM)
-        return error_set_errno(err, lookup->errnum, "looking up host '%s'", host);
-    if (lookup->result != 0)
-        return error_set(err, ERROR_NO_HOSTNAME, "unknown host '%s' or service '%s': %s", host, port,
-                         gai_strerror(lookup->result));
-    *ret_lookup = g_steal_pointer(&lookup);
-    return true;
-}
-
-static bool socket_text_of(const struct addrinfo *address, char *ret_text, size_t size)
-{
-    return getnameinfo(address->ai_addr, address->ai_addrlen, ret_text, (socklen_t)size, NULL, 0,
-                       NI_NUMERICHOST) == 0;
-}
-
-AWAITS static bool socket_connect_one(const struct addrinfo *address, const char *host, const char *port,
-                                      uint64_t timeout_ms, int *ret_fd, Error **err)
-{
-    char text[NI_MAXHOST];
-    if (!socket_text_of(address, text, sizeof(text)))
-        g_strlcpy(text, "?", sizeof(text));
-    AUTO_FD fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
-    if (fd < 0)
-        return error_set_errno(err, errno, "cannot make a socket");
-    int failure = connect(fd, address->ai_addr, address->ai_addrlen) == 0 ? 0 : errno;
-    if (failure == EINPROGRESS)
-        failure = socket_await_connect(fd, timeout_ms, err);
-    if (failure < 0)
-        return error_prefix(err, "connecting to %s (%s) port %s", host, text, port);
-    if (failure > 0)
-        return error_set_errno(err, failure, "cannot connect to %s (%s) port %s", host, text, port);
-    int on = 1;
-    /* Best effort: without them it is only slower, and notices a dead peer later. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    *ret_fd = fd_steal(&fd);
-    return true;
-}
-
-bool socket_connect_tcp(const char *host, const char *port, uint64_t timeout_ms, int *ret_fd, Error **err)
-{
-    uint64_t deadline = socket_deadline(timeout_ms);
-    g_autoptr(SocketLookup) lookup = NULL;
-    if (!socket_resolve(host, port, timeout_ms, &lookup, err))
-        return false;
-    unsigned left = 0;
-    for (const struct addrinfo *at = lookup->addresses; at; at = at->ai_next)
-        left++;
-    Error *problem = NULL;
-    for (const struct addrinfo *at = lookup->addresses; at; at = at->ai_next, left--) {
-        /* A share of the time for each, so that one address that swallows packets does not use it all. */
-        uint64_t time_left = socket_time_left(deadline);
-        uint64_t share = time_left == FIBER_NO_DEADLINE ? time_left : time_left / left;
-        error_free(g_steal_pointer(&problem));
-        if (socket_connect_one(at, host, port, share, ret_fd, &problem))
-            return true;
-        if (error_code(problem) == ERROR_CANCELLED)
-            break;
-    }
-    if (!problem)
-        return error_set(err, ERROR_NO_HOSTNAME, "host '%s' has no address", host);
-    return error_propagate(err, problem);
-}
 
 /* ---- peers and descriptors ---- */
 
@@ -394,7 +271,7 @@ bool socket_peer_credentials(int fd, PeerCredentials *ret_peer, Error **err)
 
 typedef union SocketControl {
     struct cmsghdr align;
-    char space[CMSG_SPACE(sizeof(int) * 4)]; /* more than we want, so that a peer's extra ones get closed */
+    char space[CMSG_SPACE(sizeof(int))];
 } SocketControl;
 
 bool socket_send_fd(int fd, int passed_fd, Error **err)
@@ -416,48 +293,4 @@ bool socket_send_fd(int fd, int passed_fd, Error **err)
         n = sendmsg(fd, &message, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     return n == 1 || error_set_errno(err, errno, "cannot pass a descriptor");
-}
-
-/* The first descriptor of @message; others that came along are closed. -1 if there is none. */
-static int socket_take_fd(struct msghdr *message)
-{
-    int taken = -1;
-    for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
-        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(at) + i * sizeof(int), sizeof(int));
-            if (taken < 0)
-                taken = fd;
-            else
-                (void)close(fd);
-        }
-    }
-    return taken;
-}
-
-bool socket_receive_fd(int fd, int *ret_fd, Error **err)
-{
-    char byte;
-    SocketControl control;
-    struct iovec data = { .iov_base = &byte, .iov_len = 1 };
-    struct msghdr message = { .msg_iov = &data,
-                              .msg_iovlen = 1,
-                              .msg_control = control.space,
-                              .msg_controllen = sizeof(control.space) };
-    ssize_t n;
-    do
-        n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return error_set_errno(err, errno, "cannot receive a descriptor");
-    if (n == 0)
-        return error_set_errno(err, ECONNRESET, "cannot receive a descriptor");
-    int taken = socket_take_fd(&message);
-    if (taken < 0)
-        return error_set(err, ERROR_PROTOCOL, "the peer sent no descriptor");
-    *ret_fd = taken;
-    return true;
 }

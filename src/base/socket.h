@@ -23,8 +23,6 @@ AWAITS MUST_CHECK bool socket_connect_unix(const char *path, uint64_t timeout_ms
 /* The same by a path where a lesser user can put links: a foreign one (base/trail.h) is refused. */
 AWAITS MUST_CHECK bool socket_connect_unix_trusted(const char *path, uint64_t timeout_ms, int *ret_fd,
                                                    Error **err);
-AWAITS MUST_CHECK bool socket_connect_tcp(const char *host, const char *port, uint64_t timeout_ms,
-                                          int *ret_fd, Error **err);
 
 typedef struct PeerCredentials {
     pid_t pid;
@@ -35,8 +33,7 @@ typedef struct PeerCredentials {
 MUST_CHECK bool socket_peer_credentials(int fd, PeerCredentials *ret_peer, Error **err);
 
 /* One zero byte carrying one descriptor (SCM_RIGHTS). false with ERROR_SYSTEM/EAGAIN if the socket is
- * full/empty. */
+ * full. */
 MUST_CHECK bool socket_send_fd(int fd, int passed_fd, Error **err);
-MUST_CHECK bool socket_receive_fd(int fd, int *ret_fd, Error **err);
 
 bool fd_set_nonblocking(int fd);

@@ -91,22 +91,3 @@ TEST(shutdown_cancels_fibers_and_the_loop_can_be_made_again)
         check_eq(code, ERROR_CANCELLED);
     }
 }
-
-static void signalled(int signal, void *arg)
-{
-    *(int *)arg = signal;
-    loop_quit(0);
-}
-
-TEST(signals_arrive_in_the_loop)
-{
-    g_autoptr(Error) err = NULL;
-    int got = 0;
-    check_ok(loop_init(&err), err);
-    check_ok(loop_add_signal(SIGUSR1, signalled, &got, &err), err);
-    check(!loop_add_signal(SIGUSR1, signalled, &got, &err)); /* once only */
-    check(kill(getpid(), SIGUSR1) == 0);
-    check_eq(loop_run(), 0);
-    check_eq(got, SIGUSR1);
-    loop_shutdown(100);
-}
