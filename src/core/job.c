@@ -130,6 +130,16 @@ static bool job_wait(Object *object, JobWaiter *waiter, Error **err)
     return error_hint(err, "'lodge jobs' shows what runs; 'lodge domjobabort %s' may end it", object->name);
 }
 
+/* What this fiber logs from now on is about @object; NULL: about nothing in particular. */
+static void job_log_about(const Object *object)
+{
+    char text[UUID_STRING_LEN];
+
+    if (object)
+        uuid_format(&object->uuid, text);
+    log_context_set_vm(object && object->class->kind == OBJECT_DOMAIN ? text : NULL);
+}
+
 bool job_begin(Object *object, JobKind kind, const Caller *caller, Job *ret_job, Error **err)
 {
     JobQueue *queue = &object->jobs;
@@ -140,6 +150,7 @@ bool job_begin(Object *object, JobKind kind, const Caller *caller, Job *ret_job,
     if (queue->holder.kind == JOB_NONE && g_queue_is_empty(&queue->waiters)) {
         job_hold(object, kind, g_steal_pointer(&who), fiber ? fiber_ref(fiber) : NULL, serial);
         *ret_job = (Job){ .object = object_ref(object), .serial = serial };
+        job_log_about(object);
         return true;
     }
     const unsigned limit = object->host->config->max_queued;
@@ -157,8 +168,10 @@ bool job_begin(Object *object, JobKind kind, const Caller *caller, Job *ret_job,
     wait_queue_init(&waiter.wakeup);
     job_enqueue(object, &waiter);
     const bool ok = job_wait(object, &waiter, err);
-    if (ok)
+    if (ok) {
         *ret_job = (Job){ .object = g_steal_pointer(&hold), .serial = serial };
+        job_log_about(object);
+    }
     job_waiter_clear(&waiter);
     return ok;
 }
@@ -194,6 +207,7 @@ void job_end(Job *job)
     g_clear_pointer(&queue->holder.caller, g_free);
     fiber_unref(queue->holder.fiber);
     queue->holder = (JobHolder){ .kind = JOB_NONE };
+    job_log_about(NULL);
     job_serve_next(object);
 }
 

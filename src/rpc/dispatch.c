@@ -6,6 +6,7 @@
 #define LOG_MODULE "rpc"
 #include "rpc/dispatch.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -120,8 +121,12 @@ static void call_run(void *arg)
     g_autoptr(RpcCall) call = arg;
     g_autoptr(Error) err = NULL;
     g_autofree void *ret = g_malloc0(MAX(wire_type_size(call->proc->ret), 1));
+    char id[24];
 
     call->fiber = fiber_ref(fiber_current());
+    g_snprintf(id, sizeof(id), "%" PRIu64 ".%u", call->client->caller.client_id, call->header.serial);
+    log_context_set_request(id);
+    log_debug("%s", call->proc->name);
     /* A fiber may have to wait for its first turn, and the client may leave meanwhile. */
     bool ok = !call->client->dropped && call->entry->handler(call, call->args, ret, &err);
     if (ok && !call->client->dropped)

@@ -62,6 +62,16 @@ def test_an_unknown_key_is_named_in_the_log(host):
     contains(host.daemon.log.read_text(), "flux_capacitor")
 
 
+@mark(**OWN)
+def test_lines_of_the_log_say_which_request_and_which_machine(host):
+    uuid = host.start_sector("web").UUIDString()
+    host.ok("destroy", "web")
+    lines = [line for line in host.daemon.log.read_text().splitlines() if "machine 'web' destroyed" in line]
+    check(len(lines) == 1, f"one line about it: {lines}")
+    contains(lines[0], f" VM_UUID={uuid}")
+    contains(lines[0], " REQUEST_ID=")
+
+
 @mark(daemon=False, **OWN)
 def test_display_ports_come_from_the_configuration(host):
     """rows: display-03"""
