@@ -13,6 +13,7 @@ struct Error {
     int remote_domain;
     char *message;
     char *hint;
+    char *class;
 };
 
 static const char *const error_code_names[ERROR_CODE_COUNT] = {
@@ -182,6 +183,19 @@ void error_set_remote(Error *err, int code, int domain)
     err->remote_domain = domain;
 }
 
+void error_set_class(Error *err, const char *class)
+{
+    if (!err)
+        return;
+    g_free(err->class);
+    err->class = g_strdup(class);
+}
+
+const char *error_class(const Error *err)
+{
+    return err ? err->class : NULL;
+}
+
 int error_remote_code(const Error *err)
 {
     return err ? err->remote_code : 0;
@@ -217,6 +231,7 @@ Error *error_copy(const Error *err)
     copy->remote_domain = err->remote_domain;
     copy->message = g_strdup(err->message);
     copy->hint = g_strdup(err->hint);
+    copy->class = g_strdup(err->class);
     return copy;
 }
 
@@ -226,5 +241,6 @@ void error_free(Error *err)
         return;
     g_free(err->message);
     g_free(err->hint);
+    g_free(err->class);
     g_free(err);
 }

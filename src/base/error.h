@@ -97,7 +97,11 @@ int error_errno(const Error *err);             /* 0 unless ERROR_SYSTEM */
 void error_set_remote(Error *err, int code, int domain);
 int error_remote_code(const Error *err);
 int error_remote_domain(const Error *err);
-const char *error_code_name(ErrorCode code); /* "no-domain"; for logs and JSON */
+/* The name that the program which refused (ERROR_REFUSED) has for this kind of refusal: QEMU's
+ * "DeviceNotFound", "GenericError" ... NULL: it gave none. */
+void error_set_class(Error *err, const char *class); /* of NULL: nothing */
+const char *error_class(const Error *err);           /* borrowed */
+const char *error_code_name(ErrorCode code);         /* "no-domain"; for logs and JSON */
 
 Error *error_new(ErrorCode code, const char *message);
 Error *error_copy(const Error *err);

@@ -75,10 +75,6 @@ struct Qmp {
     Error *why; /* why the connection ended */
 };
 
-static struct {
-    char *message, *class;
-} qmp_last_refusal; /* see qmp_error_class() */
-
 /* The moment when @timeout_ms (0: the default) from now has passed. */
 static uint64_t qmp_deadline(uint64_t timeout_ms)
 {
@@ -542,6 +538,11 @@ static QmpCall *qmp_queue_call(Qmp *qmp, uint64_t id, const char *command, char 
     g_autofree char *owned = data;
     const size_t len = strlen(data);
 
+    if (!qmp) {
+        error_set(err, ERROR_VM_GONE, "'%s': there is no connection to QEMU", command);
+        return NULL;
+    }
+
     if (qmp->fd < 0) {
         qmp_gone(qmp, command, err);
         return NULL;
@@ -576,6 +577,9 @@ AWAITS static bool qmp_transact(Qmp *qmp, uint64_t id, const char *command, char
     qmp_ref(qmp);
     qmp_flush(qmp);
     bool ok = qmp_await_reply(qmp, call, command, deadline_ms, ret_reply, ret_text, err);
+    /* A caller who gets an answer may count on the machine: the end of a run closes its monitor first. */
+    if (ok && qmp->fd < 0)
+        ok = qmp_gone(qmp, command, err);
     qmp_unref(qmp);
     return ok;
 }
@@ -584,20 +588,9 @@ static bool qmp_refused(const char *command, const Json *error, Error **err)
 {
     const char *words = json_get_str(error, "desc");
     error_set(err, ERROR_REFUSED, "QEMU refused '%s': %s", command, words ? words : "(it did not say why)");
-    if (err && *err) {
-        g_free(qmp_last_refusal.message);
-        qmp_last_refusal.message = g_strdup(error_message(*err));
-        g_free(qmp_last_refusal.class);
-        qmp_last_refusal.class = g_strdup(json_get_str(error, "class"));
-    }
+    if (err)
+        error_set_class(*err, json_get_str(error, "class"));
     return false;
-}
-
-const char *qmp_error_class(const Error *err)
-{
-    bool is_last = error_code(err) == ERROR_REFUSED && qmp_last_refusal.message &&
-                   g_str_has_suffix(error_message(err), qmp_last_refusal.message);
-    return is_last ? qmp_last_refusal.class : NULL;
 }
 
 /* The value in a whole @reply. */
@@ -615,7 +608,7 @@ static bool qmp_take_value(const char *command, const Json *reply, Json **ret_re
 bool qmp_exec_fd(Qmp *qmp, const char *command, const Json *args, int fd, uint64_t timeout_ms,
                  Json **ret_reply, Error **err)
 {
-    uint64_t id = ++qmp->last_id;
+    uint64_t id = qmp ? ++qmp->last_id : 0;
     AUTO_JSON reply = NULL;
 
     return qmp_transact(qmp, id, command, qmp_format_command(id, command, args), fd, timeout_ms, &reply, NULL,
@@ -637,6 +630,8 @@ bool qmp_exec_all(Qmp *qmp, QmpCommand *commands, size_t count, uint64_t timeout
     g_autofree QmpCall **calls = g_new0(QmpCall *, count);
     Error *first = NULL;
 
+    if (!qmp)
+        return error_set(err, ERROR_VM_GONE, "there is no connection to QEMU");
     qmp_ref(qmp);
     for (size_t i = 0; i < count && !first; i++) {
         const uint64_t id = ++qmp->last_id;
@@ -654,6 +649,8 @@ bool qmp_exec_all(Qmp *qmp, QmpCommand *commands, size_t count, uint64_t timeout
         if (!first)
             first = g_steal_pointer(&why);
     }
+    if (!first && qmp->fd < 0)
+        qmp_gone(qmp, "the commands", &first);
     qmp_unref(qmp);
     return first ? error_propagate(err, first) : true;
 }
@@ -673,7 +670,7 @@ bool qmp_exec_raw(Qmp *qmp, const char *text, uint64_t timeout_ms, char **ret_te
         return error_set(err, ERROR_INVALID_ARGUMENT, "monitor command: a JSON object is expected");
 
     AUTO_JSON user_id = json_incref(json_object_get(object, "id"));
-    uint64_t id = ++qmp->last_id;
+    uint64_t id = qmp ? ++qmp->last_id : 0;
     char id_text[32];
     g_snprintf(id_text, sizeof(id_text), QMP_ID_PREFIX "%" PRIu64, id);
     json_object_set_new(object, "id", json_string(id_text));

@@ -33,7 +33,8 @@ typedef struct QmpHandlers {
 AWAITS MUST_CHECK bool qmp_open(int fd, const char *name, const QmpHandlers *handlers, uint64_t timeout_ms,
                                 Qmp **ret_qmp, Error **err);
 
-/* Sends @command and waits for the answer.
+/* Sends @command and waits for the answer. Success means that the connection is still open, so whatever lives
+ * as long as it does is still there. @qmp NULL: ERROR_VM_GONE.
  *
  * @args        borrowed; NULL for none
  * @timeout_ms  0 selects QMP_DEFAULT_TIMEOUT_MS
@@ -41,7 +42,7 @@ AWAITS MUST_CHECK bool qmp_open(int fd, const char *name, const QmpHandlers *han
  *
  * ERROR_TIMEOUT    no answer in time: the command may still take effect later
  * ERROR_VM_GONE    QEMU closed the connection
- * ERROR_REFUSED    QEMU said no; the message carries its words, qmp_error_class() its class
+ * ERROR_REFUSED    QEMU said no; the message carries its words, error_class() its class
  * ERROR_BUSY       QEMU does not read: 16 MiB of commands wait already
  * ERROR_CANCELLED  the client left; a command that was not yet sent is taken back */
 AWAITS MUST_CHECK bool qmp_exec(Qmp *qmp, const char *command, const Json *args, uint64_t timeout_ms,
@@ -67,9 +68,6 @@ AWAITS MUST_CHECK bool qmp_exec_raw(Qmp *qmp, const char *text, uint64_t timeout
 /* human-monitor-command. */
 AWAITS MUST_CHECK bool qmp_exec_hmp(Qmp *qmp, const char *line, uint64_t timeout_ms, char **ret_text,
                                     Error **err);
-
-/* "GenericError", "DeviceNotFound", ...: of the last refused command; NULL. */
-const char *qmp_error_class(const Error *err);
 
 bool qmp_is_open(const Qmp *qmp);
 /* How long the oldest unanswered command waits; 0 if none. For virsh domcontrol. */

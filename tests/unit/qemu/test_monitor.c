@@ -293,8 +293,7 @@ static void commands_that_are_sent(void *arg)
         { FAKE_REFUSE, "no" },
         { FAKE_EXPECT, "remove-fd" },
         { FAKE_RETURN, "{}" },
-        { FAKE_EXPECT, "quit" },
-        { FAKE_CLOSE },
+        { FAKE_END },
     };
     Session session;
     session_open(&session, steps);
@@ -309,7 +308,6 @@ static void commands_that_are_sent(void *arg)
     assert_false(monitor_screendump(session.qmp, fd, "video0", 1, true, T, &err));
     assert_int_equal(error_code(err), ERROR_REFUSED);
     g_clear_pointer(&err, error_free);
-    must(monitor_quit(session.qmp, T, &err), err);
     session_end(&session);
 }
 
@@ -398,7 +396,7 @@ static void machine_start(Machine *machine, const char *const *more)
 static void machine_end(Machine *machine)
 {
     Error *err = NULL;
-    must(monitor_quit(machine->qmp, 10000, &err), err);
+    must(process_kill(machine->process, SIGTERM, &err), err);
     qmp_close(machine->qmp);
     must(process_wait(machine->process, 10000, &err), err);
     process_free(machine->process);
@@ -473,7 +471,7 @@ static void the_real_thing(void *arg)
     must(monitor_query_block_nodes(qmp, T, &nodes, &err), err);
     assert_int_equal(((MonitorBlockNode *)g_hash_table_lookup(nodes, "n0"))->virtual_bytes, 1048576);
     must(monitor_open_tray(qmp, "sata0-0-0", false, T, &err), err);
-    must(monitor_insert_medium(qmp, "sata0-0-0", "n0", T, &err) || qmp_error_class(err), err);
+    must(monitor_insert_medium(qmp, "sata0-0-0", "n0", T, &err) || error_class(err), err);
     g_clear_pointer(&err, error_free);
     must(monitor_close_tray(qmp, "sata0-0-0", T, &err), err);
 
@@ -493,7 +491,6 @@ static void the_real_thing(void *arg)
     must(monitor_inject_nmi(qmp, T, &err), err);
     must(monitor_reset(qmp, T, &err), err);
     must(monitor_powerdown(qmp, T, &err), err);
-    must(monitor_set_action(qmp, "shutdown", NULL, NULL, NULL, T, &err), err);
     machine_end(&machine);
 }
 

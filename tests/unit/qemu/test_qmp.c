@@ -111,7 +111,7 @@ static void reply_and_refusal(void *arg)
     assert_int_equal(error_code(err), ERROR_REFUSED);
     assert_string_equal(error_message(err),
                         "QEMU refused 'device_add': 'nonsense' is not a valid device model name");
-    assert_string_equal(qmp_error_class(err), "GenericError");
+    assert_string_equal(error_class(err), "GenericError");
     assert_int_equal(qmp_pending_ms(session.qmp), 0);
     session_end(&session);
 }
