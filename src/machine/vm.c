@@ -266,15 +266,6 @@ void vm_run_free(VmRun *run)
     g_free(run);
 }
 
-bool vm_qmp(Vm *vm, const char *command, Json *args, uint64_t timeout_ms, Json **ret_reply, Error **err)
-{
-    AUTO_JSON owned = args;
-
-    if (!vm->run || !vm->run->qmp)
-        return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' is gone", vm->name);
-    return qmp_exec(vm->run->qmp, command, owned, timeout_ms, ret_reply, err);
-}
-
 void vm_taint(Vm *vm, unsigned taint)
 {
     if (vm->taints & taint)

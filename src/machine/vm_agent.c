@@ -163,8 +163,7 @@ bool vm_set_time(Vm *vm, int64_t seconds, unsigned nseconds, unsigned flags, con
     }
     if (!agent_ask(vm, "guest-set-time", args, NULL, err) || !vm_require_monitor(vm, err))
         return false;
-    /* The guest's idea of missed ticks is moot now. Not every machine has the command. */
-    if (!vm_qmp(vm, "rtc-reset-reinjection", NULL, 0, NULL, NULL))
+    if (!monitor_reset_rtc_ticks(vm_monitor(vm), 0, NULL))
         log_debug("machine '%s' has no rtc-reset-reinjection", vm->name);
     return true;
 }

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -201,32 +202,17 @@ static const VideoDef *screen_find(const DomainDef *live, unsigned *io_screen)
     return NULL;
 }
 
-static Json *screendump_args(const char *path, const char *alias, unsigned head, bool png)
+/* Into a file in memory, which QEMU must have open for writing only: nobody else can reach it. */
+static bool screenshot_take(Vm *vm, const char *alias, unsigned head, bool png, int *ret_fd, Error **err)
 {
-    Json *args = json_pack("{s:s}", "filename", path);
+    AUTO_FD fd = memfd_create("screenshot", MFD_CLOEXEC);
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+    AUTO_FD write_fd = fd < 0 ? -1 : open(path, O_WRONLY | O_CLOEXEC);
 
-    if (alias) {
-        json_object_set_new(args, "device", json_string(alias));
-        json_object_set_new(args, "head", json_integer((json_int_t)head));
-    }
-    if (png)
-        json_object_set_new(args, "format", json_string("png"));
-    return args;
-}
-
-/* @path lies in a directory of QEMU's user, who may have put anything there: neither a link nor a pipe (which
- * would make us wait) will do. */
-static bool screenshot_open(const char *path, int *ret_fd, Error **err)
-{
-    struct stat st;
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    const int errnum = errno;
-
-    (void)unlink(path); /* the descriptor keeps the content */
-    if (fd < 0)
-        return error_set_errno(err, errnum, "cannot open the screenshot '%s'", path);
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return error_set(err, ERROR_INTERNAL, "the screenshot '%s' is not a regular file", path);
+    if (write_fd < 0)
+        return error_set_errno(err, errno, "cannot make a file for a screenshot");
+    if (!monitor_screendump(vm_monitor(vm), write_fd, alias, head, png, 0, err))
+        return false;
     *ret_fd = fd_steal(&fd);
     return true;
 }
@@ -250,19 +236,15 @@ bool vm_screenshot(Vm *vm, unsigned screen, unsigned flags, const Caller *caller
         return error_set(err, ERROR_INVALID_STATE, "no such screen ID");
     g_autofree char *alias = is_first ? NULL : g_strdup(video->info.alias);
 
-    g_autofree char *file = g_strdup_printf("screenshot-%" G_GUINT64_FORMAT, host_next_serial(vm->host));
-    g_autofree char *path = path_join(vm->run->lib_dir, file);
     bool png = true;
-    if (!vm_qmp(vm, "screendump", screendump_args(path, alias, screen, true), 0, NULL, &why)) {
+    if (!screenshot_take(vm, alias, screen, png, &fd, &why)) {
         if (error_code(why) != ERROR_REFUSED || !vm_require_monitor(vm, NULL))
             return error_propagate(err, g_steal_pointer(&why));
         /* Before QEMU 7.1 there is only PPM. */
         png = false;
-        if (!vm_qmp(vm, "screendump", screendump_args(path, alias, screen, false), 0, NULL, err))
+        if (!screenshot_take(vm, alias, screen, png, &fd, err))
             return false;
     }
-    if (!screenshot_open(path, &fd, err))
-        return false;
     *ret_mime = g_strdup(png ? "image/png" : "image/x-portable-pixmap");
     *ret_stream = stream_new(fd, STREAM_TO_CLIENT, NULL, 0, NULL, NULL);
     return true;
@@ -273,7 +255,6 @@ bool vm_screenshot(Vm *vm, unsigned screen, unsigned flags, const Caller *caller
 bool vm_open_graphics(Vm *vm, unsigned index, int fd, unsigned flags, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
-    g_autofree char *name = NULL;
 
     if (!check_flags(flags, GRAPHICS_SKIP_AUTH, "qemuDomainOpenGraphics", err) ||
         !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
@@ -285,13 +266,7 @@ bool vm_open_graphics(Vm *vm, unsigned index, int fd, unsigned flags, const Call
     if (!is_vnc && graphics->type != GRAPHICS_SPICE)
         return error_set(err, ERROR_INTERNAL, "Can only open VNC or SPICE graphics backends, not %s",
                          enum_name(&graphics_type_names, graphics->type));
-    name = g_strdup_printf("graphics-%" G_GUINT64_FORMAT, host_next_serial(vm->host));
-    AUTO_JSON getfd = json_pack("{s:s}", "fdname", name);
-    if (!qmp_exec_fd(vm->run->qmp, "getfd", getfd, fd, 0, NULL, err) || !vm_require_monitor(vm, err))
-        return false;
-    Json *args = json_pack("{s:s, s:s, s:b}", "protocol", is_vnc ? "vnc" : "spice", "fdname", name,
-                           "skipauth", (flags & GRAPHICS_SKIP_AUTH) ? 1 : 0);
-    if (!vm_qmp(vm, "add_client", args, 0, NULL, err))
+    if (!monitor_add_client(vm_monitor(vm), is_vnc ? "vnc" : "spice", fd, flags & GRAPHICS_SKIP_AUTH, 0, err))
         return false;
     (void)close(fd); /* QEMU has its own copy now */
     return true;

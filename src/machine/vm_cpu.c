@@ -6,22 +6,17 @@
 #include "machine/vm_private.h"
 #include "qemu/cpu_guest.h"
 
-bool vm_query_cpu(Vm *vm, const Json *cpus, Error **err)
+bool vm_query_cpu(Vm *vm, const char *qom_path, Error **err)
 {
     AUTO_JSON words = NULL;
     g_autoptr(Error) refused = NULL;
     CpuDef *live = NULL;
 
-    if (vm->live->os.arch != ARCH_X86_64 && vm->live->os.arch != ARCH_I686)
+    if (!qom_path || (vm->live->os.arch != ARCH_X86_64 && vm->live->os.arch != ARCH_I686))
         return true;
-    const char *path = json_get_str(json_array_get(cpus, 0), "qom-path");
-    if (!path)
-        return true;
-    if (!vm_qmp(vm, "qom-get", json_pack("{s:s, s:s}", "path", path, "property", "feature-words"), 0, &words,
-                &refused)) /* a QEMU that can't tell is not asked to prove anything */
+    if (!monitor_query_cpuid(vm_monitor(vm), qom_path, 0, &words,
+                             &refused)) /* a QEMU that can't tell is not asked to prove anything */
         return error_code(refused) == ERROR_REFUSED || error_propagate(err, g_steal_pointer(&refused));
-    if (!vm->run || !vm->live)
-        return error_set(err, ERROR_VM_GONE, "QEMU exited");
     if (!qemu_live_cpu(vm->live->cpu, words, &live, err))
         return false;
     xml_table_free(&cpu_table, vm->run->cpu);

@@ -26,67 +26,80 @@
 #define CANCEL_PATIENCE_MS 5000
 #define CANCEL_POLL_MS 20
 #define PIPE_BYTES (1 << 20)
-/* The largest bandwidth that QEMU takes: bytes per second. */
-#define UNLIMITED_BANDWIDTH INT64_C(8796093022207) * 1048576
-
-enum { DUMP_CRASH = 1, DUMP_LIVE = 2, DUMP_BYPASS_CACHE = 4, DUMP_RESET = 8, DUMP_MEMORY_ONLY = 16 };
-enum { JOB_OPERATION_DUMP = 8 };
 
 /* ---- progress ---- */
 
-static void progress_read(JobProgress *progress, const Json *info)
-{
-    const Json *ram = json_get_obj(info, "ram");
+/* What is known of a transfer, as it is asked each time. */
+typedef struct Transfer {
+    MonitorJobStatus status;
+    char *problem; /* owned; NULL */
+    JobProgress progress;
+} Transfer;
 
-    progress->type = 2;
-    progress->elapsed_ms = json_get_uint(info, "total-time", 0);
-    progress->downtime_ms = json_get_uint(info, "downtime", json_get_uint(info, "expected-downtime", 0));
-    progress->setup_ms = json_get_uint(info, "setup-time", 0);
-    if (!ram)
-        return;
-    progress->mem_total = progress->data_total = json_get_uint(ram, "total", 0);
-    progress->mem_processed = progress->data_processed = json_get_uint(ram, "transferred", 0);
-    progress->mem_remaining = progress->data_remaining = json_get_uint(ram, "remaining", 0);
-    progress->mem_constant_pages = json_get_uint(ram, "duplicate", 0);
-    progress->mem_normal_pages = json_get_uint(ram, "normal", 0);
-    progress->mem_normal_bytes = json_get_uint(ram, "normal-bytes", 0);
-    progress->mem_dirty_rate_pages = json_get_uint(ram, "dirty-pages-rate", 0);
-    progress->mem_postcopy_requests = json_get_uint(ram, "postcopy-requests", 0);
-    progress->iteration = json_get_uint(ram, "dirty-sync-count", 0);
-    progress->page_size = json_get_uint(ram, "page-size", 0);
-    const Json *mbps = json_object_get(ram, "mbps");
-    if (json_is_number(mbps) && json_number_value(mbps) > 0)
-        progress->mem_bytes_per_s = (uint64_t)(json_number_value(mbps) * 1000 * 1000 / 8);
+static bool transfer_ask_dump(Vm *vm, Transfer *ret_transfer, Error **err)
+{
+    MonitorDump dump = { 0 };
+
+    if (!monitor_query_dump(vm_monitor(vm), 0, &dump, err))
+        return false;
+    JobProgress *progress = &ret_transfer->progress;
+    ret_transfer->status = dump.status;
+    ret_transfer->problem = g_strdup(vm->run->dump_error);
+    progress->mem_total = progress->data_total = dump.total_bytes;
+    progress->mem_processed = progress->data_processed = dump.done_bytes;
+    progress->mem_remaining = progress->data_remaining = dump.total_bytes - dump.done_bytes;
+    return true;
+}
+
+static bool transfer_ask_migration(Vm *vm, Transfer *ret_transfer, Error **err)
+{
+    g_auto(MonitorMigration) now = { 0 };
+
+    if (!monitor_query_migration(vm_monitor(vm), 0, &now, err))
+        return false;
+    *ret_transfer = (Transfer){
+        .status = now.status,
+        .problem = g_steal_pointer(&now.problem),
+        .progress = { .elapsed_ms = now.elapsed_ms,
+                      .downtime_ms = now.downtime_ms ? now.downtime_ms : now.expected_downtime_ms,
+                      .setup_ms = now.setup_ms,
+                      .data_total = now.ram_total,
+                      .data_processed = now.ram_transferred,
+                      .data_remaining = now.ram_remaining,
+                      .mem_total = now.ram_total,
+                      .mem_processed = now.ram_transferred,
+                      .mem_remaining = now.ram_remaining,
+                      .mem_constant_pages = now.zero_pages,
+                      .mem_normal_pages = now.normal_pages,
+                      .mem_normal_bytes = now.normal_bytes,
+                      .mem_dirty_rate_pages = now.dirty_pages_per_s,
+                      .mem_postcopy_requests = now.postcopy_requests,
+                      .mem_bytes_per_s = now.mbps > 0 ? (uint64_t)(now.mbps * 1000 * 1000 / 8) : 0,
+                      .iteration = now.dirty_sync_count,
+                      .page_size = now.page_bytes },
+    };
+    return true;
 }
 
 /* One look at the transfer. *ret_moved: bytes so far, for noticing that nothing moves. */
 static bool transfer_poll(Vm *vm, Job *job, const StateCopy *copy, uint64_t *ret_moved, bool *ret_done,
                           Error **err)
 {
-    AUTO_JSON info = NULL;
-    JobProgress progress = { .operation = copy->operation };
+    Transfer now = { 0 };
 
-    if (!vm_qmp(vm, copy->dump_format ? "query-dump" : "query-migrate", NULL, 0, &info, err))
+    if (!(copy->dump_format ? transfer_ask_dump : transfer_ask_migration)(vm, &now, err))
         return false;
-    const char *status = json_get_str(info, "status");
-    if (copy->dump_format) {
-        progress.type = 2;
-        progress.mem_total = progress.data_total = json_get_uint(info, "total", 0);
-        progress.mem_processed = progress.data_processed = json_get_uint(info, "completed", 0);
-        progress.mem_remaining = progress.data_remaining = progress.mem_total - progress.mem_processed;
-    } else {
-        progress_read(&progress, info);
-    }
-    *ret_moved = progress.data_processed;
-    *ret_done = status && strcmp(status, "completed") == 0;
-    job_set_progress(job, &progress);
-    if (status && (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0)) {
-        const char *why = json_get_str(info, "error-desc");
+    g_autofree char *why = now.problem;
+    now.progress.type = VIR_DOMAIN_JOB_UNBOUNDED;
+    now.progress.operation = copy->operation;
+    *ret_moved = now.progress.data_processed;
+    *ret_done = now.status == MONITOR_JOB_COMPLETED;
+    job_set_progress(job, &now.progress);
+    if (now.status == MONITOR_JOB_FAILED || now.status == MONITOR_JOB_CANCELLED)
         return error_set(err, ERROR_OPERATION_FAILED, "QEMU could not write its state: %s",
-                         why                              ? why
-                         : vm->run && vm->run->dump_error ? vm->run->dump_error
-                                                          : status);
-    }
+                         why                                ? why
+                         : now.status == MONITOR_JOB_FAILED ? "failed"
+                                                            : "cancelled");
     return true;
 }
 
@@ -98,7 +111,9 @@ static bool transfer_needs_file(const StateCopy *copy)
 
 static bool transfer_is_over(const VmRun *run, const StateCopy *copy)
 {
-    return copy->dump_format ? run->dump_completed : run->migration_state >= 2;
+    return copy->dump_format
+               ? run->dump_completed
+               : run->migration_state == MONITOR_JOB_COMPLETED || run->migration_state == MONITOR_JOB_FAILED;
 }
 
 /* The process that writes the file. */
@@ -132,7 +147,7 @@ static bool transfer_check(Vm *vm, Job *job, const StateCopy *copy, const Copier
         return error_set(err, ERROR_VM_GONE, "QEMU exited unexpectedly");
     if (job_is_aborted(job))
         return error_set(err, ERROR_CANCELLED, "%s job: canceled by client",
-                         copy->operation == JOB_OPERATION_DUMP ? "dump" : "save");
+                         copy->operation == VIR_DOMAIN_JOB_OPERATION_DUMP ? "dump" : "save");
     /* Whatever QEMU will say of its broken pipe, this is the cause. */
     if (copier_has_failed(copier))
         return transfer_blame(copy, copier, err);
@@ -182,36 +197,21 @@ static bool transfer_wait(Vm *vm, Job *job, const StateCopy *copy, const Copier 
 
 /* ---- the transfer ---- */
 
-static bool transfer_begin_migration(Vm *vm, Error **err)
+static bool transfer_begin(Vm *vm, const StateCopy *copy, int fd, Error **err)
 {
-    vm->run->migration_state = 0;
-    return vm_qmp(vm, "migrate-set-capabilities",
-                  json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1), 0, NULL,
-                  err) &&
-           vm_qmp(vm, "migrate-set-parameters",
-                  json_pack("{s:I}", "max-bandwidth", (json_int_t)UNLIMITED_BANDWIDTH), 0, NULL, err) &&
-           vm_qmp(vm, "migrate", json_pack("{s:s}", "uri", "fd:lodge-state"), 0, NULL, err);
-}
-
-static bool transfer_begin_dump(Vm *vm, const StateCopy *copy, Error **err)
-{
-    vm->run->dump_completed = false;
-    Json *args = json_pack("{s:b, s:s, s:b}", "paging", 0, "protocol", "fd:lodge-state", "detach", 1);
-    if (strcmp(copy->dump_format, "elf") != 0)
-        json_object_set_new(args, "format", json_string(copy->dump_format));
-    return vm_qmp(vm, "dump-guest-memory", args, 0, NULL, err);
-}
-
-static bool transfer_begin(Vm *vm, const StateCopy *copy, int pipe_fd, Error **err)
-{
-    AUTO_JSON getfd = json_pack("{s:s}", "fdname", "lodge-state");
+    static const char *const capabilities[] = { "events", NULL };
 
     if (!vm_require_monitor(vm, err))
         return false;
     vm->run->pause_reason = copy->pause_reason;
-    if (!qmp_exec_fd(vm->run->qmp, "getfd", getfd, pipe_fd, 0, NULL, err) || !vm_require_monitor(vm, err))
-        return false;
-    return copy->dump_format ? transfer_begin_dump(vm, copy, err) : transfer_begin_migration(vm, err);
+    vm->run->dump_completed = false;
+    vm->run->migration_state = MONITOR_JOB_NONE;
+    if (copy->dump_format)
+        return monitor_dump_to_fd(vm_monitor(vm), fd, transfer_needs_file(copy) ? copy->dump_format : NULL, 0,
+                                  err);
+    return monitor_set_migration_capabilities(vm_monitor(vm), capabilities, 0, err) &&
+           monitor_set_migration_speed(vm_monitor(vm), UINT64_MAX, 0, err) &&
+           monitor_migrate_to_fd(vm_monitor(vm), fd, 0, err);
 }
 
 static bool transfer_finish(const Vm *vm, const StateCopy *copy, const SaveFile *file, const Copier *copier,
@@ -241,17 +241,11 @@ void vm_state_discard(Host *host, const SaveFile *file)
 
 static bool migration_is_active(Vm *vm)
 {
-    static const char *const over[] = { "none", "completed", "failed", "cancelled" };
-    AUTO_JSON info = NULL;
+    g_auto(MonitorMigration) now = { 0 };
 
-    if (!vm_qmp(vm, "query-migrate", NULL, CANCEL_PATIENCE_MS, &info, NULL))
-        return false;
-    const char *status = json_get_str(info, "status");
-    for (size_t i = 0; status && i < G_N_ELEMENTS(over); i++) {
-        if (strcmp(status, over[i]) == 0)
-            return false;
-    }
-    return status != NULL;
+    return monitor_query_migration(vm_monitor(vm), CANCEL_PATIENCE_MS, &now, NULL) &&
+           now.status != MONITOR_JOB_NONE && now.status != MONITOR_JOB_COMPLETED &&
+           now.status != MONITOR_JOB_FAILED && now.status != MONITOR_JOB_CANCELLED;
 }
 
 /* QEMU is asked, not only listened to: a transfer that had not begun tells of no end. */
@@ -265,7 +259,7 @@ static void transfer_undo(Vm *vm, const StateCopy *copy, const Copier *copier)
         !process_kill(copier->process, SIGKILL, NULL))
         log_debug("the helper is gone already");
     if (vm->run && vm->run->qmp && qmp_pending_ms(vm->run->qmp) < CANCEL_PATIENCE_MS && !copy->dump_format) {
-        if (!vm_qmp(vm, "migrate_cancel", NULL, CANCEL_PATIENCE_MS, NULL, &err))
+        if (!monitor_cancel_migration(vm_monitor(vm), CANCEL_PATIENCE_MS, &err))
             log_warning_error(err, "cannot cancel writing the state of a machine");
         while (!err && migration_is_active(vm) && loop_now_ms() < deadline_ms) {
             if (!vm->run || (!wait_queue_wait(&vm->run->changed, CANCEL_POLL_MS, NULL) && !vm->run))
@@ -323,14 +317,13 @@ static bool state_transfer(Vm *vm, Job *job, const StateCopy *copy, const SaveFi
 /* Having written its state once, QEMU does so again only after it has run. */
 static bool state_check_writable(Vm *vm, const StateCopy *copy, Error **err)
 {
-    AUTO_JSON info = NULL;
+    MonitorStatus status = { 0 };
 
     if (copy->dump_format || vm->state == VM_STATE_RUNNING)
         return true;
-    if (!vm_qmp(vm, "query-status", NULL, 0, &info, err) || !vm_require_monitor(vm, err))
+    if (!monitor_query_status(vm_monitor(vm), 0, &status, err))
         return false;
-    const char *status = json_get_str(info, "status");
-    if (!status || strcmp(status, "postmigrate") != 0)
+    if (status.run_state != MONITOR_RUN_POSTMIGRATE)
         return true;
     error_set(err, ERROR_INVALID_STATE, "the state of domain '%s' was written before while it was paused",
               vm->name);
@@ -405,25 +398,25 @@ static bool dump_format_name(unsigned format, bool memory_only, const char **ret
 static bool dump_locked(Vm *vm, Job *job, const char *path, unsigned format, unsigned flags, Error **err)
 {
     StateCopy copy = { .path = path,
-                       .bypass_cache = flags & DUMP_BYPASS_CACHE,
-                       .pause = !(flags & DUMP_LIVE),
+                       .bypass_cache = flags & VIR_DUMP_BYPASS_CACHE,
+                       .pause = !(flags & VIR_DUMP_LIVE),
                        .pause_reason = PAUSED_DUMP,
-                       .operation = JOB_OPERATION_DUMP };
+                       .operation = VIR_DOMAIN_JOB_OPERATION_DUMP };
 
-    if (!dump_format_name(format, flags & DUMP_MEMORY_ONLY, &copy.dump_format, err))
+    if (!dump_format_name(format, flags & VIR_DUMP_MEMORY_ONLY, &copy.dump_format, err))
         return false;
     if (!copy.dump_format && !save_format_from_name(vm->host->config->dump_image_format, &copy.format, err))
         return false;
     if (!vm_state_to_file(vm, job, &copy, err))
         return false;
-    if (flags & DUMP_CRASH) {
+    if (flags & VIR_DUMP_CRASH) {
         vm_process_stop(vm, SHUTOFF_CRASHED, STOPPED_CRASHED);
         return true;
     }
     bool ok = true;
-    if ((flags & DUMP_RESET) && vm_require_monitor(vm, NULL)) {
-        ok = vm_qmp(vm, "system_reset", NULL, 0, NULL, err);
-        if (ok && vm->run)
+    if ((flags & VIR_DUMP_RESET) && vm_require_monitor(vm, NULL)) {
+        ok = monitor_reset(vm_monitor(vm), 0, err);
+        if (ok)
             vm->run->must_run = true;
     }
     vm_state_end(vm);
@@ -437,7 +430,7 @@ bool vm_core_dump(Vm *vm, const char *path, unsigned format, unsigned flags, con
 
     if (!check_flags(flags, 31, "qemuDomainCoreDumpWithFormat", err))
         return false;
-    if ((flags & DUMP_CRASH) && (flags & (DUMP_LIVE | DUMP_RESET)))
+    if ((flags & VIR_DUMP_CRASH) && (flags & (VIR_DUMP_LIVE | VIR_DUMP_RESET)))
         return error_set(err, ERROR_INVALID_ARGUMENT, "crash excludes live and reset");
     if (*path != '/')
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not an absolute path", path);
@@ -465,7 +458,8 @@ void vm_dump_after_crash(Vm *vm)
     if (!vm_require_monitor(vm, &err) || (!vm->run->panicked && !vm->run->must_run))
         return;
     const LifecycleAction action = vm->run->panicked ? vm->live->on_crash : LIFECYCLE_ACTION_PRESERVE;
-    const unsigned flags = DUMP_MEMORY_ONLY | (config->auto_dump_bypass_cache ? DUMP_BYPASS_CACHE : 0);
+    const unsigned flags =
+        VIR_DUMP_MEMORY_ONLY | (config->auto_dump_bypass_cache ? VIR_DUMP_BYPASS_CACHE : 0);
     if (!dump_locked(vm, &job, path, 0, flags, &err)) {
         /* One that has crashed stays as it is, for whoever wants to look at it. */
         log_error_error(err, "cannot dump a crashed machine");

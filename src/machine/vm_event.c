@@ -72,14 +72,14 @@ static void vm_fake_reboot(Vm *vm)
     if (!vm->run->guest_shutdown && !vm->run->panicked) /* by now it is another run, or goes on already */
         return;
     const int reason = vm->state == VM_STATE_CRASHED ? RUNNING_CRASHED : RUNNING_BOOTED;
-    if (vm_qmp(vm, "system_reset", NULL, 0, NULL, &err) && vm->run) {
+    if (monitor_reset(vm_monitor(vm), 0, &err)) {
         vm->run->fake_reboot = false;
         vm->run->guest_shutdown = false;
         vm->run->panicked = false;
         vm->run->resume_reason = reason;
         if (vm->state == VM_STATE_SHUTDOWN || vm->state == VM_STATE_CRASHED)
             vm_set_state(vm, VM_STATE_PAUSED, PAUSED_UNKNOWN);
-        if (vm_qmp(vm, "cont", NULL, 0, NULL, &err) && vm->run) {
+        if (monitor_cont(vm_monitor(vm), 0, &err)) {
             vm_mark_running(vm, reason);
             vm->run->resume_reason = 0;
             return;
@@ -191,18 +191,18 @@ static DiskDef *disk_by_alias(const Vm *vm, const char *alias)
 /* By the id of the device, the QOM path or the node's name: QEMU fills in what it has. */
 static DiskDef *disk_from_event(const Vm *vm, const Json *data)
 {
+    g_autofree char *alias = monitor_alias_from_qdev(json_get_str(data, "qom-path"));
     DiskDef *disk = disk_by_alias(vm, json_get_str(data, "device"));
     const char *node = json_get_str(data, "node-name");
 
-    if (disk)
+    if (!disk)
+        disk = disk_by_alias(vm, alias);
+    if (disk || !node)
         return disk;
-    const char *qom = json_get_str(data, "qom-path");
     for (DEF_EACH(DiskDef, candidate, vm->live->disks)) {
         g_autofree char *format = g_strdup_printf("libvirt-%u-format", candidate->src.index);
         g_autofree char *storage = g_strdup_printf("libvirt-%u-storage", candidate->src.index);
-        if (node && candidate->src.index && (strcmp(node, format) == 0 || strcmp(node, storage) == 0))
-            return candidate;
-        if (qom && candidate->info.alias && strstr(qom, candidate->info.alias))
+        if (candidate->src.index && (strcmp(node, format) == 0 || strcmp(node, storage) == 0))
             return candidate;
     }
     return NULL;
@@ -343,8 +343,10 @@ static void handle_vserport(Vm *vm, const Json *data)
             return;
         channel->state = state;
         if (channel->target_name && strcmp(channel->target_name, "org.qemu.guest_agent.0") == 0) {
-            vm->run->agent_connected = open;
-            vm_publish(vm, EVENT_AGENT_LIFECYCLE, open ? 1 : 2, 2);
+            vm_publish(vm, EVENT_AGENT_LIFECYCLE,
+                       open ? VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
+                            : VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
+                       VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_CHANNEL);
         }
         vm_status_save_later(vm);
         return;
@@ -453,11 +455,11 @@ static void handle_migration(Vm *vm, const Json *data)
     if (!status)
         return;
     if (strcmp(status, "completed") == 0)
-        vm->run->migration_state = 2;
+        vm->run->migration_state = MONITOR_JOB_COMPLETED;
     else if (strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0)
-        vm->run->migration_state = 3;
+        vm->run->migration_state = MONITOR_JOB_FAILED;
     else if (strcmp(status, "active") == 0)
-        vm->run->migration_state = 1;
+        vm->run->migration_state = MONITOR_JOB_ACTIVE;
 }
 
 static void handle_migration_pass(Vm *vm, const Json *data)

@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "machine/vm_private.h"
-#include "qemu/monitor.h"
 
 enum {
     CREATE_PAUSED = 1,
@@ -109,7 +108,7 @@ bool vm_start(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 static bool vm_power_button(Vm *vm, bool reboot, Error **err)
 {
     vm->run->fake_reboot = reboot;
-    if (!vm_qmp(vm, "system_powerdown", NULL, 0, NULL, err)) {
+    if (!monitor_powerdown(vm_monitor(vm), 0, err)) {
         if (vm->run)
             vm->run->fake_reboot = false;
         return false;
@@ -169,23 +168,24 @@ bool vm_reboot(Vm *vm, unsigned flags, const Caller *caller, Error **err)
     return vm_power(vm, flags, true, "qemuDomainReboot", caller, err);
 }
 
-/* One QMP command without arguments, under the job. */
-static bool vm_simple_command(Vm *vm, const char *command, const Caller *caller, Error **err)
+/* One command without arguments, under the job. */
+static bool vm_simple_command(Vm *vm, bool (*command)(Qmp *qmp, uint64_t timeout_ms, Error **err),
+                              const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
 
     return job_begin(&vm->object, JOB_MODIFY, caller, &job, err) && vm_require_monitor(vm, err) &&
-           vm_qmp(vm, command, NULL, 0, NULL, err);
+           command(vm_monitor(vm), 0, err);
 }
 
 bool vm_reset(Vm *vm, const Caller *caller, Error **err)
 {
-    return vm_simple_command(vm, "system_reset", caller, err);
+    return vm_simple_command(vm, monitor_reset, caller, err);
 }
 
 bool vm_inject_nmi(Vm *vm, const Caller *caller, Error **err)
 {
-    return vm_simple_command(vm, "inject-nmi", caller, err);
+    return vm_simple_command(vm, monitor_inject_nmi, caller, err);
 }
 
 /* ---- the hard way ---- */
@@ -297,7 +297,7 @@ bool vm_pm_suspend(Vm *vm, unsigned target, uint64_t duration_s, const Caller *c
 
 bool vm_pm_wakeup(Vm *vm, const Caller *caller, Error **err)
 {
-    return vm_simple_command(vm, "system_wakeup", caller, err);
+    return vm_simple_command(vm, monitor_wakeup, caller, err);
 }
 
 /* ---- keys ---- */
@@ -308,5 +308,5 @@ bool vm_send_key(Vm *vm, unsigned codeset, unsigned hold_ms, const unsigned *cod
     g_auto(Job) job = { 0 };
 
     return job_begin(&vm->object, JOB_MODIFY, caller, &job, err) && vm_require_monitor(vm, err) &&
-           monitor_send_keys(vm->run->qmp, codeset, codes, n_codes, hold_ms, 0, err);
+           monitor_send_keys(vm_monitor(vm), codeset, codes, n_codes, hold_ms, 0, err);
 }

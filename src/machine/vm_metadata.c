@@ -9,7 +9,8 @@
 
 #include "conf/xml_table.h"
 #include "machine/vm_define.h"
-#include "machine/vm_private.h"
+#include "machine/vm_edit.h"
+#include "machine/vm_query.h"
 
 enum { METADATA_DESCRIPTION, METADATA_TITLE, METADATA_ELEMENT };
 
@@ -180,20 +181,10 @@ static bool metadata_check(int type, const char *metadata, const char *key, cons
     }
 }
 
-/* The new texts of @source, in a copy that reads back. NULL on failure. */
-static DomainDef *metadata_prepare(const DomainDef *source, int type, const char *metadata, const char *key,
-                                   const char *uri, Error **err)
-{
-    g_autoptr(DomainDef) def = domain_def_copy(source);
-
-    if (!metadata_set(def, type, metadata, key, uri, err) || !vm_xml_check_readable(def, err))
-        return NULL;
-    return g_steal_pointer(&def);
-}
-
 /* Takes the texts of @from; what it had goes there. */
-static void metadata_swap(DomainDef *def, DomainDef *from)
+static void metadata_swap(DomainDef *def, void *data)
 {
+    DomainDef *from = data;
     const DomainDef old = *def;
 
     def->title = from->title;
@@ -207,37 +198,20 @@ static void metadata_swap(DomainDef *def, DomainDef *from)
 bool vm_set_metadata(Vm *vm, int type, const char *metadata, const char *key, const char *uri, unsigned flags,
                      const Caller *caller, Error **err)
 {
-    g_auto(Job) job = { 0 };
-    g_autoptr(DomainDef) live_def = NULL;
-    g_autoptr(DomainDef) config_def = NULL;
-    bool live = false;
-    bool config = false;
+    g_autoptr(DomainDef) live = NULL;
+    g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, 3, "qemuDomainSetMetadata", err) ||
-        !metadata_check(type, metadata, key, uri, err) ||
-        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
-        !vm_resolve_affect(vm, flags, &live, &config, err))
+        !metadata_check(type, metadata, key, uri, err) || !vm_edit_begin(vm, flags, caller, &edit, err) ||
+        (edit.config && !metadata_set(edit.config, type, metadata, key, uri, err)))
         return false;
-    /* Both before either is changed. */
-    if (config && !(config_def = metadata_prepare(vm->config, type, metadata, key, uri, err)))
-        return false;
-    if (live && vm->live && !(live_def = metadata_prepare(vm->live, type, metadata, key, uri, err)))
-        return false;
-    if (config) {
-        if (!object_store(vm->host, &domain_class, config_def, err))
+    if (edit.live) {
+        live = domain_def_copy(vm->live);
+        if (!metadata_set(live, type, metadata, key, uri, err) || !vm_xml_check_readable(live, err))
             return false;
-        object_set_config(&vm->object, g_steal_pointer(&config_def));
+        vm_edit_set_live(&edit, metadata_swap, live);
     }
-    if (live_def && vm->live) { /* it may have ended while the file was written */
-        metadata_swap(vm->live, live_def);
-        if (!vm_status_save(vm, err)) {
-            if (vm->live)
-                metadata_swap(vm->live, live_def);
-            return false;
-        }
-    }
-    vm_publish_event(vm, &(Event){ .id = EVENT_METADATA_CHANGE, .type = type, .text1 = uri });
-    return true;
+    return vm_edit_commit(&edit, &(Event){ .id = EVENT_METADATA_CHANGE, .type = type, .text1 = uri }, err);
 }
 
 static bool metadata_get_element(const DomainDef *def, const char *uri, char **ret_text, Error **err)
@@ -266,21 +240,12 @@ static bool metadata_get_element(const DomainDef *def, const char *uri, char **r
 
 bool vm_get_metadata(Vm *vm, int type, const char *uri, unsigned flags, char **ret_text, Error **err)
 {
-    bool live = false;
-    bool config = false;
+    const DomainDef *def = NULL;
 
-    if (!check_flags(flags, 3, "qemuDomainGetMetadata", err))
+    if (!check_flags(flags, 3, "qemuDomainGetMetadata", err) ||
+        !metadata_check(type, NULL, NULL, type == METADATA_ELEMENT ? uri : NULL, err) ||
+        !vm_get_affected_def(vm, flags, &def, err))
         return false;
-    if ((flags & 3) == 3)
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
-                         "exclusive");
-    if (!metadata_check(type, NULL, NULL, type == METADATA_ELEMENT ? uri : NULL, err) ||
-        !object_require_listed(&vm->object, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
-        return false;
-    const DomainDef *def = live ? vm->live : vm->config;
-    if (!def)
-        return error_set(err, ERROR_INVALID_STATE, "domain is not running");
     if (type == METADATA_ELEMENT)
         return metadata_get_element(def, uri, ret_text, err);
     const char *text = type == METADATA_TITLE ? def->title : def->description;

@@ -26,9 +26,10 @@
 #include "network/tap.h"
 #include "qemu/agent.h"
 #include "qemu/command.h"
-#include "qemu/qmp.h"
+#include "qemu/monitor.h"
 #include "storage/dac.h"
 #include "storage/probe.h"
+#include "wire/wire_enums.h"
 
 /* virDomainEventType and details: numbers of the public API. */
 enum {
@@ -153,7 +154,6 @@ typedef struct VmRun {
     bool stopping;               /* vm_process_stop() has begun */
     bool exited;                 /* the process is gone */
     bool guest_shutdown;         /* QEMU said SHUTDOWN */
-    bool shutdown_by_host;       /* ... because a signal told it to */
     int pause_reason;            /* PAUSED_*: why the STOP event to come */
     int resume_reason;           /* RUNNING_*: why the RESUME event to come; 0: somebody's 'cont' */
     bool fake_reboot;            /* the coming SHUTDOWN means reboot */
@@ -162,14 +162,13 @@ typedef struct VmRun {
     bool unanswering;    /* after a restart: QEMU could not be reached, tried again in the background */
     Fiber *reconnecting; /* waits for its answer to that; NULL */
     WaitQueue changed;   /* woken by every QMP event and by the end of QEMU */
-    int migration_state; /* 0 none, 1 active, 2 completed, 3 failed; told by MIGRATION events */
-    bool dump_completed; /* DUMP_COMPLETED seen */
+    MonitorJobStatus migration_state; /* told by MIGRATION events: none, active, completed or failed */
+    bool dump_completed;              /* DUMP_COMPLETED seen */
     char *dump_error;
     Agent *agent;
-    bool agent_connected; /* the guest opened its end */
-    GPtrArray *consoles;  /* of VmConsole */
-    VmLog *log;           /* NULL until QEMU is about to be forked */
-    bool pid_written;     /* NAME.pid is there */
+    GPtrArray *consoles; /* of VmConsole */
+    VmLog *log;          /* NULL until QEMU is about to be forked */
+    bool pid_written;    /* NAME.pid is there */
     /* What a save or dump is about; in the status file before anything has happened, so that a daemon that
      * dies on the way leaves neither a paused machine nor a piece of a file. */
     SaveFile file;       /* that is being written */
@@ -249,10 +248,16 @@ void vm_publish_lifecycle(const Vm *vm, int type, int detail);
 void vm_publish_event(const Vm *vm, Event *event); /* fills in the machine */
 VmRun *vm_run_new(Host *host);
 void vm_run_free(VmRun *run);
-/* qmp_exec() on the machine's monitor; ERROR_VM_GONE if it has none. Safe against the end of the run. */
-AWAITS MUST_CHECK bool vm_qmp(Vm *vm, const char *command, Json *args /* taken */, uint64_t timeout_ms,
-                              Json **ret_reply, Error **err);
+/* For monitor_*() (qemu/monitor.h); NULL without one, which is ERROR_VM_GONE there. After a question that was
+ * answered the machine still has the same run: its end closes the monitor before anything else. */
+static inline Qmp *vm_monitor(const Vm *vm)
+{
+    return vm->run ? vm->run->qmp : NULL;
+}
 void vm_taint(Vm *vm, unsigned taint);
+/* Tells QEMU how often to ask the guest for statistics of its memory, as the live definition says
+ * (vm_resize.c). */
+AWAITS MUST_CHECK bool vm_tell_stats_period(Vm *vm, uint64_t timeout_ms, Error **err);
 
 /* ---- documents (vm_xml.c) ---- */
 
@@ -339,9 +344,9 @@ GArray *vm_huge_pages_list(const char *dir_name);
 /* Makes these folders for the live machine, if it uses huge pages; else *ret_list stays as it is. */
 AWAITS MUST_CHECK bool vm_prepare_huge_pages(Vm *vm, GArray **ret_list, Error **err);
 AWAITS void vm_remove_huge_pages(const DomainDef *def, const char *lib_dir);
-/* Asks QEMU what the guest's CPU has. @cpus: its answer to query-cpus-fast. ERROR_OPERATION_FAILED: not what
+/* Asks QEMU what the guest's CPU at @qom_path (NULL: nothing to ask) has. ERROR_OPERATION_FAILED: not what
  * check='full' demands. */
-AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, const Json *cpus, Error **err);
+AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, const char *qom_path, Error **err);
 /* The document of a running machine as users see it: with the CPU that QEMU gave. Caller owns. */
 char *vm_xml_format_live(Vm *vm, unsigned format_flags);
 /* Puts a firmware of this host in the place of <os firmware=>, as firmware_choose(). */

@@ -406,13 +406,11 @@ bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
 bool vm_process_resume_cpus(Vm *vm, int reason, Error **err)
 {
     vm->run->resume_reason = reason;
-    const bool ok = vm_qmp(vm, "cont", NULL, 0, NULL, err);
+    const bool ok = monitor_cont(vm_monitor(vm), 0, err);
     if (vm->run)
         vm->run->resume_reason = 0;
     if (!ok)
         return false;
-    if (!vm->run)
-        return error_set(err, ERROR_VM_GONE, "domain is no longer running");
     vm->run->must_run = false;
     vm_mark_running(vm, reason);
     return true;
@@ -421,13 +419,11 @@ bool vm_process_resume_cpus(Vm *vm, int reason, Error **err)
 bool vm_process_pause_cpus(Vm *vm, int reason, Error **err)
 {
     vm->run->pause_reason = reason;
-    const bool ok = vm_qmp(vm, "stop", NULL, 0, NULL, err);
+    const bool ok = monitor_stop(vm_monitor(vm), 0, err);
     if (vm->run)
         vm->run->pause_reason = PAUSED_UNKNOWN;
     if (!ok)
         return false;
-    if (!vm->run)
-        return error_set(err, ERROR_VM_GONE, "domain is no longer running");
     if (reason == PAUSED_USER)
         vm->run->must_run = false;
     vm_mark_paused(vm, reason);
@@ -554,37 +550,6 @@ static bool reattach_process(Vm *vm, const VmStatus *status, Error **err)
     return true;
 }
 
-static VmState state_from_qemu(const char *status, int *ret_reason)
-{
-    static const struct {
-        const char *name;
-        VmState state;
-        int reason;
-    } states[] = {
-        { "running", VM_STATE_RUNNING, RUNNING_UNKNOWN },
-        { "paused", VM_STATE_PAUSED, PAUSED_UNKNOWN },
-        { "prelaunch", VM_STATE_PAUSED, PAUSED_STARTING_UP },
-        { "inmigrate", VM_STATE_PAUSED, PAUSED_MIGRATION },
-        { "postmigrate", VM_STATE_PAUSED, PAUSED_MIGRATION },
-        { "finish-migrate", VM_STATE_PAUSED, PAUSED_MIGRATION },
-        { "save-vm", VM_STATE_PAUSED, PAUSED_SAVE },
-        { "io-error", VM_STATE_PAUSED, PAUSED_IOERROR },
-        { "watchdog", VM_STATE_PAUSED, PAUSED_WATCHDOG },
-        { "guest-panicked", VM_STATE_CRASHED, 1 },
-        { "shutdown", VM_STATE_SHUTDOWN, SHUTDOWN_UNKNOWN },
-        { "suspended", VM_STATE_PMSUSPENDED, 0 },
-    };
-
-    for (size_t i = 0; status && i < G_N_ELEMENTS(states); i++) {
-        if (strcmp(states[i].name, status) == 0) {
-            *ret_reason = states[i].reason;
-            return states[i].state;
-        }
-    }
-    *ret_reason = 0;
-    return VM_STATE_NONE;
-}
-
 /* The daemon died after the image got its final name and before QEMU was ended: the save is done. */
 static bool reattach_save_is_done(const Vm *vm)
 {
@@ -606,10 +571,9 @@ static bool reattach_cancel_job(Vm *vm, Error **err)
         return true;
     log_warning("machine '%s' was being saved, dumped or restored when the daemon died: it is to go on",
                 vm->name);
-    if (!vm_qmp(vm, "migrate_cancel", NULL, 2000, NULL, err))
+    if (!monitor_cancel_migration(vm_monitor(vm), 2000, err))
         return false;
-    if (vm->run == run)
-        vm_state_discard(vm->host, &run->file);
+    vm_state_discard(vm->host, &run->file);
     if (vm->run != run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     save_file_clear(&run->file);
@@ -635,19 +599,21 @@ static void reattach_drop_restored_image(Vm *vm)
 /* Asks QEMU what is true. */
 static bool reattach_sync(Vm *vm, Error **err)
 {
-    AUTO_JSON status = NULL;
-    AUTO_JSON balloon = NULL;
+    MonitorStatus status = { 0 };
+    uint64_t balloon_bytes = 0;
+    int state = 0;
     int reason = 0;
 
-    if (!reattach_cancel_job(vm, err) || !vm_qmp(vm, "query-status", NULL, 5000, &status, err) ||
-        !vm_require_running(vm, err))
+    if (!reattach_cancel_job(vm, err) || !monitor_query_status(vm_monitor(vm), 5000, &status, err))
         return false;
-    const VmState state = state_from_qemu(json_get_str(status, "status"), &reason);
-    if (state != VM_STATE_NONE && state != vm->state)
-        vm_set_state(vm, state, reason);
+    monitor_run_state_to_domain(status.run_state, &state, &reason);
+    if (status.run_state != MONITOR_RUN_UNKNOWN && state != (int)vm->state)
+        vm_set_state(vm, (VmState)state, reason);
     vm_go_on(vm);
-    if (vm_qmp(vm, "query-balloon", NULL, 5000, &balloon, NULL) && vm->run)
-        vm->run->balloon_bytes = json_get_uint(balloon, "actual", vm->run->balloon_bytes);
+    if (monitor_query_balloon(vm_monitor(vm), 5000, &balloon_bytes, NULL))
+        vm->run->balloon_bytes = balloon_bytes;
+    if (vm->live && !vm_tell_stats_period(vm, 5000, NULL))
+        log_debug("machine '%s' keeps its period of memory statistics", vm->name);
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     vm->run->unanswering = false;
@@ -664,10 +630,10 @@ static bool reattach_sync(Vm *vm, Error **err)
 /* It runs, whatever its CPU. */
 static void reattach_query_cpu(Vm *vm)
 {
-    AUTO_JSON cpus = NULL;
+    g_autoptr(GPtrArray) cpus = NULL;
 
-    if (vm_qmp(vm, "query-cpus-fast", NULL, 0, &cpus, NULL) && vm->live)
-        (void)!vm_query_cpu(vm, cpus, NULL);
+    if (monitor_query_cpus(vm_monitor(vm), 0, &cpus, NULL) && cpus->len > 0)
+        (void)!vm_query_cpu(vm, ((const MonitorCpu *)g_ptr_array_index(cpus, 0))->qom_path, NULL);
 }
 
 static bool reattach_hook(Vm *vm, Error **err)

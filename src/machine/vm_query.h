@@ -5,7 +5,6 @@
 
 #include "machine/vm_info.h"
 #include "machine/vm_private.h"
-#include "qemu/monitor.h"
 
 /* Patience with one QEMU when somebody asks about it alone. */
 #define QUERY_TIMEOUT_MS 3000

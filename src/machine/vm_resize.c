@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/log.h"
 #include "machine/vm_define.h"
-#include "machine/vm_private.h"
+#include "machine/vm_edit.h"
+#include "machine/vm_query.h"
 
 enum { AFFECT_LIVE = 1, AFFECT_CONFIG = 2, VCPU_MAXIMUM = 4, VCPU_GUEST = 8, VCPU_HOTPLUGGABLE = 16 };
 enum { MEMORY_MAXIMUM = 4 };
@@ -47,62 +48,45 @@ static bool config_set_vcpus(DomainDef *def, unsigned count, bool maximum, Error
 bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, Error **err)
 {
     const unsigned known = AFFECT_LIVE | AFFECT_CONFIG | VCPU_MAXIMUM | VCPU_GUEST | VCPU_HOTPLUGGABLE;
-    g_auto(Job) job = { 0 };
-    bool live = false;
-    bool config = false;
+    g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, known, "qemuDomainSetVcpusFlags", err))
         return false;
     if (count == 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "nvcpus in virDomainSetVcpusFlags must not be zero");
-    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
-        !vm_resolve_affect(vm, flags, &live, &config, err))
+    if (!vm_edit_begin(vm, flags, caller, &edit, err))
         return false;
     if (flags & VCPU_GUEST)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "setting the guest's CPUs through its agent is not supported yet");
-    if (live && (flags & VCPU_MAXIMUM))
+    if (edit.live && (flags & VCPU_MAXIMUM))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "maximum vcpu count of a live domain can't be modified");
-    if (live && count > vm->live->vcpus)
+    if (edit.live && count > vm->live->vcpus)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "requested vcpus is greater than max allowable vcpus for the live domain: %u > %u",
                          count, vm->live->vcpus);
-    if (live && count != current_vcpus(vm->live))
+    if (edit.live && count != current_vcpus(vm->live))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "plugging CPUs into a running domain is not supported yet");
-    if (!config)
-        return true;
-    DomainDef *def = domain_def_copy(vm->config);
-    if (!config_set_vcpus(def, count, flags & VCPU_MAXIMUM, err) ||
-        !object_store(vm->host, &domain_class, def, err)) {
-        domain_def_free(def);
-        return false;
-    }
-    object_set_config(&vm->object, def);
-    return true;
+    return (!edit.config || config_set_vcpus(edit.config, count, flags & VCPU_MAXIMUM, err)) &&
+           vm_edit_commit(&edit, NULL, err);
 }
 
 bool vm_get_vcpu_count(Vm *vm, unsigned flags, unsigned *ret_count, Error **err)
 {
-    bool live = false;
-    bool config = false;
+    const DomainDef *def = NULL;
 
     if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG | VCPU_MAXIMUM | VCPU_GUEST,
-                     "qemuDomainGetVcpusFlags", err))
-        return false;
-    if ((flags & 3) == 3)
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
-                         "exclusive");
-    if (!object_require_listed(&vm->object, err) || !vm_resolve_affect(vm, flags, &live, &config, err))
+                     "qemuDomainGetVcpusFlags", err) ||
+        !vm_get_affected_def(vm, flags, &def, err))
         return false;
     if (flags & VCPU_GUEST)
-        return error_set(err, live ? ERROR_OPERATION_UNSUPPORTED : ERROR_INVALID_ARGUMENT,
-                         live ? "asking the guest's agent for CPUs is not supported yet"
-                              : "vCPU count provided by the guest agent can only be requested for live "
-                                "domains");
-    const DomainDef *def = live ? vm->live : vm->config;
+        return error_set(err, def == vm->live ? ERROR_OPERATION_UNSUPPORTED : ERROR_INVALID_ARGUMENT,
+                         def == vm->live
+                             ? "asking the guest's agent for CPUs is not supported yet"
+                             : "vCPU count provided by the guest agent can only be requested for live "
+                               "domains");
     *ret_count = flags & VCPU_MAXIMUM ? def->vcpus : current_vcpus(def);
     return true;
 }
@@ -132,87 +116,111 @@ static bool config_set_memory(DomainDef *def, uint64_t bytes, bool maximum, Erro
     return true;
 }
 
-static bool live_set_memory(Vm *vm, uint64_t bytes, Error **err)
-{
-    const MemballoonDef *balloon = vm->live->memballoon;
+/* What a running guest is to have, for taking it back. */
+typedef struct Balloon {
+    Vm *vm;
+    uint64_t bytes;
+} Balloon;
 
+static void balloon_take_back(void *arg)
+{
+    const Balloon *before = arg;
+    g_autoptr(Error) err = NULL;
+
+    if (!monitor_set_balloon(vm_monitor(before->vm), before->bytes, 0, &err))
+        log_warning_error(err, "cannot take back a change of memory");
+}
+
+static bool live_set_memory(VmEdit *edit, Balloon *before, uint64_t bytes, Error **err)
+{
+    const MemballoonDef *balloon = before->vm->live->memballoon;
+
+    if (bytes > before->vm->live->memory_bytes)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "cannot set memory higher than max memory");
     if (!balloon || balloon->model == MEMBALLOON_NONE)
         return error_set(err, ERROR_INVALID_STATE,
                          "Unable to change memory of active domain without the balloon device and guest OS "
                          "balloon driver");
+    before->bytes = before->vm->live->current_memory_bytes;
     /* The guest decides when, and BALLOON_CHANGE tells. */
-    return vm_require_monitor(vm, err) &&
-           vm_qmp(vm, "balloon", json_pack("{s:I}", "value", (json_int_t)bytes), 0, NULL, err);
+    if (!vm_require_monitor(before->vm, err) || !monitor_set_balloon(vm_monitor(before->vm), bytes, 0, err))
+        return false;
+    undo_push(&edit->undo, balloon_take_back, before);
+    return true;
 }
 
 bool vm_set_memory(Vm *vm, uint64_t bytes, unsigned flags, const Caller *caller, Error **err)
 {
-    g_auto(Job) job = { 0 };
-    bool live = false;
-    bool config = false;
     const bool maximum = flags & MEMORY_MAXIMUM;
+    Balloon before = { .vm = vm };
+    g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG | MEMORY_MAXIMUM, "qemuDomainSetMemoryFlags", err))
         return false;
     if (bytes == 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "memory in virDomainSetMemoryFlags must not be zero");
-    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
-        !vm_resolve_affect(vm, flags, &live, &config, err))
+    if (!vm_edit_begin(vm, flags, caller, &edit, err))
         return false;
-    if (live && maximum)
+    if (edit.live && maximum)
         return error_set(err, ERROR_INVALID_STATE, "cannot resize the maximum memory on an active domain");
-    if (live && bytes > vm->live->memory_bytes)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "cannot set memory higher than max memory");
-    DomainDef *def = config ? domain_def_copy(vm->config) : NULL;
-    if ((def && !config_set_memory(def, bytes, maximum, err)) || (live && !live_set_memory(vm, bytes, err)) ||
-        (def && !object_store(vm->host, &domain_class, def, err))) {
-        domain_def_free(def);
-        return false;
-    }
-    if (def)
-        object_set_config(&vm->object, def);
-    return true;
+    return (!edit.config || config_set_memory(edit.config, bytes, maximum, err)) &&
+           (!edit.live || live_set_memory(&edit, &before, bytes, err)) && vm_edit_commit(&edit, NULL, err);
+}
+
+/* ---- statistics of the balloon ---- */
+
+bool vm_tell_stats_period(Vm *vm, uint64_t timeout_ms, Error **err)
+{
+    const MemballoonDef *balloon = vm->live->memballoon;
+
+    return !balloon || balloon->model == MEMBALLOON_NONE || !balloon->info.alias ||
+           monitor_set_balloon_period(vm_monitor(vm), balloon->info.alias,
+                                      balloon->stats_period_s.is_set ? balloon->stats_period_s.value : 0,
+                                      timeout_ms, err);
+}
+
+static void period_take_back(void *arg)
+{
+    Vm *vm = arg;
+    g_autoptr(Error) err = NULL;
+
+    if (vm->live && !vm_tell_stats_period(vm, 0, &err))
+        log_warning_error(err, "cannot take back the period of memory statistics");
+}
+
+static void period_swap(DomainDef *live, void *data)
+{
+    OptU32 *period = data;
+    const OptU32 old = live->memballoon->stats_period_s;
+
+    live->memballoon->stats_period_s = *period;
+    *period = old;
 }
 
 bool vm_set_memory_stats_period(Vm *vm, int period_s, unsigned flags, const Caller *caller, Error **err)
 {
-    g_auto(Job) job = { 0 };
-    bool live = false;
-    bool config = false;
+    OptU32 period = { .value = (uint32_t)period_s, .is_set = period_s > 0 };
+    g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, "qemuDomainSetMemoryStatsPeriod", err))
         return false;
     if (period_s < 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "period must not be negative");
-    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err) ||
-        !vm_resolve_affect(vm, flags, &live, &config, err))
+    if (!vm_edit_begin(vm, flags, caller, &edit, err))
         return false;
-    const DomainDef *shown = live ? vm->live : vm->config;
+    const DomainDef *shown = edit.live ? vm->live : vm->config;
     if (!shown->memballoon || shown->memballoon->model == MEMBALLOON_NONE)
         return error_set(err, ERROR_INVALID_STATE,
                          "No memory balloon device configured, can not set the collection period");
-    const OptU32 period = { .value = (uint32_t)period_s, .is_set = period_s > 0 };
-    if (live) {
+    if (edit.config && edit.config->memballoon)
+        edit.config->memballoon->stats_period_s = period;
+    if (edit.live) {
         const char *alias = vm->live->memballoon->info.alias;
-        g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", alias ? alias : "balloon0");
         if (!vm_require_monitor(vm, err) ||
-            !vm_qmp(vm, "qom-set",
-                    json_pack("{s:s, s:s, s:i}", "path", path, "property", "guest-stats-polling-interval",
-                              "value", period_s),
-                    0, NULL, err) ||
-            !vm_require_running(vm, err))
+            !monitor_set_balloon_period(vm_monitor(vm), alias ? alias : "balloon0", period.value, 0, err))
             return false;
-        vm->live->memballoon->stats_period_s = period;
-        vm_status_save_later(vm);
+        undo_push(&edit.undo, period_take_back, vm);
+        vm_edit_set_live(&edit, period_swap, &period);
     }
-    if (config && vm->config->memballoon) {
-        DomainDef *def = domain_def_copy(vm->config);
-        def->memballoon->stats_period_s = period;
-        if (!object_store(vm->host, &domain_class, def, err)) {
-            domain_def_free(def);
-            return false;
-        }
-        object_set_config(&vm->object, def);
-    }
-    return true;
+    return vm_edit_commit(&edit, NULL, err);
 }

@@ -196,8 +196,6 @@ static GArray *start_collect_fds(const Start *start)
     GArray *fds = g_array_new(FALSE, TRUE, sizeof(int));
 
     plan_fds_append(start->resources.fds, fds);
-    if (start->spec->incoming_fd >= 0)
-        g_array_append_val(fds, start->spec->incoming_fd);
     return fds;
 }
 
@@ -322,14 +320,10 @@ static void start_take_chars(Vm *vm, const Json *reply)
 static bool start_set_password(Vm *vm, const char *protocol, const char *password, const char *valid_to,
                                GraphicsPasswordAction connected, Error **err)
 {
-    Json *args = json_pack("{s:s, s:s}", "protocol", protocol, "password", password);
-
-    if (connected != PASSWORD_ACTION_ABSENT)
-        json_object_set_new(args, "connected",
-                            json_string(enum_name(&graphics_password_action_names, connected)));
-    if (!vm_qmp(vm, "set_password", args, 0, NULL, err))
-        return false;
+    const char *action =
+        connected == PASSWORD_ACTION_ABSENT ? NULL : enum_name(&graphics_password_action_names, connected);
     g_autofree char *when = NULL;
+
     if (valid_to) {
         g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
         g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(valid_to, utc);
@@ -337,8 +331,7 @@ static bool start_set_password(Vm *vm, const char *protocol, const char *passwor
             return error_set(err, ERROR_XML_INVALID, "cannot parse password validity time '%s'", valid_to);
         when = g_strdup_printf("%" PRId64, (int64_t)g_date_time_to_unix(time));
     }
-    return vm_qmp(vm, "expire_password",
-                  json_pack("{s:s, s:s}", "protocol", protocol, "time", when ? when : "never"), 0, NULL, err);
+    return monitor_set_password(vm_monitor(vm), protocol, password, action, when ? when : "never", 0, err);
 }
 
 static bool start_set_passwords(Vm *vm, Error **err)
@@ -356,8 +349,6 @@ static bool start_set_passwords(Vm *vm, Error **err)
                                             graphics->passwd ? graphics->passwd_valid_to : NULL,
                                             graphics->passwd_connected, err))
             return false;
-        if (!vm->run)
-            return error_set(err, ERROR_VM_GONE, "QEMU exited");
     }
     return true;
 }
@@ -420,7 +411,7 @@ AWAITS static bool start_ask(const Start *start, Error **err)
         start_take_chars(vm, commands[CHARS].reply);
         if (n_balloon)
             start_take_balloon(vm, commands[count - 1].reply);
-        ok = vm_query_cpu(vm, commands[CPUS].reply, err);
+        ok = vm_query_cpu(vm, json_get_str(json_array_get(commands[CPUS].reply, 0), "qom-path"), err);
     }
     qmp_commands_clear(commands, count);
     return ok;
@@ -471,7 +462,8 @@ static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error 
     }
     if (*io_ended_ms == 0)
         *io_ended_ms = loop_now_ms();
-    if (start->vm->run->migration_state == 0 && loop_now_ms() - *io_ended_ms > FEEDER_GRACE_MS &&
+    if (start->vm->run->migration_state == MONITOR_JOB_NONE &&
+        loop_now_ms() - *io_ended_ms > FEEDER_GRACE_MS &&
         ioctl(start->spec->incoming_fd, FIONREAD, &left) == 0 && left == 0)
         return error_set(err, ERROR_OPERATION_FAILED, "the file ends before the saved state begins");
     return true;
@@ -480,25 +472,22 @@ static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error 
 AWAITS static bool start_pin_iothreads(Vm *vm, Error **err)
 {
     const CpuTune *tune = vm->live->cputune;
-    AUTO_JSON reply = NULL;
-    size_t i = 0;
-    Json *thread = NULL;
+    g_autoptr(GPtrArray) threads = NULL;
 
     if (!vm->live->cpuset && !(tune && def_list_len(tune->iothread_pins)))
         return true;
-    if (!vm_qmp(vm, "query-iothreads", NULL, 0, &reply, err))
+    if (!monitor_query_iothreads(vm_monitor(vm), 0, &threads, err))
         return false;
-    json_array_foreach (reply, i, thread) {
-        const char *name = json_get_str(thread, "id");
-        const pid_t tid = (pid_t)json_get_int(thread, "thread-id", 0);
+    for (guint i = 0; i < threads->len; i++) {
+        const MonitorIoThread *thread = g_ptr_array_index(threads, i);
         const CpuSet *set = vm->live->cpuset;
         for (DEF_EACH(CpuPin, pin, tune ? tune->iothread_pins : NULL)) {
             g_autofree char *pinned = g_strdup_printf("iothread%u", pin->id);
-            if (g_strcmp0(name, pinned) == 0)
+            if (strcmp(thread->id, pinned) == 0)
                 set = pin->cpuset;
         }
-        if (set && tid > 0)
-            pin_thread(tid, set);
+        if (set)
+            pin_thread((pid_t)thread->thread_id, set);
     }
     return true;
 }
@@ -506,18 +495,17 @@ AWAITS static bool start_pin_iothreads(Vm *vm, Error **err)
 static bool start_receive_state(Start *start, Error **err)
 {
     Vm *vm = start->vm;
-    g_autofree char *uri = g_strdup_printf("fd:%d", start->spec->incoming_fd);
+    static const char *const capabilities[] = { "events", NULL };
     const uint64_t timeout_ms = start->spec->incoming_timeout_ms;
     const uint64_t deadline_ms = timeout_ms == FIBER_NO_DEADLINE ? UINT64_MAX : loop_now_ms() + timeout_ms;
     uint64_t feeder_ended_ms = 0;
 
     job_set_phase(start->job, "reading memory");
-    if (!vm_qmp(vm, "migrate-set-capabilities",
-                json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events", "state", 1), 0, NULL,
-                err) ||
-        !vm_qmp(vm, "migrate-incoming", json_pack("{s:s}", "uri", uri), 0, NULL, err))
+    if (!monitor_set_migration_capabilities(vm_monitor(vm), capabilities, 0, err) ||
+        !monitor_migrate_from_fd(vm_monitor(vm), start->spec->incoming_fd, 0, err))
         return false;
-    while (vm->run && vm->run->migration_state < 2) {
+    while (vm->run && vm->run->migration_state != MONITOR_JOB_COMPLETED &&
+           vm->run->migration_state != MONITOR_JOB_FAILED) {
         if (vm->run->exited)
             return error_set(err, ERROR_VM_GONE, "QEMU exited");
         const uint64_t now_ms = loop_now_ms();
@@ -532,9 +520,9 @@ static bool start_receive_state(Start *start, Error **err)
         if (!wait_queue_wait(&vm->run->changed, wait_ms, &why) && error_code(why) != ERROR_TIMEOUT)
             return error_propagate(err, g_steal_pointer(&why));
     }
-    if (!vm->run || vm->run->migration_state != 2)
+    if (!vm->run || vm->run->migration_state != MONITOR_JOB_COMPLETED)
         return error_set(err, ERROR_OPERATION_FAILED, "QEMU could not load the saved state");
-    vm->run->migration_state = 0;
+    vm->run->migration_state = MONITOR_JOB_NONE;
     return true;
 }
 
@@ -635,7 +623,8 @@ static bool start_go(Start *start, Error **err)
     if (vm->run->exited)
         return start_explain_death(start, true, err);
     if (spec->incoming_fd < 0 && start_has_agent(vm->live))
-        vm_publish(vm, EVENT_AGENT_LIFECYCLE, 2, 1);
+        vm_publish(vm, EVENT_AGENT_LIFECYCLE, VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
+                   VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_DOMAIN_STARTED);
     if (spec->incoming_fd >= 0)
         vm_publish_lifecycle(vm, LIFECYCLE_STARTED, spec->started_detail);
     if (spec->paused)

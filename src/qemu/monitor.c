@@ -14,6 +14,7 @@
 #include "qemu/keycode.h"
 #include "qemu/line_buffer.h"
 #include "qemu/monitor_private.h"
+#include "wire/wire_enums.h"
 
 /* ---- helpers ---- */
 
@@ -97,31 +98,25 @@ static const struct {
     const char *name;
     int state, reason; /* virDomainState and its reason */
 } run_states[] = {
-    /* running 1, paused 3, shut off 5, crashed 6, suspended 7 */
-    [MONITOR_RUN_UNKNOWN] = { "unknown", 3, 0 },
-    [MONITOR_RUN_COLO] = { "colo", 3, 2 },
-    [MONITOR_RUN_DEBUG] = { "debug", 3, 0 },
-    [MONITOR_RUN_FINISH_MIGRATE] = { "finish-migrate", 3, 2 },
-    [MONITOR_RUN_GUEST_PANICKED] = { "guest-panicked", 6, 1 },
-    [MONITOR_RUN_INMIGRATE] = { "inmigrate", 3, 2 },
-    [MONITOR_RUN_INTERNAL_ERROR] = { "internal-error", 3, 0 },
-    [MONITOR_RUN_IO_ERROR] = { "io-error", 3, 5 },
-    [MONITOR_RUN_PAUSED] = { "paused", 3, 0 },
-    [MONITOR_RUN_POSTMIGRATE] = { "postmigrate", 3, 2 },
-    [MONITOR_RUN_PRELAUNCH] = { "prelaunch", 3, 11 },
-    [MONITOR_RUN_RESTORE_VM] = { "restore-vm", 3, 7 },
-    [MONITOR_RUN_RUNNING] = { "running", 1, 0 },
-    [MONITOR_RUN_SAVE_VM] = { "save-vm", 3, 3 },
-    [MONITOR_RUN_SHUTDOWN] = { "shutdown", 3, 8 },
-    [MONITOR_RUN_SUSPENDED] = { "suspended", 7, 0 },
-    [MONITOR_RUN_WATCHDOG] = { "watchdog", 3, 6 },
+    [MONITOR_RUN_UNKNOWN] = { "unknown", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN },
+    [MONITOR_RUN_COLO] = { "colo", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION },
+    [MONITOR_RUN_DEBUG] = { "debug", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN },
+    [MONITOR_RUN_FINISH_MIGRATE] = { "finish-migrate", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION },
+    [MONITOR_RUN_GUEST_PANICKED] = { "guest-panicked", VIR_DOMAIN_CRASHED, VIR_DOMAIN_CRASHED_PANICKED },
+    [MONITOR_RUN_INMIGRATE] = { "inmigrate", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION },
+    [MONITOR_RUN_INTERNAL_ERROR] = { "internal-error", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN },
+    [MONITOR_RUN_IO_ERROR] = { "io-error", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_IOERROR },
+    [MONITOR_RUN_PAUSED] = { "paused", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN },
+    [MONITOR_RUN_POSTMIGRATE] = { "postmigrate", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION },
+    [MONITOR_RUN_PRELAUNCH] = { "prelaunch", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP },
+    [MONITOR_RUN_RESTORE_VM] = { "restore-vm", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_FROM_SNAPSHOT },
+    [MONITOR_RUN_RUNNING] = { "running", VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNKNOWN },
+    [MONITOR_RUN_SAVE_VM] = { "save-vm", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_SAVE },
+    [MONITOR_RUN_SHUTDOWN] = { "shutdown", VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN },
+    [MONITOR_RUN_SUSPENDED] = { "suspended", VIR_DOMAIN_PMSUSPENDED, VIR_DOMAIN_PMSUSPENDED_UNKNOWN },
+    [MONITOR_RUN_WATCHDOG] = { "watchdog", VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_WATCHDOG },
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(run_states) == MONITOR_RUN_COUNT);
-
-const char *monitor_run_state_name(MonitorRunState state)
-{
-    return run_states[state < MONITOR_RUN_COUNT ? state : MONITOR_RUN_UNKNOWN].name;
-}
 
 void monitor_run_state_to_domain(MonitorRunState run_state, int *ret_state, int *ret_reason)
 {
@@ -177,30 +172,9 @@ bool monitor_inject_nmi(Qmp *qmp, uint64_t timeout_ms, Error **err)
     return monitor_do(qmp, "inject-nmi", NULL, timeout_ms, err);
 }
 
-bool monitor_quit(Qmp *qmp, uint64_t timeout_ms, Error **err)
+bool monitor_reset_rtc_ticks(Qmp *qmp, uint64_t timeout_ms, Error **err)
 {
-    Error *failure = NULL;
-    if (monitor_do(qmp, "quit", NULL, timeout_ms, &failure))
-        return true;
-    if (error_code(failure) != ERROR_VM_GONE)
-        return error_propagate(err, failure);
-    error_free(failure);
-    return true;
-}
-
-bool monitor_set_action(Qmp *qmp, const char *reboot, const char *shutdown, const char *panic,
-                        const char *watchdog, uint64_t timeout_ms, Error **err)
-{
-    const struct {
-        const char *key, *value;
-    } actions[] = {
-        { "reboot", reboot }, { "shutdown", shutdown }, { "panic", panic }, { "watchdog", watchdog }
-    };
-    Json *args = json_object();
-    for (size_t i = 0; i < G_N_ELEMENTS(actions); i++)
-        if (actions[i].value)
-            json_object_set_new(args, actions[i].key, json_string(actions[i].value));
-    return monitor_do(qmp, "set-action", args, timeout_ms, err);
+    return monitor_do(qmp, "rtc-reset-reinjection", NULL, timeout_ms, err);
 }
 
 /* ---- CPUs, I/O threads, character devices ---- */
@@ -256,6 +230,13 @@ bool monitor_query_cpus(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_cpus, Err
     g_ptr_array_sort(cpus, monitor_cpu_compare);
     *ret_cpus = g_steal_pointer(&cpus);
     return true;
+}
+
+bool monitor_query_cpuid(Qmp *qmp, const char *qom_path, uint64_t timeout_ms, Json **ret_words, Error **err)
+{
+    return monitor_ask_list(qmp, "qom-get",
+                            json_pack("{s:s, s:s}", "path", qom_path, "property", "feature-words"),
+                            timeout_ms, ret_words, err);
 }
 
 static void monitor_iothread_free(void *data)
@@ -447,6 +428,15 @@ bool monitor_send_keys(Qmp *qmp, unsigned set, const unsigned *codes, size_t n_c
     if (hold_ms)
         json_object_set_new(args, "hold-time", json_integer(hold_ms));
     return monitor_do(qmp, "send-key", args, timeout_ms, err);
+}
+
+bool monitor_add_client(Qmp *qmp, const char *protocol, int fd, bool skip_auth, uint64_t timeout_ms,
+                        Error **err)
+{
+    return monitor_do_with_fd(qmp, "client", fd, "add_client",
+                              json_pack("{s:s, s:s, s:b}", "protocol", protocol, "fdname", "client",
+                                        "skipauth", skip_auth),
+                              timeout_ms, err);
 }
 
 bool monitor_set_password(Qmp *qmp, const char *protocol, const char *password, const char *connected,

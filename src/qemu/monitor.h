@@ -1,9 +1,10 @@
 /* What the daemon asks of a running QEMU, as typed functions over QMP (source: QEMU's QMP reference).
  *
  * Each call AWAITS, takes a deadline (@timeout_ms; 0 selects QMP's default), fails as qmp_exec() does, and
- * leaves its outputs alone when it fails. Replies are checked: one without what it must have is
- * ERROR_INTERNAL naming the command; lists are bounded; members that are missing become 0, NULL or the stated
- * "unknown". After each call check the machine's state again. */
+ * leaves its outputs alone when it fails; @qmp NULL is ERROR_VM_GONE. Replies are checked: one without what
+ * it must have is ERROR_INTERNAL naming the command; lists are bounded; members that are missing become 0,
+ * NULL or the stated "unknown". After success the connection is still open; check the machine's state again.
+ */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -35,7 +36,6 @@ typedef enum MonitorRunState {
     MONITOR_RUN_WATCHDOG,
     MONITOR_RUN_COUNT
 } MonitorRunState;
-const char *monitor_run_state_name(MonitorRunState state); /* "running", "io-error"; "unknown" */
 
 typedef struct MonitorStatus {
     MonitorRunState run_state;
@@ -54,13 +54,8 @@ AWAITS MUST_CHECK bool monitor_powerdown(Qmp *qmp, uint64_t timeout_ms, Error **
 AWAITS MUST_CHECK bool monitor_reset(Qmp *qmp, uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_wakeup(Qmp *qmp, uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_inject_nmi(Qmp *qmp, uint64_t timeout_ms, Error **err);
-/* Makes QEMU exit; a connection that closes before the reply is success. */
-AWAITS MUST_CHECK bool monitor_quit(Qmp *qmp, uint64_t timeout_ms, Error **err);
-/* What QEMU does when the guest resets ("reset", "shutdown"); panics, watchdog: as the QMP reference names
- * them. NULL leaves one as it is. */
-AWAITS MUST_CHECK bool monitor_set_action(Qmp *qmp, const char *reboot, const char *shutdown,
-                                          const char *panic, const char *watchdog, uint64_t timeout_ms,
-                                          Error **err);
+/* The guest's idea of the ticks that it missed is moot: its clock was set. Not every machine has that. */
+AWAITS MUST_CHECK bool monitor_reset_rtc_ticks(Qmp *qmp, uint64_t timeout_ms, Error **err);
 
 /* ---- CPUs, I/O threads, character devices ---- */
 
@@ -72,6 +67,9 @@ typedef struct MonitorCpu {
 } MonitorCpu;
 /* By index. GPtrArray of MonitorCpu with a free function. */
 AWAITS MUST_CHECK bool monitor_query_cpus(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_cpus, Error **err);
+/* What CPUID says in the guest, of the CPU at @qom_path: a list of words, as qemu_live_cpu() reads it. */
+AWAITS MUST_CHECK bool monitor_query_cpuid(Qmp *qmp, const char *qom_path, uint64_t timeout_ms,
+                                           Json **ret_words, Error **err);
 
 typedef struct MonitorIoThread {
     char *id;
@@ -92,6 +90,10 @@ AWAITS MUST_CHECK bool monitor_query_chardevs(Qmp *qmp, uint64_t timeout_ms, GHa
                                               Error **err);
 
 /* ---- disks ---- */
+
+/* "/machine/peripheral/virtio-disk0/virtio-backend" or "scsi0-0-0-0": the alias in it; NULL for other places
+ * and for NULL. Owned. */
+char *monitor_alias_from_qdev(const char *qdev);
 
 typedef enum MonitorIoStatus { MONITOR_IO_OK, MONITOR_IO_FAILED, MONITOR_IO_NO_SPACE } MonitorIoStatus;
 typedef struct MonitorDisk {
@@ -129,8 +131,6 @@ typedef struct MonitorBlockNode {
 /* GHashTable node name -> MonitorBlockNode, without the images behind each. */
 AWAITS MUST_CHECK bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_nodes,
                                                  Error **err);
-AWAITS MUST_CHECK bool monitor_set_write_threshold(Qmp *qmp, const char *node_name, uint64_t threshold_bytes,
-                                                   uint64_t timeout_ms, Error **err);
 
 /* The CD or floppy drive @alias: opens (@force: also when the guest locked it) or closes its tray; takes out
  * or puts in the node @node_name. */
@@ -174,6 +174,9 @@ AWAITS MUST_CHECK bool monitor_screendump(Qmp *qmp, int fd, const char *device, 
 AWAITS MUST_CHECK bool monitor_send_keys(Qmp *qmp, unsigned set, const unsigned *codes, size_t n_codes,
                                          unsigned hold_ms, uint64_t timeout_ms, Error **err);
 
+/* Hands a client's connection @fd, borrowed, to the server of @protocol, "vnc" or "spice". */
+AWAITS MUST_CHECK bool monitor_add_client(Qmp *qmp, const char *protocol, int fd, bool skip_auth,
+                                          uint64_t timeout_ms, Error **err);
 /* @protocol "vnc" or "spice". @password NULL: stays as it is. @connected: what happens to clients that are
  * there, "keep", "fail" or "disconnect" (NULL: keep). @expire: "never", "now", "+SECONDS" or seconds since
  * the epoch; NULL: as it was. The password reaches neither argv nor log. */
@@ -200,7 +203,8 @@ typedef struct MonitorMigration {
     char *problem; /* QEMU's words when it failed; NULL */
     uint64_t elapsed_ms, downtime_ms, expected_downtime_ms, setup_ms;
     uint64_t ram_total, ram_transferred, ram_remaining; /* bytes */
-    uint64_t dirty_pages_per_s, page_bytes, normal_pages, zero_pages, dirty_sync_count;
+    uint64_t dirty_pages_per_s, page_bytes, normal_pages, normal_bytes, zero_pages, dirty_sync_count;
+    uint64_t postcopy_requests;
     double mbps;
 } MonitorMigration;
 void monitor_migration_clear(MonitorMigration *migration);

@@ -151,14 +151,6 @@ bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_n
     return true;
 }
 
-bool monitor_set_write_threshold(Qmp *qmp, const char *node_name, uint64_t threshold_bytes,
-                                 uint64_t timeout_ms, Error **err)
-{
-    Json *args = json_pack("{s:s, s:I}", "node-name", node_name, "write-threshold",
-                           (json_int_t)MIN(threshold_bytes, INT64_MAX));
-    return monitor_do(qmp, "block-set-write-threshold", args, timeout_ms, err);
-}
-
 bool monitor_open_tray(Qmp *qmp, const char *alias, bool force, uint64_t timeout_ms, Error **err)
 {
     return monitor_do(qmp, "blockdev-open-tray", json_pack("{s:s, s:b}", "id", alias, "force", force),

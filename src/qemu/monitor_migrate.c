@@ -100,6 +100,8 @@ bool monitor_query_migration(Qmp *qmp, uint64_t timeout_ms, MonitorMigration *re
         .dirty_pages_per_s = json_get_uint(ram, "dirty-pages-rate", 0),
         .page_bytes = json_get_uint(ram, "page-size", 0),
         .normal_pages = json_get_uint(ram, "normal", 0),
+        .normal_bytes = json_get_uint(ram, "normal-bytes", 0),
+        .postcopy_requests = json_get_uint(ram, "postcopy-requests", 0),
         .zero_pages = json_get_uint(ram, "duplicate", 0),
         .dirty_sync_count = json_get_uint(ram, "dirty-sync-count", 0),
         .mbps = json_is_number(mbps) ? json_number_value(mbps) : 0,

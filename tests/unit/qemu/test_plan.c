@@ -403,7 +403,7 @@ static void machine_start(Machine *machine)
 static void machine_end(Machine *machine)
 {
     g_autoptr(Error) err = NULL;
-    check_ok(monitor_quit(machine->qmp, T, &err), err);
+    check_ok(process_kill(machine->process, SIGTERM, &err), err);
     qmp_close(machine->qmp);
     check_ok(process_wait(machine->process, T, &err), err);
     process_free(machine->process);
