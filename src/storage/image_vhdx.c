@@ -212,7 +212,7 @@ static bool read_vhdx_metadata(Image *image, uint64_t base)
 
 bool image_read_vhdx(Image *image)
 {
-    uint64_t metadata;
+    uint64_t metadata = 0;
 
     if (image->size < 8 || memcmp(image->window, "vhdxfile", 8) != 0)
         return image_not(image);

@@ -309,7 +309,7 @@ def test_a_copy_with_the_same_uuid_deletes_nothing(host):
     for path in copies + [host.config_file("tiny")]:
         check(path.exists(), f"{path} is gone")
     contains(host.ok("dominfo", "tiny"), "Autostart:      enable")
-    contains(host.daemon.log.read_text(), "copy.xml", "it has the UUID of machine 'tiny'")
+    contains(host.daemon.log.read_text(), "copy.xml", "it has the UUID of domain 'tiny'")
     raises(libvirt.VIR_ERR_OPERATION_FAILED, host.conn.defineXML, host.guests.sector("copy"), text="already exists")
     # Once somebody has cleared up, the names are free.
     host.ok("undefine", "tiny")
