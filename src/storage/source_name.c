@@ -131,8 +131,8 @@ static bool split_scheme(const char *scheme, StorageProtocol *ret_protocol, Stor
 
 static StorageSource *source_from_url(const char *url, Error **err)
 {
-    StorageProtocol protocol;
-    StorageTransport transport;
+    StorageProtocol protocol = STORAGE_PROTOCOL_ABSENT;
+    StorageTransport transport = STORAGE_TRANSPORT_ABSENT;
     g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_ENCODED_QUERY | G_URI_FLAGS_HAS_PASSWORD, NULL);
 
     if (!uri) {
