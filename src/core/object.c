@@ -12,6 +12,7 @@
 #include "core/host_private.h"
 #include "core/object_class.h"
 #include "core/object_store.h"
+#include "wire/wire_enums.h"
 
 struct Registry {
     Host *host;
@@ -24,7 +25,6 @@ struct Registry {
 };
 
 /* virNetworkEventLifecycleType and its like: the first two are the same for every kind that has them. */
-enum { LIFECYCLE_DEFINED, LIFECYCLE_UNDEFINED };
 enum { DEFINE_VALIDATE = 1 };
 
 /* ---- registry ---- */
@@ -614,7 +614,7 @@ Object *object_define(Host *host, const ObjectClass *class, const char *xml, uns
     if (!done)
         return NULL;
     log_info("%s '%s' defined by %s", class->noun, object->name, caller_describe(caller));
-    object_publish_lifecycle(object, LIFECYCLE_DEFINED, detail);
+    object_publish_lifecycle(object, VIR_DOMAIN_EVENT_DEFINED, detail);
     return object_ref(object);
 }
 
@@ -694,7 +694,7 @@ bool object_undefine(Object *object, const Caller *caller, Error **err)
     object->autostart = false;
     object->config_is_new = false;
     log_info("%s '%s' undefined by %s", class->noun, object->name, caller_describe(caller));
-    object_publish_lifecycle(object, LIFECYCLE_UNDEFINED, 0);
+    object_publish_lifecycle(object, VIR_DOMAIN_EVENT_UNDEFINED, 0);
     if (object->live)
         object_set_config(object, NULL);
     else

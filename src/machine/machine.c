@@ -145,26 +145,26 @@ static void reattach_fiber(void *arg)
  * defined, or another one. */
 static Vm *machine_for_status(Host *host, VmStatus *status)
 {
-    Vm *vm = (Vm *)registry_get_uuid(vm_registry(host), &status->def->uuid);
+    Vm *vm = (Vm *)registry_get_uuid(vm_registry(host), &status->live->uuid);
 
-    if (vm && strcmp(vm->name, status->def->name) == 0)
+    if (vm && strcmp(vm->name, status->live->name) == 0)
         return vm_ref(vm);
-    if (vm || registry_get_name(vm_registry(host), status->def->name)) {
+    if (vm || registry_get_name(vm_registry(host), status->live->name)) {
         log_error("status of machine '%s' names a UUID other than its definition: ignored",
-                  status->def->name);
+                  status->live->name);
         return NULL;
     }
-    vm = vm_new(host, status->def->name, &status->def->uuid);
+    vm = vm_new(host, status->live->name, &status->live->uuid);
     return vm;
 }
 
 /* A copy beside it must not be taken for the machine's own, nor a name lead anywhere else. */
 static bool machine_check_status_name(const Host *host, const char *path, const VmStatus *status, Error **err)
 {
-    g_autofree char *own = vm_status_path(host, status->def->name);
+    g_autofree char *own = vm_status_path(host, status->live->name);
 
     return strcmp(path, own) == 0 ||
-           error_set(err, ERROR_XML_INVALID, "it is about machine '%s'", status->def->name);
+           error_set(err, ERROR_XML_INVALID, "it is about machine '%s'", status->live->name);
 }
 
 static void machine_load_status(Host *host, const char *file_name, ReattachGroup *group)
@@ -184,9 +184,9 @@ static void machine_load_status(Host *host, const char *file_name, ReattachGroup
             log_warning("cannot set '%s' aside", path);
         return;
     }
-    if (status->def->id > host->last_id)
-        host->last_id = status->def->id;
-    if (status->is_starting) {
+    if (status->live->id > host->last_id)
+        host->last_id = status->live->id;
+    if (status->run->is_starting) {
         vm_process_reap_intent(host, status);
         return;
     }

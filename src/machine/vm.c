@@ -63,7 +63,7 @@ static void vm_init(Object *object)
     Vm *vm = (Vm *)object;
 
     vm->state = VM_STATE_SHUTOFF;
-    vm->reason = SHUTOFF_UNKNOWN;
+    vm->reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;
     wait_queue_init(&vm->status_idle);
 }
 
@@ -228,7 +228,7 @@ VmRun *vm_run_new(Host *host)
 {
     VmRun *run = g_new0(VmRun, 1);
 
-    run->serial = host_next_serial(host);
+    run->serial = host ? host_next_serial(host) : 0;
     run->vcpu_tids = g_array_new(FALSE, TRUE, sizeof(pid_t));
     run->ports = g_array_new(FALSE, TRUE, sizeof(unsigned));
     run->dac = dac_list_new();
@@ -268,9 +268,9 @@ void vm_run_free(VmRun *run)
 
 void vm_taint(Vm *vm, unsigned taint)
 {
-    if (vm->taints & taint)
+    if (!vm->run || (vm->run->taints & taint))
         return;
-    vm->taints |= taint;
+    vm->run->taints |= taint;
     log_warning("machine '%s' is tainted (%u): it was controlled past the daemon", vm->name, taint);
     vm_status_save_later(vm);
 }

@@ -48,12 +48,12 @@ Vm *vm_define(Host *host, const char *xml, unsigned flags, const Caller *caller,
         domain_def_free(def);
         return NULL;
     }
-    const int detail = vm->config ? DEFINED_UPDATED : DEFINED_ADDED;
+    const int detail = vm->config ? VIR_DOMAIN_EVENT_DEFINED_UPDATED : VIR_DOMAIN_EVENT_DEFINED_ADDED;
     object_set_config(&vm->object, def);
     vm->config_is_new = vm->live != NULL;
     object_list_it(&vm->object);
     log_info("machine '%s' defined by %s", vm->name, caller ? caller->description : "the daemon");
-    vm_publish_lifecycle(vm, LIFECYCLE_DEFINED, detail);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_DEFINED, detail);
     return vm_ref(vm);
 }
 
@@ -109,7 +109,7 @@ bool vm_undefine(Vm *vm, unsigned flags, const Caller *caller, Error **err)
     vm->autostart = false;
     vm->config_is_new = false;
     log_info("machine '%s' undefined by %s", vm->name, caller ? caller->description : "the daemon");
-    vm_publish_lifecycle(vm, LIFECYCLE_UNDEFINED, UNDEFINED_REMOVED);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_REMOVED);
     if (vm->live)
         object_set_config(&vm->object, NULL);
     else
@@ -170,10 +170,10 @@ bool vm_rename(Vm *vm, const char *new_name, unsigned flags, const Caller *calle
         domain_def_free(def);
         return false;
     }
-    vm_publish_lifecycle(vm, LIFECYCLE_UNDEFINED, UNDEFINED_RENAMED);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_RENAMED);
     object_set_name(&vm->object, new_name);
     object_set_config(&vm->object, def);
-    vm_publish_lifecycle(vm, LIFECYCLE_DEFINED, DEFINED_RENAMED);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_RENAMED);
     return true;
 }
 

@@ -8,21 +8,6 @@
 
 enum { DISK_ERROR_NONE, DISK_ERROR_UNSPEC, DISK_ERROR_NO_SPACE };
 
-/* ---- look-up ---- */
-
-const DiskDef *vm_find_disk(const DomainDef *def, const char *name)
-{
-    for (DEF_EACH(DiskDef, disk, def->disks)) {
-        if (disk->target && strcmp(disk->target, name) == 0)
-            return disk;
-    }
-    for (DEF_EACH(DiskDef, disk, def->disks)) {
-        if (*name && disk->src.path && strcmp(disk->src.path, name) == 0)
-            return disk;
-    }
-    return NULL;
-}
-
 bool disk_is_local(const DiskDef *disk)
 {
     return disk->src.path && (disk->src.type == STORAGE_FILE || disk->src.type == STORAGE_BLOCK ||
@@ -79,7 +64,7 @@ static bool block_info_ask_highest(Vm *vm, const char *disk, BlockInfo *io_info,
     if (!vm_require_monitor(vm, err) ||
         !monitor_query_block_stats(vm->run->qmp, QUERY_TIMEOUT_MS, &stats, err))
         return false;
-    const DiskDef *live = vm->live ? vm_find_disk(vm->live, disk) : NULL;
+    const DiskDef *live = vm->live ? domain_find_disk(vm->live, disk) : NULL;
     const MonitorBlockStats *entry = live ? disk_find_stats(live, stats) : NULL;
     if (entry)
         io_info->allocation = entry->wr_highest_offset;
@@ -116,7 +101,7 @@ bool vm_get_block_info(Vm *vm, const char *name, BlockInfo *ret_info, Error **er
 
     if (!object_require_listed(&vm->object, err))
         return false;
-    const DiskDef *disk = def ? vm_find_disk(def, name) : NULL;
+    const DiskDef *disk = def ? domain_find_disk(def, name) : NULL;
     if (!disk)
         return error_set(err, ERROR_INVALID_ARGUMENT, "invalid path %s not assigned to domain", name);
     if (disk_is_empty(disk))
@@ -175,7 +160,7 @@ bool vm_get_block_stats(Vm *vm, const char *name, Params **ret_params, Error **e
 
     if (!vm_require_running(vm, err))
         return false;
-    if (*name && vm->live && !vm_find_disk(vm->live, name))
+    if (*name && vm->live && !domain_find_disk(vm->live, name))
         return error_set(err, ERROR_INVALID_ARGUMENT, "invalid path: %s", name);
     if (!vm_require_monitor(vm, err) ||
         !monitor_query_block_stats(vm->run->qmp, QUERY_TIMEOUT_MS, &stats, err) ||
@@ -183,7 +168,7 @@ bool vm_get_block_stats(Vm *vm, const char *name, Params **ret_params, Error **e
         return false;
     if (!vm->live)
         return error_set(err, ERROR_INVALID_STATE, "domain is not running");
-    const DiskDef *wanted = *name ? vm_find_disk(vm->live, name) : NULL;
+    const DiskDef *wanted = *name ? domain_find_disk(vm->live, name) : NULL;
     bool found = !*name;
     for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
         const MonitorBlockStats *one = disk_find_stats(disk, stats);

@@ -310,7 +310,7 @@ static bool state_transfer(Vm *vm, Job *job, const StateCopy *copy, const SaveFi
     if (!ok)
         transfer_undo(vm, copy, &copier);
     if (vm->run)
-        vm->run->pause_reason = PAUSED_UNKNOWN;
+        vm->run->pause_reason = VIR_DOMAIN_PAUSED_UNKNOWN;
     return ok;
 }
 
@@ -341,7 +341,7 @@ static bool state_begin(Vm *vm, Job *job, const StateCopy *copy, SaveFile *file,
     if (!state_check_writable(vm, copy, err))
         return false;
     run->must_run = run->must_run || vm->state == VM_STATE_RUNNING;
-    run->is_saving = copy->pause_reason == PAUSED_SAVE;
+    run->is_saving = copy->pause_reason == VIR_DOMAIN_PAUSED_SAVE;
     save_file_copy(&run->file, file);
     if (!vm_status_save(vm, err) ||
         !save_image_create(file, copy->xml, copy->image_runs, copy->format, timeout_ms, ret_fd, err) ||
@@ -400,7 +400,7 @@ static bool dump_locked(Vm *vm, Job *job, const char *path, unsigned format, uns
     StateCopy copy = { .path = path,
                        .bypass_cache = flags & VIR_DUMP_BYPASS_CACHE,
                        .pause = !(flags & VIR_DUMP_LIVE),
-                       .pause_reason = PAUSED_DUMP,
+                       .pause_reason = VIR_DOMAIN_PAUSED_DUMP,
                        .operation = VIR_DOMAIN_JOB_OPERATION_DUMP };
 
     if (!dump_format_name(format, flags & VIR_DUMP_MEMORY_ONLY, &copy.dump_format, err))
@@ -410,7 +410,7 @@ static bool dump_locked(Vm *vm, Job *job, const char *path, unsigned format, uns
     if (!vm_state_to_file(vm, job, &copy, err))
         return false;
     if (flags & VIR_DUMP_CRASH) {
-        vm_process_stop(vm, SHUTOFF_CRASHED, STOPPED_CRASHED);
+        vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_CRASHED, VIR_DOMAIN_EVENT_STOPPED_CRASHED);
         return true;
     }
     bool ok = true;
@@ -468,5 +468,5 @@ void vm_dump_after_crash(Vm *vm)
     if (action == LIFECYCLE_ACTION_COREDUMP_RESTART)
         vm_reboot_after_crash(vm);
     else if (action == LIFECYCLE_ACTION_COREDUMP_DESTROY)
-        vm_process_stop(vm, SHUTOFF_CRASHED, STOPPED_CRASHED);
+        vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_CRASHED, VIR_DOMAIN_EVENT_STOPPED_CRASHED);
 }

@@ -16,33 +16,33 @@ typedef void (*EventHandler)(Vm *vm, const Json *data);
 
 void vm_mark_paused(Vm *vm, int reason)
 {
-    int detail = SUSPENDED_PAUSED;
+    int detail = VIR_DOMAIN_EVENT_SUSPENDED_PAUSED;
 
     if (vm->state != VM_STATE_RUNNING)
         return;
-    if (reason == PAUSED_IOERROR)
-        detail = SUSPENDED_IOERROR;
-    else if (reason == PAUSED_WATCHDOG)
-        detail = SUSPENDED_WATCHDOG;
-    else if (reason == PAUSED_MIGRATION)
-        detail = SUSPENDED_MIGRATED;
+    if (reason == VIR_DOMAIN_PAUSED_IOERROR)
+        detail = VIR_DOMAIN_EVENT_SUSPENDED_IOERROR;
+    else if (reason == VIR_DOMAIN_PAUSED_WATCHDOG)
+        detail = VIR_DOMAIN_EVENT_SUSPENDED_WATCHDOG;
+    else if (reason == VIR_DOMAIN_PAUSED_MIGRATION)
+        detail = VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED;
     vm_set_state(vm, VM_STATE_PAUSED, reason);
-    vm_publish_lifecycle(vm, LIFECYCLE_SUSPENDED, detail);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_SUSPENDED, detail);
     vm_status_save_later(vm);
 }
 
 void vm_mark_running(Vm *vm, int reason)
 {
-    int detail = RESUMED_UNPAUSED;
+    int detail = VIR_DOMAIN_EVENT_RESUMED_UNPAUSED;
 
     if (vm->state == VM_STATE_RUNNING)
         return;
-    if (reason == RUNNING_RESTORED || reason == RUNNING_FROM_SNAPSHOT)
-        detail = RESUMED_FROM_SNAPSHOT;
-    else if (reason == RUNNING_MIGRATED)
-        detail = RESUMED_MIGRATED;
+    if (reason == VIR_DOMAIN_RUNNING_RESTORED || reason == VIR_DOMAIN_RUNNING_FROM_SNAPSHOT)
+        detail = VIR_DOMAIN_EVENT_RESUMED_FROM_SNAPSHOT;
+    else if (reason == VIR_DOMAIN_RUNNING_MIGRATED)
+        detail = VIR_DOMAIN_EVENT_RESUMED_MIGRATED;
     vm_set_state(vm, VM_STATE_RUNNING, reason);
-    vm_publish_lifecycle(vm, LIFECYCLE_RESUMED, detail);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_RESUMED, detail);
     vm_status_save_later(vm);
 }
 
@@ -57,7 +57,7 @@ static void handle_stop(Vm *vm, const Json *data)
 static void handle_resume(Vm *vm, const Json *data)
 {
     if (vm->state == VM_STATE_PAUSED || vm->state == VM_STATE_PMSUSPENDED)
-        vm_mark_running(vm, vm->run->resume_reason ? vm->run->resume_reason : RUNNING_UNPAUSED);
+        vm_mark_running(vm, vm->run->resume_reason ? vm->run->resume_reason : VIR_DOMAIN_RUNNING_UNPAUSED);
 }
 
 /* ---- the end, and the new beginning ---- */
@@ -71,14 +71,14 @@ static void vm_fake_reboot(Vm *vm)
         return;
     if (!vm->run->guest_shutdown && !vm->run->panicked) /* by now it is another run, or goes on already */
         return;
-    const int reason = vm->state == VM_STATE_CRASHED ? RUNNING_CRASHED : RUNNING_BOOTED;
+    const int reason = vm->state == VM_STATE_CRASHED ? VIR_DOMAIN_RUNNING_CRASHED : VIR_DOMAIN_RUNNING_BOOTED;
     if (monitor_reset(vm_monitor(vm), 0, &err)) {
         vm->run->fake_reboot = false;
         vm->run->guest_shutdown = false;
         vm->run->panicked = false;
         vm->run->resume_reason = reason;
         if (vm->state == VM_STATE_SHUTDOWN || vm->state == VM_STATE_CRASHED)
-            vm_set_state(vm, VM_STATE_PAUSED, PAUSED_UNKNOWN);
+            vm_set_state(vm, VM_STATE_PAUSED, VIR_DOMAIN_PAUSED_UNKNOWN);
         if (monitor_cont(vm_monitor(vm), 0, &err)) {
             vm_mark_running(vm, reason);
             vm->run->resume_reason = 0;
@@ -120,11 +120,11 @@ static void handle_shutdown(Vm *vm, const Json *data)
         vm_finish_shutdown(vm);
         return;
     }
-    vm_set_state(vm, VM_STATE_SHUTDOWN, SHUTDOWN_UNKNOWN);
-    vm_publish_lifecycle(vm, LIFECYCLE_SHUTDOWN,
-                         !has_guest ? SHUTDOWN_FINISHED
-                         : guest    ? SHUTDOWN_GUEST
-                                    : SHUTDOWN_HOST);
+    vm_set_state(vm, VM_STATE_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_SHUTDOWN,
+                         !has_guest ? VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED
+                         : guest    ? VIR_DOMAIN_EVENT_SHUTDOWN_GUEST
+                                    : VIR_DOMAIN_EVENT_SHUTDOWN_HOST);
     vm_status_save_later(vm);
     if (!run->destroying && run->process)
         vm_finish_shutdown(vm);
@@ -143,7 +143,7 @@ static void handle_panicked(Vm *vm, const Json *data)
         return;
     run->panicked = true;
     vm_set_state(vm, VM_STATE_CRASHED, 1);
-    vm_publish_lifecycle(vm, LIFECYCLE_CRASHED, CRASHED_PANICKED);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
     vm_status_save_later(vm);
     vm_event_handle_crash(vm);
 }
@@ -224,7 +224,7 @@ static void handle_io_error(Vm *vm, const Json *data)
     event.id = EVENT_IO_ERROR_REASON;
     vm_publish_event(vm, &event);
     if (stops)
-        vm_mark_paused(vm, PAUSED_IOERROR);
+        vm_mark_paused(vm, VIR_DOMAIN_PAUSED_IOERROR);
 }
 
 static void handle_watchdog(Vm *vm, const Json *data)
@@ -248,7 +248,7 @@ static void handle_watchdog(Vm *vm, const Json *data)
         }
     }
     if (action == 1)
-        vm_mark_paused(vm, PAUSED_WATCHDOG);
+        vm_mark_paused(vm, VIR_DOMAIN_PAUSED_WATCHDOG);
 }
 
 static void handle_rtc(Vm *vm, const Json *data)
@@ -359,7 +359,7 @@ static void handle_suspend(Vm *vm, const Json *data)
 {
     if (vm->state == VM_STATE_RUNNING)
         vm_set_state(vm, VM_STATE_PMSUSPENDED, 0);
-    vm_publish_lifecycle(vm, LIFECYCLE_PMSUSPENDED, 0);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_PMSUSPENDED, 0);
     vm_publish(vm, EVENT_PMSUSPEND, 0, 0);
     vm_status_save_later(vm);
 }
@@ -368,7 +368,7 @@ static void handle_suspend_disk(Vm *vm, const Json *data)
 {
     if (vm->state == VM_STATE_RUNNING)
         vm_set_state(vm, VM_STATE_PMSUSPENDED, 0);
-    vm_publish_lifecycle(vm, LIFECYCLE_PMSUSPENDED, 1);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_PMSUSPENDED, 1);
     vm_publish(vm, EVENT_PMSUSPEND_DISK, 0, 0);
     vm_status_save_later(vm);
 }
@@ -376,8 +376,8 @@ static void handle_suspend_disk(Vm *vm, const Json *data)
 static void handle_wakeup(Vm *vm, const Json *data)
 {
     if (vm->state == VM_STATE_PMSUSPENDED) {
-        vm_set_state(vm, VM_STATE_RUNNING, RUNNING_WAKEUP);
-        vm_publish_lifecycle(vm, LIFECYCLE_STARTED, STARTED_WAKEUP);
+        vm_set_state(vm, VM_STATE_RUNNING, VIR_DOMAIN_RUNNING_WAKEUP);
+        vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_WAKEUP);
         vm_status_save_later(vm);
     }
     vm_publish(vm, EVENT_PMWAKEUP, 0, 0);

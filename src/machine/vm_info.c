@@ -198,21 +198,6 @@ bool vm_get_iothreads(Vm *vm, unsigned maplen, unsigned flags, GArray **ret_thre
 
 /* ---- network interfaces ---- */
 
-/* By the name of its host device or by its MAC address. */
-static const InterfaceDef *info_find_interface(const DomainDef *live, const char *device)
-{
-    Mac mac;
-    const bool is_mac = mac_parse(device, &mac, NULL);
-
-    for (DEF_EACH(InterfaceDef, interface, live->interfaces)) {
-        if (interface->target && strcmp(interface->target, device) == 0)
-            return interface;
-        if (is_mac && memcmp(&interface->mac, &mac, sizeof(mac)) == 0)
-            return interface;
-    }
-    return NULL;
-}
-
 /* A tap's two ends: what the host sends into it, the guest receives. A macvtap shares the host's view of its
  * lower device, which is the guest's own. */
 static bool interface_is_tap(const InterfaceDef *interface)
@@ -253,7 +238,7 @@ bool vm_get_interface_stats(Vm *vm, const char *device, InterfaceStats *ret_stat
         return false;
     if (!vm->live)
         return error_set(err, ERROR_INVALID_STATE, "domain is not running");
-    const InterfaceDef *interface = info_find_interface(vm->live, device);
+    const InterfaceDef *interface = domain_find_interface(vm->live, device);
     if (!interface)
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a known interface", device);
     if (!interface->target)
@@ -315,7 +300,7 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
         return false;
     GPtrArray *messages = g_ptr_array_new_with_free_func(g_free);
     for (size_t i = 0; i < G_N_ELEMENTS(taints); i++) {
-        if ((flags == 0 || (flags & MESSAGES_TAINTING)) && (vm->taints & taints[i].taint))
+        if ((flags == 0 || (flags & MESSAGES_TAINTING)) && vm->run && (vm->run->taints & taints[i].taint))
             g_ptr_array_add(messages, g_strdup_printf("tainted: %s", taints[i].what));
     }
     *ret_messages = messages;

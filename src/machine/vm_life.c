@@ -216,7 +216,7 @@ bool vm_destroy(Vm *vm, unsigned flags, const Caller *caller, Error **err)
             vm->run->destroying = false;
         return false;
     }
-    vm_process_stop(vm, SHUTOFF_DESTROYED, STOPPED_DESTROYED);
+    vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
     return true;
 }
 
@@ -246,11 +246,11 @@ bool vm_suspend(Vm *vm, const Caller *caller, Error **err)
         return error_set(err, ERROR_INVALID_STATE, "domain is pmsuspended");
     if (vm->state == VM_STATE_PAUSED && !vm->run->must_run)
         return true;
-    if (!vm_process_pause_cpus(vm, PAUSED_USER, err))
+    if (!vm_process_pause_cpus(vm, VIR_DOMAIN_PAUSED_USER, err))
         return false;
     if (vm_note_state(vm, err))
         return true;
-    if (vm->run && !vm_process_resume_cpus(vm, RUNNING_UNPAUSED, NULL))
+    if (vm->run && !vm_process_resume_cpus(vm, VIR_DOMAIN_RUNNING_UNPAUSED, NULL))
         log_error("machine '%s' stays paused", vm->name);
     return false;
 }
@@ -265,7 +265,7 @@ bool vm_resume(Vm *vm, const Caller *caller, Error **err)
         return error_set(err, ERROR_INVALID_STATE, "domain is pmsuspended");
     if (vm->state == VM_STATE_RUNNING)
         return error_set(err, ERROR_INVALID_STATE, "domain is already running");
-    return vm_process_resume_cpus(vm, RUNNING_UNPAUSED, err) && vm_note_state(vm, err);
+    return vm_process_resume_cpus(vm, VIR_DOMAIN_RUNNING_UNPAUSED, err) && vm_note_state(vm, err);
 }
 
 bool vm_pm_suspend(Vm *vm, unsigned target, uint64_t duration_s, const Caller *caller, Error **err)

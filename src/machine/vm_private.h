@@ -31,83 +31,6 @@
 #include "storage/probe.h"
 #include "wire/wire_enums.h"
 
-/* virDomainEventType and details: numbers of the public API. */
-enum {
-    LIFECYCLE_DEFINED,
-    LIFECYCLE_UNDEFINED,
-    LIFECYCLE_STARTED,
-    LIFECYCLE_SUSPENDED,
-    LIFECYCLE_RESUMED,
-    LIFECYCLE_STOPPED,
-    LIFECYCLE_SHUTDOWN,
-    LIFECYCLE_PMSUSPENDED,
-    LIFECYCLE_CRASHED
-};
-enum { DEFINED_ADDED, DEFINED_UPDATED, DEFINED_RENAMED, DEFINED_FROM_SNAPSHOT };
-enum { UNDEFINED_REMOVED, UNDEFINED_RENAMED };
-enum { STARTED_BOOTED, STARTED_MIGRATED, STARTED_RESTORED, STARTED_FROM_SNAPSHOT, STARTED_WAKEUP };
-enum {
-    SUSPENDED_PAUSED,
-    SUSPENDED_MIGRATED,
-    SUSPENDED_IOERROR,
-    SUSPENDED_WATCHDOG,
-    SUSPENDED_RESTORED,
-    SUSPENDED_FROM_SNAPSHOT,
-    SUSPENDED_API_ERROR
-};
-enum { RESUMED_UNPAUSED, RESUMED_MIGRATED, RESUMED_FROM_SNAPSHOT };
-enum {
-    STOPPED_SHUTDOWN,
-    STOPPED_DESTROYED,
-    STOPPED_CRASHED,
-    STOPPED_MIGRATED,
-    STOPPED_SAVED,
-    STOPPED_FAILED,
-    STOPPED_FROM_SNAPSHOT
-};
-enum { SHUTDOWN_FINISHED, SHUTDOWN_GUEST, SHUTDOWN_HOST };
-enum { CRASHED_PANICKED, CRASHED_CRASHLOADED };
-
-/* Reasons of states: virDomainRunningReason and so on. */
-enum {
-    RUNNING_UNKNOWN,
-    RUNNING_BOOTED,
-    RUNNING_MIGRATED,
-    RUNNING_RESTORED,
-    RUNNING_FROM_SNAPSHOT,
-    RUNNING_UNPAUSED,
-    RUNNING_MIGRATION_CANCELED,
-    RUNNING_SAVE_CANCELED,
-    RUNNING_WAKEUP,
-    RUNNING_CRASHED
-};
-enum {
-    PAUSED_UNKNOWN,
-    PAUSED_USER,
-    PAUSED_MIGRATION,
-    PAUSED_SAVE,
-    PAUSED_DUMP,
-    PAUSED_IOERROR,
-    PAUSED_WATCHDOG,
-    PAUSED_FROM_SNAPSHOT,
-    PAUSED_SHUTTING_DOWN,
-    PAUSED_SNAPSHOT,
-    PAUSED_CRASHED,
-    PAUSED_STARTING_UP
-};
-enum { SHUTDOWN_UNKNOWN, SHUTDOWN_USER };
-enum {
-    SHUTOFF_UNKNOWN,
-    SHUTOFF_SHUTDOWN,
-    SHUTOFF_DESTROYED,
-    SHUTOFF_CRASHED,
-    SHUTOFF_MIGRATED,
-    SHUTOFF_SAVED,
-    SHUTOFF_FAILED,
-    SHUTOFF_FROM_SNAPSHOT,
-    SHUTOFF_DAEMON
-};
-
 typedef struct StatsProbe StatsProbe;
 
 /* Statistics that are asked for (vm_stats.c). */
@@ -136,10 +59,12 @@ typedef struct VmConsole { /* an open console: at most one client */
 
 typedef struct VmRun {
     uint64_t serial;
-    Process *process; /* NULL until forked */
-    pid_t pid;        /* 0 until forked */
-    Qmp *qmp;         /* NULL until connected, and while it cannot be reached */
-    QemuCaps *caps;   /* NULL after a restart, until somebody needs them */
+    Process *process;    /* NULL until forked */
+    pid_t pid;           /* 0 until forked */
+    uint64_t start_time; /* of that process, as in its status file; 0: unknown (written by libvirtd) */
+    unsigned taints;     /* TAINT_* */
+    Qmp *qmp;            /* NULL until connected, and while it cannot be reached */
+    QemuCaps *caps;      /* NULL after a restart, until somebody needs them */
     char *lib_dir, *channel_dir, *monitor_path;
     CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
     GArray *vcpu_tids;           /* of pid_t */
@@ -194,7 +119,6 @@ struct Vm {
     VmRun *run; /* NULL: not running */
     VmState state;
     int reason;
-    unsigned taints;  /* TAINT_* */
     bool status_busy; /* the status file is being written */
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
@@ -246,7 +170,7 @@ MUST_CHECK bool vm_resolve_affect(const Vm *vm, unsigned flags, bool *ret_live, 
 void vm_publish(const Vm *vm, EventId id, int type, int detail);
 void vm_publish_lifecycle(const Vm *vm, int type, int detail);
 void vm_publish_event(const Vm *vm, Event *event); /* fills in the machine */
-VmRun *vm_run_new(Host *host);
+VmRun *vm_run_new(Host *host);                     /* NULL: it gets its serial later */
 void vm_run_free(VmRun *run);
 /* For monitor_*() (qemu/monitor.h); NULL without one, which is ERROR_VM_GONE there. After a question that was
  * answered the machine still has the same run: its end closes the monitor before anything else. */
@@ -294,23 +218,12 @@ AWAITS MUST_CHECK bool vm_status_save(Vm *vm, Error **err);
 /* Soon, in the background; for changes from events. */
 void vm_status_save_later(Vm *vm);
 AWAITS void vm_status_remove(Vm *vm);
+/* What a status file says. */
 typedef struct VmStatus {
-    DomainDef *def;
     VmState state;
     int reason;
-    pid_t pid;
-    uint64_t start_time; /* 0: unknown (written by libvirtd) */
-    char *monitor_path, *lib_dir, *channel_dir;
-    GPtrArray *dac;
-    GArray *ports;
-    uint32_t last_node;
-    GArray *vcpu_tids;
-    bool is_starting; /* the start was not finished: no pid, or nobody was told yet */
-    bool fake_reboot;
-    uint64_t autodestroy_client;
-    SaveFile file;
-    bool is_saving, must_run;
-    unsigned taints;
+    DomainDef *live;
+    VmRun *run; /* the part that is in files (run_table): the rest is as in a new one, without a serial */
 } VmStatus;
 char *vm_status_format(const Vm *vm);
 MUST_CHECK bool vm_status_parse(const char *text, size_t len, const char *name, VmStatus **ret_status,
@@ -374,8 +287,9 @@ typedef struct VmStartSpec {
 } VmStartSpec;
 #define VM_START_SPEC_INIT                                                                                   \
     {                                                                                                        \
-        .incoming_fd = -1, .started_detail = STARTED_BOOTED, .running_reason = RUNNING_BOOTED,               \
-        .paused_reason = PAUSED_USER, .incoming_timeout_ms = FIBER_NO_DEADLINE                               \
+        .incoming_fd = -1, .started_detail = VIR_DOMAIN_EVENT_STARTED_BOOTED,                                \
+        .running_reason = VIR_DOMAIN_RUNNING_BOOTED, .paused_reason = VIR_DOMAIN_PAUSED_USER,                \
+        .incoming_timeout_ms = FIBER_NO_DEADLINE                                                             \
     }
 
 /* The job is held. A failure leaves nothing behind and the state as SHUTOFF/FAILED. */

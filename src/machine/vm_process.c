@@ -254,10 +254,9 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
     g_clear_pointer(&vm->live, domain_def_free);
     object_set_id(&vm->object, -1);
     vm->config_is_new = false;
-    vm->taints = 0;
     vm_set_state(vm, VM_STATE_SHUTOFF, shutoff_reason);
     if (stopped_detail >= 0)
-        vm_publish_lifecycle(vm, LIFECYCLE_STOPPED, stopped_detail);
+        vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STOPPED, stopped_detail);
     if (!vm->config)
         object_unregister(&vm->object);
     fiber_shield_end();
@@ -266,17 +265,17 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
 static void vm_end_reason(const VmRun *run, int *ret_shutoff, int *ret_stopped)
 {
     if (run->destroying) {
-        *ret_shutoff = SHUTOFF_DESTROYED;
-        *ret_stopped = STOPPED_DESTROYED;
+        *ret_shutoff = VIR_DOMAIN_SHUTOFF_DESTROYED;
+        *ret_stopped = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
     } else if (run->panicked) {
-        *ret_shutoff = SHUTOFF_CRASHED;
-        *ret_stopped = STOPPED_CRASHED;
+        *ret_shutoff = VIR_DOMAIN_SHUTOFF_CRASHED;
+        *ret_stopped = VIR_DOMAIN_EVENT_STOPPED_CRASHED;
     } else if (run->guest_shutdown) {
-        *ret_shutoff = SHUTOFF_SHUTDOWN;
-        *ret_stopped = STOPPED_SHUTDOWN;
+        *ret_shutoff = VIR_DOMAIN_SHUTOFF_SHUTDOWN;
+        *ret_stopped = VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN;
     } else {
-        *ret_shutoff = SHUTOFF_CRASHED;
-        *ret_stopped = STOPPED_FAILED;
+        *ret_shutoff = VIR_DOMAIN_SHUTOFF_CRASHED;
+        *ret_stopped = VIR_DOMAIN_EVENT_STOPPED_FAILED;
     }
 }
 
@@ -284,8 +283,8 @@ static void vm_exit_fiber(void *arg)
 {
     g_autoptr(RunRef) ref = arg;
     Vm *vm = ref->vm;
-    int shutoff = SHUTOFF_UNKNOWN;
-    int stopped = STOPPED_FAILED;
+    int shutoff = VIR_DOMAIN_SHUTOFF_UNKNOWN;
+    int stopped = VIR_DOMAIN_EVENT_STOPPED_FAILED;
 
     /* What QEMU said last may still be unread: the connection's end comes after it. */
     const uint64_t deadline_ms = loop_now_ms() + 1000;
@@ -421,10 +420,10 @@ bool vm_process_pause_cpus(Vm *vm, int reason, Error **err)
     vm->run->pause_reason = reason;
     const bool ok = monitor_stop(vm_monitor(vm), 0, err);
     if (vm->run)
-        vm->run->pause_reason = PAUSED_UNKNOWN;
+        vm->run->pause_reason = VIR_DOMAIN_PAUSED_UNKNOWN;
     if (!ok)
         return false;
-    if (reason == PAUSED_USER)
+    if (reason == VIR_DOMAIN_PAUSED_USER)
         vm->run->must_run = false;
     vm_mark_paused(vm, reason);
     return true;
@@ -440,21 +439,22 @@ static bool go_on_is_wanted(Vm *vm)
         return false;
     /* Stands still for a reason of its own by now. */
     if (vm->state == VM_STATE_SHUTDOWN || vm->state == VM_STATE_CRASHED ||
-        vm->state == VM_STATE_PMSUSPENDED || (vm->state == VM_STATE_PAUSED && vm->reason == PAUSED_IOERROR))
+        vm->state == VM_STATE_PMSUSPENDED ||
+        (vm->state == VM_STATE_PAUSED && vm->reason == VIR_DOMAIN_PAUSED_IOERROR))
         run->must_run = false;
     return run->must_run;
 }
 
 static bool go_on_now(Vm *vm, Error **err)
 {
-    const int reason = vm->run->is_saving ? RUNNING_SAVE_CANCELED : RUNNING_UNPAUSED;
+    const int reason = vm->run->is_saving ? VIR_DOMAIN_RUNNING_SAVE_CANCELED : VIR_DOMAIN_RUNNING_UNPAUSED;
 
     if (!vm->run->qmp)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' cannot be reached", vm->name);
     /* Not even told to stop; 'cont' comes behind a 'stop' that was not answered, and undoes it. */
     if (vm->state == VM_STATE_RUNNING && qmp_pending_ms(vm->run->qmp) == 0) {
         vm->run->must_run = false;
-        if (reason == RUNNING_SAVE_CANCELED)
+        if (reason == VIR_DOMAIN_RUNNING_SAVE_CANCELED)
             vm_set_state(vm, VM_STATE_RUNNING, reason);
     } else if (!vm_process_resume_cpus(vm, reason, err)) {
         return false;
@@ -532,21 +532,22 @@ static bool process_is_machine(pid_t pid, const Uuid *uuid)
 }
 
 /* The token decides: the pid in the file may be a stranger's. */
-static bool reattach_process(Vm *vm, const VmStatus *status, Error **err)
+static bool reattach_process(Vm *vm, Error **err)
 {
-    pid_t pid = vm_token_find(vm->host, vm->name, status->pid);
+    VmRun *run = vm->run;
+    pid_t pid = vm_token_find(vm->host, vm->name, run->pid);
 
-    if (pid == 0 && process_is_machine(status->pid, &vm->uuid))
-        pid = status->pid;
+    if (pid == 0 && process_is_machine(run->pid, &vm->uuid))
+        pid = run->pid;
     if (pid == 0)
         return error_set(err, ERROR_VM_GONE, "there is no QEMU of it");
-    if (pid != status->pid)
+    if (pid != run->pid)
         log_warning("QEMU of machine '%s' is process %d, not %d as its status file says", vm->name, (int)pid,
-                    (int)status->pid);
-    if (!process_attach(pid, process_lookup_start_time(pid), &vm->run->process, err))
+                    (int)run->pid);
+    if (!process_attach(pid, process_lookup_start_time(pid), &run->process, err))
         return false;
-    vm->run->pid_written = vm->run->pid_written && pid == vm->run->pid;
-    vm->run->pid = pid;
+    run->pid_written = pid == run->pid;
+    run->pid = pid;
     return true;
 }
 
@@ -565,7 +566,8 @@ static bool reattach_cancel_job(Vm *vm, Error **err)
 {
     VmRun *run = vm->run;
 
-    if (vm->state == VM_STATE_PAUSED && (vm->reason == PAUSED_SAVE || vm->reason == PAUSED_DUMP))
+    if (vm->state == VM_STATE_PAUSED &&
+        (vm->reason == VIR_DOMAIN_PAUSED_SAVE || vm->reason == VIR_DOMAIN_PAUSED_DUMP))
         run->must_run = true;
     if (!run->must_run && !run->file.path)
         return true;
@@ -685,35 +687,22 @@ static void reattach_background(void *arg)
 
 static void reattach_fill(Vm *vm, VmStatus *status)
 {
-    VmRun *run = vm_run_new(vm->host);
+    VmRun *run = g_steal_pointer(&status->run);
 
-    vm->live = g_steal_pointer(&status->def);
     vm->run = run;
-    object_set_id(&vm->object, vm->live->id);
+    vm->live = g_steal_pointer(&status->live);
     vm->state = status->state;
     vm->reason = status->reason;
-    vm->taints = status->taints;
-    run->pid = status->pid;
+    object_set_id(&vm->object, vm->live->id);
+    run->serial = host_next_serial(vm->host);
     run->pid_written = true;
-    run->last_node = status->last_node;
+    run->must_run_saved = run->must_run;
+    run->autodestroy_client = 0;
     run->log = vm_log_reopen(vm->host, vm->live->name);
-    run->monitor_path = g_steal_pointer(&status->monitor_path);
-    run->lib_dir = g_steal_pointer(&status->lib_dir);
-    run->channel_dir = g_steal_pointer(&status->channel_dir);
-    save_file_copy(&run->file, &status->file);
-    run->is_saving = status->is_saving;
-    run->must_run = run->must_run_saved = status->must_run;
-    run->fake_reboot = status->fake_reboot;
     run->balloon_bytes = vm->live->current_memory_bytes;
-    dac_list_adopt(vm->host->dac, status->dac);
-    g_ptr_array_unref(run->dac);
-    run->dac = g_steal_pointer(&status->dac);
-    for (guint i = 0; i < status->ports->len; i++) {
-        const unsigned port = g_array_index(status->ports, unsigned, i);
-        port_pool_mark(vm->host->ports, port);
-        g_array_append_val(run->ports, port);
-    }
-    g_array_append_vals(run->vcpu_tids, status->vcpu_tids->data, status->vcpu_tids->len);
+    dac_list_adopt(vm->host->dac, run->dac);
+    for (guint i = 0; i < run->ports->len; i++)
+        port_pool_mark(vm->host->ports, g_array_index(run->ports, unsigned, i));
     object_list_it(&vm->object);
 }
 
@@ -727,24 +716,24 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
         return;
     }
     job_set_phase(&job, "reconnecting to QEMU");
-    const bool client_is_gone = status->autodestroy_client != 0;
+    const bool client_is_gone = status->run->autodestroy_client != 0;
     reattach_fill(vm, status);
-    if (!reattach_process(vm, status, &err)) {
+    if (!reattach_process(vm, &err)) {
         log_warning("machine '%s' stopped while the daemon was away: %s", vm->name, error_message(err));
         vm->run->exited = true;
-        vm_process_stop(vm, SHUTOFF_CRASHED, STOPPED_FAILED);
+        vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_CRASHED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
         return;
     }
     vm_process_watch(vm);
     if (reattach_save_is_done(vm)) {
         log_warning("machine '%s' had been saved when the daemon died: ending it", vm->name);
-        vm_process_stop(vm, SHUTOFF_SAVED, STOPPED_SAVED);
+        vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
         return;
     }
     reattach_drop_restored_image(vm);
     if (client_is_gone) {
         /* The connection it was bound to did not outlive the daemon. */
-        vm_process_stop(vm, SHUTOFF_DESTROYED, STOPPED_DESTROYED);
+        vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
         return;
     }
     vm->run->unanswering = true;
@@ -758,7 +747,7 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
     g_clear_pointer(&err, error_free);
     if (!reattach_hook(vm, &err)) {
         log_error_error(err, "the reconnect hook refused a machine");
-        vm_process_stop(vm, SHUTOFF_FAILED, STOPPED_FAILED);
+        vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_FAILED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
     }
 }
 
@@ -780,23 +769,24 @@ static void reap_process(pid_t pid, uint64_t start_time)
 
 void vm_process_reap_intent(Host *host, VmStatus *status)
 {
-    g_autofree char *path = vm_status_path(host, status->def->name);
-    g_autofree char *pid_path = vm_pid_path(host, status->def->name);
-    g_autofree char *log_pipe = vm_log_pipe_path(host, status->def->name);
+    VmRun *run = status->run;
+    g_autofree char *path = vm_status_path(host, status->live->name);
+    g_autofree char *pid_path = vm_pid_path(host, status->live->name);
+    g_autofree char *log_pipe = vm_log_pipe_path(host, status->live->name);
     const uint64_t timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000;
     g_autoptr(Error) err = NULL;
 
-    if (status->pid > 0 && status->start_time)
-        reap_process(status->pid, status->start_time);
+    if (run->pid > 0 && run->start_time)
+        reap_process(run->pid, run->start_time);
     /* There can be one even when a pid was recorded for an earlier try. */
-    const pid_t pid = vm_token_find(host, status->def->name, 0);
+    const pid_t pid = vm_token_find(host, status->live->name, 0);
     if (pid > 0)
         reap_process(pid, 0);
-    vm_remove_huge_pages(status->def, status->lib_dir);
-    vm_remove_dir(status->lib_dir);
-    vm_remove_dir(status->channel_dir);
-    dac_list_adopt(host->dac, status->dac);
-    dac_restore(host->dac, status->dac, timeout_ms);
+    vm_remove_huge_pages(status->live, run->lib_dir);
+    vm_remove_dir(run->lib_dir);
+    vm_remove_dir(run->channel_dir);
+    dac_list_adopt(host->dac, run->dac);
+    dac_restore(host->dac, run->dac, timeout_ms);
     if (!file_remove(log_pipe, &err) || !file_remove(pid_path, &err) || !file_remove(path, &err))
         log_error_error(err, path);
 }

@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "conf/domain_device.h"
 #include "machine/vm_info.h"
 #include "machine/vm_private.h"
 
@@ -16,8 +17,6 @@ MUST_CHECK bool vm_get_affected_def(const Vm *vm, unsigned flags, const DomainDe
 /* From @devices, the text of net_devices_read() (NULL: unknown), as the guest sees it. false: no numbers. */
 bool vm_interface_stats(const InterfaceDef *interface, const char *devices, InterfaceStats *ret_stats);
 
-/* By target ("vda") or by the path of its image; NULL. */
-const DiskDef *vm_find_disk(const DomainDef *def, const char *name);
 /* true: a file or block device of this host, the drive is not empty. */
 bool disk_is_local(const DiskDef *disk);
 /* The numbers of the image that the guest sees, borrowed from @stats (monitor_query_block_stats()); NULL. */

@@ -73,7 +73,7 @@ static bool save_locked(Vm *vm, Job *job, const char *path, const char *dxml, un
     StateCopy copy = { .path = path,
                        .bypass_cache = flags & SAVE_BYPASS_CACHE,
                        .pause = true,
-                       .pause_reason = PAUSED_SAVE,
+                       .pause_reason = VIR_DOMAIN_PAUSED_SAVE,
                        .operation = JOB_OPERATION_SAVE };
 
     if (!save_format_from_name(vm->host->config->save_image_format, &copy.format, err) ||
@@ -95,7 +95,7 @@ bool vm_save(Vm *vm, const char *path, const char *dxml, unsigned flags, const C
     if (!job_begin(&vm->object, JOB_SAVE, caller, &job, err) || !vm_require_monitor(vm, err) ||
         !save_locked(vm, &job, path, dxml, flags, err))
         return false;
-    vm_process_stop(vm, SHUTOFF_SAVED, STOPPED_SAVED);
+    vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
     return true;
 }
 
@@ -113,7 +113,7 @@ bool vm_managed_save(Vm *vm, unsigned flags, const Caller *caller, Error **err)
     if (!save_locked(vm, &job, path, NULL, flags, err))
         return false;
     vm->has_managed_save = true;
-    vm_process_stop(vm, SHUTOFF_SAVED, STOPPED_SAVED);
+    vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
     return true;
 }
 
@@ -171,9 +171,9 @@ static bool restore_start(Vm *vm, Job *job, SaveImage *image, DomainDef *def, un
     spec.incoming_def = def;
     spec.autodestroy_client = autodestroy_client;
     spec.paused = !save_choose_running(flags, image->was_running);
-    spec.paused_reason = PAUSED_MIGRATION;
-    spec.running_reason = RUNNING_RESTORED;
-    spec.started_detail = STARTED_RESTORED;
+    spec.paused_reason = VIR_DOMAIN_PAUSED_MIGRATION;
+    spec.running_reason = VIR_DOMAIN_RUNNING_RESTORED;
+    spec.started_detail = VIR_DOMAIN_EVENT_STARTED_RESTORED;
     spec.reset_nvram = flags & SAVE_RESET_NVRAM;
     /* A minute, and as long as 10 MB/s take. */
     spec.incoming_timeout_ms = 60000 + image->size_bytes / 10000;

@@ -71,7 +71,7 @@ static bool start_make_run(Start *start, Error **err)
     vm->live = live;
     vm->run = run;
     object_set_id(&vm->object, id);
-    vm_set_state(vm, VM_STATE_PAUSED, PAUSED_STARTING_UP);
+    vm_set_state(vm, VM_STATE_PAUSED, VIR_DOMAIN_PAUSED_STARTING_UP);
     return true;
 }
 
@@ -626,7 +626,7 @@ static bool start_go(Start *start, Error **err)
         vm_publish(vm, EVENT_AGENT_LIFECYCLE, VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
                    VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_DOMAIN_STARTED);
     if (spec->incoming_fd >= 0)
-        vm_publish_lifecycle(vm, LIFECYCLE_STARTED, spec->started_detail);
+        vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STARTED, spec->started_detail);
     if (spec->paused)
         vm_set_state(vm, VM_STATE_PAUSED, spec->paused_reason);
     else if (!start_resume(start, err))
@@ -648,10 +648,11 @@ static bool start_finish(Start *start, Error **err)
         return false;
     }
     if (spec->incoming_fd < 0)
-        vm_publish_lifecycle(vm, LIFECYCLE_STARTED, spec->started_detail);
+        vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STARTED, spec->started_detail);
     if (spec->paused)
-        vm_publish_lifecycle(vm, LIFECYCLE_SUSPENDED,
-                             spec->incoming_fd >= 0 ? SUSPENDED_RESTORED : SUSPENDED_PAUSED);
+        vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_SUSPENDED,
+                             spec->incoming_fd >= 0 ? VIR_DOMAIN_EVENT_SUSPENDED_RESTORED
+                                                    : VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
     object_list_it(&vm->object);
     return true;
 }
@@ -672,7 +673,7 @@ bool vm_start_process(Vm *vm, Job *job, VmStartSpec *spec, Error **err)
     g_clear_pointer(&start.huge_pages, g_array_unref);
     if (!ok) {
         const int id = vm->id;
-        vm_process_stop(vm, SHUTOFF_FAILED, -1);
+        vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_FAILED, -1);
         log_warning("machine '%s' (id %d) could not be started: %s", vm->name, id,
                     err && *err ? error_message(*err) : "for a reason that nobody asked for");
         return false;

@@ -165,7 +165,7 @@ static bool balloon_is_polled(const DomainDef *live)
 /* Nothing that we do measures it: there can only be something to tell if somebody else told QEMU to. */
 static bool dirty_rate_may_exist(const Vm *vm)
 {
-    return vm->taints & (TAINT_CUSTOM_MONITOR | TAINT_CUSTOM_ARGV);
+    return vm->run && vm->run->taints & (TAINT_CUSTOM_MONITOR | TAINT_CUSTOM_ARGV);
 }
 
 /* Which questions of @groups QEMU must be asked. Each costs two switches between processes, and there may

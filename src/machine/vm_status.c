@@ -18,6 +18,7 @@
 #include "machine/vm_private.h"
 
 #define STATUS_NAMESPACE "urn:lodge:status:1"
+#define VCPU_LIMIT 4096
 
 /* Names of states and reasons as libvirt's status files spell them. */
 static const char *const state_names[VM_STATE_COUNT] = {
@@ -84,107 +85,243 @@ char *vm_pid_path(const Host *host, const char *name)
     return path_join(host->paths->run_qemu, file);
 }
 
-/* ---- writing ---- */
+/* ---- the document ---- */
 
-static void append_attr(GString *out, const char *name, const char *value)
+/* What the reader need not know, or finds elsewhere. */
+static bool read_nothing(const char *text, void *base, Error **err)
 {
-    if (!value)
-        return;
-    g_string_append_printf(out, " %s='", name);
-    xml_escape(value, out);
-    g_string_append_c(out, '\'');
+    return true;
+}
+#define CONSTANT(name, text)                                                                                 \
+    static bool write_##name(const void *base, unsigned flags, GString *out)                                 \
+    {                                                                                                        \
+        g_string_append(out, text);                                                                          \
+        return true;                                                                                         \
+    }                                                                                                        \
+    static const XmlCodec name##_codec = { read_nothing, write_##name, NULL };
+CONSTANT(namespace, STATUS_NAMESPACE)
+CONSTANT(version, "1")
+CONSTANT(unix, "unix")
+
+#define OURS .ns = STATUS_NAMESPACE, .prefix = "lodge:"
+
+static bool number_attr(const xmlNode *element, const char *name, uint64_t max, uint64_t *ret_number)
+{
+    const char *text = xml_attr(element, name);
+
+    return text && parse_uint(text, ret_number, NULL) && *ret_number <= max;
 }
 
-static void append_file(GString *out, const SaveFile *file)
+/* Numbers in elements of their own: <vcpu id='0' pid='17'/>, <lodge:port number='5900'/>. */
+static bool read_vcpu(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base, Error **err)
 {
-    if (!file->path)
-        return;
-    g_string_append(out, "    <lodge:file");
-    append_attr(out, "path", file->path);
-    append_attr(out, "temporary", file->temp);
-    g_string_append_printf(out, " device='%" PRIu64 "' inode='%" PRIu64 "'/>\n", file->dev, file->ino);
+    GArray *tids = ((VmRun *)base)->vcpu_tids;
+    uint64_t id = 0;
+    uint64_t tid = 0;
+
+    if (!number_attr(element, "id", VCPU_LIMIT - 1, &id) || !number_attr(element, "pid", INT32_MAX, &tid))
+        return true;
+    if (id >= tids->len)
+        g_array_set_size(tids, (guint)id + 1);
+    g_array_index(tids, pid_t, id) = (pid_t)tid;
+    return true;
 }
 
-static void append_run(GString *out, const Vm *vm)
+static void write_vcpus(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out)
 {
-    const VmRun *run = vm->run;
-    const uint64_t start_time = run->process ? process_start_time(run->process) : 0;
+    const GArray *tids = ((const VmRun *)base)->vcpu_tids;
 
-    g_string_append_printf(out, "  <lodge:run version='1' startTime='%" PRIu64 "' taints='%u'", start_time,
-                           vm->taints);
-    if (run->is_starting && !run->has_gone_on)
-        g_string_append(out, " starting='yes'");
-    if (run->autodestroy_client)
-        g_string_append_printf(out, " autodestroy='%" PRIu64 "'", run->autodestroy_client);
-    if (run->must_run)
-        g_string_append(out, " mustRun='yes'");
-    if (run->is_saving)
-        g_string_append(out, " saving='yes'");
-    g_string_append(out, ">\n");
-    append_file(out, &run->file);
-    for (guint i = 0; i < run->ports->len; i++)
-        g_string_append_printf(out, "    <lodge:port number='%u'/>\n",
-                               g_array_index(run->ports, unsigned, i));
-    for (guint i = 0; i < run->dac->len; i++) {
-        const DacItem *item = g_ptr_array_index(run->dac, i);
-        g_string_append(out, "    <lodge:lent");
-        append_attr(out, "path", item->path);
-        g_string_append_printf(out,
-                               " uid='%u' gid='%u' lentTo='%u' dev='%" PRIu64 "' ino='%" PRIu64 "'%s/>\n",
-                               (unsigned)item->uid, (unsigned)item->gid, (unsigned)item->lent_to,
-                               item->id.dev, item->id.ino, item->shared ? " shared='yes'" : "");
+    for (guint i = 0; i < tids->len; i++)
+        g_string_append_printf(out, "%*s<vcpu id='%u' pid='%d'/>\n", (int)indent, "", i,
+                               (int)g_array_index(tids, pid_t, i));
+}
+static const XmlCustom vcpu_elements = { read_vcpu, write_vcpus, NULL };
+
+static bool read_port(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base, Error **err)
+{
+    uint64_t number = 0;
+
+    if (number_attr(element, "number", UINT16_MAX, &number)) {
+        const unsigned port = (unsigned)number;
+        g_array_append_val(((VmRun *)base)->ports, port);
     }
-    g_string_append(out, "  </lodge:run>\n");
+    return true;
 }
 
-static void append_device_aliases(GString *out, const DomainDef *live)
+static void write_ports(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out)
 {
-    const GPtrArray *const lists[] = { live->disks };
+    const GArray *ports = ((const VmRun *)base)->ports;
 
-    g_string_append(out, "  <devices>\n");
-    for (guint i = 0; i < def_list_len(lists[0]); i++) {
-        const DiskDef *disk = g_ptr_array_index(lists[0], i);
-        g_string_append(out, "    <device");
-        append_attr(out, "alias", disk->info.alias);
-        g_string_append(out, "/>\n");
-    }
-    g_string_append(out, "  </devices>\n");
+    for (guint i = 0; i < ports->len; i++)
+        g_string_append_printf(out, "%*s<lodge:port number='%u'/>\n", (int)indent, "",
+                               g_array_index(ports, unsigned, i));
 }
+static const XmlCustom port_elements = { read_port, write_ports, NULL };
+
+static const XmlTable save_file_table =
+    TABLE(SaveFile, "file",
+          ROWS(ATTR("path", SaveFile, path), ATTR("temporary", SaveFile, temp),
+               ATTR("device", SaveFile, dev, .max = UINT64_MAX),
+               ATTR("inode", SaveFile, ino, .max = UINT64_MAX)));
+
+static const XmlTable lent_table =
+    TABLE(DacItem, "lent",
+          ROWS(ATTR("path", DacItem, path, .flags = ROW_REQUIRED),
+               ATTR("uid", DacItem, uid, .max = UINT32_MAX), ATTR("gid", DacItem, gid, .max = UINT32_MAX),
+               ATTR("lentTo", DacItem, lent_to, .max = UINT32_MAX),
+               ATTR("dev", DacItem, id.dev, .max = UINT64_MAX),
+               ATTR("ino", DacItem, id.ino, .max = UINT64_MAX), ATTR("shared", DacItem, shared)));
+
+static bool run_is_unannounced(const void *base, unsigned flags)
+{
+    return !((const VmRun *)base)->has_gone_on;
+}
+
+static const XmlTable run_table =
+    TABLE(VmRun, "run",
+          ROWS(ATTR("pid", VmRun, pid, .max = INT32_MAX, .flags = ROW_ALWAYS),
+               GROUP("monitor", ROWS(ATTR("path", VmRun, monitor_path), CODEC_ATTR("type", &unix_codec))),
+               GROUP("vcpus", ROWS(CUSTOM("vcpu", &vcpu_elements))),
+               GROUP("libDir", ROWS(ATTR("path", VmRun, lib_dir))),
+               GROUP("channelTargetDir", ROWS(ATTR("path", VmRun, channel_dir))),
+               FLAG("fakereboot", VmRun, fake_reboot),
+               GROUP("nodename",
+                     ROWS(ATTR("index", VmRun, last_node, .max = UINT32_MAX, .flags = ROW_ALWAYS))),
+               GROUP("run",
+                     ROWS(CODEC_ATTR("version", &version_codec),
+                          ATTR("startTime", VmRun, start_time, .max = UINT64_MAX),
+                          ATTR("taints", VmRun, taints, .max = UINT32_MAX),
+                          ATTR("starting", VmRun, is_starting, .show = run_is_unannounced),
+                          ATTR("autodestroy", VmRun, autodestroy_client, .max = UINT64_MAX),
+                          ATTR("mustRun", VmRun, must_run), ATTR("saving", VmRun, is_saving),
+                          EMBED("file", VmRun, file, &save_file_table, OURS),
+                          CUSTOM("port", &port_elements, OURS), LIST("lent", VmRun, dac, &lent_table, OURS)),
+                     OURS)));
+
+static bool read_state(const char *text, void *base, Error **err)
+{
+    ((VmStatus *)base)->state = (VmState)name_index(state_names, VM_STATE_COUNT, text);
+    return true;
+}
+
+static bool write_state(const void *base, unsigned flags, GString *out)
+{
+    g_string_append(out, state_names[((const VmStatus *)base)->state]);
+    return true;
+}
+static const XmlCodec state_codec = { read_state, write_state, NULL };
+
+static bool read_reason(const char *text, void *base, Error **err)
+{
+    VmStatus *status = base;
+    size_t count = 0;
+    const char *const *names = reason_table(status->state, &count);
+
+    status->reason = name_index(names, count, text);
+    return true;
+}
+
+static bool write_reason(const void *base, unsigned flags, GString *out)
+{
+    const VmStatus *status = base;
+
+    g_string_append(out, reason_name(status->state, status->reason));
+    return true;
+}
+static const XmlCodec reason_codec = { read_reason, write_reason, NULL };
+
+/* For a libvirtd that takes the machine over: it goes by these. */
+static bool skip_element(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,
+                         Error **err)
+{
+    return true;
+}
+
+static void write_devices(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out)
+{
+    xml_indent(indent, out);
+    g_string_append(out, "<devices>\n");
+    for (DEF_EACH(DiskDef, disk, ((const VmStatus *)base)->live->disks)) {
+        if (!disk->info.alias)
+            continue;
+        g_string_append_printf(out, "%*s<device alias='", (int)indent + 2, "");
+        xml_escape_attribute(disk->info.alias, out);
+        g_string_append(out, "'/>\n");
+    }
+    xml_indent(indent, out);
+    g_string_append(out, "</devices>\n");
+}
+static const XmlCustom device_elements = { skip_element, write_devices, NULL };
+
+/* What the running machine has is not completed but taken. */
+static bool read_live(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base, Error **err)
+{
+    VmStatus *status = base;
+
+    return status->live || domain_def_parse_node(element, reader->source, DOMAIN_PARSE_SKIP_DEFAULTS, NULL,
+                                                 &status->live, err);
+}
+
+static void write_live(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out)
+{
+    domain_def_format_indented(((const VmStatus *)base)->live, DOMAIN_FORMAT_SECURE, indent, out);
+}
+static const XmlCustom live_element = { read_live, write_live, NULL };
+
+static const XmlTable status_table =
+    TABLE(VmStatus, "domstatus",
+          ROWS(CODEC_ATTR("xmlns:lodge", &namespace_codec), CODEC_ATTR("state", &state_codec),
+               CODEC_ATTR("reason", &reason_codec), INCLUDE_OBJECT(VmStatus, run, &run_table),
+               CUSTOM("devices", &device_elements), CUSTOM("domain", &live_element)));
 
 char *vm_status_format(const Vm *vm)
 {
-    const VmRun *run = vm->run;
+    const VmStatus status = { .state = vm->state, .reason = vm->reason, .live = vm->live, .run = vm->run };
     GString *out = g_string_sized_new(8192);
 
+    vm->run->start_time = vm->run->process ? process_start_time(vm->run->process) : 0;
     g_string_append(out, "<!--\n"
                          "WARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE\n"
                          "OVERWRITTEN AND LOST. Changes to this xml configuration should be made using:\n"
                          "  virsh edit NAME\n"
                          "or other application using the libvirt API.\n-->\n\n");
-    g_string_append_printf(out, "<domstatus xmlns:lodge='%s' state='%s' reason='%s' pid='%d'>\n",
-                           STATUS_NAMESPACE, state_names[vm->state], reason_name(vm->state, vm->reason),
-                           (int)run->pid);
-    g_string_append(out, "  <monitor");
-    append_attr(out, "path", run->monitor_path);
-    g_string_append(out, " type='unix'/>\n  <vcpus>\n");
-    for (guint i = 0; i < run->vcpu_tids->len; i++)
-        g_string_append_printf(out, "    <vcpu id='%u' pid='%d'/>\n", i,
-                               (int)g_array_index(run->vcpu_tids, pid_t, i));
-    g_string_append(out, "  </vcpus>\n");
-    append_device_aliases(out, vm->live);
-    g_string_append(out, "  <libDir");
-    append_attr(out, "path", run->lib_dir);
-    g_string_append(out, "/>\n  <channelTargetDir");
-    append_attr(out, "path", run->channel_dir);
-    g_string_append(out, "/>\n");
-    if (run->fake_reboot)
-        g_string_append(out, "  <fakereboot/>\n");
-    g_string_append_printf(out, "  <nodename index='%u'/>\n", run->last_node);
-    append_run(out, vm);
-    domain_def_format_indented(vm->live, DOMAIN_FORMAT_SECURE, 2, out);
-    g_string_append(out, "</domstatus>\n");
+    xml_table_write(&status_table, "domstatus", &status, XML_FORMAT_SECURE, 0, out);
     return g_string_free(out, FALSE);
 }
+
+bool vm_status_parse(const char *text, size_t len, const char *name, VmStatus **ret_status, Error **err)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+    XmlReader reader = { .source = name };
+
+    if (!xml_document_read(text, len, name, &doc, err))
+        return false;
+    const xmlNode *root = xmlDocGetRootElement(doc);
+    if (!xmlStrEqual(root->name, (const xmlChar *)"domstatus"))
+        return error_set(err, ERROR_XML_INVALID, "%s: root element is not <domstatus>", name);
+
+    g_autoptr(VmStatus) status = g_new0(VmStatus, 1);
+    status->run = vm_run_new(NULL);
+    if (!xml_table_read_into(&status_table, &reader, root, status, err))
+        return false;
+    if (!status->live || !status->run->monitor_path)
+        return error_set(err, ERROR_XML_INVALID, "%s: <monitor> or <domain> is missing", name);
+    if (status->live->id <= 0)
+        return error_set(err, ERROR_XML_INVALID, "%s: the domain has no id", name);
+    *ret_status = g_steal_pointer(&status);
+    return true;
+}
+
+void vm_status_free(VmStatus *status)
+{
+    if (!status)
+        return;
+    domain_def_free(status->live);
+    vm_run_free(status->run);
+    g_free(status);
+}
+
+/* ---- files ---- */
 
 /* One writer at a time: they share the name of the temporary file. */
 static bool vm_status_lock(Vm *vm, Error **err)
@@ -279,144 +416,4 @@ void vm_status_remove(Vm *vm)
     else
         log_error_error(err, "cannot remove a status file");
     vm_status_unlock(vm);
-}
-
-/* ---- reading ---- */
-
-void vm_status_free(VmStatus *status)
-{
-    if (!status)
-        return;
-    domain_def_free(status->def);
-    g_free(status->monitor_path);
-    g_free(status->lib_dir);
-    g_free(status->channel_dir);
-    save_file_clear(&status->file);
-    g_clear_pointer(&status->dac, g_ptr_array_unref);
-    g_clear_pointer(&status->ports, g_array_unref);
-    g_clear_pointer(&status->vcpu_tids, g_array_unref);
-    g_free(status);
-}
-
-static uint64_t attr_uint(const xmlNode *node, const char *name)
-{
-    const char *text = xml_attr(node, name);
-    uint64_t value = 0;
-
-    if (text && !parse_uint(text, &value, NULL))
-        return 0;
-    return value;
-}
-
-static bool attr_is_yes(const xmlNode *node, const char *name)
-{
-    const char *text = xml_attr(node, name);
-
-    return text && strcmp(text, "yes") == 0;
-}
-
-static void read_run(const xmlNode *element, VmStatus *status)
-{
-    status->start_time = attr_uint(element, "startTime");
-    status->taints = (unsigned)attr_uint(element, "taints");
-    status->is_starting = attr_is_yes(element, "starting");
-    status->autodestroy_client = attr_uint(element, "autodestroy");
-    status->must_run = attr_is_yes(element, "mustRun");
-    status->is_saving = attr_is_yes(element, "saving");
-    for (const xmlNode *node = element->children; node; node = node->next) {
-        if (node->type != XML_ELEMENT_NODE)
-            continue;
-        if (xmlStrEqual(node->name, (const xmlChar *)"port")) {
-            const unsigned port = (unsigned)attr_uint(node, "number");
-            g_array_append_val(status->ports, port);
-        } else if (xmlStrEqual(node->name, (const xmlChar *)"file") && xml_attr(node, "path")) {
-            const SaveFile file = { .path = (char *)xml_attr(node, "path"),
-                                    .temp = (char *)xml_attr(node, "temporary"),
-                                    .dev = attr_uint(node, "device"),
-                                    .ino = attr_uint(node, "inode") };
-            save_file_copy(&status->file, &file);
-        } else if (xmlStrEqual(node->name, (const xmlChar *)"lent") && xml_attr(node, "path")) {
-            DacItem *item = g_new0(DacItem, 1);
-            *item = (DacItem){ .path = g_strdup(xml_attr(node, "path")),
-                               .uid = (uid_t)attr_uint(node, "uid"),
-                               .gid = (gid_t)attr_uint(node, "gid"),
-                               .lent_to = (uid_t)attr_uint(node, "lentTo"),
-                               .id = { .dev = attr_uint(node, "dev"), .ino = attr_uint(node, "ino") },
-                               .shared = attr_is_yes(node, "shared") };
-            g_ptr_array_add(status->dac, item);
-        }
-    }
-}
-
-static void read_vcpus(const xmlNode *element, VmStatus *status)
-{
-    for (const xmlNode *node = element->children; node; node = node->next) {
-        const uint64_t index = attr_uint(node, "id");
-        if (node->type != XML_ELEMENT_NODE || index >= 4096)
-            continue;
-        if (index >= status->vcpu_tids->len)
-            g_array_set_size(status->vcpu_tids, (guint)index + 1);
-        g_array_index(status->vcpu_tids, pid_t, index) = (pid_t)attr_uint(node, "pid");
-    }
-}
-
-static bool read_domain(const xmlNode *element, const char *source, VmStatus *status, Error **err)
-{
-    /* What the running machine has is not completed but taken. */
-    return domain_def_parse_node(element, source, DOMAIN_PARSE_SKIP_DEFAULTS, NULL, &status->def, err);
-}
-
-static bool read_child(const xmlNode *node, const char *source, VmStatus *status, Error **err)
-{
-    const char *name = (const char *)node->name;
-
-    if (strcmp(name, "monitor") == 0)
-        status->monitor_path = g_strdup(xml_attr(node, "path"));
-    else if (strcmp(name, "libDir") == 0)
-        status->lib_dir = g_strdup(xml_attr(node, "path"));
-    else if (strcmp(name, "channelTargetDir") == 0)
-        status->channel_dir = g_strdup(xml_attr(node, "path"));
-    else if (strcmp(name, "fakereboot") == 0)
-        status->fake_reboot = true;
-    else if (strcmp(name, "nodename") == 0)
-        status->last_node = (uint32_t)attr_uint(node, "index");
-    else if (strcmp(name, "vcpus") == 0)
-        read_vcpus(node, status);
-    else if (strcmp(name, "run") == 0 && node->ns &&
-             xmlStrEqual(node->ns->href, (const xmlChar *)STATUS_NAMESPACE))
-        read_run(node, status);
-    else if (strcmp(name, "domain") == 0 && !status->def)
-        return read_domain(node, source, status, err);
-    return true;
-}
-
-bool vm_status_parse(const char *text, size_t len, const char *name, VmStatus **ret_status, Error **err)
-{
-    g_autoptr(xmlDoc) doc = NULL;
-
-    if (!xml_document_read(text, len, name, &doc, err))
-        return false;
-    const xmlNode *root = xmlDocGetRootElement(doc);
-    if (!xmlStrEqual(root->name, (const xmlChar *)"domstatus"))
-        return error_set(err, ERROR_XML_INVALID, "%s: root element is not <domstatus>", name);
-
-    g_autoptr(VmStatus) status = g_new0(VmStatus, 1);
-    status->dac = dac_list_new();
-    status->ports = g_array_new(FALSE, TRUE, sizeof(unsigned));
-    status->vcpu_tids = g_array_new(FALSE, TRUE, sizeof(pid_t));
-    status->state = (VmState)name_index(state_names, VM_STATE_COUNT, xml_attr(root, "state"));
-    size_t count = 0;
-    const char *const *reasons = reason_table(status->state, &count);
-    status->reason = name_index(reasons, count, xml_attr(root, "reason"));
-    status->pid = (pid_t)attr_uint(root, "pid");
-    for (const xmlNode *node = root->children; node; node = node->next) {
-        if (node->type == XML_ELEMENT_NODE && !read_child(node, name, status, err))
-            return false;
-    }
-    if (!status->def || !status->monitor_path)
-        return error_set(err, ERROR_XML_INVALID, "%s: <monitor> or <domain> is missing", name);
-    if (status->def->id <= 0)
-        return error_set(err, ERROR_XML_INVALID, "%s: the domain has no id", name);
-    *ret_status = g_steal_pointer(&status);
-    return true;
 }

@@ -225,7 +225,7 @@ bool vm_get_block_iotune(Vm *vm, const char *name, unsigned flags, Params **ret_
     if (!tunables_begin(vm, flags, "qemuDomainGetBlockIoTune", &def, &is_live, err))
         return false;
     /* Without a name only the number of parameters is wanted. */
-    const DiskDef *disk = name ? vm_find_disk(def, name) : NULL;
+    const DiskDef *disk = name ? domain_find_disk(def, name) : NULL;
     if (name && !disk)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          is_live ? "disk '%s' not found in domain"

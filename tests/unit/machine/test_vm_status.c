@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test_host.h"
 
+#include "base/file.h"
+
 static void make_running(Vm *vm)
 {
     const unsigned port = 5907;
@@ -12,7 +14,7 @@ static void make_running(Vm *vm)
     vm->run = vm_run_new(vm->host);
     object_set_id(&vm->object, 12);
     vm->state = VM_STATE_PAUSED;
-    vm->reason = PAUSED_IOERROR;
+    vm->reason = VIR_DOMAIN_PAUSED_IOERROR;
     vm->run->pid = 1234;
     vm->run->monitor_path = g_strdup("/lib/domain-12-a/monitor.sock");
     vm->run->lib_dir = g_strdup("/lib/it's <here>");
@@ -24,7 +26,12 @@ static void make_running(Vm *vm)
     vm->run->must_run = true;
     vm->run->last_node = 7;
     vm->run->fake_reboot = true;
+    vm->run->taints = TAINT_CUSTOM_MONITOR;
+    vm->run->is_starting = vm->run->has_gone_on = true;
     g_array_append_val(vm->run->ports, port);
+    DacItem *item = g_new0(DacItem, 1);
+    *item = (DacItem){ .path = g_strdup("/images/<a>.img"), .gid = 6, .lent_to = 64055, .id = { 7, 8 } };
+    g_ptr_array_add(vm->run->dac, item);
     g_array_append_val(vm->run->vcpu_tids, tid);
 }
 
@@ -37,25 +44,71 @@ TEST_FIBER(a_status_comes_back_as_it_was_written)
     make_running(vm);
     g_autofree char *text = vm_status_format(vm);
     check_ok(vm_status_parse(text, strlen(text), "a.xml", &status, &err), err);
-    check_str(status->def->name, "a");
-    check_eq(status->def->id, 12);
+    check_str(status->live->name, "a");
+    check_eq(status->live->id, 12);
     check_eq(status->state, VM_STATE_PAUSED);
-    check_eq(status->reason, PAUSED_IOERROR);
-    check_eq(status->pid, 1234);
-    check_str(status->monitor_path, "/lib/domain-12-a/monitor.sock");
-    check_str(status->lib_dir, "/lib/it's <here>");
-    check_str(status->file.path, "/save/a&b");
-    check_str(status->file.temp, vm->run->file.temp);
-    check_eq(status->file.dev, 5);
-    check_eq(status->file.ino, UINT64_MAX);
-    check(status->is_saving && status->must_run && status->fake_reboot && !status->is_starting);
-    check_eq(status->last_node, 7);
-    check_eq(status->ports->len, 1);
-    check_eq(g_array_index(status->ports, unsigned, 0), 5907);
-    check_eq(g_array_index(status->vcpu_tids, pid_t, 0), 1235);
+    check_eq(status->reason, VIR_DOMAIN_PAUSED_IOERROR);
+    check_eq(status->run->pid, 1234);
+    check_str(status->run->monitor_path, "/lib/domain-12-a/monitor.sock");
+    check_str(status->run->lib_dir, "/lib/it's <here>");
+    check_str(status->run->file.path, "/save/a&b");
+    check_str(status->run->file.temp, vm->run->file.temp);
+    check_eq(status->run->file.dev, 5);
+    check_eq(status->run->file.ino, UINT64_MAX);
+    check(status->run->is_saving && status->run->must_run && status->run->fake_reboot &&
+          !status->run->is_starting);
+    check_eq(status->run->taints, TAINT_CUSTOM_MONITOR);
+    check_eq(status->run->dac->len, 1);
+    const DacItem *item = g_ptr_array_index(status->run->dac, 0);
+    check_str(item->path, "/images/<a>.img");
+    check(item->uid == 0 && item->gid == 6 && item->lent_to == 64055 && item->id.ino == 8 && !item->shared);
+    check_eq(status->run->ports->len, 1);
+    check_eq(g_array_index(status->run->ports, unsigned, 0), 5907);
+    check_eq(g_array_index(status->run->vcpu_tids, pid_t, 0), 1235);
+    check_eq(status->run->last_node, 7);
     object_unregister(&vm->object);
     g_clear_pointer(&vm, vm_unref);
     test_host_clear(&made);
+}
+
+/* Of each earlier version, and libvirtd's own. */
+TEST(status_files_of_earlier_versions_are_read)
+{
+    static const struct {
+        const char *file;
+        const char *name;
+        int id;
+        pid_t pid;
+        VmState state;
+        int reason;
+        unsigned n_vcpus, n_lent, n_ports;
+        uint64_t start_time;
+        bool must_run;
+    } cases[] = {
+        { "lodge-1.xml", "a", 12, 1234, VM_STATE_PAUSED, VIR_DOMAIN_PAUSED_SAVE, 2, 2, 1, 4711, true },
+        { "libvirtd-9.xml", "b", 3, 4321, VM_STATE_RUNNING, VIR_DOMAIN_RUNNING_BOOTED, 1, 0, 0, 0, false },
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_build_filename(GOLDEN_DIR, "status", cases[i].file, NULL);
+        g_autofree char *text = NULL;
+        size_t len = 0;
+        g_autoptr(VmStatus) status = NULL;
+        g_autoptr(Error) err = NULL;
+        check_case(cases[i].file);
+        check_ok(file_read(path, 1 << 20, &text, &len, &err), err);
+        check_ok(vm_status_parse(text, len, cases[i].file, &status, &err), err);
+        check_str(status->live->name, cases[i].name);
+        check_eq(status->live->id, cases[i].id);
+        check_eq(status->state, cases[i].state);
+        check_eq(status->reason, cases[i].reason);
+        check_eq(status->run->pid, cases[i].pid);
+        check_eq(status->run->start_time, cases[i].start_time);
+        check_eq(status->run->must_run, cases[i].must_run);
+        check_eq(status->run->vcpu_tids->len, cases[i].n_vcpus);
+        check_eq(status->run->dac->len, cases[i].n_lent);
+        check_eq(status->run->ports->len, cases[i].n_ports);
+        check(status->run->monitor_path && status->run->lib_dir && status->run->channel_dir);
+    }
 }
 
 TEST(a_status_that_cannot_be_used_is_refused)
