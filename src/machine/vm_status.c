@@ -158,6 +158,23 @@ static void write_ports(const XmlRow *row, const void *base, unsigned flags, uns
 }
 static const XmlCustom port_elements = { read_port, write_ports, NULL };
 
+/* A hint: what makes no sense is none, and the token in QEMU's environment decides (vm_token.c). */
+static bool read_pid(const char *text, void *base, Error **err)
+{
+    uint64_t pid = 0;
+
+    if (parse_uint(text, &pid, NULL) && pid <= INT32_MAX)
+        ((VmRun *)base)->pid = (pid_t)pid;
+    return true;
+}
+
+static bool write_pid(const void *base, unsigned flags, GString *out)
+{
+    g_string_append_printf(out, "%d", (int)((const VmRun *)base)->pid);
+    return true;
+}
+static const XmlCodec pid_codec = { read_pid, write_pid, NULL };
+
 static const XmlTable save_file_table =
     TABLE(SaveFile, "file",
           ROWS(ATTR("path", SaveFile, path), ATTR("temporary", SaveFile, temp),
@@ -179,7 +196,7 @@ static bool run_is_unannounced(const void *base, unsigned flags)
 
 static const XmlTable run_table =
     TABLE(VmRun, "run",
-          ROWS(ATTR("pid", VmRun, pid, .max = INT32_MAX, .flags = ROW_ALWAYS),
+          ROWS(CODEC_ATTR("pid", &pid_codec),
                GROUP("monitor", ROWS(ATTR("path", VmRun, monitor_path), CODEC_ATTR("type", &unix_codec))),
                GROUP("vcpus", ROWS(CUSTOM("vcpu", &vcpu_elements))),
                GROUP("libDir", ROWS(ATTR("path", VmRun, lib_dir))),

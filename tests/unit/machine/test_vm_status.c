@@ -111,6 +111,23 @@ TEST(status_files_of_earlier_versions_are_read)
     }
 }
 
+TEST(a_pid_that_makes_no_sense_is_none)
+{
+    static const char *const pids[] = { "-1", "99999999999", "x", "" };
+    for (size_t i = 0; i < G_N_ELEMENTS(pids); i++) {
+        g_autofree char *text =
+            g_strdup_printf("<domstatus state='running' pid='%s'><monitor path='/x'/>"
+                            "<domain type='qemu' id='1'><name>a</name><memory>1</memory>"
+                            "<os><type arch='x86_64' machine='pc'>hvm</type></os></domain></domstatus>",
+                            pids[i]);
+        g_autoptr(VmStatus) status = NULL;
+        g_autoptr(Error) err = NULL;
+        check_case(pids[i]);
+        check_ok(vm_status_parse(text, strlen(text), "x", &status, &err), err);
+        check_eq(status->run->pid, 0);
+    }
+}
+
 TEST(a_status_that_cannot_be_used_is_refused)
 {
     static const struct {
