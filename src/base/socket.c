@@ -253,7 +253,6 @@ bool socket_connect_unix_trusted(const char *path, uint64_t timeout_ms, int *ret
     return socket_connect_unix(via, timeout_ms, ret_fd, err) || error_prefix(err, "socket '%s'", path);
 }
 
-
 /* ---- peers and descriptors ---- */
 
 bool socket_peer_credentials(int fd, PeerCredentials *ret_peer, Error **err)

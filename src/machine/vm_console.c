@@ -24,10 +24,6 @@
 
 #define PTY_PREFIX "/dev/pts/"
 
-enum { CONSOLE_FORCE = 1, CONSOLE_SAFE = 2 };
-enum { CHANNEL_FORCE = 1 };
-enum { GRAPHICS_SKIP_AUTH = 1 };
-
 void vm_console_free(VmConsole *console)
 {
     g_free(console->alias);
@@ -145,7 +141,8 @@ static CharDef *console_find(const DomainDef *live, const char *alias)
 bool vm_open_console(Vm *vm, const char *device_name, unsigned flags, const Caller *caller,
                      Stream **ret_stream, Error **err)
 {
-    if (!check_flags(flags, CONSOLE_FORCE | CONSOLE_SAFE, "qemuDomainOpenConsole", err) ||
+    if (!check_flags(flags, VIR_DOMAIN_CONSOLE_FORCE | VIR_DOMAIN_CONSOLE_SAFE, "qemuDomainOpenConsole",
+                     err) ||
         !vm_require_running(vm, err))
         return false;
     if (!vm->run || !vm->live)
@@ -160,7 +157,7 @@ bool vm_open_console(Vm *vm, const char *device_name, unsigned flags, const Call
     if (!device->source.path)
         return error_set(err, ERROR_INVALID_STATE, "character device '%s' is not ready yet",
                          device->info.alias);
-    return console_open(vm, device, flags & CONSOLE_FORCE, ret_stream, err);
+    return console_open(vm, device, flags & VIR_DOMAIN_CONSOLE_FORCE, ret_stream, err);
 }
 
 bool vm_open_channel(Vm *vm, const char *name, unsigned flags, const Caller *caller, Stream **ret_stream,
@@ -168,7 +165,8 @@ bool vm_open_channel(Vm *vm, const char *name, unsigned flags, const Caller *cal
 {
     const CharDef *found = NULL;
 
-    if (!check_flags(flags, CHANNEL_FORCE, "qemuDomainOpenChannel", err) || !vm_require_running(vm, err))
+    if (!check_flags(flags, VIR_DOMAIN_CHANNEL_FORCE, "qemuDomainOpenChannel", err) ||
+        !vm_require_running(vm, err))
         return false;
     for (DEF_EACH(CharDef, channel, vm->live->channels)) {
         if (!name || (channel->target_name && strcmp(channel->target_name, name) == 0) ||
@@ -182,7 +180,7 @@ bool vm_open_channel(Vm *vm, const char *name, unsigned flags, const Caller *cal
     if (found->source.type != CHAR_UNIX || !found->source.path)
         return error_set(err, ERROR_INTERNAL, "channel %s is not using a UNIX socket",
                          name ? name : "<default>");
-    return console_open(vm, found, flags & CHANNEL_FORCE, ret_stream, err);
+    return console_open(vm, found, flags & VIR_DOMAIN_CHANNEL_FORCE, ret_stream, err);
 }
 
 /* ---- screenshots ---- */
@@ -256,7 +254,7 @@ bool vm_open_graphics(Vm *vm, unsigned index, int fd, unsigned flags, const Call
 {
     g_auto(Job) job = { 0 };
 
-    if (!check_flags(flags, GRAPHICS_SKIP_AUTH, "qemuDomainOpenGraphics", err) ||
+    if (!check_flags(flags, VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH, "qemuDomainOpenGraphics", err) ||
         !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (index >= def_list_len(vm->live->graphics))
@@ -266,7 +264,8 @@ bool vm_open_graphics(Vm *vm, unsigned index, int fd, unsigned flags, const Call
     if (!is_vnc && graphics->type != GRAPHICS_SPICE)
         return error_set(err, ERROR_INTERNAL, "Can only open VNC or SPICE graphics backends, not %s",
                          enum_name(&graphics_type_names, graphics->type));
-    if (!monitor_add_client(vm_monitor(vm), is_vnc ? "vnc" : "spice", fd, flags & GRAPHICS_SKIP_AUTH, 0, err))
+    if (!monitor_add_client(vm_monitor(vm), is_vnc ? "vnc" : "spice", fd,
+                            flags & VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH, 0, err))
         return false;
     (void)close(fd); /* QEMU has its own copy now */
     return true;

@@ -12,16 +12,8 @@
 #include "conf/xml_table.h"
 #include "machine/vm_private.h"
 
-enum { DEFINE_VALIDATE = 1 };
-enum {
-    UNDEFINE_MANAGED_SAVE = 1,
-    UNDEFINE_SNAPSHOTS = 2,
-    UNDEFINE_NVRAM = 4,
-    UNDEFINE_KEEP_NVRAM = 8,
-    UNDEFINE_CHECKPOINTS = 16,
-    UNDEFINE_ALL = 31,
-};
-enum { XML_SECURE = 1, XML_INACTIVE = 2, XML_UPDATE_CPU = 4, XML_MIGRATABLE = 8, XML_ALL = 15 };
+enum { UNDEFINE_ALL = 31 };
+enum { XML_ALL = 15 };
 
 /* ---- define ---- */
 
@@ -30,9 +22,9 @@ Vm *vm_define(Host *host, const char *xml, unsigned flags, const Caller *caller,
     DomainDef *def = NULL;
     g_auto(Job) job = { 0 };
 
-    if (!check_flags(flags, DEFINE_VALIDATE, "qemuDomainDefineXMLFlags", err) ||
+    if (!check_flags(flags, VIR_DOMAIN_DEFINE_VALIDATE, "qemuDomainDefineXMLFlags", err) ||
         !vm_xml_parse(host, xml, strlen(xml), "(domain_definition)",
-                      flags & DEFINE_VALIDATE ? VM_XML_VALIDATE : 0, &def, err))
+                      flags & VIR_DOMAIN_DEFINE_VALIDATE ? VM_XML_VALIDATE : 0, &def, err))
         return NULL;
     if (!object_acquire(vm_registry(host), def->name, &def->uuid, JOB_MODIFY, caller, &job, err)) {
         domain_def_free(def);
@@ -63,10 +55,11 @@ static bool vm_undefine_check(Vm *vm, unsigned flags, Error **err)
 {
     g_autofree char *nvram = vm_nvram_path(vm);
 
-    if (vm->has_managed_save && !(flags & UNDEFINE_MANAGED_SAVE))
+    if (vm->has_managed_save && !(flags & VIR_DOMAIN_UNDEFINE_MANAGED_SAVE))
         return error_set(err, ERROR_INVALID_STATE,
                          "Refusing to undefine while domain managed save image exists");
-    if (nvram && !(flags & (UNDEFINE_NVRAM | UNDEFINE_KEEP_NVRAM)) && vm_nvram_exists(vm->host, nvram))
+    if (nvram && !(flags & (VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)) &&
+        vm_nvram_exists(vm->host, nvram))
         return error_set(err, ERROR_INVALID_STATE, "cannot undefine domain with nvram");
     return true;
 }
@@ -82,7 +75,7 @@ static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
             return false;
         vm->has_managed_save = false;
     }
-    if ((flags & UNDEFINE_NVRAM) && nvram && !file_remove(nvram, err))
+    if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && nvram && !file_remove(nvram, err))
         return error_prefix(err, "failed to remove nvram");
     return object_store_remove(&vm->object, err);
 }
@@ -93,7 +86,7 @@ bool vm_undefine(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 
     if (!check_flags(flags, UNDEFINE_ALL, "qemuDomainUndefineFlags", err))
         return false;
-    if ((flags & UNDEFINE_NVRAM) && (flags & UNDEFINE_KEEP_NVRAM))
+    if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && (flags & VIR_DOMAIN_UNDEFINE_KEEP_NVRAM))
         return error_set(err, ERROR_OPERATION_FAILED, "cannot both keep and delete nvram");
     if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err))
         return false;
@@ -185,18 +178,18 @@ bool vm_get_xml(Vm *vm, unsigned flags, const Caller *caller, char **ret_xml, Er
 
     if (!check_flags(flags, XML_ALL, "qemuDomainGetXMLDesc", err))
         return false;
-    if (caller && caller->read_only && (flags & (XML_SECURE | XML_MIGRATABLE)))
+    if (caller && caller->read_only && (flags & (VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE)))
         return error_set(err, ERROR_DENIED, "virDomainGetXMLDesc with secure flag");
-    if (flags & XML_SECURE)
+    if (flags & VIR_DOMAIN_XML_SECURE)
         format |= XML_FORMAT_SECURE;
-    const DomainDef *def = (flags & XML_INACTIVE) && vm->config ? vm->config : vm_def(vm);
+    const DomainDef *def = (flags & VIR_DOMAIN_XML_INACTIVE) && vm->config ? vm->config : vm_def(vm);
     if (!def)
         return object_require_listed(&vm->object, err);
-    if (flags & XML_MIGRATABLE) {
+    if (flags & VIR_DOMAIN_XML_MIGRATABLE) {
         *ret_xml = vm_xml_format_migratable(vm->host, def);
         return true;
     }
-    if ((flags & XML_INACTIVE) || !vm->live)
+    if ((flags & VIR_DOMAIN_XML_INACTIVE) || !vm->live)
         format |= XML_FORMAT_INACTIVE;
     if (def == vm->config && format == XML_FORMAT_INACTIVE) {
         if (!vm->config_xml)

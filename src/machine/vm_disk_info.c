@@ -6,8 +6,6 @@
 #include "machine/vm_query.h"
 #include "qemu/command.h"
 
-enum { DISK_ERROR_NONE, DISK_ERROR_UNSPEC, DISK_ERROR_NO_SPACE };
-
 bool disk_is_local(const DiskDef *disk)
 {
     return disk->src.path && (disk->src.type == STORAGE_FILE || disk->src.type == STORAGE_BLOCK ||
@@ -45,7 +43,7 @@ static bool block_info_ask_qemu(Vm *vm, const char *node_name, BlockInfo *io_inf
     g_autoptr(GHashTable) nodes = NULL;
 
     if (!vm_require_monitor(vm, err) ||
-        !monitor_query_block_nodes(vm->run->qmp, QUERY_TIMEOUT_MS, &nodes, err))
+        !monitor_query_block_nodes(vm_monitor(vm), QUERY_TIMEOUT_MS, &nodes, err))
         return false;
     const MonitorBlockNode *node = g_hash_table_lookup(nodes, node_name);
     if (!node)
@@ -62,7 +60,7 @@ static bool block_info_ask_highest(Vm *vm, const char *disk, BlockInfo *io_info,
     g_autoptr(GPtrArray) stats = NULL;
 
     if (!vm_require_monitor(vm, err) ||
-        !monitor_query_block_stats(vm->run->qmp, QUERY_TIMEOUT_MS, &stats, err))
+        !monitor_query_block_stats(vm_monitor(vm), QUERY_TIMEOUT_MS, &stats, err))
         return false;
     const DiskDef *live = vm->live ? domain_find_disk(vm->live, disk) : NULL;
     const MonitorBlockStats *entry = live ? disk_find_stats(live, stats) : NULL;
@@ -163,7 +161,7 @@ bool vm_get_block_stats(Vm *vm, const char *name, Params **ret_params, Error **e
     if (*name && vm->live && !domain_find_disk(vm->live, name))
         return error_set(err, ERROR_INVALID_ARGUMENT, "invalid path: %s", name);
     if (!vm_require_monitor(vm, err) ||
-        !monitor_query_block_stats(vm->run->qmp, QUERY_TIMEOUT_MS, &stats, err) ||
+        !monitor_query_block_stats(vm_monitor(vm), QUERY_TIMEOUT_MS, &stats, err) ||
         !vm_require_running(vm, err))
         return false;
     if (!vm->live)
@@ -189,7 +187,7 @@ bool vm_get_disk_errors(Vm *vm, GPtrArray **ret_disks, GArray **ret_codes, Error
 {
     g_autoptr(GHashTable) disks = NULL;
 
-    if (!vm_require_monitor(vm, err) || !monitor_query_disks(vm->run->qmp, QUERY_TIMEOUT_MS, &disks, err) ||
+    if (!vm_require_monitor(vm, err) || !monitor_query_disks(vm_monitor(vm), QUERY_TIMEOUT_MS, &disks, err) ||
         !vm_require_running(vm, err))
         return false;
     if (!vm->live)
@@ -200,7 +198,8 @@ bool vm_get_disk_errors(Vm *vm, GPtrArray **ret_disks, GArray **ret_codes, Error
         const MonitorDisk *state = disk->info.alias ? g_hash_table_lookup(disks, disk->info.alias) : NULL;
         if (!state || state->io_status == MONITOR_IO_OK)
             continue;
-        const int code = state->io_status == MONITOR_IO_NO_SPACE ? DISK_ERROR_NO_SPACE : DISK_ERROR_UNSPEC;
+        const int code = state->io_status == MONITOR_IO_NO_SPACE ? VIR_DOMAIN_DISK_ERROR_NO_SPACE
+                                                                 : VIR_DOMAIN_DISK_ERROR_UNSPEC;
         g_ptr_array_add(names, g_strdup(disk->target));
         g_array_append_val(codes, code);
     }

@@ -142,7 +142,7 @@ static void handle_panicked(Vm *vm, const Json *data)
     if (run->panicked)
         return;
     run->panicked = true;
-    vm_set_state(vm, VM_STATE_CRASHED, 1);
+    vm_set_state(vm, VM_STATE_CRASHED, VIR_DOMAIN_CRASHED_PANICKED);
     vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED);
     vm_status_save_later(vm);
     vm_event_handle_crash(vm);
@@ -213,7 +213,9 @@ static void handle_io_error(Vm *vm, const Json *data)
     const DiskDef *disk = disk_from_event(vm, data);
     const char *text = json_get_str(data, "action");
     const bool stops = text && strcmp(text, "stop") == 0;
-    const int action = stops ? 1 : text && strcmp(text, "report") == 0 ? 2 : 0;
+    const int action = stops                                 ? VIR_DOMAIN_EVENT_IO_ERROR_PAUSE
+                       : text && strcmp(text, "report") == 0 ? VIR_DOMAIN_EVENT_IO_ERROR_REPORT
+                                                             : VIR_DOMAIN_EVENT_IO_ERROR_NONE;
     Event event = { .id = EVENT_IO_ERROR,
                     .type = action,
                     .text1 = disk && disk->src.path ? disk->src.path : "",
@@ -247,7 +249,7 @@ static void handle_watchdog(Vm *vm, const Json *data)
             break;
         }
     }
-    if (action == 1)
+    if (action == VIR_DOMAIN_EVENT_WATCHDOG_PAUSE)
         vm_mark_paused(vm, VIR_DOMAIN_PAUSED_WATCHDOG);
 }
 
@@ -275,8 +277,10 @@ static void handle_tray(Vm *vm, const Json *data)
     if (!disk)
         return;
     disk->tray = open ? DISK_TRAY_OPEN : DISK_TRAY_CLOSED;
-    vm_publish_event(vm,
-                     &(Event){ .id = EVENT_TRAY_CHANGE, .type = open ? 0 : 1, .text1 = disk->info.alias });
+    vm_publish_event(vm, &(Event){ .id = EVENT_TRAY_CHANGE,
+                                   .type = open ? VIR_DOMAIN_EVENT_TRAY_CHANGE_OPEN
+                                                : VIR_DOMAIN_EVENT_TRAY_CHANGE_CLOSE,
+                                   .text1 = disk->info.alias });
     vm_status_save_later(vm);
 }
 
@@ -315,8 +319,9 @@ static void handle_memory_failure(Vm *vm, const Json *data)
         if (strcmp(actions[i], action) == 0)
             event.detail = (int)i;
     }
-    event.flags = (json_get_bool(flags, "action-required", false) ? 1u : 0) |
-                  (json_get_bool(flags, "recursive", false) ? 2u : 0);
+    event.flags =
+        (json_get_bool(flags, "action-required", false) ? VIR_DOMAIN_MEMORY_FAILURE_ACTION_REQUIRED : 0u) |
+        (json_get_bool(flags, "recursive", false) ? VIR_DOMAIN_MEMORY_FAILURE_RECURSIVE : 0u);
     vm_publish_event(vm, &event);
 }
 
@@ -359,7 +364,7 @@ static void handle_suspend(Vm *vm, const Json *data)
 {
     if (vm->state == VM_STATE_RUNNING)
         vm_set_state(vm, VM_STATE_PMSUSPENDED, 0);
-    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_PMSUSPENDED, 0);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_PMSUSPENDED, VIR_DOMAIN_EVENT_PMSUSPENDED_MEMORY);
     vm_publish(vm, EVENT_PMSUSPEND, 0, 0);
     vm_status_save_later(vm);
 }
@@ -368,7 +373,7 @@ static void handle_suspend_disk(Vm *vm, const Json *data)
 {
     if (vm->state == VM_STATE_RUNNING)
         vm_set_state(vm, VM_STATE_PMSUSPENDED, 0);
-    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_PMSUSPENDED, 1);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_PMSUSPENDED, VIR_DOMAIN_EVENT_PMSUSPENDED_DISK);
     vm_publish(vm, EVENT_PMSUSPEND_DISK, 0, 0);
     vm_status_save_later(vm);
 }
@@ -390,8 +395,9 @@ static int address_family(const Json *side)
     const char *family = json_get_str(side, "family");
 
     if (family && strcmp(family, "ipv6") == 0)
-        return 1;
-    return family && strcmp(family, "unix") == 0 ? 2 : 0;
+        return VIR_DOMAIN_EVENT_GRAPHICS_ADDRESS_IPV6;
+    return family && strcmp(family, "unix") == 0 ? VIR_DOMAIN_EVENT_GRAPHICS_ADDRESS_UNIX
+                                                 : VIR_DOMAIN_EVENT_GRAPHICS_ADDRESS_IPV4;
 }
 
 static void publish_graphics(Vm *vm, const Json *data, int phase, const char *service_key)
@@ -418,32 +424,32 @@ static void publish_graphics(Vm *vm, const Json *data, int phase, const char *se
 
 static void handle_vnc_connected(Vm *vm, const Json *data)
 {
-    publish_graphics(vm, data, 0, "service");
+    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_CONNECT, "service");
 }
 
 static void handle_vnc_initialized(Vm *vm, const Json *data)
 {
-    publish_graphics(vm, data, 1, "service");
+    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_INITIALIZE, "service");
 }
 
 static void handle_vnc_disconnected(Vm *vm, const Json *data)
 {
-    publish_graphics(vm, data, 2, "service");
+    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_DISCONNECT, "service");
 }
 
 static void handle_spice_connected(Vm *vm, const Json *data)
 {
-    publish_graphics(vm, data, 0, "port");
+    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_CONNECT, "port");
 }
 
 static void handle_spice_initialized(Vm *vm, const Json *data)
 {
-    publish_graphics(vm, data, 1, "port");
+    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_INITIALIZE, "port");
 }
 
 static void handle_spice_disconnected(Vm *vm, const Json *data)
 {
-    publish_graphics(vm, data, 2, "port");
+    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_DISCONNECT, "port");
 }
 
 /* ---- migration and dumps: what fibers wait for ---- */
@@ -511,8 +517,12 @@ static const struct {
 
 void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds, int64_t microseconds)
 {
+    char uuid[UUID_STRING_LEN];
+
     if (!vm->run || !vm->live || vm->run->stopping)
         return;
+    uuid_format(&vm->uuid, uuid);
+    log_context_set_vm(uuid);
     g_autofree char *text = data ? json_format(data) : NULL;
     vm_publish_event(vm, &(Event){ .id = EVENT_QEMU_MONITOR,
                                    .text1 = name,
@@ -522,8 +532,8 @@ void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds
     for (size_t i = 0; i < G_N_ELEMENTS(event_handlers); i++) {
         if (strcmp(event_handlers[i].name, name) == 0) {
             event_handlers[i].handler(vm, data);
-            return;
+            break;
         }
     }
-    log_debug("machine '%s': event %s", vm->name, name);
+    log_context_set_vm(NULL);
 }

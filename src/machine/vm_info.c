@@ -12,13 +12,6 @@
 #include "machine/vm_private.h"
 #include "machine/vm_query.h"
 
-enum { AFFECT_LIVE = 1, AFFECT_CONFIG = 2 };
-enum { CONTROL_OK, CONTROL_JOB, CONTROL_OCCUPIED, CONTROL_ERROR };
-enum { CONTROL_ERROR_NONE, CONTROL_ERROR_UNKNOWN, CONTROL_ERROR_MONITOR };
-enum { VCPU_RUNNING = 1 };
-enum { MESSAGES_DEPRECATION = 1, MESSAGES_TAINTING = 2 };
-enum { MONITOR_HMP = 1 };
-
 /* ---- overview ---- */
 
 static unsigned info_count_vcpus(const DomainDef *def)
@@ -55,15 +48,17 @@ void vm_get_control(Vm *vm, VmControl *ret_control)
     const JobHolder *job = &vm->jobs.holder;
     const uint64_t pending_ms = run && run->qmp ? qmp_pending_ms(run->qmp) : 0;
 
-    *ret_control = (VmControl){ .state = CONTROL_OK };
+    *ret_control = (VmControl){ .state = VIR_DOMAIN_CONTROL_OK };
     if (!run)
         return;
     if (run->unanswering || (!run->is_starting && (!run->qmp || !qmp_is_open(run->qmp))))
-        *ret_control = (VmControl){ .state = CONTROL_ERROR, .details = CONTROL_ERROR_MONITOR };
+        *ret_control = (VmControl){ .state = VIR_DOMAIN_CONTROL_ERROR,
+                                    .details = VIR_DOMAIN_CONTROL_ERROR_REASON_MONITOR };
     else if (job->kind != JOB_NONE)
-        *ret_control = (VmControl){ .state = CONTROL_JOB, .state_ms = loop_now_ms() - job->since_ms };
+        *ret_control =
+            (VmControl){ .state = VIR_DOMAIN_CONTROL_JOB, .state_ms = loop_now_ms() - job->since_ms };
     else if (pending_ms)
-        *ret_control = (VmControl){ .state = CONTROL_OCCUPIED, .state_ms = pending_ms };
+        *ret_control = (VmControl){ .state = VIR_DOMAIN_CONTROL_OCCUPIED, .state_ms = pending_ms };
 }
 
 bool vm_get_affected_def(const Vm *vm, unsigned flags, const DomainDef **ret_def, Error **err)
@@ -71,7 +66,7 @@ bool vm_get_affected_def(const Vm *vm, unsigned flags, const DomainDef **ret_def
     bool live = false;
     bool config = false;
 
-    if ((flags & AFFECT_LIVE) && (flags & AFFECT_CONFIG))
+    if ((flags & VIR_DOMAIN_AFFECT_LIVE) && (flags & VIR_DOMAIN_AFFECT_CONFIG))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
                          "exclusive");
@@ -96,7 +91,7 @@ bool vm_get_vcpus(Vm *vm, unsigned maxinfo, unsigned maplen, GArray **ret_vcpus,
     GArray *vcpus = g_array_new(FALSE, TRUE, sizeof(VcpuInfo));
     for (guint i = 0; i < vm->run->vcpu_tids->len && i < maxinfo; i++) {
         const pid_t tid = g_array_index(vm->run->vcpu_tids, pid_t, i);
-        VcpuInfo info = { .number = i, .state = VCPU_RUNNING, .affinity = g_malloc0(MAX(maplen, 1)) };
+        VcpuInfo info = { .number = i, .state = VIR_VCPU_RUNNING, .affinity = g_malloc0(MAX(maplen, 1)) };
         ProcStat stat = { 0 };
         if (proc_stat_read(vm->run->pid, tid, &stat)) {
             info.cpu_time_ns = stat.user_ns + stat.system_ns;
@@ -145,7 +140,7 @@ bool vm_get_pin(Vm *vm, int vcpu, unsigned maplen, unsigned flags, uint8_t **ret
 {
     const DomainDef *def = NULL;
 
-    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG,
+    if (!check_flags(flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG,
                      vcpu < 0 ? "qemuDomainGetEmulatorPinInfo" : "qemuDomainGetVcpuPinInfo", err) ||
         !vm_get_affected_def(vm, flags, &def, err))
         return false;
@@ -183,7 +178,8 @@ bool vm_get_iothreads(Vm *vm, unsigned maplen, unsigned flags, GArray **ret_thre
 {
     const DomainDef *def = NULL;
 
-    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, "qemuDomainGetIOThreadInfo", err) ||
+    if (!check_flags(flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, "qemuDomainGetIOThreadInfo",
+                     err) ||
         !vm_get_affected_def(vm, flags, &def, err))
         return false;
     *ret_threads = g_array_new(FALSE, TRUE, sizeof(IothreadInfo));
@@ -295,12 +291,14 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
         { TAINT_CDROM_PASSTHROUGH, "use of cdrom passthrough" },
     };
 
-    if (!check_flags(flags, MESSAGES_DEPRECATION | MESSAGES_TAINTING, "qemuDomainGetMessages", err) ||
+    if (!check_flags(flags, VIR_DOMAIN_MESSAGE_DEPRECATION | VIR_DOMAIN_MESSAGE_TAINTING,
+                     "qemuDomainGetMessages", err) ||
         !object_require_listed(&vm->object, err))
         return false;
     GPtrArray *messages = g_ptr_array_new_with_free_func(g_free);
     for (size_t i = 0; i < G_N_ELEMENTS(taints); i++) {
-        if ((flags == 0 || (flags & MESSAGES_TAINTING)) && vm->run && (vm->run->taints & taints[i].taint))
+        if ((flags == 0 || (flags & VIR_DOMAIN_MESSAGE_TAINTING)) && vm->run &&
+            (vm->run->taints & taints[i].taint))
             g_ptr_array_add(messages, g_strdup_printf("tainted: %s", taints[i].what));
     }
     *ret_messages = messages;
@@ -312,14 +310,15 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
 bool vm_monitor_command(Vm *vm, const char *command, unsigned flags, const Caller *caller, char **ret_reply,
                         Error **err)
 {
-    if (!check_flags(flags, MONITOR_HMP, "qemuDomainQemuMonitorCommandWithFiles", err) ||
+    if (!check_flags(flags, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP, "qemuDomainQemuMonitorCommandWithFiles",
+                     err) ||
         !vm_require_monitor(vm, err))
         return false;
     log_info("machine '%s': monitor command from %s", vm->name,
              caller && caller->description ? caller->description : "the daemon");
     vm_taint(vm, TAINT_CUSTOM_MONITOR);
     /* No job: this is the way to look at, or help, a machine whose job does not come to an end. */
-    if (flags & MONITOR_HMP)
-        return qmp_exec_hmp(vm->run->qmp, command, 0, ret_reply, err);
-    return qmp_exec_raw(vm->run->qmp, command, 0, ret_reply, err);
+    if (flags & VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
+        return qmp_exec_hmp(vm_monitor(vm), command, 0, ret_reply, err);
+    return qmp_exec_raw(vm_monitor(vm), command, 0, ret_reply, err);
 }

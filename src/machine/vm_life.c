@@ -10,24 +10,13 @@
 #include "base/log.h"
 #include "machine/vm_private.h"
 
-enum {
-    CREATE_PAUSED = 1,
-    CREATE_AUTODESTROY = 2,
-    CREATE_BYPASS_CACHE = 4,
-    CREATE_FORCE_BOOT = 8,
-    CREATE_VALIDATE = 16,
-    CREATE_RESET_NVRAM = 32,
-};
-enum { DOWN_ACPI = 1, DOWN_AGENT = 2 };
-enum { DESTROY_GRACEFUL = 1 };
-
 /* ---- create and start ---- */
 
 static void start_spec_from_flags(VmStartSpec *spec, unsigned flags, const Caller *caller)
 {
-    spec->paused = flags & CREATE_PAUSED;
-    spec->reset_nvram = flags & CREATE_RESET_NVRAM;
-    spec->autodestroy_client = (flags & CREATE_AUTODESTROY) && caller ? caller->client_id : 0;
+    spec->paused = flags & VIR_DOMAIN_START_PAUSED;
+    spec->reset_nvram = flags & VIR_DOMAIN_START_RESET_NVRAM;
+    spec->autodestroy_client = (flags & VIR_DOMAIN_START_AUTODESTROY) && caller ? caller->client_id : 0;
 }
 
 static bool vm_require_not_running(const Vm *vm, Error **err)
@@ -39,14 +28,15 @@ static bool vm_require_not_running(const Vm *vm, Error **err)
 
 Vm *vm_create(Host *host, const char *xml, unsigned flags, const Caller *caller, Error **err)
 {
-    const unsigned known = CREATE_PAUSED | CREATE_AUTODESTROY | CREATE_VALIDATE | CREATE_RESET_NVRAM;
+    const unsigned known = VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_AUTODESTROY |
+                           VIR_DOMAIN_START_VALIDATE | VIR_DOMAIN_START_RESET_NVRAM;
     VmStartSpec spec = VM_START_SPEC_INIT;
     DomainDef *def = NULL;
     g_auto(Job) job = { 0 };
 
     if (!check_flags(flags, known, "qemuDomainCreateXML", err) ||
         !vm_xml_parse(host, xml, strlen(xml), "(domain_definition)",
-                      flags & CREATE_VALIDATE ? VM_XML_VALIDATE : 0, &def, err))
+                      flags & VIR_DOMAIN_START_VALIDATE ? VM_XML_VALIDATE : 0, &def, err))
         return NULL;
     if (!object_acquire(vm_registry(host), def->name, &def->uuid, JOB_START, caller, &job, err)) {
         domain_def_free(def);
@@ -79,8 +69,9 @@ static bool vm_drop_managed_save(Vm *vm, Error **err)
 
 bool vm_start(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 {
-    const unsigned known =
-        CREATE_PAUSED | CREATE_AUTODESTROY | CREATE_BYPASS_CACHE | CREATE_FORCE_BOOT | CREATE_RESET_NVRAM;
+    const unsigned known = VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_AUTODESTROY |
+                           VIR_DOMAIN_START_BYPASS_CACHE | VIR_DOMAIN_START_FORCE_BOOT |
+                           VIR_DOMAIN_START_RESET_NVRAM;
     VmStartSpec spec = VM_START_SPEC_INIT;
     g_auto(Job) job = { 0 };
 
@@ -91,10 +82,10 @@ bool vm_start(Vm *vm, unsigned flags, const Caller *caller, Error **err)
     if (!vm->config)
         return error_set(err, ERROR_INVALID_STATE, "domain is not running");
     start_spec_from_flags(&spec, flags, caller);
-    if (vm->has_managed_save && !(flags & CREATE_FORCE_BOOT)) {
+    if (vm->has_managed_save && !(flags & VIR_DOMAIN_START_FORCE_BOOT)) {
         g_autofree char *path = vm_save_path(vm->host, vm->name);
-        const unsigned save_flags =
-            ((flags & CREATE_BYPASS_CACHE) ? 1u : 0) | (spec.paused ? 4u : 0) | (spec.reset_nvram ? 8u : 0);
+        const unsigned save_flags = ((flags & VIR_DOMAIN_START_BYPASS_CACHE) ? 1u : 0) |
+                                    (spec.paused ? 4u : 0) | (spec.reset_nvram ? 8u : 0);
         return vm_restore_image(vm, &job, path, save_flags, spec.autodestroy_client, err) &&
                vm_drop_managed_save(vm, err);
     }
@@ -140,9 +131,10 @@ static bool vm_power(Vm *vm, unsigned flags, bool reboot, const char *function, 
                      Error **err)
 {
     g_auto(Job) job = { 0 };
-    bool use_agent = flags & DOWN_AGENT;
+    bool use_agent = flags & VIR_DOMAIN_SHUTDOWN_GUEST_AGENT;
 
-    if (!check_flags(flags, DOWN_ACPI | DOWN_AGENT, function, err) ||
+    if (!check_flags(flags, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, function,
+                     err) ||
         !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (flags == 0)
@@ -152,7 +144,8 @@ static bool vm_power(Vm *vm, unsigned flags, bool reboot, const char *function, 
         if (vm_agent_power(vm, reboot ? "reboot" : "powerdown", &why))
             return true;
         /* Asked for both, or for nothing in particular: the button is the other way. */
-        if (flags == DOWN_AGENT || error_code(why) == ERROR_CANCELLED || !vm_require_monitor(vm, NULL))
+        if (flags == VIR_DOMAIN_SHUTDOWN_GUEST_AGENT || error_code(why) == ERROR_CANCELLED ||
+            !vm_require_monitor(vm, NULL))
             return error_propagate(err, g_steal_pointer(&why));
     }
     return vm_power_button(vm, reboot, err);
@@ -195,7 +188,8 @@ bool vm_destroy(Vm *vm, unsigned flags, const Caller *caller, Error **err)
     G_GNUC_UNUSED g_autoptr(Vm) hold = vm_ref(vm);
     g_auto(Job) job = { 0 };
 
-    if (!check_flags(flags, DESTROY_GRACEFUL, "qemuDomainDestroyFlags", err) || !vm_require_running(vm, err))
+    if (!check_flags(flags, VIR_DOMAIN_DESTROY_GRACEFUL, "qemuDomainDestroyFlags", err) ||
+        !vm_require_running(vm, err))
         return false;
     VmRun *run = vm->run;
     const uint64_t serial = run->serial;
@@ -211,7 +205,7 @@ bool vm_destroy(Vm *vm, unsigned flags, const Caller *caller, Error **err)
     if (!vm->run || vm->run->serial != serial)
         return true; /* the exit handler, or a cancelled start, was quicker */
     log_info("machine '%s' destroyed by %s", vm->name, caller ? caller->description : "the daemon");
-    if (!vm_process_kill(vm, flags & DESTROY_GRACEFUL, err)) {
+    if (!vm_process_kill(vm, flags & VIR_DOMAIN_DESTROY_GRACEFUL, err)) {
         if (vm->run && vm->run->serial == serial)
             vm->run->destroying = false;
         return false;

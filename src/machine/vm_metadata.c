@@ -12,8 +12,6 @@
 #include "machine/vm_edit.h"
 #include "machine/vm_query.h"
 
-enum { METADATA_DESCRIPTION, METADATA_TITLE, METADATA_ELEMENT };
-
 /* A document whose root holds what is in <metadata>. */
 static bool metadata_to_doc(const DomainDef *def, xmlDoc **ret_doc, Error **err)
 {
@@ -131,10 +129,10 @@ static bool metadata_set(DomainDef *def, int type, const char *metadata, const c
                          Error **err)
 {
     switch (type) {
-    case METADATA_DESCRIPTION:
+    case VIR_DOMAIN_METADATA_DESCRIPTION:
         metadata_set_text(&def->description, metadata);
         return true;
-    case METADATA_TITLE:
+    case VIR_DOMAIN_METADATA_TITLE:
         metadata_set_text(&def->title, metadata);
         return true;
     default:
@@ -162,19 +160,19 @@ static bool metadata_check_element(const char *metadata, const char *key, const 
 static bool metadata_check(int type, const char *metadata, const char *key, const char *uri, Error **err)
 {
     switch (type) {
-    case METADATA_TITLE:
+    case VIR_DOMAIN_METADATA_TITLE:
         if (metadata && strchr(metadata, '\n'))
             return error_set(err, ERROR_INVALID_ARGUMENT, "metadata title can't contain newlines");
         __attribute__((fallthrough));
-    case METADATA_DESCRIPTION:
+    case VIR_DOMAIN_METADATA_DESCRIPTION:
         if (uri || key)
             return error_set(err, ERROR_INVALID_ARGUMENT,
                              "uri and key must be NULL for title and description");
         if (metadata && !xml_can_hold(metadata))
             return error_set(err, ERROR_INVALID_ARGUMENT, "%s has a character that XML cannot hold",
-                             type == METADATA_TITLE ? "title" : "description");
+                             type == VIR_DOMAIN_METADATA_TITLE ? "title" : "description");
         return true;
-    case METADATA_ELEMENT:
+    case VIR_DOMAIN_METADATA_ELEMENT:
         return metadata_check_element(metadata, key, uri, err);
     default:
         return error_set(err, ERROR_INVALID_ARGUMENT, "unknown metadata type '%d'", type);
@@ -243,12 +241,12 @@ bool vm_get_metadata(Vm *vm, int type, const char *uri, unsigned flags, char **r
     const DomainDef *def = NULL;
 
     if (!check_flags(flags, 3, "qemuDomainGetMetadata", err) ||
-        !metadata_check(type, NULL, NULL, type == METADATA_ELEMENT ? uri : NULL, err) ||
+        !metadata_check(type, NULL, NULL, type == VIR_DOMAIN_METADATA_ELEMENT ? uri : NULL, err) ||
         !vm_get_affected_def(vm, flags, &def, err))
         return false;
-    if (type == METADATA_ELEMENT)
+    if (type == VIR_DOMAIN_METADATA_ELEMENT)
         return metadata_get_element(def, uri, ret_text, err);
-    const char *text = type == METADATA_TITLE ? def->title : def->description;
+    const char *text = type == VIR_DOMAIN_METADATA_TITLE ? def->title : def->description;
     if (!text)
         return error_set(err, ERROR_NO_DOMAIN_METADATA, "Requested metadata element is not present");
     *ret_text = g_strdup(text);

@@ -5,9 +5,6 @@
 #include "machine/vm_edit.h"
 #include "machine/vm_query.h"
 
-enum { AFFECT_LIVE = 1, AFFECT_CONFIG = 2, VCPU_MAXIMUM = 4, VCPU_GUEST = 8, VCPU_HOTPLUGGABLE = 16 };
-enum { MEMORY_MAXIMUM = 4 };
-
 /* ---- CPUs ---- */
 
 static unsigned current_vcpus(const DomainDef *def)
@@ -47,7 +44,8 @@ static bool config_set_vcpus(DomainDef *def, unsigned count, bool maximum, Error
 
 bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, Error **err)
 {
-    const unsigned known = AFFECT_LIVE | AFFECT_CONFIG | VCPU_MAXIMUM | VCPU_GUEST | VCPU_HOTPLUGGABLE;
+    const unsigned known = VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM |
+                           VIR_DOMAIN_VCPU_GUEST | VIR_DOMAIN_VCPU_HOTPLUGGABLE;
     g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, known, "qemuDomainSetVcpusFlags", err))
@@ -56,10 +54,10 @@ bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, 
         return error_set(err, ERROR_INVALID_ARGUMENT, "nvcpus in virDomainSetVcpusFlags must not be zero");
     if (!vm_edit_begin(vm, flags, caller, &edit, err))
         return false;
-    if (flags & VCPU_GUEST)
+    if (flags & VIR_DOMAIN_VCPU_GUEST)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "setting the guest's CPUs through its agent is not supported yet");
-    if (edit.live && (flags & VCPU_MAXIMUM))
+    if (edit.live && (flags & VIR_DOMAIN_VCPU_MAXIMUM))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "maximum vcpu count of a live domain can't be modified");
     if (edit.live && count > vm->live->vcpus)
@@ -69,7 +67,7 @@ bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, 
     if (edit.live && count != current_vcpus(vm->live))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "plugging CPUs into a running domain is not supported yet");
-    return (!edit.config || config_set_vcpus(edit.config, count, flags & VCPU_MAXIMUM, err)) &&
+    return (!edit.config || config_set_vcpus(edit.config, count, flags & VIR_DOMAIN_VCPU_MAXIMUM, err)) &&
            vm_edit_commit(&edit, NULL, err);
 }
 
@@ -77,17 +75,19 @@ bool vm_get_vcpu_count(Vm *vm, unsigned flags, unsigned *ret_count, Error **err)
 {
     const DomainDef *def = NULL;
 
-    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG | VCPU_MAXIMUM | VCPU_GUEST,
+    if (!check_flags(flags,
+                     VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM |
+                         VIR_DOMAIN_VCPU_GUEST,
                      "qemuDomainGetVcpusFlags", err) ||
         !vm_get_affected_def(vm, flags, &def, err))
         return false;
-    if (flags & VCPU_GUEST)
+    if (flags & VIR_DOMAIN_VCPU_GUEST)
         return error_set(err, def == vm->live ? ERROR_OPERATION_UNSUPPORTED : ERROR_INVALID_ARGUMENT,
                          def == vm->live
                              ? "asking the guest's agent for CPUs is not supported yet"
                              : "vCPU count provided by the guest agent can only be requested for live "
                                "domains");
-    *ret_count = flags & VCPU_MAXIMUM ? def->vcpus : current_vcpus(def);
+    *ret_count = flags & VIR_DOMAIN_VCPU_MAXIMUM ? def->vcpus : current_vcpus(def);
     return true;
 }
 
@@ -151,11 +151,12 @@ static bool live_set_memory(VmEdit *edit, Balloon *before, uint64_t bytes, Error
 
 bool vm_set_memory(Vm *vm, uint64_t bytes, unsigned flags, const Caller *caller, Error **err)
 {
-    const bool maximum = flags & MEMORY_MAXIMUM;
+    const bool maximum = flags & VIR_DOMAIN_MEM_MAXIMUM;
     Balloon before = { .vm = vm };
     g_auto(VmEdit) edit = { 0 };
 
-    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG | MEMORY_MAXIMUM, "qemuDomainSetMemoryFlags", err))
+    if (!check_flags(flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_MEM_MAXIMUM,
+                     "qemuDomainSetMemoryFlags", err))
         return false;
     if (bytes == 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "memory in virDomainSetMemoryFlags must not be zero");
@@ -202,7 +203,8 @@ bool vm_set_memory_stats_period(Vm *vm, int period_s, unsigned flags, const Call
     OptU32 period = { .value = (uint32_t)period_s, .is_set = period_s > 0 };
     g_auto(VmEdit) edit = { 0 };
 
-    if (!check_flags(flags, AFFECT_LIVE | AFFECT_CONFIG, "qemuDomainSetMemoryStatsPeriod", err))
+    if (!check_flags(flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG,
+                     "qemuDomainSetMemoryStatsPeriod", err))
         return false;
     if (period_s < 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "period must not be negative");

@@ -21,7 +21,6 @@
 #include "machine/vm_dump.h"
 #include "machine/vm_private.h"
 
-enum { SAVE_BYPASS_CACHE = 1, SAVE_RUNNING = 2, SAVE_PAUSED = 4, SAVE_RESET_NVRAM = 8 };
 enum { JOB_OPERATION_SAVE = 2 };
 
 static uint64_t storage_timeout(const Host *host)
@@ -33,7 +32,7 @@ static bool save_check_flags(unsigned flags, unsigned known, const char *functio
 {
     if (!check_flags(flags, known, function, err))
         return false;
-    if ((flags & SAVE_RUNNING) && (flags & SAVE_PAUSED))
+    if ((flags & VIR_DOMAIN_SAVE_RUNNING) && (flags & VIR_DOMAIN_SAVE_PAUSED))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "Flags 'VIR_DOMAIN_SAVE_RUNNING' and 'VIR_DOMAIN_SAVE_PAUSED' are mutually "
                          "exclusive");
@@ -42,7 +41,7 @@ static bool save_check_flags(unsigned flags, unsigned known, const char *functio
 
 static bool save_choose_running(unsigned flags, bool otherwise)
 {
-    return flags & SAVE_RUNNING ? true : flags & SAVE_PAUSED ? false : otherwise;
+    return flags & VIR_DOMAIN_SAVE_RUNNING ? true : flags & VIR_DOMAIN_SAVE_PAUSED ? false : otherwise;
 }
 
 /* ---- save ---- */
@@ -71,7 +70,7 @@ static bool save_locked(Vm *vm, Job *job, const char *path, const char *dxml, un
 {
     g_autofree char *xml = NULL;
     StateCopy copy = { .path = path,
-                       .bypass_cache = flags & SAVE_BYPASS_CACHE,
+                       .bypass_cache = flags & VIR_DOMAIN_SAVE_BYPASS_CACHE,
                        .pause = true,
                        .pause_reason = VIR_DOMAIN_PAUSED_SAVE,
                        .operation = JOB_OPERATION_SAVE };
@@ -88,7 +87,9 @@ bool vm_save(Vm *vm, const char *path, const char *dxml, unsigned flags, const C
 {
     g_auto(Job) job = { 0 };
 
-    if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED, "qemuDomainSaveFlags", err))
+    if (!save_check_flags(flags,
+                          VIR_DOMAIN_SAVE_BYPASS_CACHE | VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED,
+                          "qemuDomainSaveFlags", err))
         return false;
     if (*path != '/')
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not an absolute path", path);
@@ -103,8 +104,9 @@ bool vm_managed_save(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
 
-    if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED, "qemuDomainManagedSave",
-                          err) ||
+    if (!save_check_flags(flags,
+                          VIR_DOMAIN_SAVE_BYPASS_CACHE | VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED,
+                          "qemuDomainManagedSave", err) ||
         !job_begin(&vm->object, JOB_SAVE, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (!vm->config)
@@ -159,8 +161,8 @@ static bool restore_start(Vm *vm, Job *job, SaveImage *image, DomainDef *def, un
     }
     AUTO_FD read_end = ends[0];
     AUTO_FD write_end = ends[1];
-    if (!save_copier_start(image->format, true, flags & SAVE_BYPASS_CACHE, image->fd, write_end, &feeder,
-                           &words_fd, err)) {
+    if (!save_copier_start(image->format, true, flags & VIR_DOMAIN_SAVE_BYPASS_CACHE, image->fd, write_end,
+                           &feeder, &words_fd, err)) {
         domain_def_free(def);
         return false;
     }
@@ -174,7 +176,7 @@ static bool restore_start(Vm *vm, Job *job, SaveImage *image, DomainDef *def, un
     spec.paused_reason = VIR_DOMAIN_PAUSED_MIGRATION;
     spec.running_reason = VIR_DOMAIN_RUNNING_RESTORED;
     spec.started_detail = VIR_DOMAIN_EVENT_STARTED_RESTORED;
-    spec.reset_nvram = flags & SAVE_RESET_NVRAM;
+    spec.reset_nvram = flags & VIR_DOMAIN_SAVE_RESET_NVRAM;
     /* A minute, and as long as 10 MB/s take. */
     spec.incoming_timeout_ms = 60000 + image->size_bytes / 10000;
     const bool ok = vm_start_process(vm, job, &spec, err);
@@ -212,7 +214,9 @@ bool vm_restore(Host *host, const char *path, const char *dxml, unsigned flags, 
     g_auto(Job) job = { 0 };
     DomainDef *def = NULL;
 
-    if (!save_check_flags(flags, SAVE_BYPASS_CACHE | SAVE_RUNNING | SAVE_PAUSED | SAVE_RESET_NVRAM,
+    if (!save_check_flags(flags,
+                          VIR_DOMAIN_SAVE_BYPASS_CACHE | VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED |
+                              VIR_DOMAIN_SAVE_RESET_NVRAM,
                           "qemuDomainRestoreFlags", err) ||
         !save_image_open(path, storage_timeout(host), &image, err) ||
         !restore_make_def(host, &image, dxml, &def, err))
@@ -253,7 +257,8 @@ bool save_image_define_xml(Host *host, const char *path, const char *dxml, unsig
     g_autoptr(DomainDef) def = NULL;
     g_autoptr(DomainDef) new_def = NULL;
 
-    if (!save_check_flags(flags, SAVE_RUNNING | SAVE_PAUSED, "qemuDomainSaveImageDefineXML", err) ||
+    if (!save_check_flags(flags, VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED,
+                          "qemuDomainSaveImageDefineXML", err) ||
         !save_image_open(path, storage_timeout(host), &image, err) ||
         !vm_xml_parse(host, image.xml, strlen(image.xml), "(saved domain)", VM_XML_TRUSTED, &def, err) ||
         !vm_xml_parse(host, dxml, strlen(dxml), "(domain_definition)", 0, &new_def, err) ||

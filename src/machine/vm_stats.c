@@ -107,7 +107,7 @@ bool vm_query_balloon_stats(Vm *vm, uint64_t timeout_ms, MonitorBalloonStats *re
         !vm_require_monitor(vm, NULL))
         return false;
     g_autofree char *alias = g_strdup(vm->live->memballoon->info.alias);
-    return monitor_query_balloon_stats(vm->run->qmp, alias, timeout_ms, ret_stats, NULL);
+    return monitor_query_balloon_stats(vm_monitor(vm), alias, timeout_ms, ret_stats, NULL);
 }
 
 void vm_refresh_balloon(Vm *vm, uint64_t timeout_ms)
@@ -117,7 +117,7 @@ void vm_refresh_balloon(Vm *vm, uint64_t timeout_ms)
     if (!vm->live || !balloon_is_there(vm->live) || !vm_require_monitor(vm, NULL))
         return;
     const uint64_t serial = vm->run->serial;
-    if (!monitor_query_balloon(vm->run->qmp, timeout_ms, &bytes, NULL))
+    if (!monitor_query_balloon(vm_monitor(vm), timeout_ms, &bytes, NULL))
         return;
     if (vm->run && vm->run->serial == serial && vm->live && bytes) {
         vm->run->balloon_bytes = bytes;
