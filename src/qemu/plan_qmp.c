@@ -77,8 +77,8 @@ static bool step_execute(PlanStep *step, const PlanTarget *target, Error **err)
 static bool is_gone(const Error *why)
 {
     return error_code(why) == ERROR_REFUSED &&
-           (g_strcmp0(error_class(why), "DeviceNotFound") == 0 ||
-            strstr(error_message(why), "not found") || strstr(error_message(why), "Failed to find"));
+           (g_strcmp0(error_class(why), "DeviceNotFound") == 0 || strstr(error_message(why), "not found") ||
+            strstr(error_message(why), "Failed to find"));
 }
 
 /* The set has a number that only QEMU remembers, by the name that it was given. */
