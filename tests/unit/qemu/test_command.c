@@ -8,6 +8,7 @@
 #include "check.h"
 
 #include "base/file.h"
+#include "golden_caps.h"
 #include "golden_platform.h"
 #include "qemu/address.h"
 #include "qemu/command.h"
@@ -15,20 +16,6 @@
 #include "qemu/device.h"
 #include "qemu/firmware.h"
 #include "qemu/qemu_caps_private.h"
-
-static QemuCaps *load_caps(void)
-{
-    g_autofree char *text = NULL;
-    size_t len;
-    AUTO_JSON document = NULL;
-    QemuCaps *caps = NULL;
-    g_autoptr(Error) err = NULL;
-
-    check_ok(file_read(GOLDEN_CAPS, 1 << 20, &text, &len, &err), err);
-    check_ok(json_parse(text, len, GOLDEN_CAPS, &document, &err), err);
-    check_ok(qemu_caps_from_document(document, &caps, &err), err);
-    return caps;
-}
 
 /* What the daemon chooses at a start: the first port, the default address, the place of agent sockets. */
 static void fill_in(DomainDef *def)

@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "base/socket.h"
 #include "fake_qemu.h"
+#include "golden_caps.h"
 #include "golden_platform.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
@@ -31,20 +32,6 @@ static const char base_xml[] =
     "<interface type='user'><model type='virtio'/></interface>"
     "<interface type='user'><model type='virtio'/></interface>"
     "<memballoon model='none'/></devices></domain>";
-
-static QemuCaps *load_caps(void)
-{
-    g_autofree char *text = NULL;
-    size_t len;
-    AUTO_JSON document = NULL;
-    QemuCaps *caps = NULL;
-    g_autoptr(Error) err = NULL;
-
-    check_ok(file_read(GOLDEN_CAPS, 1 << 20, &text, &len, &err), err);
-    check_ok(json_parse(text, len, GOLDEN_CAPS, &document, &err), err);
-    check_ok(qemu_caps_from_document(document, &caps, &err), err);
-    return caps;
-}
 
 static DomainDef *load_domain(void)
 {
