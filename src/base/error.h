@@ -62,6 +62,9 @@ typedef enum ErrorCode {
     ERROR_NO_SOURCE,      /* a device without the place on the host that it needs */
     ERROR_NO_TARGET,      /* a device without its name in the guest */
     ERROR_INVALID_SECRET, /* its value is not for everybody */
+    ERROR_POOL_BUILT,     /* what is to be made is there already */
+    ERROR_PROBE_FAILED,   /* a device that cannot be looked into */
+    ERROR_VOLUME_EXISTS,  /* the message is its name */
     ERROR_MIGRATE_UNSAFE,
     ERROR_SNAPSHOT_RISKY,
     ERROR_CODE_COUNT

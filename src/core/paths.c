@@ -22,6 +22,8 @@ static void paths_fill(Paths *paths)
     paths->etc_qemu = path_join(paths->etc, "qemu");
     paths->autostart = path_join(paths->etc_qemu, "autostart");
     paths->hooks = path_join(paths->etc, "hooks");
+    paths->storage = path_join(paths->etc, "storage");
+    paths->storage_autostart = path_join(paths->storage, "autostart");
     paths->secrets = path_join(paths->etc, "secrets");
     paths->save = path_join(paths->lib_qemu, "save");
     paths->nvram = path_join(paths->lib_qemu, "nvram");
@@ -30,6 +32,7 @@ static void paths_fill(Paths *paths)
     paths->checkpoint = path_join(paths->lib_qemu, "checkpoint");
     paths->channel_target = path_join(paths->lib_qemu, "channel", "target");
     paths->run_qemu = path_join(paths->run, "qemu");
+    paths->run_storage = path_join(paths->run, "storage");
 }
 
 /* Absolute, without "//", "/./", "/../" and trailing slashes; "" for the root itself. */
@@ -91,11 +94,13 @@ void paths_free(Paths *paths)
 {
     if (!paths)
         return;
-    char *strings[] = { paths->root,           paths->etc,      paths->etc_qemu, paths->autostart,
-                        paths->hooks,          paths->lib_qemu, paths->images,   paths->save,
-                        paths->nvram,          paths->dump,     paths->snapshot, paths->checkpoint,
-                        paths->channel_target, paths->run,      paths->run_qemu, paths->log_qemu,
-                        paths->cache,          paths->secrets };
+    char *strings[] = { paths->root,           paths->etc,         paths->etc_qemu,
+                        paths->autostart,      paths->hooks,       paths->lib_qemu,
+                        paths->images,         paths->save,        paths->nvram,
+                        paths->dump,           paths->snapshot,    paths->checkpoint,
+                        paths->channel_target, paths->run,         paths->run_qemu,
+                        paths->log_qemu,       paths->cache,       paths->secrets,
+                        paths->storage,        paths->run_storage, paths->storage_autostart };
     for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
         g_free(strings[i]);
     g_free(paths);
@@ -191,14 +196,23 @@ bool paths_make_dirs(const Paths *paths, Error **err)
         mode_t mode;
         bool for_qemu;
     } dirs[] = {
-        { paths->etc, mode, false },         { paths->etc_qemu, mode, false },
-        { paths->autostart, mode, false },   { paths->images, 0711, false },
-        { paths->run, 0755, false },         { paths->run_qemu, 0755, false },
-        { paths->log_qemu, 0755, false },    { paths->cache, 0711, false },
-        { paths->lib_qemu, 0751, true },     { paths->save, passable, true },
-        { paths->nvram, passable, true },    { paths->dump, passable, true },
-        { paths->snapshot, passable, true }, { paths->checkpoint, passable, true },
-        { channel, passable, true },         { paths->channel_target, passable, true },
+        { paths->etc, mode, false },
+        { paths->etc_qemu, mode, false },
+        { paths->autostart, mode, false },
+        { paths->images, 0711, false },
+        { paths->run, 0755, false },
+        { paths->run_qemu, 0755, false },
+        { paths->run_storage, 0755, false },
+        { paths->log_qemu, 0755, false },
+        { paths->cache, 0711, false },
+        { paths->lib_qemu, 0751, true },
+        { paths->save, passable, true },
+        { paths->nvram, passable, true },
+        { paths->dump, passable, true },
+        { paths->snapshot, passable, true },
+        { paths->checkpoint, passable, true },
+        { channel, passable, true },
+        { paths->channel_target, passable, true },
     };
     const bool is_root = geteuid() == 0 && !paths->is_session;
     for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {

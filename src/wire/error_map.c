@@ -77,6 +77,11 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_NO_TARGET] = { VIR_ERR_NO_TARGET, VIR_FROM_DOMAIN, "missing target information for device %s" },
     [ERROR_NO_HOSTNAME] = { VIR_ERR_NO_HOSTNAME, VIR_FROM_QEMU, "no hostname found: %s" },
     [ERROR_INVALID_SECRET] = { VIR_ERR_INVALID_SECRET, VIR_FROM_SECRET, "Invalid secret: %s" },
+    [ERROR_POOL_BUILT] = { VIR_ERR_STORAGE_POOL_BUILT, VIR_FROM_STORAGE, "Storage pool already built: %s" },
+    [ERROR_PROBE_FAILED] = { VIR_ERR_STORAGE_PROBE_FAILED, VIR_FROM_STORAGE,
+                             "Storage pool probe failed: %s" },
+    [ERROR_VOLUME_EXISTS] = { VIR_ERR_STORAGE_VOL_EXIST, VIR_FROM_STORAGE,
+                              "storage volume '%s' exists already" },
     [ERROR_MIGRATE_UNSAFE] = { VIR_ERR_MIGRATE_UNSAFE, VIR_FROM_QEMU, "Unsafe migration: %s" },
     [ERROR_SNAPSHOT_RISKY] = { VIR_ERR_SNAPSHOT_REVERT_RISKY, VIR_FROM_QEMU, "revert requires force: %s" },
 };

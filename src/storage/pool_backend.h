@@ -1,0 +1,123 @@
+/* Kinds of pools: a row of operations for each. For the files of this room that are one.
+ *
+ * All operations run in a fiber and may wait; each waits for a worker or a child process with a deadline. The
+ * pool's job is held for those of pools; those of volumes run without it (pool->n_async keeps the pool from
+ * being stopped meanwhile) unless the row says `is_serial`. Messages name the pool, the volume or the path.
+ */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/process.h"
+#include "base/trail.h"
+#include "conf/pool.h"
+#include "conf/volume.h"
+#include "core/host_private.h"
+#include "core/object_class.h"
+#include "storage/volume.h"
+
+#define POOL_DEADLINE_MS 30000 /* of one look at its storage */
+
+typedef struct PoolBackend PoolBackend;
+typedef struct PoolWatch PoolWatch;
+
+/* By what a file is known to be unchanged. */
+typedef struct FileStamp {
+    FileId id;
+    uint64_t size_bytes, blocks; /* blocks: of 512 bytes */
+    struct timespec modified, changed;
+    bool is_settled; /* false: so young that a second change could hide in it */
+} FileStamp;
+
+struct Volume {
+    unsigned refs;
+    Pool *pool; /* NULL: gone. Not counted: a pool outlives its volumes' place in it */
+    char *pool_name;
+    VolumeDef *def;     /* complete: name, key, target.path, type, sizes */
+    FileStamp stamp;    /* of a file: when def was read from it */
+    unsigned n_users;   /* operations on it under way: it is not deleted, resized or wiped meanwhile */
+    bool is_being_made; /* not listed */
+};
+
+struct Pool {
+    OBJECT_BASE(PoolDef); /* live: the target with what is really there, sizes */
+    const PoolBackend *backend;
+    GHashTable *volumes; /* name -> Volume (counted), also those being made; NULL: not active */
+    uint64_t capacity_bytes, allocation_bytes, available_bytes;
+    unsigned n_async; /* operations on volumes under way */
+    bool is_being_scanned;
+    WaitQueue scanned;   /* woken when a look at the storage has ended */
+    uint64_t scanned_ms; /* loop_now_ms() of the last complete look */
+    bool is_stale;       /* something is known to have changed since */
+    PoolWatch *watch;    /* tells of changes; NULL: nobody does */
+    bool is_starting;    /* at boot, or again after it failed */
+    char *reason;        /* why it is not active; NULL */
+    unsigned n_retries;
+    bool is_being_built;
+};
+
+/* What a look at the storage found. */
+typedef struct PoolScan {
+    GPtrArray *volumes; /* of Volume, complete, references; ones that are the pool's already are kept */
+    uint64_t capacity_bytes, allocation_bytes, available_bytes;
+} PoolScan;
+
+struct PoolBackend {
+    bool is_serial; /* its volumes are made and removed one after the other */
+    bool is_folder; /* volumes are files of target_path: the operations of volumes are those of folder.c */
+
+    /* Checks what its document says beyond its table. NULL: nothing */
+    bool (*check_def)(const PoolDef *def, Error **err);
+    /* Is it active already (mounted, logged in)? NULL: no kind of object outside tells; it is not */
+    bool (*is_active)(Pool *pool, bool *ret_active, Error **err);
+    bool (*start)(Pool *pool, Error **err); /* NULL: nothing to do */
+    bool (*stop)(Pool *pool, Error **err);  /* NULL: nothing to do */
+    /* @flags: virStoragePoolBuildFlags. NULL: ERROR_NOT_SUPPORTED */
+    bool (*build)(Pool *pool, unsigned flags, Error **err);
+    bool (*remove)(Pool *pool, unsigned flags, Error **err);
+    /* Lists what is there. The pool is active, or about to be (after start()). */
+    bool (*scan)(Pool *pool, PoolScan *scan, Error **err);
+    /* @spec: what is asked about (a source, as of a pool of the type). Adds <source> elements. NULL:
+     * ERROR_NOT_SUPPORTED */
+    bool (*find_sources)(Host *host, const PoolDef *spec, GString *xml, Error **err);
+
+    /* ---- volumes ---- */
+
+    /* What is asked for becomes complete: type, path, key, format. Refuses what cannot be. */
+    bool (*plan_volume)(Pool *pool, VolumeDef *def, const Volume *from, unsigned flags, Error **err);
+    /* Makes it, whole or not at all. @from may be of another pool. */
+    bool (*make_volume)(Pool *pool, VolumeDef *def, Volume *from, unsigned flags, Error **err);
+    bool (*remove_volume)(Pool *pool, Volume *volume, unsigned flags, Error **err);
+    bool (*resize_volume)(Pool *pool, Volume *volume, uint64_t capacity_bytes, unsigned flags, Error **err);
+    /* Brings def up to date. ERROR_NO_STORAGE_VOL: it is not there any more */
+    bool (*look_at_volume)(Pool *pool, Volume *volume, Error **err);
+    bool (*wipe_volume)(Pool *pool, Volume *volume, int algorithm,
+                        Error **err); /* NULL: of a file or device */
+    /* Opens it for copying. NULL: the file or device at its path */
+    bool (*open_volume)(Pool *pool, Volume *volume, int flags, int *ret_fd, Error **err);
+    /* Fills in where a machine finds it. NULL: the file or device at its path */
+    bool (*fill_source)(Pool *pool, const Volume *volume, StorageSource *io_source, Error **err);
+};
+
+/* NULL: this build or host has none for that type. */
+extern const PoolBackend *const pool_backends[POOL_TYPE_COUNT];
+
+/* The definition that counts: of an active pool the live one. */
+const PoolDef *pool_def(const Pool *pool);
+
+Volume *volume_new(Pool *pool, VolumeDef *def); /* @def owned; a reference */
+/* Those that one finds by path, in any pool. Loop thread only. */
+void volume_index_add(Volume *volume);
+void volume_index_remove(Volume *volume);
+/* Takes it out of its pool; references stay valid. */
+void volume_take_out(Volume *volume);
+
+/* Looks at the storage if something may have changed since the last look; one look serves all who ask. */
+AWAITS MUST_CHECK bool pool_freshen(Pool *pool, Error **err);
+/* Looks at it now. */
+AWAITS MUST_CHECK bool pool_scan(Pool *pool, Error **err);
+
+/* Runs a program that must succeed. @argv: argv[0] is a name on PATH (hint: @package brings it);
+ * NULL-terminated. What it says goes into the error: "Child process (LINE) unexpected exit status N: TEXT".
+ * @ret_out may be NULL. */
+AWAITS MUST_CHECK bool storage_run(const char *const *argv, const char *package, uint64_t timeout_ms,
+                                   char **ret_out, Error **err);
