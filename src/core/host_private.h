@@ -11,6 +11,7 @@
 typedef struct DacTable DacTable;
 typedef struct ImageSizes ImageSizes;
 typedef struct MachineRoom MachineRoom;
+typedef struct PoolRoom PoolRoom;
 typedef struct PortPool PortPool;
 typedef struct SecretKey SecretKey;
 
@@ -31,6 +32,7 @@ struct Host {
     PortPool *ports;         /* network */
     DacTable *dac;           /* storage */
     ImageSizes *image_sizes; /* storage: of machines that do not run */
+    PoolRoom *pools;
     MachineRoom *machines;
     SecretKey *secret_key;
 };

@@ -403,7 +403,7 @@ unsigned object_count(const Registry *registry, bool active_only)
 bool object_check_identity(Registry *registry, const char *name, const Uuid *uuid, Object **ret_object,
                            Error **err)
 {
-    const char *noun = registry->class->noun;
+    const char *noun = registry->class->short_noun ? registry->class->short_noun : registry->class->noun;
     Object *same_uuid = registry_get_uuid(registry, uuid);
     Object *same_name = registry_get_name(registry, name);
     char text[UUID_STRING_LEN];

@@ -82,6 +82,7 @@ unsigned object_flag_autostart(const Object *object);  /* 16, 32 */
 struct ObjectClass {
     ObjectKind kind;
     const char *noun;       /* "network", in messages */
+    const char *short_noun; /* in messages about two of one name or UUID; NULL: noun */
     const char *not_active; /* "domain is not running"; NULL: "network 'x' is not active" */
     size_t size;            /* of its struct */
     ErrorCode missing;

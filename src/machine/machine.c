@@ -14,6 +14,7 @@
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
 #include "storage/image_sizes.h"
+#include "storage/pool.h"
 #include "wire/wire_enums.h"
 
 /* A guest that makes us do something all the time has it done so often. */
@@ -49,6 +50,7 @@ void machine_open(Host *host)
     wait_queue_init(&host->machines->stats.turn[1]);
     host_add_class(host, &domain_class);
     secret_open(host);
+    pool_open(host);
     host_on_free(host, machine_close);
 }
 
@@ -259,7 +261,8 @@ bool machine_load(Host *host, Error **err)
 {
     machine_remove_leftovers(host);
     vm_token_scan(host);
-    if (!object_store_load(host, &secret_class, err) || !object_store_load(host, &domain_class, err))
+    if (!object_store_load(host, &secret_class, err) || !pool_load(host, err) ||
+        !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
@@ -277,6 +280,9 @@ static void machine_reload_fiber(void *arg)
 
     if (!object_store_load_unused(host, &secret_class, &err))
         log_error_error(err, "reading secrets again");
+    g_clear_pointer(&err, error_free);
+    if (!object_store_load_unused(host, &pool_class, &err))
+        log_error_error(err, "reading definitions of pools again");
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &domain_class, &err))
         log_error_error(err, "reading definitions again");
@@ -330,7 +336,9 @@ static void machine_autostart_fiber(void *arg)
 
     if (!hook_run(host, "daemon", "-", "start", "-", "start", NULL, NULL, &err))
         log_error_error(err, "daemon hook");
-    if (!machine_is_first_start(host) ||
+    const bool is_first = machine_is_first_start(host);
+    pool_autostart_all(host, is_first);
+    if (!is_first ||
         !vm_list(host, VIR_CONNECT_LIST_DOMAINS_AUTOSTART | VIR_CONNECT_LIST_DOMAINS_INACTIVE, &vms, NULL))
         return;
     for (guint i = 0; i < vms->len && !host->is_stopping; i++)

@@ -1,4 +1,4 @@
-/* Objects that this server does not keep yet: pools, volumes, networks, interfaces, node devices, filters.
+/* Objects that this server does not keep yet: networks, interfaces, node devices, filters.
  * There are none of them, so that lists are empty and looking one up fails in the words that clients know.
  * Clients ask for these before they do anything with machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -33,7 +33,6 @@ static bool handle_nothing(RpcCall *call, const void *args, void *ret, Error **e
     }
 
 NOTHING_WITH_FLAGS(connect_list_all_networks, 0x3f, VIR_FROM_NETWORK)
-NOTHING_WITH_FLAGS(connect_list_all_storage_pools, 0xfffff, VIR_FROM_STORAGE)
 NOTHING_WITH_FLAGS(connect_list_all_interfaces, 0x3, VIR_FROM_INTERFACE)
 NOTHING_WITH_FLAGS(connect_list_all_node_devices, 0xc03fffff, VIR_FROM_NODEDEV)
 NOTHING_WITH_FLAGS(connect_list_all_nwfilters, 0, VIR_FROM_NWFILTER)
@@ -56,14 +55,6 @@ NOTHING_WITH_FLAGS(node_list_devices, 0, VIR_FROM_NODEDEV)
 
 UNKNOWN(network_lookup_by_name, ERROR_NO_NETWORK, "no network with matching name '%s'", name)
 UNKNOWN_UUID(network_lookup_by_uuid, ERROR_NO_NETWORK, "no network with matching uuid '%s'")
-UNKNOWN(storage_pool_lookup_by_name, ERROR_NO_STORAGE_POOL, "no storage pool with matching name '%s'", name)
-UNKNOWN_UUID(storage_pool_lookup_by_uuid, ERROR_NO_STORAGE_POOL, "no storage pool with matching uuid '%s'")
-UNKNOWN(storage_pool_lookup_by_target_path, ERROR_NO_STORAGE_POOL,
-        "no storage pool with matching target path '%s'", path)
-UNKNOWN(storage_vol_lookup_by_name, ERROR_NO_STORAGE_POOL, "no storage pool with matching name '%s'",
-        pool.name)
-UNKNOWN(storage_vol_lookup_by_key, ERROR_NO_STORAGE_VOL, "no storage vol with matching key %s", key)
-UNKNOWN(storage_vol_lookup_by_path, ERROR_NO_STORAGE_VOL, "no storage vol with matching path '%s'", path)
 UNKNOWN(interface_lookup_by_name, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name)
 UNKNOWN(interface_lookup_by_mac_string, ERROR_NO_INTERFACE, "couldn't find interface with MAC address '%s'",
         mac)
@@ -84,10 +75,6 @@ const RpcEntry rpc_entries_absent[] = {
     NOTHING(connect_list_networks),
     NOTHING(connect_num_of_defined_networks),
     NOTHING(connect_list_defined_networks),
-    NOTHING(connect_num_of_storage_pools),
-    NOTHING(connect_list_storage_pools),
-    NOTHING(connect_num_of_defined_storage_pools),
-    NOTHING(connect_list_defined_storage_pools),
     NOTHING(connect_num_of_interfaces),
     NOTHING(connect_list_interfaces),
     NOTHING(connect_num_of_defined_interfaces),
@@ -95,7 +82,6 @@ const RpcEntry rpc_entries_absent[] = {
     NOTHING(connect_num_of_nwfilters),
     NOTHING(connect_list_nwfilters),
     RPC_ENTRY(connect_list_all_networks),
-    RPC_ENTRY(connect_list_all_storage_pools),
     RPC_ENTRY(connect_list_all_interfaces),
     RPC_ENTRY(connect_list_all_node_devices),
     RPC_ENTRY(connect_list_all_nwfilters),
@@ -104,12 +90,6 @@ const RpcEntry rpc_entries_absent[] = {
     RPC_ENTRY(node_list_devices),
     RPC_ENTRY(network_lookup_by_name),
     RPC_ENTRY(network_lookup_by_uuid),
-    RPC_ENTRY(storage_pool_lookup_by_name),
-    RPC_ENTRY(storage_pool_lookup_by_uuid),
-    RPC_ENTRY(storage_pool_lookup_by_target_path),
-    RPC_ENTRY(storage_vol_lookup_by_name),
-    RPC_ENTRY(storage_vol_lookup_by_key),
-    RPC_ENTRY(storage_vol_lookup_by_path),
     RPC_ENTRY(interface_lookup_by_name),
     RPC_ENTRY(interface_lookup_by_mac_string),
     RPC_ENTRY(node_device_lookup_by_name),

@@ -20,6 +20,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_save },
     { WIRE_PROGRAM_REMOTE, rpc_entries_secret },
     { WIRE_PROGRAM_REMOTE, rpc_entries_snapshot },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_storage },
     { WIRE_PROGRAM_REMOTE, rpc_entries_tunables },
     { WIRE_PROGRAM_QEMU, rpc_entries_qemu },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge },

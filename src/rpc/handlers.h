@@ -22,4 +22,5 @@ extern const RpcEntry rpc_entries_qemu[];
 extern const RpcEntry rpc_entries_save[];
 extern const RpcEntry rpc_entries_secret[];
 extern const RpcEntry rpc_entries_snapshot[];
+extern const RpcEntry rpc_entries_storage[];
 extern const RpcEntry rpc_entries_tunables[];

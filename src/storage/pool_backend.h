@@ -7,6 +7,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <systemd/sd-event.h>
+
 #include "base/process.h"
 #include "base/trail.h"
 #include "conf/pool.h"
@@ -18,7 +20,6 @@
 #define POOL_DEADLINE_MS 30000 /* of one look at its storage */
 
 typedef struct PoolBackend PoolBackend;
-typedef struct PoolWatch PoolWatch;
 
 /* By what a file is known to be unchanged. */
 typedef struct FileStamp {
@@ -31,7 +32,7 @@ typedef struct FileStamp {
 struct Volume {
     unsigned refs;
     Pool *pool; /* NULL: gone. Not counted: a pool outlives its volumes' place in it */
-    char *pool_name;
+    char *pool_name, *name;
     VolumeDef *def;     /* complete: name, key, target.path, type, sizes */
     FileStamp stamp;    /* of a file: when def was read from it */
     unsigned n_users;   /* operations on it under way: it is not deleted, resized or wiped meanwhile */
@@ -39,24 +40,45 @@ struct Volume {
 };
 
 struct Pool {
-    OBJECT_BASE(PoolDef); /* live: the target with what is really there, sizes */
+    OBJECT_BASE(PoolDef); /* live: the target with what is really there */
     const PoolBackend *backend;
+    PoolDef *working;    /* what is being built, started or deleted; borrowed, NULL */
     GHashTable *volumes; /* name -> Volume (counted), also those being made; NULL: not active */
     uint64_t capacity_bytes, allocation_bytes, available_bytes;
     unsigned n_async; /* operations on volumes under way */
-    bool is_being_scanned;
-    WaitQueue scanned;   /* woken when a look at the storage has ended */
-    uint64_t scanned_ms; /* loop_now_ms() of the last complete look */
+
+    /* Looks at the storage are numbered. */
+    uint64_t look_begun, look_done; /* the last that was begun, and the last that brought something */
+    bool is_looking;
+    WaitQueue looked;
+    uint64_t looked_ms;  /* loop_now_ms() of the last */
     bool is_stale;       /* something is known to have changed since */
-    PoolWatch *watch;    /* tells of changes; NULL: nobody does */
-    bool is_starting;    /* at boot, or again after it failed */
-    char *reason;        /* why it is not active; NULL */
+    GHashTable *changed; /* names of files that did; NULL: none */
+    int watch;           /* of inotify; -1: nobody tells of changes */
+
+    char *reason; /* why it could not be started by itself; NULL */
     unsigned n_retries;
-    bool is_being_built;
+    bool is_building;
+    sd_event_source *retry;
+};
+
+/* What the room keeps for all pools. */
+struct PoolRoom {
+    GHashTable *by_path; /* path of the volume (owned) -> Volume */
+    GHashTable *by_key;  /* the same for those whose key is no path */
+    /* Set by whoever knows: adds the names (owned) of machines with @path in their chains of disks; only
+     * those that run, if @running. NULL: there are none. */
+    void (*list_users)(Host *host, const char *path, bool running, GPtrArray *names);
+    int inotify_fd; /* -1: none */
+    sd_event_source *inotify_source;
+    GHashTable *watches; /* of inotify -> Pool */
+    bool default_is_new; /* this daemon made the pool `default` */
 };
 
 /* What a look at the storage found. */
 typedef struct PoolScan {
+    GHashTable *only;   /* names: look at these alone; NULL: at all. A kind that cannot ignores it */
+    bool is_partial;    /* out: volumes holds those of `only` that are there */
     GPtrArray *volumes; /* of Volume, complete, references; ones that are the pool's already are kept */
     uint64_t capacity_bytes, allocation_bytes, available_bytes;
 } PoolScan;
@@ -101,20 +123,30 @@ struct PoolBackend {
 /* NULL: this build or host has none for that type. */
 extern const PoolBackend *const pool_backends[POOL_TYPE_COUNT];
 
-/* The definition that counts: of an active pool the live one. */
+/* The definition that counts: what is being started, else the live one, else the stored one. */
 const PoolDef *pool_def(const Pool *pool);
 
-Volume *volume_new(Pool *pool, VolumeDef *def); /* @def owned; a reference */
+Volume *volume_new(Pool *pool, VolumeDef *def);      /* @def owned; a reference */
+void volume_set_def(Volume *volume, VolumeDef *def); /* owned; of the same name */
 /* Those that one finds by path, in any pool. Loop thread only. */
 void volume_index_add(Volume *volume);
 void volume_index_remove(Volume *volume);
 /* Takes it out of its pool; references stay valid. */
 void volume_take_out(Volume *volume);
 
-/* Looks at the storage if something may have changed since the last look; one look serves all who ask. */
-AWAITS MUST_CHECK bool pool_freshen(Pool *pool, Error **err);
-/* Looks at it now. */
-AWAITS MUST_CHECK bool pool_scan(Pool *pool, Error **err);
+/* Looks at the storage if something may have changed since the last look; one look serves all who ask.
+ * @name (NULL: none): at this one in any case, if nobody tells of changes. */
+AWAITS MUST_CHECK bool pool_freshen(Pool *pool, const char *name, Error **err);
+/* Looks at all of it now. */
+AWAITS MUST_CHECK bool pool_look(Pool *pool, Error **err);
+
+/* ---- who tells of changes (pool_watch.c) ---- */
+
+/* Of the files in @path, if that file system tells of changes. Failure is no error. */
+AWAITS void pool_watch_begin(Pool *pool, const char *path);
+void pool_watch_end(Pool *pool);
+/* Takes in what has been told until now. */
+void pool_watch_drain(Host *host);
 
 /* Runs a program that must succeed. @argv: argv[0] is a name on PATH (hint: @package brings it);
  * NULL-terminated. What it says goes into the error: "Child process (LINE) unexpected exit status N: TEXT".

@@ -1,0 +1,617 @@
+/* Pools of files. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "storage"
+#include "storage/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/worker.h"
+#include "storage/image_make.h"
+#include "storage/volume_probe.h"
+#include "wire/wire_enums.h"
+
+#define TEMP_PREFIX ".lodge-"
+#define FILES_MAX 1000000
+
+/* ---- jobs of workers ---- */
+
+/* Blames the storage of @path, if it was that. */
+static bool folder_run(const char *path, void (*func)(void *), void *job, void (*job_free)(void *),
+                       Error **err)
+{
+    WorkerLane *lane = worker_lane_for_path(path);
+
+    if (worker_run(lane, func, job, job_free, POOL_DEADLINE_MS, err))
+        return true;
+    error_prefix(err, "cannot access '%s' (storage below '%s' does not answer)", path,
+                 worker_lane_name(lane));
+    return error_hint(err, "check what is mounted at '%s'", worker_lane_name(lane));
+}
+
+/* Something with one path or two. */
+typedef struct PathJob {
+    int (*work)(const struct PathJob *job); /* 0 or an errno */
+    char *path, *path2;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    int result;
+} PathJob;
+
+static void path_job_free(void *data)
+{
+    PathJob *job = data;
+
+    g_free(job->path);
+    g_free(job->path2);
+    g_free(job);
+}
+
+static void path_job_run(void *data)
+{
+    PathJob *job = data;
+
+    job->result = job->work(job);
+}
+
+/* *ret_errno: what work() says. */
+AWAITS static bool path_run(const PathJob *what, int *ret_errno, Error **err)
+{
+    PathJob *job = g_memdup2(what, sizeof(*what));
+
+    job->path = g_strdup(what->path);
+    job->path2 = g_strdup(what->path2);
+    if (!folder_run(what->path, path_job_run, job, path_job_free, err))
+        return false;
+    *ret_errno = job->result;
+    path_job_free(job);
+    return true;
+}
+
+/* ---- temporary names ---- */
+
+/* Of this host and this daemon: others may use the same network file system. */
+static char *temp_prefix(const Host *host)
+{
+    g_autofree char *machine = file_read_kernel("/etc/machine-id");
+    g_autofree char *seed = g_strconcat(machine ? machine : "", ":", host->paths->run, NULL);
+    g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, seed, -1);
+
+    return g_strdup_printf(TEMP_PREFIX "%.12s-", sum);
+}
+
+char *folder_temp_path(const Host *host, const char *dir)
+{
+    static unsigned number;
+    g_autofree char *prefix = temp_prefix(host);
+
+    return g_strdup_printf("%s/%s%u.new", dir, prefix, number++);
+}
+
+static int put_in_place(const PathJob *job)
+{
+    if (job->mode)
+        return rename(job->path, job->path2) == 0 ? 0 : errno;
+    if (renameat2(AT_FDCWD, job->path, AT_FDCWD, job->path2, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL)
+        return errno;
+    /* A file system that does not know that. */
+    if (link(job->path, job->path2) < 0)
+        return errno;
+    (void)unlink(job->path);
+    return 0;
+}
+
+bool folder_put_in_place(const char *temp, const char *path, bool may_replace, Error **err)
+{
+    const PathJob job = {
+        .work = put_in_place, .path = (char *)temp, .path2 = (char *)path, .mode = may_replace
+    };
+    int result = 0;
+
+    if (!path_run(&job, &result, err))
+        return false;
+    if (result == EEXIST) {
+        g_autofree char *name = g_path_get_basename(path);
+        return error_set(err, ERROR_VOLUME_EXISTS, "%s", name);
+    }
+    return result == 0 || error_set_errno(err, result, "cannot rename '%s' to '%s'", temp, path);
+}
+
+static int drop_temp(const PathJob *job)
+{
+    return unlink(job->path) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+void folder_drop_temp(const char *temp)
+{
+    const PathJob job = { .work = drop_temp, .path = (char *)temp };
+    g_autoptr(Error) err = NULL;
+    int result = 0;
+
+    fiber_shield_begin();
+    if (path_run(&job, &result, &err) && result)
+        error_set_errno(&err, result, "cannot remove '%s'", temp);
+    fiber_shield_end();
+    if (err)
+        log_warning_error(err, temp);
+}
+
+/* ---- the folder itself ---- */
+
+static int make_folder(const PathJob *job)
+{
+    struct stat st;
+    bool is_new = true;
+
+    if (mkdir(job->path, 0700) < 0) {
+        if (errno != EEXIST && errno != ENOENT)
+            return errno;
+        is_new = errno == ENOENT;
+        if (g_mkdir_with_parents(job->path, 0755) < 0)
+            return errno;
+    }
+    AUTO_FD fd = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return errno;
+    if ((job->uid != (uid_t)-1 || job->gid != (gid_t)-1) && fchown(fd, job->uid, job->gid) < 0)
+        return errno;
+    /* A folder that was there keeps its mode unless the definition says one. */
+    if ((is_new || job->mode != (mode_t)-1) && fchmod(fd, job->mode == (mode_t)-1 ? 0711 : job->mode) < 0)
+        return errno;
+    return 0;
+}
+
+bool folder_build(Pool *pool, unsigned flags, Error **err)
+{
+    const PoolDef *def = pool_def(pool);
+    const StoragePermissions *permissions = def->permissions;
+    const PathJob job = {
+        .work = make_folder,
+        .path = def->target_path,
+        .mode = permissions && permissions->mode.is_set ? permissions->mode.value : (mode_t)-1,
+        .uid = permissions && permissions->owner.is_set ? permissions->owner.value : (uid_t)-1,
+        .gid = permissions && permissions->group.is_set ? permissions->group.value : (gid_t)-1,
+    };
+    int result = 0;
+
+    if (!path_run(&job, &result, err))
+        return error_prefix(err, "storage pool '%s'", pool->name);
+    return result == 0 || error_set_errno(err, result, "cannot create path '%s'", def->target_path);
+}
+
+static int remove_folder(const PathJob *job)
+{
+    return rmdir(job->path) == 0 ? 0 : errno;
+}
+
+bool folder_remove(Pool *pool, unsigned flags, Error **err)
+{
+    const PathJob job = { .work = remove_folder, .path = pool_def(pool)->target_path };
+    int result = 0;
+
+    if (flags & VIR_STORAGE_POOL_DELETE_ZEROED)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "unsupported flags (0x%x) in function virStoragePoolDelete", flags);
+    if (!path_run(&job, &result, err))
+        return error_prefix(err, "storage pool '%s'", pool->name);
+    return result == 0 || error_set_errno(err, result, "failed to remove pool '%s'", job.path);
+}
+
+/* ---- looking ---- */
+
+typedef struct FolderFile {
+    char *name;
+    FileStamp stamp; /* in: of what is known; out: of now */
+    bool is_known;   /* in: there is a stamp */
+    bool is_same;    /* out: as it was */
+    VolumeDef *def;  /* out; NULL: as it was, or no volume */
+} FolderFile;
+
+typedef struct FolderJob {
+    char *dir;
+    char *sweep;       /* prefix of temporaries to be removed; NULL: none */
+    GHashTable *known; /* name -> FolderFile (owned) */
+    bool only_known;   /* nothing but `known` is looked at */
+    GPtrArray *found;  /* of FolderFile (borrowed from known, or owned by `made`) */
+    GPtrArray *made;
+    struct stat st;
+    uint64_t capacity_bytes, free_bytes;
+    int error;
+    const char *failed; /* "cannot open directory" */
+} FolderJob;
+
+static void folder_file_free(void *data)
+{
+    FolderFile *file = data;
+
+    g_free(file->name);
+    volume_def_free(file->def);
+    g_free(file);
+}
+
+static void folder_job_free(void *data)
+{
+    FolderJob *job = data;
+
+    g_ptr_array_unref(job->found);
+    g_ptr_array_unref(job->made);
+    g_hash_table_unref(job->known);
+    g_free(job->dir);
+    g_free(job->sweep);
+    g_free(job);
+}
+
+/* Can a document name it? */
+static bool is_nameable(const char *name)
+{
+    if (!g_utf8_validate(name, -1, NULL))
+        return false;
+    for (const char *at = name; *at; at++) {
+        if ((unsigned char)*at < 0x20 && *at != '\n' && *at != '\t')
+            return false;
+    }
+    return true;
+}
+
+/* What is no file, device or folder is no volume; nor is a link that leads nowhere. */
+static void look_at_file(FolderJob *job, int dir_fd, FolderFile *file)
+{
+    struct stat st;
+
+    if (fstatat(dir_fd, file->name, &st, 0) < 0 ||
+        (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISDIR(st.st_mode)))
+        return;
+    FileStamp now = file_stamp_of(&st);
+    if (file->is_known && file_stamp_same(&file->stamp, &now)) {
+        file->is_same = true;
+        g_ptr_array_add(job->found, file);
+        return;
+    }
+    AUTO_FD fd = openat(dir_fd, file->name,
+                        (S_ISDIR(st.st_mode) ? O_PATH : O_RDONLY) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return;
+    g_autofree char *path = g_strconcat(job->dir, "/", file->name, NULL);
+    file->stamp = file_stamp_of(&st);
+    file->def = volume_probe(file->name, path, fd, &st);
+    g_ptr_array_add(job->found, file);
+}
+
+static void look_at_name(FolderJob *job, int dir_fd, const char *name)
+{
+    if (g_str_has_prefix(name, TEMP_PREFIX)) {
+        if (job->sweep && g_str_has_prefix(name, job->sweep))
+            (void)unlinkat(dir_fd, name, 0); /* best effort: the next start tries again */
+        return;
+    }
+    FolderFile *file = g_hash_table_lookup(job->known, name);
+    if (!file) {
+        if (!is_nameable(name))
+            return;
+        file = g_new0(FolderFile, 1);
+        file->name = g_strdup(name);
+        g_ptr_array_add(job->made, file);
+    }
+    look_at_file(job, dir_fd, file);
+}
+
+static void folder_job_read_all(FolderJob *job, int dir_fd)
+{
+    const int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+
+    if (!dir) {
+        job->error = errno;
+        job->failed = "cannot open directory";
+        return;
+    }
+    for (struct dirent *entry = NULL; job->found->len < FILES_MAX && (errno = 0, entry = readdir(dir));) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            look_at_name(job, dir_fd, entry->d_name);
+    }
+    if (errno && job->found->len < FILES_MAX) {
+        job->error = errno;
+        job->failed = "cannot read directory";
+    }
+    (void)closedir(dir);
+}
+
+static void folder_job_run(void *data)
+{
+    FolderJob *job = data;
+    struct statvfs fs;
+    AUTO_FD dir_fd = open(job->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir_fd < 0 || fstat(dir_fd, &job->st) < 0) {
+        job->error = errno;
+        job->failed = "cannot open directory";
+        return;
+    }
+    if (fstatvfs(dir_fd, &fs) < 0) {
+        job->error = errno;
+        job->failed = "cannot statvfs path";
+        return;
+    }
+    job->capacity_bytes = (uint64_t)fs.f_frsize * fs.f_blocks;
+    job->free_bytes = (uint64_t)fs.f_frsize * fs.f_bfree;
+    if (!job->only_known) {
+        folder_job_read_all(job, dir_fd);
+        return;
+    }
+    GHashTableIter iter;
+    gpointer name = NULL;
+    g_hash_table_iter_init(&iter, job->known);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        look_at_name(job, dir_fd, name);
+}
+
+static void folder_job_add_known(FolderJob *job, const char *name, const Volume *volume)
+{
+    FolderFile *file = g_new0(FolderFile, 1);
+
+    file->name = g_strdup(name);
+    file->is_known = volume && !volume->is_being_made;
+    if (file->is_known)
+        file->stamp = volume->stamp;
+    g_hash_table_insert(job->known, file->name, file);
+}
+
+static FolderJob *folder_job_new(Pool *pool, const PoolScan *scan)
+{
+    FolderJob *job = g_new0(FolderJob, 1);
+    GHashTableIter iter;
+    gpointer name = NULL, volume = NULL;
+
+    job->dir = g_strdup(pool_def(pool)->target_path);
+    job->sweep = pool->object.live ? NULL : temp_prefix(pool->host);
+    job->known = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, folder_file_free);
+    job->found = g_ptr_array_new();
+    job->made = g_ptr_array_new_with_free_func(folder_file_free);
+    job->only_known = scan->only != NULL;
+    g_hash_table_iter_init(&iter, scan->only ? scan->only : pool->volumes);
+    while (g_hash_table_iter_next(&iter, &name, &volume))
+        folder_job_add_known(job, name, scan->only ? g_hash_table_lookup(pool->volumes, name) : volume);
+    return job;
+}
+
+/* Of a pool that becomes active: the definition tells what its folder really is. */
+static void folder_fill_target(PoolDef *def, const struct stat *st)
+{
+    if (!def->permissions)
+        def->permissions = g_new0(StoragePermissions, 1);
+    def->permissions->mode = (OptU32){ .value = st->st_mode & 07777, .is_set = true };
+    def->permissions->owner = (OptU32){ .value = st->st_uid, .is_set = true };
+    def->permissions->group = (OptU32){ .value = st->st_gid, .is_set = true };
+}
+
+static void folder_take_file(Pool *pool, PoolScan *scan, FolderFile *file)
+{
+    Volume *known = pool->volumes ? g_hash_table_lookup(pool->volumes, file->name) : NULL;
+
+    if (known && known->is_being_made)
+        return;
+    if (file->is_same) {
+        if (known)
+            g_ptr_array_add(scan->volumes, volume_ref(known));
+        return;
+    }
+    /* A file that only changed stays the same volume for those who hold it. */
+    if (known) {
+        volume_set_def(known, g_steal_pointer(&file->def));
+        known->stamp = file->stamp;
+        g_ptr_array_add(scan->volumes, volume_ref(known));
+        return;
+    }
+    Volume *volume = volume_new(pool, g_steal_pointer(&file->def));
+    volume->stamp = file->stamp;
+    g_ptr_array_add(scan->volumes, volume);
+}
+
+bool folder_scan(Pool *pool, PoolScan *scan, Error **err)
+{
+    FolderJob *job = folder_job_new(pool, scan);
+    g_autofree char *dir = g_strdup(job->dir);
+
+    if (!folder_run(dir, folder_job_run, job, folder_job_free, err))
+        return error_prefix(err, "storage pool '%s'", pool->name);
+    if (job->error) {
+        error_set_errno(err, job->error, "%s '%s'", job->failed, job->dir);
+        folder_job_free(job);
+        return false;
+    }
+    for (guint i = 0; i < job->found->len; i++)
+        folder_take_file(pool, scan, g_ptr_array_index(job->found, i));
+    scan->is_partial = job->only_known;
+    scan->capacity_bytes = job->capacity_bytes;
+    scan->available_bytes = job->free_bytes;
+    scan->allocation_bytes = job->capacity_bytes - job->free_bytes;
+    folder_fill_target((PoolDef *)pool_def(pool), &job->st);
+    folder_job_free(job);
+    return true;
+}
+
+/* ---- one volume ---- */
+
+typedef struct LookJob {
+    char *name, *path;
+    FileStamp known, now;
+    VolumeDef *def; /* new; NULL: as it was but for its times */
+    struct stat st;
+    uint64_t size_bytes;
+    int error;
+} LookJob;
+
+static void look_job_free(void *data)
+{
+    LookJob *job = data;
+
+    volume_def_free(job->def);
+    g_free(job->name);
+    g_free(job->path);
+    g_free(job);
+}
+
+static void look_job_run(void *data)
+{
+    LookJob *job = data;
+
+    if (stat(job->path, &job->st) < 0) {
+        job->error = errno;
+        return;
+    }
+    job->now = file_stamp_of(&job->st);
+    if (file_stamp_same(&job->known, &job->now))
+        return;
+    AUTO_FD fd =
+        open(job->path, (S_ISDIR(job->st.st_mode) ? O_PATH : O_RDONLY) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &job->st) < 0) {
+        job->error = errno;
+        return;
+    }
+    job->now = file_stamp_of(&job->st);
+    job->def = volume_probe(job->name, job->path, fd, &job->st);
+}
+
+bool folder_look_at_volume(Pool *pool, Volume *volume, Error **err)
+{
+    LookJob *job = g_new0(LookJob, 1);
+    bool ok = true;
+
+    job->name = g_strdup(volume->def->name);
+    job->path = g_strdup(volume->def->target.path);
+    job->known = volume->stamp;
+    if (!folder_run(volume->def->target.path, look_job_run, job, look_job_free, err))
+        return error_prefix(err, "storage pool '%s'", pool->name);
+    if (job->error == ENOENT)
+        ok = error_set(err, ERROR_NO_STORAGE_VOL, "no storage vol with matching path '%s'", job->path);
+    else if (job->error)
+        ok = error_set_errno(err, job->error, "cannot open volume '%s'", job->path);
+    else if (job->def) {
+        volume_set_def(volume, g_steal_pointer(&job->def));
+        volume->stamp = job->now;
+    } else {
+        volume_probe_stat(volume->def, -1, &job->st);
+    }
+    look_job_free(job);
+    return ok;
+}
+
+/* ---- making and removing ---- */
+
+bool folder_plan_volume(Pool *pool, VolumeDef *def, const Volume *from, unsigned flags, Error **err)
+{
+    static const char *const known[] = { "none",  "raw", "dir",  "bochs", "cloop", "dmg", "iso",
+                                         "vpc",   "vdi", "fat",  "vhd",   "ploop", "cow", "qcow",
+                                         "qcow2", "qed", "vmdk", "luks",  "vhdx",  NULL };
+    const char *format = def->target.format ? def->target.format : "raw";
+
+    if (!g_strv_contains(known, format))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown volume format type %s", format);
+    if (def->backing && def->backing->format && !g_strv_contains(known, def->backing->format))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown volume format type %s",
+                         def->backing->format);
+    if (!def->target.format)
+        def->target.format = g_strdup("raw");
+    def->type = strcmp(format, "dir") == 0 ? VOLUME_DIR : VOLUME_FILE;
+    g_free(def->target.path);
+    def->target.path = g_strconcat(pool_def(pool)->target_path, "/", def->name, NULL);
+    g_free(def->key);
+    def->key = g_strdup(def->target.path);
+    return true;
+}
+
+static int make_dir_volume(const PathJob *job)
+{
+    if (mkdir(job->path, 0700) < 0)
+        return errno;
+    if (chmod(job->path, job->mode) < 0 ||
+        ((job->uid != (uid_t)-1 || job->gid != (gid_t)-1) && chown(job->path, job->uid, job->gid) < 0)) {
+        const int why = errno;
+        (void)rmdir(job->path);
+        return why;
+    }
+    return 0;
+}
+
+AWAITS static bool folder_make_dir(const VolumeDef *def, Error **err)
+{
+    const StoragePermissions *permissions = def->target.permissions;
+    const PathJob job = {
+        .work = make_dir_volume,
+        .path = def->target.path,
+        .mode = permissions && permissions->mode.is_set ? permissions->mode.value : 0600,
+        .uid = permissions && permissions->owner.is_set ? permissions->owner.value : (uid_t)-1,
+        .gid = permissions && permissions->group.is_set ? permissions->group.value : (gid_t)-1
+    };
+    int result = 0;
+
+    if (!path_run(&job, &result, err))
+        return false;
+    if (result == EEXIST)
+        return error_set(err, ERROR_VOLUME_EXISTS, "%s", def->name);
+    return result == 0 || error_set_errno(err, result, "cannot create path '%s'", def->target.path);
+}
+
+static ImageInput input_of(const Volume *from)
+{
+    return (ImageInput){ .path = from->def->target.path,
+                         .format = from->def->target.format,
+                         .encryption = from->def->target.encryption,
+                         .capacity_bytes = from->def->capacity.value };
+}
+
+bool folder_make_volume(Pool *pool, VolumeDef *def, Volume *from, unsigned flags, Error **err)
+{
+    g_autofree char *temp = folder_temp_path(pool->host, pool_def(pool)->target_path);
+    ImageInput input = { 0 };
+
+    if (def->type == VOLUME_DIR) {
+        if (from)
+            return error_set(err, ERROR_INTERNAL, "cannot copy from volume to a directory volume");
+        return folder_make_dir(def, err);
+    }
+    if (from)
+        input = input_of(from);
+    const bool ok = image_make(pool->host, def, temp, from ? &input : NULL, flags, err) &&
+                    image_set_owner(def, temp, 0600, err) &&
+                    folder_put_in_place(temp, def->target.path, false, err);
+    if (!ok)
+        folder_drop_temp(temp);
+    return ok;
+}
+
+static int remove_volume(const PathJob *job)
+{
+    if (job->mode ? rmdir(job->path) == 0 : unlink(job->path) == 0)
+        return 0;
+    return errno == ENOENT ? 0 : errno;
+}
+
+bool folder_remove_volume(Pool *pool, Volume *volume, unsigned flags, Error **err)
+{
+    const bool is_dir = volume->def->type == VOLUME_DIR;
+    const PathJob job = { .work = remove_volume, .path = volume->def->target.path, .mode = is_dir };
+    int result = 0;
+
+    if (!path_run(&job, &result, err))
+        return error_prefix(err, "storage pool '%s'", pool->name);
+    return result == 0 ||
+           error_set_errno(err, result, is_dir ? "cannot remove directory '%s'" : "cannot unlink file '%s'",
+                           volume->def->target.path);
+}
+
+bool folder_resize_volume(Pool *pool, Volume *volume, uint64_t capacity_bytes, unsigned flags, Error **err)
+{
+    return image_resize(pool->host, volume->def, capacity_bytes, flags, err);
+}

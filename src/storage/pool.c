@@ -1,0 +1,826 @@
+/* The class of pools: definitions, starting and stopping, looks at what is there. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "storage"
+#include "storage/pool.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "conf/xml_internal.h"
+#include "core/object_store.h"
+#include "storage/pool_backend.h"
+#include "wire/wire_enums.h"
+
+#define FRESH_MS 1500          /* how long a look counts where nobody tells of changes */
+#define LOOK_DEADLINE_MS 10000 /* of whoever only asks */
+#define LOAD_DEADLINE_MS 2000  /* the start of the daemon waits this long for pools that were active */
+#define RETRY_MIN_MS 5000
+#define RETRY_MAX_MS 300000
+#define BUILD_FLAGS (VIR_STORAGE_POOL_BUILD_NO_OVERWRITE | VIR_STORAGE_POOL_BUILD_OVERWRITE)
+
+static void pool_retry_later(Pool *pool);
+
+const PoolDef *pool_def(const Pool *pool)
+{
+    return pool->working ? pool->working : object_def(&pool->object);
+}
+
+static const PoolBackend *pool_get_backend(const PoolDef *def, Error **err)
+{
+    const PoolBackend *backend = pool_backends[def->type];
+
+    if (!backend)
+        error_set(err, ERROR_INTERNAL, "missing backend for pool type %d (%s)", def->type,
+                  enum_name(&pool_type_names, def->type));
+    return backend;
+}
+
+/* ---- looks ---- */
+
+static bool pool_require_active(const Pool *pool, Error **err)
+{
+    return object_require_active(&pool->object, err);
+}
+
+static void pool_take_look(Pool *pool, PoolScan *scan)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (guint i = 0; i < scan->volumes->len; i++) {
+        Volume *volume = g_ptr_array_index(scan->volumes, i);
+        Volume *known = g_hash_table_lookup(pool->volumes, volume->name);
+        g_hash_table_add(seen, volume->name);
+        if (known == volume || (known && known->is_being_made))
+            continue;
+        if (known)
+            volume_take_out(known);
+        g_hash_table_insert(pool->volumes, volume->name, volume_ref(volume));
+        volume->pool = pool;
+        volume_index_add(volume);
+    }
+    g_autoptr(GPtrArray) gone = g_ptr_array_new();
+    GHashTableIter iter;
+    gpointer value = NULL;
+    g_hash_table_iter_init(&iter, pool->volumes);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Volume *volume = value;
+        if (!volume->is_being_made && !g_hash_table_contains(seen, volume->name) &&
+            (!scan->is_partial || g_hash_table_contains(scan->only, volume->name)))
+            g_ptr_array_add(gone, volume);
+    }
+    for (guint i = 0; i < gone->len; i++)
+        volume_take_out(g_ptr_array_index(gone, i));
+    PoolDef *def = (PoolDef *)pool_def(pool); /* not the stored one: the pool is active, or about to be */
+    def->capacity_bytes = pool->capacity_bytes = scan->capacity_bytes;
+    def->allocation_bytes = pool->allocation_bytes = scan->allocation_bytes;
+    def->available_bytes = pool->available_bytes = scan->available_bytes;
+}
+
+/* One look; @only is taken over. Whoever holds the pool's job or finds it active calls. */
+AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
+{
+    g_autoptr(Object) reference = object_ref(&pool->object);
+    PoolScan scan = { .only = only, .volumes = g_ptr_array_new_with_free_func((GDestroyNotify)volume_unref) };
+    const uint64_t number = ++pool->look_begun;
+    const bool was_stale = pool->is_stale;
+
+    pool->is_looking = true;
+    pool->is_stale = false;
+    const bool ok = pool->backend->scan(pool, &scan, err);
+    if (ok && pool->volumes) {
+        pool_take_look(pool, &scan);
+        pool->look_done = number;
+        pool->looked_ms = loop_now_ms();
+    } else {
+        pool->is_stale = pool->is_stale || was_stale || !ok;
+    }
+    pool->is_looking = false;
+    wait_queue_wake_all(&pool->looked);
+    g_ptr_array_unref(scan.volumes);
+    g_clear_pointer(&only, g_hash_table_unref);
+    return ok;
+}
+
+/* Waits while somebody else looks. @number: of the look that would do. true: it was done meanwhile. */
+AWAITS static bool pool_await_look(Pool *pool, uint64_t number, bool *ret_done, Error **err)
+{
+    while (pool->is_looking) {
+        if (!wait_queue_wait(&pool->looked, POOL_DEADLINE_MS, err))
+            return error_prefix(err, "storage pool '%s'", pool->name);
+    }
+    *ret_done = pool->look_done >= number;
+    return true;
+}
+
+bool pool_look(Pool *pool, Error **err)
+{
+    const uint64_t number = pool->look_begun + 1;
+    bool done = false;
+
+    if (!pool_await_look(pool, number, &done, err))
+        return false;
+    g_clear_pointer(&pool->changed, g_hash_table_unref);
+    return done || pool_look_once(pool, NULL, err);
+}
+
+bool pool_freshen(Pool *pool, const char *name, Error **err)
+{
+    g_autoptr(Object) reference = object_ref(&pool->object);
+    bool done = false;
+
+    if (!pool_require_active(pool, err))
+        return false;
+    pool_watch_drain(pool->host);
+    if (pool->watch >= 0 && !pool->is_stale && !pool->changed)
+        return true;
+    if (pool->watch < 0 && !pool->is_stale && loop_now_ms() < pool->looked_ms + FRESH_MS && !name)
+        return true;
+    const uint64_t token = fiber_deadline_begin(LOOK_DEADLINE_MS);
+    bool ok = pool_await_look(pool, pool->look_begun + 1, &done, err);
+    GHashTable *only = g_steal_pointer(&pool->changed);
+    if (ok && !done && !pool->is_stale && pool->watch < 0 && name) {
+        only = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_hash_table_add(only, g_strdup(name));
+    }
+    if (pool->is_stale)
+        g_clear_pointer(&only, g_hash_table_unref);
+    if (ok && !done && (only || pool->is_stale || pool->watch < 0))
+        ok = pool_look_once(pool, only, err);
+    else
+        g_clear_pointer(&only, g_hash_table_unref);
+    fiber_deadline_end(token);
+    return ok && pool_require_active(pool, err);
+}
+
+/* ---- what is remembered of active pools ---- */
+
+static char *pool_state_path(const Pool *pool)
+{
+    g_autofree char *file = g_strconcat(pool->name, ".xml", NULL);
+
+    return path_join(pool->host->paths->run_storage, file);
+}
+
+/* The file that libvirtd has, too, so that either takes over the other's active pools. */
+AWAITS static bool pool_remember(Pool *pool, const PoolDef *def, Error **err)
+{
+    g_autofree char *path = pool_state_path(pool);
+    g_autofree char *text = pool_def_format(def, XML_FORMAT_INACTIVE);
+    g_autofree char *state = g_strdup_printf("<poolstate>\n%s</poolstate>\n", text);
+
+    return file_replace_volatile(path, state, strlen(state), 0600, err);
+}
+
+AWAITS static void pool_forget(Pool *pool)
+{
+    g_autofree char *path = pool_state_path(pool);
+    g_autoptr(Error) err = NULL;
+
+    if (!file_remove(path, &err))
+        log_warning_error(err, path);
+}
+
+/* ---- becoming active and inactive ---- */
+
+static void pool_close_volumes(Pool *pool)
+{
+    GHashTable *volumes = g_steal_pointer(&pool->volumes);
+    GHashTableIter iter;
+    gpointer value = NULL;
+
+    if (!volumes)
+        return;
+    g_hash_table_iter_init(&iter, volumes);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Volume *volume = value;
+        volume_index_remove(volume);
+        volume->pool = NULL;
+    }
+    g_hash_table_unref(volumes);
+}
+
+static void pool_close(Pool *pool)
+{
+    pool_watch_end(pool);
+    pool_close_volumes(pool);
+    g_clear_pointer(&pool->changed, g_hash_table_unref);
+    pool->capacity_bytes = pool->allocation_bytes = pool->available_bytes = 0;
+}
+
+/* The storage is usable: looks at it, remembers it, makes @def (owned) live. */
+AWAITS static bool pool_open_volumes(Pool *pool, PoolDef *def, Error **err)
+{
+    pool->volumes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)volume_unref);
+    if (pool->backend->is_folder)
+        pool_watch_begin(pool, def->target_path);
+    if (!pool_look(pool, err) || !pool_remember(pool, def, err)) {
+        pool_close(pool);
+        return false;
+    }
+    object_set_live(&pool->object, def);
+    g_clear_pointer(&pool->reason, g_free);
+    pool->n_retries = 0;
+    return true;
+}
+
+/* Another pool that is active on the same folder would show the same files as its own. */
+static bool pool_check_target(const Pool *pool, const PoolDef *def, Error **err)
+{
+    const Pool *other = NULL;
+
+    for (RegistryIter iter = registry_iter(pool->registry); (other = (Pool *)registry_next(&iter));) {
+        if (other != pool && other->live && other->backend->is_folder && pool->backend->is_folder &&
+            strcmp(other->live->target_path, def->target_path) == 0)
+            return error_set(err, ERROR_OPERATION_FAILED, "Storage source conflict with pool: '%s'",
+                             other->name);
+    }
+    return true;
+}
+
+AWAITS static bool pool_start_working(Pool *pool, unsigned flags, Error **err)
+{
+    const PoolBackend *backend = pool->backend;
+    bool is_active = false;
+    const unsigned build =
+        (flags & VIR_STORAGE_POOL_CREATE_WITH_BUILD_OVERWRITE ? VIR_STORAGE_POOL_BUILD_OVERWRITE : 0) |
+        (flags & VIR_STORAGE_POOL_CREATE_WITH_BUILD_NO_OVERWRITE ? VIR_STORAGE_POOL_BUILD_NO_OVERWRITE : 0);
+
+    if ((flags & VIR_STORAGE_POOL_CREATE_WITH_BUILD || build) && backend->build &&
+        !backend->build(pool, build, err))
+        return false;
+    if (backend->is_active && !backend->is_active(pool, &is_active, err))
+        return false;
+    return is_active || !backend->start || backend->start(pool, err);
+}
+
+AWAITS static bool pool_start_hook(Object *object, void *new_def, unsigned flags, Error **err)
+{
+    Pool *pool = (Pool *)object;
+    PoolDef *def = new_def;
+
+    pool->backend = pool_get_backend(def, err);
+    if (!pool->backend || !pool_check_target(pool, def, err)) {
+        xml_table_free(&pool_table, def);
+        return false;
+    }
+    fiber_shield_begin(); /* a mount that nobody knows of would stay */
+    pool->working = def;
+    bool ok = pool_start_working(pool, flags, err);
+    if (ok && !pool_open_volumes(pool, def, err)) {
+        ok = false;
+        if (pool->backend->stop && !pool->backend->stop(pool, NULL))
+            log_warning("storage pool '%s' could not be deactivated again", pool->name);
+    }
+    pool->working = NULL;
+    fiber_shield_end();
+    if (!ok) {
+        xml_table_free(&pool_table, def);
+        return false;
+    }
+    pool->retry = sd_event_source_disable_unref(pool->retry);
+    object_list_it(object);
+    object_publish_lifecycle(object, VIR_STORAGE_POOL_EVENT_STARTED, 0);
+    return true;
+}
+
+static bool pool_require_quiet(const Pool *pool, Error **err)
+{
+    if (pool->n_async)
+        return error_set(err, ERROR_INTERNAL, "pool '%s' has asynchronous jobs running.", pool->name);
+    return true;
+}
+
+AWAITS static bool pool_stop_hook(Object *object, Error **err)
+{
+    Pool *pool = (Pool *)object;
+
+    if (!pool_require_quiet(pool, err))
+        return false;
+    fiber_shield_begin();
+    const bool ok = !pool->backend->stop || pool->backend->stop(pool, err);
+    if (ok)
+        pool_forget(pool);
+    fiber_shield_end();
+    if (!ok)
+        return false;
+    pool_close(pool);
+    object_set_live(object, NULL);
+    object_publish_lifecycle(object, VIR_STORAGE_POOL_EVENT_STOPPED, 0);
+    return true;
+}
+
+/* ---- the class ---- */
+
+AWAITS static bool pool_parse_hook(Host *host, const char *xml, size_t len, const char *source,
+                                   unsigned flags, void **ret_def, Error **err)
+{
+    PoolDef *def = NULL;
+    const unsigned read = (flags & OBJECT_PARSE_LIVE ? 0 : XML_READ_INACTIVE) |
+                          (flags & OBJECT_PARSE_VALIDATE ? XML_READ_STRICT : 0);
+
+    if (!pool_def_parse(xml, len, read, &def, err))
+        return false;
+    if (uuid_is_null(&def->uuid))
+        uuid_generate(&def->uuid);
+    const PoolBackend *backend = pool_get_backend(def, err);
+    if (!backend || (backend->check_def && !backend->check_def(def, err))) {
+        pool_def_free(def);
+        return false;
+    }
+    *ret_def = def;
+    return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return g_strcmp0(a, b) == 0;
+}
+
+static const char *pool_first_host(const PoolDef *def)
+{
+    return def->hosts ? ((const PoolHost *)g_ptr_array_index(def->hosts, 0))->name : NULL;
+}
+
+static bool pool_share_device(const PoolDef *a, const PoolDef *b)
+{
+    for (guint i = 0; a->devices && i < a->devices->len; i++) {
+        for (guint k = 0; b->devices && k < b->devices->len; k++) {
+            if (strcmp(((const PoolDevice *)g_ptr_array_index(a->devices, i))->path,
+                       ((const PoolDevice *)g_ptr_array_index(b->devices, k))->path) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Would both be the same storage? */
+static bool pool_conflicts(const PoolDef *a, const PoolDef *b)
+{
+    const unsigned on_devices = 1U << POOL_TYPE_FS | 1U << POOL_TYPE_LOGICAL | 1U << POOL_TYPE_DISK;
+
+    if ((on_devices >> a->type & 1) && (on_devices >> b->type & 1))
+        return pool_share_device(a, b) || (a->type == POOL_TYPE_LOGICAL && b->type == a->type &&
+                                           same_text(a->source_name, b->source_name));
+    if (a->type != b->type)
+        return false;
+    switch (a->type) {
+    case POOL_TYPE_DIR:
+        return same_text(a->target_path, b->target_path);
+    case POOL_TYPE_NETFS:
+        return same_text(a->source_dir, b->source_dir) && same_text(pool_first_host(a), pool_first_host(b));
+    case POOL_TYPE_ISCSI:
+    case POOL_TYPE_ISCSI_DIRECT:
+        return pool_share_device(a, b) && same_text(pool_first_host(a), pool_first_host(b)) &&
+               same_text(a->initiator, b->initiator);
+    case POOL_TYPE_SCSI:
+        return a->adapter->type == b->adapter->type && same_text(a->adapter->name, b->adapter->name) &&
+               same_text(a->adapter->wwnn, b->adapter->wwnn) &&
+               same_text(a->adapter->wwpn, b->adapter->wwpn) &&
+               a->adapter->unique_id.value == b->adapter->unique_id.value &&
+               a->adapter->slot == b->adapter->slot;
+    case POOL_TYPE_MPATH:
+        return true;
+    default:
+        return same_text(a->source_name, b->source_name) &&
+               same_text(pool_first_host(a), pool_first_host(b)) && same_text(a->source_dir, b->source_dir);
+    }
+}
+
+AWAITS static bool pool_accept_hook(Object *object, const void *new_def, Error **err)
+{
+    const Object *other = NULL;
+
+    for (RegistryIter iter = registry_iter(object->registry); (other = registry_next(&iter));) {
+        const PoolDef *def = other->coming ? other->coming : object_def(other);
+        if (other != object && def && pool_conflicts(def, new_def))
+            return error_set(err, ERROR_OPERATION_FAILED, "Storage source conflict with pool: '%s'",
+                             other->name);
+    }
+    if (!object->live)
+        ((Pool *)object)->backend = pool_backends[((const PoolDef *)new_def)->type];
+    return true;
+}
+
+static bool pool_require_inactive(const Object *object, Error **err)
+{
+    if (object->live)
+        return error_set(err, ERROR_INVALID_STATE, "storage pool '%s' is still active", object->name);
+    return true;
+}
+
+AWAITS static bool pool_undefine_hook(Object *object, Error **err)
+{
+    Pool *pool = (Pool *)object;
+
+    if (!pool_require_inactive(object, err) || !pool_require_quiet(pool, err))
+        return false;
+    pool->retry = sd_event_source_disable_unref(pool->retry);
+    return true;
+}
+
+static void pool_loaded_hook(Object *object)
+{
+    ((Pool *)object)->backend = pool_backends[((const PoolDef *)object->config)->type];
+}
+
+static void pool_init_hook(Object *object)
+{
+    Pool *pool = (Pool *)object;
+
+    pool->watch = -1;
+    wait_queue_init(&pool->looked);
+}
+
+static void pool_free_hook(Object *object)
+{
+    Pool *pool = (Pool *)object;
+
+    pool_close(pool);
+    pool->retry = sd_event_source_disable_unref(pool->retry);
+    wait_queue_clear(&pool->looked);
+    g_free(pool->reason);
+}
+
+static unsigned pool_flag_type(const Object *object)
+{
+    static const unsigned flags[POOL_TYPE_COUNT] = {
+        [POOL_TYPE_DIR] = VIR_CONNECT_LIST_STORAGE_POOLS_DIR,
+        [POOL_TYPE_FS] = VIR_CONNECT_LIST_STORAGE_POOLS_FS,
+        [POOL_TYPE_NETFS] = VIR_CONNECT_LIST_STORAGE_POOLS_NETFS,
+        [POOL_TYPE_LOGICAL] = VIR_CONNECT_LIST_STORAGE_POOLS_LOGICAL,
+        [POOL_TYPE_DISK] = VIR_CONNECT_LIST_STORAGE_POOLS_DISK,
+        [POOL_TYPE_ISCSI] = VIR_CONNECT_LIST_STORAGE_POOLS_ISCSI,
+        [POOL_TYPE_ISCSI_DIRECT] = VIR_CONNECT_LIST_STORAGE_POOLS_ISCSI_DIRECT,
+        [POOL_TYPE_SCSI] = VIR_CONNECT_LIST_STORAGE_POOLS_SCSI,
+        [POOL_TYPE_MPATH] = VIR_CONNECT_LIST_STORAGE_POOLS_MPATH,
+        [POOL_TYPE_RBD] = VIR_CONNECT_LIST_STORAGE_POOLS_RBD,
+        [POOL_TYPE_SHEEPDOG] = VIR_CONNECT_LIST_STORAGE_POOLS_SHEEPDOG,
+        [POOL_TYPE_GLUSTER] = VIR_CONNECT_LIST_STORAGE_POOLS_GLUSTER,
+        [POOL_TYPE_ZFS] = VIR_CONNECT_LIST_STORAGE_POOLS_ZFS,
+        [POOL_TYPE_VSTORAGE] = VIR_CONNECT_LIST_STORAGE_POOLS_VSTORAGE,
+    };
+
+    return flags[((const PoolDef *)object_def(object))->type];
+}
+
+static const ObjectFilter pool_filters[] = { { 3, object_flag_active },
+                                             { 12, object_flag_persistent },
+                                             { 48, object_flag_autostart },
+                                             { 0xfffc0, pool_flag_type },
+                                             { 0 } };
+
+const ObjectClass pool_class = {
+    .kind = OBJECT_POOL,
+    .noun = "storage pool",
+    .short_noun = "pool",
+    .size = sizeof(Pool),
+    .missing = ERROR_NO_STORAGE_POOL,
+    .filters = pool_filters,
+    .table = &pool_table,
+    .root = "pool",
+    .def_name = offsetof(PoolDef, name),
+    .def_uuid = offsetof(PoolDef, uuid),
+    .xml_flags = OBJECT_XML_INACTIVE,
+    .create_flags = VIR_STORAGE_POOL_CREATE_WITH_BUILD | VIR_STORAGE_POOL_CREATE_WITH_BUILD_OVERWRITE |
+                    VIR_STORAGE_POOL_CREATE_WITH_BUILD_NO_OVERWRITE,
+    .create_validate = 8, /* of later versions of the protocol; the first bit is taken */
+    .edit_command = "pool-edit",
+    .config_dir = offsetof(Paths, storage),
+    .autostart_dir = offsetof(Paths, storage_autostart),
+    .parse = pool_parse_hook,
+    .accept = pool_accept_hook,
+    .start = pool_start_hook,
+    .stop = pool_stop_hook,
+    .undefine = pool_undefine_hook,
+    .loaded = pool_loaded_hook,
+    .init = pool_init_hook,
+    .free = pool_free_hook,
+};
+
+/* ---- operations of its own ---- */
+
+void pool_info_clear(PoolInfo *info)
+{
+    g_clear_pointer(&info->reason, g_free);
+}
+
+bool pool_get_info(Object *object, PoolInfo *ret_info, Error **err)
+{
+    Pool *pool = (Pool *)object;
+    g_autoptr(Error) why = NULL;
+
+    if (!object_require_listed(object, err))
+        return false;
+    *ret_info = (PoolInfo){ .state = VIR_STORAGE_POOL_INACTIVE, .reason = g_strdup(pool->reason) };
+    if (pool->is_building)
+        ret_info->state = VIR_STORAGE_POOL_BUILDING;
+    if (!object->live)
+        return true;
+    ret_info->state = VIR_STORAGE_POOL_RUNNING;
+    if (!pool_freshen(pool, NULL, &why)) {
+        ret_info->state = VIR_STORAGE_POOL_INACCESSIBLE;
+        g_free(ret_info->reason);
+        ret_info->reason = g_strdup(error_message(why));
+    }
+    ret_info->capacity_bytes = pool->capacity_bytes;
+    ret_info->allocation_bytes = pool->allocation_bytes;
+    ret_info->available_bytes = pool->available_bytes;
+    GHashTableIter iter;
+    gpointer value = NULL;
+    if (pool->volumes) {
+        g_hash_table_iter_init(&iter, pool->volumes);
+        while (g_hash_table_iter_next(&iter, NULL, &value))
+            ret_info->promised_bytes += MAX(((const Volume *)value)->def->capacity.value,
+                                            ((const Volume *)value)->def->allocation.value);
+    }
+    return true;
+}
+
+typedef bool (*PoolWork)(Pool *pool, unsigned flags, Error **err);
+
+/* Build and delete: of a pool that is not active. */
+AWAITS static bool pool_work(Object *object, unsigned flags, const Caller *caller, bool is_delete,
+                             Error **err)
+{
+    Pool *pool = (Pool *)object;
+    g_auto(Job) job = { 0 };
+
+    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !object_require_listed(object, err))
+        return false;
+    if (object->live)
+        return error_set(err, ERROR_INVALID_STATE, "storage pool '%s' is %s active", pool->name,
+                         is_delete ? "still" : "already");
+    const PoolWork work = is_delete ? pool->backend->remove : pool->backend->build;
+    if (!work)
+        return error_set(err, ERROR_NOT_SUPPORTED,
+                         is_delete ? "pool does not support pool deletion"
+                                   : "pool does not support pool building");
+    fiber_shield_begin();
+    pool->is_building = !is_delete;
+    const bool ok = work(pool, flags, err);
+    pool->is_building = false;
+    fiber_shield_end();
+    if (!ok)
+        return false;
+    log_info("storage pool '%s' %s by %s", pool->name, is_delete ? "deleted" : "built",
+             caller_describe(caller));
+    object_publish_lifecycle(object,
+                             is_delete ? VIR_STORAGE_POOL_EVENT_DELETED : VIR_STORAGE_POOL_EVENT_CREATED, 0);
+    return true;
+}
+
+bool pool_build(Object *pool, unsigned flags, const char *function, const Caller *caller, Error **err)
+{
+    if (!check_flags(flags, BUILD_FLAGS | VIR_STORAGE_POOL_BUILD_REPAIR | VIR_STORAGE_POOL_BUILD_RESIZE,
+                     function, err))
+        return false;
+    if ((flags & BUILD_FLAGS) == BUILD_FLAGS)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "Flags 'VIR_STORAGE_POOL_BUILD_OVERWRITE' and 'VIR_STORAGE_POOL_BUILD_NO_OVERWRITE' "
+                         "are "
+                         "mutually exclusive");
+    if (flags & (VIR_STORAGE_POOL_BUILD_REPAIR | VIR_STORAGE_POOL_BUILD_RESIZE))
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                         "a pool can be built anew only, not repaired or resized");
+    return pool_work(pool, flags, caller, false, err);
+}
+
+bool pool_delete(Object *pool, unsigned flags, const char *function, const Caller *caller, Error **err)
+{
+    return check_flags(flags, VIR_STORAGE_POOL_DELETE_ZEROED, function, err) &&
+           pool_work(pool, flags, caller, true, err);
+}
+
+bool pool_refresh(Object *object, const Caller *caller, Error **err)
+{
+    Pool *pool = (Pool *)object;
+    g_auto(Job) job = { 0 };
+
+    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !pool_require_active(pool, err) ||
+        !pool_require_quiet(pool, err) || !pool_look(pool, err))
+        return false;
+    object_publish(object, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
+    return true;
+}
+
+Object *pool_find_by_target_path(Host *host, const char *path, Error **err)
+{
+    Object *object = NULL;
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &pool_class));
+         (object = registry_next(&iter));) {
+        const PoolDef *def = object->is_listed && object->live ? object->live : NULL;
+        if (def && def->target_path && strcmp(def->target_path, path) == 0)
+            return object_ref(object);
+    }
+    error_set(err, ERROR_NO_STORAGE_POOL, "no storage pool with matching target path '%s'", path);
+    return NULL;
+}
+
+/* ---- what the daemon finds when it starts ---- */
+
+/* The <pool> in the file of an active pool. */
+static bool pool_read_state(const char *path, PoolDef **ret_def, Error **err)
+{
+    g_autofree char *text = NULL;
+    size_t len = 0;
+    g_autoptr(xmlDoc) doc = NULL;
+
+    if (!file_read(path, 1 << 20, &text, &len, err) || !xml_document_read(text, len, path, &doc, err))
+        return false;
+    xmlNode *node = xmlFirstElementChild(xmlDocGetRootElement(doc));
+    if (!node)
+        return error_set(err, ERROR_XML_INVALID, "%s: there is no pool in it", path);
+    g_autofree char *xml = NULL;
+    xmlBuffer *buffer = xmlBufferCreate();
+    (void)xmlNodeDump(buffer, doc, node, 0, 0);
+    xml = g_strdup((const char *)xmlBufferContent(buffer));
+    xmlBufferFree(buffer);
+    return pool_def_parse(xml, strlen(xml), XML_READ_INACTIVE, ret_def, err);
+}
+
+/* It was active: is it still? */
+AWAITS static bool pool_take_over(Pool *pool, Error **err)
+{
+    bool is_active = false;
+
+    if (pool->backend->is_active && !pool->backend->is_active(pool, &is_active, err))
+        return false;
+    if (!is_active && pool->backend->start)
+        return error_set(err, ERROR_INVALID_STATE, "it is not active any more");
+    return true;
+}
+
+typedef struct TakeOver {
+    Host *host;
+    char *path;
+} TakeOver;
+
+AWAITS static bool pool_resume(Host *host, PoolDef *def, Error **err)
+{
+    g_auto(Job) job = { 0 };
+
+    if (!object_acquire(host_registry(host, &pool_class), def->name, &def->uuid, JOB_START, NULL, &job,
+                        err)) {
+        pool_def_free(def);
+        return false;
+    }
+    Pool *pool = (Pool *)job.object;
+    pool->backend = pool_get_backend(def, err);
+    pool->working = def;
+    const bool ok =
+        pool->backend && !pool->live && pool_take_over(pool, err) && pool_open_volumes(pool, def, err);
+    pool->working = NULL;
+    if (!ok) {
+        pool_def_free(def);
+        object_release_embryo(&pool->object);
+        return false;
+    }
+    object_list_it(&pool->object);
+    return true;
+}
+
+AWAITS static void pool_resume_one(void *item)
+{
+    const TakeOver *found = item;
+    g_autoptr(Error) err = NULL;
+    PoolDef *def = NULL;
+
+    const uint64_t token = fiber_deadline_begin(LOAD_DEADLINE_MS);
+    const bool ok = pool_read_state(found->path, &def, &err) && pool_resume(found->host, def, &err);
+    fiber_deadline_end(token);
+    if (ok)
+        return;
+    log_warning_error(err, found->path);
+    if (error_code(err) == ERROR_TIMEOUT)
+        return; /* it stays remembered: autostart or its owner starts it again */
+    if (!file_remove(found->path, NULL))
+        log_warning("'%s' could not be removed", found->path);
+}
+
+AWAITS static void pool_resume_all(Host *host)
+{
+    g_autoptr(GPtrArray) names = NULL;
+    g_autoptr(GArray) found = g_array_new(FALSE, TRUE, sizeof(TakeOver));
+
+    if (!file_remove_leftovers(host->paths->run_storage, NULL) ||
+        !file_list_dir(host->paths->run_storage, &names, NULL))
+        return;
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        if (g_str_has_suffix(name, ".xml"))
+            g_array_append_val(found, ((TakeOver){ .host = host,
+                                                   .path = path_join(host->paths->run_storage, name) }));
+    }
+    fiber_run_all("pool", pool_resume_one, found->data, found->len, sizeof(TakeOver));
+    for (guint i = 0; i < found->len; i++)
+        g_free(g_array_index(found, TakeOver, i).path);
+}
+
+/* On a host that never had pools: what people expect to be there. */
+AWAITS static bool pool_make_default(Host *host, Error **err)
+{
+    g_autofree char *path = g_markup_escape_text(host->paths->images, -1);
+    g_autofree char *xml =
+        g_strdup_printf("<pool type='dir'><name>default</name><target><path>%s</path></target></pool>", path);
+    g_autoptr(Object) pool = object_define(host, &pool_class, xml, 0, __func__, NULL, err);
+
+    return pool && object_set_autostart(pool, true, NULL, err);
+}
+
+bool pool_load(Host *host, Error **err)
+{
+    const bool is_new = access(host->paths->storage, F_OK) != 0;
+
+    if (!file_make_dirs(host->paths->storage_autostart, host->paths->is_session ? 0700 : 0755, err) ||
+        !file_remove_leftovers(host->paths->storage, err) || !object_store_load(host, &pool_class, err))
+        return false;
+    pool_resume_all(host);
+    host->pools->default_is_new = is_new;
+    return !is_new || pool_make_default(host, err);
+}
+
+/* ---- starting by itself ---- */
+
+static void pool_autostart_one(void *arg)
+{
+    Pool *pool = arg;
+    g_autoptr(Object) object = &pool->object;
+    g_autoptr(Error) err = NULL;
+
+    if (object->live || !object->is_listed || object_start(object, 0, __func__, NULL, &err))
+        return;
+    g_free(pool->reason);
+    pool->reason = g_strdup(error_message(err));
+    g_autofree char *what = g_strdup_printf("autostart of storage pool '%s' failed", pool->name);
+    log_error_error(err, what);
+    if (object->is_listed && !object->live)
+        pool_retry_later(pool);
+}
+
+static int pool_on_retry(sd_event_source *source, uint64_t usec, void *arg)
+{
+    Pool *pool = arg;
+
+    pool->retry = sd_event_source_disable_unref(pool->retry);
+    if (pool->autostart && !pool->live && !pool->host->is_stopping)
+        host_spawn(pool->host, "autostart", pool_autostart_one, object_ref(&pool->object));
+    return 0;
+}
+
+static void pool_retry_later(Pool *pool)
+{
+    const uint64_t delay_ms = MIN((uint64_t)RETRY_MIN_MS << MIN(pool->n_retries, 6), RETRY_MAX_MS);
+
+    pool->n_retries++;
+    pool->retry = sd_event_source_disable_unref(pool->retry);
+    (void)sd_event_add_time_relative(loop_event(), &pool->retry, CLOCK_MONOTONIC, delay_ms * 1000, 0,
+                                     pool_on_retry, pool);
+}
+
+void pool_autostart_all(Host *host, bool is_first)
+{
+    Object *object = NULL;
+    g_autoptr(GPtrArray) pools = g_ptr_array_new();
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &pool_class));
+         (object = registry_next(&iter));) {
+        const bool is_wanted =
+            is_first || (host->pools->default_is_new && strcmp(object->name, "default") == 0);
+        if (object->is_listed && object->autostart && !object->live && is_wanted)
+            g_ptr_array_add(pools, object);
+    }
+    for (guint i = 0; i < pools->len; i++)
+        host_spawn(host, "autostart", pool_autostart_one, object_ref(g_ptr_array_index(pools, i)));
+}
+
+static void pool_room_close(Host *host)
+{
+    Object *object = NULL;
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &pool_class));
+         (object = registry_next(&iter));)
+        pool_close((Pool *)object);
+    PoolRoom *room = g_steal_pointer(&host->pools);
+    sd_event_source_disable_unref(room->inotify_source);
+    if (room->inotify_fd >= 0)
+        (void)close(room->inotify_fd);
+    g_hash_table_unref(room->watches);
+    g_hash_table_unref(room->by_path);
+    g_hash_table_unref(room->by_key);
+    g_free(room);
+}
+
+void pool_open(Host *host)
+{
+    host->pools = g_new0(PoolRoom, 1);
+    host->pools->inotify_fd = -1;
+    host->pools->watches = g_hash_table_new(g_direct_hash, g_direct_equal);
+    host->pools->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    host->pools->by_key = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    host_add_class(host, &pool_class);
+    host_on_free(host, pool_room_close);
+}

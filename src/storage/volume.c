@@ -1,0 +1,623 @@
+/* Volumes of pools: finding them, asking, making, removing and changing them. What depends on the kind of the
+ * pool is its backend's. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "storage"
+#include "storage/volume.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/worker.h"
+#include "storage/image_make.h"
+#include "storage/pool_backend.h"
+#include "wire/wire_enums.h"
+
+#define RESOLVE_DEADLINE_MS 2000
+#define STARTING_DEADLINE_MS 20000 /* a machine waits this long for a pool that is being started */
+
+/* ---- life ---- */
+
+Volume *volume_new(Pool *pool, VolumeDef *def)
+{
+    Volume *volume = g_new0(Volume, 1);
+
+    volume->refs = 1;
+    volume->pool = pool;
+    volume->pool_name = g_strdup(pool->name);
+    volume->name = g_strdup(def->name);
+    volume->def = def;
+    return volume;
+}
+
+Volume *volume_ref(Volume *volume)
+{
+    volume->refs++;
+    return volume;
+}
+
+void volume_unref(Volume *volume)
+{
+    if (!volume || --volume->refs > 0)
+        return;
+    volume_def_free(volume->def);
+    g_free(volume->pool_name);
+    g_free(volume->name);
+    g_free(volume);
+}
+
+static bool volume_is_indexed(const Volume *volume)
+{
+    return volume->pool &&
+           g_hash_table_lookup(volume->pool->host->pools->by_path, volume->def->target.path) == volume;
+}
+
+void volume_index_add(Volume *volume)
+{
+    PoolRoom *room = volume->pool->host->pools;
+
+    if (volume->def->target.path && !g_hash_table_contains(room->by_path, volume->def->target.path))
+        g_hash_table_insert(room->by_path, g_strdup(volume->def->target.path), volume);
+    if (volume->def->key && g_strcmp0(volume->def->key, volume->def->target.path) != 0)
+        g_hash_table_insert(room->by_key, g_strdup(volume->def->key), volume);
+}
+
+void volume_index_remove(Volume *volume)
+{
+    PoolRoom *room = volume->pool->host->pools;
+
+    if (volume_is_indexed(volume))
+        g_hash_table_remove(room->by_path, volume->def->target.path);
+    if (volume->def->key && g_hash_table_lookup(room->by_key, volume->def->key) == volume)
+        g_hash_table_remove(room->by_key, volume->def->key);
+}
+
+void volume_set_def(Volume *volume, VolumeDef *def)
+{
+    const bool was_indexed = volume_is_indexed(volume);
+    VolumeEncryption *asked = volume->def->target.encryption;
+
+    /* Which secret opens it nobody can read from the image. */
+    if (asked && asked->secrets && def->target.encryption && !def->target.encryption->secrets &&
+        asked->format == def->target.encryption->format) {
+        volume->def->target.encryption = def->target.encryption;
+        def->target.encryption = asked;
+    }
+    if (was_indexed)
+        volume_index_remove(volume);
+    volume_def_free(volume->def);
+    volume->def = def;
+    if (was_indexed)
+        volume_index_add(volume);
+}
+
+void volume_take_out(Volume *volume)
+{
+    Pool *pool = volume->pool;
+
+    if (!pool)
+        return;
+    volume_index_remove(volume);
+    volume->pool = NULL;
+    if (pool->volumes && g_hash_table_lookup(pool->volumes, volume->name) == volume)
+        g_hash_table_remove(pool->volumes, volume->name);
+}
+
+const char *volume_pool_name(const Volume *volume)
+{
+    return volume->pool_name;
+}
+
+const char *volume_name(const Volume *volume)
+{
+    return volume->name;
+}
+
+const char *volume_key(const Volume *volume)
+{
+    return volume->def->key ? volume->def->key : "";
+}
+
+const char *volume_path(const Volume *volume)
+{
+    return volume->def->target.path ? volume->def->target.path : "";
+}
+
+Object *volume_pool(const Volume *volume)
+{
+    return volume->pool ? object_ref(&volume->pool->object) : NULL;
+}
+
+/* ---- finding ---- */
+
+static bool volume_missing(const char *what, const char *value, Error **err)
+{
+    return error_set(err, ERROR_NO_STORAGE_VOL, "no storage vol with matching %s '%s'", what, value);
+}
+
+/* For what was asked of a volume that may have gone meanwhile. */
+static bool volume_require(const Volume *volume, Error **err)
+{
+    return volume->pool || volume_missing("name", volume->name, err);
+}
+
+static Volume *pool_get_volume(const Pool *pool, const char *name)
+{
+    Volume *volume = pool->volumes ? g_hash_table_lookup(pool->volumes, name) : NULL;
+
+    return volume && !volume->is_being_made ? volume : NULL;
+}
+
+Volume *volume_find_by_name(Object *object, const char *name, Error **err)
+{
+    Pool *pool = (Pool *)object;
+
+    if (!pool_freshen(pool, name, err))
+        return NULL;
+    Volume *volume = pool_get_volume(pool, name);
+    if (!volume) {
+        volume_missing("name", name, err);
+        return NULL;
+    }
+    return volume_ref(volume);
+}
+
+/* The pool of folders that has a file @path. */
+static Pool *pool_of_path(Host *host, const char *path)
+{
+    Pool *pool = NULL;
+    g_autofree char *folder = g_path_get_dirname(path);
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &pool_class));
+         (pool = (Pool *)registry_next(&iter));) {
+        if (pool->live && pool->backend->is_folder && strcmp(pool->live->target_path, folder) == 0)
+            return pool;
+    }
+    return NULL;
+}
+
+/* As the text says; no links are followed. */
+AWAITS static Volume *find_by_clean_path(Host *host, const char *path)
+{
+    Volume *volume = g_hash_table_lookup(host->pools->by_path, path);
+    Pool *pool = volume ? volume->pool : pool_of_path(host, path);
+
+    if (!pool)
+        return NULL;
+    g_autoptr(Object) reference = object_ref(&pool->object);
+    g_autofree char *name = volume ? g_strdup(volume->name) : g_path_get_basename(path);
+    if (!pool_freshen(pool, name, NULL))
+        return NULL;
+    volume = g_hash_table_lookup(host->pools->by_path, path);
+    return volume && !volume->is_being_made ? volume_ref(volume) : NULL;
+}
+
+typedef struct ResolveJob {
+    char *path, *real;
+} ResolveJob;
+
+static void resolve_job_free(void *data)
+{
+    ResolveJob *job = data;
+
+    g_free(job->path);
+    free(job->real);
+    g_free(job);
+}
+
+static void resolve_job_run(void *data)
+{
+    ResolveJob *job = data;
+
+    job->real = realpath(job->path, NULL);
+}
+
+Volume *volume_find_by_path(Host *host, const char *path, Error **err)
+{
+    if (*path == '/') {
+        g_autofree char *clean = g_canonicalize_filename(path, "/");
+        Volume *volume = find_by_clean_path(host, clean);
+        if (volume)
+            return volume;
+        ResolveJob *job = g_new0(ResolveJob, 1);
+        job->path = g_strdup(clean);
+        if (worker_run(worker_lane_for_path(clean), resolve_job_run, job, resolve_job_free,
+                       RESOLVE_DEADLINE_MS, NULL)) {
+            if (job->real && strcmp(job->real, clean) != 0)
+                volume = find_by_clean_path(host, job->real);
+            resolve_job_free(job);
+        }
+        if (volume)
+            return volume;
+    }
+    volume_missing("path", path, err);
+    return NULL;
+}
+
+Volume *volume_find_by_key(Host *host, const char *key, Error **err)
+{
+    Volume *volume = g_hash_table_lookup(host->pools->by_key, key);
+
+    if (volume && !volume->is_being_made)
+        return volume_ref(volume);
+    if (*key == '/' && (volume = find_by_clean_path(host, key)))
+        return volume;
+    error_set(err, ERROR_NO_STORAGE_VOL, "no storage vol with matching key %s", key);
+    return NULL;
+}
+
+static int volume_compare(const void *a, const void *b)
+{
+    return strcmp((*(Volume *const *)a)->name, (*(Volume *const *)b)->name);
+}
+
+bool volume_list(Object *object, GPtrArray **ret_volumes, Error **err)
+{
+    Pool *pool = (Pool *)object;
+    GHashTableIter iter;
+    gpointer value = NULL;
+
+    if (!pool_freshen(pool, NULL, err))
+        return false;
+    GPtrArray *volumes = g_ptr_array_new_full(g_hash_table_size(pool->volumes), (GDestroyNotify)volume_unref);
+    g_hash_table_iter_init(&iter, pool->volumes);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        if (!((Volume *)value)->is_being_made)
+            g_ptr_array_add(volumes, volume_ref(value));
+    }
+    g_ptr_array_sort(volumes, volume_compare);
+    *ret_volumes = volumes;
+    return true;
+}
+
+/* ---- asking ---- */
+
+/* Brings it up to date; one that vanished leaves its pool. */
+AWAITS static bool volume_look(Volume *volume, Error **err)
+{
+    g_autoptr(Error) why = NULL;
+
+    if (!volume_require(volume, err))
+        return false;
+    if (volume->is_being_made || !volume->pool->backend->look_at_volume)
+        return true;
+    g_autoptr(Object) pool = volume_pool(volume);
+    if (volume->pool->backend->look_at_volume(volume->pool, volume, &why))
+        return volume_require(volume, err);
+    if (error_code(why) == ERROR_NO_STORAGE_VOL)
+        volume_take_out(volume);
+    return error_propagate(err, g_steal_pointer(&why));
+}
+
+bool volume_get_info(Volume *volume, unsigned flags, const char *function, int *ret_type,
+                     uint64_t *ret_capacity, uint64_t *ret_allocation, Error **err)
+{
+    if (!check_flags(flags, VIR_STORAGE_VOL_GET_PHYSICAL, function, err) || !volume_look(volume, err))
+        return false;
+    *ret_type = volume->def->type;
+    *ret_capacity = volume->def->capacity.value;
+    *ret_allocation =
+        flags & VIR_STORAGE_VOL_GET_PHYSICAL ? volume->def->physical.value : volume->def->allocation.value;
+    return true;
+}
+
+bool volume_get_xml(Volume *volume, char **ret_xml, Error **err)
+{
+    if (!volume_look(volume, err))
+        return false;
+    *ret_xml = volume_def_format(volume->def);
+    return true;
+}
+
+/* ---- who needs it ---- */
+
+static char *join_names(const GPtrArray *names)
+{
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(text, "%s'%s'", i ? ", " : "", (const char *)g_ptr_array_index(names, i));
+    return g_string_free(text, FALSE);
+}
+
+/* Refuses to change what a running machine uses. */
+static bool volume_require_unused(const Volume *volume, const char *what, Error **err)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    Host *host = volume->pool->host;
+
+    if (host->pools->list_users)
+        host->pools->list_users(host, volume_path(volume), true, names);
+    if (names->len == 0)
+        return true;
+    g_autofree char *text = join_names(names);
+    error_set(err, ERROR_INVALID_STATE, "cannot %s volume '%s': it is used by running machine %s", what,
+              volume->name, text);
+    return error_hint(err, "stop the machine, or take the disk out of it");
+}
+
+/* Refuses to remove what others are based on. */
+static bool volume_require_no_overlay(const Volume *volume, Error **err)
+{
+    GHashTableIter iter;
+    gpointer value = NULL;
+
+    g_hash_table_iter_init(&iter, volume->pool->host->pools->by_path);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Volume *other = value;
+        if (other != volume && other->def->backing &&
+            g_strcmp0(other->def->backing->path, volume->def->target.path) == 0) {
+            error_set(err, ERROR_INVALID_STATE,
+                      "cannot delete volume '%s': volume '%s' of pool '%s' is based on it", volume->name,
+                      other->name, other->pool_name);
+            return error_hint(err, "delete that one first, or copy the data into it ('lodge image rebase')");
+        }
+    }
+    return true;
+}
+
+static bool volume_require_free(const Volume *volume, Error **err)
+{
+    if (!volume_require(volume, err))
+        return false;
+    if (volume->is_being_made)
+        return error_set(err, ERROR_INVALID_STATE, "volume '%s' is still being allocated.", volume->name);
+    if (volume->n_users)
+        return error_set(err, ERROR_INVALID_STATE, "volume '%s' is still in use.", volume->name);
+    return true;
+}
+
+/* ---- operations under way ---- */
+
+/* Keeps the pool from being stopped and the volume from being changed by others. */
+typedef struct VolumeUse {
+    Volume *volume; /* counted */
+    Pool *pool;     /* counted */
+} VolumeUse;
+
+static void volume_use_begin(Volume *volume, VolumeUse *use)
+{
+    *use = (VolumeUse){ .volume = volume_ref(volume), .pool = volume->pool };
+    object_ref(&use->pool->object);
+    volume->n_users++;
+    use->pool->n_async++;
+}
+
+static void volume_use_end(VolumeUse *use)
+{
+    if (!use->volume)
+        return;
+    use->volume->n_users--;
+    use->pool->n_async--;
+    object_unref(&use->pool->object);
+    volume_unref(use->volume);
+    *use = (VolumeUse){ 0 };
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
+
+/* What was done shows in the pool's sizes, too. */
+AWAITS static void pool_note_change(Pool *pool)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (!pool->live)
+        return;
+    pool->is_stale = pool->is_stale || !pool->backend->is_folder;
+    if (pool->backend->is_folder && !pool->changed)
+        pool->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    if (!pool_freshen(pool, NULL, &err))
+        log_warning_error(err, pool->name);
+}
+
+/* ---- making ---- */
+
+static bool volume_check_name(const VolumeDef *def, Error **err)
+{
+    if (strcmp(def->name, ".") == 0 || strcmp(def->name, "..") == 0)
+        return error_set(err, ERROR_INVALID_STATE, "volume target path '%s' already exists", def->name);
+    if (path_is_safe_component(def->name))
+        return true;
+    return error_set(err, ERROR_INVALID_ARGUMENT,
+                     "a volume's name has 1 to 255 bytes, no '/' and no control characters");
+}
+
+static bool volume_take_name(Pool *pool, const VolumeDef *def, bool is_copy, Error **err)
+{
+    if (!g_hash_table_contains(pool->volumes, def->name))
+        return true;
+    if (is_copy)
+        return error_set(err, ERROR_INTERNAL, "storage volume name '%s' already in use.", def->name);
+    return error_set(err, ERROR_VOLUME_EXISTS, "%s", def->name);
+}
+
+/* A copy is as big as what it is of, at least. */
+static void volume_inherit(VolumeDef *def, const Volume *from)
+{
+    if (!def->capacity.is_set || def->capacity.value < from->def->capacity.value)
+        def->capacity = from->def->capacity;
+    if (!def->allocation.is_set || def->allocation.value < from->def->allocation.value)
+        def->allocation = from->def->allocation;
+}
+
+AWAITS static bool volume_make(Pool *pool, Volume *volume, Volume *from, unsigned flags, Error **err)
+{
+    const PoolBackend *backend = pool->backend;
+    const uint64_t cluster_bytes = volume->def->target.cluster_bytes;
+
+    if (!backend->make_volume(pool, volume->def, from, flags, err))
+        return false;
+    /* It is there: nobody can take that back now. */
+    fiber_shield_begin();
+    volume->is_being_made = false;
+    volume_index_add(volume);
+    g_autoptr(Error) why = NULL;
+    if (backend->look_at_volume && !backend->look_at_volume(pool, volume, &why))
+        log_warning_error(why, volume->name);
+    volume->def->target.cluster_bytes = cluster_bytes;
+    fiber_shield_end();
+    return true;
+}
+
+Volume *volume_create(Object *object, const char *xml, Volume *from, unsigned flags, const char *function,
+                      const Caller *caller, Error **err)
+{
+    Pool *pool = (Pool *)object;
+    g_auto(Job) job = { 0 };
+    g_autoptr(VolumeDef) def = NULL;
+    g_auto(VolumeUse) source = { 0 };
+    g_auto(VolumeUse) made = { 0 };
+    const unsigned parse = (flags & VIR_STORAGE_VOL_CREATE_VALIDATE ? VOLUME_PARSE_STRICT : 0) |
+                           (from ? VOLUME_PARSE_NO_CAPACITY : 0);
+
+    if (!check_flags(flags,
+                     VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA | VIR_STORAGE_VOL_CREATE_REFLINK |
+                         VIR_STORAGE_VOL_CREATE_VALIDATE,
+                     function, err) ||
+        !object_require_active(object, err) || !volume_def_parse(xml, strlen(xml), parse, &def, err) ||
+        !volume_check_name(def, err) || !job_begin(object, JOB_MODIFY, caller, &job, err) ||
+        !pool_freshen(pool, def->name, err) || !volume_take_name(pool, def, from != NULL, err))
+        return NULL;
+    if (!pool->backend->make_volume || !pool->backend->plan_volume) {
+        error_set(err, ERROR_NOT_SUPPORTED, "storage pool does not support %svolume creation",
+                  from ? "" : "");
+        return NULL;
+    }
+    if (from) {
+        if (!volume_look(from, err) || !volume_require(from, err))
+            return NULL;
+        if (from->is_being_made) {
+            error_set(err, ERROR_INVALID_STATE, "volume '%s' is still being allocated.", from->name);
+            return NULL;
+        }
+        volume_inherit(def, from);
+        volume_use_begin(from, &source);
+    }
+    if (!pool->backend->plan_volume(pool, def, from, flags, err) || !object_require_active(object, err) ||
+        !volume_take_name(pool, def, from != NULL, err))
+        return NULL;
+    g_autoptr(Volume) volume = volume_new(pool, g_steal_pointer(&def));
+    volume->is_being_made = true;
+    g_hash_table_insert(pool->volumes, volume->name, volume_ref(volume));
+    volume_use_begin(volume, &made);
+    if (!pool->backend->is_serial)
+        job_end(&job);
+    if (!volume_make(pool, volume, from, flags, err)) {
+        volume_take_out(volume);
+        return NULL;
+    }
+    volume_use_end(&made);
+    pool_note_change(pool);
+    log_info("volume '%s' of pool '%s' made by %s", volume->name, pool->name, caller_describe(caller));
+    return g_steal_pointer(&volume);
+}
+
+/* ---- changing ---- */
+
+bool volume_delete(Volume *volume, unsigned flags, const char *function, const Caller *caller, Error **err)
+{
+    g_auto(Job) job = { 0 };
+
+    if (!check_flags(flags, VIR_STORAGE_VOL_DELETE_ZEROED | VIR_STORAGE_VOL_DELETE_WITH_SNAPSHOTS, function,
+                     err) ||
+        !volume_require(volume, err))
+        return false;
+    g_autoptr(Object) object = volume_pool(volume);
+    Pool *pool = (Pool *)object;
+    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !object_require_active(object, err) ||
+        !volume_require_free(volume, err) || !volume_require_unused(volume, "delete", err) ||
+        !volume_require_no_overlay(volume, err))
+        return false;
+    if (!pool->backend->remove_volume)
+        return error_set(err, ERROR_NOT_SUPPORTED, "storage pool does not support vol deletion");
+    fiber_shield_begin();
+    const bool ok = pool->backend->remove_volume(pool, volume, flags, err);
+    if (ok)
+        volume_take_out(volume);
+    fiber_shield_end();
+    if (!ok)
+        return false;
+    pool_note_change(pool);
+    log_info("volume '%s' of pool '%s' deleted by %s", volume->name, pool->name, caller_describe(caller));
+    return true;
+}
+
+/* What the size becomes; @current: of now. */
+static bool volume_new_capacity(uint64_t current, uint64_t capacity, unsigned flags, uint64_t *ret_capacity,
+                                Error **err)
+{
+    *ret_capacity = capacity;
+    if (!(flags & VIR_STORAGE_VOL_RESIZE_DELTA))
+        return true;
+    if (flags & VIR_STORAGE_VOL_RESIZE_SHRINK) {
+        *ret_capacity = current - MIN(capacity, current);
+        return true;
+    }
+    if (__builtin_add_overflow(current, capacity, ret_capacity))
+        return error_set(err, ERROR_OVERFLOW, "a volume of more than 2^64 bytes");
+    return true;
+}
+
+bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, const char *function,
+                   const Caller *caller, Error **err)
+{
+    g_auto(VolumeUse) use = { 0 };
+    uint64_t capacity = 0;
+
+    if (!check_flags(flags,
+                     VIR_STORAGE_VOL_RESIZE_ALLOCATE | VIR_STORAGE_VOL_RESIZE_DELTA |
+                         VIR_STORAGE_VOL_RESIZE_SHRINK,
+                     function, err) ||
+        !volume_look(volume, err) || !volume_require_free(volume, err) ||
+        !volume_require_unused(volume, "resize", err))
+        return false;
+    Pool *pool = volume->pool;
+    const uint64_t current = volume->def->capacity.value;
+    if (!volume_new_capacity(current, capacity_bytes, flags, &capacity, err))
+        return false;
+    if (capacity < volume->def->allocation.value)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "can't shrink capacity below existing allocation");
+    if (capacity < current && !(flags & VIR_STORAGE_VOL_RESIZE_SHRINK))
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "Can't shrink capacity below current capacity unless shrink flag explicitly "
+                         "specified");
+    if ((flags & VIR_STORAGE_VOL_RESIZE_ALLOCATE) && capacity > current &&
+        capacity - current > pool->available_bytes)
+        return error_set(err, ERROR_OPERATION_FAILED, "Not enough space left in storage pool");
+    if (!pool->backend->resize_volume)
+        return error_set(err, ERROR_NOT_SUPPORTED,
+                         "storage pool does not support changing of volume capacity");
+    volume_use_begin(volume, &use);
+    if (!pool->backend->resize_volume(pool, volume, capacity, flags, err))
+        return false;
+    volume_use_end(&use);
+    pool_note_change(pool);
+    log_info("volume '%s' of pool '%s' resized by %s", volume->name, volume->pool_name,
+             caller_describe(caller));
+    return volume_look(volume, err);
+}
+
+bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **err)
+{
+    g_auto(VolumeUse) use = { 0 };
+
+    if (algorithm < 0 || algorithm >= VIR_STORAGE_VOL_WIPE_ALG_TRIM + 1)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "wiping algorithm %d not supported", algorithm);
+    if (!volume_look(volume, err) || !volume_require_free(volume, err) ||
+        !volume_require_unused(volume, "wipe", err))
+        return false;
+    Pool *pool = volume->pool;
+    volume_use_begin(volume, &use);
+    const bool ok = pool->backend->wipe_volume
+                        ? pool->backend->wipe_volume(pool, volume, algorithm, err)
+                        : image_wipe(volume_path(volume), volume->def->allocation.value, algorithm, err);
+    if (!ok)
+        return false;
+    volume_use_end(&use);
+    pool_note_change(pool);
+    log_info("volume '%s' of pool '%s' wiped by %s", volume->name, volume->pool_name,
+             caller_describe(caller));
+    return true;
+}

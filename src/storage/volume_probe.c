@@ -1,0 +1,192 @@
+/* What a file or device says about the volume that it is. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "storage/volume_probe.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "storage/image.h"
+#include "storage/source_name.h"
+
+#define SETTLED_S 2 /* a file that was changed longer ago than this */
+
+FileStamp file_stamp_of(const struct stat *st)
+{
+    return (FileStamp){ .id = file_id_of(st),
+                        .size_bytes = (uint64_t)st->st_size,
+                        .blocks = (uint64_t)st->st_blocks,
+                        .modified = st->st_mtim,
+                        .changed = st->st_ctim,
+                        .is_settled = time(NULL) - st->st_ctime > SETTLED_S };
+}
+
+static bool time_same(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool file_stamp_same(const FileStamp *known, const FileStamp *now)
+{
+    return known->is_settled && file_id_equal(&known->id, &now->id) && known->size_bytes == now->size_bytes &&
+           known->blocks == now->blocks && time_same(&known->modified, &now->modified) &&
+           time_same(&known->changed, &now->changed);
+}
+
+static char *time_text(const struct timespec *at)
+{
+    if (at->tv_nsec == 0)
+        return g_strdup_printf("%lld", (long long)at->tv_sec);
+    return g_strdup_printf("%lld.%09ld", (long long)at->tv_sec, at->tv_nsec);
+}
+
+static void target_fill_stat(VolumeTarget *target, const struct stat *st)
+{
+    if (!target->permissions)
+        target->permissions = g_new0(StoragePermissions, 1);
+    target->permissions->mode = (OptU32){ .value = st->st_mode & 07777, .is_set = true };
+    target->permissions->owner = (OptU32){ .value = st->st_uid, .is_set = true };
+    target->permissions->group = (OptU32){ .value = st->st_gid, .is_set = true };
+    if (!target->times)
+        target->times = g_new0(VolumeTimes, 1);
+    g_free(target->times->atime);
+    g_free(target->times->mtime);
+    g_free(target->times->ctime);
+    g_free(target->times->btime);
+    *target->times = (VolumeTimes){ .atime = time_text(&st->st_atim),
+                                    .mtime = time_text(&st->st_mtim),
+                                    .ctime = time_text(&st->st_ctim),
+                                    .btime = g_strdup("0") };
+}
+
+static OptU64 opt_u64(uint64_t value)
+{
+    return (OptU64){ .value = value, .is_set = true };
+}
+
+static bool has_no_header(const VolumeDef *def)
+{
+    return !def->target.format || strcmp(def->target.format, "raw") == 0 ||
+           strcmp(def->target.format, "iso") == 0;
+}
+
+void volume_probe_stat(VolumeDef *def, int fd, const struct stat *st)
+{
+    uint64_t size = (uint64_t)st->st_size, allocation = (uint64_t)st->st_blocks * 512;
+
+    if (S_ISDIR(st->st_mode)) {
+        def->capacity = def->allocation = opt_u64(0);
+        target_fill_stat(&def->target, st);
+        return;
+    }
+    if (S_ISBLK(st->st_mode)) {
+        const off_t end = lseek(fd, 0, SEEK_END);
+        size = allocation = end < 0 ? 0 : (uint64_t)end;
+    }
+    if (has_no_header(def) || !def->capacity.is_set)
+        def->capacity = opt_u64(size);
+    def->allocation = opt_u64(allocation);
+    def->physical = (OptU64){ .value = size, .is_set = size != 0 };
+    target_fill_stat(&def->target, st);
+}
+
+/* ---- headers ---- */
+
+static void target_set_text(char **member, const char *value)
+{
+    g_free(*member);
+    *member = g_strdup(value);
+}
+
+/* What a definition calls @format. */
+static const char *format_name(ImageFormat format)
+{
+    switch (format) {
+    case IMAGE_LUKS:
+        return "raw"; /* the encryption stands beside it */
+    case IMAGE_PARALLELS:
+        return "ploop";
+    default:
+        return enum_name(&image_format_names, format);
+    }
+}
+
+static void target_fill_encryption(VolumeTarget *target, const ImageEncryption *encryption)
+{
+    if (encryption->kind == IMAGE_PLAIN)
+        return;
+    target->encryption = g_new0(VolumeEncryption, 1);
+    target->encryption->format =
+        encryption->kind == IMAGE_AES ? VOLUME_ENCRYPTION_QCOW : VOLUME_ENCRYPTION_LUKS;
+}
+
+/* @above: the file whose header says so. Only what lies beside it is looked at: any other place may be one
+ * that never answers. */
+static void volume_fill_backing(VolumeDef *def, const ImageInfo *info)
+{
+    StorageSource above = { .type = STORAGE_FILE, .path = def->target.path };
+    g_autoptr(StorageSource) source = NULL;
+    g_autofree char *said = NULL;
+    struct stat st;
+
+    if (!info->backing || !g_utf8_validate(info->backing, -1, NULL))
+        return;
+    def->backing = g_new0(VolumeTarget, 1);
+    if (!source_from_name(info->backing, &above, &source, &said, NULL) || source->type != STORAGE_FILE) {
+        def->backing->path = g_strdup(info->backing);
+    } else {
+        def->backing->path = g_strdup(source->path);
+    }
+    def->backing->format = g_strdup(info->backing_format && g_utf8_validate(info->backing_format, -1, NULL)
+                                        ? info->backing_format
+                                        : "raw");
+    g_autofree char *folder = g_path_get_dirname(def->target.path);
+    g_autofree char *below = g_path_get_dirname(def->backing->path);
+    if (strcmp(folder, below) == 0 && lstat(def->backing->path, &st) == 0 && S_ISREG(st.st_mode))
+        target_fill_stat(def->backing, &st);
+}
+
+static void volume_probe_header(VolumeDef *def, int fd)
+{
+    ImageFormat format = IMAGE_RAW;
+    g_auto(ImageInfo) info = { 0 };
+
+    target_set_text(&def->target.format, "raw");
+    if (!image_detect_format(fd, &format, NULL) || format == IMAGE_RAW)
+        return;
+    /* What only looks like an image is one of bytes. */
+    if (!image_read_header(fd, format, &info, NULL))
+        return;
+    target_set_text(&def->target.format, format_name(format));
+    if (format != IMAGE_ISO && format != IMAGE_LUKS)
+        def->capacity = opt_u64(info.virtual_bytes);
+    target_fill_encryption(&def->target, &info.encryption);
+    if (format == IMAGE_QCOW2) {
+        def->target.cluster_bytes = info.cluster_bytes;
+        if (info.version >= 3) {
+            def->target.compat = g_strdup("1.1");
+            def->target.features = g_new0(VolumeFeatures, 1);
+            def->target.features->lazy_refcounts = info.has_lazy_refcounts;
+            def->target.features->extended_l2 = info.has_extended_l2;
+        }
+    }
+    volume_fill_backing(def, &info);
+}
+
+VolumeDef *volume_probe(const char *name, const char *path, int fd, const struct stat *st)
+{
+    VolumeDef *def = g_new0(VolumeDef, 1);
+
+    def->name = g_strdup(name);
+    def->key = g_strdup(path);
+    def->target.path = g_strdup(path);
+    def->type = S_ISDIR(st->st_mode) ? VOLUME_DIR : S_ISBLK(st->st_mode) ? VOLUME_BLOCK : VOLUME_FILE;
+    if (S_ISDIR(st->st_mode))
+        def->target.format = g_strdup("dir");
+    else
+        volume_probe_header(def, fd);
+    volume_probe_stat(def, fd, st);
+    return def;
+}
