@@ -48,8 +48,12 @@ static bool is_file(int fd)
 Stream *stream_new(int fd, StreamDirection direction, void (*on_close)(void *arg, bool finished), void *arg)
 {
     const StreamFile file = { .on_close = on_close, .arg = arg };
+    Stream *stream = stream_new_file(fd, direction, &file);
 
-    return stream_new_file(fd, direction, &file);
+    stream->is_file = is_file(fd);
+    if (!stream->is_file)
+        (void)fd_set_nonblocking(fd);
+    return stream;
 }
 
 Stream *stream_new_file(int fd, StreamDirection direction, const StreamFile *file)
@@ -58,15 +62,13 @@ Stream *stream_new_file(int fd, StreamDirection direction, const StreamFile *fil
 
     stream->fd = fd;
     stream->direction = direction;
-    stream->is_file = is_file(fd);
+    stream->is_file = true; /* not asked here: storage may hang */
     stream->file = *file;
     stream->path = g_strdup(file->path);
     stream->offset = file->offset_bytes;
     stream->left_bytes = file->limit_bytes ? file->limit_bytes : UINT64_MAX;
     wait_queue_init(&stream->readers);
     wait_queue_init(&stream->writers);
-    if (!stream->is_file)
-        (void)fd_set_nonblocking(fd);
     return stream;
 }
 

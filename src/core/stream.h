@@ -17,7 +17,8 @@ typedef enum StreamDirection {
 
 typedef struct Stream Stream;
 
-/* @fd          owned: a socket, pty or pipe, which is polled, or a file, of which all is read
+/* @fd          owned: a socket, pty or pipe, which is polled, or a file of our own state, of which all is
+ * read
  * @on_close    called once, from the loop, when the front end has let go of the stream (NULL: none);
  *              @finished tells an orderly end from an abort */
 Stream *stream_new(int fd, StreamDirection direction, void (*on_close)(void *arg, bool finished), void *arg);
