@@ -30,6 +30,11 @@ def some_bytes(count, seed=1):
     return random.Random(seed).randbytes(count)
 
 
+def same(got, wanted):
+    """equal() prints what it got."""
+    equal((len(got), hashlib.sha256(got).hexdigest()), (len(wanted), hashlib.sha256(wanted).hexdigest()))
+
+
 def upload(host, volume, data, offset=0, length=0, flags=0, end="finish"):
     stream = host.conn.newStream()
     volume.upload(stream, offset, length, flags)
@@ -54,16 +59,16 @@ def test_what_is_uploaded_comes_down(host):
     volume = make_volume(pool, "a", 5 * MIB)
     data = some_bytes(5 * MIB)
     upload(host, volume, data)
-    equal((path / "a").read_bytes(), data)
-    equal(download(host, volume), data)
-    equal(download(host, volume, 1000, 2000), data[1000:3000])
-    equal(download(host, volume, 5 * MIB - 10), data[-10:])
-    equal(download(host, volume, 6 * MIB), b"")
+    same((path / "a").read_bytes(), data)
+    same(download(host, volume), data)
+    same(download(host, volume, 1000, 2000), data[1000:3000])
+    same(download(host, volume, 5 * MIB - 10), data[-10:])
+    same(download(host, volume, 6 * MIB), b"")
     upload(host, volume, b"x" * 30, 10, 30)
-    equal(download(host, volume), data[:10] + b"x" * 30 + data[40:])
+    same(download(host, volume), data[:10] + b"x" * 30 + data[40:])
     # what lies beyond the end of an upload stays
     upload(host, volume, b"y" * 100)
-    equal(download(host, volume), b"y" * 100 + data[100:])
+    same(download(host, volume), b"y" * 100 + data[100:])
     upload(host, volume, b"z" * 20, 6 * MIB)
     equal(volume.info()[1], 6 * MIB + 20)
     equal(sorted(f.name for f in path.iterdir()), ["a"])
@@ -76,8 +81,6 @@ def test_streams_of_volumes_fail_as_they_should(host):
     raises(libvirt.VIR_ERR_INVALID_ARG, volume.download, host.conn.newStream(), 0, 0, 2, text="unsupported flags (0x2)")
     raises(libvirt.VIR_ERR_SYSTEM_ERROR, upload, host, volume, b"x" * 31, 10, 30,
            text="cannot write to stream: No space left on device")
-    # the reference refuses only what its file system cannot do
-    raises(libvirt.VIR_ERR_SYSTEM_ERROR, volume.download, host.conn.newStream(), 1 << 63, 0, text="to 9223372036854775808")
     equal(sorted(f.name for f in path.iterdir()), ["a"])
     (path / "d").mkdir()
     pool.refresh()
@@ -86,6 +89,7 @@ def test_streams_of_volumes_fail_as_they_should(host):
            text=f"Unable to open stream for '{path}/d': Is a directory")
 
 
+@mark(only="lodged", reason="libvirtd writes into the volume itself")
 def test_an_upload_that_is_broken_off_changes_nothing(host):
     pool, path = make_pool(host)
     volume = make_volume(pool, "a", 3 * MIB)
@@ -95,11 +99,11 @@ def test_an_upload_that_is_broken_off_changes_nothing(host):
     os.chown(path / "a", 1, 2)
     upload(host, volume, some_bytes(2 * MIB, 2), end="abort")
     wait_until(lambda: [f.name for f in path.iterdir()] == ["a"], "its temporary is gone")
-    equal((path / "a").read_bytes(), data)
+    same((path / "a").read_bytes(), data)
     upload(host, volume, some_bytes(3 * MIB, 3))
     status = (path / "a").stat()
     equal((status.st_mode & 0o7777, status.st_uid, status.st_gid), (0o640, 1, 2))
-    equal((path / "a").read_bytes(), some_bytes(3 * MIB, 3))
+    same((path / "a").read_bytes(), some_bytes(3 * MIB, 3))
 
 
 @mark(only="lodged", reason="libvirtd writes into the volume itself")
@@ -115,7 +119,7 @@ def test_a_daemon_that_dies_during_an_upload_leaves_the_old_content(host):
     wait_until(lambda: len(list(path.iterdir())) == 2, "the upload has begun")
     host.crash_daemon()
     wait_until(lambda: [f.name for f in path.iterdir()] == ["a"], "its temporary is gone")
-    equal((path / "a").read_bytes(), data)
+    same((path / "a").read_bytes(), data)
 
 
 @mark(only="lodged", reason="libvirtd lets a volume be removed and resized meanwhile")
@@ -156,6 +160,7 @@ class Holes:
 
     def skip(self, _stream, length, _opaque):
         equal(self.pieces.pop(0), length)
+        return 0
 
     def take(self, _stream, data, _opaque):
         self.parts.append(data)
@@ -163,6 +168,7 @@ class Holes:
 
     def take_hole(self, _stream, length, _opaque):
         self.parts.append(length)
+        return 0
 
 
 def test_holes_go_both_ways(host):
@@ -182,7 +188,7 @@ def test_holes_go_both_ways(host):
     holes = Holes()
     stream.sparseRecvAll(holes.take, holes.take_hole, None)
     stream.finish()
-    equal(b"".join(p for p in holes.parts if isinstance(p, bytes)), data)
+    same(b"".join(p for p in holes.parts if isinstance(p, bytes)), data)
     equal(sum(p for p in holes.parts if isinstance(p, int)), 6 << 30)
 
 
