@@ -20,6 +20,7 @@ extern const CliCommand commands_host[];
 extern const CliCommand commands_cpu[];
 extern const CliCommand commands_object[];
 extern const CliCommand commands_class[];
+extern const CliCommand commands_volume[];
 extern const CliCommand commands_lodge[];
 extern const CliCommand commands_doctor[];
 extern const CliCommand commands_shell[];
