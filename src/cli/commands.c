@@ -7,5 +7,5 @@ const CliCommand *const command_tables[] = {
     commands_device, commands_stats, commands_vcpu,   commands_tune,    commands_save,
     commands_agent,  commands_event, commands_host,   commands_cpu,     commands_lodge,
     commands_doctor, commands_shell, commands_object, commands_class,   commands_volume,
-     NULL,
+    commands_image,  NULL,
 };

@@ -8,6 +8,7 @@ extern const CliCommand commands_list[];
 extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];
 extern const CliCommand commands_save[];
+extern const CliCommand commands_image[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_device[];
 extern const CliCommand commands_stats[];
