@@ -24,10 +24,11 @@
 
 /* ---- jobs of workers ---- */
 
-/* Blames the storage of @path, if it was that. */
-static bool folder_run(const char *path, void (*func)(void *), void *job, void (*job_free)(void *),
+/* Blames the storage of @path_now, if it was that. @path_now may be gone when the wait is over. */
+static bool folder_run(const char *path_now, void (*func)(void *), void *job, void (*job_free)(void *),
                        Error **err)
 {
+    g_autofree char *path = g_strdup(path_now);
     WorkerLane *lane = worker_lane_for_path(path);
 
     if (worker_run(lane, func, job, job_free, POOL_DEADLINE_MS, err))
@@ -397,7 +398,7 @@ static void folder_fill_target(PoolDef *def, const struct stat *st)
 
 static void folder_take_file(Pool *pool, PoolScan *scan, FolderFile *file)
 {
-    Volume *known = pool->volumes ? g_hash_table_lookup(pool->volumes, file->name) : NULL;
+    Volume *known = g_hash_table_lookup(pool->volumes, file->name);
 
     if (known && known->is_being_made)
         return;
@@ -430,13 +431,14 @@ bool folder_scan(Pool *pool, PoolScan *scan, Error **err)
         folder_job_free(job);
         return false;
     }
-    for (guint i = 0; i < job->found->len; i++)
+    for (guint i = 0; i < job->found->len && pool->volumes; i++)
         folder_take_file(pool, scan, g_ptr_array_index(job->found, i));
     scan->is_partial = job->only_known;
     scan->capacity_bytes = job->capacity_bytes;
     scan->available_bytes = job->free_bytes;
     scan->allocation_bytes = job->capacity_bytes - job->free_bytes;
-    folder_fill_target((PoolDef *)pool_def(pool), &job->st);
+    if (pool->volumes) /* else it was stopped meanwhile */
+        folder_fill_target((PoolDef *)pool_def(pool), &job->st);
     folder_job_free(job);
     return true;
 }
@@ -615,7 +617,7 @@ bool folder_remove_volume(Pool *pool, Volume *volume, unsigned flags, Error **er
         return error_prefix(err, "storage pool '%s'", pool->name);
     return result == 0 ||
            error_set_errno(err, result, is_dir ? "cannot remove directory '%s'" : "cannot unlink file '%s'",
-                           volume->def->target.path);
+                           volume_path(volume));
 }
 
 bool folder_resize_volume(Pool *pool, Volume *volume, uint64_t capacity_bytes, unsigned flags, Error **err)

@@ -139,7 +139,7 @@ bool pool_freshen(Pool *pool, const char *name, Error **err)
     if (pool->watch < 0 && !pool->is_stale && loop_now_ms() < pool->looked_ms + FRESH_MS && !name)
         return true;
     const uint64_t token = fiber_deadline_begin(LOOK_DEADLINE_MS);
-    bool ok = pool_await_look(pool, pool->look_begun + 1, &done, err);
+    bool ok = pool_await_look(pool, pool->look_begun + 1, &done, err) && pool_require_active(pool, err);
     GHashTable *only = g_steal_pointer(&pool->changed);
     if (ok && !done && !pool->is_stale && pool->watch < 0 && name) {
         only = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -791,13 +791,9 @@ void pool_autostart_all(Host *host, bool is_first)
         host_spawn(host, "autostart", pool_autostart_one, object_ref(g_ptr_array_index(pools, i)));
 }
 
+/* The pools have closed themselves: their registry goes first. */
 static void pool_room_close(Host *host)
 {
-    Object *object = NULL;
-
-    for (RegistryIter iter = registry_iter(host_registry(host, &pool_class));
-         (object = registry_next(&iter));)
-        pool_close((Pool *)object);
     PoolRoom *room = g_steal_pointer(&host->pools);
     sd_event_source_disable_unref(room->inotify_source);
     if (room->inotify_fd >= 0)

@@ -36,6 +36,7 @@ struct Volume {
     VolumeDef *def;     /* complete: name, key, target.path, type, sizes */
     FileStamp stamp;    /* of a file: when def was read from it */
     unsigned n_users;   /* operations on it under way: it is not deleted, resized or wiped meanwhile */
+    GPtrArray *retired; /* definitions that those operations may still read; NULL: none */
     bool is_being_made; /* not listed */
 };
 

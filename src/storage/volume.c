@@ -44,6 +44,7 @@ void volume_unref(Volume *volume)
     if (!volume || --volume->refs > 0)
         return;
     volume_def_free(volume->def);
+    g_clear_pointer(&volume->retired, g_ptr_array_unref);
     g_free(volume->pool_name);
     g_free(volume->name);
     g_free(volume);
@@ -88,7 +89,13 @@ void volume_set_def(Volume *volume, VolumeDef *def)
     }
     if (was_indexed)
         volume_index_remove(volume);
-    volume_def_free(volume->def);
+    if (volume->n_users == 0) {
+        volume_def_free(volume->def);
+    } else {
+        if (!volume->retired)
+            volume->retired = g_ptr_array_new_with_free_func((GDestroyNotify)volume_def_free);
+        g_ptr_array_add(volume->retired, volume->def);
+    }
     volume->def = def;
     if (was_indexed)
         volume_index_add(volume);
@@ -390,7 +397,8 @@ static void volume_use_end(VolumeUse *use)
 {
     if (!use->volume)
         return;
-    use->volume->n_users--;
+    if (--use->volume->n_users == 0)
+        g_clear_pointer(&use->volume->retired, g_ptr_array_unref);
     use->pool->n_async--;
     object_unref(&use->pool->object);
     volume_unref(use->volume);
@@ -402,6 +410,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
 AWAITS static void pool_note_change(Pool *pool)
 {
     g_autoptr(Error) err = NULL;
+    g_autoptr(Object) reference = object_ref(&pool->object);
 
     if (!pool->live)
         return;

@@ -43,6 +43,10 @@ class Events:
 
 
 
+def names(conn, flags=0):
+    return sorted(pool.name() for pool in conn.listAllStoragePools(flags))
+
+
 def play_pool(player, conn, place, events):
     call = player.call
     text = POOL % place
@@ -58,6 +62,7 @@ def play_pool(player, conn, place, events):
     call("storagePoolDefineXML flag", lambda: conn.storagePoolDefineXML(text, 1 << 20))
     call("storagePoolCreateXML flag", lambda: conn.storagePoolCreateXML(text, 1 << 20))
     call("storagePoolCreateXML both", lambda: conn.storagePoolCreateXML(text, 6))
+    call("storagePoolCreateXML overwrite", lambda: conn.storagePoolCreateXML(text, 2))
     pool = conn.storagePoolDefineXML(text)
     call("pool: event of define", events.take)
     call("pool: state", lambda: (pool.isActive(), pool.isPersistent(), pool.autostart(), pool.info(), pool.UUIDString(), pool.name()))
@@ -71,6 +76,9 @@ def play_pool(player, conn, place, events):
     call("pool: listAllVolumes inactive", pool.listAllVolumes)
     call("pool: storageVolLookupByName inactive", lambda: pool.storageVolLookupByName("x"))
     call("pool: createXML inactive", lambda: pool.createXML(VOLUME % ("x", 1024, "", "raw"), 0))
+    call("pool: build both", lambda: pool.build(libvirt.VIR_STORAGE_POOL_BUILD_OVERWRITE |
+                                                libvirt.VIR_STORAGE_POOL_BUILD_NO_OVERWRITE))
+    call("pool: build overwrite", lambda: pool.build(libvirt.VIR_STORAGE_POOL_BUILD_OVERWRITE))
     call("pool: build flag", lambda: pool.build(1 << 20))
     call("pool: build repair", lambda: pool.build(libvirt.VIR_STORAGE_POOL_BUILD_REPAIR))
     call("pool: build resize", lambda: pool.build(libvirt.VIR_STORAGE_POOL_BUILD_RESIZE))
@@ -85,10 +93,10 @@ def play_pool(player, conn, place, events):
     call("pool: setAutostart", lambda: pool.setAutostart(1))
     call("pool: event of setAutostart", events.take)
     call("pool: state active", lambda: (pool.isActive(), pool.isPersistent(), pool.autostart(), pool.info()[0]))
-    call("pool: lists", lambda: ([p.name() for p in conn.listAllStoragePools()], conn.numOfStoragePools(),
-                                 conn.listStoragePools(), conn.listDefinedStoragePools()))
+    call("pool: lists", lambda: (names(conn), conn.numOfStoragePools(), sorted(conn.listStoragePools()),
+                                 sorted(conn.listDefinedStoragePools())))
     for bit in range(20):
-        call(f"listAllStoragePools {1 << bit}", lambda bit=bit: [p.name() for p in conn.listAllStoragePools(1 << bit)])
+        call(f"listAllStoragePools {1 << bit}", lambda bit=bit: names(conn, 1 << bit))
     call("storagePoolLookupByTargetPath active", lambda: conn.storagePoolLookupByTargetPath(f"{place}/api").name())
     call("storagePoolLookupByTargetPath slash", lambda: conn.storagePoolLookupByTargetPath(f"{place}/api/").name())
     call("storagePoolLookupByTargetPath dots", lambda: conn.storagePoolLookupByTargetPath(f"{place}/./api").name())
@@ -145,11 +153,12 @@ def play_volumes(player, conn, pool, place):
     call("volume: storageVolLookupByName none", lambda: pool.storageVolLookupByName("none"))
     call("volume: storageVolLookupByName empty", lambda: pool.storageVolLookupByName(""))
     call("volume: storageVolLookupByName path", lambda: pool.storageVolLookupByName(volume.path()))
-    call("volume: resize flag", lambda: volume.resize(1 << 21, 1 << 20))
-    call("volume: resize nothing", lambda: volume.resize(0, 0))
-    call("volume: resize shrink to nothing", lambda: volume.resize(0, libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK))
-    call("volume: resize delta too much", lambda: volume.resize((1 << 63) - 1, libvirt.VIR_STORAGE_VOL_RESIZE_DELTA))
-    call("volume: resize too much", lambda: volume.resize(1 << 62, 0))
+    sized = create("sized")
+    call("volume: resize flag", lambda: sized.resize(1 << 21, 1 << 20))
+    call("volume: resize nothing", lambda: sized.resize(0, 0))
+    call("volume: resize shrink to nothing", lambda: sized.resize(0, libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK))
+    call("volume: resize delta too much", lambda: sized.resize((1 << 63) - 1, libvirt.VIR_STORAGE_VOL_RESIZE_DELTA))
+    call("volume: resize too much", lambda: sized.resize(1 << 62, 0))
     call("volume: wipe flag", lambda: volume.wipe(1))
     call("volume: wipePattern unknown", lambda: volume.wipePattern(99, 0))
     call("volume: delete flag", lambda: volume.delete(1 << 20))
@@ -163,6 +172,7 @@ def play_volumes(player, conn, pool, place):
     call("volume: createXMLFrom smaller", lambda: pool.createXMLFrom(volume_xml("d", 1024), volume, 0).info()[:2])
     call("volume: createXMLFrom qcow2", lambda: pool.createXMLFrom(volume_xml("e", form="qcow2"), volume, 0).info()[:2])
     call("volume: createXMLFrom reflink", lambda: pool.createXMLFrom(volume_xml("f"), volume, 2))
+    sized.delete(0)
     call("volume: list", lambda: sorted(v.name() for v in pool.listAllVolumes()) == sorted(pool.listVolumes()))
     call("volume: list flag", lambda: pool.listAllVolumes(1))
     call("volume: count", pool.numOfVolumes)
@@ -228,23 +238,27 @@ def clients(player, conn, pool, place):
 def play_documents(player, conn, pool, place):
     def define(xml):
         made = conn.storagePoolDefineXML(xml, 0)
-        text = made.XMLDesc(0)
-        made.undefine()
-        return text
+        try:
+            return made.XMLDesc(0)
+        finally:
+            made.undefine()
 
     def create(xml):
         made = pool.createXML(xml, 0)
-        text = made.XMLDesc(0)
-        made.delete(0)
-        return text
+        try:
+            return made.XMLDesc(0)
+        finally:
+            made.delete(0)
 
     for name, xml in BAD_POOLS + list(pools()):
         player.call(f"document: pool {name}", lambda xml=xml: define(xml.replace("@POOLS@", place)))
     for name, xml in BAD_VOLUMES + list(volumes()):
         player.call(f"document: volume {name}", lambda xml=xml: create(xml.replace("@POOLS@", place)))
-        for volume in pool.listAllVolumes():
-            if volume.name().startswith("doc"):
-                volume.delete(0)
+        for file in os.listdir(f"{place}/api"):  # what is left of those that were refused, too
+            if "doc" in file:
+                path = f"{place}/api/{file}"
+                os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+        pool.refresh(0)
 
 
 def play(player):
