@@ -407,13 +407,14 @@ static void volume_use_end(VolumeUse *use)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
 
 /* What was done shows in the pool's sizes, too. */
-AWAITS static void pool_note_change(Pool *pool)
+AWAITS static void pool_note_change(Pool *pool, const char *name)
 {
     g_autoptr(Error) err = NULL;
     g_autoptr(Object) reference = object_ref(&pool->object);
 
     if (!pool->live)
         return;
+    pool_watch_own(pool, name);
     pool->is_stale = pool->is_stale || !pool->backend->is_folder;
     if (pool->backend->is_folder && !pool->changed)
         pool->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -452,18 +453,17 @@ static void volume_inherit(VolumeDef *def, const Volume *from)
 AWAITS static bool volume_make(Pool *pool, Volume *volume, Volume *from, unsigned flags, Error **err)
 {
     const PoolBackend *backend = pool->backend;
-    const uint64_t cluster_bytes = volume->def->target.cluster_bytes;
 
     if (!backend->make_volume(pool, volume->def, from, flags, err))
         return false;
     /* It is there: nobody can take that back now. */
     fiber_shield_begin();
     volume->is_being_made = false;
+    volume->is_as_asked = true;
     volume_index_add(volume);
     g_autoptr(Error) why = NULL;
     if (backend->look_at_volume && !backend->look_at_volume(pool, volume, &why))
         log_warning_error(why, volume->name);
-    volume->def->target.cluster_bytes = cluster_bytes;
     fiber_shield_end();
     return true;
 }
@@ -516,7 +516,7 @@ Volume *volume_create(Object *object, const char *xml, Volume *from, unsigned fl
         return NULL;
     }
     volume_use_end(&made);
-    pool_note_change(pool);
+    pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' made by %s", volume->name, pool->name, caller_describe(caller));
     return g_steal_pointer(&volume);
 }
@@ -546,7 +546,7 @@ bool volume_delete(Volume *volume, unsigned flags, const char *function, const C
     fiber_shield_end();
     if (!ok)
         return false;
-    pool_note_change(pool);
+    pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' deleted by %s", volume->name, pool->name, caller_describe(caller));
     return true;
 }
@@ -600,7 +600,7 @@ bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, cons
     if (!pool->backend->resize_volume(pool, volume, capacity, flags, err))
         return false;
     volume_use_end(&use);
-    pool_note_change(pool);
+    pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' resized by %s", volume->name, volume->pool_name,
              caller_describe(caller));
     return volume_look(volume, err);
@@ -623,7 +623,7 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
     if (!ok)
         return false;
     volume_use_end(&use);
-    pool_note_change(pool);
+    pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' wiped by %s", volume->name, volume->pool_name,
              caller_describe(caller));
     return true;
