@@ -48,6 +48,8 @@ static bool pool_check(const PoolDef *def, Error **err)
         return error_set(err, ERROR_XML_INVALID, "name %s cannot contain '/'", def->name);
     if (strchr(def->name, '\n'))
         return error_set(err, ERROR_XML_SYNTAX, "invalid char in name: \n");
+    if (def->auth && uuid_is_null(&def->auth->secret_uuid) && !def->auth->secret_usage)
+        return error_set(err, ERROR_XML_INVALID, "Missing <secret> element in auth");
     if ((needs & NEEDS_NAME) && !def->source_name)
         return missing(err, "source name");
     if ((needs & NEEDS_HOST) && !def->hosts)

@@ -63,14 +63,14 @@ def play_pool(player, conn, place, events):
     call("storagePoolCreateXML flag", lambda: conn.storagePoolCreateXML(text, 1 << 20))
     call("storagePoolCreateXML both", lambda: conn.storagePoolCreateXML(text, 6))
     call("storagePoolCreateXML overwrite", lambda: conn.storagePoolCreateXML(text, 2))
-    if os.path.isdir(f"{place}/api"):  # libvirtd makes it before it finds out that there is nothing to format
-        os.rmdir(f"{place}/api")
     pool = conn.storagePoolDefineXML(text)
     call("pool: event of define", events.take)
     call("pool: state", lambda: (pool.isActive(), pool.isPersistent(), pool.autostart(), pool.info(), pool.UUIDString(), pool.name()))
     call("pool: XMLDesc flag", lambda: pool.XMLDesc(1 << 20))
     call("pool: create flag", lambda: pool.create(1 << 20))
     call("pool: create both", lambda: pool.create(6))
+    if os.path.isdir(f"{place}/api"):  # libvirtd makes it before it finds out that there is nothing to format
+        os.rmdir(f"{place}/api")
     call("pool: create without a folder", lambda: pool.create(0))
     call("pool: refresh inactive", lambda: pool.refresh(0))
     call("pool: numOfVolumes inactive", pool.numOfVolumes)
