@@ -137,6 +137,24 @@ void volume_index_remove(Volume *volume);
 /* Takes it out of its pool; references stay valid. */
 void volume_take_out(Volume *volume);
 
+/* ---- operations on a volume (volume.c) ---- */
+
+/* While one is under way it keeps the pool from being stopped and the volume from being changed by others. */
+typedef struct VolumeUse {
+    Volume *volume; /* counted */
+    Pool *pool;     /* counted */
+} VolumeUse;
+void volume_use_begin(Volume *volume, VolumeUse *use);
+void volume_use_end(VolumeUse *use); /* of {0}: nothing */
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
+/* Brings its definition up to date. ERROR_NO_STORAGE_VOL: it is not there any more */
+AWAITS MUST_CHECK bool volume_look(Volume *volume, Error **err);
+MUST_CHECK bool volume_require_free(const Volume *volume, Error **err); /* no other operation */
+/* Refuses to @what ("wipe") the volume that a running machine uses. */
+MUST_CHECK bool volume_require_unused(const Volume *volume, const char *what, Error **err);
+/* What was done to the file @name shows in the pool's sizes, too. */
+AWAITS void pool_note_change(Pool *pool, const char *name);
+
 /* Looks at the storage if something may have changed since the last look; one look serves all who ask.
  * @name (NULL: none): at this one in any case, if nobody tells of changes. */
 AWAITS MUST_CHECK bool pool_freshen(Pool *pool, const char *name, Error **err);

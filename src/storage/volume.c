@@ -283,7 +283,7 @@ bool volume_list(Object *object, GPtrArray **ret_volumes, Error **err)
 /* ---- asking ---- */
 
 /* Brings it up to date; one that vanished leaves its pool. */
-AWAITS static bool volume_look(Volume *volume, Error **err)
+bool volume_look(Volume *volume, Error **err)
 {
     g_autoptr(Error) why = NULL;
 
@@ -330,8 +330,7 @@ static char *join_names(const GPtrArray *names)
     return g_string_free(text, FALSE);
 }
 
-/* Refuses to change what a running machine uses. */
-static bool volume_require_unused(const Volume *volume, const char *what, Error **err)
+bool volume_require_unused(const Volume *volume, const char *what, Error **err)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     Host *host = volume->pool->host;
@@ -366,7 +365,7 @@ static bool volume_require_no_overlay(const Volume *volume, Error **err)
     return true;
 }
 
-static bool volume_require_free(const Volume *volume, Error **err)
+bool volume_require_free(const Volume *volume, Error **err)
 {
     if (!volume_require(volume, err))
         return false;
@@ -379,13 +378,7 @@ static bool volume_require_free(const Volume *volume, Error **err)
 
 /* ---- operations under way ---- */
 
-/* Keeps the pool from being stopped and the volume from being changed by others. */
-typedef struct VolumeUse {
-    Volume *volume; /* counted */
-    Pool *pool;     /* counted */
-} VolumeUse;
-
-static void volume_use_begin(Volume *volume, VolumeUse *use)
+void volume_use_begin(Volume *volume, VolumeUse *use)
 {
     *use = (VolumeUse){ .volume = volume_ref(volume), .pool = volume->pool };
     object_ref(&use->pool->object);
@@ -393,7 +386,7 @@ static void volume_use_begin(Volume *volume, VolumeUse *use)
     use->pool->n_async++;
 }
 
-static void volume_use_end(VolumeUse *use)
+void volume_use_end(VolumeUse *use)
 {
     if (!use->volume)
         return;
@@ -404,10 +397,8 @@ static void volume_use_end(VolumeUse *use)
     volume_unref(use->volume);
     *use = (VolumeUse){ 0 };
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
 
-/* What was done shows in the pool's sizes, too. */
-AWAITS static void pool_note_change(Pool *pool, const char *name)
+void pool_note_change(Pool *pool, const char *name)
 {
     g_autoptr(Error) err = NULL;
     g_autoptr(Object) reference = object_ref(&pool->object);
