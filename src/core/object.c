@@ -609,7 +609,7 @@ Object *object_define(Host *host, const ObjectClass *class, const char *xml, uns
         xml_table_free(class->table, def);
         return NULL;
     }
-    const int detail = object->config ? 1 : 0;
+    const int detail = class->kind == OBJECT_DOMAIN && object->config ? 1 : 0; /* others have no details */
     object_set_config(object, def);
     object->config_is_new = object->live != NULL;
     object_list_it(object);

@@ -2,24 +2,11 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
-import pathlib
-import statistics
-import subprocess
-import sys
 import threading
 
+from hanging import HangingStorage, p99
 from lodgetest.host import *
 from lodgetest.runner import mark
-
-
-def p99(function, count=100):
-    """Seconds that 99 % of @count calls stay below."""
-    times = []
-    for _ in range(count):
-        begin = time.monotonic()
-        function()
-        times.append(time.monotonic() - begin)
-    return statistics.quantiles(times, n=100)[98]
 
 
 def test_stopped_qemu_concerns_itself_alone(host):
@@ -118,35 +105,6 @@ def test_destroy_ends_a_start_that_hangs(host):
     check(client.wait(timeout=60) != 0, "the start succeeded")
     wait_until(lambda: not [a for a in processes().values() if "1000" in a], "the emulator is gone")
     equal(host.state("mute"), "shut off")
-
-
-class HangingStorage:
-    """A FUSE file system that stops answering on request (hangfs.py)."""
-
-    def __init__(self, host):
-        self.backing = host.path("backing")
-        self.mount = host.path("storage")
-        self.flag = host.path("storage-hangs")
-        self.backing.mkdir()
-        self.mount.mkdir()
-        self.backing.chmod(0o777)
-        script = pathlib.Path(__file__).with_name("hangfs.py")
-        with open(host.path("hangfs.out"), "wb") as out:
-            self.process = subprocess.Popen([sys.executable, script, self.backing, self.mount, self.flag],
-                                            stdout=out, stderr=out)
-        wait_until(lambda: os.path.ismount(self.mount), "the file system is mounted")
-
-    def hang(self):
-        self.flag.touch()
-
-    def answer(self):
-        self.flag.unlink(missing_ok=True)
-
-    def close(self):
-        self.answer()
-        subprocess.run(["umount", "-l", self.mount], check=False)
-        self.process.terminate()
-        self.process.wait(10)
 
 
 def on_storage(host, storage, name):
