@@ -176,7 +176,9 @@ bool vm_get_disk_errors(Vm *vm, GPtrArray **ret_disks, GArray **ret_codes, Error
     GArray *codes = g_array_new(FALSE, TRUE, sizeof(int));
     for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
         const MonitorDisk *state = disk->info.alias ? g_hash_table_lookup(disks, disk->info.alias) : NULL;
-        if (!state || state->io_status == MONITOR_IO_OK)
+        /* QEMU (7.2) keeps the status of a device without a -drive when it goes on; what runs has no error.
+         */
+        if (!state || state->io_status == MONITOR_IO_OK || vm->state == VM_STATE_RUNNING)
             continue;
         const int code = state->io_status == MONITOR_IO_NO_SPACE ? VIR_DOMAIN_DISK_ERROR_NO_SPACE
                                                                  : VIR_DOMAIN_DISK_ERROR_UNSPEC;
