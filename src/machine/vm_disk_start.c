@@ -1,5 +1,5 @@
-/* What the disks of a machine need for its start besides their images: secrets, encrypted for QEMU alone, and
- * limits, which QEMU is told when it runs. */
+/* What the disks of a machine need for its start: images, some of which may be missing; secrets, encrypted
+ * for QEMU alone, and limits, which QEMU is told when it runs. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
@@ -8,6 +8,63 @@
 #include "conf/volume.h"
 #include "core/secret.h"
 #include "machine/vm_private.h"
+
+/* ---- optional media ---- */
+
+typedef struct OptionalDisk {
+    char *target, *alias, *path;
+} OptionalDisk;
+
+static void optional_disk_free(void *data)
+{
+    OptionalDisk *disk = data;
+
+    g_free(disk->target);
+    g_free(disk->alias);
+    g_free(disk->path);
+    g_free(disk);
+}
+
+static GPtrArray *list_optional(const DomainDef *live)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func(optional_disk_free);
+
+    for (DEF_EACH(DiskDef, disk, live->disks)) {
+        if (disk->src.startup_policy != STARTUP_POLICY_OPTIONAL || !disk->src.path)
+            continue;
+        OptionalDisk *entry = g_new0(OptionalDisk, 1);
+        *entry = (OptionalDisk){ .target = g_strdup(disk->target),
+                                 .alias = g_strdup(disk->info.alias),
+                                 .path = g_strdup(disk->src.path) };
+        g_ptr_array_add(list, entry);
+    }
+    return list;
+}
+
+/* A drive stays and is empty; a disk goes. */
+static void tell_missing(Vm *vm, const GPtrArray *optional)
+{
+    for (DEF_EACH(OptionalDisk, before, optional)) {
+        const DiskDef *now = domain_find_disk(vm->live, before->target);
+        if (now && now->src.path)
+            continue;
+        vm_publish_event(vm, &(Event){ .id = EVENT_DISK_CHANGE,
+                                       .type = now ? VIR_DOMAIN_EVENT_DISK_CHANGE_MISSING_ON_START
+                                                   : VIR_DOMAIN_EVENT_DISK_DROP_MISSING_ON_START,
+                                       .text1 = before->path,
+                                       .text3 = before->alias });
+    }
+}
+
+bool vm_prepare_disks(Vm *vm, Error **err)
+{
+    g_autoptr(GPtrArray) optional = list_optional(vm->live);
+
+    if (!storage_prepare(vm->host, vm->live, vm->run->dac, err))
+        return false;
+    tell_missing(vm, optional);
+    return true;
+}
 
 /* ---- secrets ---- */
 

@@ -254,6 +254,8 @@ MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err); /* all of them */
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);
+/* storage_prepare() for vm->live, telling who listens which optional media are missing. */
+AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
 /* What the disks of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
  * ERROR_NO_SECRET: there is no such secret, or it has no value. */
 AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err);

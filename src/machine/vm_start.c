@@ -118,8 +118,7 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
-    if (!storage_prepare(vm->host, vm->live, vm->run->dac, err) ||
-        !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
+    if (!vm_prepare_disks(vm, err) || !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
     qemu_number_nodes(vm->live, &vm->run->last_node);

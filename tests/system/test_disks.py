@@ -72,7 +72,7 @@ def test_a_chain_is_checked_before_the_start(host):
     qemu_img("create", "-q", "-f", "qcow2", base, "8M")
     qemu_img("rebase", "-u", "-b", top, "-F", "qcow2", base)
     error = str(raises(libvirt.VIR_ERR_INTERNAL_ERROR if host.is_reference else libvirt.VIR_ERR_OPERATION_FAILED, dom.create))
-    contains(error, str(top))
+    contains(error, str(base))
     top.unlink()
     raises(libvirt.VIR_ERR_SYSTEM_ERROR, dom.create, text=f"Cannot access storage file '{top}': No such file or directory")
 
@@ -154,9 +154,48 @@ def test_a_base_on_dead_storage_names_path_and_mount(host):
         storage.close()
 
 
+@mark(requires=["fuse"])
+def test_where_root_has_no_rights_qemus_user_may_have_them(host):
+    """NFS with root_squash. rows: storage-pool-63"""
+    from test_stuck import HangingStorage
+    storage = HangingStorage(host, "squash")
+    try:
+        dom = start(host, "")
+        uid = os.stat(f"/proc/{host.qemu_pid('m')}").st_uid
+        dom.destroy()
+        dom.undefine()
+        base, top = storage.backing / "base.qcow2", storage.backing / "top.qcow2"
+        qemu_img("create", "-q", "-f", "qcow2", base, "8M")
+        qemu_img("create", "-q", "-f", "qcow2", "-u", "-b", storage.mount / "base.qcow2", "-F", "qcow2", top, "8M")
+        for image in (base, top):
+            os.chown(image, uid, uid)
+            image.chmod(0o600)
+        dom = start(host, file_disk(storage.mount / "top.qcow2"))
+        equal(host.state("m"), "running")
+        dom.destroy()
+        equal(top.stat().st_uid, uid)
+        os.chown(base, 12345, 12345)
+        error = str(raises(libvirt.VIR_ERR_SYSTEM_ERROR, dom.create))
+        contains(error, "Cannot access backing file", "base.qcow2", f"(as uid:{uid}, gid:", "Permission denied")
+        if not host.is_reference:
+            contains(error, "root_squash")
+    finally:
+        storage.close()
+
+
 def test_an_optional_disk_that_is_missing_is_left_out(host):
     gone = image_path(host, "gone.iso")
-    dom = start(host, file_disk(gone, "sda", "raw", device="cdrom").replace("<source ", "<source startupPolicy='optional' "))
+    events = []
+    Loop()
+    host.open().domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_DISK_CHANGE, lambda c, d, old, new, alias, reason, o:
+                                       events.append((old, new, alias, reason)), None)
+    optional = lambda devices: devices.replace("<source ", "<source startupPolicy='optional' ")  # noqa: E731
+    dom = start(host, optional(file_disk(gone, "sda", "raw", device="cdrom") + file_disk(gone, "vda", "raw")))
+    wait_until(lambda: len(events) == 2, "two events")
+    equal(sorted((old, new, reason) for old, new, alias, reason in events),
+          [(str(gone), None, libvirt.VIR_DOMAIN_EVENT_DISK_CHANGE_MISSING_ON_START),
+           (str(gone), None, libvirt.VIR_DOMAIN_EVENT_DISK_DROP_MISSING_ON_START)])
+    equal([line.split() for line in host.ok("domblklist", "m").splitlines()[2:] if line], [["sda", "-"]])
     check("gone.iso" not in host.ok("dumpxml", "m"), "a medium that is not there")
     contains(host.ok("dumpxml", "m", "--inactive"), "gone.iso")
     dom.destroy()
