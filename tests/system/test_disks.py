@@ -518,7 +518,7 @@ def test_a_full_host_pauses_the_machine_which_goes_on(host):
     wait_until(lambda: (str(image), libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE, "enospc") in events, "an event of the error")
     contains(host.ok("domblkerror", "demo"), "vdb: no space")
     if not host.is_reference:
-        contains(host.lodge_ok("list"), "paused")
+        contains(host.lodge_ok("list"), "paused (I/O error)")
         host.crash_daemon()  # the next one knows, too
         equal(host.ok("domstate", "demo", "--reason").strip(), "paused (I/O error)")
         contains(host.ok("domblkerror", "demo"), "vdb: no space")
