@@ -217,6 +217,9 @@ static bool check_source(const DiskDef *disk, const StorageSource *source, Error
         if (!check_cookie(cookie, err))
             return false;
     }
+    if (source->metadata_cache_bytes && source->format != STORAGE_FORMAT_QCOW2)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "metadata cache max size control is supported only with qcow2 images");
     if (source->reservations && disk->device != DISK_DEVICE_LUN)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "<reservations/> allowed only for lun devices");
     if (disk->device == DISK_DEVICE_LUN && (def_list_len(source->slices) || disk_encryption(disk, source)))
@@ -256,6 +259,9 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "sgio can be used only with device='lun'");
     if (disk->removable != TRISTATE_ABSENT && disk->bus != DISK_BUS_USB && disk->bus != DISK_BUS_SCSI)
         return error_set(err, ERROR_XML_INVALID, "removable is only valid for usb disks");
+    if (disk->rotation_rate && disk->bus != DISK_BUS_SCSI && disk->bus != DISK_BUS_IDE &&
+        disk->bus != DISK_BUS_SATA)
+        return error_set(err, ERROR_INTERNAL, "rotation rate is only valid for SCSI/IDE/SATA bus");
     if (disk->device == DISK_DEVICE_CDROM && disk->bus == DISK_BUS_VIRTIO)
         return error_set(err, ERROR_XML_INVALID,
                          "disk type 'virtio' of '%s' does not support ejectable media", disk->target);
@@ -311,6 +317,10 @@ static bool check_drive_address(const DomainDef *def, const DiskDef *disk, Error
 /* Disks of one group share its limits, which then must be the same. */
 static bool check_iotune_group(const DomainDef *def, const DiskDef *disk, Error **err)
 {
+    const DiskIotune name_alone = { .group_name = disk->iotune->group_name };
+    if (xml_table_equal(&iotune_table, disk->iotune, &name_alone))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "group_name can be configured only together with settings");
     for (DEF_EACH(DiskDef, first, def->disks)) {
         if (first == disk)
             break;

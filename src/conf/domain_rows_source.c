@@ -18,6 +18,19 @@ static const XmlTable host_table =
 
 /* ---- what it takes to get in ---- */
 
+static bool auth_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    const StorageAuth *auth = base;
+    bool has_secret = false;
+    for (const xmlNode *child = element->children; child; child = child->next)
+        has_secret |= child->type == XML_ELEMENT_NODE && xmlStrEqual(child->name, BAD_CAST "secret");
+    if (!has_secret)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "Missing <secret> element in auth");
+    if (!auth->secret_usage && uuid_is_null(&auth->secret_uuid))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "missing secret uuid or usage attribute");
+    return true;
+}
+
 const XmlTable storage_auth_table =
     TABLE(StorageAuth, "storage-auth",
           ROWS(ATTR("username", StorageAuth, username, .flags = ROW_REQUIRED,
@@ -28,7 +41,7 @@ const XmlTable storage_auth_table =
                           ATTR("uuid", StorageAuth, secret_uuid, .doc = "UUID of the secret object"),
                           ATTR("usage", StorageAuth, secret_usage, .doc = "or its usage")),
                      .doc = "the secret that has the password")),
-          .doc = "How QEMU logs in at the server.");
+          .finish = auth_finish, .doc = "How QEMU logs in at the server.");
 
 static const XmlTable cookie_table =
     TABLE(NamedValue, "cookie",
@@ -115,9 +128,28 @@ static const XmlTable reservations_table =
         KEPT("address", .doc = "PCI address of an NVMe disk"),                                               \
         KEPT("properties", .doc = "further properties")
 
-static const XmlRow data_store_rows[];
+/* What has no data store of its own. */
+static const XmlTable data_store_source_table =
+    TABLE(StorageSource, "data-store-source",
+          ROWS(ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)), .doc = "path of the file"),
+               ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),
+                    .doc = "path of the block device"),
+               INDEX_ROW),
+          .doc = "Where the data is.");
 static const XmlTable data_store_table =
-    TABLE(StorageSource, "data-store", data_store_rows, KEEPS(StorageSource), .doc = "Data of an image.");
+    TABLE(StorageSource, "data-store",
+          ROWS(ATTR("type", StorageSource, type, .names = &storage_type_names, .flags = ROW_REQUIRED,
+                    .doc = "file or block"),
+               GROUP("format",
+                     ROWS(ATTR("type", StorageSource, format, .names = &storage_format_names,
+                               .doc = "always raw")),
+                     .doc = "format of the data"),
+               { .node = XML_EMBED,
+                 XML_NAME_("source"),
+                 .table = &data_store_source_table,
+                 .flags = ROW_EMPTY_OK,
+                 .doc = "where the data is" }),
+          .doc = "Data of an image.");
 
 /* Everything but "type" and format, which sit in other elements for disks, backing stores and mirrors. Empty
  * drives have no source. */
@@ -149,20 +181,6 @@ const XmlTable storage_source_table =
                KEPT_ATTR("path", .doc = "path of the vhost socket"), STARTUP_ROW, INDEX_ROW, NETWORK_ROWS,
                SECLABEL_ROW, OTHER_SOURCE_ROWS, DATA_STORE_ROW),
           KEEPS(StorageSource), .doc = "Where the data is.");
-
-static const XmlRow data_store_rows[] = {
-    ATTR("type", StorageSource, type, .names = &storage_type_names, .flags = ROW_REQUIRED,
-         .doc = "file or block"),
-    GROUP("format",
-          ROWS(ATTR("type", StorageSource, format, .names = &storage_format_names, .doc = "always raw")),
-          .doc = "format of the data"),
-    { .node = XML_EMBED,
-      XML_NAME_("source"),
-      .table = &storage_source_table,
-      .flags = ROW_EMPTY_OK,
-      .doc = "where the data is" },
-    { 0 }
-};
 
 static bool backing_is_there(const StorageSource *source)
 {
