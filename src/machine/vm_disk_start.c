@@ -121,6 +121,17 @@ static bool secrets_of_source(const SecretMaker *maker, const DiskDef *disk, con
     return true;
 }
 
+static bool needs_secrets(const DomainDef *live)
+{
+    for (DEF_EACH(DiskDef, disk, live->disks)) {
+        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+            if (disk_auth(disk, source) || disk_encryption(disk, source) || def_list_len(source->cookies))
+                return true;
+        }
+    }
+    return false;
+}
+
 bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
 {
     g_autofree char *path = path_join(vm->run->lib_dir, QEMU_MASTER_KEY_FILE);
@@ -128,6 +139,10 @@ bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
     g_autofree char *key = NULL;
     size_t len = 0;
 
+    if (!needs_secrets(vm->live)) {
+        *ret_secrets = g_steal_pointer(&secrets);
+        return true;
+    }
     /* From where QEMU reads it: a daemon that was started anew has it, too. */
     if (!file_read(path, QEMU_MASTER_KEY_BYTES, &key, &len, err))
         return false;

@@ -258,7 +258,8 @@ static bool prepare_fail_missing(const Prepare *one, const char *path, const cha
 AWAITS static bool prepare_add(Prepare *one, const char *path, const ChainLook *look, const char *parent,
                                ProbedImage **ret_image, ChainLook *ret_look, Error **err)
 {
-    const bool shared = parent != NULL || (one->disk && (one->disk->readonly || one->disk->shareable));
+    const bool shared = parent != NULL ||
+                        (one->disk && (one->disk->readonly || one->disk->shareable || one->disk->transient));
     ProbeJob *job = g_new0(ProbeJob, 1);
     StorageInfo info = { 0 };
     int errnum = 0;
