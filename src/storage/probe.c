@@ -89,6 +89,16 @@ static int probe_open_any(ProbeJob *job)
     return fd;
 }
 
+/* Clients know what is wrong with an image by the code that a QEMU which ends at its start has. */
+static void recode_for_start(Error *err)
+{
+    const ErrorCode code = error_code(err);
+
+    if (code == ERROR_INVALID_ARGUMENT || code == ERROR_OPERATION_FAILED ||
+        code == ERROR_OPERATION_UNSUPPORTED)
+        error_recode(err, ERROR_INTERNAL);
+}
+
 /* A raw image is what its file is: nothing is read. */
 static void probe_look(ProbeJob *job, int fd)
 {
@@ -98,6 +108,8 @@ static void probe_look(ProbeJob *job, int fd)
     } else if (!chain_look(fd, &job->look, &job->refusal)) {
         g_autofree char *name = name_for_message(job->path);
         error_prefix(&job->refusal, "image '%s'", name);
+        if (job->for_start)
+            recode_for_start(job->refusal);
         return;
     }
     job->info.capacity = job->look.info.virtual_bytes;
@@ -399,9 +411,14 @@ AWAITS static bool prepare_image(Prepare *one, ImageChain *chain, const ChainIma
                      &found, &look, err) ||
         (!is_named && !prepare_judge_backing(one, found, &found->is_common, err)))
         return false;
-    const bool ok = image_chain_put(chain, &look, err);
+    g_autoptr(Error) why = NULL;
+    const bool ok = image_chain_put(chain, &look, &why);
     image_info_clear(&look.info);
-    if (!ok || (!is_top && !prepare_check_format(image, err)))
+    if (!ok) {
+        recode_for_start(why);
+        return error_propagate(err, g_steal_pointer(&why));
+    }
+    if (!is_top && !prepare_check_format(image, err))
         return false;
     if (found->info.is_block && source->type != STORAGE_BLOCK && !is_top)
         source->type = STORAGE_BLOCK;
