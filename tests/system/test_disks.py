@@ -401,6 +401,58 @@ def test_a_wrong_passphrase_is_said_and_destroys_nothing(host):
     equal(plain.read_bytes(), bytes(8 * MIB))
 
 
+class IscsiTarget:
+    """A tgtd with one LUN, for one initiator that logs in by CHAP."""
+
+    def __init__(self, host, image, initiator, user, password):
+        self.environment = {**os.environ, "TGT_IPC_SOCKET": str(host.path("tgt.sock"))}
+        self.log = open(host.path("tgtd.log"), "wb")
+        self.process = subprocess.Popen(["tgtd", "-f", "--iscsi", "portal=127.0.0.1:3260"], env=self.environment, stdout=self.log,
+                                        stderr=self.log)
+        wait_until(lambda: self.admin("show", "sys", check_it=False), "the target answers")
+        self.admin("new", "target", "--tid", "1", "-T", "iqn.2013-07.test:t")
+        self.admin("new", "logicalunit", "--tid", "1", "--lun", "1", "-b", str(image))
+        self.admin("bind", "target", "--tid", "1", "-Q", initiator)
+        self.admin("new", "account", "--user", user, "--password", password)
+        self.admin("bind", "account", "--tid", "1", "--user", user)
+
+    def admin(self, verb, kind, *words, check_it=True):
+        done = subprocess.run(["tgtadm", "--lld", "iscsi", "--op", verb, "--mode", kind, *words], env=self.environment,
+                              capture_output=True, text=True, timeout=20, check=False)
+        check(done.returncode == 0 or not check_it, done.stderr)
+        return done.returncode == 0
+
+    def close(self):
+        self.process.kill()
+        self.process.wait(10)
+        self.log.close()
+
+
+@mark(requires=["program:tgtd"])
+def test_a_lun_by_chap_and_the_name_of_the_initiator(host):
+    add_secret(host, "iscsi", "chap", "chap-password", "11111111-1111-4111-8111-111111111111")
+    target = IscsiTarget(host, marked(host, "lun"), "iqn.2013-07.test:me", "u", "chap-password")
+    source = ("<source protocol='iscsi' name='iqn.2013-07.test:t/1'><host name='127.0.0.1'/>{0}<initiator>"
+              "<iqn name='iqn.2013-07.test:{1}'/></initiator></source>")
+    auth = "<auth username='u'><secret type='iscsi' usage='chap'/></auth>"
+    try:
+        dom = start(host, disk(source.format(auth, "me"), "vda", "raw", "network"))
+        equal(dom.blockInfo("vda")[0], 4 * MIB)
+        words = " ".join(qemus()[host.qemu_pid("m")])
+        contains(words, "iqn.2013-07.test:me")
+        check("chap-password" not in words, "the password in clear")
+        dom.destroy()
+        dom.undefine()
+        for name, given, initiator in (("stranger", auth, "other"), ("unknown", "", "me")):
+            dom = host.define(host.guests.empty(name, devices=disk(source.format(given, initiator), "vda", "raw", "network")))
+            raises(libvirt.VIR_ERR_INTERNAL_ERROR, dom.create, text="iSCSI")
+        host.conn.secretLookupByUUIDString("11111111-1111-4111-8111-111111111111").setValue(b"other-password")
+        dom = host.define(host.guests.empty("wrong", devices=disk(source.format(auth, "me"), "vda", "raw", "network")))
+        raises(libvirt.VIR_ERR_INTERNAL_ERROR, dom.create, text="iSCSI")
+    finally:
+        target.close()
+
+
 def test_servers_that_are_not_there_are_said_so_by_qemu(host):
     """Every protocol comes as far as its library goes."""
     add_secret(host, "iscsi", "chap", "chap-password", "11111111-1111-4111-8111-111111111111")
