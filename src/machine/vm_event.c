@@ -225,8 +225,11 @@ static void handle_io_error(Vm *vm, const Json *data)
     vm_publish_event(vm, &event);
     event.id = EVENT_IO_ERROR_REASON;
     vm_publish_event(vm, &event);
-    if (stops)
-        vm_mark_paused(vm, VIR_DOMAIN_PAUSED_IOERROR);
+    if (!stops)
+        return;
+    vm_mark_paused(vm, VIR_DOMAIN_PAUSED_IOERROR);
+    if (json_get_bool(data, "nospace", false))
+        vm_space_wait(vm);
 }
 
 static void handle_watchdog(Vm *vm, const Json *data)

@@ -37,6 +37,8 @@ void vm_resources_clear(VmResources *resources)
 
 typedef struct DirsJob {
     char *dirs[2];
+    char *key_path;
+    uint8_t key[QEMU_MASTER_KEY_BYTES]; /* to be written */
     uid_t uid;
     gid_t gid;
     bool give; /* else: make */
@@ -44,9 +46,21 @@ typedef struct DirsJob {
     const char *failed; /* one of dirs */
 } DirsJob;
 
+static bool write_key(const DirsJob *job)
+{
+    AUTO_FD fd = open(job->key_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    return fd >= 0 && write(fd, job->key, sizeof(job->key)) == (ssize_t)sizeof(job->key);
+}
+
 static void dirs_job_run(void *data)
 {
     DirsJob *job = data;
+    /* The key before the folder: what lies in the folder of another can be swapped. */
+    if (job->give && lchown(job->key_path, job->uid, job->gid) < 0) {
+        job->error = errno;
+        job->failed = job->key_path;
+    }
 
     for (size_t i = 0; i < G_N_ELEMENTS(job->dirs) && job->error == 0; i++) {
         if (job->give ? lchown(job->dirs[i], job->uid, job->gid) < 0
@@ -54,6 +68,10 @@ static void dirs_job_run(void *data)
             job->error = errno;
             job->failed = job->dirs[i];
         }
+    }
+    if (!job->give && job->error == 0 && !write_key(job)) {
+        job->error = errno;
+        job->failed = job->key_path;
     }
 }
 
@@ -63,6 +81,7 @@ static void dirs_job_free(void *data)
 
     g_free(job->dirs[0]);
     g_free(job->dirs[1]);
+    g_free(job->key_path);
     g_free(job);
 }
 
@@ -71,13 +90,18 @@ static bool prepare_dirs(const Vm *vm, bool give, Error **err)
     DirsJob *job = g_new0(DirsJob, 1);
 
     *job = (DirsJob){ .dirs = { g_strdup(vm->run->lib_dir), g_strdup(vm->run->channel_dir) }, .give = give };
+    job->key_path = path_join(vm->run->lib_dir, QEMU_MASTER_KEY_FILE);
+    if (!give && !qemu_master_key_make(job->key, err)) {
+        dirs_job_free(job);
+        return false;
+    }
     dac_get_owner(vm->host, vm->live, &job->uid, &job->gid);
     if (!worker_run(worker_lane_state(), dirs_job_run, job, dirs_job_free, FILE_DEADLINE_MS, err))
         return false;
     const bool ok = job->error == 0;
     if (!ok)
-        error_set_errno(err, job->error,
-                        give ? "cannot give '%s' to QEMU's user" : "cannot make directory '%s'", job->failed);
+        error_set_errno(err, job->error, give ? "cannot give '%s' to QEMU's user" : "cannot make '%s'",
+                        job->failed);
     dirs_job_free(job);
     return ok;
 }

@@ -29,6 +29,8 @@
 #include "qemu/monitor.h"
 #include "storage/dac.h"
 #include "storage/probe.h"
+#include "storage/remote.h"
+#include "storage/transient.h"
 #include "wire/wire_enums.h"
 
 typedef struct StatsProbe StatsProbe;
@@ -96,11 +98,12 @@ typedef struct VmRun {
     bool pid_written;    /* NAME.pid is there */
     /* What a save or dump is about; in the status file before anything has happened, so that a daemon that
      * dies on the way leaves neither a paused machine nor a piece of a file. */
-    SaveFile file;       /* that is being written */
-    bool is_saving;      /* ... and after which the machine ends */
-    bool must_run;       /* the job pauses it: it goes on afterwards, unless it ends */
-    bool must_run_saved; /* the status file says so, perhaps no longer truly */
-    bool is_going_on;    /* a fiber sees to that: QEMU did not answer at once */
+    SaveFile file;        /* that is being written */
+    bool is_saving;       /* ... and after which the machine ends */
+    bool must_run;        /* the job pauses it: it goes on afterwards, unless it ends */
+    bool must_run_saved;  /* the status file says so, perhaps no longer truly */
+    bool waits_for_space; /* a fiber looks whether its storage has space again */
+    bool is_going_on;     /* a fiber sees to that: QEMU did not answer at once */
 } VmRun;
 
 /* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
@@ -251,6 +254,16 @@ MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err); /* all of them */
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);
+/* storage_prepare() for vm->live, telling who listens which optional media are missing. */
+AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
+/* What the disks of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
+ * ERROR_NO_SECRET: there is no such secret, or it has no value. */
+AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err);
+/* Tells a QEMU that was just started the limits of its disks. */
+AWAITS MUST_CHECK bool vm_start_throttles(Vm *vm, Error **err);
+/* For a machine that was just paused for want of space (vm_space.c): goes on when there is some, if the
+ * configuration says so. */
+void vm_space_wait(Vm *vm);
 /* Huge pages of the machine whose folders are called @dir_name: of QemuHugePages, owned; default size first.
  */
 GArray *vm_huge_pages_list(const char *dir_name);

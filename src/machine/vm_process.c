@@ -196,6 +196,7 @@ void vm_process_cleanup(Vm *vm)
     g_array_set_size(run->ports, 0);
     vm_call_hook(vm, "stopped");
     dac_restore(vm->host->dac, run->dac, timeout_ms);
+    transient_remove(vm->live, timeout_ms);
     vm_call_hook(vm, "release");
     if (run->file.path)
         vm_state_discard(vm->host, &run->file);
@@ -619,6 +620,7 @@ static bool reattach_sync(Vm *vm, Error **err)
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     vm->run->unanswering = false;
+    vm_space_wait(vm);
     /* What the earlier daemon did not live to act upon; QEMU waits for us. */
     if (vm->state == VM_STATE_SHUTDOWN && !vm->run->destroying) {
         vm->run->guest_shutdown = true;
@@ -787,6 +789,7 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     vm_remove_dir(run->channel_dir);
     dac_list_adopt(host->dac, run->dac);
     dac_restore(host->dac, run->dac, timeout_ms);
+    transient_remove(status->live, timeout_ms);
     if (!file_remove(log_pipe, &err) || !file_remove(pid_path, &err) || !file_remove(path, &err))
         log_error_error(err, path);
 }

@@ -118,8 +118,7 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
-    if (!storage_prepare(vm->host, vm->live, vm->run->dac, err) ||
-        !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
+    if (!vm_prepare_disks(vm, err) || !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
     qemu_number_nodes(vm->live, &vm->run->last_node);
@@ -140,13 +139,21 @@ static bool start_prepare(Start *start, Error **err)
 
 /* ---- command line and log ---- */
 
-static bool start_build_command(Start *start, QemuCommand **ret_command, Error **err)
+AWAITS static bool start_build_command(Start *start, QemuCommand **ret_command, Error **err)
 {
     Vm *vm = start->vm;
     const Config *config = vm->host->config;
+    g_autofree char *key_path = path_join(vm->run->lib_dir, QEMU_MASTER_KEY_FILE);
+    g_autoptr(QemuSecrets) secrets = NULL;
+
+    if (!vm_prepare_secrets(vm, &secrets, err))
+        return false;
     const QemuCommandEnv env = {
         .monitor_path = vm->run->monitor_path,
         .lib_dir = vm->run->lib_dir,
+        .master_key_path = key_path,
+        .secrets = secrets,
+        .nbd_tls_dir = config->nbd_tls_x509_cert_dir,
         .sandbox = config->seccomp_sandbox,
         .dump_guest_core = config->dump_guest_core,
         .start_paused = true,
@@ -532,7 +539,8 @@ static bool start_converse(Start *start, Error **err)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
 
     job_set_phase(start->job, "waiting for QEMU");
-    if (!vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) || !start_set_passwords(vm, err))
+    if (!vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) || !start_set_passwords(vm, err) ||
+        !vm_start_throttles(vm, err))
         return false;
     start_pin(vm);
     if (!start_pin_iothreads(vm, err))

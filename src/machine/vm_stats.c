@@ -275,7 +275,7 @@ static void stats_look_at_files(Host *host, const GPtrArray *probes, uint64_t de
         const StatsProbe *probe = g_ptr_array_index(probes, i);
         const DomainDef *def = probe->serial ? NULL : vm_def(probe->vm);
         for (DEF_EACH(DiskDef, disk, def ? def->disks : NULL)) {
-            if (disk_is_local(disk))
+            if (storage_is_local(&disk->src))
                 image_request_add(request, disk->src.path, disk->src.format);
         }
     }
@@ -458,10 +458,7 @@ static void stats_write_sizes(const StatsProbe *probe, const StorageSource *sour
         if (!source->path || !image_sizes_find(probe->vm->host->image_sizes, source->path, &file))
             return;
         params_add_ullong(params, file.allocation, "block.%u.allocation", n);
-        /* Of formats that only QEMU reads it is in headers that only QEMU reads. */
-        if (file.capacity &&
-            (source->format == STORAGE_FORMAT_RAW || source->format == STORAGE_FORMAT_QCOW2 ||
-             source->format == STORAGE_FORMAT_ABSENT))
+        if (file.capacity)
             params_add_ullong(params, file.capacity, "block.%u.capacity", n);
         params_add_ullong(params, file.physical, "block.%u.physical", n);
         return;

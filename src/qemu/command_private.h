@@ -37,6 +37,17 @@ MUST_CHECK bool host_sysinfo(SysinfoDef **ret_sysinfo, Error **err);
 
 /* ---- for the plans of devices ---- */
 
+/* The node through which QEMU reaches the data of @source, with the objects that it needs (command_source.c).
+ * *ret_node: its name; owned. */
+MUST_CHECK bool plan_storage(const PlanContext *c, const DiskDef *disk, const StorageSource *source,
+                             Plan *plan, char **ret_node, Error **err);
+/* "libvirt-3-format" */
+char *source_node_name(const StorageSource *source, const char *layer);
+/* Properties that the nodes of a disk have in common. */
+void prop_cache(Json *node, const DiskDef *disk);
+/* The object with a secret that was prepared under @id. */
+MUST_CHECK bool plan_secret(const PlanContext *c, Plan *plan, const char *id, Error **err);
+
 /* The -device step, with id, bus and address from @info (NULL: @device has what it needs). @device is owned.
  * ERROR_CONFIG_UNSUPPORTED if this QEMU lacks the driver. */
 MUST_CHECK bool add_device(const PlanContext *c, Plan *plan, Json *device, const DeviceInfo *info,

@@ -140,10 +140,10 @@ static void look_at(LookItem *item)
         return;
     }
     const HeaderKey key = header_key(&st);
-    const bool has_header = item->size->format == STORAGE_FORMAT_QCOW2;
+    const bool has_header =
+        item->size->format != STORAGE_FORMAT_RAW && item->size->format != STORAGE_FORMAT_ABSENT;
     if (!S_ISREG(st.st_mode) || (has_header && !header_is_same(&item->key, &key))) {
         item->error = storage_probe_now(item->size->path, item->size->format, &item->info);
-        storage_info_clear(&item->info); /* the backing file's name: not wanted here */
     } else {
         if (!has_header)
             item->info.capacity = (uint64_t)st.st_size;

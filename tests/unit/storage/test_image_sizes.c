@@ -16,7 +16,7 @@ static void write_file(const char *path, const void *data, size_t len)
 /* A qcow2 header of a disk of @capacity bytes. */
 static void write_qcow2(const char *path, uint64_t capacity)
 {
-    uint8_t header[512] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 3 };
+    uint8_t header[512] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 3, [23] = 16, [99] = 4, [103] = 104 };
     for (unsigned i = 0; i < 8; i++)
         header[24 + i] = (uint8_t)(capacity >> (56 - 8 * i));
     int fd = open(path, O_WRONLY | O_CREAT, 0600); /* in place: the same file with the same size */
