@@ -257,9 +257,9 @@ GArray *vm_huge_pages_list(const char *dir_name);
 /* Makes these folders for the live machine, if it uses huge pages; else *ret_list stays as it is. */
 AWAITS MUST_CHECK bool vm_prepare_huge_pages(Vm *vm, GArray **ret_list, Error **err);
 AWAITS void vm_remove_huge_pages(const DomainDef *def, const char *lib_dir);
-/* Asks QEMU what the guest's CPU at @qom_path (NULL: nothing to ask) has. ERROR_OPERATION_FAILED: not what
+/* Asks QEMU what the first of the guest's @cpus (of MonitorCpu) has. ERROR_OPERATION_FAILED: not what
  * check='full' demands. */
-AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, const char *qom_path, Error **err);
+AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, const GPtrArray *cpus, Error **err);
 /* The document of a running machine as users see it: with the CPU that QEMU gave. Caller owns. */
 char *vm_xml_format_live(Vm *vm, unsigned format_flags);
 /* Puts a firmware of this host in the place of <os firmware=>, as firmware_choose(). */

@@ -632,10 +632,10 @@ static bool reattach_sync(Vm *vm, Error **err)
 /* It runs, whatever its CPU. */
 static void reattach_query_cpu(Vm *vm)
 {
-    g_autoptr(GPtrArray) cpus = NULL;
+    g_auto(MonitorWelcome) welcome = { 0 };
 
-    if (monitor_query_cpus(vm_monitor(vm), 0, &cpus, NULL) && cpus->len > 0)
-        (void)!vm_query_cpu(vm, ((const MonitorCpu *)g_ptr_array_index(cpus, 0))->qom_path, NULL);
+    if (monitor_welcome(vm_monitor(vm), &welcome, 0, NULL))
+        (void)!vm_query_cpu(vm, welcome.cpus, NULL);
 }
 
 static bool reattach_hook(Vm *vm, Error **err)

@@ -198,7 +198,7 @@ static void stats_ask_qemu(StatsProbe *probe)
     if ((questions & STATS_IOTHREAD) && (qmp = stats_monitor(probe)))
         io_ok = monitor_query_iothreads(qmp, stats_left_ms(probe), &probe->iothreads, NULL);
     if ((questions & STATS_DIRTY_RATE) && io_ok && (qmp = stats_monitor(probe)))
-        io_ok = qmp_exec(qmp, "query-dirty-rate", NULL, stats_left_ms(probe), &probe->dirty_rate, NULL);
+        io_ok = monitor_query_dirty_rate(qmp, stats_left_ms(probe), &probe->dirty_rate, NULL);
     /* Last: QEMU looks at the image files for this, so dead storage may stop it here. */
     if (questions & STATS_BLOCK)
         stats_ask_blocks(probe, &io_ok);
