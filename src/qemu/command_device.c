@@ -237,6 +237,9 @@ bool plan_watchdog(const PlanContext *c, const void *def, Plan *plan, Error **er
     };
     const char *driver = watchdog->model < G_N_ELEMENTS(drivers) ? drivers[watchdog->model] : NULL;
 
+    if (c->is_hot && watchdog->model != WATCHDOG_I6300ESB && watchdog->model != WATCHDOG_DIAG288)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "hotplug of watchdog of model %s is not supported",
+                         enum_name(&watchdog_model_names, watchdog->model));
     if (driver) {
         Json *device = device_new(driver);
         if (!add_device(c, plan, device, &watchdog->info, err))
@@ -250,7 +253,7 @@ bool plan_watchdog(const PlanContext *c, const void *def, Plan *plan, Error **er
                          : watchdog->action == WATCHDOG_ACTION_ABSENT
                              ? "reset"
                              : enum_name(&watchdog_action_names, watchdog->action);
-    plan_text(plan, "-watchdog-action", "%s", action);
+    plan_add(plan, PLAN_WATCHDOG, json_pack("{s:s}", "action", action));
     return true;
 }
 

@@ -75,8 +75,13 @@ void plan_own(Plan *plan, const char *note)
 static PlanStep *plan_append(Plan *plan, PlanKind kind, const char *option)
 {
     static const char *const options[PLAN_KIND_COUNT] = {
-        [PLAN_OBJECT] = "-object", [PLAN_CHARDEV] = "-chardev", [PLAN_BLOCKDEV] = "-blockdev",
-        [PLAN_NETDEV] = "-netdev", [PLAN_FDSET] = "-add-fd",    [PLAN_DEVICE] = "-device",
+        [PLAN_OBJECT] = "-object",
+        [PLAN_CHARDEV] = "-chardev",
+        [PLAN_BLOCKDEV] = "-blockdev",
+        [PLAN_NETDEV] = "-netdev",
+        [PLAN_FDSET] = "-add-fd",
+        [PLAN_DEVICE] = "-device",
+        [PLAN_WATCHDOG] = "-watchdog-action",
     };
     PlanStep *step = g_new0(PlanStep, 1);
     *step = (PlanStep){ .kind = kind,
@@ -299,7 +304,9 @@ static bool step_print(PlanStep *step, const PlanFds *fds, Error **err)
             step->text = g_strdup_printf("set=%u,fd=%s,opaque=%s", step->number, number, name);
         return number != NULL;
     }
-    step->text = step->kind == PLAN_CHARDEV ? plan_format_chardev(step->object) : json_format(step->object);
+    step->text = step->kind == PLAN_CHARDEV    ? plan_format_chardev(step->object)
+                 : step->kind == PLAN_WATCHDOG ? g_strdup(json_get_str(step->object, "action"))
+                                               : json_format(step->object);
     return true;
 }
 

@@ -19,6 +19,7 @@ typedef enum PlanKind {
     PLAN_NETDEV,
     PLAN_FDSET,
     PLAN_DEVICE,
+    PLAN_WATCHDOG, /* what QEMU does when one fires: lasts */
     PLAN_KIND_COUNT
 } PlanKind;
 
