@@ -378,8 +378,7 @@ static void list_brief(Cli *cli, const CliClass *class, const CliHandles *list, 
         const void *handle = list->data + i * list->size;
         g_autofree char *text = class_member(class, handle, uuids ? "uuid" : class->name);
         json_array_append_new(names, json_string(text));
-        if (!cli->json)
-            fprintf(cli->out, "%s\n", text);
+        cli_say(cli, "%s\n", text);
     }
     cli_print_json(cli, names);
 }
