@@ -41,8 +41,6 @@ struct FileJob {
     bool durable;
     uint64_t ticket; /* 0: none */
     /* Results */
-    bool ok;
-    Error *error;
     char *out;
     size_t out_len;
     GPtrArray *names;
@@ -54,7 +52,6 @@ static void file_job_free(void *arg)
     g_free(job->path);
     g_free(job->other);
     g_free(job->data);
-    error_free(job->error);
     g_free(job->out);
     if (job->names)
         g_ptr_array_unref(job->names);
@@ -70,22 +67,19 @@ static FileJob *file_job_new(FileFunc func, const char *path)
     return job;
 }
 
-static void file_job_work(void *arg)
+static bool file_job_work(void *arg, Error **err)
 {
     FileJob *job = arg;
-    job->ok = job->func(job, &job->error);
+    return job->func(job, err);
 }
 
-/* *job is freed and cleared if the worker keeps it. */
+/* *job is cleared if it fails. */
 static bool file_job_run(FileJob **job, Error **err)
 {
-    if (!worker_run(worker_lane_state(), file_job_work, *job, file_job_free, FILE_DEADLINE_MS, err)) {
-        *job = NULL;
-        return false;
-    }
-    if (!(*job)->ok)
-        return error_propagate(err, g_steal_pointer(&(*job)->error));
-    return true;
+    if (worker_call(worker_lane_state(), file_job_work, *job, file_job_free, FILE_DEADLINE_MS, err))
+        return true;
+    *job = NULL;
+    return false;
 }
 
 /* ---- tickets ---- */
@@ -492,11 +486,10 @@ static void file_job_free_ticket(void *arg)
 static bool file_job_run_ticket(FileJob *job, Error **err)
 {
     job->ticket = file_ticket_draw(job->path);
-    if (!worker_run(worker_lane_state(), file_job_work, job, file_job_free_ticket, FILE_DEADLINE_MS, err))
+    if (!worker_call(worker_lane_state(), file_job_work, job, file_job_free_ticket, FILE_DEADLINE_MS, err))
         return false;
-    bool ok = job->ok || error_propagate(err, g_steal_pointer(&job->error));
     file_job_free_ticket(job);
-    return ok;
+    return true;
 }
 
 static bool file_replace_how(const char *path, const char *data, size_t len, mode_t mode,

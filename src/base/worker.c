@@ -380,6 +380,64 @@ bool worker_run(WorkerLane *lane, void (*func)(void *data), void *data, void (*d
     return error_propagate(err, problem);
 }
 
+typedef struct WorkerCall {
+    bool (*func)(void *data, Error **err);
+    void *data;
+    void (*data_free)(void *data);
+    bool ok;
+    Error *err;
+} WorkerCall;
+
+static void worker_call_free(void *arg)
+{
+    WorkerCall *call = arg;
+    if (call->data_free)
+        call->data_free(call->data);
+    error_free(call->err);
+    g_free(call);
+}
+
+static void worker_call_run(void *arg)
+{
+    WorkerCall *call = arg;
+    call->ok = call->func(call->data, &call->err);
+}
+
+/* NULL: it did not run, or nobody knows. */
+static WorkerCall *worker_call_do(WorkerLane *lane, const WorkerCall *what, uint64_t timeout_ms, Error **err)
+{
+    WorkerCall *call = g_memdup2(what, sizeof(*what));
+    return worker_run(lane, worker_call_run, call, worker_call_free, timeout_ms, err) ? call : NULL;
+}
+
+static bool worker_call_end(WorkerCall *call, Error **err)
+{
+    const bool ok = call->ok;
+    if (ok)
+        call->data_free = NULL; /* it is the caller's */
+    if (call->err)
+        error_propagate(err, g_steal_pointer(&call->err));
+    worker_call_free(call);
+    return ok;
+}
+
+bool worker_call(WorkerLane *lane, bool (*func)(void *data, Error **err), void *data,
+                 void (*data_free)(void *data), uint64_t timeout_ms, Error **err)
+{
+    const WorkerCall what = { .func = func, .data = data, .data_free = data_free };
+    WorkerCall *call = worker_call_do(lane, &what, timeout_ms, err);
+    return call && worker_call_end(call, err);
+}
+
+bool worker_call_path(const char *path, const char *doing, bool (*func)(void *data, Error **err), void *data,
+                      void (*data_free)(void *data), uint64_t timeout_ms, Error **err)
+{
+    const WorkerCall what = { .func = func, .data = data, .data_free = data_free };
+    g_autofree char *name = g_strdup(path); /* it may be the job's */
+    WorkerCall *call = worker_call_do(worker_lane_for_path(name), &what, timeout_ms, err);
+    return call ? worker_call_end(call, err) : error_prefix(err, "%s '%s'", doing, name);
+}
+
 /* Waits until every thread but the stuck ones has ended. */
 static void worker_join_threads(void)
 {

@@ -67,6 +67,39 @@ static void wait_for_freed(int wanted)
     check_eq(freed, wanted);
 }
 
+static bool job_fails_the_first_time(void *arg, Error **err)
+{
+    Job *job = arg;
+    job_work(job);
+    return job->result > 1 || error_set(err, ERROR_BUSY, "not yet");
+}
+
+TEST_FIBER(what_a_job_says_is_the_caller_s_and_its_data_goes_when_it_fails)
+{
+    WorkerLane *lane = worker_lane_for_path("/");
+    g_autoptr(Error) err = NULL;
+    g_autoptr(Error) late = NULL;
+    sem_t gate;
+    Job *job = job_new(NULL);
+    freed = 0;
+    check_fails(worker_call(lane, job_fails_the_first_time, job, job_free, 1000, &err), err, ERROR_BUSY);
+    check_eq(freed, 1);
+    job = job_new(NULL);
+    job->result = 1;
+    check_ok(worker_call_path("/", "cannot do", job_fails_the_first_time, job, job_free, 1000, &err), err);
+    check_eq(job->result, 2);
+    check_eq(freed, 1);
+    /* Too late, and well: nobody is there to take it. */
+    sem_init(&gate, 0, 0);
+    job->gate = &gate;
+    check(!worker_call_path("/", "cannot do", job_fails_the_first_time, job, job_free, 20, &late));
+    check_eq(error_code(late), ERROR_TIMEOUT);
+    check(g_str_has_prefix(error_message(late), "cannot do '/': "));
+    sem_post(&gate);
+    wait_for_freed(2);
+    sem_destroy(&gate);
+}
+
 TEST_FIBER(a_lane_that_hangs_refuses_at_once_and_recovers)
 {
     g_autoptr(Error) err = NULL;
