@@ -94,6 +94,10 @@ static const XmlCustom backing_custom = { backing_read, backing_write, backing_s
            .doc =                                                                                            \
                "the image that this one is based on; empty: the chain ends here; none: look into the image")
 
+#define NEXT_IMAGE_ROW                                                                                       \
+    OBJECT("#backing", StorageSource, backing, &backing_table, .flags = ROW_WRITE_ONLY | ROW_READ_ONLY,      \
+           .doc = "the next image")
+
 static const XmlRow backing_schema_rows[] = {
     ATTR("type", StorageSource, type, TYPES_NOT_YET, .names = &storage_type_names, .doc = "kind of source"),
     INDEX_ROW,
@@ -107,16 +111,13 @@ static const XmlRow backing_schema_rows[] = {
       .flags = ROW_EMPTY_OK,
       .doc = "where the image is" },
     BACKING_ROW,
-    { .node = XML_OBJECT,
-      XML_NAME_("#backing"),
-      XML_PLACE_(StorageSource, backing),
-      .table = &backing_table,
-      .flags = ROW_WRITE_ONLY | ROW_READ_ONLY,
-      .doc = "the next image" },
+    NEXT_IMAGE_ROW,
     { 0 }
 };
 const XmlTable backing_table = TABLE(StorageSource, "backing-store", backing_schema_rows,
                                      KEEPS(StorageSource), .doc = "An image of the chain.");
+static const XmlTable backing_chain_table =
+    TABLE(StorageSource, "backing-chain", ROWS(BACKING_ROW, NEXT_IMAGE_ROW), .doc = "The images below.");
 
 /* <backingStore/> ends the chain; one with a type goes on. Recursion is bounded by the depth of documents. */
 static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,
@@ -262,25 +263,9 @@ const XmlTable disk_table =
                ATTR("snapshot", DiskDef, snapshot, HARMLESS, .names = &disk_snapshot_names,
                     .doc = "how the disk takes part in snapshots"),
                GROUP("driver", driver_rows, HOST_SIDE, .doc = DRIVER_DOC), KEPT("auth", .doc = "credentials"),
-               { .node = XML_EMBED,
-                 XML_NAME_("source"),
-                 XML_PLACE_(DiskDef, src),
-                 .table = &source_element_table,
-                 HOST_SIDE,
-                 .flags = ROW_CHANGEABLE,
-                 .doc = "where the data is; an empty drive has none" },
-               { .node = XML_INCLUDE,
-                 XML_NAME_("#include"),
-                 XML_PLACE_(DiskDef, src),
-                 HOST_SIDE,
-                 .table = &(const XmlTable)TABLE(StorageSource, "backing-chain",
-                                                 ROWS(BACKING_ROW, { .node = XML_OBJECT,
-                                                                     XML_NAME_("#backing"),
-                                                                     XML_PLACE_(StorageSource, backing),
-                                                                     .table = &backing_table,
-                                                                     .flags = ROW_WRITE_ONLY | ROW_READ_ONLY,
-                                                                     .doc = "the next image" }),
-                                                 .doc = "The images below.") },
+               EMBED("source", DiskDef, src, &source_element_table, HOST_SIDE, .flags = ROW_CHANGEABLE,
+                     .doc = "where the data is; an empty drive has none"),
+               INCLUDE(DiskDef, src, &backing_chain_table, HOST_SIDE),
                KEPT("backenddomain", .doc = "Xen's driver domain"),
                KEPT("mirror", .flags = ROW_LIVE, .doc = "the copy that a running block job writes"),
                GROUP("geometry",

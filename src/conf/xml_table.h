@@ -256,6 +256,10 @@ struct XmlTable {
     {                                                                                                        \
         .node = XML_ATTR, XML_NAME_(text), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__              \
     }
+#define CODEC_CHILD(text, ops, ...)                                                                          \
+    {                                                                                                        \
+        .node = XML_CHILD, XML_NAME_(text), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__             \
+    }
 #define CODEC_TEXT(ops, ...)                                                                                 \
     {                                                                                                        \
         .node = XML_TEXT, XML_NAME_("#text"), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__           \
