@@ -81,7 +81,7 @@ static void stats_probe_unref(void *data)
 {
     StatsProbe *probe = data;
 
-    if (--probe->refs > 0)
+    if (!probe || --probe->refs > 0)
         return;
     wait_queue_clear(&probe->done);
     vm_unref(probe->vm);
@@ -219,19 +219,19 @@ static void stats_prober_fiber(void *arg)
     host->machines->stats.n_probers--;
 }
 
-/* The probe of @vm for @groups: of somebody who asks the same at the moment, or a new one. Caller owns a
- * reference. */
+/* The probe of @vm for @groups: of somebody who asks the same at the moment, or a new one; NULL if it does
+ * not run. Caller owns a reference. */
 static StatsProbe *stats_probe_get(Vm *vm, unsigned groups, uint64_t deadline_ms)
 {
     StatsProbe *other = vm->stats_probe;
-    StatsProbe *probe = g_new0(StatsProbe, 1);
 
-    *probe = (StatsProbe){ .refs = 1,
-                           .vm = vm_ref(vm),
-                           .serial = vm->run && vm->live ? vm->run->serial : 0,
-                           .deadline_ms = deadline_ms };
+    if (!vm->run || !vm->live)
+        return NULL;
+    StatsProbe *probe = g_new0(StatsProbe, 1);
+    *probe =
+        (StatsProbe){ .refs = 1, .vm = vm_ref(vm), .serial = vm->run->serial, .deadline_ms = deadline_ms };
     wait_queue_init(&probe->done);
-    if (probe->serial && stats_monitor(probe))
+    if (stats_monitor(probe))
         probe->questions = stats_questions(vm, groups);
     probe->is_done = probe->questions == 0;
     if (probe->is_done)
@@ -267,13 +267,13 @@ static void stats_start_probers(Host *host)
 }
 
 /* The images of machines that do not run. */
-static void stats_look_at_files(Host *host, const GPtrArray *probes, uint64_t deadline_ms)
+static void stats_look_at_files(Host *host, const GPtrArray *vms, const GPtrArray *probes,
+                                uint64_t deadline_ms)
 {
     g_autoptr(ImageRequest) request = image_request_new(host->image_sizes);
 
     for (guint i = 0; i < probes->len; i++) {
-        const StatsProbe *probe = g_ptr_array_index(probes, i);
-        const DomainDef *def = probe->serial ? NULL : vm_def(probe->vm);
+        const DomainDef *def = probes->pdata[i] ? NULL : vm_def(vms->pdata[i]);
         for (DEF_EACH(DiskDef, disk, def ? def->disks : NULL)) {
             if (disk_is_local(disk))
                 image_request_add(request, disk->src.path, disk->src.format);
@@ -283,7 +283,8 @@ static void stats_look_at_files(Host *host, const GPtrArray *probes, uint64_t de
                       (uint64_t)host->config->storage_timeout_s * 1000);
 }
 
-/* Returns when all that can be learnt by the deadline has been. @probes: of StatsProbe, filled. */
+/* Returns when all that can be learnt by the deadline has been. @probes: a StatsProbe or NULL for each,
+ * filled. */
 static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, uint64_t deadline_ms,
                             GPtrArray *probes, Error **err)
 {
@@ -291,11 +292,11 @@ static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, u
         g_ptr_array_add(probes, stats_probe_get(g_ptr_array_index(vms, i), groups, deadline_ms));
     stats_start_probers(host);
     if (groups & STATS_BLOCK)
-        stats_look_at_files(host, probes, deadline_ms);
+        stats_look_at_files(host, vms, probes, deadline_ms);
     for (guint i = 0; i < probes->len; i++) {
         StatsProbe *probe = g_ptr_array_index(probes, i);
         g_autoptr(Error) why = NULL;
-        while (!probe->is_done && !why && stats_left_ms(probe) > 0)
+        while (probe && !probe->is_done && !why && stats_left_ms(probe) > 0)
             (void)!wait_queue_wait(&probe->done, stats_left_ms(probe), &why);
         if (error_code(why) == ERROR_CANCELLED)
             return error_propagate(err, g_steal_pointer(&why));
@@ -606,15 +607,16 @@ static bool stats_await_turn(StatsQueue *queue, bool read_only, Error **err)
 }
 
 /* One machine after the other goes out, so that the memory of one is enough. */
-static void stats_write_all(const GPtrArray *probes, unsigned groups, unsigned flags, VmStatsFunc func,
-                            void *arg)
+static void stats_write_all(const GPtrArray *vms, const GPtrArray *probes, unsigned groups, unsigned flags,
+                            VmStatsFunc func, void *arg)
 {
     g_autofree char *devices = groups & STATS_INTERFACE ? net_devices_read() : NULL;
     g_autoptr(Params) params = params_new();
     uint64_t begun_us = loop_now_us();
 
     for (guint i = 0; i < probes->len; i++) {
-        const StatsProbe *probe = g_ptr_array_index(probes, i);
+        const StatsProbe at_rest = { .vm = g_ptr_array_index(vms, i) };
+        const StatsProbe *probe = probes->pdata[i] ? probes->pdata[i] : &at_rest;
         params_clear(params);
         stats_write(probe, groups, flags, devices, params);
         func(probe->vm, params, arg);
@@ -652,7 +654,7 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
             stats_probe_all(host, vms ? vms : listed, groups, loop_now_ms() + STATS_DEADLINE_MS, probes, err);
     }
     if (ok)
-        stats_write_all(probes, groups, flags, func, arg);
+        stats_write_all(vms ? vms : listed, probes, groups, flags, func, arg);
     host->machines->stats.n_calls[read_only]--;
     wait_queue_wake_one(&host->machines->stats.turn[read_only]);
     return ok;
