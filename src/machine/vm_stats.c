@@ -61,10 +61,11 @@ enum {
 
 /* What was learnt about one machine by waiting. */
 struct StatsProbe {
-    unsigned refs;      /* the queue or the prober, each call that wants it */
-    Vm *vm;             /* counted */
-    uint64_t serial;    /* of the run that is asked; 0: it does not run */
-    unsigned questions; /* groups for which QEMU is asked */
+    unsigned refs;        /* the queue or the prober, each call that wants it */
+    Vm *vm;               /* counted */
+    uint64_t serial;      /* of the run that is asked; 0: it does not run */
+    ImageRequest *images; /* of a machine that does not run */
+    unsigned questions;   /* groups for which QEMU is asked */
     uint64_t deadline_ms;
     bool is_done;
     WaitQueue done;
@@ -268,31 +269,29 @@ static void stats_start_probers(Host *host)
 
 /* The images of machines that do not run. */
 static void stats_look_at_files(Host *host, const GPtrArray *vms, const GPtrArray *probes,
-                                uint64_t deadline_ms)
+                                uint64_t deadline_ms, ImageRequest *images)
 {
-    g_autoptr(ImageRequest) request = image_request_new(host->image_sizes);
-
     for (guint i = 0; i < probes->len; i++) {
         const DomainDef *def = probes->pdata[i] ? NULL : vm_def(vms->pdata[i]);
         for (DEF_EACH(DiskDef, disk, def ? def->disks : NULL)) {
             if (disk_is_local(disk))
-                image_request_add(request, disk->src.path, disk->src.format);
+                image_request_add(images, disk->src.path, disk->src.format);
         }
     }
-    image_request_run(request, MIN(loop_now_ms() + STATS_FILES_MS, deadline_ms),
+    image_request_run(images, MIN(loop_now_ms() + STATS_FILES_MS, deadline_ms),
                       (uint64_t)host->config->storage_timeout_s * 1000);
 }
 
 /* Returns when all that can be learnt by the deadline has been. @probes: a StatsProbe or NULL for each,
  * filled. */
 static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, uint64_t deadline_ms,
-                            GPtrArray *probes, Error **err)
+                            GPtrArray *probes, ImageRequest *images, Error **err)
 {
     for (guint i = 0; i < vms->len; i++)
         g_ptr_array_add(probes, stats_probe_get(g_ptr_array_index(vms, i), groups, deadline_ms));
     stats_start_probers(host);
     if (groups & STATS_BLOCK)
-        stats_look_at_files(host, vms, probes, deadline_ms);
+        stats_look_at_files(host, vms, probes, deadline_ms, images);
     for (guint i = 0; i < probes->len; i++) {
         StatsProbe *probe = g_ptr_array_index(probes, i);
         g_autoptr(Error) why = NULL;
@@ -456,7 +455,7 @@ static void stats_write_sizes(const StatsProbe *probe, const StorageSource *sour
     StorageInfo file = { 0 };
 
     if (!probe->serial) {
-        if (!source->path || !image_sizes_find(probe->vm->host->image_sizes, source->path, &file))
+        if (!source->path || !image_request_find(probe->images, source->path, &file))
             return;
         params_add_ullong(params, file.allocation, "block.%u.allocation", n);
         /* Of formats that only QEMU reads it is in headers that only QEMU reads. */
@@ -607,15 +606,15 @@ static bool stats_await_turn(StatsQueue *queue, bool read_only, Error **err)
 }
 
 /* One machine after the other goes out, so that the memory of one is enough. */
-static void stats_write_all(const GPtrArray *vms, const GPtrArray *probes, unsigned groups, unsigned flags,
-                            VmStatsFunc func, void *arg)
+static void stats_write_all(const GPtrArray *vms, const GPtrArray *probes, ImageRequest *images,
+                            unsigned groups, unsigned flags, VmStatsFunc func, void *arg)
 {
     g_autofree char *devices = groups & STATS_INTERFACE ? net_devices_read() : NULL;
     g_autoptr(Params) params = params_new();
     uint64_t begun_us = loop_now_us();
 
     for (guint i = 0; i < probes->len; i++) {
-        const StatsProbe at_rest = { .vm = g_ptr_array_index(vms, i) };
+        const StatsProbe at_rest = { .vm = g_ptr_array_index(vms, i), .images = images };
         const StatsProbe *probe = probes->pdata[i] ? probes->pdata[i] : &at_rest;
         params_clear(params);
         stats_write(probe, groups, flags, devices, params);
@@ -633,6 +632,7 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
     const bool read_only = caller && caller->read_only;
     g_autoptr(GPtrArray) listed = NULL;
     g_autoptr(GPtrArray) probes = g_ptr_array_new_with_free_func(stats_probe_unref);
+    g_autoptr(ImageRequest) images = image_request_new(host->image_sizes);
 
     if (!check_flags(flags, STATS_FLAGS_FILTER | STATS_FLAG_NOWAIT | STATS_FLAG_BACKING | STATS_FLAG_ENFORCE,
                      "qemuConnectGetAllDomainStats", err))
@@ -650,11 +650,11 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
         /* Of those that nobody asked for since the last call, the images may be gone. */
         if (!vms && (flags & STATS_FLAGS_FILTER) == 0 && (groups & STATS_BLOCK))
             image_sizes_sweep(host->image_sizes);
-        ok =
-            stats_probe_all(host, vms ? vms : listed, groups, loop_now_ms() + STATS_DEADLINE_MS, probes, err);
+        vms = vms ? vms : listed;
+        ok = stats_probe_all(host, vms, groups, loop_now_ms() + STATS_DEADLINE_MS, probes, images, err);
     }
     if (ok)
-        stats_write_all(vms ? vms : listed, probes, groups, flags, func, arg);
+        stats_write_all(vms, probes, images, groups, flags, func, arg);
     host->machines->stats.n_calls[read_only]--;
     wait_queue_wake_one(&host->machines->stats.turn[read_only]);
     return ok;
