@@ -215,7 +215,10 @@ char *vm_save_path(const Host *host, const char *name); /* of the managed save i
 char *vm_status_path(const Host *host, const char *name);
 char *vm_pid_path(const Host *host, const char *name);
 AWAITS MUST_CHECK bool vm_status_save(Vm *vm, Error **err);
-/* Soon, in the background; for changes from events. */
+/* Writes NAME.pid if it is not there; vm_status_save() does so, too. */
+AWAITS MUST_CHECK bool vm_pid_save(Vm *vm, Error **err);
+/* Soon, in the background; for changes from events. Not while the machine starts: the start writes at its
+ * end. */
 void vm_status_save_later(Vm *vm);
 AWAITS void vm_status_remove(Vm *vm);
 /* What a status file says. */

@@ -490,7 +490,9 @@ static bool start_converse(Start *start, Error **err)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
 
     job_set_phase(start->job, "waiting for QEMU");
-    if (!vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) || !start_set_passwords(vm, err))
+    /* QEMU needs longer than any file, so what can be written, is written now. */
+    if (!vm_pid_save(vm, err) || !vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) ||
+        !start_set_passwords(vm, err))
         return false;
     start_pin(vm);
     if (!start_pin_iothreads(vm, err))

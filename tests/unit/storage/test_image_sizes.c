@@ -32,11 +32,17 @@ static void look(ImageSizes *sizes, char *const *paths, StorageFormat format)
     image_request_run(request, loop_now_ms() + 20000, 20000);
 }
 
+static bool known(ImageSizes *sizes, const char *path, StorageInfo *ret_info)
+{
+    g_autoptr(ImageRequest) request = image_request_new(sizes);
+    return image_request_find(request, path, ret_info);
+}
+
 static uint64_t capacity_of(ImageSizes *sizes, char *path, StorageFormat format)
 {
     StorageInfo info = { 0 };
     look(sizes, (char *const[]){ path, NULL }, format);
-    return image_sizes_find(sizes, path, &info) ? info.capacity : UINT64_MAX;
+    return known(sizes, path, &info) ? info.capacity : UINT64_MAX;
 }
 
 TEST_FIBER(sizes_of_many_files_follow_the_files)
@@ -52,7 +58,7 @@ TEST_FIBER(sizes_of_many_files_follow_the_files)
     look(sizes, paths, STORAGE_FORMAT_RAW);
     for (int i = 0; i < FILES; i++) {
         StorageInfo info = { 0 };
-        check(image_sizes_find(sizes, paths[i], &info));
+        check(known(sizes, paths[i], &info));
         check_eq(info.physical, (uint64_t)i % 10);
     }
     write_file(paths[300], "longer than before", 18);
