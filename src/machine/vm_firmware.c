@@ -71,6 +71,7 @@ char *vm_nvram_path(const Vm *vm)
 typedef struct VariablesJob {
     char *from, *to; /* from NULL: only look */
     bool reset;
+    bool remove;
     bool exists;
     bool chown;
     uid_t uid;
@@ -108,6 +109,13 @@ static bool job_read(VariablesJob *job, char **ret_data, size_t *ret_len)
     return true;
 }
 
+static void job_sync(int dir)
+{
+    AUTO_FD sync = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (sync >= 0)
+        (void)fsync(sync); /* not every file system can; the change is visible already */
+}
+
 static bool job_write(VariablesJob *job, int dir, const char *name, const char *data, size_t len)
 {
     g_autofree char *temp = g_strconcat(name, ".new", NULL);
@@ -122,9 +130,7 @@ static bool job_write(VariablesJob *job, int dir, const char *name, const char *
         (void)unlinkat(dir, temp, 0);
         return false;
     }
-    AUTO_FD sync = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (sync >= 0)
-        (void)fsync(sync); /* not every file system can; the name is there already */
+    job_sync(dir);
     return true;
 }
 
@@ -140,6 +146,11 @@ static void job_run(void *data)
     if (dir < 0)
         return;
     job->exists = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (job->remove && job->exists) {
+        if (unlinkat(dir, name, 0) < 0)
+            (void)job_failed(job, job->to);
+        job_sync(dir);
+    }
     /* What is no file (a device that an administrator made) keeps what it has. */
     if (!job->from || (job->exists && (!job->reset || !S_ISREG(st.st_mode))))
         return;
@@ -171,7 +182,10 @@ AWAITS static bool job_do(const Host *host, VariablesJob *job, bool *ret_exists,
         (void)error_propagate(err, g_steal_pointer(&job->why));
     else
         error_set_errno(err, job->error, "firmware variables '%s': %s '%s'", path,
-                        job->failed == job->from ? "cannot read" : "cannot write", job->failed);
+                        job->failed == job->from ? "cannot read"
+                        : job->remove            ? "cannot remove"
+                                                 : "cannot write",
+                        job->failed);
     job_free(job);
     return ok;
 }
@@ -183,6 +197,16 @@ bool vm_nvram_exists(const Host *host, const char *path)
 
     job->to = g_strdup(path);
     return job_do(host, job, &exists, NULL) && exists;
+}
+
+bool vm_nvram_remove(const Host *host, const char *path, Error **err)
+{
+    VariablesJob *job = g_new0(VariablesJob, 1);
+    bool existed = false;
+
+    job->to = g_strdup(path);
+    job->remove = true;
+    return job_do(host, job, &existed, err);
 }
 
 bool vm_prepare_nvram(Vm *vm, bool reset, Error **err)
