@@ -85,24 +85,33 @@ static bool file_job_run(FileJob **job, Error **err)
 /* ---- tickets ---- */
 
 typedef struct FileTicket {
-    uint64_t committed; /* the latest ticket whose change is visible */
+    pthread_mutex_t changing; /* workers only: held during the change */
+    uint64_t committed;       /* the latest ticket whose change is visible; under `changing` */
     unsigned users;
 } FileTicket;
 
 static struct {
-    pthread_mutex_t lock;
-    GHashTable *paths; /* path -> FileTicket, only of calls in flight */
+    pthread_mutex_t lock; /* the loop takes it: no system calls under it */
+    GHashTable *paths;    /* path -> FileTicket, only of calls in flight */
     uint64_t next;
 } file_tickets = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void file_ticket_free(void *data)
+{
+    FileTicket *ticket = data;
+    (void)pthread_mutex_destroy(&ticket->changing); /* nobody is left who could hold it */
+    g_free(ticket);
+}
 
 static uint64_t file_ticket_draw(const char *path)
 {
     pthread_mutex_lock(&file_tickets.lock);
     if (!file_tickets.paths)
-        file_tickets.paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+        file_tickets.paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, file_ticket_free);
     FileTicket *ticket = g_hash_table_lookup(file_tickets.paths, path);
     if (!ticket) {
         ticket = g_new0(FileTicket, 1);
+        (void)pthread_mutex_init(&ticket->changing, NULL); /* cannot fail on Linux */
         g_hash_table_insert(file_tickets.paths, g_strdup(path), ticket);
     }
     ticket->users++;
@@ -125,21 +134,22 @@ static void file_ticket_return(const char *path)
 typedef enum FileChange { FILE_CHANGED, FILE_UNCHANGED, FILE_CHANGE_FAILED } FileChange;
 
 /* Makes the change visible unless a later call has already changed the path; then it is as if ours had come
- * first. The check and the change are one step: rename() and unlink() are short once the data is on the disk.
- */
+ * first. The check and the change are one step. */
 static FileChange file_commit(const FileJob *job, FileChange (*change)(const char *from, const char *to),
                               const char *from)
 {
     pthread_mutex_lock(&file_tickets.lock);
-    FileTicket *ticket = g_hash_table_lookup(file_tickets.paths, job->path);
+    FileTicket *ticket = g_hash_table_lookup(file_tickets.paths, job->path); /* @job is one of its users */
+    pthread_mutex_unlock(&file_tickets.lock);
     FileChange result = FILE_UNCHANGED;
+    pthread_mutex_lock(&ticket->changing);
     if (ticket->committed < job->ticket) {
         result = change(from, job->path);
         if (result != FILE_CHANGE_FAILED)
             ticket->committed = job->ticket;
     }
     int saved = errno;
-    pthread_mutex_unlock(&file_tickets.lock);
+    pthread_mutex_unlock(&ticket->changing);
     errno = saved;
     return result;
 }

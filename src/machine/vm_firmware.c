@@ -71,6 +71,7 @@ char *vm_nvram_path(const Vm *vm)
 typedef struct VariablesJob {
     char *from, *to; /* from NULL: only look */
     bool reset;
+    bool remove;
     bool exists;
     bool chown;
     uid_t uid;
@@ -103,6 +104,13 @@ static bool job_read(const VariablesJob *job, char **ret_data, size_t *ret_len, 
     return true;
 }
 
+static void job_sync(int dir)
+{
+    AUTO_FD sync = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (sync >= 0)
+        (void)fsync(sync); /* not every file system can; the change is visible already */
+}
+
 static bool job_write(const VariablesJob *job, int dir, const char *name, const char *data, size_t len,
                       Error **err)
 {
@@ -118,9 +126,7 @@ static bool job_write(const VariablesJob *job, int dir, const char *name, const 
         (void)unlinkat(dir, temp, 0);
         return false;
     }
-    AUTO_FD sync = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (sync >= 0)
-        (void)fsync(sync); /* not every file system can; the name is there already */
+    job_sync(dir);
     return true;
 }
 
@@ -136,6 +142,11 @@ static bool job_run(void *data, Error **err)
     if (dir < 0)
         return false;
     job->exists = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (job->remove && job->exists) {
+        if (unlinkat(dir, name, 0) < 0)
+            return job_failed(job, "cannot remove", job->to, err);
+        job_sync(dir);
+    }
     /* What is no file (a device that an administrator made) keeps what it has. */
     if (!job->from || (job->exists && (!job->reset || !S_ISREG(st.st_mode))))
         return true;
@@ -169,6 +180,16 @@ bool vm_nvram_exists(const Host *host, const char *path)
 
     job->to = g_strdup(path);
     return job_do(host, job, &exists, NULL) && exists;
+}
+
+bool vm_nvram_remove(const Host *host, const char *path, Error **err)
+{
+    VariablesJob *job = g_new0(VariablesJob, 1);
+    bool existed = false;
+
+    job->to = g_strdup(path);
+    job->remove = true;
+    return job_do(host, job, &existed, err);
 }
 
 bool vm_prepare_nvram(Vm *vm, bool reset, Error **err)

@@ -272,6 +272,8 @@ AWAITS MUST_CHECK bool vm_prepare_nvram(Vm *vm, bool reset, Error **err);
 /* The file of the defined machine's variables, whether it exists or not; NULL: it has none. Caller owns. */
 char *vm_nvram_path(const Vm *vm);
 AWAITS bool vm_nvram_exists(const Host *host, const char *path); /* false also if that can't be told */
+/* One that is not there is removed already. Follows no link that others could have placed. */
+AWAITS MUST_CHECK bool vm_nvram_remove(const Host *host, const char *path, Error **err);
 
 /* ---- process (vm_process.c, vm_start.c, vm_event.c) ---- */
 

@@ -3,6 +3,26 @@
 #include "check.h"
 
 #include <semaphore.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+
+/* A machine so busy that a thread gets no further once it has woken the loop. */
+static struct {
+    atomic_bool on;
+    atomic_int n_stopped;
+    sem_t go_on;
+} busy;
+
+ssize_t write(int fd, const void *data, size_t len)
+{
+    bool stops = busy.on && gettid() != getpid();
+    if (stops)
+        busy.n_stopped++;
+    ssize_t n = syscall(SYS_write, fd, data, len);
+    while (stops && sem_wait(&busy.go_on) < 0)
+        ;
+    return n;
+}
 
 typedef struct Job {
     sem_t *gate; /* NULL: does not block */
@@ -221,6 +241,26 @@ TEST_FIBER(a_cancelled_fiber_starts_no_job)
     check_ok(fiber_join(fiber, 1000, &err), err);
     check_eq(call.code, ERROR_CANCELLED);
     check_eq(freed, 1);
+}
+
+/* It did for as long as the thread stood there: a tenth of a second on a busy machine. */
+TEST_FIBER(the_loop_never_waits_for_a_thread_that_wakes_it)
+{
+    g_autoptr(Error) err = NULL;
+    Job *job = job_new(NULL);
+    sem_init(&busy.go_on, 0, 0);
+    busy.on = true;
+    alarm(60); /* the loop itself would stand still */
+    for (int i = 0; i < 100 && !busy.n_stopped; i++)
+        check_ok(worker_run(worker_lane_state(), job_work, job, job_free, 30000, &err), err);
+    check(busy.n_stopped > 0);
+    check_eq(worker_lane_stuck(worker_lane_state()), 0);
+    busy.on = false;
+    check_ok(worker_run(worker_lane_state(), job_work, job, job_free, 30000, &err), err);
+    alarm(0);
+    g_free(job);
+    for (int i = 0; i < busy.n_stopped; i++)
+        sem_post(&busy.go_on);
 }
 
 TEST_FIBER(mounts_are_found_by_the_text_of_the_path)
