@@ -478,6 +478,24 @@ static bool check_graphics(const DomainDef *def, Error **err)
     return true;
 }
 
+static bool check_spice_source(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    const CharSource *source = device_char_source(kind, device);
+    if (!source || (source->type != CHAR_SPICEVMC && source->type != CHAR_SPICEPORT))
+        return true;
+    return error_set(arg, ERROR_CONFIG_UNSUPPORTED, "chardev '%s' not supported without spice graphics",
+                     enum_name(&char_type_names, source->type));
+}
+
+static bool check_spice_sources(const DomainDef *def, Error **err)
+{
+    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
+        if (graphics->type == GRAPHICS_SPICE)
+            return true;
+    }
+    return domain_each_device((DomainDef *)def, check_spice_source, err);
+}
+
 static bool check_os(const DomainDef *def, Error **err)
 {
     if (def->os.type != OS_TYPE_HVM)
@@ -509,6 +527,6 @@ bool domain_check(const DomainDef *def, Error **err)
     return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
-           check_displays(def, err) && check_graphics(def, err) && check_interfaces(def, err) &&
-           check_serials(def, err) && check_single_devices(def, err);
+           check_displays(def, err) && check_graphics(def, err) && check_spice_sources(def, err) &&
+           check_interfaces(def, err) && check_serials(def, err) && check_single_devices(def, err);
 }

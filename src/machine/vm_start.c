@@ -512,6 +512,9 @@ static bool start_explain_death(const Start *start, bool connected, Error **err)
               connected ? "qemu unexpectedly closed the monitor: %s"
                         : "process exited while connecting to monitor: %s",
               how ? how : words);
+    if (strstr(words, "failed to set MSR"))
+        return error_hint(err,
+                          "let KVM ignore it: options kvm ignore_msrs=1 in /etc/modprobe.d, then reboot");
     if (strstr(words, "KVM"))
         return error_hint(err,
                           "<domain type='qemu'> runs without KVM; 'lodge doctor' says what KVM lacks here");

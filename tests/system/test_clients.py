@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import re
 import shlex
 import subprocess
 
@@ -13,7 +14,7 @@ INSTALL = mark(requires=["program:virt-install"])
 
 def client(host, program, words, code=0):
     command = [program, "--connect", host.daemon.uri, *shlex.split(words)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60 * SLOWNESS, check=False)
     equal(result.returncode, code, f"exit code of {command}: {result.stdout}{result.stderr}")
     return result.stdout + result.stderr
 
@@ -68,3 +69,113 @@ def test_import_starts_a_machine_and_virt_xml_changes_it(host):
     contains(host.ok("dumpxml", "vi", "--inactive"), "<graphics type='vnc'", "listen='192.168.122.1'",
              "<bootmenu enable='yes'/>")
     contains(host.ok("dumpxml", "vi", "--inactive").replace("\n", " "), "<boot dev='cdrom'/>     <boot dev='hd'/>")
+
+
+@INSTALL
+def test_more_options_become_the_document(host):
+    """rows: install-38 install-44 install-48 install-53 install-54 install-62 install-64 install-67
+    install-71 install-75 install-76 install-83 install-88 install-89 install-93"""
+    xml = client(host, "virt-install", "--print-xml 1 --pxe --virt-type qemu --name vi --os-variant debian11 --os-type linux "
+                 "--memory 512,maxmemory=1024 --memorybacking hugepages=on --cpu host --disk none "
+                 "--network bridge=mybr0,mac=52:54:00:11:22:33,model=virtio --graphics vnc --graphics spice "
+                 "--controller type=usb,model=ich9-ehci1 "
+                 "--channel unix,target_type=virtio,name=org.qemu.guest_agent.0 --console pty,target_type=virtio "
+                 "--smartcard mode=passthrough --panic default --security type=dynamic")
+    host.ok("define", host.write_xml(xml[xml.index("<domain"):]))
+    stored = host.ok("dumpxml", "vi")
+    contains(stored, "<memory unit='KiB'>1048576</memory>", "<currentMemory unit='KiB'>524288</currentMemory>",
+             "<hugepages/>", "<cpu mode='host-model'", "<boot dev='network'/>", "id=\"http://debian.org/debian/11\"",
+             "<interface type='bridge'>", "<source bridge='mybr0'/>", "<mac address='52:54:00:11:22:33'/>",
+             "<model type='virtio'/>", "<graphics type='vnc' port='-1' autoport='yes'",
+             "<controller type='usb' index='0' model='ich9-ehci1'>", "<target type='virtio' name='org.qemu.guest_agent.0'/>",
+             "<console type='pty'>", "<smartcard mode='passthrough' type='spicevmc'>", "<panic model='isa'", "machine='pc-q35-")
+    check("<rng model='virtio'>" in stored, "no device for which the system is known")
+
+
+@INSTALL
+def test_help_and_versions_of_virt_install(host):
+    """rows: install-34 install-35 install-61 install-66"""
+    contains(client(host, "virt-install", "--help"), "usage: virt-install --name NAME --memory MB STORAGE INSTALL [options]",
+             "General Options:", "Installation Method Options:", "Device Options:")
+    check(re.fullmatch(r"\d+\.\d+\.\d+\n", client(host, "virt-install", "--version")), "no version")
+    contains(client(host, "virt-install", "--disk=?"), "--disk options:", "\n  bus\n", "\n  cache\n", "\n  path\n", "\n  size\n")
+    contains(client(host, "virt-install", "--network help"), "--network options:", "\n  bridge\n", "\n  model\n", "\n  mac\n")
+
+
+BARE = "--virt-type qemu --memory 32 --disk none --name "
+
+
+@INSTALL
+def test_how_much_virt_install_does_and_says(host):
+    """rows: install-104 install-111 install-112 install-113 install-114"""
+    generic = " --import --os-variant generic --graphics none --noautoconsole "
+    contains(client(host, "virt-install", BARE + "dry --dry-run --network none" + generic), "Dry run completed successfully")
+    equal(host.ok("list", "--all", "--name").strip(), "", "what the dry run made")
+    equal(client(host, "virt-install", BARE + "one --quiet --arch i686 --network user,mac=52:54:00:11:22:33" + generic), "")
+    equal(host.state("one"), "running")
+    contains(host.ok("dumpxml", "one"), "<type arch='i686'", "<emulator>/usr/bin/qemu-system-i386</emulator>")
+    same = "two --debug --network user,mac=52:54:00:11:22:33" + generic
+    contains(client(host, "virt-install", BARE + same, code=1), "DEBUG", "'52:54:00:11:22:33' is in use by another")
+    client(host, "virt-install", BARE + same + "--check all=off")
+    equal(host.state("two"), "running")
+
+
+def waiting_install(host, words):
+    """virt-install on a terminal, waiting for the end of the installation."""
+    env = clean_environment(TERM="dumb")
+    env.pop("DISPLAY", None)
+    terminal = Terminal(["virt-install", "--connect", host.daemon.uri, *shlex.split(words)], env=env)
+    host.terminals.append(terminal)
+    return terminal
+
+
+@INSTALL
+def test_virt_install_waits_for_the_end_of_the_installation(host):
+    """rows: install-13 install-26 install-107 install-109"""
+    host.path("var/lib/libvirt/boot").mkdir(exist_ok=True)
+    install = (f" --install kernel={host.guests.file('vmlinuz')},initrd={host.guests.file('initrd')},kernel_args='console=ttyS0 "
+               "hostname={0}' --network none --os-variant generic --virt-type qemu --memory 128 --disk none --name {0} ")
+    first = waiting_install(host, install.format("first") + "--graphics vnc --noreboot")
+    second = waiting_install(host, install.format("second") + "--graphics none --wait 1 --noautoconsole")
+    first.expect("WARNING +Graphics requested but DISPLAY is not set. Not running virt-viewer.")
+    first.expect("WARNING +No console to launch for the guest, defaulting to --wait -1")
+    first.expect("Waiting for the installation to complete", 60)
+    second.expect("Waiting 1 minute", 60)
+    check("<graphics" not in host.ok("dumpxml", "second"), "a display nobody asked for")
+    for name in ("first", "second"):
+        contains(host.ok("dumpxml", name), "<on_reboot>destroy</on_reboot>", "<kernel>")
+        console = host.booted(name)
+        console.send("reboot -f\n")
+        console.wait(30)  # with its machine
+    first.expect("Domain creation completed.")
+    second.expect("Restarting guest")
+    equal((first.wait(), second.wait(30)), (0, 0))
+    equal((host.state("first"), host.state("second")), ("shut off", "running"))
+    stored = host.ok("dumpxml", "second")
+    contains(stored, "<on_reboot>restart</on_reboot>", "<boot dev='hd'/>")
+    check("<kernel>" not in stored, stored)
+
+
+@mark(requires=["program:virt-install", "program:osinfo-query"])
+def test_systems_are_named_and_kept(host):
+    """rows: install-22 install-23"""
+    listed = {words[0].strip(): words[-1].strip() for words in
+              (line.split("|") for line in run(["osinfo-query", "os"]).out.splitlines()) if len(words) == 4}
+    check({"centos7.0", "centos8", "debian11", "win2k8r2", "win10"} <= set(listed), f"{len(listed)} systems")
+    for name in ("centos8", "win10"):
+        client(host, "virt-install", f"{BARE} {name} --import --os-variant {name} --network none --graphics none --noautoconsole")
+        contains(host.ok("dumpxml", name), f'id="{listed[name]}"')
+
+
+@INSTALL
+def test_hardware_is_exchanged_by_virt_xml(host):
+    """rows: devices-44 devices-45 offline-tools-22"""
+    host.define_sector("m", devices="<interface type='user'><model type='e1000'/></interface>")
+    for words in ("m --edit --boot menu=on", "m --edit --disk target.dev=vda,bus=virtio,xpath1.delete=./address,cache=none", "m --edit --network model=virtio",
+                  "m --add-device --sound ich6", "m --edit --memory 64"):
+        contains(client(host, "virt-xml", words), "Domain 'm' defined successfully.")
+    stored = host.ok("dumpxml", "m")
+    contains(stored, "<bootmenu enable='yes'/>", "cache='none'", "<target dev='vda' bus='virtio'/>", "<model type='virtio'/>",
+             "<sound model='ich6'>", "<memory unit='KiB'>65536</memory>")
+    contains(client(host, "virt-xml", "m --remove-device --sound ich6"), "Domain 'm' defined successfully.")
+    check("<sound" not in host.ok("dumpxml", "m"), "the sound device is still there")

@@ -128,6 +128,16 @@ def test_spice_with_any_card_and_its_channels(host):
         contains(devices_of(host, devices.format(model)), device, "dev: virtserialport", "dev: usb-redir")
 
 
+def test_spice_channels_need_a_spice_display(host):
+    """QEMU has no such character device then, and a machine was started whose channel led nowhere."""
+    for device in ("<smartcard mode='passthrough' type='spicevmc'/>", "<redirdev bus='usb' type='spicevmc'/>",
+                   "<channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>",
+                   "<serial type='spiceport'><source channel='org.x.y'/></serial>"):
+        xml = host.guests.empty("m", devices=device)
+        raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, host.conn.defineXML, xml, text="not supported without spice graphics")
+        host.define(xml.replace(device, device + "<graphics type='spice' autoport='yes'/>")).undefine()
+
+
 def test_machine_types(host):
     """rows: devices-23 devices-24"""
     contains(devices_of(host, ""), "dev: i440FX", "dev: PIIX3")
