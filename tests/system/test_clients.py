@@ -178,7 +178,7 @@ def test_kernel_and_initrd_come_from_a_tree_on_a_web_server(host):
     said = client(host, "virt-install", f"--location {url} -x 'console=ttyS0 ks={url}centos8.cfg' --os-variant generic --network none "
                   "--virt-type qemu --memory 128 --disk none --graphics none --noautoconsole --name m")
     contains(said, "Starting install...", "Retrieving 'vmlinuz'", "Retrieving 'initrd'")
-    contains(host.ok("dumpxml", "m"), "<kernel>/", "<initrd>/", f"<cmdline>console=ttyS0 ks={url}centos8.cfg</cmdline>")
+    contains(host.ok("dumpxml", "m"), "<kernel>/", "<initrd>/", f"<cmdline>console=ttyS0 ks={url}centos8.cfg ")
     host.console("m").expect("Lodge demo guest '.*' is ready", timeout=60)
     stored = host.ok("dumpxml", "m", "--inactive")
     check("<kernel>" not in stored and "<boot dev='hd'/>" in stored, stored)
@@ -202,6 +202,7 @@ def test_hardware_is_exchanged_by_virt_xml(host):
     host.start_sector("m", devices="<interface type='user'><model type='e1000'/></interface>")
     contains(host.ok("qemu-monitor-command", "m", "--hmp", "info qtree"), "dev: e1000,", "dev: ide-hd")
     host.ok("destroy", "m")
+    os.truncate(host.path("var/lib/libvirt/images/m.img"), 1 << 20)  # direct I/O wants whole sectors
     for words in ("m --edit --boot menu=on", "m --edit --disk target.dev=vda,bus=virtio,xpath1.delete=./address,cache=none", "m --edit --network model=virtio",
                   "m --add-device --sound ich6", "m --edit --memory 64"):
         contains(client(host, "virt-xml", words), "Domain 'm' defined successfully.")
@@ -235,21 +236,16 @@ def bootable_disc(code):
     return b"".join(sector.ljust(2048, b"\0") for sector in sectors)
 
 
-def boots(host, name):
-    console = host.console(name, "--force")
-    host.ok("reset", name)  # once more, with somebody who listens
-    console.expect("Lodge boot sector")
-    console.close()
-
-
 @INSTALL
 def test_machines_are_made_from_discs_and_disks(host):
     """rows: install-01 install-02 install-12 install-14 install-15 install-16 install-28 install-46 install-50 install-59"""
     needs_pools(host)
     images = host.path("var/lib/libvirt/images")
     sector = host.guests.copy("sector.img", "sector.img")
+    code = sector.read_bytes()
+    os.truncate(sector, 1 << 20)  # direct I/O wants whole sectors
     disc = images / "boot.iso"
-    disc.write_bytes(bootable_disc(sector.read_bytes()))
+    disc.write_bytes(bootable_disc(code))
     made = {name: images / name for name in ("new.qcow2", "big.img", "big.qcow2", "copy.qcow2", "generic.img")}
     shutil.copy(sector, made["big.img"])
     os.truncate(made["big.img"], 200 << 30)
@@ -260,11 +256,14 @@ def test_machines_are_made_from_discs_and_disks(host):
 
     def install(name, words, code=0, system="--os-variant generic"):
         return client(host, "virt-install", f"--virt-type qemu --name {name} --ram 32 --vcpus 2 --network none {system} "
-                      f"--noautoconsole {words}", code)
+                      f"--serial file,path={images}/{name}.out --noautoconsole {words}", code)
+
+    def boots(name):
+        wait_until(lambda: "Lodge boot sector" in (images / f"{name}.out").read_text(errors="replace"), f"{name} boots", 30)
 
     said = install("iso", f"--cdrom={disc} --disk path={made['new.qcow2']} --graphics vnc,listen=0.0.0.0")
     contains(said, "Starting install...", "You can reconnect to the console to complete the installation process.")
-    boots(host, "iso")
+    boots("iso")
     contains(host.ok("vncdisplay", "iso"), ":0")
     contains(host.ok("dumpxml", "iso"), "<boot dev='cdrom'/>", "listen='0.0.0.0'")
     again = f"--cdrom={disc} --disk path={made['new.qcow2']} --graphics none"
@@ -273,14 +272,14 @@ def test_machines_are_made_from_discs_and_disks(host):
     install("qcow2", f"--import --disk bus=scsi,path={made['big.qcow2']},cache=none --graphics none")
     install("raw", f"--import --disk bus=scsi,path={made['big.img']} --graphics none")
     for name in ("qcow2", "raw"):
-        boots(host, name)
+        boots(name)
         contains(host.ok("dumpxml", name), f"type='{name}'", "<target dev='sda' bus='scsi'/>", "<controller type='scsi' index='0'")
     contains(host.ok("dumpxml", "qcow2"), "cache='none'")
     contains(install("copy", f"--disk bus=virtio,path={made['copy.qcow2']} --boot hd --graphics none --autostart"), "Domain creation completed.")
-    boots(host, "copy")
+    boots("copy")
     contains(host.ok("list", "--autostart", "--name"), "copy")
     install("live", f"--livecd --cdrom={disc} --disk none --graphics none")
-    boots(host, "live")
+    boots("live")
     contains(host.ok("dumpxml", "live", "--inactive"), "<boot dev='cdrom'/>", f"<source file='{disc}'/>")
     said = install("generic", f"--import --disk path={made['generic.img']} --network user --graphics none",
                    system="--osinfo detect=on,require=off")
