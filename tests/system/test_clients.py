@@ -275,7 +275,7 @@ def test_machines_are_made_from_discs_and_disks(host):
         boots(name)
         contains(host.ok("dumpxml", name), f"type='{name}'", "<target dev='sda' bus='scsi'/>", "<controller type='scsi' index='0'")
     contains(host.ok("dumpxml", "qcow2"), "cache='none'")
-    contains(install("copy", f"--disk bus=virtio,path={made['copy.qcow2']} --boot hd --graphics none --autostart"), "Domain creation completed.")
+    contains(install("copy", f"--import --disk bus=virtio,path={made['copy.qcow2']} --boot hd --graphics none --autostart"), "Domain creation completed.")
     boots("copy")
     contains(host.ok("list", "--autostart", "--name"), "copy")
     install("live", f"--livecd --cdrom={disc} --disk none --graphics none")
