@@ -228,6 +228,22 @@ def test_a_base_cannot_be_written_while_overlays_run(host):
     owner.create()
 
 
+def test_an_image_by_its_path_in_a_folder_that_is_closed(host):
+    """No pool is needed; and where QEMU's user cannot go, the error says so. rows: security-09 storage-pool-14"""
+    place = host.path("vm_images")
+    place.mkdir()
+    path = place / "one.qcow2"
+    made("create", "-f", "qcow2", path, "1M")
+    dom = machine(host, "one", path)
+    equal(host.conn.listAllStoragePools(), [])
+    dom.create()
+    dom.destroy()
+    place.chmod(0o700)
+    # libvirtd tries as QEMU's user first; here it is QEMU that says so
+    raises(libvirt.VIR_ERR_SYSTEM_ERROR if host.is_reference else libvirt.VIR_ERR_INTERNAL_ERROR, dom.create, text="Permission denied")
+    equal((place.stat().st_mode & 0o777, path.stat().st_uid), (0o700, 0))
+
+
 def in_guest(host, name, *lines):
     """Starts the demo guest, types the lines, and ends it with its disk written; returns what the lines printed."""
     host.ok("start", name)
