@@ -137,70 +137,59 @@ AWAITS static bool key_read_or_make(const Host *host, uint8_t ret_key[KEY_LEN], 
     return ok;
 }
 
-/* The library is there anyway, for libsystemd; any other would be a megabyte or two more in memory. */
-static bool open_cipher(const Secret *secret, const uint8_t key[KEY_LEN], const void *nonce,
-                        gcry_cipher_hd_t *ret_cipher, Error **err)
+/* AES-256-GCM, bound to the UUID, so that files cannot be swapped. @tag is written, or compared. libgcrypt is
+ * in memory anyway, for libsystemd; any other would be a megabyte or two more. */
+static gcry_error_t value_crypt(const Secret *secret, const uint8_t key[KEY_LEN], const void *nonce,
+                                bool encrypt, const void *from, uint8_t *to, size_t len, uint8_t *tag)
 {
-    gcry_error_t status = 0;
+    gcry_cipher_hd_t cipher = NULL;
 
     if (!gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P)) {
         (void)gcry_check_version(NULL); /* initialises it */
         (void)gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
     }
-    status = gcry_cipher_open(ret_cipher, GCRY_CIPHER_AES256, GCRY_CIPHER_MODE_GCM, 0);
-    if (status)
-        return error_set(err, ERROR_SYSTEM, "cannot use AES-256-GCM: %s", gcry_strerror(status));
-    status = gcry_cipher_setkey(*ret_cipher, key, KEY_LEN);
-    status = status ? status : gcry_cipher_setiv(*ret_cipher, nonce, NONCE_LEN);
-    status = status ? status
-                    : gcry_cipher_authenticate(*ret_cipher, secret->uuid.bytes, sizeof(secret->uuid.bytes));
-    if (!status)
-        return true;
-    gcry_cipher_close(*ret_cipher);
-    return error_set(err, ERROR_SYSTEM, "cannot use AES-256-GCM: %s", gcry_strerror(status));
+    gcry_error_t bad = gcry_cipher_open(&cipher, GCRY_CIPHER_AES256, GCRY_CIPHER_MODE_GCM, 0);
+    bad = bad ? bad : gcry_cipher_setkey(cipher, key, KEY_LEN);
+    bad = bad ? bad : gcry_cipher_setiv(cipher, nonce, NONCE_LEN);
+    bad = bad ? bad : gcry_cipher_authenticate(cipher, secret->uuid.bytes, sizeof(secret->uuid.bytes));
+    if (!bad && encrypt)
+        bad = gcry_cipher_encrypt(cipher, to, len, from, len);
+    else if (!bad)
+        bad = gcry_cipher_decrypt(cipher, to, len, from, len);
+    bad = bad       ? bad
+          : encrypt ? gcry_cipher_gettag(cipher, tag, TAG_LEN)
+                    : gcry_cipher_checktag(cipher, tag, TAG_LEN);
+    gcry_cipher_close(cipher);
+    return bad;
 }
 
-/* MAGIC, nonce, ciphertext with tag; bound to the UUID, so that files cannot be swapped. */
+/* MAGIC, nonce, ciphertext with tag. */
 static bool value_encrypt(const Secret *secret, const uint8_t key[KEY_LEN], GBytes *value, GByteArray *out,
                           Error **err)
 {
-    gcry_cipher_hd_t cipher = NULL;
     size_t len = 0;
     const void *plain = g_bytes_get_data(value, &len);
-    uint8_t nonce[NONCE_LEN];
 
-    random_bytes(nonce, sizeof(nonce));
-    if (!open_cipher(secret, key, nonce, &cipher, err))
-        return false;
-    g_byte_array_append(out, (const uint8_t *)VALUE_MAGIC, MAGIC_LEN);
-    g_byte_array_append(out, nonce, NONCE_LEN);
     g_byte_array_set_size(out, (guint)(MAGIC_LEN + NONCE_LEN + len + TAG_LEN));
-    uint8_t *sealed = out->data + MAGIC_LEN + NONCE_LEN;
-    gcry_error_t status = gcry_cipher_encrypt(cipher, sealed, len, plain, len);
-    status = status ? status : gcry_cipher_gettag(cipher, sealed + len, TAG_LEN);
-    gcry_cipher_close(cipher);
-    return status == 0 || error_set(err, ERROR_SYSTEM, "cannot encrypt: %s", gcry_strerror(status));
+    uint8_t *nonce = out->data + MAGIC_LEN, *sealed = nonce + NONCE_LEN;
+    memcpy(out->data, VALUE_MAGIC, MAGIC_LEN);
+    random_bytes(nonce, NONCE_LEN);
+    const gcry_error_t bad = value_crypt(secret, key, nonce, true, plain, sealed, len, sealed + len);
+    return !bad || error_set(err, ERROR_SYSTEM, "cannot encrypt: %s", gcry_strerror(bad));
 }
 
-static bool value_decrypt(Secret *secret, const uint8_t key[KEY_LEN], const char *text, size_t len,
-                          Error **err)
+static bool value_decrypt(Secret *secret, const uint8_t key[KEY_LEN], char *text, size_t len, Error **err)
 {
-    gcry_cipher_hd_t cipher = NULL;
-
     if (len < MAGIC_LEN + NONCE_LEN + TAG_LEN || memcmp(text, VALUE_MAGIC, MAGIC_LEN) != 0)
         return error_set(err, ERROR_SYSTEM, "not a value that this version wrote");
-    const char *nonce = text + MAGIC_LEN, *sealed = nonce + NONCE_LEN;
-    if (!open_cipher(secret, key, nonce, &cipher, err))
-        return false;
     const size_t plain_len = len - MAGIC_LEN - NONCE_LEN - TAG_LEN;
-    uint8_t *plain = g_malloc0(plain_len + 1);
-    gcry_error_t status = gcry_cipher_decrypt(cipher, plain, plain_len, sealed, plain_len);
-    status = status ? status : gcry_cipher_checktag(cipher, sealed + plain_len, TAG_LEN);
-    gcry_cipher_close(cipher);
-    if (status == 0)
-        value_take(secret, plain, plain_len);
-    wipe_free(plain, plain_len);
-    return status == 0 || error_set(err, ERROR_SYSTEM, "the value was not written with this host's key");
+    uint8_t *nonce = (uint8_t *)text + MAGIC_LEN, *sealed = nonce + NONCE_LEN;
+    const gcry_error_t bad =
+        value_crypt(secret, key, nonce, false, sealed, sealed, plain_len, sealed + plain_len);
+    if (!bad)
+        value_take(secret, sealed, plain_len);
+    explicit_bzero(sealed, plain_len);
+    return !bad || error_set(err, ERROR_SYSTEM, "the value was not written with this host's key");
 }
 
 AWAITS static bool value_store(Secret *secret, GBytes *value, Error **err)
