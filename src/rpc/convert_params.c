@@ -5,29 +5,15 @@
 
 static void params_copy_one(GArray *out, const Param *param)
 {
-    switch (param->type) {
-    case PARAM_INT:
-        wire_params_add_int(out, param->name, param->value.i);
-        return;
-    case PARAM_UINT:
-        wire_params_add_uint(out, param->name, param->value.ui);
-        return;
-    case PARAM_LLONG:
-        wire_params_add_llong(out, param->name, param->value.l);
-        return;
-    case PARAM_ULLONG:
-        wire_params_add_ullong(out, param->name, param->value.ul);
-        return;
-    case PARAM_DOUBLE:
-        wire_params_add_double(out, param->name, param->value.d);
-        return;
-    case PARAM_BOOLEAN:
-        wire_params_add_bool(out, param->name, param->value.b);
-        return;
-    case PARAM_STRING:
-        wire_params_add_string(out, param->name, param->value.s);
-        return;
-    }
+    WireTypedParam wire = { .field = g_strdup(param->name), .value.type = (int32_t)param->type };
+
+    if (param->type == PARAM_STRING)
+        wire.value.s = g_strdup(param->value.s);
+    else if (param->type == PARAM_BOOLEAN)
+        wire.value.b = param->value.b;
+    else
+        wire.value.ul = param->value.ul; /* the widest: whichever it is, it is in there */
+    g_array_append_val(out, wire);
 }
 
 static void params_copy(const Params *params, bool strings, size_t max, WireTypedParam **ret_params,
