@@ -3,7 +3,6 @@
  *
  * Of a running machine, an unset value reads as the kernel's default; of a definition, as zero. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "machine/vm_query.h"
 

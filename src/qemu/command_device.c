@@ -1,7 +1,6 @@
 /* Controllers, input devices and the small devices: balloon, RNG, watchdog, panic, hub, redirection, IOMMU.
  */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "conf/domain_defaults.h"
 #include "qemu/command_private.h"

@@ -1,6 +1,5 @@
 /* Disks: block nodes (-blockdev) and the devices on top of them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "qemu/address.h"
 #include "qemu/command_private.h"

@@ -1,6 +1,5 @@
 /* The machine itself: type, accelerator, CPU, memory, clock, boot, SMBIOS. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "conf/domain_defaults.h"
 #include "conf/domain_rows.h"

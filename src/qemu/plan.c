@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "base/file.h"
-
 /* A string inside a step's object that stands for descriptors. */
 typedef struct Descriptor {
     Json *value;

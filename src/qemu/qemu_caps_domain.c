@@ -6,7 +6,6 @@
  * of tables, in the order in which clients know them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "qemu_caps"
-#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/socket.h"
 #include "wire/client_internal.h"
 #include "wire/uri.h"

@@ -3,7 +3,6 @@
  * Data has no acknowledgements; back-pressure is the socket's. So a full queue here stops the reading of the
  * whole connection until its consumer has caught up. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "wire/client_internal.h"
 
