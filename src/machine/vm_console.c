@@ -22,7 +22,7 @@
 
 #define PTY_PREFIX "/dev/pts/"
 
-void vm_console_free(VmConsole *console)
+static void vm_console_free(VmConsole *console)
 {
     g_free(console->alias);
     vm_unref(console->vm);

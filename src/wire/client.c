@@ -519,7 +519,7 @@ pid_t wire_client_server_pid(const WireClient *client)
     return peer.pid;
 }
 
-bool wire_client_has_feature(WireClient *client, int feature, bool *ret_has, Error **err)
+static bool wire_client_has_feature(WireClient *client, int feature, bool *ret_has, Error **err)
 {
     WireConnectSupportsFeatureArgs args = { .feature = feature };
     WireConnectSupportsFeatureRet ret = { 0 };
