@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fiber.h"
 #include "base/trail.h"
 #include "base/worker.h"
 

@@ -427,7 +427,7 @@ bool class_list_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
-bool class_info_run(Cli *cli, const CliArgs *args, Error **err)
+static bool class_info_run(Cli *cli, const CliArgs *args, Error **err)
 {
     const CliClass *class = cli_args_command(args)->class;
     g_auto(RowCall) call = { 0 };

@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/output.h"
 #include "cli/row.h"
 #include "wire/params.h"

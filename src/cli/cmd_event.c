@@ -1,6 +1,5 @@
 /* Commands that wait for events and print them, and the QEMU monitor. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
@@ -9,7 +8,6 @@
 #include "base/loop.h"
 #include "cli/class.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/events.h"
 #include "cli/output.h"
 #include "cli/row.h"

@@ -9,7 +9,6 @@
 #include "cli/domain.h"
 #include "cli/output.h"
 #include "cli/row.h"
-#include "wire/params.h"
 
 #define KIB 1024u
 

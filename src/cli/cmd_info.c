@@ -1,9 +1,7 @@
 /* Commands that tell what a domain is and how it fares. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <string.h>
 
-#include "base/units.h"
 #include "base/uuid.h"
 #include "cli/commands.h"
 #include "cli/domain.h"

@@ -7,7 +7,6 @@
 
 #include "cli/class.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/output.h"
 
 #define OPT_OF(kind, option, text, required) OPT(CLI_STRING, option, text, .class = kind, .flags = required)

@@ -1,11 +1,9 @@
 /* Commands that print counters of domains. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <string.h>
 
 #include "cli/class.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/output.h"
 #include "wire/params.h"
 

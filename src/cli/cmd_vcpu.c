@@ -1,7 +1,5 @@
 /* Commands about the processors and the memory size of a domain. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <inttypes.h>
-#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/cpumap.h"

@@ -9,7 +9,6 @@
 
 #include "conf/domain_defaults.h"
 #include "conf/domain_device.h"
-#include "conf/domain_rows.h"
 
 bool domain_check_name_length(const char *name, Error **err)
 {

@@ -6,10 +6,8 @@
 /* ---- storage sources ---- */
 
 #define SOURCE_TYPE(mask) ONLY(StorageSource, type, mask)
-#define LOCAL_TYPES (BIT(STORAGE_FILE) | BIT(STORAGE_BLOCK) | BIT(STORAGE_DIR))
 #define TYPES_NOT_YET                                                                                        \
     NOT_YET_VALUES(BIT(STORAGE_NETWORK) | BIT(STORAGE_VOLUME) | BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER))
-#define ANY_TYPE (~UINT64_C(0))
 
 static const XmlTable host_table =
     TABLE(StorageHost, "storage-host",

@@ -232,11 +232,6 @@ bool domain_def_equal(const DomainDef *a, const DomainDef *b)
     return xml_table_equal(&domain_table, a, b);
 }
 
-void domain_def_diff(const DomainDef *a, const DomainDef *b, XmlDiffFunc func, void *arg)
-{
-    xml_table_diff(&domain_table, a, b, func, arg);
-}
-
 static bool note_gap(void *arg, const char *path, const XmlRow *row)
 {
     g_ptr_array_add(arg, g_strconcat("/domain/", path, NULL));

@@ -358,8 +358,7 @@ void xml_indent(unsigned spaces, GString *out);
 /* ---- memory ---- */
 
 void *xml_table_new(const XmlTable *table);
-void xml_table_free(const XmlTable *table, void *object);  /* NULL does nothing */
-void xml_table_clear(const XmlTable *table, void *object); /* frees what it owns and zeroes it */
+void xml_table_free(const XmlTable *table, void *object); /* NULL does nothing */
 void *xml_table_copy(const XmlTable *table, const void *object);
 /* A list whose elements xml_table_free() frees. */
 GPtrArray *xml_list_new(const XmlTable *table);

@@ -84,7 +84,6 @@ PARAMS_ADD(params_add_int, int32_t, i, PARAM_INT)
 PARAMS_ADD(params_add_uint, uint32_t, ui, PARAM_UINT)
 PARAMS_ADD(params_add_llong, int64_t, l, PARAM_LLONG)
 PARAMS_ADD(params_add_ullong, uint64_t, ul, PARAM_ULLONG)
-PARAMS_ADD(params_add_double, double, d, PARAM_DOUBLE)
 PARAMS_ADD(params_add_bool, bool, b, PARAM_BOOLEAN)
 
 void params_add_string(Params *params, const char *value, const char *name, ...)

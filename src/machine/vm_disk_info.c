@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "machine/vm_query.h"
-#include "qemu/command.h"
 
 bool disk_is_local(const DiskDef *disk)
 {

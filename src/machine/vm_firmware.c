@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/macros.h"
 #include "base/worker.h"
 #include "conf/domain_defaults.h"

@@ -5,7 +5,6 @@
 #define LOG_MODULE "prepare"
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

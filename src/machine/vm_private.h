@@ -313,8 +313,6 @@ void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds
 /* The qemu hook, for a machine that has a run; with little time once a script of that run was given up. */
 AWAITS MUST_CHECK bool vm_run_hook(Vm *vm, const char *operation, const char *suboperation, const char *xml,
                                    Error **err);
-/* Removes domain directory, sockets and taps, gives files back, releases ports. */
-AWAITS void vm_process_cleanup(Vm *vm);
 /* Change the state and publish it, once, whether the command's reply or QEMU's event comes first. */
 void vm_mark_paused(Vm *vm, int reason);
 void vm_mark_running(Vm *vm, int reason);
@@ -362,7 +360,6 @@ AWAITS void vm_dump_after_crash(Vm *vm);
 /* ---- consoles (vm_console.c) ---- */
 
 void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
-void vm_console_free(VmConsole *console);
 
 /* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
 void vm_finish_shutdown(Vm *vm);

@@ -8,10 +8,8 @@
 #define LOG_MODULE "process"
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -182,7 +180,8 @@ static void vm_remove_dir(const char *path)
         log_warning_error(err, path);
 }
 
-void vm_process_cleanup(Vm *vm)
+/* Removes domain directory, sockets and taps, gives files back, releases ports. */
+static void vm_process_cleanup(Vm *vm)
 {
     VmRun *run = vm->run;
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;

@@ -8,7 +8,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "start"
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,12 +18,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/worker.h"
 #include "conf/domain_device.h"
 #include "conf/xml_table.h"
 #include "host/node.h"
 #include "machine/vm_private.h"
-#include "machine/vm_query.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
 

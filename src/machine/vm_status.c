@@ -5,7 +5,6 @@
  * must survive the death of the daemon, not of the host. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "status"
-#include <inttypes.h>
 #include <libxml/tree.h>
 #include <string.h>
 #include <unistd.h>

@@ -5,7 +5,6 @@
  * become controllers of the definition and the next round begins. The round that needs no new bus writes its
  * addresses. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "conf/domain_defaults.h"
 #include "conf/domain_rows.h"

@@ -1,6 +1,5 @@
 /* Disks: block nodes (-blockdev) and the devices on top of them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "qemu/address.h"
 #include "qemu/command_private.h"
@@ -106,8 +105,7 @@ static bool storage_node(const DiskDef *disk, const StorageSource *source, Json 
         prop_bool(node, "rw", false);
     } else {
         prop_str(node, "filename", source->path);
-        if (disk->io != DISK_IO_ABSENT)
-            prop_str(node, "aio", enum_name(&disk_io_names, disk->io));
+        prop_enum(node, "aio", &disk_io_names, disk->io);
     }
     prop_str(node, "node-name", name);
     prop_cache(node, disk);
@@ -126,10 +124,9 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, bool 
 
     prop_str(node, "node-name", name);
     prop_bool(node, "read-only", readonly);
-    if (disk->discard != DISK_DISCARD_ABSENT)
-        prop_str(node, "discard", enum_name(&disk_discard_names, disk->discard));
-    if (is_top && disk->detect_zeroes != DISK_DETECT_ZEROES_ABSENT)
-        prop_str(node, "detect-zeroes", enum_name(&disk_detect_zeroes_names, disk->detect_zeroes));
+    prop_enum(node, "discard", &disk_discard_names, disk->discard);
+    if (is_top)
+        prop_enum(node, "detect-zeroes", &disk_detect_zeroes_names, disk->detect_zeroes);
     prop_cache(node, disk);
     prop_str(node, "driver", format_driver(source->format));
     prop_str(node, "file", storage);
@@ -163,8 +160,7 @@ static void plan_copy_on_read(const DiskDef *disk, Plan *plan)
     prop_str(cor, "driver", "copy-on-read");
     prop_str(cor, "node-name", name);
     prop_str(cor, "file", below);
-    if (disk->discard != DISK_DISCARD_ABSENT)
-        prop_str(cor, "discard", enum_name(&disk_discard_names, disk->discard));
+    prop_enum(cor, "discard", &disk_discard_names, disk->discard);
     plan_add(plan, PLAN_BLOCKDEV, cor);
 }
 
@@ -259,16 +255,12 @@ static const char *error_policy(DiskErrorPolicy policy)
 
 static void prop_disk_limits(Json *device, const DiskDef *disk)
 {
-    if (disk->logical_block_size)
-        prop_uint(device, "logical_block_size", disk->logical_block_size);
-    if (disk->physical_block_size)
-        prop_uint(device, "physical_block_size", disk->physical_block_size);
-    if (disk->discard_granularity)
-        prop_uint(device, "discard_granularity", disk->discard_granularity);
+    prop_some(device, "logical_block_size", disk->logical_block_size);
+    prop_some(device, "physical_block_size", disk->physical_block_size);
+    prop_some(device, "discard_granularity", disk->discard_granularity);
     if (disk->wwn)
         prop_uint(device, "wwn", g_ascii_strtoull(disk->wwn, NULL, 16));
-    if (disk->rotation_rate)
-        prop_uint(device, "rotation_rate", disk->rotation_rate);
+    prop_some(device, "rotation_rate", disk->rotation_rate);
     prop_str(device, "vendor", disk->vendor);
     prop_str(device, "product", disk->product);
     if (disk->bus == DISK_BUS_USB)

@@ -89,7 +89,7 @@ char *monitor_alias_from_qdev(const char *qdev)
     return g_strndup(alias, strcspn(alias, "/"));
 }
 
-bool monitor_qom_path(const char *alias, char **ret_path, Error **err)
+static bool monitor_qom_path(const char *alias, char **ret_path, Error **err)
 {
     if (!alias[0] || strchr(alias, '/'))
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no device alias", alias);

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "base/file.h"
-
 /* A string inside a step's object that stands for descriptors. */
 typedef struct Descriptor {
     Json *value;
@@ -241,7 +239,8 @@ static void chardev_members(GString *out, const char *type, const char *parent, 
     }
 }
 
-char *plan_format_chardev(const Json *chardev)
+/* In the form of the command line; commas are doubled. */
+static char *plan_format_chardev(const Json *chardev)
 {
     const Json *backend = json_get_obj(chardev, "backend");
     const char *type = json_get_str(backend, "type");

@@ -9,8 +9,8 @@
 
 /* The machine that a client means: by UUID alone, its name and id may be stale. A reference. */
 Vm *rpc_find_vm(RpcCall *call, const WireDomain *dom, Error **err);
-/* Fills *ret_dom with owned strings. */
-void rpc_fill_domain(const Vm *vm, WireDomain *ret_dom);
+/* Answers with @vm (taken): fills *ret_dom with owned strings. false if it is NULL. */
+bool rpc_answer_domain(Vm *vm, WireDomain *ret_dom);
 
 /* RPC_HANDLER for procedures whose arguments name a domain: finds it, holds a reference and hands it over as
  * `vm`. */

@@ -20,7 +20,6 @@
 #include "conf/domain_rows.h"
 #include "conf/xml_table.h"
 #include "core/host_private.h"
-#include "storage/probe.h"
 
 #define MEM_MAJOR 1    /* /dev/null, /dev/zero, ... */
 #define TTYAUX_MAJOR 5 /* /dev/tty, /dev/console, /dev/ptmx */

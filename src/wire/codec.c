@@ -581,15 +581,6 @@ const WireProc *wire_proc_find(const WireProgram *program, int32_t number)
     return &program->procs[number];
 }
 
-int32_t wire_proc_number(const WireProgram *program, const char *name)
-{
-    for (int32_t i = 1; i <= program->last_proc; i++) {
-        if (strcmp(program->procs[i].name, name) == 0)
-            return i;
-    }
-    return 0;
-}
-
 const WireField *wire_field_find(WireType type, const char *name)
 {
     const WireTypeInfo *info = &wire_types[type];

@@ -163,7 +163,5 @@ extern const WireProgram wire_programs[];     /* ends with id 0 */
 /* NULL if unknown. */
 const WireProgram *wire_program_find(uint32_t id);
 const WireProc *wire_proc_find(const WireProgram *program, int32_t number);
-/* The number of a procedure by its name ("domain_create"); 0 if there is none. */
-int32_t wire_proc_number(const WireProgram *program, const char *name);
 /* A member of a message by its name. NULL if there is none. */
 const WireField *wire_field_find(WireType type, const char *name);
