@@ -129,7 +129,7 @@ TEST_FIBER(a_lane_that_hangs_refuses_at_once_and_recovers)
     WorkerLane *lane = worker_lane_named("hanging");
     for (int i = 0; i < 4; i++) {
         check_eq(worker_lane_stuck(lane), i);
-        check_fails(worker_run(lane, job_work, job_new(&gate), job_free, 20, &err), err, ERROR_TIMEOUT);
+        check_fails(worker_run(lane, job_work, job_new(&gate), job_free, 200, &err), err, ERROR_TIMEOUT);
     }
     check_eq(worker_lane_stuck(lane), 4);
     uint64_t start = loop_now_ms();
