@@ -1,6 +1,5 @@
 /* `lodge list`: the domains, filtered. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "base/uuid.h"
 #include "cli/class.h"

@@ -298,20 +298,61 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
     return true;
 }
 
-/* SCSI adapters have one bus; on LSI Logic's each unit is a target of the wire. */
-static bool check_drive_address(const DomainDef *def, const DiskDef *disk, Error **err)
+/* What hangs on one controller of each kind. */
+typedef struct DriveRoom {
+    const char *what;
+    unsigned buses, targets, units;
+} DriveRoom;
+
+static const DriveRoom *drive_room(const DomainDef *def, const DiskDef *disk)
+{
+    /* On narrow SCSI adapters each unit is a target of the wire. */
+    static const DriveRoom ide = { "ide", 2, 1, 2 }, fdc = { "fdc", 1, 1, 2 }, sata = { "sata", 1, 1, 6 },
+                           scsi = { "scsi", 1, 256, 16384 }, narrow = { "lsilogic", 1, 1, 8 };
+    switch (disk->bus) {
+    case DISK_BUS_IDE:
+        return &ide;
+    case DISK_BUS_FDC:
+        return &fdc;
+    case DISK_BUS_SATA:
+        return &sata;
+    case DISK_BUS_SCSI: {
+        const ControllerDef *controller =
+            domain_find_controller(def, CONTROLLER_SCSI, disk->info.address.drive.controller);
+        return controller && controller->model == CONTROLLER_MODEL_LSILOGIC ? &narrow : &scsi;
+    }
+    default:
+        return NULL;
+    }
+}
+
+static bool check_drive_address(const DomainDef *def, const DiskDef *disk, GHashTable *taken, Error **err)
 {
     const DeviceAddress *address = &disk->info.address;
-    if (disk->bus != DISK_BUS_SCSI || address->type != ADDRESS_DRIVE)
+    const DriveRoom *room = address->type == ADDRESS_DRIVE ? drive_room(def, disk) : NULL;
+    if (!room)
         return true;
-    if (address->drive.bus)
-        return error_set(err, ERROR_INTERNAL, "disk '%s': a SCSI controller has only 1 bus", disk->target);
-    const ControllerDef *controller = domain_find_controller(def, CONTROLLER_SCSI, address->drive.controller);
-    bool is_lsi = controller && controller->model == CONTROLLER_MODEL_LSILOGIC;
-    if (is_lsi && address->drive.target)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk '%s': the target must be 0 on model 'lsilogic'",
-                         disk->target);
-    return true;
+    if (address->drive.bus >= room->buses)
+        return error_set(err, disk->bus == DISK_BUS_SCSI ? ERROR_INTERNAL : ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': a %s controller has %u bus%s, numbered from 0", disk->target, room->what,
+                         room->buses, room->buses > 1 ? "es" : "");
+    if (address->drive.target >= room->targets)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': the target must be below %u on a %s controller", disk->target,
+                         room->targets, room->what);
+    if (address->drive.unit >= room->units)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': the unit must be below %u on a %s controller", disk->target, room->units,
+                         room->what);
+    if (g_hash_table_add(taken,
+                         g_strdup_printf("%d:%u:%u:%u:%u", disk->bus, address->drive.controller,
+                                         address->drive.bus, address->drive.target, address->drive.unit)))
+        return true;
+    return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                     "Found duplicate drive address for disk with target name '%s' controller='%u' bus='%u' "
+                     "target='%u' unit='%u'",
+                     disk->target, address->drive.controller, address->drive.bus, address->drive.target,
+                     address->drive.unit);
 }
 
 /* Disks of one group share its limits, which then must be the same. */
@@ -335,13 +376,14 @@ static bool check_iotune_group(const DomainDef *def, const DiskDef *disk, Error 
 static bool check_disks(const DomainDef *def, Error **err)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (DEF_EACH(DiskDef, disk, def->disks)) {
         const DiskDef *other = g_hash_table_lookup(seen, disk->target);
         if (other)
             return error_set(err, ERROR_XML_INVALID, "target '%s' duplicated for disk sources '%s' and '%s'",
                              disk->target, other->src.path ?: "(none)", disk->src.path ?: "(none)");
         g_hash_table_insert(seen, disk->target, disk);
-        if (!check_disk(def, disk, err) || !check_drive_address(def, disk, err) ||
+        if (!check_disk(def, disk, err) || !check_drive_address(def, disk, taken, err) ||
             (disk->iotune && disk->iotune->group_name && !check_iotune_group(def, disk, err)))
             return false;
     }
@@ -492,6 +534,9 @@ static bool check_serials(const DomainDef *def, Error **err)
     if (n_isa > 4)
         return error_set(err, ERROR_INTERNAL, "maximum supported number of ISA serial ports is 4, not %u",
                          n_isa);
+    if (def_list_len(def->parallels) > 3)
+        return error_set(err, ERROR_INTERNAL, "maximum supported number of parallel ports is 3, not %u",
+                         def_list_len(def->parallels));
     return true;
 }
 
@@ -595,6 +640,24 @@ static bool check_graphics(const DomainDef *def, Error **err)
     return true;
 }
 
+static bool check_spice_source(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    const CharSource *source = device_char_source(kind, device);
+    if (!source || (source->type != CHAR_SPICEVMC && source->type != CHAR_SPICEPORT))
+        return true;
+    return error_set(arg, ERROR_CONFIG_UNSUPPORTED, "chardev '%s' not supported without spice graphics",
+                     enum_name(&char_type_names, source->type));
+}
+
+static bool check_spice_sources(const DomainDef *def, Error **err)
+{
+    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
+        if (graphics->type == GRAPHICS_SPICE)
+            return true;
+    }
+    return domain_each_device((DomainDef *)def, check_spice_source, err);
+}
+
 static bool check_os(const DomainDef *def, Error **err)
 {
     if (def->os.type != OS_TYPE_HVM)
@@ -626,6 +689,6 @@ bool domain_check(const DomainDef *def, Error **err)
     return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
-           check_displays(def, err) && check_graphics(def, err) && check_interfaces(def, err) &&
-           check_serials(def, err) && check_single_devices(def, err);
+           check_displays(def, err) && check_graphics(def, err) && check_spice_sources(def, err) &&
+           check_interfaces(def, err) && check_serials(def, err) && check_single_devices(def, err);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "machine/vm_query.h"
-#include "qemu/command.h"
 
 char *storage_node_name(const StorageSource *source)
 {

@@ -10,7 +10,7 @@
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
 
-void explain_item_free(ExplainItem *item)
+static void explain_item_free(ExplainItem *item)
 {
     if (!item)
         return;

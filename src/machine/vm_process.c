@@ -8,10 +8,8 @@
 #define LOG_MODULE "process"
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -182,7 +180,8 @@ static void vm_remove_dir(const char *path)
         log_warning_error(err, path);
 }
 
-void vm_process_cleanup(Vm *vm)
+/* Removes domain directory, sockets and taps, gives files back, releases ports. */
+static void vm_process_cleanup(Vm *vm)
 {
     VmRun *run = vm->run;
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
@@ -634,10 +633,10 @@ static bool reattach_sync(Vm *vm, Error **err)
 /* It runs, whatever its CPU. */
 static void reattach_query_cpu(Vm *vm)
 {
-    g_autoptr(GPtrArray) cpus = NULL;
+    g_auto(MonitorWelcome) welcome = { 0 };
 
-    if (monitor_query_cpus(vm_monitor(vm), 0, &cpus, NULL) && cpus->len > 0)
-        (void)!vm_query_cpu(vm, ((const MonitorCpu *)g_ptr_array_index(cpus, 0))->qom_path, NULL);
+    if (monitor_welcome(vm_monitor(vm), &welcome, 0, NULL))
+        (void)!vm_query_cpu(vm, welcome.cpus, NULL);
 }
 
 static bool reattach_hook(Vm *vm, Error **err)

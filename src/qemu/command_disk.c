@@ -1,6 +1,5 @@
 /* Disks: block nodes (-blockdev) and the devices on top of them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "conf/volume.h"
 #include "qemu/address.h"
@@ -107,10 +106,9 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, const
 
     prop_str(node, "node-name", name);
     prop_bool(node, "read-only", readonly);
-    if (disk->discard != DISK_DISCARD_ABSENT)
-        prop_str(node, "discard", enum_name(&disk_discard_names, disk->discard));
-    if (is_top && disk->detect_zeroes != DISK_DETECT_ZEROES_ABSENT)
-        prop_str(node, "detect-zeroes", enum_name(&disk_detect_zeroes_names, disk->detect_zeroes));
+    prop_enum(node, "discard", &disk_discard_names, disk->discard);
+    if (is_top)
+        prop_enum(node, "detect-zeroes", &disk_detect_zeroes_names, disk->detect_zeroes);
     prop_cache(node, disk);
     prop_format_options(node, disk, source, storage);
     if (source->backing && !storage_is_empty(source->backing)) {
@@ -242,16 +240,12 @@ static const char *error_policy(DiskErrorPolicy policy)
 
 static void prop_disk_limits(Json *device, const DiskDef *disk)
 {
-    if (disk->logical_block_size)
-        prop_uint(device, "logical_block_size", disk->logical_block_size);
-    if (disk->physical_block_size)
-        prop_uint(device, "physical_block_size", disk->physical_block_size);
-    if (disk->discard_granularity)
-        prop_uint(device, "discard_granularity", disk->discard_granularity);
+    prop_some(device, "logical_block_size", disk->logical_block_size);
+    prop_some(device, "physical_block_size", disk->physical_block_size);
+    prop_some(device, "discard_granularity", disk->discard_granularity);
     if (disk->wwn)
         prop_uint(device, "wwn", g_ascii_strtoull(disk->wwn, NULL, 16));
-    if (disk->rotation_rate)
-        prop_uint(device, "rotation_rate", disk->rotation_rate);
+    prop_some(device, "rotation_rate", disk->rotation_rate);
     prop_str(device, "vendor", disk->vendor);
     prop_str(device, "product", disk->product);
     if (disk->bus == DISK_BUS_USB)

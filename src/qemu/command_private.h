@@ -10,6 +10,8 @@ Json *device_new(const char *driver);
 void prop_str(Json *object, const char *key, const char *value); /* NULL: left out */
 PRINTF(3, 4) void prop_format(Json *object, const char *key, const char *format, ...);
 void prop_uint(Json *object, const char *key, uint64_t value);
+void prop_some(Json *object, const char *key, uint64_t value);                         /* 0: left out */
+void prop_enum(Json *object, const char *key, const EnumNames *names, unsigned value); /* 0: left out */
 void prop_opt(Json *object, const char *key, OptU32 value); /* left out when not set */
 void prop_bool(Json *object, const char *key, bool value);
 void prop_tristate(Json *object, const char *key, Tristate value); /* true/false; absent: left out */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/secret_data.h"
 
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
 #include <string.h>
+
+#include "base/cipher.h"
+#include "base/uuid.h"
 
 #define BLOCK_BYTES 16
 
@@ -37,18 +38,14 @@ void qemu_secrets_free(QemuSecrets *secrets)
 }
 
 /* In place; @len is a multiple of the block. */
-static int encrypt(const uint8_t *key, uint8_t *iv, uint8_t *data, size_t len)
+static gcry_error_t encrypt(const uint8_t *key, const uint8_t *iv, uint8_t *data, size_t len)
 {
-    const gnutls_datum_t key_datum = { (unsigned char *)key, QEMU_MASTER_KEY_BYTES };
-    const gnutls_datum_t iv_datum = { iv, BLOCK_BYTES };
-    gnutls_cipher_hd_t cipher;
+    gcry_cipher_hd_t cipher = NULL;
+    gcry_error_t bad = cipher_open(GCRY_CIPHER_MODE_CBC, key, iv, BLOCK_BYTES, &cipher);
 
-    int rc = gnutls_cipher_init(&cipher, GNUTLS_CIPHER_AES_256_CBC, &key_datum, &iv_datum);
-    if (rc < 0)
-        return rc;
-    rc = gnutls_cipher_encrypt(cipher, data, len);
-    gnutls_cipher_deinit(cipher);
-    return rc;
+    bad = bad ? bad : gcry_cipher_encrypt(cipher, data, len, NULL, 0);
+    gcry_cipher_close(cipher);
+    return bad;
 }
 
 bool qemu_secrets_add(QemuSecrets *secrets, const uint8_t key[QEMU_MASTER_KEY_BYTES], const char *id,
@@ -60,12 +57,11 @@ bool qemu_secrets_add(QemuSecrets *secrets, const uint8_t key[QEMU_MASTER_KEY_BY
 
     memcpy(data, value, len);
     memset(data + len, (int)(padded - len), padded - len);
-    int rc = gnutls_rnd(GNUTLS_RND_NONCE, iv, sizeof(iv));
-    if (rc == 0)
-        rc = encrypt(key, iv, data, padded);
-    if (rc < 0) {
-        gnutls_memset(data, 0, padded);
-        return error_set(err, ERROR_INTERNAL, "cannot encrypt a secret: %s", gnutls_strerror(rc));
+    random_bytes(iv, sizeof(iv));
+    const gcry_error_t bad = encrypt(key, iv, data, padded);
+    if (bad) {
+        explicit_bzero(data, padded);
+        return error_set(err, ERROR_INTERNAL, "cannot encrypt a secret: %s", gcry_strerror(bad));
     }
     QemuSecretData *entry = g_new0(QemuSecretData, 1);
     entry->data = g_base64_encode(data, padded);
@@ -77,13 +73,6 @@ bool qemu_secrets_add(QemuSecrets *secrets, const uint8_t key[QEMU_MASTER_KEY_BY
 const QemuSecretData *qemu_secrets_get(const QemuSecrets *secrets, const char *id)
 {
     return g_hash_table_lookup(secrets->by_id, id);
-}
-
-bool qemu_master_key_make(uint8_t ret_key[QEMU_MASTER_KEY_BYTES], Error **err)
-{
-    const int rc = gnutls_rnd(GNUTLS_RND_KEY, ret_key, QEMU_MASTER_KEY_BYTES);
-
-    return rc == 0 || error_set(err, ERROR_INTERNAL, "there are no random numbers: %s", gnutls_strerror(rc));
 }
 
 char *qemu_secret_id(const StorageSource *source, QemuSecretUse use)

@@ -25,8 +25,6 @@ MUST_CHECK bool qemu_secrets_add(QemuSecrets *secrets, const uint8_t key[QEMU_MA
                                  const char *id, const void *value, size_t len, Error **err);
 /* Borrowed; NULL: there is none. */
 const QemuSecretData *qemu_secrets_get(const QemuSecrets *secrets, const char *id);
-/* ERROR_INTERNAL: no random numbers. */
-MUST_CHECK bool qemu_master_key_make(uint8_t ret_key[QEMU_MASTER_KEY_BYTES], Error **err);
 
 typedef enum QemuSecretUse {
     QEMU_SECRET_AUTH,       /* of StorageSource.auth */

@@ -31,6 +31,7 @@
 #include "storage/remote.h"
 #include "storage/source_name.h"
 #include "storage/transient.h"
+#include "storage/volume.h"
 
 typedef struct ProbeJob {
     char *path;
@@ -589,6 +590,8 @@ bool storage_prepare(Host *host, DomainDef *live, GPtrArray *dac, Error **err)
     g_autoptr(GArray) ones = g_array_new(FALSE, TRUE, sizeof(Prepare));
 
     for (DEF_EACH(DiskDef, disk, live->disks)) {
+        if (disk->src.type == STORAGE_VOLUME && !volume_resolve_source(host, &disk->src, err))
+            return false;
         for (StorageSource *source = &disk->src; source; source = source->backing) {
             if (source->type == STORAGE_NETWORK && !remote_prepare(host, source, err))
                 return false;
@@ -605,6 +608,8 @@ bool storage_prepare_disk(Host *host, const DomainDef *live, DiskDef *disk, GPtr
 {
     g_autoptr(GArray) ones = g_array_new(FALSE, TRUE, sizeof(Prepare));
 
+    if (disk->src.type == STORAGE_VOLUME && !volume_resolve_source(host, &disk->src, err))
+        return false;
     if (disk->src.type == STORAGE_NETWORK && !remote_prepare(host, &disk->src, err))
         return false;
     if (disk_has_image(disk))
