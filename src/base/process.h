@@ -34,6 +34,11 @@ typedef struct ProcessSpec {
     uint64_t max_core_bytes;   /* RLIMIT_CORE */
     bool set_core;
     bool die_with_parent; /* PR_SET_PDEATHSIG, SIGKILL: for helpers, never for a machine's QEMU */
+    /* Of process_run() alone. */
+    uint64_t quiet_timeout_ms; /* 0: not watched */
+    /* Called with what comes on its standard output, which is then not collected. NULL: none */
+    void (*on_output)(void *arg, const char *data, size_t len);
+    void *on_output_arg;
 } ProcessSpec;
 #define PROCESS_SPEC_INIT                                                                                    \
     {                                                                                                        \
@@ -72,7 +77,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Process, process_free)
 /* Runs a helper program to its end and collects what it printed (each at most @max_output_bytes, 0: 1 MiB).
  * On deadline or cancellation it is killed. A non-zero exit is not an error here: see *ret_status (as
  * waitpid()). stdin_data (NULL: none) is fed to it. Output beyond the limit is dropped. It gets a session of
- * its own; when it is killed, so are its children. */
+ * its own; when it is killed, so are its children.
+ *
+ * With spec->quiet_timeout_ms it is also killed (ERROR_TIMEOUT) when it has neither computed nor read nor
+ * written anything for so long, as one that waits for dead storage; @timeout_ms may be FIBER_NO_DEADLINE
+ * then.
+ */
 typedef struct ProcessOutput {
     int status;
     char *out; /* NUL-terminated, owned */

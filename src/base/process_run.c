@@ -6,6 +6,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,11 +14,13 @@
 #include <unistd.h>
 
 #include "base/fiber.h"
+#include "base/file.h"
 #include "base/loop.h"
 #include "base/process.h"
 
 #define PROCESS_RUN_DEFAULT_MAX ((size_t)1 << 20)
 #define PROCESS_RUN_REAP_MS 5000
+#define PROCESS_RUN_LOOK_MS 1000 /* between two looks for signs of life */
 
 typedef struct ProcessPipe {
     int fd; /* our end, -1 once closed */
@@ -33,6 +36,9 @@ typedef struct ProcessRun {
     const char *in_data;
     size_t in_left;
     size_t max_bytes;
+    const ProcessSpec *spec;
+    char *life;       /* what it had done at the last look */
+    uint64_t life_ms; /* when that was something new */
 } ProcessRun;
 
 static void process_run_clear(ProcessRun *run)
@@ -47,6 +53,7 @@ static void process_run_clear(ProcessRun *run)
         g_string_free(run->out.text, true);
     if (run->err.text)
         g_string_free(run->err.text, true);
+    g_free(run->life);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ProcessRun, process_run_clear)
 
@@ -72,6 +79,10 @@ static void process_run_read(const ProcessRun *run, ProcessPipe *from)
         if (n <= 0) {
             fd_cleanup(&from->fd); /* which also takes it out of the epoll */
             return;
+        }
+        if (from == &run->out && run->spec->on_output) {
+            run->spec->on_output(run->spec->on_output_arg, buffer, (size_t)n);
+            continue;
         }
         size_t room = run->max_bytes - from->text->len;
         g_string_append_len(from->text, buffer, (gssize)MIN((size_t)n, room));
@@ -158,6 +169,39 @@ AWAITS static bool process_run_start(ProcessRun *run, const ProcessSpec *spec, b
            process_run_watch(run, run->err.fd, EPOLLIN, err);
 }
 
+/* Time of its threads and bytes that it moved: the kernel's numbers, which it need not run to show. */
+static char *process_run_signs_of_life(const ProcessRun *run)
+{
+    g_autofree char *stat_path = g_strdup_printf("/proc/%d/stat", (int)process_pid(run->process));
+    g_autofree char *io_path = g_strdup_printf("/proc/%d/io", (int)process_pid(run->process));
+    g_autofree char *stat = file_read_kernel(stat_path);
+    g_autofree char *io = file_read_kernel(io_path);
+    const char *name_end = stat ? strrchr(stat, ')') : NULL;
+    g_auto(GStrv) fields = g_strsplit(name_end ? name_end + 1 : "", " ", 15);
+    const bool has_times = g_strv_length(fields) > 13;
+
+    /* Fields 14 and 15 of the file: user and system time. */
+    return g_strdup_printf("%s %s %s", has_times ? fields[12] : "", has_times ? fields[13] : "",
+                           io ? io : "");
+}
+
+static bool process_run_check_life(ProcessRun *run, Error **err)
+{
+    const uint64_t now = loop_now_ms();
+    g_autofree char *life = process_run_signs_of_life(run);
+
+    if (g_strcmp0(life, run->life) != 0) {
+        g_free(run->life);
+        run->life = g_steal_pointer(&life);
+        run->life_ms = now;
+    } else if (now - run->life_ms >= run->spec->quiet_timeout_ms) {
+        return error_set(err, ERROR_TIMEOUT,
+                         "it has done nothing for %" PRIu64 " seconds: its storage does not answer",
+                         (now - run->life_ms) / 1000);
+    }
+    return true;
+}
+
 /* Feeds and reads until the process has ended. */
 AWAITS static bool process_run_pump(ProcessRun *run, uint64_t deadline_ms, Error **err)
 {
@@ -166,7 +210,14 @@ AWAITS static bool process_run_pump(ProcessRun *run, uint64_t deadline_ms, Error
         uint64_t left = deadline_ms == UINT64_MAX ? FIBER_NO_DEADLINE
                         : now >= deadline_ms      ? 0
                                                   : deadline_ms - now;
-        if (!fiber_wait_fd(run->epoll_fd, EPOLLIN, left, NULL, err))
+        const uint64_t look_ms = run->spec->quiet_timeout_ms
+                                     ? MIN(PROCESS_RUN_LOOK_MS, run->spec->quiet_timeout_ms)
+                                     : FIBER_NO_DEADLINE;
+        g_autoptr(Error) why = NULL;
+        if (!fiber_wait_fd(run->epoll_fd, EPOLLIN, MIN(left, look_ms), NULL, &why) &&
+            (look_ms >= left || error_code(why) != ERROR_TIMEOUT))
+            return error_propagate(err, g_steal_pointer(&why));
+        if (run->spec->quiet_timeout_ms && !process_run_check_life(run, err))
             return false;
         struct epoll_event ready[4];
         int n = epoll_wait(run->epoll_fd, ready, 4, 0);
@@ -204,6 +255,8 @@ bool process_run(const ProcessSpec *spec, const char *stdin_data, size_t stdin_l
                                .in_fd = -1,
                                .out = { .fd = -1, .text = g_string_new(NULL) },
                                .err = { .fd = -1, .text = g_string_new(NULL) },
+                               .spec = spec,
+                               .life_ms = loop_now_ms(),
                                .in_data = stdin_data,
                                .in_left = stdin_len,
                                .max_bytes = max_output_bytes ? max_output_bytes : PROCESS_RUN_DEFAULT_MAX };

@@ -337,6 +337,11 @@ unsigned object_flag_active(const Object *object)
     return object_is_active(object) ? 1 : 2;
 }
 
+unsigned object_flag_inactive(const Object *object)
+{
+    return object_is_active(object) ? 2 : 1;
+}
+
 unsigned object_flag_persistent(const Object *object)
 {
     return object->config ? 4 : 8;
@@ -683,8 +688,11 @@ bool object_undefine(Object *object, const Caller *caller, Error **err)
     const ObjectClass *class = object->class;
     g_auto(Job) job = { 0 };
 
-    if (!job_begin(object, JOB_MODIFY, caller, &job, err) ||
-        !object_require_config(object, "undefine", err) || (class->undefine && !class->undefine(object, err)))
+    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !object_require_listed(object, err))
+        return false;
+    if (class->undefine_inactive_only && object->live)
+        return error_set(err, ERROR_INVALID_STATE, "%s '%s' is still active", class->noun, object->name);
+    if (!object_require_config(object, "undefine", err) || (class->undefine && !class->undefine(object, err)))
         return false;
     fiber_shield_begin();
     const bool removed = object_store_remove(object, err);

@@ -76,6 +76,7 @@ typedef struct ObjectFilter {
 } ObjectFilter;
 /* For the filters that every kind has. */
 unsigned object_flag_active(const Object *object);     /* 1 active, 2 inactive */
+unsigned object_flag_inactive(const Object *object);   /* the other way round: 1 inactive, 2 active */
 unsigned object_flag_persistent(const Object *object); /* 4, 8 */
 unsigned object_flag_autostart(const Object *object);  /* 16, 32 */
 
@@ -91,6 +92,7 @@ struct ObjectClass {
     /* Its document. */
     const XmlTable *table;
     const char *root;            /* "network" */
+    bool undefine_inactive_only; /* "network 'x' is still active" */
     uint16_t def_name, def_uuid; /* offsets of char * and Uuid in the definition */
     bool by_name;                /* clients name it by its name alone, not by its UUID */
     unsigned xml_flags;          /* that its "get XML" call knows: OBJECT_XML_INACTIVE or none */

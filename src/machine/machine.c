@@ -13,8 +13,9 @@
 #include "host/node.h"
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
+#include "machine/vm_users.h"
 #include "storage/image_sizes.h"
-#include "storage/pool.h"
+#include "storage/pool_backend.h"
 #include "wire/wire_enums.h"
 
 /* A guest that makes us do something all the time has it done so often. */
@@ -51,6 +52,7 @@ void machine_open(Host *host)
     host_add_class(host, &domain_class);
     secret_open(host);
     pool_open(host);
+    host->pools->list_users = machine_list_users;
     host_on_free(host, machine_close);
 }
 

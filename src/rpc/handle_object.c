@@ -114,18 +114,26 @@ bool rpc_object_list_all(RpcCall *call, const void *args, void *ret, Error **err
     return true;
 }
 
-/* Every kind's filters have 1 for active and 2 for inactive ones, if it knows the difference. */
-static bool list_by_state(RpcCall *call, unsigned flag, GPtrArray **ret_objects, Error **err)
+/* The flag of objects that are active (or not), if the kind knows the difference. */
+static unsigned state_flag(const ObjectClass *class, bool active)
 {
-    return list_visible(call, CLASS->filters && CLASS->filters[0].flag == object_flag_active ? flag : 0,
-                        ret_objects, err);
+    if (class->filters && class->filters[0].flag == object_flag_active)
+        return active ? 1 : 2;
+    if (class->filters && class->filters[0].flag == object_flag_inactive)
+        return active ? 2 : 1;
+    return 0;
 }
 
-static bool count_by_state(RpcCall *call, unsigned flag, void *ret, Error **err)
+static bool list_by_state(RpcCall *call, bool active, GPtrArray **ret_objects, Error **err)
+{
+    return list_visible(call, state_flag(CLASS, active), ret_objects, err);
+}
+
+static bool count_by_state(RpcCall *call, bool active, void *ret, Error **err)
 {
     g_autoptr(GPtrArray) objects = NULL;
 
-    if (!list_by_state(call, flag, &objects, err))
+    if (!list_by_state(call, active, &objects, err))
         return false;
     ((NumberRet *)ret)->number = (int32_t)objects->len;
     return true;
@@ -133,15 +141,15 @@ static bool count_by_state(RpcCall *call, unsigned flag, void *ret, Error **err)
 
 bool rpc_object_num_active(RpcCall *call, const void *args, void *ret, Error **err)
 {
-    return count_by_state(call, 1, ret, err);
+    return count_by_state(call, true, ret, err);
 }
 
 bool rpc_object_num_inactive(RpcCall *call, const void *args, void *ret, Error **err)
 {
-    return count_by_state(call, 2, ret, err);
+    return count_by_state(call, false, ret, err);
 }
 
-static bool names_by_state(RpcCall *call, unsigned flag, int32_t max, void *ret, Error **err)
+static bool names_by_state(RpcCall *call, bool active, int32_t max, void *ret, Error **err)
 {
     g_autoptr(GPtrArray) objects = NULL;
     NamesRet *list = ret;
@@ -149,7 +157,7 @@ static bool names_by_state(RpcCall *call, unsigned flag, int32_t max, void *ret,
     if (max < 0 || max > LIST_MAX)
         return error_set(err, ERROR_INVALID_ARGUMENT, "at most %d %ss can be listed, not %d", LIST_MAX,
                          CLASS->noun, max);
-    if (!list_by_state(call, flag, &objects, err))
+    if (!list_by_state(call, active, &objects, err))
         return false;
     list->n_names = MIN(objects->len, (uint32_t)max);
     list->names = g_new0(char *, MAX(list->n_names, 1));
@@ -160,12 +168,12 @@ static bool names_by_state(RpcCall *call, unsigned flag, int32_t max, void *ret,
 
 bool rpc_object_names_active(RpcCall *call, const void *args, void *ret, Error **err)
 {
-    return names_by_state(call, 1, *(const int32_t *)args, ret, err);
+    return names_by_state(call, true, *(const int32_t *)args, ret, err);
 }
 
 bool rpc_object_names_inactive(RpcCall *call, const void *args, void *ret, Error **err)
 {
-    return names_by_state(call, 2, *(const int32_t *)args, ret, err);
+    return names_by_state(call, false, *(const int32_t *)args, ret, err);
 }
 
 /* ---- one object ---- */

@@ -515,7 +515,14 @@ bool folder_plan_volume(Pool *pool, VolumeDef *def, const Volume *from, unsigned
                                          "vpc",   "vdi", "fat",  "vhd",   "ploop", "cow", "qcow",
                                          "qcow2", "qed", "vmdk", "luks",  "vhdx",  NULL };
     const char *format = def->target.format ? def->target.format : "raw";
+    const char *folder = pool_def(pool)->target_path;
 
+    if (strcmp(def->name, ".") == 0 || strcmp(def->name, "..") == 0)
+        return error_set(err, ERROR_INVALID_STATE, "volume target path '%s/%s' already exists", folder,
+                         def->name);
+    if (strcmp(format, "luks") == 0 && !def->target.encryption)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "unknown volume format type luks without an <encryption>");
     if (!g_strv_contains(known, format))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown volume format type %s", format);
     if (def->backing && def->backing->format && !g_strv_contains(known, def->backing->format))
@@ -525,7 +532,7 @@ bool folder_plan_volume(Pool *pool, VolumeDef *def, const Volume *from, unsigned
         def->target.format = g_strdup("raw");
     def->type = strcmp(format, "dir") == 0 ? VOLUME_DIR : VOLUME_FILE;
     g_free(def->target.path);
-    def->target.path = g_strconcat(pool_def(pool)->target_path, "/", def->name, NULL);
+    def->target.path = g_strconcat(folder, "/", def->name, NULL);
     g_free(def->key);
     def->key = g_strdup(def->target.path);
     return true;

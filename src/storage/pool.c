@@ -404,18 +404,11 @@ AWAITS static bool pool_accept_hook(Object *object, const void *new_def, Error *
     return true;
 }
 
-static bool pool_require_inactive(const Object *object, Error **err)
-{
-    if (object->live)
-        return error_set(err, ERROR_INVALID_STATE, "storage pool '%s' is still active", object->name);
-    return true;
-}
-
 AWAITS static bool pool_undefine_hook(Object *object, Error **err)
 {
     Pool *pool = (Pool *)object;
 
-    if (!pool_require_inactive(object, err) || !pool_require_quiet(pool, err))
+    if (!pool_require_quiet(pool, err))
         return false;
     pool->retry = sd_event_source_disable_unref(pool->retry);
     return true;
@@ -466,7 +459,7 @@ static unsigned pool_flag_type(const Object *object)
     return flags[((const PoolDef *)object_def(object))->type];
 }
 
-static const ObjectFilter pool_filters[] = { { 3, object_flag_active },
+static const ObjectFilter pool_filters[] = { { 3, object_flag_inactive },
                                              { 12, object_flag_persistent },
                                              { 48, object_flag_autostart },
                                              { 0xfffc0, pool_flag_type },
@@ -481,6 +474,7 @@ const ObjectClass pool_class = {
     .filters = pool_filters,
     .table = &pool_table,
     .root = "pool",
+    .undefine_inactive_only = true,
     .def_name = offsetof(PoolDef, name),
     .def_uuid = offsetof(PoolDef, uuid),
     .xml_flags = OBJECT_XML_INACTIVE,

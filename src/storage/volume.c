@@ -416,9 +416,7 @@ AWAITS static void pool_note_change(Pool *pool)
 
 static bool volume_check_name(const VolumeDef *def, Error **err)
 {
-    if (strcmp(def->name, ".") == 0 || strcmp(def->name, "..") == 0)
-        return error_set(err, ERROR_INVALID_STATE, "volume target path '%s' already exists", def->name);
-    if (path_is_safe_component(def->name))
+    if (path_is_safe_component(def->name) || strcmp(def->name, ".") == 0 || strcmp(def->name, "..") == 0)
         return true;
     return error_set(err, ERROR_INVALID_ARGUMENT,
                      "a volume's name has 1 to 255 bytes, no '/' and no control characters");

@@ -90,6 +90,48 @@ TEST_FIBER(a_helper_that_takes_too_long_is_killed_with_its_children)
     check_remove_dir(dir);
 }
 
+TEST_FIBER(a_helper_that_does_nothing_any_more_is_killed)
+{
+    static const struct {
+        const char *script;
+        bool ok;
+    } cases[] = {
+        { "sleep 60", false },
+        /* busy for longer than it may be quiet */
+        { "for i in 1 2 3 4 5 6; do timeout 0.2 sh -c 'while :; do :; done'; done; true", true },
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Error) err = NULL;
+        g_auto(ProcessOutput) output = { 0 };
+        ProcessSpec spec = PROCESS_SPEC_INIT;
+        spec.argv = SHELL(cases[i].script);
+        spec.quiet_timeout_ms = 600;
+        const bool ok = process_run(&spec, NULL, 0, 0, FIBER_NO_DEADLINE, &output, &err);
+        check_eq(ok, cases[i].ok);
+        check_eq(error_code(err), cases[i].ok ? ERROR_NONE : ERROR_TIMEOUT);
+    }
+}
+
+static void append_output(void *arg, const char *data, size_t len)
+{
+    g_string_append_len(arg, data, (gssize)len);
+}
+
+TEST_FIBER(output_can_be_taken_as_it_comes)
+{
+    g_autoptr(Error) err = NULL;
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_auto(ProcessOutput) output = { 0 };
+    ProcessSpec spec = PROCESS_SPEC_INIT;
+    spec.argv = SHELL("echo one; echo two >&2; echo three");
+    spec.on_output = append_output;
+    spec.on_output_arg = text;
+    check_ok(process_run(&spec, NULL, 0, 0, 20000, &output, &err), err);
+    check_str(text->str, "one\nthree\n");
+    check_str(output.out, "");
+    check_str(output.err, "two\n");
+}
+
 TEST_FIBER(an_endless_printer_stops_nobody)
 {
     g_autoptr(Error) err = NULL;

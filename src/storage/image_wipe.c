@@ -1,0 +1,99 @@
+/* Overwriting what a volume held. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/image_copy.h"
+#include "storage/image_make.h"
+#include "storage/tool.h"
+#include "wire/wire_enums.h"
+
+/* What scrub calls them. */
+static const char *const patterns[] = {
+    [VIR_STORAGE_VOL_WIPE_ALG_NNSA] = "nnsa",
+    [VIR_STORAGE_VOL_WIPE_ALG_DOD] = "dod",
+    [VIR_STORAGE_VOL_WIPE_ALG_BSI] = "bsi",
+    [VIR_STORAGE_VOL_WIPE_ALG_GUTMANN] = "gutmann",
+    [VIR_STORAGE_VOL_WIPE_ALG_SCHNEIER] = "schneier",
+    [VIR_STORAGE_VOL_WIPE_ALG_PFITZNER7] = "pfitzner7",
+    [VIR_STORAGE_VOL_WIPE_ALG_PFITZNER33] = "pfitzner33",
+    [VIR_STORAGE_VOL_WIPE_ALG_RANDOM] = "random",
+};
+
+typedef struct WipeJob {
+    int fd;
+    bool was_sparse;
+    uint64_t size;
+    int error;
+} WipeJob;
+
+static void wipe_job_free(void *data)
+{
+    WipeJob *job = data;
+
+    fd_cleanup(&job->fd);
+    g_free(job);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WipeJob, wipe_job_free)
+
+/* What a sparse file held is given back to the file system, which shows it to nobody. */
+static void wipe_job_run(void *data)
+{
+    WipeJob *job = data;
+    struct stat st;
+
+    if (fstat(job->fd, &st) < 0 || !image_fd_size(job->fd, &job->size)) {
+        job->error = errno;
+        return;
+    }
+    job->was_sparse = S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < job->size;
+    if (job->was_sparse && (ftruncate(job->fd, 0) < 0 || ftruncate(job->fd, (off_t)job->size) < 0))
+        job->error = errno;
+}
+
+static bool wipe_zero(int fd, const char *path, uint64_t allocation_bytes, Error **err)
+{
+    WipeJob *order = g_new0(WipeJob, 1);
+
+    order->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (!worker_run(worker_lane_for_path(path), wipe_job_run, order, wipe_job_free, IMAGE_PIECE_MS, err))
+        return error_prefix(err, "%s", path);
+    g_autoptr(WipeJob) job = order;
+    if (job->error)
+        return error_set_errno(err, job->error, "Failed to truncate volume with path '%s'", path);
+    (void)allocation_bytes; /* the whole device or file is at most that, and never beyond its end */
+    return job->was_sparse || image_zero_bytes(fd, path, job->size, err);
+}
+
+/* Scrub gets the file that was opened: its name may lead elsewhere by now. */
+static bool wipe_scrub(int *fd_taken, const char *path, const char *pattern, Error **err)
+{
+    g_auto(Tool) tool = { 0 };
+
+    tool_init(&tool, "scrub", "scrub");
+    tool_add(&tool, "-f");
+    tool_add(&tool, "-p");
+    tool_add(&tool, pattern);
+    tool_addf(&tool, "/dev/fd/%d", tool_add_fd(&tool, fd_steal(fd_taken)));
+    g_autofree char *hidden = g_strdup(g_ptr_array_index(tool.argv, tool.argv->len - 1));
+    tool.hidden_name = hidden;
+    tool.shown_name = path;
+    return tool_run(&tool, NULL, err);
+}
+
+bool image_wipe(const char *path, uint64_t allocation_bytes, int algorithm, Error **err)
+{
+    AUTO_FD fd = -1;
+
+    if (algorithm == VIR_STORAGE_VOL_WIPE_ALG_TRIM)
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "'trim' algorithm not supported");
+    if (algorithm < 0 || algorithm >= (int)G_N_ELEMENTS(patterns))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "wiping algorithm %d not supported", algorithm);
+    if (!image_open(path, O_RDWR, 0, "Failed to open storage volume with path", &fd, err))
+        return false;
+    return algorithm == VIR_STORAGE_VOL_WIPE_ALG_ZERO ? wipe_zero(fd, path, allocation_bytes, err)
+                                                      : wipe_scrub(&fd, path, patterns[algorithm], err);
+}
