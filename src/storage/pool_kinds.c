@@ -19,9 +19,8 @@ static const PoolBackend dir_backend = {
 };
 
 const PoolBackend *const pool_backends[POOL_TYPE_COUNT] = {
-    [POOL_TYPE_DIR] = &dir_backend,
-    [POOL_TYPE_FS] = &fs_backend,
-    [POOL_TYPE_NETFS] = &netfs_backend,
+    [POOL_TYPE_DIR] = &dir_backend,   [POOL_TYPE_FS] = &fs_backend,     [POOL_TYPE_NETFS] = &netfs_backend,
+    [POOL_TYPE_DISK] = &disk_backend, [POOL_TYPE_SCSI] = &scsi_backend, [POOL_TYPE_MPATH] = &mpath_backend,
 };
 
 /* ---- capabilities ---- */

@@ -9,13 +9,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/worker.h"
+#include "storage/image_make.h"
 #include "storage/run.h"
 #include "storage/volume_probe.h"
+#include "wire/wire_enums.h"
 
 #define SETTLE_MS 30000
 #define LINKS_MAX 65536
@@ -179,6 +182,14 @@ void block_scan_take(Pool *pool, PoolScan *scan, GPtrArray *found)
     }
 }
 
+void block_sum(PoolScan *scan)
+{
+    for (unsigned i = 0; i < scan->volumes->len; i++)
+        scan->capacity_bytes += ((const Volume *)g_ptr_array_index(scan->volumes, i))->def->capacity.value;
+    scan->allocation_bytes = scan->capacity_bytes;
+    scan->available_bytes = 0;
+}
+
 bool block_look_at_volume(Pool *pool, Volume *volume, Error **err)
 {
     g_autoptr(GPtrArray) found = block_found_new();
@@ -194,6 +205,69 @@ bool block_look_at_volume(Pool *pool, Volume *volume, Error **err)
     kept->def->target.permissions = def->target.permissions;
     def->target.permissions = old;
     return true;
+}
+
+/* ---- which device ---- */
+
+typedef struct ResolveJob {
+    char *path, *real;
+    int error;
+} ResolveJob;
+
+static void resolve_job_free(void *data)
+{
+    ResolveJob *job = data;
+
+    g_free(job->path);
+    free(job->real);
+    g_free(job);
+}
+
+static void resolve_job_run(void *data)
+{
+    ResolveJob *job = data;
+    struct stat st;
+
+    job->real = realpath(job->path, NULL);
+    if (!job->real || stat(job->real, &st) < 0)
+        job->error = errno;
+    else if (!S_ISBLK(st.st_mode))
+        job->error = ENOTBLK;
+}
+
+bool block_resolve(const Pool *pool, const char *path, char **ret_real, Error **err)
+{
+    ResolveJob *job = g_new0(ResolveJob, 1);
+
+    job->path = g_strdup(path);
+    if (!block_run(pool, resolve_job_run, job, resolve_job_free, err))
+        return false;
+    const int error = job->error;
+    if (error == ENOTBLK)
+        error_set(err, ERROR_INVALID_ARGUMENT, "device path '%s' is not a block device", job->path);
+    else if (error)
+        error_set(err, ERROR_INVALID_ARGUMENT, "device path '%s' doesn't exist", job->path);
+    else
+        *ret_real = g_strdup(job->real);
+    resolve_job_free(job);
+    return !error;
+}
+
+bool block_fill(Pool *pool, const VolumeDef *def, const Volume *from, unsigned flags, Error **err)
+{
+    g_autofree char *path = g_strdup(from->def->target.path);
+    g_autofree char *format = g_strdup(from->def->type == VOLUME_BLOCK ? "raw" : from->def->target.format);
+    const ImageInput input = { .path = path,
+                               .format = format,
+                               .encryption = from->def->target.encryption,
+                               .capacity_bytes = from->def->capacity.value };
+    const VolumeDef raw = { .type = VOLUME_BLOCK,
+                            .name = def->name,
+                            .capacity = def->capacity,
+                            .target = { .path = def->target.path, .format = (char *)"raw" } };
+
+    return image_make(pool->host, &raw, def->target.path, &input,
+                      flags & VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA, err);
 }
 
 /* ---- owner ---- */
@@ -376,7 +450,8 @@ static const char *blkid_name(const char *format)
     return strcmp(format, "lvm2") == 0 ? "LVM2_member" : format;
 }
 
-bool block_probe(const char *path, char **ret_what, Error **err)
+/* @table_only: what blkid calls PTTYPE. */
+AWAITS static bool probe(const char *path, bool table_only, char **ret_what, Error **err)
 {
     const char *const argv[] = { "blkid", "-p", "-o", "export", path, NULL };
     g_autofree char *out = NULL;
@@ -396,13 +471,24 @@ bool block_probe(const char *path, char **ret_what, Error **err)
                          path);
     g_auto(GStrv) lines = g_strsplit(status == 0 ? out : "", "\n", -1);
     for (char **line = lines; *line; line++) {
-        if (g_str_has_prefix(*line, "TYPE=") || (g_str_has_prefix(*line, "PTTYPE=") && !what)) {
+        if ((g_str_has_prefix(*line, "TYPE=") && !table_only) ||
+            (g_str_has_prefix(*line, "PTTYPE=") && !what)) {
             g_free(what);
             what = g_strdup(strchr(*line, '=') + 1);
         }
     }
     *ret_what = what;
     return true;
+}
+
+bool block_probe(const char *path, char **ret_what, Error **err)
+{
+    return probe(path, false, ret_what, err);
+}
+
+bool block_probe_table(const char *path, char **ret_what, Error **err)
+{
+    return probe(path, true, ret_what, err);
 }
 
 bool block_require_empty(const char *path, const char *format, Error **err)

@@ -26,8 +26,19 @@ AWAITS MUST_CHECK bool block_look(const Pool *pool, GPtrArray *found, BlockLook 
 /* Moves those that are there into @scan. Volumes that the pool has already stay the same objects. */
 void block_scan_take(Pool *pool, PoolScan *scan, GPtrArray *found);
 
+/* The sizes of a pool that is its volumes and nothing else. */
+void block_sum(PoolScan *scan);
+
 /* look_at_volume() of pools whose volumes are devices at their path. */
 AWAITS MUST_CHECK bool block_look_at_volume(Pool *pool, Volume *volume, Error **err);
+
+/* The device that @path leads to, as the kernel calls it ("/dev/sdb"); owned.
+ * ERROR_INVALID_ARGUMENT  there is none, or it is no block device: nothing else is ever written to */
+AWAITS MUST_CHECK bool block_resolve(const Pool *pool, const char *path, char **ret_real, Error **err);
+
+/* Fills the device at def->target.path with what @from holds. */
+AWAITS MUST_CHECK bool block_fill(Pool *pool, const VolumeDef *def, const Volume *from, unsigned flags,
+                                  Error **err);
 
 /* Gives the new device its owner, group and mode, as far as @def says. ERROR_SYSTEM naming it */
 AWAITS MUST_CHECK bool block_set_owner(const Pool *pool, const VolumeDef *def, Error **err);
@@ -53,5 +64,7 @@ AWAITS MUST_CHECK bool block_clear_start(const Pool *pool, const char *path, Err
  *
  * ERROR_PROBE_FAILED  the device cannot be read, or looks like several things at once */
 AWAITS MUST_CHECK bool block_probe(const char *path, char **ret_what, Error **err);
+/* The same for the partition table alone: "dos", "gpt". */
+AWAITS MUST_CHECK bool block_probe_table(const char *path, char **ret_what, Error **err);
 /* ERROR_POOL_BUILT if anything lies on it that blkid knows. @format: what is to be made. */
 AWAITS MUST_CHECK bool block_require_empty(const char *path, const char *format, Error **err);
