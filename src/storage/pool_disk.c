@@ -260,20 +260,17 @@ AWAITS static bool disk_build(Pool *pool, unsigned flags, Error **err)
                        err);
 }
 
-static void free_extent_free(void *data)
-{
-    g_free(data);
-}
-
 /* The live definition tells what is free. */
 static void disk_tell_free(Pool *pool, const PartTable *table)
 {
     const PoolDef *def = pool_def(pool);
     PoolDevice *device = g_ptr_array_index(def->devices, 0);
 
-    if (device->free_extents)
-        g_ptr_array_unref(device->free_extents);
-    device->free_extents = g_ptr_array_new_with_free_func(free_extent_free);
+    for (unsigned i = 0; device->free_extents && i < device->free_extents->len; i++)
+        g_free(device->free_extents->pdata[i]);
+    if (!device->free_extents)
+        device->free_extents = g_ptr_array_new();
+    g_ptr_array_set_size(device->free_extents, 0);
     for (unsigned i = 0; i < table->parts->len; i++) {
         const Part *part = &g_array_index(table->parts, Part, i);
         if (part->kind != PART_FREE)
@@ -284,19 +281,6 @@ static void disk_tell_free(Pool *pool, const PartTable *table)
     }
 }
 
-static void volume_device_add(VolumeDef *def, const char *path, uint64_t start_bytes, uint64_t end_bytes)
-{
-    VolumeDevice *device = g_new0(VolumeDevice, 1);
-    VolumeExtent *extent = g_new(VolumeExtent, 1);
-
-    *extent = (VolumeExtent){ start_bytes, end_bytes };
-    device->path = g_strdup(path);
-    device->extents = g_ptr_array_new_with_free_func(g_free);
-    g_ptr_array_add(device->extents, extent);
-    def->devices = def->devices ? def->devices : g_ptr_array_new();
-    g_ptr_array_add(def->devices, device);
-}
-
 static void disk_add_volume(GPtrArray *found, const PartTable *table, const Part *part, GHashTable *links)
 {
     g_autofree char *path = g_strdup_printf("%s%u", table->prefix, part->number);
@@ -305,7 +289,7 @@ static void disk_add_volume(GPtrArray *found, const PartTable *table, const Part
     VolumeDef *def = block_found_add(found, name, link ? link : path);
     const uint64_t size = part->end_bytes - part->start_bytes;
 
-    volume_device_add(def, table->device, part->start_bytes, part->end_bytes);
+    block_add_extent(def, table->device, part->start_bytes, part->end_bytes);
     def->target.format = g_strdup(part->format);
     def->capacity = (OptU64){ .value = size, .is_set = true };
     def->allocation = (OptU64){ .value = part->kind == PART_EXTENDED ? 0 : size, .is_set = true };

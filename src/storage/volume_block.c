@@ -71,6 +71,27 @@ VolumeDef *block_found_add(GPtrArray *found, const char *name, const char *path)
     return one->def;
 }
 
+void block_add_extent(VolumeDef *def, const char *device, uint64_t start_bytes, uint64_t end_bytes)
+{
+    VolumeDevice *item = NULL;
+    VolumeExtent *extent = g_new(VolumeExtent, 1);
+
+    if (!def->devices)
+        def->devices = g_ptr_array_new();
+    for (unsigned i = 0; i < def->devices->len && !item; i++) {
+        if (strcmp(((VolumeDevice *)def->devices->pdata[i])->path, device) == 0)
+            item = def->devices->pdata[i];
+    }
+    if (!item) {
+        item = g_new0(VolumeDevice, 1);
+        item->path = g_strdup(device);
+        item->extents = g_ptr_array_new();
+        g_ptr_array_add(def->devices, item);
+    }
+    *extent = (VolumeExtent){ start_bytes, end_bytes };
+    g_ptr_array_add(item->extents, extent);
+}
+
 typedef struct DeviceLook {
     char *name, *path;
     bool inside;
@@ -445,9 +466,7 @@ bool block_clear_start(const Pool *pool, const char *path, Error **err)
 /* What blkid calls what documents call otherwise. */
 static const char *blkid_name(const char *format)
 {
-    if (strcmp(format, "hfs+") == 0)
-        return "hfsplus";
-    return strcmp(format, "lvm2") == 0 ? "LVM2_member" : format;
+    return strcmp(format, "hfs+") == 0 ? "hfsplus" : format;
 }
 
 /* @table_only: what blkid calls PTTYPE. */
@@ -467,7 +486,7 @@ AWAITS static bool probe(const char *path, bool table_only, char **ret_what, Err
     if (status != 0 && status != 2) /* 2: nothing that it knows */
         return error_set(err, ERROR_PROBE_FAILED,
                          status == 8 ? "several things at once lie on device '%s'"
-                                     : "cannot look at device '%s'",
+                                     : "Failed to create filesystem probe for device %s",
                          path);
     g_auto(GStrv) lines = g_strsplit(status == 0 ? out : "", "\n", -1);
     for (char **line = lines; *line; line++) {
@@ -505,4 +524,20 @@ bool block_require_empty(const char *path, const char *format, Error **err)
                      "Format of device '%s' does not match the expected format '%s', forced overwrite is "
                      "necessary",
                      path, format);
+}
+
+bool block_prepare(const Pool *pool, const char *path, const char *format, bool overwrite, Error **err)
+{
+    g_autofree char *real = NULL;
+    g_autoptr(Error) why = NULL;
+
+    if (!storage_check_argument("device path", path, err))
+        return false;
+    if (!block_resolve(pool, path, &real, &why)) {
+        if (error_code(why) == ERROR_INVALID_ARGUMENT && !overwrite)
+            return error_set(err, ERROR_PROBE_FAILED, "Failed to create filesystem probe for device %s",
+                             path);
+        return error_propagate(err, g_steal_pointer(&why));
+    }
+    return overwrite ? block_clear_start(pool, path, err) : block_require_empty(path, format, err);
 }

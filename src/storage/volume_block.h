@@ -14,6 +14,9 @@ GPtrArray *block_found_new(void);
 /* Appends one of that name and path; returns its definition, to be filled in. */
 VolumeDef *block_found_add(GPtrArray *found, const char *name, const char *path);
 
+/* @def lies on these bytes of @device, too. */
+void block_add_extent(VolumeDef *def, const char *device, uint64_t start_bytes, uint64_t end_bytes);
+
 /* What the devices say themselves: sizes that their definitions leave open, physical size, owner, mode and,
  * with BLOCK_LOOK_INSIDE, the format of the image that lies on them and what it is based on. What cannot be
  * opened is not there. One look is one job in a lane of the pool, so that a device that does not answer holds
@@ -68,3 +71,9 @@ AWAITS MUST_CHECK bool block_probe(const char *path, char **ret_what, Error **er
 AWAITS MUST_CHECK bool block_probe_table(const char *path, char **ret_what, Error **err);
 /* ERROR_POOL_BUILT if anything lies on it that blkid knows. @format: what is to be made. */
 AWAITS MUST_CHECK bool block_require_empty(const char *path, const char *format, Error **err);
+/* The device is about to get @format: with @overwrite its beginning is cleared, else it must be empty.
+ *
+ * ERROR_INVALID_ARGUMENT, ERROR_PROBE_FAILED  it is no block device, or not there
+ * ERROR_POOL_BUILT                            something lies on it */
+AWAITS MUST_CHECK bool block_prepare(const Pool *pool, const char *path, const char *format, bool overwrite,
+                                     Error **err);
