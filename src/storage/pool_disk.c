@@ -249,11 +249,7 @@ AWAITS static bool disk_build(Pool *pool, unsigned flags, Error **err)
     g_autofree char *device = g_strdup(disk_device(pool)->path);
     const char *format = disk_format(pool);
 
-    if (!disk_require_device(pool, err))
-        return false;
-    if (!(flags & VIR_STORAGE_POOL_BUILD_OVERWRITE) && !block_require_empty(device, format, err))
-        return false;
-    if ((flags & VIR_STORAGE_POOL_BUILD_OVERWRITE) && !block_clear_start(pool, device, err))
+    if (!block_prepare(pool, device, format, flags & VIR_STORAGE_POOL_BUILD_OVERWRITE, err))
         return false;
     return disk_parted((const char *const[]){ "parted", device, "mklabel", "--script", parted_label(format),
                                               NULL },
