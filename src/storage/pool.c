@@ -793,11 +793,7 @@ void pool_autostart_all(Host *host, bool is_first)
 
 static void pool_room_close(Host *host)
 {
-    Object *object = NULL;
-
-    for (RegistryIter iter = registry_iter(host_registry(host, &pool_class));
-         (object = registry_next(&iter));)
-        pool_close((Pool *)object);
+    /* The pools have left with their registry. */
     PoolRoom *room = g_steal_pointer(&host->pools);
     sd_event_source_disable_unref(room->inotify_source);
     if (room->inotify_fd >= 0)

@@ -488,8 +488,10 @@ AWAITS static bool mark_part(const PartTable *table, const PartPlan *plan, bool 
 {
     g_autofree char *number = g_strdup_printf("%u", plan->number);
 
+    /* The kernel does not care about types; told of a new table it takes all partitions away for a moment. */
     if (table->is_dos)
-        return storage_run((const char *const[]){ "sfdisk", "--quiet", "--part-type", table->device, number,
+        return storage_run((const char *const[]){ "sfdisk", "--quiet", "--no-reread", "--no-tell-kernel",
+                                                  "--part-type", table->device, number,
                                                   is_new ? NEW_TYPE : "83", NULL },
                            "fdisk", PARTED_MS, NULL, err);
     return is_new || disk_parted((const char *const[]){ "parted", table->device, "name", "--script", number,
@@ -500,7 +502,9 @@ AWAITS static bool mark_part(const PartTable *table, const PartPlan *plan, bool 
 AWAITS static bool fill_part(Pool *pool, const PartTable *table, const PartPlan *plan, const VolumeDef *def,
                              const Volume *from, unsigned flags, Error **err)
 {
-    return mark_part(table, plan, true, err) && block_fill(pool, def, from, flags, err) &&
+    return mark_part(table, plan, true, err) &&
+           (from->def->type != VOLUME_BLOCK || block_await(pool, from->def->target.path, err)) &&
+           block_await(pool, def->target.path, err) && block_fill(pool, def, from, flags, err) &&
            mark_part(table, plan, false, err);
 }
 

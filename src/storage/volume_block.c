@@ -21,6 +21,8 @@
 #include "wire/wire_enums.h"
 
 #define SETTLE_MS 30000
+#define APPEAR_MS 10000
+#define APPEAR_STEP_MS 50
 #define LINKS_MAX 65536
 #define CLEAR_BYTES (1u << 20)
 
@@ -272,6 +274,23 @@ bool block_resolve(const Pool *pool, const char *path, char **ret_real, Error **
         *ret_real = g_strdup(job->real);
     resolve_job_free(job);
     return !error;
+}
+
+bool block_await(const Pool *pool, const char *device, Error **err)
+{
+    g_autofree char *path = g_strdup(device);
+    g_autofree char *real = NULL;
+
+    for (unsigned waited = 0; waited < APPEAR_MS; waited += APPEAR_STEP_MS) {
+        g_autoptr(Error) why = NULL;
+        if (block_resolve(pool, path, &real, &why))
+            return true;
+        if (error_code(why) != ERROR_INVALID_ARGUMENT)
+            return error_propagate(err, g_steal_pointer(&why));
+        if (!fiber_sleep(APPEAR_STEP_MS, err))
+            return false;
+    }
+    return block_resolve(pool, path, &real, err);
 }
 
 bool block_fill(Pool *pool, const VolumeDef *def, const Volume *from, unsigned flags, Error **err)

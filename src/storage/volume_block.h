@@ -39,6 +39,10 @@ AWAITS MUST_CHECK bool block_look_at_volume(Pool *pool, Volume *volume, Error **
  * ERROR_INVALID_ARGUMENT  there is none, or it is no block device: nothing else is ever written to */
 AWAITS MUST_CHECK bool block_resolve(const Pool *pool, const char *path, char **ret_real, Error **err);
 
+/* Waits until the device is there: partitions vanish for a moment when their table changes.
+ * ERROR_INVALID_ARGUMENT  it does not come */
+AWAITS MUST_CHECK bool block_await(const Pool *pool, const char *path, Error **err);
+
 /* Fills the device at def->target.path with what @from holds. */
 AWAITS MUST_CHECK bool block_fill(Pool *pool, const VolumeDef *def, const Volume *from, unsigned flags,
                                   Error **err);
