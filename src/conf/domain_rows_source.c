@@ -169,7 +169,7 @@ const XmlTable storage_source_table =
                     .doc = "encrypt the connection"),
                ATTR("tlsHostname", StorageSource, tls_hostname, OF_NETWORK,
                     .doc = "host name to expect in the certificate"),
-               ATTR("pool", StorageSource, pool, NOT_YET, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
+               ATTR("pool", StorageSource, pool, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
                     .doc = "storage pool"),
                ATTR("volume", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
                     .doc = "volume of the pool"),
