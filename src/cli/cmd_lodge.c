@@ -6,7 +6,6 @@
 #include "base/units.h"
 #include "base/uuid.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 

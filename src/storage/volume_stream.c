@@ -135,13 +135,14 @@ static void volume_stream_end(void *arg)
 {
     VolumeStream *stream = arg;
     g_autoptr(Object) pool = object_ref(&stream->use.pool->object);
+    g_autofree char *name = g_strdup(stream->use.volume->name);
     const bool is_upload = stream->is_upload;
 
     if (stream->temp)
         folder_drop_temp(stream->temp);
     volume_stream_free(stream);
     if (is_upload)
-        pool_note_change((Pool *)(void *)pool);
+        pool_note_change((Pool *)(void *)pool, name);
 }
 
 static void volume_stream_on_close(void *arg, bool finished)
