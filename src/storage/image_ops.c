@@ -168,7 +168,8 @@ static void image_file_clear(ImageFile *file)
         object_ref(&pool->object);
     volume_use_end(&file->use);
     if (pool) {
-        pool_note_change(pool);
+        g_autofree char *name = g_path_get_basename(file->path ? file->path : "");
+        pool_note_change(pool, name);
         object_unref(&pool->object);
     }
     if (file->pool)
