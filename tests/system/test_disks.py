@@ -443,6 +443,15 @@ def test_a_lun_by_chap_and_the_name_of_the_initiator(host):
         check("chap-password" not in words, "the password in clear")
         dom.destroy()
         dom.undefine()
+        # SCSI commands of a guest reach the target; which of them do is what rawio is about.
+        for name, attribute, right in (("plain", "", False), ("rawio", " rawio='yes'", True)):
+            lun = disk(source.format(auth, "me"), "sda", "raw", "network", device="lun").replace("device='lun'", "device='lun'" + attribute)
+            dom = start(host, lun + "<controller type='scsi' model='virtio-scsi'/>", name)
+            status = pathlib.Path(f"/proc/{host.qemu_pid(name)}/status").read_text()
+            equal(int(re.search(r"CapEff:\s*(\w+)", status)[1], 16), (1 << 17) if right else 0, f"rights of {name}")
+            check(not re.search(r"Uid:\s+0", status), "QEMU is root")
+            dom.destroy()
+            dom.undefine()
         for name, given, initiator in (("stranger", auth, "other"), ("unknown", "", "me")):
             dom = host.define(host.guests.empty(name, devices=disk(source.format(given, initiator), "vda", "raw", "network")))
             raises(libvirt.VIR_ERR_INTERNAL_ERROR, dom.create, text="iSCSI")
@@ -493,7 +502,8 @@ def test_what_is_written_to_a_transient_disk_is_forgotten(host):
     host.ok("destroy", "demo")
     check(not overlay.exists(), "the overlay stays")
     equal(image.read_bytes(), before)
-    equal(image.stat().st_uid, 0)
+    if not host.is_reference:  # libvirtd does not give it back
+        equal(image.stat().st_uid, 0)
 
 
 @mark(only="lodged", reason="libvirtd leaves the overlay")
