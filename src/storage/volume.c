@@ -610,7 +610,7 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
     volume_use_begin(volume, &use);
     const bool ok = pool->backend->wipe_volume
                         ? pool->backend->wipe_volume(pool, volume, algorithm, err)
-                        : image_wipe(volume_path(volume), volume->def->allocation.value, algorithm, err);
+                        : image_wipe(volume_path(volume), algorithm, err);
     if (!ok)
         return false;
     volume_use_end(&use);

@@ -118,7 +118,7 @@ static void device_look_run(DeviceLook *look)
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode))
         return;
     if (look->inside) {
-        look->seen = volume_probe(look->name, g_strdup(look->path), fd, &st);
+        look->seen = volume_probe(look->name, look->path, fd, &st, NULL);
     } else {
         look->seen = g_new0(VolumeDef, 1);
         volume_probe_stat(look->seen, fd, &st);

@@ -90,6 +90,9 @@ AWAITS MUST_CHECK bool wire_stream_receive(WireStream *stream, uint64_t timeout_
 /* Returns when the bytes are on their way (bounded by back-pressure). */
 AWAITS MUST_CHECK bool wire_stream_send(WireStream *stream, const void *data, size_t len, uint64_t timeout_ms,
                                         Error **err);
+/* Of a sparse stream: so many bytes that are a hole. */
+AWAITS MUST_CHECK bool wire_stream_send_hole(WireStream *stream, uint64_t bytes, uint64_t timeout_ms,
+                                             Error **err);
 /* The orderly end: the server has everything, or says what failed. */
 AWAITS MUST_CHECK bool wire_stream_finish(WireStream *stream, uint64_t timeout_ms, Error **err);
 /* Aborts, without waiting, what was neither finished nor aborted. */

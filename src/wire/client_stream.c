@@ -198,6 +198,18 @@ bool wire_stream_send(WireStream *stream, const void *data, size_t len, uint64_t
     return stream_check(stream, err);
 }
 
+bool wire_stream_send_hole(WireStream *stream, uint64_t bytes, uint64_t timeout_ms, Error **err)
+{
+    WireHeader header = stream_header(stream, WIRE_STREAM_HOLE, WIRE_CONTINUE);
+    const WireStreamHole hole = { .length = (int64_t)bytes };
+
+    if (!stream_wait_out(stream, timeout_ms, err) ||
+        !wire_frame_append(&stream->client->channel.out, &header, WIRE_TYPE_STREAM_HOLE, &hole, err))
+        return false;
+    client_flush(stream->client);
+    return stream_check(stream, err);
+}
+
 static void stream_send_end(WireStream *stream, WireStatus status)
 {
     WireHeader header = stream_header(stream, WIRE_STREAM, status);
