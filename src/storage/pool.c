@@ -253,7 +253,7 @@ AWAITS static bool pool_start_working(Pool *pool, unsigned flags, Error **err)
         return false;
     if (backend->is_active && !backend->is_active(pool, &is_active, err))
         return false;
-    return is_active || !backend->start || backend->start(pool, err);
+    return (is_active && !backend->starts_again) || !backend->start || backend->start(pool, err);
 }
 
 AWAITS static bool pool_start_hook(Object *object, void *new_def, unsigned flags, Error **err)

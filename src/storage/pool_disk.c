@@ -228,6 +228,12 @@ AWAITS static bool disk_require_device(Pool *pool, Error **err)
            block_resolve(pool, disk_device(pool)->path, &real, err);
 }
 
+AWAITS static bool disk_is_active(Pool *pool, bool *ret_active, Error **err)
+{
+    *ret_active = disk_require_device(pool, NULL);
+    return true; /* start() says why not */
+}
+
 AWAITS static bool disk_start(Pool *pool, Error **err)
 {
     g_autofree char *what = NULL;
@@ -550,6 +556,8 @@ AWAITS static bool disk_remove_volume(Pool *pool, Volume *volume, unsigned flags
 
 const PoolBackend disk_backend = {
     .is_serial = true,
+    .starts_again = true,
+    .is_active = disk_is_active,
     .start = disk_start,
     .build = disk_build,
     .scan = disk_scan,

@@ -197,9 +197,19 @@ AWAITS static bool logical_remove(Pool *pool, unsigned flags, Error **err)
     return true;
 }
 
+/* Which of its volumes are active, start() sees to. */
 AWAITS static bool logical_is_active(Pool *pool, bool *ret_active, Error **err)
 {
-    *ret_active = false; /* activating what is active does nothing */
+    g_autofree char *group = g_strdup(group_name(pool));
+    g_autoptr(Json) json = NULL;
+    Json *rows = NULL, *row;
+    size_t i;
+
+    *ret_active = false;
+    if (!list_pvs(&json, &rows, err))
+        return false;
+    json_array_foreach (rows, i, row)
+        *ret_active = *ret_active || strcmp(text_of(row, "vg_name"), group) == 0;
     return true;
 }
 
@@ -360,6 +370,8 @@ AWAITS static bool logical_plan_volume(Pool *pool, VolumeDef *def, const Volume 
 {
     if (def->target.encryption)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "storage pool does not support encrypted volumes");
+    if (!def->capacity.value)
+        return error_set(err, ERROR_NOT_SUPPORTED, "volume capacity required for this storage pool");
     if (!storage_check_argument("volume name", def->name, err))
         return false;
     if (def->backing && !storage_check_argument("backing volume", def->backing->path, err))
@@ -393,15 +405,15 @@ AWAITS static bool run_lvcreate(const char *group, const VolumeDef *def, const c
 
     ADD("/sbin/lvcreate", "--name", name);
     if (is_copy)
-        ADD("--addtag", NEW_TAG, "--yes");
+        ADD("--addtag", NEW_TAG);
     if (is_sparse)
         ADD("--type", "snapshot", "--virtualsize", size, "-L", allocation);
     else
         ADD("-L", size);
     if (def->backing && !is_copy)
-        ADD("-s", def->backing->path);
+        ADD("-s", def->backing->path, "--yes");
     else
-        ADD(group);
+        ADD(group, "--yes");
     g_ptr_array_add(argv, NULL);
 #undef ADD
     return storage_run((const char *const *)argv->pdata, LVM_PACKAGE, LVM_MS, NULL, err);
@@ -497,6 +509,7 @@ AWAITS static bool logical_remove_volume(Pool *pool, Volume *volume, unsigned fl
 
 const PoolBackend logical_backend = {
     .is_serial = true,
+    .starts_again = true,
     .is_active = logical_is_active,
     .start = logical_start,
     .stop = logical_stop,

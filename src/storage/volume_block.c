@@ -205,6 +205,17 @@ void block_scan_take(Pool *pool, PoolScan *scan, GPtrArray *found)
     }
 }
 
+void block_add_host(StorageSource *source, const char *name, uint32_t port)
+{
+    StorageHost *host = g_new0(StorageHost, 1);
+
+    host->transport = STORAGE_TRANSPORT_TCP;
+    host->name = g_strdup(name);
+    host->port = port;
+    source->hosts = source->hosts ? source->hosts : g_ptr_array_new();
+    g_ptr_array_add(source->hosts, host);
+}
+
 void block_sum(PoolScan *scan)
 {
     for (unsigned i = 0; i < scan->volumes->len; i++)

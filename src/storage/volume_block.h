@@ -54,6 +54,9 @@ AWAITS MUST_CHECK bool block_set_owner(const Pool *pool, const VolumeDef *def, E
  * -> link. Empty where the target path is /dev itself or no folder below it. Owned. */
 AWAITS MUST_CHECK bool block_read_links(const Pool *pool, GHashTable **ret_links, Error **err);
 
+/* A server of a network source. @port 0: the protocol's */
+void block_add_host(StorageSource *source, const char *name, uint32_t port);
+
 /* Waits until udev has made the nodes and links of devices that just appeared; it is no error if it is not
  * there or slow. */
 AWAITS void block_settle(void);
