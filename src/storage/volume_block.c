@@ -345,11 +345,11 @@ static void owner_job_run(void *data)
     if (fd < 0 ||
         fchown(fd, job->owner.is_set ? job->owner.value : (uid_t)-1,
                job->group.is_set ? job->group.value : (gid_t)-1) < 0 ||
-        (job->mode.is_set && fchmod(fd, job->mode.value) < 0))
+        fchmod(fd, job->mode.value) < 0)
         job->error = errno;
 }
 
-bool block_set_owner(const Pool *pool, const VolumeDef *def, Error **err)
+bool block_set_owner(const Pool *pool, const VolumeDef *def, mode_t default_mode, Error **err)
 {
     const StoragePermissions *permissions = def->target.permissions;
     OwnerJob *job = g_new0(OwnerJob, 1);
@@ -360,6 +360,8 @@ bool block_set_owner(const Pool *pool, const VolumeDef *def, Error **err)
         job->group = permissions->group;
         job->mode = permissions->mode;
     }
+    if (!job->mode.is_set)
+        job->mode = (OptU32){ .value = default_mode, .is_set = true };
     if (!block_run(pool, owner_job_run, job, owner_job_free, err))
         return false;
     const bool ok =

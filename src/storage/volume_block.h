@@ -47,8 +47,9 @@ AWAITS MUST_CHECK bool block_await(const Pool *pool, const char *path, Error **e
 AWAITS MUST_CHECK bool block_fill(Pool *pool, const VolumeDef *def, const Volume *from, unsigned flags,
                                   Error **err);
 
-/* Gives the new device its owner, group and mode, as far as @def says. ERROR_SYSTEM naming it */
-AWAITS MUST_CHECK bool block_set_owner(const Pool *pool, const VolumeDef *def, Error **err);
+/* Gives the new device owner, group and mode as @def says; else it keeps the first two. ERROR_SYSTEM */
+AWAITS MUST_CHECK bool block_set_owner(const Pool *pool, const VolumeDef *def, mode_t default_mode,
+                                       Error **err);
 
 /* The names that udev gives devices below the pool's target path ("/dev/disk/by-path"): device ("/dev/sdb")
  * -> link. Empty where the target path is /dev itself or no folder below it. Owned. */
