@@ -5,6 +5,7 @@
  * killed daemon left is removed when the pool is looked at. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "storage"
+#include <errno.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -199,16 +200,8 @@ AWAITS static bool disk_remove_part(const char *device, unsigned number, Error *
 /* What a daemon that was killed left. Ours is still being filled while its volume is being made. */
 AWAITS static void disk_remove_leftovers(Pool *pool, const PartTable *table)
 {
-    GHashTableIter iter;
-    gpointer value = NULL;
-
-    if (pool->volumes) {
-        g_hash_table_iter_init(&iter, pool->volumes);
-        while (g_hash_table_iter_next(&iter, NULL, &value)) {
-            if (((const Volume *)value)->is_being_made)
-                return;
-        }
-    }
+    if (block_is_making(pool))
+        return;
     for (unsigned i = 0; i < table->parts->len; i++) {
         const Part *part = &g_array_index(table->parts, Part, i);
         g_autoptr(Error) err = NULL;
@@ -305,6 +298,8 @@ AWAITS static bool disk_scan(Pool *pool, PoolScan *scan, Error **err)
 
     if (!disk_read_table(pool, &table, err) || !block_read_links(pool, &links, err))
         return false;
+    if (!links)
+        return error_set_errno(err, ENOENT, "cannot read dir '%s'", pool_def(pool)->target_path);
     disk_remove_leftovers(pool, &table);
     for (unsigned i = 0; i < table.parts->len; i++) {
         const Part *part = &g_array_index(table.parts, Part, i);

@@ -145,9 +145,9 @@ AWAITS static bool iscsi_is_active(Pool *pool, bool *ret_active, Error **err)
 
 /* ---- an initiator of its own ---- */
 
-/* The interface whose initiator is @iqn; it is made if there is none. "NAME tcp,<empty>,<empty>,<empty>,IQN"
+/* The interface whose initiator is @iqn. "NAME tcp,<empty>,<empty>,<empty>,IQN"
  */
-AWAITS static bool find_interface(const char *iqn, char **ret_name, Error **err)
+AWAITS static bool find_interface(const char *iqn, bool may_make, char **ret_name, Error **err)
 {
     g_auto(GStrv) lines = NULL;
 
@@ -160,6 +160,8 @@ AWAITS static bool find_interface(const char *iqn, char **ret_name, Error **err)
             return true;
         }
     }
+    if (!may_make)
+        return error_set(err, ERROR_OPERATION_FAILED, "no iSCSI interface defined for IQN %s", iqn);
     g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, iqn, -1);
     g_autofree char *name = g_strdup_printf("libvirt-iface-%.8s", sum);
     if (!storage_run((const char *const[]){ "iscsiadm", "--mode", "iface", "--interface", name, "--op", "new",
@@ -272,7 +274,7 @@ AWAITS static bool open_target(Pool *pool, Target *ret_target, Error **err)
     const char *initiator = pool_def(pool)->initiator;
 
     return target_of(pool_def(pool), ret_target, err) &&
-           (!initiator || find_interface(initiator, &ret_target->interface, err));
+           (!initiator || find_interface(initiator, true, &ret_target->interface, err));
 }
 
 AWAITS static void forget_record(const Target *target)
@@ -366,9 +368,8 @@ AWAITS static bool iscsi_find_sources(Host *host, const PoolDef *spec, GString *
     g_autofree char *out = NULL;
 
     if (!spec || !spec->hosts)
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "hostname and device path must be specified for iscsi sources");
-    if (!one_host(spec, err) || (spec->initiator && !find_interface(spec->initiator, &interface, err)))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "hostname must be specified for iscsi sources");
+    if (!one_host(spec, err) || (spec->initiator && !find_interface(spec->initiator, false, &interface, err)))
         return false;
     const PoolHost *server = spec->hosts->pdata[0];
     g_autofree char *portal = portal_of(server);

@@ -29,6 +29,7 @@ const PoolBackend *const pool_backends[POOL_TYPE_COUNT] = {
     [POOL_TYPE_ISCSI_DIRECT] = &iscsi_direct_backend,
     [POOL_TYPE_SCSI] = &scsi_backend,
     [POOL_TYPE_MPATH] = &mpath_backend,
+    [POOL_TYPE_RBD] = &rbd_backend,
 };
 /* clang-format on */
 

@@ -124,6 +124,9 @@ bool scsi_scan_host(Pool *pool, unsigned host, PoolScan *scan, Error **err)
     for (unsigned i = 0; i < addresses->len; i++) {
         const char *address = addresses->pdata[i];
         g_autofree char *device = scsi_block_device(address);
+        if (device && !links)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "unable to use target path '%s' for dev '%s'",
+                             pool_def(pool)->target_path, device + strlen("/dev/"));
         const char *link = device ? g_hash_table_lookup(links, device) : NULL;
         if (!device || (!link && needs_link(pool)))
             continue;

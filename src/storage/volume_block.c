@@ -216,6 +216,21 @@ void block_add_host(StorageSource *source, const char *name, uint32_t port)
     g_ptr_array_add(source->hosts, host);
 }
 
+bool block_is_making(const Pool *pool)
+{
+    GHashTableIter iter;
+    gpointer value = NULL;
+
+    if (!pool->volumes)
+        return false;
+    g_hash_table_iter_init(&iter, pool->volumes);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        if (((const Volume *)value)->is_being_made)
+            return true;
+    }
+    return false;
+}
+
 void block_sum(PoolScan *scan)
 {
     for (unsigned i = 0; i < scan->volumes->len; i++)
@@ -410,6 +425,8 @@ static void links_job_run(void *data)
     }
     if (dir)
         closedir(dir);
+    else
+        g_clear_pointer(&job->links, g_hash_table_unref);
 }
 
 bool block_read_links(const Pool *pool, GHashTable **ret_links, Error **err)
