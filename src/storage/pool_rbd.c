@@ -206,6 +206,7 @@ AWAITS static bool rbd_scan(Pool *pool, PoolScan *scan, Error **err)
                   err) ||
         !read_used(pool, used, err))
         return false;
+    remove_leftovers(pool, json);
     json_array_foreach (json, i, row)
         add_image(pool, found, row, used);
     block_scan_take(pool, scan, found);
