@@ -247,7 +247,7 @@ AWAITS static bool set_auth(Pool *pool, const Target *target, Error **err)
     if (!auth)
         return true;
     if (auth->type != 0)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "iscsi storage pool only supports 'chap' auth type");
+        return error_set(err, ERROR_XML_INVALID, "iscsi pool only supports 'chap' auth type");
     g_autofree char *username = g_strdup(auth->username);
     if (!storage_check_argument("user name", username, err) ||
         !pool_auth_get_value(pool->host, auth, &value, err) ||
@@ -310,7 +310,8 @@ AWAITS static bool iscsi_stop(Pool *pool, Error **err)
         return false;
     if (session >= 0 && !RUN_NODE(&target, "--logout"))
         return false;
-    if (has_password)
+    /* A record of another initiator would be logged in to as well by whoever logs in next. */
+    if (has_password || target.interface)
         forget_record(&target);
     return true;
 }

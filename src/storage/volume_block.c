@@ -21,6 +21,8 @@
 #include "wire/wire_enums.h"
 
 #define SETTLE_MS 30000
+#define MISSING_MS 3000
+#define MISSING_STEP_MS 100
 #define APPEAR_MS 10000
 #define APPEAR_STEP_MS 50
 #define LINKS_MAX 65536
@@ -160,15 +162,25 @@ static void device_look_tell(VolumeDef *seen, VolumeDef *def)
     def->target.cluster_bytes = seen->target.cluster_bytes;
 }
 
-bool block_look(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err)
+static unsigned count_missing(const GPtrArray *found)
+{
+    unsigned n_missing = 0;
+
+    for (unsigned i = 0; i < found->len; i++)
+        n_missing += !((const BlockFound *)found->pdata[i])->is_there;
+    return n_missing;
+}
+
+/* Looks at those that were not there yet. */
+AWAITS static bool look_once(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err)
 {
     GPtrArray *looks = g_ptr_array_new_with_free_func(device_look_free);
 
     for (unsigned i = 0; i < found->len; i++) {
+        const BlockFound *one = found->pdata[i];
         DeviceLook *look = g_new0(DeviceLook, 1);
-        const VolumeDef *def = ((BlockFound *)found->pdata[i])->def;
-        look->name = g_strdup(def->name);
-        look->path = g_strdup(def->target.path);
+        look->name = g_strdup(one->def->name);
+        look->path = g_strdup(one->is_there ? "" : one->def->target.path);
         look->inside = flags & BLOCK_LOOK_INSIDE;
         g_ptr_array_add(looks, look);
     }
@@ -177,11 +189,23 @@ bool block_look(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err
     for (unsigned i = 0; i < found->len; i++) {
         BlockFound *one = found->pdata[i];
         DeviceLook *look = looks->pdata[i];
-        one->is_there = look->seen;
-        if (one->is_there)
+        if (look->seen)
             device_look_tell(look->seen, one->def);
+        one->is_there = one->is_there || look->seen;
     }
     g_ptr_array_unref(looks);
+    return true;
+}
+
+bool block_look(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err)
+{
+    if (!look_once(pool, found, flags, err))
+        return false;
+    /* Partitions vanish for a moment whenever somebody changed their table, and udev takes its time. */
+    for (unsigned waited = 0; count_missing(found) && waited < MISSING_MS; waited += MISSING_STEP_MS) {
+        if (!fiber_sleep(MISSING_STEP_MS, err) || !look_once(pool, found, flags, err))
+            return false;
+    }
     return true;
 }
 
