@@ -6,16 +6,15 @@
 #include "base/units.h"
 #include "base/uuid.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
+#include "cli/lodge_call.h"
 #include "cli/output.h"
 
 #define CALL_TIMEOUT_MS 30000
 
-/* A call of Lodge's program; a server that does not have it is named as such. */
-static bool lodge_call(Cli *cli, int32_t proc, const void *args, void *ret, Error **err)
+bool lodge_call(Cli *cli, int32_t proc, const void *args, void *ret, uint64_t timeout_ms, Error **err)
 {
     g_autoptr(Error) failed = NULL;
-    if (wire_call(cli->client, WIRE_PROGRAM_LODGE, proc, args, ret, CALL_TIMEOUT_MS, &failed))
+    if (wire_call(cli->client, WIRE_PROGRAM_LODGE, proc, args, ret, timeout_ms, &failed))
         return true;
     int number = wire_error_code(failed);
     /* How a server says that it has never heard of the program or the procedure. */
@@ -45,7 +44,7 @@ static bool jobs_run(Cli *cli, const CliArgs *args, Error **err)
 {
     WireLodgeJobsListArgs call = { 0 };
     g_auto(WireLodgeJobsListRet) ret = { 0 };
-    if (!lodge_call(cli, LODGE_PROC_JOBS_LIST, &call, &ret, err))
+    if (!lodge_call(cli, LODGE_PROC_JOBS_LIST, &call, &ret, CALL_TIMEOUT_MS, err))
         return false;
     if (ret.n_jobs == 0 && !cli->json) {
         cli_message(cli, "No domain has a job");
@@ -139,7 +138,7 @@ static bool explain_run(Cli *cli, const CliArgs *args, Error **err)
         return error_hint(err, "see 'lodge help explain'");
     }
     cli_doing(cli, "Failed to explain the command line");
-    if (!lodge_call(cli, LODGE_PROC_DOMAIN_EXPLAIN, &call, &ret, err))
+    if (!lodge_call(cli, LODGE_PROC_DOMAIN_EXPLAIN, &call, &ret, CALL_TIMEOUT_MS, err))
         return false;
     return explain_print(cli, &ret, err);
 }
@@ -183,7 +182,7 @@ static bool config_run(Cli *cli, const CliArgs *args, Error **err)
     WireLodgeConfigListArgs call = { 0 };
     g_auto(WireLodgeConfigListRet) ret = { 0 };
     const char *only = args_get(args, "key");
-    if (!lodge_call(cli, LODGE_PROC_CONFIG_LIST, &call, &ret, err))
+    if (!lodge_call(cli, LODGE_PROC_CONFIG_LIST, &call, &ret, CALL_TIMEOUT_MS, err))
         return false;
     bool explain = args_has(args, "docs") && cli->format == CLI_TEXT && !cli->columns;
     g_autoptr(CliTable) table = table_new(config_columns, 0);
@@ -214,7 +213,7 @@ static bool status_run(Cli *cli, const CliArgs *args, Error **err)
 {
     WireLodgeDaemonStatusArgs call = { 0 };
     g_auto(WireLodgeDaemonStatusRet) ret = { 0 };
-    if (!lodge_call(cli, LODGE_PROC_DAEMON_STATUS, &call, &ret, err))
+    if (!lodge_call(cli, LODGE_PROC_DAEMON_STATUS, &call, &ret, CALL_TIMEOUT_MS, err))
         return false;
     g_autofree char *uptime = duration_format(ret.uptime_ms);
     g_autofree char *memory = size_format(ret.rss_bytes);

@@ -19,7 +19,6 @@ static const struct {
     { GROUP_NETWORK, "net-update" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },
     { GROUP_POOL, "find-storage-pool-sources-as pool-create-as pool-define-as" },
-    { GROUP_VOLUME, "vol-clone vol-create-from vol-download vol-upload" },
 };
 
 const CliCommand *commands_later(void)

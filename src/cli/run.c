@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/class.h"
+#include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/output.h"
 #include "cli/row.h"
@@ -149,11 +151,28 @@ static int run_handler(Cli *cli, CliArgs *args)
     return n > 1 ? run_each(cli, args, n) : run_once(cli, args);
 }
 
+/* "image convert" is image-convert, "volume upload" and "vol upload" are vol-upload. */
+static const CliCommand *find_in_two_words(const char *kind, const char *verb)
+{
+    g_autofree char *plain = g_strdup_printf("%s-%s", kind, verb);
+    const CliCommand *command = command_find(plain);
+    for (const CliClass *const *class = cli_classes; *class && !command; class ++) {
+        g_autofree char *name = g_strdup_printf("%s%s", (*class)->prefix ? (*class)->prefix : "", verb);
+        if (g_strcmp0((*class)->noun, kind) == 0)
+            command = command_find(name);
+    }
+    return command;
+}
+
 int cli_run_words(Cli *cli, char *const *words, unsigned n_words)
 {
     g_autoptr(Error) err = NULL;
     g_autoptr(CliArgs) args = NULL;
     const CliCommand *command = command_find(words[0]);
+    if (!command && n_words > 1 && (command = find_in_two_words(words[0], words[1]))) {
+        words++;
+        n_words--;
+    }
     if (!command)
         return unknown_command(cli, words[0]);
     if (command->flags & CLI_LATER) {

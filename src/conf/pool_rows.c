@@ -91,11 +91,6 @@ static bool write_group(const void *base, unsigned flags, GString *out)
 static const XmlCodec owner_codec = { read_owner, write_owner, "-1|[0-9]+" };
 static const XmlCodec group_codec = { read_group, write_group, "-1|[0-9]+" };
 
-#define CODEC_CHILD(text, ops, ...)                                                                          \
-    {                                                                                                        \
-        .node = XML_CHILD, XML_NAME_(text), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__             \
-    }
-
 const XmlTable storage_permissions_table =
     TABLE(StoragePermissions, "storage-permissions",
           ROWS(CODEC_CHILD("mode", &mode_codec, .doc = "permission bits, octal"),

@@ -44,7 +44,7 @@ static const XmlTable secret_table =
                ATTR("usage", VolumeSecret, usage, .doc = "or its usage")),
           .doc = "A secret that opens the volume.");
 
-static const XmlTable encryption_table =
+const XmlTable volume_encryption_table =
     TABLE(VolumeEncryption, "volume-encryption",
           ROWS(ATTR("format", VolumeEncryption, format, .names = &encryption_names,
                     .flags = ROW_REQUIRED | ROW_ALWAYS, .bad_code = ERROR_CONFIG_UNSUPPORTED,
@@ -70,7 +70,8 @@ static const XmlRow target_rows[] = {
           .doc = "format of the image or partition"),
     OBJECT("permissions", VolumeTarget, permissions, &storage_permissions_table, .doc = "who may use it"),
     OBJECT("timestamps", VolumeTarget, times, &times_table, .doc = "when it was used"),
-    OBJECT("encryption", VolumeTarget, encryption, &encryption_table, .flags = ROW_LONG, .doc = "encryption"),
+    OBJECT("encryption", VolumeTarget, encryption, &volume_encryption_table, .flags = ROW_LONG,
+           .doc = "encryption"),
     CHILD("compat", VolumeTarget, compat, .doc = "qcow2: version of QEMU that can read it, 0.10 or 1.1"),
     FLAG("nocow", VolumeTarget, nocow, .doc = "no copy on write by the file system"),
     CHILD("clusterSize", VolumeTarget, cluster_bytes, .unit = XML_UNIT_B, .max = INT64_MAX,

@@ -61,11 +61,6 @@ void registry_free(Registry *registry)
     g_free(registry);
 }
 
-const ObjectClass *registry_class(const Registry *registry)
-{
-    return registry->class;
-}
-
 Host *registry_host(const Registry *registry)
 {
     return registry->host;

@@ -13,10 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/socket.h"
@@ -24,7 +22,7 @@
 
 #define PTY_PREFIX "/dev/pts/"
 
-void vm_console_free(VmConsole *console)
+static void vm_console_free(VmConsole *console)
 {
     g_free(console->alias);
     vm_unref(console->vm);

@@ -15,6 +15,7 @@ extern const RpcEntry rpc_entries_define[];
 extern const RpcEntry rpc_entries_domain[];
 extern const RpcEntry rpc_entries_event[];
 extern const RpcEntry rpc_entries_host[];
+extern const RpcEntry rpc_entries_image[];
 extern const RpcEntry rpc_entries_info[];
 extern const RpcEntry rpc_entries_life[];
 extern const RpcEntry rpc_entries_lodge[];

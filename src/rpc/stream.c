@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
-#include "rpc/server.h"
 
 #define STREAM_INBOX_MAX ((size_t)4194304) /* of all streams of a client */
 #define STREAM_READ_SMALL ((size_t)16384)  /* consoles; files are read in pieces of several frames */

@@ -45,12 +45,11 @@ AWAITS MUST_CHECK bool image_set_owner(const VolumeDef *def, const char *path, m
  * ERROR_OPERATION_UNSUPPORTED: allocate of another format; else as image_make() */
 AWAITS MUST_CHECK bool image_resize(Host *host, const VolumeDef *def, uint64_t capacity_bytes, unsigned flags,
                                     Error **err);
-/* Overwrites the file or device @path (@allocation_bytes: what it takes; a sparse file becomes one hole
- * again).
+/* Overwrites all of the file or device @path; a sparse file becomes one hole again.
  * @algorithm: virStorageVolWipeAlgorithm.
  * ERROR_ARGUMENT_UNSUPPORTED: trim; ERROR_INVALID_ARGUMENT: none of them; ERROR_SYSTEM: also that scrub,
  * which does all but zeros, is missing */
-AWAITS MUST_CHECK bool image_wipe(const char *path, uint64_t allocation_bytes, int algorithm, Error **err);
+AWAITS MUST_CHECK bool image_wipe(const char *path, int algorithm, Error **err);
 
 /* Opens @path in a worker as trail_open() does, or with O_CREAT as trail_create_new() does. ERROR_SYSTEM:
  * "WHAT 'PATH': ...", for @what "Unable to open" and the like. */

@@ -54,7 +54,7 @@ static void wipe_job_run(void *data)
         job->error = errno;
 }
 
-static bool wipe_zero(int fd, const char *path, uint64_t allocation_bytes, Error **err)
+static bool wipe_zero(int fd, const char *path, Error **err)
 {
     WipeJob *order = g_new0(WipeJob, 1);
 
@@ -64,7 +64,6 @@ static bool wipe_zero(int fd, const char *path, uint64_t allocation_bytes, Error
     g_autoptr(WipeJob) job = order;
     if (job->error)
         return error_set_errno(err, job->error, "Failed to truncate volume with path '%s'", path);
-    (void)allocation_bytes; /* the whole device or file is at most that, and never beyond its end */
     return job->was_sparse || image_zero_bytes(fd, path, job->size, err);
 }
 
@@ -84,7 +83,7 @@ static bool wipe_scrub(int *fd_taken, const char *path, const char *pattern, Err
     return tool_run(&tool, NULL, err);
 }
 
-bool image_wipe(const char *path, uint64_t allocation_bytes, int algorithm, Error **err)
+bool image_wipe(const char *path, int algorithm, Error **err)
 {
     AUTO_FD fd = -1;
 
@@ -94,6 +93,6 @@ bool image_wipe(const char *path, uint64_t allocation_bytes, int algorithm, Erro
         return error_set(err, ERROR_INVALID_ARGUMENT, "wiping algorithm %d not supported", algorithm);
     if (!image_open(path, O_RDWR, 0, "Failed to open storage volume with path", &fd, err))
         return false;
-    return algorithm == VIR_STORAGE_VOL_WIPE_ALG_ZERO ? wipe_zero(fd, path, allocation_bytes, err)
+    return algorithm == VIR_STORAGE_VOL_WIPE_ALG_ZERO ? wipe_zero(fd, path, err)
                                                       : wipe_scrub(&fd, path, patterns[algorithm], err);
 }

@@ -1,11 +1,10 @@
 /* All kinds of pools: the table, what each can, what it finds. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
-#include <sys/wait.h>
 
 #include "conf/xml_internal.h"
 #include "storage/folder.h"
-#include "storage/pool_backend.h"
+#include "storage/pool_kinds.h"
 
 static const PoolBackend dir_backend = {
     .is_folder = true,
@@ -20,7 +19,8 @@ static const PoolBackend dir_backend = {
 };
 
 const PoolBackend *const pool_backends[POOL_TYPE_COUNT] = {
-    [POOL_TYPE_DIR] = &dir_backend,
+    [POOL_TYPE_DIR] = &dir_backend,   [POOL_TYPE_FS] = &fs_backend,     [POOL_TYPE_NETFS] = &netfs_backend,
+    [POOL_TYPE_DISK] = &disk_backend, [POOL_TYPE_SCSI] = &scsi_backend, [POOL_TYPE_MPATH] = &mpath_backend,
 };
 
 /* ---- capabilities ---- */
@@ -139,37 +139,5 @@ bool pool_find_sources(Host *host, const char *name, const char *spec, unsigned 
     }
     g_string_append(xml, "</sources>\n");
     *ret_xml = g_string_free(xml, FALSE);
-    return true;
-}
-
-/* ---- programs ---- */
-
-bool storage_run(const char *const *argv, const char *package, uint64_t timeout_ms, char **ret_out,
-                 Error **err)
-{
-    g_autofree char *program = g_find_program_in_path(argv[0]);
-    g_autofree char *line = g_strjoinv(" ", (char **)argv);
-    g_auto(ProcessOutput) output = { 0 };
-    ProcessSpec spec = PROCESS_SPEC_INIT;
-
-    if (!program) {
-        error_set(err, ERROR_SYSTEM, "Cannot find '%s' in path: No such file or directory", argv[0]);
-        return error_hint(err, "install the package %s", package);
-    }
-    g_autofree const char **full = g_memdup2(argv, (g_strv_length((char **)argv) + 1) * sizeof(*argv));
-    full[0] = program;
-    spec.argv = full;
-    spec.die_with_parent = true;
-    if (!process_run(&spec, NULL, 0, 0, timeout_ms, &output, err))
-        return error_prefix(err, "%s", line);
-    if (!WIFEXITED(output.status) || WEXITSTATUS(output.status) != 0)
-        return error_set(err, ERROR_INTERNAL, "Child process (%s) unexpected %s %d: %s", line,
-                         WIFEXITED(output.status) ? "exit status" : "fatal signal",
-                         WIFEXITED(output.status) ? WEXITSTATUS(output.status) : WTERMSIG(output.status),
-                         output.err);
-    if (ret_out) {
-        *ret_out = output.out;
-        output.out = NULL;
-    }
     return true;
 }

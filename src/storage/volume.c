@@ -610,12 +610,65 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
     volume_use_begin(volume, &use);
     const bool ok = pool->backend->wipe_volume
                         ? pool->backend->wipe_volume(pool, volume, algorithm, err)
-                        : image_wipe(volume_path(volume), volume->def->allocation.value, algorithm, err);
+                        : image_wipe(volume_path(volume), algorithm, err);
     if (!ok)
         return false;
     volume_use_end(&use);
     pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' wiped by %s", volume->name, volume->pool_name,
              caller_describe(caller));
+    return true;
+}
+
+/* ---- disks of machines ---- */
+
+/* Waits for a start that is under way, as at boot. */
+AWAITS static void pool_await_start(Object *pool)
+{
+    g_auto(Job) job = { 0 };
+    const uint64_t token = fiber_deadline_begin(STARTING_DEADLINE_MS);
+
+    if (!pool->live && !job_begin(pool, JOB_MODIFY, NULL, &job, NULL))
+        log_warning("storage pool '%s' is still being started", pool->name);
+    fiber_deadline_end(token);
+}
+
+static bool source_from_volume(const Volume *volume, StorageSource *io_source, Error **err)
+{
+    const PoolBackend *backend = volume->pool->backend;
+    const bool is_direct = g_strcmp0(io_source->volume_mode, "direct") == 0;
+
+    if (backend->fill_source && (is_direct || volume->def->type == VOLUME_NETWORK))
+        return backend->fill_source(volume->pool, volume, io_source, err);
+    if (is_direct)
+        return error_set(err, ERROR_XML_INVALID, "disk source mode is only valid when storage pool is of iscsi type");
+    if (volume->def->type != VOLUME_FILE && volume->def->type != VOLUME_BLOCK)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "volume '%s' of pool '%s' is no file or device", volume->name,
+                         volume->pool_name);
+    io_source->type = volume->def->type == VOLUME_FILE ? STORAGE_FILE : STORAGE_BLOCK;
+    g_free(io_source->path);
+    io_source->path = g_strdup(volume->def->target.path);
+    return true;
+}
+
+bool volume_resolve_source(Host *host, StorageSource *io_source, Error **err)
+{
+    g_autoptr(Object) pool =
+        object_find_by_name(host_registry(host, &pool_class), io_source->pool ? io_source->pool : "", err);
+
+    if (!pool)
+        return false;
+    pool_await_start(pool);
+    if (!object_is_active(pool))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "storage pool '%s' containing volume '%s' is not active",
+                         pool->name, io_source->path);
+    g_autoptr(Volume) volume = volume_find_by_name(pool, io_source->path, err);
+    if (!volume || !source_from_volume(volume, io_source, err))
+        return false;
+    /* A guest writes what it likes into a raw volume: its format is the document's, or none. */
+    if (io_source->format == STORAGE_FORMAT_ABSENT)
+        io_source->format = STORAGE_FORMAT_RAW;
+    g_clear_pointer(&io_source->pool, g_free);
+    g_clear_pointer(&io_source->volume_mode, g_free);
     return true;
 }

@@ -3,7 +3,6 @@
  * Data has no acknowledgements; back-pressure is the socket's. So a full queue here stops the reading of the
  * whole connection until its consumer has caught up. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "wire/client_internal.h"
 
@@ -199,6 +198,18 @@ bool wire_stream_send(WireStream *stream, const void *data, size_t len, uint64_t
     return stream_check(stream, err);
 }
 
+bool wire_stream_send_hole(WireStream *stream, uint64_t bytes, uint64_t timeout_ms, Error **err)
+{
+    WireHeader header = stream_header(stream, WIRE_STREAM_HOLE, WIRE_CONTINUE);
+    const WireStreamHole hole = { .length = (int64_t)bytes };
+
+    if (!stream_wait_out(stream, timeout_ms, err) ||
+        !wire_frame_append(&stream->client->channel.out, &header, WIRE_TYPE_STREAM_HOLE, &hole, err))
+        return false;
+    client_flush(stream->client);
+    return stream_check(stream, err);
+}
+
 static void stream_send_end(WireStream *stream, WireStatus status)
 {
     WireHeader header = stream_header(stream, WIRE_STREAM, status);
@@ -208,12 +219,12 @@ static void stream_send_end(WireStream *stream, WireStatus status)
     client_flush(stream->client);
 }
 
-AWAITS static bool stream_end(WireStream *stream, WireStatus status, uint64_t timeout_ms, Error **err)
+bool wire_stream_finish(WireStream *stream, uint64_t timeout_ms, Error **err)
 {
     if (!stream_check(stream, err))
         return false;
     if (!stream->ended)
-        stream_send_end(stream, status);
+        stream_send_end(stream, WIRE_OK);
     while (!stream->confirmed) {
         if (!stream_check(stream, err))
             return false;
@@ -225,16 +236,6 @@ AWAITS static bool stream_end(WireStream *stream, WireStatus status, uint64_t ti
             return false;
     }
     return true;
-}
-
-bool wire_stream_finish(WireStream *stream, uint64_t timeout_ms, Error **err)
-{
-    return stream_end(stream, WIRE_OK, timeout_ms, err);
-}
-
-bool wire_stream_abort(WireStream *stream, uint64_t timeout_ms, Error **err)
-{
-    return stream_end(stream, WIRE_ERROR, timeout_ms, err);
 }
 
 void wire_stream_free(WireStream *stream)

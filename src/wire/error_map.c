@@ -197,7 +197,7 @@ void wire_error_set_api(WireError *error, const char *api)
     }
 }
 
-ErrorCode wire_error_local_code(int number)
+static ErrorCode wire_error_local_code(int number)
 {
     if (number == VIR_ERR_INTERNAL_ERROR)
         return ERROR_INTERNAL;

@@ -23,7 +23,7 @@ def p99(function, count=100):
 class HangingStorage:
     """A FUSE file system that stops answering on request (hangfs.py)."""
 
-    def __init__(self, host):
+    def __init__(self, host, *options):
         self.backing = host.path("backing")
         self.mount = host.path("storage")
         self.flag = host.path("storage-hangs")
@@ -32,7 +32,7 @@ class HangingStorage:
         self.backing.chmod(0o777)
         script = pathlib.Path(__file__).with_name("hangfs.py")
         with open(host.path("hangfs.out"), "wb") as out:
-            self.process = subprocess.Popen([sys.executable, script, self.backing, self.mount, self.flag],
+            self.process = subprocess.Popen([sys.executable, script, self.backing, self.mount, self.flag, *options],
                                             stdout=out, stderr=out)
         wait_until(lambda: os.path.ismount(self.mount), "the file system is mounted")
 

@@ -177,6 +177,31 @@ def test_many_starts_on_dead_storage_leave_room_for_others(host):
         storage.close()
 
 
+@mark(requires=["fuse"], timeout=240, only="lodged", reason="libvirtd hangs: that is what is to be better")
+def test_variables_on_dead_storage_hold_up_no_definitions(host):
+    storage = HangingStorage(host)
+    code = host.path("code")
+    code.write_bytes(b"\0" * (1 << 20))
+    try:
+        for number in range(6):
+            os_part = (f"<loader readonly='yes' type='pflash'>{code}</loader>"
+                       f"<nvram>{storage.mount}/vars{number}</nvram>")
+            host.define(host.guests.empty(f"far{number}", os_part=os_part))
+            (storage.backing / f"vars{number}").write_text("x")
+        storage.hang()
+        clients = [host.terminal("undefine", f"far{number}", "--nvram") for number in range(6)]
+        begin = time.monotonic()
+        host.define_sector("near").undefine()
+        check(time.monotonic() - begin < 5 * SLOWNESS, "a definition waits for storage that it does not use")
+        storage.answer()
+        for client in clients:
+            client.wait(timeout=60)
+        wait_until(lambda: [host.virsh("undefine", f"far{n}", "--nvram") for n in range(6)] and
+                   not list(storage.backing.glob("vars*")), "the variables are removed once the storage answers")
+    finally:
+        storage.close()
+
+
 @mark(requires=["fuse"])
 def test_storage_that_answers_is_like_any_other(host):
     """The file system itself is sound: without this the tests above would prove nothing."""

@@ -458,22 +458,22 @@ TEST_FIBER(what_is_wiped_reads_as_zeros)
         write_file("zeros", MIB, 0, 0);
         write_file(cases[i].name, MIB, cases[i].data_at, MIB - cases[i].data_at);
         check(!is_same("zeros", cases[i].name));
-        check_ok(image_wipe(path, MIB, VIR_STORAGE_VOL_WIPE_ALG_ZERO, &err), err);
+        check_ok(image_wipe(path, VIR_STORAGE_VOL_WIPE_ALG_ZERO, &err), err);
         check(is_same("zeros", cases[i].name));
         check_eq(stat(path, &st), 0);
         check_eq((uint64_t)st.st_blocks * 512, cases[i].taken);
     }
     g_autoptr(Error) err = NULL;
     g_autofree char *path = path_join(dir, "full");
-    check_fails(image_wipe(path, MIB, VIR_STORAGE_VOL_WIPE_ALG_TRIM, &err), err, ERROR_ARGUMENT_UNSUPPORTED);
+    check_fails(image_wipe(path, VIR_STORAGE_VOL_WIPE_ALG_TRIM, &err), err, ERROR_ARGUMENT_UNSUPPORTED);
     g_clear_pointer(&err, error_free);
-    check_fails(image_wipe(path, MIB, 10, &err), err, ERROR_INVALID_ARGUMENT);
+    check_fails(image_wipe(path, 10, &err), err, ERROR_INVALID_ARGUMENT);
     g_clear_pointer(&err, error_free);
     g_autofree char *missing = path_join(dir, "missing");
-    check_says(image_wipe(missing, MIB, 0, &err), &err, ERROR_SYSTEM,
+    check_says(image_wipe(missing, 0, &err), &err, ERROR_SYSTEM,
                "Failed to open storage volume with path '");
     g_autofree char *scrub = g_find_program_in_path("scrub");
-    if (!image_wipe(path, MIB, VIR_STORAGE_VOL_WIPE_ALG_RANDOM, &err)) {
+    if (!image_wipe(path, VIR_STORAGE_VOL_WIPE_ALG_RANDOM, &err)) {
         check(!scrub);
         check_eq(error_errno(err), ENOENT);
         check_contains(error_hint_text(err), "scrub");

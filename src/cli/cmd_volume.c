@@ -1,0 +1,369 @@
+/* Commands of volumes that are more than one call: their content, and copies. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/class.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "wire/frame.h"
+
+#define PIECE_BYTES ((size_t)WIRE_STREAM_CHUNK * 4)
+#define OPT_VOLUME                                                                                           \
+    OPT(CLI_STRING, "vol", "name, key or path of the volume", .class = &class_volume, .flags = CLI_REQUIRED)
+#define OPT_POOL OPT(CLI_STRING, "pool", "name or UUID of its pool", .class = &class_pool)
+#define OPT_LOCAL(text) OPT(CLI_STRING, "file", text, .flags = CLI_REQUIRED, .complete = COMPLETE_FILE)
+#define OPT_RANGE                                                                                            \
+    OPT(CLI_SIZE, "offset", "where in the volume to begin, in bytes unless it has a unit"),                  \
+        OPT(CLI_SIZE, "length", "how much, in bytes unless it has a unit; 0 or absent: up to the end")
+
+/* ---- content ---- */
+
+/* One side of a transfer. */
+typedef struct Transfer {
+    Cli *cli;
+    const char *path; /* of the local file */
+    int fd;
+    uint64_t size; /* of the local file, if it is being read */
+    uint64_t done;
+    bool sparse;
+    WireStream *stream;
+    CliProgress progress;
+} Transfer;
+
+static void transfer_clear(Transfer *transfer)
+{
+    progress_end(&transfer->progress);
+    fd_cleanup(&transfer->fd);
+    wire_stream_free(transfer->stream);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Transfer, transfer_clear)
+
+static bool transfer_local_failed(const Transfer *transfer, const char *what, Error **err)
+{
+    return error_set_errno(err, errno, "cannot %s '%s'", what, transfer->path);
+}
+
+/* Skips a hole at the place, telling the server. */
+static bool transfer_send_hole(Transfer *transfer, Error **err)
+{
+    off_t data = lseek(transfer->fd, (off_t)transfer->done, SEEK_DATA);
+
+    if (data < 0)
+        data = errno == ENXIO ? (off_t)transfer->size : (off_t)transfer->done;
+    if (data <= (off_t)transfer->done)
+        return true;
+    if (!wire_stream_send_hole(transfer->stream, (uint64_t)data - transfer->done, WIRE_NO_TIMEOUT, err))
+        return false;
+    transfer->done = (uint64_t)data;
+    return true;
+}
+
+/* How much data lies at the place, at most a piece. */
+static size_t transfer_next_len(const Transfer *transfer, uint64_t limit)
+{
+    uint64_t len = MIN(limit - transfer->done, PIECE_BYTES);
+
+    if (transfer->sparse) {
+        const off_t hole = lseek(transfer->fd, (off_t)transfer->done, SEEK_HOLE);
+        if (hole > (off_t)transfer->done)
+            len = MIN(len, (uint64_t)hole - transfer->done);
+    }
+    return (size_t)len;
+}
+
+static bool transfer_send_all(Transfer *transfer, uint64_t limit, Error **err)
+{
+    g_autofree uint8_t *buffer = g_malloc(PIECE_BYTES);
+
+    while (transfer->done < limit) {
+        if (transfer->sparse && !transfer_send_hole(transfer, err))
+            return false;
+        if (transfer->done >= limit)
+            break;
+        const ssize_t got = transfer->sparse ? pread(transfer->fd, buffer, transfer_next_len(transfer, limit),
+                                                     (off_t)transfer->done)
+                                             : read(transfer->fd, buffer, transfer_next_len(transfer, limit));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return transfer_local_failed(transfer, "read", err);
+        if (got == 0)
+            break;
+        if (!wire_stream_send(transfer->stream, buffer, (size_t)got, WIRE_NO_TIMEOUT, err))
+            return false;
+        transfer->done += (uint64_t)got;
+        progress_update(&transfer->progress, transfer->done);
+    }
+    return true;
+}
+
+static const CliOption upload_options[] = {
+    OPT_VOLUME,
+    OPT_LOCAL("the local file; - reads the standard input"),
+    OPT_POOL,
+    OPT_RANGE,
+    OPT_FLAG("sparse", VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM, "keep the holes of the file"),
+    { 0 },
+};
+
+static bool upload_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireStorageVol) volume = { 0 };
+    WireStorageVolUploadArgs call = { .flags = args_flags(args) };
+    g_auto(Transfer) transfer = { .cli = cli, .path = args_get(args, "file"), .fd = -1 };
+    struct stat st;
+
+    if (!args_get_size(args, "offset", &call.offset, err) ||
+        !args_get_size(args, "length", &call.length, err) ||
+        !class_lookup(cli, &class_volume, args, &volume, err))
+        return false;
+    cli_doing(cli, "cannot upload to volume %s", volume.name);
+    const bool is_stdin = strcmp(transfer.path, "-") == 0;
+    transfer.fd =
+        is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(transfer.path, O_RDONLY | O_CLOEXEC);
+    if (transfer.fd < 0 || fstat(transfer.fd, &st) < 0)
+        return transfer_local_failed(&transfer, "read", err);
+    transfer.size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+    transfer.sparse = call.flags && S_ISREG(st.st_mode);
+    const uint64_t limit = call.length ? call.length : transfer.sparse ? transfer.size : UINT64_MAX;
+    call.vol = volume;
+    progress_begin(&transfer.progress, cli, volume.name, MIN(limit, transfer.size), true);
+    return wire_call_stream(cli->client, WIRE_PROGRAM_REMOTE, PROC_STORAGE_VOL_UPLOAD, &call, NULL,
+                            WIRE_NO_TIMEOUT, &transfer.stream, err) &&
+           transfer_send_all(&transfer, limit, err) &&
+           wire_stream_finish(transfer.stream, WIRE_NO_TIMEOUT, err);
+}
+
+static bool transfer_write(Transfer *transfer, const uint8_t *data, size_t len, Error **err)
+{
+    while (len > 0) {
+        const ssize_t put = write(transfer->fd, data, len);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return transfer_local_failed(transfer, "write", err);
+        data += put;
+        len -= (size_t)put;
+    }
+    return true;
+}
+
+/* A hole of a file that was emptied; what cannot be left out is written. */
+static bool transfer_skip(Transfer *transfer, uint64_t bytes, Error **err)
+{
+    static const uint8_t zeros[65536];
+
+    if (lseek(transfer->fd, (off_t)bytes, SEEK_CUR) >= 0)
+        return true;
+    for (; bytes > 0; bytes -= MIN(bytes, sizeof(zeros)))
+        if (!transfer_write(transfer, zeros, (size_t)MIN(bytes, sizeof(zeros)), err))
+            return false;
+    return true;
+}
+
+static bool transfer_receive_all(Transfer *transfer, Error **err)
+{
+    for (;;) {
+        WirePiece piece = { 0 };
+        if (!wire_stream_receive(transfer->stream, WIRE_NO_TIMEOUT, &piece, err))
+            return false;
+        g_autofree uint8_t *data = piece.data.data;
+        if (piece.at_end)
+            break;
+        if (piece.hole_bytes ? !transfer_skip(transfer, piece.hole_bytes, err)
+                             : !transfer_write(transfer, data, piece.data.len, err))
+            return false;
+        transfer->done += piece.hole_bytes + piece.data.len;
+        progress_update(&transfer->progress, transfer->done);
+    }
+    /* A hole at the end. */
+    struct stat st;
+    const off_t end = lseek(transfer->fd, 0, SEEK_CUR);
+    if (end > 0 && fstat(transfer->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < end &&
+        ftruncate(transfer->fd, end) < 0)
+        return transfer_local_failed(transfer, "write", err);
+    return true;
+}
+
+static const CliOption download_options[] = {
+    OPT_VOLUME,
+    OPT_LOCAL("the local file, which is replaced; - writes to the standard output"),
+    OPT_POOL,
+    OPT_RANGE,
+    OPT_FLAG("sparse", VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM, "keep the holes of the volume"),
+    { 0 },
+};
+
+/* What will come, for the bar. */
+static uint64_t download_size(Cli *cli, const WireStorageVolDownloadArgs *call)
+{
+    WireStorageVolGetInfoFlagsArgs args = { .vol = call->vol, .flags = VIR_STORAGE_VOL_GET_PHYSICAL };
+    g_auto(WireStorageVolGetInfoFlagsRet) ret = { 0 };
+
+    if (call->length)
+        return call->length;
+    if (!cli_call(cli, PROC_STORAGE_VOL_GET_INFO_FLAGS, &args, &ret, NULL))
+        return 0;
+    return ret.allocation > call->offset ? ret.allocation - call->offset : 0;
+}
+
+static bool download_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireStorageVol) volume = { 0 };
+    WireStorageVolDownloadArgs call = { .flags = args_flags(args) };
+    g_auto(Transfer) transfer = { .cli = cli, .path = args_get(args, "file"), .fd = -1 };
+
+    if (!args_get_size(args, "offset", &call.offset, err) ||
+        !args_get_size(args, "length", &call.length, err) ||
+        !class_lookup(cli, &class_volume, args, &volume, err))
+        return false;
+    cli_doing(cli, "cannot download from volume %s", volume.name);
+    const bool is_stdout = strcmp(transfer.path, "-") == 0;
+    const bool is_new = !is_stdout && access(transfer.path, F_OK) < 0;
+    transfer.fd = is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+                            : open(transfer.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (transfer.fd < 0)
+        return transfer_local_failed(&transfer, "create", err);
+    call.vol = volume;
+    progress_begin(&transfer.progress, cli, volume.name, download_size(cli, &call), true);
+    const bool ok = wire_call_stream(cli->client, WIRE_PROGRAM_REMOTE, PROC_STORAGE_VOL_DOWNLOAD, &call, NULL,
+                                     WIRE_NO_TIMEOUT, &transfer.stream, err) &&
+                    transfer_receive_all(&transfer, err) &&
+                    wire_stream_finish(transfer.stream, WIRE_NO_TIMEOUT, err);
+    if (!ok && is_new)
+        (void)unlink(transfer.path); /* half a file is of no use */
+    return ok;
+}
+
+/* ---- copies ---- */
+
+#define OPT_COPY_FLAGS                                                                                       \
+    OPT_FLAG("prealloc-metadata", VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA,                                  \
+             "make the tables of a qcow2 image now"),                                                        \
+        OPT_FLAG("reflink", VIR_STORAGE_VOL_CREATE_REFLINK, "share the data, where the file system can")
+
+static bool copy_volume(Cli *cli, const WireStoragePool *pool, const WireStorageVol *from, const char *xml,
+                        unsigned flags, WireStorageVol *ret_volume, Error **err)
+{
+    WireStorageVolCreateXmlFromArgs call = {
+        .pool = *pool, .xml = (char *)xml, .clonevol = *from, .flags = flags
+    };
+    WireStorageVolCreateXmlFromRet ret = { 0 };
+
+    if (!cli_call(cli, PROC_STORAGE_VOL_CREATE_XML_FROM, &call, &ret, err))
+        return false;
+    *ret_volume = ret.vol;
+    return true;
+}
+
+static const CliOption create_from_options[] = {
+    OPT(CLI_STRING, "pool", "name or UUID of the pool of the new volume", .class = &class_pool,
+        .flags = CLI_REQUIRED),
+    OPT_LOCAL("the XML of the new volume"),
+    OPT_VOLUME,
+    OPT(CLI_STRING, "inputpool", "name or UUID of the pool of the volume that is copied",
+        .class = &class_pool),
+    OPT_COPY_FLAGS,
+    { 0 },
+};
+
+/* The volume that is copied: in a pool of its own, or by what names it everywhere. */
+static bool find_input(Cli *cli, const CliArgs *args, WireStorageVol *ret_volume, Error **err)
+{
+    const char *text = args_get(args, "vol");
+    g_auto(WireStoragePool) pool = { 0 };
+
+    if (!args_has(args, "inputpool"))
+        return class_lookup(cli, &class_volume, args, ret_volume, err);
+    if (!class_lookup_text(cli, &class_pool, args, args_get(args, "inputpool"), &pool, err))
+        return false;
+    const WireStorageVolLookupByNameArgs call = { .pool = pool, .name = (char *)text };
+    WireStorageVolLookupByNameRet ret = { 0 };
+    if (!cli_call(cli, PROC_STORAGE_VOL_LOOKUP_BY_NAME, &call, &ret, err))
+        return false;
+    *ret_volume = ret.vol;
+    return true;
+}
+
+static bool create_from_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireStoragePool) pool = { 0 };
+    g_auto(WireStorageVol) from = { 0 }, made = { 0 };
+    g_autofree char *xml = NULL;
+
+    if (!cli_read_file(args_get(args, "file"), &xml, err) ||
+        !class_lookup(cli, &class_pool, args, &pool, err) || !find_input(cli, args, &from, err))
+        return false;
+    cli_doing(cli, "Failed to create vol from %s", args_get(args, "file"));
+    if (!copy_volume(cli, &pool, &from, xml, args_flags(args), &made, err))
+        return false;
+    cli_message(cli, "Vol %s created from input vol %s", made.name, from.name);
+    return true;
+}
+
+static const CliOption clone_options[] = {
+    OPT_VOLUME,
+    OPT_REQUIRED("newname", "name of the copy"),
+    OPT_POOL,
+    OPT_COPY_FLAGS,
+    OPT_BOOL("print-xml", "print the XML instead of making the copy"),
+    { 0 },
+};
+
+/* The daemon's document with another name, which is its first element of that kind. */
+static char *rename_document(const char *xml, const char *name)
+{
+    const char *start = strstr(xml, "<name>");
+    const char *end = start ? strstr(start, "</name>") : NULL;
+    g_autofree char *escaped = g_markup_escape_text(name, -1);
+
+    if (!end)
+        return NULL;
+    start += strlen("<name>");
+    return g_strdup_printf("%.*s%s%s", (int)(start - xml), xml, escaped, end);
+}
+
+static bool clone_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireStorageVol) from = { 0 }, made = { 0 };
+    g_auto(WireStorageVolGetXmlDescRet) document = { 0 };
+    g_auto(WireStoragePoolLookupByVolumeRet) parent = { 0 };
+
+    if (!class_lookup(cli, &class_volume, args, &from, err))
+        return false;
+    cli_doing(cli, "Failed to clone vol from %s", from.name);
+    const WireStoragePoolLookupByVolumeArgs of = { .vol = from };
+    const WireStorageVolGetXmlDescArgs get = { .vol = from };
+    if (!cli_call(cli, PROC_STORAGE_POOL_LOOKUP_BY_VOLUME, &of, &parent, err) ||
+        !cli_call(cli, PROC_STORAGE_VOL_GET_XML_DESC, &get, &document, err))
+        return false;
+    g_autofree char *xml = rename_document(document.xml, args_get(args, "newname"));
+    if (!xml)
+        return error_set(err, ERROR_INTERNAL, "the daemon's XML of volume '%s' has no name", from.name);
+    if (args_has(args, "print-xml")) {
+        cli_print_text(cli, "xml", xml);
+        return true;
+    }
+    if (!copy_volume(cli, &parent.pool, &from, xml, args_flags(args), &made, err))
+        return false;
+    cli_message(cli, "Vol %s cloned from %s", made.name, from.name);
+    return true;
+}
+
+const CliCommand commands_volume[] = {
+    COMMAND("vol-upload", GROUP_VOLUME, "write a local file into a volume", upload_options, upload_run,
+            .class = &class_volume, .json = "none"),
+    COMMAND("vol-download", GROUP_VOLUME, "read a volume into a local file", download_options, download_run,
+            .class = &class_volume, .json = "none"),
+    COMMAND("vol-create-from", GROUP_VOLUME,
+            "make a volume as an XML file describes, with what another holds", create_from_options,
+            create_from_run, .class = &class_volume),
+    COMMAND("vol-clone", GROUP_VOLUME, "copy a volume inside its pool", clone_options, clone_run,
+            .class = &class_volume, .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
+    { 0 },
+};

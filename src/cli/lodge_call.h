@@ -1,0 +1,9 @@
+/* Calls of Lodge's own program. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cli/cli.h"
+
+/* A server that does not have the program or the procedure is named as such: ERROR_NOT_SUPPORTED. */
+AWAITS MUST_CHECK bool lodge_call(Cli *cli, int32_t proc, const void *args, void *ret, uint64_t timeout_ms,
+                                  Error **err);

@@ -1,0 +1,245 @@
+/* Who needs an image, and what it needs. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "storage/image_guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/trail.h"
+#include "base/worker.h"
+#include "storage/chain.h"
+#include "storage/image_copy.h"
+#include "storage/pool_backend.h"
+#include "storage/source_name.h"
+
+/* Names of machines (running ones alone, or all) and volumes; owned texts. */
+static GPtrArray *image_list_users(Host *host, const char *path, const char *except, bool running)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    GHashTableIter iter;
+    gpointer value = NULL;
+
+    if (host->pools->list_users)
+        host->pools->list_users(host, path, running, names);
+    for (guint i = 0; i < names->len; i++) {
+        g_autofree char *name = g_ptr_array_index(names, i);
+        g_ptr_array_index(names, i) = g_strdup_printf("machine '%s'", name);
+    }
+    g_hash_table_iter_init(&iter, host->pools->by_path);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Volume *volume = value;
+        if (volume->def->backing && g_strcmp0(volume->def->backing->path, path) == 0 &&
+            g_strcmp0(volume->def->target.path, except) != 0)
+            g_ptr_array_add(names,
+                            g_strdup_printf("volume '%s' of pool '%s'", volume->name, volume->pool_name));
+    }
+    return names;
+}
+
+bool image_guard_check(Host *host, const char *path, const char *except, const char *what, Error **err)
+{
+    g_autoptr(GPtrArray) names = image_list_users(host, path, except, true);
+
+    if (names->len == 0)
+        return true;
+    g_ptr_array_add(names, NULL);
+    g_autofree char *text = g_strjoinv(", ", (char **)names->pdata);
+    error_set(err, ERROR_INVALID_STATE, "cannot %s image '%s': it is needed by %s", what, path, text);
+    return error_hint(err, "stop the machine, or make a copy with 'lodge image convert'");
+}
+
+/* ---- looking at a chain, in a worker ---- */
+
+typedef struct ChainJob {
+    char *path;
+    StorageFormat format;
+    ImageChain *chain;
+    GArray *allocated; /* of uint64_t: bytes that each image takes */
+    Error *error;
+} ChainJob;
+
+static void chain_job_free(void *data)
+{
+    ChainJob *job = data;
+
+    image_chain_free(job->chain);
+    g_array_unref(job->allocated);
+    error_free(job->error);
+    g_free(job->path);
+    g_free(job);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChainJob, chain_job_free)
+
+static bool chain_open(void *data, const StorageSource *source, const ChainImage *above, int *ret_fd,
+                       Error **err)
+{
+    ChainJob *job = data;
+    uint64_t allocated = 0;
+    struct stat st;
+
+    if (source->type == STORAGE_FILE || source->type == STORAGE_BLOCK) {
+        *ret_fd = trail_open(source->path, O_RDONLY, err);
+        if (*ret_fd < 0)
+            return false;
+        if (fstat(*ret_fd, &st) == 0)
+            allocated = (uint64_t)st.st_blocks * 512;
+    }
+    g_array_append_val(job->allocated, allocated);
+    return true;
+}
+
+static void chain_job_run(void *data)
+{
+    ChainJob *job = data;
+    g_autoptr(StorageSource) source = source_new(STORAGE_FILE);
+    /* A person asks what there is: that is no reason to believe it. */
+    const ChainOpener opener = { .open = chain_open, .data = job, .may_probe = true };
+
+    source->path = g_strdup(job->path);
+    source->format = job->format;
+    (void)!image_chain_read(source, &opener, &job->chain, &job->error);
+}
+
+static ChainJob *image_read_chain(const char *path, const char *format, Error **err)
+{
+    ChainJob *order = g_new0(ChainJob, 1);
+
+    order->path = g_strdup(path);
+    order->allocated = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    for (unsigned i = 0; format && i < IMAGE_FORMAT_COUNT; i++)
+        if (strcmp(image_format_names.names[i], format) == 0)
+            order->format = image_format_to_storage((ImageFormat)i);
+    if (!worker_run(worker_lane_for_path(path), chain_job_run, order, chain_job_free, IMAGE_PIECE_MS, err)) {
+        error_prefix(err, "image '%s'", path);
+        return NULL;
+    }
+    g_autoptr(ChainJob) job = order;
+    if (job->error) {
+        error_propagate(err, g_steal_pointer(&job->error));
+        return NULL;
+    }
+    return g_steal_pointer(&job);
+}
+
+bool image_guard_find_base(const char *path, const char *format, char **ret_base, Error **err)
+{
+    g_autoptr(ChainJob) job = image_read_chain(path, format, err);
+
+    if (!job)
+        return false;
+    const ChainImage *base = job->chain->images->len > 1 ? g_ptr_array_index(job->chain->images, 1) : NULL;
+    *ret_base = base && base->source->type == STORAGE_FILE ? g_strdup(base->source->path) : NULL;
+    return true;
+}
+
+/* ---- describing it ---- */
+
+static Json *text_json(const char *text)
+{
+    g_autofree char *shown = text ? name_for_message(text) : NULL;
+
+    return shown ? json_string(shown) : json_null();
+}
+
+static Json *number_json(uint64_t number)
+{
+    return json_integer((json_int_t)MIN(number, (uint64_t)INT64_MAX));
+}
+
+static Json *snapshots_json(const GPtrArray *snapshots)
+{
+    Json *list = json_array();
+
+    for (guint i = 0; snapshots && i < snapshots->len; i++) {
+        const ImageSnapshot *snapshot = g_ptr_array_index(snapshots, i);
+        Json *entry = json_object();
+        json_object_set_new(entry, "id", text_json(snapshot->id));
+        json_object_set_new(entry, "name", text_json(snapshot->name));
+        json_object_set_new(entry, "time_s", json_integer(snapshot->time_s));
+        json_object_set_new(entry, "vm_state_bytes", number_json(snapshot->vm_state_bytes));
+        json_array_append_new(list, entry);
+    }
+    return list;
+}
+
+static Json *bitmaps_json(const GPtrArray *bitmaps)
+{
+    Json *list = json_array();
+
+    for (guint i = 0; bitmaps && i < bitmaps->len; i++) {
+        const ImageBitmap *bitmap = g_ptr_array_index(bitmaps, i);
+        Json *entry = json_object();
+        json_object_set_new(entry, "name", text_json(bitmap->name));
+        json_object_set_new(entry, "granularity_bytes", number_json(bitmap->granularity_bytes));
+        json_object_set_new(entry, "in_use", json_boolean(bitmap->is_in_use));
+        json_array_append_new(list, entry);
+    }
+    return list;
+}
+
+static Json *users_json(Host *host, const char *path)
+{
+    g_autoptr(GPtrArray) names = image_list_users(host, path, NULL, false);
+    Json *list = json_array();
+
+    for (guint i = 0; i < names->len; i++)
+        json_array_append_new(list, json_string(g_ptr_array_index(names, i)));
+    return list;
+}
+
+static Json *image_json(Host *host, const ChainImage *image, uint64_t allocated)
+{
+    static const char *const encryption_names[] = { NULL, "aes", "luks", "luks2" };
+    const ImageInfo *info = &image->info;
+    const StorageSource *source = image->source;
+    const bool is_local = source->type != STORAGE_NETWORK;
+    Json *entry = json_object();
+
+    json_object_set_new(entry, "path", text_json(source->path));
+    json_object_set_new(entry, "is_local", json_boolean(is_local));
+    json_object_set_new(entry, "format", json_string(image_format_names.names[image->format]));
+    json_object_set_new(entry, "used_by",
+                        is_local && source->path ? users_json(host, source->path) : json_array());
+    if (!image->is_opened)
+        return entry;
+    json_object_set_new(entry, "virtual_bytes", number_json(info->virtual_bytes));
+    json_object_set_new(entry, "file_bytes", number_json(info->file_bytes));
+    json_object_set_new(entry, "allocated_bytes", number_json(allocated));
+    json_object_set_new(entry, "cluster_bytes", number_json(info->cluster_bytes));
+    if (image->format == IMAGE_QCOW2) {
+        json_object_set_new(entry, "compat", json_string(info->version == 3 ? "1.1" : "0.10"));
+        json_object_set_new(entry, "lazy_refcounts", json_boolean(info->has_lazy_refcounts));
+        json_object_set_new(entry, "extended_l2", json_boolean(info->has_extended_l2));
+        json_object_set_new(entry, "compression", json_string(info->has_zstd ? "zstd" : "zlib"));
+    }
+    json_object_set_new(entry, "subformat", text_json(info->subformat));
+    json_object_set_new(entry, "backing", text_json(info->backing));
+    json_object_set_new(entry, "backing_format", text_json(info->backing_format));
+    json_object_set_new(entry, "data_file", text_json(info->data_file));
+    json_object_set_new(entry, "encryption", text_json(encryption_names[info->encryption.kind]));
+    json_object_set_new(entry, "dirty", json_boolean(info->is_dirty));
+    json_object_set_new(entry, "corrupt", json_boolean(info->is_corrupt));
+    json_object_set_new(entry, "snapshots", snapshots_json(info->snapshots));
+    json_object_set_new(entry, "bitmaps", bitmaps_json(info->bitmaps));
+    return entry;
+}
+
+bool image_guard_describe(Host *host, const char *path, const char *format, char **ret_json, Error **err)
+{
+    g_autoptr(ChainJob) job = image_read_chain(path, format, err);
+    g_autoptr(Json) list = json_array();
+
+    if (!job)
+        return false;
+    for (guint i = 0; i < job->chain->images->len; i++)
+        json_array_append_new(list,
+                              image_json(host, g_ptr_array_index(job->chain->images, i),
+                                         i < job->allocated->len ? g_array_index(job->allocated, uint64_t, i)
+                                                                 : 0));
+    *ret_json = json_format(list);
+    return true;
+}

@@ -1,0 +1,18 @@
+/* Who needs an image, and what it needs. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/host.h"
+
+/* Refuses to @what ("resize") the image @path if a running machine uses it, alone or below another, or if a
+ * volume is based on it (other than the one at @except; NULL: any). ERROR_INVALID_STATE naming them. By the
+ * names of files: QEMU's locks are the second line. */
+MUST_CHECK bool image_guard_check(Host *host, const char *path, const char *except, const char *what,
+                                  Error **err);
+/* The file that the image @path is based on, owned; NULL: none, or it is no file. @format: of QEMU's driver.
+ */
+AWAITS MUST_CHECK bool image_guard_find_base(const char *path, const char *format, char **ret_base,
+                                             Error **err);
+/* The image and all below it as a JSON array, top first, with who uses each; owned. */
+AWAITS MUST_CHECK bool image_guard_describe(Host *host, const char *path, const char *format, char **ret_json,
+                                            Error **err);

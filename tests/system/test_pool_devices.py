@@ -1,0 +1,180 @@
+"""Pools on block devices: file systems and partitions, on loop devices. What needs another kernel is in
+tests/testbed.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import contextlib
+import os
+import shutil
+import subprocess
+
+from lodgetest.host import *
+
+
+@contextlib.contextmanager
+def loop_device(host, size_mib=64):
+    """A loop device on a new, empty file; nothing else is ever given to a pool here."""
+    image = host.path("disk.img")
+    with open(image, "wb") as file:
+        file.truncate(size_mib << 20)
+    done = subprocess.run(["losetup", "-P", "-f", "--show", str(image)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Skip(f"no loop device here: {done.stderr.strip()}")
+    device = done.stdout.strip()
+    try:
+        yield device
+    finally:
+        subprocess.run(["losetup", "-d", device], check=False)
+
+
+def need(*programs):
+    for program in programs:
+        if not shutil.which(program, path=os.environ["PATH"] + ":/sbin:/usr/sbin"):
+            raise Skip(f"needs {program}")
+
+
+def is_mounted(path):
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        return any(line.split()[4] == str(path) for line in file)
+
+
+def test_a_file_system_is_made_mounted_and_kept(host):
+    """rows: storage-pool-02 storage-pool-13 storage-pool-48 storage-pool-49 storage-pool-50"""
+    target = host.path("fs")
+    with loop_device(host) as device:
+        host.ok("pool-define-as", "p", "fs", "--source-dev", device, "--target", str(target), "--source-format", "ext4")
+        host.refused("pool-start", "p", says=f"Child process (/bin/mount -o nodev,nosuid,noexec -t ext4 {device} {target}) "
+                     "unexpected exit status 32: mount:")
+        host.ok("pool-build", "p")
+        equal(target.stat().st_mode & 0o7777, 0o711)
+        host.refused("pool-start", "p", says="wrong fs type")
+        host.ok("pool-build", "p", "--no-overwrite")
+        host.refused("pool-build", "p", "--no-overwrite", says=f"Storage pool already built: Device '{device}' already "
+                     "formatted using 'ext4'")
+        host.ok("pool-start", "p")
+        check(is_mounted(target), "the pool is not mounted")
+        host.ok("vol-create-as", "p", "a.img", "1M")
+        host.refused("pool-build", "p", "--overwrite", says="already active")
+        host.ok("pool-destroy", "p")
+        check(not is_mounted(target), "the pool is still mounted")
+        host.ok("pool-start", "p")
+        contains(host.ok("vol-list", "p"), "a.img")
+        host.crash_daemon()
+        contains(host.ok("vol-list", "p"), "a.img")
+        host.ok("pool-destroy", "p")
+        check(not is_mounted(target), "the pool is still mounted after a crash")
+        host.ok("pool-build", "p", "--overwrite")
+        host.ok("pool-start", "p")
+        check("a.img" not in host.ok("vol-list", "p"), "the old file system is still there")
+        host.ok("pool-destroy", "p")
+        host.ok("pool-delete", "p")
+        check(not target.exists(), "the mount point is still there")
+
+
+def test_only_what_is_a_device_is_formatted(host):
+    target = host.path("fs")
+    plain = host.path("plain")
+    plain.write_bytes(b"precious" * 1000)
+    host.ok("pool-define-as", "f", "fs", "--source-dev", str(plain), "--target", str(target), "--source-format", "ext4")
+    host.refused("pool-build", "f", "--overwrite", says="Source device does not exist")
+    host.ok("pool-undefine", "f")
+    need("parted")
+    host.ok("pool-define-as", "d", "disk", "--source-dev", str(plain), "--source-format", "dos", "--target", "/dev")
+    for flags in ([], ["--overwrite"]):
+        host.refused("pool-build", "d", *flags)
+    host.refused("pool-start", "d", says="is not a block device")
+    equal(plain.read_bytes(), b"precious" * 1000)
+
+
+def test_options_of_mount(host):
+    target = host.path("fs")
+    with loop_device(host) as device:
+        subprocess.run(["mkfs.ext4", "-q", device], check=True)
+        document = f"""<pool type='fs' xmlns:fs='http://libvirt.org/schemas/storagepool/fs/1.0'><name>p</name>
+            <source><device path='{device}'/><format type='ext4'/></source><target><path>{target}</path></target>
+            <fs:mount_opts><fs:option name='noatime'/><fs:option name='ro'/></fs:mount_opts></pool>"""
+        pool = host.conn.storagePoolDefineXML(document)
+        pool.build()
+        pool.create()
+        with open("/proc/self/mountinfo", encoding="utf-8") as file:
+            options = [line.split()[5] for line in file if line.split()[4] == str(target)]
+        equal(sorted(options[0].split(",")), ["noatime", "nodev", "noexec", "nosuid", "ro"])
+        pool.destroy()
+        # Nothing that the document says becomes an option of the program.
+        for bad in ("-o", "--help"):
+            pool = host.conn.storagePoolDefineXML(document.replace(device, bad).replace(">p<", f">{bad}<"))
+            raises(libvirt.VIR_ERR_XML_ERROR, pool.create, text="no name that can be used")
+
+
+def partitions(device):
+    name = os.path.basename(device)
+    return sorted(entry for entry in os.listdir(f"/sys/block/{name}") if entry.startswith(f"{name}p"))
+
+
+def test_partitions_are_volumes(host):
+    """rows: storage-pool-04 storage-pool-52 storage-pool-53"""
+    need("parted")
+    with loop_device(host) as device:
+        name = os.path.basename(device)
+        host.ok("pool-define-as", "d", "disk", "--source-dev", device, "--source-format", "gpt", "--target", "/dev")
+        host.refused("pool-start", "d", says=f"Storage pool probe failed: Device '{device}' is unrecognized, requires build")
+        host.ok("pool-build", "d")
+        host.refused("pool-build", "d", says=f"Storage pool already built: Device '{device}' already formatted using 'gpt'")
+        host.ok("pool-start", "d")
+        host.refused("vol-create-as", "d", "x", "1M", says=f"invalid partition name 'x', expected '{name}p1'")
+        host.ok("vol-create-as", "d", f"{name}p1", "8M")
+        host.ok("vol-create-as", "d", f"{name}p2", "8M")
+        host.refused("vol-create-as", "d", f"{name}p3", "1G", says="no large enough free extent")
+        host.refused("vol-create-as", "d", f"{name}p1", "1M", says=f"storage volume '{name}p1' exists already")
+        equal(partitions(device), [f"{name}p1", f"{name}p2"])
+        contains(host.ok("vol-dumpxml", f"{name}p1", "d"), "<extent start='1048576' end='9437184'/>",
+                 "<capacity unit='bytes'>8388608</capacity>", "<format type='none'/>")
+        contains(host.ok("pool-dumpxml", "d"), "<freeExtent start='17408' end='1048576'/>")
+        contains(host.ok("pool-info", "d"), "Allocation:     16.00 MiB")
+        with open(f"{device}p1", "r+b") as file:
+            file.write(b"content" * 1000)
+        host.ok("vol-clone", f"{name}p1", f"{name}p3", "d")
+        with open(f"{device}p3", "rb") as file:
+            equal(file.read(7000), b"content" * 1000)
+        host.ok("vol-delete", f"{name}p2", "d")
+        equal(partitions(device), [f"{name}p1", f"{name}p3"])
+        host.ok("pool-refresh", "d")
+        check(f"{name}p2" not in host.ok("vol-list", "d"), "a removed partition is listed")
+        host.ok("pool-destroy", "d")
+        host.refused("pool-delete", "d", says="pool does not support pool deletion")
+
+
+def test_extended_partitions(host):
+    need("parted", "sfdisk")
+    with loop_device(host) as device:
+        name = os.path.basename(device)
+        host.ok("pool-create-as", "d", "disk", "--source-dev", device, "--source-format", "dos", "--target", "/dev",
+                "--build")
+        for number, kind in ((1, "none"), (2, "linux"), (3, "extended")):
+            host.ok("vol-create-as", "d", f"{name}p{number}", "8M" if number < 3 else "24M", "--format", kind)
+        host.refused("vol-create-as", "d", f"{name}p4", "8M", "--format", "extended",
+                     says="extended partition already exists")
+        for number in (4, 5, 6):
+            host.ok("vol-create-as", "d", f"{name}p{number}", "4M")
+        equal(partitions(device), [f"{name}p{n}" for n in range(1, 7)])
+        host.ok("vol-clone", f"{name}p1", f"{name}p7", "d")
+        contains(host.ok("vol-info", f"{name}p7", "d"), "8.00 MiB")
+        host.refused("vol-create-as", "d", f"{name}p8", "8M", says="no large enough free extent")
+        contains(host.ok("vol-dumpxml", f"{name}p3", "d"), "<format type='extended'/>",
+                 "<allocation unit='bytes'>0</allocation>")
+        host.ok("vol-delete", f"{name}p6", "d")
+        host.ok("pool-destroy", "d")
+        host.ok("pool-create-as", "d", "disk", "--source-dev", device, "--source-format", "dos", "--target", "/dev")
+
+
+def test_a_copy_that_was_cut_off_is_removed(host):
+    """As a daemon that was killed leaves it: marked, under the name that was asked for."""
+    need("parted")
+    with loop_device(host) as device:
+        subprocess.run(["parted", "-s", device, "mklabel", "gpt", "mkpart", "lodge-new", "1MiB", "9MiB", "mkpart",
+                        "primary", "9MiB", "17MiB"], check=True, capture_output=True)
+        host.ok("pool-create-as", "d", "disk", "--source-dev", device, "--source-format", "gpt", "--target", "/dev")
+        name = os.path.basename(device)
+        check(f"{name}p1" not in host.ok("vol-list", "d"), "half a copy is listed")
+        contains(host.ok("vol-list", "d"), f"{name}p2")
+        equal(partitions(device), [f"{name}p2"])

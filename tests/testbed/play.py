@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+"""Plays scenarios against one daemon, inside the testbed, and writes down what it answered.
+
+usage: play.py DAEMON OUT SCENARIO...      DAEMON: libvirtd, or the path of lodged
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import json
+import os
+import pathlib
+import select
+import socket
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+LIMIT_S = 300
+
+
+def start(daemon):
+    """Starts it; returns the process and the address for virsh."""
+    log = open(f"/tmp/log-{pathlib.Path(daemon).name}", "wb")
+    if daemon == "libvirtd":
+        env = dict(os.environ, LIBVIRT_LOG_FILTERS="1:util.command 1:storage",
+                   LIBVIRT_LOG_OUTPUTS="1:file:/tmp/log-libvirtd")
+        process = subprocess.Popen(["libvirtd"], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        uri = "qemu:///system"
+    else:
+        root = "/tmp/lodge"
+        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:detect_stack_use_after_return=0")
+        process = subprocess.Popen([daemon, "--root", root, "--foreground", "--verbose"], env=env, stdout=log,
+                                   stderr=log, stdin=subprocess.DEVNULL)
+        uri = f"qemu+unix:///system?socket={root}/run/libvirt/libvirt-sock"
+    deadline = time.monotonic() + 600
+    while subprocess.run(["virsh", "-c", uri, "pool-list"], capture_output=True, check=False).returncode != 0:
+        if time.monotonic() > deadline or process.poll() is not None:
+            sys.exit(f"{daemon} does not start: " + pathlib.Path(log.name).read_text(errors="replace")[-4000:])
+        time.sleep(1)
+    return process, uri
+
+
+class Virsh:
+    """One virsh for all commands: in the guest, starting one costs more than what it asks for."""
+
+    def __init__(self, uri):
+        self.count = 0
+        self.process = subprocess.Popen(["virsh", "-c", uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, cwd="/", bufsize=0)
+        self.ask("pwd")
+
+    def ask(self, command):
+        begin = time.monotonic()
+        self.count += 1
+        end = f"@@{self.count}@@".encode()
+        self.process.stdin.write(f"{command}\necho {end.decode()}\n".encode())
+        said = b""
+        while end not in said.replace(b"echo " + end, b""):
+            ready, _, _ = select.select([self.process.stdout], [], [], LIMIT_S)
+            more = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            if not more:
+                said += b"error: no answer\n"
+                break
+            said += more
+        lines = [line for line in said.replace(end, b"").decode(errors="replace").splitlines() if "virsh # " not in line]
+        code = int(any(line.startswith("error: ") for line in lines))
+        return {"code": code, "out": "\n".join(lines) + "\n", "err": "",
+                "seconds": round(time.monotonic() - begin, 2)}
+
+
+def run(argv):
+    begin = time.monotonic()
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, cwd="/",
+                              stdin=subprocess.DEVNULL, check=False)
+        answer = {"code": done.returncode, "out": done.stdout, "err": done.stderr}
+    except subprocess.TimeoutExpired:
+        answer = {"code": 124, "out": "", "err": f"no end within {LIMIT_S} s\n"}
+    return answer | {"seconds": round(time.monotonic() - begin, 2)}
+
+
+def blocks(text):
+    """(kind, command) of each command: lines of shell that follow one another are one."""
+    shell = []
+    for line in text.splitlines() + ["#"]:
+        if line.startswith("$ "):
+            shell.append(line[2:])
+            continue
+        if shell:
+            yield "$", "\n".join(shell)
+            shell = []
+        if line.startswith("= "):
+            yield "=", line[2:]
+        elif line and not line.startswith("#"):
+            yield "virsh", line
+
+
+def play(path, uri, out):
+    """Writes each answer at once: a run that is cut off has shown something, too."""
+    virsh = Virsh(uri)
+    for kind, command in blocks(pathlib.Path(path).read_text()):
+        if "@HOST@" in command:
+            command = command.replace("@HOST@", pathlib.Path("/tmp/host").read_text().strip())
+        if kind == "virsh":
+            answer = virsh.ask(command)
+        else:
+            # Background jobs must not hold our pipes.
+            answer = run(["bash", "-c", f". {HERE}/helpers.sh\n{command}"])
+        answer = {"scenario": pathlib.Path(path).stem, "kind": kind, "command": command} | answer
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
+        print(f"{answer['seconds']:6.2f} s  {answer['code']:3}  {kind} {command.splitlines()[0]}", file=sys.stderr,
+              flush=True)
+
+
+def main():
+    # Scenarios format disks and reset device mapper: never on a machine that anybody needs.
+    if not pathlib.Path("/usr/lib/testbed/agent").exists() or socket.gethostname() != "testbed":
+        sys.exit("this is not the testbed: refusing to play here")
+    daemon, out, *scenarios = sys.argv[1:]
+    process, uri = start(daemon)
+    with open(out, "w", encoding="utf-8") as file:
+        for path in scenarios:
+            play(path, uri, file)
+            if process.poll() is not None:
+                print(f"{daemon} ended with {process.returncode}", file=sys.stderr)
+                break
+    died = process.poll() is not None
+    process.terminate()
+    process.wait(30)
+    return 1 if died else 0
+
+
+sys.exit(main())
