@@ -86,6 +86,18 @@ class Passthrough(fuse.Operations):
     def unlink(self, path):
         os.unlink(self.real(path))
 
+    def rename(self, old, new):
+        os.rename(self.real(old), self.real(new))
+
+    def link(self, target, source):
+        os.link(self.real(source), self.real(target))
+
+    def mkdir(self, path, mode):
+        os.mkdir(self.real(path), mode)
+
+    def rmdir(self, path):
+        os.rmdir(self.real(path))
+
     def statfs(self, path):
         status = os.statvfs(self.real(path))
         return {key: getattr(status, key) for key in STATVFS}
