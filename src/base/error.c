@@ -4,7 +4,6 @@
 #include "base/error.h"
 
 #include <stdarg.h>
-#include <string.h>
 
 struct Error {
     ErrorCode code;

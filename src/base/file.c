@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fiber.h"
 #include "base/trail.h"
 #include "base/worker.h"
 
@@ -41,8 +40,6 @@ struct FileJob {
     bool durable;
     uint64_t ticket; /* 0: none */
     /* Results */
-    bool ok;
-    Error *error;
     char *out;
     size_t out_len;
     GPtrArray *names;
@@ -54,7 +51,6 @@ static void file_job_free(void *arg)
     g_free(job->path);
     g_free(job->other);
     g_free(job->data);
-    error_free(job->error);
     g_free(job->out);
     if (job->names)
         g_ptr_array_unref(job->names);
@@ -70,45 +66,51 @@ static FileJob *file_job_new(FileFunc func, const char *path)
     return job;
 }
 
-static void file_job_work(void *arg)
+static bool file_job_work(void *arg, Error **err)
 {
     FileJob *job = arg;
-    job->ok = job->func(job, &job->error);
+    return job->func(job, err);
 }
 
-/* *job is freed and cleared if the worker keeps it. */
+/* *job is cleared if it fails. */
 static bool file_job_run(FileJob **job, Error **err)
 {
-    if (!worker_run(worker_lane_state(), file_job_work, *job, file_job_free, FILE_DEADLINE_MS, err)) {
-        *job = NULL;
-        return false;
-    }
-    if (!(*job)->ok)
-        return error_propagate(err, g_steal_pointer(&(*job)->error));
-    return true;
+    if (worker_call(worker_lane_state(), file_job_work, *job, file_job_free, FILE_DEADLINE_MS, err))
+        return true;
+    *job = NULL;
+    return false;
 }
 
 /* ---- tickets ---- */
 
 typedef struct FileTicket {
-    uint64_t committed; /* the latest ticket whose change is visible */
+    pthread_mutex_t changing; /* workers only: held during the change */
+    uint64_t committed;       /* the latest ticket whose change is visible; under `changing` */
     unsigned users;
 } FileTicket;
 
 static struct {
-    pthread_mutex_t lock;
-    GHashTable *paths; /* path -> FileTicket, only of calls in flight */
+    pthread_mutex_t lock; /* the loop takes it: no system calls under it */
+    GHashTable *paths;    /* path -> FileTicket, only of calls in flight */
     uint64_t next;
 } file_tickets = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void file_ticket_free(void *data)
+{
+    FileTicket *ticket = data;
+    (void)pthread_mutex_destroy(&ticket->changing); /* nobody is left who could hold it */
+    g_free(ticket);
+}
 
 static uint64_t file_ticket_draw(const char *path)
 {
     pthread_mutex_lock(&file_tickets.lock);
     if (!file_tickets.paths)
-        file_tickets.paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+        file_tickets.paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, file_ticket_free);
     FileTicket *ticket = g_hash_table_lookup(file_tickets.paths, path);
     if (!ticket) {
         ticket = g_new0(FileTicket, 1);
+        (void)pthread_mutex_init(&ticket->changing, NULL); /* cannot fail on Linux */
         g_hash_table_insert(file_tickets.paths, g_strdup(path), ticket);
     }
     ticket->users++;
@@ -131,21 +133,22 @@ static void file_ticket_return(const char *path)
 typedef enum FileChange { FILE_CHANGED, FILE_UNCHANGED, FILE_CHANGE_FAILED } FileChange;
 
 /* Makes the change visible unless a later call has already changed the path; then it is as if ours had come
- * first. The check and the change are one step: rename() and unlink() are short once the data is on the disk.
- */
+ * first. The check and the change are one step. */
 static FileChange file_commit(const FileJob *job, FileChange (*change)(const char *from, const char *to),
                               const char *from)
 {
     pthread_mutex_lock(&file_tickets.lock);
-    FileTicket *ticket = g_hash_table_lookup(file_tickets.paths, job->path);
+    FileTicket *ticket = g_hash_table_lookup(file_tickets.paths, job->path); /* @job is one of its users */
+    pthread_mutex_unlock(&file_tickets.lock);
     FileChange result = FILE_UNCHANGED;
+    pthread_mutex_lock(&ticket->changing);
     if (ticket->committed < job->ticket) {
         result = change(from, job->path);
         if (result != FILE_CHANGE_FAILED)
             ticket->committed = job->ticket;
     }
     int saved = errno;
-    pthread_mutex_unlock(&file_tickets.lock);
+    pthread_mutex_unlock(&ticket->changing);
     errno = saved;
     return result;
 }
@@ -492,11 +495,10 @@ static void file_job_free_ticket(void *arg)
 static bool file_job_run_ticket(FileJob *job, Error **err)
 {
     job->ticket = file_ticket_draw(job->path);
-    if (!worker_run(worker_lane_state(), file_job_work, job, file_job_free_ticket, FILE_DEADLINE_MS, err))
+    if (!worker_call(worker_lane_state(), file_job_work, job, file_job_free_ticket, FILE_DEADLINE_MS, err))
         return false;
-    bool ok = job->ok || error_propagate(err, g_steal_pointer(&job->error));
     file_job_free_ticket(job);
-    return ok;
+    return true;
 }
 
 static bool file_replace_how(const char *path, const char *data, size_t len, mode_t mode,

@@ -5,8 +5,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/json.h"
 
-#include <string.h>
-
 #include "base/error.h"
 
 #define JSON_MAX_DEPTH 256

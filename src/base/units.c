@@ -5,7 +5,6 @@
 #include "base/units.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 /* Longer texts are cut in messages: they come from outside. */
 #define UNITS_SHOWN 64

@@ -3,7 +3,11 @@
  * Threads belong to nobody: any idle one takes the next job that is allowed to run. What is limited is how
  * many jobs of one lane run at a time. A lane whose storage hangs therefore holds at most LANE_MAX threads,
  * and the others get new ones. A job travels: lane->waiting -> pool.runnable (its lane has a slot for it) ->
- * a thread -> pool.finished -> the loop, woken by one eventfd. */
+ * a thread -> pool.finished -> the loop, woken by one eventfd.
+ *
+ * The loop takes the lock too, so nobody makes a system call under it, not even to wake somebody: a thread
+ * that a busy machine stops there would stop the loop. For the same reason idle threads wait on a semaphore:
+ * signalling a condition may wait until those who were signalled before have run. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/worker.h"
 
@@ -11,8 +15,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -63,16 +67,16 @@ typedef struct WorkerThread {
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t work;  /* runnable grew, or quitting */
+    sem_t work;           /* for idle threads: runnable grew, or quitting */
     pthread_cond_t ended; /* a thread left because of quitting */
-    bool cond_ready;
-    GQueue runnable; /* of WorkerJob */
-    GQueue finished; /* of WorkerJob */
-    GQueue threads;  /* of WorkerThread */
+    bool ready;           /* the two above are */
+    GQueue runnable;      /* of WorkerJob */
+    GQueue finished;      /* of WorkerJob */
+    GQueue threads;       /* of WorkerThread */
     unsigned n_idle;
     unsigned n_stuck; /* as those of all lanes together */
     bool quitting;
-    int wake_fd; /* eventfd, -1 without a loop */
+    int wake_fd; /* eventfd; made once, since a thread may be about to write to it; -1 before */
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake_fd = -1 };
 
 /* Loop thread only. */
@@ -99,8 +103,6 @@ static void worker_grant_slots(WorkerLane *lane)
 
 static void worker_signal_loop(void)
 {
-    if (pool.wake_fd < 0)
-        return;
     uint64_t one = 1;
     while (write(pool.wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
@@ -122,14 +124,18 @@ static void worker_thread_run_job(WorkerJob *job)
     }
     bool first = pool.finished.length == 0;
     g_queue_push_tail_link(&pool.finished, &job->link);
+    worker_grant_slots(lane); /* this thread takes the job if no other is idle */
+    bool more = pool.n_idle > 0 && pool.runnable.length > 1;
+    pthread_mutex_unlock(&pool.lock);
     if (first)
         worker_signal_loop();
-    worker_grant_slots(lane); /* this thread takes the job if no other is idle */
-    if (pool.n_idle > 0 && pool.runnable.length > 1)
-        pthread_cond_signal(&pool.work);
+    if (more)
+        (void)sem_post(&pool.work);
+    pthread_mutex_lock(&pool.lock);
 }
 
-/* Under the lock. true: there may be work; false: idle for long enough to leave. */
+/* The lock is held on entry and exit, not in between. true: there may be work; false: idle for long enough to
+ * leave. */
 static bool worker_thread_wait(void)
 {
     struct timespec until;
@@ -139,10 +145,11 @@ static bool worker_thread_wait(void)
     int r = 0;
     while (pool.runnable.length == 0 && !pool.quitting && r != ETIMEDOUT) {
         /* Those that stay for good need not wake up to find that out. */
-        if (pool.n_idle <= WORKER_KEEP_IDLE)
-            r = pthread_cond_wait(&pool.work, &pool.lock);
-        else
-            r = pthread_cond_timedwait(&pool.work, &pool.lock, &until);
+        bool stays = pool.n_idle <= WORKER_KEEP_IDLE;
+        pthread_mutex_unlock(&pool.lock);
+        r = stays ? sem_wait(&pool.work) : sem_clockwait(&pool.work, CLOCK_MONOTONIC, &until);
+        r = r < 0 ? errno : 0;
+        pthread_mutex_lock(&pool.lock);
     }
     pool.n_idle--;
     return r != ETIMEDOUT || pool.runnable.length > 0 || pool.quitting;
@@ -174,17 +181,17 @@ static void *worker_thread_main(void *arg)
     return NULL;
 }
 
-static void worker_init_conds(void)
+static void worker_init_waits(void)
 {
-    if (pool.cond_ready)
+    if (pool.ready)
         return;
     pthread_condattr_t attr;
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&pool.work, &attr);
     (void)pthread_cond_init(&pool.ended, &attr);
     (void)pthread_condattr_destroy(&attr);
-    pool.cond_ready = true;
+    (void)sem_init(&pool.work, 0, 0); /* cannot fail with these values */
+    pool.ready = true;
 }
 
 /* Under the lock. Returns 0 or an errno. */
@@ -247,29 +254,27 @@ static int worker_woken(sd_event_source *source, int fd, uint32_t events, void *
 static void worker_detach_loop(void)
 {
     workers.source = sd_event_source_disable_unref(workers.source);
-    pthread_mutex_lock(&pool.lock);
-    fd_cleanup(&pool.wake_fd);
-    pthread_mutex_unlock(&pool.lock);
 }
 
 static bool worker_attach_loop(Error **err)
 {
     if (workers.source)
         return true;
-    AUTO_FD fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd < 0)
+    if (pool.wake_fd < 0)
+        pool.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool.wake_fd < 0)
         return error_set_errno(err, errno, "cannot make an eventfd");
-    int r = sd_event_add_io(loop_event(), &workers.source, fd, EPOLLIN, worker_woken, NULL);
+    int r = sd_event_add_io(loop_event(), &workers.source, pool.wake_fd, EPOLLIN, worker_woken, NULL);
     if (r < 0)
         return error_set_errno(err, -r, "cannot watch the worker threads");
     (void)sd_event_source_set_description(workers.source, "worker threads");
     pthread_mutex_lock(&pool.lock);
-    pool.wake_fd = fd_steal(&fd);
     pool.quitting = false;
-    worker_init_conds();
-    if (pool.finished.length > 0) /* left from an earlier loop */
-        worker_signal_loop();
+    worker_init_waits();
+    bool left = pool.finished.length > 0; /* from an earlier loop */
     pthread_mutex_unlock(&pool.lock);
+    if (left)
+        worker_signal_loop();
     loop_on_shutdown(worker_detach_loop);
     return true;
 }
@@ -278,6 +283,7 @@ static bool worker_attach_loop(Error **err)
 static bool worker_submit(WorkerJob *job, Error **err)
 {
     int r = 0;
+    bool wake = false;
     pthread_mutex_lock(&pool.lock);
     WorkerLane *lane = job->lane;
     job->state = JOB_WAITING;
@@ -291,10 +297,12 @@ static bool worker_submit(WorkerJob *job, Error **err)
             lane->running--;
         } else {
             r = 0;
-            pthread_cond_signal(&pool.work);
+            wake = pool.n_idle > 0;
         }
     }
     pthread_mutex_unlock(&pool.lock);
+    if (wake)
+        (void)sem_post(&pool.work);
     if (r != 0)
         return error_set_errno(err, r, "cannot start a worker thread");
     return true;
@@ -303,7 +311,7 @@ static bool worker_submit(WorkerJob *job, Error **err)
 /* The caller stops waiting. true: the job had finished meanwhile, and its result counts. */
 static bool worker_give_up(WorkerJob *job)
 {
-    bool finished = false, taken_back = false;
+    bool finished = false, taken_back = false, wake = false;
     pthread_mutex_lock(&pool.lock);
     switch (job->state) {
     case JOB_WAITING:
@@ -314,8 +322,7 @@ static bool worker_give_up(WorkerJob *job)
         g_queue_unlink(&pool.runnable, &job->link);
         job->lane->running--;
         worker_grant_slots(job->lane);
-        if (pool.runnable.length > 0)
-            pthread_cond_signal(&pool.work);
+        wake = pool.runnable.length > 0 && pool.n_idle > 0;
         taken_back = true;
         break;
     case JOB_RUNNING:
@@ -332,6 +339,8 @@ static bool worker_give_up(WorkerJob *job)
         break;
     }
     pthread_mutex_unlock(&pool.lock);
+    if (wake)
+        (void)sem_post(&pool.work);
     if (taken_back)
         worker_job_free(job);
     return finished;
@@ -380,6 +389,64 @@ bool worker_run(WorkerLane *lane, void (*func)(void *data), void *data, void (*d
     return error_propagate(err, problem);
 }
 
+typedef struct WorkerCall {
+    bool (*func)(void *data, Error **err);
+    void *data;
+    void (*data_free)(void *data);
+    bool ok;
+    Error *err;
+} WorkerCall;
+
+static void worker_call_free(void *arg)
+{
+    WorkerCall *call = arg;
+    if (call->data_free)
+        call->data_free(call->data);
+    error_free(call->err);
+    g_free(call);
+}
+
+static void worker_call_run(void *arg)
+{
+    WorkerCall *call = arg;
+    call->ok = call->func(call->data, &call->err);
+}
+
+/* NULL: it did not run, or nobody knows. */
+static WorkerCall *worker_call_do(WorkerLane *lane, const WorkerCall *what, uint64_t timeout_ms, Error **err)
+{
+    WorkerCall *call = g_memdup2(what, sizeof(*what));
+    return worker_run(lane, worker_call_run, call, worker_call_free, timeout_ms, err) ? call : NULL;
+}
+
+static bool worker_call_end(WorkerCall *call, Error **err)
+{
+    const bool ok = call->ok;
+    if (ok)
+        call->data_free = NULL; /* it is the caller's */
+    if (call->err)
+        error_propagate(err, g_steal_pointer(&call->err));
+    worker_call_free(call);
+    return ok;
+}
+
+bool worker_call(WorkerLane *lane, bool (*func)(void *data, Error **err), void *data,
+                 void (*data_free)(void *data), uint64_t timeout_ms, Error **err)
+{
+    const WorkerCall what = { .func = func, .data = data, .data_free = data_free };
+    WorkerCall *call = worker_call_do(lane, &what, timeout_ms, err);
+    return call && worker_call_end(call, err);
+}
+
+bool worker_call_path(const char *path, const char *doing, bool (*func)(void *data, Error **err), void *data,
+                      void (*data_free)(void *data), uint64_t timeout_ms, Error **err)
+{
+    const WorkerCall what = { .func = func, .data = data, .data_free = data_free };
+    g_autofree char *name = g_strdup(path); /* it may be the job's */
+    WorkerCall *call = worker_call_do(worker_lane_for_path(name), &what, timeout_ms, err);
+    return call ? worker_call_end(call, err) : error_prefix(err, "%s '%s'", doing, name);
+}
+
 /* Waits until every thread but the stuck ones has ended. */
 static void worker_join_threads(void)
 {
@@ -420,8 +487,9 @@ void worker_shutdown(void)
 {
     pthread_mutex_lock(&pool.lock);
     pool.quitting = true;
-    if (pool.cond_ready) {
-        pthread_cond_broadcast(&pool.work);
+    if (pool.ready) {
+        for (unsigned i = 0; i < pool.threads.length; i++)
+            (void)sem_post(&pool.work);
         worker_join_threads();
     }
     bool all_gone = pool.threads.length == 0;

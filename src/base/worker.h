@@ -37,6 +37,15 @@ worker_lane_stuck(const WorkerLane *lane); /* jobs whose caller gave up waiting 
 AWAITS MUST_CHECK bool worker_run(WorkerLane *lane, void (*func)(void *data), void *data,
                                   void (*data_free)(void *data), uint64_t timeout_ms, Error **err);
 
+/* The same for a job that can fail. false: @func said why, or it did not run or end in time; @data is gone in
+ * either case. */
+AWAITS MUST_CHECK bool worker_call(WorkerLane *lane, bool (*func)(void *data, Error **err), void *data,
+                                   void (*data_free)(void *data), uint64_t timeout_ms, Error **err);
+/* In the lane of @path, which is named if it does not answer: "@doing '@path': ...". */
+AWAITS MUST_CHECK bool worker_call_path(const char *path, const char *doing,
+                                        bool (*func)(void *data, Error **err), void *data,
+                                        void (*data_free)(void *data), uint64_t timeout_ms, Error **err);
+
 /* Without a loop or outside a fiber (the CLI, unit tests, daemon start before the loop): worker_run() calls
  * @func directly. */
 

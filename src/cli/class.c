@@ -378,8 +378,7 @@ static void list_brief(Cli *cli, const CliClass *class, const CliHandles *list, 
         const void *handle = list->data + i * list->size;
         g_autofree char *text = class_member(class, handle, uuids ? "uuid" : class->name);
         json_array_append_new(names, json_string(text));
-        if (!cli->json)
-            fprintf(cli->out, "%s\n", text);
+        cli_say(cli, "%s\n", text);
     }
     cli_print_json(cli, names);
 }
@@ -428,7 +427,7 @@ bool class_list_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
-bool class_info_run(Cli *cli, const CliArgs *args, Error **err)
+static bool class_info_run(Cli *cli, const CliArgs *args, Error **err)
 {
     const CliClass *class = cli_args_command(args)->class;
     g_auto(RowCall) call = { 0 };

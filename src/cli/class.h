@@ -128,5 +128,4 @@ AWAITS MUST_CHECK bool class_list(Cli *cli, const CliClass *class, RowCall *call
                                   Error **err);
 
 AWAITS bool class_list_run(Cli *cli, const CliArgs *args, Error **err);
-AWAITS bool class_info_run(Cli *cli, const CliArgs *args, Error **err);
 AWAITS bool class_event_run(Cli *cli, const CliArgs *args, Error **err); /* cmd_event.c */

@@ -1,10 +1,8 @@
 /* The kinds of objects, and the calls that only one kind has. Everything that is shared is in class.c. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "cli/class.h"
 #include "cli/commands.h"
-#include "cli/output.h"
 
 #define FLAGGED(kind, ...)                                                                                   \
     [kind] = (const CliOption[])                                                                             \

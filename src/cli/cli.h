@@ -65,8 +65,6 @@ void cli_set_format(Cli *cli, CliFormat format);
 
 /* ---- the connection (session.c) ---- */
 
-/* The URI that is used if the user names none; owned. */
-char *cli_default_uri(void);
 /* The URI of the lodged that was started with --root @root; owned. */
 char *cli_root_uri(const char *root, bool read_only);
 /* Connects if that has not been done; again if the connection broke. */
@@ -76,8 +74,6 @@ AWAITS void cli_disconnect(Cli *cli);
 /* A call of the main program. No deadline of its own: saving a machine may take an hour, and a server that no
  * longer answers is noticed by the keepalive. */
 AWAITS MUST_CHECK bool cli_call(Cli *cli, int32_t proc, const void *args, void *ret, Error **err);
-/* true if @err is the server's way to say that it does not know the procedure. */
-bool error_is_unsupported(const Error *err);
 
 /* Looks up what option "domain" says: an id, a UUID or a name. */
 AWAITS MUST_CHECK bool cli_domain(Cli *cli, const CliArgs *args, WireDomain *ret_domain, Error **err);

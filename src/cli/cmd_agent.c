@@ -5,8 +5,8 @@
 #include <time.h>
 
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/output.h"
+#include "cli/row.h"
 #include "wire/params.h"
 
 /* ---- domtime ---- */
@@ -15,48 +15,38 @@ static const CliOption domtime_options[] = {
     OPT_DOMAIN_ACTIVE,
     OPT_BOOL("now", "set it to this machine's time"),
     OPT_BOOL("pretty", "print date and time instead of seconds"),
-    OPT_BOOL("sync", "set it from the guest's own hardware clock"),
-    OPT_INT("time", "set it to so many seconds since 1970"),
+    OPT_FLAG("sync", VIR_DOMAIN_TIME_SYNC, "set it from the guest's own hardware clock"),
+    OPT(CLI_INT, "time", "set it to so many seconds since 1970", .arg = "seconds"),
     { 0 },
 };
 
-static bool domtime_set(Cli *cli, const CliArgs *args, const WireDomain *dom, Error **err)
+static bool domtime_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    int64_t seconds = 0;
-    if (!args_get_int(args, "time", 0, INT64_MAX, &seconds, err))
-        return false;
-    WireDomainSetTimeArgs call = { .dom = *dom, .seconds = seconds };
-    if (args_has(args, "now"))
-        call.seconds = time(NULL);
-    if (args_has(args, "sync"))
-        call.flags = VIR_DOMAIN_TIME_SYNC;
-    return cli_call(cli, PROC_DOMAIN_SET_TIME, &call, NULL, err);
-}
-
-static bool domtime_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    WireDomainGetTimeRet ret;
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    if (args_has(args, "now") || args_has(args, "sync") || args_has(args, "time"))
-        return domtime_set(cli, args, &dom, err);
-    WireDomainGetTimeArgs call = { .dom = dom };
-    if (!cli_call(cli, PROC_DOMAIN_GET_TIME, &call, &ret, err))
-        return false;
-    time_t seconds = (time_t)ret.seconds;
+    const WireDomainGetTimeRet *ret = answer;
+    time_t seconds = (time_t)ret->seconds;
     struct tm tm;
     char text[64] = "";
     if (gmtime_r(&seconds, &tm))
         strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-    if (cli->json)
-        cli_print_json(cli, json_pack("{s:I, s:i, s:s}", "seconds", (json_int_t)ret.seconds, "nanoseconds",
-                                      (int)ret.nseconds, "utc", text));
-    else if (args_has(args, "pretty"))
-        fprintf(cli->out, "Time: %s\n", text);
+    if (args_has(args, "pretty"))
+        cli_say(cli, "Time: %s\n", text);
     else
-        fprintf(cli->out, "Time: %" PRId64 "\n", ret.seconds);
+        cli_say(cli, "Time: %" PRId64 "\n", ret->seconds);
+    cli_print_json(cli, json_pack("{s:I, s:i, s:s}", "seconds", (json_int_t)ret->seconds, "nanoseconds",
+                                  (int)ret->nseconds, "utc", text));
     return true;
+}
+
+static bool domtime_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(RowCall) call = { 0 };
+    if (!args_has(args, "now") && !args_has(args, "sync") && !args_has(args, "time"))
+        return row_run(cli, args, err);
+    if (!row_prepare(cli, args, cli_args_command(args)->store, &call, err))
+        return false;
+    if (args_has(args, "now"))
+        row_set_number(&call, "seconds", (uint64_t)time(NULL));
+    return row_call(cli, &call, err);
 }
 
 /* ---- domhostname ---- */
@@ -70,32 +60,29 @@ static const CliOption hostname_options[] = {
 
 /* ---- guestinfo ---- */
 
+#define OPT_INFO(option, bit, text)                                                                          \
+    OPT(CLI_BOOL, option, text, .arg = "types", .flag = VIR_DOMAIN_GUEST_INFO_##bit)
+
 static const CliOption guestinfo_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT_FLAG("user", VIR_DOMAIN_GUEST_INFO_USERS, "users that are logged in"),
-    OPT_FLAG("os", VIR_DOMAIN_GUEST_INFO_OS, "the operating system"),
-    OPT_FLAG("timezone", VIR_DOMAIN_GUEST_INFO_TIMEZONE, "the time zone"),
-    OPT_FLAG("hostname", VIR_DOMAIN_GUEST_INFO_HOSTNAME, "the host name"),
-    OPT_FLAG("filesystem", VIR_DOMAIN_GUEST_INFO_FILESYSTEM, "mounted file systems"),
-    OPT_FLAG("disk", VIR_DOMAIN_GUEST_INFO_DISKS, "disks"),
-    OPT_FLAG("interface", VIR_DOMAIN_GUEST_INFO_INTERFACES, "network interfaces"),
+    OPT_INFO("user", USERS, "users that are logged in"),
+    OPT_INFO("os", OS, "the operating system"),
+    OPT_INFO("timezone", TIMEZONE, "the time zone"),
+    OPT_INFO("hostname", HOSTNAME, "the host name"),
+    OPT_INFO("filesystem", FILESYSTEM, "mounted file systems"),
+    OPT_INFO("disk", DISKS, "disks"),
+    OPT_INFO("interface", INTERFACES, "network interfaces"),
     { 0 },
 };
 
-static bool guestinfo_run(Cli *cli, const CliArgs *args, Error **err)
+static bool guestinfo_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainGetGuestInfoRet) ret = { 0 };
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainGetGuestInfoArgs call = { .dom = dom, .types = args_flags(args) };
-    if (!cli_call(cli, PROC_DOMAIN_GET_GUEST_INFO, &call, &ret, err))
-        return false;
+    const WireDomainGetGuestInfoRet *ret = answer;
     CliRecord *record = record_new(20);
-    for (unsigned i = 0; i < ret.n_params; i++) {
-        g_autofree char *text = wire_param_format(&ret.params[i]);
-        g_autofree char *label = g_strdup_printf("%-20s: ", ret.params[i].field);
-        record_add(record, label, ret.params[i].field, param_json(&ret.params[i]), "%s", text);
+    for (unsigned i = 0; i < ret->n_params; i++) {
+        g_autofree char *text = wire_param_format(&ret->params[i]);
+        g_autofree char *label = g_strdup_printf("%-20s: ", ret->params[i].field);
+        record_add(record, label, ret->params[i].field, param_json(&ret->params[i]), "%s", text);
     }
     cli_print_record(cli, record);
     return true;
@@ -111,23 +98,16 @@ static const CliColumn fsinfo_columns[] = { { "Mountpoint", "mountpoint" },
                                             { "Target", "targets", "[string]" },
                                             { 0 } };
 
-static bool fsinfo_run(Cli *cli, const CliArgs *args, Error **err)
+static bool fsinfo_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainGetFsinfoRet) ret = { 0 };
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "Unable to get filesystem information");
-    WireDomainGetFsinfoArgs call = { .dom = dom };
-    if (!cli_call(cli, PROC_DOMAIN_GET_FSINFO, &call, &ret, err))
-        return false;
-    if (ret.n_info == 0 && !cli->json) {
+    const WireDomainGetFsinfoRet *ret = answer;
+    if (ret->n_info == 0 && !cli->json) {
         cli_message(cli, "No filesystems are mounted in the domain");
         return true;
     }
     CliTable *table = table_new(fsinfo_columns, 0);
-    for (unsigned i = 0; i < ret.n_info; i++) {
-        const WireDomainFsinfo *info = &ret.info[i];
+    for (unsigned i = 0; i < ret->n_info; i++) {
+        const WireDomainFsinfo *info = &ret->info[i];
         GString *targets = g_string_new(NULL);
         Json *list = json_array();
         for (unsigned j = 0; j < info->n_dev_aliases; j++) {
@@ -172,11 +152,12 @@ static const CliOption password_options[] = {
 
 static const CliOption agent_command_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT(CLI_INT, "timeout", "seconds to wait for the answer", .flags = CLI_NAMED),
+    OPT(CLI_INT, "timeout", "seconds to wait for the answer", .flags = CLI_NAMED, .arg = "timeout", .min = 1,
+        .otherwise = "-1"),
     OPT_BOOL("async", "do not wait for the answer"),
     OPT_BOOL("block", "wait for the answer as long as it takes"),
     OPT_BOOL("pretty", "print the answer in several lines"),
-    OPT(CLI_STRING, "cmd", "the command, as JSON", .flags = CLI_REQUIRED | CLI_MANY),
+    OPT(CLI_STRING, "cmd", "the command, as JSON", .flags = CLI_REQUIRED | CLI_MANY, .arg = "cmd"),
     { 0 },
 };
 
@@ -197,23 +178,17 @@ static bool print_answer(Cli *cli, const char *text, bool pretty, Error **err)
 
 static bool agent_command_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireQemuDomainAgentCommandRet) ret = { 0 };
-    g_autofree char *command = g_strjoinv(" ", (char **)args_get_many(args, "cmd"));
-    int64_t timeout = VIR_DOMAIN_QEMU_AGENT_COMMAND_DEFAULT;
-    if (!args_get_int(args, "timeout", 1, INT32_MAX, &timeout, err))
+    g_auto(RowCall) call = { 0 };
+    if (!row_prepare(cli, args, cli_args_command(args)->proc, &call, err))
         return false;
     if (args_has(args, "async"))
-        timeout = VIR_DOMAIN_QEMU_AGENT_COMMAND_NOWAIT;
+        row_set_number(&call, "timeout", VIR_DOMAIN_QEMU_AGENT_COMMAND_NOWAIT);
     if (args_has(args, "block"))
-        timeout = VIR_DOMAIN_QEMU_AGENT_COMMAND_BLOCK;
-    if (!cli_domain(cli, args, &dom, err))
+        row_set_number(&call, "timeout", (uint64_t)VIR_DOMAIN_QEMU_AGENT_COMMAND_BLOCK);
+    if (!row_call(cli, &call, err))
         return false;
-    WireQemuDomainAgentCommandArgs call = { .dom = dom, .cmd = command, .timeout = (int32_t)timeout };
-    if (!wire_call(cli->client, WIRE_PROGRAM_QEMU, QEMU_PROC_DOMAIN_AGENT_COMMAND, &call, &ret,
-                   WIRE_NO_TIMEOUT, err))
-        return false;
-    return !ret.result || print_answer(cli, ret.result, args_has(args, "pretty"), err);
+    const WireQemuDomainAgentCommandRet *ret = call.ret;
+    return !ret->result || print_answer(cli, ret->result, args_has(args, "pretty"), err);
 }
 
 static const CliOption agent_timeout_options[] = {
@@ -226,14 +201,17 @@ static const CliOption agent_timeout_options[] = {
 
 const CliCommand commands_agent[] = {
     COMMAND("domtime", GROUP_MONITOR, "show or set the guest's clock", domtime_options, domtime_run,
+            .proc = PROC_DOMAIN_GET_TIME, .store = PROC_DOMAIN_SET_TIME, .tell = domtime_tell,
             .exclusive = "now sync time",
             .json = "{\"seconds\": number, \"nanoseconds\": number, \"utc\": string}"),
     COMMAND("domhostname", GROUP_DOMAIN, "print the guest's host name", hostname_options, NULL,
             .proc = PROC_DOMAIN_GET_HOSTNAME, .doing = "failed to get hostname", .show = "hostname"),
-    COMMAND("guestinfo", GROUP_DOMAIN, "show what the agent knows about the guest", guestinfo_options,
-            guestinfo_run, .json = "{NAME: value}", .flags = CLI_UNSERVED),
-    COMMAND("domfsinfo", GROUP_DOMAIN, "list the guest's file systems", active_options, fsinfo_run,
-            .columns = fsinfo_columns, .flags = CLI_UNSERVED),
+    COMMAND("guestinfo", GROUP_DOMAIN, "show what the agent knows about the guest", guestinfo_options, NULL,
+            .proc = PROC_DOMAIN_GET_GUEST_INFO, .tell = guestinfo_tell, .json = "{NAME: value}",
+            .flags = CLI_UNSERVED),
+    COMMAND("domfsinfo", GROUP_DOMAIN, "list the guest's file systems", active_options, NULL,
+            .proc = PROC_DOMAIN_GET_FSINFO, .doing = "Unable to get filesystem information",
+            .tell = fsinfo_tell, .columns = fsinfo_columns, .flags = CLI_UNSERVED),
     COMMAND("domfsfreeze", GROUP_DOMAIN, "stop writes to the guest's file systems", freeze_options, NULL,
             .proc = PROC_DOMAIN_FSFREEZE, .doing = "Unable to freeze filesystems",
             .done = "Froze {=filesystems} filesystem(s)"),
@@ -246,7 +224,8 @@ const CliCommand commands_agent[] = {
             .proc = PROC_DOMAIN_SET_USER_PASSWORD, .done = "Password set successfully for {user} in {name}",
             .flags = CLI_UNSERVED),
     COMMAND("qemu-agent-command", GROUP_DOMAIN, "send a command to the guest's agent", agent_command_options,
-            agent_command_run, .exclusive = "timeout async block", .json = "the agent's answer"),
+            agent_command_run, .program = WIRE_PROGRAM_QEMU, .proc = QEMU_PROC_DOMAIN_AGENT_COMMAND,
+            .exclusive = "timeout async block", .json = "the agent's answer"),
     COMMAND("guest-agent-timeout", GROUP_DOMAIN, "set how long the daemon waits for the guest's agent",
             agent_timeout_options, NULL, .proc = PROC_DOMAIN_AGENT_SET_RESPONSE_TIMEOUT,
             .flags = CLI_UNSERVED),

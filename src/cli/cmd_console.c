@@ -232,8 +232,7 @@ static bool domdisplay_run(Cli *cli, const CliArgs *args, Error **err)
     Json *list = json_array();
     for (unsigned i = 0; i < found->len; i++) {
         json_array_append_new(list, json_string(found->pdata[i]));
-        if (!cli->json)
-            fprintf(cli->out, "%s\n", (char *)found->pdata[i]);
+        cli_say(cli, "%s\n", (char *)found->pdata[i]);
     }
     cli_print_json(cli, list);
     return true;

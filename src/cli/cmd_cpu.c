@@ -5,23 +5,21 @@
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/output.h"
+#include "cli/row.h"
 
-static const CliOption models_options[] = { OPT_REQUIRED("arch", "architecture, such as x86_64"), { 0 } };
+static const CliOption models_options[] = {
+    OPT(CLI_STRING, "arch", "architecture, such as x86_64", .flags = CLI_REQUIRED, .arg = "arch"), { 0 }
+};
 
-static bool models_run(Cli *cli, const CliArgs *args, Error **err)
+static bool models_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireConnectGetCpuModelNamesRet) ret = { 0 };
-    WireConnectGetCpuModelNamesArgs call = { .arch = (char *)args_get(args, "arch"), .need_results = 1 };
-    cli_doing(cli, "failed to get CPU model names");
-    if (!cli_call(cli, PROC_CONNECT_GET_CPU_MODEL_NAMES, &call, &ret, err))
-        return false;
+    const WireConnectGetCpuModelNamesRet *ret = answer;
     Json *list = json_array();
-    for (unsigned i = 0; i < ret.n_models; i++) {
-        json_array_append_new(list, json_string(ret.models[i]));
-        if (!cli->json)
-            fprintf(cli->out, "%s\n", ret.models[i]);
+    for (unsigned i = 0; i < ret->n_models; i++) {
+        json_array_append_new(list, json_string(ret->models[i]));
+        cli_say(cli, "%s\n", ret->models[i]);
     }
-    if (ret.n_models == 0)
+    if (ret->n_models == 0)
         cli_message(cli, "all CPU models are accepted");
     cli_print_json(cli, list);
     return true;
@@ -94,25 +92,10 @@ static const CliOption baseline_options[] = {
     { 0 },
 };
 
-static bool baseline_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_autoptr(GPtrArray) cpus = NULL;
-    g_auto(WireConnectBaselineCpuRet) ret = { 0 };
-    if (!read_cpus(args_get(args, "file"), &cpus, err))
-        return false;
-    WireConnectBaselineCpuArgs call = { .xml_cpus = (char **)cpus->pdata,
-                                        .n_xml_cpus = cpus->len,
-                                        .flags = args_flags(args) };
-    if (!cli_call(cli, PROC_CONNECT_BASELINE_CPU, &call, &ret, err))
-        return false;
-    cli_print_text(cli, "xml", ret.cpu);
-    return true;
-}
-
 #define OPT_HYPERVISOR                                                                                       \
-    OPT_STRING("virttype", "kind of virtualization: kvm or qemu"),                                           \
-        OPT_STRING("emulator", "path of the emulator"), OPT_STRING("arch", "architecture of the guest"),     \
-        OPT_STRING("machine", "machine type")
+    OPT_ARG("virttype", "virttype", "kind of virtualization: kvm or qemu"),                                  \
+        OPT_ARG("emulator", "emulator", "path of the emulator"),                                             \
+        OPT_ARG("arch", "arch", "architecture of the guest"), OPT_ARG("machine", "machine", "machine type")
 
 static const CliOption hypervisor_baseline_options[] = {
     OPT(CLI_STRING, "file", "file with processors", .complete = COMPLETE_FILE),
@@ -124,14 +107,15 @@ static const CliOption hypervisor_baseline_options[] = {
     { 0 },
 };
 
-static bool hypervisor_baseline_run(Cli *cli, const CliArgs *args, Error **err)
+static bool baseline_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    const CliCommand *command = cli_args_command(args);
     g_autoptr(GPtrArray) cpus = NULL;
-    g_auto(WireConnectBaselineHypervisorCpuRet) ret = { 0 };
-    const char *model = args_get(args, "model");
+    g_auto(RowCall) call = { 0 };
+    const char *model = command_find_option(command, "model") ? args_get(args, "model") : NULL;
     if (!model && !args_has(args, "file")) {
         error_set(err, ERROR_INVALID_ARGUMENT, "File or CPU model is required");
-        return error_hint(err, "see 'lodge help hypervisor-cpu-baseline'");
+        return error_hint(err, "see 'lodge help %s'", command->name);
     }
     if (model) {
         g_autofree char *escaped = g_markup_escape_text(model, -1);
@@ -140,35 +124,13 @@ static bool hypervisor_baseline_run(Cli *cli, const CliArgs *args, Error **err)
     } else if (!read_cpus(args_get(args, "file"), &cpus, err)) {
         return false;
     }
-    WireConnectBaselineHypervisorCpuArgs call = { .emulator = (char *)args_get(args, "emulator"),
-                                                  .arch = (char *)args_get(args, "arch"),
-                                                  .machine = (char *)args_get(args, "machine"),
-                                                  .virttype = (char *)args_get(args, "virttype"),
-                                                  .xml_cpus = (char **)cpus->pdata,
-                                                  .n_xml_cpus = cpus->len,
-                                                  .flags = args_flags(args) };
-    if (!cli_call(cli, PROC_CONNECT_BASELINE_HYPERVISOR_CPU, &call, &ret, err))
+    if (!row_prepare(cli, args, command->proc, &call, err))
         return false;
-    cli_print_text(cli, "xml", ret.cpu);
+    row_set_strings(&call, "xml_cpus", cpus);
+    if (!row_call(cli, &call, err))
+        return false;
+    cli_print_text(cli, "xml", row_string(&call, "cpu"));
     return true;
-}
-
-static void compare_print(Cli *cli, const char *file, int result, const char *whose)
-{
-    static const char *const words[] = { "incompatible", "identical", "superset" };
-    const char *word = result >= 0 && result < (int)G_N_ELEMENTS(words) ? words[result] : "unknown";
-    if (result != VIR_CPU_COMPARE_IDENTICAL && result != VIR_CPU_COMPARE_SUPERSET)
-        cli->exit_code = CLI_EXIT_FAILED;
-    if (cli->json) {
-        cli_print_json(cli, json_pack("{s:s}", "result", word));
-        return;
-    }
-    if (result == VIR_CPU_COMPARE_IDENTICAL)
-        fprintf(cli->out, "CPU described in %s is identical to %s\n", file, whose);
-    else if (result == VIR_CPU_COMPARE_SUPERSET)
-        fprintf(cli->out, "%s is a superset of CPU described in %s\n", whose, file);
-    else
-        fprintf(cli->out, "CPU described in %s is incompatible with %s\n", file, whose);
 }
 
 static const CliOption compare_options[] = {
@@ -179,21 +141,6 @@ static const CliOption compare_options[] = {
     { 0 },
 };
 
-static bool compare_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_autoptr(GPtrArray) cpus = NULL;
-    WireConnectCompareCpuRet ret;
-    const char *file = args_get(args, "file");
-    if (!read_cpus(file, &cpus, err))
-        return false;
-    cli_doing(cli, "Failed to compare host CPU with %s", file);
-    WireConnectCompareCpuArgs call = { .xml = cpus->pdata[0], .flags = args_flags(args) };
-    if (!cli_call(cli, PROC_CONNECT_COMPARE_CPU, &call, &ret, err))
-        return false;
-    compare_print(cli, file, ret.result, "host CPU");
-    return true;
-}
-
 static const CliOption hypervisor_compare_options[] = {
     OPT_FILE("file with a processor"),
     OPT_HYPERVISOR,
@@ -203,40 +150,51 @@ static const CliOption hypervisor_compare_options[] = {
     { 0 },
 };
 
-static bool hypervisor_compare_run(Cli *cli, const CliArgs *args, Error **err)
+static bool compare_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_autoptr(GPtrArray) cpus = NULL;
-    WireConnectCompareHypervisorCpuRet ret;
+    static const char *const words[] = { "incompatible", "identical", "superset" };
+    const CliCommand *command = cli_args_command(args);
+    bool is_host = command->proc == PROC_CONNECT_COMPARE_CPU;
     const char *file = args_get(args, "file");
-    if (!read_cpus(file, &cpus, err))
+    const char *whose = is_host ? "host CPU" : "the CPU provided by hypervisor on the host";
+    g_autoptr(GPtrArray) cpus = NULL;
+    g_auto(RowCall) call = { 0 };
+    if (!read_cpus(file, &cpus, err) || !row_prepare(cli, args, command->proc, &call, err))
         return false;
-    cli_doing(cli, "Failed to compare hypervisor CPU with %s", file);
-    WireConnectCompareHypervisorCpuArgs call = { .emulator = (char *)args_get(args, "emulator"),
-                                                 .arch = (char *)args_get(args, "arch"),
-                                                 .machine = (char *)args_get(args, "machine"),
-                                                 .virttype = (char *)args_get(args, "virttype"),
-                                                 .xml_cpu = cpus->pdata[0],
-                                                 .flags = args_flags(args) };
-    if (!cli_call(cli, PROC_CONNECT_COMPARE_HYPERVISOR_CPU, &call, &ret, err))
+    cli_doing(cli, "Failed to compare %s CPU with %s", is_host ? "host" : "hypervisor", file);
+    row_set_string(&call, is_host ? "xml" : "xml_cpu", cpus->pdata[0]);
+    if (!row_call(cli, &call, err))
         return false;
-    compare_print(cli, file, ret.result, "the CPU provided by hypervisor on the host");
+    int result = (int)row_number(&call, "result");
+    if (result == VIR_CPU_COMPARE_IDENTICAL) {
+        cli_say(cli, "CPU described in %s is identical to %s\n", file, whose);
+    } else if (result == VIR_CPU_COMPARE_SUPERSET) {
+        cli_say(cli, "%s is a superset of CPU described in %s\n", whose, file);
+    } else {
+        cli->exit_code = CLI_EXIT_FAILED;
+        cli_say(cli, "CPU described in %s is incompatible with %s\n", file, whose);
+    }
+    cli_print_json(cli, json_pack("{s:s}", "result", NAME_OF(words, result, "unknown")));
     return true;
 }
 
 const CliCommand commands_cpu[] = {
-    COMMAND("cpu-models", GROUP_HOST, "list the processor models of an architecture", models_options,
-            models_run, .json = "[string]"),
+    COMMAND("cpu-models", GROUP_HOST, "list the processor models of an architecture", models_options, NULL,
+            .proc = PROC_CONNECT_GET_CPU_MODEL_NAMES, .doing = "failed to get CPU model names",
+            .tell = models_tell, .json = "[string]"),
     COMMAND("cpu-baseline", GROUP_HOST, "compute a processor that all given ones can run", baseline_options,
-            baseline_run, .json = "{\"xml\": string}"),
+            baseline_run, .proc = PROC_CONNECT_BASELINE_CPU, .json = "{\"xml\": string}"),
     COMMAND("cpu-compare", GROUP_HOST, "tell whether the host can run a processor", compare_options,
-            compare_run,
+            compare_run, .proc = PROC_CONNECT_COMPARE_CPU,
             .doc = "Compares a processor with the host's. Fails if the host lacks something of it.",
             .json = "{\"result\": \"identical\"|\"superset\"|\"incompatible\"}"),
     COMMAND("hypervisor-cpu-baseline", GROUP_HOST,
             "compute a processor that the hypervisor can give to a guest", hypervisor_baseline_options,
-            hypervisor_baseline_run, .exclusive = "file model", .json = "{\"xml\": string}"),
+            baseline_run, .proc = PROC_CONNECT_BASELINE_HYPERVISOR_CPU, .exclusive = "file model",
+            .json = "{\"xml\": string}"),
     COMMAND("hypervisor-cpu-compare", GROUP_HOST,
             "tell whether the hypervisor can give a processor to a guest", hypervisor_compare_options,
-            hypervisor_compare_run, .json = "{\"result\": \"identical\"|\"superset\"|\"incompatible\"}"),
+            compare_run, .proc = PROC_CONNECT_COMPARE_HYPERVISOR_CPU,
+            .json = "{\"result\": \"identical\"|\"superset\"|\"incompatible\"}"),
     { 0 },
 };

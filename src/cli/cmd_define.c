@@ -1,6 +1,5 @@
 /* Commands that change or show the definition of a domain. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/domain.h"

@@ -232,33 +232,23 @@ static const struct {
     { "flush_total_times", "flush_total_times", "total duration of flushes (ns):" },
 };
 
-static bool blkstat_run(Cli *cli, const CliArgs *args, Error **err)
+static bool blkstat_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(RowCall) call = { 0 };
-    unsigned n = 0;
+    const WireDomainBlockStatsFlagsRet *ret = answer;
     const char *device = args_get(args, "device") ? args_get(args, "device") : "";
     bool human = args_has(args, "human");
-    if (!row_prepare(cli, args, cli_args_command(args)->proc, &call, err))
-        return false;
-    cli_doing(cli, "Failed to get block stats for domain '%s' device '%s'",
-              ((const WireDomain *)call.object)->name, device);
-    if (!row_call_counted(cli, &call, err))
-        return false;
-    const WireTypedParam *params = row_params(&call, &n);
-    if (!cli->json && human)
-        fprintf(cli->out, "Device: %s\n", device);
+    if (human)
+        cli_say(cli, "Device: %s\n", device);
     Json *object = json_object();
     for (size_t i = 0; i < G_N_ELEMENTS(block_stats); i++) {
         int64_t value = 0;
-        if (!wire_param_get_int64(params, n, block_stats[i].param, &value) || value < 0)
+        if (!wire_param_get_int64(ret->params, ret->n_params, block_stats[i].param, &value) || value < 0)
             continue;
         json_object_set_new(object, block_stats[i].name, json_integer(value));
-        if (cli->json)
-            continue;
         if (human)
-            fprintf(cli->out, " %-31s %" PRId64 "\n", block_stats[i].label, value);
+            cli_say(cli, " %-31s %" PRId64 "\n", block_stats[i].label, value);
         else
-            fprintf(cli->out, "%s %s %" PRId64 "\n", device, block_stats[i].name, value);
+            cli_say(cli, "%s %s %" PRId64 "\n", device, block_stats[i].name, value);
     }
     cli_print_json(cli, object);
     return true;
@@ -269,37 +259,29 @@ static bool blkstat_run(Cli *cli, const CliArgs *args, Error **err)
 static const CliOption ifstat_options[] = {
     OPT_DOMAIN_ACTIVE,
     OPT(CLI_STRING, "interface", "name of the interface on the host, or its MAC address",
-        .flags = CLI_REQUIRED, .complete = COMPLETE_DOMAIN_INTERFACE),
+        .flags = CLI_REQUIRED, .arg = "device", .complete = COMPLETE_DOMAIN_INTERFACE),
     { 0 },
 };
 
-static bool ifstat_run(Cli *cli, const CliArgs *args, Error **err)
+static bool ifstat_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
+    const WireDomainInterfaceStatsRet *stats = answer;
     const char *name = args_get(args, "interface");
-    WireDomainInterfaceStatsRet stats;
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "Failed to get interface stats %s %s", dom.name, name);
-    WireDomainInterfaceStatsArgs call = { .dom = dom, .device = (char *)name };
-    if (!cli_call(cli, PROC_DOMAIN_INTERFACE_STATS, &call, &stats, err))
-        return false;
     const struct {
         const char *name;
         int64_t value;
     } lines[] = {
-        { "rx_bytes", stats.rx_bytes }, { "rx_packets", stats.rx_packets },
-        { "rx_errs", stats.rx_errs },   { "rx_drop", stats.rx_drop },
-        { "tx_bytes", stats.tx_bytes }, { "tx_packets", stats.tx_packets },
-        { "tx_errs", stats.tx_errs },   { "tx_drop", stats.tx_drop },
+        { "rx_bytes", stats->rx_bytes }, { "rx_packets", stats->rx_packets },
+        { "rx_errs", stats->rx_errs },   { "rx_drop", stats->rx_drop },
+        { "tx_bytes", stats->tx_bytes }, { "tx_packets", stats->tx_packets },
+        { "tx_errs", stats->tx_errs },   { "tx_drop", stats->tx_drop },
     };
     Json *object = json_object();
     for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
         if (lines[i].value < 0) /* not known */
             continue;
         json_object_set_new(object, lines[i].name, json_integer(lines[i].value));
-        if (!cli->json)
-            fprintf(cli->out, "%s %s %" PRId64 "\n", name, lines[i].name, lines[i].value);
+        cli_say(cli, "%s %s %" PRId64 "\n", name, lines[i].name, lines[i].value);
     }
     cli_print_json(cli, object);
     return true;
@@ -331,8 +313,7 @@ static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
     }
     CliTable *table = table_new(blkerror_columns, 0);
     for (unsigned i = 0; i < ret.n_errors; i++) {
-        int number = ret.errors[i].error;
-        const char *text = number >= 0 && number < (int)G_N_ELEMENTS(names) ? names[number] : "unknown error";
+        const char *text = NAME_OF(names, ret.errors[i].error, "unknown error");
         if (cli->format == CLI_TEXT)
             fprintf(cli->out, "%s: %s\n", ret.errors[i].disk, text);
         table_row(table);
@@ -351,7 +332,8 @@ static const CliOption ifaddr_options[] = {
     OPT_DOMAIN_ACTIVE,
     OPT(CLI_STRING, "interface", "only this interface", .complete = COMPLETE_DOMAIN_INTERFACE),
     OPT_BOOL("full", "repeat name and MAC address on each line"),
-    OPT(CLI_STRING, "source", "who to ask; default: lease", .flags = CLI_ONE_OF, .words = "lease agent arp"),
+    OPT(CLI_STRING, "source", "who to ask; default: lease", .flags = CLI_ONE_OF, .words = "lease agent arp",
+        .arg = "source"),
     { 0 },
 };
 
@@ -380,21 +362,14 @@ static const CliColumn ifaddr_columns[] = { { "Name", "name" },
                                             { "Address", "address", "string|null" },
                                             { 0 } };
 
-static bool ifaddr_run(Cli *cli, const CliArgs *args, Error **err)
+static bool ifaddr_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainInterfaceAddressesRet) ret = { 0 };
+    const WireDomainInterfaceAddressesRet *ret = answer;
     const char *only = args_get(args, "interface");
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    cli_doing(cli, "Failed to query for interfaces addresses");
-    WireDomainInterfaceAddressesArgs call = { .dom = dom, .source = args_get_word(args, "source") };
-    if (!cli_call(cli, PROC_DOMAIN_INTERFACE_ADDRESSES, &call, &ret, err))
-        return false;
     CliTable *table = table_new(ifaddr_columns, 0);
-    for (unsigned i = 0; i < ret.n_ifaces; i++) {
-        if (!only || strcmp(only, ret.ifaces[i].name) == 0)
-            ifaddr_rows(table, &ret.ifaces[i], args_has(args, "full"));
+    for (unsigned i = 0; i < ret->n_ifaces; i++) {
+        if (!only || strcmp(only, ret->ifaces[i].name) == 0)
+            ifaddr_rows(table, &ret->ifaces[i], args_has(args, "full"));
     }
     return cli_print_table(cli, table, err);
 }
@@ -451,15 +426,19 @@ const CliCommand commands_device[] = {
             .exclusive = "device all",
             .json = "{\"capacity_bytes\": number, \"allocation_bytes\": number, \"physical_bytes\": number}; "
                     "with --all a list of these with \"target\""),
-    COMMAND("domblkstat", GROUP_MONITOR, "show what a disk has read and written", blkstat_options,
-            blkstat_run, .proc = PROC_DOMAIN_BLOCK_STATS_FLAGS, .always = VIR_TYPED_PARAM_STRING_OKAY,
-            .json = "{NAME: number}"),
+    COMMAND("domblkstat", GROUP_MONITOR, "show what a disk has read and written", blkstat_options, NULL,
+            .proc = PROC_DOMAIN_BLOCK_STATS_FLAGS, .tell = blkstat_tell,
+            .doing = "Failed to get block stats for domain '{name}' device '{device}'",
+            .always = VIR_TYPED_PARAM_STRING_OKAY, .json = "{NAME: number}"),
     COMMAND("domifstat", GROUP_MONITOR, "show what a network interface has sent and received", ifstat_options,
-            ifstat_run, .json = "{NAME: number}"),
+            NULL, .proc = PROC_DOMAIN_INTERFACE_STATS,
+            .doing = "Failed to get interface stats {name} {interface}", .tell = ifstat_tell,
+            .json = "{NAME: number}"),
     COMMAND("domblkerror", GROUP_MONITOR, "show the disks that reported errors", active_options, blkerror_run,
             .columns = blkerror_columns),
-    COMMAND("domifaddr", GROUP_MONITOR, "show the network addresses of a guest", ifaddr_options, ifaddr_run,
-            .columns = ifaddr_columns, .flags = CLI_UNSERVED),
+    COMMAND("domifaddr", GROUP_MONITOR, "show the network addresses of a guest", ifaddr_options, NULL,
+            .proc = PROC_DOMAIN_INTERFACE_ADDRESSES, .doing = "Failed to query for interfaces addresses",
+            .tell = ifaddr_tell, .columns = ifaddr_columns, .flags = CLI_UNSERVED),
     COMMAND("attach-device", GROUP_DOMAIN, "add a device described by an XML file", attach_options,
             device_run, .exclusive = EXCLUSIVE_AFFECT "; persistent current",
             .proc = PROC_DOMAIN_ATTACH_DEVICE_FLAGS, .doing = "Failed to attach device from {file}",

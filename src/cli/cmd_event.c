@@ -1,6 +1,5 @@
 /* Commands that wait for events and print them, and the QEMU monitor. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
@@ -9,9 +8,9 @@
 #include "base/loop.h"
 #include "cli/class.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/events.h"
 #include "cli/output.h"
+#include "cli/row.h"
 
 /* ---- waiting: until one event, a deadline, Ctrl-C, or the end of the connection ---- */
 
@@ -155,8 +154,7 @@ static bool event_list(Cli *cli)
     Json *list = json_array();
     for (unsigned i = 0; i < EVENT_KINDS; i++) {
         json_array_append_new(list, json_string(event_name(i)));
-        if (!cli->json)
-            fprintf(cli->out, "%s\n", event_name(i));
+        cli_say(cli, "%s\n", event_name(i));
     }
     cli_print_json(cli, list);
     return true;
@@ -299,8 +297,7 @@ bool class_event_run(Cli *cli, const CliArgs *args, Error **err)
         Json *list = json_array();
         for (const CliEvent *event = class->events; event->name; event++) {
             json_array_append_new(list, json_string(event->name));
-            if (!cli->json)
-                fprintf(cli->out, "%s\n", event->name);
+            cli_say(cli, "%s\n", event->name);
         }
         cli_print_json(cli, list);
         return true;
@@ -421,13 +418,15 @@ static const CliOption monitor_command_options[] = {
     OPT_BOOL("pretty", "print the answer in several lines"),
     OPT_BOOL("return-value", "print only the value of \"return\""),
     OPT(CLI_STRING, "pass-fds", "file descriptors for QEMU: numbers separated by commas", .flags = CLI_NAMED),
-    OPT(CLI_STRING, "cmd", "the command: JSON, or words with --hmp", .flags = CLI_REQUIRED | CLI_MANY),
+    OPT(CLI_STRING, "cmd", "the command: JSON, or words with --hmp", .flags = CLI_REQUIRED | CLI_MANY,
+        .arg = "cmd"),
     { 0 },
 };
 
 /* The answer as the options want it. */
-static bool monitor_print(Cli *cli, const CliArgs *args, const char *text, Error **err)
+static bool monitor_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
+    const char *text = ((const WireQemuDomainMonitorCommandRet *)answer)->result;
     bool pretty = args_has(args, "pretty"), only_value = args_has(args, "return-value");
     if (args_has(args, "hmp")) {
         cli_print_text(cli, "output", text);
@@ -437,10 +436,10 @@ static bool monitor_print(Cli *cli, const CliArgs *args, const char *text, Error
         fprintf(cli->out, "%s\n", text);
         return true;
     }
-    AUTO_JSON answer = NULL;
-    if (!json_parse(text, strlen(text), "QEMU's answer", &answer, err))
+    AUTO_JSON parsed = NULL;
+    if (!json_parse(text, strlen(text), "QEMU's answer", &parsed, err))
         return false;
-    Json *value = only_value ? json_object_get(answer, "return") : answer;
+    Json *value = only_value ? json_object_get(parsed, "return") : parsed;
     if (!value)
         return error_set(err, ERROR_REFUSED, "QEMU refused the command: %s", text);
     g_autofree char *lines = pretty || cli->json ? json_format_pretty(value) : json_format(value);
@@ -450,17 +449,9 @@ static bool monitor_print(Cli *cli, const CliArgs *args, const char *text, Error
 
 static bool monitor_command_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireQemuDomainMonitorCommandRet) ret = { 0 };
-    g_autofree char *command = g_strjoinv(" ", (char **)args_get_many(args, "cmd"));
     if (args_has(args, "pass-fds"))
         return error_set(err, ERROR_NOT_SUPPORTED, "lodge cannot pass descriptors to QEMU's monitor yet");
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireQemuDomainMonitorCommandArgs call = { .dom = dom, .cmd = command, .flags = args_flags(args) };
-    return wire_call(cli->client, WIRE_PROGRAM_QEMU, QEMU_PROC_DOMAIN_MONITOR_COMMAND, &call, &ret,
-                     WIRE_NO_TIMEOUT, err) &&
-           monitor_print(cli, args, ret.result, err);
+    return row_run(cli, args, err);
 }
 
 const CliCommand commands_event[] = {
@@ -474,7 +465,8 @@ const CliCommand commands_event[] = {
             .json = "one object per line: {\"event\": string, \"domain\": string, \"seconds\": number, "
                     "\"microseconds\": number, \"detail\": value}"),
     COMMAND("qemu-monitor-command", GROUP_DOMAIN, "send a command to QEMU's monitor", monitor_command_options,
-            monitor_command_run,
+            monitor_command_run, .program = WIRE_PROGRAM_QEMU, .proc = QEMU_PROC_DOMAIN_MONITOR_COMMAND,
+            .tell = monitor_tell,
             .doc = "Sends a command to QEMU behind the daemon's back. What it changes there the daemon may "
                    "not notice.",
             .exclusive = "hmp pretty; hmp return-value",

@@ -9,7 +9,6 @@
 #include "cli/domain.h"
 #include "cli/output.h"
 #include "cli/row.h"
-#include "wire/params.h"
 
 #define KIB 1024u
 
@@ -28,25 +27,23 @@ static const CliOption domcapabilities_options[] = {
 
 /* ---- nodeinfo ---- */
 
-static bool nodeinfo_run(Cli *cli, const CliArgs *args, Error **err)
+static bool nodeinfo_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    WireNodeGetInfoRet info;
-    cli_doing(cli, "failed to get node information");
-    if (!cli_call(cli, PROC_NODE_GET_INFO, NULL, &info, err))
-        return false;
+    const WireNodeGetInfoRet *info = answer;
     CliRecord *record = record_new(21);
-    g_autofree char *model = g_strndup(info.model, sizeof(info.model));
+    g_autofree char *model = g_strndup(info->model, sizeof(info->model));
     record_add(record, "CPU model:", "model", NULL, "%s", model);
-    record_add(record, "CPU(s):", "cpus", json_integer(info.cpus), "%d", info.cpus);
-    if (info.mhz)
-        record_add(record, "CPU frequency:", "mhz", json_integer(info.mhz), "%d MHz", info.mhz);
-    record_add(record, "CPU socket(s):", "sockets", json_integer(info.sockets), "%d", info.sockets);
-    record_add(record, "Core(s) per socket:", "cores_per_socket", json_integer(info.cores), "%d", info.cores);
-    record_add(record, "Thread(s) per core:", "threads_per_core", json_integer(info.threads), "%d",
-               info.threads);
-    record_add(record, "NUMA cell(s):", "numa_cells", json_integer(info.nodes), "%d", info.nodes);
-    record_add(record, "Memory size:", "memory_kib", json_integer((json_int_t)info.memory), "%" PRIu64 " KiB",
-               info.memory);
+    record_add(record, "CPU(s):", "cpus", json_integer(info->cpus), "%d", info->cpus);
+    if (info->mhz)
+        record_add(record, "CPU frequency:", "mhz", json_integer(info->mhz), "%d MHz", info->mhz);
+    record_add(record, "CPU socket(s):", "sockets", json_integer(info->sockets), "%d", info->sockets);
+    record_add(record, "Core(s) per socket:", "cores_per_socket", json_integer(info->cores), "%d",
+               info->cores);
+    record_add(record, "Thread(s) per core:", "threads_per_core", json_integer(info->threads), "%d",
+               info->threads);
+    record_add(record, "NUMA cell(s):", "numa_cells", json_integer(info->nodes), "%d", info->nodes);
+    record_add(record, "Memory size:", "memory_kib", json_integer((json_int_t)info->memory),
+               "%" PRIu64 " KiB", info->memory);
     cli_print_record(cli, record);
     return true;
 }
@@ -58,21 +55,14 @@ static const CliOption memstats_options[] = {
     { 0 },
 };
 
-static bool memstats_run(Cli *cli, const CliArgs *args, Error **err)
+static bool memstats_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(RowCall) call = { 0 };
-    if (!row_prepare(cli, args, cli_args_command(args)->proc, &call, err))
-        return false;
-    cli_doing(cli, "Unable to get memory stats");
-    if (!row_call_counted(cli, &call, err))
-        return false;
-    const WireNodeGetMemoryStatsRet *ret = call.ret;
+    const WireNodeGetMemoryStatsRet *ret = answer;
     Json *object = json_object();
     for (unsigned i = 0; i < ret->n_params; i++) {
         g_autofree char *key = g_strdup_printf("%s_kib", ret->params[i].field);
         json_object_set_new(object, key, json_integer((json_int_t)ret->params[i].value));
-        if (!cli->json)
-            fprintf(cli->out, "%-7s: %20" PRIu64 " KiB\n", ret->params[i].field, ret->params[i].value);
+        cli_say(cli, "%-7s: %20" PRIu64 " KiB\n", ret->params[i].field, ret->params[i].value);
     }
     cli_print_json(cli, object);
     return true;
@@ -160,19 +150,15 @@ static bool cpustats_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption cpumap_options[] = { OPT_BOOL("pretty", "as a list of numbers"), { 0 } };
 
-static bool cpumap_run(Cli *cli, const CliArgs *args, Error **err)
+static bool cpumap_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    WireNodeGetCpuMapArgs call = { .need_map = 1, .need_online = 1 };
-    g_auto(WireNodeGetCpuMapRet) ret = { 0 };
-    cli_doing(cli, "Unable to get cpu map");
-    if (!cli_call(cli, PROC_NODE_GET_CPU_MAP, &call, &ret, err))
-        return false;
-    unsigned n = (unsigned)CLAMP(ret.ret, 0, 65536);
-    g_autofree char *list = cpumap_format(ret.cpumap.data, ret.cpumap.len, n);
-    g_autofree char *picture = cpumap_picture(ret.cpumap.data, ret.cpumap.len, n);
+    const WireNodeGetCpuMapRet *ret = answer;
+    unsigned n = (unsigned)CLAMP(ret->ret, 0, 65536);
+    g_autofree char *list = cpumap_format(ret->cpumap.data, ret->cpumap.len, n);
+    g_autofree char *picture = cpumap_picture(ret->cpumap.data, ret->cpumap.len, n);
     CliRecord *record = record_new(16);
-    record_add(record, "CPUs present:", "present", json_integer(ret.ret), "%d", ret.ret);
-    record_add(record, "CPUs online:", "online", json_integer(ret.online), "%u", ret.online);
+    record_add(record, "CPUs present:", "present", json_integer(ret->ret), "%d", ret->ret);
+    record_add(record, "CPUs online:", "online", json_integer(ret->online), "%u", ret->online);
     record_add(record, "CPU map:", "map", json_string(list), "%s", args_has(args, "pretty") ? list : picture);
     cli_print_record(cli, record);
     return true;
@@ -229,11 +215,9 @@ static bool freecell_all(Cli *cli, Error **err)
         total += bytes / KIB;
         json_array_append_new(list,
                               json_pack("{s:i, s:I}", "cell", id, "free_kib", (json_int_t)(bytes / KIB)));
-        if (!cli->json)
-            fprintf(cli->out, "%5d: %10" PRIu64 " KiB\n", id, bytes / KIB);
+        cli_say(cli, "%5d: %10" PRIu64 " KiB\n", id, bytes / KIB);
     }
-    if (!cli->json)
-        fprintf(cli->out, "--------------------\nTotal: %10" PRIu64 " KiB\n", total);
+    cli_say(cli, "--------------------\nTotal: %10" PRIu64 " KiB\n", total);
     cli_print_json(cli, json_pack("{s:O, s:I}", "cells", list, "total_kib", (json_int_t)total));
     return true;
 }
@@ -250,16 +234,14 @@ static bool freecell_run(Cli *cli, const CliArgs *args, Error **err)
     if (args_has(args, "cellno")) {
         if (!cell_free(cli, (int)cell, &bytes, err))
             return false;
-        if (!cli->json)
-            fprintf(cli->out, "%d: %" PRIu64 " KiB\n", (int)cell, bytes / KIB);
+        cli_say(cli, "%d: %" PRIu64 " KiB\n", (int)cell, bytes / KIB);
         cli_print_json(cli,
                        json_pack("{s:i, s:I}", "cell", (int)cell, "free_kib", (json_int_t)(bytes / KIB)));
         return true;
     }
     if (!cli_call(cli, PROC_NODE_GET_FREE_MEMORY, NULL, &ret, err))
         return false;
-    if (!cli->json)
-        fprintf(cli->out, "Total: %" PRIu64 " KiB\n", ret.free_mem / KIB);
+    cli_say(cli, "Total: %" PRIu64 " KiB\n", ret.free_mem / KIB);
     cli_print_json(cli, json_pack("{s:I}", "total_kib", (json_int_t)(ret.free_mem / KIB)));
     return true;
 }
@@ -289,8 +271,7 @@ static bool freepages_cell(Cli *cli, XmlDoc *doc, xmlNode *cell, Json *list, Err
     int id = cell_id(doc, cell);
     if (!xml_select(doc, cell, "./pages", &sizes, err))
         return false;
-    if (!cli->json)
-        fprintf(cli->out, "Node %d:\n", id);
+    cli_say(cli, "Node %d:\n", id);
     for (unsigned i = 0; i < sizes->len; i++) {
         uint64_t count = 0;
         g_autofree char *size = xml_get(doc, sizes->pdata[i], "./@size");
@@ -299,11 +280,9 @@ static bool freepages_cell(Cli *cli, XmlDoc *doc, xmlNode *cell, Json *list, Err
             return false;
         json_array_append_new(list, json_pack("{s:i, s:i, s:I}", "cell", id, "page_kib", (int)kib, "free",
                                               (json_int_t)count));
-        if (!cli->json)
-            fprintf(cli->out, "%uKiB: %" PRIu64 "\n", kib, count);
+        cli_say(cli, "%uKiB: %" PRIu64 "\n", kib, count);
     }
-    if (!cli->json)
-        fputc('\n', cli->out);
+    cli_say(cli, "\n");
     return true;
 }
 
@@ -339,8 +318,7 @@ static bool freepages_run(Cli *cli, const CliArgs *args, Error **err)
         !args_get_size(args, "pagesize", &bytes, err) ||
         !free_pages(cli, (int)cell, (unsigned)(bytes / KIB), &count, err))
         return false;
-    if (!cli->json)
-        fprintf(cli->out, "%" PRIu64 "KiB: %" PRIu64 "\n", bytes / KIB, count);
+    cli_say(cli, "%" PRIu64 "KiB: %" PRIu64 "\n", bytes / KIB, count);
     cli_print_json(cli, json_pack("[{s:i, s:I, s:I}]", "cell", (int)cell, "page_kib",
                                   (json_int_t)(bytes / KIB), "free", (json_int_t)count));
     return true;
@@ -376,8 +354,7 @@ static bool maxvcpus_run(Cli *cli, const CliArgs *args, Error **err)
             return false;
         count = ret.max_vcpus;
     }
-    if (!cli->json)
-        fprintf(cli->out, "%d\n", count);
+    cli_say(cli, "%d\n", count);
     cli_print_json(cli, json_pack("{s:i}", "max_vcpus", count));
     return true;
 }
@@ -445,17 +422,20 @@ const CliCommand commands_host[] = {
             .proc = PROC_CONNECT_GET_HOSTNAME, .doing = "failed to get hostname", .show = "hostname"),
     COMMAND("maxvcpus", GROUP_HOST, "print the most virtual processors that a domain can have",
             maxvcpus_options, maxvcpus_run, .json = "{\"max_vcpus\": number}"),
-    COMMAND("nodecpumap", GROUP_HOST, "show which processors are online", cpumap_options, cpumap_run,
+    COMMAND("nodecpumap", GROUP_HOST, "show which processors are online", cpumap_options, NULL,
+            .proc = PROC_NODE_GET_CPU_MAP, .doing = "Unable to get cpu map", .tell = cpumap_tell,
             .json = "{\"present\": number, \"online\": number, \"map\": string}"),
     COMMAND("nodecpustats", GROUP_HOST, "show what the host's processors do", cpustats_options, cpustats_run,
             .proc = PROC_NODE_GET_CPU_STATS,
             .json = "{NAME_ns: number}; with --percent {NAME_percent: number}"),
-    COMMAND("nodeinfo", GROUP_HOST, "show the host's processors and memory", NULL, nodeinfo_run,
+    COMMAND("nodeinfo", GROUP_HOST, "show the host's processors and memory", NULL, NULL,
+            .proc = PROC_NODE_GET_INFO, .doing = "failed to get node information", .tell = nodeinfo_tell,
             .json = "{\"model\": string, \"cpus\": number, \"mhz\": number, \"sockets\": number, "
                     "\"cores_per_socket\": number, \"threads_per_core\": number, \"numa_cells\": number, "
                     "\"memory_kib\": number}"),
-    COMMAND("nodememstats", GROUP_HOST, "show how the host's memory is used", memstats_options, memstats_run,
-            .proc = PROC_NODE_GET_MEMORY_STATS, .json = "{NAME_kib: number}"),
+    COMMAND("nodememstats", GROUP_HOST, "show how the host's memory is used", memstats_options, NULL,
+            .proc = PROC_NODE_GET_MEMORY_STATS, .doing = "Unable to get memory stats", .tell = memstats_tell,
+            .json = "{NAME_kib: number}"),
     COMMAND("nodesuspend", GROUP_HOST, "suspend the host for a while", suspend_options, NULL,
             .proc = PROC_NODE_SUSPEND_FOR_DURATION, .doing = "The host was not suspended",
             .flags = CLI_UNSERVED),

@@ -1,9 +1,7 @@
 /* Commands that tell what a domain is and how it fares. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <string.h>
 
-#include "base/units.h"
 #include "base/uuid.h"
 #include "cli/commands.h"
 #include "cli/domain.h"
@@ -131,17 +129,11 @@ static bool dominfo_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption domstate_options[] = { OPT_DOMAIN, OPT_BOOL("reason", "say why"), { 0 } };
 
-static bool domstate_run(Cli *cli, const CliArgs *args, Error **err)
+static bool domstate_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainGetStateArgs call = { .dom = dom };
-    WireDomainGetStateRet state;
-    if (!cli_call(cli, PROC_DOMAIN_GET_STATE, &call, &state, err))
-        return false;
-    const char *name = domain_state_name(state.state);
-    const char *reason = domain_reason_name(state.state, state.reason);
+    const WireDomainGetStateRet *state = answer;
+    const char *name = domain_state_name(state->state);
+    const char *reason = domain_reason_name(state->state, state->reason);
     if (cli->json)
         cli_print_json(cli, json_pack("{s:s, s:s}", "state", name, "reason", reason));
     else if (args_has(args, "reason"))
@@ -151,26 +143,19 @@ static bool domstate_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
-static bool domcontrol_run(Cli *cli, const CliArgs *args, Error **err)
+static bool domcontrol_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
+    const WireDomainGetControlInfoRet *ret = answer;
     static const char *const states[] = { "ok", "background job", "occupied", "error" };
     static const char *const details[] = { "", "unknown", "monitor failure", "internal (locking) error" };
-    g_auto(WireDomain) dom = { 0 };
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainGetControlInfoArgs call = { .dom = dom };
-    WireDomainGetControlInfoRet ret;
-    if (!cli_call(cli, PROC_DOMAIN_GET_CONTROL_INFO, &call, &ret, err))
-        return false;
-    const char *state = ret.state < G_N_ELEMENTS(states) ? states[ret.state] : "unknown";
-    const char *detail = ret.state == VIR_DOMAIN_CONTROL_ERROR && ret.details < G_N_ELEMENTS(details)
-                             ? details[ret.details]
-                             : "";
-    double seconds = (double)ret.state_time / 1000;
+    const char *state = NAME_OF(states, (int)ret->state, "unknown");
+    const char *detail =
+        ret->state == VIR_DOMAIN_CONTROL_ERROR ? NAME_OF(details, (int)ret->details, "") : "";
+    double seconds = (double)ret->state_time / 1000;
     if (cli->json)
         cli_print_json(cli, json_pack("{s:s, s:s, s:f}", "state", state, "detail", detail, "for_seconds",
                                       seconds));
-    else if (ret.state == VIR_DOMAIN_CONTROL_OK)
+    else if (ret->state == VIR_DOMAIN_CONTROL_OK)
         fprintf(cli->out, "%s\n", state);
     else
         fprintf(cli->out, "%s%s%s (%.3fs)\n", state, *detail ? ": " : "", detail, seconds);
@@ -193,7 +178,7 @@ static const CliOption jobinfo_options[] = {
 static const char *job_type(int type)
 {
     static const char *const names[] = { "None", "Bounded", "Unbounded", "Completed", "Failed", "Cancelled" };
-    return type >= 0 && type < (int)G_N_ELEMENTS(names) ? names[type] : "Unknown";
+    return NAME_OF(names, type, "Unknown");
 }
 
 static const char *job_operation(int operation)
@@ -202,7 +187,7 @@ static const char *job_operation(int operation)
         "Unknown",  "Start",           "Save", "Restore", "Incoming migration", "Outgoing migration",
         "Snapshot", "Snapshot revert", "Dump", "Backup",  "Snapshot delete"
     };
-    return operation >= 0 && operation < (int)G_N_ELEMENTS(names) ? names[operation] : "Unknown";
+    return NAME_OF(names, operation, "Unknown");
 }
 
 typedef enum JobUnit { JOB_MS, JOB_BYTES, JOB_RATE, JOB_NUMBER } JobUnit;
@@ -276,32 +261,27 @@ static void job_add_fields(CliRecord *record, const WireDomainGetJobStatsRet *re
         record_add(record, "Error message:", NULL, NULL, "%s", message);
 }
 
-static bool jobinfo_run(Cli *cli, const CliArgs *args, Error **err)
+static bool jobinfo_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
+    const WireDomainGetJobStatsRet *ret = answer;
     int64_t operation = 0;
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainGetJobStatsArgs call = { .dom = dom, .flags = args_flags(args) };
-    g_auto(WireDomainGetJobStatsRet) ret = { 0 };
-    if (!cli_call(cli, PROC_DOMAIN_GET_JOB_STATS, &call, &ret, err))
-        return false;
-    bool has_operation = wire_param_get_int64(ret.params, ret.n_params, VIR_DOMAIN_JOB_OPERATION, &operation);
+    bool has_operation =
+        wire_param_get_int64(ret->params, ret->n_params, VIR_DOMAIN_JOB_OPERATION, &operation);
     CliRecord *record = record_new(26);
-    record_add(record, "Job type:", "type", NULL, "%s", job_type(ret.type));
+    record_add(record, "Job type:", "type", NULL, "%s", job_type(ret->type));
     /* The operation of no job is no news. */
-    if (has_operation && (ret.type != VIR_DOMAIN_JOB_NONE || args_has(args, "anystats")))
+    if (has_operation && (ret->type != VIR_DOMAIN_JOB_NONE || args_has(args, "anystats")))
         record_add(record, "Operation:", "operation_name", NULL, "%s", job_operation((int)operation));
     Json *values = json_object();
-    for (unsigned i = 0; i < ret.n_params; i++) {
-        g_autofree char *text = wire_param_format(&ret.params[i]);
-        json_object_set_new(values, ret.params[i].field, param_json(&ret.params[i]));
+    for (unsigned i = 0; i < ret->n_params; i++) {
+        g_autofree char *text = wire_param_format(&ret->params[i]);
+        json_object_set_new(values, ret->params[i].field, param_json(&ret->params[i]));
         if (args_has(args, "rawstats"))
-            record_add(record, ret.params[i].field, NULL, NULL, " %s", text);
+            record_add(record, ret->params[i].field, NULL, NULL, " %s", text);
     }
     record_add(record, NULL, "values", values, "%s", "");
-    if (!args_has(args, "rawstats") && (ret.type != VIR_DOMAIN_JOB_NONE || args_has(args, "anystats")))
-        job_add_fields(record, &ret);
+    if (!args_has(args, "rawstats") && (ret->type != VIR_DOMAIN_JOB_NONE || args_has(args, "anystats")))
+        job_add_fields(record, ret);
     cli_print_record(cli, record);
     return true;
 }
@@ -359,11 +339,14 @@ const CliCommand commands_info[] = {
                     "number|null, \"used_memory_kib\": number, \"persistent\": boolean, \"autostart\": "
                     "boolean, \"managed_save\": boolean, \"security_model\": string, \"security_doi\": "
                     "string, \"security_label\": string, \"messages\": [string]}"),
-    COMMAND("domstate", GROUP_MONITOR, "print the state of a domain", domstate_options, domstate_run,
+    COMMAND("domstate", GROUP_MONITOR, "print the state of a domain", domstate_options, NULL,
+            .proc = PROC_DOMAIN_GET_STATE, .tell = domstate_tell,
             .json = "{\"state\": string, \"reason\": string}"),
-    COMMAND("domcontrol", GROUP_MONITOR, "show whether the daemon can control a domain", domain_options,
-            domcontrol_run, .json = "{\"state\": string, \"detail\": string, \"for_seconds\": number}"),
-    COMMAND("domjobinfo", GROUP_DOMAIN, "show the progress of a domain's job", jobinfo_options, jobinfo_run,
+    COMMAND("domcontrol", GROUP_MONITOR, "show whether the daemon can control a domain", domain_options, NULL,
+            .proc = PROC_DOMAIN_GET_CONTROL_INFO, .tell = domcontrol_tell,
+            .json = "{\"state\": string, \"detail\": string, \"for_seconds\": number}"),
+    COMMAND("domjobinfo", GROUP_DOMAIN, "show the progress of a domain's job", jobinfo_options, NULL,
+            .proc = PROC_DOMAIN_GET_JOB_STATS, .tell = jobinfo_tell,
             .json = "{\"type\": string, \"operation_name\": string, \"values\": {NAME: value}}"),
     COMMAND("domjobabort", GROUP_DOMAIN, "cancel a domain's job", jobabort_options, NULL,
             .proc = PROC_DOMAIN_ABORT_JOB_FLAGS, .plain = PROC_DOMAIN_ABORT_JOB),

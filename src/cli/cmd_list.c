@@ -1,6 +1,5 @@
 /* `lodge list`: the domains, filtered. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "base/uuid.h"
 #include "cli/class.h"
@@ -130,7 +129,11 @@ static void add_row(Cli *cli, CliTable *table, const WireDomain *dom, bool manag
     else
         table_cell_text(table, NULL);
     table_cell_text(table, dom->name);
-    table_cell_text(table, text);
+    /* A pause that nobody asked for. */
+    if (state.state == VIR_DOMAIN_PAUSED && state.reason == VIR_DOMAIN_PAUSED_IOERROR)
+        table_cell(table, json_string(text), "%s (%s)", text, domain_reason_name(state.state, state.reason));
+    else
+        table_cell_text(table, text);
     table_cell_text(table, uuid);
     if (title) {
         g_autofree char *words = domain_title(cli, dom);

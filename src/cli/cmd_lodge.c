@@ -6,7 +6,6 @@
 #include "base/units.h"
 #include "base/uuid.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/output.h"
 
 #define CALL_TIMEOUT_MS 30000

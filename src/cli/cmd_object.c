@@ -7,7 +7,6 @@
 
 #include "cli/class.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/output.h"
 
 #define OPT_OF(kind, option, text, required) OPT(CLI_STRING, option, text, .class = kind, .flags = required)
@@ -16,7 +15,7 @@
 
 static const CliOption leases_options[] = {
     OPT_OF(&class_network, "network", "name or UUID of the network", CLI_REQUIRED),
-    OPT_STRING("mac", "only this MAC address"),
+    OPT_ARG("mac", "mac", "only this MAC address"),
     { 0 },
 };
 
@@ -28,21 +27,12 @@ static const CliColumn lease_columns[] = { { "Expiry Time", "expires", "number" 
                                            { "Client ID or DUID", "client_id", "string|null" },
                                            { 0 } };
 
-static bool leases_run(Cli *cli, const CliArgs *args, Error **err)
+static bool leases_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireNetwork) net = { 0 };
-    g_auto(WireNetworkGetDhcpLeasesRet) ret = { 0 };
-    if (!class_lookup(cli, &class_network, args, &net, err))
-        return false;
-    cli_doing(cli, "Failed to get leases info for %s", net.name);
-    WireNetworkGetDhcpLeasesArgs call = { .net = net,
-                                          .mac = (char *)args_get(args, "mac"),
-                                          .need_results = 1 };
-    if (!cli_call(cli, PROC_NETWORK_GET_DHCP_LEASES, &call, &ret, err))
-        return false;
+    const WireNetworkGetDhcpLeasesRet *ret = answer;
     CliTable *table = table_new(lease_columns, 0);
-    for (unsigned i = 0; i < ret.n_leases; i++) {
-        const WireNetworkDhcpLease *lease = &ret.leases[i];
+    for (unsigned i = 0; i < ret->n_leases; i++) {
+        const WireNetworkDhcpLease *lease = &ret->leases[i];
         time_t expires = (time_t)lease->expirytime;
         struct tm tm;
         char text[32] = "";
@@ -269,27 +259,22 @@ static const CliOption get_options[] = {
     { 0 },
 };
 
-static bool get_run(Cli *cli, const CliArgs *args, Error **err)
+static bool get_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireSecret) secret = { 0 };
-    g_auto(WireSecretGetValueRet) ret = { 0 };
-    if (!class_lookup(cli, &class_secret, args, &secret, err))
-        return false;
-    WireSecretGetValueArgs call = { .secret = secret };
-    if (!cli_call(cli, PROC_SECRET_GET_VALUE, &call, &ret, err))
-        return false;
+    const WireSecretGetValueRet *ret = answer;
     if (args_has(args, "plain") && !cli->json) {
-        fwrite(ret.value.data, 1, ret.value.len, cli->out);
+        fwrite(ret->value.data, 1, ret->value.len, cli->out);
         return true;
     }
-    g_autofree char *encoded = g_base64_encode(ret.value.data, ret.value.len);
+    g_autofree char *encoded = g_base64_encode(ret->value.data, ret->value.len);
     cli_print_text(cli, "base64", encoded);
     return true;
 }
 
 const CliCommand commands_object[] = {
     COMMAND("net-dhcp-leases", GROUP_NETWORK, "list the addresses that a network has given out",
-            leases_options, leases_run, .columns = lease_columns),
+            leases_options, NULL, .proc = PROC_NETWORK_GET_DHCP_LEASES,
+            .doing = "Failed to get leases info for {name}", .tell = leases_tell, .columns = lease_columns),
     COMMAND("vol-create-as", GROUP_VOLUME, "make a volume", volume_options, volume_run,
             .class = &class_volume, .proc = PROC_STORAGE_VOL_CREATE_XML,
             .doing = "Failed to create vol {name}", .done = "Vol {name} created",
@@ -312,8 +297,8 @@ const CliCommand commands_object[] = {
             .doing = "Failed to create a checkpoint of domain '{domain}'",
             .done = "Domain checkpoint {name} created",
             .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
-    COMMAND("secret-get-value", GROUP_SECRET, "print the value of a secret", get_options, get_run,
-            .json = "{\"base64\": string}"),
+    COMMAND("secret-get-value", GROUP_SECRET, "print the value of a secret", get_options, NULL,
+            .proc = PROC_SECRET_GET_VALUE, .tell = get_tell, .json = "{\"base64\": string}"),
     COMMAND("secret-set-value", GROUP_SECRET, "set the value of a secret", set_options, set_run,
             .exclusive = "file base64"),
     { 0 },

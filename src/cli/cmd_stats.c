@@ -1,11 +1,9 @@
 /* Commands that print counters of domains. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
-#include <string.h>
 
 #include "cli/class.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
 #include "cli/output.h"
 #include "wire/params.h"
 
@@ -52,13 +50,11 @@ static void stats_print(Cli *cli, const WireConnectGetAllDomainStatsRet *ret)
     for (unsigned i = 0; i < ret->n_ret_stats; i++) {
         const WireDomainStatsRecord *record = &ret->ret_stats[i];
         Json *values = json_object();
-        if (!cli->json)
-            fprintf(cli->out, "%sDomain: '%s'\n", i ? "\n" : "", record->dom.name);
+        cli_say(cli, "%sDomain: '%s'\n", i ? "\n" : "", record->dom.name);
         for (unsigned j = 0; j < record->n_params; j++) {
             json_object_set_new(values, record->params[j].field, param_json(&record->params[j]));
             g_autofree char *text = wire_param_format(&record->params[j]);
-            if (!cli->json)
-                fprintf(cli->out, "  %s=%s\n", record->params[j].field, text);
+            cli_say(cli, "  %s=%s\n", record->params[j].field, text);
         }
         json_array_append_new(list, json_pack("{s:s, s:o}", "domain", record->dom.name, "stats", values));
     }
@@ -152,8 +148,7 @@ static bool memstat_run(Cli *cli, const CliArgs *args, Error **err)
         if (tag < 0 || tag >= VIR_DOMAIN_MEMORY_STAT_NR || !names[tag])
             continue;
         json_object_set_new(object, names[tag], json_integer((json_int_t)ret.stats[i].val));
-        if (!cli->json)
-            fprintf(cli->out, "%s %" PRIu64 "\n", names[tag], ret.stats[i].val);
+        cli_say(cli, "%s %" PRIu64 "\n", names[tag], ret.stats[i].val);
     }
     cli_print_json(cli, object);
     return true;
@@ -184,17 +179,15 @@ static Json *cpu_stats_print(Cli *cli, const char *title, const RowCall *call)
     unsigned n = 0;
     const WireTypedParam *params = row_params(call, &n);
     Json *object = json_object();
-    if (!cli->json)
-        fprintf(cli->out, "%s:\n", title);
+    cli_say(cli, "%s:\n", title);
     for (unsigned i = 0; i < n; i++) {
         uint64_t ns = 0;
         if (!params[i].field || !wire_param_get_uint64(&params[i], 1, params[i].field, &ns))
             continue;
         g_autofree char *key = g_strdup_printf("%s_ns", params[i].field);
         json_object_set_new(object, key, json_integer((json_int_t)ns));
-        if (!cli->json)
-            fprintf(cli->out, "\t%-12s %9" PRIu64 ".%09" PRIu64 " seconds\n", params[i].field,
-                    ns / 1000000000, ns % 1000000000);
+        cli_say(cli, "\t%-12s %9" PRIu64 ".%09" PRIu64 " seconds\n", params[i].field, ns / 1000000000,
+                ns % 1000000000);
     }
     return object;
 }

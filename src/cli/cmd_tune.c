@@ -144,8 +144,7 @@ static void tune_print(Cli *cli, const CliArgs *args, const RowCall *call)
         g_autofree char *word = tune_word(args, &params[i]);
         g_autofree char *text = word ? NULL : wire_param_format(&params[i]);
         json_object_set_new(object, params[i].field, word ? json_string(word) : param_json(&params[i]));
-        if (!cli->json)
-            fprintf(cli->out, titled ? "\t%-15s %s\n" : "%-15s: %s\n", params[i].field, word ? word : text);
+        cli_say(cli, titled ? "\t%-15s %s\n" : "%-15s: %s\n", params[i].field, word ? word : text);
     }
     cli_print_json(cli, object);
 }
@@ -284,8 +283,7 @@ static bool schedinfo_run(Cli *cli, const CliArgs *args, Error **err)
     if (!ok)
         return false;
     cli_doing(cli, NULL);
-    if (!cli->json)
-        fprintf(cli->out, "%-15s: %s\n", "Scheduler", row_string(&type, "type"));
+    cli_say(cli, "%-15s: %s\n", "Scheduler", row_string(&type, "type"));
     tune_print(cli, args, &call);
     return true;
 }

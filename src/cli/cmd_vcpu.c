@@ -1,7 +1,5 @@
 /* Commands about the processors and the memory size of a domain. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <inttypes.h>
-#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/cpumap.h"
@@ -128,8 +126,7 @@ static Json *vcpu_print(Cli *cli, const WireVcpuInfo *info, bool known, const ui
                         unsigned n_cpus, bool pretty)
 {
     static const char *const states[] = { "offline", "running", "blocked" };
-    const char *state =
-        info->state >= 0 && info->state < (int)G_N_ELEMENTS(states) ? states[info->state] : "no state";
+    const char *state = NAME_OF(states, info->state, "no state");
     g_autofree char *list = cpumap_format(map, len, n_cpus);
     g_autofree char *picture = cpumap_picture(map, len, n_cpus);
     bool has_cpu = known && info->cpu >= 0;
@@ -323,25 +320,21 @@ static const CliColumn iothreadinfo_columns[] = { { "IOThread ID", "iothread", "
                                                   { "CPU Affinity", "affinity" },
                                                   { 0 } };
 
-static bool iothreadinfo_run(Cli *cli, const CliArgs *args, Error **err)
+static bool iothreadinfo_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainGetIothreadInfoRet) ret = { 0 };
+    const WireDomainGetIothreadInfoRet *ret = answer;
     unsigned n_cpus = 0;
-    if (!cli_domain(cli, args, &dom, err) || !host_cpus(cli, &n_cpus, err))
+    if (!host_cpus(cli, &n_cpus, err))
         return false;
-    WireDomainGetIothreadInfoArgs call = { .dom = dom, .flags = args_flags(args) };
-    if (!cli_call(cli, PROC_DOMAIN_GET_IOTHREAD_INFO, &call, &ret, err))
-        return false;
-    if (ret.n_info == 0 && !cli->json) {
+    if (ret->n_info == 0 && !cli->json) {
         cli_message(cli, "No IOThreads found for the domain");
         return true;
     }
     CliTable *table = table_new(iothreadinfo_columns, 0);
-    for (unsigned i = 0; i < ret.n_info; i++) {
-        g_autofree char *list = cpumap_format(ret.info[i].cpumap.data, ret.info[i].cpumap.len, n_cpus);
+    for (unsigned i = 0; i < ret->n_info; i++) {
+        g_autofree char *list = cpumap_format(ret->info[i].cpumap.data, ret->info[i].cpumap.len, n_cpus);
         table_row(table);
-        table_cell(table, json_integer(ret.info[i].iothread_id), "%u", ret.info[i].iothread_id);
+        table_cell(table, json_integer(ret->info[i].iothread_id), "%u", ret->info[i].iothread_id);
         table_cell_text(table, list);
     }
     return cli_print_table(cli, table, err);
@@ -371,7 +364,8 @@ const CliCommand commands_vcpu[] = {
     COMMAND("emulatorpin", GROUP_DOMAIN, "show or change where the hypervisor's own threads may run",
             emulatorpin_options, emulatorpin_run, .exclusive = EXCLUSIVE_AFFECT,
             .json = "{\"affinity\": string}"),
-    COMMAND("iothreadinfo", GROUP_DOMAIN, "show the I/O threads of a domain", iothreadinfo_options,
-            iothreadinfo_run, .exclusive = EXCLUSIVE_AFFECT, .columns = iothreadinfo_columns),
+    COMMAND("iothreadinfo", GROUP_DOMAIN, "show the I/O threads of a domain", iothreadinfo_options, NULL,
+            .proc = PROC_DOMAIN_GET_IOTHREAD_INFO, .tell = iothreadinfo_tell, .exclusive = EXCLUSIVE_AFFECT,
+            .columns = iothreadinfo_columns),
     { 0 },
 };

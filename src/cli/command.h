@@ -133,6 +133,8 @@ typedef struct CliCommand {
     const char *doing; /* the headline of its failure; NULL: none */
     const char *done;  /* the message of its success; NULL: none */
     const char *show;  /* the member of the answer that is printed; "name:path" calls it path in JSON */
+    /* Prints more of it: the struct that the procedure answers with. NULL: nothing. */
+    bool (*tell)(Cli *cli, const CliArgs *args, const void *answer, Error **err);
     /* After success, with the object. NULL: nothing. */
     bool (*then)(Cli *cli, const CliArgs *args, const void *object, Error **err);
     /* Runs in a fiber, connected unless CLI_NO_CONNECT. NULL: row_run(). */

@@ -14,10 +14,6 @@
 #include "cli/output.h"
 #include "wire/params.h"
 
-/* A name out of a list that may be shorter than what a newer server sends. */
-#define NAME_OF(list, number)                                                                                \
-    ((number) >= 0 && (size_t)(number) < G_N_ELEMENTS(list) && (list)[number] ? (list)[number] : "unknown")
-
 static void add_string(EventText *event, const char *key, const char *value)
 {
     json_object_set_new(event->detail, key, value ? json_string(value) : json_null());
@@ -95,9 +91,9 @@ static void lifecycle(const void *message, EventText *event)
         { "Panicked", "Crashloaded" },
     };
     const WireDomainEventLifecycleMsg *msg = message;
-    const char *kind = NAME_OF(kinds, msg->event);
+    const char *kind = NAME_OF(kinds, msg->event, "unknown");
     bool known = msg->event >= 0 && (size_t)msg->event < G_N_ELEMENTS(details);
-    const char *detail = known ? NAME_OF(details[msg->event], msg->detail) : "unknown";
+    const char *detail = known ? NAME_OF(details[msg->event], msg->detail, "unknown") : "unknown";
     say(event, "%s %s", kind, detail);
     add_string(event, "kind", kind);
     add_string(event, "reason", detail);
@@ -107,14 +103,15 @@ static void graphics(const void *message, EventText *event)
 {
     static const char *const phases[] = { "connect", "initialize", "disconnect" };
     const WireDomainEventGraphicsMsg *msg = message;
-    say(event, "%s local: %s port %s, remote: %s port %s, auth: %s", NAME_OF(phases, msg->phase),
-        msg->local.node, msg->local.service, msg->remote.node, msg->remote.service, msg->auth_scheme);
+    const char *phase = NAME_OF(phases, msg->phase, "unknown");
+    say(event, "%s local: %s port %s, remote: %s port %s, auth: %s", phase, msg->local.node,
+        msg->local.service, msg->remote.node, msg->remote.service, msg->auth_scheme);
     Json *subject = json_object();
     for (unsigned i = 0; i < msg->n_subject; i++) {
         say(event, "\n\t%s=%s", msg->subject[i].type, msg->subject[i].name);
         json_object_set_new(subject, msg->subject[i].type, json_string(msg->subject[i].name));
     }
-    add_string(event, "phase", NAME_OF(phases, msg->phase));
+    add_string(event, "phase", phase);
     add_string(event, "local_host", msg->local.node);
     add_string(event, "local_port", msg->local.service);
     add_string(event, "remote_host", msg->remote.node);

@@ -70,6 +70,15 @@ void cli_message(Cli *cli, const char *format, ...)
         fprintf(cli->out, "%s\n", text);
 }
 
+void cli_say(Cli *cli, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    if (!cli->json)
+        vfprintf(cli->out, format, ap);
+    va_end(ap);
+}
+
 void cli_print_number(Cli *cli, const char *key, int64_t number, const char *text)
 {
     if (cli->json)

@@ -12,6 +12,11 @@ void cli_print_number(Cli *cli, const char *key, int64_t number, const char *tex
 /* One value on a line of its own, or a longer text (XML); a newline at its end is added. JSON: {KEY: "..."}.
  */
 void cli_print_text(Cli *cli, const char *key, const char *text);
+/* A line, or a part of one, of what people read. JSON: nothing. */
+PRINTF(2, 3) void cli_say(Cli *cli, const char *format, ...);
+/* The word of a number out of a list that may be shorter than what a newer server knows. */
+#define NAME_OF(list, number, otherwise)                                                                     \
+    ((number) >= 0 && (size_t)(number) < G_N_ELEMENTS(list) && (list)[number] ? (list)[number] : (otherwise))
 /* Prints a document, as JSON or YAML. Takes over @value. Text mode: nothing. */
 void cli_print_json(Cli *cli, Json *value);
 

@@ -30,6 +30,14 @@ void row_set_string(RowCall *call, const char *member, const char *value)
     *at = g_strdup(value);
 }
 
+void row_set_strings(RowCall *call, const char *member, const GPtrArray *values)
+{
+    const WireField *field = member_find(call->info->args, member);
+    g_ptr_array_add((GPtrArray *)values, NULL);
+    *(char ***)member_at(call->args, field) = g_strdupv((char **)values->pdata);
+    *(uint32_t *)((char *)call->args + field->count_offset) = values->len - 1;
+}
+
 static void set_number(void *at, uint8_t kind, uint64_t value)
 {
     if (kind == WIRE_INT32 || kind == WIRE_UINT32)
@@ -161,6 +169,12 @@ static bool set_member(const CliArgs *args, const CliOption *o, RowCall *call, E
 static bool set_options(const CliArgs *args, RowCall *call, Error **err)
 {
     const CliCommand *command = cli_args_command(args);
+    const WireTypeInfo *info = &wire_types[call->info->args];
+    for (unsigned i = 0; i < info->n_fields; i++) { /* who asks wants the answer, not only its length */
+        const WireField *field = &wire_fields[info->first_field + i];
+        if (g_str_has_prefix(field->name, "need_"))
+            set_number(member_at(call->args, field), field->kind, 1);
+    }
     if (wire_field_find(call->info->args, "flags"))
         row_set_number(call, "flags", args_flags(args) | command->always);
     for (const CliOption *o = command->options; o && o->name; o++) {
@@ -399,11 +413,15 @@ bool row_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     row_doing(cli, args, &call);
     bool progress = command_find_option(command, "verbose") && args_has(args, "verbose");
-    if (call.info &&
-        !(progress ? row_call_with_progress(cli, args, &call, err) : call_with_fds(cli, &call, fds, err)))
+    bool counted = command->tell && wire_field_find(call.info->args, "nparams");
+    if (call.info && !(progress  ? row_call_with_progress(cli, args, &call, err)
+                       : counted ? row_call_counted(cli, &call, err)
+                                 : call_with_fds(cli, &call, fds, err)))
         return false;
     if (command->show)
         return show(cli, args, &call, err);
+    if (command->tell)
+        return command->tell(cli, args, call.ret, err);
     g_autofree char *text = command->done ? row_text(command->done, args, &call) : NULL;
     if (text)
         cli_message(cli, "%s", text);

@@ -28,6 +28,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RowCall, row_call_clear)
 
 /* Members of arguments and answers by name; asking for one that is not there is a bug (assert). */
 void row_set_string(RowCall *call, const char *member, const char *value);
+void row_set_strings(RowCall *call, const char *member, const GPtrArray *values);
 void row_set_number(RowCall *call, const char *member, uint64_t value);
 uint64_t row_number(const RowCall *call, const char *member); /* of the answer */
 const char *row_string(const RowCall *call, const char *member);

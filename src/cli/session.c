@@ -43,7 +43,7 @@ void cli_clear(Cli *cli)
     cli->uri = cli->doing = NULL;
 }
 
-char *cli_default_uri(void)
+static char *cli_default_uri(void)
 {
     static const char *const variables[] = { "LODGE_URI", "LIBVIRT_DEFAULT_URI" };
     for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) {
@@ -124,11 +124,6 @@ bool cli_call(Cli *cli, int32_t proc, const void *args, void *ret, Error **err)
     log_debug("call %d: %s, %llu us", proc, ok ? "done" : "failed",
               (unsigned long long)(g_get_monotonic_time() - start));
     return ok;
-}
-
-bool error_is_unsupported(const Error *err)
-{
-    return wire_error_code(err) == VIR_ERR_NO_SUPPORT;
 }
 
 void cli_doing(Cli *cli, const char *format, ...)

@@ -16,7 +16,6 @@
 
 #include "base/loop.h"
 #include "cli/complete.h"
-#include "cli/output.h"
 
 #define HISTORY_MAX 1000
 

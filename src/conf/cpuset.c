@@ -67,7 +67,7 @@ int cpuset_next(const CpuSet *set, int after)
     return -1;
 }
 
-bool cpuset_is_empty(const CpuSet *set)
+static bool cpuset_is_empty(const CpuSet *set)
 {
     return cpuset_next(set, -1) < 0;
 }

@@ -21,7 +21,6 @@ void cpuset_add(CpuSet *set, unsigned number);
 void cpuset_remove(CpuSet *set, unsigned number);
 /* Questions take NULL as the empty set. */
 bool cpuset_has(const CpuSet *set, unsigned number);
-bool cpuset_is_empty(const CpuSet *set);
 unsigned cpuset_count(const CpuSet *set);
 int cpuset_next(const CpuSet *set, int after);       /* -1 when there is none; start with after = -1 */
 bool cpuset_equal(const CpuSet *a, const CpuSet *b); /* both may be NULL */

@@ -10,6 +10,7 @@
 #include "conf/domain_defaults.h"
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
+#include "conf/volume.h"
 
 bool domain_check_name_length(const char *name, Error **err)
 {
@@ -155,6 +156,96 @@ static bool check_disk_format(const DiskDef *disk, Error **err)
     return true;
 }
 
+static bool check_encryption(const VolumeEncryption *encryption, const StorageSource *source, Error **err)
+{
+    const bool is_rbd = source->type == STORAGE_NETWORK && source->protocol == STORAGE_PROTOCOL_RBD;
+    if (!encryption)
+        return true;
+    if (encryption->format == VOLUME_ENCRYPTION_DEFAULT || encryption->format == VOLUME_ENCRYPTION_QCOW)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "old qcow/qcow2 encryption is not supported");
+    if (encryption->engine == VOLUME_ENGINE_LIBRBD)
+        return is_rbd || error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                                   "librbd encryption is supported only with RBD backed disks");
+    if (encryption->format != VOLUME_ENCRYPTION_LUKS)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "luks2 is currently not supported by the qemu encryption engine");
+    return source->format == STORAGE_FORMAT_ABSENT || source->format == STORAGE_FORMAT_RAW ||
+           source->format == STORAGE_FORMAT_QCOW2 ||
+           error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                     "encryption is supported only with 'raw' and 'qcow2' image format");
+}
+
+/* As RFC 6265 has it; the value may stand in quotes. */
+static bool check_cookie(const NamedValue *cookie, Error **err)
+{
+    static const char separators[] = " \t\"(),/:;<=>?@[\\]{}";
+    const char *value = cookie->value ? cookie->value : "";
+    size_t len = strlen(value);
+    if (!*cookie->name || cookie->name[strcspn(cookie->name, separators)])
+        return error_set(err, ERROR_XML_INVALID, "cookie name '%s' contains invalid characters",
+                         cookie->name);
+    if (len >= 2 && value[0] == '"' && value[len - 1] == '"') {
+        value++;
+        len -= 2;
+    }
+    return strcspn(value, " \t\",;\\") >= len ||
+           error_set(err, ERROR_XML_INVALID, "value of cookie '%s' contains invalid characters",
+                     cookie->name);
+}
+
+static bool check_source(const DiskDef *disk, const StorageSource *source, Error **err)
+{
+    const StorageAuth *auth = disk_auth(disk, source);
+    const bool is_network = source->type == STORAGE_NETWORK;
+    const StorageProtocol protocol = is_network ? source->protocol : STORAGE_PROTOCOL_ABSENT;
+    const StorageSecretType wanted = protocol == STORAGE_PROTOCOL_ISCSI ? STORAGE_SECRET_ISCSI
+                                     : protocol == STORAGE_PROTOCOL_RBD ? STORAGE_SECRET_CEPH
+                                                                        : STORAGE_SECRET_ABSENT;
+    if ((protocol == STORAGE_PROTOCOL_RBD || protocol == STORAGE_PROTOCOL_GLUSTER) && source->path &&
+        !strchr(source->path, '/'))
+        return error_set(err, ERROR_XML_INVALID, "can't split path '%s' into pool name and image name",
+                         source->path);
+    if (auth && wanted && auth->secret_type && auth->secret_type != wanted)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "invalid secret type '%s'",
+                         enum_name(&storage_secret_type_names, auth->secret_type));
+    if (disk->encryption && source == &disk->src && source->encryption)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "an <encryption> definition already found for disk source");
+    if (!check_encryption(disk_encryption(disk, source), source, err))
+        return false;
+    for (DEF_EACH(NamedValue, cookie, source->cookies)) {
+        if (!check_cookie(cookie, err))
+            return false;
+    }
+    if (source->metadata_cache_bytes && source->format != STORAGE_FORMAT_QCOW2)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "metadata cache max size control is supported only with qcow2 images");
+    if (source->reservations && disk->device != DISK_DEVICE_LUN)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "<reservations/> allowed only for lun devices");
+    if (disk->device == DISK_DEVICE_LUN && (def_list_len(source->slices) || disk_encryption(disk, source)))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk device 'lun' doesn't support %s",
+                         def_list_len(source->slices) ? "storage slice" : "encryption");
+    return true;
+}
+
+static bool check_transient(const DiskDef *disk, Error **err)
+{
+    if (!disk->transient)
+        return true;
+    if (disk->src.type != STORAGE_FILE)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "transient disk supported only with 'file' type (%s)",
+                         disk->target);
+    if (disk->readonly)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "transient disk '%s' must not be read-only",
+                         disk->target);
+    if (disk->transient_share_backing == TRISTATE_ON && disk->bus != DISK_BUS_VIRTIO &&
+        disk->bus != DISK_BUS_SCSI && disk->bus != DISK_BUS_USB)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk bus '%s' doesn't support transiend disk backing image sharing",
+                         enum_name(&disk_bus_names, disk->bus));
+    return true;
+}
+
 static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
 {
     if (disk->driver_name && strcmp(disk->driver_name, "qemu") != 0)
@@ -168,6 +259,9 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "sgio can be used only with device='lun'");
     if (disk->removable != TRISTATE_ABSENT && disk->bus != DISK_BUS_USB && disk->bus != DISK_BUS_SCSI)
         return error_set(err, ERROR_XML_INVALID, "removable is only valid for usb disks");
+    if (disk->rotation_rate && disk->bus != DISK_BUS_SCSI && disk->bus != DISK_BUS_IDE &&
+        disk->bus != DISK_BUS_SATA)
+        return error_set(err, ERROR_INTERNAL, "rotation rate is only valid for SCSI/IDE/SATA bus");
     if (disk->device == DISK_DEVICE_CDROM && disk->bus == DISK_BUS_VIRTIO)
         return error_set(err, ERROR_XML_INVALID,
                          "disk type 'virtio' of '%s' does not support ejectable media", disk->target);
@@ -181,8 +275,12 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
     if (disk->io == DISK_IO_NATIVE && disk->cache != DISK_CACHE_NONE && disk->cache != DISK_CACHE_DIRECTSYNC)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "io='native' needs either no disk cache or directsync cache mode");
-    if (!check_disk_format(disk, err))
+    if (!check_disk_format(disk, err) || !check_transient(disk, err))
         return false;
+    for (const StorageSource *source = &disk->src; source; source = source->backing) {
+        if (!check_source(disk, source, err))
+            return false;
+    }
     if (disk->vendor && strlen(disk->vendor) > 8)
         return error_set(err, ERROR_XML_INVALID, "disk vendor must be 8 characters at most");
     if (disk->product && strlen(disk->product) > 16)
@@ -200,32 +298,93 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
     return true;
 }
 
-/* SCSI adapters have one bus; on LSI Logic's each unit is a target of the wire. */
-static bool check_drive_address(const DomainDef *def, const DiskDef *disk, Error **err)
+/* What hangs on one controller of each kind. */
+typedef struct DriveRoom {
+    const char *what;
+    unsigned buses, targets, units;
+} DriveRoom;
+
+static const DriveRoom *drive_room(const DomainDef *def, const DiskDef *disk)
+{
+    /* On narrow SCSI adapters each unit is a target of the wire. */
+    static const DriveRoom ide = { "ide", 2, 1, 2 }, fdc = { "fdc", 1, 1, 2 }, sata = { "sata", 1, 1, 6 },
+                           scsi = { "scsi", 1, 256, 16384 }, narrow = { "lsilogic", 1, 1, 8 };
+    switch (disk->bus) {
+    case DISK_BUS_IDE:
+        return &ide;
+    case DISK_BUS_FDC:
+        return &fdc;
+    case DISK_BUS_SATA:
+        return &sata;
+    case DISK_BUS_SCSI: {
+        const ControllerDef *controller =
+            domain_find_controller(def, CONTROLLER_SCSI, disk->info.address.drive.controller);
+        return controller && controller->model == CONTROLLER_MODEL_LSILOGIC ? &narrow : &scsi;
+    }
+    default:
+        return NULL;
+    }
+}
+
+static bool check_drive_address(const DomainDef *def, const DiskDef *disk, GHashTable *taken, Error **err)
 {
     const DeviceAddress *address = &disk->info.address;
-    if (disk->bus != DISK_BUS_SCSI || address->type != ADDRESS_DRIVE)
+    const DriveRoom *room = address->type == ADDRESS_DRIVE ? drive_room(def, disk) : NULL;
+    if (!room)
         return true;
-    if (address->drive.bus)
-        return error_set(err, ERROR_INTERNAL, "disk '%s': a SCSI controller has only 1 bus", disk->target);
-    const ControllerDef *controller = domain_find_controller(def, CONTROLLER_SCSI, address->drive.controller);
-    bool is_lsi = controller && controller->model == CONTROLLER_MODEL_LSILOGIC;
-    if (is_lsi && address->drive.target)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk '%s': the target must be 0 on model 'lsilogic'",
-                         disk->target);
+    if (address->drive.bus >= room->buses)
+        return error_set(err, disk->bus == DISK_BUS_SCSI ? ERROR_INTERNAL : ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': a %s controller has %u bus%s, numbered from 0", disk->target, room->what,
+                         room->buses, room->buses > 1 ? "es" : "");
+    if (address->drive.target >= room->targets)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': the target must be below %u on a %s controller", disk->target,
+                         room->targets, room->what);
+    if (address->drive.unit >= room->units)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s': the unit must be below %u on a %s controller", disk->target, room->units,
+                         room->what);
+    if (g_hash_table_add(taken,
+                         g_strdup_printf("%d:%u:%u:%u:%u", disk->bus, address->drive.controller,
+                                         address->drive.bus, address->drive.target, address->drive.unit)))
+        return true;
+    return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                     "Found duplicate drive address for disk with target name '%s' controller='%u' bus='%u' "
+                     "target='%u' unit='%u'",
+                     disk->target, address->drive.controller, address->drive.bus, address->drive.target,
+                     address->drive.unit);
+}
+
+/* Disks of one group share its limits, which then must be the same. */
+static bool check_iotune_group(const DomainDef *def, const DiskDef *disk, Error **err)
+{
+    const DiskIotune name_alone = { .group_name = disk->iotune->group_name };
+    if (xml_table_equal(&iotune_table, disk->iotune, &name_alone))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "group_name can be configured only together with settings");
+    for (DEF_EACH(DiskDef, first, def->disks)) {
+        if (first == disk)
+            break;
+        if (first->iotune && g_strcmp0(first->iotune->group_name, disk->iotune->group_name) == 0 &&
+            !xml_table_equal(&iotune_table, first->iotune, disk->iotune))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "different iotunes for disks %s and %s",
+                             first->target, disk->target);
+    }
     return true;
 }
 
 static bool check_disks(const DomainDef *def, Error **err)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (DEF_EACH(DiskDef, disk, def->disks)) {
         const DiskDef *other = g_hash_table_lookup(seen, disk->target);
         if (other)
             return error_set(err, ERROR_XML_INVALID, "target '%s' duplicated for disk sources '%s' and '%s'",
                              disk->target, other->src.path ?: "(none)", disk->src.path ?: "(none)");
         g_hash_table_insert(seen, disk->target, disk);
-        if (!check_disk(def, disk, err) || !check_drive_address(def, disk, err))
+        if (!check_disk(def, disk, err) || !check_drive_address(def, disk, taken, err) ||
+            (disk->iotune && disk->iotune->group_name && !check_iotune_group(def, disk, err)))
             return false;
     }
     return true;
@@ -375,6 +534,9 @@ static bool check_serials(const DomainDef *def, Error **err)
     if (n_isa > 4)
         return error_set(err, ERROR_INTERNAL, "maximum supported number of ISA serial ports is 4, not %u",
                          n_isa);
+    if (def_list_len(def->parallels) > 3)
+        return error_set(err, ERROR_INTERNAL, "maximum supported number of parallel ports is 3, not %u",
+                         def_list_len(def->parallels));
     return true;
 }
 
@@ -478,6 +640,24 @@ static bool check_graphics(const DomainDef *def, Error **err)
     return true;
 }
 
+static bool check_spice_source(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    const CharSource *source = device_char_source(kind, device);
+    if (!source || (source->type != CHAR_SPICEVMC && source->type != CHAR_SPICEPORT))
+        return true;
+    return error_set(arg, ERROR_CONFIG_UNSUPPORTED, "chardev '%s' not supported without spice graphics",
+                     enum_name(&char_type_names, source->type));
+}
+
+static bool check_spice_sources(const DomainDef *def, Error **err)
+{
+    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
+        if (graphics->type == GRAPHICS_SPICE)
+            return true;
+    }
+    return domain_each_device((DomainDef *)def, check_spice_source, err);
+}
+
 static bool check_os(const DomainDef *def, Error **err)
 {
     if (def->os.type != OS_TYPE_HVM)
@@ -509,6 +689,6 @@ bool domain_check(const DomainDef *def, Error **err)
     return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
-           check_displays(def, err) && check_graphics(def, err) && check_interfaces(def, err) &&
-           check_serials(def, err) && check_single_devices(def, err);
+           check_displays(def, err) && check_graphics(def, err) && check_spice_sources(def, err) &&
+           check_interfaces(def, err) && check_serials(def, err) && check_single_devices(def, err);
 }

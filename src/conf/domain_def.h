@@ -329,6 +329,21 @@ typedef struct StorageHost {
     char *name;
     char *socket;
 } StorageHost;
+typedef struct StorageAuth {
+    char *username;
+    StorageSecretType secret_type;
+    Uuid secret_uuid; /* this one or ... */
+    char *secret_usage;
+} StorageAuth;
+typedef struct StorageSlice {
+    char *type; /* "storage" */
+    uint64_t offset_bytes, size_bytes;
+} StorageSlice;
+typedef struct StorageReservations {
+    Tristate managed;
+    char *type, *path, *mode; /* not managed: where the helper listens */
+} StorageReservations;
+typedef struct VolumeEncryption VolumeEncryption; /* conf/volume.h */
 typedef struct StorageSource {
     StorageType type; /* always has a value once parsed */
     StorageFormat format;
@@ -342,10 +357,24 @@ typedef struct StorageSource {
     Tristate tls;
     GPtrArray *hosts;        /* StorageHost */
     char *snapshot, *config; /* network: rbd */
-    GPtrArray *seclabels;    /* SecurityLabel */
+    char *tls_hostname;
+    char *initiator;          /* network: iscsi */
+    Tristate ssl_verify;      /* network: https, ftps; the next as well as http and ftp */
+    GPtrArray *cookies;       /* NamedValue */
+    uint64_t readahead_bytes; /* 0: QEMU's own */
+    uint32_t timeout_s;
+    char *nfs_user, *nfs_group;
+    uint32_t reconnect_delay_s; /* network: nbd */
+    GPtrArray *slices;          /* StorageSlice; at most one */
+    StorageAuth *auth;
+    StorageReservations *reservations;
+    VolumeEncryption *encryption;
+    uint64_t metadata_cache_bytes;    /* 0: QEMU's own */
+    struct StorageSource *data_store; /* qcow2: the file that has the data; NULL: this one */
+    GPtrArray *seclabels;             /* SecurityLabel */
     struct StorageSource *backing;
     bool backing_ends; /* <backingStore/>: the chain is known to end here */
-    Kept *kept;        /* auth, encryption, reservations, nvme address, slices, ssl, cookies, ... */
+    Kept *kept;        /* nvme address, known hosts, ... */
 } StorageSource;
 
 typedef struct DiskIotune { /* bytes or operations per second; seconds for *_max_length; NULL if none given */
@@ -389,8 +418,10 @@ typedef struct DiskDef {
     bool readonly, shareable, transient;
     Tristate transient_share_backing;
     char *serial, *wwn, *vendor, *product;
+    StorageAuth *auth;            /* where it does not stand in the source */
+    VolumeEncryption *encryption; /* likewise */
     DeviceInfo info;
-    Kept *kept; /* mirror, auth, encryption, ... */
+    Kept *kept; /* mirror, ... */
 } DiskDef;
 
 /* ---- controllers and buses ---- */

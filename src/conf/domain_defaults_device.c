@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "conf/domain_defaults.h"
+#include "conf/volume.h"
 
 static const uint8_t mac_prefix[3] = { 0x52, 0x54, 0x00 };
 
@@ -40,6 +41,31 @@ static DiskBus bus_of_name(const char *target)
     return DISK_BUS_IDE;
 }
 
+/* The ports that the protocols have by themselves; RBD and NFS find theirs. */
+static const uint16_t protocol_ports[STORAGE_PROTOCOL_COUNT] = {
+    [STORAGE_PROTOCOL_NBD] = 10809,  [STORAGE_PROTOCOL_SHEEPDOG] = 7000, [STORAGE_PROTOCOL_GLUSTER] = 24007,
+    [STORAGE_PROTOCOL_ISCSI] = 3260, [STORAGE_PROTOCOL_HTTP] = 80,       [STORAGE_PROTOCOL_HTTPS] = 443,
+    [STORAGE_PROTOCOL_FTP] = 21,     [STORAGE_PROTOCOL_FTPS] = 990,      [STORAGE_PROTOCOL_TFTP] = 69,
+    [STORAGE_PROTOCOL_SSH] = 22,     [STORAGE_PROTOCOL_VXHS] = 9999,
+};
+
+static void source_defaults(StorageSource *source)
+{
+    for (DEF_EACH(StorageHost, host, source->hosts)) {
+        if (!host->port && host->name &&
+            (host->transport == STORAGE_TRANSPORT_ABSENT || host->transport == STORAGE_TRANSPORT_TCP))
+            host->port = protocol_ports[source->protocol];
+    }
+    if (source->type == STORAGE_NETWORK && source->protocol == STORAGE_PROTOCOL_ISCSI && source->path &&
+        !strchr(source->path, '/')) {
+        char *with_lun = g_strconcat(source->path, "/0", NULL);
+        g_free(source->path);
+        source->path = with_lun;
+    }
+    if (source->encryption && source->encryption->engine == VOLUME_ENGINE_ABSENT)
+        source->encryption->engine = VOLUME_ENGINE_QEMU;
+}
+
 static bool disk_defaults(DiskDef *disk, Error **err)
 {
     bool named_floppy = g_str_has_prefix(disk->target, "fd");
@@ -53,6 +79,10 @@ static bool disk_defaults(DiskDef *disk, Error **err)
         disk->readonly = true;
     if (disk->cache == DISK_CACHE_DEFAULT)
         disk->cache = DISK_CACHE_ABSENT;
+    for (StorageSource *source = &disk->src; source; source = source->backing)
+        source_defaults(source);
+    if (disk->encryption && disk->encryption->engine == VOLUME_ENGINE_ABSENT)
+        disk->encryption->engine = VOLUME_ENGINE_QEMU;
     if (disk->src.type == STORAGE_VHOST_USER)
         return true;
     if (!disk->driver_name)

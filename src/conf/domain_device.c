@@ -243,6 +243,28 @@ bool domain_steal_device(DomainDef *def, DeviceKind kind, const void *device)
 
 /* ---- look-ups ---- */
 
+bool storage_is_empty(const StorageSource *source)
+{
+    return !source->path && def_list_len(source->hosts) == 0 && !source->pool &&
+           source->type != STORAGE_NVME && source->type != STORAGE_VHOST_USER;
+}
+
+bool storage_is_local(const StorageSource *source)
+{
+    return source->path && (source->type == STORAGE_FILE || source->type == STORAGE_BLOCK ||
+                            source->type == STORAGE_TYPE_ABSENT);
+}
+
+const StorageAuth *disk_auth(const DiskDef *disk, const StorageSource *source)
+{
+    return source == &disk->src && disk->auth ? disk->auth : source->auth;
+}
+
+const VolumeEncryption *disk_encryption(const DiskDef *disk, const StorageSource *source)
+{
+    return source == &disk->src && disk->encryption ? disk->encryption : source->encryption;
+}
+
 DiskDef *domain_find_disk(const DomainDef *def, const char *target_or_path)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {

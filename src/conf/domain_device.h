@@ -82,6 +82,11 @@ bool domain_steal_device(DomainDef *def, DeviceKind kind, const void *device);
 
 /* Borrowed; NULL if there is none. */
 DiskDef *domain_find_disk(const DomainDef *def, const char *target_or_path);
+bool storage_is_empty(const StorageSource *source); /* nothing is in the drive */
+bool storage_is_local(const StorageSource *source); /* a file or block device of this host */
+/* Both may stand beside the source of a disk, too. */
+const StorageAuth *disk_auth(const DiskDef *disk, const StorageSource *source);
+const VolumeEncryption *disk_encryption(const DiskDef *disk, const StorageSource *source);
 ControllerDef *domain_find_controller(const DomainDef *def, ControllerType type, uint32_t index);
 InterfaceDef *domain_find_interface(const DomainDef *def, const char *target_or_mac);
 GraphicsDef *domain_find_graphics(const DomainDef *def, GraphicsType type);

@@ -14,9 +14,21 @@ extern const XmlTable security_label_table;     /* <seclabel> of a device source
 extern const XmlTable named_value_table;        /* <entry name=..>value</entry> */
 extern const XmlTable source_pci_address_table; /* <address> of a host's PCI device: no type */
 
-/* storage (domain_rows_disk.c) */
+/* Kinds of sources that no machine can be started with yet. */
+#define STORAGE_TYPES_NOT_YET                                                                                \
+    NOT_YET_VALUES(BIT(STORAGE_VOLUME) | BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER))
+#define METADATA_CACHE_ROW(Type, member)                                                                     \
+    GROUP("metadata_cache",                                                                                  \
+          ROWS(CHILD("max_size", Type, member, .unit = XML_UNIT_BYTES, .max = INT64_MAX, .doc = "size")),    \
+          .doc = "qcow2: cache of the image's tables")
+
+/* storage (domain_rows_disk.c, domain_rows_source.c) */
 extern const XmlTable disk_table;
-extern const XmlTable backing_table; /* StorageSource: an image and the chain below it */
+extern const XmlTable backing_table;        /* StorageSource: an image and the chain below it */
+extern const XmlTable backing_chain_table;  /* the same, but only what is below: to INCLUDE */
+extern const XmlTable storage_source_table; /* <source> */
+extern const XmlTable storage_auth_table;
+extern const XmlTable iotune_table;
 extern const XmlTable lease_table;
 extern const XmlTable filesystem_table;
 

@@ -1,158 +1,8 @@
-/* Rows of storage: disks with their sources and backing chains, leases, filesystems. */
+/* Rows of storage: disks, leases, filesystems. Where their data is: domain_rows_source.c. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "conf/domain_rows.h"
+#include "conf/volume.h"
 #include "conf/xml_internal.h"
-
-/* ---- storage sources ---- */
-
-#define SOURCE_TYPE(mask) ONLY(StorageSource, type, mask)
-#define LOCAL_TYPES (BIT(STORAGE_FILE) | BIT(STORAGE_BLOCK) | BIT(STORAGE_DIR))
-#define TYPES_NOT_YET                                                                                        \
-    NOT_YET_VALUES(BIT(STORAGE_NETWORK) | BIT(STORAGE_VOLUME) | BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER))
-#define ANY_TYPE (~UINT64_C(0))
-
-static const XmlTable host_table =
-    TABLE(StorageHost, "storage-host",
-          ROWS(ATTR("name", StorageHost, name, .doc = "host name or address"),
-               ATTR("port", StorageHost, port, .max = 65535, .doc = "port; the protocol's own by default"),
-               ATTR("transport", StorageHost, transport, .names = &storage_transport_names,
-                    .doc = "transport"),
-               ATTR("socket", StorageHost, socket, .doc = "path of a unix socket")),
-          .doc = "A server that has the storage.");
-
-#define STARTUP_ROW                                                                                          \
-    ATTR("startupPolicy", StorageSource, startup_policy, .names = &startup_policy_names,                     \
-         .doc = "what to do when the source is missing at start")
-#define INDEX_ROW                                                                                            \
-    ATTR("index", StorageSource, index, .flags = ROW_LIVE, .max = UINT32_MAX,                                \
-         .doc = "number of the source in the running machine")
-#define SECLABEL_ROW                                                                                         \
-    LIST("seclabel", StorageSource, seclabels, &security_label_table, .doc = "how the source is labelled")
-#define KEPT_SOURCE_ROWS                                                                                     \
-    KEPT("slices", .doc = "the part of the source to use"), KEPT("ssl", .doc = "TLS settings"),              \
-        KEPT("auth", .doc = "credentials"), KEPT("encryption", .doc = "encryption of the image"),            \
-        KEPT("reservations", .doc = "persistent reservations"), KEPT("initiator", .doc = "iSCSI initiator"), \
-        KEPT("cookies", .doc = "HTTP cookies"), KEPT("readahead", .doc = "read-ahead of the HTTP client"),   \
-        KEPT("timeout", .doc = "time limit of the HTTP client"),                                             \
-        KEPT("identity", .doc = "NFS user and group"),                                                       \
-        KEPT("reconnect", .doc = "reconnecting to the server"), KEPT("knownHosts", .doc = "SSH host keys"),  \
-        KEPT("address", .doc = "PCI address of an NVMe disk"),                                               \
-        KEPT("properties", .doc = "further properties")
-
-/* Everything but "type" and format, which sit in other elements for disks, backing stores and mirrors. Empty
- * drives have no source. */
-static const XmlTable source_element_table =
-    TABLE(StorageSource, "storage-source",
-          ROWS(ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)),
-                    .doc = "path of the image file"),
-               ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),
-                    .doc = "path of the block device"),
-               ATTR("dir", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_DIR)),
-                    .doc = "path of the directory"),
-               ATTR("protocol", StorageSource, protocol, NOT_YET, .names = &storage_protocol_names,
-                    SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "network protocol"),
-               ATTR("name", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_NETWORK)),
-                    .doc = "name of the image or export"),
-               ATTR("query", StorageSource, query, SOURCE_TYPE(BIT(STORAGE_NETWORK)),
-                    .doc = "query part of an HTTP URL"),
-               ATTR("tls", StorageSource, tls, .names = &tristate_yes_no_names,
-                    SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "encrypt the connection"),
-               KEPT_ATTR("tlsHostname", .doc = "host name to expect in the certificate"),
-               ATTR("pool", StorageSource, pool, NOT_YET, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
-                    .doc = "storage pool"),
-               ATTR("volume", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
-                    .doc = "volume of the pool"),
-               ATTR("mode", StorageSource, volume_mode, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
-                    .doc = "iSCSI pools: host or direct"),
-               KEPT_ATTR("type", .doc = "kind of controller or socket"),
-               KEPT_ATTR("managed", .doc = "driver binding"),
-               KEPT_ATTR("namespace", .doc = "NVMe name space"),
-               KEPT_ATTR("path", .doc = "path of the vhost socket"), STARTUP_ROW, INDEX_ROW,
-               LIST("host", StorageSource, hosts, &host_table, SOURCE_TYPE(BIT(STORAGE_NETWORK)),
-                    .doc = "servers that have the storage"),
-               GROUP("snapshot", ROWS(ATTR("name", StorageSource, snapshot, .doc = "name of the snapshot")),
-                     SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "snapshot of an RBD image"),
-               GROUP("config", ROWS(ATTR("file", StorageSource, config, .doc = "path of the file")),
-                     SOURCE_TYPE(BIT(STORAGE_NETWORK)), .doc = "configuration file of the RBD client"),
-               SECLABEL_ROW, KEPT_SOURCE_ROWS),
-          KEEPS(StorageSource), .doc = "Where the data is.");
-
-static bool backing_is_there(const StorageSource *source)
-{
-    return source->backing || source->backing_ends;
-}
-
-static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,
-                         Error **err);
-static void backing_write(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out);
-
-static const XmlRow backing_schema_rows[];
-static const XmlCustom backing_custom = { backing_read, backing_write, backing_schema_rows };
-
-#define BACKING_ROW                                                                                          \
-    CUSTOM("backingStore", &backing_custom, .table = &backing_table,                                         \
-           .doc =                                                                                            \
-               "the image that this one is based on; empty: the chain ends here; none: look into the image")
-
-static const XmlRow backing_schema_rows[] = {
-    ATTR("type", StorageSource, type, TYPES_NOT_YET, .names = &storage_type_names, .doc = "kind of source"),
-    INDEX_ROW,
-    GROUP("format",
-          ROWS(ATTR("type", StorageSource, format, .names = &storage_format_names, .doc = "image format"),
-               KEPT("metadata_cache", HARMLESS, .doc = "cache of the image's tables")),
-          .doc = "format of the image"),
-    { .node = XML_EMBED,
-      XML_NAME_("source"),
-      .table = &source_element_table,
-      .flags = ROW_EMPTY_OK,
-      .doc = "where the image is" },
-    BACKING_ROW,
-    { .node = XML_OBJECT,
-      XML_NAME_("#backing"),
-      XML_PLACE_(StorageSource, backing),
-      .table = &backing_table,
-      .flags = ROW_WRITE_ONLY | ROW_READ_ONLY,
-      .doc = "the next image" },
-    { 0 }
-};
-const XmlTable backing_table = TABLE(StorageSource, "backing-store", backing_schema_rows,
-                                     KEEPS(StorageSource), .doc = "An image of the chain.");
-
-/* <backingStore/> ends the chain; one with a type goes on. Recursion is bounded by the depth of documents. */
-static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,
-                         Error **err)
-{
-    StorageSource *source = base;
-    if (backing_is_there(source))
-        return xml_drop(reader, element, err);
-    bool has_content = false;
-    for (const xmlNode *child = element->children; child; child = child->next)
-        has_content |= child->type == XML_ELEMENT_NODE;
-    if (!xml_attr(element, "type") && !has_content) {
-        source->backing_ends = true;
-        return true;
-    }
-    if (!xml_attr(element, "type"))
-        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'type' is missing");
-    void *backing = NULL;
-    if (!xml_table_read(&backing_table, reader, element, &backing, err))
-        return false;
-    source->backing = backing;
-    if (source->backing->format == STORAGE_FORMAT_ABSENT)
-        return xml_error(reader, element, ERROR_XML_INVALID, err, "child element 'format' is missing");
-    return true;
-}
-
-static void backing_write(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out)
-{
-    const StorageSource *source = base;
-    if (source->backing) {
-        xml_table_write(&backing_table, "backingStore", source->backing, flags, indent, out);
-    } else if (source->backing_ends) {
-        xml_indent(indent, out);
-        xml_append_literal(out, "<backingStore/>\n");
-    }
-}
 
 /* ---- disks ---- */
 
@@ -162,7 +12,7 @@ static void backing_write(const XmlRow *row, const void *base, unsigned flags, u
 #define LENGTH(text, member)                                                                                 \
     CHILD(text, DiskIotune, member, .max = UINT64_MAX, .flags = ROW_CHANGEABLE,                              \
           .doc = "seconds that a burst may last")
-static const XmlTable iotune_table =
+const XmlTable iotune_table =
     TABLE(DiskIotune, "iotune",
           ROWS(LIMIT("total_bytes_sec", total_bytes_sec, "bytes per second, reading and writing together"),
                LIMIT("read_bytes_sec", read_bytes_sec, "bytes read per second"),
@@ -214,7 +64,7 @@ static const XmlRow driver_rows[] = {
     ATTR("queues", DiskDef, queues, .max = UINT32_MAX, .doc = "number of virtqueues"),
     ATTR("queue_size", DiskDef, queue_size, .max = UINT32_MAX, .doc = "entries of each virtqueue"),
     INCLUDE(DiskDef, virtio, &virtio_options_table),
-    KEPT("metadata_cache", HARMLESS, .doc = "cache of the image's tables"),
+    METADATA_CACHE_ROW(DiskDef, src.metadata_cache_bytes),
     { 0 }
 };
 
@@ -249,7 +99,7 @@ static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, E
 
 const XmlTable disk_table =
     TABLE(DiskDef, "disk",
-          ROWS(ATTR("type", DiskDef, src.type, HOST_SIDE, TYPES_NOT_YET, .names = &storage_type_names,
+          ROWS(ATTR("type", DiskDef, src.type, HOST_SIDE, NOT_YET_VALUES(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)), .names = &storage_type_names,
                     .fallback = "file", .doc = "kind of source"),
                ATTR("device", DiskDef, device, .names = &disk_device_names, .fallback = "disk",
                     .doc = "what the guest sees"),
@@ -257,37 +107,23 @@ const XmlTable disk_table =
                     .doc = "generation of the virtio device"),
                ATTR("rawio", DiskDef, rawio, NOT_YET, .fallback = "no", .names = &tristate_yes_no_names,
                     .doc = "the disk needs raw I/O rights"),
-               ATTR("sgio", DiskDef, sgio, NOT_YET, .fallback = "filtered", .names = &disk_sgio_names,
+               ATTR("sgio", DiskDef, sgio, .fallback = "filtered", .names = &disk_sgio_names,
                     .doc = "whether SG_IO commands are filtered"),
                ATTR("snapshot", DiskDef, snapshot, HARMLESS, .names = &disk_snapshot_names,
                     .doc = "how the disk takes part in snapshots"),
-               GROUP("driver", driver_rows, HOST_SIDE, .doc = DRIVER_DOC), KEPT("auth", .doc = "credentials"),
-               { .node = XML_EMBED,
-                 XML_NAME_("source"),
-                 XML_PLACE_(DiskDef, src),
-                 .table = &source_element_table,
-                 HOST_SIDE,
-                 .flags = ROW_CHANGEABLE,
-                 .doc = "where the data is; an empty drive has none" },
-               { .node = XML_INCLUDE,
-                 XML_NAME_("#include"),
-                 XML_PLACE_(DiskDef, src),
-                 HOST_SIDE,
-                 .table = &(const XmlTable)TABLE(StorageSource, "backing-chain",
-                                                 ROWS(BACKING_ROW, { .node = XML_OBJECT,
-                                                                     XML_NAME_("#backing"),
-                                                                     XML_PLACE_(StorageSource, backing),
-                                                                     .table = &backing_table,
-                                                                     .flags = ROW_WRITE_ONLY | ROW_READ_ONLY,
-                                                                     .doc = "the next image" }),
-                                                 .doc = "The images below.") },
+               GROUP("driver", driver_rows, HOST_SIDE, .doc = DRIVER_DOC),
+               OBJECT("auth", DiskDef, auth, &storage_auth_table, HOST_SIDE,
+                      .doc = "credentials for the source"),
+               EMBED("source", DiskDef, src, &storage_source_table, HOST_SIDE, .flags = ROW_CHANGEABLE,
+                     .doc = "where the data is; an empty drive has none"),
+               INCLUDE(DiskDef, src, &backing_chain_table, HOST_SIDE),
                KEPT("backenddomain", .doc = "Xen's driver domain"),
                KEPT("mirror", .flags = ROW_LIVE, .doc = "the copy that a running block job writes"),
                GROUP("geometry",
                      ROWS(ATTR("cyls", DiskDef, cylinders, .max = UINT32_MAX, .doc = "cylinders"),
                           ATTR("heads", DiskDef, heads, .max = UINT32_MAX, .doc = "heads"),
                           ATTR("secs", DiskDef, sectors, .max = UINT32_MAX, .doc = "sectors per track"),
-                          ATTR("trans", DiskDef, trans, NOT_YET, .fallback = "auto",
+                          ATTR("trans", DiskDef, trans, .fallback = "auto",
                                .names = &disk_geometry_trans_names, .doc = "BIOS translation")),
                      .doc = "geometry shown to old guests"),
                GROUP("blockio",
@@ -300,7 +136,7 @@ const XmlTable disk_table =
                      .doc = "block sizes shown to the guest"),
                GROUP("target", target_rows, .flags = ROW_REQUIRED, .missing_code = ERROR_NO_TARGET,
                      .doc = "how the guest sees the disk"),
-               OBJECT("iotune", DiskDef, iotune, &iotune_table, HOST_SIDE, NOT_YET,
+               OBJECT("iotune", DiskDef, iotune, &iotune_table, HOST_SIDE,
                       .doc = "limits on the disk's throughput"),
                FLAG("readonly", DiskDef, readonly, .doc = "the guest can't write"),
                FLAG("shareable", DiskDef, shareable,
@@ -309,12 +145,13 @@ const XmlTable disk_table =
                           ROWS(ATTR("shareBacking", DiskDef, transient_share_backing,
                                     .names = &tristate_yes_no_names,
                                     .doc = "several machines may use the same image")),
-                          NOT_YET, HOST_SIDE, .doc = "what is written is lost when the machine stops"),
+                          HOST_SIDE, .doc = "what is written is lost when the machine stops"),
                CHILD("serial", DiskDef, serial, .doc = "serial number"),
                CHILD("wwn", DiskDef, wwn, .doc = "world wide name: 16 hexadecimal digits"),
                CHILD("vendor", DiskDef, vendor, .doc = "SCSI vendor, at most 8 characters"),
                CHILD("product", DiskDef, product, .doc = "SCSI product, at most 16 characters"),
-               KEPT("encryption", .doc = "encryption of the image"),
+               OBJECT("encryption", DiskDef, encryption, &volume_encryption_table, HOST_SIDE,
+                      .flags = ROW_LONG, .doc = "encryption of the image"),
                INCLUDE(DiskDef, info, &device_info_table)),
           KEEPS(DiskDef), .init = disk_init, .finish = disk_finish,
           .doc = "A disk, CD-ROM drive, floppy drive or SCSI LUN.");

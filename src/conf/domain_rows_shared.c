@@ -56,32 +56,18 @@ static bool write_spapr_reg(const void *base, unsigned flags, GString *out)
 }
 static const XmlCodec spapr_reg_codec = { read_spapr_reg, write_spapr_reg, "(0x)?[0-9a-fA-F]+" };
 
+#define PCI_BYTE(text, member, digits, most, words)                                                          \
+    {                                                                                                        \
+        .node = XML_ATTR, XML_NAME_(text), XML_PLACE_(DeviceAddress, pci.member), .type = XML_VALUE_U8,      \
+        ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)), .width = digits, .max = most,                           \
+        .flags = ROW_HEX | ROW_ALWAYS, .doc = words                                                          \
+    }
 #define PCI_ADDRESS_ROWS                                                                                     \
     ATTR("domain", DeviceAddress, pci.domain, ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)), .width = 4,       \
          .flags = ROW_HEX | ROW_ALWAYS, .max = 0xffff, .doc = "PCI domain"),                                 \
-        { .node = XML_ATTR,                                                                                  \
-          XML_NAME_("bus"),                                                                                  \
-          XML_PLACE_(DeviceAddress, pci.bus),                                                                \
-          .type = XML_VALUE_U8,                                                                              \
-          .max = 255,                                                                                        \
-          ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)),                                                       \
-          .width = 2,                                                                                        \
-          .flags = ROW_HEX | ROW_ALWAYS,                                                                     \
-          .doc = "bus: index of the controller that the device is plugged into" },                           \
-        { .node = XML_ATTR,                                                                                  \
-          XML_NAME_("slot"),                                                                                 \
-          XML_PLACE_(DeviceAddress, pci.slot),                                                               \
-          .type = XML_VALUE_U8,                                                                              \
-          ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)),                                                       \
-          .width = 2,                                                                                        \
-          .max = 31,                                                                                         \
-          .flags = ROW_HEX | ROW_ALWAYS,                                                                     \
-          .doc = "slot on the bus" },                                                                        \
-    {                                                                                                        \
-        .node = XML_ATTR, XML_NAME_("function"), XML_PLACE_(DeviceAddress, pci.function),                    \
-        .type = XML_VALUE_U8, ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)), .width = 1, .max = 7,             \
-        .flags = ROW_HEX | ROW_ALWAYS, .doc = "function of the slot"                                         \
-    }
+        PCI_BYTE("bus", bus, 2, 255, "bus: index of the controller that the device is plugged into"),        \
+        PCI_BYTE("slot", slot, 2, 31, "slot on the bus"),                                                    \
+        PCI_BYTE("function", function, 1, 7, "function of the slot")
 
 #define DRIVE_ONLY ONLY(DeviceAddress, type, BIT(ADDRESS_DRIVE)), .flags = ROW_ALWAYS
 #define SERIAL_ONLY ONLY(DeviceAddress, type, BIT(ADDRESS_VIRTIO_SERIAL)), .flags = ROW_ALWAYS

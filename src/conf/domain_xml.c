@@ -30,6 +30,7 @@ static void log_dropped(void *arg, const char *path, unsigned line)
 /* More than any board takes; what follows looks at each together with each other. */
 #define DEVICES_MAX 1024
 #define CONTROLLERS_MAX 512
+#define NUMA_CELLS_MAX 128 /* of QEMU */
 
 static bool count_device(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
 {
@@ -45,6 +46,8 @@ static bool finish_def(DomainDef *def, DomainParseFlags flags, const DomainHooks
         return error_set(err, ERROR_XML_INVALID, "more than %d devices", DEVICES_MAX);
     if (def_list_len(def->controllers) > CONTROLLERS_MAX)
         return error_set(err, ERROR_XML_INVALID, "more than %d controllers", CONTROLLERS_MAX);
+    if (def->cpu && def_list_len(def->cpu->numa) > NUMA_CELLS_MAX)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "more than %d NUMA cells", NUMA_CELLS_MAX);
     if (!domain_fill_defaults(def, flags, hooks, err))
         return false;
     return flags & DOMAIN_PARSE_SKIP_CHECKS || domain_check(def, err);
@@ -227,11 +230,6 @@ DomainDef *domain_def_copy(const DomainDef *def)
 bool domain_def_equal(const DomainDef *a, const DomainDef *b)
 {
     return xml_table_equal(&domain_table, a, b);
-}
-
-void domain_def_diff(const DomainDef *a, const DomainDef *b, XmlDiffFunc func, void *arg)
-{
-    xml_table_diff(&domain_table, a, b, func, arg);
 }
 
 static bool note_gap(void *arg, const char *path, const XmlRow *row)

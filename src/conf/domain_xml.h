@@ -73,8 +73,6 @@ void domain_def_free(DomainDef *def); /* NULL does nothing */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainDef, domain_def_free)
 DomainDef *domain_def_copy(const DomainDef *def);
 bool domain_def_equal(const DomainDef *a, const DomainDef *b);
-/* Calls @func with the path of each difference ("devices/disk[2]/driver/@cache"); false stops. */
-void domain_def_diff(const DomainDef *a, const DomainDef *b, XmlDiffFunc func, void *arg);
 
 /* The XPaths ("/domain/devices/disk[1]/iotune") of what @def sets and Lodge does not act on yet; array of
  * char *, empty if there is none. Caller owns. */

@@ -114,6 +114,8 @@ extern const XmlTable pool_table;
  * ERROR_CONFIG_UNSUPPORTED  unknown format of the source */
 AWAITS MUST_CHECK bool pool_def_parse(const char *xml, size_t len, unsigned flags, PoolDef **ret_def,
                                       Error **err);
+/* @path without "//" and a slash at the end, as text: what lies there may be elsewhere tomorrow. Owned. */
+char *pool_clean_path(const char *path);
 /* Owned text. @flags: XML_FORMAT_* */
 char *pool_def_format(const PoolDef *def, unsigned flags);
 void pool_def_free(PoolDef *def);

@@ -36,7 +36,7 @@ static bool read_mode(const char *text, void *base, Error **err)
     char *end = NULL;
     const guint64 mode = g_ascii_strtoull(text, &end, 8);
 
-    if (!g_ascii_isdigit(*text) || *end || mode > 07777)
+    if (!g_ascii_isdigit(*text) || *end || mode > 0777)
         return error_set(err, ERROR_XML_INVALID, "malformed octal mode '%s'", text);
     ((StoragePermissions *)base)->mode = (OptU32){ .value = (uint32_t)mode, .is_set = true };
     return true;
@@ -52,7 +52,7 @@ static bool write_mode(const void *base, unsigned flags, GString *out)
 }
 static const XmlCodec mode_codec = { read_mode, write_mode, "[0-7]+" };
 
-/* -1 leaves it to the daemon, like absence. */
+/* -1, also as its bits, leaves it to the daemon, like absence. */
 static bool read_id(const char *text, const char *what, OptU32 *ret_id, Error **err)
 {
     uint64_t id;
@@ -61,7 +61,7 @@ static bool read_id(const char *text, const char *what, OptU32 *ret_id, Error **
         return true;
     if (!parse_uint(text, &id, NULL) || id > UINT32_MAX)
         return error_set(err, ERROR_XML_INVALID, "malformed %s element '%s'", what, text);
-    *ret_id = (OptU32){ .value = (uint32_t)id, .is_set = true };
+    *ret_id = (OptU32){ .value = (uint32_t)id, .is_set = id != UINT32_MAX };
     return true;
 }
 
@@ -90,11 +90,6 @@ static bool write_group(const void *base, unsigned flags, GString *out)
 }
 static const XmlCodec owner_codec = { read_owner, write_owner, "-1|[0-9]+" };
 static const XmlCodec group_codec = { read_group, write_group, "-1|[0-9]+" };
-
-#define CODEC_CHILD(text, ops, ...)                                                                          \
-    {                                                                                                        \
-        .node = XML_CHILD, XML_NAME_(text), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__             \
-    }
 
 const XmlTable storage_permissions_table =
     TABLE(StoragePermissions, "storage-permissions",
@@ -168,6 +163,7 @@ static const XmlTable adapter_table =
 static const XmlTable auth_table =
     TABLE(PoolAuth, "pool-auth",
           ROWS(ATTR("type", PoolAuth, type, .names = &auth_names, .flags = ROW_REQUIRED | ROW_ALWAYS,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED,
                     .doc = "kind of authentication"),
                ATTR("username", PoolAuth, username, .flags = ROW_REQUIRED, .doc = "who logs in"),
                GROUP("secret",

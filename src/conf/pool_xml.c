@@ -46,6 +46,10 @@ static bool pool_check(const PoolDef *def, Error **err)
         return error_set(err, ERROR_XML_INVALID, "missing pool source name element");
     if (strchr(def->name, '/'))
         return error_set(err, ERROR_XML_INVALID, "name %s cannot contain '/'", def->name);
+    if (strchr(def->name, '\n'))
+        return error_set(err, ERROR_XML_SYNTAX, "invalid char in name: \n");
+    if (def->auth && uuid_is_null(&def->auth->secret_uuid) && !def->auth->secret_usage)
+        return error_set(err, ERROR_XML_INVALID, "Missing <secret> element in auth");
     if ((needs & NEEDS_NAME) && !def->source_name)
         return missing(err, "source name");
     if ((needs & NEEDS_HOST) && !def->hosts)
@@ -63,8 +67,7 @@ static bool pool_check(const PoolDef *def, Error **err)
     return true;
 }
 
-/* Without "//" and a slash at the end, as text: what lies there may be elsewhere tomorrow. */
-static char *clean_path(const char *path)
+char *pool_clean_path(const char *path)
 {
     GString *out = g_string_new(NULL);
 
@@ -77,8 +80,23 @@ static char *clean_path(const char *path)
     return g_string_free(out, FALSE);
 }
 
+/* A folder has no source: what a document says there means nothing. */
+static void pool_drop_source(PoolDef *def)
+{
+    PoolDef *dropped = g_new0(PoolDef, 1);
+
+    dropped->hosts = g_steal_pointer(&def->hosts);
+    dropped->devices = g_steal_pointer(&def->devices);
+    dropped->source_dir = g_steal_pointer(&def->source_dir);
+    dropped->source_name = g_steal_pointer(&def->source_name);
+    dropped->adapter = g_steal_pointer(&def->adapter);
+    pool_def_free(dropped);
+}
+
 static void pool_fill_in(PoolDef *def, unsigned flags)
 {
+    if (def->type == POOL_TYPE_DIR)
+        pool_drop_source(def);
     if (!def->name)
         def->name = g_strdup(def->source_name);
     if (!def->source_name && def->type == POOL_TYPE_LOGICAL)
@@ -91,7 +109,7 @@ static void pool_fill_in(PoolDef *def, unsigned flags)
         def->target_path = def->source_name ? g_strconcat("/dev/", def->source_name, NULL) : NULL;
     }
     if (def->target_path) {
-        char *path = clean_path(def->target_path);
+        char *path = pool_clean_path(def->target_path);
         g_free(def->target_path);
         def->target_path = path;
     }

@@ -37,14 +37,22 @@ typedef enum VolumeEncryptionFormat {
     VOLUME_ENCRYPTION_COUNT
 } VolumeEncryptionFormat;
 
+typedef enum VolumeEncryptionEngine {
+    VOLUME_ENGINE_ABSENT,
+    VOLUME_ENGINE_QEMU,
+    VOLUME_ENGINE_LIBRBD,
+    VOLUME_ENGINE_COUNT
+} VolumeEncryptionEngine;
+
 typedef struct VolumeEncryption {
     uint8_t format;     /* VolumeEncryptionFormat */
-    uint8_t engine;     /* 0: not said, 1: qemu, 2: librbd */
+    uint8_t engine;     /* VolumeEncryptionEngine */
     GPtrArray *secrets; /* VolumeSecret */
     char *cipher, *cipher_mode, *cipher_hash;
     uint32_t cipher_bits;
     char *ivgen, *ivgen_hash;
 } VolumeEncryption;
+extern const XmlTable volume_encryption_table;
 
 typedef struct VolumeTarget { /* of the volume, or of what it is based on */
     char *path;

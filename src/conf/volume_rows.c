@@ -44,7 +44,7 @@ static const XmlTable secret_table =
                ATTR("usage", VolumeSecret, usage, .doc = "or its usage")),
           .doc = "A secret that opens the volume.");
 
-static const XmlTable encryption_table =
+const XmlTable volume_encryption_table =
     TABLE(VolumeEncryption, "volume-encryption",
           ROWS(ATTR("format", VolumeEncryption, format, .names = &encryption_names,
                     .flags = ROW_REQUIRED | ROW_ALWAYS, .bad_code = ERROR_CONFIG_UNSUPPORTED,
@@ -70,7 +70,8 @@ static const XmlRow target_rows[] = {
           .doc = "format of the image or partition"),
     OBJECT("permissions", VolumeTarget, permissions, &storage_permissions_table, .doc = "who may use it"),
     OBJECT("timestamps", VolumeTarget, times, &times_table, .doc = "when it was used"),
-    OBJECT("encryption", VolumeTarget, encryption, &encryption_table, .flags = ROW_LONG, .doc = "encryption"),
+    OBJECT("encryption", VolumeTarget, encryption, &volume_encryption_table, .flags = ROW_LONG,
+           .doc = "encryption"),
     CHILD("compat", VolumeTarget, compat, .doc = "qcow2: version of QEMU that can read it, 0.10 or 1.1"),
     FLAG("nocow", VolumeTarget, nocow, .doc = "no copy on write by the file system"),
     CHILD("clusterSize", VolumeTarget, cluster_bytes, .unit = XML_UNIT_B, .max = INT64_MAX,
@@ -90,7 +91,7 @@ static const XmlTable extent_table =
           .doc = "A part of a device.");
 static const XmlTable device_table =
     TABLE(VolumeDevice, "volume-device",
-          ROWS(ATTR("path", VolumeDevice, path, .flags = ROW_REQUIRED, .doc = "path of the device"),
+          ROWS(ATTR("path", VolumeDevice, path, .doc = "path of the device"),
                LIST("extent", VolumeDevice, extents, &extent_table, .doc = "the parts of it")),
           .doc = "A device on which the volume lies.");
 
@@ -115,6 +116,35 @@ const XmlTable volume_table =
                       .doc = "the image that it is based on")),
           .doc = "A volume of a storage pool.");
 
+static bool encryption_check(const VolumeEncryption *encryption, Error **err)
+{
+    for (guint i = 0; encryption->secrets && i < encryption->secrets->len; i++) {
+        const VolumeSecret *secret = g_ptr_array_index(encryption->secrets, i);
+        if (uuid_is_null(&secret->uuid) && !secret->usage)
+            return error_set(err, ERROR_XML_INVALID, "missing secret uuid or usage attribute");
+    }
+    const bool has_cipher =
+        encryption->cipher || encryption->cipher_bits || encryption->cipher_mode || encryption->cipher_hash;
+    if (has_cipher && !encryption->cipher)
+        return error_set(err, ERROR_XML_INVALID, "cipher info missing 'name' attribute");
+    if (has_cipher && !encryption->cipher_bits)
+        return error_set(err, ERROR_XML_INVALID, "cipher info missing 'size' attribute");
+    if ((encryption->ivgen || encryption->ivgen_hash) && !has_cipher)
+        return error_set(err, ERROR_XML_INVALID, "ivgen element found, but cipher is missing");
+    if (encryption->ivgen_hash && !encryption->ivgen)
+        return error_set(err, ERROR_XML_INVALID, "missing 'name' attribute in ivgen element");
+    return true;
+}
+
+/* Two numbers with a dot between them. */
+static bool is_compat(const char *text)
+{
+    const size_t first = strspn(text, "0123456789");
+
+    return first && text[first] == '.' && strspn(text + first + 1, "0123456789") &&
+           text[first + 1 + strspn(text + first + 1, "0123456789")] == '\0';
+}
+
 static bool volume_check(const VolumeDef *def, VolumeParseFlags flags, Error **err)
 {
     if (!def->name)
@@ -123,9 +153,9 @@ static bool volume_check(const VolumeDef *def, VolumeParseFlags flags, Error **e
         return error_set(err, ERROR_INVALID_STATE, "volume name '%s' cannot contain '/'", def->name);
     if (!def->capacity.is_set && !(flags & VOLUME_PARSE_NO_CAPACITY) && !def->backing)
         return error_set(err, ERROR_XML_INVALID, "missing capacity element");
-    if (def->target.compat && strspn(def->target.compat, "0123456789.") != strlen(def->target.compat))
+    if (def->target.compat && !is_compat(def->target.compat))
         return error_set(err, ERROR_XML_INVALID, "forbidden characters in 'compat' attribute");
-    return true;
+    return !def->target.encryption || encryption_check(def->target.encryption, err);
 }
 
 bool volume_def_parse(const char *xml, size_t len, VolumeParseFlags flags, VolumeDef **ret_def, Error **err)

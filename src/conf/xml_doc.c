@@ -228,7 +228,6 @@ typedef struct ReadJob {
     void *arg;
     void (*arg_free)(void *arg);
     xmlDoc *doc;
-    Error *problem;
 } ReadJob;
 
 static void read_job_free(void *data)
@@ -238,20 +237,20 @@ static void read_job_free(void *data)
     g_free(job->text);
     g_free(job->source);
     xml_document_free(job->doc);
-    error_free(job->problem);
     if (job->arg_free)
         job->arg_free(job->arg);
     g_free(job);
 }
 
-static void read_job_run(void *data)
+static bool read_job_run(void *data, Error **err)
 {
     ReadJob *job = data;
 
-    if (!read_text(job->text, job->len, job->source, &job->doc, &job->problem) || !job->use)
-        return;
-    (void)job->use(xmlDocGetRootElement(job->doc), job->arg, &job->problem); /* says it by the problem */
+    if (!read_text(job->text, job->len, job->source, &job->doc, err) || !job->use)
+        return job->doc != NULL;
+    const bool ok = job->use(xmlDocGetRootElement(job->doc), job->arg, err);
     g_clear_pointer(&job->doc, xml_document_free); /* here: freeing takes as long as reading */
+    return ok;
 }
 
 /* The job once it ran and went well; else NULL, and @arg is freed. */
@@ -261,13 +260,10 @@ static ReadJob *read_in_worker(const ReadJob *what, Error **err)
 
     job->text = g_memdup2(what->text, what->len);
     job->source = g_strdup(what->source);
-    if (!worker_run(worker_lane_named("documents"), read_job_run, job, read_job_free, READ_DEADLINE_MS, err))
-        return NULL;
-    if (!job->problem)
-        return job;
-    error_propagate(err, g_steal_pointer(&job->problem));
-    read_job_free(job);
-    return NULL;
+    return worker_call(worker_lane_named("documents"), read_job_run, job, read_job_free, READ_DEADLINE_MS,
+                       err)
+               ? job
+               : NULL;
 }
 
 static bool check_length(size_t len, const char *source, Error **err)

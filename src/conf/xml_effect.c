@@ -27,7 +27,9 @@ static size_t descend(Gaps *gaps, const XmlRow *row, int index)
     bool is_attr = row->node == XML_ATTR || row->node == XML_KEPT_ATTR;
     if (row->node == XML_TEXT || row->node == XML_INCLUDE || row->node == XML_INCLUDE_OBJECT)
         return len;
-    g_string_append_printf(gaps->path, "%s%s%s", len ? "/" : "", is_attr ? "@" : "", row_name(row));
+    g_string_append(gaps->path, len ? "/" : ""); /* no printf(): every element that is set comes by */
+    g_string_append(gaps->path, is_attr ? "@" : "");
+    g_string_append(gaps->path, row_name(row));
     if (index >= 0)
         g_string_append_printf(gaps->path, "[%d]", index + 1);
     return len;

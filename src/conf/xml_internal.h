@@ -11,6 +11,7 @@
 #define XML_NODES_MAX 65536    /* elements, comments, instructions */
 #define XML_ATTRIBUTES_MAX 256 /* of one element, declarations of name spaces among them */
 #define XML_SPACES_MAX 128     /* declarations of name spaces around one element */
+#define XML_LIST_MAX 16384     /* elements of one kind inside one element */
 
 static inline void *xml_field(const XmlRow *row, void *base)
 {

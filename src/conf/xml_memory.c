@@ -75,7 +75,7 @@ static void release(const XmlTable *table, void *object)
         g_clear_pointer(xml_kept_field(table, object), kept_free);
 }
 
-void xml_table_clear(const XmlTable *table, void *object)
+static void xml_table_clear(const XmlTable *table, void *object)
 {
     release(table, object);
     memset(object, 0, table->size);

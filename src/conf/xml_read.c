@@ -321,9 +321,11 @@ static bool read_list_item(XmlReader *reader, const xmlNode *element, const XmlR
                            Error **err)
 {
     void *object = NULL;
+    GPtrArray **list = xml_field(row, base);
+    if (*list && (*list)->len >= XML_LIST_MAX)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "more than %d of them", XML_LIST_MAX);
     if (!xml_table_read(row->table, reader, element, &object, err))
         return false;
-    GPtrArray **list = xml_field(row, base);
     if (!*list)
         *list = xml_list_new(row->table);
     g_ptr_array_add(*list, object);

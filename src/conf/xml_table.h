@@ -256,6 +256,10 @@ struct XmlTable {
     {                                                                                                        \
         .node = XML_ATTR, XML_NAME_(text), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__              \
     }
+#define CODEC_CHILD(text, ops, ...)                                                                          \
+    {                                                                                                        \
+        .node = XML_CHILD, XML_NAME_(text), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__             \
+    }
 #define CODEC_TEXT(ops, ...)                                                                                 \
     {                                                                                                        \
         .node = XML_TEXT, XML_NAME_("#text"), .type = XML_VALUE_OTHER, .codec = (ops), __VA_ARGS__           \
@@ -354,8 +358,7 @@ void xml_indent(unsigned spaces, GString *out);
 /* ---- memory ---- */
 
 void *xml_table_new(const XmlTable *table);
-void xml_table_free(const XmlTable *table, void *object);  /* NULL does nothing */
-void xml_table_clear(const XmlTable *table, void *object); /* frees what it owns and zeroes it */
+void xml_table_free(const XmlTable *table, void *object); /* NULL does nothing */
 void *xml_table_copy(const XmlTable *table, const void *object);
 /* A list whose elements xml_table_free() frees. */
 GPtrArray *xml_list_new(const XmlTable *table);

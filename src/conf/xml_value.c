@@ -35,7 +35,9 @@ static bool read_enum(const XmlRow *row, const char *text, void *field, Error **
 
 static bool range_error(const XmlRow *row, const char *text, Error **err)
 {
-    ErrorCode code = row->bad_code ? row->bad_code : ERROR_XML_INVALID;
+    ErrorCode code = row->bad_code                 ? row->bad_code
+                     : row->unit == XML_UNIT_BYTES ? ERROR_OVERFLOW
+                                                   : ERROR_XML_INVALID;
     error_set(err, code, "%s is out of range", text);
     if (row->unit != XML_UNIT_NONE)
         return false;

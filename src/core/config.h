@@ -50,6 +50,8 @@ typedef struct Config {
     unsigned remote_display_port_max; /* 65535 */
     unsigned remote_websocket_port_min;
     unsigned remote_websocket_port_max;
+    bool nbd_tls; /* of NBD disks that do not say */
+    char *nbd_tls_x509_cert_dir;
     bool auto_dump_bypass_cache;
     char *auto_dump_path;
     bool auto_start_bypass_cache;
@@ -65,10 +67,11 @@ typedef struct Config {
     char **security_default_confined; /* reserved */
     unsigned max_queued;              /* jobs waiting for one machine; 0: unlimited */
     /* Lodge's own, in libvirtd.conf too */
-    unsigned start_timeout_s;   /* QEMU must greet by then; 30 */
-    unsigned storage_timeout_s; /* a call on storage may take this long; 10 */
-    unsigned hook_timeout_s;    /* 30 */
-    unsigned job_timeout_s;     /* a change waits this long for another; 30 */
+    unsigned start_timeout_s;       /* QEMU must greet by then; 30 */
+    unsigned storage_timeout_s;     /* a call on storage may take this long; 10 */
+    unsigned hook_timeout_s;        /* 30 */
+    unsigned resume_after_enospc_s; /* how often a machine that ran out of space is tried again; 0: not */
+    unsigned job_timeout_s;         /* a change waits this long for another; 30 */
 
     GPtrArray *origins; /* private: of ConfigOrigin, one per key */
 } Config;

@@ -4,9 +4,7 @@
 #include "core/host.h"
 
 #include <limits.h>
-#include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "core/hooks.h"

@@ -61,11 +61,6 @@ void registry_free(Registry *registry)
     g_free(registry);
 }
 
-const ObjectClass *registry_class(const Registry *registry)
-{
-    return registry->class;
-}
-
 Host *registry_host(const Registry *registry)
 {
     return registry->host;
@@ -609,7 +604,7 @@ Object *object_define(Host *host, const ObjectClass *class, const char *xml, uns
         xml_table_free(class->table, def);
         return NULL;
     }
-    const int detail = object->config ? 1 : 0;
+    const int detail = class->kind == OBJECT_DOMAIN && object->config ? 1 : 0; /* others have no details */
     object_set_config(object, def);
     object->config_is_new = object->live != NULL;
     object_list_it(object);

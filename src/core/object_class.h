@@ -136,7 +136,6 @@ struct ObjectClass {
 /* A host has one per class; a parent (the snapshots of a machine) can have some, too. */
 Registry *registry_new(Host *host, const ObjectClass *class);
 void registry_free(Registry *registry);
-const ObjectClass *registry_class(const Registry *registry);
 Host *registry_host(const Registry *registry);
 /* for (RegistryIter iter = registry_iter(registry); (object = registry_next(&iter));)
  * The registry must not change meanwhile. */

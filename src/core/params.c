@@ -20,7 +20,7 @@ Params *params_new(void)
 {
     Params *params = g_new0(Params, 1);
 
-    params->array = g_array_sized_new(FALSE, TRUE, sizeof(Param), PARAMS_USUAL);
+    params->array = g_array_sized_new(FALSE, FALSE, sizeof(Param), PARAMS_USUAL);
     g_array_set_clear_func(params->array, param_clear);
     return params;
 }
@@ -38,28 +38,28 @@ void params_clear(Params *params)
     g_array_set_size(params->array, 0);
 }
 
-/* "block.%u.path", whose first '%' is "%u": of statistics there are thousands at a time, and printf() would
- * be most of their cost. */
-static bool name_with_number(char *name, size_t size, const char *format, unsigned number)
+/* What statistics use, names with "%u", is done here: there are thousands at a time, and printf() would be
+ * most of their cost. A name longer than the protocol allows is cut: it could not be sent anyway. */
+PRINTF(2, 0) static void param_set_name(Param *param, const char *format, va_list args)
 {
-    const char *percent = strchr(format, '%');
-    char digits[3 * sizeof number];
-    size_t at = sizeof digits;
-    const size_t before = (size_t)(percent - format);
+    char *at = param->name, *end = param->name + sizeof(param->name) - 1;
 
-    if (strchr(percent + 1, '%'))
-        return false;
-    const char *after = percent + 2;
-    const size_t len_after = strlen(after);
-    do
-        digits[--at] = (char)('0' + number % 10);
-    while (number /= 10);
-    if (before + sizeof digits - at + len_after >= size)
-        return false;
-    memcpy(name, format, before);
-    memcpy(name + before, digits + at, sizeof digits - at);
-    memcpy(name + before + sizeof digits - at, after, len_after + 1);
-    return true;
+    for (const char *from = format, *percent = NULL; at < end; from = percent + 2) {
+        percent = strchrnul(from, '%');
+        at = mempcpy(at, from, (size_t)MIN(percent - from, end - at));
+        if (!*percent)
+            break;
+        if (percent[1] != 'u' || strchr(percent + 1, '%')) {
+            (void)vsnprintf(param->name, sizeof(param->name), format, args);
+            return;
+        }
+        unsigned number = va_arg(args, unsigned), scale = 1;
+        while (number / scale >= 10)
+            scale *= 10;
+        for (; scale && at < end; scale /= 10)
+            *at++ = (char)('0' + number / scale % 10);
+    }
+    *at = '\0';
 }
 
 PRINTF(3, 0) static Param *params_append(Params *params, ParamType type, const char *format, va_list args)
@@ -67,17 +67,7 @@ PRINTF(3, 0) static Param *params_append(Params *params, ParamType type, const c
     g_array_set_size(params->array, params->array->len + 1);
     Param *param = &g_array_index(params->array, Param, params->array->len - 1);
     param->type = type;
-    const size_t len = strcspn(format, "%");
-    va_list again;
-
-    /* A name longer than the protocol allows is cut: it could not be sent anyway. */
-    va_copy(again, args);
-    if (!format[len])
-        (void)g_strlcpy(param->name, format, sizeof(param->name));
-    else if (format[len + 1] != 'u' ||
-             !name_with_number(param->name, sizeof(param->name), format, va_arg(again, unsigned)))
-        (void)vsnprintf(param->name, sizeof(param->name), format, args);
-    va_end(again);
+    param_set_name(param, format, args);
     return param;
 }
 
@@ -94,7 +84,6 @@ PARAMS_ADD(params_add_int, int32_t, i, PARAM_INT)
 PARAMS_ADD(params_add_uint, uint32_t, ui, PARAM_UINT)
 PARAMS_ADD(params_add_llong, int64_t, l, PARAM_LLONG)
 PARAMS_ADD(params_add_ullong, uint64_t, ul, PARAM_ULLONG)
-PARAMS_ADD(params_add_double, double, d, PARAM_DOUBLE)
 PARAMS_ADD(params_add_bool, bool, b, PARAM_BOOLEAN)
 
 void params_add_string(Params *params, const char *value, const char *name, ...)

@@ -44,7 +44,6 @@ PRINTF(3, 4) void params_add_int(Params *params, int32_t value, const char *name
 PRINTF(3, 4) void params_add_uint(Params *params, uint32_t value, const char *name, ...);
 PRINTF(3, 4) void params_add_llong(Params *params, int64_t value, const char *name, ...);
 PRINTF(3, 4) void params_add_ullong(Params *params, uint64_t value, const char *name, ...);
-PRINTF(3, 4) void params_add_double(Params *params, double value, const char *name, ...);
 PRINTF(3, 4) void params_add_bool(Params *params, bool value, const char *name, ...);
 PRINTF(3, 4) void params_add_string(Params *params, const char *value, const char *name, ...);
 /* Appends all of @from, which is empty afterwards. */

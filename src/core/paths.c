@@ -111,76 +111,62 @@ void paths_free(Paths *paths)
 typedef struct OwnJob {
     char *path;
     mode_t mode;
-    int errnum;
-    Error *err;
+    bool is_swept;
 } OwnJob;
 
 static void own_job_free(void *data)
 {
     OwnJob *job = data;
-    error_free(job->err);
     g_free(job->path);
     g_free(job);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(OwnJob, own_job_free)
 
 /* libvirtd and earlier versions gave these folders to QEMU's user, who may have put something else in the
  * place of one below: that goes. The folders are taken back from the top, so nothing comes after it. */
-static void sweep_job_run(void *data)
+static bool sweep_job_run(void *data, Error **err)
 {
     OwnJob *job = data;
     struct stat info;
 
-    if (lstat(job->path, &info) == 0 && !S_ISDIR(info.st_mode) && info.st_uid != 0)
-        job->errnum = unlink(job->path) < 0 ? errno : EEXIST;
+    if (lstat(job->path, &info) < 0 || S_ISDIR(info.st_mode) || info.st_uid == 0)
+        return true;
+    job->is_swept = unlink(job->path) == 0;
+    return job->is_swept || error_set_errno(err, errno, "cannot remove '%s'", job->path);
 }
 
-static void own_job_run(void *data)
+static bool own_job_run(void *data, Error **err)
 {
-    OwnJob *job = data;
+    const OwnJob *job = data;
     g_auto(Trail) trail = TRAIL_INIT;
+    int errnum = 0;
 
     if (!trail_follow(job->path, &trail))
-        job->errnum = errno;
-    else if (!trail_check(&trail, job->path, &job->err))
-        return;
+        errnum = errno;
+    else if (!trail_check(&trail, job->path, err))
+        return false;
     else if (!S_ISDIR(trail.st.st_mode))
-        job->errnum = ENOTDIR;
+        errnum = ENOTDIR;
     else if (trail.st.st_uid != 0 && fchownat(trail.fd, "", 0, (gid_t)-1, AT_EMPTY_PATH) < 0)
-        job->errnum = errno;
+        errnum = errno;
     else if ((trail.st.st_mode & 07777) != job->mode) {
         AUTO_FD fd = trail_reopen(&trail, O_RDONLY | O_DIRECTORY);
         if (fd < 0 || fchmod(fd, job->mode) < 0)
-            job->errnum = errno;
+            errnum = errno;
     }
+    return !errnum || error_set_errno(err, errnum, "cannot make '%s' root's", job->path);
 }
 
-AWAITS static bool sweep(const char *path, Error **err)
+AWAITS static bool own_job_do(bool (*func)(void *data, Error **err), const char *path, mode_t mode,
+                              Error **err)
 {
     OwnJob *job = g_new0(OwnJob, 1);
-    job->path = g_strdup(path);
-    if (!worker_run(worker_lane_state(), sweep_job_run, job, own_job_free, MAKE_DEADLINE_MS, err))
-        return false; /* the pool owns it now */
-    g_autoptr(OwnJob) done = job;
-    if (done->errnum == EEXIST)
+
+    *job = (OwnJob){ .path = g_strdup(path), .mode = mode };
+    if (!worker_call(worker_lane_state(), func, job, own_job_free, MAKE_DEADLINE_MS, err))
+        return false;
+    if (job->is_swept)
         log_warning("'%s' was something else than a folder, and not root's: removed", path);
-    else if (done->errnum)
-        return error_set_errno(err, done->errnum, "cannot remove '%s'", path);
-    return true;
-}
-
-AWAITS static bool take_back(const char *path, mode_t mode, Error **err)
-{
-    OwnJob *job = g_new0(OwnJob, 1);
-    job->path = g_strdup(path);
-    job->mode = mode;
-    if (!worker_run(worker_lane_state(), own_job_run, job, own_job_free, MAKE_DEADLINE_MS, err))
-        return false; /* the pool owns it now */
-    g_autoptr(OwnJob) done = job;
-    if (done->err)
-        return error_propagate(err, g_steal_pointer(&done->err));
-    if (done->errnum)
-        return error_set_errno(err, done->errnum, "cannot make '%s' root's", path);
+    own_job_free(job);
     return true;
 }
 
@@ -216,11 +202,11 @@ bool paths_make_dirs(const Paths *paths, Error **err)
     };
     const bool is_root = geteuid() == 0 && !paths->is_session;
     for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {
-        if (dirs[i].for_qemu && is_root && !sweep(dirs[i].path, err))
+        if (dirs[i].for_qemu && is_root && !own_job_do(sweep_job_run, dirs[i].path, 0, err))
             return false;
         if (!file_make_dirs(dirs[i].path, dirs[i].mode, err))
             return error_prefix(err, "making the daemon's folders");
-        if (dirs[i].for_qemu && is_root && !take_back(dirs[i].path, dirs[i].mode, err))
+        if (dirs[i].for_qemu && is_root && !own_job_do(own_job_run, dirs[i].path, dirs[i].mode, err))
             return false;
     }
     return true;

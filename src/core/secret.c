@@ -3,16 +3,16 @@
 #define LOG_MODULE "secret"
 #include "core/secret.h"
 
-#include <gnutls/crypto.h>
 #include <string.h>
 
+#include "base/cipher.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "conf/secret.h"
 #include "core/host_private.h"
 #include "core/object_class.h"
 
-#define KEY_LEN 32
+#define KEY_LEN CIPHER_KEY_LEN
 #define NONCE_LEN 12
 #define TAG_LEN 16
 #define VALUE_MAX 65536 /* bytes */
@@ -38,7 +38,7 @@ typedef struct Secret {
 /* Memory that is wiped before it goes. */
 static void wipe_free(void *data, size_t len)
 {
-    gnutls_memset(data, 0, len);
+    explicit_bzero(data, len);
     g_free(data);
 }
 
@@ -106,7 +106,7 @@ AWAITS static bool key_read(const Host *host, uint8_t ret_key[KEY_LEN], Error **
     memcpy(ret_key, text, KEY_LEN);
     memcpy(host->secret_key->bytes, text, KEY_LEN);
     host->secret_key->is_known = true;
-    gnutls_memset(text, 0, len);
+    explicit_bzero(text, len);
     return true;
 }
 
@@ -137,58 +137,52 @@ AWAITS static bool key_read_or_make(const Host *host, uint8_t ret_key[KEY_LEN], 
     return ok;
 }
 
-static bool open_cipher(const uint8_t key[KEY_LEN], gnutls_aead_cipher_hd_t *ret_cipher, Error **err)
+/* AES-256-GCM, bound to the UUID, so that files cannot be swapped. @tag is written, or compared. */
+static gcry_error_t value_crypt(const Secret *secret, const uint8_t key[KEY_LEN], const void *nonce,
+                                bool encrypt, const void *from, uint8_t *to, size_t len, uint8_t *tag)
 {
-    const gnutls_datum_t datum = { .data = (unsigned char *)key, .size = KEY_LEN };
-    const int status = gnutls_aead_cipher_init(ret_cipher, GNUTLS_CIPHER_AES_256_GCM, &datum);
+    gcry_cipher_hd_t cipher = NULL;
 
-    return status == 0 || error_set(err, ERROR_SYSTEM, "cannot use AES-256-GCM: %s", gnutls_strerror(status));
+    gcry_error_t bad = cipher_open(GCRY_CIPHER_MODE_GCM, key, nonce, NONCE_LEN, &cipher);
+    bad = bad ? bad : gcry_cipher_authenticate(cipher, secret->uuid.bytes, sizeof(secret->uuid.bytes));
+    if (!bad && encrypt)
+        bad = gcry_cipher_encrypt(cipher, to, len, from, len);
+    else if (!bad)
+        bad = gcry_cipher_decrypt(cipher, to, len, from, len);
+    bad = bad       ? bad
+          : encrypt ? gcry_cipher_gettag(cipher, tag, TAG_LEN)
+                    : gcry_cipher_checktag(cipher, tag, TAG_LEN);
+    gcry_cipher_close(cipher);
+    return bad;
 }
 
-/* MAGIC, nonce, ciphertext with tag; bound to the UUID, so that files cannot be swapped. */
+/* MAGIC, nonce, ciphertext with tag. */
 static bool value_encrypt(const Secret *secret, const uint8_t key[KEY_LEN], GBytes *value, GByteArray *out,
                           Error **err)
 {
-    gnutls_aead_cipher_hd_t cipher;
     size_t len = 0;
     const void *plain = g_bytes_get_data(value, &len);
-    uint8_t nonce[NONCE_LEN];
 
-    if (!open_cipher(key, &cipher, err))
-        return false;
-    random_bytes(nonce, sizeof(nonce));
-    g_byte_array_append(out, (const uint8_t *)VALUE_MAGIC, MAGIC_LEN);
-    g_byte_array_append(out, nonce, NONCE_LEN);
-    size_t room = len + TAG_LEN;
-    g_byte_array_set_size(out, (guint)(MAGIC_LEN + NONCE_LEN + room));
-    const int status =
-        gnutls_aead_cipher_encrypt(cipher, nonce, NONCE_LEN, secret->uuid.bytes, sizeof(secret->uuid.bytes),
-                                   TAG_LEN, plain, len, out->data + MAGIC_LEN + NONCE_LEN, &room);
-    gnutls_aead_cipher_deinit(cipher);
-    return status == 0 || error_set(err, ERROR_SYSTEM, "cannot encrypt: %s", gnutls_strerror(status));
+    g_byte_array_set_size(out, (guint)(MAGIC_LEN + NONCE_LEN + len + TAG_LEN));
+    uint8_t *nonce = out->data + MAGIC_LEN, *sealed = nonce + NONCE_LEN;
+    memcpy(out->data, VALUE_MAGIC, MAGIC_LEN);
+    random_bytes(nonce, NONCE_LEN);
+    const gcry_error_t bad = value_crypt(secret, key, nonce, true, plain, sealed, len, sealed + len);
+    return !bad || error_set(err, ERROR_SYSTEM, "cannot encrypt: %s", gcry_strerror(bad));
 }
 
-static bool value_decrypt(Secret *secret, const uint8_t key[KEY_LEN], const char *text, size_t len,
-                          Error **err)
+static bool value_decrypt(Secret *secret, const uint8_t key[KEY_LEN], char *text, size_t len, Error **err)
 {
-    gnutls_aead_cipher_hd_t cipher;
-
     if (len < MAGIC_LEN + NONCE_LEN + TAG_LEN || memcmp(text, VALUE_MAGIC, MAGIC_LEN) != 0)
         return error_set(err, ERROR_SYSTEM, "not a value that this version wrote");
-    if (!open_cipher(key, &cipher, err))
-        return false;
-    const char *nonce = text + MAGIC_LEN;
-    const size_t sealed = len - MAGIC_LEN - NONCE_LEN;
-    size_t room = sealed;
-    uint8_t *plain = g_malloc(sealed);
-    const int status =
-        gnutls_aead_cipher_decrypt(cipher, nonce, NONCE_LEN, secret->uuid.bytes, sizeof(secret->uuid.bytes),
-                                   TAG_LEN, nonce + NONCE_LEN, sealed, plain, &room);
-    gnutls_aead_cipher_deinit(cipher);
-    if (status == 0)
-        value_take(secret, plain, room);
-    wipe_free(plain, sealed);
-    return status == 0 || error_set(err, ERROR_SYSTEM, "the value was not written with this host's key");
+    const size_t plain_len = len - MAGIC_LEN - NONCE_LEN - TAG_LEN;
+    uint8_t *nonce = (uint8_t *)text + MAGIC_LEN, *sealed = nonce + NONCE_LEN;
+    const gcry_error_t bad =
+        value_crypt(secret, key, nonce, false, sealed, sealed, plain_len, sealed + plain_len);
+    if (!bad)
+        value_take(secret, sealed, plain_len);
+    explicit_bzero(sealed, plain_len);
+    return !bad || error_set(err, ERROR_SYSTEM, "the value was not written with this host's key");
 }
 
 AWAITS static bool value_store(Secret *secret, GBytes *value, Error **err)
@@ -203,7 +197,7 @@ AWAITS static bool value_store(Secret *secret, GBytes *value, Error **err)
     const bool ok = value_encrypt(secret, key, value, sealed, err) &&
                     file_replace(path, (const char *)sealed->data, sealed->len, 0600, err) &&
                     file_remove(plain_path, err); /* what libvirt left is out of date */
-    gnutls_memset(key, 0, sizeof(key));
+    explicit_bzero(key, sizeof(key));
     return ok;
 }
 
@@ -238,7 +232,7 @@ AWAITS static bool value_load(Secret *secret, Error **err)
         return error_propagate(err, g_steal_pointer(&why));
     }
     const bool ok = key_read(secret->host, key, err) && value_decrypt(secret, key, text, len, err);
-    gnutls_memset(key, 0, sizeof(key));
+    explicit_bzero(key, sizeof(key));
     return ok;
 }
 

@@ -4,7 +4,7 @@
  * a stream (the machine died, somebody took the console over) while a fiber of the front end waits in it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "stream"
-#include "core/stream.h"
+#include "core/stream_private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,29 +17,6 @@
 #include "base/loop.h"
 #include "base/macros.h"
 #include "base/socket.h"
-#include "base/worker.h"
-
-#define STREAM_FILE_DEADLINE_MS 30000
-
-struct Stream {
-    int fd;
-    StreamDirection direction;
-    bool is_file;
-    char *path;
-    uint64_t left_bytes; /* of a file; UINT64_MAX: to the end */
-    uint64_t offset;
-    void (*on_close)(void *arg, bool finished);
-    void *on_close_arg;
-    void (*on_kill)(void *arg, const Error *err);
-    void *on_kill_arg;
-    bool killed;
-    Error *kill_error;
-    sd_event_source *source;
-    uint32_t wanted;
-    WaitQueue readers, writers;
-    unsigned users; /* fibers inside stream_read() or stream_write() */
-    bool closed;    /* to be freed when the last of them has left */
-};
 
 static int stream_on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
@@ -61,23 +38,37 @@ static int stream_on_ready(sd_event_source *source, int fd, uint32_t events, voi
     return 0;
 }
 
-Stream *stream_new(int fd, StreamDirection direction, const char *path, uint64_t limit_bytes,
-                   void (*on_close)(void *arg, bool finished), void *arg)
+static bool is_file(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
+Stream *stream_new(int fd, StreamDirection direction, void (*on_close)(void *arg, bool finished), void *arg)
+{
+    const StreamFile file = { .on_close = on_close, .arg = arg };
+    Stream *stream = stream_new_file(fd, direction, &file);
+
+    stream->is_file = is_file(fd);
+    if (!stream->is_file)
+        (void)fd_set_nonblocking(fd);
+    return stream;
+}
+
+Stream *stream_new_file(int fd, StreamDirection direction, const StreamFile *file)
 {
     Stream *stream = g_new0(Stream, 1);
-    struct stat st;
 
     stream->fd = fd;
     stream->direction = direction;
-    stream->is_file = fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
-    stream->path = g_strdup(path);
-    stream->left_bytes = limit_bytes ? limit_bytes : UINT64_MAX;
-    stream->on_close = on_close;
-    stream->on_close_arg = arg;
+    stream->is_file = true; /* not asked here: storage may hang */
+    stream->file = *file;
+    stream->path = g_strdup(file->path);
+    stream->offset = file->offset_bytes;
+    stream->left_bytes = file->limit_bytes ? file->limit_bytes : UINT64_MAX;
     wait_queue_init(&stream->readers);
     wait_queue_init(&stream->writers);
-    if (!stream->is_file)
-        (void)fd_set_nonblocking(fd);
     return stream;
 }
 
@@ -124,6 +115,11 @@ bool stream_is_file(const Stream *stream)
     return stream->is_file;
 }
 
+bool stream_is_sparse(const Stream *stream)
+{
+    return stream->is_file && stream->file.is_sparse;
+}
+
 StreamDirection stream_direction(const Stream *stream)
 {
     return stream->direction;
@@ -152,76 +148,11 @@ static bool stream_wait(Stream *stream, uint32_t event, Error **err)
     return wait_queue_wait(event == EPOLLIN ? &stream->readers : &stream->writers, FIBER_NO_DEADLINE, err);
 }
 
-static bool stream_fail_killed(const Stream *stream, Error **err)
+bool stream_fail_killed(const Stream *stream, Error **err)
 {
     if (stream->kill_error)
         return error_propagate(err, error_copy(stream->kill_error));
     return error_set(err, ERROR_VM_GONE, "the other end of the stream is gone");
-}
-
-typedef struct FileJob {
-    int fd; /* a duplicate, so that a late job never touches a reused number */
-    bool write;
-    size_t len;
-    uint64_t offset;
-    ssize_t result;
-    int error;
-    uint8_t data[];
-} FileJob;
-
-static void file_job_run(void *data)
-{
-    FileJob *job = data;
-
-    do
-        job->result = job->write ? pwrite(job->fd, job->data, job->len, (off_t)job->offset)
-                                 : pread(job->fd, job->data, job->len, (off_t)job->offset);
-    while (job->result < 0 && errno == EINTR);
-    job->error = errno;
-}
-
-static void file_job_free(void *data)
-{
-    FileJob *job = data;
-
-    (void)close(job->fd);
-    g_free(job);
-}
-
-/* One pread or pwrite in a worker; *ret_len 0 is the end of the file. */
-static bool stream_file_io(Stream *stream, bool write, void *buffer, size_t size, size_t *ret_len,
-                           Error **err)
-{
-    const size_t len = (size_t)MIN((uint64_t)size, stream->left_bytes);
-    if (len == 0) {
-        *ret_len = 0;
-        return true;
-    }
-    FileJob *job = g_malloc0(sizeof(*job) + len);
-    job->fd = dup(stream->fd);
-    job->write = write;
-    job->len = len;
-    job->offset = stream->offset;
-    if (write)
-        memcpy(job->data, buffer, len);
-
-    WorkerLane *lane = stream->path ? worker_lane_for_path(stream->path) : worker_lane_state();
-    if (!worker_run(lane, file_job_run, job, file_job_free, STREAM_FILE_DEADLINE_MS, err))
-        return error_prefix(err, "%s", stream->path ? stream->path : "stream");
-    const bool ok = job->result >= 0;
-    if (!ok) {
-        error_set_errno(err, job->error, "cannot %s '%s'", write ? "write" : "read",
-                        stream->path ? stream->path : "stream");
-    } else {
-        if (!write)
-            memcpy(buffer, job->data, (size_t)job->result);
-        stream->offset += (uint64_t)job->result;
-        if (stream->left_bytes != UINT64_MAX)
-            stream->left_bytes -= (uint64_t)job->result;
-        *ret_len = (size_t)job->result;
-    }
-    file_job_free(job);
-    return ok;
 }
 
 static bool stream_read_some(Stream *stream, void *buffer, size_t size, size_t *ret_len, Error **err)
@@ -253,34 +184,30 @@ static bool stream_read_some(Stream *stream, void *buffer, size_t size, size_t *
 static bool stream_write_all(Stream *stream, const uint8_t *data, size_t len, Error **err)
 {
     while (len > 0 && !stream->killed && !stream->closed) {
-        size_t done = 0;
-        if (stream->is_file) {
-            if (!stream_file_io(stream, true, (void *)data, len, &done, err))
+        ssize_t put = send(stream->fd, data, len, MSG_NOSIGNAL);
+        if (put < 0 && errno == ENOTSOCK)
+            put = write(stream->fd, data, len);
+        if (put < 0 && errno == EAGAIN) {
+            if (!stream_wait(stream, EPOLLOUT, err))
                 return false;
-            if (done == 0)
-                return error_set(err, ERROR_OVERFLOW, "more data than announced");
-        } else {
-            ssize_t put = send(stream->fd, data, len, MSG_NOSIGNAL);
-            if (put < 0 && errno == ENOTSOCK)
-                put = write(stream->fd, data, len);
-            if (put < 0 && errno == EAGAIN) {
-                if (!stream_wait(stream, EPOLLOUT, err))
-                    return false;
-                continue;
-            }
-            if (put < 0 && errno == EINTR)
-                continue;
-            if (put < 0)
-                return error_set_errno(err, errno, "cannot write to the stream");
-            done = (size_t)put;
+            continue;
         }
-        data += done;
-        len -= done;
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return error_set_errno(err, errno, "cannot write to the stream");
+        data += put;
+        len -= (size_t)put;
     }
     return len == 0 || stream_fail_killed(stream, err);
 }
 
-static void stream_leave(Stream *stream)
+void stream_enter(Stream *stream)
+{
+    stream->users++;
+}
+
+void stream_leave(Stream *stream)
 {
     if (--stream->users > 0)
         return;
@@ -290,14 +217,36 @@ static void stream_leave(Stream *stream)
         stream_free(stream);
 }
 
+/* Not while the finish runs, which works with the same things. */
+static void stream_tell_closed(Stream *stream, bool finished)
+{
+    if (stream->file.on_close)
+        stream->file.on_close(stream->file.arg, finished);
+    stream->file.on_close = NULL;
+}
+
+bool stream_finish(Stream *stream, Error **err)
+{
+    if (!stream->file.finish || stream->killed)
+        return !stream->killed || !stream->kill_error || stream_fail_killed(stream, err);
+    stream_enter(stream);
+    stream->is_finishing = true;
+    fiber_shield_begin();
+    const bool ok = stream->file.finish(stream->file.arg, stream->offset, err);
+    fiber_shield_end();
+    stream->is_finishing = false;
+    if (stream->closed)
+        stream_tell_closed(stream, ok);
+    stream_leave(stream);
+    return ok;
+}
+
 bool stream_read(Stream *stream, void *buffer, size_t size, size_t *ret_len, Error **err)
 {
     if (!(stream->direction & STREAM_TO_CLIENT))
         return error_set(err, ERROR_STREAM_INVALID, "the stream cannot be read");
-    stream->users++;
-    const bool ok = stream->is_file && !stream->killed
-                        ? stream_file_io(stream, false, buffer, size, ret_len, err)
-                        : stream_read_some(stream, buffer, size, ret_len, err);
+    stream_enter(stream);
+    const bool ok = stream_read_some(stream, buffer, size, ret_len, err);
     stream_leave(stream);
     return ok;
 }
@@ -306,7 +255,7 @@ bool stream_write(Stream *stream, const void *data, size_t len, Error **err)
 {
     if (!(stream->direction & STREAM_FROM_CLIENT))
         return error_set(err, ERROR_STREAM_INVALID, "the stream cannot be written");
-    stream->users++;
+    stream_enter(stream);
     const bool ok = stream_write_all(stream, data, len, err);
     stream_leave(stream);
     return ok;
@@ -318,8 +267,8 @@ void stream_close(Stream *stream, bool finished)
         return;
     stream->closed = true;
     stream->on_kill = NULL;
-    if (stream->on_close)
-        stream->on_close(stream->on_close_arg, finished);
+    if (!stream->is_finishing)
+        stream_tell_closed(stream, finished);
     if (stream->users == 0) {
         stream_free(stream);
         return;

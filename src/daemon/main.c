@@ -5,7 +5,6 @@
  * finish, machines stay. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "daemon"
-#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>

@@ -2,7 +2,6 @@
  */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "cpu"
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
@@ -12,10 +11,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/units.h"
 #include "host/cpu_private.h"
 #include "host/node.h"
-#include "host/node_private.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>

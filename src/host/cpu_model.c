@@ -49,7 +49,8 @@ const CpuModel *cpu_model_find(const char *name)
     return NULL;
 }
 
-bool cpu_model_has_signature(const CpuModel *model, unsigned family, unsigned number, unsigned stepping)
+static bool cpu_model_has_signature(const CpuModel *model, unsigned family, unsigned number,
+                                    unsigned stepping)
 {
     g_auto(GStrv) words = g_strsplit(model->signatures, " ", -1);
     for (char **word = words; *word; word++) {

@@ -16,7 +16,6 @@ typedef struct CpuModel {
 /* In the order of lists; made at the first call, lives until cpu_host_reset(). */
 const CpuModel *cpu_models(size_t *ret_count);
 const CpuModel *cpu_model_find(const char *name); /* NULL if unknown */
-bool cpu_model_has_signature(const CpuModel *model, unsigned family, unsigned number, unsigned stepping);
 void cpu_models_reset(void);
 
 typedef struct CpuSignature {

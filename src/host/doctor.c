@@ -10,9 +10,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -64,15 +62,17 @@ static bool exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-/* A word in the first "flags" line of /proc/cpuinfo. */
-static bool cpu_has_flag(const char *flag)
+/* On how many processors /proc/cpuinfo shows a flag. */
+static unsigned cpu_has_flag(const char *flag)
 {
     g_autofree char *text = file_read_kernel("/proc/cpuinfo");
-    const char *line = text ? strstr(text, "\nflags") : NULL;
-    const char *end = line ? strchr(line + 1, '\n') : NULL;
-    g_autofree char *flags = line ? g_strndup(line, end ? (size_t)(end - line) : strlen(line)) : g_strdup("");
-    g_auto(GStrv) words = g_strsplit(flags, " ", -1);
-    return g_strv_contains((const char *const *)words, flag);
+    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+    unsigned count = 0;
+    for (char **line = lines; *line; line++) {
+        g_auto(GStrv) words = g_strsplit(*line, " ", -1);
+        count += g_str_has_prefix(*line, "flags") && g_strv_contains((const char *const *)words, flag);
+    }
+    return count;
 }
 
 /* Number of entries of a directory, "." and ".." not counted; 0 if it does not exist. */
@@ -154,8 +154,8 @@ static void check_cpu(Doctor *doctor, Row *row)
     const char *flag = cpu_has_flag("vmx") ? "vmx" : cpu_has_flag("svm") ? "svm" : NULL;
     const char *model = cpu_host()->model;
     if (flag) {
-        found(row, DOCTOR_OK, "the processor has hardware virtualization (%s); nearest model: %s", flag,
-              model ? model : "unknown");
+        found(row, DOCTOR_OK, "%u processors have hardware virtualization (%s); nearest model: %s",
+              cpu_has_flag(flag), flag, model ? model : "unknown");
         return;
     }
     found(row, DOCTOR_WARN, "the processor shows neither vmx (Intel VT-x) nor svm (AMD-V)%s",

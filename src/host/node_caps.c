@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "host/cpu.h"
 #include "host/node_private.h"
 

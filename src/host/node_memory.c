@@ -1,13 +1,11 @@
 /* Memory of this machine: totals and free per NUMA cell, huge pages, same-page merging. Always read anew. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "node"
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "host/node_private.h"
 

@@ -5,12 +5,10 @@
  * hypervisor, so every length is checked. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "node"
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "host/node_private.h"
 

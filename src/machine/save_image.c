@@ -76,7 +76,6 @@ typedef struct ImageJob {
     char *path;
     char *temp; /* where it is written; NULL: the path itself */
     uint64_t dev, ino;
-    bool is_committed;
     bool is_new;     /* create: the file was made, and nobody took it yet */
     bool is_renamed; /* commit: the same of its name */
     int fd;
@@ -85,9 +84,6 @@ typedef struct ImageJob {
     mode_t mode;
     SaveHeader header;
     uint64_t size;
-    int error;
-    Error *why;          /* of opening it */
-    const char *problem; /* static: the file is no image */
 } ImageJob;
 
 static bool image_job_is_at_path(const ImageJob *job)
@@ -108,7 +104,6 @@ static void image_job_free(void *data)
     if (job->is_renamed && image_job_is_at_path(job))
         (void)unlink(job->path);
     fd_cleanup(&job->fd);
-    error_free(job->why);
     g_free(job->path);
     g_free(job->temp);
     g_free(job->data);
@@ -134,13 +129,33 @@ static ImageJob *image_job_new_for(const SaveFile *file)
     return job;
 }
 
-static bool image_job_do(ImageJob *job, void (*func)(void *data), uint64_t timeout_ms, Error **err)
+/* false: @job is freed. */
+static bool image_job_do(ImageJob *job, bool (*func)(void *data, Error **err), uint64_t timeout_ms,
+                         Error **err)
 {
-    g_autofree char *path = g_strdup(job->path);
+    return worker_call_path(job->path, "cannot use file", func, job, image_job_free, timeout_ms, err);
+}
 
-    if (worker_run(worker_lane_for_path(path), func, job, image_job_free, timeout_ms, err))
-        return true;
-    return error_prefix(err, "cannot use file '%s'", path);
+/* The same where nothing is asked for but that it is done. */
+static bool image_job_end(ImageJob *job, bool (*func)(void *data, Error **err), uint64_t timeout_ms,
+                          Error **err)
+{
+    if (!image_job_do(job, func, timeout_ms, err))
+        return false;
+    job->is_renamed = false;
+    image_job_free(job);
+    return true;
+}
+
+/* A link in the way is told in its own words, what the system says in libvirt's. */
+static bool image_job_failed(const ImageJob *job, const char *what, Error *why /* taken */, Error **err)
+{
+    const int errnum = error_errno(why);
+
+    if (!errnum)
+        return error_propagate(err, why);
+    error_free(why);
+    return error_set_errno(err, errnum, "%s file '%s'", what, job->path);
 }
 
 /* ---- open ---- */
@@ -160,56 +175,37 @@ static ssize_t read_fully(int fd, void *buffer, size_t len)
     return (ssize_t)done;
 }
 
-static void open_run(void *data)
+static bool open_run(void *data, Error **err)
 {
     ImageJob *job = data;
     SaveHeader *header = &job->header;
+    Error *why = NULL;
     struct stat st;
 
-    job->fd = trail_open(job->path, O_RDONLY, &job->why);
-    if (job->fd < 0 || fstat(job->fd, &st) < 0)
-        return;
+    job->fd = trail_open(job->path, O_RDONLY, &why);
+    if (job->fd < 0)
+        return image_job_failed(job, "Failed to open", why, err);
+    if (fstat(job->fd, &st) < 0)
+        return error_set_errno(err, errno, "Failed to open file '%s'", job->path);
     job->size = (uint64_t)st.st_size;
-    if (read_fully(job->fd, header, sizeof(*header)) != (ssize_t)sizeof(*header)) {
-        job->problem = "failed to read qemu header";
-        return;
-    }
-    if (memcmp(header->magic, SAVE_PARTIAL_MAGIC, sizeof(header->magic)) == 0) {
-        job->problem = "save image is incomplete";
-        return;
-    }
-    if (memcmp(header->magic, SAVE_MAGIC, sizeof(header->magic)) != 0) {
-        job->problem = "image magic is incorrect";
-        return;
-    }
-    if (header->version > SAVE_VERSION || header->data_len == 0 || header->data_len > SAVE_DATA_MAX)
-        return; /* said by the caller, with the number */
-    job->data = g_malloc(header->data_len + 1);
-    if (read_fully(job->fd, job->data, header->data_len) != (ssize_t)header->data_len) {
-        job->problem = "failed to read domain XML";
-        return;
-    }
-    job->data[header->data_len] = '\0';
-}
-
-static bool open_check(ImageJob *job, Error **err)
-{
-    const SaveHeader *header = &job->header;
-
-    if (job->why && error_code(job->why) == ERROR_SYSTEM)
-        return error_set_errno(err, error_errno(job->why), "Failed to open file '%s'", job->path);
-    if (job->why)
-        return error_propagate(err, g_steal_pointer(&job->why));
-    if (job->problem)
-        return error_set(err, ERROR_OPERATION_FAILED, "%s", job->problem);
+    if (read_fully(job->fd, header, sizeof(*header)) != (ssize_t)sizeof(*header))
+        return error_set(err, ERROR_OPERATION_FAILED, "failed to read qemu header");
+    if (memcmp(header->magic, SAVE_PARTIAL_MAGIC, sizeof(header->magic)) == 0)
+        return error_set(err, ERROR_OPERATION_FAILED, "save image is incomplete");
+    if (memcmp(header->magic, SAVE_MAGIC, sizeof(header->magic)) != 0)
+        return error_set(err, ERROR_OPERATION_FAILED, "image magic is incorrect");
     if (header->version > SAVE_VERSION)
         return error_set(err, ERROR_OPERATION_FAILED, "image version is not supported (%u > %u)",
                          GUINT32_SWAP_LE_BE(header->version) <= SAVE_VERSION
                              ? header->version
                              : GUINT32_SWAP_LE_BE(header->version),
                          (unsigned)SAVE_VERSION);
-    if (!job->data)
+    if (header->data_len == 0 || header->data_len > SAVE_DATA_MAX)
         return error_set(err, ERROR_OPERATION_FAILED, "invalid header data length: %u", header->data_len);
+    job->data = g_malloc(header->data_len + 1);
+    if (read_fully(job->fd, job->data, header->data_len) != (ssize_t)header->data_len)
+        return error_set(err, ERROR_OPERATION_FAILED, "failed to read domain XML");
+    job->data[header->data_len] = '\0';
     if (header->compressed >= SAVE_FORMAT_COUNT)
         return error_set(err, ERROR_OPERATION_FAILED, "Invalid compressed save format %u",
                          header->compressed);
@@ -222,18 +218,15 @@ bool save_image_open(const char *path, uint64_t timeout_ms, SaveImage *ret_image
 
     if (!image_job_do(job, open_run, timeout_ms, err))
         return false;
-    const bool ok = open_check(job, err);
-    if (ok) {
-        *ret_image = (SaveImage){ .fd = fd_steal(&job->fd),
-                                  .was_running = job->header.was_running == 1,
-                                  .format = (SaveFormat)job->header.compressed,
-                                  .data_len = job->header.data_len,
-                                  .cookie_offset = job->header.cookie_offset,
-                                  .xml = g_steal_pointer(&job->data),
-                                  .size_bytes = job->size };
-    }
+    *ret_image = (SaveImage){ .fd = fd_steal(&job->fd),
+                              .was_running = job->header.was_running == 1,
+                              .format = (SaveFormat)job->header.compressed,
+                              .data_len = job->header.data_len,
+                              .cookie_offset = job->header.cookie_offset,
+                              .xml = g_steal_pointer(&job->data),
+                              .size_bytes = job->size };
     image_job_free(job);
-    return ok;
+    return true;
 }
 
 /* ---- create ---- */
@@ -302,22 +295,26 @@ static bool create_may_be_there(const char *path, Error **err)
     return !trail_follow(path, &trail) || trail_check(&trail, path, err);
 }
 
-static void create_run(void *data)
+static bool create_run(void *data, Error **err)
 {
     ImageJob *job = data;
     struct stat st = { 0 };
+    Error *why = NULL;
 
-    if (!create_may_be_there(job->path, &job->why))
-        return;
+    if (!create_may_be_there(job->path, &why))
+        return image_job_failed(job, "Failed to create", why, err);
     if (create_is_in_place(job->path))
         g_clear_pointer(&job->temp, g_free);
-    job->fd = job->temp ? trail_create_new(job->temp, O_RDWR, 0600, &job->why)
-                        : trail_open(job->path, O_RDWR | O_NOCTTY, &job->why);
-    job->is_new = job->temp && job->fd >= 0;
-    if (job->fd >= 0 && (fstat(job->fd, &st) < 0 || !write_fully(job->fd, job->data, job->len)))
-        job->error = errno;
+    job->fd = job->temp ? trail_create_new(job->temp, O_RDWR, 0600, &why)
+                        : trail_open(job->path, O_RDWR | O_NOCTTY, &why);
+    if (job->fd < 0)
+        return image_job_failed(job, "Failed to create", why, err);
+    job->is_new = job->temp != NULL;
+    if (fstat(job->fd, &st) < 0 || !write_fully(job->fd, job->data, job->len))
+        return error_set_errno(err, errno, "Failed to create file '%s'", job->path);
     job->dev = st.st_dev;
     job->ino = st.st_ino;
+    return true;
 }
 
 static char *build_header(const char *xml, bool was_running, SaveFormat format, size_t data_len,
@@ -343,99 +340,75 @@ bool save_image_create(SaveFile *file, const char *xml, bool was_running, SaveFo
 
     if (xml)
         job->data = build_header(xml, was_running, format, strlen(xml) + 1 + SAVE_PADDING, &job->len);
-    if (!image_job_do(job, create_run, timeout_ms, err))
+    if (!image_job_do(job, create_run, timeout_ms, err)) /* removes what was made but could not be written */
         return false;
-    const bool ok = job->error == 0 && !job->why;
-    if (ok) {
-        *ret_fd = fd_steal(&job->fd);
-        g_free(file->temp);
-        file->temp = g_steal_pointer(&job->temp);
-        file->dev = job->dev;
-        file->ino = job->ino;
-    } else if (job->why && error_code(job->why) != ERROR_SYSTEM) {
-        error_propagate(err, g_steal_pointer(&job->why));
-    } else if (job->why) {
-        error_set_errno(err, error_errno(job->why), "Failed to create file '%s'", file->path);
-    } else {
-        error_set_errno(err, job->error, "Failed to create file '%s'", file->path);
-    }
-    image_job_free(job); /* removes what was made but could not be written */
-    return ok;
+    *ret_fd = fd_steal(&job->fd);
+    g_free(file->temp);
+    file->temp = g_steal_pointer(&job->temp);
+    file->dev = job->dev;
+    file->ino = job->ino;
+    image_job_free(job);
+    return true;
 }
 
-static void commit_run(void *data)
+/* What the trail says is about one of two paths; people know the other. */
+static int errno_of(Error *why /* taken */)
+{
+    const int errnum = error_errno(why);
+
+    error_free(why);
+    return errnum ? errnum : EPERM;
+}
+
+static bool commit_run(void *data, Error **err)
 {
     ImageJob *job = data;
+    Error *why = NULL;
 
-    if (!trail_rename(job->temp, job->path, &job->why)) {
-        job->error = error_errno(job->why) ? error_errno(job->why) : EPERM;
-        return;
-    }
-    job->is_renamed = true;
+    job->is_renamed = trail_rename(job->temp, job->path, &why);
+    return job->is_renamed ||
+           error_set_errno(err, errno_of(why), "cannot rename '%s' to '%s'", job->temp, job->path);
 }
 
 bool save_image_commit(const SaveFile *file, uint64_t timeout_ms, Error **err)
 {
     if (!file->temp)
         return true;
-    ImageJob *job = image_job_new_for(file);
-    if (!image_job_do(job, commit_run, timeout_ms, err))
-        return false;
-    const bool ok = job->error == 0;
-    job->is_renamed = false;
-    if (!ok)
-        error_set_errno(err, job->error, "cannot rename '%s' to '%s'", file->temp, file->path);
-    image_job_free(job);
-    return ok;
+    return image_job_end(image_job_new_for(file), commit_run, timeout_ms, err);
 }
 
-static void discard_run(void *data)
+static bool discard_run(void *data, Error **err)
 {
     ImageJob *job = data;
 
-    if (unlink(job->temp) < 0 && errno != ENOENT)
-        job->error = errno;
+    return unlink(job->temp) == 0 || errno == ENOENT ||
+           error_set_errno(err, errno, "cannot remove '%s'", job->temp);
 }
 
 bool save_image_discard(const SaveFile *file, uint64_t timeout_ms, Error **err)
 {
     if (!file->temp)
         return true; /* a device or a pipe stays */
-    ImageJob *job = image_job_new_for(file);
-    if (!image_job_do(job, discard_run, timeout_ms, err))
-        return false;
-    const bool ok = job->error == 0;
-    if (!ok)
-        error_set_errno(err, job->error, "cannot remove '%s'", file->temp);
-    image_job_free(job);
-    return ok;
+    return image_job_end(image_job_new_for(file), discard_run, timeout_ms, err);
 }
 
-static void committed_run(void *data)
+static bool committed_run(void *data, Error **err)
 {
-    ImageJob *job = data;
-
-    job->is_committed = image_job_is_at_path(job);
+    return image_job_is_at_path(data);
 }
 
 bool save_image_is_committed(const SaveFile *file, uint64_t timeout_ms)
 {
-    if (!file->temp || file->ino == 0)
-        return false;
-    ImageJob *job = image_job_new_for(file);
-    if (!image_job_do(job, committed_run, timeout_ms, NULL))
-        return false;
-    const bool result = job->is_committed;
-    image_job_free(job);
-    return result;
+    return file->temp && file->ino != 0 &&
+           image_job_end(image_job_new_for(file), committed_run, timeout_ms, NULL);
 }
 
-static void sync_run(void *data)
+static bool sync_run(void *data, Error **err)
 {
-    ImageJob *job = data;
+    const ImageJob *job = data;
 
-    if (fsync(job->fd) < 0 && errno != EINVAL && errno != EROFS)
-        job->error = errno;
+    return fsync(job->fd) == 0 || errno == EINVAL || errno == EROFS ||
+           error_set_errno(err, errno, "unable to sync file '%s'", job->path);
 }
 
 bool save_image_sync(const char *path, int fd, uint64_t timeout_ms, Error **err)
@@ -443,26 +416,24 @@ bool save_image_sync(const char *path, int fd, uint64_t timeout_ms, Error **err)
     ImageJob *job = image_job_new(path);
 
     job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (!image_job_do(job, sync_run, timeout_ms, err))
-        return false;
-    const bool ok = job->error == 0;
-    if (!ok)
-        error_set_errno(err, job->error, "unable to sync file '%s'", path);
-    image_job_free(job);
-    return ok;
+    return image_job_end(job, sync_run, timeout_ms, err);
 }
 
 /* ---- rewrite ---- */
 
-static void rewrite_run(void *data)
+static bool rewrite_run(void *data, Error **err)
 {
     ImageJob *job = data;
+    Error *why = NULL;
+    int errnum = 0;
 
-    job->fd = trail_open(job->path, O_WRONLY, &job->why);
-    if (job->why)
-        job->error = error_errno(job->why) ? error_errno(job->why) : EPERM;
+    job->fd = trail_open(job->path, O_WRONLY, &why);
+    if (job->fd < 0)
+        errnum = errno_of(why);
     else if (pwrite(job->fd, job->data, job->len, 0) != (ssize_t)job->len || fsync(job->fd) < 0)
-        job->error = errno ? errno : EIO;
+        errnum = errno ? errno : EIO;
+    return !errnum ||
+           error_set_errno(err, errnum, "failed to write header to domain save file '%s'", job->path);
 }
 
 bool save_image_rewrite(const char *path, const SaveImage *image, const char *xml, bool was_running,
@@ -482,13 +453,7 @@ bool save_image_rewrite(const char *path, const SaveImage *image, const char *xm
         memcpy(job->data + sizeof(SaveHeader) + xml_len, cookie, cookie_len);
         ((SaveHeader *)(void *)job->data)->cookie_offset = (uint32_t)xml_len;
     }
-    if (!image_job_do(job, rewrite_run, timeout_ms, err))
-        return false;
-    const bool ok = job->error == 0;
-    if (!ok)
-        error_set_errno(err, job->error, "failed to write header to domain save file '%s'", path);
-    image_job_free(job);
-    return ok;
+    return image_job_end(job, rewrite_run, timeout_ms, err);
 }
 
 /* ---- copier ---- */

@@ -4,7 +4,6 @@
 #include "machine/vm.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"

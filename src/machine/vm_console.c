@@ -13,10 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/socket.h"
@@ -24,7 +22,7 @@
 
 #define PTY_PREFIX "/dev/pts/"
 
-void vm_console_free(VmConsole *console)
+static void vm_console_free(VmConsole *console)
 {
     g_free(console->alias);
     vm_unref(console->vm);
@@ -103,7 +101,7 @@ static bool console_open(Vm *vm, const CharDef *device, bool force, Stream **ret
     VmConsole *console = g_new0(VmConsole, 1);
     console->alias = g_steal_pointer(&alias);
     console->vm = vm_ref(vm);
-    console->stream = stream_new(fd_steal(&fd), STREAM_BOTH, NULL, 0, console_on_close, console);
+    console->stream = stream_new(fd_steal(&fd), STREAM_BOTH, console_on_close, console);
     g_ptr_array_add(vm->run->consoles, console);
     *ret_stream = console->stream;
     return true;
@@ -244,7 +242,7 @@ bool vm_screenshot(Vm *vm, unsigned screen, unsigned flags, const Caller *caller
             return false;
     }
     *ret_mime = g_strdup(png ? "image/png" : "image/x-portable-pixmap");
-    *ret_stream = stream_new(fd, STREAM_TO_CLIENT, NULL, 0, NULL, NULL);
+    *ret_stream = stream_new(fd, STREAM_TO_CLIENT, NULL, NULL);
     return true;
 }
 

@@ -75,7 +75,7 @@ static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
             return false;
         vm->has_managed_save = false;
     }
-    if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && nvram && !file_remove(nvram, err))
+    if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && nvram && !vm_nvram_remove(vm->host, nvram, err))
         return error_prefix(err, "failed to remove nvram");
     return object_store_remove(&vm->object, err);
 }

@@ -48,6 +48,5 @@ AWAITS MUST_CHECK bool vm_xml_to_native(Host *host, const char *format, const ch
 typedef struct ExplainItem {
     char *argument, *value, *source, *note;
 } ExplainItem; /* source: XPath in the domain XML */
-void explain_item_free(ExplainItem *item);
 /* Of a machine (live arguments if it runs) or of @xml (then @vm is NULL). */
 AWAITS MUST_CHECK bool vm_explain(Host *host, Vm *vm, const char *xml, GPtrArray **ret_items, Error **err);

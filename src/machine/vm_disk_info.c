@@ -4,18 +4,6 @@
 #include <string.h>
 
 #include "machine/vm_query.h"
-#include "qemu/command.h"
-
-bool disk_is_local(const DiskDef *disk)
-{
-    return disk->src.path && (disk->src.type == STORAGE_FILE || disk->src.type == STORAGE_BLOCK ||
-                              disk->src.type == STORAGE_TYPE_ABSENT);
-}
-
-static bool disk_is_empty(const DiskDef *disk)
-{
-    return !disk->src.path && def_list_len(disk->src.hosts) == 0 && !disk->src.pool;
-}
 
 char *storage_node_name(const StorageSource *source)
 {
@@ -36,8 +24,7 @@ const MonitorBlockStats *disk_find_stats(const DiskDef *disk, const GPtrArray *s
 
 /* ---- sizes ---- */
 
-/* QEMU knows what no look at the file can tell: the size of formats that we do not read, and of images that
- * are not local. */
+/* QEMU knows what no look at a file can tell: the size of images that are not local. */
 static bool block_info_ask_qemu(Vm *vm, const char *node_name, BlockInfo *io_info, Error **err)
 {
     g_autoptr(GHashTable) nodes = NULL;
@@ -70,23 +57,15 @@ static bool block_info_ask_highest(Vm *vm, const char *disk, BlockInfo *io_info,
 }
 
 static bool block_info_local(Vm *vm, const char *target, const char *path, StorageFormat format,
-                             const char *node_name, BlockInfo *ret_info, Error **err)
+                             BlockInfo *ret_info, Error **err)
 {
-    g_auto(StorageInfo) file = { 0 };
+    StorageInfo file = { 0 };
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     if (!storage_probe(path, format, timeout_ms, &file, err))
         return false;
     BlockInfo info = { .capacity = file.capacity, .allocation = file.allocation, .physical = file.physical };
     const bool is_raw = format == STORAGE_FORMAT_RAW || format == STORAGE_FORMAT_ABSENT;
-    if (!is_raw && format != STORAGE_FORMAT_QCOW2) {
-        if (!vm_is_running(vm) || !node_name)
-            return error_set(err, ERROR_OPERATION_UNSUPPORTED,
-                             "the capacity of '%s' image '%s' is only known while the domain runs",
-                             enum_name(&storage_format_names, format), path);
-        if (!block_info_ask_qemu(vm, node_name, &info, err))
-            return false;
-    }
     if (file.is_block && !is_raw && vm_is_running(vm) && !block_info_ask_highest(vm, target, &info, err))
         return false;
     *ret_info = info;
@@ -102,14 +81,14 @@ bool vm_get_block_info(Vm *vm, const char *name, BlockInfo *ret_info, Error **er
     const DiskDef *disk = def ? domain_find_disk(def, name) : NULL;
     if (!disk)
         return error_set(err, ERROR_INVALID_ARGUMENT, "invalid path %s not assigned to domain", name);
-    if (disk_is_empty(disk))
+    if (storage_is_empty(&disk->src))
         return error_set(err, ERROR_INVALID_ARGUMENT, "disk '%s' does not currently have a source assigned",
                          disk->target);
     g_autofree char *target = g_strdup(disk->target);
     g_autofree char *node_name = storage_node_name(&disk->src);
-    if (disk_is_local(disk)) {
+    if (storage_is_local(&disk->src)) {
         g_autofree char *path = g_strdup(disk->src.path);
-        return block_info_local(vm, target, path, disk->src.format, node_name, ret_info, err);
+        return block_info_local(vm, target, path, disk->src.format, ret_info, err);
     }
     if (!vm_is_running(vm) || !node_name)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
@@ -196,7 +175,9 @@ bool vm_get_disk_errors(Vm *vm, GPtrArray **ret_disks, GArray **ret_codes, Error
     GArray *codes = g_array_new(FALSE, TRUE, sizeof(int));
     for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
         const MonitorDisk *state = disk->info.alias ? g_hash_table_lookup(disks, disk->info.alias) : NULL;
-        if (!state || state->io_status == MONITOR_IO_OK)
+        /* QEMU (7.2) keeps the status of a device without a -drive when it goes on; what runs has no error.
+         */
+        if (!state || state->io_status == MONITOR_IO_OK || vm->state == VM_STATE_RUNNING)
             continue;
         const int code = state->io_status == MONITOR_IO_NO_SPACE ? VIR_DOMAIN_DISK_ERROR_NO_SPACE
                                                                  : VIR_DOMAIN_DISK_ERROR_UNSPEC;

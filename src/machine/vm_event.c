@@ -225,8 +225,11 @@ static void handle_io_error(Vm *vm, const Json *data)
     vm_publish_event(vm, &event);
     event.id = EVENT_IO_ERROR_REASON;
     vm_publish_event(vm, &event);
-    if (stops)
-        vm_mark_paused(vm, VIR_DOMAIN_PAUSED_IOERROR);
+    if (!stops)
+        return;
+    vm_mark_paused(vm, VIR_DOMAIN_PAUSED_IOERROR);
+    if (json_get_bool(data, "nospace", false))
+        vm_space_wait(vm);
 }
 
 static void handle_watchdog(Vm *vm, const Json *data)
@@ -422,36 +425,6 @@ static void publish_graphics(Vm *vm, const Json *data, int phase, const char *se
     vm_publish_event(vm, &event);
 }
 
-static void handle_vnc_connected(Vm *vm, const Json *data)
-{
-    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_CONNECT, "service");
-}
-
-static void handle_vnc_initialized(Vm *vm, const Json *data)
-{
-    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_INITIALIZE, "service");
-}
-
-static void handle_vnc_disconnected(Vm *vm, const Json *data)
-{
-    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_DISCONNECT, "service");
-}
-
-static void handle_spice_connected(Vm *vm, const Json *data)
-{
-    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_CONNECT, "port");
-}
-
-static void handle_spice_initialized(Vm *vm, const Json *data)
-{
-    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_INITIALIZE, "port");
-}
-
-static void handle_spice_disconnected(Vm *vm, const Json *data)
-{
-    publish_graphics(vm, data, VIR_DOMAIN_EVENT_GRAPHICS_DISCONNECT, "port");
-}
-
 /* ---- migration and dumps: what fibers wait for ---- */
 
 static void handle_migration(Vm *vm, const Json *data)
@@ -486,6 +459,8 @@ static void handle_dump_completed(Vm *vm, const Json *data)
 static const struct {
     const char *name;
     EventHandler handler;
+    const char *service; /* of a display: what it calls the port; handler is NULL ... */
+    int phase;           /* ... and this is what happened to its client */
 } event_handlers[] = {
     { "STOP", handle_stop },
     { "RESUME", handle_resume },
@@ -504,12 +479,12 @@ static const struct {
     { "SUSPEND", handle_suspend },
     { "SUSPEND_DISK", handle_suspend_disk },
     { "WAKEUP", handle_wakeup },
-    { "VNC_CONNECTED", handle_vnc_connected },
-    { "VNC_INITIALIZED", handle_vnc_initialized },
-    { "VNC_DISCONNECTED", handle_vnc_disconnected },
-    { "SPICE_CONNECTED", handle_spice_connected },
-    { "SPICE_INITIALIZED", handle_spice_initialized },
-    { "SPICE_DISCONNECTED", handle_spice_disconnected },
+    { "VNC_CONNECTED", NULL, "service", VIR_DOMAIN_EVENT_GRAPHICS_CONNECT },
+    { "VNC_INITIALIZED", NULL, "service", VIR_DOMAIN_EVENT_GRAPHICS_INITIALIZE },
+    { "VNC_DISCONNECTED", NULL, "service", VIR_DOMAIN_EVENT_GRAPHICS_DISCONNECT },
+    { "SPICE_CONNECTED", NULL, "port", VIR_DOMAIN_EVENT_GRAPHICS_CONNECT },
+    { "SPICE_INITIALIZED", NULL, "port", VIR_DOMAIN_EVENT_GRAPHICS_INITIALIZE },
+    { "SPICE_DISCONNECTED", NULL, "port", VIR_DOMAIN_EVENT_GRAPHICS_DISCONNECT },
     { "MIGRATION", handle_migration },
     { "MIGRATION_PASS", handle_migration_pass },
     { "DUMP_COMPLETED", handle_dump_completed },
@@ -530,10 +505,13 @@ void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds
                                    .number = seconds,
                                    .number2 = microseconds });
     for (size_t i = 0; i < G_N_ELEMENTS(event_handlers); i++) {
-        if (strcmp(event_handlers[i].name, name) == 0) {
+        if (strcmp(event_handlers[i].name, name) != 0)
+            continue;
+        if (event_handlers[i].handler)
             event_handlers[i].handler(vm, data);
-            break;
-        }
+        else
+            publish_graphics(vm, data, event_handlers[i].phase, event_handlers[i].service);
+        break;
     }
     log_context_set_vm(NULL);
 }

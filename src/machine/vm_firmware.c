@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/macros.h"
 #include "base/worker.h"
 #include "conf/domain_defaults.h"
@@ -71,87 +70,92 @@ char *vm_nvram_path(const Vm *vm)
 typedef struct VariablesJob {
     char *from, *to; /* from NULL: only look */
     bool reset;
+    bool remove;
     bool exists;
     bool chown;
     uid_t uid;
     gid_t gid;
-    int error;
-    const char *failed; /* from, or to */
-    Error *why;         /* a foreign link is in the way */
 } VariablesJob;
 
-static bool job_failed(VariablesJob *job, const char *path)
+static bool job_failed(const VariablesJob *job, const char *what, const char *path, Error **err)
 {
-    job->error = errno ? errno : EIO;
-    job->failed = path;
-    return false;
+    return error_set_errno(err, errno ? errno : EIO, "firmware variables '%s': %s '%s'", job->to, what, path);
 }
 
-static bool job_read(VariablesJob *job, char **ret_data, size_t *ret_len)
+static bool job_read(const VariablesJob *job, char **ret_data, size_t *ret_len, Error **err)
 {
     struct stat st;
-    AUTO_FD fd = trail_open(job->from, O_RDONLY | O_NOCTTY | O_NONBLOCK, &job->why);
+    AUTO_FD fd = trail_open(job->from, O_RDONLY | O_NOCTTY | O_NONBLOCK, err);
 
     if (fd < 0)
         return false;
     if (fstat(fd, &st) < 0)
-        return job_failed(job, job->from);
+        return job_failed(job, "cannot read", job->from, err);
     if (!S_ISREG(st.st_mode) || st.st_size > VARIABLES_MAX_BYTES) {
         errno = S_ISREG(st.st_mode) ? EFBIG : EINVAL;
-        return job_failed(job, job->from);
+        return job_failed(job, "cannot read", job->from, err);
     }
     *ret_data = g_malloc((size_t)st.st_size + 1);
     const ssize_t got = pread(fd, *ret_data, (size_t)st.st_size, 0);
     if (got < 0)
-        return job_failed(job, job->from);
+        return job_failed(job, "cannot read", job->from, err);
     *ret_len = (size_t)got;
     return true;
 }
 
-static bool job_write(VariablesJob *job, int dir, const char *name, const char *data, size_t len)
+static void job_sync(int dir)
+{
+    AUTO_FD sync = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (sync >= 0)
+        (void)fsync(sync); /* not every file system can; the change is visible already */
+}
+
+static bool job_write(const VariablesJob *job, int dir, const char *name, const char *data, size_t len,
+                      Error **err)
 {
     g_autofree char *temp = g_strconcat(name, ".new", NULL);
 
     (void)unlinkat(dir, temp, 0); /* of a daemon that was killed here */
     AUTO_FD fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return job_failed(job, job->to);
+        return job_failed(job, "cannot write", job->to, err);
     if (write(fd, data, len) != (ssize_t)len || (job->chown && fchown(fd, job->uid, job->gid) < 0) ||
         fsync(fd) < 0 || renameat(dir, temp, dir, name) < 0) {
-        (void)job_failed(job, job->to);
+        (void)job_failed(job, "cannot write", job->to, err);
         (void)unlinkat(dir, temp, 0);
         return false;
     }
-    AUTO_FD sync = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (sync >= 0)
-        (void)fsync(sync); /* not every file system can; the name is there already */
+    job_sync(dir);
     return true;
 }
 
-static void job_run(void *data)
+static bool job_run(void *data, Error **err)
 {
     VariablesJob *job = data;
     struct stat st;
     g_autofree char *text = NULL;
     const char *name = NULL;
     size_t len = 0;
-    AUTO_FD dir = trail_open_parent(job->to, &name, &job->why);
+    AUTO_FD dir = trail_open_parent(job->to, &name, err);
 
     if (dir < 0)
-        return;
+        return false;
     job->exists = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (job->remove && job->exists) {
+        if (unlinkat(dir, name, 0) < 0)
+            return job_failed(job, "cannot remove", job->to, err);
+        job_sync(dir);
+    }
     /* What is no file (a device that an administrator made) keeps what it has. */
     if (!job->from || (job->exists && (!job->reset || !S_ISREG(st.st_mode))))
-        return;
-    if (job_read(job, &text, &len))
-        (void)job_write(job, dir, name, text, len);
+        return true;
+    return job_read(job, &text, &len, err) && job_write(job, dir, name, text, len, err);
 }
 
 static void job_free(void *data)
 {
     VariablesJob *job = data;
 
-    error_free(job->why);
     g_free(job->from);
     g_free(job->to);
     g_free(job);
@@ -160,20 +164,12 @@ static void job_free(void *data)
 AWAITS static bool job_do(const Host *host, VariablesJob *job, bool *ret_exists, Error **err)
 {
     const uint64_t timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000;
-    g_autofree char *path = g_strdup(job->to);
 
-    if (!worker_run(worker_lane_for_path(path), job_run, job, job_free, timeout_ms, err))
-        return error_prefix(err, "firmware variables '%s'", path);
-    const bool ok = job->error == 0 && !job->why;
-    if (ok)
-        *ret_exists = job->exists;
-    else if (job->why)
-        (void)error_propagate(err, g_steal_pointer(&job->why));
-    else
-        error_set_errno(err, job->error, "firmware variables '%s': %s '%s'", path,
-                        job->failed == job->from ? "cannot read" : "cannot write", job->failed);
+    if (!worker_call_path(job->to, "firmware variables", job_run, job, job_free, timeout_ms, err))
+        return false;
+    *ret_exists = job->exists;
     job_free(job);
-    return ok;
+    return true;
 }
 
 bool vm_nvram_exists(const Host *host, const char *path)
@@ -183,6 +179,16 @@ bool vm_nvram_exists(const Host *host, const char *path)
 
     job->to = g_strdup(path);
     return job_do(host, job, &exists, NULL) && exists;
+}
+
+bool vm_nvram_remove(const Host *host, const char *path, Error **err)
+{
+    VariablesJob *job = g_new0(VariablesJob, 1);
+    bool existed = false;
+
+    job->to = g_strdup(path);
+    job->remove = true;
+    return job_do(host, job, &existed, err);
 }
 
 bool vm_prepare_nvram(Vm *vm, bool reset, Error **err)

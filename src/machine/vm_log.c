@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -95,7 +94,6 @@ typedef struct WriteJob {
     char *pipe_path; /* to be made; NULL */
     int read_fd, write_fd;
     GString *text;
-    Error *err;
 } WriteJob;
 
 static void write_job_free(void *data)
@@ -105,12 +103,10 @@ static void write_job_free(void *data)
     fd_cleanup(&job->read_fd);
     fd_cleanup(&job->write_fd);
     g_string_free(job->text, TRUE);
-    error_free(job->err);
     g_free(job->path);
     g_free(job->pipe_path);
     g_free(job);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(WriteJob, write_job_free)
 
 /* A missing one in between is no failure. */
 static void rotate(const char *path)
@@ -149,25 +145,24 @@ static bool make_pipe(WriteJob *job)
     return job->write_fd >= 0;
 }
 
-static void write_job_run(void *data)
+static bool write_job_run(void *data, Error **err)
 {
     WriteJob *job = data;
 
-    if (job->pipe_path && !make_pipe(job)) {
-        error_set_errno(&job->err, errno, "cannot make the pipe '%s'", job->pipe_path);
-        return;
-    }
-    AUTO_FD fd = open_file(job->path, job->text->len, &job->err);
-    for (size_t done = 0; fd >= 0 && done < job->text->len;) {
+    if (job->pipe_path && !make_pipe(job))
+        return error_set_errno(err, errno, "cannot make the pipe '%s'", job->pipe_path);
+    AUTO_FD fd = open_file(job->path, job->text->len, err);
+    if (fd < 0)
+        return false;
+    for (size_t done = 0; done < job->text->len;) {
         const ssize_t put = write(fd, job->text->str + done, job->text->len - done);
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0) {
-            error_set_errno(&job->err, errno, "cannot write to '%s'", job->path);
-            return;
-        }
+        if (put < 0)
+            return error_set_errno(err, errno, "cannot write to '%s'", job->path);
         done += (size_t)put;
     }
+    return true;
 }
 
 static WriteJob *write_job_new(const VmLog *log, GString *text /* taken */)
@@ -191,14 +186,13 @@ static bool log_flush(VmLog *log, Error **err)
     WriteJob *job = write_job_new(log, g_steal_pointer(&log->pending));
     log->pending = g_string_new(NULL);
     log->is_writing = true;
-    const bool ran =
-        worker_run(worker_lane_state(), write_job_run, job, write_job_free, FILE_DEADLINE_MS, err);
+    const bool ok =
+        worker_call(worker_lane_state(), write_job_run, job, write_job_free, FILE_DEADLINE_MS, err);
     log->is_writing = false;
     wait_queue_wake_all(&log->idle);
-    if (!ran)
-        return false;
-    g_autoptr(WriteJob) done = job;
-    return !done->err || error_propagate(err, g_steal_pointer(&done->err));
+    if (ok)
+        write_job_free(job);
+    return ok;
 }
 
 /* ---- reading ---- */
@@ -291,18 +285,14 @@ bool vm_log_open(Host *host, const char *name, const char *header, VmLog **ret_l
     WriteJob *job = write_job_new(log, g_string_new(header));
 
     job->pipe_path = vm_log_pipe_path(host, name);
-    if (!worker_run(worker_lane_state(), write_job_run, job, write_job_free, FILE_DEADLINE_MS, err)) {
+    if (!worker_call(worker_lane_state(), write_job_run, job, write_job_free, FILE_DEADLINE_MS, err)) {
         log_unref(log);
-        return false;
+        g_autofree char *path = vm_log_path(host, name);
+        return error_prefix(err, "failed to create logfile %s", path);
     }
-    g_autoptr(WriteJob) done = job;
-    if (done->err) {
-        log_unref(log);
-        error_propagate(err, g_steal_pointer(&done->err));
-        return error_prefix(err, "failed to create logfile %s", done->path);
-    }
-    log->pipe_fd = fd_steal(&done->read_fd);
-    *ret_fd = fd_steal(&done->write_fd);
+    log->pipe_fd = fd_steal(&job->read_fd);
+    *ret_fd = fd_steal(&job->write_fd);
+    write_job_free(job);
     log_watch(log);
     *ret_log = log;
     return true;

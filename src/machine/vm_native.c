@@ -10,7 +10,7 @@
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
 
-void explain_item_free(ExplainItem *item)
+static void explain_item_free(ExplainItem *item)
 {
     if (!item)
         return;
@@ -41,6 +41,18 @@ static void native_fill_in(Host *host, DomainDef *def)
     }
 }
 
+/* The reference, too, looks up names here. */
+AWAITS static bool native_prepare_sources(const Host *host, DomainDef *def, Error **err)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        for (StorageSource *source = &disk->src; source; source = source->backing) {
+            if (source->type == STORAGE_NETWORK && !remote_prepare(host, source, err))
+                return false;
+        }
+    }
+    return true;
+}
+
 static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand **ret_command, Error **err)
 {
     g_autoptr(QemuCaps) caps = NULL;
@@ -49,12 +61,15 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
     g_autofree char *lib_dir = path_join(host->paths->lib_qemu, dir);
     g_autofree char *channel_dir = path_join(host->paths->channel_target, dir);
     g_autofree char *monitor_path = path_join(lib_dir, "monitor.sock");
+    g_autofree char *key_path = path_join(lib_dir, QEMU_MASTER_KEY_FILE);
     g_autoptr(GArray) huge_pages = vm_huge_pages_list(dir);
     const QemuCommandEnv env = {
         .huge_pages = (const QemuHugePages *)huge_pages->data,
         .n_huge_pages = huge_pages->len,
         .monitor_path = monitor_path,
         .lib_dir = lib_dir,
+        .master_key_path = key_path,
+        .nbd_tls_dir = host->config->nbd_tls_x509_cert_dir,
         .sandbox = host->config->seccomp_sandbox,
         .dump_guest_core = host->config->dump_guest_core,
         .start_paused = true,
@@ -72,7 +87,8 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
         }
     }
     const bool ok = vm_xml_get_caps(host, def, &caps, err) && vm_choose_firmware(host, def, caps, err) &&
-                    qemu_resolve_cpu(def, caps, err) && qemu_command_build(def, caps, &env, ret_command, err);
+                    native_prepare_sources(host, def, err) && qemu_resolve_cpu(def, caps, err) &&
+                    qemu_command_build(def, caps, &env, ret_command, err);
     domain_def_free(def);
     return ok;
 }

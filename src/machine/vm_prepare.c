@@ -5,7 +5,6 @@
 #define LOG_MODULE "prepare"
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,24 +36,37 @@ void vm_resources_clear(VmResources *resources)
 
 typedef struct DirsJob {
     char *dirs[2];
+    char *key_path;
+    uint8_t key[QEMU_MASTER_KEY_BYTES]; /* to be written */
     uid_t uid;
     gid_t gid;
     bool give; /* else: make */
-    int error;
-    const char *failed; /* one of dirs */
 } DirsJob;
 
-static void dirs_job_run(void *data)
+static bool write_key(const DirsJob *job)
 {
-    DirsJob *job = data;
+    AUTO_FD fd = open(job->key_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(job->dirs) && job->error == 0; i++) {
-        if (job->give ? lchown(job->dirs[i], job->uid, job->gid) < 0
-                      : mkdir(job->dirs[i], 0750) < 0 || chmod(job->dirs[i], 0750) < 0) {
-            job->error = errno;
-            job->failed = job->dirs[i];
-        }
+    return fd >= 0 && write(fd, job->key, sizeof(job->key)) == (ssize_t)sizeof(job->key);
+}
+
+static bool dirs_job_run(void *data, Error **err)
+{
+    const DirsJob *job = data;
+
+    /* The key before the folder: what lies in the folder of another can be swapped. */
+    if (job->give && lchown(job->key_path, job->uid, job->gid) < 0)
+        return error_set_errno(err, errno, "cannot give '%s' to QEMU's user", job->key_path);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(job->dirs); i++) {
+        if (job->give && lchown(job->dirs[i], job->uid, job->gid) < 0)
+            return error_set_errno(err, errno, "cannot give '%s' to QEMU's user", job->dirs[i]);
+        if (!job->give && (mkdir(job->dirs[i], 0750) < 0 || chmod(job->dirs[i], 0750) < 0))
+            return error_set_errno(err, errno, "cannot make directory '%s'", job->dirs[i]);
     }
+    if (!job->give && !write_key(job))
+        return error_set_errno(err, errno, "cannot make '%s'", job->key_path);
+    return true;
 }
 
 static void dirs_job_free(void *data)
@@ -63,6 +75,8 @@ static void dirs_job_free(void *data)
 
     g_free(job->dirs[0]);
     g_free(job->dirs[1]);
+    g_free(job->key_path);
+    explicit_bzero(job->key, sizeof(job->key));
     g_free(job);
 }
 
@@ -71,15 +85,14 @@ static bool prepare_dirs(const Vm *vm, bool give, Error **err)
     DirsJob *job = g_new0(DirsJob, 1);
 
     *job = (DirsJob){ .dirs = { g_strdup(vm->run->lib_dir), g_strdup(vm->run->channel_dir) }, .give = give };
+    job->key_path = path_join(vm->run->lib_dir, QEMU_MASTER_KEY_FILE);
+    if (!give)
+        random_bytes(job->key, sizeof(job->key));
     dac_get_owner(vm->host, vm->live, &job->uid, &job->gid);
-    if (!worker_run(worker_lane_state(), dirs_job_run, job, dirs_job_free, FILE_DEADLINE_MS, err))
+    if (!worker_call(worker_lane_state(), dirs_job_run, job, dirs_job_free, FILE_DEADLINE_MS, err))
         return false;
-    const bool ok = job->error == 0;
-    if (!ok)
-        error_set_errno(err, job->error,
-                        give ? "cannot give '%s' to QEMU's user" : "cannot make directory '%s'", job->failed);
     dirs_job_free(job);
-    return ok;
+    return true;
 }
 
 /* New, so that nobody has put anything into them; what a killed daemon left goes first. */
@@ -220,7 +233,6 @@ typedef struct OpenJob {
     uid_t uid; /* listen: the owner of the socket; (uid_t)-1: us */
     gid_t gid;
     int fd;
-    Error *err;
 } OpenJob;
 
 static int open_connect(const char *path, Error **err)
@@ -245,22 +257,23 @@ static int open_listen(const OpenJob *job, Error **err)
     return fd;
 }
 
-static void open_job_run(void *data)
+static bool open_job_run(void *data, Error **err)
 {
     OpenJob *job = data;
     const int append = job->append ? O_APPEND : O_TRUNC;
 
     switch (job->kind) {
     case CHAR_OPEN_FILE:
-        job->fd = trail_create(job->path, O_WRONLY | append, 0600, &job->err);
+        job->fd = trail_create(job->path, O_WRONLY | append, 0600, err);
         break;
     case CHAR_OPEN_LISTEN:
-        job->fd = open_listen(job, &job->err);
+        job->fd = open_listen(job, err);
         break;
     case CHAR_OPEN_CONNECT:
-        job->fd = open_connect(job->path, &job->err);
+        job->fd = open_connect(job->path, err);
         break;
     }
+    return job->fd >= 0;
 }
 
 static void open_job_free(void *data)
@@ -268,7 +281,6 @@ static void open_job_free(void *data)
     OpenJob *job = data;
 
     fd_cleanup(&job->fd);
-    error_free(job->err);
     g_free(job->path);
     g_free(job);
 }
@@ -284,17 +296,15 @@ static bool char_open(Vm *vm, CharOpenKind kind, const char *path, bool append, 
     /* Clients of the socket usually run as the user that QEMU runs as. */
     if (!vm->host->paths->is_session && geteuid() == 0)
         dac_get_owner(vm->host, vm->live, &job->uid, &job->gid);
-    if (!worker_run(worker_lane_for_path(path), open_job_run, job, open_job_free, timeout_ms, err))
-        return error_prefix(err, "cannot open '%s'", path);
-    const bool ok = job->fd >= 0;
-    if (ok)
+    g_autoptr(Error) why = NULL;
+    if (worker_call_path(path, "cannot open", open_job_run, job, open_job_free, timeout_ms, &why)) {
         *ret_fd = fd_steal(&job->fd);
-    else if (kind == CHAR_OPEN_FILE && error_code(job->err) == ERROR_SYSTEM)
-        error_set_errno(err, error_errno(job->err), "Unable to open file %s for character device", path);
-    else
-        error_propagate(err, g_steal_pointer(&job->err));
-    open_job_free(job);
-    return ok;
+        open_job_free(job);
+        return true;
+    }
+    if (kind == CHAR_OPEN_FILE && error_code(why) == ERROR_SYSTEM)
+        return error_set_errno(err, error_errno(why), "Unable to open file %s for character device", path);
+    return error_propagate(err, g_steal_pointer(&why));
 }
 
 static bool char_is_server(const CharSource *source)

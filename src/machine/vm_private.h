@@ -29,6 +29,8 @@
 #include "qemu/monitor.h"
 #include "storage/dac.h"
 #include "storage/probe.h"
+#include "storage/remote.h"
+#include "storage/transient.h"
 #include "wire/wire_enums.h"
 
 typedef struct StatsProbe StatsProbe;
@@ -96,11 +98,12 @@ typedef struct VmRun {
     bool pid_written;    /* NAME.pid is there */
     /* What a save or dump is about; in the status file before anything has happened, so that a daemon that
      * dies on the way leaves neither a paused machine nor a piece of a file. */
-    SaveFile file;       /* that is being written */
-    bool is_saving;      /* ... and after which the machine ends */
-    bool must_run;       /* the job pauses it: it goes on afterwards, unless it ends */
-    bool must_run_saved; /* the status file says so, perhaps no longer truly */
-    bool is_going_on;    /* a fiber sees to that: QEMU did not answer at once */
+    SaveFile file;        /* that is being written */
+    bool is_saving;       /* ... and after which the machine ends */
+    bool must_run;        /* the job pauses it: it goes on afterwards, unless it ends */
+    bool must_run_saved;  /* the status file says so, perhaps no longer truly */
+    bool waits_for_space; /* a fiber looks whether its storage has space again */
+    bool is_going_on;     /* a fiber sees to that: QEMU did not answer at once */
 } VmRun;
 
 /* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
@@ -215,7 +218,10 @@ char *vm_save_path(const Host *host, const char *name); /* of the managed save i
 char *vm_status_path(const Host *host, const char *name);
 char *vm_pid_path(const Host *host, const char *name);
 AWAITS MUST_CHECK bool vm_status_save(Vm *vm, Error **err);
-/* Soon, in the background; for changes from events. */
+/* Writes NAME.pid if it is not there; vm_status_save() does so, too. */
+AWAITS MUST_CHECK bool vm_pid_save(Vm *vm, Error **err);
+/* Soon, in the background; for changes from events. Not while the machine starts: the start writes at its
+ * end. */
 void vm_status_save_later(Vm *vm);
 AWAITS void vm_status_remove(Vm *vm);
 /* What a status file says. */
@@ -251,15 +257,25 @@ MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err); /* all of them */
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);
+/* storage_prepare() for vm->live, telling who listens which optional media are missing. */
+AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
+/* What the disks of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
+ * ERROR_NO_SECRET: there is no such secret, or it has no value. */
+AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err);
+/* Tells a QEMU that was just started the limits of its disks. */
+AWAITS MUST_CHECK bool vm_start_throttles(Vm *vm, Error **err);
+/* For a machine that was just paused for want of space (vm_space.c): goes on when there is some, if the
+ * configuration says so. */
+void vm_space_wait(Vm *vm);
 /* Huge pages of the machine whose folders are called @dir_name: of QemuHugePages, owned; default size first.
  */
 GArray *vm_huge_pages_list(const char *dir_name);
 /* Makes these folders for the live machine, if it uses huge pages; else *ret_list stays as it is. */
 AWAITS MUST_CHECK bool vm_prepare_huge_pages(Vm *vm, GArray **ret_list, Error **err);
 AWAITS void vm_remove_huge_pages(const DomainDef *def, const char *lib_dir);
-/* Asks QEMU what the guest's CPU at @qom_path (NULL: nothing to ask) has. ERROR_OPERATION_FAILED: not what
+/* Asks QEMU what the first of the guest's @cpus (of MonitorCpu) has. ERROR_OPERATION_FAILED: not what
  * check='full' demands. */
-AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, const char *qom_path, Error **err);
+AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, const GPtrArray *cpus, Error **err);
 /* The document of a running machine as users see it: with the CPU that QEMU gave. Caller owns. */
 char *vm_xml_format_live(Vm *vm, unsigned format_flags);
 /* Puts a firmware of this host in the place of <os firmware=>, as firmware_choose(). */
@@ -269,6 +285,8 @@ AWAITS MUST_CHECK bool vm_prepare_nvram(Vm *vm, bool reset, Error **err);
 /* The file of the defined machine's variables, whether it exists or not; NULL: it has none. Caller owns. */
 char *vm_nvram_path(const Vm *vm);
 AWAITS bool vm_nvram_exists(const Host *host, const char *path); /* false also if that can't be told */
+/* One that is not there is removed already. Follows no link that others could have placed. */
+AWAITS MUST_CHECK bool vm_nvram_remove(const Host *host, const char *path, Error **err);
 
 /* ---- process (vm_process.c, vm_start.c, vm_event.c) ---- */
 
@@ -308,8 +326,6 @@ void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds
 /* The qemu hook, for a machine that has a run; with little time once a script of that run was given up. */
 AWAITS MUST_CHECK bool vm_run_hook(Vm *vm, const char *operation, const char *suboperation, const char *xml,
                                    Error **err);
-/* Removes domain directory, sockets and taps, gives files back, releases ports. */
-AWAITS void vm_process_cleanup(Vm *vm);
 /* Change the state and publish it, once, whether the command's reply or QEMU's event comes first. */
 void vm_mark_paused(Vm *vm, int reason);
 void vm_mark_running(Vm *vm, int reason);
@@ -357,7 +373,6 @@ AWAITS void vm_dump_after_crash(Vm *vm);
 /* ---- consoles (vm_console.c) ---- */
 
 void vm_consoles_close(VmRun *run); /* QEMU is gone: end of file for all */
-void vm_console_free(VmConsole *console);
 
 /* The guest is off and QEMU waits: ends it, reboots or keeps it, as on_poweroff says. */
 void vm_finish_shutdown(Vm *vm);

@@ -8,10 +8,8 @@
 #define LOG_MODULE "process"
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -182,7 +180,8 @@ static void vm_remove_dir(const char *path)
         log_warning_error(err, path);
 }
 
-void vm_process_cleanup(Vm *vm)
+/* Removes domain directory, sockets and taps, gives files back, releases ports. */
+static void vm_process_cleanup(Vm *vm)
 {
     VmRun *run = vm->run;
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
@@ -196,6 +195,7 @@ void vm_process_cleanup(Vm *vm)
     g_array_set_size(run->ports, 0);
     vm_call_hook(vm, "stopped");
     dac_restore(vm->host->dac, run->dac, timeout_ms);
+    transient_remove(vm->live, timeout_ms);
     vm_call_hook(vm, "release");
     if (run->file.path)
         vm_state_discard(vm->host, &run->file);
@@ -619,6 +619,7 @@ static bool reattach_sync(Vm *vm, Error **err)
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     vm->run->unanswering = false;
+    vm_space_wait(vm);
     /* What the earlier daemon did not live to act upon; QEMU waits for us. */
     if (vm->state == VM_STATE_SHUTDOWN && !vm->run->destroying) {
         vm->run->guest_shutdown = true;
@@ -632,10 +633,10 @@ static bool reattach_sync(Vm *vm, Error **err)
 /* It runs, whatever its CPU. */
 static void reattach_query_cpu(Vm *vm)
 {
-    g_autoptr(GPtrArray) cpus = NULL;
+    g_auto(MonitorWelcome) welcome = { 0 };
 
-    if (monitor_query_cpus(vm_monitor(vm), 0, &cpus, NULL) && cpus->len > 0)
-        (void)!vm_query_cpu(vm, ((const MonitorCpu *)g_ptr_array_index(cpus, 0))->qom_path, NULL);
+    if (monitor_welcome(vm_monitor(vm), &welcome, 0, NULL))
+        (void)!vm_query_cpu(vm, welcome.cpus, NULL);
 }
 
 static bool reattach_hook(Vm *vm, Error **err)
@@ -787,6 +788,7 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     vm_remove_dir(run->channel_dir);
     dac_list_adopt(host->dac, run->dac);
     dac_restore(host->dac, run->dac, timeout_ms);
+    transient_remove(status->live, timeout_ms);
     if (!file_remove(log_pipe, &err) || !file_remove(pid_path, &err) || !file_remove(path, &err))
         log_error_error(err, path);
 }

@@ -17,8 +17,6 @@ MUST_CHECK bool vm_get_affected_def(const Vm *vm, unsigned flags, const DomainDe
 /* From @devices, the text of net_devices_read() (NULL: unknown), as the guest sees it. false: no numbers. */
 bool vm_interface_stats(const InterfaceDef *interface, const char *devices, InterfaceStats *ret_stats);
 
-/* true: a file or block device of this host, the drive is not empty. */
-bool disk_is_local(const DiskDef *disk);
 /* The numbers of the image that the guest sees, borrowed from @stats (monitor_query_block_stats()); NULL. */
 const MonitorBlockStats *disk_find_stats(const DiskDef *disk, const GPtrArray *stats);
 

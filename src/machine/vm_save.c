@@ -78,6 +78,8 @@ static bool save_locked(Vm *vm, Job *job, const char *path, const char *dxml, un
     if (!save_format_from_name(vm->host->config->save_image_format, &copy.format, err) ||
         !save_make_xml(vm, dxml, &xml, err) || !vm_require_monitor(vm, err))
         return false;
+    if (domain_has_transient(vm->live))
+        return error_set(err, ERROR_INVALID_STATE, "migration with transient disk is not supported");
     copy.xml = xml;
     copy.image_runs = save_choose_running(flags, vm->state == VM_STATE_RUNNING || vm->run->must_run);
     return vm_state_to_file(vm, job, &copy, err);

@@ -8,7 +8,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "start"
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,12 +18,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/worker.h"
 #include "conf/domain_device.h"
 #include "conf/xml_table.h"
 #include "host/node.h"
 #include "machine/vm_private.h"
-#include "machine/vm_query.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
 
@@ -118,8 +115,7 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
-    if (!storage_prepare(vm->host, vm->live, vm->run->dac, err) ||
-        !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
+    if (!vm_prepare_disks(vm, err) || !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
     qemu_number_nodes(vm->live, &vm->run->last_node);
@@ -140,13 +136,21 @@ static bool start_prepare(Start *start, Error **err)
 
 /* ---- command line and log ---- */
 
-static bool start_build_command(Start *start, QemuCommand **ret_command, Error **err)
+AWAITS static bool start_build_command(Start *start, QemuCommand **ret_command, Error **err)
 {
     Vm *vm = start->vm;
     const Config *config = vm->host->config;
+    g_autofree char *key_path = path_join(vm->run->lib_dir, QEMU_MASTER_KEY_FILE);
+    g_autoptr(QemuSecrets) secrets = NULL;
+
+    if (!vm_prepare_secrets(vm, &secrets, err))
+        return false;
     const QemuCommandEnv env = {
         .monitor_path = vm->run->monitor_path,
         .lib_dir = vm->run->lib_dir,
+        .master_key_path = key_path,
+        .secrets = secrets,
+        .nbd_tls_dir = config->nbd_tls_x509_cert_dir,
         .sandbox = config->seccomp_sandbox,
         .dump_guest_core = config->dump_guest_core,
         .start_paused = true,
@@ -253,14 +257,11 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
 
 /* ---- talking to the new QEMU ---- */
 
-static void start_take_cpus(Vm *vm, const Json *reply)
+static void start_take_cpus(Vm *vm, const GPtrArray *cpus)
 {
-    size_t i = 0;
-    Json *cpu = NULL;
-
     g_array_set_size(vm->run->vcpu_tids, 0);
-    json_array_foreach (reply, i, cpu) {
-        const pid_t tid = (pid_t)json_get_int(cpu, "thread-id", 0);
+    for (DEF_EACH(MonitorCpu, cpu, cpus)) {
+        const pid_t tid = (pid_t)cpu->thread_id;
         g_array_append_val(vm->run->vcpu_tids, tid);
     }
 }
@@ -293,18 +294,18 @@ static bool set_pty_of(void *arg, DeviceKind kind, void *device, DeviceInfo *inf
     return false;
 }
 
-/* QEMU chose the ptys: {"label": "charserial0", "filename": "pty:/dev/pts/3"} */
-static void start_take_chars(Vm *vm, const Json *reply)
+/* QEMU chose the ptys. */
+static void start_take_chars(Vm *vm, GHashTable *chardevs)
 {
-    size_t i = 0;
-    Json *entry = NULL;
+    GHashTableIter iter;
+    void *value = NULL;
 
-    json_array_foreach (reply, i, entry) {
-        const char *label = json_get_str(entry, "label");
-        const char *file = json_get_str(entry, "filename");
-        if (!label || !file || !g_str_has_prefix(label, "char") || !g_str_has_prefix(file, "pty:/dev/"))
+    g_hash_table_iter_init(&iter, chardevs);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const MonitorChardev *chardev = value;
+        if (!g_str_has_prefix(chardev->label, "char") || !chardev->pty)
             continue;
-        Pty pty = { .alias = label + strlen("char"), .path = file + strlen("pty:") };
+        Pty pty = { .alias = chardev->label + strlen("char"), .path = chardev->pty };
         (void)domain_each_device(vm->live, set_pty_of, &pty);
     }
     /* The first console is the first serial port. */
@@ -353,68 +354,29 @@ static bool start_set_passwords(Vm *vm, Error **err)
     return true;
 }
 
-#define BALLOON_COMMANDS_MAX 3
-
-/* What the balloon is told and, last, asked. Returns how many @commands that makes. */
-static size_t start_list_balloon(const DomainDef *live, QmpCommand *commands)
-{
-    const MemballoonDef *balloon = live->memballoon;
-    size_t n = 0;
-
-    if (!balloon || balloon->model == MEMBALLOON_NONE || balloon->model == MEMBALLOON_MODEL_ABSENT)
-        return 0;
-    if (balloon->stats_period_s.is_set && balloon->stats_period_s.value > 0 && balloon->info.alias) {
-        g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", balloon->info.alias);
-        commands[n++] = (QmpCommand){ .name = "qom-set",
-                                      .args = json_pack("{s:s, s:s, s:I}", "path", path, "property",
-                                                        "guest-stats-polling-interval", "value",
-                                                        (json_int_t)balloon->stats_period_s.value) };
-    }
-    if (live->current_memory_bytes < live->memory_bytes)
-        commands[n++] =
-            (QmpCommand){ .name = "balloon",
-                          .args = json_pack("{s:I}", "value", (json_int_t)live->current_memory_bytes) };
-    commands[n++] = (QmpCommand){ .name = "query-balloon" };
-    return n;
-}
-
-/* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
-static void start_take_balloon(Vm *vm, const Json *reply)
-{
-    const uint64_t bytes = json_get_uint(reply, "actual", 0);
-
-    if (bytes) {
-        vm->run->balloon_bytes = bytes;
-        vm->live->current_memory_bytes = bytes;
-    }
-}
-
-/* All that depends on no answer goes out at once: every switch to QEMU and back costs its turn on a
- * processor. */
 AWAITS static bool start_ask(const Start *start, Error **err)
 {
-    enum { CPUS, CHARS, BALLOON };
     Vm *vm = start->vm;
-    QmpCommand commands[BALLOON + BALLOON_COMMANDS_MAX] = {
-        [CPUS] = { .name = "query-cpus-fast" }, [CHARS] = { .name = "query-chardev" }
-    };
-    /* A state that is loaded brings its balloon along. */
-    const size_t n_balloon =
-        start->spec->incoming_fd < 0 ? start_list_balloon(vm->live, commands + BALLOON) : 0;
-    const size_t count = BALLOON + n_balloon;
+    DomainDef *live = vm->live;
+    const MemballoonDef *balloon = live->memballoon;
+    g_auto(MonitorWelcome) welcome = { 0 };
 
-    bool ok = qmp_exec_all(vm->run->qmp, commands, count, 0, err);
-    if (ok && !vm->run)
-        ok = error_set(err, ERROR_VM_GONE, "QEMU exited");
-    if (ok) {
-        start_take_cpus(vm, commands[CPUS].reply);
-        start_take_chars(vm, commands[CHARS].reply);
-        if (n_balloon)
-            start_take_balloon(vm, commands[count - 1].reply);
-        ok = vm_query_cpu(vm, json_get_str(json_array_get(commands[CPUS].reply, 0), "qom-path"), err);
+    /* A state that is loaded brings its balloon along. */
+    if (start->spec->incoming_fd < 0 && balloon && balloon->model != MEMBALLOON_NONE &&
+        balloon->model != MEMBALLOON_MODEL_ABSENT) {
+        welcome.balloon_alias = balloon->info.alias;
+        welcome.balloon_period_s = balloon->stats_period_s.is_set ? balloon->stats_period_s.value : 0;
+        if (live->current_memory_bytes < live->memory_bytes)
+            welcome.balloon_target = live->current_memory_bytes;
     }
-    qmp_commands_clear(commands, count);
-    return ok;
+    if (!monitor_welcome(vm_monitor(vm), &welcome, 0, err))
+        return false;
+    start_take_cpus(vm, welcome.cpus);
+    start_take_chars(vm, welcome.chardevs);
+    /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
+    if (welcome.balloon_bytes)
+        vm->run->balloon_bytes = live->current_memory_bytes = welcome.balloon_bytes;
+    return vm_query_cpu(vm, welcome.cpus, err);
 }
 
 static void pin_thread(pid_t tid, const CpuSet *set)
@@ -532,7 +494,9 @@ static bool start_converse(Start *start, Error **err)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
 
     job_set_phase(start->job, "waiting for QEMU");
-    if (!vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) || !start_set_passwords(vm, err))
+    /* QEMU needs longer than any file, so what can be written, is written now. */
+    if (!vm_pid_save(vm, err) || !vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) ||
+        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err))
         return false;
     start_pin(vm);
     if (!start_pin_iothreads(vm, err))
@@ -552,6 +516,9 @@ static bool start_explain_death(const Start *start, bool connected, Error **err)
               connected ? "qemu unexpectedly closed the monitor: %s"
                         : "process exited while connecting to monitor: %s",
               how ? how : words);
+    if (strstr(words, "failed to set MSR"))
+        return error_hint(err,
+                          "let KVM ignore it: options kvm ignore_msrs=1 in /etc/modprobe.d, then reboot");
     if (strstr(words, "KVM"))
         return error_hint(err,
                           "<domain type='qemu'> runs without KVM; 'lodge doctor' says what KVM lacks here");

@@ -61,10 +61,11 @@ enum {
 
 /* What was learnt about one machine by waiting. */
 struct StatsProbe {
-    unsigned refs;      /* the queue or the prober, each call that wants it */
-    Vm *vm;             /* counted */
-    uint64_t serial;    /* of the run that is asked; 0: it does not run */
-    unsigned questions; /* groups for which QEMU is asked */
+    unsigned refs;        /* the queue or the prober, each call that wants it */
+    Vm *vm;               /* counted */
+    uint64_t serial;      /* of the run that is asked; 0: it does not run */
+    ImageRequest *images; /* of a machine that does not run */
+    unsigned questions;   /* groups for which QEMU is asked */
     uint64_t deadline_ms;
     bool is_done;
     WaitQueue done;
@@ -81,7 +82,7 @@ static void stats_probe_unref(void *data)
 {
     StatsProbe *probe = data;
 
-    if (--probe->refs > 0)
+    if (!probe || --probe->refs > 0)
         return;
     wait_queue_clear(&probe->done);
     vm_unref(probe->vm);
@@ -198,7 +199,7 @@ static void stats_ask_qemu(StatsProbe *probe)
     if ((questions & STATS_IOTHREAD) && (qmp = stats_monitor(probe)))
         io_ok = monitor_query_iothreads(qmp, stats_left_ms(probe), &probe->iothreads, NULL);
     if ((questions & STATS_DIRTY_RATE) && io_ok && (qmp = stats_monitor(probe)))
-        io_ok = qmp_exec(qmp, "query-dirty-rate", NULL, stats_left_ms(probe), &probe->dirty_rate, NULL);
+        io_ok = monitor_query_dirty_rate(qmp, stats_left_ms(probe), &probe->dirty_rate, NULL);
     /* Last: QEMU looks at the image files for this, so dead storage may stop it here. */
     if (questions & STATS_BLOCK)
         stats_ask_blocks(probe, &io_ok);
@@ -219,19 +220,19 @@ static void stats_prober_fiber(void *arg)
     host->machines->stats.n_probers--;
 }
 
-/* The probe of @vm for @groups: of somebody who asks the same at the moment, or a new one. Caller owns a
- * reference. */
+/* The probe of @vm for @groups: of somebody who asks the same at the moment, or a new one; NULL if it does
+ * not run. Caller owns a reference. */
 static StatsProbe *stats_probe_get(Vm *vm, unsigned groups, uint64_t deadline_ms)
 {
     StatsProbe *other = vm->stats_probe;
-    StatsProbe *probe = g_new0(StatsProbe, 1);
 
-    *probe = (StatsProbe){ .refs = 1,
-                           .vm = vm_ref(vm),
-                           .serial = vm->run && vm->live ? vm->run->serial : 0,
-                           .deadline_ms = deadline_ms };
+    if (!vm->run || !vm->live)
+        return NULL;
+    StatsProbe *probe = g_new0(StatsProbe, 1);
+    *probe =
+        (StatsProbe){ .refs = 1, .vm = vm_ref(vm), .serial = vm->run->serial, .deadline_ms = deadline_ms };
     wait_queue_init(&probe->done);
-    if (probe->serial && stats_monitor(probe))
+    if (stats_monitor(probe))
         probe->questions = stats_questions(vm, groups);
     probe->is_done = probe->questions == 0;
     if (probe->is_done)
@@ -267,35 +268,34 @@ static void stats_start_probers(Host *host)
 }
 
 /* The images of machines that do not run. */
-static void stats_look_at_files(Host *host, const GPtrArray *probes, uint64_t deadline_ms)
+static void stats_look_at_files(Host *host, const GPtrArray *vms, const GPtrArray *probes,
+                                uint64_t deadline_ms, ImageRequest *images)
 {
-    g_autoptr(ImageRequest) request = image_request_new(host->image_sizes);
-
     for (guint i = 0; i < probes->len; i++) {
-        const StatsProbe *probe = g_ptr_array_index(probes, i);
-        const DomainDef *def = probe->serial ? NULL : vm_def(probe->vm);
+        const DomainDef *def = probes->pdata[i] ? NULL : vm_def(vms->pdata[i]);
         for (DEF_EACH(DiskDef, disk, def ? def->disks : NULL)) {
-            if (disk_is_local(disk))
-                image_request_add(request, disk->src.path, disk->src.format);
+            if (storage_is_local(&disk->src))
+                image_request_add(images, disk->src.path, disk->src.format);
         }
     }
-    image_request_run(request, MIN(loop_now_ms() + STATS_FILES_MS, deadline_ms),
+    image_request_run(images, MIN(loop_now_ms() + STATS_FILES_MS, deadline_ms),
                       (uint64_t)host->config->storage_timeout_s * 1000);
 }
 
-/* Returns when all that can be learnt by the deadline has been. @probes: of StatsProbe, filled. */
+/* Returns when all that can be learnt by the deadline has been. @probes: a StatsProbe or NULL for each,
+ * filled. */
 static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, uint64_t deadline_ms,
-                            GPtrArray *probes, Error **err)
+                            GPtrArray *probes, ImageRequest *images, Error **err)
 {
     for (guint i = 0; i < vms->len; i++)
         g_ptr_array_add(probes, stats_probe_get(g_ptr_array_index(vms, i), groups, deadline_ms));
     stats_start_probers(host);
     if (groups & STATS_BLOCK)
-        stats_look_at_files(host, probes, deadline_ms);
+        stats_look_at_files(host, vms, probes, deadline_ms, images);
     for (guint i = 0; i < probes->len; i++) {
         StatsProbe *probe = g_ptr_array_index(probes, i);
         g_autoptr(Error) why = NULL;
-        while (!probe->is_done && !why && stats_left_ms(probe) > 0)
+        while (probe && !probe->is_done && !why && stats_left_ms(probe) > 0)
             (void)!wait_queue_wait(&probe->done, stats_left_ms(probe), &why);
         if (error_code(why) == ERROR_CANCELLED)
             return error_propagate(err, g_steal_pointer(&why));
@@ -455,13 +455,10 @@ static void stats_write_sizes(const StatsProbe *probe, const StorageSource *sour
     StorageInfo file = { 0 };
 
     if (!probe->serial) {
-        if (!source->path || !image_sizes_find(probe->vm->host->image_sizes, source->path, &file))
+        if (!source->path || !image_request_find(probe->images, source->path, &file))
             return;
         params_add_ullong(params, file.allocation, "block.%u.allocation", n);
-        /* Of formats that only QEMU reads it is in headers that only QEMU reads. */
-        if (file.capacity &&
-            (source->format == STORAGE_FORMAT_RAW || source->format == STORAGE_FORMAT_QCOW2 ||
-             source->format == STORAGE_FORMAT_ABSENT))
+        if (file.capacity)
             params_add_ullong(params, file.capacity, "block.%u.capacity", n);
         params_add_ullong(params, file.physical, "block.%u.physical", n);
         return;
@@ -606,15 +603,16 @@ static bool stats_await_turn(StatsQueue *queue, bool read_only, Error **err)
 }
 
 /* One machine after the other goes out, so that the memory of one is enough. */
-static void stats_write_all(const GPtrArray *probes, unsigned groups, unsigned flags, VmStatsFunc func,
-                            void *arg)
+static void stats_write_all(const GPtrArray *vms, const GPtrArray *probes, ImageRequest *images,
+                            unsigned groups, unsigned flags, VmStatsFunc func, void *arg)
 {
     g_autofree char *devices = groups & STATS_INTERFACE ? net_devices_read() : NULL;
     g_autoptr(Params) params = params_new();
     uint64_t begun_us = loop_now_us();
 
     for (guint i = 0; i < probes->len; i++) {
-        const StatsProbe *probe = g_ptr_array_index(probes, i);
+        const StatsProbe at_rest = { .vm = g_ptr_array_index(vms, i), .images = images };
+        const StatsProbe *probe = probes->pdata[i] ? probes->pdata[i] : &at_rest;
         params_clear(params);
         stats_write(probe, groups, flags, devices, params);
         func(probe->vm, params, arg);
@@ -631,6 +629,7 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
     const bool read_only = caller && caller->read_only;
     g_autoptr(GPtrArray) listed = NULL;
     g_autoptr(GPtrArray) probes = g_ptr_array_new_with_free_func(stats_probe_unref);
+    g_autoptr(ImageRequest) images = image_request_new(host->image_sizes);
 
     if (!check_flags(flags, STATS_FLAGS_FILTER | STATS_FLAG_NOWAIT | STATS_FLAG_BACKING | STATS_FLAG_ENFORCE,
                      "qemuConnectGetAllDomainStats", err))
@@ -648,11 +647,11 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
         /* Of those that nobody asked for since the last call, the images may be gone. */
         if (!vms && (flags & STATS_FLAGS_FILTER) == 0 && (groups & STATS_BLOCK))
             image_sizes_sweep(host->image_sizes);
-        ok =
-            stats_probe_all(host, vms ? vms : listed, groups, loop_now_ms() + STATS_DEADLINE_MS, probes, err);
+        vms = vms ? vms : listed;
+        ok = stats_probe_all(host, vms, groups, loop_now_ms() + STATS_DEADLINE_MS, probes, images, err);
     }
     if (ok)
-        stats_write_all(probes, groups, flags, func, arg);
+        stats_write_all(vms, probes, images, groups, flags, func, arg);
     host->machines->stats.n_calls[read_only]--;
     wait_queue_wake_one(&host->machines->stats.turn[read_only]);
     return ok;

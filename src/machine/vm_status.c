@@ -5,7 +5,6 @@
  * must survive the death of the daemon, not of the host. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "status"
-#include <inttypes.h>
 #include <libxml/tree.h>
 #include <string.h>
 #include <unistd.h>
@@ -358,27 +357,32 @@ static void vm_status_unlock(Vm *vm)
     wait_queue_wake_one(&vm->status_idle);
 }
 
+bool vm_pid_save(Vm *vm, Error **err)
+{
+    g_autofree char *path = vm_pid_path(vm->host, vm->name);
+    char pid[24];
+
+    if (!vm->run || vm->run->pid <= 0 || vm->run->pid_written)
+        return true;
+    g_snprintf(pid, sizeof(pid), "%d", (int)vm->run->pid);
+    if (!file_replace_volatile(path, pid, strlen(pid), 0644, err))
+        return false;
+    if (vm->run)
+        vm->run->pid_written = true;
+    return true;
+}
+
 static bool vm_status_write(Vm *vm, Error **err)
 {
     g_autofree char *path = vm_status_path(vm->host, vm->name);
-    g_autofree char *pid_path = vm_pid_path(vm->host, vm->name);
     g_autofree char *text = vm_status_format(vm);
-    char pid[24];
-
-    g_snprintf(pid, sizeof(pid), "%d", (int)vm->run->pid);
-    const bool new_pid = vm->run->pid > 0 && !vm->run->pid_written;
     const bool must_run = vm->run->must_run;
+
     if (!file_replace_volatile(path, text, strlen(text), 0600, err))
         return false;
     if (vm->run)
         vm->run->must_run_saved = must_run;
-    if (new_pid && vm->run) {
-        if (!file_replace_volatile(pid_path, pid, strlen(pid), 0644, err))
-            return false;
-        if (vm->run)
-            vm->run->pid_written = true;
-    }
-    return true;
+    return vm_pid_save(vm, err);
 }
 
 bool vm_status_save(Vm *vm, Error **err)
@@ -401,7 +405,7 @@ static void vm_status_task(Vm *vm)
 
 void vm_status_save_later(Vm *vm)
 {
-    if (vm->run && !vm->run->stopping)
+    if (vm->run && !vm->run->stopping && !vm->run->is_starting)
         vm_spawn_task(vm, VM_TASK_STATUS, "status", vm_status_task);
 }
 

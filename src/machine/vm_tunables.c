@@ -3,7 +3,6 @@
  *
  * Of a running machine, an unset value reads as the kernel's default; of a definition, as zero. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "machine/vm_query.h"
 
@@ -116,55 +115,34 @@ bool vm_get_memory_tunables(Vm *vm, unsigned flags, Params **ret_params, Error *
 
 /* ---- block devices ---- */
 
-static bool opt_u32_get(OptU32 value, uint64_t *ret_value)
-{
-    *ret_value = value.value;
-    return value.is_set && value.value;
-}
-
-static bool opt_u64_get(OptU64 value, uint64_t *ret_value)
-{
-    *ret_value = value.value;
-    return value.is_set && value.value;
-}
-
-typedef enum BlkioKind {
-    BLKIO_WEIGHT,
-    BLKIO_READ_IOPS,
-    BLKIO_WRITE_IOPS,
-    BLKIO_READ_BYTES,
-    BLKIO_WRITE_BYTES
-} BlkioKind;
-
-static bool blkio_value(const BlkioDevice *device, BlkioKind kind, uint64_t *ret_value)
-{
-    switch (kind) {
-    case BLKIO_WEIGHT:
-        return opt_u32_get(device->weight, ret_value);
-    case BLKIO_READ_IOPS:
-        return opt_u32_get(device->read_iops, ret_value);
-    case BLKIO_WRITE_IOPS:
-        return opt_u32_get(device->write_iops, ret_value);
-    case BLKIO_READ_BYTES:
-        return opt_u64_get(device->read_bytes, ret_value);
-    case BLKIO_WRITE_BYTES:
-        return opt_u64_get(device->write_bytes, ret_value);
-    }
-    return false;
-}
+/* What a device can have, as the parameter calls it; OptU32, or OptU64 where it counts bytes. */
+static const struct {
+    const char *name;
+    size_t offset;
+    bool is_bytes;
+} blkio_rows[] = {
+    { "device_weight", offsetof(BlkioDevice, weight), false },
+    { "device_read_iops_sec", offsetof(BlkioDevice, read_iops), false },
+    { "device_write_iops_sec", offsetof(BlkioDevice, write_iops), false },
+    { "device_read_bytes_sec", offsetof(BlkioDevice, read_bytes), true },
+    { "device_write_bytes_sec", offsetof(BlkioDevice, write_bytes), true },
+};
 
 /* "/dev/sda,500,/dev/sdb,300": only devices that have a value. */
-static void blkio_add_devices(Params *params, const BlkioTune *tune, BlkioKind kind, const char *name)
+static void blkio_add_devices(Params *params, const BlkioTune *tune, size_t row)
 {
     g_autoptr(GString) text = g_string_new(NULL);
 
     for (DEF_EACH(BlkioDevice, device, tune->devices)) {
-        uint64_t value = 0;
-        if (blkio_value(device, kind, &value))
+        const void *at = (const char *)device + blkio_rows[row].offset;
+        const OptU32 *number = at;
+        const OptU64 value =
+            blkio_rows[row].is_bytes ? *(const OptU64 *)at : (OptU64){ number->value, number->is_set };
+        if (value.is_set && value.value)
             g_string_append_printf(text, "%s%s,%" G_GUINT64_FORMAT, text->len ? "," : "", device->path,
-                                   value);
+                                   value.value);
     }
-    params_add_string(params, text->str, "%s", name);
+    params_add_string(params, text->str, "%s", blkio_rows[row].name);
 }
 
 bool vm_get_blkio_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **err)
@@ -178,11 +156,8 @@ bool vm_get_blkio_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **
     const BlkioTune *tune = def->blkiotune ? def->blkiotune : &none;
     Params *params = params_new();
     params_add_uint(params, tune->weight ? tune->weight : is_live ? BLKIO_WEIGHT_DEFAULT : 0, "weight");
-    blkio_add_devices(params, tune, BLKIO_WEIGHT, "device_weight");
-    blkio_add_devices(params, tune, BLKIO_READ_IOPS, "device_read_iops_sec");
-    blkio_add_devices(params, tune, BLKIO_WRITE_IOPS, "device_write_iops_sec");
-    blkio_add_devices(params, tune, BLKIO_READ_BYTES, "device_read_bytes_sec");
-    blkio_add_devices(params, tune, BLKIO_WRITE_BYTES, "device_write_bytes_sec");
+    for (size_t i = 0; i < G_N_ELEMENTS(blkio_rows); i++)
+        blkio_add_devices(params, tune, i);
     *ret_params = params;
     return true;
 }

@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/macros.h"
 

@@ -6,11 +6,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/address.h"
 
-#include <string.h>
-
 #include "conf/domain_defaults.h"
 #include "conf/domain_device.h"
-#include "conf/domain_rows.h"
 #include "qemu/address_private.h"
 
 /* Controller, bus and unit of a drive follow from its name when the document is read; here is what the board

@@ -5,7 +5,6 @@
  * become controllers of the definition and the next round begins. The round that needs no new bus writes its
  * addresses. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "conf/domain_defaults.h"
 #include "conf/domain_rows.h"
@@ -512,10 +511,12 @@ static bool check_bus_order(const DomainDef *def, Error **err)
         const DeviceAddress *address = &controller->info.address;
         unsigned index = controller->index.value;
         if (controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCI_BRIDGE &&
-            address->type == ADDRESS_PCI && address->pci.bus >= index)
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "PCI controller at index %u has bus='0x%02x', but index must be larger than bus",
-                             index, address->pci.bus);
+            address->type == ADDRESS_PCI && address->pci.bus >= index) {
+            error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                      "PCI controller at index %u has bus='0x%02x', but index must be larger than bus", index,
+                      address->pci.bus);
+            return error_hint(err, "a bridge needs a free slot of a bus with a lower number");
+        }
     }
     return true;
 }

@@ -3,7 +3,6 @@
  * Each bus is a tree of hubs, the controller's own root hub at the top. A device takes the first free port of
  * the first hub that has one: a hub before the hubs below it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "conf/domain_defaults.h"
 #include "conf/domain_device.h"

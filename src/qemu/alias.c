@@ -154,8 +154,10 @@ void qemu_number_disk(DiskDef *disk, uint32_t *last)
     for (StorageSource *source = &disk->src; source; source = source->backing) {
         if (!source->index)
             source->index = ++*last;
+        if (source->data_store && !source->data_store->index)
+            source->data_store->index = ++*last;
     }
-    if (!disk->src.path && def_list_len(disk->src.hosts) == 0)
+    if (storage_is_empty(&disk->src))
         disk->src.index = 0;
 }
 
@@ -163,7 +165,7 @@ void qemu_number_nodes(DomainDef *def, uint32_t *last)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {
         for (const StorageSource *source = &disk->src; source; source = source->backing)
-            *last = MAX(*last, source->index);
+            *last = MAX(MAX(*last, source->index), source->data_store ? source->data_store->index : 0);
     }
     for (unsigned i = def_list_len(def->disks); i-- > 0;)
         qemu_number_disk(g_ptr_array_index(def->disks, i), last);

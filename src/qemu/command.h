@@ -11,6 +11,7 @@
 #include "conf/domain_def.h"
 #include "qemu/plan.h"
 #include "qemu/qemu_caps.h"
+#include "qemu/secret_data.h"
 
 /* Where memory of pages of one size comes from: the machine's folder in a mounted hugetlbfs. */
 typedef struct QemuHugePages {
@@ -24,6 +25,8 @@ typedef struct QemuCommandEnv {
     const char *monitor_path;
     const char *lib_dir;         /* the machine's own directory: .../domain-1-web; QEMU's HOME */
     const char *master_key_path; /* secret object masterKey0's file; NULL: none */
+    const QemuSecrets *secrets;  /* what the sources of disks need; NULL: this is for people */
+    const char *nbd_tls_dir;     /* certificates of NBD disks */
     bool sandbox;                /* -sandbox on,... */
     bool dump_guest_core;        /* used where the definition does not say */
     bool start_paused;           /* -S: always for a real start */
@@ -53,5 +56,7 @@ const char *const *qemu_command_envp(const QemuCommand *command);
 const GPtrArray *qemu_command_arguments(const QemuCommand *command);
 char *qemu_command_format(const QemuCommand *command); /* shell-quoted text, one option a line */
 
+/* What block commands call the device of a disk (a QOM path, or its alias). Owned. */
+char *qemu_disk_backend_path(const DiskDef *disk);
 /* How many taps (queues) an interface needs; 0 for kinds without a tap (user, sockets). */
 unsigned qemu_interface_queues(const InterfaceDef *iface);

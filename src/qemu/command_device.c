@@ -1,7 +1,6 @@
 /* Controllers, input devices and the small devices: balloon, RNG, watchdog, panic, hub, redirection, IOMMU.
  */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "conf/domain_defaults.h"
 #include "qemu/command_private.h"
@@ -237,6 +236,9 @@ bool plan_watchdog(const PlanContext *c, const void *def, Plan *plan, Error **er
     };
     const char *driver = watchdog->model < G_N_ELEMENTS(drivers) ? drivers[watchdog->model] : NULL;
 
+    if (c->is_hot && watchdog->model != WATCHDOG_I6300ESB && watchdog->model != WATCHDOG_DIAG288)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "hotplug of watchdog of model %s is not supported",
+                         enum_name(&watchdog_model_names, watchdog->model));
     if (driver) {
         Json *device = device_new(driver);
         if (!add_device(c, plan, device, &watchdog->info, err))
@@ -250,7 +252,7 @@ bool plan_watchdog(const PlanContext *c, const void *def, Plan *plan, Error **er
                          : watchdog->action == WATCHDOG_ACTION_ABSENT
                              ? "reset"
                              : enum_name(&watchdog_action_names, watchdog->action);
-    plan_text(plan, "-watchdog-action", "%s", action);
+    plan_add(plan, PLAN_WATCHDOG, json_pack("{s:s}", "action", action));
     return true;
 }
 
@@ -325,8 +327,7 @@ bool plan_redirdev(const PlanContext *c, const void *def, Plan *plan, Error **er
         return false;
     Json *device = char_device_new(&redirdev->info, "usb-redir");
     prop_str(device, "id", redirdev->info.alias);
-    if (redirdev->info.boot_order)
-        prop_uint(device, "bootindex", redirdev->info.boot_order);
+    prop_some(device, "bootindex", redirdev->info.boot_order);
     return add_device(c, plan, device, &redirdev->info, err);
 }
 
@@ -344,7 +345,6 @@ bool plan_iommu(const PlanContext *c, const void *def, Plan *plan, Error **err)
     prop_tristate(device, "caching-mode", iommu->caching_mode);
     prop_on_off(device, "eim", iommu->eim);
     prop_tristate(device, "device-iotlb", iommu->iotlb);
-    if (iommu->aw_bits)
-        prop_uint(device, "aw-bits", iommu->aw_bits);
+    prop_some(device, "aw-bits", iommu->aw_bits);
     return add_device(c, plan, device, &iommu->info, err);
 }

@@ -1,7 +1,7 @@
 /* Disks: block nodes (-blockdev) and the devices on top of them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
+#include "conf/volume.h"
 #include "qemu/address.h"
 #include "qemu/command_private.h"
 
@@ -28,7 +28,7 @@ static CacheMode disk_cache_mode(const DiskDef *disk)
     }
 }
 
-static void prop_cache(Json *object, const DiskDef *disk)
+void prop_cache(Json *object, const DiskDef *disk)
 {
     CacheMode mode = disk_cache_mode(disk);
     if (!mode.set)
@@ -37,20 +37,6 @@ static void prop_cache(Json *object, const DiskDef *disk)
     prop_bool(cache, "direct", mode.direct);
     prop_bool(cache, "no-flush", mode.no_flush);
     json_object_set_new(object, "cache", cache);
-}
-
-static const char *storage_driver(const DiskDef *disk, const StorageSource *source)
-{
-    switch (source->type) {
-    case STORAGE_FILE:
-        return "file";
-    case STORAGE_BLOCK:
-        return disk->device == DISK_DEVICE_CDROM ? "host_cdrom" : "host_device";
-    case STORAGE_DIR:
-        return "vvfat";
-    default:
-        return NULL;
-    }
 }
 
 static const char *format_driver(StorageFormat format)
@@ -77,64 +63,56 @@ static bool format_has_backing(StorageFormat format)
            format == STORAGE_FORMAT_VMDK;
 }
 
-static char *node_name(const StorageSource *source, const char *layer)
-{
-    return g_strdup_printf("libvirt-%u-%s", source->index, layer);
-}
-
 static char *disk_node_name(const DiskDef *disk)
 {
     if (disk->copy_on_read == TRISTATE_ON)
         return g_strdup_printf("libvirt-CoR-%s", disk->target);
-    return node_name(&disk->src, "format");
+    return source_node_name(&disk->src, "format");
 }
 
-static bool storage_node(const DiskDef *disk, const StorageSource *source, Json **ret_node, Error **err)
+/* What the format needs beside the data: keys, a part of a raw source, the size of its cache. */
+static void prop_format_options(Json *node, const DiskDef *disk, const StorageSource *source,
+                                const char *storage)
 {
-    const char *driver = storage_driver(disk, source);
-    if (!driver)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "disk '%s': source type '%s' is not supported by this version", disk->target,
-                         enum_name(&storage_type_names, source->type));
+    const VolumeEncryption *encryption = disk_encryption(disk, source);
+    const bool is_raw = source->format == STORAGE_FORMAT_ABSENT || source->format == STORAGE_FORMAT_RAW;
+    const bool decrypts = encryption && encryption->engine != VOLUME_ENGINE_LIBRBD;
+    g_autofree char *key = decrypts ? qemu_secret_id(source, QEMU_SECRET_ENCRYPTION) : NULL;
 
-    g_autofree char *name = node_name(source, "storage");
-    Json *node = json_object();
-    prop_str(node, "driver", driver);
-    if (source->type == STORAGE_DIR) {
-        prop_str(node, "dir", source->path);
-        prop_bool(node, "floppy", disk->device == DISK_DEVICE_FLOPPY);
-        prop_bool(node, "rw", false);
-    } else {
-        prop_str(node, "filename", source->path);
-        if (disk->io != DISK_IO_ABSENT)
-            prop_str(node, "aio", enum_name(&disk_io_names, disk->io));
+    prop_str(node, "driver", decrypts && is_raw ? "luks" : format_driver(source->format));
+    if (decrypts && is_raw)
+        prop_str(node, "key-secret", key);
+    else if (decrypts)
+        json_object_set_new(node, "encrypt", json_pack("{s:s, s:s}", "format", "luks", "key-secret", key));
+    else if (is_raw && def_list_len(source->slices)) {
+        const StorageSlice *slice = g_ptr_array_index(source->slices, 0);
+        prop_uint(node, "offset", slice->offset_bytes);
+        prop_uint(node, "size", slice->size_bytes);
     }
-    prop_str(node, "node-name", name);
-    prop_cache(node, disk);
-    prop_bool(node, "auto-read-only", true);
-    prop_str(node, "discard", "unmap");
-    *ret_node = node;
-    return true;
+    if (source->metadata_cache_bytes && source->format == STORAGE_FORMAT_QCOW2)
+        prop_uint(node, "cache-size", source->metadata_cache_bytes);
+    prop_str(node, "file", storage);
+    if (source->data_store) {
+        g_autofree char *data = source_node_name(source->data_store, "storage");
+        prop_str(node, "data-file", data);
+    }
 }
 
-static Json *format_node(const DiskDef *disk, const StorageSource *source, bool is_top)
+static Json *format_node(const DiskDef *disk, const StorageSource *source, const char *storage, bool is_top)
 {
-    g_autofree char *name = node_name(source, "format");
-    g_autofree char *storage = node_name(source, "storage");
+    g_autofree char *name = source_node_name(source, "format");
     bool readonly = !is_top || disk->readonly || disk->device == DISK_DEVICE_CDROM;
     Json *node = json_object();
 
     prop_str(node, "node-name", name);
     prop_bool(node, "read-only", readonly);
-    if (disk->discard != DISK_DISCARD_ABSENT)
-        prop_str(node, "discard", enum_name(&disk_discard_names, disk->discard));
-    if (is_top && disk->detect_zeroes != DISK_DETECT_ZEROES_ABSENT)
-        prop_str(node, "detect-zeroes", enum_name(&disk_detect_zeroes_names, disk->detect_zeroes));
+    prop_enum(node, "discard", &disk_discard_names, disk->discard);
+    if (is_top)
+        prop_enum(node, "detect-zeroes", &disk_detect_zeroes_names, disk->detect_zeroes);
     prop_cache(node, disk);
-    prop_str(node, "driver", format_driver(source->format));
-    prop_str(node, "file", storage);
-    if (source->backing && source->backing->path) {
-        g_autofree char *backing = node_name(source->backing, "format");
+    prop_format_options(node, disk, source, storage);
+    if (source->backing && !storage_is_empty(source->backing)) {
+        g_autofree char *backing = source_node_name(source->backing, "format");
         prop_str(node, "backing", backing);
     } else if (source->backing_ends && format_has_backing(source->format)) {
         /* The chain is known to end here: QEMU must not follow what the header claims. */
@@ -143,28 +121,31 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, bool 
     return node;
 }
 
-static bool plan_nodes(const DiskDef *disk, const StorageSource *source, bool is_top, Plan *plan, Error **err)
+static bool plan_nodes(const PlanContext *c, const DiskDef *disk, const StorageSource *source, bool is_top,
+                       Plan *plan, Error **err)
 {
-    Json *storage = NULL;
-    if (!source || !source->path)
+    g_autofree char *storage = NULL;
+    g_autofree char *data = NULL;
+
+    if (!source || storage_is_empty(source))
         return true;
-    if (!plan_nodes(disk, source->backing, false, plan, err) || !storage_node(disk, source, &storage, err))
+    if (!plan_nodes(c, disk, source->backing, false, plan, err) ||
+        (source->data_store && !plan_storage(c, disk, source->data_store, plan, &data, err)) ||
+        !plan_storage(c, disk, source, plan, &storage, err))
         return false;
-    plan_add(plan, PLAN_BLOCKDEV, storage);
-    plan_add(plan, PLAN_BLOCKDEV, format_node(disk, source, is_top));
+    plan_add(plan, PLAN_BLOCKDEV, format_node(disk, source, storage, is_top));
     return true;
 }
 
 static void plan_copy_on_read(const DiskDef *disk, Plan *plan)
 {
     g_autofree char *name = disk_node_name(disk);
-    g_autofree char *below = node_name(&disk->src, "format");
+    g_autofree char *below = source_node_name(&disk->src, "format");
     Json *cor = json_object();
     prop_str(cor, "driver", "copy-on-read");
     prop_str(cor, "node-name", name);
     prop_str(cor, "file", below);
-    if (disk->discard != DISK_DISCARD_ABSENT)
-        prop_str(cor, "discard", enum_name(&disk_discard_names, disk->discard));
+    prop_str(cor, "discard", "unmap");
     plan_add(plan, PLAN_BLOCKDEV, cor);
 }
 
@@ -259,16 +240,12 @@ static const char *error_policy(DiskErrorPolicy policy)
 
 static void prop_disk_limits(Json *device, const DiskDef *disk)
 {
-    if (disk->logical_block_size)
-        prop_uint(device, "logical_block_size", disk->logical_block_size);
-    if (disk->physical_block_size)
-        prop_uint(device, "physical_block_size", disk->physical_block_size);
-    if (disk->discard_granularity)
-        prop_uint(device, "discard_granularity", disk->discard_granularity);
+    prop_some(device, "logical_block_size", disk->logical_block_size);
+    prop_some(device, "physical_block_size", disk->physical_block_size);
+    prop_some(device, "discard_granularity", disk->discard_granularity);
     if (disk->wwn)
         prop_uint(device, "wwn", g_ascii_strtoull(disk->wwn, NULL, 16));
-    if (disk->rotation_rate)
-        prop_uint(device, "rotation_rate", disk->rotation_rate);
+    prop_some(device, "rotation_rate", disk->rotation_rate);
     prop_str(device, "vendor", disk->vendor);
     prop_str(device, "product", disk->product);
     if (disk->bus == DISK_BUS_USB)
@@ -278,6 +255,8 @@ static void prop_disk_limits(Json *device, const DiskDef *disk)
         prop_uint(device, "cyls", disk->cylinders);
         prop_uint(device, "heads", disk->heads);
         prop_uint(device, "secs", disk->sectors);
+        if (disk->trans != DISK_TRANS_ABSENT)
+            prop_str(device, "bios-chs-trans", enum_name(&disk_geometry_trans_names, disk->trans));
     }
 }
 
@@ -299,6 +278,17 @@ static unsigned disk_boot_index(const PlanContext *c, const DiskDef *disk)
     return 0;
 }
 
+char *qemu_disk_backend_path(const DiskDef *disk)
+{
+    const char *alias = disk->info.alias;
+
+    if (disk->bus == DISK_BUS_VIRTIO)
+        return g_strdup_printf("/machine/peripheral/%s/virtio-backend", alias);
+    if (disk->bus == DISK_BUS_USB)
+        return g_strdup_printf("/machine/peripheral/%s/%s.0/legacy[0]", alias, alias);
+    return g_strdup(alias);
+}
+
 static bool plan_drive(const PlanContext *c, const DiskDef *disk, unsigned boot_index, Plan *plan,
                        Error **err)
 {
@@ -311,7 +301,7 @@ static bool plan_drive(const PlanContext *c, const DiskDef *disk, unsigned boot_
                          enum_name(&disk_bus_names, disk->bus));
     if (disk->shareable)
         prop_bool(device, "share-rw", true);
-    if (disk->src.path) {
+    if (!storage_is_empty(&disk->src)) {
         g_autofree char *node = disk_node_name(disk);
         prop_str(device, "drive", node);
     }
@@ -338,9 +328,9 @@ bool plan_disk(const PlanContext *c, const void *def, Plan *plan, Error **err)
     const DiskDef *disk = def;
     const unsigned boot_index = disk_boot_index(c, disk);
 
-    if (!plan_nodes(disk, &disk->src, true, plan, err))
+    if (!plan_nodes(c, disk, &disk->src, true, plan, err))
         return false;
-    if (disk->src.path && disk->copy_on_read == TRISTATE_ON)
+    if (!storage_is_empty(&disk->src) && disk->copy_on_read == TRISTATE_ON)
         plan_copy_on_read(disk, plan);
     if (!plan_drive(c, disk, boot_index, plan, err))
         return false;

@@ -1,6 +1,5 @@
 /* The machine itself: type, accelerator, CPU, memory, clock, boot, SMBIOS. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "conf/domain_defaults.h"
 #include "conf/domain_rows.h"
@@ -400,8 +399,7 @@ static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_obje
         prop_bool(object, "x-use-canonical-path-for-ramblock-id", false);
     if (page_bytes || (backing && backing->allocation == MEMORY_ALLOCATION_IMMEDIATE)) {
         prop_bool(object, "prealloc", true);
-        if (backing->allocation_threads)
-            prop_uint(object, "prealloc-threads", backing->allocation_threads);
+        prop_some(object, "prealloc-threads", backing->allocation_threads);
     }
     prop_uint(object, "size", ram->bytes);
     *ret_object = object;

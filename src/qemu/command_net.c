@@ -181,7 +181,6 @@ bool plan_interface(const PlanContext *c, const void *def, Plan *plan, Error **e
     prop_str(card, "id", iface->info.alias);
     mac_format(&iface->mac, mac);
     prop_str(card, "mac", mac);
-    if (boot)
-        prop_uint(card, "bootindex", boot);
+    prop_some(card, "bootindex", boot);
     return add_device(c, plan, card, &iface->info, err);
 }

@@ -10,6 +10,8 @@ Json *device_new(const char *driver);
 void prop_str(Json *object, const char *key, const char *value); /* NULL: left out */
 PRINTF(3, 4) void prop_format(Json *object, const char *key, const char *format, ...);
 void prop_uint(Json *object, const char *key, uint64_t value);
+void prop_some(Json *object, const char *key, uint64_t value);                         /* 0: left out */
+void prop_enum(Json *object, const char *key, const EnumNames *names, unsigned value); /* 0: left out */
 void prop_opt(Json *object, const char *key, OptU32 value); /* left out when not set */
 void prop_bool(Json *object, const char *key, bool value);
 void prop_tristate(Json *object, const char *key, Tristate value); /* true/false; absent: left out */
@@ -36,6 +38,17 @@ void override_device(const DomainDef *def, Json *device);
 MUST_CHECK bool host_sysinfo(SysinfoDef **ret_sysinfo, Error **err);
 
 /* ---- for the plans of devices ---- */
+
+/* The node through which QEMU reaches the data of @source, with the objects that it needs (command_source.c).
+ * *ret_node: its name; owned. */
+MUST_CHECK bool plan_storage(const PlanContext *c, const DiskDef *disk, const StorageSource *source,
+                             Plan *plan, char **ret_node, Error **err);
+/* "libvirt-3-format" */
+char *source_node_name(const StorageSource *source, const char *layer);
+/* Properties that the nodes of a disk have in common. */
+void prop_cache(Json *node, const DiskDef *disk);
+/* The object with a secret that was prepared under @id. */
+MUST_CHECK bool plan_secret(const PlanContext *c, Plan *plan, const char *id, Error **err);
 
 /* The -device step, with id, bus and address from @info (NULL: @device has what it needs). @device is owned.
  * ERROR_CONFIG_UNSUPPORTED if this QEMU lacks the driver. */

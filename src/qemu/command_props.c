@@ -31,6 +31,18 @@ void prop_uint(Json *object, const char *key, uint64_t value)
     json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
+void prop_some(Json *object, const char *key, uint64_t value)
+{
+    if (value)
+        prop_uint(object, key, value);
+}
+
+void prop_enum(Json *object, const char *key, const EnumNames *names, unsigned value)
+{
+    if (value)
+        prop_str(object, key, enum_name(names, value));
+}
+
 void prop_opt(Json *object, const char *key, OptU32 value)
 {
     if (value.is_set)
@@ -85,8 +97,7 @@ static void prop_pci_address(Json *object, const char *bus, const DeviceInfo *in
         prop_format(object, "addr", "0x%x.0x%x", address->pci.slot, address->pci.function);
     else
         prop_format(object, "addr", "0x%x", address->pci.slot);
-    if (info->acpi_index)
-        prop_uint(object, "acpi-index", info->acpi_index);
+    prop_some(object, "acpi-index", info->acpi_index);
 }
 
 static void prop_usb_address(Json *object, const char *controller, const DeviceAddress *address)
@@ -138,10 +149,8 @@ static bool prop_address(Json *object, const DomainDef *def, const DeviceInfo *i
         prop_format(object, "bus", "%s.0", alias ? alias : "ccid0");
         return true;
     case ADDRESS_ISA:
-        if (address->isa.iobase)
-            prop_uint(object, "iobase", address->isa.iobase);
-        if (address->isa.irq)
-            prop_uint(object, "irq", address->isa.irq);
+        prop_some(object, "iobase", address->isa.iobase);
+        prop_some(object, "irq", address->isa.irq);
         return true;
     default: /* drive: the disk's own function; the others have no bus */
         return true;

@@ -276,7 +276,7 @@ const DeviceClass device_classes[DEVICE_KIND_COUNT] = {
     [DEVICE_VSOCK] = { .prefix = "vsock", .place = PLACE_VIRTIO,
                        .virtio_model = offsetof(VsockDef, model), .order = { 22, 16 } },
     [DEVICE_WATCHDOG] = { .prefix = "watchdog", .place_of = watchdog_place, .order = { 23, 9 },
-                          .plan = plan_watchdog },
+                          .can_plug = true, .plan = plan_watchdog },
     [DEVICE_REDIRDEV] = { .prefix = "redir", .place = PLACE_USB, .order = { 24, 0, 7 },
                           .can_plug = true, .plan = plan_redirdev },
     [DEVICE_MEMBALLOON] = { .prefix = "balloon", .place_of = memballoon_place, .order = { 25, 7 },

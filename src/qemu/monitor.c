@@ -43,6 +43,11 @@ bool monitor_ask_object(Qmp *qmp, const char *command, Json *args, uint64_t time
     return true;
 }
 
+static bool monitor_is_list(const Json *reply)
+{
+    return json_is_array(reply) && json_array_size(reply) <= MONITOR_MAX_ENTRIES;
+}
+
 bool monitor_ask_list(Qmp *qmp, const char *command, Json *args, uint64_t timeout_ms, Json **ret_list,
                       Error **err)
 {
@@ -50,7 +55,7 @@ bool monitor_ask_list(Qmp *qmp, const char *command, Json *args, uint64_t timeou
     AUTO_JSON reply = NULL;
     if (!qmp_exec(qmp, command, owned, timeout_ms, &reply, err))
         return false;
-    if (!json_is_array(reply) || json_array_size(reply) > MONITOR_MAX_ENTRIES)
+    if (!monitor_is_list(reply))
         return monitor_bad_reply(command, err);
     *ret_list = json_incref(reply);
     return true;
@@ -84,7 +89,7 @@ char *monitor_alias_from_qdev(const char *qdev)
     return g_strndup(alias, strcspn(alias, "/"));
 }
 
-bool monitor_qom_path(const char *alias, char **ret_path, Error **err)
+static bool monitor_qom_path(const char *alias, char **ret_path, Error **err)
 {
     if (!alias[0] || strchr(alias, '/'))
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no device alias", alias);
@@ -213,11 +218,10 @@ static MonitorCpu *monitor_parse_cpu(const Json *entry)
     return cpu;
 }
 
-bool monitor_query_cpus(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_cpus, Error **err)
+static bool monitor_parse_cpus(const Json *reply, GPtrArray **ret_cpus, Error **err)
 {
-    AUTO_JSON reply = NULL;
-    if (!monitor_ask_list(qmp, "query-cpus-fast", NULL, timeout_ms, &reply, err))
-        return false;
+    if (!monitor_is_list(reply))
+        return monitor_bad_reply("query-cpus-fast", err);
     g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func(monitor_cpu_free);
     size_t i;
     Json *entry;
@@ -293,11 +297,10 @@ static char *monitor_parse_pty(const char *filename)
     return good ? g_strdup(path) : NULL;
 }
 
-bool monitor_query_chardevs(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_chardevs, Error **err)
+static bool monitor_parse_chardevs(const Json *reply, GHashTable **ret_chardevs, Error **err)
 {
-    AUTO_JSON reply = NULL;
-    if (!monitor_ask_list(qmp, "query-chardev", NULL, timeout_ms, &reply, err))
-        return false;
+    if (!monitor_is_list(reply))
+        return monitor_bad_reply("query-chardev", err);
     g_autoptr(GHashTable) chardevs =
         g_hash_table_new_full(g_str_hash, g_str_equal, NULL, monitor_chardev_free);
     size_t i;
@@ -319,16 +322,20 @@ bool monitor_query_chardevs(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_char
 
 /* ---- memory ---- */
 
-bool monitor_query_balloon(Qmp *qmp, uint64_t timeout_ms, uint64_t *ret_bytes, Error **err)
+static bool monitor_parse_balloon(const Json *reply, uint64_t *ret_bytes, Error **err)
 {
-    AUTO_JSON reply = NULL;
-    if (!monitor_ask_object(qmp, "query-balloon", NULL, timeout_ms, &reply, err))
-        return false;
     int64_t actual = json_get_int(reply, "actual", -1);
     if (actual < 0)
         return monitor_bad_reply("query-balloon", err);
     *ret_bytes = (uint64_t)actual;
     return true;
+}
+
+bool monitor_query_balloon(Qmp *qmp, uint64_t timeout_ms, uint64_t *ret_bytes, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    return qmp_exec(qmp, "query-balloon", NULL, timeout_ms, &reply, err) &&
+           monitor_parse_balloon(reply, ret_bytes, err);
 }
 
 bool monitor_set_balloon(Qmp *qmp, uint64_t bytes, uint64_t timeout_ms, Error **err)
@@ -365,15 +372,55 @@ bool monitor_query_balloon_stats(Qmp *qmp, const char *alias, uint64_t timeout_m
     return true;
 }
 
-bool monitor_set_balloon_period(Qmp *qmp, const char *alias, unsigned period_s, uint64_t timeout_ms,
-                                Error **err)
+/* NULL: @alias is none. */
+static Json *monitor_balloon_period_args(const char *alias, unsigned period_s, Error **err)
 {
     g_autofree char *path = NULL;
     if (!monitor_qom_path(alias, &path, err))
-        return false;
-    Json *args = json_pack("{s:s, s:s, s:I}", "path", path, "property", "guest-stats-polling-interval",
-                           "value", (json_int_t)period_s);
-    return monitor_do(qmp, "qom-set", args, timeout_ms, err);
+        return NULL;
+    return json_pack("{s:s, s:s, s:I}", "path", path, "property", "guest-stats-polling-interval", "value",
+                     (json_int_t)period_s);
+}
+
+bool monitor_set_balloon_period(Qmp *qmp, const char *alias, unsigned period_s, uint64_t timeout_ms,
+                                Error **err)
+{
+    Json *args = monitor_balloon_period_args(alias, period_s, err);
+    return args && monitor_do(qmp, "qom-set", args, timeout_ms, err);
+}
+
+/* ---- a QEMU that has just started ---- */
+
+void monitor_welcome_clear(MonitorWelcome *welcome)
+{
+    g_clear_pointer(&welcome->cpus, g_ptr_array_unref);
+    g_clear_pointer(&welcome->chardevs, g_hash_table_unref);
+}
+
+bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err)
+{
+    QmpCommand commands[5] = { { .name = "query-cpus-fast" }, { .name = "query-chardev" } };
+    size_t n = 2;
+
+    if (welcome->balloon_alias && welcome->balloon_period_s) {
+        Json *args = monitor_balloon_period_args(welcome->balloon_alias, welcome->balloon_period_s, err);
+        if (!args)
+            return false;
+        commands[n++] = (QmpCommand){ .name = "qom-set", .args = args };
+    }
+    if (welcome->balloon_alias && welcome->balloon_target)
+        commands[n++] =
+            (QmpCommand){ .name = "balloon",
+                          .args = json_pack("{s:I}", "value", (json_int_t)welcome->balloon_target) };
+    if (welcome->balloon_alias)
+        commands[n++] = (QmpCommand){ .name = "query-balloon" };
+    const bool ok = qmp_exec_all(qmp, commands, n, timeout_ms, err) &&
+                    monitor_parse_cpus(commands[0].reply, &welcome->cpus, err) &&
+                    monitor_parse_chardevs(commands[1].reply, &welcome->chardevs, err) &&
+                    (!welcome->balloon_alias ||
+                     monitor_parse_balloon(commands[n - 1].reply, &welcome->balloon_bytes, err));
+    qmp_commands_clear(commands, n);
+    return ok;
 }
 
 /* ---- display and keyboard ---- */

@@ -65,8 +65,6 @@ typedef struct MonitorCpu {
     char *qom_path;
     int64_t socket_id, die_id, core_id, hw_thread_id, node_id; /* -1: not told */
 } MonitorCpu;
-/* By index. GPtrArray of MonitorCpu with a free function. */
-AWAITS MUST_CHECK bool monitor_query_cpus(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_cpus, Error **err);
 /* What CPUID says in the guest, of the CPU at @qom_path: a list of words, as qemu_live_cpu() reads it. */
 AWAITS MUST_CHECK bool monitor_query_cpuid(Qmp *qmp, const char *qom_path, uint64_t timeout_ms,
                                            Json **ret_words, Error **err);
@@ -85,9 +83,20 @@ typedef struct MonitorChardev {
     char *pty;          /* "/dev/pts/3"; NULL if it is none */
     bool frontend_open; /* the guest has its side open */
 } MonitorChardev;
-/* GHashTable label -> MonitorChardev. */
-AWAITS MUST_CHECK bool monitor_query_chardevs(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_chardevs,
-                                              Error **err);
+/* What is told and asked at once when a connection begins: every switch to QEMU and back costs its turn on a
+ * processor. */
+typedef struct MonitorWelcome {
+    const char *balloon_alias; /* NULL: has none, so nothing of the next two */
+    unsigned balloon_period_s; /* 0: as it is */
+    uint64_t balloon_target;   /* bytes; 0: as it is */
+    /* Answers. */
+    GPtrArray *cpus;        /* of MonitorCpu, by index */
+    GHashTable *chardevs;   /* label -> MonitorChardev */
+    uint64_t balloon_bytes; /* 0: has none */
+} MonitorWelcome;
+void monitor_welcome_clear(MonitorWelcome *welcome);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MonitorWelcome, monitor_welcome_clear)
+AWAITS MUST_CHECK bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
 
 /* ---- disks ---- */
 
@@ -224,6 +233,8 @@ AWAITS MUST_CHECK bool monitor_migrate_from_fd(Qmp *qmp, int fd, uint64_t timeou
 AWAITS MUST_CHECK bool monitor_query_migration(Qmp *qmp, uint64_t timeout_ms, MonitorMigration *ret_migration,
                                                Error **err);
 AWAITS MUST_CHECK bool monitor_cancel_migration(Qmp *qmp, uint64_t timeout_ms, Error **err);
+/* How fast the guest changes its memory, as measured last: DirtyRateInfo of QAPI. Owned. */
+AWAITS MUST_CHECK bool monitor_query_dirty_rate(Qmp *qmp, uint64_t timeout_ms, Json **ret_rate, Error **err);
 
 typedef struct MonitorDump {
     MonitorJobStatus status; /* NONE, ACTIVE, COMPLETED or FAILED */

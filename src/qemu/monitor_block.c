@@ -1,6 +1,5 @@
 /* Typed questions to a running QEMU about its disks. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "qemu/monitor.h"
 #include "qemu/monitor_private.h"

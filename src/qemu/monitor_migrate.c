@@ -130,3 +130,8 @@ bool monitor_query_dump(Qmp *qmp, uint64_t timeout_ms, MonitorDump *ret_dump, Er
     *ret_dump = dump;
     return true;
 }
+
+bool monitor_query_dirty_rate(Qmp *qmp, uint64_t timeout_ms, Json **ret_rate, Error **err)
+{
+    return monitor_ask_object(qmp, "query-dirty-rate", NULL, timeout_ms, ret_rate, err);
+}

@@ -23,6 +23,3 @@ bool monitor_bad_reply(const char *command, Error **err); /* sets ERROR_INTERNAL
  * owned. */
 AWAITS MUST_CHECK bool monitor_do_with_fd(Qmp *qmp, const char *name, int fd, const char *command, Json *args,
                                           uint64_t timeout_ms, Error **err);
-
-/* The QOM path of the device @alias. Owned. ERROR_INVALID_ARGUMENT if that is no alias. */
-MUST_CHECK bool monitor_qom_path(const char *alias, char **ret_path, Error **err);

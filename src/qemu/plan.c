@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "base/file.h"
-
 /* A string inside a step's object that stands for descriptors. */
 typedef struct Descriptor {
     Json *value;
@@ -75,8 +73,13 @@ void plan_own(Plan *plan, const char *note)
 static PlanStep *plan_append(Plan *plan, PlanKind kind, const char *option)
 {
     static const char *const options[PLAN_KIND_COUNT] = {
-        [PLAN_OBJECT] = "-object", [PLAN_CHARDEV] = "-chardev", [PLAN_BLOCKDEV] = "-blockdev",
-        [PLAN_NETDEV] = "-netdev", [PLAN_FDSET] = "-add-fd",    [PLAN_DEVICE] = "-device",
+        [PLAN_OBJECT] = "-object",
+        [PLAN_CHARDEV] = "-chardev",
+        [PLAN_BLOCKDEV] = "-blockdev",
+        [PLAN_NETDEV] = "-netdev",
+        [PLAN_FDSET] = "-add-fd",
+        [PLAN_DEVICE] = "-device",
+        [PLAN_WATCHDOG] = "-watchdog-action",
     };
     PlanStep *step = g_new0(PlanStep, 1);
     *step = (PlanStep){ .kind = kind,
@@ -236,7 +239,8 @@ static void chardev_members(GString *out, const char *type, const char *parent, 
     }
 }
 
-char *plan_format_chardev(const Json *chardev)
+/* In the form of the command line; commas are doubled. */
+static char *plan_format_chardev(const Json *chardev)
 {
     const Json *backend = json_get_obj(chardev, "backend");
     const char *type = json_get_str(backend, "type");
@@ -299,7 +303,9 @@ static bool step_print(PlanStep *step, const PlanFds *fds, Error **err)
             step->text = g_strdup_printf("set=%u,fd=%s,opaque=%s", step->number, number, name);
         return number != NULL;
     }
-    step->text = step->kind == PLAN_CHARDEV ? plan_format_chardev(step->object) : json_format(step->object);
+    step->text = step->kind == PLAN_CHARDEV    ? plan_format_chardev(step->object)
+                 : step->kind == PLAN_WATCHDOG ? g_strdup(json_get_str(step->object, "action"))
+                                               : json_format(step->object);
     return true;
 }
 

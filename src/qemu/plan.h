@@ -19,6 +19,7 @@ typedef enum PlanKind {
     PLAN_NETDEV,
     PLAN_FDSET,
     PLAN_DEVICE,
+    PLAN_WATCHDOG, /* what QEMU does when one fires: lasts */
     PLAN_KIND_COUNT
 } PlanKind;
 
@@ -68,8 +69,6 @@ void plan_fds_append(const PlanFds *fds, GArray *list /* of int */); /* all of t
 
 /* Writes the text of each step. ERROR_INTERNAL: @fds lacks a descriptor. */
 MUST_CHECK bool plan_print(Plan *plan, const PlanFds *fds, Error **err);
-/* A -chardev in the form of the command line; commas in it are doubled. Caller owns. */
-char *plan_format_chardev(const Json *chardev);
 /* A value inside a comma-separated option: commas doubled. Caller owns. */
 char *option_escape(const char *value);
 /* ",key=value" with that. */

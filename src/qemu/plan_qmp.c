@@ -9,7 +9,7 @@
 #include "qemu/plan.h"
 
 static const struct {
-    const char *add, *remove, *key; /* @key names the thing in both */
+    const char *add, *remove, *key; /* @key names the thing in both; @remove NULL: it is no thing */
 } commands[PLAN_KIND_COUNT] = {
     [PLAN_OBJECT] = { "object-add", "object-del", "id" },
     [PLAN_CHARDEV] = { "chardev-add", "chardev-remove", "id" },
@@ -17,6 +17,7 @@ static const struct {
     [PLAN_NETDEV] = { "netdev_add", "netdev_del", "id" },
     [PLAN_FDSET] = { "add-fd", "remove-fd", "opaque" },
     [PLAN_DEVICE] = { "device_add", "device_del", "id" },
+    [PLAN_WATCHDOG] = { .add = "watchdog-set-action" },
 };
 
 /* ---- forwards ---- */
@@ -105,6 +106,8 @@ static bool remove_sets(const char *name, Qmp *qmp, Error **err)
 
 static bool step_remove(const PlanStep *step, const PlanTarget *target, Error **err)
 {
+    if (!commands[step->kind].remove)
+        return true;
     const char *name = json_get_str(step->object, commands[step->kind].key);
     g_autoptr(Error) why = NULL;
 
@@ -114,7 +117,7 @@ static bool step_remove(const PlanStep *step, const PlanTarget *target, Error **
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "device '%s' has no name by which it could be removed",
                          json_get_str(step->object, "driver"));
-    AUTO_JSON args = json_pack("{s:s}", step->kind == PLAN_BLOCKDEV ? "node-name" : "id", name);
+    AUTO_JSON args = json_pack("{s:s}", commands[step->kind].key, name);
     if (!qmp_exec(target->qmp, commands[step->kind].remove, args, 0, NULL, &why))
         return is_gone(why) || error_propagate(err, g_steal_pointer(&why));
     return step->kind != PLAN_DEVICE || target->wait(name, target->timeout_ms, target->arg, err);

@@ -269,12 +269,6 @@ const QemuMachine *qemu_caps_machine(const QemuCaps *caps, const char *name)
     return !name && caps->n_machines > 0 ? &caps->machines[0] : NULL;
 }
 
-const QemuMachine *qemu_caps_machines(const QemuCaps *caps, size_t *ret_count)
-{
-    *ret_count = caps->n_machines;
-    return caps->machines;
-}
-
 const QemuCpuModel *qemu_caps_cpu_models(const QemuCaps *caps, bool kvm, size_t *ret_count)
 {
     *ret_count = caps->cpus[kvm].n_models;

@@ -62,7 +62,6 @@ typedef struct QemuMachine {
 } QemuMachine;
 /* By name or alias; NULL @name: the default. NULL if unknown. */
 const QemuMachine *qemu_caps_machine(const QemuCaps *caps, const char *name);
-const QemuMachine *qemu_caps_machines(const QemuCaps *caps, size_t *ret_count);
 
 typedef struct QemuCpuModel {
     const char *name;

@@ -6,7 +6,6 @@
  * of tables, in the order in which clients know them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "qemu_caps"
-#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,15 +58,54 @@ static void document_enum(DomainDocument *document, unsigned indent, const char 
     document_line(document, indent, "</enum>");
 }
 
+static bool document_is_x86(const DomainDocument *document)
+{
+    return strcmp(document->caps->arch, "x86_64") == 0 || strcmp(document->caps->arch, "i686") == 0;
+}
+
+/* A fact of QEMU's, or "machine" with the beginning of its name, or "x86". NULL @kind: always. */
+static bool document_has(const DomainDocument *document, const char *kind, const char *fact)
+{
+    return !kind                          ? true
+           : strcmp(kind, "machine") == 0 ? g_str_has_prefix(document->machine->name, fact)
+           : strcmp(kind, "x86") == 0     ? document_is_x86(document)
+                                          : qemu_caps_has_fact(document->caps, kind, fact, NULL);
+}
+
 /* @rows end with an empty one. */
 static void document_rows(DomainDocument *document, unsigned indent, const char *name, const EnumRow *rows)
 {
     g_autoptr(GPtrArray) values = g_ptr_array_new();
     for (; rows->value; rows++)
-        if (!rows->kind || qemu_caps_has_fact(document->caps, rows->kind, rows->fact, NULL))
+        if (document_has(document, rows->kind, rows->fact))
             g_ptr_array_add(values, (char *)rows->value);
     g_ptr_array_add(values, NULL);
     document_enum(document, indent, name, (const char *const *)values->pdata);
+}
+
+/* An element with its lists, if Lodge acts on what it stands for and QEMU has the fact. */
+typedef struct Section {
+    const char *name;
+    const char *acts_on; /* in domains; NULL: it does */
+    const char *kind, *fact;
+    struct {
+        const char *name;
+        const EnumRow *rows;
+    } lists[6];
+} Section;
+#define VALUES(...) ((const EnumRow[]){ __VA_ARGS__, { 0 } })
+
+static void document_section(DomainDocument *document, unsigned indent, const Section *section)
+{
+    bool supported = (!section->acts_on || domain_acts_on(section->acts_on)) &&
+                     document_has(document, section->kind, section->fact);
+    g_string_append_printf(document->out, "%*s<%s supported='%s'%s>\n", (int)indent, "", section->name,
+                           supported ? "yes" : "no", supported ? "" : "/");
+    if (!supported)
+        return;
+    for (size_t i = 0; section->lists[i].name; i++)
+        document_rows(document, indent + 2, section->lists[i].name, section->lists[i].rows);
+    g_string_append_printf(document->out, "%*s</%s>\n", (int)indent, "", section->name);
 }
 
 static bool document_has_device(const DomainDocument *document, const char *driver)
@@ -129,11 +167,6 @@ static void document_os(DomainDocument *document)
 }
 
 /* ---- cpu ---- */
-
-static bool document_is_x86(const DomainDocument *document)
-{
-    return strcmp(document->caps->arch, "x86_64") == 0 || strcmp(document->caps->arch, "i686") == 0;
-}
 
 /* Elsewhere than on x86 QEMU's own list is what counts. */
 static bool cpu_is_listed(const GPtrArray *known, const char *model)
@@ -231,173 +264,72 @@ static bool document_cpu(DomainDocument *document, Error **err)
 
 /* ---- devices ---- */
 
-static void document_memory_backing(DomainDocument *document)
-{
-    static const EnumRow rows[] = { { "file", "device", "memory-backend-file" },
-                                    { "anonymous" },
-                                    { "memfd", "device", "memory-backend-memfd" },
-                                    { 0 } };
-    document_line(document, 2, "<memoryBacking supported='yes'>");
-    document_rows(document, 4, "sourceType", rows);
-    document_line(document, 2, "</memoryBacking>");
-}
+static const Section memory_backing = {
+    .name = "memoryBacking",
+    .lists = { { "sourceType", VALUES({ "file", "device", "memory-backend-file" }, { "anonymous" },
+                                      { "memfd", "device", "memory-backend-memfd" }) } },
+};
 
-static void document_disks(DomainDocument *document)
-{
-    static const EnumRow devices[] = {
-        { "disk" }, { "cdrom" }, { "floppy" }, { "lun", "device", "scsi-block" }, { 0 }
-    };
-    static const EnumRow models[] = { { "virtio" },
-                                      { "virtio-transitional", "device", "virtio-blk-pci-transitional" },
-                                      { "virtio-non-transitional", "device",
-                                        "virtio-blk-pci-non-transitional" },
-                                      { 0 } };
-    static const EnumRow other_buses[] = { { "scsi", "device", "virtio-scsi-pci" },
-                                           { "virtio" },
-                                           { "usb", "device", "usb-storage" },
-                                           { "sata", "device", "ich9-ahci" },
-                                           { 0 } };
-    const char *buses[8];
-    size_t n = 0;
-    bool has_ide = g_str_has_prefix(document->machine->name, "pc-i440fx-"); /* the only ones with a PIIX */
-    if (has_ide)
-        buses[n++] = "ide";
-    if (document_is_x86(document))
-        buses[n++] = "fdc";
-    for (const EnumRow *row = other_buses; row->value; row++)
-        if (!row->kind || qemu_caps_has_fact(document->caps, row->kind, row->fact, NULL))
-            buses[n++] = row->value;
-    buses[n] = NULL;
-    document_line(document, 4, "<disk supported='yes'>");
-    document_rows(document, 6, "diskDevice", devices);
-    document_enum(document, 6, "bus", buses);
-    document_rows(document, 6, "model", models);
-    document_line(document, 4, "</disk>");
-}
-
-static void document_displays(DomainDocument *document)
-{
-    static const EnumRow graphics[] = { { "vnc", "command", "query-vnc" },
-                                        { "spice", "command", "query-spice" },
-                                        { "egl-headless", "schema",
-                                          "query-display-options>/type=egl-headless" },
-                                        { 0 } };
-    static const EnumRow video[] = { { "vga", "device", "VGA" },
-                                     { "cirrus", "device", "cirrus-vga" },
-                                     { "vmvga", "device", "vmware-svga" },
-                                     { "qxl", "device", "qxl" },
-                                     { "virtio", "device", "virtio-gpu-pci" },
-                                     { "none" },
-                                     { "bochs", "device", "bochs-display" },
-                                     { "ramfb", "device", "ramfb" },
-                                     { 0 } };
-    document_line(document, 4, "<graphics supported='yes'>");
-    document_rows(document, 6, "type", graphics);
-    document_line(document, 4, "</graphics>");
-    document_line(document, 4, "<video supported='yes'>");
-    document_rows(document, 6, "modelType", video);
-    document_line(document, 4, "</video>");
-}
-
-static void document_hostdevs(DomainDocument *document)
-{
-    static const EnumRow types[] = { { "usb", "device", "usb-host" },
-                                     { "pci", "device", "vfio-pci" },
-                                     { "scsi", "device", "scsi-generic" },
-                                     { 0 } };
-    static const char *const none[] = { NULL };
-    if (!domain_acts_on("devices/hostdev")) {
-        document_line(document, 4, "<hostdev supported='no'/>");
-        return;
-    }
-    document_line(document, 4, "<hostdev supported='yes'>");
-    document_enum(document, 6, "mode", (const char *const[]){ "subsystem", NULL });
-    document_enum(document, 6, "startupPolicy",
-                  (const char *const[]){ "default", "mandatory", "requisite", "optional", NULL });
-    document_rows(document, 6, "subsysType", types);
-    document_enum(document, 6, "capsType", none);
-    document_enum(document, 6, "pciBackend", none);
-    document_line(document, 4, "</hostdev>");
-}
-
-static void document_rng(DomainDocument *document)
-{
-    static const EnumRow models[] = { { "virtio", "device", "virtio-rng-pci" },
-                                      { "virtio-transitional", "device", "virtio-rng-pci-transitional" },
-                                      { "virtio-non-transitional", "device",
-                                        "virtio-rng-pci-non-transitional" },
-                                      { 0 } };
-    static const EnumRow backends[] = { { "random", "device", "rng-random" },
-                                        { "egd", "device", "rng-egd" },
-                                        { "builtin", "device", "rng-builtin" },
-                                        { 0 } };
-    document_line(document, 4, "<rng supported='yes'>");
-    document_rows(document, 6, "model", models);
-    document_rows(document, 6, "backendModel", backends);
-    document_line(document, 4, "</rng>");
-}
-
-static void document_filesystems(DomainDocument *document)
-{
-    static const EnumRow types[] = {
-        { "path" }, { "handle" }, { "virtiofs", "device", "vhost-user-fs-pci" }, { 0 }
-    };
-    if (!domain_acts_on("devices/filesystem")) {
-        document_line(document, 4, "<filesystem supported='no'/>");
-        return;
-    }
-    document_line(document, 4, "<filesystem supported='yes'>");
-    document_rows(document, 6, "driverType", types);
-    document_line(document, 4, "</filesystem>");
-}
-
-static void document_tpm(DomainDocument *document)
-{
-    static const EnumRow models[] = { { "tpm-tis", "tpm-model", "tpm-tis" },
-                                      { "tpm-crb", "tpm-model", "tpm-crb" },
-                                      { "tpm-spapr", "tpm-model", "tpm-spapr" },
-                                      { 0 } };
-    static const EnumRow backends[] = { { "passthrough", "tpm-type", "passthrough" },
-                                        { "emulator", "tpm-type", "emulator" },
-                                        { 0 } };
-    if (!domain_acts_on("devices/tpm")) {
-        document_line(document, 4, "<tpm supported='no'/>");
-        return;
-    }
-    document_line(document, 4, "<tpm supported='yes'>");
-    document_rows(document, 6, "model", models);
-    document_rows(document, 6, "backendModel", backends);
-    document_line(document, 4, "</tpm>");
-}
-
-static void document_channels(DomainDocument *document)
-{
-    static const EnumRow redirdev[] = { { "usb", "device", "usb-redir" }, { 0 } };
-    static const EnumRow types[] = {
-        { "pty" }, { "unix" }, { "spicevmc", "device", "chardev-spicevmc" }, { 0 }
-    };
-    if (document_has_device(document, "usb-redir")) {
-        document_line(document, 4, "<redirdev supported='yes'>");
-        document_rows(document, 6, "bus", redirdev);
-        document_line(document, 4, "</redirdev>");
-    } else {
-        document_line(document, 4, "<redirdev supported='no'/>");
-    }
-    document_line(document, 4, "<channel supported='yes'>");
-    document_rows(document, 6, "type", types);
-    document_line(document, 4, "</channel>");
-}
+static const Section device_sections[] = {
+    { .name = "disk",
+      .lists = { { "diskDevice",
+                   VALUES({ "disk" }, { "cdrom" }, { "floppy" }, { "lun", "device", "scsi-block" }) },
+                 { "bus", VALUES({ "ide", "machine", "pc-i440fx-" }, /* the only ones with a PIIX */
+                                 { "fdc", "x86" }, { "scsi", "device", "virtio-scsi-pci" }, { "virtio" },
+                                 { "usb", "device", "usb-storage" }, { "sata", "device", "ich9-ahci" }) },
+                 { "model",
+                   VALUES({ "virtio" }, { "virtio-transitional", "device", "virtio-blk-pci-transitional" },
+                          { "virtio-non-transitional", "device", "virtio-blk-pci-non-transitional" }) } } },
+    { .name = "graphics",
+      .lists = { { "type",
+                   VALUES({ "vnc", "command", "query-vnc" }, { "spice", "command", "query-spice" },
+                          { "egl-headless", "schema", "query-display-options>/type=egl-headless" }) } } },
+    { .name = "video",
+      .lists = { { "modelType",
+                   VALUES({ "vga", "device", "VGA" }, { "cirrus", "device", "cirrus-vga" },
+                          { "vmvga", "device", "vmware-svga" }, { "qxl", "device", "qxl" },
+                          { "virtio", "device", "virtio-gpu-pci" }, { "none" },
+                          { "bochs", "device", "bochs-display" }, { "ramfb", "device", "ramfb" }) } } },
+    { .name = "hostdev",
+      .acts_on = "devices/hostdev",
+      .lists = { { "mode", VALUES({ "subsystem" }) },
+                 { "startupPolicy", VALUES({ "default" }, { "mandatory" }, { "requisite" }, { "optional" }) },
+                 { "subsysType", VALUES({ "usb", "device", "usb-host" }, { "pci", "device", "vfio-pci" },
+                                        { "scsi", "device", "scsi-generic" }) },
+                 { "capsType", VALUES({ 0 }) },
+                 { "pciBackend", VALUES({ 0 }) } } },
+    { .name = "rng",
+      .lists = { { "model",
+                   VALUES({ "virtio", "device", "virtio-rng-pci" },
+                          { "virtio-transitional", "device", "virtio-rng-pci-transitional" },
+                          { "virtio-non-transitional", "device", "virtio-rng-pci-non-transitional" }) },
+                 { "backendModel",
+                   VALUES({ "random", "device", "rng-random" }, { "egd", "device", "rng-egd" },
+                          { "builtin", "device", "rng-builtin" }) } } },
+    { .name = "filesystem",
+      .acts_on = "devices/filesystem",
+      .lists = { { "driverType",
+                   VALUES({ "path" }, { "handle" }, { "virtiofs", "device", "vhost-user-fs-pci" }) } } },
+    { .name = "tpm",
+      .acts_on = "devices/tpm",
+      .lists = { { "model",
+                   VALUES({ "tpm-tis", "tpm-model", "tpm-tis" }, { "tpm-crb", "tpm-model", "tpm-crb" },
+                          { "tpm-spapr", "tpm-model", "tpm-spapr" }) },
+                 { "backendModel", VALUES({ "passthrough", "tpm-type", "passthrough" },
+                                          { "emulator", "tpm-type", "emulator" }) } } },
+    { .name = "redirdev",
+      .kind = "device",
+      .fact = "usb-redir",
+      .lists = { { "bus", VALUES({ "usb", "device", "usb-redir" }) } } },
+    { .name = "channel",
+      .lists = { { "type", VALUES({ "pty" }, { "unix" }, { "spicevmc", "device", "chardev-spicevmc" }) } } },
+};
 
 static void document_devices(DomainDocument *document)
 {
     document_line(document, 2, "<devices>");
-    document_disks(document);
-    document_displays(document);
-    document_hostdevs(document);
-    document_rng(document);
-    document_filesystems(document);
-    document_tpm(document);
-    document_channels(document);
+    for (size_t i = 0; i < G_N_ELEMENTS(device_sections); i++)
+        document_section(document, 4, &device_sections[i]);
     document_line(document, 2, "</devices>");
 }
 
@@ -408,26 +340,23 @@ static void document_feature(DomainDocument *document, const char *name, bool su
     g_string_append_printf(document->out, "    <%s supported='%s'/>\n", name, supported ? "yes" : "no");
 }
 
+static const Section hyperv = {
+    .name = "hyperv",
+    .kind = "hyperv",
+    .fact = "spinlocks",
+    .lists = { { "features",
+                 VALUES({ "relaxed", "hyperv", "relaxed" }, { "vapic", "hyperv", "vapic" },
+                        { "spinlocks", "hyperv", "spinlocks" }, { "vpindex", "hyperv", "vpindex" },
+                        { "runtime", "hyperv", "runtime" }, { "synic", "hyperv", "synic" },
+                        { "stimer", "hyperv", "stimer" }, { "reset", "hyperv", "reset" },
+                        { "vendor_id", "hyperv", "vendor-id" }, { "frequencies", "hyperv", "frequencies" },
+                        { "reenlightenment", "hyperv", "reenlightenment" },
+                        { "tlbflush", "hyperv", "tlbflush" }, { "ipi", "hyperv", "ipi" },
+                        { "evmcs", "hyperv", "evmcs" }, { "avic", "hyperv", "avic" }) } },
+};
+
 static void document_features(DomainDocument *document)
 {
-    static const EnumRow hyperv[] = {
-        { "relaxed", "hyperv", "relaxed" },
-        { "vapic", "hyperv", "vapic" },
-        { "spinlocks", "hyperv", "spinlocks" },
-        { "vpindex", "hyperv", "vpindex" },
-        { "runtime", "hyperv", "runtime" },
-        { "synic", "hyperv", "synic" },
-        { "stimer", "hyperv", "stimer" },
-        { "reset", "hyperv", "reset" },
-        { "vendor_id", "hyperv", "vendor-id" },
-        { "frequencies", "hyperv", "frequencies" },
-        { "reenlightenment", "hyperv", "reenlightenment" },
-        { "tlbflush", "hyperv", "tlbflush" },
-        { "ipi", "hyperv", "ipi" },
-        { "evmcs", "hyperv", "evmcs" },
-        { "avic", "hyperv", "avic" },
-        { 0 },
-    };
     document_line(document, 2, "<features>");
     document_feature(document, "gic", false);
     document_feature(document, "vmcoreinfo", document_has_device(document, "vmcoreinfo"));
@@ -436,13 +365,7 @@ static void document_features(DomainDocument *document)
     document_feature(document, "backup", LODGE_HAS_BACKUP);
     document_feature(document, "sev", false);
     document_feature(document, "sgx", false);
-    if (qemu_caps_has_fact(document->caps, "hyperv", "spinlocks", NULL)) {
-        document_line(document, 4, "<hyperv supported='yes'>");
-        document_rows(document, 6, "features", hyperv);
-        document_line(document, 4, "</hyperv>");
-    } else {
-        document_feature(document, "hyperv", false);
-    }
+    document_section(document, 4, &hyperv);
     document_line(document, 2, "</features>");
 }
 
@@ -479,7 +402,7 @@ bool qemu_caps_format_domain(const QemuCaps *caps, const char *machine, const ch
     document_os(&document);
     if (!document_cpu(&document, err))
         return false;
-    document_memory_backing(&document);
+    document_section(&document, 2, &memory_backing);
     document_devices(&document);
     document_features(&document);
     g_string_append(out, "</domainCapabilities>\n");

@@ -269,9 +269,9 @@ static void qmp_handle_event(Qmp *qmp, const Json *object, const char *event)
 static bool qmp_parse_id(const Json *object, uint64_t *ret_id)
 {
     const char *text = json_get_str(object, "id");
-    if (!text || !g_str_has_prefix(text, QMP_ID_PREFIX))
-        return false;
-    return g_ascii_string_to_unsigned(text + strlen(QMP_ID_PREFIX), 10, 1, G_MAXUINT64, ret_id, NULL);
+    if (text && g_str_has_prefix(text, QMP_ID_PREFIX))
+        text += strlen(QMP_ID_PREFIX);
+    return text && g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT64, ret_id, NULL);
 }
 
 static void qmp_handle_reply(Qmp *qmp, Json *object, const char *line, size_t len)
@@ -464,6 +464,7 @@ static bool qmp_gone(const Qmp *qmp, const char *command, Error **err)
                      qmp->why ? error_message(qmp->why) : "the connection was closed");
 }
 
+/* As short as can be: QEMU reads its monitor byte by byte, with several system calls for each. */
 static char *qmp_format_command(uint64_t id, const char *command, const Json *args)
 {
     AUTO_JSON object = json_object();
@@ -471,7 +472,7 @@ static char *qmp_format_command(uint64_t id, const char *command, const Json *ar
     if (args)
         json_object_set(object, "arguments", (Json *)args);
     char id_text[32];
-    g_snprintf(id_text, sizeof(id_text), QMP_ID_PREFIX "%" PRIu64, id);
+    g_snprintf(id_text, sizeof(id_text), "%" PRIu64, id);
     json_object_set_new(object, "id", json_string(id_text));
     g_autofree char *text = json_format(object);
     return g_strconcat(text, "\n", NULL);

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 #include "base/file.h"
@@ -26,12 +25,17 @@
 #define KEEPALIVE_PONG 2
 
 #define TURN_US 2000
-#define TURN_LATER 50 /* priority of what is left of a turn: after what is new */
+#define TURN_LATER 10 /* priority of what is left of a turn: after what is new */
 /* For those who never begin to authenticate, or to talk; and for the next bytes of a frame. */
 #define FIRST_FRAME_DEADLINE_MS ((uint64_t)30000)
 #define FRAME_DEADLINE_MS ((uint64_t)60000)
 
 /* ---- life ---- */
+
+int64_t rpc_client_priority(bool read_only)
+{
+    return SD_EVENT_PRIORITY_NORMAL + (read_only ? 2 * TURN_LATER : 0);
+}
 
 static int client_on_io(sd_event_source *source, int fd, uint32_t events, void *arg);
 
@@ -67,6 +71,7 @@ RpcClient *rpc_client_new(RpcServer *server, int fd, bool read_only, RpcAuth aut
         error_set_errno(err, -r, "cannot watch a client's connection");
         goto fail;
     }
+    (void)sd_event_source_set_priority(client->io, rpc_client_priority(read_only)); /* cannot fail here */
     return client;
 fail:
     client->dropped = true;
@@ -382,7 +387,8 @@ static void client_postpone(RpcClient *client)
     if (!client->more) {
         r = sd_event_add_defer(loop_event(), &client->more, client_on_more, client);
         if (r >= 0)
-            r = sd_event_source_set_priority(client->more, SD_EVENT_PRIORITY_NORMAL + TURN_LATER);
+            r = sd_event_source_set_priority(client->more,
+                                             rpc_client_priority(client->caller.read_only) + TURN_LATER);
     }
     if (r >= 0)
         r = sd_event_source_set_enabled(client->more, SD_EVENT_ONESHOT);

@@ -8,7 +8,8 @@
  * has the next ones kept aside up to RPC_BACKLOG_MAX bytes (so that its keepalives are answered all the
  * same), then is not read. All that, and calls under way, is bounded once more for each user (rpc/user.h).
  *
- * Time is bounded by turns: a client with many calls at hand comes last when its turn is over. */
+ * Time is bounded by turns: a client with many calls at hand comes last when its turn is over; those who may
+ * only read come after all others. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -70,6 +71,9 @@ struct RpcClient {
     uint64_t since_ms;    /* when it connected */
     bool is_inside_frame; /* the rest of it has not come */
 };
+
+/* Of the event sources of clients and of the sockets that they come through. */
+int64_t rpc_client_priority(bool read_only);
 
 /* @fd owned. NULL if the peer cannot be identified. */
 RpcClient *rpc_client_new(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err);

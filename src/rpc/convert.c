@@ -7,9 +7,13 @@ Vm *rpc_find_vm(RpcCall *call, const WireDomain *dom, Error **err)
     return vm_find_by_uuid(call->host, &dom->uuid, dom->name, err);
 }
 
-void rpc_fill_domain(const Vm *vm, WireDomain *ret_dom)
+bool rpc_answer_domain(Vm *vm, WireDomain *ret_dom)
 {
+    if (!vm)
+        return false;
     *ret_dom = (WireDomain){ .name = g_strdup(vm_name(vm)), .uuid = *vm_uuid(vm), .id = vm_id(vm) };
+    vm_unref(vm);
+    return true;
 }
 
 bool rpc_check_flags(const RpcCall *call, uint32_t flags, uint32_t allowed, Error **err)

@@ -9,8 +9,8 @@
 
 /* The machine that a client means: by UUID alone, its name and id may be stale. A reference. */
 Vm *rpc_find_vm(RpcCall *call, const WireDomain *dom, Error **err);
-/* Fills *ret_dom with owned strings. */
-void rpc_fill_domain(const Vm *vm, WireDomain *ret_dom);
+/* Answers with @vm (taken): fills *ret_dom with owned strings. false if it is NULL. */
+bool rpc_answer_domain(Vm *vm, WireDomain *ret_dom);
 
 /* RPC_HANDLER for procedures whose arguments name a domain: finds it, holds a reference and hands it over as
  * `vm`. */
@@ -29,8 +29,8 @@ void rpc_fill_domain(const Vm *vm, WireDomain *ret_dom);
 /* A copy; NULL is an empty list. */
 void rpc_params_to_wire(const Params *params, WireTypedParam **ret_params, uint32_t *ret_count);
 void rpc_params_free(WireTypedParam *params, uint32_t count);
-/* Fills @wire (of WireTypedParam) with what borrows all from @params. */
-void rpc_params_borrow(const Params *params, GArray *wire);
+/* Appends @params as the codec writes a list of them, without its walk through the tables. ERROR_OVERFLOW */
+MUST_CHECK bool rpc_params_encode(const Params *params, WireBuffer *out, Error **err);
 
 /* The answer of getters that clients call twice: with @nparams 0 they ask how many there are. Without
  * @strings (the client cannot take them) parameters of type string are left out. Longer than @nparams: cut.

@@ -5,29 +5,15 @@
 
 static void params_copy_one(GArray *out, const Param *param)
 {
-    switch (param->type) {
-    case PARAM_INT:
-        wire_params_add_int(out, param->name, param->value.i);
-        return;
-    case PARAM_UINT:
-        wire_params_add_uint(out, param->name, param->value.ui);
-        return;
-    case PARAM_LLONG:
-        wire_params_add_llong(out, param->name, param->value.l);
-        return;
-    case PARAM_ULLONG:
-        wire_params_add_ullong(out, param->name, param->value.ul);
-        return;
-    case PARAM_DOUBLE:
-        wire_params_add_double(out, param->name, param->value.d);
-        return;
-    case PARAM_BOOLEAN:
-        wire_params_add_bool(out, param->name, param->value.b);
-        return;
-    case PARAM_STRING:
-        wire_params_add_string(out, param->name, param->value.s);
-        return;
-    }
+    WireTypedParam wire = { .field = g_strdup(param->name), .value.type = (int32_t)param->type };
+
+    if (param->type == PARAM_STRING)
+        wire.value.s = g_strdup(param->value.s);
+    else if (param->type == PARAM_BOOLEAN)
+        wire.value.b = param->value.b;
+    else
+        wire.value.ul = param->value.ul; /* the widest: whichever it is, it is in there */
+    g_array_append_val(out, wire);
 }
 
 static void params_copy(const Params *params, bool strings, size_t max, WireTypedParam **ret_params,
@@ -48,41 +34,26 @@ void rpc_params_to_wire(const Params *params, WireTypedParam **ret_params, uint3
     params_copy(params, true, SIZE_MAX, ret_params, ret_count);
 }
 
-static WireTypedParam param_borrow(const Param *param)
+bool rpc_params_encode(const Params *params, WireBuffer *out, Error **err)
 {
-    WireTypedParam wire = { .field = (char *)param->name, .value = { .type = (int32_t)param->type } };
-
-    switch (param->type) {
-    case PARAM_INT:
-        wire.value.i = param->value.i;
-        break;
-    case PARAM_UINT:
-        wire.value.ui = param->value.ui;
-        break;
-    case PARAM_LLONG:
-        wire.value.l = param->value.l;
-        break;
-    case PARAM_ULLONG:
-        wire.value.ul = param->value.ul;
-        break;
-    case PARAM_DOUBLE:
-        wire.value.d = param->value.d;
-        break;
-    case PARAM_BOOLEAN:
-        wire.value.b = param->value.b;
-        break;
-    case PARAM_STRING:
-        wire.value.s = param->value.s;
-        break;
+    wire_put_u32(out, (uint32_t)params_count(params));
+    for (size_t i = 0; i < params_count(params); i++) {
+        const Param *param = params_at(params, i);
+        if (!wire_put_string(out, param->name, WIRE_STRING_MAX, err))
+            return false;
+        wire_put_u32(out, param->type);
+        if (param->type == PARAM_STRING) {
+            if (!wire_put_string(out, param->value.s, WIRE_STRING_MAX, err))
+                return false;
+        } else if (param->type == PARAM_BOOLEAN) {
+            wire_put_u32(out, param->value.b);
+        } else if (param->type == PARAM_INT || param->type == PARAM_UINT) {
+            wire_put_u32(out, param->value.ui);
+        } else {
+            wire_put_u64(out, param->value.ul); /* the bits of a double are sent as they are, too */
+        }
     }
-    return wire;
-}
-
-void rpc_params_borrow(const Params *params, GArray *wire)
-{
-    g_array_set_size(wire, (guint)params_count(params));
-    for (guint i = 0; i < wire->len; i++)
-        g_array_index(wire, WireTypedParam, i) = param_borrow(params_at(params, i));
+    return true;
 }
 
 void rpc_params_free(WireTypedParam *params, uint32_t count)

@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"

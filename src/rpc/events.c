@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "rpc/convert.h"
 #include "rpc/server.h"
-#include "wire/params.h"
 #include "wire/wire_enums.h"
 
 #define LEGACY_EVENTS 16

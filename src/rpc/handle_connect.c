@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/loop.h"
-#include "core/host.h"
 #include "host/cpu.h"
 #include "host/node.h"
 #include "machine/capabilities.h"

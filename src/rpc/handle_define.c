@@ -7,22 +7,12 @@
 
 RPC_HANDLER(domain_define_xml)
 {
-    g_autoptr(Vm) vm = vm_define(call->host, args->xml, 0, rpc_caller(call), err);
-
-    if (!vm)
-        return false;
-    rpc_fill_domain(vm, &ret->dom);
-    return true;
+    return rpc_answer_domain(vm_define(call->host, args->xml, 0, rpc_caller(call), err), &ret->dom);
 }
 
 RPC_HANDLER(domain_define_xml_flags)
 {
-    g_autoptr(Vm) vm = vm_define(call->host, args->xml, args->flags, rpc_caller(call), err);
-
-    if (!vm)
-        return false;
-    rpc_fill_domain(vm, &ret->dom);
-    return true;
+    return rpc_answer_domain(vm_define(call->host, args->xml, args->flags, rpc_caller(call), err), &ret->dom);
 }
 
 RPC_VM_HANDLER(domain_undefine)

@@ -13,12 +13,7 @@
 
 RPC_HANDLER(domain_lookup_by_id)
 {
-    g_autoptr(Vm) vm = vm_find_by_id(call->host, args->id, err);
-
-    if (!vm)
-        return false;
-    rpc_fill_domain(vm, &ret->dom);
-    return true;
+    return rpc_answer_domain(vm_find_by_id(call->host, args->id, err), &ret->dom);
 }
 
 /* ---- lists ---- */

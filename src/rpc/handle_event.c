@@ -1,6 +1,5 @@
 /* Registering for events, in the old and the new way. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "rpc/convert.h"
 #include "rpc/events.h"
 #include "rpc/handlers.h"
 

@@ -6,7 +6,6 @@
 #include "machine/vm_info.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
-#include "wire/params.h"
 #include "wire/wire_enums.h"
 
 #define CELLS_MAX 1024

@@ -17,6 +17,7 @@
 #define CPU_STATS_MAX 2048
 #define CPU_STATS_CPUS_MAX 128
 #define STATS_RECORDS_MAX 16384u
+#define STATS_PARAMS_MAX 262144u
 
 /* ---- vCPUs ---- */
 
@@ -327,7 +328,6 @@ static bool info_find_vms(RpcCall *call, const WireDomain *doms, uint32_t n_doms
 /* The reply as it grows: every record is encoded at once and copied nowhere. */
 typedef struct StatsReply {
     WireBuffer *out;
-    GArray *params; /* of WireTypedParam that own nothing */
     uint32_t n_records;
     Error *err;
 } StatsReply;
@@ -338,16 +338,12 @@ static void info_add_stats(const Vm *vm, const Params *params, void *arg)
 
     if (reply->err)
         return;
-    rpc_params_borrow(params, reply->params);
-    const WireDomainStatsRecord record = {
-        .dom = { .name = (char *)vm_name(vm), .uuid = *vm_uuid(vm), .id = vm_id(vm) },
-        .params = (WireTypedParam *)reply->params->data,
-        .n_params = reply->params->len,
-    };
-    if (!wire_encode(WIRE_TYPE_DOMAIN_STATS_RECORD, &record, reply->out, &reply->err))
+    const WireDomain dom = { .name = (char *)vm_name(vm), .uuid = *vm_uuid(vm), .id = vm_id(vm) };
+    if (!wire_encode(WIRE_TYPE_DOMAIN, &dom, reply->out, &reply->err) ||
+        !rpc_params_encode(params, reply->out, &reply->err))
         return;
     reply->n_records++;
-    if (reply->out->len > WIRE_PAYLOAD_MAX)
+    if (reply->out->len > WIRE_PAYLOAD_MAX || params_count(params) > STATS_PARAMS_MAX)
         error_set(&reply->err, ERROR_OVERFLOW, "the statistics exceed the %u bytes that the protocol allows",
                   WIRE_PAYLOAD_MAX);
 }
@@ -358,11 +354,9 @@ RPC_HANDLER(connect_get_all_domain_stats)
 
     if (args->n_doms > 0 && !info_find_vms(call, args->doms, args->n_doms, &vms, err))
         return false;
-    g_autoptr(GArray) params = g_array_new(FALSE, FALSE, sizeof(WireTypedParam));
-    StatsReply reply = { .out = &call->ret_encoded, .params = params };
-    uint32_t count = 0;
+    StatsReply reply = { .out = &call->ret_encoded };
 
-    wire_buffer_append(reply.out, &count, sizeof count); /* ret_stats is all that there is in the reply */
+    wire_put_u32(reply.out, 0); /* ret_stats is all that there is in the reply */
     const bool ok = vm_get_all_stats(call->host, vms, args->stats, args->flags, rpc_caller(call),
                                      info_add_stats, &reply, err);
     if (ok && !reply.err && reply.n_records > STATS_RECORDS_MAX)
@@ -373,7 +367,7 @@ RPC_HANDLER(connect_get_all_domain_stats)
     error_free(reply.err);
     if (!ok)
         return false;
-    count = GUINT32_TO_BE(reply.n_records);
+    const uint32_t count = GUINT32_TO_BE(reply.n_records);
     memcpy(reply.out->data, &count, sizeof count);
     return true;
 }

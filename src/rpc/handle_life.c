@@ -8,12 +8,8 @@
 
 RPC_HANDLER(domain_create_xml)
 {
-    g_autoptr(Vm) vm = vm_create(call->host, args->xml_desc, args->flags, rpc_caller(call), err);
-
-    if (!vm)
-        return false;
-    rpc_fill_domain(vm, &ret->dom);
-    return true;
+    return rpc_answer_domain(vm_create(call->host, args->xml_desc, args->flags, rpc_caller(call), err),
+                             &ret->dom);
 }
 
 RPC_VM_HANDLER(domain_create)
@@ -23,10 +19,7 @@ RPC_VM_HANDLER(domain_create)
 
 RPC_VM_HANDLER(domain_create_with_flags)
 {
-    if (!vm_start(vm, args->flags, rpc_caller(call), err))
-        return false;
-    rpc_fill_domain(vm, &ret->dom);
-    return true;
+    return vm_start(vm, args->flags, rpc_caller(call), err) && rpc_answer_domain(vm_ref(vm), &ret->dom);
 }
 
 RPC_VM_HANDLER(domain_shutdown)

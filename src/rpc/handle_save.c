@@ -3,7 +3,6 @@
 #include "machine/vm_save.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
-#include "wire/params.h"
 #include "wire/wire_enums.h"
 
 RPC_VM_HANDLER(domain_save)

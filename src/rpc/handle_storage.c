@@ -243,6 +243,18 @@ VOLUME_HANDLER(storage_vol_get_path)
     return true;
 }
 
+VOLUME_HANDLER(storage_vol_upload)
+{
+    return volume_upload(volume, args->offset, args->length, args->flags, call->proc->api, rpc_caller(call),
+                         &call->stream, err);
+}
+
+VOLUME_HANDLER(storage_vol_download)
+{
+    return volume_download(volume, args->offset, args->length, args->flags, call->proc->api, rpc_caller(call),
+                           &call->stream, err);
+}
+
 const RpcEntry rpc_entries_storage[] = {
     RPC_OBJECT(connect_num_of_storage_pools, num_active, pool_class),
     RPC_OBJECT(connect_list_storage_pools, names_active, pool_class),
@@ -285,5 +297,7 @@ const RpcEntry rpc_entries_storage[] = {
     RPC_ENTRY(storage_vol_get_info_flags),
     RPC_ENTRY(storage_vol_get_xml_desc),
     RPC_ENTRY(storage_vol_get_path),
+    RPC_ENTRY(storage_vol_upload),
+    RPC_ENTRY(storage_vol_download),
     { 0 },
 };

@@ -46,49 +46,23 @@ RPC_VM_HANDLER(domain_get_scheduler_parameters_flags)
     return true;
 }
 
-RPC_VM_HANDLER(domain_get_numa_parameters)
-{
-    g_autoptr(Params) params = NULL;
+/* Clients ask twice: for the number, then for the parameters. */
+#define RPC_TUNABLES(name, ...)                                                                              \
+    RPC_VM_HANDLER(name)                                                                                     \
+    {                                                                                                        \
+        g_autoptr(Params) params = NULL;                                                                     \
+        if (!(__VA_ARGS__))                                                                                  \
+            return false;                                                                                    \
+        rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,    \
+                          &ret->nparams);                                                                    \
+        return true;                                                                                         \
+    }
 
-    if (!vm_get_numa(vm, CORE_FLAGS(args->flags), &params, err))
-        return false;
-    rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,
-                      &ret->nparams);
-    return true;
-}
-
-RPC_VM_HANDLER(domain_get_memory_parameters)
-{
-    g_autoptr(Params) params = NULL;
-
-    if (!vm_get_memory_tunables(vm, CORE_FLAGS(args->flags), &params, err))
-        return false;
-    rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,
-                      &ret->nparams);
-    return true;
-}
-
-RPC_VM_HANDLER(domain_get_blkio_parameters)
-{
-    g_autoptr(Params) params = NULL;
-
-    if (!vm_get_blkio_tunables(vm, CORE_FLAGS(args->flags), &params, err))
-        return false;
-    rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,
-                      &ret->nparams);
-    return true;
-}
-
-RPC_VM_HANDLER(domain_get_block_io_tune)
-{
-    g_autoptr(Params) params = NULL;
-
-    if (!vm_get_block_iotune(vm, args->disk, CORE_FLAGS(args->flags), &params, err))
-        return false;
-    rpc_answer_params(params, args->nparams, STRINGS_OKAY(args->flags), &ret->params, &ret->n_params,
-                      &ret->nparams);
-    return true;
-}
+RPC_TUNABLES(domain_get_numa_parameters, vm_get_numa(vm, CORE_FLAGS(args->flags), &params, err))
+RPC_TUNABLES(domain_get_memory_parameters, vm_get_memory_tunables(vm, CORE_FLAGS(args->flags), &params, err))
+RPC_TUNABLES(domain_get_blkio_parameters, vm_get_blkio_tunables(vm, CORE_FLAGS(args->flags), &params, err))
+RPC_TUNABLES(domain_get_block_io_tune,
+             vm_get_block_iotune(vm, args->disk, CORE_FLAGS(args->flags), &params, err))
 
 const RpcEntry rpc_entries_tunables[] = {
     RPC_ENTRY(domain_get_scheduler_type),

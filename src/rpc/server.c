@@ -4,7 +4,6 @@
 #include "rpc/server.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -257,6 +256,7 @@ bool rpc_server_listen_fd(RpcServer *server, int fd, bool read_only, RpcAuth aut
         listener_free(listener);
         return error_set_errno(err, -r, "cannot watch a listening socket");
     }
+    (void)sd_event_source_set_priority(listener->io, rpc_client_priority(read_only)); /* cannot fail here */
     g_ptr_array_add(server->listeners, listener);
     return true;
 }

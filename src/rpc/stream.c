@@ -9,30 +9,27 @@
 #include "rpc/stream.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
-#include "rpc/server.h"
 
 #define STREAM_INBOX_MAX ((size_t)4194304) /* of all streams of a client */
-#define STREAM_READ_SMALL ((size_t)16384)  /* consoles; files are read in whole frames */
+#define STREAM_READ_SMALL ((size_t)16384)  /* consoles; files are read in pieces of several frames */
+#define STREAM_SEND_BUFFER 1048576         /* of the socket, so that a piece of a file goes out at once */
 
-typedef enum ChunkKind { CHUNK_DATA, CHUNK_FINISH, CHUNK_ABORT } ChunkKind;
+#define NO_HOLES "sent a hole in a stream that is not sparse"
 
-typedef struct StreamChunk {
-    ChunkKind kind;
-    size_t len;
-    uint8_t data[];
-} StreamChunk;
+typedef enum ChunkKind { CHUNK_DATA, CHUNK_FINISH, CHUNK_ABORT } ChunkKind; /* tags */
 
 struct RpcStream {
     unsigned refs;     /* the client's table, each fiber */
     RpcClient *client; /* reference */
     WireHeader header; /* of the frames that we send */
     Stream *stream;    /* owned; NULL before it starts and after it was closed */
-    GQueue inbox;      /* of StreamChunk, from the client */
+    GQueue inbox;      /* of StreamChunk, from the client; tag: ChunkKind */
     WaitQueue inbox_filled;
     Fiber *reader, *writer; /* references */
-    bool reads_file;
+    bool is_file;
     bool sent_end; /* of our data */
     bool killed;   /* the core's side is over: what the client still sends goes nowhere */
     bool ended;    /* a terminator was sent, or nobody is left to send one to */
@@ -44,10 +41,16 @@ static RpcStream *rpc_stream_ref(RpcStream *stream)
     return stream;
 }
 
+/* What it counts against STREAM_INBOX_MAX: holes are small, but not free. */
+static size_t chunk_cost(const StreamChunk *chunk)
+{
+    return sizeof(*chunk) + chunk->len;
+}
+
 static void rpc_stream_drop_inbox(RpcStream *stream)
 {
     for (StreamChunk *chunk; (chunk = g_queue_pop_head(&stream->inbox));) {
-        stream->client->stream_inbox_bytes -= chunk->len;
+        stream->client->stream_inbox_bytes -= chunk_cost(chunk);
         g_free(chunk);
     }
 }
@@ -182,46 +185,98 @@ AWAITS static bool rpc_stream_wait_output(RpcStream *stream)
     return !client->dropped && !stream->ended;
 }
 
+static void rpc_stream_send_hole(RpcStream *stream, uint64_t bytes)
+{
+    RpcClient *client = stream->client;
+    WireHeader header = stream->header;
+    const WireStreamHole hole = { .length = (int64_t)bytes };
+
+    if (client->dropped)
+        return;
+    header.type = WIRE_STREAM_HOLE;
+    header.status = WIRE_CONTINUE;
+    if (wire_frame_append(&client->channel.out, &header, WIRE_TYPE_STREAM_HOLE, &hole, NULL))
+        rpc_client_flush(client);
+}
+
+/* A piece of a file or what a console said; *ret_chunk owned. */
+AWAITS static bool rpc_stream_read_some(RpcStream *stream, StreamChunk **ret_chunk, Error **err)
+{
+    if (stream->is_file)
+        return stream_read_chunk(stream->stream, ret_chunk, err);
+    g_autofree StreamChunk *chunk = g_malloc(sizeof(*chunk) + STREAM_READ_SMALL);
+    *chunk = (StreamChunk){ 0 };
+    /* A console may be silent for days. */
+    if (!stream_read(stream->stream, chunk->data, STREAM_READ_SMALL, &chunk->len, err))
+        return false;
+    *ret_chunk = g_steal_pointer(&chunk);
+    return true;
+}
+
 static void rpc_stream_read_all(void *arg)
 {
     g_autoptr(RpcStream) stream = arg;
-    size_t size = stream->reads_file ? WIRE_STREAM_CHUNK : STREAM_READ_SMALL;
-    g_autofree uint8_t *buffer = g_malloc(size);
 
     while (rpc_stream_wait_output(stream)) {
+        g_autofree StreamChunk *chunk = NULL;
         g_autoptr(Error) err = NULL;
-        size_t len;
-        bool ok =
-            stream_read(stream->stream, buffer, size, &len, &err); /* a console may be silent for days */
+        const bool ok = rpc_stream_read_some(stream, &chunk, &err);
         if (stream->ended || stream->killed)
             break;
         if (!ok) {
             rpc_stream_fail(stream, err);
             break;
         }
-        if (len == 0) {
+        if (chunk->hole_bytes) {
+            rpc_stream_send_hole(stream, chunk->hole_bytes);
+        } else if (chunk->len == 0) {
             rpc_stream_send_end_of_file(stream);
             break;
         }
-        rpc_stream_send(stream, WIRE_CONTINUE, buffer, len);
+        /* While the client takes these, the next piece is read. */
+        for (size_t at = 0; at < chunk->len; at += WIRE_STREAM_CHUNK)
+            rpc_stream_send(stream, WIRE_CONTINUE, chunk->data + at, MIN(chunk->len - at, WIRE_STREAM_CHUNK));
     }
 }
 
-/* Takes one chunk from the inbox; false when the stream is over. */
-AWAITS static bool rpc_stream_write_chunk(RpcStream *stream, const StreamChunk *chunk)
+/* Takes the data at the head of the inbox: of a file all of it, which is written in one go. */
+AWAITS static void rpc_stream_write_data(RpcStream *stream)
+{
+    g_autoptr(Error) err = NULL;
+    GQueue chunks = G_QUEUE_INIT;
+    const StreamChunk *next = g_queue_peek_head(&stream->inbox);
+    size_t bytes = 0;
+    bool ok;
+
+    do {
+        bytes += chunk_cost(next);
+        g_queue_push_tail(&chunks, g_queue_pop_head(&stream->inbox));
+        next = g_queue_peek_head(&stream->inbox);
+    } while (stream->is_file && next && next->tag == CHUNK_DATA && bytes < STREAM_INBOX_MAX / 2);
+    if (stream->killed) {
+        ok = true;
+    } else if (stream->is_file) {
+        ok = stream_write_chunks(stream->stream, &chunks, &err);
+    } else {
+        const StreamChunk *chunk = g_queue_peek_head(&chunks);
+        ok = stream_write(stream->stream, chunk->data, chunk->len, &err);
+    }
+    g_queue_clear_full(&chunks, g_free);
+    if (!ok && !stream->ended && !stream->killed)
+        rpc_stream_fail(stream, err);
+    stream->client->stream_inbox_bytes -= bytes;
+    rpc_client_resume(stream->client);
+}
+
+/* The client has sent everything, and that is written: the rest is done before it hears so. */
+AWAITS static void rpc_stream_finish(RpcStream *stream)
 {
     g_autoptr(Error) err = NULL;
 
-    if (chunk->kind != CHUNK_DATA) {
-        rpc_stream_confirm(stream, chunk->kind == CHUNK_FINISH);
-        return false;
-    }
-    if (stream->killed)
-        return true;
-    bool ok = stream_write(stream->stream, chunk->data, chunk->len, &err);
-    if (!ok && !stream->ended && !stream->killed)
+    if (stream->stream && !stream->killed && !stream_finish(stream->stream, &err))
         rpc_stream_fail(stream, err);
-    return !stream->ended;
+    else
+        rpc_stream_confirm(stream, true);
 }
 
 static void rpc_stream_write_all(void *arg)
@@ -229,18 +284,23 @@ static void rpc_stream_write_all(void *arg)
     g_autoptr(RpcStream) stream = arg;
 
     while (!stream->ended) {
-        g_autofree StreamChunk *chunk = g_queue_pop_head(&stream->inbox);
+        const StreamChunk *chunk = g_queue_peek_head(&stream->inbox);
         if (!chunk) {
             /* No deadline: a person may type the next key tomorrow. */
             if (!wait_queue_wait(&stream->inbox_filled, FIBER_NO_DEADLINE, NULL))
                 break;
-            continue;
-        }
-        bool more = rpc_stream_write_chunk(stream, chunk);
-        stream->client->stream_inbox_bytes -= chunk->len;
-        rpc_client_resume(stream->client);
-        if (!more)
+        } else if (chunk->tag == CHUNK_DATA) {
+            rpc_stream_write_data(stream);
+        } else {
+            const bool finished = chunk->tag == CHUNK_FINISH;
+            stream->client->stream_inbox_bytes -= chunk_cost(chunk);
+            g_free(g_queue_pop_head(&stream->inbox));
+            if (finished)
+                rpc_stream_finish(stream);
+            else
+                rpc_stream_confirm(stream, false);
             break;
+        }
     }
 }
 
@@ -284,6 +344,15 @@ static bool rpc_stream_spawn(RpcStream *stream, const char *name, void (*func)(v
     return fiber != NULL;
 }
 
+/* Best effort: with a small buffer there are only more turns. */
+static void rpc_stream_widen(const RpcClient *client)
+{
+    const int fd = client->channel.out_fd, bytes = STREAM_SEND_BUFFER;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 void rpc_stream_start(RpcClient *client, const WireHeader *call, Stream *core_stream)
 {
     RpcStream *stream = rpc_stream_find(client, call);
@@ -293,7 +362,15 @@ void rpc_stream_start(RpcClient *client, const WireHeader *call, Stream *core_st
         return;
     }
     stream->stream = core_stream;
-    stream->reads_file = stream_is_file(core_stream);
+    stream->is_file = stream_is_file(core_stream);
+    for (const GList *at = stream->inbox.head; at; at = at->next) {
+        if (((const StreamChunk *)at->data)->hole_bytes && !stream_is_sparse(core_stream)) {
+            rpc_client_drop(client, NO_HOLES);
+            return;
+        }
+    }
+    if (stream->is_file)
+        rpc_stream_widen(client);
     stream_set_on_kill(core_stream, rpc_stream_on_kill, stream);
     /* The fibers begin when this one waits, and may find that all is over already. */
     bool ok = true;
@@ -307,17 +384,35 @@ void rpc_stream_start(RpcClient *client, const WireHeader *call, Stream *core_st
 
 /* ---- frames from the client ---- */
 
-static void rpc_stream_push(RpcStream *stream, ChunkKind kind, const WireFrame *frame)
+static void rpc_stream_push(RpcStream *stream, ChunkKind kind, const void *data, size_t len,
+                            uint64_t hole_bytes)
 {
-    StreamChunk *chunk = g_malloc(sizeof *chunk + frame->payload_len);
+    StreamChunk *chunk = g_malloc(sizeof *chunk + len);
 
-    chunk->kind = kind;
-    chunk->len = frame->payload_len;
-    if (chunk->len)
-        memcpy(chunk->data, frame->payload, chunk->len);
+    *chunk = (StreamChunk){ .tag = kind, .len = len, .hole_bytes = hole_bytes };
+    if (len)
+        memcpy(chunk->data, data, len);
     g_queue_push_tail(&stream->inbox, chunk);
-    stream->client->stream_inbox_bytes += chunk->len;
+    stream->client->stream_inbox_bytes += chunk_cost(chunk);
     wait_queue_wake_all(&stream->inbox_filled);
+}
+
+/* A client may send its first hole before its call is answered: whether the stream is sparse shows later. */
+static void rpc_stream_take_hole(RpcStream *stream, const WireFrame *frame)
+{
+    WireStreamHole hole;
+
+    if (stream->stream && !stream_is_sparse(stream->stream)) {
+        rpc_client_drop(stream->client, NO_HOLES);
+        return;
+    }
+    if (!wire_decode(WIRE_TYPE_STREAM_HOLE, frame->payload, frame->payload_len, &hole, NULL, NULL) ||
+        hole.length < 0) {
+        rpc_client_drop(stream->client, "sent a hole that makes no sense");
+        return;
+    }
+    if (hole.length > 0)
+        rpc_stream_push(stream, CHUNK_DATA, NULL, 0, (uint64_t)hole.length);
 }
 
 void rpc_stream_take_frame(RpcClient *client, const WireFrame *frame)
@@ -327,22 +422,22 @@ void rpc_stream_take_frame(RpcClient *client, const WireFrame *frame)
     if (!stream) /* late frames after the end are normal */
         return;
     if (frame->header.type == WIRE_STREAM_HOLE) {
-        rpc_client_drop(client, "sent a hole in a stream that is not sparse");
+        rpc_stream_take_hole(stream, frame);
         return;
     }
     switch (frame->header.status) {
     case WIRE_CONTINUE:
         if (frame->payload_len > 0)
-            rpc_stream_push(stream, CHUNK_DATA, frame);
+            rpc_stream_push(stream, CHUNK_DATA, frame->payload, frame->payload_len, 0);
         return;
     case WIRE_OK:
-        rpc_stream_push(stream, CHUNK_FINISH, frame);
+        rpc_stream_push(stream, CHUNK_FINISH, NULL, 0, 0);
         return;
     case WIRE_ERROR:
         if (stream->stream)
             rpc_stream_confirm(stream, false);
         else
-            rpc_stream_push(stream, CHUNK_ABORT, frame);
+            rpc_stream_push(stream, CHUNK_ABORT, NULL, 0, 0);
         return;
     default:
         return;

@@ -6,8 +6,10 @@
 #include "storage/chain.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "conf/domain_rows.h"
+#include "conf/volume.h"
 #include "storage/source_name.h"
 
 static void chain_image_free(void *data)
@@ -32,23 +34,6 @@ static char *source_for_message(const StorageSource *source)
     return name_for_message(source->path ? source->path : "");
 }
 
-/* What the image above said, or the document, or what the file looks like if guessing is allowed. */
-static bool find_format(ChainImage *image, int fd, const ImageFormat *said, const ChainOpener *opener,
-                        Error **err)
-{
-    const StorageFormat format = image->source->format;
-
-    if (said) {
-        image->format = *said;
-        return true;
-    }
-    if (format == STORAGE_FORMAT_ABSENT && opener->may_probe)
-        return image_detect_format(fd, &image->format, err);
-    return image_format_from_storage(format, &image->format) ||
-           error_set(err, ERROR_OPERATION_UNSUPPORTED, "images of format '%s' cannot be read",
-                     enum_name(&storage_format_names, format));
-}
-
 static bool check_loop(const ImageChain *chain, const ChainImage *image, Error **err)
 {
     for (guint i = 0; i < chain->images->len; i++) {
@@ -63,33 +48,6 @@ static bool check_loop(const ImageChain *chain, const ChainImage *image, Error *
                          "it",
                          by, name, first);
     }
-    return true;
-}
-
-static bool look_into(ImageChain *chain, ChainImage *image, const ImageFormat *said,
-                      const ChainOpener *opener, Error **err)
-{
-    const ChainImage *above =
-        chain->images->len > 1 ? g_ptr_array_index(chain->images, chain->images->len - 2) : NULL;
-    AUTO_FD fd = -1;
-    struct stat st;
-
-    if (image->source->type != STORAGE_FILE && image->source->type != STORAGE_BLOCK)
-        return true;
-    if (!opener->open(opener->data, image->source, above, &fd, err))
-        return false;
-    if (fd < 0)
-        return true;
-    g_autofree char *name = source_for_message(image->source);
-    if (fstat(fd, &st) < 0)
-        return error_set_errno(err, errno, "cannot look at image '%s'", name);
-    image->id = file_id_of(&st);
-    if (!check_loop(chain, image, err))
-        return false;
-    if (!find_format(image, fd, said, opener, err) ||
-        !image_read_header(fd, image->format, &image->info, err))
-        return error_prefix(err, "image '%s'", name);
-    image->is_opened = true;
     return true;
 }
 
@@ -109,9 +67,9 @@ static bool bad_format(const ChainImage *above, const StorageSource *below, cons
     return error_hint(err, "qemu-img rebase -u -b '%s' -F FORMAT '%s'", name, by);
 }
 
-/* Makes the source that the header of @above names. *ret_is_said: *ret_format is what its format is. */
-static bool source_below(const ChainImage *above, const ChainOpener *opener, StorageSource **ret_source,
-                         ImageFormat *ret_format, bool *ret_is_said, Error **err)
+/* Makes the source that the header of @above names. *ret_format: its format, unless *ret_is_guessed. */
+static bool source_below(const ImageChain *chain, const ChainImage *above, StorageSource **ret_source,
+                         ImageFormat *ret_format, bool *ret_is_guessed, Error **err)
 {
     g_autoptr(StorageSource) source = NULL;
     g_autofree char *said = NULL;
@@ -130,45 +88,190 @@ static bool source_below(const ChainImage *above, const ChainOpener *opener, Sto
             return bad_format(above, source, name, err);
         format = translated;
     }
-    if (!name && (!opener->may_probe || source->type == STORAGE_NETWORK))
+    if (!name && (chain->guess == CHAIN_GUESS_NEVER || source->type == STORAGE_NETWORK))
         return bad_format(above, source, NULL, err);
     if (name)
         source->format = image_format_to_storage((ImageFormat)format);
     *ret_format = (ImageFormat)format;
-    *ret_is_said = name != NULL;
+    *ret_is_guessed = name == NULL;
     *ret_source = g_steal_pointer(&source);
     return true;
+}
+
+static bool is_encrypted_raw(const StorageSource *source)
+{
+    return source->encryption && source->encryption->engine != VOLUME_ENGINE_LIBRBD;
+}
+
+/* What the document says, or that it is to be guessed. */
+static bool find_format(const ImageChain *chain, ChainImage *image, Error **err)
+{
+    const StorageFormat format = image->source->format;
+
+    image->is_guessed = format == STORAGE_FORMAT_ABSENT && chain->guess != CHAIN_GUESS_NEVER;
+    if (image->is_guessed)
+        return true;
+    if (!image_format_from_storage(format, &image->format))
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "images of format '%s' cannot be read",
+                         enum_name(&storage_format_names, format));
+    if (image->format == IMAGE_RAW && is_encrypted_raw(image->source))
+        image->format = IMAGE_LUKS;
+    return true;
+}
+
+static bool check_length(const ImageChain *chain, const StorageSource *next, Error **err)
+{
+    if (chain->images->len < IMAGE_CHAIN_MAX)
+        return true;
+    g_autofree char *first = source_for_message(chain->top), *last = source_for_message(next);
+    return error_set(err, ERROR_OPERATION_FAILED,
+                     "backing chain of image '%s' is longer than %d images: it goes on with '%s'", first,
+                     IMAGE_CHAIN_MAX, last);
+}
+
+/* ---- step by step ---- */
+
+ImageChain *image_chain_new(const StorageSource *top, ChainGuess guess)
+{
+    ImageChain *chain = g_new0(ImageChain, 1);
+
+    chain->top = xml_table_copy(&backing_table, top);
+    chain->images = g_ptr_array_new_with_free_func(chain_image_free);
+    chain->guess = guess;
+    return chain;
+}
+
+bool image_chain_next(ImageChain *chain, ChainImage **ret_image, Error **err)
+{
+    ChainImage *above = chain->images->len ? g_ptr_array_index(chain->images, chain->images->len - 1) : NULL;
+    StorageSource *source = above ? (StorageSource *)above->source : NULL; /* ours: a part of chain->top */
+    ChainImage next = { .source = source ? source->backing : chain->top };
+    bool is_said = false;
+
+    if (source && !source->backing) {
+        if (above->is_opened && !above->info.backing)
+            source->backing_ends = true;
+        if (source->backing_ends || !above->is_opened) {
+            *ret_image = NULL;
+            return true;
+        }
+        if (!source_below(chain, above, &source->backing, &next.format, &next.is_guessed, err))
+            return false;
+        next.source = source->backing;
+        is_said = true;
+    }
+    if (!check_length(chain, next.source, err) || (!is_said && !find_format(chain, &next, err)))
+        return false;
+    *ret_image = g_memdup2(&next, sizeof(next));
+    g_ptr_array_add(chain->images, *ret_image);
+    return true;
+}
+
+void chain_look_init(const ChainImage *image, ChainLook *ret_look)
+{
+    *ret_look = (ChainLook){ .format = image->format, .guess = image->is_guessed };
+    if (def_list_len(image->source->slices)) {
+        const StorageSlice *slice = g_ptr_array_index(image->source->slices, 0);
+        ret_look->offset_bytes = slice->offset_bytes;
+        ret_look->size_bytes = slice->size_bytes;
+    }
+}
+
+typedef struct Slice {
+    int fd;
+    uint64_t offset, size;
+} Slice;
+
+static ssize_t slice_read(void *data, void *buffer, size_t len, uint64_t offset)
+{
+    const Slice *slice = data;
+
+    if (offset >= slice->size)
+        return 0;
+    return pread(slice->fd, buffer, MIN(len, slice->size - offset), (off_t)(slice->offset + offset));
+}
+
+bool chain_look(int fd, ChainLook *look, Error **err)
+{
+    Slice slice = { .fd = fd, .offset = look->offset_bytes, .size = look->size_bytes };
+    const ImageReader reader = { .read = slice_read, .data = &slice, .size = slice.size };
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return error_set_errno(err, errno, "cannot look at the image");
+    look->id = file_id_of(&st);
+    if (slice.size)
+        return (!look->guess || image_detect_format_from(&reader, &look->format, err)) &&
+               image_read_header_from(&reader, look->format, &look->info, err);
+    return (!look->guess || image_detect_format(fd, &look->format, err)) &&
+           image_read_header(fd, look->format, &look->info, err);
+}
+
+/* Where an image leads to other files, its format is to be said by somebody who answers for that. */
+static bool leads_on(const ImageInfo *info)
+{
+    return info->backing || info->has_data_file || (info->extents && info->extents->len);
+}
+
+bool image_chain_put(ImageChain *chain, ChainLook *look, Error **err)
+{
+    const guint last = chain->images->len - 1;
+    ChainImage *image = g_ptr_array_index(chain->images, last);
+
+    image->id = look->id;
+    image->format = look->format;
+    image->info = look->info;
+    look->info = (ImageInfo){ 0 };
+    image->is_opened = true;
+    if (!check_loop(chain, image, err))
+        return false;
+    if (!image->is_guessed)
+        return true;
+    if (chain->guess == CHAIN_GUESS_LAST && leads_on(&image->info))
+        return last > 0 ? bad_format(g_ptr_array_index(chain->images, last - 1), image->source, NULL, err)
+                        : error_set(err, ERROR_INVALID_STATE, "the format of image '%s' is not said",
+                                    image->source->path);
+    ((StorageSource *)image->source)->format = image_format_to_storage(image->format);
+    return true;
+}
+
+/* ---- all at once ---- */
+
+static bool look_into(ImageChain *chain, const ChainImage *image, const ChainOpener *opener, Error **err)
+{
+    const ChainImage *above =
+        chain->images->len > 1 ? g_ptr_array_index(chain->images, chain->images->len - 2) : NULL;
+    AUTO_FD fd = -1;
+    ChainLook look;
+
+    if (image->source->type != STORAGE_FILE && image->source->type != STORAGE_BLOCK)
+        return true;
+    if (!opener->open(opener->data, image->source, above, &fd, err))
+        return false;
+    if (fd < 0)
+        return true;
+    chain_look_init(image, &look);
+    const bool ok = chain_look(fd, &look, err);
+    if (!ok) {
+        g_autofree char *name = source_for_message(image->source);
+        error_prefix(err, "image '%s'", name);
+    }
+    const bool put = ok && image_chain_put(chain, &look, err);
+    image_info_clear(&look.info);
+    return put;
 }
 
 bool image_chain_read(const StorageSource *top, const ChainOpener *opener, ImageChain **ret_chain,
                       Error **err)
 {
-    g_autoptr(ImageChain) chain = g_new0(ImageChain, 1);
-    ImageFormat format = IMAGE_RAW;
-    bool is_said = false; /* by the image above */
+    g_autoptr(ImageChain) chain =
+        image_chain_new(top, opener->may_probe ? CHAIN_GUESS_ANY : CHAIN_GUESS_NEVER);
+    ChainImage *image = NULL;
 
-    chain->top = xml_table_copy(&backing_table, top);
-    chain->images = g_ptr_array_new_with_free_func(chain_image_free);
-    for (StorageSource *source = chain->top;; source = source->backing) {
-        if (chain->images->len >= IMAGE_CHAIN_MAX) {
-            g_autofree char *first = source_for_message(chain->top), *last = source_for_message(source);
-            return error_set(err, ERROR_OPERATION_FAILED,
-                             "backing chain of image '%s' is longer than %d images: it goes on with '%s'",
-                             first, IMAGE_CHAIN_MAX, last);
-        }
-        ChainImage *image = g_new0(ChainImage, 1);
-        *image = (ChainImage){ .source = source, .format = format };
-        g_ptr_array_add(chain->images, image);
-        if (!look_into(chain, image, is_said ? &format : NULL, opener, err))
+    do {
+        if (!image_chain_next(chain, &image, err) || (image && !look_into(chain, image, opener, err)))
             return false;
-        if (!source->backing && image->is_opened && !image->info.backing)
-            source->backing_ends = true;
-        if (!source->backing && (source->backing_ends || !image->is_opened))
-            break;
-        is_said = false;
-        if (!source->backing && !source_below(image, opener, &source->backing, &format, &is_said, err))
-            return false;
-    }
+    } while (image);
     *ret_chain = g_steal_pointer(&chain);
     return true;
 }

@@ -20,7 +20,6 @@
 #include "conf/domain_rows.h"
 #include "conf/xml_table.h"
 #include "core/host_private.h"
-#include "storage/probe.h"
 
 #define MEM_MAJOR 1    /* /dev/null, /dev/zero, ... */
 #define TTYAUX_MAJOR 5 /* /dev/tty, /dev/console, /dev/ptmx */
@@ -255,32 +254,32 @@ void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const StorageS
 typedef struct LookJob {
     DacItem item;
     bool is_there;
-    Error *err;
 } LookJob;
 
-static void look_job_run(void *data)
+static bool look_job_run(void *data, Error **err)
 {
     LookJob *job = data;
     g_auto(Trail) trail = TRAIL_INIT;
 
     /* Not opened for reading: that would already do something to a serial line. */
-    if (!trail_follow(job->item.path, &trail) || !trail_check(&trail, job->item.path, &job->err))
-        return; /* what is missing, QEMU misses with better words */
+    if (!trail_follow(job->item.path, &trail))
+        return true; /* what is missing, QEMU misses with better words */
+    if (!trail_check(&trail, job->item.path, err))
+        return false;
     job->is_there = true;
     job->item.id = file_id_of(&trail.st);
     job->item.uid = trail.st.st_uid;
     job->item.gid = trail.st.st_gid;
+    return true;
 }
 
 static void look_job_free(void *data)
 {
     LookJob *job = data;
 
-    error_free(job->err);
     g_free(job->item.path);
     g_free(job);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(LookJob, look_job_free)
 
 static bool dac_lend_by_name(Host *host, const DomainDef *live, GPtrArray *list, const char *path,
                              Error **err)
@@ -289,13 +288,11 @@ static bool dac_lend_by_name(Host *host, const DomainDef *live, GPtrArray *list,
     LookJob *job = g_new0(LookJob, 1);
 
     job->item.path = g_strdup(path);
-    if (!worker_run(worker_lane_for_path(path), look_job_run, job, look_job_free, timeout_ms, err))
-        return error_prefix(err, "cannot look at '%s'", path);
-    g_autoptr(LookJob) done = job;
-    if (done->err)
-        return error_propagate(err, g_steal_pointer(&done->err));
-    if (done->is_there)
-        dac_lend(host, live, list, NULL, &done->item);
+    if (!worker_call_path(path, "cannot look at", look_job_run, job, look_job_free, timeout_ms, err))
+        return false;
+    if (job->is_there)
+        dac_lend(host, live, list, NULL, &job->item);
+    look_job_free(job);
     return true;
 }
 

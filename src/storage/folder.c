@@ -19,15 +19,15 @@
 #include "storage/volume_probe.h"
 #include "wire/wire_enums.h"
 
-#define TEMP_PREFIX ".lodge-"
 #define FILES_MAX 1000000
 
 /* ---- jobs of workers ---- */
 
-/* Blames the storage of @path, if it was that. */
-static bool folder_run(const char *path, void (*func)(void *), void *job, void (*job_free)(void *),
+/* Blames the storage of @path_now, if it was that. @path_now may be gone when the wait is over. */
+static bool folder_run(const char *path_now, void (*func)(void *), void *job, void (*job_free)(void *),
                        Error **err)
 {
+    g_autofree char *path = g_strdup(path_now);
     WorkerLane *lane = worker_lane_for_path(path);
 
     if (worker_run(lane, func, job, job_free, POOL_DEADLINE_MS, err))
@@ -89,12 +89,23 @@ static char *temp_prefix(const Host *host)
     return g_strdup_printf(TEMP_PREFIX "%.12s-", sum);
 }
 
+/* Those of this run are not swept away: another pool may be on the same folder by another path. */
+static char *temp_prefix_of_run(const Host *host)
+{
+    static guint32 run;
+    g_autofree char *prefix = temp_prefix(host);
+
+    while (!run)
+        run = g_random_int();
+    return g_strdup_printf("%s%08x-", prefix, run);
+}
+
 char *folder_temp_path(const Host *host, const char *dir)
 {
     static unsigned number;
-    g_autofree char *prefix = temp_prefix(host);
+    g_autofree char *own = temp_prefix_of_run(host);
 
-    return g_strdup_printf("%s/%s%u.new", dir, prefix, number++);
+    return g_strdup_printf("%s/%s%u.new", dir, own, number++);
 }
 
 static int put_in_place(const PathJob *job)
@@ -185,6 +196,9 @@ bool folder_build(Pool *pool, unsigned flags, Error **err)
     };
     int result = 0;
 
+    if (flags && !def->devices)
+        return error_set(err, ERROR_INVALID_STATE, "No source device specified when formatting pool '%s'",
+                         pool->name);
     if (!path_run(&job, &result, err))
         return error_prefix(err, "storage pool '%s'", pool->name);
     return result == 0 || error_set_errno(err, result, "cannot create path '%s'", def->target_path);
@@ -212,15 +226,17 @@ bool folder_remove(Pool *pool, unsigned flags, Error **err)
 
 typedef struct FolderFile {
     char *name;
-    FileStamp stamp; /* in: of what is known; out: of now */
-    bool is_known;   /* in: there is a stamp */
-    bool is_same;    /* out: as it was */
-    VolumeDef *def;  /* out; NULL: as it was, or no volume */
+    const char *plain; /* in: volume_plain_format() */
+    FileStamp stamp;   /* in: of what is known; out: of now */
+    bool is_known;     /* in: there is a stamp */
+    bool is_same;      /* out: as it was */
+    VolumeDef *def;    /* out; NULL: as it was, or no volume */
 } FolderFile;
 
 typedef struct FolderJob {
     char *dir;
-    char *sweep;       /* prefix of temporaries to be removed; NULL: none */
+    char *sweep;       /* prefix of temporaries to be removed ... */
+    char *keep;        /* ... but for these; both NULL: none */
     GHashTable *known; /* name -> FolderFile (owned) */
     bool only_known;   /* nothing but `known` is looked at */
     GPtrArray *found;  /* of FolderFile (borrowed from known, or owned by `made`) */
@@ -249,6 +265,7 @@ static void folder_job_free(void *data)
     g_hash_table_unref(job->known);
     g_free(job->dir);
     g_free(job->sweep);
+    g_free(job->keep);
     g_free(job);
 }
 
@@ -264,13 +281,17 @@ static bool is_nameable(const char *name)
     return true;
 }
 
+static bool is_volume_type(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) || S_ISBLK(st->st_mode) || S_ISDIR(st->st_mode);
+}
+
 /* What is no file, device or folder is no volume; nor is a link that leads nowhere. */
 static void look_at_file(FolderJob *job, int dir_fd, FolderFile *file)
 {
     struct stat st;
 
-    if (fstatat(dir_fd, file->name, &st, 0) < 0 ||
-        (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISDIR(st.st_mode)))
+    if (fstatat(dir_fd, file->name, &st, 0) < 0 || !is_volume_type(&st))
         return;
     FileStamp now = file_stamp_of(&st);
     if (file->is_known && file_stamp_same(&file->stamp, &now)) {
@@ -280,19 +301,23 @@ static void look_at_file(FolderJob *job, int dir_fd, FolderFile *file)
     }
     AUTO_FD fd = openat(dir_fd, file->name,
                         (S_ISDIR(st.st_mode) ? O_PATH : O_RDONLY) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fd < 0 || fstat(fd, &st) < 0 || !is_volume_type(&st)) /* it may be another one by now */
         return;
     g_autofree char *path = g_strconcat(job->dir, "/", file->name, NULL);
-    file->stamp = file_stamp_of(&st);
-    file->def = volume_probe(file->name, path, fd, &st);
+    now = file_stamp_of(&st);
+    file->def = volume_probe(file->name, path, fd, &st,
+                             file_stamp_same_file(&file->stamp, &now) ? file->plain : NULL);
+    file->stamp = now;
     g_ptr_array_add(job->found, file);
 }
 
 static void look_at_name(FolderJob *job, int dir_fd, const char *name)
 {
     if (g_str_has_prefix(name, TEMP_PREFIX)) {
-        if (job->sweep && g_str_has_prefix(name, job->sweep))
-            (void)unlinkat(dir_fd, name, 0); /* best effort: the next start tries again */
+        /* Best effort: the next start tries again. */
+        if (job->sweep && g_str_has_prefix(name, job->sweep) && !g_str_has_prefix(name, job->keep) &&
+            unlinkat(dir_fd, name, 0) < 0 && (errno == EISDIR || errno == EPERM))
+            (void)unlinkat(dir_fd, name, AT_REMOVEDIR);
         return;
     }
     FolderFile *file = g_hash_table_lookup(job->known, name);
@@ -362,8 +387,10 @@ static void folder_job_add_known(FolderJob *job, const char *name, const Volume 
 
     file->name = g_strdup(name);
     file->is_known = volume && !volume->is_being_made;
-    if (file->is_known)
+    if (file->is_known) {
         file->stamp = volume->stamp;
+        file->plain = volume_plain_format(volume);
+    }
     g_hash_table_insert(job->known, file->name, file);
 }
 
@@ -374,7 +401,10 @@ static FolderJob *folder_job_new(Pool *pool, const PoolScan *scan)
     gpointer name = NULL, volume = NULL;
 
     job->dir = g_strdup(pool_def(pool)->target_path);
-    job->sweep = pool->object.live ? NULL : temp_prefix(pool->host);
+    if (!pool->object.live) {
+        job->sweep = temp_prefix(pool->host);
+        job->keep = temp_prefix_of_run(pool->host);
+    }
     job->known = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, folder_file_free);
     job->found = g_ptr_array_new();
     job->made = g_ptr_array_new_with_free_func(folder_file_free);
@@ -393,11 +423,12 @@ static void folder_fill_target(PoolDef *def, const struct stat *st)
     def->permissions->mode = (OptU32){ .value = st->st_mode & 07777, .is_set = true };
     def->permissions->owner = (OptU32){ .value = st->st_uid, .is_set = true };
     def->permissions->group = (OptU32){ .value = st->st_gid, .is_set = true };
+    g_clear_pointer(&def->permissions->label, g_free);
 }
 
 static void folder_take_file(Pool *pool, PoolScan *scan, FolderFile *file)
 {
-    Volume *known = pool->volumes ? g_hash_table_lookup(pool->volumes, file->name) : NULL;
+    Volume *known = g_hash_table_lookup(pool->volumes, file->name);
 
     if (known && known->is_being_made)
         return;
@@ -408,8 +439,7 @@ static void folder_take_file(Pool *pool, PoolScan *scan, FolderFile *file)
     }
     /* A file that only changed stays the same volume for those who hold it. */
     if (known) {
-        volume_set_def(known, g_steal_pointer(&file->def));
-        known->stamp = file->stamp;
+        volume_take_probe(known, g_steal_pointer(&file->def), &file->stamp);
         g_ptr_array_add(scan->volumes, volume_ref(known));
         return;
     }
@@ -430,13 +460,14 @@ bool folder_scan(Pool *pool, PoolScan *scan, Error **err)
         folder_job_free(job);
         return false;
     }
-    for (guint i = 0; i < job->found->len; i++)
+    for (guint i = 0; i < job->found->len && pool->volumes; i++)
         folder_take_file(pool, scan, g_ptr_array_index(job->found, i));
     scan->is_partial = job->only_known;
     scan->capacity_bytes = job->capacity_bytes;
     scan->available_bytes = job->free_bytes;
     scan->allocation_bytes = job->capacity_bytes - job->free_bytes;
-    folder_fill_target((PoolDef *)pool_def(pool), &job->st);
+    if (pool->volumes) /* else it was stopped meanwhile */
+        folder_fill_target((PoolDef *)pool_def(pool), &job->st);
     folder_job_free(job);
     return true;
 }
@@ -445,6 +476,7 @@ bool folder_scan(Pool *pool, PoolScan *scan, Error **err)
 
 typedef struct LookJob {
     char *name, *path;
+    const char *plain; /* volume_plain_format() */
     FileStamp known, now;
     VolumeDef *def; /* new; NULL: as it was but for its times */
     struct stat st;
@@ -479,8 +511,13 @@ static void look_job_run(void *data)
         job->error = errno;
         return;
     }
+    if (!is_volume_type(&job->st)) {
+        job->error = ENOENT;
+        return;
+    }
     job->now = file_stamp_of(&job->st);
-    job->def = volume_probe(job->name, job->path, fd, &job->st);
+    job->def = volume_probe(job->name, job->path, fd, &job->st,
+                            file_stamp_same_file(&job->known, &job->now) ? job->plain : NULL);
 }
 
 bool folder_look_at_volume(Pool *pool, Volume *volume, Error **err)
@@ -491,6 +528,7 @@ bool folder_look_at_volume(Pool *pool, Volume *volume, Error **err)
     job->name = g_strdup(volume->def->name);
     job->path = g_strdup(volume->def->target.path);
     job->known = volume->stamp;
+    job->plain = volume_plain_format(volume);
     if (!folder_run(volume->def->target.path, look_job_run, job, look_job_free, err))
         return error_prefix(err, "storage pool '%s'", pool->name);
     if (job->error == ENOENT)
@@ -498,8 +536,7 @@ bool folder_look_at_volume(Pool *pool, Volume *volume, Error **err)
     else if (job->error)
         ok = error_set_errno(err, job->error, "cannot open volume '%s'", job->path);
     else if (job->def) {
-        volume_set_def(volume, g_steal_pointer(&job->def));
-        volume->stamp = job->now;
+        volume_take_probe(volume, g_steal_pointer(&job->def), &job->now);
     } else {
         volume_probe_stat(volume->def, -1, &job->st);
     }
@@ -511,9 +548,9 @@ bool folder_look_at_volume(Pool *pool, Volume *volume, Error **err)
 
 bool folder_plan_volume(Pool *pool, VolumeDef *def, const Volume *from, unsigned flags, Error **err)
 {
-    static const char *const known[] = { "none",  "raw", "dir",  "bochs", "cloop", "dmg", "iso",
-                                         "vpc",   "vdi", "fat",  "vhd",   "ploop", "cow", "qcow",
-                                         "qcow2", "qed", "vmdk", "luks",  "vhdx",  NULL };
+    static const char *const known[] = { "raw", "dir",  "bochs", "cloop", "dmg", "iso",  "vpc",
+                                         "vdi", "fat",  "vhd",   "ploop", "cow", "qcow", "qcow2",
+                                         "qed", "vmdk", "luks",  "vhdx",  NULL };
     const char *format = def->target.format ? def->target.format : "raw";
     const char *folder = pool_def(pool)->target_path;
 
@@ -523,6 +560,11 @@ bool folder_plan_volume(Pool *pool, VolumeDef *def, const Volume *from, unsigned
     if (strcmp(format, "luks") == 0 && !def->target.encryption)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "unknown volume format type luks without an <encryption>");
+    if (def->target.encryption &&
+        (!def->target.encryption->secrets || def->target.encryption->secrets->len != 1))
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "A single <secret type='passphrase'...> element is expected in encryption "
+                         "description");
     if (!g_strv_contains(known, format))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown volume format type %s", format);
     if (def->backing && def->backing->format && !g_strv_contains(known, def->backing->format))
@@ -538,12 +580,14 @@ bool folder_plan_volume(Pool *pool, VolumeDef *def, const Volume *from, unsigned
     return true;
 }
 
+/* Under a temporary name first: it is there with its owner and mode, or not at all. */
 static int make_dir_volume(const PathJob *job)
 {
     if (mkdir(job->path, 0700) < 0)
         return errno;
-    if (chmod(job->path, job->mode) < 0 ||
-        ((job->uid != (uid_t)-1 || job->gid != (gid_t)-1) && chown(job->path, job->uid, job->gid) < 0)) {
+    if (((job->uid != (uid_t)-1 || job->gid != (gid_t)-1) && chown(job->path, job->uid, job->gid) < 0) ||
+        chmod(job->path, job->mode) < 0 ||
+        renameat2(AT_FDCWD, job->path, AT_FDCWD, job->path2, RENAME_NOREPLACE) < 0) {
         const int why = errno;
         (void)rmdir(job->path);
         return why;
@@ -551,12 +595,13 @@ static int make_dir_volume(const PathJob *job)
     return 0;
 }
 
-AWAITS static bool folder_make_dir(const VolumeDef *def, Error **err)
+AWAITS static bool folder_make_dir(const VolumeDef *def, const char *temp, Error **err)
 {
     const StoragePermissions *permissions = def->target.permissions;
     const PathJob job = {
         .work = make_dir_volume,
-        .path = def->target.path,
+        .path = (char *)temp,
+        .path2 = def->target.path,
         .mode = permissions && permissions->mode.is_set ? permissions->mode.value : 0600,
         .uid = permissions && permissions->owner.is_set ? permissions->owner.value : (uid_t)-1,
         .gid = permissions && permissions->group.is_set ? permissions->group.value : (gid_t)-1
@@ -586,7 +631,7 @@ bool folder_make_volume(Pool *pool, VolumeDef *def, Volume *from, unsigned flags
     if (def->type == VOLUME_DIR) {
         if (from)
             return error_set(err, ERROR_INTERNAL, "cannot copy from volume to a directory volume");
-        return folder_make_dir(def, err);
+        return folder_make_dir(def, temp, err);
     }
     if (from)
         input = input_of(from);
@@ -611,11 +656,14 @@ bool folder_remove_volume(Pool *pool, Volume *volume, unsigned flags, Error **er
     const PathJob job = { .work = remove_volume, .path = volume->def->target.path, .mode = is_dir };
     int result = 0;
 
+    if (flags)
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "unsupported flags (0x%x) in function virStorageBackendVolDeleteLocal", flags);
     if (!path_run(&job, &result, err))
         return error_prefix(err, "storage pool '%s'", pool->name);
     return result == 0 ||
            error_set_errno(err, result, is_dir ? "cannot remove directory '%s'" : "cannot unlink file '%s'",
-                           volume->def->target.path);
+                           volume_path(volume));
 }
 
 bool folder_resize_volume(Pool *pool, Volume *volume, uint64_t capacity_bytes, unsigned flags, Error **err)

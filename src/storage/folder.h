@@ -8,6 +8,8 @@
 
 #include "storage/pool_backend.h"
 
+#define TEMP_PREFIX ".lodge-" /* of every name that folder_temp_path() makes */
+
 bool folder_build(Pool *pool, unsigned flags, Error **err);  /* makes the folder, with its owner and mode */
 bool folder_remove(Pool *pool, unsigned flags, Error **err); /* an empty one only */
 bool folder_scan(Pool *pool, PoolScan *scan, Error **err);

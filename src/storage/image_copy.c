@@ -34,8 +34,9 @@ typedef struct Pieces {
     bool no_extents; /* the file system does not tell its holes */
     bool no_fallocate;
     uint8_t *buffer;
-    bool in_from; /* what failed */
-    int error;    /* 0: none */
+    bool is_looked_at; /* both ends */
+    bool in_from;      /* what failed */
+    int error;         /* 0: none */
 } Pieces;
 
 static void pieces_free(void *data)
@@ -263,6 +264,11 @@ static bool pieces_clone(Pieces *pieces)
     pieces->no_extents = S_ISBLK(from.st_mode);
     pieces->no_ranges = S_ISBLK(from.st_mode) || S_ISBLK(to.st_mode);
     pieces->buffer = g_malloc(BUFFER_BYTES);
+    pieces->is_looked_at = true;
+    if (pieces->at > 0) { /* a tail */
+        pieces->end = MAX(pieces->end, pieces->at);
+        return true;
+    }
     if (ioctl(pieces->to, FICLONE, pieces->from) < 0)
         return pieces_fail(pieces, true);
     pieces->at = pieces->end;
@@ -343,6 +349,21 @@ static bool pieces_run(Pieces **io_pieces, PieceKind kind, WorkerLane *lane, con
     return true;
 }
 
+/* What could not be shared. */
+static bool pieces_copy_all(Pieces **io_pieces, WorkerLane *lane, const char *from_name, const char *to_name,
+                            Error **err)
+{
+    if ((*io_pieces)->is_looked_at)
+        (*io_pieces)->error = 0;
+    if ((*io_pieces)->error == 0 && pieces_run(io_pieces, PIECE_COPY, lane, to_name, err) &&
+        pieces_run(io_pieces, PIECE_FINISH, lane, to_name, err))
+        return true;
+    const Pieces *pieces = *io_pieces;
+    return pieces ? error_set_errno(err, pieces->error, "cannot %s '%s'", pieces->in_from ? "read" : "write",
+                                    pieces->in_from ? from_name : to_name)
+                  : false;
+}
+
 bool image_copy_bytes(int from_fd, const char *from_name, int to_fd, const char *to_name, bool reflink_only,
                       Error **err)
 {
@@ -357,15 +378,23 @@ bool image_copy_bytes(int from_fd, const char *from_name, int to_fd, const char 
         return false;
     if (reflink_only)
         return error_set_errno(err, pieces->error, "failed to clone files from '%s'", from_name);
-    if (pieces->buffer) /* NULL: the two could not even be looked at */
-        pieces->error = 0;
-    if (pieces->error == 0 && pieces_run(&pieces, PIECE_COPY, lane, to_name, err) &&
-        pieces_run(&pieces, PIECE_FINISH, lane, to_name, err))
-        return true;
-    if (pieces)
-        error_set_errno(err, pieces->error, "cannot %s '%s'", pieces->in_from ? "read" : "write",
-                        pieces->in_from ? from_name : to_name);
-    return false;
+    return pieces_copy_all(&pieces, lane, from_name, to_name, err);
+}
+
+bool image_copy_tail(int from_fd, const char *from_name, int to_fd, const char *to_name, uint64_t start_bytes,
+                     Error **err)
+{
+    WorkerLane *lane = image_lane_of(from_name, to_name);
+    g_autoptr(Pieces) pieces = pieces_new(PIECE_CLONE, from_fd, to_fd, start_bytes, err);
+
+    if (start_bytes == 0)
+        return image_copy_bytes(from_fd, from_name, to_fd, to_name, false, err);
+    if (!pieces)
+        return false;
+    pieces->at = start_bytes;
+    if (!pieces_step(&pieces, lane, to_name, err) && !pieces)
+        return false;
+    return pieces_copy_all(&pieces, lane, from_name, to_name, err);
 }
 
 bool image_allocate_bytes(int fd, const char *name, uint64_t bytes, Error **err)

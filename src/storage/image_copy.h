@@ -18,6 +18,9 @@
  * ERROR_TIMEOUT when a piece takes too long. */
 AWAITS MUST_CHECK bool image_copy_bytes(int from_fd, const char *from_name, int to_fd, const char *to_name,
                                         bool reflink_only, Error **err);
+/* The same for what lies beyond @start_bytes, as bytes. */
+AWAITS MUST_CHECK bool image_copy_tail(int from_fd, const char *from_name, int to_fd, const char *to_name,
+                                       uint64_t start_bytes, Error **err);
 /* Makes the first @bytes of a file real: what is a hole becomes zeros that take space; it grows if it is
  * shorter. "cannot allocate N bytes in file '...'" */
 AWAITS MUST_CHECK bool image_allocate_bytes(int fd, const char *name, uint64_t bytes, Error **err);

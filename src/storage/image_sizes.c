@@ -7,6 +7,7 @@
 #include "storage/image_sizes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -49,6 +50,7 @@ struct ImageSizes {
 struct ImageRequest {
     ImageSizes *sizes;
     GPtrArray *wanted; /* of ImageSize (counted) */
+    guint next;        /* of those, for image_request_find() */
 };
 
 typedef struct LookItem {
@@ -107,6 +109,21 @@ void image_sizes_free(ImageSizes *sizes)
     g_free(sizes);
 }
 
+static const char *path_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* Whether the texts say that both lie in one folder. @other: NULL for nowhere */
+static bool is_beside(const char *path, const char *other)
+{
+    const size_t len = (size_t)(path_name(path) - path);
+
+    return other && strncmp(path, other, len) == 0 && !strchr(other + len, '/');
+}
+
 /* ---- in the worker ---- */
 
 static HeaderKey header_key(const struct stat *st)
@@ -131,19 +148,19 @@ static bool header_is_same(const HeaderKey *known, const HeaderKey *now)
            time_is_same(&known->modified, &now->modified);
 }
 
-static void look_at(LookItem *item)
+static void look_at(LookItem *item, int folder)
 {
     struct stat st;
 
-    if (stat(item->size->path, &st) < 0) {
+    if (fstatat(folder, path_name(item->size->path), &st, 0) < 0) {
         item->error = errno;
         return;
     }
     const HeaderKey key = header_key(&st);
-    const bool has_header = item->size->format == STORAGE_FORMAT_QCOW2;
+    const bool has_header =
+        item->size->format != STORAGE_FORMAT_RAW && item->size->format != STORAGE_FORMAT_ABSENT;
     if (!S_ISREG(st.st_mode) || (has_header && !header_is_same(&item->key, &key))) {
         item->error = storage_probe_now(item->size->path, item->size->format, &item->info);
-        storage_info_clear(&item->info); /* the backing file's name: not wanted here */
     } else {
         if (!has_header)
             item->info.capacity = (uint64_t)st.st_size;
@@ -156,9 +173,18 @@ static void look_at(LookItem *item)
 static void look_batch_run(void *data)
 {
     LookBatch *batch = data;
+    AUTO_FD folder = -1;
+    const char *last = NULL;
 
     for (unsigned i = 0; i < batch->n_items && !atomic_load(&batch->stop); i++) {
-        look_at(&batch->items[i]);
+        const char *path = batch->items[i].size->path;
+        if (!is_beside(path, last)) { /* the way there costs as much as the file */
+            g_autofree char *name = g_path_get_dirname(path);
+            fd_cleanup(&folder);
+            folder = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        }
+        last = path;
+        look_at(&batch->items[i], folder);
         atomic_store(&batch->n_done, i + 1);
     }
 }
@@ -299,10 +325,7 @@ void image_request_add(ImageRequest *request, const char *path, StorageFormat fo
 /* Files of one folder have one lane: finding it costs more than looking at a file. */
 static WorkerLane *lane_for(const char *path, const char **io_last, WorkerLane **io_lane)
 {
-    const char *slash = strrchr(path, '/');
-    const size_t len = slash ? (size_t)(slash - path) + 1 : 0;
-
-    if (!*io_last || strncmp(path, *io_last, len) != 0 || strchr(*io_last + len, '/'))
+    if (!is_beside(path, *io_last))
         *io_lane = worker_lane_for_path(path);
     *io_last = path;
     return *io_lane;
@@ -379,10 +402,15 @@ void image_request_run(ImageRequest *request, uint64_t deadline_ms, uint64_t loo
         look_split(link->data);
 }
 
-bool image_sizes_find(const ImageSizes *sizes, const char *path, StorageInfo *ret_info)
+bool image_request_find(ImageRequest *request, const char *path, StorageInfo *ret_info)
 {
-    const ImageSize *size = g_hash_table_lookup(sizes->by_path, path);
+    const GPtrArray *wanted = request->wanted;
+    const ImageSize *size = request->next < wanted->len ? wanted->pdata[request->next] : NULL;
 
+    if (size && strcmp(size->path, path) == 0)
+        request->next++;
+    else
+        size = g_hash_table_lookup(request->sizes->by_path, path);
     if (!size || !size->is_known)
         return false;
     *ret_info = size->info;

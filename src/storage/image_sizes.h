@@ -25,8 +25,9 @@ void image_request_add(ImageRequest *request, const char *path, StorageFormat fo
 /* Looks at all that were added; waits until @deadline_ms (loop_now_ms()) at most. A look itself may take
  * @look_timeout_ms. */
 AWAITS void image_request_run(ImageRequest *request, uint64_t deadline_ms, uint64_t look_timeout_ms);
+/* The last that is known of @path; false: nothing. Quick in the order in which they were added. *ret_info has
+ * no strings that the caller would own. */
+bool image_request_find(ImageRequest *request, const char *path, StorageInfo *ret_info);
 
-/* The last that is known of @path; false: nothing. *ret_info has no strings that the caller would own. */
-bool image_sizes_find(const ImageSizes *sizes, const char *path, StorageInfo *ret_info);
 /* Forgets what nobody asked for since the last call of this. */
 void image_sizes_sweep(ImageSizes *sizes);

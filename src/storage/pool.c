@@ -17,7 +17,7 @@
 #define FRESH_MS 1500          /* how long a look counts where nobody tells of changes */
 #define LOOK_DEADLINE_MS 10000 /* of whoever only asks */
 #define LOOK_BY_TOOLS_MS 60000 /* the same where programs have to be run */
-#define LOAD_DEADLINE_MS 2000  /* the start of the daemon waits this long for pools that were active */
+#define LOAD_DEADLINE_MS 1000  /* the start of the daemon waits this long for pools that were active */
 #define RETRY_MIN_MS 5000
 #define RETRY_MAX_MS 300000
 #define BUILD_FLAGS (VIR_STORAGE_POOL_BUILD_NO_OVERWRITE | VIR_STORAGE_POOL_BUILD_OVERWRITE)
@@ -141,7 +141,7 @@ bool pool_freshen(Pool *pool, const char *name, Error **err)
         return true;
     const uint64_t token =
         fiber_deadline_begin(pool->backend->is_folder ? LOOK_DEADLINE_MS : LOOK_BY_TOOLS_MS);
-    bool ok = pool_await_look(pool, pool->look_begun + 1, &done, err);
+    bool ok = pool_await_look(pool, pool->look_begun + 1, &done, err) && pool_require_active(pool, err);
     GHashTable *only = g_steal_pointer(&pool->changed);
     if (ok && !done && !pool->is_stale && pool->watch < 0 && name) {
         only = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -590,13 +590,30 @@ bool pool_delete(Object *pool, unsigned flags, const char *function, const Calle
            pool_work(pool, flags, caller, true, err);
 }
 
+/* From now on volumes are what their files say. */
+static void pool_forget_asked(Pool *pool)
+{
+    GHashTableIter iter;
+    gpointer value = NULL;
+
+    g_hash_table_iter_init(&iter, pool->volumes);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Volume *volume = value;
+        volume->stamp.is_settled = volume->stamp.is_settled && !volume->is_as_asked;
+        volume->is_as_asked = false;
+    }
+}
+
 bool pool_refresh(Object *object, const Caller *caller, Error **err)
 {
     Pool *pool = (Pool *)object;
     g_auto(Job) job = { 0 };
 
     if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !pool_require_active(pool, err) ||
-        !pool_require_quiet(pool, err) || !pool_look(pool, err))
+        !pool_require_quiet(pool, err))
+        return false;
+    pool_forget_asked(pool);
+    if (!pool_look(pool, err))
         return false;
     object_publish(object, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
     return true;
@@ -605,11 +622,12 @@ bool pool_refresh(Object *object, const Caller *caller, Error **err)
 Object *pool_find_by_target_path(Host *host, const char *path, Error **err)
 {
     Object *object = NULL;
+    g_autofree char *clean = pool_clean_path(path);
 
     for (RegistryIter iter = registry_iter(host_registry(host, &pool_class));
          (object = registry_next(&iter));) {
         const PoolDef *def = object->is_listed && object->live ? object->live : NULL;
-        if (def && def->target_path && strcmp(def->target_path, path) == 0)
+        if (def && def->target_path && strcmp(def->target_path, clean) == 0)
             return object_ref(object);
     }
     error_set(err, ERROR_NO_STORAGE_POOL, "no storage pool with matching target path '%s'", path);
@@ -667,8 +685,9 @@ AWAITS static bool pool_resume(Host *host, PoolDef *def, Error **err)
     Pool *pool = (Pool *)job.object;
     pool->backend = pool_get_backend(def, err);
     pool->working = def;
-    const bool ok =
-        pool->backend && !pool->live && pool_take_over(pool, err) && pool_open_volumes(pool, def, err);
+    const bool ok = pool->backend &&
+                    (!pool->live || error_set(err, ERROR_INVALID_STATE, "it is active already")) &&
+                    pool_take_over(pool, err) && pool_open_volumes(pool, def, err);
     pool->working = NULL;
     if (!ok) {
         pool_def_free(def);
@@ -677,6 +696,32 @@ AWAITS static bool pool_resume(Host *host, PoolDef *def, Error **err)
     }
     object_list_it(&pool->object);
     return true;
+}
+
+static TakeOver *take_over_new(Host *host, const char *path)
+{
+    TakeOver *copy = g_new0(TakeOver, 1);
+
+    *copy = (TakeOver){ .host = host, .path = g_strdup(path) };
+    return copy;
+}
+
+/* Again and again, until its storage answers or somebody started, stopped or removed it. */
+AWAITS static void pool_resume_later(void *arg)
+{
+    g_autofree TakeOver *found = arg;
+    g_autofree char *path = found->path;
+
+    for (uint64_t delay_ms = RETRY_MIN_MS; !found->host->is_stopping;
+         delay_ms = MIN(2 * delay_ms, RETRY_MAX_MS)) {
+        g_autoptr(Error) err = NULL;
+        PoolDef *def = NULL;
+        const bool in_a_hurry = wait_queue_wait(&found->host->hurry, delay_ms, NULL);
+        if (in_a_hurry || found->host->is_stopping || !pool_read_state(path, &def, &err))
+            return;
+        if (pool_resume(found->host, def, &err) || error_code(err) != ERROR_TIMEOUT)
+            return;
+    }
 }
 
 AWAITS static void pool_resume_one(void *item)
@@ -691,8 +736,10 @@ AWAITS static void pool_resume_one(void *item)
     if (ok)
         return;
     log_warning_error(err, found->path);
-    if (error_code(err) == ERROR_TIMEOUT)
-        return; /* it stays remembered: autostart or its owner starts it again */
+    if (error_code(err) == ERROR_TIMEOUT) { /* its storage is away: nobody waits for that */
+        host_spawn(found->host, "pool", pool_resume_later, take_over_new(found->host, found->path));
+        return;
+    }
     if (!file_remove(found->path, NULL))
         log_warning("'%s' could not be removed", found->path);
 }
@@ -793,9 +840,9 @@ void pool_autostart_all(Host *host, bool is_first)
         host_spawn(host, "autostart", pool_autostart_one, object_ref(g_ptr_array_index(pools, i)));
 }
 
+/* The pools have closed themselves: their registry goes first. */
 static void pool_room_close(Host *host)
 {
-    /* The pools have left with their registry. */
     PoolRoom *room = g_steal_pointer(&host->pools);
     sd_event_source_disable_unref(room->inotify_source);
     if (room->inotify_fd >= 0)

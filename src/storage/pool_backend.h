@@ -36,7 +36,9 @@ struct Volume {
     VolumeDef *def;     /* complete: name, key, target.path, type, sizes */
     FileStamp stamp;    /* of a file: when def was read from it */
     unsigned n_users;   /* operations on it under way: it is not deleted, resized or wiped meanwhile */
+    GPtrArray *retired; /* definitions that those operations may still read; NULL: none */
     bool is_being_made; /* not listed */
+    bool is_as_asked;   /* made by this daemon: what was asked for counts until the pool is refreshed */
 };
 
 struct Pool {
@@ -51,10 +53,11 @@ struct Pool {
     uint64_t look_begun, look_done; /* the last that was begun, and the last that brought something */
     bool is_looking;
     WaitQueue looked;
-    uint64_t looked_ms;  /* loop_now_ms() of the last */
-    bool is_stale;       /* something is known to have changed since */
-    GHashTable *changed; /* names of files that did; NULL: none */
-    int watch;           /* of inotify; -1: nobody tells of changes */
+    uint64_t looked_ms;       /* loop_now_ms() of the last */
+    bool is_stale;            /* something is known to have changed since */
+    GHashTable *changed;      /* names of files that did; NULL: none */
+    int watch;                /* of inotify; -1: nobody tells of changes */
+    sd_event_source *telling; /* soon clients are told what others changed; NULL: nothing to tell */
 
     char *reason; /* why it could not be started by itself; NULL */
     unsigned n_retries;
@@ -136,6 +139,24 @@ void volume_index_remove(Volume *volume);
 /* Takes it out of its pool; references stay valid. */
 void volume_take_out(Volume *volume);
 
+/* ---- operations on a volume (volume.c) ---- */
+
+/* While one is under way it keeps the pool from being stopped and the volume from being changed by others. */
+typedef struct VolumeUse {
+    Volume *volume; /* counted */
+    Pool *pool;     /* counted */
+} VolumeUse;
+void volume_use_begin(Volume *volume, VolumeUse *use);
+void volume_use_end(VolumeUse *use); /* of {0}: nothing */
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
+/* Brings its definition up to date. ERROR_NO_STORAGE_VOL: it is not there any more */
+AWAITS MUST_CHECK bool volume_look(Volume *volume, Error **err);
+MUST_CHECK bool volume_require_free(const Volume *volume, Error **err); /* no other operation */
+/* Refuses to @what ("wipe") the volume that a running machine uses. */
+MUST_CHECK bool volume_require_unused(const Volume *volume, const char *what, Error **err);
+/* What was done to the file @name shows in the pool's sizes, too. */
+AWAITS void pool_note_change(Pool *pool, const char *name);
+
 /* Looks at the storage if something may have changed since the last look; one look serves all who ask.
  * @name (NULL: none): at this one in any case, if nobody tells of changes. */
 AWAITS MUST_CHECK bool pool_freshen(Pool *pool, const char *name, Error **err);
@@ -149,6 +170,8 @@ AWAITS void pool_watch_begin(Pool *pool, const char *path);
 void pool_watch_end(Pool *pool);
 /* Takes in what has been told until now. */
 void pool_watch_drain(Host *host);
+/* The file @name was changed by an operation, which its client knows: if nothing else did, nobody is told. */
+void pool_watch_own(Pool *pool, const char *name);
 
 /* Runs a program that must succeed. @argv: argv[0] is a name on PATH (hint: @package brings it);
  * NULL-terminated. What it says goes into the error: "Child process (LINE) unexpected exit status N: TEXT".

@@ -312,7 +312,7 @@ AWAITS static bool disk_scan(Pool *pool, PoolScan *scan, Error **err)
         if (part->kind != PART_FREE && !part->is_new)
             disk_add_volume(found, &table, part, links);
     }
-    if (!block_look(pool, found, BLOCK_LOOK_SIZES, err))
+    if (!block_look(pool, found, err))
         return false;
     disk_tell_free(pool, &table);
     block_scan_take(pool, scan, found);

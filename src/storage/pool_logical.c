@@ -370,7 +370,7 @@ AWAITS static bool logical_scan(Pool *pool, PoolScan *scan, Error **err)
             last = add_volume(pool, found, row);
         add_extents(last, row);
     }
-    if (!read_group_sizes(group, scan, err) || !block_look(pool, found, BLOCK_LOOK_SIZES, err))
+    if (!read_group_sizes(group, scan, err) || !block_look(pool, found, err))
         return false;
     block_scan_take(pool, scan, found);
     return true;

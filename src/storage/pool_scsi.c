@@ -133,7 +133,7 @@ bool scsi_scan_host(Pool *pool, unsigned host, PoolScan *scan, Error **err)
         g_autofree char *name = g_strconcat("unit", strchr(address, ':'), NULL);
         block_found_add(found, name, link ? link : device)->key = scsi_serial(device);
     }
-    if (!block_look(pool, found, BLOCK_LOOK_SIZES, err))
+    if (!block_look(pool, found, err))
         return false;
     block_scan_take(pool, scan, found);
     return true;

@@ -14,14 +14,15 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
-#include "storage/pool_backend.h"
+#include "storage/folder.h"
 
 #define WATCH_EVENTS                                                                                         \
     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF |     \
      IN_MOVE_SELF | IN_ONLYDIR)
 #define WATCH_DEADLINE_MS 5000
-#define CHANGED_MAX 1024 /* names that are kept apart; more: everything is looked at */
-#define DRAIN_MAX 64     /* reads in one go */
+#define TELL_AFTER_MS 1000 /* changes of that time are one event for clients */
+#define CHANGED_MAX 1024   /* names that are kept apart; more: everything is looked at */
+#define DRAIN_MAX 64       /* reads in one go */
 
 typedef struct WatchJob {
     int inotify_fd; /* a duplicate */
@@ -65,6 +66,47 @@ static void watch_job_run(void *data)
         job->watch = inotify_add_watch(job->inotify_fd, job->path, WATCH_EVENTS);
 }
 
+/* ---- telling clients ---- */
+
+AWAITS static void watch_tell(void *arg)
+{
+    Pool *pool = arg;
+    g_autoptr(Object) object = &pool->object;
+    g_autoptr(Error) err = NULL;
+
+    if (!object->live)
+        return;
+    if (pool_freshen(pool, NULL, &err))
+        object_publish(object, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
+    else
+        log_warning_error(err, pool->name);
+}
+
+static int watch_on_tell(sd_event_source *source, uint64_t usec, void *arg)
+{
+    Pool *pool = arg;
+
+    pool->telling = sd_event_source_disable_unref(pool->telling);
+    if (!pool->host->is_stopping)
+        host_spawn(pool->host, "pool", watch_tell, object_ref(&pool->object));
+    return 0;
+}
+
+static void watch_tell_soon(Pool *pool)
+{
+    if (!pool->telling && pool->live)
+        (void)sd_event_add_time_relative(loop_event(), &pool->telling, CLOCK_MONOTONIC, TELL_AFTER_MS * 1000,
+                                         0, watch_on_tell, pool);
+}
+
+void pool_watch_own(Pool *pool, const char *name)
+{
+    pool_watch_drain(pool->host);
+    if (!pool->changed ||
+        (g_hash_table_size(pool->changed) == 1 && g_hash_table_contains(pool->changed, name)))
+        pool->telling = sd_event_source_disable_unref(pool->telling);
+}
+
 /* Notes what one event says. */
 static void watch_take(Host *host, const struct inotify_event *event)
 {
@@ -74,8 +116,10 @@ static void watch_take(Host *host, const struct inotify_event *event)
         GHashTableIter iter;
         gpointer value = NULL;
         g_hash_table_iter_init(&iter, host->pools->watches);
-        while (g_hash_table_iter_next(&iter, NULL, &value))
+        while (g_hash_table_iter_next(&iter, NULL, &value)) {
             ((Pool *)value)->is_stale = true;
+            watch_tell_soon(value);
+        }
         return;
     }
     pool = g_hash_table_lookup(host->pools->watches, GINT_TO_POINTER(event->wd));
@@ -85,14 +129,17 @@ static void watch_take(Host *host, const struct inotify_event *event)
         g_hash_table_remove(host->pools->watches, GINT_TO_POINTER(event->wd));
         pool->watch = -1;
         pool->is_stale = true;
+        watch_tell_soon(pool);
         return;
     }
-    if (event->len == 0)
+    if (event->len == 0 || g_str_has_prefix(event->name, TEMP_PREFIX))
         return;
+    if (!(event->mask & IN_ATTRIB)) /* who owns a file changes with each start of a machine */
+        watch_tell_soon(pool);
     if (!pool->changed)
         pool->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     if (g_hash_table_size(pool->changed) < CHANGED_MAX)
-        g_hash_table_add(pool->changed, g_strndup(event->name, event->len));
+        g_hash_table_add(pool->changed, g_strdup(event->name));
     else
         pool->is_stale = true;
 }
@@ -157,6 +204,7 @@ void pool_watch_begin(Pool *pool, const char *path)
 
 void pool_watch_end(Pool *pool)
 {
+    pool->telling = sd_event_source_disable_unref(pool->telling);
     if (pool->watch < 0)
         return;
     /* Removing a watch does not touch the storage. */

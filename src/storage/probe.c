@@ -2,7 +2,9 @@
  * that a start on dead storage ends with an error that names the path.
  *
  * Image headers are hostile input: a guest can write what it likes into the header of a raw image. So a
- * format is never guessed, and a backing file is followed only from an image whose declared format has one.
+ * format is never guessed, but for the last image of a chain, where nothing follows from it; and a backing
+ * file is followed only from an image whose declared format has one. Each image of a chain is looked at in
+ * its own lane: where a base hangs, that holds up no other storage.
  */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "storage"
@@ -12,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,101 +22,38 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/worker.h"
+#include "conf/domain_device.h"
+#include "conf/domain_rows.h"
+#include "conf/volume.h"
 #include "core/host_private.h"
+#include "storage/chain.h"
 #include "storage/dac.h"
-
-#define HEADER_BYTES 65536
-#define CHAIN_MAX 200
-#define BACKING_NAME_MAX 1023
-#define QCOW2_INCOMPATIBLE_DATA_FILE 4
+#include "storage/remote.h"
+#include "storage/source_name.h"
+#include "storage/transient.h"
+#include "storage/volume.h"
 
 typedef struct ProbeJob {
     char *path;
-    StorageFormat format;
-    bool for_start; /* QEMU will get it: a foreign link does not count ... */
-    bool read_only; /* ... unless all it does is to read what everybody may read */
+    bool for_start;  /* QEMU will get it: a foreign link does not count ... */
+    bool read_only;  /* ... unless all it does is to read what everybody may read */
+    uid_t other_uid; /* who is tried where root has no rights; 0: nobody */
+    gid_t other_gid;
+    ChainLook look;
     StorageInfo info;
     int error;
     bool is_dir;
-    const char *failed_call; /* static */
     Error *refusal;
 } ProbeJob;
-
-void storage_info_clear(StorageInfo *info)
-{
-    g_clear_pointer(&info->backing, g_free);
-}
 
 static void probe_job_free(void *data)
 {
     ProbeJob *job = data;
 
-    storage_info_clear(&job->info);
+    image_info_clear(&job->look.info);
     error_free(job->refusal);
     g_free(job->path);
     g_free(job);
-}
-
-static uint32_t be32_at(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static uint64_t be64_at(const uint8_t *p)
-{
-    return (uint64_t)be32_at(p) << 32 | be32_at(p + 4);
-}
-
-/* qcow2 header extensions: {type, length, data padded to 8}, ended by type 0. 0xe2792aca holds the format of
- * the backing file (QEMU's docs/interop/qcow2). */
-static StorageFormat qcow2_backing_format(const uint8_t *header, size_t len, size_t offset, size_t end)
-{
-    while (offset + 8 <= len && offset + 8 <= end) {
-        const uint32_t type = be32_at(header + offset);
-        const uint32_t size = be32_at(header + offset + 4);
-        if (type == 0 || size > len - offset - 8)
-            break;
-        if (type == 0xe2792aca) {
-            g_autofree char *name = g_strndup((const char *)header + offset + 8, size);
-            uint8_t value = STORAGE_FORMAT_ABSENT;
-            (void)enum_from_name(&storage_format_names, name, &value);
-            return (StorageFormat)value;
-        }
-        offset += 8 + ((size + 7u) & ~7u);
-    }
-    return STORAGE_FORMAT_ABSENT;
-}
-
-static void probe_qcow2(ProbeJob *job, const uint8_t *header, size_t len)
-{
-    if (len < 104 || memcmp(header, "QFI\xfb", 4) != 0)
-        return; /* QEMU has the better words for it */
-    const uint32_t version = be32_at(header + 4);
-    const uint64_t backing_offset = be64_at(header + 8);
-    const uint32_t backing_size = be32_at(header + 16);
-
-    job->info.capacity = be64_at(header + 24);
-    job->info.has_data_file = version >= 3 && (be64_at(header + 72) & QCOW2_INCOMPATIBLE_DATA_FILE);
-    if (backing_offset == 0 || backing_size == 0 || backing_size > BACKING_NAME_MAX || backing_offset > len ||
-        backing_size > len - backing_offset)
-        return;
-    job->info.backing = g_strndup((const char *)header + backing_offset, backing_size);
-    const size_t extensions = version >= 3 ? be32_at(header + 100) : 72;
-    job->info.backing_format = qcow2_backing_format(header, len, extensions, backing_offset);
-}
-
-static void probe_header(ProbeJob *job, int fd)
-{
-    if (job->format != STORAGE_FORMAT_QCOW2)
-        return;
-    g_autofree uint8_t *header = g_malloc(HEADER_BYTES);
-    const ssize_t got = pread(fd, header, HEADER_BYTES, 0);
-    if (got < 0) {
-        job->error = errno;
-        job->failed_call = "cannot read header";
-        return;
-    }
-    probe_qcow2(job, header, (size_t)got);
 }
 
 static int probe_open(ProbeJob *job)
@@ -133,11 +73,54 @@ static int probe_open(ProbeJob *job)
     return trail_reopen(&trail, O_RDONLY | O_NONBLOCK);
 }
 
+/* On network storage root may be nobody, while QEMU's user is somebody. Only this thread changes. */
+static int probe_open_any(ProbeJob *job)
+{
+    int fd = probe_open(job);
+
+    if (fd >= 0 || job->refusal || (errno != EACCES && errno != EPERM) || job->other_uid == 0)
+        return fd;
+    (void)setfsgid(job->other_gid);
+    (void)setfsuid(job->other_uid);
+    fd = probe_open(job);
+    const int saved = errno;
+    (void)setfsuid(geteuid());
+    (void)setfsgid(getegid());
+    errno = saved;
+    return fd;
+}
+
+/* Clients know what is wrong with an image by the code that a QEMU which ends at its start has. */
+static void recode_for_start(Error *err)
+{
+    const ErrorCode code = error_code(err);
+
+    if (code == ERROR_INVALID_ARGUMENT || code == ERROR_OPERATION_FAILED ||
+        code == ERROR_OPERATION_UNSUPPORTED)
+        error_recode(err, ERROR_INTERNAL);
+}
+
+/* A raw image is what its file is: nothing is read. */
+static void probe_look(ProbeJob *job, int fd)
+{
+    if (job->look.format == IMAGE_RAW && !job->look.guess) {
+        job->look.id = job->info.id;
+        job->look.info.virtual_bytes = job->look.size_bytes ? job->look.size_bytes : job->info.capacity;
+    } else if (!chain_look(fd, &job->look, &job->refusal)) {
+        g_autofree char *name = name_for_message(job->path);
+        error_prefix(&job->refusal, "image '%s'", name);
+        if (job->for_start)
+            recode_for_start(job->refusal);
+        return;
+    }
+    job->info.capacity = job->look.info.virtual_bytes;
+}
+
 static void probe_job_run(void *data)
 {
     ProbeJob *job = data;
     struct stat st;
-    AUTO_FD fd = probe_open(job);
+    AUTO_FD fd = probe_open_any(job);
 
     if (fd < 0 || fstat(fd, &st) < 0) {
         job->error = errno;
@@ -148,7 +131,6 @@ static void probe_job_run(void *data)
     job->info.mode = st.st_mode;
     job->info.id = file_id_of(&st);
     job->info.is_block = S_ISBLK(st.st_mode);
-    job->info.format = job->format;
     job->is_dir = S_ISDIR(st.st_mode);
     if (job->info.is_block) {
         uint64_t size = 0;
@@ -159,26 +141,31 @@ static void probe_job_run(void *data)
         job->info.allocation = (uint64_t)st.st_blocks * 512;
     }
     if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
-        probe_header(job, fd);
+        probe_look(job, fd);
 }
 
 int storage_probe_now(const char *path, StorageFormat format, StorageInfo *ret_info)
 {
-    ProbeJob job = { .path = (char *)path, .format = format };
+    ProbeJob job = { .path = (char *)path, .info.format = format };
 
+    if (!image_format_from_storage(format, &job.look.format))
+        return EINVAL;
     probe_job_run(&job);
-    if (job.error == 0 && job.is_dir)
+    if (job.refusal)
+        job.error = EINVAL;
+    else if (job.error == 0 && job.is_dir)
         job.error = EISDIR;
-    if (job.error == 0)
+    else if (job.error == 0)
         *ret_info = job.info;
-    else
-        storage_info_clear(&job.info);
+    image_info_clear(&job.look.info);
+    error_free(job.refusal);
     return job.error;
 }
 
-/* Takes @job. *ret_errno: why, if the file could not be opened; 0 for other failures. */
-static bool probe_job_do(ProbeJob *job, uint64_t timeout_ms, StorageInfo *ret_info, int *ret_errno,
-                         Error **err)
+/* Takes @job; what was found is *ret_info and, if not NULL, *ret_look (owned). *ret_errno: why, if the file
+ * could not be opened; 0 for other failures. */
+AWAITS static bool probe_job_do(ProbeJob *job, uint64_t timeout_ms, StorageInfo *ret_info,
+                                ChainLook *ret_look, int *ret_errno, Error **err)
 {
     g_autofree char *path = g_strdup(job->path);
     WorkerLane *lane = worker_lane_for_path(path);
@@ -191,15 +178,16 @@ static bool probe_job_do(ProbeJob *job, uint64_t timeout_ms, StorageInfo *ret_in
     }
     if (job->refusal) {
         error_propagate(err, g_steal_pointer(&job->refusal));
-    } else if (job->error && job->failed_call) {
-        error_set_errno(err, job->error, "%s '%s'", job->failed_call, path);
     } else if (job->error) {
         *ret_errno = job->error;
     } else if (job->is_dir) {
         error_set_errno(err, EISDIR, "cannot read header '%s'", path);
     } else {
         *ret_info = job->info;
-        job->info = (StorageInfo){ 0 };
+        if (ret_look) {
+            *ret_look = job->look;
+            job->look.info = (ImageInfo){ 0 };
+        }
         probe_job_free(job);
         return true;
     }
@@ -213,8 +201,13 @@ bool storage_probe(const char *path, StorageFormat format, uint64_t timeout_ms, 
     ProbeJob *job = g_new0(ProbeJob, 1);
     int errnum = 0;
 
-    *job = (ProbeJob){ .path = g_strdup(path), .format = format };
-    if (probe_job_do(job, timeout_ms, ret_info, &errnum, err))
+    *job = (ProbeJob){ .path = g_strdup(path), .info.format = format };
+    if (!image_format_from_storage(format, &job->look.format)) {
+        probe_job_free(job);
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "images of format '%s' cannot be read",
+                         enum_name(&storage_format_names, format));
+    }
+    if (probe_job_do(job, timeout_ms, ret_info, NULL, &errnum, err))
         return true;
     if (errnum)
         error_set_errno(err, errnum, "Cannot access storage file '%s'", path);
@@ -225,6 +218,7 @@ bool storage_probe(const char *path, StorageFormat format, uint64_t timeout_ms, 
 
 typedef struct Prepare {
     Host *host;
+    const DomainDef *live;
     uint64_t timeout_ms;
     Error *err;
     /* a disk, or else a plain file */
@@ -246,7 +240,6 @@ static void probed_image_free(void *data)
 {
     ProbedImage *image = data;
 
-    storage_info_clear(&image->info);
     g_free(image->path);
     g_free(image);
 }
@@ -258,49 +251,41 @@ static bool prepare_fail_missing(const Prepare *one, const char *path, const cha
     const unsigned gid = one->host->config->qemu_gid;
 
     if (parent)
-        return error_set_errno(err, errnum,
-                               "Cannot access backing file '%s' of storage file '%s' (as uid:%u, gid:%u)",
-                               path, parent, uid, gid);
-    if (errnum == ENOENT) /* whoever looks: it is not there */
-        return error_set_errno(err, errnum, "Cannot access storage file '%s'", path);
-    return error_set_errno(err, errnum, "Cannot access storage file '%s' (as uid:%u, gid:%u)", path, uid,
-                           gid);
+        error_set_errno(err, errnum,
+                        "Cannot access backing file '%s' of storage file '%s' (as uid:%u, gid:%u)", path,
+                        parent, uid, gid);
+    else if (errnum == ENOENT) /* whoever looks: it is not there */
+        error_set_errno(err, errnum, "Cannot access storage file '%s'", path);
+    else
+        error_set_errno(err, errnum, "Cannot access storage file '%s' (as uid:%u, gid:%u)", path, uid, gid);
+    if (errnum == EACCES || errnum == EPERM)
+        return error_hint(err,
+                          "where root has no rights (NFS with root_squash), folder and file must be open to "
+                          "user %u: export with no_root_squash, or 'chown %u' on the server",
+                          uid, uid);
+    return false;
 }
 
-/* Where the backing name in the header of @parent points to; NULL for what is not a local file. */
-static char *backing_path(const char *parent, const char *name)
+/* @parent: whose name a message has beside that of the file; NULL: it is no backing file. *ret_look: NULL:
+ * the header does not matter. */
+AWAITS static bool prepare_add(Prepare *one, const char *path, const ChainLook *look, const char *parent,
+                               ProbedImage **ret_image, ChainLook *ret_look, Error **err)
 {
-    if (g_str_has_prefix(name, "file:"))
-        name += strlen("file:");
-    else if (g_str_has_prefix(name, "json:") || (strstr(name, ":") && !strchr(name, '/')) ||
-             strstr(name, "://"))
-        return NULL;
-    if (*name == '/')
-        return g_strdup(name);
-    g_autofree char *dir = g_path_get_dirname(parent);
-    return g_build_filename(dir, name, NULL);
-}
-
-static bool prepare_add(Prepare *one, const char *path, StorageFormat format, const char *parent,
-                        ProbedImage **ret_image, Error **err)
-{
-    const bool shared = parent != NULL || (one->disk && (one->disk->readonly || one->disk->shareable));
+    const bool shared = parent != NULL ||
+                        (one->disk && (one->disk->readonly || one->disk->shareable || one->disk->transient));
     ProbeJob *job = g_new0(ProbeJob, 1);
     StorageInfo info = { 0 };
     int errnum = 0;
 
-    *job = (ProbeJob){ .path = g_strdup(path), .format = format, .for_start = true };
+    *job = (ProbeJob){ .path = g_strdup(path), .for_start = true, .look = *look };
     job->read_only = parent || (one->disk ? one->disk->readonly : !one->is_written);
-    if (!probe_job_do(job, one->timeout_ms, &info, &errnum, err))
+    if (geteuid() == 0) {
+        job->other_uid = one->host->config->qemu_uid;
+        job->other_gid = one->host->config->qemu_gid;
+    }
+    if (!probe_job_do(job, one->timeout_ms, &info, ret_look, &errnum, err))
         return errnum ? prepare_fail_missing(one, path, parent, errnum, err) : false;
     dac_find_owner(one->host->dac, &info.id, &info.uid, &info.gid);
-    if (info.has_data_file && info.uid != 0 && geteuid() == 0) {
-        storage_info_clear(&info);
-        return error_set(err, ERROR_OPERATION_FAILED,
-                         "image '%s' of user %u keeps its data in another file: this is accepted only from "
-                         "root",
-                         path, (unsigned)info.uid);
-    }
     ProbedImage *image = g_new0(ProbedImage, 1);
     *image = (ProbedImage){ .path = g_strdup(path), .shared = shared, .info = info };
     image->is_common = info.is_foreign;
@@ -343,72 +328,163 @@ static bool prepare_judge_backing(Prepare *one, const ProbedImage *below, bool *
     return true;
 }
 
-/* Follows the chain below the top image and writes it into the live definition. */
-static bool prepare_chain(Prepare *one, StorageSource *source, ProbedImage *image, Error **err)
+/* A qcow2 image may keep its data in another file, which QEMU writes as it writes the image: only root may
+ * say which. */
+AWAITS static bool prepare_data_store(Prepare *one, const ProbedImage *image, StorageSource *source,
+                                      const ImageInfo *info, const char *parent, Error **err)
 {
-    const char *parent = source->path;
+    g_autofree char *format = NULL;
+    const ChainLook raw = { .format = IMAGE_RAW };
+    ProbedImage *data = NULL;
 
-    while (image->info.backing && !source->backing && !source->backing_ends) {
-        g_autofree char *path = backing_path(parent, image->info.backing);
-        if (!path && g_str_has_prefix(image->info.backing, "json:") && image->info.uid != 0 && geteuid() == 0)
+    if (!info->has_data_file)
+        return true;
+    if (!source->data_store) {
+        if (image->info.uid != 0 && geteuid() == 0)
             return error_set(err, ERROR_OPERATION_FAILED,
-                             "image '%s' of user %u names its backing file as '%.100s': this is accepted "
-                             "only from root",
-                             parent, (unsigned)image->info.uid, image->info.backing);
-        if (!path)
-            return true; /* QEMU follows it by itself */
-        if (image->info.backing_format == STORAGE_FORMAT_ABSENT) {
-            error_set(err, ERROR_INVALID_STATE,
-                      "format of backing image '%s' of image '%s' was not specified in the image metadata",
-                      path, parent);
-            return error_hint(err, "qemu-img rebase -u -b '%s' -F FORMAT '%s'", path, parent);
-        }
-        if (one->images->len >= CHAIN_MAX)
-            return error_set(err, ERROR_OPERATION_FAILED, "backing chain of '%s' is longer than %d images",
-                             one->disk->src.path, CHAIN_MAX);
-        StorageFormat format = image->info.backing_format;
-        StorageSource *below = g_new0(StorageSource, 1);
-        below->type = STORAGE_FILE;
-        below->format = format;
-        below->path = g_strdup(path);
-        source->backing = below;
-        if (!prepare_add(one, path, format, one->disk->src.path, &image, err) ||
-            !prepare_judge_backing(one, image, &image->is_common, err))
-            return false;
-        if (image->info.is_block)
-            below->type = STORAGE_BLOCK;
-        source = below;
-        parent = source->path;
+                             "image '%s' of user %u keeps its data in another file: this is accepted only "
+                             "from root",
+                             image->path, (unsigned)image->info.uid);
+        if (!info->data_file)
+            return error_set(err, ERROR_OPERATION_FAILED,
+                             "image '%s' keeps its data in another file and does not say in which",
+                             image->path);
+        if (!source_from_name(info->data_file, source, &source->data_store, &format, err))
+            return error_prefix(err, "data file of image '%s'", image->path);
+        source->data_store->format = STORAGE_FORMAT_RAW;
     }
-    if (!source->backing)
-        source->backing_ends = true;
+    if (!storage_is_local(source->data_store))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "the data file of image '%s' is no local file",
+                         image->path);
+    if (!prepare_add(one, source->data_store->path, &raw, parent, &data, NULL, err))
+        return false;
+    if (data->info.is_block)
+        source->data_store->type = STORAGE_BLOCK;
     return true;
 }
 
-static bool prepare_disk(Prepare *one, Error **err)
+/* What the document of a machine has no word for cannot be opened as something else. */
+static bool prepare_check_format(const ChainImage *image, Error **err)
 {
-    StorageSource *source = &one->disk->src;
-    const StorageFormat format = source->format ? source->format : STORAGE_FORMAT_RAW;
-    g_autoptr(Error) why = NULL;
-    ProbedImage *image = NULL;
+    const bool is_named = image_format_to_storage(image->format) != STORAGE_FORMAT_ABSENT;
 
-    if (!prepare_add(one, source->path, format, NULL, &image, &why)) {
-        if (source->startup_policy == STARTUP_POLICY_OPTIONAL && error_errno(why) == ENOENT) {
+    if (is_named && (image->format != IMAGE_LUKS || image->source->encryption))
+        return true;
+    error_set(err, ERROR_CONFIG_UNSUPPORTED, "backing image '%s' has the format '%s'", image->source->path,
+              enum_name(&image_format_names, image->format));
+    return error_hint(err, image->format == IMAGE_LUKS ? "a <backingStore> with <encryption> gives its secret"
+                                                       : "convert it with 'qemu-img convert -O qcow2'");
+}
+
+/* Names in an image are followed to servers only for its owner's sake: a socket has the rights of QEMU. */
+static bool prepare_judge_server(const Prepare *one, const StorageSource *source, Error **err)
+{
+    const ProbedImage *above = one->images->len ? g_ptr_array_index(one->images, one->images->len - 1) : NULL;
+
+    for (DEF_EACH(StorageHost, host, source->hosts)) {
+        if (host->socket && above && above->info.uid != 0 && geteuid() == 0)
+            return error_set(err, ERROR_OPERATION_FAILED,
+                             "image '%s' of user %u names the socket '%s': this is accepted only from root",
+                             above->path, (unsigned)above->info.uid, host->socket);
+    }
+    return true;
+}
+
+/* @is_named: the document has it; else an image does. */
+AWAITS static bool prepare_image(Prepare *one, ImageChain *chain, const ChainImage *image, bool is_named,
+                                 Error **err)
+{
+    StorageSource *source = (StorageSource *)image->source; /* a part of chain->top, which is ours */
+    const bool is_top = source == chain->top;
+    const guint n = chain->images->len;
+    const ChainImage *above = n > 1 ? g_ptr_array_index(chain->images, n - 2) : NULL;
+    const char *parent = is_top ? NULL : is_named ? above->source->path : chain->top->path;
+    ProbedImage *found = NULL;
+    ChainLook look;
+
+    if (!storage_is_local(source))
+        return is_named || prepare_judge_server(one, source, err);
+    chain_look_init(image, &look);
+    if (!prepare_add(one, source->path, &look,
+                     parent   ? parent
+                     : is_top ? NULL
+                              : "",
+                     &found, &look, err) ||
+        (!is_named && !prepare_judge_backing(one, found, &found->is_common, err)))
+        return false;
+    g_autoptr(Error) why = NULL;
+    const bool ok = image_chain_put(chain, &look, &why);
+    image_info_clear(&look.info);
+    if (!ok) {
+        recode_for_start(why);
+        return error_propagate(err, g_steal_pointer(&why));
+    }
+    if (!is_top && !prepare_check_format(image, err))
+        return false;
+    if (found->info.is_block && source->type != STORAGE_BLOCK && !is_top)
+        source->type = STORAGE_BLOCK;
+    if (image->info.backing && g_str_has_prefix(image->info.backing, "json:") && found->info.uid != 0 &&
+        geteuid() == 0 && !source->backing && !source->backing_ends)
+        return error_set(err, ERROR_OPERATION_FAILED,
+                         "image '%s' of user %u names its backing file as '%.100s': this is accepted only "
+                         "from root",
+                         source->path, (unsigned)found->info.uid, image->info.backing);
+    return prepare_data_store(one, found, source, &image->info, parent, err);
+}
+
+/* The images below, and where their data is, go into the live definition. */
+static void prepare_take_chain(DiskDef *disk, ImageChain *chain)
+{
+    StorageSource *top = chain->top;
+
+    source_free(disk->src.backing);
+    disk->src.backing = g_steal_pointer(&top->backing);
+    disk->src.backing_ends = top->backing_ends;
+    source_free(disk->src.data_store);
+    disk->src.data_store = g_steal_pointer(&top->data_store);
+}
+
+AWAITS static bool prepare_transient(Prepare *one, uint64_t capacity, Error **err)
+{
+    ProbedImage *overlay = g_new0(ProbedImage, 1);
+
+    g_ptr_array_add(one->images, overlay);
+    overlay->info.uid = geteuid();
+    overlay->info.gid = getegid();
+    if (!transient_make(one->disk, one->live->name, capacity, one->timeout_ms, &overlay->info.id, err))
+        return false;
+    overlay->path = g_strdup(one->disk->src.path);
+    return true;
+}
+
+AWAITS static bool prepare_disk(Prepare *one, Error **err)
+{
+    DiskDef *disk = one->disk;
+    g_autoptr(ImageChain) chain = image_chain_new(&disk->src, CHAIN_GUESS_LAST);
+    ChainImage *image = NULL;
+    g_autoptr(Error) why = NULL;
+
+    if (disk->encryption)
+        chain->top->encryption = xml_table_copy(&volume_encryption_table, disk->encryption);
+    for (;;) {
+        const ChainImage *above = image;
+        const bool is_named = !above || above->source->backing;
+        if (!image_chain_next(chain, &image, err))
+            return false;
+        if (!image)
+            break;
+        if (prepare_image(one, chain, image, is_named, &why))
+            continue;
+        if (!above && disk->src.startup_policy == STARTUP_POLICY_OPTIONAL && error_errno(why) == ENOENT) {
             one->drop_source = true;
             return true;
         }
         return error_propagate(err, g_steal_pointer(&why));
     }
-    if (source->backing) { /* the document names the chain: probe what it says */
-        const char *parent = source->path;
-        for (StorageSource *below = source->backing; below && below->path; below = below->backing) {
-            if (!prepare_add(one, below->path, below->format, parent, &image, err))
-                return false;
-            parent = below->path;
-            source = below;
-        }
-    }
-    return prepare_chain(one, source, image, err);
+    const ChainImage *top = g_ptr_array_index(chain->images, 0);
+    const uint64_t capacity = top->info.virtual_bytes;
+    prepare_take_chain(disk, chain);
+    return !disk->transient || prepare_transient(one, capacity, err);
 }
 
 static void prepare_fiber(void *arg)
@@ -419,18 +495,19 @@ static void prepare_fiber(void *arg)
     if (one->disk)
         (void)prepare_disk(one, &one->err);
     else
-        (void)prepare_add(one, one->path, STORAGE_FORMAT_ABSENT, NULL, &image, &one->err);
+        (void)prepare_add(one, one->path, &(ChainLook){ .format = IMAGE_RAW }, NULL, &image, NULL, &one->err);
 }
 
-static bool disk_has_local_image(const DiskDef *disk)
+static bool disk_has_image(const DiskDef *disk)
 {
-    return disk->src.path && (disk->src.type == STORAGE_FILE || disk->src.type == STORAGE_BLOCK ||
-                              disk->src.type == STORAGE_TYPE_ABSENT);
+    return storage_is_local(&disk->src) ||
+           (disk->src.type == STORAGE_NETWORK && !storage_is_empty(&disk->src));
 }
 
-static void prepare_append(GArray *ones, Host *host, DiskDef *disk, const char *path)
+static void prepare_append(GArray *ones, Host *host, const DomainDef *live, DiskDef *disk, const char *path)
 {
     Prepare one = { .host = host,
+                    .live = live,
                     .timeout_ms = (uint64_t)host->config->storage_timeout_s * 1000,
                     .disk = disk,
                     .path = path,
@@ -442,14 +519,14 @@ static void prepare_append(GArray *ones, Host *host, DiskDef *disk, const char *
 static void prepare_collect(Host *host, DomainDef *live, GArray *ones)
 {
     for (DEF_EACH(DiskDef, disk, live->disks)) {
-        if (disk_has_local_image(disk))
-            prepare_append(ones, host, disk, NULL);
+        if (disk_has_image(disk))
+            prepare_append(ones, host, live, disk, NULL);
     }
     const char *const files[] = { live->os.kernel, live->os.initrd, live->os.dtb,
                                   live->os.nvram ? live->os.nvram->path : NULL };
     for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
         if (files[i])
-            prepare_append(ones, host, NULL, files[i]);
+            prepare_append(ones, host, live, NULL, files[i]);
     }
     if (live->os.nvram && live->os.nvram->path)
         g_array_index(ones, Prepare, ones->len - 1).is_written = true;
@@ -495,19 +572,47 @@ static bool prepare_all(Host *host, const DomainDef *live, GArray *ones, GPtrArr
     return first ? error_propagate(err, first) : true;
 }
 
+/* An optional disk that is missing takes its whole device along: only a drive can be empty. */
+static void prepare_drop_disks(DomainDef *live)
+{
+    for (guint i = def_list_len(live->disks); i-- > 0;) {
+        DiskDef *disk = g_ptr_array_index(live->disks, i);
+        if (disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY ||
+            disk->src.startup_policy != STARTUP_POLICY_OPTIONAL || !storage_is_empty(&disk->src))
+            continue;
+        (void)domain_steal_device(live, DEVICE_DISK, disk);
+        xml_table_free(&disk_table, disk);
+    }
+}
+
 bool storage_prepare(Host *host, DomainDef *live, GPtrArray *dac, Error **err)
 {
     g_autoptr(GArray) ones = g_array_new(FALSE, TRUE, sizeof(Prepare));
 
+    for (DEF_EACH(DiskDef, disk, live->disks)) {
+        if (disk->src.type == STORAGE_VOLUME && !volume_resolve_source(host, &disk->src, err))
+            return false;
+        for (StorageSource *source = &disk->src; source; source = source->backing) {
+            if (source->type == STORAGE_NETWORK && !remote_prepare(host, source, err))
+                return false;
+        }
+    }
     prepare_collect(host, live, ones);
-    return prepare_all(host, live, ones, dac, err);
+    if (!prepare_all(host, live, ones, dac, err))
+        return false;
+    prepare_drop_disks(live);
+    return true;
 }
 
 bool storage_prepare_disk(Host *host, const DomainDef *live, DiskDef *disk, GPtrArray *dac, Error **err)
 {
     g_autoptr(GArray) ones = g_array_new(FALSE, TRUE, sizeof(Prepare));
 
-    if (disk_has_local_image(disk))
-        prepare_append(ones, host, disk, NULL);
+    if (disk->src.type == STORAGE_VOLUME && !volume_resolve_source(host, &disk->src, err))
+        return false;
+    if (disk->src.type == STORAGE_NETWORK && !remote_prepare(host, &disk->src, err))
+        return false;
+    if (disk_has_image(disk))
+        prepare_append(ones, host, live, disk, NULL);
     return prepare_all(host, live, ones, dac, err);
 }

@@ -22,15 +22,10 @@ typedef struct StorageInfo {
     mode_t mode;
     FileId id;
     bool is_block;
-    bool has_data_file; /* the data lies in another file, which the image names */
-    bool is_foreign;    /* a foreign link led to it (base/trail.h); only of files that everybody may read */
-    char *backing;      /* as the image names it; NULL */
-    StorageFormat backing_format; /* ABSENT: unknown */
+    bool is_foreign; /* a foreign link led to it (base/trail.h); only of files that everybody may read */
 } StorageInfo;
-void storage_info_clear(StorageInfo *info);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StorageInfo, storage_info_clear)
-/* ERROR_SYSTEM "Cannot access storage file '...'"; ERROR_TIMEOUT naming path and mount. @format ABSENT: raw.
- */
+/* ERROR_SYSTEM "Cannot access storage file '...'"; ERROR_TIMEOUT naming path and mount; what
+ * image_read_header() says. @format ABSENT: raw. */
 AWAITS MUST_CHECK bool storage_probe(const char *path, StorageFormat format, uint64_t timeout_ms,
                                      StorageInfo *ret_info, Error **err);
 /* The same for code that runs in a worker: blocks. Returns 0 or an errno. */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/fiber.h"
-#include "core/host_private.h"
+#include "core/object_class.h"
 #include "core/secret.h"
 #include "wire/wire_enums.h"
 
@@ -78,7 +78,7 @@ static bool tool_secret_value(Host *host, const VolumeEncryption *encryption, GB
     const VolumeSecret *secret = g_ptr_array_index(secrets, 0);
     g_autoptr(Object) object =
         secret->usage ? secret_find_by_usage(host, VIR_SECRET_USAGE_TYPE_VOLUME, secret->usage, err)
-                      : object_find_by_uuid(host->registries[OBJECT_SECRET], &secret->uuid, NULL, err);
+                      : object_find_by_uuid(host_registry(host, &secret_class), &secret->uuid, NULL, err);
     return object && secret_get_value(object, NULL, ret_value, err);
 }
 

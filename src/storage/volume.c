@@ -44,6 +44,7 @@ void volume_unref(Volume *volume)
     if (!volume || --volume->refs > 0)
         return;
     volume_def_free(volume->def);
+    g_clear_pointer(&volume->retired, g_ptr_array_unref);
     g_free(volume->pool_name);
     g_free(volume->name);
     g_free(volume);
@@ -88,7 +89,13 @@ void volume_set_def(Volume *volume, VolumeDef *def)
     }
     if (was_indexed)
         volume_index_remove(volume);
-    volume_def_free(volume->def);
+    if (volume->n_users == 0) {
+        volume_def_free(volume->def);
+    } else {
+        if (!volume->retired)
+            volume->retired = g_ptr_array_new_with_free_func((GDestroyNotify)volume_def_free);
+        g_ptr_array_add(volume->retired, volume->def);
+    }
     volume->def = def;
     if (was_indexed)
         volume_index_add(volume);
@@ -276,7 +283,7 @@ bool volume_list(Object *object, GPtrArray **ret_volumes, Error **err)
 /* ---- asking ---- */
 
 /* Brings it up to date; one that vanished leaves its pool. */
-AWAITS static bool volume_look(Volume *volume, Error **err)
+bool volume_look(Volume *volume, Error **err)
 {
     g_autoptr(Error) why = NULL;
 
@@ -323,8 +330,7 @@ static char *join_names(const GPtrArray *names)
     return g_string_free(text, FALSE);
 }
 
-/* Refuses to change what a running machine uses. */
-static bool volume_require_unused(const Volume *volume, const char *what, Error **err)
+bool volume_require_unused(const Volume *volume, const char *what, Error **err)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     Host *host = volume->pool->host;
@@ -359,7 +365,7 @@ static bool volume_require_no_overlay(const Volume *volume, Error **err)
     return true;
 }
 
-static bool volume_require_free(const Volume *volume, Error **err)
+bool volume_require_free(const Volume *volume, Error **err)
 {
     if (!volume_require(volume, err))
         return false;
@@ -372,13 +378,7 @@ static bool volume_require_free(const Volume *volume, Error **err)
 
 /* ---- operations under way ---- */
 
-/* Keeps the pool from being stopped and the volume from being changed by others. */
-typedef struct VolumeUse {
-    Volume *volume; /* counted */
-    Pool *pool;     /* counted */
-} VolumeUse;
-
-static void volume_use_begin(Volume *volume, VolumeUse *use)
+void volume_use_begin(Volume *volume, VolumeUse *use)
 {
     *use = (VolumeUse){ .volume = volume_ref(volume), .pool = volume->pool };
     object_ref(&use->pool->object);
@@ -386,25 +386,26 @@ static void volume_use_begin(Volume *volume, VolumeUse *use)
     use->pool->n_async++;
 }
 
-static void volume_use_end(VolumeUse *use)
+void volume_use_end(VolumeUse *use)
 {
     if (!use->volume)
         return;
-    use->volume->n_users--;
+    if (--use->volume->n_users == 0)
+        g_clear_pointer(&use->volume->retired, g_ptr_array_unref);
     use->pool->n_async--;
     object_unref(&use->pool->object);
     volume_unref(use->volume);
     *use = (VolumeUse){ 0 };
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
 
-/* What was done shows in the pool's sizes, too. */
-AWAITS static void pool_note_change(Pool *pool)
+void pool_note_change(Pool *pool, const char *name)
 {
     g_autoptr(Error) err = NULL;
+    g_autoptr(Object) reference = object_ref(&pool->object);
 
     if (!pool->live)
         return;
+    pool_watch_own(pool, name);
     pool->is_stale = pool->is_stale || !pool->backend->is_folder;
     if (pool->backend->is_folder && !pool->changed)
         pool->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -443,18 +444,17 @@ static void volume_inherit(VolumeDef *def, const Volume *from)
 AWAITS static bool volume_make(Pool *pool, Volume *volume, Volume *from, unsigned flags, Error **err)
 {
     const PoolBackend *backend = pool->backend;
-    const uint64_t cluster_bytes = volume->def->target.cluster_bytes;
 
     if (!backend->make_volume(pool, volume->def, from, flags, err))
         return false;
     /* It is there: nobody can take that back now. */
     fiber_shield_begin();
     volume->is_being_made = false;
+    volume->is_as_asked = true;
     volume_index_add(volume);
     g_autoptr(Error) why = NULL;
     if (backend->look_at_volume && !backend->look_at_volume(pool, volume, &why))
         log_warning_error(why, volume->name);
-    volume->def->target.cluster_bytes = cluster_bytes;
     fiber_shield_end();
     return true;
 }
@@ -507,7 +507,7 @@ Volume *volume_create(Object *object, const char *xml, Volume *from, unsigned fl
         return NULL;
     }
     volume_use_end(&made);
-    pool_note_change(pool);
+    pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' made by %s", volume->name, pool->name, caller_describe(caller));
     return g_steal_pointer(&volume);
 }
@@ -537,7 +537,7 @@ bool volume_delete(Volume *volume, unsigned flags, const char *function, const C
     fiber_shield_end();
     if (!ok)
         return false;
-    pool_note_change(pool);
+    pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' deleted by %s", volume->name, pool->name, caller_describe(caller));
     return true;
 }
@@ -591,7 +591,7 @@ bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, cons
     if (!pool->backend->resize_volume(pool, volume, capacity, flags, err))
         return false;
     volume_use_end(&use);
-    pool_note_change(pool);
+    pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' resized by %s", volume->name, volume->pool_name,
              caller_describe(caller));
     return volume_look(volume, err);
@@ -614,8 +614,61 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
     if (!ok)
         return false;
     volume_use_end(&use);
-    pool_note_change(pool);
+    pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' wiped by %s", volume->name, volume->pool_name,
              caller_describe(caller));
+    return true;
+}
+
+/* ---- disks of machines ---- */
+
+/* Waits for a start that is under way, as at boot. */
+AWAITS static void pool_await_start(Object *pool)
+{
+    g_auto(Job) job = { 0 };
+    const uint64_t token = fiber_deadline_begin(STARTING_DEADLINE_MS);
+
+    if (!pool->live && !job_begin(pool, JOB_MODIFY, NULL, &job, NULL))
+        log_warning("storage pool '%s' is still being started", pool->name);
+    fiber_deadline_end(token);
+}
+
+static bool source_from_volume(const Volume *volume, StorageSource *io_source, Error **err)
+{
+    const PoolBackend *backend = volume->pool->backend;
+    const bool is_direct = g_strcmp0(io_source->volume_mode, "direct") == 0;
+
+    if (backend->fill_source && (is_direct || volume->def->type == VOLUME_NETWORK))
+        return backend->fill_source(volume->pool, volume, io_source, err);
+    if (is_direct)
+        return error_set(err, ERROR_XML_INVALID, "disk source mode is only valid when storage pool is of iscsi type");
+    if (volume->def->type != VOLUME_FILE && volume->def->type != VOLUME_BLOCK)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "volume '%s' of pool '%s' is no file or device", volume->name,
+                         volume->pool_name);
+    io_source->type = volume->def->type == VOLUME_FILE ? STORAGE_FILE : STORAGE_BLOCK;
+    g_free(io_source->path);
+    io_source->path = g_strdup(volume->def->target.path);
+    return true;
+}
+
+bool volume_resolve_source(Host *host, StorageSource *io_source, Error **err)
+{
+    g_autoptr(Object) pool =
+        object_find_by_name(host_registry(host, &pool_class), io_source->pool ? io_source->pool : "", err);
+
+    if (!pool)
+        return false;
+    pool_await_start(pool);
+    if (!object_is_active(pool))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "storage pool '%s' containing volume '%s' is not active",
+                         pool->name, io_source->path);
+    g_autoptr(Volume) volume = volume_find_by_name(pool, io_source->path, err);
+    if (!volume || !source_from_volume(volume, io_source, err))
+        return false;
+    /* A guest writes what it likes into a raw volume: its format is the document's, or none. */
+    if (io_source->format == STORAGE_FORMAT_ABSENT)
+        io_source->format = STORAGE_FORMAT_RAW;
+    g_clear_pointer(&io_source->pool, g_free);
+    g_clear_pointer(&io_source->volume_mode, g_free);
     return true;
 }

@@ -49,13 +49,17 @@ AWAITS MUST_CHECK bool volume_resize(Volume *volume, uint64_t capacity_bytes, un
                                      const char *function, const Caller *caller, Error **err);
 /* @algorithm: virStorageVolWipeAlgorithm */
 AWAITS MUST_CHECK bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **err);
-/* @length 0: to the end. *ret_stream owned. What is uploaded replaces the bytes from @offset on: a whole
- * upload
- * (@offset 0, @length 0) at once when the stream ends, any other as it comes. */
+/* @length_bytes 0: to the end; @flags: virStorageVolUploadFlags, virStorageVolDownloadFlags. *ret_stream
+ * owned. What is uploaded replaces the bytes from @offset_bytes on; what lies beyond is kept. A whole upload
+ * (@offset 0,
+ * @length 0) into a file appears at once when the stream finishes, or not at all, if there is room for both;
+ * any other as it comes. "Unable to open stream for 'PATH'" */
 AWAITS MUST_CHECK bool volume_upload(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes,
-                                     const Caller *caller, Stream **ret_stream, Error **err);
+                                     unsigned flags, const char *function, const Caller *caller,
+                                     Stream **ret_stream, Error **err);
 AWAITS MUST_CHECK bool volume_download(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes,
-                                       const Caller *caller, Stream **ret_stream, Error **err);
+                                       unsigned flags, const char *function, const Caller *caller,
+                                       Stream **ret_stream, Error **err);
 
 /* Says in @io_source (of a disk of type volume) where its volume is: type, path or server, format, auth.
  * Waits for a pool that is being started. ERROR_NO_STORAGE_POOL, ERROR_NO_STORAGE_VOL, ERROR_INVALID_STATE */

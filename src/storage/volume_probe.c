@@ -28,6 +28,11 @@ static bool time_same(const struct timespec *a, const struct timespec *b)
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+bool file_stamp_same_file(const FileStamp *known, const FileStamp *now)
+{
+    return (known->id.dev == 0 && known->id.ino == 0) || file_id_equal(&known->id, &now->id);
+}
+
 bool file_stamp_same(const FileStamp *known, const FileStamp *now)
 {
     return known->is_settled && file_id_equal(&known->id, &now->id) && known->size_bytes == now->size_bytes &&
@@ -68,8 +73,8 @@ static OptU64 opt_u64(uint64_t value)
 
 static bool has_no_header(const VolumeDef *def)
 {
-    return !def->target.format || strcmp(def->target.format, "raw") == 0 ||
-           strcmp(def->target.format, "iso") == 0;
+    return !def->target.encryption && (!def->target.format || strcmp(def->target.format, "raw") == 0 ||
+                                       strcmp(def->target.format, "iso") == 0);
 }
 
 void volume_probe_stat(VolumeDef *def, int fd, const struct stat *st)
@@ -160,7 +165,7 @@ static void volume_probe_header(VolumeDef *def, int fd)
     if (!image_read_header(fd, format, &info, NULL))
         return;
     target_set_text(&def->target.format, format_name(format));
-    if (format != IMAGE_ISO && format != IMAGE_LUKS)
+    if (format != IMAGE_ISO)
         def->capacity = opt_u64(info.virtual_bytes);
     target_fill_encryption(&def->target, &info.encryption);
     if (format == IMAGE_QCOW2) {
@@ -175,7 +180,16 @@ static void volume_probe_header(VolumeDef *def, int fd)
     volume_fill_backing(def, &info);
 }
 
-VolumeDef *volume_probe(const char *name, const char *path, int fd, const struct stat *st)
+const char *volume_plain_format(const Volume *volume)
+{
+    const VolumeTarget *target = &volume->def->target;
+
+    if (!volume->is_as_asked || target->encryption || !target->format)
+        return NULL;
+    return strcmp(target->format, "raw") == 0 ? "raw" : strcmp(target->format, "iso") == 0 ? "iso" : NULL;
+}
+
+VolumeDef *volume_probe(const char *name, const char *path, int fd, const struct stat *st, const char *plain)
 {
     VolumeDef *def = g_new0(VolumeDef, 1);
 
@@ -185,8 +199,39 @@ VolumeDef *volume_probe(const char *name, const char *path, int fd, const struct
     def->type = S_ISDIR(st->st_mode) ? VOLUME_DIR : S_ISBLK(st->st_mode) ? VOLUME_BLOCK : VOLUME_FILE;
     if (S_ISDIR(st->st_mode))
         def->target.format = g_strdup("dir");
+    else if (plain)
+        def->target.format = g_strdup(plain);
     else
         volume_probe_header(def, fd);
     volume_probe_stat(def, fd, st);
     return def;
+}
+
+#define SWAP(a, b)                                                                                           \
+    do {                                                                                                     \
+        __typeof__(a) swap_ = (a);                                                                           \
+        (a) = (b);                                                                                           \
+        (b) = swap_;                                                                                         \
+    } while (0)
+
+void volume_take_probe(Volume *volume, VolumeDef *def, const FileStamp *stamp)
+{
+    VolumeTarget *asked = &volume->def->target;
+
+    volume->is_as_asked = volume->is_as_asked && file_stamp_same_file(&volume->stamp, stamp);
+    if (volume->is_as_asked && volume->n_users) { /* who reads the old one goes on reading it */
+        volume->def->capacity = def->capacity;
+        volume->def->allocation = def->allocation;
+        volume->def->physical = def->physical;
+        volume_def_free(def);
+        return;
+    }
+    if (volume->is_as_asked) {
+        SWAP(asked->compat, def->target.compat);
+        SWAP(asked->features, def->target.features);
+        SWAP(asked->encryption, def->target.encryption);
+        def->target.cluster_bytes = asked->cluster_bytes;
+    }
+    volume_set_def(volume, def);
+    volume->stamp = *stamp;
 }

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/socket.h"
 #include "wire/client_internal.h"
 #include "wire/uri.h"
@@ -520,7 +519,7 @@ pid_t wire_client_server_pid(const WireClient *client)
     return peer.pid;
 }
 
-bool wire_client_has_feature(WireClient *client, int feature, bool *ret_has, Error **err)
+static bool wire_client_has_feature(WireClient *client, int feature, bool *ret_has, Error **err)
 {
     WireConnectSupportsFeatureArgs args = { .feature = feature };
     WireConnectSupportsFeatureRet ret = { 0 };

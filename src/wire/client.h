@@ -55,8 +55,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(WireClient, wire_client_free)
 bool wire_client_is_alive(const WireClient *client);
 const char *wire_client_uri(const WireClient *client);  /* borrowed; as the server sees it */
 pid_t wire_client_server_pid(const WireClient *client); /* 0 if not a local socket */
-/* Whether the server has a feature (VIR_DRV_FEATURE_...); unknown ones are false. */
-AWAITS MUST_CHECK bool wire_client_has_feature(WireClient *client, int feature, bool *ret_has, Error **err);
 
 /* Calls @proc of @program (WIRE_PROGRAM_REMOTE, PROC_DOMAIN_CREATE). @args and @ret are of the procedure's
  * types; NULL where it has none, or (@ret) where the answer is not wanted. *ret_ret is cleared by the caller
@@ -94,7 +92,6 @@ AWAITS MUST_CHECK bool wire_stream_send(WireStream *stream, const void *data, si
                                         Error **err);
 /* The orderly end: the server has everything, or says what failed. */
 AWAITS MUST_CHECK bool wire_stream_finish(WireStream *stream, uint64_t timeout_ms, Error **err);
-AWAITS MUST_CHECK bool wire_stream_abort(WireStream *stream, uint64_t timeout_ms, Error **err);
 /* Aborts, without waiting, what was neither finished nor aborted. */
 void wire_stream_free(WireStream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WireStream, wire_stream_free)

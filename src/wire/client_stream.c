@@ -3,7 +3,6 @@
  * Data has no acknowledgements; back-pressure is the socket's. So a full queue here stops the reading of the
  * whole connection until its consumer has caught up. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
 
 #include "wire/client_internal.h"
 
@@ -208,12 +207,12 @@ static void stream_send_end(WireStream *stream, WireStatus status)
     client_flush(stream->client);
 }
 
-AWAITS static bool stream_end(WireStream *stream, WireStatus status, uint64_t timeout_ms, Error **err)
+bool wire_stream_finish(WireStream *stream, uint64_t timeout_ms, Error **err)
 {
     if (!stream_check(stream, err))
         return false;
     if (!stream->ended)
-        stream_send_end(stream, status);
+        stream_send_end(stream, WIRE_OK);
     while (!stream->confirmed) {
         if (!stream_check(stream, err))
             return false;
@@ -225,16 +224,6 @@ AWAITS static bool stream_end(WireStream *stream, WireStatus status, uint64_t ti
             return false;
     }
     return true;
-}
-
-bool wire_stream_finish(WireStream *stream, uint64_t timeout_ms, Error **err)
-{
-    return stream_end(stream, WIRE_OK, timeout_ms, err);
-}
-
-bool wire_stream_abort(WireStream *stream, uint64_t timeout_ms, Error **err)
-{
-    return stream_end(stream, WIRE_ERROR, timeout_ms, err);
 }
 
 void wire_stream_free(WireStream *stream)

@@ -22,14 +22,12 @@ void wire_buffer_clear(WireBuffer *buffer)
     *buffer = (WireBuffer){ 0 };
 }
 
-uint8_t *wire_buffer_reserve(WireBuffer *buffer, size_t len)
+void wire_buffer_grow(WireBuffer *buffer, size_t len)
 {
-    if (buffer->allocated - buffer->len < len) {
-        size_t want = MAX(buffer->len + len, buffer->allocated * 2);
-        buffer->allocated = MAX(want, 256);
-        buffer->data = g_realloc(buffer->data, buffer->allocated);
-    }
-    return buffer->data + buffer->len;
+    size_t want = MAX(buffer->len + len, buffer->allocated * 2);
+
+    buffer->allocated = MAX(want, 256);
+    buffer->data = g_realloc(buffer->data, buffer->allocated);
 }
 
 void wire_buffer_append(WireBuffer *buffer, const void *data, size_t len)
@@ -81,14 +79,14 @@ static size_t wire_element_size(const WireField *field)
 
 /* ---- encode ---- */
 
-static void put_u32(WireBuffer *out, uint32_t value)
+void wire_put_u32(WireBuffer *out, uint32_t value)
 {
     value = GUINT32_TO_BE(value);
     memcpy(wire_buffer_reserve(out, 4), &value, 4);
     out->len += 4;
 }
 
-static void put_u64(WireBuffer *out, uint64_t value)
+void wire_put_u64(WireBuffer *out, uint64_t value)
 {
     value = GUINT64_TO_BE(value);
     memcpy(wire_buffer_reserve(out, 8), &value, 8);
@@ -103,10 +101,10 @@ static bool put_opaque(WireBuffer *out, const void *data, size_t len, uint32_t m
     size_t padded = wire_padded(len);
     uint8_t *at = wire_buffer_reserve(out, 4 + padded);
     uint32_t count = GUINT32_TO_BE((uint32_t)len);
+    memset(at + padded, 0, 4); /* the last word: its end is the padding */
     memcpy(at, &count, 4);
     if (len > 0)
         memcpy(at + 4, data, len);
-    memset(at + 4 + len, 0, padded - len);
     out->len += 4 + padded;
     return true;
 }
@@ -122,28 +120,28 @@ static void put_primitive(WireBuffer *out, WireKind kind, const uint8_t *from)
     case WIRE_UINT64:
     case WIRE_DOUBLE:
         memcpy(&wide, from, 8);
-        put_u64(out, wide);
+        wire_put_u64(out, wide);
         return;
     case WIRE_UINT16:
         memcpy(&half, from, 2);
-        put_u32(out, half);
+        wire_put_u32(out, half);
         return;
     case WIRE_CHAR: /* sign-extended, as peers do */
-        put_u32(out, (uint32_t)(int32_t)(signed char)*from);
+        wire_put_u32(out, (uint32_t)(int32_t)(signed char)*from);
         return;
     case WIRE_UINT8:
-        put_u32(out, *from);
+        wire_put_u32(out, *from);
         return;
     default:
         memcpy(&word, from, 4);
-        put_u32(out, word);
+        wire_put_u32(out, word);
         return;
     }
 }
 
 static bool put_type(WireType type, const uint8_t *value, WireBuffer *out, Error **err);
 
-static bool put_string(WireBuffer *out, const char *text, uint32_t max, Error **err)
+bool wire_put_string(WireBuffer *out, const char *text, uint32_t max, Error **err)
 {
     return put_opaque(out, text, text ? strlen(text) : 0, max, err);
 }
@@ -158,7 +156,7 @@ static bool put_elements(const WireField *field, const uint8_t *from, size_t cou
             if (!put_type(field->type, from, out, err))
                 return false;
         } else if (field->element == WIRE_STRING) {
-            if (!put_string(out, *(char *const *)(const void *)from, WIRE_STRING_MAX, err))
+            if (!wire_put_string(out, *(char *const *)(const void *)from, WIRE_STRING_MAX, err))
                 return false;
         } else {
             put_primitive(out, field->element, from);
@@ -175,7 +173,7 @@ static bool put_array(const WireField *field, const uint8_t *base, WireBuffer *o
     if (count > field->max)
         return error_set(err, ERROR_OVERFLOW, "a list of %u entries exceeds the %u that the protocol allows",
                          count, field->max);
-    put_u32(out, count);
+    wire_put_u32(out, count);
     return put_elements(field, elements, count, out, err);
 }
 
@@ -187,11 +185,11 @@ static bool put_field(const WireField *field, const uint8_t *base, WireBuffer *o
 
     switch ((WireKind)field->kind) {
     case WIRE_STRING:
-        return put_string(out, *(char *const *)(const void *)at, field->max, err);
+        return wire_put_string(out, *(char *const *)(const void *)at, field->max, err);
     case WIRE_OPTIONAL_STRING:
         pointer = *(void *const *)(const void *)at;
-        put_u32(out, pointer != NULL);
-        return !pointer || put_string(out, pointer, field->max, err);
+        wire_put_u32(out, pointer != NULL);
+        return !pointer || wire_put_string(out, pointer, field->max, err);
     case WIRE_OPAQUE_FIXED: /* all are multiples of 4 */
         wire_buffer_append(out, at, field->max);
         return true;
@@ -203,7 +201,7 @@ static bool put_field(const WireField *field, const uint8_t *base, WireBuffer *o
         return put_type(field->type, at, out, err);
     case WIRE_OPTIONAL_STRUCT:
         pointer = *(void *const *)(const void *)at;
-        put_u32(out, pointer != NULL);
+        wire_put_u32(out, pointer != NULL);
         return !pointer || put_type(field->type, pointer, out, err);
     case WIRE_ARRAY:
         return put_array(field, base, out, err);
@@ -233,7 +231,7 @@ static bool put_type(WireType type, const uint8_t *value, WireBuffer *out, Error
         const WireField *field = wire_union_case(info, which);
         if (!field)
             return error_set(err, ERROR_INTERNAL, "a parameter has the unknown type %d", which);
-        put_u32(out, (uint32_t)which);
+        wire_put_u32(out, (uint32_t)which);
         return put_field(field, value, out, err);
     }
     for (size_t i = 0; i < info->n_fields; i++) {
@@ -581,15 +579,6 @@ const WireProc *wire_proc_find(const WireProgram *program, int32_t number)
     if (number < 1 || number > program->last_proc)
         return NULL;
     return &program->procs[number];
-}
-
-int32_t wire_proc_number(const WireProgram *program, const char *name)
-{
-    for (int32_t i = 1; i <= program->last_proc; i++) {
-        if (strcmp(program->procs[i].name, name) == 0)
-            return i;
-    }
-    return 0;
 }
 
 const WireField *wire_field_find(WireType type, const char *name)

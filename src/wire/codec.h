@@ -33,13 +33,23 @@ typedef struct WireBuffer {
 } WireBuffer;
 void wire_buffer_clear(WireBuffer *buffer);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WireBuffer, wire_buffer_clear)
+void wire_buffer_grow(WireBuffer *buffer, size_t len);
 /* Makes room for @len more bytes and returns where they start; does not change buffer->len. */
-uint8_t *wire_buffer_reserve(WireBuffer *buffer, size_t len);
+static inline uint8_t *wire_buffer_reserve(WireBuffer *buffer, size_t len)
+{
+    if (buffer->allocated - buffer->len < len)
+        wire_buffer_grow(buffer, len);
+    return buffer->data + buffer->len;
+}
 void wire_buffer_append(WireBuffer *buffer, const void *data, size_t len);
 
 /* Appends @value. ERROR_OVERFLOW if a string or array is longer than the protocol allows, or the result than
  * a frame; the buffer is then as before. A NULL pointer for a string that must be there is sent as "". */
 MUST_CHECK bool wire_encode(WireType type, const void *value, WireBuffer *buffer, Error **err);
+/* Parts of a message, for what goes out by the thousand. */
+void wire_put_u32(WireBuffer *out, uint32_t value);
+void wire_put_u64(WireBuffer *out, uint64_t value);
+MUST_CHECK bool wire_put_string(WireBuffer *out, const char *text, uint32_t max, Error **err);
 
 /* Fills *ret_value (of the type's size, contents ignored) from @data; the caller clears it. Bytes after the
  * message are ignored, as peers do. ERROR_PROTOCOL if it is short or breaks a limit; *ret_value is then all
@@ -153,7 +163,5 @@ extern const WireProgram wire_programs[];     /* ends with id 0 */
 /* NULL if unknown. */
 const WireProgram *wire_program_find(uint32_t id);
 const WireProc *wire_proc_find(const WireProgram *program, int32_t number);
-/* The number of a procedure by its name ("domain_create"); 0 if there is none. */
-int32_t wire_proc_number(const WireProgram *program, const char *name);
 /* A member of a message by its name. NULL if there is none. */
 const WireField *wire_field_find(WireType type, const char *name);

@@ -109,6 +109,23 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_INVALID_STATE, "domain '*' is already active", VIR_FROM_DOMAIN, NULL },
     { ERROR_INVALID_STATE, "Can't rename domain to itself", VIR_FROM_DOMAIN, NULL },
     { ERROR_INVALID_ARGUMENT, "unsupported flags (*", VIR_FROM_QEMU, "%s" },
+    { ERROR_INVALID_ARGUMENT, "Flags 'VIR_STORAGE_*", VIR_FROM_STORAGE, "%s" },
+    { ERROR_INVALID_ARGUMENT, "(storage_*: unknown unit '*", VIR_FROM_NONE, NULL },
+    { ERROR_OVERFLOW, "(storage_*", VIR_FROM_NONE, NULL },
+    { ERROR_XML_INVALID, "expecting root element *", VIR_FROM_XML, NULL },
+    { ERROR_XML_INVALID, "(storage_*element 'pool': attribute 'type'*", VIR_FROM_XML, NULL },
+    { ERROR_XML_INVALID, "(storage_*: attribute 'state'*", VIR_FROM_XML, NULL },
+    { ERROR_XML_INVALID, "(storage_*: attribute 'port'*", VIR_FROM_XML, NULL },
+    { ERROR_XML_INVALID, "(storage_*'adapter': attribute 'type'*", VIR_FROM_XML, NULL },
+    { ERROR_XML_INVALID, "(storage_*element 'clusterSize'*", VIR_FROM_XML, NULL },
+    { ERROR_XML_INVALID, "cipher info missing 'size'*", VIR_FROM_XML, NULL },
+    { ERROR_XML_INVALID, "missing secret uuid or usage*", VIR_FROM_NONE, NULL },
+    { ERROR_XML_INVALID, "(storage_*'secret': attribute 'uuid'*", VIR_FROM_NONE, NULL },
+    { ERROR_XML_SYNTAX, "invalid char in name: *", VIR_FROM_XML, "%s" },
+    { ERROR_REFUSED, "Child process (*", VIR_FROM_NONE, NULL },
+    { ERROR_NOT_SUPPORTED, "backing storage not supported*", VIR_FROM_STORAGE, NULL },
+    { ERROR_SYSTEM, "unable to control COW flag*", VIR_FROM_NONE, NULL },
+    { ERROR_SYSTEM, "Failed to truncate file*", VIR_FROM_NONE, NULL },
     { ERROR_INVALID_ARGUMENT, "Invalid cpuNum in *", VIR_FROM_NONE, "%s" },
     { ERROR_INVALID_ARGUMENT, "cellNum in * must *", VIR_FROM_NONE, "%s" },
     { ERROR_INVALID_ARGUMENT, "* in vir* must *", VIR_FROM_DOMAIN, "%s" },
@@ -180,7 +197,7 @@ void wire_error_set_api(WireError *error, const char *api)
     }
 }
 
-ErrorCode wire_error_local_code(int number)
+static ErrorCode wire_error_local_code(int number)
 {
     if (number == VIR_ERR_INTERNAL_ERROR)
         return ERROR_INTERNAL;

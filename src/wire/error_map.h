@@ -21,5 +21,3 @@ void wire_error_to(const WireError *remote, Error **err);
 int wire_error_code(const Error *err);
 /* The protocol's subsystem (VIR_FROM_...), likewise. */
 int wire_error_domain(const Error *err);
-/* The code of ours that stands for a number of the protocol; ERROR_OPERATION_FAILED for those without one. */
-ErrorCode wire_error_local_code(int number);

@@ -117,24 +117,9 @@ void wire_params_add_int(GArray *array, const char *name, int32_t value)
     wire_params_append(array, name, VIR_TYPED_PARAM_INT)->i = value;
 }
 
-void wire_params_add_uint(GArray *array, const char *name, uint32_t value)
-{
-    wire_params_append(array, name, VIR_TYPED_PARAM_UINT)->ui = value;
-}
-
-void wire_params_add_llong(GArray *array, const char *name, int64_t value)
-{
-    wire_params_append(array, name, VIR_TYPED_PARAM_LLONG)->l = value;
-}
-
 void wire_params_add_ullong(GArray *array, const char *name, uint64_t value)
 {
     wire_params_append(array, name, VIR_TYPED_PARAM_ULLONG)->ul = value;
-}
-
-void wire_params_add_double(GArray *array, const char *name, double value)
-{
-    wire_params_append(array, name, VIR_TYPED_PARAM_DOUBLE)->d = value;
 }
 
 void wire_params_add_bool(GArray *array, const char *name, bool value)

@@ -22,10 +22,7 @@ char *wire_param_format(const WireTypedParam *param);
  * &ret.n_params). An array that is not taken frees its strings. */
 GArray *wire_params_new(void);
 void wire_params_add_int(GArray *array, const char *name, int32_t value);
-void wire_params_add_uint(GArray *array, const char *name, uint32_t value);
-void wire_params_add_llong(GArray *array, const char *name, int64_t value);
 void wire_params_add_ullong(GArray *array, const char *name, uint64_t value);
-void wire_params_add_double(GArray *array, const char *name, double value);
 void wire_params_add_bool(GArray *array, const char *name, bool value);
 void wire_params_add_string(GArray *array, const char *name, const char *value);
 void wire_params_take(GArray **array, WireTypedParam **ret_params, uint32_t *ret_count);

@@ -129,7 +129,7 @@ bool wire_uri_parse(const char *text, WireUri *ret_uri, Error **err)
     return true;
 }
 
-bool wire_uri_is_session(const WireUri *uri)
+static bool wire_uri_is_session(const WireUri *uri)
 {
     return strcmp(uri->path, "/session") == 0;
 }

@@ -29,7 +29,6 @@ MUST_CHECK bool wire_uri_parse(const char *text, WireUri *ret_uri, Error **err);
 void wire_uri_clear(WireUri *uri);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(WireUri, wire_uri_clear)
 
-bool wire_uri_is_session(const WireUri *uri);
 /* The socket on this machine that the URI means; owned. */
 char *wire_uri_socket_path(const WireUri *uri, bool read_only);
 /* argv of the program that reaches the URI over SSH; NULL-terminated, owned (g_strfreev). */

@@ -11,7 +11,7 @@
 # Rules by which they are compared: the order of the options does not matter, nor that of the properties in one;
 # the reference turns every network card of a document into a plain one on a tap that it really makes, so the
 # back end of a -netdev and the options of the card are not compared; ports left to the daemon are AUTO, and
-# a clock that depends on the time of day is TIME, a file of guest memory in one's own folders is RAM. Another name of the same QEMU device is the same device.
+# a clock that depends on the time of day is TIME, encrypted secrets are ..., a file of guest memory in one's own folders is RAM. Another name of the same QEMU device is the same device.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 import fnmatch
@@ -65,6 +65,8 @@ def normal_value(option, value):
             members = {"id": members["id"]}
         if "netdev" in members:
             members = {key: members[key] for key in ("driver", "id", "mac", "netdev", "bus", "addr")}
+        if "keyid" in members:
+            members["data"] = members["iv"] = "..."
         if members.get("mem-path", "").startswith("/var/lib/libvirt/qemu/"):
             members["mem-path"] = "RAM"
         return json.dumps(members, sort_keys=True)

@@ -1,10 +1,13 @@
 #!/usr/bin/python3
 """A FUSE file system that passes everything through and stops answering while a file exists.
 
-usage: hangfs.py BACKING MOUNTPOINT FLAG
+usage: hangfs.py BACKING MOUNTPOINT FLAG [squash]
+
+squash: root is nobody there, as on NFS with root_squash; others have the rights that modes and owners give them.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import errno
 import os
 import sys
 import time
@@ -17,9 +20,20 @@ STATVFS = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_favail", "f_ffree", 
 
 
 class Passthrough(fuse.Operations):
-    def __init__(self, backing, flag):
+    def __init__(self, backing, flag, squash):
         self.backing = backing
         self.flag = flag
+        self.squash = squash
+
+    def judge(self, path, bit):
+        """Raises unless the caller has the right (4 to read, 2 to write)."""
+        if not self.squash:
+            return
+        uid, gid, _ = fuse.fuse_get_context()
+        status = os.lstat(self.real(path))
+        shift = 0 if uid == 0 else 6 if uid == status.st_uid else 3 if gid == status.st_gid else 0
+        if not status.st_mode >> shift & bit:
+            raise fuse.FuseOSError(errno.EACCES)
 
     def gate(self):
         while os.path.exists(self.flag):
@@ -40,6 +54,7 @@ class Passthrough(fuse.Operations):
         return [".", ".."] + os.listdir(self.real(path))
 
     def open(self, path, flags):
+        self.judge(path, 4 if flags & os.O_ACCMODE == os.O_RDONLY else 2)
         return os.open(self.real(path), flags & ~os.O_DIRECT)
 
     def create(self, path, mode, fi=None):
@@ -60,6 +75,8 @@ class Passthrough(fuse.Operations):
         os.chmod(self.real(path), mode)
 
     def chown(self, path, uid, gid):
+        if self.squash:
+            raise fuse.FuseOSError(errno.EPERM)
         os.chown(self.real(path), uid, gid)
 
     def release(self, path, fh):
@@ -75,5 +92,5 @@ class Passthrough(fuse.Operations):
 
 
 if __name__ == "__main__":
-    fuse.FUSE(Passthrough(sys.argv[1], sys.argv[3]), sys.argv[2], foreground=True, nothreads=False,
+    fuse.FUSE(Passthrough(sys.argv[1], sys.argv[3], "squash" in sys.argv[4:]), sys.argv[2], foreground=True, nothreads=False,
               allow_other=True, attr_timeout=0, entry_timeout=0)

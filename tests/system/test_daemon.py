@@ -129,7 +129,7 @@ def as_nobody(path, group):
 
 @mark(daemon=False, **OWN)
 def test_socket_activation(host):
-    """The sockets come from systemd: named by their paths, passed as descriptors 3 and 4."""
+    """The sockets come from systemd: named by their paths, passed as descriptors 3 and 4. rows: host-setup-27"""
     host.daemon.settings |= {"unix_sock_group": '"nogroup"', "unix_sock_rw_perms": '"0770"'}
     host.daemon.write_config()
     listeners = []

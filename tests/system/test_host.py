@@ -2,7 +2,9 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import json
 import re
+import subprocess
 import xml.etree.ElementTree as ElementTree
 
 from lodgetest.host import *
@@ -134,3 +136,91 @@ def test_numatune_and_schedinfo_can_be_read(host):
     host.define_sector("tiny")
     contains(host.ok("numatune", "tiny"), "numa_mode")
     contains(host.ok("schedinfo", "tiny"), "Scheduler")
+
+
+def doctor(host):
+    """{check: row} of the host check."""
+    return {row["check"]: row for row in json.loads(run([host.lodge_program, "--root", host.root, "doctor", "-o", "json"]).out)}
+
+
+def pretend(host, path, text):
+    """A kernel file of this test with another content; its mount namespace is private."""
+    subprocess.run(["mount", "--bind", host.write(path.strip("/").replace("/", "-"), text), path], check=True)
+
+
+def without_kvm(host):
+    """/dev of this test without the device of KVM."""
+    host.write("dev.sh", """set -e
+umount -l /dev/kvm || true
+mkdir $1/dev && mount -t tmpfs tmpfs $1/dev
+for file in null zero full random urandom tty; do touch $1/dev/$file; mount --bind /dev/$file $1/dev/$file; done
+mkdir $1/dev/pts $1/dev/shm && mount --bind /dev/pts $1/dev/pts && mknod -m 666 $1/dev/ptmx c 5 2
+mount --rbind $1/dev /dev
+""")
+    subprocess.run(["sh", host.path("dev.sh"), host.root], check=True)
+
+
+@mark(daemon=False)
+def test_without_kvm_machines_are_emulated(host):
+    """rows: platform-03 host-setup-07"""
+    without_kvm(host)
+    if host.is_reference:  # it cannot make a /dev of its own from this one
+        host.write("etc/libvirt/qemu.conf", 'stdio_handler = "file"\nnamespaces = []\n')
+    host.start_daemon()
+    check("<domain type='kvm'" not in host.ok("capabilities"), "KVM is offered")
+    host.refused("domcapabilities", "--virttype", "kvm", says="kvm")
+    host.start_sector("emulated")
+    equal(host.state("emulated"), "running")
+    contains(" ".join(next(iter(qemus().values()))), "-accel tcg")
+    host.refused("create", host.write_xml(host.guests.empty("fast", kind="kvm")), says="kvm")
+    if not host.is_reference:
+        pretend(host, "/proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu sse2\n")
+        rows = doctor(host)
+        contains(rows["cpu-flags"]["detail"], "neither vmx (Intel VT-x) nor svm (AMD-V)")
+        contains(rows["kvm-device"]["detail"], "/dev/kvm does not exist: machines run emulated")
+        equal([rows[name]["result"] for name in ("cpu-flags", "kvm-device", "kvm-run")], ["warn"] * 3)
+
+
+@mark(only="lodged", reason="an extension of lodged")
+def test_the_host_check_reads_processor_and_modules(host):
+    """rows: host-setup-01 host-setup-02 host-setup-03"""
+    modules = host.path("modules")
+    for flag, vendor, module in (("vmx", "GenuineIntel", "kvm_intel"), ("svm", "AuthenticAMD", "kvm_amd")):
+        pretend(host, "/proc/cpuinfo", "".join(f"processor\t: {i}\nvendor_id\t: {vendor}\nflags\t\t: fpu {flag} sse2\n\n" for i in (0, 1)))
+        for name in ("kvm", module):
+            (modules / name).mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "--bind", modules, "/sys/module"], check=True)
+        rows = doctor(host)
+        equal((rows["cpu-flags"]["result"], rows["kvm-modules"]["result"]), ("ok", "ok"), f"for {flag}")
+        contains(rows["cpu-flags"]["detail"], f"2 processors have hardware virtualization ({flag})")
+        contains(rows["kvm-modules"]["detail"], f"kvm and {module} are loaded")
+        subprocess.run(["umount", "/sys/module", "/proc/cpuinfo"], check=True)
+        (modules / module).rmdir()
+    (modules / "kvm").rmdir()
+    subprocess.run(["mount", "--bind", modules, "/sys/module"], check=True)
+    pretend(host, "/proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu sse2\n")
+    rows = doctor(host)
+    equal((rows["cpu-flags"]["result"], rows["kvm-modules"]["result"]), ("warn", "warn"))
+    contains(rows["kvm-modules"]["detail"], "not loaded")
+
+
+@mark(only="lodged", requires=["kvm"], reason="an extension of lodged")
+def test_the_device_of_kvm_is_what_it_should_be(host):
+    """rows: host-setup-05"""
+    status = os.stat("/dev/kvm")
+    equal((os.major(status.st_rdev), os.minor(status.st_rdev)), (10, 232))
+    contains(doctor(host)["kvm-device"]["detail"], "/dev/kvm opens (mode 0660, group kvm)")
+    os.chown("/dev/kvm", 0, 0)
+    equal(doctor(host)["kvm-device"]["result"], "warn")
+
+
+def test_what_qemu_says_when_it_aborts_reaches_the_client(host):
+    """On some hosts KVM refuses a register of the processor. rows: host-setup-19 host-setup-20"""
+    says = "qemu-kvm: error: failed to set MSR 0xe1 to 0x0"
+    emulator = host.script("qemu", f"#!/bin/sh\ncase \"$*\" in *guest=*) echo '{says}' >&2; kill -ABRT $$ ;; esac\n"
+                                   "exec /usr/bin/qemu-system-x86_64 \"$@\"\n")
+    dom = host.define(host.guests.empty("m", emulator=emulator))
+    raises(libvirt.VIR_ERR_INTERNAL_ERROR, dom.create, text=says)
+    equal(host.state("m"), "shut off")
+    if not host.is_reference:
+        contains(host.lodge("start", "m").err, says, "options kvm ignore_msrs=1 in /etc/modprobe.d")

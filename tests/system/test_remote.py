@@ -59,9 +59,11 @@ PidFile none
 
 @mark(requires=NEEDS)
 def test_through_ssh_with_the_helper(host):
-    """rows: remote-03"""
+    """rows: remote-03 remote-05"""
     sshd = Sshd(host)
     host.define_sector("tiny")
+    for command in (["list", "--all"], ["dominfo", "tiny"], ["dumpxml", "tiny"], ["nodeinfo"]):
+        equal(sshd.virsh(*command).out, host.ok(*command), f"what {command} prints over there")
     for more in ("", "&proxy=native"):
         result = sshd.virsh("list", "--all", more=more)
         equal(result.code, 0, str(result))
@@ -103,6 +105,17 @@ def test_without_a_key_there_is_an_error(host):
     result = sshd.virsh("list")
     check(result.code != 0, str(result))
     sshd.close()
+
+
+def test_the_usual_name_of_the_system_daemon(host):
+    """rows: remote-09"""
+    if not host.is_reference:
+        os.makedirs("/run/libvirt", exist_ok=True)
+        subprocess.run(["mount", "--bind", host.path("run/libvirt"), "/run/libvirt"], check=True)
+    host.define_sector("centos7")
+    contains(run(["virsh", "--connect", "qemu:///system", "start", "centos7"]).out, "Domain 'centos7' started")
+    equal(run(["virsh", "--connect", "qemu:///system", "uri"]).out.strip(), "qemu:///system")
+    equal(host.state("centos7"), "running")
 
 
 def test_two_hosts_from_one_client(host):

@@ -4,6 +4,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import base64
 import os
+import re
 
 from lodgetest.host import *
 from lodgetest.runner import mark
@@ -79,13 +80,18 @@ def test_a_value_that_libvirt_left_is_read(host):
     equal(host.conn.secretLookupByUUIDString(UUID).value(), b"new")
 
 
-def test_an_ephemeral_secret_leaves_nothing(host):
+def test_an_ephemeral_secret_leaves_nothing_and_a_private_one_is_not_read(host):
+    """rows: security-03"""
     secret = host.conn.secretDefineXML(document(attributes="ephemeral='yes'"))
     secret.setValue(VALUE)
     equal(secret.value(), VALUE)
     equal(len(host.conn.listAllSecrets(1)), 1)
+    hidden = host.conn.secretDefineXML(document(OTHER, "<usage type='ceph'><name>c</name></usage>", "private='yes'"))
+    hidden.setValue(VALUE)
+    raises(libvirt.VIR_ERR_INVALID_SECRET, hidden.value, text="secret is private")
     host.restart_daemon()
-    equal(host.conn.numOfSecrets(), 0)
+    equal([s.UUIDString() for s in host.conn.listAllSecrets()], [OTHER])
+    raises(libvirt.VIR_ERR_INVALID_SECRET, host.conn.secretLookupByUUIDString(OTHER).value)
 
 
 def test_readers_see_no_value(host):
@@ -97,6 +103,23 @@ def test_readers_see_no_value(host):
 
 
 def test_commands(host):
+    """rows: cli-27 security-01 security-02 security-04"""
+    names = re.findall(r"^    (\S+) ", host.ok("help", "secret"), re.MULTILINE)
+    equal(sorted(names), [f"secret-{verb}" for verb in ("define", "dumpxml", "event", "get-value", "list", "set-value", "undefine")])
+    contains(host.ok("secret-event", "--list"), "lifecycle", "value-changed")
+    ceph = host.write_xml("<secret ephemeral='no' private='no'><usage type='ceph'><name>client.KVMpool secret</name></usage></secret>")
+    uuid = re.fullmatch(r"Secret (\S+) created\s*", host.ok("secret-define", "--file", ceph)).group(1)
+    key = "AQB9p8RdqS09CBAA1DHsiZJbehb7ZBffhfmFJQ=="
+    contains(host.ok("secret-set-value", uuid, key), "Secret value set")
+    stored = host.ok("secret-dumpxml", uuid)
+    contains(stored, f"<uuid>{uuid}</uuid>", "<usage type='ceph'>", "<name>client.KVMpool secret</name>")
+    check(key not in stored, "the document shows the value")
+    for file in host.path(FOLDER).iterdir():
+        equal((file.stat().st_uid, file.stat().st_mode & 0o077), (0, 0), str(file))
+    check(any(line.split() == [uuid, "ceph", "client.KVMpool", "secret"] for line in host.ok("secret-list").splitlines()),
+          host.ok("secret-list"))
+    equal(host.ok("secret-get-value", uuid).strip(), key)
+    host.ok("secret-undefine", uuid)
     path = host.path("secret.xml")
     path.write_text(document())
     for client in (host.virsh, host.lodge):

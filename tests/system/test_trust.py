@@ -240,6 +240,7 @@ def test_variable_stores_are_written_through_no_link(host):
         dom.create()
     except libvirt.libvirtError:
         pass  # the firmware is none; what counts is what was written
+    equal(store.stat().st_size, 131072, "size of the variables that were made")
     untouched(victim)
 
 

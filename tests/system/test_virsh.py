@@ -2,6 +2,8 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import re
+
 from lodgetest.host import *
 from lodgetest.runner import mark
 
@@ -44,6 +46,30 @@ def test_keepalive_is_answered(host):
     """The client hangs up when pings stay unanswered: a loop of events outlives several of them. rows: cli-11"""
     terminal = host.terminal("-k", "1", "-K", "1", "event", "--event", "lifecycle", "--timeout", "4")
     terminal.expect("event loop timed out", timeout=20)
+
+
+def test_keepalive_count(host):
+    """A daemon that answers no ping is given up. rows: cli-12"""
+    terminal = host.terminal("-k", "1", "-K", "2", "event", "--event", "lifecycle", "--timeout", "100")
+    wait_until(lambda: host.ok("list") is not None and terminal.process.poll() is None, "the client waits for events")
+    os.kill(host.daemon.pid, signal.SIGSTOP)
+    try:
+        terminal.expect("keepalive timeout|connection closed", timeout=30)
+    finally:
+        os.kill(host.daemon.pid, signal.SIGCONT)
+    check(terminal.wait(30) != 0, "the client ended well")
+
+
+def test_commands_of_the_client_itself(host):
+    """rows: cli-31"""
+    names = re.findall(r"^    (\S+) ", host.ok("help", "virsh"), re.MULTILINE)
+    equal(sorted(set(names) - {"self-test"}), ["cd", "connect", "echo", "exit", "help", "pwd", "quit"])
+    result = host.virsh(stdin=f"cd /usr\npwd\necho --shell a 'b c'\nconnect {host.daemon.uri_ro} --readonly\nstart x\n"
+                              f"connect {host.daemon.uri}\nhostname\nhelp exit\nexit\nlist\n")
+    contains(result.out, "/usr\n", "a 'b c'\n", os.uname().nodename, "exit - quit this interactive terminal")
+    contains(result.err, "failed to get domain 'x'")
+    check(" Id " not in result.out, "commands run after exit")
+    equal(host.virsh(stdin="quit\nhostname\n").out.count(os.uname().nodename), 0)
 
 
 def test_log_file_of_the_client(host):

@@ -36,7 +36,9 @@
 #include "base/worker.h"
 
 #define CHECK_MAX_TESTS 256
+#ifndef CHECK_FIBER_MS
 #define CHECK_FIBER_MS 60000
+#endif
 
 static struct CMUnitTest check_tests[CHECK_MAX_TESTS];
 static size_t check_n_tests;

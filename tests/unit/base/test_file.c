@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/file.h"
 
@@ -199,6 +201,45 @@ TEST_FIBER(writers_of_one_file_do_not_mix)
     for (int i = 1; i < 7; i++)
         check_eq(data[i], data[0]);
     check_names(dir, "f");
+    check_remove_dir(dir);
+}
+
+/* A file system that takes its time to rename, as one does that writes its journal. */
+static sem_t *slow_rename;
+
+int rename(const char *from, const char *to)
+{
+    while (slow_rename && g_str_has_suffix(to, "/slow") && sem_wait(slow_rename) < 0)
+        ;
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+static void replace_slowly(void *arg)
+{
+    Error *err = NULL;
+    check_ok(file_replace(arg, "late", 4, 0600, &err), err);
+}
+
+TEST_FIBER(a_file_that_is_slow_to_replace_holds_neither_the_loop_nor_other_files)
+{
+    g_autoptr(Error) err = NULL;
+    char *dir = check_make_dir();
+    g_autofree char *slow = path_join(dir, "slow");
+    g_autofree char *other = path_join(dir, "other");
+    sem_t gate;
+    sem_init(&gate, 0, 0);
+    slow_rename = &gate;
+    alarm(20); /* the loop itself would stand still */
+    g_autoptr(Fiber) fiber = fiber_ref(fiber_spawn("slow", replace_slowly, slow));
+    check_ok(fiber_sleep(50, &err), err);
+    check_ok(file_replace(other, "now", 3, 0600, &err), err);
+    check(access(slow, F_OK) < 0);
+    check_contents(other, "now");
+    sem_post(&gate);
+    check_ok(fiber_join(fiber, 10000, &err), err);
+    alarm(0);
+    slow_rename = NULL;
+    check_contents(slow, "late");
     check_remove_dir(dir);
 }
 

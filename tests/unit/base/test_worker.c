@@ -3,6 +3,26 @@
 #include "check.h"
 
 #include <semaphore.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+
+/* A machine so busy that a thread gets no further once it has woken the loop. */
+static struct {
+    atomic_bool on;
+    atomic_int n_stopped;
+    sem_t go_on;
+} busy;
+
+ssize_t write(int fd, const void *data, size_t len)
+{
+    bool stops = busy.on && gettid() != getpid();
+    if (stops)
+        busy.n_stopped++;
+    ssize_t n = syscall(SYS_write, fd, data, len);
+    while (stops && sem_wait(&busy.go_on) < 0)
+        ;
+    return n;
+}
 
 typedef struct Job {
     sem_t *gate; /* NULL: does not block */
@@ -67,6 +87,39 @@ static void wait_for_freed(int wanted)
     check_eq(freed, wanted);
 }
 
+static bool job_fails_the_first_time(void *arg, Error **err)
+{
+    Job *job = arg;
+    job_work(job);
+    return job->result > 1 || error_set(err, ERROR_BUSY, "not yet");
+}
+
+TEST_FIBER(what_a_job_says_is_the_caller_s_and_its_data_goes_when_it_fails)
+{
+    WorkerLane *lane = worker_lane_for_path("/");
+    g_autoptr(Error) err = NULL;
+    g_autoptr(Error) late = NULL;
+    sem_t gate;
+    Job *job = job_new(NULL);
+    freed = 0;
+    check_fails(worker_call(lane, job_fails_the_first_time, job, job_free, 1000, &err), err, ERROR_BUSY);
+    check_eq(freed, 1);
+    job = job_new(NULL);
+    job->result = 1;
+    check_ok(worker_call_path("/", "cannot do", job_fails_the_first_time, job, job_free, 1000, &err), err);
+    check_eq(job->result, 2);
+    check_eq(freed, 1);
+    /* Too late, and well: nobody is there to take it. */
+    sem_init(&gate, 0, 0);
+    job->gate = &gate;
+    check(!worker_call_path("/", "cannot do", job_fails_the_first_time, job, job_free, 20, &late));
+    check_eq(error_code(late), ERROR_TIMEOUT);
+    check(g_str_has_prefix(error_message(late), "cannot do '/': "));
+    sem_post(&gate);
+    wait_for_freed(2);
+    sem_destroy(&gate);
+}
+
 TEST_FIBER(a_lane_that_hangs_refuses_at_once_and_recovers)
 {
     g_autoptr(Error) err = NULL;
@@ -76,7 +129,7 @@ TEST_FIBER(a_lane_that_hangs_refuses_at_once_and_recovers)
     WorkerLane *lane = worker_lane_named("hanging");
     for (int i = 0; i < 4; i++) {
         check_eq(worker_lane_stuck(lane), i);
-        check_fails(worker_run(lane, job_work, job_new(&gate), job_free, 20, &err), err, ERROR_TIMEOUT);
+        check_fails(worker_run(lane, job_work, job_new(&gate), job_free, 200, &err), err, ERROR_TIMEOUT);
     }
     check_eq(worker_lane_stuck(lane), 4);
     uint64_t start = loop_now_ms();
@@ -188,6 +241,26 @@ TEST_FIBER(a_cancelled_fiber_starts_no_job)
     check_ok(fiber_join(fiber, 1000, &err), err);
     check_eq(call.code, ERROR_CANCELLED);
     check_eq(freed, 1);
+}
+
+/* It did for as long as the thread stood there: a tenth of a second on a busy machine. */
+TEST_FIBER(the_loop_never_waits_for_a_thread_that_wakes_it)
+{
+    g_autoptr(Error) err = NULL;
+    Job *job = job_new(NULL);
+    sem_init(&busy.go_on, 0, 0);
+    busy.on = true;
+    alarm(60); /* the loop itself would stand still */
+    for (int i = 0; i < 100 && !busy.n_stopped; i++)
+        check_ok(worker_run(worker_lane_state(), job_work, job, job_free, 30000, &err), err);
+    check(busy.n_stopped > 0);
+    check_eq(worker_lane_stuck(worker_lane_state()), 0);
+    busy.on = false;
+    check_ok(worker_run(worker_lane_state(), job_work, job, job_free, 30000, &err), err);
+    alarm(0);
+    g_free(job);
+    for (int i = 0; i < busy.n_stopped; i++)
+        sem_post(&busy.go_on);
 }
 
 TEST_FIBER(mounts_are_found_by_the_text_of_the_path)

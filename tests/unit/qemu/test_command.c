@@ -72,6 +72,7 @@ static bool build(const char *xml, size_t len, const QemuCaps *caps, char **ret_
     const QemuCommandEnv env = { .monitor_path = monitor,
                                  .lib_dir = lib_dir,
                                  .master_key_path = key,
+                                 .nbd_tls_dir = "/etc/pki/qemu",
                                  .huge_pages = &huge_pages,
                                  .n_huge_pages = 1,
                                  .fds = fds,

@@ -99,3 +99,71 @@ TEST(defining_what_came_out_changes_nothing)
     }
     check_eq(n_different, 0);
 }
+
+typedef struct Crowd {
+    const char *machine, *element; /* "%x" is its number */
+    unsigned first, count;
+    const char *before;
+    ErrorCode code;
+    const char *words;
+} Crowd;
+
+#define DRIVE_AT(kind, bus, dev, address)                                                                    \
+    "<disk type='file' device='" kind "'><source file='/d'/><target dev='" dev "' bus='" bus                 \
+    "'/><address type='drive' " address "/></disk>"
+#define DISK_AT(bus, dev, address) DRIVE_AT("disk", bus, dev, address)
+
+/* Otherwise QEMU would, at every start, in its own words. */
+TEST(what_finds_no_place_is_refused_when_it_is_defined)
+{
+    static const char rng[] = "<rng model='virtio'><backend model='random'>/dev/random</backend></rng>";
+    static const char fixed[] = "<interface type='user'><model type='virtio'/>"
+                                "<address type='pci' bus='0' slot='0x%x' function='0'/></interface>";
+    static const Crowd crowds[] = {
+        { "q35", rng, 0, 250, "", ERROR_XML_INVALID, "No more available PCI slots" },
+        { "pc", fixed, 2, 29, "", ERROR_NONE, NULL },
+        { "pc", fixed, 2, 30, "", ERROR_CONFIG_UNSUPPORTED, "index must be larger than bus" },
+        { "q35", "<input type='tablet' bus='usb'/>", 0, 20,
+          "<controller type='usb' model='qemu-xhci' ports='1'/>", ERROR_NONE, NULL },
+        { "q35", "<input type='tablet' bus='usb'/>", 0, 600,
+          "<controller type='usb' model='qemu-xhci' ports='1'/>", ERROR_INTERNAL, "No free USB ports" },
+        { "pc", "<parallel type='pty'/>", 0, 4, "", ERROR_INTERNAL, "parallel ports is 3, not 4" },
+        { "pc", DISK_AT("ide", "hda", "bus='2'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED,
+          "ide controller has 2" },
+        { "pc", DISK_AT("ide", "hda", "unit='2'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED, "must be below 2" },
+        { "pc", DRIVE_AT("floppy", "fdc", "fda", "unit='2'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED,
+          "must be below 2" },
+        { "q35", DISK_AT("sata", "sda", "unit='6'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED, "must be below 6" },
+        { "pc", DISK_AT("scsi", "sda", "unit='7'"), 0, 1, "<controller type='scsi' model='lsilogic'/>",
+          ERROR_NONE, NULL },
+        { "pc", DISK_AT("scsi", "sda", "unit='8'"), 0, 1, "<controller type='scsi' model='lsilogic'/>",
+          ERROR_CONFIG_UNSUPPORTED, "must be below 8" },
+        { "pc", DISK_AT("scsi", "sda", "target='256'"), 0, 1, "<controller type='scsi' model='virtio-scsi'/>",
+          ERROR_CONFIG_UNSUPPORTED, "target must be below 256" },
+        { "pc", DISK_AT("scsi", "sda", "unit='16384'"), 0, 1, "<controller type='scsi' model='virtio-scsi'/>",
+          ERROR_CONFIG_UNSUPPORTED, "unit must be below 16384" },
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(crowds); i++) {
+        const Crowd *crowd = &crowds[i];
+        g_autoptr(Error) err = NULL;
+        g_autofree char *xml = NULL;
+        g_autoptr(GString) text = g_string_new(NULL);
+        g_string_printf(text,
+                        "<domain type='qemu'><name>m</name><memory>65536</memory><os><type arch='x86_64' "
+                        "machine='%s'>hvm</type></os><devices>%s",
+                        crowd->machine, crowd->before);
+        for (unsigned n = 0; n < crowd->count; n++) {
+            g_auto(GStrv) parts = g_strsplit(crowd->element, "%x", 2);
+            g_string_append(text, parts[0]);
+            if (parts[1])
+                g_string_append_printf(text, "%x%s", crowd->first + n, parts[1]);
+        }
+        g_string_append(text, "</devices></domain>");
+        check_case(crowd->words ? crowd->words : crowd->element);
+        bool ok = define(text->str, text->len, &xml, &err);
+        check_eq(error_code(err), crowd->code);
+        check_eq(ok, crowd->words == NULL);
+        if (!ok)
+            check_contains(error_message(err), crowd->words);
+    }
+}

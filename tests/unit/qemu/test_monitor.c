@@ -71,6 +71,11 @@ static void replies_become_structs(void *arg)
           "{\"label\": \"a\", \"filename\": \"pty:/dev/pts/../../etc/passwd\"}, "
           "{\"label\": \"b\", \"filename\": \"pty:/dev/pts/\"}, "
           "{\"label\": \"c\", \"filename\": \"unix:/x\"}]" },
+        { FAKE_EXPECT, "balloon" },
+        { FAKE_EXPECT_ARGS, "{\"value\": 4096}" },
+        { FAKE_RETURN, "{}" },
+        { FAKE_EXPECT, "query-balloon" },
+        { FAKE_RETURN, "{\"actual\": 8192}" },
         { FAKE_EXPECT, "query-block" },
         { FAKE_RETURN, "[{\"io-status\": \"nospace\", \"device\": \"\", \"locked\": false, \"removable\": "
                        "false, \"qdev\": "
@@ -107,21 +112,20 @@ static void replies_become_structs(void *arg)
     assert_int_equal(state, 3);
     assert_int_equal(reason, 5);
 
-    g_autoptr(GPtrArray) cpus = NULL;
-    must(monitor_query_cpus(session.qmp, T, &cpus, &err), err);
-    assert_int_equal(cpus->len, 2);
-    const MonitorCpu *first = cpus->pdata[0], *second = cpus->pdata[1];
+    g_auto(MonitorWelcome) welcome = { .balloon_alias = "balloon0", .balloon_target = 4096 };
+    must(monitor_welcome(session.qmp, &welcome, T, &err), err);
+    assert_int_equal(welcome.cpus->len, 2);
+    assert_int_equal(welcome.balloon_bytes, 8192);
+    const MonitorCpu *first = welcome.cpus->pdata[0], *second = welcome.cpus->pdata[1];
     assert_int_equal(first->thread_id, 77);
     assert_int_equal(first->socket_id, -1);
     assert_int_equal(second->socket_id, 1);
 
-    g_autoptr(GHashTable) chardevs = NULL;
-    must(monitor_query_chardevs(session.qmp, T, &chardevs, &err), err);
-    const MonitorChardev *serial = g_hash_table_lookup(chardevs, "charserial0");
+    const MonitorChardev *serial = g_hash_table_lookup(welcome.chardevs, "charserial0");
     assert_string_equal(serial->pty, "/dev/pts/3");
     assert_true(serial->frontend_open);
     for (const char *label = "abc"; *label; label++)
-        assert_null(((MonitorChardev *)g_hash_table_lookup(chardevs, (char[]){ *label, '\0' }))->pty);
+        assert_null(((MonitorChardev *)g_hash_table_lookup(welcome.chardevs, (char[]){ *label, '\0' }))->pty);
 
     g_autoptr(GHashTable) disks = NULL;
     must(monitor_query_disks(session.qmp, T, &disks, &err), err);
@@ -228,8 +232,12 @@ static void nonsense_is_refused(void *arg)
             { FAKE_GREET },
             { FAKE_EXPECT, "query-cpus-fast" },
             { FAKE_RETURN, nonsense[i] },
+            { FAKE_EXPECT, "query-chardev" },
+            { FAKE_RETURN, "[]" },
             { FAKE_EXPECT, "query-balloon" },
             { FAKE_RETURN, nonsense[i] },
+            { FAKE_EXPECT, "query-cpus-fast" },
+            { FAKE_RETURN, "[]" },
             { FAKE_EXPECT, "query-chardev" },
             { FAKE_RETURN, nonsense[i] },
             { FAKE_EXPECT, "query-blockstats" },
@@ -241,17 +249,18 @@ static void nonsense_is_refused(void *arg)
         Session session;
         session_open(&session, steps);
         GPtrArray *list = NULL;
-        GHashTable *table = NULL;
+        MonitorWelcome welcomes[2] = { { 0 }, { 0 } };
         uint64_t bytes = 7;
         MonitorDump dump = { .done_bytes = 7 };
         Error *errors[5] = { NULL };
-        assert_false(monitor_query_cpus(session.qmp, T, &list, &errors[0]));
+        assert_false(monitor_welcome(session.qmp, &welcomes[0], T, &errors[0]));
         assert_false(monitor_query_balloon(session.qmp, T, &bytes, &errors[1]));
-        assert_false(monitor_query_chardevs(session.qmp, T, &table, &errors[2]));
+        assert_false(monitor_welcome(session.qmp, &welcomes[1], T, &errors[2]));
         assert_false(monitor_query_block_stats(session.qmp, T, &list, &errors[3]));
         assert_false(monitor_query_dump(session.qmp, T, &dump, &errors[4]));
         assert_null(list);
-        assert_null(table);
+        assert_null(welcomes[1].chardevs);
+        monitor_welcome_clear(&welcomes[1]);
         assert_int_equal(bytes + dump.done_bytes, 14);
         for (size_t e = 0; e < G_N_ELEMENTS(errors); e++) {
             assert_int_equal(error_code(errors[e]), ERROR_INTERNAL);
@@ -450,16 +459,15 @@ static void the_real_thing(void *arg)
     assert_non_null(strstr(machine.events->str, " RESUME "));
     assert_non_null(strstr(machine.events->str, " STOP "));
 
-    g_autoptr(GPtrArray) cpus = NULL;
-    must(monitor_query_cpus(qmp, T, &cpus, &err), err);
-    assert_int_equal(cpus->len, 2);
-    assert_true(((MonitorCpu *)cpus->pdata[1])->socket_id >= 0);
+    g_auto(MonitorWelcome) welcome = { .balloon_alias = "balloon0", .balloon_period_s = 2 };
+    must(monitor_welcome(qmp, &welcome, T, &err), err);
+    assert_int_equal(welcome.cpus->len, 2);
+    assert_int_equal(welcome.balloon_bytes, 32 << 20);
+    assert_true(((MonitorCpu *)welcome.cpus->pdata[1])->socket_id >= 0);
     g_autoptr(GPtrArray) threads = NULL;
     must(monitor_query_iothreads(qmp, T, &threads, &err), err);
     assert_string_equal(((MonitorIoThread *)threads->pdata[0])->id, "iothread1");
-    g_autoptr(GHashTable) chardevs = NULL;
-    must(monitor_query_chardevs(qmp, T, &chardevs, &err), err);
-    assert_non_null(((MonitorChardev *)g_hash_table_lookup(chardevs, "charserial0"))->pty);
+    assert_non_null(((MonitorChardev *)g_hash_table_lookup(welcome.chardevs, "charserial0"))->pty);
 
     g_autoptr(GHashTable) disks = NULL, nodes = NULL;
     g_autoptr(GPtrArray) stats = NULL;

@@ -531,6 +531,7 @@ TEST_FIBER(devices_come_and_go_in_a_real_qemu)
           { "\"charchannel1\"", "\"channel1\"" } },
         { "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
           { "\"objrng0\"", "\"rng0\"" } },
+        { "<watchdog model='i6300esb' action='pause'/>", { "\"watchdog0\"" } },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(plugs); i++)
         check_plug(&machine, &plugs[i], fds);

@@ -569,6 +569,39 @@ static void a_flood_of_one_client_does_not_hold_others(void *arg)
         CHECK(peer_expect_reply(&flood, 1 + i, WIRE_TYPE_NONE, NULL));
 }
 
+/* However many there are. They take turns with each other only. */
+static void a_flood_of_readers_does_not_hold_those_who_may_act(void *arg)
+{
+    Peer readers[15];
+    g_auto(Peer) other;
+    unsigned before = 0;
+
+    peer_connect(&other, server, false);
+    CHECK(peer_open(&other, 0));
+    for (size_t i = 0; i < G_N_ELEMENTS(readers); i++) {
+        peer_connect(&readers[i], server, true);
+        CHECK(peer_open(&readers[i], 0));
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(readers); i++) {
+        for (unsigned n = 0; n < 20; n++)
+            peer_call(&readers[i], REMOTE, PROC_CONNECT_GET_TYPE, WIRE_TYPE_NONE, NULL);
+        CHECK(peer_flush(&readers[i]));
+    }
+    for (unsigned n = 0; n < 5; n++) {
+        before = n_ended;
+        uint32_t serial = peer_call(&other, REMOTE, PROC_CONNECT_GET_LIB_VERSION, WIRE_TYPE_NONE, NULL);
+        CHECK(peer_flush(&other));
+        CHECK(peer_expect_reply(&other, serial, WIRE_TYPE_NONE, NULL));
+        CHECK(n_ended - before <= 8); /* a turn of 2 ms when it was sent, and one when it was read */
+    }
+    CHECK(before < 300); /* the flood was there all the time */
+    for (size_t i = 0; i < G_N_ELEMENTS(readers); i++) {
+        for (unsigned n = 0; n < 20; n++)
+            CHECK(peer_expect_reply(&readers[i], 1 + n, WIRE_TYPE_NONE, NULL));
+        peer_clear(&readers[i]);
+    }
+}
+
 #define USER_PLACES 20 /* of 40 */
 #define USER_CALLS 20
 
@@ -676,6 +709,7 @@ SERVER_TEST(leaving_cancels_questions_and_not_changes)
 SERVER_TEST(a_stopping_server_answers_what_runs_and_begins_no_more)
 SERVER_TEST(big_frames_are_for_those_who_have_opened)
 SERVER_TEST(a_flood_of_one_client_does_not_hold_others)
+SERVER_TEST(a_flood_of_readers_does_not_hold_those_who_may_act)
 SERVER_TEST(one_user_leaves_places_to_root)
 SERVER_TEST(calls_of_one_user_take_turns)
 SERVER_TEST(frames_that_never_end_have_a_limit_per_user)
@@ -714,6 +748,7 @@ int main(void)
         ROW(a_stopping_server_answers_what_runs_and_begins_no_more),
         ROW(big_frames_are_for_those_who_have_opened),
         ROW(a_flood_of_one_client_does_not_hold_others),
+        ROW(a_flood_of_readers_does_not_hold_those_who_may_act),
         ROW(one_user_leaves_places_to_root),
         ROW(calls_of_one_user_take_turns),
         ROW(frames_that_never_end_have_a_limit_per_user),

@@ -44,7 +44,7 @@ RPC_HANDLER(domain_open_console)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
         return false;
     far_end = pair[0];
-    core_stream = call->stream = stream_new(pair[1], STREAM_BOTH, NULL, 0, on_close, NULL);
+    core_stream = call->stream = stream_new(pair[1], STREAM_BOTH, on_close, NULL);
     return true;
 }
 

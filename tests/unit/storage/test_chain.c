@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "conf/volume.h"
 #include "storage/chain.h"
 #include "storage/source_name.h"
 
@@ -173,6 +174,87 @@ TEST(a_format_that_nobody_says_is_guessed_only_if_allowed)
     check_eq(nth(&f, 1)->format, IMAGE_QCOW2);
     check_ok(read_chain(&f, "top", STORAGE_FORMAT_ABSENT), f.err);
     check_eq(nth(&f, 0)->format, IMAGE_QCOW2);
+    fixture_clear(&f);
+}
+
+/* Step by step, as a start does it. */
+static bool read_by_steps(Fixture *f, const StorageSource *top, ChainGuess guess)
+{
+    ChainImage *image = NULL;
+
+    g_clear_pointer(&f->chain, image_chain_free);
+    f->chain = image_chain_new(top, guess);
+    for (;;) {
+        if (!image_chain_next(f->chain, &image, &f->err))
+            return false;
+        if (!image)
+            return true;
+        ChainLook look;
+        chain_look_init(image, &look);
+        AUTO_FD fd = open(image->source->path, O_RDONLY | O_CLOEXEC);
+        const bool ok = chain_look(fd, &look, &f->err) && image_chain_put(f->chain, &look, &f->err);
+        image_info_clear(&look.info);
+        if (!ok)
+            return false;
+    }
+}
+
+TEST(a_format_may_be_guessed_where_nothing_follows_from_it)
+{
+    Fixture f;
+    fixture_init(&f);
+    g_autoptr(StorageSource) top = source_new(STORAGE_FILE);
+    make_qcow2(f.dir, "top", "base", NULL);
+    make_qcow2(f.dir, "base", NULL, NULL);
+    top->path = g_build_filename(f.dir, "top", NULL);
+    top->format = STORAGE_FORMAT_QCOW2;
+
+    check_ok(read_by_steps(&f, top, CHAIN_GUESS_LAST), f.err);
+    check_eq(nth(&f, 1)->format, IMAGE_QCOW2);
+    check_eq(nth(&f, 1)->source->format, STORAGE_FORMAT_QCOW2);
+    check(nth(&f, 1)->source->backing_ends);
+    make_qcow2(f.dir, "base", "/etc/shadow", "raw"); /* as a guest could write it into its raw disk */
+    check_eq(read_by_steps(&f, top, CHAIN_GUESS_LAST), false);
+    check_eq(error_code(f.err), ERROR_INVALID_STATE);
+    check_contains(error_message(f.err), "was not specified in the image metadata");
+    g_clear_pointer(&f.err, error_free);
+    make_qcow2(f.dir, "base", "top", "qcow2");
+    make_qcow2(f.dir, "top", "base", "qcow2");
+    check_fails(read_by_steps(&f, top, CHAIN_GUESS_LAST), f.err, ERROR_OPERATION_FAILED);
+    fixture_clear(&f);
+}
+
+TEST(a_slice_is_an_image_of_its_own_and_encryption_says_luks)
+{
+    Fixture f;
+    fixture_init(&f);
+    g_autoptr(StorageSource) top = source_new(STORAGE_FILE);
+    g_autofree char *path = g_build_filename(f.dir, "top", NULL);
+    StorageSlice *slice = g_new0(StorageSlice, 1);
+    char data[8192] = { 0 };
+    char *header = NULL;
+    size_t len = 0;
+    make_qcow2(f.dir, "base", NULL, NULL);
+    make_qcow2(f.dir, "top", "base", "qcow2");
+    check(g_file_get_contents(path, &header, &len, NULL));
+    memcpy(data + 4096, header, len);
+    g_free(header);
+    check(g_file_set_contents(path, data, sizeof(data), NULL));
+    *slice = (StorageSlice){ .type = g_strdup("storage"), .offset_bytes = 4096, .size_bytes = 4096 };
+    top->slices = g_ptr_array_new();
+    g_ptr_array_add(top->slices, slice);
+    top->path = g_strdup(path);
+    top->format = STORAGE_FORMAT_QCOW2;
+
+    check_ok(read_by_steps(&f, top, CHAIN_GUESS_LAST), f.err);
+    check_eq(f.chain->images->len, 2);
+    check_eq(nth(&f, 0)->info.file_bytes, 4096);
+    slice->offset_bytes = 0;
+    check_fails(read_by_steps(&f, top, CHAIN_GUESS_LAST), f.err, ERROR_INVALID_ARGUMENT);
+    top->format = STORAGE_FORMAT_RAW;
+    top->encryption = xml_table_new(&volume_encryption_table);
+    check_fails(read_by_steps(&f, top, CHAIN_GUESS_LAST), f.err, ERROR_INVALID_ARGUMENT);
+    check_eq(nth(&f, 0)->format, IMAGE_LUKS);
     fixture_clear(&f);
 }
 

@@ -137,7 +137,7 @@ TEST(sizes_are_read_in_every_format)
         { "qed", IMAGE_QED, qed, 65536, 10 * MIB, 65536 },
         { "vmdk", IMAGE_VMDK, vmdk, 65536, 10 * MIB, 65536 },
         { "vdi", IMAGE_VDI, vdi, 65536, 10 * MIB, MIB },
-        { "vpc", IMAGE_VPC, vpc, 65536, 10 * MIB, 2 * MIB },
+        { "vpc", IMAGE_VPC, vpc, 65536, 10 * MIB, 2 * MIB }, /* rows: images-05 */
         { "vhdx", IMAGE_VHDX, vhdx, 8 * MIB, 10 * MIB, 8 * MIB },
         { "parallels", IMAGE_PARALLELS, parallels, 65536, 10 * MIB, MIB },
         { "luks1", IMAGE_LUKS, luks1, 12 * MIB, 10 * MIB, 0 },

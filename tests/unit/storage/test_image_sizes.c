@@ -16,7 +16,7 @@ static void write_file(const char *path, const void *data, size_t len)
 /* A qcow2 header of a disk of @capacity bytes. */
 static void write_qcow2(const char *path, uint64_t capacity)
 {
-    uint8_t header[512] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 3 };
+    uint8_t header[512] = { 'Q', 'F', 'I', 0xfb, 0, 0, 0, 3, [23] = 16, [99] = 4, [103] = 104 };
     for (unsigned i = 0; i < 8; i++)
         header[24 + i] = (uint8_t)(capacity >> (56 - 8 * i));
     int fd = open(path, O_WRONLY | O_CREAT, 0600); /* in place: the same file with the same size */
@@ -32,11 +32,17 @@ static void look(ImageSizes *sizes, char *const *paths, StorageFormat format)
     image_request_run(request, loop_now_ms() + 20000, 20000);
 }
 
+static bool known(ImageSizes *sizes, const char *path, StorageInfo *ret_info)
+{
+    g_autoptr(ImageRequest) request = image_request_new(sizes);
+    return image_request_find(request, path, ret_info);
+}
+
 static uint64_t capacity_of(ImageSizes *sizes, char *path, StorageFormat format)
 {
     StorageInfo info = { 0 };
     look(sizes, (char *const[]){ path, NULL }, format);
-    return image_sizes_find(sizes, path, &info) ? info.capacity : UINT64_MAX;
+    return known(sizes, path, &info) ? info.capacity : UINT64_MAX;
 }
 
 TEST_FIBER(sizes_of_many_files_follow_the_files)
@@ -52,7 +58,7 @@ TEST_FIBER(sizes_of_many_files_follow_the_files)
     look(sizes, paths, STORAGE_FORMAT_RAW);
     for (int i = 0; i < FILES; i++) {
         StorageInfo info = { 0 };
-        check(image_sizes_find(sizes, paths[i], &info));
+        check(known(sizes, paths[i], &info));
         check_eq(info.physical, (uint64_t)i % 10);
     }
     write_file(paths[300], "longer than before", 18);
@@ -62,6 +68,35 @@ TEST_FIBER(sizes_of_many_files_follow_the_files)
     check(unlink(paths[302]) == 0 && mkdir(paths[302], 0700) == 0);
     check_eq(capacity_of(sizes, paths[302], STORAGE_FORMAT_QCOW2), UINT64_MAX);
     for (int i = 0; i < FILES; i++)
+        g_free(paths[i]);
+    image_sizes_free(sizes);
+    check_remove_dir(g_steal_pointer(&dir));
+}
+
+TEST_FIBER(names_are_looked_up_in_the_folder_of_each)
+{
+    g_autofree char *dir = check_make_dir();
+    ImageSizes *sizes = image_sizes_new();
+    static const char *const folders[] = { "1", "1/2", "3", "4" };
+    char *paths[12];
+    for (int i = 0; i < 12; i++) { /* the same three names in four folders, of which the last is not there */
+        g_autofree char *folder = g_strdup_printf("%s/%s", dir, folders[i % 4]);
+        paths[i] = g_strdup_printf("%s/f%d", folder, i / 4);
+        check(i % 4 == 3 || (g_mkdir_with_parents(folder, 0700) == 0));
+        if (i % 4 != 3)
+            write_file(paths[i], "0123456789abc", (size_t)i);
+    }
+    g_autoptr(ImageRequest) request = image_request_new(sizes);
+    for (int i = 0; i < 12; i++)
+        image_request_add(request, paths[i], STORAGE_FORMAT_RAW);
+    image_request_run(request, loop_now_ms() + 20000, 20000);
+    for (int i = 0; i < 24; i++) { /* in the order of asking, then in another */
+        StorageInfo info = { .physical = 99 };
+        const int n = i < 12 ? i : 23 - i;
+        check(image_request_find(request, paths[n], &info) == (n % 4 != 3));
+        check_eq(info.physical, n % 4 == 3 ? 99u : (unsigned)n);
+    }
+    for (int i = 0; i < 12; i++)
         g_free(paths[i]);
     image_sizes_free(sizes);
     check_remove_dir(g_steal_pointer(&dir));

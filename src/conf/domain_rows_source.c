@@ -1,0 +1,270 @@
+/* Rows of storage sources: files, devices, servers, with what it takes to get in; and the images below. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "conf/domain_rows.h"
+#include "conf/volume.h"
+#include "conf/xml_internal.h"
+
+#define SOURCE_TYPE(mask) ONLY(StorageSource, type, mask)
+#define OF_NETWORK SOURCE_TYPE(BIT(STORAGE_NETWORK))
+
+static const XmlTable host_table =
+    TABLE(StorageHost, "storage-host",
+          ROWS(ATTR("name", StorageHost, name, .doc = "host name or address"),
+               ATTR("port", StorageHost, port, .max = 65535, .doc = "port; the protocol's own by default"),
+               ATTR("transport", StorageHost, transport, .names = &storage_transport_names,
+                    .doc = "transport"),
+               ATTR("socket", StorageHost, socket, .doc = "path of a unix socket")),
+          .doc = "A server that has the storage.");
+
+/* ---- what it takes to get in ---- */
+
+static bool auth_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    const StorageAuth *auth = base;
+    bool has_secret = false;
+    for (const xmlNode *child = element->children; child; child = child->next)
+        has_secret |= child->type == XML_ELEMENT_NODE && xmlStrEqual(child->name, BAD_CAST "secret");
+    if (!has_secret)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "Missing <secret> element in auth");
+    if (!auth->secret_usage && uuid_is_null(&auth->secret_uuid))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "missing secret uuid or usage attribute");
+    return true;
+}
+
+const XmlTable storage_auth_table =
+    TABLE(StorageAuth, "storage-auth",
+          ROWS(ATTR("username", StorageAuth, username, .flags = ROW_REQUIRED,
+                    .missing_code = ERROR_XML_INVALID, .doc = "who logs in"),
+               GROUP("secret",
+                     ROWS(ATTR("type", StorageAuth, secret_type, .names = &storage_secret_type_names,
+                               .doc = "what the secret is for"),
+                          ATTR("uuid", StorageAuth, secret_uuid, .doc = "UUID of the secret object"),
+                          ATTR("usage", StorageAuth, secret_usage, .doc = "or its usage")),
+                     .doc = "the secret that has the password")),
+          .finish = auth_finish, .doc = "How QEMU logs in at the server.");
+
+static const XmlTable cookie_table =
+    TABLE(NamedValue, "cookie",
+          ROWS(ATTR("name", NamedValue, name, .flags = ROW_REQUIRED, .doc = "name"),
+               TEXT(NamedValue, value, .doc = "value")),
+          .doc = "A cookie for the HTTP server.");
+
+static const XmlTable slice_table =
+    TABLE(StorageSlice, "slice",
+          ROWS(ATTR("type", StorageSlice, type, .flags = ROW_REQUIRED, .doc = "always storage"),
+               ATTR("offset", StorageSlice, offset_bytes, .flags = ROW_REQUIRED | ROW_ALWAYS,
+                    .max = INT64_MAX, .doc = "bytes into the source"),
+               ATTR("size", StorageSlice, size_bytes, .flags = ROW_REQUIRED, .min = 1, .max = INT64_MAX,
+                    .doc = "bytes")),
+          .doc = "The part of the source that holds the image.");
+
+static const XmlTable reservations_table =
+    TABLE(StorageReservations, "reservations",
+          ROWS(ATTR("managed", StorageReservations, managed, NOT_YET_VALUES(BIT(TRISTATE_ON)),
+                    .names = &tristate_yes_no_names, .flags = ROW_REQUIRED,
+                    .doc = "whether Lodge runs the helper"),
+               GROUP("source",
+                     ROWS(ATTR("type", StorageReservations, type, .doc = "always unix"),
+                          ATTR("path", StorageReservations, path, .doc = "path of the helper's socket"),
+                          ATTR("mode", StorageReservations, mode, .doc = "always client")),
+                     .doc = "where the helper listens")),
+          .doc = "Persistent reservations of SCSI devices.");
+
+#define STARTUP_ROW                                                                                          \
+    ATTR("startupPolicy", StorageSource, startup_policy, .names = &startup_policy_names,                     \
+         .doc = "what to do when the source is missing at start")
+#define INDEX_ROW                                                                                            \
+    ATTR("index", StorageSource, index, .flags = ROW_LIVE, .max = UINT32_MAX,                                \
+         .doc = "number of the source in the running machine")
+#define SECLABEL_ROW                                                                                         \
+    LIST("seclabel", StorageSource, seclabels, &security_label_table, .doc = "how the source is labelled")
+/* Those of each place in the document, in its order. */
+#define NETWORK_ROWS                                                                                         \
+    LIST("host", StorageSource, hosts, &host_table, OF_NETWORK, .doc = "servers that have the storage"),     \
+        GROUP("snapshot", ROWS(ATTR("name", StorageSource, snapshot, .doc = "name of the snapshot")),        \
+              OF_NETWORK, .doc = "snapshot of an RBD image"),                                                \
+        GROUP("config", ROWS(ATTR("file", StorageSource, config, .doc = "path of the file")), OF_NETWORK,    \
+              .doc = "configuration file of the RBD client"),                                                \
+        GROUP("initiator",                                                                                   \
+              ROWS(GROUP("iqn", ROWS(ATTR("name", StorageSource, initiator, .doc = "name")),                 \
+                         .doc = "qualified name of the initiator")),                                         \
+              OF_NETWORK, .doc = "who QEMU is for an iSCSI target"),                                         \
+        GROUP("ssl",                                                                                         \
+              ROWS(ATTR("verify", StorageSource, ssl_verify, .names = &tristate_yes_no_names,                \
+                        .doc = "whether the certificate must be right")),                                    \
+              OF_NETWORK, .doc = "TLS of https and ftps"),                                                   \
+        GROUP("cookies",                                                                                     \
+              ROWS(LIST("cookie", StorageSource, cookies, &cookie_table, .flags = ROW_SECRET,                \
+                        .doc = "a cookie")),                                                                 \
+              OF_NETWORK, .flags = ROW_SECRET, .doc = "HTTP cookies"),                                       \
+        GROUP("readahead",                                                                                   \
+              ROWS(ATTR("size", StorageSource, readahead_bytes, .max = INT64_MAX, .doc = "bytes")),          \
+              OF_NETWORK, .doc = "read-ahead of the HTTP client"),                                           \
+        GROUP("timeout",                                                                                     \
+              ROWS(ATTR("seconds", StorageSource, timeout_s, .max = INT32_MAX, .doc = "seconds")),           \
+              OF_NETWORK, .doc = "time limit of the HTTP client"),                                           \
+        GROUP("identity",                                                                                    \
+              ROWS(ATTR("user", StorageSource, nfs_user, .doc = "name or number of the user"),               \
+                   ATTR("group", StorageSource, nfs_group, .doc = "name or number of the group")),           \
+              OF_NETWORK, .doc = "who QEMU is for an NFS server"),                                           \
+        GROUP("reconnect",                                                                                   \
+              ROWS(ATTR("delay", StorageSource, reconnect_delay_s, OF_NETWORK, .max = UINT32_MAX,            \
+                        .doc = "seconds for which NBD requests wait for the server to come back"),           \
+                   KEPT_ATTR("enabled", .doc = "vhost-user: whether to reconnect"),                          \
+                   KEPT_ATTR("timeout", .doc = "vhost-user: seconds between tries")),                        \
+              .doc = "reconnecting to the server"),                                                          \
+        KEPT("knownHosts", .doc = "SSH host keys")
+#define DATA_STORE_ROW                                                                                       \
+    OBJECT("dataStore", StorageSource, data_store, &data_store_table,                                        \
+           .doc = "qcow2: the file in which the data lies")
+#define OTHER_SOURCE_ROWS                                                                                    \
+    GROUP("slices", ROWS(LIST("slice", StorageSource, slices, &slice_table, .doc = "a part")),               \
+          .doc = "the part of the source to use"),                                                           \
+        OBJECT("auth", StorageSource, auth, &storage_auth_table, .doc = "credentials"),                      \
+        OBJECT("reservations", StorageSource, reservations, &reservations_table,                             \
+               .doc = "persistent reservations"),                                                            \
+        OBJECT("encryption", StorageSource, encryption, &volume_encryption_table, .flags = ROW_LONG,         \
+               .doc = "encryption of the image"),                                                            \
+        KEPT("address", .doc = "PCI address of an NVMe disk"),                                               \
+        KEPT("properties", .doc = "further properties")
+
+/* What has no data store of its own. */
+static const XmlTable data_store_source_table =
+    TABLE(StorageSource, "data-store-source",
+          ROWS(ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)), .doc = "path of the file"),
+               ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),
+                    .doc = "path of the block device"),
+               INDEX_ROW),
+          .doc = "Where the data is.");
+static const XmlTable data_store_table =
+    TABLE(StorageSource, "data-store",
+          ROWS(ATTR("type", StorageSource, type, .names = &storage_type_names, .flags = ROW_REQUIRED,
+                    .doc = "file or block"),
+               GROUP("format",
+                     ROWS(ATTR("type", StorageSource, format, .names = &storage_format_names,
+                               .doc = "always raw")),
+                     .doc = "format of the data"),
+               { .node = XML_EMBED,
+                 XML_NAME_("source"),
+                 .table = &data_store_source_table,
+                 .flags = ROW_EMPTY_OK,
+                 .doc = "where the data is" }),
+          .doc = "Data of an image.");
+
+/* Everything but "type" and format, which sit in other elements for disks, backing stores and mirrors. Empty
+ * drives have no source. */
+const XmlTable storage_source_table =
+    TABLE(StorageSource, "storage-source",
+          ROWS(ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)),
+                    .doc = "path of the image file"),
+               ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),
+                    .doc = "path of the block device"),
+               ATTR("dir", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_DIR)),
+                    .doc = "path of the directory"),
+               ATTR("protocol", StorageSource, protocol, .names = &storage_protocol_names, OF_NETWORK,
+                    .doc = "network protocol"),
+               ATTR("name", StorageSource, path, OF_NETWORK, .doc = "name of the image or export"),
+               ATTR("query", StorageSource, query, OF_NETWORK, .doc = "query part of an HTTP URL"),
+               ATTR("tls", StorageSource, tls, .names = &tristate_yes_no_names, OF_NETWORK,
+                    .doc = "encrypt the connection"),
+               ATTR("tlsHostname", StorageSource, tls_hostname, OF_NETWORK,
+                    .doc = "host name to expect in the certificate"),
+               ATTR("pool", StorageSource, pool, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
+                    .doc = "storage pool"),
+               ATTR("volume", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
+                    .doc = "volume of the pool"),
+               ATTR("mode", StorageSource, volume_mode, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
+                    .doc = "iSCSI pools: host or direct"),
+               KEPT_ATTR("type", .doc = "kind of controller or socket"),
+               KEPT_ATTR("managed", .doc = "driver binding"),
+               KEPT_ATTR("namespace", .doc = "NVMe name space"),
+               KEPT_ATTR("path", .doc = "path of the vhost socket"), STARTUP_ROW, INDEX_ROW, NETWORK_ROWS,
+               SECLABEL_ROW, OTHER_SOURCE_ROWS, DATA_STORE_ROW),
+          KEEPS(StorageSource), .doc = "Where the data is.");
+
+static bool backing_is_there(const StorageSource *source)
+{
+    return source->backing || source->backing_ends;
+}
+
+static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,
+                         Error **err);
+static void backing_write(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out);
+
+static const XmlRow backing_schema_rows[];
+static const XmlCustom backing_custom = { backing_read, backing_write, backing_schema_rows };
+
+#define BACKING_ROW                                                                                          \
+    CUSTOM("backingStore", &backing_custom, .table = &backing_table,                                         \
+           .doc =                                                                                            \
+               "the image that this one is based on; empty: the chain ends here; none: look into the image")
+
+static const XmlRow backing_schema_rows[] = {
+    ATTR("type", StorageSource, type, STORAGE_TYPES_NOT_YET, .names = &storage_type_names,
+         .doc = "kind of source"),
+    INDEX_ROW,
+    GROUP("format",
+          ROWS(ATTR("type", StorageSource, format, .names = &storage_format_names, .doc = "image format"),
+               METADATA_CACHE_ROW(StorageSource, metadata_cache_bytes)),
+          .doc = "format of the image"),
+    { .node = XML_EMBED,
+      XML_NAME_("source"),
+      .table = &storage_source_table,
+      .flags = ROW_EMPTY_OK,
+      .doc = "where the image is" },
+    BACKING_ROW,
+    { .node = XML_OBJECT,
+      XML_NAME_("#backing"),
+      XML_PLACE_(StorageSource, backing),
+      .table = &backing_table,
+      .flags = ROW_WRITE_ONLY | ROW_READ_ONLY,
+      .doc = "the next image" },
+    { 0 }
+};
+const XmlTable backing_table = TABLE(StorageSource, "backing-store", backing_schema_rows,
+                                     KEEPS(StorageSource), .doc = "An image of the chain.");
+
+/* <backingStore/> ends the chain; one with a type goes on. Recursion is bounded by the depth of documents. */
+static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,
+                         Error **err)
+{
+    StorageSource *source = base;
+    if (backing_is_there(source))
+        return xml_drop(reader, element, err);
+    bool has_content = false;
+    for (const xmlNode *child = element->children; child; child = child->next)
+        has_content |= child->type == XML_ELEMENT_NODE;
+    if (!xml_attr(element, "type") && !has_content) {
+        source->backing_ends = true;
+        return true;
+    }
+    if (!xml_attr(element, "type"))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'type' is missing");
+    void *backing = NULL;
+    if (!xml_table_read(&backing_table, reader, element, &backing, err))
+        return false;
+    source->backing = backing;
+    if (source->backing->format == STORAGE_FORMAT_ABSENT)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "child element 'format' is missing");
+    return true;
+}
+
+static void backing_write(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out)
+{
+    const StorageSource *source = base;
+    if (source->backing) {
+        xml_table_write(&backing_table, "backingStore", source->backing, flags, indent, out);
+    } else if (source->backing_ends) {
+        xml_indent(indent, out);
+        xml_append_literal(out, "<backingStore/>\n");
+    }
+}
+
+const XmlTable backing_chain_table = TABLE(StorageSource, "backing-chain",
+                                           ROWS(BACKING_ROW, { .node = XML_OBJECT,
+                                                               XML_NAME_("#backing"),
+                                                               XML_PLACE_(StorageSource, backing),
+                                                               .table = &backing_table,
+                                                               .flags = ROW_WRITE_ONLY | ROW_READ_ONLY,
+                                                               .doc = "the next image" }),
+                                           .doc = "The images below.");

@@ -1,0 +1,216 @@
+/* What the disks of a machine need for its start: images, some of which may be missing; secrets, encrypted
+ * for QEMU alone, and limits, which QEMU is told when it runs. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/file.h"
+#include "conf/secret.h"
+#include "conf/volume.h"
+#include "core/secret.h"
+#include "machine/vm_private.h"
+
+/* ---- optional media ---- */
+
+typedef struct OptionalDisk {
+    char *target, *alias, *path;
+} OptionalDisk;
+
+static void optional_disk_free(void *data)
+{
+    OptionalDisk *disk = data;
+
+    g_free(disk->target);
+    g_free(disk->alias);
+    g_free(disk->path);
+    g_free(disk);
+}
+
+static GPtrArray *list_optional(const DomainDef *live)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func(optional_disk_free);
+
+    for (DEF_EACH(DiskDef, disk, live->disks)) {
+        if (disk->src.startup_policy != STARTUP_POLICY_OPTIONAL || !disk->src.path)
+            continue;
+        OptionalDisk *entry = g_new0(OptionalDisk, 1);
+        *entry = (OptionalDisk){ .target = g_strdup(disk->target),
+                                 .alias = g_strdup(disk->info.alias),
+                                 .path = g_strdup(disk->src.path) };
+        g_ptr_array_add(list, entry);
+    }
+    return list;
+}
+
+/* A drive stays and is empty; a disk goes. */
+static void tell_missing(Vm *vm, const GPtrArray *optional)
+{
+    for (DEF_EACH(OptionalDisk, before, optional)) {
+        const DiskDef *now = domain_find_disk(vm->live, before->target);
+        if (now && now->src.path)
+            continue;
+        vm_publish_event(vm, &(Event){ .id = EVENT_DISK_CHANGE,
+                                       .type = now ? VIR_DOMAIN_EVENT_DISK_CHANGE_MISSING_ON_START
+                                                   : VIR_DOMAIN_EVENT_DISK_DROP_MISSING_ON_START,
+                                       .text1 = before->path,
+                                       .text3 = before->alias });
+    }
+}
+
+bool vm_prepare_disks(Vm *vm, Error **err)
+{
+    g_autoptr(GPtrArray) optional = list_optional(vm->live);
+
+    if (!storage_prepare(vm->host, vm->live, vm->run->dac, err))
+        return false;
+    tell_missing(vm, optional);
+    return true;
+}
+
+/* ---- secrets ---- */
+
+typedef struct SecretMaker {
+    Host *host;
+    const uint8_t *key;
+    QemuSecrets *secrets;
+} SecretMaker;
+
+static bool secret_find(Host *host, const Uuid *uuid, int usage_type, const char *usage, Object **ret_secret,
+                        Error **err)
+{
+    *ret_secret = usage ? secret_find_by_usage(host, usage_type, usage, err)
+                        : object_find_by_uuid(host_registry(host, &secret_class), uuid, NULL, err);
+    return *ret_secret != NULL;
+}
+
+static bool secret_put(const SecretMaker *maker, const char *id, const Uuid *uuid, int usage_type,
+                       const char *usage, Error **err)
+{
+    g_autoptr(Object) secret = NULL;
+    g_autoptr(GBytes) value = NULL;
+    size_t len = 0;
+
+    if (!secret_find(maker->host, uuid, usage_type, usage, &secret, err) ||
+        !secret_get_value(secret, NULL, &value, err))
+        return false;
+    const void *bytes = g_bytes_get_data(value, &len);
+    return qemu_secrets_add(maker->secrets, maker->key, id, bytes, len, err);
+}
+
+static bool secrets_of_source(const SecretMaker *maker, const DiskDef *disk, const StorageSource *source,
+                              Error **err)
+{
+    const StorageAuth *auth = disk_auth(disk, source);
+    const VolumeEncryption *encryption = disk_encryption(disk, source);
+    g_autofree char *auth_id = qemu_secret_id(source, QEMU_SECRET_AUTH);
+    g_autofree char *encryption_id = qemu_secret_id(source, QEMU_SECRET_ENCRYPTION);
+    g_autofree char *cookie_id = qemu_secret_id(source, QEMU_SECRET_COOKIE);
+
+    if (auth && !secret_put(maker, auth_id, &auth->secret_uuid,
+                            source->protocol == STORAGE_PROTOCOL_RBD ? SECRET_USAGE_CEPH : SECRET_USAGE_ISCSI,
+                            auth->secret_usage, err))
+        return false;
+    if (encryption && def_list_len(encryption->secrets)) {
+        const VolumeSecret *secret = g_ptr_array_index(encryption->secrets, 0);
+        if (!secret_put(maker, encryption_id, &secret->uuid, SECRET_USAGE_VOLUME, secret->usage, err))
+            return false;
+    }
+    if (def_list_len(source->cookies)) {
+        g_autofree char *text = qemu_cookie_text(source);
+        return qemu_secrets_add(maker->secrets, maker->key, cookie_id, text, strlen(text), err);
+    }
+    return true;
+}
+
+static bool needs_secrets(const DomainDef *live)
+{
+    for (DEF_EACH(DiskDef, disk, live->disks)) {
+        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+            if (disk_auth(disk, source) || disk_encryption(disk, source) || def_list_len(source->cookies))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
+{
+    g_autofree char *path = path_join(vm->run->lib_dir, QEMU_MASTER_KEY_FILE);
+    g_autoptr(QemuSecrets) secrets = qemu_secrets_new();
+    g_autofree char *key = NULL;
+    size_t len = 0;
+
+    if (!needs_secrets(vm->live)) {
+        *ret_secrets = g_steal_pointer(&secrets);
+        return true;
+    }
+    /* From where QEMU reads it: a daemon that was started anew has it, too. */
+    if (!file_read(path, QEMU_MASTER_KEY_BYTES, &key, &len, err))
+        return false;
+    if (len != QEMU_MASTER_KEY_BYTES)
+        return error_set(err, ERROR_OPERATION_FAILED, "'%s' holds no key", path);
+    const SecretMaker maker = { .host = vm->host, .key = (const uint8_t *)key, .secrets = secrets };
+    for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
+        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+            if (!secrets_of_source(&maker, disk, source, err))
+                return false;
+        }
+    }
+    *ret_secrets = g_steal_pointer(&secrets);
+    return true;
+}
+
+/* ---- limits ---- */
+
+static void limit(Json *args, const char *name, OptU64 value)
+{
+    if (value.is_set && value.value)
+        json_object_set_new(args, name, json_integer((json_int_t)value.value));
+}
+
+static void limit_always(Json *args, const char *name, OptU64 value)
+{
+    json_object_set_new(args, name, json_integer(value.is_set ? (json_int_t)value.value : 0));
+}
+
+static Json *throttle_args(const DiskDef *disk)
+{
+    const DiskIotune *tune = disk->iotune;
+    g_autofree char *path = qemu_disk_backend_path(disk);
+    Json *args = json_pack("{s:s}", "id", path);
+
+    limit_always(args, "bps", tune->total_bytes_sec);
+    limit_always(args, "bps_rd", tune->read_bytes_sec);
+    limit_always(args, "bps_wr", tune->write_bytes_sec);
+    limit_always(args, "iops", tune->total_iops_sec);
+    limit_always(args, "iops_rd", tune->read_iops_sec);
+    limit_always(args, "iops_wr", tune->write_iops_sec);
+    limit(args, "bps_max", tune->total_bytes_sec_max);
+    limit(args, "bps_rd_max", tune->read_bytes_sec_max);
+    limit(args, "bps_wr_max", tune->write_bytes_sec_max);
+    limit(args, "iops_max", tune->total_iops_sec_max);
+    limit(args, "iops_rd_max", tune->read_iops_sec_max);
+    limit(args, "iops_wr_max", tune->write_iops_sec_max);
+    limit(args, "bps_max_length", tune->total_bytes_sec_max_length);
+    limit(args, "bps_rd_max_length", tune->read_bytes_sec_max_length);
+    limit(args, "bps_wr_max_length", tune->write_bytes_sec_max_length);
+    limit(args, "iops_max_length", tune->total_iops_sec_max_length);
+    limit(args, "iops_rd_max_length", tune->read_iops_sec_max_length);
+    limit(args, "iops_wr_max_length", tune->write_iops_sec_max_length);
+    limit(args, "iops_size", tune->size_iops_sec);
+    if (tune->group_name)
+        json_object_set_new(args, "group", json_string(tune->group_name));
+    return args;
+}
+
+bool vm_start_throttles(Vm *vm, Error **err)
+{
+    for (guint i = 0; vm->live && i < def_list_len(vm->live->disks); i++) {
+        const DiskDef *disk = g_ptr_array_index(vm->live->disks, i);
+        if (!disk->iotune || storage_is_empty(&disk->src))
+            continue;
+        AUTO_JSON args = throttle_args(disk);
+        if (!qmp_exec(vm_monitor(vm), "block_set_io_throttle", args, 0, NULL, err))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,149 @@
+/* Machines that were paused because their storage is full: with resume_after_enospc in the configuration they
+ * go on by themselves when there is space again. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "space"
+#include <errno.h>
+#include <sys/statvfs.h>
+
+#include "base/log.h"
+#include "base/worker.h"
+#include "machine/vm_private.h"
+
+/* As much must be free as lets the machine run for a while: this, or a tenth of a smaller storage. */
+#define SPACE_ENOUGH_BYTES (64u << 20)
+
+typedef struct SpaceWatch {
+    Vm *vm; /* counted */
+    uint64_t serial;
+} SpaceWatch;
+
+static void space_watch_free(SpaceWatch *watch)
+{
+    vm_unref(watch->vm);
+    g_free(watch);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpaceWatch, space_watch_free)
+
+static bool waits_for_space(const SpaceWatch *watch)
+{
+    const Vm *vm = watch->vm;
+
+    return vm->run && vm->run->serial == watch->serial && !vm->run->exited && !vm->run->stopping &&
+           vm->state == VM_STATE_PAUSED && vm->reason == VIR_DOMAIN_PAUSED_IOERROR && !vm->host->is_stopping;
+}
+
+/* ---- looking ---- */
+
+typedef struct SpaceJob {
+    char *path;
+    bool is_enough;
+} SpaceJob;
+
+static void space_job_run(void *data)
+{
+    SpaceJob *job = data;
+    struct statvfs fs;
+
+    if (statvfs(job->path, &fs) < 0)
+        return;
+    const uint64_t enough = MIN(SPACE_ENOUGH_BYTES, (uint64_t)fs.f_blocks * fs.f_frsize / 10);
+    job->is_enough = (uint64_t)fs.f_bavail * fs.f_frsize >= enough;
+}
+
+static void space_job_free(void *data)
+{
+    SpaceJob *job = data;
+
+    g_free(job->path);
+    g_free(job);
+}
+
+AWAITS static bool has_space(const char *path, uint64_t timeout_ms)
+{
+    SpaceJob *job = g_new0(SpaceJob, 1);
+    g_autoptr(Error) err = NULL;
+
+    job->path = g_strdup(path);
+    if (!worker_run(worker_lane_for_path(path), space_job_run, job, space_job_free, timeout_ms, &err)) {
+        log_debug("storage of '%s' does not answer: %s", path, error_message(err));
+        return false;
+    }
+    const bool is_enough = job->is_enough;
+    space_job_free(job);
+    return is_enough;
+}
+
+/* The images on which a write found no space; NULL: none did, or QEMU does not say. Of servers we see
+ * nothing, so there the guest may try. */
+AWAITS static GPtrArray *full_images(Vm *vm)
+{
+    g_autoptr(GHashTable) disks = NULL;
+
+    if (!vm_monitor(vm) || !monitor_query_disks(vm_monitor(vm), 0, &disks, NULL) || !vm->live)
+        return NULL;
+    GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+    bool any = false;
+    for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
+        const MonitorDisk *state = disk->info.alias ? g_hash_table_lookup(disks, disk->info.alias) : NULL;
+        if (!state || state->io_status != MONITOR_IO_NO_SPACE)
+            continue;
+        any = true;
+        if (storage_is_local(&disk->src))
+            g_ptr_array_add(paths, g_strdup(disk->src.path));
+    }
+    if (!any)
+        g_clear_pointer(&paths, g_ptr_array_unref);
+    return paths;
+}
+
+/* ---- going on ---- */
+
+AWAITS static void go_on(const SpaceWatch *watch)
+{
+    Vm *vm = watch->vm;
+    g_auto(Job) job = { 0 };
+    g_autoptr(Error) err = NULL;
+
+    if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err) || !waits_for_space(watch) ||
+        !vm_require_monitor(vm, &err) || !vm_process_resume_cpus(vm, VIR_DOMAIN_RUNNING_UNPAUSED, &err)) {
+        if (err)
+            log_warning_error(err, "a machine that has space again cannot go on");
+        return;
+    }
+    log_info("machine '%s' goes on: there is space again", vm->name);
+}
+
+static void space_fiber(void *arg)
+{
+    g_autoptr(SpaceWatch) watch = arg;
+    Vm *vm = watch->vm;
+    const uint64_t pause_ms = (uint64_t)vm->host->config->resume_after_enospc_s * 1000;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+
+    while (waits_for_space(watch)) {
+        g_autoptr(Error) why = NULL;
+        if (!wait_queue_wait(&vm->host->hurry, pause_ms, &why) && error_code(why) != ERROR_TIMEOUT)
+            break;
+        if (!waits_for_space(watch))
+            break;
+        g_autoptr(GPtrArray) paths = full_images(vm);
+        bool all = paths != NULL;
+        for (guint i = 0; all && i < paths->len; i++)
+            all = has_space(g_ptr_array_index(paths, i), timeout_ms);
+        if (all)
+            go_on(watch);
+    }
+    if (vm->run && vm->run->serial == watch->serial)
+        vm->run->waits_for_space = false;
+}
+
+void vm_space_wait(Vm *vm)
+{
+    if (vm->host->config->resume_after_enospc_s == 0 || vm->run->waits_for_space ||
+        vm->state != VM_STATE_PAUSED || vm->reason != VIR_DOMAIN_PAUSED_IOERROR)
+        return;
+    SpaceWatch *watch = g_new0(SpaceWatch, 1);
+    *watch = (SpaceWatch){ .vm = vm_ref(vm), .serial = vm->run->serial };
+    vm->run->waits_for_space = true;
+    host_spawn(vm->host, "space", space_fiber, watch);
+}

@@ -1,0 +1,294 @@
+/* The content of volumes, to and from clients.
+ *
+ * A whole upload into a file goes into a new file beside it, which takes its place when everything has come:
+ * a machine that starts meanwhile, and whoever finds the volume after a crash, has the old content or the
+ * new. That needs room for both. Where it is not there, or the file has other names, too, the bytes go where
+ * the old ones are, as with libvirtd. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "storage"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/fiber.h"
+#include "base/log.h"
+#include "base/trail.h"
+#include "base/worker.h"
+#include "core/host_private.h"
+#include "storage/folder.h"
+#include "storage/image_copy.h"
+#include "storage/image_make.h"
+#include "storage/pool_backend.h"
+#include "wire/wire_enums.h"
+
+#define OPENING "Unable to open stream for"
+#define NEW_MODE 0600
+
+typedef struct VolumeStream {
+    VolumeUse use;
+    char *path;     /* of the volume */
+    char *temp;     /* what takes its place at the end; NULL: nothing */
+    int fd, old_fd; /* of them, for the end; -1 */
+    bool is_upload;
+    char *caller;
+} VolumeStream;
+
+/* ---- opening, in a worker ---- */
+
+typedef struct OpenJob {
+    char *path;
+    int flags;
+    uint64_t offset;
+    int fd;
+    bool may_replace;
+    Error *error;
+} OpenJob;
+
+static void open_job_free(void *data)
+{
+    OpenJob *job = data;
+
+    fd_cleanup(&job->fd);
+    error_free(job->error);
+    g_free(job->path);
+    g_free(job);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(OpenJob, open_job_free)
+
+/* Whether a new file can take its place: nobody knows it by another name, and there is room for both. */
+static bool may_replace(const Trail *trail, int fd)
+{
+    struct statvfs fs;
+
+    if (!S_ISREG(trail->st.st_mode) || trail->st.st_nlink != 1 || trail->has_links || fstatvfs(fd, &fs) < 0)
+        return false;
+    return (uint64_t)fs.f_bavail * fs.f_frsize > (uint64_t)trail->st.st_blocks * 512;
+}
+
+static void open_job_run(void *data)
+{
+    OpenJob *job = data;
+    g_auto(Trail) trail = TRAIL_INIT;
+
+    if (!trail_follow(job->path, &trail)) {
+        error_set_errno(&job->error, errno, OPENING " '%s'", job->path);
+        return;
+    }
+    if (!trail_check(&trail, job->path, &job->error))
+        return;
+    if (!S_ISREG(trail.st.st_mode) && !S_ISBLK(trail.st.st_mode)) {
+        error_set_errno(&job->error, S_ISDIR(trail.st.st_mode) ? EISDIR : EINVAL, OPENING " '%s'", job->path);
+        return;
+    }
+    job->fd = trail_reopen(&trail, job->flags);
+    if (job->fd < 0)
+        error_set_errno(&job->error, errno, OPENING " '%s'", job->path);
+    else if (job->offset > INT64_MAX || lseek(job->fd, (off_t)job->offset, SEEK_SET) < 0)
+        error_set_errno(&job->error, EINVAL, "Unable to seek %s to %" PRIu64, job->path, job->offset);
+    else
+        job->may_replace = may_replace(&trail, job->fd);
+}
+
+static bool volume_open(Volume *volume, int flags, uint64_t offset_bytes, int *ret_fd, bool *ret_may_replace,
+                        Error **err)
+{
+    const PoolBackend *backend = volume->pool->backend;
+
+    *ret_may_replace = false;
+    if (backend->open_volume)
+        return backend->open_volume(volume->pool, volume, flags, ret_fd, err);
+    OpenJob *order = g_new0(OpenJob, 1);
+    order->path = g_strdup(volume_path(volume));
+    order->flags = flags;
+    order->offset = offset_bytes;
+    order->fd = -1;
+    if (!worker_run(worker_lane_for_path(order->path), open_job_run, order, open_job_free, IMAGE_PIECE_MS,
+                    err))
+        return error_prefix(err, "volume '%s' of storage pool '%s'", volume->name, volume->pool_name);
+    g_autoptr(OpenJob) job = order;
+    if (job->error)
+        return error_propagate(err, g_steal_pointer(&job->error));
+    *ret_may_replace = job->may_replace && backend->is_folder;
+    *ret_fd = fd_steal(&job->fd);
+    return true;
+}
+
+/* ---- the end ---- */
+
+static void volume_stream_free(VolumeStream *stream)
+{
+    fd_cleanup(&stream->fd);
+    fd_cleanup(&stream->old_fd);
+    volume_use_end(&stream->use);
+    g_free(stream->path);
+    g_free(stream->temp);
+    g_free(stream->caller);
+    g_free(stream);
+}
+
+/* What is left to do when the client has nothing to do with it any more; frees it. */
+static void volume_stream_end(void *arg)
+{
+    VolumeStream *stream = arg;
+    g_autoptr(Object) pool = object_ref(&stream->use.pool->object);
+    g_autofree char *name = g_strdup(stream->use.volume->name);
+    const bool is_upload = stream->is_upload;
+
+    if (stream->temp)
+        folder_drop_temp(stream->temp);
+    volume_stream_free(stream);
+    if (is_upload)
+        pool_note_change((Pool *)(void *)pool, name);
+}
+
+static void volume_stream_on_close(void *arg, bool finished)
+{
+    VolumeStream *stream = arg;
+
+    if (stream->is_upload)
+        log_info("upload to volume '%s' of pool '%s' by %s %s", stream->use.volume->name,
+                 stream->use.volume->pool_name, stream->caller, finished ? "ended" : "was broken off");
+    host_spawn(stream->use.pool->host, "volume-stream", volume_stream_end, stream);
+}
+
+typedef struct OwnerJob {
+    int from, to;
+    int error;
+} OwnerJob;
+
+static void owner_job_free(void *data)
+{
+    OwnerJob *job = data;
+
+    fd_cleanup(&job->from);
+    fd_cleanup(&job->to);
+    g_free(job);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(OwnerJob, owner_job_free)
+
+static void owner_job_run(void *data)
+{
+    OwnerJob *job = data;
+    struct stat st;
+
+    if (fstat(job->from, &st) < 0 || fchown(job->to, st.st_uid, st.st_gid) < 0 ||
+        fchmod(job->to, st.st_mode & 07777) < 0)
+        job->error = errno;
+}
+
+/* The new file belongs to whom the old one does. */
+static bool volume_stream_give_away(const VolumeStream *stream, Error **err)
+{
+    OwnerJob *order = g_new0(OwnerJob, 1);
+
+    order->from = fcntl(stream->old_fd, F_DUPFD_CLOEXEC, 0);
+    order->to = fcntl(stream->fd, F_DUPFD_CLOEXEC, 0);
+    if (!worker_run(worker_lane_for_path(stream->path), owner_job_run, order, owner_job_free, IMAGE_PIECE_MS,
+                    err))
+        return error_prefix(err, "%s", stream->path);
+    g_autoptr(OwnerJob) job = order;
+    return job->error == 0 ||
+           error_set_errno(err, job->error, "cannot give the new '%s' the owner of the old one",
+                           stream->path);
+}
+
+/* The new file gets what the old one had beyond it, its owner, and its place. */
+static bool volume_stream_finish(void *arg, uint64_t end_bytes, Error **err)
+{
+    VolumeStream *stream = arg;
+
+    if (!image_copy_tail(stream->old_fd, stream->path, stream->fd, stream->path, end_bytes, err) ||
+        !volume_stream_give_away(stream, err) || !volume_require_unused(stream->use.volume, "replace", err) ||
+        !folder_put_in_place(stream->temp, stream->path, true, err))
+        return false;
+    g_clear_pointer(&stream->temp, g_free);
+    return true;
+}
+
+/* ---- the beginning ---- */
+
+static VolumeStream *volume_stream_new(Volume *volume, bool is_upload, const Caller *caller)
+{
+    VolumeStream *stream = g_new0(VolumeStream, 1);
+
+    stream->fd = stream->old_fd = -1;
+    stream->path = g_strdup(volume_path(volume));
+    stream->is_upload = is_upload;
+    stream->caller = g_strdup(caller_describe(caller));
+    volume_use_begin(volume, &stream->use);
+    return stream;
+}
+
+/* Lets the client write into a new file instead of the open *io_fd. */
+static bool volume_stream_replace(VolumeStream *stream, int *io_fd, Error **err)
+{
+    g_autofree char *dir = g_path_get_dirname(stream->path);
+    AUTO_FD fd = -1;
+
+    stream->temp = folder_temp_path(stream->use.pool->host, dir);
+    if (!image_open(stream->temp, O_RDWR | O_CREAT | O_EXCL, NEW_MODE, OPENING, &fd, err))
+        return false;
+    stream->old_fd = *io_fd;
+    *io_fd = fd_steal(&fd);
+    stream->fd = fcntl(*io_fd, F_DUPFD_CLOEXEC, 0);
+    return stream->fd >= 0 || error_set_errno(err, errno, OPENING " '%s'", stream->path);
+}
+
+bool volume_upload(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes, unsigned flags,
+                   const char *function, const Caller *caller, Stream **ret_stream, Error **err)
+{
+    bool is_replaceable = false;
+    AUTO_FD fd = -1;
+
+    if (!check_flags(flags, VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM, function, err) ||
+        !volume_look(volume, err) || !volume_require_free(volume, err) ||
+        !volume_require_unused(volume, "write to", err))
+        return false;
+    VolumeStream *stream = volume_stream_new(volume, true, caller);
+    const bool is_whole = offset_bytes == 0 && length_bytes == 0;
+    if (!volume_open(volume, is_whole ? O_RDWR : O_WRONLY, offset_bytes, &fd, &is_replaceable, err) ||
+        (is_whole && is_replaceable && !volume_stream_replace(stream, &fd, err))) {
+        volume_stream_end(stream);
+        return false;
+    }
+    const StreamFile file = { .path = stream->path,
+                              .offset_bytes = offset_bytes,
+                              .limit_bytes = length_bytes,
+                              .is_sparse = flags & VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM,
+                              .is_new = stream->temp != NULL,
+                              .finish = stream->temp ? volume_stream_finish : NULL,
+                              .on_close = volume_stream_on_close,
+                              .arg = stream };
+    *ret_stream = stream_new_file(fd_steal(&fd), STREAM_FROM_CLIENT, &file);
+    return true;
+}
+
+bool volume_download(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes, unsigned flags,
+                     const char *function, const Caller *caller, Stream **ret_stream, Error **err)
+{
+    bool is_replaceable = false;
+    AUTO_FD fd = -1;
+
+    if (!check_flags(flags, VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM, function, err) ||
+        !volume_look(volume, err))
+        return false;
+    if (volume->is_being_made)
+        return error_set(err, ERROR_INVALID_STATE, "volume '%s' is still being allocated.", volume->name);
+    VolumeStream *stream = volume_stream_new(volume, false, caller);
+    if (!volume_open(volume, O_RDONLY, offset_bytes, &fd, &is_replaceable, err)) {
+        volume_stream_end(stream);
+        return false;
+    }
+    const StreamFile file = { .path = stream->path,
+                              .offset_bytes = offset_bytes,
+                              .limit_bytes = length_bytes,
+                              .is_sparse = flags & VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM,
+                              .on_close = volume_stream_on_close,
+                              .arg = stream };
+    *ret_stream = stream_new_file(fd_steal(&fd), STREAM_TO_CLIENT, &file);
+    return true;
+}
