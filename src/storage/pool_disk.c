@@ -519,7 +519,7 @@ AWAITS static bool disk_make_volume(Pool *pool, VolumeDef *def, Volume *from, un
         return false;
     if (make_part(&table, def, &plan, from != NULL, &why) &&
         (!from || fill_part(pool, &table, &plan, def, from, flags, &why)) &&
-        block_set_owner(pool, def, 0600, &why)) {
+        (!def->target.permissions || block_set_owner(pool, def, 0600, &why))) {
         def->allocation =
             (OptU64){ .value = plan.kind == PART_EXTENDED ? 0 : plan.size_bytes, .is_set = true };
         def->capacity = (OptU64){ .value = plan.size_bytes, .is_set = true };

@@ -257,7 +257,7 @@ AWAITS static bool list_lvs(const char *what, Json **ret_json, Json **ret_rows, 
 {
     return lvm_report((const char *const[]){ "/sbin/lvs", "--reportformat", "json", "--units", "b",
                                              "--nosuffix", "--segments", "-o", LV_COLUMNS, what, NULL },
-                      "lv", ret_json, ret_rows, err);
+                      "seg", ret_json, ret_rows, err);
 }
 
 /* "/dev/sda(12),/dev/sdb(0)": device and first extent of each stripe. */
