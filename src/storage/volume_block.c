@@ -222,6 +222,17 @@ void block_add_host(StorageSource *source, const char *name, uint32_t port)
     g_ptr_array_add(source->hosts, host);
 }
 
+void block_set_auth(StorageSource *source, const PoolAuth *auth)
+{
+    if (!auth || source->auth)
+        return; /* what the machine says goes first */
+    source->auth = g_new0(StorageAuth, 1);
+    source->auth->username = g_strdup(auth->username);
+    source->auth->secret_type = auth->type == 0 ? STORAGE_SECRET_ISCSI : STORAGE_SECRET_CEPH;
+    source->auth->secret_uuid = auth->secret_uuid;
+    source->auth->secret_usage = g_strdup(auth->secret_usage);
+}
+
 bool block_is_making(const Pool *pool)
 {
     GHashTableIter iter;

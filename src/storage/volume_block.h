@@ -60,6 +60,9 @@ AWAITS MUST_CHECK bool block_read_links(const Pool *pool, GHashTable **ret_links
 /* A server of a network source. @port 0: the protocol's */
 void block_add_host(StorageSource *source, const char *name, uint32_t port);
 
+/* How the pool logs in, for a machine that does so itself. */
+void block_set_auth(StorageSource *source, const PoolAuth *auth);
+
 /* Waits until udev has made the nodes and links of devices that just appeared; it is no error if it is not
  * there or slow. */
 AWAITS void block_settle(void);
