@@ -492,7 +492,8 @@ static void write_job_run(void *data)
     WriteJob *job = data;
     const size_t len = job->text ? strlen(job->text) : job->clear_bytes;
     g_autofree char *zeroes = job->text ? NULL : g_malloc0(len);
-    AUTO_FD fd = open(job->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    /* O_EXCL: of a device that nobody has mounted or built upon. */
+    AUTO_FD fd = open(job->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | (job->text ? 0 : O_EXCL));
 
     if (fd < 0 || write(fd, job->text ? job->text : zeroes, len) < 0)
         job->error = errno;
