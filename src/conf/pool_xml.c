@@ -101,8 +101,6 @@ static void pool_fill_in(PoolDef *def, unsigned flags)
         def->name = g_strdup(def->source_name);
     if (!def->source_name && def->type == POOL_TYPE_LOGICAL)
         def->source_name = g_strdup(def->name);
-    if (def->type == POOL_TYPE_DISK && !def->format)
-        def->format = 1; /* dos */
     if (def->type == POOL_TYPE_LOGICAL) { /* LVM decides where its volumes are */
         def->format = def->format ? def->format : 1;
         g_free(def->target_path);

@@ -229,6 +229,7 @@ AWAITS static bool disk_is_active(Pool *pool, bool *ret_active, Error **err)
 
 AWAITS static bool disk_start(Pool *pool, Error **err)
 {
+    PoolDef *def = (PoolDef *)pool_def(pool); /* what is about to be live */
     g_autofree char *what = NULL;
     g_autofree char *device = g_strdup(disk_device(pool)->path);
     const char *format = disk_format(pool);
@@ -240,6 +241,7 @@ AWAITS static bool disk_start(Pool *pool, Error **err)
     if (strcmp(what, format) != 0)
         return error_set(err, ERROR_INVALID_STATE,
                          "Format of device '%s' does not match the expected format '%s'", device, format);
+    def->format = def->format == DISK_UNKNOWN ? DISK_DOS : def->format;
     return true;
 }
 
