@@ -24,6 +24,7 @@
 #define BUILD_FLAGS (VIR_STORAGE_POOL_BUILD_NO_OVERWRITE | VIR_STORAGE_POOL_BUILD_OVERWRITE)
 
 static void pool_retry_later(Pool *pool);
+AWAITS static bool pool_accept_hook(Object *object, const void *new_def, Error **err);
 
 const PoolDef *pool_def(const Pool *pool)
 {
@@ -276,7 +277,7 @@ AWAITS static bool pool_start_hook(Object *object, void *new_def, unsigned flags
     PoolDef *def = new_def;
 
     pool->backend = pool_get_backend(def, err);
-    if (!pool->backend || !pool_check_target(pool, def, err)) {
+    if (!pool->backend || !pool_accept_hook(object, def, err) || !pool_check_target(pool, def, err)) {
         xml_table_free(&pool_table, def);
         return false;
     }

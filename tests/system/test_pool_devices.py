@@ -55,6 +55,9 @@ def test_a_file_system_is_made_mounted_and_kept(host):
         check(is_mounted(target), "the pool is not mounted")
         host.ok("vol-create-as", "p", "a.img", "1M")
         host.refused("pool-build", "p", "--overwrite", says="already active")
+        for command in ("pool-define-as", "pool-create-as"):
+            host.refused(command, "q", "fs", "--source-dev", device, "--target", str(host.path("other")),
+                         says="Storage source conflict with pool: 'p'")
         host.ok("pool-destroy", "p")
         check(not is_mounted(target), "the pool is still mounted")
         host.ok("pool-start", "p")
