@@ -14,15 +14,17 @@
 #include "storage/pool_backend.h"
 #include "wire/wire_enums.h"
 
-#define FRESH_MS 1500          /* how long a look counts where nobody tells of changes */
-#define LOOK_DEADLINE_MS 10000 /* of whoever only asks */
-#define LOOK_BY_TOOLS_MS 60000 /* the same where programs have to be run */
-#define LOAD_DEADLINE_MS 1000  /* the start of the daemon waits this long for pools that were active */
+#define FRESH_MS 1500           /* how long a look counts where nobody tells of changes */
+#define FRESH_BY_TOOLS_MS 30000 /* the same where programs have to be run */
+#define LOOK_DEADLINE_MS 10000  /* of whoever only asks */
+#define LOOK_BY_TOOLS_MS 60000  /* the same where programs have to be run */
+#define LOAD_DEADLINE_MS 1000   /* the start of the daemon waits this long for pools that were active */
 #define RETRY_MIN_MS 5000
 #define RETRY_MAX_MS 300000
 #define BUILD_FLAGS (VIR_STORAGE_POOL_BUILD_NO_OVERWRITE | VIR_STORAGE_POOL_BUILD_OVERWRITE)
 
 static void pool_retry_later(Pool *pool);
+AWAITS static bool pool_accept_hook(Object *object, const void *new_def, Error **err);
 
 const PoolDef *pool_def(const Pool *pool)
 {
@@ -127,6 +129,17 @@ bool pool_look(Pool *pool, Error **err)
     return done || pool_look_once(pool, NULL, err);
 }
 
+/* Does the last look still count, where nobody tells of changes? Programs are not run again for what is
+ * known: clients ask every second. */
+static bool pool_look_counts(const Pool *pool, const char *name)
+{
+    const uint64_t age_ms = loop_now_ms() - pool->looked_ms;
+
+    if (pool->backend->is_folder)
+        return age_ms < FRESH_MS && !name;
+    return age_ms < FRESH_BY_TOOLS_MS && (!name || g_hash_table_contains(pool->volumes, name));
+}
+
 bool pool_freshen(Pool *pool, const char *name, Error **err)
 {
     g_autoptr(Object) reference = object_ref(&pool->object);
@@ -137,7 +150,7 @@ bool pool_freshen(Pool *pool, const char *name, Error **err)
     pool_watch_drain(pool->host);
     if (pool->watch >= 0 && !pool->is_stale && !pool->changed)
         return true;
-    if (pool->watch < 0 && !pool->is_stale && loop_now_ms() < pool->looked_ms + FRESH_MS && !name)
+    if (pool->watch < 0 && !pool->is_stale && pool_look_counts(pool, name))
         return true;
     const uint64_t token =
         fiber_deadline_begin(pool->backend->is_folder ? LOOK_DEADLINE_MS : LOOK_BY_TOOLS_MS);
@@ -264,7 +277,7 @@ AWAITS static bool pool_start_hook(Object *object, void *new_def, unsigned flags
     PoolDef *def = new_def;
 
     pool->backend = pool_get_backend(def, err);
-    if (!pool->backend || !pool_check_target(pool, def, err)) {
+    if (!pool->backend || !pool_accept_hook(object, def, err) || !pool_check_target(pool, def, err)) {
         xml_table_free(&pool_table, def);
         return false;
     }

@@ -229,6 +229,7 @@ AWAITS static bool disk_is_active(Pool *pool, bool *ret_active, Error **err)
 
 AWAITS static bool disk_start(Pool *pool, Error **err)
 {
+    PoolDef *def = (PoolDef *)pool_def(pool); /* what is about to be live */
     g_autofree char *what = NULL;
     g_autofree char *device = g_strdup(disk_device(pool)->path);
     const char *format = disk_format(pool);
@@ -240,6 +241,7 @@ AWAITS static bool disk_start(Pool *pool, Error **err)
     if (strcmp(what, format) != 0)
         return error_set(err, ERROR_INVALID_STATE,
                          "Format of device '%s' does not match the expected format '%s'", device, format);
+    def->format = def->format == DISK_UNKNOWN ? DISK_DOS : def->format;
     return true;
 }
 
@@ -312,7 +314,7 @@ AWAITS static bool disk_scan(Pool *pool, PoolScan *scan, Error **err)
         if (part->kind != PART_FREE && !part->is_new)
             disk_add_volume(found, &table, part, links);
     }
-    if (!block_look(pool, found, BLOCK_LOOK_SIZES, err))
+    if (!block_look(pool, found, err))
         return false;
     disk_tell_free(pool, &table);
     block_scan_take(pool, scan, found);
@@ -519,7 +521,7 @@ AWAITS static bool disk_make_volume(Pool *pool, VolumeDef *def, Volume *from, un
         return false;
     if (make_part(&table, def, &plan, from != NULL, &why) &&
         (!from || fill_part(pool, &table, &plan, def, from, flags, &why)) &&
-        block_set_owner(pool, def, 0600, &why)) {
+        (!def->target.permissions || block_set_owner(pool, def, 0600, &why))) {
         def->allocation =
             (OptU64){ .value = plan.kind == PART_EXTENDED ? 0 : plan.size_bytes, .is_set = true };
         def->capacity = (OptU64){ .value = plan.size_bytes, .is_set = true };

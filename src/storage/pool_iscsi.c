@@ -397,4 +397,5 @@ const PoolBackend iscsi_backend = {
     .scan = iscsi_scan,
     .find_sources = iscsi_find_sources,
     .look_at_volume = block_look_at_volume,
+    .fill_source = iscsi_fill_source,
 };

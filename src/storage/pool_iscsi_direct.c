@@ -8,6 +8,7 @@
 #include "storage/pool_auth.h"
 #include "storage/pool_kinds.h"
 #include "storage/run.h"
+#include "storage/scsi.h"
 #include "storage/volume_block.h"
 
 #define TOOL_MS 60000
@@ -195,7 +196,7 @@ AWAITS static bool iscsi_direct_find_sources(Host *host, const PoolDef *spec, GS
     return true;
 }
 
-static bool iscsi_direct_fill_source(Pool *pool, const Volume *volume, StorageSource *io_source, Error **err)
+bool iscsi_fill_source(Pool *pool, const Volume *volume, StorageSource *io_source, Error **err)
 {
     const PoolDef *def = pool_def(pool);
     const PoolHost *host = def->hosts->pdata[0];
@@ -205,6 +206,9 @@ static bool iscsi_direct_fill_source(Pool *pool, const Volume *volume, StorageSo
     g_free(io_source->path);
     io_source->path = g_strdup_printf("%s/%s", ((const PoolDevice *)def->devices->pdata[0])->path,
                                       strrchr(volume->name, ':') + 1);
+    block_set_auth(io_source, def->auth);
+    if (def->initiator && !io_source->initiator)
+        io_source->initiator = g_strdup(def->initiator);
     block_add_host(io_source, host->name, host->port ? host->port : ISCSI_PORT);
     return true;
 }
@@ -212,5 +216,5 @@ static bool iscsi_direct_fill_source(Pool *pool, const Volume *volume, StorageSo
 const PoolBackend iscsi_direct_backend = {
     .scan = iscsi_direct_scan,
     .find_sources = iscsi_direct_find_sources,
-    .fill_source = iscsi_direct_fill_source,
+    .fill_source = iscsi_fill_source,
 };

@@ -257,7 +257,7 @@ AWAITS static bool list_lvs(const char *what, Json **ret_json, Json **ret_rows, 
 {
     return lvm_report((const char *const[]){ "/sbin/lvs", "--reportformat", "json", "--units", "b",
                                              "--nosuffix", "--segments", "-o", LV_COLUMNS, what, NULL },
-                      "lv", ret_json, ret_rows, err);
+                      "seg", ret_json, ret_rows, err);
 }
 
 /* "/dev/sda(12),/dev/sdb(0)": device and first extent of each stripe. */
@@ -370,7 +370,7 @@ AWAITS static bool logical_scan(Pool *pool, PoolScan *scan, Error **err)
             last = add_volume(pool, found, row);
         add_extents(last, row);
     }
-    if (!read_group_sizes(group, scan, err) || !block_look(pool, found, BLOCK_LOOK_SIZES, err))
+    if (!read_group_sizes(group, scan, err) || !block_look(pool, found, err))
         return false;
     block_scan_take(pool, scan, found);
     return true;

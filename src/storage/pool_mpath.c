@@ -26,14 +26,15 @@ AWAITS static bool mpath_scan(Pool *pool, PoolScan *scan, Error **err)
         return false;
     g_auto(GStrv) lines = g_strsplit(out, "\n", -1);
     for (char **line = lines; *line; line++) {
-        char *tab = strchr(*line, '\t');
-        if (!tab)
+        g_auto(GStrv) words = g_strsplit_set(*line, "\t(:, )", -1); /* NAME, ..., MAJOR, MINOR, "" */
+        const unsigned count = g_strv_length(words);
+        if (count < 4)
             continue;
-        *tab = '\0';
-        g_autofree char *path = g_build_filename("/dev/mapper", *line, NULL);
-        block_found_add(found, *line, path);
+        g_autofree char *path = g_build_filename("/dev/mapper", words[0], NULL);
+        g_autofree char *name = g_strconcat("dm-", words[count - 2], NULL);
+        block_found_add(found, name, path);
     }
-    if (!block_look(pool, found, BLOCK_LOOK_SIZES, err))
+    if (!block_look(pool, found, err))
         return false;
     block_scan_take(pool, scan, found);
     block_sum(scan);

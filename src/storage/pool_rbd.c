@@ -286,6 +286,7 @@ static bool rbd_fill_source(Pool *pool, const Volume *volume, StorageSource *io_
 
     io_source->type = STORAGE_NETWORK;
     io_source->protocol = STORAGE_PROTOCOL_RBD;
+    block_set_auth(io_source, def->auth);
     g_free(io_source->path);
     io_source->path = g_strdup(volume->def->target.path);
     for (unsigned i = 0; i < def->hosts->len; i++) {

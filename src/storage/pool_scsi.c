@@ -2,6 +2,7 @@
  * at the bus itself is asked for there, too. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +134,7 @@ bool scsi_scan_host(Pool *pool, unsigned host, PoolScan *scan, Error **err)
         g_autofree char *name = g_strconcat("unit", strchr(address, ':'), NULL);
         block_found_add(found, name, link ? link : device)->key = scsi_serial(device);
     }
-    if (!block_look(pool, found, BLOCK_LOOK_SIZES, err))
+    if (!block_look(pool, found, err))
         return false;
     block_scan_take(pool, scan, found);
     return true;
@@ -149,10 +150,17 @@ static bool no_such_adapter(const char *name, Error **err)
 /* "scsi_host5", "host5" */
 static bool host_of_name(const char *name, unsigned *ret_host, Error **err)
 {
-    const char *host = g_str_has_prefix(name, "scsi_") ? name + 5 : name;
+    const char *number = name;
+    char *end = NULL;
 
-    if (!parse_host(host, ret_host))
-        return error_set(err, ERROR_XML_INVALID, "Cannot get host number from '%s'", name);
+    if (g_str_has_prefix(number, "scsi_host"))
+        number += strlen("scsi_host");
+    else if (g_str_has_prefix(number, "host"))
+        number += strlen("host");
+    const unsigned long value = g_ascii_isdigit(*number) ? strtoul(number, &end, 10) : 0;
+    if (!end || *end || value > UINT_MAX)
+        return error_set(err, ERROR_INTERNAL, "Invalid adapter name '%s' for SCSI pool", number);
+    *ret_host = (unsigned)value;
     return true;
 }
 
@@ -229,6 +237,10 @@ static bool fc_parent(const PoolAdapter *adapter, char **ret_parent, Error **err
             return false;
         g_autofree char *name = g_strdup_printf("host%u", host);
         g_autofree char *path = path_join(SYS_FC_HOSTS, name, "vport_create");
+        g_autofree char *dir = path_join(SYS_FC_HOSTS, name);
+        if (access(dir, F_OK) < 0)
+            return error_set(err, ERROR_XML_INVALID, "parent '%s' specified for vHBA does not exist",
+                             adapter->parent);
         if (access(path, F_OK) < 0)
             return error_set(err, ERROR_XML_INVALID, "parent '%s' specified for vHBA is not vport capable",
                              adapter->parent);
@@ -280,12 +292,22 @@ static bool scsi_is_active(Pool *pool, bool *ret_active, Error **err)
     return true;
 }
 
+/* 16 hexadecimal digits. */
+static bool check_wwn(const char *wwn, Error **err)
+{
+    if (!wwn || strlen(wwn) != 16 || strspn(wwn, "0123456789abcdefABCDEF") != 16)
+        return error_set(err, ERROR_INTERNAL, "Malformed wwn: %s", wwn ? wwn : "");
+    return true;
+}
+
 AWAITS static bool fc_start(const PoolDef *def, Error **err)
 {
     const PoolAdapter *adapter = def->adapter;
     g_autofree char *parent = NULL;
     unsigned host = 0;
 
+    if (!check_wwn(adapter->wwnn, err) || !check_wwn(adapter->wwpn, err))
+        return false;
     if (adapter_find(adapter, &host, NULL))
         return true;
     if (!fc_parent(adapter, &parent, err) || !fc_vport(adapter, parent, "vport_create", err))
@@ -305,7 +327,11 @@ AWAITS static bool scsi_start(Pool *pool, Error **err)
 
     if (def->adapter->type == POOL_ADAPTER_FC_HOST)
         return fc_start(def, err);
-    return adapter_find(def->adapter, &host, err);
+    if (!adapter_find(def->adapter, &host, err))
+        return false;
+    g_autofree char *path = g_strdup_printf(SYS_HOSTS "/host%u/scan", host);
+    return access(path, F_OK) == 0 ||
+           error_set_errno(err, errno, "Could not open '%s' to trigger host scan", path);
 }
 
 /* Removes a virtual adapter that the pool is to manage. */

@@ -641,10 +641,11 @@ static bool source_from_volume(const Volume *volume, StorageSource *io_source, E
     if (backend->fill_source && (is_direct || volume->def->type == VOLUME_NETWORK))
         return backend->fill_source(volume->pool, volume, io_source, err);
     if (is_direct)
-        return error_set(err, ERROR_XML_INVALID, "disk source mode is only valid when storage pool is of iscsi type");
+        return error_set(err, ERROR_XML_INVALID,
+                         "disk source mode is only valid when storage pool is of iscsi type");
     if (volume->def->type != VOLUME_FILE && volume->def->type != VOLUME_BLOCK)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "volume '%s' of pool '%s' is no file or device", volume->name,
-                         volume->pool_name);
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "volume '%s' of pool '%s' is no file or device",
+                         volume->name, volume->pool_name);
     io_source->type = volume->def->type == VOLUME_FILE ? STORAGE_FILE : STORAGE_BLOCK;
     g_free(io_source->path);
     io_source->path = g_strdup(volume->def->target.path);
@@ -660,8 +661,9 @@ bool volume_resolve_source(Host *host, StorageSource *io_source, Error **err)
         return false;
     pool_await_start(pool);
     if (!object_is_active(pool))
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "storage pool '%s' containing volume '%s' is not active",
-                         pool->name, io_source->path);
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "storage pool '%s' containing volume '%s' is not active", pool->name,
+                         io_source->path);
     g_autoptr(Volume) volume = volume_find_by_name(pool, io_source->path, err);
     if (!volume || !source_from_volume(volume, io_source, err))
         return false;

@@ -97,8 +97,7 @@ void block_add_extent(VolumeDef *def, const char *device, uint64_t start_bytes, 
 }
 
 typedef struct DeviceLook {
-    char *name, *path;
-    bool inside;
+    char *path;
     VolumeDef *seen; /* NULL: it is not there, or no device */
 } DeviceLook;
 
@@ -107,7 +106,6 @@ static void device_look_free(void *data)
     DeviceLook *look = data;
 
     volume_def_free(look->seen);
-    g_free(look->name);
     g_free(look->path);
     g_free(look);
 }
@@ -119,12 +117,8 @@ static void device_look_run(DeviceLook *look)
 
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode))
         return;
-    if (look->inside) {
-        look->seen = volume_probe(look->name, look->path, fd, &st, NULL);
-    } else {
-        look->seen = g_new0(VolumeDef, 1);
-        volume_probe_stat(look->seen, fd, &st);
-    }
+    look->seen = g_new0(VolumeDef, 1);
+    volume_probe_stat(look->seen, fd, &st);
 }
 
 static void device_looks_run(void *data)
@@ -140,26 +134,16 @@ static void device_looks_free(void *data)
     g_ptr_array_unref(data);
 }
 
-#define TAKE(member) (def->member = g_steal_pointer(&seen->member))
-
 /* What a scan has said already stays. */
 static void device_look_tell(VolumeDef *seen, VolumeDef *def)
 {
-    TAKE(target.permissions);
-    TAKE(target.times);
+    def->target.permissions = g_steal_pointer(&seen->target.permissions);
+    def->target.times = g_steal_pointer(&seen->target.times);
     if (!def->capacity.is_set)
         def->capacity = seen->capacity;
     if (!def->allocation.is_set)
         def->allocation = seen->allocation;
     def->physical = seen->physical;
-    if (!def->target.format)
-        TAKE(target.format);
-    if (!def->backing)
-        TAKE(backing);
-    TAKE(target.encryption);
-    TAKE(target.compat);
-    TAKE(target.features);
-    def->target.cluster_bytes = seen->target.cluster_bytes;
 }
 
 static unsigned count_missing(const GPtrArray *found)
@@ -172,16 +156,14 @@ static unsigned count_missing(const GPtrArray *found)
 }
 
 /* Looks at those that were not there yet. */
-AWAITS static bool look_once(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err)
+AWAITS static bool look_once(const Pool *pool, GPtrArray *found, Error **err)
 {
     GPtrArray *looks = g_ptr_array_new_with_free_func(device_look_free);
 
     for (unsigned i = 0; i < found->len; i++) {
         const BlockFound *one = found->pdata[i];
         DeviceLook *look = g_new0(DeviceLook, 1);
-        look->name = g_strdup(one->def->name);
         look->path = g_strdup(one->is_there ? "" : one->def->target.path);
-        look->inside = flags & BLOCK_LOOK_INSIDE;
         g_ptr_array_add(looks, look);
     }
     if (!block_run(pool, device_looks_run, looks, device_looks_free, err))
@@ -197,13 +179,13 @@ AWAITS static bool look_once(const Pool *pool, GPtrArray *found, BlockLook flags
     return true;
 }
 
-bool block_look(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err)
+bool block_look(const Pool *pool, GPtrArray *found, Error **err)
 {
-    if (!look_once(pool, found, flags, err))
+    if (!look_once(pool, found, err))
         return false;
     /* Partitions vanish for a moment whenever somebody changed their table, and udev takes its time. */
     for (unsigned waited = 0; count_missing(found) && waited < MISSING_MS; waited += MISSING_STEP_MS) {
-        if (!fiber_sleep(MISSING_STEP_MS, err) || !look_once(pool, found, flags, err))
+        if (!fiber_sleep(MISSING_STEP_MS, err) || !look_once(pool, found, err))
             return false;
     }
     return true;
@@ -240,6 +222,17 @@ void block_add_host(StorageSource *source, const char *name, uint32_t port)
     g_ptr_array_add(source->hosts, host);
 }
 
+void block_set_auth(StorageSource *source, const PoolAuth *auth)
+{
+    if (!auth || source->auth)
+        return; /* what the machine says goes first */
+    source->auth = g_new0(StorageAuth, 1);
+    source->auth->username = g_strdup(auth->username);
+    source->auth->secret_type = auth->type == 0 ? STORAGE_SECRET_ISCSI : STORAGE_SECRET_CEPH;
+    source->auth->secret_uuid = auth->secret_uuid;
+    source->auth->secret_usage = g_strdup(auth->secret_usage);
+}
+
 bool block_is_making(const Pool *pool)
 {
     GHashTableIter iter;
@@ -269,7 +262,7 @@ bool block_look_at_volume(Pool *pool, Volume *volume, Error **err)
     g_autoptr(Volume) kept = volume_ref(volume);
     VolumeDef *def = block_found_add(found, volume->def->name, volume->def->target.path);
 
-    if (!block_look(pool, found, BLOCK_LOOK_SIZES, err))
+    if (!block_look(pool, found, err))
         return false;
     if (!((BlockFound *)found->pdata[0])->is_there)
         return error_set(err, ERROR_NO_STORAGE_VOL, "no storage vol with matching name '%s'",
@@ -499,7 +492,8 @@ static void write_job_run(void *data)
     WriteJob *job = data;
     const size_t len = job->text ? strlen(job->text) : job->clear_bytes;
     g_autofree char *zeroes = job->text ? NULL : g_malloc0(len);
-    AUTO_FD fd = open(job->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    /* O_EXCL: of a device that nobody has mounted or built upon. */
+    AUTO_FD fd = open(job->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | (job->text ? 0 : O_EXCL));
 
     if (fd < 0 || write(fd, job->text ? job->text : zeroes, len) < 0)
         job->error = errno;

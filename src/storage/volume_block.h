@@ -17,14 +17,13 @@ VolumeDef *block_found_add(GPtrArray *found, const char *name, const char *path)
 /* @def lies on these bytes of @device, too. */
 void block_add_extent(VolumeDef *def, const char *device, uint64_t start_bytes, uint64_t end_bytes);
 
-/* What the devices say themselves: sizes that their definitions leave open, physical size, owner, mode and,
- * with BLOCK_LOOK_INSIDE, the format of the image that lies on them and what it is based on. What cannot be
- * opened is not there. One look is one job in a lane of the pool, so that a device that does not answer holds
- * up its own pool only.
+/* What the devices say themselves: sizes that their definitions leave open, physical size, owner, mode,
+ * times. Nothing is read from them: who uses such a volume says what lies on it. What cannot be opened, also
+ * after a while, is not there. One look is one job in a lane of the pool, so that a device that does not
+ * answer holds up its own pool only.
  *
  * ERROR_TIMEOUT  naming the pool */
-typedef enum BlockLook { BLOCK_LOOK_SIZES = 0, BLOCK_LOOK_INSIDE = 1 << 0 } BlockLook;
-AWAITS MUST_CHECK bool block_look(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err);
+AWAITS MUST_CHECK bool block_look(const Pool *pool, GPtrArray *found, Error **err);
 
 /* Moves those that are there into @scan. Volumes that the pool has already stay the same objects. */
 void block_scan_take(Pool *pool, PoolScan *scan, GPtrArray *found);
@@ -60,6 +59,9 @@ AWAITS MUST_CHECK bool block_read_links(const Pool *pool, GHashTable **ret_links
 
 /* A server of a network source. @port 0: the protocol's */
 void block_add_host(StorageSource *source, const char *name, uint32_t port);
+
+/* How the pool logs in, for a machine that does so itself. */
+void block_set_auth(StorageSource *source, const PoolAuth *auth);
 
 /* Waits until udev has made the nodes and links of devices that just appeared; it is no error if it is not
  * there or slow. */

@@ -55,6 +55,9 @@ def test_a_file_system_is_made_mounted_and_kept(host):
         check(is_mounted(target), "the pool is not mounted")
         host.ok("vol-create-as", "p", "a.img", "1M")
         host.refused("pool-build", "p", "--overwrite", says="already active")
+        for command in ("pool-define-as", "pool-create-as"):
+            host.refused(command, "q", "fs", "--source-dev", device, "--target", str(host.path("other")),
+                         says="Storage source conflict with pool: 'p'")
         host.ok("pool-destroy", "p")
         check(not is_mounted(target), "the pool is still mounted")
         host.ok("pool-start", "p")
@@ -84,6 +87,22 @@ def test_only_what_is_a_device_is_formatted(host):
         host.refused("pool-build", "d", *flags)
     host.refused("pool-start", "d", says="is not a block device")
     equal(plain.read_bytes(), b"precious" * 1000)
+
+
+def test_a_disk_in_use_is_not_overwritten(host):
+    need("parted")
+    with loop_device(host) as device:
+        subprocess.run(["mkfs.ext4", "-q", device], check=True)
+        mounted = host.path("mounted")
+        mounted.mkdir()
+        subprocess.run(["mount", device, str(mounted)], check=True)
+        host.ok("pool-define-as", "d", "disk", "--source-dev", device, "--source-format", "gpt", "--target", "/dev")
+        host.refused("pool-build", "d", says="already built")
+        host.refused("pool-build", "d", "--overwrite", says="Device or resource busy")
+        subprocess.run(["umount", str(mounted)], check=True)
+        equal(subprocess.run(["blkid", "-p", "-s", "TYPE", "-o", "value", device], capture_output=True, text=True,
+                             check=False).stdout.strip(), "ext4")
+        host.ok("pool-build", "d", "--overwrite")
 
 
 def test_options_of_mount(host):

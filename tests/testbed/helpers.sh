@@ -81,3 +81,41 @@ testbed-mpath() {
         ;;
     esac
 }
+
+# testbed-ceph: a cluster of one monitor, one manager and one OSD in memory; the key of client.lodge in /tmp/ceph/key
+testbed-ceph() {
+    local fsid osd
+    fsid=$(cat /proc/sys/kernel/random/uuid) osd=$(cat /proc/sys/kernel/random/uuid)
+    mkdir -p /etc/ceph /tmp/ceph/mon /tmp/ceph/mgr /tmp/ceph/osd /var/run/ceph /var/log/ceph
+    cat >/etc/ceph/ceph.conf <<CONF
+[global]
+fsid = $fsid
+mon_host = [v1:127.0.0.1:6789]
+ms_bind_msgr2 = false
+osd_pool_default_size = 1
+osd_pool_default_min_size = 1
+osd_crush_chooseleaf_type = 0
+mon_allow_pool_size_one = true
+mon_data_avail_crit = 1
+osd_objectstore = memstore
+memstore_device_bytes = 536870912
+mgr_initial_modules =
+CONF
+    ceph-authtool --create-keyring /tmp/ceph/keyring --gen-key -n mon. --cap mon 'allow *'
+    ceph-authtool --create-keyring /etc/ceph/ceph.client.admin.keyring --gen-key -n client.admin --cap mon 'allow *' \
+        --cap osd 'allow *' --cap mgr 'allow *'
+    ceph-authtool /tmp/ceph/keyring --import-keyring /etc/ceph/ceph.client.admin.keyring
+    monmaptool --create --addv a '[v1:127.0.0.1:6789]' --fsid "$fsid" /tmp/ceph/monmap
+    ceph-mon --mkfs -i a --monmap /tmp/ceph/monmap --keyring /tmp/ceph/keyring --mon-data /tmp/ceph/mon
+    ceph-mon -i a --mon-data /tmp/ceph/mon
+    ceph auth get-or-create mgr.x mon 'allow profile mgr' osd 'allow *' -o /tmp/ceph/mgr/keyring
+    ceph-mgr -i x --mgr-data /tmp/ceph/mgr
+    ceph osd new "$osd"
+    ceph auth get-or-create osd.0 mon 'allow profile osd' osd 'allow *' mgr 'allow profile osd' -o /tmp/ceph/osd/keyring
+    ceph-osd -i 0 --mkfs --osd-data /tmp/ceph/osd --osd-uuid "$osd"
+    ceph-osd -i 0 --osd-data /tmp/ceph/osd
+    ceph osd pool create rbd 1
+    ceph osd pool application enable rbd rbd
+    ceph auth get-or-create client.lodge mon 'profile rbd' osd 'profile rbd'
+    ceph auth get-key client.lodge >/tmp/ceph/key
+}

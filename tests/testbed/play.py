@@ -16,6 +16,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 LIMIT_S = 300
+SHELL_LIMIT_S = 1200  # a cluster of Ceph takes minutes to come up
 
 
 def start(daemon):
@@ -71,11 +72,11 @@ class Virsh:
 def run(argv):
     begin = time.monotonic()
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, cwd="/",
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=SHELL_LIMIT_S, cwd="/",
                               stdin=subprocess.DEVNULL, check=False)
         answer = {"code": done.returncode, "out": done.stdout, "err": done.stderr}
     except subprocess.TimeoutExpired:
-        answer = {"code": 124, "out": "", "err": f"no end within {LIMIT_S} s\n"}
+        answer = {"code": 124, "out": "", "err": f"no end within {SHELL_LIMIT_S} s\n"}
     return answer | {"seconds": round(time.monotonic() - begin, 2)}
 
 
