@@ -77,6 +77,24 @@ AWAITS static bool path_run(const PathJob *what, int *ret_errno, Error **err)
     return true;
 }
 
+static int see(const PathJob *job)
+{
+    struct stat st;
+
+    return stat(job->path, &st) == 0 ? 0 : errno;
+}
+
+bool folder_answers(const char *path, uint64_t timeout_ms, Error **err)
+{
+    const PathJob job = { .work = see, .path = (char *)path };
+    int result = 0;
+
+    const uint64_t token = fiber_deadline_begin(timeout_ms);
+    const bool ok = path_run(&job, &result, err);
+    fiber_deadline_end(token);
+    return ok;
+}
+
 /* ---- temporary names ---- */
 
 /* Of this host and this daemon: others may use the same network file system. */

@@ -11,12 +11,15 @@
 #include "base/loop.h"
 #include "conf/xml_internal.h"
 #include "core/object_store.h"
-#include "storage/pool_backend.h"
+#include "storage/folder.h"
 #include "wire/wire_enums.h"
 
 #define FRESH_MS 1500          /* how long a look counts where nobody tells of changes */
 #define LOOK_DEADLINE_MS 10000 /* of whoever only asks */
-#define LOAD_DEADLINE_MS 1000  /* the start of the daemon waits this long for pools that were active */
+/* The start of the daemon waits this long for pools that were active, and for their storage to answer at all.
+ */
+#define LOAD_DEADLINE_MS 10000
+#define LOAD_ANSWER_MS 1000
 #define RETRY_MIN_MS 5000
 #define RETRY_MAX_MS 300000
 #define BUILD_FLAGS (VIR_STORAGE_POOL_BUILD_NO_OVERWRITE | VIR_STORAGE_POOL_BUILD_OVERWRITE)
@@ -685,6 +688,7 @@ AWAITS static bool pool_resume(Host *host, PoolDef *def, Error **err)
     pool->working = def;
     const bool ok = pool->backend &&
                     (!pool->live || error_set(err, ERROR_INVALID_STATE, "it is active already")) &&
+                    (!pool->backend->is_folder || folder_answers(def->target_path, LOAD_ANSWER_MS, err)) &&
                     pool_take_over(pool, err) && pool_open_volumes(pool, def, err);
     pool->working = NULL;
     if (!ok) {

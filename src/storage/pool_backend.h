@@ -143,9 +143,11 @@ void volume_take_out(Volume *volume);
 typedef struct VolumeUse {
     Volume *volume; /* counted */
     Pool *pool;     /* counted */
+    bool is_held;   /* it keeps them; false: it only reads what it has open */
 } VolumeUse;
 void volume_use_begin(Volume *volume, VolumeUse *use);
-void volume_use_end(VolumeUse *use); /* of {0}: nothing */
+void volume_use_release(VolumeUse *use); /* from now on it only reads */
+void volume_use_end(VolumeUse *use);     /* of {0}: nothing */
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
 /* Brings its definition up to date. ERROR_NO_STORAGE_VOL: it is not there any more */
 AWAITS MUST_CHECK bool volume_look(Volume *volume, Error **err);

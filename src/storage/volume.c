@@ -380,19 +380,27 @@ bool volume_require_free(const Volume *volume, Error **err)
 
 void volume_use_begin(Volume *volume, VolumeUse *use)
 {
-    *use = (VolumeUse){ .volume = volume_ref(volume), .pool = volume->pool };
+    *use = (VolumeUse){ .volume = volume_ref(volume), .pool = volume->pool, .is_held = true };
     object_ref(&use->pool->object);
     volume->n_users++;
     use->pool->n_async++;
+}
+
+void volume_use_release(VolumeUse *use)
+{
+    if (!use->is_held)
+        return;
+    use->is_held = false;
+    if (--use->volume->n_users == 0)
+        g_clear_pointer(&use->volume->retired, g_ptr_array_unref);
+    use->pool->n_async--;
 }
 
 void volume_use_end(VolumeUse *use)
 {
     if (!use->volume)
         return;
-    if (--use->volume->n_users == 0)
-        g_clear_pointer(&use->volume->retired, g_ptr_array_unref);
-    use->pool->n_async--;
+    volume_use_release(use);
     object_unref(&use->pool->object);
     volume_unref(use->volume);
     *use = (VolumeUse){ 0 };
@@ -608,9 +616,8 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
         return false;
     Pool *pool = volume->pool;
     volume_use_begin(volume, &use);
-    const bool ok = pool->backend->wipe_volume
-                        ? pool->backend->wipe_volume(pool, volume, algorithm, err)
-                        : image_wipe(volume_path(volume), algorithm, err);
+    const bool ok = pool->backend->wipe_volume ? pool->backend->wipe_volume(pool, volume, algorithm, err)
+                                               : image_wipe(volume_path(volume), algorithm, err);
     if (!ok)
         return false;
     volume_use_end(&use);
@@ -641,10 +648,11 @@ static bool source_from_volume(const Volume *volume, StorageSource *io_source, E
     if (backend->fill_source && (is_direct || volume->def->type == VOLUME_NETWORK))
         return backend->fill_source(volume->pool, volume, io_source, err);
     if (is_direct)
-        return error_set(err, ERROR_XML_INVALID, "disk source mode is only valid when storage pool is of iscsi type");
+        return error_set(err, ERROR_XML_INVALID,
+                         "disk source mode is only valid when storage pool is of iscsi type");
     if (volume->def->type != VOLUME_FILE && volume->def->type != VOLUME_BLOCK)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "volume '%s' of pool '%s' is no file or device", volume->name,
-                         volume->pool_name);
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "volume '%s' of pool '%s' is no file or device",
+                         volume->name, volume->pool_name);
     io_source->type = volume->def->type == VOLUME_FILE ? STORAGE_FILE : STORAGE_BLOCK;
     g_free(io_source->path);
     io_source->path = g_strdup(volume->def->target.path);
@@ -660,8 +668,9 @@ bool volume_resolve_source(Host *host, StorageSource *io_source, Error **err)
         return false;
     pool_await_start(pool);
     if (!object_is_active(pool))
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "storage pool '%s' containing volume '%s' is not active",
-                         pool->name, io_source->path);
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "storage pool '%s' containing volume '%s' is not active", pool->name,
+                         io_source->path);
     g_autoptr(Volume) volume = volume_find_by_name(pool, io_source->path, err);
     if (!volume || !source_from_volume(volume, io_source, err))
         return false;

@@ -283,6 +283,8 @@ bool volume_download(Volume *volume, uint64_t offset_bytes, uint64_t length_byte
         volume_stream_end(stream);
         return false;
     }
+    volume_use_release(
+        &stream->use); /* a client that reads slowly, or forgot it, keeps nobody from anything */
     const StreamFile file = { .path = stream->path,
                               .offset_bytes = offset_bytes,
                               .limit_bytes = length_bytes,
