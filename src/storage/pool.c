@@ -107,12 +107,27 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
     return ok;
 }
 
+/* Names the pool and its place in *err; false. */
+static bool pool_blame(const Pool *pool, Error **err)
+{
+    const PoolDef *def = pool_def(pool);
+
+    if (!def || !def->target_path)
+        return error_prefix(err, "storage pool '%s'", pool->name);
+    return error_prefix(err, "storage pool '%s' on '%s'", pool->name, def->target_path);
+}
+
+bool pool_job_begin(Pool *pool, const Caller *caller, Job *job, Error **err)
+{
+    return job_begin(&pool->object, JOB_MODIFY, caller, job, err) || pool_blame(pool, err);
+}
+
 /* Waits while somebody else looks. @number: of the look that would do. true: it was done meanwhile. */
 AWAITS static bool pool_await_look(Pool *pool, uint64_t number, bool *ret_done, Error **err)
 {
     while (pool->is_looking) {
         if (!wait_queue_wait(&pool->looked, POOL_DEADLINE_MS, err))
-            return error_prefix(err, "storage pool '%s'", pool->name);
+            return pool_blame(pool, err);
     }
     *ret_done = pool->look_done >= number;
     return true;
@@ -545,7 +560,7 @@ AWAITS static bool pool_work(Object *object, unsigned flags, const Caller *calle
     Pool *pool = (Pool *)object;
     g_auto(Job) job = { 0 };
 
-    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !object_require_listed(object, err))
+    if (!pool_job_begin(pool, caller, &job, err) || !object_require_listed(object, err))
         return false;
     if (object->live)
         return error_set(err, ERROR_INVALID_STATE, "storage pool '%s' is %s active", pool->name,
@@ -610,7 +625,7 @@ bool pool_refresh(Object *object, const Caller *caller, Error **err)
     Pool *pool = (Pool *)object;
     g_auto(Job) job = { 0 };
 
-    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !pool_require_active(pool, err) ||
+    if (!pool_job_begin(pool, caller, &job, err) || !pool_require_active(pool, err) ||
         !pool_require_quiet(pool, err))
         return false;
     pool_forget_asked(pool);

@@ -160,6 +160,8 @@ AWAITS void pool_note_change(Pool *pool, const char *name);
 /* Looks at the storage if something may have changed since the last look; one look serves all who ask.
  * @name (NULL: none): at this one in any case, if nobody tells of changes. */
 AWAITS MUST_CHECK bool pool_freshen(Pool *pool, const char *name, Error **err);
+/* job_begin() for a change of its definition or volumes; who waits in vain hears which pool that is, and where. */
+AWAITS MUST_CHECK bool pool_job_begin(Pool *pool, const Caller *caller, Job *job, Error **err);
 /* Looks at all of it now. */
 AWAITS MUST_CHECK bool pool_look(Pool *pool, Error **err);
 

@@ -483,7 +483,7 @@ Volume *volume_create(Object *object, const char *xml, Volume *from, unsigned fl
                          VIR_STORAGE_VOL_CREATE_VALIDATE,
                      function, err) ||
         !object_require_active(object, err) || !volume_def_parse(xml, strlen(xml), parse, &def, err) ||
-        !volume_check_name(def, err) || !job_begin(object, JOB_MODIFY, caller, &job, err) ||
+        !volume_check_name(def, err) || !pool_job_begin(pool, caller, &job, err) ||
         !pool_freshen(pool, def->name, err) || !volume_take_name(pool, def, from != NULL, err))
         return NULL;
     if (!pool->backend->make_volume || !pool->backend->plan_volume) {
@@ -532,7 +532,7 @@ bool volume_delete(Volume *volume, unsigned flags, const char *function, const C
         return false;
     g_autoptr(Object) object = volume_pool(volume);
     Pool *pool = (Pool *)object;
-    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !object_require_active(object, err) ||
+    if (!pool_job_begin(pool, caller, &job, err) || !object_require_active(object, err) ||
         !volume_require_free(volume, err) || !volume_require_unused(volume, "delete", err) ||
         !volume_require_no_overlay(volume, err))
         return false;
