@@ -606,6 +606,14 @@ bool pool_delete(Object *pool, unsigned flags, const char *function, const Calle
            pool_work(pool, flags, caller, true, err);
 }
 
+static void pool_note_changed(Pool *pool, const char *name)
+{
+    if (!pool->changed)
+        pool->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    if (name)
+        g_hash_table_add(pool->changed, g_strdup(name));
+}
+
 /* From now on volumes are what their files say. */
 static void pool_forget_asked(Pool *pool)
 {
@@ -615,9 +623,23 @@ static void pool_forget_asked(Pool *pool)
     g_hash_table_iter_init(&iter, pool->volumes);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         Volume *volume = value;
-        volume->stamp.is_settled = volume->stamp.is_settled && !volume->is_as_asked;
+        if (!volume->is_as_asked)
+            continue;
         volume->is_as_asked = false;
+        volume->stamp.is_settled = false;
+        pool_note_changed(pool, volume->name);
     }
+}
+
+/* Where changes are told a refresh costs what changed: the rest is known, and what is said about one volume
+ * is looked up when it is asked. */
+AWAITS static bool pool_look_again(Pool *pool, Error **err)
+{
+    pool_watch_drain(pool->host);
+    if (pool->watch < 0 || pool->is_stale)
+        return pool_look(pool, err);
+    pool_note_changed(pool, NULL); /* the sizes of the pool in any case */
+    return pool_freshen(pool, NULL, err);
 }
 
 bool pool_refresh(Object *object, const Caller *caller, Error **err)
@@ -629,7 +651,7 @@ bool pool_refresh(Object *object, const Caller *caller, Error **err)
         !pool_require_quiet(pool, err))
         return false;
     pool_forget_asked(pool);
-    if (!pool_look(pool, err))
+    if (!pool_look_again(pool, err))
         return false;
     object_publish(object, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
     return true;
