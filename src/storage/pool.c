@@ -92,6 +92,11 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
 
     pool->is_looking = true;
     pool->is_stale = false;
+    if (pool->has_lost_watch && pool->live) {
+        pool->has_lost_watch = false;
+        pool_watch_begin(pool, pool->live->target_path);
+        pool->has_lost_watch = pool->watch < 0;
+    }
     const bool ok = pool->backend->scan(pool, &scan, err);
     if (ok && pool->volumes) {
         pool_take_look(pool, &scan);
@@ -594,9 +599,11 @@ bool pool_build(Object *pool, unsigned flags, const char *function, const Caller
                          "Flags 'VIR_STORAGE_POOL_BUILD_OVERWRITE' and 'VIR_STORAGE_POOL_BUILD_NO_OVERWRITE' "
                          "are "
                          "mutually exclusive");
-    if (flags & (VIR_STORAGE_POOL_BUILD_REPAIR | VIR_STORAGE_POOL_BUILD_RESIZE))
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
-                         "a pool can be built anew only, not repaired or resized");
+    if (flags & (VIR_STORAGE_POOL_BUILD_REPAIR | VIR_STORAGE_POOL_BUILD_RESIZE)) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "unsupported flags (0x%x) in function %s",
+                  flags & (VIR_STORAGE_POOL_BUILD_REPAIR | VIR_STORAGE_POOL_BUILD_RESIZE), function);
+        return error_hint(err, "a pool can be built anew only, not repaired or resized");
+    }
     return pool_work(pool, flags, caller, false, err);
 }
 

@@ -141,8 +141,11 @@ static void volume_stream_end(void *arg)
     if (stream->temp)
         folder_drop_temp(stream->temp);
     volume_stream_free(stream);
-    if (is_upload)
-        pool_note_change((Pool *)(void *)pool, name);
+    if (!is_upload)
+        return;
+    pool_note_change((Pool *)(void *)pool, name);
+    if (pool->live)
+        object_publish(pool, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
 }
 
 static void volume_stream_on_close(void *arg, bool finished)

@@ -169,6 +169,11 @@ def test_folder_that_vanishes(host):
     folder.mkdir()
     equal(volume_names(pool), [])
     pool.createXML(volume_xml("w"), 0)
+    equal(volume_names(pool), ["w"])
+    # It is watched like the first: what happens in it shows at once.
+    for number in range(20):
+        (folder / f"n{number}").touch()
+        equal(len(volume_names(pool)), 2 + number)
     shutil.rmtree(folder)
     pool.destroy()
     pool.undefine()
