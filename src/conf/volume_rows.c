@@ -177,6 +177,8 @@ bool volume_def_parse(const char *xml, size_t len, VolumeParseFlags flags, Volum
         xml_table_free(&target_table, def->backing);
         def->backing = NULL;
     }
+    if (def->target.features && !def->target.compat) /* older versions have none */
+        def->target.compat = g_strdup("1.1");
     if (!volume_check(def, flags, err))
         return false;
     *ret_def = g_steal_pointer(&def);

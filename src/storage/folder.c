@@ -20,6 +20,9 @@
 #include "wire/wire_enums.h"
 
 #define FILES_MAX 1000000
+#define SLICES 4               /* a lane has as many workers */
+#define SLICE_MIN 500          /* fewer files are looked at by one */
+#define SLICE_DEADLINE_MS 8000 /* less than whoever asks for a list waits */
 
 /* ---- jobs of workers ---- */
 
@@ -75,6 +78,24 @@ AWAITS static bool path_run(const PathJob *what, int *ret_errno, Error **err)
     *ret_errno = job->result;
     path_job_free(job);
     return true;
+}
+
+static int see(const PathJob *job)
+{
+    struct stat st;
+
+    return stat(job->path, &st) == 0 ? 0 : errno;
+}
+
+bool folder_answers(const char *path, uint64_t timeout_ms, Error **err)
+{
+    const PathJob job = { .work = see, .path = (char *)path };
+    int result = 0;
+
+    const uint64_t token = fiber_deadline_begin(timeout_ms);
+    const bool ok = path_run(&job, &result, err);
+    fiber_deadline_end(token);
+    return ok;
 }
 
 /* ---- temporary names ---- */
@@ -229,6 +250,8 @@ typedef struct FolderFile {
     const char *plain; /* in: volume_plain_format() */
     FileStamp stamp;   /* in: of what is known; out: of now */
     bool is_known;     /* in: there is a stamp */
+    bool is_file;      /* the folder says that it is a plain file */
+    bool is_there;     /* the folder has the name; out: and it is a volume */
     bool is_same;      /* out: as it was */
     VolumeDef *def;    /* out; NULL: as it was, or no volume */
 } FolderFile;
@@ -237,10 +260,10 @@ typedef struct FolderJob {
     char *dir;
     char *sweep;       /* prefix of temporaries to be removed ... */
     char *keep;        /* ... but for these; both NULL: none */
-    GHashTable *known; /* name -> FolderFile (owned) */
+    GPtrArray *files;  /* FolderFile: what is known, and what was found */
+    GHashTable *known; /* name -> FolderFile (of files) */
     bool only_known;   /* nothing but `known` is looked at */
-    GPtrArray *found;  /* of FolderFile (borrowed from known, or owned by `made`) */
-    GPtrArray *made;
+    bool is_done;      /* out: also at the files; else there are too many for one worker */
     struct stat st;
     uint64_t capacity_bytes, free_bytes;
     int error;
@@ -260,9 +283,8 @@ static void folder_job_free(void *data)
 {
     FolderJob *job = data;
 
-    g_ptr_array_unref(job->found);
-    g_ptr_array_unref(job->made);
     g_hash_table_unref(job->known);
+    g_ptr_array_unref(job->files);
     g_free(job->dir);
     g_free(job->sweep);
     g_free(job->keep);
@@ -287,32 +309,46 @@ static bool is_volume_type(const struct stat *st)
 }
 
 /* What is no file, device or folder is no volume; nor is a link that leads nowhere. */
-static void look_at_file(FolderJob *job, int dir_fd, FolderFile *file)
+static void look_at_file(const char *dir, int dir_fd, FolderFile *file)
 {
-    struct stat st;
+    struct stat st = { .st_mode = S_IFREG };
+    FileStamp now;
 
-    if (fstatat(dir_fd, file->name, &st, 0) < 0 || !is_volume_type(&st))
-        return;
-    FileStamp now = file_stamp_of(&st);
-    if (file->is_known && file_stamp_same(&file->stamp, &now)) {
-        file->is_same = true;
-        g_ptr_array_add(job->found, file);
-        return;
+    file->is_there = false;
+    if (!file->is_file || file->is_known) { /* opening something else might do something */
+        if (fstatat(dir_fd, file->name, &st, 0) < 0 || !is_volume_type(&st))
+            return;
+        now = file_stamp_of(&st);
+        file->is_same = file->is_known && file_stamp_same(&file->stamp, &now);
+        file->is_there = file->is_same;
+        if (file->is_same)
+            return;
     }
     AUTO_FD fd = openat(dir_fd, file->name,
                         (S_ISDIR(st.st_mode) ? O_PATH : O_RDONLY) | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) < 0 || !is_volume_type(&st)) /* it may be another one by now */
         return;
-    g_autofree char *path = g_strconcat(job->dir, "/", file->name, NULL);
+    g_autofree char *path = g_strconcat(dir, "/", file->name, NULL);
     now = file_stamp_of(&st);
     file->def = volume_probe(file->name, path, fd, &st,
                              file_stamp_same_file(&file->stamp, &now) ? file->plain : NULL);
     file->stamp = now;
-    g_ptr_array_add(job->found, file);
+    file->is_there = true;
 }
 
-static void look_at_name(FolderJob *job, int dir_fd, const char *name)
+static FolderFile *folder_job_add(FolderJob *job, const char *name)
 {
+    FolderFile *file = g_new0(FolderFile, 1);
+
+    file->name = g_strdup(name);
+    g_ptr_array_add(job->files, file);
+    return file;
+}
+
+static void take_name(FolderJob *job, int dir_fd, const struct dirent *entry)
+{
+    const char *name = entry->d_name;
+
     if (g_str_has_prefix(name, TEMP_PREFIX)) {
         /* Best effort: the next start tries again. */
         if (job->sweep && g_str_has_prefix(name, job->sweep) && !g_str_has_prefix(name, job->keep) &&
@@ -320,18 +356,18 @@ static void look_at_name(FolderJob *job, int dir_fd, const char *name)
             (void)unlinkat(dir_fd, name, AT_REMOVEDIR);
         return;
     }
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return;
     FolderFile *file = g_hash_table_lookup(job->known, name);
-    if (!file) {
-        if (!is_nameable(name))
-            return;
-        file = g_new0(FolderFile, 1);
-        file->name = g_strdup(name);
-        g_ptr_array_add(job->made, file);
-    }
-    look_at_file(job, dir_fd, file);
+    if (!file && !is_nameable(name))
+        return;
+    if (!file)
+        file = folder_job_add(job, name);
+    file->is_there = true;
+    file->is_file = entry->d_type == DT_REG;
 }
 
-static void folder_job_read_all(FolderJob *job, int dir_fd)
+static void folder_job_read_names(FolderJob *job, int dir_fd)
 {
     const int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
@@ -341,15 +377,22 @@ static void folder_job_read_all(FolderJob *job, int dir_fd)
         job->failed = "cannot open directory";
         return;
     }
-    for (struct dirent *entry = NULL; job->found->len < FILES_MAX && (errno = 0, entry = readdir(dir));) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            look_at_name(job, dir_fd, entry->d_name);
-    }
-    if (errno && job->found->len < FILES_MAX) {
+    for (struct dirent *entry = NULL; job->files->len < FILES_MAX && (errno = 0, entry = readdir(dir));)
+        take_name(job, dir_fd, entry);
+    if (errno && job->files->len < FILES_MAX) {
         job->error = errno;
         job->failed = "cannot read directory";
     }
     (void)closedir(dir);
+}
+
+static void look_at_files(const char *dir, int dir_fd, const GPtrArray *files)
+{
+    for (guint i = 0; i < files->len; i++) {
+        FolderFile *file = g_ptr_array_index(files, i);
+        if (file->is_there)
+            look_at_file(dir, dir_fd, file);
+    }
 }
 
 static void folder_job_run(void *data)
@@ -370,23 +413,96 @@ static void folder_job_run(void *data)
     }
     job->capacity_bytes = (uint64_t)fs.f_frsize * fs.f_blocks;
     job->free_bytes = (uint64_t)fs.f_frsize * fs.f_bfree;
-    if (!job->only_known) {
-        folder_job_read_all(job, dir_fd);
+    if (!job->only_known)
+        folder_job_read_names(job, dir_fd);
+    job->is_done = job->files->len <= SLICE_MIN;
+    if (job->is_done && !job->error)
+        look_at_files(job->dir, dir_fd, job->files);
+}
+
+/* ---- the files of a large folder, by several workers ---- */
+
+typedef struct FolderSlice {
+    char *dir;
+    GPtrArray *files; /* FolderFile */
+    int error;
+    Error *why; /* of the fiber: the storage does not answer */
+} FolderSlice;
+
+static void folder_slice_free(void *data)
+{
+    FolderSlice *slice = data;
+
+    g_ptr_array_unref(slice->files);
+    g_free(slice->dir);
+    g_free(slice);
+}
+
+static void folder_slice_run(void *data)
+{
+    FolderSlice *slice = data;
+    AUTO_FD dir_fd = open(slice->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir_fd < 0)
+        slice->error = errno;
+    else
+        look_at_files(slice->dir, dir_fd, slice->files);
+}
+
+/* The worker has its own struct, which it keeps if its storage hangs. */
+AWAITS static void folder_slice_look(void *item)
+{
+    FolderSlice *slice = item;
+    FolderSlice *work = g_memdup2(slice, sizeof(*slice));
+
+    slice->files = NULL;
+    work->dir = g_strdup(slice->dir);
+    const uint64_t token = fiber_deadline_begin(SLICE_DEADLINE_MS);
+    const bool ok = folder_run(slice->dir, folder_slice_run, work, folder_slice_free, &slice->why);
+    fiber_deadline_end(token);
+    if (!ok)
         return;
+    slice->files = g_ptr_array_ref(work->files);
+    slice->error = work->error;
+    folder_slice_free(work);
+}
+
+/* Looks at job->files; what was looked at replaces them. */
+AWAITS static bool folder_look_in_slices(FolderJob *job, Error **err)
+{
+    FolderSlice slices[SLICES] = { 0 };
+    bool ok = true;
+
+    for (unsigned i = 0; i < SLICES; i++)
+        slices[i] =
+            (FolderSlice){ .dir = job->dir, .files = g_ptr_array_new_with_free_func(folder_file_free) };
+    for (guint i = 0; i < job->files->len; i++)
+        g_ptr_array_add(slices[i % SLICES].files, g_steal_pointer(&g_ptr_array_index(job->files, i)));
+    g_hash_table_remove_all(job->known);
+    g_ptr_array_set_free_func(job->files, NULL);
+    g_ptr_array_set_size(job->files, 0);
+    g_ptr_array_set_free_func(job->files, folder_file_free);
+    fiber_run_all("pool", folder_slice_look, slices, SLICES, sizeof(*slices));
+    for (unsigned i = 0; i < SLICES; i++) {
+        FolderSlice *slice = &slices[i];
+        if (slice->why)
+            ok = ok ? error_propagate(err, g_steal_pointer(&slice->why)) : ok;
+        else if (slice->error)
+            ok = ok ? error_set_errno(err, slice->error, "cannot open directory '%s'", job->dir) : ok;
+        error_free(slice->why);
+        if (slice->files)
+            g_ptr_array_extend_and_steal(job->files, slice->files);
     }
-    GHashTableIter iter;
-    gpointer name = NULL;
-    g_hash_table_iter_init(&iter, job->known);
-    while (g_hash_table_iter_next(&iter, &name, NULL))
-        look_at_name(job, dir_fd, name);
+    return ok;
 }
 
 static void folder_job_add_known(FolderJob *job, const char *name, const Volume *volume)
 {
-    FolderFile *file = g_new0(FolderFile, 1);
-
-    file->name = g_strdup(name);
+    if (!volume && (!is_nameable(name) || g_str_has_prefix(name, TEMP_PREFIX)))
+        return;
+    FolderFile *file = folder_job_add(job, name);
     file->is_known = volume && !volume->is_being_made;
+    file->is_there = job->only_known;
     if (file->is_known) {
         file->stamp = volume->stamp;
         file->plain = volume_plain_format(volume);
@@ -405,9 +521,8 @@ static FolderJob *folder_job_new(Pool *pool, const PoolScan *scan)
         job->sweep = temp_prefix(pool->host);
         job->keep = temp_prefix_of_run(pool->host);
     }
-    job->known = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, folder_file_free);
-    job->found = g_ptr_array_new();
-    job->made = g_ptr_array_new_with_free_func(folder_file_free);
+    job->known = g_hash_table_new(g_str_hash, g_str_equal);
+    job->files = g_ptr_array_new_with_free_func(folder_file_free);
     job->only_known = scan->only != NULL;
     g_hash_table_iter_init(&iter, scan->only ? scan->only : pool->volumes);
     while (g_hash_table_iter_next(&iter, &name, &volume))
@@ -460,8 +575,15 @@ bool folder_scan(Pool *pool, PoolScan *scan, Error **err)
         folder_job_free(job);
         return false;
     }
-    for (guint i = 0; i < job->found->len && pool->volumes; i++)
-        folder_take_file(pool, scan, g_ptr_array_index(job->found, i));
+    if (!job->is_done && !folder_look_in_slices(job, err)) {
+        folder_job_free(job);
+        return error_prefix(err, "storage pool '%s'", pool->name);
+    }
+    for (guint i = 0; i < job->files->len && pool->volumes; i++) {
+        FolderFile *file = g_ptr_array_index(job->files, i);
+        if (file->is_there)
+            folder_take_file(pool, scan, file);
+    }
     scan->is_partial = job->only_known;
     scan->capacity_bytes = job->capacity_bytes;
     scan->available_bytes = job->free_bytes;

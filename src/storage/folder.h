@@ -10,6 +10,10 @@
 
 #define TEMP_PREFIX ".lodge-" /* of every name that folder_temp_path() makes */
 
+/* ERROR_TIMEOUT: the storage of @path has said nothing for so long. A folder that is not there is an answer.
+ */
+AWAITS MUST_CHECK bool folder_answers(const char *path, uint64_t timeout_ms, Error **err);
+
 bool folder_build(Pool *pool, unsigned flags, Error **err);  /* makes the folder, with its owner and mode */
 bool folder_remove(Pool *pool, unsigned flags, Error **err); /* an empty one only */
 bool folder_scan(Pool *pool, PoolScan *scan, Error **err);

@@ -11,14 +11,17 @@
 #include "base/loop.h"
 #include "conf/xml_internal.h"
 #include "core/object_store.h"
-#include "storage/pool_backend.h"
+#include "storage/folder.h"
 #include "wire/wire_enums.h"
 
 #define FRESH_MS 1500           /* how long a look counts where nobody tells of changes */
 #define FRESH_BY_TOOLS_MS 30000 /* the same where programs have to be run */
 #define LOOK_DEADLINE_MS 10000  /* of whoever only asks */
 #define LOOK_BY_TOOLS_MS 60000  /* the same where programs have to be run */
-#define LOAD_DEADLINE_MS 1000   /* the start of the daemon waits this long for pools that were active */
+/* The start of the daemon waits this long for pools that were active, and for their storage to answer at all.
+ */
+#define LOAD_DEADLINE_MS 10000
+#define LOAD_ANSWER_MS 1000
 #define RETRY_MIN_MS 5000
 #define RETRY_MAX_MS 300000
 #define BUILD_FLAGS (VIR_STORAGE_POOL_BUILD_NO_OVERWRITE | VIR_STORAGE_POOL_BUILD_OVERWRITE)
@@ -92,6 +95,11 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
 
     pool->is_looking = true;
     pool->is_stale = false;
+    if (pool->has_lost_watch && pool->live) {
+        pool->has_lost_watch = false;
+        pool_watch_begin(pool, pool->live->target_path);
+        pool->has_lost_watch = pool->watch < 0;
+    }
     const bool ok = pool->backend->scan(pool, &scan, err);
     if (ok && pool->volumes) {
         pool_take_look(pool, &scan);
@@ -107,12 +115,27 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
     return ok;
 }
 
+/* Names the pool and its place in *err; false. */
+static bool pool_blame(const Pool *pool, Error **err)
+{
+    const PoolDef *def = pool_def(pool);
+
+    if (!def || !def->target_path)
+        return error_prefix(err, "storage pool '%s'", pool->name);
+    return error_prefix(err, "storage pool '%s' on '%s'", pool->name, def->target_path);
+}
+
+bool pool_job_begin(Pool *pool, const Caller *caller, Job *job, Error **err)
+{
+    return job_begin(&pool->object, JOB_MODIFY, caller, job, err) || pool_blame(pool, err);
+}
+
 /* Waits while somebody else looks. @number: of the look that would do. true: it was done meanwhile. */
 AWAITS static bool pool_await_look(Pool *pool, uint64_t number, bool *ret_done, Error **err)
 {
     while (pool->is_looking) {
         if (!wait_queue_wait(&pool->looked, POOL_DEADLINE_MS, err))
-            return error_prefix(err, "storage pool '%s'", pool->name);
+            return pool_blame(pool, err);
     }
     *ret_done = pool->look_done >= number;
     return true;
@@ -557,7 +580,7 @@ AWAITS static bool pool_work(Object *object, unsigned flags, const Caller *calle
     Pool *pool = (Pool *)object;
     g_auto(Job) job = { 0 };
 
-    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !object_require_listed(object, err))
+    if (!pool_job_begin(pool, caller, &job, err) || !object_require_listed(object, err))
         return false;
     if (object->live)
         return error_set(err, ERROR_INVALID_STATE, "storage pool '%s' is %s active", pool->name,
@@ -591,9 +614,11 @@ bool pool_build(Object *pool, unsigned flags, const char *function, const Caller
                          "Flags 'VIR_STORAGE_POOL_BUILD_OVERWRITE' and 'VIR_STORAGE_POOL_BUILD_NO_OVERWRITE' "
                          "are "
                          "mutually exclusive");
-    if (flags & (VIR_STORAGE_POOL_BUILD_REPAIR | VIR_STORAGE_POOL_BUILD_RESIZE))
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
-                         "a pool can be built anew only, not repaired or resized");
+    if (flags & (VIR_STORAGE_POOL_BUILD_REPAIR | VIR_STORAGE_POOL_BUILD_RESIZE)) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "unsupported flags (0x%x) in function %s",
+                  flags & (VIR_STORAGE_POOL_BUILD_REPAIR | VIR_STORAGE_POOL_BUILD_RESIZE), function);
+        return error_hint(err, "a pool can be built anew only, not repaired or resized");
+    }
     return pool_work(pool, flags, caller, false, err);
 }
 
@@ -601,6 +626,14 @@ bool pool_delete(Object *pool, unsigned flags, const char *function, const Calle
 {
     return check_flags(flags, VIR_STORAGE_POOL_DELETE_ZEROED, function, err) &&
            pool_work(pool, flags, caller, true, err);
+}
+
+static void pool_note_changed(Pool *pool, const char *name)
+{
+    if (!pool->changed)
+        pool->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    if (name)
+        g_hash_table_add(pool->changed, g_strdup(name));
 }
 
 /* From now on volumes are what their files say. */
@@ -612,9 +645,23 @@ static void pool_forget_asked(Pool *pool)
     g_hash_table_iter_init(&iter, pool->volumes);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         Volume *volume = value;
-        volume->stamp.is_settled = volume->stamp.is_settled && !volume->is_as_asked;
+        if (!volume->is_as_asked)
+            continue;
         volume->is_as_asked = false;
+        volume->stamp.is_settled = false;
+        pool_note_changed(pool, volume->name);
     }
+}
+
+/* Where changes are told a refresh costs what changed: the rest is known, and what is said about one volume
+ * is looked up when it is asked. */
+AWAITS static bool pool_look_again(Pool *pool, Error **err)
+{
+    pool_watch_drain(pool->host);
+    if (pool->watch < 0 || pool->is_stale)
+        return pool_look(pool, err);
+    pool_note_changed(pool, NULL); /* the sizes of the pool in any case */
+    return pool_freshen(pool, NULL, err);
 }
 
 bool pool_refresh(Object *object, const Caller *caller, Error **err)
@@ -622,11 +669,11 @@ bool pool_refresh(Object *object, const Caller *caller, Error **err)
     Pool *pool = (Pool *)object;
     g_auto(Job) job = { 0 };
 
-    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !pool_require_active(pool, err) ||
+    if (!pool_job_begin(pool, caller, &job, err) || !pool_require_active(pool, err) ||
         !pool_require_quiet(pool, err))
         return false;
     pool_forget_asked(pool);
-    if (!pool_look(pool, err))
+    if (!pool_look_again(pool, err))
         return false;
     object_publish(object, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
     return true;
@@ -700,6 +747,7 @@ AWAITS static bool pool_resume(Host *host, PoolDef *def, Error **err)
     pool->working = def;
     const bool ok = pool->backend &&
                     (!pool->live || error_set(err, ERROR_INVALID_STATE, "it is active already")) &&
+                    (!pool->backend->is_folder || folder_answers(def->target_path, LOAD_ANSWER_MS, err)) &&
                     pool_take_over(pool, err) && pool_open_volumes(pool, def, err);
     pool->working = NULL;
     if (!ok) {

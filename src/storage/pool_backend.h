@@ -57,6 +57,7 @@ struct Pool {
     bool is_stale;            /* something is known to have changed since */
     GHashTable *changed;      /* names of files that did; NULL: none */
     int watch;                /* of inotify; -1: nobody tells of changes */
+    bool has_lost_watch;      /* its folder was removed or replaced: the next one there is to be watched */
     sd_event_source *telling; /* soon clients are told what others changed; NULL: nothing to tell */
 
     char *reason; /* why it could not be started by itself; NULL */
@@ -145,9 +146,11 @@ void volume_take_out(Volume *volume);
 typedef struct VolumeUse {
     Volume *volume; /* counted */
     Pool *pool;     /* counted */
+    bool is_held;   /* it keeps them; false: it only reads what it has open */
 } VolumeUse;
 void volume_use_begin(Volume *volume, VolumeUse *use);
-void volume_use_end(VolumeUse *use); /* of {0}: nothing */
+void volume_use_release(VolumeUse *use); /* from now on it only reads */
+void volume_use_end(VolumeUse *use);     /* of {0}: nothing */
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
 /* Brings its definition up to date. ERROR_NO_STORAGE_VOL: it is not there any more */
 AWAITS MUST_CHECK bool volume_look(Volume *volume, Error **err);
@@ -160,6 +163,9 @@ AWAITS void pool_note_change(Pool *pool, const char *name);
 /* Looks at the storage if something may have changed since the last look; one look serves all who ask.
  * @name (NULL: none): at this one in any case, if nobody tells of changes. */
 AWAITS MUST_CHECK bool pool_freshen(Pool *pool, const char *name, Error **err);
+/* job_begin() for a change of its definition or volumes; who waits in vain hears which pool that is, and
+ * where. */
+AWAITS MUST_CHECK bool pool_job_begin(Pool *pool, const Caller *caller, Job *job, Error **err);
 /* Looks at all of it now. */
 AWAITS MUST_CHECK bool pool_look(Pool *pool, Error **err);
 

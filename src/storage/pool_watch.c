@@ -128,6 +128,7 @@ static void watch_take(Host *host, const struct inotify_event *event)
     if (event->mask & (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF | IN_MOVE_SELF)) {
         g_hash_table_remove(host->pools->watches, GINT_TO_POINTER(event->wd));
         pool->watch = -1;
+        pool->has_lost_watch = true;
         pool->is_stale = true;
         watch_tell_soon(pool);
         return;

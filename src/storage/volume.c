@@ -380,19 +380,27 @@ bool volume_require_free(const Volume *volume, Error **err)
 
 void volume_use_begin(Volume *volume, VolumeUse *use)
 {
-    *use = (VolumeUse){ .volume = volume_ref(volume), .pool = volume->pool };
+    *use = (VolumeUse){ .volume = volume_ref(volume), .pool = volume->pool, .is_held = true };
     object_ref(&use->pool->object);
     volume->n_users++;
     use->pool->n_async++;
+}
+
+void volume_use_release(VolumeUse *use)
+{
+    if (!use->is_held)
+        return;
+    use->is_held = false;
+    if (--use->volume->n_users == 0)
+        g_clear_pointer(&use->volume->retired, g_ptr_array_unref);
+    use->pool->n_async--;
 }
 
 void volume_use_end(VolumeUse *use)
 {
     if (!use->volume)
         return;
-    if (--use->volume->n_users == 0)
-        g_clear_pointer(&use->volume->retired, g_ptr_array_unref);
-    use->pool->n_async--;
+    volume_use_release(use);
     object_unref(&use->pool->object);
     volume_unref(use->volume);
     *use = (VolumeUse){ 0 };
@@ -475,7 +483,7 @@ Volume *volume_create(Object *object, const char *xml, Volume *from, unsigned fl
                          VIR_STORAGE_VOL_CREATE_VALIDATE,
                      function, err) ||
         !object_require_active(object, err) || !volume_def_parse(xml, strlen(xml), parse, &def, err) ||
-        !volume_check_name(def, err) || !job_begin(object, JOB_MODIFY, caller, &job, err) ||
+        !volume_check_name(def, err) || !pool_job_begin(pool, caller, &job, err) ||
         !pool_freshen(pool, def->name, err) || !volume_take_name(pool, def, from != NULL, err))
         return NULL;
     if (!pool->backend->make_volume || !pool->backend->plan_volume) {
@@ -524,7 +532,7 @@ bool volume_delete(Volume *volume, unsigned flags, const char *function, const C
         return false;
     g_autoptr(Object) object = volume_pool(volume);
     Pool *pool = (Pool *)object;
-    if (!job_begin(object, JOB_MODIFY, caller, &job, err) || !object_require_active(object, err) ||
+    if (!pool_job_begin(pool, caller, &job, err) || !object_require_active(object, err) ||
         !volume_require_free(volume, err) || !volume_require_unused(volume, "delete", err) ||
         !volume_require_no_overlay(volume, err))
         return false;
@@ -608,9 +616,8 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
         return false;
     Pool *pool = volume->pool;
     volume_use_begin(volume, &use);
-    const bool ok = pool->backend->wipe_volume
-                        ? pool->backend->wipe_volume(pool, volume, algorithm, err)
-                        : image_wipe(volume_path(volume), algorithm, err);
+    const bool ok = pool->backend->wipe_volume ? pool->backend->wipe_volume(pool, volume, algorithm, err)
+                                               : image_wipe(volume_path(volume), algorithm, err);
     if (!ok)
         return false;
     volume_use_end(&use);

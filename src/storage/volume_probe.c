@@ -153,16 +153,38 @@ static void volume_fill_backing(VolumeDef *def, const ImageInfo *info)
         target_fill_stat(def->backing, &st);
 }
 
-static void volume_probe_header(VolumeDef *def, int fd)
+/* The beginning is read once for both questions: what it is, and what its header says. */
+typedef struct ProbeFile {
+    int fd;
+    size_t n_start;
+    uint8_t start[4096];
+} ProbeFile;
+
+static ssize_t probe_read(void *data, void *buffer, size_t len, uint64_t offset)
+{
+    const ProbeFile *file = data;
+
+    if (offset + len > file->n_start)
+        return pread(file->fd, buffer, len, (off_t)offset);
+    memcpy(buffer, file->start + offset, len);
+    return (ssize_t)len;
+}
+
+static void volume_probe_header(VolumeDef *def, int fd, const struct stat *st)
 {
     ImageFormat format = IMAGE_RAW;
     g_auto(ImageInfo) info = { 0 };
+    ProbeFile file = { .fd = fd };
+    const off_t size = S_ISREG(st->st_mode) ? st->st_size : lseek(fd, 0, SEEK_END);
+    const ImageReader reader = { .read = probe_read, .data = &file, .size = size < 0 ? 0 : (uint64_t)size };
+    const ssize_t got = pread(fd, file.start, sizeof(file.start), 0);
 
+    file.n_start = got < 0 ? 0 : (size_t)got;
     target_set_text(&def->target.format, "raw");
-    if (!image_detect_format(fd, &format, NULL) || format == IMAGE_RAW)
+    if (!image_detect_format_from(&reader, &format, NULL) || format == IMAGE_RAW)
         return;
     /* What only looks like an image is one of bytes. */
-    if (!image_read_header(fd, format, &info, NULL))
+    if (!image_read_header_from(&reader, format, &info, NULL))
         return;
     target_set_text(&def->target.format, format_name(format));
     if (format != IMAGE_ISO)
@@ -202,7 +224,7 @@ VolumeDef *volume_probe(const char *name, const char *path, int fd, const struct
     else if (plain)
         def->target.format = g_strdup(plain);
     else
-        volume_probe_header(def, fd);
+        volume_probe_header(def, fd, st);
     volume_probe_stat(def, fd, st);
     return def;
 }

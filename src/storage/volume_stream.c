@@ -128,8 +128,11 @@ static void volume_stream_end(void *arg)
     volume_use_end(&stream->use);
     if (stream->temp)
         folder_drop_temp(stream->temp);
-    if (stream->is_upload)
+    if (stream->is_upload) {
         pool_note_change((Pool *)(void *)stream->pool, stream->name);
+        if (stream->pool->live)
+            object_publish(stream->pool, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
+    }
     fd_cleanup(&stream->fd);
     fd_cleanup(&stream->old_fd);
     object_unref(stream->pool);
@@ -283,6 +286,8 @@ bool volume_download(Volume *volume, uint64_t offset_bytes, uint64_t length_byte
         volume_stream_end(stream);
         return false;
     }
+    volume_use_release(
+        &stream->use); /* a client that reads slowly, or forgot it, keeps nobody from anything */
     const StreamFile file = { .path = stream->path,
                               .offset_bytes = offset_bytes,
                               .limit_bytes = length_bytes,

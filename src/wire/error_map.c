@@ -124,6 +124,7 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_XML_SYNTAX, "invalid char in name: *", VIR_FROM_XML, "%s" },
     { ERROR_REFUSED, "Child process (*", VIR_FROM_NONE, NULL },
     { ERROR_NOT_SUPPORTED, "backing storage not supported*", VIR_FROM_STORAGE, NULL },
+    { ERROR_SYSTEM, "cannot open directory '*", VIR_FROM_NONE, NULL },
     { ERROR_SYSTEM, "unable to control COW flag*", VIR_FROM_NONE, NULL },
     { ERROR_SYSTEM, "Failed to truncate file*", VIR_FROM_NONE, NULL },
     { ERROR_INVALID_ARGUMENT, "Invalid cpuNum in *", VIR_FROM_NONE, "%s" },

@@ -164,10 +164,20 @@ def play_volumes(player, conn, pool, place):
     call("volume: wipe flag", lambda: volume.wipe(1))
     call("volume: wipePattern unknown", lambda: volume.wipePattern(99, 0))
     call("volume: delete flag", lambda: volume.delete(1 << 20))
-    call("volume: upload flag", lambda: volume.upload(conn.newStream(), 0, 0, 1 << 20))
-    call("volume: upload zero length", lambda: volume.upload(conn.newStream(), 1 << 40, 0, 0))
-    call("volume: download flag", lambda: volume.download(conn.newStream(), 0, 0, 1 << 20))
-    call("volume: download behind the end", lambda: volume.download(conn.newStream(), 1 << 40, 0, 0))
+    def stream(function, *args):
+        given = conn.newStream()
+        try:
+            return function(given, *args)
+        finally:
+            try:
+                given.abort()
+            except libvirt.libvirtError:  # it was never used
+                pass
+
+    call("volume: upload flag", lambda: stream(volume.upload, 0, 0, 1 << 20))
+    call("volume: upload behind the end", lambda: stream(volume.upload, 1 << 40, 0, 0))
+    call("volume: download flag", lambda: stream(volume.download, 0, 0, 1 << 20))
+    call("volume: download behind the end", lambda: stream(volume.download, 1 << 40, 0, 0))
     call("volume: createXMLFrom flag", lambda: pool.createXMLFrom(volume_xml("c"), volume, 1 << 20))
     call("volume: createXMLFrom", lambda: pool.createXMLFrom(volume_xml("c", 2 << 20), volume, 0).info()[:2])
     call("volume: createXMLFrom itself", lambda: pool.createXMLFrom(volume_xml("a"), volume, 0))

@@ -2,6 +2,8 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import threading
+
 from hanging import HangingStorage, p99
 from lodgetest.host import *
 from lodgetest.runner import mark
@@ -37,23 +39,40 @@ def dead_and_witness(host):
     return storage, make_pool(host, "dead", storage.mount), make_pool(host, "witness", folder)
 
 
+def asked_of_dead(conn):
+    """Calls that need the storage of the pool."""
+    pool = conn.storagePoolLookupByName("dead")
+    volume = pool.storageVolLookupByName("v")
+    xml = "<volume><name>new</name><capacity>1048576</capacity><target><format type='%s'/></target></volume>"
+    return [lambda: pool.storageVolLookupByName("other"), volume.info, volume.XMLDesc, lambda: pool.refresh(0),
+            lambda: pool.createXML(xml % "raw", 0), lambda: pool.createXML(xml % "qcow2", 0), lambda: volume.delete(0),
+            lambda: volume.resize(1 << 20, 0), lambda: pool.createXMLFrom(xml % "raw", volume, 0), lambda: volume.wipe(0)]
+
+
 @mark(requires=["fuse"], timeout=300, only="lodged", reason=LIBVIRTD)
 def test_dead_pool_concerns_itself_alone(host):
     storage, _, _ = dead_and_witness(host)
     try:
+        calls = [asked_of_dead(host.open())[number] for number in range(10)]
         storage.hang()
-        asked = [("vol-info", "v", "dead"), ("vol-dumpxml", "v", "dead"), ("pool-refresh", "dead"),
-                 ("vol-create-as", "dead", "new", "1M"), ("vol-delete", "v", "dead"), ("vol-resize", "v", "1M", "dead"),
-                 ("vol-clone", "v", "copy", "dead"), ("vol-wipe", "v", "dead"), ("vol-info", f"{storage.mount}/other")]
-        clients = [host.terminal(*words) for words in asked]
+        errors = [None] * len(calls)
+
+        def ask(number):
+            try:
+                calls[number]()
+            except libvirt.libvirtError as error:
+                errors[number] = error
+
+        threads = [threading.Thread(target=ask, args=(n,)) for n in range(len(calls))]
+        for thread in threads:
+            thread.start()
         conn = host.open()
         check_quick(conn, conn.storagePoolLookupByName("witness"))
-        for words, client in zip(asked, clients):
-            code = client.wait(timeout=100)
-            check(code != 0, f"{words} on dead storage succeeded: {client.seen}")
-            if words[1] != f"{storage.mount}/other":
-                contains(client.seen, "dead")
-        contains(clients[0].seen, str(storage.mount))
+        for number, thread in enumerate(threads):
+            thread.join(100)
+            check(not thread.is_alive(), f"call {number} waits for ever")
+            check(errors[number], f"call {number} on dead storage succeeded")
+            contains(errors[number], "dead", str(storage.mount))
         # What was seen a moment ago may still be told, but not for long.
         wait_until(lambda: host.virsh("vol-list", "dead", timeout=60).code != 0, "a list says that the storage is away")
         contains(host.refused("vol-list", "dead", timeout=60), "dead", str(storage.mount))

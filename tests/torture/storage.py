@@ -56,7 +56,7 @@ class Volume:
         if state == GONE:
             self.chance.choice([self.create, self.create, self.clone, self.clone, self.build])()
         else:
-            self.chance.choice([self.resize, self.resize, self.delete, self.wipe])(state)
+            self.chance.choice([self.resize, self.resize, self.delete, self.wipe, self.upload])(state)
 
     def change(self, after, function):
         """The old state stays possible until the answer has come."""
@@ -95,6 +95,21 @@ class Volume:
         form, capacity, _ = state
         if form == "raw":
             self.change((form, capacity, False), lambda: self.volume().wipe(0))
+
+    def upload(self, state):
+        """The old content or the new, and the size stays: what comes is shorter."""
+        form, capacity, _ = state
+        if form != "raw":
+            return
+
+        def send():
+            stream = self.conn.newStream()
+            self.volume().upload(stream, 0, 0, 0)
+            for _ in range(8):
+                stream.send(b"u" * 65536)
+            stream.finish()
+
+        self.change((form, capacity, False), send)
 
     def delete(self, _):
         self.change(GONE, lambda: self.volume().delete(0))

@@ -74,6 +74,20 @@ TEST(documents_of_servers_come_back)
     check_contains(rbd, "<secret uuid='2ec115d7-3a88-3ceb-bc12-0ac909a6fd87'/>");
 }
 
+TEST(a_folder_has_no_source)
+{
+    g_autofree char *text = round_trip(
+        "<pool type='dir'><name>x</name><source><host name='h'/><dir path='/d'/><device path='/e'/>"
+        "<name>n</name><adapter type='scsi_host' name='host1'/><vendor name='v'/></source>"
+        "<target><path>/x//</path><permissions><owner>4294967295</owner></permissions></target></pool>");
+
+    check(!strstr(text, "<host") && !strstr(text, "<dir") && !strstr(text, "<device") &&
+          !strstr(text, "<adapter"));
+    check(!strstr(text, "<name>n</name>") && !strstr(text, "<owner>"));
+    check_contains(text, "<vendor name='v'/>");
+    check_contains(text, "<path>/x</path>");
+}
+
 TEST(bad_documents_are_refused_as_observed)
 {
 #define T "<target><path>/x</path></target>"
@@ -120,6 +134,17 @@ TEST(bad_documents_are_refused_as_observed)
         { "<pool type='iscsi'><name>x</name><source><host name='h'/><auth type='chap'><secret "
           "usage='u'/></auth>"
           "</source>" T "</pool>",
+          ERROR_XML_INVALID },
+        { "<pool type='dir'><name>a\nb</name>" T "</pool>", ERROR_XML_SYNTAX },
+        { "<pool type='dir'><source><name>x</name></source>" T "</pool>", ERROR_XML_INVALID },
+        { "<pool type='iscsi'><name>x</name><source><host name='h'/><auth type='zz' username='u'/>"
+          "</source>" T "</pool>",
+          ERROR_CONFIG_UNSUPPORTED },
+        { "<pool type='iscsi'><name>x</name><source><host name='h'/><auth type='chap' username='u'/>"
+          "</source>" T "</pool>",
+          ERROR_XML_INVALID },
+        { "<pool type='dir'><name>x</name><target><path>/x</path><permissions><mode>1777</mode>"
+          "</permissions></target></pool>",
           ERROR_XML_INVALID },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -68,6 +68,9 @@ TEST(a_document_for_a_new_volume_is_read)
 TEST(bad_documents_are_refused_as_observed)
 {
 #define C "<capacity>1</capacity>"
+#define SECRET "<secret type='passphrase' usage='u'/>"
+#define ENCRYPTED(text)                                                                                      \
+    "<volume><name>x</name>" C "<target><encryption format='luks'>" text "</encryption></target></volume>"
     static const struct {
         const char *xml;
         ErrorCode code;
@@ -93,6 +96,13 @@ TEST(bad_documents_are_refused_as_observed)
           ERROR_CONFIG_UNSUPPORTED },
         { "<volume><name>x</name>" C "<target><clusterSize>a</clusterSize></target></volume>",
           ERROR_XML_INVALID },
+        { "<volume><name>x</name><capacity>9223372036854775808</capacity></volume>", ERROR_OVERFLOW },
+        { "<volume><name>x</name>" C "<target><compat>1</compat></target></volume>", ERROR_XML_INVALID },
+        { "<volume><name>x</name>" C "<target><compat>.1</compat></target></volume>", ERROR_XML_INVALID },
+        { ENCRYPTED("<secret type='passphrase'/>"), ERROR_XML_INVALID },
+        { ENCRYPTED(SECRET "<cipher name='aes'/>"), ERROR_XML_INVALID },
+        { ENCRYPTED(SECRET "<cipher size='256'/>"), ERROR_XML_INVALID },
+        { ENCRYPTED(SECRET "<ivgen name='plain64'/>"), ERROR_XML_INVALID },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(Error) err = NULL;

@@ -269,7 +269,9 @@ static void convert_back(const char *format, const char *name)
 {
     g_autofree char *from = path_join(dir, name), *back = path_join(dir, "back");
 
-    check_eq(run((const char *const[]){ "/usr/bin/qemu-img", "convert", "-f", format, "-O", "raw", from, back, NULL }), 0);
+    check_eq(run((const char *const[]){ "/usr/bin/qemu-img", "convert", "-f", format, "-O", "raw", from, back,
+                                        NULL }),
+             0);
 }
 
 TEST_FIBER(images_are_made_from_others)
@@ -476,8 +478,7 @@ TEST_FIBER(what_is_wiped_reads_as_zeros)
     check_fails(image_wipe(path, 10, &err), err, ERROR_INVALID_ARGUMENT);
     g_clear_pointer(&err, error_free);
     g_autofree char *missing = path_join(dir, "missing");
-    check_says(image_wipe(missing, 0, &err), &err, ERROR_SYSTEM,
-               "Failed to open storage volume with path '");
+    check_says(image_wipe(missing, 0, &err), &err, ERROR_SYSTEM, "Failed to open storage volume with path '");
     g_autofree char *scrub = g_find_program_in_path("scrub");
     if (!image_wipe(path, VIR_STORAGE_VOL_WIPE_ALG_RANDOM, &err)) {
         check(!scrub);
