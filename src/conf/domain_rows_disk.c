@@ -99,7 +99,8 @@ static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, E
 
 const XmlTable disk_table =
     TABLE(DiskDef, "disk",
-          ROWS(ATTR("type", DiskDef, src.type, HOST_SIDE, NOT_YET_VALUES(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)), .names = &storage_type_names,
+          ROWS(ATTR("type", DiskDef, src.type, HOST_SIDE,
+                    NOT_YET_VALUES(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)), .names = &storage_type_names,
                     .fallback = "file", .doc = "kind of source"),
                ATTR("device", DiskDef, device, .names = &disk_device_names, .fallback = "disk",
                     .doc = "what the guest sees"),

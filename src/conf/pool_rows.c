@@ -163,8 +163,7 @@ static const XmlTable adapter_table =
 static const XmlTable auth_table =
     TABLE(PoolAuth, "pool-auth",
           ROWS(ATTR("type", PoolAuth, type, .names = &auth_names, .flags = ROW_REQUIRED | ROW_ALWAYS,
-                    .bad_code = ERROR_CONFIG_UNSUPPORTED,
-                    .doc = "kind of authentication"),
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "kind of authentication"),
                ATTR("username", PoolAuth, username, .flags = ROW_REQUIRED, .doc = "who logs in"),
                GROUP("secret",
                      ROWS(ATTR("uuid", PoolAuth, secret_uuid, .doc = "UUID of the secret object"),

@@ -88,7 +88,7 @@ static void pool_take_look(Pool *pool, PoolScan *scan)
 /* One look; @only is taken over. Whoever holds the pool's job or finds it active calls. */
 AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
 {
-    g_autoptr(Object) reference = object_ref(&pool->object);
+    g_autoptr(Object) reference G_GNUC_UNUSED = object_ref(&pool->object);
     PoolScan scan = { .only = only, .volumes = g_ptr_array_new_with_free_func((GDestroyNotify)volume_unref) };
     const uint64_t number = ++pool->look_begun;
     const bool was_stale = pool->is_stale;
@@ -165,7 +165,7 @@ static bool pool_look_counts(const Pool *pool, const char *name)
 
 bool pool_freshen(Pool *pool, const char *name, Error **err)
 {
-    g_autoptr(Object) reference = object_ref(&pool->object);
+    g_autoptr(Object) reference G_GNUC_UNUSED = object_ref(&pool->object);
     bool done = false;
 
     if (!pool_require_active(pool, err))

@@ -194,7 +194,7 @@ AWAITS static Volume *find_by_clean_path(Host *host, const char *path)
 
     if (!pool)
         return NULL;
-    g_autoptr(Object) reference = object_ref(&pool->object);
+    g_autoptr(Object) reference G_GNUC_UNUSED = object_ref(&pool->object);
     g_autofree char *name = volume ? g_strdup(volume->name) : g_path_get_basename(path);
     if (!pool_freshen(pool, name, NULL))
         return NULL;
@@ -291,7 +291,7 @@ bool volume_look(Volume *volume, Error **err)
         return false;
     if (volume->is_being_made || !volume->pool->backend->look_at_volume)
         return true;
-    g_autoptr(Object) pool = volume_pool(volume);
+    g_autoptr(Object) pool G_GNUC_UNUSED = volume_pool(volume);
     if (volume->pool->backend->look_at_volume(volume->pool, volume, &why))
         return volume_require(volume, err);
     if (error_code(why) == ERROR_NO_STORAGE_VOL)
@@ -409,7 +409,7 @@ void volume_use_end(VolumeUse *use)
 void pool_note_change(Pool *pool, const char *name)
 {
     g_autoptr(Error) err = NULL;
-    g_autoptr(Object) reference = object_ref(&pool->object);
+    g_autoptr(Object) reference G_GNUC_UNUSED = object_ref(&pool->object);
 
     if (!pool->live)
         return;

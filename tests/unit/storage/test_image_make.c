@@ -457,7 +457,6 @@ TEST_FIBER(what_is_wiped_reads_as_zeros)
         uint64_t data_at;
         uint64_t taken;
     } cases[] = { { "full", 0, MIB }, { "sparse", MIB / 2, 0 } };
-    AUTO_FD zeros = -1;
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(Error) err = NULL;
