@@ -20,6 +20,7 @@
  */
 #define LOAD_DEADLINE_MS 10000
 #define LOAD_ANSWER_MS 1000
+#define READ_PIECE 500 /* files that are read between the turns of others */
 #define RETRY_MIN_MS 5000
 #define RETRY_MAX_MS 300000
 #define BUILD_FLAGS (VIR_STORAGE_POOL_BUILD_NO_OVERWRITE | VIR_STORAGE_POOL_BUILD_OVERWRITE)
@@ -82,6 +83,8 @@ static void pool_take_look(Pool *pool, PoolScan *scan)
     def->available_bytes = pool->available_bytes = scan->available_bytes;
 }
 
+static void pool_read_soon(Pool *pool);
+
 /* One look; @only is taken over. Whoever holds the pool's job or finds it active calls. */
 AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
 {
@@ -91,7 +94,7 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
     const bool was_stale = pool->is_stale;
 
     pool->is_looking = true;
-    pool->is_stale = false;
+    pool->is_stale = was_stale && only; /* a look at some files leaves the rest as stale as it was */
     if (pool->has_lost_watch && pool->live) {
         pool->has_lost_watch = false;
         pool_watch_begin(pool, pool->live->target_path);
@@ -100,12 +103,16 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
     const bool ok = pool->backend->scan(pool, &scan, err);
     if (ok && pool->volumes) {
         pool_take_look(pool, &scan);
-        pool->look_done = number;
-        pool->looked_ms = loop_now_ms();
+        if (!scan.is_partial) {
+            pool->look_done = number;
+            pool->looked_ms = loop_now_ms();
+        }
     } else {
         pool->is_stale = pool->is_stale || was_stale || !ok;
     }
     pool->is_looking = false;
+    if (ok && pool->live && !scan.is_partial)
+        pool_read_soon(pool);
     wait_queue_wake_all(&pool->looked);
     g_ptr_array_unref(scan.volumes);
     g_clear_pointer(&only, g_hash_table_unref);
@@ -157,7 +164,8 @@ bool pool_freshen(Pool *pool, const char *name, Error **err)
     if (!pool_require_active(pool, err))
         return false;
     pool_watch_drain(pool->host);
-    if (pool->watch >= 0 && !pool->is_stale && !pool->changed)
+    /* A look under way has taken what was told, and not brought it yet. */
+    if (pool->watch >= 0 && !pool->is_stale && !pool->changed && !pool->is_looking)
         return true;
     if (pool->watch < 0 && !pool->is_stale && loop_now_ms() < pool->looked_ms + FRESH_MS && !name)
         return true;
@@ -176,6 +184,84 @@ bool pool_freshen(Pool *pool, const char *name, Error **err)
         g_clear_pointer(&only, g_hash_table_unref);
     fiber_deadline_end(token);
     return ok && pool_require_active(pool, err);
+}
+
+/* ---- reading what a look at a large folder left ---- */
+
+static GHashTable *pool_list_unread(const Pool *pool, guint max)
+{
+    GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GHashTableIter iter;
+    gpointer value = NULL;
+
+    g_hash_table_iter_init(&iter, pool->volumes);
+    while (g_hash_table_size(names) < max && g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Volume *volume = value;
+        if (volume->is_unread)
+            g_hash_table_add(names, g_strdup(volume->name));
+    }
+    return names;
+}
+
+/* In pieces, so that others get their turn. */
+AWAITS static bool pool_read(Pool *pool, Error **err)
+{
+    while (!pool->host->is_stopping) {
+        bool done = false;
+        if (!pool_await_look(pool, 0, &done, err) || !pool_require_active(pool, err))
+            return false;
+        GHashTable *names = pool_list_unread(pool, READ_PIECE);
+        if (g_hash_table_size(names) == 0) {
+            g_hash_table_unref(names);
+            return true;
+        }
+        if (!pool_look_once(pool, names, err))
+            return false;
+    }
+    return true;
+}
+
+AWAITS static void pool_read_rest(void *arg)
+{
+    Pool *pool = arg;
+    g_autoptr(Object) object = &pool->object;
+    g_autoptr(Error) err = NULL;
+
+    if (!pool_read(pool, &err) && object->live)
+        log_warning_error(err, pool->name);
+    pool->is_reading = false;
+}
+
+static void pool_read_soon(Pool *pool)
+{
+    g_autoptr(GHashTable) names = NULL;
+
+    if (pool->is_reading || !pool->backend->is_folder || pool->host->is_stopping)
+        return;
+    names = pool_list_unread(pool, 1);
+    pool->is_reading = g_hash_table_size(names) > 0;
+    if (pool->is_reading)
+        host_spawn(pool->host, "pool", pool_read_rest, object_ref(&pool->object));
+}
+
+void pools_read_all(Host *host)
+{
+    g_autoptr(GPtrArray) pools = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
+    Object *object = NULL;
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &pool_class));
+         (object = registry_next(&iter));) {
+        if (object->live && ((Pool *)object)->is_reading)
+            g_ptr_array_add(pools, object_ref(object));
+    }
+    for (guint i = 0; i < pools->len; i++) {
+        Pool *pool = g_ptr_array_index(pools, i);
+        g_autoptr(Error) err = NULL;
+        const uint64_t token = fiber_deadline_begin(LOOK_DEADLINE_MS);
+        if (!pool_read(pool, &err))
+            log_warning_error(err, pool->name);
+        fiber_deadline_end(token);
+    }
 }
 
 /* ---- what is remembered of active pools ---- */
@@ -244,6 +330,7 @@ AWAITS static bool pool_open_volumes(Pool *pool, PoolDef *def, Error **err)
         return false;
     }
     object_set_live(&pool->object, def);
+    pool_read_soon(pool);
     g_clear_pointer(&pool->reason, g_free);
     pool->n_retries = 0;
     return true;
