@@ -26,6 +26,7 @@ typedef struct ProcessSpec {
     gid_t gid;
     const gid_t *groups;
     size_t n_groups;
+    bool raw_io;            /* with set_user: keeps CAP_SYS_RAWIO, and nothing else of root's */
     bool new_session;       /* setsid(): survives us; nice, scheduling, affinity as if nobody had set ours */
     mode_t umask;           /* 0: 0022 */
     uint64_t max_files;     /* RLIMIT_NOFILE; 0: as ours */

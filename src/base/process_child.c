@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -131,6 +132,20 @@ static void process_child_reset_treatment(const ProcessChild *child)
     (void)syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, 0);
 }
 
+/* The user that it changed to has this one right of root's, which an exec does not take away. */
+static void process_child_keep_raw_io(const ProcessChild *child)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    const uint32_t bit = 1u << CAP_SYS_RAWIO;
+    const struct __user_cap_data_struct data[2] = {
+        { .effective = bit, .permitted = bit, .inheritable = bit }
+    };
+
+    if (syscall(SYS_capset, &header, data) < 0 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_RAWIO, 0, 0) < 0)
+        process_child_fail(child, "keeping the right to raw I/O");
+}
+
 static void process_child_set_user(const ProcessChild *child)
 {
     const ProcessSpec *spec = child->spec;
@@ -143,8 +158,13 @@ static void process_child_set_user(const ProcessChild *child)
         process_child_fail(child, "setting its groups");
     if (syscall(SYS_setresgid, spec->gid, spec->gid, spec->gid) < 0)
         process_child_fail(child, "setting its group");
+    const bool keeps = spec->raw_io && spec->uid != 0;
+    if (keeps && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        process_child_fail(child, "keeping rights");
     if (syscall(SYS_setresuid, spec->uid, spec->uid, spec->uid) < 0)
         process_child_fail(child, "setting its user");
+    if (keeps)
+        process_child_keep_raw_io(child);
 }
 
 static void process_child_die_with_parent(const ProcessChild *child)

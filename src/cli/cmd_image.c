@@ -18,7 +18,7 @@
 #define OPT_FORMAT OPT_NAMED("format", "its format; default: what the pool says, or what it looks like")
 #define OPT_BELOW(option, text) OPT(CLI_STRING, option, text, .flags = CLI_NAMED, .complete = COMPLETE_FILE)
 #define OPT_CREATE                                                                                           \
-    OPT_NAMED("options", "options of the format, as NAME=VALUE,..."),                                        \
+    OPT_NAMED("options", "options of the format: NAME=VALUE, separated by commas"),                          \
         OPT_BELOW("backing", "the image below it"),                                                          \
         OPT_NAMED("backing-format", "format of the image below it")
 
@@ -354,7 +354,7 @@ static const CliOption snapshot_options[] = {
 };
 static const CliOption amend_options[] = {
     OPT_THE_IMAGE,
-    OPT_REQUIRED("options", "options of the format, as NAME=VALUE,..."),
+    OPT_REQUIRED("options", "options of the format: NAME=VALUE, separated by commas"),
     OPT_FORMAT,
     { 0 },
 };
@@ -363,7 +363,7 @@ static const CliOption measure_options[] = {
     OPT_FORMAT,
     OPT(CLI_STRING, "target-format", "for a copy in that format; default: raw", .short_name = 'O',
         .flags = CLI_NAMED),
-    OPT_NAMED("options", "options of the format, as NAME=VALUE,..."),
+    OPT_NAMED("options", "options of the format: NAME=VALUE, separated by commas"),
     OPT_NAMED("snapshot", "of that snapshot inside the image"),
     { 0 },
 };

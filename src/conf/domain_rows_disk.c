@@ -105,7 +105,7 @@ const XmlTable disk_table =
                     .doc = "what the guest sees"),
                ATTR("model", DiskDef, model, .names = &virtio_model_names,
                     .doc = "generation of the virtio device"),
-               ATTR("rawio", DiskDef, rawio, NOT_YET, .fallback = "no", .names = &tristate_yes_no_names,
+               ATTR("rawio", DiskDef, rawio, .fallback = "no", .names = &tristate_yes_no_names,
                     .doc = "the disk needs raw I/O rights"),
                ATTR("sgio", DiskDef, sgio, .fallback = "filtered", .names = &disk_sgio_names,
                     .doc = "whether SG_IO commands are filtered"),

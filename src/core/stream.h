@@ -63,10 +63,11 @@ typedef struct StreamChunk {
 } StreamChunk;
 
 /* Files are moved in pieces of many frames: each costs a turn of a worker. */
-#define STREAM_CHUNK_BYTES ((size_t)786360) /* three frames */
+#define STREAM_CHUNK_BYTES ((size_t)1572720) /* six frames */
 
-/* *ret_chunk owned; neither data nor a hole: the end. */
-AWAITS MUST_CHECK bool stream_read_chunk(Stream *stream, StreamChunk **ret_chunk, Error **err);
+/* *io_chunk: owned by the caller; NULL, or one of an earlier call, which is used again. NULL after a failure.
+ * Neither data nor a hole: the end. */
+AWAITS MUST_CHECK bool stream_read_chunk(Stream *stream, StreamChunk **io_chunk, Error **err);
 /* Takes all @chunks (GQueue of StreamChunk). ENOSPC "cannot write to stream": more than the limit. */
 AWAITS MUST_CHECK bool stream_write_chunks(Stream *stream, GQueue *chunks, Error **err);
 /* Everything was written. Before stream_close(..., true). */

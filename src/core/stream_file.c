@@ -84,7 +84,8 @@ static void file_job_read(void *data)
 
     file_find_extent(job, &extent, &is_hole);
     const size_t size = is_hole ? 0 : (size_t)MIN(extent, (uint64_t)STREAM_CHUNK_BYTES);
-    job->chunk = g_malloc(sizeof(StreamChunk) + size);
+    if (!job->chunk)
+        job->chunk = g_malloc(sizeof(StreamChunk) + STREAM_CHUNK_BYTES);
     *job->chunk = (StreamChunk){ .hole_bytes = is_hole ? extent : 0 };
     while (job->chunk->len < size) {
         const size_t len = job->chunk->len;
@@ -183,11 +184,14 @@ static bool file_run(Stream *stream, void (*func)(void *data), FileJob **io_job,
     return error_prefix(err, "%s", stream->path ? stream->path : "stream");
 }
 
-static bool file_read_chunk(Stream *stream, StreamChunk **ret_chunk, Error **err)
+static bool file_read_chunk(Stream *stream, StreamChunk **io_chunk, Error **err)
 {
     g_autoptr(FileJob) job = file_job_new(stream, err);
 
-    if (!job || !file_run(stream, file_job_read, &job, err))
+    if (!job)
+        return false;
+    job->chunk = g_steal_pointer(io_chunk);
+    if (!file_run(stream, file_job_read, &job, err))
         return false;
     if (job->error)
         return error_set_errno(err, job->error, "cannot read '%s'", stream->path ? stream->path : "stream");
@@ -195,18 +199,18 @@ static bool file_read_chunk(Stream *stream, StreamChunk **ret_chunk, Error **err
     stream->offset += len;
     if (stream->left_bytes != UINT64_MAX)
         stream->left_bytes -= len;
-    *ret_chunk = g_steal_pointer(&job->chunk);
+    *io_chunk = g_steal_pointer(&job->chunk);
     return true;
 }
 
-bool stream_read_chunk(Stream *stream, StreamChunk **ret_chunk, Error **err)
+bool stream_read_chunk(Stream *stream, StreamChunk **io_chunk, Error **err)
 {
     if (!(stream->direction & STREAM_TO_CLIENT))
         return error_set(err, ERROR_STREAM_INVALID, "the stream cannot be read");
     if (stream->killed)
         return stream_fail_killed(stream, err);
     stream_enter(stream);
-    const bool ok = file_read_chunk(stream, ret_chunk, err);
+    const bool ok = file_read_chunk(stream, io_chunk, err);
     stream_leave(stream);
     return ok;
 }

@@ -236,6 +236,8 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
         dac_get_owner(vm->host, vm->live, &spec.uid, &spec.gid);
         spec.groups = config->qemu_groups;
         spec.n_groups = config->n_qemu_groups;
+        for (DEF_EACH(DiskDef, disk, vm->live->disks))
+            spec.raw_io = spec.raw_io || disk->rawio == TRISTATE_ON;
     }
     spec.max_files = config->max_files;
     spec.max_processes = config->max_processes;

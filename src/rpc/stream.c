@@ -15,7 +15,9 @@
 
 #define STREAM_INBOX_MAX ((size_t)4194304) /* of all streams of a client */
 #define STREAM_READ_SMALL ((size_t)16384)  /* consoles; files are read in pieces of several frames */
-#define STREAM_SEND_BUFFER 1048576         /* of the socket, so that a piece of a file goes out at once */
+#define STREAM_SEND_BUFFER                                                                                   \
+    4194304 /* of the socket: pieces of files go out at once, on a busy machine, too                         \
+             */
 
 #define NO_HOLES "sent a hole in a stream that is not sparse"
 
@@ -93,7 +95,7 @@ static void rpc_stream_send(RpcStream *stream, WireStatus status, const void *da
     if (client->dropped)
         return;
     header.status = status;
-    wire_frame_append_raw(&client->channel.out, &header, data, len);
+    wire_channel_append_raw(&client->channel, &header, data, len);
     rpc_client_flush(client);
 }
 
@@ -199,26 +201,24 @@ static void rpc_stream_send_hole(RpcStream *stream, uint64_t bytes)
         rpc_client_flush(client);
 }
 
-/* A piece of a file or what a console said; *ret_chunk owned. */
-AWAITS static bool rpc_stream_read_some(RpcStream *stream, StreamChunk **ret_chunk, Error **err)
+/* A piece of a file or what a console said; *io_chunk (owned, NULL at first) is used again. */
+AWAITS static bool rpc_stream_read_some(RpcStream *stream, StreamChunk **io_chunk, Error **err)
 {
     if (stream->is_file)
-        return stream_read_chunk(stream->stream, ret_chunk, err);
-    g_autofree StreamChunk *chunk = g_malloc(sizeof(*chunk) + STREAM_READ_SMALL);
-    *chunk = (StreamChunk){ 0 };
+        return stream_read_chunk(stream->stream, io_chunk, err);
+    if (!*io_chunk)
+        *io_chunk = g_malloc(sizeof(StreamChunk) + STREAM_READ_SMALL);
+    **io_chunk = (StreamChunk){ 0 };
     /* A console may be silent for days. */
-    if (!stream_read(stream->stream, chunk->data, STREAM_READ_SMALL, &chunk->len, err))
-        return false;
-    *ret_chunk = g_steal_pointer(&chunk);
-    return true;
+    return stream_read(stream->stream, (*io_chunk)->data, STREAM_READ_SMALL, &(*io_chunk)->len, err);
 }
 
 static void rpc_stream_read_all(void *arg)
 {
     g_autoptr(RpcStream) stream = arg;
+    g_autofree StreamChunk *chunk = NULL;
 
     while (rpc_stream_wait_output(stream)) {
-        g_autofree StreamChunk *chunk = NULL;
         g_autoptr(Error) err = NULL;
         const bool ok = rpc_stream_read_some(stream, &chunk, &err);
         if (stream->ended || stream->killed)

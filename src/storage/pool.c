@@ -16,6 +16,7 @@
 
 #define FRESH_MS 1500          /* how long a look counts where nobody tells of changes */
 #define LOOK_DEADLINE_MS 10000 /* of whoever only asks */
+#define LOOK_BY_TOOLS_MS 60000 /* the same where programs have to be run */
 /* The start of the daemon waits this long for pools that were active, and for their storage to answer at all.
  */
 #define LOAD_DEADLINE_MS 10000
@@ -169,7 +170,8 @@ bool pool_freshen(Pool *pool, const char *name, Error **err)
         return true;
     if (pool->watch < 0 && !pool->is_stale && loop_now_ms() < pool->looked_ms + FRESH_MS && !name)
         return true;
-    const uint64_t token = fiber_deadline_begin(LOOK_DEADLINE_MS);
+    const uint64_t token =
+        fiber_deadline_begin(pool->backend->is_folder ? LOOK_DEADLINE_MS : LOOK_BY_TOOLS_MS);
     bool ok = pool_await_look(pool, pool->look_begun + 1, &done, err) && pool_require_active(pool, err);
     GHashTable *only = g_steal_pointer(&pool->changed);
     if (ok && !done && !pool->is_stale && pool->watch < 0 && name) {
@@ -363,7 +365,7 @@ AWAITS static bool pool_start_working(Pool *pool, unsigned flags, Error **err)
         return false;
     if (backend->is_active && !backend->is_active(pool, &is_active, err))
         return false;
-    return is_active || !backend->start || backend->start(pool, err);
+    return (is_active && !backend->starts_again) || !backend->start || backend->start(pool, err);
 }
 
 AWAITS static bool pool_start_hook(Object *object, void *new_def, unsigned flags, Error **err)

@@ -93,6 +93,8 @@ struct PoolBackend {
     bool is_serial; /* its volumes are made and removed one after the other */
     bool is_folder; /* volumes are files of target_path: the operations of volumes are those of folder.c */
 
+    bool starts_again; /* start() is called also if it is active already: nobody knows how much of it */
+
     /* Checks what its document says beyond its table. NULL: nothing */
     bool (*check_def)(const PoolDef *def, Error **err);
     /* Is it active already (mounted, logged in)? NULL: no kind of object outside tells; it is not */

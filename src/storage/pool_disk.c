@@ -5,6 +5,7 @@
  * killed daemon left is removed when the pool is looked at. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "storage"
+#include <errno.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -199,16 +200,8 @@ AWAITS static bool disk_remove_part(const char *device, unsigned number, Error *
 /* What a daemon that was killed left. Ours is still being filled while its volume is being made. */
 AWAITS static void disk_remove_leftovers(Pool *pool, const PartTable *table)
 {
-    GHashTableIter iter;
-    gpointer value = NULL;
-
-    if (pool->volumes) {
-        g_hash_table_iter_init(&iter, pool->volumes);
-        while (g_hash_table_iter_next(&iter, NULL, &value)) {
-            if (((const Volume *)value)->is_being_made)
-                return;
-        }
-    }
+    if (block_is_making(pool))
+        return;
     for (unsigned i = 0; i < table->parts->len; i++) {
         const Part *part = &g_array_index(table->parts, Part, i);
         g_autoptr(Error) err = NULL;
@@ -226,6 +219,12 @@ AWAITS static bool disk_require_device(Pool *pool, Error **err)
 
     return storage_check_argument("device path", disk_device(pool)->path, err) &&
            block_resolve(pool, disk_device(pool)->path, &real, err);
+}
+
+AWAITS static bool disk_is_active(Pool *pool, bool *ret_active, Error **err)
+{
+    *ret_active = disk_require_device(pool, NULL);
+    return true; /* start() says why not */
 }
 
 AWAITS static bool disk_start(Pool *pool, Error **err)
@@ -299,6 +298,8 @@ AWAITS static bool disk_scan(Pool *pool, PoolScan *scan, Error **err)
 
     if (!disk_read_table(pool, &table, err) || !block_read_links(pool, &links, err))
         return false;
+    if (!links)
+        return error_set_errno(err, ENOENT, "cannot read dir '%s'", pool_def(pool)->target_path);
     disk_remove_leftovers(pool, &table);
     for (unsigned i = 0; i < table.parts->len; i++) {
         const Part *part = &g_array_index(table.parts, Part, i);
@@ -518,7 +519,7 @@ AWAITS static bool disk_make_volume(Pool *pool, VolumeDef *def, Volume *from, un
         return false;
     if (make_part(&table, def, &plan, from != NULL, &why) &&
         (!from || fill_part(pool, &table, &plan, def, from, flags, &why)) &&
-        block_set_owner(pool, def, &why)) {
+        block_set_owner(pool, def, 0600, &why)) {
         def->allocation =
             (OptU64){ .value = plan.kind == PART_EXTENDED ? 0 : plan.size_bytes, .is_set = true };
         def->capacity = (OptU64){ .value = plan.size_bytes, .is_set = true };
@@ -550,6 +551,8 @@ AWAITS static bool disk_remove_volume(Pool *pool, Volume *volume, unsigned flags
 
 const PoolBackend disk_backend = {
     .is_serial = true,
+    .starts_again = true,
+    .is_active = disk_is_active,
     .start = disk_start,
     .build = disk_build,
     .scan = disk_scan,

@@ -18,10 +18,20 @@ static const PoolBackend dir_backend = {
     .look_at_volume = folder_look_at_volume,
 };
 
+/* clang-format off */
 const PoolBackend *const pool_backends[POOL_TYPE_COUNT] = {
-    [POOL_TYPE_DIR] = &dir_backend,   [POOL_TYPE_FS] = &fs_backend,     [POOL_TYPE_NETFS] = &netfs_backend,
-    [POOL_TYPE_DISK] = &disk_backend, [POOL_TYPE_SCSI] = &scsi_backend, [POOL_TYPE_MPATH] = &mpath_backend,
+    [POOL_TYPE_DIR] = &dir_backend,
+    [POOL_TYPE_FS] = &fs_backend,
+    [POOL_TYPE_NETFS] = &netfs_backend,
+    [POOL_TYPE_LOGICAL] = &logical_backend,
+    [POOL_TYPE_DISK] = &disk_backend,
+    [POOL_TYPE_ISCSI] = &iscsi_backend,
+    [POOL_TYPE_ISCSI_DIRECT] = &iscsi_direct_backend,
+    [POOL_TYPE_SCSI] = &scsi_backend,
+    [POOL_TYPE_MPATH] = &mpath_backend,
+    [POOL_TYPE_RBD] = &rbd_backend,
 };
+/* clang-format on */
 
 /* ---- capabilities ---- */
 

@@ -197,9 +197,19 @@ AWAITS static bool logical_remove(Pool *pool, unsigned flags, Error **err)
     return true;
 }
 
+/* Which of its volumes are active, start() sees to. */
 AWAITS static bool logical_is_active(Pool *pool, bool *ret_active, Error **err)
 {
-    *ret_active = false; /* activating what is active does nothing */
+    g_autofree char *group = g_strdup(group_name(pool));
+    g_autoptr(Json) json = NULL;
+    Json *rows = NULL, *row;
+    size_t i;
+
+    *ret_active = false;
+    if (!list_pvs(&json, &rows, err))
+        return false;
+    json_array_foreach (rows, i, row)
+        *ret_active = *ret_active || strcmp(text_of(row, "vg_name"), group) == 0;
     return true;
 }
 
@@ -240,7 +250,7 @@ AWAITS static bool logical_find_sources(Host *host, const PoolDef *spec, GString
 #define LV_COLUMNS                                                                                           \
     "lv_name,lv_uuid,lv_size,lv_attr,lv_tags,origin,segtype,stripes,devices,seg_start,seg_size,vg_extent_"   \
     "size,"                                                                                                  \
-    "lv_parent,pool_lv"
+    "data_percent"
 
 /* Rows of the segments of all volumes, or of one. */
 AWAITS static bool list_lvs(const char *what, Json **ret_json, Json **ret_rows, Error **err)
@@ -280,6 +290,17 @@ static bool is_volume(const Json *row)
            !has_new_tag(row);
 }
 
+/* Of a thin volume what it has been given of its pool yet. */
+static uint64_t allocation_of(const Json *row)
+{
+    const uint64_t size = number_of(row, "lv_size");
+    const double percent = g_ascii_strtod(text_of(row, "data_percent"), NULL);
+
+    if (strcmp(text_of(row, "segtype"), "thin") != 0)
+        return size;
+    return percent >= 0 && percent < 100 ? (uint64_t)((double)size / 100 * percent) : size;
+}
+
 static VolumeDef *add_volume(Pool *pool, GPtrArray *found, const Json *row)
 {
     const char *name = text_of(row, "lv_name"), *origin = text_of(row, "origin");
@@ -287,7 +308,7 @@ static VolumeDef *add_volume(Pool *pool, GPtrArray *found, const Json *row)
     VolumeDef *def = block_found_add(found, name, path);
 
     def->key = g_strdup(text_of(row, "lv_uuid"));
-    def->allocation = (OptU64){ .value = number_of(row, "lv_size"), .is_set = true };
+    def->allocation = (OptU64){ .value = allocation_of(row), .is_set = true };
     if (*origin && *origin != '[') {
         def->backing = g_new0(VolumeTarget, 1);
         def->backing->path = g_strdup_printf("/dev/%s/%s", group_name(pool), origin);
@@ -349,7 +370,7 @@ AWAITS static bool logical_scan(Pool *pool, PoolScan *scan, Error **err)
             last = add_volume(pool, found, row);
         add_extents(last, row);
     }
-    if (!read_group_sizes(group, scan, err) || !block_look(pool, found, BLOCK_LOOK_INSIDE, err))
+    if (!read_group_sizes(group, scan, err) || !block_look(pool, found, BLOCK_LOOK_SIZES, err))
         return false;
     block_scan_take(pool, scan, found);
     return true;
@@ -360,6 +381,8 @@ AWAITS static bool logical_plan_volume(Pool *pool, VolumeDef *def, const Volume 
 {
     if (def->target.encryption)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "storage pool does not support encrypted volumes");
+    if (!def->capacity.value)
+        return error_set(err, ERROR_NOT_SUPPORTED, "volume capacity required for this storage pool");
     if (!storage_check_argument("volume name", def->name, err))
         return false;
     if (def->backing && !storage_check_argument("backing volume", def->backing->path, err))
@@ -393,15 +416,15 @@ AWAITS static bool run_lvcreate(const char *group, const VolumeDef *def, const c
 
     ADD("/sbin/lvcreate", "--name", name);
     if (is_copy)
-        ADD("--addtag", NEW_TAG, "--yes");
+        ADD("--addtag", NEW_TAG);
     if (is_sparse)
         ADD("--type", "snapshot", "--virtualsize", size, "-L", allocation);
     else
         ADD("-L", size);
     if (def->backing && !is_copy)
-        ADD("-s", def->backing->path);
+        ADD("-s", def->backing->path, "--yes");
     else
-        ADD(group);
+        ADD(group, "--yes");
     g_ptr_array_add(argv, NULL);
 #undef ADD
     return storage_run((const char *const *)argv->pdata, LVM_PACKAGE, LVM_MS, NULL, err);
@@ -481,7 +504,7 @@ AWAITS static bool logical_make_volume(Pool *pool, VolumeDef *def, Volume *from,
         return false;
     }
     block_settle();
-    if (read_key(group, def, err) && (!def->target.permissions || block_set_owner(pool, def, err)))
+    if (read_key(group, def, err) && block_set_owner(pool, def, 0600, err))
         return true;
     drop_lv(volume);
     return false;
@@ -497,6 +520,7 @@ AWAITS static bool logical_remove_volume(Pool *pool, Volume *volume, unsigned fl
 
 const PoolBackend logical_backend = {
     .is_serial = true,
+    .starts_again = true,
     .is_active = logical_is_active,
     .start = logical_start,
     .stop = logical_stop,

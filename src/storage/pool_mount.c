@@ -146,17 +146,21 @@ static const char *mount_package(const PoolDef *def)
     }
 }
 
-/* What a mistake in the document would make of mount's arguments. */
+/* What would become another option of mount. */
+static bool mount_check_def(const PoolDef *def, Error **err)
+{
+    if (def->protocol_version && strchr(def->protocol_version, ','))
+        return error_set(err, ERROR_XML_INVALID, "storage pool protocol ver '%s' must not contain ','",
+                         def->protocol_version);
+    return true;
+}
+
 static bool mount_check(const PoolDef *def, Error **err)
 {
     g_autofree char *source = mount_source(def);
 
-    if (!storage_check_argument("source", source, err) ||
-        !storage_check_argument("target path", def->target_path, err))
-        return false;
-    return !def->protocol_version ||
-           strspn(def->protocol_version, "0123456789.") == strlen(def->protocol_version) ||
-           error_set(err, ERROR_XML_INVALID, "malformed protocol ver '%s'", def->protocol_version);
+    return storage_check_argument("source", source, err) &&
+           storage_check_argument("target path", def->target_path, err);
 }
 
 AWAITS static bool mount_start(Pool *pool, Error **err)
@@ -286,10 +290,11 @@ AWAITS static bool netfs_find_sources(Host *host, const PoolDef *spec, GString *
 }
 
 #define FOLDER_VOLUMES                                                                                       \
-    .is_folder = true, .remove = folder_remove, .scan = folder_scan, .plan_volume = folder_plan_volume,      \
-    .make_volume = folder_make_volume, .remove_volume = folder_remove_volume,                                \
-    .resize_volume = folder_resize_volume, .look_at_volume = folder_look_at_volume,                          \
-    .is_active = mount_is_active, .start = mount_start, .stop = mount_stop
+    .is_folder = true, .check_def = mount_check_def, .remove = folder_remove, .scan = folder_scan,           \
+    .plan_volume = folder_plan_volume, .make_volume = folder_make_volume,                                    \
+    .remove_volume = folder_remove_volume, .resize_volume = folder_resize_volume,                            \
+    .look_at_volume = folder_look_at_volume, .is_active = mount_is_active, .start = mount_start,             \
+    .stop = mount_stop
 
 const PoolBackend fs_backend = { FOLDER_VOLUMES, .build = fs_build };
 const PoolBackend netfs_backend = { FOLDER_VOLUMES, .build = netfs_build,

@@ -33,7 +33,7 @@ AWAITS static bool mpath_scan(Pool *pool, PoolScan *scan, Error **err)
         g_autofree char *path = g_build_filename("/dev/mapper", *line, NULL);
         block_found_add(found, *line, path);
     }
-    if (!block_look(pool, found, BLOCK_LOOK_INSIDE, err))
+    if (!block_look(pool, found, BLOCK_LOOK_SIZES, err))
         return false;
     block_scan_take(pool, scan, found);
     block_sum(scan);

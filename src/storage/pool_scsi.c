@@ -124,13 +124,16 @@ bool scsi_scan_host(Pool *pool, unsigned host, PoolScan *scan, Error **err)
     for (unsigned i = 0; i < addresses->len; i++) {
         const char *address = addresses->pdata[i];
         g_autofree char *device = scsi_block_device(address);
+        if (device && !links)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "unable to use target path '%s' for dev '%s'",
+                             pool_def(pool)->target_path, device + strlen("/dev/"));
         const char *link = device ? g_hash_table_lookup(links, device) : NULL;
         if (!device || (!link && needs_link(pool)))
             continue;
         g_autofree char *name = g_strconcat("unit", strchr(address, ':'), NULL);
         block_found_add(found, name, link ? link : device)->key = scsi_serial(device);
     }
-    if (!block_look(pool, found, BLOCK_LOOK_INSIDE, err))
+    if (!block_look(pool, found, BLOCK_LOOK_SIZES, err))
         return false;
     block_scan_take(pool, scan, found);
     return true;

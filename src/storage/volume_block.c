@@ -21,6 +21,8 @@
 #include "wire/wire_enums.h"
 
 #define SETTLE_MS 30000
+#define MISSING_MS 3000
+#define MISSING_STEP_MS 100
 #define APPEAR_MS 10000
 #define APPEAR_STEP_MS 50
 #define LINKS_MAX 65536
@@ -160,15 +162,25 @@ static void device_look_tell(VolumeDef *seen, VolumeDef *def)
     def->target.cluster_bytes = seen->target.cluster_bytes;
 }
 
-bool block_look(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err)
+static unsigned count_missing(const GPtrArray *found)
+{
+    unsigned n_missing = 0;
+
+    for (unsigned i = 0; i < found->len; i++)
+        n_missing += !((const BlockFound *)found->pdata[i])->is_there;
+    return n_missing;
+}
+
+/* Looks at those that were not there yet. */
+AWAITS static bool look_once(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err)
 {
     GPtrArray *looks = g_ptr_array_new_with_free_func(device_look_free);
 
     for (unsigned i = 0; i < found->len; i++) {
+        const BlockFound *one = found->pdata[i];
         DeviceLook *look = g_new0(DeviceLook, 1);
-        const VolumeDef *def = ((BlockFound *)found->pdata[i])->def;
-        look->name = g_strdup(def->name);
-        look->path = g_strdup(def->target.path);
+        look->name = g_strdup(one->def->name);
+        look->path = g_strdup(one->is_there ? "" : one->def->target.path);
         look->inside = flags & BLOCK_LOOK_INSIDE;
         g_ptr_array_add(looks, look);
     }
@@ -177,11 +189,23 @@ bool block_look(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err
     for (unsigned i = 0; i < found->len; i++) {
         BlockFound *one = found->pdata[i];
         DeviceLook *look = looks->pdata[i];
-        one->is_there = look->seen;
-        if (one->is_there)
+        if (look->seen)
             device_look_tell(look->seen, one->def);
+        one->is_there = one->is_there || look->seen;
     }
     g_ptr_array_unref(looks);
+    return true;
+}
+
+bool block_look(const Pool *pool, GPtrArray *found, BlockLook flags, Error **err)
+{
+    if (!look_once(pool, found, flags, err))
+        return false;
+    /* Partitions vanish for a moment whenever somebody changed their table, and udev takes its time. */
+    for (unsigned waited = 0; count_missing(found) && waited < MISSING_MS; waited += MISSING_STEP_MS) {
+        if (!fiber_sleep(MISSING_STEP_MS, err) || !look_once(pool, found, flags, err))
+            return false;
+    }
     return true;
 }
 
@@ -203,6 +227,32 @@ void block_scan_take(Pool *pool, PoolScan *scan, GPtrArray *found)
             g_ptr_array_add(scan->volumes, volume_new(pool, def));
         }
     }
+}
+
+void block_add_host(StorageSource *source, const char *name, uint32_t port)
+{
+    StorageHost *host = g_new0(StorageHost, 1);
+
+    host->transport = STORAGE_TRANSPORT_TCP;
+    host->name = g_strdup(name);
+    host->port = port;
+    source->hosts = source->hosts ? source->hosts : g_ptr_array_new();
+    g_ptr_array_add(source->hosts, host);
+}
+
+bool block_is_making(const Pool *pool)
+{
+    GHashTableIter iter;
+    gpointer value = NULL;
+
+    if (!pool->volumes)
+        return false;
+    g_hash_table_iter_init(&iter, pool->volumes);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        if (((const Volume *)value)->is_being_made)
+            return true;
+    }
+    return false;
 }
 
 void block_sum(PoolScan *scan)
@@ -334,11 +384,11 @@ static void owner_job_run(void *data)
     if (fd < 0 ||
         fchown(fd, job->owner.is_set ? job->owner.value : (uid_t)-1,
                job->group.is_set ? job->group.value : (gid_t)-1) < 0 ||
-        (job->mode.is_set && fchmod(fd, job->mode.value) < 0))
+        fchmod(fd, job->mode.value) < 0)
         job->error = errno;
 }
 
-bool block_set_owner(const Pool *pool, const VolumeDef *def, Error **err)
+bool block_set_owner(const Pool *pool, const VolumeDef *def, mode_t default_mode, Error **err)
 {
     const StoragePermissions *permissions = def->target.permissions;
     OwnerJob *job = g_new0(OwnerJob, 1);
@@ -349,6 +399,8 @@ bool block_set_owner(const Pool *pool, const VolumeDef *def, Error **err)
         job->group = permissions->group;
         job->mode = permissions->mode;
     }
+    if (!job->mode.is_set)
+        job->mode = (OptU32){ .value = default_mode, .is_set = true };
     if (!block_run(pool, owner_job_run, job, owner_job_free, err))
         return false;
     const bool ok =
@@ -397,6 +449,8 @@ static void links_job_run(void *data)
     }
     if (dir)
         closedir(dir);
+    else
+        g_clear_pointer(&job->links, g_hash_table_unref);
 }
 
 bool block_read_links(const Pool *pool, GHashTable **ret_links, Error **err)

@@ -29,6 +29,9 @@ AWAITS MUST_CHECK bool block_look(const Pool *pool, GPtrArray *found, BlockLook 
 /* Moves those that are there into @scan. Volumes that the pool has already stay the same objects. */
 void block_scan_take(Pool *pool, PoolScan *scan, GPtrArray *found);
 
+/* Is any volume of the pool being made right now? Then what looks unfinished need not be left over. */
+bool block_is_making(const Pool *pool);
+
 /* The sizes of a pool that is its volumes and nothing else. */
 void block_sum(PoolScan *scan);
 
@@ -47,12 +50,16 @@ AWAITS MUST_CHECK bool block_await(const Pool *pool, const char *path, Error **e
 AWAITS MUST_CHECK bool block_fill(Pool *pool, const VolumeDef *def, const Volume *from, unsigned flags,
                                   Error **err);
 
-/* Gives the new device its owner, group and mode, as far as @def says. ERROR_SYSTEM naming it */
-AWAITS MUST_CHECK bool block_set_owner(const Pool *pool, const VolumeDef *def, Error **err);
+/* Gives the new device owner, group and mode as @def says; else it keeps the first two. ERROR_SYSTEM */
+AWAITS MUST_CHECK bool block_set_owner(const Pool *pool, const VolumeDef *def, mode_t default_mode,
+                                       Error **err);
 
 /* The names that udev gives devices below the pool's target path ("/dev/disk/by-path"): device ("/dev/sdb")
- * -> link. Empty where the target path is /dev itself or no folder below it. Owned. */
+ * -> link. Empty where the target path is /dev itself, NULL where it is no folder. Owned. */
 AWAITS MUST_CHECK bool block_read_links(const Pool *pool, GHashTable **ret_links, Error **err);
+
+/* A server of a network source. @port 0: the protocol's */
+void block_add_host(StorageSource *source, const char *name, uint32_t port);
 
 /* Waits until udev has made the nodes and links of devices that just appeared; it is no error if it is not
  * there or slow. */

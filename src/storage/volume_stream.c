@@ -30,11 +30,12 @@
 
 typedef struct VolumeStream {
     VolumeUse use;
+    Object *pool;   /* counted */
     char *path;     /* of the volume */
     char *temp;     /* what takes its place at the end; NULL: nothing */
     int fd, old_fd; /* of them, for the end; -1 */
     bool is_upload;
-    char *caller;
+    char *name, *caller;
 } VolumeStream;
 
 /* ---- opening, in a worker ---- */
@@ -119,43 +120,40 @@ static bool volume_open(Volume *volume, int flags, uint64_t offset_bytes, int *r
 
 /* ---- the end ---- */
 
-static void volume_stream_free(VolumeStream *stream)
+/* What is left to do when the volume is free again; frees it. */
+static void volume_stream_end(void *arg)
 {
+    VolumeStream *stream = arg;
+
+    volume_use_end(&stream->use);
+    if (stream->temp)
+        folder_drop_temp(stream->temp);
+    if (stream->is_upload) {
+        pool_note_change((Pool *)(void *)stream->pool, stream->name);
+        if (stream->pool->live)
+            object_publish(stream->pool, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
+    }
     fd_cleanup(&stream->fd);
     fd_cleanup(&stream->old_fd);
-    volume_use_end(&stream->use);
+    object_unref(stream->pool);
     g_free(stream->path);
+    g_free(stream->name);
     g_free(stream->temp);
     g_free(stream->caller);
     g_free(stream);
 }
 
-/* What is left to do when the client has nothing to do with it any more; frees it. */
-static void volume_stream_end(void *arg)
-{
-    VolumeStream *stream = arg;
-    g_autoptr(Object) pool = object_ref(&stream->use.pool->object);
-    g_autofree char *name = g_strdup(stream->use.volume->name);
-    const bool is_upload = stream->is_upload;
-
-    if (stream->temp)
-        folder_drop_temp(stream->temp);
-    volume_stream_free(stream);
-    if (!is_upload)
-        return;
-    pool_note_change((Pool *)(void *)pool, name);
-    if (pool->live)
-        object_publish(pool, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
-}
-
 static void volume_stream_on_close(void *arg, bool finished)
 {
     VolumeStream *stream = arg;
+    Host *host = stream->use.pool->host;
 
     if (stream->is_upload)
-        log_info("upload to volume '%s' of pool '%s' by %s %s", stream->use.volume->name,
-                 stream->use.volume->pool_name, stream->caller, finished ? "ended" : "was broken off");
-    host_spawn(stream->use.pool->host, "volume-stream", volume_stream_end, stream);
+        log_info("upload to volume '%s' of pool '%s' by %s %s", stream->name, stream->use.pool->name,
+                 stream->caller, finished ? "ended" : "was broken off");
+    /* At once: the client, who hears of the end now, may go on with the volume. */
+    volume_use_end(&stream->use);
+    host_spawn(host, "volume-stream", volume_stream_end, stream);
 }
 
 typedef struct OwnerJob {
@@ -219,7 +217,9 @@ static VolumeStream *volume_stream_new(Volume *volume, bool is_upload, const Cal
     VolumeStream *stream = g_new0(VolumeStream, 1);
 
     stream->fd = stream->old_fd = -1;
+    stream->pool = object_ref(&volume->pool->object);
     stream->path = g_strdup(volume_path(volume));
+    stream->name = g_strdup(volume->name);
     stream->is_upload = is_upload;
     stream->caller = g_strdup(caller_describe(caller));
     volume_use_begin(volume, &stream->use);

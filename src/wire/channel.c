@@ -15,7 +15,7 @@
 #include "base/socket.h"
 
 #define READ_SIZE_MIN ((size_t)8192)
-#define READ_SIZE_MAX ((size_t)262144)
+#define READ_SIZE_MAX ((size_t)1048576)
 
 typedef struct OutFd {
     size_t at; /* offset in the output buffer after which it goes */
@@ -238,6 +238,25 @@ static bool channel_send_piece(WireChannel *channel, size_t *ret_sent, Error **e
         return error_set_errno(err, errno, "cannot write to the connection");
     *ret_sent = sent > 0 ? (size_t)sent : 0;
     return true;
+}
+
+void wire_channel_append_raw(WireChannel *channel, const WireHeader *header, const void *data, size_t len)
+{
+    uint8_t head[WIRE_HEADER_LEN];
+    struct iovec pieces[] = { { .iov_base = head, .iov_len = sizeof head },
+                              { .iov_base = (void *)data, .iov_len = len } };
+    const struct msghdr message = { .msg_iov = pieces, .msg_iovlen = 2 };
+    ssize_t sent = 0;
+
+    wire_frame_put_header(head, header, sizeof head + len);
+    if (channel->is_socket && wire_channel_pending(channel) == 0)
+        sent = sendmsg(channel->out_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const size_t done = sent > 0 ? (size_t)sent : 0;
+    if (done < sizeof head)
+        wire_buffer_append(&channel->out, head + done, sizeof head - done);
+    const size_t data_done = done > sizeof head ? done - sizeof head : 0;
+    if (data_done < len)
+        wire_buffer_append(&channel->out, (const uint8_t *)data + data_done, len - data_done);
 }
 
 bool wire_channel_flush(WireChannel *channel, Error **err)

@@ -41,6 +41,9 @@ void wire_channel_take_fds(WireChannel *channel, unsigned n_fds, int *ret_fds);
 void wire_channel_skip(WireChannel *channel, const WireFrame *frame);
 /* Queues @fd (owned) to follow what is in the output buffer. */
 void wire_channel_append_fd(WireChannel *channel, int fd);
+/* A whole frame with raw bytes. What the descriptor takes now is sent from where it lies, if nothing waits
+ * before it; flush sends the rest, and tells failures. */
+void wire_channel_append_raw(WireChannel *channel, const WireHeader *header, const void *data, size_t len);
 /* Writes what the descriptor takes now. */
 MUST_CHECK bool wire_channel_flush(WireChannel *channel, Error **err);
 /* Bytes that wait to be written. */

@@ -190,7 +190,7 @@ bool wire_stream_send(WireStream *stream, const void *data, size_t len, uint64_t
         if (!stream_wait_out(stream, timeout_ms, err))
             return false;
         size_t piece = MIN(len, WIRE_STREAM_CHUNK);
-        wire_frame_append_raw(&stream->client->channel.out, &header, at, piece);
+        wire_channel_append_raw(&stream->client->channel, &header, at, piece);
         client_flush(stream->client);
         at += piece;
         len -= piece;

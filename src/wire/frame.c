@@ -66,6 +66,17 @@ size_t wire_frame_begin(WireBuffer *buffer, const WireHeader *header)
     return start;
 }
 
+void wire_frame_put_header(uint8_t *at, const WireHeader *header, size_t frame_len)
+{
+    frame_put_u32(at, (uint32_t)frame_len);
+    frame_put_u32(at + 4, header->program);
+    frame_put_u32(at + 8, header->version);
+    frame_put_u32(at + 12, (uint32_t)header->proc);
+    frame_put_u32(at + 16, header->type);
+    frame_put_u32(at + 20, header->serial);
+    frame_put_u32(at + 24, header->status);
+}
+
 bool wire_frame_end(WireBuffer *buffer, size_t start, const WireHeader *header, uint32_t n_fds, Error **err)
 {
     size_t len = buffer->len - start;
@@ -77,13 +88,7 @@ bool wire_frame_end(WireBuffer *buffer, size_t start, const WireHeader *header, 
                          "a message of %zu bytes exceeds the %u that the protocol allows", len,
                          WIRE_FRAME_MAX);
     }
-    frame_put_u32(at, (uint32_t)len);
-    frame_put_u32(at + 4, header->program);
-    frame_put_u32(at + 8, header->version);
-    frame_put_u32(at + 12, (uint32_t)header->proc);
-    frame_put_u32(at + 16, header->type);
-    frame_put_u32(at + 20, header->serial);
-    frame_put_u32(at + 24, header->status);
+    wire_frame_put_header(at, header, len);
     if (frame_has_fds(header->type))
         frame_put_u32(at + WIRE_HEADER_LEN, n_fds);
     return true;

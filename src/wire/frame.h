@@ -57,5 +57,7 @@ MUST_CHECK bool wire_frame_end(WireBuffer *buffer, size_t start, const WireHeade
 /* A whole frame with @value of @type as payload. The buffer is unchanged on failure. */
 MUST_CHECK bool wire_frame_append(WireBuffer *buffer, const WireHeader *header, WireType type,
                                   const void *value, Error **err);
+/* The first WIRE_HEADER_LEN bytes of a frame without descriptors; @frame_len counts them. */
+void wire_frame_put_header(uint8_t *at, const WireHeader *header, size_t frame_len);
 /* A whole frame with raw bytes (streams). @len at most WIRE_PAYLOAD_MAX. */
 void wire_frame_append_raw(WireBuffer *buffer, const WireHeader *header, const void *data, size_t len);

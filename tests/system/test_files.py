@@ -512,10 +512,7 @@ def test_unix_socket_to_connect_to(host):
 
 
 LOSSES = (
-    ("disk", "<encryption format='luks'><secret type='passphrase' uuid='11111111-2222-4333-8444-555555555555'/>"
-     "</encryption>", "/domain/devices/disk[1]/encryption"),
-    ("disk", "<transient/>", "/domain/devices/disk[1]/transient"),
-    ("disk", "<iotune><total_iops_sec>100</total_iops_sec></iotune>", "/domain/devices/disk[1]/iotune"),
+    ("disk", "<backenddomain name='x'/>", "/domain/devices/disk[1]/backenddomain"),
     ("interface", "<link state='down'/>", "/domain/devices/interface[1]/link/@state"),
     ("interface", "<filterref filter='clean-traffic'/>", "/domain/devices/interface[1]/filterref/@filter"),
     ("interface", "<bandwidth><inbound average='1000'/></bandwidth>",

@@ -224,8 +224,6 @@ TEST(documents_that_would_lose_something_are_told_by_xpath)
         { "<controller type='pci' model='pci-root'><pcihole64>1</pcihole64></controller>",
           "/domain/devices/controller[1]/pcihole64" },
         { DISK("") DISK("<backenddomain name='x'/>"), "/domain/devices/disk[2]/backenddomain" },
-        { "<disk type='volume' device='disk'><source pool='p' volume='x'/><target dev='vda'/></disk>",
-          "/domain/devices/disk[1]/@type /domain/devices/disk[1]/source/@pool" },
         { "<disk type='block' device='lun'><source dev='/a'><reservations managed='yes'/></source>"
           "<target dev='sda'/></disk>",
           "/domain/devices/disk[1]/source/reservations/@managed" },

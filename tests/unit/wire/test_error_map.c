@@ -65,18 +65,18 @@ static void system_errors_carry_errno(void **state)
 
 static void remote_numbers_are_kept(void **state)
 {
-    WireError remote = { .code = VIR_ERR_STORAGE_VOL_EXIST,
-                         .domain = VIR_FROM_STORAGE,
+    WireError remote = { .code = VIR_ERR_MULTIPLE_INTERFACES,
+                         .domain = VIR_FROM_INTERFACE,
                          .message = (char *)"there" };
     g_autoptr(Error) err = NULL;
 
     wire_error_to(&remote, &err);
-    assert_int_equal(wire_error_code(err), VIR_ERR_STORAGE_VOL_EXIST);
-    assert_int_equal(wire_error_domain(err), VIR_FROM_STORAGE);
+    assert_int_equal(wire_error_code(err), VIR_ERR_MULTIPLE_INTERFACES);
+    assert_int_equal(wire_error_domain(err), VIR_FROM_INTERFACE);
     assert_int_equal(error_code(err), ERROR_OPERATION_FAILED);
     assert_string_equal(error_message(err), "there");
     g_autoptr(Error) copy = error_copy(err);
-    assert_int_equal(wire_error_code(copy), VIR_ERR_STORAGE_VOL_EXIST);
+    assert_int_equal(wire_error_code(copy), VIR_ERR_MULTIPLE_INTERFACES);
 }
 
 int main(void)
