@@ -134,6 +134,12 @@ extern const PoolBackend *const pool_backends[POOL_TYPE_COUNT];
 /* The definition that counts: what is being started, else the live one, else the stored one. */
 const PoolDef *pool_def(const Pool *pool);
 
+/* ERROR_INTERNAL: there is none for its type. */
+const PoolBackend *pool_get_backend(const PoolDef *def, Error **err);
+/* The storage is usable: looks at it, remembers it, makes @def (owned, but not after a failure) live. The
+ * pool's job is held. */
+AWAITS MUST_CHECK bool pool_open_volumes(Pool *pool, PoolDef *def, Error **err);
+
 Volume *volume_new(Pool *pool, VolumeDef *def);      /* @def owned; a reference */
 void volume_set_def(Volume *volume, VolumeDef *def); /* owned; of the same name */
 /* Those that one finds by path, in any pool. Loop thread only. */
