@@ -249,9 +249,11 @@ typedef struct FolderFile {
     char *name;
     const char *plain; /* in: volume_plain_format() */
     FileStamp stamp;   /* in: of what is known; out: of now */
+    bool has_volume;   /* in: there is one of the name */
     bool is_known;     /* in: there is a stamp */
     bool is_file;      /* the folder says that it is a plain file */
     bool is_there;     /* the folder has the name; out: and it is a volume */
+    bool is_unread;    /* there are so many that it is left for later */
     bool is_same;      /* out: as it was */
     VolumeDef *def;    /* out; NULL: as it was, or no volume */
 } FolderFile;
@@ -390,9 +392,28 @@ static void look_at_files(const char *dir, int dir_fd, const GPtrArray *files)
 {
     for (guint i = 0; i < files->len; i++) {
         FolderFile *file = g_ptr_array_index(files, i);
-        if (file->is_there)
+        if (file->is_there && !file->is_unread)
             look_at_file(dir, dir_fd, file);
     }
+}
+
+/* Of a large folder the names are taken first: nobody wants to know all of it at once. Returns the number of
+ * files to look at now. */
+static guint folder_job_postpone(FolderJob *job)
+{
+    guint n_now = 0;
+
+    for (guint i = 0; i < job->files->len; i++) {
+        FolderFile *file = g_ptr_array_index(job->files, i);
+        file->is_unread = file->is_there && file->is_file && !file->is_known && !job->only_known &&
+                          job->files->len > SLICE_MIN;
+        n_now += file->is_there && !file->is_unread;
+        if (file->is_unread && !file->has_volume) {
+            g_autofree char *path = g_strconcat(job->dir, "/", file->name, NULL);
+            file->def = volume_unread(file->name, path);
+        }
+    }
+    return n_now;
 }
 
 static void folder_job_run(void *data)
@@ -415,7 +436,7 @@ static void folder_job_run(void *data)
     job->free_bytes = (uint64_t)fs.f_frsize * fs.f_bfree;
     if (!job->only_known)
         folder_job_read_names(job, dir_fd);
-    job->is_done = job->files->len <= SLICE_MIN;
+    job->is_done = folder_job_postpone(job) <= SLICE_MIN;
     if (job->is_done && !job->error)
         look_at_files(job->dir, dir_fd, job->files);
 }
@@ -501,7 +522,8 @@ static void folder_job_add_known(FolderJob *job, const char *name, const Volume 
     if (!volume && (!is_nameable(name) || g_str_has_prefix(name, TEMP_PREFIX)))
         return;
     FolderFile *file = folder_job_add(job, name);
-    file->is_known = volume && !volume->is_being_made;
+    file->has_volume = volume != NULL;
+    file->is_known = volume && !volume->is_being_made && !volume->is_unread;
     file->is_there = job->only_known;
     if (file->is_known) {
         file->stamp = volume->stamp;
@@ -541,13 +563,20 @@ static void folder_fill_target(PoolDef *def, const struct stat *st)
     g_clear_pointer(&def->permissions->label, g_free);
 }
 
+static VolumeDef *volume_unread_in(const Pool *pool, const char *name)
+{
+    g_autofree char *path = g_strconcat(pool_def(pool)->target_path, "/", name, NULL);
+
+    return volume_unread(name, path);
+}
+
 static void folder_take_file(Pool *pool, PoolScan *scan, FolderFile *file)
 {
     Volume *known = g_hash_table_lookup(pool->volumes, file->name);
 
     if (known && known->is_being_made)
         return;
-    if (file->is_same) {
+    if (file->is_same || (file->is_unread && known)) {
         if (known)
             g_ptr_array_add(scan->volumes, volume_ref(known));
         return;
@@ -558,8 +587,11 @@ static void folder_take_file(Pool *pool, PoolScan *scan, FolderFile *file)
         g_ptr_array_add(scan->volumes, volume_ref(known));
         return;
     }
+    if (!file->def) /* it had a volume, which went meanwhile */
+        file->def = volume_unread_in(pool, file->name);
     Volume *volume = volume_new(pool, g_steal_pointer(&file->def));
     volume->stamp = file->stamp;
+    volume->is_unread = file->is_unread;
     g_ptr_array_add(scan->volumes, volume);
 }
 

@@ -23,6 +23,7 @@ static GPtrArray *image_list_users(Host *host, const char *path, const char *exc
     GHashTableIter iter;
     gpointer value = NULL;
 
+    pools_read_all(host);
     if (host->pools->list_users)
         host->pools->list_users(host, path, running, names);
     for (guint i = 0; i < names->len; i++) {

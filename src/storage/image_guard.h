@@ -7,8 +7,8 @@
 /* Refuses to @what ("resize") the image @path if a running machine uses it, alone or below another, or if a
  * volume is based on it (other than the one at @except; NULL: any). ERROR_INVALID_STATE naming them. By the
  * names of files: QEMU's locks are the second line. */
-MUST_CHECK bool image_guard_check(Host *host, const char *path, const char *except, const char *what,
-                                  Error **err);
+AWAITS MUST_CHECK bool image_guard_check(Host *host, const char *path, const char *except, const char *what,
+                                         Error **err);
 /* The file that the image @path is based on, owned; NULL: none, or it is no file. @format: of QEMU's driver.
  */
 AWAITS MUST_CHECK bool image_guard_find_base(const char *path, const char *format, char **ret_base,

@@ -38,6 +38,7 @@ struct Volume {
     unsigned n_users;   /* operations on it under way: it is not deleted, resized or wiped meanwhile */
     GPtrArray *retired; /* definitions that those operations may still read; NULL: none */
     bool is_being_made; /* not listed */
+    bool is_unread;     /* no more than its name is known: it is read soon, or when it is asked */
     bool is_as_asked;   /* made by this daemon: what was asked for counts until the pool is refreshed */
 };
 
@@ -57,6 +58,7 @@ struct Pool {
     bool is_stale;            /* something is known to have changed since */
     GHashTable *changed;      /* names of files that did; NULL: none */
     int watch;                /* of inotify; -1: nobody tells of changes */
+    bool is_reading;          /* volumes of which the names alone are known are being read */
     bool has_lost_watch;      /* its folder was removed or replaced: the next one there is to be watched */
     sd_event_source *telling; /* soon clients are told what others changed; NULL: nothing to tell */
 
@@ -132,6 +134,12 @@ extern const PoolBackend *const pool_backends[POOL_TYPE_COUNT];
 /* The definition that counts: what is being started, else the live one, else the stored one. */
 const PoolDef *pool_def(const Pool *pool);
 
+/* ERROR_INTERNAL: there is none for its type. */
+const PoolBackend *pool_get_backend(const PoolDef *def, Error **err);
+/* The storage is usable: looks at it, remembers it, makes @def (owned, but not after a failure) live. The
+ * pool's job is held. */
+AWAITS MUST_CHECK bool pool_open_volumes(Pool *pool, PoolDef *def, Error **err);
+
 Volume *volume_new(Pool *pool, VolumeDef *def);      /* @def owned; a reference */
 void volume_set_def(Volume *volume, VolumeDef *def); /* owned; of the same name */
 /* Those that one finds by path, in any pool. Loop thread only. */
@@ -166,6 +174,9 @@ AWAITS MUST_CHECK bool pool_freshen(Pool *pool, const char *name, Error **err);
 /* job_begin() for a change of its definition or volumes; who waits in vain hears which pool that is, and
  * where. */
 AWAITS MUST_CHECK bool pool_job_begin(Pool *pool, const Caller *caller, Job *job, Error **err);
+/* Reads the volumes of all pools of which the names alone are known; those of a pool that does not answer
+ * stay so. For whoever asks what is based on what. */
+AWAITS void pools_read_all(Host *host);
 /* Looks at all of it now. */
 AWAITS MUST_CHECK bool pool_look(Pool *pool, Error **err);
 

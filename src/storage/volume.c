@@ -533,7 +533,10 @@ bool volume_delete(Volume *volume, unsigned flags, const char *function, const C
     g_autoptr(Object) object = volume_pool(volume);
     Pool *pool = (Pool *)object;
     if (!pool_job_begin(pool, caller, &job, err) || !object_require_active(object, err) ||
-        !volume_require_free(volume, err) || !volume_require_unused(volume, "delete", err) ||
+        !volume_require_free(volume, err))
+        return false;
+    pools_read_all(pool->host);
+    if (!volume_require_free(volume, err) || !volume_require_unused(volume, "delete", err) ||
         !volume_require_no_overlay(volume, err))
         return false;
     if (!pool->backend->remove_volume)

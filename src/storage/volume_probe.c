@@ -211,6 +211,19 @@ const char *volume_plain_format(const Volume *volume)
     return strcmp(target->format, "raw") == 0 ? "raw" : strcmp(target->format, "iso") == 0 ? "iso" : NULL;
 }
 
+VolumeDef *volume_unread(const char *name, const char *path)
+{
+    VolumeDef *def = g_new0(VolumeDef, 1);
+
+    def->name = g_strdup(name);
+    def->key = g_strdup(path);
+    def->target.path = g_strdup(path);
+    def->target.format = g_strdup("raw");
+    def->type = VOLUME_FILE;
+    def->capacity = def->allocation = opt_u64(0);
+    return def;
+}
+
 VolumeDef *volume_probe(const char *name, const char *path, int fd, const struct stat *st, const char *plain)
 {
     VolumeDef *def = g_new0(VolumeDef, 1);
@@ -256,4 +269,5 @@ void volume_take_probe(Volume *volume, VolumeDef *def, const FileStamp *stamp)
     }
     volume_set_def(volume, def);
     volume->stamp = *stamp;
+    volume->is_unread = false;
 }

@@ -17,6 +17,8 @@ const char *volume_plain_format(const Volume *volume);
  * its header say. @fd: open for reading; of a folder any. @plain: volume_plain_format(); NULL: the header
  * tells the format. */
 VolumeDef *volume_probe(const char *name, const char *path, int fd, const struct stat *st, const char *plain);
+/* The same of a plain file, of which nothing is known but that it is there. */
+VolumeDef *volume_unread(const char *name, const char *path);
 /* The volume is what was found: @def (owned). One that this daemon made stays as it was asked for in what no
  * header says, as long as it is the same file. Loop thread only. */
 void volume_take_probe(Volume *volume, VolumeDef *def, const FileStamp *stamp);

@@ -282,6 +282,7 @@ def play(player):
     play_volumes(player, conn, pool, place)
     clients(player, conn, pool, place)
     play_documents(player, conn, pool, place)
+    events.take()  # those of documents that one of both refuses
     player.call("pool: destroy", pool.destroy)
     player.call("pool: event of destroy", events.take)
     player.call("pool: destroy again", pool.destroy)

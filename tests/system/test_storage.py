@@ -274,3 +274,28 @@ def test_a_host_that_changes_its_daemon(host):
         equal(conn.storagePoolLookupByName("kept").autostart(), 1)
         equal(conn.storagePoolLookupByName("idle").isPersistent(), 1)
         equal(volume_names(conn.storagePoolLookupByName("kept")), ["v"])
+
+
+def test_large_folder(host):
+    """Of many files the names are known first; what is asked about one is right at once."""
+    pool, folder = make_pool(host, start=False)
+    folder.mkdir(parents=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", folder / "v0", "3M"], check=True)
+    content = (folder / "v0").read_bytes()
+    for number in range(1, 1500):
+        (folder / f"v{number}").write_bytes(content)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", "v700", "-F", "qcow2", folder / "top"], check=True)
+    pool.create(0)
+    if not host.is_reference:
+        contains(raises(libvirt.VIR_ERR_OPERATION_INVALID, pool.storageVolLookupByName("v700").delete, 0), "top")
+    pool.destroy()
+    pool.create(0)
+    contains(pool.storageVolLookupByName("top").XMLDesc(), f"<path>{folder}/v700</path>")
+    equal(len(volume_names(pool)), 1501)
+    for volume in pool.listAllVolumes()[::300]:
+        equal(volume.info()[1], 3 << 20)
+        contains(volume.XMLDesc(), "<format type='qcow2'/>")
+    pool.storageVolLookupByName("v1").delete(0)
+    (folder / "v2").unlink()
+    pool.refresh(0)
+    equal(len(volume_names(pool)), 1499)
