@@ -123,6 +123,139 @@ static bool volume_run(Cli *cli, const CliArgs *args, Error **err)
     return use_document(cli, args, "xml", xml, err);
 }
 
+/* ---- pools made of options ---- */
+
+#define POOL_TYPES "dir fs netfs logical disk iscsi iscsi-direct scsi mpath rbd sheepdog gluster zfs vstorage"
+#define POOL_AS_OPTIONS                                                                                      \
+    OPT_REQUIRED("name", "name of the pool"),                                                                \
+        OPT(CLI_STRING, "type", "kind of the pool", .flags = CLI_REQUIRED, .words = POOL_TYPES),             \
+        OPT_STRING("source-host", "server that has the storage"),                                            \
+        OPT_STRING("source-path", "folder or share there"),                                                  \
+        OPT_STRING("source-dev", "device that it consists of, or IQN of the target"),                        \
+        OPT_STRING("source-name", "name of the volume group or cluster pool"),                               \
+        OPT_STRING("target", "where the volumes appear"),                                                    \
+        OPT_STRING("source-format", "format of the file system, table or group"),                            \
+        OPT(CLI_STRING, "auth-type", "how to log in", .words = "chap ceph"),                                 \
+        OPT_STRING("auth-username", "who logs in"),                                                          \
+        OPT_OF(&class_secret, "secret-uuid", "secret that has the password", 0),                             \
+        OPT_STRING("secret-usage", "the same by its usage"), OPT_STRING("adapter-name", "SCSI adapter"),     \
+        OPT_STRING("adapter-wwnn", "node name of a FC adapter"),                                             \
+        OPT_STRING("adapter-wwpn", "port name of a FC adapter"),                                             \
+        OPT_STRING("adapter-parent", "the adapter that it is made on"),                                      \
+        OPT_STRING("source-protocol-ver", "version of NFS"),                                                 \
+        OPT_STRING("source-initiator", "IQN of the initiator"),                                              \
+        OPT_BOOL("print-xml", "print the XML instead")
+
+static const CliOption pool_define_as_options[] = {
+    POOL_AS_OPTIONS,
+    OPT_VALIDATE(VIR_STORAGE_POOL_DEFINE_VALIDATE),
+    { 0 },
+};
+static const CliOption pool_create_as_options[] = {
+    POOL_AS_OPTIONS,
+    OPT_FLAG("build", VIR_STORAGE_POOL_CREATE_WITH_BUILD, "make what it needs first"),
+    OPT_FLAG("no-overwrite", VIR_STORAGE_POOL_CREATE_WITH_BUILD_NO_OVERWRITE,
+             "with --build: keep data that is there"),
+    OPT_FLAG("overwrite", VIR_STORAGE_POOL_CREATE_WITH_BUILD_OVERWRITE,
+             "with --build: overwrite data that is there"),
+    { 0 },
+};
+
+/* name='value' for each option that is given; nothing at all if none is. */
+static void add_attributes(GString *xml, const char *element, const CliArgs *args, const char *const *pairs,
+                           const char *content)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (; pairs[0]; pairs += 2) {
+        const char *value = args_get(args, pairs[1]);
+        g_autofree char *escaped = value ? g_markup_escape_text(value, -1) : NULL;
+        if (value)
+            g_string_append_printf(text, " %s='%s'", pairs[0], escaped);
+    }
+    if (text->len) {
+        g_string_append_printf(xml, "    <%s%s", element, text->str);
+        if (content)
+            g_string_append_printf(xml, ">%s</%s>\n", content, element);
+        else
+            g_string_append(xml, "/>\n");
+    }
+}
+
+static void add_pool_source(GString *xml, const CliArgs *args)
+{
+    g_autoptr(GString) secret = g_string_new(NULL);
+    g_string_append(xml, "  <source>\n");
+    add_attributes(xml, "host", args, (const char *const[]){ "name", "source-host", NULL }, NULL);
+    add_attributes(xml, "dir", args, (const char *const[]){ "path", "source-path", NULL }, NULL);
+    add_attributes(xml, "device", args, (const char *const[]){ "path", "source-dev", NULL }, NULL);
+    if (args_has(args, "adapter-wwnn") || args_has(args, "adapter-wwpn"))
+        add_attributes(xml, "adapter type='fc_host'", args,
+                       (const char *const[]){ "parent", "adapter-parent", "wwnn", "adapter-wwnn", "wwpn",
+                                              "adapter-wwpn", NULL },
+                       NULL);
+    else
+        add_attributes(xml, "adapter type='scsi_host'", args,
+                       (const char *const[]){ "name", "adapter-name", NULL }, NULL);
+    add_attributes(secret, "secret", args,
+                   (const char *const[]){ "uuid", "secret-uuid", "usage", "secret-usage", NULL }, NULL);
+    add_attributes(xml, "auth", args,
+                   (const char *const[]){ "type", "auth-type", "username", "auth-username", NULL },
+                   secret->str);
+    add_element(xml, "name", args, "source-name");
+    add_attributes(xml, "format", args, (const char *const[]){ "type", "source-format", NULL }, NULL);
+    add_attributes(xml, "protocol", args, (const char *const[]){ "ver", "source-protocol-ver", NULL }, NULL);
+    if (args_has(args, "source-initiator")) {
+        g_string_append(xml, "    <initiator>\n");
+        add_attributes(xml, "iqn", args, (const char *const[]){ "name", "source-initiator", NULL }, NULL);
+        g_string_append(xml, "    </initiator>\n");
+    }
+    g_string_append(xml, "  </source>\n");
+}
+
+static bool pool_as_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_autofree char *type = g_markup_escape_text(args_get(args, "type"), -1);
+    g_autoptr(GString) xml = g_string_new(NULL);
+    g_string_append_printf(xml, "<pool type='%s'>\n", type);
+    add_element(xml, "name", args, "name");
+    add_pool_source(xml, args);
+    if (args_has(args, "target")) {
+        g_string_append(xml, "  <target>\n  ");
+        add_element(xml, "path", args, "target");
+        g_string_append(xml, "  </target>\n");
+    }
+    g_string_append(xml, "</pool>\n");
+    return use_document(cli, args, "xml", xml, err);
+}
+
+static const CliOption sources_as_options[] = {
+    OPT(CLI_STRING, "type", "kind of pool", .flags = CLI_REQUIRED, .words = POOL_TYPES),
+    OPT_STRING("host", "server that has the storage"),
+    OPT_STRING("port", "its port"),
+    OPT_STRING("initiator", "IQN of the initiator"),
+    { 0 },
+};
+
+static bool sources_as_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_autoptr(GString) xml = g_string_new("<source>\n");
+    g_auto(WireConnectFindStoragePoolSourcesRet) ret = { 0 };
+    add_attributes(xml, "host", args, (const char *const[]){ "name", "host", "port", "port", NULL }, NULL);
+    if (args_has(args, "initiator")) {
+        g_string_append(xml, "    <initiator>\n");
+        add_attributes(xml, "iqn", args, (const char *const[]){ "name", "initiator", NULL }, NULL);
+        g_string_append(xml, "    </initiator>\n");
+    }
+    g_string_append(xml, "</source>\n");
+    cli_doing(cli, "Failed to find any %s pool sources", args_get(args, "type"));
+    WireConnectFindStoragePoolSourcesArgs call = { .type = (char *)args_get(args, "type"),
+                                                   .src_spec = args_has(args, "host") ? xml->str : NULL };
+    if (!cli_call(cli, PROC_CONNECT_FIND_STORAGE_POOL_SOURCES, &call, &ret, err))
+        return false;
+    cli_print_text(cli, "xml", ret.xml);
+    return true;
+}
+
 #define OPT_SNAPSHOT_CREATE                                                                                  \
     OPT_FLAG("no-metadata", VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA, "let the daemon forget it at once"),     \
         OPT_FLAG("halt", VIR_DOMAIN_SNAPSHOT_CREATE_HALT, "stop the domain afterwards"),                     \
@@ -275,6 +408,17 @@ const CliCommand commands_object[] = {
     COMMAND("net-dhcp-leases", GROUP_NETWORK, "list the addresses that a network has given out",
             leases_options, NULL, .proc = PROC_NETWORK_GET_DHCP_LEASES,
             .doing = "Failed to get leases info for {name}", .tell = leases_tell, .columns = lease_columns),
+    COMMAND("pool-define-as", GROUP_POOL, "define a pool", pool_define_as_options, pool_as_run,
+            .class = &class_pool, .proc = PROC_STORAGE_POOL_DEFINE_XML,
+            .doing = "Failed to define pool {name}", .done = "Pool {name} defined",
+            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
+    COMMAND("find-storage-pool-sources-as", GROUP_POOL, "look for sources of pools", sources_as_options,
+            sources_as_run, .json = "{\"xml\": string}"),
+    COMMAND("pool-create-as", GROUP_POOL, "make and start a pool that is not kept", pool_create_as_options,
+            pool_as_run, .class = &class_pool, .proc = PROC_STORAGE_POOL_CREATE_XML,
+            .doing = "Failed to create pool {name}", .done = "Pool {name} created",
+            .exclusive = "no-overwrite overwrite",
+            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
     COMMAND("vol-create-as", GROUP_VOLUME, "make a volume", volume_options, volume_run,
             .class = &class_volume, .proc = PROC_STORAGE_VOL_CREATE_XML,
             .doing = "Failed to create vol {name}", .done = "Vol {name} created",

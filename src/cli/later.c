@@ -18,7 +18,6 @@ static const struct {
     { GROUP_INTERFACE, "iface-bridge iface-unbridge" },
     { GROUP_NETWORK, "net-update" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },
-    { GROUP_POOL, "find-storage-pool-sources-as pool-create-as pool-define-as" },
 };
 
 const CliCommand *commands_later(void)

@@ -308,6 +308,8 @@ static void text_part(GString *out, const char *part, const CliArgs *args, const
     }
     if (strcmp(part, "name") == 0) {
         g_autofree char *name = call->object ? class_name(call->class, call->object) : NULL;
+        if (!name && command_find_option(cli_args_command(args), "name")) /* of what is to be made */
+            name = g_strdup(args_get(args, "name"));
         g_string_append(out, name ? name : "");
         return;
     }
