@@ -14,7 +14,8 @@ enum {
     NEEDS_ADAPTER = 8,
     NEEDS_NAME = 16,
     NEEDS_TARGET = 32,
-    NEEDS_INITIATOR = 64
+    NEEDS_INITIATOR = 64,
+    NEEDS_NOTHING = 128
 };
 static const uint8_t pool_needs[POOL_TYPE_COUNT] = {
     [POOL_TYPE_DIR] = NEEDS_TARGET,
@@ -36,6 +37,17 @@ static const uint8_t pool_needs[POOL_TYPE_COUNT] = {
 static bool missing(Error **err, const char *what)
 {
     return error_set(err, ERROR_XML_INVALID, "missing storage pool %s", what);
+}
+
+static bool adapter_check(const PoolAdapter *adapter, Error **err)
+{
+    if (adapter->type == POOL_ADAPTER_FC_HOST && (!adapter->wwnn || !adapter->wwpn))
+        return error_set(err, ERROR_XML_INVALID,
+                         "'wwnn' and 'wwpn' must be specified for adapter type 'fchost'");
+    if (adapter->type == POOL_ADAPTER_SCSI_HOST && !adapter->name && !adapter->has_address)
+        return error_set(err, ERROR_XML_INVALID,
+                         "Either 'name' or 'parent' must be specified for the 'scsi_host' adapter");
+    return true;
 }
 
 static bool pool_check(const PoolDef *def, Error **err)
@@ -64,7 +76,7 @@ static bool pool_check(const PoolDef *def, Error **err)
         return missing(err, "source adapter");
     if ((needs & NEEDS_TARGET) && !def->target_path)
         return missing(err, "target path");
-    return true;
+    return !def->adapter || adapter_check(def->adapter, err);
 }
 
 char *pool_clean_path(const char *path)
@@ -80,23 +92,50 @@ char *pool_clean_path(const char *path)
     return g_string_free(out, FALSE);
 }
 
-/* A folder has no source: what a document says there means nothing. */
-static void pool_drop_source(PoolDef *def)
+/* The parts of a source that mean something to the type; of those that are not here all do. */
+static const uint8_t pool_parts[POOL_TYPE_COUNT] = {
+    [POOL_TYPE_DIR] = NEEDS_NOTHING,
+    [POOL_TYPE_FS] = NEEDS_DEVICE,
+    [POOL_TYPE_NETFS] = NEEDS_HOST | NEEDS_DIR,
+    [POOL_TYPE_LOGICAL] = NEEDS_DEVICE | NEEDS_NAME,
+    [POOL_TYPE_DISK] = NEEDS_DEVICE,
+    [POOL_TYPE_ISCSI] = NEEDS_HOST | NEEDS_DEVICE | NEEDS_INITIATOR,
+    [POOL_TYPE_SCSI] = NEEDS_ADAPTER,
+    [POOL_TYPE_MPATH] = NEEDS_NOTHING,
+};
+
+/* What a document says in the others is forgotten. */
+static void pool_drop_parts(PoolDef *def)
 {
+    const unsigned parts = pool_parts[def->type];
     PoolDef *dropped = g_new0(PoolDef, 1);
 
-    dropped->hosts = g_steal_pointer(&def->hosts);
-    dropped->devices = g_steal_pointer(&def->devices);
-    dropped->source_dir = g_steal_pointer(&def->source_dir);
-    dropped->source_name = g_steal_pointer(&def->source_name);
-    dropped->adapter = g_steal_pointer(&def->adapter);
+    if (parts && !(parts & NEEDS_HOST))
+        dropped->hosts = g_steal_pointer(&def->hosts);
+    if (parts && !(parts & NEEDS_DEVICE))
+        dropped->devices = g_steal_pointer(&def->devices);
+    if (parts && !(parts & NEEDS_DIR))
+        dropped->source_dir = g_steal_pointer(&def->source_dir);
+    if (parts && !(parts & NEEDS_NAME))
+        dropped->source_name = g_steal_pointer(&def->source_name);
+    if (parts && !(parts & NEEDS_ADAPTER))
+        dropped->adapter = g_steal_pointer(&def->adapter);
+    if (parts && !(parts & NEEDS_INITIATOR))
+        dropped->initiator = g_steal_pointer(&def->initiator);
     pool_def_free(dropped);
+}
+
+static void clean_member(char **path)
+{
+    char *clean = *path ? pool_clean_path(*path) : NULL;
+
+    g_free(*path);
+    *path = clean;
 }
 
 static void pool_fill_in(PoolDef *def, unsigned flags)
 {
-    if (def->type == POOL_TYPE_DIR)
-        pool_drop_source(def);
+    pool_drop_parts(def);
     if (!def->name)
         def->name = g_strdup(def->source_name);
     if (!def->source_name && def->type == POOL_TYPE_LOGICAL)
@@ -106,11 +145,8 @@ static void pool_fill_in(PoolDef *def, unsigned flags)
         g_free(def->target_path);
         def->target_path = def->source_name ? g_strconcat("/dev/", def->source_name, NULL) : NULL;
     }
-    if (def->target_path) {
-        char *path = pool_clean_path(def->target_path);
-        g_free(def->target_path);
-        def->target_path = path;
-    }
+    clean_member(&def->target_path);
+    clean_member(&def->source_dir);
     if (flags & XML_READ_INACTIVE)
         def->capacity_bytes = def->allocation_bytes = def->available_bytes = 0;
 }

@@ -124,7 +124,7 @@ static char *mount_options(const PoolDef *def)
         g_string_append(options, ",direct-io-mode=1");
     if (def->type == POOL_TYPE_NETFS && def->format == NETFS_CIFS)
         g_string_append(options, ",guest");
-    if (def->protocol_version)
+    if (def->type == POOL_TYPE_NETFS && def->protocol_version)
         g_string_append_printf(options, ",nfsvers=%s", def->protocol_version);
     for (unsigned i = 0; def->mount_options && i < def->mount_options->len; i++)
         g_string_append_printf(options, ",%s",

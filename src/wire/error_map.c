@@ -115,6 +115,7 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_XML_INVALID, "expecting root element *", VIR_FROM_XML, NULL },
     { ERROR_XML_INVALID, "(storage_*element 'pool': attribute 'type'*", VIR_FROM_XML, NULL },
     { ERROR_XML_INVALID, "(storage_*: attribute 'state'*", VIR_FROM_XML, NULL },
+    { ERROR_XML_INVALID, "(storage_*: attribute 'part_separator'*", VIR_FROM_XML, NULL },
     { ERROR_XML_INVALID, "(storage_*: attribute 'port'*", VIR_FROM_XML, NULL },
     { ERROR_XML_INVALID, "(storage_*'adapter': attribute 'type'*", VIR_FROM_XML, NULL },
     { ERROR_XML_INVALID, "(storage_*element 'clusterSize'*", VIR_FROM_XML, NULL },

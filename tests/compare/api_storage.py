@@ -7,7 +7,7 @@ import time
 
 import libvirt
 from lodgetest.host import Loop
-from storage_documents import BAD_POOLS, BAD_VOLUMES, pools, volumes
+from storage_documents import BAD_POOLS, BAD_VOLUMES, kinds, pools, volumes
 
 UUID = "22222222-2222-4222-8222-222222222222"
 POOL = """<pool type='dir'><name>api</name><uuid>22222222-2222-4222-8222-222222222222</uuid>
@@ -262,7 +262,7 @@ def play_documents(player, conn, pool, place):
         finally:
             made.delete(0)
 
-    for name, xml in BAD_POOLS + list(pools()):
+    for name, xml in BAD_POOLS + list(pools()) + list(kinds()):
         player.call(f"document: pool {name}", lambda xml=xml: define(xml.replace("@POOLS@", place)))
     for name, xml in BAD_VOLUMES + list(volumes()):
         player.call(f"document: volume {name}", lambda xml=xml: create(xml.replace("@POOLS@", place)))

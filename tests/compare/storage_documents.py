@@ -238,3 +238,50 @@ def volumes():
     yield "unknown element", volume("<nonsense/>")
     yield "unknown attribute", volume(attributes=" nonsense='x'")
     yield "a declaration", "<?xml version='1.0'?>\n" + volume()
+
+
+TARGET = "<target><path>@POOLS@/doc</path></target>"
+# What a pool of each type that Debian's libvirtd knows needs, and parts that may stand in a source.
+KINDS = {
+    "fs": "<device path='/dev/none'/>",
+    "netfs": "<host name='server'/><dir path='/export'/>",
+    "logical": "<device path='/dev/none'/><name>group</name>",
+    "disk": "<device path='/dev/none'/>",
+    "iscsi": "<host name='server'/><device path='iqn.2013-06.com.example:t'/>",
+    "scsi": "<adapter type='scsi_host' name='scsi_host1'/>",
+    "mpath": "",
+}
+PARTS = [
+    "<host name='a'/>", "<host name='a' port='1'/>", "<host name='a'/><host name='b'/>", "<host/>", "<host name='a' port='x'/>",
+    "<device path='/dev/a'/>", "<device path='/dev/a'/><device path='/dev/b'/>", "<device/>",
+    "<device path='/dev/a' part_separator='yes'/>", "<device path='/dev/a' part_separator='x'/>",
+    "<dir path='/d'/>", "<dir path='/d/'/>", "<dir/>", "<name>n</name>", "<name/>",
+    "<format type='auto'/>", "<format type='ext4'/>", "<format type='nfs'/>", "<format type='gpt'/>", "<format type='lvm2'/>", "<format type='x'/>", "<format/>",
+    "<vendor name='v'/><product name='p'/>",
+    "<auth type='chap' username='u'><secret usage='s'/></auth>", "<auth type='ceph' username='u'><secret uuid='%s'/></auth>" % UUID,
+    "<auth type='chap' username='u'/>", "<auth type='chap'><secret usage='s'/></auth>",
+    "<adapter type='fc_host' wwnn='20000000c9831b4b' wwpn='10000000c9831b4b'/>", "<adapter type='fc_host' wwnn='1'/>",
+    "<adapter name='host2'/>", "<adapter type='scsi_host'/>",
+    "<initiator><iqn name='i'/></initiator>", "<protocol ver='3'/>", "<protocol ver='x'/>",
+]
+
+
+def kinds():
+    """(name, document): pools of other types, of which nothing but the document matters."""
+    for kind, source in KINDS.items():
+        base = f"<pool type='{kind}'><name>doc</name>%s%s</pool>"
+        yield kind, base % (f"<source>{source}</source>", TARGET)
+        yield f"{kind} without a target", base % (f"<source>{source}</source>", "")
+        yield f"{kind} without a source", base % ("", TARGET)
+        yield f"{kind} with an empty source", base % ("<source/>", TARGET)
+        yield f"{kind} without a name", f"<pool type='{kind}'><source>{source}</source>{TARGET}</pool>"
+        for part in PARTS:
+            element = part[1:].split()[0].rstrip("/>").split(">")[0]
+            rest = "".join(piece for piece in _pieces(source) if not piece.startswith(f"<{element}"))
+            yield f"{kind} with {part}", base % (f"<source>{rest}{part}</source>", TARGET)
+
+
+def _pieces(source):
+    """The elements of a source."""
+    from xml.etree import ElementTree
+    return [ElementTree.tostring(e, encoding="unicode") for e in ElementTree.fromstring(f"<s>{source}</s>")]

@@ -109,9 +109,9 @@ def test_dead_pool_is_stopped(host):
     storage, pool, _ = dead_and_witness(host)
     try:
         storage.hang()
-        client = host.terminal("vol-list", "dead")
+        client = host.terminal("vol-info", "v", "dead")
         host.ok("pool-destroy", "dead", timeout=15)
-        check(client.wait(timeout=100) != 0, "the list of a stopped pool succeeded")
+        check(client.wait(timeout=100) != 0, "a volume of a stopped pool was found")
         equal(pool.isActive(), 0)
         begin = time.monotonic()
         host.refused("pool-start", "dead", says=str(storage.mount), timeout=60)
