@@ -1,0 +1,31 @@
+/* The inside of networks, for the files of this room. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/host_private.h"
+#include "core/object_class.h"
+#include "network/dnsmasq.h"
+#include "network/network.h"
+
+struct Network {
+    OBJECT_BASE(NetworkDef);
+    DnsmasqPaths paths;
+    Process *dnsmasq; /* NULL: it does not run, or is not wanted */
+    unsigned n_failures;
+    sd_event_source *restart; /* of dnsmasq, after it ended */
+    unsigned n_connections;
+};
+
+/* What the room keeps for all networks. */
+struct NetworkRoom {
+    bool default_is_new; /* this daemon made the network `default` */
+};
+
+/* ---- the bridge (network_bridge.c) ---- */
+
+/* Makes it with its addresses and routes. All or nothing. */
+AWAITS MUST_CHECK bool network_bridge_up(const NetworkDef *def, Error **err);
+AWAITS void network_bridge_down(const NetworkDef *def); /* failures are logged */
+AWAITS bool network_bridge_is_there(const NetworkDef *def);
+/* A subnet 192.168.N.0/24 that this host does not use yet; *ret_third: N. */
+AWAITS MUST_CHECK bool network_find_subnet(unsigned *ret_third, Error **err);
