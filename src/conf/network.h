@@ -130,6 +130,7 @@ typedef struct NetworkInterface { /* a device of the host that leads out */
 } NetworkInterface;
 
 typedef struct NetworkHostdev {
+    uint8_t type; /* 0: pci */
     uint32_t domain, bus, slot, function;
     OptU32 connections;
 } NetworkHostdev;
@@ -178,7 +179,10 @@ typedef struct NetworkDef {
     GPtrArray *dnsmasq_options; /* NetworkOption */
 } NetworkDef;
 extern const XmlTable network_table;
-extern const XmlTable network_interface_table;
+/* Of its parts: what an update changes. Reading one asks for less than a whole document does. */
+extern const XmlTable network_interface_table, network_dhcp_table, network_dhcp_range_table,
+    network_dhcp_host_table, network_dns_table, network_dns_txt_table, network_dns_srv_table,
+    network_dns_host_table, network_portgroup_table;
 
 /* Checks what no row can, and fills in what follows from the rest (forward dev <-> interfaces).
  *

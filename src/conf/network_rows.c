@@ -13,6 +13,9 @@ static const EnumNames unit_names = { "unit of a lease", LEASE_UNIT_COUNT, unit_
 static const char *const native_texts[] = { NULL, "tagged", "untagged" };
 static const EnumNames native_names = { "native VLAN mode", VLAN_NATIVE_COUNT, native_texts };
 
+static const char *const address_texts[] = { "pci" };
+static const EnumNames address_names = { "address type", G_N_ELEMENTS(address_texts), address_texts };
+
 #define YES_NO(text, Type, member, ...) ATTR(text, Type, member, .names = &tristate_yes_no_names, __VA_ARGS__)
 
 /* ---- parts that machines' interfaces have, too ---- */
@@ -67,18 +70,24 @@ const XmlTable virtual_port_table =
 static const XmlTable limit_table =
     TABLE(BandwidthLimit, "network-bandwidth-limit",
           ROWS(ATTR("average", BandwidthLimit, average_kBps, .max = UINT64_MAX,
+
                     .doc = "kilobytes per second"),
                ATTR("peak", BandwidthLimit, peak_kBps, .max = UINT64_MAX,
+
                     .doc = "kilobytes per second at most"),
                ATTR("burst", BandwidthLimit, burst_KiB, .max = UINT64_MAX,
+
                     .doc = "KiB that may go at peak rate"),
                ATTR("floor", BandwidthLimit, floor_kBps, .max = UINT64_MAX,
+
                     .doc = "of machines' interfaces only: kilobytes per second guaranteed")),
           .doc = "A limit on one direction of traffic.");
 static const XmlTable bandwidth_table =
     TABLE(NetworkBandwidth, "network-bandwidth",
-          ROWS(OBJECT("inbound", NetworkBandwidth, inbound, &limit_table, .doc = "towards the guests"),
-               OBJECT("outbound", NetworkBandwidth, outbound, &limit_table, .doc = "from the guests")),
+          ROWS(OBJECT("inbound", NetworkBandwidth, inbound, &limit_table, .flags = ROW_SINGLE,
+                      .doc = "towards the guests"),
+               OBJECT("outbound", NetworkBandwidth, outbound, &limit_table, .flags = ROW_SINGLE,
+                      .doc = "from the guests")),
           .doc = "Limits on the traffic.");
 
 /* ---- names ---- */
@@ -89,39 +98,40 @@ static const XmlTable forwarder_table =
                ATTR("addr", NetworkForwarder, address,
                     .doc = "address of the server; absent: as the host asks")),
           .doc = "Where names are asked for.");
-static const XmlTable txt_table =
+const XmlTable network_dns_txt_table =
     TABLE(NetworkTxt, "dns-txt",
-          ROWS(ATTR("name", NetworkTxt, name, .flags = ROW_REQUIRED, .doc = "name without blanks"),
+          ROWS(ATTR("name", NetworkTxt, name, .doc = "name without blanks"),
                ATTR("value", NetworkTxt, value, .flags = ROW_KEEP_EMPTY, .doc = "text")),
           .doc = "A TXT record.");
-static const XmlTable srv_table =
+const XmlTable network_dns_srv_table =
     TABLE(NetworkSrv, "dns-srv",
-          ROWS(ATTR("service", NetworkSrv, service, .flags = ROW_REQUIRED, .doc = "service"),
-               ATTR("protocol", NetworkSrv, protocol, .flags = ROW_REQUIRED, .doc = "tcp or udp"),
+          ROWS(ATTR("service", NetworkSrv, service, .doc = "service"),
+               ATTR("protocol", NetworkSrv, protocol, .doc = "tcp or udp"),
                ATTR("domain", NetworkSrv, domain, .doc = "domain; that of the network by default"),
                ATTR("target", NetworkSrv, target, .doc = "name of the server"),
-               ATTR("port", NetworkSrv, port, .min = 1, .max = 65535, .doc = "its port"),
+               ATTR("port", NetworkSrv, port, .min = 1, .max = 65535, .bad_code = ERROR_XML_SYNTAX,
+                    .doc = "its port"),
                ATTR("priority", NetworkSrv, priority, .max = 65535, .doc = "smaller ones first"),
                ATTR("weight", NetworkSrv, weight, .max = 65535, .doc = "share among equals")),
           .doc = "An SRV record.");
 static const XmlTable dns_name_table =
     TABLE(NetworkDnsName, "dns-hostname", ROWS(TEXT(NetworkDnsName, name, .doc = "name")), .doc = "A name.");
-static const XmlTable dns_host_table =
+const XmlTable network_dns_host_table =
     TABLE(NetworkDnsHost, "dns-host",
           ROWS(ATTR("ip", NetworkDnsHost, ip, .doc = "address"),
                LIST("hostname", NetworkDnsHost, names, &dns_name_table, .doc = "a name of it")),
           .doc = "An address with names.");
 
-static const XmlTable dns_table =
+const XmlTable network_dns_table =
     TABLE(NetworkDns, "dns",
           ROWS(YES_NO("enable", NetworkDns, enable, .doc = "no: nobody answers", .fallback = "yes"),
                YES_NO("forwardPlainNames", NetworkDns, forward_plain_names,
                       .doc = "names without a dot are asked for outside, too", .fallback = "yes"),
                LIST("forwarder", NetworkDns, forwarders, &forwarder_table,
                     .doc = "where names are asked for"),
-               LIST("txt", NetworkDns, txts, &txt_table, .doc = "TXT records"),
-               LIST("srv", NetworkDns, srvs, &srv_table, .doc = "SRV records"),
-               LIST("host", NetworkDns, hosts, &dns_host_table, .doc = "addresses with names")),
+               LIST("txt", NetworkDns, txts, &network_dns_txt_table, .doc = "TXT records"),
+               LIST("srv", NetworkDns, srvs, &network_dns_srv_table, .doc = "SRV records"),
+               LIST("host", NetworkDns, hosts, &network_dns_host_table, .doc = "addresses with names")),
           .doc = "The network's own names.");
 
 /* ---- addresses ---- */
@@ -138,13 +148,13 @@ static const XmlTable lease_table =
                ATTR("unit", NetworkLease, unit, .names = &unit_names, .flags = ROW_ALWAYS, .show = lease_ends,
                     .doc = "seconds, minutes or hours", .fallback = "minutes")),
           .doc = "How long an address is lent.");
-static const XmlTable range_table =
+const XmlTable network_dhcp_range_table =
     TABLE(NetworkRange, "dhcp-range",
           ROWS(ATTR("start", NetworkRange, start, .flags = ROW_REQUIRED, .doc = "first address"),
                ATTR("end", NetworkRange, end, .flags = ROW_REQUIRED, .doc = "last address"),
                OBJECT("lease", NetworkRange, lease, &lease_table, .doc = "how long it is lent")),
           .doc = "Addresses for whoever asks.");
-static const XmlTable dhcp_host_table =
+const XmlTable network_dhcp_host_table =
     TABLE(NetworkDhcpHost, "dhcp-host",
           ROWS(ATTR("mac", NetworkDhcpHost, mac, .doc = "its MAC address"),
                ATTR("id", NetworkDhcpHost, id, .doc = "IPv6: its DUID"),
@@ -152,10 +162,12 @@ static const XmlTable dhcp_host_table =
                ATTR("ip", NetworkDhcpHost, ip, .doc = "its address"),
                OBJECT("lease", NetworkDhcpHost, lease, &lease_table, .doc = "how long it is lent")),
           .doc = "An address for one machine.");
-static const XmlTable dhcp_table =
+const XmlTable network_dhcp_table =
     TABLE(NetworkDhcp, "dhcp",
-          ROWS(LIST("range", NetworkDhcp, ranges, &range_table, .doc = "addresses for whoever asks"),
-               LIST("host", NetworkDhcp, hosts, &dhcp_host_table, .doc = "an address for one machine"),
+          ROWS(LIST("range", NetworkDhcp, ranges, &network_dhcp_range_table,
+                    .doc = "addresses for whoever asks"),
+               LIST("host", NetworkDhcp, hosts, &network_dhcp_host_table,
+                    .doc = "an address for one machine"),
                GROUP("bootp",
                      ROWS(ATTR("file", NetworkDhcp, bootp_file, .doc = "file to boot from"),
                           ATTR("server", NetworkDhcp, bootp_server, .doc = "where it is, if not here")),
@@ -172,7 +184,7 @@ static const XmlTable ip_table =
                       .doc = "names of addresses are not asked for outside"),
                GROUP("tftp", ROWS(ATTR("root", NetworkIp, tftp_root, .doc = "folder")),
                      .doc = "files for booting"),
-               OBJECT("dhcp", NetworkIp, dhcp, &dhcp_table, .doc = "addresses that are lent")),
+               OBJECT("dhcp", NetworkIp, dhcp, &network_dhcp_table, .doc = "addresses that are lent")),
           .doc = "A subnet in which the host has an address.");
 
 static const XmlTable route_table =
@@ -199,7 +211,9 @@ const XmlTable network_interface_table =
          .flags = ROW_HEX | ROW_ALWAYS | ROW_ANY_BASE, .doc = "part of the PCI address")
 static const XmlTable hostdev_table =
     TABLE(NetworkHostdev, "network-hostdev",
-          ROWS(PCI("domain", domain, 4, 0xffff), PCI("bus", bus, 2, 255), PCI("slot", slot, 2, 31),
+          ROWS(ATTR("type", NetworkHostdev, type, .names = &address_names, .flags = ROW_ALWAYS,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "pci", .fallback = "pci"),
+               PCI("domain", domain, 4, 0xffff), PCI("bus", bus, 2, 255), PCI("slot", slot, 2, 31),
                PCI("function", function, 1, 7),
                ATTR("connections", NetworkHostdev, connections, .max = UINT32_MAX, .flags = ROW_LIVE,
                     .doc = "1 if a machine has it")),
@@ -225,8 +239,10 @@ static const XmlRow nat_rows[] = {
                ATTR("end", NetworkDef, nat_end, .doc = "last")),
           .doc = "addresses that guests appear with outside"),
     GROUP("port",
-          ROWS(ATTR("start", NetworkDef, nat_port_start, .max = 65535, .flags = ROW_ALWAYS, .doc = "first"),
-               ATTR("end", NetworkDef, nat_port_end, .max = 65535, .flags = ROW_ALWAYS, .doc = "last")),
+          ROWS(ATTR("start", NetworkDef, nat_port_start, .max = 65535, .bad_code = ERROR_XML_SYNTAX,
+                    .flags = ROW_ALWAYS, .doc = "first"),
+               ATTR("end", NetworkDef, nat_port_end, .max = 65535, .bad_code = ERROR_XML_SYNTAX,
+                    .flags = ROW_ALWAYS, .doc = "last")),
           .show = has_nat_ports, .doc = "ports that they appear with"),
     { 0 },
 };
@@ -234,20 +250,21 @@ static const XmlRow nat_rows[] = {
 #define OF(mask) ONLY(NetworkDef, forward, mask)
 static const XmlRow forward_rows[] = {
     ATTR("dev", NetworkDef, forward_dev, .doc = "the only device that leads out"),
-    ATTR("mode", NetworkDef, forward, .names = &network_forward_names, .doc = "how", .fallback = "nat"),
+    ATTR("mode", NetworkDef, forward, .names = &network_forward_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+         .doc = "how", .fallback = "nat"),
     YES_NO("managed", NetworkDef, managed, OF(BIT(NETWORK_HOSTDEV)),
            .doc = "the device is taken from its driver"),
     GROUP("driver", ROWS(ATTR("name", NetworkDef, driver, .doc = "vfio or kvm")),
           .doc = "who gives the device away"),
     GROUP("nat", nat_rows, .show = has_nat, .doc = "details of NAT"),
-    GROUP("pf", ROWS(ATTR("dev", NetworkDef, pf, .doc = "its name")),
+    GROUP("pf", ROWS(ATTR("dev", NetworkDef, pf, .flags = ROW_REQUIRED, .doc = "its name")),
           .doc = "all virtual functions of a device"),
     LIST("interface", NetworkDef, interfaces, &network_interface_table, .doc = "devices of the host"),
     LIST("address", NetworkDef, hostdevs, &hostdev_table, .doc = "PCI devices"),
     { 0 },
 };
 
-static const XmlTable portgroup_table =
+const XmlTable network_portgroup_table =
     TABLE(NetworkPortgroup, "portgroup",
           ROWS(ATTR("name", NetworkPortgroup, name, .flags = ROW_REQUIRED, .doc = "name"),
                YES_NO("default", NetworkPortgroup, is_default, .doc = "for whoever names none"),
@@ -308,7 +325,7 @@ const XmlTable network_table =
                       .doc = "guests may speak IPv6 without an address of the host"),
                YES_NO("trustGuestRxFilters", NetworkDef, trust_guest_rx_filters, .doc = "as of interfaces"),
                CHILD("name", NetworkDef, name, .doc = "name"),
-               CHILD("uuid", NetworkDef, uuid, .bad_code = ERROR_XML_INVALID,
+               CHILD("uuid", NetworkDef, uuid, .bad_code = ERROR_INTERNAL,
                      .doc = "identity; made up if absent"),
                CHILD("title", NetworkDef, title, HARMLESS, .doc = "short text for people"),
                CHILD("description", NetworkDef, description, HARMLESS, .doc = "text for people"),
@@ -325,7 +342,7 @@ const XmlTable network_table =
                           YES_NO("localOnly", NetworkDef, domain_local_only,
                                  .doc = "its names are not asked for outside")),
                      .doc = "DNS domain of the guests"),
-               OBJECT("dns", NetworkDef, dns, &dns_table, .doc = "names"),
+               OBJECT("dns", NetworkDef, dns, &network_dns_table, .doc = "names"),
                OBJECT("vlan", NetworkDef, vlan, &vlan_table, .doc = "VLANs"),
                OBJECT("bandwidth", NetworkDef, bandwidth, &bandwidth_table,
                       .doc = "limits on all guests together"),
@@ -336,7 +353,7 @@ const XmlTable network_table =
                LIST("route", NetworkDef, routes, &route_table, .doc = "ways to networks behind guests"),
                OBJECT("virtualport", NetworkDef, virtual_port, &virtual_port_table,
                       .doc = "port of the switch"),
-               LIST("portgroup", NetworkDef, portgroups, &portgroup_table, .flags = ROW_LONG,
+               LIST("portgroup", NetworkDef, portgroups, &network_portgroup_table, .flags = ROW_LONG,
                     .doc = "settings for some"),
                GROUP("options",
                      ROWS(LIST("option", NetworkDef, dnsmasq_options, &option_table, DNSMASQ,

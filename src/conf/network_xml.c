@@ -494,6 +494,8 @@ bool network_def_complete(NetworkDef *def, Error **err)
         return UNSUPPORTED("<vlan> element specified for network %s, whose type doesn't support vlan "
                            "configuration",
                            def->name);
+    if (def->forward == NETWORK_HOSTDEV && !def->managed)
+        def->managed = TRISTATE_OFF;
     if (NETWORK_HAS_OWN_BRIDGE(def->forward)) {
         def->stp = def->stp ? def->stp : TRISTATE_ON;
         def->delay_s.is_set = true;

@@ -199,20 +199,71 @@ AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **e
     return false;
 }
 
+/* Its leases stay: who had an address gets it again. */
+AWAITS static void network_stop_dnsmasq(Network *network)
+{
+    Process *dnsmasq = g_steal_pointer(&network->dnsmasq);
+
+    if (dnsmasq)
+        process_on_exit(dnsmasq, NULL, NULL);
+    network->restart = sd_event_source_disable_unref(network->restart);
+    dnsmasq_stop(&network->paths, dnsmasq, true);
+}
+
 AWAITS static void network_down(Network *network, const NetworkDef *def)
 {
     g_autoptr(Error) err = NULL;
 
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return;
-    Process *dnsmasq = g_steal_pointer(&network->dnsmasq);
-    if (dnsmasq)
-        process_on_exit(dnsmasq, NULL, NULL);
-    network->restart = sd_event_source_disable_unref(network->restart);
-    dnsmasq_stop(&network->paths, dnsmasq, true);
+    network_stop_dnsmasq(network);
     if (!firewall_remove(def, &err))
         log_warning_error(err, network->name);
     network_bridge_down(def);
+}
+
+/* dnsmasq reads files of static hosts and names again; for all else it has to start anew. */
+AWAITS static bool network_change_dnsmasq(Network *network, const NetworkDef *def, Error **err)
+{
+    g_autofree char *old_conf = NULL, *new_conf = NULL;
+
+    if (!dnsmasq_is_wanted(def))
+        return true;
+    if (!dnsmasq_format_conf(network->live, &network->paths, &old_conf, err) ||
+        !dnsmasq_format_conf(def, &network->paths, &new_conf, err))
+        return false;
+    if (strcmp(old_conf, new_conf) == 0)
+        return dnsmasq_reload(def, &network->paths, network->dnsmasq, err);
+    network_stop_dnsmasq(network);
+    const bool ok = dnsmasq_start(def, &network->paths, &network->dnsmasq, err);
+    if (ok)
+        network_watch_dnsmasq(network);
+    return ok;
+}
+
+AWAITS static bool network_change_firewall(const Network *network, const NetworkDef *def, Error **err)
+{
+    g_autofree char *old_rules = firewall_format(network->live), *new_rules = firewall_format(def);
+
+    return strcmp(old_rules, new_rules) == 0 || firewall_apply(def, err);
+}
+
+bool network_change_live(Network *network, const NetworkDef *def, Error **err)
+{
+    if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
+        return network_remember(network, def, err);
+    if (network_change_firewall(network, def, err) && network_change_dnsmasq(network, def, err) &&
+        network_remember(network, def, err))
+        return true;
+    if (!firewall_apply(network->live, NULL))
+        log_warning("network '%s': the rules of before could not be put back", network->name);
+    network_stop_dnsmasq(network);
+    if (dnsmasq_is_wanted(network->live)) {
+        if (!dnsmasq_start(network->live, &network->paths, &network->dnsmasq, NULL))
+            log_warning("dnsmasq of network '%s' does not start again yet", network->name);
+        network_watch_dnsmasq(network);
+    }
+    return false;
 }
 
 static void network_init_paths(Network *network)

@@ -21,6 +21,15 @@ struct NetworkRoom {
     bool default_is_new; /* this daemon made the network `default` */
 };
 
+/* Makes what runs be like @def, which becomes live with the caller; as it was, if that fails. Bridge and
+ * addresses stay. The job is held. */
+AWAITS MUST_CHECK bool network_change_live(Network *network, const NetworkDef *def, Error **err);
+
+/* ---- leases (network_leases.c) ---- */
+
+/* Of @text, a file of dnsmasq's: those that last at @now_s, of @mac (NULL: all). Owned: NetworkLeaseInfo */
+GPtrArray *network_parse_leases(const NetworkDef *def, const char *text, int64_t now_s, const char *mac);
+
 /* ---- the bridge (network_bridge.c) ---- */
 
 /* Makes it with its addresses and routes. All or nothing. */

@@ -117,6 +117,10 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_INTERNAL, "start cell * out of range *", VIR_FROM_NONE, NULL },
     { ERROR_INTERNAL, "failed to * a new XML namespace", VIR_FROM_XML, NULL },
     { ERROR_NO_NWFILTER, "no nwfilter binding *", VIR_FROM_NWFILTER, "Network filter binding not found: %s" },
+    { ERROR_NO_NAME, "missing name information", VIR_FROM_NETWORK, "%s" },
+    { ERROR_NOT_SUPPORTED, "can*", VIR_FROM_NETWORK, "Operation not supported: %s" },
+    { ERROR_NOT_SUPPORTED, "* cannot be modified, only *", VIR_FROM_NETWORK, "Operation not supported: %s" },
+    { ERROR_NOT_SUPPORTED, "unrecognized network update *", VIR_FROM_NETWORK, "Operation not supported: %s" },
     { ERROR_NOT_SUPPORTED, "virDomain*", VIR_FROM_DOMAIN, NULL },
     { ERROR_XML_SYNTAX, "(CPU_definition):*", VIR_FROM_CPU, NULL },
 };

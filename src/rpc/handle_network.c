@@ -1,0 +1,82 @@
+/* Networks: what is their own beside the handlers of every object. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "network/network.h"
+
+#include "rpc/convert.h"
+#include "rpc/handle_object.h"
+#include "rpc/handlers.h"
+
+/* RPC_HANDLER for procedures whose arguments begin with a network. */
+#define NETWORK_HANDLER(name)                                                                                \
+    static bool handle_##name##_network(RpcCall *call, Object *network, const wire_args_##name *args,        \
+                                        wire_ret_##name *ret, Error **err);                                  \
+    static bool handle_##name(RpcCall *call, const void *args, void *ret, Error **err)                       \
+    {                                                                                                        \
+        g_autoptr(Object) network = rpc_find_object(call, &network_class, args, err);                        \
+        return network && handle_##name##_network(call, network, args, ret, err);                            \
+    }                                                                                                        \
+    static bool handle_##name##_network(RpcCall *call, Object *network, const wire_args_##name *args,        \
+                                        wire_ret_##name *ret, Error **err)
+
+NETWORK_HANDLER(network_get_bridge_name)
+{
+    return network_get_bridge(network, &ret->name, err);
+}
+
+NETWORK_HANDLER(network_update)
+{
+    return network_update(network, args->command, args->section, args->parent_index, args->xml, args->flags,
+                          call->proc->api, rpc_caller(call), err);
+}
+
+NETWORK_HANDLER(network_get_dhcp_leases)
+{
+    g_autoptr(GPtrArray) leases = NULL;
+
+    if (!rpc_check_flags(call, args->flags, 0, err) || !network_get_leases(network, args->mac, &leases, err))
+        return false;
+    ret->ret = leases->len;
+    if (!args->need_results)
+        return true;
+    ret->leases = g_new0(WireNetworkDhcpLease, MAX(leases->len, 1));
+    ret->n_leases = leases->len;
+    for (guint i = 0; i < leases->len; i++) {
+        const NetworkLeaseInfo *lease = g_ptr_array_index(leases, i);
+        ret->leases[i] = (WireNetworkDhcpLease){ .iface = g_strdup(network_def(network)->bridge),
+                                                 .expirytime = lease->expiry_s,
+                                                 .type = lease->is_v6,
+                                                 .mac = g_strdup(lease->mac),
+                                                 .iaid = g_strdup(lease->iaid),
+                                                 .ipaddr = g_strdup(lease->ip),
+                                                 .prefix = lease->prefix,
+                                                 .hostname = g_strdup(lease->hostname),
+                                                 .clientid = g_strdup(lease->client_id) };
+    }
+    return true;
+}
+
+const RpcEntry rpc_entries_network[] = {
+    RPC_OBJECT(connect_num_of_networks, num_active, network_class),
+    RPC_OBJECT(connect_list_networks, names_active, network_class),
+    RPC_OBJECT(connect_num_of_defined_networks, num_inactive, network_class),
+    RPC_OBJECT(connect_list_defined_networks, names_inactive, network_class),
+    RPC_OBJECT(connect_list_all_networks, list_all, network_class),
+    RPC_OBJECT(network_lookup_by_name, lookup_by_name, network_class),
+    RPC_OBJECT(network_lookup_by_uuid, lookup_by_uuid, network_class),
+    RPC_OBJECT(network_define_xml, define, network_class),
+    RPC_OBJECT(network_define_xml_flags, define, network_class),
+    RPC_OBJECT(network_create_xml, create_xml, network_class),
+    RPC_OBJECT(network_create_xml_flags, create_xml, network_class),
+    RPC_OBJECT(network_create, start, network_class),
+    RPC_OBJECT(network_destroy, stop, network_class),
+    RPC_OBJECT(network_undefine, undefine, network_class),
+    RPC_OBJECT(network_get_xml_desc, get_xml, network_class),
+    RPC_OBJECT(network_get_autostart, get_autostart, network_class),
+    RPC_OBJECT(network_set_autostart, set_autostart, network_class),
+    RPC_OBJECT(network_is_active, is_active, network_class),
+    RPC_OBJECT(network_is_persistent, is_persistent, network_class),
+    RPC_ENTRY(network_get_bridge_name),
+    RPC_ENTRY(network_update),
+    RPC_ENTRY(network_get_dhcp_leases),
+    { 0 },
+};
