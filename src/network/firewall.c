@@ -2,19 +2,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "network/firewall.h"
 
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/ip.h"
+#include "base/loop.h"
+#include "base/macros.h"
 #include "base/process.h"
 
 #define NFT_DEADLINE_MS 15000
+#define TABLE_PREFIX "lodge_"
 
 /* A name that no other network has: that of the bridge, with what nft does not take in names written as hex.
  */
 static char *table_name(const NetworkDef *def)
 {
-    GString *name = g_string_new("lodge_");
+    GString *name = g_string_new(TABLE_PREFIX);
 
     for (const char *at = def->bridge; *at; at++) {
         if (g_ascii_isalnum(*at))
@@ -197,4 +206,77 @@ bool firewall_is_there(const NetworkDef *def)
     g_autofree char *table = table_name(def);
 
     return !*rules || run_nft((const char *const[]){ "list", "table", "inet", table, NULL }, NULL, NULL);
+}
+
+/* ---- changes by others ---- */
+
+typedef struct FirewallWatch {
+    void (*func)(void *arg);
+    void *arg;
+} FirewallWatch;
+
+/* A table, chain or rule of a table of ours is gone. All three begin with the name of the table. */
+static bool is_loss(const struct nlmsghdr *header)
+{
+    static const uint16_t losses[] = { NFT_MSG_DELTABLE, NFT_MSG_DELCHAIN, NFT_MSG_DELRULE };
+    const size_t head = NLMSG_ALIGN(sizeof(struct nfgenmsg));
+
+    G_STATIC_ASSERT(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1);
+    for (unsigned i = 0; i < G_N_ELEMENTS(losses); i++) {
+        if (header->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | losses[i]) ||
+            header->nlmsg_len < NLMSG_LENGTH(head + NLA_HDRLEN + strlen(TABLE_PREFIX)))
+            continue;
+        const struct nlattr *name = (const void *)((const char *)NLMSG_DATA(header) + head);
+        return (name->nla_type & NLA_TYPE_MASK) == 1 &&
+               strncmp((const char *)name + NLA_HDRLEN, TABLE_PREFIX, strlen(TABLE_PREFIX)) == 0;
+    }
+    return false;
+}
+
+static int firewall_on_change(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+    const FirewallWatch *watch = arg;
+    _Alignas(struct nlmsghdr) char buffer[16384];
+    bool is_lost = false;
+
+    for (;;) {
+        const ssize_t got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && errno == ENOBUFS) { /* more came than we could read: who knows */
+            is_lost = true;
+            continue;
+        }
+        if (got <= 0)
+            break;
+        size_t len = (size_t)got;
+        for (const struct nlmsghdr *header = (const void *)buffer; NLMSG_OK(header, len);
+             header = NLMSG_NEXT(header, len))
+            is_lost = is_lost || is_loss(header);
+    }
+    if (is_lost)
+        watch->func(watch->arg);
+    return 0;
+}
+
+bool firewall_watch(void (*func)(void *arg), void *arg, sd_event_source **ret_source, Error **err)
+{
+    const struct sockaddr_nl address = { .nl_family = AF_NETLINK };
+    const int group = NFNLGRP_NFTABLES;
+    AUTO_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
+
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+        return error_set_errno(err, errno, "cannot watch the rules of nftables");
+    FirewallWatch *watch = g_new(FirewallWatch, 1);
+    *watch = (FirewallWatch){ .func = func, .arg = arg };
+    const int why = sd_event_add_io(loop_event(), ret_source, fd, EPOLLIN, firewall_on_change, watch);
+    if (why < 0) {
+        g_free(watch);
+        return error_set_errno(err, -why, "cannot watch the rules of nftables");
+    }
+    (void)sd_event_source_set_io_fd_own(*ret_source, 1);
+    (void)fd_steal(&fd);
+    (void)sd_event_source_set_destroy_callback(*ret_source, g_free);
+    return true;
 }

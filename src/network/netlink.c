@@ -16,6 +16,7 @@
 
 #define ANSWER_MAX 65536
 #define ANSWER_TIMEOUT_S 10
+#define BRIDGE_DELAY_MAX_S 30 /* as the kernel has it with spanning tree */
 
 /* ---- messages ---- */
 
@@ -242,9 +243,9 @@ bool netlink_add_bridge(const BridgeSpec *spec, Error **err)
     struct rtattr *info = message_nest(&message, IFLA_LINKINFO);
     message_put_text(&message, IFLA_INFO_KIND, "bridge");
     struct rtattr *data = message_nest(&message, IFLA_INFO_DATA);
-    /* Clock ticks of the user's, a hundred a second; the kernel takes no less than 2 s with spanning tree. */
-    if (!spec->stp || spec->delay_s >= 2)
-        message_put_u32(&message, IFLA_BR_FORWARD_DELAY, spec->delay_s * 100);
+    /* Clock ticks of the user's, a hundred a second. It comes before spanning tree, with which the kernel
+     * refuses less than 2 s, but makes 2 s of what it has when that is turned on. */
+    message_put_u32(&message, IFLA_BR_FORWARD_DELAY, MIN(spec->delay_s, BRIDGE_DELAY_MAX_S) * 100);
     message_put_u32(&message, IFLA_BR_STP_STATE, spec->stp);
     if (spec->vlan_filtering)
         message_put_u8(&message, IFLA_BR_VLAN_FILTERING, 1);

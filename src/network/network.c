@@ -361,6 +361,54 @@ bool network_get_bridge(const Object *object, char **ret_name, Error **err)
     return true;
 }
 
+/* ---- rules that somebody removed ---- */
+
+AWAITS static void network_check_rules(Network *network)
+{
+    g_autoptr(Error) err = NULL;
+    g_auto(Job) job = { 0 };
+
+    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, &err) || !network->live ||
+        firewall_is_there(network->live))
+        return;
+    fiber_shield_begin();
+    if (firewall_apply(network->live, &err))
+        log_warning("somebody removed the rules of network '%s': they are back", network->name);
+    else
+        log_error_error(err, network->name);
+    fiber_shield_end();
+}
+
+AWAITS static void network_check_all_rules(void *arg)
+{
+    Host *host = arg;
+
+    while (host->networks->rules_are_lost && !host->is_stopping) {
+        g_autoptr(GPtrArray) networks = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
+        Object *object = NULL;
+        host->networks->rules_are_lost = false;
+        for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
+             (object = registry_next(&iter));) {
+            if (object->live)
+                g_ptr_array_add(networks, object_ref(object));
+        }
+        for (guint i = 0; i < networks->len && !host->is_stopping; i++)
+            network_check_rules(g_ptr_array_index(networks, i));
+    }
+    host->networks->is_checking = false;
+}
+
+static void network_on_rules_lost(void *arg)
+{
+    Host *host = arg;
+
+    host->networks->rules_are_lost = true;
+    if (host->networks->is_checking || host->is_stopping)
+        return;
+    host->networks->is_checking = true;
+    host_spawn(host, "firewall", network_check_all_rules, host);
+}
+
 /* ---- what the daemon finds when it starts ---- */
 
 AWAITS static bool network_read_state(Host *host, const char *path, NetworkDef **ret_def, Error **err)
@@ -402,12 +450,12 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
     const bool is_own = NETWORK_HAS_OWN_BRIDGE(def->forward);
     bool ok = true;
     network_init_paths(network);
+    network->dnsmasq = is_own ? dnsmasq_find(&network->paths) : NULL;
     if (is_own && !network_bridge_is_there(def)) {
         log_warning("the bridge of network '%s' is gone: it is made again", network->name);
         network_down(network, def);
         ok = network_up(network, def, err);
     } else if (is_own) {
-        network->dnsmasq = dnsmasq_is_wanted(def) ? dnsmasq_find(&network->paths) : NULL;
         ok = firewall_is_there(def) || firewall_apply(def, err);
         if (ok && dnsmasq_is_wanted(def) && !network->dnsmasq)
             ok = dnsmasq_start(def, &network->paths, &network->dnsmasq, err);
@@ -483,6 +531,11 @@ bool network_load(Host *host, Error **err)
         !file_remove_leftovers(host->paths->networks, err) || !object_store_load(host, &network_class, err))
         return false;
     network_resume_all(host);
+    if (!host->paths->is_session &&
+        !firewall_watch(network_on_rules_lost, host, &host->networks->watch, &why)) {
+        log_warning_error(why, "rules of networks that somebody removes are not put back at once");
+        g_clear_pointer(&why, error_free);
+    }
     host->networks->default_is_new = is_new;
     if (is_new && !network_make_default(host, &why))
         log_warning_error(why, "the network 'default' could not be made");
@@ -518,12 +571,8 @@ void network_autostart_all(Host *host, bool is_first)
 
 static void network_room_close(Host *host)
 {
-    Object *object = NULL;
-
-    for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
-         (object = registry_next(&iter));)
-        network_release((Network *)object);
-    g_clear_pointer(&host->networks, g_free);
+    sd_event_source_disable_unref(host->networks->watch);
+    g_clear_pointer(&host->networks, g_free); /* the networks are gone: network_free_hook() */
 }
 
 void network_open(Host *host)

@@ -19,6 +19,8 @@ struct Network {
 /* What the room keeps for all networks. */
 struct NetworkRoom {
     bool default_is_new; /* this daemon made the network `default` */
+    bool rules_are_lost, is_checking;
+    sd_event_source *watch; /* of the rules; NULL: nobody tells */
 };
 
 /* Makes what runs be like @def, which becomes live with the caller; as it was, if that fails. Bridge and

@@ -793,12 +793,8 @@ void pool_autostart_all(Host *host, bool is_first)
 
 static void pool_room_close(Host *host)
 {
-    Object *object = NULL;
+    PoolRoom *room = g_steal_pointer(&host->pools); /* the pools are gone: pool_free_hook() */
 
-    for (RegistryIter iter = registry_iter(host_registry(host, &pool_class));
-         (object = registry_next(&iter));)
-        pool_close((Pool *)object);
-    PoolRoom *room = g_steal_pointer(&host->pools);
     sd_event_source_disable_unref(room->inotify_source);
     if (room->inotify_fd >= 0)
         (void)close(room->inotify_fd);
