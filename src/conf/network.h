@@ -180,9 +180,35 @@ typedef struct NetworkDef {
 } NetworkDef;
 extern const XmlTable network_table;
 /* Of its parts: what an update changes. Reading one asks for less than a whole document does. */
-extern const XmlTable network_interface_table, network_dhcp_table, network_dhcp_range_table,
-    network_dhcp_host_table, network_dns_table, network_dns_txt_table, network_dns_srv_table,
-    network_dns_host_table, network_portgroup_table;
+extern const XmlTable network_bandwidth_table, network_interface_table, network_dhcp_table,
+    network_dhcp_range_table, network_dhcp_host_table, network_dns_table, network_dns_txt_table,
+    network_dns_srv_table, network_dns_host_table, network_portgroup_table;
+
+typedef enum PortPlug {
+    PORT_PLUG_NONE, /* not plugged in yet */
+    PORT_PLUG_NETWORK,
+    PORT_PLUG_BRIDGE,
+    PORT_PLUG_DIRECT,
+    PORT_PLUG_HOSTDEV,
+    PORT_PLUG_COUNT
+} PortPlug;
+
+typedef struct NetworkPortDef {
+    Uuid uuid;
+    char *owner_name;
+    Uuid owner_uuid;
+    char *group; /* NULL: the default one, if there is one */
+    Mac mac;
+    VirtualPort *virtual_port;
+    NetworkBandwidth *bandwidth;
+    Tristate trust_guest_rx_filters, isolated;
+    VlanDef *vlan;
+    uint8_t plug; /* PortPlug */
+    char *bridge, *mac_table_manager;
+    char *dev;
+    DirectMode mode;
+} NetworkPortDef;
+extern const XmlTable network_port_table;
 
 /* Checks what no row can, and fills in what follows from the rest (forward dev <-> interfaces).
  *

@@ -82,7 +82,7 @@ static const XmlTable limit_table =
 
                     .doc = "of machines' interfaces only: kilobytes per second guaranteed")),
           .doc = "A limit on one direction of traffic.");
-static const XmlTable bandwidth_table =
+const XmlTable network_bandwidth_table =
     TABLE(NetworkBandwidth, "network-bandwidth",
           ROWS(OBJECT("inbound", NetworkBandwidth, inbound, &limit_table, .flags = ROW_SINGLE,
                       .doc = "towards the guests"),
@@ -273,7 +273,7 @@ const XmlTable network_portgroup_table =
                OBJECT("vlan", NetworkPortgroup, vlan, &vlan_table, .doc = "VLANs"),
                OBJECT("virtualport", NetworkPortgroup, virtual_port, &virtual_port_table,
                       .doc = "port of the switch"),
-               OBJECT("bandwidth", NetworkPortgroup, bandwidth, &bandwidth_table, .doc = "limits")),
+               OBJECT("bandwidth", NetworkPortgroup, bandwidth, &network_bandwidth_table, .doc = "limits")),
           .doc = "Settings for some of the interfaces.");
 
 /* ---- dnsmasq's own ---- */
@@ -344,7 +344,7 @@ const XmlTable network_table =
                      .doc = "DNS domain of the guests"),
                OBJECT("dns", NetworkDef, dns, &network_dns_table, .doc = "names"),
                OBJECT("vlan", NetworkDef, vlan, &vlan_table, .doc = "VLANs"),
-               OBJECT("bandwidth", NetworkDef, bandwidth, &bandwidth_table,
+               OBJECT("bandwidth", NetworkDef, bandwidth, &network_bandwidth_table,
                       .doc = "limits on all guests together"),
                GROUP("port",
                      ROWS(YES_NO("isolated", NetworkDef, isolated, .doc = "guests do not reach each other")),

@@ -261,6 +261,13 @@ static void machine_notice_saves(Host *host)
     }
 }
 
+static bool machine_runs(Host *host, const Uuid *uuid)
+{
+    const Object *vm = registry_get_uuid(vm_registry(host), uuid);
+
+    return vm && vm->live;
+}
+
 bool machine_load(Host *host, Error **err)
 {
     machine_remove_leftovers(host);
@@ -271,6 +278,7 @@ bool machine_load(Host *host, Error **err)
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
         return false;
+    network_forget_orphans(host, machine_runs);
     host->machines->has_loaded = true;
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));

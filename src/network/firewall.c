@@ -25,7 +25,7 @@ static char *table_name(const NetworkDef *def)
 {
     GString *name = g_string_new(TABLE_PREFIX);
 
-    for (const char *at = def->bridge; *at; at++) {
+    for (const char *at = def->bridge ? def->bridge : ""; *at; at++) {
         if (g_ascii_isalnum(*at))
             g_string_append_c(name, *at);
         else

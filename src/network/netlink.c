@@ -6,6 +6,7 @@
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #include "base/macros.h"
 
+#define RATE_BURST_MIN 65536 /* bytes: a packet that segmentation is left to the card for */
 #define ANSWER_MAX 65536
 #define ANSWER_TIMEOUT_S 10
 #define BRIDGE_DELAY_MAX_S 30 /* as the kernel has it with spanning tree */
@@ -433,6 +435,48 @@ bool netlink_add_route(const char *link, const IpAddress *network, unsigned pref
         message_put_u32(&message, RTA_PRIORITY, metric);
     ip_format(network, text);
     return message_do(&message, EEXIST, err, "cannot add a route to %s/%u over '%s'", text, prefix, link);
+}
+
+/* ---- rates ---- */
+
+static void put_rate(Message *message, unsigned short type, uint64_t bytes_per_s,
+                     struct tc_ratespec *ret_spec)
+{
+    *ret_spec = (struct tc_ratespec){ .linklayer = TC_LINKLAYER_ETHERNET,
+                                      .rate = (uint32_t)MIN(bytes_per_s, UINT32_MAX) };
+    if (bytes_per_s >= UINT32_MAX)
+        message_put(message, type, &bytes_per_s, sizeof(bytes_per_s));
+}
+
+/* A token bucket: packets wait in a queue of 50 ms, then they are dropped. */
+bool netlink_limit_rate(const char *link, uint64_t bytes_per_s, uint64_t peak_bytes_per_s,
+                        uint64_t burst_bytes, Error **err)
+{
+    Message message;
+    int index = 0;
+    struct tc_tbf_qopt options = { 0 };
+    /* At least what may go in 10 ms, the shortest time between two timer ticks, and a whole large packet. */
+    const uint32_t burst =
+        (uint32_t)MIN(MAX(MAX(burst_bytes, bytes_per_s / 100), RATE_BURST_MIN), UINT32_MAX);
+
+    if (!find_index(link, &index, err))
+        return false;
+    struct tcmsg *queue = message_begin(&message, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*queue));
+    *queue = (struct tcmsg){
+        .tcm_family = AF_UNSPEC, .tcm_ifindex = index, .tcm_handle = 1U << 16, .tcm_parent = TC_H_ROOT
+    };
+    message_put_text(&message, TCA_KIND, "tbf");
+    struct rtattr *nest = message_nest(&message, TCA_OPTIONS);
+    put_rate(&message, TCA_TBF_RATE64, bytes_per_s, &options.rate);
+    message_put_u32(&message, TCA_TBF_BURST, burst);
+    if (peak_bytes_per_s > bytes_per_s) {
+        put_rate(&message, TCA_TBF_PRATE64, peak_bytes_per_s, &options.peakrate);
+        message_put_u32(&message, TCA_TBF_PBURST, RATE_BURST_MIN);
+    }
+    options.limit = (uint32_t)MIN(bytes_per_s / 20 + burst, UINT32_MAX);
+    message_put(&message, TCA_TBF_PARMS, &options, sizeof(options));
+    message_nest_end(&message, nest);
+    return message_do(&message, 0, err, "cannot limit the rate of '%s'", link);
 }
 
 /* ---- looking ---- */

@@ -57,6 +57,10 @@ MUST_CHECK bool netlink_remove_address(const char *link, const IpAddress *ip, un
 MUST_CHECK bool netlink_add_route(const char *link, const IpAddress *network, unsigned prefix,
                                   const IpAddress *gateway, unsigned metric, Error **err);
 
+/* Lets no more than that out of @link. @peak 0: none; @burst_bytes: what may go at peak rate (0: some). */
+MUST_CHECK bool netlink_limit_rate(const char *link, uint64_t bytes_per_s, uint64_t peak_bytes_per_s,
+                                   uint64_t burst_bytes, Error **err);
+
 /* ---- looking ---- */
 
 typedef struct LinkInfo {

@@ -309,6 +309,7 @@ AWAITS static bool network_stop_hook(Object *object, Error **err)
 
     fiber_shield_begin();
     network_down(network, network->live);
+    network_drop_ports(network);
     if (!file_remove(path, &why))
         log_warning_error(why, path);
     fiber_shield_end();
@@ -323,6 +324,17 @@ static void network_free_hook(Object *object)
 
     network_release(network);
     dnsmasq_paths_clear(&network->paths);
+    g_ptr_array_unref(network->ports);
+}
+
+static void network_port_free(void *port)
+{
+    xml_table_free(&network_port_table, port);
+}
+
+static void network_init_hook(Object *object)
+{
+    ((Network *)object)->ports = g_ptr_array_new_with_free_func(network_port_free);
 }
 
 static const ObjectFilter network_filters[] = {
@@ -348,6 +360,7 @@ const ObjectClass network_class = {
     .accept = network_accept_hook,
     .start = network_start_hook,
     .stop = network_stop_hook,
+    .init = network_init_hook,
     .free = network_free_hook,
 };
 
@@ -468,6 +481,8 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
     if (network->dnsmasq)
         network_watch_dnsmasq(network);
     object_set_live(&network->object, def);
+    network_load_ports(network);
+    network_count_ports(network);
     object_list_it(&network->object);
     return true;
 }

@@ -6,6 +6,7 @@
 #include "core/object_class.h"
 #include "network/dnsmasq.h"
 #include "network/network.h"
+#include "network/port.h"
 
 struct Network {
     OBJECT_BASE(NetworkDef);
@@ -13,7 +14,7 @@ struct Network {
     Process *dnsmasq; /* NULL: it does not run, or is not wanted */
     unsigned n_failures;
     sd_event_source *restart; /* of dnsmasq, after it ended */
-    unsigned n_connections;
+    GPtrArray *ports;         /* NetworkPortDef; empty if it is not active */
 };
 
 /* What the room keeps for all networks. */
@@ -26,6 +27,12 @@ struct NetworkRoom {
 /* Makes what runs be like @def, which becomes live with the caller; as it was, if that fails. Bridge and
  * addresses stay. The job is held. */
 AWAITS MUST_CHECK bool network_change_live(Network *network, const NetworkDef *def, Error **err);
+
+/* ---- ports (port.c) ---- */
+
+AWAITS void network_load_ports(Network *network); /* those that an earlier daemon left */
+AWAITS void network_drop_ports(Network *network); /* all, with their files */
+void network_count_ports(Network *network);       /* into the live definition */
 
 /* ---- leases (network_leases.c) ---- */
 

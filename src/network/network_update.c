@@ -499,8 +499,10 @@ bool network_update(Object *object, unsigned command, unsigned section, int inde
     }
     if (config)
         object_set_config(object, config);
-    if (live)
+    if (live) {
         object_set_live(object, live);
+        network_count_ports(network);
+    }
     log_info("network '%s' changed by %s", network->name, caller_describe(caller));
     return true;
 }

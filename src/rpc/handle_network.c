@@ -1,6 +1,7 @@
 /* Networks: what is their own beside the handlers of every object. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "network/network.h"
+#include "network/port.h"
 
 #include "rpc/convert.h"
 #include "rpc/handle_object.h"
@@ -55,6 +56,99 @@ NETWORK_HANDLER(network_get_dhcp_leases)
     return true;
 }
 
+/* ---- ports ---- */
+
+static void fill_port(const Object *network, const Uuid *uuid, WireNetworkPort *ret_port)
+{
+    rpc_fill_handle(network, &ret_port->net);
+    ret_port->uuid = *uuid;
+}
+
+NETWORK_HANDLER(network_list_all_ports)
+{
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    const GPtrArray *ports = network_ports(network);
+    ret->ret = ports->len;
+    if (!args->need_results)
+        return true;
+    ret->ports = g_new0(WireNetworkPort, MAX(ports->len, 1));
+    ret->n_ports = ports->len;
+    for (guint i = 0; i < ports->len; i++)
+        fill_port(network, &((const NetworkPortDef *)g_ptr_array_index(ports, i))->uuid, &ret->ports[i]);
+    return true;
+}
+
+NETWORK_HANDLER(network_port_lookup_by_uuid)
+{
+    if (!network_port_find(network, &args->uuid, err))
+        return false;
+    fill_port(network, &args->uuid, &ret->port);
+    return true;
+}
+
+NETWORK_HANDLER(network_port_create_xml)
+{
+    Uuid uuid;
+
+    if (!network_port_create_xml(network, args->xml, args->flags, call->proc->api, rpc_caller(call), &uuid,
+                                 err))
+        return false;
+    fill_port(network, &uuid, &ret->port);
+    return true;
+}
+
+/* RPC_HANDLER for procedures whose arguments begin with a port. */
+#define PORT_HANDLER(name)                                                                                   \
+    static bool handle_##name##_port(RpcCall *call, Object *network, const NetworkPortDef *port,             \
+                                     const wire_args_##name *args, wire_ret_##name *ret, Error **err);       \
+    static bool handle_##name(RpcCall *call, const void *args, void *ret, Error **err)                       \
+    {                                                                                                        \
+        const WireNetworkPort *handle = args;                                                                \
+        g_autoptr(Object) network = rpc_find_object(call, &network_class, &handle->net, err);                \
+        const NetworkPortDef *port = network ? network_port_find(network, &handle->uuid, err) : NULL;        \
+        return port && handle_##name##_port(call, network, port, args, ret, err);                            \
+    }                                                                                                        \
+    static bool handle_##name##_port(RpcCall *call, Object *network, const NetworkPortDef *port,             \
+                                     const wire_args_##name *args, wire_ret_##name *ret, Error **err)
+
+PORT_HANDLER(network_port_get_xml_desc)
+{
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    ret->xml = network_port_format(port);
+    return true;
+}
+
+PORT_HANDLER(network_port_delete)
+{
+    return rpc_check_flags(call, args->flags, 0, err) &&
+           network_port_delete(network, &args->port.uuid, rpc_caller(call), err);
+}
+
+static void add_limits(Params *params, const char *direction, const BandwidthLimit *limit)
+{
+    if (!limit)
+        return;
+    params_add_uint(params, (uint32_t)limit->average_kBps.value, "%s.average", direction);
+    params_add_uint(params, (uint32_t)limit->peak_kBps.value, "%s.peak", direction);
+    params_add_uint(params, (uint32_t)limit->burst_KiB.value, "%s.burst", direction);
+}
+
+PORT_HANDLER(network_port_get_parameters)
+{
+    g_autoptr(Params) params = params_new();
+
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    if (port->bandwidth) {
+        add_limits(params, "inbound", port->bandwidth->inbound);
+        add_limits(params, "outbound", port->bandwidth->outbound);
+    }
+    rpc_answer_params(params, args->nparams, false, &ret->params, &ret->n_params, &ret->nparams);
+    return true;
+}
+
 const RpcEntry rpc_entries_network[] = {
     RPC_OBJECT(connect_num_of_networks, num_active, network_class),
     RPC_OBJECT(connect_list_networks, names_active, network_class),
@@ -78,5 +172,11 @@ const RpcEntry rpc_entries_network[] = {
     RPC_ENTRY(network_get_bridge_name),
     RPC_ENTRY(network_update),
     RPC_ENTRY(network_get_dhcp_leases),
+    RPC_ENTRY(network_list_all_ports),
+    RPC_ENTRY(network_port_lookup_by_uuid),
+    RPC_ENTRY(network_port_create_xml),
+    RPC_ENTRY(network_port_get_xml_desc),
+    RPC_ENTRY(network_port_delete),
+    RPC_ENTRY(network_port_get_parameters),
     { 0 },
 };

@@ -118,6 +118,8 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_INTERNAL, "failed to * a new XML namespace", VIR_FROM_XML, NULL },
     { ERROR_NO_NWFILTER, "no nwfilter binding *", VIR_FROM_NWFILTER, "Network filter binding not found: %s" },
     { ERROR_NO_NAME, "missing name information", VIR_FROM_NETWORK, "%s" },
+    { ERROR_NO_NETWORK, "Network port with UUID *", VIR_FROM_NETWORK, "network port not found: %s" },
+    { ERROR_OPERATION_FAILED, "Network port with UUID *", VIR_FROM_NETWORK, "network port exists: %s" },
     { ERROR_NOT_SUPPORTED, "can*", VIR_FROM_NETWORK, "Operation not supported: %s" },
     { ERROR_NOT_SUPPORTED, "* cannot be modified, only *", VIR_FROM_NETWORK, "Operation not supported: %s" },
     { ERROR_NOT_SUPPORTED, "unrecognized network update *", VIR_FROM_NETWORK, "Operation not supported: %s" },
