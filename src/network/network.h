@@ -37,6 +37,6 @@ typedef struct NetworkLeaseInfo {
     char *mac, *iaid, *ip, *hostname, *client_id; /* NULL: not known */
     unsigned prefix;
 } NetworkLeaseInfo;
-/* Of @mac (NULL: all). *ret_leases owned: NetworkLeaseInfo. ERROR_INVALID_STATE: it is not active */
+/* Of @mac (NULL: all). *ret_leases owned: NetworkLeaseInfo; none if it is not active. */
 AWAITS MUST_CHECK bool network_get_leases(Object *network, const char *mac, GPtrArray **ret_leases,
                                           Error **err);

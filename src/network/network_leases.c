@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/ip.h"
 #include "network/network_private.h"
+#include "wire/wire_enums.h"
 
 #define LEASES_MAX 65536
 #define LEASES_FILE_MAX (16u << 20)
@@ -109,15 +110,20 @@ bool network_get_leases(Object *object, const char *mac, GPtrArray **ret_leases,
     g_autoptr(Error) why = NULL;
     Mac parsed;
 
-    if (mac && !mac_parse(mac, &parsed, NULL))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a MAC address", mac);
-    if (!object_require_active(object, err))
+    if (mac && !mac_parse(mac, &parsed, NULL)) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "invalid MAC address: %s", mac);
+        if (err)
+            error_set_remote(*err, VIR_ERR_INVALID_MAC, VIR_FROM_NETWORK);
+        return false;
+    }
+    if (!object_require_listed(object, err))
         return false;
     path = g_strdup(network->paths.leases ? network->paths.leases : "");
     if (*path && !file_read(path, LEASES_FILE_MAX, &text, NULL, &why) && error_errno(why) != ENOENT)
         return error_propagate(err, g_steal_pointer(&why));
-    if (!object_require_active(object, err))
+    if (!object_require_listed(object, err))
         return false;
-    *ret_leases = network_parse_leases(network->live, text ? text : "", (int64_t)time(NULL), mac);
+    *ret_leases = network_parse_leases(network_def(object), network->live && text ? text : "",
+                                       (int64_t)time(NULL), mac);
     return true;
 }

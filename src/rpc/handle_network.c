@@ -66,7 +66,7 @@ static void fill_port(const Object *network, const Uuid *uuid, WireNetworkPort *
 
 NETWORK_HANDLER(network_list_all_ports)
 {
-    if (!rpc_check_flags(call, args->flags, 0, err))
+    if (!rpc_check_flags(call, args->flags, 0, err) || !object_require_active(network, err))
         return false;
     const GPtrArray *ports = network_ports(network);
     ret->ret = ports->len;

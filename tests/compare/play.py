@@ -4,17 +4,23 @@ Runs inside the namespaces of lodgetest.inside, as a test of that runner.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import importlib
 import json
 import os
 import pathlib
 import shlex
+import subprocess
 import time
 
 import libvirt
 
 from lodgetest.host import TestFailure, kill
+from lodgetest.process import run
 
 HERE = pathlib.Path(__file__).resolve().parent
+# Name of a script: its commands, and the module of its API calls.
+SCRIPTS = {"storage": ("storage.txt", "api_storage"), "machines": ("commands.txt", "api"),
+           "network": ("network.txt", None)}
 
 
 def read_commands(path):
@@ -57,6 +63,7 @@ class Player:
                 self.note(line, 99, "", f"the harness: {failure}\n")
             self.revive(line)
             return
+        command = command.replace("@POOLS@", str(self.host.path("pools")))
         result = self.host.virsh(*shlex.split(command), timeout=60)
         self.note(line, result.code, result.out, result.err, result.seconds)
         self.revive(line)
@@ -84,6 +91,9 @@ class Player:
         elif word == "file":
             path = self.host.path(rest)
             self.note(line, int(path.exists() or path.is_symlink()), "", "")
+        elif word == "sh":
+            result = run(["sh", "-c", rest], cwd=self.host.path("pools"), timeout=60)
+            self.note(line, result.code, result.out, result.err, result.seconds)
         elif word == "quiet":
             self.host.virsh(*shlex.split(rest))
         elif word == "reader":
@@ -106,13 +116,24 @@ class Player:
                       f"level {error.get_error_level()}\n{error}\n", time.monotonic() - begin)
 
 
+def make_pools(host):
+    """A file system of a known size, so that what pools say of theirs can be compared."""
+    pools = host.path("pools")
+    pools.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m,mode=0755", "tmpfs", pools], check=True)
+
+
 def test_play(host):
+    make_pools(host)
     player = Player(host)
-    for line in read_commands(HERE / "commands.txt"):
-        player.play(line)
-    import api
-    try:
-        api.play(player)
-    except libvirt.libvirtError as error:
-        player.note("api: all", 99, "", f"stopped: {error}\n")
+    for name in os.environ["LODGE_COMPARE_SCRIPTS"].split():
+        commands, calls = SCRIPTS[name]
+        for line in read_commands(HERE / commands):
+            player.play(line)
+        if not calls:
+            continue
+        try:
+            importlib.import_module(calls).play(player)
+        except libvirt.libvirtError as error:
+            player.note(f"api: all of {calls}", 99, "", f"stopped: {error}\n")
     pathlib.Path(os.environ["LODGE_COMPARE_OUT"]).write_text(json.dumps(player.results, indent=1))

@@ -53,7 +53,7 @@ def test_nat(host):
     equal([l["mac"] for l in network.DHCPLeases(OTHER_MAC)], [OTHER_MAC])
     network.destroy()
     check("virbr60" not in links() and not dnsmasqs() and not our_tables(), "nothing is left")
-    raises(libvirt.VIR_ERR_OPERATION_INVALID, network.DHCPLeases)
+    equal(network.DHCPLeases(), [])
 
 
 def test_route_open_and_isolated(host):
@@ -201,3 +201,18 @@ def test_default(host):
     network.undefine()
     host.restart_daemon()
     raises(libvirt.VIR_ERR_NO_NETWORK, host.conn.networkLookupByName, "default")
+
+
+def test_events(host):
+    """rows: network-01"""
+    Loop()
+    conn = host.open()
+    seen = []
+    conn.networkEventRegisterAny(None, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE,
+                                 lambda c, net, event, detail, arg: seen.append((net.name(), event)), None)
+    network = conn.networkDefineXML(document())
+    for step in (network.create, network.destroy, network.undefine):
+        step()
+    kinds = [libvirt.VIR_NETWORK_EVENT_DEFINED, libvirt.VIR_NETWORK_EVENT_STARTED, libvirt.VIR_NETWORK_EVENT_STOPPED,
+             libvirt.VIR_NETWORK_EVENT_UNDEFINED]
+    wait_until(lambda: [event for _, event in seen] == kinds, "all four events came")
