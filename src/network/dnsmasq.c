@@ -351,10 +351,26 @@ static bool is_ours(pid_t pid, const DnsmasqPaths *paths)
     return strstr(line_text, "dnsmasq") && strstr(line_text, paths->conf);
 }
 
+/* One that wrote no pid yet when the daemon died. 0: none */
+static pid_t search_pid(const DnsmasqPaths *paths)
+{
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+
+    for (const char *name = proc ? g_dir_read_name(proc) : NULL; name; name = g_dir_read_name(proc)) {
+        const pid_t pid = (pid_t)g_ascii_strtoll(name, NULL, 10);
+        if (is_ours(pid, paths))
+            return pid;
+    }
+    return 0;
+}
+
 Process *dnsmasq_find(const DnsmasqPaths *paths)
 {
-    const pid_t pid = read_pid(paths);
+    pid_t pid = read_pid(paths);
     Process *process = NULL;
+
+    if (!is_ours(pid, paths))
+        pid = search_pid(paths);
 
     if (!is_ours(pid, paths) || !process_attach(pid, process_lookup_start_time(pid), &process, NULL))
         return NULL;

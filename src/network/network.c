@@ -282,10 +282,13 @@ AWAITS static bool network_start_hook(Object *object, void *new_def, unsigned fl
     network_fill_live(def);
     network_init_paths(network);
     fiber_shield_begin(); /* what was made halfway is taken back whole */
-    bool ok = network_up(network, def, err);
-    if (ok && !network_remember(network, def, err)) {
-        network_down(network, def);
+    /* Remembered first: whoever finds half a network then makes the rest. */
+    bool ok = network_remember(network, def, err);
+    if (ok && !network_up(network, def, err)) {
+        g_autofree char *path = network_state_path(network);
         ok = false;
+        if (!file_remove(path, NULL))
+            log_warning("%s cannot be removed", path);
     }
     fiber_shield_end();
     if (!ok) {
@@ -464,7 +467,7 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
     bool ok = true;
     network_init_paths(network);
     network->dnsmasq = is_own ? dnsmasq_find(&network->paths) : NULL;
-    if (is_own && !network_bridge_is_there(def)) {
+    if (is_own && !network_bridge_repair(def)) {
         log_warning("the bridge of network '%s' is gone: it is made again", network->name);
         network_down(network, def);
         ok = network_up(network, def, err);

@@ -153,6 +153,13 @@ static bool turn_on_forwarding(const NetworkDef *def, Error **err)
     return !has_family(def, true) || set_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1\n", err);
 }
 
+/* What is there already stays. */
+static bool bridge_configure(const NetworkDef *def, Error **err)
+{
+    return set_ipv6_all(def, has_family(def, true) || def->ipv6 == TRISTATE_ON, err) &&
+           add_addresses(def, err) && turn_on_forwarding(def, err);
+}
+
 static bool bridge_up(BridgeJob *job, Error **err)
 {
     const NetworkDef *def = job->def;
@@ -165,8 +172,7 @@ static bool bridge_up(BridgeJob *job, Error **err)
 
     if (!check_routes(def, err) || !netlink_add_bridge(&spec, err))
         return false;
-    if (set_ipv6_all(def, has_family(def, true) || def->ipv6 == TRISTATE_ON, err) &&
-        add_addresses(def, err) && turn_on_forwarding(def, err))
+    if (bridge_configure(def, err))
         return true;
     if (!netlink_remove_link(def->bridge, NULL))
         return false; /* the first failure says more */
@@ -178,11 +184,13 @@ static bool bridge_down(BridgeJob *job, Error **err)
     return netlink_remove_link(job->def->bridge, err);
 }
 
-static bool bridge_is_there(BridgeJob *job, Error **err)
+/* An earlier daemon may have died in the middle of making it. */
+static bool bridge_repair(BridgeJob *job, Error **err)
 {
     LinkInfo link;
 
-    return netlink_get_link(job->def->bridge, &link, err) && strcmp(link.kind, "bridge") == 0;
+    return netlink_get_link(job->def->bridge, &link, err) && strcmp(link.kind, "bridge") == 0 &&
+           bridge_configure(job->def, err);
 }
 
 /* ---- from fibers ---- */
@@ -200,9 +208,9 @@ void network_bridge_down(const NetworkDef *def)
         log_warning_error(err, def->bridge);
 }
 
-bool network_bridge_is_there(const NetworkDef *def)
+bool network_bridge_repair(const NetworkDef *def)
 {
-    return bridge_run(def, bridge_is_there, NULL, NULL);
+    return bridge_run(def, bridge_repair, NULL, NULL);
 }
 
 static bool find_subnet(BridgeJob *job, Error **err)

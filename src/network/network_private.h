@@ -44,6 +44,7 @@ GPtrArray *network_parse_leases(const NetworkDef *def, const char *text, int64_t
 /* Makes it with its addresses and routes. All or nothing. */
 AWAITS MUST_CHECK bool network_bridge_up(const NetworkDef *def, Error **err);
 AWAITS void network_bridge_down(const NetworkDef *def); /* failures are logged */
-AWAITS bool network_bridge_is_there(const NetworkDef *def);
+/* One that is there gets what it lacks of addresses and routes; false: it has to be made. */
+AWAITS bool network_bridge_repair(const NetworkDef *def);
 /* A subnet 192.168.N.0/24 that this host does not use yet; *ret_third: N. */
 AWAITS MUST_CHECK bool network_find_subnet(unsigned *ret_third, Error **err);

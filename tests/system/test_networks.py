@@ -2,6 +2,9 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import random
+import subprocess
+
 from lodgetest.host import *
 from lodgetest.runner import mark
 
@@ -216,3 +219,36 @@ def test_events(host):
     kinds = [libvirt.VIR_NETWORK_EVENT_DEFINED, libvirt.VIR_NETWORK_EVENT_STARTED, libvirt.VIR_NETWORK_EVENT_STOPPED,
              libvirt.VIR_NETWORK_EVENT_UNDEFINED]
     wait_until(lambda: [event for _, event in seen] == kinds, "all four events came")
+
+
+@mark(only="lodged", reason="what a crash leaves of the reference's is its own matter", timeout=300)
+def test_a_crash_at_any_moment_leaves_no_half(host):
+    """kill -9 while networks start and stop: each is whole or gone afterwards, and can be started and stopped."""
+    names = ["a", "b", "c"]
+    for number, name in enumerate(names):
+        host.network(document(name, bridge=f"virbr{60 + number}", subnet=60 + number, dhcp=DHCP.replace(".60.", f".{60 + number}."),
+                              more="<domain name='x'/>"), start=False)
+    random.seed(8)
+    for _ in range(12):
+        wanted = random.random() < 0.5
+        stops = [subprocess.Popen(["virsh", "-c", host.daemon.uri, "net-destroy" if host_is_up else "net-start", name],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                 for name, host_is_up in ((n, n in active(host)) for n in names)]
+        time.sleep(random.random() * (0.6 if wanted else 0.2))  # the moment, not a condition
+        host.crash_daemon()
+        for process in stops:
+            process.wait()
+        up = active(host)
+        bridges = {f"virbr{60 + number}" for number, name in enumerate(names) if name in up}
+        wait_until(lambda: {n for n in links() if n.startswith("virbr")} == bridges, f"bridges of {up}")
+        equal(set(our_tables()), {f"lodge_{bridge}" for bridge in bridges})
+        wait_until(lambda: len(dnsmasqs()) == len(up), f"a dnsmasq for each of {up}")
+        addresses = run(["ip", "-br", "address"]).out
+        for bridge in bridges:
+            contains(addresses, f"192.168.{bridge[-2:]}.1/24")
+    for name in active(host):
+        host.conn.networkLookupByName(name).destroy()
+
+
+def active(host):
+    return [n.name() for n in host.conn.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)]
