@@ -93,11 +93,11 @@ static bool update_run(Cli *cli, const CliArgs *args, Error **err)
         !class_lookup(cli, &class_network, args, &net, err))
         return false;
     cli_doing(cli, "Failed to update network %s", net.name);
-    const unsigned command = args_get_word(args, "command");
+    const unsigned command = args_get_word(args, "command") + 1;
     WireNetworkUpdateArgs call = { .net = net,
                                    .command =
                                        command == ADD ? VIR_NETWORK_UPDATE_COMMAND_ADD_FIRST - 1 : command,
-                                   .section = args_get_word(args, "section"),
+                                   .section = args_get_word(args, "section") + 1,
                                    .parent_index = (int32_t)index,
                                    .xml = text ? text : (char *)xml,
                                    .flags = args_flags(args) };

@@ -1,8 +1,7 @@
 /* What packets of a network's guests may do: a table of nftables for each network, replaced in one
  * transaction.
  *
- * An accept in our table does not save a packet that another table drops; what others do is theirs
- * (firewall_find_others() names it). */
+ * An accept in our table does not save a packet that another table drops; what others do is theirs. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 

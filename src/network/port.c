@@ -352,7 +352,7 @@ static BandwidthLimit *copy_limit(const BandwidthLimit *limit)
     return limit ? g_memdup2(limit, sizeof(*limit)) : NULL;
 }
 
-static void interface_fill(InterfaceDef *iface, const NetworkDef *network, const NetworkPortDef *port)
+static void interface_fill(InterfaceDef *iface, const NetworkPortDef *port)
 {
     char text[UUID_STRING_LEN];
 
@@ -368,8 +368,6 @@ static void interface_fill(InterfaceDef *iface, const NetworkDef *network, const
                          : port->plug == PORT_PLUG_BRIDGE ? INTERFACE_BRIDGE
                                                           : INTERFACE_NETWORK;
     iface->isolated = port->isolated;
-    if (!iface->mtu && NETWORK_HAS_OWN_BRIDGE(network->forward))
-        iface->mtu = network->mtu;
     if (port->bandwidth && !iface->inbound && !iface->outbound) {
         iface->inbound = copy_limit(port->bandwidth->inbound);
         iface->outbound = copy_limit(port->bandwidth->outbound);
@@ -388,7 +386,7 @@ bool network_plug(Host *host, const char *owner, const Uuid *owner_uuid, Interfa
     NetworkPortDef *port = port_for(owner, owner_uuid, iface);
     if (!port_add(network, port, err))
         return false;
-    interface_fill(iface, network->live, port);
+    interface_fill(iface, port);
     return true;
 }
 

@@ -24,7 +24,7 @@ AWAITS MUST_CHECK bool network_port_delete(Object *network, const Uuid *uuid, co
 /* ---- for machines ---- */
 
 /* Gives @iface, of type network and of the machine @owner, a port: port_id, actual_* and what the network and
- * its port group add to its definition (mtu, isolation, bandwidth).
+ * its port group add to its definition (isolation, bandwidth).
  *
  * ERROR_NO_NETWORK     there is none of that name
  * ERROR_INVALID_STATE  it is not active

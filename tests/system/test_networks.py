@@ -87,6 +87,60 @@ def test_ipv6(host):
     network.destroy()
 
 
+FULL = f"""<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'><name>full</name>
+<forward mode='nat'><nat ipv6='yes'><address start='10.77.0.20' end='10.77.0.29'/><port start='2000' end='3000'/></nat></forward>
+<bridge name='virbr60' stp='on' delay='3'/><mtu size='1400'/><mac address='52:54:00:60:60:60'/>
+<domain name='lab.test' localOnly='yes'/>
+<dns><forwarder domain='corp.test' addr='10.77.0.2'/><forwarder addr='10.77.0.2'/><txt name='t' value='a b'/>
+<srv service='s' protocol='tcp' domain='lab.test' target='web.lab.test' port='80' priority='1' weight='2'/>
+<host ip='192.168.60.9'><hostname>nine</hostname><hostname>neun</hostname></host></dns>
+<ip address='192.168.60.1' netmask='255.255.255.0' localPtr='yes'><tftp root='/tmp'/><dhcp>
+<range start='192.168.60.10' end='192.168.60.99'><lease expiry='2' unit='hours'/></range>
+<host mac='{MAC}' name='web' ip='192.168.60.5'><lease expiry='0'/></host><bootp file='pxelinux.0' server='192.168.60.1'/></dhcp></ip>
+<ip address='192.168.61.1' prefix='24'/>
+<ip family='ipv6' address='fd00:60::1' prefix='64'><dhcp><range start='fd00:60::100' end='fd00:60::1ff'/>
+<host id='0:4:7e:7d:f0:7d:a8:bc:c5:d2:13:32:11:ed:16:ea:84:63' name='six' ip='fd00:60::6'/></dhcp></ip>
+<route address='10.9.0.0' prefix='16' gateway='192.168.60.77' metric='7'/>
+<dnsmasq:options><dnsmasq:option value='cname=alias.lab.test,nine'/></dnsmasq:options></network>"""
+
+
+def test_all_that_a_document_says(host):
+    """dnsmasq, nft and the kernel take all of it."""
+    server = outside(host)
+    network = host.network(FULL)
+    bridge = links()["virbr60"]
+    equal((bridge["mtu"], bridge["address"], bridge["linkinfo"]["info_data"]["stp_state"]), (1400, "52:54:00:60:60:60", 1))
+    addresses = run(["ip", "-br", "address", "show", "virbr60"]).out
+    contains(addresses, "192.168.60.1/24", "192.168.61.1/24", "fd00:60::1/64")
+    contains(run(["ip", "route"]).out, "10.9.0.0/16 via 192.168.60.77 dev virbr60", "metric 7")
+    guest = host.station("virbr60", MAC)
+    lease = guest.lease()
+    equal((lease.get("ip"), lease.get("boot_file"), lease.get("lease")), ("192.168.60.5", "pxelinux.0", "4294967295"))
+    equal(guest.resolves("neun", "192.168.60.1"), ["192.168.60.9"])
+    contains(guest.run("busybox", "nslookup", "alias.lab.test", "192.168.60.1").out, "192.168.60.9")
+    server.ok("ip", "route", "add", "10.77.0.16/28", "via", "10.77.0.1")
+    check(guest.reaches("10.77.0.2"), "the server answers one of the addresses of the range")
+    equal(network.DHCPLeases()[0]["expirytime"], 0)
+    network.destroy()
+    equal(run(["ip", "route", "show", "10.9.0.0/16"]).out, "")
+
+
+@mark(only="lodged", reason="the reference has no command line of its own")
+def test_lodge(host):
+    host.network(document())
+    contains(host.lodge_ok("net-list"), "net", "active")
+    contains(host.lodge_ok("net-update", "net", "add", "ip-dhcp-host",
+                           f"<host mac='{OTHER_MAC}' name='db' ip='192.168.60.6'/>", "--live", "--config"),
+             "Updated network net persistent config and live state")
+    contains(host.lodge_ok("net-dumpxml", "net"), "192.168.60.6")
+    path = host.write_xml("<txt name='t' value='x'/>")
+    host.lodge_ok("net-update", "net", "add-first", "dns-txt", path)
+    contains(host.lodge_ok("net-dumpxml", "net"), "<txt name='t' value='x'/>")
+    contains(host.lodge("net-update", "net", "modify", "dns-txt", path).err, "only added or deleted")
+    contains(host.lodge("net-update", "net", "add", "bridge", path).err, "can't update 'bridge' section")
+    host.lodge_ok("net-destroy", "net")
+
+
 @mark(only="lodged", reason="the reference does not start a dnsmasq again")
 def test_what_ends_is_started_again(host):
     host.network(document())
