@@ -560,9 +560,9 @@ bool network_load(Host *host, Error **err)
     return true;
 }
 
-static void network_autostart_one(void *arg)
+AWAITS static void network_autostart_one(void *item)
 {
-    g_autoptr(Object) object = arg;
+    g_autoptr(Object) object = *(Object **)item;
     g_autoptr(Error) err = NULL;
 
     if (!object->live && object->is_listed && !object_start(object, 0, __func__, NULL, &err)) {
@@ -581,10 +581,9 @@ void network_autostart_all(Host *host, bool is_first)
         const bool is_wanted =
             is_first || (host->networks->default_is_new && strcmp(object->name, "default") == 0);
         if (object->is_listed && object->autostart && !object->live && is_wanted)
-            g_ptr_array_add(networks, object);
+            g_ptr_array_add(networks, object_ref(object)); /* network_autostart_one() lets go of it */
     }
-    for (guint i = 0; i < networks->len; i++)
-        host_spawn(host, "autostart", network_autostart_one, object_ref(g_ptr_array_index(networks, i)));
+    fiber_run_all("autostart", network_autostart_one, networks->pdata, networks->len, sizeof(Object *));
 }
 
 static void network_room_close(Host *host)

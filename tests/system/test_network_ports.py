@@ -149,3 +149,12 @@ def test_ports_of_machines_that_ended_meanwhile(host):
     host.daemon.start()
     wait_until(lambda: not host.conn.networkLookupByName("nat").listAllPorts(), "its ports are gone")
     check("macvtap0" not in links(), "and its macvtap")
+
+
+def test_networks_start_before_machines(host):
+    network = host.network(BOTH, start=False)
+    network.setAutostart(True)
+    host.define_sector(devices=interface("nat", 1)).setAutostart(True)
+    host.reboot()
+    host.wait_state("tiny", "running")
+    equal(len(host.conn.networkLookupByName("nat").listAllPorts()), 1)

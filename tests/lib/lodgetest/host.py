@@ -123,6 +123,13 @@ class Host:
         for pid in qemus():
             kill(pid)
         wait_until(lambda: not qemus(), "the machines are gone")
+        for pid, args in processes().items():
+            if "dnsmasq" in args[0]:
+                kill(pid)
+        for name in [name for name in links() if name.startswith(("virbr", "macvtap"))]:
+            run(["ip", "link", "del", name])
+        for table in our_tables():
+            run(["nft", "delete", "table", "inet", table])
         runtime = self.path("run/libvirt")
         for path in sorted(runtime.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
