@@ -158,3 +158,16 @@ def test_networks_start_before_machines(host):
     host.reboot()
     host.wait_state("tiny", "running")
     equal(len(host.conn.networkLookupByName("nat").listAllPorts()), 1)
+
+
+def test_a_saved_machine_is_plugged_in_again(host):
+    network = host.network(BOTH)
+    dom = host.start_sector(devices=interface("nat", 1))
+    before = network.listAllPorts()[0].UUIDString()
+    image = str(host.path("tiny.save"))
+    dom.save(image)
+    equal(network.listAllPorts(), [])
+    host.conn.restore(image)
+    after = network.listAllPorts()[0].UUIDString()
+    check(after != before, "a new port")
+    contains(interfaces(host.conn.lookupByName("tiny"))[0], after, "bridge='virbr60'")
