@@ -459,7 +459,7 @@ const CliCommand commands_device[] = {
     COMMAND("domblkerror", GROUP_MONITOR, "show the disks that reported errors", active_options, blkerror_run,
             .columns = blkerror_columns),
     COMMAND("domifaddr", GROUP_MONITOR, "show the network addresses of a guest", ifaddr_options, ifaddr_run,
-            .columns = ifaddr_columns, .flags = CLI_UNSERVED),
+            .columns = ifaddr_columns),
     COMMAND("attach-device", GROUP_DOMAIN, "add a device described by an XML file", attach_options,
             device_run, .exclusive = EXCLUSIVE_AFFECT "; persistent current",
             .proc = PROC_DOMAIN_ATTACH_DEVICE_FLAGS, .doing = "Failed to attach device from {file}",

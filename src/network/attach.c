@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/worker.h"
-#include "network/netlink.h"
 #include "network/tap.h"
 
 #define ATTACH_DEADLINE_MS 30000
@@ -28,6 +27,7 @@ typedef struct AttachJob {
     BandwidthLimit inbound;
     char *name;
     int *fds;
+    GArray *neighbours;
     bool ok;
     Error *why;
 } AttachJob;
@@ -43,6 +43,8 @@ static void attach_job_free(void *data)
     g_free((char *)job->spec.bridge);
     g_free((char *)job->spec.lower);
     g_free(job->fds);
+    if (job->neighbours)
+        g_array_unref(job->neighbours);
     g_free(job->name);
     error_free(job->why);
     g_free(job);
@@ -180,6 +182,11 @@ static void work_detach_mac(AttachJob *job)
     }
 }
 
+static void work_list_neighbours(AttachJob *job)
+{
+    job->ok = netlink_list_neighbours(&job->neighbours, &job->why);
+}
+
 /* ---- from fibers ---- */
 
 AWAITS static bool attach_run(AttachJob *job, Error **err)
@@ -206,6 +213,17 @@ bool link_attach(const LinkSpec *spec, char **io_name, int *ret_fds, Error **err
     }
     g_free(*io_name);
     *io_name = g_steal_pointer(&job->name);
+    attach_job_free(job);
+    return true;
+}
+
+bool link_list_neighbours(GArray **ret_neighbours, Error **err)
+{
+    AttachJob *job = attach_job_new(&(LinkSpec){ 0 }, NULL, work_list_neighbours);
+
+    if (!attach_run(job, err))
+        return false;
+    *ret_neighbours = g_steal_pointer(&job->neighbours);
     attach_job_free(job);
     return true;
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "conf/domain_def.h"
+#include "network/netlink.h"
 
 typedef struct LinkSpec {
     const char *bridge; /* of a tap; NULL: none */
@@ -22,6 +23,8 @@ typedef struct LinkSpec {
  * ERROR_SYSTEM  what the kernel says ... ENODEV: there is no such bridge or device */
 AWAITS MUST_CHECK bool link_attach(const LinkSpec *spec, char **io_name, int *ret_fds /* n_queues of them */,
                                    Error **err);
+/* Who the host's neighbours are. *ret_neighbours owned: NeighbourInfo */
+AWAITS MUST_CHECK bool link_list_neighbours(GArray **ret_neighbours, Error **err);
 /* Removes a macvtap; one that is gone is no error. Failures are logged. */
 AWAITS void link_detach(const char *name);
 /* Removes the macvtap on @lower with that address, of which nobody knows the name any more. */

@@ -1,8 +1,8 @@
 /* Networks: what is their own beside the handlers of every object. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "machine/vm_info.h"
 #include "network/network.h"
 #include "network/port.h"
-
 #include "rpc/convert.h"
 #include "rpc/handle_object.h"
 #include "rpc/handlers.h"
@@ -52,6 +52,31 @@ NETWORK_HANDLER(network_get_dhcp_leases)
                                                  .prefix = lease->prefix,
                                                  .hostname = g_strdup(lease->hostname),
                                                  .clientid = g_strdup(lease->client_id) };
+    }
+    return true;
+}
+
+RPC_VM_HANDLER(domain_interface_addresses)
+{
+    g_autoptr(GPtrArray) interfaces = NULL;
+
+    if (!vm_get_addresses(vm, args->source, args->flags, call->proc->api, &interfaces, err))
+        return false;
+    ret->ifaces = g_new0(WireDomainInterface, MAX(interfaces->len, 1));
+    ret->n_ifaces = interfaces->len;
+    for (guint i = 0; i < interfaces->len; i++) {
+        const VmInterfaceAddresses *from = g_ptr_array_index(interfaces, i);
+        WireDomainInterface *to = &ret->ifaces[i];
+        *to = (WireDomainInterface){ .name = g_strdup(from->name),
+                                     .hwaddr = g_strdup(from->mac),
+                                     .addrs = g_new0(WireDomainIpAddr, MAX(from->addresses->len, 1)),
+                                     .n_addrs = from->addresses->len };
+        for (guint k = 0; k < from->addresses->len; k++) {
+            const VmAddress *address = g_ptr_array_index(from->addresses, k);
+            to->addrs[k] = (WireDomainIpAddr){ .type = address->is_v6,
+                                               .addr = g_strdup(address->ip),
+                                               .prefix = address->prefix };
+        }
     }
     return true;
 }
@@ -172,6 +197,7 @@ const RpcEntry rpc_entries_network[] = {
     RPC_ENTRY(network_get_bridge_name),
     RPC_ENTRY(network_update),
     RPC_ENTRY(network_get_dhcp_leases),
+    RPC_ENTRY(domain_interface_addresses),
     RPC_ENTRY(network_list_all_ports),
     RPC_ENTRY(network_port_lookup_by_uuid),
     RPC_ENTRY(network_port_create_xml),
