@@ -3,6 +3,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import random
+import shutil
 import subprocess
 
 from lodgetest.host import *
@@ -220,6 +221,15 @@ def test_missing_programs(host):
     network = host.conn.networkDefineXML(document())
     raises(libvirt.VIR_ERR_SYSTEM_ERROR, network.create, text="install the package nftables")
     check("virbr60" not in links(), "nothing is left")
+    programs = host.path("programs")
+    programs.mkdir()
+    (programs / "nft").symlink_to(shutil.which("nft"))
+    host.stop_daemon()
+    host.daemon.environment["PATH"] = str(programs)
+    host.start_daemon()
+    network = host.conn.networkLookupByName("net")
+    raises(libvirt.VIR_ERR_SYSTEM_ERROR, network.create, text="install the package dnsmasq-base")
+    check("virbr60" not in links() and not our_tables(), "nothing is left")
 
 
 def test_update(host):
