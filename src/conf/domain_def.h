@@ -470,7 +470,7 @@ typedef struct InterfaceDef {
     char *actual_bridge, *actual_dev;
     DirectMode actual_mode;
     char *port_id;
-    char *target;           /* "vnet0"; Live: when generated (vnet*, macvtap*) */
+    char *target; /* "vnet0"; Live: when generated (vnet*, macvtap*) */
     char *guest_dev, *guest_actual;
     char *model; /* "virtio", "e1000", ... */
     InterfaceTuning *tuning;

@@ -18,8 +18,8 @@ void network_open(Host *host);
 /* Reads the definitions; a host that has none yet gets `default`, on a subnet that nobody uses. Those that an
  * earlier daemon had started are active again when this returns. */
 AWAITS MUST_CHECK bool network_load(Host *host, Error **err);
-/* Starts those that are marked so, and returns when they have started: machines want them. @is_first: since the
- * host booted; else only a `default` that is new. */
+/* Starts those that are marked so, and returns when they have started: machines want them. @is_first: since
+ * the host booted; else only a `default` that is new. */
 AWAITS void network_autostart_all(Host *host, bool is_first);
 
 const NetworkDef *network_def(const Object *network); /* live if it is active, else stored; borrowed */

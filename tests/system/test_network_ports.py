@@ -27,7 +27,7 @@ def lan(host, count=1):
 
 
 def test_a_guest_on_a_network(host):
-    """rows: network-01"""
+    """rows: network-18 network-29 interface-08 interface-13"""
     network = host.network(BOTH)
     dom = host.start_demo("web", devices=interface("nat", 1))
     shown, = interfaces(dom)
@@ -89,6 +89,7 @@ def test_bridges_and_devices_of_the_host(host):
 
 
 def test_direct(host):
+    """rows: interface-16"""
     device, = lan(host)
     dom = host.start_sector(devices=f"<interface type='direct'><mac address='52:54:00:00:00:08'/><source dev='{device.port}' "
                             "mode='bridge'/></interface>")

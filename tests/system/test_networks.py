@@ -34,7 +34,7 @@ def dnsmasqs():
 def test_nat(host):
     """A guest gets its lease, resolves names, reaches the host and, through NAT, a server outside.
 
-    rows: network-01"""
+    rows: network-02 network-07 network-12 network-21 network-23 network-25 network-26 network-33 network-44"""
     server = outside(host)
     network = host.network(document(more="<domain name='lab.test' localOnly='yes'/>"))
     equal(network.bridgeName(), "virbr60")
@@ -61,6 +61,7 @@ def test_nat(host):
 
 
 def test_route_open_and_isolated(host):
+    """rows: network-03 network-04 network-05 network-09 network-36"""
     server = outside(host)
     server.ok("ip", "route", "add", "192.168.0.0/16", "via", "10.77.0.1")
     for mode, out, back in (("route", True, True), ("open", True, True), (None, False, False)):
@@ -70,6 +71,9 @@ def test_route_open_and_isolated(host):
         equal(lease.get("ip"), "192.168.60.5", mode)
         if not mode:
             check(not lease.get("router"), "an isolated network leads nowhere")
+            other = host.station("virbr60", OTHER_MAC)
+            other.lease()
+            check(other.reaches("192.168.60.5"), "guests of one isolated network reach each other")
             guest.ok("ip", "route", "add", "default", "via", "192.168.60.1")
         check(guest.reaches("192.168.60.1"), "the host answers")
         equal((guest.reaches("10.77.0.2"), server.reaches("192.168.60.5")), (out, back), str(mode))
@@ -128,6 +132,7 @@ def test_all_that_a_document_says(host):
 
 @mark(only="lodged", reason="the reference has no command line of its own")
 def test_lodge(host):
+    """rows: network-16"""
     host.network(document())
     contains(host.lodge_ok("net-list"), "net", "active")
     contains(host.lodge_ok("net-update", "net", "add", "ip-dhcp-host",
@@ -255,6 +260,7 @@ def test_update(host):
 
 @mark(only="lodged", reason="Debian's package makes the reference's", daemon=False)
 def test_default(host):
+    """rows: network-15 network-24 network-38"""
     host.path("etc/libvirt/qemu/networks").rmdir()
     run(["ip", "link", "add", "lan0", "type", "bridge"])
     run(["ip", "address", "add", "192.168.122.9/24", "dev", "lan0"])
@@ -271,7 +277,6 @@ def test_default(host):
 
 
 def test_events(host):
-    """rows: network-01"""
     Loop()
     conn = host.open()
     seen = []
