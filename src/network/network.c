@@ -537,7 +537,8 @@ AWAITS static bool network_make_default(Host *host, Error **err)
                                            "</dhcp></ip></network>",
                                            third, third, third);
     g_autoptr(Object) network = object_define(host, &network_class, xml, 0, __func__, NULL, err);
-    return network && object_set_autostart(network, true, NULL, err);
+    /* A daemon on a root of its own does nothing to the host unasked. */
+    return network && (*host->paths->root || object_set_autostart(network, true, NULL, err));
 }
 
 bool network_load(Host *host, Error **err)

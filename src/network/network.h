@@ -15,7 +15,8 @@ typedef struct Network Network;
 
 /* Gives the host a registry of networks. Once, before anything is loaded. */
 void network_open(Host *host);
-/* Reads the definitions; a host that has none yet gets `default`, on a subnet that nobody uses. Those that an
+/* Reads the definitions; a host that has none yet gets `default`, on a subnet that nobody uses
+ * (below a --root it is not started). Those that an
  * earlier daemon had started are active again when this returns. */
 AWAITS MUST_CHECK bool network_load(Host *host, Error **err);
 /* Starts those that are marked so, and returns when they have started: machines want them. @is_first: since
