@@ -49,6 +49,58 @@ static bool leases_tell(Cli *cli, const CliArgs *args, const void *answer, Error
     return cli_print_table(cli, table, err);
 }
 
+/* ---- net-update ---- */
+
+#define UPDATE_SECTIONS                                                                                      \
+    "bridge domain ip ip-dhcp-host ip-dhcp-range forward forward-interface forward-pf portgroup dns-host "   \
+    "dns-txt dns-srv"
+static const CliOption update_options[] = {
+    OPT_OF(&class_network, "network", "name or UUID of the network", CLI_REQUIRED),
+    OPT(CLI_STRING, "command", "what to do; add is add-last", .flags = CLI_REQUIRED | CLI_ONE_OF,
+        .words = "modify delete add-last add-first add"),
+    OPT(CLI_STRING, "section", "what the XML is", .flags = CLI_REQUIRED | CLI_ONE_OF,
+        .words = UPDATE_SECTIONS),
+    OPT(CLI_STRING, "xml", "the element, or a file with it", .flags = CLI_REQUIRED,
+        .complete = COMPLETE_FILE),
+    OPT_INT("parent-index", "number of the <ip> that holds it, from 0"),
+    OPT_FLAG("config", VIR_NETWORK_UPDATE_AFFECT_CONFIG, "change the stored definition"),
+    OPT_FLAG("live", VIR_NETWORK_UPDATE_AFFECT_LIVE, "change the running network"),
+    OPT_FLAG("current", 0, "change what runs, or the definition if it does not run (the default)"),
+    { 0 },
+};
+
+static bool update_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    enum { ADD = 5 }; /* the fifth word */
+    const char *xml = args_get(args, "xml");
+    g_auto(WireNetwork) net = { 0 };
+    g_autofree char *text = NULL;
+    int64_t index = -1;
+
+    if (*xml != '<' && !cli_read_file(xml, &text, err))
+        return false;
+    if (!args_get_int(args, "parent-index", 0, INT32_MAX, &index, err) ||
+        !class_lookup(cli, &class_network, args, &net, err))
+        return false;
+    cli_doing(cli, "Failed to update network %s", net.name);
+    const unsigned command = args_get_word(args, "command") + 1;
+    WireNetworkUpdateArgs call = { .net = net,
+                                   .command =
+                                       command == ADD ? VIR_NETWORK_UPDATE_COMMAND_ADD_FIRST - 1 : command,
+                                   .section = args_get_word(args, "section") + 1,
+                                   .parent_index = (int32_t)index,
+                                   .xml = text ? text : (char *)xml,
+                                   .flags = args_flags(args) };
+    if (!cli_call(cli, PROC_NETWORK_UPDATE, &call, NULL, err))
+        return false;
+    cli_message(cli, "Updated network %s %s", net.name,
+                !call.flags                                      ? "as it is now"
+                : call.flags == VIR_NETWORK_UPDATE_AFFECT_CONFIG ? "persistent config"
+                : call.flags == VIR_NETWORK_UPDATE_AFFECT_LIVE   ? "live state"
+                                                                 : "persistent config and live state");
+    return true;
+}
+
 /* ---- documents made of options ---- */
 
 /* <name>text</name> for an option that is given. */
@@ -419,6 +471,8 @@ const CliCommand commands_object[] = {
             .doing = "Failed to create pool {name}", .done = "Pool {name} created",
             .exclusive = "no-overwrite overwrite",
             .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
+    COMMAND("net-update", GROUP_NETWORK, "change a part of a network", update_options, update_run,
+            .exclusive = "current config; current live"),
     COMMAND("vol-create-as", GROUP_VOLUME, "make a volume", volume_options, volume_run,
             .class = &class_volume, .proc = PROC_STORAGE_VOL_CREATE_XML,
             .doing = "Failed to create vol {name}", .done = "Vol {name} created",

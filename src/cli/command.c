@@ -19,7 +19,7 @@ static const struct {
     [GROUP_CHECKPOINT] = { "checkpoint", "Checkpoints", true },
     [GROUP_INTERFACE] = { "interface", "Host interfaces", true },
     [GROUP_FILTER] = { "filter", "Network filters", true },
-    [GROUP_NETWORK] = { "network", "Networks", true },
+    [GROUP_NETWORK] = { "network", "Networks" },
     [GROUP_NODEDEV] = { "nodedev", "Host devices", true },
     [GROUP_SECRET] = { "secret", "Secrets" },
     [GROUP_SNAPSHOT] = { "snapshot", "Snapshots", true },

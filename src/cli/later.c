@@ -16,7 +16,6 @@ static const struct {
     { GROUP_MONITOR, "domif-getlink" },
     { GROUP_HOST, "allocpages nodesevinfo" },
     { GROUP_INTERFACE, "iface-bridge iface-unbridge" },
-    { GROUP_NETWORK, "net-update" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },
 };
 

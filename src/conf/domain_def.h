@@ -494,9 +494,14 @@ typedef struct InterfaceDef {
     char *source_address; /* server, client, mcast, udp */
     OptU32 source_port;
     CharSource *vhost_user; /* vhostuser: the <source type= path= mode=> */
-    char *actual_bridge;    /* Live: network; the bridge in use */
-    char *port_id;          /* Live: network */
-    char *target;           /* "vnet0"; Live: when generated (vnet*, macvtap*) */
+    /* Live, of type network: what it is plugged into (INTERFACE_NULL: the network's own bridge), the bridge
+     * or the device, and the port's UUID. */
+    InterfaceType actual_type;
+    char *actual_network; /* while reading: the network of one that is shown as another type */
+    char *actual_bridge, *actual_dev;
+    DirectMode actual_mode;
+    char *port_id;
+    char *target; /* "vnet0"; Live: when generated (vnet*, macvtap*) */
     char *guest_dev, *guest_actual;
     char *model; /* "virtio", "e1000", ... */
     InterfaceTuning *tuning;

@@ -26,9 +26,38 @@ static bool target_is_written(const void *base, unsigned flags)
     return !(flags & XML_FORMAT_INACTIVE) || !interface->target || !target_is_generated(interface->target);
 }
 
+/* A running machine's interface on a network without a bridge of its own is shown as what it is plugged into.
+ */
+#define PLUGGED_TYPES (BIT(INTERFACE_BRIDGE) | BIT(INTERFACE_DIRECT))
+static bool is_plugged_elsewhere(const void *base, unsigned flags)
+{
+    const InterfaceDef *interface = base;
+    return !(flags & XML_FORMAT_INACTIVE) && interface->type == INTERFACE_NETWORK &&
+           (interface->actual_type == INTERFACE_BRIDGE || interface->actual_type == INTERFACE_DIRECT);
+}
+static bool is_as_defined(const void *base, unsigned flags)
+{
+    return !is_plugged_elsewhere(base, flags);
+}
+
+static void read_plugged(InterfaceDef *interface)
+{
+    char **place = interface->type == INTERFACE_BRIDGE ? &interface->actual_bridge : &interface->actual_dev;
+
+    g_free(*place);
+    *place = g_steal_pointer(&interface->source);
+    interface->source = g_steal_pointer(&interface->actual_network);
+    interface->actual_mode = interface->direct_mode;
+    interface->direct_mode = DIRECT_MODE_ABSENT;
+    interface->actual_type = interface->type;
+    interface->type = INTERFACE_NETWORK;
+}
+
 static bool interface_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     InterfaceDef *interface = base;
+    if (interface->actual_network)
+        read_plugged(interface);
     if (interface->target && reader->flags & XML_READ_INACTIVE && target_is_generated(interface->target))
         g_clear_pointer(&interface->target, g_free);
     static const InterfaceTuning no_tuning;
@@ -97,7 +126,7 @@ static const XmlTable bandwidth_table =
                     .doc = "kilobytes per second at most"),
                ATTR("burst", BandwidthLimit, burst_KiB, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
                     .doc = "KiB that may go at peak rate"),
-               ATTR("floor", BandwidthLimit, floor_kBps, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
+               ATTR("floor", BandwidthLimit, floor_kBps, NOT_YET, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
                     .doc = "kilobytes per second guaranteed")),
           .doc = "A limit on one direction of traffic.");
 
@@ -124,17 +153,23 @@ static const XmlTable vhost_user_table =
 
 static const XmlRow source_rows[] = {
     ATTR("network", InterfaceDef, source, TYPE(BIT(INTERFACE_NETWORK)), .doc = "name of the virtual network"),
-    ATTR("portid", InterfaceDef, port_id, TYPE(BIT(INTERFACE_NETWORK)), .flags = ROW_LIVE,
-         .doc = "port of the network"),
-    ATTR("portgroup", InterfaceDef, portgroup, NOT_YET, TYPE(BIT(INTERFACE_NETWORK)),
+    ATTR("network", InterfaceDef, actual_network, TYPE(PLUGGED_TYPES), .flags = ROW_LIVE,
+         .doc = "of a running machine: the network that is meant"),
+    ATTR("portgroup", InterfaceDef, portgroup, TYPE(BIT(INTERFACE_NETWORK) | PLUGGED_TYPES),
          .doc = "port group of the network"),
+    ATTR("portid", InterfaceDef, port_id, TYPE(BIT(INTERFACE_NETWORK) | PLUGGED_TYPES), .flags = ROW_LIVE,
+         .doc = "port of the network"),
     ATTR("bridge", InterfaceDef, actual_bridge, TYPE(BIT(INTERFACE_NETWORK)), .flags = ROW_LIVE,
          .doc = "bridge of the network"),
+    ATTR("dev", InterfaceDef, actual_dev, TYPE(BIT(INTERFACE_NETWORK)), .flags = ROW_LIVE,
+         .doc = "device of the host"),
+    ATTR("mode", InterfaceDef, actual_mode, .names = &direct_mode_names, TYPE(BIT(INTERFACE_NETWORK)),
+         .flags = ROW_LIVE, .doc = "how guests on the same device reach each other"),
     ATTR("bridge", InterfaceDef, source, TYPE(BIT(INTERFACE_BRIDGE)), .doc = "name of the bridge"),
     ATTR("dev", InterfaceDef, source,
          TYPE(BIT(INTERFACE_DIRECT) | BIT(INTERFACE_VDPA) | BIT(INTERFACE_ETHERNET)),
          .doc = "device of the host"),
-    ATTR("mode", InterfaceDef, direct_mode, NOT_YET, .names = &direct_mode_names, TYPE(BIT(INTERFACE_DIRECT)),
+    ATTR("mode", InterfaceDef, direct_mode, .names = &direct_mode_names, TYPE(BIT(INTERFACE_DIRECT)),
          .doc = "how guests on the same device reach each other"),
     ATTR("name", InterfaceDef, source, TYPE(BIT(INTERFACE_INTERNAL)), .doc = "name of the internal network"),
     ATTR("address", InterfaceDef, source_address, TYPE(SOCKET_TYPES), .doc = "address of the socket"),
@@ -149,10 +184,13 @@ static const XmlRow source_rows[] = {
 
 const XmlTable interface_table =
     TABLE(InterfaceDef, "interface",
-          ROWS(ATTR("type", InterfaceDef, type, HOST_SIDE,
+          ROWS(ATTR("type", InterfaceDef, actual_type, .names = &interface_type_names,
+                    .show = is_plugged_elsewhere, .flags = ROW_WRITE_ONLY | ROW_LIVE | ROW_ALWAYS,
+                    .doc = "what it is really connected to"),
+               ATTR("type", InterfaceDef, type, HOST_SIDE, .show = is_as_defined,
                     NOT_YET_VALUES(BIT(INTERFACE_VHOST_USER) | BIT(INTERFACE_INTERNAL) |
-                                   BIT(INTERFACE_DIRECT) | BIT(INTERFACE_HOSTDEV) | BIT(INTERFACE_UDP) |
-                                   BIT(INTERFACE_VDPA) | BIT(INTERFACE_NULL) | BIT(INTERFACE_VDS)),
+                                   BIT(INTERFACE_HOSTDEV) | BIT(INTERFACE_UDP) | BIT(INTERFACE_VDPA) |
+                                   BIT(INTERFACE_NULL) | BIT(INTERFACE_VDS)),
                     .names = &interface_type_names, .flags = ROW_REQUIRED,
                     .doc = "what the interface is connected to"),
                KEPT_ATTR("managed", .doc = "host devices: who binds the driver"),
@@ -173,7 +211,7 @@ const XmlTable interface_table =
                KEPT("ip", .doc = "guest address (containers, user networks)"),
                KEPT("route", .doc = "guest route"),
                GROUP("bandwidth",
-                     ROWS(OBJECT("inbound", InterfaceDef, inbound, &bandwidth_table, HOST_SIDE, NOT_YET,
+                     ROWS(OBJECT("inbound", InterfaceDef, inbound, &bandwidth_table, HOST_SIDE,
                                  .doc = "towards the guest"),
                           OBJECT("outbound", InterfaceDef, outbound, &bandwidth_table, HOST_SIDE, NOT_YET,
                                  .doc = "from the guest")),
@@ -243,7 +281,7 @@ const XmlTable interface_table =
                      .doc = "how packets are gathered"),
                KEPT("teaming", .doc = "pairs of interfaces for migration"),
                GROUP("port",
-                     ROWS(ATTR("isolated", InterfaceDef, isolated, HOST_SIDE, NOT_YET, .fallback = "no",
+                     ROWS(ATTR("isolated", InterfaceDef, isolated, HOST_SIDE, .fallback = "no",
                                .names = &tristate_yes_no_names,
                                .doc = "the guest can't talk to other isolated ports")),
                      .doc = "the port of the bridge"),

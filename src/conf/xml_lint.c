@@ -87,8 +87,9 @@ static void lint_row(Lint *lint, const XmlTable *table, const XmlRow *row, const
         }
     }
     for (const XmlRow *other = row + 1; other->node != XML_END; other++) {
-        if (is_held(row) || is_held(other) || strcmp(row->name, other->name) != 0 ||
-            is_attribute(row) != is_attribute(other) || exclude_each_other(row, other))
+        if (is_held(row) || is_held(other) || (row->flags & ROW_WRITE_ONLY) ||
+            strcmp(row->name, other->name) != 0 || is_attribute(row) != is_attribute(other) ||
+            exclude_each_other(row, other))
             continue;
         g_string_append_printf(lint->out, "%s/%s: two rows of this name\n", where, at);
     }

@@ -11,6 +11,7 @@
 typedef struct DacTable DacTable;
 typedef struct ImageSizes ImageSizes;
 typedef struct MachineRoom MachineRoom;
+typedef struct NetworkRoom NetworkRoom;
 typedef struct PoolRoom PoolRoom;
 typedef struct PortPool PortPool;
 typedef struct SecretKey SecretKey;
@@ -33,6 +34,7 @@ struct Host {
     DacTable *dac;           /* storage */
     ImageSizes *image_sizes; /* storage: of machines that do not run */
     PoolRoom *pools;
+    NetworkRoom *networks;
     MachineRoom *machines;
     SecretKey *secret_key;
 };

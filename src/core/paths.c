@@ -33,6 +33,9 @@ static void paths_fill(Paths *paths)
     paths->channel_target = path_join(paths->lib_qemu, "channel", "target");
     paths->run_qemu = path_join(paths->run, "qemu");
     paths->run_storage = path_join(paths->run, "storage");
+    paths->run_network = path_join(paths->run, "network");
+    paths->networks = path_join(paths->etc_qemu, "networks");
+    paths->networks_autostart = path_join(paths->networks, "autostart");
 }
 
 /* Absolute, without "//", "/./", "/../" and trailing slashes; "" for the root itself. */
@@ -51,6 +54,7 @@ Paths *paths_new_system(const char *root)
     paths->etc = g_strconcat(paths->root, "/etc/libvirt", NULL);
     paths->lib_qemu = g_strconcat(paths->root, "/var/lib/libvirt/qemu", NULL);
     paths->images = g_strconcat(paths->root, "/var/lib/libvirt/images", NULL);
+    paths->dnsmasq = g_strconcat(paths->root, "/var/lib/libvirt/dnsmasq", NULL);
     paths->run = g_strconcat(paths->root, "/run/libvirt", NULL);
     paths->log_qemu = g_strconcat(paths->root, "/var/log/libvirt/qemu", NULL);
     paths->cache = g_strconcat(paths->root, "/var/cache/libvirt/lodge", NULL);
@@ -81,6 +85,7 @@ bool paths_new_session(Paths **ret_paths, Error **err)
     paths->etc = path_join(config, "libvirt");
     paths->lib_qemu = path_join(data, "libvirt", "qemu");
     paths->images = path_join(data, "libvirt", "images");
+    paths->dnsmasq = path_join(data, "libvirt", "dnsmasq");
     /* without a runtime folder clients look in the cache */
     paths->run = runtime && *runtime == '/' ? path_join(runtime, "libvirt") : path_join(cache, "libvirt");
     paths->log_qemu = path_join(cache, "libvirt", "qemu", "log");
@@ -94,13 +99,31 @@ void paths_free(Paths *paths)
 {
     if (!paths)
         return;
-    char *strings[] = { paths->root,           paths->etc,         paths->etc_qemu,
-                        paths->autostart,      paths->hooks,       paths->lib_qemu,
-                        paths->images,         paths->save,        paths->nvram,
-                        paths->dump,           paths->snapshot,    paths->checkpoint,
-                        paths->channel_target, paths->run,         paths->run_qemu,
-                        paths->log_qemu,       paths->cache,       paths->secrets,
-                        paths->storage,        paths->run_storage, paths->storage_autostart };
+    char *strings[] = { paths->root,
+                        paths->etc,
+                        paths->etc_qemu,
+                        paths->autostart,
+                        paths->hooks,
+                        paths->lib_qemu,
+                        paths->images,
+                        paths->save,
+                        paths->nvram,
+                        paths->dump,
+                        paths->snapshot,
+                        paths->checkpoint,
+                        paths->channel_target,
+                        paths->run,
+                        paths->run_qemu,
+                        paths->log_qemu,
+                        paths->cache,
+                        paths->secrets,
+                        paths->storage,
+                        paths->run_storage,
+                        paths->storage_autostart,
+                        paths->run_network,
+                        paths->dnsmasq,
+                        paths->networks,
+                        paths->networks_autostart };
     for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
         g_free(strings[i]);
     g_free(paths);
@@ -189,6 +212,8 @@ bool paths_make_dirs(const Paths *paths, Error **err)
         { paths->run, 0755, false },
         { paths->run_qemu, 0755, false },
         { paths->run_storage, 0755, false },
+        { paths->run_network, 0755, false },
+        { paths->dnsmasq, mode, false },
         { paths->log_qemu, 0755, false },
         { paths->cache, 0711, false },
         { paths->lib_qemu, 0751, true },

@@ -15,21 +15,25 @@ typedef struct Paths {
     char *autostart; /* ROOT/etc/libvirt/qemu/autostart */
     char *secrets;   /* ROOT/etc/libvirt/secrets */
     char *storage;   /* ROOT/etc/libvirt/storage: definitions of pools */
-    char *storage_autostart; /* storage/autostart */
-    char *hooks;             /* ROOT/etc/libvirt/hooks */
-    char *lib_qemu;          /* ROOT/var/lib/libvirt/qemu      ~/.local/share/libvirt/qemu */
-    char *images;            /* ROOT/var/lib/libvirt/images */
-    char *save;              /* lib_qemu/save: managed save */
-    char *nvram;             /* lib_qemu/nvram */
-    char *dump;              /* lib_qemu/dump */
-    char *snapshot;          /* lib_qemu/snapshot */
-    char *checkpoint;        /* lib_qemu/checkpoint */
-    char *channel_target;    /* lib_qemu/channel/target */
-    char *run;               /* ROOT/run/libvirt               $XDG_RUNTIME_DIR/libvirt */
-    char *run_qemu;          /* run/qemu: NAME.pid, NAME.xml (status) */
-    char *run_storage;       /* run/storage: NAME.xml of pools that are active */
-    char *log_qemu;          /* ROOT/var/log/libvirt/qemu      ~/.cache/libvirt/qemu/log */
-    char *cache;             /* ROOT/var/cache/libvirt/lodge   ~/.cache/libvirt/lodge */
+    char *storage_autostart;  /* storage/autostart */
+    char *networks;           /* ROOT/etc/libvirt/qemu/networks */
+    char *networks_autostart; /* networks/autostart */
+    char *hooks;              /* ROOT/etc/libvirt/hooks */
+    char *lib_qemu;           /* ROOT/var/lib/libvirt/qemu      ~/.local/share/libvirt/qemu */
+    char *images;             /* ROOT/var/lib/libvirt/images */
+    char *save;               /* lib_qemu/save: managed save */
+    char *nvram;              /* lib_qemu/nvram */
+    char *dump;               /* lib_qemu/dump */
+    char *snapshot;           /* lib_qemu/snapshot */
+    char *checkpoint;         /* lib_qemu/checkpoint */
+    char *channel_target;     /* lib_qemu/channel/target */
+    char *run;                /* ROOT/run/libvirt               $XDG_RUNTIME_DIR/libvirt */
+    char *run_qemu;           /* run/qemu: NAME.pid, NAME.xml (status) */
+    char *run_network;        /* run/network: NAME.xml of networks that are active, NAME.pid of dnsmasq */
+    char *dnsmasq;            /* ROOT/var/lib/libvirt/dnsmasq */
+    char *run_storage;        /* run/storage: NAME.xml of pools that are active */
+    char *log_qemu;           /* ROOT/var/log/libvirt/qemu      ~/.cache/libvirt/qemu/log */
+    char *cache;              /* ROOT/var/cache/libvirt/lodge   ~/.cache/libvirt/lodge */
 } Paths;
 
 Paths *paths_new_system(const char *root); /* "" or NULL: the system's own */

@@ -14,6 +14,7 @@
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
 #include "machine/vm_users.h"
+#include "network/network.h"
 #include "storage/image_sizes.h"
 #include "storage/pool_backend.h"
 #include "wire/wire_enums.h"
@@ -51,6 +52,7 @@ void machine_open(Host *host)
     wait_queue_init(&host->machines->stats.turn[1]);
     host_add_class(host, &domain_class);
     secret_open(host);
+    network_open(host);
     pool_open(host);
     host->pools->list_users = machine_list_users;
     host_on_free(host, machine_close);
@@ -259,16 +261,24 @@ static void machine_notice_saves(Host *host)
     }
 }
 
+static bool machine_runs(Host *host, const Uuid *uuid)
+{
+    const Object *vm = registry_get_uuid(vm_registry(host), uuid);
+
+    return vm && vm->live;
+}
+
 bool machine_load(Host *host, Error **err)
 {
     machine_remove_leftovers(host);
     vm_token_scan(host);
-    if (!object_store_load(host, &secret_class, err) || !pool_load(host, err) ||
+    if (!object_store_load(host, &secret_class, err) || !network_load(host, err) || !pool_load(host, err) ||
         !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
         return false;
+    network_forget_orphans(host, machine_runs);
     host->machines->has_loaded = true;
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
@@ -282,6 +292,9 @@ static void machine_reload_fiber(void *arg)
 
     if (!object_store_load_unused(host, &secret_class, &err))
         log_error_error(err, "reading secrets again");
+    g_clear_pointer(&err, error_free);
+    if (!object_store_load_unused(host, &network_class, &err))
+        log_error_error(err, "reading definitions of networks again");
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &pool_class, &err))
         log_error_error(err, "reading definitions of pools again");
@@ -339,6 +352,7 @@ static void machine_autostart_fiber(void *arg)
     if (!hook_run(host, "daemon", "-", "start", "-", "start", NULL, NULL, &err))
         log_error_error(err, "daemon hook");
     const bool is_first = machine_is_first_start(host);
+    network_autostart_all(host, is_first);
     pool_autostart_all(host, is_first);
     if (!is_first ||
         !vm_list(host, VIR_CONNECT_LIST_DOMAINS_AUTOSTART | VIR_CONNECT_LIST_DOMAINS_INACTIVE, &vms, NULL))

@@ -90,6 +90,21 @@ AWAITS MUST_CHECK bool vm_freeze_filesystems(Vm *vm, char *const *mount_points, 
 AWAITS MUST_CHECK bool vm_thaw_filesystems(Vm *vm, unsigned n_mount_points, unsigned flags,
                                            const Caller *caller, int *ret_count, Error **err);
 
+typedef struct VmAddress {
+    bool is_v6;
+    char *ip;
+    unsigned prefix; /* 0: not known */
+} VmAddress;
+typedef struct VmInterfaceAddresses {
+    char *name;           /* on the host; as the guest has it, if it was asked */
+    char *mac;            /* NULL: not known */
+    GPtrArray *addresses; /* VmAddress */
+} VmInterfaceAddresses;
+/* @source: virDomainInterfaceAddressesSource: leases, the guest's agent, neighbours. *ret_interfaces owned:
+ * VmInterfaceAddresses */
+AWAITS MUST_CHECK bool vm_get_addresses(Vm *vm, unsigned source, unsigned flags, const char *function,
+                                        GPtrArray **ret_interfaces, Error **err);
+
 /* Statistics of many machines at once (virConnectGetAllDomainStats), asked of all QEMUs in parallel. A
  * machine whose QEMU does not answer within the deadline, or that has a job, is reported with what is known
  * without it.

@@ -362,21 +362,38 @@ static bool interface_wants_vhost(const Vm *vm, const InterfaceDef *iface)
            g_str_has_prefix(iface->model, "virtio");
 }
 
-static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
+/* The device below a macvtap; NULL: it is none. */
+static const char *interface_lower(const InterfaceDef *iface)
 {
-    const unsigned n_queues = qemu_interface_queues(iface);
-    const char *bridge = iface->type == INTERFACE_BRIDGE ? iface->source : NULL;
+    return iface->type == INTERFACE_DIRECT ? iface->source : iface->actual_dev;
+}
 
-    if (iface->type == INTERFACE_NETWORK)
+AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
+{
+    if (iface->type == INTERFACE_NETWORK && !network_plug(vm->host, vm->name, &vm->uuid, iface, err))
+        return false;
+    const unsigned n_queues = qemu_interface_queues(iface);
+    const LinkSpec spec = {
+        .bridge = iface->type == INTERFACE_BRIDGE ? iface->source : iface->actual_bridge,
+        .lower = interface_lower(iface),
+        .mode = iface->type == INTERFACE_DIRECT ? iface->direct_mode : iface->actual_mode,
+        .mac = iface->mac,
+        .mtu = iface->mtu,
+        .n_queues = n_queues,
+        .is_isolated = iface->isolated == TRISTATE_ON,
+        .inbound = iface->inbound,
+    };
+
+    if (n_queues == 0 && (iface->inbound || iface->isolated == TRISTATE_ON))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "interface of network '%s': networks are not supported by this version",
-                         iface->source ? iface->source : "");
+                         "interfaces of type '%s' have no limited rate and no isolated port",
+                         enum_name(&interface_type_names, iface->type));
     if (n_queues == 0)
         return true;
     if (n_queues > 256)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%u queues are more than a tap device has", n_queues);
     g_autofree int *taps = g_new0(int, n_queues);
-    if (!tap_open(bridge, &iface->mac, iface->mtu, n_queues, &iface->target, taps, err))
+    if (!link_attach(&spec, &iface->target, taps, err))
         return false;
     for (unsigned i = 0; i < n_queues; i++) {
         g_autofree char *name = device_tap_fd_name(iface->info.alias, i);
@@ -390,6 +407,19 @@ static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error *
 }
 
 /* ---- devices whatever their kind ---- */
+
+void vm_release_interface(Host *host, InterfaceDef *iface)
+{
+    if (interface_lower(iface) && iface->target)
+        link_detach(iface->target);
+    network_unplug(host, iface);
+}
+
+void vm_release_interfaces(Host *host, const DomainDef *def)
+{
+    for (DEF_EACH(InterfaceDef, iface, def ? def->interfaces : NULL))
+        vm_release_interface(host, iface);
+}
 
 bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err)
 {

@@ -22,8 +22,9 @@
 #include "machine/save_image.h"
 #include "machine/vm.h"
 #include "machine/vm_log.h"
+#include "network/attach.h"
+#include "network/port.h"
 #include "network/ports.h"
-#include "network/tap.h"
 #include "qemu/agent.h"
 #include "qemu/command.h"
 #include "qemu/monitor.h"
@@ -256,6 +257,9 @@ MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
  * must be there. */
 AWAITS MUST_CHECK bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err); /* all of them */
+/* Takes back what a descriptor's end does not: macvtaps, ports of networks. Failures are logged. */
+AWAITS void vm_release_interface(Host *host, InterfaceDef *iface);
+AWAITS void vm_release_interfaces(Host *host, const DomainDef *def);
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);
 /* storage_prepare() for vm->live, telling who listens which optional media are missing. */
 AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);

@@ -187,6 +187,7 @@ static void vm_process_cleanup(Vm *vm)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     vm_consoles_close(run);
+    vm_release_interfaces(vm->host, vm->live);
     vm_remove_huge_pages(vm->live, run->lib_dir);
     vm_remove_dir(run->lib_dir);
     vm_remove_dir(run->channel_dir);
@@ -783,6 +784,7 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     const pid_t pid = vm_token_find(host, status->live->name, 0);
     if (pid > 0)
         reap_process(pid, 0);
+    vm_release_interfaces(host, status->live);
     vm_remove_huge_pages(status->live, run->lib_dir);
     vm_remove_dir(run->lib_dir);
     vm_remove_dir(run->channel_dir);

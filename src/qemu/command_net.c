@@ -5,7 +5,8 @@
 static bool interface_needs_tap(const InterfaceDef *iface)
 {
     return iface->type == INTERFACE_BRIDGE || iface->type == INTERFACE_ETHERNET ||
-           (iface->type == INTERFACE_NETWORK && iface->actual_bridge);
+           iface->type == INTERFACE_DIRECT ||
+           (iface->type == INTERFACE_NETWORK && (iface->actual_bridge || iface->actual_dev));
 }
 
 static unsigned interface_queue_count(const InterfaceDef *iface)
@@ -77,10 +78,11 @@ static bool netdev_build(const PlanContext *c, const InterfaceDef *iface, Json *
         break;
     case INTERFACE_BRIDGE:
     case INTERFACE_ETHERNET:
+    case INTERFACE_DIRECT:
         netdev_tap(c, iface, netdev, plan);
         break;
     case INTERFACE_NETWORK:
-        if (!iface->actual_bridge)
+        if (!iface->actual_bridge && !iface->actual_dev)
             return error_set(err, ERROR_NO_NETWORK, "no network with matching name '%s'",
                              iface->source ? iface->source : "");
         netdev_tap(c, iface, netdev, plan);

@@ -15,8 +15,9 @@ import subprocess
 
 from .process import SLOWNESS, TestFailure, alive, clean_environment, kill, run, wait_until
 
-DIRECTORIES = ["etc/libvirt/hooks", "etc/libvirt/qemu", "var/lib/libvirt/images", "var/lib/libvirt/qemu",
-               "var/cache/libvirt/qemu", "var/log/libvirt/qemu", "run/libvirt"]
+# With folders for networks and pools, however empty, a daemon makes no `default` ones: most tests want none.
+DIRECTORIES = ["etc/libvirt/hooks", "etc/libvirt/qemu/networks", "etc/libvirt/storage", "var/lib/libvirt/images",
+               "var/lib/libvirt/qemu", "var/cache/libvirt/qemu", "var/log/libvirt/qemu", "run/libvirt"]
 SANITIZER_WORDS = ("AddressSanitizer", "runtime error:", "LeakSanitizer", "ThreadSanitizer", "quarantine:")
 
 

@@ -13,6 +13,7 @@ import libvirt
 from .console import Terminal
 from .daemon import make_daemon
 from .guests import Guests
+from .net import Station, links, our_tables
 from .process import (SLOWNESS, Skip, TestFailure, alive, clean_environment, kill, processes, qemus, run, wait_until)
 
 libvirt.registerErrorHandler(lambda context, error: None, None)  # errors are checked, not printed
@@ -76,6 +77,7 @@ class Host:
         self.guests = Guests(root)
         self.connections = []
         self.terminals = []
+        self.stations = []
         self.main_connection = None
         self.expect_crash = False  # a test that kills the daemon for good says so
 
@@ -121,6 +123,13 @@ class Host:
         for pid in qemus():
             kill(pid)
         wait_until(lambda: not qemus(), "the machines are gone")
+        for pid, args in processes().items():
+            if "dnsmasq" in args[0]:
+                kill(pid)
+        for name in [name for name in links() if name.startswith(("virbr", "macvtap"))]:
+            run(["ip", "link", "del", name])
+        for table in our_tables():
+            run(["nft", "delete", "table", "inet", table])
         runtime = self.path("run/libvirt")
         for path in sorted(runtime.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -241,6 +250,19 @@ class Host:
         text = self.path(f"run/libvirt/qemu/{name}.pid").read_text().strip()
         return int(text)
 
+    # -- networks -----------------------------------------------------------------------------------------------
+
+    def station(self, *args, **kwargs):
+        """A network namespace that stands in for a guest or another host (net.Station)."""
+        self.stations.append(Station(*args, **kwargs))
+        return self.stations[-1]
+
+    def network(self, xml, start=True):
+        network = self.conn.networkDefineXML(xml)
+        if start:
+            network.create()
+        return network
+
     # -- files --------------------------------------------------------------------------------------------------
 
     def path(self, relative):
@@ -268,8 +290,11 @@ class Host:
         """Ends machines and daemon the regular way and checks that nothing stays behind."""
         for terminal in self.terminals:
             terminal.close()
+        for station in self.stations:
+            station.close()
         if self.daemon.running():
             self.end_machines()
+            self.end_networks()
             self.stop_daemon()
         else:
             self.drop_connections()
@@ -288,6 +313,10 @@ class Host:
                 if error.get_error_code() not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
                     raise
 
+    def end_networks(self):
+        for network in self.conn.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE):
+            network.destroy()
+
     def check_nothing_left(self):
         for pid, args in qemus().items():
             fail(f"a QEMU is left: {pid}: {' '.join(args)[:200]}")
@@ -297,9 +326,14 @@ class Host:
             fail(f"files of machines are left in run/libvirt/qemu: {left}")
         if self.is_reference:
             return
+        left = [name for name in links() if name.startswith(("virbr", "vnet", "macvtap"))] + our_tables()
+        left += [p.name for p in self.path("run/libvirt/network").glob("*.xml")]
+        left += [args for args in processes().values() if "dnsmasq" in args[0]]
+        if left:
+            fail(f"something of a network is left: {left}")
         for socket in (self.daemon.socket, self.daemon.socket_ro):
             check(not socket.exists(), f"{socket} is left after the daemon's end")
 
 
 __all__ = ["Host", "check", "equal", "contains", "raises", "fail", "wait_until", "run", "kill", "alive", "processes",
-           "qemus", "Skip", "TestFailure", "Terminal", "Loop", "clean_environment", "SLOWNESS", "signal", "time", "os", "libvirt"]
+           "qemus", "links", "our_tables", "Skip", "TestFailure", "Terminal", "Loop", "clean_environment", "SLOWNESS", "signal", "time", "os", "libvirt"]

@@ -227,8 +227,10 @@ TEST(documents_that_would_lose_something_are_told_by_xpath)
         { "<disk type='block' device='lun'><source dev='/a'><reservations managed='yes'/></source>"
           "<target dev='sda'/></disk>",
           "/domain/devices/disk[1]/source/reservations/@managed" },
-        { "<interface type='direct'><source dev='eth0' mode='bridge'/></interface>",
-          "/domain/devices/interface[1]/@type /domain/devices/interface[1]/source/@mode" },
+        { "<interface type='direct'><source dev='eth0' mode='bridge'/></interface>", "" },
+        { "<interface type='bridge'><source bridge='b'/><bandwidth><outbound "
+          "average='1'/></bandwidth></interface>",
+          "/domain/devices/interface[1]/bandwidth/outbound" },
         { "<serial type='tcp'><source mode='connect' host='h' service='1'/><protocol type='tls'/></serial>",
           "/domain/devices/serial[1]/protocol/@type" },
         { "<serial type='tcp'><source mode='connect' host='h' service='1'/><protocol "
@@ -238,7 +240,7 @@ TEST(documents_that_would_lose_something_are_told_by_xpath)
           "/domain/devices/interface[1]/link/@state" },
         { "<interface type='user'><link state='up'/></interface>", "" },
         { "<interface type='user'><filterref filter='clean-traffic'/><port isolated='yes'/></interface>",
-          "/domain/devices/interface[1]/filterref/@filter /domain/devices/interface[1]/port/@isolated" },
+          "/domain/devices/interface[1]/filterref/@filter" },
         { "<interface type='user'><port isolated='no'/></interface>", "" },
         { "<filesystem type='mount'><source dir='/'/><target dir='x'/></filesystem>",
           "/domain/devices/filesystem[1]" },

@@ -1,0 +1,175 @@
+/* The addresses of a machine's interfaces: what its networks have lent, what the host's neighbours say, or
+ * what the guest itself says. The guest's answer is bounded: it may say anything. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/ip.h"
+#include "machine/vm_info.h"
+#include "machine/vm_private.h"
+#include "network/network.h"
+#include "wire/wire_enums.h"
+
+#define ADDRESSES_MAX 2048 /* of interfaces, and of each one's addresses */
+
+static void address_free(void *data)
+{
+    VmAddress *address = data;
+
+    g_free(address->ip);
+    g_free(address);
+}
+
+static void interface_addresses_free(void *data)
+{
+    VmInterfaceAddresses *interface = data;
+
+    g_free(interface->name);
+    g_free(interface->mac);
+    g_ptr_array_unref(interface->addresses);
+    g_free(interface);
+}
+
+static VmInterfaceAddresses *interface_addresses_new(const char *name, const char *mac)
+{
+    VmInterfaceAddresses *interface = g_new(VmInterfaceAddresses, 1);
+
+    *interface = (VmInterfaceAddresses){ .name = g_strdup(name),
+                                         .mac = g_strdup(mac),
+                                         .addresses = g_ptr_array_new_with_free_func(address_free) };
+    return interface;
+}
+
+static void add_address(VmInterfaceAddresses *interface, bool is_v6, const char *ip, unsigned prefix)
+{
+    VmAddress *address = g_new(VmAddress, 1);
+
+    *address = (VmAddress){ .is_v6 = is_v6, .ip = g_strdup(ip), .prefix = prefix };
+    g_ptr_array_add(interface->addresses, address);
+}
+
+/* One that has no address is not told of. */
+static void add_interface(GPtrArray *interfaces, VmInterfaceAddresses *interface)
+{
+    if (interface->addresses->len > 0 && interfaces->len < ADDRESSES_MAX)
+        g_ptr_array_add(interfaces, interface);
+    else
+        interface_addresses_free(interface);
+}
+
+/* ---- leases ---- */
+
+AWAITS static bool lease_addresses(Host *host, const DomainDef *def, GPtrArray *interfaces, Error **err)
+{
+    for (DEF_EACH(InterfaceDef, iface, def->interfaces)) {
+        g_autoptr(GPtrArray) leases = NULL;
+        char mac[MAC_STRING_LEN];
+        if (iface->type != INTERFACE_NETWORK)
+            continue;
+        g_autoptr(Object) network =
+            object_find_by_name(host_registry(host, &network_class), iface->source, NULL);
+        mac_format(&iface->mac, mac);
+        if (!network)
+            continue; /* it went, its machines run on */
+        if (!network_get_leases(network, mac, &leases, err))
+            return false;
+        VmInterfaceAddresses *interface = interface_addresses_new(iface->target, mac);
+        for (guint i = 0; i < leases->len && i < ADDRESSES_MAX; i++) {
+            const NetworkLeaseInfo *lease = g_ptr_array_index(leases, i);
+            add_address(interface, lease->is_v6, lease->ip, lease->prefix);
+        }
+        add_interface(interfaces, interface);
+    }
+    return true;
+}
+
+/* ---- neighbours ---- */
+
+AWAITS static bool neighbour_addresses(const DomainDef *def, GPtrArray *interfaces, Error **err)
+{
+    g_autoptr(GArray) neighbours = NULL;
+
+    if (!link_list_neighbours(&neighbours, err))
+        return false;
+    for (DEF_EACH(InterfaceDef, iface, def->interfaces)) {
+        char mac[MAC_STRING_LEN], ip[IP_STRING_LEN];
+        mac_format(&iface->mac, mac);
+        VmInterfaceAddresses *interface = interface_addresses_new(iface->target ? iface->target : "", mac);
+        for (guint i = 0; i < neighbours->len && interface->addresses->len < ADDRESSES_MAX; i++) {
+            const NeighbourInfo *neighbour = &g_array_index(neighbours, NeighbourInfo, i);
+            if (memcmp(&neighbour->mac, &iface->mac, sizeof(Mac)) != 0)
+                continue;
+            ip_format(&neighbour->ip, ip);
+            add_address(interface, neighbour->ip.is_v6, ip, 0);
+        }
+        add_interface(interfaces, interface);
+    }
+    return true;
+}
+
+/* ---- guest ---- */
+
+static bool agent_add_interface(const Json *said, GPtrArray *interfaces)
+{
+    const char *name = json_string_value(json_object_get(said, "name"));
+    const Json *addresses = json_object_get(said, "ip-addresses");
+    IpAddress ip;
+
+    if (!name)
+        return false;
+    VmInterfaceAddresses *interface =
+        interface_addresses_new(name, json_string_value(json_object_get(said, "hardware-address")));
+    for (size_t i = 0; i < json_array_size(addresses) && i < ADDRESSES_MAX; i++) {
+        const Json *address = json_array_get(addresses, i);
+        const char *text = json_string_value(json_object_get(address, "ip-address"));
+        const json_int_t prefix = json_integer_value(json_object_get(address, "prefix"));
+        if (text && ip_parse(text, &ip) && prefix >= 0 && prefix <= ip_bits(&ip))
+            add_address(interface, ip.is_v6, text, (unsigned)prefix);
+    }
+    g_ptr_array_add(interfaces, interface); /* the guest's view: with those that have none */
+    return true;
+}
+
+AWAITS static bool agent_addresses(Vm *vm, GPtrArray *interfaces, Error **err)
+{
+    g_autofree char *reply = NULL;
+
+    if (!vm_agent_command(vm, "{\"execute\":\"guest-network-get-interfaces\"}", -1, 0, NULL, &reply, err))
+        return false;
+    AUTO_JSON answer = json_loads(reply, 0, NULL);
+    const Json *list = json_object_get(answer, "return");
+    if (!json_is_array(list))
+        return error_set(err, ERROR_INTERNAL, "qemu agent didn't return an array of interfaces");
+    for (size_t i = 0; i < json_array_size(list) && i < ADDRESSES_MAX; i++) {
+        if (!agent_add_interface(json_array_get(list, i), interfaces))
+            return error_set(err, ERROR_INTERNAL, "qemu agent didn't provide 'name' field");
+    }
+    return true;
+}
+
+bool vm_get_addresses(Vm *vm, unsigned source, unsigned flags, const char *function,
+                      GPtrArray **ret_interfaces, Error **err)
+{
+    g_autoptr(GPtrArray) interfaces = g_ptr_array_new_with_free_func(interface_addresses_free);
+    bool ok = false;
+
+    if (!check_flags(flags, 0, function, err) || !vm_require_running(vm, err))
+        return false;
+    g_autoptr(DomainDef) def = domain_def_copy(vm->live); /* the machine may end while we ask */
+    switch (source) {
+    case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE:
+        ok = lease_addresses(vm->host, def, interfaces, err);
+        break;
+    case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT:
+        ok = agent_addresses(vm, interfaces, err);
+        break;
+    case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP:
+        ok = neighbour_addresses(def, interfaces, err);
+        break;
+    default:
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "Unknown IP address data source %u", source);
+    }
+    if (!ok)
+        return false;
+    *ret_interfaces = g_steal_pointer(&interfaces);
+    return true;
+}

@@ -1,0 +1,249 @@
+/* Taps and macvtaps for machines: made in a worker, because each step waits for the kernel's lock of the
+ * network configuration. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "network"
+#include "network/attach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/worker.h"
+#include "network/tap.h"
+
+#define ATTACH_DEADLINE_MS 30000
+#define MACVTAPS_MAX 8191
+#define DEVICE_NODE_MS 5000 /* until udev has made /dev/tapN */
+
+typedef struct AttachJob {
+    void (*work)(struct AttachJob *job);
+    LinkSpec spec; /* its texts are owned */
+    BandwidthLimit inbound;
+    char *name;
+    int *fds;
+    GArray *neighbours;
+    bool ok;
+    Error *why;
+} AttachJob;
+
+static void attach_job_free(void *data)
+{
+    AttachJob *job = data;
+
+    for (unsigned i = 0; job->fds && i < job->spec.n_queues; i++) {
+        if (job->fds[i] >= 0)
+            (void)close(job->fds[i]);
+    }
+    g_free((char *)job->spec.bridge);
+    g_free((char *)job->spec.lower);
+    g_free(job->fds);
+    if (job->neighbours)
+        g_array_unref(job->neighbours);
+    g_free(job->name);
+    error_free(job->why);
+    g_free(job);
+}
+
+static void attach_job_run(void *data)
+{
+    AttachJob *job = data;
+
+    job->work(job);
+}
+
+static AttachJob *attach_job_new(const LinkSpec *spec, const char *name, void (*work)(AttachJob *job))
+{
+    AttachJob *job = g_new0(AttachJob, 1);
+
+    *job = (AttachJob){ .work = work, .spec = *spec, .name = g_strdup(name) };
+    job->spec.bridge = g_strdup(spec->bridge);
+    job->spec.lower = g_strdup(spec->lower);
+    if (spec->inbound) {
+        job->inbound = *spec->inbound;
+        job->spec.inbound = &job->inbound;
+    }
+    job->fds = g_new(int, spec->n_queues + 1);
+    for (unsigned i = 0; i < spec->n_queues; i++)
+        job->fds[i] = -1;
+    return job;
+}
+
+/* ---- in the worker ---- */
+
+static bool name_macvtap(AttachJob *job, const Mac *mac, Error **err)
+{
+    static const unsigned modes[DIRECT_MODE_COUNT] = { [DIRECT_MODE_ABSENT] = MACVLAN_MODE_VEPA,
+                                                       [DIRECT_MODE_VEPA] = MACVLAN_MODE_VEPA,
+                                                       [DIRECT_MODE_PRIVATE] = MACVLAN_MODE_PRIVATE,
+                                                       [DIRECT_MODE_BRIDGE] = MACVLAN_MODE_BRIDGE,
+                                                       [DIRECT_MODE_PASSTHROUGH] = MACVLAN_MODE_PASSTHRU };
+    const unsigned mode = modes[job->spec.mode];
+
+    if (job->name && !strchr(job->name, '%'))
+        return netlink_add_macvlan(job->name, job->spec.lower, mode, true, mac, err);
+    for (unsigned i = 0; i < MACVTAPS_MAX; i++) {
+        g_autofree char *name = g_strdup_printf("macvtap%u", i);
+        g_autoptr(Error) why = NULL;
+        if (if_nametoindex(name))
+            continue;
+        if (netlink_add_macvlan(name, job->spec.lower, mode, true, mac, &why)) {
+            g_free(job->name);
+            job->name = g_steal_pointer(&name);
+            return true;
+        }
+        if (error_errno(why) != EEXIST) /* else somebody was quicker */
+            return error_propagate(err, g_steal_pointer(&why));
+    }
+    return error_set(err, ERROR_OPERATION_FAILED, "there are %d macvtaps already", MACVTAPS_MAX);
+}
+
+static bool open_macvtap(AttachJob *job, Error **err)
+{
+    struct ifreq request = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
+                                                  (job->spec.n_queues > 1 ? IFF_MULTI_QUEUE : 0)) };
+    g_autofree char *path = g_strdup_printf("/dev/tap%u", if_nametoindex(job->name));
+
+    g_strlcpy(request.ifr_name, job->name, IFNAMSIZ);
+    for (unsigned i = 0; i < job->spec.n_queues; i++) {
+        for (unsigned waited_ms = 0;; waited_ms += 10) {
+            job->fds[i] = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+            if (job->fds[i] >= 0 || waited_ms >= DEVICE_NODE_MS || (errno != ENOENT && errno != ENXIO))
+                break;
+            g_usleep(10000);
+        }
+        if (job->fds[i] < 0)
+            return error_set_errno(err, errno, "cannot open macvtap tap device %s", path);
+        if (ioctl(job->fds[i], TUNSETIFF, &request) < 0)
+            return error_set_errno(err, errno, "cannot set up macvtap tap device %s", path);
+    }
+    return true;
+}
+
+static bool make_macvtap(AttachJob *job, Error **err)
+{
+    const LinkChange change = { .set_up = true, .up = true, .mtu = job->spec.mtu };
+
+    if (!name_macvtap(job, &job->spec.mac, err))
+        return false;
+    if (netlink_change_link(job->name, &change, err) && open_macvtap(job, err))
+        return true;
+    if (!netlink_remove_link(job->name, NULL))
+        log_debug("macvtap '%s' stays", job->name);
+    return false;
+}
+
+static bool make_tap(AttachJob *job, Error **err)
+{
+    static const BridgePortChange isolated = { .isolated = 1, .learning = -1, .unicast_flood = -1 };
+
+    return tap_open(job->spec.bridge, &job->spec.mac, job->spec.mtu, job->spec.n_queues, &job->name, job->fds,
+                    err) &&
+           (!job->spec.is_isolated || netlink_change_port(job->name, &isolated, err));
+}
+
+/* Kilobytes of 1000 per second, bursts of 1024. */
+static bool limit_rate(const char *name, const BandwidthLimit *limit, Error **err)
+{
+    return !limit->average_kBps.value ||
+           netlink_limit_rate(name, limit->average_kBps.value * 1000, limit->peak_kBps.value * 1000,
+                              limit->burst_KiB.value * 1024, err);
+}
+
+static void work_attach(AttachJob *job)
+{
+    job->ok = (job->spec.lower ? make_macvtap(job, &job->why) : make_tap(job, &job->why)) &&
+              (!job->spec.inbound || limit_rate(job->name, job->spec.inbound, &job->why));
+    if (!job->ok && job->spec.lower && job->name && job->fds[0] >= 0 && !netlink_remove_link(job->name, NULL))
+        log_debug("macvtap '%s' stays", job->name);
+}
+
+static void work_detach(AttachJob *job)
+{
+    job->ok = netlink_remove_link(job->name, &job->why);
+}
+
+static void work_detach_mac(AttachJob *job)
+{
+    g_autoptr(GArray) links = NULL;
+    const int lower = (int)if_nametoindex(job->spec.lower);
+
+    job->ok = netlink_list_links(&links, &job->why);
+    for (guint i = 0; job->ok && i < links->len; i++) {
+        const LinkInfo *link = &g_array_index(links, LinkInfo, i);
+        if (strcmp(link->kind, "macvtap") == 0 && link->lower == lower &&
+            memcmp(&link->mac, &job->spec.mac, sizeof(Mac)) == 0)
+            job->ok = netlink_remove_link(link->name, &job->why);
+    }
+}
+
+static void work_list_neighbours(AttachJob *job)
+{
+    job->ok = netlink_list_neighbours(&job->neighbours, &job->why);
+}
+
+/* ---- from fibers ---- */
+
+AWAITS static bool attach_run(AttachJob *job, Error **err)
+{
+    if (!worker_run(worker_lane_named("network links"), attach_job_run, job, attach_job_free,
+                    ATTACH_DEADLINE_MS, err))
+        return error_prefix(err, "the kernel's network configuration");
+    if (job->ok)
+        return true;
+    (void)!error_propagate(err, g_steal_pointer(&job->why));
+    attach_job_free(job);
+    return false;
+}
+
+bool link_attach(const LinkSpec *spec, char **io_name, int *ret_fds, Error **err)
+{
+    AttachJob *job = attach_job_new(spec, *io_name, work_attach);
+
+    if (!attach_run(job, err))
+        return false;
+    for (unsigned i = 0; i < spec->n_queues; i++) {
+        ret_fds[i] = job->fds[i];
+        job->fds[i] = -1;
+    }
+    g_free(*io_name);
+    *io_name = g_steal_pointer(&job->name);
+    attach_job_free(job);
+    return true;
+}
+
+bool link_list_neighbours(GArray **ret_neighbours, Error **err)
+{
+    AttachJob *job = attach_job_new(&(LinkSpec){ 0 }, NULL, work_list_neighbours);
+
+    if (!attach_run(job, err))
+        return false;
+    *ret_neighbours = g_steal_pointer(&job->neighbours);
+    attach_job_free(job);
+    return true;
+}
+
+static void detach_run(AttachJob *job, const char *what)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (attach_run(job, &err))
+        attach_job_free(job);
+    else
+        log_warning_error(err, what);
+}
+
+void link_detach(const char *name)
+{
+    detach_run(attach_job_new(&(LinkSpec){ 0 }, name, work_detach), name);
+}
+
+void link_detach_mac(const char *lower, const Mac *mac)
+{
+    detach_run(attach_job_new(&(LinkSpec){ .lower = lower, .mac = *mac }, NULL, work_detach_mac), lower);
+}

@@ -1,0 +1,31 @@
+/* The host's end of a machine's interface: a tap on a bridge, or a macvtap on a device of the host. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/error.h"
+#include "conf/domain_def.h"
+#include "network/netlink.h"
+
+typedef struct LinkSpec {
+    const char *bridge; /* of a tap; NULL: none */
+    const char *lower;  /* of a macvtap; NULL: a tap */
+    DirectMode mode;
+    Mac mac;
+    unsigned mtu; /* 0: as the other side has it */
+    unsigned n_queues;
+    bool is_isolated;              /* on its bridge */
+    const BandwidthLimit *inbound; /* towards the guest; NULL: none */
+} LinkSpec;
+
+/* Makes it in a worker. *io_name: a name or a template with %d, or NULL for vnetN and macvtapN; the real name
+ * afterwards. A tap goes with its last descriptor, a macvtap with link_detach().
+ *
+ * ERROR_SYSTEM  what the kernel says ... ENODEV: there is no such bridge or device */
+AWAITS MUST_CHECK bool link_attach(const LinkSpec *spec, char **io_name, int *ret_fds /* n_queues of them */,
+                                   Error **err);
+/* Who the host's neighbours are. *ret_neighbours owned: NeighbourInfo */
+AWAITS MUST_CHECK bool link_list_neighbours(GArray **ret_neighbours, Error **err);
+/* Removes a macvtap; one that is gone is no error. Failures are logged. */
+AWAITS void link_detach(const char *name);
+/* Removes the macvtap on @lower with that address, of which nobody knows the name any more. */
+AWAITS void link_detach_mac(const char *lower, const Mac *mac);

@@ -1,0 +1,103 @@
+/* Links, addresses and routes of this host, by rtnetlink (rtnetlink(7), linux/if_link.h).
+ *
+ * All calls are short, but wait for the kernel's lock of the network configuration, which others may hold: in
+ * a worker only (or where nothing runs yet). Each opens a socket of its own for the network name space it is
+ * called in.
+ *
+ * ERROR_SYSTEM with errno: what the kernel says, naming the link. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <net/if.h>
+
+#include "base/error.h"
+#include "base/ip.h"
+#include "base/uuid.h"
+
+typedef struct BridgeSpec {
+    const char *name;
+    const Mac *mac; /* NULL: the kernel's */
+    unsigned mtu;   /* 0: the kernel's */
+    bool stp;
+    unsigned delay_s;
+    bool vlan_filtering;
+} BridgeSpec;
+/* ERROR_SYSTEM EEXIST: there is a link of that name. It is down. */
+MUST_CHECK bool netlink_add_bridge(const BridgeSpec *spec, Error **err);
+
+/* @mode: MACVLAN_MODE_* of linux/if_link.h. A macvtap (with a /dev/tapN) or a macvlan on @lower. @mac NULL:
+ * any */
+MUST_CHECK bool netlink_add_macvlan(const char *name, const char *lower, unsigned mode, bool with_tap,
+                                    const Mac *mac, Error **err);
+MUST_CHECK bool netlink_add_dummy(const char *name, const Mac *mac, Error **err);
+/* One that is not there is no error. */
+MUST_CHECK bool netlink_remove_link(const char *name, Error **err);
+
+/* What is to be changed; the others stay. */
+typedef struct LinkChange {
+    bool set_up, up;
+    const char *master; /* NULL: as it is; "": none */
+    const Mac *mac;
+    unsigned mtu;
+} LinkChange;
+MUST_CHECK bool netlink_change_link(const char *name, const LinkChange *change, Error **err);
+/* Of a port of a bridge; each -1: as it is. */
+typedef struct BridgePortChange {
+    int isolated, learning, unicast_flood;
+} BridgePortChange;
+MUST_CHECK bool netlink_change_port(const char *name, const BridgePortChange *change, Error **err);
+/* An entry of the bridge's table for @port: @mac is there. */
+MUST_CHECK bool netlink_set_fdb(const char *port, const Mac *mac, bool present, Error **err);
+
+/* One that is there already is no error. */
+MUST_CHECK bool netlink_add_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err);
+MUST_CHECK bool netlink_remove_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err);
+/* @gateway NULL: on the link itself. @metric 0: the kernel's */
+MUST_CHECK bool netlink_add_route(const char *link, const IpAddress *network, unsigned prefix,
+                                  const IpAddress *gateway, unsigned metric, Error **err);
+
+/* Lets no more than that out of @link. @peak 0: none; @burst_bytes: what may go at peak rate (0: some). */
+MUST_CHECK bool netlink_limit_rate(const char *link, uint64_t bytes_per_s, uint64_t peak_bytes_per_s,
+                                   uint64_t burst_bytes, Error **err);
+
+/* ---- looking ---- */
+
+typedef struct LinkInfo {
+    int index;
+    char name[IFNAMSIZ];
+    Mac mac;
+    unsigned mtu;
+    unsigned flags;    /* IFF_UP ... */
+    int master, lower; /* indexes; 0: none */
+    char kind[16];     /* "bridge", "tun", "macvtap", "veth", ...; "" for a real one */
+    bool has_carrier;
+    uint64_t rx_bytes, rx_packets, rx_errors, rx_drops, tx_bytes, tx_packets, tx_errors, tx_drops;
+} LinkInfo;
+MUST_CHECK bool netlink_list_links(GArray **ret_links, Error **err);                 /* of LinkInfo, owned */
+MUST_CHECK bool netlink_get_link(const char *name, LinkInfo *ret_link, Error **err); /* ERROR_SYSTEM ENODEV */
+
+typedef struct AddressInfo {
+    int index; /* of the link */
+    IpAddress ip;
+    unsigned prefix;
+} AddressInfo;
+MUST_CHECK bool netlink_list_addresses(GArray **ret_addresses, Error **err); /* of AddressInfo, owned */
+
+typedef struct RouteInfo {
+    int index;         /* of the link; 0: several or none */
+    IpAddress network; /* of the default route all zero */
+    unsigned prefix;
+    bool has_gateway;
+    IpAddress gateway;
+    unsigned table, metric;
+} RouteInfo;
+MUST_CHECK bool netlink_list_routes(GArray **ret_routes, Error **err); /* of RouteInfo, owned: unicast ones */
+
+/* Neighbours of a link: who answered ARP or ND. */
+typedef struct NeighbourInfo {
+    int index;
+    IpAddress ip;
+    Mac mac;
+} NeighbourInfo;
+MUST_CHECK bool netlink_list_neighbours(GArray **ret_neighbours, Error **err); /* of NeighbourInfo, owned */

@@ -1,0 +1,50 @@
+/* The inside of networks, for the files of this room. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "core/host_private.h"
+#include "core/object_class.h"
+#include "network/dnsmasq.h"
+#include "network/network.h"
+#include "network/port.h"
+
+struct Network {
+    OBJECT_BASE(NetworkDef);
+    DnsmasqPaths paths;
+    Process *dnsmasq; /* NULL: it does not run, or is not wanted */
+    unsigned n_failures;
+    sd_event_source *restart; /* of dnsmasq, after it ended */
+    GPtrArray *ports;         /* NetworkPortDef; empty if it is not active */
+};
+
+/* What the room keeps for all networks. */
+struct NetworkRoom {
+    bool default_is_new; /* this daemon made the network `default` */
+    bool rules_are_lost, is_checking;
+    sd_event_source *watch; /* of the rules; NULL: nobody tells */
+};
+
+/* Makes what runs be like @def, which becomes live with the caller; as it was, if that fails. Bridge and
+ * addresses stay. The job is held. */
+AWAITS MUST_CHECK bool network_change_live(Network *network, const NetworkDef *def, Error **err);
+
+/* ---- ports (port.c) ---- */
+
+AWAITS void network_load_ports(Network *network); /* those that an earlier daemon left */
+AWAITS void network_drop_ports(Network *network); /* all, with their files */
+void network_count_ports(Network *network);       /* into the live definition */
+
+/* ---- leases (network_leases.c) ---- */
+
+/* Of @text, a file of dnsmasq's: those that last at @now_s, of @mac (NULL: all). Owned: NetworkLeaseInfo */
+GPtrArray *network_parse_leases(const NetworkDef *def, const char *text, int64_t now_s, const char *mac);
+
+/* ---- the bridge (network_bridge.c) ---- */
+
+/* Makes it with its addresses and routes. All or nothing. */
+AWAITS MUST_CHECK bool network_bridge_up(const NetworkDef *def, Error **err);
+AWAITS void network_bridge_down(const NetworkDef *def); /* failures are logged */
+/* One that is there gets what it lacks of addresses and routes; false: it has to be made. */
+AWAITS bool network_bridge_repair(const NetworkDef *def);
+/* A subnet 192.168.N.0/24 that this host does not use yet; *ret_third: N. */
+AWAITS MUST_CHECK bool network_find_subnet(unsigned *ret_third, Error **err);

@@ -1,0 +1,83 @@
+/* Documents of networks and ports, and files of leases, of unknown origin: what is accepted is written, read
+ * and written again without a change, and no text of a document becomes a second line for dnsmasq. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "network/firewall.h"
+#include "network/network_private.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void *read_document(const XmlTable *table, const char *text, size_t size)
+{
+    XmlReader reader = { .source = "(fuzz)" };
+    g_autoptr(xmlDoc) doc = NULL;
+    void *def = NULL;
+
+    if (!xml_document_read(text, size, reader.source, &doc, NULL) ||
+        !xml_table_read(table, &reader, xmlDocGetRootElement(doc), &def, NULL))
+        return NULL;
+    if (table == &network_table && !network_def_complete(def, NULL)) {
+        xml_table_free(table, def);
+        return NULL;
+    }
+    return def;
+}
+
+static char *write_document(const XmlTable *table, const char *root, const void *def)
+{
+    GString *out = g_string_new(NULL);
+
+    xml_table_write(table, root, def, 0, 0, out);
+    return g_string_free(out, FALSE);
+}
+
+static void *try(const XmlTable *table, const char *root, const char *text, size_t size)
+{
+    void *def = read_document(table, text, size);
+
+    if (!def)
+        return NULL;
+    g_autofree char *first = write_document(table, root, def);
+    void *again = read_document(table, first, strlen(first));
+    g_autofree char *second = again ? write_document(table, root, again) : g_strdup("(cannot be read)");
+    if (strcmp(first, second) != 0) {
+        fprintf(stderr, "written twice, not the same:\n%s\n%s\n", first, second);
+        abort();
+    }
+    xml_table_free(table, again);
+    return def;
+}
+
+static void try_texts(NetworkDef *def)
+{
+    g_auto(DnsmasqPaths) paths = { 0 };
+    g_autofree char *conf = NULL, *hosts = NULL, *names = NULL;
+
+    if (!NETWORK_HAS_OWN_BRIDGE(def->forward) || !def->bridge)
+        return;
+    dnsmasq_paths_init(&paths, "/d", "/r", "n");
+    const bool has_options = def->dnsmasq_options && def->dnsmasq_options->len > 0;
+    if (dnsmasq_format_conf(def, &paths, &conf, NULL) && !has_options && strstr(conf, "\ndhcp-script="))
+        abort();
+    if (!dnsmasq_format_hosts(def, &hosts, NULL) || !dnsmasq_format_names(def, &names, NULL))
+        return;
+    g_free(firewall_format(def));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    g_autofree char *text = g_strndup((const char *)data, size);
+    NetworkDef *def = try(&network_table, "network", text, strlen(text));
+
+    xml_table_free(&network_port_table, try(&network_port_table, "networkport", text, strlen(text)));
+    if (def)
+        try_texts(def);
+    const NetworkDef none = { 0 };
+    g_ptr_array_unref(network_parse_leases(&none, text, 1000, NULL));
+    xml_table_free(&network_table, def);
+    return 0;
+}

@@ -1,0 +1,136 @@
+/* Documents of networks: what comes back and what is refused, as libvirtd 9.0.0 was observed
+ * (tests/golden/network). */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+
+#include "conf/network.h"
+#include "wire/error_map.h"
+
+TEST(the_tables_have_no_mistakes)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    xml_table_lint(&network_table, out);
+    check_str(out->str, "");
+}
+
+static bool read_network(const char *xml, NetworkDef **ret_def, Error **err)
+{
+    XmlReader reader = { .flags = XML_READ_INACTIVE, .source = "(network_definition)" };
+    g_autoptr(xmlDoc) doc = NULL;
+    void *def = NULL;
+
+    if (!xml_document_read(xml, strlen(xml), reader.source, &doc, err) ||
+        !xml_table_read(&network_table, &reader, xmlDocGetRootElement(doc), &def, err))
+        return false;
+    if (!network_def_complete(def, err)) {
+        xml_table_free(&network_table, def);
+        return false;
+    }
+    *ret_def = def;
+    return true;
+}
+
+static char *write_network(const NetworkDef *def)
+{
+    GString *out = g_string_new(NULL);
+
+    xml_table_write(&network_table, "network", def, XML_FORMAT_INACTIVE, 0, out);
+    return g_string_free(out, FALSE);
+}
+
+static char *round_trip(const char *xml)
+{
+    g_autoptr(Error) err = NULL;
+    NetworkDef *def = NULL;
+
+    check_ok(read_network(xml, &def, &err), err);
+    char *text = write_network(def);
+    xml_table_free(&network_table, def);
+    return text;
+}
+
+TEST(documents_come_back_as_recorded)
+{
+    g_autoptr(GDir) dir = g_dir_open(GOLDEN_NETWORK_DIR, 0, NULL);
+    unsigned count = 0;
+
+    for (const char *name = g_dir_read_name(dir); name; name = g_dir_read_name(dir)) {
+        g_autofree char *path = g_build_filename(GOLDEN_NETWORK_DIR, name, NULL);
+        g_autofree char *in = NULL, *want = NULL;
+        if (!g_str_has_suffix(name, ".out.xml"))
+            continue;
+        check_case(name);
+        check(g_file_get_contents(path, &want, NULL, NULL));
+        strcpy(path + strlen(path) - strlen(".out.xml"), ".xml");
+        check(g_file_get_contents(path, &in, NULL, NULL));
+        g_autofree char *got = round_trip(in);
+        g_autofree char *again = round_trip(got);
+        check_str(got, want);
+        check_str(again, want);
+        count++;
+    }
+    check(count >= 8);
+}
+
+/* One line, without blanks between elements. */
+static char *squeeze(const char *xml)
+{
+    GString *out = g_string_new(NULL);
+
+    for (const char *at = xml; *at; at++) {
+        if (*at == '\n' || (*at == ' ' && (out->len == 0 || strchr("> ", out->str[out->len - 1]))))
+            continue;
+        g_string_append_c(out, *at);
+    }
+    return g_string_free(out, FALSE);
+}
+
+/* Words about one attribute or element are the same for all documents; only their number counts. */
+static bool is_as_recorded(const char *got, const char *want, bool differs)
+{
+    const char *place = strstr(got, "(network_definition):");
+
+    if (differs || *got != 'E' || !place)
+        return (differs && *got == 'E') || strcmp(got, want) == 0;
+    return strncmp(got, want, strcspn(want, " ") + 1) == 0;
+}
+
+static char *verdict(const char *xml)
+{
+    g_autoptr(Error) err = NULL;
+    g_auto(WireError) remote = { 0 };
+    NetworkDef *def = NULL;
+
+    if (read_network(xml, &def, &err)) {
+        g_autofree char *text = write_network(def);
+        xml_table_free(&network_table, def);
+        return squeeze(text);
+    }
+    wire_error_from(err, &remote);
+    return g_strdup_printf("E%d %s", remote.code, remote.message);
+}
+
+TEST(odd_documents_are_taken_or_refused_as_recorded)
+{
+    g_autofree char *path = g_build_filename(GOLDEN_NETWORK_DIR, "documents.txt", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GString) differences = g_string_new(NULL);
+
+    check(g_file_get_contents(path, &text, NULL, NULL));
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    unsigned count = 0;
+    for (char **line = lines; line[0] && line[1]; line++) {
+        if (**line != '<')
+            continue;
+        const char *want = line[1] + strlen("   -> ");
+        g_autofree char *got = verdict(*line);
+        if (!is_as_recorded(got, want, line[2] && g_str_has_prefix(line[2], "   !!")))
+            g_string_append_printf(differences, "%s\n  want %s\n  got  %s\n", *line, want, got);
+        count++;
+    }
+    if (differences->len > 0)
+        fputs(differences->str, stderr); /* all of them: a failed check shows the first only */
+    check_eq(differences->len, 0);
+    check(count >= 120);
+}

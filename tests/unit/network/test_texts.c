@@ -1,0 +1,231 @@
+/* What dnsmasq and nft are told, and what dnsmasq tells. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "check.h"
+
+#include "base/ip.h"
+#include "network/firewall.h"
+#include "network/network_private.h"
+
+static NetworkDef *network(const char *body)
+{
+    XmlReader reader = { .flags = XML_READ_INACTIVE, .source = "(network_definition)" };
+    g_autofree char *xml =
+        g_strdup_printf("<network><name>n</name><bridge name='virbr9'/>%s</network>", body);
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autoptr(Error) err = NULL;
+    void *def = NULL;
+
+    check_ok(xml_document_read(xml, strlen(xml), reader.source, &doc, &err), err);
+    check_ok(xml_table_read(&network_table, &reader, xmlDocGetRootElement(doc), &def, &err), err);
+    check_ok(network_def_complete(def, &err), err);
+    return def;
+}
+#define NETWORK(name, body) NetworkDef *name = network(body)
+#define DONE(name) xml_table_free(&network_table, name)
+
+/* ---- addresses ---- */
+
+TEST(addresses_and_subnets)
+{
+    IpAddress ip, other;
+    char text[IP_STRING_LEN];
+    unsigned prefix = 0;
+
+    check(ip_parse("192.168.7.9", &ip) && ip_bits(&ip) == 32);
+    const IpAddress first = ip_first(&ip, 20), last = ip_last(&ip, 20);
+    ip_format(&first, text);
+    check_str(text, "192.168.0.0");
+    ip_format(&last, text);
+    check_str(text, "192.168.15.255");
+    check_eq(ip_distance(&first, &last), 4096);
+    check(ip_is_in(&ip, &first, 20) && !ip_is_in(&ip, &last, 24));
+    check(ip_parse("2001:db8::1", &other) && other.is_v6 && !ip_is_in(&other, &ip, 0));
+    const IpAddress far = ip_last(&other, 32);
+    check_eq(ip_distance(&other, &far), UINT64_MAX);
+    check(!ip_parse("1.2.3", &ip) && !ip_parse("", &ip) && !ip_parse("1.2.3.4/24", &ip));
+    check(ip_parse("255.255.254.0", &ip) && ip_mask_to_prefix(&ip, &prefix) && prefix == 23);
+    check(ip_parse("255.0.255.0", &ip) && !ip_mask_to_prefix(&ip, &prefix));
+}
+
+/* ---- dnsmasq ---- */
+
+#define IP4 "<ip address='192.168.9.1' netmask='255.255.255.0'>"
+
+static char *conf_of(const NetworkDef *def)
+{
+    g_auto(DnsmasqPaths) paths = { 0 };
+    g_autoptr(Error) err = NULL;
+    char *text = NULL;
+
+    dnsmasq_paths_init(&paths, "/d", "/r", "n");
+    check_ok(dnsmasq_format_conf(def, &paths, &text, &err), err);
+    return text;
+}
+
+TEST(dnsmasq_lends_addresses_and_knows_names)
+{
+    NETWORK(def, "<forward mode='nat'/><domain name='lab.test' localOnly='yes'/><dns><forwarder "
+                 "addr='8.8.8.8'/><txt name='t' value='a b'/><srv service='s' protocol='tcp' domain='d.test' "
+                 "target='x' port='5' priority='1' weight='2'/>"
+                 "<host ip='192.168.9.2'><hostname>h</hostname><hostname>h2</hostname></host></dns>" IP4
+                 "<tftp root='/t'/><dhcp><range start='192.168.9.2' end='192.168.9.254'><lease expiry='2' "
+                 "unit='hours'/></range>"
+                 "<host mac='52:54:00:00:00:01' name='foo' ip='192.168.9.10'/><bootp file='p.0' "
+                 "server='192.168.9.3'/></dhcp></ip>"
+                 "<ip family='ipv6' address='fd00:9::1' prefix='64'><dhcp><host id='0:1' name='six' "
+                 "ip='fd00:9::5'/></dhcp></ip>");
+    g_autofree char *conf = conf_of(def);
+    g_autofree char *hosts = NULL, *names = NULL;
+    static const char *const lines[] = { "strict-order",
+                                         "server=8.8.8.8",
+                                         "no-resolv",
+                                         "local=/lab.test/",
+                                         "domain=lab.test",
+                                         "expand-hosts",
+                                         "pid-file=/r/n.pid",
+                                         "except-interface=lo",
+                                         "bind-dynamic",
+                                         "interface=virbr9",
+                                         "txt-record=t,a b",
+                                         "srv-host=_s._tcp.d.test,x,5,1,2",
+                                         "enable-tftp",
+                                         "tftp-root=/t",
+                                         "dhcp-range=192.168.9.2,192.168.9.254,255.255.255.0,2h",
+                                         "dhcp-boot=p.0,,192.168.9.3",
+                                         "dhcp-range=fd00:9::1,static,64",
+                                         "dhcp-no-override",
+                                         "dhcp-authoritative",
+                                         "dhcp-lease-max=253",
+                                         "dhcp-hostsfile=/d/n.hostsfile",
+                                         "addn-hosts=/d/n.addnhosts",
+                                         "enable-ra" };
+    for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autofree char *line = g_strdup_printf("\n%s\n", lines[i]);
+        check_case(lines[i]);
+        check_contains(conf, line);
+    }
+    check(dnsmasq_format_hosts(def, &hosts, NULL));
+    check_str(hosts, "52:54:00:00:00:01,192.168.9.10,foo\nid:0:1,[fd00:9::5],six\n");
+    check(dnsmasq_format_names(def, &names, NULL));
+    check_str(names, "192.168.9.2\th\th2\n");
+    check(dnsmasq_is_wanted(def));
+    DONE(def);
+}
+
+TEST(dnsmasq_of_small_networks)
+{
+    NETWORK(isolated, IP4 "<dhcp><range start='192.168.9.2' end='192.168.9.9'/></dhcp></ip>");
+    NETWORK(no_names, "<dns enable='no'/>" IP4 "</ip>");
+    NETWORK(own,
+            "<dns enable='no'/>" IP4 "<dhcp><host mac='52:54:00:00:00:01' ip='192.168.9.4'/></dhcp></ip>");
+    g_autofree char *conf = conf_of(isolated), *own_conf = conf_of(own);
+
+    check_contains(conf, "\ndhcp-option=3\n"); /* no way out: no router */
+    check(!dnsmasq_is_wanted(no_names));
+    check_contains(own_conf, "\nport=0\n");
+    check_contains(own_conf, "\ndhcp-range=192.168.9.1,static,255.255.255.0\n");
+    check(!strstr(own_conf, "addn-hosts"));
+    DONE(isolated);
+    DONE(no_names);
+    DONE(own);
+}
+
+/* A line end in a document would be a line of dnsmasq's configuration, which can run programs. */
+TEST(texts_of_documents_stay_on_their_line)
+{
+    static const char *const bodies[] = {
+        "<dns><txt name='a' value='x&#10;dhcp-script=/bin/sh'/></dns>" IP4 "</ip>",
+        "<domain name='a&#10;b'/>" IP4 "</ip>",
+        IP4 "<tftp root='/t&#13;x'/></ip>",
+    };
+    g_auto(DnsmasqPaths) paths = { 0 };
+
+    dnsmasq_paths_init(&paths, "/d", "/r", "n");
+    for (size_t i = 0; i < G_N_ELEMENTS(bodies); i++) {
+        g_autoptr(Error) err = NULL;
+        char *text = NULL;
+        NETWORK(def, bodies[i]);
+        check_case(bodies[i]);
+        check_fails(dnsmasq_format_conf(def, &paths, &text, &err), err, ERROR_CONFIG_UNSUPPORTED);
+        DONE(def);
+    }
+    NETWORK(host, IP4 "<dhcp><host mac='52:54:00:00:00:01' name='a&#10;b' ip='192.168.9.4'/></dhcp></ip>");
+    g_autoptr(Error) err = NULL;
+    char *text = NULL;
+    check_fails(dnsmasq_format_hosts(host, &text, &err), err, ERROR_CONFIG_UNSUPPORTED);
+    DONE(host);
+}
+
+/* ---- leases ---- */
+
+TEST(leases_are_read_and_nonsense_is_not)
+{
+    NETWORK(def, IP4 "</ip><ip family='ipv6' address='fd00:9::1' prefix='64'></ip>");
+    g_autoptr(GPtrArray) leases =
+        network_parse_leases(def,
+                             "2000 52:54:00:00:00:01 192.168.9.7 web 01:52:54:00:00:00:01\n"
+                             "0 52:54:00:00:00:02 192.168.9.8 * *\n"
+                             "900 52:54:00:00:00:03 192.168.9.9 old *\n" /* over */
+                             "duid 00:01:00:01:2f:00:00:00:52:54:00:00:00:01\n"
+                             "2000 5242880 fd00:9::7 web 00:01:00:01:2f:00:00:00:52:54:00:00:00:05\n"
+                             "2000 zz 192.168.9.10 a *\n"
+                             "-5 52:54:00:00:00:04 192.168.9.10 a *\n"
+                             "99999999999999999999 52:54:00:00:00:04 192.168.9.10 a *\n"
+                             "2000 52:54:00:00:00:04 nowhere a *\n"
+                             "2000 52:54:00:00:00:04\n\n \n"
+                             "2000 52:54:00:00:00:06 192.168.9.11 a\x01\xff *",
+                             1000, NULL);
+
+    check_eq(leases->len, 4);
+    const NetworkLeaseInfo *web = g_ptr_array_index(leases, 0), *nameless = g_ptr_array_index(leases, 1);
+    const NetworkLeaseInfo *six = g_ptr_array_index(leases, 2), *odd = g_ptr_array_index(leases, 3);
+    check_str(web->ip, "192.168.9.7");
+    check_str(web->hostname, "web");
+    check_str(web->client_id, "01:52:54:00:00:00:01");
+    check_eq(web->prefix, 24);
+    check_eq(web->expiry_s, 2000);
+    check(!nameless->hostname && !nameless->client_id && nameless->expiry_s == 0);
+    check(six->is_v6 && six->prefix == 64);
+    check_str(six->mac, "52:54:00:00:00:05");
+    check_str(six->iaid, "5242880");
+    check(!odd->hostname);
+    g_autoptr(GPtrArray) one =
+        network_parse_leases(def,
+                             "0 52:54:00:aa:00:02 192.168.9.8 * *\n0 52:54:00:aa:00:03 192.168.9.9 * *\n",
+                             1000, "52:54:00:AA:00:03");
+    check_eq(one->len, 1);
+    DONE(def);
+}
+
+/* ---- rules ---- */
+
+TEST(rules_of_each_mode)
+{
+    NETWORK(nat,
+            "<forward mode='nat' dev='eth0'><nat><address start='10.0.0.1' end='10.0.0.3'/><port start='500' "
+            "end='600'/></nat></forward>" IP4 "</ip>");
+    NETWORK(route, "<forward mode='route'/>" IP4 "</ip>");
+    NETWORK(isolated, IP4 "</ip>");
+    NETWORK(open, "<forward mode='open'/>" IP4 "</ip>");
+    NETWORK(six, "<forward mode='nat'><nat ipv6='yes'/></forward>" IP4
+                 "</ip><ip family='ipv6' address='fd00:9::1' prefix='64'/>");
+    g_autofree char *nat_rules = firewall_format(nat), *route_rules = firewall_format(route);
+    g_autofree char *isolated_rules = firewall_format(isolated), *open_rules = firewall_format(open);
+    g_autofree char *six_rules = firewall_format(six);
+
+    check_contains(nat_rules, "snat ip to 10.0.0.1-10.0.0.3:500-600");
+    check_contains(nat_rules, "oifname \"eth0\"");
+    check_contains(nat_rules, "ct state established,related accept");
+    check(!strstr(route_rules, "postrouting") && !strstr(route_rules, "ct state"));
+    check_contains(route_rules, "ip daddr 192.168.9.0/24 accept");
+    check(!strstr(isolated_rules, "saddr"));
+    check_contains(isolated_rules, "iifname \"virbr9\" reject");
+    check_str(open_rules, "");
+    check_contains(six_rules, "ip6 saddr fd00:9::/64");
+    check_contains(six_rules, "ip6 daddr != fd00:9::/64");
+    DONE(nat);
+    DONE(route);
+    DONE(isolated);
+    DONE(open);
+    DONE(six);
+}
