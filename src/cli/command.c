@@ -24,8 +24,8 @@ static const struct {
     [GROUP_SECRET] = { "secret", "Secrets" },
     [GROUP_SNAPSHOT] = { "snapshot", "Snapshots", true },
     [GROUP_BACKUP] = { "backup", "Backups", true },
-    [GROUP_POOL] = { "pool", "Storage pools", true },
-    [GROUP_VOLUME] = { "volume", "Storage volumes", true },
+    [GROUP_POOL] = { "pool", "Storage pools" },
+    [GROUP_VOLUME] = { "volume", "Storage volumes" },
     [GROUP_LODGE] = { "lodge", "Lodge's own" },
     [GROUP_SHELL] = { "shell", "The shell itself" },
 };
