@@ -274,11 +274,27 @@ static void network_init_paths(Network *network)
     dnsmasq_paths_init(&network->paths, paths->dnsmasq, paths->run_network, network->name);
 }
 
+/* What a document asks for is done or refused by name. */
+static bool network_check_gaps(const NetworkDef *def, Error **err)
+{
+    if (def->bandwidth)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "network '%s': limits on all of its traffic (/network/bandwidth) are not supported "
+                         "by this "
+                         "version",
+                         def->name);
+    return true;
+}
+
 AWAITS static bool network_start_hook(Object *object, void *new_def, unsigned flags, Error **err)
 {
     Network *network = (Network *)object;
     NetworkDef *def = new_def;
 
+    if (!network_check_gaps(def, err)) {
+        xml_table_free(&network_table, def);
+        return false;
+    }
     network_fill_live(def);
     network_init_paths(network);
     fiber_shield_begin(); /* what was made halfway is taken back whole */

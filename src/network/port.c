@@ -232,6 +232,13 @@ static bool port_fill(const Network *network, NetworkPortDef *port, Error **err)
         port->isolated = def->isolated;
     if (!port->bandwidth && group && group->bandwidth)
         port->bandwidth = xml_table_copy(&network_bandwidth_table, group->bandwidth);
+    if (port->bandwidth && (port->bandwidth->outbound ||
+                            (port->bandwidth->inbound && port->bandwidth->inbound->floor_kBps.is_set)))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "network '%s': limits on what a guest sends (bandwidth/outbound) and guaranteed "
+                         "rates "
+                         "(@floor) are not supported by this version",
+                         network->name);
     if (!port->vlan)
         port->vlan = copy_part(&vlan_table, group ? group->vlan : NULL, def->vlan);
     if (!port->virtual_port)
