@@ -515,8 +515,8 @@ LOSSES = (
     ("disk", "<backenddomain name='x'/>", "/domain/devices/disk[1]/backenddomain"),
     ("interface", "<link state='down'/>", "/domain/devices/interface[1]/link/@state"),
     ("interface", "<filterref filter='clean-traffic'/>", "/domain/devices/interface[1]/filterref/@filter"),
-    ("interface", "<bandwidth><inbound average='1000'/></bandwidth>",
-     "/domain/devices/interface[1]/bandwidth/inbound"),
+    ("interface", "<bandwidth><outbound average='1000'/></bandwidth>",
+     "/domain/devices/interface[1]/bandwidth/outbound"),
     ("domain", "<memtune><hard_limit unit='KiB'>65536</hard_limit></memtune>", "/domain/memtune"),
     ("domain", "<cputune><shares>512</shares></cputune>", "/domain/cputune/shares"),
 )
