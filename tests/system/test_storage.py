@@ -39,8 +39,12 @@ def temporaries(folder):
     return [p.name for p in folder.iterdir() if p.name.startswith(".lodge-")]
 
 
+@mark(daemon=False)
 def test_fresh_host_has_its_default_pool(host):
     """It is there, active and autostarted, until its owner removes it. rows: storage-pool-15"""
+    if not host.is_reference:
+        host.path("etc/libvirt/storage").rmdir()
+    host.start_daemon()
     if not host.is_reference:
         wait_until(lambda: active_pools(host) == ["default"], "the pool 'default' is active")
         pool = host.conn.storagePoolLookupByName("default")
