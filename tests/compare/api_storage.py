@@ -3,15 +3,15 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import os
-import time
 
 import libvirt
-from lodgetest.host import Loop
+from lodgetest.host import Loop, wait_until
 from storage_documents import BAD_POOLS, BAD_VOLUMES, kinds, pools, volumes
 
 UUID = "22222222-2222-4222-8222-222222222222"
 POOL = """<pool type='dir'><name>api</name><uuid>22222222-2222-4222-8222-222222222222</uuid>
 <target><path>%s/api</path></target></pool>"""
+MARKER = "<pool type='dir'><name>marker</name><target><path>/nowhere</path></target></pool>"
 VOLUME = "<volume><name>%s</name><capacity>%d</capacity>%s<target><format type='%s'/></target></volume>"
 
 
@@ -33,13 +33,13 @@ class Events:
         self.seen.append((pool.name(), "refresh"))
 
     def take(self):
-        """Events come after the answers; the last call's have come when the next one's answer has."""
-        self.conn.getLibVersion()
-        end = time.monotonic() + 0.3
-        while time.monotonic() < end:
-            time.sleep(0.02)
+        """Events keep their order: those of the calls before have come when those of a pool that is made now have."""
+        marker = self.conn.storagePoolDefineXML(MARKER)
+        marker.undefine()
+        end = ("marker", libvirt.VIR_STORAGE_POOL_EVENT_UNDEFINED, 0)
+        wait_until(lambda: end in self.seen, "the events of the marker")
         seen, self.seen = self.seen, []
-        return seen
+        return [event for event in seen if event[0] != "marker"]
 
 
 

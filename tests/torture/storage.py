@@ -9,6 +9,7 @@ import subprocess
 
 import libvirt
 
+from connection import Connection
 from lodgetest.host import *
 from torture import Load
 
@@ -16,29 +17,17 @@ GONE = "gone"
 MIB = 1 << 20
 
 
-class Volume:
+class Volume(Connection):
     """One volume, driven by one client. What it may be: every (format, capacity, is it a copy?) that the answers so far
     allow."""
 
     def __init__(self, host, number, seed):
-        self.host = host
+        super().__init__(host)
         self.name = f"v{number}"
         self.path = host.path(f"data/p/{self.name}")
         self.chance = random.Random(f"{seed}/{number}")
         self.allowed = {GONE}
         self.count = 0
-        self.conn = None
-
-    def connect(self):
-        self.conn = libvirt.open(self.host.daemon.uri)
-
-    def drop(self):
-        try:
-            if self.conn:
-                self.conn.close()
-        except libvirt.libvirtError:
-            pass
-        self.conn = None
 
     def pool(self):
         return self.conn.storagePoolLookupByName("p")

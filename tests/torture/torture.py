@@ -12,13 +12,14 @@ import xml.etree.ElementTree as ElementTree
 import libvirt
 import libvirt_qemu
 
+from connection import Connection
 from lodgetest.host import *
 
 RUNNING, PAUSED, SHUTOFF = libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_SHUTOFF
 GONE = "gone"  # no such machine
 
 
-class Machine:
+class Machine(Connection):
     """One machine, driven by one client. What it may be: every state that the answers so far allow.
 
     allowed   the states that it may be in; one, unless an operation was interrupted
@@ -27,7 +28,7 @@ class Machine:
     """
 
     def __init__(self, host, number, seed):
-        self.host = host
+        super().__init__(host)
         self.name = f"m{number}"
         self.chance = random.Random(f"{seed}/{number}")
         self.allowed = {GONE}
@@ -37,21 +38,9 @@ class Machine:
         self.id = None  # known while it runs and nothing that changes it is under way
         self.uuid = f"00000000-0000-4000-8000-{number:012d}"
         self.count = 0
-        self.conn = None
 
     def xml(self, version):
         return self.host.guests.sector(self.name, uuid=self.uuid, description=f"version {version}")
-
-    def connect(self):
-        self.conn = libvirt.open(self.host.daemon.uri)
-
-    def drop(self):
-        try:
-            if self.conn:
-                self.conn.close()
-        except libvirt.libvirtError:
-            pass
-        self.conn = None
 
     def step(self):
         """One random operation. The states it may lead to are noted before it is asked for, and narrowed to the
