@@ -277,9 +277,10 @@ GArray *vm_huge_pages_list(const char *dir_name);
 /* Makes these folders for the live machine, if it uses huge pages; else *ret_list stays as it is. */
 AWAITS MUST_CHECK bool vm_prepare_huge_pages(Vm *vm, GArray **ret_list, Error **err);
 AWAITS void vm_remove_huge_pages(const DomainDef *def, const char *lib_dir);
-/* Asks QEMU what the first of the guest's @cpus (of MonitorCpu) has. ERROR_OPERATION_FAILED: not what
- * check='full' demands. */
-AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, const GPtrArray *cpus, Error **err);
+/* Can QEMU tell what CPUID says in the guest? */
+bool vm_has_cpuid(const Vm *vm);
+/* Takes that from what a new QEMU answered. ERROR_OPERATION_FAILED: not what check='full' demands. */
+MUST_CHECK bool vm_take_cpu(Vm *vm, const MonitorWelcome *welcome, Error **err);
 /* The document of a running machine as users see it: with the CPU that QEMU gave. Caller owns. */
 char *vm_xml_format_live(Vm *vm, unsigned format_flags);
 /* Puts a firmware of this host in the place of <os firmware=>, as firmware_choose(). */

@@ -634,10 +634,10 @@ static bool reattach_sync(Vm *vm, Error **err)
 /* It runs, whatever its CPU. */
 static void reattach_query_cpu(Vm *vm)
 {
-    g_auto(MonitorWelcome) welcome = { 0 };
+    g_auto(MonitorWelcome) welcome = { .has_cpuid = vm_has_cpuid(vm) };
 
     if (monitor_welcome(vm_monitor(vm), &welcome, 0, NULL))
-        (void)!vm_query_cpu(vm, welcome.cpus, NULL);
+        (void)!vm_take_cpu(vm, &welcome, NULL);
 }
 
 static bool reattach_hook(Vm *vm, Error **err)
