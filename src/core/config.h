@@ -40,6 +40,7 @@ typedef struct Config {
     gid_t *qemu_groups; /* supplementary; never empty */
     size_t n_qemu_groups;
     bool is_privileged; /* we are root: the machines' user may differ from ours */
+    bool secrets_encrypted;
     bool dynamic_ownership;
     bool remember_owner;
     char *vnc_listen;
