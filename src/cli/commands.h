@@ -9,6 +9,8 @@ extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];
 extern const CliCommand commands_save[];
 extern const CliCommand commands_image[];
+extern const CliCommand commands_disk[];
+extern const CliCommand commands_grow[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_device[];
 extern const CliCommand commands_stats[];

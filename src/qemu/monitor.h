@@ -139,6 +139,10 @@ typedef struct MonitorBlockNode {
 AWAITS MUST_CHECK bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_nodes,
                                                  Error **err);
 
+/* Gives the node a new size, which the guest hears of. */
+AWAITS MUST_CHECK bool monitor_resize_block(Qmp *qmp, const char *node_name, uint64_t bytes,
+                                            uint64_t timeout_ms, Error **err);
+
 /* The CD or floppy drive @alias: opens (@force: also when the guest locked it) or closes its tray; takes out
  * or puts in the node @node_name. */
 AWAITS MUST_CHECK bool monitor_open_tray(Qmp *qmp, const char *alias, bool force, uint64_t timeout_ms,

@@ -470,10 +470,12 @@ bool image_order_run(Host *host, const ImageOrder *order, const Caller *caller, 
     return true;
 }
 
-bool image_describe(Host *host, const char *image, const char *format, char **ret_json, Error **err)
+bool image_describe(Host *host, const char *image, const char *format, const char *what, char **ret_json,
+                    Error **err)
 {
     g_auto(ImageFile) file = { 0 };
 
     return image_file_find(host, image, format, ROLE_READ, &file, err) &&
+           (!what || image_guard_check(host, file.path, NULL, what, err)) &&
            image_guard_describe(host, file.path, file.format, ret_json, err);
 }

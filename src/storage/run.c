@@ -5,11 +5,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "storage/run.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/process.h"
 #include "storage/pool_backend.h"
 
@@ -98,15 +101,31 @@ static bool run_failed(const char *line, const ProcessOutput *output, Error **er
                      WEXITSTATUS(output->status), said);
 }
 
+/* Programs open /dev/stdin again and again (Ceph's, for a key): a pipe would be empty the second time. */
+static int open_input(const char *input, Error **err)
+{
+    AUTO_FD fd = memfd_create("input", MFD_CLOEXEC);
+    const size_t len = strlen(input);
+
+    if (fd < 0 || write(fd, input, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0) {
+        error_set_errno(err, errno, "cannot keep the input of a program");
+        return -1;
+    }
+    return fd_steal(&fd);
+}
+
 bool storage_run_with(const StorageRun *run, int *ret_status, char **ret_out, Error **err)
 {
     g_autofree char *program = find_program(run->argv[0]);
     g_auto(ProcessOutput) output = { 0 };
+    AUTO_FD input = -1;
 
     if (!program) {
         error_set_errno(err, ENOENT, "Cannot find '%s' in path", run->argv[0]);
         return error_hint(err, "install the package '%s'", run->package);
     }
+    if (run->input && (input = open_input(run->input, err)) < 0)
+        return false;
     g_autofree char *line = command_line(program, run->argv);
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
     g_ptr_array_add(argv, program);
@@ -116,11 +135,10 @@ bool storage_run_with(const StorageRun *run, int *ret_status, char **ret_out, Er
     char **env = make_environment(run->environment);
     const ProcessSpec spec = { .argv = (const char *const *)argv->pdata,
                                .envp = (const char *const *)env,
-                               .stdin_fd = -1,
+                               .stdin_fd = input,
                                .stdout_fd = -1,
                                .stderr_fd = -1 };
-    const bool ok = process_run(&spec, run->input, run->input ? strlen(run->input) : 0, OUTPUT_MAX,
-                                run->timeout_ms, &output, err);
+    const bool ok = process_run(&spec, NULL, 0, OUTPUT_MAX, run->timeout_ms, &output, err);
     environment_wipe(env);
     if (!ok)
         return error_prefix(err, "Child process (%s)", line);

@@ -54,6 +54,17 @@ TEST(secrets_reach_the_program_and_no_message)
     check(strstr(error_message(err), "hidden") == NULL);
 }
 
+TEST(input_can_be_opened_again_and_again)
+{
+    const char *const argv[] = { "/bin/sh", "-c", "cat /dev/stdin /dev/stdin", NULL };
+    const StorageRun run = { .argv = argv, .package = "dash", .timeout_ms = 20000, .input = "key" };
+    g_autoptr(Error) err = NULL;
+    g_autofree char *out = NULL;
+
+    check(storage_run_with(&run, NULL, &out, &err));
+    check_str(out, "keykey");
+}
+
 TEST(one_that_does_not_end_is_ended)
 {
     const char *const argv[] = { "/bin/sleep", "1000", NULL };
