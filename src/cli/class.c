@@ -97,10 +97,10 @@ static bool fill_parent(Cli *cli, const CliClass *class, const CliArgs *args, Ro
     return true;
 }
 
-static void call_init(RowCall *call, int32_t proc)
+static void call_init(RowCall *call, uint32_t program, int32_t proc)
 {
-    *call = (RowCall){ .program = WIRE_PROGRAM_REMOTE, .proc = proc };
-    call->info = wire_proc_find(wire_program_find(WIRE_PROGRAM_REMOTE), proc);
+    *call = (RowCall){ .program = program ? program : WIRE_PROGRAM_REMOTE, .proc = proc };
+    call->info = wire_proc_find(wire_program_find(call->program), proc);
     call->args = g_malloc0(MAX(wire_type_size(call->info->args), 1));
 }
 
@@ -117,7 +117,7 @@ static bool lookup_by(Cli *cli, const CliClass *class, const CliLookup *how, con
                       const char *text, void *ret_handle, bool *ret_tried, Error **err)
 {
     g_auto(RowCall) call = { 0 };
-    call_init(&call, how->proc);
+    call_init(&call, 0, how->proc);
     const WireField *field = wire_field_find(call.info->args, how->member);
     bool known = true;
     *ret_tried = false;
@@ -176,7 +176,7 @@ bool class_lookup(Cli *cli, const CliClass *class, const CliArgs *args, void *re
     }
     g_auto(RowCall) call = { 0 };
     bool known = true;
-    call_init(&call, class->current);
+    call_init(&call, 0, class->current);
     if (!fill_parent(cli, class, args, &call, &known, err) || !row_call(cli, &call, err))
         return false;
     take_handle(class, &call, ret_handle);
@@ -217,6 +217,7 @@ typedef struct Asker {
     const CliClass *class;
     const void *handle;
     RowCall last; /* its arguments are borrowed */
+    uint32_t program;
     unsigned flags;
     bool failed;
     XmlDoc *doc;
@@ -233,14 +234,15 @@ static void asker_forget(Asker *asker)
     asker->doc = NULL;
 }
 
-static bool asker_ask(Asker *asker, int32_t proc, unsigned flags)
+static bool asker_ask(Asker *asker, uint32_t program, int32_t proc, unsigned flags)
 {
     RowCall *call = &asker->last;
-    if (call->proc == proc && asker->flags == flags)
+    if (call->proc == proc && asker->program == program && asker->flags == flags)
         return !asker->failed;
     asker_forget(asker);
+    asker->program = program;
     asker->flags = flags;
-    call_init(call, proc);
+    call_init(call, program, proc);
     const WireField *field = &wire_fields[wire_types[call->info->args].first_field];
     if (field->kind == WIRE_STRUCT)
         memcpy((char *)call->args + field->offset, asker->handle, wire_type_size(asker->class->handle));
@@ -254,7 +256,7 @@ static bool asker_ask(Asker *asker, int32_t proc, unsigned flags)
 
 static char *asker_xpath(Asker *asker, const char *xpath)
 {
-    if (!asker_ask(asker, asker->class->get_xml, 0))
+    if (!asker_ask(asker, 0, asker->class->get_xml, 0))
         return NULL;
     if (!asker->doc && !xml_parse(row_string(&asker->last, "xml"), &asker->doc, NULL))
         return NULL;
@@ -311,6 +313,26 @@ static char *fact_usage(const WireSecret *secret)
                : NULL;
 }
 
+/* NULL: nobody. */
+static char *fact_users(const WireLodgeVolumeUsersRet *ret, Json **ret_value)
+{
+    if (ret->n_users == 0)
+        return NULL;
+    GString *text = g_string_new(NULL);
+    *ret_value = json_array();
+    for (unsigned i = 0; i < ret->n_users; i++) {
+        const WireLodgeImageUser *user = &ret->users[i];
+        json_array_append_new(*ret_value, json_pack("{ss ss}", "kind", user->kind, "name", user->name));
+        bool is_overlay = strcmp(user->kind, "backing-of") == 0;
+        g_string_append_printf(text, "%s%s%s%s", i ? ", " : "", is_overlay ? "volume " : "machine ",
+                               user->name,
+                               is_overlay                                   ? " (based on it)"
+                               : strcmp(user->kind, "machine-running") == 0 ? " (running)"
+                                                                            : "");
+    }
+    return g_string_free(text, FALSE);
+}
+
 /* NULL: not known. *ret_value: what JSON shows if it is not the text. */
 static char *fact_text(Asker *asker, const CliFact *fact, Json **ret_value)
 {
@@ -331,10 +353,12 @@ static char *fact_text(Asker *asker, const CliFact *fact, Json **ret_value)
     default:
         break;
     }
-    if (!asker_ask(asker, fact->proc, fact->flags))
+    if (!asker_ask(asker, fact->program, fact->proc, fact->flags))
         return NULL;
     if (fact->kind == FACT_TEXT)
         return g_strdup(row_string(call, member));
+    if (fact->kind == FACT_USERS)
+        return fact_users(call->ret, ret_value);
     uint64_t number = row_number(call, member);
     if (fact->kind == FACT_SIZE) {
         if (wire_field_find(call->info->ret, "state") && row_number(call, "state") == 0)

@@ -41,7 +41,8 @@ typedef enum FactKind {
     FACT_TEXT,   /* a string in an answer */
     FACT_XML,    /* what the XPath .member finds in the XML */
     FACT_TIME,   /* seconds since 1970 that an XPath finds */
-    FACT_USAGE   /* of a secret */
+    FACT_USAGE,  /* of a secret */
+    FACT_USERS   /* who needs a volume: only where there are some */
 } FactKind;
 
 enum { IN_LIST = 1, IN_INFO = 2, IN_LIST_JSON = 4 };
@@ -49,8 +50,9 @@ enum { IN_LIST = 1, IN_INFO = 2, IN_LIST_JSON = 4 };
 struct CliFact {
     const char *label; /* NULL ends the list */
     const char *key;
-    uint8_t kind;  /* FactKind */
-    uint8_t where; /* IN_... */
+    uint8_t kind;     /* FactKind */
+    uint8_t where;    /* IN_... */
+    uint32_t program; /* of the procedure; 0: the main one */
     int32_t proc;
     unsigned flags; /* of the procedure */
     const char *member;

@@ -54,7 +54,7 @@ void machine_open(Host *host)
     secret_open(host);
     network_open(host);
     pool_open(host);
-    host->pools->list_users = machine_list_users;
+    host->pools->walk_images = machine_walk_images;
     host_on_free(host, machine_close);
 }
 

@@ -3,9 +3,11 @@
 #include "rpc/convert.h"
 #include "rpc/handle_object.h"
 #include "rpc/handlers.h"
+#include "storage/image_users.h"
 #include "storage/volume.h"
 
 #define VOLUMES_MAX 16384 /* of one answer */
+#define USERS_MAX 16384
 
 /* RPC_HANDLER for procedures whose arguments begin with a pool. */
 #define POOL_HANDLER(name)                                                                                   \
@@ -193,7 +195,7 @@ POOL_HANDLER(storage_vol_create_xml_from)
 
 VOLUME_HANDLER(storage_vol_delete)
 {
-    return volume_delete(volume, args->flags, call->proc->api, rpc_caller(call), err);
+    return volume_delete(volume, args->flags, VOLUME_UNUSED, call->proc->api, rpc_caller(call), err);
 }
 
 VOLUME_HANDLER(storage_vol_wipe)
@@ -254,6 +256,63 @@ VOLUME_HANDLER(storage_vol_download)
     return volume_download(volume, args->offset, args->length, args->flags, call->proc->api, rpc_caller(call),
                            &call->stream, err);
 }
+
+/* ---- Lodge's own calls ---- */
+
+VOLUME_HANDLER(lodge_volume_users)
+{
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    g_autoptr(GPtrArray) users = image_list_users(call->host, volume_path(volume), false, NULL);
+    ret->n_users = MIN(users->len, USERS_MAX);
+    ret->users = g_new0(WireLodgeImageUser, MAX(ret->n_users, 1));
+    for (guint i = 0; i < ret->n_users; i++) {
+        const ImageUser *user = g_ptr_array_index(users, i);
+        ret->users[i].kind = g_strdup(enum_name(&image_user_kind_names, user->kind));
+        ret->users[i].name = g_strdup(user->name);
+    }
+    return true;
+}
+
+VOLUME_HANDLER(lodge_volume_delete)
+{
+    return volume_delete(volume, args->flags, VOLUME_UNNEEDED, call->proc->api, rpc_caller(call), err);
+}
+
+RPC_HANDLER(lodge_volume_orphans)
+{
+    g_autoptr(GPtrArray) volumes = NULL;
+
+    if (!rpc_check_flags(call, args->flags, 0, err) ||
+        !image_list_orphans(call->host, args->pool, &volumes, err))
+        return false;
+    if (volumes->len > VOLUMES_MAX) {
+        error_set(err, ERROR_OPERATION_FAILED, "%u volumes are more than the %d that one answer holds",
+                  volumes->len, VOLUMES_MAX);
+        return error_hint(err, "ask about one pool");
+    }
+    ret->volumes = g_new0(WireLodgeOrphan, MAX(volumes->len, 1));
+    ret->n_volumes = volumes->len;
+    for (guint i = 0; i < volumes->len; i++) {
+        Volume *volume = g_ptr_array_index(volumes, i);
+        const VolumeFacts facts = volume_facts(volume);
+        ret->volumes[i] = (WireLodgeOrphan){ .pool = g_strdup(volume_pool_name(volume)),
+                                             .name = g_strdup(volume_name(volume)),
+                                             .path = g_strdup(volume_path(volume)),
+                                             .format = g_strdup(facts.format),
+                                             .capacity = facts.capacity_bytes,
+                                             .allocation = facts.allocation_bytes,
+                                             .modified_s = facts.modified_s };
+    }
+    return true;
+}
+
+const RpcEntry rpc_entries_lodge_storage[] = {
+    RPC_ENTRY(lodge_volume_users),
+    RPC_ENTRY(lodge_volume_delete),
+    RPC_ENTRY(lodge_volume_orphans),
+    { 0 },
+};
 
 const RpcEntry rpc_entries_storage[] = {
     RPC_OBJECT(connect_num_of_storage_pools, num_active, pool_class),

@@ -13,42 +13,20 @@
 #include "base/worker.h"
 #include "storage/chain.h"
 #include "storage/image_copy.h"
-#include "storage/pool_backend.h"
+#include "storage/image_users.h"
 #include "storage/source_name.h"
-
-/* Names of machines (running ones alone, or all) and volumes; owned texts. */
-static GPtrArray *image_list_users(Host *host, const char *path, const char *except, bool running)
-{
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    GHashTableIter iter;
-    gpointer value = NULL;
-
-    pools_read_all(host);
-    if (host->pools->list_users)
-        host->pools->list_users(host, path, running, names);
-    for (guint i = 0; i < names->len; i++) {
-        g_autofree char *name = g_ptr_array_index(names, i);
-        g_ptr_array_index(names, i) = g_strdup_printf("machine '%s'", name);
-    }
-    g_hash_table_iter_init(&iter, host->pools->by_path);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const Volume *volume = value;
-        if (volume->def->backing && g_strcmp0(volume->def->backing->path, path) == 0 &&
-            g_strcmp0(volume->def->target.path, except) != 0)
-            g_ptr_array_add(names,
-                            g_strdup_printf("volume '%s' of pool '%s'", volume->name, volume->pool_name));
-    }
-    return names;
-}
 
 bool image_guard_check(Host *host, const char *path, const char *except, const char *what, Error **err)
 {
-    g_autoptr(GPtrArray) names = image_list_users(host, path, except, true);
+    g_autoptr(GPtrArray) users = image_list_users(host, path, false, except);
 
-    if (names->len == 0)
+    for (guint i = users->len; i-- > 0;) { /* a machine that does not run is no reason */
+        if (((const ImageUser *)g_ptr_array_index(users, i))->kind == IMAGE_USER_MACHINE)
+            g_ptr_array_remove_index(users, i);
+    }
+    if (users->len == 0)
         return true;
-    g_ptr_array_add(names, NULL);
-    g_autofree char *text = g_strjoinv(", ", (char **)names->pdata);
+    g_autofree char *text = image_users_describe(users);
     error_set(err, ERROR_INVALID_STATE, "cannot %s image '%s': it is needed by %s", what, path, text);
     return error_hint(err, "stop the machine, or make a copy with 'lodge image convert'");
 }
@@ -182,17 +160,19 @@ static Json *bitmaps_json(const GPtrArray *bitmaps)
     return list;
 }
 
-static Json *users_json(Host *host, const char *path)
+AWAITS static Json *users_json(Host *host, const char *path)
 {
-    g_autoptr(GPtrArray) names = image_list_users(host, path, NULL, false);
+    g_autoptr(GPtrArray) users = image_list_users(host, path, false, NULL);
     Json *list = json_array();
 
-    for (guint i = 0; i < names->len; i++)
-        json_array_append_new(list, json_string(g_ptr_array_index(names, i)));
+    for (guint i = 0; i < users->len; i++) {
+        g_autofree char *text = image_user_describe(g_ptr_array_index(users, i));
+        json_array_append_new(list, json_string(text));
+    }
     return list;
 }
 
-static Json *image_json(Host *host, const ChainImage *image, uint64_t allocated)
+AWAITS static Json *image_json(Host *host, const ChainImage *image, uint64_t allocated)
 {
     static const char *const encryption_names[] = { NULL, "aes", "luks", "luks2" };
     const ImageInfo *info = &image->info;

@@ -68,13 +68,16 @@ struct Pool {
     sd_event_source *retry;
 };
 
+/* The texts are borrowed. */
+typedef void (*ImageVisit)(void *arg, const char *path, const char *machine, bool is_running);
+
 /* What the room keeps for all pools. */
 struct PoolRoom {
     GHashTable *by_path; /* path of the volume (owned) -> Volume */
     GHashTable *by_key;  /* the same for those whose key is no path */
-    /* Set by whoever knows: adds the names (owned) of machines with @path in their chains of disks; only
-     * those that run, if @running. NULL: there are none. */
-    void (*list_users)(Host *host, const char *path, bool running, GPtrArray *names);
+    /* Set by whoever knows: tells the path of each image that a machine needs, of those that run and of
+     * those that are defined; never waits. NULL: there are none. */
+    void (*walk_images)(Host *host, ImageVisit visit, void *arg);
     int inotify_fd; /* -1: none */
     sd_event_source *inotify_source;
     GHashTable *watches; /* of inotify -> Pool */
@@ -164,7 +167,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
 AWAITS MUST_CHECK bool volume_look(Volume *volume, Error **err);
 MUST_CHECK bool volume_require_free(const Volume *volume, Error **err); /* no other operation */
 /* Refuses to @what ("wipe") the volume that a running machine uses. */
-MUST_CHECK bool volume_require_unused(const Volume *volume, const char *what, Error **err);
+AWAITS MUST_CHECK bool volume_require_unused(const Volume *volume, const char *what, Error **err);
 /* What was done to the file @name shows in the pool's sizes, too. */
 AWAITS void pool_note_change(Pool *pool, const char *name);
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/worker.h"
 #include "storage/image_make.h"
+#include "storage/image_users.h"
 #include "storage/pool_backend.h"
 #include "wire/wire_enums.h"
 
@@ -311,6 +312,17 @@ bool volume_get_info(Volume *volume, unsigned flags, const char *function, int *
     return true;
 }
 
+VolumeFacts volume_facts(const Volume *volume)
+{
+    const VolumeDef *def = volume->def;
+    const VolumeTimes *times = def->target.times;
+
+    return (VolumeFacts){ .format = def->target.format ? def->target.format : "",
+                          .capacity_bytes = def->capacity.value,
+                          .allocation_bytes = def->allocation.value,
+                          .modified_s = times && times->mtime ? g_ascii_strtoll(times->mtime, NULL, 10) : 0 };
+}
+
 bool volume_get_xml(Volume *volume, char **ret_xml, Error **err)
 {
     if (!volume_look(volume, err))
@@ -321,48 +333,29 @@ bool volume_get_xml(Volume *volume, char **ret_xml, Error **err)
 
 /* ---- who needs it ---- */
 
-static char *join_names(const GPtrArray *names)
-{
-    GString *text = g_string_new(NULL);
-
-    for (guint i = 0; i < names->len; i++)
-        g_string_append_printf(text, "%s'%s'", i ? ", " : "", (const char *)g_ptr_array_index(names, i));
-    return g_string_free(text, FALSE);
-}
-
 bool volume_require_unused(const Volume *volume, const char *what, Error **err)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    Host *host = volume->pool->host;
-
-    if (host->pools->list_users)
-        host->pools->list_users(host, volume_path(volume), true, names);
-    if (names->len == 0)
+    if (!volume_require(volume, err))
+        return false;
+    g_autoptr(GPtrArray) users = image_list_users(volume->pool->host, volume_path(volume), true, NULL);
+    if (users->len == 0)
         return true;
-    g_autofree char *text = join_names(names);
-    error_set(err, ERROR_INVALID_STATE, "cannot %s volume '%s': it is used by running machine %s", what,
-              volume->name, text);
+    g_autofree char *text = image_users_describe(users);
+    error_set(err, ERROR_INVALID_STATE, "cannot %s volume '%s': it is used by %s", what, volume->name, text);
     return error_hint(err, "stop the machine, or take the disk out of it");
 }
 
-/* Refuses to remove what others are based on. */
-static bool volume_require_no_overlay(const Volume *volume, Error **err)
+/* Refuses to remove what anybody needs, now or later. */
+AWAITS static bool volume_require_unneeded(const Volume *volume, Error **err)
 {
-    GHashTableIter iter;
-    gpointer value = NULL;
-
-    g_hash_table_iter_init(&iter, volume->pool->host->pools->by_path);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const Volume *other = value;
-        if (other != volume && other->def->backing &&
-            g_strcmp0(other->def->backing->path, volume->def->target.path) == 0) {
-            error_set(err, ERROR_INVALID_STATE,
-                      "cannot delete volume '%s': volume '%s' of pool '%s' is based on it", volume->name,
-                      other->name, other->pool_name);
-            return error_hint(err, "delete that one first, or copy the data into it ('lodge image rebase')");
-        }
-    }
-    return true;
+    if (!volume_require(volume, err))
+        return false;
+    g_autoptr(GPtrArray) users = image_list_users(volume->pool->host, volume_path(volume), false, NULL);
+    if (users->len == 0)
+        return true;
+    g_autofree char *text = image_users_describe(users);
+    error_set(err, ERROR_INVALID_STATE, "cannot delete volume '%s': it is needed by %s", volume->name, text);
+    return error_hint(err, "--force deletes it all the same, unless a machine runs on it");
 }
 
 bool volume_require_free(const Volume *volume, Error **err)
@@ -522,7 +515,8 @@ Volume *volume_create(Object *object, const char *xml, Volume *from, unsigned fl
 
 /* ---- changing ---- */
 
-bool volume_delete(Volume *volume, unsigned flags, const char *function, const Caller *caller, Error **err)
+bool volume_delete(Volume *volume, unsigned flags, VolumeNeed need, const char *function,
+                   const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
 
@@ -535,9 +529,9 @@ bool volume_delete(Volume *volume, unsigned flags, const char *function, const C
     if (!pool_job_begin(pool, caller, &job, err) || !object_require_active(object, err) ||
         !volume_require_free(volume, err))
         return false;
-    pools_read_all(pool->host);
-    if (!volume_require_free(volume, err) || !volume_require_unused(volume, "delete", err) ||
-        !volume_require_no_overlay(volume, err))
+    if (!(need == VOLUME_UNNEEDED ? volume_require_unneeded(volume, err)
+                                  : volume_require_unused(volume, "delete", err)) ||
+        !object_require_active(object, err) || !volume_require_free(volume, err))
         return false;
     if (!pool->backend->remove_volume)
         return error_set(err, ERROR_NOT_SUPPORTED, "storage pool does not support vol deletion");
@@ -579,8 +573,8 @@ bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, cons
                      VIR_STORAGE_VOL_RESIZE_ALLOCATE | VIR_STORAGE_VOL_RESIZE_DELTA |
                          VIR_STORAGE_VOL_RESIZE_SHRINK,
                      function, err) ||
-        !volume_look(volume, err) || !volume_require_free(volume, err) ||
-        !volume_require_unused(volume, "resize", err))
+        !volume_look(volume, err) || !volume_require_unused(volume, "resize", err) ||
+        !volume_require_free(volume, err))
         return false;
     Pool *pool = volume->pool;
     const uint64_t current = volume->def->capacity.value;
@@ -614,8 +608,8 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
 
     if (algorithm < 0 || algorithm >= VIR_STORAGE_VOL_WIPE_ALG_TRIM + 1)
         return error_set(err, ERROR_INVALID_ARGUMENT, "wiping algorithm %d not supported", algorithm);
-    if (!volume_look(volume, err) || !volume_require_free(volume, err) ||
-        !volume_require_unused(volume, "wipe", err))
+    if (!volume_look(volume, err) || !volume_require_unused(volume, "wipe", err) ||
+        !volume_require_free(volume, err))
         return false;
     Pool *pool = volume->pool;
     volume_use_begin(volume, &use);
