@@ -82,6 +82,8 @@ static const CliFact network_facts[] = {
 };
 static const CliEvent network_events[] = {
     { "lifecycle", PROC_NETWORK_EVENT_LIFECYCLE, "{kind=event|Defined,Undefined,Started,Stopped}" },
+    { "metadata-change", PROC_NETWORK_EVENT_CALLBACK_METADATA_CHANGE,
+      "type {type=type|description,title,element}, uri {uri=nsuri|?none}" },
     { 0 },
 };
 

@@ -1,6 +1,7 @@
 /* Commands that change or show the definition of a domain. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include "cli/class.h"
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/output.h"
@@ -82,45 +83,67 @@ static const CliOption name_options[] = { OPT_DOMAIN, { 0 } };
 
 /* ---- description, title, metadata ---- */
 
-static bool set_metadata(Cli *cli, const WireDomain *dom, int type, const char *text, const char *key,
-                         const char *uri, unsigned flags, Error **err)
+/* The two kinds of objects that have them; arguments and answers of their calls are laid out alike. */
+typedef struct MetadataOwner {
+    const CliClass *class;
+    int32_t set, get;
+    int missing; /* the error of what is not there */
+} MetadataOwner;
+static const MetadataOwner domain_owner = { &class_domain, PROC_DOMAIN_SET_METADATA, PROC_DOMAIN_GET_METADATA,
+                                            VIR_ERR_NO_DOMAIN_METADATA };
+static const MetadataOwner network_owner = { &class_network, PROC_NETWORK_SET_METADATA,
+                                             PROC_NETWORK_GET_METADATA, VIR_ERR_NO_NETWORK_METADATA };
+
+static const MetadataOwner *metadata_owner(const CliArgs *args)
 {
-    WireDomainSetMetadataArgs call = { .dom = *dom, .type = type, .flags = flags };
+    return cli_args_command(args)->group == GROUP_NETWORK ? &network_owner : &domain_owner;
+}
+
+static bool set_metadata(Cli *cli, const MetadataOwner *owner, const WireHandle *object, int type,
+                         const char *text, const char *key, const char *uri, unsigned flags, Error **err)
+{
+    WireDomainSetMetadataArgs call = { .dom = *object, .type = type, .flags = flags };
     /* The protocol's optional strings. */
     call.metadata = (char *)text;
     call.key = (char *)key;
     call.uri = (char *)uri;
-    return cli_call(cli, PROC_DOMAIN_SET_METADATA, &call, NULL, err);
+    return cli_call(cli, owner->set, &call, NULL, err);
 }
 
 /* *ret_text is NULL if there is none. */
-static bool get_metadata(Cli *cli, const WireDomain *dom, int type, const char *uri, unsigned flags,
-                         char **ret_text, Error **err)
+static bool get_metadata(Cli *cli, const MetadataOwner *owner, const WireHandle *object, int type,
+                         const char *uri, unsigned flags, char **ret_text, Error **err)
 {
     g_autoptr(Error) failed = NULL;
-    WireDomainGetMetadataArgs call = { .dom = *dom, .type = type, .uri = (char *)uri, .flags = flags };
+    WireDomainGetMetadataArgs call = { .dom = *object, .type = type, .uri = (char *)uri, .flags = flags };
     WireDomainGetMetadataRet ret;
     *ret_text = NULL;
-    if (cli_call(cli, PROC_DOMAIN_GET_METADATA, &call, &ret, &failed)) {
+    if (cli_call(cli, owner->get, &call, &ret, &failed)) {
         *ret_text = ret.metadata;
         return true;
     }
-    if (wire_error_code(failed) == VIR_ERR_NO_DOMAIN_METADATA)
+    if (wire_error_code(failed) == owner->missing)
         return true;
     return error_propagate(err, g_steal_pointer(&failed));
 }
 
-static const CliOption desc_options[] = {
-    OPT_DOMAIN,
-    OPT_AFFECT,
-    OPT_BOOL("title", "the title instead of the description"),
-    OPT_BOOL("edit", "change it in an editor"),
-    OPT(CLI_STRING, "new-desc", "the new text; an empty one removes it", .flags = CLI_MANY | CLI_EMPTY_OK),
-    { 0 },
-};
+#define OPT_NETWORK                                                                                          \
+    OPT(CLI_STRING, "network", "name or UUID of the network", .class = &class_network, .flags = CLI_REQUIRED)
+#define OPT_AFFECT_NETWORK                                                                                   \
+    OPT_FLAG("config", VIR_NETWORK_UPDATE_AFFECT_CONFIG, "change the stored definition"),                    \
+        OPT_FLAG("live", VIR_NETWORK_UPDATE_AFFECT_LIVE, "change the running network"),                      \
+        OPT_FLAG("current", 0, "change what runs, or the definition if it does not run (the default)")
+#define DESC_OPTIONS                                                                                         \
+    OPT_BOOL("title", "the title instead of the description"), OPT_BOOL("edit", "change it in an editor"),   \
+        OPT(CLI_STRING, "new-desc", "the new text; an empty one removes it",                                 \
+            .flags = CLI_MANY | CLI_EMPTY_OK)
+
+static const CliOption desc_options[] = { OPT_DOMAIN, OPT_AFFECT, DESC_OPTIONS, { 0 } };
+static const CliOption network_desc_options[] = { OPT_NETWORK, OPT_AFFECT_NETWORK, DESC_OPTIONS, { 0 } };
 
 typedef struct EditMetadata {
-    const WireDomain *dom;
+    const MetadataOwner *owner;
+    const WireHandle *object;
     int type;
     unsigned flags;
     const char *key;
@@ -132,83 +155,89 @@ static bool metadata_apply(Cli *cli, const char *edited, bool relaxed, void *arg
     EditMetadata *edit = arg;
     g_autofree char *text = g_strdup(edited);
     g_strchomp(text);
-    return set_metadata(cli, edit->dom, edit->type, *text ? text : NULL, edit->key, edit->uri, edit->flags,
-                        err);
+    return set_metadata(cli, edit->owner, edit->object, edit->type, *text ? text : NULL, edit->key, edit->uri,
+                        edit->flags, err);
 }
 
 static bool desc_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
+    const MetadataOwner *owner = metadata_owner(args);
+    g_auto(WireDomain) object = { 0 };
     g_autofree char *old = NULL;
+    g_autofree char *kind = g_strdup(class_word(owner->class, true));
     int type = args_has(args, "title") ? VIR_DOMAIN_METADATA_TITLE : VIR_DOMAIN_METADATA_DESCRIPTION;
     const char *what = args_has(args, "title") ? "title" : "description";
     char *const *words = args_get_many(args, "new-desc");
     unsigned flags = args_flags(args);
-    if (!cli_domain(cli, args, &dom, err))
+    if (!class_lookup(cli, owner->class, args, &object, err))
         return false;
     if (*words && !args_has(args, "edit")) {
         g_autofree char *text = g_strjoinv(" ", (char **)words);
-        cli_doing(cli, "Failed to set new domain %s", what);
-        if (!set_metadata(cli, &dom, type, *text ? text : NULL, NULL, NULL, flags, err))
+        cli_doing(cli, "Failed to set new %s %s", owner->class->word, what);
+        if (!set_metadata(cli, owner, &object, type, *text ? text : NULL, NULL, NULL, flags, err))
             return false;
-        cli_message(cli, "Domain %s updated successfully", what);
+        cli_message(cli, "%s %s updated successfully", kind, what);
         return true;
     }
-    if (!get_metadata(cli, &dom, type, NULL, flags, &old, err))
+    if (!get_metadata(cli, owner, &object, type, NULL, flags, &old, err))
         return false;
     if (args_has(args, "edit")) {
         g_autofree char *text = *words ? g_strjoinv(" ", (char **)words) : g_strdup(old ? old : "");
-        g_autofree char *title = g_strdup_printf("Domain %s", what);
-        EditMetadata edit = { .dom = &dom, .type = type, .flags = flags };
+        g_autofree char *title = g_strdup_printf("%s %s", kind, what);
+        EditMetadata edit = { .owner = owner, .object = &object, .type = type, .flags = flags };
         return cli_edit(cli, title, text, metadata_apply, &edit, err);
     }
     if (old || cli->json)
         cli_print_text(cli, what, old ? old : "");
     else
-        cli_message(cli, "No %s for domain: %s", what, dom.name);
+        cli_message(cli, "No %s for %s: %s", what, owner->class->word, object.name);
     return true;
 }
 
+#define METADATA_OPTIONS                                                                                     \
+    OPT_BOOL("edit", "change it in an editor"),                                                              \
+        OPT_STRING("key", "prefix of the namespace, for new metadata"), OPT_STRING("set", "the new XML"),    \
+        OPT_BOOL("remove", "remove it")
+
 static const CliOption metadata_options[] = {
-    OPT_DOMAIN,
-    OPT_REQUIRED("uri", "namespace of the metadata"),
-    OPT_AFFECT,
-    OPT_BOOL("edit", "change it in an editor"),
-    OPT_STRING("key", "prefix of the namespace, for new metadata"),
-    OPT_STRING("set", "the new XML"),
-    OPT_BOOL("remove", "remove it"),
-    { 0 },
+    OPT_DOMAIN, OPT_REQUIRED("uri", "namespace of the metadata"), OPT_AFFECT, METADATA_OPTIONS, { 0 }
+};
+static const CliOption network_metadata_options[] = {
+    OPT_NETWORK, OPT_REQUIRED("uri", "namespace of the metadata"), OPT_AFFECT_NETWORK, METADATA_OPTIONS, { 0 }
 };
 
 static bool metadata_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    g_auto(WireDomain) dom = { 0 };
+    const MetadataOwner *owner = metadata_owner(args);
+    g_auto(WireDomain) object = { 0 };
     g_autofree char *old = NULL;
     const char *uri = args_get(args, "uri");
     const char *set = args_get(args, "set");
     unsigned flags = args_flags(args);
-    EditMetadata edit = { .dom = &dom, .type = VIR_DOMAIN_METADATA_ELEMENT, .flags = flags, .uri = uri };
+    EditMetadata edit = {
+        .owner = owner, .object = &object, .type = VIR_DOMAIN_METADATA_ELEMENT, .flags = flags, .uri = uri
+    };
     edit.key = args_get(args, "key");
     if ((set || args_has(args, "edit")) && !edit.key) {
         error_set(err, ERROR_INVALID_ARGUMENT, "namespace key is required when modifying metadata");
         return error_hint(err, "add --key PREFIX");
     }
-    if (!cli_domain(cli, args, &dom, err))
+    if (!class_lookup(cli, owner->class, args, &object, err))
         return false;
     if (set || args_has(args, "remove")) {
-        if (!set_metadata(cli, &dom, VIR_DOMAIN_METADATA_ELEMENT, set, edit.key, uri, flags, err))
+        if (!set_metadata(cli, owner, &object, VIR_DOMAIN_METADATA_ELEMENT, set, edit.key, uri, flags, err))
             return false;
         cli_message(cli, set ? "Metadata modified" : "Metadata removed");
         return true;
     }
-    WireDomainGetMetadataArgs call = { .dom = dom, .type = edit.type, .uri = (char *)uri, .flags = flags };
+    WireDomainGetMetadataArgs call = { .dom = object, .type = edit.type, .uri = (char *)uri, .flags = flags };
     WireDomainGetMetadataRet ret;
     if (args_has(args, "edit")) {
-        if (!get_metadata(cli, &dom, edit.type, uri, flags, &old, err))
+        if (!get_metadata(cli, owner, &object, edit.type, uri, flags, &old, err))
             return false;
         return cli_edit(cli, "Metadata", old ? old : "", metadata_apply, &edit, err);
     }
-    if (!cli_call(cli, PROC_DOMAIN_GET_METADATA, &call, &ret, err))
+    if (!cli_call(cli, owner->get, &call, &ret, err))
         return false;
     cli_print_text(cli, "metadata", ret.metadata);
     g_free(ret.metadata);
@@ -247,6 +276,12 @@ const CliCommand commands_define[] = {
             .json = "{\"description\": string} or {\"title\": string}; {\"message\": string} after a change"),
     COMMAND("metadata", GROUP_DOMAIN, "show or change the custom metadata of a domain", metadata_options,
             metadata_run, .exclusive = EXCLUSIVE_AFFECT "; edit set remove",
+            .json = "{\"metadata\": string}; {\"message\": string} after a change"),
+    COMMAND("net-desc", GROUP_NETWORK, "show or change the description or title of a network",
+            network_desc_options, desc_run, .exclusive = EXCLUSIVE_AFFECT,
+            .json = "{\"description\": string} or {\"title\": string}; {\"message\": string} after a change"),
+    COMMAND("net-metadata", GROUP_NETWORK, "show or change the custom metadata of a network",
+            network_metadata_options, metadata_run, .exclusive = EXCLUSIVE_AFFECT "; edit set remove",
             .json = "{\"metadata\": string}; {\"message\": string} after a change"),
     { 0 },
 };

@@ -478,6 +478,8 @@ typedef struct FilterParameter {
 
 typedef struct CharSource CharSource;
 
+typedef struct VlanDef VlanDef; /* conf/network.h, as the next */
+typedef struct VirtualPort VirtualPort;
 typedef struct InterfaceDef {
     InterfaceType type;
     bool has_mac;
@@ -515,8 +517,10 @@ typedef struct InterfaceDef {
     OptU32 coalesce_rx_frames_max;
     Tristate isolated;
     OptU32 sndbuf; /* tune */
+    VlanDef *vlan; /* NULL: none. Live: also what port group and network say */
+    VirtualPort *virtual_port;
     DeviceInfo info;
-    Kept *kept; /* ip, route, vlan, virtualport, teaming, backend, ... */
+    Kept *kept; /* ip, route, teaming, backend, ... */
 } InterfaceDef;
 
 /* ---- character devices ---- */

@@ -1,6 +1,7 @@
 /* Rows of network interfaces. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "conf/domain_rows.h"
+#include "conf/network.h"
 #include "conf/xml_internal.h"
 
 #define TYPE(...) ONLY(InterfaceDef, type, __VA_ARGS__)
@@ -53,6 +54,22 @@ static void read_plugged(InterfaceDef *interface)
     interface->type = INTERFACE_NETWORK;
 }
 
+static bool complete_virtual_port(InterfaceDef *interface, Error **err)
+{
+    switch (interface->type) {
+    case INTERFACE_NETWORK:
+        return virtual_port_complete(interface->virtual_port, false, err);
+    case INTERFACE_BRIDGE:
+    case INTERFACE_DIRECT:
+    case INTERFACE_HOSTDEV:
+        return virtual_port_complete(interface->virtual_port, true, err);
+    default:
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "<virtualport> element unsupported for <interface type='%s'>",
+                         enum_name(&interface_type_names, interface->type));
+    }
+}
+
 static bool interface_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     InterfaceDef *interface = base;
@@ -63,6 +80,8 @@ static bool interface_finish(XmlReader *reader, const xmlNode *element, void *ba
     static const InterfaceTuning no_tuning;
     if (interface->tuning && memcmp(interface->tuning, &no_tuning, sizeof(no_tuning)) == 0)
         g_clear_pointer(&interface->tuning, g_free);
+    if (interface->virtual_port && !complete_virtual_port(interface, err))
+        return false;
     static const Mac no_mac;
     interface->has_mac = memcmp(&interface->mac, &no_mac, sizeof(no_mac)) != 0;
     if (interface->mac.bytes[0] & 1)
@@ -206,8 +225,9 @@ const XmlTable interface_table =
                                     .doc = "check for addresses in VMware's range")),
                           .fallback = "generated", .doc = "the address that the guest sees"),
                GROUP("source", source_rows, HOST_SIDE, .doc = "what the interface is connected to"),
-               KEPT("vlan", .doc = "VLAN tags"),
-               KEPT("virtualport", .doc = "parameters of a virtual switch port"),
+               OBJECT("vlan", InterfaceDef, vlan, &vlan_table, HOST_SIDE, .doc = "VLAN tags"),
+               OBJECT("virtualport", InterfaceDef, virtual_port, &virtual_port_table, HOST_SIDE,
+                      .doc = "parameters of a virtual switch port"),
                KEPT("ip", .doc = "guest address (containers, user networks)"),
                KEPT("route", .doc = "guest route"),
                GROUP("bandwidth",

@@ -69,6 +69,7 @@ typedef struct NetworkRoute {
 
 typedef struct NetworkForwarder {
     char *domain, *address;
+    OptU32 port;
 } NetworkForwarder;
 typedef struct NetworkTxt {
     char *name, *value;
@@ -103,18 +104,22 @@ typedef struct VlanTag {
     uint32_t id;    /* 0..4095 */
     uint8_t native; /* VlanNative */
 } VlanTag;
-typedef struct VlanDef { /* of networks and of machines' interfaces */
+struct VlanDef { /* of networks and of machines' interfaces */
     Tristate trunk;
     GPtrArray *tags; /* VlanTag */
-} VlanDef;
+};
 extern const XmlTable vlan_table;
 
-typedef struct VirtualPort {
+struct VirtualPort {
     char *type; /* NULL: not said; 802.1Qbg, 802.1Qbh, openvswitch, midonet */
     OptU32 manager_id, type_id, type_id_version;
     char *instance_id, *interface_id, *profile_id;
-} VirtualPort;
+};
 extern const XmlTable virtual_port_table;
+bool virtual_port_is_openvswitch(const VirtualPort *port); /* NULL: no */
+/* Does a type that is known have what it needs? @required: there must be one. The ids that follow from none
+ * are made up. ERROR_XML_INVALID, ERROR_CONFIG_UNSUPPORTED */
+MUST_CHECK bool virtual_port_complete(VirtualPort *port, bool required, Error **err);
 
 typedef struct NetworkPortgroup {
     char *name;
@@ -167,7 +172,7 @@ typedef struct NetworkDef {
     bool has_mac;
     Mac mac; /* of the bridge */
     char *domain;
-    Tristate domain_local_only;
+    Tristate domain_local_only, domain_register;
     NetworkDns *dns;
     VlanDef *vlan;
     NetworkBandwidth *bandwidth;

@@ -41,6 +41,11 @@ static bool vlan_finish(XmlReader *reader, const xmlNode *element, void *base, E
                          "tag");
     if (vlan->tags->len > 1)
         vlan->trunk = TRISTATE_ON;
+    unsigned n_native = 0;
+    for (guint i = 0; i < vlan->tags->len; i++)
+        n_native += ((const VlanTag *)g_ptr_array_index(vlan->tags, i))->native != VLAN_NATIVE_NONE;
+    if (n_native > 1)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "duplicate native vlan setting");
     return true;
 }
 
@@ -96,7 +101,9 @@ static const XmlTable forwarder_table =
     TABLE(NetworkForwarder, "dns-forwarder",
           ROWS(ATTR("domain", NetworkForwarder, domain, .doc = "only names below this domain"),
                ATTR("addr", NetworkForwarder, address,
-                    .doc = "address of the server; absent: as the host asks")),
+                    .doc = "address of the server; absent: as the host asks"),
+               ATTR("port", NetworkForwarder, port, .min = 1, .max = 65535, .doc = "its port",
+                    .fallback = "53")),
           .doc = "Where names are asked for.");
 const XmlTable network_dns_txt_table =
     TABLE(NetworkTxt, "dns-txt",
@@ -340,7 +347,9 @@ const XmlTable network_table =
                GROUP("domain",
                      ROWS(ATTR("name", NetworkDef, domain, .doc = "name"),
                           YES_NO("localOnly", NetworkDef, domain_local_only,
-                                 .doc = "its names are not asked for outside")),
+                                 .doc = "its names are not asked for outside"),
+                          YES_NO("register", NetworkDef, domain_register,
+                                 .doc = "this host resolves its names, too")),
                      .doc = "DNS domain of the guests"),
                OBJECT("dns", NetworkDef, dns, &network_dns_table, .doc = "names"),
                OBJECT("vlan", NetworkDef, vlan, &vlan_table, .doc = "VLANs"),

@@ -348,6 +348,13 @@ static bool check_forward(NetworkDef *def, Error **err)
                        "not both "
                        "(network '%s')",
                        def->name);
+    if (!NETWORK_HAS_OWN_BRIDGE(def->forward) && def->forward != NETWORK_BRIDGE && def->bridge)
+        return INVALID("bridge name not allowed in %s mode (network '%s')", mode_name(def), def->name);
+    if (def->forward == NETWORK_HOSTDEV && def->interfaces)
+        return UNSUPPORTED("hostdev network '%s' lists '%s' in the device pool, but hostdev networks require "
+                           "all "
+                           "devices to be listed by PCI address, not network device name",
+                           def->name, ((const NetworkInterface *)g_ptr_array_index(def->interfaces, 0))->dev);
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward)) {
         if (def->ips)
             return UNSUPPORTED("Unsupported <ip> element in network %s with forward mode='%s'", def->name,
@@ -410,6 +417,23 @@ static bool check_bandwidth(const NetworkDef *def, const NetworkBandwidth *bandw
     return true;
 }
 
+bool virtual_port_is_openvswitch(const VirtualPort *port)
+{
+    return port && g_strcmp0(port->type, "openvswitch") == 0;
+}
+
+static void make_id(char **id)
+{
+    char text[UUID_STRING_LEN];
+    Uuid uuid;
+
+    if (*id)
+        return;
+    uuid_generate(&uuid);
+    uuid_format(&uuid, text);
+    *id = g_strdup(text);
+}
+
 static bool check_virtual_port(const VirtualPort *port, Error **err)
 {
     static const char *const known[] = { "none", "802.1Qbg", "802.1Qbh", "openvswitch", "midonet", NULL };
@@ -417,6 +441,30 @@ static bool check_virtual_port(const VirtualPort *port, Error **err)
     if (!port->type)
         return INVALID("missing required virtualport type");
     return g_strv_contains(known, port->type) || UNSUPPORTED("unknown virtualport type %s", port->type);
+}
+
+bool virtual_port_complete(VirtualPort *port, bool required, Error **err)
+{
+    const struct {
+        const char *type, *member;
+        bool is_there;
+    } needs[] = { { "802.1Qbg", "managerid", port->manager_id.is_set },
+                  { "802.1Qbg", "typeid", port->type_id.is_set },
+                  { "802.1Qbg", "typeidversion", port->type_id_version.is_set },
+                  { "802.1Qbh", "profileid", port->profile_id != NULL },
+                  { "midonet", "interfaceid", port->interface_id != NULL } };
+
+    if ((required || port->type) && !check_virtual_port(port, err))
+        return false;
+    for (unsigned i = 0; required && i < G_N_ELEMENTS(needs); i++) {
+        if (strcmp(needs[i].type, port->type) == 0 && !needs[i].is_there)
+            return INVALID("missing %s in <virtualport type='%s'>", needs[i].member, port->type);
+    }
+    if (!port->type || virtual_port_is_openvswitch(port))
+        make_id(&port->interface_id);
+    if (!port->type || strcmp(port->type, "802.1Qbg") == 0)
+        make_id(&port->instance_id);
+    return true;
 }
 
 static bool check_portgroups(const NetworkDef *def, Error **err)
@@ -444,10 +492,21 @@ static bool check_portgroups(const NetworkDef *def, Error **err)
     return true;
 }
 
-static bool vlan_is_possible(const NetworkDef *def)
+/* On switches that know of VLANs. Portgroups count, each with the port that it asks for. */
+static bool check_vlans(const NetworkDef *def, Error **err)
 {
-    return def->forward == NETWORK_HOSTDEV || def->forward == NETWORK_PASSTHROUGH ||
-           (def->virtual_port && g_strcmp0(def->virtual_port->type, "openvswitch") == 0);
+    const bool is_possible = def->forward == NETWORK_HOSTDEV || def->forward == NETWORK_PASSTHROUGH ||
+                             (def->forward == NETWORK_BRIDGE && def->bridge) ||
+                             virtual_port_is_openvswitch(def->virtual_port);
+    bool ok = !def->vlan || is_possible;
+
+    for (EACH(NetworkPortgroup, group, def->portgroups)) {
+        ITEM(const NetworkPortgroup, group, def->portgroups);
+        ok = ok && (!group->vlan || is_possible || virtual_port_is_openvswitch(group->virtual_port));
+    }
+    return ok || UNSUPPORTED("<vlan> element specified for network %s, whose type doesn't support vlan "
+                             "configuration",
+                             def->name);
 }
 
 static bool check_name(const NetworkDef *def, Error **err)
@@ -490,10 +549,8 @@ bool network_def_complete(NetworkDef *def, Error **err)
         (def->bandwidth && !check_bandwidth(def, def->bandwidth, err)) ||
         (def->virtual_port && !check_virtual_port(def->virtual_port, err)))
         return false;
-    if (def->vlan && !vlan_is_possible(def))
-        return UNSUPPORTED("<vlan> element specified for network %s, whose type doesn't support vlan "
-                           "configuration",
-                           def->name);
+    if (!check_vlans(def, err))
+        return false;
     if (def->forward == NETWORK_HOSTDEV && !def->managed)
         def->managed = TRISTATE_OFF;
     if (NETWORK_HAS_OWN_BRIDGE(def->forward)) {

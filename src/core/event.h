@@ -43,9 +43,14 @@ typedef enum EventId {
     EVENT_QEMU_MONITOR = 1000, /* raw QMP event: text1 = name, text2 = JSON of data (may be NULL), number =
                                   seconds, number2 = microseconds */
 } EventId;
-/* Ids of the other kinds beside EVENT_LIFECYCLE: virStoragePoolEventID, virNodeDeviceEventID,
- * virSecretEventID. */
-enum { EVENT_POOL_REFRESH = 1, EVENT_NODE_DEVICE_UPDATE = 1, EVENT_SECRET_VALUE_CHANGED = 1 };
+/* Ids of the other kinds beside EVENT_LIFECYCLE: virNetworkEventID, virStoragePoolEventID,
+ * virNodeDeviceEventID, virSecretEventID. */
+enum {
+    EVENT_NETWORK_METADATA_CHANGE = 1,
+    EVENT_POOL_REFRESH = 1,
+    EVENT_NODE_DEVICE_UPDATE = 1,
+    EVENT_SECRET_VALUE_CHANGED = 1
+};
 
 /* Valid during the callback only. Fields not named for an id are zero/NULL. */
 typedef struct Event {

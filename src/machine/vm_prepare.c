@@ -15,6 +15,7 @@
 #include "base/trail.h"
 #include "base/worker.h"
 #include "machine/vm_private.h"
+#include "network/switch.h"
 #include "qemu/device.h"
 
 #define WEBSOCKET_FIRST 5700
@@ -374,7 +375,7 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
         return false;
     const unsigned n_queues = qemu_interface_queues(iface);
     const LinkSpec spec = {
-        .bridge = iface->type == INTERFACE_BRIDGE ? iface->source : iface->actual_bridge,
+        .bridge = switch_bridge(iface),
         .lower = interface_lower(iface),
         .mode = iface->type == INTERFACE_DIRECT ? iface->direct_mode : iface->actual_mode,
         .mac = iface->mac,
@@ -384,6 +385,8 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
         .inbound = iface->inbound,
     };
 
+    if (!switch_check(iface, err))
+        return false;
     if (n_queues == 0 && (iface->inbound || iface->isolated == TRISTATE_ON))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "interfaces of type '%s' have no limited rate and no isolated port",
@@ -403,7 +406,7 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
         if (vhost >= 0)
             plan_fds_add(fds, vhost_name, vhost);
     }
-    return true;
+    return switch_join(iface, &vm->uuid, err);
 }
 
 /* ---- devices whatever their kind ---- */
@@ -412,6 +415,7 @@ void vm_release_interface(Host *host, InterfaceDef *iface)
 {
     if (interface_lower(iface) && iface->target)
         link_detach(iface->target);
+    switch_leave(iface);
     network_unplug(host, iface);
 }
 

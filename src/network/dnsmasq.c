@@ -128,10 +128,12 @@ static void put_dns(Lines *lines, const NetworkDef *def)
     }
     for (EACH(i, dns ? dns->forwarders : NULL)) {
         const NetworkForwarder *forwarder = g_ptr_array_index(dns->forwarders, i);
+        g_autofree char *port = forwarder->port.is_set ? g_strdup_printf("#%u", forwarder->port.value) : NULL;
         if (forwarder->domain)
-            line(lines, "server=/%s/%s", forwarder->domain, forwarder->address ? forwarder->address : "#");
+            line(lines, "server=/%s/%s%s", forwarder->domain, forwarder->address ? forwarder->address : "#",
+                 forwarder->address && port ? port : "");
         else
-            line(lines, "server=%s", forwarder->address);
+            line(lines, "server=%s%s", forwarder->address, port ? port : "");
         has_server = has_server || !forwarder->domain;
     }
     if (has_server)

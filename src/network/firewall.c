@@ -8,15 +8,13 @@
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/ip.h"
 #include "base/loop.h"
 #include "base/macros.h"
-#include "base/process.h"
+#include "network/program.h"
 
-#define NFT_DEADLINE_MS 15000
 #define TABLE_PREFIX "lodge_"
 
 /* A name that no other network has: that of the bridge, with what nft does not take in names written as hex.
@@ -162,33 +160,16 @@ char *firewall_format(const NetworkDef *def)
     return g_string_free(out, FALSE);
 }
 
-AWAITS static bool run_nft(const char *const *arguments, const char *script, Error **err)
+AWAITS static bool load_rules(const char *script, Error **err)
 {
-    g_autofree char *program = g_find_program_in_path("nft");
-    g_auto(ProcessOutput) output = { 0 };
-    ProcessSpec spec = PROCESS_SPEC_INIT;
-
-    if (!program) {
-        error_set(err, ERROR_SYSTEM, "Cannot find 'nft' in path: No such file or directory");
-        return error_hint(err, "install the package nftables");
-    }
-    const char *argv[8] = { program };
-    for (unsigned i = 0; arguments[i]; i++)
-        argv[i + 1] = arguments[i];
-    spec.argv = argv;
-    spec.die_with_parent = true;
-    if (!process_run(&spec, script, script ? strlen(script) : 0, 0, NFT_DEADLINE_MS, &output, err))
-        return error_prefix(err, "nft");
-    if (WIFEXITED(output.status) && WEXITSTATUS(output.status) == 0)
-        return true;
-    return error_set(err, ERROR_INTERNAL, "nft refused the rules: %s", output.err);
+    return program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), script, NULL, err);
 }
 
 bool firewall_apply(const NetworkDef *def, Error **err)
 {
     g_autofree char *script = firewall_format(def);
 
-    return !*script || run_nft((const char *const[]){ "-f", "-", NULL }, script, err);
+    return !*script || load_rules(script, err);
 }
 
 bool firewall_remove(const NetworkDef *def, Error **err)
@@ -197,7 +178,7 @@ bool firewall_remove(const NetworkDef *def, Error **err)
     g_autofree char *table = table_name(def);
     g_autofree char *script = g_strdup_printf("table inet %s\ndelete table inet %s\n", table, table);
 
-    return !*rules || run_nft((const char *const[]){ "-f", "-", NULL }, script, err);
+    return !*rules || load_rules(script, err);
 }
 
 bool firewall_is_there(const NetworkDef *def)
@@ -205,7 +186,8 @@ bool firewall_is_there(const NetworkDef *def)
     g_autofree char *rules = firewall_format(def);
     g_autofree char *table = table_name(def);
 
-    return !*rules || run_nft((const char *const[]){ "list", "table", "inet", table, NULL }, NULL, NULL);
+    return !*rules ||
+           program_run("nft", "nftables", PROGRAM_ARGS("list", "table", "inet", table), NULL, NULL, NULL);
 }
 
 /* ---- changes by others ---- */

@@ -345,6 +345,55 @@ bool netlink_change_port(const char *name, const BridgePortChange *change, Error
     return message_do(&message, 0, err, "cannot change the port '%s' of its bridge", name);
 }
 
+static bool change_vlan(uint16_t type, int index, const PortVlan *vlan, const char *port, Error **err)
+{
+    const struct bridge_vlan_info info = { .vid = vlan->id,
+                                           .flags = (uint16_t)((vlan->is_own ? BRIDGE_VLAN_INFO_PVID : 0) |
+                                                               (vlan->is_untagged ? BRIDGE_VLAN_INFO_UNTAGGED
+                                                                                  : 0)) };
+    Message message;
+
+    struct ifinfomsg *link = link_begin(&message, type, 0, index);
+    link->ifi_family = AF_BRIDGE;
+    struct rtattr *spec = message_nest(&message, IFLA_AF_SPEC);
+    message_put(&message, IFLA_BRIDGE_VLAN_INFO, &info, sizeof(info));
+    message_nest_end(&message, spec);
+    return message_do(&message, 0, err, "cannot set VLAN %u of port '%s'", vlan->id, port);
+}
+
+bool netlink_set_port_vlans(const char *port, const PortVlan *vlans, unsigned n_vlans, Error **err)
+{
+    static const PortVlan first = { .id = 1 };
+    bool has_first = false;
+    int index = 0;
+
+    if (!find_index(port, &index, err))
+        return false;
+    for (unsigned i = 0; i < n_vlans; i++) {
+        has_first = has_first || vlans[i].id == 1;
+        if (!change_vlan(RTM_SETLINK, index, &vlans[i], port, err))
+            return false;
+    }
+    return has_first || change_vlan(RTM_DELLINK, index, &first, port, err);
+}
+
+bool netlink_filter_vlans(const char *bridge, Error **err)
+{
+    Message message;
+    int index = 0;
+
+    if (!find_index(bridge, &index, err))
+        return false;
+    link_begin(&message, RTM_NEWLINK, 0, index);
+    struct rtattr *info = message_nest(&message, IFLA_LINKINFO);
+    message_put_text(&message, IFLA_INFO_KIND, "bridge");
+    struct rtattr *data = message_nest(&message, IFLA_INFO_DATA);
+    message_put_u8(&message, IFLA_BR_VLAN_FILTERING, 1);
+    message_nest_end(&message, data);
+    message_nest_end(&message, info);
+    return message_do(&message, 0, err, "the bridge '%s' cannot filter by VLANs", bridge);
+}
+
 bool netlink_set_fdb(const char *port, const Mac *mac, bool present, Error **err)
 {
     Message message;
@@ -522,6 +571,15 @@ static bool attr_ip(const struct rtattr *attr, unsigned char family, IpAddress *
     return true;
 }
 
+static bool bridge_filters_vlans(const struct rtattr *data)
+{
+    const struct rtattr *attrs[IFLA_BR_MAX + 1];
+
+    attrs_read(RTA_DATA(data), RTA_PAYLOAD(data), attrs, IFLA_BR_MAX);
+    const struct rtattr *filtering = attrs[IFLA_BR_VLAN_FILTERING];
+    return filtering && *(const uint8_t *)RTA_DATA(filtering);
+}
+
 static void take_link(const struct nlmsghdr *header, GArray *items)
 {
     const struct rtattr *attrs[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1];
@@ -541,6 +599,8 @@ static void take_link(const struct nlmsghdr *header, GArray *items)
     if (attrs[IFLA_LINKINFO]) {
         attrs_read(RTA_DATA(attrs[IFLA_LINKINFO]), RTA_PAYLOAD(attrs[IFLA_LINKINFO]), info, IFLA_INFO_MAX);
         attr_text(info[IFLA_INFO_KIND], item.kind, sizeof(item.kind));
+        item.filters_vlans = strcmp(item.kind, "bridge") == 0 && info[IFLA_INFO_DATA] &&
+                             bridge_filters_vlans(info[IFLA_INFO_DATA]);
     }
     if (attrs[IFLA_STATS64])
         memcpy(&stats, RTA_DATA(attrs[IFLA_STATS64]), MIN(sizeof(stats), RTA_PAYLOAD(attrs[IFLA_STATS64])));

@@ -47,6 +47,16 @@ typedef struct BridgePortChange {
     int isolated, learning, unicast_flood;
 } BridgePortChange;
 MUST_CHECK bool netlink_change_port(const char *name, const BridgePortChange *change, Error **err);
+typedef struct PortVlan {
+    uint16_t id;
+    bool is_own;      /* frames of the port without a tag belong to it */
+    bool is_untagged; /* its frames leave without a tag */
+} PortVlan;
+/* The VLANs of a port of a bridge that filters by them; it is in no other. */
+MUST_CHECK bool netlink_set_port_vlans(const char *port, const PortVlan *vlans, unsigned n_vlans,
+                                       Error **err);
+/* The bridge looks at VLANs from now on: its ports are in VLAN 1. */
+MUST_CHECK bool netlink_filter_vlans(const char *bridge, Error **err);
 /* An entry of the bridge's table for @port: @mac is there. */
 MUST_CHECK bool netlink_set_fdb(const char *port, const Mac *mac, bool present, Error **err);
 
@@ -72,6 +82,7 @@ typedef struct LinkInfo {
     int master, lower; /* indexes; 0: none */
     char kind[16];     /* "bridge", "tun", "macvtap", "veth", ...; "" for a real one */
     bool has_carrier;
+    bool filters_vlans; /* a bridge */
     uint64_t rx_bytes, rx_packets, rx_errors, rx_drops, tx_bytes, tx_packets, tx_errors, tx_drops;
 } LinkInfo;
 MUST_CHECK bool netlink_list_links(GArray **ret_links, Error **err);                 /* of LinkInfo, owned */

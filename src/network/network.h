@@ -33,6 +33,14 @@ AWAITS MUST_CHECK bool network_update(Object *network, unsigned command, unsigne
                                       const char *xml, unsigned flags, const char *function,
                                       const Caller *caller, Error **err);
 
+/* @type: METADATA_* (conf/metadata.h); @flags: virNetworkUpdateFlags. ERROR_NO_DOMAIN_METADATA: there is none
+ */
+AWAITS MUST_CHECK bool network_set_metadata(Object *network, int type, const char *metadata, const char *key,
+                                            const char *uri, unsigned flags, const char *function,
+                                            const Caller *caller, Error **err);
+AWAITS MUST_CHECK bool network_get_metadata(Object *network, int type, const char *uri, unsigned flags,
+                                            const char *function, char **ret_text, Error **err);
+
 typedef struct NetworkLeaseInfo {
     int64_t expiry_s; /* since 1970; 0: never */
     bool is_v6;

@@ -28,6 +28,10 @@ struct NetworkRoom {
  * addresses stay. The job is held. */
 AWAITS MUST_CHECK bool network_change_live(Network *network, const NetworkDef *def, Error **err);
 
+/* Takes changed copies (owned, also on failure; NULL: that one stays) in place of what is: first what runs
+ * follows, then the file; both or none. The job is held. */
+AWAITS MUST_CHECK bool network_replace(Network *network, NetworkDef *config, NetworkDef *live, Error **err);
+
 /* ---- ports (port.c) ---- */
 
 AWAITS void network_load_ports(Network *network); /* those that an earlier daemon left */

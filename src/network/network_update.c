@@ -466,6 +466,30 @@ static bool update_check(const Network *network, unsigned command, unsigned sect
     return true;
 }
 
+bool network_replace(Network *network, NetworkDef *config, NetworkDef *live, Error **err)
+{
+    fiber_shield_begin(); /* both or none */
+    bool ok = !live || network_change_live(network, live, err);
+    if (ok && config && !object_store(network->host, &network_class, config, err)) {
+        if (live && !network_change_live(network, network->live, NULL))
+            log_warning("network '%s' runs with a change that could not be stored", network->name);
+        ok = false;
+    }
+    fiber_shield_end();
+    if (!ok) {
+        xml_table_free(&network_table, config);
+        xml_table_free(&network_table, live);
+        return false;
+    }
+    if (config)
+        object_set_config(&network->object, config);
+    if (live) {
+        object_set_live(&network->object, live);
+        network_count_ports(network);
+    }
+    return true;
+}
+
 bool network_update(Object *object, unsigned command, unsigned section, int index, const char *xml,
                     unsigned flags, const char *function, const Caller *caller, Error **err)
 {
@@ -484,25 +508,13 @@ bool network_update(Object *object, unsigned command, unsigned section, int inde
     bool ok = (!(flags & VIR_NETWORK_UPDATE_AFFECT_CONFIG) ||
                update_copy(&update, network->config, &config, err)) &&
               (!(flags & VIR_NETWORK_UPDATE_AFFECT_LIVE) || update_copy(&update, network->live, &live, err));
-    fiber_shield_begin(); /* both or none */
-    ok = ok && (!live || network_change_live(network, live, err));
-    if (ok && config && !object_store(network->host, &network_class, config, err)) {
-        if (live && !network_change_live(network, network->live, NULL))
-            log_warning("network '%s' runs with a change that could not be stored", network->name);
-        ok = false;
-    }
-    fiber_shield_end();
     if (!ok) {
         xml_table_free(&network_table, config);
         xml_table_free(&network_table, live);
         return false;
     }
-    if (config)
-        object_set_config(object, config);
-    if (live) {
-        object_set_live(object, live);
-        network_count_ports(network);
-    }
+    if (!network_replace(network, config, live, err))
+        return false;
     log_info("network '%s' changed by %s", network->name, caller_describe(caller));
     return true;
 }

@@ -215,11 +215,56 @@ static bool choose_device(const Network *network, NetworkPortDef *port, Error **
     return true;
 }
 
-static void *copy_part(const XmlTable *table, const void *own, const void *common)
+/* What the port lacks, its group has, and what that lacks the network. All say the same type, or none. */
+static bool merge_virtual_port(NetworkPortDef *port, const VirtualPort *from, Error **err)
 {
-    const void *part = own ? own : common;
+    VirtualPort *to = port->virtual_port;
 
-    return part ? xml_table_copy(table, part) : NULL;
+    if (!from)
+        return true;
+    if (!to) {
+        port->virtual_port = xml_table_copy(&virtual_port_table, from);
+        return true;
+    }
+    if (to->type && from->type && strcmp(to->type, from->type) != 0)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "attempt to merge virtualports with mismatched types (%s and %s)", to->type,
+                         from->type);
+    char **const texts[] = { &to->type, &to->instance_id, &to->interface_id, &to->profile_id };
+    char *const more[] = { from->type, from->instance_id, from->interface_id, from->profile_id };
+    OptU32 *const numbers[] = { &to->manager_id, &to->type_id, &to->type_id_version };
+    const OptU32 more_numbers[] = { from->manager_id, from->type_id, from->type_id_version };
+    for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++) {
+        if (!*texts[i])
+            *texts[i] = g_strdup(more[i]);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        if (!numbers[i]->is_set)
+            *numbers[i] = more_numbers[i];
+    }
+    return true;
+}
+
+/* A port that no switch asks for is none. The ids that a switch of its type does not know go. */
+static bool fill_virtual_port(const Network *network, NetworkPortDef *port, const NetworkPortgroup *group,
+                              Error **err)
+{
+    if ((group && !merge_virtual_port(port, group->virtual_port, err)) ||
+        !merge_virtual_port(port, network->live->virtual_port, err))
+        return false;
+    VirtualPort *merged = port->virtual_port;
+    if (!merged)
+        return true;
+    if (!merged->type || strcmp(merged->type, "none") == 0) {
+        xml_table_free(&virtual_port_table, merged);
+        port->virtual_port = NULL;
+        return true;
+    }
+    if (virtual_port_is_openvswitch(merged))
+        g_clear_pointer(&merged->instance_id, g_free);
+    else if (strcmp(merged->type, "midonet") != 0)
+        g_clear_pointer(&merged->interface_id, g_free);
+    return virtual_port_complete(merged, true, err);
 }
 
 /* What a port is plugged into follows from the network. */
@@ -239,19 +284,14 @@ static bool port_fill(const Network *network, NetworkPortDef *port, Error **err)
                          "rates "
                          "(@floor) are not supported by this version",
                          network->name);
-    if (!port->vlan)
-        port->vlan = copy_part(&vlan_table, group ? group->vlan : NULL, def->vlan);
-    if (!port->virtual_port)
-        port->virtual_port =
-            copy_part(&virtual_port_table, group ? group->virtual_port : NULL, def->virtual_port);
+    const VlanDef *vlan = group && group->vlan ? group->vlan : def->vlan;
+    if (!port->vlan && vlan)
+        port->vlan = xml_table_copy(&vlan_table, vlan);
+    if (!fill_virtual_port(network, port, group, err))
+        return false;
     if (def->forward == NETWORK_HOSTDEV)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "network '%s': pools of PCI devices are not supported by this version",
-                         network->name);
-    if (port->vlan || port->virtual_port)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "network '%s': VLANs and ports of virtual switches are not supported by this "
-                         "version",
                          network->name);
     if (NETWORK_HAS_OWN_BRIDGE(def->forward) || (def->forward == NETWORK_BRIDGE && def->bridge)) {
         port->plug = NETWORK_HAS_OWN_BRIDGE(def->forward) ? PORT_PLUG_NETWORK : PORT_PLUG_BRIDGE;
@@ -351,6 +391,10 @@ static NetworkPortDef *port_for(const char *owner, const Uuid *owner_uuid, const
     port->group = g_strdup(iface->portgroup);
     port->mac = iface->mac;
     port->isolated = iface->isolated;
+    if (iface->vlan)
+        port->vlan = xml_table_copy(&vlan_table, iface->vlan);
+    if (iface->virtual_port)
+        port->virtual_port = xml_table_copy(&virtual_port_table, iface->virtual_port);
     return port;
 }
 
@@ -375,6 +419,10 @@ static void interface_fill(InterfaceDef *iface, const NetworkPortDef *port)
                          : port->plug == PORT_PLUG_BRIDGE ? INTERFACE_BRIDGE
                                                           : INTERFACE_NETWORK;
     iface->isolated = port->isolated;
+    xml_table_free(&vlan_table, iface->vlan);
+    iface->vlan = port->vlan ? xml_table_copy(&vlan_table, port->vlan) : NULL;
+    xml_table_free(&virtual_port_table, iface->virtual_port);
+    iface->virtual_port = port->virtual_port ? xml_table_copy(&virtual_port_table, port->virtual_port) : NULL;
     if (port->bandwidth && !iface->inbound && !iface->outbound) {
         iface->inbound = copy_limit(port->bandwidth->inbound);
         iface->outbound = copy_limit(port->bandwidth->outbound);

@@ -315,6 +315,14 @@ static void event_send_object(RpcClient *client, int callback_id, const Event *e
                                     .event = event->type,
                                     .detail = event->detail };
 
+    if (event->kind == OBJECT_NETWORK && event->id == (EventId)EVENT_NETWORK_METADATA_CHANGE) {
+        const WireNetworkEventCallbackMetadataChangeMsg change = { .callback_id = callback_id,
+                                                                   .net = message.handle,
+                                                                   .type = event->type,
+                                                                   .nsuri = (char *)event->text1 };
+        rpc_client_send_message(client, WIRE_PROGRAM_REMOTE, PROC_NETWORK_EVENT_CALLBACK_METADATA_CHANGE,
+                                &change);
+    }
     for (unsigned i = 0; i < G_N_ELEMENTS(messages); i++) {
         if (messages[i].kind == event->kind && messages[i].id == (int)event->id)
             rpc_client_send_message(client, WIRE_PROGRAM_REMOTE, messages[i].proc, &message);

@@ -57,7 +57,7 @@ RPC_HANDLER(connect_domain_event_callback_deregister_any)
 
 /* How many events each kind has. */
 static const int object_events[OBJECT_KIND_COUNT] = {
-    [OBJECT_NETWORK] = 1, [OBJECT_POOL] = 2, [OBJECT_SECRET] = 2, [OBJECT_NODE_DEVICE] = 2
+    [OBJECT_NETWORK] = 2, [OBJECT_POOL] = 2, [OBJECT_SECRET] = 2, [OBJECT_NODE_DEVICE] = 2
 };
 
 /* Arguments and results of all four registrations are laid out alike. */

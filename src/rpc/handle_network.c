@@ -30,6 +30,18 @@ NETWORK_HANDLER(network_update)
                           call->proc->api, rpc_caller(call), err);
 }
 
+NETWORK_HANDLER(network_set_metadata)
+{
+    return network_set_metadata(network, args->type, args->metadata, args->key, args->uri, args->flags,
+                                call->proc->api, rpc_caller(call), err);
+}
+
+NETWORK_HANDLER(network_get_metadata)
+{
+    return network_get_metadata(network, args->type, args->uri, args->flags, call->proc->api, &ret->metadata,
+                                err);
+}
+
 NETWORK_HANDLER(network_get_dhcp_leases)
 {
     g_autoptr(GPtrArray) leases = NULL;
@@ -196,6 +208,8 @@ const RpcEntry rpc_entries_network[] = {
     RPC_OBJECT(network_is_persistent, is_persistent, network_class),
     RPC_ENTRY(network_get_bridge_name),
     RPC_ENTRY(network_update),
+    RPC_ENTRY(network_set_metadata),
+    RPC_ENTRY(network_get_metadata),
     RPC_ENTRY(network_get_dhcp_leases),
     RPC_ENTRY(domain_interface_addresses),
     RPC_ENTRY(network_list_all_ports),

@@ -178,7 +178,7 @@ TEST(the_guest_notices_some_changes_and_not_others)
         { DISK("/a", "dev='vda'"), DISK("/a", "dev='sda' bus='sata'"), false },
         { NIC("virtio", ""), NIC("e1000", ""), false },
         { NIC("virtio", ""), NIC("virtio", "<link state='down'/><target dev='tap3'/>"), true },
-        { NIC("virtio", "<vlan><tag id='4'/></vlan>"), NIC("virtio", ""), false },
+        { NIC("virtio", "<vlan><tag id='4'/></vlan>"), NIC("virtio", ""), true },
         { "<channel type='unix'><target type='virtio' name='a'/></channel>",
           "<channel type='pty'><target type='virtio' name='a'/></channel>", true },
         { "<channel type='unix'><target type='virtio' name='a'/></channel>",

@@ -1,0 +1,49 @@
+/* Programs of other packages, run to their end. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "network/program.h"
+
+#include <glib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/process.h"
+
+#define PROGRAM_DEADLINE_MS 15000
+#define PROGRAM_ARGUMENTS_MAX 48
+#define PROGRAM_OUTPUT_MAX (8u << 20)
+
+bool program_is_there(const char *name)
+{
+    g_autofree char *program = g_find_program_in_path(name);
+
+    return program != NULL;
+}
+
+bool program_run(const char *name, const char *package, const char *const *arguments, const char *input,
+                 char **ret_output, Error **err)
+{
+    g_autofree char *program = g_find_program_in_path(name);
+    g_auto(ProcessOutput) output = { 0 };
+    ProcessSpec spec = PROCESS_SPEC_INIT;
+    const char *argv[PROGRAM_ARGUMENTS_MAX + 2] = { program };
+
+    if (!program) {
+        error_set(err, ERROR_SYSTEM, "Cannot find '%s' in path: No such file or directory", name);
+        return error_hint(err, "install the package %s", package);
+    }
+    for (unsigned i = 0; arguments[i]; i++) {
+        g_assert(i < PROGRAM_ARGUMENTS_MAX);
+        argv[i + 1] = arguments[i];
+    }
+    spec.argv = argv;
+    spec.die_with_parent = true;
+    if (!process_run(&spec, input, input ? strlen(input) : 0, PROGRAM_OUTPUT_MAX, PROGRAM_DEADLINE_MS,
+                     &output, err))
+        return error_prefix(err, "%s", name);
+    if (!WIFEXITED(output.status) || WEXITSTATUS(output.status) != 0)
+        return error_set(err, ERROR_INTERNAL, "%s failed: %s", name,
+                         g_strchomp(*output.err ? output.err : output.out));
+    if (ret_output)
+        *ret_output = g_steal_pointer(&output.out);
+    return true;
+}
