@@ -61,18 +61,18 @@ typedef enum NodedevNetKind {
     NET_KIND_80211,
     NET_KIND_COUNT
 } ENUM8 NodedevNetKind;
-typedef enum NodedevLinkState {
-    LINK_STATE_NONE,
-    LINK_STATE_UNKNOWN,
-    LINK_STATE_NOT_PRESENT,
-    LINK_STATE_DOWN,
-    LINK_STATE_LOWER_LAYER_DOWN,
-    LINK_STATE_TESTING,
-    LINK_STATE_DORMANT,
-    LINK_STATE_UP,
-    LINK_STATE_COUNT
-} ENUM8 NodedevLinkState;
-extern const EnumNames link_state_names; /* as the kernel has them in operstate */
+typedef enum Operstate {
+    OPERSTATE_NONE,
+    OPERSTATE_UNKNOWN,
+    OPERSTATE_NOT_PRESENT,
+    OPERSTATE_DOWN,
+    OPERSTATE_LOWER_LAYER_DOWN,
+    OPERSTATE_TESTING,
+    OPERSTATE_DORMANT,
+    OPERSTATE_UP,
+    OPERSTATE_COUNT
+} ENUM8 Operstate;
+extern const EnumNames operstate_names; /* as the kernel has them in operstate */
 typedef enum NodedevDrm { DRM_NONE, DRM_PRIMARY, DRM_CONTROL, DRM_RENDER, DRM_COUNT } ENUM8 NodedevDrm;
 typedef enum NodedevNode { NODE_NONE, NODE_DEV, NODE_LINK, NODE_COUNT } ENUM8 NodedevNode;
 
@@ -152,7 +152,7 @@ typedef struct NodeDeviceDef {
     /* net */
     char *interface, *address;
     OptU32 link_mbps;
-    NodedevLinkState link_state;
+    Operstate link_state;
     GPtrArray *features; /* of NodedevText: key alone */
     NodedevNetKind net_kind;
     /* scsi_host, scsi_target, scsi */

@@ -17,9 +17,9 @@ static const char *const part_texts[PART_COUNT] = {
 static const EnumNames part_names = { "capability of a capability", PART_COUNT, part_texts };
 static const char *const net_kind_texts[] = { NULL, "80203", "80211" };
 static const EnumNames net_kind_names = { "kind of network", NET_KIND_COUNT, net_kind_texts };
-static const char *const link_state_texts[] = { NULL,      "unknown", "notpresent", "down", "lowerlayerdown",
-                                                "testing", "dormant", "up" };
-const EnumNames link_state_names = { "state of a link", LINK_STATE_COUNT, link_state_texts };
+static const char *const operstate_texts[] = { NULL,      "unknown", "notpresent", "down", "lowerlayerdown",
+                                               "testing", "dormant", "up" };
+const EnumNames operstate_names = { "state of a link", OPERSTATE_COUNT, operstate_texts };
 static const char *const drm_texts[] = { NULL, "primary", "control", "render" };
 static const EnumNames drm_names = { "kind of DRM device", DRM_COUNT, drm_texts };
 static const char *const node_texts[] = { NULL, "dev", "link" };
@@ -161,7 +161,7 @@ static const XmlTable name_table =
 
 static bool has_link(const void *base, unsigned flags)
 {
-    return ((const NodeDeviceDef *)base)->link_state != LINK_STATE_NONE;
+    return ((const NodeDeviceDef *)base)->link_state != OPERSTATE_NONE;
 }
 static bool has_numa(const void *base, unsigned flags)
 {
@@ -225,7 +225,7 @@ static const XmlRow capability_rows[] = {
     CHILD("address", NodeDeviceDef, address, NET, .doc = "MAC address"),
     GROUP("link",
           ROWS(ATTR("speed", NodeDeviceDef, link_mbps, .max = UINT32_MAX, .doc = "Mbit/s"),
-               ATTR("state", NodeDeviceDef, link_state, .names = &link_state_names, .doc = "state")),
+               ATTR("state", NodeDeviceDef, link_state, .names = &operstate_names, .doc = "state")),
           NET, .show = has_link, .doc = "its link"),
     LIST("feature", NodeDeviceDef, features, &nodedev_text_table, NET,
          .doc = "work that the device takes over"),

@@ -452,16 +452,16 @@ static bool read_net(const SysDevice *device, NodeDeviceDef *def)
 {
     const char *type = uevent_of(device, "DEVTYPE");
     g_autofree char *state = sysdev_text(device, "operstate");
-    uint8_t known = LINK_STATE_NONE;
+    uint8_t known = OPERSTATE_NONE;
 
     /* Bridges are networks of their own, not devices. */
     if (type && strcmp(type, "bridge") == 0)
         return false;
     def->interface = make_text(device->name);
     def->address = sysdev_text(device, "address");
-    if (state && enum_from_name(&link_state_names, state, &known))
+    if (state && enum_from_name(&operstate_names, state, &known))
         def->link_state = known;
-    if (def->link_state == LINK_STATE_UP) {
+    if (def->link_state == OPERSTATE_UP) {
         /* -1 where nobody knows: as clients have always seen it. */
         g_autofree char *speed = sysdev_text(device, "speed");
         if (speed)

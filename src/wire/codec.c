@@ -576,7 +576,7 @@ const WireProgram *wire_program_find(uint32_t id)
 
 const WireProc *wire_proc_find(const WireProgram *program, int32_t number)
 {
-    if (number < 1 || number > program->last_proc)
+    if (number < 1 || number > program->last_proc || !program->procs[number].name)
         return NULL;
     return &program->procs[number];
 }

@@ -349,8 +349,8 @@ def write_tables(p, enums, out):
             out.extend(f'    {row},' for row in rules)
             out.append('};\n')
         out.append(f'static const WireProc {key}_procs[] = {{')
-        for number, proc in enumerate(program['procedures'], 1):
-            assert proc['number'] == number, 'procedure numbers must be without gaps'
+        for proc in program['procedures']:
+            number = proc['number']
             args = proc.get('args') or proc.get('msg')
             row = [f'.name = "{proc["name"]}"', f'.kind = {KINDS[proc["kind"]]}']
             if proc.get('api'):
@@ -382,7 +382,7 @@ def write_tables(p, enums, out):
     out.append('const WireProgram wire_programs[] = {')
     for key, program in p.programs.items():
         out.append(f'    {{ .id = WIRE_PROGRAM_{key.upper()}, .version = {program["version"]}, .name = "{key}", '
-                   f'.procs = {key}_procs, .last_proc = {len(program["procedures"])} }},')
+                   f'.procs = {key}_procs, .last_proc = {max(proc["number"] for proc in program["procedures"])} }},')
     out.append('    {0},\n};')
 
 
