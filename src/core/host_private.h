@@ -12,6 +12,7 @@ typedef struct DacTable DacTable;
 typedef struct ImageSizes ImageSizes;
 typedef struct MachineRoom MachineRoom;
 typedef struct NetworkRoom NetworkRoom;
+typedef struct NodedevRoom NodedevRoom;
 typedef struct PoolRoom PoolRoom;
 typedef struct PortPool PortPool;
 typedef struct SecretKey SecretKey;
@@ -35,6 +36,7 @@ struct Host {
     ImageSizes *image_sizes; /* storage: of machines that do not run */
     PoolRoom *pools;
     NetworkRoom *networks;
+    NodedevRoom *nodedevs;
     MachineRoom *machines;
     SecretKey *secret_key;
 };

@@ -58,6 +58,8 @@ Paths *paths_new_system(const char *root)
     paths->run = g_strconcat(paths->root, "/run/libvirt", NULL);
     paths->log_qemu = g_strconcat(paths->root, "/var/log/libvirt/qemu", NULL);
     paths->cache = g_strconcat(paths->root, "/var/cache/libvirt/lodge", NULL);
+    g_autofree char *devices = path_join(*paths->root ? paths->root : "/", "sys", "devices");
+    paths->host_root = g_strdup(access(devices, F_OK) == 0 ? paths->root : "");
     paths_fill(paths);
     return paths;
 }
@@ -82,6 +84,7 @@ bool paths_new_session(Paths **ret_paths, Error **err)
     Paths *paths = g_new0(Paths, 1);
     paths->is_session = true;
     paths->root = g_strdup("");
+    paths->host_root = g_strdup("");
     paths->etc = path_join(config, "libvirt");
     paths->lib_qemu = path_join(data, "libvirt", "qemu");
     paths->images = path_join(data, "libvirt", "images");
@@ -116,6 +119,7 @@ void paths_free(Paths *paths)
                         paths->run_qemu,
                         paths->log_qemu,
                         paths->cache,
+                        paths->host_root,
                         paths->secrets,
                         paths->storage,
                         paths->run_storage,

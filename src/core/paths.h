@@ -33,6 +33,8 @@ typedef struct Paths {
     char *dnsmasq;            /* ROOT/var/lib/libvirt/dnsmasq */
     char *run_storage;        /* run/storage: NAME.xml of pools that are active */
     char *log_qemu;           /* ROOT/var/log/libvirt/qemu      ~/.cache/libvirt/qemu/log */
+    char *host_root; /* where /sys, /run/udev and the host's network configuration are: ROOT if it has a
+                        sys/devices of its own (a tree for tests), else "" */
     char *cache;              /* ROOT/var/cache/libvirt/lodge   ~/.cache/libvirt/lodge */
 } Paths;
 

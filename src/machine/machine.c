@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "core/secret.h"
+#include "device/nodedev.h"
 #include "host/node.h"
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
@@ -54,6 +55,7 @@ void machine_open(Host *host)
     secret_open(host);
     network_open(host);
     pool_open(host);
+    nodedev_open(host);
     host->pools->walk_images = machine_walk_images;
     host_on_free(host, machine_close);
 }
@@ -279,6 +281,7 @@ bool machine_load(Host *host, Error **err)
     if (!machine_load_statuses(host, err))
         return false;
     network_forget_orphans(host, machine_runs);
+    nodedev_load(host);
     host->machines->has_loaded = true;
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));

@@ -1,4 +1,4 @@
-/* Objects that this server does not keep yet: interfaces, node devices, filters.
+/* Objects that this server does not keep yet: interfaces, filters.
  * There are none of them, so that lists are empty and looking one up fails in the words that clients know.
  * Clients ask for these before they do anything with machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -33,11 +33,8 @@ static bool handle_nothing(RpcCall *call, const void *args, void *ret, Error **e
     }
 
 NOTHING_WITH_FLAGS(connect_list_all_interfaces, 0x3, VIR_FROM_INTERFACE)
-NOTHING_WITH_FLAGS(connect_list_all_node_devices, 0xc03fffff, VIR_FROM_NODEDEV)
 NOTHING_WITH_FLAGS(connect_list_all_nwfilters, 0, VIR_FROM_NWFILTER)
 NOTHING_WITH_FLAGS(connect_list_all_nwfilter_bindings, 0, VIR_FROM_NWFILTER)
-NOTHING_WITH_FLAGS(node_num_of_devices, 0, VIR_FROM_NODEDEV)
-NOTHING_WITH_FLAGS(node_list_devices, 0, VIR_FROM_NODEDEV)
 
 #define UNKNOWN(name, code, format, member)                                                                  \
     RPC_HANDLER(name)                                                                                        \
@@ -55,7 +52,6 @@ NOTHING_WITH_FLAGS(node_list_devices, 0, VIR_FROM_NODEDEV)
 UNKNOWN(interface_lookup_by_name, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name)
 UNKNOWN(interface_lookup_by_mac_string, ERROR_NO_INTERFACE, "couldn't find interface with MAC address '%s'",
         mac)
-UNKNOWN(node_device_lookup_by_name, ERROR_NO_NODE_DEVICE, "no node device with matching name '%s'", name)
 UNKNOWN(nwfilter_lookup_by_name, ERROR_NO_NWFILTER, "no nwfilter with matching name '%s'", name)
 UNKNOWN_UUID(nwfilter_lookup_by_uuid, ERROR_NO_NWFILTER, "no nwfilter with matching uuid '%s'")
 
@@ -75,14 +71,10 @@ const RpcEntry rpc_entries_absent[] = {
     NOTHING(connect_num_of_nwfilters),
     NOTHING(connect_list_nwfilters),
     RPC_ENTRY(connect_list_all_interfaces),
-    RPC_ENTRY(connect_list_all_node_devices),
     RPC_ENTRY(connect_list_all_nwfilters),
     RPC_ENTRY(connect_list_all_nwfilter_bindings),
-    RPC_ENTRY(node_num_of_devices),
-    RPC_ENTRY(node_list_devices),
     RPC_ENTRY(interface_lookup_by_name),
     RPC_ENTRY(interface_lookup_by_mac_string),
-    RPC_ENTRY(node_device_lookup_by_name),
     RPC_ENTRY(nwfilter_lookup_by_name),
     RPC_ENTRY(nwfilter_lookup_by_uuid),
     RPC_ENTRY(nwfilter_binding_lookup_by_port_dev),

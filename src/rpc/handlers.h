@@ -21,6 +21,7 @@ extern const RpcEntry rpc_entries_life[];
 extern const RpcEntry rpc_entries_lodge[];
 extern const RpcEntry rpc_entries_lodge_storage[];
 extern const RpcEntry rpc_entries_network[];
+extern const RpcEntry rpc_entries_nodedev[];
 extern const RpcEntry rpc_entries_qemu[];
 extern const RpcEntry rpc_entries_save[];
 extern const RpcEntry rpc_entries_secret[];
