@@ -595,7 +595,7 @@ bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, cons
     volume_use_begin(volume, &use);
     if (!pool->backend->resize_volume(pool, volume, capacity, flags, err))
         return false;
-    volume_use_end(&use);
+    volume_use_release(&use); /* it keeps the pool's memory until the end */
     pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' resized by %s", volume->name, volume->pool_name,
              caller_describe(caller));
@@ -617,7 +617,7 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
                                                : image_wipe(volume_path(volume), algorithm, err);
     if (!ok)
         return false;
-    volume_use_end(&use);
+    volume_use_release(&use); /* it keeps the pool's memory until the end */
     pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' wiped by %s", volume->name, volume->pool_name,
              caller_describe(caller));

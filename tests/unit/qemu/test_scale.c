@@ -107,6 +107,10 @@ static const struct {
       "<filesystem type='mount'><source dir='/d%u'/><target dir='t%u'/></filesystem>", "</devices>", 0 },
     { "interface", "<devices>", "<interface type='user'><model type='virtio'/></interface>", "</devices>",
       0 },
+    { "VLAN",
+      "<devices><interface type='bridge'><source bridge='b'/><virtualport type='openvswitch'/><vlan "
+      "trunk='yes'>",
+      "<tag id='%u'/>", "</vlan></interface></devices>", 1 },
     { "filter parameter", "<devices><interface type='user'><filterref filter='f'>",
       "<parameter name='P%u' value='x'/>", "</filterref></interface></devices>", 0 },
     { "smartcard", "<devices>", "<smartcard mode='host'/>", "</devices>", 0 },
