@@ -221,9 +221,3 @@ void pool_watch_end(Pool *pool);
 void pool_watch_drain(Host *host);
 /* The file @name was changed by an operation, which its client knows: if nothing else did, nobody is told. */
 void pool_watch_own(Pool *pool, const char *name);
-
-/* Runs a program that must succeed. @argv: argv[0] is a name on PATH (hint: @package brings it);
- * NULL-terminated. What it says goes into the error: "Child process (LINE) unexpected exit status N: TEXT".
- * @ret_out may be NULL. */
-AWAITS MUST_CHECK bool storage_run(const char *const *argv, const char *package, uint64_t timeout_ms,
-                                   char **ret_out, Error **err);
