@@ -554,6 +554,7 @@ bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, cons
         !volume_require_free(volume, err))
         return false;
     Pool *pool = volume->pool;
+    g_autoptr(Object) reference G_GNUC_UNUSED = volume_pool(volume); /* it may be undefined meanwhile */
     const uint64_t current = volume->def->capacity.value;
     if (!volume_new_capacity(current, capacity_bytes, flags, &capacity, err))
         return false;
@@ -589,6 +590,7 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
         !volume_require_free(volume, err))
         return false;
     Pool *pool = volume->pool;
+    g_autoptr(Object) reference G_GNUC_UNUSED = volume_pool(volume); /* it may be undefined meanwhile */
     volume_use_begin(volume, &use);
     const bool ok = pool->backend->wipe_volume ? pool->backend->wipe_volume(pool, volume, algorithm, err)
                                                : image_wipe(volume_path(volume), algorithm, err);
