@@ -293,6 +293,12 @@ static char *fact_size(const Asker *asker, const CliFact *fact, uint64_t bytes)
     return short_size(bytes);
 }
 
+static char *fact_share(const Asker *asker, const CliFact *fact, uint64_t bytes)
+{
+    g_autofree char *size = short_size(bytes);
+    return g_strdup_printf("%s (%" PRIu64 "%% of the capacity)", size, row_number(&asker->last, fact->words));
+}
+
 static char *fact_time(const char *seconds, Json **ret_value)
 {
     time_t when = seconds ? (time_t)strtoll(seconds, NULL, 10) : 0;
@@ -356,21 +362,32 @@ static char *fact_text(Asker *asker, const CliFact *fact, Json **ret_value)
     if (!asker_ask(asker, fact->program, fact->proc, fact->flags))
         return NULL;
     if (fact->kind == FACT_TEXT)
-        return g_strdup(row_string(call, member));
+        return row_optional(call, member);
     if (fact->kind == FACT_USERS)
         return fact_users(call->ret, ret_value);
     uint64_t number = row_number(call, member);
-    if (fact->kind == FACT_SIZE) {
+    if (fact->kind == FACT_SIZE || fact->kind == FACT_SHARE) {
         if (wire_field_find(call->info->ret, "state") && row_number(call, "state") == 0)
             return NULL;
         *ret_value = json_integer((json_int_t)number);
-        return fact_size(asker, fact, number);
+        return fact->kind == FACT_SHARE ? fact_share(asker, fact, number) : fact_size(asker, fact, number);
     }
     if (fact->kind == FACT_ASK)
         number = number != 0;
     if (fact_is_boolean(fact))
         *ret_value = json_boolean(number);
     return fact_word(fact, number);
+}
+
+/* The text with the warning behind it. */
+static char *fact_warned(Asker *asker, const CliFact *fact, char *text)
+{
+    g_autofree char *plain = text;
+    if (!text || !fact->warning_proc ||
+        !asker_ask(asker, WIRE_PROGRAM_LODGE, fact->warning_proc, fact->warning_flags))
+        return g_steal_pointer(&plain);
+    g_autofree char *warning = row_optional(&asker->last, "warning");
+    return warning ? g_strdup_printf("%s (%s)", plain, warning) : g_steal_pointer(&plain);
 }
 
 /* What people read where nothing is known. */
@@ -420,6 +437,11 @@ static bool list_table(Cli *cli, const CliArgs *args, const CliClass *class, con
         for (unsigned j = 0; j < n; j++) {
             Json *value = NULL;
             g_autofree char *text = fact_text(&asker, facts[j], &value);
+            if (text && facts[j]->warning_proc) {
+                if (!value)
+                    value = json_string(text);
+                text = fact_warned(&asker, facts[j], text);
+            }
             table_cell(table, text ? value : json_null(), "%s", text ? text : fact_unknown(facts[j]));
         }
         asker_forget(&asker);

@@ -157,11 +157,18 @@ const CliClass class_port = {
     }
 #define POOL_SIZE(text, keyword, of)                                                                         \
     POOL_INFO(text, keyword, IN_LIST, of, "details"), POOL_INFO(text, keyword, IN_INFO, of, NULL)
+/* Of Lodge's program; in lists without a look, which may take its time. */
+#define POOL_STATUS(text, keyword, fact, places, of, ...)                                                    \
+    {                                                                                                        \
+        .label = text, .key = keyword, .kind = fact, .where = places, .program = WIRE_PROGRAM_LODGE,         \
+        .proc = LODGE_PROC_POOL_STATUS, .member = of, __VA_ARGS__                                            \
+    }
 #define POOL_STATE(places, option)                                                                           \
     {                                                                                                        \
         .label = "State", .key = "state", .kind = FACT_WORD, .where = places,                                \
         .proc = PROC_STORAGE_POOL_GET_INFO, .member = "state", .given = option,                              \
-        .words = "inactive building running degraded inaccessible"                                           \
+        .words = "inactive building running degraded inaccessible", .warning_proc = LODGE_PROC_POOL_STATUS,  \
+        .warning_flags = 1                                                                                   \
     }
 
 static const CliFact pool_facts[] = {
@@ -174,9 +181,12 @@ static const CliFact pool_facts[] = {
       .given = "!details",
       .proc = PROC_STORAGE_POOL_IS_ACTIVE,
       .member = "active",
-      .words = "inactive active" },
+      .words = "inactive active",
+      .warning_proc = LODGE_PROC_POOL_STATUS,
+      .warning_flags = 1 },
     POOL_STATE(IN_LIST, "details"),
     POOL_STATE(IN_INFO, NULL),
+    POOL_STATUS("Reason", "reason", FACT_TEXT, IN_INFO, "reason"),
     ASK("Persistent", "persistent", IN_INFO, PROC_STORAGE_POOL_IS_PERSISTENT, "persistent"),
     ASK("Autostart", "autostart", IN_LIST | IN_INFO, PROC_STORAGE_POOL_GET_AUTOSTART, "autostart"),
     { .label = "Persistent",
@@ -190,6 +200,9 @@ static const CliFact pool_facts[] = {
     POOL_SIZE("Capacity", "capacity_bytes", "capacity"),
     POOL_SIZE("Allocation", "allocation_bytes", "allocation"),
     POOL_SIZE("Available", "available_bytes", "available"),
+    POOL_STATUS("Promised", "promised_bytes", FACT_SHARE, IN_INFO, "promised", .words = "promised_percent"),
+    POOL_STATUS("Warning", "warning", FACT_TEXT, IN_INFO, "warning"),
+    POOL_STATUS("Warning", "warning", FACT_TEXT, IN_LIST_JSON, "warning", .flags = 1),
     { 0 },
 };
 static const CliEvent pool_events[] = {

@@ -39,6 +39,8 @@ static void machine_close(Host *host)
     dac_table_free(host->dac);
 }
 
+static void machine_on_pool_started(Host *host, const char *pool, const char *target_path);
+
 void machine_open(Host *host)
 {
     const Config *config = host->config;
@@ -57,6 +59,7 @@ void machine_open(Host *host)
     pool_open(host);
     nodedev_open(host);
     host->pools->walk_images = machine_walk_images;
+    host->pools->on_started = machine_on_pool_started;
     host_on_free(host, machine_close);
 }
 
@@ -340,9 +343,28 @@ static void machine_autostart_one(void *arg)
     g_autoptr(Error) err = NULL;
     const unsigned flags = vm->host->config->auto_start_bypass_cache ? 4 : 0;
 
-    if (!vm_is_running(vm) && !vm_start(vm, flags, NULL, &err)) {
+    if (vm_is_running(vm))
+        return;
+    vm->awaits_storage = true; /* also of what is started meanwhile */
+    if (vm_start(vm, flags, NULL, &err)) {
+        vm->awaits_storage = false;
+    } else {
+        vm->awaits_storage = true;
         g_autofree char *what = g_strdup_printf("autostart of '%s' failed", vm->name);
         log_error_error(err, what);
+    }
+}
+
+static void machine_on_pool_started(Host *host, const char *pool, const char *target_path)
+{
+    Vm *vm = NULL;
+
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
+        if (!vm->awaits_storage || !vm->is_listed || !vm->autostart || host->is_stopping ||
+            !machine_needs_pool(vm->config, pool, target_path))
+            continue;
+        vm->awaits_storage = false;
+        host_spawn(host, "autostart", machine_autostart_one, vm_ref(vm));
     }
 }
 

@@ -120,7 +120,8 @@ typedef struct VmTaskState {
 struct Vm {
     OBJECT_BASE(DomainDef);
     bool has_managed_save;
-    VmRun *run; /* NULL: not running */
+    bool awaits_storage; /* its autostart failed: it is tried again when a pool that it needs is started */
+    VmRun *run;          /* NULL: not running */
     VmState state;
     int reason;
     bool status_busy; /* the status file is being written */

@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "machine/vm_users.h"
 
+#include <string.h>
+
 #include "machine/vm_private.h"
 
 typedef struct Walk {
@@ -68,4 +70,24 @@ void machine_walk_images(Host *host, ImageVisit visit, void *arg)
         walk.is_running = false;
         walk_machine(&walk, vm->config);
     }
+}
+
+static bool source_needs_pool(const StorageSource *source, const char *pool, const char *target_path)
+{
+    if (source->type == STORAGE_VOLUME)
+        return g_strcmp0(source->pool, pool) == 0;
+    const size_t len = target_path ? strlen(target_path) : 0;
+    return len && source->path && strncmp(source->path, target_path, len) == 0 && source->path[len] == '/';
+}
+
+bool machine_needs_pool(const DomainDef *def, const char *pool, const char *target_path)
+{
+    for (guint i = 0; def && def->disks && i < def->disks->len; i++) {
+        const DiskDef *disk = g_ptr_array_index(def->disks, i);
+        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+            if (source_needs_pool(source, pool, target_path))
+                return true;
+        }
+    }
+    return false;
 }

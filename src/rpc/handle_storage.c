@@ -5,9 +5,11 @@
 #include "rpc/handlers.h"
 #include "storage/image_users.h"
 #include "storage/volume.h"
+#include "wire/wire_enums.h"
 
 #define VOLUMES_MAX 16384 /* of one answer */
 #define USERS_MAX 16384
+#define STATUS_AS_KNOWN 1u /* flag of lodge_pool_status: without a look, which may take its time */
 
 /* RPC_HANDLER for procedures whose arguments begin with a pool. */
 #define POOL_HANDLER(name)                                                                                   \
@@ -72,7 +74,7 @@ POOL_HANDLER(storage_pool_get_info)
 {
     g_auto(PoolInfo) info = { 0 };
 
-    if (!pool_get_info(pool, &info, err))
+    if (!pool_get_info(pool, POOL_NOW, &info, err))
         return false;
     ret->state = (uint8_t)info.state;
     ret->capacity = info.capacity_bytes;
@@ -307,10 +309,33 @@ RPC_HANDLER(lodge_volume_orphans)
     return true;
 }
 
+POOL_HANDLER(lodge_pool_status)
+{
+    g_auto(PoolInfo) info = { 0 };
+
+    if (!rpc_check_flags(call, args->flags, STATUS_AS_KNOWN, err) ||
+        !pool_get_info(pool, args->flags & STATUS_AS_KNOWN ? POOL_AS_KNOWN : POOL_NOW, &info, err))
+        return false;
+    *ret = (WireLodgePoolStatusRet){ .state = info.state,
+                                     .capacity = info.capacity_bytes,
+                                     .allocation = info.allocation_bytes,
+                                     .available = info.available_bytes,
+                                     .promised = info.promised_bytes,
+                                     .used_percent = info.used_percent,
+                                     .promised_percent = info.promised_percent };
+    if (info.is_filling)
+        ret->warning = g_strdup_printf("%u%% full", info.used_percent);
+    else if (info.reason && info.state == VIR_STORAGE_POOL_INACTIVE)
+        ret->warning = g_strdup(info.reason);
+    ret->reason = g_steal_pointer(&info.reason);
+    return true;
+}
+
 const RpcEntry rpc_entries_lodge_storage[] = {
     RPC_ENTRY(lodge_volume_users),
     RPC_ENTRY(lodge_volume_delete),
     RPC_ENTRY(lodge_volume_orphans),
+    RPC_ENTRY(lodge_pool_status),
     { 0 },
 };
 

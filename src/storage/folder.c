@@ -597,6 +597,8 @@ static void folder_take_file(Pool *pool, PoolScan *scan, FolderFile *file)
 
 bool folder_scan(Pool *pool, PoolScan *scan, Error **err)
 {
+    if (!pool_require_mount(pool, err))
+        return error_prefix(err, "storage pool '%s'", pool->name);
     FolderJob *job = folder_job_new(pool, scan);
     g_autofree char *dir = g_strdup(job->dir);
 

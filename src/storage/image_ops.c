@@ -460,7 +460,8 @@ bool image_order_run(Host *host, const ImageOrder *order, const Caller *caller, 
     run.tool.shown_name = made->temp ? made->path : NULL;
     run.tool.on_progress = operation->has_progress ? order->on_progress : NULL;
     run.tool.on_progress_arg = order->arg;
-    if (!tool_run_status(&run.tool, operation->max_status, ret_status, ret_text, err))
+    run.tool.max_status = operation->max_status;
+    if (!tool_run_status(&run.tool, ret_status, ret_text, err))
         return false;
     if (!image_put_in_place(&run.image, err) || !image_put_in_place(&run.other, err)) {
         g_clear_pointer(ret_text, g_free);

@@ -62,6 +62,9 @@ struct Pool {
     bool has_lost_watch;      /* its folder was removed or replaced: the next one there is to be watched */
     sd_event_source *telling; /* soon clients are told what others changed; NULL: nothing to tell */
 
+    char *mount_point;    /* where what it lies on was mounted when it became active; of folders */
+    unsigned space_level; /* thresholds that it is above: 0, 1 (pool_warn_percent), 2 (pool_full_percent) */
+
     char *reason; /* why it could not be started by itself; NULL */
     unsigned n_retries;
     bool is_building;
@@ -82,6 +85,11 @@ struct PoolRoom {
     sd_event_source *inotify_source;
     GHashTable *watches; /* of inotify -> Pool */
     bool default_is_new; /* this daemon made the pool `default` */
+    /* Set by whoever has machines that wait for one: a pool was started. Must not wait. NULL: nobody. */
+    void (*on_started)(Host *host, const char *name, const char *target_path);
+    sd_event_source *space_timer;
+    int mounts_fd; /* -1: none */
+    sd_event_source *mounts_source, *mounts_timer;
 };
 
 /* What a look at the storage found. */
@@ -168,6 +176,27 @@ AWAITS MUST_CHECK bool volume_look(Volume *volume, Error **err);
 MUST_CHECK bool volume_require_free(const Volume *volume, Error **err); /* no other operation */
 /* Refuses to @what ("wipe") the volume that a running machine uses. */
 AWAITS MUST_CHECK bool volume_require_unused(const Volume *volume, const char *what, Error **err);
+/* ---- space (pool_space.c) ---- */
+
+void pool_space_begin(Host *host); /* measures pools from time to time */
+void pool_check_space(Pool *pool); /* tells once when it passes a threshold */
+unsigned pool_used_percent(const Pool *pool);
+unsigned pool_promised_percent(const Pool *pool);
+uint64_t pool_promised_bytes(const Pool *pool); /* what its volumes would take if they were written fully */
+/* Brings its sizes up to date. ERROR_TIMEOUT and the like */
+AWAITS MUST_CHECK bool pool_look_at_sizes(Pool *pool, Error **err);
+
+/* ---- mounts of others (pool_mounts.c) ---- */
+
+void pool_mounts_begin(Host *host); /* tells pools that wait when something is mounted */
+/* Where something should be mounted that the pool lies on, and is not; owned, NULL: nothing is missing. */
+AWAITS char *pool_missing_mount(const PoolDef *def);
+void pool_note_mount(Pool *pool, const char *path);
+/* ERROR_SYSTEM: what it lay on is not mounted any more */
+MUST_CHECK bool pool_require_mount(const Pool *pool, Error **err);
+void pool_retry_now(Pool *pool); /* its start, which failed */
+void pool_watch_tell_soon(Pool *pool);
+
 /* What was done to the file @name shows in the pool's sizes, too. */
 AWAITS void pool_note_change(Pool *pool, const char *name);
 
@@ -192,9 +221,3 @@ void pool_watch_end(Pool *pool);
 void pool_watch_drain(Host *host);
 /* The file @name was changed by an operation, which its client knows: if nothing else did, nobody is told. */
 void pool_watch_own(Pool *pool, const char *name);
-
-/* Runs a program that must succeed. @argv: argv[0] is a name on PATH (hint: @package brings it);
- * NULL-terminated. What it says goes into the error: "Child process (LINE) unexpected exit status N: TEXT".
- * @ret_out may be NULL. */
-AWAITS MUST_CHECK bool storage_run(const char *const *argv, const char *package, uint64_t timeout_ms,
-                                   char **ret_out, Error **err);

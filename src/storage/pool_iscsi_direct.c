@@ -7,8 +7,8 @@
 #include "base/units.h"
 #include "storage/pool_auth.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
 #include "storage/scsi.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 
 #define TOOL_MS 60000
@@ -77,12 +77,11 @@ AWAITS static bool run_tool(Host *host, const PoolDef *def, const char *const *a
 {
     __attribute__((cleanup(environment_free))) char **environment = NULL;
 
-    return environment_of(host, def, &environment, err) &&
-           storage_run_with(&(StorageRun){ .argv = argv,
-                                           .package = PACKAGE,
-                                           .timeout_ms = TOOL_MS,
-                                           .environment = (const char *const *)environment },
-                            NULL, ret_out, err);
+    if (!environment_of(host, def, &environment, err))
+        return false;
+    g_auto(Tool) tool = tool_of(argv, PACKAGE, TOOL_MS);
+    tool.environment = (const char *const *)environment;
+    return tool_run(&tool, ret_out, err);
 }
 
 /* "Lun:3    Type:DIRECT_ACCESS (Size:32M)" below "Target:IQN Portal:..." */

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 #include "wire/wire_enums.h"
 

@@ -7,10 +7,10 @@
 #include <sys/sysmacros.h>
 
 #include "base/file.h"
-#include "base/worker.h"
 #include "storage/folder.h"
+#include "storage/path_look.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 #include "wire/wire_enums.h"
 
@@ -42,38 +42,14 @@ static char *mount_source(const PoolDef *def)
 
 /* ---- is it mounted? ---- */
 
-typedef struct DeviceJob {
-    char *path;
-    dev_t device; /* 0: it is none */
-} DeviceJob;
-
-static void device_job_free(void *data)
-{
-    DeviceJob *job = data;
-
-    g_free(job->path);
-    g_free(job);
-}
-
-static void device_job_run(void *data)
-{
-    DeviceJob *job = data;
-    struct stat st;
-
-    if (stat(job->path, &st) == 0 && S_ISBLK(st.st_mode))
-        job->device = st.st_rdev;
-}
-
 /* The number of the device @path, however it is called; 0 if it is none. */
 AWAITS static bool device_number(const char *path, dev_t *ret_device, Error **err)
 {
-    DeviceJob *job = g_new0(DeviceJob, 1);
+    g_auto(PathLook) look = { 0 };
 
-    job->path = g_strdup(path);
-    if (!worker_run(worker_lane_for_path(path), device_job_run, job, device_job_free, POOL_DEADLINE_MS, err))
+    if (!path_look(NULL, path, POOL_DEADLINE_MS, &look, err))
         return error_prefix(err, "cannot access '%s'", path);
-    *ret_device = job->device;
-    device_job_free(job);
+    *ret_device = look.real && S_ISBLK(look.st.st_mode) ? look.st.st_rdev : 0;
     return true;
 }
 

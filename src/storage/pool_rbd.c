@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "storage/pool_auth.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 #include "wire/wire_enums.h"
 
@@ -93,11 +93,9 @@ AWAITS static bool run_ceph(Pool *pool, const char *const *argv, uint64_t timeou
     for (const char *const *one = argv + 1; *one; one++)
         g_ptr_array_add(all, g_strdup(*one));
     g_ptr_array_add(all, NULL);
-    return storage_run_with(&(StorageRun){ .argv = (const char *const *)all->pdata,
-                                           .package = PACKAGE,
-                                           .timeout_ms = timeout_ms,
-                                           .input = key },
-                            NULL, ret_out, err);
+    g_auto(Tool) tool = tool_of((const char *const *)all->pdata, PACKAGE, timeout_ms);
+    tool.input = key;
+    return tool_run(&tool, ret_out, err);
 }
 #define RUN_RBD(ms, ...) run_ceph(pool, (const char *const[]){ "rbd", __VA_ARGS__, NULL }, ms, NULL, err)
 

@@ -14,6 +14,7 @@
 #include "base/worker.h"
 #include "storage/image_make.h"
 #include "storage/image_users.h"
+#include "storage/path_look.h"
 #include "storage/pool_backend.h"
 #include "wire/wire_enums.h"
 
@@ -203,26 +204,6 @@ AWAITS static Volume *find_by_clean_path(Host *host, const char *path)
     return volume && !volume->is_being_made ? volume_ref(volume) : NULL;
 }
 
-typedef struct ResolveJob {
-    char *path, *real;
-} ResolveJob;
-
-static void resolve_job_free(void *data)
-{
-    ResolveJob *job = data;
-
-    g_free(job->path);
-    free(job->real);
-    g_free(job);
-}
-
-static void resolve_job_run(void *data)
-{
-    ResolveJob *job = data;
-
-    job->real = realpath(job->path, NULL);
-}
-
 Volume *volume_find_by_path(Host *host, const char *path, Error **err)
 {
     if (*path == '/') {
@@ -230,14 +211,10 @@ Volume *volume_find_by_path(Host *host, const char *path, Error **err)
         Volume *volume = find_by_clean_path(host, clean);
         if (volume)
             return volume;
-        ResolveJob *job = g_new0(ResolveJob, 1);
-        job->path = g_strdup(clean);
-        if (worker_run(worker_lane_for_path(clean), resolve_job_run, job, resolve_job_free,
-                       RESOLVE_DEADLINE_MS, NULL)) {
-            if (job->real && strcmp(job->real, clean) != 0)
-                volume = find_by_clean_path(host, job->real);
-            resolve_job_free(job);
-        }
+        g_auto(PathLook) look = { 0 };
+        if (path_look(NULL, clean, RESOLVE_DEADLINE_MS, &look, NULL) && look.real &&
+            strcmp(look.real, clean) != 0)
+            volume = find_by_clean_path(host, look.real);
         if (volume)
             return volume;
     }
@@ -577,6 +554,7 @@ bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, cons
         !volume_require_free(volume, err))
         return false;
     Pool *pool = volume->pool;
+    g_autoptr(Object) reference G_GNUC_UNUSED = volume_pool(volume); /* it may be undefined meanwhile */
     const uint64_t current = volume->def->capacity.value;
     if (!volume_new_capacity(current, capacity_bytes, flags, &capacity, err))
         return false;
@@ -612,6 +590,7 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
         !volume_require_free(volume, err))
         return false;
     Pool *pool = volume->pool;
+    g_autoptr(Object) reference G_GNUC_UNUSED = volume_pool(volume); /* it may be undefined meanwhile */
     volume_use_begin(volume, &use);
     const bool ok = pool->backend->wipe_volume ? pool->backend->wipe_volume(pool, volume, algorithm, err)
                                                : image_wipe(volume_path(volume), algorithm, err);
