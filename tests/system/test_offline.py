@@ -211,7 +211,7 @@ def test_files_inside_are_read_and_written(host):
     machine(host, "web", path)
     contains(disk("filesystems", "web", timeout=120), "/dev/sda1", "ext4", "partition")
     contains(disk("df", "web", "-o", "json", timeout=120), "/dev/sda1")
-    contains(disk("inspect", "web", timeout=120), "<product_name>Debian GNU/Linux 12 (bookworm)</product_name>", "<name>hello</name>")
+    contains(disk("inspect", "web", timeout=120), "<distro>debian</distro>", "<name>hello</name>")
     contains(disk("ls", "web", "/etc", timeout=120), "issue\n")
     (host.root / "new").write_text("from outside\n")
     disk("put", "web", str(host.root / "new"), "/etc", timeout=120)
