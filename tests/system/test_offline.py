@@ -2,8 +2,11 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import functools
 import json
+import operator
 import os
+import struct
 import subprocess
 
 from lodgetest.guests import AGENT
@@ -312,3 +315,65 @@ def test_libguestfs_asks_the_daemon_for_a_machine(host):
     contains(guestfish(host, "--ro", "-c", host.daemon.uri, "-d", "web", "-i", "cat", "/etc/issue"), "by editor")
     disk = Disk(host, real=True)
     contains(disk("cat", "web", "/etc/issue", timeout=120), "by editor")
+
+
+def empty_hive(path):
+    """A registry file without keys: a header, and one bin with the root key and its security."""
+    name = b"root"
+    key = struct.pack("<2sHQIIIIIIIIIIIIIIIIHH", b"nk", 0x2c, 0, 0, 0xffffffff, 0, 0, 0xffffffff, 0xffffffff, 0, 0xffffffff, 0x80,
+                      0xffffffff, 0, 0, 0, 0, 0, len(name), 0) + name
+    security = struct.pack("<2sHIIII", b"sk", 0, 0x80, 0x80, 1, 20) + b"\1\0\4\x80" + bytes(16)
+    data = struct.pack("<4sIIQQI", b"hbin", 0, 4096, 0, 0, 0)
+    for cell, size in ((key, 0x60), (security, 0x40)):
+        data += struct.pack("<i", -size) + cell.ljust(size - 4, b"\0")
+    data = (data + struct.pack("<i", 4096 - len(data))).ljust(4096, b"\0")
+    head = struct.pack("<4sIIQIIIIIII", b"regf", 1, 1, 0, 1, 3, 0, 1, 0x20, 4096, 1).ljust(508, b"\0")
+    check_sum = functools.reduce(operator.xor, (word for (word,) in struct.iter_unpack("<I", head)))
+    path.write_bytes((head + struct.pack("<I", check_sum)).ljust(4096, b"\0") + data)
+
+
+def windows(host):
+    """An image with what looks like a Windows."""
+    config = host.root / "tree/Windows/System32/config"
+    config.mkdir(parents=True)
+    (config.parent / "drivers").mkdir()
+    for name in ("SOFTWARE", "SYSTEM", "SAM", "SECURITY", "DEFAULT"):
+        empty_hive(config / name)
+    registry = host.root / "given.reg"
+    registry.write_text("Windows Registry Editor Version 5.00\n\n" + "".join(
+        f"[{SOFTWARE}\\{key}]\n\n" for key in ("Microsoft", "Microsoft\\Windows NT", "Microsoft\\Windows NT\\CurrentVersion"))[:-1] +
+        '"ProductName"=str(1):"Windows 10"\n"CurrentVersion"=str(1):"6.3"\n')
+    subprocess.run(["hivexregedit", "--merge", "--prefix", SOFTWARE, config / "SOFTWARE", registry], check=True)
+    # The smallest program that file(1) takes for one of 64 bits.
+    (config.parent / "cmd.exe").write_bytes(
+        b"MZ".ljust(60, b"\0") + struct.pack("<I", 64) + b"PE\0\0" + struct.pack("<HHIIIHHH", 0x8664, 0, 0, 0, 0, 240, 0x22, 0x20b) +
+        bytes(66) + struct.pack("<H", 3) + bytes(200))
+    path = host.path("var/lib/libvirt/images/windows.img")
+    with open(path, "wb") as out:
+        out.truncate(40 * MIB)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", host.root / "tree", path], check=True)
+    return path
+
+
+SOFTWARE = "HKEY_LOCAL_MACHINE\\SOFTWARE"
+
+
+@mark(**{**GUESTFS, "requires": [*GUESTFS["requires"], "program:virt-win-reg", "program:hivexregedit"]})
+def test_the_registry_of_a_windows_machine_is_read_and_changed(host):
+    """rows: offline-tools-16"""
+    dom = host.define(document(host, "win", (windows(host), "raw", "disk", "vda", "virtio", "")))
+    env = clean_environment(LIBGUESTFS_BACKEND="direct", LIBGUESTFS_BACKEND_SETTINGS="force_tcg")
+
+    def virt_win_reg(*words, code=0):
+        done = run(["virt-win-reg", "-c", host.daemon.uri, *words], timeout=240, env=env)
+        check((done.code == 0) == (code == 0), f"virt-win-reg {words}: {done.out} {done.err}")
+        return done.out + done.err
+    key = f"{SOFTWARE}\\Microsoft\\Windows NT\\CurrentVersion"
+    contains(virt_win_reg("win", key, "ProductName"), "Windows 10")
+    change = host.root / "change.reg"
+    change.write_text(f'Windows Registry Editor Version 5.00\n\n[{key}]\n"RegisteredOwner"=str(1):"Lodge"\n')
+    virt_win_reg("--merge", "win", str(change))
+    contains(virt_win_reg("win", key, "RegisteredOwner"), "Lodge")
+    dom.create()
+    virt_win_reg("--merge", "win", str(change), code=1)
+    contains(virt_win_reg("win", key, "RegisteredOwner"), "Lodge")
