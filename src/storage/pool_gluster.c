@@ -78,14 +78,13 @@ AWAITS static bool gluster_start(Pool *pool, Error **err)
     const char *const argv[] = { "/bin/mount",          "-t",   "glusterfs", "-o",
                                  "nodev,nosuid,noexec", source, point,       NULL };
 
-    if (!storage_check_argument("source", source, err) || !file_make_dirs(point, 0700, err))
+    if (!storage_check_argument("source", source, err))
         return false;
-    if (storage_run(argv, "mount", MOUNT_MS, NULL, err))
-        return true;
-    if (err && *err &&
-        (strstr(error_message(*err), "helper program") || strstr(error_message(*err), "wrong fs type")))
-        error_hint(err, "install the package '" CLIENT_PACKAGE "'");
-    return false;
+    if (!storage_has_program("mount.glusterfs")) {
+        error_set_errno(err, ENOENT, "Cannot find 'mount.glusterfs' in path");
+        return error_hint(err, "install the package '" CLIENT_PACKAGE "'");
+    }
+    return file_make_dirs(point, 0700, err) && storage_run(argv, "mount", MOUNT_MS, NULL, err);
 }
 
 AWAITS static bool gluster_stop(Pool *pool, Error **err)
