@@ -10,7 +10,7 @@
 #include "base/process.h"
 #include "cli/class.h"
 #include "cli/commands.h"
-#include "cli/domain.h"
+#include "cli/disk_nbd.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 
@@ -46,12 +46,65 @@ typedef struct DiskWork {
     const CliArgs *args;
     const DiskTool *tool;
     bool writes;
-    GPtrArray *images; /* of path and format in turn, owned */
+    GPtrArray *images; /* of DiskImage */
 } DiskWork;
 
-static bool disk_add_image(DiskWork *work, const char *image, const char *format, bool writes, Error **err)
+typedef struct DiskImage {
+    char *path, *format;
+    DiskNbd *nbd; /* of an encrypted one; NULL */
+} DiskImage;
+
+static void disk_image_free(void *data)
 {
-    g_autofree char *absolute = image[0] == '.' ? g_canonicalize_filename(image, NULL) : g_strdup(image);
+    DiskImage *image = data;
+
+    disk_nbd_stop(image->nbd);
+    g_free(image->path);
+    g_free(image->format);
+    g_free(image);
+}
+
+static const DiskImage *disk_image(const DiskWork *work, guint index)
+{
+    return g_ptr_array_index(work->images, index);
+}
+
+/* Where the programs find it, and in which format. */
+static const char *disk_image_place(const DiskImage *image)
+{
+    return image->nbd ? disk_nbd_uri(image->nbd) : image->path;
+}
+
+static const char *disk_image_format(const DiskImage *image)
+{
+    return image->nbd ? "raw" : image->format;
+}
+
+/* By which secret, says the volume that the image is. */
+static bool disk_decrypt_volume(DiskWork *work, DiskImage *image, bool writes, Error **err)
+{
+    const WireStorageVolLookupByPathArgs find = { .path = image->path };
+    g_auto(WireStorageVolGetXmlDescArgs) args = { 0 };
+    g_auto(WireStorageVolGetXmlDescRet) ret = { 0 };
+    g_autoptr(XmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) nodes = NULL;
+
+    if (!cli_call(work->cli, PROC_STORAGE_VOL_LOOKUP_BY_PATH, &find, &args.vol, err))
+        return error_prefix(err, "image '%s' is encrypted and no volume says by which secret", image->path);
+    if (!cli_call(work->cli, PROC_STORAGE_VOL_GET_XML_DESC, &args, &ret, err) ||
+        !xml_parse(ret.xml, &doc, err) || !xml_select(doc, NULL, "/volume/target/encryption", &nodes, err))
+        return false;
+    return nodes->len ? disk_nbd_start(work->cli, image->path, image->format, doc, nodes->pdata[0], writes,
+                                       &image->nbd, err)
+                      : error_set(err, ERROR_NOT_SUPPORTED, "image '%s' is encrypted in an unknown way",
+                                  image->path);
+}
+
+/* @encryption (of @doc): what a machine says of it; NULL: nothing. */
+static bool disk_add_image(DiskWork *work, const char *name, const char *format, XmlDoc *doc,
+                           xmlNode *encryption, bool writes, Error **err)
+{
+    g_autofree char *absolute = name[0] == '.' ? g_canonicalize_filename(name, NULL) : g_strdup(name);
     const WireLodgeImageInfoArgs call = { .image = absolute,
                                           .format = (char *)format,
                                           .flags = writes ? LODGE_IMAGE_INFO_TO_WRITE : 0 };
@@ -64,13 +117,14 @@ static bool disk_add_image(DiskWork *work, const char *image, const char *format
     const Json *top = json_array_get(list, 0);
     const char *path = json_get_str(top, "path"), *driver = json_get_str(top, "format");
     if (!path || path[0] != '/' || !driver)
-        return error_set(err, ERROR_NOT_SUPPORTED, "image '%s' is no file and no device of this host", image);
-    if (json_get_str(top, "encryption"))
-        return error_set(err, ERROR_NOT_SUPPORTED, "image '%s' is encrypted: libguestfs cannot open it",
-                         image);
-    g_ptr_array_add(work->images, g_strdup(path));
-    g_ptr_array_add(work->images, g_strdup(driver));
-    return true;
+        return error_set(err, ERROR_NOT_SUPPORTED, "image '%s' is no file and no device of this host", name);
+    DiskImage *image = g_new0(DiskImage, 1);
+    image->path = g_strdup(path);
+    image->format = g_strdup(driver);
+    g_ptr_array_add(work->images, image);
+    if (encryption)
+        return disk_nbd_start(work->cli, path, driver, doc, encryption, writes, &image->nbd, err);
+    return !json_get_str(top, "encryption") || disk_decrypt_volume(work, image, writes, err);
 }
 
 /* ---- a machine ---- */
@@ -106,17 +160,19 @@ static bool disk_add_one(DiskWork *work, const char *machine, XmlDoc *doc, xmlNo
                          Error **err)
 {
     g_autofree char *type = xml_get(doc, node, "@type");
-    g_autofree char *encryption = xml_get(doc, node, ".//encryption/@format");
     g_autofree char *format = NULL, *image = domain_disk_image(doc, node, &format);
+    g_autoptr(GPtrArray) encryption = NULL;
 
     if (!image && (g_str_equal(type, "file") || g_str_equal(type, "block")))
         return true; /* empty */
-    if (!image || encryption) {
-        error_set(err, ERROR_NOT_SUPPORTED, "disk '%s' of machine '%s' is %s: libguestfs cannot open it here",
-                  target, machine, encryption ? "encrypted" : "no file and no device of this host");
+    if (!image) {
+        error_set(err, ERROR_NOT_SUPPORTED, "disk '%s' of machine '%s' is no file and no device of this host",
+                  target, machine);
         return error_hint(err, "choose another with --disk");
     }
-    return disk_add_image(work, image, format, work->writes, err);
+    return xml_select(doc, node, "./encryption | ./source/encryption", &encryption, err) &&
+           disk_add_image(work, image, format, doc, encryption->len ? encryption->pdata[0] : NULL,
+                          work->writes, err);
 }
 
 static bool disk_add_machine(DiskWork *work, const char *name, Error **err)
@@ -183,23 +239,24 @@ static bool disk_arguments(DiskWork *work, GPtrArray *argv, Error **err)
     for (char **word = otherwise; *word; word++)
         g_ptr_array_add(argv, g_strdup(*word));
     if (is_resize) {
-        if (work->images->len != 2 || n_names != 1) {
+        if (work->images->len != 1 || n_names != 1) {
             error_set(err, ERROR_INVALID_ARGUMENT, "one disk is resized into one other image");
             return error_hint(err, "--disk TARGET says which disk; the other image must be there, of the new "
                                    "size: 'lodge image create' makes it");
         }
-        if (!disk_add_image(work, words[0], NULL, true, err))
+        if (!disk_add_image(work, words[0], NULL, NULL, NULL, true, err))
             return false;
-        g_ptr_array_add(argv, g_strdup_printf("--format=%s", (char *)work->images->pdata[1]));
-        g_ptr_array_add(argv, g_strdup_printf("--output-format=%s", (char *)work->images->pdata[3]));
-        g_ptr_array_add(argv, g_strdup(work->images->pdata[0]));
-        g_ptr_array_add(argv, g_strdup(work->images->pdata[2]));
+        const DiskImage *from = disk_image(work, 0), *to = disk_image(work, 1);
+        g_ptr_array_add(argv, g_strdup_printf("--format=%s", disk_image_format(from)));
+        g_ptr_array_add(argv, g_strdup_printf("--output-format=%s", disk_image_format(to)));
+        g_ptr_array_add(argv, g_strdup(disk_image_place(from)));
+        g_ptr_array_add(argv, g_strdup(disk_image_place(to)));
         return true;
     }
-    for (guint i = 0; i + 1 < work->images->len; i += 2) {
-        g_ptr_array_add(argv, g_strdup_printf("--format=%s", (char *)work->images->pdata[i + 1]));
+    for (guint i = 0; i < work->images->len; i++) {
+        g_ptr_array_add(argv, g_strdup_printf("--format=%s", disk_image_format(disk_image(work, i))));
         g_ptr_array_add(argv, g_strdup("-a"));
-        g_ptr_array_add(argv, g_strdup(work->images->pdata[i]));
+        g_ptr_array_add(argv, g_strdup(disk_image_place(disk_image(work, i))));
     }
     for (unsigned i = 0; i < n_names; i++)
         g_ptr_array_add(argv, g_strdup(words[i]));
@@ -248,7 +305,7 @@ static bool disk_execute(DiskWork *work, const GPtrArray *argv, Error **err)
 static bool disk_run(Cli *cli, const CliArgs *args, Error **err)
 {
     const char *verb = cli_args_command(args)->name + strlen("disk-"), *target = args_get(args, "target");
-    g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func(disk_image_free);
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
     DiskWork work = { .cli = cli, .args = args, .tool = tools, .images = images };
 
@@ -264,9 +321,9 @@ static bool disk_run(Cli *cli, const CliArgs *args, Error **err)
     if (!disk_find_program(work.tool, argv, err))
         return false;
     g_autofree char *doing = g_strdup(cli->doing);
-    const bool found = strchr(target, '/')
-                           ? disk_add_image(&work, target, args_get(args, "format"), work.writes, err)
-                           : disk_add_machine(&work, target, err);
+    const bool found = strchr(target, '/') ? disk_add_image(&work, target, args_get(args, "format"), NULL,
+                                                            NULL, work.writes, err)
+                                           : disk_add_machine(&work, target, err);
     cli_doing(cli, "%s", doing);
     if (!found || !disk_arguments(&work, argv, err))
         return false;

@@ -68,9 +68,20 @@ static bool line_is(const char *line, const char *target, const char *source, de
     g_autofree char *from = g_strcompress(fields[dash + 2]);
     if (strcmp(point, target) != 0)
         return false;
-    if (strcmp(from, source) == 0)
+    if (!source || strcmp(from, source) == 0)
         return true;
     return device && sscanf(fields[2], "%u:%u", &major, &minor) == 2 && makedev(major, minor) == device;
+}
+
+bool mount_is_there(const char *target, const char *source, dev_t device)
+{
+    g_autofree char *table = file_read_kernel("/proc/self/mountinfo");
+    g_auto(GStrv) lines = g_strsplit(table ? table : "", "\n", -1);
+    bool is_there = false;
+
+    for (char **line = lines; *line && !is_there; line++)
+        is_there = line_is(*line, target, source, device);
+    return is_there;
 }
 
 AWAITS static bool mount_is_active(Pool *pool, bool *ret_active, Error **err)
@@ -82,11 +93,7 @@ AWAITS static bool mount_is_active(Pool *pool, bool *ret_active, Error **err)
 
     if (def->type == POOL_TYPE_FS && !device_number(source, &device, err))
         return false;
-    g_autofree char *table = file_read_kernel("/proc/self/mountinfo");
-    g_auto(GStrv) lines = g_strsplit(table ? table : "", "\n", -1);
-    *ret_active = false;
-    for (char **line = lines; *line && !*ret_active; line++)
-        *ret_active = line_is(*line, target, source, device);
+    *ret_active = mount_is_there(target, source, device);
     return true;
 }
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 from lodgetest.host import *
+from lodgetest.runner import mark
 
 
 @contextlib.contextmanager
@@ -197,3 +198,18 @@ def test_a_copy_that_was_cut_off_is_removed(host):
         check(f"{name}p1" not in host.ok("vol-list", "d"), "half a copy is listed")
         contains(host.ok("vol-list", "d"), f"{name}p2")
         equal(partitions(device), [f"{name}p2"])
+
+
+@mark(only="lodged", reason="the reference has these back ends in packages of their own")
+def test_a_pool_whose_programs_are_missing_names_their_package(host):
+    for program in ("mount.glusterfs", "zpool"):
+        if shutil.which(program, path=os.environ["PATH"] + ":/sbin:/usr/sbin"):
+            raise Skip(f"there is {program}")
+    host.ok("pool-define-as", "gl", "gluster", "--source-host", "192.0.2.1", "--source-name", "vol")
+    contains(host.refused("pool-start", "gl", says="Cannot find 'mount.glusterfs'"), "glusterfs-client")
+    host.ok("pool-define-as", "zf", "zfs", "--source-name", "tank", "--source-dev", "/dev/none")
+    contains(host.refused("pool-start", "zf", says="Cannot find 'zpool'"), "zfsutils-linux")
+    host.refused("pool-build", "zf", says="Cannot find 'zpool'")
+    host.refused("pool-define-as", "bad", "gluster", "--source-host", "192.0.2.1", "--source-name", "vol", "--source-path", "/../x", says="leads out")
+    for kind in ("sheepdog", "vstorage"):
+        host.refused("pool-define-as", "no", kind, "--source-host", "192.0.2.1", "--source-name", "x", "--target", "/tmp/x", says=f"({kind})")

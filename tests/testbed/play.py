@@ -90,8 +90,8 @@ def blocks(text):
         if shell:
             yield "$", "\n".join(shell)
             shell = []
-        if line.startswith("= "):
-            yield "=", line[2:]
+        if line.startswith(("= ", "! ")):
+            yield line[0], line[2:]
         elif line and not line.startswith("#"):
             yield "virsh", line
 

@@ -53,11 +53,12 @@ TEST(secrets_reach_the_program_and_no_message)
 TEST(input_can_be_opened_again_and_again)
 {
     const char *const argv[] = { "/bin/sh", "-c", "cat /dev/stdin /dev/stdin", NULL };
-    const StorageRun run = { .argv = argv, .package = "dash", .timeout_ms = 20000, .input = "key" };
+    g_auto(Tool) tool = tool_of(argv, "dash", 20000);
     g_autoptr(Error) err = NULL;
     g_autofree char *out = NULL;
 
-    check(storage_run_with(&run, NULL, &out, &err));
+    tool.input = "key";
+    check(tool_run(&tool, &out, &err));
     check_str(out, "keykey");
 }
 
