@@ -26,6 +26,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_QEMU, rpc_entries_qemu },
     { WIRE_PROGRAM_LODGE, rpc_entries_image },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge },
+    { WIRE_PROGRAM_LODGE, rpc_entries_lodge_network },
     { WIRE_PROGRAM_LXC, no_entries },
     { 0 },
 };

@@ -19,6 +19,7 @@ extern const RpcEntry rpc_entries_image[];
 extern const RpcEntry rpc_entries_info[];
 extern const RpcEntry rpc_entries_life[];
 extern const RpcEntry rpc_entries_lodge[];
+extern const RpcEntry rpc_entries_lodge_network[];
 extern const RpcEntry rpc_entries_network[];
 extern const RpcEntry rpc_entries_qemu[];
 extern const RpcEntry rpc_entries_save[];
