@@ -80,12 +80,57 @@ static void put_out_device(GString *out, const char *key, const NetworkDef *def)
     quote(out, def->forward_dev);
 }
 
-static void put_forward(GString *out, const NetworkDef *def, const GArray *subnets)
+/* Packets to the guest's port. */
+static void put_guest(GString *out, const FirewallForward *forward)
+{
+    char guest[IP_STRING_LEN];
+
+    ip_format(&forward->guest, guest);
+    g_string_append_printf(out, "%s daddr %s %s dport %u", forward->guest.is_v6 ? "ip6" : "ip", guest,
+                           forward->is_udp ? "udp" : "tcp", forward->guest_port);
+}
+
+/* Packets to the host's port become the guest's: those that come in, and the host's own. What the host sends
+ * to 127.0.0.1 stays: nobody outside could answer it. */
+static void put_redirects(GString *out, const GArray *forwards)
+{
+    static const char *const chains[] = { "prerouting", "output" };
+
+    for (unsigned chain = 0; chain < G_N_ELEMENTS(chains); chain++) {
+        g_string_append_printf(out, "  chain %s {\n    type nat hook %s priority -100; policy accept;\n",
+                               chains[chain], chains[chain]);
+        for (guint i = 0; i < forwards->len; i++) {
+            const FirewallForward *forward = &g_array_index(forwards, FirewallForward, i);
+            const char *family = forward->guest.is_v6 ? "ip6" : "ip";
+            char text[IP_STRING_LEN];
+            if (forward->has_address) {
+                ip_format(&forward->address, text);
+                g_string_append_printf(out, "    %s daddr %s", family, text);
+            } else {
+                g_string_append(out, "    fib daddr type local ip daddr != 127.0.0.0/8");
+            }
+            ip_format(&forward->guest, text);
+            g_string_append_printf(out,
+                                   forward->guest.is_v6 ? " %s dport %u dnat %s to [%s]:%u\n"
+                                                        : " %s dport %u dnat %s to %s:%u\n",
+                                   forward->is_udp ? "udp" : "tcp", forward->port, family, text,
+                                   forward->guest_port);
+        }
+        g_string_append(out, "  }\n");
+    }
+}
+
+static void put_forward(GString *out, const NetworkDef *def, const GArray *subnets, const GArray *forwards)
 {
     const bool is_routed = def->forward == NETWORK_NAT || def->forward == NETWORK_ROUTE;
 
     g_string_append(out, "  chain forward {\n    type filter hook forward priority filter; policy accept;\n");
     g_string_append_printf(out, "    iifname \"%s\" oifname \"%s\" accept\n", def->bridge, def->bridge);
+    for (guint i = 0; forwards && i < forwards->len; i++) {
+        g_string_append_printf(out, "    oifname \"%s\" ct status dnat ", def->bridge);
+        put_guest(out, &g_array_index(forwards, FirewallForward, i));
+        g_string_append(out, " accept\n");
+    }
     for (guint i = 0; is_routed && i < subnets->len; i++) {
         const Subnet *subnet = &g_array_index(subnets, Subnet, i);
         const char *family = subnet->is_v6 ? "ip6" : "ip";
@@ -124,10 +169,17 @@ static void put_nat_rule(GString *out, const NetworkDef *def, const Subnet *subn
     g_string_append_c(out, '\n');
 }
 
-static void put_nat(GString *out, const NetworkDef *def, const GArray *subnets)
+static void put_nat(GString *out, const NetworkDef *def, const GArray *subnets, const GArray *forwards)
 {
     g_string_append(out,
                     "  chain postrouting {\n    type nat hook postrouting priority srcnat; policy accept;\n");
+    /* A guest that comes by the host's port to its neighbour: the answer has to take the same way back. */
+    for (guint i = 0; forwards && i < forwards->len; i++) {
+        g_string_append_printf(out, "    iifname \"%s\" oifname \"%s\" ct status dnat ", def->bridge,
+                               def->bridge);
+        put_guest(out, &g_array_index(forwards, FirewallForward, i));
+        g_string_append(out, " masquerade\n");
+    }
     for (guint i = 0; i < subnets->len; i++) {
         const Subnet *subnet = &g_array_index(subnets, Subnet, i);
         if (subnet->is_v6 && def->nat_ipv6 != TRISTATE_ON)
@@ -142,7 +194,7 @@ static void put_nat(GString *out, const NetworkDef *def, const GArray *subnets)
     g_string_append(out, "  }\n");
 }
 
-char *firewall_format(const NetworkDef *def)
+char *firewall_format(const NetworkDef *def, const GArray *forwards)
 {
     GString *out = g_string_new(NULL);
 
@@ -153,37 +205,32 @@ char *firewall_format(const NetworkDef *def)
     g_string_append_printf(out, "table inet %s\ndelete table inet %s\ntable inet %s {\n", table, table,
                            table);
     put_input(out, def);
-    put_forward(out, def, subnets);
+    put_forward(out, def, subnets, forwards);
+    if (forwards && forwards->len > 0)
+        put_redirects(out, forwards);
     if (def->forward == NETWORK_NAT)
-        put_nat(out, def, subnets);
+        put_nat(out, def, subnets, forwards);
     g_string_append(out, "}\n");
     return g_string_free(out, FALSE);
 }
 
-AWAITS static bool load_rules(const char *script, Error **err)
+bool firewall_load(const char *rules, Error **err)
 {
-    return program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), script, NULL, err);
-}
-
-bool firewall_apply(const NetworkDef *def, Error **err)
-{
-    g_autofree char *script = firewall_format(def);
-
-    return !*script || load_rules(script, err);
+    return !*rules || program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), rules, NULL, err);
 }
 
 bool firewall_remove(const NetworkDef *def, Error **err)
 {
-    g_autofree char *rules = firewall_format(def);
+    g_autofree char *rules = firewall_format(def, NULL);
     g_autofree char *table = table_name(def);
     g_autofree char *script = g_strdup_printf("table inet %s\ndelete table inet %s\n", table, table);
 
-    return !*rules || load_rules(script, err);
+    return !*rules || firewall_load(script, err);
 }
 
 bool firewall_is_there(const NetworkDef *def)
 {
-    g_autofree char *rules = firewall_format(def);
+    g_autofree char *rules = firewall_format(def, NULL);
     g_autofree char *table = table_name(def);
 
     return !*rules ||

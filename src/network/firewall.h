@@ -7,12 +7,25 @@
 
 #include <systemd/sd-event.h>
 
+#include "base/ip.h"
 #include "conf/network.h"
 
-/* The rules of @def as a script for nft; "" for a network without rules (open, bridge ...). Caller owns. */
-char *firewall_format(const NetworkDef *def);
-/* Puts them in place of what was there. ERROR_SYSTEM with a hint: no nft; ERROR_INTERNAL: what it says */
-AWAITS MUST_CHECK bool firewall_apply(const NetworkDef *def, Error **err);
+/* A port of this host that leads to a guest. */
+typedef struct FirewallForward {
+    bool is_udp;
+    bool has_address; /* else: any of the host's, of IPv4 */
+    IpAddress address;
+    unsigned port;
+    IpAddress guest;
+    unsigned guest_port;
+} FirewallForward;
+
+/* The rules of @def as a script for nft; "" for a network without rules (open, bridge ...). @forwards:
+ * FirewallForward, NULL: none. Caller owns. */
+char *firewall_format(const NetworkDef *def, const GArray *forwards);
+/* Puts such a script in place of what was there. ERROR_SYSTEM with a hint: no nft; ERROR_INTERNAL: what it
+ * says */
+AWAITS MUST_CHECK bool firewall_load(const char *rules, Error **err);
 /* One that has no rules is no error. */
 AWAITS MUST_CHECK bool firewall_remove(const NetworkDef *def, Error **err);
 /* Calls @func whenever somebody removes something of a table of ours, which may be ourselves. The source is

@@ -5,6 +5,7 @@
 
 #include <net/if.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -184,13 +185,29 @@ static void network_fill_live(NetworkDef *def)
     }
 }
 
+/* The rules that follow from @def and from who has which address. @again: even if they are known to be there.
+ */
+AWAITS static bool network_apply_rules(Network *network, const NetworkDef *def, bool again, Error **err)
+{
+    g_autoptr(GArray) forwards = network_resolve_forwards(network, def);
+    g_autofree char *rules = firewall_format(def, forwards);
+
+    if (!again && g_strcmp0(rules, network->rules) == 0)
+        return true;
+    if (!firewall_load(rules, err))
+        return false;
+    g_free(network->rules);
+    network->rules = g_steal_pointer(&rules);
+    return true;
+}
+
 AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **err)
 {
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return true;
     if (!network_bridge_up(def, err))
         return false;
-    if (firewall_apply(def, err) &&
+    if (network_apply_rules(network, def, true, err) &&
         (!dnsmasq_is_wanted(def) || dnsmasq_start(def, &network->paths, &network->dnsmasq, err)))
         return true;
     if (!firewall_remove(def, NULL))
@@ -219,6 +236,7 @@ AWAITS static void network_down(Network *network, const NetworkDef *def)
     network_stop_dnsmasq(network);
     if (!firewall_remove(def, &err))
         log_warning_error(err, network->name);
+    g_clear_pointer(&network->rules, g_free);
     network_bridge_down(def);
 }
 
@@ -241,21 +259,14 @@ AWAITS static bool network_change_dnsmasq(Network *network, const NetworkDef *de
     return ok;
 }
 
-AWAITS static bool network_change_firewall(const Network *network, const NetworkDef *def, Error **err)
-{
-    g_autofree char *old_rules = firewall_format(network->live), *new_rules = firewall_format(def);
-
-    return strcmp(old_rules, new_rules) == 0 || firewall_apply(def, err);
-}
-
 bool network_change_live(Network *network, const NetworkDef *def, Error **err)
 {
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return network_remember(network, def, err);
-    if (network_change_firewall(network, def, err) && network_change_dnsmasq(network, def, err) &&
+    if (network_apply_rules(network, def, false, err) && network_change_dnsmasq(network, def, err) &&
         network_remember(network, def, err))
         return true;
-    if (!firewall_apply(network->live, NULL))
+    if (!network_apply_rules(network, network->live, true, NULL))
         log_warning("network '%s': the rules of before could not be put back", network->name);
     network_stop_dnsmasq(network);
     if (dnsmasq_is_wanted(network->live)) {
@@ -344,6 +355,7 @@ static void network_free_hook(Object *object)
     network_release(network);
     dnsmasq_paths_clear(&network->paths);
     g_ptr_array_unref(network->ports);
+    g_free(network->rules);
 }
 
 static void network_port_free(void *port)
@@ -393,6 +405,73 @@ bool network_get_bridge(const Object *object, char **ret_name, Error **err)
     return true;
 }
 
+/* ---- what follows from ports and leases ---- */
+
+AWAITS static void network_follow_once(Network *network)
+{
+    g_autoptr(Error) err = NULL;
+    g_auto(Job) job = { 0 };
+
+    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, &err) || !network->live)
+        return;
+    fiber_shield_begin();
+    if (!network_apply_rules(network, network->live, false, &err))
+        log_error_error(err, network->name);
+    fiber_shield_end();
+}
+
+AWAITS static void network_follow_fiber(void *arg)
+{
+    Network *network = arg;
+    g_autoptr(Object) object = &network->object;
+
+    while (network->has_more_to_follow && !network->host->is_stopping) {
+        network->has_more_to_follow = false;
+        network_follow_once(network);
+    }
+    network->is_following = false;
+}
+
+void network_follow(Network *network)
+{
+    if (!network->live || !network_wants_leases(network->live))
+        return;
+    network->has_more_to_follow = true;
+    if (network->is_following || network->host->is_stopping)
+        return;
+    network->is_following = true;
+    host_spawn(network->host, "follow", network_follow_fiber, object_ref(&network->object));
+}
+
+static int network_on_leases(sd_event_source *source, const struct inotify_event *event, void *arg)
+{
+    Host *host = arg;
+
+    if (event->len == 0 || !g_str_has_suffix(event->name, ".leases"))
+        return 0;
+    g_autofree char *name = g_strndup(event->name, strlen(event->name) - strlen(".leases"));
+    Object *object = registry_get_name(host_registry(host, &network_class), name);
+    if (object)
+        network_follow((Network *)object);
+    return 0;
+}
+
+/* dnsmasq writes its file whenever it lends an address. */
+AWAITS static void network_watch_leases(Host *host)
+{
+    g_autoptr(Error) err = NULL;
+    const char *dir = host->paths->dnsmasq;
+
+    if (!file_make_dirs(dir, 0755, &err)) {
+        log_warning_error(err, dir);
+        return;
+    }
+    const int why = sd_event_add_inotify(loop_event(), &host->networks->leases, dir, IN_MODIFY | IN_MOVED_TO,
+                                         network_on_leases, host);
+    if (why < 0)
+        log_warning("%s cannot be watched: forwarded ports do not follow leases: %s", dir, g_strerror(-why));
+}
+
 /* ---- rules that somebody removed ---- */
 
 AWAITS static void network_check_rules(Network *network)
@@ -404,7 +483,7 @@ AWAITS static void network_check_rules(Network *network)
         firewall_is_there(network->live))
         return;
     fiber_shield_begin();
-    if (firewall_apply(network->live, &err))
+    if (network_apply_rules(network, network->live, true, &err))
         log_warning("somebody removed the rules of network '%s': they are back", network->name);
     else
         log_error_error(err, network->name);
@@ -488,7 +567,8 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
         network_down(network, def);
         ok = network_up(network, def, err);
     } else if (is_own) {
-        ok = firewall_is_there(def) || firewall_apply(def, err);
+        ok = (firewall_is_there(def) && !network_wants_leases(def)) ||
+             network_apply_rules(network, def, true, err);
         if (ok && dnsmasq_is_wanted(def) && !network->dnsmasq)
             ok = dnsmasq_start(def, &network->paths, &network->dnsmasq, err);
     }
@@ -566,6 +646,8 @@ bool network_load(Host *host, Error **err)
         !file_remove_leftovers(host->paths->networks, err) || !object_store_load(host, &network_class, err))
         return false;
     network_resume_all(host);
+    if (!host->paths->is_session)
+        network_watch_leases(host);
     if (!host->paths->is_session &&
         !firewall_watch(network_on_rules_lost, host, &host->networks->watch, &why)) {
         log_warning_error(why, "rules of networks that somebody removes are not put back at once");
@@ -606,6 +688,7 @@ void network_autostart_all(Host *host, bool is_first)
 static void network_room_close(Host *host)
 {
     sd_event_source_disable_unref(host->networks->watch);
+    sd_event_source_disable_unref(host->networks->leases);
     g_clear_pointer(&host->networks, g_free); /* the networks are gone: network_free_hook() */
 }
 

@@ -103,6 +103,16 @@ GPtrArray *network_parse_leases(const NetworkDef *def, const char *text, int64_t
     return leases;
 }
 
+GPtrArray *network_read_leases(const Network *network, const NetworkDef *def)
+{
+    g_autofree char *text = NULL;
+    g_autofree char *path = g_strdup(network->paths.leases ? network->paths.leases : "");
+
+    if (!*path || !file_read(path, LEASES_FILE_MAX, &text, NULL, NULL))
+        return network_parse_leases(def, "", 0, NULL);
+    return network_parse_leases(def, text, (int64_t)time(NULL), NULL);
+}
+
 bool network_get_leases(Object *object, const char *mac, GPtrArray **ret_leases, Error **err)
 {
     const Network *network = (const Network *)object;

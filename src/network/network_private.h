@@ -15,13 +15,16 @@ struct Network {
     unsigned n_failures;
     sd_event_source *restart; /* of dnsmasq, after it ended */
     GPtrArray *ports;         /* NetworkPortDef; empty if it is not active */
+    char *rules;              /* that were put in place; NULL: not by this daemon */
+    bool is_following, has_more_to_follow;
 };
 
 /* What the room keeps for all networks. */
 struct NetworkRoom {
     bool default_is_new; /* this daemon made the network `default` */
     bool rules_are_lost, is_checking;
-    sd_event_source *watch; /* of the rules; NULL: nobody tells */
+    sd_event_source *watch;  /* of the rules; NULL: nobody tells */
+    sd_event_source *leases; /* the folder of files of leases; likewise */
 };
 
 /* Makes what runs be like @def, which becomes live with the caller; as it was, if that fails. Bridge and
@@ -32,6 +35,15 @@ AWAITS MUST_CHECK bool network_change_live(Network *network, const NetworkDef *d
  * follows, then the file; both or none. The job is held. */
 AWAITS MUST_CHECK bool network_replace(Network *network, NetworkDef *config, NetworkDef *live, Error **err);
 
+/* Ports or leases have changed: what follows from them (forwarded ports, names) is done soon. */
+void network_follow(Network *network);
+
+/* ---- forwarded ports (forward.c) ---- */
+
+/* Those of @def whose machine has an address; owned: FirewallForward */
+AWAITS GArray *network_resolve_forwards(Network *network, const NetworkDef *def);
+bool network_wants_leases(const NetworkDef *def); /* does anything follow from them? */
+
 /* ---- ports (port.c) ---- */
 
 AWAITS void network_load_ports(Network *network); /* those that an earlier daemon left */
@@ -41,6 +53,8 @@ void network_count_ports(Network *network);       /* into the live definition */
 /* ---- leases (network_leases.c) ---- */
 
 /* Of @text, a file of dnsmasq's: those that last at @now_s, of @mac (NULL: all). Owned: NetworkLeaseInfo */
+GPtrArray *network_read_leases(const Network *network,
+                               const NetworkDef *def); /* all that last; AWAITS; owned */
 GPtrArray *network_parse_leases(const NetworkDef *def, const char *text, int64_t now_s, const char *mac);
 
 /* ---- the bridge (network_bridge.c) ---- */

@@ -329,6 +329,7 @@ AWAITS static bool port_add(Network *network, NetworkPortDef *port, Error **err)
     }
     g_ptr_array_add(network->ports, port);
     network_count_ports(network);
+    network_follow(network);
     return true;
 }
 
@@ -342,6 +343,7 @@ AWAITS static bool port_remove(Network *network, const Uuid *uuid, Error **err)
         return port_missing(uuid, err);
     g_ptr_array_remove_index(network->ports, index);
     network_count_ports(network);
+    network_follow(network);
     fiber_shield_begin();
     const bool ok = file_remove(path, err);
     fiber_shield_end();

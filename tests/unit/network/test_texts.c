@@ -209,9 +209,9 @@ TEST(rules_of_each_mode)
     NETWORK(open, "<forward mode='open'/>" IP4 "</ip>");
     NETWORK(six, "<forward mode='nat'><nat ipv6='yes'/></forward>" IP4
                  "</ip><ip family='ipv6' address='fd00:9::1' prefix='64'/>");
-    g_autofree char *nat_rules = firewall_format(nat), *route_rules = firewall_format(route);
-    g_autofree char *isolated_rules = firewall_format(isolated), *open_rules = firewall_format(open);
-    g_autofree char *six_rules = firewall_format(six);
+    g_autofree char *nat_rules = firewall_format(nat, NULL), *route_rules = firewall_format(route, NULL);
+    g_autofree char *isolated_rules = firewall_format(isolated, NULL), *open_rules = firewall_format(open, NULL);
+    g_autofree char *six_rules = firewall_format(six, NULL);
 
     check_contains(nat_rules, "snat ip to 10.0.0.1-10.0.0.3:500-600");
     check_contains(nat_rules, "oifname \"eth0\"");
