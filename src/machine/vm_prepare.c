@@ -363,36 +363,40 @@ static bool interface_wants_vhost(const Vm *vm, const InterfaceDef *iface)
            g_str_has_prefix(iface->model, "virtio");
 }
 
-/* The device below a macvtap; NULL: it is none. */
-static const char *interface_lower(const InterfaceDef *iface)
+static bool prepare_vdpa(const InterfaceDef *iface, PlanFds *fds, Error **err)
 {
-    return iface->type == INTERFACE_DIRECT ? iface->source : iface->actual_dev;
+    g_autofree char *name = device_vdpa_fd_name(iface->info.alias);
+    const int fd = open(iface->source, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0)
+        return error_set_errno(err, errno, "Unable to open '%s' for vdpa device", iface->source);
+    plan_fds_add(fds, name, fd);
+    return true;
 }
 
-AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
+AWAITS static bool prepare_taps(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
 {
-    if (iface->type == INTERFACE_NETWORK && !network_plug(vm->host, vm->name, &vm->uuid, iface, err))
-        return false;
     const unsigned n_queues = qemu_interface_queues(iface);
+    const char *vhost_path = iface->backend_vhost ? iface->backend_vhost : "/dev/vhost-net";
     const LinkSpec spec = {
         .bridge = switch_bridge(iface),
-        .lower = interface_lower(iface),
+        .lower = vm_interface_lower(iface),
         .mode = iface->type == INTERFACE_DIRECT ? iface->direct_mode : iface->actual_mode,
         .mac = iface->mac,
         .mtu = iface->mtu,
         .n_queues = n_queues,
         .is_isolated = iface->isolated == TRISTATE_ON,
+        .is_foreign = iface->target_managed == TRISTATE_OFF,
+        .tap_device = iface->backend_tap,
+        .coalesce_frames = iface->coalesce_rx_frames_max.value,
         .inbound = iface->inbound,
+        .outbound = iface->outbound,
+        .ips = iface->host_ips,
+        .routes = iface->host_routes,
     };
 
     if (!switch_check(iface, err))
         return false;
-    if (n_queues == 0 && (iface->inbound || iface->isolated == TRISTATE_ON))
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "interfaces of type '%s' have no limited rate and no isolated port",
-                         enum_name(&interface_type_names, iface->type));
-    if (n_queues == 0)
-        return true;
     if (n_queues > 256)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%u queues are more than a tap device has", n_queues);
     g_autofree int *taps = g_new0(int, n_queues);
@@ -400,20 +404,61 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
         return false;
     for (unsigned i = 0; i < n_queues; i++) {
         g_autofree char *name = device_tap_fd_name(iface->info.alias, i);
-        g_autofree char *vhost_name = device_vhost_fd_name(iface->info.alias, i);
-        const int vhost = interface_wants_vhost(vm, iface) ? open("/dev/vhost-net", O_RDWR | O_CLOEXEC) : -1;
         plan_fds_add(fds, name, taps[i]);
+    }
+    for (unsigned i = 0; i < n_queues && interface_wants_vhost(vm, iface); i++) {
+        g_autofree char *name = device_vhost_fd_name(iface->info.alias, i);
+        const int vhost = open(vhost_path, O_RDWR | O_CLOEXEC);
         if (vhost >= 0)
-            plan_fds_add(fds, vhost_name, vhost);
+            plan_fds_add(fds, name, vhost);
+        else if (iface->driver == INTERFACE_DRIVER_VHOST || iface->backend_vhost)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "vhost-net was requested for an interface, but is unavailable: %s: %s",
+                             vhost_path, g_strerror(errno));
     }
     return switch_join(iface, &vm->uuid, err);
+}
+
+AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
+{
+    const bool has_tap = iface->type == INTERFACE_NETWORK || qemu_interface_queues(iface) > 0;
+
+    if (!vm_interface_check(iface, err) || (!has_tap && !switch_check(iface, err)))
+        return false;
+    if (!has_tap && (iface->inbound || iface->outbound))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "setting bandwidth on interfaces of type '%s' is not implemented yet",
+                         enum_name(&interface_type_names, iface->type));
+    if (iface->type == INTERFACE_VHOST_USER)
+        return prepare_source(vm, iface->vhost_user, iface->info.alias, fds, err);
+    if (iface->type == INTERFACE_VDPA)
+        return prepare_vdpa(iface, fds, err);
+    if (iface->backend == INTERFACE_BACKEND_PASST)
+        return vm_interface_start_passt(vm, iface, err);
+    if (!has_tap)
+        return true;
+    return (iface->type != INTERFACE_NETWORK || network_plug(vm->host, vm->name, &vm->uuid, iface, err)) &&
+           prepare_taps(vm, iface, fds, err) &&
+           (!iface->script || vm_interface_run_script(vm->host, iface, iface->script, err));
 }
 
 /* ---- devices whatever their kind ---- */
 
 void vm_release_interface(Host *host, InterfaceDef *iface)
 {
-    if (interface_lower(iface) && iface->target)
+    const bool is_foreign = iface->target_managed == TRISTATE_OFF;
+    g_autoptr(Error) err = NULL;
+
+    if (iface->target && (iface->inbound || iface->outbound)) {
+        if (!is_foreign)
+            shaping_forget(iface->target);
+        else if (!link_limit(iface->target, false, NULL, NULL, &err))
+            log_warning_error(err, iface->target);
+    }
+    g_clear_pointer(&err, error_free);
+    if (iface->target && iface->downscript && !vm_interface_run_script(host, iface, iface->downscript, &err))
+        log_warning_error(err, iface->target);
+    if (vm_interface_lower(iface) && iface->target)
         link_detach(iface->target);
     switch_leave(iface);
     network_unplug(host, iface);
@@ -431,7 +476,7 @@ bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Erro
 
     if (kind == DEVICE_CHANNEL)
         prepare_channel(vm, device);
-    if (kind == DEVICE_INTERFACE) /* one with a character source (vhost-user) is refused by its plan */
+    if (kind == DEVICE_INTERFACE)
         return prepare_interface(vm, device, fds, err);
     return !source || prepare_source(vm, source, device_info(kind, device)->alias, fds, err);
 }

@@ -25,6 +25,7 @@
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
+#include "network/shaping.h"
 #include "qemu/agent.h"
 #include "qemu/command.h"
 #include "qemu/monitor.h"
@@ -261,6 +262,16 @@ AWAITS MUST_CHECK bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err); /*
 /* Takes back what a descriptor's end does not: macvtaps, ports of networks. Failures are logged. */
 AWAITS void vm_release_interface(Host *host, InterfaceDef *iface);
 AWAITS void vm_release_interfaces(Host *host, const DomainDef *def);
+/* The device below a macvtap; NULL: it is none (vm_interface.c). */
+const char *vm_interface_lower(const InterfaceDef *iface);
+/* ERROR_CONFIG_UNSUPPORTED: what no machine can have at its start. */
+MUST_CHECK bool vm_interface_check(const InterfaceDef *iface, Error **err);
+AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *iface, const char *path,
+                                               Error **err);
+/* Starts the helper behind a user network; it ends with QEMU. */
+AWAITS MUST_CHECK bool vm_interface_start_passt(Vm *vm, const InterfaceDef *iface, Error **err);
+/* Tells QEMU, where cables are plugged in at first, which are not. */
+AWAITS MUST_CHECK bool vm_interface_set_links(Vm *vm, Error **err);
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);
 /* storage_prepare() for vm->live, telling who listens which optional media are missing. */
 AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);

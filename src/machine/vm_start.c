@@ -498,7 +498,7 @@ static bool start_converse(Start *start, Error **err)
     job_set_phase(start->job, "waiting for QEMU");
     /* QEMU needs longer than any file, so what can be written, is written now. */
     if (!vm_pid_save(vm, err) || !vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) ||
-        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err))
+        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err))
         return false;
     start_pin(vm);
     if (!start_pin_iothreads(vm, err))

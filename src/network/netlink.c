@@ -1,12 +1,11 @@
 /* Messages of rtnetlink: built in a buffer, answered by an acknowledgement or a list. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "network/netlink.h"
+#include "network/netlink_message.h"
 
 #include <errno.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
-#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <string.h>
@@ -15,24 +14,18 @@
 
 #include "base/macros.h"
 
-#define RATE_BURST_MIN 65536 /* bytes: a packet that segmentation is left to the card for */
 #define ANSWER_MAX 65536
 #define ANSWER_TIMEOUT_S 10
 #define BRIDGE_DELAY_MAX_S 30 /* as the kernel has it with spanning tree */
 
 /* ---- messages ---- */
 
-typedef struct Message {
-    _Alignas(struct nlmsghdr) uint8_t bytes[4096];
-} Message;
-
 static struct nlmsghdr *message_header(Message *message)
 {
     return (struct nlmsghdr *)message->bytes;
 }
 
-/* @body_len: of the family's own header, which is all zero. */
-static void *message_begin(Message *message, uint16_t type, uint16_t flags, size_t body_len)
+void *message_begin(Message *message, uint16_t type, uint16_t flags, size_t body_len)
 {
     memset(message, 0, sizeof(*message));
     *message_header(message) = (struct nlmsghdr){ .nlmsg_len = (uint32_t)NLMSG_LENGTH(body_len),
@@ -42,7 +35,7 @@ static void *message_begin(Message *message, uint16_t type, uint16_t flags, size
     return NLMSG_DATA(message_header(message));
 }
 
-static struct rtattr *message_put(Message *message, unsigned short type, const void *data, size_t len)
+struct rtattr *message_put(Message *message, unsigned short type, const void *data, size_t len)
 {
     struct nlmsghdr *header = message_header(message);
     struct rtattr *attr = (struct rtattr *)(message->bytes + NLMSG_ALIGN(header->nlmsg_len));
@@ -56,7 +49,7 @@ static struct rtattr *message_put(Message *message, unsigned short type, const v
     return attr;
 }
 
-static void message_put_text(Message *message, unsigned short type, const char *text)
+void message_put_text(Message *message, unsigned short type, const char *text)
 {
     message_put(message, type, text, strlen(text) + 1);
 }
@@ -66,17 +59,17 @@ static void message_put_u8(Message *message, unsigned short type, uint8_t value)
     message_put(message, type, &value, sizeof(value));
 }
 
-static void message_put_u32(Message *message, unsigned short type, uint32_t value)
+void message_put_u32(Message *message, unsigned short type, uint32_t value)
 {
     message_put(message, type, &value, sizeof(value));
 }
 
-static struct rtattr *message_nest(Message *message, unsigned short type)
+struct rtattr *message_nest(Message *message, unsigned short type)
 {
     return message_put(message, type | NLA_F_NESTED, NULL, 0);
 }
 
-static void message_nest_end(Message *message, struct rtattr *nest)
+void message_nest_end(Message *message, struct rtattr *nest)
 {
     nest->rta_len = (unsigned short)(message->bytes + message_header(message)->nlmsg_len - (uint8_t *)nest);
 }
@@ -129,9 +122,7 @@ static int message_exchange(Message *message, Error **err, bool *ret_failed)
     }
 }
 
-/* @allowed: an errno that is as good as done; 0: none */
-PRINTF(4, 5)
-static bool message_do(Message *message, int allowed, Error **err, const char *format, ...)
+bool message_do(Message *message, int allowed, Error **err, const char *format, ...)
 {
     bool failed = false;
     const int why = message_exchange(message, err, &failed);
@@ -278,7 +269,7 @@ bool netlink_add_macvlan(const char *name, const char *lower, unsigned mode, boo
                       name, lower);
 }
 
-bool netlink_add_dummy(const char *name, const Mac *mac, Error **err)
+bool netlink_add_plain(const char *name, const char *kind, const Mac *mac, Error **err)
 {
     Message message;
 
@@ -288,7 +279,7 @@ bool netlink_add_dummy(const char *name, const Mac *mac, Error **err)
     message_put_text(&message, IFLA_IFNAME, name);
     put_mac(&message, mac);
     struct rtattr *info = message_nest(&message, IFLA_LINKINFO);
-    message_put_text(&message, IFLA_INFO_KIND, "dummy");
+    message_put_text(&message, IFLA_INFO_KIND, kind);
     message_nest_end(&message, info);
     return message_do(&message, 0, err, "cannot create the interface '%s'", name);
 }
@@ -423,7 +414,8 @@ static unsigned char ip_family(const IpAddress *ip)
     return ip->is_v6 ? AF_INET6 : AF_INET;
 }
 
-static bool change_address(const char *link, const IpAddress *ip, unsigned prefix, bool add, Error **err)
+static bool change_address(const char *link, const IpAddress *ip, const IpAddress *peer, unsigned prefix,
+                           bool add, Error **err)
 {
     Message message;
     char text[IP_STRING_LEN];
@@ -437,8 +429,8 @@ static bool change_address(const char *link, const IpAddress *ip, unsigned prefi
                                    .ifa_prefixlen = (unsigned char)prefix,
                                    .ifa_index = (unsigned)index };
     message_put(&message, IFA_LOCAL, ip->bytes, ip_len(ip));
-    message_put(&message, IFA_ADDRESS, ip->bytes, ip_len(ip));
-    if (add && !ip->is_v6 && prefix < 31) {
+    message_put(&message, IFA_ADDRESS, peer->bytes, ip_len(ip));
+    if (add && !ip->is_v6 && prefix < 31 && peer == ip) {
         const IpAddress broadcast = ip_last(ip, prefix);
         message_put(&message, IFA_BROADCAST, broadcast.bytes, ip_len(ip));
     }
@@ -452,12 +444,18 @@ static bool change_address(const char *link, const IpAddress *ip, unsigned prefi
 
 bool netlink_add_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err)
 {
-    return change_address(link, ip, prefix, true, err);
+    return change_address(link, ip, ip, prefix, true, err);
+}
+
+bool netlink_add_line(const char *link, const IpAddress *ip, const IpAddress *peer, unsigned prefix,
+                      Error **err)
+{
+    return change_address(link, ip, peer, prefix, true, err);
 }
 
 bool netlink_remove_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err)
 {
-    return change_address(link, ip, prefix, false, err);
+    return change_address(link, ip, ip, prefix, false, err);
 }
 
 bool netlink_add_route(const char *link, const IpAddress *network, unsigned prefix, const IpAddress *gateway,
@@ -484,48 +482,6 @@ bool netlink_add_route(const char *link, const IpAddress *network, unsigned pref
         message_put_u32(&message, RTA_PRIORITY, metric);
     ip_format(network, text);
     return message_do(&message, EEXIST, err, "cannot add a route to %s/%u over '%s'", text, prefix, link);
-}
-
-/* ---- rates ---- */
-
-static void put_rate(Message *message, unsigned short type, uint64_t bytes_per_s,
-                     struct tc_ratespec *ret_spec)
-{
-    *ret_spec = (struct tc_ratespec){ .linklayer = TC_LINKLAYER_ETHERNET,
-                                      .rate = (uint32_t)MIN(bytes_per_s, UINT32_MAX) };
-    if (bytes_per_s >= UINT32_MAX)
-        message_put(message, type, &bytes_per_s, sizeof(bytes_per_s));
-}
-
-/* A token bucket: packets wait in a queue of 50 ms, then they are dropped. */
-bool netlink_limit_rate(const char *link, uint64_t bytes_per_s, uint64_t peak_bytes_per_s,
-                        uint64_t burst_bytes, Error **err)
-{
-    Message message;
-    int index = 0;
-    struct tc_tbf_qopt options = { 0 };
-    /* At least what may go in 10 ms, the shortest time between two timer ticks, and a whole large packet. */
-    const uint32_t burst =
-        (uint32_t)MIN(MAX(MAX(burst_bytes, bytes_per_s / 100), RATE_BURST_MIN), UINT32_MAX);
-
-    if (!find_index(link, &index, err))
-        return false;
-    struct tcmsg *queue = message_begin(&message, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*queue));
-    *queue = (struct tcmsg){
-        .tcm_family = AF_UNSPEC, .tcm_ifindex = index, .tcm_handle = 1U << 16, .tcm_parent = TC_H_ROOT
-    };
-    message_put_text(&message, TCA_KIND, "tbf");
-    struct rtattr *nest = message_nest(&message, TCA_OPTIONS);
-    put_rate(&message, TCA_TBF_RATE64, bytes_per_s, &options.rate);
-    message_put_u32(&message, TCA_TBF_BURST, burst);
-    if (peak_bytes_per_s > bytes_per_s) {
-        put_rate(&message, TCA_TBF_PRATE64, peak_bytes_per_s, &options.peakrate);
-        message_put_u32(&message, TCA_TBF_PBURST, RATE_BURST_MIN);
-    }
-    options.limit = (uint32_t)MIN(bytes_per_s / 20 + burst, UINT32_MAX);
-    message_put(&message, TCA_TBF_PARMS, &options, sizeof(options));
-    message_nest_end(&message, nest);
-    return message_do(&message, 0, err, "cannot limit the rate of '%s'", link);
 }
 
 /* ---- looking ---- */

@@ -30,7 +30,8 @@ MUST_CHECK bool netlink_add_bridge(const BridgeSpec *spec, Error **err);
  * any */
 MUST_CHECK bool netlink_add_macvlan(const char *name, const char *lower, unsigned mode, bool with_tap,
                                     const Mac *mac, Error **err);
-MUST_CHECK bool netlink_add_dummy(const char *name, const Mac *mac, Error **err);
+/* @kind: one that needs no more: "dummy", "ifb" */
+MUST_CHECK bool netlink_add_plain(const char *name, const char *kind, const Mac *mac, Error **err);
 /* One that is not there is no error. */
 MUST_CHECK bool netlink_remove_link(const char *name, Error **err);
 
@@ -62,14 +63,13 @@ MUST_CHECK bool netlink_set_fdb(const char *port, const Mac *mac, bool present, 
 
 /* One that is there already is no error. */
 MUST_CHECK bool netlink_add_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err);
+/* Of a line to @peer, which is in the subnet. */
+MUST_CHECK bool netlink_add_line(const char *link, const IpAddress *ip, const IpAddress *peer,
+                                 unsigned prefix, Error **err);
 MUST_CHECK bool netlink_remove_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err);
 /* @gateway NULL: on the link itself. @metric 0: the kernel's */
 MUST_CHECK bool netlink_add_route(const char *link, const IpAddress *network, unsigned prefix,
                                   const IpAddress *gateway, unsigned metric, Error **err);
-
-/* Lets no more than that out of @link. @peak 0: none; @burst_bytes: what may go at peak rate (0: some). */
-MUST_CHECK bool netlink_limit_rate(const char *link, uint64_t bytes_per_s, uint64_t peak_bytes_per_s,
-                                   uint64_t burst_bytes, Error **err);
 
 /* ---- looking ---- */
 

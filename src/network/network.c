@@ -204,14 +204,15 @@ AWAITS static bool network_apply_rules(Network *network, const NetworkDef *def, 
 AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **err)
 {
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
-        return true;
+        return network_shape(network, def, err);
     if (!network_bridge_up(def, err))
         return false;
-    if (network_apply_rules(network, def, true, err) &&
+    if (network_shape(network, def, err) && network_apply_rules(network, def, true, err) &&
         (!dnsmasq_is_wanted(def) || dnsmasq_start(def, &network->paths, &network->dnsmasq, err)))
         return true;
     if (!firewall_remove(def, NULL))
         log_debug("network '%s': no rules to take back", network->name);
+    network_unshape(def);
     network_bridge_down(def);
     return false;
 }
@@ -231,6 +232,7 @@ AWAITS static void network_down(Network *network, const NetworkDef *def)
 {
     g_autoptr(Error) err = NULL;
 
+    network_unshape(def);
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return;
     network_stop_dnsmasq(network);
@@ -285,27 +287,11 @@ static void network_init_paths(Network *network)
     dnsmasq_paths_init(&network->paths, paths->dnsmasq, paths->run_network, network->name);
 }
 
-/* What a document asks for is done or refused by name. */
-static bool network_check_gaps(const NetworkDef *def, Error **err)
-{
-    if (def->bandwidth)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "network '%s': limits on all of its traffic (/network/bandwidth) are not supported "
-                         "by this "
-                         "version",
-                         def->name);
-    return true;
-}
-
 AWAITS static bool network_start_hook(Object *object, void *new_def, unsigned flags, Error **err)
 {
     Network *network = (Network *)object;
     NetworkDef *def = new_def;
 
-    if (!network_check_gaps(def, err)) {
-        xml_table_free(&network_table, def);
-        return false;
-    }
     network_fill_live(def);
     network_init_paths(network);
     fiber_shield_begin(); /* what was made halfway is taken back whole */
@@ -561,6 +547,7 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
     const bool is_own = NETWORK_HAS_OWN_BRIDGE(def->forward);
     bool ok = true;
     network_init_paths(network);
+    network_load_ports(network); /* a bridge that is made again guarantees them what it did */
     network->dnsmasq = is_own ? dnsmasq_find(&network->paths) : NULL;
     if (is_own && !network_bridge_repair(def)) {
         log_warning("the bridge of network '%s' is gone: it is made again", network->name);
@@ -580,7 +567,6 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
     if (network->dnsmasq)
         network_watch_dnsmasq(network);
     object_set_live(&network->object, def);
-    network_load_ports(network);
     network_count_ports(network);
     object_list_it(&network->object);
     return true;

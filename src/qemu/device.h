@@ -71,5 +71,7 @@ MUST_CHECK bool device_plan(const PlanContext *c, DeviceKind kind, const void *d
 /* Names of descriptors that plans use when env->fds has them; caller owns. */
 char *device_tap_fd_name(const char *alias, unsigned queue);
 char *device_vhost_fd_name(const char *alias, unsigned queue);
-char *device_char_fd_name(const char *alias);     /* what the character device writes to */
-char *device_char_log_fd_name(const char *alias); /* its log file */
+char *device_vdpa_fd_name(const char *alias);
+char *device_passt_socket(const char *lib_dir, const char *alias); /* a path; caller owns */
+char *device_char_fd_name(const char *alias);                      /* what the character device writes to */
+char *device_char_log_fd_name(const char *alias);                  /* its log file */
