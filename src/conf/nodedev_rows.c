@@ -199,7 +199,7 @@ static const XmlRow capability_rows[] = {
           ROWS(CHILD("vendor", NodeDeviceDef, firmware_vendor, .doc = "maker"),
                CHILD("version", NodeDeviceDef, firmware_version, .doc = "version"),
                CHILD("release_date", NodeDeviceDef, firmware_date, .doc = "date")),
-          SYSTEM, .doc = "the firmware"),
+          SYSTEM, .flags = ROW_LONG, .doc = "the firmware"),
     /* pci */
     CHILD("class", NodeDeviceDef, pci_class, PCI, .flags = ROW_HEX | ROW_ANY_BASE, .width = 6,
           .max = 0xffffff, .doc = "class, subclass and programming interface"),
