@@ -484,11 +484,11 @@ typedef struct PortRange {
     uint32_t start, end, to; /* 0: not said */
     Tristate exclude;
 } PortRange;
-typedef struct PortForward { /* without ranges: every port */
+typedef struct InterfaceForward { /* without ranges: every port */
     PortForwardProto proto;
     char *address, *dev;
     GPtrArray *ranges; /* PortRange */
-} PortForward;
+} InterfaceForward;
 
 typedef struct CharSource CharSource;
 
@@ -513,7 +513,7 @@ typedef struct InterfaceDef {
     OptU32 local_port;
     GPtrArray *host_ips, *host_routes; /* ethernet, of the host's end: InterfaceIp, NetworkRoute */
     GPtrArray *ips, *routes;           /* of the guest, user: likewise */
-    GPtrArray *port_forwards;          /* user: PortForward */
+    GPtrArray *port_forwards;          /* user: InterfaceForward */
     CharSource *vhost_user;            /* vhostuser: the <source type= path= mode=> */
     /* Live, of type network: what it is plugged into (INTERFACE_NULL: the network's own bridge), the bridge
      * or the device, and the port's UUID. */

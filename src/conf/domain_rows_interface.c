@@ -276,7 +276,7 @@ static const XmlTable port_range_table =
 
 static bool port_forward_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
-    const PortForward *forward = base;
+    const InterfaceForward *forward = base;
     IpAddress address;
 
     return !forward->address || ip_parse(forward->address, &address) ||
@@ -285,13 +285,13 @@ static bool port_forward_finish(XmlReader *reader, const xmlNode *element, void 
 }
 
 static const XmlTable port_forward_table =
-    TABLE(PortForward, "port-forward",
-          ROWS(ATTR("proto", PortForward, proto, .names = &port_forward_proto_names, .flags = ROW_REQUIRED,
-                    .doc = "tcp or udp"),
-               ATTR("address", PortForward, address, .doc = "address of the host that listens",
+    TABLE(InterfaceForward, "port-forward",
+          ROWS(ATTR("proto", InterfaceForward, proto, .names = &port_forward_proto_names,
+                    .flags = ROW_REQUIRED, .doc = "tcp or udp"),
+               ATTR("address", InterfaceForward, address, .doc = "address of the host that listens",
                     .fallback = "all"),
-               ATTR("dev", PortForward, dev, .doc = "device of the host that listens"),
-               LIST("range", PortForward, ranges, &port_range_table, .doc = "which ports")),
+               ATTR("dev", InterfaceForward, dev, .doc = "device of the host that listens"),
+               LIST("range", InterfaceForward, ranges, &port_range_table, .doc = "which ports")),
           .finish = port_forward_finish, .doc = "Ports of the host that lead to the guest.");
 
 /* vhost-user spells its socket as attributes of <source> itself. */

@@ -76,7 +76,7 @@ static void add_option(GPtrArray *argv, const char *option, char *value /* owned
     g_ptr_array_add(argv, value);
 }
 
-static void add_forward(GPtrArray *argv, const PortForward *forward)
+static void add_forward(GPtrArray *argv, const InterfaceForward *forward)
 {
     GString *ports = g_string_new(NULL);
 
@@ -125,7 +125,7 @@ static GPtrArray *passt_argv(const InterfaceDef *iface, const char *program, con
         if (ip->prefix && strcmp(ip->family, "ipv4") == 0)
             add_option(argv, "--netmask", g_strdup_printf("%u", ip->prefix));
     }
-    for (DEF_EACH(PortForward, forward, iface->port_forwards))
+    for (DEF_EACH(InterfaceForward, forward, iface->port_forwards))
         add_forward(argv, forward);
     g_ptr_array_add(argv, NULL);
     return argv;

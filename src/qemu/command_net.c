@@ -121,7 +121,7 @@ static void netdev_passt(const PlanContext *c, const InterfaceDef *iface, Json *
 }
 
 /* QEMU listens on one port of the host for each of the guest's. */
-static bool add_forwards(Json *list, const PortForward *forward, Error **err)
+static bool add_forwards(Json *list, const InterfaceForward *forward, Error **err)
 {
     const char *proto = forward->proto == PORT_FORWARD_UDP ? "udp" : "tcp";
     IpAddress address;
@@ -167,7 +167,7 @@ static bool netdev_user(const InterfaceDef *iface, Json *netdev, Error **err)
         }
     }
     prop_str(netdev, "hostname", iface->backend_hostname);
-    for (DEF_EACH(PortForward, forward, iface->port_forwards)) {
+    for (DEF_EACH(InterfaceForward, forward, iface->port_forwards)) {
         if (!add_forwards(forwards, forward, err))
             return false;
     }
