@@ -67,7 +67,7 @@ POOL_HANDLER(storage_pool_delete)
 
 POOL_HANDLER(storage_pool_refresh)
 {
-    return rpc_check_flags(call, args->flags, 0, err) && pool_refresh(pool, rpc_caller(call), err);
+    return rpc_check_flags(call, args->flags, 0, err) && pool_refresh(pool, err);
 }
 
 POOL_HANDLER(storage_pool_get_info)

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/trail.h"
 #include "base/worker.h"
+#include "conf/volume.h"
 #include "storage/chain.h"
 #include "storage/image_copy.h"
 #include "storage/image_users.h"
@@ -36,6 +37,7 @@ bool image_guard_check(Host *host, const char *path, const char *except, const c
 typedef struct ChainJob {
     char *path;
     StorageFormat format;
+    bool is_luks;
     ImageChain *chain;
     GArray *allocated; /* of uint64_t: bytes that each image takes */
     Error *error;
@@ -80,6 +82,8 @@ static void chain_job_run(void *data)
 
     source->path = g_strdup(job->path);
     source->format = job->format;
+    if (job->is_luks) /* documents have that beside the format */
+        source->encryption = g_new0(VolumeEncryption, 1);
     (void)!image_chain_read(source, &opener, &job->chain, &job->error);
 }
 
@@ -92,6 +96,7 @@ static ChainJob *image_read_chain(const char *path, const char *format, Error **
     for (unsigned i = 0; format && i < IMAGE_FORMAT_COUNT; i++)
         if (strcmp(image_format_names.names[i], format) == 0)
             order->format = image_format_to_storage((ImageFormat)i);
+    order->is_luks = g_strcmp0(format, "luks") == 0;
     if (!worker_run(worker_lane_for_path(path), chain_job_run, order, chain_job_free, IMAGE_PIECE_MS, err)) {
         error_prefix(err, "image '%s'", path);
         return NULL;
@@ -104,6 +109,15 @@ static ChainJob *image_read_chain(const char *path, const char *format, Error **
     return g_steal_pointer(&job);
 }
 
+static void image_unsaid_free(void *data)
+{
+    ImageUnsaid *unsaid = data;
+
+    g_free(unsaid->path);
+    g_free(unsaid->base);
+    g_free(unsaid);
+}
+
 bool image_guard_find_base(const char *path, const char *format, char **ret_base, Error **err)
 {
     g_autoptr(ChainJob) job = image_read_chain(path, format, err);
@@ -112,6 +126,30 @@ bool image_guard_find_base(const char *path, const char *format, char **ret_base
         return false;
     const ChainImage *base = job->chain->images->len > 1 ? g_ptr_array_index(job->chain->images, 1) : NULL;
     *ret_base = base && base->source->type == STORAGE_FILE ? g_strdup(base->source->path) : NULL;
+    return true;
+}
+
+bool image_guard_list_unsaid(const char *path, const char *format, GPtrArray **ret_list, Error **err)
+{
+    g_autoptr(ChainJob) job = image_read_chain(path, format, err);
+    GPtrArray *list = NULL;
+
+    if (!job)
+        return false;
+    list = g_ptr_array_new_with_free_func(image_unsaid_free);
+    for (guint i = 0; i + 1 < job->chain->images->len; i++) {
+        const ChainImage *image = g_ptr_array_index(job->chain->images, i);
+        const ChainImage *below = g_ptr_array_index(job->chain->images, i + 1);
+        if (image->source->type == STORAGE_NETWORK || image->info.backing_format || !image->info.backing)
+            continue;
+        ImageUnsaid *unsaid = g_new(ImageUnsaid, 1);
+        *unsaid = (ImageUnsaid){ .path = g_strdup(image->source->path),
+                                 .base = g_strdup(image->info.backing),
+                                 .format = image_format_names.names[image->format],
+                                 .base_format = image_format_names.names[below->format] };
+        g_ptr_array_add(list, unsaid);
+    }
+    *ret_list = list;
     return true;
 }
 
@@ -172,6 +210,20 @@ AWAITS static Json *users_json(Host *host, const char *path)
     return list;
 }
 
+static Json *luks_json(const ImageEncryption *luks)
+{
+    Json *entry = json_object();
+
+    json_object_set_new(entry, "cipher", text_json(luks->cipher));
+    json_object_set_new(entry, "mode", text_json(luks->mode));
+    json_object_set_new(entry, "hash", text_json(luks->hash));
+    json_object_set_new(entry, "uuid", text_json(luks->uuid));
+    json_object_set_new(entry, "label", text_json(luks->label));
+    json_object_set_new(entry, "key_bits", json_integer(luks->key_bytes * 8));
+    json_object_set_new(entry, "keyslots", json_integer(luks->n_keyslots));
+    return entry;
+}
+
 AWAITS static Json *image_json(Host *host, const ChainImage *image, uint64_t allocated)
 {
     static const char *const encryption_names[] = { NULL, "aes", "luks", "luks2" };
@@ -202,6 +254,8 @@ AWAITS static Json *image_json(Host *host, const ChainImage *image, uint64_t all
     json_object_set_new(entry, "backing_format", text_json(info->backing_format));
     json_object_set_new(entry, "data_file", text_json(info->data_file));
     json_object_set_new(entry, "encryption", text_json(encryption_names[info->encryption.kind]));
+    if (info->encryption.cipher)
+        json_object_set_new(entry, "luks", luks_json(&info->encryption));
     json_object_set_new(entry, "dirty", json_boolean(info->is_dirty));
     json_object_set_new(entry, "corrupt", json_boolean(info->is_corrupt));
     json_object_set_new(entry, "snapshots", snapshots_json(info->snapshots));

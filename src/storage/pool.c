@@ -23,7 +23,9 @@ AWAITS static bool pool_accept_hook(Object *object, const void *new_def, Error *
 
 const PoolDef *pool_def(const Pool *pool)
 {
-    return pool->working ? pool->working : object_def(&pool->object);
+    const PoolDef *def = object_def(&pool->object);
+
+    return pool->working ? pool->working : def ? def : pool->looked_for;
 }
 
 const PoolBackend *pool_get_backend(const PoolDef *def, Error **err)
@@ -95,8 +97,16 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
         pool_watch_begin(pool, pool->live->target_path);
         pool->has_lost_watch = pool->watch < 0;
     }
+    /* It may be stopped meanwhile, and be another one when it is started again. */
+    GHashTable *volumes = g_hash_table_ref(pool->volumes);
+    if (!pool->config)
+        pool->looked_for = xml_table_copy(&pool_table, pool_def(pool));
     const bool ok = pool->backend->scan(pool, &scan, err);
-    if (ok && pool->volumes) {
+    if (pool->looked_for)
+        pool_def_free(g_steal_pointer(&pool->looked_for));
+    const bool is_same = pool->volumes == volumes;
+    g_hash_table_unref(volumes);
+    if (ok && is_same) {
         pool_take_look(pool, &scan);
         if (!scan.is_partial) {
             pool->look_done = number;
@@ -106,7 +116,7 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
         pool->is_stale = pool->is_stale || was_stale || !ok;
     }
     pool->is_looking = false;
-    if (ok && pool->live && !scan.is_partial)
+    if (ok && is_same && pool->live && !scan.is_partial)
         pool_read_soon(pool);
     wait_queue_wake_all(&pool->looked);
     g_ptr_array_unref(scan.volumes);
@@ -148,6 +158,8 @@ bool pool_look(Pool *pool, Error **err)
     if (!pool_await_look(pool, number, &done, err))
         return false;
     g_clear_pointer(&pool->changed, g_hash_table_unref);
+    if (!pool->volumes) /* it was stopped meanwhile */
+        return pool_require_active(pool, err);
     return done || pool_look_once(pool, NULL, err);
 }
 
@@ -753,16 +765,16 @@ AWAITS static bool pool_look_again(Pool *pool, Error **err)
     return pool_freshen(pool, NULL, err);
 }
 
-bool pool_refresh(Object *object, const Caller *caller, Error **err)
+bool pool_refresh(Object *object, Error **err)
 {
     Pool *pool = (Pool *)object;
-    g_auto(Job) job = { 0 };
 
-    if (!pool_job_begin(pool, caller, &job, err) || !pool_require_active(pool, err) ||
+    /* Without the pool's job: whoever gives a dead pool up need not wait for this. */
+    if (!object_require_listed(object, err) || !pool_require_active(pool, err) ||
         !pool_require_quiet(pool, err))
         return false;
     pool_forget_asked(pool);
-    if (!pool_look_again(pool, err))
+    if (!pool_look_again(pool, err) || !pool_require_active(pool, err))
         return false;
     object_publish(object, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
     return true;

@@ -48,7 +48,7 @@ AWAITS MUST_CHECK bool pool_build(Object *pool, unsigned flags, const char *func
 AWAITS MUST_CHECK bool pool_delete(Object *pool, unsigned flags, const char *function, const Caller *caller,
                                    Error **err);
 /* Looks again at what is there. ERROR_TIMEOUT: the storage does not answer, and what was known stays. */
-AWAITS MUST_CHECK bool pool_refresh(Object *pool, const Caller *caller, Error **err);
+AWAITS MUST_CHECK bool pool_refresh(Object *pool, Error **err);
 
 /* References. ERROR_NO_STORAGE_POOL */
 Object *pool_find_by_target_path(Host *host, const char *path, Error **err);

@@ -46,6 +46,7 @@ struct Pool {
     OBJECT_BASE(PoolDef); /* live: the target with what is really there */
     const PoolBackend *backend;
     PoolDef *working;    /* what is being built, started or deleted; borrowed, NULL */
+    PoolDef *looked_for; /* of a pool that may vanish while it is looked at: what that goes by; NULL */
     GHashTable *volumes; /* name -> Volume (counted), also those being made; NULL: not active */
     uint64_t capacity_bytes, allocation_bytes, available_bytes;
     unsigned n_async; /* operations on volumes under way */

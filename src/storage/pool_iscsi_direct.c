@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "storage/image_make.h"
 #include "storage/pool_auth.h"
 #include "storage/pool_kinds.h"
 #include "storage/scsi.h"
@@ -212,8 +213,37 @@ bool iscsi_fill_source(Pool *pool, const Volume *volume, StorageSource *io_sourc
     return true;
 }
 
+AWAITS static bool iscsi_direct_wipe(Pool *pool, Volume *volume, int algorithm, Error **err)
+{
+    const PoolDef *def = pool_def(pool);
+    const PoolHost *host = def->hosts->pdata[0];
+    const bool is_ipv6 = strchr(host->name, ':') && host->name[0] != '[';
+    g_autofree char *name = tool_escape(host->name);
+    g_autofree char *target = tool_escape(((const PoolDevice *)def->devices->pdata[0])->path);
+    g_autofree char *initiator = tool_escape(def->initiator);
+    g_autoptr(GString) options = g_string_new(NULL);
+    g_auto(Tool) tool = { 0 };
+
+    tool_init(&tool, "qemu-io", "qemu-utils");
+    g_string_printf(options,
+                    "driver=raw,file.driver=iscsi,file.transport=tcp,file.portal=%s%s%s:%u,file.target=%s,"
+                    "file.lun=%s,file.initiator-name=%s",
+                    is_ipv6 ? "[" : "", name, is_ipv6 ? "]" : "", host->port ? host->port : ISCSI_PORT,
+                    target, strrchr(volume->name, ':') + 1, initiator);
+    if (def->auth) {
+        g_autoptr(GBytes) value = NULL;
+        g_autofree char *user = tool_escape(def->auth->username);
+        if (!pool_auth_get_value(pool->host, def->auth, &value, err) ||
+            !tool_add_secret_value(&tool, value, "key0", err))
+            return false;
+        g_string_append_printf(options, ",file.user=%s,file.password-secret=key0", user);
+    }
+    return image_wipe_remote(&tool, options->str, volume->def->capacity.value, algorithm, false, err);
+}
+
 const PoolBackend iscsi_direct_backend = {
     .scan = iscsi_direct_scan,
+    .wipe_volume = iscsi_direct_wipe,
     .find_sources = iscsi_direct_find_sources,
     .fill_source = iscsi_fill_source,
 };

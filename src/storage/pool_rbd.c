@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "storage/image_make.h"
 #include "storage/pool_auth.h"
 #include "storage/pool_kinds.h"
 #include "storage/tool.h"
@@ -16,6 +17,7 @@
 
 #define CEPH_MS 60000
 #define REMOVE_MS 600000
+#define RBD_PORT 6789 /* of monitors */
 #define PACKAGE "ceph-common"
 #define NEW_PREFIX "lodge-new." /* of copies that are not complete */
 
@@ -278,6 +280,37 @@ AWAITS static bool rbd_resize_volume(Pool *pool, Volume *volume, uint64_t capaci
                    flags & VIR_STORAGE_VOL_RESIZE_SHRINK ? "--allow-shrink" : NULL);
 }
 
+AWAITS static bool rbd_wipe_volume(Pool *pool, Volume *volume, int algorithm, Error **err)
+{
+    const PoolDef *def = pool_def(pool);
+    g_autofree char *source = tool_escape(def->source_name), *image = tool_escape(volume->name);
+    g_autoptr(GString) options = g_string_new(NULL);
+    g_auto(Tool) tool = { 0 };
+
+    tool_init(&tool, "qemu-io", "qemu-utils");
+    g_string_printf(options,
+                    "driver=raw,discard=unmap,file.driver=rbd,file.conf=/dev/null,file.pool=%s,file.image=%s",
+                    source, image);
+    for (unsigned i = 0; i < def->hosts->len; i++) {
+        const PoolHost *host = def->hosts->pdata[i];
+        g_autofree char *name = tool_escape(host->name);
+        g_string_append_printf(options, ",file.server.%u.host=%s,file.server.%u.port=%u", i, name, i,
+                               host->port ? host->port : RBD_PORT);
+    }
+    if (def->auth) {
+        g_autoptr(GBytes) value = NULL;
+        g_autofree char *user = tool_escape(def->auth->username);
+        if (!pool_auth_get_value(pool->host, def->auth, &value, err) ||
+            !tool_add_secret_value(&tool, value, "key0", err))
+            return false;
+        g_string_append_printf(options,
+                               ",file.user=%s,file.key-secret=key0,file.auth-client-required.0=cephx", user);
+    } else {
+        g_string_append(options, ",file.auth-client-required.0=none");
+    }
+    return image_wipe_remote(&tool, options->str, volume->def->capacity.value, algorithm, true, err);
+}
+
 static bool rbd_fill_source(Pool *pool, const Volume *volume, StorageSource *io_source, Error **err)
 {
     const PoolDef *def = pool_def(pool);
@@ -301,5 +334,6 @@ const PoolBackend rbd_backend = {
     .make_volume = rbd_make_volume,
     .remove_volume = rbd_remove_volume,
     .resize_volume = rbd_resize_volume,
+    .wipe_volume = rbd_wipe_volume,
     .fill_source = rbd_fill_source,
 };

@@ -139,10 +139,14 @@ static bool tool_secret_value(Host *host, const VolumeEncryption *encryption, GB
 bool tool_add_secret(Tool *tool, Host *host, const VolumeEncryption *encryption, const char *id, Error **err)
 {
     g_autoptr(GBytes) value = NULL;
+
+    return tool_secret_value(host, encryption, &value, err) && tool_add_secret_value(tool, value, id, err);
+}
+
+bool tool_add_secret_value(Tool *tool, GBytes *value, const char *id, Error **err)
+{
     AUTO_FD fd = memfd_create("passphrase", MFD_CLOEXEC);
 
-    if (!tool_secret_value(host, encryption, &value, err))
-        return false;
     if (fd < 0)
         return error_set_errno(err, errno, "cannot make memory for a passphrase");
     gsize len = 0;
@@ -243,7 +247,7 @@ static char *tool_line(const Tool *tool, const char *program)
 
 static bool tool_fail(const Tool *tool, const char *line, int status, const char *words, Error **err)
 {
-    g_autofree char *shown = tool_shown(tool, words ? words : "");
+    g_autofree char *shown = tool_shown(tool, words);
 
     if (WIFEXITED(status))
         return error_set(err, ERROR_REFUSED, "Child process (%s) unexpected exit status %d: %s", line,
@@ -310,7 +314,7 @@ bool tool_run_status(Tool *tool, int *ret_status, char **ret_out, Error **err)
         return tool->shown_name ? error_prefix(err, "%s", tool->shown_name)
                                 : error_prefix(err, "Child process (%s)", line);
     if (!WIFEXITED(output.status) || WEXITSTATUS(output.status) > tool->max_status)
-        return tool_fail(tool, line, output.status, output.err, err);
+        return tool_fail(tool, line, output.status, output.err_len ? output.err : output.out, err);
     if (ret_status)
         *ret_status = WEXITSTATUS(output.status);
     if (ret_out)

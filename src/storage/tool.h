@@ -47,6 +47,8 @@ int tool_add_fd(Tool *tool, int fd);
  * no argument. ERROR_INVALID_ARGUMENT not exactly one; ERROR_NO_SECRET */
 MUST_CHECK bool tool_add_secret(Tool *tool, Host *host, const VolumeEncryption *encryption, const char *id,
                                 Error **err);
+/* The same for a value that is known. */
+MUST_CHECK bool tool_add_secret_value(Tool *tool, GBytes *value, const char *id, Error **err);
 /* @value as a part of an option list "a=b,c=d"; owned. */
 char *tool_escape(const char *value);
 

@@ -213,3 +213,46 @@ def test_a_pool_whose_programs_are_missing_names_their_package(host):
     host.refused("pool-define-as", "bad", "gluster", "--source-host", "192.0.2.1", "--source-name", "vol", "--source-path", "/../x", says="leads out")
     for kind in ("sheepdog", "vstorage"):
         host.refused("pool-define-as", "no", kind, "--source-host", "192.0.2.1", "--source-name", "x", "--target", "/tmp/x", says=f"({kind})")
+
+
+@contextlib.contextmanager
+def iscsi_target(host, iqn, image):
+    """A target in this process's network, by tgtd."""
+    need("tgtd", "tgtadm", "iscsi-ls", "qemu-io")
+    os.makedirs("/var/run/tgtd", exist_ok=True)
+    server = subprocess.Popen(["tgtd", "-f", "-C", "77", "--iscsi", "portal=127.0.0.1:3260"], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+
+    def admin(*words):
+        return subprocess.run(["tgtadm", "-C", "77", "--lld", "iscsi", *words], capture_output=True, text=True, check=False)
+
+    try:
+        wait_until(lambda: admin("--op", "show", "--mode", "sys").returncode == 0, "the target's server answers")
+        for words in (["--op", "new", "--mode", "target", "--tid", "1", "-T", iqn],
+                      ["--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "-b", str(image)],
+                      ["--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL"]):
+            done = admin(*words)
+            check(done.returncode == 0, f"{words}: {done.stderr}")
+        yield
+    finally:
+        server.kill()
+        server.wait()
+
+
+@mark(only="lodged", reason="it needs libiscsi's driver")
+def test_a_disk_of_libiscsi_is_wiped(host):
+    image = host.path("lun.img")
+    image.write_bytes(b"secret" * (1 << 20))
+    iqn = "iqn.2026-11.org.example:disk"
+    with iscsi_target(host, iqn, image):
+        host.conn.storagePoolDefineXML(
+            f"<pool type='iscsi-direct'><name>d</name><source><host name='127.0.0.1'/><device path='{iqn}'/>"
+            "<initiator><iqn name='iqn.2026-11.org.example:us'/></initiator></source></pool>").create()
+        pool = host.conn.storagePoolLookupByName("d")
+        volume = pool.storageVolLookupByName("unit:0:0:1")
+        equal(volume.info()[1], 6 << 20)
+        raises(libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, volume.wipePattern, libvirt.VIR_STORAGE_VOL_WIPE_ALG_NNSA)
+        volume.wipe()
+        check(not any(image.read_bytes()), "something is left")
+    error = raises(libvirt.VIR_ERR_INTERNAL_ERROR, volume.wipe)
+    contains(error, "Child process (/usr/bin/qemu-io", "unexpected exit status 1")
