@@ -165,6 +165,9 @@ AWAITS MUST_CHECK bool volume_look(Volume *volume, Error **err);
 MUST_CHECK bool volume_require_free(const Volume *volume, Error **err); /* no other operation */
 /* Refuses to @what ("wipe") the volume that a running machine uses. */
 MUST_CHECK bool volume_require_unused(const Volume *volume, const char *what, Error **err);
+/* Its path is one of this host, not a name on a server. ERROR_NOT_SUPPORTED: "storage pool doesn't support
+ * volume @what" */
+MUST_CHECK bool volume_require_local(const Volume *volume, const char *what, Error **err);
 /* What was done to the file @name shows in the pool's sizes, too. */
 AWAITS void pool_note_change(Pool *pool, const char *name);
 
