@@ -31,8 +31,9 @@ bool vm_block_resize(Vm *vm, const char *name, uint64_t size, unsigned flags, co
     g_autofree char *node_name = storage_node_name(&disk->src);
     if (!node_name)
         return error_set(err, ERROR_INVALID_STATE, "disk '%s' has no medium", disk->target);
-    /* A disk has whole sectors, and formats with tables insist on it. */
-    bytes = (bytes + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;
+    /* Formats with tables insist on whole sectors. */
+    if (disk->src.format != STORAGE_FORMAT_RAW)
+        bytes = (bytes + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;
     g_autofree char *target = g_strdup(disk->target);
     if (!monitor_resize_block(vm_monitor(vm), node_name, bytes, RESIZE_MS, err) ||
         !vm_edit_commit(&edit, NULL, err))

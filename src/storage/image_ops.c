@@ -282,7 +282,8 @@ static bool image_find_volume(Host *host, const char *name, ImageRole role, Imag
     Pool *pool = (Pool *)(void *)object;
     if (role != ROLE_MAKE) {
         g_autoptr(Volume) volume = volume_find_by_name(object, slash + 1, err);
-        if (!volume || !volume_look(volume, err) || !volume_require_free(volume, err))
+        if (!volume || !volume_look(volume, err) || !volume_require_free(volume, err) ||
+            !volume_require_local(volume, "work by hand", err))
             return false;
         volume_use_begin(volume, &ret_file->use);
         ret_file->path = g_strdup(volume_path(volume));

@@ -177,6 +177,10 @@ AWAITS MUST_CHECK bool volume_look(Volume *volume, Error **err);
 MUST_CHECK bool volume_require_free(const Volume *volume, Error **err); /* no other operation */
 /* Refuses to @what ("wipe") the volume that a running machine uses. */
 AWAITS MUST_CHECK bool volume_require_unused(const Volume *volume, const char *what, Error **err);
+/* Its path is one of this host, not a name on a server. ERROR_NOT_SUPPORTED: "storage pool doesn't support
+ * volume @what" */
+MUST_CHECK bool volume_require_local(const Volume *volume, const char *what, Error **err);
+
 /* ---- space (pool_space.c) ---- */
 
 void pool_space_begin(Host *host); /* measures pools from time to time */

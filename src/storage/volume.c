@@ -457,12 +457,12 @@ Volume *volume_create(Object *object, const char *xml, Volume *from, unsigned fl
         !pool_freshen(pool, def->name, err) || !volume_take_name(pool, def, from != NULL, err))
         return NULL;
     if (!pool->backend->make_volume || !pool->backend->plan_volume) {
-        error_set(err, ERROR_NOT_SUPPORTED, "storage pool does not support %svolume creation",
-                  from ? "" : "");
+        error_set(err, ERROR_NOT_SUPPORTED, "storage pool does not support volume creation");
         return NULL;
     }
     if (from) {
-        if (!volume_look(from, err) || !volume_require(from, err))
+        if (!volume_look(from, err) || !volume_require(from, err) ||
+            (from->pool != pool && !volume_require_local(from, "copying", err)))
             return NULL;
         if (from->is_being_made) {
             error_set(err, ERROR_INVALID_STATE, "volume '%s' is still being allocated.", from->name);
@@ -580,6 +580,13 @@ bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, cons
     return volume_look(volume, err);
 }
 
+bool volume_require_local(const Volume *volume, const char *what, Error **err)
+{
+    if (volume->def->type != VOLUME_NETWORK && volume->def->type != VOLUME_NETDIR)
+        return true;
+    return error_set(err, ERROR_NOT_SUPPORTED, "storage pool doesn't support volume %s", what);
+}
+
 bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **err)
 {
     g_auto(VolumeUse) use = { 0 };
@@ -590,7 +597,8 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
         !volume_require_free(volume, err))
         return false;
     Pool *pool = volume->pool;
-    g_autoptr(Object) reference G_GNUC_UNUSED = volume_pool(volume); /* it may be undefined meanwhile */
+    if (!pool->backend->wipe_volume && !volume_require_local(volume, "wiping", err))
+        return false;
     volume_use_begin(volume, &use);
     const bool ok = pool->backend->wipe_volume ? pool->backend->wipe_volume(pool, volume, algorithm, err)
                                                : image_wipe(volume_path(volume), algorithm, err);

@@ -102,6 +102,8 @@ static bool volume_open(Volume *volume, int flags, uint64_t offset_bytes, int *r
     *ret_may_replace = false;
     if (backend->open_volume)
         return backend->open_volume(volume->pool, volume, flags, ret_fd, err);
+    if (!volume_require_local(volume, flags == O_RDONLY ? "download" : "upload", err))
+        return false;
     OpenJob *order = g_new0(OpenJob, 1);
     order->path = g_strdup(volume_path(volume));
     order->flags = flags;

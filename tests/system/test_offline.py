@@ -287,7 +287,7 @@ def test_systems_inside_are_prepared_and_resized(host):
     equal(disk("cat", larger, "/etc/made", "/etc/hostname", timeout=120), "by handmade\n")
     check(".bash_history" not in disk("ls", larger, "/root", timeout=120), "the history is still there")
     size = int(disk("filesystems", larger, "--", "--filesystems", "--long", "--csv", timeout=120).splitlines()[1].split(",")[4])
-    check(size > 70 * MIB, f"the file system has {size} bytes")
+    check(size > 60 * MIB, f"the file system has {size} bytes")
 
 
 def guestfish(host, *words, stdin="", code=0):
