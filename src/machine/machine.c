@@ -53,6 +53,7 @@ void machine_open(Host *host)
     host_add_class(host, &domain_class);
     secret_open(host);
     network_open(host);
+    network_on_started(host, machine_rejoin_network);
     pool_open(host);
     host->pools->list_users = machine_list_users;
     host_on_free(host, machine_close);
@@ -278,8 +279,8 @@ bool machine_load(Host *host, Error **err)
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
         return false;
-    network_forget_orphans(host, machine_runs);
     host->machines->has_loaded = true;
+    network_forget_orphans(host, machine_runs);
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;

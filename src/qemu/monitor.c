@@ -501,3 +501,10 @@ bool monitor_set_password(Qmp *qmp, const char *protocol, const char *password, 
            monitor_do(qmp, "expire_password", json_pack("{s:s, s:s}", "protocol", protocol, "time", expire),
                       timeout_ms, err);
 }
+
+/* ---- network cards ---- */
+
+bool monitor_set_link(Qmp *qmp, const char *alias, bool up, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "set_link", json_pack("{s:s, s:b}", "name", alias, "up", up), timeout_ms, err);
+}

@@ -98,6 +98,11 @@ void monitor_welcome_clear(MonitorWelcome *welcome);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MonitorWelcome, monitor_welcome_clear)
 AWAITS MUST_CHECK bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
 
+/* ---- network cards ---- */
+
+AWAITS MUST_CHECK bool monitor_set_link(Qmp *qmp, const char *alias, bool up, uint64_t timeout_ms,
+                                        Error **err);
+
 /* ---- disks ---- */
 
 /* "/machine/peripheral/virtio-disk0/virtio-backend" or "scsi0-0-0-0": the alias in it; NULL for other places
