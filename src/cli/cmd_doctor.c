@@ -1,11 +1,15 @@
 /* `lodge doctor`: is this host fit for virtual machines? The checks are the host layer's; here they are
  * shown. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "cli/commands.h"
+#include "cli/lodge_call.h"
 #include "cli/output.h"
 #include "conf/domain_xml.h"
 #include "host/doctor.h"
 
+#define NETWORKS_TIMEOUT_MS 15000
 #define PIPE_WIDTH                                                                                           \
     80u /* findings are sentences: they are wrapped also where no terminal says how wide it is */
 
@@ -54,12 +58,34 @@ AWAITS static bool doctor_domain(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
+/* What other programs' rules do with guests knows the daemon, if there is one. */
+AWAITS static void add_networks(Cli *cli, GPtrArray *rows)
+{
+    const WireLodgeNetworkNeighboursArgs call = { 0 };
+    g_auto(WireLodgeNetworkTraceRet) ret = { 0 };
+
+    if (!cli_connect(cli, NULL) ||
+        !lodge_call(cli, LODGE_PROC_NETWORK_NEIGHBOURS, &call, &ret, NETWORKS_TIMEOUT_MS, NULL))
+        return;
+    for (unsigned i = 0; i < ret.n_steps; i++) {
+        const WireLodgeTraceStep *step = &ret.steps[i];
+        DoctorRow *row = g_new(DoctorRow, 1);
+        *row = (DoctorRow){ .name = "net-rules",
+                            .status = strcmp(step->state, "ok") == 0 ? DOCTOR_OK : DOCTOR_WARN,
+                            .detail = g_strdup_printf("network '%s': %s",
+                                                      step->interface ? step->interface : "", step->text),
+                            .advice = g_strdup(step->hint) };
+        g_ptr_array_add(rows, row);
+    }
+}
+
 static bool doctor_command(Cli *cli, const CliArgs *args, Error **err)
 {
     if (args_has(args, "domain"))
         return doctor_domain(cli, args, err);
     /* Blocking is fine: there is no connection that would miss its keepalives. */
     g_autoptr(GPtrArray) rows = doctor_run(cli->root);
+    add_networks(cli, rows);
     unsigned counts[DOCTOR_STATUS_COUNT] = { 0 };
     CliTable *table = table_new(columns, 0);
     for (unsigned i = 0; i < rows->len; i++) {

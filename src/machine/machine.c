@@ -56,6 +56,7 @@ void machine_open(Host *host)
     host_add_class(host, &domain_class);
     secret_open(host);
     network_open(host);
+    network_on_started(host, machine_rejoin_network);
     pool_open(host);
     nodedev_open(host);
     host->pools->walk_images = machine_walk_images;
@@ -283,9 +284,9 @@ bool machine_load(Host *host, Error **err)
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
         return false;
-    network_forget_orphans(host, machine_runs);
     nodedev_load(host);
     host->machines->has_loaded = true;
+    network_forget_orphans(host, machine_runs);
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;

@@ -7,6 +7,7 @@
 #include "machine/vm_info.h"
 #include "machine/vm_private.h"
 #include "network/network.h"
+#include "network/trace.h"
 #include "wire/wire_enums.h"
 
 #define ADDRESSES_MAX 2048 /* of interfaces, and of each one's addresses */
@@ -171,5 +172,29 @@ bool vm_get_addresses(Vm *vm, unsigned source, unsigned flags, const char *funct
     if (!ok)
         return false;
     *ret_interfaces = g_steal_pointer(&interfaces);
+    return true;
+}
+
+/* ---- the way of packets ---- */
+
+bool vm_trace_network(Vm *vm, GPtrArray **ret_steps, Error **err)
+{
+    g_autoptr(GPtrArray) steps = trace_new();
+
+    if (!vm->live) {
+        trace_add(steps, NULL, "machine", "fail", g_strdup_printf("machine '%s' does not run", vm->name),
+                  g_strdup_printf("lodge start %s", vm->name));
+    } else {
+        /* A copy: the machine may end meanwhile. */
+        g_autoptr(DomainDef) def = domain_def_copy(vm->live);
+        for (DEF_EACH(InterfaceDef, iface, def->interfaces)) {
+            if (!network_trace(vm->host, iface, steps, err))
+                return false;
+        }
+        if (def_list_len(def->interfaces) == 0)
+            trace_add(steps, NULL, "machine", "warn",
+                      g_strdup_printf("machine '%s' has no interfaces", vm->name), NULL);
+    }
+    *ret_steps = g_steal_pointer(&steps);
     return true;
 }

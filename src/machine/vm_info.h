@@ -110,6 +110,8 @@ typedef struct VmInterfaceAddresses {
  * VmInterfaceAddresses */
 AWAITS MUST_CHECK bool vm_get_addresses(Vm *vm, unsigned source, unsigned flags, const char *function,
                                         GPtrArray **ret_interfaces, Error **err);
+/* The way of its packets through this host. *ret_steps owned: TraceStep (network/trace.h) */
+AWAITS MUST_CHECK bool vm_trace_network(Vm *vm, GPtrArray **ret_steps, Error **err);
 
 /* Statistics of many machines at once (virConnectGetAllDomainStats), asked of all QEMUs in parallel. A
  * machine whose QEMU does not answer within the deadline, or that has a job, is reported with what is known

@@ -53,6 +53,9 @@ struct MachineRoom {
     GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
 };
 
+/* A network has started: machines that run on it are plugged in again (vm_networks.c). */
+void machine_rejoin_network(Host *host, const char *network);
+
 /* ---- a running QEMU ---- */
 
 typedef struct VmConsole { /* an open console: at most one client */

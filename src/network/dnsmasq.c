@@ -243,17 +243,33 @@ static void put_dhcp(Lines *lines, const NetworkDef *def, const DnsmasqPaths *pa
         line(lines, "enable-ra");
 }
 
+/* Questions for names of the subnet's addresses stay here: its part of the tree of names, which is divided at
+ * whole bytes (IPv4) and half ones (IPv6). */
 static void put_local_pointers(Lines *lines, const NetworkDef *def)
 {
     for (EACH(i, def->ips)) {
         const NetworkIp *ip = g_ptr_array_index(def->ips, i);
+        g_autoptr(GString) domain = g_string_new(NULL);
         IpAddress address;
-        char first[IP_STRING_LEN];
         if (ip->local_ptr != TRISTATE_ON || !ip_parse(ip->address, &address))
             continue;
-        const IpAddress network = ip_first(&address, network_ip_prefix(ip));
-        ip_format(&network, first);
-        line(lines, "rev-server=%s/%u,#", first, network_ip_prefix(ip));
+        const unsigned prefix = network_ip_prefix(ip), step = address.is_v6 ? 4 : 8;
+        if (prefix % step != 0 || prefix >= ip_bits(&address)) {
+            lines->failed =
+                lines->failed ||
+                !error_set(lines->err, ERROR_CONFIG_UNSUPPORTED,
+                           "PTR domain for IPv%c network with prefix %u cannot be automatically created",
+                           address.is_v6 ? '6' : '4', prefix);
+            return;
+        }
+        for (unsigned at = prefix; at >= step; at -= step) {
+            const uint8_t byte = address.bytes[(at - step) / 8];
+            if (address.is_v6)
+                g_string_append_printf(domain, "%x.", at % 8 ? byte >> 4 : byte & 15);
+            else
+                g_string_append_printf(domain, "%u.", byte);
+        }
+        line(lines, "local=/%s%s.arpa/", domain->str, address.is_v6 ? "ip6" : "in-addr");
     }
 }
 

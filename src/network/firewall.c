@@ -240,55 +240,67 @@ bool firewall_is_there(const NetworkDef *def)
 /* ---- changes by others ---- */
 
 typedef struct FirewallWatch {
-    void (*func)(void *arg);
+    void (*func)(bool is_ours, void *arg);
     void *arg;
 } FirewallWatch;
 
-/* A table, chain or rule of a table of ours is gone. All three begin with the name of the table. */
-static bool is_loss(const struct nlmsghdr *header)
+/* What a message tells of. All that tell of tables, chains and rules begin with the name of the table. */
+typedef enum FirewallChange { CHANGE_NONE, CHANGE_OURS_LOST, CHANGE_OTHERS } FirewallChange;
+
+static FirewallChange change_of(const struct nlmsghdr *header)
 {
     static const uint16_t losses[] = { NFT_MSG_DELTABLE, NFT_MSG_DELCHAIN, NFT_MSG_DELRULE };
+    static const uint16_t gains[] = { NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE };
     const size_t head = NLMSG_ALIGN(sizeof(struct nfgenmsg));
+    bool is_loss = false, is_gain = false;
 
     G_STATIC_ASSERT(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1);
-    for (unsigned i = 0; i < G_N_ELEMENTS(losses); i++) {
-        if (header->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | losses[i]) ||
-            header->nlmsg_len < NLMSG_LENGTH(head + NLA_HDRLEN + strlen(TABLE_PREFIX)))
-            continue;
-        const struct nlattr *name = (const void *)((const char *)NLMSG_DATA(header) + head);
-        return (name->nla_type & NLA_TYPE_MASK) == 1 &&
-               strncmp((const char *)name + NLA_HDRLEN, TABLE_PREFIX, strlen(TABLE_PREFIX)) == 0;
-    }
-    return false;
+    for (unsigned i = 0; i < G_N_ELEMENTS(losses); i++)
+        is_loss = is_loss || header->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | losses[i]);
+    for (unsigned i = 0; i < G_N_ELEMENTS(gains); i++)
+        is_gain = is_gain || header->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | gains[i]);
+    if ((!is_loss && !is_gain) || header->nlmsg_len < NLMSG_LENGTH(head + NLA_HDRLEN + 1))
+        return CHANGE_NONE;
+    const struct nlattr *name = (const void *)((const char *)NLMSG_DATA(header) + head);
+    const bool is_ours = header->nlmsg_len >= NLMSG_LENGTH(head + NLA_HDRLEN + strlen(TABLE_PREFIX)) &&
+                         (name->nla_type & NLA_TYPE_MASK) == 1 &&
+                         strncmp((const char *)name + NLA_HDRLEN, TABLE_PREFIX, strlen(TABLE_PREFIX)) == 0;
+    return !is_ours ? CHANGE_OTHERS : is_loss ? CHANGE_OURS_LOST : CHANGE_NONE;
 }
 
 static int firewall_on_change(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
     const FirewallWatch *watch = arg;
     _Alignas(struct nlmsghdr) char buffer[16384];
-    bool is_lost = false;
+    bool is_lost = false, is_other = false;
 
     for (;;) {
         const ssize_t got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == ENOBUFS) { /* more came than we could read: who knows */
-            is_lost = true;
+            is_lost = is_other = true;
             continue;
         }
         if (got <= 0)
             break;
         size_t len = (size_t)got;
         for (const struct nlmsghdr *header = (const void *)buffer; NLMSG_OK(header, len);
-             header = NLMSG_NEXT(header, len))
-            is_lost = is_lost || is_loss(header);
+             header = NLMSG_NEXT(header, len)) {
+            const FirewallChange change = change_of(header);
+            is_lost = is_lost || change == CHANGE_OURS_LOST;
+            is_other = is_other || change == CHANGE_OTHERS;
+        }
     }
     if (is_lost)
-        watch->func(watch->arg);
+        watch->func(true, watch->arg);
+    if (is_other)
+        watch->func(false, watch->arg);
     return 0;
 }
 
-bool firewall_watch(void (*func)(void *arg), void *arg, sd_event_source **ret_source, Error **err)
+bool firewall_watch(void (*func)(bool is_ours, void *arg), void *arg, sd_event_source **ret_source,
+                    Error **err)
 {
     const struct sockaddr_nl address = { .nl_family = AF_NETLINK };
     const int group = NFNLGRP_NFTABLES;

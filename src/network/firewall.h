@@ -28,8 +28,9 @@ char *firewall_format(const NetworkDef *def, const GArray *forwards);
 AWAITS MUST_CHECK bool firewall_load(const char *rules, Error **err);
 /* One that has no rules is no error. */
 AWAITS MUST_CHECK bool firewall_remove(const NetworkDef *def, Error **err);
-/* Calls @func whenever somebody removes something of a table of ours, which may be ourselves. The source is
- * owned; unref'ing it ends that. */
-MUST_CHECK bool firewall_watch(void (*func)(void *arg), void *arg, sd_event_source **ret_source, Error **err);
+/* Calls @func whenever somebody removes something of a table of ours, which may be ourselves, or changes a
+ * table of others. The source is owned; unref'ing it ends that. */
+MUST_CHECK bool firewall_watch(void (*func)(bool is_ours, void *arg), void *arg, sd_event_source **ret_source,
+                               Error **err);
 /* Is the table still there? */
 AWAITS bool firewall_is_there(const NetworkDef *def);

@@ -311,6 +311,8 @@ bool netlink_change_link(const char *name, const LinkChange *change, Error **err
     put_mac(&message, change->mac);
     if (change->mtu)
         message_put_u32(&message, IFLA_MTU, change->mtu);
+    if (change->alias)
+        message_put_text(&message, IFLA_IFALIAS, change->alias);
     if (change->master)
         message_put_u32(&message, IFLA_MASTER, (uint32_t)master);
     return message_do(&message, 0, err, "cannot change the interface '%s'", name);
@@ -536,6 +538,15 @@ static bool bridge_filters_vlans(const struct rtattr *data)
     return filtering && *(const uint8_t *)RTA_DATA(filtering);
 }
 
+static uint8_t bridge_port_state(const struct rtattr *data)
+{
+    const struct rtattr *attrs[IFLA_BRPORT_MAX + 1];
+
+    attrs_read(RTA_DATA(data), RTA_PAYLOAD(data), attrs, IFLA_BRPORT_MAX);
+    return attrs[IFLA_BRPORT_STATE] ? *(const uint8_t *)RTA_DATA(attrs[IFLA_BRPORT_STATE])
+                                    : BR_STATE_DISABLED;
+}
+
 static void take_link(const struct nlmsghdr *header, GArray *items)
 {
     const struct rtattr *attrs[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1];
@@ -547,6 +558,7 @@ static void take_link(const struct nlmsghdr *header, GArray *items)
         return;
     attrs_read(IFLA_RTA(link), IFLA_PAYLOAD(header), attrs, IFLA_MAX);
     attr_text(attrs[IFLA_IFNAME], item.name, sizeof(item.name));
+    attr_text(attrs[IFLA_IFALIAS], item.alias, sizeof(item.alias));
     attr_mac(attrs[IFLA_ADDRESS], &item.mac);
     item.mtu = attr_u32(attrs[IFLA_MTU]);
     item.master = (int)attr_u32(attrs[IFLA_MASTER]);
@@ -555,6 +567,9 @@ static void take_link(const struct nlmsghdr *header, GArray *items)
     if (attrs[IFLA_LINKINFO]) {
         attrs_read(RTA_DATA(attrs[IFLA_LINKINFO]), RTA_PAYLOAD(attrs[IFLA_LINKINFO]), info, IFLA_INFO_MAX);
         attr_text(info[IFLA_INFO_KIND], item.kind, sizeof(item.kind));
+        if (info[IFLA_INFO_SLAVE_DATA] && info[IFLA_INFO_SLAVE_KIND] &&
+            strcmp(RTA_DATA(info[IFLA_INFO_SLAVE_KIND]), "bridge") == 0)
+            item.port_state = bridge_port_state(info[IFLA_INFO_SLAVE_DATA]);
         item.filters_vlans = strcmp(item.kind, "bridge") == 0 && info[IFLA_INFO_DATA] &&
                              bridge_filters_vlans(info[IFLA_INFO_DATA]);
     }

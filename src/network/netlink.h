@@ -41,6 +41,7 @@ typedef struct LinkChange {
     const char *master; /* NULL: as it is; "": none */
     const Mac *mac;
     unsigned mtu;
+    const char *alias; /* a text for people (ip link show) */
 } LinkChange;
 MUST_CHECK bool netlink_change_link(const char *name, const LinkChange *change, Error **err);
 /* Of a port of a bridge; each -1: as it is. */
@@ -80,7 +81,9 @@ typedef struct LinkInfo {
     unsigned mtu;
     unsigned flags;    /* IFF_UP ... */
     int master, lower; /* indexes; 0: none */
-    char kind[16];     /* "bridge", "tun", "macvtap", "veth", ...; "" for a real one */
+    char alias[64];
+    unsigned char port_state; /* of a bridge's port: BR_STATE_* of linux/if_bridge.h */
+    char kind[16];            /* "bridge", "tun", "macvtap", "veth", ...; "" for a real one */
     bool has_carrier;
     bool filters_vlans; /* a bridge */
     uint64_t rx_bytes, rx_packets, rx_errors, rx_drops, tx_bytes, tx_packets, tx_errors, tx_drops;

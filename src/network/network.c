@@ -5,7 +5,6 @@
 
 #include <net/if.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -15,6 +14,7 @@
 #include "core/object_store.h"
 #include "network/firewall.h"
 #include "network/network_private.h"
+#include "network/others.h"
 #include "wire/wire_enums.h"
 
 #define BRIDGES_MAX 10000
@@ -62,7 +62,7 @@ static bool network_complete_hook(Host *host, void *new_def, bool trusted, Error
 {
     NetworkDef *def = new_def;
 
-    if (!network_def_complete(def, err))
+    if (!network_def_complete(def, err) || (!trusted && !network_pool_check(def, err)))
         return false;
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return true;
@@ -185,31 +185,32 @@ static void network_fill_live(NetworkDef *def)
     }
 }
 
-/* The rules that follow from @def and from who has which address. @again: even if they are known to be there.
- */
-AWAITS static bool network_apply_rules(Network *network, const NetworkDef *def, bool again, Error **err)
+/* One that an earlier life of the network left has its sockets: it goes. */
+AWAITS static bool network_start_dnsmasq(Network *network, const NetworkDef *def, Error **err)
 {
-    g_autoptr(GArray) forwards = network_resolve_forwards(network, def);
-    g_autofree char *rules = firewall_format(def, forwards);
+    g_autoptr(Error) why = NULL;
 
-    if (!again && g_strcmp0(rules, network->rules) == 0)
+    if (!dnsmasq_is_wanted(def) || dnsmasq_start(def, &network->paths, &network->dnsmasq, &why))
         return true;
-    if (!firewall_load(rules, err))
-        return false;
-    g_free(network->rules);
-    network->rules = g_steal_pointer(&rules);
-    return true;
+    Process *stale = dnsmasq_find(&network->paths);
+    if (!stale)
+        return error_propagate(err, g_steal_pointer(&why));
+    dnsmasq_stop(&network->paths, stale, true);
+    return dnsmasq_start(def, &network->paths, &network->dnsmasq, err);
 }
 
 AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **err)
 {
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return network_shape(network, def, err);
-    if (!network_bridge_up(def, err))
+    if (!network_bridge_up(network->host, def, err))
         return false;
     if (network_shape(network, def, err) && network_apply_rules(network, def, true, err) &&
-        (!dnsmasq_is_wanted(def) || dnsmasq_start(def, &network->paths, &network->dnsmasq, err)))
+        network_start_dnsmasq(network, def, err)) {
+        network_open_others(network, def);
+        network_register_names(network, def);
         return true;
+    }
     if (!firewall_remove(def, NULL))
         log_debug("network '%s': no rules to take back", network->name);
     network_unshape(def);
@@ -235,10 +236,13 @@ AWAITS static void network_down(Network *network, const NetworkDef *def)
     network_unshape(def);
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return;
+    network_unregister_names(network, def);
     network_stop_dnsmasq(network);
+    others_forget(def);
     if (!firewall_remove(def, &err))
         log_warning_error(err, network->name);
     g_clear_pointer(&network->rules, g_free);
+    network->was_remade = false;
     network_bridge_down(def);
 }
 
@@ -292,6 +296,10 @@ AWAITS static bool network_start_hook(Object *object, void *new_def, unsigned fl
     Network *network = (Network *)object;
     NetworkDef *def = new_def;
 
+    if (!network_pool_fill(def, err)) {
+        xml_table_free(&network_table, def);
+        return false;
+    }
     network_fill_live(def);
     network_init_paths(network);
     fiber_shield_begin(); /* what was made halfway is taken back whole */
@@ -314,6 +322,8 @@ AWAITS static bool network_start_hook(Object *object, void *new_def, unsigned fl
     object_set_live(object, def);
     object_list_it(object);
     object_publish_lifecycle(object, VIR_NETWORK_EVENT_STARTED, 0);
+    if (network->host->networks->on_started)
+        network->host->networks->on_started(network->host, network->name);
     return true;
 }
 
@@ -391,121 +401,6 @@ bool network_get_bridge(const Object *object, char **ret_name, Error **err)
     return true;
 }
 
-/* ---- what follows from ports and leases ---- */
-
-AWAITS static void network_follow_once(Network *network)
-{
-    g_autoptr(Error) err = NULL;
-    g_auto(Job) job = { 0 };
-
-    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, &err) || !network->live)
-        return;
-    fiber_shield_begin();
-    if (!network_apply_rules(network, network->live, false, &err))
-        log_error_error(err, network->name);
-    fiber_shield_end();
-}
-
-AWAITS static void network_follow_fiber(void *arg)
-{
-    Network *network = arg;
-    g_autoptr(Object) object = &network->object;
-
-    while (network->has_more_to_follow && !network->host->is_stopping) {
-        network->has_more_to_follow = false;
-        network_follow_once(network);
-    }
-    network->is_following = false;
-}
-
-void network_follow(Network *network)
-{
-    if (!network->live || !network_wants_leases(network->live))
-        return;
-    network->has_more_to_follow = true;
-    if (network->is_following || network->host->is_stopping)
-        return;
-    network->is_following = true;
-    host_spawn(network->host, "follow", network_follow_fiber, object_ref(&network->object));
-}
-
-static int network_on_leases(sd_event_source *source, const struct inotify_event *event, void *arg)
-{
-    Host *host = arg;
-
-    if (event->len == 0 || !g_str_has_suffix(event->name, ".leases"))
-        return 0;
-    g_autofree char *name = g_strndup(event->name, strlen(event->name) - strlen(".leases"));
-    Object *object = registry_get_name(host_registry(host, &network_class), name);
-    if (object)
-        network_follow((Network *)object);
-    return 0;
-}
-
-/* dnsmasq writes its file whenever it lends an address. */
-AWAITS static void network_watch_leases(Host *host)
-{
-    g_autoptr(Error) err = NULL;
-    const char *dir = host->paths->dnsmasq;
-
-    if (!file_make_dirs(dir, 0755, &err)) {
-        log_warning_error(err, dir);
-        return;
-    }
-    const int why = sd_event_add_inotify(loop_event(), &host->networks->leases, dir, IN_MODIFY | IN_MOVED_TO,
-                                         network_on_leases, host);
-    if (why < 0)
-        log_warning("%s cannot be watched: forwarded ports do not follow leases: %s", dir, g_strerror(-why));
-}
-
-/* ---- rules that somebody removed ---- */
-
-AWAITS static void network_check_rules(Network *network)
-{
-    g_autoptr(Error) err = NULL;
-    g_auto(Job) job = { 0 };
-
-    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, &err) || !network->live ||
-        firewall_is_there(network->live))
-        return;
-    fiber_shield_begin();
-    if (network_apply_rules(network, network->live, true, &err))
-        log_warning("somebody removed the rules of network '%s': they are back", network->name);
-    else
-        log_error_error(err, network->name);
-    fiber_shield_end();
-}
-
-AWAITS static void network_check_all_rules(void *arg)
-{
-    Host *host = arg;
-
-    while (host->networks->rules_are_lost && !host->is_stopping) {
-        g_autoptr(GPtrArray) networks = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
-        Object *object = NULL;
-        host->networks->rules_are_lost = false;
-        for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
-             (object = registry_next(&iter));) {
-            if (object->live)
-                g_ptr_array_add(networks, object_ref(object));
-        }
-        for (guint i = 0; i < networks->len && !host->is_stopping; i++)
-            network_check_rules(g_ptr_array_index(networks, i));
-    }
-    host->networks->is_checking = false;
-}
-
-static void network_on_rules_lost(void *arg)
-{
-    Host *host = arg;
-
-    host->networks->rules_are_lost = true;
-    if (host->networks->is_checking || host->is_stopping)
-        return;
-    host->networks->is_checking = true;
-    host_spawn(host, "firewall", network_check_all_rules, host);
-}
-
 /* ---- what the daemon finds when it starts ---- */
 
 AWAITS static bool network_read_state(Host *host, const char *path, NetworkDef **ret_def, Error **err)
@@ -553,6 +448,7 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
         log_warning("the bridge of network '%s' is gone: it is made again", network->name);
         network_down(network, def);
         ok = network_up(network, def, err);
+        network->was_remade = ok;
     } else if (is_own) {
         ok = (firewall_is_there(def) && !network_wants_leases(def)) ||
              network_apply_rules(network, def, true, err);
@@ -606,21 +502,62 @@ AWAITS static void network_resume_all(Host *host)
         g_free(g_array_index(found, FoundState, i).path);
 }
 
-AWAITS static bool network_make_default(Host *host, Error **err)
+/* @bridge NULL: virbrN. A reference. */
+AWAITS static Object *network_define_on_free_subnet(Host *host, const char *name, const char *forward,
+                                                    const char *bridge, const Caller *caller, Error **err)
 {
+    g_autoptr(GString) xml = g_string_new("<network><name>");
     unsigned third = 0;
 
-    if (!network_find_subnet(&third, err))
-        return false;
-    g_autofree char *xml = g_strdup_printf("<network><name>default</name><forward mode='nat'/><bridge "
-                                           "name='virbr0' stp='on' delay='0'/>"
-                                           "<ip address='192.168.%u.1' netmask='255.255.255.0'><dhcp><range "
-                                           "start='192.168.%u.2' end='192.168.%u.254'/>"
-                                           "</dhcp></ip></network>",
-                                           third, third, third);
-    g_autoptr(Object) network = object_define(host, &network_class, xml, 0, __func__, NULL, err);
+    if (!network_find_subnet(host, &third, err))
+        return NULL;
+    xml_escape(name, xml);
+    g_string_append(xml, "</name>");
+    if (forward)
+        g_string_append_printf(xml, "<forward mode='%s'/>", forward);
+    g_string_append_printf(xml,
+                           bridge ? "<bridge name='%s' stp='on' delay='0'/>" : "<bridge stp='on' delay='0'/>",
+                           bridge);
+    g_string_append_printf(xml,
+                           "<ip address='192.168.%u.1' netmask='255.255.255.0'><dhcp><range "
+                           "start='192.168.%u.2' "
+                           "end='192.168.%u.254'/></dhcp></ip></network>",
+                           third, third, third);
+    return object_define(host, &network_class, xml->str, 0, __func__, caller, err);
+}
+
+AWAITS static bool network_make_default(Host *host, Error **err)
+{
+    g_autoptr(Object) network = network_define_on_free_subnet(host, "default", "nat", "virbr0", NULL, err);
+
     /* A daemon on a root of its own does nothing to the host unasked. */
     return network && (*host->paths->root || object_set_autostart(network, true, NULL, err));
+}
+
+Object *network_make(Host *host, const char *name, const char *forward, const Caller *caller, Error **err)
+{
+    static const char *const modes[] = { "nat", "route", "open", NULL };
+    g_autoptr(Object) have = object_find_by_name(host_registry(host, &network_class), name, NULL);
+
+    if (forward && !g_strv_contains(modes, forward)) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "no network of mode '%s' can be made without saying more",
+                  forward);
+        error_hint(err, "nat, route or open; for all else write a document: lodge net-define");
+        return NULL;
+    }
+    if (have) {
+        error_set(err, ERROR_OPERATION_FAILED, "network '%s' already exists with uuid of its own", name);
+        error_hint(err, "start it: lodge net-start %s; or remove it first: lodge net-undefine %s", name,
+                   name);
+        return NULL;
+    }
+    g_autoptr(Object) network = network_define_on_free_subnet(host, name, forward, NULL, caller, err);
+    if (network && object_set_autostart(network, true, caller, err) &&
+        object_start(network, 0, __func__, caller, err))
+        return g_steal_pointer(&network);
+    if (network && !object_undefine(network, caller, NULL))
+        log_warning("network '%s' was made and cannot be removed", name);
+    return NULL;
 }
 
 bool network_load(Host *host, Error **err)
@@ -633,12 +570,7 @@ bool network_load(Host *host, Error **err)
         return false;
     network_resume_all(host);
     if (!host->paths->is_session)
-        network_watch_leases(host);
-    if (!host->paths->is_session &&
-        !firewall_watch(network_on_rules_lost, host, &host->networks->watch, &why)) {
-        log_warning_error(why, "rules of networks that somebody removes are not put back at once");
-        g_clear_pointer(&why, error_free);
-    }
+        network_watch(host);
     host->networks->default_is_new = is_new;
     if (is_new && !network_make_default(host, &why))
         log_warning_error(why, "the network 'default' could not be made");
@@ -671,16 +603,23 @@ void network_autostart_all(Host *host, bool is_first)
     fiber_run_all("autostart", network_autostart_one, networks->pdata, networks->len, sizeof(Object *));
 }
 
+void network_on_started(Host *host, void (*func)(Host *host, const char *name))
+{
+    host->networks->on_started = func;
+}
+
 static void network_room_close(Host *host)
 {
     sd_event_source_disable_unref(host->networks->watch);
     sd_event_source_disable_unref(host->networks->leases);
+    wait_queue_clear(&host->networks->hosts_turn);
     g_clear_pointer(&host->networks, g_free); /* the networks are gone: network_free_hook() */
 }
 
 void network_open(Host *host)
 {
     host->networks = g_new0(NetworkRoom, 1);
+    wait_queue_init(&host->networks->hosts_turn);
     host_add_class(host, &network_class);
     host_on_free(host, network_room_close);
 }

@@ -23,6 +23,14 @@ AWAITS MUST_CHECK bool network_load(Host *host, Error **err);
  * the host booted; else only a `default` that is new. */
 AWAITS void network_autostart_all(Host *host, bool is_first);
 
+/* Calls @func whenever a network has started: machines that run on it may want to be plugged in again. Once.
+ */
+void network_on_started(Host *host, void (*func)(Host *host, const char *name));
+/* Makes, starts and marks for autostart a network on a subnet that nobody uses. @forward: nat, route, open;
+ * NULL: isolated. A reference. */
+AWAITS MUST_CHECK Object *network_make(Host *host, const char *name, const char *forward,
+                                       const Caller *caller, Error **err);
+
 const NetworkDef *network_def(const Object *network); /* live if it is active, else stored; borrowed */
 /* ERROR_INTERNAL "network 'x' does not have a bridge name." */
 MUST_CHECK bool network_get_bridge(const Object *network, char **ret_name, Error **err);

@@ -19,7 +19,10 @@
 typedef struct BridgeJob {
     bool (*work)(struct BridgeJob *job, Error **err);
     NetworkDef *def; /* a copy; NULL: of no network */
-    unsigned third;  /* what find_subnet() found */
+    GArray *used;    /* AddressInfo: subnets of other networks, running or not */
+    char *port;      /* that joins it */
+    bool is_isolated;
+    unsigned third; /* what find_subnet() found */
     bool ok;
     Error *why;
 } BridgeJob;
@@ -29,6 +32,9 @@ static void bridge_job_free(void *data)
     BridgeJob *job = data;
 
     xml_table_free(&network_table, job->def);
+    if (job->used)
+        g_array_unref(job->used);
+    g_free(job->port);
     error_free(job->why);
     g_free(job);
 }
@@ -40,13 +46,18 @@ static void bridge_job_run(void *data)
     job->ok = job->work(job, &job->why);
 }
 
-AWAITS static bool bridge_run(const NetworkDef *def, bool (*work)(BridgeJob *, Error **), unsigned *ret_third,
-                              Error **err)
+static BridgeJob *bridge_job_new(const NetworkDef *def, bool (*work)(BridgeJob *, Error **))
 {
     BridgeJob *job = g_new0(BridgeJob, 1);
 
     job->work = work;
     job->def = def ? xml_table_copy(&network_table, def) : NULL;
+    return job;
+}
+
+/* @job owned. */
+AWAITS static bool bridge_run(BridgeJob *job, unsigned *ret_third, Error **err)
+{
     if (!worker_run(worker_lane_named("network links"), bridge_job_run, job, bridge_job_free,
                     BRIDGE_DEADLINE_MS, err))
         return error_prefix(err, "the kernel's network configuration");
@@ -55,6 +66,28 @@ AWAITS static bool bridge_run(const NetworkDef *def, bool (*work)(BridgeJob *, E
         *ret_third = job->third;
     bridge_job_free(job);
     return ok;
+}
+
+/* What other networks have, also those that do not run. */
+static GArray *subnets_of_others(Host *host, const NetworkDef *self)
+{
+    GArray *used = g_array_new(FALSE, TRUE, sizeof(AddressInfo));
+    const Object *object = NULL;
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
+         (object = registry_next(&iter));) {
+        const NetworkDef *const defs[] = { object->config, object->live };
+        for (unsigned i = 0; i < G_N_ELEMENTS(defs) && !(self && uuid_equal(&self->uuid, &object->uuid));
+             i++) {
+            for (guint k = 0; defs[i] && defs[i]->ips && k < defs[i]->ips->len; k++) {
+                const NetworkIp *ip = g_ptr_array_index(defs[i]->ips, k);
+                AddressInfo item = { .prefix = network_ip_prefix(ip) };
+                if (ip_parse(ip->address, &item.ip))
+                    g_array_append_val(used, item);
+            }
+        }
+    }
+    return used;
 }
 
 /* ---- in the worker ---- */
@@ -91,9 +124,67 @@ static bool has_family(const NetworkDef *def, bool v6)
     return false;
 }
 
-/* Would the subnet take packets that go elsewhere today? */
-static bool check_routes(const NetworkDef *def, Error **err)
+/* ---- subnets ---- */
+
+static bool overlaps(const IpAddress *a, unsigned a_prefix, const IpAddress *b, unsigned b_prefix)
 {
+    return a->is_v6 == b->is_v6 && a_prefix > 0 && b_prefix > 0 && ip_is_in(a, b, MIN(a_prefix, b_prefix));
+}
+
+/* By routes of all tables, addresses and other networks. */
+static bool find_subnet(BridgeJob *job, Error **err)
+{
+    g_autoptr(GArray) routes = NULL, addresses = NULL;
+
+    if (!netlink_list_routes(&routes, err) || !netlink_list_addresses(&addresses, err))
+        return false;
+    for (job->third = 122; job->third < 255; job->third++) {
+        const IpAddress subnet = { .bytes = { 192, 168, (uint8_t)job->third, 0 } };
+        bool is_used = false;
+        for (guint i = 0; i < routes->len && !is_used; i++) {
+            const RouteInfo *route = &g_array_index(routes, RouteInfo, i);
+            is_used = overlaps(&subnet, 24, &route->network, route->prefix);
+        }
+        for (guint i = 0; i < addresses->len && !is_used; i++) {
+            const AddressInfo *address = &g_array_index(addresses, AddressInfo, i);
+            is_used = overlaps(&subnet, 24, &address->ip, address->prefix);
+        }
+        for (guint i = 0; job->used && i < job->used->len && !is_used; i++) {
+            const AddressInfo *other = &g_array_index(job->used, AddressInfo, i);
+            is_used = overlaps(&subnet, 24, &other->ip, other->prefix);
+        }
+        if (!is_used)
+            return true;
+    }
+    return error_set(err, ERROR_OPERATION_FAILED, "no subnet 192.168.N.0/24 is free");
+}
+
+static bool fail_in_use(BridgeJob *job, const NetworkIp *ip, const RouteInfo *route, const char *name,
+                        Error **err)
+{
+    char network[IP_STRING_LEN], gateway[IP_STRING_LEN];
+
+    if (route->has_gateway) {
+        ip_format(&route->network, network);
+        ip_format(&route->gateway, gateway);
+        error_set(err, ERROR_INTERNAL,
+                  "Network is already in use by the route to %s/%u via %s on interface %s", network,
+                  route->prefix, gateway, name);
+    } else {
+        error_set(err, ERROR_INTERNAL, "Network is already in use by interface %s", name);
+    }
+    if (find_subnet(job, NULL))
+        return error_hint(err, "give the network '%s' another subnet than %s/%u: 192.168.%u.0/24 is free",
+                          job->def->name, ip->address, network_ip_prefix(ip), job->third);
+    return error_hint(err, "give the network '%s' another subnet than %s/%u", job->def->name, ip->address,
+                      network_ip_prefix(ip));
+}
+
+/* Would the subnet take packets that go elsewhere today? A wide route behind a gateway does not count: a
+ * subnet inside it is nearer. */
+static bool check_routes(BridgeJob *job, Error **err)
+{
+    const NetworkDef *def = job->def;
     g_autoptr(GArray) routes = NULL;
     IpAddress address;
     char name[IF_NAMESIZE];
@@ -106,17 +197,18 @@ static bool check_routes(const NetworkDef *def, Error **err)
             continue;
         for (guint k = 0; k < routes->len; k++) {
             const RouteInfo *route = &g_array_index(routes, RouteInfo, k);
-            if (route->network.is_v6 || route->prefix == 0 || route->index == 0 || route->has_gateway ||
-                !ip_is_in(&address, &route->network, MIN(route->prefix, network_ip_prefix(ip))) ||
+            if (route->index == 0 ||
+                !overlaps(&address, network_ip_prefix(ip), &route->network, route->prefix) ||
+                (route->has_gateway && route->prefix < network_ip_prefix(ip)) ||
                 !if_indextoname((unsigned)route->index, name) || strcmp(name, def->bridge) == 0)
                 continue;
-            error_set(err, ERROR_INTERNAL, "Network is already in use by interface %s", name);
-            return error_hint(err, "give the network '%s' another subnet than %s/%u", def->name, ip->address,
-                              network_ip_prefix(ip));
+            return fail_in_use(job, ip, route, name, err);
         }
     }
     return true;
 }
+
+/* ---- the bridge ---- */
 
 static bool add_addresses(const NetworkDef *def, Error **err)
 {
@@ -153,10 +245,43 @@ static bool turn_on_forwarding(const NetworkDef *def, Error **err)
     return !has_family(def, true) || set_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1\n", err);
 }
 
+/* By which we know a bridge of ours again. */
+static char *bridge_mark(const NetworkDef *def)
+{
+    char uuid[UUID_STRING_LEN];
+
+    uuid_format(&def->uuid, uuid);
+    return g_strdup_printf("lodge network %s", uuid);
+}
+
+/* One that an earlier life of the network left is no hindrance, anybody else's is. */
+static bool remove_stale(const NetworkDef *def, Error **err)
+{
+    g_autofree char *mark = bridge_mark(def);
+    LinkInfo link;
+
+    if (if_nametoindex(def->bridge) == 0 || !netlink_get_link(def->bridge, &link, NULL))
+        return true;
+    if (strcmp(link.alias, mark) == 0)
+        return netlink_remove_link(def->bridge, err);
+    error_set_errno(err, EEXIST, "Unable to create bridge device %s", def->bridge);
+    if (strcmp(link.kind, "bridge") != 0)
+        return error_hint(err, "an interface '%s' is there: give the network another <bridge name='...'/>",
+                          def->bridge);
+    return error_hint(err,
+                      "somebody else made the bridge '%s': remove it (ip link del %s), or give the network "
+                      "another "
+                      "<bridge name='...'/>",
+                      def->bridge, def->bridge);
+}
+
 /* What is there already stays. */
 static bool bridge_configure(const NetworkDef *def, Error **err)
 {
-    return set_ipv6_all(def, has_family(def, true) || def->ipv6 == TRISTATE_ON, err) &&
+    g_autofree char *mark = bridge_mark(def);
+
+    return netlink_change_link(def->bridge, &(LinkChange){ .alias = mark }, err) &&
+           set_ipv6_all(def, has_family(def, true) || def->ipv6 == TRISTATE_ON, err) &&
            add_addresses(def, err) && turn_on_forwarding(def, err);
 }
 
@@ -170,7 +295,7 @@ static bool bridge_up(BridgeJob *job, Error **err)
                               .delay_s = def->delay_s.value,
                               .vlan_filtering = g_strcmp0(def->mac_table_manager, "libvirt") == 0 };
 
-    if (!check_routes(def, err) || !netlink_add_bridge(&spec, err))
+    if (!remove_stale(def, err) || !check_routes(job, err) || !netlink_add_bridge(&spec, err))
         return false;
     if (bridge_configure(def, err))
         return true;
@@ -195,45 +320,50 @@ static bool bridge_repair(BridgeJob *job, Error **err)
 
 /* ---- from fibers ---- */
 
-bool network_bridge_up(const NetworkDef *def, Error **err)
+bool network_bridge_up(Host *host, const NetworkDef *def, Error **err)
 {
-    return bridge_run(def, bridge_up, NULL, err);
+    BridgeJob *job = bridge_job_new(def, bridge_up);
+
+    job->used = subnets_of_others(host, def);
+    return bridge_run(job, NULL, err);
 }
 
 void network_bridge_down(const NetworkDef *def)
 {
     g_autoptr(Error) err = NULL;
 
-    if (!bridge_run(def, bridge_down, NULL, &err))
+    if (!bridge_run(bridge_job_new(def, bridge_down), NULL, &err))
         log_warning_error(err, def->bridge);
 }
 
 bool network_bridge_repair(const NetworkDef *def)
 {
-    return bridge_run(def, bridge_repair, NULL, NULL);
+    return bridge_run(bridge_job_new(def, bridge_repair), NULL, NULL);
 }
 
-static bool find_subnet(BridgeJob *job, Error **err)
+bool network_find_subnet(Host *host, unsigned *ret_third, Error **err)
 {
-    g_autoptr(GArray) routes = NULL;
+    BridgeJob *job = bridge_job_new(NULL, find_subnet);
 
-    if (!netlink_list_routes(&routes, err))
-        return false;
-    for (job->third = 122; job->third < 255; job->third++) {
-        const IpAddress subnet = { .bytes = { 192, 168, (uint8_t)job->third, 0 } };
-        bool is_used = false;
-        for (guint k = 0; k < routes->len && !is_used; k++) {
-            const RouteInfo *route = &g_array_index(routes, RouteInfo, k);
-            is_used = !route->network.is_v6 && route->prefix != 0 &&
-                      ip_is_in(&subnet, &route->network, MIN(route->prefix, 24U));
-        }
-        if (!is_used)
-            return true;
-    }
-    return error_set(err, ERROR_OPERATION_FAILED, "no subnet 192.168.N.0/24 is free");
+    job->used = subnets_of_others(host, NULL);
+    return bridge_run(job, ret_third, err);
 }
 
-bool network_find_subnet(unsigned *ret_third, Error **err)
+static bool rejoin(BridgeJob *job, Error **err)
 {
-    return bridge_run(NULL, find_subnet, ret_third, err);
+    static const BridgePortChange isolated = { .isolated = 1, .learning = -1, .unicast_flood = -1 };
+
+    return netlink_change_link(job->port,
+                               &(LinkChange){ .master = job->def->bridge, .set_up = true, .up = true },
+                               err) &&
+           (!job->is_isolated || netlink_change_port(job->port, &isolated, err));
+}
+
+bool network_bridge_rejoin(const NetworkDef *def, const char *port, bool is_isolated, Error **err)
+{
+    BridgeJob *job = bridge_job_new(def, rejoin);
+
+    job->port = g_strdup(port);
+    job->is_isolated = is_isolated;
+    return bridge_run(job, NULL, err);
 }

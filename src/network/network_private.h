@@ -2,11 +2,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "base/fiber.h"
 #include "core/host_private.h"
 #include "core/object_class.h"
 #include "network/dnsmasq.h"
 #include "network/network.h"
 #include "network/port.h"
+
+/* ---- pools of devices (network_pool.c) ---- */
+
+/* Are the addresses of virtual functions? ERROR_CONFIG_UNSUPPORTED */
+MUST_CHECK bool network_pool_check(const NetworkDef *def, Error **err);
+/* The virtual functions of <pf>, as they are now. ERROR_INTERNAL: it has none */
+MUST_CHECK bool network_pool_fill(NetworkDef *def, Error **err);
 
 struct Network {
     OBJECT_BASE(NetworkDef);
@@ -17,14 +25,19 @@ struct Network {
     GPtrArray *ports;         /* NetworkPortDef; empty if it is not active */
     char *rules;              /* that were put in place; NULL: not by this daemon */
     bool is_following, has_more_to_follow;
+    bool was_remade; /* its bridge, by this daemon, while machines may run */
 };
 
 /* What the room keeps for all networks. */
 struct NetworkRoom {
     bool default_is_new; /* this daemon made the network `default` */
     bool rules_are_lost, is_checking;
-    sd_event_source *watch;  /* of the rules; NULL: nobody tells */
-    sd_event_source *leases; /* the folder of files of leases; likewise */
+    sd_event_source *watch;          /* of the rules; NULL: nobody tells */
+    bool others_changed, is_looking; /* at rule sets of others */
+    bool is_writing_hosts;
+    WaitQueue hosts_turn;                             /* to write /etc/hosts */
+    void (*on_started)(Host *host, const char *name); /* NULL: nobody is told */
+    sd_event_source *leases;                          /* the folder of files of leases; likewise */
 };
 
 /* Makes what runs be like @def, which becomes live with the caller; as it was, if that fails. Bridge and
@@ -35,8 +48,22 @@ AWAITS MUST_CHECK bool network_change_live(Network *network, const NetworkDef *d
  * follows, then the file; both or none. The job is held. */
 AWAITS MUST_CHECK bool network_replace(Network *network, NetworkDef *config, NetworkDef *live, Error **err);
 
+/* ---- rules (network_rules.c) ---- */
+
+/* The rules that follow from @def and from who has which address. @again: even if they are known to be there.
+ */
+AWAITS MUST_CHECK bool network_apply_rules(Network *network, const NetworkDef *def, bool again, Error **err);
+void network_watch(Host *host); /* rules that somebody removes come back; leases are followed */
+/* Other rule sets have to let its guests through; failures are logged. */
+AWAITS void network_open_others(const Network *network, const NetworkDef *def);
 /* Ports or leases have changed: what follows from them (forwarded ports, names) is done soon. */
 void network_follow(Network *network);
+
+/* ---- names on this host (resolve.c) ---- */
+
+/* If @def asks for it; failures are logged. */
+AWAITS void network_register_names(Network *network, const NetworkDef *def);
+AWAITS void network_unregister_names(Network *network, const NetworkDef *def);
 
 /* ---- forwarded ports (forward.c) ---- */
 
@@ -63,9 +90,12 @@ GPtrArray *network_parse_leases(const NetworkDef *def, const char *text, int64_t
 /* ---- the bridge (network_bridge.c) ---- */
 
 /* Makes it with its addresses and routes. All or nothing. */
-AWAITS MUST_CHECK bool network_bridge_up(const NetworkDef *def, Error **err);
+AWAITS MUST_CHECK bool network_bridge_up(Host *host, const NetworkDef *def, Error **err);
 AWAITS void network_bridge_down(const NetworkDef *def); /* failures are logged */
 /* One that is there gets what it lacks of addresses and routes; false: it has to be made. */
 AWAITS bool network_bridge_repair(const NetworkDef *def);
-/* A subnet 192.168.N.0/24 that this host does not use yet; *ret_third: N. */
-AWAITS MUST_CHECK bool network_find_subnet(unsigned *ret_third, Error **err);
+/* A tap that lost its bridge becomes a port of it again. */
+AWAITS MUST_CHECK bool network_bridge_rejoin(const NetworkDef *def, const char *port, bool is_isolated,
+                                             Error **err);
+/* A subnet 192.168.N.0/24 that neither this host nor another network uses; *ret_third: N. */
+AWAITS MUST_CHECK bool network_find_subnet(Host *host, unsigned *ret_third, Error **err);

@@ -12,6 +12,7 @@
 #include "network/attach.h"
 #include "network/network_private.h"
 #include "network/shaping.h"
+#include "network/switch.h"
 #include "wire/wire_enums.h"
 
 #define PORTS_MAX 16384
@@ -617,6 +618,49 @@ bool network_replug_bandwidth(Host *host, const InterfaceDef *iface, const Bandw
     return object && network_port_set_limits(object, &uuid, inbound, outbound, NULL, err);
 }
 
+/* The job is held. */
+AWAITS static bool replug(Network *network, const char *owner, const Uuid *owner_uuid, InterfaceDef *iface,
+                          Error **err)
+{
+    NetworkPortDef *port = port_for(owner, owner_uuid, iface);
+    Uuid uuid;
+
+    if (iface->port_id && uuid_parse(iface->port_id, &uuid, NULL))
+        port->uuid = uuid;
+    if (!port_add(network, port, err))
+        return false;
+    interface_fill(iface, port);
+    if (port->plug != PORT_PLUG_NETWORK || !iface->target)
+        return true;
+    return network_bridge_rejoin(network->live, iface->target, iface->isolated == TRISTATE_ON, err) &&
+           switch_join(iface, owner_uuid, err);
+}
+
+bool network_replug(Host *host, const char *owner, const Uuid *owner_uuid, InterfaceDef *iface,
+                    bool *ret_changed, Error **err)
+{
+    g_autoptr(Object) object =
+        object_find_by_name(host_registry(host, &network_class), iface->source ? iface->source : "", err);
+    g_auto(Job) job = { 0 };
+    guint index = 0;
+    Uuid uuid;
+
+    *ret_changed = false;
+    if (!object || !job_begin(object, JOB_MODIFY, NULL, &job, err) || !object_require_active(object, err))
+        return false;
+    Network *network = (Network *)object;
+    const bool has_port =
+        iface->port_id && uuid_parse(iface->port_id, &uuid, NULL) && port_index(network, &uuid, &index);
+    if (has_port && !network->was_remade)
+        return true;
+    *ret_changed = true;
+    if (!has_port)
+        return replug(network, owner, owner_uuid, iface, err);
+    return !iface->target || iface->actual_bridge == NULL ||
+           (network_bridge_rejoin(network->live, iface->target, iface->isolated == TRISTATE_ON, err) &&
+            switch_join(iface, owner_uuid, err));
+}
+
 void network_unplug(Host *host, InterfaceDef *iface)
 {
     g_autoptr(Error) err = NULL;
@@ -659,5 +703,7 @@ void network_forget_orphans(Host *host, bool (*runs)(Host *host, const Uuid *own
         network_count_ports(network);
         if (lost_floor && network->live && !network_shape(network, network->live, NULL))
             log_warning("network '%s' keeps guarantees of ports that are gone", network->name);
+        if (network->was_remade && host->networks->on_started)
+            host->networks->on_started(host, network->name);
     }
 }

@@ -41,6 +41,10 @@ AWAITS MUST_CHECK bool network_plug(Host *host, const char *owner, const Uuid *o
 AWAITS MUST_CHECK bool network_replug_bandwidth(Host *host, const InterfaceDef *iface,
                                                 const BandwidthLimit *inbound, const BandwidthLimit *outbound,
                                                 Error **err);
+/* The network of a running machine's interface was stopped and has started again: the port is made anew, and
+ * the tap joins the new bridge. Nothing if it is as it should be. */
+AWAITS MUST_CHECK bool network_replug(Host *host, const char *owner, const Uuid *owner_uuid,
+                                      InterfaceDef *iface, bool *ret_changed, Error **err);
 /* Takes it back; one that is gone is no error. Failures are logged. */
 AWAITS void network_unplug(Host *host, InterfaceDef *iface);
 /* After all machines are known: removes ports whose machine does not run, @runs says which do. */

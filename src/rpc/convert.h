@@ -9,6 +9,8 @@
 
 /* The machine that a client means: by UUID alone, its name and id may be stale. A reference. */
 Vm *rpc_find_vm(RpcCall *call, const WireDomain *dom, Error **err);
+/* By name, by UUID or by number, in the order that virsh takes an argument. A reference. */
+Vm *rpc_find_vm_text(RpcCall *call, const char *text, Error **err);
 /* Answers with @vm (taken): fills *ret_dom with owned strings. false if it is NULL. */
 bool rpc_answer_domain(Vm *vm, WireDomain *ret_dom);
 

@@ -49,8 +49,7 @@ RPC_HANDLER(lodge_jobs_list)
     return true;
 }
 
-/* By name, by UUID or by number, in the order that virsh takes an argument. */
-static Vm *lodge_find_vm(RpcCall *call, const char *text, Error **err)
+Vm *rpc_find_vm_text(RpcCall *call, const char *text, Error **err)
 {
     Uuid uuid;
     char *end = NULL;
@@ -79,7 +78,7 @@ RPC_HANDLER(lodge_domain_explain)
     if (!args->xml) {
         if (!args->domain)
             return error_set(err, ERROR_INVALID_ARGUMENT, "neither a domain nor an XML document was given");
-        vm = lodge_find_vm(call, args->domain, err);
+        vm = rpc_find_vm_text(call, args->domain, err);
         if (!vm)
             return false;
     }

@@ -1,7 +1,11 @@
 /* Networks: what libvirt's protocol has no procedure for. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/ip.h"
+#include "machine/vm_info.h"
 #include "network/forward.h"
 #include "network/network.h"
+#include "network/resolve.h"
+#include "network/trace.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 
@@ -74,8 +78,79 @@ RPC_HANDLER(lodge_network_forward_list)
     return ok;
 }
 
+RPC_HANDLER(lodge_network_make)
+{
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    g_autoptr(Object) network = network_make(call->host, args->name, args->forward, rpc_caller(call), err);
+    if (!network)
+        return false;
+    const NetworkDef *def = network_def(network);
+    const NetworkIp *ip = g_ptr_array_index(def->ips, 0);
+    IpAddress address = { 0 };
+    char first[IP_STRING_LEN];
+    (void)ip_parse(ip->address, &address);
+    address = ip_first(&address, network_ip_prefix(ip));
+    ip_format(&address, first);
+    ret->name = g_strdup(def->name);
+    ret->bridge = g_strdup(def->bridge);
+    ret->subnet = g_strdup_printf("%s/%u", first, network_ip_prefix(ip));
+    return true;
+}
+
+RPC_HANDLER(lodge_network_resolve)
+{
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    g_autoptr(Object) network = find_network(call, args->network, err);
+    return network && network_resolve(network, !args->off, rpc_caller(call), &ret->text, err);
+}
+
+/* ---- the way of packets ---- */
+
+static void fill_steps(const GPtrArray *steps, WireLodgeNetworkTraceRet *ret)
+{
+    ret->steps = g_new0(WireLodgeTraceStep, MAX(steps->len, 1));
+    ret->n_steps = steps->len;
+    for (guint i = 0; i < steps->len; i++) {
+        const TraceStep *from = g_ptr_array_index(steps, i);
+        ret->steps[i] = (WireLodgeTraceStep){ .interface = g_strdup(from->interface),
+                                              .what = g_strdup(from->what),
+                                              .state = g_strdup(from->state),
+                                              .text = g_strdup(from->text),
+                                              .hint = g_strdup(from->hint) };
+    }
+}
+
+RPC_HANDLER(lodge_network_trace)
+{
+    g_autoptr(GPtrArray) steps = NULL;
+
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    g_autoptr(Vm) vm = rpc_find_vm_text(call, args->domain, err);
+    if (!vm || !vm_trace_network(vm, &steps, err))
+        return false;
+    fill_steps(steps, ret);
+    return true;
+}
+
+RPC_HANDLER(lodge_network_neighbours)
+{
+    g_autoptr(GPtrArray) steps = trace_new();
+
+    if (!rpc_check_flags(call, args->flags, 0, err) || !network_trace_others(call->host, steps, err))
+        return false;
+    fill_steps(steps, ret);
+    return true;
+}
+
 const RpcEntry rpc_entries_lodge_network[] = {
     RPC_ENTRY(lodge_network_forward),
     RPC_ENTRY(lodge_network_forward_list),
+    RPC_ENTRY(lodge_network_trace),
+    RPC_ENTRY(lodge_network_make),
+    RPC_ENTRY(lodge_network_resolve),
+    RPC_ENTRY(lodge_network_neighbours),
     { 0 },
 };

@@ -3,8 +3,11 @@
 #include "check.h"
 
 #include "base/ip.h"
+#include "base/json.h"
 #include "network/firewall.h"
+#include "network/forward.h"
 #include "network/network_private.h"
+#include "network/others.h"
 
 static NetworkDef *network(const char *body)
 {
@@ -156,6 +159,154 @@ TEST(texts_of_documents_stay_on_their_line)
     DONE(host);
 }
 
+TEST(names_of_addresses_stay_here)
+{
+    NETWORK(def, "<ip address='10.1.1.1' prefix='24' localPtr='yes'/><ip address='10.16.0.1' prefix='16' "
+                 "localPtr='yes'/><ip family='ipv6' address='fd00:60::1' prefix='60' localPtr='yes'/>");
+    g_autofree char *conf = conf_of(def);
+    static const char *const bad[] = { "address='10.16.0.1' prefix='20'", "address='10.16.0.1' prefix='32'",
+                                       "family='ipv6' address='fd00::1' prefix='126'",
+                                       "family='ipv6' address='fd00::1' prefix='128'" };
+
+    check(strstr(conf, "\nlocal=/1.1.10.in-addr.arpa/\n") && strstr(conf, "\nlocal=/16.10.in-addr.arpa/\n") &&
+          strstr(conf, "\nlocal=/0.0.0.0.0.0.0.0.6.0.0.0.0.d.f.ip6.arpa/\n"));
+    DONE(def);
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autofree char *body = g_strdup_printf("<ip %s localPtr='yes'/>", bad[i]);
+        g_auto(DnsmasqPaths) paths = { 0 };
+        g_autoptr(Error) err = NULL;
+        char *text = NULL;
+        NETWORK(refused, body);
+        dnsmasq_paths_init(&paths, "/d", "/r", "n");
+        check(!dnsmasq_format_conf(refused, &paths, &text, &err));
+        check_eq(error_code(err), ERROR_CONFIG_UNSUPPORTED);
+        DONE(refused);
+    }
+}
+
+TEST(rules_of_others_that_drop_guests_are_found)
+{
+#define NFT(...) "{\"nftables\":[" __VA_ARGS__ "]}"
+#define BASE(family, table, name, hook, policy)                                                              \
+    "{\"chain\":{\"family\":\"" family "\",\"table\":\"" table "\",\"name\":\"" name                         \
+    "\",\"type\":\"filter\",\"hook\":\"" hook "\",\"prio\":0,\"policy\":\"" policy "\"}},"
+#define PLAIN(table, name) "{\"chain\":{\"family\":\"ip\",\"table\":\"" table "\",\"name\":\"" name "\"}},"
+#define RULE(table, chain, expr)                                                                             \
+    "{\"rule\":{\"family\":\"ip\",\"table\":\"" table "\",\"chain\":\"" chain                                \
+    "\",\"handle\":7,\"expr\":[" expr "]}}"
+#define MATCH(op, left, right) "{\"match\":{\"op\":\"" op "\",\"left\":" left ",\"right\":" right "}},"
+#define IIF "{\"meta\":{\"key\":\"iifname\"}}"
+#define OIF "{\"meta\":{\"key\":\"oifname\"}}"
+#define STATE "{\"ct\":{\"key\":\"state\"}}"
+#define DPORT "{\"payload\":{\"protocol\":\"udp\",\"field\":\"dport\"}}"
+#define ACCEPT "{\"accept\":null}"
+#define DROP "{\"drop\":null}"
+    static const struct {
+        const char *text;
+        unsigned n;
+        const char *chain, *command;
+    } cases[] = {
+        { NFT("{\"metainfo\":{}}"), 0, NULL, NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "accept") PLAIN("a", "x") "{}"), 0, NULL, NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "drop") "{}"), 1, "ip a f",
+          "nft 'insert rule ip a f iifname \"virbr9\" counter accept'; nft 'insert rule ip a f oifname "
+          "\"virbr9\" "
+          "counter accept'" },
+        { NFT(BASE("ip", "lodge_virbr8", "f", "forward", "drop") "{}"), 0, NULL, NULL },
+        { NFT(BASE("ip6", "a", "f", "forward", "drop") "{}"), 0, NULL, NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "drop") RULE("a", "f", MATCH("==", IIF, "\"virbr*\"") ACCEPT)),
+          0, NULL, NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "drop") RULE("a", "f", MATCH("!=", IIF, "\"virbr9\"") ACCEPT)),
+          1, "ip a f", NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "drop") RULE("a", "f", "{\"xt\":null}," ACCEPT)), 1, "ip a f",
+          NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "drop")
+                  RULE("a", "f", MATCH("in", STATE, "[\"established\",\"related\"]") ACCEPT)),
+          1, "ip a f", NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "accept") RULE("a", "f", MATCH("==", OIF, "\"eth9\"") DROP)), 0,
+          NULL, NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "accept") PLAIN("a", "x")
+                  RULE("a", "f", "{\"jump\":{\"target\":\"x\"}}") "," RULE("a", "x", DROP)),
+          1, "ip a f", NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "drop") PLAIN("a", "x")
+                  RULE("a", "f", "{\"goto\":{\"target\":\"x\"}}") "," RULE("a", "f", ACCEPT)),
+          1, "ip a f", NULL },
+        { NFT(BASE("ip", "a", "f", "forward", "accept") PLAIN("a", "x")
+                  RULE("a", "f", "{\"jump\":{\"target\":\"x\"}}") "," RULE("a", "x",
+                                                                           "{\"jump\":{\"target\":\"x\"}}")),
+          0, NULL, NULL },
+        { NFT(BASE("ip", "a", "i", "input", "drop")
+                  RULE("a", "i", MATCH("==", DPORT, "{\"set\":[67,{\"range\":[50,60]}]}") ACCEPT)),
+          0, NULL, NULL },
+        { NFT(BASE("ip", "a", "i", "input", "drop") RULE("a", "i", MATCH("==", DPORT, "67") ACCEPT)), 1,
+          "ip a i", "nft 'insert rule ip a i iifname \"virbr9\" udp dport 53 counter accept'" },
+        { NFT(BASE("ip", "a", "i", "input", "accept")
+                  RULE("a", "i",
+                       "{\"vmap\":{\"key\":" STATE ",\"data\":{\"set\":[[\"established\"," ACCEPT
+                       "],[\"new\"," DROP "]]}}}")),
+          2, "ip a i", NULL },
+    };
+    NETWORK(def, "<forward mode='nat'/><ip address='10.1.1.1' prefix='24'><dhcp><range start='10.1.1.2' "
+                 "end='10.1.1.9'/></dhcp></ip>");
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Json) ruleset = NULL;
+        g_autoptr(Error) err = NULL;
+        check_case(cases[i].text);
+        check_ok(json_parse(cases[i].text, strlen(cases[i].text), "test", &ruleset, &err), err);
+        g_autoptr(GPtrArray) found = others_find(ruleset, def);
+        check_eq(found->len, cases[i].n);
+        const OtherFinding *first = found->len ? g_ptr_array_index(found, 0) : NULL;
+        check_str(first ? first->chain : NULL, cases[i].chain);
+        if (cases[i].command)
+            check_str(first->command, cases[i].command);
+    }
+    DONE(def);
+}
+
+TEST(forwards_as_people_write_them)
+{
+    static const struct {
+        const char *listen, *target;
+        const char *address, *to;
+        unsigned port, to_port;
+        bool is_udp, ok;
+    } cases[] = {
+        { "8080", "web:80", NULL, "web", 8080, 80, false, true },
+        { "tcp:10.0.0.1:443", "web", "10.0.0.1", "web", 443, 443, false, true },
+        { "udp:[fd00::1]:53", "a:b:53", "fd00::1", "a:b", 53, 53, true, true },
+        { "53", "fd00::7", NULL, "fd00::7", 53, 53, false, true },
+        { "udp:53", NULL, NULL, NULL, 53, 0, true, true },
+        { "", "web", .ok = false },
+        { "0", "web", .ok = false },
+        { "65536", "web", .ok = false },
+        { "-1", "web", .ok = false },
+        { "sctp:53", "web", .ok = false },
+        { "fd00::1:53", "web", .ok = false },
+        { "[10.0.0.1]:53", "web", .ok = false },
+        { "10.0.0.256:53", "web", .ok = false },
+        { "80", "", .ok = false },
+        { "80", ":80", .ok = false },
+        { "80", "a\001b", .ok = false },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(PortForward) forward = NULL;
+        g_autoptr(Error) err = NULL;
+        check_case(cases[i].listen);
+        check_eq(port_forward_parse(cases[i].listen, cases[i].target, &forward, &err), cases[i].ok);
+        if (!cases[i].ok) {
+            check_eq(error_code(err), ERROR_INVALID_ARGUMENT);
+            continue;
+        }
+        check_str(forward->address, cases[i].address);
+        check_str(forward->target, cases[i].to);
+        check_eq(forward->port, cases[i].port);
+        check_eq(forward->target_port, cases[i].to_port);
+        check_eq(forward->is_udp, cases[i].is_udp);
+    }
+}
+
 /* ---- leases ---- */
 
 TEST(leases_are_read_and_nonsense_is_not)
@@ -210,7 +361,8 @@ TEST(rules_of_each_mode)
     NETWORK(six, "<forward mode='nat'><nat ipv6='yes'/></forward>" IP4
                  "</ip><ip family='ipv6' address='fd00:9::1' prefix='64'/>");
     g_autofree char *nat_rules = firewall_format(nat, NULL), *route_rules = firewall_format(route, NULL);
-    g_autofree char *isolated_rules = firewall_format(isolated, NULL), *open_rules = firewall_format(open, NULL);
+    g_autofree char *isolated_rules = firewall_format(isolated, NULL),
+                    *open_rules = firewall_format(open, NULL);
     g_autofree char *six_rules = firewall_format(six, NULL);
 
     check_contains(nat_rules, "snat ip to 10.0.0.1-10.0.0.3:500-600");
