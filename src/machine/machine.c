@@ -15,6 +15,7 @@
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
 #include "machine/vm_users.h"
+#include "network/hostif.h"
 #include "network/network.h"
 #include "storage/image_sizes.h"
 #include "storage/pool_backend.h"
@@ -55,6 +56,7 @@ void machine_open(Host *host)
     secret_open(host);
     network_open(host);
     pool_open(host);
+    hostif_open(host);
     nodedev_open(host);
     host->pools->list_users = machine_list_users;
     host_on_free(host, machine_close);
@@ -274,8 +276,8 @@ bool machine_load(Host *host, Error **err)
 {
     machine_remove_leftovers(host);
     vm_token_scan(host);
-    if (!object_store_load(host, &secret_class, err) || !network_load(host, err) || !pool_load(host, err) ||
-        !object_store_load(host, &domain_class, err))
+    if (!object_store_load(host, &secret_class, err) || !hostif_load(host, err) || !network_load(host, err) ||
+        !pool_load(host, err) || !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
