@@ -134,6 +134,7 @@ def test_ifupdown_itself(host):
     """What is written is what ifupdown reads."""
     if not shutil.which("ifup") or not shutil.which("brctl"):
         raise Skip("ifupdown or bridge-utils is not installed")
+    run(["mount", "-t", "sysfs", "sysfs", "/sys"])  # the scripts of bridge-utils look there
     uplink()
     host.write("etc/network/interfaces", "auto lo\niface lo inet loopback\n")
     host.conn.interfaceDefineXML(BRIDGE)

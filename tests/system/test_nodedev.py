@@ -6,6 +6,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import pathlib
 import re
+import shutil
 import subprocess
 import time
 import xml.etree.ElementTree as ET
@@ -297,3 +298,37 @@ def test_bad_documents(host):
         for document in documents:
             raises(code, host.conn.nodeDeviceCreateXML, document)
             raises(code, host.conn.nodeDeviceDefineXML, document)
+
+
+@ONLY
+def test_definitions_of_mediated_devices(host):
+    """mdevctl keeps them. rows: passthrough-13"""
+    if not shutil.which("mdevctl"):
+        raise Skip("mdevctl is not installed")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/etc/mdevctl.d"], check=True)
+    for folder in ("callouts", "notifiers"):
+        pathlib.Path("/etc/mdevctl.d/scripts.d", folder).mkdir(parents=True)
+    Tree(host).pci(GPU, "nvidia", **{"class": "0x030000"})
+    host.start_daemon()
+    device = host.conn.nodeDeviceDefineXML(MDEV)
+    name = device.name()
+    equal(name, "mdev_4b20d080_1b54_4048_85b3_a6a62d165c01_0000_00_03_0")
+    equal((device.isActive(), device.isPersistent(), device.autostart(), device.parent()), (0, 1, 0, "pci_0000_00_03_0"))
+    equal(host.ok("nodedev-list", "--inactive").split(), [name])
+    check(name not in host.ok("nodedev-list"), "it is not active")
+    contains(device.XMLDesc(), "<type id='nvidia-11'/>", f"<uuid>{UUID}</uuid>", "<attr name='assign_domain' value='5'/>")
+    device.setAutostart(1)
+    equal(device.autostart(), 1)
+    host.restart_daemon()
+    device = host.conn.nodeDeviceLookupByName(name)
+    equal((device.isActive(), device.autostart()), (0, 1))
+    contains(host.lodge_ok("nodedev-update", name, host.write_xml(MDEV.replace("value='5'", "value='9'")), "--config"), "updated")
+    contains(device.XMLDesc(), "<attr name='assign_domain' value='9'/>")
+    equal(device.autostart(), 1)
+    raises(libvirt.VIR_ERR_INTERNAL_ERROR, device.create)  # no such device is behind the tree
+    device.undefine()
+    raises(libvirt.VIR_ERR_NO_NODE_DEVICE, host.conn.nodeDeviceLookupByName, name)
+    without = host.conn.nodeDeviceDefineXML(MDEV.replace(f"<uuid>{UUID}</uuid>", ""))
+    contains(without.name(), "mdev_", "_0000_00_03_0")
+    without.undefine()
+    equal(host.ok("nodedev-list", "--inactive").split(), [])
