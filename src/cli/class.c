@@ -449,6 +449,54 @@ static bool list_table(Cli *cli, const CliArgs *args, const CliClass *class, con
     return cli_print_table(cli, table, err);
 }
 
+/* ---- trees ---- */
+
+#define TREE_DEPTH_MAX 64 /* a daemon may say that one is its own parent's parent */
+
+/* In the shape that virsh prints. @children: name -> GPtrArray of names */
+static void tree_print(Cli *cli, GHashTable *children, const char *name, const char *indent, unsigned depth)
+{
+    const GPtrArray *names = g_hash_table_lookup(children, name);
+    if (!names || depth > TREE_DEPTH_MAX)
+        return;
+    cli_say(cli, "%s  |\n", indent);
+    for (guint i = 0; i < names->len; i++) {
+        g_autofree char *below = g_strconcat(indent, i + 1 < names->len ? "  | " : "    ", NULL);
+        cli_say(cli, "%s  +- %s\n", indent, (const char *)names->pdata[i]);
+        tree_print(cli, children, names->pdata[i], below, depth + 1);
+    }
+    cli_say(cli, "%s    \n", indent);
+}
+
+static bool list_tree(Cli *cli, const CliArgs *args, const CliClass *class, const CliHandles *list)
+{
+    g_autoptr(GHashTable) children =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+    g_autoptr(GPtrArray) roots = g_ptr_array_new_with_free_func(g_free);
+    const CliFact *fact = class->facts;
+    while (strcmp(fact->key, "parent") != 0)
+        fact++;
+    for (unsigned i = 0; i < list->n; i++) {
+        Asker asker = { .cli = cli, .args = args, .class = class, .handle = list->data + i * list->size };
+        Json *value = NULL;
+        char *name = class_name(class, asker.handle);
+        char *parent = fact_text(&asker, fact, &value);
+        asker_forget(&asker);
+        GPtrArray *names = parent ? g_hash_table_lookup(children, parent) : roots;
+        if (!names) {
+            names = g_ptr_array_new_with_free_func(g_free);
+            g_hash_table_insert(children, g_strdup(parent), names);
+        }
+        g_ptr_array_add(names, name);
+        g_free(parent);
+    }
+    for (guint i = 0; i < roots->len; i++) {
+        cli_say(cli, "%s\n", (const char *)roots->pdata[i]);
+        tree_print(cli, children, roots->pdata[i], "", 0);
+    }
+    return true;
+}
+
 static bool is_given(const CliArgs *args, const char *name)
 {
     return command_find_option(cli_args_command(args), name) && args_has(args, name);
@@ -469,6 +517,8 @@ bool class_list_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     if (!class->bare_list && (cli->json || !(is_given(args, "uuid") || is_given(args, "name"))))
         return list_table(cli, args, class, &list, err);
+    if (is_given(args, "tree") && !cli->json)
+        return list_tree(cli, args, class, &list);
     list_brief(cli, class, &list, is_given(args, "uuid"));
     return true;
 }

@@ -532,10 +532,14 @@ const CliClass class_nodedev = {
                                "system pci usb_device usb net scsi_host scsi_target scsi storage fc_host "
                                "vports scsi_generic drm mdev_types mdev ccw css vdpa ap_card ap_queue "
                                "ap_matrix vpd"),
-                       OPTIONS_ACTIVE(NODE_DEVICES, "devices")),
+                       OPT_BOOL("tree", "show which device is on which"),
+                       OPTIONS_ACTIVE(NODE_DEVICES, "devices"),
+                       OPT_FLAG("persistent", 1 << 28, "only devices with a definition"),
+                       OPT_FLAG("transient", 1 << 29, "only devices without one")),
+               FLAGGED(VERB_DUMPXML, OPT_FLAG("inactive", 1, "the stored definition")),
                FLAGGED(VERB_CREATE, OPT_VALIDATE(VIR_NODE_DEVICE_CREATE_XML_VALIDATE)),
                FLAGGED(VERB_DEFINE, OPT_VALIDATE(VIR_NODE_DEVICE_DEFINE_XML_VALIDATE)) },
-    .exclusive = { [VERB_LIST] = "inactive all" },
+    .exclusive = { [VERB_LIST] = "inactive all; tree cap; tree inactive" },
     .done = { [VERB_DEFINE] = "Node device '{name}' defined from '{file}'",
               [VERB_DESTROY] = "Destroyed node device '{name}'",
               [VERB_START] = "Device {name} started",
@@ -741,6 +745,12 @@ static const CliOption device_options[] = { OPT_DEVICE, { 0 } };
 static const CliOption detach_options[] = { OPT_DEVICE,
                                             OPT_ARG("driver", "driver_name", "driver to bind it to"),
                                             { 0 } };
+static const CliOption device_update_options[] = { OPT_DEVICE,
+                                                   OPT_XML("file", "xml", CLI_REQUIRED,
+                                                           "the XML; - reads the standard input"),
+                                                   OPT_FLAG("live", 1, "the device itself"),
+                                                   OPT_FLAG("config", 2, "its definition"),
+                                                   { 0 } };
 static const CliOption revert_options[] = {
     OPT_DOMAIN,
     OPT(CLI_STRING, "snapshotname", "name of the snapshot", .class = &class_snapshot),
@@ -801,6 +811,8 @@ const CliCommand commands_class[] = {
     NODE_DEVICE_CALL("reattach", PROC_NODE_DEVICE_RE_ATTACH, "give a device back to its driver",
                      device_options, "re-attached"),
     NODE_DEVICE_CALL("reset", PROC_NODE_DEVICE_RESET, "reset a device", device_options, "reset"),
+    CALL("nodedev-update", GROUP_NODEDEV, &class_nodedev, PROC_NODE_DEVICE_UPDATE, "change a mediated device",
+         device_update_options, .doing = "Failed to update device {name}", .done = "Device {name} updated"),
     CALL("snapshot-revert", GROUP_SNAPSHOT, &class_snapshot, PROC_DOMAIN_REVERT_TO_SNAPSHOT,
          "bring a domain back to a snapshot", revert_options,
          .exclusive = "snapshotname current; running paused", .doing = "Failed to revert snapshot {name}",

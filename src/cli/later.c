@@ -15,7 +15,6 @@ static const struct {
       "domdirtyrate-calc dom-fd-associate" },
     { GROUP_MONITOR, "domif-getlink" },
     { GROUP_HOST, "allocpages nodesevinfo" },
-    { GROUP_INTERFACE, "iface-bridge iface-unbridge" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },
 };
 

@@ -9,6 +9,7 @@
 #include "core/object.h"
 
 typedef struct DacTable DacTable;
+typedef struct HostifRoom HostifRoom;
 typedef struct ImageSizes ImageSizes;
 typedef struct MachineRoom MachineRoom;
 typedef struct NetworkRoom NetworkRoom;
@@ -37,6 +38,7 @@ struct Host {
     PoolRoom *pools;
     NetworkRoom *networks;
     NodedevRoom *nodedevs;
+    HostifRoom *hostifs;
     MachineRoom *machines;
     SecretKey *secret_key;
 };

@@ -36,6 +36,9 @@ static void paths_fill(Paths *paths)
     paths->run_network = path_join(paths->run, "network");
     paths->networks = path_join(paths->etc_qemu, "networks");
     paths->networks_autostart = path_join(paths->networks, "autostart");
+    paths->interfaces = path_join(paths->etc, "interfaces");
+    g_autofree char *lib = g_path_get_dirname(paths->lib_qemu);
+    paths->interface_backup = path_join(lib, "interface-backup");
 }
 
 /* Absolute, without "//", "/./", "/../" and trailing slashes; "" for the root itself. */
@@ -120,6 +123,8 @@ void paths_free(Paths *paths)
                         paths->log_qemu,
                         paths->cache,
                         paths->host_root,
+                        paths->interfaces,
+                        paths->interface_backup,
                         paths->secrets,
                         paths->storage,
                         paths->run_storage,

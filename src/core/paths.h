@@ -33,9 +33,12 @@ typedef struct Paths {
     char *dnsmasq;            /* ROOT/var/lib/libvirt/dnsmasq */
     char *run_storage;        /* run/storage: NAME.xml of pools that are active */
     char *log_qemu;           /* ROOT/var/log/libvirt/qemu      ~/.cache/libvirt/qemu/log */
+    char *interfaces;         /* ROOT/etc/libvirt/interfaces: definitions of the host's interfaces */
+    char *interface_backup; /* ROOT/var/lib/libvirt/interface-backup: the network configuration before changes
+                             */
     char *host_root; /* where /sys, /run/udev and the host's network configuration are: ROOT if it has a
                         sys/devices of its own (a tree for tests), else "" */
-    char *cache;              /* ROOT/var/cache/libvirt/lodge   ~/.cache/libvirt/lodge */
+    char *cache;     /* ROOT/var/cache/libvirt/lodge   ~/.cache/libvirt/lodge */
 } Paths;
 
 Paths *paths_new_system(const char *root); /* "" or NULL: the system's own */

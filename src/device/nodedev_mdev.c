@@ -543,16 +543,13 @@ Object *nodedev_define_xml(Host *host, const char *xml, unsigned flags, const ch
 }
 
 /* mdevctl @command of the definition of @device. */
-AWAITS static bool call_mdevctl(Object *device, const char *command, const char *more, const char *input,
-                                Error **err)
+AWAITS static bool call_mdevctl(Object *device, const char *command, const char *more, Error **err)
 {
     const NodeDeviceDef *def = device->config;
     g_autofree char *uuid = g_strdup(def->mdev_uuid), *parent = g_strdup(def->parent_address);
-    const char *const arguments[] = {
-        command, "--uuid", uuid, "--parent", parent, more, input ? "/dev/stdin" : NULL, NULL
-    };
+    const char *const arguments[] = { command, "--uuid", uuid, "--parent", parent, more, NULL };
 
-    return run_mdevctl(arguments, input, NULL, err) && nodedev_load_definitions(device->host, err);
+    return run_mdevctl(arguments, NULL, NULL, err) && nodedev_load_definitions(device->host, err);
 }
 
 bool nodedev_undefine(Object *device, const Caller *caller, Error **err)
@@ -561,8 +558,7 @@ bool nodedev_undefine(Object *device, const Caller *caller, Error **err)
 
     return job_begin(device, JOB_MODIFY, caller, &job, err) && object_require_listed(device, err) &&
            require_mdev(device, ERROR_CONFIG_UNSUPPORTED, err) &&
-           object_require_config(device, "undefine", err) &&
-           call_mdevctl(device, "undefine", NULL, NULL, err);
+           object_require_config(device, "undefine", err) && call_mdevctl(device, "undefine", NULL, err);
 }
 
 bool nodedev_start(Object *device, const Caller *caller, Error **err)
@@ -573,8 +569,7 @@ bool nodedev_start(Object *device, const Caller *caller, Error **err)
         return false;
     if (device->live)
         return error_set(err, ERROR_INVALID_STATE, "Device is already active");
-    if (!require_mdev(device, ERROR_CONFIG_UNSUPPORTED, err) ||
-        !call_mdevctl(device, "start", NULL, NULL, err))
+    if (!require_mdev(device, ERROR_CONFIG_UNSUPPORTED, err) || !call_mdevctl(device, "start", NULL, err))
         return false;
     const NodeDeviceDef *def = device->config;
     g_autoptr(Object) parent = object_find_by_name(devices_of(device->host), def->parent, NULL);
@@ -592,7 +587,29 @@ bool nodedev_set_autostart(Object *device, bool autostart, const Caller *caller,
     return job_begin(device, JOB_MODIFY, caller, &job, err) && object_require_listed(device, err) &&
            require_mdev(device, ERROR_OPERATION_UNSUPPORTED, err) &&
            object_require_config(device, "set autostart for", err) &&
-           call_mdevctl(device, "modify", autostart ? "--auto" : "--manual", NULL, err);
+           call_mdevctl(device, "modify", autostart ? "--auto" : "--manual", err);
+}
+
+/* mdevctl before 1.3 cannot replace a definition: it goes and comes again, the old one if the new is refused.
+ */
+AWAITS static bool update_config(Object *device, const NodeDeviceDef *def, Error **err)
+{
+    const NodeDeviceDef *old = device->config;
+    g_autofree char *uuid = g_strdup(old->mdev_uuid), *parent = g_strdup(old->parent_address);
+    g_autofree char *before = mdev_to_json(old, device->autostart),
+                    *after = mdev_to_json(def, device->autostart);
+    const char *const drop[] = { "undefine", "--uuid", uuid, "--parent", parent, NULL };
+    const char *const make[] = { "define", "--uuid",     uuid,         "--parent",
+                                 parent,   "--jsonfile", "/dev/stdin", NULL };
+
+    fiber_shield_begin();
+    bool ok = run_mdevctl(drop, NULL, NULL, err);
+    if (ok && !run_mdevctl(make, after, NULL, err)) {
+        ok = false;
+        (void)!run_mdevctl(make, before, NULL, NULL); /* the first failure is the one to tell */
+    }
+    fiber_shield_end();
+    return nodedev_load_definitions(device->host, ok ? err : NULL) && ok;
 }
 
 AWAITS static bool update_live(Object *device, const NodeDeviceDef *def, Error **err)
@@ -641,10 +658,8 @@ bool nodedev_update(Object *device, const char *xml, unsigned flags, const char 
         ok = error_set(err, ERROR_INVALID_STATE, "node device '%s' is not active", device->name);
     if (ok && what & UPDATE_CONFIG)
         ok = object_require_config(device, "update", err);
-    if (ok && what & UPDATE_CONFIG) {
-        g_autofree char *json = mdev_to_json(def, device->autostart);
-        ok = call_mdevctl(device, "modify", "--jsonfile", json, err);
-    }
+    if (ok && what & UPDATE_CONFIG)
+        ok = update_config(device, def, err);
     if (ok && what & UPDATE_LIVE)
         ok = update_live(device, def, err);
     xml_table_free(&nodedev_table, def);

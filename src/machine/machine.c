@@ -15,6 +15,7 @@
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
 #include "machine/vm_users.h"
+#include "network/hostif.h"
 #include "network/network.h"
 #include "storage/image_sizes.h"
 #include "storage/pool_backend.h"
@@ -58,6 +59,7 @@ void machine_open(Host *host)
     network_open(host);
     network_on_started(host, machine_rejoin_network);
     pool_open(host);
+    hostif_open(host);
     nodedev_open(host);
     host->pools->walk_images = machine_walk_images;
     host->pools->on_started = machine_on_pool_started;
@@ -278,8 +280,8 @@ bool machine_load(Host *host, Error **err)
 {
     machine_remove_leftovers(host);
     vm_token_scan(host);
-    if (!object_store_load(host, &secret_class, err) || !network_load(host, err) || !pool_load(host, err) ||
-        !object_store_load(host, &domain_class, err))
+    if (!object_store_load(host, &secret_class, err) || !hostif_load(host, err) || !network_load(host, err) ||
+        !pool_load(host, err) || !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))

@@ -284,6 +284,45 @@ bool netlink_add_plain(const char *name, const char *kind, const Mac *mac, Error
     return message_do(&message, 0, err, "cannot create the interface '%s'", name);
 }
 
+bool netlink_add_vlan(const char *name, const char *lower, unsigned tag, Error **err)
+{
+    const uint16_t id = (uint16_t)tag;
+    Message message;
+    int index = 0;
+
+    if (!check_new_name(name, err) || !find_index(lower, &index, err))
+        return false;
+    link_begin(&message, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+    message_put_text(&message, IFLA_IFNAME, name);
+    message_put_u32(&message, IFLA_LINK, (uint32_t)index);
+    struct rtattr *info = message_nest(&message, IFLA_LINKINFO);
+    message_put_text(&message, IFLA_INFO_KIND, "vlan");
+    struct rtattr *data = message_nest(&message, IFLA_INFO_DATA);
+    message_put(&message, IFLA_VLAN_ID, &id, sizeof(id));
+    message_nest_end(&message, data);
+    message_nest_end(&message, info);
+    return message_do(&message, 0, err, "cannot create the VLAN %u of '%s'", tag, lower);
+}
+
+bool netlink_add_bond(const char *name, unsigned mode, unsigned miimon_ms, Error **err)
+{
+    Message message;
+
+    if (!check_new_name(name, err))
+        return false;
+    link_begin(&message, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+    message_put_text(&message, IFLA_IFNAME, name);
+    struct rtattr *info = message_nest(&message, IFLA_LINKINFO);
+    message_put_text(&message, IFLA_INFO_KIND, "bond");
+    struct rtattr *data = message_nest(&message, IFLA_INFO_DATA);
+    message_put_u8(&message, IFLA_BOND_MODE, (uint8_t)mode);
+    if (miimon_ms)
+        message_put_u32(&message, IFLA_BOND_MIIMON, miimon_ms);
+    message_nest_end(&message, data);
+    message_nest_end(&message, info);
+    return message_do(&message, 0, err, "cannot create the bond '%s'", name);
+}
+
 bool netlink_remove_link(const char *name, Error **err)
 {
     Message message;
@@ -486,6 +525,36 @@ bool netlink_add_route(const char *link, const IpAddress *network, unsigned pref
     return message_do(&message, EEXIST, err, "cannot add a route to %s/%u over '%s'", text, prefix, link);
 }
 
+bool netlink_put_route(const char *link, const RouteInfo *info, Error **err)
+{
+    Message message;
+    char text[IP_STRING_LEN];
+    int index = 0;
+
+    if (!find_index(link, &index, err))
+        return false;
+    struct rtmsg *route = message_begin(&message, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(*route));
+    *route = (struct rtmsg){ .rtm_family = ip_family(&info->network),
+                             .rtm_dst_len = (unsigned char)info->prefix,
+                             .rtm_protocol = info->protocol,
+                             .rtm_scope = info->scope,
+                             .rtm_type = RTN_UNICAST,
+                             .rtm_flags = info->flags & RTNH_F_ONLINK };
+    if (info->prefix)
+        message_put(&message, RTA_DST, info->network.bytes, ip_len(&info->network));
+    message_put_u32(&message, RTA_OIF, (uint32_t)index);
+    message_put_u32(&message, RTA_TABLE, info->table);
+    if (info->has_gateway)
+        message_put(&message, RTA_GATEWAY, info->gateway.bytes, ip_len(&info->gateway));
+    if (info->has_source)
+        message_put(&message, RTA_PREFSRC, info->source.bytes, ip_len(&info->source));
+    if (info->metric)
+        message_put_u32(&message, RTA_PRIORITY, info->metric);
+    ip_format(&info->network, text);
+    return message_do(&message, EEXIST, err, "cannot add a route to %s/%u over '%s'", text, info->prefix,
+                      link);
+}
+
 /* ---- looking ---- */
 
 /* The attributes of a message, by type; a later one of the same type counts. */
@@ -529,15 +598,6 @@ static bool attr_ip(const struct rtattr *attr, unsigned char family, IpAddress *
     return true;
 }
 
-static bool bridge_filters_vlans(const struct rtattr *data)
-{
-    const struct rtattr *attrs[IFLA_BR_MAX + 1];
-
-    attrs_read(RTA_DATA(data), RTA_PAYLOAD(data), attrs, IFLA_BR_MAX);
-    const struct rtattr *filtering = attrs[IFLA_BR_VLAN_FILTERING];
-    return filtering && *(const uint8_t *)RTA_DATA(filtering);
-}
-
 static uint8_t bridge_port_state(const struct rtattr *data)
 {
     const struct rtattr *attrs[IFLA_BRPORT_MAX + 1];
@@ -545,6 +605,28 @@ static uint8_t bridge_port_state(const struct rtattr *data)
     attrs_read(RTA_DATA(data), RTA_PAYLOAD(data), attrs, IFLA_BRPORT_MAX);
     return attrs[IFLA_BRPORT_STATE] ? *(const uint8_t *)RTA_DATA(attrs[IFLA_BRPORT_STATE])
                                     : BR_STATE_DISABLED;
+}
+
+/* What is special about its kind. */
+static void take_link_data(const struct rtattr *data, LinkInfo *item)
+{
+    const struct rtattr *attrs[IFLA_BR_MAX + 1]; /* a bridge has the most */
+    uint16_t tag = 0;
+
+    attrs_read(RTA_DATA(data), RTA_PAYLOAD(data), attrs, IFLA_BR_MAX);
+    if (strcmp(item->kind, "bridge") == 0) {
+        item->stp = attr_u32(attrs[IFLA_BR_STP_STATE]) != 0;
+        item->delay_centis = attr_u32(attrs[IFLA_BR_FORWARD_DELAY]);
+        item->filters_vlans =
+            attrs[IFLA_BR_VLAN_FILTERING] && *(const uint8_t *)RTA_DATA(attrs[IFLA_BR_VLAN_FILTERING]);
+    } else if (strcmp(item->kind, "vlan") == 0 && attrs[IFLA_VLAN_ID] &&
+               RTA_PAYLOAD(attrs[IFLA_VLAN_ID]) >= sizeof(tag)) {
+        memcpy(&tag, RTA_DATA(attrs[IFLA_VLAN_ID]), sizeof(tag));
+        item->vlan_tag = tag;
+    } else if (strcmp(item->kind, "bond") == 0 && attrs[IFLA_BOND_MODE]) {
+        item->bond_mode = *(const uint8_t *)RTA_DATA(attrs[IFLA_BOND_MODE]);
+        item->bond_miimon_ms = attr_u32(attrs[IFLA_BOND_MIIMON]);
+    }
 }
 
 static void take_link(const struct nlmsghdr *header, GArray *items)
@@ -564,14 +646,16 @@ static void take_link(const struct nlmsghdr *header, GArray *items)
     item.master = (int)attr_u32(attrs[IFLA_MASTER]);
     item.lower = (int)attr_u32(attrs[IFLA_LINK]);
     item.has_carrier = attrs[IFLA_CARRIER] && *(const uint8_t *)RTA_DATA(attrs[IFLA_CARRIER]);
+    if (attrs[IFLA_OPERSTATE])
+        item.operstate = *(const uint8_t *)RTA_DATA(attrs[IFLA_OPERSTATE]);
     if (attrs[IFLA_LINKINFO]) {
         attrs_read(RTA_DATA(attrs[IFLA_LINKINFO]), RTA_PAYLOAD(attrs[IFLA_LINKINFO]), info, IFLA_INFO_MAX);
         attr_text(info[IFLA_INFO_KIND], item.kind, sizeof(item.kind));
         if (info[IFLA_INFO_SLAVE_DATA] && info[IFLA_INFO_SLAVE_KIND] &&
             strcmp(RTA_DATA(info[IFLA_INFO_SLAVE_KIND]), "bridge") == 0)
             item.port_state = bridge_port_state(info[IFLA_INFO_SLAVE_DATA]);
-        item.filters_vlans = strcmp(item.kind, "bridge") == 0 && info[IFLA_INFO_DATA] &&
-                             bridge_filters_vlans(info[IFLA_INFO_DATA]);
+        if (info[IFLA_INFO_DATA])
+            take_link_data(info[IFLA_INFO_DATA], &item);
     }
     if (attrs[IFLA_STATS64])
         memcpy(&stats, RTA_DATA(attrs[IFLA_STATS64]), MIN(sizeof(stats), RTA_PAYLOAD(attrs[IFLA_STATS64])));
@@ -613,11 +697,19 @@ static void take_address(const struct nlmsghdr *header, GArray *items)
 {
     const struct rtattr *attrs[IFA_MAX + 1];
     const struct ifaddrmsg *address = NLMSG_DATA(header);
-    AddressInfo item = { .index = (int)address->ifa_index, .prefix = address->ifa_prefixlen };
+    AddressInfo item = { .index = (int)address->ifa_index,
+                         .prefix = address->ifa_prefixlen,
+                         .scope = address->ifa_scope,
+                         .valid_s = UINT32_MAX };
+    struct ifa_cacheinfo times;
 
     if (header->nlmsg_type != RTM_NEWADDR)
         return;
     attrs_read(IFA_RTA(address), IFA_PAYLOAD(header), attrs, IFA_MAX);
+    if (attrs[IFA_CACHEINFO] && RTA_PAYLOAD(attrs[IFA_CACHEINFO]) >= sizeof(times)) {
+        memcpy(&times, RTA_DATA(attrs[IFA_CACHEINFO]), sizeof(times));
+        item.valid_s = times.ifa_valid;
+    }
     if (attr_ip(attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS], address->ifa_family, &item.ip))
         g_array_append_val(items, item);
 }
@@ -634,13 +726,18 @@ static void take_route(const struct nlmsghdr *header, GArray *items)
 {
     const struct rtattr *attrs[RTA_MAX + 1];
     const struct rtmsg *route = NLMSG_DATA(header);
-    RouteInfo item = { .prefix = route->rtm_dst_len, .table = route->rtm_table };
+    RouteInfo item = { .prefix = route->rtm_dst_len,
+                       .table = route->rtm_table,
+                       .protocol = route->rtm_protocol,
+                       .scope = route->rtm_scope,
+                       .flags = route->rtm_flags };
 
     if (header->nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_UNICAST)
         return;
     attrs_read(RTM_RTA(route), RTM_PAYLOAD(header), attrs, RTA_MAX);
     (void)attr_ip(attrs[RTA_DST], route->rtm_family, &item.network);
     item.has_gateway = attr_ip(attrs[RTA_GATEWAY], route->rtm_family, &item.gateway);
+    item.has_source = attr_ip(attrs[RTA_PREFSRC], route->rtm_family, &item.source);
     item.index = (int)attr_u32(attrs[RTA_OIF]);
     item.metric = attr_u32(attrs[RTA_PRIORITY]);
     if (attrs[RTA_TABLE])

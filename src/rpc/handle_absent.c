@@ -1,4 +1,4 @@
-/* Objects that this server does not keep yet: interfaces, filters.
+/* Objects that this server does not keep yet: filters.
  * There are none of them, so that lists are empty and looking one up fails in the words that clients know.
  * Clients ask for these before they do anything with machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -32,7 +32,6 @@ static bool handle_nothing(RpcCall *call, const void *args, void *ret, Error **e
         return absent_check_flags(call, args->flags, allowed, domain, err);                                  \
     }
 
-NOTHING_WITH_FLAGS(connect_list_all_interfaces, 0x3, VIR_FROM_INTERFACE)
 NOTHING_WITH_FLAGS(connect_list_all_nwfilters, 0, VIR_FROM_NWFILTER)
 NOTHING_WITH_FLAGS(connect_list_all_nwfilter_bindings, 0, VIR_FROM_NWFILTER)
 
@@ -49,9 +48,6 @@ NOTHING_WITH_FLAGS(connect_list_all_nwfilter_bindings, 0, VIR_FROM_NWFILTER)
         return error_set(err, code, format, text);                                                           \
     }
 
-UNKNOWN(interface_lookup_by_name, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name)
-UNKNOWN(interface_lookup_by_mac_string, ERROR_NO_INTERFACE, "couldn't find interface with MAC address '%s'",
-        mac)
 UNKNOWN(nwfilter_lookup_by_name, ERROR_NO_NWFILTER, "no nwfilter with matching name '%s'", name)
 UNKNOWN_UUID(nwfilter_lookup_by_uuid, ERROR_NO_NWFILTER, "no nwfilter with matching uuid '%s'")
 
@@ -64,17 +60,10 @@ RPC_HANDLER(nwfilter_binding_lookup_by_port_dev)
 }
 
 const RpcEntry rpc_entries_absent[] = {
-    NOTHING(connect_num_of_interfaces),
-    NOTHING(connect_list_interfaces),
-    NOTHING(connect_num_of_defined_interfaces),
-    NOTHING(connect_list_defined_interfaces),
     NOTHING(connect_num_of_nwfilters),
     NOTHING(connect_list_nwfilters),
-    RPC_ENTRY(connect_list_all_interfaces),
     RPC_ENTRY(connect_list_all_nwfilters),
     RPC_ENTRY(connect_list_all_nwfilter_bindings),
-    RPC_ENTRY(interface_lookup_by_name),
-    RPC_ENTRY(interface_lookup_by_mac_string),
     RPC_ENTRY(nwfilter_lookup_by_name),
     RPC_ENTRY(nwfilter_lookup_by_uuid),
     RPC_ENTRY(nwfilter_binding_lookup_by_port_dev),
