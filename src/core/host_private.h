@@ -9,6 +9,7 @@
 #include "core/object.h"
 
 typedef struct DacTable DacTable;
+typedef struct FilterRoom FilterRoom;
 typedef struct ImageSizes ImageSizes;
 typedef struct MachineRoom MachineRoom;
 typedef struct NetworkRoom NetworkRoom;
@@ -35,6 +36,7 @@ struct Host {
     ImageSizes *image_sizes; /* storage: of machines that do not run */
     PoolRoom *pools;
     NetworkRoom *networks;
+    FilterRoom *filters;
     MachineRoom *machines;
     SecretKey *secret_key;
 };

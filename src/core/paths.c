@@ -36,6 +36,8 @@ static void paths_fill(Paths *paths)
     paths->run_network = path_join(paths->run, "network");
     paths->networks = path_join(paths->etc_qemu, "networks");
     paths->networks_autostart = path_join(paths->networks, "autostart");
+    paths->nwfilter = path_join(paths->etc, "nwfilter");
+    paths->run_binding = path_join(paths->run, "nwfilter-binding");
 }
 
 /* Absolute, without "//", "/./", "/../" and trailing slashes; "" for the root itself. */
@@ -123,7 +125,9 @@ void paths_free(Paths *paths)
                         paths->run_network,
                         paths->dnsmasq,
                         paths->networks,
-                        paths->networks_autostart };
+                        paths->networks_autostart,
+                        paths->nwfilter,
+                        paths->run_binding };
     for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
         g_free(strings[i]);
     g_free(paths);
@@ -205,25 +209,16 @@ bool paths_make_dirs(const Paths *paths, Error **err)
         mode_t mode;
         bool for_qemu;
     } dirs[] = {
-        { paths->etc, mode, false },
-        { paths->etc_qemu, mode, false },
-        { paths->autostart, mode, false },
-        { paths->images, 0711, false },
-        { paths->run, 0755, false },
-        { paths->run_qemu, 0755, false },
-        { paths->run_storage, 0755, false },
-        { paths->run_network, 0755, false },
-        { paths->dnsmasq, mode, false },
-        { paths->log_qemu, 0755, false },
-        { paths->cache, 0711, false },
-        { paths->lib_qemu, 0751, true },
-        { paths->save, passable, true },
-        { paths->nvram, passable, true },
-        { paths->dump, passable, true },
-        { paths->snapshot, passable, true },
-        { paths->checkpoint, passable, true },
-        { channel, passable, true },
-        { paths->channel_target, passable, true },
+        { paths->etc, mode, false },         { paths->etc_qemu, mode, false },
+        { paths->autostart, mode, false },   { paths->images, 0711, false },
+        { paths->run, 0755, false },         { paths->run_qemu, 0755, false },
+        { paths->run_storage, 0755, false }, { paths->run_network, 0755, false },
+        { paths->run_binding, 0700, false }, { paths->dnsmasq, mode, false },
+        { paths->log_qemu, 0755, false },    { paths->cache, 0711, false },
+        { paths->lib_qemu, 0751, true },     { paths->save, passable, true },
+        { paths->nvram, passable, true },    { paths->dump, passable, true },
+        { paths->snapshot, passable, true }, { paths->checkpoint, passable, true },
+        { channel, passable, true },         { paths->channel_target, passable, true },
     };
     const bool is_root = geteuid() == 0 && !paths->is_session;
     for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {

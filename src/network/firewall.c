@@ -17,6 +17,7 @@
 #include "base/process.h"
 
 #define NFT_DEADLINE_MS 15000
+#define NFT_OUTPUT_MAX (16u << 20)
 #define TABLE_PREFIX "lodge_"
 
 /* A name that no other network has: that of the bridge, with what nft does not take in names written as hex.
@@ -162,7 +163,7 @@ char *firewall_format(const NetworkDef *def)
     return g_string_free(out, FALSE);
 }
 
-AWAITS static bool run_nft(const char *const *arguments, const char *script, Error **err)
+bool firewall_run_nft(const char *const *arguments, const char *script, char **ret_out, Error **err)
 {
     g_autofree char *program = g_find_program_in_path("nft");
     g_auto(ProcessOutput) output = { 0 };
@@ -177,10 +178,14 @@ AWAITS static bool run_nft(const char *const *arguments, const char *script, Err
         argv[i + 1] = arguments[i];
     spec.argv = argv;
     spec.die_with_parent = true;
-    if (!process_run(&spec, script, script ? strlen(script) : 0, 0, NFT_DEADLINE_MS, &output, err))
+    if (!process_run(&spec, script, script ? strlen(script) : 0, NFT_OUTPUT_MAX, NFT_DEADLINE_MS, &output,
+                     err))
         return error_prefix(err, "nft");
-    if (WIFEXITED(output.status) && WEXITSTATUS(output.status) == 0)
+    if (WIFEXITED(output.status) && WEXITSTATUS(output.status) == 0) {
+        if (ret_out)
+            *ret_out = g_steal_pointer(&output.out);
         return true;
+    }
     return error_set(err, ERROR_INTERNAL, "nft refused the rules: %s", output.err);
 }
 
@@ -188,7 +193,7 @@ bool firewall_apply(const NetworkDef *def, Error **err)
 {
     g_autofree char *script = firewall_format(def);
 
-    return !*script || run_nft((const char *const[]){ "-f", "-", NULL }, script, err);
+    return !*script || firewall_run_nft((const char *const[]){ "-f", "-", NULL }, script, NULL, err);
 }
 
 bool firewall_remove(const NetworkDef *def, Error **err)
@@ -197,7 +202,7 @@ bool firewall_remove(const NetworkDef *def, Error **err)
     g_autofree char *table = table_name(def);
     g_autofree char *script = g_strdup_printf("table inet %s\ndelete table inet %s\n", table, table);
 
-    return !*rules || run_nft((const char *const[]){ "-f", "-", NULL }, script, err);
+    return !*rules || firewall_run_nft((const char *const[]){ "-f", "-", NULL }, script, NULL, err);
 }
 
 bool firewall_is_there(const NetworkDef *def)
@@ -205,7 +210,8 @@ bool firewall_is_there(const NetworkDef *def)
     g_autofree char *rules = firewall_format(def);
     g_autofree char *table = table_name(def);
 
-    return !*rules || run_nft((const char *const[]){ "list", "table", "inet", table, NULL }, NULL, NULL);
+    return !*rules ||
+           firewall_run_nft((const char *const[]){ "list", "table", "inet", table, NULL }, NULL, NULL, NULL);
 }
 
 /* ---- changes by others ---- */

@@ -18,5 +18,9 @@ AWAITS MUST_CHECK bool firewall_remove(const NetworkDef *def, Error **err);
 /* Calls @func whenever somebody removes something of a table of ours, which may be ourselves. The source is
  * owned; unref'ing it ends that. */
 MUST_CHECK bool firewall_watch(void (*func)(void *arg), void *arg, sd_event_source **ret_source, Error **err);
+/* Runs nft with @arguments (NULL at the end) and @script (NULL: none) as its input. *ret_out: what it prints,
+ * owned; NULL: dropped. ERROR_SYSTEM with a hint: no nft; ERROR_INTERNAL: what it says */
+AWAITS MUST_CHECK bool firewall_run_nft(const char *const *arguments, const char *script, char **ret_out,
+                                        Error **err);
 /* Is the table still there? */
 AWAITS bool firewall_is_there(const NetworkDef *def);

@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "conf/xml_internal.h"
 #include "core/object_store.h"
+#include "network/filter.h"
 #include "network/firewall.h"
 #include "network/network_private.h"
 #include "wire/wire_enums.h"
@@ -434,6 +435,7 @@ static void network_on_rules_lost(void *arg)
 {
     Host *host = arg;
 
+    filter_check_rules(host);
     host->networks->rules_are_lost = true;
     if (host->networks->is_checking || host->is_stopping)
         return;
