@@ -1,6 +1,7 @@
 /* Rows of network interfaces. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "conf/domain_rows.h"
+#include "conf/nwfilter.h"
 #include "conf/xml_internal.h"
 
 #define TYPE(...) ONLY(InterfaceDef, type, __VA_ARGS__)
@@ -53,11 +54,25 @@ static void read_plugged(InterfaceDef *interface)
     interface->type = INTERFACE_NETWORK;
 }
 
+/* Only what is a tap has one; the others' counts for nothing. */
+static void read_filter(InterfaceDef *interface)
+{
+    filter_complete_parameters(&interface->filter_params);
+    if (interface->filter && (interface->type == INTERFACE_NETWORK || interface->type == INTERFACE_BRIDGE ||
+                              interface->type == INTERFACE_ETHERNET))
+        return;
+    g_clear_pointer(&interface->filter, g_free);
+    while (interface->filter_params)
+        xml_list_remove(&filter_parameter_table, &interface->filter_params,
+                        interface->filter_params->len - 1);
+}
+
 static bool interface_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     InterfaceDef *interface = base;
     if (interface->actual_network)
         read_plugged(interface);
+    read_filter(interface);
     if (interface->target && reader->flags & XML_READ_INACTIVE && target_is_generated(interface->target))
         g_clear_pointer(&interface->target, g_free);
     static const InterfaceTuning no_tuning;
@@ -129,12 +144,6 @@ static const XmlTable bandwidth_table =
                ATTR("floor", BandwidthLimit, floor_kBps, NOT_YET, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
                     .doc = "kilobytes per second guaranteed")),
           .doc = "A limit on one direction of traffic.");
-
-static const XmlTable filter_parameter_table =
-    TABLE(FilterParameter, "filter-parameter",
-          ROWS(ATTR("name", FilterParameter, name, .flags = ROW_REQUIRED, .doc = "name of the variable"),
-               ATTR("value", FilterParameter, value, .flags = ROW_REQUIRED, .doc = "its value")),
-          .doc = "A variable of a network filter.");
 
 /* vhost-user spells its socket as attributes of <source> itself. */
 static const XmlTable vhost_user_table =
@@ -253,8 +262,7 @@ const XmlTable interface_table =
                      HOST_SIDE, .doc = "devices of the host that move the packets"),
                KEPT("portForward", .doc = "forwarded ports of user networks"),
                GROUP("filterref",
-                     ROWS(ATTR("filter", InterfaceDef, filter, HOST_SIDE, NOT_YET,
-                               .doc = "name of the filter"),
+                     ROWS(ATTR("filter", InterfaceDef, filter, HOST_SIDE, .doc = "name of the filter"),
                           LIST("parameter", InterfaceDef, filter_params, &filter_parameter_table, HOST_SIDE,
                                .doc = "variables of the filter")),
                      .doc = "network filter for the interface"),

@@ -14,6 +14,7 @@
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
 #include "machine/vm_users.h"
+#include "network/filter.h"
 #include "network/network.h"
 #include "storage/image_sizes.h"
 #include "storage/pool_backend.h"
@@ -53,6 +54,7 @@ void machine_open(Host *host)
     host_add_class(host, &domain_class);
     secret_open(host);
     network_open(host);
+    filter_open(host);
     pool_open(host);
     host->pools->list_users = machine_list_users;
     host_on_free(host, machine_close);
@@ -272,8 +274,8 @@ bool machine_load(Host *host, Error **err)
 {
     machine_remove_leftovers(host);
     vm_token_scan(host);
-    if (!object_store_load(host, &secret_class, err) || !network_load(host, err) || !pool_load(host, err) ||
-        !object_store_load(host, &domain_class, err))
+    if (!object_store_load(host, &secret_class, err) || !network_load(host, err) || !filter_load(host, err) ||
+        !pool_load(host, err) || !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
@@ -295,6 +297,9 @@ static void machine_reload_fiber(void *arg)
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &network_class, &err))
         log_error_error(err, "reading definitions of networks again");
+    g_clear_pointer(&err, error_free);
+    if (!object_store_load_unused(host, &filter_class, &err))
+        log_error_error(err, "reading definitions of network filters again");
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &pool_class, &err))
         log_error_error(err, "reading definitions of pools again");

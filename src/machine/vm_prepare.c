@@ -15,6 +15,7 @@
 #include "base/trail.h"
 #include "base/worker.h"
 #include "machine/vm_private.h"
+#include "network/filter.h"
 #include "qemu/device.h"
 
 #define WEBSOCKET_FIRST 5700
@@ -388,6 +389,10 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "interfaces of type '%s' have no limited rate and no isolated port",
                          enum_name(&interface_type_names, iface->type));
+    if (iface->filter && (n_queues == 0 || spec.lower))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "filterref is not supported for network interfaces of type %s",
+                         spec.lower ? "direct" : enum_name(&interface_type_names, iface->type));
     if (n_queues == 0)
         return true;
     if (n_queues > 256)
@@ -403,7 +408,7 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
         if (vhost >= 0)
             plan_fds_add(fds, vhost_name, vhost);
     }
-    return true;
+    return !iface->filter || filter_bind(vm->host, vm->name, &vm->uuid, iface, err);
 }
 
 /* ---- devices whatever their kind ---- */
@@ -412,6 +417,8 @@ void vm_release_interface(Host *host, InterfaceDef *iface)
 {
     if (interface_lower(iface) && iface->target)
         link_detach(iface->target);
+    if (iface->filter && iface->target)
+        filter_unbind(host, iface->target);
     network_unplug(host, iface);
 }
 
