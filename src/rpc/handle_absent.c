@@ -1,4 +1,4 @@
-/* Objects that this server does not keep yet: interfaces, node devices, filters.
+/* Objects that this server does not keep yet: interfaces, node devices.
  * There are none of them, so that lists are empty and looking one up fails in the words that clients know.
  * Clients ask for these before they do anything with machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -34,8 +34,6 @@ static bool handle_nothing(RpcCall *call, const void *args, void *ret, Error **e
 
 NOTHING_WITH_FLAGS(connect_list_all_interfaces, 0x3, VIR_FROM_INTERFACE)
 NOTHING_WITH_FLAGS(connect_list_all_node_devices, 0xc03fffff, VIR_FROM_NODEDEV)
-NOTHING_WITH_FLAGS(connect_list_all_nwfilters, 0, VIR_FROM_NWFILTER)
-NOTHING_WITH_FLAGS(connect_list_all_nwfilter_bindings, 0, VIR_FROM_NWFILTER)
 NOTHING_WITH_FLAGS(node_num_of_devices, 0, VIR_FROM_NODEDEV)
 NOTHING_WITH_FLAGS(node_list_devices, 0, VIR_FROM_NODEDEV)
 
@@ -44,47 +42,22 @@ NOTHING_WITH_FLAGS(node_list_devices, 0, VIR_FROM_NODEDEV)
     {                                                                                                        \
         return error_set(err, code, format, args->member);                                                   \
     }
-#define UNKNOWN_UUID(name, code, format)                                                                     \
-    RPC_HANDLER(name)                                                                                        \
-    {                                                                                                        \
-        char text[UUID_STRING_LEN];                                                                          \
-        uuid_format(&args->uuid, text);                                                                      \
-        return error_set(err, code, format, text);                                                           \
-    }
-
 UNKNOWN(interface_lookup_by_name, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name)
 UNKNOWN(interface_lookup_by_mac_string, ERROR_NO_INTERFACE, "couldn't find interface with MAC address '%s'",
         mac)
 UNKNOWN(node_device_lookup_by_name, ERROR_NO_NODE_DEVICE, "no node device with matching name '%s'", name)
-UNKNOWN(nwfilter_lookup_by_name, ERROR_NO_NWFILTER, "no nwfilter with matching name '%s'", name)
-UNKNOWN_UUID(nwfilter_lookup_by_uuid, ERROR_NO_NWFILTER, "no nwfilter with matching uuid '%s'")
-
-RPC_HANDLER(nwfilter_binding_lookup_by_port_dev)
-{
-    error_set(err, ERROR_NO_NWFILTER, "no nwfilter binding for port dev '%s'", args->name);
-    if (err)
-        error_set_remote(*err, VIR_ERR_NO_NWFILTER_BINDING, VIR_FROM_NWFILTER);
-    return false;
-}
 
 const RpcEntry rpc_entries_absent[] = {
     NOTHING(connect_num_of_interfaces),
     NOTHING(connect_list_interfaces),
     NOTHING(connect_num_of_defined_interfaces),
     NOTHING(connect_list_defined_interfaces),
-    NOTHING(connect_num_of_nwfilters),
-    NOTHING(connect_list_nwfilters),
     RPC_ENTRY(connect_list_all_interfaces),
     RPC_ENTRY(connect_list_all_node_devices),
-    RPC_ENTRY(connect_list_all_nwfilters),
-    RPC_ENTRY(connect_list_all_nwfilter_bindings),
     RPC_ENTRY(node_num_of_devices),
     RPC_ENTRY(node_list_devices),
     RPC_ENTRY(interface_lookup_by_name),
     RPC_ENTRY(interface_lookup_by_mac_string),
     RPC_ENTRY(node_device_lookup_by_name),
-    RPC_ENTRY(nwfilter_lookup_by_name),
-    RPC_ENTRY(nwfilter_lookup_by_uuid),
-    RPC_ENTRY(nwfilter_binding_lookup_by_port_dev),
     { 0 },
 };

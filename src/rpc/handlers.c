@@ -18,6 +18,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_info },
     { WIRE_PROGRAM_REMOTE, rpc_entries_life },
     { WIRE_PROGRAM_REMOTE, rpc_entries_network },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_nwfilter },
     { WIRE_PROGRAM_REMOTE, rpc_entries_save },
     { WIRE_PROGRAM_REMOTE, rpc_entries_secret },
     { WIRE_PROGRAM_REMOTE, rpc_entries_snapshot },

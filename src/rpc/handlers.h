@@ -20,6 +20,7 @@ extern const RpcEntry rpc_entries_info[];
 extern const RpcEntry rpc_entries_life[];
 extern const RpcEntry rpc_entries_lodge[];
 extern const RpcEntry rpc_entries_network[];
+extern const RpcEntry rpc_entries_nwfilter[];
 extern const RpcEntry rpc_entries_qemu[];
 extern const RpcEntry rpc_entries_save[];
 extern const RpcEntry rpc_entries_secret[];
