@@ -3,6 +3,7 @@
 #include "base/ip.h"
 #include "conf/domain_rows.h"
 #include "conf/network.h"
+#include "conf/nwfilter.h"
 #include "conf/xml_internal.h"
 
 #define TYPE(...) ONLY(InterfaceDef, type, __VA_ARGS__)
@@ -136,6 +137,19 @@ static bool finish_teaming(XmlReader *reader, const xmlNode *element, const Inte
     return true;
 }
 
+/* Only what is a tap has one; the others' counts for nothing. */
+static void read_filter(InterfaceDef *interface)
+{
+    filter_complete_parameters(&interface->filter_params);
+    if (interface->filter && (interface->type == INTERFACE_NETWORK || interface->type == INTERFACE_BRIDGE ||
+                              interface->type == INTERFACE_ETHERNET))
+        return;
+    g_clear_pointer(&interface->filter, g_free);
+    while (interface->filter_params)
+        xml_list_remove(&filter_parameter_table, &interface->filter_params,
+                        interface->filter_params->len - 1);
+}
+
 static bool interface_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     InterfaceDef *interface = base;
@@ -148,6 +162,7 @@ static bool interface_finish(XmlReader *reader, const xmlNode *element, void *ba
         interface->tuning->queues = (OptU32){ 0 };
     if (interface->actual_network)
         read_plugged(interface);
+    read_filter(interface);
     if (interface->target && reader->flags & XML_READ_INACTIVE && target_is_generated(interface->target))
         g_clear_pointer(&interface->target, g_free);
     static const InterfaceTuning no_tuning;
@@ -226,12 +241,6 @@ static const XmlTable bandwidth_table =
                     .bad_code = ERROR_CONFIG_UNSUPPORTED, .max = UINT64_MAX,
                     .doc = "KiB that may go at peak rate")),
           .doc = "A limit on one direction of traffic.");
-
-static const XmlTable filter_parameter_table =
-    TABLE(FilterParameter, "filter-parameter",
-          ROWS(ATTR("name", FilterParameter, name, .flags = ROW_REQUIRED, .doc = "name of the variable"),
-               ATTR("value", FilterParameter, value, .flags = ROW_REQUIRED, .doc = "its value")),
-          .doc = "A variable of a network filter.");
 
 static bool ip_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
@@ -417,8 +426,7 @@ const XmlTable interface_table =
                                .doc = "full name that the guest is told")),
                      HOST_SIDE, .doc = "devices of the host that move the packets"),
                GROUP("filterref",
-                     ROWS(ATTR("filter", InterfaceDef, filter, HOST_SIDE, NOT_YET,
-                               .doc = "name of the filter"),
+                     ROWS(ATTR("filter", InterfaceDef, filter, HOST_SIDE, .doc = "name of the filter"),
                           LIST("parameter", InterfaceDef, filter_params, &filter_parameter_table, HOST_SIDE,
                                .doc = "variables of the filter")),
                      .doc = "network filter for the interface"),

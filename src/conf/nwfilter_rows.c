@@ -19,12 +19,6 @@ static const EnumNames direction_names = { "direction of a rule", FILTER_DIRECTI
 
 /* ---- parameters ---- */
 
-const XmlTable filter_parameter_table =
-    TABLE(FilterParameter, "filter-parameter",
-          ROWS(ATTR("name", FilterParameter, name, .flags = ROW_KEEP_EMPTY, .doc = "name of the variable"),
-               ATTR("value", FilterParameter, value, .doc = "its value")),
-          .doc = "A variable of a network filter.");
-
 static int compare_parameters(const void *a, const void *b)
 {
     const FilterParameter *left = *(FilterParameter *const *)a;
@@ -43,6 +37,19 @@ static bool is_parameter(const FilterParameter *parameter)
     }
     return parameter->name && value && filter_is_name(parameter->name);
 }
+
+/* One that makes no sense counts as absent, unless somebody asked. */
+static bool parameter_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    return !(reader->flags & XML_READ_STRICT) || is_parameter(base) ||
+           xml_error(reader, element, ERROR_XML_SCHEMA, err, "this is no variable with a value");
+}
+
+const XmlTable filter_parameter_table =
+    TABLE(FilterParameter, "filter-parameter",
+          ROWS(ATTR("name", FilterParameter, name, .flags = ROW_KEEP_EMPTY, .doc = "name of the variable"),
+               ATTR("value", FilterParameter, value, .doc = "its value")),
+          .finish = parameter_finish, .doc = "A variable of a network filter.");
 
 /* Two of one name are a list, which keeps its order. */
 static void sort_parameters(GPtrArray *list)
@@ -103,6 +110,12 @@ static bool read_attribute(const XmlReader *reader, const xmlNode *element, Filt
     if (!xml_can_hold(text) || !filter_read_value(attr, family, text, &value))
         return error_set(err, reader->flags & XML_READ_STRICT ? ERROR_XML_SCHEMA : ERROR_INTERNAL,
                          "%s has illegal value %s", filter_attr_name(attr), text);
+    if (reader->flags & XML_READ_STRICT && attr != FILTER_ARP_OPCODE && g_ascii_isalpha(*text) &&
+        !strchr(text, ':') && g_ascii_strcasecmp(text, value) == 0 && strcmp(text, value) != 0) {
+        error_set(err, ERROR_XML_SCHEMA, "%s is '%s', in these letters", filter_attr_name(attr), value);
+        g_free(value);
+        return false;
+    }
     FilterMatch *match = add_match(rule, attr);
     g_free(match->value);
     match->value = value;
@@ -137,7 +150,7 @@ static bool protocol_read(XmlReader *reader, const XmlRow *row, const xmlNode *e
     const char *match = xml_attr(element, "match");
     const bool negated = match && strcmp(match, "no") == 0;
 
-    if (rule->protocol != FILTER_ANY && rule->protocol != protocol)
+    if (rule->protocol != FILTER_ANY && (rule->protocol != protocol || reader->flags & XML_READ_STRICT))
         return xml_drop(reader, element, err); /* a rule is about one protocol */
     rule->protocol = protocol;
     for (const xmlAttr *attr = element->properties; attr; attr = attr->next) {

@@ -10,6 +10,7 @@
 
 typedef struct DacTable DacTable;
 typedef struct HostifRoom HostifRoom;
+typedef struct FilterRoom FilterRoom;
 typedef struct ImageSizes ImageSizes;
 typedef struct MachineRoom MachineRoom;
 typedef struct NetworkRoom NetworkRoom;
@@ -39,6 +40,7 @@ struct Host {
     NetworkRoom *networks;
     NodedevRoom *nodedevs;
     HostifRoom *hostifs;
+    FilterRoom *filters;
     MachineRoom *machines;
     SecretKey *secret_key;
 };

@@ -18,6 +18,8 @@ typedef struct Paths {
     char *storage_autostart;  /* storage/autostart */
     char *networks;           /* ROOT/etc/libvirt/qemu/networks */
     char *networks_autostart; /* networks/autostart */
+    char *nwfilter;           /* ROOT/etc/libvirt/nwfilter */
+    char *run_binding;        /* run/nwfilter-binding: of each interface that is filtered */
     char *hooks;              /* ROOT/etc/libvirt/hooks */
     char *lib_qemu;           /* ROOT/var/lib/libvirt/qemu      ~/.local/share/libvirt/qemu */
     char *images;             /* ROOT/var/lib/libvirt/images */

@@ -15,6 +15,7 @@
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
 #include "machine/vm_users.h"
+#include "network/filter.h"
 #include "network/hostif.h"
 #include "network/network.h"
 #include "storage/image_sizes.h"
@@ -58,6 +59,7 @@ void machine_open(Host *host)
     secret_open(host);
     network_open(host);
     network_on_started(host, machine_rejoin_network);
+    filter_open(host);
     pool_open(host);
     hostif_open(host);
     nodedev_open(host);
@@ -281,7 +283,7 @@ bool machine_load(Host *host, Error **err)
     machine_remove_leftovers(host);
     vm_token_scan(host);
     if (!object_store_load(host, &secret_class, err) || !hostif_load(host, err) || !network_load(host, err) ||
-        !pool_load(host, err) || !object_store_load(host, &domain_class, err))
+        !filter_load(host, err) || !pool_load(host, err) || !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
@@ -304,6 +306,9 @@ static void machine_reload_fiber(void *arg)
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &network_class, &err))
         log_error_error(err, "reading definitions of networks again");
+    g_clear_pointer(&err, error_free);
+    if (!object_store_load_unused(host, &filter_class, &err))
+        log_error_error(err, "reading definitions of network filters again");
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &pool_class, &err))
         log_error_error(err, "reading definitions of pools again");

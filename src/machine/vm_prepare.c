@@ -15,6 +15,7 @@
 #include "base/trail.h"
 #include "base/worker.h"
 #include "machine/vm_private.h"
+#include "network/filter.h"
 #include "network/switch.h"
 #include "qemu/device.h"
 
@@ -397,6 +398,9 @@ AWAITS static bool prepare_taps(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error
 
     if (!switch_check(iface, err))
         return false;
+    if (iface->filter && spec.lower)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "filterref is not supported for network interfaces of type direct");
     if (n_queues > 256)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%u queues are more than a tap device has", n_queues);
     g_autofree int *taps = g_new0(int, n_queues);
@@ -416,7 +420,8 @@ AWAITS static bool prepare_taps(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error
                              "vhost-net was requested for an interface, but is unavailable: %s: %s",
                              vhost_path, g_strerror(errno));
     }
-    return switch_join(iface, &vm->uuid, err);
+    return switch_join(iface, &vm->uuid, err) &&
+           (!iface->filter || filter_bind(vm->host, vm->name, &vm->uuid, iface, err));
 }
 
 AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
@@ -428,6 +433,10 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
     if (!has_tap && (iface->inbound || iface->outbound))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "setting bandwidth on interfaces of type '%s' is not implemented yet",
+                         enum_name(&interface_type_names, iface->type));
+    if (!has_tap && iface->filter)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "filterref is not supported for network interfaces of type %s",
                          enum_name(&interface_type_names, iface->type));
     if (iface->type == INTERFACE_VHOST_USER)
         return prepare_source(vm, iface->vhost_user, iface->info.alias, fds, err);
@@ -460,6 +469,8 @@ void vm_release_interface(Host *host, InterfaceDef *iface)
         log_warning_error(err, iface->target);
     if (vm_interface_lower(iface) && iface->target)
         link_detach(iface->target);
+    if (iface->filter && iface->target)
+        filter_unbind(host, iface->target);
     switch_leave(iface);
     network_unplug(host, iface);
 }

@@ -7,7 +7,6 @@
 static const RpcEntry no_entries[] = { { 0 } };
 
 const RpcTable rpc_tables[] = {
-    { WIRE_PROGRAM_REMOTE, rpc_entries_absent },
     { WIRE_PROGRAM_REMOTE, rpc_entries_auth },
     { WIRE_PROGRAM_REMOTE, rpc_entries_connect },
     { WIRE_PROGRAM_REMOTE, rpc_entries_console },
@@ -20,6 +19,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_life },
     { WIRE_PROGRAM_REMOTE, rpc_entries_network },
     { WIRE_PROGRAM_REMOTE, rpc_entries_nodedev },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_nwfilter },
     { WIRE_PROGRAM_REMOTE, rpc_entries_save },
     { WIRE_PROGRAM_REMOTE, rpc_entries_secret },
     { WIRE_PROGRAM_REMOTE, rpc_entries_snapshot },

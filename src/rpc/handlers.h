@@ -8,7 +8,6 @@
 extern const RpcTable rpc_tables[];
 
 /* One per handle_*.c */
-extern const RpcEntry rpc_entries_absent[];
 extern const RpcEntry rpc_entries_connect[];
 extern const RpcEntry rpc_entries_console[];
 extern const RpcEntry rpc_entries_define[];
@@ -25,6 +24,7 @@ extern const RpcEntry rpc_entries_lodge_storage[];
 extern const RpcEntry rpc_entries_lodge_network[];
 extern const RpcEntry rpc_entries_network[];
 extern const RpcEntry rpc_entries_nodedev[];
+extern const RpcEntry rpc_entries_nwfilter[];
 extern const RpcEntry rpc_entries_qemu[];
 extern const RpcEntry rpc_entries_save[];
 extern const RpcEntry rpc_entries_secret[];

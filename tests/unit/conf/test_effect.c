@@ -238,8 +238,6 @@ TEST(documents_that_would_lose_something_are_told_by_xpath)
           "" },
         { "<interface type='user'><link state='down'/></interface>", "" },
         { "<interface type='user'><link state='up'/></interface>", "" },
-        { "<interface type='user'><filterref filter='clean-traffic'/><port isolated='yes'/></interface>",
-          "/domain/devices/interface[1]/filterref/@filter" },
         { "<interface type='user'><port isolated='no'/></interface>", "" },
         { "<filesystem type='mount'><source dir='/'/><target dir='x'/></filesystem>",
           "/domain/devices/filesystem[1]" },
