@@ -247,6 +247,30 @@ static void work_attach(AttachJob *job)
         log_debug("macvtap '%s' stays", job->name);
 }
 
+/* A port that stays where it is keeps what the bridge has learned of it. */
+static bool replug(const AttachJob *job, Error **err)
+{
+    const BridgePortChange port = { .isolated = job->spec.is_isolated, .learning = -1, .unicast_flood = -1 };
+    LinkChange change = { .mtu = job->spec.mtu };
+    LinkInfo bridge, link;
+
+    if (!netlink_get_link(job->spec.bridge, &bridge, err) || !netlink_get_link(job->name, &link, err))
+        return false;
+    if (link.master != bridge.index) {
+        change.master = job->spec.bridge;
+        if (change.mtu == 0 && bridge.mtu != link.mtu)
+            change.mtu = bridge.mtu;
+        if (!netlink_change_link(job->name, &change, err))
+            return false;
+    }
+    return netlink_change_port(job->name, &port, err);
+}
+
+static void work_replug(AttachJob *job)
+{
+    job->ok = replug(job, &job->why);
+}
+
 static void work_detach(AttachJob *job)
 {
     job->ok = netlink_remove_link(job->name, &job->why);
@@ -307,6 +331,17 @@ bool link_limit(const char *name, bool is_macvtap, const BandwidthLimit *inbound
     const ShapingSpec shaping = shaping_of(name, is_macvtap, inbound, outbound);
 
     return shaping_change(&shaping, err);
+}
+
+bool link_replug(const char *name, const char *bridge, bool is_isolated, unsigned mtu, Error **err)
+{
+    const LinkSpec spec = { .bridge = bridge, .is_isolated = is_isolated, .mtu = mtu };
+    AttachJob *job = attach_job_new(&spec, name, work_replug);
+
+    if (!attach_run(job, err))
+        return false;
+    attach_job_free(job);
+    return true;
 }
 
 bool link_list_neighbours(GArray **ret_neighbours, Error **err)
