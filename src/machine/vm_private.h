@@ -272,8 +272,8 @@ const char *vm_interface_lower(const InterfaceDef *iface);
 MUST_CHECK bool vm_interface_check(const InterfaceDef *iface, Error **err);
 AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *iface, const char *path,
                                                Error **err);
-/* Starts the helper behind a user network; it ends with QEMU. */
-AWAITS MUST_CHECK bool vm_interface_start_passt(Vm *vm, const InterfaceDef *iface, Error **err);
+/* Starts the helper behind a user network; it ends when the other end of its line in @fds does. */
+AWAITS MUST_CHECK bool vm_interface_start_passt(const InterfaceDef *iface, PlanFds *fds, Error **err);
 /* Tells kernel and QEMU again what the live document says of an interface (vm_interface_update.c). */
 AWAITS MUST_CHECK bool vm_interface_restore(Vm *vm, const InterfaceDef *iface, Error **err);
 /* Tells QEMU, where cables are plugged in at first, which are not. */

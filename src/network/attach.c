@@ -62,9 +62,19 @@ static void attach_job_run(void *data)
     job->work(job);
 }
 
-static GPtrArray *copy_list(const XmlTable *table, const GPtrArray *list)
+static void free_ip(void *ip)
 {
-    GPtrArray *copy = list ? xml_list_new(table) : NULL;
+    xml_table_free(&interface_ip_table, ip);
+}
+
+static void free_route(void *route)
+{
+    xml_table_free(&network_route_table, route);
+}
+
+static GPtrArray *copy_list(const XmlTable *table, const GPtrArray *list, GDestroyNotify free_item)
+{
+    GPtrArray *copy = list ? g_ptr_array_new_with_free_func(free_item) : NULL;
 
     for (guint i = 0; list && i < list->len; i++)
         g_ptr_array_add(copy, xml_table_copy(table, g_ptr_array_index(list, i)));
@@ -79,8 +89,8 @@ static AttachJob *attach_job_new(const LinkSpec *spec, const char *name, void (*
     job->spec.bridge = g_strdup(spec->bridge);
     job->spec.lower = g_strdup(spec->lower);
     job->spec.tap_device = g_strdup(spec->tap_device);
-    job->spec.ips = copy_list(&interface_ip_table, spec->ips);
-    job->spec.routes = copy_list(&network_route_table, spec->routes);
+    job->spec.ips = copy_list(&interface_ip_table, spec->ips, free_ip);
+    job->spec.routes = copy_list(&network_route_table, spec->routes, free_route);
     if (spec->inbound) {
         job->inbound = *spec->inbound;
         job->spec.inbound = &job->inbound;
