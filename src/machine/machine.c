@@ -271,11 +271,19 @@ static void machine_notice_saves(Host *host)
     }
 }
 
-static bool machine_runs(Host *host, const Uuid *uuid)
+static bool machine_has_port(Host *host, const Uuid *owner, const Uuid *port)
 {
-    const Object *vm = registry_get_uuid(vm_registry(host), uuid);
+    const Object *vm = registry_get_uuid(vm_registry(host), owner);
+    char text[UUID_STRING_LEN];
 
-    return vm && vm->live;
+    uuid_format(port, text);
+    if (!vm || !vm->live)
+        return false;
+    for (DEF_EACH(InterfaceDef, iface, ((const DomainDef *)vm->live)->interfaces)) {
+        if (g_strcmp0(iface->port_id, text) == 0)
+            return true;
+    }
+    return false;
 }
 
 bool machine_load(Host *host, Error **err)
@@ -290,7 +298,7 @@ bool machine_load(Host *host, Error **err)
         return false;
     nodedev_load(host);
     host->machines->has_loaded = true;
-    network_forget_orphans(host, machine_runs);
+    network_forget_orphans(host, machine_has_port);
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;

@@ -3,12 +3,13 @@
 #define LOG_MODULE "interface"
 #include "machine/vm_interface.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "conf/domain_check.h"
 #include "machine/vm_edit.h"
 #include "machine/vm_query.h"
@@ -44,13 +45,15 @@ bool vm_interface_check(const InterfaceDef *iface, Error **err)
     return true;
 }
 
-/* Runs a program of the host to its end. */
-AWAITS static bool run_program(const char *const *argv, uint64_t timeout_ms, Error **err)
+/* Runs a program of the host to its end; @fd: what it inherits; NULL: nothing. */
+AWAITS static bool run_program(const char *const *argv, const int *fd, uint64_t timeout_ms, Error **err)
 {
     ProcessSpec spec = PROCESS_SPEC_INIT;
     g_auto(ProcessOutput) output = { 0 };
 
     spec.argv = argv;
+    spec.fds = fd;
+    spec.n_fds = fd != NULL;
     spec.new_session = true;
     if (!process_run(&spec, NULL, 0, SCRIPT_OUTPUT_MAX, timeout_ms, &output, err))
         return error_prefix(err, "'%s'", argv[0]);
@@ -65,7 +68,7 @@ bool vm_interface_run_script(Host *host, const InterfaceDef *iface, const char *
 {
     const char *const argv[] = { path, iface->target, NULL };
 
-    return run_program(argv, (uint64_t)host->config->hook_timeout_s * 1000, err);
+    return run_program(argv, NULL, (uint64_t)host->config->hook_timeout_s * 1000, err);
 }
 
 /* ---- passt ---- */
@@ -105,15 +108,12 @@ static void add_forward(GPtrArray *argv, const InterfaceForward *forward)
                g_string_free(ports, FALSE));
 }
 
-static GPtrArray *passt_argv(const InterfaceDef *iface, const char *program, const char *socket_path,
-                             const char *pid_path)
+static GPtrArray *passt_argv(const InterfaceDef *iface, const char *program, int fd)
 {
     GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
 
     g_ptr_array_add(argv, g_strdup(program));
-    g_ptr_array_add(argv, g_strdup("--one-off"));
-    add_option(argv, "--socket", g_strdup(socket_path));
-    add_option(argv, "--pid", g_strdup(pid_path));
+    add_option(argv, "--fd", g_strdup_printf("%d", fd));
     if (iface->backend_log)
         add_option(argv, "--log-file", g_strdup(iface->backend_log));
     if (iface->source)
@@ -131,13 +131,11 @@ static GPtrArray *passt_argv(const InterfaceDef *iface, const char *program, con
     return argv;
 }
 
-bool vm_interface_start_passt(Vm *vm, const InterfaceDef *iface, Error **err)
+bool vm_interface_start_passt(const InterfaceDef *iface, PlanFds *fds, Error **err)
 {
     g_autofree char *program = g_find_program_in_path("passt");
-    g_autofree char *socket_path = device_passt_socket(vm->run->lib_dir, iface->info.alias);
-    g_autofree char *pid_path = g_strconcat(socket_path, ".pid", NULL);
-    uid_t uid = 0;
-    gid_t gid = 0;
+    g_autofree char *name = device_passt_fd_name(iface->info.alias);
+    int line[2];
 
     if (!program) {
         error_set(err, ERROR_CONFIG_UNSUPPORTED, "the program 'passt' is not installed");
@@ -146,13 +144,12 @@ bool vm_interface_start_passt(Vm *vm, const InterfaceDef *iface, Error **err)
     if (iface->backend_hostname || iface->backend_fqdn)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "host names of guests (backend/@hostname, backend/@fqdn) need a newer passt");
-    g_autoptr(GPtrArray) argv = passt_argv(iface, program, socket_path, pid_path);
-    if (!run_program((const char *const *)argv->pdata, PASST_START_MS, err))
-        return false;
-    dac_get_owner(vm->host, vm->live, &uid, &gid);
-    if (geteuid() == 0 && lchown(socket_path, uid, gid) < 0)
-        return error_set_errno(err, errno, "cannot give '%s' to QEMU's user", socket_path);
-    return true;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line) < 0)
+        return error_set_errno(err, errno, "cannot make a line to passt");
+    AUTO_FD theirs = line[1];
+    plan_fds_add(fds, name, line[0]);
+    g_autoptr(GPtrArray) argv = passt_argv(iface, program, theirs);
+    return run_program((const char *const *)argv->pdata, &theirs, PASST_START_MS, err);
 }
 
 /* ---- cables ---- */

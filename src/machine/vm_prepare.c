@@ -438,12 +438,13 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "filterref is not supported for network interfaces of type %s",
                          enum_name(&interface_type_names, iface->type));
+    /* QEMU passes descriptors to a switch only through a socket that it has opened itself. */
     if (iface->type == INTERFACE_VHOST_USER)
-        return prepare_source(vm, iface->vhost_user, iface->info.alias, fds, err);
+        return true;
     if (iface->type == INTERFACE_VDPA)
         return prepare_vdpa(iface, fds, err);
     if (iface->backend == INTERFACE_BACKEND_PASST)
-        return vm_interface_start_passt(vm, iface, err);
+        return vm_interface_start_passt(iface, fds, err);
     if (!has_tap)
         return true;
     return (iface->type != INTERFACE_NETWORK || network_plug(vm->host, vm->name, &vm->uuid, iface, err)) &&

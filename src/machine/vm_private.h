@@ -58,6 +58,9 @@ void machine_rejoin_network(Host *host, const char *network);
 
 /* ---- a running QEMU ---- */
 
+/* Whether the guest has let go of a device that it was asked for. */
+typedef enum UnplugResult { UNPLUG_PENDING, UNPLUG_GONE, UNPLUG_REFUSED } UnplugResult;
+
 typedef struct VmConsole { /* an open console: at most one client */
     char *alias;
     Stream *stream; /* borrowed from the front end until its on_close */
@@ -94,6 +97,8 @@ typedef struct VmRun {
     bool unanswering;    /* after a restart: QEMU could not be reached, tried again in the background */
     Fiber *reconnecting; /* waits for its answer to that; NULL */
     WaitQueue changed;   /* woken by every QMP event and by the end of QEMU */
+    char *unplug_alias;  /* of a device that the job takes out; NULL */
+    UnplugResult unplug_result;
     MonitorJobStatus migration_state; /* told by MIGRATION events: none, active, completed or failed */
     bool dump_completed;              /* DUMP_COMPLETED seen */
     char *dump_error;
@@ -271,8 +276,10 @@ const char *vm_interface_lower(const InterfaceDef *iface);
 MUST_CHECK bool vm_interface_check(const InterfaceDef *iface, Error **err);
 AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *iface, const char *path,
                                                Error **err);
-/* Starts the helper behind a user network; it ends with QEMU. */
-AWAITS MUST_CHECK bool vm_interface_start_passt(Vm *vm, const InterfaceDef *iface, Error **err);
+/* Starts the helper behind a user network; it ends when the other end of its line in @fds does. */
+AWAITS MUST_CHECK bool vm_interface_start_passt(const InterfaceDef *iface, PlanFds *fds, Error **err);
+/* Tells kernel and QEMU again what the live document says of an interface (vm_interface_update.c). */
+AWAITS MUST_CHECK bool vm_interface_restore(Vm *vm, const InterfaceDef *iface, Error **err);
 /* Tells QEMU, where cables are plugged in at first, which are not. */
 AWAITS MUST_CHECK bool vm_interface_set_links(Vm *vm, Error **err);
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);

@@ -62,9 +62,19 @@ static void attach_job_run(void *data)
     job->work(job);
 }
 
-static GPtrArray *copy_list(const XmlTable *table, const GPtrArray *list)
+static void free_ip(void *ip)
 {
-    GPtrArray *copy = list ? xml_list_new(table) : NULL;
+    xml_table_free(&interface_ip_table, ip);
+}
+
+static void free_route(void *route)
+{
+    xml_table_free(&network_route_table, route);
+}
+
+static GPtrArray *copy_list(const XmlTable *table, const GPtrArray *list, GDestroyNotify free_item)
+{
+    GPtrArray *copy = list ? g_ptr_array_new_with_free_func(free_item) : NULL;
 
     for (guint i = 0; list && i < list->len; i++)
         g_ptr_array_add(copy, xml_table_copy(table, g_ptr_array_index(list, i)));
@@ -79,8 +89,8 @@ static AttachJob *attach_job_new(const LinkSpec *spec, const char *name, void (*
     job->spec.bridge = g_strdup(spec->bridge);
     job->spec.lower = g_strdup(spec->lower);
     job->spec.tap_device = g_strdup(spec->tap_device);
-    job->spec.ips = copy_list(&interface_ip_table, spec->ips);
-    job->spec.routes = copy_list(&network_route_table, spec->routes);
+    job->spec.ips = copy_list(&interface_ip_table, spec->ips, free_ip);
+    job->spec.routes = copy_list(&network_route_table, spec->routes, free_route);
     if (spec->inbound) {
         job->inbound = *spec->inbound;
         job->spec.inbound = &job->inbound;
@@ -247,6 +257,30 @@ static void work_attach(AttachJob *job)
         log_debug("macvtap '%s' stays", job->name);
 }
 
+/* A port that stays where it is keeps what the bridge has learned of it. */
+static bool replug(const AttachJob *job, Error **err)
+{
+    const BridgePortChange port = { .isolated = job->spec.is_isolated, .learning = -1, .unicast_flood = -1 };
+    LinkChange change = { .mtu = job->spec.mtu };
+    LinkInfo bridge, link;
+
+    if (!netlink_get_link(job->spec.bridge, &bridge, err) || !netlink_get_link(job->name, &link, err))
+        return false;
+    if (link.master != bridge.index) {
+        change.master = job->spec.bridge;
+        if (change.mtu == 0 && bridge.mtu != link.mtu)
+            change.mtu = bridge.mtu;
+        if (!netlink_change_link(job->name, &change, err))
+            return false;
+    }
+    return netlink_change_port(job->name, &port, err);
+}
+
+static void work_replug(AttachJob *job)
+{
+    job->ok = replug(job, &job->why);
+}
+
 static void work_detach(AttachJob *job)
 {
     job->ok = netlink_remove_link(job->name, &job->why);
@@ -307,6 +341,17 @@ bool link_limit(const char *name, bool is_macvtap, const BandwidthLimit *inbound
     const ShapingSpec shaping = shaping_of(name, is_macvtap, inbound, outbound);
 
     return shaping_change(&shaping, err);
+}
+
+bool link_replug(const char *name, const char *bridge, bool is_isolated, unsigned mtu, Error **err)
+{
+    const LinkSpec spec = { .bridge = bridge, .is_isolated = is_isolated, .mtu = mtu };
+    AttachJob *job = attach_job_new(&spec, name, work_replug);
+
+    if (!attach_run(job, err))
+        return false;
+    attach_job_free(job);
+    return true;
 }
 
 bool link_list_neighbours(GArray **ret_neighbours, Error **err)

@@ -31,6 +31,9 @@ AWAITS MUST_CHECK bool link_attach(const LinkSpec *spec, char **io_name, int *re
  * enters it. */
 AWAITS MUST_CHECK bool link_limit(const char *name, bool is_macvtap, const BandwidthLimit *inbound,
                                   const BandwidthLimit *outbound, Error **err);
+/* Plugs a tap into another bridge, or isolates it or not where it is. @mtu 0: as the bridge has it. */
+AWAITS MUST_CHECK bool link_replug(const char *name, const char *bridge, bool is_isolated, unsigned mtu,
+                                   Error **err);
 /* Who the host's neighbours are. *ret_neighbours owned: NeighbourInfo */
 AWAITS MUST_CHECK bool link_list_neighbours(GArray **ret_neighbours, Error **err);
 /* Removes a macvtap; one that is gone is no error. Failures are logged. */

@@ -12,7 +12,6 @@
 #include "base/loop.h"
 #include "conf/xml_internal.h"
 #include "core/object_store.h"
-#include "network/filter.h"
 #include "network/firewall.h"
 #include "network/network_private.h"
 #include "network/others.h"

@@ -677,7 +677,7 @@ void network_unplug(Host *host, InterfaceDef *iface)
         log_warning_error(err, object->name);
 }
 
-void network_forget_orphans(Host *host, bool (*runs)(Host *host, const Uuid *owner))
+void network_forget_orphans(Host *host, bool (*has)(Host *host, const Uuid *owner, const Uuid *port))
 {
     Object *object = NULL;
 
@@ -688,13 +688,13 @@ void network_forget_orphans(Host *host, bool (*runs)(Host *host, const Uuid *own
         for (guint i = network->ports->len; i-- > 0;) {
             const NetworkPortDef *port = g_ptr_array_index(network->ports, i);
             /* What others made is theirs. */
-            if (uuid_is_null(&port->owner_uuid) || runs(host, &port->owner_uuid))
+            if (uuid_is_null(&port->owner_uuid) || has(host, &port->owner_uuid, &port->uuid))
                 continue;
             g_autofree char *path = port_path(network, &port->uuid);
             lost_floor = lost_floor || port_floor(port);
             if (port->plug == PORT_PLUG_DIRECT)
                 link_detach_mac(port->dev, &port->mac);
-            log_info("a port of network '%s' is removed: its machine '%s' does not run", network->name,
+            log_info("a port of network '%s' is removed: its machine '%s' does not have it", network->name,
                      port->owner_name ? port->owner_name : "");
             g_ptr_array_remove_index(network->ports, i);
             if (!file_remove(path, NULL))

@@ -47,5 +47,5 @@ AWAITS MUST_CHECK bool network_replug(Host *host, const char *owner, const Uuid 
                                       InterfaceDef *iface, bool *ret_changed, Error **err);
 /* Takes it back; one that is gone is no error. Failures are logged. */
 AWAITS void network_unplug(Host *host, InterfaceDef *iface);
-/* After all machines are known: removes ports whose machine does not run, @runs says which do. */
-AWAITS void network_forget_orphans(Host *host, bool (*runs)(Host *host, const Uuid *owner));
+/* After all machines are known: removes ports that no running machine has; @has says which one has what. */
+AWAITS void network_forget_orphans(Host *host, bool (*has)(Host *host, const Uuid *owner, const Uuid *port));

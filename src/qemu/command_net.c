@@ -38,9 +38,9 @@ char *device_vdpa_fd_name(const char *alias)
     return g_strdup_printf("%s-vdpa", alias);
 }
 
-char *device_passt_socket(const char *lib_dir, const char *alias)
+char *device_passt_fd_name(const char *alias)
 {
-    return g_strdup_printf("%s/passt-%s.socket", lib_dir, alias);
+    return g_strdup_printf("%s-passt", alias);
 }
 
 unsigned qemu_interface_queues(const InterfaceDef *iface)
@@ -111,12 +111,19 @@ static void netdev_vdpa(const PlanContext *c, const InterfaceDef *iface, Json *n
 
 /* ---- user networks ---- */
 
-static void netdev_passt(const PlanContext *c, const InterfaceDef *iface, Json *netdev)
+static void netdev_passt(const PlanContext *c, const InterfaceDef *iface, Json *netdev, Plan *plan)
 {
-    g_autofree char *path = device_passt_socket(c->env->lib_dir ? c->env->lib_dir : "", iface->info.alias);
+    g_autofree char *name = device_passt_fd_name(iface->info.alias);
+    const bool has_fd = plan_fds_get(c->env->fds, name) >= 0;
+    Json *address = json_object();
 
+    prop_str(address, "type", has_fd ? "fd" : "unix");
+    if (has_fd)
+        json_object_set_new(address, "str", plan_descriptors(plan, name));
+    else
+        prop_str(address, "path", "passt.socket");
     prop_str(netdev, "type", "stream");
-    json_object_set_new(netdev, "addr", json_pack("{s:s, s:s}", "type", "unix", "path", path));
+    json_object_set_new(netdev, "addr", address);
     prop_bool(netdev, "server", false);
 }
 
@@ -183,7 +190,7 @@ static bool netdev_build(const PlanContext *c, const InterfaceDef *iface, Json *
     case INTERFACE_USER:
     case INTERFACE_INTERNAL:
         if (iface->backend == INTERFACE_BACKEND_PASST)
-            netdev_passt(c, iface, netdev);
+            netdev_passt(c, iface, netdev, plan);
         else if (!netdev_user(iface, netdev, err))
             return false;
         break;

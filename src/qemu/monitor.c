@@ -526,6 +526,24 @@ bool monitor_set_password(Qmp *qmp, const char *protocol, const char *password, 
                       timeout_ms, err);
 }
 
+bool monitor_list_devices(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_names, Error **err)
+{
+    AUTO_JSON list = NULL;
+    size_t i = 0;
+    Json *entry = NULL;
+
+    if (!monitor_ask_list(qmp, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"), timeout_ms,
+                          &list, err))
+        return false;
+    *ret_names = g_ptr_array_new_with_free_func(g_free);
+    json_array_foreach (list, i, entry) {
+        const char *name = json_get_str(entry, "name");
+        if (name)
+            g_ptr_array_add(*ret_names, g_strdup(name));
+    }
+    return true;
+}
+
 /* ---- network cards ---- */
 
 bool monitor_set_link(Qmp *qmp, const char *alias, bool up, uint64_t timeout_ms, Error **err)

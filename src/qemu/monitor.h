@@ -96,6 +96,10 @@ void monitor_welcome_clear(MonitorWelcome *welcome);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MonitorWelcome, monitor_welcome_clear)
 AWAITS MUST_CHECK bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
 
+/* Names of all devices that have one. Owned: of char *. */
+AWAITS MUST_CHECK bool monitor_list_devices(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_names,
+                                            Error **err);
+
 /* ---- network cards ---- */
 
 AWAITS MUST_CHECK bool monitor_set_link(Qmp *qmp, const char *alias, bool up, uint64_t timeout_ms,

@@ -11,6 +11,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_connect },
     { WIRE_PROGRAM_REMOTE, rpc_entries_console },
     { WIRE_PROGRAM_REMOTE, rpc_entries_define },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_device },
     { WIRE_PROGRAM_REMOTE, rpc_entries_domain },
     { WIRE_PROGRAM_REMOTE, rpc_entries_event },
     { WIRE_PROGRAM_REMOTE, rpc_entries_host },

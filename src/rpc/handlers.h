@@ -11,6 +11,7 @@ extern const RpcTable rpc_tables[];
 extern const RpcEntry rpc_entries_connect[];
 extern const RpcEntry rpc_entries_console[];
 extern const RpcEntry rpc_entries_define[];
+extern const RpcEntry rpc_entries_device[];
 extern const RpcEntry rpc_entries_domain[];
 extern const RpcEntry rpc_entries_event[];
 extern const RpcEntry rpc_entries_host[];
