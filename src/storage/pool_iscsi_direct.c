@@ -15,7 +15,6 @@
 #include "wire/wire_enums.h"
 
 #define TOOL_MS 60000
-#define WIPE_MS (24 * 3600 * 1000u)
 #define PACKAGE "libiscsi-bin"
 #define ISCSI_PORT 3260
 #define ENV_USER "LIBISCSI_CHAP_USERNAME="
@@ -176,57 +175,6 @@ AWAITS static bool iscsi_direct_scan(Pool *pool, PoolScan *scan, Error **err)
     return true;
 }
 
-/* The disk as QEMU's tools take it; owned. */
-static char *wipe_target(const PoolDef *def, const Volume *volume)
-{
-    const PoolHost *host = def->hosts->pdata[0];
-    g_autofree char *name = tool_escape(host->name), *initiator = tool_escape(def->initiator);
-    g_autofree char *target = tool_escape(((const PoolDevice *)def->devices->pdata[0])->path);
-    g_autofree char *user = def->auth ? tool_escape(def->auth->username) : NULL;
-    const bool is_ipv6 = strchr(host->name, ':') && host->name[0] != '[';
-
-    return g_strdup_printf("driver=raw,file.driver=iscsi,file.transport=tcp,file.portal=%s%s%s:%u,file."
-                           "target=%s,"
-                           "file.lun=%s,file.initiator-name=%s%s%s%s",
-                           is_ipv6 ? "[" : "", name, is_ipv6 ? "]" : "", host->port ? host->port : ISCSI_PORT,
-                           target, strrchr(volume->name, ':') + 1, initiator, user ? ",file.user=" : "",
-                           user ? user : "", user ? ",file.password-secret=s" : "");
-}
-
-/* Zeros from a node that has nothing else, by qemu-img. */
-AWAITS static bool iscsi_direct_wipe(Pool *pool, Volume *volume, int algorithm, Error **err)
-{
-    const PoolDef *def = pool_def(pool);
-    g_autoptr(GBytes) value = NULL;
-    gsize len = 0;
-
-    if (algorithm != VIR_STORAGE_VOL_WIPE_ALG_ZERO)
-        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "wiping algorithm %d not supported", algorithm);
-    if (!check_source(def, err) || (def->auth && !pool_auth_get_value(pool->host, def->auth, &value, err)))
-        return false;
-    const guchar *data = value ? g_bytes_get_data(value, &len) : NULL;
-    g_autofree char *password = g_base64_encode(data, len), *target = wipe_target(def, volume);
-    g_autofree char *zeros =
-        g_strdup_printf("driver=null-co,read-zeroes=on,size=%" PRIu64, volume->def->capacity.value);
-    const char *const argv[] = { "qemu-img",
-                                 "convert",
-                                 "-n",
-                                 "--object",
-                                 "secret,id=s,format=base64,file=/dev/stdin",
-                                 "--image-opts",
-                                 "--target-image-opts",
-                                 zeros,
-                                 target,
-                                 NULL };
-    const bool ok = storage_run_with(&(StorageRun){ .argv = argv,
-                                                    .package = "qemu-utils",
-                                                    .timeout_ms = WIPE_MS,
-                                                    .input = password },
-                                     NULL, NULL, err);
-    explicit_bzero(password, strlen(password));
-    return ok;
-}
-
 AWAITS static bool iscsi_direct_find_sources(Host *host, const PoolDef *spec, GString *xml, Error **err)
 {
     g_autofree char *out = NULL;
@@ -301,7 +249,6 @@ AWAITS static bool iscsi_direct_wipe(Pool *pool, Volume *volume, int algorithm, 
 
 const PoolBackend iscsi_direct_backend = {
     .scan = iscsi_direct_scan,
-    .wipe_volume = iscsi_direct_wipe,
     .find_sources = iscsi_direct_find_sources,
     .wipe_volume = iscsi_direct_wipe,
     .fill_source = iscsi_fill_source,
