@@ -225,9 +225,14 @@ bool vm_prepare_graphics(Vm *vm, Error **err)
 
 /* ---- character devices ---- */
 
-typedef enum CharOpenKind { CHAR_OPEN_FILE, CHAR_OPEN_LISTEN, CHAR_OPEN_CONNECT } CharOpenKind;
+typedef enum CharOpenKind {
+    CHAR_OPEN_FILE,
+    CHAR_OPEN_LISTEN,
+    CHAR_OPEN_CONNECT,
+    CHAR_OPEN_DEVICE
+} CharOpenKind;
 
-/* All three kinds lie where a document says, perhaps in a folder of somebody who has fewer rights than we. */
+/* All kinds lie where a document says, perhaps in a folder of somebody who has fewer rights than we. */
 typedef struct OpenJob {
     CharOpenKind kind;
     char *path;
@@ -245,6 +250,21 @@ static int open_connect(const char *path, Error **err)
         error_set_errno(err, errno, "Failed to connect to '%s'", path);
     else if (trail_check(&trail, path, err))
         return socket_connect_found(trail.fd, path, err);
+    return -1;
+}
+
+/* Of the host's, such as /dev/vhost-vdpa-0. */
+static int open_device(const char *path, Error **err)
+{
+    AUTO_FD fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || fcntl(fd, F_SETFL, O_RDWR) < 0)
+        error_set_errno(err, errno, "Unable to open '%s'", path);
+    else if (!S_ISCHR(st.st_mode))
+        error_set(err, ERROR_CONFIG_UNSUPPORTED, "'%s' is no device", path);
+    else
+        return fd_steal(&fd);
     return -1;
 }
 
@@ -273,6 +293,9 @@ static bool open_job_run(void *data, Error **err)
         break;
     case CHAR_OPEN_CONNECT:
         job->fd = open_connect(job->path, err);
+        break;
+    case CHAR_OPEN_DEVICE:
+        job->fd = open_device(job->path, err);
         break;
     }
     return job->fd >= 0;
@@ -364,13 +387,13 @@ static bool interface_wants_vhost(const Vm *vm, const InterfaceDef *iface)
            g_str_has_prefix(iface->model, "virtio");
 }
 
-static bool prepare_vdpa(const InterfaceDef *iface, PlanFds *fds, Error **err)
+AWAITS static bool prepare_vdpa(Vm *vm, const InterfaceDef *iface, PlanFds *fds, Error **err)
 {
     g_autofree char *name = device_vdpa_fd_name(iface->info.alias);
-    const int fd = open(iface->source, O_RDWR | O_CLOEXEC);
+    int fd = -1;
 
-    if (fd < 0)
-        return error_set_errno(err, errno, "Unable to open '%s' for vdpa device", iface->source);
+    if (!char_open(vm, CHAR_OPEN_DEVICE, iface->source, false, &fd, err))
+        return error_prefix(err, "vDPA device");
     plan_fds_add(fds, name, fd);
     return true;
 }
@@ -412,13 +435,14 @@ AWAITS static bool prepare_taps(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error
     }
     for (unsigned i = 0; i < n_queues && interface_wants_vhost(vm, iface); i++) {
         g_autofree char *name = device_vhost_fd_name(iface->info.alias, i);
-        const int vhost = open(vhost_path, O_RDWR | O_CLOEXEC);
-        if (vhost >= 0)
+        g_autoptr(Error) why = NULL;
+        int vhost = -1;
+        if (char_open(vm, CHAR_OPEN_DEVICE, vhost_path, false, &vhost, &why))
             plan_fds_add(fds, name, vhost);
         else if (iface->driver == INTERFACE_DRIVER_VHOST || iface->backend_vhost)
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "vhost-net was requested for an interface, but is unavailable: %s: %s",
-                             vhost_path, g_strerror(errno));
+                             "vhost-net was requested for an interface, but is unavailable: %s",
+                             error_message(why));
     }
     return switch_join(iface, &vm->uuid, err) &&
            (!iface->filter || filter_bind(vm->host, vm->name, &vm->uuid, iface, err));
@@ -442,7 +466,7 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
     if (iface->type == INTERFACE_VHOST_USER)
         return true;
     if (iface->type == INTERFACE_VDPA)
-        return prepare_vdpa(iface, fds, err);
+        return prepare_vdpa(vm, iface, fds, err);
     if (iface->backend == INTERFACE_BACKEND_PASST)
         return vm_interface_start_passt(iface, fds, err);
     if (!has_tap)

@@ -168,7 +168,8 @@ def test_cards_without_a_cable_and_what_this_host_lacks(host):
     check("netdev" not in argument(host, "-device", "virtio-net"), "nothing is behind the card")
     contains(interfaces(dom)[0], "<interface type='null'>")
     for number, (xml, code, text) in enumerate((
-            (nic("vdpa", "<source dev='/dev/vhost-vdpa-7'/>"), libvirt.VIR_ERR_SYSTEM_ERROR, "Unable to open '/dev/vhost-vdpa-7' for vdpa device"),
+            (nic("vdpa", "<source dev='/dev/vhost-vdpa-7'/>"), libvirt.VIR_ERR_SYSTEM_ERROR, "Unable to open '/dev/vhost-vdpa-7'"),
+            (nic("vdpa", "<source dev='/etc/hostname'/>"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "'/etc/hostname' is no device"),
             (nic("hostdev", "<source><address type='pci' domain='0' bus='5' slot='16' function='1'/></source>", more=" managed='yes'"),
              libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "interface[1]/@type"),
             (nic("user", model="igb"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "igb"),
