@@ -242,7 +242,7 @@ static void prop_disk_limits(Json *device, const DiskDef *disk)
 {
     prop_some(device, "logical_block_size", disk->logical_block_size);
     prop_some(device, "physical_block_size", disk->physical_block_size);
-    prop_some(device, "discard_granularity", disk->discard_granularity);
+    prop_opt(device, "discard_granularity", disk->discard_granularity);
     if (disk->wwn)
         prop_uint(device, "wwn", g_ascii_strtoull(disk->wwn, NULL, 16));
     prop_some(device, "rotation_rate", disk->rotation_rate);
