@@ -107,8 +107,8 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, const
     prop_str(node, "node-name", name);
     prop_bool(node, "read-only", readonly);
     prop_enum(node, "discard", &disk_discard_names, disk->discard);
-    if (is_top)
-        prop_enum(node, "detect-zeroes", &disk_detect_zeroes_names, disk->detect_zeroes);
+    /* Of every layer: a block job may write into any of them. */
+    prop_enum(node, "detect-zeroes", &disk_detect_zeroes_names, disk->detect_zeroes);
     prop_cache(node, disk);
     prop_format_options(node, disk, source, storage);
     if (source->backing && !storage_is_empty(source->backing)) {
