@@ -129,8 +129,9 @@ static char *mount_options(const PoolDef *def)
 
     if (def->type == POOL_TYPE_NETFS && def->format == NETFS_GLUSTERFS)
         g_string_append(options, ",direct-io-mode=1");
+    /* Locks are mandatory there: what QEMU locks in an image it could not write either. */
     if (def->type == POOL_TYPE_NETFS && def->format == NETFS_CIFS)
-        g_string_append(options, ",guest");
+        g_string_append(options, ",guest,nobrl");
     if (def->type == POOL_TYPE_NETFS && def->protocol_version)
         g_string_append_printf(options, ",nfsvers=%s", def->protocol_version);
     for (unsigned i = 0; def->mount_options && i < def->mount_options->len; i++)
