@@ -90,6 +90,7 @@ def test_names(host):
     network = host.network("<network><name>quiet</name><forward mode='nat'/><bridge name='virbr60' stp='off'/><dns enable='no'/>"
                            "<ip address='192.168.60.1' netmask='255.255.255.0'><dhcp><range start='192.168.60.10' "
                            "end='192.168.60.99'/></dhcp></ip></network>")
+    guest = host.station("virbr60", MAC)
     check(guest.lease().get("ip"), "addresses are given")
     check(":53 " not in run(["ss", "-lun"]).out, "nobody answers questions for names")
     os.kill(int((server.folder / "pid").read_text()), 9)
