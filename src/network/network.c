@@ -14,6 +14,7 @@
 #include "core/object_store.h"
 #include "network/firewall.h"
 #include "network/network_private.h"
+#include "network/others.h"
 #include "wire/wire_enums.h"
 
 #define BRIDGES_MAX 10000
@@ -205,7 +206,8 @@ AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **e
         return true;
     if (!network_bridge_up(network->host, def, err))
         return false;
-    if (network_apply_rules(network, def, true, err) && network_start_dnsmasq(network, def, err)) {
+    if (others_enter_zone(def, err) && network_apply_rules(network, def, true, err) &&
+        network_start_dnsmasq(network, def, err)) {
         network_open_others(network, def);
         network_register_names(network, def);
         return true;

@@ -125,7 +125,7 @@ static GPtrArray **host_list(Update *update, Error **err)
               "parent");
         return NULL;
     }
-    return &dhcp_of(ip)->hosts;
+    return lends_alone(update, ip, err) ? &dhcp_of(ip)->hosts : NULL;
 }
 
 static bool same_mac(const char *a, const char *b)

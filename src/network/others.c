@@ -492,29 +492,41 @@ bool others_read(Json **ret_ruleset, Error **err)
     return true;
 }
 
-/* firewalld keeps its rules itself: its tool puts the bridge into a zone that lets guests through. */
-AWAITS static bool ask_firewalld(const NetworkDef *def)
+/* firewalld keeps its rules itself: its tool puts the bridge into a zone. */
+AWAITS static bool ask_firewalld(const NetworkDef *def, const char *option, Error **err)
 {
     g_autofree char *zone = g_strdup_printf("--zone=%s", def->zone ? def->zone : "trusted");
-    g_autofree char *interface = g_strdup_printf("--change-interface=%s", def->bridge);
-    g_autoptr(Error) err = NULL;
+    g_autofree char *interface = g_strdup_printf("%s=%s", option, def->bridge);
 
-    if (!program_is_there("firewall-cmd"))
-        return false;
-    if (program_run("firewall-cmd", "firewalld", PROGRAM_ARGS(zone, interface), NULL, NULL, &err))
+    return program_run("firewall-cmd", "firewalld", PROGRAM_ARGS(zone, interface), NULL, NULL, err);
+}
+
+bool others_enter_zone(const NetworkDef *def, Error **err)
+{
+    if (!def->zone)
         return true;
-    log_warning_error(err, def->name);
-    return false;
+    if (!program_is_there("firewall-cmd") ||
+        !program_run("firewall-cmd", "firewalld", PROGRAM_ARGS("--state"), NULL, NULL, NULL)) {
+        error_set(err, ERROR_INTERNAL, "zone %s requested for network %s but firewalld is not active",
+                  def->zone, def->name);
+        return error_hint(err, "start firewalld, or remove the zone from the network's <bridge>");
+    }
+    return ask_firewalld(def, "--change-interface", err);
 }
 
 AWAITS static bool let_through(const NetworkDef *def, const OtherFinding *finding)
 {
     g_autoptr(Error) err = NULL;
 
-    if (g_strcmp0(finding->owner, "firewalld") == 0)
-        return ask_firewalld(def);
-    if (!finding->script)
+    if (!finding->script &&
+        (g_strcmp0(finding->owner, "firewalld") != 0 || !program_is_there("firewall-cmd")))
         return false;
+    if (!finding->script) {
+        if (ask_firewalld(def, "--change-interface", &err))
+            return true;
+        log_warning_error(err, def->name);
+        return false;
+    }
     if (program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), finding->script, NULL, &err)) {
         log_info("network '%s': %s drops %s: rules were added to the place that %s has for them", def->name,
                  finding->chain, finding->what, finding->owner);
@@ -553,5 +565,8 @@ bool others_forget(const Json *ruleset, const NetworkDef *def)
 
     if (script && !program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), script, NULL, &err))
         log_warning_error(err, def->name);
+    /* It may never have been in a zone: then there is nothing to take back. */
+    if (program_is_there("firewall-cmd") && !ask_firewalld(def, "--remove-interface", NULL))
+        log_debug("network '%s': its bridge was in no zone of firewalld", def->name);
     return script != NULL;
 }

@@ -31,3 +31,6 @@ AWAITS MUST_CHECK bool others_read(Json **ret_ruleset, Error **err);
 AWAITS bool others_let_through(const Json *ruleset, const NetworkDef *def, GPtrArray **ret_findings);
 /* Takes them away again; likewise. */
 AWAITS bool others_forget(const Json *ruleset, const NetworkDef *def);
+/* Puts the bridge into the zone that the document names; nothing if it names none.
+ * ERROR_INTERNAL: there is no firewalld, or what it says */
+AWAITS MUST_CHECK bool others_enter_zone(const NetworkDef *def, Error **err);
