@@ -110,11 +110,11 @@ static char *lease_text(const NetworkLease *lease)
 
     if (!lease)
         return g_strdup("");
-    if (lease->expiry == 0)
+    if (lease->expiry.value == 0)
         return g_strdup(",infinite");
     if (lease->unit == LEASE_UNIT_SECONDS)
-        return g_strdup_printf(",%" G_GUINT64_FORMAT, lease->expiry);
-    return g_strdup_printf(",%" G_GUINT64_FORMAT "%c", lease->expiry, letters[lease->unit]);
+        return g_strdup_printf(",%u", lease->expiry.value);
+    return g_strdup_printf(",%u%c", lease->expiry.value, letters[lease->unit]);
 }
 
 static void put_dns(Lines *lines, const NetworkDef *def)

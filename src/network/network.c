@@ -62,7 +62,8 @@ static bool network_complete_hook(Host *host, void *new_def, bool trusted, Error
 {
     NetworkDef *def = new_def;
 
-    if (!network_def_complete(def, err) || (!trusted && !network_pool_check(def, err)))
+    if (!network_def_complete(def, err) ||
+        (!trusted && (!network_def_validate(def, err) || !network_pool_check(def, err))))
         return false;
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return true;
@@ -205,8 +206,8 @@ AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **e
         return network_shape(network, def, err);
     if (!network_bridge_up(network->host, def, err))
         return false;
-    if (network_shape(network, def, err) && network_apply_rules(network, def, true, err) &&
-        network_start_dnsmasq(network, def, err)) {
+    if (others_enter_zone(def, err) && network_shape(network, def, err) &&
+        network_apply_rules(network, def, true, err) && network_start_dnsmasq(network, def, err)) {
         network_open_others(network, def);
         network_register_names(network, def);
         return true;
@@ -238,7 +239,7 @@ AWAITS static void network_down(Network *network, const NetworkDef *def)
         return;
     network_unregister_names(network, def);
     network_stop_dnsmasq(network);
-    others_forget(def);
+    network_close_others(network, def);
     if (!firewall_remove(def, &err))
         log_warning_error(err, network->name);
     g_clear_pointer(&network->rules, g_free);
@@ -613,6 +614,7 @@ static void network_room_close(Host *host)
     sd_event_source_disable_unref(host->networks->watch);
     sd_event_source_disable_unref(host->networks->leases);
     wait_queue_clear(&host->networks->hosts_turn);
+    json_decref(host->networks->others);
     g_clear_pointer(&host->networks, g_free); /* the networks are gone: network_free_hook() */
 }
 
