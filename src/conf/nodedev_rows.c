@@ -257,7 +257,8 @@ static const XmlRow capability_rows[] = {
     /* pci, scsi_host, scsi_target, storage, css, ap_matrix */
     PARTS(IN(BIT(NODEDEV_PCI) | BIT(NODEDEV_SCSI_HOST) | BIT(NODEDEV_SCSI_TARGET) | BIT(NODEDEV_STORAGE) |
              BIT(NODEDEV_AP_MATRIX))),
-    CHILD("size", NodeDeviceDef, size_bytes, STORAGE, .show = has_size, .max = UINT64_MAX, .doc = "bytes"),
+    CHILD("size", NodeDeviceDef, size_bytes, STORAGE, .show = has_size, .bad_code = ERROR_INTERNAL,
+          .max = UINT64_MAX, .doc = "bytes"),
     CHILD("logical_block_size", NodeDeviceDef, block_bytes, STORAGE, .max = UINT64_MAX, .doc = "bytes"),
     CHILD("num_blocks", NodeDeviceDef, n_blocks, STORAGE, .max = UINT64_MAX, .doc = "how many blocks"),
     /* pci again */

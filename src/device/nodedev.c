@@ -153,10 +153,7 @@ static void look_job_run(void *data)
             g_ptr_array_add(job->found, sysdev_read(job->root, g_ptr_array_index(job->paths, i)));
         return;
     }
-    g_autoptr(GPtrArray) all = sysdev_scan(job->root);
-    job->found = g_ptr_array_new();
-    for (guint i = 0; i < all->len; i++)
-        g_ptr_array_add(job->found, g_steal_pointer(&g_ptr_array_index(all, i)));
+    job->found = sysdev_scan(job->root);
 }
 
 /* @paths owned; NULL: all. *ret_job: look_job_free() */

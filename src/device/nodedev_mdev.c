@@ -265,6 +265,12 @@ AWAITS static bool read_document(Host *host, const char *xml, unsigned flags, co
                          (const char *)root->name);
     if (!xml_table_read(&nodedev_table, &reader, root, &def, err))
         return false;
+    const NodedevCap cap = ((const NodeDeviceDef *)def)->cap;
+    if (cap == NODEDEV_SCSI_GENERIC || cap == NODEDEV_VDPA) {
+        xml_table_free(&nodedev_table, def);
+        return error_set(err, ERROR_INTERNAL, "a device of type '%s' cannot be described by a client",
+                         enum_name(&nodedev_cap_names, cap));
+    }
     *ret_def = def;
     return true;
 }
@@ -556,8 +562,11 @@ bool nodedev_undefine(Object *device, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
 
-    return job_begin(device, JOB_MODIFY, caller, &job, err) && object_require_listed(device, err) &&
-           require_mdev(device, ERROR_CONFIG_UNSUPPORTED, err) &&
+    if (!job_begin(device, JOB_MODIFY, caller, &job, err) || !object_require_listed(device, err))
+        return false;
+    if (!nodedev_is_persistent(device))
+        return error_set(err, ERROR_INVALID_STATE, "Node device '%s' is not defined", device->name);
+    return require_mdev(device, ERROR_CONFIG_UNSUPPORTED, err) &&
            object_require_config(device, "undefine", err) && call_mdevctl(device, "undefine", NULL, err);
 }
 

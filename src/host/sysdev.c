@@ -914,7 +914,7 @@ static char *resolve(const char *root, const char *directory, const char *name)
 
 GPtrArray *sysdev_scan(const char *root)
 {
-    GPtrArray *found = xml_list_new(&nodedev_table);
+    GPtrArray *found = g_ptr_array_new();
 
     g_ptr_array_add(found, sysdev_read_computer(root));
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {

@@ -220,6 +220,7 @@ static HostifInfo *info_new(const char *name, const LinkInfo *link)
     if (link)
         mac_format(&link->mac, info->mac);
     info->is_active = link && link->operstate == OPER_UP;
+    info->is_down = !link || link->operstate == OPER_DOWN;
     return info;
 }
 
