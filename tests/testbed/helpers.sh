@@ -119,3 +119,14 @@ CONF
     ceph auth get-or-create client.lodge mon 'profile rbd' osd 'profile rbd'
     ceph auth get-key client.lodge >/tmp/ceph/key
 }
+
+# The PCI device with these numbers: its address, its name for virsh, the driver that has it.
+testbed-address() {
+    lspci -Dn -d "$1" | cut -d' ' -f1 | head -1
+}
+testbed-device() {
+    echo "pci_$(testbed-address "$1" | tr :. __)"
+}
+testbed-driver() {
+    basename "$(readlink "/sys/bus/pci/devices/$(testbed-address "$1")/driver")"
+}
