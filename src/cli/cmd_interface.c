@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "cli/class.h"
@@ -221,6 +222,8 @@ static bool ask_user(Cli *cli, const char *question)
 
     cli_say(cli, "%s [y/N] ", question);
     fflush(cli->out);
+    /* The connection is kept alive meanwhile. Without a deadline: it is the daemon that waits no longer. */
+    (void)!fiber_wait_fd(STDIN_FILENO, EPOLLIN, FIBER_NO_DEADLINE, NULL, NULL);
     return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }
 

@@ -283,7 +283,6 @@ bool machine_load(Host *host, Error **err)
     if (!machine_load_statuses(host, err))
         return false;
     network_forget_orphans(host, machine_runs);
-    nodedev_load(host);
     host->machines->has_loaded = true;
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
@@ -368,6 +367,7 @@ static void machine_autostart_fiber(void *arg)
 
 void machine_autostart(Host *host)
 {
+    nodedev_load(host);
     host_spawn(host, "autostart", machine_autostart_fiber, host);
 }
 

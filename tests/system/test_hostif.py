@@ -86,6 +86,7 @@ def test_life_of_a_bridge_without_a_manager(host):
 
 @ONLY
 def test_bridge_and_unbridge(host):
+    """rows: interface-18"""
     uplink()
     ip("addr", "add", "192.0.2.1/24", "dev", "up0")
     contains(host.ok("iface-bridge", "up0", "br9", "--no-stp"), "Created bridge br9 with attached device up0",
@@ -309,7 +310,6 @@ def on(name):
 
 @ONLY
 def test_the_host_moves_to_a_bridge(host):
-    """rows: interface-18"""
     other = neighbour(host)
     equal(state(), on("up0"))
     plan = json.loads(host.lodge_ok("-o", "json", "net", "bridge-host", "up0", "--dry-run"))
@@ -375,3 +375,21 @@ def test_what_cannot_be_a_port(host):
         contains(host.lodge("net-bridge-host", *words, "--yes").err, says)
     ip("link", "set", "up0", "master", "br7")
     contains(host.lodge("net-bridge-host", "up0", "--yes").err, "part of another interface")
+
+
+@ONLY
+def test_names_of_clients_stay_inside_their_folders(host):
+    from lodgetest.wire import Wire, WireError
+    victim = host.write("etc/victim", "")
+    host.write("etc/network/interfaces", "auto lo\n")
+    host.path("etc/network/interfaces.d").mkdir()
+    wire = Wire(host.daemon.socket).open()
+    for call, more in (("interface_undefine", {}), ("interface_create", {"flags": 0}), ("interface_destroy", {"flags": 0})):
+        for name in ("../../victim", "-x", "a\nb", ""):
+            try:
+                wire.call(call, iface={"name": name, "mac": ""}, **more)
+                fail(f"{call} {name!r} was done")
+            except WireError as error:
+                equal(error.code, libvirt.VIR_ERR_NO_INTERFACE)
+    wire.close()
+    check(victim.exists(), "what lies elsewhere stays")
