@@ -105,34 +105,15 @@ void paths_free(Paths *paths)
 {
     if (!paths)
         return;
-    char *strings[] = { paths->root,
-                        paths->etc,
-                        paths->etc_qemu,
-                        paths->autostart,
-                        paths->hooks,
-                        paths->lib_qemu,
-                        paths->images,
-                        paths->save,
-                        paths->nvram,
-                        paths->dump,
-                        paths->snapshot,
-                        paths->checkpoint,
-                        paths->channel_target,
-                        paths->run,
-                        paths->run_qemu,
-                        paths->log_qemu,
-                        paths->cache,
-                        paths->host_root,
-                        paths->interfaces,
-                        paths->interface_backup,
-                        paths->secrets,
-                        paths->storage,
-                        paths->run_storage,
-                        paths->storage_autostart,
-                        paths->run_network,
-                        paths->dnsmasq,
-                        paths->networks,
-                        paths->networks_autostart };
+    char *strings[] = {
+        paths->root,           paths->etc,       paths->etc_qemu,    paths->autostart,
+        paths->hooks,          paths->lib_qemu,  paths->images,      paths->save,
+        paths->nvram,          paths->dump,      paths->snapshot,    paths->checkpoint,
+        paths->channel_target, paths->run,       paths->run_qemu,    paths->log_qemu,
+        paths->cache,          paths->host_root, paths->interfaces,  paths->interface_backup,
+        paths->secrets,        paths->storage,   paths->run_storage, paths->storage_autostart,
+        paths->run_network,    paths->dnsmasq,   paths->networks,    paths->networks_autostart
+    };
     for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
         g_free(strings[i]);
     g_free(paths);

@@ -300,7 +300,7 @@ Object *nodedev_look_at(Host *host, const char *path, Error **err)
 
 bool nodedev_wait(Host *host, Error **err)
 {
-    if (!host->nodedevs->is_known)
+    if (!host->nodedevs->is_known && !host->nodedevs->is_looking)
         nodedev_note_all(host); /* again, if that failed */
     while (!host->nodedevs->is_known && host->nodedevs->is_looking) {
         if (!wait_queue_wait(&host->nodedevs->known, WAIT_MS, err))

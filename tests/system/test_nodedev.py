@@ -37,6 +37,9 @@ def test_what_there_is(host):
     equal(host.ok("nodedev-list", "--cap", "system").split(), ["computer"])
     equal(host.ok("nodedev-list", "--inactive").split(), [])
     contains(host.ok("nodedev-list", "--tree"), "computer\n  |\n  +- ")
+    if not host.is_reference:
+        for words in (["--tree"], ["--cap", "pci,net"]):
+            equal(host.lodge_ok("nodedev-list", *words).split("\n"), host.ok("nodedev-list", *words)[:-1].split("\n"))
     lo = host.conn.nodeDeviceLookupByName("net_lo_00_00_00_00_00_00")
     equal((lo.parent(), lo.numOfCaps(), lo.listCaps(), lo.isActive(), lo.isPersistent()), ("computer", 1, ["net"], 1, 0))
     contains(lo.XMLDesc(), "<interface>lo</interface>", "<address>00:00:00:00:00:00</address>", "<capability type='80203'/>")
