@@ -4,8 +4,12 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
 import pathlib
+import random
 import re
 import shutil
+import socket
+import subprocess
+import time
 
 import libvirt
 from lodgetest.host import *
@@ -393,3 +397,50 @@ def test_names_of_clients_stay_inside_their_folders(host):
                 equal(error.code, libvirt.VIR_ERR_NO_INTERFACE)
     wire.close()
     check(victim.exists(), "what lies elsewhere stays")
+
+
+@ONLY
+def test_connections_outlive_the_move(host):
+    """One that somebody has over the interface goes on, there and back."""
+    other = neighbour(host)
+    listener = socket.create_server(("10.77.0.1", 5000))
+    talker = subprocess.Popen(["nsenter", "-t", str(other.process.pid), "-n", "busybox", "nc", "10.77.0.1", "5000"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    connection, _ = listener.accept()
+    connection.settimeout(20 * SLOWNESS)
+
+    def both_ways(word):
+        talker.stdin.write(word)
+        talker.stdin.flush()
+        equal(connection.recv(len(word)), word)
+        connection.sendall(word)
+        equal(talker.stdout.read(len(word)), word)
+
+    try:
+        both_ways(b"before")
+        host.lodge_ok("net-bridge-host", "up0", "--yes")
+        both_ways(b"on the bridge")
+        host.lodge_ok("net-bridge-host", "--revert")
+        both_ways(b"back again")
+    finally:
+        talker.kill()
+        talker.wait()
+        connection.close()
+        listener.close()
+
+
+@ONLY
+def test_killed_at_any_moment(host):
+    """kill -9 while the host moves: the next daemon finds what there is to take back."""
+    neighbour(host)
+    chance = random.Random(7)
+    for turn in range(6):
+        client = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, "net-bridge-host", "up0", "--yes", "--timeout", "1"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        note = host.path("run/libvirt/network/bridge-host.json")
+        wait_until(lambda: note.exists() or client.poll() is not None, "it begins")
+        time.sleep(chance.uniform(0, 0.02))  # the moment, not a wait for something
+        host.kill_daemon()
+        client.wait(30)
+        host.start_daemon()
+        wait_until(lambda: state() == on("up0") and not note.exists(), f"turn {turn}: all is back", timeout=30)
