@@ -508,7 +508,7 @@ bool nodedev_destroy(Object *device, const Caller *caller, Error **err)
     if (!write_job_do(work, err))
         return error_prefix(err, "removing %s", device->name);
     log_info("node device '%s' destroyed by %s", device->name, caller_describe(caller));
-    g_autoptr(Object) left = nodedev_look_at(host, path, NULL);
+    g_autoptr(Object) left G_GNUC_UNUSED = nodedev_look_at(host, path, NULL);
     return true;
 }
 
@@ -585,7 +585,7 @@ bool nodedev_start(Object *device, const Caller *caller, Error **err)
     if (!parent || !parent->live)
         return true; /* the kernel tells of it */
     g_autofree char *path = g_strconcat(nodedev_def(parent)->path, "/", def->mdev_uuid, NULL);
-    g_autoptr(Object) now = nodedev_look_at(device->host, path, NULL);
+    g_autoptr(Object) now G_GNUC_UNUSED = nodedev_look_at(device->host, path, NULL);
     return true;
 }
 
