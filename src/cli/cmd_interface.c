@@ -1,5 +1,5 @@
-/* Bridges of the host: made of an interface and back, by its definitions; or of the interface that this very
- * connection may go over, with a way back. */
+/* Virtual functions of cards; bridges of the host: made of an interface and back, by its definitions; or of
+ * the interface that this very connection may go over, with a way back. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 #include <string.h>
@@ -299,12 +299,45 @@ static bool host_run(Cli *cli, const CliArgs *args, Error **err)
                                                                          : revert(cli, err);
 }
 
+/* ---- nodedev-functions ---- */
+
+static const CliOption functions_options[] = {
+    OPT(CLI_STRING, "device", "name of the device", .class = &class_nodedev, .flags = CLI_REQUIRED),
+    OPT(CLI_INT, "count", "how many it is to have", .flags = CLI_REQUIRED),
+    { 0 },
+};
+
+static bool functions_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    const char *name = args_get(args, "device");
+    int64_t count = 0;
+
+    if (!args_get_int(args, "count", 0, 65536, &count, err))
+        return false;
+    /* An address stands in each document of a PCI device; the daemon goes by the name. */
+    g_autofree char *xml = g_strdup_printf("<device><capability "
+                                           "type='pci'><domain>0</domain><bus>0</bus><slot>0</"
+                                           "slot><function>0</function><product id='0'/>"
+                                           "<vendor id='0'/><capability type='virt_functions' count='%" PRId64
+                                           "'/></capability></device>",
+                                           count);
+    WireNodeDeviceUpdateArgs call = { .name = (char *)name, .xml = xml, .flags = 1 };
+    cli_doing(cli, "Failed to make virtual functions of device %s", name);
+    if (!cli_call(cli, PROC_NODE_DEVICE_UPDATE, &call, NULL, err))
+        return false;
+    cli_message(cli, "Device %s has %" PRId64 " virtual functions", name, count);
+    return true;
+}
+
 const CliCommand commands_interface[] = {
     COMMAND("iface-bridge", GROUP_INTERFACE, "make a bridge over an interface of the host", bridge_options,
             bridge_run, .class = NULL),
     COMMAND("iface-unbridge", GROUP_INTERFACE,
             "give a bridge's only port its addresses, and remove the bridge", unbridge_options, unbridge_run,
             .class = NULL),
+    COMMAND("nodedev-functions", GROUP_NODEDEV,
+            "let a card have so many virtual functions (SR-IOV), until the next boot", functions_options,
+            functions_run, .class = NULL),
     COMMAND("net-bridge-host", GROUP_NETWORK, "move the host's addresses to a new bridge, with a way back",
             host_options, host_run, .exclusive = "confirm revert; interface confirm; interface revert",
             .json = "{\"interface\": string, \"bridge\": string, \"manager\": string, \"confirm_s\": number, "

@@ -99,6 +99,8 @@ const XmlTable nodedev_part_table =
                     .bad_code = ERROR_INTERNAL, .doc = "what it can do"),
                ATTR("maxCount", NodedevCapPart, max_count, PART(BIT(PART_VIRT_FUNCTIONS)), .max = UINT32_MAX,
                     .doc = "most virtual functions"),
+               ATTR("count", NodedevCapPart, count, PART(BIT(PART_VIRT_FUNCTIONS)), .max = 65536,
+                    .doc = "how many virtual functions there are to be"),
                LIST("address", NodedevCapPart, addresses, &nodedev_address_table,
                     PART(BIT(PART_PHYS_FUNCTION) | BIT(PART_VIRT_FUNCTIONS)), .doc = "of a function"),
                LIST("type", NodedevCapPart, mdev_types, &nodedev_mdev_type_table, PART(BIT(PART_MDEV_TYPES)),

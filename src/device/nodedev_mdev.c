@@ -637,6 +637,20 @@ AWAITS static bool update_live(Object *device, const NodeDeviceDef *def, Error *
     return true;
 }
 
+/* Of a PCI device only the number of its virtual functions can change. */
+AWAITS static bool update_functions(Object *device, const NodeDeviceDef *def, unsigned flags,
+                                    const Caller *caller, Error **err)
+{
+    const NodedevCapPart *part = nodedev_find_part(def, PART_VIRT_FUNCTIONS);
+
+    if (flags & UPDATE_CONFIG)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "a PCI device has no definition");
+    if (!part || !part->count.is_set)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "only the 'count' of its 'virt_functions' can change");
+    return nodedev_set_functions(device, part->count.value, caller, err);
+}
+
 static bool check_update(const Object *device, const NodeDeviceDef *def, Error **err)
 {
     const NodeDeviceDef *old = object_def(device);
@@ -660,6 +674,11 @@ bool nodedev_update(Object *device, const char *xml, unsigned flags, const char 
     if (!check_flags(flags, UPDATE_LIVE | UPDATE_CONFIG, function, err) ||
         !read_document(device->host, xml, 0, function, &def, err))
         return false;
+    if (def->cap == NODEDEV_PCI) {
+        const bool done = update_functions(device, def, flags, caller, err);
+        xml_table_free(&nodedev_table, def);
+        return done;
+    }
     bool ok = job_begin(device, JOB_MODIFY, caller, &job, err) && object_require_listed(device, err) &&
               check_update(device, def, err);
     const unsigned what = flags ? flags : device->live ? UPDATE_LIVE : UPDATE_CONFIG;
