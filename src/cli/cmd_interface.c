@@ -199,14 +199,18 @@ static const CliOption host_options[] = {
 
 static void show_plan(Cli *cli, const WireLodgeHostBridgePlanRet *plan)
 {
-    Json *steps = json_array(), *object = json_object();
-
     cli_say(cli, "The host moves from %s to the bridge %s (the network is managed by %s):\n", plan->link,
             plan->bridge, plan->manager);
-    for (unsigned i = 0; i < plan->n_steps; i++) {
+    for (unsigned i = 0; i < plan->n_steps; i++)
         cli_say(cli, "  %u. %s\n", i + 1, plan->steps[i]);
+}
+
+static void print_plan(Cli *cli, const WireLodgeHostBridgePlanRet *plan)
+{
+    Json *steps = json_array(), *object = json_object();
+
+    for (unsigned i = 0; i < plan->n_steps; i++)
         json_array_append_new(steps, json_string(plan->steps[i]));
-    }
     json_object_set_new(object, "interface", json_string(plan->link));
     json_object_set_new(object, "bridge", json_string(plan->bridge));
     json_object_set_new(object, "manager", json_string(plan->manager));
@@ -275,8 +279,10 @@ static bool host_run(Cli *cli, const CliArgs *args, Error **err)
     if (!lodge_call(cli, LODGE_PROC_HOST_BRIDGE_PLAN, &call, &plan, CALL_TIMEOUT_MS, err))
         return false;
     show_plan(cli, &plan);
-    if (args_has(args, "dry-run"))
+    if (args_has(args, "dry-run")) {
+        print_plan(cli, &plan);
         return true;
+    }
     if (!asks && !args_has(args, "yes")) {
         error_set(err, ERROR_INVALID_ARGUMENT, "nobody is there to be asked");
         return error_hint(err,
@@ -340,7 +346,8 @@ const CliCommand commands_interface[] = {
             functions_run, .class = NULL),
     COMMAND("net-bridge-host", GROUP_NETWORK, "move the host's addresses to a new bridge, with a way back",
             host_options, host_run, .exclusive = "confirm revert; interface confirm; interface revert",
-            .json = "{\"interface\": string, \"bridge\": string, \"manager\": string, \"confirm_s\": number, "
+            .json = "a message; with --dry-run {\"interface\": string, \"bridge\": string, \"manager\": "
+                    "string, \"confirm_s\": number, "
                     "\"steps\": "
                     "[string]}"),
     { 0 },

@@ -69,7 +69,7 @@ static bool has_mac(const void *base, unsigned flags)
     GROUP("link",                                                                                            \
           ROWS(ATTR("speed", HostifDef, link_mbps, .max = UINT32_MAX, .doc = "Mbit/s"),                      \
                ATTR("state", HostifDef, link_state, .names = &state_names, .doc = "state")),                 \
-          .show = has_link, .doc = "its link, as it is now")
+          .show = has_link, .flags = ROW_LIVE, .doc = "its link, as it is now")
 #define MAC_ROW                                                                                              \
     GROUP("mac", ROWS(ATTR("address", HostifDef, mac, .doc = "MAC address")), .show = has_mac,               \
           .doc = "its hardware address")

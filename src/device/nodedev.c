@@ -226,6 +226,18 @@ AWAITS static bool look_at_dirty(Host *host, Error **err)
     return ok;
 }
 
+/* All are known for the first time. */
+AWAITS static void become_known(Host *host)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (!nodedev_load_definitions(host, &err))
+        log_warning_error(err, "definitions of mediated devices");
+    host->nodedevs->is_known = true;
+    wait_queue_wake_all(&host->nodedevs->known);
+    log_debug("%u devices", object_count(host_registry(host, &nodedev_class), true));
+}
+
 AWAITS static void look_fiber(void *arg)
 {
     Host *host = arg;
@@ -237,14 +249,8 @@ AWAITS static void look_fiber(void *arg)
         room->is_lost = false;
         if (!(all ? look_at_all(host, &err) : look_at_dirty(host, &err)))
             log_warning_error(err, "devices that came or went meanwhile are not known");
-        if (all && !room->is_known) {
-            g_autoptr(Error) why = NULL;
-            if (!nodedev_load_definitions(host, &why))
-                log_warning_error(why, "definitions of mediated devices");
-            room->is_known = true;
-            wait_queue_wake_all(&room->known);
-            log_debug("%u devices", object_count(host_registry(host, &nodedev_class), true));
-        }
+        else if (all && !room->is_known)
+            become_known(host);
     }
     room->is_looking = false;
     wait_queue_wake_all(&room->known);
@@ -306,7 +312,8 @@ bool nodedev_wait(Host *host, Error **err)
         if (!wait_queue_wait(&host->nodedevs->known, WAIT_MS, err))
             return error_prefix(err, "the devices of this host are not known yet");
     }
-    return true;
+    return host->nodedevs->is_known ||
+           error_set(err, ERROR_TIMEOUT, "the devices of this host do not answer: the log says more");
 }
 
 bool nodedev_get_xml(Object *device, unsigned flags, const char *function, char **ret_xml, Error **err)

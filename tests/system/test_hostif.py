@@ -36,7 +36,7 @@ def uplink(name="up0"):
 
 
 def addresses(name):
-    return re.findall(r"inet6? (\S+).*scope global", ip("addr", "show", "dev", name)) if name in links() else []
+    return re.findall(r"inet6? (\S+).*scope global", run(["ip", "addr", "show", "dev", name]).out)  # none if it is gone
 
 
 def test_what_the_kernel_has(host):
