@@ -482,7 +482,7 @@ static bool list_tree(Cli *cli, const CliArgs *args, const CliClass *class, cons
         char *name = class_name(class, asker.handle);
         char *parent = fact_text(&asker, fact, &value);
         asker_forget(&asker);
-        GPtrArray *names = parent ? g_hash_table_lookup(children, parent) : roots;
+        GPtrArray *names = parent && *parent ? g_hash_table_lookup(children, parent) : roots;
         if (!names) {
             names = g_ptr_array_new_with_free_func(g_free);
             g_hash_table_insert(children, g_strdup(parent), names);

@@ -17,12 +17,13 @@
 
 #define MODPROBE_DEADLINE_MS 20000
 #define VFIO_DRIVER "vfio-pci"
+#define FUNCTIONS_MAX 65536
 
 /* ---- in the worker ---- */
 
 typedef struct BindJob {
     char *root, *path, *address;
-    char *driver; /* NULL: the one that is made for it */
+    char *driver; /* NULL: the one that is made for it; of functions_job_run() how many there are to be */
     char *before; /* which one it had */
 } BindJob;
 
@@ -106,6 +107,38 @@ static bool reattach_job_run(void *data, Error **err)
     /* Only what was detached goes back: another driver is left alone. */
     const bool was_detached = is_vfio(job->before) || (!job->before && is_vfio(wanted));
     return !was_detached || rebind(job, "", err);
+}
+
+/* Which of its virtual functions is a VFIO driver's? NULL: none. Owned. */
+static char *find_given_function(const BindJob *job)
+{
+    for (unsigned i = 0; i < FUNCTIONS_MAX; i++) {
+        g_autofree char *link = g_strdup_printf("%s%s/virtfn%u", job->root, job->path, i);
+        g_autofree char *driver_link = g_strconcat(link, "/driver", NULL);
+        g_autofree char *target = g_file_read_link(link, NULL), *driver = g_file_read_link(driver_link, NULL);
+        g_autofree char *name = driver ? g_path_get_basename(driver) : NULL;
+        if (!target)
+            return NULL;
+        if (is_vfio(name))
+            return g_path_get_basename(target);
+    }
+    return NULL;
+}
+
+static bool functions_job_run(void *data, Error **err)
+{
+    const BindJob *job = data;
+    g_autofree char *file = g_strconcat(job->root, job->path, "/sriov_numvfs", NULL);
+    g_autofree char *now = file_read_kernel(file), *given = find_given_function(job);
+
+    if (now && strcmp(now, job->driver) == 0)
+        return true;
+    if (given)
+        return error_set(err, ERROR_BUSY, "the virtual function %s is given to a machine, and would go",
+                         given);
+    /* The kernel changes it from none and to none only. */
+    return (!now || strcmp(now, "0") == 0 || write_file(file, "0", err)) &&
+           (strcmp(job->driver, "0") == 0 || write_file(file, job->driver, err));
 }
 
 static bool reset_job_run(void *data, Error **err)
@@ -231,4 +264,22 @@ bool nodedev_reattach(Object *device, const Caller *caller, Error **err)
 bool nodedev_reset(Object *device, const Caller *caller, Error **err)
 {
     return require_pci(device, err) && run_bind_job(device, reset_job_run, NULL, "resetting", caller, err);
+}
+
+bool nodedev_set_functions(Object *device, unsigned count, const Caller *caller, Error **err)
+{
+    g_autofree char *text = g_strdup_printf("%u", count);
+
+    if (!require_pci(device, err))
+        return false;
+    const NodedevCapPart *part = nodedev_find_part(device->live, PART_VIRT_FUNCTIONS);
+    if (!part)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "%s has no virtual functions", device->name);
+    if (count > part->max_count.value)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s has at most %u virtual functions, not %u",
+                         device->name, part->max_count.value, count);
+    if (!run_bind_job(device, functions_job_run, text, "making virtual functions of", caller, err))
+        return false;
+    nodedev_note_all(device->host); /* who asks next finds them */
+    return true;
 }

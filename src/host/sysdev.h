@@ -12,5 +12,5 @@
 NodeDeviceDef *sysdev_read(const char *root, const char *path);
 /* The machine itself: the root of the tree. */
 NodeDeviceDef *sysdev_read_computer(const char *root);
-/* All of them, the machine first. Owned: of NodeDeviceDef. */
+/* All of them, the machine first. Owned, and so is each (NodeDeviceDef). */
 GPtrArray *sysdev_scan(const char *root);

@@ -166,7 +166,7 @@ static bool netplan_knows(const char *root, const char *name)
         bool found = false, flow = false;
         if (!g_file_get_contents(path, &text, NULL, NULL))
             continue;
-        g_autofree char *rest = hostif_strip_netplan(&plan, text, &found, &flow);
+        g_autofree char *rest G_GNUC_UNUSED = hostif_strip_netplan(&plan, text, &found, &flow);
         if (found || flow)
             return true;
     }

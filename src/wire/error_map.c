@@ -113,6 +113,7 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_INVALID_ARGUMENT, "(storage_*: unknown unit '*", VIR_FROM_NONE, NULL },
     { ERROR_OVERFLOW, "(storage_*", VIR_FROM_NONE, NULL },
     { ERROR_XML_INVALID, "expecting root element *", VIR_FROM_XML, NULL },
+    { ERROR_XML_INVALID, "(node_device_*: attribute '*", VIR_FROM_XML, NULL },
     { ERROR_XML_INVALID, "(storage_*element 'pool': attribute 'type'*", VIR_FROM_XML, NULL },
     { ERROR_XML_INVALID, "(storage_*: attribute 'state'*", VIR_FROM_XML, NULL },
     { ERROR_XML_INVALID, "(storage_*: attribute 'part_separator'*", VIR_FROM_XML, NULL },

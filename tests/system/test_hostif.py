@@ -4,8 +4,12 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
 import pathlib
+import random
 import re
 import shutil
+import socket
+import subprocess
+import time
 
 import libvirt
 from lodgetest.host import *
@@ -32,7 +36,7 @@ def uplink(name="up0"):
 
 
 def addresses(name):
-    return re.findall(r"inet6? (\S+).*scope global", ip("addr", "show", "dev", name)) if name in links() else []
+    return re.findall(r"inet6? (\S+).*scope global", run(["ip", "addr", "show", "dev", name]).out)  # none if it is gone
 
 
 def test_what_the_kernel_has(host):
@@ -86,6 +90,7 @@ def test_life_of_a_bridge_without_a_manager(host):
 
 @ONLY
 def test_bridge_and_unbridge(host):
+    """rows: interface-18"""
     uplink()
     ip("addr", "add", "192.0.2.1/24", "dev", "up0")
     contains(host.ok("iface-bridge", "up0", "br9", "--no-stp"), "Created bridge br9 with attached device up0",
@@ -309,7 +314,6 @@ def on(name):
 
 @ONLY
 def test_the_host_moves_to_a_bridge(host):
-    """rows: interface-18"""
     other = neighbour(host)
     equal(state(), on("up0"))
     plan = json.loads(host.lodge_ok("-o", "json", "net", "bridge-host", "up0", "--dry-run"))
@@ -375,3 +379,68 @@ def test_what_cannot_be_a_port(host):
         contains(host.lodge("net-bridge-host", *words, "--yes").err, says)
     ip("link", "set", "up0", "master", "br7")
     contains(host.lodge("net-bridge-host", "up0", "--yes").err, "part of another interface")
+
+
+@ONLY
+def test_names_of_clients_stay_inside_their_folders(host):
+    from lodgetest.wire import Wire, WireError
+    victim = host.write("etc/victim", "")
+    host.write("etc/network/interfaces", "auto lo\n")
+    host.path("etc/network/interfaces.d").mkdir()
+    wire = Wire(host.daemon.socket).open()
+    for call, more in (("interface_undefine", {}), ("interface_create", {"flags": 0}), ("interface_destroy", {"flags": 0})):
+        for name in ("../../victim", "-x", "a\nb", ""):
+            try:
+                wire.call(call, iface={"name": name, "mac": ""}, **more)
+                fail(f"{call} {name!r} was done")
+            except WireError as error:
+                equal(error.code, libvirt.VIR_ERR_NO_INTERFACE)
+    wire.close()
+    check(victim.exists(), "what lies elsewhere stays")
+
+
+@ONLY
+def test_connections_outlive_the_move(host):
+    """One that somebody has over the interface goes on, there and back."""
+    other = neighbour(host)
+    listener = socket.create_server(("10.77.0.1", 5000))
+    talker = subprocess.Popen(["nsenter", "-t", str(other.process.pid), "-n", "busybox", "nc", "10.77.0.1", "5000"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    connection, _ = listener.accept()
+    connection.settimeout(20 * SLOWNESS)
+
+    def both_ways(word):
+        talker.stdin.write(word)
+        talker.stdin.flush()
+        equal(connection.recv(len(word)), word)
+        connection.sendall(word)
+        equal(talker.stdout.read(len(word)), word)
+
+    try:
+        both_ways(b"before")
+        host.lodge_ok("net-bridge-host", "up0", "--yes")
+        both_ways(b"on the bridge")
+        host.lodge_ok("net-bridge-host", "--revert")
+        both_ways(b"back again")
+    finally:
+        talker.kill()
+        talker.wait()
+        connection.close()
+        listener.close()
+
+
+@ONLY
+def test_killed_at_any_moment(host):
+    """kill -9 while the host moves: the next daemon finds what there is to take back."""
+    neighbour(host)
+    chance = random.Random(7)
+    for turn in range(6):
+        client = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, "net-bridge-host", "up0", "--yes", "--timeout", "1"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        note = host.path("run/libvirt/network/bridge-host.json")
+        wait_until(lambda: note.exists() or client.poll() is not None, "it begins")
+        time.sleep(chance.uniform(0, 0.02))  # the moment, not a wait for something
+        host.kill_daemon()
+        client.wait(30)
+        host.start_daemon()
+        wait_until(lambda: state() == on("up0") and not note.exists(), f"turn {turn}: all is back", timeout=30)

@@ -37,6 +37,9 @@ def test_what_there_is(host):
     equal(host.ok("nodedev-list", "--cap", "system").split(), ["computer"])
     equal(host.ok("nodedev-list", "--inactive").split(), [])
     contains(host.ok("nodedev-list", "--tree"), "computer\n  |\n  +- ")
+    if not host.is_reference:
+        for words in (["--tree"], ["--cap", "pci,net"]):
+            equal(host.lodge_ok("nodedev-list", *words).split("\n"), host.ok("nodedev-list", *words)[:-1].split("\n"))
     lo = host.conn.nodeDeviceLookupByName("net_lo_00_00_00_00_00_00")
     equal((lo.parent(), lo.numOfCaps(), lo.listCaps(), lo.isActive(), lo.isPersistent()), ("computer", 1, ["net"], 1, 0))
     contains(lo.XMLDesc(), "<interface>lo</interface>", "<address>00:00:00:00:00:00</address>", "<capability type='80203'/>")
@@ -174,6 +177,16 @@ def test_virtual_functions(host):
     (device / "virtfn0").symlink_to(function)
     (function / "physfn").symlink_to(device)
     contains(host.ok("nodedev-dumpxml", "pci_0000_00_04_0"), "<address domain='0x0000' bus='0x00' slot='0x10' function='0x0'/>")
+    numvfs = tree.file(f"devices/pci0000:00/{NIC}/sriov_numvfs", "1")
+    contains(host.lodge_ok("nodedev-functions", "pci_0000_00_04_0", "5"), "has 5 virtual functions")
+    equal(numvfs.read_text(), "5")
+    contains(host.lodge("nodedev-functions", "pci_0000_00_04_0", "8").err, "at most 7 virtual functions")
+    contains(host.lodge("nodedev-functions", "pci_0000_00_10_0", "1").err, "has no virtual functions")
+    contains(host.lodge("nodedev-functions", "computer", "1").err, "not a PCI device")
+    (function / "driver").unlink()
+    (function / "driver").symlink_to(tree.root / f"sys/bus/pci/drivers/{VFIO}")
+    contains(host.lodge("nodedev-functions", "pci_0000_00_04_0", "0").err, "given to a machine")
+    equal(numvfs.read_text(), "5")
     host.restart_daemon()
     contains(host.ok("nodedev-dumpxml", "pci_0000_00_10_0"), "<capability type='phys_function'>\n      <address domain='0x0000' bus='0x00' "
              "slot='0x04' function='0x0'/>")

@@ -381,6 +381,8 @@ TEST(a_scan_finds_each_once_and_its_documents_come_back)
         check_str(second, text);
         xml_table_free(&nodedev_table, again);
     }
+    for (guint i = 0; i < all->len; i++)
+        xml_table_free(&nodedev_table, g_ptr_array_index(all, i));
     check_eq(all->len, 26);
     remove_tree(root);
 }
