@@ -10,6 +10,7 @@ extern const CliCommand commands_define[];
 extern const CliCommand commands_save[];
 extern const CliCommand commands_image[];
 extern const CliCommand commands_info[];
+extern const CliCommand commands_interface[];
 extern const CliCommand commands_device[];
 extern const CliCommand commands_stats[];
 extern const CliCommand commands_vcpu[];
