@@ -92,9 +92,9 @@ const XmlTable network_bandwidth_table =
           ROWS(ATTR("classID", NetworkBandwidth, class_id, .flags = ROW_LIVE, .max = UINT16_MAX,
                     .doc = "of a port: its class of traffic on the bridge"),
                OBJECT("inbound", NetworkBandwidth, inbound, &limit_table, .flags = ROW_SINGLE,
-                      .doc = "towards the guests"),
+                      .bad_code = ERROR_XML_SYNTAX, .doc = "towards the guests"),
                OBJECT("outbound", NetworkBandwidth, outbound, &limit_table, .flags = ROW_SINGLE,
-                      .doc = "from the guests")),
+                      .bad_code = ERROR_XML_SYNTAX, .doc = "from the guests")),
           .doc = "Limits on the traffic.");
 
 /* ---- names ---- */
