@@ -15,5 +15,6 @@ const CliCommand *const command_tables[] = {
     commands_class,     commands_volume,
     commands_image,     commands_disk,
     commands_grow,      commands_network,
-    commands_interface, NULL,
+    commands_interface, commands_firewall,
+    NULL,
 };
