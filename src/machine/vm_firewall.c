@@ -88,10 +88,7 @@ AWAITS static bool bind_to(Vm *vm, const InterfaceDef *iface, const char *filter
     InterfaceDef changed = *iface;
 
     changed.filter = (char *)filter;
-    if (filter)
-        return filter_bind(vm->host, vm->name, &vm->uuid, &changed, err);
-    filter_unbind(vm->host, iface->target);
-    return true;
+    return filter_bind(vm->host, vm->name, &vm->uuid, &changed, err);
 }
 
 AWAITS static void take_back(void *arg)

@@ -504,6 +504,11 @@ bool filter_bind(Host *host, const char *owner, const Uuid *owner_uuid, const In
                  Error **err)
 {
     Registry *registry = host_registry(host, &filter_binding_class);
+
+    if (!iface->filter) {
+        filter_unbind(host, iface->target);
+        return true;
+    }
     FilterBindingDef *def = make_def(owner, owner_uuid, iface);
     const Object *known = registry_get_name(registry, def->port);
     g_auto(Job) job = { 0 };

@@ -228,7 +228,17 @@ def test_a_machine_has_its_filter(host):
         wait_until(lambda: host.state("tiny") == "running", "the machine is known")
         equal(nft("-s", "list", "table", "bridge", "lodge_filter"), rules)
         contains(host.ok("nwfilter-binding-dumpxml", tap), "<name>tiny</name>")
-    host.conn.lookupByName("tiny").destroy()
+    dom = host.conn.lookupByName("tiny")
+    both = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    raises(libvirt.VIR_ERR_INTERNAL_ERROR, dom.updateDeviceFlags, nic("gone"), both)
+    equal(nft("-s", "list", "table", "bridge", "lodge_filter"), rules)
+    dom.updateDeviceFlags(nic("no-mac-spoofing"), both)
+    equal(host.conn.nwfilterBindingLookupByPortDev(tap).filterName(), "no-mac-spoofing")
+    contains(dom.XMLDesc(), "<filterref filter='no-mac-spoofing'/>")
+    dom.updateDeviceFlags(nic("").replace("<filterref filter=''></filterref>", ""), both)
+    equal((our_tables(), "filterref" in dom.XMLDesc(), "filterref" in dom.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), ([], False, False))
+    dom.updateDeviceFlags(nic("allow-arp"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    dom.destroy()
     equal((our_tables(), host.conn.listAllNWFilterBindings()), ([], []))
 
 
