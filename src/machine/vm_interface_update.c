@@ -5,7 +5,9 @@
 
 #include "base/log.h"
 #include "conf/domain_rows.h"
+#include "conf/nwfilter.h"
 #include "machine/vm_device_private.h"
+#include "network/filter.h"
 
 #define RESTORE_MS 5000
 
@@ -23,6 +25,29 @@ static void take_limit(BandwidthLimit **place, const BandwidthLimit *limit)
 
     g_free(*place);
     *place = copy;
+}
+
+static void take_filter(InterfaceDef *to, const InterfaceDef *from)
+{
+    take_text(&to->filter, from->filter);
+    while (to->filter_params)
+        xml_list_remove(&filter_parameter_table, &to->filter_params, to->filter_params->len - 1);
+    for (DEF_EACH(FilterParameter, parameter, from->filter_params)) {
+        if (!to->filter_params)
+            to->filter_params = xml_list_new(&filter_parameter_table);
+        g_ptr_array_add(to->filter_params, xml_table_copy(&filter_parameter_table, parameter));
+    }
+}
+
+static bool filters_differ(const InterfaceDef *a, const InterfaceDef *b)
+{
+    const unsigned count = def_list_len(a->filter_params);
+    bool differ = g_strcmp0(a->filter, b->filter) != 0 || count != def_list_len(b->filter_params);
+
+    for (unsigned i = 0; i < count && !differ; i++)
+        differ = !xml_table_equal(&filter_parameter_table, g_ptr_array_index(a->filter_params, i),
+                                  g_ptr_array_index(b->filter_params, i));
+    return differ;
 }
 
 /* What follows from what the interface is plugged into. */
@@ -44,6 +69,7 @@ static void take_plug(InterfaceDef *to, const InterfaceDef *from)
 static void take_changeable(InterfaceDef *to, const InterfaceDef *from)
 {
     take_plug(to, from);
+    take_filter(to, from);
     to->link = from->link;
     to->isolated = from->isolated;
     to->trust_guest_rx_filters = from->trust_guest_rx_filters;
@@ -167,7 +193,8 @@ static void update_take_back(void *arg)
     const InterfaceDef *old =
         g_ptr_array_index(vm->live->interfaces, interface_index(vm->live, update->alias));
     if (!network_replug_bandwidth(vm->host, old, old->inbound, old->outbound, &err) ||
-        !vm_interface_restore(vm, old, &err))
+        !vm_interface_restore(vm, old, &err) ||
+        (filters_differ(old, update->next) && !filter_bind(vm->host, vm->name, &vm->uuid, old, &err)))
         log_warning_error(err, "taking back a change of an interface");
 }
 
@@ -201,8 +228,9 @@ AWAITS static bool update_parts(InterfaceUpdate *update, const InterfaceDef *old
     const bool has_tap = old->target != NULL && qemu_interface_queues(old) > 0;
     const bool new_limits =
         limits_differ(old->inbound, next->inbound) || limits_differ(old->outbound, next->outbound);
+    const bool new_filter = filters_differ(old, next);
 
-    if (!has_tap && (new_limits || is_moved))
+    if (!has_tap && (new_limits || is_moved || new_filter))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "unable to change config on '%s' network type",
                          enum_name(&interface_type_names, old->type));
     if (is_moved && !update_place(update, old, err))
@@ -212,6 +240,8 @@ AWAITS static bool update_parts(InterfaceUpdate *update, const InterfaceDef *old
         return false;
     if (!is_moved && new_limits &&
         !network_replug_bandwidth(vm->host, next, next->inbound, next->outbound, err))
+        return false;
+    if (new_filter && !filter_bind(vm->host, vm->name, &vm->uuid, next, err))
         return false;
     /* A port group of the other network may have brought limits. */
     if ((new_limits || limits_differ(old->inbound, next->inbound) ||

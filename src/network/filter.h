@@ -25,7 +25,7 @@ AWAITS MUST_CHECK bool filter_load(Host *host, Error **err);
 void filter_check_rules(Host *host);
 
 /* Binds the filter that @iface, of the machine @owner, names to its interface of the host; one that is bound
- * changes, and stays as it was if that fails.
+ * changes, and stays as it was if that fails. No filter: as filter_unbind().
  *
  * ERROR_INTERNAL            "referenced filter 'x' is missing", "Cannot instantiate filter due to
  * unresolvable variables ..." ERROR_CONFIG_UNSUPPORTED  what nftables, or this kernel, cannot do */

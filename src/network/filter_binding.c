@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/units.h"
+#include "network/filter_group.h"
 #include "network/filter_private.h"
 
 #define REFRESH_MIN_MS 1000 /* between two changes of an interface's rules that its guest can cause */
@@ -128,6 +129,7 @@ AWAITS static void binding_refresh_fiber(void *arg)
             break;
         binding->is_stale = false;
         binding_refresh(binding);
+        filter_group_refresh(host);
         binding->refreshed_ms = loop_now_ms();
     }
     binding->is_refreshing = false;
@@ -502,6 +504,11 @@ bool filter_bind(Host *host, const char *owner, const Uuid *owner_uuid, const In
                  Error **err)
 {
     Registry *registry = host_registry(host, &filter_binding_class);
+
+    if (!iface->filter) {
+        filter_unbind(host, iface->target);
+        return true;
+    }
     FilterBindingDef *def = make_def(owner, owner_uuid, iface);
     const Object *known = registry_get_name(registry, def->port);
     g_auto(Job) job = { 0 };
@@ -520,6 +527,7 @@ bool filter_bind(Host *host, const char *owner, const Uuid *owner_uuid, const In
         binding->live ? binding_change(binding, def, err) : binding_start(job.object, def, 0, err);
     if (!ok)
         object_release_embryo(job.object);
+    filter_group_refresh(host);
     return ok;
 }
 
@@ -530,4 +538,6 @@ void filter_unbind(Host *host, const char *port)
 
     if (binding && !object_stop(binding, NULL, &err))
         log_warning_error(err, port);
+    if (binding)
+        filter_group_refresh(host);
 }

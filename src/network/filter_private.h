@@ -38,6 +38,7 @@ struct FilterRoom {
     GHashTable *names; /* of chains and sets in the kernel's table; NULL: not known */
     bool has_probed, has_tracking, has_reject;
     bool is_checking, rules_are_lost;
+    bool is_refreshing, groups_are_stale; /* filter_group_refresh() */
     uint64_t changed_ms; /* when we last changed rules */
 };
 

@@ -228,7 +228,17 @@ def test_a_machine_has_its_filter(host):
         wait_until(lambda: host.state("tiny") == "running", "the machine is known")
         equal(nft("-s", "list", "table", "bridge", "lodge_filter"), rules)
         contains(host.ok("nwfilter-binding-dumpxml", tap), "<name>tiny</name>")
-    host.conn.lookupByName("tiny").destroy()
+    dom = host.conn.lookupByName("tiny")
+    both = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    raises(libvirt.VIR_ERR_INTERNAL_ERROR, dom.updateDeviceFlags, nic("gone"), both)
+    equal(nft("-s", "list", "table", "bridge", "lodge_filter"), rules)
+    dom.updateDeviceFlags(nic("no-mac-spoofing"), both)
+    equal(host.conn.nwfilterBindingLookupByPortDev(tap).filterName(), "no-mac-spoofing")
+    contains(dom.XMLDesc(), "<filterref filter='no-mac-spoofing'/>")
+    dom.updateDeviceFlags(nic("").replace("<filterref filter=''></filterref>", ""), both)
+    equal((our_tables(), "filterref" in dom.XMLDesc(), "filterref" in dom.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)), ([], False, False))
+    dom.updateDeviceFlags(nic("allow-arp"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    dom.destroy()
     equal((our_tables(), host.conn.listAllNWFilterBindings()), ([], []))
 
 
@@ -420,4 +430,93 @@ def test_a_daemon_that_dies_while_rules_change(host):
         chain = nft("list", "chain", "bridge", "lodge_filter", f"i.{wire.guest.port}.in.ip")
         equal([n for n in range(1000, 1020) if f"'{n}'" in xml], [n for n in range(1000, 1020) if f"dport {n} " in chain])
         equal([b.portDev() for b in host.conn.listAllNWFilterBindings()], [wire.guest.port])
+    wire.unbind()
+
+
+# -- security groups ----------------------------------------------------------------------------------------------------------
+
+
+def nic(bridge="br9", mac=MAC, more=""):
+    return f"<interface type='bridge'><mac address='{mac}'/><source bridge='{bridge}'/><model type='virtio'/>{more}</interface>"
+
+
+def filters(host, name):
+    """The filters of a machine's interfaces: of the running one, of its definition."""
+    return [host.conn.lookupByName(name).XMLDesc(flags).split("<filterref filter='")[1].split("'")[0]
+            if "<filterref" in host.conn.lookupByName(name).XMLDesc(flags) else None for flags in (0, libvirt.VIR_DOMAIN_XML_INACTIVE)]
+
+
+@ours
+def test_security_groups(host):
+    """Machines join and leave while they run; a rule about a group follows the addresses of its members."""
+    run(["ip", "link", "add", "br9", "type", "bridge"])
+    run(["ip", "link", "set", "br9", "up"])
+    web = host.start_sector("web", devices=nic())
+    db = host.start_sector("db", devices=nic(mac=OTHER_MAC, more=f"<filterref filter='clean-traffic'><parameter name='IP' value='{OTHER_IP}'/></filterref>"))
+    taps = {b.XMLDesc(): b.portDev() for b in host.conn.listAllNWFilterBindings()}
+    equal(len(taps), 1)
+    db_tap = list(taps.values())[0]
+    for group in ("front", "back_end"):
+        host.lodge_ok("firewall", "create", group)
+    equal(host.lodge("firewall", "create", "front").code, 1)
+    host.lodge_ok("firewall", "allow", "front", "--protocol", "tcp", "--port", "80-81")
+    host.lodge_ok("firewall", "allow", "front", "--protocol", "tcp", "--port", "22", "--from", "10.0.0.7/8")
+    host.lodge_ok("firewall", "deny", "front", "--protocol", "udp", "--to", "fd00::/8")
+    host.lodge_ok("firewall", "allow", "back_end", "--protocol", "tcp", "--port", "5432", "--from", "group:front")
+    equal(host.lodge_ok("firewall", "show", "front"),
+          "allow in tcp 80-81\nallow in tcp 22 from 10.0.0.0/8\ndeny out udp to fd00::/8\nmembers: -\n")
+    for wrong in (("--protocol", "ftp"), ("--port", "80"), ("--protocol", "tcp", "--port", "0"), ("--protocol", "tcp", "--port", "9-5"),
+                  ("--from", "10.0.0.0/33"), ("--from", "group:none"), ("--from", "host"), ("--protocol", "icmp", "--port", "8")):
+        check(host.lodge("firewall", "allow", "front", *wrong).code != 0, f"{wrong} was taken")
+    host.lodge_ok("firewall", "join", "back_end", "db")
+    own = f"lodge-machine-{db.UUIDString()}"
+    equal(filters(host, "db"), [own, own])
+    rules = nft("list", "chain", "bridge", "lodge_filter", f"i.{db_tap}.in.ip")
+    contains(rules, "ip saddr 255.255.255.255", "dport 5432")
+    contains(nft("list", "chain", "bridge", "lodge_filter", f"i.{db_tap}.out.c.ipv4-ip"), OTHER_IP)
+    host.lodge_ok("firewall", "join", "front", "web")
+    check(host.lodge("firewall", "join", "front", "web").code != 0, "twice")
+    web_tap = next(b.portDev() for b in host.conn.listAllNWFilterBindings() if "<name>web</name>" in b.XMLDesc())
+    station = host.station("br9", "52:54:00:00:00:33", "10.9.0.9/24")
+    station.ok("/usr/bin/python3", "-c", SEND, "1", stdin=dhcp(5, True, IP, mac=MAC).hex())
+    wait_until(lambda: addresses(host, web_tap) == [IP], "web has an address")
+    wait_until(lambda: f"ip saddr {IP} " in nft("list", "chain", "bridge", "lodge_filter", f"i.{db_tap}.in.ip"), "db lets it in")
+    host.restart_daemon()
+    contains(host.lodge_ok("firewall", "list"), "front", "back_end", "web", "db")
+    contains(nft("list", "chain", "bridge", "lodge_filter", f"i.{db_tap}.in.ip"), f"ip saddr {IP} ")
+    host.lodge_ok("firewall", "allow", "back_end", "--protocol", "icmp")
+    contains(nft("list", "chain", "bridge", "lodge_filter", f"i.{db_tap}.in.ip"), "allow in icmp")
+    host.lodge_ok("firewall", "allow", "back_end", "--protocol", "icmp", "--remove")
+    check("allow in icmp" not in nft("list", "chain", "bridge", "lodge_filter", f"i.{db_tap}.in.ip"), "the rule is gone")
+    for group in ("front", "back_end"):
+        check(host.lodge("firewall", "delete", group).code != 0, "a group that somebody needs")
+    host.lodge_ok("firewall", "leave", "front", "web")
+    equal(filters(host, "web"), [None, None])
+    wait_until(lambda: "ip saddr 255.255.255.255" in nft("list", "chain", "bridge", "lodge_filter", f"i.{db_tap}.in.ip"), "db forgets web")
+    host.lodge_ok("firewall", "leave", "back_end", "db")
+    equal(filters(host, "db"), ["clean-traffic", "clean-traffic"])
+    for group in ("back_end", "front"):
+        host.lodge_ok("firewall", "delete", group)
+    equal([f.name() for f in host.conn.listAllNWFilters() if f.name().startswith("lodge-")], [])
+    host.conn.lookupByName("web").destroy()
+    host.conn.lookupByName("db").destroy()
+    equal(our_tables(), [])
+
+
+@ours
+def test_a_group_opens_what_it_allows(host):
+    """Packets that are sent to a member of a group."""
+    wire = Wire(host)
+    host.lodge_ok("firewall", "create", "web")
+    host.lodge_ok("firewall", "allow", "web", "--protocol", "tcp", "--port", "80", "--from", f"{OTHER_IP}/32")
+    host.conn.nwfilterDefineXML("<filter name='m'><filterref filter='no-ip-spoofing'/><filterref filter='lodge-group-web'/>"
+                                "<rule action='drop' direction='in' priority='900'><all/></rule></filter>")
+    wire.bind("m", ("IP", IP))
+
+    def syn(port, sender=OTHER_IP):
+        head = struct.pack("!HHIIBBHHH", 4444, port, 1, 0, 0x50, 2, 1000, 0, 0)
+        return ipv4(head, 6, sender, IP, OTHER_MAC, MAC)
+
+    wire.send(syn(80), syn(81), syn(80, "10.9.0.77"), station=wire.other)
+    wait_until(lambda: packets(wire.guest.port, "in.ip", "dport 80") == 1 and packets(wire.guest.port, "in.ip", "drop") == 2, "one of three came")
     wire.unbind()
