@@ -128,7 +128,12 @@ static void look_at(GlusterLook *look, int dir_fd, const char *name)
     g_autofree char *path = g_strconcat(look->prefix, name, NULL);
     BlockFound *one = g_new0(BlockFound, 1);
     one->def = volume_probe(name, path, fd, &st, NULL);
-    one->def->type = S_ISDIR(st.st_mode) ? VOLUME_NETDIR : VOLUME_NETWORK;
+    one->def->type = VOLUME_NETWORK;
+    if (S_ISDIR(st.st_mode)) {
+        one->def->type = VOLUME_NETDIR;
+        one->def->capacity = one->def->physical = (OptU64){ .value = (uint64_t)st.st_size, .is_set = true };
+        one->def->allocation = (OptU64){ .value = (uint64_t)st.st_blocks * 512, .is_set = true };
+    }
     one->is_there = true;
     g_ptr_array_add(look->found, one);
 }

@@ -211,6 +211,11 @@ Volume *volume_find_by_path(Host *host, const char *path, Error **err)
             volume = find_by_clean_path(host, look.real);
         if (volume)
             return volume;
+    } else {
+        Volume *volume =
+            find_by_clean_path(host, path); /* of a server: "gluster://host/volume/image", "rbd/image" */
+        if (volume)
+            return volume;
     }
     volume_missing("path", path, err);
     return NULL;
@@ -222,7 +227,7 @@ Volume *volume_find_by_key(Host *host, const char *key, Error **err)
 
     if (volume && !volume->is_being_made)
         return volume_ref(volume);
-    if (*key == '/' && (volume = find_by_clean_path(host, key)))
+    if ((volume = find_by_clean_path(host, key)))
         return volume;
     error_set(err, ERROR_NO_STORAGE_VOL, "no storage vol with matching key %s", key);
     return NULL;
