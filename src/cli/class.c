@@ -97,10 +97,10 @@ static bool fill_parent(Cli *cli, const CliClass *class, const CliArgs *args, Ro
     return true;
 }
 
-static void call_init(RowCall *call, int32_t proc)
+static void call_init(RowCall *call, uint32_t program, int32_t proc)
 {
-    *call = (RowCall){ .program = WIRE_PROGRAM_REMOTE, .proc = proc };
-    call->info = wire_proc_find(wire_program_find(WIRE_PROGRAM_REMOTE), proc);
+    *call = (RowCall){ .program = program ? program : WIRE_PROGRAM_REMOTE, .proc = proc };
+    call->info = wire_proc_find(wire_program_find(call->program), proc);
     call->args = g_malloc0(MAX(wire_type_size(call->info->args), 1));
 }
 
@@ -117,7 +117,7 @@ static bool lookup_by(Cli *cli, const CliClass *class, const CliLookup *how, con
                       const char *text, void *ret_handle, bool *ret_tried, Error **err)
 {
     g_auto(RowCall) call = { 0 };
-    call_init(&call, how->proc);
+    call_init(&call, 0, how->proc);
     const WireField *field = wire_field_find(call.info->args, how->member);
     bool known = true;
     *ret_tried = false;
@@ -176,7 +176,7 @@ bool class_lookup(Cli *cli, const CliClass *class, const CliArgs *args, void *re
     }
     g_auto(RowCall) call = { 0 };
     bool known = true;
-    call_init(&call, class->current);
+    call_init(&call, 0, class->current);
     if (!fill_parent(cli, class, args, &call, &known, err) || !row_call(cli, &call, err))
         return false;
     take_handle(class, &call, ret_handle);
@@ -217,6 +217,7 @@ typedef struct Asker {
     const CliClass *class;
     const void *handle;
     RowCall last; /* its arguments are borrowed */
+    uint32_t program;
     unsigned flags;
     bool failed;
     XmlDoc *doc;
@@ -233,14 +234,15 @@ static void asker_forget(Asker *asker)
     asker->doc = NULL;
 }
 
-static bool asker_ask(Asker *asker, int32_t proc, unsigned flags)
+static bool asker_ask(Asker *asker, uint32_t program, int32_t proc, unsigned flags)
 {
     RowCall *call = &asker->last;
-    if (call->proc == proc && asker->flags == flags)
+    if (call->proc == proc && asker->program == program && asker->flags == flags)
         return !asker->failed;
     asker_forget(asker);
+    asker->program = program;
     asker->flags = flags;
-    call_init(call, proc);
+    call_init(call, program, proc);
     const WireField *field = &wire_fields[wire_types[call->info->args].first_field];
     if (field->kind == WIRE_STRUCT)
         memcpy((char *)call->args + field->offset, asker->handle, wire_type_size(asker->class->handle));
@@ -254,7 +256,7 @@ static bool asker_ask(Asker *asker, int32_t proc, unsigned flags)
 
 static char *asker_xpath(Asker *asker, const char *xpath)
 {
-    if (!asker_ask(asker, asker->class->get_xml, 0))
+    if (!asker_ask(asker, 0, asker->class->get_xml, 0))
         return NULL;
     if (!asker->doc && !xml_parse(row_string(&asker->last, "xml"), &asker->doc, NULL))
         return NULL;
@@ -291,6 +293,12 @@ static char *fact_size(const Asker *asker, const CliFact *fact, uint64_t bytes)
     return short_size(bytes);
 }
 
+static char *fact_share(const Asker *asker, const CliFact *fact, uint64_t bytes)
+{
+    g_autofree char *size = short_size(bytes);
+    return g_strdup_printf("%s (%" PRIu64 "%% of the capacity)", size, row_number(&asker->last, fact->words));
+}
+
 static char *fact_time(const char *seconds, Json **ret_value)
 {
     time_t when = seconds ? (time_t)strtoll(seconds, NULL, 10) : 0;
@@ -309,6 +317,26 @@ static char *fact_usage(const WireSecret *secret)
     return type > 0 && type < (int)G_N_ELEMENTS(types)
                ? g_strdup_printf("%s %s", types[type], secret->usage_id)
                : NULL;
+}
+
+/* NULL: nobody. */
+static char *fact_users(const WireLodgeVolumeUsersRet *ret, Json **ret_value)
+{
+    if (ret->n_users == 0)
+        return NULL;
+    GString *text = g_string_new(NULL);
+    *ret_value = json_array();
+    for (unsigned i = 0; i < ret->n_users; i++) {
+        const WireLodgeImageUser *user = &ret->users[i];
+        json_array_append_new(*ret_value, json_pack("{ss ss}", "kind", user->kind, "name", user->name));
+        bool is_overlay = strcmp(user->kind, "backing-of") == 0;
+        g_string_append_printf(text, "%s%s%s%s", i ? ", " : "", is_overlay ? "volume " : "machine ",
+                               user->name,
+                               is_overlay                                   ? " (based on it)"
+                               : strcmp(user->kind, "machine-running") == 0 ? " (running)"
+                                                                            : "");
+    }
+    return g_string_free(text, FALSE);
 }
 
 /* NULL: not known. *ret_value: what JSON shows if it is not the text. */
@@ -331,22 +359,35 @@ static char *fact_text(Asker *asker, const CliFact *fact, Json **ret_value)
     default:
         break;
     }
-    if (!asker_ask(asker, fact->proc, fact->flags))
+    if (!asker_ask(asker, fact->program, fact->proc, fact->flags))
         return NULL;
     if (fact->kind == FACT_TEXT)
-        return g_strdup(row_string(call, member));
+        return row_optional(call, member);
+    if (fact->kind == FACT_USERS)
+        return fact_users(call->ret, ret_value);
     uint64_t number = row_number(call, member);
-    if (fact->kind == FACT_SIZE) {
+    if (fact->kind == FACT_SIZE || fact->kind == FACT_SHARE) {
         if (wire_field_find(call->info->ret, "state") && row_number(call, "state") == 0)
             return NULL;
         *ret_value = json_integer((json_int_t)number);
-        return fact_size(asker, fact, number);
+        return fact->kind == FACT_SHARE ? fact_share(asker, fact, number) : fact_size(asker, fact, number);
     }
     if (fact->kind == FACT_ASK)
         number = number != 0;
     if (fact_is_boolean(fact))
         *ret_value = json_boolean(number);
     return fact_word(fact, number);
+}
+
+/* The text with the warning behind it. */
+static char *fact_warned(Asker *asker, const CliFact *fact, char *text)
+{
+    g_autofree char *plain = text;
+    if (!text || !fact->warning_proc ||
+        !asker_ask(asker, WIRE_PROGRAM_LODGE, fact->warning_proc, fact->warning_flags))
+        return g_steal_pointer(&plain);
+    g_autofree char *warning = row_optional(&asker->last, "warning");
+    return warning ? g_strdup_printf("%s (%s)", plain, warning) : g_steal_pointer(&plain);
 }
 
 /* What people read where nothing is known. */
@@ -396,11 +437,64 @@ static bool list_table(Cli *cli, const CliArgs *args, const CliClass *class, con
         for (unsigned j = 0; j < n; j++) {
             Json *value = NULL;
             g_autofree char *text = fact_text(&asker, facts[j], &value);
+            if (text && facts[j]->warning_proc) {
+                if (!value)
+                    value = json_string(text);
+                text = fact_warned(&asker, facts[j], text);
+            }
             table_cell(table, text ? value : json_null(), "%s", text ? text : fact_unknown(facts[j]));
         }
         asker_forget(&asker);
     }
     return cli_print_table(cli, table, err);
+}
+
+/* ---- trees ---- */
+
+#define TREE_DEPTH_MAX 64 /* a daemon may say that one is its own parent's parent */
+
+/* In the shape that virsh prints. @children: name -> GPtrArray of names */
+static void tree_print(Cli *cli, GHashTable *children, const char *name, const char *indent, unsigned depth)
+{
+    const GPtrArray *names = g_hash_table_lookup(children, name);
+    if (!names || depth > TREE_DEPTH_MAX)
+        return;
+    cli_say(cli, "%s  |\n", indent);
+    for (guint i = 0; i < names->len; i++) {
+        g_autofree char *below = g_strconcat(indent, i + 1 < names->len ? "  | " : "    ", NULL);
+        cli_say(cli, "%s  +- %s\n", indent, (const char *)names->pdata[i]);
+        tree_print(cli, children, names->pdata[i], below, depth + 1);
+    }
+    cli_say(cli, "%s    \n", indent);
+}
+
+static bool list_tree(Cli *cli, const CliArgs *args, const CliClass *class, const CliHandles *list)
+{
+    g_autoptr(GHashTable) children =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+    g_autoptr(GPtrArray) roots = g_ptr_array_new_with_free_func(g_free);
+    const CliFact *fact = class->facts;
+    while (strcmp(fact->key, "parent") != 0)
+        fact++;
+    for (unsigned i = 0; i < list->n; i++) {
+        Asker asker = { .cli = cli, .args = args, .class = class, .handle = list->data + i * list->size };
+        Json *value = NULL;
+        char *name = class_name(class, asker.handle);
+        char *parent = fact_text(&asker, fact, &value);
+        asker_forget(&asker);
+        GPtrArray *names = parent ? g_hash_table_lookup(children, parent) : roots;
+        if (!names) {
+            names = g_ptr_array_new_with_free_func(g_free);
+            g_hash_table_insert(children, g_strdup(parent), names);
+        }
+        g_ptr_array_add(names, name);
+        g_free(parent);
+    }
+    for (guint i = 0; i < roots->len; i++) {
+        cli_say(cli, "%s\n", (const char *)roots->pdata[i]);
+        tree_print(cli, children, roots->pdata[i], "", 0);
+    }
+    return true;
 }
 
 static bool is_given(const CliArgs *args, const char *name)
@@ -423,6 +517,8 @@ bool class_list_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     if (!class->bare_list && (cli->json || !(is_given(args, "uuid") || is_given(args, "name"))))
         return list_table(cli, args, class, &list, err);
+    if (is_given(args, "tree") && !cli->json)
+        return list_tree(cli, args, class, &list);
     list_brief(cli, class, &list, is_given(args, "uuid"));
     return true;
 }

@@ -38,10 +38,12 @@ typedef enum FactKind {
     FACT_ASK,    /* a number in an answer: 0 or 1, as .words; in JSON a boolean if these are "no yes" */
     FACT_WORD,   /* a number in an answer, counting .words */
     FACT_SIZE,   /* bytes in an answer; not known while its "state" is 0 */
-    FACT_TEXT,   /* a string in an answer */
+    FACT_TEXT,   /* a string in an answer; not known if it is left out */
     FACT_XML,    /* what the XPath .member finds in the XML */
     FACT_TIME,   /* seconds since 1970 that an XPath finds */
-    FACT_USAGE   /* of a secret */
+    FACT_USAGE,  /* of a secret */
+    FACT_SHARE,  /* bytes in an answer, which says in .words how many percent of the capacity they are */
+    FACT_USERS   /* who needs a volume: only where there are some */
 } FactKind;
 
 enum { IN_LIST = 1, IN_INFO = 2, IN_LIST_JSON = 4 };
@@ -49,13 +51,18 @@ enum { IN_LIST = 1, IN_INFO = 2, IN_LIST_JSON = 4 };
 struct CliFact {
     const char *label; /* NULL ends the list */
     const char *key;
-    uint8_t kind;  /* FactKind */
-    uint8_t where; /* IN_... */
+    uint8_t kind;     /* FactKind */
+    uint8_t where;    /* IN_... */
+    uint32_t program; /* of the procedure; 0: the main one */
     int32_t proc;
     unsigned flags; /* of the procedure */
     const char *member;
     const char *words;
     const char *given; /* only with this option; "!x": only without it */
+    /* A second question: what it answers in "warning", if anything, stands behind the text. 0: none. Of
+     * Lodge's program. */
+    int32_t warning_proc;
+    unsigned warning_flags;
 };
 
 typedef struct CliEvent {

@@ -157,11 +157,18 @@ const CliClass class_port = {
     }
 #define POOL_SIZE(text, keyword, of)                                                                         \
     POOL_INFO(text, keyword, IN_LIST, of, "details"), POOL_INFO(text, keyword, IN_INFO, of, NULL)
+/* Of Lodge's program; in lists without a look, which may take its time. */
+#define POOL_STATUS(text, keyword, fact, places, of, ...)                                                    \
+    {                                                                                                        \
+        .label = text, .key = keyword, .kind = fact, .where = places, .program = WIRE_PROGRAM_LODGE,         \
+        .proc = LODGE_PROC_POOL_STATUS, .member = of, __VA_ARGS__                                            \
+    }
 #define POOL_STATE(places, option)                                                                           \
     {                                                                                                        \
         .label = "State", .key = "state", .kind = FACT_WORD, .where = places,                                \
         .proc = PROC_STORAGE_POOL_GET_INFO, .member = "state", .given = option,                              \
-        .words = "inactive building running degraded inaccessible"                                           \
+        .words = "inactive building running degraded inaccessible", .warning_proc = LODGE_PROC_POOL_STATUS,  \
+        .warning_flags = 1                                                                                   \
     }
 
 static const CliFact pool_facts[] = {
@@ -174,9 +181,12 @@ static const CliFact pool_facts[] = {
       .given = "!details",
       .proc = PROC_STORAGE_POOL_IS_ACTIVE,
       .member = "active",
-      .words = "inactive active" },
+      .words = "inactive active",
+      .warning_proc = LODGE_PROC_POOL_STATUS,
+      .warning_flags = 1 },
     POOL_STATE(IN_LIST, "details"),
     POOL_STATE(IN_INFO, NULL),
+    POOL_STATUS("Reason", "reason", FACT_TEXT, IN_INFO, "reason"),
     ASK("Persistent", "persistent", IN_INFO, PROC_STORAGE_POOL_IS_PERSISTENT, "persistent"),
     ASK("Autostart", "autostart", IN_LIST | IN_INFO, PROC_STORAGE_POOL_GET_AUTOSTART, "autostart"),
     { .label = "Persistent",
@@ -190,6 +200,9 @@ static const CliFact pool_facts[] = {
     POOL_SIZE("Capacity", "capacity_bytes", "capacity"),
     POOL_SIZE("Allocation", "allocation_bytes", "allocation"),
     POOL_SIZE("Available", "available_bytes", "available"),
+    POOL_STATUS("Promised", "promised_bytes", FACT_SHARE, IN_INFO, "promised", .words = "promised_percent"),
+    POOL_STATUS("Warning", "warning", FACT_TEXT, IN_INFO, "warning"),
+    POOL_STATUS("Warning", "warning", FACT_TEXT, IN_LIST_JSON, "warning", .flags = 1),
     { 0 },
 };
 static const CliEvent pool_events[] = {
@@ -286,6 +299,13 @@ static const CliFact volume_facts[] = {
       .flags = VIR_STORAGE_VOL_GET_PHYSICAL,
       .member = "allocation",
       .words = " bytes" },
+    { .label = "Used by",
+      .key = "used_by",
+      .kind = FACT_USERS,
+      .where = IN_INFO,
+      .program = WIRE_PROGRAM_LODGE,
+      .proc = LODGE_PROC_VOLUME_USERS,
+      .member = "users" },
     { 0 },
 };
 
@@ -305,7 +325,6 @@ const CliClass class_volume = {
                  { PROC_STORAGE_VOL_LOOKUP_BY_PATH, "path" } },
     .facts = volume_facts,
     .procs = { [VERB_CREATE] = PROC_STORAGE_VOL_CREATE_XML,
-               [VERB_DELETE] = PROC_STORAGE_VOL_DELETE,
                [VERB_DUMPXML] = PROC_STORAGE_VOL_GET_XML_DESC,
                [VERB_INFO] = 1,
                [VERB_LIST] = PROC_STORAGE_POOL_LIST_ALL_VOLUMES,
@@ -313,8 +332,6 @@ const CliClass class_volume = {
     .extra = { FLAGGED(VERB_LIST, OPT_BOOL("details", "add types and sizes")),
                FLAGGED(VERB_INFO, OPT_BOOL("bytes", "sizes in bytes"),
                        OPT_BOOL("physical", "the size on the disk instead of the allocation")),
-               FLAGGED(VERB_DELETE, OPT_FLAG("delete-snapshots", VIR_STORAGE_VOL_DELETE_WITH_SNAPSHOTS,
-                                             "with its snapshots")),
                FLAGGED(VERB_CREATE,
                        OPT_FLAG("prealloc-metadata", VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA,
                                 "make the tables of a qcow2 image now"),
@@ -515,10 +532,14 @@ const CliClass class_nodedev = {
                                "system pci usb_device usb net scsi_host scsi_target scsi storage fc_host "
                                "vports scsi_generic drm mdev_types mdev ccw css vdpa ap_card ap_queue "
                                "ap_matrix vpd"),
-                       OPTIONS_ACTIVE(NODE_DEVICES, "devices")),
+                       OPT_BOOL("tree", "show which device is on which"),
+                       OPTIONS_ACTIVE(NODE_DEVICES, "devices"),
+                       OPT_FLAG("persistent", 1 << 28, "only devices with a definition"),
+                       OPT_FLAG("transient", 1 << 29, "only devices without one")),
+               FLAGGED(VERB_DUMPXML, OPT_FLAG("inactive", 1, "the stored definition")),
                FLAGGED(VERB_CREATE, OPT_VALIDATE(VIR_NODE_DEVICE_CREATE_XML_VALIDATE)),
                FLAGGED(VERB_DEFINE, OPT_VALIDATE(VIR_NODE_DEVICE_DEFINE_XML_VALIDATE)) },
-    .exclusive = { [VERB_LIST] = "inactive all" },
+    .exclusive = { [VERB_LIST] = "inactive all; tree cap; tree inactive" },
     .done = { [VERB_DEFINE] = "Node device '{name}' defined from '{file}'",
               [VERB_DESTROY] = "Destroyed node device '{name}'",
               [VERB_START] = "Device {name} started",
@@ -724,6 +745,12 @@ static const CliOption device_options[] = { OPT_DEVICE, { 0 } };
 static const CliOption detach_options[] = { OPT_DEVICE,
                                             OPT_ARG("driver", "driver_name", "driver to bind it to"),
                                             { 0 } };
+static const CliOption device_update_options[] = { OPT_DEVICE,
+                                                   OPT_XML("file", "xml", CLI_REQUIRED,
+                                                           "the XML; - reads the standard input"),
+                                                   OPT_FLAG("live", 1, "the device itself"),
+                                                   OPT_FLAG("config", 2, "its definition"),
+                                                   { 0 } };
 static const CliOption revert_options[] = {
     OPT_DOMAIN,
     OPT(CLI_STRING, "snapshotname", "name of the snapshot", .class = &class_snapshot),
@@ -784,6 +811,8 @@ const CliCommand commands_class[] = {
     NODE_DEVICE_CALL("reattach", PROC_NODE_DEVICE_RE_ATTACH, "give a device back to its driver",
                      device_options, "re-attached"),
     NODE_DEVICE_CALL("reset", PROC_NODE_DEVICE_RESET, "reset a device", device_options, "reset"),
+    CALL("nodedev-update", GROUP_NODEDEV, &class_nodedev, PROC_NODE_DEVICE_UPDATE, "change a mediated device",
+         device_update_options, .doing = "Failed to update device {name}", .done = "Device {name} updated"),
     CALL("snapshot-revert", GROUP_SNAPSHOT, &class_snapshot, PROC_DOMAIN_REVERT_TO_SNAPSHOT,
          "bring a domain back to a snapshot", revert_options,
          .exclusive = "snapshotname current; running paused", .doing = "Failed to revert snapshot {name}",

@@ -70,6 +70,8 @@ char *cli_root_uri(const char *root, bool read_only);
 /* Connects if that has not been done; again if the connection broke. */
 AWAITS MUST_CHECK bool cli_connect(Cli *cli, Error **err);
 AWAITS void cli_disconnect(Cli *cli);
+/* Whether the daemon that is connected, or would be, is on this host. */
+bool cli_is_local(const Cli *cli);
 
 /* A call of the main program. No deadline of its own: saving a machine may take an hour, and a server that no
  * longer answers is noticed by the keepalive. */

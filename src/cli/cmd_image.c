@@ -15,7 +15,12 @@
 #define OPT_IMAGE(option, text)                                                                              \
     OPT(CLI_STRING, option, text, .flags = CLI_REQUIRED, .complete = COMPLETE_FILE)
 #define OPT_THE_IMAGE OPT_IMAGE("image", "a file, or a volume as POOL/VOLUME; ./POOL/VOLUME is a file")
-#define OPT_FORMAT OPT_NAMED("format", "its format; default: what the pool says, or what it looks like")
+#define OPT_FORMAT_ALONE OPT_NAMED("format", "its format; default: what the pool says, or what it looks like")
+#define OPT_SECRET                                                                                           \
+    OPT_NAMED("secret", "UUID of the secret that opens it, if it is encrypted; default: what the volume "    \
+                        "says")
+#define OPT_OTHER_SECRET OPT_NAMED("other-secret", "the same for the other image")
+#define OPT_FORMAT OPT_FORMAT_ALONE, OPT_SECRET
 #define OPT_BELOW(option, text) OPT(CLI_STRING, option, text, .flags = CLI_NAMED, .complete = COMPLETE_FILE)
 #define OPT_CREATE                                                                                           \
     OPT_NAMED("options", "options of the format: NAME=VALUE, separated by commas"),                          \
@@ -154,7 +159,8 @@ static bool print_output(Cli *cli, const CliArgs *args, const WireLodgeImageRunR
     }
     g_autofree char *output = g_strstrip(g_strdup(ret->output));
     const char *done = cli_args_command(args)->done;
-    if (*output && (g_str_equal(name, "image-compare") || g_str_equal(name, "image-snapshot"))) {
+    if (*output && (g_str_equal(name, "image-compare") || g_str_equal(name, "image-snapshot") ||
+                    g_str_equal(name, "image-fix"))) {
         cli_print_text(cli, "output", output);
     } else if (done) {
         const RowCall none = { 0 };
@@ -219,6 +225,12 @@ static void print_details(Cli *cli, const Json *image, const char *indent)
     if (json_get_str(image, "encryption"))
         g_string_append_printf(line, "%sencrypted (%s)", line->len ? ", " : "",
                                json_get_str(image, "encryption"));
+    const Json *luks = json_get_obj(image, "luks");
+    if (luks)
+        g_string_append_printf(line, ", %s-%s, %u bits, %u key slots used", json_get_str(luks, "cipher"),
+                               json_get_str(luks, "mode") ? json_get_str(luks, "mode") : "",
+                               (unsigned)json_get_uint(luks, "key_bits", 0),
+                               (unsigned)json_get_uint(luks, "keyslots", 0));
     if (json_get_bool(image, "dirty", false))
         add_words(line, "not closed properly: 'lodge image check' looks at it");
     if (json_get_bool(image, "corrupt", false))
@@ -282,11 +294,13 @@ static bool info_run(Cli *cli, const CliArgs *args, Error **err)
 
 /* ---- the commands ---- */
 
-static const CliOption info_options[] = { OPT_THE_IMAGE, OPT_FORMAT, { 0 } };
+static const CliOption info_options[] = { OPT_THE_IMAGE, OPT_FORMAT_ALONE, { 0 } };
+static const CliOption map_options[] = { OPT_THE_IMAGE, OPT_FORMAT, { 0 } };
 static const CliOption create_options[] = {
     OPT_THE_IMAGE,
     OPT_STRING("text", "its size, with a unit: 20G; default: that of the image below it"),
     OPT_NAMED("format", "its format; default: raw"),
+    OPT_NAMED("secret", "UUID of the secret to encrypt it with (luks, qcow2)"),
     OPT_CREATE,
     { 0 },
 };
@@ -303,6 +317,7 @@ static const CliOption convert_options[] = {
     OPT(CLI_STRING, "other-format", "format of what is made; default: raw", .short_name = 'O',
         .flags = CLI_NAMED),
     OPT(CLI_BOOL, "compress", "compress it (qcow2, vmdk)", .short_name = 'c'),
+    OPT_OTHER_SECRET,
     OPT_NAMED("sparse", "so many zeros in a row become a hole; 0: none"),
     OPT_NAMED("parallel", "so many pieces at a time; default: 8"),
     OPT_BOOL("out-of-order", "write pieces as they come: quicker on devices, but not in a row"),
@@ -324,6 +339,7 @@ static const CliOption compare_options[] = {
     OPT_IMAGE("other", "the other image"),
     OPT_FORMAT,
     OPT_NAMED("other-format", "format of the other image"),
+    OPT_OTHER_SECRET,
     OPT_BOOL("strict", "sizes and allocation must be the same, too"),
     { 0 },
 };
@@ -373,6 +389,7 @@ static const CliOption dd_options[] = {
     OPT_FORMAT,
     OPT(CLI_STRING, "other-format", "format of what is made; default: raw", .short_name = 'O',
         .flags = CLI_NAMED),
+    OPT_OTHER_SECRET,
     OPT_NAMED("bs", "bytes of a block; default: 512"),
     OPT_NAMED("count", "so many blocks"),
     OPT_NAMED("skip", "leave out so many blocks"),
@@ -404,7 +421,12 @@ const CliCommand commands_image[] = {
     IMAGE_COMMAND("convert", "copy an image into another format", convert_options,
                   .done = "Image '{image}' converted"),
     IMAGE_COMMAND("resize", "change the size of an image", resize_options, .done = "Image '{image}' resized"),
-    IMAGE_COMMAND("map", "show where an image holds data", info_options, .columns = map_columns),
+    IMAGE_COMMAND("map", "show where an image holds data", map_options, .columns = map_columns),
+    IMAGE_COMMAND("fix", "let images say which format their base has", info_options,
+                  .doc =
+                      "Machines refuse chains whose images do not. What the base looks like is believed: it "
+                      "must not be one whose content a guest could forge.",
+                  .json = "{\"output\": string}"),
     IMAGE_COMMAND("compare", "find out whether two images hold the same", compare_options,
                   .json = "{\"output\": string}"),
     IMAGE_COMMAND("commit", "write the changes of an image into the one below it", commit_options,

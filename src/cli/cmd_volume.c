@@ -8,6 +8,7 @@
 
 #include "cli/class.h"
 #include "cli/commands.h"
+#include "cli/lodge_call.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "wire/frame.h"
@@ -355,7 +356,88 @@ static bool clone_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
+/* ---- who needs them ---- */
+
+static const CliOption delete_options[] = {
+    OPT_VOLUME,
+    OPT_POOL,
+    OPT_FLAG("delete-snapshots", VIR_STORAGE_VOL_DELETE_WITH_SNAPSHOTS, "with its snapshots"),
+    OPT_BOOL("force", "also if machines that do not run, or other volumes, need it"),
+    { 0 },
+};
+
+static bool delete_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    WireStorageVolDeleteArgs call = { .flags = args_flags(args) };
+    g_auto(WireStorageVol) volume = { 0 };
+    g_autoptr(Error) why = NULL;
+
+    if (!class_lookup(cli, &class_volume, args, &volume, err))
+        return false;
+    call.vol = volume;
+    const WireLodgeVolumeDeleteArgs careful = { .vol = volume, .flags = call.flags };
+    cli_doing(cli, "Failed to delete vol %s", volume.name);
+    bool ok = !args_has(args, "force") &&
+              lodge_call(cli, LODGE_PROC_VOLUME_DELETE, &careful, NULL, WIRE_NO_TIMEOUT, &why);
+    if (why && error_code(why) != ERROR_NOT_SUPPORTED) /* another daemon: nobody there knows who needs it */
+        return error_propagate(err, g_steal_pointer(&why));
+    ok = ok || cli_call(cli, PROC_STORAGE_VOL_DELETE, &call, NULL, err);
+    if (ok)
+        cli_message(cli, "Vol %s deleted", volume.name);
+    return ok;
+}
+
+static const CliOption orphans_options[] = {
+    OPT(CLI_STRING, "pool", "only of this pool; default: of all that are active", .class = &class_pool,
+        .flags = CLI_NAMED),
+    { 0 },
+};
+static const CliColumn orphans_columns[] = { { "Pool", "pool" },
+                                             { "Name", "name" },
+                                             { "Format", "format" },
+                                             { "Capacity", "capacity_bytes", "number" },
+                                             { "Allocation", "allocation_bytes", "number" },
+                                             { "Modified", "modified", "number" },
+                                             { NULL, "path" },
+                                             { 0 } };
+
+static bool orphans_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireStoragePool) pool = { 0 };
+    WireLodgeVolumeOrphansArgs call = { 0 };
+    g_auto(WireLodgeVolumeOrphansRet) ret = { 0 };
+
+    if (args_has(args, "pool") && !class_lookup(cli, &class_pool, args, &pool, err))
+        return false;
+    call.pool = pool.name;
+    cli_doing(cli, "Failed to look for volumes that nobody needs");
+    if (!lodge_call(cli, LODGE_PROC_VOLUME_ORPHANS, &call, &ret, WIRE_NO_TIMEOUT, err))
+        return false;
+    CliTable *table = table_new(orphans_columns, 0);
+    for (unsigned i = 0; i < ret.n_volumes; i++) {
+        const WireLodgeOrphan *orphan = &ret.volumes[i];
+        g_autofree char *capacity = short_size(orphan->capacity), *taken = short_size(orphan->allocation);
+        g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(orphan->modified_s);
+        g_autofree char *modified = when ? g_date_time_format(when, "%Y-%m-%d %H:%M") : g_strdup("-");
+        table_row(table);
+        table_cell_text(table, orphan->pool);
+        table_cell_text(table, orphan->name);
+        table_cell_text(table, orphan->format);
+        table_cell(table, json_integer((json_int_t)orphan->capacity), "%s", capacity);
+        table_cell(table, json_integer((json_int_t)orphan->allocation), "%s", taken);
+        table_cell(table, json_integer(orphan->modified_s), "%s", modified);
+        table_cell_text(table, orphan->path);
+    }
+    return cli_print_table(cli, table, err);
+}
+
 const CliCommand commands_volume[] = {
+    COMMAND("vol-delete", GROUP_VOLUME, "remove a volume that nobody needs", delete_options, delete_run,
+            .class = &class_volume, .proc = PROC_STORAGE_VOL_DELETE),
+    COMMAND("vol-orphans", GROUP_VOLUME, "list volumes that no machine and no other volume needs",
+            orphans_options, orphans_run, .columns = orphans_columns,
+            .doc = "Machines count whether they run or not. What lies in pools that are not active is not "
+                   "known, and what lies on other hosts neither: look before you delete."),
     COMMAND("vol-upload", GROUP_VOLUME, "write a local file into a volume", upload_options, upload_run,
             .class = &class_volume, .json = "none"),
     COMMAND("vol-download", GROUP_VOLUME, "read a volume into a local file", download_options, download_run,

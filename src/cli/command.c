@@ -18,7 +18,7 @@ static const struct {
     [GROUP_HOST] = { "host", "Host and hypervisor" },
     [GROUP_CHECKPOINT] = { "checkpoint", "Checkpoints", true },
     [GROUP_INTERFACE] = { "interface", "Host interfaces", true },
-    [GROUP_FILTER] = { "filter", "Network filters", true },
+    [GROUP_FILTER] = { "filter", "Network filters" },
     [GROUP_NETWORK] = { "network", "Networks" },
     [GROUP_NODEDEV] = { "nodedev", "Host devices", true },
     [GROUP_SECRET] = { "secret", "Secrets" },

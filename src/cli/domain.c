@@ -78,3 +78,17 @@ bool cli_domain_is_active(Cli *cli, const WireDomain *dom, bool *ret_active, Err
     *ret_active = ret.active != 0;
     return true;
 }
+
+char *domain_disk_image(XmlDoc *doc, xmlNode *disk, char **ret_format)
+{
+    g_autofree char *pool = xml_get(doc, disk, "./source/@pool");
+    g_autofree char *volume = xml_get(doc, disk, "./source/@volume");
+
+    if (pool && volume)
+        return g_strdup_printf("%s/%s", pool, volume);
+    *ret_format = xml_get(doc, disk, "./driver/@type");
+    if (!*ret_format)
+        *ret_format = g_strdup("raw");
+    char *path = xml_get(doc, disk, "./source/@file");
+    return path ? path : xml_get(doc, disk, "./source/@dev");
+}

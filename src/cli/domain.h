@@ -28,6 +28,11 @@ char *xml_get(XmlDoc *doc, xmlNode *node, const char *xpath);
 /* The nodes as XML text; with @wrap below <nodes>. Owned. */
 char *xml_format_nodes(XmlDoc *doc, const GPtrArray *nodes, bool wrap);
 
+/* The image of a <disk> as the daemon calls it: a path, or POOL/VOLUME; owned. NULL: it has none here.
+ * *ret_format: what the document says, "raw" if nothing, NULL for a volume, of which its pool knows; owned.
+ */
+char *domain_disk_image(XmlDoc *doc, xmlNode *disk, char **ret_format);
+
 /* Prints XML, or what --xpath and --wrap select of it. */
 MUST_CHECK bool cli_print_xml(Cli *cli, const CliArgs *args, const char *xml, Error **err);
 

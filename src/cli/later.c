@@ -7,7 +7,7 @@ static const struct {
     const char *names;
 } later[] = {
     { GROUP_DOMAIN,
-      "attach-disk attach-interface blockcommit blockcopy blockjob blockpull blockresize change-media "
+      "attach-disk attach-interface blockcommit blockcopy blockjob blockpull change-media "
       "detach-disk detach-interface domif-setlink domiftune domlaunchsecinfo domsetlaunchsecstate "
       "get-user-sshkeys iothreadpin iothreadadd iothreadset iothreaddel perf migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
@@ -15,7 +15,6 @@ static const struct {
       "domdirtyrate-calc dom-fd-associate" },
     { GROUP_MONITOR, "domif-getlink" },
     { GROUP_HOST, "allocpages nodesevinfo" },
-    { GROUP_INTERFACE, "iface-bridge iface-unbridge" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },
 };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +214,10 @@ int main(int argc, char **argv)
     g_autoptr(Error) err = NULL;
     int code = 0;
     (void)setlocale(LC_CTYPE, "");
+    /* Streams come in pieces of 256 KiB: memory that the kernel has to clear anew for each costs more than
+     * they. */
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 128 << 20);
     signal(SIGPIPE, SIG_IGN);
     cli_init(&inv.cli);
     inv.cli.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

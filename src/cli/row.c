@@ -75,6 +75,11 @@ const char *row_string(const RowCall *call, const char *member)
     return text ? text : "";
 }
 
+char *row_optional(const RowCall *call, const char *member)
+{
+    return g_strdup(*(char **)member_at(call->ret, member_find(call->info->ret, member)));
+}
+
 const WireTypedParam *row_params(const RowCall *call, unsigned *ret_n)
 {
     const WireField *field = member_find(call->info->ret, "params");

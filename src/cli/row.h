@@ -32,6 +32,7 @@ void row_set_strings(RowCall *call, const char *member, const GPtrArray *values)
 void row_set_number(RowCall *call, const char *member, uint64_t value);
 uint64_t row_number(const RowCall *call, const char *member); /* of the answer */
 const char *row_string(const RowCall *call, const char *member);
+char *row_optional(const RowCall *call, const char *member); /* owned; NULL: it was left out */
 
 /* Asks for the number of parameters, and then for them. */
 AWAITS MUST_CHECK bool row_call_counted(Cli *cli, RowCall *call, Error **err);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cli/class.h"
+#include "wire/uri.h"
 
 #define SYSTEM_SOCKET "/run/libvirt/libvirt-sock"
 #define INPUT_MAX (64u << 20)
@@ -77,6 +78,14 @@ static void session_broken(WireClient *client, const Error *err, void *arg)
     Cli *cli = arg;
     log_debug("connection lost: %s", error_message(err));
     wait_queue_wake_all(&cli->broken);
+}
+
+bool cli_is_local(const Cli *cli)
+{
+    g_autofree char *text = cli->uri ? g_strdup(cli->uri) : cli_default_uri();
+    g_auto(WireUri) uri = { 0 };
+
+    return wire_uri_parse(text, &uri, NULL) && strcmp(uri.transport, "unix") == 0 && !uri.host;
 }
 
 bool cli_connect(Cli *cli, Error **err)

@@ -540,20 +540,6 @@ static bool check_serials(const DomainDef *def, Error **err)
     return true;
 }
 
-static bool check_interfaces(const DomainDef *def, Error **err)
-{
-    for (DEF_EACH(InterfaceDef, interface, def->interfaces)) {
-        const InterfaceTuning *tuning = interface->tuning;
-        if (!tuning || !interface->model || !g_str_has_prefix(interface->model, "virtio"))
-            continue;
-        if (tuning->rx_queue_size.value & (tuning->rx_queue_size.value - 1))
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "rx_queue_size has to be a power of two");
-        if (tuning->tx_queue_size.value & (tuning->tx_queue_size.value - 1))
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "tx_queue_size has to be a power of two");
-    }
-    return true;
-}
-
 static bool check_single_devices(const DomainDef *def, Error **err)
 {
     if (def_list_len(def->watchdogs) > 1)
@@ -690,5 +676,5 @@ bool domain_check(const DomainDef *def, Error **err)
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
            check_displays(def, err) && check_graphics(def, err) && check_spice_sources(def, err) &&
-           check_interfaces(def, err) && check_serials(def, err) && check_single_devices(def, err);
+           domain_check_interfaces(def, err) && check_serials(def, err) && check_single_devices(def, err);
 }

@@ -9,6 +9,8 @@
  * ERROR_XML_INVALID         contradicts itself: two disks of one name, more vCPUs than the most ...
  * ERROR_CONFIG_UNSUPPORTED  makes sense, but can't be had */
 MUST_CHECK bool domain_check(const DomainDef *def, Error **err);
+/* The part of it that is about interfaces. */
+MUST_CHECK bool domain_check_interfaces(const DomainDef *def, Error **err);
 
 /* ERROR_XML_INVALID: longer than what a file system takes once the longest of the endings of a machine's
  * files

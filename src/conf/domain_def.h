@@ -412,7 +412,8 @@ typedef struct DiskDef {
     Tristate removable;
     uint32_t rotation_rate;
     DiskIotune *iotune;
-    uint32_t logical_block_size, physical_block_size, discard_granularity; /* bytes */
+    uint32_t logical_block_size, physical_block_size; /* bytes */
+    OptU32 discard_granularity;                       /* bytes; 0: the guest is told of none */
     uint32_t cylinders, heads, sectors;
     DiskGeometryTrans trans;
     bool readonly, shareable, transient;
@@ -475,6 +476,20 @@ typedef struct InterfaceTuning { /* the less common attributes of <driver>; NULL
 typedef struct FilterParameter {
     char *name, *value;
 } FilterParameter;
+typedef struct InterfaceIp {
+    char *address, *family; /* family: "ipv4" or "ipv6", filled in when read */
+    uint32_t prefix;        /* 0: not said */
+    char *peer;
+} InterfaceIp;
+typedef struct PortRange {
+    uint32_t start, end, to; /* 0: not said */
+    Tristate exclude;
+} PortRange;
+typedef struct InterfaceForward { /* without ranges: every port */
+    PortForwardProto proto;
+    char *address, *dev;
+    GPtrArray *ranges; /* PortRange */
+} InterfaceForward;
 
 typedef struct CharSource CharSource;
 
@@ -495,7 +510,12 @@ typedef struct InterfaceDef {
     char *portgroup;      /* network */
     char *source_address; /* server, client, mcast, udp */
     OptU32 source_port;
-    CharSource *vhost_user; /* vhostuser: the <source type= path= mode=> */
+    char *local_address; /* udp */
+    OptU32 local_port;
+    GPtrArray *host_ips, *host_routes; /* ethernet, of the host's end: InterfaceIp, NetworkRoute */
+    GPtrArray *ips, *routes;           /* of the guest, user: likewise */
+    GPtrArray *port_forwards;          /* user: InterfaceForward */
+    CharSource *vhost_user;            /* vhostuser: the <source type= path= mode=> */
     /* Live, of type network: what it is plugged into (INTERFACE_NULL: the network's own bridge), the bridge
      * or the device, and the port's UUID. */
     InterfaceType actual_type;
@@ -507,7 +527,10 @@ typedef struct InterfaceDef {
     char *guest_dev, *guest_actual;
     char *model; /* "virtio", "e1000", ... */
     InterfaceTuning *tuning;
-    char *backend_tap, *backend_vhost;
+    InterfaceBackend backend;
+    char *backend_tap, *backend_vhost, *backend_log, *backend_hostname, *backend_fqdn;
+    TeamingType teaming;
+    char *teaming_persistent; /* transient: alias of the other one */
     char *script;
     char *downscript;
     char *filter;             /* <filterref filter=> */
@@ -520,7 +543,7 @@ typedef struct InterfaceDef {
     VlanDef *vlan; /* NULL: none. Live: also what port group and network say */
     VirtualPort *virtual_port;
     DeviceInfo info;
-    Kept *kept; /* ip, route, teaming, backend, ... */
+    Kept *kept; /* host devices' address */
 } InterfaceDef;
 
 /* ---- character devices ---- */

@@ -146,8 +146,8 @@ bool device_def_parse(const char *xml, size_t len, DomainParseFlags flags, const
     const xmlNode *element = xmlDocGetRootElement(doc);
     uint8_t kind = 0;
     if (!enum_from_name(&device_kind_names, (const char *)element->name, &kind))
-        return error_set(err, ERROR_XML_INVALID, "%s:%ld: '%s' is not a device", source,
-                         xmlGetLineNo(element), (const char *)element->name);
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown device type '%s'",
+                         (const char *)element->name);
     XmlReader reader = {
         .flags = (flags & DOMAIN_PARSE_INACTIVE ? XML_READ_INACTIVE : 0) |
                  (flags & DOMAIN_PARSE_VALIDATE ? XML_READ_STRICT : 0),

@@ -46,7 +46,7 @@ void device_def_free(DeviceDef *device); /* with what it holds; NULL does nothin
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DeviceDef, device_def_free)
 
 /* Reads one device element, as attach-device gets it. @for_def: the machine it is meant for; its defaults
- * apply. Errors as domain_def_parse(); an element that is no device is ERROR_XML_INVALID. */
+ * apply. Errors as domain_def_parse(); an element that is no device is ERROR_CONFIG_UNSUPPORTED. */
 MUST_CHECK bool device_def_parse(const char *xml, size_t len, DomainParseFlags flags,
                                  const DomainDef *for_def, DeviceDef **ret_device, Error **err);
 void device_def_format(DeviceKind kind, const void *def, DomainFormatFlags flags, unsigned indent,

@@ -1,7 +1,9 @@
 /* Rows of network interfaces. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/ip.h"
 #include "conf/domain_rows.h"
 #include "conf/network.h"
+#include "conf/nwfilter.h"
 #include "conf/xml_internal.h"
 
 #define TYPE(...) ONLY(InterfaceDef, type, __VA_ARGS__)
@@ -70,11 +72,97 @@ static bool complete_virtual_port(InterfaceDef *interface, Error **err)
     }
 }
 
+/* One that says neither rate is none. */
+static bool finish_limit(XmlReader *reader, const xmlNode *element, BandwidthLimit **limit, Error **err)
+{
+    if (!*limit || (*limit)->average_kBps.value || (*limit)->floor_kBps.value)
+        return true;
+    if (!(*limit)->average_kBps.is_set && !(*limit)->floor_kBps.is_set)
+        return xml_error(reader, element, ERROR_XML_SYNTAX, err,
+                         "Missing mandatory average or floor attributes");
+    g_clear_pointer(limit, g_free);
+    return true;
+}
+
+static bool finish_source(XmlReader *reader, const xmlNode *element, const InterfaceDef *interface,
+                          Error **err)
+{
+    static const uint64_t needed =
+        SOCKET_TYPES | BIT(INTERFACE_VHOST_USER) | BIT(INTERFACE_INTERNAL) | BIT(INTERFACE_VDPA);
+    const char *type = enum_name(&interface_type_names, interface->type);
+    bool has_source = false;
+
+    for (const xmlNode *child = element->children; child; child = child->next)
+        has_source = has_source || (child->name && strcmp((const char *)child->name, "source") == 0);
+    if (!has_source && needed & BIT(interface->type))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "type '%s' requires a 'source' element",
+                         type);
+    if (SOCKET_TYPES & BIT(interface->type)) {
+        const char *lacks = !interface->source_port.is_set                                      ? "port"
+                            : !interface->source_address && interface->type != INTERFACE_SERVER ? "address"
+                                                                                                : NULL;
+        if (lacks)
+            return xml_error(reader, element, ERROR_XML_INVALID, err,
+                             "Missing required attribute '%s' in element 'source'", lacks);
+        if (interface->type == INTERFACE_UDP && !interface->local_address)
+            return xml_error(reader, element, ERROR_XML_INVALID, err,
+                             "'<local>' element missing for 'udp' socket interface, or without an address");
+    }
+    if (interface->type == INTERFACE_VHOST_USER) {
+        const CharSource *source = interface->vhost_user;
+        if (source->type != CHAR_UNIX)
+            return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                             "Type='%s' unsupported for <interface type='vhostuser'>",
+                             enum_name(&char_type_names, source->type));
+        if (!source->path || (source->mode != CHAR_MODE_CLIENT && source->mode != CHAR_MODE_SERVER))
+            return xml_error(reader, element, ERROR_XML_INVALID, err,
+                             "'source' of type '%s' needs 'path' and a 'mode' of client or server", type);
+        if (source->mode == CHAR_MODE_SERVER && source->reconnect == TRISTATE_ON)
+            return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                             "'reconnect' attribute unsupported 'server' mode for <interface "
+                             "type='vhostuser'>");
+    }
+    return true;
+}
+
+static bool finish_teaming(XmlReader *reader, const xmlNode *element, const InterfaceDef *interface,
+                           Error **err)
+{
+    if (interface->teaming == TEAMING_TRANSIENT && !interface->teaming_persistent)
+        return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                         "teaming persistent attribute must be set if teaming type is 'transient'");
+    if (interface->teaming == TEAMING_PERSISTENT && interface->teaming_persistent)
+        return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                         "teaming persistent attribute not allowed if teaming type is 'persistent'");
+    return true;
+}
+
+/* Only what is a tap has one; the others' counts for nothing. */
+static void read_filter(InterfaceDef *interface)
+{
+    filter_complete_parameters(&interface->filter_params);
+    if (interface->filter && (interface->type == INTERFACE_NETWORK || interface->type == INTERFACE_BRIDGE ||
+                              interface->type == INTERFACE_ETHERNET))
+        return;
+    g_clear_pointer(&interface->filter, g_free);
+    while (interface->filter_params)
+        xml_list_remove(&filter_parameter_table, &interface->filter_params,
+                        interface->filter_params->len - 1);
+}
+
 static bool interface_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     InterfaceDef *interface = base;
+    if (!finish_limit(reader, element, &interface->inbound, err) ||
+        !finish_limit(reader, element, &interface->outbound, err) ||
+        !finish_source(reader, element, interface, err) || !finish_teaming(reader, element, interface, err))
+        return false;
+    /* One queue is what there is without a word. */
+    if (interface->tuning && interface->tuning->queues.value <= 1)
+        interface->tuning->queues = (OptU32){ 0 };
     if (interface->actual_network)
         read_plugged(interface);
+    read_filter(interface);
     if (interface->target && reader->flags & XML_READ_INACTIVE && target_is_generated(interface->target))
         g_clear_pointer(&interface->target, g_free);
     static const InterfaceTuning no_tuning;
@@ -94,6 +182,8 @@ static bool interface_finish(XmlReader *reader, const xmlNode *element, void *ba
     case INTERFACE_BRIDGE:
     case INTERFACE_NETWORK:
     case INTERFACE_DIRECT:
+    case INTERFACE_INTERNAL:
+    case INTERFACE_VDPA:
         if (!interface->source)
             return xml_error(reader, element, ERROR_XML_INVALID, err, "'source' of type '%s' is missing",
                              enum_name(&interface_type_names, interface->type));
@@ -139,21 +229,79 @@ static const XmlTable tuning_table =
 
 static const XmlTable bandwidth_table =
     TABLE(BandwidthLimit, "bandwidth",
-          ROWS(ATTR("average", BandwidthLimit, average_kBps, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
-                    .doc = "kilobytes per second"),
-               ATTR("peak", BandwidthLimit, peak_kBps, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
+          ROWS(ATTR("average", BandwidthLimit, average_kBps, .flags = ROW_CHANGEABLE,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .max = UINT64_MAX, .doc = "kilobytes per second"),
+               ATTR("peak", BandwidthLimit, peak_kBps, .flags = ROW_CHANGEABLE,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .max = UINT64_MAX,
                     .doc = "kilobytes per second at most"),
-               ATTR("burst", BandwidthLimit, burst_KiB, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
-                    .doc = "KiB that may go at peak rate"),
-               ATTR("floor", BandwidthLimit, floor_kBps, NOT_YET, .flags = ROW_CHANGEABLE, .max = UINT64_MAX,
-                    .doc = "kilobytes per second guaranteed")),
+               ATTR("floor", BandwidthLimit, floor_kBps, .flags = ROW_CHANGEABLE,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .max = UINT64_MAX,
+                    .doc = "kilobytes per second guaranteed"),
+               ATTR("burst", BandwidthLimit, burst_KiB, .flags = ROW_CHANGEABLE,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .max = UINT64_MAX,
+                    .doc = "KiB that may go at peak rate")),
           .doc = "A limit on one direction of traffic.");
 
-static const XmlTable filter_parameter_table =
-    TABLE(FilterParameter, "filter-parameter",
-          ROWS(ATTR("name", FilterParameter, name, .flags = ROW_REQUIRED, .doc = "name of the variable"),
-               ATTR("value", FilterParameter, value, .flags = ROW_REQUIRED, .doc = "its value")),
-          .doc = "A variable of a network filter.");
+static bool ip_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    InterfaceIp *ip = base;
+    IpAddress address, peer;
+
+    if (!ip->address)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "Missing required address in <ip>");
+    if (!ip_parse(ip->address, &address) ||
+        (ip->family && strcmp(ip->family, address.is_v6 ? "ipv6" : "ipv4") != 0))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "Invalid address '%s' in <ip>",
+                         ip->address);
+    if (ip->prefix > ip_bits(&address))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "Invalid prefix value '%u' in <ip>",
+                         ip->prefix);
+    if (ip->peer && (!ip_parse(ip->peer, &peer) || peer.is_v6 != address.is_v6))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "Invalid peer '%s' in <ip>", ip->peer);
+    if (!ip->family)
+        ip->family = g_strdup(address.is_v6 ? "ipv6" : "ipv4");
+    return true;
+}
+
+const XmlTable interface_ip_table =
+    TABLE(InterfaceIp, "interface-ip",
+          ROWS(ATTR("address", InterfaceIp, address, .doc = "the address"),
+               ATTR("family", InterfaceIp, family, .doc = "ipv4 or ipv6",
+                    .fallback = "as the address has it"),
+               ATTR("prefix", InterfaceIp, prefix, .max = 128, .doc = "length of its prefix"),
+               ATTR("peer", InterfaceIp, peer, .doc = "the other end of the line")),
+          .finish = ip_finish, .doc = "An address of one end of an interface.");
+
+static const XmlTable port_range_table =
+    TABLE(PortRange, "port-range",
+          ROWS(ATTR("start", PortRange, start, .min = 1, .max = 65535, .flags = ROW_REQUIRED,
+                    .doc = "first port of the host"),
+               ATTR("end", PortRange, end, .min = 1, .max = 65535, .doc = "last one", .fallback = "start"),
+               ATTR("to", PortRange, to, .min = 1, .max = 65535, .doc = "first port of the guest",
+                    .fallback = "start"),
+               ATTR("exclude", PortRange, exclude, .names = &tristate_yes_no_names,
+                    .doc = "these are not forwarded")),
+          .doc = "Ports that are forwarded to the guest.");
+
+static bool port_forward_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    const InterfaceForward *forward = base;
+    IpAddress address;
+
+    return !forward->address || ip_parse(forward->address, &address) ||
+           xml_error(reader, element, ERROR_XML_INVALID, err, "Invalid address '%s' in <portForward>",
+                     forward->address);
+}
+
+static const XmlTable port_forward_table =
+    TABLE(InterfaceForward, "port-forward",
+          ROWS(ATTR("proto", InterfaceForward, proto, .names = &port_forward_proto_names,
+                    .flags = ROW_REQUIRED, .doc = "tcp or udp"),
+               ATTR("address", InterfaceForward, address, .doc = "address of the host that listens",
+                    .fallback = "all"),
+               ATTR("dev", InterfaceForward, dev, .doc = "device of the host that listens"),
+               LIST("range", InterfaceForward, ranges, &port_range_table, .doc = "which ports")),
+          .finish = port_forward_finish, .doc = "Ports of the host that lead to the guest.");
 
 /* vhost-user spells its socket as attributes of <source> itself. */
 static const XmlTable vhost_user_table =
@@ -193,11 +341,14 @@ static const XmlRow source_rows[] = {
     ATTR("name", InterfaceDef, source, TYPE(BIT(INTERFACE_INTERNAL)), .doc = "name of the internal network"),
     ATTR("address", InterfaceDef, source_address, TYPE(SOCKET_TYPES), .doc = "address of the socket"),
     ATTR("port", InterfaceDef, source_port, TYPE(SOCKET_TYPES), .max = 65535, .doc = "port of the socket"),
-    KEPT("local", .doc = "local end of a UDP tunnel"),
-    KEPT("address", .doc = "address of the host device"),
-    KEPT("ip", .doc = "address of the host's end"),
-    KEPT("route", .doc = "route on the host"),
-    INCLUDE_OBJECT(InterfaceDef, vhost_user, &vhost_user_table, NOT_YET, TYPE(BIT(INTERFACE_VHOST_USER))),
+    GROUP("local",
+          ROWS(ATTR("address", InterfaceDef, local_address, .doc = "its address"),
+               ATTR("port", InterfaceDef, local_port, .max = 65535, .doc = "its port")),
+          TYPE(BIT(INTERFACE_UDP)), .doc = "local end of a UDP tunnel"),
+    KEPT("address", HARMLESS, .doc = "address of the host device (type hostdev)"),
+    LIST("ip", InterfaceDef, host_ips, &interface_ip_table, .doc = "addresses of the host's end"),
+    LIST("route", InterfaceDef, host_routes, &network_route_table, .doc = "routes on the host"),
+    INCLUDE_OBJECT(InterfaceDef, vhost_user, &vhost_user_table, TYPE(BIT(INTERFACE_VHOST_USER))),
     { 0 }
 };
 
@@ -207,13 +358,11 @@ const XmlTable interface_table =
                     .show = is_plugged_elsewhere, .flags = ROW_WRITE_ONLY | ROW_LIVE | ROW_ALWAYS,
                     .doc = "what it is really connected to"),
                ATTR("type", InterfaceDef, type, HOST_SIDE, .show = is_as_defined,
-                    NOT_YET_VALUES(BIT(INTERFACE_VHOST_USER) | BIT(INTERFACE_INTERNAL) |
-                                   BIT(INTERFACE_HOSTDEV) | BIT(INTERFACE_UDP) | BIT(INTERFACE_VDPA) |
-                                   BIT(INTERFACE_NULL) | BIT(INTERFACE_VDS)),
+                    NOT_YET_VALUES(BIT(INTERFACE_HOSTDEV) | BIT(INTERFACE_VDS)),
                     .names = &interface_type_names, .flags = ROW_REQUIRED,
                     .doc = "what the interface is connected to"),
-               KEPT_ATTR("managed", .doc = "host devices: who binds the driver"),
-               ATTR("trustGuestRxFilters", InterfaceDef, trust_guest_rx_filters, NOT_YET, .fallback = "no",
+               KEPT_ATTR("managed", HARMLESS, .doc = "host devices: who binds the driver"),
+               ATTR("trustGuestRxFilters", InterfaceDef, trust_guest_rx_filters, HOST_SIDE, .fallback = "no",
                     .names = &tristate_yes_no_names,
                     .doc = "take over the guest's multicast and address filters"),
                GROUP_FLAG("mac", InterfaceDef, has_mac,
@@ -228,26 +377,28 @@ const XmlTable interface_table =
                OBJECT("vlan", InterfaceDef, vlan, &vlan_table, HOST_SIDE, .doc = "VLAN tags"),
                OBJECT("virtualport", InterfaceDef, virtual_port, &virtual_port_table, HOST_SIDE,
                       .doc = "parameters of a virtual switch port"),
-               KEPT("ip", .doc = "guest address (containers, user networks)"),
-               KEPT("route", .doc = "guest route"),
                GROUP("bandwidth",
                      ROWS(OBJECT("inbound", InterfaceDef, inbound, &bandwidth_table, HOST_SIDE,
-                                 .doc = "towards the guest"),
-                          OBJECT("outbound", InterfaceDef, outbound, &bandwidth_table, HOST_SIDE, NOT_YET,
-                                 .doc = "from the guest")),
+                                 .flags = ROW_SINGLE, .doc = "towards the guest"),
+                          OBJECT("outbound", InterfaceDef, outbound, &bandwidth_table, HOST_SIDE,
+                                 .flags = ROW_SINGLE, .doc = "from the guest")),
                      .doc = "limits on the traffic"),
+               LIST("ip", InterfaceDef, ips, &interface_ip_table,
+                    .doc = "networks that a user network offers"),
+               LIST("route", InterfaceDef, routes, &network_route_table,
+                    .doc = "routes of the guest (containers)"),
+               LIST("portForward", InterfaceDef, port_forwards, &port_forward_table, HOST_SIDE,
+                    .doc = "forwarded ports of user networks"),
                GROUP("script",
-                     ROWS(
-                         ATTR("path", InterfaceDef, script, HOST_SIDE, NOT_YET, .doc = "path of the script")),
+                     ROWS(ATTR("path", InterfaceDef, script, HOST_SIDE, .doc = "path of the script")),
                      .doc = "runs when the interface comes up"),
                GROUP("downscript",
-                     ROWS(ATTR("path", InterfaceDef, downscript, HOST_SIDE, NOT_YET,
-                               .doc = "path of the script")),
+                     ROWS(ATTR("path", InterfaceDef, downscript, HOST_SIDE, .doc = "path of the script")),
                      .doc = "runs when the interface goes down"),
                GROUP("target",
                      ROWS(ATTR("dev", InterfaceDef, target, HOST_SIDE, .show = target_is_written,
                                .doc = "name of the host's end", .fallback = "vnetN at start"),
-                          ATTR("managed", InterfaceDef, target_managed, HOST_SIDE, NOT_YET, .fallback = "yes",
+                          ATTR("managed", InterfaceDef, target_managed, HOST_SIDE, .fallback = "yes",
                                .names = &tristate_yes_no_names, .doc = "no: the device exists already")),
                      .doc = "the host's end"),
                GROUP("guest",
@@ -264,27 +415,29 @@ const XmlTable interface_table =
                           INCLUDE_OBJECT(InterfaceDef, tuning, &tuning_table, HOST_SIDE)),
                      .doc = "how the card is run"),
                GROUP("backend",
-                     ROWS(KEPT_ATTR("type", .doc = "back end of user networks"),
-                          ATTR("tap", InterfaceDef, backend_tap, NOT_YET, .doc = "path of the tun device"),
-                          ATTR("vhost", InterfaceDef, backend_vhost, NOT_YET,
-                               .doc = "path of the vhost device"),
-                          KEPT_ATTR("logFile", .doc = "log of the back end"),
-                          KEPT_ATTR("hostname", .doc = "host name"), KEPT_ATTR("fqdn", .doc = "domain name")),
+                     ROWS(ATTR("type", InterfaceDef, backend, .names = &interface_backend_names,
+                               .doc = "back end of user networks", .fallback = "QEMU itself"),
+                          ATTR("tap", InterfaceDef, backend_tap, .doc = "path of the tun device"),
+                          ATTR("vhost", InterfaceDef, backend_vhost, .doc = "path of the vhost device"),
+                          ATTR("logFile", InterfaceDef, backend_log, .doc = "passt: its log"),
+                          ATTR("hostname", InterfaceDef, backend_hostname,
+                               .doc = "host name that the guest is told"),
+                          ATTR("fqdn", InterfaceDef, backend_fqdn,
+                               .doc = "full name that the guest is told")),
                      HOST_SIDE, .doc = "devices of the host that move the packets"),
-               KEPT("portForward", .doc = "forwarded ports of user networks"),
                GROUP("filterref",
-                     ROWS(ATTR("filter", InterfaceDef, filter, HOST_SIDE, NOT_YET,
-                               .doc = "name of the filter"),
+                     ROWS(ATTR("filter", InterfaceDef, filter, HOST_SIDE, .doc = "name of the filter"),
                           LIST("parameter", InterfaceDef, filter_params, &filter_parameter_table, HOST_SIDE,
                                .doc = "variables of the filter")),
                      .doc = "network filter for the interface"),
                GROUP("tune",
-                     ROWS(CHILD("sndbuf", InterfaceDef, sndbuf, HOST_SIDE, NOT_YET, .max = UINT32_MAX,
+                     ROWS(CHILD("sndbuf", InterfaceDef, sndbuf, HOST_SIDE, .max = UINT32_MAX,
                                 .doc = "bytes of the tap's send buffer")),
                      .doc = "tuning of the tap device"),
                GROUP("link",
-                     ROWS(ATTR("state", InterfaceDef, link, HOST_SIDE, NOT_YET, .fallback = "up",
-                               .names = &link_state_names, .flags = ROW_MAY_BE_EMPTY, .doc = "up or down")),
+                     ROWS(ATTR("state", InterfaceDef, link, HOST_SIDE, .fallback = "up",
+                               .names = &link_state_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "up or down")),
                      .flags = ROW_CHANGEABLE, .doc = "the cable"),
                GROUP("mtu",
                      ROWS(ATTR("size", InterfaceDef, mtu, .min = 1, .max = UINT32_MAX,
@@ -293,13 +446,19 @@ const XmlTable interface_table =
                GROUP("coalesce",
                      ROWS(GROUP("rx",
                                 ROWS(GROUP("frames",
-                                           ROWS(ATTR("max", InterfaceDef, coalesce_rx_frames_max, NOT_YET,
+                                           ROWS(ATTR("max", InterfaceDef, coalesce_rx_frames_max, HOST_SIDE,
                                                      .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY,
                                                      .doc = "packets")),
                                            .doc = "packets per interrupt")),
                                 .doc = "receiving")),
                      .doc = "how packets are gathered"),
-               KEPT("teaming", .doc = "pairs of interfaces for migration"),
+               GROUP("teaming",
+                     ROWS(ATTR("type", InterfaceDef, teaming, .names = &teaming_type_names,
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                               .doc = "the one that stays, or the one that is taken out for migrations"),
+                          ATTR("persistent", InterfaceDef, teaming_persistent,
+                               .doc = "transient: alias of the one that stays")),
+                     .doc = "pairs of interfaces for migration"),
                GROUP("port",
                      ROWS(ATTR("isolated", InterfaceDef, isolated, HOST_SIDE, .fallback = "no",
                                .names = &tristate_yes_no_names,

@@ -92,6 +92,7 @@ typedef struct NetworkDns {
 
 typedef struct NetworkBandwidth {
     BandwidthLimit *inbound, *outbound;
+    uint32_t class_id; /* of a port with a guaranteed rate: its class of traffic on the bridge; 0: none */
 } NetworkBandwidth;
 
 typedef enum VlanNative {
@@ -183,7 +184,8 @@ typedef struct NetworkDef {
     GPtrArray *portgroups;      /* NetworkPortgroup */
     GPtrArray *dnsmasq_options; /* NetworkOption */
 } NetworkDef;
-extern const XmlTable network_table;
+extern const XmlTable network_table, network_route_table;
+extern const XmlTable interface_ip_table; /* InterfaceIp */
 /* Of its parts: what an update changes. Reading one asks for less than a whole document does. */
 extern const XmlTable network_bandwidth_table, network_interface_table, network_dhcp_table,
     network_dhcp_range_table, network_dhcp_host_table, network_dns_table, network_dns_txt_table,

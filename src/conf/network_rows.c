@@ -80,16 +80,18 @@ static const XmlTable limit_table =
                ATTR("peak", BandwidthLimit, peak_kBps, .max = UINT64_MAX,
 
                     .doc = "kilobytes per second at most"),
-               ATTR("burst", BandwidthLimit, burst_KiB, .max = UINT64_MAX,
-
-                    .doc = "KiB that may go at peak rate"),
                ATTR("floor", BandwidthLimit, floor_kBps, .max = UINT64_MAX,
 
-                    .doc = "of machines' interfaces only: kilobytes per second guaranteed")),
+                    .doc = "of machines' interfaces only: kilobytes per second guaranteed"),
+               ATTR("burst", BandwidthLimit, burst_KiB, .max = UINT64_MAX,
+
+                    .doc = "KiB that may go at peak rate")),
           .doc = "A limit on one direction of traffic.");
 const XmlTable network_bandwidth_table =
     TABLE(NetworkBandwidth, "network-bandwidth",
-          ROWS(OBJECT("inbound", NetworkBandwidth, inbound, &limit_table, .flags = ROW_SINGLE,
+          ROWS(ATTR("classID", NetworkBandwidth, class_id, .flags = ROW_LIVE, .max = UINT16_MAX,
+                    .doc = "of a port: its class of traffic on the bridge"),
+               OBJECT("inbound", NetworkBandwidth, inbound, &limit_table, .flags = ROW_SINGLE,
                       .doc = "towards the guests"),
                OBJECT("outbound", NetworkBandwidth, outbound, &limit_table, .flags = ROW_SINGLE,
                       .doc = "from the guests")),
@@ -194,7 +196,7 @@ static const XmlTable ip_table =
                OBJECT("dhcp", NetworkIp, dhcp, &network_dhcp_table, .doc = "addresses that are lent")),
           .doc = "A subnet in which the host has an address.");
 
-static const XmlTable route_table =
+const XmlTable network_route_table =
     TABLE(NetworkRoute, "network-route",
           ROWS(ATTR("family", NetworkRoute, family, .doc = "ipv4 or ipv6", .fallback = "ipv4"),
                ATTR("address", NetworkRoute, address, .doc = "of the network that is reached"),
@@ -361,7 +363,8 @@ const XmlTable network_table =
                      ROWS(YES_NO("isolated", NetworkDef, isolated, .doc = "guests do not reach each other")),
                      .doc = "of all ports"),
                LIST("ip", NetworkDef, ips, &ip_table, .flags = ROW_LONG, .doc = "subnets"),
-               LIST("route", NetworkDef, routes, &route_table, .doc = "ways to networks behind guests"),
+               LIST("route", NetworkDef, routes, &network_route_table,
+                    .doc = "ways to networks behind guests"),
                OBJECT("virtualport", NetworkDef, virtual_port, &virtual_port_table,
                       .doc = "port of the switch"),
                LIST("portgroup", NetworkDef, portgroups, &network_portgroup_table, .flags = ROW_LONG,

@@ -85,6 +85,7 @@ typedef struct VolumeDef {
     OptU64 physical;    /* bytes */
     VolumeTarget target;
     VolumeTarget *backing; /* NULL: none */
+    char *data_path;       /* the file that has its data; NULL: it has them itself. Not in the document */
 } VolumeDef;
 extern const XmlTable volume_table;
 

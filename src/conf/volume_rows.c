@@ -195,5 +195,7 @@ char *volume_def_format(const VolumeDef *def)
 
 void volume_def_free(VolumeDef *def)
 {
+    if (def)
+        g_free(def->data_path);
     xml_table_free(&volume_table, def);
 }

@@ -40,6 +40,7 @@ typedef struct Config {
     gid_t *qemu_groups; /* supplementary; never empty */
     size_t n_qemu_groups;
     bool is_privileged; /* we are root: the machines' user may differ from ours */
+    bool secrets_encrypted;
     bool dynamic_ownership;
     bool remember_owner;
     char *vnc_listen;
@@ -72,6 +73,9 @@ typedef struct Config {
     unsigned hook_timeout_s;        /* 30 */
     unsigned resume_after_enospc_s; /* how often a machine that ran out of space is tried again; 0: not */
     unsigned job_timeout_s;         /* a change waits this long for another; 30 */
+    unsigned pool_warn_percent;     /* pools that are fuller are warned about; 0: none */
+    unsigned pool_full_percent;     /* once more */
+    unsigned pool_check_interval_s; /* how often pools are measured; 0: when somebody looks */
 
     GPtrArray *origins; /* private: of ConfigOrigin, one per key */
 } Config;

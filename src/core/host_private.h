@@ -9,9 +9,12 @@
 #include "core/object.h"
 
 typedef struct DacTable DacTable;
+typedef struct HostifRoom HostifRoom;
+typedef struct FilterRoom FilterRoom;
 typedef struct ImageSizes ImageSizes;
 typedef struct MachineRoom MachineRoom;
 typedef struct NetworkRoom NetworkRoom;
+typedef struct NodedevRoom NodedevRoom;
 typedef struct PoolRoom PoolRoom;
 typedef struct PortPool PortPool;
 typedef struct SecretKey SecretKey;
@@ -35,6 +38,9 @@ struct Host {
     ImageSizes *image_sizes; /* storage: of machines that do not run */
     PoolRoom *pools;
     NetworkRoom *networks;
+    NodedevRoom *nodedevs;
+    HostifRoom *hostifs;
+    FilterRoom *filters;
     MachineRoom *machines;
     SecretKey *secret_key;
 };

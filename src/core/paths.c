@@ -36,6 +36,11 @@ static void paths_fill(Paths *paths)
     paths->run_network = path_join(paths->run, "network");
     paths->networks = path_join(paths->etc_qemu, "networks");
     paths->networks_autostart = path_join(paths->networks, "autostart");
+    paths->interfaces = path_join(paths->etc, "interfaces");
+    g_autofree char *lib = g_path_get_dirname(paths->lib_qemu);
+    paths->interface_backup = path_join(lib, "interface-backup");
+    paths->nwfilter = path_join(paths->etc, "nwfilter");
+    paths->run_binding = path_join(paths->run, "nwfilter-binding");
 }
 
 /* Absolute, without "//", "/./", "/../" and trailing slashes; "" for the root itself. */
@@ -58,6 +63,8 @@ Paths *paths_new_system(const char *root)
     paths->run = g_strconcat(paths->root, "/run/libvirt", NULL);
     paths->log_qemu = g_strconcat(paths->root, "/var/log/libvirt/qemu", NULL);
     paths->cache = g_strconcat(paths->root, "/var/cache/libvirt/lodge", NULL);
+    g_autofree char *devices = path_join(*paths->root ? paths->root : "/", "sys", "devices");
+    paths->host_root = g_strdup(access(devices, F_OK) == 0 ? paths->root : "");
     paths_fill(paths);
     return paths;
 }
@@ -82,6 +89,7 @@ bool paths_new_session(Paths **ret_paths, Error **err)
     Paths *paths = g_new0(Paths, 1);
     paths->is_session = true;
     paths->root = g_strdup("");
+    paths->host_root = g_strdup("");
     paths->etc = path_join(config, "libvirt");
     paths->lib_qemu = path_join(data, "libvirt", "qemu");
     paths->images = path_join(data, "libvirt", "images");
@@ -99,31 +107,16 @@ void paths_free(Paths *paths)
 {
     if (!paths)
         return;
-    char *strings[] = { paths->root,
-                        paths->etc,
-                        paths->etc_qemu,
-                        paths->autostart,
-                        paths->hooks,
-                        paths->lib_qemu,
-                        paths->images,
-                        paths->save,
-                        paths->nvram,
-                        paths->dump,
-                        paths->snapshot,
-                        paths->checkpoint,
-                        paths->channel_target,
-                        paths->run,
-                        paths->run_qemu,
-                        paths->log_qemu,
-                        paths->cache,
-                        paths->secrets,
-                        paths->storage,
-                        paths->run_storage,
-                        paths->storage_autostart,
-                        paths->run_network,
-                        paths->dnsmasq,
-                        paths->networks,
-                        paths->networks_autostart };
+    char *strings[] = {
+        paths->root,           paths->etc,        paths->etc_qemu,    paths->autostart,
+        paths->hooks,          paths->lib_qemu,   paths->images,      paths->save,
+        paths->nvram,          paths->dump,       paths->snapshot,    paths->checkpoint,
+        paths->channel_target, paths->run,        paths->run_qemu,    paths->log_qemu,
+        paths->cache,          paths->host_root,  paths->interfaces,  paths->interface_backup,
+        paths->secrets,        paths->storage,    paths->run_storage, paths->storage_autostart,
+        paths->run_network,    paths->dnsmasq,    paths->networks,    paths->networks_autostart,
+        paths->nwfilter,       paths->run_binding
+    };
     for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
         g_free(strings[i]);
     g_free(paths);
@@ -205,25 +198,16 @@ bool paths_make_dirs(const Paths *paths, Error **err)
         mode_t mode;
         bool for_qemu;
     } dirs[] = {
-        { paths->etc, mode, false },
-        { paths->etc_qemu, mode, false },
-        { paths->autostart, mode, false },
-        { paths->images, 0711, false },
-        { paths->run, 0755, false },
-        { paths->run_qemu, 0755, false },
-        { paths->run_storage, 0755, false },
-        { paths->run_network, 0755, false },
-        { paths->dnsmasq, mode, false },
-        { paths->log_qemu, 0755, false },
-        { paths->cache, 0711, false },
-        { paths->lib_qemu, 0751, true },
-        { paths->save, passable, true },
-        { paths->nvram, passable, true },
-        { paths->dump, passable, true },
-        { paths->snapshot, passable, true },
-        { paths->checkpoint, passable, true },
-        { channel, passable, true },
-        { paths->channel_target, passable, true },
+        { paths->etc, mode, false },         { paths->etc_qemu, mode, false },
+        { paths->autostart, mode, false },   { paths->images, 0711, false },
+        { paths->run, 0755, false },         { paths->run_qemu, 0755, false },
+        { paths->run_storage, 0755, false }, { paths->run_network, 0755, false },
+        { paths->run_binding, 0700, false }, { paths->dnsmasq, mode, false },
+        { paths->log_qemu, 0755, false },    { paths->cache, 0711, false },
+        { paths->lib_qemu, 0751, true },     { paths->save, passable, true },
+        { paths->nvram, passable, true },    { paths->dump, passable, true },
+        { paths->snapshot, passable, true }, { paths->checkpoint, passable, true },
+        { channel, passable, true },         { paths->channel_target, passable, true },
     };
     const bool is_root = geteuid() == 0 && !paths->is_session;
     for (size_t i = 0; i < G_N_ELEMENTS(dirs); i++) {

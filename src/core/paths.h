@@ -18,6 +18,8 @@ typedef struct Paths {
     char *storage_autostart;  /* storage/autostart */
     char *networks;           /* ROOT/etc/libvirt/qemu/networks */
     char *networks_autostart; /* networks/autostart */
+    char *nwfilter;           /* ROOT/etc/libvirt/nwfilter */
+    char *run_binding;        /* run/nwfilter-binding: of each interface that is filtered */
     char *hooks;              /* ROOT/etc/libvirt/hooks */
     char *lib_qemu;           /* ROOT/var/lib/libvirt/qemu      ~/.local/share/libvirt/qemu */
     char *images;             /* ROOT/var/lib/libvirt/images */
@@ -33,7 +35,12 @@ typedef struct Paths {
     char *dnsmasq;            /* ROOT/var/lib/libvirt/dnsmasq */
     char *run_storage;        /* run/storage: NAME.xml of pools that are active */
     char *log_qemu;           /* ROOT/var/log/libvirt/qemu      ~/.cache/libvirt/qemu/log */
-    char *cache;              /* ROOT/var/cache/libvirt/lodge   ~/.cache/libvirt/lodge */
+    char *interfaces;         /* ROOT/etc/libvirt/interfaces: definitions of the host's interfaces */
+    char *interface_backup; /* ROOT/var/lib/libvirt/interface-backup: the network configuration before changes
+                             */
+    char *host_root; /* where /sys, /run/udev and the host's network configuration are: ROOT if it has a
+                        sys/devices of its own (a tree for tests), else "" */
+    char *cache;     /* ROOT/var/cache/libvirt/lodge   ~/.cache/libvirt/lodge */
 } Paths;
 
 Paths *paths_new_system(const char *root); /* "" or NULL: the system's own */

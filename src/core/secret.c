@@ -185,20 +185,41 @@ static bool value_decrypt(Secret *secret, const uint8_t key[KEY_LEN], char *text
     return !bad || error_set(err, ERROR_SYSTEM, "the value was not written with this host's key");
 }
 
-AWAITS static bool value_store(Secret *secret, GBytes *value, Error **err)
+AWAITS static bool value_store_sealed(Secret *secret, GBytes *value, const char *path, Error **err)
 {
     uint8_t key[KEY_LEN];
-    g_autofree char *path = value_path(secret, ".value");
-    g_autofree char *plain_path = value_path(secret, ".base64");
     g_autoptr(GByteArray) sealed = g_byte_array_new();
 
-    if (!file_make_dirs(secret->host->paths->secrets, 0700, err) || !key_read_or_make(secret->host, key, err))
+    if (!key_read_or_make(secret->host, key, err))
         return false;
     const bool ok = value_encrypt(secret, key, value, sealed, err) &&
-                    file_replace(path, (const char *)sealed->data, sealed->len, 0600, err) &&
-                    file_remove(plain_path, err); /* what libvirt left is out of date */
+                    file_replace(path, (const char *)sealed->data, sealed->len, 0600, err);
     explicit_bzero(key, sizeof(key));
     return ok;
+}
+
+AWAITS static bool value_store_plain(GBytes *value, const char *path, Error **err)
+{
+    size_t len = 0;
+    const guchar *plain = g_bytes_get_data(value, &len);
+    char *text = g_base64_encode(plain, len);
+    const bool ok = file_replace(path, text, strlen(text), 0600, err);
+
+    wipe_free(text, strlen(text));
+    return ok;
+}
+
+/* Of its two forms only the one that is wanted stays. */
+AWAITS static bool value_store(Secret *secret, GBytes *value, Error **err)
+{
+    const bool sealed = secret->host->config->secrets_encrypted;
+    g_autofree char *path = value_path(secret, ".value");
+    g_autofree char *plain_path = value_path(secret, ".base64");
+
+    return file_make_dirs(secret->host->paths->secrets, 0700, err) &&
+           (sealed ? value_store_sealed(secret, value, path, err)
+                   : value_store_plain(value, plain_path, err)) &&
+           file_remove(sealed ? plain_path : path, err);
 }
 
 /* The value that libvirt left: base64, not encrypted. */
@@ -233,7 +254,7 @@ AWAITS static bool value_load(Secret *secret, Error **err)
     }
     const bool ok = key_read(secret->host, key, err) && value_decrypt(secret, key, text, len, err);
     explicit_bzero(key, sizeof(key));
-    return ok;
+    return ok && (secret->host->config->secrets_encrypted || value_store(secret, secret->value, err));
 }
 
 AWAITS static bool value_remove(Secret *secret, Error **err)

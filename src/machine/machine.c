@@ -10,10 +10,13 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "core/secret.h"
+#include "device/nodedev.h"
 #include "host/node.h"
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
 #include "machine/vm_users.h"
+#include "network/filter.h"
+#include "network/hostif.h"
 #include "network/network.h"
 #include "storage/image_sizes.h"
 #include "storage/pool_backend.h"
@@ -38,6 +41,8 @@ static void machine_close(Host *host)
     dac_table_free(host->dac);
 }
 
+static void machine_on_pool_started(Host *host, const char *pool, const char *target_path);
+
 void machine_open(Host *host)
 {
     const Config *config = host->config;
@@ -54,8 +59,12 @@ void machine_open(Host *host)
     secret_open(host);
     network_open(host);
     network_on_started(host, machine_rejoin_network);
+    filter_open(host);
     pool_open(host);
-    host->pools->list_users = machine_list_users;
+    hostif_open(host);
+    nodedev_open(host);
+    host->pools->walk_images = machine_walk_images;
+    host->pools->on_started = machine_on_pool_started;
     host_on_free(host, machine_close);
 }
 
@@ -262,25 +271,34 @@ static void machine_notice_saves(Host *host)
     }
 }
 
-static bool machine_runs(Host *host, const Uuid *uuid)
+static bool machine_has_port(Host *host, const Uuid *owner, const Uuid *port)
 {
-    const Object *vm = registry_get_uuid(vm_registry(host), uuid);
+    const Object *vm = registry_get_uuid(vm_registry(host), owner);
+    char text[UUID_STRING_LEN];
 
-    return vm && vm->live;
+    uuid_format(port, text);
+    if (!vm || !vm->live)
+        return false;
+    for (DEF_EACH(InterfaceDef, iface, ((const DomainDef *)vm->live)->interfaces)) {
+        if (g_strcmp0(iface->port_id, text) == 0)
+            return true;
+    }
+    return false;
 }
 
 bool machine_load(Host *host, Error **err)
 {
     machine_remove_leftovers(host);
     vm_token_scan(host);
-    if (!object_store_load(host, &secret_class, err) || !network_load(host, err) || !pool_load(host, err) ||
-        !object_store_load(host, &domain_class, err))
+    if (!object_store_load(host, &secret_class, err) || !hostif_load(host, err) || !network_load(host, err) ||
+        !filter_load(host, err) || !pool_load(host, err) || !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
         return false;
+    nodedev_load(host);
     host->machines->has_loaded = true;
-    network_forget_orphans(host, machine_runs);
+    network_forget_orphans(host, machine_has_port);
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;
@@ -296,6 +314,9 @@ static void machine_reload_fiber(void *arg)
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &network_class, &err))
         log_error_error(err, "reading definitions of networks again");
+    g_clear_pointer(&err, error_free);
+    if (!object_store_load_unused(host, &filter_class, &err))
+        log_error_error(err, "reading definitions of network filters again");
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &pool_class, &err))
         log_error_error(err, "reading definitions of pools again");
@@ -338,9 +359,28 @@ static void machine_autostart_one(void *arg)
     g_autoptr(Error) err = NULL;
     const unsigned flags = vm->host->config->auto_start_bypass_cache ? 4 : 0;
 
-    if (!vm_is_running(vm) && !vm_start(vm, flags, NULL, &err)) {
+    if (vm_is_running(vm))
+        return;
+    vm->awaits_storage = true; /* also of what is started meanwhile */
+    if (vm_start(vm, flags, NULL, &err)) {
+        vm->awaits_storage = false;
+    } else {
+        vm->awaits_storage = true;
         g_autofree char *what = g_strdup_printf("autostart of '%s' failed", vm->name);
         log_error_error(err, what);
+    }
+}
+
+static void machine_on_pool_started(Host *host, const char *pool, const char *target_path)
+{
+    Vm *vm = NULL;
+
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
+        if (!vm->awaits_storage || !vm->is_listed || !vm->autostart || host->is_stopping ||
+            !machine_needs_pool(vm->config, pool, target_path))
+            continue;
+        vm->awaits_storage = false;
+        host_spawn(host, "autostart", machine_autostart_one, vm_ref(vm));
     }
 }
 

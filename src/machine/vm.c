@@ -241,6 +241,7 @@ void vm_run_free(VmRun *run)
     if (!run)
         return;
     wait_queue_clear(&run->changed);
+    g_free(run->unplug_alias);
     if (run->process) {
         process_on_exit(run->process, NULL, NULL);
         process_free(run->process);

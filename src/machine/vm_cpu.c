@@ -6,19 +6,18 @@
 #include "machine/vm_private.h"
 #include "qemu/cpu_guest.h"
 
-bool vm_query_cpu(Vm *vm, const GPtrArray *cpus, Error **err)
+bool vm_has_cpuid(const Vm *vm)
 {
-    const MonitorCpu *first = cpus->len > 0 ? g_ptr_array_index(cpus, 0) : NULL;
-    AUTO_JSON words = NULL;
-    g_autoptr(Error) refused = NULL;
+    return vm->live->os.arch == ARCH_X86_64 || vm->live->os.arch == ARCH_I686;
+}
+
+bool vm_take_cpu(Vm *vm, const MonitorWelcome *welcome, Error **err)
+{
     CpuDef *live = NULL;
 
-    if (!first || !first->qom_path || (vm->live->os.arch != ARCH_X86_64 && vm->live->os.arch != ARCH_I686))
+    if (!welcome->cpuid) /* a QEMU that can't tell is not asked to prove anything */
         return true;
-    if (!monitor_query_cpuid(vm_monitor(vm), first->qom_path, 0, &words,
-                             &refused)) /* a QEMU that can't tell is not asked to prove anything */
-        return error_code(refused) == ERROR_REFUSED || error_propagate(err, g_steal_pointer(&refused));
-    if (!qemu_live_cpu(vm->live->cpu, words, &live, err))
+    if (!qemu_live_cpu(vm->live->cpu, welcome->cpuid, &live, err))
         return false;
     xml_table_free(&cpu_table, vm->run->cpu);
     vm->run->cpu = live;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "machine/vm_private.h"
+#include "machine/vm_device_private.h"
 
 typedef void (*EventHandler)(Vm *vm, const Json *data);
 
@@ -306,7 +306,15 @@ static void handle_device_deleted(Vm *vm, const Json *data)
     const char *alias = json_get_str(data, "device");
 
     if (alias)
-        vm_publish_event(vm, &(Event){ .id = EVENT_DEVICE_REMOVED, .text1 = alias });
+        vm_device_gone(vm, alias);
+}
+
+static void handle_unplug_refused(Vm *vm, const Json *data)
+{
+    const char *alias = json_get_str(data, "device");
+
+    if (alias)
+        vm_device_refused(vm, alias);
 }
 
 static void handle_memory_failure(Vm *vm, const Json *data)
@@ -473,6 +481,7 @@ static const struct {
     { "DEVICE_TRAY_MOVED", handle_tray },
     { "BALLOON_CHANGE", handle_balloon },
     { "DEVICE_DELETED", handle_device_deleted },
+    { "DEVICE_UNPLUG_GUEST_ERROR", handle_unplug_refused },
     { "MEMORY_FAILURE", handle_memory_failure },
     { "MEMORY_DEVICE_SIZE_CHANGE", handle_memory_size },
     { "VSERPORT_CHANGE", handle_vserport },

@@ -43,6 +43,12 @@ typedef struct BlockInfo {
     uint64_t capacity, allocation, physical;
 } BlockInfo; /* bytes */
 AWAITS MUST_CHECK bool vm_get_block_info(Vm *vm, const char *disk, BlockInfo *ret_info, Error **err);
+/* The disk @disk (its target, or its source) of the running machine gets @size: KiB, or with
+ * VIR_DOMAIN_BLOCK_RESIZE_BYTES bytes; rounded up to sectors unless the image is raw. ERROR_INVALID_ARGUMENT:
+ * there is no such disk
+ */
+AWAITS MUST_CHECK bool vm_block_resize(Vm *vm, const char *disk, uint64_t size, unsigned flags,
+                                       const Caller *caller, Error **err);
 AWAITS MUST_CHECK bool vm_get_block_stats(Vm *vm, const char *disk, Params **ret_params, Error **err);
 AWAITS MUST_CHECK bool vm_get_disk_errors(Vm *vm, GPtrArray **ret_disks /* of char*, name */,
                                           GArray **ret_codes /* int */, Error **err);

@@ -15,6 +15,7 @@
 #include "base/trail.h"
 #include "base/worker.h"
 #include "machine/vm_private.h"
+#include "network/filter.h"
 #include "network/switch.h"
 #include "qemu/device.h"
 
@@ -224,9 +225,14 @@ bool vm_prepare_graphics(Vm *vm, Error **err)
 
 /* ---- character devices ---- */
 
-typedef enum CharOpenKind { CHAR_OPEN_FILE, CHAR_OPEN_LISTEN, CHAR_OPEN_CONNECT } CharOpenKind;
+typedef enum CharOpenKind {
+    CHAR_OPEN_FILE,
+    CHAR_OPEN_LISTEN,
+    CHAR_OPEN_CONNECT,
+    CHAR_OPEN_DEVICE
+} CharOpenKind;
 
-/* All three kinds lie where a document says, perhaps in a folder of somebody who has fewer rights than we. */
+/* All kinds lie where a document says, perhaps in a folder of somebody who has fewer rights than we. */
 typedef struct OpenJob {
     CharOpenKind kind;
     char *path;
@@ -244,6 +250,21 @@ static int open_connect(const char *path, Error **err)
         error_set_errno(err, errno, "Failed to connect to '%s'", path);
     else if (trail_check(&trail, path, err))
         return socket_connect_found(trail.fd, path, err);
+    return -1;
+}
+
+/* Of the host's, such as /dev/vhost-vdpa-0. */
+static int open_device(const char *path, Error **err)
+{
+    AUTO_FD fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || fcntl(fd, F_SETFL, O_RDWR) < 0)
+        error_set_errno(err, errno, "Unable to open '%s'", path);
+    else if (!S_ISCHR(st.st_mode))
+        error_set(err, ERROR_CONFIG_UNSUPPORTED, "'%s' is no device", path);
+    else
+        return fd_steal(&fd);
     return -1;
 }
 
@@ -272,6 +293,9 @@ static bool open_job_run(void *data, Error **err)
         break;
     case CHAR_OPEN_CONNECT:
         job->fd = open_connect(job->path, err);
+        break;
+    case CHAR_OPEN_DEVICE:
+        job->fd = open_device(job->path, err);
         break;
     }
     return job->fd >= 0;
@@ -363,36 +387,43 @@ static bool interface_wants_vhost(const Vm *vm, const InterfaceDef *iface)
            g_str_has_prefix(iface->model, "virtio");
 }
 
-/* The device below a macvtap; NULL: it is none. */
-static const char *interface_lower(const InterfaceDef *iface)
+AWAITS static bool prepare_vdpa(Vm *vm, const InterfaceDef *iface, PlanFds *fds, Error **err)
 {
-    return iface->type == INTERFACE_DIRECT ? iface->source : iface->actual_dev;
+    g_autofree char *name = device_vdpa_fd_name(iface->info.alias);
+    int fd = -1;
+
+    if (!char_open(vm, CHAR_OPEN_DEVICE, iface->source, false, &fd, err))
+        return error_prefix(err, "vDPA device");
+    plan_fds_add(fds, name, fd);
+    return true;
 }
 
-AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
+AWAITS static bool prepare_taps(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
 {
-    if (iface->type == INTERFACE_NETWORK && !network_plug(vm->host, vm->name, &vm->uuid, iface, err))
-        return false;
     const unsigned n_queues = qemu_interface_queues(iface);
+    const char *vhost_path = iface->backend_vhost ? iface->backend_vhost : "/dev/vhost-net";
     const LinkSpec spec = {
         .bridge = switch_bridge(iface),
-        .lower = interface_lower(iface),
+        .lower = vm_interface_lower(iface),
         .mode = iface->type == INTERFACE_DIRECT ? iface->direct_mode : iface->actual_mode,
         .mac = iface->mac,
         .mtu = iface->mtu,
         .n_queues = n_queues,
         .is_isolated = iface->isolated == TRISTATE_ON,
+        .is_foreign = iface->target_managed == TRISTATE_OFF,
+        .tap_device = iface->backend_tap,
+        .coalesce_frames = iface->coalesce_rx_frames_max.value,
         .inbound = iface->inbound,
+        .outbound = iface->outbound,
+        .ips = iface->host_ips,
+        .routes = iface->host_routes,
     };
 
     if (!switch_check(iface, err))
         return false;
-    if (n_queues == 0 && (iface->inbound || iface->isolated == TRISTATE_ON))
+    if (iface->filter && spec.lower)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "interfaces of type '%s' have no limited rate and no isolated port",
-                         enum_name(&interface_type_names, iface->type));
-    if (n_queues == 0)
-        return true;
+                         "filterref is not supported for network interfaces of type direct");
     if (n_queues > 256)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%u queues are more than a tap device has", n_queues);
     g_autofree int *taps = g_new0(int, n_queues);
@@ -400,21 +431,71 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
         return false;
     for (unsigned i = 0; i < n_queues; i++) {
         g_autofree char *name = device_tap_fd_name(iface->info.alias, i);
-        g_autofree char *vhost_name = device_vhost_fd_name(iface->info.alias, i);
-        const int vhost = interface_wants_vhost(vm, iface) ? open("/dev/vhost-net", O_RDWR | O_CLOEXEC) : -1;
         plan_fds_add(fds, name, taps[i]);
-        if (vhost >= 0)
-            plan_fds_add(fds, vhost_name, vhost);
     }
-    return switch_join(iface, &vm->uuid, err);
+    for (unsigned i = 0; i < n_queues && interface_wants_vhost(vm, iface); i++) {
+        g_autofree char *name = device_vhost_fd_name(iface->info.alias, i);
+        g_autoptr(Error) why = NULL;
+        int vhost = -1;
+        if (char_open(vm, CHAR_OPEN_DEVICE, vhost_path, false, &vhost, &why))
+            plan_fds_add(fds, name, vhost);
+        else if (iface->driver == INTERFACE_DRIVER_VHOST || iface->backend_vhost)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "vhost-net was requested for an interface, but is unavailable: %s",
+                             error_message(why));
+    }
+    return switch_join(iface, &vm->uuid, err) &&
+           (!iface->filter || filter_bind(vm->host, vm->name, &vm->uuid, iface, err));
+}
+
+AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error **err)
+{
+    const bool has_tap = iface->type == INTERFACE_NETWORK || qemu_interface_queues(iface) > 0;
+
+    if (!vm_interface_check(iface, err) || (!has_tap && !switch_check(iface, err)))
+        return false;
+    if (!has_tap && (iface->inbound || iface->outbound))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "setting bandwidth on interfaces of type '%s' is not implemented yet",
+                         enum_name(&interface_type_names, iface->type));
+    if (!has_tap && iface->filter)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "filterref is not supported for network interfaces of type %s",
+                         enum_name(&interface_type_names, iface->type));
+    /* QEMU passes descriptors to a switch only through a socket that it has opened itself. */
+    if (iface->type == INTERFACE_VHOST_USER)
+        return true;
+    if (iface->type == INTERFACE_VDPA)
+        return prepare_vdpa(vm, iface, fds, err);
+    if (iface->backend == INTERFACE_BACKEND_PASST)
+        return vm_interface_start_passt(iface, fds, err);
+    if (!has_tap)
+        return true;
+    return (iface->type != INTERFACE_NETWORK || network_plug(vm->host, vm->name, &vm->uuid, iface, err)) &&
+           prepare_taps(vm, iface, fds, err) &&
+           (!iface->script || vm_interface_run_script(vm->host, iface, iface->script, err));
 }
 
 /* ---- devices whatever their kind ---- */
 
 void vm_release_interface(Host *host, InterfaceDef *iface)
 {
-    if (interface_lower(iface) && iface->target)
+    const bool is_foreign = iface->target_managed == TRISTATE_OFF;
+    g_autoptr(Error) err = NULL;
+
+    if (iface->target && (iface->inbound || iface->outbound)) {
+        if (!is_foreign)
+            shaping_forget(iface->target);
+        else if (!link_limit(iface->target, false, NULL, NULL, &err))
+            log_warning_error(err, iface->target);
+    }
+    g_clear_pointer(&err, error_free);
+    if (iface->target && iface->downscript && !vm_interface_run_script(host, iface, iface->downscript, &err))
+        log_warning_error(err, iface->target);
+    if (vm_interface_lower(iface) && iface->target)
         link_detach(iface->target);
+    if (iface->filter && iface->target)
+        filter_unbind(host, iface->target);
     switch_leave(iface);
     network_unplug(host, iface);
 }
@@ -431,7 +512,7 @@ bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Erro
 
     if (kind == DEVICE_CHANNEL)
         prepare_channel(vm, device);
-    if (kind == DEVICE_INTERFACE) /* one with a character source (vhost-user) is refused by its plan */
+    if (kind == DEVICE_INTERFACE)
         return prepare_interface(vm, device, fds, err);
     return !source || prepare_source(vm, source, device_info(kind, device)->alias, fds, err);
 }

@@ -25,6 +25,7 @@
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
+#include "network/shaping.h"
 #include "qemu/agent.h"
 #include "qemu/command.h"
 #include "qemu/monitor.h"
@@ -56,6 +57,9 @@ struct MachineRoom {
 void machine_rejoin_network(Host *host, const char *network);
 
 /* ---- a running QEMU ---- */
+
+/* Whether the guest has let go of a device that it was asked for. */
+typedef enum UnplugResult { UNPLUG_PENDING, UNPLUG_GONE, UNPLUG_REFUSED } UnplugResult;
 
 typedef struct VmConsole { /* an open console: at most one client */
     char *alias;
@@ -93,6 +97,8 @@ typedef struct VmRun {
     bool unanswering;    /* after a restart: QEMU could not be reached, tried again in the background */
     Fiber *reconnecting; /* waits for its answer to that; NULL */
     WaitQueue changed;   /* woken by every QMP event and by the end of QEMU */
+    char *unplug_alias;  /* of a device that the job takes out; NULL */
+    UnplugResult unplug_result;
     MonitorJobStatus migration_state; /* told by MIGRATION events: none, active, completed or failed */
     bool dump_completed;              /* DUMP_COMPLETED seen */
     char *dump_error;
@@ -123,7 +129,8 @@ typedef struct VmTaskState {
 struct Vm {
     OBJECT_BASE(DomainDef);
     bool has_managed_save;
-    VmRun *run; /* NULL: not running */
+    bool awaits_storage; /* its autostart failed: it is tried again when a pool that it needs is started */
+    VmRun *run;          /* NULL: not running */
     VmState state;
     int reason;
     bool status_busy; /* the status file is being written */
@@ -263,6 +270,18 @@ AWAITS MUST_CHECK bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err); /*
 /* Takes back what a descriptor's end does not: macvtaps, ports of networks. Failures are logged. */
 AWAITS void vm_release_interface(Host *host, InterfaceDef *iface);
 AWAITS void vm_release_interfaces(Host *host, const DomainDef *def);
+/* The device below a macvtap; NULL: it is none (vm_interface.c). */
+const char *vm_interface_lower(const InterfaceDef *iface);
+/* ERROR_CONFIG_UNSUPPORTED: what no machine can have at its start. */
+MUST_CHECK bool vm_interface_check(const InterfaceDef *iface, Error **err);
+AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *iface, const char *path,
+                                               Error **err);
+/* Starts the helper behind a user network; it ends when the other end of its line in @fds does. */
+AWAITS MUST_CHECK bool vm_interface_start_passt(const InterfaceDef *iface, PlanFds *fds, Error **err);
+/* Tells kernel and QEMU again what the live document says of an interface (vm_interface_update.c). */
+AWAITS MUST_CHECK bool vm_interface_restore(Vm *vm, const InterfaceDef *iface, Error **err);
+/* Tells QEMU, where cables are plugged in at first, which are not. */
+AWAITS MUST_CHECK bool vm_interface_set_links(Vm *vm, Error **err);
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);
 /* storage_prepare() for vm->live, telling who listens which optional media are missing. */
 AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
@@ -280,9 +299,10 @@ GArray *vm_huge_pages_list(const char *dir_name);
 /* Makes these folders for the live machine, if it uses huge pages; else *ret_list stays as it is. */
 AWAITS MUST_CHECK bool vm_prepare_huge_pages(Vm *vm, GArray **ret_list, Error **err);
 AWAITS void vm_remove_huge_pages(const DomainDef *def, const char *lib_dir);
-/* Asks QEMU what the first of the guest's @cpus (of MonitorCpu) has. ERROR_OPERATION_FAILED: not what
- * check='full' demands. */
-AWAITS MUST_CHECK bool vm_query_cpu(Vm *vm, const GPtrArray *cpus, Error **err);
+/* Can QEMU tell what CPUID says in the guest? */
+bool vm_has_cpuid(const Vm *vm);
+/* Takes that from what a new QEMU answered. ERROR_OPERATION_FAILED: not what check='full' demands. */
+MUST_CHECK bool vm_take_cpu(Vm *vm, const MonitorWelcome *welcome, Error **err);
 /* The document of a running machine as users see it: with the CPU that QEMU gave. Caller owns. */
 char *vm_xml_format_live(Vm *vm, unsigned format_flags);
 /* Puts a firmware of this host in the place of <os firmware=>, as firmware_choose(). */

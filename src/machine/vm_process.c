@@ -16,8 +16,8 @@
 #include "base/loop.h"
 #include "base/socket.h"
 #include "conf/xml_table.h"
+#include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
-#include "machine/vm_private.h"
 
 #define TERM_PATIENCE_MS 10000
 #define KILL_PATIENCE_MS 30000
@@ -634,10 +634,10 @@ static bool reattach_sync(Vm *vm, Error **err)
 /* It runs, whatever its CPU. */
 static void reattach_query_cpu(Vm *vm)
 {
-    g_auto(MonitorWelcome) welcome = { 0 };
+    g_auto(MonitorWelcome) welcome = { .has_cpuid = vm_has_cpuid(vm) };
 
     if (monitor_welcome(vm_monitor(vm), &welcome, 0, NULL))
-        (void)!vm_query_cpu(vm, welcome.cpus, NULL);
+        (void)!vm_take_cpu(vm, &welcome, NULL);
 }
 
 static bool reattach_hook(Vm *vm, Error **err)
@@ -664,6 +664,8 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
         return false;
     vm_status_save_later(vm);
     reattach_query_cpu(vm);
+    if (vm->run && !vm->run->exited)
+        vm_device_reconcile(vm);
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;

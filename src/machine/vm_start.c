@@ -361,7 +361,7 @@ AWAITS static bool start_ask(const Start *start, Error **err)
     Vm *vm = start->vm;
     DomainDef *live = vm->live;
     const MemballoonDef *balloon = live->memballoon;
-    g_auto(MonitorWelcome) welcome = { 0 };
+    g_auto(MonitorWelcome) welcome = { .has_cpuid = vm_has_cpuid(vm) };
 
     /* A state that is loaded brings its balloon along. */
     if (start->spec->incoming_fd < 0 && balloon && balloon->model != MEMBALLOON_NONE &&
@@ -378,7 +378,7 @@ AWAITS static bool start_ask(const Start *start, Error **err)
     /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
     if (welcome.balloon_bytes)
         vm->run->balloon_bytes = live->current_memory_bytes = welcome.balloon_bytes;
-    return vm_query_cpu(vm, welcome.cpus, err);
+    return vm_take_cpu(vm, &welcome, err);
 }
 
 static void pin_thread(pid_t tid, const CpuSet *set)
@@ -498,7 +498,7 @@ static bool start_converse(Start *start, Error **err)
     job_set_phase(start->job, "waiting for QEMU");
     /* QEMU needs longer than any file, so what can be written, is written now. */
     if (!vm_pid_save(vm, err) || !vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) ||
-        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err))
+        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err))
         return false;
     start_pin(vm);
     if (!start_pin_iothreads(vm, err))

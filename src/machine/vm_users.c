@@ -1,41 +1,93 @@
-/* Which machines use an image. */
+/* Which images machines use. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "machine/vm_users.h"
 
 #include <string.h>
 
 #include "machine/vm_private.h"
-#include "storage/pool_backend.h"
 
-static bool source_is(const StorageSource *source, const char *path, const Volume *volume)
+typedef struct Walk {
+    Host *host;
+    ImageVisit visit;
+    void *arg;
+    const char *machine;
+    bool is_running;
+} Walk;
+
+static void walk_path(const Walk *walk, const char *path)
 {
-    if (source->type == STORAGE_VOLUME)
-        return volume && g_strcmp0(source->pool, volume->pool_name) == 0 &&
-               g_strcmp0(source->path, volume->name) == 0;
-    return (source->type == STORAGE_FILE || source->type == STORAGE_BLOCK) &&
-           g_strcmp0(source->path, path) == 0;
+    if (path)
+        walk->visit(walk->arg, path, walk->machine, walk->is_running);
 }
 
-static bool machine_uses(const DomainDef *def, const char *path, const Volume *volume)
+/* A volume has a path while its pool is active. */
+static void walk_volume(const Walk *walk, const StorageSource *source)
+{
+    g_autoptr(Object) pool =
+        object_find_by_name(host_registry(walk->host, &pool_class), source->pool ? source->pool : "", NULL);
+    GHashTable *volumes = pool ? ((Pool *)(void *)pool)->volumes : NULL;
+    const Volume *volume = volumes && source->path ? g_hash_table_lookup(volumes, source->path) : NULL;
+
+    if (volume)
+        walk_path(walk, volume_path(volume));
+}
+
+static void walk_chain(const Walk *walk, const StorageSource *source)
+{
+    for (; source; source = source->backing) {
+        if (source->type == STORAGE_VOLUME)
+            walk_volume(walk, source);
+        else if (source->type != STORAGE_NETWORK)
+            walk_path(walk, source->path);
+        walk_chain(walk, source->data_store);
+    }
+}
+
+static void walk_machine(const Walk *walk, const DomainDef *def)
+{
+    if (!def)
+        return;
+    for (guint i = 0; def->disks && i < def->disks->len; i++)
+        walk_chain(walk, &((const DiskDef *)g_ptr_array_index(def->disks, i))->src);
+    for (guint i = 0; def->filesystems && i < def->filesystems->len; i++)
+        walk_path(walk, ((const FilesystemDef *)g_ptr_array_index(def->filesystems, i))->source);
+    walk_path(walk, def->os.kernel);
+    walk_path(walk, def->os.initrd);
+    walk_path(walk, def->os.dtb);
+    walk_path(walk, def->os.loader ? def->os.loader->path : NULL);
+    walk_path(walk, def->os.nvram ? def->os.nvram->path : NULL);
+}
+
+void machine_walk_images(Host *host, ImageVisit visit, void *arg)
+{
+    const Vm *vm = NULL;
+
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
+        Walk walk = { .host = host, .visit = visit, .arg = arg, .machine = vm->name, .is_running = true };
+        if (!vm->is_listed)
+            continue;
+        walk_machine(&walk, vm->live);
+        walk.is_running = false;
+        walk_machine(&walk, vm->config);
+    }
+}
+
+static bool source_needs_pool(const StorageSource *source, const char *pool, const char *target_path)
+{
+    if (source->type == STORAGE_VOLUME)
+        return g_strcmp0(source->pool, pool) == 0;
+    const size_t len = target_path ? strlen(target_path) : 0;
+    return len && source->path && strncmp(source->path, target_path, len) == 0 && source->path[len] == '/';
+}
+
+bool machine_needs_pool(const DomainDef *def, const char *pool, const char *target_path)
 {
     for (guint i = 0; def && def->disks && i < def->disks->len; i++) {
         const DiskDef *disk = g_ptr_array_index(def->disks, i);
         for (const StorageSource *source = &disk->src; source; source = source->backing) {
-            if (source_is(source, path, volume))
+            if (source_needs_pool(source, pool, target_path))
                 return true;
         }
     }
     return false;
-}
-
-void machine_list_users(Host *host, const char *path, bool running, GPtrArray *names)
-{
-    const Volume *volume = g_hash_table_lookup(host->pools->by_path, path);
-    const Vm *vm = NULL;
-
-    for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
-        if (vm->is_listed &&
-            (machine_uses(vm->live, path, volume) || (!running && machine_uses(vm->config, path, volume))))
-            g_ptr_array_add(names, g_strdup(vm->name));
-    }
 }

@@ -1,10 +1,13 @@
-/* Which machines use an image. */
+/* Which images machines use. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "core/host.h"
+#include "conf/domain_def.h"
+#include "storage/pool_backend.h"
 
-/* Adds the names (owned) of machines that have the image @path, or the volume that it is, in the chain of a
- * disk;
- * @running: only those that run. By the text of paths; never waits. */
-void machine_list_users(Host *host, const char *path, bool running, GPtrArray *names);
+/* Calls @visit with each file that a machine has: the chains of its disks, what it boots from, folders that
+ * it shares; of its running definition and of the stored one. Never waits. */
+void machine_walk_images(Host *host, ImageVisit visit, void *arg);
+
+/* Does a disk of @def lie in the pool of that name and folder (NULL: none)? */
+bool machine_needs_pool(const DomainDef *def, const char *pool, const char *target_path);

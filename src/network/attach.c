@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/worker.h"
+#include "conf/network.h"
+#include "network/shaping.h"
 #include "network/tap.h"
 
 #define ATTACH_DEADLINE_MS 30000
@@ -23,8 +25,8 @@
 
 typedef struct AttachJob {
     void (*work)(struct AttachJob *job);
-    LinkSpec spec; /* its texts are owned */
-    BandwidthLimit inbound;
+    LinkSpec spec; /* its texts and lists are owned */
+    BandwidthLimit inbound, outbound;
     char *name;
     int *fds;
     GArray *neighbours;
@@ -42,6 +44,9 @@ static void attach_job_free(void *data)
     }
     g_free((char *)job->spec.bridge);
     g_free((char *)job->spec.lower);
+    g_free((char *)job->spec.tap_device);
+    g_clear_pointer((GPtrArray **)&job->spec.ips, g_ptr_array_unref);
+    g_clear_pointer((GPtrArray **)&job->spec.routes, g_ptr_array_unref);
     g_free(job->fds);
     if (job->neighbours)
         g_array_unref(job->neighbours);
@@ -57,6 +62,25 @@ static void attach_job_run(void *data)
     job->work(job);
 }
 
+static void free_ip(void *ip)
+{
+    xml_table_free(&interface_ip_table, ip);
+}
+
+static void free_route(void *route)
+{
+    xml_table_free(&network_route_table, route);
+}
+
+static GPtrArray *copy_list(const XmlTable *table, const GPtrArray *list, GDestroyNotify free_item)
+{
+    GPtrArray *copy = list ? g_ptr_array_new_with_free_func(free_item) : NULL;
+
+    for (guint i = 0; list && i < list->len; i++)
+        g_ptr_array_add(copy, xml_table_copy(table, g_ptr_array_index(list, i)));
+    return copy;
+}
+
 static AttachJob *attach_job_new(const LinkSpec *spec, const char *name, void (*work)(AttachJob *job))
 {
     AttachJob *job = g_new0(AttachJob, 1);
@@ -64,9 +88,16 @@ static AttachJob *attach_job_new(const LinkSpec *spec, const char *name, void (*
     *job = (AttachJob){ .work = work, .spec = *spec, .name = g_strdup(name) };
     job->spec.bridge = g_strdup(spec->bridge);
     job->spec.lower = g_strdup(spec->lower);
+    job->spec.tap_device = g_strdup(spec->tap_device);
+    job->spec.ips = copy_list(&interface_ip_table, spec->ips, free_ip);
+    job->spec.routes = copy_list(&network_route_table, spec->routes, free_route);
     if (spec->inbound) {
         job->inbound = *spec->inbound;
         job->spec.inbound = &job->inbound;
+    }
+    if (spec->outbound) {
+        job->outbound = *spec->outbound;
+        job->spec.outbound = &job->outbound;
     }
     job->fds = g_new(int, spec->n_queues + 1);
     for (unsigned i = 0; i < spec->n_queues; i++)
@@ -141,26 +172,113 @@ static bool make_macvtap(AttachJob *job, Error **err)
 static bool make_tap(AttachJob *job, Error **err)
 {
     static const BridgePortChange isolated = { .isolated = 1, .learning = -1, .unicast_flood = -1 };
+    const LinkSpec *spec = &job->spec;
+    const TapSpec tap = { .bridge = spec->bridge,
+                          .device = spec->tap_device,
+                          .mac = &spec->mac,
+                          .mtu = spec->mtu,
+                          .n_queues = spec->n_queues,
+                          .coalesce_frames = spec->coalesce_frames,
+                          .is_foreign = spec->is_foreign };
 
-    return tap_open(job->spec.bridge, &job->spec.mac, job->spec.mtu, job->spec.n_queues, &job->name, job->fds,
-                    err) &&
-           (!job->spec.is_isolated || netlink_change_port(job->name, &isolated, err));
+    return tap_open(&tap, &job->name, job->fds, err) &&
+           (!spec->is_isolated || netlink_change_port(job->name, &isolated, err));
 }
 
-/* Kilobytes of 1000 per second, bursts of 1024. */
-static bool limit_rate(const char *name, const BandwidthLimit *limit, Error **err)
+/* One that its owner made, of either kind. */
+static bool open_foreign(AttachJob *job, Error **err)
 {
-    return !limit->average_kBps.value ||
-           netlink_limit_rate(name, limit->average_kBps.value * 1000, limit->peak_kBps.value * 1000,
-                              limit->burst_KiB.value * 1024, err);
+    LinkInfo link;
+
+    if (!job->name || !if_nametoindex(job->name))
+        return error_set(err, ERROR_INTERNAL, "target managed='no' but specified dev doesn't exist");
+    if (!netlink_get_link(job->name, &link, err))
+        return false;
+    return strcmp(link.kind, "macvtap") == 0 ? open_macvtap(job, err) : make_tap(job, err);
+}
+
+static bool add_ips(const AttachJob *job, Error **err)
+{
+    IpAddress address, peer;
+
+    for (DEF_EACH(InterfaceIp, ip, job->spec.ips)) {
+        const NetworkIp as_ip = { .family = ip->family,
+                                  .address = ip->address,
+                                  .prefix = { .value = ip->prefix, .is_set = ip->prefix != 0 } };
+        const unsigned prefix = network_ip_prefix(&as_ip);
+        if (!ip_parse(ip->address, &address) || (ip->peer && !ip_parse(ip->peer, &peer)))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "Invalid address '%s' in <ip>", ip->address);
+        if (!(ip->peer ? netlink_add_line(job->name, &address, &peer, prefix, err)
+                       : netlink_add_address(job->name, &address, prefix, err)))
+            return false;
+    }
+    for (DEF_EACH(NetworkRoute, route, job->spec.routes)) {
+        const NetworkIp as_ip = { .family = route->family,
+                                  .address = route->address,
+                                  .netmask = route->netmask,
+                                  .prefix = route->prefix };
+        if (!route->address || !ip_parse(route->address, &address) || !route->gateway ||
+            !ip_parse(route->gateway, &peer))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "a <route> of '%s' lacks its address or gateway",
+                             job->name);
+        if (!netlink_add_route(job->name, &address, network_ip_prefix(&as_ip), &peer, route->metric.value,
+                               err))
+            return false;
+    }
+    return true;
+}
+
+/* The host sees a macvtap from the guest's side. */
+static ShapingSpec shaping_of(const char *name, bool is_macvtap, const BandwidthLimit *inbound,
+                              const BandwidthLimit *outbound)
+{
+    return (ShapingSpec){ .link = name,
+                          .leaving = is_macvtap ? outbound : inbound,
+                          .entering = is_macvtap ? inbound : outbound };
+}
+
+static bool add_limits(const AttachJob *job, Error **err)
+{
+    const LinkSpec *spec = &job->spec;
+    const ShapingSpec shaping = shaping_of(job->name, spec->lower, spec->inbound, spec->outbound);
+
+    return (!spec->inbound && !spec->outbound) || shaping_set(&shaping, err);
 }
 
 static void work_attach(AttachJob *job)
 {
-    job->ok = (job->spec.lower ? make_macvtap(job, &job->why) : make_tap(job, &job->why)) &&
-              (!job->spec.inbound || limit_rate(job->name, job->spec.inbound, &job->why));
-    if (!job->ok && job->spec.lower && job->name && job->fds[0] >= 0 && !netlink_remove_link(job->name, NULL))
+    const LinkSpec *spec = &job->spec;
+
+    job->ok = (spec->is_foreign ? open_foreign(job, &job->why)
+               : spec->lower    ? make_macvtap(job, &job->why)
+                                : make_tap(job, &job->why)) &&
+              add_ips(job, &job->why) && add_limits(job, &job->why);
+    if (!job->ok && spec->lower && job->name && job->fds[0] >= 0 && !netlink_remove_link(job->name, NULL))
         log_debug("macvtap '%s' stays", job->name);
+}
+
+/* A port that stays where it is keeps what the bridge has learned of it. */
+static bool replug(const AttachJob *job, Error **err)
+{
+    const BridgePortChange port = { .isolated = job->spec.is_isolated, .learning = -1, .unicast_flood = -1 };
+    LinkChange change = { .mtu = job->spec.mtu };
+    LinkInfo bridge, link;
+
+    if (!netlink_get_link(job->spec.bridge, &bridge, err) || !netlink_get_link(job->name, &link, err))
+        return false;
+    if (link.master != bridge.index) {
+        change.master = job->spec.bridge;
+        if (change.mtu == 0 && bridge.mtu != link.mtu)
+            change.mtu = bridge.mtu;
+        if (!netlink_change_link(job->name, &change, err))
+            return false;
+    }
+    return netlink_change_port(job->name, &port, err);
+}
+
+static void work_replug(AttachJob *job)
+{
+    job->ok = replug(job, &job->why);
 }
 
 static void work_detach(AttachJob *job)
@@ -213,6 +331,25 @@ bool link_attach(const LinkSpec *spec, char **io_name, int *ret_fds, Error **err
     }
     g_free(*io_name);
     *io_name = g_steal_pointer(&job->name);
+    attach_job_free(job);
+    return true;
+}
+
+bool link_limit(const char *name, bool is_macvtap, const BandwidthLimit *inbound,
+                const BandwidthLimit *outbound, Error **err)
+{
+    const ShapingSpec shaping = shaping_of(name, is_macvtap, inbound, outbound);
+
+    return shaping_change(&shaping, err);
+}
+
+bool link_replug(const char *name, const char *bridge, bool is_isolated, unsigned mtu, Error **err)
+{
+    const LinkSpec spec = { .bridge = bridge, .is_isolated = is_isolated, .mtu = mtu };
+    AttachJob *job = attach_job_new(&spec, name, work_replug);
+
+    if (!attach_run(job, err))
+        return false;
     attach_job_free(job);
     return true;
 }

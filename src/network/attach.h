@@ -13,8 +13,12 @@ typedef struct LinkSpec {
     Mac mac;
     unsigned mtu; /* 0: as the other side has it */
     unsigned n_queues;
-    bool is_isolated;              /* on its bridge */
-    const BandwidthLimit *inbound; /* towards the guest; NULL: none */
+    bool is_isolated;       /* on its bridge */
+    bool is_foreign;        /* it exists, and only its name is used of the above */
+    const char *tap_device; /* NULL: /dev/net/tun */
+    unsigned coalesce_frames;
+    const BandwidthLimit *inbound, *outbound; /* towards the guest, from it; NULL: no limit */
+    const GPtrArray *ips, *routes;            /* of the host's end: InterfaceIp, NetworkRoute; NULL: none */
 } LinkSpec;
 
 /* Makes it in a worker. *io_name: a name or a template with %d, or NULL for vnetN and macvtapN; the real name
@@ -22,6 +26,13 @@ typedef struct LinkSpec {
  *
  * ERROR_SYSTEM  what the kernel says ... ENODEV: there is no such bridge or device */
 AWAITS MUST_CHECK bool link_attach(const LinkSpec *spec, char **io_name, int *ret_fds /* n_queues of them */,
+                                   Error **err);
+/* Changes the limits of a link that is there; NULL: none. @is_macvtap: it is one, so what the guest receives
+ * enters it. */
+AWAITS MUST_CHECK bool link_limit(const char *name, bool is_macvtap, const BandwidthLimit *inbound,
+                                  const BandwidthLimit *outbound, Error **err);
+/* Plugs a tap into another bridge, or isolates it or not where it is. @mtu 0: as the bridge has it. */
+AWAITS MUST_CHECK bool link_replug(const char *name, const char *bridge, bool is_isolated, unsigned mtu,
                                    Error **err);
 /* Who the host's neighbours are. *ret_neighbours owned: NeighbourInfo */
 AWAITS MUST_CHECK bool link_list_neighbours(GArray **ret_neighbours, Error **err);

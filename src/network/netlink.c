@@ -1,12 +1,11 @@
 /* Messages of rtnetlink: built in a buffer, answered by an acknowledgement or a list. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "network/netlink.h"
+#include "network/netlink_message.h"
 
 #include <errno.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
-#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <string.h>
@@ -15,24 +14,18 @@
 
 #include "base/macros.h"
 
-#define RATE_BURST_MIN 65536 /* bytes: a packet that segmentation is left to the card for */
 #define ANSWER_MAX 65536
 #define ANSWER_TIMEOUT_S 10
 #define BRIDGE_DELAY_MAX_S 30 /* as the kernel has it with spanning tree */
 
 /* ---- messages ---- */
 
-typedef struct Message {
-    _Alignas(struct nlmsghdr) uint8_t bytes[4096];
-} Message;
-
 static struct nlmsghdr *message_header(Message *message)
 {
     return (struct nlmsghdr *)message->bytes;
 }
 
-/* @body_len: of the family's own header, which is all zero. */
-static void *message_begin(Message *message, uint16_t type, uint16_t flags, size_t body_len)
+void *message_begin(Message *message, uint16_t type, uint16_t flags, size_t body_len)
 {
     memset(message, 0, sizeof(*message));
     *message_header(message) = (struct nlmsghdr){ .nlmsg_len = (uint32_t)NLMSG_LENGTH(body_len),
@@ -42,7 +35,7 @@ static void *message_begin(Message *message, uint16_t type, uint16_t flags, size
     return NLMSG_DATA(message_header(message));
 }
 
-static struct rtattr *message_put(Message *message, unsigned short type, const void *data, size_t len)
+struct rtattr *message_put(Message *message, unsigned short type, const void *data, size_t len)
 {
     struct nlmsghdr *header = message_header(message);
     struct rtattr *attr = (struct rtattr *)(message->bytes + NLMSG_ALIGN(header->nlmsg_len));
@@ -56,7 +49,7 @@ static struct rtattr *message_put(Message *message, unsigned short type, const v
     return attr;
 }
 
-static void message_put_text(Message *message, unsigned short type, const char *text)
+void message_put_text(Message *message, unsigned short type, const char *text)
 {
     message_put(message, type, text, strlen(text) + 1);
 }
@@ -66,17 +59,17 @@ static void message_put_u8(Message *message, unsigned short type, uint8_t value)
     message_put(message, type, &value, sizeof(value));
 }
 
-static void message_put_u32(Message *message, unsigned short type, uint32_t value)
+void message_put_u32(Message *message, unsigned short type, uint32_t value)
 {
     message_put(message, type, &value, sizeof(value));
 }
 
-static struct rtattr *message_nest(Message *message, unsigned short type)
+struct rtattr *message_nest(Message *message, unsigned short type)
 {
     return message_put(message, type | NLA_F_NESTED, NULL, 0);
 }
 
-static void message_nest_end(Message *message, struct rtattr *nest)
+void message_nest_end(Message *message, struct rtattr *nest)
 {
     nest->rta_len = (unsigned short)(message->bytes + message_header(message)->nlmsg_len - (uint8_t *)nest);
 }
@@ -129,9 +122,7 @@ static int message_exchange(Message *message, Error **err, bool *ret_failed)
     }
 }
 
-/* @allowed: an errno that is as good as done; 0: none */
-PRINTF(4, 5)
-static bool message_do(Message *message, int allowed, Error **err, const char *format, ...)
+bool message_do(Message *message, int allowed, Error **err, const char *format, ...)
 {
     bool failed = false;
     const int why = message_exchange(message, err, &failed);
@@ -278,7 +269,7 @@ bool netlink_add_macvlan(const char *name, const char *lower, unsigned mode, boo
                       name, lower);
 }
 
-bool netlink_add_dummy(const char *name, const Mac *mac, Error **err)
+bool netlink_add_plain(const char *name, const char *kind, const Mac *mac, Error **err)
 {
     Message message;
 
@@ -288,9 +279,48 @@ bool netlink_add_dummy(const char *name, const Mac *mac, Error **err)
     message_put_text(&message, IFLA_IFNAME, name);
     put_mac(&message, mac);
     struct rtattr *info = message_nest(&message, IFLA_LINKINFO);
-    message_put_text(&message, IFLA_INFO_KIND, "dummy");
+    message_put_text(&message, IFLA_INFO_KIND, kind);
     message_nest_end(&message, info);
     return message_do(&message, 0, err, "cannot create the interface '%s'", name);
+}
+
+bool netlink_add_vlan(const char *name, const char *lower, unsigned tag, Error **err)
+{
+    const uint16_t id = (uint16_t)tag;
+    Message message;
+    int index = 0;
+
+    if (!check_new_name(name, err) || !find_index(lower, &index, err))
+        return false;
+    link_begin(&message, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+    message_put_text(&message, IFLA_IFNAME, name);
+    message_put_u32(&message, IFLA_LINK, (uint32_t)index);
+    struct rtattr *info = message_nest(&message, IFLA_LINKINFO);
+    message_put_text(&message, IFLA_INFO_KIND, "vlan");
+    struct rtattr *data = message_nest(&message, IFLA_INFO_DATA);
+    message_put(&message, IFLA_VLAN_ID, &id, sizeof(id));
+    message_nest_end(&message, data);
+    message_nest_end(&message, info);
+    return message_do(&message, 0, err, "cannot create the VLAN %u of '%s'", tag, lower);
+}
+
+bool netlink_add_bond(const char *name, unsigned mode, unsigned miimon_ms, Error **err)
+{
+    Message message;
+
+    if (!check_new_name(name, err))
+        return false;
+    link_begin(&message, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+    message_put_text(&message, IFLA_IFNAME, name);
+    struct rtattr *info = message_nest(&message, IFLA_LINKINFO);
+    message_put_text(&message, IFLA_INFO_KIND, "bond");
+    struct rtattr *data = message_nest(&message, IFLA_INFO_DATA);
+    message_put_u8(&message, IFLA_BOND_MODE, (uint8_t)mode);
+    if (miimon_ms)
+        message_put_u32(&message, IFLA_BOND_MIIMON, miimon_ms);
+    message_nest_end(&message, data);
+    message_nest_end(&message, info);
+    return message_do(&message, 0, err, "cannot create the bond '%s'", name);
 }
 
 bool netlink_remove_link(const char *name, Error **err)
@@ -425,7 +455,8 @@ static unsigned char ip_family(const IpAddress *ip)
     return ip->is_v6 ? AF_INET6 : AF_INET;
 }
 
-static bool change_address(const char *link, const IpAddress *ip, unsigned prefix, bool add, Error **err)
+static bool change_address(const char *link, const IpAddress *ip, const IpAddress *peer, unsigned prefix,
+                           bool add, Error **err)
 {
     Message message;
     char text[IP_STRING_LEN];
@@ -439,8 +470,8 @@ static bool change_address(const char *link, const IpAddress *ip, unsigned prefi
                                    .ifa_prefixlen = (unsigned char)prefix,
                                    .ifa_index = (unsigned)index };
     message_put(&message, IFA_LOCAL, ip->bytes, ip_len(ip));
-    message_put(&message, IFA_ADDRESS, ip->bytes, ip_len(ip));
-    if (add && !ip->is_v6 && prefix < 31) {
+    message_put(&message, IFA_ADDRESS, peer->bytes, ip_len(ip));
+    if (add && !ip->is_v6 && prefix < 31 && peer == ip) {
         const IpAddress broadcast = ip_last(ip, prefix);
         message_put(&message, IFA_BROADCAST, broadcast.bytes, ip_len(ip));
     }
@@ -454,12 +485,18 @@ static bool change_address(const char *link, const IpAddress *ip, unsigned prefi
 
 bool netlink_add_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err)
 {
-    return change_address(link, ip, prefix, true, err);
+    return change_address(link, ip, ip, prefix, true, err);
+}
+
+bool netlink_add_line(const char *link, const IpAddress *ip, const IpAddress *peer, unsigned prefix,
+                      Error **err)
+{
+    return change_address(link, ip, peer, prefix, true, err);
 }
 
 bool netlink_remove_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err)
 {
-    return change_address(link, ip, prefix, false, err);
+    return change_address(link, ip, ip, prefix, false, err);
 }
 
 bool netlink_add_route(const char *link, const IpAddress *network, unsigned prefix, const IpAddress *gateway,
@@ -488,46 +525,34 @@ bool netlink_add_route(const char *link, const IpAddress *network, unsigned pref
     return message_do(&message, EEXIST, err, "cannot add a route to %s/%u over '%s'", text, prefix, link);
 }
 
-/* ---- rates ---- */
-
-static void put_rate(Message *message, unsigned short type, uint64_t bytes_per_s,
-                     struct tc_ratespec *ret_spec)
-{
-    *ret_spec = (struct tc_ratespec){ .linklayer = TC_LINKLAYER_ETHERNET,
-                                      .rate = (uint32_t)MIN(bytes_per_s, UINT32_MAX) };
-    if (bytes_per_s >= UINT32_MAX)
-        message_put(message, type, &bytes_per_s, sizeof(bytes_per_s));
-}
-
-/* A token bucket: packets wait in a queue of 50 ms, then they are dropped. */
-bool netlink_limit_rate(const char *link, uint64_t bytes_per_s, uint64_t peak_bytes_per_s,
-                        uint64_t burst_bytes, Error **err)
+bool netlink_put_route(const char *link, const RouteInfo *info, Error **err)
 {
     Message message;
+    char text[IP_STRING_LEN];
     int index = 0;
-    struct tc_tbf_qopt options = { 0 };
-    /* At least what may go in 10 ms, the shortest time between two timer ticks, and a whole large packet. */
-    const uint32_t burst =
-        (uint32_t)MIN(MAX(MAX(burst_bytes, bytes_per_s / 100), RATE_BURST_MIN), UINT32_MAX);
 
     if (!find_index(link, &index, err))
         return false;
-    struct tcmsg *queue = message_begin(&message, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*queue));
-    *queue = (struct tcmsg){
-        .tcm_family = AF_UNSPEC, .tcm_ifindex = index, .tcm_handle = 1U << 16, .tcm_parent = TC_H_ROOT
-    };
-    message_put_text(&message, TCA_KIND, "tbf");
-    struct rtattr *nest = message_nest(&message, TCA_OPTIONS);
-    put_rate(&message, TCA_TBF_RATE64, bytes_per_s, &options.rate);
-    message_put_u32(&message, TCA_TBF_BURST, burst);
-    if (peak_bytes_per_s > bytes_per_s) {
-        put_rate(&message, TCA_TBF_PRATE64, peak_bytes_per_s, &options.peakrate);
-        message_put_u32(&message, TCA_TBF_PBURST, RATE_BURST_MIN);
-    }
-    options.limit = (uint32_t)MIN(bytes_per_s / 20 + burst, UINT32_MAX);
-    message_put(&message, TCA_TBF_PARMS, &options, sizeof(options));
-    message_nest_end(&message, nest);
-    return message_do(&message, 0, err, "cannot limit the rate of '%s'", link);
+    struct rtmsg *route = message_begin(&message, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(*route));
+    *route = (struct rtmsg){ .rtm_family = ip_family(&info->network),
+                             .rtm_dst_len = (unsigned char)info->prefix,
+                             .rtm_protocol = info->protocol,
+                             .rtm_scope = info->scope,
+                             .rtm_type = RTN_UNICAST,
+                             .rtm_flags = info->flags & RTNH_F_ONLINK };
+    if (info->prefix)
+        message_put(&message, RTA_DST, info->network.bytes, ip_len(&info->network));
+    message_put_u32(&message, RTA_OIF, (uint32_t)index);
+    message_put_u32(&message, RTA_TABLE, info->table);
+    if (info->has_gateway)
+        message_put(&message, RTA_GATEWAY, info->gateway.bytes, ip_len(&info->gateway));
+    if (info->has_source)
+        message_put(&message, RTA_PREFSRC, info->source.bytes, ip_len(&info->source));
+    if (info->metric)
+        message_put_u32(&message, RTA_PRIORITY, info->metric);
+    ip_format(&info->network, text);
+    return message_do(&message, EEXIST, err, "cannot add a route to %s/%u over '%s'", text, info->prefix,
+                      link);
 }
 
 /* ---- looking ---- */
@@ -573,15 +598,6 @@ static bool attr_ip(const struct rtattr *attr, unsigned char family, IpAddress *
     return true;
 }
 
-static bool bridge_filters_vlans(const struct rtattr *data)
-{
-    const struct rtattr *attrs[IFLA_BR_MAX + 1];
-
-    attrs_read(RTA_DATA(data), RTA_PAYLOAD(data), attrs, IFLA_BR_MAX);
-    const struct rtattr *filtering = attrs[IFLA_BR_VLAN_FILTERING];
-    return filtering && *(const uint8_t *)RTA_DATA(filtering);
-}
-
 static uint8_t bridge_port_state(const struct rtattr *data)
 {
     const struct rtattr *attrs[IFLA_BRPORT_MAX + 1];
@@ -589,6 +605,28 @@ static uint8_t bridge_port_state(const struct rtattr *data)
     attrs_read(RTA_DATA(data), RTA_PAYLOAD(data), attrs, IFLA_BRPORT_MAX);
     return attrs[IFLA_BRPORT_STATE] ? *(const uint8_t *)RTA_DATA(attrs[IFLA_BRPORT_STATE])
                                     : BR_STATE_DISABLED;
+}
+
+/* What is special about its kind. */
+static void take_link_data(const struct rtattr *data, LinkInfo *item)
+{
+    const struct rtattr *attrs[IFLA_BR_MAX + 1]; /* a bridge has the most */
+    uint16_t tag = 0;
+
+    attrs_read(RTA_DATA(data), RTA_PAYLOAD(data), attrs, IFLA_BR_MAX);
+    if (strcmp(item->kind, "bridge") == 0) {
+        item->stp = attr_u32(attrs[IFLA_BR_STP_STATE]) != 0;
+        item->delay_centis = attr_u32(attrs[IFLA_BR_FORWARD_DELAY]);
+        item->filters_vlans =
+            attrs[IFLA_BR_VLAN_FILTERING] && *(const uint8_t *)RTA_DATA(attrs[IFLA_BR_VLAN_FILTERING]);
+    } else if (strcmp(item->kind, "vlan") == 0 && attrs[IFLA_VLAN_ID] &&
+               RTA_PAYLOAD(attrs[IFLA_VLAN_ID]) >= sizeof(tag)) {
+        memcpy(&tag, RTA_DATA(attrs[IFLA_VLAN_ID]), sizeof(tag));
+        item->vlan_tag = tag;
+    } else if (strcmp(item->kind, "bond") == 0 && attrs[IFLA_BOND_MODE]) {
+        item->bond_mode = *(const uint8_t *)RTA_DATA(attrs[IFLA_BOND_MODE]);
+        item->bond_miimon_ms = attr_u32(attrs[IFLA_BOND_MIIMON]);
+    }
 }
 
 static void take_link(const struct nlmsghdr *header, GArray *items)
@@ -608,14 +646,16 @@ static void take_link(const struct nlmsghdr *header, GArray *items)
     item.master = (int)attr_u32(attrs[IFLA_MASTER]);
     item.lower = (int)attr_u32(attrs[IFLA_LINK]);
     item.has_carrier = attrs[IFLA_CARRIER] && *(const uint8_t *)RTA_DATA(attrs[IFLA_CARRIER]);
+    if (attrs[IFLA_OPERSTATE])
+        item.operstate = *(const uint8_t *)RTA_DATA(attrs[IFLA_OPERSTATE]);
     if (attrs[IFLA_LINKINFO]) {
         attrs_read(RTA_DATA(attrs[IFLA_LINKINFO]), RTA_PAYLOAD(attrs[IFLA_LINKINFO]), info, IFLA_INFO_MAX);
         attr_text(info[IFLA_INFO_KIND], item.kind, sizeof(item.kind));
         if (info[IFLA_INFO_SLAVE_DATA] && info[IFLA_INFO_SLAVE_KIND] &&
             strcmp(RTA_DATA(info[IFLA_INFO_SLAVE_KIND]), "bridge") == 0)
             item.port_state = bridge_port_state(info[IFLA_INFO_SLAVE_DATA]);
-        item.filters_vlans = strcmp(item.kind, "bridge") == 0 && info[IFLA_INFO_DATA] &&
-                             bridge_filters_vlans(info[IFLA_INFO_DATA]);
+        if (info[IFLA_INFO_DATA])
+            take_link_data(info[IFLA_INFO_DATA], &item);
     }
     if (attrs[IFLA_STATS64])
         memcpy(&stats, RTA_DATA(attrs[IFLA_STATS64]), MIN(sizeof(stats), RTA_PAYLOAD(attrs[IFLA_STATS64])));
@@ -657,11 +697,19 @@ static void take_address(const struct nlmsghdr *header, GArray *items)
 {
     const struct rtattr *attrs[IFA_MAX + 1];
     const struct ifaddrmsg *address = NLMSG_DATA(header);
-    AddressInfo item = { .index = (int)address->ifa_index, .prefix = address->ifa_prefixlen };
+    AddressInfo item = { .index = (int)address->ifa_index,
+                         .prefix = address->ifa_prefixlen,
+                         .scope = address->ifa_scope,
+                         .valid_s = UINT32_MAX };
+    struct ifa_cacheinfo times;
 
     if (header->nlmsg_type != RTM_NEWADDR)
         return;
     attrs_read(IFA_RTA(address), IFA_PAYLOAD(header), attrs, IFA_MAX);
+    if (attrs[IFA_CACHEINFO] && RTA_PAYLOAD(attrs[IFA_CACHEINFO]) >= sizeof(times)) {
+        memcpy(&times, RTA_DATA(attrs[IFA_CACHEINFO]), sizeof(times));
+        item.valid_s = times.ifa_valid;
+    }
     if (attr_ip(attrs[IFA_LOCAL] ? attrs[IFA_LOCAL] : attrs[IFA_ADDRESS], address->ifa_family, &item.ip))
         g_array_append_val(items, item);
 }
@@ -678,13 +726,18 @@ static void take_route(const struct nlmsghdr *header, GArray *items)
 {
     const struct rtattr *attrs[RTA_MAX + 1];
     const struct rtmsg *route = NLMSG_DATA(header);
-    RouteInfo item = { .prefix = route->rtm_dst_len, .table = route->rtm_table };
+    RouteInfo item = { .prefix = route->rtm_dst_len,
+                       .table = route->rtm_table,
+                       .protocol = route->rtm_protocol,
+                       .scope = route->rtm_scope,
+                       .flags = route->rtm_flags };
 
     if (header->nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_UNICAST)
         return;
     attrs_read(RTM_RTA(route), RTM_PAYLOAD(header), attrs, RTA_MAX);
     (void)attr_ip(attrs[RTA_DST], route->rtm_family, &item.network);
     item.has_gateway = attr_ip(attrs[RTA_GATEWAY], route->rtm_family, &item.gateway);
+    item.has_source = attr_ip(attrs[RTA_PREFSRC], route->rtm_family, &item.source);
     item.index = (int)attr_u32(attrs[RTA_OIF]);
     item.metric = attr_u32(attrs[RTA_PRIORITY]);
     if (attrs[RTA_TABLE])

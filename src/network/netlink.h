@@ -30,7 +30,12 @@ MUST_CHECK bool netlink_add_bridge(const BridgeSpec *spec, Error **err);
  * any */
 MUST_CHECK bool netlink_add_macvlan(const char *name, const char *lower, unsigned mode, bool with_tap,
                                     const Mac *mac, Error **err);
-MUST_CHECK bool netlink_add_dummy(const char *name, const Mac *mac, Error **err);
+/* @kind: one that needs no more: "dummy", "ifb" */
+MUST_CHECK bool netlink_add_plain(const char *name, const char *kind, const Mac *mac, Error **err);
+/* VLAN @tag of @lower. */
+MUST_CHECK bool netlink_add_vlan(const char *name, const char *lower, unsigned tag, Error **err);
+/* @mode: the kernel's number. @miimon_ms 0: not watched */
+MUST_CHECK bool netlink_add_bond(const char *name, unsigned mode, unsigned miimon_ms, Error **err);
 /* One that is not there is no error. */
 MUST_CHECK bool netlink_remove_link(const char *name, Error **err);
 
@@ -63,14 +68,13 @@ MUST_CHECK bool netlink_set_fdb(const char *port, const Mac *mac, bool present, 
 
 /* One that is there already is no error. */
 MUST_CHECK bool netlink_add_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err);
+/* Of a line to @peer, which is in the subnet. */
+MUST_CHECK bool netlink_add_line(const char *link, const IpAddress *ip, const IpAddress *peer,
+                                 unsigned prefix, Error **err);
 MUST_CHECK bool netlink_remove_address(const char *link, const IpAddress *ip, unsigned prefix, Error **err);
 /* @gateway NULL: on the link itself. @metric 0: the kernel's */
 MUST_CHECK bool netlink_add_route(const char *link, const IpAddress *network, unsigned prefix,
                                   const IpAddress *gateway, unsigned metric, Error **err);
-
-/* Lets no more than that out of @link. @peak 0: none; @burst_bytes: what may go at peak rate (0: some). */
-MUST_CHECK bool netlink_limit_rate(const char *link, uint64_t bytes_per_s, uint64_t peak_bytes_per_s,
-                                   uint64_t burst_bytes, Error **err);
 
 /* ---- looking ---- */
 
@@ -86,6 +90,11 @@ typedef struct LinkInfo {
     char kind[16];            /* "bridge", "tun", "macvtap", "veth", ...; "" for a real one */
     bool has_carrier;
     bool filters_vlans; /* a bridge */
+    uint8_t operstate;  /* IF_OPER_UP ... of linux/if.h */
+    bool stp;           /* of a bridge */
+    unsigned delay_centis;
+    unsigned vlan_tag;                  /* of a VLAN */
+    unsigned bond_mode, bond_miimon_ms; /* of a bond */
     uint64_t rx_bytes, rx_packets, rx_errors, rx_drops, tx_bytes, tx_packets, tx_errors, tx_drops;
 } LinkInfo;
 MUST_CHECK bool netlink_list_links(GArray **ret_links, Error **err);                 /* of LinkInfo, owned */
@@ -95,6 +104,8 @@ typedef struct AddressInfo {
     int index; /* of the link */
     IpAddress ip;
     unsigned prefix;
+    uint8_t scope;    /* RT_SCOPE_UNIVERSE ... */
+    uint32_t valid_s; /* UINT32_MAX: for ever */
 } AddressInfo;
 MUST_CHECK bool netlink_list_addresses(GArray **ret_addresses, Error **err); /* of AddressInfo, owned */
 
@@ -105,7 +116,13 @@ typedef struct RouteInfo {
     bool has_gateway;
     IpAddress gateway;
     unsigned table, metric;
+    uint8_t protocol, scope; /* RTPROT_KERNEL ..., RT_SCOPE_LINK ... */
+    unsigned flags;          /* RTNH_F_ONLINK */
+    bool has_source;
+    IpAddress source; /* of packets that go this way */
 } RouteInfo;
+/* The same route again, over @link. One that is there already is no error. */
+MUST_CHECK bool netlink_put_route(const char *link, const RouteInfo *route, Error **err);
 MUST_CHECK bool netlink_list_routes(GArray **ret_routes, Error **err); /* of RouteInfo, owned: unicast ones */
 
 /* Neighbours of a link: who answered ARP or ND. */

@@ -203,17 +203,18 @@ AWAITS static bool network_start_dnsmasq(Network *network, const NetworkDef *def
 AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **err)
 {
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
-        return true;
+        return network_shape(network, def, err);
     if (!network_bridge_up(network->host, def, err))
         return false;
-    if (others_enter_zone(def, err) && network_apply_rules(network, def, true, err) &&
-        network_start_dnsmasq(network, def, err)) {
+    if (others_enter_zone(def, err) && network_shape(network, def, err) &&
+        network_apply_rules(network, def, true, err) && network_start_dnsmasq(network, def, err)) {
         network_open_others(network, def);
         network_register_names(network, def);
         return true;
     }
     if (!firewall_remove(def, NULL))
         log_debug("network '%s': no rules to take back", network->name);
+    network_unshape(def);
     network_bridge_down(def);
     return false;
 }
@@ -233,6 +234,7 @@ AWAITS static void network_down(Network *network, const NetworkDef *def)
 {
     g_autoptr(Error) err = NULL;
 
+    network_unshape(def);
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return;
     network_unregister_names(network, def);
@@ -290,24 +292,12 @@ static void network_init_paths(Network *network)
     dnsmasq_paths_init(&network->paths, paths->dnsmasq, paths->run_network, network->name);
 }
 
-/* What a document asks for is done or refused by name. */
-static bool network_check_gaps(const NetworkDef *def, Error **err)
-{
-    if (def->bandwidth)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "network '%s': limits on all of its traffic (/network/bandwidth) are not supported "
-                         "by this "
-                         "version",
-                         def->name);
-    return true;
-}
-
 AWAITS static bool network_start_hook(Object *object, void *new_def, unsigned flags, Error **err)
 {
     Network *network = (Network *)object;
     NetworkDef *def = new_def;
 
-    if (!network_check_gaps(def, err) || !network_pool_fill(def, err)) {
+    if (!network_pool_fill(def, err)) {
         xml_table_free(&network_table, def);
         return false;
     }
@@ -453,6 +443,7 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
     const bool is_own = NETWORK_HAS_OWN_BRIDGE(def->forward);
     bool ok = true;
     network_init_paths(network);
+    network_load_ports(network); /* a bridge that is made again guarantees them what it did */
     network->dnsmasq = is_own ? dnsmasq_find(&network->paths) : NULL;
     if (is_own && !network_bridge_repair(def)) {
         log_warning("the bridge of network '%s' is gone: it is made again", network->name);
@@ -473,7 +464,6 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
     if (network->dnsmasq)
         network_watch_dnsmasq(network);
     object_set_live(&network->object, def);
-    network_load_ports(network);
     network_count_ports(network);
     object_list_it(&network->object);
     network_follow(network); /* its ports are known only now, and leases may have changed */

@@ -79,6 +79,9 @@ bool network_wants_leases(const NetworkDef *def); /* does anything follow from t
 AWAITS void network_load_ports(Network *network); /* those that an earlier daemon left */
 AWAITS void network_drop_ports(Network *network); /* all, with their files */
 void network_count_ports(Network *network);       /* into the live definition */
+/* Limits what goes over the bridge of @def to what it says, with what its ports are guaranteed. */
+AWAITS MUST_CHECK bool network_shape(const Network *network, const NetworkDef *def, Error **err);
+AWAITS void network_unshape(const NetworkDef *def); /* failures are logged */
 
 /* ---- leases (network_leases.c) ---- */
 

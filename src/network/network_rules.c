@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "network/filter.h"
 #include "network/firewall.h"
 #include "network/network_private.h"
 #include "network/others.h"
@@ -242,6 +243,7 @@ static void network_on_rules_changed(bool are_ours, void *arg)
     if (host->is_stopping)
         return;
     if (are_ours) {
+        filter_check_rules(host);
         room->rules_are_lost = true;
         if (!room->is_checking) {
             room->is_checking = true;

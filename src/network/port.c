@@ -3,6 +3,7 @@
 #define LOG_MODULE "network"
 #include "network/port.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -10,6 +11,7 @@
 #include "conf/xml_internal.h"
 #include "network/attach.h"
 #include "network/network_private.h"
+#include "network/shaping.h"
 #include "network/switch.h"
 #include "wire/wire_enums.h"
 
@@ -268,6 +270,98 @@ static bool fill_virtual_port(const Network *network, NetworkPortDef *port, cons
     return virtual_port_complete(merged, true, err);
 }
 
+/* ---- rates ---- */
+
+static uint64_t port_floor(const NetworkPortDef *port)
+{
+    return port->bandwidth && port->bandwidth->inbound ? port->bandwidth->inbound->floor_kBps.value : 0;
+}
+
+/* Those that are in use may have gaps between them. */
+static uint32_t free_class_id(const Network *network)
+{
+    g_autoptr(GHashTable) used = g_hash_table_new(NULL, NULL);
+    uint32_t id = SHAPING_CLASS_FIRST;
+
+    for (guint i = 0; i < network->ports->len; i++) {
+        const NetworkPortDef *port = g_ptr_array_index(network->ports, i);
+        if (port->bandwidth)
+            g_hash_table_add(used, GUINT_TO_POINTER(port->bandwidth->class_id));
+    }
+    while (g_hash_table_contains(used, GUINT_TO_POINTER(id)))
+        id++;
+    return id;
+}
+
+/* May @port have the guaranteed rate that it says? It gets a class for it. @old: what the network has of it
+ * so far; NULL: nothing. */
+static bool port_book_floor(const Network *network, const NetworkPortDef *old, NetworkPortDef *port,
+                            Error **err)
+{
+    const NetworkDef *def = network->live;
+    const BandwidthLimit *all = def->bandwidth ? def->bandwidth->inbound : NULL;
+    uint64_t sum = port_floor(port);
+    char mac[MAC_STRING_LEN];
+
+    if (port->bandwidth)
+        port->bandwidth->class_id = 0;
+    if (sum == 0)
+        return true;
+    mac_format(&port->mac, mac);
+    if (!all || !def->bridge)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                         "Invalid use of 'floor' on interface with MAC address %s - network '%s' has no "
+                         "inbound QoS set",
+                         mac, network->name);
+    for (guint i = 0; i < network->ports->len; i++) {
+        const NetworkPortDef *other = g_ptr_array_index(network->ports, i);
+        if (other != old && __builtin_add_overflow(sum, port_floor(other), &sum))
+            sum = UINT64_MAX;
+    }
+    const uint64_t peak = all->peak_kBps.value;
+    if (sum > (peak ? peak : all->average_kBps.value))
+        return error_set(err, ERROR_INVALID_STATE,
+                         "Cannot plug '%s' interface into '%s' because new combined inbound floor=%" PRIu64
+                         " would overcommit %s=%" PRIu64 " on network '%s'",
+                         mac, def->bridge, sum, peak ? "peak" : "average",
+                         peak ? peak : all->average_kBps.value, network->name);
+    port->bandwidth->class_id = old && port_floor(old) ? old->bandwidth->class_id : free_class_id(network);
+    return true;
+}
+
+bool network_shape(const Network *network, const NetworkDef *def, Error **err)
+{
+    g_autoptr(GArray) floors = g_array_new(FALSE, FALSE, sizeof(ShapingFloor));
+
+    if (!def->bandwidth || !def->bridge)
+        return true;
+    for (guint i = 0; i < network->ports->len; i++) {
+        const NetworkPortDef *port = g_ptr_array_index(network->ports, i);
+        const ShapingFloor floor = { .mac = port->mac, .floor_kBps = port_floor(port) };
+        if (floor.floor_kBps == 0)
+            continue;
+        g_array_append_val(floors, floor);
+        g_array_index(floors, ShapingFloor, floors->len - 1).class_id = port->bandwidth->class_id;
+    }
+    const ShapingSpec spec = { .link = def->bridge,
+                               .leaving = def->bandwidth->inbound,
+                               .entering = def->bandwidth->outbound,
+                               .floors = floors };
+    return shaping_change(&spec, err);
+}
+
+void network_unshape(const NetworkDef *def)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (!def->bandwidth || !def->bridge)
+        return;
+    if (NETWORK_HAS_OWN_BRIDGE(def->forward))
+        shaping_forget(def->bridge);
+    else if (!shaping_change(&(ShapingSpec){ .link = def->bridge }, &err))
+        log_warning_error(err, def->name);
+}
+
 /* What a port is plugged into follows from the network. */
 static bool port_fill(const Network *network, NetworkPortDef *port, Error **err)
 {
@@ -276,15 +370,11 @@ static bool port_fill(const Network *network, NetworkPortDef *port, Error **err)
 
     if (!port->isolated)
         port->isolated = def->isolated;
+    if (!port->trust_guest_rx_filters)
+        port->trust_guest_rx_filters = group && group->trust_guest_rx_filters ? group->trust_guest_rx_filters
+                                                                              : def->trust_guest_rx_filters;
     if (!port->bandwidth && group && group->bandwidth)
         port->bandwidth = xml_table_copy(&network_bandwidth_table, group->bandwidth);
-    if (port->bandwidth && (port->bandwidth->outbound ||
-                            (port->bandwidth->inbound && port->bandwidth->inbound->floor_kBps.is_set)))
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "network '%s': limits on what a guest sends (bandwidth/outbound) and guaranteed "
-                         "rates "
-                         "(@floor) are not supported by this version",
-                         network->name);
     const VlanDef *vlan = group && group->vlan ? group->vlan : def->vlan;
     if (!port->vlan && vlan)
         port->vlan = xml_table_copy(&vlan_table, vlan);
@@ -298,9 +388,9 @@ static bool port_fill(const Network *network, NetworkPortDef *port, Error **err)
         port->plug = NETWORK_HAS_OWN_BRIDGE(def->forward) ? PORT_PLUG_NETWORK : PORT_PLUG_BRIDGE;
         port->bridge = g_strdup(def->bridge);
         port->mac_table_manager = g_strdup(def->mac_table_manager);
-        return true;
+        return port_book_floor(network, NULL, port, err);
     }
-    return choose_device(network, port, err);
+    return port_book_floor(network, NULL, port, err) && choose_device(network, port, err);
 }
 
 /* @port owned. The job is held. */
@@ -332,8 +422,16 @@ AWAITS static bool port_add(Network *network, NetworkPortDef *port, Error **err)
     }
     g_ptr_array_add(network->ports, port);
     network_count_ports(network);
-    network_follow(network);
-    return true;
+    if (port_floor(port) == 0 || network_shape(network, network->live, err)) {
+        network_follow(network);
+        return true;
+    }
+    g_autofree char *path = port_path(network, &port->uuid);
+    g_ptr_array_remove(network->ports, port);
+    network_count_ports(network);
+    if (!file_remove(path, NULL))
+        log_warning("%s cannot be removed", path);
+    return false;
 }
 
 /* The job is held. */
@@ -344,11 +442,14 @@ AWAITS static bool port_remove(Network *network, const Uuid *uuid, Error **err)
 
     if (!port_index(network, uuid, &index))
         return port_missing(uuid, err);
+    const bool had_floor = port_floor(g_ptr_array_index(network->ports, index)) > 0;
     g_ptr_array_remove_index(network->ports, index);
     network_count_ports(network);
     network_follow(network);
     fiber_shield_begin();
-    const bool ok = file_remove(path, err);
+    bool ok = file_remove(path, err);
+    if (had_floor && network->live && !network_shape(network, network->live, ok ? err : NULL))
+        ok = false;
     fiber_shield_end();
     return ok;
 }
@@ -384,6 +485,64 @@ bool network_port_delete(Object *object, const Uuid *uuid, const Caller *caller,
            port_remove((Network *)object, uuid, err);
 }
 
+AWAITS static bool port_set_bandwidth(Network *network, const Uuid *uuid, NetworkBandwidth *bandwidth,
+                                      Error **err)
+{
+    guint index = 0;
+
+    if (!object_require_active(&network->object, err) ||
+        (!port_index(network, uuid, &index) && !port_missing(uuid, err))) {
+        xml_table_free(&network_bandwidth_table, bandwidth);
+        return false;
+    }
+    NetworkPortDef *old = g_ptr_array_index(network->ports, index);
+    NetworkPortDef *port = xml_table_copy(&network_port_table, old);
+    xml_table_free(&network_bandwidth_table, port->bandwidth);
+    port->bandwidth = bandwidth;
+    bool ok = port_book_floor(network, old, port, err);
+    fiber_shield_begin();
+    ok = ok && port_store(network, port, err);
+    if (ok) {
+        /* The job keeps the list as it is. */
+        network->ports->pdata[index] = port;
+        if ((port_floor(port) || port_floor(old)) && !network_shape(network, network->live, err)) {
+            network->ports->pdata[index] = old;
+            if (!port_store(network, old, NULL))
+                log_warning("a port of network '%s' has limits on disk that it does not have", network->name);
+            ok = false;
+        }
+    }
+    fiber_shield_end();
+    xml_table_free(&network_port_table, ok ? old : port);
+    return ok;
+}
+
+static BandwidthLimit *copy_limit(const BandwidthLimit *limit)
+{
+    return limit && (limit->average_kBps.value || limit->floor_kBps.value) ? g_memdup2(limit, sizeof(*limit))
+                                                                           : NULL;
+}
+
+static NetworkBandwidth *bandwidth_of(const BandwidthLimit *inbound, const BandwidthLimit *outbound)
+{
+    NetworkBandwidth *bandwidth = xml_table_new(&network_bandwidth_table);
+
+    bandwidth->inbound = copy_limit(inbound);
+    bandwidth->outbound = copy_limit(outbound);
+    if (!bandwidth->inbound && !bandwidth->outbound)
+        g_clear_pointer(&bandwidth, g_free);
+    return bandwidth;
+}
+
+bool network_port_set_limits(Object *object, const Uuid *uuid, const BandwidthLimit *inbound,
+                             const BandwidthLimit *outbound, const Caller *caller, Error **err)
+{
+    g_auto(Job) job = { 0 };
+
+    return job_begin(object, JOB_MODIFY, caller, &job, err) &&
+           port_set_bandwidth((Network *)object, uuid, bandwidth_of(inbound, outbound), err);
+}
+
 /* ---- for machines ---- */
 
 static NetworkPortDef *port_for(const char *owner, const Uuid *owner_uuid, const InterfaceDef *iface)
@@ -400,12 +559,9 @@ static NetworkPortDef *port_for(const char *owner, const Uuid *owner_uuid, const
         port->vlan = xml_table_copy(&vlan_table, iface->vlan);
     if (iface->virtual_port)
         port->virtual_port = xml_table_copy(&virtual_port_table, iface->virtual_port);
+    port->trust_guest_rx_filters = iface->trust_guest_rx_filters;
+    port->bandwidth = bandwidth_of(iface->inbound, iface->outbound);
     return port;
-}
-
-static BandwidthLimit *copy_limit(const BandwidthLimit *limit)
-{
-    return limit ? g_memdup2(limit, sizeof(*limit)) : NULL;
 }
 
 static void interface_fill(InterfaceDef *iface, const NetworkPortDef *port)
@@ -428,6 +584,8 @@ static void interface_fill(InterfaceDef *iface, const NetworkPortDef *port)
     iface->vlan = port->vlan ? xml_table_copy(&vlan_table, port->vlan) : NULL;
     xml_table_free(&virtual_port_table, iface->virtual_port);
     iface->virtual_port = port->virtual_port ? xml_table_copy(&virtual_port_table, port->virtual_port) : NULL;
+    if (!iface->trust_guest_rx_filters)
+        iface->trust_guest_rx_filters = port->trust_guest_rx_filters;
     if (port->bandwidth && !iface->inbound && !iface->outbound) {
         iface->inbound = copy_limit(port->bandwidth->inbound);
         iface->outbound = copy_limit(port->bandwidth->outbound);
@@ -448,6 +606,18 @@ bool network_plug(Host *host, const char *owner, const Uuid *owner_uuid, Interfa
         return false;
     interface_fill(iface, port);
     return true;
+}
+
+bool network_replug_bandwidth(Host *host, const InterfaceDef *iface, const BandwidthLimit *inbound,
+                              const BandwidthLimit *outbound, Error **err)
+{
+    Uuid uuid;
+
+    if (!iface->port_id || !uuid_parse(iface->port_id, &uuid, NULL))
+        return true;
+    g_autoptr(Object) object =
+        object_find_by_name(host_registry(host, &network_class), iface->source ? iface->source : "", err);
+    return object && network_port_set_limits(object, &uuid, inbound, outbound, NULL, err);
 }
 
 /* The job is held. */
@@ -509,28 +679,32 @@ void network_unplug(Host *host, InterfaceDef *iface)
         log_warning_error(err, object->name);
 }
 
-void network_forget_orphans(Host *host, bool (*runs)(Host *host, const Uuid *owner))
+void network_forget_orphans(Host *host, bool (*has)(Host *host, const Uuid *owner, const Uuid *port))
 {
     Object *object = NULL;
 
     for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
          (object = registry_next(&iter));) {
         Network *network = (Network *)object;
+        bool lost_floor = false;
         for (guint i = network->ports->len; i-- > 0;) {
             const NetworkPortDef *port = g_ptr_array_index(network->ports, i);
             /* What others made is theirs. */
-            if (uuid_is_null(&port->owner_uuid) || runs(host, &port->owner_uuid))
+            if (uuid_is_null(&port->owner_uuid) || has(host, &port->owner_uuid, &port->uuid))
                 continue;
             g_autofree char *path = port_path(network, &port->uuid);
+            lost_floor = lost_floor || port_floor(port);
             if (port->plug == PORT_PLUG_DIRECT)
                 link_detach_mac(port->dev, &port->mac);
-            log_info("a port of network '%s' is removed: its machine '%s' does not run", network->name,
+            log_info("a port of network '%s' is removed: its machine '%s' does not have it", network->name,
                      port->owner_name ? port->owner_name : "");
             g_ptr_array_remove_index(network->ports, i);
             if (!file_remove(path, NULL))
                 log_warning("%s cannot be removed", path);
         }
         network_count_ports(network);
+        if (lost_floor && network->live && !network_shape(network, network->live, NULL))
+            log_warning("network '%s' keeps guarantees of ports that are gone", network->name);
         if (network->was_remade && host->networks->on_started)
             host->networks->on_started(host, network->name);
     }

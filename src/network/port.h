@@ -20,6 +20,11 @@ AWAITS MUST_CHECK bool network_port_create_xml(Object *network, const char *xml,
                                                Error **err);
 AWAITS MUST_CHECK bool network_port_delete(Object *network, const Uuid *uuid, const Caller *caller,
                                            Error **err);
+/* Gives it these limits instead of its own, copies; NULL: none. Only the guaranteed rate has an effect here:
+ * the link is the machine's. ERROR_OPERATION_UNSUPPORTED, ERROR_INVALID_STATE: it can't be guaranteed */
+AWAITS MUST_CHECK bool network_port_set_limits(Object *network, const Uuid *uuid,
+                                               const BandwidthLimit *inbound, const BandwidthLimit *outbound,
+                                               const Caller *caller, Error **err);
 
 /* ---- for machines ---- */
 
@@ -32,11 +37,15 @@ AWAITS MUST_CHECK bool network_port_delete(Object *network, const Uuid *uuid, co
  * ERROR_BUSY           no device of the network is free */
 AWAITS MUST_CHECK bool network_plug(Host *host, const char *owner, const Uuid *owner_uuid,
                                     InterfaceDef *iface, Error **err);
+/* The same for the port of @iface. One without a port has nothing to change. */
+AWAITS MUST_CHECK bool network_replug_bandwidth(Host *host, const InterfaceDef *iface,
+                                                const BandwidthLimit *inbound, const BandwidthLimit *outbound,
+                                                Error **err);
 /* The network of a running machine's interface was stopped and has started again: the port is made anew, and
  * the tap joins the new bridge. Nothing if it is as it should be. */
 AWAITS MUST_CHECK bool network_replug(Host *host, const char *owner, const Uuid *owner_uuid,
                                       InterfaceDef *iface, bool *ret_changed, Error **err);
 /* Takes it back; one that is gone is no error. Failures are logged. */
 AWAITS void network_unplug(Host *host, InterfaceDef *iface);
-/* After all machines are known: removes ports whose machine does not run, @runs says which do. */
-AWAITS void network_forget_orphans(Host *host, bool (*runs)(Host *host, const Uuid *owner));
+/* After all machines are known: removes ports that no running machine has; @has says which one has what. */
+AWAITS void network_forget_orphans(Host *host, bool (*has)(Host *host, const Uuid *owner, const Uuid *port));

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -23,17 +24,16 @@ static bool tap_name_fits(const char *name, Error **err)
                      IFNAMSIZ - 1);
 }
 
-static bool tap_create(const char *name_template, bool multi_queue, char ret_name[IFNAMSIZ], int *ret_fd,
-                       Error **err)
+static bool tap_create(const char *device, const char *name_template, bool multi_queue,
+                       char ret_name[IFNAMSIZ], int *ret_fd, Error **err)
 {
     struct ifreq request = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
                                                   (multi_queue ? IFF_MULTI_QUEUE : 0)) };
-    AUTO_FD fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    const char *path = device ? device : "/dev/net/tun";
+    AUTO_FD fd = open(path, O_RDWR | O_CLOEXEC);
 
-    if (fd < 0) {
-        error_set_errno(err, errno, "Unable to open /dev/net/tun, is tun module loaded?");
-        return false;
-    }
+    if (fd < 0)
+        return error_set_errno(err, errno, "Unable to open %s, is tun module loaded?", path);
     g_strlcpy(request.ifr_name, name_template, IFNAMSIZ);
     if (ioctl(fd, TUNSETIFF, &request) < 0)
         return error_set_errno(err, errno, "Unable to create tap device %s", name_template);
@@ -104,22 +104,42 @@ static bool tap_bring_up(int control, const char *name, Error **err)
     return true;
 }
 
-static bool tap_configure(int control, const char *name, const char *bridge, const Mac *mac, unsigned mtu,
-                          Error **err)
+static bool tap_set_coalesce(int control, const char *name, unsigned frames, Error **err)
 {
-    if (!tap_set_mac(control, name, mac, err))
-        return false;
-    if (bridge && mtu == 0)
-        (void)tap_get_mtu(control, bridge, &mtu);
-    if (mtu && !tap_set_mtu(control, name, mtu, err))
-        return false;
-    return (!bridge || tap_add_to_bridge(control, name, bridge, err)) && tap_bring_up(control, name, err);
+    struct ethtool_coalesce coalesce = { .cmd = ETHTOOL_GCOALESCE };
+    struct ifreq request = { .ifr_data = (void *)&coalesce };
+
+    g_strlcpy(request.ifr_name, name, IFNAMSIZ);
+    if (ioctl(control, SIOCETHTOOL, &request) < 0)
+        return error_set_errno(err, errno, "Cannot get coalesce info on '%s'", name);
+    coalesce.cmd = ETHTOOL_SCOALESCE;
+    coalesce.rx_max_coalesced_frames = frames;
+    if (ioctl(control, SIOCETHTOOL, &request) < 0)
+        return error_set_errno(err, errno, "Cannot set coalesce info on '%s'", name);
+    return true;
 }
 
-bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, unsigned n_queues, char **io_name,
-              int *ret_fds, Error **err)
+static bool tap_configure(int control, const char *name, const TapSpec *spec, Error **err)
+{
+    unsigned mtu = spec->mtu;
+
+    if (spec->is_foreign)
+        return true;
+    if (!tap_set_mac(control, name, spec->mac, err))
+        return false;
+    if (spec->bridge && mtu == 0)
+        (void)tap_get_mtu(control, spec->bridge, &mtu);
+    if ((mtu && !tap_set_mtu(control, name, mtu, err)) ||
+        (spec->coalesce_frames && !tap_set_coalesce(control, name, spec->coalesce_frames, err)))
+        return false;
+    return (!spec->bridge || tap_add_to_bridge(control, name, spec->bridge, err)) &&
+           tap_bring_up(control, name, err);
+}
+
+bool tap_open(const TapSpec *spec, char **io_name, int *ret_fds, Error **err)
 {
     const char *name_template = *io_name ? *io_name : "vnet%d";
+    const char *bridge = spec->bridge;
     char name[IFNAMSIZ];
     unsigned count = 0;
     AUTO_FD control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -134,11 +154,12 @@ bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, unsigned n_queue
                           "the bridge does not exist: make it, or use another in <source bridge='...'/>");
     }
     /* The device goes away with the last descriptor, so failing needs no undo but closing. */
-    for (; count < n_queues; count++) {
-        if (!tap_create(count ? name : name_template, n_queues > 1, name, &ret_fds[count], err))
+    for (; count < spec->n_queues; count++) {
+        if (!tap_create(spec->device, count ? name : name_template, spec->n_queues > 1, name, &ret_fds[count],
+                        err))
             break;
     }
-    if (count < n_queues || !tap_configure(control, name, bridge, mac, mtu, err)) {
+    if (count < spec->n_queues || !tap_configure(control, name, spec, err)) {
         while (count > 0)
             (void)close(ret_fds[--count]);
         return false;

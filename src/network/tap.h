@@ -5,7 +5,17 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
-/* Makes a tap device and plugs it into @bridge (NULL: none). *io_name: a template with %d, or NULL for
- * "vnet%d"; the real name afterwards. */
-MUST_CHECK bool tap_open(const char *bridge, const Mac *mac, unsigned mtu, unsigned n_queues, char **io_name,
-                         int *ret_fds /* n_queues of them */, Error **err);
+typedef struct TapSpec {
+    const char *bridge; /* NULL: none */
+    const char *device; /* NULL: /dev/net/tun */
+    const Mac *mac;
+    unsigned mtu; /* 0: as the bridge has it */
+    unsigned n_queues;
+    unsigned coalesce_frames; /* packets that are handed on together; 0: the kernel's */
+    bool is_foreign;          /* it exists, and stays as it is */
+} TapSpec;
+
+/* Makes a tap device and plugs it into its bridge. *io_name: a template with %d, or NULL for "vnet%d"; the
+ * real name afterwards. */
+MUST_CHECK bool tap_open(const TapSpec *spec, char **io_name, int *ret_fds /* n_queues of them */,
+                         Error **err);

@@ -1,6 +1,13 @@
 /* Network interfaces: -netdev and the card. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/ip.h"
 #include "qemu/command_private.h"
+
+#define FORWARDS_MAX                                                                                         \
+    1024 /* ports of one interface that QEMU itself forwards: each is a socket of its own                    \
+          */
 
 static bool interface_needs_tap(const InterfaceDef *iface)
 {
@@ -24,6 +31,16 @@ char *device_tap_fd_name(const char *alias, unsigned queue)
 char *device_vhost_fd_name(const char *alias, unsigned queue)
 {
     return g_strdup_printf("%s-vhost%u", alias, queue);
+}
+
+char *device_vdpa_fd_name(const char *alias)
+{
+    return g_strdup_printf("%s-vdpa", alias);
+}
+
+char *device_passt_fd_name(const char *alias)
+{
+    return g_strdup_printf("%s-passt", alias);
 }
 
 unsigned qemu_interface_queues(const InterfaceDef *iface)
@@ -51,6 +68,7 @@ static void netdev_tap(const PlanContext *c, const InterfaceDef *iface, Json *ne
         prop_str(netdev, "ifname", iface->target ? iface->target : "vnet0");
         prop_str(netdev, "script", "no");
         prop_str(netdev, "downscript", "no");
+        prop_opt(netdev, "sndbuf", iface->sndbuf);
         return;
     }
     prop_queues(netdev, iface, device_tap_fd_name, "fd", "fds", plan);
@@ -59,14 +77,110 @@ static void netdev_tap(const PlanContext *c, const InterfaceDef *iface, Json *ne
         prop_bool(netdev, "vhost", true);
         prop_queues(netdev, iface, device_vhost_fd_name, "vhostfd", "vhostfds", plan);
     }
+    prop_opt(netdev, "sndbuf", iface->sndbuf);
 }
 
 static void netdev_socket(const InterfaceDef *iface, const char *key, Json *netdev)
 {
-    g_autofree char *address = g_strdup_printf("%s:%u", iface->source_address ? iface->source_address : "",
-                                               iface->source_port.value);
     prop_str(netdev, "type", "socket");
-    prop_str(netdev, key, address);
+    prop_format(netdev, key, "%s:%u", iface->source_address ? iface->source_address : "",
+                iface->source_port.value);
+    if (iface->type == INTERFACE_UDP)
+        prop_format(netdev, "localaddr", "%s:%u", iface->local_address ? iface->local_address : "",
+                    iface->local_port.value);
+}
+
+static void netdev_vhost_user(const InterfaceDef *iface, Json *netdev)
+{
+    prop_str(netdev, "type", "vhost-user");
+    prop_format(netdev, "chardev", "char%s", iface->info.alias);
+    if (interface_queue_count(iface) > 1)
+        prop_uint(netdev, "queues", interface_queue_count(iface));
+}
+
+static void netdev_vdpa(const PlanContext *c, const InterfaceDef *iface, Json *netdev, Plan *plan)
+{
+    g_autofree char *name = device_vdpa_fd_name(iface->info.alias);
+
+    prop_str(netdev, "type", "vhost-vdpa");
+    if (plan_fds_get(c->env->fds, name) >= 0)
+        json_object_set_new(netdev, "vhostdev", plan_descriptor_set(plan, name));
+    else
+        prop_str(netdev, "vhostdev", iface->source);
+}
+
+/* ---- user networks ---- */
+
+static void netdev_passt(const PlanContext *c, const InterfaceDef *iface, Json *netdev, Plan *plan)
+{
+    g_autofree char *name = device_passt_fd_name(iface->info.alias);
+    const bool has_fd = plan_fds_get(c->env->fds, name) >= 0;
+    Json *address = json_object();
+
+    prop_str(address, "type", has_fd ? "fd" : "unix");
+    if (has_fd)
+        json_object_set_new(address, "str", plan_descriptors(plan, name));
+    else
+        prop_str(address, "path", "passt.socket");
+    prop_str(netdev, "type", "stream");
+    json_object_set_new(netdev, "addr", address);
+    prop_bool(netdev, "server", false);
+}
+
+/* QEMU listens on one port of the host for each of the guest's. */
+static bool add_forwards(Json *list, const InterfaceForward *forward, Error **err)
+{
+    const char *proto = forward->proto == PORT_FORWARD_UDP ? "udp" : "tcp";
+    IpAddress address;
+
+    if (forward->dev || def_list_len(forward->ranges) == 0 ||
+        (forward->address && (!ip_parse(forward->address, &address) || address.is_v6))) {
+        error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                  "<portForward>: QEMU itself forwards single IPv4 ports, not those of a device, all of "
+                  "them, "
+                  "or IPv6");
+        return error_hint(err, "use <backend type='passt'/>");
+    }
+    for (DEF_EACH(PortRange, range, forward->ranges)) {
+        const unsigned to = range->to ? range->to : range->start;
+        for (unsigned port = range->start; port <= MAX(range->start, range->end); port++) {
+            if (range->exclude == TRISTATE_ON)
+                break;
+            if (json_array_size(list) >= FORWARDS_MAX)
+                return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                                 "<portForward>: QEMU itself forwards at most %d ports", FORWARDS_MAX);
+            g_autofree char *text =
+                g_strdup_printf("%s:%s:%u-:%u", proto, forward->address ? forward->address : "", port,
+                                to + port - range->start);
+            json_array_append_new(list, json_pack("{s:s}", "str", text));
+        }
+    }
+    return true;
+}
+
+static bool netdev_user(const InterfaceDef *iface, Json *netdev, Error **err)
+{
+    AUTO_JSON forwards = json_array();
+
+    prop_str(netdev, "type", "user");
+    for (DEF_EACH(InterfaceIp, ip, iface->ips)) {
+        if (strcmp(ip->family, "ipv6") == 0) {
+            prop_str(netdev, "ipv6-prefix", ip->address);
+            prop_some(netdev, "ipv6-prefixlen", ip->prefix);
+        } else if (ip->prefix) {
+            prop_format(netdev, "net", "%s/%u", ip->address, ip->prefix);
+        } else {
+            prop_str(netdev, "net", ip->address);
+        }
+    }
+    prop_str(netdev, "hostname", iface->backend_hostname);
+    for (DEF_EACH(InterfaceForward, forward, iface->port_forwards)) {
+        if (!add_forwards(forwards, forward, err))
+            return false;
+    }
+    if (json_array_size(forwards))
+        json_object_set(netdev, "hostfwd", forwards);
+    return true;
 }
 
 static bool netdev_build(const PlanContext *c, const InterfaceDef *iface, Json *netdev, Plan *plan,
@@ -74,7 +188,11 @@ static bool netdev_build(const PlanContext *c, const InterfaceDef *iface, Json *
 {
     switch (iface->type) {
     case INTERFACE_USER:
-        prop_str(netdev, "type", "user");
+    case INTERFACE_INTERNAL:
+        if (iface->backend == INTERFACE_BACKEND_PASST)
+            netdev_passt(c, iface, netdev, plan);
+        else if (!netdev_user(iface, netdev, err))
+            return false;
         break;
     case INTERFACE_BRIDGE:
     case INTERFACE_ETHERNET:
@@ -95,6 +213,17 @@ static bool netdev_build(const PlanContext *c, const InterfaceDef *iface, Json *
         break;
     case INTERFACE_MCAST:
         netdev_socket(iface, "mcast", netdev);
+        break;
+    case INTERFACE_UDP:
+        netdev_socket(iface, "udp", netdev);
+        break;
+    case INTERFACE_VHOST_USER:
+        if (!plan_chardev(c, iface->info.alias, iface->vhost_user, NULL, plan, err))
+            return false;
+        netdev_vhost_user(iface, netdev);
+        break;
+    case INTERFACE_VDPA:
+        netdev_vdpa(c, iface, netdev, plan);
         break;
     default:
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
@@ -167,9 +296,12 @@ bool plan_interface(const PlanContext *c, const void *def, Plan *plan, Error **e
 {
     const InterfaceDef *iface = def;
     AUTO_JSON netdev = json_object();
-    if (!netdev_build(c, iface, netdev, plan, err))
+    /* A card without a cable has no back end. */
+    const bool has_netdev = iface->type != INTERFACE_NULL;
+    if (has_netdev && !netdev_build(c, iface, netdev, plan, err))
         return false;
-    plan_add(plan, PLAN_NETDEV, g_steal_pointer(&netdev));
+    if (has_netdev)
+        plan_add(plan, PLAN_NETDEV, g_steal_pointer(&netdev));
 
     g_autofree char *driver = card_driver(iface);
     const unsigned boot = interface_boot_index(c, iface);
@@ -179,7 +311,10 @@ bool plan_interface(const PlanContext *c, const void *def, Plan *plan, Error **e
         prop_tuning(card, iface->tuning);
     if (iface->mtu && g_str_has_prefix(driver, "virtio-net"))
         prop_uint(card, "host_mtu", iface->mtu);
-    prop_format(card, "netdev", "host%s", iface->info.alias);
+    if (iface->teaming == TEAMING_PERSISTENT)
+        prop_bool(card, "failover", true);
+    if (has_netdev)
+        prop_format(card, "netdev", "host%s", iface->info.alias);
     prop_str(card, "id", iface->info.alias);
     mac_format(&iface->mac, mac);
     prop_str(card, "mac", mac);

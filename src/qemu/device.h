@@ -71,5 +71,7 @@ MUST_CHECK bool device_plan(const PlanContext *c, DeviceKind kind, const void *d
 /* Names of descriptors that plans use when env->fds has them; caller owns. */
 char *device_tap_fd_name(const char *alias, unsigned queue);
 char *device_vhost_fd_name(const char *alias, unsigned queue);
+char *device_vdpa_fd_name(const char *alias);
+char *device_passt_fd_name(const char *alias);    /* QEMU's end of the line to the helper */
 char *device_char_fd_name(const char *alias);     /* what the character device writes to */
 char *device_char_log_fd_name(const char *alias); /* its log file */

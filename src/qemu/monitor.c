@@ -236,13 +236,6 @@ static bool monitor_parse_cpus(const Json *reply, GPtrArray **ret_cpus, Error **
     return true;
 }
 
-bool monitor_query_cpuid(Qmp *qmp, const char *qom_path, uint64_t timeout_ms, Json **ret_words, Error **err)
-{
-    return monitor_ask_list(qmp, "qom-get",
-                            json_pack("{s:s, s:s}", "path", qom_path, "property", "feature-words"),
-                            timeout_ms, ret_words, err);
-}
-
 static void monitor_iothread_free(void *data)
 {
     MonitorIoThread *thread = data;
@@ -395,13 +388,42 @@ void monitor_welcome_clear(MonitorWelcome *welcome)
 {
     g_clear_pointer(&welcome->cpus, g_ptr_array_unref);
     g_clear_pointer(&welcome->chardevs, g_hash_table_unref);
+    g_clear_pointer(&welcome->cpuid, json_decref);
+}
+
+/* Where QEMU keeps the CPU that it makes first. */
+#define FIRST_CPU "/machine/unattached/device[0]"
+
+static Json *monitor_cpuid_args(const char *qom_path)
+{
+    return json_pack("{s:s, s:s}", "path", qom_path, "property", "feature-words");
+}
+
+/* Takes the answer for the first CPU, which was asked for where it usually is. */
+static bool monitor_take_cpuid(Qmp *qmp, MonitorWelcome *welcome, Json *words, uint64_t timeout_ms,
+                               Error **err)
+{
+    const MonitorCpu *first = welcome->cpus->len > 0 ? g_ptr_array_index(welcome->cpus, 0) : NULL;
+    g_autoptr(Error) refused = NULL;
+
+    if (!first || !first->qom_path)
+        return true;
+    if (strcmp(first->qom_path, FIRST_CPU) == 0)
+        welcome->cpuid = json_is_array(words) ? json_incref(words) : NULL;
+    else if (!monitor_ask_list(qmp, "qom-get", monitor_cpuid_args(first->qom_path), timeout_ms,
+                               &welcome->cpuid, &refused))
+        return error_code(refused) == ERROR_REFUSED || error_propagate(err, g_steal_pointer(&refused));
+    return true;
 }
 
 bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err)
 {
-    QmpCommand commands[5] = { { .name = "query-cpus-fast" }, { .name = "query-chardev" } };
+    QmpCommand commands[6] = { { .name = "query-cpus-fast" }, { .name = "query-chardev" } };
     size_t n = 2;
 
+    if (welcome->has_cpuid)
+        commands[n++] =
+            (QmpCommand){ .name = "qom-get", .may_be_refused = true, .args = monitor_cpuid_args(FIRST_CPU) };
     if (welcome->balloon_alias && welcome->balloon_period_s) {
         Json *args = monitor_balloon_period_args(welcome->balloon_alias, welcome->balloon_period_s, err);
         if (!args)
@@ -414,11 +436,13 @@ bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Err
                           .args = json_pack("{s:I}", "value", (json_int_t)welcome->balloon_target) };
     if (welcome->balloon_alias)
         commands[n++] = (QmpCommand){ .name = "query-balloon" };
-    const bool ok = qmp_exec_all(qmp, commands, n, timeout_ms, err) &&
-                    monitor_parse_cpus(commands[0].reply, &welcome->cpus, err) &&
-                    monitor_parse_chardevs(commands[1].reply, &welcome->chardevs, err) &&
-                    (!welcome->balloon_alias ||
-                     monitor_parse_balloon(commands[n - 1].reply, &welcome->balloon_bytes, err));
+    const bool ok =
+        qmp_exec_all(qmp, commands, n, timeout_ms, err) &&
+        monitor_parse_cpus(commands[0].reply, &welcome->cpus, err) &&
+        monitor_parse_chardevs(commands[1].reply, &welcome->chardevs, err) &&
+        (!welcome->balloon_alias ||
+         monitor_parse_balloon(commands[n - 1].reply, &welcome->balloon_bytes, err)) &&
+        (!welcome->has_cpuid || monitor_take_cpuid(qmp, welcome, commands[2].reply, timeout_ms, err));
     qmp_commands_clear(commands, n);
     return ok;
 }
@@ -500,6 +524,24 @@ bool monitor_set_password(Qmp *qmp, const char *protocol, const char *password, 
     return !expire ||
            monitor_do(qmp, "expire_password", json_pack("{s:s, s:s}", "protocol", protocol, "time", expire),
                       timeout_ms, err);
+}
+
+bool monitor_list_devices(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_names, Error **err)
+{
+    AUTO_JSON list = NULL;
+    size_t i = 0;
+    Json *entry = NULL;
+
+    if (!monitor_ask_list(qmp, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"), timeout_ms,
+                          &list, err))
+        return false;
+    *ret_names = g_ptr_array_new_with_free_func(g_free);
+    json_array_foreach (list, i, entry) {
+        const char *name = json_get_str(entry, "name");
+        if (name)
+            g_ptr_array_add(*ret_names, g_strdup(name));
+    }
+    return true;
 }
 
 /* ---- network cards ---- */

@@ -65,10 +65,6 @@ typedef struct MonitorCpu {
     char *qom_path;
     int64_t socket_id, die_id, core_id, hw_thread_id, node_id; /* -1: not told */
 } MonitorCpu;
-/* What CPUID says in the guest, of the CPU at @qom_path: a list of words, as qemu_live_cpu() reads it. */
-AWAITS MUST_CHECK bool monitor_query_cpuid(Qmp *qmp, const char *qom_path, uint64_t timeout_ms,
-                                           Json **ret_words, Error **err);
-
 typedef struct MonitorIoThread {
     char *id;
     int64_t thread_id;
@@ -89,14 +85,20 @@ typedef struct MonitorWelcome {
     const char *balloon_alias; /* NULL: has none, so nothing of the next two */
     unsigned balloon_period_s; /* 0: as it is */
     uint64_t balloon_target;   /* bytes; 0: as it is */
+    bool has_cpuid;            /* of x86: cpuid is wanted */
     /* Answers. */
     GPtrArray *cpus;        /* of MonitorCpu, by index */
     GHashTable *chardevs;   /* label -> MonitorChardev */
     uint64_t balloon_bytes; /* 0: has none */
+    Json *cpuid; /* what it says in the guest: a list of words, as qemu_live_cpu() reads it; NULL: not told */
 } MonitorWelcome;
 void monitor_welcome_clear(MonitorWelcome *welcome);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MonitorWelcome, monitor_welcome_clear)
 AWAITS MUST_CHECK bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
+
+/* Names of all devices that have one. Owned: of char *. */
+AWAITS MUST_CHECK bool monitor_list_devices(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_names,
+                                            Error **err);
 
 /* ---- network cards ---- */
 
@@ -145,6 +147,10 @@ typedef struct MonitorBlockNode {
 /* GHashTable node name -> MonitorBlockNode, without the images behind each. */
 AWAITS MUST_CHECK bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_nodes,
                                                  Error **err);
+
+/* Gives the node a new size, which the guest hears of. */
+AWAITS MUST_CHECK bool monitor_resize_block(Qmp *qmp, const char *node_name, uint64_t bytes,
+                                            uint64_t timeout_ms, Error **err);
 
 /* The CD or floppy drive @alias: opens (@force: also when the guest locked it) or closes its tray; takes out
  * or puts in the node @node_name. */

@@ -150,6 +150,14 @@ bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_n
     return true;
 }
 
+bool monitor_resize_block(Qmp *qmp, const char *node_name, uint64_t bytes, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "block_resize",
+                      json_pack("{s:s, s:I}", "node-name", node_name, "size",
+                                (json_int_t)MIN(bytes, INT64_MAX)),
+                      timeout_ms, err);
+}
+
 bool monitor_open_tray(Qmp *qmp, const char *alias, bool force, uint64_t timeout_ms, Error **err)
 {
     return monitor_do(qmp, "blockdev-open-tray", json_pack("{s:s, s:b}", "id", alias, "force", force),

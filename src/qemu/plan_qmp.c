@@ -104,6 +104,15 @@ static bool remove_sets(const char *name, Qmp *qmp, Error **err)
     return true;
 }
 
+/* Who passed them may have died before the step that was to use them. */
+static void forget_descriptors(const PlanStep *step, Qmp *qmp)
+{
+    g_auto(GStrv) names = NULL;
+
+    if (step->descriptors && plan_step_resolve(step, NULL, &names, NULL))
+        take_back_descriptors(qmp, names, g_strv_length(names));
+}
+
 static bool step_remove(const PlanStep *step, const PlanTarget *target, Error **err)
 {
     if (!commands[step->kind].remove)
@@ -118,8 +127,11 @@ static bool step_remove(const PlanStep *step, const PlanTarget *target, Error **
                          "device '%s' has no name by which it could be removed",
                          json_get_str(step->object, "driver"));
     AUTO_JSON args = json_pack("{s:s}", commands[step->kind].key, name);
-    if (!qmp_exec(target->qmp, commands[step->kind].remove, args, 0, NULL, &why))
+    if (!qmp_exec(target->qmp, commands[step->kind].remove, args, 0, NULL, &why)) {
+        if (is_gone(why))
+            forget_descriptors(step, target->qmp);
         return is_gone(why) || error_propagate(err, g_steal_pointer(&why));
+    }
     return step->kind != PLAN_DEVICE || target->wait(name, target->timeout_ms, target->arg, err);
 }
 

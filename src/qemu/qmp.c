@@ -647,7 +647,7 @@ bool qmp_exec_all(Qmp *qmp, QmpCommand *commands, size_t count, uint64_t timeout
         if (qmp_await_reply(qmp, calls[i], commands[i].name, deadline_ms, &reply, NULL, &why) &&
             qmp_take_value(commands[i].name, reply, &commands[i].reply, &why))
             continue;
-        if (!first)
+        if (!first && !(commands[i].may_be_refused && error_code(why) == ERROR_REFUSED))
             first = g_steal_pointer(&why);
     }
     if (!first && qmp->fd < 0)
@@ -725,6 +725,25 @@ AWAITS static bool qmp_await_greeting(Qmp *qmp, uint64_t deadline_ms, Error **er
     return qmp->greeted && qmp->fd >= 0 ? true : qmp_gone(qmp, "the greeting", err);
 }
 
+/* QEMU finds the command where it looks after its greeting: nothing is gained by waiting for that first. */
+AWAITS static bool qmp_negotiate(Qmp *qmp, uint64_t deadline_ms, Error **err)
+{
+    const char *command = "qmp_capabilities";
+    const uint64_t id = ++qmp->last_id;
+    AUTO_JSON reply = NULL;
+    QmpCall *call = qmp_queue_call(qmp, id, command, qmp_format_command(id, command, NULL), -1, false, err);
+
+    if (!call)
+        return false;
+    qmp_flush(qmp);
+    if (!qmp_await_greeting(qmp, deadline_ms, err)) {
+        qmp_call_abandon(qmp, call);
+        return false;
+    }
+    return qmp_await_reply(qmp, call, command, deadline_ms, &reply, NULL, err) &&
+           qmp_take_value(command, reply, NULL, err);
+}
+
 static bool qmp_attach_loop(Qmp *qmp, Error **err)
 {
     int r = sd_event_add_io(loop_event(), &qmp->source, qmp->fd, EPOLLIN, qmp_on_io, qmp);
@@ -748,9 +767,7 @@ bool qmp_open(int fd, const char *name, const QmpHandlers *handlers, uint64_t ti
     if (handlers) /* from now on: QEMU may send events right behind its first reply */
         qmp->handlers = *handlers;
 
-    uint64_t deadline_ms = qmp_deadline(timeout_ms);
-    bool ok = qmp_attach_loop(qmp, err) && qmp_await_greeting(qmp, deadline_ms, err) &&
-              qmp_exec(qmp, "qmp_capabilities", NULL, MAX(qmp_left_ms(deadline_ms), 1), NULL, err);
+    bool ok = qmp_attach_loop(qmp, err) && qmp_negotiate(qmp, qmp_deadline(timeout_ms), err);
     if (ok && qmp->fd < 0) /* it went away in the same round of the loop */
         ok = qmp_gone(qmp, "qmp_capabilities", err);
     if (!ok) {

@@ -28,8 +28,8 @@ typedef struct QmpHandlers {
     void *arg;
 } QmpHandlers;
 
-/* Waits for the greeting and negotiates capabilities (qmp_capabilities). @fd: connected stream socket, owned
- * from now on in any case. ERROR_VM_GONE if QEMU hangs up, ERROR_TIMEOUT. */
+/* Negotiates capabilities (qmp_capabilities), which is sent before the greeting has come. @fd: connected
+ * stream socket, owned from now on in any case. ERROR_VM_GONE if QEMU hangs up, ERROR_TIMEOUT. */
 AWAITS MUST_CHECK bool qmp_open(int fd, const char *name, const QmpHandlers *handlers, uint64_t timeout_ms,
                                 Qmp **ret_qmp, Error **err);
 
@@ -50,8 +50,9 @@ AWAITS MUST_CHECK bool qmp_exec(Qmp *qmp, const char *command, const Json *args,
 /* One of several commands for qmp_exec_all(). */
 typedef struct QmpCommand {
     const char *name;
-    Json *args;  /* NULL for none */
-    Json *reply; /* out: the "return" member; NULL: failed */
+    Json *args;          /* NULL for none */
+    bool may_be_refused; /* by QEMU: that is no failure of all */
+    Json *reply;         /* out: the "return" member; NULL: failed */
 } QmpCommand;
 void qmp_commands_clear(QmpCommand *commands, size_t count); /* frees @args and @reply of each */
 /* Sends all @commands, then waits for all answers: several questions for the price of one. They take effect

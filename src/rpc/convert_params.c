@@ -1,5 +1,8 @@
 /* Typed parameters from the core to the wire. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "machine/vm_interface.h"
 #include "rpc/convert.h"
 #include "wire/params.h"
 
@@ -73,4 +76,35 @@ void rpc_answer_params(const Params *params, int32_t nparams, bool strings, Wire
     rpc_params_free(*ret_params, *ret_count);
     *ret_params = NULL;
     *ret_count = 0;
+}
+
+static OptU64 *limit_field(const char *name, InterfaceLimits *limits)
+{
+    const bool is_inbound = g_str_has_prefix(name, "inbound.");
+    BandwidthLimit *limit = is_inbound ? &limits->inbound : &limits->outbound;
+    const char *part = strchr(name, '.');
+
+    if (!is_inbound && !g_str_has_prefix(name, "outbound."))
+        return NULL;
+    *(is_inbound ? &limits->set_inbound : &limits->set_outbound) = true;
+    return strcmp(part, ".average") == 0               ? &limit->average_kBps
+           : strcmp(part, ".peak") == 0                ? &limit->peak_kBps
+           : strcmp(part, ".burst") == 0               ? &limit->burst_KiB
+           : strcmp(part, ".floor") == 0 && is_inbound ? &limit->floor_kBps
+                                                       : NULL;
+}
+
+bool rpc_read_limits(const WireTypedParam *params, uint32_t count, InterfaceLimits *ret_limits, Error **err)
+{
+    *ret_limits = (InterfaceLimits){ 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        OptU64 *field = limit_field(params[i].field, ret_limits);
+        if (!field)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "parameter '%s' not supported", params[i].field);
+        if (params[i].value.type != PARAM_UINT)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "invalid type for parameter '%s', expected 'uint'",
+                             params[i].field);
+        *field = (OptU64){ .value = params[i].value.ui, .is_set = params[i].value.ui != 0 };
+    }
+    return true;
 }

@@ -3,6 +3,7 @@
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "storage/image_ops.h"
+#include "wire/wire_enums.h"
 
 /* Those that run, by the number that their client chose; loop thread only. */
 static GHashTable *running; /* token -> ImageProgress */
@@ -19,8 +20,9 @@ static void image_on_progress(void *arg, unsigned per_mille)
 
 RPC_HANDLER(lodge_image_info)
 {
-    return rpc_check_flags(call, args->flags, 0, err) &&
-           image_describe(call->host, args->image, args->format, &ret->json, err);
+    return rpc_check_flags(call, args->flags, LODGE_IMAGE_INFO_TO_WRITE, err) &&
+           image_describe(call->host, args->image, args->format,
+                          args->flags & LODGE_IMAGE_INFO_TO_WRITE ? "write to" : NULL, &ret->json, err);
 }
 
 RPC_HANDLER(lodge_image_run)

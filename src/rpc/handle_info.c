@@ -216,6 +216,11 @@ RPC_VM_HANDLER(domain_block_stats_flags)
     return true;
 }
 
+RPC_VM_HANDLER(domain_block_resize)
+{
+    return vm_block_resize(vm, args->disk, args->size, args->flags, rpc_caller(call), err);
+}
+
 RPC_VM_HANDLER(domain_get_disk_errors)
 {
     g_autoptr(GPtrArray) disks = NULL;
@@ -381,6 +386,7 @@ const RpcEntry rpc_entries_info[] = {
     RPC_ENTRY(domain_get_block_info),
     RPC_ENTRY(domain_block_stats),
     RPC_ENTRY(domain_block_stats_flags),
+    RPC_ENTRY(domain_block_resize),
     RPC_ENTRY(domain_get_disk_errors),
     RPC_ENTRY(domain_interface_stats),
     RPC_ENTRY(domain_memory_stats),

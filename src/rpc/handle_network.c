@@ -1,6 +1,7 @@
 /* Networks: what is their own beside the handlers of every object. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "machine/vm_info.h"
+#include "machine/vm_interface.h"
 #include "network/network.h"
 #include "network/port.h"
 #include "rpc/convert.h"
@@ -169,6 +170,8 @@ static void add_limits(Params *params, const char *direction, const BandwidthLim
         return;
     params_add_uint(params, (uint32_t)limit->average_kBps.value, "%s.average", direction);
     params_add_uint(params, (uint32_t)limit->peak_kBps.value, "%s.peak", direction);
+    if (limit->floor_kBps.is_set)
+        params_add_uint(params, (uint32_t)limit->floor_kBps.value, "%s.floor", direction);
     params_add_uint(params, (uint32_t)limit->burst_KiB.value, "%s.burst", direction);
 }
 
@@ -184,6 +187,17 @@ PORT_HANDLER(network_port_get_parameters)
     }
     rpc_answer_params(params, args->nparams, false, &ret->params, &ret->n_params, &ret->nparams);
     return true;
+}
+
+PORT_HANDLER(network_port_set_parameters)
+{
+    InterfaceLimits limits = { 0 };
+
+    if (!rpc_check_flags(call, args->flags, 0, err) ||
+        !rpc_read_limits(args->params, args->n_params, &limits, err))
+        return false;
+    return network_port_set_limits(network, &args->port.uuid, limits.set_inbound ? &limits.inbound : NULL,
+                                   limits.set_outbound ? &limits.outbound : NULL, rpc_caller(call), err);
 }
 
 const RpcEntry rpc_entries_network[] = {
@@ -218,5 +232,6 @@ const RpcEntry rpc_entries_network[] = {
     RPC_ENTRY(network_port_get_xml_desc),
     RPC_ENTRY(network_port_delete),
     RPC_ENTRY(network_port_get_parameters),
+    RPC_ENTRY(network_port_set_parameters),
     { 0 },
 };

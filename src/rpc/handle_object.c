@@ -4,6 +4,7 @@
 
 #include "core/access.h"
 #include "core/secret.h"
+#include "network/filter.h"
 #include "rpc/convert.h"
 #include "wire/wire_enums.h"
 
@@ -38,6 +39,8 @@ void rpc_fill_handle(const Object *object, WireHandle *ret_handle)
         secret_get_usage(object, &ret_handle->usage_type, &ret_handle->usage_id);
     else
         ret_handle->name = g_strdup(object_name(object));
+    if (object_class(object) == &filter_binding_class)
+        ret_handle->filtername = g_strdup(filter_binding_filter(object));
 }
 
 Object *rpc_find_object(RpcCall *call, const ObjectClass *class, const void *args, Error **err)

@@ -3,9 +3,13 @@
 #include "rpc/convert.h"
 #include "rpc/handle_object.h"
 #include "rpc/handlers.h"
+#include "storage/image_users.h"
 #include "storage/volume.h"
+#include "wire/wire_enums.h"
 
 #define VOLUMES_MAX 16384 /* of one answer */
+#define USERS_MAX 16384
+#define STATUS_AS_KNOWN 1u /* flag of lodge_pool_status: without a look, which may take its time */
 
 /* RPC_HANDLER for procedures whose arguments begin with a pool. */
 #define POOL_HANDLER(name)                                                                                   \
@@ -63,14 +67,14 @@ POOL_HANDLER(storage_pool_delete)
 
 POOL_HANDLER(storage_pool_refresh)
 {
-    return rpc_check_flags(call, args->flags, 0, err) && pool_refresh(pool, rpc_caller(call), err);
+    return rpc_check_flags(call, args->flags, 0, err) && pool_refresh(pool, err);
 }
 
 POOL_HANDLER(storage_pool_get_info)
 {
     g_auto(PoolInfo) info = { 0 };
 
-    if (!pool_get_info(pool, &info, err))
+    if (!pool_get_info(pool, POOL_NOW, &info, err))
         return false;
     ret->state = (uint8_t)info.state;
     ret->capacity = info.capacity_bytes;
@@ -193,7 +197,7 @@ POOL_HANDLER(storage_vol_create_xml_from)
 
 VOLUME_HANDLER(storage_vol_delete)
 {
-    return volume_delete(volume, args->flags, call->proc->api, rpc_caller(call), err);
+    return volume_delete(volume, args->flags, VOLUME_UNUSED, call->proc->api, rpc_caller(call), err);
 }
 
 VOLUME_HANDLER(storage_vol_wipe)
@@ -254,6 +258,86 @@ VOLUME_HANDLER(storage_vol_download)
     return volume_download(volume, args->offset, args->length, args->flags, call->proc->api, rpc_caller(call),
                            &call->stream, err);
 }
+
+/* ---- Lodge's own calls ---- */
+
+VOLUME_HANDLER(lodge_volume_users)
+{
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    g_autoptr(GPtrArray) users = image_list_users(call->host, volume_path(volume), false, NULL);
+    ret->n_users = MIN(users->len, USERS_MAX);
+    ret->users = g_new0(WireLodgeImageUser, MAX(ret->n_users, 1));
+    for (guint i = 0; i < ret->n_users; i++) {
+        const ImageUser *user = g_ptr_array_index(users, i);
+        ret->users[i].kind = g_strdup(enum_name(&image_user_kind_names, user->kind));
+        ret->users[i].name = g_strdup(user->name);
+    }
+    return true;
+}
+
+VOLUME_HANDLER(lodge_volume_delete)
+{
+    return volume_delete(volume, args->flags, VOLUME_UNNEEDED, call->proc->api, rpc_caller(call), err);
+}
+
+RPC_HANDLER(lodge_volume_orphans)
+{
+    g_autoptr(GPtrArray) volumes = NULL;
+
+    if (!rpc_check_flags(call, args->flags, 0, err) ||
+        !image_list_orphans(call->host, args->pool, &volumes, err))
+        return false;
+    if (volumes->len > VOLUMES_MAX) {
+        error_set(err, ERROR_OPERATION_FAILED, "%u volumes are more than the %d that one answer holds",
+                  volumes->len, VOLUMES_MAX);
+        return error_hint(err, "ask about one pool");
+    }
+    ret->volumes = g_new0(WireLodgeOrphan, MAX(volumes->len, 1));
+    ret->n_volumes = volumes->len;
+    for (guint i = 0; i < volumes->len; i++) {
+        Volume *volume = g_ptr_array_index(volumes, i);
+        const VolumeFacts facts = volume_facts(volume);
+        ret->volumes[i] = (WireLodgeOrphan){ .pool = g_strdup(volume_pool_name(volume)),
+                                             .name = g_strdup(volume_name(volume)),
+                                             .path = g_strdup(volume_path(volume)),
+                                             .format = g_strdup(facts.format),
+                                             .capacity = facts.capacity_bytes,
+                                             .allocation = facts.allocation_bytes,
+                                             .modified_s = facts.modified_s };
+    }
+    return true;
+}
+
+POOL_HANDLER(lodge_pool_status)
+{
+    g_auto(PoolInfo) info = { 0 };
+
+    if (!rpc_check_flags(call, args->flags, STATUS_AS_KNOWN, err) ||
+        !pool_get_info(pool, args->flags & STATUS_AS_KNOWN ? POOL_AS_KNOWN : POOL_NOW, &info, err))
+        return false;
+    *ret = (WireLodgePoolStatusRet){ .state = info.state,
+                                     .capacity = info.capacity_bytes,
+                                     .allocation = info.allocation_bytes,
+                                     .available = info.available_bytes,
+                                     .promised = info.promised_bytes,
+                                     .used_percent = info.used_percent,
+                                     .promised_percent = info.promised_percent };
+    if (info.is_filling)
+        ret->warning = g_strdup_printf("%u%% full", info.used_percent);
+    else if (info.reason && info.state == VIR_STORAGE_POOL_INACTIVE)
+        ret->warning = g_strdup(info.reason);
+    ret->reason = g_steal_pointer(&info.reason);
+    return true;
+}
+
+const RpcEntry rpc_entries_lodge_storage[] = {
+    RPC_ENTRY(lodge_volume_users),
+    RPC_ENTRY(lodge_volume_delete),
+    RPC_ENTRY(lodge_volume_orphans),
+    RPC_ENTRY(lodge_pool_status),
+    { 0 },
+};
 
 const RpcEntry rpc_entries_storage[] = {
     RPC_OBJECT(connect_num_of_storage_pools, num_active, pool_class),

@@ -1,6 +1,7 @@
-/* Tunables, read-only for now: scheduler, NUMA, memory and block limits. */
+/* Tunables: scheduler, NUMA, memory and block limits (read-only for now), limits of interfaces. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "machine/vm_info.h"
+#include "machine/vm_interface.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"
@@ -64,6 +65,17 @@ RPC_TUNABLES(domain_get_blkio_parameters, vm_get_blkio_tunables(vm, CORE_FLAGS(a
 RPC_TUNABLES(domain_get_block_io_tune,
              vm_get_block_iotune(vm, args->disk, CORE_FLAGS(args->flags), &params, err))
 
+RPC_TUNABLES(domain_get_interface_parameters,
+             vm_get_interface_limits(vm, args->device, CORE_FLAGS(args->flags), &params, err))
+
+RPC_VM_HANDLER(domain_set_interface_parameters)
+{
+    InterfaceLimits limits = { 0 };
+
+    return rpc_read_limits(args->params, args->n_params, &limits, err) &&
+           vm_set_interface_limits(vm, args->device, &limits, args->flags, rpc_caller(call), err);
+}
+
 const RpcEntry rpc_entries_tunables[] = {
     RPC_ENTRY(domain_get_scheduler_type),
     RPC_ENTRY(domain_get_scheduler_parameters),
@@ -72,5 +84,7 @@ const RpcEntry rpc_entries_tunables[] = {
     RPC_ENTRY(domain_get_memory_parameters),
     RPC_ENTRY(domain_get_blkio_parameters),
     RPC_ENTRY(domain_get_block_io_tune),
+    RPC_ENTRY(domain_get_interface_parameters),
+    RPC_ENTRY(domain_set_interface_parameters),
     { 0 },
 };

@@ -8,19 +8,24 @@
 extern const RpcTable rpc_tables[];
 
 /* One per handle_*.c */
-extern const RpcEntry rpc_entries_absent[];
 extern const RpcEntry rpc_entries_connect[];
 extern const RpcEntry rpc_entries_console[];
 extern const RpcEntry rpc_entries_define[];
+extern const RpcEntry rpc_entries_device[];
 extern const RpcEntry rpc_entries_domain[];
 extern const RpcEntry rpc_entries_event[];
 extern const RpcEntry rpc_entries_host[];
+extern const RpcEntry rpc_entries_host_bridge[];
 extern const RpcEntry rpc_entries_image[];
 extern const RpcEntry rpc_entries_info[];
+extern const RpcEntry rpc_entries_interface[];
 extern const RpcEntry rpc_entries_life[];
 extern const RpcEntry rpc_entries_lodge[];
+extern const RpcEntry rpc_entries_lodge_storage[];
 extern const RpcEntry rpc_entries_lodge_network[];
 extern const RpcEntry rpc_entries_network[];
+extern const RpcEntry rpc_entries_nodedev[];
+extern const RpcEntry rpc_entries_nwfilter[];
 extern const RpcEntry rpc_entries_qemu[];
 extern const RpcEntry rpc_entries_save[];
 extern const RpcEntry rpc_entries_secret[];

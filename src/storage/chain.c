@@ -51,7 +51,9 @@ static bool check_loop(const ImageChain *chain, const ChainImage *image, Error *
     return true;
 }
 
-static bool bad_format(const ChainImage *above, const StorageSource *below, const char *format, Error **err)
+/* @looks_like: NULL: nobody looked. */
+static bool bad_format(const ChainImage *above, const StorageSource *below, const char *format,
+                       const ImageFormat *looks_like, Error **err)
 {
     g_autofree char *name = source_for_message(below), *by = source_for_message(above->source);
 
@@ -64,7 +66,11 @@ static bool bad_format(const ChainImage *above, const StorageSource *below, cons
     }
     error_set(err, ERROR_INVALID_STATE,
               "format of backing image '%s' of image '%s' was not specified in the image metadata", name, by);
-    return error_hint(err, "qemu-img rebase -u -b '%s' -F FORMAT '%s'", name, by);
+    return error_hint(err,
+                      "'lodge image fix %s' says it there, as does: qemu-img rebase -f %s -u -b '%s' -F %s "
+                      "'%s'",
+                      by, enum_name(&image_format_names, above->format), name,
+                      looks_like ? enum_name(&image_format_names, *looks_like) : "FORMAT", by);
 }
 
 /* Makes the source that the header of @above names. *ret_format: its format, unless *ret_is_guessed. */
@@ -85,11 +91,11 @@ static bool source_below(const ImageChain *chain, const ChainImage *above, Stora
         ImageFormat translated;
         if (!enum_from_name(&storage_format_names, name, &in_document) ||
             !image_format_from_storage((StorageFormat)in_document, &translated))
-            return bad_format(above, source, name, err);
+            return bad_format(above, source, name, NULL, err);
         format = translated;
     }
     if (!name && (chain->guess == CHAIN_GUESS_NEVER || source->type == STORAGE_NETWORK))
-        return bad_format(above, source, NULL, err);
+        return bad_format(above, source, NULL, NULL, err);
     if (name)
         source->format = image_format_to_storage((ImageFormat)format);
     *ret_format = (ImageFormat)format;
@@ -228,7 +234,8 @@ bool image_chain_put(ImageChain *chain, ChainLook *look, Error **err)
     if (!image->is_guessed)
         return true;
     if (chain->guess == CHAIN_GUESS_LAST && leads_on(&image->info))
-        return last > 0 ? bad_format(g_ptr_array_index(chain->images, last - 1), image->source, NULL, err)
+        return last > 0 ? bad_format(g_ptr_array_index(chain->images, last - 1), image->source, NULL,
+                                     &image->format, err)
                         : error_set(err, ERROR_INVALID_STATE, "the format of image '%s' is not said",
                                     image->source->path);
     ((StorageSource *)image->source)->format = image_format_to_storage(image->format);

@@ -11,44 +11,23 @@
 #include "base/json.h"
 #include "base/trail.h"
 #include "base/worker.h"
+#include "conf/volume.h"
 #include "storage/chain.h"
 #include "storage/image_copy.h"
-#include "storage/pool_backend.h"
+#include "storage/image_users.h"
 #include "storage/source_name.h"
-
-/* Names of machines (running ones alone, or all) and volumes; owned texts. */
-static GPtrArray *image_list_users(Host *host, const char *path, const char *except, bool running)
-{
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    GHashTableIter iter;
-    gpointer value = NULL;
-
-    pools_read_all(host);
-    if (host->pools->list_users)
-        host->pools->list_users(host, path, running, names);
-    for (guint i = 0; i < names->len; i++) {
-        g_autofree char *name = g_ptr_array_index(names, i);
-        g_ptr_array_index(names, i) = g_strdup_printf("machine '%s'", name);
-    }
-    g_hash_table_iter_init(&iter, host->pools->by_path);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const Volume *volume = value;
-        if (volume->def->backing && g_strcmp0(volume->def->backing->path, path) == 0 &&
-            g_strcmp0(volume->def->target.path, except) != 0)
-            g_ptr_array_add(names,
-                            g_strdup_printf("volume '%s' of pool '%s'", volume->name, volume->pool_name));
-    }
-    return names;
-}
 
 bool image_guard_check(Host *host, const char *path, const char *except, const char *what, Error **err)
 {
-    g_autoptr(GPtrArray) names = image_list_users(host, path, except, true);
+    g_autoptr(GPtrArray) users = image_list_users(host, path, false, except);
 
-    if (names->len == 0)
+    for (guint i = users->len; i-- > 0;) { /* a machine that does not run is no reason */
+        if (((const ImageUser *)g_ptr_array_index(users, i))->kind == IMAGE_USER_MACHINE)
+            g_ptr_array_remove_index(users, i);
+    }
+    if (users->len == 0)
         return true;
-    g_ptr_array_add(names, NULL);
-    g_autofree char *text = g_strjoinv(", ", (char **)names->pdata);
+    g_autofree char *text = image_users_describe(users);
     error_set(err, ERROR_INVALID_STATE, "cannot %s image '%s': it is needed by %s", what, path, text);
     return error_hint(err, "stop the machine, or make a copy with 'lodge image convert'");
 }
@@ -58,6 +37,7 @@ bool image_guard_check(Host *host, const char *path, const char *except, const c
 typedef struct ChainJob {
     char *path;
     StorageFormat format;
+    bool is_luks;
     ImageChain *chain;
     GArray *allocated; /* of uint64_t: bytes that each image takes */
     Error *error;
@@ -102,6 +82,8 @@ static void chain_job_run(void *data)
 
     source->path = g_strdup(job->path);
     source->format = job->format;
+    if (job->is_luks) /* documents have that beside the format */
+        source->encryption = g_new0(VolumeEncryption, 1);
     (void)!image_chain_read(source, &opener, &job->chain, &job->error);
 }
 
@@ -114,6 +96,7 @@ static ChainJob *image_read_chain(const char *path, const char *format, Error **
     for (unsigned i = 0; format && i < IMAGE_FORMAT_COUNT; i++)
         if (strcmp(image_format_names.names[i], format) == 0)
             order->format = image_format_to_storage((ImageFormat)i);
+    order->is_luks = g_strcmp0(format, "luks") == 0;
     if (!worker_run(worker_lane_for_path(path), chain_job_run, order, chain_job_free, IMAGE_PIECE_MS, err)) {
         error_prefix(err, "image '%s'", path);
         return NULL;
@@ -126,6 +109,15 @@ static ChainJob *image_read_chain(const char *path, const char *format, Error **
     return g_steal_pointer(&job);
 }
 
+static void image_unsaid_free(void *data)
+{
+    ImageUnsaid *unsaid = data;
+
+    g_free(unsaid->path);
+    g_free(unsaid->base);
+    g_free(unsaid);
+}
+
 bool image_guard_find_base(const char *path, const char *format, char **ret_base, Error **err)
 {
     g_autoptr(ChainJob) job = image_read_chain(path, format, err);
@@ -134,6 +126,30 @@ bool image_guard_find_base(const char *path, const char *format, char **ret_base
         return false;
     const ChainImage *base = job->chain->images->len > 1 ? g_ptr_array_index(job->chain->images, 1) : NULL;
     *ret_base = base && base->source->type == STORAGE_FILE ? g_strdup(base->source->path) : NULL;
+    return true;
+}
+
+bool image_guard_list_unsaid(const char *path, const char *format, GPtrArray **ret_list, Error **err)
+{
+    g_autoptr(ChainJob) job = image_read_chain(path, format, err);
+    GPtrArray *list = NULL;
+
+    if (!job)
+        return false;
+    list = g_ptr_array_new_with_free_func(image_unsaid_free);
+    for (guint i = 0; i + 1 < job->chain->images->len; i++) {
+        const ChainImage *image = g_ptr_array_index(job->chain->images, i);
+        const ChainImage *below = g_ptr_array_index(job->chain->images, i + 1);
+        if (image->source->type == STORAGE_NETWORK || image->info.backing_format || !image->info.backing)
+            continue;
+        ImageUnsaid *unsaid = g_new(ImageUnsaid, 1);
+        *unsaid = (ImageUnsaid){ .path = g_strdup(image->source->path),
+                                 .base = g_strdup(image->info.backing),
+                                 .format = image_format_names.names[image->format],
+                                 .base_format = image_format_names.names[below->format] };
+        g_ptr_array_add(list, unsaid);
+    }
+    *ret_list = list;
     return true;
 }
 
@@ -182,17 +198,33 @@ static Json *bitmaps_json(const GPtrArray *bitmaps)
     return list;
 }
 
-static Json *users_json(Host *host, const char *path)
+AWAITS static Json *users_json(Host *host, const char *path)
 {
-    g_autoptr(GPtrArray) names = image_list_users(host, path, NULL, false);
+    g_autoptr(GPtrArray) users = image_list_users(host, path, false, NULL);
     Json *list = json_array();
 
-    for (guint i = 0; i < names->len; i++)
-        json_array_append_new(list, json_string(g_ptr_array_index(names, i)));
+    for (guint i = 0; i < users->len; i++) {
+        g_autofree char *text = image_user_describe(g_ptr_array_index(users, i));
+        json_array_append_new(list, json_string(text));
+    }
     return list;
 }
 
-static Json *image_json(Host *host, const ChainImage *image, uint64_t allocated)
+static Json *luks_json(const ImageEncryption *luks)
+{
+    Json *entry = json_object();
+
+    json_object_set_new(entry, "cipher", text_json(luks->cipher));
+    json_object_set_new(entry, "mode", text_json(luks->mode));
+    json_object_set_new(entry, "hash", text_json(luks->hash));
+    json_object_set_new(entry, "uuid", text_json(luks->uuid));
+    json_object_set_new(entry, "label", text_json(luks->label));
+    json_object_set_new(entry, "key_bits", json_integer(luks->key_bytes * 8));
+    json_object_set_new(entry, "keyslots", json_integer(luks->n_keyslots));
+    return entry;
+}
+
+AWAITS static Json *image_json(Host *host, const ChainImage *image, uint64_t allocated)
 {
     static const char *const encryption_names[] = { NULL, "aes", "luks", "luks2" };
     const ImageInfo *info = &image->info;
@@ -222,6 +254,8 @@ static Json *image_json(Host *host, const ChainImage *image, uint64_t allocated)
     json_object_set_new(entry, "backing_format", text_json(info->backing_format));
     json_object_set_new(entry, "data_file", text_json(info->data_file));
     json_object_set_new(entry, "encryption", text_json(encryption_names[info->encryption.kind]));
+    if (info->encryption.cipher)
+        json_object_set_new(entry, "luks", luks_json(&info->encryption));
     json_object_set_new(entry, "dirty", json_boolean(info->is_dirty));
     json_object_set_new(entry, "corrupt", json_boolean(info->is_corrupt));
     json_object_set_new(entry, "snapshots", snapshots_json(info->snapshots));

@@ -13,6 +13,14 @@ AWAITS MUST_CHECK bool image_guard_check(Host *host, const char *path, const cha
  */
 AWAITS MUST_CHECK bool image_guard_find_base(const char *path, const char *format, char **ret_base,
                                              Error **err);
+/* The images of the chain, top first, that do not say which format their base has: ImageUnsaid, owned. Bases
+ * are looked at, for people who want that. */
+typedef struct ImageUnsaid {
+    char *path, *base;                /* base: as the header spells it */
+    const char *format, *base_format; /* of QEMU's drivers; base_format: what it looks like; borrowed */
+} ImageUnsaid;
+AWAITS MUST_CHECK bool image_guard_list_unsaid(const char *path, const char *format, GPtrArray **ret_list,
+                                               Error **err);
 /* The image and all below it as a JSON array, top first, with who uses each; owned. */
 AWAITS MUST_CHECK bool image_guard_describe(Host *host, const char *path, const char *format, char **ret_json,
                                             Error **err);

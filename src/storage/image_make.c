@@ -303,8 +303,10 @@ static bool image_check_plain(const VolumeDef *def, const ImageInput *from, unsi
         return error_set(err, ERROR_NOT_SUPPORTED, "backing storage not supported for raw volumes");
     if (flags & VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         is_raw ? "metadata preallocation is not supported for raw volumes"
-                                : "metadata preallocation only available with qcow2");
+                         def->type == VOLUME_BLOCK
+                             ? "metadata preallocation is not supported for block volumes"
+                         : is_raw ? "metadata preallocation is not supported for raw volumes"
+                                  : "metadata preallocation only available with qcow2");
     if ((flags & VIR_STORAGE_VOL_CREATE_REFLINK) && (!from || !is_plain(from->format, from->encryption)))
         return error_set(err, ERROR_INVALID_ARGUMENT, "a reflink needs another raw volume to share with");
     return true;

@@ -11,6 +11,7 @@
 
 #include "conf/volume.h"
 #include "core/host.h"
+#include "storage/tool.h"
 
 /* What is copied into a new image. */
 typedef struct ImageInput {
@@ -50,6 +51,10 @@ AWAITS MUST_CHECK bool image_resize(Host *host, const VolumeDef *def, uint64_t c
  * ERROR_ARGUMENT_UNSUPPORTED: trim; ERROR_INVALID_ARGUMENT: none of them; ERROR_SYSTEM: also that scrub,
  * which does all but zeros, is missing */
 AWAITS MUST_CHECK bool image_wipe(const char *path, int algorithm, Error **err);
+/* The same for what only QEMU reaches: @options are those of its block driver, @tool (a new one; run here)
+ * has the secrets that they name. Zeros, or trim where @may_trim. */
+AWAITS MUST_CHECK bool image_wipe_remote(Tool *tool, const char *options, uint64_t size_bytes, int algorithm,
+                                         bool may_trim, Error **err);
 
 /* Opens @path in a worker as trail_open() does, or with O_CREAT as trail_create_new() does. ERROR_SYSTEM:
  * "WHAT 'PATH': ...", for @what "Unable to open" and the like. */

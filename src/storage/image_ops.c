@@ -15,11 +15,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/trail.h"
+#include "base/uuid.h"
 #include "storage/folder.h"
 #include "storage/image.h"
 #include "storage/image_copy.h"
 #include "storage/image_guard.h"
 #include "storage/image_make.h"
+#include "storage/image_users.h"
 #include "storage/pool_backend.h"
 #include "storage/tool.h"
 
@@ -42,6 +44,8 @@ typedef struct ImageOperation {
         TEXT_OPTION
     } text; /* where .text goes: behind the images, or with an option */
     bool needs_text;
+    bool (*run)(Host *host, const ImageOrder *order, const Caller *caller, char **ret_text,
+                Error **err); /* instead of qemu-img; NULL */
     bool has_progress, prints_json;
     bool by_options; /* has no -f */
     bool is_named;   /* if=, of= */
@@ -55,6 +59,9 @@ typedef struct ImageOperation {
     {                                                                                                        \
         "backing-format", "-F", OPTION_VALUE                                                                 \
     }
+
+AWAITS static bool image_fix(Host *host, const ImageOrder *order, const Caller *caller, char **ret_text,
+                             Error **err);
 
 static const ImageOperation operations[] = {
     { .name = "create", .image = ROLE_MAKE, .text = TEXT_LAST, .options = { CREATE_OPTIONS } },
@@ -102,6 +109,7 @@ static const ImageOperation operations[] = {
                    { "base", "-b", OPTION_IMAGE },
                    { "flatten", "-b", OPTION_VALUE },
                    { "base-format", "-F", OPTION_VALUE } } },
+    { .name = "fix", .run = image_fix },
     { .name = "snapshot",
       .image = ROLE_READ,
       .by_options = true,
@@ -149,14 +157,23 @@ static const ImageOperation *operation_find(const char *name, Error **err)
     return NULL;
 }
 
+static bool operation_has_option(const ImageOperation *operation, const char *spelled)
+{
+    for (const ImageOption *option = operation->options; option->name; option++)
+        if (strcmp(option->spelled, spelled) == 0)
+            return true;
+    return false;
+}
+
 /* ---- the images that are meant ---- */
 
 typedef struct ImageFile {
     char *path;
-    char *format;  /* of QEMU's driver */
-    char *temp;    /* what is made has this name until it is complete; NULL */
-    VolumeUse use; /* of a volume that is there */
-    Pool *pool;    /* counted; of a volume that is made; NULL */
+    char *format;       /* of QEMU's driver */
+    char *temp;         /* what is made has this name until it is complete; NULL */
+    GPtrArray *secrets; /* of VolumeSecret: that opens it; NULL: none is needed */
+    VolumeUse use;      /* of a volume that is there */
+    Pool *pool;         /* counted; of a volume that is made; NULL */
 } ImageFile;
 
 static void image_file_clear(ImageFile *file)
@@ -174,12 +191,31 @@ static void image_file_clear(ImageFile *file)
     }
     if (file->pool)
         object_unref(&file->pool->object);
+    if (file->secrets)
+        g_ptr_array_unref(file->secrets);
     g_free(file->path);
     g_free(file->format);
     g_free(file->temp);
     *file = (ImageFile){ 0 };
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ImageFile, image_file_clear)
+
+static void image_secret_free(void *data)
+{
+    g_free(((VolumeSecret *)data)->usage);
+    g_free(data);
+}
+
+static void image_file_set_secret(ImageFile *file, const VolumeSecret *secret)
+{
+    VolumeSecret *copy = g_memdup2(secret, sizeof(*secret));
+
+    copy->usage = g_strdup(secret->usage);
+    if (file->secrets)
+        g_ptr_array_unref(file->secrets);
+    file->secrets = g_ptr_array_new_with_free_func(image_secret_free);
+    g_ptr_array_add(file->secrets, copy);
+}
 
 typedef struct LookJob {
     char *path;
@@ -246,11 +282,19 @@ static bool image_find_volume(Host *host, const char *name, ImageRole role, Imag
     Pool *pool = (Pool *)(void *)object;
     if (role != ROLE_MAKE) {
         g_autoptr(Volume) volume = volume_find_by_name(object, slash + 1, err);
-        if (!volume || !volume_look(volume, err) || !volume_require_free(volume, err))
+        if (!volume || !volume_look(volume, err) || !volume_require_free(volume, err) ||
+            !volume_require_local(volume, "work by hand", err))
             return false;
         volume_use_begin(volume, &ret_file->use);
         ret_file->path = g_strdup(volume_path(volume));
-        ret_file->format = g_strdup(volume->def->target.format);
+        const VolumeTarget *target = &volume->def->target;
+        ret_file->format = g_strdup(target->format);
+        if (target->encryption && target->encryption->secrets && target->encryption->secrets->len)
+            image_file_set_secret(ret_file, g_ptr_array_index(target->encryption->secrets, 0));
+        if (target->encryption && g_strcmp0(target->format, "raw") == 0) {
+            g_free(ret_file->format);
+            ret_file->format = g_strdup("luks");
+        }
         return true;
     }
     if (!object_require_active(object, err))
@@ -302,7 +346,7 @@ typedef struct ImageRun {
     const ImageOperation *operation;
     const ImageOrder *order;
     ImageFile image, other, base; /* base: what an option names */
-    bool writes;
+    bool writes, has_base_format;
     Tool tool;
 } ImageRun;
 
@@ -328,6 +372,8 @@ static bool image_add_option(ImageRun *run, const char *text, Error **err)
     const ImageOption *option = run->operation->options;
     const char *value = equals ? equals + 1 : "";
 
+    if (strcmp(name, "secret") == 0 || strcmp(name, "other-secret") == 0)
+        return true; /* image_take_secrets() */
     while (option->name && strcmp(option->name, name) != 0)
         option++;
     if (!option->name || (equals != NULL) != (option->kind != OPTION_SWITCH))
@@ -341,6 +387,7 @@ static bool image_add_option(ImageRun *run, const char *text, Error **err)
         return true;
     }
     tool_add(&run->tool, option->spelled);
+    run->has_base_format = run->has_base_format || strcmp(option->spelled, "-F") == 0;
     if (option->kind == OPTION_IMAGE) {
         if (!image_file_find(run->host, value, NULL, ROLE_READ, &run->base, err))
             return false;
@@ -351,18 +398,75 @@ static bool image_add_option(ImageRun *run, const char *text, Error **err)
     return true;
 }
 
-static void image_add_name(ImageRun *run, const ImageFile *file, const char *prefix)
+/* Which secret opens which image. */
+static bool image_take_secrets(ImageRun *run, Error **err)
+{
+    for (unsigned i = 0; i < run->order->n_options; i++) {
+        const char *text = run->order->options[i];
+        const bool is_other = g_str_has_prefix(text, "other-secret=");
+        VolumeSecret secret = { 0 };
+        if (!is_other && !g_str_has_prefix(text, "secret="))
+            continue;
+        if (is_other && !run->operation->other)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "operation '%s' is about one image",
+                             run->operation->name);
+        if (!uuid_parse(strchr(text, '=') + 1, &secret.uuid, err))
+            return error_prefix(err, "the secret of an image");
+        image_file_set_secret(is_other ? &run->other : &run->image, &secret);
+    }
+    return true;
+}
+
+/* "encrypt.key-secret=key0" */
+static char *image_key_option(const ImageFile *file, const char *id, bool is_made)
+{
+    if (strcmp(file->format, "luks") == 0)
+        return g_strdup_printf("key-secret=%s", id);
+    return g_strdup_printf("%sencrypt.key-secret=%s", is_made ? "encrypt.format=luks," : "", id);
+}
+
+/* What is made is encrypted with it. */
+static bool image_add_secret(ImageRun *run, const ImageFile *file, const char *id, Error **err)
+{
+    const VolumeEncryption encryption = { .secrets = file->secrets };
+
+    if (!file->secrets)
+        return true;
+    if (!tool_add_secret(&run->tool, run->host, &encryption, id, err))
+        return false;
+    if (file->temp) {
+        g_autofree char *option = image_key_option(file, id, true);
+        tool_add(&run->tool, "-o");
+        tool_add(&run->tool, option);
+    }
+    return true;
+}
+
+/* The images that are read are named by the options of their drivers: a format alone is not enough. */
+static bool image_is_by_options(const ImageRun *run)
+{
+    const bool opens_other = run->operation->other == ROLE_READ;
+
+    return run->operation->by_options || (run->image.secrets && !run->image.temp) ||
+           (opens_other && run->other.secrets);
+}
+
+static void image_add_name(ImageRun *run, const ImageFile *file, const char *prefix, const char *id)
 {
     const char *path = file->temp ? file->temp : file->path;
+    g_autofree char *name = g_strdup(path);
 
-    if (run->operation->is_named) {
-        tool_addf(&run->tool, "%s=%s", prefix, path);
-    } else if (run->operation->by_options) {
+    if (image_is_by_options(run) && !file->temp) {
         g_autofree char *escaped = tool_escape(path);
-        tool_addf(&run->tool, "driver=%s,file.filename=%s", file->format, escaped);
-    } else {
-        tool_add(&run->tool, path);
+        g_autofree char *key = file->secrets ? image_key_option(file, id, false) : NULL;
+        g_free(name);
+        name = g_strdup_printf("driver=%s,file.filename=%s%s%s", file->format, escaped, key ? "," : "",
+                               key ? key : "");
     }
+    if (run->operation->is_named)
+        tool_addf(&run->tool, "%s=%s", prefix, name);
+    else
+        tool_add(&run->tool, name);
 }
 
 static bool image_build(ImageRun *run, Error **err)
@@ -376,22 +480,30 @@ static bool image_build(ImageRun *run, Error **err)
         tool_add(tool, "-p");
     if (operation->prints_json)
         tool_add(tool, "--output=json");
-    if (operation->by_options) {
+    const bool by_options = image_is_by_options(run);
+    if (by_options) {
         tool_add(tool, "--image-opts");
     } else {
         tool_add(tool, "-f");
         tool_add(tool, run->image.format);
     }
-    if (operation->other && operation->other_format) {
+    if (operation->other && operation->other_format && !(by_options && operation->other == ROLE_READ)) {
         tool_add(tool, operation->other_format);
         tool_add(tool, run->other.format);
     }
+    if (!image_add_secret(run, &run->image, "key0", err) || !image_add_secret(run, &run->other, "key1", err))
+        return false;
     for (unsigned i = 0; i < order->n_options; i++)
         if (!image_add_option(run, order->options[i], err))
             return false;
-    image_add_name(run, &run->image, "if");
+    /* Every image says which format its base has. */
+    if (run->base.path && !run->has_base_format && operation_has_option(operation, "-F")) {
+        tool_add(tool, "-F");
+        tool_add(tool, run->base.format);
+    }
+    image_add_name(run, &run->image, "if", "key0");
     if (operation->other)
-        image_add_name(run, &run->other, "of");
+        image_add_name(run, &run->other, "of", "key1");
     if (operation->text == TEXT_LAST && order->text) {
         /* "-1G" is a size. */
         if (strcmp(operation->name, "resize") != 0 && !check_argument(order->text, err))
@@ -449,18 +561,24 @@ bool image_order_run(Host *host, const ImageOrder *order, const Caller *caller, 
     if ((operation->other != ROLE_NONE) != (order->other != NULL))
         return error_set(err, ERROR_INVALID_ARGUMENT, "operation '%s' is about %s", operation->name,
                          operation->other ? "two images" : "one image");
+    if (operation->run) {
+        *ret_status = 0;
+        return operation->run(host, order, caller, ret_text, err);
+    }
     tool_init(&run.tool, "qemu-img", "qemu-utils");
     if (!image_file_find(host, order->image, order->format, operation->image, &run.image, err) ||
         (order->other &&
          !image_file_find(host, order->other, order->other_format, operation->other, &run.other, err)) ||
-        !check_argument(run.image.format, err) || !image_build(&run, err) || !image_check_writes(&run, err))
+        !check_argument(run.image.format, err) || !image_take_secrets(&run, err) || !image_build(&run, err) ||
+        !image_check_writes(&run, err))
         return false;
     const ImageFile *made = run.image.temp ? &run.image : &run.other;
     run.tool.hidden_name = made->temp;
     run.tool.shown_name = made->temp ? made->path : NULL;
     run.tool.on_progress = operation->has_progress ? order->on_progress : NULL;
     run.tool.on_progress_arg = order->arg;
-    if (!tool_run_status(&run.tool, operation->max_status, ret_status, ret_text, err))
+    run.tool.max_status = operation->max_status;
+    if (!tool_run_status(&run.tool, ret_status, ret_text, err))
         return false;
     if (!image_put_in_place(&run.image, err) || !image_put_in_place(&run.other, err)) {
         g_clear_pointer(ret_text, g_free);
@@ -470,10 +588,64 @@ bool image_order_run(Host *host, const ImageOrder *order, const Caller *caller, 
     return true;
 }
 
-bool image_describe(Host *host, const char *image, const char *format, char **ret_json, Error **err)
+bool image_describe(Host *host, const char *image, const char *format, const char *what, char **ret_json,
+                    Error **err)
 {
     g_auto(ImageFile) file = { 0 };
 
     return image_file_find(host, image, format, ROLE_READ, &file, err) &&
+           (!what || image_guard_check(host, file.path, NULL, what, err)) &&
            image_guard_describe(host, file.path, file.format, ret_json, err);
+}
+
+/* ---- what chains lack ---- */
+
+/* Says in @unsaid's header which format its base has. Nobody's data changes, so only a machine that runs is
+ * in the way. */
+AWAITS static bool image_say_format(Host *host, const ImageUnsaid *unsaid, Error **err)
+{
+    g_autoptr(GPtrArray) users = image_list_users(host, unsaid->path, true, NULL);
+    g_auto(Tool) tool = { 0 };
+
+    if (users->len) {
+        g_autofree char *text = image_users_describe(users);
+        return error_set(err, ERROR_INVALID_STATE, "cannot fix image '%s': it is used by %s", unsaid->path,
+                         text);
+    }
+    if (strcmp(unsaid->format, "qcow2") != 0 && strcmp(unsaid->format, "qed") != 0) {
+        error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                  "image '%s' cannot say which format its base has: it is a %s", unsaid->path,
+                  unsaid->format);
+        return error_hint(err, "copy it into a qcow2 image with 'lodge image convert'");
+    }
+    tool_init(&tool, "qemu-img", "qemu-utils");
+    const char *const argv[] = { "rebase",    "-u",         "-f", unsaid->format,
+                                 "-b",        unsaid->base, "-F", unsaid->base_format,
+                                 unsaid->path };
+    for (unsigned i = 0; i < G_N_ELEMENTS(argv); i++)
+        tool_add(&tool, argv[i]);
+    return check_argument(unsaid->base, err) && tool_run(&tool, NULL, err);
+}
+
+AWAITS static bool image_fix(Host *host, const ImageOrder *order, const Caller *caller, char **ret_text,
+                             Error **err)
+{
+    g_autoptr(GPtrArray) list = NULL;
+    g_autoptr(GString) done = g_string_new(NULL);
+    g_auto(ImageFile) file = { 0 };
+
+    if (!image_file_find(host, order->image, order->format, ROLE_WRITE, &file, err) ||
+        !image_guard_list_unsaid(file.path, file.format, &list, err))
+        return false;
+    for (guint i = 0; i < list->len; i++) {
+        const ImageUnsaid *unsaid = g_ptr_array_index(list, i);
+        if (!image_say_format(host, unsaid, err))
+            return false;
+        log_info("image '%s': says now that its base has the format %s, for %s", unsaid->path,
+                 unsaid->base_format, caller_describe(caller));
+        g_string_append_printf(done, "'%s': its base '%s' has the format %s\n", unsaid->path, unsaid->base,
+                               unsaid->base_format);
+    }
+    *ret_text = g_strdup(list->len ? done->str : "nothing is missing");
+    return true;
 }

@@ -29,6 +29,7 @@ typedef struct ImageOrder {
  * ERROR_VOLUME_EXISTS and those of tool_run(), volume_find_by_name() */
 AWAITS MUST_CHECK bool image_order_run(Host *host, const ImageOrder *order, const Caller *caller,
                                        int *ret_status, char **ret_text, Error **err);
-/* The image and all that is below it, as a JSON array; caller owns. */
-AWAITS MUST_CHECK bool image_describe(Host *host, const char *image, const char *format, char **ret_json,
-                                      Error **err);
+/* The image and all that is below it, as a JSON array; caller owns. @what (NULL: nothing) the caller is about
+ * to do with it, which ERROR_INVALID_STATE refuses as image_guard_check() does. */
+AWAITS MUST_CHECK bool image_describe(Host *host, const char *image, const char *format, const char *what,
+                                      char **ret_json, Error **err);

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,4 +96,27 @@ bool image_wipe(const char *path, int algorithm, Error **err)
         return false;
     return algorithm == VIR_STORAGE_VOL_WIPE_ALG_ZERO ? wipe_zero(fd, path, err)
                                                       : wipe_scrub(&fd, path, patterns[algorithm], err);
+}
+
+/* QEMU takes less than 2 GiB in one request, and such as a server can answer in time. */
+#define REMOTE_PIECE (UINT64_C(64) << 20)
+
+bool image_wipe_remote(Tool *tool, const char *options, uint64_t size_bytes, int algorithm, bool may_trim,
+                       Error **err)
+{
+    const bool is_trim = algorithm == VIR_STORAGE_VOL_WIPE_ALG_TRIM;
+    g_autoptr(GString) orders = g_string_new(NULL);
+
+    if (algorithm != VIR_STORAGE_VOL_WIPE_ALG_ZERO && !(is_trim && may_trim))
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "'%s' algorithm not supported",
+                         is_trim                                   ? "trim"
+                         : algorithm < (int)G_N_ELEMENTS(patterns) ? patterns[algorithm]
+                                                                   : "");
+    for (uint64_t at = 0; at < size_bytes; at += REMOTE_PIECE)
+        g_string_append_printf(orders, "%s -q %s%" PRIu64 " %" PRIu64 "\n", is_trim ? "discard" : "write",
+                               is_trim ? "" : "-z ", at, MIN(REMOTE_PIECE, size_bytes - at));
+    tool_add(tool, "--image-opts");
+    tool_add(tool, options);
+    tool->input = orders->str;
+    return tool_run(tool, NULL, err);
 }

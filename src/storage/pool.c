@@ -23,7 +23,9 @@ AWAITS static bool pool_accept_hook(Object *object, const void *new_def, Error *
 
 const PoolDef *pool_def(const Pool *pool)
 {
-    return pool->working ? pool->working : object_def(&pool->object);
+    const PoolDef *def = object_def(&pool->object);
+
+    return pool->working ? pool->working : def ? def : pool->looked_for;
 }
 
 const PoolBackend *pool_get_backend(const PoolDef *def, Error **err)
@@ -75,6 +77,7 @@ static void pool_take_look(Pool *pool, PoolScan *scan)
     def->capacity_bytes = pool->capacity_bytes = scan->capacity_bytes;
     def->allocation_bytes = pool->allocation_bytes = scan->allocation_bytes;
     def->available_bytes = pool->available_bytes = scan->available_bytes;
+    pool_check_space(pool);
 }
 
 static void pool_read_soon(Pool *pool);
@@ -94,8 +97,16 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
         pool_watch_begin(pool, pool->live->target_path);
         pool->has_lost_watch = pool->watch < 0;
     }
+    /* It may be stopped meanwhile, and be another one when it is started again. */
+    GHashTable *volumes = g_hash_table_ref(pool->volumes);
+    if (!pool->config)
+        pool->looked_for = xml_table_copy(&pool_table, pool_def(pool));
     const bool ok = pool->backend->scan(pool, &scan, err);
-    if (ok && pool->volumes) {
+    if (pool->looked_for)
+        pool_def_free(g_steal_pointer(&pool->looked_for));
+    const bool is_same = pool->volumes == volumes;
+    g_hash_table_unref(volumes);
+    if (ok && is_same) {
         pool_take_look(pool, &scan);
         if (!scan.is_partial) {
             pool->look_done = number;
@@ -105,7 +116,7 @@ AWAITS static bool pool_look_once(Pool *pool, GHashTable *only, Error **err)
         pool->is_stale = pool->is_stale || was_stale || !ok;
     }
     pool->is_looking = false;
-    if (ok && pool->live && !scan.is_partial)
+    if (ok && is_same && pool->live && !scan.is_partial)
         pool_read_soon(pool);
     wait_queue_wake_all(&pool->looked);
     g_ptr_array_unref(scan.volumes);
@@ -147,6 +158,8 @@ bool pool_look(Pool *pool, Error **err)
     if (!pool_await_look(pool, number, &done, err))
         return false;
     g_clear_pointer(&pool->changed, g_hash_table_unref);
+    if (!pool->volumes) /* it was stopped meanwhile */
+        return pool_require_active(pool, err);
     return done || pool_look_once(pool, NULL, err);
 }
 
@@ -190,6 +203,15 @@ bool pool_freshen(Pool *pool, const char *name, Error **err)
         g_clear_pointer(&only, g_hash_table_unref);
     fiber_deadline_end(token);
     return ok && pool_require_active(pool, err);
+}
+
+bool pool_look_at_sizes(Pool *pool, Error **err)
+{
+    bool done = false;
+
+    if (!pool_await_look(pool, 0, &done, err) || !pool_require_active(pool, err))
+        return false;
+    return pool_look_once(pool, g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL), err);
 }
 
 /* ---- reading what a look at a large folder left ---- */
@@ -322,14 +344,18 @@ static void pool_close(Pool *pool)
     pool_watch_end(pool);
     pool_close_volumes(pool);
     g_clear_pointer(&pool->changed, g_hash_table_unref);
+    g_clear_pointer(&pool->mount_point, g_free);
+    pool->space_level = 0;
     pool->capacity_bytes = pool->allocation_bytes = pool->available_bytes = 0;
 }
 
 bool pool_open_volumes(Pool *pool, PoolDef *def, Error **err)
 {
     pool->volumes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)volume_unref);
-    if (pool->backend->is_folder)
+    if (pool->backend->is_folder) {
+        pool_note_mount(pool, def->target_path);
         pool_watch_begin(pool, def->target_path);
+    }
     if (!pool_look(pool, err) || !pool_remember(pool, def, err)) {
         pool_close(pool);
         return false;
@@ -398,6 +424,8 @@ AWAITS static bool pool_start_hook(Object *object, void *new_def, unsigned flags
     pool->retry = sd_event_source_disable_unref(pool->retry);
     object_list_it(object);
     object_publish_lifecycle(object, VIR_STORAGE_POOL_EVENT_STARTED, 0);
+    if (pool->host->pools->on_started)
+        pool->host->pools->on_started(pool->host, pool->name, def->target_path);
     return true;
 }
 
@@ -616,7 +644,7 @@ void pool_info_clear(PoolInfo *info)
     g_clear_pointer(&info->reason, g_free);
 }
 
-bool pool_get_info(Object *object, PoolInfo *ret_info, Error **err)
+bool pool_get_info(Object *object, PoolAsk ask, PoolInfo *ret_info, Error **err)
 {
     Pool *pool = (Pool *)object;
     g_autoptr(Error) why = NULL;
@@ -629,7 +657,7 @@ bool pool_get_info(Object *object, PoolInfo *ret_info, Error **err)
     if (!object->live)
         return true;
     ret_info->state = VIR_STORAGE_POOL_RUNNING;
-    if (!pool_freshen(pool, NULL, &why)) {
+    if (ask == POOL_AS_KNOWN ? !pool_require_mount(pool, &why) : !pool_freshen(pool, NULL, &why)) {
         ret_info->state = VIR_STORAGE_POOL_INACCESSIBLE;
         g_free(ret_info->reason);
         ret_info->reason = g_strdup(error_message(why));
@@ -637,14 +665,10 @@ bool pool_get_info(Object *object, PoolInfo *ret_info, Error **err)
     ret_info->capacity_bytes = pool->capacity_bytes;
     ret_info->allocation_bytes = pool->allocation_bytes;
     ret_info->available_bytes = pool->available_bytes;
-    GHashTableIter iter;
-    gpointer value = NULL;
-    if (pool->volumes) {
-        g_hash_table_iter_init(&iter, pool->volumes);
-        while (g_hash_table_iter_next(&iter, NULL, &value))
-            ret_info->promised_bytes += MAX(((const Volume *)value)->def->capacity.value,
-                                            ((const Volume *)value)->def->allocation.value);
-    }
+    ret_info->promised_bytes = pool_promised_bytes(pool);
+    ret_info->promised_percent = pool_promised_percent(pool);
+    ret_info->used_percent = pool_used_percent(pool);
+    ret_info->is_filling = pool->space_level > 0;
     return true;
 }
 
@@ -741,16 +765,16 @@ AWAITS static bool pool_look_again(Pool *pool, Error **err)
     return pool_freshen(pool, NULL, err);
 }
 
-bool pool_refresh(Object *object, const Caller *caller, Error **err)
+bool pool_refresh(Object *object, Error **err)
 {
     Pool *pool = (Pool *)object;
-    g_auto(Job) job = { 0 };
 
-    if (!pool_job_begin(pool, caller, &job, err) || !pool_require_active(pool, err) ||
+    /* Without the pool's job: whoever gives a dead pool up need not wait for this. */
+    if (!object_require_listed(object, err) || !pool_require_active(pool, err) ||
         !pool_require_quiet(pool, err))
         return false;
     pool_forget_asked(pool);
-    if (!pool_look_again(pool, err))
+    if (!pool_look_again(pool, err) || !pool_require_active(pool, err))
         return false;
     object_publish(object, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
     return true;
@@ -778,6 +802,11 @@ static void pool_room_close(Host *host)
 {
     PoolRoom *room = g_steal_pointer(&host->pools);
     sd_event_source_disable_unref(room->inotify_source);
+    sd_event_source_disable_unref(room->space_timer);
+    sd_event_source_disable_unref(room->mounts_source);
+    sd_event_source_disable_unref(room->mounts_timer);
+    if (room->mounts_fd >= 0)
+        (void)close(room->mounts_fd);
     if (room->inotify_fd >= 0)
         (void)close(room->inotify_fd);
     g_hash_table_unref(room->watches);
@@ -789,7 +818,7 @@ static void pool_room_close(Host *host)
 void pool_open(Host *host)
 {
     host->pools = g_new0(PoolRoom, 1);
-    host->pools->inotify_fd = -1;
+    host->pools->inotify_fd = host->pools->mounts_fd = -1;
     host->pools->watches = g_hash_table_new(g_direct_hash, g_direct_equal);
     host->pools->by_path = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     host->pools->by_key = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

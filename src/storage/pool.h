@@ -27,16 +27,19 @@ AWAITS MUST_CHECK bool pool_load(Host *host, Error **err);
  * booted; otherwise only `default`, if it is new, is started. */
 void pool_autostart_all(Host *host, bool is_first);
 
-/* virStoragePoolState; of a running pool the sizes of now, if the storage answers at once. */
 typedef struct PoolInfo {
-    int state;
+    int state; /* virStoragePoolState */
     uint64_t capacity_bytes, allocation_bytes, available_bytes;
     uint64_t promised_bytes; /* what the volumes would take if they were written fully */
-    char *reason;            /* why it could not be started by itself; NULL */
+    unsigned promised_percent, used_percent;
+    bool is_filling; /* above a threshold */
+    char *reason;    /* why it could not be started by itself, or does not answer; NULL */
 } PoolInfo;
+/* Of now, if the storage answers, or as they are known: that does not wait. */
+typedef enum PoolAsk { POOL_NOW, POOL_AS_KNOWN } PoolAsk;
 void pool_info_clear(PoolInfo *info);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PoolInfo, pool_info_clear)
-AWAITS MUST_CHECK bool pool_get_info(Object *pool, PoolInfo *ret_info, Error **err);
+AWAITS MUST_CHECK bool pool_get_info(Object *pool, PoolAsk ask, PoolInfo *ret_info, Error **err);
 
 /* @flags: virStoragePoolBuildFlags. ERROR_POOL_BUILT: there is something already */
 AWAITS MUST_CHECK bool pool_build(Object *pool, unsigned flags, const char *function, const Caller *caller,
@@ -45,7 +48,7 @@ AWAITS MUST_CHECK bool pool_build(Object *pool, unsigned flags, const char *func
 AWAITS MUST_CHECK bool pool_delete(Object *pool, unsigned flags, const char *function, const Caller *caller,
                                    Error **err);
 /* Looks again at what is there. ERROR_TIMEOUT: the storage does not answer, and what was known stays. */
-AWAITS MUST_CHECK bool pool_refresh(Object *pool, const Caller *caller, Error **err);
+AWAITS MUST_CHECK bool pool_refresh(Object *pool, Error **err);
 
 /* References. ERROR_NO_STORAGE_POOL */
 Object *pool_find_by_target_path(Host *host, const char *path, Error **err);

@@ -37,7 +37,8 @@ struct Volume {
     FileStamp stamp;    /* of a file: when def was read from it */
     unsigned n_users;   /* operations on it under way: it is not deleted, resized or wiped meanwhile */
     GPtrArray *retired; /* definitions that those operations may still read; NULL: none */
-    bool is_being_made; /* not listed */
+    bool is_being_made; /* not listed; found by its name only, by whoever watches it grow */
+    char *temp_path;    /* of a file that is being made: where it grows; NULL: not known */
     bool is_unread;     /* no more than its name is known: it is read soon, or when it is asked */
     bool is_as_asked;   /* made by this daemon: what was asked for counts until the pool is refreshed */
 };
@@ -46,6 +47,7 @@ struct Pool {
     OBJECT_BASE(PoolDef); /* live: the target with what is really there */
     const PoolBackend *backend;
     PoolDef *working;    /* what is being built, started or deleted; borrowed, NULL */
+    PoolDef *looked_for; /* of a pool that may vanish while it is looked at: what that goes by; NULL */
     GHashTable *volumes; /* name -> Volume (counted), also those being made; NULL: not active */
     uint64_t capacity_bytes, allocation_bytes, available_bytes;
     unsigned n_async; /* operations on volumes under way */
@@ -62,23 +64,34 @@ struct Pool {
     bool has_lost_watch;      /* its folder was removed or replaced: the next one there is to be watched */
     sd_event_source *telling; /* soon clients are told what others changed; NULL: nothing to tell */
 
+    char *mount_point;    /* where what it lies on was mounted when it became active; of folders */
+    unsigned space_level; /* thresholds that it is above: 0, 1 (pool_warn_percent), 2 (pool_full_percent) */
+
     char *reason; /* why it could not be started by itself; NULL */
     unsigned n_retries;
     bool is_building;
     sd_event_source *retry;
 };
 
+/* The texts are borrowed. */
+typedef void (*ImageVisit)(void *arg, const char *path, const char *machine, bool is_running);
+
 /* What the room keeps for all pools. */
 struct PoolRoom {
     GHashTable *by_path; /* path of the volume (owned) -> Volume */
     GHashTable *by_key;  /* the same for those whose key is no path */
-    /* Set by whoever knows: adds the names (owned) of machines with @path in their chains of disks; only
-     * those that run, if @running. NULL: there are none. */
-    void (*list_users)(Host *host, const char *path, bool running, GPtrArray *names);
+    /* Set by whoever knows: tells the path of each image that a machine needs, of those that run and of
+     * those that are defined; never waits. NULL: there are none. */
+    void (*walk_images)(Host *host, ImageVisit visit, void *arg);
     int inotify_fd; /* -1: none */
     sd_event_source *inotify_source;
     GHashTable *watches; /* of inotify -> Pool */
     bool default_is_new; /* this daemon made the pool `default` */
+    /* Set by whoever has machines that wait for one: a pool was started. Must not wait. NULL: nobody. */
+    void (*on_started)(Host *host, const char *name, const char *target_path);
+    sd_event_source *space_timer;
+    int mounts_fd; /* -1: none */
+    sd_event_source *mounts_source, *mounts_timer;
 };
 
 /* What a look at the storage found. */
@@ -164,7 +177,32 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VolumeUse, volume_use_end)
 AWAITS MUST_CHECK bool volume_look(Volume *volume, Error **err);
 MUST_CHECK bool volume_require_free(const Volume *volume, Error **err); /* no other operation */
 /* Refuses to @what ("wipe") the volume that a running machine uses. */
-MUST_CHECK bool volume_require_unused(const Volume *volume, const char *what, Error **err);
+AWAITS MUST_CHECK bool volume_require_unused(const Volume *volume, const char *what, Error **err);
+/* Its path is one of this host, not a name on a server. ERROR_NOT_SUPPORTED: "storage pool doesn't support
+ * volume @what" */
+MUST_CHECK bool volume_require_local(const Volume *volume, const char *what, Error **err);
+
+/* ---- space (pool_space.c) ---- */
+
+void pool_space_begin(Host *host); /* measures pools from time to time */
+void pool_check_space(Pool *pool); /* tells once when it passes a threshold */
+unsigned pool_used_percent(const Pool *pool);
+unsigned pool_promised_percent(const Pool *pool);
+uint64_t pool_promised_bytes(const Pool *pool); /* what its volumes would take if they were written fully */
+/* Brings its sizes up to date. ERROR_TIMEOUT and the like */
+AWAITS MUST_CHECK bool pool_look_at_sizes(Pool *pool, Error **err);
+
+/* ---- mounts of others (pool_mounts.c) ---- */
+
+void pool_mounts_begin(Host *host); /* tells pools that wait when something is mounted */
+/* Where something should be mounted that the pool lies on, and is not; owned, NULL: nothing is missing. */
+AWAITS char *pool_missing_mount(const PoolDef *def);
+void pool_note_mount(Pool *pool, const char *path);
+/* ERROR_SYSTEM: what it lay on is not mounted any more */
+MUST_CHECK bool pool_require_mount(const Pool *pool, Error **err);
+void pool_retry_now(Pool *pool); /* its start, which failed */
+void pool_watch_tell_soon(Pool *pool);
+
 /* What was done to the file @name shows in the pool's sizes, too. */
 AWAITS void pool_note_change(Pool *pool, const char *name);
 
@@ -189,9 +227,3 @@ void pool_watch_end(Pool *pool);
 void pool_watch_drain(Host *host);
 /* The file @name was changed by an operation, which its client knows: if nothing else did, nobody is told. */
 void pool_watch_own(Pool *pool, const char *name);
-
-/* Runs a program that must succeed. @argv: argv[0] is a name on PATH (hint: @package brings it);
- * NULL-terminated. What it says goes into the error: "Child process (LINE) unexpected exit status N: TEXT".
- * @ret_out may be NULL. */
-AWAITS MUST_CHECK bool storage_run(const char *const *argv, const char *package, uint64_t timeout_ms,
-                                   char **ret_out, Error **err);

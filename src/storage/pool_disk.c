@@ -13,7 +13,7 @@
 #include "base/units.h"
 #include "storage/image_make.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 #include "wire/wire_enums.h"
 

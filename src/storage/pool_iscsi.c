@@ -12,8 +12,8 @@
 #include "base/log.h"
 #include "storage/pool_auth.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
 #include "storage/scsi.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 
 #define ISCSI_MS 150000
@@ -97,14 +97,12 @@ AWAITS static bool list_lines(const char *mode, char ***ret_lines, Error **err)
     g_autofree char *out = NULL;
     int status = 0;
 
-    if (!storage_run_with(&(StorageRun){ .argv = argv,
-                                         .package = PACKAGE,
-                                         .timeout_ms = ISCSI_MS,
-                                         .any_status = true },
-                          &status, &out, err))
+    g_auto(Tool) tool = tool_of(argv, PACKAGE, ISCSI_MS);
+    tool.max_status = TOOL_ANY_STATUS;
+    if (!tool_run_status(&tool, &status, &out, err))
         return false;
     if (status != 0 && status != NO_RECORDS)
-        return error_set(err, ERROR_INTERNAL, "Child process (iscsiadm --mode %s) unexpected exit status %d",
+        return error_set(err, ERROR_REFUSED, "Child process (iscsiadm --mode %s) unexpected exit status %d",
                          mode, status);
     *ret_lines = g_strsplit(status == 0 ? out : "", "\n", -1);
     return true;

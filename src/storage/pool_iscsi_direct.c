@@ -2,14 +2,17 @@
  * tools are asked, each as a child of its own; a password is in their environment, which only root can read.
  */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/units.h"
+#include "storage/image_make.h"
 #include "storage/pool_auth.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
 #include "storage/scsi.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
+#include "wire/wire_enums.h"
 
 #define TOOL_MS 60000
 #define PACKAGE "libiscsi-bin"
@@ -77,12 +80,11 @@ AWAITS static bool run_tool(Host *host, const PoolDef *def, const char *const *a
 {
     __attribute__((cleanup(environment_free))) char **environment = NULL;
 
-    return environment_of(host, def, &environment, err) &&
-           storage_run_with(&(StorageRun){ .argv = argv,
-                                           .package = PACKAGE,
-                                           .timeout_ms = TOOL_MS,
-                                           .environment = (const char *const *)environment },
-                            NULL, ret_out, err);
+    if (!environment_of(host, def, &environment, err))
+        return false;
+    g_auto(Tool) tool = tool_of(argv, PACKAGE, TOOL_MS);
+    tool.environment = (const char *const *)environment;
+    return tool_run(&tool, ret_out, err);
 }
 
 /* "Lun:3    Type:DIRECT_ACCESS (Size:32M)" below "Target:IQN Portal:..." */
@@ -178,20 +180,24 @@ AWAITS static bool iscsi_direct_find_sources(Host *host, const PoolDef *spec, GS
     g_autofree char *out = NULL;
 
     if (!spec || !spec->hosts)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "hostname must be specified for iscsi-direct sources");
+        return error_set(err, ERROR_INVALID_ARGUMENT, "hostname must be specified for iscsi sources");
+    if (!spec->initiator)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "missing initiator IQN");
     if (!check_source(spec, err) || !list_portal(host, spec, false, &out, err))
         return false;
     const PoolHost *server = spec->hosts->pdata[0];
+    g_autofree char *port = server->port ? g_strdup_printf(" port='%u'", server->port) : g_strdup("");
     g_auto(GStrv) lines = g_strsplit(out, "\n", -1);
     for (char **line = lines; *line; line++) {
         char *end = strstr(*line, " Portal:");
         if (!g_str_has_prefix(*line, "Target:") || !end)
             continue;
         *end = '\0';
-        g_autofree char *text = g_markup_printf_escaped(
-            "  <source>\n    <host name='%s' port='%u'/>\n    <device path='%s'/>\n  </source>\n",
-            server->name, server->port ? server->port : ISCSI_PORT, *line + strlen("Target:"));
-        g_string_append(xml, text);
+        g_autofree char *text = g_markup_printf_escaped("  <source>\n    <host name='%s'", server->name);
+        g_autofree char *rest = g_markup_printf_escaped("/>\n    <device path='%s'/>\n    <initiator>\n      "
+                                                        "<iqn name='%s'/>\n    </initiator>\n  </source>\n",
+                                                        *line + strlen("Target:"), spec->initiator);
+        g_string_append_printf(xml, "%s%s%s", text, port, rest);
     }
     return true;
 }
@@ -213,8 +219,37 @@ bool iscsi_fill_source(Pool *pool, const Volume *volume, StorageSource *io_sourc
     return true;
 }
 
+AWAITS static bool iscsi_direct_wipe(Pool *pool, Volume *volume, int algorithm, Error **err)
+{
+    const PoolDef *def = pool_def(pool);
+    const PoolHost *host = def->hosts->pdata[0];
+    const bool is_ipv6 = strchr(host->name, ':') && host->name[0] != '[';
+    g_autofree char *name = tool_escape(host->name);
+    g_autofree char *target = tool_escape(((const PoolDevice *)def->devices->pdata[0])->path);
+    g_autofree char *initiator = tool_escape(def->initiator);
+    g_autoptr(GString) options = g_string_new(NULL);
+    g_auto(Tool) tool = { 0 };
+
+    tool_init(&tool, "qemu-io", "qemu-utils");
+    g_string_printf(options,
+                    "driver=raw,file.driver=iscsi,file.transport=tcp,file.portal=%s%s%s:%u,file.target=%s,"
+                    "file.lun=%s,file.initiator-name=%s",
+                    is_ipv6 ? "[" : "", name, is_ipv6 ? "]" : "", host->port ? host->port : ISCSI_PORT,
+                    target, strrchr(volume->name, ':') + 1, initiator);
+    if (def->auth) {
+        g_autoptr(GBytes) value = NULL;
+        g_autofree char *user = tool_escape(def->auth->username);
+        if (!pool_auth_get_value(pool->host, def->auth, &value, err) ||
+            !tool_add_secret_value(&tool, value, "key0", err))
+            return false;
+        g_string_append_printf(options, ",file.user=%s,file.password-secret=key0", user);
+    }
+    return image_wipe_remote(&tool, options->str, volume->def->capacity.value, algorithm, false, err);
+}
+
 const PoolBackend iscsi_direct_backend = {
     .scan = iscsi_direct_scan,
     .find_sources = iscsi_direct_find_sources,
+    .wipe_volume = iscsi_direct_wipe,
     .fill_source = iscsi_fill_source,
 };

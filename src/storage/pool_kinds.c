@@ -30,6 +30,8 @@ const PoolBackend *const pool_backends[POOL_TYPE_COUNT] = {
     [POOL_TYPE_SCSI] = &scsi_backend,
     [POOL_TYPE_MPATH] = &mpath_backend,
     [POOL_TYPE_RBD] = &rbd_backend,
+    [POOL_TYPE_GLUSTER] = &gluster_backend,
+    [POOL_TYPE_ZFS] = &zfs_backend,
 };
 /* clang-format on */
 

@@ -18,6 +18,7 @@
 #define LOAD_ANSWER_MS 1000
 #define RETRY_MIN_MS 5000
 #define RETRY_MAX_MS 300000
+#define RESUME_MAX_MS 20000 /* nobody tells when storage answers again, or is mounted */
 
 static void pool_retry_later(Pool *pool);
 
@@ -39,6 +40,19 @@ static bool pool_read_state(const char *path, PoolDef **ret_def, Error **err)
     xml = g_strdup((const char *)xmlBufferContent(buffer));
     xmlBufferFree(buffer);
     return pool_def_parse(xml, strlen(xml), XML_READ_INACTIVE, ret_def, err);
+}
+
+/* What it lies on is not mounted yet: whoever waits for that tries again. */
+AWAITS static bool pool_await_mount(Pool *pool, const PoolDef *def, Error **err)
+{
+    g_autofree char *missing = pool_missing_mount(def);
+
+    if (!missing)
+        return true;
+    g_free(pool->reason);
+    pool->reason = g_strdup_printf("waiting: %s not mounted", missing);
+    error_set(err, ERROR_TIMEOUT, "%s", pool->reason);
+    return error_hint(err, "it starts by itself when '%s' is mounted", missing);
 }
 
 /* It was active: is it still? */
@@ -70,10 +84,10 @@ AWAITS static bool pool_resume(Host *host, PoolDef *def, Error **err)
     Pool *pool = (Pool *)job.object;
     pool->backend = pool_get_backend(def, err);
     pool->working = def;
-    const bool ok = pool->backend &&
-                    (!pool->live || error_set(err, ERROR_INVALID_STATE, "it is active already")) &&
-                    (!pool->backend->is_folder || folder_answers(def->target_path, LOAD_ANSWER_MS, err)) &&
-                    pool_take_over(pool, err) && pool_open_volumes(pool, def, err);
+    const bool ok =
+        pool->backend && (!pool->live || error_set(err, ERROR_INVALID_STATE, "it is active already")) &&
+        (!pool->backend->is_folder || folder_answers(def->target_path, LOAD_ANSWER_MS, err)) &&
+        pool_await_mount(pool, def, err) && pool_take_over(pool, err) && pool_open_volumes(pool, def, err);
     pool->working = NULL;
     if (!ok) {
         pool_def_free(def);
@@ -99,7 +113,7 @@ AWAITS static void pool_resume_later(void *arg)
     g_autofree char *path = found->path;
 
     for (uint64_t delay_ms = RETRY_MIN_MS; !found->host->is_stopping;
-         delay_ms = MIN(2 * delay_ms, RETRY_MAX_MS)) {
+         delay_ms = MIN(2 * delay_ms, RESUME_MAX_MS)) {
         g_autoptr(Error) err = NULL;
         PoolDef *def = NULL;
         const bool in_a_hurry = wait_queue_wait(&found->host->hurry, delay_ms, NULL);
@@ -167,6 +181,8 @@ bool pool_load(Host *host, Error **err)
     if (!file_make_dirs(host->paths->storage_autostart, host->paths->is_session ? 0700 : 0755, err) ||
         !file_remove_leftovers(host->paths->storage, err) || !object_store_load(host, &pool_class, err))
         return false;
+    pool_space_begin(host);
+    pool_mounts_begin(host);
     pool_resume_all(host);
     host->pools->default_is_new = is_new;
     return !is_new || pool_make_default(host, err);
@@ -180,7 +196,8 @@ AWAITS static void pool_autostart_one(void *arg)
     g_autoptr(Object) object = &pool->object;
     g_autoptr(Error) err = NULL;
 
-    if (object->live || !object->is_listed || object_start(object, 0, __func__, NULL, &err))
+    if (object->live || !object->is_listed ||
+        (pool_await_mount(pool, object_def(object), &err) && object_start(object, 0, __func__, NULL, &err)))
         return;
     g_free(pool->reason);
     pool->reason = g_strdup(error_message(err));
@@ -192,12 +209,15 @@ AWAITS static void pool_autostart_one(void *arg)
 
 static int pool_on_retry(sd_event_source *source, uint64_t usec, void *arg)
 {
-    Pool *pool = arg;
+    pool_retry_now(arg);
+    return 0;
+}
 
+void pool_retry_now(Pool *pool)
+{
     pool->retry = sd_event_source_disable_unref(pool->retry);
     if (pool->autostart && !pool->live && !pool->host->is_stopping)
         host_spawn(pool->host, "autostart", pool_autostart_one, object_ref(&pool->object));
-    return 0;
 }
 
 static void pool_retry_later(Pool *pool)

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 #include "wire/wire_enums.h"
 
@@ -513,9 +513,12 @@ AWAITS static bool logical_make_volume(Pool *pool, VolumeDef *def, Volume *from,
 AWAITS static bool logical_remove_volume(Pool *pool, Volume *volume, unsigned flags, Error **err)
 {
     g_autofree char *path = g_strdup(volume->def->target.path);
+    const bool is_snapshot = volume->def->backing != NULL;
 
     block_settle();
-    return RUN_LVM("/sbin/lvchange", "-aln", path) && RUN_LVM("/sbin/lvremove", "-f", path);
+    /* What is in use stays active; a snapshot cannot be deactivated alone, but is not removed in use either.
+     */
+    return (is_snapshot || RUN_LVM("/sbin/lvchange", "-aln", path)) && RUN_LVM("/sbin/lvremove", "-f", path);
 }
 
 const PoolBackend logical_backend = {

@@ -7,10 +7,10 @@
 #include <sys/sysmacros.h>
 
 #include "base/file.h"
-#include "base/worker.h"
 #include "storage/folder.h"
+#include "storage/path_look.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 #include "wire/wire_enums.h"
 
@@ -42,38 +42,14 @@ static char *mount_source(const PoolDef *def)
 
 /* ---- is it mounted? ---- */
 
-typedef struct DeviceJob {
-    char *path;
-    dev_t device; /* 0: it is none */
-} DeviceJob;
-
-static void device_job_free(void *data)
-{
-    DeviceJob *job = data;
-
-    g_free(job->path);
-    g_free(job);
-}
-
-static void device_job_run(void *data)
-{
-    DeviceJob *job = data;
-    struct stat st;
-
-    if (stat(job->path, &st) == 0 && S_ISBLK(st.st_mode))
-        job->device = st.st_rdev;
-}
-
 /* The number of the device @path, however it is called; 0 if it is none. */
 AWAITS static bool device_number(const char *path, dev_t *ret_device, Error **err)
 {
-    DeviceJob *job = g_new0(DeviceJob, 1);
+    g_auto(PathLook) look = { 0 };
 
-    job->path = g_strdup(path);
-    if (!worker_run(worker_lane_for_path(path), device_job_run, job, device_job_free, POOL_DEADLINE_MS, err))
+    if (!path_look(NULL, path, POOL_DEADLINE_MS, &look, err))
         return error_prefix(err, "cannot access '%s'", path);
-    *ret_device = job->device;
-    device_job_free(job);
+    *ret_device = look.real && S_ISBLK(look.st.st_mode) ? look.st.st_rdev : 0;
     return true;
 }
 
@@ -92,9 +68,20 @@ static bool line_is(const char *line, const char *target, const char *source, de
     g_autofree char *from = g_strcompress(fields[dash + 2]);
     if (strcmp(point, target) != 0)
         return false;
-    if (strcmp(from, source) == 0)
+    if (!source || strcmp(from, source) == 0)
         return true;
     return device && sscanf(fields[2], "%u:%u", &major, &minor) == 2 && makedev(major, minor) == device;
+}
+
+bool mount_is_there(const char *target, const char *source, dev_t device)
+{
+    g_autofree char *table = file_read_kernel("/proc/self/mountinfo");
+    g_auto(GStrv) lines = g_strsplit(table ? table : "", "\n", -1);
+    bool is_there = false;
+
+    for (char **line = lines; *line && !is_there; line++)
+        is_there = line_is(*line, target, source, device);
+    return is_there;
 }
 
 AWAITS static bool mount_is_active(Pool *pool, bool *ret_active, Error **err)
@@ -106,11 +93,7 @@ AWAITS static bool mount_is_active(Pool *pool, bool *ret_active, Error **err)
 
     if (def->type == POOL_TYPE_FS && !device_number(source, &device, err))
         return false;
-    g_autofree char *table = file_read_kernel("/proc/self/mountinfo");
-    g_auto(GStrv) lines = g_strsplit(table ? table : "", "\n", -1);
-    *ret_active = false;
-    for (char **line = lines; *line && !*ret_active; line++)
-        *ret_active = line_is(*line, target, source, device);
+    *ret_active = mount_is_there(target, source, device);
     return true;
 }
 
@@ -122,8 +105,9 @@ static char *mount_options(const PoolDef *def)
 
     if (def->type == POOL_TYPE_NETFS && def->format == NETFS_GLUSTERFS)
         g_string_append(options, ",direct-io-mode=1");
+    /* Locks are mandatory there: what QEMU locks in an image it could not write either. */
     if (def->type == POOL_TYPE_NETFS && def->format == NETFS_CIFS)
-        g_string_append(options, ",guest");
+        g_string_append(options, ",guest,nobrl");
     if (def->type == POOL_TYPE_NETFS && def->protocol_version)
         g_string_append_printf(options, ",nfsvers=%s", def->protocol_version);
     for (unsigned i = 0; def->mount_options && i < def->mount_options->len; i++)
@@ -255,38 +239,48 @@ AWAITS static bool netfs_build(Pool *pool, unsigned flags, Error **err)
 
 /* ---- what servers have ---- */
 
+static void add_source(GString *xml, const char *host, const char *dir, const char *format)
+{
+    g_autofree char *item = g_markup_printf_escaped("  <source>\n    <host name='%s'/>\n    <dir "
+                                                    "path='%s'/>\n    <format type='%s'/>\n  </source>\n",
+                                                    host, dir, format);
+    g_string_append(xml, item);
+}
+
 /* A line of showmount: "/srv/pool  192.168.0.0/24". */
-static void add_exports(GString *xml, const char *host, const char *text, const char *format)
+static void add_exports(GString *xml, const char *host, const char *text)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (char **line = lines; *line; line++) {
         g_auto(GStrv) words = g_strsplit_set(*line, " \t", 2);
-        if (!words[0] || words[0][0] != '/')
-            continue;
-        g_autofree char *item =
-            g_markup_printf_escaped("  <source>\n    <host name='%s'/>\n    <dir path='%s'/>\n"
-                                    "    <format type='%s'/>\n  </source>\n",
-                                    host, words[0], format);
-        g_string_append(xml, item);
+        if (words[0] && words[0][0] == '/')
+            add_source(xml, host, words[0], "nfs");
     }
 }
 
 AWAITS static bool netfs_find_sources(Host *host, const PoolDef *spec, GString *xml, Error **err)
 {
     g_autofree char *out = NULL;
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(Error) why = NULL;
 
     if (!spec || !spec->hosts)
         return error_set(err, ERROR_INVALID_ARGUMENT, "hostname must be specified for netfs sources");
     if (spec->hosts->len != 1)
         return error_set(err, ERROR_INTERNAL, "Expected exactly 1 host for the storage pool");
     const char *server = ((const PoolHost *)g_ptr_array_index(spec->hosts, 0))->name;
-    if (!storage_check_argument("host name", server, err) ||
-        !storage_run((const char *const[]){ "showmount", "--no-headers", "--exports", server, NULL },
-                     "nfs-common", SHOWMOUNT_MS, &out, err))
+    if (!storage_check_argument("host name", server, err))
         return false;
-    add_exports(xml, server, out, "nfs");
-    return true;
+    if (storage_run((const char *const[]){ "showmount", "--no-headers", "--exports", server, NULL },
+                    "nfs-common", SHOWMOUNT_MS, &out, &why))
+        add_exports(xml, server, out);
+    /* A server may have one or the other. */
+    if (storage_has_program("gluster") && !gluster_list_volumes(server, names, NULL))
+        g_ptr_array_set_size(names, 0);
+    for (guint i = 0; i < names->len; i++)
+        add_source(xml, server, names->pdata[i], "glusterfs");
+    return names->len || !why || error_propagate(err, g_steal_pointer(&why));
 }
 
 #define FOLDER_VOLUMES                                                                                       \

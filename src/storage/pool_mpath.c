@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 
 #define DMSETUP_MS 30000

@@ -8,14 +8,16 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "storage/image_make.h"
 #include "storage/pool_auth.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 #include "wire/wire_enums.h"
 
 #define CEPH_MS 60000
 #define REMOVE_MS 600000
+#define RBD_PORT 6789 /* of monitors */
 #define PACKAGE "ceph-common"
 #define NEW_PREFIX "lodge-new." /* of copies that are not complete */
 
@@ -93,11 +95,9 @@ AWAITS static bool run_ceph(Pool *pool, const char *const *argv, uint64_t timeou
     for (const char *const *one = argv + 1; *one; one++)
         g_ptr_array_add(all, g_strdup(*one));
     g_ptr_array_add(all, NULL);
-    return storage_run_with(&(StorageRun){ .argv = (const char *const *)all->pdata,
-                                           .package = PACKAGE,
-                                           .timeout_ms = timeout_ms,
-                                           .input = key },
-                            NULL, ret_out, err);
+    g_auto(Tool) tool = tool_of((const char *const *)all->pdata, PACKAGE, timeout_ms);
+    tool.input = key;
+    return tool_run(&tool, ret_out, err);
 }
 #define RUN_RBD(ms, ...) run_ceph(pool, (const char *const[]){ "rbd", __VA_ARGS__, NULL }, ms, NULL, err)
 
@@ -246,12 +246,13 @@ AWAITS static bool rbd_make_volume(Pool *pool, VolumeDef *def, Volume *from, uns
     g_autofree char *path = g_strdup(def->target.path);
     g_autofree char *temp = g_strdup_printf("%s/" NEW_PREFIX "%s", pool_def(pool)->source_name, def->name);
     g_autofree char *source = from ? g_strdup(from->def->target.path) : NULL;
+    const bool grows = from && from->def->capacity.value != def->capacity.value; /* else 'resize' is an error */
 
     if (!from)
         return RUN_RBD(CEPH_MS, "create", "--image-format", "2", "--size", size, path);
     /* Complete before it has its name. */
     if (RUN_RBD(REMOVE_MS, "copy", "--no-progress", source, temp) &&
-        RUN_RBD(CEPH_MS, "resize", "--no-progress", "--size", size, temp) &&
+        (!grows || RUN_RBD(CEPH_MS, "resize", "--no-progress", "--size", size, temp)) &&
         RUN_RBD(CEPH_MS, "rename", temp, path))
         return true;
     fiber_shield_begin();
@@ -280,6 +281,37 @@ AWAITS static bool rbd_resize_volume(Pool *pool, Volume *volume, uint64_t capaci
                    flags & VIR_STORAGE_VOL_RESIZE_SHRINK ? "--allow-shrink" : NULL);
 }
 
+AWAITS static bool rbd_wipe_volume(Pool *pool, Volume *volume, int algorithm, Error **err)
+{
+    const PoolDef *def = pool_def(pool);
+    g_autofree char *source = tool_escape(def->source_name), *image = tool_escape(volume->name);
+    g_autoptr(GString) options = g_string_new(NULL);
+    g_auto(Tool) tool = { 0 };
+
+    tool_init(&tool, "qemu-io", "qemu-utils");
+    g_string_printf(options,
+                    "driver=raw,discard=unmap,file.driver=rbd,file.conf=/dev/null,file.pool=%s,file.image=%s",
+                    source, image);
+    for (unsigned i = 0; i < def->hosts->len; i++) {
+        const PoolHost *host = def->hosts->pdata[i];
+        g_autofree char *name = tool_escape(host->name);
+        g_string_append_printf(options, ",file.server.%u.host=%s,file.server.%u.port=%u", i, name, i,
+                               host->port ? host->port : RBD_PORT);
+    }
+    if (def->auth) {
+        g_autoptr(GBytes) value = NULL;
+        g_autofree char *user = tool_escape(def->auth->username);
+        if (!pool_auth_get_value(pool->host, def->auth, &value, err) ||
+            !tool_add_secret_value(&tool, value, "key0", err))
+            return false;
+        g_string_append_printf(options,
+                               ",file.user=%s,file.key-secret=key0,file.auth-client-required.0=cephx", user);
+    } else {
+        g_string_append(options, ",file.auth-client-required.0=none");
+    }
+    return image_wipe_remote(&tool, options->str, volume->def->capacity.value, algorithm, true, err);
+}
+
 static bool rbd_fill_source(Pool *pool, const Volume *volume, StorageSource *io_source, Error **err)
 {
     const PoolDef *def = pool_def(pool);
@@ -303,5 +335,6 @@ const PoolBackend rbd_backend = {
     .make_volume = rbd_make_volume,
     .remove_volume = rbd_remove_volume,
     .resize_volume = rbd_resize_volume,
+    .wipe_volume = rbd_wipe_volume,
     .fill_source = rbd_fill_source,
 };

@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "storage/pool_kinds.h"
-#include "storage/run.h"
 #include "storage/scsi.h"
+#include "storage/tool.h"
 #include "storage/volume_block.h"
 
 #define SCSI_RESCAN_MS 60000
@@ -52,11 +52,9 @@ AWAITS static char *scsi_serial(const char *device)
     char *out = NULL;
     int status = 0;
 
-    if (!storage_run_with(&(StorageRun){ .argv = argv,
-                                         .package = "udev",
-                                         .timeout_ms = SCSI_ID_MS,
-                                         .any_status = true },
-                          &status, &out, NULL))
+    g_auto(Tool) tool = tool_of(argv, "udev", SCSI_ID_MS);
+    tool.max_status = TOOL_ANY_STATUS;
+    if (!tool_run_status(&tool, &status, &out, NULL))
         return NULL;
     g_strchomp(out);
     if (status != 0 || *out == '\0')

@@ -92,7 +92,7 @@ static int watch_on_tell(sd_event_source *source, uint64_t usec, void *arg)
     return 0;
 }
 
-static void watch_tell_soon(Pool *pool)
+void pool_watch_tell_soon(Pool *pool)
 {
     if (!pool->telling && pool->live)
         (void)sd_event_add_time_relative(loop_event(), &pool->telling, CLOCK_MONOTONIC, TELL_AFTER_MS * 1000,
@@ -118,7 +118,7 @@ static void watch_take(Host *host, const struct inotify_event *event)
         g_hash_table_iter_init(&iter, host->pools->watches);
         while (g_hash_table_iter_next(&iter, NULL, &value)) {
             ((Pool *)value)->is_stale = true;
-            watch_tell_soon(value);
+            pool_watch_tell_soon(value);
         }
         return;
     }
@@ -130,13 +130,13 @@ static void watch_take(Host *host, const struct inotify_event *event)
         pool->watch = -1;
         pool->has_lost_watch = true;
         pool->is_stale = true;
-        watch_tell_soon(pool);
+        pool_watch_tell_soon(pool);
         return;
     }
     if (event->len == 0 || g_str_has_prefix(event->name, TEMP_PREFIX))
         return;
     if (!(event->mask & IN_ATTRIB)) /* who owns a file changes with each start of a machine */
-        watch_tell_soon(pool);
+        pool_watch_tell_soon(pool);
     if (!pool->changed)
         pool->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     if (g_hash_table_size(pool->changed) < CHANGED_MAX)

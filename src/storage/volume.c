@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "base/worker.h"
 #include "storage/image_make.h"
+#include "storage/image_users.h"
+#include "storage/path_look.h"
 #include "storage/pool_backend.h"
 #include "wire/wire_enums.h"
 
@@ -45,6 +47,7 @@ void volume_unref(Volume *volume)
         return;
     volume_def_free(volume->def);
     g_clear_pointer(&volume->retired, g_ptr_array_unref);
+    g_free(volume->temp_path);
     g_free(volume->pool_name);
     g_free(volume->name);
     g_free(volume);
@@ -151,20 +154,13 @@ static bool volume_require(const Volume *volume, Error **err)
     return volume->pool || volume_missing("name", volume->name, err);
 }
 
-static Volume *pool_get_volume(const Pool *pool, const char *name)
-{
-    Volume *volume = pool->volumes ? g_hash_table_lookup(pool->volumes, name) : NULL;
-
-    return volume && !volume->is_being_made ? volume : NULL;
-}
-
 Volume *volume_find_by_name(Object *object, const char *name, Error **err)
 {
     Pool *pool = (Pool *)object;
 
     if (!pool_freshen(pool, name, err))
         return NULL;
-    Volume *volume = pool_get_volume(pool, name);
+    Volume *volume = g_hash_table_lookup(pool->volumes, name);
     if (!volume) {
         volume_missing("name", name, err);
         return NULL;
@@ -202,26 +198,6 @@ AWAITS static Volume *find_by_clean_path(Host *host, const char *path)
     return volume && !volume->is_being_made ? volume_ref(volume) : NULL;
 }
 
-typedef struct ResolveJob {
-    char *path, *real;
-} ResolveJob;
-
-static void resolve_job_free(void *data)
-{
-    ResolveJob *job = data;
-
-    g_free(job->path);
-    free(job->real);
-    g_free(job);
-}
-
-static void resolve_job_run(void *data)
-{
-    ResolveJob *job = data;
-
-    job->real = realpath(job->path, NULL);
-}
-
 Volume *volume_find_by_path(Host *host, const char *path, Error **err)
 {
     if (*path == '/') {
@@ -229,14 +205,10 @@ Volume *volume_find_by_path(Host *host, const char *path, Error **err)
         Volume *volume = find_by_clean_path(host, clean);
         if (volume)
             return volume;
-        ResolveJob *job = g_new0(ResolveJob, 1);
-        job->path = g_strdup(clean);
-        if (worker_run(worker_lane_for_path(clean), resolve_job_run, job, resolve_job_free,
-                       RESOLVE_DEADLINE_MS, NULL)) {
-            if (job->real && strcmp(job->real, clean) != 0)
-                volume = find_by_clean_path(host, job->real);
-            resolve_job_free(job);
-        }
+        g_auto(PathLook) look = { 0 };
+        if (path_look(NULL, clean, RESOLVE_DEADLINE_MS, &look, NULL) && look.real &&
+            strcmp(look.real, clean) != 0)
+            volume = find_by_clean_path(host, look.real);
         if (volume)
             return volume;
     }
@@ -308,7 +280,25 @@ bool volume_get_info(Volume *volume, unsigned flags, const char *function, int *
     *ret_capacity = volume->def->capacity.value;
     *ret_allocation =
         flags & VIR_STORAGE_VOL_GET_PHYSICAL ? volume->def->physical.value : volume->def->allocation.value;
+    if (volume->is_being_made) { /* people watch it grow */
+        g_auto(PathLook) look = { 0 };
+        const bool is_seen = volume->temp_path &&
+                             path_look(NULL, volume->temp_path, RESOLVE_DEADLINE_MS, &look, NULL) &&
+                             look.real;
+        *ret_allocation = is_seen ? (uint64_t)look.st.st_blocks * 512 : 0;
+    }
     return true;
+}
+
+VolumeFacts volume_facts(const Volume *volume)
+{
+    const VolumeDef *def = volume->def;
+    const VolumeTimes *times = def->target.times;
+
+    return (VolumeFacts){ .format = def->target.format ? def->target.format : "",
+                          .capacity_bytes = def->capacity.value,
+                          .allocation_bytes = def->allocation.value,
+                          .modified_s = times && times->mtime ? g_ascii_strtoll(times->mtime, NULL, 10) : 0 };
 }
 
 bool volume_get_xml(Volume *volume, char **ret_xml, Error **err)
@@ -321,48 +311,29 @@ bool volume_get_xml(Volume *volume, char **ret_xml, Error **err)
 
 /* ---- who needs it ---- */
 
-static char *join_names(const GPtrArray *names)
-{
-    GString *text = g_string_new(NULL);
-
-    for (guint i = 0; i < names->len; i++)
-        g_string_append_printf(text, "%s'%s'", i ? ", " : "", (const char *)g_ptr_array_index(names, i));
-    return g_string_free(text, FALSE);
-}
-
 bool volume_require_unused(const Volume *volume, const char *what, Error **err)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    Host *host = volume->pool->host;
-
-    if (host->pools->list_users)
-        host->pools->list_users(host, volume_path(volume), true, names);
-    if (names->len == 0)
+    if (!volume_require(volume, err))
+        return false;
+    g_autoptr(GPtrArray) users = image_list_users(volume->pool->host, volume_path(volume), true, NULL);
+    if (users->len == 0)
         return true;
-    g_autofree char *text = join_names(names);
-    error_set(err, ERROR_INVALID_STATE, "cannot %s volume '%s': it is used by running machine %s", what,
-              volume->name, text);
+    g_autofree char *text = image_users_describe(users);
+    error_set(err, ERROR_INVALID_STATE, "cannot %s volume '%s': it is used by %s", what, volume->name, text);
     return error_hint(err, "stop the machine, or take the disk out of it");
 }
 
-/* Refuses to remove what others are based on. */
-static bool volume_require_no_overlay(const Volume *volume, Error **err)
+/* Refuses to remove what anybody needs, now or later. */
+AWAITS static bool volume_require_unneeded(const Volume *volume, Error **err)
 {
-    GHashTableIter iter;
-    gpointer value = NULL;
-
-    g_hash_table_iter_init(&iter, volume->pool->host->pools->by_path);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const Volume *other = value;
-        if (other != volume && other->def->backing &&
-            g_strcmp0(other->def->backing->path, volume->def->target.path) == 0) {
-            error_set(err, ERROR_INVALID_STATE,
-                      "cannot delete volume '%s': volume '%s' of pool '%s' is based on it", volume->name,
-                      other->name, other->pool_name);
-            return error_hint(err, "delete that one first, or copy the data into it ('lodge image rebase')");
-        }
-    }
-    return true;
+    if (!volume_require(volume, err))
+        return false;
+    g_autoptr(GPtrArray) users = image_list_users(volume->pool->host, volume_path(volume), false, NULL);
+    if (users->len == 0)
+        return true;
+    g_autofree char *text = image_users_describe(users);
+    error_set(err, ERROR_INVALID_STATE, "cannot delete volume '%s': it is needed by %s", volume->name, text);
+    return error_hint(err, "--force deletes it all the same, unless a machine runs on it");
 }
 
 bool volume_require_free(const Volume *volume, Error **err)
@@ -458,6 +429,7 @@ AWAITS static bool volume_make(Pool *pool, Volume *volume, Volume *from, unsigne
     /* It is there: nobody can take that back now. */
     fiber_shield_begin();
     volume->is_being_made = false;
+    g_clear_pointer(&volume->temp_path, g_free);
     volume->is_as_asked = true;
     volume_index_add(volume);
     g_autoptr(Error) why = NULL;
@@ -487,12 +459,12 @@ Volume *volume_create(Object *object, const char *xml, Volume *from, unsigned fl
         !pool_freshen(pool, def->name, err) || !volume_take_name(pool, def, from != NULL, err))
         return NULL;
     if (!pool->backend->make_volume || !pool->backend->plan_volume) {
-        error_set(err, ERROR_NOT_SUPPORTED, "storage pool does not support %svolume creation",
-                  from ? "" : "");
+        error_set(err, ERROR_NOT_SUPPORTED, "storage pool does not support volume creation");
         return NULL;
     }
     if (from) {
-        if (!volume_look(from, err) || !volume_require(from, err))
+        if (!volume_look(from, err) || !volume_require(from, err) ||
+            (from->pool != pool && !volume_require_local(from, "copying", err)))
             return NULL;
         if (from->is_being_made) {
             error_set(err, ERROR_INVALID_STATE, "volume '%s' is still being allocated.", from->name);
@@ -522,7 +494,8 @@ Volume *volume_create(Object *object, const char *xml, Volume *from, unsigned fl
 
 /* ---- changing ---- */
 
-bool volume_delete(Volume *volume, unsigned flags, const char *function, const Caller *caller, Error **err)
+bool volume_delete(Volume *volume, unsigned flags, VolumeNeed need, const char *function,
+                   const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
 
@@ -535,9 +508,9 @@ bool volume_delete(Volume *volume, unsigned flags, const char *function, const C
     if (!pool_job_begin(pool, caller, &job, err) || !object_require_active(object, err) ||
         !volume_require_free(volume, err))
         return false;
-    pools_read_all(pool->host);
-    if (!volume_require_free(volume, err) || !volume_require_unused(volume, "delete", err) ||
-        !volume_require_no_overlay(volume, err))
+    if (!(need == VOLUME_UNNEEDED ? volume_require_unneeded(volume, err)
+                                  : volume_require_unused(volume, "delete", err)) ||
+        !object_require_active(object, err) || !volume_require_free(volume, err))
         return false;
     if (!pool->backend->remove_volume)
         return error_set(err, ERROR_NOT_SUPPORTED, "storage pool does not support vol deletion");
@@ -579,10 +552,11 @@ bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, cons
                      VIR_STORAGE_VOL_RESIZE_ALLOCATE | VIR_STORAGE_VOL_RESIZE_DELTA |
                          VIR_STORAGE_VOL_RESIZE_SHRINK,
                      function, err) ||
-        !volume_look(volume, err) || !volume_require_free(volume, err) ||
-        !volume_require_unused(volume, "resize", err))
+        !volume_look(volume, err) || !volume_require_unused(volume, "resize", err) ||
+        !volume_require_free(volume, err))
         return false;
     Pool *pool = volume->pool;
+    g_autoptr(Object) reference G_GNUC_UNUSED = volume_pool(volume); /* it may be undefined meanwhile */
     const uint64_t current = volume->def->capacity.value;
     if (!volume_new_capacity(current, capacity_bytes, flags, &capacity, err))
         return false;
@@ -601,11 +575,18 @@ bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags, cons
     volume_use_begin(volume, &use);
     if (!pool->backend->resize_volume(pool, volume, capacity, flags, err))
         return false;
-    volume_use_end(&use);
+    volume_use_release(&use); /* it keeps the pool's memory until the end */
     pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' resized by %s", volume->name, volume->pool_name,
              caller_describe(caller));
     return volume_look(volume, err);
+}
+
+bool volume_require_local(const Volume *volume, const char *what, Error **err)
+{
+    if (volume->def->type != VOLUME_NETWORK && volume->def->type != VOLUME_NETDIR)
+        return true;
+    return error_set(err, ERROR_NOT_SUPPORTED, "storage pool doesn't support volume %s", what);
 }
 
 bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **err)
@@ -614,16 +595,18 @@ bool volume_wipe(Volume *volume, int algorithm, const Caller *caller, Error **er
 
     if (algorithm < 0 || algorithm >= VIR_STORAGE_VOL_WIPE_ALG_TRIM + 1)
         return error_set(err, ERROR_INVALID_ARGUMENT, "wiping algorithm %d not supported", algorithm);
-    if (!volume_look(volume, err) || !volume_require_free(volume, err) ||
-        !volume_require_unused(volume, "wipe", err))
+    if (!volume_look(volume, err) || !volume_require_unused(volume, "wipe", err) ||
+        !volume_require_free(volume, err))
         return false;
     Pool *pool = volume->pool;
+    if (!pool->backend->wipe_volume && !volume_require_local(volume, "wiping", err))
+        return false;
     volume_use_begin(volume, &use);
     const bool ok = pool->backend->wipe_volume ? pool->backend->wipe_volume(pool, volume, algorithm, err)
                                                : image_wipe(volume_path(volume), algorithm, err);
     if (!ok)
         return false;
-    volume_use_end(&use);
+    volume_use_release(&use); /* it keeps the pool's memory until the end */
     pool_note_change(pool, volume->name);
     log_info("volume '%s' of pool '%s' wiped by %s", volume->name, volume->pool_name,
              caller_describe(caller));
@@ -675,7 +658,11 @@ bool volume_resolve_source(Host *host, StorageSource *io_source, Error **err)
                          "storage pool '%s' containing volume '%s' is not active", pool->name,
                          io_source->path);
     g_autoptr(Volume) volume = volume_find_by_name(pool, io_source->path, err);
-    if (!volume || !source_from_volume(volume, io_source, err))
+    if (!volume)
+        return false;
+    if (volume->is_being_made)
+        return error_set(err, ERROR_INVALID_STATE, "volume '%s' is still being allocated.", volume->name);
+    if (!source_from_volume(volume, io_source, err))
         return false;
     /* A guest writes what it likes into a raw volume: its format is the document's, or none. */
     if (io_source->format == STORAGE_FORMAT_ABSENT)

@@ -2,7 +2,8 @@
  *
  * Counted; a volume whose pool was stopped or that was removed is *gone*: whatever is asked of it fails with
  * ERROR_NO_STORAGE_VOL. All calls look at what is there now: a file that appeared is found, one that vanished
- * is not. A volume that is being made is listed when it is complete; its name is taken before. */
+ * is not. A volume that is being made is listed when it is complete; by its name it is found before, so that
+ * clients can watch it grow, and nothing can be done with it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -35,14 +36,23 @@ AWAITS MUST_CHECK bool volume_list(Object *pool, GPtrArray **ret_volumes, Error 
 /* @flags: virStorageVolInfoFlags. Sizes in bytes, those of now. */
 AWAITS MUST_CHECK bool volume_get_info(Volume *volume, unsigned flags, const char *function, int *ret_type,
                                        uint64_t *ret_capacity, uint64_t *ret_allocation, Error **err);
+/* What is known of it, without a look. */
+typedef struct VolumeFacts {
+    const char *format; /* borrowed; "" if it has none */
+    uint64_t capacity_bytes, allocation_bytes;
+    int64_t modified_s; /* since 1970; 0: not known */
+} VolumeFacts;
+VolumeFacts volume_facts(const Volume *volume);
 AWAITS MUST_CHECK bool volume_get_xml(Volume *volume, char **ret_xml, Error **err);
 
 /* @flags: virStorageVolCreateFlags. @from (NULL: none): its content is copied. A volume is there as asked or
  * not at all, also when the daemon dies meanwhile. */
 AWAITS MUST_CHECK Volume *volume_create(Object *pool, const char *xml, Volume *from, unsigned flags,
                                         const char *function, const Caller *caller, Error **err);
-/* @flags: virStorageVolDeleteFlags. ERROR_BUSY, naming who needs it */
-AWAITS MUST_CHECK bool volume_delete(Volume *volume, unsigned flags, const char *function,
+/* @flags: virStorageVolDeleteFlags. ERROR_INVALID_STATE, naming the running machines that use it, or all who
+ * need it (VOLUME_UNNEEDED) */
+typedef enum VolumeNeed { VOLUME_UNUSED, VOLUME_UNNEEDED } VolumeNeed;
+AWAITS MUST_CHECK bool volume_delete(Volume *volume, unsigned flags, VolumeNeed need, const char *function,
                                      const Caller *caller, Error **err);
 /* @flags: virStorageVolResizeFlags */
 AWAITS MUST_CHECK bool volume_resize(Volume *volume, uint64_t capacity_bytes, unsigned flags,

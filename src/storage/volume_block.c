@@ -16,7 +16,8 @@
 
 #include "base/worker.h"
 #include "storage/image_make.h"
-#include "storage/run.h"
+#include "storage/path_look.h"
+#include "storage/tool.h"
 #include "storage/volume_probe.h"
 #include "wire/wire_enums.h"
 
@@ -34,7 +35,15 @@ static WorkerLane *block_lane(const Pool *pool)
     return worker_lane_named(name);
 }
 
-/* Runs a job on the pool's devices; a deadline that passed names the pool. */
+/* A deadline that passed names the pool. @why: taken over. */
+static bool block_blame(const char *pool, Error *why, Error **err)
+{
+    if (error_code(why) == ERROR_TIMEOUT || error_code(why) == ERROR_BUSY)
+        (void)error_prefix(&why, "the devices of storage pool '%s' do not answer", pool);
+    return error_propagate(err, why);
+}
+
+/* Runs a job on the pool's devices. */
 AWAITS static bool block_run(const Pool *pool, void (*func)(void *), void *job, void (*job_free)(void *),
                              Error **err)
 {
@@ -43,9 +52,7 @@ AWAITS static bool block_run(const Pool *pool, void (*func)(void *), void *job, 
 
     if (worker_run(block_lane(pool), func, job, job_free, POOL_DEADLINE_MS, &failure))
         return true;
-    if (error_code(failure) == ERROR_TIMEOUT || error_code(failure) == ERROR_BUSY)
-        (void)error_prefix(&failure, "the devices of storage pool '%s' do not answer", name);
-    return error_propagate(err, g_steal_pointer(&failure));
+    return block_blame(name, g_steal_pointer(&failure), err);
 }
 
 /* ---- looking ---- */
@@ -275,48 +282,20 @@ bool block_look_at_volume(Pool *pool, Volume *volume, Error **err)
 
 /* ---- which device ---- */
 
-typedef struct ResolveJob {
-    char *path, *real;
-    int error;
-} ResolveJob;
-
-static void resolve_job_free(void *data)
+bool block_resolve(const Pool *pool, const char *path_now, char **ret_real, Error **err)
 {
-    ResolveJob *job = data;
+    g_autofree char *path = g_strdup(path_now), *name = g_strdup(pool->name);
+    g_auto(PathLook) look = { 0 };
+    g_autoptr(Error) why = NULL;
 
-    g_free(job->path);
-    free(job->real);
-    g_free(job);
-}
-
-static void resolve_job_run(void *data)
-{
-    ResolveJob *job = data;
-    struct stat st;
-
-    job->real = realpath(job->path, NULL);
-    if (!job->real || stat(job->real, &st) < 0)
-        job->error = errno;
-    else if (!S_ISBLK(st.st_mode))
-        job->error = ENOTBLK;
-}
-
-bool block_resolve(const Pool *pool, const char *path, char **ret_real, Error **err)
-{
-    ResolveJob *job = g_new0(ResolveJob, 1);
-
-    job->path = g_strdup(path);
-    if (!block_run(pool, resolve_job_run, job, resolve_job_free, err))
-        return false;
-    const int error = job->error;
-    if (error == ENOTBLK)
-        error_set(err, ERROR_INVALID_ARGUMENT, "device path '%s' is not a block device", job->path);
-    else if (error)
-        error_set(err, ERROR_INVALID_ARGUMENT, "device path '%s' doesn't exist", job->path);
-    else
-        *ret_real = g_strdup(job->real);
-    resolve_job_free(job);
-    return !error;
+    if (!path_look(block_lane(pool), path, POOL_DEADLINE_MS, &look, &why))
+        return block_blame(name, g_steal_pointer(&why), err);
+    if (!look.real)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "device path '%s' doesn't exist", path);
+    if (!S_ISBLK(look.st.st_mode))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "device path '%s' is not a block device", path);
+    *ret_real = g_strdup(look.real);
+    return true;
 }
 
 bool block_await(const Pool *pool, const char *device, Error **err)
@@ -544,11 +523,9 @@ AWAITS static bool probe(const char *path, bool table_only, char **ret_what, Err
     char *what = NULL;
     int status = 0;
 
-    if (!storage_run_with(&(StorageRun){ .argv = argv,
-                                         .package = "util-linux",
-                                         .timeout_ms = POOL_DEADLINE_MS,
-                                         .any_status = true },
-                          &status, &out, err))
+    g_auto(Tool) tool = tool_of(argv, "util-linux", POOL_DEADLINE_MS);
+    tool.max_status = TOOL_ANY_STATUS;
+    if (!tool_run_status(&tool, &status, &out, err))
         return false;
     if (status != 0 && status != 2) /* 2: nothing that it knows */
         return error_set(err, ERROR_PROBE_FAILED,

@@ -127,23 +127,27 @@ static void target_fill_encryption(VolumeTarget *target, const ImageEncryption *
         encryption->kind == IMAGE_AES ? VOLUME_ENCRYPTION_QCOW : VOLUME_ENCRYPTION_LUKS;
 }
 
-/* @above: the file whose header says so. Only what lies beside it is looked at: any other place may be one
- * that never answers. */
-static void volume_fill_backing(VolumeDef *def, const ImageInfo *info)
+/* The file that a header calls @name; what is no file keeps that name. Owned. */
+static char *path_below(const VolumeDef *def, const char *name)
 {
     StorageSource above = { .type = STORAGE_FILE, .path = def->target.path };
     g_autoptr(StorageSource) source = NULL;
     g_autofree char *said = NULL;
+
+    if (!source_from_name(name, &above, &source, &said, NULL) || source->type != STORAGE_FILE)
+        return g_strdup(name);
+    return g_strdup(source->path);
+}
+
+/* Only what lies beside it is looked at: any other place may be one that never answers. */
+static void volume_fill_backing(VolumeDef *def, const ImageInfo *info)
+{
     struct stat st;
 
     if (!info->backing || !g_utf8_validate(info->backing, -1, NULL))
         return;
     def->backing = g_new0(VolumeTarget, 1);
-    if (!source_from_name(info->backing, &above, &source, &said, NULL) || source->type != STORAGE_FILE) {
-        def->backing->path = g_strdup(info->backing);
-    } else {
-        def->backing->path = g_strdup(source->path);
-    }
+    def->backing->path = path_below(def, info->backing);
     def->backing->format = g_strdup(info->backing_format && g_utf8_validate(info->backing_format, -1, NULL)
                                         ? info->backing_format
                                         : "raw");
@@ -200,6 +204,8 @@ static void volume_probe_header(VolumeDef *def, int fd, const struct stat *st)
         }
     }
     volume_fill_backing(def, &info);
+    if (info.data_file)
+        def->data_path = path_below(def, info.data_file);
 }
 
 const char *volume_plain_format(const Volume *volume)

@@ -102,6 +102,8 @@ static bool volume_open(Volume *volume, int flags, uint64_t offset_bytes, int *r
     *ret_may_replace = false;
     if (backend->open_volume)
         return backend->open_volume(volume->pool, volume, flags, ret_fd, err);
+    if (!volume_require_local(volume, flags == O_RDONLY ? "download" : "upload", err))
+        return false;
     OpenJob *order = g_new0(OpenJob, 1);
     order->path = g_strdup(volume_path(volume));
     order->flags = flags;
@@ -248,8 +250,8 @@ bool volume_upload(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes,
     AUTO_FD fd = -1;
 
     if (!check_flags(flags, VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM, function, err) ||
-        !volume_look(volume, err) || !volume_require_free(volume, err) ||
-        !volume_require_unused(volume, "write to", err))
+        !volume_look(volume, err) || !volume_require_unused(volume, "write to", err) ||
+        !volume_require_free(volume, err))
         return false;
     VolumeStream *stream = volume_stream_new(volume, true, caller);
     const bool is_whole = offset_bytes == 0 && length_bytes == 0;

@@ -578,7 +578,7 @@ const WireProc *wire_proc_find(const WireProgram *program, int32_t number)
 {
     if (number < 1 || number > program->last_proc || !program->procs[number].name)
         return NULL;
-    return &program->procs[number];
+    return program->procs[number].name ? &program->procs[number] : NULL; /* numbers may have gaps */
 }
 
 const WireField *wire_field_find(WireType type, const char *name)

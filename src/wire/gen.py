@@ -382,7 +382,8 @@ def write_tables(p, enums, out):
     out.append('const WireProgram wire_programs[] = {')
     for key, program in p.programs.items():
         out.append(f'    {{ .id = WIRE_PROGRAM_{key.upper()}, .version = {program["version"]}, .name = "{key}", '
-                   f'.procs = {key}_procs, .last_proc = {max(proc["number"] for proc in program["procedures"])} }},')
+                   f'.procs = {key}_procs, '
+                   f'.last_proc = {max(proc["number"] for proc in program["procedures"])} }},')
     out.append('    {0},\n};')
 
 

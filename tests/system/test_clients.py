@@ -289,7 +289,9 @@ def test_machines_are_made_from_discs_and_disks(host):
 
 @INSTALL
 def test_machines_are_copied_and_get_more_disks(host):
-    """rows: devices-43 offline-tools-19 offline-tools-20"""
+    """What virt-manager's dialogue does is virt-clone's code (virtinst's Cloner).
+
+    rows: devices-43 offline-tools-19 offline-tools-20 offline-tools-21"""
     needs_pools(host)
     images = host.path("var/lib/libvirt/images")
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", images / "thin.qcow2", "1G"], check=True)

@@ -514,7 +514,6 @@ def test_unix_socket_to_connect_to(host):
 LOSSES = (
     ("disk", "<backenddomain name='x'/>", "/domain/devices/disk[1]/backenddomain"),
     ("interface", "<link state='down'/>", "/domain/devices/interface[1]/link/@state"),
-    ("interface", "<filterref filter='clean-traffic'/>", "/domain/devices/interface[1]/filterref/@filter"),
     ("interface", "<bandwidth><outbound average='1000'/></bandwidth>",
      "/domain/devices/interface[1]/bandwidth/outbound"),
     ("domain", "<memtune><hard_limit unit='KiB'>65536</hard_limit></memtune>", "/domain/memtune"),

@@ -4,9 +4,11 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
 import os
+import subprocess
 
 from lodgetest.host import *
 from lodgetest.runner import mark
+from test_disks import file_disk
 
 MIB = 1 << 20
 
@@ -123,3 +125,84 @@ def test_volumes_are_moved_with_lodge(host):
              "Vol c created from input vol b")
     contains(lodge(host, "vol-download", "none", str(host.root / "no"), "--pool", "p", code=1), "none")
     check(not (host.root / "no").exists(), "nothing is left of it")
+
+
+@mark(only="lodged", reason="lodge's own")
+def test_encrypted_images(host):
+    """They are opened and made with a secret, named by UUID or by the volume."""
+    secrets = []
+    for number, value in enumerate(("old passphrase", "new passphrase")):
+        secret = host.conn.secretDefineXML(f"<secret><usage type='volume'><volume>/v{number}</volume></usage></secret>")
+        secret.setValue(value.encode())
+        secrets.append(secret.UUIDString())
+    d = host.root / "images"
+    d.mkdir()
+    plain, luks, qcow2, other = (str(d / name) for name in ("plain", "x.luks", "x.qcow2", "other.qcow2"))
+    with open(plain, "wb") as file:
+        file.write(b"content" * 1000)
+        file.truncate(4 * MIB)
+    lodge(host, "image", "convert", plain, luks, "-O", "luks", "--other-secret", secrets[0], "--options", "iter-time=10")
+    lodge(host, "image", "convert", luks, qcow2, "-O", "qcow2", "--secret", secrets[0], "--other-secret", secrets[1],
+          "--options", "encrypt.iter-time=10")
+    check(b"contentcontent" not in (d / "x.luks").read_bytes() + (d / "x.qcow2").read_bytes(), "it is not encrypted")
+    for image, secret in ((luks, secrets[0]), (qcow2, secrets[1])):
+        contains(lodge(host, "image", "compare", image, plain, "--secret", secret), "identical")
+        contains(lodge(host, "image", "info", image), "luks", "aes-xts-plain64", "512 bits", "1 key slots used")
+        equal(info(host, image)[0]["luks"]["keyslots"], 1)
+        lodge(host, "image", "check", image, "--secret", secret, code=0 if image == qcow2 else 1)
+        contains(lodge(host, "image", "compare", image, plain, "--secret", secrets[image == luks], code=1), "Invalid password")
+        contains(lodge(host, "image", "compare", image, plain, code=1), "key")
+    lodge(host, "image", "resize", qcow2, "8M", "--secret", secrets[1])
+    equal(info(host, qcow2)[0]["virtual_bytes"], 8 * MIB)
+    lodge(host, "image", "create", other, "2M", "--format", "qcow2", "--secret", secrets[0], "--options", "encrypt.iter-time=10")
+    contains(lodge(host, "image", "map", other, "--secret", secrets[0]), "Start")
+    lodge(host, "image", "dd", luks, str(d / "part"), "--secret", secrets[0], "--bs", "7", "--count", "1")
+    equal((d / "part").read_bytes()[:7], b"content")
+    contains(lodge(host, "image", "check", qcow2, "--secret", "nonsense", code=1), "nonsense")
+    check("passphrase" not in host.daemon.log.read_text(errors="replace"), "a passphrase is in the log")
+    pool, path = make_pool(host)
+    encryption = f"<encryption format='luks'><secret type='passphrase' uuid='{secrets[0]}'/></encryption>"
+    pool.createXML(f"<volume><name>v</name><capacity>{MIB}</capacity><target><format type='raw'/>{encryption}</target></volume>")
+    lodge(host, "image", "convert", "p/v", str(d / "opened"), "-O", "raw")
+    equal((d / "opened").stat().st_size, MIB)
+
+
+def make_overlay(path, base):
+    """An image that does not say which format its base has, as older programs make it."""
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-b", base, "-F", "qcow2", path, "1M"], check=True)
+    path.write_bytes(path.read_bytes().replace(b"\xe2\x79\x2a\xca", b"\x12\x34\x56\x78", 1))  # the header extension
+
+
+@mark(only="lodged", reason="lodge's own")
+def test_chains_without_formats_are_mended(host):
+    """The error says how, and `lodge image fix` does it; what Lodge makes has them."""
+    d = host.root / "images"
+    d.mkdir()
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", d / "base", "1M"], check=True)
+    make_overlay(d / "mid", "base")
+    make_overlay(d / "top", str(d / "mid"))
+    top = str(d / "top")
+    dom = host.define(host.guests.empty("m", devices=file_disk(top)))
+    error = raises(libvirt.VIR_ERR_OPERATION_INVALID, dom.create, text="was not specified in the image metadata")
+    hint = host.lodge("start", "m").err
+    contains(hint, f"lodge image fix {top}", f"qemu-img rebase -f qcow2 -u -b '{d}/mid' -F qcow2 '{top}'")
+    contains(lodge(host, "image", "fix", top), f"'{top}': its base '{d}/mid' has the format qcow2",
+             f"'{d}/mid': its base 'base' has the format qcow2")
+    equal([i["backing_format"] for i in info(host, top)], ["qcow2", "qcow2", None])
+    contains(lodge(host, "image", "fix", top), "nothing is missing")
+    dom.create()
+    dom.destroy()
+    contains(lodge(host, "image", "create", str(d / "new"), "--format", "qcow2", "--backing", top), "created")
+    lodge(host, "image", "convert", top, str(d / "copy"), "-O", "qcow2", "--backing", str(d / "mid"))
+    lodge(host, "image", "rebase", str(d / "new"), "--base", str(d / "mid"), "--unsafe")
+    pool, path = make_pool(host)
+    for form in ("qcow2", "raw"):
+        pool.createXML(f"<volume><name>b{form}</name><capacity>{MIB}</capacity><target><format type='{form}'/></target></volume>")
+        pool.createXML(f"<volume><name>o{form}</name><capacity>{MIB}</capacity><target><format type='qcow2'/></target>"
+                       f"<backingStore><path>{path}/b{form}</path><format type='{form}'/></backingStore></volume>")
+        equal(info(host, f"p/o{form}")[0]["backing_format"], form)
+    for name in ("new", "copy"):
+        equal(info(host, str(d / name))[0]["backing_format"], "qcow2")
+    make_overlay(d / "over", "top")
+    lodge(host, "image", "fix", str(d / "over"))  # nothing below it is written to
+    equal(info(host, str(d / "over"))[0]["backing_format"], "qcow2")

@@ -111,7 +111,7 @@ def test_isolation_and_rate(host):
     first, second = interfaces(dom)
     contains(first, "<port isolated='yes'/>")
     check(links()["vnet0"]["linkinfo"]["info_slave_data"]["isolated"], "the port is isolated")
-    contains(run(["tc", "qdisc", "show", "dev", "vnet1"]).out, "tbf", "rate 1Mbit")
+    contains(run(["tc", "class", "show", "dev", "vnet1"]).out, "htb", "rate 1Mbit")
     equal(len(network.listAllPorts()), 2)
 
 

@@ -210,9 +210,6 @@ def test_nothing_is_half_made(host):
     refused(document(), libvirt.VIR_ERR_INTERNAL_ERROR, "already in use by interface taken0")
     run(["ip", "link", "del", "taken0"])
     refused(document(more="<domain name='a&#10;b'/>"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "control character")
-    if not host.is_reference:
-        refused(document(more="<bandwidth><inbound average='1'/></bandwidth>"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
-                "/network/bandwidth")
     first = host.conn.networkDefineXML(document())
     raises(libvirt.VIR_ERR_INTERNAL_ERROR, host.conn.networkDefineXML, document("other"),
            text="bridge name 'virbr60' already in use")

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 from lodgetest.host import *
+from lodgetest.runner import mark
 
 
 @contextlib.contextmanager
@@ -197,3 +198,127 @@ def test_a_copy_that_was_cut_off_is_removed(host):
         check(f"{name}p1" not in host.ok("vol-list", "d"), "half a copy is listed")
         contains(host.ok("vol-list", "d"), f"{name}p2")
         equal(partitions(device), [f"{name}p2"])
+
+
+@mark(only="lodged", reason="the reference has these back ends in packages of their own")
+def test_a_pool_whose_programs_are_missing_names_their_package(host):
+    for program in ("mount.glusterfs", "zpool"):
+        if shutil.which(program, path=os.environ["PATH"] + ":/sbin:/usr/sbin"):
+            raise Skip(f"there is {program}")
+    host.ok("pool-define-as", "gl", "gluster", "--source-host", "192.0.2.1", "--source-name", "vol")
+    contains(host.refused("pool-start", "gl", says="Cannot find 'mount.glusterfs'"), "glusterfs-client")
+    host.ok("pool-define-as", "zf", "zfs", "--source-name", "tank", "--source-dev", "/dev/none")
+    contains(host.refused("pool-start", "zf", says="Cannot find 'zpool'"), "zfsutils-linux")
+    host.refused("pool-build", "zf", says="Cannot find 'zpool'")
+    host.refused("pool-define-as", "bad", "gluster", "--source-host", "192.0.2.1", "--source-name", "vol", "--source-path", "/../x", says="leads out")
+    for kind in ("sheepdog", "vstorage"):
+        host.refused("pool-define-as", "no", kind, "--source-host", "192.0.2.1", "--source-name", "x", "--target", "/tmp/x", says=f"({kind})")
+
+
+@contextlib.contextmanager
+def iscsi_target(host, iqn, image):
+    """A target in this process's network, by tgtd."""
+    need("tgtd", "tgtadm", "iscsi-ls", "qemu-io")
+    os.makedirs("/var/run/tgtd", exist_ok=True)
+    server = subprocess.Popen(["tgtd", "-f", "-C", "77", "--iscsi", "portal=127.0.0.1:3260"], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+
+    def admin(*words):
+        return subprocess.run(["tgtadm", "-C", "77", "--lld", "iscsi", *words], capture_output=True, text=True, check=False)
+
+    try:
+        wait_until(lambda: admin("--op", "show", "--mode", "sys").returncode == 0, "the target's server answers")
+        for words in (["--op", "new", "--mode", "target", "--tid", "1", "-T", iqn],
+                      ["--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "-b", str(image)],
+                      ["--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL"]):
+            done = admin(*words)
+            check(done.returncode == 0, f"{words}: {done.stderr}")
+        yield
+    finally:
+        server.kill()
+        server.wait()
+
+
+@mark(only="lodged", reason="it needs libiscsi's driver")
+def test_a_disk_of_libiscsi_is_wiped(host):
+    image = host.path("lun.img")
+    image.write_bytes(b"secret" * (1 << 20))
+    iqn = "iqn.2026-11.org.example:disk"
+    with iscsi_target(host, iqn, image):
+        host.conn.storagePoolDefineXML(
+            f"<pool type='iscsi-direct'><name>d</name><source><host name='127.0.0.1'/><device path='{iqn}'/>"
+            "<initiator><iqn name='iqn.2026-11.org.example:us'/></initiator></source></pool>").create()
+        pool = host.conn.storagePoolLookupByName("d")
+        volume = pool.storageVolLookupByName("unit:0:0:1")
+        equal(volume.info()[1], 6 << 20)
+        raises(libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, volume.wipePattern, libvirt.VIR_STORAGE_VOL_WIPE_ALG_NNSA)
+        volume.wipe()
+        check(not any(image.read_bytes()), "something is left")
+    error = raises(libvirt.VIR_ERR_INTERNAL_ERROR, volume.wipe)
+    contains(error, "Child process (/usr/bin/qemu-io", "unexpected exit status 1")
+
+
+def test_kinds_of_volumes(host):
+    """Files, folders, partitions and disks of a server, each with its type. rows: volume-01"""
+    need("parted")
+    folder = host.path("files")
+    (folder / "sub").mkdir(parents=True)
+    (folder / "f").write_bytes(b"x")
+    host.ok("pool-create-as", "p", "dir", "--target", str(folder))
+    for name, kind in (("f", "file"), ("sub", "dir")):
+        contains(host.ok("vol-info", name, "p"), f"Type:           {kind}\n")
+    with loop_device(host) as device:
+        host.ok("pool-define-as", "d", "disk", "--source-dev", device, "--source-format", "gpt", "--target", "/dev")
+        host.ok("pool-build", "d", "--overwrite")
+        host.ok("pool-start", "d")
+        name = os.path.basename(device) + "p1"
+        host.ok("vol-create-as", "d", name, "8M")
+        contains(host.ok("vol-info", name, "d"), "Type:           block\n")
+        host.ok("pool-destroy", "d")
+    if host.is_reference:
+        return
+    image = host.path("lun.img")
+    image.write_bytes(bytes(1 << 20))
+    iqn = "iqn.2026-11.org.example:kinds"
+    with iscsi_target(host, iqn, image):
+        host.ok("pool-create", host.write_xml(
+            f"<pool type='iscsi-direct'><name>n</name><source><host name='127.0.0.1'/><device path='{iqn}'/>"
+            "<initiator><iqn name='iqn.2026-11.org.example:us'/></initiator></source></pool>"))
+        contains(host.ok("vol-info", "unit:0:0:1", "n"), "Type:           network\n")
+        host.ok("pool-destroy", "n")
+
+
+def test_a_mount_comes_back_with_the_host(host):
+    """Only if the pool is marked; what is on the device stays through stop, delete and undefine (S17)."""
+    target = host.path("vm_images")
+    with loop_device(host) as device:
+        subprocess.run(["mkfs.ext4", "-q", device], check=True)
+        host.ok("pool-define-as", "vm_images_fs", "fs", "--source-dev", device, "--target", str(target))
+        host.refused("pool-start", "vm_images_fs", says="unexpected exit status 32")
+        host.ok("pool-build", "vm_images_fs")
+        equal(target.stat().st_mode & 0o7777, 0o711)
+        host.ok("pool-start", "vm_images_fs")
+        (target / "kept").write_text("content")
+        if not host.is_reference:
+            for marked in (False, True):
+                if marked:
+                    host.ok("pool-autostart", "vm_images_fs")
+                host.stop_daemon()
+                subprocess.run(["umount", str(target)], check=True)
+                host.start_daemon()
+                host.reboot()
+                if marked:
+                    wait_until(lambda: "active" in host.ok("pool-list").split(), "it is started", timeout=20)
+                equal(is_mounted(target), marked)
+                if not marked:
+                    contains(host.ok("pool-list", "--all"), "inactive")
+                    host.ok("pool-start", "vm_images_fs")
+        host.ok("pool-destroy", "vm_images_fs")
+        check(not is_mounted(target), "it is mounted")
+        host.ok("pool-delete", "vm_images_fs")
+        host.ok("pool-undefine", "vm_images_fs")
+        look = host.path("look")
+        look.mkdir()
+        subprocess.run(["mount", device, str(look)], check=True)
+        equal((look / "kept").read_text(), "content")
+        subprocess.run(["umount", str(look)], check=True)

@@ -80,6 +80,22 @@ def test_a_value_that_libvirt_left_is_read(host):
     equal(host.conn.secretLookupByUUIDString(UUID).value(), b"new")
 
 
+@mark(only="lodged", reason="libvirtd has one form of values")
+def test_values_can_be_left_for_libvirt(host):
+    host.conn.secretDefineXML(document()).setValue(VALUE)
+    folder = host.path(FOLDER)
+    host.stop_daemon()
+    host.daemon.settings["secrets_encrypted"] = 0
+    host.start_daemon()
+    equal((folder / f"{UUID}.base64").read_bytes(), base64.b64encode(VALUE))
+    equal((folder / f"{UUID}.base64").stat().st_mode & 0o777, 0o600)
+    check(not (folder / f"{UUID}.value").exists(), "the encrypted value stays")
+    host.conn.secretLookupByUUIDString(UUID).setValue(b"new")
+    equal((folder / f"{UUID}.base64").read_bytes(), base64.b64encode(b"new"))
+    host.crash_daemon()
+    equal(host.conn.secretLookupByUUIDString(UUID).value(), b"new")
+
+
 def test_an_ephemeral_secret_leaves_nothing_and_a_private_one_is_not_read(host):
     """rows: security-03"""
     secret = host.conn.secretDefineXML(document(attributes="ephemeral='yes'"))

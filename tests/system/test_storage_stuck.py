@@ -110,8 +110,12 @@ def test_dead_pool_is_stopped(host):
     try:
         storage.hang()
         client = host.terminal("vol-info", "v", "dead")
+        refresher = host.terminal("pool-refresh", "dead")
+        begin = time.monotonic()
         host.ok("pool-destroy", "dead", timeout=15)
+        check(time.monotonic() - begin < 2 * SLOWNESS, "stopping it waits for a refresh")
         check(client.wait(timeout=100) != 0, "a volume of a stopped pool was found")
+        check(refresher.wait(timeout=100) != 0, "a stopped pool was refreshed")
         equal(pool.isActive(), 0)
         begin = time.monotonic()
         host.refused("pool-start", "dead", says=str(storage.mount), timeout=60)

@@ -119,3 +119,48 @@ CONF
     ceph auth get-or-create client.lodge mon 'profile rbd' osd 'profile rbd'
     ceph auth get-key client.lodge >/tmp/ceph/key
 }
+
+# testbed-cifs start|stop: a share "pool" of /srv/share, for guests
+testbed-cifs() {
+    case $1 in
+    start)
+        mkdir -p /srv/share /run/samba /var/lib/samba/private /var/log/samba /var/cache/samba
+        chmod 777 /srv/share
+        printf '[global]\n map to guest = Bad User\n guest account = root\n interfaces = lo\n bind interfaces only = yes\n' \
+            >/etc/samba/smb.conf
+        printf ' load printers = no\n disable spoolss = yes\n[pool]\n path = /srv/share\n guest ok = yes\n read only = no\n' \
+            >>/etc/samba/smb.conf
+        modprobe cifs
+        smbd -D
+        for try in $(seq 100); do
+            smbstatus -b >/dev/null 2>&1 && (exec 3<>/dev/tcp/127.0.0.1/445) 2>/dev/null && break
+            sleep 0.2
+        done
+        ;;
+    stop) kill "$(cat /run/samba/smbd.pid)" ;;
+    esac
+}
+
+# testbed-gluster: a volume gv0 of one brick, with an image, a folder and a hidden file in it
+testbed-gluster() {
+    glusterd
+    mkdir -p /srv/brick
+    for try in $(seq 100); do
+        gluster --mode=script volume list >/dev/null 2>&1 && break
+        sleep 0.3
+    done
+    gluster --mode=script volume create gv0 127.0.0.1:/srv/brick force ||
+        gluster --mode=script volume create gv0 testbed:/srv/brick force
+    gluster --mode=script volume set gv0 server.allow-insecure on
+    gluster --mode=script volume start gv0
+    for try in $(seq 100); do
+        mount -t glusterfs 127.0.0.1:/gv0 /mnt 2>/dev/null && break
+        sleep 0.5
+    done
+    mkdir /mnt/folder
+    qemu-img create -q -f qcow2 /mnt/a.qcow2 8M
+    truncate -s 1M /mnt/b.img
+    truncate -s 1M /mnt/folder/deep.img
+    truncate -s 1M /mnt/.hidden
+    umount /mnt
+}

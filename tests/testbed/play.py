@@ -90,8 +90,8 @@ def blocks(text):
         if shell:
             yield "$", "\n".join(shell)
             shell = []
-        if line.startswith("= "):
-            yield "=", line[2:]
+        if line.startswith(("= ", "! ")):
+            yield line[0], line[2:]
         elif line and not line.startswith("#"):
             yield "virsh", line
 
@@ -110,6 +110,7 @@ def play(path, uri, out):
         answer = {"scenario": pathlib.Path(path).stem, "kind": kind, "command": command} | answer
         out.write(json.dumps(answer) + "\n")
         out.flush()
+        os.fsync(out.fileno())  # the guest ends by being switched off
         print(f"{answer['seconds']:6.2f} s  {answer['code']:3}  {kind} {command.splitlines()[0]}", file=sys.stderr,
               flush=True)
 

@@ -129,7 +129,7 @@ class Host:
         for name in [name for name in links() if name.startswith(("virbr", "macvtap"))]:
             run(["ip", "link", "del", name])
         for table in our_tables():
-            run(["nft", "delete", "table", "inet", table])
+            run(["nft", "delete", "table", "bridge" if table == "lodge_filter" else "inet", table])
         runtime = self.path("run/libvirt")
         for path in sorted(runtime.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()

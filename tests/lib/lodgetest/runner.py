@@ -29,6 +29,7 @@ REQUIREMENTS = {
     "needs /dev/fuse and python3-fusepy",
     "quarantine": lambda: None if os.environ.get("LODGE_TEST_QUARANTINE") else "part of ./check memory",
     "ovmf": lambda: None if os.path.exists("/usr/share/qemu/firmware/60-edk2-x86_64.json") else "needs ovmf",
+    "slow": lambda: None if os.environ.get("LODGE_TEST_SLOW") else "part of ./check slow",
     "kvm": lambda: None if os.access("/dev/kvm", os.W_OK) else "needs /dev/kvm",
 }
 

@@ -292,7 +292,9 @@ TEST(classes_are_whole)
             check_eq(wire_fields[wire_types[proc->ret].first_field].type, class->handle);
         }
         for (const CliFact *fact = class->facts; fact && fact->label; fact++) {
-            const WireProc *proc = wire_proc_find(wire_program_find(WIRE_PROGRAM_REMOTE), fact->proc);
+            const WireProgram *program =
+                wire_program_find(fact->program ? fact->program : WIRE_PROGRAM_REMOTE);
+            const WireProc *proc = wire_proc_find(program, fact->proc);
             g_autofree char *what = g_strdup_printf("%s: %s", class->option, fact->label);
             check_case(what);
             if (fact->kind == FACT_MEMBER)

@@ -53,7 +53,7 @@ TEST(what_is_no_device_is_refused)
         const char *xml;
         ErrorCode code;
     } cases[] = {
-        { "<domain/>", ERROR_XML_INVALID },
+        { "<domain/>", ERROR_CONFIG_UNSUPPORTED },
         { "<disk", ERROR_XML_SYNTAX },
         { "<disk type='file'><source file='/b'/></disk>", ERROR_NO_TARGET },
         { "<watchdog model='nonsense'/>", ERROR_XML_INVALID },

@@ -27,6 +27,7 @@ static inline TestHost test_host_make(void)
 
 static inline void test_host_clear(TestHost *made)
 {
+    host_stop(made->host, 10000);
     host_free(made->host);
     check_remove_dir(made->dir);
 }

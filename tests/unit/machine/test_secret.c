@@ -63,6 +63,7 @@ static TestHost host_again(TestHost *made)
     g_autoptr(Error) err = NULL;
     Config *config = NULL;
 
+    host_stop(made->host, 10000);
     host_free(made->host);
     Paths *paths = paths_new_system(next.dir);
     check_ok(config_load(paths, NULL, &config, &err), err);

@@ -4,6 +4,7 @@
 #include "check.h"
 
 #include "conf/network.h"
+#include "documents.h"
 #include "wire/error_map.h"
 
 TEST(the_tables_have_no_mistakes)
@@ -73,29 +74,6 @@ TEST(documents_come_back_as_recorded)
     check(count >= 8);
 }
 
-/* One line, without blanks between elements. */
-static char *squeeze(const char *xml)
-{
-    GString *out = g_string_new(NULL);
-
-    for (const char *at = xml; *at; at++) {
-        if (*at == '\n' || (*at == ' ' && (out->len == 0 || strchr("> ", out->str[out->len - 1]))))
-            continue;
-        g_string_append_c(out, *at);
-    }
-    return g_string_free(out, FALSE);
-}
-
-/* Words about one attribute or element are the same for all documents; only their number counts. */
-static bool is_as_recorded(const char *got, const char *want, bool differs)
-{
-    const char *place = strstr(got, "(network_definition):");
-
-    if (differs || *got != 'E' || !place)
-        return (differs && *got == 'E') || strcmp(got, want) == 0;
-    return strncmp(got, want, strcspn(want, " ") + 1) == 0;
-}
-
 static char *verdict(const char *xml)
 {
     g_autoptr(Error) err = NULL;
@@ -113,24 +91,5 @@ static char *verdict(const char *xml)
 
 TEST(odd_documents_are_taken_or_refused_as_recorded)
 {
-    g_autofree char *path = g_build_filename(GOLDEN_NETWORK_DIR, "documents.txt", NULL);
-    g_autofree char *text = NULL;
-    g_autoptr(GString) differences = g_string_new(NULL);
-
-    check(g_file_get_contents(path, &text, NULL, NULL));
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    unsigned count = 0;
-    for (char **line = lines; line[0] && line[1]; line++) {
-        if (**line != '<')
-            continue;
-        const char *want = line[1] + strlen("   -> ");
-        g_autofree char *got = verdict(*line);
-        if (!is_as_recorded(got, want, line[2] && g_str_has_prefix(line[2], "   !!")))
-            g_string_append_printf(differences, "%s\n  want %s\n  got  %s\n", *line, want, got);
-        count++;
-    }
-    if (differences->len > 0)
-        fputs(differences->str, stderr); /* all of them: a failed check shows the first only */
-    check_eq(differences->len, 0);
-    check(count >= 120);
+    check_documents(GOLDEN_NETWORK_DIR "/documents.txt", "(network_definition):", verdict, 120);
 }

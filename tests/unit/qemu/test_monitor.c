@@ -71,11 +71,16 @@ static void replies_become_structs(void *arg)
           "{\"label\": \"a\", \"filename\": \"pty:/dev/pts/../../etc/passwd\"}, "
           "{\"label\": \"b\", \"filename\": \"pty:/dev/pts/\"}, "
           "{\"label\": \"c\", \"filename\": \"unix:/x\"}]" },
+        { FAKE_EXPECT, "qom-get" }, /* where the first CPU usually is */
+        { FAKE_REFUSE, "no such property" },
         { FAKE_EXPECT, "balloon" },
         { FAKE_EXPECT_ARGS, "{\"value\": 4096}" },
         { FAKE_RETURN, "{}" },
         { FAKE_EXPECT, "query-balloon" },
         { FAKE_RETURN, "{\"actual\": 8192}" },
+        { FAKE_EXPECT, "qom-get" }, /* and where it is */
+        { FAKE_EXPECT_ARGS, "{\"path\": \"/machine/x\", \"property\": \"feature-words\"}" },
+        { FAKE_RETURN, "[{\"features\": 7}]" },
         { FAKE_EXPECT, "query-block" },
         { FAKE_RETURN, "[{\"io-status\": \"nospace\", \"device\": \"\", \"locked\": false, \"removable\": "
                        "false, \"qdev\": "
@@ -112,10 +117,12 @@ static void replies_become_structs(void *arg)
     assert_int_equal(state, 3);
     assert_int_equal(reason, 5);
 
-    g_auto(MonitorWelcome) welcome = { .balloon_alias = "balloon0", .balloon_target = 4096 };
+    g_auto(MonitorWelcome)
+        welcome = { .balloon_alias = "balloon0", .balloon_target = 4096, .has_cpuid = true };
     must(monitor_welcome(session.qmp, &welcome, T, &err), err);
     assert_int_equal(welcome.cpus->len, 2);
     assert_int_equal(welcome.balloon_bytes, 8192);
+    assert_int_equal(json_array_size(welcome.cpuid), 1);
     const MonitorCpu *first = welcome.cpus->pdata[0], *second = welcome.cpus->pdata[1];
     assert_int_equal(first->thread_id, 77);
     assert_int_equal(first->socket_id, -1);
@@ -459,10 +466,12 @@ static void the_real_thing(void *arg)
     assert_non_null(strstr(machine.events->str, " RESUME "));
     assert_non_null(strstr(machine.events->str, " STOP "));
 
-    g_auto(MonitorWelcome) welcome = { .balloon_alias = "balloon0", .balloon_period_s = 2 };
+    g_auto(MonitorWelcome)
+        welcome = { .balloon_alias = "balloon0", .balloon_period_s = 2, .has_cpuid = true };
     must(monitor_welcome(qmp, &welcome, T, &err), err);
     assert_int_equal(welcome.cpus->len, 2);
     assert_int_equal(welcome.balloon_bytes, 32 << 20);
+    assert_true(json_array_size(welcome.cpuid) > 10);
     assert_true(((MonitorCpu *)welcome.cpus->pdata[1])->socket_id >= 0);
     g_autoptr(GPtrArray) threads = NULL;
     must(monitor_query_iothreads(qmp, T, &threads, &err), err);

@@ -5,16 +5,15 @@
 #include <errno.h>
 #include <string.h>
 
-#include "storage/run.h"
+#include "storage/tool.h"
 
 TEST(a_failure_has_the_line_the_status_and_the_words)
 {
     const char *const argv[] = { "/bin/sh", "-c", "echo oops >&2; exit 3", NULL };
     g_autoptr(Error) err = NULL;
 
-    check(!storage_run_with(&(StorageRun){ .argv = argv, .package = "dash", .timeout_ms = 20000 }, NULL, NULL,
-                            &err));
-    check_eq(error_code(err), ERROR_INTERNAL);
+    check(!storage_run(argv, "dash", 20000, NULL, &err));
+    check_eq(error_code(err), ERROR_REFUSED);
     check_str(error_message(err),
               "Child process (/bin/sh -c 'echo oops >&2; exit 3') unexpected exit status 3: oops\n");
 }
@@ -24,8 +23,7 @@ TEST(a_missing_program_names_its_package)
     const char *const argv[] = { "lodge-no-such-program", NULL };
     g_autoptr(Error) err = NULL;
 
-    check(!storage_run_with(&(StorageRun){ .argv = argv, .package = "no-such", .timeout_ms = 20000 }, NULL,
-                            NULL, &err));
+    check(!storage_run(argv, "no-such", 20000, NULL, &err));
     check_eq(error_errno(err), ENOENT);
     check(strstr(error_hint_text(err), "'no-such'") != NULL);
     check(!storage_has_program("lodge-no-such-program"));
@@ -35,23 +33,34 @@ TEST(a_missing_program_names_its_package)
 TEST(secrets_reach_the_program_and_no_message)
 {
     const char *const environment[] = { "LODGE_PASSWORD=hidden1", NULL };
-    const char *const argv[] = { "/bin/sh", "-c", "read x; echo $LODGE_PASSWORD $x; exit 4", NULL };
-    StorageRun run = { .argv = argv,
-                       .package = "dash",
-                       .timeout_ms = 20000,
-                       .environment = environment,
-                       .input = "hidden2\n",
-                       .any_status = true };
     g_autoptr(Error) err = NULL;
     g_autofree char *out = NULL;
     int status = 0;
 
-    check(storage_run_with(&run, &status, &out, &err));
+    for (int max_status = 4; max_status >= 3; max_status--) {
+        const char *script = max_status == 4 ? "read x; echo $LODGE_PASSWORD $x; exit 4" : "exit 4";
+        const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+        g_auto(Tool) tool = tool_of(argv, "dash", 20000);
+        tool.environment = environment;
+        tool.input = "hidden2\n";
+        tool.max_status = max_status;
+        check_eq(tool_run_status(&tool, &status, max_status == 4 ? &out : NULL, &err), max_status == 4);
+    }
     check_eq(status, 4);
     check_str(out, "hidden1 hidden2\n");
-    run.any_status = false;
-    check(!storage_run_with(&run, NULL, NULL, &err));
     check(strstr(error_message(err), "hidden") == NULL);
+}
+
+TEST(input_can_be_opened_again_and_again)
+{
+    const char *const argv[] = { "/bin/sh", "-c", "cat /dev/stdin /dev/stdin", NULL };
+    g_auto(Tool) tool = tool_of(argv, "dash", 20000);
+    g_autoptr(Error) err = NULL;
+    g_autofree char *out = NULL;
+
+    tool.input = "key";
+    check(tool_run(&tool, &out, &err));
+    check_str(out, "keykey");
 }
 
 TEST(one_that_does_not_end_is_ended)
@@ -59,8 +68,7 @@ TEST(one_that_does_not_end_is_ended)
     const char *const argv[] = { "/bin/sleep", "1000", NULL };
     g_autoptr(Error) err = NULL;
 
-    check(!storage_run_with(&(StorageRun){ .argv = argv, .package = "coreutils", .timeout_ms = 100 }, NULL,
-                            NULL, &err));
+    check(!storage_run(argv, "coreutils", 100, NULL, &err));
     check_eq(error_code(err), ERROR_TIMEOUT);
 }
 

@@ -1,0 +1,165 @@
+/* Encrypted images, by qemu-nbd. The passphrase goes from the daemon into a file in memory that only the
+ * child has. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/disk_nbd.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "base/uuid.h"
+
+#define READY_MS 20000
+#define STEP_MS 50
+#define END_MS 10000 /* to write what it still has */
+
+struct DiskNbd {
+    Process *process;
+    char *folder, *socket, *pid_file, *uri;
+};
+
+/* ---- the passphrase ---- */
+
+static bool nbd_find_secret(Cli *cli, XmlDoc *doc, xmlNode *encryption, WireSecret *ret_secret, Error **err)
+{
+    g_autofree char *uuid = xml_get(doc, encryption, "./secret/@uuid");
+    g_autofree char *usage = xml_get(doc, encryption, "./secret/@usage");
+    WireSecretLookupByUuidArgs by_uuid = { 0 };
+    const WireSecretLookupByUsageArgs by_usage = { .usage_type = VIR_SECRET_USAGE_TYPE_VOLUME,
+                                                   .usage_id = usage };
+
+    if (uuid && !uuid_parse(uuid, &by_uuid.uuid, err))
+        return false;
+    if (!uuid && !usage)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "nothing says which secret opens it");
+    return uuid ? cli_call(cli, PROC_SECRET_LOOKUP_BY_UUID, &by_uuid, ret_secret, err)
+                : cli_call(cli, PROC_SECRET_LOOKUP_BY_USAGE, &by_usage, ret_secret, err);
+}
+
+static int nbd_open_secret(Cli *cli, XmlDoc *doc, xmlNode *encryption, Error **err)
+{
+    g_auto(WireSecretGetValueArgs) args = { 0 };
+    g_auto(WireSecretGetValueRet) ret = { 0 };
+
+    if (!nbd_find_secret(cli, doc, encryption, &args.secret, err) ||
+        !cli_call(cli, PROC_SECRET_GET_VALUE, &args, &ret, err))
+        return -1;
+    AUTO_FD fd = memfd_create("passphrase", MFD_CLOEXEC);
+    const bool ok = fd >= 0 && write(fd, ret.value.data, ret.value.len) == (ssize_t)ret.value.len;
+    if (!ok)
+        error_set_errno(err, errno, "cannot keep a passphrase");
+    explicit_bzero(ret.value.data, ret.value.len);
+    return ok ? fd_steal(&fd) : -1;
+}
+
+/* ---- the server ---- */
+
+static char *nbd_options(const char *path, const char *format, bool writes)
+{
+    const bool is_qcow2 = strcmp(format, "qcow2") == 0;
+    g_auto(GStrv) parts = g_strsplit(path, ",", -1);
+    g_autofree char *escaped = g_strjoinv(",,", parts);
+
+    /* A machine that runs goes on writing: it is only read. */
+    return g_strdup_printf("driver=%s,%skey-secret=key,file.driver=file,file.filename=%s%s",
+                           is_qcow2 ? "qcow2" : "luks", is_qcow2 ? "encrypt.format=luks,encrypt." : "",
+                           escaped, writes ? "" : ",force-share=on,read-only=on");
+}
+
+static bool nbd_await(DiskNbd *nbd, const char *path, Error **err)
+{
+    for (unsigned waited = 0; waited < READY_MS && !process_has_exited(nbd->process); waited += STEP_MS) {
+        /* The socket is there before the image is open; this one behind it. */
+        if (access(nbd->pid_file, F_OK) == 0)
+            return true;
+        if (!fiber_sleep(STEP_MS, err))
+            return false;
+    }
+    error_set(err, ERROR_OPERATION_FAILED, "qemu-nbd cannot open the encrypted image '%s'", path);
+    return error_hint(err, "is the value of its secret right?");
+}
+
+bool disk_nbd_start(Cli *cli, const char *path, const char *format, XmlDoc *doc, xmlNode *encryption,
+                    bool writes, DiskNbd **ret_nbd, Error **err)
+{
+    static const char *const known[] = { "raw", "luks", "qcow2", NULL };
+    g_autofree char *kind = xml_get(doc, encryption, "./@format");
+    g_autofree char *program = g_find_program_in_path("qemu-nbd");
+
+    if (g_strcmp0(kind, "luks") != 0 || !g_strv_contains(known, format))
+        return error_set(err, ERROR_NOT_SUPPORTED,
+                         "image '%s' is encrypted in a way that cannot be opened here", path);
+    if (!program) {
+        error_set(err, ERROR_NOT_SUPPORTED, "cannot open the encrypted image '%s': there is no qemu-nbd",
+                  path);
+        return error_hint(err, "install the package qemu-utils");
+    }
+    AUTO_FD key = nbd_open_secret(cli, doc, encryption, err);
+    if (key < 0)
+        return error_prefix(err, "image '%s'", path);
+    DiskNbd *nbd = g_new0(DiskNbd, 1);
+    nbd->folder = g_dir_make_tmp("lodge-XXXXXX", NULL);
+    nbd->socket = g_strdup_printf("%s/s", nbd->folder ? nbd->folder : "/nonexistent");
+    nbd->pid_file = g_strconcat(nbd->socket, ".pid", NULL);
+    nbd->uri = g_strdup_printf("nbd://?socket=%s", nbd->socket);
+    g_autofree char *object = g_strdup_printf("secret,id=key,file=/dev/fd/%d", key);
+    g_autofree char *options = nbd_options(path, format, writes);
+    const char *const argv[] = { program,
+                                 "--object",
+                                 object,
+                                 "--image-opts",
+                                 options,
+                                 "-k",
+                                 nbd->socket,
+                                 "--pid-file",
+                                 nbd->pid_file,
+                                 "-t",
+                                 "-e",
+                                 "4",
+                                 writes ? NULL : "-r",
+                                 NULL };
+    const ProcessSpec spec = { .argv = argv,
+                               .stdin_fd = -1,
+                               .stdout_fd = -1,
+                               .stderr_fd = STDERR_FILENO,
+                               .fds = &key,
+                               .n_fds = 1,
+                               .die_with_parent = true };
+    if (process_start(&spec, &nbd->process, err) && nbd_await(nbd, path, err)) {
+        *ret_nbd = nbd;
+        return true;
+    }
+    disk_nbd_stop(nbd);
+    return false;
+}
+
+const char *disk_nbd_uri(const DiskNbd *nbd)
+{
+    return nbd->uri;
+}
+
+void disk_nbd_stop(DiskNbd *nbd)
+{
+    if (!nbd)
+        return;
+    if (nbd->process) {
+        (void)process_kill(nbd->process, SIGTERM, NULL);
+        if (!process_wait(nbd->process, END_MS, NULL))
+            (void)process_kill(nbd->process, SIGKILL, NULL);
+        process_free(nbd->process);
+    }
+    (void)unlink(nbd->pid_file);
+    (void)unlink(nbd->socket);
+    if (nbd->folder)
+        (void)rmdir(nbd->folder);
+    g_free(nbd->folder);
+    g_free(nbd->pid_file);
+    g_free(nbd->socket);
+    g_free(nbd->uri);
+    g_free(nbd);
+}

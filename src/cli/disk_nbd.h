@@ -1,0 +1,18 @@
+/* An encrypted image as one that is not, for programs that cannot open it: QEMU's server of block devices
+ * holds the key and gives the content away on a socket that nobody else reaches. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cli/domain.h"
+
+typedef struct DiskNbd DiskNbd;
+
+/* Of the image @path, of QEMU's driver @format, with the passphrase of the secret that @encryption (an
+ * <encryption> of @doc) names; the daemon is asked for it. The child ends with us.
+ *
+ * ERROR_NOT_SUPPORTED  another encryption than LUKS, or no qemu-nbd on this host */
+AWAITS MUST_CHECK bool disk_nbd_start(Cli *cli, const char *path, const char *format, XmlDoc *doc,
+                                      xmlNode *encryption, bool writes, DiskNbd **ret_nbd, Error **err);
+/* Where it is served, as libguestfs takes it; borrowed. */
+const char *disk_nbd_uri(const DiskNbd *nbd);
+AWAITS void disk_nbd_stop(DiskNbd *nbd); /* NULL: nothing */

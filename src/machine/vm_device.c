@@ -1,0 +1,595 @@
+/* Devices that are attached and detached. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "device"
+#include "machine/vm_device.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "conf/domain_check.h"
+#include "machine/vm_device_private.h"
+#include "qemu/address.h"
+
+#define UNPLUG_PATIENCE_MS 5000
+#define RECONCILE_MS 5000
+#define MODIFY_FLAGS (VIR_DOMAIN_DEVICE_MODIFY_LIVE | VIR_DOMAIN_DEVICE_MODIFY_CONFIG)
+
+/* ---- one device of a running machine ---- */
+
+typedef struct Hot {
+    Vm *vm;
+    uint64_t serial; /* of the run */
+    DeviceKind kind;
+    void *device; /* in vm->live; NULL: not, or not any more */
+    char *alias;
+    PlanFds *fds;
+    Plan *plan;
+    PlanTarget target;
+    bool was_asked; /* the guest was, to let go of it */
+} Hot;
+
+static void hot_clear(Hot *hot)
+{
+    if (hot->vm && hot->vm->run && hot->vm->run->serial == hot->serial)
+        g_clear_pointer(&hot->vm->run->unplug_alias, g_free);
+    g_free(hot->alias);
+    g_clear_pointer(&hot->plan, plan_free);
+    g_clear_pointer(&hot->fds, plan_fds_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Hot, hot_clear)
+
+static bool hot_runs(const Hot *hot)
+{
+    return hot->vm->run && hot->vm->run->serial == hot->serial && hot->vm->live;
+}
+
+/* For PlanTarget.wait. */
+static bool hot_wait(const char *alias, uint64_t timeout_ms, void *arg, Error **err)
+{
+    Hot *hot = arg;
+    const uint64_t deadline_ms = loop_now_ms() + timeout_ms;
+
+    hot->was_asked = true;
+    while (hot_runs(hot)) {
+        const UnplugResult result = hot->vm->run->unplug_result;
+        const uint64_t now_ms = loop_now_ms();
+        if (result == UNPLUG_GONE)
+            return true;
+        if (result == UNPLUG_REFUSED)
+            return error_set(err, ERROR_OPERATION_FAILED, "unplug of device was rejected by the guest");
+        if (now_ms >= deadline_ms)
+            return error_set(err, ERROR_TIMEOUT, "the guest has not let go of device '%s'", alias);
+        g_autoptr(Error) why = NULL;
+        if (!wait_queue_wait(&hot->vm->run->changed, deadline_ms - now_ms, &why) &&
+            error_code(why) != ERROR_TIMEOUT)
+            return error_propagate(err, g_steal_pointer(&why));
+    }
+    return error_set(err, ERROR_VM_GONE, "QEMU exited");
+}
+
+AWAITS static bool hot_begin(Hot *hot, Vm *vm, DeviceKind kind, Error **err)
+{
+    if (!vm_require_monitor(vm, err))
+        return false;
+    hot->vm = vm;
+    hot->serial = vm->run->serial;
+    hot->kind = kind;
+    hot->fds = plan_fds_new();
+    hot->target = (PlanTarget){
+        .qmp = vm_monitor(vm), .fds = hot->fds, .wait = hot_wait, .timeout_ms = UNPLUG_PATIENCE_MS, .arg = hot
+    };
+    if (!vm->run->caps && !vm_xml_get_caps(vm->host, vm->live, &vm->run->caps, err))
+        return false;
+    return vm_require_monitor(vm, err);
+}
+
+/* From here on the word of the guest about the device is for us. */
+static void hot_expect(const Hot *hot)
+{
+    VmRun *run = hot->vm->run;
+
+    g_free(run->unplug_alias);
+    run->unplug_alias = g_strdup(hot->alias);
+    run->unplug_result = UNPLUG_PENDING;
+}
+
+static bool hot_plan(Hot *hot, Error **err)
+{
+    Vm *vm = hot->vm;
+    const QemuCommandEnv env = { .lib_dir = vm->run->lib_dir, .fds = hot->fds };
+    const PlanContext context = { .def = vm->live,
+                                  .caps = vm->run->caps,
+                                  .env = &env,
+                                  .machine = qemu_caps_machine(vm->run->caps, vm->live->os.machine),
+                                  .is_hot = true };
+
+    hot->plan = plan_new();
+    return device_plan(&context, hot->kind, hot->device, hot->plan, err);
+}
+
+/* Takes the device out of the live document, with what it has of the host. */
+AWAITS static void hot_forget(Hot *hot)
+{
+    Vm *vm = hot->vm;
+    g_autoptr(Error) err = NULL;
+
+    if (!hot_runs(hot) || !domain_steal_device(vm->live, hot->kind, hot->device))
+        return;
+    void *device = g_steal_pointer(&hot->device);
+    if (hot->kind == DEVICE_INTERFACE)
+        vm_release_interface(vm->host, device);
+    xml_table_free(device_table(hot->kind), device);
+    if (hot_runs(hot) && !vm_status_save(vm, &err))
+        log_error_error(err, "the status file of a machine has a device that is gone");
+}
+
+/* ---- attaching ---- */
+
+static const char *const no_ports_hint =
+    "machines of type q35 have as many places for new devices as free PCIe root ports: add some with "
+    "<controller type='pci' model='pcie-root-port'/> and start the machine again; a card for conventional "
+    "PCI "
+    "(e1000, rtl8139) needs <controller type='pci' model='pcie-to-pci-bridge'/>";
+
+/* A copy of @device at its place in the machine, named; owned by the caller. */
+static bool place_device(const Vm *vm, const DeviceDef *device, void **ret_placed, Error **err)
+{
+    g_autoptr(DomainDef) next = domain_def_copy(vm->live);
+    DeviceDef *copy = device_def_copy(device);
+    void *placed = copy->def;
+    g_autoptr(Error) why = NULL;
+
+    if (!domain_add_device(next, copy, err))
+        return false;
+    const unsigned n_before = def_list_len(next->controllers);
+    if (!qemu_assign_addresses(next, vm->run->caps, &why) || def_list_len(next->controllers) > n_before) {
+        if (why && strcmp(error_message(why), "No more available PCI slots") != 0)
+            return error_propagate(err, g_steal_pointer(&why));
+        error_set(err, ERROR_INTERNAL, "No more available PCI slots");
+        return error_hint(err, "%s", no_ports_hint);
+    }
+    qemu_assign_aliases(next);
+    if (!domain_check(next, err) || !domain_def_check_gaps(next, err) ||
+        !domain_steal_device(next, device->kind, placed))
+        return false;
+    *ret_placed = placed;
+    return true;
+}
+
+static void attach_take_back(void *arg)
+{
+    hot_forget(arg);
+}
+
+AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, Error **err)
+{
+    Vm *vm = edit->vm;
+    void *placed = NULL;
+
+    if (!device_classes[device->kind].can_plug || device->kind == DEVICE_DISK)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live attach of device '%s' is not supported",
+                         enum_name(&device_kind_names, device->kind));
+    if (!hot_begin(hot, vm, device->kind, err) || !place_device(vm, device, &placed, err))
+        return false;
+    hot->alias = g_strdup(device_info(device->kind, placed)->alias);
+    hot->device = placed;
+    domain_append_device(vm->live, device->kind, placed);
+    undo_push(&edit->undo, attach_take_back, hot);
+    if (!vm_prepare_device(vm, hot->kind, hot->device, hot->fds, err) || !vm_status_save(vm, err) ||
+        !vm_require_monitor(vm, err) || !hot_plan(hot, err))
+        return false;
+    hot_expect(hot);
+    if (!plan_execute(hot->plan, &hot->target, &edit->undo, err))
+        return false;
+    return hot->kind != DEVICE_INTERFACE || ((InterfaceDef *)hot->device)->link != LINK_STATE_DOWN ||
+           monitor_set_link(vm_monitor(vm), hot->alias, false, 0, err);
+}
+
+static bool attach_config(VmEdit *edit, const DeviceDef *device, Error **err)
+{
+    g_autoptr(QemuCaps) caps = NULL;
+
+    return domain_add_device(edit->config, device_def_copy(device), err) &&
+           vm_xml_get_caps(edit->vm->host, edit->config, &caps, err) &&
+           qemu_assign_addresses(edit->config, caps, err) && domain_check(edit->config, err);
+}
+
+static bool parse_device(const Vm *vm, const char *xml, DomainParseFlags flags, DeviceDef **ret_device,
+                         Error **err)
+{
+    return device_def_parse(xml, strlen(xml), flags, vm_def(vm), ret_device, err);
+}
+
+bool vm_attach_device(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
+{
+    g_autoptr(DeviceDef) device = NULL;
+    g_auto(Hot) hot = { 0 };
+    g_auto(VmEdit) edit = { 0 };
+
+    if (!check_flags(flags, MODIFY_FLAGS, "qemuDomainAttachDeviceFlags", err) ||
+        !vm_edit_begin(vm, flags, caller, &edit, err) ||
+        !parse_device(vm, xml, DOMAIN_PARSE_INACTIVE, &device, err) ||
+        (edit.config && !attach_config(&edit, device, err)) ||
+        (edit.live && !attach_live(&edit, &hot, device, err)))
+        return false;
+    Event event = { .id = EVENT_DEVICE_ADDED, .text1 = hot.alias };
+    return vm_edit_commit(&edit, hot.alias ? &event : NULL, err);
+}
+
+/* ---- finding ---- */
+
+static bool same_address(const DeviceInfo *info, const DeviceInfo *wanted)
+{
+    return wanted->address.type == ADDRESS_ABSENT ||
+           memcmp(&info->address, &wanted->address, sizeof(info->address)) == 0;
+}
+
+static bool is_same_disk(const DiskDef *disk, const DiskDef *wanted)
+{
+    return g_strcmp0(disk->target, wanted->target) == 0;
+}
+
+static bool is_same_interface(const InterfaceDef *iface, const InterfaceDef *wanted)
+{
+    return !wanted->has_mac || memcmp(&iface->mac, &wanted->mac, sizeof(Mac)) == 0;
+}
+
+static bool is_same_controller(const ControllerDef *controller, const ControllerDef *wanted)
+{
+    return controller->type == wanted->type &&
+           (!wanted->index.is_set || controller->index.value == wanted->index.value);
+}
+
+static bool note_difference(void *arg, const char *path, const XmlRow *row)
+{
+    static const char *const places[] = { "alias", "address", "boot", "rom", "acpi" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        if (g_str_has_prefix(path, places[i]))
+            return true;
+    }
+    *(bool *)arg = true;
+    return false;
+}
+
+static bool is_same_device(DeviceKind kind, void *device, void *wanted)
+{
+    const DeviceInfo *info = device_info(kind, device), *wanted_info = device_info(kind, wanted);
+    bool differs = false;
+
+    if (info && wanted_info &&
+        ((wanted_info->alias && g_strcmp0(info->alias, wanted_info->alias) != 0) ||
+         !same_address(info, wanted_info)))
+        return false;
+    switch (kind) {
+    case DEVICE_DISK:
+        return is_same_disk(device, wanted);
+    case DEVICE_INTERFACE:
+        return is_same_interface(device, wanted);
+    case DEVICE_CONTROLLER:
+        return is_same_controller(device, wanted);
+    default:
+        if (wanted_info && (wanted_info->alias || wanted_info->address.type != ADDRESS_ABSENT))
+            return true;
+        xml_table_diff_guest(device_table(kind), device, wanted, note_difference, &differs);
+        return !differs;
+    }
+}
+
+typedef struct Finding {
+    DeviceKind kind;
+    void *wanted, *found;
+    unsigned count;
+} Finding;
+
+static bool find_device(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    Finding *finding = arg;
+
+    if (kind == finding->kind && is_same_device(kind, device, finding->wanted)) {
+        finding->found = device;
+        finding->count++;
+    }
+    return true;
+}
+
+static bool interface_missing(const InterfaceDef *iface, Error **err)
+{
+    const DeviceAddress *address = &iface->info.address;
+    g_autofree char *place = address->type == ADDRESS_PCI
+                                 ? g_strdup_printf("%04x:%02x:%02x.%x", address->pci.domain, address->pci.bus,
+                                                   address->pci.slot, address->pci.function)
+                                 : g_strdup("(<null>)");
+    char mac[MAC_STRING_LEN] = "(<null>)";
+
+    if (iface->has_mac)
+        mac_format(&iface->mac, mac);
+    return error_set(err, ERROR_DEVICE_MISSING,
+                     "no device found at address '%s' matching MAC address '%s' and alias '%s'", place, mac,
+                     iface->info.alias ? iface->info.alias : "(<null>)");
+}
+
+bool vm_device_find(const DomainDef *def, DeviceKind kind, const void *device, void **ret_found, Error **err)
+{
+    Finding finding = { .kind = kind, .wanted = (void *)device };
+    char mac[MAC_STRING_LEN];
+
+    (void)domain_each_device((DomainDef *)def, find_device, &finding);
+    *ret_found = finding.found;
+    if (finding.count == 1)
+        return true;
+    if (finding.count > 1 && kind == DEVICE_INTERFACE && ((const InterfaceDef *)device)->has_mac) {
+        mac_format(&((const InterfaceDef *)device)->mac, mac);
+        return error_set(err, ERROR_OPERATION_FAILED, "multiple devices matching MAC address %s found", mac);
+    }
+    if (finding.count > 1)
+        return error_set(err, ERROR_OPERATION_FAILED, "multiple matching devices found");
+    if (kind == DEVICE_INTERFACE)
+        return interface_missing(device, err);
+    return error_set(err, ERROR_DEVICE_MISSING, "the machine has no %s like that",
+                     enum_name(&device_kind_names, kind));
+}
+
+/* ---- detaching ---- */
+
+static void publish_removed(const Vm *vm, const char *alias)
+{
+    vm_publish_event(vm, &(Event){ .id = EVENT_DEVICE_REMOVED, .text1 = alias });
+}
+
+/* *ret_is_gone false: the guest was asked, and has not answered yet. */
+AWAITS static bool detach_live(Hot *hot, Vm *vm, DeviceKind kind, void *device, bool *ret_is_gone,
+                               Error **err)
+{
+    g_autoptr(Error) why = NULL;
+
+    if (!device_classes[kind].can_plug || kind == DEVICE_DISK)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live detach of device '%s' is not supported",
+                         enum_name(&device_kind_names, kind));
+    if (!hot_begin(hot, vm, kind, err))
+        return false;
+    hot->device = device;
+    hot->alias = g_strdup(device_info(kind, device)->alias);
+    if (!hot_plan(hot, err))
+        return false;
+    hot_expect(hot);
+    *ret_is_gone = plan_reverse(hot->plan, &hot->target, &why);
+    if (*ret_is_gone) {
+        hot_forget(hot);
+        publish_removed(vm, hot->alias);
+        return true;
+    }
+    /* QEMU remembers that it has asked the guest. */
+    return (hot->was_asked && error_code(why) == ERROR_TIMEOUT) ||
+           (error_code(why) == ERROR_REFUSED && strstr(error_message(why), "in the process of unplug")) ||
+           error_propagate(err, g_steal_pointer(&why));
+}
+
+AWAITS static bool detach(VmEdit *edit, DeviceKind kind, void *live, void *config, Error **err)
+{
+    g_auto(Hot) hot = { 0 };
+    bool is_gone = true;
+
+    if (config) {
+        if (!domain_steal_device(edit->config, kind, config))
+            return error_set(err, ERROR_INTERNAL, "the device is not there any more");
+        xml_table_free(device_table(kind), config);
+    }
+    if (live && !detach_live(&hot, edit->vm, kind, live, &is_gone, err))
+        return false;
+    if (!is_gone)
+        log_info("machine '%s': the guest has not let go of device '%s' yet", edit->vm->name, hot.alias);
+    return vm_edit_commit(edit, NULL, err);
+}
+
+bool vm_detach_device(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
+{
+    g_autoptr(DeviceDef) device = NULL;
+    g_auto(VmEdit) edit = { 0 };
+    void *live = NULL, *config = NULL;
+
+    return check_flags(flags, MODIFY_FLAGS, "qemuDomainDetachDeviceFlags", err) &&
+           vm_edit_begin(vm, flags, caller, &edit, err) &&
+           parse_device(vm, xml, DOMAIN_PARSE_SKIP_DEFAULTS, &device, err) &&
+           (!edit.config || vm_device_find(edit.config, device->kind, device->def, &config, err)) &&
+           (!edit.live || vm_device_find(vm->live, device->kind, device->def, &live, err)) &&
+           detach(&edit, device->kind, live, config, err);
+}
+
+typedef struct AliasFinding {
+    const char *alias;
+    DeviceKind kind;
+    void *found;
+} AliasFinding;
+
+static bool find_alias(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    AliasFinding *finding = arg;
+
+    if (!info || g_strcmp0(info->alias, finding->alias) != 0)
+        return true;
+    finding->kind = kind;
+    finding->found = device;
+    return false;
+}
+
+static bool find_by_alias(const DomainDef *def, AliasFinding *finding, Error **err)
+{
+    (void)domain_each_device((DomainDef *)def, find_alias, finding);
+    return finding->found || error_set(err, ERROR_INTERNAL, "no device found with alias %s", finding->alias);
+}
+
+bool vm_detach_device_alias(Vm *vm, const char *alias, unsigned flags, const Caller *caller, Error **err)
+{
+    AliasFinding live = { .alias = alias }, config = { .alias = alias };
+    g_auto(VmEdit) edit = { 0 };
+
+    return check_flags(flags, MODIFY_FLAGS, "qemuDomainDetachDeviceAlias", err) &&
+           vm_edit_begin(vm, flags, caller, &edit, err) &&
+           (!edit.config || find_by_alias(edit.config, &config, err)) &&
+           (!edit.live || find_by_alias(vm->live, &live, err)) &&
+           detach(&edit, edit.live ? live.kind : config.kind, live.found, config.found, err);
+}
+
+/* ---- what QEMU tells ---- */
+
+typedef struct Leaving {
+    Vm *vm;
+    uint64_t serial;
+    char *alias;
+} Leaving;
+
+/* The guest let go of a device although nobody waits: late, or by itself. */
+AWAITS static void finish_removal(void *arg)
+{
+    Leaving *leaving = arg;
+    g_autoptr(Vm) vm = leaving->vm;
+    g_autofree char *alias = leaving->alias;
+    g_autofree Leaving *owned = leaving;
+    AliasFinding finding = { .alias = alias };
+    g_autoptr(Error) err = NULL;
+    g_auto(Job) job = { 0 };
+    g_auto(Hot) hot = { 0 };
+
+    if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err)) {
+        log_warning_error(err, "a device that is gone stays in the machine's document");
+        return;
+    }
+    if (!vm->run || vm->run->serial != owned->serial || !vm->live || !find_by_alias(vm->live, &finding, NULL))
+        return;
+    hot.device = finding.found;
+    if (!hot_begin(&hot, vm, finding.kind, &err) || !hot_plan(&hot, &err) ||
+        !plan_reverse(hot.plan, &hot.target, &err))
+        log_warning_error(err, "removing what a device leaves behind");
+    if (!hot_runs(&hot))
+        return;
+    hot_forget(&hot);
+    publish_removed(vm, alias);
+}
+
+void vm_device_gone(Vm *vm, const char *alias)
+{
+    AliasFinding finding = { .alias = alias };
+
+    if (g_strcmp0(vm->run->unplug_alias, alias) == 0) {
+        vm->run->unplug_result = UNPLUG_GONE;
+        return;
+    }
+    if (!find_by_alias(vm->live, &finding, NULL)) {
+        publish_removed(vm, alias);
+        return;
+    }
+    Leaving *leaving = g_new0(Leaving, 1);
+    *leaving = (Leaving){ .vm = vm_ref(vm), .serial = vm->run->serial, .alias = g_strdup(alias) };
+    host_spawn(vm->host, "unplug", finish_removal, leaving);
+}
+
+void vm_device_refused(Vm *vm, const char *alias)
+{
+    if (g_strcmp0(vm->run->unplug_alias, alias) == 0)
+        vm->run->unplug_result = UNPLUG_REFUSED;
+    vm_publish_event(vm, &(Event){ .id = EVENT_DEVICE_REMOVAL_FAILED, .text1 = alias });
+}
+
+/* ---- after a restart ---- */
+
+static bool is_among(const GPtrArray *names, const char *name)
+{
+    for (guint i = 0; i < names->len; i++) {
+        if (g_strcmp0(g_ptr_array_index(names, i), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* An interface that QEMU does not have: the daemon before us died while it came or went. */
+AWAITS static void drop_missing(Vm *vm, InterfaceDef *iface)
+{
+    g_auto(Hot) hot = { .device = iface };
+    g_autoptr(Error) err = NULL;
+
+    log_warning("machine '%s': QEMU has no device '%s', so the machine has it no longer", vm->name,
+                iface->info.alias);
+    if (!hot_begin(&hot, vm, DEVICE_INTERFACE, &err) || !hot_plan(&hot, &err) ||
+        !plan_reverse(hot.plan, &hot.target, &err))
+        log_warning_error(err, "removing what a device leaves behind");
+    hot_forget(&hot);
+}
+
+void vm_device_reconcile(Vm *vm)
+{
+    g_autoptr(GPtrArray) names = NULL;
+    const uint64_t serial = vm->run->serial;
+
+    if (def_list_len(vm->live->interfaces) == 0 ||
+        !monitor_list_devices(vm_monitor(vm), RECONCILE_MS, &names, NULL))
+        return;
+    for (unsigned i = def_list_len(vm->live->interfaces); i-- > 0;) {
+        InterfaceDef *iface = g_ptr_array_index(vm->live->interfaces, i);
+        g_autoptr(Error) err = NULL;
+        if (iface->type == INTERFACE_HOSTDEV || !iface->info.alias)
+            continue;
+        if (!is_among(names, iface->info.alias))
+            drop_missing(vm, iface);
+        else if (!vm_interface_restore(vm, iface, &err))
+            log_warning_error(err, iface->info.alias);
+        if (!vm->run || vm->run->serial != serial || !vm->live || !vm->live->interfaces)
+            return;
+    }
+}
+
+/* ---- updating ---- */
+
+static bool update_config(VmEdit *edit, const DeviceDef *device, Error **err)
+{
+    g_autoptr(QemuCaps) caps = NULL;
+    void *old = NULL;
+
+    if (!vm_device_find(edit->config, device->kind, device->def, &old, err))
+        return false;
+    DeviceDef *next = device_def_copy(device);
+    DeviceInfo *info = device_info(device->kind, next->def), *old_info = device_info(device->kind, old);
+    if (info && info->address.type == ADDRESS_ABSENT &&
+        device_place(device->kind, next->def) == device_place(device->kind, old))
+        info->address = old_info->address;
+    GPtrArray *list = domain_device_list(edit->config, device->kind);
+    guint index = 0;
+    if (!list || !g_ptr_array_find(list, old, &index)) {
+        device_def_free(next);
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                         "persistent update of device '%s' is not supported",
+                         enum_name(&device_kind_names, device->kind));
+    }
+    list->pdata[index] = g_steal_pointer(&next->def);
+    g_free(next);
+    xml_table_free(device_table(device->kind), old);
+    return vm_xml_get_caps(edit->vm->host, edit->config, &caps, err) &&
+           qemu_assign_addresses(edit->config, caps, err) && domain_check(edit->config, err);
+}
+
+bool vm_update_device(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
+{
+    g_autoptr(DeviceDef) stored = NULL; /* as a definition has it */
+    g_autoptr(DeviceDef) live = NULL;   /* as it stands */
+    g_auto(InterfaceUpdate) update = { 0 };
+    g_auto(VmEdit) edit = { 0 };
+    void *old = NULL;
+
+    if (!check_flags(flags, MODIFY_FLAGS | VIR_DOMAIN_DEVICE_MODIFY_FORCE, "qemuDomainUpdateDeviceFlags",
+                     err) ||
+        !vm_edit_begin(vm, flags, caller, &edit, err) ||
+        !parse_device(vm, xml, DOMAIN_PARSE_INACTIVE, &stored, err) ||
+        !parse_device(vm, xml, DOMAIN_PARSE_SKIP_DEFAULTS, &live, err) ||
+        (edit.config && !update_config(&edit, stored, err)))
+        return false;
+    if (edit.live && live->kind != DEVICE_INTERFACE)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live update of device '%s' is not supported",
+                         enum_name(&device_kind_names, live->kind));
+    if (edit.live && (!vm_device_find(vm->live, live->kind, live->def, &old, err) ||
+                      !vm_interface_update_live(&edit, old, live->def, &update, err)))
+        return false;
+    if (!vm_edit_commit(&edit, NULL, err))
+        return false;
+    update.is_committed = true;
+    return true;
+}

@@ -1,0 +1,33 @@
+/* Devices of a running machine, for the files of this room. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "machine/vm_edit.h"
+#include "qemu/device.h"
+
+/* From QMP events, in the loop. @alias let go of: what is left of it is removed soon, unless a job waits for
+ * just that. It refused: likewise. */
+void vm_device_gone(Vm *vm, const char *alias);
+void vm_device_refused(Vm *vm, const char *alias);
+
+/* After a restart: what QEMU does not have goes from the live document, with what it had of the host; cables,
+ * bridges and limits of interfaces are as the document says. */
+AWAITS void vm_device_reconcile(Vm *vm);
+
+/* The one that @device (of @kind) describes; ERROR_DEVICE_MISSING, ERROR_OPERATION_FAILED: none, several. */
+MUST_CHECK bool vm_device_find(const DomainDef *def, DeviceKind kind, const void *device, void **ret_found,
+                               Error **err);
+
+/* An interface of a running machine that is to become another (vm_interface_update.c). */
+typedef struct InterfaceUpdate {
+    Vm *vm;
+    InterfaceDef *next; /* owned; after the commit: what was before */
+    char *alias;
+    bool is_replugged, is_committed;
+} InterfaceUpdate;
+void interface_update_clear(InterfaceUpdate *update); /* gives back the port that is not used any more */
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(InterfaceUpdate, interface_update_clear)
+/* What can change in a machine that runs, changes; @update outlives @edit. */
+AWAITS MUST_CHECK bool vm_interface_update_live(VmEdit *edit, const InterfaceDef *old,
+                                                const InterfaceDef *wanted, InterfaceUpdate *update,
+                                                Error **err);

@@ -1,0 +1,38 @@
+/* Who needs an image: machines that have it in a chain of theirs, and images that are based on it. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "conf/enum.h"
+#include "core/host.h"
+
+typedef struct Volume Volume;
+
+typedef enum ImageUserKind {
+    IMAGE_USER_RUNNING, /* a machine that runs */
+    IMAGE_USER_MACHINE, /* one that does not, or that will use it when it starts again */
+    IMAGE_USER_OVERLAY, /* a volume that is based on it, or has its data in it */
+    IMAGE_USER_COUNT
+} ImageUserKind;
+extern const EnumNames image_user_kind_names; /* as the protocol has them */
+
+typedef struct ImageUser {
+    ImageUserKind kind;
+    char *name; /* of the machine; "POOL/VOLUME" */
+} ImageUser;
+
+/* All that need the image @path, directly or because they are based on what does: ImageUser, running machines
+ * first; owned. Paths that are spelled otherwise but lead to the same file count, if their storage answers
+ * within two seconds. What lies in pools that are not active is not known.
+ *
+ * @running_only  nothing but machines that run
+ * @except        the path of a volume that does not count; NULL: all do */
+AWAITS GPtrArray *image_list_users(Host *host, const char *path, bool running_only, const char *except);
+/* "running machine 'web', volume 'over' of pool 'p'"; owned. */
+char *image_users_describe(const GPtrArray *users);
+char *image_user_describe(const ImageUser *user);
+
+/* Volumes (references) that neither a machine nor a volume needs, by pool and name; owned. @pool: a name;
+ * NULL: of all active pools. Those of pools that do not answer are left out, which is logged.
+ *
+ * ERROR_NO_STORAGE_POOL; ERROR_INVALID_STATE and ERROR_TIMEOUT of the one that was asked for */
+AWAITS MUST_CHECK bool image_list_orphans(Host *host, const char *pool, GPtrArray **ret_volumes, Error **err);
