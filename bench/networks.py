@@ -54,7 +54,7 @@ def test_networks(host):
     results = {}
     measure_taps(results)
     host.start_daemon()
-    client = Client(host.daemon.socket)
+    client = Client(host.daemon.socket, timeout=120).open()
     before = set(links())
     nets = [client.call("network_define_xml", xml=network_xml(number))["net"] for number in range(options["networks"])]
     for key, call in (("net_start", "network_create"), ("net_stop", "network_destroy")):

@@ -423,9 +423,9 @@ bool dnsmasq_start(const NetworkDef *def, const DnsmasqPaths *paths, Process **r
     return *ret_process || error_set(err, ERROR_INTERNAL, "dnsmasq of network '%s' ended at once", def->name);
 }
 
-bool dnsmasq_reload(const NetworkDef *def, const DnsmasqPaths *paths, Process *process, Error **err)
+bool dnsmasq_reload(const NetworkDef *def, const DnsmasqPaths *paths, Process *const *process, Error **err)
 {
-    return write_hosts(def, paths, err) && (!process || process_kill(process, SIGHUP, err));
+    return write_hosts(def, paths, err) && (!*process || process_kill(*process, SIGHUP, err));
 }
 
 void dnsmasq_stop(const DnsmasqPaths *paths, Process *process, bool keep_leases)

@@ -258,7 +258,7 @@ AWAITS static bool network_change_dnsmasq(Network *network, const NetworkDef *de
         !dnsmasq_format_conf(def, &network->paths, &new_conf, err))
         return false;
     if (strcmp(old_conf, new_conf) == 0)
-        return dnsmasq_reload(def, &network->paths, network->dnsmasq, err);
+        return dnsmasq_reload(def, &network->paths, &network->dnsmasq, err);
     network_stop_dnsmasq(network);
     const bool ok = dnsmasq_start(def, &network->paths, &network->dnsmasq, err);
     if (ok)
@@ -466,6 +466,7 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
     object_set_live(&network->object, def);
     network_count_ports(network);
     object_list_it(&network->object);
+    network_follow(network); /* its ports are known only now, and leases may have changed */
     return true;
 }
 

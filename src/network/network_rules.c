@@ -266,4 +266,5 @@ void network_watch(Host *host)
     network_watch_leases(host);
     if (!firewall_watch(network_on_rules_changed, host, &host->networks->watch, &why))
         log_warning_error(why, "rules of networks that somebody removes are not put back at once");
+    network_on_rules_changed(false, host); /* while no daemon looked */
 }

@@ -374,6 +374,19 @@ bool network_trace(Host *host, const InterfaceDef *iface, GPtrArray *steps, Erro
     return true;
 }
 
+/* Tables of the old iptables, which nft does not show. */
+static void add_legacy(GPtrArray *steps)
+{
+    g_autofree char *tables = NULL;
+
+    if (!g_file_get_contents("/proc/net/ip_tables_names", &tables, NULL, NULL) || !strstr(tables, "filter"))
+        return;
+    trace_add(steps, "all", "other rules", WARN,
+              SAY("there are rules of iptables-legacy, which cannot be looked at beside nftables"),
+              SAY("see 'iptables-legacy -S FORWARD'; move them: iptables-legacy-save | "
+                  "iptables-nft-restore"));
+}
+
 bool network_trace_others(Host *host, GPtrArray *steps, Error **err)
 {
     g_autoptr(Json) ruleset = NULL;
@@ -386,5 +399,6 @@ bool network_trace_others(Host *host, GPtrArray *steps, Error **err)
         if (object->live)
             add_findings(steps, object->name, object->live, ruleset);
     }
+    add_legacy(steps);
     return true;
 }
