@@ -80,6 +80,23 @@ static void move_settings(HostifDef *from, HostifDef *to)
     to->protocols = g_steal_pointer(&from->protocols);
 }
 
+static void move_bond(HostifDef *from, HostifDef *to)
+{
+    if (from->type != HOSTIF_BOND)
+        return;
+    to->ports = g_steal_pointer(&from->ports);
+    to->mode = from->mode;
+    to->has_miimon = from->has_miimon;
+    to->miimon_ms = from->miimon_ms;
+    to->downdelay_ms = from->downdelay_ms;
+    to->updelay_ms = from->updelay_ms;
+    to->carrier = from->carrier;
+    to->has_arpmon = from->has_arpmon;
+    to->arp_interval_ms = from->arp_interval_ms;
+    to->arp_target = g_steal_pointer(&from->arp_target);
+    to->arp_validate = from->arp_validate;
+}
+
 /* ---- iface-bridge ---- */
 
 static const CliOption bridge_options[] = {
@@ -112,6 +129,7 @@ static bool bridge_run(Cli *cli, const CliArgs *args, Error **err)
     port->mac = from->type == HOSTIF_ETHERNET ? g_steal_pointer(&from->mac) : NULL;
     port->tag = from->tag;
     port->lower = g_steal_pointer(&from->lower);
+    move_bond(from, port);
     cli_doing(cli, "Failed to define new bridge interface %s", bridge);
     const bool is_possible =
         from->type != HOSTIF_BRIDGE ||
@@ -170,6 +188,7 @@ static bool unbridge_run(Cli *cli, const CliArgs *args, Error **err)
         def->mac = g_steal_pointer(&port->mac);
         def->tag = port->tag;
         def->lower = g_steal_pointer(&port->lower);
+        move_bond(port, def);
         move_settings(from, def);
         ok = remove_bridge(cli, &iface, err);
     }
