@@ -363,11 +363,16 @@ const CliCommand commands_interface[] = {
     COMMAND("nodedev-functions", GROUP_NODEDEV,
             "let a card have so many virtual functions (SR-IOV), until the next boot", functions_options,
             functions_run, .class = NULL),
-    COMMAND("net-bridge-host", GROUP_NETWORK, "move the host's addresses to a new bridge, with a way back",
-            host_options, host_run, .exclusive = "confirm revert; interface confirm; interface revert",
-            .json = "a message; with --dry-run {\"interface\": string, \"bridge\": string, \"manager\": "
-                    "string, \"confirm_s\": number, "
-                    "\"steps\": "
-                    "[string]}"),
+    COMMAND(
+        "net-bridge-host", GROUP_NETWORK, "move the host's addresses to a new bridge, with a way back",
+        host_options, host_run, .exclusive = "confirm revert; interface confirm; interface revert",
+        .doc =
+            "Shows what it is going to do, and does it if you say yes. Addresses and routes move at once, "
+            "and "
+            "connections go on. Unless you confirm it in time, by an answer or with --confirm, all is taken "
+            "back, also if this connection breaks or the daemon is killed. Only what is confirmed is written "
+            "into the files of the program that manages the network.",
+        .json = "a message; with --dry-run {\"interface\": string, \"bridge\": string, \"manager\": "
+                "string, \"confirm_s\": number, \"steps\": [string]}"),
     { 0 },
 };
