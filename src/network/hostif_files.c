@@ -197,10 +197,11 @@ static bool ifupdown_knows(const char *root, const char *name)
 HostifManager hostif_find_manager(const char *root, const char *name, int index)
 {
     const bool has_netplan = has_files(root, "/etc/netplan", ".yaml");
-    const bool has_nm = there_is(root, "/run/NetworkManager") ||
+    /* Folders in /run may be there without them: what they put into those tells. */
+    const bool has_nm = there_is(root, "/run/NetworkManager/devices") ||
                         has_files(root, "/etc/NetworkManager/system-connections", "");
-    const bool has_networkd =
-        there_is(root, "/run/systemd/netif/links") || has_files(root, "/etc/systemd/network", ".network");
+    const bool has_networkd = has_files(root, "/run/systemd/netif/links", "") ||
+                              has_files(root, "/etc/systemd/network", ".network");
     const bool has_ifupdown = there_is(root, "/etc/network/interfaces");
 
     /* What is said of the interface itself goes before what the host has; netplan is in front of the two that

@@ -456,8 +456,7 @@ class Networkd:
         if not pathlib.Path(NETWORKD).exists():
             raise Skip("systemd-networkd is not installed")
         run(["mount", "-t", "sysfs", "-o", "ro", "sysfs", "/sys"])
-        for path in ("/run/systemd", "/etc/systemd/network"):
-            pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+        for path in ("/run", "/etc/systemd/network"):
             run(["mount", "-t", "tmpfs", "tmpfs", path])
         for part in ("links", "leases", "lldp"):
             pathlib.Path("/run/systemd/netif", part).mkdir(parents=True)
@@ -550,7 +549,7 @@ def test_bridges_over_bonds_and_vlans(host):
     contains(made["00-lodge-bond3.netdev"], "Kind=bond\n")
     contains(made["00-lodge-e2.4.netdev"], "Id=4\n")
     host.path("etc/NetworkManager/system-connections").mkdir(parents=True)
-    host.path("run/NetworkManager").mkdir(parents=True)
+    host.path("run/NetworkManager/devices").mkdir(parents=True)
     made = there_and_back("etc/NetworkManager/system-connections")
     equal(sorted(made), ["bond3-e1.nmconnection", "br5-bond3.nmconnection", "br5-e2.4.nmconnection", "br5.nmconnection"])
     contains(made["bond3-e1.nmconnection"], "master=bond3\nslave-type=bond\n")
@@ -565,3 +564,33 @@ def test_bridges_over_bonds_and_vlans(host):
         host.conn.interfaceDefineXML(NESTED)
         result = run([str(generate), "--root-dir", str(host.root)])
         equal((result.code, result.err), (0, ""), str(result))
+
+
+@ONLY
+def test_networkmanager_itself(host):
+    """What is written is what NetworkManager reads."""
+    program = shutil.which("NetworkManager")
+    if not program or not shutil.which("dbus-daemon"):
+        raise Skip("NetworkManager is not installed")
+    host.path("run/NetworkManager/devices").mkdir(parents=True)
+    host.conn.interfaceDefineXML(BRIDGE)
+    uplink()
+    run(["mount", "-t", "sysfs", "-o", "ro", "sysfs", "/sys"])
+    for path in ("/run", "/var/lib/NetworkManager", "/etc/NetworkManager"):
+        run(["mount", "-t", "tmpfs", "tmpfs", path])
+    for path in ("/run/dbus", "/run/NetworkManager"):
+        pathlib.Path(path).mkdir()
+    shutil.copytree(host.path("etc/NetworkManager/system-connections"), "/etc/NetworkManager/system-connections")
+    pathlib.Path("/etc/NetworkManager/NetworkManager.conf").write_text(
+        "[main]\nplugins=keyfile\n[keyfile]\nunmanaged-devices=interface-name:lo;interface-name:up0x\n"
+        "[device]\nmatch-device=interface-name:up0\nmanaged=1\n")  # without udev it takes no veth by itself
+    with open(host.path("nm.log"), "wb") as log:
+        bus = subprocess.Popen(["dbus-daemon", "--system", "--nofork", "--nopidfile"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(pathlib.Path("/run/dbus/system_bus_socket").exists, "the bus is there")
+        manager = subprocess.Popen([program, "--no-daemon"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            wait_until(is_as_defined, "the bridge is there as it was defined", timeout=30)
+        finally:
+            for process in (manager, bus):
+                process.kill()
+                process.wait()
