@@ -80,6 +80,23 @@ static void move_settings(HostifDef *from, HostifDef *to)
     to->protocols = g_steal_pointer(&from->protocols);
 }
 
+static void move_bond(HostifDef *from, HostifDef *to)
+{
+    if (from->type != HOSTIF_BOND)
+        return;
+    to->ports = g_steal_pointer(&from->ports);
+    to->mode = from->mode;
+    to->has_miimon = from->has_miimon;
+    to->miimon_ms = from->miimon_ms;
+    to->downdelay_ms = from->downdelay_ms;
+    to->updelay_ms = from->updelay_ms;
+    to->carrier = from->carrier;
+    to->has_arpmon = from->has_arpmon;
+    to->arp_interval_ms = from->arp_interval_ms;
+    to->arp_target = g_steal_pointer(&from->arp_target);
+    to->arp_validate = from->arp_validate;
+}
+
 /* ---- iface-bridge ---- */
 
 static const CliOption bridge_options[] = {
@@ -112,6 +129,7 @@ static bool bridge_run(Cli *cli, const CliArgs *args, Error **err)
     port->mac = from->type == HOSTIF_ETHERNET ? g_steal_pointer(&from->mac) : NULL;
     port->tag = from->tag;
     port->lower = g_steal_pointer(&from->lower);
+    move_bond(from, port);
     cli_doing(cli, "Failed to define new bridge interface %s", bridge);
     const bool is_possible =
         from->type != HOSTIF_BRIDGE ||
@@ -170,6 +188,7 @@ static bool unbridge_run(Cli *cli, const CliArgs *args, Error **err)
         def->mac = g_steal_pointer(&port->mac);
         def->tag = port->tag;
         def->lower = g_steal_pointer(&port->lower);
+        move_bond(port, def);
         move_settings(from, def);
         ok = remove_bridge(cli, &iface, err);
     }
@@ -344,11 +363,16 @@ const CliCommand commands_interface[] = {
     COMMAND("nodedev-functions", GROUP_NODEDEV,
             "let a card have so many virtual functions (SR-IOV), until the next boot", functions_options,
             functions_run, .class = NULL),
-    COMMAND("net-bridge-host", GROUP_NETWORK, "move the host's addresses to a new bridge, with a way back",
-            host_options, host_run, .exclusive = "confirm revert; interface confirm; interface revert",
-            .json = "a message; with --dry-run {\"interface\": string, \"bridge\": string, \"manager\": "
-                    "string, \"confirm_s\": number, "
-                    "\"steps\": "
-                    "[string]}"),
+    COMMAND(
+        "net-bridge-host", GROUP_NETWORK, "move the host's addresses to a new bridge, with a way back",
+        host_options, host_run, .exclusive = "confirm revert; interface confirm; interface revert",
+        .doc =
+            "Shows what it is going to do, and does it if you say yes. Addresses and routes move at once, "
+            "and "
+            "connections go on. Unless you confirm it in time, by an answer or with --confirm, all is taken "
+            "back, also if this connection breaks or the daemon is killed. Only what is confirmed is written "
+            "into the files of the program that manages the network.",
+        .json = "a message; with --dry-run {\"interface\": string, \"bridge\": string, \"manager\": "
+                "string, \"confirm_s\": number, \"steps\": [string]}"),
     { 0 },
 };

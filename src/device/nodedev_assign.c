@@ -14,8 +14,11 @@
 #include "base/process.h"
 #include "base/worker.h"
 #include "device/nodedev_private.h"
+#include "host/sysdev.h"
 
 #define MODPROBE_DEADLINE_MS 20000
+#define BIND_DEADLINE_MS 10000 /* some drivers never let go of a device that is in use */
+#define HOLDERS_DEADLINE_MS 5000
 #define VFIO_DRIVER "vfio-pci"
 #define FUNCTIONS_MAX 65536
 
@@ -153,6 +156,43 @@ static bool reset_job_run(void *data, Error **err)
     return write_file(file, "1", err) || error_prefix(err, "Unable to reset PCI device %s", job->address);
 }
 
+/* ---- a driver that does not let go ---- */
+
+typedef struct HoldersJob {
+    char *path;
+    char *holders; /* NULL: none */
+} HoldersJob;
+
+static void holders_job_free(void *data)
+{
+    HoldersJob *job = data;
+
+    g_free(job->path);
+    g_free(job->holders);
+    g_free(job);
+}
+
+static void holders_job_run(void *data)
+{
+    HoldersJob *job = data;
+
+    job->holders = sysdev_find_holders(job->path);
+}
+
+/* The driver goes on with it, and may come to an end yet; who has the device open is whom it waits for. */
+AWAITS static void explain_timeout(const char *path, Error **err)
+{
+    HoldersJob *job = g_new0(HoldersJob, 1);
+
+    job->path = g_strdup(path);
+    if (!worker_run(worker_lane_named("processes"), holders_job_run, job, holders_job_free,
+                    HOLDERS_DEADLINE_MS, NULL))
+        return;
+    if (job->holders)
+        error_hint(err, "the device is open in %s", job->holders);
+    holders_job_free(job);
+}
+
 /* ---- for clients ---- */
 
 static bool require_pci(const Object *device, Error **err)
@@ -170,6 +210,7 @@ AWAITS static bool run_bind_job(Object *device, bool (*func)(void *data, Error *
                                 const char *doing, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
+    g_autoptr(Error) why = NULL;
 
     if (!job_begin(device, JOB_MODIFY, caller, &job, err) || !require_pci(device, err))
         return false;
@@ -183,11 +224,15 @@ AWAITS static bool run_bind_job(Object *device, bool (*func)(void *data, Error *
     /* In a lane of its own: a driver that does not let go holds up nobody else. */
     fiber_shield_begin();
     const bool ok =
-        worker_call(worker_lane_named(device->name), func, work, bind_job_free, SYSFS_DEADLINE_MS, err);
+        worker_call(worker_lane_named(device->name), func, work, bind_job_free, BIND_DEADLINE_MS, &why);
     fiber_shield_end();
     nodedev_note(device->host, path, false);
-    if (!ok)
-        return error_prefix(err, "%s %s", doing, device->name);
+    if (error_code(why) == ERROR_TIMEOUT)
+        explain_timeout(path, &why);
+    if (!ok) {
+        error_prefix(&why, "%s %s", doing, device->name);
+        return error_propagate(err, g_steal_pointer(&why));
+    }
     log_info("node device '%s': %s by %s (its driver was %s)", device->name, doing, caller_describe(caller),
              work->before ? work->before : "none");
     bind_job_free(work);

@@ -375,8 +375,10 @@ bool hostif_load_trial(Host *host, Error **err)
 {
     g_autoptr(Trial) trial = NULL;
 
-    if (!read_note(host, &trial, err) || !trial)
-        return trial == NULL && (!err || !*err);
+    if (!read_note(host, &trial, err))
+        return false;
+    if (!trial)
+        return true;
     log_warning("the bridge '%s' was not confirmed yet", trial->bridge);
     return arm(host, trial, err);
 }

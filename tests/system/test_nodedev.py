@@ -4,6 +4,7 @@ What this machine does not have (an IOMMU, mediated devices, Fibre Channel) is a
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import os
 import pathlib
 import re
 import shutil
@@ -164,6 +165,31 @@ def test_a_device_is_given_away_and_comes_back(host):
     reset = tree.file(f"devices/pci0000:00/{NIC}/reset", "")
     host.ok("nodedev-reset", name)
     equal(reset.read_text(), "1")
+
+
+@ONLY
+def test_a_driver_that_does_not_let_go(host):
+    """The caller gets an answer, and everybody else goes on."""
+    tree = Tree(host)
+    tree.pci(NIC, "igb")
+    vfio(host)
+    unbind = tree.root / "sys/bus/pci/drivers/igb/unbind"
+    unbind.unlink()
+    os.mkfifo(unbind)  # who opens it waits until somebody reads
+    host.start_daemon()
+    begin = time.monotonic()
+    client = subprocess.Popen(["virsh", "-c", host.daemon.uri, "nodedev-detach", "pci_0000_00_04_0"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+    slowest = 0
+    while client.poll() is None and time.monotonic() - begin < 60 * SLOWNESS:
+        asked = time.monotonic()
+        host.conn.listAllDevices()
+        slowest = max(slowest, time.monotonic() - asked)
+        time.sleep(0.05)
+    contains(client.stdout.read(), "Timed out during operation")
+    check(time.monotonic() - begin >= 9, "it had its time")
+    check(slowest < 0.25 * SLOWNESS, f"others waited {slowest:.3f} s")
+    contains(host.ok("nodedev-dumpxml", "pci_0000_00_04_0"), "<name>igb</name>")
 
 
 @ONLY

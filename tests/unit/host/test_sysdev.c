@@ -420,6 +420,20 @@ TEST(vital_product_data_that_is_cut_off_is_none)
     }
 }
 
+TEST(who_has_a_device_open_is_named)
+{
+    FILE *null = fopen("/dev/null", "r");
+    g_autofree char *me = g_strdup_printf("(pid %d)", getpid());
+
+    check(null != NULL);
+    g_autofree char *holders = sysdev_find_holders("/sys/devices/virtual/mem");
+    g_autofree char *others = sysdev_find_holders("/sys/devices/virtual/me");
+    fclose(null);
+    check(others == NULL);
+    if (access("/sys/dev/char/1:3", F_OK) == 0)
+        check(holders != NULL && (strstr(holders, me) || strstr(holders, " ...")));
+}
+
 TEST(the_tables_have_no_mistakes)
 {
     g_autoptr(GString) out = g_string_new(NULL);
