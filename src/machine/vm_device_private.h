@@ -18,6 +18,15 @@ AWAITS void vm_device_reconcile(Vm *vm);
 MUST_CHECK bool vm_device_find(const DomainDef *def, DeviceKind kind, const void *device, void **ret_found,
                                Error **err);
 
+/* ---- disks (vm_disk_plug.c) ---- */
+
+/* May @disk be plugged into the running machine? ERROR_OPERATION_UNSUPPORTED, ERROR_OPERATION_FAILED */
+MUST_CHECK bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err);
+/* Looks at the images of @disk, which is in the live document, and lends them to QEMU. @ret_secrets owned. */
+AWAITS MUST_CHECK bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **err);
+/* Gives back what was lent for @disk alone, which is in the document no more. Failures are logged. */
+AWAITS void vm_disk_release(Vm *vm, const DiskDef *disk);
+
 /* An interface of a running machine that is to become another (vm_interface_update.c). */
 typedef struct InterfaceUpdate {
     Vm *vm;
