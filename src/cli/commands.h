@@ -12,6 +12,7 @@ extern const CliCommand commands_image[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_interface[];
 extern const CliCommand commands_device[];
+extern const CliCommand commands_disk[];
 extern const CliCommand commands_stats[];
 extern const CliCommand commands_vcpu[];
 extern const CliCommand commands_tune[];

@@ -78,3 +78,15 @@ bool cli_domain_is_active(Cli *cli, const WireDomain *dom, bool *ret_active, Err
     *ret_active = ret.active != 0;
     return true;
 }
+
+bool cli_affect_flags(Cli *cli, const CliArgs *args, const WireDomain *dom, uint32_t *ret_flags, Error **err)
+{
+    bool active = false;
+    *ret_flags = args_flags(args);
+    if (!args_has(args, "persistent"))
+        return true;
+    if (!cli_domain_is_active(cli, dom, &active, err))
+        return false;
+    *ret_flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
+    return true;
+}
