@@ -597,13 +597,27 @@ static bool update_config(VmEdit *edit, const DeviceDef *device, Error **err)
            qemu_assign_addresses(edit->config, caps, err) && domain_check(edit->config, err);
 }
 
+AWAITS static bool update_live(VmEdit *edit, const DeviceDef *stored, const DeviceDef *live, bool force,
+                               InterfaceUpdate *update, MediaChange *media, Error **err)
+{
+    void *old = NULL;
+
+    if (live->kind != DEVICE_INTERFACE && live->kind != DEVICE_DISK)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live update of device '%s' is not supported",
+                         enum_name(&device_kind_names, live->kind));
+    if (!vm_device_find(edit->vm->live, live->kind, live->def, &old, err))
+        return false;
+    return live->kind == DEVICE_DISK ? vm_disk_update_live(edit, old, stored->def, force, media, err)
+                                     : vm_interface_update_live(edit, old, live->def, update, err);
+}
+
 bool vm_update_device(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
 {
     g_autoptr(DeviceDef) stored = NULL; /* as a definition has it */
     g_autoptr(DeviceDef) live = NULL;   /* as it stands */
     g_auto(InterfaceUpdate) update = { 0 };
+    g_auto(MediaChange) media = { 0 };
     g_auto(VmEdit) edit = { 0 };
-    void *old = NULL;
 
     if (!check_flags(flags, MODIFY_FLAGS | VIR_DOMAIN_DEVICE_MODIFY_FORCE, "qemuDomainUpdateDeviceFlags",
                      err) ||
@@ -612,14 +626,12 @@ bool vm_update_device(Vm *vm, const char *xml, unsigned flags, const Caller *cal
         !parse_device(vm, xml, DOMAIN_PARSE_SKIP_DEFAULTS, &live, err) ||
         (edit.config && !update_config(&edit, stored, err)))
         return false;
-    if (edit.live && live->kind != DEVICE_INTERFACE)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live update of device '%s' is not supported",
-                         enum_name(&device_kind_names, live->kind));
-    if (edit.live && (!vm_device_find(vm->live, live->kind, live->def, &old, err) ||
-                      !vm_interface_update_live(&edit, old, live->def, &update, err)))
+    if (edit.live &&
+        !update_live(&edit, stored, live, flags & VIR_DOMAIN_DEVICE_MODIFY_FORCE, &update, &media, err))
         return false;
     if (!vm_edit_commit(&edit, NULL, err))
         return false;
-    update.is_committed = true;
+    if (media.next)
+        vm_disk_finish_update(&media);
     return true;
 }

@@ -27,12 +27,29 @@ AWAITS MUST_CHECK bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_
 /* Gives back what was lent for @disk alone, which is in the document no more. Failures are logged. */
 AWAITS void vm_disk_release(Vm *vm, const DiskDef *disk);
 
+/* A drive of a running machine that gets another medium (vm_disk_media.c). */
+typedef struct MediaChange {
+    Vm *vm;
+    DiskDef *next; /* owned; after the commit: what was before */
+    char *alias, *old_node;
+    Plan *plan, *old_plan;
+    PlanTarget target;
+    QemuSecrets *secrets;
+} MediaChange;
+void media_change_clear(MediaChange *change);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MediaChange, media_change_clear)
+/* @change outlives @edit. @force: even if the guest has locked the drive. */
+AWAITS MUST_CHECK bool vm_disk_update_live(VmEdit *edit, const DiskDef *old, const DiskDef *wanted,
+                                           bool force, MediaChange *change, Error **err);
+/* After the commit, with the job held: gives back what is not used any more. */
+AWAITS void vm_disk_finish_update(MediaChange *change);
+
 /* An interface of a running machine that is to become another (vm_interface_update.c). */
 typedef struct InterfaceUpdate {
     Vm *vm;
     InterfaceDef *next; /* owned; after the commit: what was before */
     char *alias;
-    bool is_replugged, is_committed;
+    bool is_replugged;
 } InterfaceUpdate;
 void interface_update_clear(InterfaceUpdate *update); /* gives back the port that is not used any more */
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(InterfaceUpdate, interface_update_clear)

@@ -127,3 +127,27 @@ def test_kills_in_the_middle(host):
         dom.reset()
     dom.destroy()
     equal([path.stat().st_uid for path in images], [owner] * 3)
+
+
+def test_media(host):
+    """A CD that is taken out and put in again."""
+    first, second = image(host, "first.iso"), image(host, "second.iso")
+    owner = first.stat().st_uid
+    dom = host.start_sector("demo", devices=disk(first, "hdc", bus="ide", device="cdrom"))
+    host.ok("change-media", "demo", "hdc", str(second), "--update", "--live", "--config", "--force")
+    equal(nodes(dom), ["demo.img", "second.iso"])
+    for flags in (0, INACTIVE):
+        contains(dom.XMLDesc(flags), f"<source file='{second}'")
+    equal(first.stat().st_uid, owner)
+    host.crash_daemon()
+    dom = host.conn.lookupByName("demo")
+    host.ok("change-media", "demo", "hdc", "--eject", "--live", "--force")
+    equal((nodes(dom), second.stat().st_uid), (["demo.img"], owner))
+    check("second.iso" not in dom.XMLDesc(), "the drive is empty")
+    host.ok("change-media", "demo", "hdc", str(first), "--insert", "--live")
+    equal(nodes(dom), ["demo.img", "first.iso"])
+    before = dom.XMLDesc()
+    error = raises(libvirt.VIR_ERR_SYSTEM_ERROR, dom.updateDeviceFlags, disk("/no/such.iso", "hdc", bus="ide", device="cdrom"), LIVE)
+    contains(str(error), "/no/such.iso")
+    raises(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, dom.updateDeviceFlags, disk(first, "hda", bus="ide"), LIVE, text="only the medium of a CD")
+    equal((dom.XMLDesc(), nodes(dom)), (before, ["demo.img", "first.iso"]))
