@@ -346,20 +346,14 @@ static const CliOption detach_alias_options[] = {
     { 0 },
 };
 
-/* --persistent: the stored definition, and the running domain if it runs. */
 static bool device_run(Cli *cli, const CliArgs *args, Error **err)
 {
     const CliCommand *command = cli_args_command(args);
     g_auto(RowCall) call = { 0 };
-    bool active = false;
-    unsigned flags = args_flags(args);
-    if (!row_prepare(cli, args, command->proc, &call, err))
+    uint32_t flags = 0;
+    if (!row_prepare(cli, args, command->proc, &call, err) ||
+        !cli_affect_flags(cli, args, call.object, &flags, err))
         return false;
-    if (args_has(args, "persistent")) {
-        if (!cli_domain_is_active(cli, call.object, &active, err))
-            return false;
-        flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
-    }
     row_set_number(&call, "flags", flags);
     g_autofree char *doing = row_text(command->doing, args, &call);
     cli_doing(cli, "%s", doing);

@@ -11,20 +11,6 @@
 
 #define DEVICE_CHANGED "Device updated successfully"
 
-/* --persistent: the stored definition, and the running domain if it runs. */
-static bool affect_flags(Cli *cli, const CliArgs *args, const WireDomain *dom, uint32_t *ret_flags,
-                         Error **err)
-{
-    bool active = false;
-    *ret_flags = args_flags(args);
-    if (!args_has(args, "persistent"))
-        return true;
-    if (!cli_domain_is_active(cli, dom, &active, err))
-        return false;
-    *ret_flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
-    return true;
-}
-
 /* ---- rates: AVERAGE,PEAK,BURST,FLOOR ---- */
 
 static const char *const rate_names[] = { "average", "peak", "burst", "floor" };
@@ -152,7 +138,7 @@ static bool attach_run(Cli *cli, const CliArgs *args, Error **err)
         cli_say(cli, "%s\n", xml->str);
         return true;
     }
-    if (!cli_domain(cli, args, &dom, err) || !affect_flags(cli, args, &dom, &flags, err))
+    if (!cli_domain(cli, args, &dom, err) || !cli_affect_flags(cli, args, &dom, &flags, err))
         return false;
     const WireDomainAttachDeviceFlagsArgs call = { .dom = dom, .xml = xml->str, .flags = flags };
     if (!cli_call(cli, PROC_DOMAIN_ATTACH_DEVICE_FLAGS, &call, NULL, err))
@@ -232,7 +218,7 @@ static bool detach_run(Cli *cli, const CliArgs *args, Error **err)
     uint32_t flags = 0;
 
     cli_doing(cli, "Failed to detach interface");
-    if (!cli_domain(cli, args, &dom, err) || !affect_flags(cli, args, &dom, &flags, err))
+    if (!cli_domain(cli, args, &dom, err) || !cli_affect_flags(cli, args, &dom, &flags, err))
         return false;
     /* The stored one may have another address than the one that runs: each is looked up by itself. */
     const bool both = (flags & VIR_DOMAIN_AFFECT_CONFIG) && (flags & VIR_DOMAIN_AFFECT_LIVE);

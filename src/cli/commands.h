@@ -14,6 +14,7 @@ extern const CliCommand commands_grow[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_nic[];
 extern const CliCommand commands_device[];
+extern const CliCommand commands_drive[];
 extern const CliCommand commands_stats[];
 extern const CliCommand commands_vcpu[];
 extern const CliCommand commands_tune[];

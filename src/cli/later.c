@@ -7,8 +7,8 @@ static const struct {
     const char *names;
 } later[] = {
     { GROUP_DOMAIN,
-      "attach-disk blockcommit blockcopy blockjob blockpull change-media "
-      "detach-disk domlaunchsecinfo domsetlaunchsecstate "
+      "blockcommit blockcopy blockjob blockpull change-media "
+      "domlaunchsecinfo domsetlaunchsecstate "
       "get-user-sshkeys iothreadpin iothreadadd iothreadset iothreaddel perf migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
       "qemu-attach set-user-sshkeys update-memory-device guestvcpus setvcpu domblkthreshold "

@@ -339,3 +339,13 @@ bool plan_disk(const PlanContext *c, const void *def, Plan *plan, Error **err)
                   boot_index);
     return true;
 }
+
+bool device_plan_medium(const PlanContext *c, const DiskDef *disk, Plan *plan, Error **err)
+{
+    return plan_nodes(c, disk, &disk->src, true, plan, err);
+}
+
+char *device_medium_node(const DiskDef *disk)
+{
+    return disk_node_name(disk);
+}

@@ -108,6 +108,7 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_INVALID_STATE, "domain is not running", VIR_FROM_DOMAIN, NULL },
     { ERROR_INVALID_STATE, "domain '*' is already active", VIR_FROM_DOMAIN, NULL },
     { ERROR_INVALID_STATE, "Can't rename domain to itself", VIR_FROM_DOMAIN, NULL },
+    { ERROR_CONFIG_UNSUPPORTED, "unknown device type '*", VIR_FROM_DOMAIN, NULL },
     { ERROR_INVALID_ARGUMENT, "unsupported flags (*", VIR_FROM_QEMU, "%s" },
     { ERROR_INVALID_ARGUMENT, "Flags 'VIR_STORAGE_*", VIR_FROM_STORAGE, "%s" },
     { ERROR_INVALID_ARGUMENT, "(storage_*: unknown unit '*", VIR_FROM_NONE, NULL },
