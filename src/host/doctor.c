@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -369,6 +370,35 @@ static void check_nft(Doctor *doctor, Row *row)
                "virtual networks have no NAT and no filters");
 }
 
+/* Is @module part of the kernel, or beside it? */
+static bool has_module(const char *module)
+{
+    static const char *const lists[] = { "modules.builtin", "modules.dep" };
+    struct utsname kernel;
+    bool is_there = false;
+
+    if (uname(&kernel) < 0)
+        return false;
+    for (size_t i = 0; i < G_N_ELEMENTS(lists) && !is_there; i++) {
+        g_autofree char *path = g_build_filename("/lib/modules", kernel.release, lists[i], NULL);
+        g_autofree char *text = NULL;
+        is_there = g_file_get_contents(path, &text, NULL, NULL) && strstr(text, module);
+    }
+    return is_there;
+}
+
+static void check_bridge_tracking(Doctor *doctor, Row *row)
+{
+    if (has_module("/nf_conntrack_bridge.ko")) {
+        found(row, DOCTOR_OK, "the kernel tracks connections in bridges");
+        return;
+    }
+    found(row, DOCTOR_WARN,
+          "the kernel does not track connections in bridges (nf_conntrack_bridge): network "
+          "filters note them by themselves, and cannot limit their number");
+    advise(row, "a kernel with CONFIG_NF_CONNTRACK_BRIDGE, as distributions have it");
+}
+
 static void check_swtpm(Doctor *doctor, Row *row)
 {
     check_tool(row, "swtpm", NULL, "swtpm swtpm-tools", DOCTOR_WARN, "machines cannot have an emulated TPM");
@@ -533,6 +563,7 @@ static const struct {
     { "qemu-img", check_qemu_img },
     { "dnsmasq", check_dnsmasq },
     { "nft", check_nft },
+    { "bridge-tracking", check_bridge_tracking },
     { "swtpm", check_swtpm },
     { "uefi", check_ovmf },
     { "polkit", check_polkit },

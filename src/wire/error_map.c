@@ -102,6 +102,7 @@ typedef struct ErrorPhrase {
     const char *pattern; /* of the detail, with * */
     int domain;
     const char *text; /* NULL: that of the code */
+    int number;       /* 0: that of the code */
 } ErrorPhrase;
 
 static const ErrorPhrase error_phrases[] = {
@@ -138,7 +139,13 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_INVALID_ARGUMENT, "'*' is not a known interface", VIR_FROM_DOMAIN, NULL },
     { ERROR_INTERNAL, "start cell * out of range *", VIR_FROM_NONE, NULL },
     { ERROR_INTERNAL, "failed to * a new XML namespace", VIR_FROM_XML, NULL },
-    { ERROR_NO_NWFILTER, "no nwfilter binding *", VIR_FROM_NWFILTER, "Network filter binding not found: %s" },
+    { ERROR_NO_NWFILTER, "no nwfilter binding *", VIR_FROM_NWFILTER, "Network filter binding not found: %s",
+      VIR_ERR_NO_NWFILTER_BINDING },
+    { ERROR_CONFIG_UNSUPPORTED, "filter '*' learning value *", VIR_FROM_NWFILTER,
+      "failed to parse configuration file %s", VIR_ERR_PARSE_FAILED },
+    { ERROR_INTERNAL, "referenced filter '*' is missing", VIR_FROM_NWFILTER, NULL },
+    { ERROR_INTERNAL, "Cannot instantiate filter due to *", VIR_FROM_NWFILTER, NULL },
+    { ERROR_INTERNAL, "Cardinality of list items *", VIR_FROM_NWFILTER, NULL },
     { ERROR_NO_NAME, "missing name information", VIR_FROM_NETWORK, "%s" },
     { ERROR_NO_NETWORK, "Network port with UUID *", VIR_FROM_NETWORK, "network port not found: %s" },
     { ERROR_OPERATION_FAILED, "Network port with UUID *", VIR_FROM_NETWORK,
@@ -160,6 +167,7 @@ static ErrorRow error_row(const Error *err)
             continue;
         row.domain = phrase->domain;
         row.text = phrase->text ?: row.text;
+        row.number = phrase->number ? phrase->number : row.number;
         break;
     }
     return row;
@@ -235,7 +243,7 @@ int wire_error_code(const Error *err)
 {
     int number = error_remote_code(err);
 
-    return number ? number : error_rows[error_code(err)].number;
+    return number ? number : error_row(err).number;
 }
 
 int wire_error_domain(const Error *err)
