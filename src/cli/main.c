@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/help.h"
 
@@ -214,10 +214,7 @@ int main(int argc, char **argv)
     g_autoptr(Error) err = NULL;
     int code = 0;
     (void)setlocale(LC_CTYPE, "");
-    /* Streams come in pieces of 256 KiB: memory that the kernel has to clear anew for each costs more than
-     * they. */
-    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
-    (void)mallopt(M_TRIM_THRESHOLD, 128 << 20);
+    memory_keep_begin(); /* it ends soon anyway */
     signal(SIGPIPE, SIG_IGN);
     cli_init(&inv.cli);
     inv.cli.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

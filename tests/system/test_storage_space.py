@@ -35,9 +35,9 @@ def test_a_pool_that_fills_up(host):
     host.conn.storagePoolEventRegisterAny(pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, lambda *args: events.append(1), None)
 
     def fill(mib, full, count):
-        with open(folder / "v", "r+b" if (folder / "v").exists() else "wb") as file:
-            file.truncate(0)
-            file.write(bytes(mib * MIB))
+        with open(folder / "v", "ab") as file:  # it only grows, or only shrinks
+            file.truncate(min(mib * MIB, file.tell()))
+            file.write(bytes(mib * MIB - min(mib * MIB, os.path.getsize(folder / "v"))))
             file.flush()  # nobody closes it: only a look tells
             wait_until(lambda: pool_row(host, "small")["warning"] == full, f"{mib} MiB: {full}")
         equal(log_count(host, "storage pool 'small' is "), count, f"warnings at {mib} MiB")
