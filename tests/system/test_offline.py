@@ -320,7 +320,7 @@ def test_libguestfs_asks_the_daemon_for_a_machine(host):
 def empty_hive(path):
     """A registry file without keys: a header, and one bin with the root key and its security."""
     name = b"root"
-    key = struct.pack("<2sHQIIIIIIIIIIIIIIIIHH", b"nk", 0x2c, 0, 0, 0xffffffff, 0, 0, 0xffffffff, 0xffffffff, 0, 0xffffffff, 0x80,
+    key = struct.pack("<2sHQIIIIIIIIIIIIIIIHH", b"nk", 0x2c, 0, 0, 0xffffffff, 0, 0, 0xffffffff, 0xffffffff, 0, 0xffffffff, 0x80,
                       0xffffffff, 0, 0, 0, 0, 0, len(name), 0) + name
     security = struct.pack("<2sHIIII", b"sk", 0, 0x80, 0x80, 1, 20) + b"\1\0\4\x80" + bytes(16)
     data = struct.pack("<4sIIQQI", b"hbin", 0, 4096, 0, 0, 0)
