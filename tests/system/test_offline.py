@@ -369,11 +369,11 @@ def test_the_registry_of_a_windows_machine_is_read_and_changed(host):
         check((done.code == 0) == (code == 0), f"virt-win-reg {words}: {done.out} {done.err}")
         return done.out + done.err
     key = f"{SOFTWARE}\\Microsoft\\Windows NT\\CurrentVersion"
-    contains(virt_win_reg("win", key, "ProductName"), "Windows 10")
+    contains(virt_win_reg("--unsafe-printable-strings", "win", key), '"ProductName"=str(1):"Windows 10"')
     change = host.root / "change.reg"
     change.write_text(f'Windows Registry Editor Version 5.00\n\n[{key}]\n"RegisteredOwner"=str(1):"Lodge"\n')
     virt_win_reg("--merge", "win", str(change))
-    contains(virt_win_reg("win", key, "RegisteredOwner"), "Lodge")
+    contains(virt_win_reg("--unsafe-printable-strings", "win", key), '"RegisteredOwner"=str(1):"Lodge"')
     dom.create()
     virt_win_reg("--merge", "win", str(change), code=1)
-    contains(virt_win_reg("win", key, "RegisteredOwner"), "Lodge")
+    contains(virt_win_reg("--unsafe-printable-strings", "win", key), '"RegisteredOwner"=str(1):"Lodge"')
