@@ -264,6 +264,7 @@ AWAITS static bool netfs_find_sources(Host *host, const PoolDef *spec, GString *
     g_autofree char *out = NULL;
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(Error) why = NULL;
+    const gsize before = xml->len;
 
     if (!spec || !spec->hosts)
         return error_set(err, ERROR_INVALID_ARGUMENT, "hostname must be specified for netfs sources");
@@ -280,7 +281,10 @@ AWAITS static bool netfs_find_sources(Host *host, const PoolDef *spec, GString *
         g_ptr_array_set_size(names, 0);
     for (guint i = 0; i < names->len; i++)
         add_source(xml, server, names->pdata[i], "glusterfs");
-    return names->len || !why || error_propagate(err, g_steal_pointer(&why));
+    if (xml->len > before)
+        return true;
+    error_set(err, ERROR_OPERATION_FAILED, "no storage pools were found on host '%s'", server);
+    return why ? error_hint(err, "%s", error_message(why)) : false;
 }
 
 #define FOLDER_VOLUMES                                                                                       \

@@ -246,7 +246,8 @@ AWAITS static bool rbd_make_volume(Pool *pool, VolumeDef *def, Volume *from, uns
     g_autofree char *path = g_strdup(def->target.path);
     g_autofree char *temp = g_strdup_printf("%s/" NEW_PREFIX "%s", pool_def(pool)->source_name, def->name);
     g_autofree char *source = from ? g_strdup(from->def->target.path) : NULL;
-    const bool grows = from && from->def->capacity.value != def->capacity.value; /* else 'resize' is an error */
+    const bool grows =
+        from && from->def->capacity.value != def->capacity.value; /* else 'resize' is an error */
 
     if (!from)
         return RUN_RBD(CEPH_MS, "create", "--image-format", "2", "--size", size, path);
