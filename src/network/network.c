@@ -402,6 +402,29 @@ bool network_get_bridge(const Object *object, char **ret_name, Error **err)
     return true;
 }
 
+/* ---- bridges that somebody removed ---- */
+
+void network_remake(Network *network)
+{
+    g_autoptr(Error) err = NULL;
+    g_auto(Job) job = { 0 };
+
+    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, &err) || !network->live ||
+        !NETWORK_HAS_OWN_BRIDGE(network->live->forward) || if_nametoindex(network->live->bridge) != 0)
+        return;
+    log_warning("somebody removed the bridge of network '%s': it is made again", network->name);
+    fiber_shield_begin();
+    network_down(network, network->live);
+    network->was_remade = network_up(network, network->live, &err);
+    if (network->was_remade && network->dnsmasq)
+        network_watch_dnsmasq(network);
+    fiber_shield_end();
+    if (!network->was_remade)
+        log_error_error(err, network->name);
+    else if (network->host->networks->on_started)
+        network->host->networks->on_started(network->host, network->name);
+}
+
 /* ---- what the daemon finds when it starts ---- */
 
 AWAITS static bool network_read_state(Host *host, const char *path, NetworkDef **ret_def, Error **err)
@@ -614,6 +637,7 @@ static void network_room_close(Host *host)
 {
     sd_event_source_disable_unref(host->networks->watch);
     sd_event_source_disable_unref(host->networks->leases);
+    sd_event_source_disable_unref(host->networks->links);
     wait_queue_clear(&host->networks->hosts_turn);
     json_decref(host->networks->others);
     g_clear_pointer(&host->networks, g_free); /* the networks are gone: network_free_hook() */

@@ -39,6 +39,7 @@ struct NetworkRoom {
     bool is_writing_hosts;
     WaitQueue hosts_turn;                             /* to write /etc/hosts */
     void (*on_started)(Host *host, const char *name); /* NULL: nobody is told */
+    sd_event_source *links;                           /* that go away; likewise */
     sd_event_source *leases;                          /* the folder of files of leases; likewise */
 };
 
@@ -56,6 +57,9 @@ AWAITS MUST_CHECK bool network_replace(Network *network, NetworkDef *config, Net
  */
 AWAITS MUST_CHECK bool network_apply_rules(Network *network, const NetworkDef *def, bool again, Error **err);
 void network_watch(Host *host); /* rules that somebody removes come back; leases are followed */
+/* Somebody removed the bridge of an active network: it is made again, with all that belongs to it
+ * (network.c). */
+AWAITS void network_remake(Network *network);
 /* Other rule sets have to let its guests through, or no longer; failures are logged. */
 AWAITS void network_open_others(const Network *network, const NetworkDef *def);
 AWAITS void network_close_others(const Network *network, const NetworkDef *def);

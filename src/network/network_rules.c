@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "network/filter.h"
 #include "network/firewall.h"
+#include "network/link_watch.h"
 #include "network/network_private.h"
 #include "network/others.h"
 
@@ -259,6 +260,29 @@ static void network_on_rules_changed(bool are_ours, void *arg)
     }
 }
 
+/* ---- bridges that somebody removed ---- */
+
+AWAITS static void remake_fiber(void *arg)
+{
+    g_autoptr(Object) object = arg;
+
+    network_remake((Network *)object);
+}
+
+static void network_on_link_removed(const char *name, void *arg)
+{
+    Host *host = arg;
+    Object *object = NULL;
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
+         (object = registry_next(&iter)) && !host->is_stopping;) {
+        const NetworkDef *live = object->live;
+        if (live && live->bridge && NETWORK_HAS_OWN_BRIDGE(live->forward) &&
+            (!name || strcmp(live->bridge, name) == 0))
+            host_spawn(host, "bridge", remake_fiber, object_ref(object));
+    }
+}
+
 void network_watch(Host *host)
 {
     g_autoptr(Error) why = NULL;
@@ -266,5 +290,8 @@ void network_watch(Host *host)
     network_watch_leases(host);
     if (!firewall_watch(network_on_rules_changed, host, &host->networks->watch, &why))
         log_warning_error(why, "rules of networks that somebody removes are not put back at once");
+    g_clear_pointer(&why, error_free);
+    if (!link_watch(network_on_link_removed, host, &host->networks->links, &why))
+        log_warning_error(why, "bridges of networks that somebody removes are not made again at once");
     network_on_rules_changed(false, host); /* while no daemon looked */
 }

@@ -152,6 +152,13 @@ static bool step_tap(Trace *trace)
     return true;
 }
 
+static void step_filter(Trace *trace)
+{
+    if (trace->iface->filter)
+        STEP("filter", OK, SAY("the filter '%s' looks at its packets", trace->iface->filter),
+             SAY("what it drops: lodge nwfilter-dumpxml %s", trace->iface->filter));
+}
+
 static void step_vlan(Trace *trace)
 {
     g_autoptr(GString) tags = g_string_new(NULL);
@@ -319,6 +326,7 @@ AWAITS static bool trace_network(Trace *trace, Error **err)
     if (!step_tap(trace))
         return true;
     step_vlan(trace);
+    step_filter(trace);
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return true;
     if (!step_lease(trace, err))
@@ -364,9 +372,10 @@ bool network_trace(Host *host, const InterfaceDef *iface, GPtrArray *steps, Erro
     step_link(trace);
     if (iface->type == INTERFACE_DIRECT)
         step_lower(trace);
-    else if (iface->target && step_tap(trace))
+    else if (iface->target && step_tap(trace)) {
         step_vlan(trace);
-    else if (!iface->target)
+        step_filter(trace);
+    } else if (!iface->target)
         STEP("network", OK,
              SAY("an interface of type '%s': its packets do not pass this host's network",
                  enum_name(&interface_type_names, iface->type)),

@@ -195,7 +195,11 @@ def test_machines_come_back(host):
     wait_until(lambda: links()["vnet0"].get("master") == "virbr60", "its tap is on the new bridge")
     wait_until(lambda: [p.UUIDString() for p in network.listAllPorts()] == [port], "its port is the same")
     contains(host.ok("net-dumpxml", "net"), "connections='1'")
-    # A bridge that somebody deletes is made again by the next daemon, with its machines.
+    # A bridge that somebody deletes is made again, with its machines; by the next daemon, if none runs.
+    run(["ip", "link", "del", "virbr60"])
+    wait_until(lambda: links()["vnet0"].get("master") == "virbr60", "its tap is on the new bridge")
+    contains(run(["ip", "-br", "address", "show", "virbr60"]).out, "192.168.60.1/24")
+    check(our_tables(), "with its rules")
     host.kill_daemon()
     run(["ip", "link", "del", "virbr60"])
     host.daemon.start()
