@@ -15,6 +15,6 @@ NodeDeviceDef *sysdev_read_computer(const char *root);
 /* All of them, the machine first. Owned, and so is each (NodeDeviceDef). */
 GPtrArray *sysdev_scan(const char *root);
 
-/* Who has a file of the device at @path ("/sys/devices/...") open, or of one behind it: "Xorg (pid 12), ...". NULL:
- * nobody that can be seen. Owned. */
+/* Who has a file of the device at @path ("/sys/devices/...") open, or of one behind it: "Xorg (pid 12), ...".
+ * NULL: nobody that can be seen. Owned. */
 char *sysdev_find_holders(const char *path);

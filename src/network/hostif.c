@@ -69,14 +69,33 @@ static int index_of(const char *name)
     return (int)if_nametoindex(name);
 }
 
+/* Whoever has been told of it is told that it goes. */
+static bool plan_removal(PlanJob *job, Error **err)
+{
+    job->changes = g_ptr_array_new_with_free_func(hostif_change_free);
+    for (unsigned manager = 0; manager < MANAGER_COUNT; manager++) {
+        g_autoptr(GPtrArray) changes = NULL;
+        if (!hostif_plan((HostifManager)manager, job->root, job->name, NULL, &changes, err))
+            return false;
+        while (changes->len)
+            g_ptr_array_add(job->changes, g_ptr_array_steal_index(changes, 0));
+    }
+    return true;
+}
+
 static bool plan_job_run(void *data, Error **err)
 {
     PlanJob *job = data;
-    const HostifDef *first = job->def && job->def->ports ? g_ptr_array_index(job->def->ports, 0) : NULL;
-    const char *known = index_of(job->name) || !first ? job->name : first->name;
+    const HostifDef *def = job->def;
+    const HostifDef *first = def && def->ports ? g_ptr_array_index(def->ports, 0) : NULL;
+    /* A bridge belongs to who has its ports: it may be nobody's yet, though the kernel has it. */
+    const char *known = first ? first->name : def && def->lower ? def->lower : job->name;
 
     job->manager = hostif_find_manager(job->root, known, index_of(known));
-    return job->only_manager || hostif_plan(job->manager, job->root, job->name, job->def, &job->changes, err);
+    if (job->only_manager)
+        return true;
+    return def ? hostif_plan(job->manager, job->root, job->name, def, &job->changes, err)
+               : plan_removal(job, err);
 }
 
 AWAITS static bool plan(Host *host, const char *name, const HostifDef *def, bool only_manager,
@@ -151,8 +170,9 @@ bool hostif_write(Host *host, const char *name, const HostifDef *def, bool *ret_
         return false;
     const bool ok = write_changes(job->changes, err);
     if (ok)
-        log_info("interface '%s': %u files of %s %s", name, job->changes->len,
-                 hostif_manager_name(job->manager), def ? "say so now" : "do not have it any more");
+        log_info("interface '%s': %u files %s%s", name, job->changes->len,
+                 def ? "say so now, for " : "do not have it any more",
+                 def ? hostif_manager_name(job->manager) : "");
     if (ret_changed)
         *ret_changed = job->changes->len > 0;
     plan_job_free(job);

@@ -208,12 +208,12 @@ HostifManager hostif_find_manager(const char *root, const char *name, int index)
      * it writes for. */
     if (name && has_netplan && netplan_knows(root, name))
         return MANAGER_NETPLAN;
-    if (name && index && has_nm && file_says(root, "/run/NetworkManager/devices/", index, "managed=true"))
-        return MANAGER_NM;
     if (name && index && has_networkd && file_says(root, "/run/systemd/netif/links/", index, "NETWORK_FILE="))
         return MANAGER_NETWORKD;
     if (name && has_ifupdown && ifupdown_knows(root, name))
         return MANAGER_IFUPDOWN;
+    if (name && index && has_nm && file_says(root, "/run/NetworkManager/devices/", index, "managed=true"))
+        return MANAGER_NM;
     return has_netplan    ? MANAGER_NETPLAN
            : has_nm       ? MANAGER_NM
            : has_networkd ? MANAGER_NETWORKD
@@ -435,7 +435,9 @@ bool hostif_plan_ifupdown(HostifPlan *plan, Error **err)
     g_string_append(main, rest);
     if (plan->def && !sources_folder(main->str))
         g_string_append(main, "\nsource interfaces.d/*\n");
-    hostif_plan_file(plan, "/etc/network/interfaces", g_string_free(main, FALSE), 0644);
+    g_autofree char *new_text = g_string_free(main, FALSE);
+    if (main_text || plan->def)
+        hostif_plan_file(plan, "/etc/network/interfaces", g_strdup(new_text), 0644);
     hostif_plan_file(plan, own, plan->def ? ifupdown_text(plan->def) : NULL, 0644);
     return true;
 }

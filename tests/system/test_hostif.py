@@ -132,6 +132,17 @@ def test_written_for_ifupdown(host):
           "# the cable\nallow-hotplug up1\niface up1 inet manual\n")
     host.ok("iface-undefine", "br5")
     check(not host.path("etc/network/interfaces.d/br5").exists(), "its file is gone")
+    # NetworkManager is there, too, but does not have this one.
+    host.path("run/NetworkManager/devices").mkdir(parents=True)
+    main.write_text(IFUPDOWN)
+    host.conn.interfaceDefineXML(BRIDGE)
+    check(host.path("etc/network/interfaces.d/br5").exists(), "it goes where its port is")
+    host.conn.interfaceDefineXML(BRIDGE.replace("br5", "br6").replace("up0", "new0"))
+    nm = host.path("etc/NetworkManager/system-connections/br6.nmconnection")
+    check(nm.exists(), "others go where new ones go")
+    host.ok("iface-undefine", "br5")
+    host.ok("iface-undefine", "br6")
+    check(not nm.exists() and not host.path("etc/network/interfaces.d/br5").exists(), "wherever it was, it is gone")
 
 
 @ONLY
@@ -165,6 +176,7 @@ def test_written_for_networkd(host):
     contains((folder / "00-lodge-en7.network.d/lodge-vlan-en7.42.conf").read_text(), "VLAN=en7.42\n")
     host.ok("iface-undefine", "br5")
     host.ok("iface-undefine", "en7.42")
+    check(not host.path("etc/network/interfaces").exists(), "nothing is made for a manager that is not there")
     equal(sorted(p.name for p in folder.glob("**/*.*") if p.is_file()), ["00-lodge-en7.network", "90-all.network"])
 
 
