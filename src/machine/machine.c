@@ -287,6 +287,8 @@ bool machine_load(Host *host, Error **err)
     if (!machine_load_statuses(host, err))
         return false;
     network_forget_orphans(host, machine_has_port);
+    if (!host->paths->is_session)
+        shaping_sweep();
     host->machines->has_loaded = true;
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
