@@ -15,7 +15,7 @@ static const CliOption attach_options[] = {
     OPT_DOMAIN,
     OPT(CLI_STRING, "source", "path of the image or device", .flags = CLI_REQUIRED,
         .complete = COMPLETE_FILE),
-    OPT_REQUIRED("target", "its name in the guest: vdb, sda, ..."),
+    OPT_REQUIRED("target", "its name in the guest, such as vdb"),
     OPT_NAMED("targetbus", "virtio, scsi, usb, sata, ide or fdc; default: as the name says"),
     OPT_NAMED("driver", "who reads the image; default: qemu"),
     OPT_NAMED("subdriver", "format of the image; default: raw"),

@@ -298,6 +298,8 @@ bool machine_load(Host *host, Error **err)
         return false;
     host->machines->has_loaded = true;
     network_forget_orphans(host, machine_has_port);
+    if (!host->paths->is_session)
+        shaping_sweep();
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;

@@ -326,6 +326,48 @@ static bool work_forget(void *data, Error **err)
     return true;
 }
 
+static bool is_helper_of(const char *name, const GArray *links)
+{
+    char helper[IFNAMSIZ];
+
+    for (guint i = 0; i < links->len; i++) {
+        helper_name(g_array_index(links, LinkInfo, i).name, helper);
+        if (strcmp(helper, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool work_sweep(void *data, Error **err)
+{
+    static const char *const ours[] = { "ifb-vnet", "ifb-macvtap", "ifb-virbr" };
+    g_autoptr(GArray) links = NULL;
+
+    if (!netlink_list_links(&links, err))
+        return false;
+    for (guint i = 0; i < links->len; i++) {
+        const LinkInfo *link = &g_array_index(links, LinkInfo, i);
+        bool is_ours = false;
+        for (size_t k = 0; k < G_N_ELEMENTS(ours); k++)
+            is_ours = is_ours || g_str_has_prefix(link->name, ours[k]);
+        if (is_ours && strcmp(link->kind, "ifb") == 0 && !is_helper_of(link->name, links) &&
+            !netlink_remove_link(link->name, err))
+            return false;
+    }
+    return true;
+}
+
+void shaping_sweep(void)
+{
+    g_autoptr(Error) err = NULL;
+    ShapingJob *job = shaping_job_new(&(ShapingSpec){ 0 });
+
+    if (worker_call(worker_lane_named("network links"), work_sweep, job, shaping_job_free, DEADLINE_MS, &err))
+        shaping_job_free(job);
+    else
+        log_debug("helpers of links that are gone stay: %s", error_message(err));
+}
+
 bool shaping_change(const ShapingSpec *spec, Error **err)
 {
     ShapingJob *job = shaping_job_new(spec);

@@ -36,3 +36,5 @@ void shaping_drop_helper(const char *link);
 AWAITS MUST_CHECK bool shaping_change(const ShapingSpec *spec, Error **err);
 /* Removes what a link that is going leaves behind. */
 AWAITS void shaping_forget(const char *link);
+/* Removes what links with names that daemons choose left behind when nobody was there to see them go. */
+AWAITS void shaping_sweep(void);

@@ -134,7 +134,9 @@ def test_limits_are_changed(host):
            text="overcommit")
     equal((dom.interfaceParameters(mac)["inbound.floor"], dom.interfaceParameters(mac, stored)["inbound.floor"]), (200, 200))
     equal((classes("vnet0"), classes("virbr61")["3"]), ({"1": ("8Mbit", "16Mbit")}, ("1600Kbit", "16Mbit")))
+    run(["ip", "link", "add", "ifb-vnet77", "type", "ifb"])  # as of a tap that went with a daemon
     host.crash_daemon()
+    equal(sorted(helpers()), ["ifb-virbr61", "ifb-vnet0"])
     dom, network = host.conn.lookupByName("tiny"), host.conn.networkLookupByName("lan")
     equal(dom.interfaceParameters(mac)["inbound.floor"], 200)
     port, = network.listAllPorts()
