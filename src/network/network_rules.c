@@ -58,7 +58,7 @@ AWAITS static Json *read_others(Host *host, Error **err)
     return read;
 }
 
-void network_open_others(const Network *network, const NetworkDef *def)
+void network_open_others(Network *network, const NetworkDef *def)
 {
     g_autoptr(GPtrArray) remain = NULL;
     g_autoptr(Error) err = NULL;
@@ -70,7 +70,10 @@ void network_open_others(const Network *network, const NetworkDef *def)
     }
     if (others_let_through(ruleset, def, &remain))
         forget_others(network->host);
-    for (guint i = 0; i < remain->len; i++) {
+    /* Who changes rules all the time need not hear the same all the time. */
+    const bool is_news = remain->len != network->n_dropped;
+    network->n_dropped = remain->len;
+    for (guint i = 0; is_news && i < remain->len; i++) {
         const OtherFinding *finding = g_ptr_array_index(remain, i);
         log_warning("network '%s': %s drops %s of its guests; this lets them through: %s", def->name,
                     finding->chain, finding->what, finding->command);
