@@ -26,8 +26,9 @@ struct Network {
     GPtrArray *ports;         /* NetworkPortDef; empty if it is not active */
     char *rules;              /* that were put in place; NULL: not by this daemon */
     bool is_following, has_more_to_follow;
-    unsigned n_dropped; /* kinds of its packets that others were last seen to drop */
-    bool was_remade;    /* its bridge, by this daemon, while machines may run */
+    bool has_lost_rules; /* perhaps: somebody removed some */
+    unsigned n_dropped;  /* kinds of its packets that others were last seen to drop */
+    bool was_remade;     /* its bridge, by this daemon, while machines may run */
 };
 
 /* What the room keeps for all networks. */
