@@ -19,7 +19,7 @@
 
 /* A name that no other network has: that of the bridge, with what nft does not take in names written as hex.
  */
-static char *table_name(const NetworkDef *def)
+char *firewall_table(const NetworkDef *def)
 {
     GString *name = g_string_new(TABLE_PREFIX);
 
@@ -200,7 +200,7 @@ char *firewall_format(const NetworkDef *def, const GArray *forwards)
 
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward) || def->forward == NETWORK_OPEN)
         return g_string_free(out, FALSE);
-    g_autofree char *table = table_name(def);
+    g_autofree char *table = firewall_table(def);
     g_autoptr(GArray) subnets = subnets_of(def);
     g_string_append_printf(out, "table inet %s\ndelete table inet %s\ntable inet %s {\n", table, table,
                            table);
@@ -222,7 +222,7 @@ bool firewall_load(const char *rules, Error **err)
 bool firewall_remove(const NetworkDef *def, Error **err)
 {
     g_autofree char *rules = firewall_format(def, NULL);
-    g_autofree char *table = table_name(def);
+    g_autofree char *table = firewall_table(def);
     g_autofree char *script = g_strdup_printf("table inet %s\ndelete table inet %s\n", table, table);
 
     return !*rules || firewall_load(script, err);
@@ -231,7 +231,7 @@ bool firewall_remove(const NetworkDef *def, Error **err)
 bool firewall_is_there(const NetworkDef *def)
 {
     g_autofree char *rules = firewall_format(def, NULL);
-    g_autofree char *table = table_name(def);
+    g_autofree char *table = firewall_table(def);
 
     return !*rules ||
            program_run("nft", "nftables", PROGRAM_ARGS("list", "table", "inet", table), NULL, NULL, NULL);
@@ -240,14 +240,15 @@ bool firewall_is_there(const NetworkDef *def)
 /* ---- changes by others ---- */
 
 typedef struct FirewallWatch {
-    void (*func)(bool is_ours, void *arg);
+    void (*func)(bool is_ours, const char *table, void *arg);
     void *arg;
 } FirewallWatch;
 
 /* What a message tells of. All that tell of tables, chains and rules begin with the name of the table. */
 typedef enum FirewallChange { CHANGE_NONE, CHANGE_OURS_LOST, CHANGE_OTHERS } FirewallChange;
 
-static FirewallChange change_of(const struct nlmsghdr *header)
+/* *ret_table: of ours; borrowed from the message. */
+static FirewallChange change_of(const struct nlmsghdr *header, const char **ret_table)
 {
     static const uint16_t losses[] = { NFT_MSG_DELTABLE, NFT_MSG_DELCHAIN, NFT_MSG_DELRULE };
     static const uint16_t gains[] = { NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE };
@@ -265,6 +266,7 @@ static FirewallChange change_of(const struct nlmsghdr *header)
     const bool is_ours = header->nlmsg_len >= NLMSG_LENGTH(head + NLA_HDRLEN + strlen(TABLE_PREFIX)) &&
                          (name->nla_type & NLA_TYPE_MASK) == 1 &&
                          strncmp((const char *)name + NLA_HDRLEN, TABLE_PREFIX, strlen(TABLE_PREFIX)) == 0;
+    *ret_table = (const char *)name + NLA_HDRLEN; /* the kernel ends it with a zero */
     return !is_ours ? CHANGE_OTHERS : is_loss ? CHANGE_OURS_LOST : CHANGE_NONE;
 }
 
@@ -272,14 +274,14 @@ static int firewall_on_change(sd_event_source *source, int fd, uint32_t revents,
 {
     const FirewallWatch *watch = arg;
     _Alignas(struct nlmsghdr) char buffer[16384];
-    bool is_lost = false, is_other = false;
+    bool is_missing = false, is_other = false;
 
     for (;;) {
         const ssize_t got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && errno == ENOBUFS) { /* more came than we could read: who knows */
-            is_lost = is_other = true;
+            is_missing = is_other = true;
             continue;
         }
         if (got <= 0)
@@ -287,20 +289,22 @@ static int firewall_on_change(sd_event_source *source, int fd, uint32_t revents,
         size_t len = (size_t)got;
         for (const struct nlmsghdr *header = (const void *)buffer; NLMSG_OK(header, len);
              header = NLMSG_NEXT(header, len)) {
-            const FirewallChange change = change_of(header);
-            is_lost = is_lost || change == CHANGE_OURS_LOST;
+            const char *table = NULL;
+            const FirewallChange change = change_of(header, &table);
             is_other = is_other || change == CHANGE_OTHERS;
+            if (change == CHANGE_OURS_LOST)
+                watch->func(true, table, watch->arg);
         }
     }
-    if (is_lost)
-        watch->func(true, watch->arg);
+    if (is_missing)
+        watch->func(true, NULL, watch->arg);
     if (is_other)
-        watch->func(false, watch->arg);
+        watch->func(false, NULL, watch->arg);
     return 0;
 }
 
-bool firewall_watch(void (*func)(bool is_ours, void *arg), void *arg, sd_event_source **ret_source,
-                    Error **err)
+bool firewall_watch(void (*func)(bool is_ours, const char *table, void *arg), void *arg,
+                    sd_event_source **ret_source, Error **err)
 {
     const struct sockaddr_nl address = { .nl_family = AF_NETLINK };
     const int group = NFNLGRP_NFTABLES;

@@ -28,9 +28,12 @@ char *firewall_format(const NetworkDef *def, const GArray *forwards);
 AWAITS MUST_CHECK bool firewall_load(const char *rules, Error **err);
 /* One that has no rules is no error. */
 AWAITS MUST_CHECK bool firewall_remove(const NetworkDef *def, Error **err);
+/* The name of the network's table; caller owns. */
+char *firewall_table(const NetworkDef *def);
 /* Calls @func whenever somebody removes something of a table of ours, which may be ourselves, or changes a
- * table of others. The source is owned; unref'ing it ends that. */
-MUST_CHECK bool firewall_watch(void (*func)(bool is_ours, void *arg), void *arg, sd_event_source **ret_source,
-                               Error **err);
+ * table of others. @table is ours; NULL: some
+ * changes were missed. The source is owned; unref'ing it ends that. */
+MUST_CHECK bool firewall_watch(void (*func)(bool is_ours, const char *table, void *arg), void *arg,
+                               sd_event_source **ret_source, Error **err);
 /* Is the table still there? */
 AWAITS bool firewall_is_there(const NetworkDef *def);

@@ -244,6 +244,7 @@ AWAITS static void network_down(Network *network, const NetworkDef *def)
         log_warning_error(err, network->name);
     g_clear_pointer(&network->rules, g_free);
     network->was_remade = false;
+    network->n_dropped = 0;
     network_bridge_down(def);
 }
 

@@ -26,7 +26,9 @@ struct Network {
     GPtrArray *ports;         /* NetworkPortDef; empty if it is not active */
     char *rules;              /* that were put in place; NULL: not by this daemon */
     bool is_following, has_more_to_follow;
-    bool was_remade; /* its bridge, by this daemon, while machines may run */
+    bool has_lost_rules; /* perhaps: somebody removed some */
+    unsigned n_dropped;  /* kinds of its packets that others were last seen to drop */
+    bool was_remade;     /* its bridge, by this daemon, while machines may run */
 };
 
 /* What the room keeps for all networks. */
@@ -61,7 +63,7 @@ void network_watch(Host *host); /* rules that somebody removes come back; leases
  * (network.c). */
 AWAITS void network_remake(Network *network);
 /* Other rule sets have to let its guests through, or no longer; failures are logged. */
-AWAITS void network_open_others(const Network *network, const NetworkDef *def);
+AWAITS void network_open_others(Network *network, const NetworkDef *def);
 AWAITS void network_close_others(const Network *network, const NetworkDef *def);
 /* Ports or leases have changed: what follows from them (forwarded ports, names) is done soon. */
 void network_follow(Network *network);

@@ -58,7 +58,7 @@ AWAITS static Json *read_others(Host *host, Error **err)
     return read;
 }
 
-void network_open_others(const Network *network, const NetworkDef *def)
+void network_open_others(Network *network, const NetworkDef *def)
 {
     g_autoptr(GPtrArray) remain = NULL;
     g_autoptr(Error) err = NULL;
@@ -70,7 +70,10 @@ void network_open_others(const Network *network, const NetworkDef *def)
     }
     if (others_let_through(ruleset, def, &remain))
         forget_others(network->host);
-    for (guint i = 0; i < remain->len; i++) {
+    /* Who changes rules all the time need not hear the same all the time. */
+    const bool is_news = remain->len != network->n_dropped;
+    network->n_dropped = remain->len;
+    for (guint i = 0; is_news && i < remain->len; i++) {
         const OtherFinding *finding = g_ptr_array_index(remain, i);
         log_warning("network '%s': %s drops %s of its guests; this lets them through: %s", def->name,
                     finding->chain, finding->what, finding->command);
@@ -182,8 +185,9 @@ AWAITS static void network_check_all_rules(void *arg)
         host->networks->rules_are_lost = false;
         for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
              (object = registry_next(&iter));) {
-            if (object->live)
+            if (object->live && ((Network *)object)->has_lost_rules)
                 g_ptr_array_add(networks, object_ref(object));
+            ((Network *)object)->has_lost_rules = false;
         }
         for (guint i = 0; i < networks->len && !host->is_stopping; i++)
             network_check_rules(g_ptr_array_index(networks, i));
@@ -236,7 +240,24 @@ AWAITS static void look_at_all_others(void *arg)
     host->networks->is_looking = false;
 }
 
-static void network_on_rules_changed(bool are_ours, void *arg)
+/* @table NULL: all networks. */
+static bool mark_lost_rules(Host *host, const char *table)
+{
+    Object *object = NULL;
+    bool any = false;
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
+         (object = registry_next(&iter));) {
+        g_autofree char *name = object->live ? firewall_table(object->live) : NULL;
+        if (!name || (table && strcmp(name, table) != 0))
+            continue;
+        ((Network *)object)->has_lost_rules = true;
+        any = true;
+    }
+    return any;
+}
+
+static void network_on_rules_changed(bool are_ours, const char *table, void *arg)
 {
     Host *host = arg;
     NetworkRoom *room = host->networks;
@@ -245,8 +266,9 @@ static void network_on_rules_changed(bool are_ours, void *arg)
         return;
     if (are_ours) {
         filter_check_rules(host);
-        room->rules_are_lost = true;
-        if (!room->is_checking) {
+        const bool any = mark_lost_rules(host, table);
+        room->rules_are_lost = room->rules_are_lost || any;
+        if (any && !room->is_checking) {
             room->is_checking = true;
             host_spawn(host, "firewall", network_check_all_rules, host);
         }
@@ -293,5 +315,5 @@ void network_watch(Host *host)
     g_clear_pointer(&why, error_free);
     if (!link_watch(network_on_link_removed, host, &host->networks->links, &why))
         log_warning_error(why, "bridges of networks that somebody removes are not made again at once");
-    network_on_rules_changed(false, host); /* while no daemon looked */
+    network_on_rules_changed(false, NULL, host); /* while no daemon looked */
 }

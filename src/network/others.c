@@ -305,6 +305,57 @@ static char *command_of(const char *script)
     return g_string_free(out, FALSE);
 }
 
+static bool rule_is_about(const Json *expr, const char *bridge)
+{
+    bool is_about = false, accepts = false;
+
+    for (size_t i = 0; i < json_array_size(expr); i++) {
+        const Json *statement = json_array_get(expr, i);
+        const Json *match = json_object_get(statement, "match");
+        const char *key = json_get_str(json_object_get(json_object_get(match, "left"), "meta"), "key");
+        is_about = is_about || (match && (g_strcmp0(key, "iifname") == 0 || g_strcmp0(key, "oifname") == 0) &&
+                                g_strcmp0(json_string_value(json_object_get(match, "right")), bridge) == 0);
+        accepts = accepts || json_object_get(statement, "accept");
+    }
+    return is_about && accepts;
+}
+
+/* Rules of ours that are there and do not help would be added for ever. */
+static bool is_there_already(const Ruleset *set, const Chain *base, const char *place, const Packet *packet)
+{
+    g_autofree char *key = chain_key(base->family, base->table, place);
+    const Chain *chain = g_hash_table_lookup(set->chains, key);
+
+    for (guint i = 0; chain && i < chain->rules->len; i++) {
+        Packet copy = *packet;
+        const Json *expr = g_ptr_array_index(chain->rules, i);
+        if (rule_is_about(expr, packet->iif) && rule_verdict(set, chain, expr, &copy, 0) == VERDICT_ACCEPT)
+            return true;
+    }
+    return false;
+}
+
+/* Does any rule of the table name the bridge? */
+static bool table_knows(const Ruleset *set, const Chain *base, const char *bridge)
+{
+    GHashTableIter iter;
+    void *value = NULL;
+
+    g_hash_table_iter_init(&iter, set->chains);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Chain *chain = value;
+        for (guint i = 0; g_strcmp0(chain->table, base->table) == 0 && i < chain->rules->len; i++) {
+            const Json *expr = g_ptr_array_index(chain->rules, i);
+            for (size_t k = 0; k < json_array_size(expr); k++) {
+                const Json *match = json_object_get(json_array_get(expr, k), "match");
+                if (g_strcmp0(json_string_value(json_object_get(match, "right")), bridge) == 0)
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
 static OtherFinding *make_finding(const Ruleset *set, const Chain *base, const NetworkDef *def,
                                   const Packet *packet, const char *what)
 {
@@ -315,6 +366,7 @@ static OtherFinding *make_finding(const Ruleset *set, const Chain *base, const N
     finding->what = what;
     if (strcmp(base->table, "firewalld") == 0) {
         finding->owner = g_strdup("firewalld");
+        finding->by_tool = !table_knows(set, base, def->bridge);
         finding->command = g_strdup_printf("firewall-cmd --zone=%s --change-interface=%s",
                                            def->zone ? def->zone : "trusted", def->bridge);
         return finding;
@@ -325,6 +377,8 @@ static OtherFinding *make_finding(const Ruleset *set, const Chain *base, const N
             finding->owner = g_strdup(places[i].owner);
         }
     }
+    if (place && is_there_already(set, base, place, packet))
+        place = NULL;
     g_autofree char *script = script_for(base, place ? place : base->name, def->bridge, packet);
     finding->command = command_of(script);
     if (place)
@@ -417,21 +471,6 @@ GPtrArray *others_find(const Json *said, const NetworkDef *def)
 
 /* ---- our rules in their chains ---- */
 
-static bool rule_is_about(const Json *expr, const char *bridge)
-{
-    bool is_about = false, accepts = false;
-
-    for (size_t i = 0; i < json_array_size(expr); i++) {
-        const Json *statement = json_array_get(expr, i);
-        const Json *match = json_object_get(statement, "match");
-        const char *key = json_get_str(json_object_get(json_object_get(match, "left"), "meta"), "key");
-        is_about = is_about || (match && (g_strcmp0(key, "iifname") == 0 || g_strcmp0(key, "oifname") == 0) &&
-                                g_strcmp0(json_string_value(json_object_get(match, "right")), bridge) == 0);
-        accepts = accepts || json_object_get(statement, "accept");
-    }
-    return is_about && accepts;
-}
-
 char *others_find_own(const Json *said, const NetworkDef *def)
 {
     g_autoptr(GString) out = g_string_new(NULL);
@@ -518,15 +557,14 @@ AWAITS static bool let_through(const NetworkDef *def, const OtherFinding *findin
 {
     g_autoptr(Error) err = NULL;
 
-    if (!finding->script &&
-        (g_strcmp0(finding->owner, "firewalld") != 0 || !program_is_there("firewall-cmd")))
-        return false;
-    if (!finding->script) {
+    if (finding->by_tool && program_is_there("firewall-cmd")) {
         if (ask_firewalld(def, "--change-interface", &err))
             return true;
         log_warning_error(err, def->name);
         return false;
     }
+    if (!finding->script)
+        return false;
     if (program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), finding->script, NULL, &err)) {
         log_info("network '%s': %s drops %s: rules were added to the place that %s has for them", def->name,
                  finding->chain, finding->what, finding->owner);

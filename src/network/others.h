@@ -15,6 +15,7 @@ typedef struct OtherFinding {
     char *owner;      /* "Docker", "ufw", "firewalld"; NULL: not known */
     const char *what; /* what is dropped: "packets to other networks" */
     char *script;     /* for nft: what lets it through, in the owner's place; NULL: not by nft */
+    bool by_tool;     /* firewalld has to be asked; not again if the bridge is in one of its zones */
     char *command;    /* the same for people */
 } OtherFinding;
 

@@ -265,6 +265,19 @@ TEST(rules_of_others_that_drop_guests_are_found)
           0, NULL, NULL },
         { NFT(BASE("ip", "a", "i", "input", "drop") RULE("a", "i", MATCH("==", DPORT, "67") ACCEPT)), 1,
           "ip a i", "nft 'insert rule ip a i iifname \"virbr9\" udp dport 53 counter accept'" },
+        { NFT(BASE("ip", "filter", "FORWARD", "forward", "drop") PLAIN("filter", "DOCKER-USER")
+                  RULE("filter", "FORWARD", "{\"jump\":{\"target\":\"DOCKER-USER\"}}")),
+          1, "ip filter FORWARD",
+          "nft 'insert rule ip filter DOCKER-USER iifname \"virbr9\" counter accept'; nft 'insert rule ip "
+          "filter "
+          "DOCKER-USER oifname \"virbr9\" counter accept'" },
+        /* Our rule is there, and is never reached. */
+        { NFT(BASE("ip", "filter", "FORWARD", "forward", "drop") PLAIN("filter", "DOCKER-USER")
+                  RULE("filter", "DOCKER-USER", MATCH("==", IIF, "\"virbr9\"") ACCEPT)),
+          1, "ip filter FORWARD",
+          "nft 'insert rule ip filter FORWARD iifname \"virbr9\" counter accept'; nft 'insert rule ip filter "
+          "FORWARD "
+          "oifname \"virbr9\" counter accept'" },
         { NFT(BASE("ip", "a", "i", "input", "accept")
                   RULE("a", "i",
                        "{\"vmap\":{\"key\":" STATE ",\"data\":{\"set\":[[\"established\"," ACCEPT
@@ -285,6 +298,9 @@ TEST(rules_of_others_that_drop_guests_are_found)
         check_str(first ? first->chain : NULL, cases[i].chain);
         if (cases[i].command)
             check_str(first->command, cases[i].command);
+        /* What is put in place by itself goes into the owner's chain, never into the base chain. */
+        check_eq(first && first->script != NULL,
+                 cases[i].command && strstr(cases[i].command, "DOCKER-USER") != NULL);
     }
     DONE(def);
 }
