@@ -514,6 +514,10 @@ def test_security_groups(host):
     wait_until(lambda: "ip saddr 255.255.255.255" in nft("list", "chain", "bridge", "lodge_filter", f"i.{db_tap}.in.ip"), "db forgets web")
     host.lodge_ok("firewall", "leave", "back_end", "db")
     equal(filters(host, "db"), ["clean-traffic", "clean-traffic"])
+    gone = host.define_sector("gone", devices=nic(mac="52:54:00:00:00:44"))
+    host.lodge_ok("firewall", "join", "front", "gone")
+    gone.undefine()
+    contains(host.lodge_ok("firewall", "show", "front"), gone.UUIDString())
     for group in ("back_end", "front"):
         host.lodge_ok("firewall", "delete", group)
     equal([f.name() for f in host.conn.listAllNWFilters() if f.name().startswith("lodge-")], [])
