@@ -23,11 +23,13 @@ bool filter_rules_begin(Host *host, Error **err)
             return error_prefix(err, "other changes of network filters");
     }
     room->is_busy = true;
+    fiber_shield_begin(); /* what is known of the kernel must not be half of it */
     return true;
 }
 
 void filter_rules_end(Host *host)
 {
+    fiber_shield_end();
     host->filters->is_busy = false;
     wait_queue_wake_one(&host->filters->turn);
 }
@@ -125,9 +127,7 @@ AWAITS static bool run_script(FilterRoom *room, const FilterScript *script, bool
 {
     g_autofree char *text = filter_script_text(script, room->names, is_whole);
 
-    fiber_shield_begin();
     const bool ok = program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), text, NULL, err);
-    fiber_shield_end();
     room->changed_ms = loop_now_ms();
     return ok;
 }
