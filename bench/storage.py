@@ -6,7 +6,9 @@ import json
 import os
 import pathlib
 import random
+import resource
 import shutil
+import socket
 import statistics
 import subprocess
 
@@ -81,6 +83,74 @@ def measure_clone(host, client, results, key, folder):
     client.call("storage_pool_destroy", pool=pool)
 
 
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # with those of programs that it ran
+
+
+def through_socket(source, target):
+    """A plain copy: one process reads the file and sends, another receives and writes."""
+    sender, receiver = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        receiver.close()
+        with open(source, "rb") as file:
+            while data := file.read(MIB):
+                sender.sendall(data)
+        os._exit(0)
+    sender.close()
+    with open(target, "wb") as file:
+        buffer = memoryview(bytearray(MIB))
+        while got := receiver.recv_into(buffer):
+            file.write(buffer[:got])
+    os.waitpid(child, 0)
+
+
+def measure_transfers(host, results):
+    """2 GiB through the socket, in memory: what the disk does is not the question."""
+    folder = host.path("memory")
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=9g", "tmpfs", folder], check=True)
+    (folder / "pool").mkdir()
+    piece = random.Random(3).randbytes(16 * MIB)
+    with open(folder / "pool/v", "wb") as out:
+        for _ in range(128):
+            out.write(piece)
+    host.ok("pool-create-as", "memory", "dir", "--target", folder / "pool")
+    virsh = ["virsh", "-c", host.daemon.uri]
+    programs = {"virsh": virsh, "lodge": [host.lodge_program, "-c", host.daemon.uri]} if not host.is_reference else {"virsh": virsh}
+    pid = host.daemon.process.pid
+
+    def timed(key, run):
+        taken = []
+        for _ in range(3):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN), cpu_seconds(pid), resource.getrusage(resource.RUSAGE_SELF)
+            begin = time.perf_counter()
+            run()
+            seconds = time.perf_counter() - begin
+            after = resource.getrusage(resource.RUSAGE_CHILDREN), cpu_seconds(pid), resource.getrusage(resource.RUSAGE_SELF)
+            used = sum(a.ru_utime + a.ru_stime - b.ru_utime - b.ru_stime for a, b in zip(after[::2], before[::2]))
+            taken.append((seconds, used + after[1] - before[1]))
+        results[key], results[key + "_cpu"] = (statistics.median(values) for values in zip(*taken))
+
+    timed("socket_copy", lambda: through_socket(folder / "pool/v", folder / "copy"))
+    for name, program in programs.items():
+        for verb in ("download", "upload"):
+            timed(f"{verb}_{name}", lambda: subprocess.run([*program, f"vol-{verb}", "v", folder / "copy", "--pool", "memory"],
+                                                           check=True, stdout=subprocess.DEVNULL))
+    if not host.is_reference:
+        image, made = str(folder / "pool/v"), folder / "made.qcow2"
+        convert = {"convert_hand": ["qemu-img", "convert", "-O", "qcow2", "-f", "raw"],
+                   "convert_lodge": [*programs["lodge"], "image", "convert", "-O", "qcow2", "--format", "raw"]}
+        for key, words in convert.items():
+            def run(words=words):
+                made.unlink(missing_ok=True)
+                subprocess.run([*words, image, made], check=True, stdout=subprocess.DEVNULL)
+            timed(key, run)
+    host.ok("pool-destroy", "memory")
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
 def test_storage(host):
     options = json.loads(os.environ["LODGE_BENCH"])
     results = {}
@@ -88,6 +158,7 @@ def test_storage(host):
     client = Client(host.daemon.socket, timeout=300).open()
     measure_listing(host, client, options, results)
     measure_clone(host, client, results, "clone", host.path("plain"))
+    measure_transfers(host, results)
     image, mounted = host.path("xfs.img"), host.path("xfs")
     mounted.mkdir()
     with open(image, "wb") as out:

@@ -250,7 +250,12 @@ static bool asker_ask(Asker *asker, uint32_t program, int32_t proc, unsigned fla
         memcpy((char *)call->args + field->offset, asker->handle, sizeof(void *));
     if (wire_field_find(call->info->args, "flags"))
         row_set_number(call, "flags", flags);
-    asker->failed = !row_call(asker->cli, call, NULL);
+    /* Another daemon does not know Lodge's program: it is not asked again. */
+    static const WireClient *stranger;
+    g_autoptr(Error) why = NULL;
+    asker->failed = (program && stranger == asker->cli->client) || !row_call(asker->cli, call, &why);
+    if (program && why && wire_error_code(why) == VIR_ERR_RPC)
+        stranger = asker->cli->client;
     return !asker->failed;
 }
 
@@ -482,7 +487,7 @@ static bool list_tree(Cli *cli, const CliArgs *args, const CliClass *class, cons
         char *name = class_name(class, asker.handle);
         char *parent = fact_text(&asker, fact, &value);
         asker_forget(&asker);
-        GPtrArray *names = parent ? g_hash_table_lookup(children, parent) : roots;
+        GPtrArray *names = parent && *parent ? g_hash_table_lookup(children, parent) : roots;
         if (!names) {
             names = g_ptr_array_new_with_free_func(g_free);
             g_hash_table_insert(children, g_strdup(parent), names);

@@ -326,54 +326,6 @@ static bool blkerror_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
-/* ---- domifaddr ---- */
-
-static const CliOption ifaddr_options[] = {
-    OPT_DOMAIN_ACTIVE,
-    OPT(CLI_STRING, "interface", "only this interface", .complete = COMPLETE_DOMAIN_INTERFACE),
-    OPT_BOOL("full", "repeat name and MAC address on each line"),
-    OPT(CLI_STRING, "source", "who to ask; default: lease", .flags = CLI_ONE_OF, .words = "lease agent arp",
-        .arg = "source"),
-    { 0 },
-};
-
-static void ifaddr_rows(CliTable *table, const WireDomainInterface *iface, bool full)
-{
-    for (unsigned i = 0; i < MAX(iface->n_addrs, 1u); i++) {
-        bool name = i == 0 || full;
-        table_row(table);
-        table_cell(table, json_string(iface->name), "%s", name ? iface->name : "-");
-        table_cell(table, iface->hwaddr ? json_string(iface->hwaddr) : json_null(), "%s",
-                   name && iface->hwaddr ? iface->hwaddr : "-");
-        if (i >= iface->n_addrs) {
-            table_cell(table, json_null(), "N/A");
-            table_cell(table, json_null(), "N/A");
-            continue;
-        }
-        const WireDomainIpAddr *addr = &iface->addrs[i];
-        table_cell_text(table, addr->type == VIR_IP_ADDR_TYPE_IPV4 ? "ipv4" : "ipv6");
-        table_cell(table, NULL, "%s/%u", addr->addr, addr->prefix);
-    }
-}
-
-static const CliColumn ifaddr_columns[] = { { "Name", "name" },
-                                            { "MAC address", "mac", "string|null" },
-                                            { "Protocol", "protocol", "string|null" },
-                                            { "Address", "address", "string|null" },
-                                            { 0 } };
-
-static bool ifaddr_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
-{
-    const WireDomainInterfaceAddressesRet *ret = answer;
-    const char *only = args_get(args, "interface");
-    CliTable *table = table_new(ifaddr_columns, 0);
-    for (unsigned i = 0; i < ret->n_ifaces; i++) {
-        if (!only || strcmp(only, ret->ifaces[i].name) == 0)
-            ifaddr_rows(table, &ret->ifaces[i], args_has(args, "full"));
-    }
-    return cli_print_table(cli, table, err);
-}
-
 /* ---- attaching and detaching, by XML ---- */
 
 #define OPT_DEVICE_XML                                                                                       \
@@ -394,20 +346,14 @@ static const CliOption detach_alias_options[] = {
     { 0 },
 };
 
-/* --persistent: the stored definition, and the running domain if it runs. */
 static bool device_run(Cli *cli, const CliArgs *args, Error **err)
 {
     const CliCommand *command = cli_args_command(args);
     g_auto(RowCall) call = { 0 };
-    bool active = false;
-    unsigned flags = args_flags(args);
-    if (!row_prepare(cli, args, command->proc, &call, err))
+    uint32_t flags = 0;
+    if (!row_prepare(cli, args, command->proc, &call, err) ||
+        !cli_affect_flags(cli, args, call.object, &flags, err))
         return false;
-    if (args_has(args, "persistent")) {
-        if (!cli_domain_is_active(cli, call.object, &active, err))
-            return false;
-        flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
-    }
     row_set_number(&call, "flags", flags);
     g_autofree char *doing = row_text(command->doing, args, &call);
     cli_doing(cli, "%s", doing);
@@ -436,24 +382,21 @@ const CliCommand commands_device[] = {
             .json = "{NAME: number}"),
     COMMAND("domblkerror", GROUP_MONITOR, "show the disks that reported errors", active_options, blkerror_run,
             .columns = blkerror_columns),
-    COMMAND("domifaddr", GROUP_MONITOR, "show the network addresses of a guest", ifaddr_options, NULL,
-            .proc = PROC_DOMAIN_INTERFACE_ADDRESSES, .doing = "Failed to query for interfaces addresses",
-            .tell = ifaddr_tell, .columns = ifaddr_columns),
     COMMAND("attach-device", GROUP_DOMAIN, "add a device described by an XML file", attach_options,
             device_run, .exclusive = EXCLUSIVE_AFFECT "; persistent current",
             .proc = PROC_DOMAIN_ATTACH_DEVICE_FLAGS, .doing = "Failed to attach device from {file}",
-            .done = "Device attached successfully", .flags = CLI_UNSERVED),
+            .done = "Device attached successfully"),
     COMMAND("detach-device", GROUP_DOMAIN, "remove a device described by an XML file", attach_options,
             device_run, .exclusive = EXCLUSIVE_AFFECT "; persistent current",
             .proc = PROC_DOMAIN_DETACH_DEVICE_FLAGS, .doing = "Failed to detach device from {file}",
-            .done = "Device detached successfully", .flags = CLI_UNSERVED),
+            .done = "Device detached successfully"),
     COMMAND("detach-device-alias", GROUP_DOMAIN, "remove a device by its alias", detach_alias_options, NULL,
             .exclusive = EXCLUSIVE_AFFECT, .proc = PROC_DOMAIN_DETACH_DEVICE_ALIAS,
             .doing = "Failed to detach device with alias {alias}",
-            .done = "Device detach request sent successfully", .flags = CLI_UNSERVED),
+            .done = "Device detach request sent successfully"),
     COMMAND("update-device", GROUP_DOMAIN, "change a device as an XML file describes", update_options,
             device_run, .exclusive = EXCLUSIVE_AFFECT "; persistent current",
             .proc = PROC_DOMAIN_UPDATE_DEVICE_FLAGS, .doing = "Failed to update device from {file}",
-            .done = "Device updated successfully", .flags = CLI_UNSERVED),
+            .done = "Device updated successfully"),
     { 0 },
 };

@@ -1,8 +1,9 @@
-/* Bridges of the host: made of an interface and back, by its definitions; or of the interface that this very
- * connection may go over, with a way back. */
+/* Virtual functions of cards; bridges of the host: made of an interface and back, by its definitions; or of
+ * the interface that this very connection may go over, with a way back. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "cli/class.h"
@@ -79,6 +80,23 @@ static void move_settings(HostifDef *from, HostifDef *to)
     to->protocols = g_steal_pointer(&from->protocols);
 }
 
+static void move_bond(HostifDef *from, HostifDef *to)
+{
+    if (from->type != HOSTIF_BOND)
+        return;
+    to->ports = g_steal_pointer(&from->ports);
+    to->mode = from->mode;
+    to->has_miimon = from->has_miimon;
+    to->miimon_ms = from->miimon_ms;
+    to->downdelay_ms = from->downdelay_ms;
+    to->updelay_ms = from->updelay_ms;
+    to->carrier = from->carrier;
+    to->has_arpmon = from->has_arpmon;
+    to->arp_interval_ms = from->arp_interval_ms;
+    to->arp_target = g_steal_pointer(&from->arp_target);
+    to->arp_validate = from->arp_validate;
+}
+
 /* ---- iface-bridge ---- */
 
 static const CliOption bridge_options[] = {
@@ -111,6 +129,7 @@ static bool bridge_run(Cli *cli, const CliArgs *args, Error **err)
     port->mac = from->type == HOSTIF_ETHERNET ? g_steal_pointer(&from->mac) : NULL;
     port->tag = from->tag;
     port->lower = g_steal_pointer(&from->lower);
+    move_bond(from, port);
     cli_doing(cli, "Failed to define new bridge interface %s", bridge);
     const bool is_possible =
         from->type != HOSTIF_BRIDGE ||
@@ -169,6 +188,7 @@ static bool unbridge_run(Cli *cli, const CliArgs *args, Error **err)
         def->mac = g_steal_pointer(&port->mac);
         def->tag = port->tag;
         def->lower = g_steal_pointer(&port->lower);
+        move_bond(port, def);
         move_settings(from, def);
         ok = remove_bridge(cli, &iface, err);
     }
@@ -198,14 +218,18 @@ static const CliOption host_options[] = {
 
 static void show_plan(Cli *cli, const WireLodgeHostBridgePlanRet *plan)
 {
-    Json *steps = json_array(), *object = json_object();
-
     cli_say(cli, "The host moves from %s to the bridge %s (the network is managed by %s):\n", plan->link,
             plan->bridge, plan->manager);
-    for (unsigned i = 0; i < plan->n_steps; i++) {
+    for (unsigned i = 0; i < plan->n_steps; i++)
         cli_say(cli, "  %u. %s\n", i + 1, plan->steps[i]);
+}
+
+static void print_plan(Cli *cli, const WireLodgeHostBridgePlanRet *plan)
+{
+    Json *steps = json_array(), *object = json_object();
+
+    for (unsigned i = 0; i < plan->n_steps; i++)
         json_array_append_new(steps, json_string(plan->steps[i]));
-    }
     json_object_set_new(object, "interface", json_string(plan->link));
     json_object_set_new(object, "bridge", json_string(plan->bridge));
     json_object_set_new(object, "manager", json_string(plan->manager));
@@ -221,6 +245,8 @@ static bool ask_user(Cli *cli, const char *question)
 
     cli_say(cli, "%s [y/N] ", question);
     fflush(cli->out);
+    /* The connection is kept alive meanwhile. Without a deadline: it is the daemon that waits no longer. */
+    (void)!fiber_wait_fd(STDIN_FILENO, EPOLLIN, FIBER_NO_DEADLINE, NULL, NULL);
     return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }
 
@@ -272,8 +298,10 @@ static bool host_run(Cli *cli, const CliArgs *args, Error **err)
     if (!lodge_call(cli, LODGE_PROC_HOST_BRIDGE_PLAN, &call, &plan, CALL_TIMEOUT_MS, err))
         return false;
     show_plan(cli, &plan);
-    if (args_has(args, "dry-run"))
+    if (args_has(args, "dry-run")) {
+        print_plan(cli, &plan);
         return true;
+    }
     if (!asks && !args_has(args, "yes")) {
         error_set(err, ERROR_INVALID_ARGUMENT, "nobody is there to be asked");
         return error_hint(err,
@@ -296,16 +324,55 @@ static bool host_run(Cli *cli, const CliArgs *args, Error **err)
                                                                          : revert(cli, err);
 }
 
+/* ---- nodedev-functions ---- */
+
+static const CliOption functions_options[] = {
+    OPT(CLI_STRING, "device", "name of the device", .class = &class_nodedev, .flags = CLI_REQUIRED),
+    OPT(CLI_INT, "count", "how many it is to have", .flags = CLI_REQUIRED),
+    { 0 },
+};
+
+static bool functions_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    const char *name = args_get(args, "device");
+    int64_t count = 0;
+
+    if (!args_get_int(args, "count", 0, 65536, &count, err))
+        return false;
+    /* An address stands in each document of a PCI device; the daemon goes by the name. */
+    g_autofree char *xml = g_strdup_printf("<device><capability "
+                                           "type='pci'><domain>0</domain><bus>0</bus><slot>0</"
+                                           "slot><function>0</function><product id='0'/>"
+                                           "<vendor id='0'/><capability type='virt_functions' count='%" PRId64
+                                           "'/></capability></device>",
+                                           count);
+    WireNodeDeviceUpdateArgs call = { .name = (char *)name, .xml = xml, .flags = 1 };
+    cli_doing(cli, "Failed to make virtual functions of device %s", name);
+    if (!cli_call(cli, PROC_NODE_DEVICE_UPDATE, &call, NULL, err))
+        return false;
+    cli_message(cli, "Device %s has %" PRId64 " virtual functions", name, count);
+    return true;
+}
+
 const CliCommand commands_interface[] = {
     COMMAND("iface-bridge", GROUP_INTERFACE, "make a bridge over an interface of the host", bridge_options,
             bridge_run, .class = NULL),
     COMMAND("iface-unbridge", GROUP_INTERFACE,
             "give a bridge's only port its addresses, and remove the bridge", unbridge_options, unbridge_run,
             .class = NULL),
-    COMMAND("net-bridge-host", GROUP_NETWORK, "move the host's addresses to a new bridge, with a way back",
-            host_options, host_run, .exclusive = "confirm revert; interface confirm; interface revert",
-            .json = "{\"interface\": string, \"bridge\": string, \"manager\": string, \"confirm_s\": number, "
-                    "\"steps\": "
-                    "[string]}"),
+    COMMAND("nodedev-functions", GROUP_NODEDEV,
+            "let a card have so many virtual functions (SR-IOV), until the next boot", functions_options,
+            functions_run, .class = NULL),
+    COMMAND(
+        "net-bridge-host", GROUP_NETWORK, "move the host's addresses to a new bridge, with a way back",
+        host_options, host_run, .exclusive = "confirm revert; interface confirm; interface revert",
+        .doc =
+            "Shows what it is going to do, and does it if you say yes. Addresses and routes move at once, "
+            "and "
+            "connections go on. Unless you confirm it in time, by an answer or with --confirm, all is taken "
+            "back, also if this connection breaks or the daemon is killed. Only what is confirmed is written "
+            "into the files of the program that manages the network.",
+        .json = "a message; with --dry-run {\"interface\": string, \"bridge\": string, \"manager\": "
+                "string, \"confirm_s\": number, \"steps\": [string]}"),
     { 0 },
 };

@@ -92,3 +92,15 @@ char *domain_disk_image(XmlDoc *doc, xmlNode *disk, char **ret_format)
     char *path = xml_get(doc, disk, "./source/@file");
     return path ? path : xml_get(doc, disk, "./source/@dev");
 }
+
+bool cli_affect_flags(Cli *cli, const CliArgs *args, const WireDomain *dom, uint32_t *ret_flags, Error **err)
+{
+    bool active = false;
+    *ret_flags = args_flags(args);
+    if (!args_has(args, "persistent"))
+        return true;
+    if (!cli_domain_is_active(cli, dom, &active, err))
+        return false;
+    *ret_flags |= VIR_DOMAIN_AFFECT_CONFIG | (active ? VIR_DOMAIN_AFFECT_LIVE : 0);
+    return true;
+}

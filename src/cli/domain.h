@@ -15,6 +15,10 @@ AWAITS MUST_CHECK bool cli_list_domains(Cli *cli, unsigned flags, WireConnectLis
                                         Error **err);
 AWAITS MUST_CHECK bool cli_domain_is_active(Cli *cli, const WireDomain *dom, bool *ret_active, Error **err);
 
+/* OPT_AFFECT, and --persistent: the stored definition, and the running domain if it runs. */
+AWAITS MUST_CHECK bool cli_affect_flags(Cli *cli, const CliArgs *args, const WireDomain *dom,
+                                        uint32_t *ret_flags, Error **err);
+
 /* ---- XML that the daemon sent (xml.c); it is parsed without network, entities or huge trees ---- */
 typedef struct XmlDoc XmlDoc;
 MUST_CHECK bool xml_parse(const char *text, XmlDoc **ret_doc, Error **err);

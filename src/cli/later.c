@@ -7,13 +7,12 @@ static const struct {
     const char *names;
 } later[] = {
     { GROUP_DOMAIN,
-      "attach-disk attach-interface blockcommit blockcopy blockjob blockpull change-media "
-      "detach-disk detach-interface domif-setlink domiftune domlaunchsecinfo domsetlaunchsecstate "
+      "blockcommit blockcopy blockjob blockpull change-media "
+      "domlaunchsecinfo domsetlaunchsecstate "
       "get-user-sshkeys iothreadpin iothreadadd iothreadset iothreaddel perf migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
       "qemu-attach set-user-sshkeys update-memory-device guestvcpus setvcpu domblkthreshold "
       "domdirtyrate-calc dom-fd-associate" },
-    { GROUP_MONITOR, "domif-getlink" },
     { GROUP_HOST, "allocpages nodesevinfo" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },
 };

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/help.h"
 
@@ -213,6 +214,7 @@ int main(int argc, char **argv)
     g_autoptr(Error) err = NULL;
     int code = 0;
     (void)setlocale(LC_CTYPE, "");
+    memory_keep_begin(); /* it ends soon anyway */
     signal(SIGPIPE, SIG_IGN);
     cli_init(&inv.cli);
     inv.cli.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

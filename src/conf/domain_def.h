@@ -412,7 +412,8 @@ typedef struct DiskDef {
     Tristate removable;
     uint32_t rotation_rate;
     DiskIotune *iotune;
-    uint32_t logical_block_size, physical_block_size, discard_granularity; /* bytes */
+    uint32_t logical_block_size, physical_block_size; /* bytes */
+    OptU32 discard_granularity;                       /* bytes; 0: the guest is told of none */
     uint32_t cylinders, heads, sectors;
     DiskGeometryTrans trans;
     bool readonly, shareable, transient;

@@ -90,10 +90,19 @@ static bool finish_source(XmlReader *reader, const xmlNode *element, const Inter
     static const uint64_t needed =
         SOCKET_TYPES | BIT(INTERFACE_VHOST_USER) | BIT(INTERFACE_INTERNAL) | BIT(INTERFACE_VDPA);
     const char *type = enum_name(&interface_type_names, interface->type);
-    bool has_source = false;
+    bool has_source = false, has_address = false;
 
-    for (const xmlNode *child = element->children; child; child = child->next)
-        has_source = has_source || (child->name && strcmp((const char *)child->name, "source") == 0);
+    for (const xmlNode *child = element->children; child; child = child->next) {
+        if (child->type != XML_ELEMENT_NODE || strcmp((const char *)child->name, "source") != 0)
+            continue;
+        has_source = true;
+        for (const xmlNode *part = child->children; part; part = part->next)
+            has_address =
+                has_address || (part->type == XML_ELEMENT_NODE &&
+                                strcmp((const char *)part->name, "address") == 0 && xml_attr(part, "type"));
+    }
+    if (interface->type == INTERFACE_HOSTDEV && !has_address)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "missing source address type");
     if (!has_source && needed & BIT(interface->type))
         return xml_error(reader, element, ERROR_XML_INVALID, err, "type '%s' requires a 'source' element",
                          type);
@@ -157,9 +166,16 @@ static bool interface_finish(XmlReader *reader, const xmlNode *element, void *ba
         !finish_limit(reader, element, &interface->outbound, err) ||
         !finish_source(reader, element, interface, err) || !finish_teaming(reader, element, interface, err))
         return false;
-    /* One queue is what there is without a word. */
+    /* What is there without a word. */
     if (interface->tuning && interface->tuning->queues.value <= 1)
         interface->tuning->queues = (OptU32){ 0 };
+    if (interface->coalesce_rx_frames_max.value == 0)
+        interface->coalesce_rx_frames_max = (OptU32){ 0 };
+    const bool is_virtio = interface->model && g_str_has_prefix(interface->model, "virtio");
+    if (!is_virtio && interface->type != INTERFACE_HOSTDEV) {
+        g_clear_pointer(&interface->tuning, g_free);
+        interface->driver = INTERFACE_DRIVER_ABSENT;
+    }
     if (interface->actual_network)
         read_plugged(interface);
     read_filter(interface);
@@ -361,7 +377,8 @@ const XmlTable interface_table =
                     NOT_YET_VALUES(BIT(INTERFACE_HOSTDEV) | BIT(INTERFACE_VDS)),
                     .names = &interface_type_names, .flags = ROW_REQUIRED,
                     .doc = "what the interface is connected to"),
-               KEPT_ATTR("managed", HARMLESS, .doc = "host devices: who binds the driver"),
+               KEPT_ATTR("managed", HARMLESS, TYPE(BIT(INTERFACE_HOSTDEV)),
+                         .doc = "host devices: who binds the driver"),
                ATTR("trustGuestRxFilters", InterfaceDef, trust_guest_rx_filters, HOST_SIDE, .fallback = "no",
                     .names = &tristate_yes_no_names,
                     .doc = "take over the guest's multicast and address filters"),
@@ -379,10 +396,16 @@ const XmlTable interface_table =
                       .doc = "parameters of a virtual switch port"),
                GROUP("bandwidth",
                      ROWS(OBJECT("inbound", InterfaceDef, inbound, &bandwidth_table, HOST_SIDE,
-                                 .flags = ROW_SINGLE, .doc = "towards the guest"),
+                                 .flags = ROW_SINGLE, .bad_code = ERROR_XML_SYNTAX,
+                                 .doc = "towards the guest"),
                           OBJECT("outbound", InterfaceDef, outbound, &bandwidth_table, HOST_SIDE,
-                                 .flags = ROW_SINGLE, .doc = "from the guest")),
+                                 .flags = ROW_SINGLE, .bad_code = ERROR_XML_SYNTAX, .doc = "from the guest")),
                      .doc = "limits on the traffic"),
+               GROUP("port",
+                     ROWS(ATTR("isolated", InterfaceDef, isolated, HOST_SIDE, .fallback = "no",
+                               .names = &tristate_yes_no_names,
+                               .doc = "the guest can't talk to other isolated ports")),
+                     .doc = "the port of the bridge"),
                LIST("ip", InterfaceDef, ips, &interface_ip_table,
                     .doc = "networks that a user network offers"),
                LIST("route", InterfaceDef, routes, &network_route_table,
@@ -440,8 +463,8 @@ const XmlTable interface_table =
                                .flags = ROW_MAY_BE_EMPTY, .doc = "up or down")),
                      .flags = ROW_CHANGEABLE, .doc = "the cable"),
                GROUP("mtu",
-                     ROWS(ATTR("size", InterfaceDef, mtu, .min = 1, .max = UINT32_MAX,
-                               .flags = ROW_MAY_BE_EMPTY, .doc = "bytes")),
+                     ROWS(ATTR("size", InterfaceDef, mtu, .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY,
+                               .doc = "bytes")),
                      .doc = "largest packet"),
                GROUP("coalesce",
                      ROWS(GROUP("rx",
@@ -459,10 +482,5 @@ const XmlTable interface_table =
                           ATTR("persistent", InterfaceDef, teaming_persistent,
                                .doc = "transient: alias of the one that stays")),
                      .doc = "pairs of interfaces for migration"),
-               GROUP("port",
-                     ROWS(ATTR("isolated", InterfaceDef, isolated, HOST_SIDE, .fallback = "no",
-                               .names = &tristate_yes_no_names,
-                               .doc = "the guest can't talk to other isolated ports")),
-                     .doc = "the port of the bridge"),
                INCLUDE(InterfaceDef, info, &device_info_table)),
           KEEPS(InterfaceDef), .finish = interface_finish, .doc = "A network interface.");

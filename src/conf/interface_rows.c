@@ -69,7 +69,7 @@ static bool has_mac(const void *base, unsigned flags)
     GROUP("link",                                                                                            \
           ROWS(ATTR("speed", HostifDef, link_mbps, .max = UINT32_MAX, .doc = "Mbit/s"),                      \
                ATTR("state", HostifDef, link_state, .names = &state_names, .doc = "state")),                 \
-          .show = has_link, .doc = "its link, as it is now")
+          .show = has_link, .flags = ROW_LIVE, .doc = "its link, as it is now")
 #define MAC_ROW                                                                                              \
     GROUP("mac", ROWS(ATTR("address", HostifDef, mac, .doc = "MAC address")), .show = has_mac,               \
           .doc = "its hardware address")
@@ -134,7 +134,7 @@ const XmlTable hostif_table =
                                .doc = "spanning tree"),
                           ATTR("delay", HostifDef, delay, .doc = "seconds until a new port forwards"),
                           LIST("interface", HostifDef, ports, &hostif_port_table, .doc = "a port")),
-                     TYPE(BIT(HOSTIF_BRIDGE)), .flags = ROW_REQUIRED, .doc = "its ports"),
+                     TYPE(BIT(HOSTIF_BRIDGE)), .doc = "its ports"),
                BOND_ROW, VLAN_ROW, HELD("uuid", HostifDef, uuid, .doc = "made of the name")),
           .doc = "A network interface of the host.");
 
@@ -233,8 +233,23 @@ static bool check_protocol(HostifProtocol *protocol, Error **err)
     return !protocol->gateway || check_address(protocol->gateway, protocol->family, &ip, err);
 }
 
+static bool check_bond(const HostifDef *def, Error **err)
+{
+    IpAddress ip;
+
+    if (def->type == HOSTIF_BOND && !def->ports)
+        return error_set(err, ERROR_XML_INVALID, "bond has no interfaces");
+    if (def->has_miimon && def->has_arpmon)
+        return error_set(err, ERROR_XML_INVALID, "a bond is watched by miimon or by arpmon, not by both");
+    if (def->arp_target && (!ip_parse(def->arp_target, &ip) || ip.is_v6))
+        return error_set(err, ERROR_XML_INVALID, "'%s' is no IPv4 address", def->arp_target);
+    return true;
+}
+
 static bool check_ports(const HostifDef *def, Error **err)
 {
+    if (def->type == HOSTIF_BOND && !check_bond(def, err))
+        return false;
     for (guint i = 0; def->ports && i < def->ports->len; i++) {
         const HostifDef *port = g_ptr_array_index(def->ports, i);
         if (!check_name(port->name, err))
@@ -275,7 +290,6 @@ static void make_uuid(HostifDef *def)
 
 bool hostif_def_complete(HostifDef *def, Error **err)
 {
-    IpAddress ip;
     Mac mac;
     char *end = NULL;
 
@@ -300,12 +314,6 @@ bool hostif_def_complete(HostifDef *def, Error **err)
             return error_set(err, ERROR_XML_INVALID, "two protocols of the family %s",
                              enum_name(&family_names, protocol->family));
     }
-    if (def->has_miimon && def->has_arpmon)
-        return error_set(err, ERROR_XML_INVALID, "a bond is watched by miimon or by arpmon, not by both");
-    if (def->arp_target && (!ip_parse(def->arp_target, &ip) || ip.is_v6))
-        return error_set(err, ERROR_XML_INVALID, "'%s' is no IPv4 address", def->arp_target);
-    if (def->type == HOSTIF_BOND && !def->ports)
-        return error_set(err, ERROR_XML_INVALID, "bond has no interfaces");
     if (!check_ports(def, err))
         return false;
     make_uuid(def);

@@ -30,8 +30,8 @@ typedef enum LeaseUnit {
 } LeaseUnit;
 
 typedef struct NetworkLease {
-    uint64_t expiry; /* in @unit; 0: for ever */
-    uint8_t unit;    /* LeaseUnit */
+    OptU32 expiry; /* in @unit; 0: for ever */
+    uint8_t unit;  /* LeaseUnit */
 } NetworkLease;
 
 typedef struct NetworkRange { /* of addresses, as text that was checked */
@@ -223,6 +223,8 @@ extern const XmlTable network_port_table;
  * ... ERROR_CONFIG_UNSUPPORTED  what the forward mode does not have ERROR_INTERNAL            as the
  * reference has it for addresses that are none */
 MUST_CHECK bool network_def_complete(NetworkDef *def, Error **err);
+/* What a new definition must not have besides, and a change of one may. ERROR_CONFIG_UNSUPPORTED */
+MUST_CHECK bool network_def_validate(const NetworkDef *def, Error **err);
 /* Of @ip: its prefix length, from prefix, netmask or the class of its address. 0..128 */
 unsigned network_ip_prefix(const NetworkIp *ip);
 bool network_ip_is_v6(const NetworkIp *ip);

@@ -92,9 +92,9 @@ const XmlTable network_bandwidth_table =
           ROWS(ATTR("classID", NetworkBandwidth, class_id, .flags = ROW_LIVE, .max = UINT16_MAX,
                     .doc = "of a port: its class of traffic on the bridge"),
                OBJECT("inbound", NetworkBandwidth, inbound, &limit_table, .flags = ROW_SINGLE,
-                      .doc = "towards the guests"),
+                      .bad_code = ERROR_XML_SYNTAX, .doc = "towards the guests"),
                OBJECT("outbound", NetworkBandwidth, outbound, &limit_table, .flags = ROW_SINGLE,
-                      .doc = "from the guests")),
+                      .bad_code = ERROR_XML_SYNTAX, .doc = "from the guests")),
           .doc = "Limits on the traffic.");
 
 /* ---- names ---- */
@@ -147,12 +147,12 @@ const XmlTable network_dns_table =
 
 static bool lease_ends(const void *base, unsigned flags)
 {
-    return ((const NetworkLease *)base)->expiry != 0;
+    return ((const NetworkLease *)base)->expiry.value != 0;
 }
 
 static const XmlTable lease_table =
     TABLE(NetworkLease, "dhcp-lease",
-          ROWS(ATTR("expiry", NetworkLease, expiry, .max = UINT32_MAX, .flags = ROW_ALWAYS,
+          ROWS(ATTR("expiry", NetworkLease, expiry, .max = UINT32_MAX,
                     .doc = "how long it lasts; 0: for ever"),
                ATTR("unit", NetworkLease, unit, .names = &unit_names, .flags = ROW_ALWAYS, .show = lease_ends,
                     .doc = "seconds, minutes or hours", .fallback = "minutes")),
@@ -267,7 +267,7 @@ static const XmlRow forward_rows[] = {
           .doc = "who gives the device away"),
     GROUP("nat", nat_rows, .show = has_nat, .doc = "details of NAT"),
     GROUP("pf", ROWS(ATTR("dev", NetworkDef, pf, .flags = ROW_REQUIRED, .doc = "its name")),
-          .doc = "all virtual functions of a device"),
+          .flags = ROW_SINGLE, .doc = "all virtual functions of a device"),
     LIST("interface", NetworkDef, interfaces, &network_interface_table, .doc = "devices of the host"),
     LIST("address", NetworkDef, hostdevs, &hostdev_table, .doc = "PCI devices"),
     { 0 },
@@ -341,7 +341,9 @@ const XmlTable network_table =
                VERBATIM("metadata", NetworkDef, metadata, HARMLESS, .doc = "data of programs"),
                GROUP_FLAG("forward", NetworkDef, has_forward, forward_rows, .doc = "how guests get out"),
                GROUP("bridge", bridge_rows, .show = has_bridge, .doc = "the switch"),
-               GROUP("mtu", ROWS(ATTR("size", NetworkDef, mtu, .min = 1, .max = UINT32_MAX, .doc = "bytes")),
+               GROUP("mtu",
+                     ROWS(ATTR("size", NetworkDef, mtu, .min = 1, .max = UINT32_MAX, .flags = ROW_ZERO_OK,
+                               .doc = "bytes")),
                      .doc = "largest packet"),
                GROUP("mac", ROWS(ATTR("address", NetworkDef, mac, .doc = "MAC address")),
                      .doc = "of the bridge"),

@@ -93,23 +93,25 @@ static bool check_range(const char *start_text, const char *end_text, const Netw
     return true;
 }
 
-static bool check_lease(const NetworkLease *lease, Error **err)
+/* One that says nothing is none. */
+static bool check_lease(NetworkLease **lease, Error **err)
 {
     static const unsigned seconds[LEASE_UNIT_COUNT] = { 60, 1, 3600 };
 
-    if (lease && lease->expiry && lease->expiry * seconds[lease->unit] < 120)
+    if (*lease && !(*lease)->expiry.is_set)
+        g_clear_pointer(lease, g_free);
+    if (*lease && (*lease)->expiry.value && (uint64_t)(*lease)->expiry.value * seconds[(*lease)->unit] < 120)
         return UNSUPPORTED("The minimum lease time should be greater than 2 minutes");
     return true;
 }
 
-static bool check_dhcp_host(const NetworkDef *def, const NetworkIp *ip, const NetworkDhcpHost *host,
-                            Error **err)
+static bool check_dhcp_host(const NetworkDef *def, const NetworkIp *ip, NetworkDhcpHost *host, Error **err)
 {
     IpAddress address;
     Mac mac;
 
     if (host->mac && network_ip_is_v6(ip))
-        return INVALID("Invalid to specify MAC address '%s' in IPv6 network '%s' static host definition",
+        return INVALID("Invalid to specify MAC address '%s' in network '%s' IPv6 static host definition",
                        host->mac, def->name);
     if (host->mac && !mac_parse(host->mac, &mac, NULL))
         return INVALID("Cannot parse MAC address '%s' in network '%s'", host->mac, def->name);
@@ -126,7 +128,7 @@ static bool check_dhcp_host(const NetworkDef *def, const NetworkIp *ip, const Ne
         return INVALID("Missing IP address in static host definition for network '%s'", def->name);
     if (!ip_parse(host->ip, &address))
         return INVALID("Invalid IP address in static host definition for network '%s'", def->name);
-    return check_lease(host->lease, err);
+    return check_lease(&host->lease, err);
 }
 
 static bool check_dhcp(const NetworkDef *def, NetworkIp *ip, Error **err)
@@ -135,12 +137,12 @@ static bool check_dhcp(const NetworkDef *def, NetworkIp *ip, Error **err)
     IpAddress server;
 
     for (EACH(NetworkRange, range, dhcp->ranges)) {
-        ITEM(const NetworkRange, range, dhcp->ranges);
-        if (!check_range(range->start, range->end, ip, err) || !check_lease(range->lease, err))
+        ITEM(NetworkRange, range, dhcp->ranges);
+        if (!check_range(range->start, range->end, ip, err) || !check_lease(&range->lease, err))
             return false;
     }
     for (EACH(NetworkDhcpHost, host, dhcp->hosts)) {
-        ITEM(const NetworkDhcpHost, host, dhcp->hosts);
+        ITEM(NetworkDhcpHost, host, dhcp->hosts);
         if (!check_dhcp_host(def, ip, host, err))
             return false;
     }
@@ -350,11 +352,6 @@ static bool check_forward(NetworkDef *def, Error **err)
                        def->name);
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward) && def->forward != NETWORK_BRIDGE && def->bridge)
         return INVALID("bridge name not allowed in %s mode (network '%s')", mode_name(def), def->name);
-    if (def->forward == NETWORK_HOSTDEV && def->interfaces)
-        return UNSUPPORTED("hostdev network '%s' lists '%s' in the device pool, but hostdev networks require "
-                           "all "
-                           "devices to be listed by PCI address, not network device name",
-                           def->name, ((const NetworkInterface *)g_ptr_array_index(def->interfaces, 0))->dev);
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward)) {
         if (def->ips)
             return UNSUPPORTED("Unsupported <ip> element in network %s with forward mode='%s'", def->name,
@@ -411,6 +408,8 @@ static bool check_bandwidth(const NetworkDef *def, const NetworkBandwidth *bandw
             continue;
         if (!limits[i]->average_kBps.is_set && !limits[i]->floor_kBps.is_set)
             return DETAIL("Missing mandatory average or floor attributes");
+        if (limits[i]->floor_kBps.is_set && i == 1)
+            return UNSUPPORTED("'floor' attribute allowed only in <inbound> element");
         if (limits[i]->floor_kBps.is_set)
             return UNSUPPORTED("floor attribute is not supported for this config");
     }
@@ -434,12 +433,12 @@ static void make_id(char **id)
     *id = g_strdup(text);
 }
 
-static bool check_virtual_port(const VirtualPort *port, Error **err)
+static bool check_virtual_port(const VirtualPort *port, bool required, Error **err)
 {
     static const char *const known[] = { "none", "802.1Qbg", "802.1Qbh", "openvswitch", "midonet", NULL };
 
     if (!port->type)
-        return INVALID("missing required virtualport type");
+        return !required || INVALID("missing required virtualport type");
     return g_strv_contains(known, port->type) || UNSUPPORTED("unknown virtualport type %s", port->type);
 }
 
@@ -454,7 +453,7 @@ bool virtual_port_complete(VirtualPort *port, bool required, Error **err)
                   { "802.1Qbh", "profileid", port->profile_id != NULL },
                   { "midonet", "interfaceid", port->interface_id != NULL } };
 
-    if ((required || port->type) && !check_virtual_port(port, err))
+    if (!check_virtual_port(port, required, err))
         return false;
     for (unsigned i = 0; required && i < G_N_ELEMENTS(needs); i++) {
         if (strcmp(needs[i].type, port->type) == 0 && !needs[i].is_there)
@@ -486,27 +485,42 @@ static bool check_portgroups(const NetworkDef *def, Error **err)
                                def->name, fallback->name, group->name);
         fallback = group->is_default == TRISTATE_ON ? group : fallback;
         if ((group->bandwidth && !check_bandwidth(def, group->bandwidth, err)) ||
-            (group->virtual_port && !check_virtual_port(group->virtual_port, err)))
+            (group->virtual_port && !check_virtual_port(group->virtual_port, false, err)))
             return false;
     }
     return true;
 }
 
-/* On switches that know of VLANs. Portgroups count, each with the port that it asks for. */
+/* On switches that know of VLANs. Whoever uses a portgroup gets the network's, too, and the portgroup's port.
+ */
 static bool check_vlans(const NetworkDef *def, Error **err)
 {
-    const bool is_possible = def->forward == NETWORK_HOSTDEV || def->forward == NETWORK_PASSTHROUGH ||
-                             (def->forward == NETWORK_BRIDGE && def->bridge) ||
-                             virtual_port_is_openvswitch(def->virtual_port);
+    const bool is_possible =
+        def->forward == NETWORK_HOSTDEV || def->forward == NETWORK_PASSTHROUGH ||
+        (def->forward == NETWORK_BRIDGE && (def->bridge || virtual_port_is_openvswitch(def->virtual_port)));
     bool ok = !def->vlan || is_possible;
 
     for (EACH(NetworkPortgroup, group, def->portgroups)) {
         ITEM(const NetworkPortgroup, group, def->portgroups);
-        ok = ok && (!group->vlan || is_possible || virtual_port_is_openvswitch(group->virtual_port));
+        const bool is_possible_there =
+            group->virtual_port
+                ? virtual_port_is_openvswitch(group->virtual_port) && def->forward == NETWORK_BRIDGE
+                : is_possible;
+        ok = ok && ((!def->vlan && !group->vlan) || is_possible_there);
     }
     return ok || UNSUPPORTED("<vlan> element specified for network %s, whose type doesn't support vlan "
                              "configuration",
                              def->name);
+}
+
+bool network_def_validate(const NetworkDef *def, Error **err)
+{
+    if (def->forward == NETWORK_HOSTDEV && def->interfaces)
+        return UNSUPPORTED("hostdev network '%s' lists '%s' in the device pool, but hostdev networks require "
+                           "all "
+                           "devices to be listed by PCI address, not network device name",
+                           def->name, ((const NetworkInterface *)g_ptr_array_index(def->interfaces, 0))->dev);
+    return check_vlans(def, err);
 }
 
 static bool check_name(const NetworkDef *def, Error **err)
@@ -547,9 +561,7 @@ bool network_def_complete(NetworkDef *def, Error **err)
                            def->name, mode_name(def));
     if ((def->dns && !check_dns(def, def->dns, err)) ||
         (def->bandwidth && !check_bandwidth(def, def->bandwidth, err)) ||
-        (def->virtual_port && !check_virtual_port(def->virtual_port, err)))
-        return false;
-    if (!check_vlans(def, err))
+        (def->virtual_port && !check_virtual_port(def->virtual_port, true, err)))
         return false;
     if (def->forward == NETWORK_HOSTDEV && !def->managed)
         def->managed = TRISTATE_OFF;

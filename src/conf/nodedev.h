@@ -107,11 +107,11 @@ typedef struct NodedevVpd {
 
 typedef struct NodedevCapPart {
     NodedevPart type;
-    OptU32 max_count;
-    GPtrArray *addresses;  /* of NodedevAddress */
-    GPtrArray *mdev_types; /* of NodedevMdevType */
-    char *name;            /* vpd */
-    GPtrArray *fields;     /* of NodedevVpd */
+    OptU32 max_count, count; /* @count: how many there are to be, in documents of clients alone */
+    GPtrArray *addresses;    /* of NodedevAddress */
+    GPtrArray *mdev_types;   /* of NodedevMdevType */
+    char *name;              /* vpd */
+    GPtrArray *fields;       /* of NodedevVpd */
     char *wwnn, *wwpn, *fabric_wwn, *rport;
     OptU32 max_vports, vports;
     OptU64 media_available, media_size_bytes, block_bytes, n_blocks;

@@ -99,6 +99,8 @@ const XmlTable nodedev_part_table =
                     .bad_code = ERROR_INTERNAL, .doc = "what it can do"),
                ATTR("maxCount", NodedevCapPart, max_count, PART(BIT(PART_VIRT_FUNCTIONS)), .max = UINT32_MAX,
                     .doc = "most virtual functions"),
+               ATTR("count", NodedevCapPart, count, PART(BIT(PART_VIRT_FUNCTIONS)), .max = 65536,
+                    .doc = "how many virtual functions there are to be"),
                LIST("address", NodedevCapPart, addresses, &nodedev_address_table,
                     PART(BIT(PART_PHYS_FUNCTION) | BIT(PART_VIRT_FUNCTIONS)), .doc = "of a function"),
                LIST("type", NodedevCapPart, mdev_types, &nodedev_mdev_type_table, PART(BIT(PART_MDEV_TYPES)),
@@ -257,7 +259,8 @@ static const XmlRow capability_rows[] = {
     /* pci, scsi_host, scsi_target, storage, css, ap_matrix */
     PARTS(IN(BIT(NODEDEV_PCI) | BIT(NODEDEV_SCSI_HOST) | BIT(NODEDEV_SCSI_TARGET) | BIT(NODEDEV_STORAGE) |
              BIT(NODEDEV_AP_MATRIX))),
-    CHILD("size", NodeDeviceDef, size_bytes, STORAGE, .show = has_size, .max = UINT64_MAX, .doc = "bytes"),
+    CHILD("size", NodeDeviceDef, size_bytes, STORAGE, .show = has_size, .bad_code = ERROR_INTERNAL,
+          .max = UINT64_MAX, .doc = "bytes"),
     CHILD("logical_block_size", NodeDeviceDef, block_bytes, STORAGE, .max = UINT64_MAX, .doc = "bytes"),
     CHILD("num_blocks", NodeDeviceDef, n_blocks, STORAGE, .max = UINT64_MAX, .doc = "how many blocks"),
     /* pci again */

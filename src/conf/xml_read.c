@@ -397,7 +397,8 @@ static bool read_children(XmlReader *reader, const xmlNode *element, const Targe
         const XmlRow *row = find_child_row(target, child, &place);
         bool repeated = row && !row_repeats(row) && is_repeated(row, child);
         if (repeated && row->flags & ROW_SINGLE)
-            return xml_error(reader, child, ERROR_INTERNAL, err, "only one is allowed");
+            return xml_error(reader, child, row->bad_code ? (ErrorCode)row->bad_code : ERROR_INTERNAL, err,
+                             "only one is allowed");
         if (!row && child->ns && target->table->keeps_foreign && target->rows == target->table->rows) {
             keep(target, NULL, xml_element_to_text(child));
             continue;

@@ -16,6 +16,7 @@
 #include "base/fiber.h"
 #include "base/loop.h"
 #include "base/macros.h"
+#include "base/memory.h"
 #include "base/socket.h"
 
 static int stream_on_ready(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -51,8 +52,11 @@ Stream *stream_new(int fd, StreamDirection direction, void (*on_close)(void *arg
     Stream *stream = stream_new_file(fd, direction, &file);
 
     stream->is_file = is_file(fd);
-    if (!stream->is_file)
+    if (!stream->is_file) {
         (void)fd_set_nonblocking(fd);
+        memory_keep_end(); /* a console may be open for days, and says little */
+        stream->keeps_memory = false;
+    }
     return stream;
 }
 
@@ -69,6 +73,8 @@ Stream *stream_new_file(int fd, StreamDirection direction, const StreamFile *fil
     stream->left_bytes = file->limit_bytes ? file->limit_bytes : UINT64_MAX;
     wait_queue_init(&stream->readers);
     wait_queue_init(&stream->writers);
+    stream->keeps_memory = true;
+    memory_keep_begin();
     return stream;
 }
 
@@ -87,6 +93,8 @@ static void stream_free(Stream *stream)
     wait_queue_clear(&stream->writers);
     error_free(stream->kill_error);
     g_free(stream->path);
+    if (stream->keeps_memory)
+        memory_keep_end();
     g_free(stream);
 }
 

@@ -11,7 +11,8 @@ struct Stream {
     int fd;
     StreamDirection direction;
     bool is_file;
-    StreamFile file; /* .path is not used: see path */
+    bool keeps_memory; /* see base/memory.h */
+    StreamFile file;   /* .path is not used: see path */
     char *path;
     uint64_t left_bytes; /* of a file; UINT64_MAX: to the end */
     uint64_t offset;

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "daemon/options.h"
 
 #define MAX_OPEN_FILES 524288
@@ -69,11 +69,7 @@ void process_setup_basics(void)
     umask(022);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
-    /* The core runs in one thread and workers hold little: arenas per thread would only keep freed memory,
-     * and large documents go back to the kernel at once instead of raising the thresholds. */
-    (void)mallopt(M_ARENA_MAX, 2);
-    (void)mallopt(M_TRIM_THRESHOLD, 256 * 1024);
-    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    memory_setup();
 }
 
 /* The parent's part: exits as the child tells. */

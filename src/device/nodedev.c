@@ -153,10 +153,7 @@ static void look_job_run(void *data)
             g_ptr_array_add(job->found, sysdev_read(job->root, g_ptr_array_index(job->paths, i)));
         return;
     }
-    g_autoptr(GPtrArray) all = sysdev_scan(job->root);
-    job->found = g_ptr_array_new();
-    for (guint i = 0; i < all->len; i++)
-        g_ptr_array_add(job->found, g_steal_pointer(&g_ptr_array_index(all, i)));
+    job->found = sysdev_scan(job->root);
 }
 
 /* @paths owned; NULL: all. *ret_job: look_job_free() */
@@ -229,6 +226,18 @@ AWAITS static bool look_at_dirty(Host *host, Error **err)
     return ok;
 }
 
+/* All are known for the first time. */
+AWAITS static void become_known(Host *host)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (!nodedev_load_definitions(host, &err))
+        log_warning_error(err, "definitions of mediated devices");
+    host->nodedevs->is_known = true;
+    wait_queue_wake_all(&host->nodedevs->known);
+    log_debug("%u devices", object_count(host_registry(host, &nodedev_class), true));
+}
+
 AWAITS static void look_fiber(void *arg)
 {
     Host *host = arg;
@@ -240,14 +249,8 @@ AWAITS static void look_fiber(void *arg)
         room->is_lost = false;
         if (!(all ? look_at_all(host, &err) : look_at_dirty(host, &err)))
             log_warning_error(err, "devices that came or went meanwhile are not known");
-        if (all && !room->is_known) {
-            g_autoptr(Error) why = NULL;
-            if (!nodedev_load_definitions(host, &why))
-                log_warning_error(why, "definitions of mediated devices");
-            room->is_known = true;
-            wait_queue_wake_all(&room->known);
-            log_debug("%u devices", object_count(host_registry(host, &nodedev_class), true));
-        }
+        else if (all && !room->is_known)
+            become_known(host);
     }
     room->is_looking = false;
     wait_queue_wake_all(&room->known);
@@ -303,11 +306,14 @@ Object *nodedev_look_at(Host *host, const char *path, Error **err)
 
 bool nodedev_wait(Host *host, Error **err)
 {
+    if (!host->nodedevs->is_known && !host->nodedevs->is_looking)
+        nodedev_note_all(host); /* again, if that failed */
     while (!host->nodedevs->is_known && host->nodedevs->is_looking) {
         if (!wait_queue_wait(&host->nodedevs->known, WAIT_MS, err))
             return error_prefix(err, "the devices of this host are not known yet");
     }
-    return true;
+    return host->nodedevs->is_known ||
+           error_set(err, ERROR_TIMEOUT, "the devices of this host do not answer: the log says more");
 }
 
 bool nodedev_get_xml(Object *device, unsigned flags, const char *function, char **ret_xml, Error **err)

@@ -45,6 +45,14 @@ AWAITS MUST_CHECK bool nodedev_detach(Object *device, const char *driver, const 
 AWAITS MUST_CHECK bool nodedev_reattach(Object *device, const Caller *caller, Error **err);
 AWAITS MUST_CHECK bool nodedev_reset(Object *device, const Caller *caller, Error **err);
 
+/* Lets a card that can have virtual functions have so many, until the host reboots.
+ *
+ * ERROR_INVALID_ARGUMENT  no PCI device; more than it can have
+ * ERROR_OPERATION_UNSUPPORTED  it has no virtual functions
+ * ERROR_BUSY              one of those that would go is given away */
+AWAITS MUST_CHECK bool nodedev_set_functions(Object *device, unsigned count, const Caller *caller,
+                                             Error **err);
+
 /* ---- devices that are made (nodedev_mdev.c) ---- */
 
 /* A mediated device or a virtual host bus adapter, until the host reboots. A reference.
@@ -61,6 +69,7 @@ AWAITS MUST_CHECK bool nodedev_undefine(Object *device, const Caller *caller, Er
 AWAITS MUST_CHECK bool nodedev_start(Object *device, const Caller *caller, Error **err);
 AWAITS MUST_CHECK bool nodedev_set_autostart(Object *device, bool autostart, const Caller *caller,
                                              Error **err);
-/* @flags: 0 as it is, 1 the device, 2 its definition. Its type and UUID cannot change. */
+/* Of a mediated device its settings, of a PCI device how many virtual functions it has. @flags: 0 as it is, 1
+ * the device, 2 its definition. Type and UUID cannot change. */
 AWAITS MUST_CHECK bool nodedev_update(Object *device, const char *xml, unsigned flags, const char *function,
                                       const Caller *caller, Error **err);

@@ -14,15 +14,19 @@
 #include "base/process.h"
 #include "base/worker.h"
 #include "device/nodedev_private.h"
+#include "host/sysdev.h"
 
 #define MODPROBE_DEADLINE_MS 20000
+#define BIND_DEADLINE_MS 10000 /* some drivers never let go of a device that is in use */
+#define HOLDERS_DEADLINE_MS 5000
 #define VFIO_DRIVER "vfio-pci"
+#define FUNCTIONS_MAX 65536
 
 /* ---- in the worker ---- */
 
 typedef struct BindJob {
     char *root, *path, *address;
-    char *driver; /* NULL: the one that is made for it */
+    char *driver; /* NULL: the one that is made for it; of functions_job_run() how many there are to be */
     char *before; /* which one it had */
 } BindJob;
 
@@ -108,6 +112,38 @@ static bool reattach_job_run(void *data, Error **err)
     return !was_detached || rebind(job, "", err);
 }
 
+/* Which of its virtual functions is a VFIO driver's? NULL: none. Owned. */
+static char *find_given_function(const BindJob *job)
+{
+    for (unsigned i = 0; i < FUNCTIONS_MAX; i++) {
+        g_autofree char *link = g_strdup_printf("%s%s/virtfn%u", job->root, job->path, i);
+        g_autofree char *driver_link = g_strconcat(link, "/driver", NULL);
+        g_autofree char *target = g_file_read_link(link, NULL), *driver = g_file_read_link(driver_link, NULL);
+        g_autofree char *name = driver ? g_path_get_basename(driver) : NULL;
+        if (!target)
+            return NULL;
+        if (is_vfio(name))
+            return g_path_get_basename(target);
+    }
+    return NULL;
+}
+
+static bool functions_job_run(void *data, Error **err)
+{
+    const BindJob *job = data;
+    g_autofree char *file = g_strconcat(job->root, job->path, "/sriov_numvfs", NULL);
+    g_autofree char *now = file_read_kernel(file), *given = find_given_function(job);
+
+    if (now && strcmp(now, job->driver) == 0)
+        return true;
+    if (given)
+        return error_set(err, ERROR_BUSY, "the virtual function %s is given to a machine, and would go",
+                         given);
+    /* The kernel changes it from none and to none only. */
+    return (!now || strcmp(now, "0") == 0 || write_file(file, "0", err)) &&
+           (strcmp(job->driver, "0") == 0 || write_file(file, job->driver, err));
+}
+
 static bool reset_job_run(void *data, Error **err)
 {
     const BindJob *job = data;
@@ -118,6 +154,43 @@ static bool reset_job_run(void *data, Error **err)
                          "Unable to reset PCI device %s: no FLR, PM reset or bus reset available",
                          job->address);
     return write_file(file, "1", err) || error_prefix(err, "Unable to reset PCI device %s", job->address);
+}
+
+/* ---- a driver that does not let go ---- */
+
+typedef struct HoldersJob {
+    char *path;
+    char *holders; /* NULL: none */
+} HoldersJob;
+
+static void holders_job_free(void *data)
+{
+    HoldersJob *job = data;
+
+    g_free(job->path);
+    g_free(job->holders);
+    g_free(job);
+}
+
+static void holders_job_run(void *data)
+{
+    HoldersJob *job = data;
+
+    job->holders = sysdev_find_holders(job->path);
+}
+
+/* The driver goes on with it, and may come to an end yet; who has the device open is whom it waits for. */
+AWAITS static void explain_timeout(const char *path, Error **err)
+{
+    HoldersJob *job = g_new0(HoldersJob, 1);
+
+    job->path = g_strdup(path);
+    if (!worker_run(worker_lane_named("processes"), holders_job_run, job, holders_job_free,
+                    HOLDERS_DEADLINE_MS, NULL))
+        return;
+    if (job->holders)
+        error_hint(err, "the device is open in %s", job->holders);
+    holders_job_free(job);
 }
 
 /* ---- for clients ---- */
@@ -137,6 +210,7 @@ AWAITS static bool run_bind_job(Object *device, bool (*func)(void *data, Error *
                                 const char *doing, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
+    g_autoptr(Error) why = NULL;
 
     if (!job_begin(device, JOB_MODIFY, caller, &job, err) || !require_pci(device, err))
         return false;
@@ -150,11 +224,15 @@ AWAITS static bool run_bind_job(Object *device, bool (*func)(void *data, Error *
     /* In a lane of its own: a driver that does not let go holds up nobody else. */
     fiber_shield_begin();
     const bool ok =
-        worker_call(worker_lane_named(device->name), func, work, bind_job_free, SYSFS_DEADLINE_MS, err);
+        worker_call(worker_lane_named(device->name), func, work, bind_job_free, BIND_DEADLINE_MS, &why);
     fiber_shield_end();
     nodedev_note(device->host, path, false);
-    if (!ok)
-        return error_prefix(err, "%s %s", doing, device->name);
+    if (error_code(why) == ERROR_TIMEOUT)
+        explain_timeout(path, &why);
+    if (!ok) {
+        error_prefix(&why, "%s %s", doing, device->name);
+        return error_propagate(err, g_steal_pointer(&why));
+    }
     log_info("node device '%s': %s by %s (its driver was %s)", device->name, doing, caller_describe(caller),
              work->before ? work->before : "none");
     bind_job_free(work);
@@ -231,4 +309,22 @@ bool nodedev_reattach(Object *device, const Caller *caller, Error **err)
 bool nodedev_reset(Object *device, const Caller *caller, Error **err)
 {
     return require_pci(device, err) && run_bind_job(device, reset_job_run, NULL, "resetting", caller, err);
+}
+
+bool nodedev_set_functions(Object *device, unsigned count, const Caller *caller, Error **err)
+{
+    g_autofree char *text = g_strdup_printf("%u", count);
+
+    if (!require_pci(device, err))
+        return false;
+    const NodedevCapPart *part = nodedev_find_part(device->live, PART_VIRT_FUNCTIONS);
+    if (!part)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "%s has no virtual functions", device->name);
+    if (count > part->max_count.value)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "%s has at most %u virtual functions, not %u",
+                         device->name, part->max_count.value, count);
+    if (!run_bind_job(device, functions_job_run, text, "making virtual functions of", caller, err))
+        return false;
+    nodedev_note_all(device->host); /* who asks next finds them */
+    return true;
 }

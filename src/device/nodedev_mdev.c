@@ -265,6 +265,12 @@ AWAITS static bool read_document(Host *host, const char *xml, unsigned flags, co
                          (const char *)root->name);
     if (!xml_table_read(&nodedev_table, &reader, root, &def, err))
         return false;
+    const NodedevCap cap = ((const NodeDeviceDef *)def)->cap;
+    if (cap == NODEDEV_SCSI_GENERIC || cap == NODEDEV_VDPA) {
+        xml_table_free(&nodedev_table, def);
+        return error_set(err, ERROR_INTERNAL, "a device of type '%s' cannot be described by a client",
+                         enum_name(&nodedev_cap_names, cap));
+    }
     *ret_def = def;
     return true;
 }
@@ -502,7 +508,7 @@ bool nodedev_destroy(Object *device, const Caller *caller, Error **err)
     if (!write_job_do(work, err))
         return error_prefix(err, "removing %s", device->name);
     log_info("node device '%s' destroyed by %s", device->name, caller_describe(caller));
-    g_autoptr(Object) left = nodedev_look_at(host, path, NULL);
+    g_autoptr(Object) left G_GNUC_UNUSED = nodedev_look_at(host, path, NULL);
     return true;
 }
 
@@ -556,8 +562,11 @@ bool nodedev_undefine(Object *device, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
 
-    return job_begin(device, JOB_MODIFY, caller, &job, err) && object_require_listed(device, err) &&
-           require_mdev(device, ERROR_CONFIG_UNSUPPORTED, err) &&
+    if (!job_begin(device, JOB_MODIFY, caller, &job, err) || !object_require_listed(device, err))
+        return false;
+    if (!nodedev_is_persistent(device))
+        return error_set(err, ERROR_INVALID_STATE, "Node device '%s' is not defined", device->name);
+    return require_mdev(device, ERROR_CONFIG_UNSUPPORTED, err) &&
            object_require_config(device, "undefine", err) && call_mdevctl(device, "undefine", NULL, err);
 }
 
@@ -576,7 +585,7 @@ bool nodedev_start(Object *device, const Caller *caller, Error **err)
     if (!parent || !parent->live)
         return true; /* the kernel tells of it */
     g_autofree char *path = g_strconcat(nodedev_def(parent)->path, "/", def->mdev_uuid, NULL);
-    g_autoptr(Object) now = nodedev_look_at(device->host, path, NULL);
+    g_autoptr(Object) now G_GNUC_UNUSED = nodedev_look_at(device->host, path, NULL);
     return true;
 }
 
@@ -628,6 +637,20 @@ AWAITS static bool update_live(Object *device, const NodeDeviceDef *def, Error *
     return true;
 }
 
+/* Of a PCI device only the number of its virtual functions can change. */
+AWAITS static bool update_functions(Object *device, const NodeDeviceDef *def, unsigned flags,
+                                    const Caller *caller, Error **err)
+{
+    const NodedevCapPart *part = nodedev_find_part(def, PART_VIRT_FUNCTIONS);
+
+    if (flags & UPDATE_CONFIG)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "a PCI device has no definition");
+    if (!part || !part->count.is_set)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "only the 'count' of its 'virt_functions' can change");
+    return nodedev_set_functions(device, part->count.value, caller, err);
+}
+
 static bool check_update(const Object *device, const NodeDeviceDef *def, Error **err)
 {
     const NodeDeviceDef *old = object_def(device);
@@ -651,6 +674,11 @@ bool nodedev_update(Object *device, const char *xml, unsigned flags, const char 
     if (!check_flags(flags, UPDATE_LIVE | UPDATE_CONFIG, function, err) ||
         !read_document(device->host, xml, 0, function, &def, err))
         return false;
+    if (def->cap == NODEDEV_PCI) {
+        const bool done = update_functions(device, def, flags, caller, err);
+        xml_table_free(&nodedev_table, def);
+        return done;
+    }
     bool ok = job_begin(device, JOB_MODIFY, caller, &job, err) && object_require_listed(device, err) &&
               check_update(device, def, err);
     const unsigned what = flags ? flags : device->live ? UPDATE_LIVE : UPDATE_CONFIG;

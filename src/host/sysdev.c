@@ -24,7 +24,8 @@
 
 /* ---- files ---- */
 
-static char *device_file(const SysDevice *device, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static char *device_file(const SysDevice *device, const char *format,
+                                                               va_list args)
 {
     g_autofree char *file = g_strdup_vprintf(format, args);
 
@@ -382,19 +383,19 @@ static void add_feature(NodeDeviceDef *def, const char *name)
     g_ptr_array_add(list_of(&def->features, &nodedev_text_table), feature);
 }
 
+#define FEATURES_MAX 4096
 #define TUNNEL_FEATURE "tx-udp_tnl-segmentation"
 
 /* Is the feature on that the kernel calls TUNNEL_FEATURE? It has a number only at run time. */
 static bool has_tunnel_feature(int fd, const char *name)
 {
-    struct {
-        struct ethtool_sset_info info;
-        uint32_t count;
-    } sizes = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES } };
+    g_autofree struct ethtool_sset_info *sizes = g_malloc0(sizeof(*sizes) + sizeof(sizes->data[0]));
 
-    if (!ask_ethtool(fd, name, &sizes) || !sizes.info.sset_mask || sizes.count == 0 || sizes.count > 4096)
+    *sizes = (struct ethtool_sset_info){ .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES };
+    if (!ask_ethtool(fd, name, sizes) || !sizes->sset_mask || sizes->data[0] == 0 ||
+        sizes->data[0] > FEATURES_MAX)
         return false;
-    const uint32_t count = sizes.count, blocks = (count + 31) / 32;
+    const uint32_t count = sizes->data[0], blocks = (count + 31) / 32;
     g_autofree struct ethtool_gstrings *strings =
         g_malloc0(sizeof(*strings) + (size_t)count * ETH_GSTRING_LEN);
     *strings =
@@ -914,7 +915,7 @@ static char *resolve(const char *root, const char *directory, const char *name)
 
 GPtrArray *sysdev_scan(const char *root)
 {
-    GPtrArray *found = xml_list_new(&nodedev_table);
+    GPtrArray *found = g_ptr_array_new();
 
     g_ptr_array_add(found, sysdev_read_computer(root));
     for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {

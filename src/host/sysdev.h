@@ -12,5 +12,9 @@
 NodeDeviceDef *sysdev_read(const char *root, const char *path);
 /* The machine itself: the root of the tree. */
 NodeDeviceDef *sysdev_read_computer(const char *root);
-/* All of them, the machine first. Owned: of NodeDeviceDef. */
+/* All of them, the machine first. Owned, and so is each (NodeDeviceDef). */
 GPtrArray *sysdev_scan(const char *root);
+
+/* Who has a file of the device at @path ("/sys/devices/...") open, or of one behind it: "Xorg (pid 12), ...". NULL:
+ * nobody that can be seen. Owned. */
+char *sysdev_find_holders(const char *path);

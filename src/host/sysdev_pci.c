@@ -5,6 +5,7 @@
 #include "host/sysdev_private.h"
 
 #define CONFIG_MAX 4096
+#define CONFIG_PLAIN 256
 #define VPD_MAX 32768
 #define CAP_ID_EXPRESS 0x10
 #define CAPS_MAX 48 /* so many fit into the 192 bytes behind the header */
@@ -264,6 +265,7 @@ static void read_config(const SysDevice *device, NodeDeviceDef *def)
         sysdev_add_part(def, PART_PCI_BRIDGE);
     else if (header == 2)
         sysdev_add_part(def, PART_CARDBUS_BRIDGE);
+    def->is_express = len > CONFIG_PLAIN; /* only PCI Express has more; some of its devices do not say so */
     if (!(word_at(config, 0x06) & 0x10))
         return;
     size_t at = config[header == 2 ? 0x14 : 0x34] & ~3U;

@@ -296,7 +296,6 @@ bool machine_load(Host *host, Error **err)
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
         return false;
-    nodedev_load(host);
     host->machines->has_loaded = true;
     network_forget_orphans(host, machine_has_port);
     vm_token_report(host);
@@ -404,6 +403,7 @@ static void machine_autostart_fiber(void *arg)
 
 void machine_autostart(Host *host)
 {
+    nodedev_load(host);
     host_spawn(host, "autostart", machine_autostart_fiber, host);
 }
 

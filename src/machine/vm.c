@@ -170,6 +170,8 @@ void vm_set_state(Vm *vm, VmState state, int reason)
         log_info("machine '%s' is %s", vm->name, vm_state_names[state]);
     vm->state = state;
     vm->reason = reason;
+    if (state == VM_STATE_RUNNING)
+        vm->awaits_storage = false; /* whoever started it: from now on it is its owner's */
 }
 
 bool vm_require_running(const Vm *vm, Error **err)

@@ -25,7 +25,8 @@ typedef struct Hot {
     PlanFds *fds;
     Plan *plan;
     PlanTarget target;
-    bool was_asked; /* the guest was, to let go of it */
+    QemuSecrets *secrets; /* of a disk that comes; NULL */
+    bool was_asked;       /* the guest was, to let go of it */
 } Hot;
 
 static void hot_clear(Hot *hot)
@@ -35,6 +36,7 @@ static void hot_clear(Hot *hot)
     g_free(hot->alias);
     g_clear_pointer(&hot->plan, plan_free);
     g_clear_pointer(&hot->fds, plan_fds_free);
+    g_clear_pointer(&hot->secrets, qemu_secrets_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Hot, hot_clear)
 
@@ -96,7 +98,10 @@ static void hot_expect(const Hot *hot)
 static bool hot_plan(Hot *hot, Error **err)
 {
     Vm *vm = hot->vm;
-    const QemuCommandEnv env = { .lib_dir = vm->run->lib_dir, .fds = hot->fds };
+    const QemuCommandEnv env = { .lib_dir = vm->run->lib_dir,
+                                 .secrets = hot->secrets,
+                                 .nbd_tls_dir = vm->host->config->nbd_tls_x509_cert_dir,
+                                 .fds = hot->fds };
     const PlanContext context = { .def = vm->live,
                                   .caps = vm->run->caps,
                                   .env = &env,
@@ -118,6 +123,8 @@ AWAITS static void hot_forget(Hot *hot)
     void *device = g_steal_pointer(&hot->device);
     if (hot->kind == DEVICE_INTERFACE)
         vm_release_interface(vm->host, device);
+    else if (hot->kind == DEVICE_DISK)
+        vm_disk_release(vm, device);
     xml_table_free(device_table(hot->kind), device);
     if (hot_runs(hot) && !vm_status_save(vm, &err))
         log_error_error(err, "the status file of a machine has a device that is gone");
@@ -166,21 +173,30 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     Vm *vm = edit->vm;
     void *placed = NULL;
 
-    if (!device_classes[device->kind].can_plug || device->kind == DEVICE_DISK)
+    if (!device_classes[device->kind].can_plug)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live attach of device '%s' is not supported",
                          enum_name(&device_kind_names, device->kind));
+    if (device->kind == DEVICE_DISK && !vm_disk_check_plug(vm, device->def, err))
+        return false;
     if (!hot_begin(hot, vm, device->kind, err) || !place_device(vm, device, &placed, err))
         return false;
     hot->alias = g_strdup(device_info(device->kind, placed)->alias);
     hot->device = placed;
-    domain_append_device(vm->live, device->kind, placed);
+    DeviceDef *shell = g_new(DeviceDef, 1);
+    *shell = (DeviceDef){ .kind = device->kind, .def = placed };
+    if (!domain_add_device(vm->live, shell, err))
+        return false;
     undo_push(&edit->undo, attach_take_back, hot);
+    if (hot->kind == DEVICE_DISK && !vm_disk_prepare(vm, hot->device, &hot->secrets, err))
+        return false;
     if (!vm_prepare_device(vm, hot->kind, hot->device, hot->fds, err) || !vm_status_save(vm, err) ||
         !vm_require_monitor(vm, err) || !hot_plan(hot, err))
         return false;
     hot_expect(hot);
     if (!plan_execute(hot->plan, &hot->target, &edit->undo, err))
         return false;
+    if (hot->kind == DEVICE_DISK && ((DiskDef *)hot->device)->iotune)
+        return vm_start_throttles(vm, err);
     return hot->kind != DEVICE_INTERFACE || ((InterfaceDef *)hot->device)->link != LINK_STATE_DOWN ||
            monitor_set_link(vm_monitor(vm), hot->alias, false, 0, err);
 }
@@ -257,23 +273,20 @@ static bool is_same_device(DeviceKind kind, void *device, void *wanted)
     const DeviceInfo *info = device_info(kind, device), *wanted_info = device_info(kind, wanted);
     bool differs = false;
 
+    if (kind == DEVICE_DISK) /* wherever it sits: a name is there once */
+        return is_same_disk(device, wanted);
+    if (kind == DEVICE_CONTROLLER)
+        return is_same_controller(device, wanted);
     if (info && wanted_info &&
         ((wanted_info->alias && g_strcmp0(info->alias, wanted_info->alias) != 0) ||
          !same_address(info, wanted_info)))
         return false;
-    switch (kind) {
-    case DEVICE_DISK:
-        return is_same_disk(device, wanted);
-    case DEVICE_INTERFACE:
+    if (kind == DEVICE_INTERFACE)
         return is_same_interface(device, wanted);
-    case DEVICE_CONTROLLER:
-        return is_same_controller(device, wanted);
-    default:
-        if (wanted_info && (wanted_info->alias || wanted_info->address.type != ADDRESS_ABSENT))
-            return true;
-        xml_table_diff_guest(device_table(kind), device, wanted, note_difference, &differs);
-        return !differs;
-    }
+    if (wanted_info && (wanted_info->alias || wanted_info->address.type != ADDRESS_ABSENT))
+        return true;
+    xml_table_diff_guest(device_table(kind), device, wanted, note_difference, &differs);
+    return !differs;
 }
 
 typedef struct Finding {
@@ -343,7 +356,7 @@ AWAITS static bool detach_live(Hot *hot, Vm *vm, DeviceKind kind, void *device, 
 {
     g_autoptr(Error) why = NULL;
 
-    if (!device_classes[kind].can_plug || kind == DEVICE_DISK)
+    if (!device_classes[kind].can_plug)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live detach of device '%s' is not supported",
                          enum_name(&device_kind_names, kind));
     if (!hot_begin(hot, vm, kind, err))
@@ -502,40 +515,57 @@ static bool is_among(const GPtrArray *names, const char *name)
     return false;
 }
 
-/* An interface that QEMU does not have: the daemon before us died while it came or went. */
-AWAITS static void drop_missing(Vm *vm, InterfaceDef *iface)
+/* QEMU does not have it: the daemon before us died while it came or went. */
+AWAITS static void drop_missing(Vm *vm, DeviceKind kind, void *device, const char *alias)
 {
-    g_auto(Hot) hot = { .device = iface };
+    g_auto(Hot) hot = { .device = device };
     g_autoptr(Error) err = NULL;
 
-    log_warning("machine '%s': QEMU has no device '%s', so the machine has it no longer", vm->name,
-                iface->info.alias);
-    if (!hot_begin(&hot, vm, DEVICE_INTERFACE, &err) || !hot_plan(&hot, &err) ||
+    log_warning("machine '%s': QEMU has no device '%s', so the machine has it no longer", vm->name, alias);
+    if (!hot_begin(&hot, vm, kind, &err) || !hot_plan(&hot, &err) ||
         !plan_reverse(hot.plan, &hot.target, &err))
         log_warning_error(err, "removing what a device leaves behind");
     hot_forget(&hot);
 }
 
+/* Those that can come and go, and have a name in QEMU. */
+static bool is_reconciled(DeviceKind kind, const void *device)
+{
+    if (kind == DEVICE_INTERFACE)
+        return ((const InterfaceDef *)device)->type != INTERFACE_HOSTDEV;
+    const DiskBus bus = ((const DiskDef *)device)->bus;
+    return bus == DISK_BUS_VIRTIO || bus == DISK_BUS_SCSI || bus == DISK_BUS_USB;
+}
+
+AWAITS static void reconcile_kind(Vm *vm, DeviceKind kind, const GPtrArray *names)
+{
+    const uint64_t serial = vm->run->serial;
+
+    for (unsigned i = def_list_len(domain_device_list(vm->live, kind)); i-- > 0;) {
+        void *device = g_ptr_array_index(domain_device_list(vm->live, kind), i);
+        const char *alias = device_info(kind, device)->alias;
+        g_autoptr(Error) err = NULL;
+        if (!alias || !is_reconciled(kind, device))
+            continue;
+        if (!is_among(names, alias))
+            drop_missing(vm, kind, device, alias);
+        else if (kind == DEVICE_INTERFACE && !vm_interface_restore(vm, device, &err))
+            log_warning_error(err, alias);
+        if (!vm->run || vm->run->serial != serial || !vm->live || !domain_device_list(vm->live, kind))
+            return;
+    }
+}
+
 void vm_device_reconcile(Vm *vm)
 {
     g_autoptr(GPtrArray) names = NULL;
-    const uint64_t serial = vm->run->serial;
 
-    if (def_list_len(vm->live->interfaces) == 0 ||
+    if ((def_list_len(vm->live->interfaces) == 0 && def_list_len(vm->live->disks) == 0) ||
         !monitor_list_devices(vm_monitor(vm), RECONCILE_MS, &names, NULL))
         return;
-    for (unsigned i = def_list_len(vm->live->interfaces); i-- > 0;) {
-        InterfaceDef *iface = g_ptr_array_index(vm->live->interfaces, i);
-        g_autoptr(Error) err = NULL;
-        if (iface->type == INTERFACE_HOSTDEV || !iface->info.alias)
-            continue;
-        if (!is_among(names, iface->info.alias))
-            drop_missing(vm, iface);
-        else if (!vm_interface_restore(vm, iface, &err))
-            log_warning_error(err, iface->info.alias);
-        if (!vm->run || vm->run->serial != serial || !vm->live || !vm->live->interfaces)
-            return;
-    }
+    reconcile_kind(vm, DEVICE_DISK, names);
+    if (vm->run && vm->live)
+        reconcile_kind(vm, DEVICE_INTERFACE, names);
 }
 
 /* ---- updating ---- */
@@ -567,13 +597,27 @@ static bool update_config(VmEdit *edit, const DeviceDef *device, Error **err)
            qemu_assign_addresses(edit->config, caps, err) && domain_check(edit->config, err);
 }
 
+AWAITS static bool update_live(VmEdit *edit, const DeviceDef *stored, const DeviceDef *live, bool force,
+                               InterfaceUpdate *update, MediaChange *media, Error **err)
+{
+    void *old = NULL;
+
+    if (live->kind != DEVICE_INTERFACE && live->kind != DEVICE_DISK)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live update of device '%s' is not supported",
+                         enum_name(&device_kind_names, live->kind));
+    if (!vm_device_find(edit->vm->live, live->kind, live->def, &old, err))
+        return false;
+    return live->kind == DEVICE_DISK ? vm_disk_update_live(edit, old, stored->def, force, media, err)
+                                     : vm_interface_update_live(edit, old, live->def, update, err);
+}
+
 bool vm_update_device(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
 {
     g_autoptr(DeviceDef) stored = NULL; /* as a definition has it */
     g_autoptr(DeviceDef) live = NULL;   /* as it stands */
     g_auto(InterfaceUpdate) update = { 0 };
+    g_auto(MediaChange) media = { 0 };
     g_auto(VmEdit) edit = { 0 };
-    void *old = NULL;
 
     if (!check_flags(flags, MODIFY_FLAGS | VIR_DOMAIN_DEVICE_MODIFY_FORCE, "qemuDomainUpdateDeviceFlags",
                      err) ||
@@ -582,14 +626,12 @@ bool vm_update_device(Vm *vm, const char *xml, unsigned flags, const Caller *cal
         !parse_device(vm, xml, DOMAIN_PARSE_SKIP_DEFAULTS, &live, err) ||
         (edit.config && !update_config(&edit, stored, err)))
         return false;
-    if (edit.live && live->kind != DEVICE_INTERFACE)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live update of device '%s' is not supported",
-                         enum_name(&device_kind_names, live->kind));
-    if (edit.live && (!vm_device_find(vm->live, live->kind, live->def, &old, err) ||
-                      !vm_interface_update_live(&edit, old, live->def, &update, err)))
+    if (edit.live &&
+        !update_live(&edit, stored, live, flags & VIR_DOMAIN_DEVICE_MODIFY_FORCE, &update, &media, err))
         return false;
     if (!vm_edit_commit(&edit, NULL, err))
         return false;
-    update.is_committed = true;
+    if (media.next)
+        vm_disk_finish_update(&media);
     return true;
 }

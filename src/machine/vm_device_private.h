@@ -18,12 +18,38 @@ AWAITS void vm_device_reconcile(Vm *vm);
 MUST_CHECK bool vm_device_find(const DomainDef *def, DeviceKind kind, const void *device, void **ret_found,
                                Error **err);
 
+/* ---- disks (vm_disk_plug.c) ---- */
+
+/* May @disk be plugged into the running machine? ERROR_OPERATION_UNSUPPORTED, ERROR_OPERATION_FAILED */
+MUST_CHECK bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err);
+/* Looks at the images of @disk, which is in the live document, and lends them to QEMU. @ret_secrets owned. */
+AWAITS MUST_CHECK bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **err);
+/* Gives back what was lent for @disk alone, which is in the document no more. Failures are logged. */
+AWAITS void vm_disk_release(Vm *vm, const DiskDef *disk);
+
+/* A drive of a running machine that gets another medium (vm_disk_media.c). */
+typedef struct MediaChange {
+    Vm *vm;
+    DiskDef *next; /* owned; after the commit: what was before */
+    char *alias, *old_node;
+    Plan *plan, *old_plan;
+    PlanTarget target;
+    QemuSecrets *secrets;
+} MediaChange;
+void media_change_clear(MediaChange *change);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MediaChange, media_change_clear)
+/* @change outlives @edit. @force: even if the guest has locked the drive. */
+AWAITS MUST_CHECK bool vm_disk_update_live(VmEdit *edit, const DiskDef *old, const DiskDef *wanted,
+                                           bool force, MediaChange *change, Error **err);
+/* After the commit, with the job held: gives back what is not used any more. */
+AWAITS void vm_disk_finish_update(MediaChange *change);
+
 /* An interface of a running machine that is to become another (vm_interface_update.c). */
 typedef struct InterfaceUpdate {
     Vm *vm;
     InterfaceDef *next; /* owned; after the commit: what was before */
     char *alias;
-    bool is_replugged, is_committed;
+    bool is_replugged;
 } InterfaceUpdate;
 void interface_update_clear(InterfaceUpdate *update); /* gives back the port that is not used any more */
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(InterfaceUpdate, interface_update_clear)

@@ -309,6 +309,14 @@ static void handle_device_deleted(Vm *vm, const Json *data)
         vm_device_gone(vm, alias);
 }
 
+static void handle_rx_filter(Vm *vm, const Json *data)
+{
+    const char *alias = json_get_str(data, "name");
+
+    if (alias)
+        vm_interface_filter_changed(vm, alias);
+}
+
 static void handle_unplug_refused(Vm *vm, const Json *data)
 {
     const char *alias = json_get_str(data, "device");
@@ -482,6 +490,7 @@ static const struct {
     { "BALLOON_CHANGE", handle_balloon },
     { "DEVICE_DELETED", handle_device_deleted },
     { "DEVICE_UNPLUG_GUEST_ERROR", handle_unplug_refused },
+    { "NIC_RX_FILTER_CHANGED", handle_rx_filter },
     { "MEMORY_FAILURE", handle_memory_failure },
     { "MEMORY_DEVICE_SIZE_CHANGE", handle_memory_size },
     { "VSERPORT_CHANGE", handle_vserport },

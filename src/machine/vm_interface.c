@@ -164,6 +164,40 @@ bool vm_interface_set_links(Vm *vm, Error **err)
     return true;
 }
 
+/* ---- filters of guests that are trusted ---- */
+
+/* What the guest's card lets in, a macvtap has to let in, too; a bridge lets everything in. */
+AWAITS static bool sync_filter(Vm *vm, const InterfaceDef *iface, Error **err)
+{
+    g_autofree char *target = g_strdup(iface->target);
+    MonitorRxFilter filter;
+
+    return monitor_query_rx_filter(vm_monitor(vm), iface->info.alias, 0, &filter, err) &&
+           link_set_filter(target, &filter.mac, filter.all_multicast, filter.promiscuous, err);
+}
+
+static void sync_filters(Vm *vm)
+{
+    const uint64_t serial = vm->run ? vm->run->serial : 0;
+
+    for (guint i = 0;
+         vm->run && vm->run->serial == serial && vm->live && i < def_list_len(vm->live->interfaces); i++) {
+        const InterfaceDef *iface = g_ptr_array_index(vm->live->interfaces, i);
+        g_autoptr(Error) err = NULL;
+        if (iface->trust_guest_rx_filters == TRISTATE_ON && vm_interface_lower(iface) && iface->target &&
+            !sync_filter(vm, iface, &err))
+            log_warning_error(err, "a guest's filter of received packets");
+    }
+}
+
+void vm_interface_filter_changed(Vm *vm, const char *alias)
+{
+    for (DEF_EACH(InterfaceDef, iface, vm->live->interfaces)) {
+        if (g_strcmp0(iface->info.alias, alias) == 0 && iface->trust_guest_rx_filters == TRISTATE_ON)
+            vm_spawn_task(vm, VM_TASK_FILTER, "rx filter", sync_filters);
+    }
+}
+
 /* ---- limits ---- */
 
 static bool find_interface(const DomainDef *def, const char *device, InterfaceDef **ret_iface, Error **err)
@@ -191,11 +225,11 @@ bool vm_get_interface_limits(Vm *vm, const char *device, unsigned flags, Params 
 
     if (!check_flags(flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG,
                      "qemuDomainGetInterfaceParameters", err) ||
-        !vm_get_affected_def(vm, flags, &def, err) || !find_interface(def, device, &iface, err))
+        !vm_get_affected_def(vm, flags, &def, err) || (device && !find_interface(def, device, &iface, err)))
         return false;
     Params *params = params_new();
-    add_limits(params, "inbound", iface->inbound, true);
-    add_limits(params, "outbound", iface->outbound, false);
+    add_limits(params, "inbound", iface ? iface->inbound : NULL, true);
+    add_limits(params, "outbound", iface ? iface->outbound : NULL, false);
     *ret_params = params;
     return true;
 }

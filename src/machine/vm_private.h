@@ -118,7 +118,7 @@ typedef struct VmRun {
 
 /* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
  * most is at it, asked again meanwhile it does it once more, and the more often the later. */
-typedef enum VmTask { VM_TASK_STATUS, VM_TASK_REBOOT, VM_TASK_DUMP, VM_TASK_COUNT } VmTask;
+typedef enum VmTask { VM_TASK_STATUS, VM_TASK_REBOOT, VM_TASK_DUMP, VM_TASK_FILTER, VM_TASK_COUNT } VmTask;
 
 typedef struct VmTaskState {
     bool is_wanted, is_running;
@@ -280,6 +280,9 @@ AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *i
 AWAITS MUST_CHECK bool vm_interface_start_passt(const InterfaceDef *iface, PlanFds *fds, Error **err);
 /* Tells kernel and QEMU again what the live document says of an interface (vm_interface_update.c). */
 AWAITS MUST_CHECK bool vm_interface_restore(Vm *vm, const InterfaceDef *iface, Error **err);
+/* The guest has changed which packets its card @alias lets in: soon its link on the host follows, if it is
+ * trusted. */
+void vm_interface_filter_changed(Vm *vm, const char *alias);
 /* Tells QEMU, where cables are plugged in at first, which are not. */
 AWAITS MUST_CHECK bool vm_interface_set_links(Vm *vm, Error **err);
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);

@@ -27,6 +27,7 @@ typedef struct AttachJob {
     void (*work)(struct AttachJob *job);
     LinkSpec spec; /* its texts and lists are owned */
     BandwidthLimit inbound, outbound;
+    LinkChange change; /* of a filter */
     char *name;
     int *fds;
     GArray *neighbours;
@@ -281,6 +282,18 @@ static void work_replug(AttachJob *job)
     job->ok = replug(job, &job->why);
 }
 
+static void work_set_filter(AttachJob *job)
+{
+    LinkInfo link;
+    LinkChange change = job->change;
+
+    if (!netlink_get_link(job->name, &link, &job->why))
+        return;
+    if (memcmp(&link.mac, &job->spec.mac, sizeof(Mac)) != 0)
+        change.mac = &job->spec.mac;
+    job->ok = netlink_change_link(job->name, &change, &job->why);
+}
+
 static void work_detach(AttachJob *job)
 {
     job->ok = netlink_remove_link(job->name, &job->why);
@@ -348,6 +361,18 @@ bool link_replug(const char *name, const char *bridge, bool is_isolated, unsigne
     const LinkSpec spec = { .bridge = bridge, .is_isolated = is_isolated, .mtu = mtu };
     AttachJob *job = attach_job_new(&spec, name, work_replug);
 
+    if (!attach_run(job, err))
+        return false;
+    attach_job_free(job);
+    return true;
+}
+
+bool link_set_filter(const char *name, const Mac *mac, bool all_multicast, bool promiscuous, Error **err)
+{
+    AttachJob *job = attach_job_new(&(LinkSpec){ .mac = *mac }, name, work_set_filter);
+
+    job->change =
+        (LinkChange){ .set_filter = true, .all_multicast = all_multicast, .promiscuous = promiscuous };
     if (!attach_run(job, err))
         return false;
     attach_job_free(job);

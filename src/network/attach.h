@@ -34,6 +34,9 @@ AWAITS MUST_CHECK bool link_limit(const char *name, bool is_macvtap, const Bandw
 /* Plugs a tap into another bridge, or isolates it or not where it is. @mtu 0: as the bridge has it. */
 AWAITS MUST_CHECK bool link_replug(const char *name, const char *bridge, bool is_isolated, unsigned mtu,
                                    Error **err);
+/* What a macvtap lets in: its address, all multicast, everything. */
+AWAITS MUST_CHECK bool link_set_filter(const char *name, const Mac *mac, bool all_multicast, bool promiscuous,
+                                       Error **err);
 /* Who the host's neighbours are. *ret_neighbours owned: NeighbourInfo */
 AWAITS MUST_CHECK bool link_list_neighbours(GArray **ret_neighbours, Error **err);
 /* Removes a macvtap; one that is gone is no error. Failures are logged. */

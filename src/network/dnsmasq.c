@@ -110,11 +110,11 @@ static char *lease_text(const NetworkLease *lease)
 
     if (!lease)
         return g_strdup("");
-    if (lease->expiry == 0)
+    if (lease->expiry.value == 0)
         return g_strdup(",infinite");
     if (lease->unit == LEASE_UNIT_SECONDS)
-        return g_strdup_printf(",%" G_GUINT64_FORMAT, lease->expiry);
-    return g_strdup_printf(",%" G_GUINT64_FORMAT "%c", lease->expiry, letters[lease->unit]);
+        return g_strdup_printf(",%u", lease->expiry.value);
+    return g_strdup_printf(",%u%c", lease->expiry.value, letters[lease->unit]);
 }
 
 static void put_dns(Lines *lines, const NetworkDef *def)
@@ -423,9 +423,9 @@ bool dnsmasq_start(const NetworkDef *def, const DnsmasqPaths *paths, Process **r
     return *ret_process || error_set(err, ERROR_INTERNAL, "dnsmasq of network '%s' ended at once", def->name);
 }
 
-bool dnsmasq_reload(const NetworkDef *def, const DnsmasqPaths *paths, Process *process, Error **err)
+bool dnsmasq_reload(const NetworkDef *def, const DnsmasqPaths *paths, Process *const *process, Error **err)
 {
-    return write_hosts(def, paths, err) && (!process || process_kill(process, SIGHUP, err));
+    return write_hosts(def, paths, err) && (!*process || process_kill(*process, SIGHUP, err));
 }
 
 void dnsmasq_stop(const DnsmasqPaths *paths, Process *process, bool keep_leases)

@@ -29,8 +29,9 @@ AWAITS MUST_CHECK bool dnsmasq_start(const NetworkDef *def, const DnsmasqPaths *
                                      Error **err);
 /* One that an earlier daemon started. NULL: it does not run. */
 AWAITS Process *dnsmasq_find(const DnsmasqPaths *paths);
-/* Writes the files of static hosts and names and lets it read them. */
-AWAITS MUST_CHECK bool dnsmasq_reload(const NetworkDef *def, const DnsmasqPaths *paths, Process *process,
-                                      Error **err);
+/* Writes the files of static hosts and names and lets it read them. *process is looked at when they are
+ * written: it may have ended meanwhile. */
+AWAITS MUST_CHECK bool dnsmasq_reload(const NetworkDef *def, const DnsmasqPaths *paths,
+                                      Process *const *process, Error **err);
 /* Ends it and removes its files; failures are logged. @process owned, NULL: it does not run */
 AWAITS void dnsmasq_stop(const DnsmasqPaths *paths, Process *process, bool keep_leases);

@@ -220,6 +220,7 @@ static HostifInfo *info_new(const char *name, const LinkInfo *link)
     if (link)
         mac_format(&link->mac, info->mac);
     info->is_active = link && link->operstate == OPER_UP;
+    info->is_down = !link || link->operstate == OPER_DOWN;
     return info;
 }
 
@@ -356,12 +357,19 @@ bool hostif_define(Host *host, const char *xml, unsigned flags, const char *func
     return object && hostif_find(host, object->name, ret_info, err);
 }
 
+/* It becomes a part of paths and an argument of programs; no interface that is managed has another one. */
+static bool check_name(const char *name, Error **err)
+{
+    return hostif_name_is_valid(name) ||
+           error_set(err, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name);
+}
+
 bool hostif_undefine(Host *host, const char *name, const Caller *caller, Error **err)
 {
     g_auto(HostifTurn) turn = { 0 };
     bool changed = false;
 
-    if (!hostif_turn_begin(host, &turn, err))
+    if (!check_name(name, err) || !hostif_turn_begin(host, &turn, err))
         return false;
     Object *known = definition_of(host, name);
     if (known) {
@@ -399,7 +407,7 @@ AWAITS static bool change_running(Host *host, const char *name, bool running, co
     g_autoptr(HostifView) view = NULL;
     g_auto(HostifTurn) turn = { 0 };
 
-    if (!hostif_turn_begin(host, &turn, err) || !hostif_view(&view, err))
+    if (!check_name(name, err) || !hostif_turn_begin(host, &turn, err) || !hostif_view(&view, err))
         return false;
     const LinkInfo *link = hostif_view_find(view, name);
     const bool is_up = link && link->flags & IFF_UP;

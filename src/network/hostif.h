@@ -21,6 +21,7 @@ typedef struct HostifInfo {
     char *name;
     char mac[MAC_STRING_LEN]; /* "": it has none */
     bool is_active;           /* the kernel says that it is up; parts of others are not listed */
+    bool is_down;             /* ... that it is down; there are those of which it does not know */
 } HostifInfo;
 void hostif_info_free(void *info);
 

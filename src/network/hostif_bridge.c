@@ -375,8 +375,10 @@ bool hostif_load_trial(Host *host, Error **err)
 {
     g_autoptr(Trial) trial = NULL;
 
-    if (!read_note(host, &trial, err) || !trial)
-        return trial == NULL && (!err || !*err);
+    if (!read_note(host, &trial, err))
+        return false;
+    if (!trial)
+        return true;
     log_warning("the bridge '%s' was not confirmed yet", trial->bridge);
     return arm(host, trial, err);
 }
@@ -388,7 +390,7 @@ static bool check_link(const HostifView *view, const char *name, const LinkInfo 
     const LinkInfo *link = hostif_view_find(view, name);
     g_autofree char *wireless = g_strconcat("/sys/class/net/", name, "/phy80211", NULL);
 
-    if (!link)
+    if (!link || !hostif_name_is_valid(name))
         return error_set(err, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name);
     if (link->flags & IFF_LOOPBACK || !*link->name || strcmp(link->kind, "bridge") == 0)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "'%s' is %s, and cannot be a port of a bridge",

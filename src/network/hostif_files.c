@@ -103,15 +103,19 @@ GPtrArray *hostif_plan_list(const HostifPlan *plan, const char *folder, const ch
     return list_folder(plan->root, folder, ending);
 }
 
-bool hostif_plan_takes(const HostifPlan *plan, const char *name)
+static bool has_part(const HostifDef *def, const char *name)
 {
-    if (strcmp(plan->name, name) == 0)
-        return true;
-    for (guint i = 0; plan->def && plan->def->ports && i < plan->def->ports->len; i++) {
-        if (strcmp(((const HostifDef *)g_ptr_array_index(plan->def->ports, i))->name, name) == 0)
+    for (guint i = 0; def && def->ports && i < def->ports->len; i++) {
+        const HostifDef *part = g_ptr_array_index(def->ports, i);
+        if (strcmp(part->name, name) == 0 || has_part(part, name))
             return true;
     }
     return false;
+}
+
+bool hostif_plan_takes(const HostifPlan *plan, const char *name)
+{
+    return strcmp(plan->name, name) == 0 || has_part(plan->def, name);
 }
 
 bool hostif_plan(HostifManager manager, const char *root, const char *name, const HostifDef *def,
@@ -166,7 +170,7 @@ static bool netplan_knows(const char *root, const char *name)
         bool found = false, flow = false;
         if (!g_file_get_contents(path, &text, NULL, NULL))
             continue;
-        g_autofree char *rest = hostif_strip_netplan(&plan, text, &found, &flow);
+        g_autofree char *rest G_GNUC_UNUSED = hostif_strip_netplan(&plan, text, &found, &flow);
         if (found || flow)
             return true;
     }
@@ -193,10 +197,11 @@ static bool ifupdown_knows(const char *root, const char *name)
 HostifManager hostif_find_manager(const char *root, const char *name, int index)
 {
     const bool has_netplan = has_files(root, "/etc/netplan", ".yaml");
-    const bool has_nm = there_is(root, "/run/NetworkManager") ||
+    /* Folders in /run may be there without them: what they put into those tells. */
+    const bool has_nm = there_is(root, "/run/NetworkManager/devices") ||
                         has_files(root, "/etc/NetworkManager/system-connections", "");
-    const bool has_networkd =
-        there_is(root, "/run/systemd/netif/links") || has_files(root, "/etc/systemd/network", ".network");
+    const bool has_networkd = has_files(root, "/run/systemd/netif/links", "") ||
+                              has_files(root, "/etc/systemd/network", ".network");
     const bool has_ifupdown = there_is(root, "/etc/network/interfaces");
 
     /* What is said of the interface itself goes before what the host has; netplan is in front of the two that
@@ -364,15 +369,26 @@ static void put_ifupdown_family(GString *out, const HostifDef *def, const Hostif
         put_ifupdown_link(out, def);
 }
 
+/* Those of bonds before the bonds, those before the bridge. */
+static void put_ifupdown_parts(GString *out, const HostifDef *def)
+{
+    for (guint i = 0; def->ports && i < def->ports->len; i++) {
+        const HostifDef *part = g_ptr_array_index(def->ports, i);
+        put_ifupdown_parts(out, part);
+        g_string_append_printf(out, "iface %s inet manual\n", part->name);
+        if (part->type != HOSTIF_ETHERNET)
+            put_ifupdown_link(out, part);
+        g_string_append_c(out, '\n');
+    }
+}
+
 static char *ifupdown_text(const HostifDef *def)
 {
     const HostifProtocol *v4 = hostif_find_protocol(def, HOSTIF_IPV4),
                          *v6 = hostif_find_protocol(def, HOSTIF_IPV6);
     GString *out = g_string_new(HOSTIF_BANNER);
 
-    for (guint i = 0; def->ports && i < def->ports->len; i++)
-        g_string_append_printf(out, "iface %s inet manual\n\n",
-                               ((const HostifDef *)g_ptr_array_index(def->ports, i))->name);
+    put_ifupdown_parts(out, def);
     if (def->start != HOSTIF_START_NONE)
         g_string_append_printf(out, "%s %s\n", def->start == HOSTIF_START_HOTPLUG ? "allow-hotplug" : "auto",
                                def->name);
@@ -591,31 +607,77 @@ static void put_netplan_kind(GString *out, const HostifDef *def)
                                enum_name(&bond_validate_names, def->arp_validate));
 }
 
-static char *netplan_text(const HostifDef *def)
+/* Does any file but our own say what @name is? netplan refuses what is on something that nobody describes. */
+static bool netplan_describes(const HostifPlan *plan, const char *own, const char *name)
+{
+    g_autoptr(GPtrArray) names = hostif_plan_list(plan, "/etc/netplan", ".yaml");
+    const HostifPlan other = { .root = plan->root, .name = name, .changes = plan->changes };
+
+    for (guint i = 0; i < names->len; i++) {
+        g_autofree char *path = g_strconcat("/etc/netplan/", g_ptr_array_index(names, i), NULL);
+        g_autofree char *text = strcmp(path, own) != 0 ? hostif_plan_read(plan, path) : NULL;
+        bool found = false, flow = false;
+        g_autofree char *rest G_GNUC_UNUSED = text ? hostif_strip_netplan(&other, text, &found, &flow) : NULL;
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+typedef struct NetplanText {
+    const HostifPlan *plan;
+    const char *own; /* path */
+    HostifType type; /* of the section that is written */
+    bool has_header;
+    GString *out;
+} NetplanText;
+
+static void put_netplan_key(NetplanText *text, const char *name)
 {
     static const char *const sections[] = { "ethernets", "bridges", "bonds", "vlans" };
-    GString *out = g_string_new(HOSTIF_BANNER "network:\n  version: 2\n");
-    bool has_header = false;
 
-    for (guint i = 0; def->ports && i < def->ports->len; i++) {
-        const HostifDef *port = g_ptr_array_index(def->ports, i);
-        if (port->type != HOSTIF_ETHERNET)
-            continue;
-        if (!has_header)
-            g_string_append(out, "  ethernets:\n");
-        has_header = true;
-        g_string_append_printf(out, "    \"%s\":\n      dhcp4: false\n      dhcp6: false\n", port->name);
+    if (!text->has_header)
+        g_string_append_printf(text->out, "  %s:\n", sections[text->type]);
+    text->has_header = true;
+    g_string_append_printf(text->out, "    \"%s\":\n", name);
+}
+
+/* What of @def and its parts belongs into the section. */
+static void put_netplan_section(NetplanText *text, const HostifDef *def, bool is_part)
+{
+    if (def->type == text->type) {
+        put_netplan_key(text, def->name);
+        if (def->start == HOSTIF_START_NONE)
+            g_string_append(text->out, "      activation-mode: manual\n");
+        put_netplan_addresses(text->out, def);
+        if (def->mtu.is_set)
+            g_string_append_printf(text->out, "      mtu: %u\n", def->mtu.value);
+        if (def->mac && !is_part)
+            g_string_append_printf(text->out, "      macaddress: \"%s\"\n", def->mac);
+        put_netplan_kind(text->out, def);
     }
-    g_string_append_printf(out, "  %s:\n    \"%s\":\n", sections[def->type], def->name);
-    if (def->start == HOSTIF_START_NONE)
-        g_string_append(out, "      activation-mode: manual\n");
-    put_netplan_addresses(out, def);
-    if (def->mtu.is_set)
-        g_string_append_printf(out, "      mtu: %u\n", def->mtu.value);
-    if (def->mac)
-        g_string_append_printf(out, "      macaddress: \"%s\"\n", def->mac);
-    put_netplan_kind(out, def);
-    return g_string_free(out, FALSE);
+    if (text->type == HOSTIF_ETHERNET && def->type == HOSTIF_VLAN && !has_part(text->plan->def, def->lower) &&
+        !netplan_describes(text->plan, text->own, def->lower)) {
+        put_netplan_key(text, def->lower);
+        g_string_append(text->out, "      dhcp4: false\n");
+    }
+    for (guint i = 0; def->ports && i < def->ports->len; i++)
+        put_netplan_section(text, g_ptr_array_index(def->ports, i), true);
+}
+
+static char *netplan_text(const HostifPlan *plan, const char *own)
+{
+    static const HostifType order[] = { HOSTIF_ETHERNET, HOSTIF_BOND, HOSTIF_VLAN, HOSTIF_BRIDGE };
+    NetplanText text = { .plan = plan,
+                         .own = own,
+                         .out = g_string_new(HOSTIF_BANNER "network:\n  version: 2\n") };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
+        text.type = order[i];
+        text.has_header = false;
+        put_netplan_section(&text, plan->def, false);
+    }
+    return g_string_free(text.out, FALSE);
 }
 
 bool hostif_plan_netplan(HostifPlan *plan, Error **err)
@@ -638,6 +700,6 @@ bool hostif_plan_netplan(HostifPlan *plan, Error **err)
         g_autofree char *left = drop_empty_sections(rest);
         hostif_plan_file(plan, path, says_something(left) ? g_strdup(left) : NULL, 0600);
     }
-    hostif_plan_file(plan, own, plan->def ? netplan_text(plan->def) : NULL, 0600);
+    hostif_plan_file(plan, own, plan->def ? netplan_text(plan, own) : NULL, 0600);
     return true;
 }

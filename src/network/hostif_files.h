@@ -54,7 +54,6 @@ char *hostif_plan_read(const HostifPlan *plan, const char *path); /* NULL: there
 GPtrArray *hostif_plan_list(const HostifPlan *plan, const char *folder, const char *ending);
 /* Is it the interface itself, or a part of it? */
 bool hostif_plan_takes(const HostifPlan *plan, const char *name);
-bool hostif_plan_has_any(const char *root, const char *const *folders, const char *ending);
 
 bool hostif_plan_ifupdown(HostifPlan *plan, Error **err);
 bool hostif_plan_netplan(HostifPlan *plan, Error **err);

@@ -6,6 +6,7 @@
 #include "network/hostif_files.h"
 
 #define NETWORKD "/etc/systemd/network/"
+#define DEPTH_MAX 3 /* slaves of bonds of bridges */
 #define NM "/etc/NetworkManager/system-connections/"
 
 static const HostifDef *port_of(const HostifDef *def, guint i)
@@ -103,73 +104,99 @@ static char *netdev_text(const HostifDef *def)
 }
 
 /* The VLANs of an interface are said at the interface: in a file beside the one that describes it. */
-static void plan_vlan_parent(HostifPlan *plan, GPtrArray *names)
+static void plan_vlan_parent(HostifPlan *plan, const HostifDef *def)
 {
-    const HostifDef *def = plan->def;
-    g_autofree char *text = g_strdup_printf(HOSTIF_BANNER "[Network]\nVLAN=%s\n", plan->name);
-    g_autofree char *drop_in = g_strdup_printf("lodge-vlan-%s.conf", plan->name);
-    const char *parent = NULL;
-
-    for (guint i = 0; i < names->len; i++) {
-        g_autofree char *path = g_strconcat(NETWORKD, g_ptr_array_index(names, i), NULL);
-        g_autofree char *place = g_strconcat(path, ".d/", drop_in, NULL);
-        g_autofree char *match = value_in(plan, path, "Match", "Name");
-        if (def && def->type == HOSTIF_VLAN && !parent && g_strcmp0(match, def->lower) == 0)
-            parent = g_ptr_array_index(names, i);
-        else
-            hostif_plan_file(plan, place, NULL, 0644);
-    }
-    if (!def || def->type != HOSTIF_VLAN)
-        return;
+    g_autoptr(GPtrArray) names = hostif_plan_list(plan, NETWORKD, ".network");
     g_autofree char *made = g_strdup_printf("00-lodge-%s.network", def->lower);
     g_autofree char *made_path = g_strconcat(NETWORKD, made, NULL);
-    if (!parent)
+    const char *parent = NULL;
+
+    for (guint i = 0; i < names->len && !parent; i++) {
+        g_autofree char *path = g_strconcat(NETWORKD, g_ptr_array_index(names, i), NULL);
+        g_autofree char *match = value_in(plan, path, "Match", "Name");
+        if (g_strcmp0(match, def->lower) == 0)
+            parent = g_ptr_array_index(names, i);
+    }
+    if (!parent && !hostif_plan_takes(plan, def->lower))
         hostif_plan_file(plan, made_path,
                          g_strdup_printf(HOSTIF_BANNER
                                          "[Match]\nName=%s\n\n[Network]\nLinkLocalAddressing=no\n",
                                          def->lower),
                          0644);
-    g_autofree char *place = g_strconcat(NETWORKD, parent ? parent : made, ".d/", drop_in, NULL);
-    hostif_plan_file(plan, place, g_strdup(text), 0644);
+    g_autofree char *place =
+        g_strdup_printf(NETWORKD "%s.d/lodge-vlan-%s.conf", parent ? parent : made, def->name);
+    hostif_plan_file(plan, place, g_strdup_printf(HOSTIF_BANNER "[Network]\nVLAN=%s\n", def->name), 0644);
 }
 
-bool hostif_plan_networkd(HostifPlan *plan, Error **err)
+static void plan_networkd_parts(HostifPlan *plan, const HostifDef *def)
+{
+    for (guint i = 0; i < n_ports(def); i++) {
+        const HostifDef *part = port_of(def, i);
+        g_autofree char *path = g_strdup_printf(NETWORKD "00-lodge-%s.network", part->name);
+        g_autofree char *netdev = g_strdup_printf(NETWORKD "00-lodge-%s.netdev", part->name);
+        hostif_plan_file(plan, path,
+                         g_strdup_printf(HOSTIF_BANNER
+                                         "[Match]\nName=%s\n\n[Network]\n%s=%s\nLinkLocalAddressing=no\n",
+                                         part->name, def->type == HOSTIF_BOND ? "Bond" : "Bridge", def->name),
+                         0644);
+        if (part->type != HOSTIF_ETHERNET)
+            hostif_plan_file(plan, netdev, netdev_text(part), 0644);
+        if (part->type == HOSTIF_VLAN)
+            plan_vlan_parent(plan, part);
+        plan_networkd_parts(plan, part);
+    }
+}
+
+/* Files of @name, of what lodged made a part of it, and what makes it a VLAN of another. A pattern is about
+ * others, too: ours come before it by their names. */
+static void drop_networkd(HostifPlan *plan, const char *name, unsigned depth)
 {
     static const char *const endings[] = { ".network", ".netdev" };
-    const HostifDef *def = plan->def;
+    g_autofree char *drop_in = g_strdup_printf("lodge-vlan-%s.conf", name);
 
     for (size_t k = 0; k < G_N_ELEMENTS(endings); k++) {
         g_autoptr(GPtrArray) names = hostif_plan_list(plan, NETWORKD, endings[k]);
         for (guint i = 0; i < names->len; i++) {
             g_autofree char *path = g_strconcat(NETWORKD, g_ptr_array_index(names, i), NULL);
+            g_autofree char *place = g_strconcat(path, ".d/", drop_in, NULL);
             g_autofree char *match = value_in(plan, path, k ? "NetDev" : "Match", "Name");
             g_autofree char *bridge = value_in(plan, path, "Network", "Bridge");
             g_autofree char *bond = value_in(plan, path, "Network", "Bond");
-            const bool was_part = g_str_has_prefix(g_ptr_array_index(names, i), "00-lodge-") &&
-                                  (g_strcmp0(bridge, plan->name) == 0 || g_strcmp0(bond, plan->name) == 0);
-            /* A pattern is about others, too: ours comes before it by its name. */
-            if (was_part || (match && hostif_plan_takes(plan, match)))
+            const bool is_part = g_str_has_prefix(g_ptr_array_index(names, i), "00-lodge-") &&
+                                 (g_strcmp0(bridge, name) == 0 || g_strcmp0(bond, name) == 0);
+            hostif_plan_file(plan, place, NULL, 0644);
+            if (is_part && match && depth < DEPTH_MAX)
+                drop_networkd(plan, match, depth + 1);
+            if (g_strcmp0(match, name) == 0)
                 hostif_plan_file(plan, path, NULL, 0644);
         }
-        if (k == 0)
-            plan_vlan_parent(plan, names);
     }
+}
+
+static void drop_networkd_parts(HostifPlan *plan, const HostifDef *def)
+{
+    for (guint i = 0; i < n_ports(def); i++) {
+        drop_networkd(plan, port_of(def, i)->name, 0);
+        drop_networkd_parts(plan, port_of(def, i));
+    }
+}
+
+bool hostif_plan_networkd(HostifPlan *plan, Error **err)
+{
+    const HostifDef *def = plan->def;
+
+    drop_networkd(plan, plan->name, 0);
     if (!def)
         return true;
+    drop_networkd_parts(plan, def);
     g_autofree char *network = g_strdup_printf(NETWORKD "00-lodge-%s.network", def->name);
     g_autofree char *netdev = g_strdup_printf(NETWORKD "00-lodge-%s.netdev", def->name);
     hostif_plan_file(plan, network, network_text(def), 0644);
     if (def->type != HOSTIF_ETHERNET)
         hostif_plan_file(plan, netdev, netdev_text(def), 0644);
-    for (guint i = 0; i < n_ports(def); i++) {
-        g_autofree char *path = g_strdup_printf(NETWORKD "00-lodge-%s.network", port_of(def, i)->name);
-        hostif_plan_file(plan, path,
-                         g_strdup_printf(HOSTIF_BANNER
-                                         "[Match]\nName=%s\n\n[Network]\n%s=%s\nLinkLocalAddressing=no\n",
-                                         port_of(def, i)->name, def->type == HOSTIF_BOND ? "Bond" : "Bridge",
-                                         def->name),
-                         0644);
-    }
+    if (def->type == HOSTIF_VLAN)
+        plan_vlan_parent(plan, def);
+    plan_networkd_parts(plan, def);
     return true;
 }
 
@@ -251,25 +278,49 @@ static char *nm_port_text(const HostifDef *def, const HostifDef *port)
     return g_string_free(out, FALSE);
 }
 
+static void plan_nm_parts(HostifPlan *plan, const HostifDef *def)
+{
+    for (guint i = 0; i < n_ports(def); i++) {
+        const HostifDef *part = port_of(def, i);
+        g_autofree char *path = g_strconcat(NM, def->name, "-", part->name, ".nmconnection", NULL);
+        hostif_plan_file(plan, path, nm_port_text(def, part), 0600);
+        plan_nm_parts(plan, part);
+    }
+}
+
+/* Connections of @name, and of what is a part of it. */
+static void drop_nm(HostifPlan *plan, const GPtrArray *names, const char *name, unsigned depth)
+{
+    for (guint i = 0; i < names->len; i++) {
+        g_autofree char *path = g_strconcat(NM, g_ptr_array_index(names, i), NULL);
+        g_autofree char *interface = value_in(plan, path, "connection", "interface-name");
+        g_autofree char *master = value_in(plan, path, "connection", "master");
+        if (g_strcmp0(interface, name) == 0)
+            hostif_plan_file(plan, path, NULL, 0600);
+        else if (g_strcmp0(master, name) == 0 && interface && depth < DEPTH_MAX)
+            drop_nm(plan, names, interface, depth + 1);
+    }
+}
+
+static void drop_nm_parts(HostifPlan *plan, const GPtrArray *names, const HostifDef *def)
+{
+    for (guint i = 0; i < n_ports(def); i++) {
+        drop_nm(plan, names, port_of(def, i)->name, 0);
+        drop_nm_parts(plan, names, port_of(def, i));
+    }
+}
+
 bool hostif_plan_nm(HostifPlan *plan, Error **err)
 {
     g_autoptr(GPtrArray) names = hostif_plan_list(plan, NM, "");
     const HostifDef *def = plan->def;
 
-    for (guint i = 0; i < names->len; i++) {
-        g_autofree char *path = g_strconcat(NM, g_ptr_array_index(names, i), NULL);
-        g_autofree char *interface = value_in(plan, path, "connection", "interface-name");
-        g_autofree char *master = value_in(plan, path, "connection", "master");
-        if ((interface && hostif_plan_takes(plan, interface)) || (master && strcmp(master, plan->name) == 0))
-            hostif_plan_file(plan, path, NULL, 0600);
-    }
+    drop_nm(plan, names, plan->name, 0);
     if (!def)
         return true;
+    drop_nm_parts(plan, names, def);
     g_autofree char *own = g_strconcat(NM, def->name, ".nmconnection", NULL);
     hostif_plan_file(plan, own, nm_text(def), 0600);
-    for (guint i = 0; i < n_ports(def); i++) {
-        g_autofree char *path = g_strconcat(NM, def->name, "-", port_of(def, i)->name, ".nmconnection", NULL);
-        hostif_plan_file(plan, path, nm_port_text(def, port_of(def, i)), 0600);
-    }
+    plan_nm_parts(plan, def);
     return true;
 }

@@ -8,7 +8,9 @@
 #include "network/hostif_files.h"
 #include "network/netlink.h"
 
-#define OPER_UP 6 /* IF_OPER_UP of linux/if.h, which cannot stand beside net/if.h */
+/* IF_OPER_... of linux/if.h, which cannot stand beside net/if.h */
+#define OPER_DOWN 2
+#define OPER_UP 6
 
 typedef struct Hostif {
     OBJECT_BASE(HostifDef); /* config alone: what runs is the kernel's */

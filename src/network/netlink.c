@@ -347,6 +347,11 @@ bool netlink_change_link(const char *name, const LinkChange *change, Error **err
         link->ifi_change = IFF_UP;
         link->ifi_flags = change->up ? IFF_UP : 0;
     }
+    if (change->set_filter) {
+        link->ifi_change |= IFF_ALLMULTI | IFF_PROMISC;
+        link->ifi_flags |=
+            (change->all_multicast ? IFF_ALLMULTI : 0U) | (change->promiscuous ? IFF_PROMISC : 0U);
+    }
     put_mac(&message, change->mac);
     if (change->mtu)
         message_put_u32(&message, IFLA_MTU, change->mtu);

@@ -42,6 +42,7 @@ MUST_CHECK bool netlink_remove_link(const char *name, Error **err);
 /* What is to be changed; the others stay. */
 typedef struct LinkChange {
     bool set_up, up;
+    bool set_filter, all_multicast, promiscuous;
     const char *master; /* NULL: as it is; "": none */
     const Mac *mac;
     unsigned mtu;

@@ -62,7 +62,8 @@ static bool network_complete_hook(Host *host, void *new_def, bool trusted, Error
 {
     NetworkDef *def = new_def;
 
-    if (!network_def_complete(def, err) || (!trusted && !network_pool_check(def, err)))
+    if (!network_def_complete(def, err) ||
+        (!trusted && (!network_def_validate(def, err) || !network_pool_check(def, err))))
         return false;
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return true;
@@ -205,8 +206,8 @@ AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **e
         return network_shape(network, def, err);
     if (!network_bridge_up(network->host, def, err))
         return false;
-    if (network_shape(network, def, err) && network_apply_rules(network, def, true, err) &&
-        network_start_dnsmasq(network, def, err)) {
+    if (others_enter_zone(def, err) && network_shape(network, def, err) &&
+        network_apply_rules(network, def, true, err) && network_start_dnsmasq(network, def, err)) {
         network_open_others(network, def);
         network_register_names(network, def);
         return true;
@@ -238,7 +239,7 @@ AWAITS static void network_down(Network *network, const NetworkDef *def)
         return;
     network_unregister_names(network, def);
     network_stop_dnsmasq(network);
-    others_forget(def);
+    network_close_others(network, def);
     if (!firewall_remove(def, &err))
         log_warning_error(err, network->name);
     g_clear_pointer(&network->rules, g_free);
@@ -257,7 +258,7 @@ AWAITS static bool network_change_dnsmasq(Network *network, const NetworkDef *de
         !dnsmasq_format_conf(def, &network->paths, &new_conf, err))
         return false;
     if (strcmp(old_conf, new_conf) == 0)
-        return dnsmasq_reload(def, &network->paths, network->dnsmasq, err);
+        return dnsmasq_reload(def, &network->paths, &network->dnsmasq, err);
     network_stop_dnsmasq(network);
     const bool ok = dnsmasq_start(def, &network->paths, &network->dnsmasq, err);
     if (ok)
@@ -401,6 +402,29 @@ bool network_get_bridge(const Object *object, char **ret_name, Error **err)
     return true;
 }
 
+/* ---- bridges that somebody removed ---- */
+
+void network_remake(Network *network)
+{
+    g_autoptr(Error) err = NULL;
+    g_auto(Job) job = { 0 };
+
+    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, &err) || !network->live ||
+        !NETWORK_HAS_OWN_BRIDGE(network->live->forward) || if_nametoindex(network->live->bridge) != 0)
+        return;
+    log_warning("somebody removed the bridge of network '%s': it is made again", network->name);
+    fiber_shield_begin();
+    network_down(network, network->live);
+    network->was_remade = network_up(network, network->live, &err);
+    if (network->was_remade && network->dnsmasq)
+        network_watch_dnsmasq(network);
+    fiber_shield_end();
+    if (!network->was_remade)
+        log_error_error(err, network->name);
+    else if (network->host->networks->on_started)
+        network->host->networks->on_started(network->host, network->name);
+}
+
 /* ---- what the daemon finds when it starts ---- */
 
 AWAITS static bool network_read_state(Host *host, const char *path, NetworkDef **ret_def, Error **err)
@@ -465,6 +489,7 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
     object_set_live(&network->object, def);
     network_count_ports(network);
     object_list_it(&network->object);
+    network_follow(network); /* its ports are known only now, and leases may have changed */
     return true;
 }
 
@@ -612,7 +637,9 @@ static void network_room_close(Host *host)
 {
     sd_event_source_disable_unref(host->networks->watch);
     sd_event_source_disable_unref(host->networks->leases);
+    sd_event_source_disable_unref(host->networks->links);
     wait_queue_clear(&host->networks->hosts_turn);
+    json_decref(host->networks->others);
     g_clear_pointer(&host->networks, g_free); /* the networks are gone: network_free_hook() */
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/fiber.h"
+#include "base/json.h"
 #include "core/host_private.h"
 #include "core/object_class.h"
 #include "network/dnsmasq.h"
@@ -34,9 +35,11 @@ struct NetworkRoom {
     bool rules_are_lost, is_checking;
     sd_event_source *watch;          /* of the rules; NULL: nobody tells */
     bool others_changed, is_looking; /* at rule sets of others */
+    Json *others;                    /* as they were read last; NULL: they changed since */
     bool is_writing_hosts;
     WaitQueue hosts_turn;                             /* to write /etc/hosts */
     void (*on_started)(Host *host, const char *name); /* NULL: nobody is told */
+    sd_event_source *links;                           /* that go away; likewise */
     sd_event_source *leases;                          /* the folder of files of leases; likewise */
 };
 
@@ -54,8 +57,12 @@ AWAITS MUST_CHECK bool network_replace(Network *network, NetworkDef *config, Net
  */
 AWAITS MUST_CHECK bool network_apply_rules(Network *network, const NetworkDef *def, bool again, Error **err);
 void network_watch(Host *host); /* rules that somebody removes come back; leases are followed */
-/* Other rule sets have to let its guests through; failures are logged. */
+/* Somebody removed the bridge of an active network: it is made again, with all that belongs to it
+ * (network.c). */
+AWAITS void network_remake(Network *network);
+/* Other rule sets have to let its guests through, or no longer; failures are logged. */
 AWAITS void network_open_others(const Network *network, const NetworkDef *def);
+AWAITS void network_close_others(const Network *network, const NetworkDef *def);
 /* Ports or leases have changed: what follows from them (forwarded ports, names) is done soon. */
 void network_follow(Network *network);
 

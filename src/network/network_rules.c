@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "network/filter.h"
 #include "network/firewall.h"
+#include "network/link_watch.h"
 #include "network/network_private.h"
 #include "network/others.h"
 
@@ -34,20 +35,55 @@ bool network_apply_rules(Network *network, const NetworkDef *def, bool again, Er
     return true;
 }
 
+/* ---- rule sets of others ---- */
+
+static void forget_others(Host *host)
+{
+    json_decref(host->networks->others);
+    host->networks->others = NULL;
+}
+
+/* A reference. Kept until an event tells that they changed: each start would read all of them else. */
+AWAITS static Json *read_others(Host *host, Error **err)
+{
+    NetworkRoom *room = host->networks;
+    Json *read = NULL;
+
+    if (room->others && room->watch)
+        return json_incref(room->others);
+    if (!others_read(&read, err))
+        return NULL;
+    forget_others(host);
+    room->others = json_incref(read);
+    return read;
+}
+
 void network_open_others(const Network *network, const NetworkDef *def)
 {
     g_autoptr(GPtrArray) remain = NULL;
     g_autoptr(Error) err = NULL;
+    g_autoptr(Json) ruleset = read_others(network->host, &err);
 
-    if (!others_let_through(def, &remain, &err)) {
+    if (!ruleset) {
         log_warning_error(err, def->name);
         return;
     }
+    if (others_let_through(ruleset, def, &remain))
+        forget_others(network->host);
     for (guint i = 0; i < remain->len; i++) {
         const OtherFinding *finding = g_ptr_array_index(remain, i);
         log_warning("network '%s': %s drops %s of its guests; this lets them through: %s", def->name,
                     finding->chain, finding->what, finding->command);
     }
+}
+
+void network_close_others(const Network *network, const NetworkDef *def)
+{
+    g_autoptr(Error) err = NULL;
+    g_autoptr(Json) ruleset = read_others(network->host, &err);
+
+    if (ruleset && others_forget(ruleset, def))
+        forget_others(network->host);
 }
 
 /* ---- what follows from ports and leases ---- */
@@ -159,16 +195,13 @@ AWAITS static void network_check_all_rules(void *arg)
 
 AWAITS static void look_at_others(Network *network)
 {
-    g_autoptr(GPtrArray) remain = NULL;
-    g_autoptr(Error) err = NULL;
     g_auto(Job) job = { 0 };
 
-    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, &err) || !network->live ||
+    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, NULL) || !network->live ||
         !NETWORK_HAS_OWN_BRIDGE(network->live->forward))
         return;
     fiber_shield_begin();
-    if (!others_let_through(network->live, &remain, &err))
-        log_warning_error(err, network->name);
+    network_open_others(network, network->live);
     fiber_shield_end();
 }
 
@@ -219,10 +252,34 @@ static void network_on_rules_changed(bool are_ours, void *arg)
         }
         return;
     }
+    forget_others(host);
     room->others_changed = true;
     if (!room->is_looking) {
         room->is_looking = true;
         host_spawn(host, "other rules", look_at_all_others, host);
+    }
+}
+
+/* ---- bridges that somebody removed ---- */
+
+AWAITS static void remake_fiber(void *arg)
+{
+    g_autoptr(Object) object = arg;
+
+    network_remake((Network *)object);
+}
+
+static void network_on_link_removed(const char *name, void *arg)
+{
+    Host *host = arg;
+    Object *object = NULL;
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
+         (object = registry_next(&iter)) && !host->is_stopping;) {
+        const NetworkDef *live = object->live;
+        if (live && live->bridge && NETWORK_HAS_OWN_BRIDGE(live->forward) &&
+            (!name || strcmp(live->bridge, name) == 0))
+            host_spawn(host, "bridge", remake_fiber, object_ref(object));
     }
 }
 
@@ -233,4 +290,8 @@ void network_watch(Host *host)
     network_watch_leases(host);
     if (!firewall_watch(network_on_rules_changed, host, &host->networks->watch, &why))
         log_warning_error(why, "rules of networks that somebody removes are not put back at once");
+    g_clear_pointer(&why, error_free);
+    if (!link_watch(network_on_link_removed, host, &host->networks->links, &why))
+        log_warning_error(why, "bridges of networks that somebody removes are not made again at once");
+    network_on_rules_changed(false, host); /* while no daemon looked */
 }

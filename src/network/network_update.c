@@ -91,6 +91,19 @@ static NetworkIp *update_find_ip(Update *update, const char *what, Error **err)
     return found;
 }
 
+/* One subnet of each family lends addresses. */
+static bool lends_alone(const Update *update, const NetworkIp *ip, Error **err)
+{
+    for (guint i = 0; adds(update) && i < update->def->ips->len; i++) {
+        const NetworkIp *other = g_ptr_array_index(update->def->ips, i);
+        if (other != ip && network_ip_is_v6(other) == network_ip_is_v6(ip) && other->dhcp &&
+            (other->dhcp->ranges || other->dhcp->hosts))
+            return STATE("dhcp is supported only for a single IPv%c address on each network",
+                         network_ip_is_v6(ip) ? '6' : '4');
+    }
+    return true;
+}
+
 static NetworkDhcp *dhcp_of(NetworkIp *ip)
 {
     if (!ip->dhcp)
@@ -112,7 +125,7 @@ static GPtrArray **host_list(Update *update, Error **err)
               "parent");
         return NULL;
     }
-    return &dhcp_of(ip)->hosts;
+    return lends_alone(update, ip, err) ? &dhcp_of(ip)->hosts : NULL;
 }
 
 static bool same_mac(const char *a, const char *b)
@@ -159,7 +172,7 @@ static GPtrArray **range_list(Update *update, Error **err)
 {
     NetworkIp *ip = update_find_ip(update, "range", err);
 
-    return ip ? &dhcp_of(ip)->ranges : NULL;
+    return ip && lends_alone(update, ip, err) ? &dhcp_of(ip)->ranges : NULL;
 }
 
 static bool range_means(const Update *update, const void *item)

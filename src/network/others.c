@@ -459,38 +459,74 @@ char *others_find_own(const Json *said, const NetworkDef *def)
 
 /* ---- doing it ---- */
 
+static bool item_is_ours(const Json *item)
+{
+    const char *const kinds[] = { "table", "chain", "rule", "set", "map" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        const Json *thing = json_object_get(item, kinds[i]);
+        const char *table = json_get_str(thing, i == 0 ? "name" : "table");
+        if (table && g_str_has_prefix(table, OUR_TABLES))
+            return true;
+    }
+    return false;
+}
+
+/* Without ours: there may be hundreds. */
 bool others_read(Json **ret_ruleset, Error **err)
 {
     g_autofree char *text = NULL;
+    g_autoptr(Json) all = NULL;
 
-    if (!program_run("nft", "nftables", PROGRAM_ARGS("-j", "list", "ruleset"), NULL, &text, err))
+    if (!program_run("nft", "nftables", PROGRAM_ARGS("-j", "list", "ruleset"), NULL, &text, err) ||
+        !json_parse(text, strlen(text), "nft -j list ruleset", &all, err))
         return false;
-    return json_parse(text, strlen(text), "nft -j list ruleset", ret_ruleset, err);
+    const Json *items = json_object_get(all, "nftables");
+    Json *kept = json_array();
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        Json *item = json_array_get(items, i);
+        if (!item_is_ours(item))
+            json_array_append(kept, item);
+    }
+    *ret_ruleset = json_pack("{s:o}", "nftables", kept);
+    return true;
 }
 
-/* firewalld keeps its rules itself: its tool puts the bridge into a zone that lets guests through. */
-AWAITS static bool ask_firewalld(const NetworkDef *def)
+/* firewalld keeps its rules itself: its tool puts the bridge into a zone. */
+AWAITS static bool ask_firewalld(const NetworkDef *def, const char *option, Error **err)
 {
     g_autofree char *zone = g_strdup_printf("--zone=%s", def->zone ? def->zone : "trusted");
-    g_autofree char *interface = g_strdup_printf("--change-interface=%s", def->bridge);
-    g_autoptr(Error) err = NULL;
+    g_autofree char *interface = g_strdup_printf("%s=%s", option, def->bridge);
 
-    if (!program_is_there("firewall-cmd"))
-        return false;
-    if (program_run("firewall-cmd", "firewalld", PROGRAM_ARGS(zone, interface), NULL, NULL, &err))
+    return program_run("firewall-cmd", "firewalld", PROGRAM_ARGS(zone, interface), NULL, NULL, err);
+}
+
+bool others_enter_zone(const NetworkDef *def, Error **err)
+{
+    if (!def->zone)
         return true;
-    log_warning_error(err, def->name);
-    return false;
+    if (!program_is_there("firewall-cmd") ||
+        !program_run("firewall-cmd", "firewalld", PROGRAM_ARGS("--state"), NULL, NULL, NULL)) {
+        error_set(err, ERROR_INTERNAL, "zone %s requested for network %s but firewalld is not active",
+                  def->zone, def->name);
+        return error_hint(err, "start firewalld, or remove the zone from the network's <bridge>");
+    }
+    return ask_firewalld(def, "--change-interface", err);
 }
 
 AWAITS static bool let_through(const NetworkDef *def, const OtherFinding *finding)
 {
     g_autoptr(Error) err = NULL;
 
-    if (g_strcmp0(finding->owner, "firewalld") == 0)
-        return ask_firewalld(def);
-    if (!finding->script)
+    if (!finding->script &&
+        (g_strcmp0(finding->owner, "firewalld") != 0 || !program_is_there("firewall-cmd")))
         return false;
+    if (!finding->script) {
+        if (ask_firewalld(def, "--change-interface", &err))
+            return true;
+        log_warning_error(err, def->name);
+        return false;
+    }
     if (program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), finding->script, NULL, &err)) {
         log_info("network '%s': %s drops %s: rules were added to the place that %s has for them", def->name,
                  finding->chain, finding->what, finding->owner);
@@ -500,39 +536,37 @@ AWAITS static bool let_through(const NetworkDef *def, const OtherFinding *findin
     return false;
 }
 
-bool others_let_through(const NetworkDef *def, GPtrArray **ret_findings, Error **err)
+bool others_let_through(const Json *ruleset, const NetworkDef *def, GPtrArray **ret_findings)
 {
     g_autoptr(GPtrArray) remain = g_ptr_array_new_with_free_func(finding_free);
-    Json *ruleset = NULL;
-
-    if (!others_read(&ruleset, err))
-        return false;
     GPtrArray *found = others_find(ruleset, def);
-    json_decref(ruleset);
+    bool changed = false;
+
     g_ptr_array_set_free_func(found, NULL);
     for (guint i = 0; i < found->len; i++) {
         OtherFinding *finding = g_ptr_array_index(found, i);
-        if (let_through(def, finding))
+        if (let_through(def, finding)) {
             finding_free(finding);
-        else
+            changed = true;
+        } else {
             g_ptr_array_add(remain, finding);
+        }
     }
     g_ptr_array_unref(found);
     if (ret_findings)
         *ret_findings = g_steal_pointer(&remain);
-    return true;
+    return changed;
 }
 
-void others_forget(const NetworkDef *def)
+bool others_forget(const Json *ruleset, const NetworkDef *def)
 {
     g_autoptr(Error) err = NULL;
-    g_autofree char *script = NULL;
-    Json *ruleset = NULL;
+    g_autofree char *script = others_find_own(ruleset, def);
 
-    if (others_read(&ruleset, &err)) {
-        script = others_find_own(ruleset, def);
-        json_decref(ruleset);
-    }
     if (script && !program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), script, NULL, &err))
         log_warning_error(err, def->name);
+    /* It may never have been in a zone: then there is nothing to take back. */
+    if (program_is_there("firewall-cmd") && !ask_firewalld(def, "--remove-interface", NULL))
+        log_debug("network '%s': its bridge was in no zone of firewalld", def->name);
+    return script != NULL;
 }

@@ -24,10 +24,13 @@ GPtrArray *others_find(const Json *ruleset, const NetworkDef *def);
  * them; owned, NULL: there are none. */
 char *others_find_own(const Json *ruleset, const NetworkDef *def);
 
-/* Owned; json_decref(). ERROR_SYSTEM: no nft; ERROR_INTERNAL */
+/* What others have; owned. ERROR_SYSTEM: no nft; ERROR_INTERNAL */
 AWAITS MUST_CHECK bool others_read(Json **ret_ruleset, Error **err);
-/* Looks, and puts the missing rules in place. *ret_findings (NULL: not wanted): those that remain. Owned.
- * Failures of the owners' tools are logged. */
-AWAITS MUST_CHECK bool others_let_through(const NetworkDef *def, GPtrArray **ret_findings, Error **err);
-/* Takes them away again; failures are logged. */
-AWAITS void others_forget(const NetworkDef *def);
+/* Puts the missing rules in place. *ret_findings (NULL: not wanted): those that remain, owned. Failures of
+ * the owners' tools are logged. true: something was changed, so @ruleset is out of date */
+AWAITS bool others_let_through(const Json *ruleset, const NetworkDef *def, GPtrArray **ret_findings);
+/* Takes them away again; likewise. */
+AWAITS bool others_forget(const Json *ruleset, const NetworkDef *def);
+/* Puts the bridge into the zone that the document names; nothing if it names none.
+ * ERROR_INTERNAL: there is no firewalld, or what it says */
+AWAITS MUST_CHECK bool others_enter_zone(const NetworkDef *def, Error **err);

@@ -400,6 +400,8 @@ AWAITS static bool port_add(Network *network, NetworkPortDef *port, Error **err)
     guint index = 0;
     bool ok = object_require_active(&network->object, err);
 
+    if (!ok && network->is_listed)
+        error_hint(err, "start it: lodge net-start %s", network->name);
     uuid_format(&port->uuid, text);
     if (ok && port_index(network, &port->uuid, &index)) {
         error_set(err, ERROR_OPERATION_FAILED, "Network port with UUID %s already exists", text);

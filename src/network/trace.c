@@ -152,6 +152,13 @@ static bool step_tap(Trace *trace)
     return true;
 }
 
+static void step_filter(Trace *trace)
+{
+    if (trace->iface->filter)
+        STEP("filter", OK, SAY("the filter '%s' looks at its packets", trace->iface->filter),
+             SAY("what it drops: lodge nwfilter-dumpxml %s", trace->iface->filter));
+}
+
 static void step_vlan(Trace *trace)
 {
     g_autoptr(GString) tags = g_string_new(NULL);
@@ -319,6 +326,7 @@ AWAITS static bool trace_network(Trace *trace, Error **err)
     if (!step_tap(trace))
         return true;
     step_vlan(trace);
+    step_filter(trace);
     if (!NETWORK_HAS_OWN_BRIDGE(def->forward))
         return true;
     if (!step_lease(trace, err))
@@ -364,14 +372,28 @@ bool network_trace(Host *host, const InterfaceDef *iface, GPtrArray *steps, Erro
     step_link(trace);
     if (iface->type == INTERFACE_DIRECT)
         step_lower(trace);
-    else if (iface->target && step_tap(trace))
+    else if (iface->target && step_tap(trace)) {
         step_vlan(trace);
-    else if (!iface->target)
+        step_filter(trace);
+    } else if (!iface->target)
         STEP("network", OK,
              SAY("an interface of type '%s': its packets do not pass this host's network",
                  enum_name(&interface_type_names, iface->type)),
              NULL);
     return true;
+}
+
+/* Tables of the old iptables, which nft does not show. */
+static void add_legacy(GPtrArray *steps)
+{
+    g_autofree char *tables = NULL;
+
+    if (!g_file_get_contents("/proc/net/ip_tables_names", &tables, NULL, NULL) || !strstr(tables, "filter"))
+        return;
+    trace_add(steps, "all", "other rules", WARN,
+              SAY("there are rules of iptables-legacy, which cannot be looked at beside nftables"),
+              SAY("see 'iptables-legacy -S FORWARD'; move them: iptables-legacy-save | "
+                  "iptables-nft-restore"));
 }
 
 bool network_trace_others(Host *host, GPtrArray *steps, Error **err)
@@ -386,5 +408,6 @@ bool network_trace_others(Host *host, GPtrArray *steps, Error **err)
         if (object->live)
             add_findings(steps, object->name, object->live, ruleset);
     }
+    add_legacy(steps);
     return true;
 }

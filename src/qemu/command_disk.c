@@ -107,8 +107,8 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, const
     prop_str(node, "node-name", name);
     prop_bool(node, "read-only", readonly);
     prop_enum(node, "discard", &disk_discard_names, disk->discard);
-    if (is_top)
-        prop_enum(node, "detect-zeroes", &disk_detect_zeroes_names, disk->detect_zeroes);
+    /* Of every layer: a block job may write into any of them. */
+    prop_enum(node, "detect-zeroes", &disk_detect_zeroes_names, disk->detect_zeroes);
     prop_cache(node, disk);
     prop_format_options(node, disk, source, storage);
     if (source->backing && !storage_is_empty(source->backing)) {
@@ -242,7 +242,7 @@ static void prop_disk_limits(Json *device, const DiskDef *disk)
 {
     prop_some(device, "logical_block_size", disk->logical_block_size);
     prop_some(device, "physical_block_size", disk->physical_block_size);
-    prop_some(device, "discard_granularity", disk->discard_granularity);
+    prop_opt(device, "discard_granularity", disk->discard_granularity);
     if (disk->wwn)
         prop_uint(device, "wwn", g_ascii_strtoull(disk->wwn, NULL, 16));
     prop_some(device, "rotation_rate", disk->rotation_rate);
@@ -338,4 +338,14 @@ bool plan_disk(const PlanContext *c, const void *def, Plan *plan, Error **err)
         plan_text(plan, "-global", "isa-fdc.bootindex%c=%u", disk->info.address.drive.unit ? 'B' : 'A',
                   boot_index);
     return true;
+}
+
+bool device_plan_medium(const PlanContext *c, const DiskDef *disk, Plan *plan, Error **err)
+{
+    return plan_nodes(c, disk, &disk->src, true, plan, err);
+}
+
+char *device_medium_node(const DiskDef *disk)
+{
+    return disk_node_name(disk);
 }

@@ -200,7 +200,7 @@ static bool netdev_build(const PlanContext *c, const InterfaceDef *iface, Json *
         netdev_tap(c, iface, netdev, plan);
         break;
     case INTERFACE_NETWORK:
-        if (!iface->actual_bridge && !iface->actual_dev)
+        if (c->env->fds && !iface->actual_bridge && !iface->actual_dev)
             return error_set(err, ERROR_NO_NETWORK, "no network with matching name '%s'",
                              iface->source ? iface->source : "");
         netdev_tap(c, iface, netdev, plan);

@@ -109,7 +109,10 @@ static bool prop_rbd(const DiskDef *disk, const StorageSource *source, Json *nod
         return error_set(err, ERROR_XML_INVALID, "can't split path '%s' into pool name and image name",
                          source->path ? source->path : "");
     prop_format(node, "pool", "%.*s", (int)(image - source->path), source->path);
-    prop_str(node, "image", image + 1);
+    const char *name = strchr(image + 1, '/'); /* no image has that in its name: it is in a namespace */
+    if (name)
+        prop_format(node, "namespace", "%.*s", (int)(name - image - 1), image + 1);
+    prop_str(node, "image", name ? name + 1 : image + 1);
     prop_str(node, "snapshot", source->snapshot);
     prop_str(node, "conf", source->config);
     if (def_list_len(source->hosts)) {

@@ -68,6 +68,9 @@ DevicePlace device_place(DeviceKind kind, const void *device);
  * ERROR_NO_NETWORK           an interface of a network that is not there */
 MUST_CHECK bool device_plan(const PlanContext *c, DeviceKind kind, const void *device, Plan *plan,
                             Error **err);
+/* The same for what is in the drive @disk alone: its nodes and what they need. */
+MUST_CHECK bool device_plan_medium(const PlanContext *c, const DiskDef *disk, Plan *plan, Error **err);
+char *device_medium_node(const DiskDef *disk); /* the node that the drive has; caller owns */
 /* Names of descriptors that plans use when env->fds has them; caller owns. */
 char *device_tap_fd_name(const char *alias, unsigned queue);
 char *device_vhost_fd_name(const char *alias, unsigned queue);

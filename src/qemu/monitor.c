@@ -550,3 +550,24 @@ bool monitor_set_link(Qmp *qmp, const char *alias, bool up, uint64_t timeout_ms,
 {
     return monitor_do(qmp, "set_link", json_pack("{s:s, s:b}", "name", alias, "up", up), timeout_ms, err);
 }
+
+bool monitor_query_rx_filter(Qmp *qmp, const char *alias, uint64_t timeout_ms, MonitorRxFilter *ret_filter,
+                             Error **err)
+{
+    static const char command[] = "query-rx-filter";
+    AUTO_JSON list = NULL;
+    MonitorRxFilter filter = { 0 };
+
+    if (!monitor_ask_list(qmp, command, json_pack("{s:s}", "name", alias), timeout_ms, &list, err))
+        return false;
+    const Json *first = json_array_get(list, 0);
+    const char *mac = json_get_str(first, "main-mac"), *multicast = json_get_str(first, "multicast");
+    if (!mac || !mac_parse(mac, &filter.mac, NULL))
+        return monitor_bad_reply(command, err);
+    filter.promiscuous = json_get_bool(first, "promiscuous", false);
+    filter.all_multicast = g_strcmp0(multicast, "all") == 0 ||
+                           json_get_bool(first, "multicast-overflow", false) ||
+                           json_array_size(json_get_arr(first, "multicast-table")) > 0;
+    *ret_filter = filter;
+    return true;
+}

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/uuid.h"
 #include "qemu/qmp.h"
 
 /* ---- the machine's run state ---- */
@@ -102,6 +103,13 @@ AWAITS MUST_CHECK bool monitor_list_devices(Qmp *qmp, uint64_t timeout_ms, GPtrA
 
 /* ---- network cards ---- */
 
+typedef struct MonitorRxFilter {
+    Mac mac; /* that the guest uses */
+    bool promiscuous, all_multicast;
+} MonitorRxFilter;
+/* QEMU tells of a change (NIC_RX_FILTER_CHANGED) once per question. */
+AWAITS MUST_CHECK bool monitor_query_rx_filter(Qmp *qmp, const char *alias, uint64_t timeout_ms,
+                                               MonitorRxFilter *ret_filter, Error **err);
 AWAITS MUST_CHECK bool monitor_set_link(Qmp *qmp, const char *alias, bool up, uint64_t timeout_ms,
                                         Error **err);
 

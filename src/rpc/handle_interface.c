@@ -19,23 +19,37 @@ static bool answer_interface(HostifInfo *info, WireInterface *ret_iface)
 
 /* ---- lists ---- */
 
-static bool count(RpcCall *call, unsigned flags, int32_t *ret_num, Error **err)
+/* The older calls leave out what is neither up nor down. */
+static bool list_plainly(RpcCall *call, bool active, GPtrArray **ret_infos, Error **err)
+{
+    const unsigned flags = active ? VIR_CONNECT_LIST_INTERFACES_ACTIVE : VIR_CONNECT_LIST_INTERFACES_INACTIVE;
+
+    if (!hostif_list(call->host, flags, call->proc->api, ret_infos, err))
+        return false;
+    for (guint i = (*ret_infos)->len; !active && i-- > 0;) {
+        if (!((const HostifInfo *)g_ptr_array_index(*ret_infos, i))->is_down)
+            g_ptr_array_remove_index(*ret_infos, i);
+    }
+    return true;
+}
+
+static bool count(RpcCall *call, bool active, int32_t *ret_num, Error **err)
 {
     g_autoptr(GPtrArray) infos = NULL;
 
-    if (!hostif_list(call->host, flags, call->proc->api, &infos, err))
+    if (!list_plainly(call, active, &infos, err))
         return false;
     *ret_num = (int32_t)infos->len;
     return true;
 }
 
-static bool names(RpcCall *call, unsigned flags, int32_t max, char ***ret_names, uint32_t *ret_n, Error **err)
+static bool names(RpcCall *call, bool active, int32_t max, char ***ret_names, uint32_t *ret_n, Error **err)
 {
     g_autoptr(GPtrArray) infos = NULL;
 
     if (max < 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "maxnames is negative: %d", max);
-    if (!hostif_list(call->host, flags, call->proc->api, &infos, err))
+    if (!list_plainly(call, active, &infos, err))
         return false;
     *ret_n = MIN(infos->len, (uint32_t)max);
     *ret_names = g_new0(char *, MAX(*ret_n, 1));
@@ -46,22 +60,22 @@ static bool names(RpcCall *call, unsigned flags, int32_t max, char ***ret_names,
 
 RPC_HANDLER(connect_num_of_interfaces)
 {
-    return count(call, VIR_CONNECT_LIST_INTERFACES_ACTIVE, &ret->num, err);
+    return count(call, true, &ret->num, err);
 }
 
 RPC_HANDLER(connect_num_of_defined_interfaces)
 {
-    return count(call, VIR_CONNECT_LIST_INTERFACES_INACTIVE, &ret->num, err);
+    return count(call, false, &ret->num, err);
 }
 
 RPC_HANDLER(connect_list_interfaces)
 {
-    return names(call, VIR_CONNECT_LIST_INTERFACES_ACTIVE, args->maxnames, &ret->names, &ret->n_names, err);
+    return names(call, true, args->maxnames, &ret->names, &ret->n_names, err);
 }
 
 RPC_HANDLER(connect_list_defined_interfaces)
 {
-    return names(call, VIR_CONNECT_LIST_INTERFACES_INACTIVE, args->maxnames, &ret->names, &ret->n_names, err);
+    return names(call, false, args->maxnames, &ret->names, &ret->n_names, err);
 }
 
 RPC_HANDLER(connect_list_all_interfaces)

@@ -65,8 +65,10 @@ RPC_TUNABLES(domain_get_blkio_parameters, vm_get_blkio_tunables(vm, CORE_FLAGS(a
 RPC_TUNABLES(domain_get_block_io_tune,
              vm_get_block_iotune(vm, args->disk, CORE_FLAGS(args->flags), &params, err))
 
+/* How many there are does not depend on the interface, nor on whether there is one. */
 RPC_TUNABLES(domain_get_interface_parameters,
-             vm_get_interface_limits(vm, args->device, CORE_FLAGS(args->flags), &params, err))
+             vm_get_interface_limits(vm, args->nparams > 0 ? args->device : NULL, CORE_FLAGS(args->flags),
+                                     &params, err))
 
 RPC_VM_HANDLER(domain_set_interface_parameters)
 {

@@ -791,6 +791,9 @@ bool folder_make_volume(Pool *pool, VolumeDef *def, Volume *from, unsigned flags
     }
     if (from)
         input = input_of(from);
+    Volume *volume = g_hash_table_lookup(pool->volumes, def->name);
+    if (volume && volume->is_being_made)
+        volume->temp_path = g_strdup(temp);
     const bool ok = image_make(pool->host, def, temp, from ? &input : NULL, flags, err) &&
                     image_set_owner(def, temp, 0600, err) &&
                     folder_put_in_place(temp, def->target.path, false, err);

@@ -14,7 +14,7 @@
 #include "base/worker.h"
 #include "storage/pool_backend.h"
 
-#define IDENTIFY_MS 2000
+#define IDENTIFY_MS 500 /* nobody who asks about one pool waits for the dead storage of others for long */
 
 static const char *const kind_names[] = { "machine-running", "machine", "backing-of" };
 const EnumNames image_user_kind_names = { "user of an image", IMAGE_USER_COUNT, kind_names };
@@ -98,6 +98,8 @@ static void identify_add(GArray *lanes, GHashTable *seen, const char *path)
     if (!g_hash_table_add(seen, (gpointer)path))
         return;
     lane = worker_lane_for_path(path);
+    if (worker_lane_stuck(lane))
+        return; /* it does not answer others either */
     for (guint i = 0; i < lanes->len; i++) {
         if (g_array_index(lanes, Identify, i).lane == lane) {
             g_ptr_array_add(g_array_index(lanes, Identify, i).paths, g_strdup(path));

@@ -22,7 +22,7 @@ typedef struct ImageUser {
 
 /* All that need the image @path, directly or because they are based on what does: ImageUser, running machines
  * first; owned. Paths that are spelled otherwise but lead to the same file count, if their storage answers
- * within two seconds. What lies in pools that are not active is not known.
+ * within half a second. What lies in pools that are not active is not known.
  *
  * @running_only  nothing but machines that run
  * @except        the path of a volume that does not count; NULL: all do */

@@ -37,7 +37,8 @@ struct Volume {
     FileStamp stamp;    /* of a file: when def was read from it */
     unsigned n_users;   /* operations on it under way: it is not deleted, resized or wiped meanwhile */
     GPtrArray *retired; /* definitions that those operations may still read; NULL: none */
-    bool is_being_made; /* not listed */
+    bool is_being_made; /* not listed; found by its name only, by whoever watches it grow */
+    char *temp_path;    /* of a file that is being made: where it grows; NULL: not known */
     bool is_unread;     /* no more than its name is known: it is read soon, or when it is asked */
     bool is_as_asked;   /* made by this daemon: what was asked for counts until the pool is refreshed */
 };

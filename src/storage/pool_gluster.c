@@ -128,7 +128,12 @@ static void look_at(GlusterLook *look, int dir_fd, const char *name)
     g_autofree char *path = g_strconcat(look->prefix, name, NULL);
     BlockFound *one = g_new0(BlockFound, 1);
     one->def = volume_probe(name, path, fd, &st, NULL);
-    one->def->type = S_ISDIR(st.st_mode) ? VOLUME_NETDIR : VOLUME_NETWORK;
+    one->def->type = VOLUME_NETWORK;
+    if (S_ISDIR(st.st_mode)) {
+        one->def->type = VOLUME_NETDIR;
+        one->def->capacity = one->def->physical = (OptU64){ .value = (uint64_t)st.st_size, .is_set = true };
+        one->def->allocation = (OptU64){ .value = (uint64_t)st.st_blocks * 512, .is_set = true };
+    }
     one->is_there = true;
     g_ptr_array_add(look->found, one);
 }
@@ -151,8 +156,7 @@ static void look_run(void *data)
         return;
     }
     while (look->found->len < FILES_MAX && (entry = readdir(dir))) {
-        /* Nor what others, or Gluster itself, keep there for themselves. */
-        if (entry->d_name[0] != '.' && path_is_safe_component(entry->d_name))
+        if (path_is_safe_component(entry->d_name))
             look_at(look, fd, entry->d_name);
     }
     closedir(dir);
@@ -252,29 +256,38 @@ static bool gluster_fill_source(Pool *pool, const Volume *volume, StorageSource 
 
 /* ---- what a server has ---- */
 
-AWAITS static bool gluster_find_sources(Host *host, const PoolDef *spec, GString *xml, Error **err)
+bool gluster_list_volumes(const char *server, GPtrArray *names, Error **err)
 {
-    g_autofree char *out = NULL;
-
-    if (!spec || !spec->hosts)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "hostname must be specified for gluster sources");
-    if (spec->hosts->len != 1)
-        return error_set(err, ERROR_INTERNAL, "Expected exactly 1 host for the storage pool");
-    g_autofree char *name = g_strdup(server_of(spec)->name);
-    g_autofree char *remote = g_strdup_printf("--remote-host=%s", name);
+    g_autofree char *out = NULL, *remote = g_strdup_printf("--remote-host=%s", server);
     const char *const argv[] = { "gluster", "--mode=script", "--xml", "--log-file=/dev/null",
                                  remote,    "volume",        "list",  NULL };
-    if (!storage_check_argument("host name", name, err) ||
+
+    if (!storage_check_argument("host name", server, err) ||
         !storage_run(argv, "glusterfs-cli", ASK_MS, &out, err))
         return false;
     /* Names of volumes are letters, digits, '-' and '_'. */
     for (const char *at = out; (at = strstr(at, "<volume>"));) {
         at += strlen("<volume>");
-        g_autofree char *volume = g_strndup(at, strcspn(at, "<"));
+        g_ptr_array_add(names, g_strndup(at, strcspn(at, "<")));
+    }
+    return true;
+}
+
+AWAITS static bool gluster_find_sources(Host *host, const PoolDef *spec, GString *xml, Error **err)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+
+    if (!spec || !spec->hosts)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "hostname must be specified for gluster sources");
+    if (spec->hosts->len != 1)
+        return error_set(err, ERROR_INTERNAL, "Expected exactly 1 host for the storage pool");
+    if (!gluster_list_volumes(server_of(spec)->name, names, err))
+        return false;
+    for (guint i = 0; i < names->len; i++) {
         g_autofree char *item =
             g_markup_printf_escaped("  <source>\n    <host name='%s'/>\n    <dir path='/'/>\n"
                                     "    <name>%s</name>\n  </source>\n",
-                                    name, volume);
+                                    server_of(spec)->name, (const char *)names->pdata[i]);
         g_string_append(xml, item);
     }
     return true;

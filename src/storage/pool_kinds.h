@@ -16,3 +16,6 @@ extern const PoolBackend rbd_backend, gluster_backend, zfs_backend; /* pool_rbd.
 /* Is @source (NULL: anything), or the device of that number (0: none), mounted at @target? As text, from the
  * kernel's list: it never waits. (pool_mount.c) */
 bool mount_is_there(const char *target, const char *source, dev_t device);
+
+/* Adds the names (owned) of the volumes that Gluster has at @server. As storage_run(). (pool_gluster.c) */
+AWAITS MUST_CHECK bool gluster_list_volumes(const char *server, GPtrArray *names, Error **err);

@@ -105,8 +105,9 @@ static char *mount_options(const PoolDef *def)
 
     if (def->type == POOL_TYPE_NETFS && def->format == NETFS_GLUSTERFS)
         g_string_append(options, ",direct-io-mode=1");
+    /* Locks are mandatory there: what QEMU locks in an image it could not write either. */
     if (def->type == POOL_TYPE_NETFS && def->format == NETFS_CIFS)
-        g_string_append(options, ",guest");
+        g_string_append(options, ",guest,nobrl");
     if (def->type == POOL_TYPE_NETFS && def->protocol_version)
         g_string_append_printf(options, ",nfsvers=%s", def->protocol_version);
     for (unsigned i = 0; def->mount_options && i < def->mount_options->len; i++)
@@ -238,38 +239,52 @@ AWAITS static bool netfs_build(Pool *pool, unsigned flags, Error **err)
 
 /* ---- what servers have ---- */
 
+static void add_source(GString *xml, const char *host, const char *dir, const char *format)
+{
+    g_autofree char *item = g_markup_printf_escaped("  <source>\n    <host name='%s'/>\n    <dir "
+                                                    "path='%s'/>\n    <format type='%s'/>\n  </source>\n",
+                                                    host, dir, format);
+    g_string_append(xml, item);
+}
+
 /* A line of showmount: "/srv/pool  192.168.0.0/24". */
-static void add_exports(GString *xml, const char *host, const char *text, const char *format)
+static void add_exports(GString *xml, const char *host, const char *text)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (char **line = lines; *line; line++) {
         g_auto(GStrv) words = g_strsplit_set(*line, " \t", 2);
-        if (!words[0] || words[0][0] != '/')
-            continue;
-        g_autofree char *item =
-            g_markup_printf_escaped("  <source>\n    <host name='%s'/>\n    <dir path='%s'/>\n"
-                                    "    <format type='%s'/>\n  </source>\n",
-                                    host, words[0], format);
-        g_string_append(xml, item);
+        if (words[0] && words[0][0] == '/')
+            add_source(xml, host, words[0], "nfs");
     }
 }
 
 AWAITS static bool netfs_find_sources(Host *host, const PoolDef *spec, GString *xml, Error **err)
 {
     g_autofree char *out = NULL;
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(Error) why = NULL;
+    const gsize before = xml->len;
 
     if (!spec || !spec->hosts)
         return error_set(err, ERROR_INVALID_ARGUMENT, "hostname must be specified for netfs sources");
     if (spec->hosts->len != 1)
         return error_set(err, ERROR_INTERNAL, "Expected exactly 1 host for the storage pool");
     const char *server = ((const PoolHost *)g_ptr_array_index(spec->hosts, 0))->name;
-    if (!storage_check_argument("host name", server, err) ||
-        !storage_run((const char *const[]){ "showmount", "--no-headers", "--exports", server, NULL },
-                     "nfs-common", SHOWMOUNT_MS, &out, err))
+    if (!storage_check_argument("host name", server, err))
         return false;
-    add_exports(xml, server, out, "nfs");
-    return true;
+    if (storage_run((const char *const[]){ "showmount", "--no-headers", "--exports", server, NULL },
+                    "nfs-common", SHOWMOUNT_MS, &out, &why))
+        add_exports(xml, server, out);
+    /* A server may have one or the other. */
+    if (storage_has_program("gluster") && !gluster_list_volumes(server, names, NULL))
+        g_ptr_array_set_size(names, 0);
+    for (guint i = 0; i < names->len; i++)
+        add_source(xml, server, names->pdata[i], "glusterfs");
+    if (xml->len > before)
+        return true;
+    error_set(err, ERROR_OPERATION_FAILED, "no storage pools were found on host '%s'", server);
+    return why ? error_hint(err, "%s", error_message(why)) : false;
 }
 
 #define FOLDER_VOLUMES                                                                                       \

@@ -246,12 +246,14 @@ AWAITS static bool rbd_make_volume(Pool *pool, VolumeDef *def, Volume *from, uns
     g_autofree char *path = g_strdup(def->target.path);
     g_autofree char *temp = g_strdup_printf("%s/" NEW_PREFIX "%s", pool_def(pool)->source_name, def->name);
     g_autofree char *source = from ? g_strdup(from->def->target.path) : NULL;
+    const bool grows =
+        from && from->def->capacity.value != def->capacity.value; /* else 'resize' is an error */
 
     if (!from)
         return RUN_RBD(CEPH_MS, "create", "--image-format", "2", "--size", size, path);
     /* Complete before it has its name. */
     if (RUN_RBD(REMOVE_MS, "copy", "--no-progress", source, temp) &&
-        RUN_RBD(CEPH_MS, "resize", "--no-progress", "--size", size, temp) &&
+        (!grows || RUN_RBD(CEPH_MS, "resize", "--no-progress", "--size", size, temp)) &&
         RUN_RBD(CEPH_MS, "rename", temp, path))
         return true;
     fiber_shield_begin();

@@ -314,7 +314,9 @@ bool tool_run_status(Tool *tool, int *ret_status, char **ret_out, Error **err)
         return tool->shown_name ? error_prefix(err, "%s", tool->shown_name)
                                 : error_prefix(err, "Child process (%s)", line);
     if (!WIFEXITED(output.status) || WEXITSTATUS(output.status) > tool->max_status)
-        return tool_fail(tool, line, output.status, output.err_len ? output.err : output.out, err);
+        /* Some of QEMU's complain where they print; of the others nobody knows what that is. */
+        return tool_fail(tool, line, output.status, is_watched && !output.err_len ? output.out : output.err,
+                         err);
     if (ret_status)
         *ret_status = WEXITSTATUS(output.status);
     if (ret_out)

@@ -47,6 +47,7 @@ void volume_unref(Volume *volume)
         return;
     volume_def_free(volume->def);
     g_clear_pointer(&volume->retired, g_ptr_array_unref);
+    g_free(volume->temp_path);
     g_free(volume->pool_name);
     g_free(volume->name);
     g_free(volume);
@@ -153,20 +154,13 @@ static bool volume_require(const Volume *volume, Error **err)
     return volume->pool || volume_missing("name", volume->name, err);
 }
 
-static Volume *pool_get_volume(const Pool *pool, const char *name)
-{
-    Volume *volume = pool->volumes ? g_hash_table_lookup(pool->volumes, name) : NULL;
-
-    return volume && !volume->is_being_made ? volume : NULL;
-}
-
 Volume *volume_find_by_name(Object *object, const char *name, Error **err)
 {
     Pool *pool = (Pool *)object;
 
     if (!pool_freshen(pool, name, err))
         return NULL;
-    Volume *volume = pool_get_volume(pool, name);
+    Volume *volume = g_hash_table_lookup(pool->volumes, name);
     if (!volume) {
         volume_missing("name", name, err);
         return NULL;
@@ -217,6 +211,11 @@ Volume *volume_find_by_path(Host *host, const char *path, Error **err)
             volume = find_by_clean_path(host, look.real);
         if (volume)
             return volume;
+    } else {
+        Volume *volume =
+            find_by_clean_path(host, path); /* of a server: "gluster://host/volume/image", "rbd/image" */
+        if (volume)
+            return volume;
     }
     volume_missing("path", path, err);
     return NULL;
@@ -228,7 +227,7 @@ Volume *volume_find_by_key(Host *host, const char *key, Error **err)
 
     if (volume && !volume->is_being_made)
         return volume_ref(volume);
-    if (*key == '/' && (volume = find_by_clean_path(host, key)))
+    if ((volume = find_by_clean_path(host, key)))
         return volume;
     error_set(err, ERROR_NO_STORAGE_VOL, "no storage vol with matching key %s", key);
     return NULL;
@@ -286,6 +285,13 @@ bool volume_get_info(Volume *volume, unsigned flags, const char *function, int *
     *ret_capacity = volume->def->capacity.value;
     *ret_allocation =
         flags & VIR_STORAGE_VOL_GET_PHYSICAL ? volume->def->physical.value : volume->def->allocation.value;
+    if (volume->is_being_made) { /* people watch it grow */
+        g_auto(PathLook) look = { 0 };
+        const bool is_seen = volume->temp_path &&
+                             path_look(NULL, volume->temp_path, RESOLVE_DEADLINE_MS, &look, NULL) &&
+                             look.real;
+        *ret_allocation = is_seen ? (uint64_t)look.st.st_blocks * 512 : 0;
+    }
     return true;
 }
 
@@ -428,6 +434,7 @@ AWAITS static bool volume_make(Pool *pool, Volume *volume, Volume *from, unsigne
     /* It is there: nobody can take that back now. */
     fiber_shield_begin();
     volume->is_being_made = false;
+    g_clear_pointer(&volume->temp_path, g_free);
     volume->is_as_asked = true;
     volume_index_add(volume);
     g_autoptr(Error) why = NULL;
@@ -656,7 +663,11 @@ bool volume_resolve_source(Host *host, StorageSource *io_source, Error **err)
                          "storage pool '%s' containing volume '%s' is not active", pool->name,
                          io_source->path);
     g_autoptr(Volume) volume = volume_find_by_name(pool, io_source->path, err);
-    if (!volume || !source_from_volume(volume, io_source, err))
+    if (!volume)
+        return false;
+    if (volume->is_being_made)
+        return error_set(err, ERROR_INVALID_STATE, "volume '%s' is still being allocated.", volume->name);
+    if (!source_from_volume(volume, io_source, err))
         return false;
     /* A guest writes what it likes into a raw volume: its format is the document's, or none. */
     if (io_source->format == STORAGE_FORMAT_ABSENT)

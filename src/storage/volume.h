@@ -2,7 +2,8 @@
  *
  * Counted; a volume whose pool was stopped or that was removed is *gone*: whatever is asked of it fails with
  * ERROR_NO_STORAGE_VOL. All calls look at what is there now: a file that appeared is found, one that vanished
- * is not. A volume that is being made is listed when it is complete; its name is taken before. */
+ * is not. A volume that is being made is listed when it is complete; by its name it is found before, so that
+ * clients can watch it grow, and nothing can be done with it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 

@@ -65,7 +65,7 @@ static void try_texts(NetworkDef *def)
         abort();
     if (!dnsmasq_format_hosts(def, &hosts, NULL) || !dnsmasq_format_names(def, &names, NULL))
         return;
-    g_free(firewall_format(def));
+    g_free(firewall_format(def, NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -418,7 +418,7 @@ def test_words_of_other_tools_and_unknown_schemes(host):
         result = host.lodge(word)
         equal(result.code, 2)
         contains(result.err, f"unknown command: '{word}'", command)
-    for command in ("attach-disk", "migrate"):
+    for command in ("change-media", "migrate"):
         result = host.lodge(command, "x")
         contains(result.err, "is not in this version of lodge")
         check("virsh" not in result.err, result.err)

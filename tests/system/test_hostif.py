@@ -4,8 +4,12 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
 import pathlib
+import random
 import re
 import shutil
+import socket
+import subprocess
+import time
 
 import libvirt
 from lodgetest.host import *
@@ -32,7 +36,7 @@ def uplink(name="up0"):
 
 
 def addresses(name):
-    return re.findall(r"inet6? (\S+).*scope global", ip("addr", "show", "dev", name)) if name in links() else []
+    return re.findall(r"inet6? (\S+).*scope global", run(["ip", "addr", "show", "dev", name]).out)  # none if it is gone
 
 
 def test_what_the_kernel_has(host):
@@ -86,6 +90,7 @@ def test_life_of_a_bridge_without_a_manager(host):
 
 @ONLY
 def test_bridge_and_unbridge(host):
+    """rows: interface-18"""
     uplink()
     ip("addr", "add", "192.0.2.1/24", "dev", "up0")
     contains(host.ok("iface-bridge", "up0", "br9", "--no-stp"), "Created bridge br9 with attached device up0",
@@ -309,7 +314,6 @@ def on(name):
 
 @ONLY
 def test_the_host_moves_to_a_bridge(host):
-    """rows: interface-18"""
     other = neighbour(host)
     equal(state(), on("up0"))
     plan = json.loads(host.lodge_ok("-o", "json", "net", "bridge-host", "up0", "--dry-run"))
@@ -375,3 +379,218 @@ def test_what_cannot_be_a_port(host):
         contains(host.lodge("net-bridge-host", *words, "--yes").err, says)
     ip("link", "set", "up0", "master", "br7")
     contains(host.lodge("net-bridge-host", "up0", "--yes").err, "part of another interface")
+
+
+@ONLY
+def test_names_of_clients_stay_inside_their_folders(host):
+    from lodgetest.wire import Wire, WireError
+    victim = host.write("etc/victim", "")
+    host.write("etc/network/interfaces", "auto lo\n")
+    host.path("etc/network/interfaces.d").mkdir()
+    wire = Wire(host.daemon.socket).open()
+    for call, more in (("interface_undefine", {}), ("interface_create", {"flags": 0}), ("interface_destroy", {"flags": 0})):
+        for name in ("../../victim", "-x", "a\nb", ""):
+            try:
+                wire.call(call, iface={"name": name, "mac": ""}, **more)
+                fail(f"{call} {name!r} was done")
+            except WireError as error:
+                equal(error.code, libvirt.VIR_ERR_NO_INTERFACE)
+    wire.close()
+    check(victim.exists(), "what lies elsewhere stays")
+
+
+@ONLY
+def test_connections_outlive_the_move(host):
+    """One that somebody has over the interface goes on, there and back."""
+    other = neighbour(host)
+    listener = socket.create_server(("10.77.0.1", 5000))
+    talker = subprocess.Popen(["nsenter", "-t", str(other.process.pid), "-n", "busybox", "nc", "10.77.0.1", "5000"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    connection, _ = listener.accept()
+    connection.settimeout(20 * SLOWNESS)
+
+    def both_ways(word):
+        talker.stdin.write(word)
+        talker.stdin.flush()
+        equal(connection.recv(len(word)), word)
+        connection.sendall(word)
+        equal(talker.stdout.read(len(word)), word)
+
+    try:
+        both_ways(b"before")
+        host.lodge_ok("net-bridge-host", "up0", "--yes")
+        both_ways(b"on the bridge")
+        host.lodge_ok("net-bridge-host", "--revert")
+        both_ways(b"back again")
+    finally:
+        talker.kill()
+        talker.wait()
+        connection.close()
+        listener.close()
+
+
+@ONLY
+def test_killed_at_any_moment(host):
+    """kill -9 while the host moves: the next daemon finds what there is to take back."""
+    neighbour(host)
+    chance = random.Random(7)
+    for turn in range(6):
+        client = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, "net-bridge-host", "up0", "--yes", "--timeout", "1"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        note = host.path("run/libvirt/network/bridge-host.json")
+        wait_until(lambda: note.exists() or client.poll() is not None, "it begins")
+        time.sleep(chance.uniform(0, 0.02))  # the moment, not a wait for something
+        host.kill_daemon()
+        client.wait(30)
+        host.start_daemon()
+        wait_until(lambda: state() == on("up0") and not note.exists(), f"turn {turn}: all is back", timeout=30)
+
+
+NETWORKD = "/lib/systemd/systemd-networkd"
+
+
+class Networkd:
+    """systemd-networkd with @folder as its own: on a /sys that cannot be written it does not wait for udev."""
+
+    def __init__(self, host, folder, place):
+        if not pathlib.Path(NETWORKD).exists():
+            raise Skip("systemd-networkd is not installed")
+        run(["mount", "-t", "sysfs", "-o", "ro", "sysfs", "/sys"])
+        for path in ("/run", "/etc/systemd/network"):
+            run(["mount", "-t", "tmpfs", "tmpfs", path])
+        for part in ("links", "leases", "lldp"):
+            pathlib.Path("/run/systemd/netif", part).mkdir(parents=True)
+        run(["chown", "-R", "systemd-network:", "/run/systemd/netif"])
+        shutil.copytree(folder, place, dirs_exist_ok=True)
+        run(["chmod", "-R", "a+rX", place])
+        self.log = open(host.path("networkd.log"), "wb")
+        self.process = subprocess.Popen([NETWORKD], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+        if kind:
+            print(pathlib.Path(self.log.name).read_text(errors="replace"))
+
+
+def is_as_defined(mtu=1400):
+    there = links()
+    return (addresses("br5") == ["192.0.2.1/24"] and there["up0"].get("master") == "br5" and
+            there.get("br5", {}).get("mtu") == mtu)
+
+
+@ONLY
+def test_networkd_itself(host):
+    """What is written is what systemd-networkd reads."""
+    host.write("etc/systemd/network/20-wired.network", "[Match]\nName=up0\n\n[Network]\nAddress=198.51.100.1/24\n")
+    host.conn.interfaceDefineXML(BRIDGE)
+    uplink()
+    with Networkd(host, host.path("etc/systemd/network"), "/etc/systemd/network"):
+        wait_until(is_as_defined, "the bridge is there as it was defined", timeout=30)
+
+
+@ONLY
+def test_netplan_itself(host):
+    """What is written is what netplan makes files of, here for systemd-networkd."""
+    generate = pathlib.Path("/usr/lib/netplan/generate")
+    if not generate.exists():
+        raise Skip("netplan is not installed")
+    host.write("etc/netplan/50-cloud-init.yaml", NETPLAN, 0o600)
+    host.conn.interfaceDefineXML(BRIDGE)
+    host.conn.interfaceDefineXML("<interface type='bond' name='bond3'><protocol family='ipv4'><dhcp peerdns='no'/></protocol>"
+                                 "<protocol family='ipv6'><autoconf/></protocol><bond mode='active-backup'><miimon freq='100'/>"
+                                 "<interface type='ethernet' name='e1'/></bond></interface>")
+    host.conn.interfaceDefineXML("<interface type='vlan'><start mode='none'/><protocol family='ipv4'><ip address='198.51.100.1' prefix='24'/>"
+                                 "<route gateway='198.51.100.2'/></protocol><vlan tag='42'><interface name='e2'/></vlan></interface>")
+    uplink()
+    result = run([str(generate), "--root-dir", str(host.root)])
+    equal((result.code, result.err), (0, ""), str(result))
+    made = host.path("run/systemd/network")
+    contains((made / "10-netplan-bond3.netdev").read_text(), "Mode=active-backup", "MIIMonitorSec=100ms")
+    contains((made / "10-netplan-e2.42.network").read_text(), "Address=198.51.100.1/24", "Gateway=198.51.100.2")
+    with Networkd(host, made, "/run/systemd/network"):
+        # An MTU that networkd gives a bridge when it makes it (as netplan has it) goes when the port comes.
+        wait_until(lambda: is_as_defined(1500), "the bridge is there as it was defined", timeout=30)
+
+
+NESTED = """<interface type='bridge' name='br5'><bridge><interface type='vlan' name='e2.4'><vlan tag='4'><interface name='e2'/></vlan></interface>
+<interface type='bond' name='bond3'><bond mode='active-backup'><miimon freq='100'/><interface type='ethernet' name='e1'/></bond></interface>
+</bridge></interface>"""
+
+
+@ONLY
+def test_bridges_over_bonds_and_vlans(host):
+    """What they are made of is written with them, and goes with them."""
+    def files(folder):
+        return {p.relative_to(host.path(folder)).as_posix(): p.read_text() for p in host.path(folder).rglob("*") if p.is_file()}
+
+    def there_and_back(folder):
+        before = files(folder)
+        host.conn.interfaceDefineXML(NESTED)
+        host.conn.interfaceDefineXML(NESTED)
+        made = files(folder)
+        host.ok("iface-undefine", "br5")
+        equal(files(folder), before)
+        return made
+
+    host.write("etc/network/interfaces", "auto lo\nsource interfaces.d/*\n")
+    made = there_and_back("etc/network")
+    contains(made["interfaces.d/br5"], "iface e2.4 inet manual\n    vlan-raw-device e2\n", "iface bond3 inet manual\n    bond-slaves e1\n",
+             "    bridge_ports e2.4 bond3\n", "iface e1 inet manual\n")
+    host.write("etc/systemd/network/50-e2.network", "[Match]\nName=e2\n\n[Network]\nDHCP=yes\n")
+    made = there_and_back("etc/systemd/network")
+    contains(made["50-e2.network.d/lodge-vlan-e2.4.conf"], "VLAN=e2.4\n")
+    contains(made["00-lodge-e1.network"], "Bond=bond3\n")
+    contains(made["00-lodge-bond3.network"], "Bridge=br5\n")
+    contains(made["00-lodge-bond3.netdev"], "Kind=bond\n")
+    contains(made["00-lodge-e2.4.netdev"], "Id=4\n")
+    host.path("etc/NetworkManager/system-connections").mkdir(parents=True)
+    host.path("run/NetworkManager/devices").mkdir(parents=True)
+    made = there_and_back("etc/NetworkManager/system-connections")
+    equal(sorted(made), ["bond3-e1.nmconnection", "br5-bond3.nmconnection", "br5-e2.4.nmconnection", "br5.nmconnection"])
+    contains(made["bond3-e1.nmconnection"], "master=bond3\nslave-type=bond\n")
+    contains(made["br5-e2.4.nmconnection"], "[vlan]\nid=4\nparent=e2\n")
+    host.write("etc/netplan/50-cloud-init.yaml", NETPLAN, 0o600)
+    made = there_and_back("etc/netplan")
+    text = made["90-lodge-br5.yaml"]
+    check(text.index("  ethernets:") < text.index("  bonds:") < text.index("  vlans:") < text.index("  bridges:"), "one section of each")
+    contains(text, '    "e2":\n      dhcp4: false\n', '      id: 4\n      link: "e2"\n')
+    generate = pathlib.Path("/usr/lib/netplan/generate")
+    if generate.exists():
+        host.conn.interfaceDefineXML(NESTED)
+        result = run([str(generate), "--root-dir", str(host.root)])
+        equal((result.code, result.err), (0, ""), str(result))
+
+
+@ONLY
+def test_networkmanager_itself(host):
+    """What is written is what NetworkManager reads."""
+    program = shutil.which("NetworkManager")
+    if not program or not shutil.which("dbus-daemon"):
+        raise Skip("NetworkManager is not installed")
+    host.path("run/NetworkManager/devices").mkdir(parents=True)
+    host.conn.interfaceDefineXML(BRIDGE)
+    uplink()
+    run(["mount", "-t", "sysfs", "-o", "ro", "sysfs", "/sys"])
+    for path in ("/run", "/var/lib/NetworkManager", "/etc/NetworkManager"):
+        run(["mount", "-t", "tmpfs", "tmpfs", path])
+    for path in ("/run/dbus", "/run/NetworkManager"):
+        pathlib.Path(path).mkdir()
+    shutil.copytree(host.path("etc/NetworkManager/system-connections"), "/etc/NetworkManager/system-connections")
+    pathlib.Path("/etc/NetworkManager/NetworkManager.conf").write_text(
+        "[main]\nplugins=keyfile\n[keyfile]\nunmanaged-devices=interface-name:lo;interface-name:up0x\n"
+        "[device]\nmatch-device=interface-name:up0\nmanaged=1\n")  # without udev it takes no veth by itself
+    with open(host.path("nm.log"), "wb") as log:
+        bus = subprocess.Popen(["dbus-daemon", "--system", "--nofork", "--nopidfile"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(pathlib.Path("/run/dbus/system_bus_socket").exists, "the bus is there")
+        manager = subprocess.Popen([program, "--no-daemon"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            wait_until(is_as_defined, "the bridge is there as it was defined", timeout=30)
+        finally:
+            for process in (manager, bus):
+                process.kill()
+                process.wait()

@@ -265,3 +265,28 @@ def test_kills_in_the_middle(host):
         equal(sorted(ports(host) + ports(host, "other")), sorted(macs(dom)))
         if len(shown) > 1:
             dom.reset()
+
+
+def test_commands_of_lodge(host):
+    network(host, "lan", 61)
+    network(host, "other", 62)
+    dom = host.start_sector(devices=nic(1))
+    lodge = host.lodge_ok
+    contains(lodge("attach-interface", "tiny", "network", "lan", "--mac", "52:54:00:00:00:02", "--model", "virtio", "--inbound", "100,200",
+                   "--persistent"), "Interface attached successfully")
+    equal((macs(dom), macs(dom, INACTIVE)), (["01", "02"], ["01", "02"]))
+    contains(lodge("domiftune", "tiny", "vnet1"), "inbound.average: 100", "inbound.peak   : 200")
+    lodge("domiftune", "tiny", "vnet1", "--outbound", "50")
+    equal(dom.interfaceParameters("vnet1")["outbound.average"], 50)
+    lodge("domif-setlink", "tiny", "vnet1", "down")
+    contains(lodge("domif-getlink", "tiny", "52:54:00:00:00:02"), "down")
+    contains(interfaces(dom)[1], "<link state='down'/>")
+    lodge("detach-interface", "tiny", "network", "--mac", "52:54:00:00:00:02", "--config")
+    equal(macs(dom, INACTIVE), ["01"])
+    lodge("detach-interface", "tiny", "network", "--mac", "52:54:00:00:00:02")
+    dom.reset()
+    wait_until(lambda: macs(dom) == ["01"], "it is gone")
+    xml = host.write_xml(nic(1, "<source network='other'/>"))
+    lodge("update-device", "tiny", xml, "--live")
+    equal(links()["vnet0"]["master"], "virbr62")
+    check("no interface" in host.lodge("domif-setlink", "tiny", "nope", "down").err, "an unknown one is named")

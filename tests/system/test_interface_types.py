@@ -210,3 +210,17 @@ def test_models(host):
     seen = console.command("for d in /sys/bus/pci/devices/*; do echo $(cat $d/vendor $d/device $d/class); done")
     found = sorted(f"{vendor}:{device}" for vendor, device in re.findall("0x(....) 0x(....) 0x020000", seen))
     equal(found, sorted(models.values()))
+
+
+def test_a_trusted_guest_changes_its_address(host):
+    """A macvtap lets in what the guest's card lets in, if the guest is trusted."""
+    device = host.station(address="10.88.0.1/24")
+    inside = f"<source dev='{device.port}' mode='bridge'/>"
+    host.start_demo("demo", devices=nic("direct", inside, more=" trustGuestRxFilters='yes'")
+                    + nic("direct", inside, mac="52:54:00:00:00:02"))
+    console = host.booted("demo")
+    console.command("for n in 0 1; do ip link set eth$n address 52:54:00:00:00:7$n; ip link set eth$n up; done")
+    wait_until(lambda: links()["macvtap0"]["address"] == "52:54:00:00:00:70", "the link follows")
+    console.command("ip addr add 10.88.0.2/24 dev eth0")
+    contains(console.command("ping -c 1 10.88.0.1"), " 0% packet loss")
+    equal(links()["macvtap1"]["address"], "52:54:00:00:00:02")

@@ -140,6 +140,11 @@ def test_docker(host):
     wait_until(lambda: "virbr60" in run(["nft", "list", "chain", "ip", "filter", "DOCKER-USER"]).out, "healed")
     check(time.monotonic() - begin < 2 * SLOWNESS, "within two seconds")
     check(guest.reaches("10.77.0.2"), "the way out is there again")
+    host.kill_daemon()
+    load(DOCKER)
+    host.daemon.start()
+    wait_until(lambda: "virbr60" in run(["nft", "list", "chain", "ip", "filter", "DOCKER-USER"]).out, "healed by the next daemon")
+    network = host.conn.networkLookupByName("net")
     network.destroy()
     equal(others(), before, "other rules")
     check("virbr60" not in run(["nft", "list", "ruleset"]).out, "nothing of ours is left")
@@ -190,7 +195,11 @@ def test_machines_come_back(host):
     wait_until(lambda: links()["vnet0"].get("master") == "virbr60", "its tap is on the new bridge")
     wait_until(lambda: [p.UUIDString() for p in network.listAllPorts()] == [port], "its port is the same")
     contains(host.ok("net-dumpxml", "net"), "connections='1'")
-    # A bridge that somebody deletes is made again by the next daemon, with its machines.
+    # A bridge that somebody deletes is made again, with its machines; by the next daemon, if none runs.
+    run(["ip", "link", "del", "virbr60"])
+    wait_until(lambda: links()["vnet0"].get("master") == "virbr60", "its tap is on the new bridge")
+    contains(run(["ip", "-br", "address", "show", "virbr60"]).out, "192.168.60.1/24")
+    check(our_tables(), "with its rules")
     host.kill_daemon()
     run(["ip", "link", "del", "virbr60"])
     host.daemon.start()
@@ -199,6 +208,28 @@ def test_machines_come_back(host):
     check("vnet0" not in links(), "nothing is left")
     dom = host.conn.lookupByName("tiny")
     dom.create()
+
+
+@mark(only="lodged", reason="the reference cuts them off")
+def test_a_guest_is_reached_again(host):
+    """Within two seconds of the network's start."""
+    network = host.network(NETWORK)
+    host.start_demo("web", devices="<interface type='network'><mac address='52:54:00:00:00:01'/><source network='net'/>"
+                    "<model type='virtio'/></interface>")
+    console = host.booted("web")
+    console.send("until ip address show eth0 | grep -q 'inet 192'; do sleep 1; done; echo go''t\n")
+    console.expect("got", timeout=60)
+    address = network.DHCPLeases()[0]["ipaddr"]
+    ping = ["busybox", "ping", "-c", "1", "-W", "1", address]
+    equal(run(ping).code, 0)
+    network.destroy()
+    check(run(ping).code != 0, "it is cut off")
+    network.create()
+    begin = time.monotonic()
+    wait_until(lambda: run(ping).code == 0, "it answers again")
+    check(time.monotonic() - begin < 2 * SLOWNESS, "within two seconds")
+    console.send("echo ca''rrier $(cat /sys/class/net/eth0/carrier_changes)\n")
+    check(int(console.expect(r"carrier (\d+)").group(1)) >= 2, "the cable went and came")
 
 
 @mark(only="lodged", reason="words of our own")

@@ -58,9 +58,7 @@ def port_of(network, name, mac, number):
 
 @mark(only="lodged", reason="the reference has no forwards")
 def test_forwards(host):
-    """A port of the host reaches the machine, from outside, from the host and from its neighbours, and follows it.
-
-    rows: network-07"""
+    """A port of the host reaches the machine, from outside, from the host and from its neighbours, and follows it."""
     outside = host.station(address="10.77.0.2/24")
     outside.host("ip", "address", "add", "10.77.0.1/24", "dev", outside.port)
     network = host.network(NAT)
@@ -80,6 +78,10 @@ def test_forwards(host):
     equal(ask(other, "10.77.0.1", 8080), "web", "from a neighbour")
     check(ask(outside, "10.77.0.1", 81) != "web", "nothing else is open")
     equal(json.loads(host.lodge_ok("net-forward", "list", "-o", "json"))[0]["guest"], address)
+    host.crash_daemon()
+    network = host.conn.networkLookupByName("net")
+    wait_until(lambda: ask(outside, "10.77.0.1", 8080) == "web", "the next daemon knows it, too")
+    contains(run(["nft", "list", "table", "inet", "lodge_virbr60"]).out, f"dnat ip to {address}:80")
     # Another address: a static one, live; the guest asks again.
     network.update(3, 4, -1, f"<host mac='{MAC}' name='web' ip='192.168.60.5'/>", 3)
     equal(web.lease()["ip"], "192.168.60.5")

@@ -122,6 +122,7 @@ def test_what_cannot_be_plugged_in(host):
     network = host.network(BOTH, start=False)
     dom = host.define_sector("b", devices=interface("nat", 1))
     raises(libvirt.VIR_ERR_OPERATION_INVALID, dom.create, text="network 'nat' is not active")
+    contains(host.lodge("start", "b").err, "lodge net-start nat")
     network.create()
     dom = host.define_sector("c", devices=interface("nat", 1)
                              + "<interface type='bridge'><source bridge='nobridge'/></interface>")

@@ -4,6 +4,7 @@ What this machine does not have (an IOMMU, mediated devices, Fibre Channel) is a
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import os
 import pathlib
 import re
 import shutil
@@ -37,6 +38,9 @@ def test_what_there_is(host):
     equal(host.ok("nodedev-list", "--cap", "system").split(), ["computer"])
     equal(host.ok("nodedev-list", "--inactive").split(), [])
     contains(host.ok("nodedev-list", "--tree"), "computer\n  |\n  +- ")
+    if not host.is_reference:
+        for words in (["--tree"], ["--cap", "pci,net"]):
+            equal(host.lodge_ok("nodedev-list", *words).split("\n"), host.ok("nodedev-list", *words)[:-1].split("\n"))
     lo = host.conn.nodeDeviceLookupByName("net_lo_00_00_00_00_00_00")
     equal((lo.parent(), lo.numOfCaps(), lo.listCaps(), lo.isActive(), lo.isPersistent()), ("computer", 1, ["net"], 1, 0))
     contains(lo.XMLDesc(), "<interface>lo</interface>", "<address>00:00:00:00:00:00</address>", "<capability type='80203'/>")
@@ -164,6 +168,31 @@ def test_a_device_is_given_away_and_comes_back(host):
 
 
 @ONLY
+def test_a_driver_that_does_not_let_go(host):
+    """The caller gets an answer, and everybody else goes on."""
+    tree = Tree(host)
+    tree.pci(NIC, "igb")
+    vfio(host)
+    unbind = tree.root / "sys/bus/pci/drivers/igb/unbind"
+    unbind.unlink()
+    os.mkfifo(unbind)  # who opens it waits until somebody reads
+    host.start_daemon()
+    begin = time.monotonic()
+    client = subprocess.Popen(["virsh", "-c", host.daemon.uri, "nodedev-detach", "pci_0000_00_04_0"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+    slowest = 0
+    while client.poll() is None and time.monotonic() - begin < 60 * SLOWNESS:
+        asked = time.monotonic()
+        host.conn.listAllDevices()
+        slowest = max(slowest, time.monotonic() - asked)
+        time.sleep(0.05)
+    contains(client.stdout.read(), "Timed out during operation")
+    check(time.monotonic() - begin >= 9, "it had its time")
+    check(slowest < 0.25 * SLOWNESS, f"others waited {slowest:.3f} s")
+    contains(host.ok("nodedev-dumpxml", "pci_0000_00_04_0"), "<name>igb</name>")
+
+
+@ONLY
 def test_virtual_functions(host):
     """rows: passthrough-04"""
     tree = Tree(host)
@@ -174,6 +203,16 @@ def test_virtual_functions(host):
     (device / "virtfn0").symlink_to(function)
     (function / "physfn").symlink_to(device)
     contains(host.ok("nodedev-dumpxml", "pci_0000_00_04_0"), "<address domain='0x0000' bus='0x00' slot='0x10' function='0x0'/>")
+    numvfs = tree.file(f"devices/pci0000:00/{NIC}/sriov_numvfs", "1")
+    contains(host.lodge_ok("nodedev-functions", "pci_0000_00_04_0", "5"), "has 5 virtual functions")
+    equal(numvfs.read_text(), "5")
+    contains(host.lodge("nodedev-functions", "pci_0000_00_04_0", "8").err, "at most 7 virtual functions")
+    contains(host.lodge("nodedev-functions", "pci_0000_00_10_0", "1").err, "has no virtual functions")
+    contains(host.lodge("nodedev-functions", "computer", "1").err, "not a PCI device")
+    (function / "driver").unlink()
+    (function / "driver").symlink_to(tree.root / f"sys/bus/pci/drivers/{VFIO}")
+    contains(host.lodge("nodedev-functions", "pci_0000_00_04_0", "0").err, "given to a machine")
+    equal(numvfs.read_text(), "5")
     host.restart_daemon()
     contains(host.ok("nodedev-dumpxml", "pci_0000_00_10_0"), "<capability type='phys_function'>\n      <address domain='0x0000' bus='0x00' "
              "slot='0x04' function='0x0'/>")

@@ -320,7 +320,7 @@ def test_libguestfs_asks_the_daemon_for_a_machine(host):
 def empty_hive(path):
     """A registry file without keys: a header, and one bin with the root key and its security."""
     name = b"root"
-    key = struct.pack("<2sHQIIIIIIIIIIIIIIIIHH", b"nk", 0x2c, 0, 0, 0xffffffff, 0, 0, 0xffffffff, 0xffffffff, 0, 0xffffffff, 0x80,
+    key = struct.pack("<2sHQIIIIIIIIIIIIIIIHH", b"nk", 0x2c, 0, 0, 0xffffffff, 0, 0, 0xffffffff, 0xffffffff, 0, 0xffffffff, 0x80,
                       0xffffffff, 0, 0, 0, 0, 0, len(name), 0) + name
     security = struct.pack("<2sHIIII", b"sk", 0, 0x80, 0x80, 1, 20) + b"\1\0\4\x80" + bytes(16)
     data = struct.pack("<4sIIQQI", b"hbin", 0, 4096, 0, 0, 0)
@@ -369,11 +369,11 @@ def test_the_registry_of_a_windows_machine_is_read_and_changed(host):
         check((done.code == 0) == (code == 0), f"virt-win-reg {words}: {done.out} {done.err}")
         return done.out + done.err
     key = f"{SOFTWARE}\\Microsoft\\Windows NT\\CurrentVersion"
-    contains(virt_win_reg("win", key, "ProductName"), "Windows 10")
+    contains(virt_win_reg("--unsafe-printable-strings", "win", key), '"ProductName"=str(1):"Windows 10"')
     change = host.root / "change.reg"
     change.write_text(f'Windows Registry Editor Version 5.00\n\n[{key}]\n"RegisteredOwner"=str(1):"Lodge"\n')
     virt_win_reg("--merge", "win", str(change))
-    contains(virt_win_reg("win", key, "RegisteredOwner"), "Lodge")
+    contains(virt_win_reg("--unsafe-printable-strings", "win", key), '"RegisteredOwner"=str(1):"Lodge"')
     dom.create()
     virt_win_reg("--merge", "win", str(change), code=1)
-    contains(virt_win_reg("win", key, "RegisteredOwner"), "Lodge")
+    contains(virt_win_reg("--unsafe-printable-strings", "win", key), '"RegisteredOwner"=str(1):"Lodge"')

@@ -256,3 +256,69 @@ def test_a_disk_of_libiscsi_is_wiped(host):
         check(not any(image.read_bytes()), "something is left")
     error = raises(libvirt.VIR_ERR_INTERNAL_ERROR, volume.wipe)
     contains(error, "Child process (/usr/bin/qemu-io", "unexpected exit status 1")
+
+
+def test_kinds_of_volumes(host):
+    """Files, folders, partitions and disks of a server, each with its type. rows: volume-01"""
+    need("parted")
+    folder = host.path("files")
+    (folder / "sub").mkdir(parents=True)
+    (folder / "f").write_bytes(b"x")
+    host.ok("pool-create-as", "p", "dir", "--target", str(folder))
+    for name, kind in (("f", "file"), ("sub", "dir")):
+        contains(host.ok("vol-info", name, "p"), f"Type:           {kind}\n")
+    with loop_device(host) as device:
+        host.ok("pool-define-as", "d", "disk", "--source-dev", device, "--source-format", "gpt", "--target", "/dev")
+        host.ok("pool-build", "d", "--overwrite")
+        host.ok("pool-start", "d")
+        name = os.path.basename(device) + "p1"
+        host.ok("vol-create-as", "d", name, "8M")
+        contains(host.ok("vol-info", name, "d"), "Type:           block\n")
+        host.ok("pool-destroy", "d")
+    if host.is_reference:
+        return
+    image = host.path("lun.img")
+    image.write_bytes(bytes(1 << 20))
+    iqn = "iqn.2026-11.org.example:kinds"
+    with iscsi_target(host, iqn, image):
+        host.ok("pool-create", host.write_xml(
+            f"<pool type='iscsi-direct'><name>n</name><source><host name='127.0.0.1'/><device path='{iqn}'/>"
+            "<initiator><iqn name='iqn.2026-11.org.example:us'/></initiator></source></pool>"))
+        contains(host.ok("vol-info", "unit:0:0:1", "n"), "Type:           network\n")
+        host.ok("pool-destroy", "n")
+
+
+def test_a_mount_comes_back_with_the_host(host):
+    """Only if the pool is marked; what is on the device stays through stop, delete and undefine (S17)."""
+    target = host.path("vm_images")
+    with loop_device(host) as device:
+        subprocess.run(["mkfs.ext4", "-q", device], check=True)
+        host.ok("pool-define-as", "vm_images_fs", "fs", "--source-dev", device, "--target", str(target))
+        host.refused("pool-start", "vm_images_fs", says="unexpected exit status 32")
+        host.ok("pool-build", "vm_images_fs")
+        equal(target.stat().st_mode & 0o7777, 0o711)
+        host.ok("pool-start", "vm_images_fs")
+        (target / "kept").write_text("content")
+        if not host.is_reference:
+            for marked in (False, True):
+                if marked:
+                    host.ok("pool-autostart", "vm_images_fs")
+                host.stop_daemon()
+                subprocess.run(["umount", str(target)], check=True)
+                host.start_daemon()
+                host.reboot()
+                if marked:
+                    wait_until(lambda: "active" in host.ok("pool-list").split(), "it is started", timeout=20)
+                equal(is_mounted(target), marked)
+                if not marked:
+                    contains(host.ok("pool-list", "--all"), "inactive")
+                    host.ok("pool-start", "vm_images_fs")
+        host.ok("pool-destroy", "vm_images_fs")
+        check(not is_mounted(target), "it is mounted")
+        host.ok("pool-delete", "vm_images_fs")
+        host.ok("pool-undefine", "vm_images_fs")
+        look = host.path("look")
+        look.mkdir()
+        subprocess.run(["mount", device, str(look)], check=True)
+        equal((look / "kept").read_text(), "content")
+        subprocess.run(["umount", str(look)], check=True)

@@ -303,3 +303,45 @@ def test_large_folder(host):
     (folder / "v2").unlink()
     pool.refresh(0)
     equal(len(volume_names(pool)), 1499)
+
+
+def test_words_of_pool_commands(host):
+    """The editor changes the stored definition, a file is named either way, every option has its element.
+    rows: storage-pool-27 storage-pool-32 storage-pool-80 storage-pool-90"""
+    for number, words in enumerate((["--file"], [])):
+        path = host.write_xml(f"<pool type='dir'><name>f{number}</name><target><path>{host.path('data')}/f{number}</path></target></pool>",
+                              f"f{number}.xml")
+        contains(host.ok("pool-define", *words, path), f"Pool f{number} defined from {path}")
+    (host.path("data/f0")).mkdir(parents=True)
+    contains(host.ok("pool-start", "f0"), "Pool f0 started")
+    editor = host.script("editor", "#!/bin/sh\nsed -i 's,/f1<,/elsewhere<,' \"$1\"\n")
+    result = host.virsh("pool-edit", "f1", env={**os.environ, "VISUAL": str(editor), "EDITOR": str(editor)})
+    equal(result.code, 0, str(result))
+    contains(host.path("etc/libvirt/storage/f1.xml").read_text(), f"<path>{host.path('data')}/elsewhere</path>")
+    options = ["--source-host", "srv.example", "--source-path", "/export", "--source-dev", "/dev/sdz", "--source-name", "vg",
+               "--source-format", "auto", "--target", "/mnt/t"]
+    for program in (host.virsh, host.lodge):
+        printed = program("pool-define-as", "as", "netfs", *options, "--print-xml").out
+        contains(printed, "<host name='srv.example'/>", "<dir path='/export'/>", "<device path='/dev/sdz'/>", "<name>vg</name>",
+                 "<format type='auto'/>", "<path>/mnt/t</path>")
+        equal(program("pool-define-as", "as", "netfs", *options).code, 0)
+        stored = host.ok("pool-dumpxml", "as")
+        contains(stored, "<host name='srv.example'/>", "<dir path='/export'/>", "<format type='auto'/>", "<path>/mnt/t</path>")
+        host.ok("pool-undefine", "as")
+
+
+@mark(only="lodged", reason="libvirtd has no such doors")
+def test_no_door_shrinks_unless_asked(host):
+    pool, folder = make_pool(host)
+    (folder / "v").write_bytes(os.urandom(1 << 20))
+    (folder / "v").open("r+b").truncate(4 << 20)
+    pool.refresh(0)
+    before = (folder / "v").read_bytes()
+    raises(libvirt.VIR_ERR_INVALID_ARG, pool.storageVolLookupByName("v").resize, 2 << 20)
+    for words in (["vol-resize", "v", "2M", "--pool", "p"], ["image", "resize", "p/v", "2M"], ["image", "resize", str(folder / "v"), "2M"],
+                  ["image", "resize", "p/v", "--", "-1M"]):
+        check(host.lodge(*words).code != 0, f"{words} shrank it")
+    host.refused("vol-resize", "v", "2M", "--pool", "p")
+    check((folder / "v").read_bytes() == before, "it was changed")
+    host.lodge_ok("vol-resize", "v", "2M", "--pool", "p", "--shrink")
+    check((folder / "v").read_bytes() == before[:2 << 20], "more than its end was changed")

@@ -93,3 +93,13 @@ def test_who_needs_a_volume(host):
     host.lodge_ok("vol-delete", "iso", "--pool", "p", "--force")
     pool.storageVolLookupByName("base.qcow2").delete(0)  # as libvirtd does
     equal([v.name() for v in pool.listAllVolumes()], ["data", "kernel", "linked", "split"])
+
+
+@mark(only="lodged", reason="of later versions")
+def test_disks_as_later_versions_know_them(host):
+    """Images in namespaces of RBD pools, a discard granularity of nothing."""
+    source = "<source protocol='rbd' name='pool/ns/image'><host name='mon.test'/></source>"
+    xml = host.guests.empty("m", devices=disk(source, type="network", kind="raw", more="<blockio discard_granularity='0'/>"))
+    contains(host.define(xml).XMLDesc(), "<blockio discard_granularity='0'/>")
+    line = host.conn.domainXMLToNative("qemu-argv", xml)
+    contains(line, '"pool":"pool","namespace":"ns","image":"image"', '"discard_granularity":0')

@@ -35,9 +35,9 @@ def test_a_pool_that_fills_up(host):
     host.conn.storagePoolEventRegisterAny(pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, lambda *args: events.append(1), None)
 
     def fill(mib, full, count):
-        with open(folder / "v", "r+b" if (folder / "v").exists() else "wb") as file:
-            file.truncate(0)
-            file.write(bytes(mib * MIB))
+        with open(folder / "v", "ab") as file:  # it only grows, or only shrinks
+            file.truncate(min(mib * MIB, file.tell()))
+            file.write(bytes(mib * MIB - min(mib * MIB, os.path.getsize(folder / "v"))))
             file.flush()  # nobody closes it: only a look tells
             wait_until(lambda: pool_row(host, "small")["warning"] == full, f"{mib} MiB: {full}")
         equal(log_count(host, "storage pool 'small' is "), count, f"warnings at {mib} MiB")
@@ -92,6 +92,10 @@ def test_a_pool_waits_for_its_mount(host):
     host.wait_state("m", "running")
     host.conn.lookupByName("m").destroy()
     pool = host.conn.storagePoolLookupByName("late")
+    pool.destroy()
+    pool.create()
+    host.ok("pool-list")
+    equal(host.state("m"), "shut off", "who stopped it meant that: the machine")
     subprocess.run(["umount", mount], check=True)
     error = raises(libvirt.VIR_ERR_SYSTEM_ERROR, pool.createXML, volume_xml("w"), 0)
     contains(error, str(folder), f"'{mount}' is not mounted any more")

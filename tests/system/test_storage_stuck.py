@@ -153,3 +153,26 @@ def test_dead_pool_delays_no_daemon(host):
         equal(volume_names(host, "dead"), ["v"])
     finally:
         storage.close()
+
+
+@mark(requires=["fuse"], timeout=300, only="lodged", reason=LIBVIRTD)
+def test_volumes_of_others_are_changed_beside_a_machine_on_dead_storage(host):
+    """Who needs them is asked of what answers."""
+    storage, _, witness = dead_and_witness(host)
+    try:
+        (storage.backing / "disk").write_bytes(bytes(1 << 20))
+        os.chmod(storage.backing / "disk", 0o666)
+        dom = host.define(host.guests.empty("m", devices=f"<disk type='file'><source file='{storage.mount}/disk'/>"
+                                                         "<target dev='vda' bus='virtio'/></disk>"))
+        host.conn.storagePoolLookupByName("dead").destroy()  # no pool knows its path
+        dom.create()
+        storage.hang()
+        xml = "<volume><name>w</name><capacity>4096</capacity></volume>"
+        witness.createXML(xml, 0).delete(0)  # the first finds out
+        seconds = p99(lambda: witness.createXML(xml, 0).delete(0), 30)
+        check(seconds < 0.1 * SLOWNESS, f"making and deleting a volume took {seconds * 1000:.0f} ms (p99)")
+        contains(host.lodge_ok("volume", "info", "v", "--pool", "witness"), "Name")
+        storage.answer()
+        dom.destroy()
+    finally:
+        storage.close()

@@ -46,7 +46,6 @@ def test_vlans(host):
 
 @mark(only="lodged", reason="words of our own")
 def test_what_no_switch_can(host):
-    """rows: network-14"""
     cases = [("<interface type='user'>" + VLAN + "<model type='virtio'/></interface>",
               "an interface of type 'user' is requesting a vlan tag"),
              (bridge("br9", "<virtualport type='802.1Qbh'><parameters profileid='x'/></virtualport>"), "802.1Qbh"),

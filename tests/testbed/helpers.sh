@@ -164,3 +164,14 @@ testbed-gluster() {
     truncate -s 1M /mnt/.hidden
     umount /mnt
 }
+
+# The PCI device with these numbers: its address, its name for virsh, the driver that has it.
+testbed-address() {
+    lspci -Dn -d "$1" | cut -d' ' -f1 | head -1
+}
+testbed-device() {
+    echo "pci_$(testbed-address "$1" | tr :. __)"
+}
+testbed-driver() {
+    basename "$(readlink "/sys/bus/pci/devices/$(testbed-address "$1")/driver")"
+}

@@ -69,11 +69,11 @@ class Virsh:
                 "seconds": round(time.monotonic() - begin, 2)}
 
 
-def run(argv):
+def run(argv, uri):
     begin = time.monotonic()
     try:
         done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=SHELL_LIMIT_S, cwd="/",
-                              stdin=subprocess.DEVNULL, check=False)
+                              stdin=subprocess.DEVNULL, env=dict(os.environ, LIBVIRT_DEFAULT_URI=uri), check=False)
         answer = {"code": done.returncode, "out": done.stdout, "err": done.stderr}
     except subprocess.TimeoutExpired:
         answer = {"code": 124, "out": "", "err": f"no end within {SHELL_LIMIT_S} s\n"}
@@ -106,10 +106,11 @@ def play(path, uri, out):
             answer = virsh.ask(command)
         else:
             # Background jobs must not hold our pipes.
-            answer = run(["bash", "-c", f". {HERE}/helpers.sh\n{command}"])
+            answer = run(["bash", "-c", f". {HERE}/helpers.sh\n{command}"], uri)
         answer = {"scenario": pathlib.Path(path).stem, "kind": kind, "command": command} | answer
         out.write(json.dumps(answer) + "\n")
         out.flush()
+        os.fsync(out.fileno())  # the guest ends by being switched off
         print(f"{answer['seconds']:6.2f} s  {answer['code']:3}  {kind} {command.splitlines()[0]}", file=sys.stderr,
               flush=True)
 

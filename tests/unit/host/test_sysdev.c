@@ -381,6 +381,8 @@ TEST(a_scan_finds_each_once_and_its_documents_come_back)
         check_str(second, text);
         xml_table_free(&nodedev_table, again);
     }
+    for (guint i = 0; i < all->len; i++)
+        xml_table_free(&nodedev_table, g_ptr_array_index(all, i));
     check_eq(all->len, 26);
     remove_tree(root);
 }
@@ -416,6 +418,20 @@ TEST(vital_product_data_that_is_cut_off_is_none)
         check_eq(sysdev_parse_vpd(copy, len, part), len >= 12);
         xml_table_free(&nodedev_part_table, part);
     }
+}
+
+TEST(who_has_a_device_open_is_named)
+{
+    FILE *null = fopen("/dev/null", "r");
+    g_autofree char *me = g_strdup_printf("(pid %d)", getpid());
+
+    check(null != NULL);
+    g_autofree char *holders = sysdev_find_holders("/sys/devices/virtual/mem");
+    g_autofree char *others = sysdev_find_holders("/sys/devices/virtual/me");
+    fclose(null);
+    check(others == NULL);
+    if (access("/sys/dev/char/1:3", F_OK) == 0)
+        check(holders != NULL && (strstr(holders, me) || strstr(holders, " ...")));
 }
 
 TEST(the_tables_have_no_mistakes)

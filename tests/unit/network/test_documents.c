@@ -24,7 +24,7 @@ static bool read_network(const char *xml, NetworkDef **ret_def, Error **err)
     if (!xml_document_read(xml, strlen(xml), reader.source, &doc, err) ||
         !xml_table_read(&network_table, &reader, xmlDocGetRootElement(doc), &def, err))
         return false;
-    if (!network_def_complete(def, err)) {
+    if (!network_def_complete(def, err) || !network_def_validate(def, err)) {
         xml_table_free(&network_table, def);
         return false;
     }

@@ -159,6 +159,31 @@ TEST(texts_of_documents_stay_on_their_line)
     DONE(host);
 }
 
+TEST(forwards_are_part_of_the_table)
+{
+    NETWORK(def, "<forward mode='nat'><nat ipv6='yes'/></forward><ip address='10.1.1.1' prefix='24'/>"
+                 "<ip family='ipv6' address='fd00::1' prefix='64'/>");
+    g_autoptr(GArray) forwards = g_array_new(FALSE, TRUE, sizeof(FirewallForward));
+    FirewallForward four = { .port = 8080, .guest_port = 80 };
+    FirewallForward six = { .is_udp = true, .has_address = true, .port = 53, .guest_port = 5353 };
+
+    check(ip_parse("10.1.1.7", &four.guest) && ip_parse("fd01::1", &six.address) &&
+          ip_parse("fd00::7", &six.guest));
+    g_array_append_val(forwards, four);
+    g_array_append_val(forwards, six);
+    g_autofree char *rules = firewall_format(def, forwards);
+    g_autofree char *without = firewall_format(def, NULL);
+    check_contains(rules,
+                   "fib daddr type local ip daddr != 127.0.0.0/8 tcp dport 8080 dnat ip to 10.1.1.7:80\n");
+    check_contains(rules, "ip6 daddr fd01::1 udp dport 53 dnat ip6 to [fd00::7]:5353\n");
+    check_contains(rules, "oifname \"virbr9\" ct status dnat ip daddr 10.1.1.7 tcp dport 80 accept\n");
+    check_contains(rules,
+                   "iifname \"virbr9\" oifname \"virbr9\" ct status dnat ip6 daddr fd00::7 udp dport 5353 "
+                   "masquerade\n");
+    check(!strstr(without, "dnat"));
+    DONE(def);
+}
+
 TEST(names_of_addresses_stay_here)
 {
     NETWORK(def, "<ip address='10.1.1.1' prefix='24' localPtr='yes'/><ip address='10.16.0.1' prefix='16' "

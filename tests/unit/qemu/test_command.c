@@ -42,6 +42,8 @@ static PlanFds *open_taps(const DomainDef *def)
     PlanFds *fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     int next = 100;
     for (DEF_EACH(InterfaceDef, iface, def->interfaces)) {
+        if (iface->type == INTERFACE_NETWORK && !iface->actual_bridge)
+            iface->actual_bridge = g_strdup("virbr0"); /* its port */
         for (unsigned queue = 0; queue < qemu_interface_queues(iface); queue++, next++) {
             g_autofree char *tap = device_tap_fd_name(iface->info.alias, queue);
             g_autofree char *vhost = device_vhost_fd_name(iface->info.alias, queue);

@@ -1,0 +1,76 @@
+/* Disks that come and go while a machine runs: their images. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "disk"
+#include <string.h>
+
+#include "base/log.h"
+#include "machine/vm_device_private.h"
+#include "qemu/address.h"
+
+bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err)
+{
+    const char *bus = enum_name(&disk_bus_names, disk->bus);
+
+    if (disk->device != DISK_DEVICE_DISK && disk->device != DISK_DEVICE_LUN)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "disk device type '%s' cannot be hotplugged",
+                         enum_name(&disk_device_names, disk->device));
+    if (disk->bus != DISK_BUS_VIRTIO && disk->bus != DISK_BUS_SCSI && disk->bus != DISK_BUS_USB)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "disk bus '%s' cannot be hotplugged.", bus);
+    if (disk->transient)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                         "a transient disk ('%s') can't be plugged into a running machine", disk->target);
+    if (storage_is_empty(&disk->src))
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "disk '%s' has no source", disk->target);
+    if (disk->target && domain_find_disk(vm->live, disk->target) &&
+        strcmp(domain_find_disk(vm->live, disk->target)->target, disk->target) == 0)
+        return error_set(err, ERROR_OPERATION_FAILED, "target %s already exists", disk->target);
+    if (disk->bus == DISK_BUS_SCSI &&
+        !domain_find_controller(vm->live, CONTROLLER_SCSI, disk->info.address.drive.controller)) {
+        error_set(err, ERROR_OPERATION_UNSUPPORTED, "the machine has no SCSI controller %u for disk '%s'",
+                  disk->info.address.drive.controller, disk->target);
+        return error_hint(err, "attach one first: <controller type='scsi' model='virtio-scsi'/>");
+    }
+    return true;
+}
+
+bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **err)
+{
+    const uint64_t storage_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+    uid_t uid = 0;
+    gid_t gid = 0;
+
+    if (!storage_prepare_disk(vm->host, vm->live, disk, vm->run->dac, err))
+        return false;
+    qemu_number_disk(disk, &vm->run->last_node);
+    dac_get_owner(vm->host, vm->live, &uid, &gid);
+    /* Who finds the machine later knows what was lent. */
+    return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
+           dac_apply(vm->run->dac, uid, gid, storage_ms, err) && vm_prepare_secrets(vm, ret_secrets, err);
+}
+
+static bool is_used(const DomainDef *live, const char *path)
+{
+    for (DEF_EACH(DiskDef, disk, live->disks)) {
+        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+            if (g_strcmp0(source->path, path) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+void vm_disk_release(Vm *vm, const DiskDef *disk)
+{
+    const uint64_t storage_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+    g_autoptr(GPtrArray) list = dac_list_new();
+    GPtrArray *lent = vm->run->dac;
+
+    for (const StorageSource *source = &disk->src; source; source = source->backing) {
+        for (guint i = lent->len; i-- > 0;) {
+            const DacItem *item = g_ptr_array_index(lent, i);
+            if (g_strcmp0(item->path, source->path) == 0 && !is_used(vm->live, item->path))
+                g_ptr_array_add(list, g_ptr_array_steal_index(lent, i));
+        }
+    }
+    dac_restore(vm->host->dac, list, storage_ms);
+}
