@@ -521,8 +521,10 @@ bool filter_bind(Host *host, const char *owner, const Uuid *owner_uuid, const In
     }
     FilterBinding *binding = (FilterBinding *)job.object;
     const bool is_other = binding->live && !uuid_equal(&binding->live->owner_uuid, owner_uuid);
-    if (is_other) /* of a machine that is gone: what its guest was is nothing to this one */
+    if (is_other) { /* of a machine that is gone: what its guest was is nothing to this one */
         binding_forget(binding);
+        binding_store_learned(binding);
+    }
     const bool ok =
         binding->live ? binding_change(binding, def, err) : binding_start(job.object, def, 0, err);
     if (!ok)

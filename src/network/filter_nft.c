@@ -847,8 +847,10 @@ static void put_deletions(const FilterScript *script, GHashTable *known, bool is
 
 char *filter_script_text(const FilterScript *script, const GHashTable *known_names, bool is_whole)
 {
-    GString *out = g_string_new(table_text);
     GHashTable *known = (GHashTable *)known_names;
+    /* Said once only, since to say it again is to change it. */
+    const bool has_table = known && !is_whole && g_hash_table_contains(known, "from_guests");
+    GString *out = g_string_new(has_table ? "" : table_text);
 
     if (is_whole)
         g_string_append(out, flush_text);
@@ -877,4 +879,5 @@ void filter_script_remember(const FilterScript *script, GHashTable *known, bool 
     g_hash_table_iter_init(&iter, script->names);
     while (g_hash_table_iter_next(&iter, &name, NULL))
         g_hash_table_add(known, g_strdup(name));
+    g_hash_table_add(known, g_strdup("from_guests"));
 }

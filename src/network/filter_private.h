@@ -39,7 +39,7 @@ struct FilterRoom {
     bool has_probed, has_tracking, has_reject;
     bool is_checking, rules_are_lost;
     bool is_refreshing, groups_are_stale; /* filter_group_refresh() */
-    uint64_t changed_ms; /* when we last changed rules */
+    uint64_t changed_ms;                  /* when we last changed rules */
 };
 
 /* ---- from documents to rules (filter_expand.c) ---- */

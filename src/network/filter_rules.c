@@ -23,11 +23,13 @@ bool filter_rules_begin(Host *host, Error **err)
             return error_prefix(err, "other changes of network filters");
     }
     room->is_busy = true;
+    fiber_shield_begin(); /* what is known of the kernel must not be half of it */
     return true;
 }
 
 void filter_rules_end(Host *host)
 {
+    fiber_shield_end();
     host->filters->is_busy = false;
     wait_queue_wake_one(&host->filters->turn);
 }
@@ -61,17 +63,17 @@ AWAITS static void probe(FilterRoom *room)
 static GHashTable *parse_listing(const char *text, unsigned *ret_n_rules)
 {
     GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    const char *end = text;
 
     *ret_n_rules = 0;
-    for (char **line = lines; *line; line++) {
-        const char *at = *line + strspn(*line, " \t");
-        const char *name = g_str_has_prefix(at, "chain ") ? at + 6
-                           : g_str_has_prefix(at, "set ") ? at + 4
-                                                          : NULL;
-        if (name)
-            g_hash_table_add(names, g_strndup(name, strcspn(name, " ")));
-        *ret_n_rules += strstr(at, "counter packets ") || strstr(at, " vmap @");
+    for (const char *line = text; *line; line = *end ? end + 1 : end) {
+        end = strchrnul(line, '\n');
+        const char *at = line + strspn(line, " \t");
+        const size_t key = g_str_has_prefix(at, "chain ") ? 6 : g_str_has_prefix(at, "set ") ? 4 : 0;
+        if (key)
+            g_hash_table_add(names, g_strndup(at + key, strcspn(at + key, " ")));
+        *ret_n_rules +=
+            g_strstr_len(at, end - at, "counter packets ") || g_strstr_len(at, end - at, " vmap @");
     }
     return names;
 }
@@ -125,9 +127,7 @@ AWAITS static bool run_script(FilterRoom *room, const FilterScript *script, bool
 {
     g_autofree char *text = filter_script_text(script, room->names, is_whole);
 
-    fiber_shield_begin();
     const bool ok = program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), text, NULL, err);
-    fiber_shield_end();
     room->changed_ms = loop_now_ms();
     return ok;
 }
@@ -287,8 +287,10 @@ AWAITS static void check_fiber(void *arg)
 
     while (room->rules_are_lost && !host->is_stopping) {
         const uint64_t quiet_ms = loop_now_ms() - room->changed_ms;
-        if (quiet_ms < QUIET_MS && wait_queue_wait(&host->hurry, QUIET_MS - quiet_ms, NULL))
-            break; /* the daemon ends */
+        if (quiet_ms < QUIET_MS) {
+            (void)!wait_queue_wait(&host->hurry, QUIET_MS - quiet_ms, NULL); /* woken: the daemon ends */
+            continue;
+        }
         room->rules_are_lost = false;
         check_once(host);
     }

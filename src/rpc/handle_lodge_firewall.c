@@ -1,5 +1,7 @@
 /* Security groups. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "machine/vm_firewall.h"
 #include "network/filter_group.h"
 #include "rpc/convert.h"
@@ -44,10 +46,30 @@ RPC_HANDLER(lodge_firewall_list)
     return true;
 }
 
+/* A machine that was undefined may come back, until its groups go. */
+AWAITS static void forget_gone_members(Host *host, const char *name)
+{
+    g_autoptr(GPtrArray) groups = filter_group_list(host);
+
+    for (guint i = 0; i < groups->len; i++) {
+        const FilterGroupInfo *group = g_ptr_array_index(groups, i);
+        for (guint k = 0; strcmp(group->name, name) == 0 && k < group->members->len; k++) {
+            Uuid uuid;
+            if (!uuid_parse(g_ptr_array_index(group->members, k), &uuid, NULL))
+                continue;
+            g_autoptr(Vm) vm = vm_find_by_uuid(host, &uuid, NULL, NULL);
+            if (!vm)
+                filter_group_forget(host, &uuid);
+        }
+    }
+}
+
 RPC_HANDLER(lodge_firewall_group)
 {
     if (!rpc_check_flags(call, args->flags, 0, err))
         return false;
+    if (args->remove)
+        forget_gone_members(call->host, args->name);
     return args->remove ? filter_group_delete(call->host, args->name, rpc_caller(call), err)
                         : filter_group_create(call->host, args->name, rpc_caller(call), err);
 }

@@ -352,6 +352,25 @@ def test_addresses_are_learned_from_dhcp(host):
 
 
 @ours
+def test_a_guest_gets_its_lease_through_its_filter(host):
+    """From a real server, on a network; nothing else passes before."""
+    network = host.network("<network><name>net</name><forward mode='nat'/><bridge name='virbr60' stp='off'/>"
+                           "<ip address='192.168.60.1' netmask='255.255.255.0'><dhcp><range start='192.168.60.10' end='192.168.60.99'/></dhcp></ip></network>")
+    guest = host.station("virbr60", MAC)
+    host.conn.nwfilterBindingCreateXML(
+        f"<filterbinding><owner><name>m</name><uuid>{UUID}</uuid></owner><portdev name='{guest.port}'/><mac address='{MAC}'/>"
+        "<filterref filter='clean-traffic'><parameter name='CTRL_IP_LEARNING' value='dhcp'/></filterref></filterbinding>")
+    guest.ok("ip", "address", "add", "192.168.60.200/24", "dev", "eth0")
+    check(not guest.reaches("192.168.60.1"), "an address that nobody lent")
+    guest.ok("ip", "address", "flush", "dev", "eth0")
+    ip = guest.lease()["ip"]
+    wait_until(lambda: addresses(host, guest.port) == [ip], "the lease is known")
+    wait_until(lambda: guest.reaches("192.168.60.1"), "the lent address passes")
+    host.conn.nwfilterBindingLookupByPortDev(guest.port).delete()
+    network.destroy()
+
+
+@ours
 def test_connections_go_where_they_may(host):
     """Ports that are open, answers that come back, and a guest that calls from an open port."""
     wire = Wire(host)
@@ -495,6 +514,10 @@ def test_security_groups(host):
     wait_until(lambda: "ip saddr 255.255.255.255" in nft("list", "chain", "bridge", "lodge_filter", f"i.{db_tap}.in.ip"), "db forgets web")
     host.lodge_ok("firewall", "leave", "back_end", "db")
     equal(filters(host, "db"), ["clean-traffic", "clean-traffic"])
+    gone = host.define_sector("gone", devices=nic(mac="52:54:00:00:00:44"))
+    host.lodge_ok("firewall", "join", "front", "gone")
+    gone.undefine()
+    contains(host.lodge_ok("firewall", "show", "front"), gone.UUIDString())
     for group in ("back_end", "front"):
         host.lodge_ok("firewall", "delete", group)
     equal([f.name() for f in host.conn.listAllNWFilters() if f.name().startswith("lodge-")], [])
