@@ -213,3 +213,10 @@ def test_a_pool_whose_programs_are_missing_names_their_package(host):
     host.refused("pool-define-as", "bad", "gluster", "--source-host", "192.0.2.1", "--source-name", "vol", "--source-path", "/../x", says="leads out")
     for kind in ("sheepdog", "vstorage"):
         host.refused("pool-define-as", "no", kind, "--source-host", "192.0.2.1", "--source-name", "x", "--target", "/tmp/x", says=f"({kind})")
+
+
+def test_an_adapter_belongs_to_one_pool_however_it_is_called(host):
+    host.ok("pool-define-as", "one", "scsi", "--adapter-name", "host7", "--target", "/dev/disk/by-path")
+    for name in ("host7", "scsi_host7"):
+        host.refused("pool-define-as", "two", "scsi", "--adapter-name", name, "--target", "/dev", says="Storage source conflict with pool: 'one'")
+    host.ok("pool-define-as", "two", "scsi", "--adapter-name", "scsi_host77", "--target", "/dev/disk/by-path")
