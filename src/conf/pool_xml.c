@@ -145,6 +145,10 @@ static void pool_fill_in(PoolDef *def, unsigned flags)
         g_free(def->target_path);
         def->target_path = def->source_name ? g_strconcat("/dev/", def->source_name, NULL) : NULL;
     }
+    if (def->type == POOL_TYPE_ZFS && def->source_name) { /* so does ZFS */
+        g_free(def->target_path);
+        def->target_path = g_strconcat("/dev/zvol/", def->source_name, NULL);
+    }
     if (def->type == POOL_TYPE_GLUSTER && !def->source_dir)
         def->source_dir = g_strdup("/");
     clean_member(&def->target_path);

@@ -499,6 +499,13 @@ static bool pool_share_device(const PoolDef *a, const PoolDef *b)
     return false;
 }
 
+/* "host5" is another way to say "scsi_host5". */
+static const char *adapter_short_name(const PoolAdapter *adapter)
+{
+    return adapter->name && g_str_has_prefix(adapter->name, "scsi_") ? adapter->name + strlen("scsi_")
+                                                                     : adapter->name;
+}
+
 /* Would both be the same storage? */
 static bool pool_conflicts(const PoolDef *a, const PoolDef *b)
 {
@@ -519,7 +526,8 @@ static bool pool_conflicts(const PoolDef *a, const PoolDef *b)
         return pool_share_device(a, b) && same_text(pool_first_host(a), pool_first_host(b)) &&
                same_text(a->initiator, b->initiator);
     case POOL_TYPE_SCSI:
-        return a->adapter->type == b->adapter->type && same_text(a->adapter->name, b->adapter->name) &&
+        return a->adapter->type == b->adapter->type &&
+               same_text(adapter_short_name(a->adapter), adapter_short_name(b->adapter)) &&
                same_text(a->adapter->wwnn, b->adapter->wwnn) &&
                same_text(a->adapter->wwpn, b->adapter->wwpn) &&
                a->adapter->unique_id.value == b->adapter->unique_id.value &&

@@ -97,6 +97,11 @@ AWAITS static bool gluster_stop(Pool *pool, Error **err)
     return file_remove_tree(point, err);
 }
 
+static bool gluster_build(Pool *pool, unsigned flags, Error **err)
+{
+    return true; /* volumes are made by who runs the servers */
+}
+
 /* ---- what is there ---- */
 
 typedef struct GlusterLook {
@@ -281,8 +286,12 @@ AWAITS static bool gluster_find_sources(Host *host, const PoolDef *spec, GString
         return error_set(err, ERROR_INVALID_ARGUMENT, "hostname must be specified for gluster sources");
     if (spec->hosts->len != 1)
         return error_set(err, ERROR_INTERNAL, "Expected exactly 1 host for the storage pool");
-    if (!gluster_list_volumes(server_of(spec)->name, names, err))
-        return false;
+    g_autoptr(Error) why = NULL;
+    if (!gluster_list_volumes(server_of(spec)->name, names, &why) || names->len == 0) {
+        error_set(err, ERROR_OPERATION_FAILED, "no storage pools were found on host '%s'",
+                  server_of(spec)->name);
+        return why ? error_hint(err, "%s", error_message(why)) : false;
+    }
     for (guint i = 0; i < names->len; i++) {
         g_autofree char *item =
             g_markup_printf_escaped("  <source>\n    <host name='%s'/>\n    <dir path='/'/>\n"
@@ -296,6 +305,7 @@ AWAITS static bool gluster_find_sources(Host *host, const PoolDef *spec, GString
 const PoolBackend gluster_backend = {
     .check_def = gluster_check_def,
     .is_active = gluster_is_active,
+    .build = gluster_build,
     .start = gluster_start,
     .stop = gluster_stop,
     .scan = gluster_scan,

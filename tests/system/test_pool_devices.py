@@ -322,3 +322,10 @@ def test_a_mount_comes_back_with_the_host(host):
         subprocess.run(["mount", device, str(look)], check=True)
         equal((look / "kept").read_text(), "content")
         subprocess.run(["umount", str(look)], check=True)
+
+
+def test_an_adapter_belongs_to_one_pool_however_it_is_called(host):
+    host.ok("pool-define-as", "one", "scsi", "--adapter-name", "host7", "--target", "/dev/disk/by-path")
+    for name in ("host7", "scsi_host7"):
+        host.refused("pool-define-as", "two", "scsi", "--adapter-name", name, "--target", "/dev", says="Storage source conflict with pool: 'one'")
+    host.ok("pool-define-as", "two", "scsi", "--adapter-name", "scsi_host77", "--target", "/dev/disk/by-path")
