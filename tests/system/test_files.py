@@ -513,9 +513,8 @@ def test_unix_socket_to_connect_to(host):
 
 LOSSES = (
     ("disk", "<backenddomain name='x'/>", "/domain/devices/disk[1]/backenddomain"),
-    ("interface", "<link state='down'/>", "/domain/devices/interface[1]/link/@state"),
-    ("interface", "<bandwidth><outbound average='1000'/></bandwidth>",
-     "/domain/devices/interface[1]/bandwidth/outbound"),
+    ("devices", "<vsock model='virtio'><cid auto='yes'/></vsock>", "/domain/devices/vsock"),
+    ("domain", "<perf><event name='cmt' enabled='yes'/></perf>", "/domain/perf"),
     ("domain", "<memtune><hard_limit unit='KiB'>65536</hard_limit></memtune>", "/domain/memtune"),
     ("domain", "<cputune><shares>512</shares></cputune>", "/domain/cputune/shares"),
 )
