@@ -39,6 +39,10 @@ static bool help_run(Cli *cli, const CliArgs *args, Error **err)
         help_print_group(cli, group);
         return true;
     }
+    if (help_has_family(name)) {
+        help_print_family(cli, name);
+        return true;
+    }
     error_set(err, ERROR_NOT_SUPPORTED, "command or command group '%s' doesn't exist", name);
     g_auto(GStrv) close = command_suggest(NULL, name, 1);
     if (close[0])

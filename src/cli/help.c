@@ -70,14 +70,19 @@ static void print_later(FILE *out, CliGroup group)
     g_string_free(names, TRUE);
 }
 
+static void add_json(Json *array, const CliCommand *c)
+{
+    if (is_shown(c))
+        json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "name", c->name, "group",
+                                               group_keyword(c->group), "summary", c->summary));
+}
+
 static Json *group_json(CliGroup group)
 {
     Json *array = json_array();
     for (unsigned i = 0; i < command_count(); i++) {
-        const CliCommand *c = command_at(i);
-        if (c->group == group && is_shown(c))
-            json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "name", c->name, "group",
-                                                   group_keyword(group), "summary", c->summary));
+        if (command_at(i)->group == group)
+            add_json(array, command_at(i));
     }
     return array;
 }
@@ -93,6 +98,49 @@ static bool any_is_served(CliGroup group)
     return false;
 }
 
+static void print_summary(FILE *out, const CliCommand *c, bool mark_unserved)
+{
+    if (!is_shown(c))
+        return;
+    fprintf(out, "    %-30s ", c->name);
+    g_autofree char *text =
+        g_strconcat(c->summary, mark_unserved && !command_is_served(c) ? UNSERVED : "", NULL);
+    print_wrapped(out, text, 37, MAX(35, 5 + (unsigned)strlen(c->name)));
+}
+
+bool help_has_family(const char *kind)
+{
+    const size_t len = strlen(kind);
+
+    for (unsigned i = 0; i < command_count(); i++) {
+        const CliCommand *c = command_at(i);
+        if (is_shown(c) && g_str_has_prefix(c->name, kind) && c->name[len] == '-')
+            return true;
+    }
+    return false;
+}
+
+void help_print_family(Cli *cli, const char *kind)
+{
+    g_autofree char *prefix = g_strdup_printf("%s-", kind);
+
+    Json *array = json_array();
+
+    if (!cli->json)
+        fprintf(cli->out, " lodge %s ...:\n", kind);
+    for (unsigned i = 0; i < command_count(); i++) {
+        if (!g_str_has_prefix(command_at(i)->name, prefix))
+            continue;
+        add_json(array, command_at(i));
+        if (!cli->json)
+            print_summary(cli->out, command_at(i), true);
+    }
+    if (cli->json)
+        cli_print_json(cli, array);
+    else
+        json_decref(array);
+}
+
 void help_print_group(Cli *cli, CliGroup group)
 {
     bool mark = any_is_served(group); /* else the title says it for all */
@@ -103,13 +151,8 @@ void help_print_group(Cli *cli, CliGroup group)
     fprintf(cli->out, " %s (lodge help %s)%s:\n", group_title(group), group_keyword(group),
             any_is_served(group) ? "" : ", not served by lodged yet");
     for (unsigned i = 0; i < command_count(); i++) {
-        const CliCommand *c = command_at(i);
-        if (c->group == group && is_shown(c)) {
-            fprintf(cli->out, "    %-30s ", c->name);
-            g_autofree char *text =
-                g_strconcat(c->summary, mark && !command_is_served(c) ? UNSERVED : "", NULL);
-            print_wrapped(cli->out, text, 37, MAX(35, 5 + (unsigned)strlen(c->name)));
-        }
+        if (command_at(i)->group == group)
+            print_summary(cli->out, command_at(i), mark);
     }
     print_later(cli->out, group);
     fputc('\n', cli->out);

@@ -89,7 +89,9 @@ static int unknown_command(Cli *cli, const char *name)
     g_auto(GStrv) close = command_suggest(NULL, name, 3);
     g_autofree char *names = g_strjoinv("', '", close);
     error_set(&err, ERROR_INVALID_ARGUMENT, "unknown command: '%s'", name);
-    if (close[0])
+    if (help_has_family(name))
+        error_hint(&err, "'lodge help %s' shows what follows it", name);
+    else if (close[0])
         error_hint(&err, "did you mean '%s'?", names);
     else
         error_hint(&err, "'lodge help' shows all commands");

@@ -120,7 +120,7 @@ AWAITS static void binding_refresh(FilterBinding *binding)
 AWAITS static void binding_refresh_fiber(void *arg)
 {
     FilterBinding *binding = arg;
-    g_autoptr(Object) object = &binding->object;
+    g_autoptr(Object) object G_GNUC_UNUSED = &binding->object;
     Host *host = binding->host;
 
     while (binding->is_stale && binding->live && !host->is_stopping) {

@@ -742,7 +742,7 @@ static const char *put_way(const Port *port, Way way, const char **ret_second)
 bool filter_script_add(FilterScript *script, const char *name, const FilterProgram *program, Error **err)
 {
     Port port = { .script = script, .name = name, .prefix = port_prefix(name) };
-    g_autofree char *prefix = port.prefix;
+    g_autofree char *prefix G_GNUC_UNUSED = port.prefix;
     g_autoptr(GPtrArray) tracked = tracked_rules(program);
     const char *second[WAY_COUNT];
 
@@ -760,7 +760,7 @@ bool filter_script_add(FilterScript *script, const char *name, const FilterProgr
 unsigned filter_script_close(FilterScript *script, const char *name)
 {
     Port port = { .script = script, .name = name, .prefix = port_prefix(name) };
-    g_autofree char *prefix = port.prefix;
+    g_autofree char *prefix G_GNUC_UNUSED = port.prefix;
 
     for (Way way = 0; way < WAY_COUNT; way++) {
         const char *second = NULL;

@@ -56,6 +56,13 @@ def test_errors_name_what_why_and_what_to_do(host):
     contains(host.lodge("start", "tiny").err, "tiny", "running")
 
 
+def test_commands_of_two_words_are_shown_together(host):
+    contains(host.lodge("help", "disk").out, "disk-ls ", "disk-grow ")
+    listed = json.loads(host.lodge("-o", "json", "help", "image").out)
+    check({"image-info", "image-convert"} <= {row["name"] for row in listed}, listed)
+    contains(host.lodge("disk", "nonsense").err, "unknown command: 'disk'", "lodge help disk")
+
+
 def test_help_of_every_command(host):
     text = host.lodge_ok("help")
     for command in ("list", "start", "console", "doctor", "explain", "jobs", "config"):
