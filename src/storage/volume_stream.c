@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -60,11 +61,18 @@ static void open_job_free(void *data)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OpenJob, open_job_free)
 
-/* Whether a new file can take its place: nobody knows it by another name, and there is room for both. */
+#define CIFS_MAGIC 0xff534d42u
+#define SMB2_MAGIC 0xfe534d42u
+
+/* Whether a new file can take its place: nobody knows it by another name, and there is room for both. On CIFS
+ * a file that is open is removed by the attempt, and the new one does not come. */
 static bool may_replace(const Trail *trail, int fd)
 {
     struct statvfs fs;
+    struct statfs kind;
 
+    if (fstatfs(fd, &kind) < 0 || (uint32_t)kind.f_type == CIFS_MAGIC || (uint32_t)kind.f_type == SMB2_MAGIC)
+        return false;
     if (!S_ISREG(trail->st.st_mode) || trail->st.st_nlink != 1 || trail->has_links || fstatvfs(fd, &fs) < 0)
         return false;
     return (uint64_t)fs.f_bavail * fs.f_frsize > (uint64_t)trail->st.st_blocks * 512;
