@@ -542,9 +542,11 @@ static bool class_info_run(Cli *cli, const CliArgs *args, Error **err)
             continue;
         g_autofree char *text = fact_text(&asker, fact, &value);
         g_autofree char *label = g_strdup_printf("%s:", fact->label);
-        if (text || fact_is_boolean(fact))
+        if (text || fact->shows_empty || fact_is_boolean(fact))
             record_add(record, label, fact->key, text ? value : json_null(), "%s",
-                       text ? text : fact_unknown(fact));
+                       text                ? text
+                       : fact->shows_empty ? ""
+                                           : fact_unknown(fact));
     }
     asker_forget(&asker);
     cli_print_record(cli, record);

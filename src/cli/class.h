@@ -55,7 +55,8 @@ struct CliFact {
     uint8_t where;    /* IN_... */
     uint32_t program; /* of the procedure; 0: the main one */
     int32_t proc;
-    unsigned flags; /* of the procedure */
+    unsigned flags;   /* of the procedure */
+    bool shows_empty; /* also where there is nothing to show */
     const char *member;
     const char *words;
     const char *given; /* only with this option; "!x": only without it */

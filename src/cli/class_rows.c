@@ -486,6 +486,7 @@ static const CliFact device_facts[] = {
       .key = "parent",
       .kind = FACT_TEXT,
       .where = IN_INFO,
+      .shows_empty = true,
       .proc = PROC_NODE_DEVICE_GET_PARENT,
       .member = "parent_name" },
     ASK("Active", "active", IN_INFO, PROC_NODE_DEVICE_IS_ACTIVE, "active"),

@@ -108,7 +108,7 @@ AWAITS static void network_follow_once(Network *network)
 AWAITS static void network_follow_fiber(void *arg)
 {
     Network *network = arg;
-    g_autoptr(Object) object = &network->object;
+    g_autoptr(Object) object G_GNUC_UNUSED = &network->object;
 
     while (network->has_more_to_follow && !network->host->is_stopping) {
         network->has_more_to_follow = false;

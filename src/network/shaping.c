@@ -131,35 +131,34 @@ static bool add_class_with_leaf(const char *link, uint32_t parent, uint32_t id, 
     return add_class(link, parent, id, rate, err) && add_leaf(link, id, rate, err);
 }
 
-typedef struct Selector {
-    struct tc_u32_sel head;
-    struct tc_u32_key keys[2];
-} Selector;
+#define KEYS_MAX 2
 
 static struct rtattr *filter_begin(Message *message, const char *link, uint32_t parent, unsigned priority,
-                                   const Selector *selector)
+                                   const struct tc_u32_key *keys, unsigned n_keys)
 {
+    _Alignas(struct tc_u32_sel) char bytes[sizeof(struct tc_u32_sel) + KEYS_MAX * sizeof(*keys)];
+    const struct tc_u32_sel head = { .flags = TC_U32_TERMINAL, .nkeys = (unsigned char)n_keys };
     struct tcmsg *tc = tc_begin(message, RTM_NEWTFILTER, TC_NEW, link, parent, 0);
 
     tc->tcm_info = TC_H_MAKE(priority << 16, htons(ETH_P_ALL));
     message_put_text(message, TCA_KIND, "u32");
     struct rtattr *nest = message_nest(message, TCA_OPTIONS);
-    message_put(message, TCA_U32_SEL, selector,
-                sizeof(selector->head) + selector->head.nkeys * sizeof(selector->keys[0]));
+    memcpy(bytes, &head, sizeof(head));
+    memcpy(bytes + sizeof(head), keys, n_keys * sizeof(*keys));
+    message_put(message, TCA_U32_SEL, bytes, sizeof(head) + n_keys * sizeof(*keys));
     return nest;
 }
 
 /* Frames to that address are of that class. The address lies before the packet's first byte. */
 static bool add_mac_filter(const char *link, const ShapingFloor *floor, Error **err)
 {
-    Selector selector = { .head = { .flags = TC_U32_TERMINAL, .nkeys = 2 },
-                          .keys = { { .off = -16, .mask = htonl(0xffff) },
-                                    { .off = -12, .mask = htonl(0xffffffff) } } };
+    struct tc_u32_key keys[KEYS_MAX] = { { .off = -16, .mask = htonl(0xffff) },
+                                         { .off = -12, .mask = htonl(0xffffffff) } };
     Message message;
 
-    memcpy((uint8_t *)&selector.keys[0].val + 2, floor->mac.bytes, 2);
-    memcpy(&selector.keys[1].val, floor->mac.bytes + 2, 4);
-    struct rtattr *nest = filter_begin(&message, link, ROOT_HANDLE, floor->class_id, &selector);
+    memcpy((uint8_t *)&keys[0].val + 2, floor->mac.bytes, 2);
+    memcpy(&keys[1].val, floor->mac.bytes + 2, 4);
+    struct rtattr *nest = filter_begin(&message, link, ROOT_HANDLE, floor->class_id, keys, 2);
     message_put_u32(&message, TCA_U32_CLASSID, HANDLE(1, floor->class_id));
     message_nest_end(&message, nest);
     return message_do(&message, 0, err, "cannot guarantee a rate on '%s'", link);
@@ -208,7 +207,7 @@ static void helper_name(const char *link, char ret_name[IFNAMSIZ])
 
 static bool redirect_entering(const char *link, const char *helper, Error **err)
 {
-    const Selector all = { .head = { .flags = TC_U32_TERMINAL, .nkeys = 1 } };
+    const struct tc_u32_key all = { 0 };
     const struct tc_mirred redirect = { .action = TC_ACT_STOLEN,
                                         .eaction = TCA_EGRESS_REDIR,
                                         .ifindex = if_nametoindex(helper) };
@@ -218,7 +217,7 @@ static bool redirect_entering(const char *link, const char *helper, Error **err)
     message_put_text(&message, TCA_KIND, "ingress");
     if (!message_do(&message, 0, err, "cannot limit what enters '%s'", link))
         return false;
-    struct rtattr *nest = filter_begin(&message, link, INGRESS_HANDLE, 1, &all);
+    struct rtattr *nest = filter_begin(&message, link, INGRESS_HANDLE, 1, &all, 1);
     struct rtattr *actions = message_nest(&message, TCA_U32_ACT);
     struct rtattr *action = message_nest(&message, 1);
     message_put_text(&message, TCA_ACT_KIND, "mirred");

@@ -143,7 +143,6 @@ nodedev-dumpxml computer --xpath //name
 nodedev-dumpxml nosuch
 iface-list --all
 iface-dumpxml nosuch
-net-event --list
 pool-event --list
 nodedev-event --list
 secret-event --list
