@@ -21,6 +21,7 @@
 #define TOOL_OUTPUT_MAX ((size_t)64 << 20) /* a map of a large image is long */
 #define TOOL_WORDS_MAX 4096                /* of its complaints in a message */
 #define ARGUMENT_MAX 4096
+#define TOOL_TRIES 5
 
 /* The daemon's PATH need not have the folders of root in it: it may have been started by hand. */
 #define MORE_FOLDERS "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -269,6 +270,12 @@ static int tool_open_input(const char *input, Error **err)
     return fd_steal(&fd);
 }
 
+/* For LUKS QEMU measures how fast this processor derives keys; on a busy one that fails now and then. */
+static bool tool_is_confused(const ProcessOutput *output)
+{
+    return output->err && strstr(output->err, "Unable to get accurate CPU usage");
+}
+
 bool tool_run_status(Tool *tool, int *ret_status, char **ret_out, Error **err)
 {
     const char *name = g_ptr_array_index(tool->argv, 0);
@@ -306,9 +313,14 @@ bool tool_run_status(Tool *tool, int *ret_status, char **ret_out, Error **err)
                                .quiet_timeout_ms = is_watched ? TOOL_QUIET_MS : 0,
                                .on_output = tool->on_progress ? tool_take_output : NULL,
                                .on_output_arg = &progress };
-    /* Where it is watched without a deadline: a large image takes hours. */
-    const bool ok = process_run(&spec, NULL, 0, TOOL_OUTPUT_MAX,
-                                is_watched ? FIBER_NO_DEADLINE : tool->timeout_ms, &output, err);
+    bool ok = false;
+    for (unsigned tries = 0; tries == 0 || (ok && tries < TOOL_TRIES && tool_is_confused(&output)); tries++) {
+        process_output_clear(&output);
+        g_string_truncate(printed, 0);
+        /* Where it is watched without a deadline: a large image takes hours. */
+        ok = process_run(&spec, NULL, 0, TOOL_OUTPUT_MAX, is_watched ? FIBER_NO_DEADLINE : tool->timeout_ms,
+                         &output, err);
+    }
     tool_wipe_environment(env);
     if (!ok)
         return tool->shown_name ? error_prefix(err, "%s", tool->shown_name)

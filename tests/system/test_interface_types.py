@@ -60,7 +60,7 @@ def test_user_networks_of_qemu(host):
     contains(argument(host, "-netdev", "hostnet0", "demo"), '"net":"172.17.2.0/24"', '"hostfwd":[{"str":"tcp:127.0.0.1:8080-:80"}]')
     console.command("ip link set eth0 up; ip addr add 172.17.2.15/24 dev eth0; ip route add default via 172.17.2.2; ip link set eth1 up")
     contains(fetch(8080), "This file is on the disk")
-    contains(console.command("cat /sys/class/net/eth0/operstate"), "up")
+    console.command("until grep -q up /sys/class/net/eth0/operstate; do sleep 1; done")  # told up to a second later
     contains(console.command("cat /sys/class/net/eth1/operstate"), "down")
     host.ok("domif-setlink", "demo", "52:54:00:00:00:02", "up")
     console.command("until grep -q up /sys/class/net/eth1/operstate; do sleep 1; done")

@@ -94,9 +94,16 @@ class Daemon:
 
         wait_until(ready, f"{self.name} answers on {self.socket}", timeout)
         # The first answer to a real client may come later than the first connection.
-        first = run(["virsh", "-c", self.uri, "uri"], timeout=timeout)
-        if first.code != 0:
-            raise TestFailure(f"{self.name} does not answer: {first}")
+        # A child that a killed daemon was about to start may hold its socket a moment longer.
+        first = []
+
+        def served():
+            first[:] = [run(["virsh", "-c", self.uri, "uri"], timeout=timeout)]
+            return first[0].code == 0 or "Connection refused" not in first[0].err
+
+        wait_until(served, f"{self.name} serves {self.socket}", timeout)
+        if first[0].code != 0:
+            raise TestFailure(f"{self.name} does not answer: {first[0]}")
 
     def stop(self, timeout=15):
         """Asks it to end (SIGTERM) and checks that it ends well."""
