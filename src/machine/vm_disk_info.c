@@ -5,6 +5,8 @@
 
 #include "machine/vm_query.h"
 
+#define SECTOR_BYTES ((uint64_t)512)
+
 char *storage_node_name(const StorageSource *source)
 {
     return source->index ? g_strdup_printf("libvirt-%u-format", source->index) : NULL;
@@ -66,6 +68,8 @@ static bool block_info_local(Vm *vm, const char *target, const char *path, Stora
         return false;
     BlockInfo info = { .capacity = file.capacity, .allocation = file.allocation, .physical = file.physical };
     const bool is_raw = format == STORAGE_FORMAT_RAW || format == STORAGE_FORMAT_ABSENT;
+    if (is_raw && vm_is_running(vm)) /* the guest sees whole sectors */
+        info.capacity = (info.capacity + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;
     if (file.is_block && !is_raw && vm_is_running(vm) && !block_info_ask_highest(vm, target, &info, err))
         return false;
     *ret_info = info;

@@ -230,7 +230,7 @@ def objects(call, conn):
     """What tools ask before they turn to machines."""
     for kind in ("Networks", "StoragePools", "Secrets", "NWFilters"):
         call(f"numOf{kind}", getattr(conn, f"numOf{kind}"))
-        call(f"list{kind}", getattr(conn, f"list{kind}"))
+        call(f"list{kind}", lambda method=f"list{kind}": sorted(getattr(conn, method)()))
         call(f"listAll{kind}", getattr(conn, f"listAll{kind}"))
         call(f"listAll{kind} unknown flag", lambda method=f"listAll{kind}": getattr(conn, method)(1 << 30))
     call("listAllInterfaces unknown flag", lambda: conn.listAllInterfaces(1 << 30))
