@@ -3,6 +3,7 @@
 #define LOG_MODULE "device"
 #include "machine/vm_device.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -556,14 +557,56 @@ AWAITS static void reconcile_kind(Vm *vm, DeviceKind kind, const GPtrArray *name
     }
 }
 
+static bool has_node(const DomainDef *def, unsigned number)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+            if (source->index == number)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Nodes of images that no disk has any more; QEMU keeps what is in use. What is made of what is not known
+ * here: what lies on top goes in the first round, and what that leaves in the next. */
+AWAITS static void remove_orphans(Vm *vm)
+{
+    for (unsigned round = 0; round < 3; round++) {
+        g_autoptr(GHashTable) nodes = NULL;
+        g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+        GHashTableIter iter;
+        gpointer name = NULL;
+        unsigned number = 0;
+        if (!monitor_query_block_nodes(vm_monitor(vm), RECONCILE_MS, &nodes, NULL) || !vm->live)
+            return;
+        g_hash_table_iter_init(&iter, nodes);
+        while (g_hash_table_iter_next(&iter, &name, NULL)) {
+            if (sscanf(name, "libvirt-%u-", &number) == 1 && !has_node(vm->live, number))
+                g_ptr_array_add(gone, g_strdup(name));
+        }
+        for (guint i = 0; i < gone->len; i++) {
+            g_autoptr(Error) why = NULL;
+            if (monitor_remove_block_node(vm_monitor(vm), g_ptr_array_index(gone, i), RECONCILE_MS, &why))
+                log_warning("machine '%s': '%s' was left behind in QEMU", vm->name,
+                            (const char *)g_ptr_array_index(gone, i));
+            else if (error_code(why) != ERROR_REFUSED)
+                return;
+        }
+        if (gone->len == 0)
+            return;
+    }
+}
+
 void vm_device_reconcile(Vm *vm)
 {
     g_autoptr(GPtrArray) names = NULL;
 
-    if ((def_list_len(vm->live->interfaces) == 0 && def_list_len(vm->live->disks) == 0) ||
-        !monitor_list_devices(vm_monitor(vm), RECONCILE_MS, &names, NULL))
+    if (!monitor_list_devices(vm_monitor(vm), RECONCILE_MS, &names, NULL))
         return;
     reconcile_kind(vm, DEVICE_DISK, names);
+    if (vm->run && vm->live)
+        remove_orphans(vm);
     if (vm->run && vm->live)
         reconcile_kind(vm, DEVICE_INTERFACE, names);
 }

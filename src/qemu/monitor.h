@@ -152,6 +152,9 @@ typedef struct MonitorBlockNode {
     char *backing_file;       /* NULL: none */
     bool read_only;
 } MonitorBlockNode;
+/* ERROR_REFUSED: something uses it */
+AWAITS MUST_CHECK bool monitor_remove_block_node(Qmp *qmp, const char *node_name, uint64_t timeout_ms,
+                                                 Error **err);
 /* GHashTable node name -> MonitorBlockNode, without the images behind each. */
 AWAITS MUST_CHECK bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_nodes,
                                                  Error **err);

@@ -150,6 +150,11 @@ bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_n
     return true;
 }
 
+bool monitor_remove_block_node(Qmp *qmp, const char *node_name, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "blockdev-del", json_pack("{s:s}", "node-name", node_name), timeout_ms, err);
+}
+
 bool monitor_resize_block(Qmp *qmp, const char *node_name, uint64_t bytes, uint64_t timeout_ms, Error **err)
 {
     return monitor_do(qmp, "block_resize",

@@ -5,6 +5,7 @@
 
 #include "base/fiber.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "conf/domain_def.h"
 #include "qemu/plan.h"
 
@@ -82,6 +83,15 @@ static bool is_gone(const Error *why)
             strstr(error_message(why), "Failed to find"));
 }
 
+/* A device that is gone lets go of its images a moment later. */
+#define IN_USE_MS 2000
+#define IN_USE_PAUSE_MS 20
+
+static bool is_in_use(const Error *why)
+{
+    return error_code(why) == ERROR_REFUSED && strstr(error_message(why), "in use");
+}
+
 /* The set has a number that only QEMU remembers, by the name that it was given. */
 static bool remove_sets(const char *name, Qmp *qmp, Error **err)
 {
@@ -127,10 +137,17 @@ static bool step_remove(const PlanStep *step, const PlanTarget *target, Error **
                          "device '%s' has no name by which it could be removed",
                          json_get_str(step->object, "driver"));
     AUTO_JSON args = json_pack("{s:s}", commands[step->kind].key, name);
-    if (!qmp_exec(target->qmp, commands[step->kind].remove, args, 0, NULL, &why)) {
-        if (is_gone(why))
+    const uint64_t deadline_ms = loop_now_ms() + IN_USE_MS;
+    while (!qmp_exec(target->qmp, commands[step->kind].remove, args, 0, NULL, &why)) {
+        if (is_gone(why)) {
             forget_descriptors(step, target->qmp);
-        return is_gone(why) || error_propagate(err, g_steal_pointer(&why));
+            return true;
+        }
+        if (!is_in_use(why) || loop_now_ms() >= deadline_ms)
+            return error_propagate(err, g_steal_pointer(&why));
+        g_clear_pointer(&why, error_free);
+        if (!fiber_sleep(IN_USE_PAUSE_MS, err))
+            return false;
     }
     return step->kind != PLAN_DEVICE || target->wait(name, target->timeout_ms, target->arg, err);
 }
