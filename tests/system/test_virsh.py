@@ -50,8 +50,17 @@ def test_keepalive_is_answered(host):
 
 def test_keepalive_count(host):
     """A daemon that answers no ping is given up. rows: cli-12"""
-    terminal = host.terminal("-k", "1", "-K", "2", "event", "--event", "lifecycle", "--timeout", "100")
-    wait_until(lambda: host.ok("list") is not None and terminal.process.poll() is None, "the client waits for events")
+    terminal = host.terminal("-k", "1", "-K", "2", "event", "--event", "lifecycle", "--loop", "--timeout", "100")
+
+    def hears():
+        host.define_sector("heard")
+        host.ok("undefine", "heard")
+        try:
+            return terminal.expect("lifecycle", timeout=1) is not None
+        except TestFailure:
+            return False
+
+    wait_until(hears, "the client waits for events")
     os.kill(host.daemon.pid, signal.SIGSTOP)
     try:
         terminal.expect("keepalive timeout|connection closed", timeout=30)
