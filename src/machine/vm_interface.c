@@ -23,6 +23,13 @@ const char *vm_interface_lower(const InterfaceDef *iface)
     return iface->type == INTERFACE_DIRECT ? iface->source : iface->actual_dev;
 }
 
+bool vm_interface_refuse_limits(const InterfaceDef *iface, Error **err)
+{
+    return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                     "an interface of type '%s' has no end on this host whose bandwidth could be limited",
+                     enum_name(&interface_type_names, iface->type));
+}
+
 bool vm_interface_check(const InterfaceDef *iface, Error **err)
 {
     const char *type = enum_name(&interface_type_names, iface->type);
@@ -304,9 +311,7 @@ AWAITS static bool limit_live(VmEdit *edit, const InterfaceDef *iface, LimitChan
     Host *host = edit->vm->host;
 
     if (qemu_interface_queues(iface) == 0 || !iface->target)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "setting bandwidth on interfaces of type '%s' is not implemented yet",
-                         enum_name(&interface_type_names, iface->type));
+        return vm_interface_refuse_limits(iface, err);
     if (!network_replug_bandwidth(host, iface, change->inbound, change->outbound, err))
         return false;
     undo_push(&edit->undo, limit_take_back_port, change);

@@ -455,9 +455,7 @@ AWAITS static bool prepare_interface(Vm *vm, InterfaceDef *iface, PlanFds *fds, 
     if (!vm_interface_check(iface, err) || (!has_tap && !switch_check(iface, err)))
         return false;
     if (!has_tap && (iface->inbound || iface->outbound))
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "setting bandwidth on interfaces of type '%s' is not implemented yet",
-                         enum_name(&interface_type_names, iface->type));
+        return vm_interface_refuse_limits(iface, err);
     if (!has_tap && iface->filter)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "filterref is not supported for network interfaces of type %s",

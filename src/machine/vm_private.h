@@ -274,6 +274,8 @@ AWAITS void vm_release_interfaces(Host *host, const DomainDef *def);
 const char *vm_interface_lower(const InterfaceDef *iface);
 /* ERROR_CONFIG_UNSUPPORTED: what no machine can have at its start. */
 MUST_CHECK bool vm_interface_check(const InterfaceDef *iface, Error **err);
+/* ERROR_CONFIG_UNSUPPORTED: it has no tap whose traffic could be limited. Always false. */
+bool vm_interface_refuse_limits(const InterfaceDef *iface, Error **err);
 AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *iface, const char *path,
                                                Error **err);
 /* Starts the helper behind a user network; it ends when the other end of its line in @fds does. */

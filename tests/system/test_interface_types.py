@@ -173,7 +173,7 @@ def test_cards_without_a_cable_and_what_this_host_lacks(host):
             (nic("hostdev", "<source><address type='pci' domain='0' bus='5' slot='16' function='1'/></source>", more=" managed='yes'"),
              libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "interface[1]/@type"),
             (nic("user", model="igb"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "igb"),
-            (nic("user", "<bandwidth><inbound average='5'/></bandwidth>"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "setting bandwidth on interfaces of type 'user'"),
+            (nic("user", "<bandwidth><inbound average='5'/></bandwidth>"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "an interface of type 'user' has no end on this host"),
             (nic("ethernet", "<backend tap='/dev/nope'/>"), libvirt.VIR_ERR_SYSTEM_ERROR, "Unable to open /dev/nope, is tun module loaded?"),
             (nic("user", "<script path='/bin/true'/>"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "scripts are not supported on interfaces of type user"))):
         raises(code, host.define_sector(f"m{number}", devices=xml).create, text=text)
