@@ -15,7 +15,7 @@ import time
 import libvirt
 
 from lodgetest.host import TestFailure, kill
-from lodgetest.process import run
+from lodgetest.process import run, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Name of a script: its commands, and the module of its API calls.
@@ -83,6 +83,12 @@ class Player:
         if word == "wait":
             name, _, state = rest.partition(" ")
             self.host.wait_state(name, state)
+        elif word == "device":
+            name, _, state = rest.partition(" ")
+            if self.host.is_reference:  # it hears of devices by udev alone, which does not run here
+                return
+            wait_until(lambda: (name in self.host.virsh("nodedev-list", "--cap", "net").out.split()) == (state == "here"),
+                       f"the device {name} is {state}")
         elif word == "restart":
             self.host.restart_daemon()
         elif word == "crash":
