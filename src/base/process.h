@@ -38,6 +38,7 @@ typedef struct ProcessSpec {
      * to put it where it belongs. NULL: nothing to do. */
     AWAITS bool (*before_exec)(pid_t pid, void *arg, Error **err);
     void *before_exec_arg;
+    pid_t *started_pid;   /* set before the program can do anything; NULL: not wanted */
     bool die_with_parent; /* PR_SET_PDEATHSIG, SIGKILL: for helpers, never for a machine's QEMU */
     /* Of process_run() alone. */
     uint64_t quiet_timeout_ms; /* 0: not watched */
