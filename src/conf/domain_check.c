@@ -158,9 +158,26 @@ static bool check_scheds(const DomainDef *def, const GPtrArray *scheds, bool of_
     return true;
 }
 
+static bool check_pool(OptS64 pool_min, OptS64 pool_max, Error **err)
+{
+    if (pool_max.is_set && pool_max.value <= 0)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "thread_pool_max must be a positive integer");
+    if (pool_min.is_set && (!pool_max.is_set || pool_min.value > pool_max.value))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "thread_pool_min must be smaller or equal to thread_pool_max");
+    return true;
+}
+
 static bool check_tuning(const DomainDef *def, Error **err)
 {
     PerfEvent last = PERF_EVENT_ABSENT;
+
+    for (DEF_EACH(IothreadDef, thread, def->iothread_list)) {
+        if (!check_pool(thread->pool_min, thread->pool_max, err))
+            return false;
+    }
+    if (def->main_loop && !check_pool(def->main_loop->pool_min, def->main_loop->pool_max, err))
+        return false;
 
     for (DEF_EACH(PerfEventDef, event, def->perf_events)) {
         if (event->name == last)

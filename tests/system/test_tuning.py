@@ -8,6 +8,7 @@ import time
 
 import libvirt_qemu
 from lodgetest.host import *
+from lodgetest.runner import mark
 
 LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 BOTH, INACTIVE = LIVE | CONFIG, libvirt.VIR_DOMAIN_XML_INACTIVE
@@ -330,6 +331,22 @@ def test_performance_events(host):
     check(dom.perfEvents(LIVE)["task_clock"], "the next daemon counts on")
     host.ok("perf", "tiny", "--disable", "task_clock")
     equal(dom.perfEvents(LIVE)["task_clock"], False)
+
+
+@mark(requires=["kvm"])
+def test_what_kvm_counts(host):
+    """rows: monitoring-03"""
+    dom = host.start_sector(kind="kvm", vcpus=2)
+    groups = libvirt.VIR_DOMAIN_STATS_VM | libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+    stats = lambda: host.conn.domainListGetStats([dom], groups)[0][1]
+    wait_until(lambda: stats().get("vcpu.0.exits.sum", 0) > 0, "the first vCPU runs")
+    now = stats()
+    check("vcpu.1.exits.sum" in now and "cpu.haltpoll.success.time" in now, sorted(now))
+    check(any(re.fullmatch(r"vm\.\w+\.(sum|cur|max)", name) for name in now), sorted(now))
+    check(not any("hist" in name for name in now), "histograms are no numbers")
+    host.crash_daemon()
+    dom = host.conn.lookupByName("tiny")
+    equal(sorted(stats()), sorted(now))
 
 
 def test_looking_inside(host):
