@@ -553,6 +553,28 @@ bool others_enter_zone(const NetworkDef *def, Error **err)
     return ask_firewalld(def, "--change-interface", err);
 }
 
+bool others_left_zone(const Json *said, const NetworkDef *def)
+{
+    Ruleset set = { 0 };
+    GHashTableIter iter;
+    void *value = NULL;
+    bool left = false;
+
+    if (!def->zone)
+        return false;
+    ruleset_init(&set, said);
+    g_hash_table_iter_init(&iter, set.chains);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const Chain *chain = value;
+        if (g_strcmp0(chain->table, "firewalld") == 0) {
+            left = !table_knows(&set, chain, def->bridge);
+            break;
+        }
+    }
+    g_hash_table_unref(set.chains);
+    return left;
+}
+
 AWAITS static bool let_through(const NetworkDef *def, const OtherFinding *finding)
 {
     g_autoptr(Error) err = NULL;
