@@ -447,7 +447,11 @@ AWAITS static bool change_running(Host *host, const char *name, bool running, co
     const bool is_up = link && link->flags & IFF_UP;
     if (!link && !definition_of(host, name))
         return error_set(err, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name);
-    if (is_up == running)
+    HostifManager manager = MANAGER_NONE;
+    if (is_up == running && !hostif_get_manager(host, name, NULL, &manager, err))
+        return false;
+    /* What a manager has up by something else is started by its definition. */
+    if (is_up == running && !(running && definition_of(host, name) && hostif_manager_acts(host, manager)))
         return error_set(err, ERROR_INVALID_STATE, "interface is %s running", running ? "already" : "not");
     if (!hostif_set_running(host, name, running, err))
         return false;

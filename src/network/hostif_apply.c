@@ -238,6 +238,12 @@ static bool has_program(const char *name)
     return program != NULL;
 }
 
+bool hostif_manager_acts(const Host *host, HostifManager manager)
+{
+    return is_real(host) &&
+           (manager == MANAGER_NM || manager == MANAGER_NETWORKD || manager == MANAGER_NETPLAN);
+}
+
 typedef const char *const ManagerCommands[MANAGER_COUNT][4];
 
 AWAITS static void tell(const Host *host, HostifManager manager, ManagerCommands commands)
@@ -287,6 +293,9 @@ bool hostif_manager_stop(Host *host, HostifManager manager, const HostifDef *def
     if (is_real(host) && manager == MANAGER_NM)
         return hostif_run((const char *const[]){ "nmcli", "connection", "down", "id", def->name, NULL }, err);
     if (is_real(host) && manager == MANAGER_NETWORKD)
-        return hostif_run((const char *const[]){ "networkctl", "down", def->name, NULL }, err);
+        return hostif_run((const char *const[]){ "networkctl",
+                                                 def->type == HOSTIF_ETHERNET ? "down" : "delete", def->name,
+                                                 NULL },
+                          err);
     return hostif_down(def, err);
 }
