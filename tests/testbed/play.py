@@ -28,6 +28,11 @@ def start(daemon, root):
         process = subprocess.Popen(["libvirtd"], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         uri = "qemu:///system"
     else:
+        # Programs are slow here.
+        conf = pathlib.Path(f"{root}/etc/libvirt/libvirtd.conf")
+        conf.parent.mkdir(parents=True, exist_ok=True)
+        with open(conf, "a", encoding="utf-8") as file:
+            file.write("\novs_timeout = 60\n")
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:detect_stack_use_after_return=0")
         process = subprocess.Popen([daemon, *(["--root", root] if root else []), "--foreground", "--verbose"], env=env, stdout=log,
                                    stderr=log, stdin=subprocess.DEVNULL)
