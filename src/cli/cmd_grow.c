@@ -129,15 +129,21 @@ static bool grow_ask_agent(const Grow *grow, Json *command, Json **ret_answer, E
     return *ret_answer || error_set(err, ERROR_OPERATION_FAILED, "the agent's answer makes no sense");
 }
 
+/* By lines, each of which is fit to be printed. Owned. */
 static char *grow_decode(const Json *answer, const char *member)
 {
     const char *text = json_get_str(answer, member);
     gsize len = 0;
     g_autofree guchar *bytes = text ? g_base64_decode(text, &len) : NULL;
     g_autofree char *copy = bytes ? g_strndup((char *)bytes, len) : g_strdup("");
-    g_autofree char *shown = text_printable(copy);
+    g_auto(GStrv) lines = g_strsplit(g_strstrip(copy), "\n", -1);
 
-    return g_strdup(g_strstrip(shown));
+    for (char **line = lines; *line; line++) {
+        char *shown = text_printable(*line);
+        g_free(*line);
+        *line = shown;
+    }
+    return g_strjoinv("\n", lines);
 }
 
 /* *ret_said: what the script printed; owned. */
