@@ -130,9 +130,11 @@ static void write_vcpus(const XmlRow *row, const void *base, unsigned flags, uns
 {
     const GArray *tids = ((const VmRun *)base)->vcpu_tids;
 
-    for (guint i = 0; i < tids->len; i++)
-        g_string_append_printf(out, "%*s<vcpu id='%u' pid='%d'/>\n", (int)indent, "", i,
-                               (int)g_array_index(tids, pid_t, i));
+    for (guint i = 0; i < tids->len; i++) {
+        if (g_array_index(tids, pid_t, i))
+            g_string_append_printf(out, "%*s<vcpu id='%u' pid='%d'/>\n", (int)indent, "", i,
+                                   (int)g_array_index(tids, pid_t, i));
+    }
 }
 static const XmlCustom vcpu_elements = { read_vcpu, write_vcpus, NULL };
 

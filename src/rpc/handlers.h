@@ -16,6 +16,7 @@ extern const RpcEntry rpc_entries_domain[];
 extern const RpcEntry rpc_entries_event[];
 extern const RpcEntry rpc_entries_host[];
 extern const RpcEntry rpc_entries_host_bridge[];
+extern const RpcEntry rpc_entries_host_tune[];
 extern const RpcEntry rpc_entries_image[];
 extern const RpcEntry rpc_entries_info[];
 extern const RpcEntry rpc_entries_interface[];
