@@ -5,7 +5,6 @@ table says. So a test decides each byte that the "guest" sends, and everything u
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
-import base64
 import json
 import pathlib
 import re
@@ -16,7 +15,7 @@ import threading
 import xml.etree.ElementTree as ET
 
 from .guests import AGENT
-from .process import TestFailure, wait_until
+from .process import Skip, TestFailure, wait_until
 
 RELAY = "<channel type='unix'><target type='virtio' name='org.lodge.relay'/></channel>"
 
@@ -123,3 +122,59 @@ def start_scripted(host, answers, name="demo", devices="", **parts):
         console.send(line + "\n")
     wait_until(lambda: channel_state(host, name) == "connected", "the agent's channel is connected")
     return agent, console
+
+
+# ---- the real one ----
+
+REAL_AGENT = "/usr/sbin/qemu-ga"
+
+
+def real_agent_image(path):
+    """An ext4 disk with Debian's agent, what it links, and busybox for what it runs."""
+    root = pathlib.Path(str(path) + ".d")
+    for folder in ("bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr/sbin", "var/run", "home/anna"):
+        (root / folder).mkdir(parents=True)
+    programs = [REAL_AGENT, "/usr/sbin/chpasswd"]
+    libraries = subprocess.run(["ldd", *programs], check=True, stdout=subprocess.PIPE, text=True).stdout
+    for library in re.findall(r"(/\S+) \(0x", libraries) + programs:
+        target = root / library[1:]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(library, target)
+        target.chmod(0o755)
+    shutil.copyfile(shutil.which("busybox"), root / "bin/busybox")
+    (root / "bin/busybox").chmod(0o755)
+    (root / "bin/sh").symlink_to("busybox")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\nanna:x:1000:\n")
+    (root / "etc/shadow").write_text("root:*:19000:0:99999:7:::\nanna:*:19000:0:99999:7:::\n")
+    (root / "etc/os-release").write_text('ID=lodgetest\nNAME="Lodge test"\nVERSION_ID=7\n')
+    (root / "sbin/shutdown").write_text("#!/bin/sh\nsync\npoweroff -f\n")
+    (root / "sbin/shutdown").chmod(0o755)
+    with open(path, "wb") as image:
+        image.truncate(160 << 20)
+    subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-d", root, path], check=True)
+    shutil.rmtree(root)
+
+
+REAL_SCRIPT = """mkdir -p /agent.d && mount -t ext4 /dev/vdb /agent.d && mount --bind /dev /agent.d/dev
+mount -t proc proc /agent.d/proc; mount -t sysfs sys /agent.d/sys
+chroot /agent.d /bin/busybox --install -s /bin
+port() { for f in /sys/class/virtio-ports/*/name; do [ "$(cat $f)" = $1 ] && echo /dev/$(basename $(dirname $f)); done; }
+PATH=/bin:/usr/sbin chroot /agent.d /usr/sbin/qemu-ga -p $(port org.qemu.guest_agent.0) -t /var/run >/agent.log 2>&1 &"""
+
+
+def start_real(host, name="demo", devices="", **parts):
+    """Starts a demo guest with Debian's agent; its console. The agent sees the root folder /agent.d."""
+    if not pathlib.Path(REAL_AGENT).exists():
+        raise Skip("qemu-guest-agent is not installed")
+    image = host.guests.images / f"{name}-agent.img"
+    host.guests.images.mkdir(parents=True, exist_ok=True)
+    real_agent_image(image)
+    disk = (f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{image}'/>"
+            "<target dev='vdb' bus='virtio'/></disk>")
+    host.start_demo(name, append="noagent", devices=disk + AGENT + devices, **parts)
+    console = host.booted(name)
+    for line in REAL_SCRIPT.splitlines():
+        console.send(line + "\n")
+    wait_until(lambda: channel_state(host, name) == "connected", "the agent's channel is connected", 60)
+    return console
