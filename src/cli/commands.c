@@ -27,6 +27,8 @@ const CliCommand *const command_tables[] = {
     commands_volume,
     commands_image,
     commands_disk,
+    commands_copy,
+    commands_exec,
     commands_grow,
     commands_network,
     commands_interface,

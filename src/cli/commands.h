@@ -10,6 +10,8 @@ extern const CliCommand commands_define[];
 extern const CliCommand commands_save[];
 extern const CliCommand commands_image[];
 extern const CliCommand commands_disk[];
+extern const CliCommand commands_copy[];
+extern const CliCommand commands_exec[];
 extern const CliCommand commands_grow[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_nic[];

@@ -9,9 +9,9 @@ static const struct {
     { GROUP_DOMAIN,
       "blockcommit blockcopy blockjob blockpull change-media "
       "domlaunchsecinfo domsetlaunchsecstate "
-      "get-user-sshkeys migrate migrate-setmaxdowntime "
+      "migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
-      "qemu-attach set-user-sshkeys update-memory-device guestvcpus domblkthreshold "
+      "qemu-attach update-memory-device domblkthreshold "
       "dom-fd-associate" },
     { GROUP_HOST, "nodesevinfo" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },

@@ -234,6 +234,7 @@ VmRun *vm_run_new(Host *host)
     run->ports = g_array_new(FALSE, TRUE, sizeof(unsigned));
     run->dac = dac_list_new();
     run->consoles = g_ptr_array_new();
+    run->agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
     wait_queue_init(&run->changed);
     return run;
 }

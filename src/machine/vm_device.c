@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "conf/domain_check.h"
+#include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_tune.h"
 #include "qemu/address.h"
@@ -137,6 +138,8 @@ AWAITS static void hot_forget(Hot *hot)
         vm_release_interface(vm->host, device);
     else if (hot->kind == DEVICE_DISK)
         vm_disk_release(vm, device);
+    else
+        vm_confine_remove_device(vm, hot->kind, device);
     xml_table_free(device_table(hot->kind), device);
     if (hot_runs(hot) && !vm_status_save(vm, &err))
         log_error_error(err, "the status file of a machine has a device that is gone");
@@ -180,6 +183,23 @@ static void attach_take_back(void *arg)
     hot_forget(arg);
 }
 
+/* The host's devices and sockets that QEMU is going to open by name. */
+AWAITS static bool lend_files(Vm *vm, DeviceKind kind, void *device, Error **err)
+{
+    const uint64_t storage_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+    const guint n_before = vm->run->dac->len;
+    uid_t uid = 0;
+    gid_t gid = 0;
+
+    if (!dac_lend_device(vm->host, vm->live, vm->run->dac, kind, device, err))
+        return false;
+    dac_get_owner(vm->host, vm->live, &uid, &gid);
+    if (vm->run->dac->len > n_before &&
+        (!vm_status_save(vm, err) || !dac_apply(vm->run->dac, uid, gid, storage_ms, err)))
+        return false;
+    return vm_confine_add_device(vm, kind, device, err);
+}
+
 AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, Error **err)
 {
     Vm *vm = edit->vm;
@@ -199,7 +219,8 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     if (!domain_add_device(vm->live, shell, err))
         return false;
     undo_push(&edit->undo, attach_take_back, hot);
-    if (hot->kind == DEVICE_DISK && !vm_disk_prepare(vm, hot->device, &hot->secrets, err))
+    if (hot->kind == DEVICE_DISK ? !vm_disk_prepare(vm, hot->device, &hot->secrets, err)
+                                 : !lend_files(vm, hot->kind, hot->device, err))
         return false;
     if (!vm_prepare_device(vm, hot->kind, hot->device, hot->fds, err) || !vm_status_save(vm, err) ||
         !vm_require_monitor(vm, err) || !hot_plan(hot, err))

@@ -271,6 +271,7 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
         { TAINT_HOST_CPU, "use of host cpu passthrough" },
         { TAINT_CUSTOM_HYPERVISOR_FEATURE, "custom hypervisor feature" },
         { TAINT_CDROM_PASSTHROUGH, "use of cdrom passthrough" },
+        { TAINT_CUSTOM_GA_COMMAND, "custom guest agent control commands issued" },
     };
 
     if (!check_flags(flags, VIR_DOMAIN_MESSAGE_DEPRECATION | VIR_DOMAIN_MESSAGE_TAINTING,

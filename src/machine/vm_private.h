@@ -111,6 +111,7 @@ typedef struct VmRun {
     bool dump_completed;              /* DUMP_COMPLETED seen */
     char *dump_error;
     Agent *agent;
+    int agent_timeout_s; /* virDomainAgentResponseTimeoutValues, or seconds */
     GPtrArray *consoles; /* of VmConsole */
     VmLog *log;          /* NULL until QEMU is about to be forked */
     bool pid_written;    /* NAME.pid is there */
@@ -157,7 +158,8 @@ enum {
     TAINT_HIGH_PRIVILEGES = 1 << 2,
     TAINT_HOST_CPU = 1 << 3,
     TAINT_CUSTOM_HYPERVISOR_FEATURE = 1 << 4,
-    TAINT_CDROM_PASSTHROUGH = 1 << 5
+    TAINT_CDROM_PASSTHROUGH = 1 << 5,
+    TAINT_CUSTOM_GA_COMMAND = 1 << 6
 };
 
 /* Makes a machine with that identity and registers it, unlisted. Returns a reference. */
@@ -393,13 +395,6 @@ pid_t vm_token_find(const Host *host, const char *name, pid_t preferred);
 void vm_token_report(const Host *host);
 /* ERROR_INVALID_STATE: an earlier QEMU of the machine lives that nobody has taken over. */
 MUST_CHECK bool vm_token_require_free(const Vm *vm, Error **err);
-
-/* ---- guest agent (vm_agent.c) ---- */
-
-/* The open connection to the guest agent, made if needed; borrowed until the next await.
- * ERROR_ARGUMENT_UNSUPPORTED "QEMU guest agent is not configured", ERROR_AGENT_UNRESPONSIVE. */
-AWAITS MUST_CHECK bool vm_agent(Vm *vm, Agent **ret_agent, Error **err);
-bool vm_agent_is_connected(const Vm *vm);
 
 /* ---- save images (vm_save.c) ---- */
 

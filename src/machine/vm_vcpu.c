@@ -492,11 +492,14 @@ bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, 
         return false;
     if (count == 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "nvcpus in virDomainSetVcpusFlags must not be zero");
+    if (flags & VIR_DOMAIN_VCPU_GUEST)
+        return (flags & VIR_DOMAIN_AFFECT_CONFIG) == 0
+                   ? vm_use_guest_vcpus(vm, count, err)
+                   : error_set(err, ERROR_INVALID_ARGUMENT,
+                               "Flags 'VIR_DOMAIN_VCPU_GUEST' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually "
+                               "exclusive");
     if (!vm_edit_begin(vm, flags, caller, &edit, err))
         return false;
-    if (flags & VIR_DOMAIN_VCPU_GUEST)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
-                         "setting the guest's CPUs through its agent is not supported yet");
     if (edit.live && (flags & VIR_DOMAIN_VCPU_MAXIMUM))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "maximum vcpu count of a live domain can't be modified");
@@ -520,11 +523,10 @@ bool vm_get_vcpu_count(Vm *vm, unsigned flags, unsigned *ret_count, Error **err)
         !vm_get_affected_def(vm, flags, &def, err))
         return false;
     if (flags & VIR_DOMAIN_VCPU_GUEST)
-        return error_set(err, def == vm->live ? ERROR_OPERATION_UNSUPPORTED : ERROR_INVALID_ARGUMENT,
-                         def == vm->live
-                             ? "asking the guest's agent for CPUs is not supported yet"
-                             : "vCPU count provided by the guest agent can only be requested for live "
-                               "domains");
+        return def == vm->live ? vm_count_guest_vcpus(vm, flags & VIR_DOMAIN_VCPU_MAXIMUM, ret_count, err)
+                               : error_set(err, ERROR_INVALID_ARGUMENT,
+                                           "vCPU count provided by the guest agent can only be requested for "
+                                           "live domains");
     *ret_count = flags & VIR_DOMAIN_VCPU_MAXIMUM ? def->vcpus : current_vcpus(def);
     return true;
 }

@@ -14,6 +14,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_device },
     { WIRE_PROGRAM_REMOTE, rpc_entries_domain },
     { WIRE_PROGRAM_REMOTE, rpc_entries_event },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_guest },
     { WIRE_PROGRAM_REMOTE, rpc_entries_host },
     { WIRE_PROGRAM_REMOTE, rpc_entries_host_tune },
     { WIRE_PROGRAM_REMOTE, rpc_entries_info },

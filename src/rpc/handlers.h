@@ -14,6 +14,7 @@ extern const RpcEntry rpc_entries_define[];
 extern const RpcEntry rpc_entries_device[];
 extern const RpcEntry rpc_entries_domain[];
 extern const RpcEntry rpc_entries_event[];
+extern const RpcEntry rpc_entries_guest[];
 extern const RpcEntry rpc_entries_host[];
 extern const RpcEntry rpc_entries_host_bridge[];
 extern const RpcEntry rpc_entries_host_tune[];
