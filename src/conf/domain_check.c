@@ -185,6 +185,9 @@ static bool check_tuning(const DomainDef *def, Error **err)
                              enum_name(&perf_event_names, event->name));
         last = event->name;
     }
+    if (def->cputune && def->cputune->kept && def->type != VIRT_TYPE_KVM)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s is only supported for KVM domains",
+                         def->cputune->kept->row->name);
     return !def->cputune || (check_scheds(def, def->cputune->vcpu_scheds, false, err) &&
                              check_scheds(def, def->cputune->iothread_scheds, true, err));
 }

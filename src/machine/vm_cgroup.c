@@ -129,6 +129,40 @@ static bool check_cpu(const Host *host, const CpuTune *tune, Error **err)
     return check_priority(tune->emulator_sched, err);
 }
 
+/* A machine that came from another host may be pinned to CPUs that are not here. */
+static bool check_pin(const CpuSet *pin, const char *who, unsigned id, Error **err)
+{
+    const GPtrArray *cpus = node_cpus();
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (DEF_EACH(NodeCpu, cpu, pin ? cpus : NULL)) {
+        if (cpuset_has(pin, cpu->id))
+            return true;
+    }
+    if (!pin)
+        return true;
+    cpuset_format(pin, text);
+    error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s %u is pinned to CPUs %s, none of which this host has", who,
+              id, text->str);
+    return error_hint(err, "'lodge vcpupin', 'emulatorpin' and 'iothreadpin' with --config choose others");
+}
+
+static bool check_pins(const DomainDef *def, Error **err)
+{
+    const CpuTune *tune = def->cputune;
+
+    for (DEF_EACH(CpuPin, pin, tune ? tune->vcpu_pins : NULL)) {
+        if (!check_pin(pin->cpuset, "vCPU", pin->id, err))
+            return false;
+    }
+    for (DEF_EACH(CpuPin, pin, tune ? tune->iothread_pins : NULL)) {
+        if (!check_pin(pin->cpuset, "I/O thread", pin->id, err))
+            return false;
+    }
+    return check_pin(tune ? tune->emulator_pin : NULL, "emulator", 0, err) &&
+           check_pin(def->cpuset, "machine", 0, err);
+}
+
 static bool check_partition(const Host *host, const char *partition, Error **err)
 {
     g_autofree char *slice = NULL;
@@ -144,7 +178,7 @@ bool vm_tune_check(const Host *host, const DomainDef *def, Error **err)
     const MemTune *memory = def->memtune;
     const BlkioTune *io = def->blkiotune;
 
-    if ((def->cputune && !check_cpu(host, def->cputune, err)) ||
+    if (!check_pins(def, err) || (def->cputune && !check_cpu(host, def->cputune, err)) ||
         (def->numatune && !check_numa(host, def->numatune, err)) ||
         !check_partition(host, def->resource_partition, err))
         return false;

@@ -296,6 +296,10 @@ def test_without_groups_nothing_is_ignored(host):
         dom = host.define_sector(extra=extra)
         raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, dom.create, text=says)
         dom.undefine()
+    dom = host.define_sector(extra="<cputune><vcpupin vcpu='0' cpuset='700'/></cputune>")
+    raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, dom.create, text="vCPU 0 is pinned to CPUs 700")
+    host.ok("vcpupin", "tiny", "0", "0", "--config")
+    dom.create()
     dom = host.start_sector("other")
     raises(libvirt.VIR_ERR_OPERATION_INVALID, dom.setSchedulerParametersFlags, {"cpu_shares": 200}, LIVE,
            text="cgroup CPU controller is not mounted")
