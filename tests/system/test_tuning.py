@@ -279,6 +279,18 @@ def test_partitions(host):
     raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, dom.create)
 
 
+def test_groups_that_cannot_be_made(host):
+    """Who asks for nothing of them starts; who does, does not."""
+    slice_ = fake_cgroups(host)
+    slice_.write_text("no folder\n")
+    dom = host.start_sector()
+    check("partition" not in dom.XMLDesc(), "it has no group")
+    raises(libvirt.VIR_ERR_OPERATION_INVALID, dom.setSchedulerParametersFlags, {"vcpu_quota": 5000}, LIVE)
+    dom = host.define_sector("other", extra="<cputune><quota>5000</quota></cputune>")
+    raises(libvirt.VIR_ERR_SYSTEM_ERROR, dom.create, text="machine.slice")
+    check(host.state("other") == "shut off", "nothing is left of it")
+
+
 def test_without_groups_nothing_is_ignored(host):
     """rows: tuning-14"""
     host.stop_daemon()
