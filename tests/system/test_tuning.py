@@ -81,6 +81,8 @@ def test_pins(host):
     raises(libvirt.VIR_ERR_INVALID_ARG, dom.pinIOThread, 4, (True, True), LIVE)
     dom.pinVcpuFlags(1, (True, True), LIVE)
     equal(allowed(tids["vcpu1"]), everywhere)
+    dom.destroy()
+    raises(libvirt.VIR_ERR_OPERATION_INVALID, dom.pinVcpu, 0, (True, True))
 
 
 def test_a_change_is_both_or_neither(host):
