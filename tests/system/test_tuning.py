@@ -258,6 +258,7 @@ def test_groups_of_vcpus_and_iothreads(host):
     dom.setVcpusFlags(1, CONFIG)
     dom.create()
     own = slice_ / SCOPE / "libvirt"
+    equal(dom.schedulerParametersFlags(LIVE)["cpu_shares"], 100, "what the kernel gives")
     dom.setSchedulerParametersFlags({"vcpu_quota": 30000, "iothread_quota": 40000}, LIVE)
     dom.setVcpusFlags(2, LIVE)
     dom.addIOThread(7, LIVE)
