@@ -34,6 +34,7 @@ typedef struct ProcessSpec {
     uint64_t max_locked_bytes; /* RLIMIT_MEMLOCK; 0: as ours; UINT64_MAX: none */
     uint64_t max_core_bytes;   /* RLIMIT_CORE */
     bool set_core;
+    pid_t *started_pid;   /* set before the program can do anything; NULL: not wanted */
     bool die_with_parent; /* PR_SET_PDEATHSIG, SIGKILL: for helpers, never for a machine's QEMU */
     /* Of process_run() alone. */
     uint64_t quiet_timeout_ms; /* 0: not watched */
