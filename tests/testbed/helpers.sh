@@ -198,7 +198,7 @@ testbed-group() {
     group=$(testbed-group-path "$1")
     shift
     for file in "$@"; do
-        echo "$file: $(tr '\n' ' ' <"$group/$file" 2>/dev/null || echo none)"
+        echo "$file: $(cat "$group/$file" 2>/dev/null | tr '\n' ' ')"
     done
 }
 
