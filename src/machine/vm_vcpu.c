@@ -10,6 +10,7 @@
 #include "conf/domain_rows.h"
 #include "machine/vm_define.h"
 #include "machine/vm_device_private.h"
+#include "machine/vm_guest.h"
 #include "machine/vm_limits.h"
 #include "machine/vm_query.h"
 #include "machine/vm_tune.h"

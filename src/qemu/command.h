@@ -38,6 +38,8 @@ typedef struct QemuCommandEnv {
      * itself, the monitor's ("charmonitor") among them; what is not there QEMU opens by name. NULL: this is
      * for people, who are shown names. */
     const PlanFds *fds;
+    /* What the reference says over QMP after the start is left out: domxml-to-native. */
+    bool for_reference;
     int64_t now_s; /* wall clock, for clocks with an adjustment */
 } QemuCommandEnv;
 
