@@ -7,11 +7,11 @@ static const struct {
     const char *names;
 } later[] = {
     { GROUP_DOMAIN,
-      "blockcommit blockcopy blockjob blockpull change-media "
+      "blockcommit blockcopy blockjob blockpull "
       "domlaunchsecinfo domsetlaunchsecstate "
       "iothreadpin iothreadadd iothreadset iothreaddel perf migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
-      "qemu-attach update-memory-device setvcpu domblkthreshold "
+      "qemu-attach update-memory-device setvcpu "
       "domdirtyrate-calc dom-fd-associate" },
     { GROUP_HOST, "allocpages nodesevinfo" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },
