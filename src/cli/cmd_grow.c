@@ -110,11 +110,18 @@ static bool grow_image(const Grow *grow, Error **err)
 
 /* ---- the guest ---- */
 
+/* By lines, each of which is fit to be printed. Owned. */
 static char *grow_words(const char *said)
 {
-    g_autofree char *shown = text_printable(said);
+    g_autofree char *copy = g_strdup(said);
+    g_auto(GStrv) lines = g_strsplit(g_strstrip(copy), "\n", -1);
 
-    return g_strdup(g_strstrip(shown));
+    for (char **line = lines; *line; line++) {
+        char *shown = text_printable(*line);
+        g_free(*line);
+        *line = shown;
+    }
+    return g_strjoinv("\n", lines);
 }
 
 /* *ret_said: what the script printed; owned. */

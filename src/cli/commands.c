@@ -12,6 +12,8 @@ const CliCommand *const command_tables[] = {
     commands_stats,
     commands_vcpu,
     commands_tune,
+    commands_thread,
+    commands_top,
     commands_save,
     commands_agent,
     commands_event,

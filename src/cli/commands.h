@@ -20,6 +20,8 @@ extern const CliCommand commands_drive[];
 extern const CliCommand commands_stats[];
 extern const CliCommand commands_vcpu[];
 extern const CliCommand commands_tune[];
+extern const CliCommand commands_thread[];
+extern const CliCommand commands_top[];
 extern const CliCommand commands_console[];
 extern const CliCommand commands_agent[];
 extern const CliCommand commands_event[];

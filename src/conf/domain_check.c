@@ -137,6 +137,41 @@ static bool has_iothread(const DomainDef *def, uint32_t id)
     return id <= def->iothreads.value && !def->iothread_list;
 }
 
+/* @scheds are in the order of their threads, of which each has one. */
+static bool check_scheds(const DomainDef *def, const GPtrArray *scheds, bool of_iothreads, Error **err)
+{
+    int last = -1;
+
+    for (DEF_EACH(SchedDef, sched, scheds)) {
+        const int id = cpuset_next(sched->threads, -1);
+        if (id == last)
+            return error_set(err, ERROR_XML_INVALID, "'%s' attributes '%s' must not overlap",
+                             of_iothreads ? "iothreadsched" : "vcpusched",
+                             of_iothreads ? "iothreads" : "vcpus");
+        if (of_iothreads && !has_iothread(def, (uint32_t)id))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Cannot find 'iothread' : %d", id);
+        if (!of_iothreads && (uint32_t)id >= def->vcpus)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "vCPU '%d' is not present in domain definition",
+                             id);
+        last = id;
+    }
+    return true;
+}
+
+static bool check_tuning(const DomainDef *def, Error **err)
+{
+    PerfEvent last = PERF_EVENT_ABSENT;
+
+    for (DEF_EACH(PerfEventDef, event, def->perf_events)) {
+        if (event->name == last)
+            return error_set(err, ERROR_XML_INVALID, "perf event '%s' was already specified",
+                             enum_name(&perf_event_names, event->name));
+        last = event->name;
+    }
+    return !def->cputune || (check_scheds(def, def->cputune->vcpu_scheds, false, err) &&
+                             check_scheds(def, def->cputune->iothread_scheds, true, err));
+}
+
 static bool check_disk_format(const DiskDef *disk, Error **err)
 {
     const StorageSource *src = &disk->src;
@@ -673,8 +708,9 @@ static bool check_os(const DomainDef *def, Error **err)
 bool domain_check(const DomainDef *def, Error **err)
 {
     return check_name(def, err) && check_os(def, err) && check_memory(def, err) && check_vcpus(def, err) &&
-           check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
-           check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
-           check_displays(def, err) && check_graphics(def, err) && check_spice_sources(def, err) &&
-           domain_check_interfaces(def, err) && check_serials(def, err) && check_single_devices(def, err);
+           check_tuning(def, err) && check_topology(def, err) && check_cpu(def, err) &&
+           check_controllers(def, err) && check_disks(def, err) && check_boot(def, err) &&
+           check_consoles(def, err) && check_usb(def, err) && check_displays(def, err) &&
+           check_graphics(def, err) && check_spice_sources(def, err) && domain_check_interfaces(def, err) &&
+           check_serials(def, err) && check_single_devices(def, err);
 }

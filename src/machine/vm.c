@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "conf/domain_rows.h"
-#include "machine/vm_private.h"
+#include "machine/vm_tune.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {
     "no state", "running", "blocked", "paused", "in shutdown", "shut off", "crashed", "pmsuspended",
@@ -245,6 +245,8 @@ void vm_run_free(VmRun *run)
         return;
     wait_queue_clear(&run->changed);
     g_free(run->unplug_alias);
+    g_free(run->cgroup);
+    vm_perf_free(run->perf);
     if (run->process) {
         process_on_exit(run->process, NULL, NULL);
         process_free(run->process);

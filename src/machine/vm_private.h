@@ -35,7 +35,9 @@
 #include "storage/transient.h"
 #include "wire/wire_enums.h"
 
+typedef struct CgroupHost CgroupHost;
 typedef struct StatsProbe StatsProbe;
+typedef struct VmPerf VmPerf;
 
 /* Statistics that are asked for (vm_stats.c). */
 typedef struct StatsQueue {
@@ -48,7 +50,8 @@ typedef struct StatsQueue {
 /* What is kept for all machines together (machine.c). */
 struct MachineRoom {
     QemuCapsCache *qemu_caps;
-    bool has_loaded; /* machine_load() came to its end */
+    CgroupHost *cgroups; /* what this host offers (host/cgroup.h) */
+    bool has_loaded;     /* machine_load() came to its end */
     StatsQueue stats;
     GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
 };
@@ -77,7 +80,10 @@ typedef struct VmRun {
     QemuCaps *caps;      /* NULL after a restart, until somebody needs them */
     char *lib_dir, *channel_dir, *monitor_path;
     CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
-    GArray *vcpu_tids;           /* of pid_t */
+    GArray *vcpu_tids;           /* of pid_t, by number of the vCPU; 0: there is none */
+    char *cgroup;                /* the machine's own control group; NULL: none */
+    VmPerf *perf;                /* NULL: no events are counted */
+    bool has_dirty_rate;         /* somebody had it measured, or may have */
     GPtrArray *dac;              /* of DacItem */
     GArray *ports;               /* of unsigned, taken from the pool by us */
     uint32_t last_node;          /* the highest number that a block node had */

@@ -130,9 +130,11 @@ static void write_vcpus(const XmlRow *row, const void *base, unsigned flags, uns
 {
     const GArray *tids = ((const VmRun *)base)->vcpu_tids;
 
-    for (guint i = 0; i < tids->len; i++)
-        g_string_append_printf(out, "%*s<vcpu id='%u' pid='%d'/>\n", (int)indent, "", i,
-                               (int)g_array_index(tids, pid_t, i));
+    for (guint i = 0; i < tids->len; i++) {
+        if (g_array_index(tids, pid_t, i))
+            g_string_append_printf(out, "%*s<vcpu id='%u' pid='%d'/>\n", (int)indent, "", i,
+                                   (int)g_array_index(tids, pid_t, i));
+    }
 }
 static const XmlCustom vcpu_elements = { read_vcpu, write_vcpus, NULL };
 
@@ -205,7 +207,9 @@ static const XmlTable lent_table =
                ATTR("uid", DacItem, uid, .max = UINT32_MAX), ATTR("gid", DacItem, gid, .max = UINT32_MAX),
                ATTR("lentTo", DacItem, lent_to, .max = UINT32_MAX),
                ATTR("dev", DacItem, id.dev, .max = UINT64_MAX),
-               ATTR("ino", DacItem, id.ino, .max = UINT64_MAX), ATTR("shared", DacItem, shared)));
+               ATTR("ino", DacItem, id.ino, .max = UINT64_MAX), ATTR("shared", DacItem, shared),
+               ATTR("groupMode", DacItem, group_mode, .max = 07777),
+               ATTR("group", DacItem, group, .max = UINT32_MAX), ATTR("mode", DacItem, mode, .max = 07777)));
 
 static bool run_is_unannounced(const void *base, unsigned flags)
 {

@@ -16,6 +16,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_event },
     { WIRE_PROGRAM_REMOTE, rpc_entries_guest },
     { WIRE_PROGRAM_REMOTE, rpc_entries_host },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_host_tune },
     { WIRE_PROGRAM_REMOTE, rpc_entries_info },
     { WIRE_PROGRAM_REMOTE, rpc_entries_interface },
     { WIRE_PROGRAM_REMOTE, rpc_entries_life },

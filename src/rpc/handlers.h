@@ -17,6 +17,7 @@ extern const RpcEntry rpc_entries_event[];
 extern const RpcEntry rpc_entries_guest[];
 extern const RpcEntry rpc_entries_host[];
 extern const RpcEntry rpc_entries_host_bridge[];
+extern const RpcEntry rpc_entries_host_tune[];
 extern const RpcEntry rpc_entries_image[];
 extern const RpcEntry rpc_entries_info[];
 extern const RpcEntry rpc_entries_interface[];
