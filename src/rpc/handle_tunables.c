@@ -151,11 +151,6 @@ RPC_VM_HANDLER(domain_set_vcpu)
     return vm_set_vcpu(vm, args->cpumap, args->state, args->flags, rpc_caller(call), err);
 }
 
-RPC_VM_HANDLER(domain_set_lifecycle_action)
-{
-    return vm_set_lifecycle_action(vm, args->type, args->action, args->flags, rpc_caller(call), err);
-}
-
 RPC_VM_HANDLER(domain_memory_peek)
 {
     if (!vm_memory_peek(vm, args->offset, args->size, args->flags, rpc_caller(call), &ret->buffer.data, err))
@@ -194,7 +189,6 @@ const RpcEntry rpc_entries_tunables[] = {
     RPC_ENTRY(domain_add_iothread),
     RPC_ENTRY(domain_del_iothread),
     RPC_ENTRY(domain_set_vcpu),
-    RPC_ENTRY(domain_set_lifecycle_action),
     RPC_ENTRY(domain_memory_peek),
     RPC_ENTRY(domain_block_peek),
     RPC_ENTRY(domain_start_dirty_rate_calc),
