@@ -290,8 +290,20 @@ typedef struct NumaCell {
     MemoryAccess access;
     Tristate discard;
     GPtrArray *distances; /* NumaDistance */
-    Kept *kept;           /* caches */
+    GPtrArray *caches;    /* MemoryCache */
 } NumaCell;
+typedef struct MemoryCache {
+    OptU32 level;
+    MemoryCacheWays ways;
+    MemoryCachePolicy policy;
+    uint64_t size_bytes, line_bytes;
+} MemoryCache;
+typedef struct MemoryLink { /* between two cells */
+    uint32_t initiator, target;
+    OptU32 cache; /* level of the target's cache; absent: its memory */
+    MemoryLinkType type;
+    uint64_t latency, bandwidth_bytes; /* nanoseconds; per second. One of them */
+} MemoryLink;
 typedef struct NumaDistance {
     uint32_t id, value;
 } NumaDistance;
@@ -309,8 +321,9 @@ typedef struct CpuDef {
     OptU32 cache_level;
     CpuMaxPhysAddrMode maxphysaddr_mode;
     uint32_t maxphysaddr_bits, maxphysaddr_limit;
-    GPtrArray *features; /* CpuFeature */
-    GPtrArray *numa;     /* NumaCell */
+    GPtrArray *features;               /* CpuFeature */
+    GPtrArray *numa;                   /* NumaCell */
+    GPtrArray *latencies, *bandwidths; /* MemoryLink */
     Kept *kept;
 } CpuDef;
 
@@ -572,7 +585,7 @@ struct CharSource { /* where the bytes go; also inside rng, smartcard, redirdev,
     Tristate reconnect;
     Tristate clipboard;   /* qemu-vdagent */
     SpiceMouseMode mouse; /* qemu-vdagent */
-    uint32_t reconnect_timeout_s;
+    OptU32 reconnect_timeout_s;
     char *path;    /* file, dev, pipe, unix; pty (Live:); spiceport, dbus: channel; nmdm: master */
     char *slave;   /* nmdm */
     char *host;    /* tcp; udp: the side that we connect to */
@@ -681,14 +694,25 @@ typedef struct SoundDef {
     OptU32 audio_id;
     DeviceInfo info;
 } SoundDef;
+typedef struct AudioStream { /* what is recorded or played */
+    Tristate mixing_engine, fixed_settings;
+    OptU32 frequency_hz, channels, voices, buffer_length_us, buffer_count, latency_us;
+    AudioFormat format;
+    char *dev;                             /* alsa, coreaudio, oss */
+    Tristate try_poll;                     /* alsa, oss */
+    char *name, *stream_name;              /* pulseaudio */
+    char *server, *client, *connect_ports; /* jack */
+    Tristate exact_name;                   /* jack */
+} AudioStream;
 typedef struct AudioDef {
     uint32_t id; /* always */
     AudioType type;
     OptU32 timer_period_us;
-    char *server_name; /* pulseaudio */
-    char *path;        /* file */
-    Tristate try_mmap, exclusive;
-    Kept *kept; /* input and output settings */
+    char *server_name;            /* pulseaudio */
+    char *path;                   /* file */
+    Tristate try_mmap, exclusive; /* oss, as the next */
+    OptU32 dsp_policy;
+    AudioStream *input, *output;
 } AudioDef;
 
 /* ---- other devices ---- */
@@ -854,6 +878,7 @@ typedef struct QemuExtras {
     GPtrArray *caps_add;  /* QemuCapability */
     GPtrArray *caps_del;  /* QemuCapability */
     GPtrArray *overrides; /* QemuOverride */
+    char *deprecation;    /* qemu:deprecation behavior= */
 } QemuExtras;
 
 /* ---- the domain ---- */

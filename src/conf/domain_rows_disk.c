@@ -73,7 +73,7 @@ static const XmlRow target_rows[] = {
          .doc = "name of the disk, unique in the machine (vda, sdb, hdc); the guest may call it otherwise"),
     ATTR("bus", DiskDef, bus, .names = &disk_bus_names, .fallback = "by the name of the disk",
          .doc = "what the disk is plugged into"),
-    ATTR("tray", DiskDef, tray, HOST_SIDE, NOT_YET, .fallback = "closed", .names = &disk_tray_names,
+    ATTR("tray", DiskDef, tray, HOST_SIDE, HARMLESS, .fallback = "closed", .names = &disk_tray_names,
          .flags = ROW_CHANGEABLE, .doc = "state of a drive's tray"),
     ATTR("removable", DiskDef, removable, .names = &tristate_on_off_names,
          .doc = "USB disks: looks removable"),
@@ -90,9 +90,14 @@ static void disk_init(void *base)
 static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     DiskDef *disk = base;
+    if (!disk->cylinders || !disk->heads || !disk->sectors)
+        disk->cylinders = disk->heads = disk->sectors = 0;
+    if (!disk->queues.value)
+        disk->queues = (OptU32){ 0 };
     bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
     if (!disk->src.path && !removable && disk->src.type != STORAGE_NVME &&
-        disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK)
+        disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK &&
+        disk->src.type != STORAGE_VOLUME && disk->device != DISK_DEVICE_LUN)
         return xml_error(reader, element, ERROR_NO_SOURCE, err, "a disk that is no drive needs a source");
     return true;
 }
@@ -153,7 +158,7 @@ const XmlTable disk_table =
                CHILD("product", DiskDef, product, .doc = "SCSI product, at most 16 characters"),
                OBJECT("encryption", DiskDef, encryption, &volume_encryption_table, HOST_SIDE,
                       .flags = ROW_LONG, .doc = "encryption of the image"),
-               INCLUDE(DiskDef, info, &device_info_table)),
+               INCLUDE(DiskDef, info, &bootable_info_table)),
           KEEPS(DiskDef), .init = disk_init, .finish = disk_finish,
           .doc = "A disk, CD-ROM drive, floppy drive or SCSI LUN.");
 

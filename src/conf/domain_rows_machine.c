@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "conf/domain_check.h"
 #include "conf/domain_rows.h"
 #include "conf/xml_internal.h"
 
@@ -226,7 +227,8 @@ const XmlTable os_table =
                      ROWS(ATTR("enable", OsDef, bootmenu, HOST_SIDE, .names = &tristate_yes_no_names,
                                .doc = "or not"),
                           ATTR("timeout", OsDef, bootmenu_timeout_ms, HOST_SIDE, .max = 65535,
-                               .flags = ROW_MAY_BE_EMPTY, .doc = "milliseconds")),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_MAY_BE_EMPTY,
+                               .doc = "milliseconds")),
                      .doc = "a menu at boot"),
                GROUP("bios",
                      ROWS(ATTR("useserial", OsDef, bios_useserial, .names = &tristate_yes_no_names,
@@ -236,7 +238,8 @@ const XmlTable os_table =
                                .doc = "milliseconds until another attempt to boot; -1: none")),
                      .doc = "the BIOS"),
                GROUP("smbios",
-                     ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names, .flags = ROW_MAY_BE_EMPTY,
+                     ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names,
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_MAY_BE_EMPTY,
                                .doc = "where it comes from")),
                      .doc = "system information for the guest")),
           KEEPS(OsDef), .finish = os_finish, .doc = "What the machine is and how it boots.");
@@ -247,16 +250,18 @@ const XmlTable os_table =
 
 static const XmlTable qemu_arg_table =
     TABLE(QemuArg, "qemu-arg",
-          ROWS(ATTR("value", QemuArg, value, .flags = ROW_REQUIRED | ROW_KEEP_EMPTY, .doc = "text")),
+          ROWS(ATTR("value", QemuArg, value, .flags = ROW_REQUIRED | ROW_KEEP_EMPTY,
+                    .missing_code = ERROR_INTERNAL, .doc = "text")),
           .doc = "An argument of QEMU's command line.");
 static const XmlTable qemu_env_table =
     TABLE(NamedValue, "qemu-env",
-          ROWS(ATTR("name", NamedValue, name, .flags = ROW_REQUIRED, .doc = "name of the variable"),
+          ROWS(ATTR("name", NamedValue, name, .flags = ROW_REQUIRED, .missing_code = ERROR_INTERNAL,
+                    .doc = "name of the variable"),
                ATTR("value", NamedValue, value, .doc = "its value"), HELD("file", NamedValue, file)),
           .doc = "An environment variable of QEMU.");
 static const XmlTable qemu_capability_table =
     TABLE(QemuCapability, "qemu-capability",
-          ROWS(ATTR("capability", QemuCapability, name, .flags = ROW_REQUIRED,
+          ROWS(ATTR("capability", QemuCapability, name, .flags = ROW_REQUIRED, .missing_code = ERROR_INTERNAL,
                     .doc = "name of the capability")),
           .doc = "A capability of QEMU.");
 static bool qemu_property_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
@@ -313,7 +318,11 @@ static const XmlTable qemu_extras_table =
                GROUP("override",
                      ROWS(LIST("device", QemuExtras, overrides, &qemu_override_table, QEMU,
                                .doc = "a device")),
-                     QEMU, .doc = "properties of devices to change")),
+                     QEMU, .doc = "properties of devices to change"),
+               GROUP("deprecation",
+                     ROWS(ATTR("behavior", QemuExtras, deprecation,
+                               .doc = "of QEMU when it is told what is old: none, omit, reject or crash")),
+                     QEMU, .doc = "for finding what old QEMU interfaces are used")),
           .doc = "What is said to QEMU directly. Nothing of it is supported.");
 
 static bool never_read(const char *text, void *base, Error **err)
@@ -386,7 +395,8 @@ static const XmlRow device_rows[] = {
     LIST("panic", DomainDef, panics, &panic_table, .doc = "crash notifiers"),
     LIST("shmem", DomainDef, shmems, &shmem_table, NOT_YET, .doc = "shared memory"),
     LIST("memory", DomainDef, memory_devices, &memory_device_table, NOT_YET, .doc = "memory modules"),
-    OBJECT("iommu", DomainDef, iommu, &iommu_table, .flags = ROW_SINGLE, .doc = "IOMMU"),
+    OBJECT("iommu", DomainDef, iommu, &iommu_table, .flags = ROW_SINGLE, .bad_code = ERROR_XML_INVALID,
+           .doc = "IOMMU"),
     OBJECT("vsock", DomainDef, vsock, &vsock_table, NOT_YET, .flags = ROW_SINGLE | ROW_EMPTY_OK,
            .doc = "sockets to the host"),
     KEPT("crypto", .doc = "crypto devices"),
@@ -415,7 +425,9 @@ static const XmlRow domain_rows[] = {
     CHILD("uuid", DomainDef, uuid, .bad_code = ERROR_INTERNAL, .fallback = "generated",
           .doc = "identity of the machine"),
     GROUP_FLAG("genid", DomainDef, has_genid,
-               ROWS(CODEC_TEXT(&genid_codec, .doc = "the identifier; generated if empty")), HOST_SIDE,
+               ROWS(CODEC_TEXT(&genid_codec, .bad_code = ERROR_INTERNAL,
+                               .doc = "the identifier; generated if empty")),
+               HOST_SIDE, .flags = ROW_SINGLE, .bad_code = ERROR_XML_INVALID,
                .doc = "changes when the machine is rolled back or copied"),
     CHILD("title", DomainDef, title, HOST_SIDE, HARMLESS, .flags = ROW_CHANGEABLE,
           .doc = "one line about the machine"),
@@ -447,7 +459,7 @@ static const XmlRow domain_rows[] = {
                     .fallback = "static", .doc = "who chooses the host's CPUs"),
                ATTR("cpuset", DomainDef, cpuset, HOST_SIDE, .doc = "CPUs of the host"),
                ATTR("current", DomainDef, vcpus_current, .min = 1, .max = 16384,
-                    .doc = "vCPUs that the guest has at boot"),
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "vCPUs that the guest has at boot"),
                TEXT(DomainDef, vcpus, .flags = ROW_REQUIRED, .min = 1, .max = 16384,
                     .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "the most vCPUs")),
           .fallback = "1", .doc = "number of vCPUs"),
@@ -474,14 +486,15 @@ static const XmlRow domain_rows[] = {
     KEPT("bootloader_args", .doc = "its arguments"),
     EMBED("os", DomainDef, os, &os_table, .flags = ROW_REQUIRED,
           .doc = "what the machine is and how it boots"),
-    KEPT("idmap", .doc = "users of a container"),
+    KEPT("idmap", HARMLESS, .doc = "users of a container"),
     OBJECT("features", DomainDef, features, &features_table, .doc = "hypervisor features"),
     OBJECT("cpu", DomainDef, cpu, &cpu_table, .doc = "the CPU"),
     EMBED("clock", DomainDef, clock, &clock_table, .doc = "the clock"),
     ACTION("on_poweroff", on_poweroff, lifecycle_action_names, "when the guest powers off"),
     ACTION("on_reboot", on_reboot, lifecycle_action_names, "when the guest reboots"),
     ACTION("on_crash", on_crash, lifecycle_action_names, "when the guest crashes"),
-    ACTION("on_lockfailure", on_lockfailure, lock_failure_action_names, "when a lock is lost", NOT_YET),
+    ACTION("on_lockfailure", on_lockfailure, lock_failure_action_names,
+           "when a lock is lost; there is no lock manager", HARMLESS),
     GROUP("pm",
           ROWS(SUSPEND("suspend-to-mem", suspend_to_mem, "sleep"),
                SUSPEND("suspend-to-disk", suspend_to_disk, "hibernate")),
@@ -503,6 +516,8 @@ static bool domain_finish(XmlReader *reader, const xmlNode *element, void *base,
 {
     DomainDef *def = base;
     static const QemuExtras no_extras;
+    if (!domain_check_labels(def->seclabels, false, err))
+        return false;
     if (def->qemu && memcmp(def->qemu, &no_extras, sizeof(no_extras)) == 0)
         g_clear_pointer(&def->qemu, g_free);
     return true;

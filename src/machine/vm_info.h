@@ -68,7 +68,7 @@ AWAITS MUST_CHECK bool vm_get_memory_stats(Vm *vm, unsigned max, GArray **ret_st
 AWAITS MUST_CHECK bool vm_get_cpu_stats(Vm *vm, int start_cpu, unsigned n_cpus, GPtrArray **ret_params,
                                         Error **err);
 
-/* Read-only tunables; flags: affect. */
+/* Tunables (vm_limits.h changes them); flags: affect. */
 MUST_CHECK bool vm_get_scheduler(Vm *vm, unsigned flags, char **ret_type, Params **ret_params, Error **err);
 MUST_CHECK bool vm_get_numa(Vm *vm, unsigned flags, Params **ret_params, Error **err);
 MUST_CHECK bool vm_get_memory_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **err);

@@ -32,6 +32,29 @@ static const char *audio_driver(AudioType type)
     }
 }
 
+static Json *audio_stream(const AudioStream *stream)
+{
+    Json *object = json_object();
+    prop_tristate(object, "mixing-engine", stream->mixing_engine);
+    prop_tristate(object, "fixed-settings", stream->fixed_settings);
+    prop_opt(object, "voices", stream->voices);
+    prop_opt(object, "buffer-length", stream->buffer_length_us);
+    prop_opt(object, "frequency", stream->frequency_hz);
+    prop_opt(object, "channels", stream->channels);
+    prop_enum(object, "format", &audio_format_names, stream->format);
+    prop_str(object, "dev", stream->dev);
+    prop_opt(object, "buffer-count", stream->buffer_count);
+    prop_tristate(object, "try-poll", stream->try_poll);
+    prop_str(object, "server-name", stream->server);
+    prop_str(object, "client-name", stream->client);
+    prop_str(object, "connect-ports", stream->connect_ports);
+    prop_tristate(object, "exact-name", stream->exact_name);
+    prop_str(object, "name", stream->name);
+    prop_str(object, "stream-name", stream->stream_name);
+    prop_opt(object, "latency", stream->latency_us);
+    return object;
+}
+
 bool plan_audio(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
     const AudioDef *audio = def;
@@ -43,6 +66,13 @@ bool plan_audio(const PlanContext *c, const void *def, Plan *plan, Error **err)
         prop_str(object, "server", audio->server_name);
     if (audio->type == AUDIO_FILE)
         prop_str(object, "path", audio->path);
+    prop_tristate(object, "try-mmap", audio->try_mmap);
+    prop_tristate(object, "exclusive", audio->exclusive);
+    prop_opt(object, "dsp-policy", audio->dsp_policy);
+    if (audio->input)
+        json_object_set_new(object, "in", audio_stream(audio->input));
+    if (audio->output)
+        json_object_set_new(object, "out", audio_stream(audio->output));
     g_autofree char *text = json_format(object);
     json_decref(object);
     plan_text(plan, "-audiodev", "%s", text);
@@ -86,7 +116,7 @@ static bool plan_vnc(const PlanContext *c, const GraphicsDef *graphics, Plan *pl
         if (graphics->websocket > 0)
             g_string_append_printf(out, ",websocket=%d", graphics->websocket);
         else if (graphics->websocket < 0)
-            g_string_append(out, ",websocket=on");
+            g_string_append(out, ",websocket=-1"); /* a start has chosen one */
     }
     if (graphics->share_policy != VNC_SHARE_ABSENT)
         g_string_append_printf(out, ",share=%s", enum_name(&vnc_share_policy_names, graphics->share_policy));
@@ -149,9 +179,11 @@ static bool plan_spice(const PlanContext *c, const GraphicsDef *graphics, Plan *
     const ListenDef *listen = graphics_listen(graphics);
 
     if (listen && listen->type == LISTEN_SOCKET && listen->socket) {
-        g_string_append(out, ",unix=on");
+        g_string_append(out, ",unix");
         append_option(out, "addr", listen->socket);
-    } else if (!listen || listen->type != LISTEN_NONE) {
+    } else if (listen && listen->type == LISTEN_NONE) {
+        g_string_append(out, ",port=0"); /* QEMU wants a word about it */
+    } else {
         if (graphics->port > 0)
             g_string_append_printf(out, ",port=%d", graphics->port);
         append_option(out, "addr", listen_address(listen));
@@ -198,7 +230,7 @@ bool plan_graphics(const PlanContext *c, const void *def, Plan *plan, Error **er
         return true;
     }
     default:
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "graphics type '%s' is not supported by this version",
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s graphics are not supported with this QEMU",
                          enum_name(&graphics_type_names, graphics->type));
     }
 }
@@ -250,6 +282,8 @@ bool plan_video(const PlanContext *c, const void *def, Plan *plan, Error **err)
     prop_video_memory(device, video);
     if (video->model == VIDEO_VIRTIO)
         prop_virtio(device, &video->virtio);
+    if (video->model == VIDEO_VIRTIO)
+        prop_tristate(device, "blob", video->blob);
     if (video->width && video->height) {
         prop_uint(device, "xres", video->width);
         prop_uint(device, "yres", video->height);

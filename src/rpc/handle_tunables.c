@@ -112,9 +112,11 @@ RPC_VM_HANDLER(domain_get_perf_events)
     return true;
 }
 
+/* The older one is about machines that run. */
 RPC_VM_HANDLER(domain_pin_vcpu)
 {
-    return vm_pin_vcpu(vm, args->vcpu, args->cpumap.data, args->cpumap.len, 0, rpc_caller(call), err);
+    return vm_pin_vcpu(vm, args->vcpu, args->cpumap.data, args->cpumap.len, VIR_DOMAIN_AFFECT_LIVE,
+                       rpc_caller(call), err);
 }
 
 RPC_VM_HANDLER(domain_pin_vcpu_flags)

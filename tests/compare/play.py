@@ -22,7 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 # Name of a script: its commands, and the module of its API calls.
 SCRIPTS = {"storage": ("storage.txt", "api_storage"), "machines": ("commands.txt", "api"),
            "network": ("network.txt", None), "host": ("host.txt", "api_host"),
-           "nwfilter": ("nwfilter.txt", None), "interface": ("interface.txt", None),
+           "nwfilter": ("nwfilter.txt", None), "interface": ("interface.txt", None), "tuning": ("tuning.txt", None),
            "agent": ("agent.txt", None)}
 
 
