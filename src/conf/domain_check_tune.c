@@ -212,6 +212,8 @@ bool domain_check_labels(const GPtrArray *labels, bool of_source, Error **err)
 {
     for (unsigned i = 0; i < def_list_len(labels); i++) {
         const SecurityLabel *label = g_ptr_array_index(labels, i);
+        if (!of_source && !label->model && label->type == SECLABEL_TYPE_ABSENT)
+            return error_set(err, ERROR_XML_INVALID, "missing security model in domain seclabel");
         if (!of_source && !label->model && labels->len > 1)
             return error_set(err, ERROR_XML_INVALID, "missing security model when using multiple labels");
         if (of_source && label->label && label->relabel == TRISTATE_OFF)
