@@ -98,14 +98,49 @@ static bool check_pins(const DomainDef *def, const CpuTune *tune, Error **err)
     return true;
 }
 
+/* @scheds are in the order of their threads, of which each has one. */
+static bool check_scheds(const DomainDef *def, const GPtrArray *scheds, bool of_iothreads, Error **err)
+{
+    int last = -1;
+
+    for (DEF_EACH(SchedDef, sched, scheds)) {
+        const int id = cpuset_next(sched->threads, -1);
+        if (id == last)
+            return error_set(err, ERROR_XML_SYNTAX, "'%s' attributes '%s' must not overlap",
+                             of_iothreads ? "iothreadsched" : "vcpusched",
+                             of_iothreads ? "iothreads" : "vcpus");
+        if (of_iothreads && !domain_has_iothread(def, (uint32_t)id))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Cannot find 'iothread' : %d", id);
+        if (!of_iothreads && (uint32_t)id >= def->vcpus)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "vCPU '%d' is not present in domain definition",
+                             id);
+        last = id;
+    }
+    return true;
+}
+
+static bool check_perf(const DomainDef *def, Error **err)
+{
+    PerfEvent last = PERF_EVENT_ABSENT;
+
+    for (DEF_EACH(PerfEventDef, event, def->perf_events)) {
+        if (event->name == last)
+            return error_set(err, ERROR_XML_INVALID, "perf event '%s' was already specified",
+                             enum_name(&perf_event_names, event->name));
+        last = event->name;
+    }
+    return true;
+}
+
 static bool check_cputune(const DomainDef *def, Error **err)
 {
     const CpuTune *tune = def->cputune;
-    return !tune ||
-           (check_quota(tune->quota_us, "quota", err) &&
-            check_quota(tune->global_quota_us, "global_quota", err) &&
-            check_quota(tune->emulator_quota_us, "emulator_quota", err) &&
-            check_quota(tune->iothread_quota_us, "iothread_quota", err) && check_pins(def, tune, err));
+    return !tune || (check_quota(tune->quota_us, "quota", err) &&
+                     check_quota(tune->global_quota_us, "global_quota", err) &&
+                     check_quota(tune->emulator_quota_us, "emulator_quota", err) &&
+                     check_quota(tune->iothread_quota_us, "iothread_quota", err) &&
+                     check_pins(def, tune, err) && check_scheds(def, tune->vcpu_scheds, false, err) &&
+                     check_scheds(def, tune->iothread_scheds, true, err));
 }
 
 static bool check_memnodes(const DomainDef *def, const NumaTune *tune, Error **err)
@@ -263,5 +298,6 @@ bool domain_is_x86(const DomainDef *def)
 bool domain_check_tuning(const DomainDef *def, Error **err)
 {
     return check_vcpus(def, err) && check_iothreads(def, err) && check_cputune(def, err) &&
-           check_numatune(def, err) && check_memory(def, err) && check_lifecycle(def, err);
+           check_perf(def, err) && check_numatune(def, err) && check_memory(def, err) &&
+           check_lifecycle(def, err);
 }

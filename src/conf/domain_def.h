@@ -130,6 +130,13 @@ typedef struct IothreadDef {
     uint32_t id;
     OptS64 pool_min, pool_max;
 } IothreadDef;
+typedef struct MainLoopDef { /* <defaultiothread> */
+    OptS64 pool_min, pool_max;
+} MainLoopDef;
+typedef struct PerfEventDef { /* <perf><event> */
+    PerfEvent name;
+    Tristate enabled;
+} PerfEventDef;
 
 typedef struct CpuPin { /* vcpupin, iothreadpin; emulatorpin is a bare CpuSet */
     uint32_t id;
@@ -142,8 +149,15 @@ typedef struct CpuTune {
     GPtrArray *vcpu_pins; /* CpuPin */
     CpuSet *emulator_pin;
     GPtrArray *iothread_pins; /* CpuPin */
-    Kept *kept;               /* scheduler and cache allocation elements */
+    struct SchedDef *emulator_sched;
+    GPtrArray *vcpu_scheds, *iothread_scheds; /* SchedDef, one per thread, ascending */
+    Kept *kept;                               /* cache allocation elements */
 } CpuTune;
+typedef struct SchedDef { /* vcpusched, iothreadsched, emulatorsched */
+    CpuSet *threads;      /* a single one once defaults are filled in; NULL: of the emulator */
+    SchedPolicy policy;
+    OptU32 priority; /* of fifo and rr */
+} SchedDef;
 
 typedef struct NumaTune {
     NumaMode mode;
@@ -897,6 +911,7 @@ typedef struct DomainDef {
     GPtrArray *vcpu_list; /* VcpuDef */
     OptU32 iothreads;
     GPtrArray *iothread_list; /* IothreadDef */
+    MainLoopDef *main_loop;
     CpuTune *cputune;
     NumaTune *numatune;
     char *resource_partition;
@@ -909,6 +924,7 @@ typedef struct DomainDef {
     LifecycleAction on_poweroff, on_reboot, on_crash; /* the defaults always set them */
     LockFailureAction on_lockfailure;
     Tristate suspend_to_mem, suspend_to_disk;
+    GPtrArray *perf_events; /* PerfEventDef, in the order of the enumeration */
     char *emulator;
     GPtrArray *disks;       /* DiskDef */
     GPtrArray *controllers; /* ControllerDef */
@@ -940,5 +956,5 @@ typedef struct DomainDef {
     VsockDef *vsock;
     GPtrArray *seclabels; /* SecurityLabel */
     QemuExtras *qemu;     /* NULL: no qemu: elements */
-    Kept *kept;           /* perf, idmap, keywrap, launchSecurity, bootloader, redirfilter, ... */
+    Kept *kept;           /* idmap, keywrap, launchSecurity, bootloader, redirfilter, ... */
 } DomainDef;

@@ -148,6 +148,47 @@ static void fill_vcpu_list(DomainDef *def)
         def->vcpus_current = (OptU32){ enabled, true };
 }
 
+static int compare_scheds(const void *a, const void *b)
+{
+    const SchedDef *const *x = a, *const *y = b;
+    return cpuset_next((*x)->threads, -1) - cpuset_next((*y)->threads, -1);
+}
+
+/* One element per thread, as the reference shows them. */
+static void split_scheds(GPtrArray *scheds)
+{
+    for (guint i = 0; scheds && i < scheds->len; i++) {
+        SchedDef *sched = scheds->pdata[i];
+        const int first = cpuset_next(sched->threads, -1);
+        for (int id = first; (id = cpuset_next(sched->threads, id)) >= 0;) {
+            SchedDef *other = g_new0(SchedDef, 1);
+            *other = *sched;
+            other->threads = cpuset_new();
+            cpuset_add(other->threads, (unsigned)id);
+            g_ptr_array_add(scheds, other);
+            cpuset_remove(sched->threads, (unsigned)id);
+        }
+    }
+    if (scheds)
+        g_ptr_array_sort(scheds, compare_scheds);
+}
+
+static int compare_perf_events(const void *a, const void *b)
+{
+    const PerfEventDef *const *x = a, *const *y = b;
+    return (int)(*x)->name - (int)(*y)->name;
+}
+
+static void fill_tuning(DomainDef *def)
+{
+    if (def->cputune) {
+        split_scheds(def->cputune->vcpu_scheds);
+        split_scheds(def->cputune->iothread_scheds);
+    }
+    if (def->perf_events)
+        g_ptr_array_sort(def->perf_events, compare_perf_events);
+}
+
 static void fill_numatune(DomainDef *def)
 {
     if (def->vcpu_placement == CPU_PLACEMENT_AUTO && !def->numatune) {
@@ -208,6 +249,7 @@ static void fill_basics(DomainDef *def)
     fill_memory(def);
     fill_vcpu_list(def);
     fill_numatune(def);
+    fill_tuning(def);
 }
 
 static bool fill_platform(DomainDef *def, const DomainHooks *hooks, DomainPlatform *platform, Error **err)

@@ -83,6 +83,8 @@ extern const XmlTable vcpu_table;
 extern const XmlTable iothread_table;
 extern const XmlTable cputune_table;
 extern const XmlTable numatune_table;
+extern const XmlTable main_loop_table;
+extern const XmlTable perf_event_table;
 
 /* the machine (domain_rows_machine.c) */
 extern const XmlTable sysinfo_table;

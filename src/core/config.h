@@ -24,6 +24,7 @@ typedef struct Config {
     unsigned max_clients;
     unsigned max_anonymous_clients;
     unsigned max_client_requests;
+    unsigned ovs_timeout_s;
     unsigned max_user_requests, max_user_urgent_requests;
     unsigned max_queued_clients;
     int keepalive_interval_s; /* -1: never */
@@ -39,7 +40,8 @@ typedef struct Config {
     gid_t qemu_gid;
     gid_t *qemu_groups; /* supplementary; never empty */
     size_t n_qemu_groups;
-    bool is_privileged; /* we are root: the machines' user may differ from ours */
+    unsigned machine_uid_min, machine_uid_max; /* each machine is a user of its own; 0: all are one */
+    bool is_privileged;                        /* we are root: the machines' user may differ from ours */
     bool secrets_encrypted;
     bool dynamic_ownership;
     bool remember_owner;
@@ -64,6 +66,9 @@ typedef struct Config {
     uint64_t max_core_bytes; /* UINT64_MAX: unlimited */
     bool dump_guest_core;
     bool seccomp_sandbox;
+    bool landlock;
+    char **namespaces;                /* of QEMU: "mount"; NULL: not said */
+    char **device_acl;                /* devices that every QEMU may open; NULL: not said */
     char **nvram;                     /* "code:vars" pairs; NULL: not said */
     char **security_default_confined; /* reserved */
     unsigned max_queued;              /* jobs waiting for one machine; 0: unlimited */

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "conf/domain_rows.h"
-#include "machine/vm_private.h"
+#include "machine/vm_tune.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {
     "no state", "running", "blocked", "paused", "in shutdown", "shut off", "crashed", "pmsuspended",
@@ -234,6 +234,7 @@ VmRun *vm_run_new(Host *host)
     run->ports = g_array_new(FALSE, TRUE, sizeof(unsigned));
     run->dac = dac_list_new();
     run->consoles = g_ptr_array_new();
+    run->agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
     wait_queue_init(&run->changed);
     return run;
 }
@@ -244,6 +245,8 @@ void vm_run_free(VmRun *run)
         return;
     wait_queue_clear(&run->changed);
     g_free(run->unplug_alias);
+    g_free(run->cgroup);
+    vm_perf_free(run->perf);
     if (run->process) {
         process_on_exit(run->process, NULL, NULL);
         process_free(run->process);

@@ -8,7 +8,9 @@
 
 #include "base/log.h"
 #include "conf/domain_check.h"
+#include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
+#include "machine/vm_tune.h"
 #include "qemu/address.h"
 
 #define UNPLUG_PATIENCE_MS 5000
@@ -46,15 +48,21 @@ static bool hot_runs(const Hot *hot)
     return hot->vm->run && hot->vm->run->serial == hot->serial && hot->vm->live;
 }
 
-/* For PlanTarget.wait. */
-static bool hot_wait(const char *alias, uint64_t timeout_ms, void *arg, Error **err)
+void vm_unplug_expect(Vm *vm, const char *alias)
 {
-    Hot *hot = arg;
+    VmRun *run = vm->run;
+
+    g_free(run->unplug_alias);
+    run->unplug_alias = g_strdup(alias);
+    run->unplug_result = UNPLUG_PENDING;
+}
+
+bool vm_unplug_wait(Vm *vm, uint64_t serial, const char *alias, uint64_t timeout_ms, Error **err)
+{
     const uint64_t deadline_ms = loop_now_ms() + timeout_ms;
 
-    hot->was_asked = true;
-    while (hot_runs(hot)) {
-        const UnplugResult result = hot->vm->run->unplug_result;
+    while (vm->run && vm->run->serial == serial && vm->live) {
+        const UnplugResult result = vm->run->unplug_result;
         const uint64_t now_ms = loop_now_ms();
         if (result == UNPLUG_GONE)
             return true;
@@ -63,11 +71,20 @@ static bool hot_wait(const char *alias, uint64_t timeout_ms, void *arg, Error **
         if (now_ms >= deadline_ms)
             return error_set(err, ERROR_TIMEOUT, "the guest has not let go of device '%s'", alias);
         g_autoptr(Error) why = NULL;
-        if (!wait_queue_wait(&hot->vm->run->changed, deadline_ms - now_ms, &why) &&
+        if (!wait_queue_wait(&vm->run->changed, deadline_ms - now_ms, &why) &&
             error_code(why) != ERROR_TIMEOUT)
             return error_propagate(err, g_steal_pointer(&why));
     }
     return error_set(err, ERROR_VM_GONE, "QEMU exited");
+}
+
+/* For PlanTarget.wait. */
+static bool hot_wait(const char *alias, uint64_t timeout_ms, void *arg, Error **err)
+{
+    Hot *hot = arg;
+
+    hot->was_asked = true;
+    return vm_unplug_wait(hot->vm, hot->serial, alias, timeout_ms, err);
 }
 
 AWAITS static bool hot_begin(Hot *hot, Vm *vm, DeviceKind kind, Error **err)
@@ -86,14 +103,9 @@ AWAITS static bool hot_begin(Hot *hot, Vm *vm, DeviceKind kind, Error **err)
     return vm_require_monitor(vm, err);
 }
 
-/* From here on the word of the guest about the device is for us. */
 static void hot_expect(const Hot *hot)
 {
-    VmRun *run = hot->vm->run;
-
-    g_free(run->unplug_alias);
-    run->unplug_alias = g_strdup(hot->alias);
-    run->unplug_result = UNPLUG_PENDING;
+    vm_unplug_expect(hot->vm, hot->alias);
 }
 
 static bool hot_plan(Hot *hot, Error **err)
@@ -126,6 +138,8 @@ AWAITS static void hot_forget(Hot *hot)
         vm_release_interface(vm->host, device);
     else if (hot->kind == DEVICE_DISK)
         vm_disk_release(vm, device);
+    else
+        vm_confine_remove_device(vm, hot->kind, device);
     xml_table_free(device_table(hot->kind), device);
     if (hot_runs(hot) && !vm_status_save(vm, &err))
         log_error_error(err, "the status file of a machine has a device that is gone");
@@ -169,6 +183,23 @@ static void attach_take_back(void *arg)
     hot_forget(arg);
 }
 
+/* The host's devices and sockets that QEMU is going to open by name. */
+AWAITS static bool lend_files(Vm *vm, DeviceKind kind, void *device, Error **err)
+{
+    const uint64_t storage_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+    const guint n_before = vm->run->dac->len;
+    uid_t uid = 0;
+    gid_t gid = 0;
+
+    if (!dac_lend_device(vm->host, vm->live, vm->run->dac, kind, device, err))
+        return false;
+    dac_get_owner(vm->host, vm->live, &uid, &gid);
+    if (vm->run->dac->len > n_before &&
+        (!vm_status_save(vm, err) || !dac_apply(vm->run->dac, uid, gid, storage_ms, err)))
+        return false;
+    return vm_confine_add_device(vm, kind, device, err);
+}
+
 AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, Error **err)
 {
     Vm *vm = edit->vm;
@@ -188,7 +219,8 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     if (!domain_add_device(vm->live, shell, err))
         return false;
     undo_push(&edit->undo, attach_take_back, hot);
-    if (hot->kind == DEVICE_DISK && !vm_disk_prepare(vm, hot->device, &hot->secrets, err))
+    if (hot->kind == DEVICE_DISK ? !vm_disk_prepare(vm, hot->device, &hot->secrets, err)
+                                 : !lend_files(vm, hot->kind, hot->device, err))
         return false;
     if (!vm_prepare_device(vm, hot->kind, hot->device, hot->fds, err) || !vm_status_save(vm, err) ||
         !vm_require_monitor(vm, err) || !hot_plan(hot, err))
@@ -489,6 +521,8 @@ void vm_device_gone(Vm *vm, const char *alias)
         vm->run->unplug_result = UNPLUG_GONE;
         return;
     }
+    if (vm_vcpu_gone(vm, alias))
+        return;
     if (!find_by_alias(vm->live, &finding, NULL)) {
         publish_removed(vm, alias);
         return;

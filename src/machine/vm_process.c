@@ -18,6 +18,7 @@
 #include "conf/xml_table.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
+#include "machine/vm_tune.h"
 
 #define TERM_PATIENCE_MS 10000
 #define KILL_PATIENCE_MS 30000
@@ -187,6 +188,7 @@ static void vm_process_cleanup(Vm *vm)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     vm_consoles_close(run);
+    vm_cgroup_remove(vm->host, vm->live, run);
     vm_release_interfaces(vm->host, vm->live);
     vm_remove_huge_pages(vm->live, run->lib_dir);
     vm_remove_dir(run->lib_dir);
@@ -640,6 +642,19 @@ static void reattach_query_cpu(Vm *vm)
         (void)!vm_take_cpu(vm, &welcome, NULL);
 }
 
+/* What a change that died with the daemon has left half done is as the document says again. */
+static void reattach_tune(Vm *vm)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (!vm_vcpus_refresh(vm, &err) || !vm_cgroup_apply(vm, vm->live, TUNE_ALL | TUNE_DEFAULTS, &err) ||
+        !vm_threads_setup(vm, vm->live, &err))
+        log_warning_error(err, "the limits of a machine that was taken over");
+    g_clear_pointer(&err, error_free);
+    if (vm->run && !vm->run->exited && !vm_perf_start(vm, &err))
+        log_warning_error(err, "the performance events of a machine that was taken over");
+}
+
 static bool reattach_hook(Vm *vm, Error **err)
 {
     if (!hook_is_present(vm->host, "qemu"))
@@ -664,6 +679,8 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
         return false;
     vm_status_save_later(vm);
     reattach_query_cpu(vm);
+    if (vm->run && !vm->run->exited)
+        reattach_tune(vm);
     if (vm->run && !vm->run->exited)
         vm_device_reconcile(vm);
     if (!vm->run || vm->run->exited)
@@ -701,6 +718,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     run->serial = host_next_serial(vm->host);
     run->pid_written = true;
     run->must_run_saved = run->must_run;
+    run->has_dirty_rate = true;
     run->autodestroy_client = 0;
     run->log = vm_log_reopen(vm->host, vm->live->name);
     run->balloon_bytes = vm->live->current_memory_bytes;
@@ -729,6 +747,7 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
         return;
     }
     vm_process_watch(vm);
+    vm_cgroup_find(vm);
     if (reattach_save_is_done(vm)) {
         log_warning("machine '%s' had been saved when the daemon died: ending it", vm->name);
         vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
@@ -786,6 +805,7 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     const pid_t pid = vm_token_find(host, status->live->name, 0);
     if (pid > 0)
         reap_process(pid, 0);
+    vm_cgroup_remove(host, status->live, run);
     vm_release_interfaces(host, status->live);
     vm_remove_huge_pages(status->live, run->lib_dir);
     vm_remove_dir(run->lib_dir);

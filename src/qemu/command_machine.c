@@ -381,6 +381,43 @@ typedef struct Ram {
     Tristate discard;
 } Ram;
 
+/* Where the host takes the memory of cell @cell from (@is_whole: of the machine): policy of QEMU's and nodes;
+ * NULL: wherever it likes. Restrictive mode is the control group's business. */
+static const CpuSet *host_nodes(const PlanContext *c, unsigned cell, const char **ret_policy)
+{
+    static const char *const policies[] = { [NUMA_MODE_STRICT] = "bind",
+                                            [NUMA_MODE_PREFERRED] = "preferred",
+                                            [NUMA_MODE_INTERLEAVE] = "interleave" };
+    const NumaTune *tune = c->def->numatune;
+    const CpuSet *nodes = tune ? tune->nodeset : NULL;
+    NumaMode mode = tune ? tune->mode : NUMA_MODE_ABSENT;
+
+    for (DEF_EACH(NumaTuneNode, node, tune ? tune->nodes : NULL)) {
+        if (node->cell == cell) {
+            nodes = node->nodeset;
+            mode = node->mode;
+        }
+    }
+    if (!nodes || mode >= G_N_ELEMENTS(policies) || !policies[mode])
+        return NULL;
+    *ret_policy = policies[mode];
+    return nodes;
+}
+
+static void add_host_nodes(const PlanContext *c, unsigned cell, Json *object)
+{
+    const char *policy = NULL;
+    const CpuSet *nodes = host_nodes(c, cell, &policy);
+    Json *list = nodes ? json_array() : NULL;
+
+    for (int node = nodes ? cpuset_next(nodes, -1) : -1; node >= 0; node = cpuset_next(nodes, node))
+        json_array_append_new(list, json_integer(node));
+    if (!list)
+        return;
+    json_object_set_new(object, "host-nodes", list);
+    prop_str(object, "policy", policy);
+}
+
 static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Error **err)
 {
     const MemoryBacking *backing = c->def->memory_backing;
@@ -423,6 +460,7 @@ static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_obje
         prop_some(object, "prealloc-threads", backing->allocation_threads);
     }
     prop_uint(object, "size", ram->bytes);
+    add_host_nodes(c, ram->cell, object);
     *ret_object = object;
     return true;
 }
@@ -459,6 +497,9 @@ static void build_smp(const PlanContext *c, Plan *plan)
     const DomainDef *def = c->def;
     const CpuDef *cpu = def->cpu;
     unsigned current = def->vcpus_current.is_set ? def->vcpus_current.value : def->vcpus;
+    /* Those that can be taken out again are plugged in before the machine runs. */
+    for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list))
+        current -= vcpu->enabled == TRISTATE_ON && vcpu->hotpluggable == TRISTATE_ON;
     g_autoptr(GString) smp = g_string_new(NULL);
 
     g_string_append_printf(smp, "%u", current);
@@ -581,24 +622,58 @@ static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
     return true;
 }
 
-static void build_iothread(Plan *plan, unsigned id)
+static bool build_pool(OptS64 pool_min, OptS64 pool_max, Json *object, Error **err)
 {
-    Json *object = json_object();
-    prop_str(object, "qom-type", "iothread");
-    prop_format(object, "id", "iothread%u", id);
-    plan_add(plan, PLAN_OBJECT, object);
+    if (pool_max.is_set && pool_max.value <= 0)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "thread_pool_max must be a positive integer");
+    if (pool_min.is_set && pool_max.is_set && pool_min.value > pool_max.value)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "thread_pool_min must be smaller or equal to thread_pool_max");
+    if (pool_min.is_set)
+        json_object_set_new(object, "thread-pool-min", json_integer(pool_min.value));
+    if (pool_max.is_set)
+        json_object_set_new(object, "thread-pool-max", json_integer(pool_max.value));
+    return true;
 }
 
-static void build_iothreads(const PlanContext *c, Plan *plan)
+bool qemu_iothread_object(const IothreadDef *thread, Json **ret_object, Error **err)
 {
+    AUTO_JSON object = json_object();
+    prop_str(object, "qom-type", "iothread");
+    prop_format(object, "id", "iothread%u", thread->id);
+    if (!build_pool(thread->pool_min, thread->pool_max, object, err))
+        return false;
+    *ret_object = json_incref(object);
+    return true;
+}
+
+static bool build_iothread(Plan *plan, const IothreadDef *thread, Error **err)
+{
+    Json *object = NULL;
+    if (!qemu_iothread_object(thread, &object, err))
+        return false;
+    plan_add(plan, PLAN_OBJECT, object);
+    return true;
+}
+
+static bool build_iothreads(const PlanContext *c, Plan *plan, Error **err)
+{
+    const MainLoopDef *loop = c->def->main_loop;
     plan_at(plan, "/domain/iothreads");
-    if (def_list_len(c->def->iothread_list)) {
-        for (DEF_EACH(IothreadDef, iothread, c->def->iothread_list))
-            build_iothread(plan, iothread->id);
-    } else if (c->def->iothreads.is_set) {
-        for (unsigned id = 1; id <= c->def->iothreads.value; id++)
-            build_iothread(plan, id);
+    for (DEF_EACH(IothreadDef, listed, c->def->iothread_list)) {
+        if (!build_iothread(plan, listed, err))
+            return false;
     }
+    for (unsigned id = 1; !c->def->iothread_list && id <= c->def->iothreads.value; id++) {
+        if (!build_iothread(plan, &(const IothreadDef){ .id = id }, err))
+            return false;
+    }
+    if (!loop || (!loop->pool_min.is_set && !loop->pool_max.is_set))
+        return true;
+    Json *object = json_pack("{s:s, s:s}", "qom-type", "main-loop", "id", "main-loop");
+    plan_at(plan, "/domain/defaultiothread");
+    plan_add(plan, PLAN_OBJECT, object);
+    return build_pool(loop->pool_min, loop->pool_max, object, err);
 }
 
 bool build_memory(const PlanContext *c, Plan *plan, Error **err)
@@ -609,8 +684,7 @@ bool build_memory(const PlanContext *c, Plan *plan, Error **err)
     if (!build_ram(c, plan, err))
         return false;
     build_smp(c, plan);
-    build_iothreads(c, plan);
-    return build_numa(c, plan, err);
+    return build_iothreads(c, plan, err) && build_numa(c, plan, err);
 }
 
 /* ---- -rtc, -global timers, -boot, direct kernel ---- */
