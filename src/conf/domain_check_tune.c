@@ -54,18 +54,26 @@ bool domain_has_iothread(const DomainDef *def, uint32_t id)
     return id && id <= def->iothreads.value && !def->iothread_list;
 }
 
+static bool check_pool(OptS64 pool_min, OptS64 pool_max, Error **err)
+{
+    if (pool_max.is_set && pool_max.value <= 0)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "thread_pool_max must be a positive integer");
+    /* To the reference, no upper bound is one that nothing is below. */
+    return !pool_min.is_set || (pool_max.is_set && pool_min.value <= pool_max.value) ||
+           error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                     "thread_pool_min must be smaller or equal to thread_pool_max");
+}
+
 static bool check_iothreads(const DomainDef *def, Error **err)
 {
     g_autoptr(GHashTable) ids = g_hash_table_new(NULL, NULL);
     for (DEF_EACH(IothreadDef, thread, def->iothread_list)) {
         if (!g_hash_table_add(ids, GUINT_TO_POINTER(thread->id)))
             return error_set(err, ERROR_XML_INVALID, "duplicate iothread id '%u' found", thread->id);
-        if (thread->pool_min.is_set && thread->pool_max.is_set &&
-            thread->pool_min.value > thread->pool_max.value)
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "thread_pool_min must be smaller or equal to thread_pool_max");
+        if (!check_pool(thread->pool_min, thread->pool_max, err))
+            return false;
     }
-    return true;
+    return !def->main_loop || check_pool(def->main_loop->pool_min, def->main_loop->pool_max, err);
 }
 
 /* ---- CPU time and places ---- */
@@ -119,6 +127,20 @@ static bool check_scheds(const DomainDef *def, const GPtrArray *scheds, bool of_
     return true;
 }
 
+static bool check_cputune(const DomainDef *def, Error **err)
+{
+    const CpuTune *tune = def->cputune;
+    if (tune && tune->kept && def->type != VIRT_TYPE_KVM)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s is only supported for KVM domains",
+                         tune->kept->row->name);
+    return !tune || (check_quota(tune->quota_us, "quota", err) &&
+                     check_quota(tune->global_quota_us, "global_quota", err) &&
+                     check_quota(tune->emulator_quota_us, "emulator_quota", err) &&
+                     check_quota(tune->iothread_quota_us, "iothread_quota", err) &&
+                     check_pins(def, tune, err) && check_scheds(def, tune->vcpu_scheds, false, err) &&
+                     check_scheds(def, tune->iothread_scheds, true, err));
+}
+
 static bool check_perf(const DomainDef *def, Error **err)
 {
     PerfEvent last = PERF_EVENT_ABSENT;
@@ -130,17 +152,6 @@ static bool check_perf(const DomainDef *def, Error **err)
         last = event->name;
     }
     return true;
-}
-
-static bool check_cputune(const DomainDef *def, Error **err)
-{
-    const CpuTune *tune = def->cputune;
-    return !tune || (check_quota(tune->quota_us, "quota", err) &&
-                     check_quota(tune->global_quota_us, "global_quota", err) &&
-                     check_quota(tune->emulator_quota_us, "emulator_quota", err) &&
-                     check_quota(tune->iothread_quota_us, "iothread_quota", err) &&
-                     check_pins(def, tune, err) && check_scheds(def, tune->vcpu_scheds, false, err) &&
-                     check_scheds(def, tune->iothread_scheds, true, err));
 }
 
 static bool check_memnodes(const DomainDef *def, const NumaTune *tune, Error **err)

@@ -527,7 +527,7 @@ typedef struct VirtualPort VirtualPort;
 typedef struct InterfaceDef {
     InterfaceType type;
     bool has_mac;
-    Mac mac;
+    Mac mac, current_mac; /* Live: current_mac: what the guest has set instead */
     MacType mac_type;
     Tristate mac_check;
     Tristate trust_guest_rx_filters;

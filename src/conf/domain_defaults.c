@@ -122,6 +122,12 @@ static void fill_memory(DomainDef *def)
         def->current_memory_bytes = def->memory_bytes;
 }
 
+static int compare_vcpus(const void *a, const void *b)
+{
+    const VcpuDef *x = *(VcpuDef *const *)a, *y = *(VcpuDef *const *)b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
 /* <vcpus> lists all vCPUs or none: those left out are off and can be plugged in. */
 static void fill_vcpu_list(DomainDef *def)
 {
@@ -138,6 +144,7 @@ static void fill_vcpu_list(DomainDef *def)
         vcpu->enabled = TRISTATE_OFF;
         g_ptr_array_add(def->vcpu_list, vcpu);
     }
+    g_ptr_array_sort(def->vcpu_list, compare_vcpus);
     uint32_t enabled = 0;
     for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
         enabled += vcpu->enabled == TRISTATE_ON;

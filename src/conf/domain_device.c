@@ -299,6 +299,15 @@ InterfaceDef *domain_find_interface(const DomainDef *def, const char *target_or_
     return NULL;
 }
 
+InterfaceDef *domain_find_interface_alias(const DomainDef *def, const char *alias)
+{
+    for (DEF_EACH(InterfaceDef, interface, def->interfaces)) {
+        if (g_strcmp0(interface->info.alias, alias) == 0)
+            return interface;
+    }
+    return NULL;
+}
+
 GraphicsDef *domain_find_graphics(const DomainDef *def, GraphicsType type)
 {
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {

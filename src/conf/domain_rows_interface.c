@@ -388,6 +388,8 @@ const XmlTable interface_table =
                     .doc = "take over the guest's multicast and address filters"),
                GROUP_FLAG("mac", InterfaceDef, has_mac,
                           ROWS(ATTR("address", InterfaceDef, mac, .flags = ROW_ALWAYS, .doc = "MAC address"),
+                               ATTR("currentAddress", InterfaceDef, current_mac, HOST_SIDE, .flags = ROW_LIVE,
+                                    .doc = "what the guest has set instead"),
                                ATTR("type", InterfaceDef, mac_type, HOST_SIDE, HARMLESS,
                                     .names = &mac_type_names, .doc = "whether a daemon made the address"),
                                ATTR("check", InterfaceDef, mac_check, HOST_SIDE, HARMLESS,

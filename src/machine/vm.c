@@ -246,6 +246,8 @@ void vm_run_free(VmRun *run)
     wait_queue_clear(&run->changed);
     g_free(run->unplug_alias);
     g_free(run->cgroup);
+    g_clear_pointer(&run->vcpu_paths, g_ptr_array_unref);
+    g_clear_pointer(&run->kvm_schema, g_hash_table_unref);
     vm_perf_free(run->perf);
     if (run->process) {
         process_on_exit(run->process, NULL, NULL);

@@ -312,10 +312,12 @@ static void handle_device_deleted(Vm *vm, const Json *data)
 
 static void handle_rx_filter(Vm *vm, const Json *data)
 {
-    const char *alias = json_get_str(data, "name");
+    vm_interface_look_at_filters(vm);
+}
 
-    if (alias)
-        vm_interface_filter_changed(vm, alias);
+static void handle_threshold(Vm *vm, const Json *data)
+{
+    vm_threshold_passed(vm, data);
 }
 
 static void handle_unplug_refused(Vm *vm, const Json *data)
@@ -494,6 +496,7 @@ static const struct {
     { "DEVICE_DELETED", handle_device_deleted },
     { "DEVICE_UNPLUG_GUEST_ERROR", handle_unplug_refused },
     { "NIC_RX_FILTER_CHANGED", handle_rx_filter },
+    { "BLOCK_WRITE_THRESHOLD", handle_threshold },
     { "MEMORY_FAILURE", handle_memory_failure },
     { "MEMORY_DEVICE_SIZE_CHANGE", handle_memory_size },
     { "VSERPORT_CHANGE", handle_vserport },

@@ -81,6 +81,8 @@ typedef struct VmRun {
     char *lib_dir, *channel_dir, *monitor_path;
     CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
     GArray *vcpu_tids;           /* of pid_t, by number of the vCPU; 0: there is none */
+    GPtrArray *vcpu_paths;       /* of char *, by number: what QEMU calls them; NULL: none */
+    GHashTable *kvm_schema;      /* what KVM counts (vm_kvm_stats.c); NULL: not asked yet */
     char *cgroup;                /* the machine's own control group; NULL: none */
     VmPerf *perf;                /* NULL: no events are counted */
     bool has_dirty_rate;         /* somebody had it measured, or may have */
@@ -290,9 +292,11 @@ AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *i
 AWAITS MUST_CHECK bool vm_interface_start_passt(const InterfaceDef *iface, PlanFds *fds, Error **err);
 /* Tells kernel and QEMU again what the live document says of an interface (vm_interface_update.c). */
 AWAITS MUST_CHECK bool vm_interface_restore(Vm *vm, const InterfaceDef *iface, Error **err);
-/* The guest has changed which packets its card @alias lets in: soon its link on the host follows, if it is
- * trusted. */
-void vm_interface_filter_changed(Vm *vm, const char *alias);
+/* The guest has changed which packets its cards let in, or may have: soon it is seen which, who listens hears
+ * of other addresses, and links on the host follow where the guest is trusted. */
+void vm_interface_look_at_filters(Vm *vm);
+/* What QEMU says of a threshold (vm_threshold.c). */
+void vm_threshold_passed(Vm *vm, const Json *data);
 /* Tells QEMU, where cables are plugged in at first, which are not. */
 AWAITS MUST_CHECK bool vm_interface_set_links(Vm *vm, Error **err);
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);

@@ -249,6 +249,17 @@ static int compare_infos(const void *a, const void *b)
     return strcmp((*(HostifInfo *const *)a)->name, (*(HostifInfo *const *)b)->name);
 }
 
+/* libvirt lists what is in a bond, and not what is in a bridge. */
+static bool is_in_bridge(const HostifView *view, const LinkInfo *link)
+{
+    for (guint i = 0; link->master && i < view->links->len; i++) {
+        const LinkInfo *master = &g_array_index(view->links, LinkInfo, i);
+        if (master->index == link->master)
+            return strcmp(master->kind, "bridge") == 0;
+    }
+    return false;
+}
+
 AWAITS static bool list_all(Host *host, bool with_parts, GPtrArray **ret_infos, Error **err)
 {
     g_autoptr(HostifView) view = NULL;
@@ -259,7 +270,7 @@ AWAITS static bool list_all(Host *host, bool with_parts, GPtrArray **ret_infos, 
     GPtrArray *infos = g_ptr_array_new_with_free_func(hostif_info_free);
     for (guint i = 0; i < view->links->len; i++) {
         const LinkInfo *link = &g_array_index(view->links, LinkInfo, i);
-        if (with_parts || !link->master)
+        if (with_parts || !is_in_bridge(view, link))
             g_ptr_array_add(infos, info_new(link->name, link));
     }
     for (RegistryIter iter = registry_iter(host_registry(host, &hostif_class));

@@ -144,6 +144,8 @@ static HostifDef *describe(const HostifView *view, const LinkInfo *link, HostifD
         def->mode = (BondMode)MIN(link->bond_mode + 1, BOND_BALANCE_ALB);
         def->has_miimon = link->bond_miimon_ms > 0;
         def->miimon_ms = link->bond_miimon_ms;
+        if (def->has_miimon)
+            def->carrier = link->bond_asks_netif ? CARRIER_NETIF : CARRIER_IOCTL;
         describe_ports(view, link, def);
     } else if (strcmp(link->kind, "vlan") == 0) {
         def->type = HOSTIF_VLAN;

@@ -631,6 +631,8 @@ static void take_link_data(const struct rtattr *data, LinkInfo *item)
     } else if (strcmp(item->kind, "bond") == 0 && attrs[IFLA_BOND_MODE]) {
         item->bond_mode = *(const uint8_t *)RTA_DATA(attrs[IFLA_BOND_MODE]);
         item->bond_miimon_ms = attr_u32(attrs[IFLA_BOND_MIIMON]);
+        item->bond_asks_netif =
+            attrs[IFLA_BOND_USE_CARRIER] && *(const uint8_t *)RTA_DATA(attrs[IFLA_BOND_USE_CARRIER]);
     }
 }
 

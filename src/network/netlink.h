@@ -96,6 +96,7 @@ typedef struct LinkInfo {
     unsigned delay_centis;
     unsigned vlan_tag;                  /* of a VLAN */
     unsigned bond_mode, bond_miimon_ms; /* of a bond */
+    bool bond_asks_netif;               /* about the carrier; else by ioctl */
     uint64_t rx_bytes, rx_packets, rx_errors, rx_drops, tx_bytes, tx_packets, tx_errors, tx_drops;
 } LinkInfo;
 MUST_CHECK bool netlink_list_links(GArray **ret_links, Error **err);                 /* of LinkInfo, owned */

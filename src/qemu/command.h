@@ -60,7 +60,7 @@ char *qemu_command_format(const QemuCommand *command); /* shell-quoted text, one
 
 /* What block commands call the device of a disk (a QOM path, or its alias). Owned. */
 char *qemu_disk_backend_path(const DiskDef *disk);
-/* The object of an I/O thread; owned. ERROR_CONFIG_UNSUPPORTED: a pool of threads that cannot be. */
-MUST_CHECK bool qemu_iothread_object(const IothreadDef *thread, Json **ret_object, Error **err);
+/* The object of an I/O thread. Owned. */
+Json *qemu_iothread_object(const IothreadDef *thread);
 /* How many taps (queues) an interface needs; 0 for kinds without a tap (user, sockets). */
 unsigned qemu_interface_queues(const InterfaceDef *iface);

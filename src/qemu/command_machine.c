@@ -622,58 +622,37 @@ static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
     return true;
 }
 
-static bool build_pool(OptS64 pool_min, OptS64 pool_max, Json *object, Error **err)
+static void build_pool(OptS64 pool_min, OptS64 pool_max, Json *object)
 {
-    if (pool_max.is_set && pool_max.value <= 0)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "thread_pool_max must be a positive integer");
-    if (pool_min.is_set && pool_max.is_set && pool_min.value > pool_max.value)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "thread_pool_min must be smaller or equal to thread_pool_max");
     if (pool_min.is_set)
         json_object_set_new(object, "thread-pool-min", json_integer(pool_min.value));
     if (pool_max.is_set)
         json_object_set_new(object, "thread-pool-max", json_integer(pool_max.value));
-    return true;
 }
 
-bool qemu_iothread_object(const IothreadDef *thread, Json **ret_object, Error **err)
+Json *qemu_iothread_object(const IothreadDef *thread)
 {
-    AUTO_JSON object = json_object();
+    Json *object = json_object();
     prop_str(object, "qom-type", "iothread");
     prop_format(object, "id", "iothread%u", thread->id);
-    if (!build_pool(thread->pool_min, thread->pool_max, object, err))
-        return false;
-    *ret_object = json_incref(object);
-    return true;
+    build_pool(thread->pool_min, thread->pool_max, object);
+    return object;
 }
 
-static bool build_iothread(Plan *plan, const IothreadDef *thread, Error **err)
-{
-    Json *object = NULL;
-    if (!qemu_iothread_object(thread, &object, err))
-        return false;
-    plan_add(plan, PLAN_OBJECT, object);
-    return true;
-}
-
-static bool build_iothreads(const PlanContext *c, Plan *plan, Error **err)
+static void build_iothreads(const PlanContext *c, Plan *plan)
 {
     const MainLoopDef *loop = c->def->main_loop;
     plan_at(plan, "/domain/iothreads");
-    for (DEF_EACH(IothreadDef, listed, c->def->iothread_list)) {
-        if (!build_iothread(plan, listed, err))
-            return false;
-    }
-    for (unsigned id = 1; !c->def->iothread_list && id <= c->def->iothreads.value; id++) {
-        if (!build_iothread(plan, &(const IothreadDef){ .id = id }, err))
-            return false;
-    }
+    for (DEF_EACH(IothreadDef, listed, c->def->iothread_list))
+        plan_add(plan, PLAN_OBJECT, qemu_iothread_object(listed));
+    for (unsigned id = 1; !c->def->iothread_list && id <= c->def->iothreads.value; id++)
+        plan_add(plan, PLAN_OBJECT, qemu_iothread_object(&(const IothreadDef){ .id = id }));
     if (!loop || (!loop->pool_min.is_set && !loop->pool_max.is_set))
-        return true;
+        return;
     Json *object = json_pack("{s:s, s:s}", "qom-type", "main-loop", "id", "main-loop");
+    build_pool(loop->pool_min, loop->pool_max, object);
     plan_at(plan, "/domain/defaultiothread");
     plan_add(plan, PLAN_OBJECT, object);
-    return build_pool(loop->pool_min, loop->pool_max, object, err);
 }
 
 bool build_memory(const PlanContext *c, Plan *plan, Error **err)
@@ -684,7 +663,8 @@ bool build_memory(const PlanContext *c, Plan *plan, Error **err)
     if (!build_ram(c, plan, err))
         return false;
     build_smp(c, plan);
-    return build_iothreads(c, plan, err) && build_numa(c, plan, err);
+    build_iothreads(c, plan);
+    return build_numa(c, plan, err);
 }
 
 /* ---- -rtc, -global timers, -boot, direct kernel ---- */

@@ -606,3 +606,14 @@ def test_networkmanager_itself(host):
             for process in (manager, bus):
                 process.kill()
                 process.wait()
+
+
+def test_what_is_in_a_bond_is_listed(host):
+    if run(["ip", "link", "add", "bond7", "type", "bond", "mode", "active-backup", "miimon", "100"]).code:
+        raise Skip("this kernel has no bonds")
+    uplink()
+    for words in (["up0", "down"], ["up0", "master", "bond7"], ["bond7", "up"]):
+        ip("link", "set", *words)
+    names = [i.name() for i in host.conn.listAllInterfaces()]
+    check("up0" in names and "bond7" in names, "both are listed")
+    contains(host.ok("iface-dumpxml", "bond7"), "<bond mode='active-backup'>", "<miimon freq='100' carrier='netif'/>")
