@@ -139,6 +139,10 @@ static bool check_os(const DomainDef *def, Error **err)
         def->os.nvram->source_type != STORAGE_NETWORK)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unsupported nvram disk type '%s'",
                          enum_name(&storage_type_names, def->os.nvram->source_type));
+    if (def->os.firmware && def->os.loader && def->os.loader->secure == TRISTATE_ON && def->os.machine &&
+        !domain_is_q35(def))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "Secure boot is supported with q35 machine types only");
     if (def->os.loader && def->os.loader->stateless == TRISTATE_ON && def->os.nvram)
         return error_set(err, ERROR_XML_SYNTAX, "NVRAM is not permitted when loader is stateless");
     if (!(def->os.firmware ? check_firmware(&def->os, err) : check_loader(def, err)))

@@ -114,7 +114,7 @@ static bool check_scheds(const DomainDef *def, const GPtrArray *scheds, bool of_
     for (DEF_EACH(SchedDef, sched, scheds)) {
         const int id = cpuset_next(sched->threads, -1);
         if (id == last)
-            return error_set(err, ERROR_XML_INVALID, "'%s' attributes '%s' must not overlap",
+            return error_set(err, ERROR_XML_SYNTAX, "'%s' attributes '%s' must not overlap",
                              of_iothreads ? "iothreadsched" : "vcpusched",
                              of_iothreads ? "iothreads" : "vcpus");
         if (of_iothreads && !domain_has_iothread(def, (uint32_t)id))
@@ -258,6 +258,8 @@ bool domain_check_labels(const GPtrArray *labels, bool of_source, Error **err)
 {
     for (unsigned i = 0; i < def_list_len(labels); i++) {
         const SecurityLabel *label = g_ptr_array_index(labels, i);
+        if (!of_source && !label->model && label->type == SECLABEL_TYPE_ABSENT)
+            return error_set(err, ERROR_XML_INVALID, "missing security model in domain seclabel");
         if (!of_source && !label->model && labels->len > 1)
             return error_set(err, ERROR_XML_INVALID, "missing security model when using multiple labels");
         if (of_source && label->label && label->relabel == TRISTATE_OFF)

@@ -304,6 +304,8 @@ typedef struct MemoryLink { /* between two cells */
     MemoryLinkType type;
     uint64_t latency, bandwidth_bytes; /* nanoseconds; per second. One of them */
 } MemoryLink;
+#define NUMA_DISTANCE_LOCAL 10
+#define NUMA_DISTANCE_REMOTE 20
 typedef struct NumaDistance {
     uint32_t id, value;
 } NumaDistance;

@@ -122,6 +122,12 @@ static void fill_memory(DomainDef *def)
         def->current_memory_bytes = def->memory_bytes;
 }
 
+static int compare_vcpus(const void *a, const void *b)
+{
+    const VcpuDef *x = *(VcpuDef *const *)a, *y = *(VcpuDef *const *)b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
 /* <vcpus> lists all vCPUs or none: those left out are off and can be plugged in. */
 static void fill_vcpu_list(DomainDef *def)
 {
@@ -138,6 +144,7 @@ static void fill_vcpu_list(DomainDef *def)
         vcpu->enabled = TRISTATE_OFF;
         g_ptr_array_add(def->vcpu_list, vcpu);
     }
+    g_ptr_array_sort(def->vcpu_list, compare_vcpus);
     uint32_t enabled = 0;
     for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
         enabled += vcpu->enabled == TRISTATE_ON;
@@ -279,6 +286,40 @@ static void fill_numa_ids(CpuDef *cpu)
     }
 }
 
+static void add_distance(NumaCell *cell, uint32_t to, uint32_t value)
+{
+    for (DEF_EACH(NumaDistance, known, cell->distances)) {
+        if (known->id == to)
+            return;
+    }
+    NumaDistance *distance = xml_table_new(&numa_distance_table);
+    *distance = (NumaDistance){ to, value };
+    if (!cell->distances)
+        cell->distances = xml_list_new(&numa_distance_table);
+    unsigned place = 0;
+    while (place < cell->distances->len &&
+           ((NumaDistance *)g_ptr_array_index(cell->distances, place))->id < to)
+        place++;
+    g_ptr_array_insert(cell->distances, (int)place, distance);
+}
+
+/* As far there as back, and near to itself. */
+static void fill_distances(const CpuDef *cpu)
+{
+    for (DEF_EACH(NumaCell, from, cpu->numa)) {
+        for (unsigned i = 0; i < def_list_len(from->distances); i++) {
+            const NumaDistance given = *(NumaDistance *)g_ptr_array_index(from->distances, i);
+            for (DEF_EACH(NumaCell, to, cpu->numa)) {
+                if (to->id.value != given.id || to == from)
+                    continue;
+                add_distance(to, from->id.value, given.value);
+                add_distance(to, to->id.value, NUMA_DISTANCE_LOCAL);
+                add_distance(from, from->id.value, NUMA_DISTANCE_LOCAL);
+            }
+        }
+    }
+}
+
 /* vCPUs that no cell names belong to the first one. */
 static void fill_numa_cpus(const DomainDef *def)
 {
@@ -319,6 +360,7 @@ static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
         return;
     fill_numa_ids(cpu);
     fill_numa_cpus(def);
+    fill_distances(cpu);
     if (cpu->mode == CPU_MODE_ABSENT)
         cpu->mode = CPU_MODE_CUSTOM;
     bool custom = cpu->mode == CPU_MODE_CUSTOM;
@@ -637,10 +679,12 @@ static void add_audio(DomainDef *def)
 {
     if (def->audios)
         return;
-    bool spice = false, vnc = false;
+    bool spice = false, vnc = false; /* the last one decides */
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
-        spice |= graphics->type == GRAPHICS_SPICE;
-        vnc |= graphics->type == GRAPHICS_VNC;
+        if (graphics->type != GRAPHICS_SPICE && graphics->type != GRAPHICS_VNC)
+            continue;
+        spice = graphics->type == GRAPHICS_SPICE;
+        vnc = !spice;
     }
     if (def->graphics && !spice && !vnc)
         return; /* the environment of the local display decides */

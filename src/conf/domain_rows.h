@@ -8,7 +8,7 @@
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 
 /* shared by devices (domain_rows_shared.c) */
-extern const XmlTable vcpu_pin_table;
+extern const XmlTable vcpu_pin_table, numa_distance_table;
 /* What a place for bytes must have. @may_choose_path: the daemon chooses the path of a unix socket. */
 MUST_CHECK bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSource *source,
                                    bool may_choose_path, Error **err);

@@ -14,7 +14,7 @@ const XmlTable cpu_feature_table =
                ATTR("name", CpuFeature, name, .flags = ROW_REQUIRED, .doc = "name of the feature")),
           .doc = "A CPU feature that differs from the model.");
 
-static const XmlTable distance_table =
+const XmlTable numa_distance_table =
     TABLE(NumaDistance, "numa-distance",
           ROWS(ATTR("id", NumaDistance, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = 16383,
                     .doc = "the other cell"),
@@ -70,7 +70,7 @@ static const XmlTable numa_cell_table =
                ATTR("discard", NumaCell, discard, .names = &tristate_yes_no_names,
                     .doc = "drop the content at the end"),
                GROUP("distances",
-                     ROWS(LIST("sibling", NumaCell, distances, &distance_table, .doc = "another cell")),
+                     ROWS(LIST("sibling", NumaCell, distances, &numa_distance_table, .doc = "another cell")),
                      .doc = "distances to the cells"),
                LIST("cache", NumaCell, caches, &memory_cache_table, .doc = "a memory side cache")),
           .doc = "A NUMA node of the guest.");
@@ -215,13 +215,9 @@ static bool features_finish(XmlReader *reader, const xmlNode *element, void *bas
         bool there;
         Tristate *state;
     } switches[] = {
-        { features->has_pmu, &features->pmu },
-        { features->has_vmport, &features->vmport },
-        { features->has_smm, &features->smm },
-        { features->has_vmcoreinfo, &features->vmcoreinfo },
-        { features->has_hap, &features->hap },
-        { features->has_pvspinlock, &features->pvspinlock },
-        { features->has_ccf_assist, &features->ccf_assist },
+        { features->has_pmu, &features->pmu }, { features->has_vmport, &features->vmport },
+        { features->has_smm, &features->smm }, { features->has_vmcoreinfo, &features->vmcoreinfo },
+        { features->has_hap, &features->hap }, { features->has_pvspinlock, &features->pvspinlock },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(switches); i++) {
         if (switches[i].there && *switches[i].state == TRISTATE_ABSENT)
@@ -240,6 +236,8 @@ static bool features_finish(XmlReader *reader, const xmlNode *element, void *bas
     return true;
 }
 
+#define FOREIGN(text, flag, state_field, what)                                                               \
+    GROUP_FLAG(text, FeaturesDef, flag, ROWS(STATE(FeaturesDef, state_field, NEEDED)), NOT_YET, .doc = what)
 #define FEATURE(text, flag, state_field, what, ...)                                                          \
     GROUP_FLAG(text, FeaturesDef, flag, ROWS(STATE(FeaturesDef, state_field)), .doc = what, __VA_ARGS__)
 
@@ -282,10 +280,10 @@ const XmlTable features_table =
                                 .unit = XML_UNIT_PRETTY, .max = INT64_MAX, .doc = "largest page")),
                      .doc = "page table of pSeries guests"),
                FEATURE("vmcoreinfo", has_vmcoreinfo, vmcoreinfo, "crash information for dumps"),
-               FEATURE("htm", has_htm, htm, "transactional memory of pSeries", NOT_YET),
-               FEATURE("nested-hv", has_nested_hv, nested_hv, "nested hypervisor of pSeries", NOT_YET),
+               FOREIGN("htm", has_htm, htm, "transactional memory of pSeries"),
+               FOREIGN("nested-hv", has_nested_hv, nested_hv, "nested hypervisor of pSeries"),
                KEPT("msrs", .doc = "unknown model specific registers"),
-               FEATURE("ccf-assist", has_ccf_assist, ccf_assist, "count cache flush", NOT_YET),
+               FOREIGN("ccf-assist", has_ccf_assist, ccf_assist, "count cache flush"),
                KEPT("cfpc", .doc = "pSeries mitigation"), KEPT("sbbc", .doc = "pSeries mitigation"),
                KEPT("ibs", .doc = "pSeries mitigation"),
                GROUP("tcg",

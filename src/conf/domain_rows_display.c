@@ -226,9 +226,8 @@ static const XmlCodec auto_generated_codec = { read_auto_generated, write_auto_g
 static bool listen_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     ListenDef *listen = base;
-    if (listen->address && listen->type != LISTEN_ADDRESS && listen->type != LISTEN_NETWORK)
-        return xml_error(reader, element, ERROR_XML_INVALID, err,
-                         "attribute 'address' is for types address and network");
+    if (listen->type != LISTEN_ADDRESS && listen->type != LISTEN_NETWORK)
+        g_clear_pointer(&listen->address, g_free);
     if (listen->network && listen->type != LISTEN_NETWORK)
         return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'network' is for type network");
     if (!listen->network && listen->type == LISTEN_NETWORK)
@@ -294,7 +293,7 @@ static void drop_default_channels(GraphicsDef *graphics)
     SpiceMode common = graphics->default_mode == SPICE_MODE_ABSENT ? SPICE_MODE_ANY : graphics->default_mode;
     for (unsigned i = def_list_len(graphics->channels); i-- > 0;) {
         const SpiceChannel *channel = g_ptr_array_index(graphics->channels, i);
-        if (channel->mode == common)
+        if (channel->mode == common || channel->mode == SPICE_MODE_ANY)
             xml_list_remove(&spice_channel_table, &graphics->channels, i);
     }
 }
@@ -339,30 +338,36 @@ static const XmlRow spice_rows[] = {
     LIST("channel", GraphicsDef, channels, &spice_channel_table, TYPE(SPICE),
          .doc = "encryption of single channels"),
     GROUP("image",
-          ROWS(ATTR("compression", GraphicsDef, image_compression, .names = &spice_image_compression_names,
-                    .doc = "algorithm")),
+          ROWS(ATTR("compression", GraphicsDef, image_compression, .flags = ROW_REQUIRED,
+                    .names = &spice_image_compression_names, .doc = "algorithm")),
           TYPE(SPICE), .doc = "compression of images"),
     GROUP("jpeg",
-          ROWS(ATTR("compression", GraphicsDef, jpeg, .names = &spice_wan_compression_names, .doc = "when")),
+          ROWS(ATTR("compression", GraphicsDef, jpeg, .flags = ROW_REQUIRED,
+                    .names = &spice_wan_compression_names, .doc = "when")),
           TYPE(SPICE), .doc = "JPEG compression for slow links"),
     GROUP("zlib",
-          ROWS(ATTR("compression", GraphicsDef, zlib, .names = &spice_wan_compression_names, .doc = "when")),
+          ROWS(ATTR("compression", GraphicsDef, zlib, .flags = ROW_REQUIRED,
+                    .names = &spice_wan_compression_names, .doc = "when")),
           TYPE(SPICE), .doc = "zlib compression for slow links"),
     GROUP("playback",
-          ROWS(ATTR("compression", GraphicsDef, playback_compression, .names = &tristate_on_off_names,
-                    .doc = "or not")),
+          ROWS(ATTR("compression", GraphicsDef, playback_compression, .flags = ROW_REQUIRED,
+                    .names = &tristate_on_off_names, .doc = "or not")),
           TYPE(SPICE), .doc = "compression of sound"),
     GROUP("streaming",
-          ROWS(ATTR("mode", GraphicsDef, streaming, .names = &spice_streaming_names, .doc = "what")),
+          ROWS(ATTR("mode", GraphicsDef, streaming, .flags = ROW_REQUIRED, .names = &spice_streaming_names,
+                    .doc = "what")),
           TYPE(SPICE), .doc = "detection of video streams"),
-    GROUP("mouse", ROWS(ATTR("mode", GraphicsDef, mouse, .names = &spice_mouse_mode_names, .doc = "by whom")),
+    GROUP("mouse",
+          ROWS(ATTR("mode", GraphicsDef, mouse, .flags = ROW_REQUIRED, .names = &spice_mouse_mode_names,
+                    .doc = "by whom")),
           TYPE(SPICE), .doc = "who draws the mouse pointer"),
     GROUP("clipboard",
-          ROWS(ATTR("copypaste", GraphicsDef, clipboard_copypaste, .names = &tristate_yes_no_names,
-                    .doc = "or not")),
+          ROWS(ATTR("copypaste", GraphicsDef, clipboard_copypaste, .flags = ROW_REQUIRED,
+                    .names = &tristate_yes_no_names, .doc = "or not")),
           TYPE(SPICE), .doc = "the clipboard is shared"),
     GROUP("filetransfer",
-          ROWS(ATTR("enable", GraphicsDef, filetransfer, .names = &tristate_yes_no_names, .doc = "or not")),
+          ROWS(ATTR("enable", GraphicsDef, filetransfer, .flags = ROW_REQUIRED,
+                    .names = &tristate_yes_no_names, .doc = "or not")),
           TYPE(SPICE), .doc = "files can be dropped into the guest"),
     { 0 }
 };
@@ -375,7 +380,7 @@ const XmlTable graphics_table =
                     .names = &graphics_type_names, .flags = ROW_REQUIRED, .doc = "kind of display"),
                CODEC_ATTR("port", &main_port_codec, TYPE(REMOTE), .bad_code = ERROR_INTERNAL,
                           .doc = "TCP port; -1: chosen at start"),
-               CODEC_ATTR("tlsPort", &tls_port_codec, TYPE(SPICE), .bad_code = ERROR_INTERNAL,
+               CODEC_ATTR("tlsPort", &tls_port_codec, TYPE(SPICE),
                           .doc = "TCP port of the encrypted channels"),
                ATTR("autoport", GraphicsDef, autoport, .names = &tristate_yes_no_names, TYPE(REMOTE),
                     .show = autoport_is_written, .flags = ROW_MAY_BE_EMPTY,
@@ -556,6 +561,39 @@ static const XmlTable audio_stream_table =
                      .show = has_audio_settings, .doc = "fixed settings")),
           .finish = audio_stream_finish, .doc = "Recording or playback.");
 
+/* What the back end does not have says nothing. */
+static void audio_stream_trim(AudioStream *stream, AudioType type)
+{
+    bool has_device = type == AUDIO_ALSA || type == AUDIO_COREAUDIO || type == AUDIO_OSS;
+    if (!stream)
+        return;
+    if (!has_device)
+        g_clear_pointer(&stream->dev, g_free);
+    if (type != AUDIO_COREAUDIO && type != AUDIO_OSS && type != AUDIO_SDL)
+        stream->buffer_count = (OptU32){ 0 };
+    if (type != AUDIO_OSS)
+        stream->try_poll = TRISTATE_ABSENT;
+    if (type != AUDIO_JACK) {
+        g_clear_pointer(&stream->server, g_free);
+        g_clear_pointer(&stream->client, g_free);
+        g_clear_pointer(&stream->connect_ports, g_free);
+        stream->exact_name = TRISTATE_ABSENT;
+    }
+    if (type != AUDIO_PULSEAUDIO) {
+        g_clear_pointer(&stream->name, g_free);
+        g_clear_pointer(&stream->stream_name, g_free);
+        stream->latency_us = (OptU32){ 0 };
+    }
+}
+
+static bool audio_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    AudioDef *audio = base;
+    audio_stream_trim(audio->input, audio->type);
+    audio_stream_trim(audio->output, audio->type);
+    return true;
+}
+
 #define OSS ONLY(AudioDef, type, BIT(AUDIO_OSS))
 const XmlTable audio_table =
     TABLE(AudioDef, "audio",
@@ -575,4 +613,4 @@ const XmlTable audio_table =
                     .doc = "OSS: timing"),
                OBJECT("input", AudioDef, input, &audio_stream_table, .doc = "recording"),
                OBJECT("output", AudioDef, output, &audio_stream_table, .doc = "playback")),
-          .doc = "Where sound goes on the host.");
+          .finish = audio_finish, .doc = "Where sound goes on the host.");

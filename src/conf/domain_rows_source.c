@@ -244,6 +244,9 @@ static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *el
     if (!xml_table_read(&backing_table, reader, element, &backing, err))
         return false;
     source->backing = backing;
+    if (!source->backing->path &&
+        (source->backing->type == STORAGE_FILE || source->backing->type == STORAGE_BLOCK))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "missing disk backing store source");
     if (source->backing->format == STORAGE_FORMAT_ABSENT)
         return xml_error(reader, element, ERROR_XML_INVALID, err, "child element 'format' is missing");
     return true;

@@ -64,7 +64,7 @@ char *vm_short_dir_name(int id, const char *name)
     g_string_printf(out, "domain-%d-", id);
     const gsize start = out->len;
     for (const char *p = name; *p && out->len - start < 20; p++) {
-        if ((unsigned char)*p > ' ' && !strchr("/\\\"'`$&*?;<>|(){}[]!,", *p))
+        if ((unsigned char)*p >= ' ' && *p != '/')
             g_string_append_c(out, *p);
     }
     while (out->len > start && !g_utf8_validate(out->str, (gssize)out->len, NULL))

@@ -428,10 +428,10 @@ static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_obje
     Json *object = json_object();
     bool memfd = backing && backing->source == MEMORY_SOURCE_MEMFD;
     MemoryAccess access = ram->access == MEMORY_ACCESS_ABSENT && backing ? backing->access : ram->access;
-    /* What others shall see has a name. */
-    bool is_shared =
-        access == MEMORY_ACCESS_SHARED && !(backing && backing->source == MEMORY_SOURCE_ANONYMOUS);
-    bool file = !memfd && (page_bytes || is_shared || (backing && backing->source == MEMORY_SOURCE_FILE));
+    /* Whether others see it can be said of a file only. */
+    bool has_access =
+        access != MEMORY_ACCESS_ABSENT && !(backing && backing->source == MEMORY_SOURCE_ANONYMOUS);
+    bool file = !memfd && (page_bytes || has_access || (backing && backing->source == MEMORY_SOURCE_FILE));
 
     prop_str(object, "qom-type",
              memfd  ? "memory-backend-memfd"
@@ -563,6 +563,29 @@ static void build_hmat(const CpuDef *cpu, Plan *plan)
     }
 }
 
+static uint32_t numa_distance(const NumaCell *from, const NumaCell *to)
+{
+    for (DEF_EACH(NumaDistance, distance, from->distances)) {
+        if (distance->id == to->id.value)
+            return distance->value;
+    }
+    return from == to ? NUMA_DISTANCE_LOCAL : NUMA_DISTANCE_REMOTE;
+}
+
+/* All, once one is told. */
+static void build_distances(const CpuDef *cpu, Plan *plan)
+{
+    bool told = false;
+    for (DEF_EACH(NumaCell, cell, cpu->numa))
+        told |= def_list_len(cell->distances) > 0;
+    plan_at(plan, "/domain/cpu/numa/cell/distances");
+    for (DEF_EACH(NumaCell, from, told ? cpu->numa : NULL)) {
+        for (DEF_EACH(NumaCell, to, cpu->numa))
+            plan_text(plan, "-numa", "dist,src=%u,dst=%u,val=%u", from->id.value, to->id.value,
+                      numa_distance(from, to));
+    }
+}
+
 static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
 {
     if (!c->def->cpu)
@@ -594,14 +617,7 @@ static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
         plan_text(plan, "-numa", "node,nodeid=%u%s,memdev=%s", id, cpus->str, backend);
         index++;
     }
-    index = 0;
-    for (DEF_EACH(NumaCell, cell, c->def->cpu->numa)) {
-        plan_at(plan, "/domain/cpu/numa/cell[%u]/distances", index + 1);
-        for (DEF_EACH(NumaDistance, distance, cell->distances))
-            plan_text(plan, "-numa", "dist,src=%u,dst=%u,val=%u", cell->id.is_set ? cell->id.value : index,
-                      distance->id, distance->value);
-        index++;
-    }
+    build_distances(c->def->cpu, plan);
     build_hmat(c->def->cpu, plan);
     return true;
 }
@@ -701,7 +717,8 @@ static void build_timers(const PlanContext *c, Plan *plan)
     unsigned index = 0;
     for (DEF_EACH(TimerDef, timer, c->def->clock.timers)) {
         plan_at(plan, "/domain/clock/timer[%u]", ++index);
-        if (timer->name == TIMER_PIT && timer->tickpolicy == TIMER_TICKPOLICY_DELAY)
+        if (timer->name == TIMER_PIT &&
+            (timer->tickpolicy == TIMER_TICKPOLICY_ABSENT || timer->tickpolicy == TIMER_TICKPOLICY_DELAY))
             plan_text(plan, "-global", "kvm-pit.lost_tick_policy=delay");
         else if (timer->name == TIMER_PIT && timer->tickpolicy == TIMER_TICKPOLICY_DISCARD)
             plan_text(plan, "-global", "kvm-pit.lost_tick_policy=discard");
@@ -788,7 +805,12 @@ static void build_smbios_table(Plan *plan, unsigned type, const char *element, c
     if (!def_list_len(entries))
         return;
     g_autoptr(GString) out = g_string_new(NULL);
+    bool has_maker = type < 2; /* boards and cases always name one */
     g_string_append_printf(out, "type=%u", type);
+    for (DEF_EACH(NamedValue, entry, entries))
+        has_maker |= g_strcmp0(entry->name, "manufacturer") == 0;
+    if (!has_maker)
+        g_string_append(out, ",manufacturer=");
     for (; *names; names++) {
         for (DEF_EACH(NamedValue, entry, entries)) {
             if (g_strcmp0(entry->name, *names) == 0)

@@ -119,7 +119,9 @@ def come_up(host, documents):
 
 
 def documents_of(folder):
-    return {p.name: p.read_text() for p in sorted((GOLDEN / folder).glob("*.xml")) if not p.name.endswith(".out.xml")}
+    """Without those of one topic each (one-*, bad-*): hundreds, whose command lines are the reference's to the letter."""
+    return {p.name: p.read_text() for p in sorted((GOLDEN / folder).glob("*.xml"))
+            if not p.name.endswith(".out.xml") and not p.name.startswith(("one-", "bad-"))}
 
 
 def check_all(host, documents):
