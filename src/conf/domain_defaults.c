@@ -161,21 +161,41 @@ static int compare_scheds(const void *a, const void *b)
     return cpuset_next((*x)->threads, -1) - cpuset_next((*y)->threads, -1);
 }
 
-/* One element per thread, as the reference shows them. */
+static void add_sched(GPtrArray *scheds, const SchedDef *like, unsigned id)
+{
+    SchedDef *other = g_new0(SchedDef, 1);
+
+    *other = *like;
+    other->threads = cpuset_new();
+    cpuset_add(other->threads, id);
+    g_ptr_array_add(scheds, other);
+}
+
+/* One element per thread, as the reference shows them. Where threads are named again, one more is enough to
+ * refuse them: many long lists do not become their product. */
 static void split_scheds(GPtrArray *scheds)
 {
-    for (guint i = 0; scheds && i < scheds->len; i++) {
+    CpuSet *seen = cpuset_new();
+    const guint n_written = scheds ? scheds->len : 0;
+
+    for (guint i = 0; i < n_written; i++) {
         SchedDef *sched = scheds->pdata[i];
-        const int first = cpuset_next(sched->threads, -1);
-        for (int id = first; (id = cpuset_next(sched->threads, id)) >= 0;) {
-            SchedDef *other = g_new0(SchedDef, 1);
-            *other = *sched;
-            other->threads = cpuset_new();
-            cpuset_add(other->threads, (unsigned)id);
-            g_ptr_array_add(scheds, other);
-            cpuset_remove(sched->threads, (unsigned)id);
+        CpuSet *threads = sched->threads;
+        int id = cpuset_next(threads, -1);
+        bool is_again = false;
+        sched->threads = cpuset_new();
+        if (id >= 0)
+            cpuset_add(sched->threads, (unsigned)id);
+        while (id >= 0 && !is_again) {
+            is_again = cpuset_has(seen, (unsigned)id);
+            cpuset_add(seen, (unsigned)id);
+            id = cpuset_next(threads, id);
+            if (id >= 0)
+                add_sched(scheds, sched, (unsigned)id);
         }
+        cpuset_free(threads);
     }
+    cpuset_free(seen);
     if (scheds)
         g_ptr_array_sort(scheds, compare_scheds);
 }
