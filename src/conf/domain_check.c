@@ -676,5 +676,6 @@ bool domain_check(const DomainDef *def, Error **err)
            check_topology(def, err) && check_cpu(def, err) && check_controllers(def, err) &&
            check_disks(def, err) && check_boot(def, err) && check_consoles(def, err) && check_usb(def, err) &&
            check_displays(def, err) && check_graphics(def, err) && check_spice_sources(def, err) &&
-           domain_check_interfaces(def, err) && check_serials(def, err) && check_single_devices(def, err);
+           domain_check_interfaces(def, err) && check_serials(def, err) && check_single_devices(def, err) &&
+           domain_check_devices(def, err);
 }

@@ -12,6 +12,16 @@ MUST_CHECK bool domain_check(const DomainDef *def, Error **err);
 /* The part of it that is about interfaces. */
 MUST_CHECK bool domain_check_interfaces(const DomainDef *def, Error **err);
 
+/* The part of it that is about devices that reach into the host. */
+MUST_CHECK bool domain_check_devices(const DomainDef *def, Error **err);
+
+/* Whether processes beside QEMU can see the guest's memory. */
+bool domain_has_shared_memory(const DomainDef *def);
+/* What the machine has without its <memory> devices, in bytes. */
+uint64_t domain_initial_memory(const DomainDef *def);
+/* Whether both mean the same device of the host. */
+bool hostdev_is_same_source(const HostdevDef *a, const HostdevDef *b);
+
 /* ERROR_XML_INVALID: longer than what a file system takes once the longest of the endings of a machine's
  * files
  * (_VARS.fd.new, .xml.damaged) is added. */

@@ -146,7 +146,7 @@ static bool address_finish(XmlReader *reader, const xmlNode *element, void *base
     return true;
 }
 
-static const XmlTable address_table =
+const XmlTable address_table =
     TABLE(DeviceAddress, "address",
           ROWS(ATTR("type", DeviceAddress, type, .names = &address_type_names,
                     .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_REQUIRED, .doc = "kind of address"),
@@ -155,10 +155,10 @@ static const XmlTable address_table =
                  .table = &address_numbers_table,
                  .show = has_numbers },
                GROUP("zpci",
-                     ROWS(ATTR("uid", DeviceAddress, zpci_uid, NOT_YET, .width = 4, .flags = ROW_HEX,
-                               .max = 0xffff, .doc = "user id"),
-                          ATTR("fid", DeviceAddress, zpci_fid, NOT_YET, .width = 8, .flags = ROW_HEX,
-                               .max = UINT32_MAX, .doc = "function id")),
+                     ROWS(ATTR("uid", DeviceAddress, zpci_uid, REFUSED("only s390x machines have it"),
+                               .width = 4, .flags = ROW_HEX, .max = 0xffff, .doc = "user id"),
+                          ATTR("fid", DeviceAddress, zpci_fid, REFUSED("only s390x machines have it"),
+                               .width = 8, .flags = ROW_HEX, .max = UINT32_MAX, .doc = "function id")),
                      .show = has_zpci, ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)),
                      .doc = "identifiers of the device on s390x")),
           .finish = address_finish,
@@ -222,7 +222,8 @@ const XmlTable device_info_table =
           ROWS(GROUP("boot",
                      ROWS(ATTR("order", DeviceInfo, boot_order, HOST_SIDE, .min = 1, .max = UINT32_MAX,
                                .doc = "position in the boot order, from 1"),
-                          ATTR("loadparm", DeviceInfo, boot_loadparm, HOST_SIDE, NOT_YET,
+                          ATTR("loadparm", DeviceInfo, boot_loadparm, HOST_SIDE,
+                               REFUSED("only s390x machines have it"),
                                .doc = "parameter for the boot loader on s390x")),
                      .doc = "boot from this device; excludes <boot dev=.../> in <os>"),
                CUSTOM("alias", &alias_custom, HOST_SIDE,

@@ -188,9 +188,9 @@ static void strip_implied(DomainDef *def)
             xml_list_remove(&input_table, &def->inputs, i);
     }
     AudioDef *audio = def_list_len(def->audios) == 1 ? g_ptr_array_index(def->audios, 0) : NULL;
-    bool is_default =
-        audio && audio->id == 1 && !audio->kept && (audio->type == AUDIO_NONE || audio->type == AUDIO_SPICE);
-    if (is_default)
+    const AudioDef bare = { .id = 1, .type = audio ? audio->type : AUDIO_TYPE_ABSENT };
+    if (audio && (audio->type == AUDIO_NONE || audio->type == AUDIO_SPICE) &&
+        xml_table_equal(&audio_table, audio, &bare))
         xml_list_remove(&audio_table, &def->audios, 0);
 }
 
@@ -234,7 +234,8 @@ bool domain_def_equal(const DomainDef *a, const DomainDef *b)
 
 static bool note_gap(void *arg, const char *path, const XmlRow *row)
 {
-    g_ptr_array_add(arg, g_strconcat("/domain/", path, NULL));
+    g_ptr_array_add(arg, row->refused ? g_strdup_printf("/domain/%s (%s)", path, row->refused)
+                                      : g_strconcat("/domain/", path, NULL));
     return true;
 }
 

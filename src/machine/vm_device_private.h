@@ -10,6 +10,9 @@
 void vm_device_gone(Vm *vm, const char *alias);
 void vm_device_refused(Vm *vm, const char *alias);
 
+/* From now on USB devices that are plugged into the host again come back to their machines. Once. */
+void vm_device_watch_host(Host *host);
+
 /* After a restart: what QEMU does not have goes from the live document, with what it had of the host; cables,
  * bridges and limits of interfaces are as the document says. */
 AWAITS void vm_device_reconcile(Vm *vm);

@@ -21,7 +21,7 @@
 #include "conf/domain_device.h"
 #include "conf/xml_table.h"
 #include "host/node.h"
-#include "machine/vm_private.h"
+#include "machine/vm_helper.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
 
@@ -115,7 +115,8 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
-    if (!vm_prepare_disks(vm, err) || !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
+    if (!vm_prepare_disks(vm, err) || !vm_prepare_hostdevs(vm, start->resources.fds, err) ||
+        !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
     qemu_number_nodes(vm->live, &vm->run->last_node);
@@ -151,6 +152,10 @@ AWAITS static bool start_build_command(Start *start, QemuCommand **ret_command, 
         .master_key_path = key_path,
         .secrets = secrets,
         .nbd_tls_dir = config->nbd_tls_x509_cert_dir,
+        .chardev_tls_dir = config->chardev_tls_x509_cert_dir,
+        .chardev_tls = config->chardev_tls,
+        .chardev_tls_verify = config->chardev_tls_x509_verify,
+        .spice_tls_dir = config->spice_tls ? config->spice_tls_x509_cert_dir : NULL,
         .sandbox = config->seccomp_sandbox,
         .dump_guest_core = config->dump_guest_core,
         .start_paused = true,
@@ -245,6 +250,7 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
         spec.max_locked_bytes = vm->live->memtune && vm->live->memtune->hard_limit.is_set
                                     ? vm->live->memtune->hard_limit.value
                                     : UINT64_MAX;
+    spec.max_locked_bytes = MAX(spec.max_locked_bytes, vm_hostdev_locked_bytes(vm->live));
     spec.max_core_bytes = config->max_core_bytes;
     spec.set_core = config->max_core_bytes > 0;
     if (!process_start(&spec, &vm->run->process, err))
@@ -514,6 +520,12 @@ static bool start_explain_death(const Start *start, bool connected, Error **err)
 
     if (!*words && start->vm->run->process && start->vm->run->exited)
         how = process_describe_status(start->vm->run->process);
+    const VmHelper *dead = vm_helpers_find_dead(start->vm);
+    if (dead && process_status(dead->process) != 0) { /* it was first, so QEMU could not connect */
+        g_autofree char *end = process_describe_status(dead->process);
+        error_set(err, ERROR_OPERATION_FAILED, "the helper '%s' ended at once: %s", dead->name, end);
+        return error_hint(err, "its last words are in the machine's log: %s", words);
+    }
     error_set(err, ERROR_INTERNAL,
               connected ? "qemu unexpectedly closed the monitor: %s"
                         : "process exited while connecting to monitor: %s",
@@ -535,7 +547,8 @@ static bool start_launch(Start *start, Error **err)
 
     if (!start_build_command(start, &command, err))
         return false;
-    const bool forked = start_open_log(start, command, err) && start_fork(start, command, err);
+    const bool forked =
+        start_open_log(start, command, err) && vm_helpers_launch(vm, err) && start_fork(start, command, err);
     qemu_command_free(command);
     if (!forked)
         return false;

@@ -108,6 +108,20 @@ static void build_globals(const PlanContext *c, Plan *plan)
         plan_text(plan, "-global", "mch.extended-tseg-mbytes=%" G_GUINT64_FORMAT,
                   features->smm_tseg_bytes / MIB);
     }
+    for (DEF_EACH(ControllerDef, controller, c->def->controllers)) {
+        const bool is_root =
+            controller->model == CONTROLLER_MODEL_PCI_ROOT || controller->model == CONTROLLER_MODEL_PCIE_ROOT;
+        if (controller->type != CONTROLLER_PCI || !controller->pcihole64_bytes || !is_root)
+            continue;
+        plan_at(plan, "/domain/devices/controller/pcihole64");
+        plan_text(plan, "-global", "%s.pci-hole64-size=%" G_GUINT64_FORMAT "K",
+                  domain_is_q35(c->def) ? "q35-pcihost" : "i440FX-pcihost",
+                  controller->pcihole64_bytes / KIB);
+    }
+    if (features && features->has_async_teardown && features->async_teardown != TRISTATE_OFF) {
+        plan_at(plan, "/domain/features/async-teardown");
+        plan_flag(plan, "-async-teardown");
+    }
     if (features && features->has_vmcoreinfo && features->vmcoreinfo != TRISTATE_OFF) {
         plan_at(plan, "/domain/features/vmcoreinfo");
         plan_text(plan, "-device", "vmcoreinfo");
@@ -146,6 +160,12 @@ bool build_machine(const PlanContext *c, Plan *plan, Error **err)
         g_string_append(machine, ",mem-merge=off");
     if (!build_firmware(c, plan, drives, err))
         return false;
+    for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
+        if (memory->model != MEMORY_NVDIMM)
+            continue;
+        g_string_append(machine, ",nvdimm=on");
+        break;
+    }
     if (machine_uses_ram_backend(c))
         g_string_append_printf(machine, ",memory-backend=%s", c->machine->default_ram_id);
     g_string_append(machine, drives->str);
@@ -297,9 +317,11 @@ bool build_cpu(const PlanContext *c, Plan *plan, Error **err)
             g_string_append(extras, ",host-cache-info=on,l3-cache=off");
         else if (def->cache_mode == CPU_CACHE_DISABLE)
             g_string_append(extras, ",l3-cache=off,host-cache-info=off");
-        if (def->maxphysaddr_mode == CPU_MAXPHYSADDR_PASSTHROUGH)
+        if (def->maxphysaddr_mode == CPU_MAXPHYSADDR_PASSTHROUGH) {
             g_string_append(extras, ",host-phys-bits=on");
-        else if (def->maxphysaddr_bits)
+            if (def->maxphysaddr_limit)
+                g_string_append_printf(extras, ",host-phys-bits-limit=%u", def->maxphysaddr_limit);
+        } else if (def->maxphysaddr_bits)
             g_string_append_printf(extras, ",phys-bits=%u", def->maxphysaddr_bits);
     }
     cpu_timers(extras, c->def);
@@ -354,25 +376,45 @@ static bool huge_page_size(const PlanContext *c, unsigned cell, uint64_t *ret_by
                       "how many pages there are");
 }
 
-typedef struct Ram {
-    const char *id;
-    uint64_t bytes;
-    unsigned cell;
-    bool is_whole; /* all of the machine's memory, which saved states know by its old name */
-    MemoryAccess access;
-    Tristate discard;
-} Ram;
+/* The pages that a memory device asks for itself. */
+static bool own_page_size(const PlanContext *c, uint64_t wanted, uint64_t *ret_bytes, const char **ret_folder,
+                          Error **err)
+{
+    if (wanted <= SMALL_PAGE_BYTES)
+        return true;
+    for (size_t i = 0; i < c->env->n_huge_pages; i++) {
+        if (c->env->huge_pages[i].page_bytes == wanted) {
+            *ret_bytes = wanted;
+            *ret_folder = c->env->huge_pages[i].folder;
+            return true;
+        }
+    }
+    return error_set(err, ERROR_INTERNAL,
+                     "Unable to find any usable hugetlbfs mount for %" G_GUINT64_FORMAT " KiB", wanted / KIB);
+}
 
-static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Error **err)
+static void prop_host_nodes(Json *object, const CpuSet *nodes)
+{
+    Json *list = json_array();
+    for (int node = cpuset_next(nodes, -1); node >= 0; node = cpuset_next(nodes, node))
+        json_array_append_new(list, json_integer(node));
+    json_object_set_new(object, "host-nodes", list);
+    prop_str(object, "policy", "bind");
+}
+
+bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Error **err)
 {
     const MemoryBacking *backing = c->def->memory_backing;
     const char *folder = NULL;
     uint64_t page_bytes = 0;
-    if (!huge_page_size(c, ram->cell, &page_bytes, &folder, err))
+    if (ram->path         ? false
+        : ram->page_bytes ? !own_page_size(c, ram->page_bytes, &page_bytes, &folder, err)
+                          : !huge_page_size(c, ram->cell, &page_bytes, &folder, err))
         return false;
     Json *object = json_object();
-    bool memfd = backing && backing->source == MEMORY_SOURCE_MEMFD;
-    bool file = !memfd && backing && (page_bytes || backing->source == MEMORY_SOURCE_FILE);
+    bool memfd = !ram->path && backing && backing->source == MEMORY_SOURCE_MEMFD;
+    bool file = !memfd && (page_bytes || ram->path || ram->access != MEMORY_ACCESS_ABSENT ||
+                           ram->discard == TRISTATE_ON || (backing && backing->source == MEMORY_SOURCE_FILE));
     MemoryAccess access = ram->access == MEMORY_ACCESS_ABSENT && backing ? backing->access : ram->access;
 
     prop_str(object, "qom-type",
@@ -385,9 +427,9 @@ static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_obje
         prop_uint(object, "hugetlbsize", page_bytes);
     }
     if (file) {
-        prop_str(object, "mem-path", page_bytes ? folder : c->env->lib_dir);
-        /* memory without a file has nothing to discard */
-        if (ram->discard != TRISTATE_ABSENT || backing->discard)
+        prop_str(object, "mem-path", ram->path ? ram->path : page_bytes ? folder : c->env->lib_dir);
+        /* memory without a file has nothing to discard; what lies in a file of the user's stays */
+        if (!ram->path && (ram->discard != TRISTATE_ABSENT || (backing && backing->discard)))
             prop_bool(object, "discard-data", ram->discard != TRISTATE_OFF);
     }
     if (access == MEMORY_ACCESS_SHARED)
@@ -397,11 +439,21 @@ static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_obje
         prop_bool(object, "share", false);
     if ((file || memfd) && ram->is_whole)
         prop_bool(object, "x-use-canonical-path-for-ramblock-id", false);
-    if (page_bytes || (backing && backing->allocation == MEMORY_ALLOCATION_IMMEDIATE)) {
+    if (ram->is_sparse) {
+        prop_bool(object, "reserve", false);
+    } else if (!ram->is_own_file &&
+               (page_bytes || ram->path || (backing && backing->allocation == MEMORY_ALLOCATION_IMMEDIATE))) {
         prop_bool(object, "prealloc", true);
-        prop_some(object, "prealloc-threads", backing->allocation_threads);
+        prop_some(object, "prealloc-threads", backing ? backing->allocation_threads : 0);
     }
     prop_uint(object, "size", ram->bytes);
+    prop_some(object, "align", ram->align_bytes);
+    if (ram->is_pmem)
+        prop_bool(object, "pmem", true);
+    if (ram->is_readonly)
+        prop_bool(object, "readonly", true);
+    if (ram->host_nodes)
+        prop_host_nodes(object, ram->host_nodes);
     *ret_object = object;
     return true;
 }
@@ -413,7 +465,7 @@ static uint64_t round_to_mib(uint64_t bytes)
 
 static bool build_ram(const PlanContext *c, Plan *plan, Error **err)
 {
-    uint64_t bytes = round_to_mib(c->def->memory_bytes);
+    uint64_t bytes = round_to_mib(domain_initial_memory(c->def));
     plan_at(plan, "/domain/memory");
     if (c->def->max_memory_bytes)
         plan_text(plan, "-m", "size=%" G_GUINT64_FORMAT "k,slots=%u,maxmem=%" G_GUINT64_FORMAT "k",
