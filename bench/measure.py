@@ -172,9 +172,11 @@ def logged_command(log):
 class ByHand:
     """Starts QEMU with the arguments of a machine's log; what the daemon passed as open descriptors is made anew."""
 
-    def __init__(self, host, name):
+    def __init__(self, host, name, make_tap=None):
+        """@make_tap: returns a tap as an open file; called for each interface of the machine."""
         self.host = host
         self.name = name
+        self.make_tap = make_tap
         self.environment, self.words = logged_command(host.path(f"var/log/libvirt/qemu/{name}.log"))
         # The secret for the start is in a directory that goes with the machine.
         self.folder = next(host.path("var/lib/libvirt/qemu").glob(f"domain-*-{name}"), None)
@@ -203,6 +205,10 @@ class ByHand:
                 other.listen(1)
                 self.keep.append(other)
                 words[number] = re.sub(r"(fd=|\"fd\":\s*\"?)\d+", lambda m: m.group(1) + str(other.fileno()), word)
+            elif words[number - 1] == "-netdev" and re.search(r"fd\"?[=:]", word):
+                tap = self.make_tap()
+                self.keep.append(tap)
+                words[number] = re.sub(r"(fd=|\"fd\":\s*\"?)\d+", lambda m: m.group(1) + str(tap.fileno()), word)
             elif words[number - 1] == "-add-fd":
                 null = open("/dev/null", "r+b", buffering=0)
                 self.keep.append(null)

@@ -243,6 +243,8 @@ bool process_start(const ProcessSpec *spec, Process **ret_process, Error **err)
     pid_t pid = process_fork(spec, envp, write_end);
     if (pid < 0)
         return error_set_errno(err, errno, "cannot make a process for '%s'", spec->argv[0]);
+    if (spec->started_pid)
+        *spec->started_pid = pid;
     fd_cleanup(&write_end);
     AUTO_FD pidfd = pidfd_open(pid, 0); /* ours and not reaped: this pid is no other's */
     g_autoptr(Process) process = NULL;

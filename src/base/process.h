@@ -12,6 +12,31 @@
 
 #include "base/error.h"
 
+/* A folder that a process sees with other content than the host's, in a mount name space of its own. */
+typedef struct ProcessNode {
+    const char *name; /* below the folder; its own folders come before it */
+    mode_t mode;      /* S_IFDIR, S_IFCHR or S_IFBLK, and permissions */
+    dev_t number;
+    uid_t uid;
+    gid_t gid;
+} ProcessNode;
+#define PROCESS_KEPT_MAX 16
+typedef struct ProcessMask {
+    const char *path;         /* absolute; one that is not there is not masked */
+    const ProcessNode *nodes; /* all that is in it */
+    size_t n_nodes;
+    const char *const *kept; /* absolute paths of folders below it that stay as they are; ends with NULL */
+} ProcessMask;
+
+/* What a process is kept from, beyond what its user may not do. It gets no new rights by running programs. */
+typedef struct ProcessConfine {
+    const ProcessMask *masks; /* none: it sees the host's mounts */
+    size_t n_masks;
+    bool hide_processes;    /* of other users, where /proc can be mounted; with masks */
+    bool drop_capabilities; /* all that raw_io does not keep, for ever */
+    int landlock_fd;        /* a rule set of landlock(7); -1: none; borrowed */
+} ProcessConfine;
+
 typedef struct ProcessSpec {
     const char *const *argv; /* argv[0] is the absolute path of the program; borrowed */
     const char *const *envp; /* NULL: an environment of PATH, LC_ALL=C and HOME only */
@@ -26,7 +51,8 @@ typedef struct ProcessSpec {
     gid_t gid;
     const gid_t *groups;
     size_t n_groups;
-    bool raw_io;            /* with set_user: keeps CAP_SYS_RAWIO, and nothing else of root's */
+    const ProcessConfine *confine; /* NULL: not at all; borrowed */
+    bool raw_io;                   /* with set_user: keeps CAP_SYS_RAWIO, and nothing else of root's */
     bool new_session;       /* setsid(): survives us; nice, scheduling, affinity as if nobody had set ours */
     mode_t umask;           /* 0: 0022 */
     uint64_t max_files;     /* RLIMIT_NOFILE; 0: as ours */
@@ -34,6 +60,7 @@ typedef struct ProcessSpec {
     uint64_t max_locked_bytes; /* RLIMIT_MEMLOCK; 0: as ours; UINT64_MAX: none */
     uint64_t max_core_bytes;   /* RLIMIT_CORE */
     bool set_core;
+    pid_t *started_pid;   /* set before the program can do anything; NULL: not wanted */
     bool die_with_parent; /* PR_SET_PDEATHSIG, SIGKILL: for helpers, never for a machine's QEMU */
     /* Of process_run() alone. */
     uint64_t quiet_timeout_ms; /* 0: not watched */

@@ -11,11 +11,14 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/macros.h"
 
 typedef struct ProcessChild {
     const ProcessSpec *spec;
@@ -167,6 +170,116 @@ static void process_child_set_user(const ProcessChild *child)
         process_child_keep_raw_io(child);
 }
 
+/* ---- confinement ---- */
+
+static int process_child_make_tmpfs(const ProcessChild *child)
+{
+    AUTO_FD context = fsopen("tmpfs", FSOPEN_CLOEXEC);
+    int made = -1;
+
+    if (context >= 0 && fsconfig(context, FSCONFIG_SET_STRING, "mode", "0755", 0) == 0 &&
+        fsconfig(context, FSCONFIG_SET_STRING, "size", "1m", 0) == 0 &&
+        fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        made = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    if (made < 0)
+        process_child_fail(child, "mounting an empty folder");
+    return made;
+}
+
+static void process_child_make_nodes(const ProcessChild *child, const ProcessMask *mask, int folder)
+{
+    for (size_t i = 0; i < mask->n_nodes; i++) {
+        const ProcessNode *node = &mask->nodes[i];
+        const int made = S_ISDIR(node->mode) ? mkdirat(folder, node->name, node->mode & 07777)
+                                             : mknodat(folder, node->name, node->mode, node->number);
+        if (made < 0 && errno == EEXIST)
+            continue; /* two paths to one folder */
+        /* The mode again: the one that it was made with was cut by the umask. */
+        if (made < 0 || fchownat(folder, node->name, node->uid, node->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+            fchmodat(folder, node->name, node->mode & 07777, 0) < 0)
+            process_child_fail(child, "making a device node");
+    }
+}
+
+static void process_child_mask(const ProcessChild *child, const ProcessMask *mask)
+{
+    int kept[PROCESS_KEPT_MAX];
+    size_t n_kept = 0;
+
+    if (access(mask->path, F_OK) < 0)
+        return;
+    for (; mask->kept && mask->kept[n_kept] && n_kept < PROCESS_KEPT_MAX; n_kept++)
+        kept[n_kept] = open_tree(AT_FDCWD, mask->kept[n_kept],
+                                 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
+    AUTO_FD folder = process_child_make_tmpfs(child);
+    process_child_make_nodes(child, mask, folder);
+    if (move_mount(folder, "", AT_FDCWD, mask->path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        process_child_fail(child, "covering a folder");
+    for (size_t i = 0; i < n_kept; i++) {
+        if (kept[i] < 0)
+            continue; /* it is not there */
+        if ((mkdir(mask->kept[i], 0755) < 0 && errno != EEXIST) ||
+            move_mount(kept[i], "", AT_FDCWD, mask->kept[i], MOVE_MOUNT_F_EMPTY_PATH) < 0)
+            process_child_fail(child, "keeping a folder");
+        (void)close(kept[i]);
+    }
+}
+
+/* Containers may not do that: what the host hides from them would show. */
+static void process_child_hide_processes(void)
+{
+    AUTO_FD context = fsopen("proc", FSOPEN_CLOEXEC);
+
+    if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "hidepid", "invisible", 0) < 0 ||
+        fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return;
+    AUTO_FD proc =
+        fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV);
+    if (proc >= 0)
+        (void)move_mount(proc, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+/* As root, before it changes to its user. What the host mounts later shows here, too; nothing goes back. */
+static void process_child_set_mounts(const ProcessChild *child)
+{
+    const ProcessConfine *confine = child->spec->confine;
+
+    if (!confine || confine->n_masks == 0)
+        return;
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+        process_child_fail(child, "making a mount name space");
+    const mode_t before = umask(0);
+    for (size_t i = 0; i < confine->n_masks; i++)
+        process_child_mask(child, &confine->masks[i]);
+    (void)umask(before);
+    if (confine->hide_processes)
+        process_child_hide_processes();
+}
+
+static void process_child_drop_capabilities(const ProcessChild *child)
+{
+    const ProcessSpec *spec = child->spec;
+
+    if (!spec->confine || !spec->confine->drop_capabilities)
+        return;
+    for (int capability = 0; capability < 64; capability++) {
+        if (!(spec->raw_io && capability == CAP_SYS_RAWIO))
+            (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0); /* EINVAL: the kernel has fewer */
+    }
+}
+
+static void process_child_confine(const ProcessChild *child)
+{
+    const ProcessConfine *confine = child->spec->confine;
+
+    if (!confine)
+        return;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        process_child_fail(child, "giving up new rights");
+    if (confine->landlock_fd >= 0 && syscall(SYS_landlock_restrict_self, confine->landlock_fd, 0) < 0)
+        process_child_fail(child, "confining itself by Landlock");
+}
+
 static void process_child_die_with_parent(const ProcessChild *child)
 {
     if (!child->spec->die_with_parent)
@@ -188,10 +301,13 @@ void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t 
     process_child_set_limits(&child);
     process_child_reset_treatment(&child);
     (void)umask(spec->umask ? spec->umask : 0022);
+    process_child_set_mounts(&child);
+    process_child_drop_capabilities(&child);
     process_child_set_user(&child);
     process_child_die_with_parent(&child);
     if (chdir(spec->cwd ? spec->cwd : "/") < 0)
         process_child_fail(&child, "entering its working directory");
+    process_child_confine(&child);
     sigset_t none;
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);

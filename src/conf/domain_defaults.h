@@ -14,6 +14,9 @@ MUST_CHECK bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, con
 /* The defaults of one device; @def, the machine around it, may be NULL. */
 MUST_CHECK bool device_fill_defaults(DeviceKind kind, void *device, const DomainDef *def, Error **err);
 
+/* Ports of servers that name none. */
+void domain_fill_source_defaults(StorageSource *source);
+
 /* The address of a drive that has none follows from its name. ERROR_XML_INVALID: that says nothing. */
 MUST_CHECK bool disk_fill_address(DiskDef *disk, Error **err);
 

@@ -51,7 +51,7 @@ static const uint16_t protocol_ports[STORAGE_PROTOCOL_COUNT] = {
     [STORAGE_PROTOCOL_SSH] = 22,     [STORAGE_PROTOCOL_VXHS] = 9999,
 };
 
-static void source_defaults(StorageSource *source)
+void domain_fill_source_defaults(StorageSource *source)
 {
     for (DEF_EACH(StorageHost, host, source->hosts)) {
         if (!host->port && host->name &&
@@ -82,7 +82,7 @@ static bool disk_defaults(DiskDef *disk, Error **err)
     if (disk->cache == DISK_CACHE_DEFAULT)
         disk->cache = DISK_CACHE_ABSENT;
     for (StorageSource *source = &disk->src; source; source = source->backing)
-        source_defaults(source);
+        domain_fill_source_defaults(source);
     if (disk->encryption && disk->encryption->engine == VOLUME_ENGINE_ABSENT)
         disk->encryption->engine = VOLUME_ENGINE_QEMU;
     if (disk->src.type == STORAGE_VHOST_USER && disk->snapshot == DISK_SNAPSHOT_ABSENT)

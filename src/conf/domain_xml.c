@@ -37,7 +37,7 @@ static bool count_device(void *arg, DeviceKind kind, void *device, DeviceInfo *i
     return ++*(unsigned *)arg <= DEVICES_MAX;
 }
 
-static bool finish_def(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks, Error **err)
+bool domain_def_finish(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks, Error **err)
 {
     if (flags & DOMAIN_PARSE_SKIP_DEFAULTS)
         return true;
@@ -55,29 +55,31 @@ static bool finish_def(DomainDef *def, DomainParseFlags flags, const DomainHooks
 
 /* One document on its way in; perhaps read in a worker, so it holds copies, and what was dropped is told
  * afterwards. */
-typedef struct ReadDef {
+typedef struct ReadDocument {
+    const XmlTable *table;
+    const char *root;
     char *source;
     DomainParseFlags flags;
-    DomainDef *def;
+    void *object;
     GPtrArray *dropped; /* of char *, the paths */
     GArray *lines;      /* of unsigned, where they were */
-} ReadDef;
+} ReadDocument;
 
-static void read_def_free(void *data)
+static void read_document_free(void *data)
 {
-    ReadDef *read = data;
+    ReadDocument *read = data;
 
     g_free(read->source);
-    domain_def_free(read->def);
+    xml_table_free(read->table, read->object);
     g_clear_pointer(&read->dropped, g_ptr_array_unref);
     g_clear_pointer(&read->lines, g_array_unref);
     g_free(read);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(ReadDef, read_def_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ReadDocument, read_document_free)
 
 static void note_dropped(void *arg, const char *path, unsigned line)
 {
-    ReadDef *read = arg;
+    ReadDocument *read = arg;
 
     if (!read->dropped) {
         read->dropped = g_ptr_array_new_with_free_func(g_free);
@@ -87,9 +89,9 @@ static void note_dropped(void *arg, const char *path, unsigned line)
     g_array_append_val(read->lines, line);
 }
 
-static bool read_def(const xmlNode *element, void *arg, Error **err)
+static bool read_document(const xmlNode *element, void *arg, Error **err)
 {
-    ReadDef *read = arg;
+    ReadDocument *read = arg;
     XmlReader reader = {
         .flags = (read->flags & DOMAIN_PARSE_INACTIVE ? XML_READ_INACTIVE : 0) |
                  (read->flags & DOMAIN_PARSE_VALIDATE ? XML_READ_STRICT : 0),
@@ -97,57 +99,75 @@ static bool read_def(const xmlNode *element, void *arg, Error **err)
         .dropped = note_dropped,
         .arg = read,
     };
-    void *object = NULL;
 
-    if (strcmp((const char *)element->name, "domain") != 0)
-        return error_set(err, ERROR_XML_INVALID, "%s:%ld: the root element is '%s', not 'domain'",
-                         read->source, xmlGetLineNo(element), (const char *)element->name);
-    if (!xml_table_read(&domain_table, &reader, element, &object, err))
-        return false;
-    read->def = object;
-    return true;
+    if (strcmp((const char *)element->name, read->root) != 0)
+        return error_set(err, ERROR_XML_INVALID, "%s:%ld: the root element is '%s', not '%s'", read->source,
+                         xmlGetLineNo(element), (const char *)element->name, read->root);
+    return xml_table_read(read->table, &reader, element, &read->object, err);
 }
 
-static ReadDef *read_def_new(const char *source, DomainParseFlags flags)
+static ReadDocument *read_document_new(const char *root, const XmlTable *table, const char *source,
+                                       DomainParseFlags flags)
 {
-    ReadDef *read = g_new0(ReadDef, 1);
+    ReadDocument *read = g_new0(ReadDocument, 1);
 
+    read->root = root;
+    read->table = table;
     read->source = g_strdup(source);
     read->flags = flags;
     return read;
 }
 
-static bool read_def_finish(ReadDef *read, const DomainHooks *hooks, DomainDef **ret_def, Error **err)
+static void *read_document_end(ReadDocument *read, const DomainHooks *hooks)
 {
     void (*dropped)(void *, const char *, unsigned) = hooks && hooks->dropped ? hooks->dropped : log_dropped;
 
     for (unsigned i = 0; read->dropped && i < read->dropped->len; i++)
         dropped(hooks ? hooks->arg : NULL, g_ptr_array_index(read->dropped, i),
                 g_array_index(read->lines, unsigned, i));
-    if (!finish_def(read->def, read->flags, hooks, err))
+    return g_steal_pointer(&read->object);
+}
+
+static bool take_def(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks, DomainDef **ret_def,
+                     Error **err)
+{
+    if (!domain_def_finish(def, flags, hooks, err)) {
+        domain_def_free(def);
         return false;
-    *ret_def = g_steal_pointer(&read->def);
+    }
+    *ret_def = def;
     return true;
 }
 
 bool domain_def_parse_node(const xmlNode *element, const char *source, DomainParseFlags flags,
                            const DomainHooks *hooks, DomainDef **ret_def, Error **err)
 {
-    g_autoptr(ReadDef) read = read_def_new(source, flags);
+    g_autoptr(ReadDocument) read = read_document_new("domain", &domain_table, source, flags);
 
-    return read_def(element, read, err) && read_def_finish(read, hooks, ret_def, err);
+    return read_document(element, read, err) &&
+           take_def(read_document_end(read, hooks), flags, hooks, ret_def, err);
+}
+
+bool domain_document_parse(const char *xml, size_t len, const char *source, const char *root,
+                           const XmlTable *table, DomainParseFlags flags, const DomainHooks *hooks,
+                           void **ret_object, Error **err)
+{
+    ReadDocument *read = read_document_new(root, table, source, flags);
+
+    if (!xml_document_use(xml, len, source, read_document, read, read_document_free, err))
+        return false;
+    *ret_object = read_document_end(read, hooks);
+    read_document_free(read);
+    return true;
 }
 
 bool domain_def_parse_text(const char *xml, size_t len, const char *source, DomainParseFlags flags,
                            const DomainHooks *hooks, DomainDef **ret_def, Error **err)
 {
-    ReadDef *read = read_def_new(source, flags);
+    void *object = NULL;
 
-    if (!xml_document_use(xml, len, source, read_def, read, read_def_free, err))
-        return false;
-    bool ok = read_def_finish(read, hooks, ret_def, err);
-    read_def_free(read);
-    return ok;
+    return domain_document_parse(xml, len, source, "domain", &domain_table, flags, hooks, &object, err) &&
+           take_def(object, flags, hooks, ret_def, err);
 }
 
 bool domain_def_parse(const char *xml, size_t len, DomainParseFlags flags, const DomainHooks *hooks,

@@ -55,6 +55,15 @@ MUST_CHECK bool domain_def_parse_text(const char *xml, size_t len, const char *s
 MUST_CHECK bool domain_def_parse_node(const xmlNode *element, const char *source, DomainParseFlags flags,
                                       const DomainHooks *hooks, DomainDef **ret_def, Error **err);
 
+/* For documents with a machine inside (snapshots): reads @root by @table, whose rows have &domain_table; its
+ * defaults are not filled in and nothing is checked until domain_def_finish(). @root and @table: static. */
+MUST_CHECK bool domain_document_parse(const char *xml, size_t len, const char *source, const char *root,
+                                      const XmlTable *table, DomainParseFlags flags, const DomainHooks *hooks,
+                                      void **ret_object, Error **err);
+/* AWAITS if the platform hook does. */
+MUST_CHECK bool domain_def_finish(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks,
+                                  Error **err);
+
 typedef enum DomainFormatFlags {
     DOMAIN_FORMAT_SECURE = XML_FORMAT_SECURE,     /* with passwords */
     DOMAIN_FORMAT_INACTIVE = XML_FORMAT_INACTIVE, /* as it would start next time */

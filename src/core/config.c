@@ -315,6 +315,8 @@ static bool check_ranges(const Loader *loader, Error **err)
           offsetof(Config, remote_display_port_max) },
         { "remote_websocket_port_min", "remote_websocket_port_max",
           offsetof(Config, remote_websocket_port_min), offsetof(Config, remote_websocket_port_max) },
+        { "machine_uid_min", "machine_uid_max", offsetof(Config, machine_uid_min),
+          offsetof(Config, machine_uid_max) },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(ranges); i++) {
         unsigned min = *(unsigned *)((char *)loader->config + ranges[i].min_offset);

@@ -39,7 +39,8 @@ typedef struct Config {
     gid_t qemu_gid;
     gid_t *qemu_groups; /* supplementary; never empty */
     size_t n_qemu_groups;
-    bool is_privileged; /* we are root: the machines' user may differ from ours */
+    unsigned machine_uid_min, machine_uid_max; /* each machine is a user of its own; 0: all are one */
+    bool is_privileged;                        /* we are root: the machines' user may differ from ours */
     bool secrets_encrypted;
     bool dynamic_ownership;
     bool remember_owner;
@@ -67,6 +68,9 @@ typedef struct Config {
     uint64_t max_core_bytes; /* UINT64_MAX: unlimited */
     bool dump_guest_core;
     bool seccomp_sandbox;
+    bool landlock;
+    char **namespaces;                /* of QEMU: "mount"; NULL: not said */
+    char **device_acl;                /* devices that every QEMU may open; NULL: not said */
     char **nvram;                     /* "code:vars" pairs; NULL: not said */
     char **security_default_confined; /* reserved */
     unsigned max_queued;              /* jobs waiting for one machine; 0: unlimited */

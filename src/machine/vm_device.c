@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "conf/domain_check.h"
 #include "core/event.h"
+#include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_helper.h"
 #include "qemu/address.h"
@@ -131,6 +132,8 @@ AWAITS static void hot_forget(Hot *hot)
         vm_release_interface(vm->host, device);
     else if (hot->kind == DEVICE_DISK)
         vm_disk_release(vm, device);
+    else
+        vm_confine_remove_device(vm, hot->kind, device);
     if (hot->alias)
         vm_helpers_stop_device(vm, hot->alias);
     vm_release_hostdev(vm->host, hot->kind, device);
@@ -177,23 +180,21 @@ static void attach_take_back(void *arg)
     hot_forget(arg);
 }
 
-/* Its nodes on the host are given to QEMU. */
-AWAITS static bool lend_hot(const Hot *hot, Error **err)
+/* The host's devices and sockets that QEMU is going to open by name. */
+AWAITS static bool lend_files(Vm *vm, DeviceKind kind, void *device, Error **err)
 {
-    Vm *vm = hot->vm;
-    g_autoptr(GPtrArray) list = dac_list_new();
+    const uint64_t storage_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
+    const guint n_before = vm->run->dac->len;
     uid_t uid = 0;
     gid_t gid = 0;
 
-    if (hot->kind != DEVICE_HOSTDEV && hot->kind != DEVICE_INTERFACE && hot->kind != DEVICE_MEMORY)
-        return true;
-    const guint n_before = vm->run->dac->len;
-    if (!dac_lend_device(vm->host, vm->live, vm->run->dac, hot->kind, hot->device, err) ||
-        !vm_hostdev_raise_limit(vm, err))
+    if (!dac_lend_device(vm->host, vm->live, vm->run->dac, kind, device, err))
         return false;
     dac_get_owner(vm->host, vm->live, &uid, &gid);
-    return vm->run->dac->len == n_before ||
-           dac_apply(vm->run->dac, uid, gid, (uint64_t)vm->host->config->storage_timeout_s * 1000, err);
+    if (vm->run->dac->len > n_before &&
+        (!vm_status_save(vm, err) || !dac_apply(vm->run->dac, uid, gid, storage_ms, err)))
+        return false;
+    return vm_confine_add_device(vm, kind, device, err);
 }
 
 AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, Error **err)
@@ -215,9 +216,10 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     if (!domain_add_device(vm->live, shell, err))
         return false;
     undo_push(&edit->undo, attach_take_back, hot);
-    if (hot->kind == DEVICE_DISK && !vm_disk_prepare(vm, hot->device, &hot->secrets, err))
-        return false;
-    if (!vm_prepare_hostdev(vm, hot->kind, hot->device, hot->fds, err) || !lend_hot(hot, err) ||
+    if (!vm_prepare_hostdev(vm, hot->kind, hot->device, hot->fds, err) || !vm_hostdev_raise_limit(vm, err) ||
+        (hot->kind == DEVICE_DISK && !vm_disk_prepare(vm, hot->device, &hot->secrets, err)) ||
+        ((hot->kind != DEVICE_DISK || ((DiskDef *)hot->device)->src.type == STORAGE_NVME) &&
+         !lend_files(vm, hot->kind, hot->device, err)) ||
         !vm_prepare_device(vm, hot->kind, hot->device, hot->fds, err) || !vm_status_save(vm, err) ||
         !vm_helpers_launch(vm, err) || !vm_require_monitor(vm, err) || !hot_plan(hot, err))
         return false;
@@ -827,8 +829,8 @@ AWAITS static bool replug_usb(Vm *vm, HostdevDef *hostdev, Error **err)
     hot_expect(&hot);
     if (old && !plan_reverse(old, &hot.target, err))
         return false;
-    if (!lend_hot(&hot, err) || !vm_require_monitor(vm, err) || !hot_plan(&hot, err) ||
-        !plan_execute(hot.plan, &hot.target, &undo, err))
+    if (!lend_files(vm, DEVICE_HOSTDEV, hostdev, err) || !vm_require_monitor(vm, err) ||
+        !hot_plan(&hot, err) || !plan_execute(hot.plan, &hot.target, &undo, err))
         return false;
     undo_keep(&undo);
     log_info("machine '%s': USB device '%s' is back", vm->name, hot.alias);

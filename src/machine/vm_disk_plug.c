@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
 #include "qemu/address.h"
 
@@ -45,7 +46,8 @@ bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **e
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     /* Who finds the machine later knows what was lent. */
     return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
-           dac_apply(vm->run->dac, uid, gid, storage_ms, err) && vm_prepare_secrets(vm, ret_secrets, err);
+           dac_apply(vm->run->dac, uid, gid, storage_ms, err) &&
+           vm_confine_add_device(vm, DEVICE_DISK, disk, err) && vm_prepare_secrets(vm, ret_secrets, err);
 }
 
 static bool is_used(const DomainDef *live, const char *path)
@@ -72,5 +74,6 @@ void vm_disk_release(Vm *vm, const DiskDef *disk)
                 g_ptr_array_add(list, g_ptr_array_steal_index(lent, i));
         }
     }
+    vm_confine_remove_device(vm, DEVICE_DISK, disk);
     dac_restore(vm->host->dac, list, storage_ms);
 }

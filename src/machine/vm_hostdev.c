@@ -70,12 +70,12 @@ static bool is_not_held(void *arg, DeviceKind kind, void *device, DeviceInfo *in
 }
 
 /* The machine that runs with it; NULL: none. */
-static const Vm *find_holder(const Vm *vm, const HostdevDef *hostdev, const void *device)
+static const Vm *find_holder(const Host *host, const HostdevDef *hostdev, const void *device)
 {
     Holding holding = { .wanted = hostdev, .except = device };
     const Object *object = NULL;
 
-    for (RegistryIter iter = registry_iter(vm_registry(vm->host)); (object = registry_next(&iter));) {
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (object = registry_next(&iter));) {
         const Vm *other = (const Vm *)object;
         if (other->live && !domain_each_device(other->live, is_not_held, &holding))
             return other;
@@ -86,7 +86,7 @@ static const Vm *find_holder(const Vm *vm, const HostdevDef *hostdev, const void
 static bool require_free(const Vm *vm, const HostdevDef *hostdev, const void *device, const char *what,
                          Error **err)
 {
-    const Vm *holder = find_holder(vm, hostdev, device);
+    const Vm *holder = find_holder(vm->host, hostdev, device);
 
     return !holder ||
            error_set(err, ERROR_INVALID_STATE, "%s is in use by driver QEMU, domain %s", what, holder->name);
@@ -423,6 +423,8 @@ void vm_release_hostdev(Host *host, DeviceKind kind, void *device)
     HostdevDef view;
 
     if (!as_hostdev(kind, device, &view) || view.type != HOSTDEV_PCI || view.managed != TRISTATE_ON)
+        return;
+    if (find_holder(host, &view, device)) /* that one was first */
         return;
     g_autoptr(Object) nodedev = find_nodedev(host, &view.source_address, &err);
     if (!nodedev || !nodedev_reattach(nodedev, NULL, &err))

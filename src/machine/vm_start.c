@@ -21,6 +21,7 @@
 #include "conf/domain_device.h"
 #include "conf/xml_table.h"
 #include "host/node.h"
+#include "machine/vm_confine.h"
 #include "machine/vm_helper.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
@@ -102,14 +103,13 @@ static bool start_check(Vm *vm, Error **err)
 static bool start_prepare(Start *start, Error **err)
 {
     Vm *vm = start->vm;
-    const Config *config = vm->host->config;
-    const uint64_t storage_ms = (uint64_t)config->storage_timeout_s * 1000;
+    const uint64_t storage_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
     uid_t uid = 0;
     gid_t gid = 0;
 
     job_set_phase(start->job, "preparing");
-    if (!start_check(vm, err) || !start_hook(start, "prepare", err) ||
-        !dac_fill_seclabel(vm->host, vm->live, err))
+    if (!start_check(vm, err) || !start_hook(start, "prepare", err) || !vm_choose_user(vm, &uid, err) ||
+        !dac_fill_seclabel(vm->host, vm->live, uid, err))
         return false;
     qemu_assign_aliases(vm->live);
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
@@ -224,6 +224,7 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
 {
     Vm *vm = start->vm;
     const Config *config = vm->host->config;
+    g_auto(VmConfine) confine = { .process = { .landlock_fd = -1 } };
     g_autoptr(GArray) fds = start_collect_fds(start);
     g_auto(GStrv) environment = start_environment(start, command);
     ProcessSpec spec = PROCESS_SPEC_INIT;
@@ -253,6 +254,9 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
     spec.max_locked_bytes = MAX(spec.max_locked_bytes, vm_hostdev_locked_bytes(vm->live));
     spec.max_core_bytes = config->max_core_bytes;
     spec.set_core = config->max_core_bytes > 0;
+    if (!vm_confine_make(vm, &confine, err))
+        return false;
+    spec.confine = &confine.process;
     if (!process_start(&spec, &vm->run->process, err))
         return false;
     vm->run->pid = process_pid(vm->run->process);

@@ -186,7 +186,9 @@ static const XmlTable lent_table =
                ATTR("uid", DacItem, uid, .max = UINT32_MAX), ATTR("gid", DacItem, gid, .max = UINT32_MAX),
                ATTR("lentTo", DacItem, lent_to, .max = UINT32_MAX),
                ATTR("dev", DacItem, id.dev, .max = UINT64_MAX),
-               ATTR("ino", DacItem, id.ino, .max = UINT64_MAX), ATTR("shared", DacItem, shared)));
+               ATTR("ino", DacItem, id.ino, .max = UINT64_MAX), ATTR("shared", DacItem, shared),
+               ATTR("groupMode", DacItem, group_mode, .max = 07777),
+               ATTR("group", DacItem, group, .max = UINT32_MAX), ATTR("mode", DacItem, mode, .max = 07777)));
 
 static bool run_is_unannounced(const void *base, unsigned flags)
 {

@@ -282,7 +282,7 @@ bool dnsmasq_format_conf(const NetworkDef *def, const DnsmasqPaths *paths, char 
     put_dns(&lines, def);
     line(&lines, "pid-file=%s", paths->pid);
     line(&lines, "except-interface=lo");
-    line(&lines, "bind-dynamic");
+    line(&lines, "bind-interfaces");
     line(&lines, "interface=%s", def->bridge);
     if (def->dns && has_dns(def))
         put_records(&lines, def->dns);

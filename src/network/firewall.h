@@ -1,5 +1,6 @@
-/* What packets of a network's guests may do: a table of nftables for each network, replaced in one
- * transaction.
+/* What packets of a network's guests may do: chains of a network in a table of nftables that all share, found
+ * by maps from interface and subnet; a table of its own for ports that lead to its guests. Each is replaced
+ * in one transaction.
  *
  * An accept in our table does not save a packet that another table drops; what others do is theirs. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -26,14 +27,11 @@ char *firewall_format(const NetworkDef *def, const GArray *forwards);
 /* Puts such a script in place of what was there. ERROR_SYSTEM with a hint: no nft; ERROR_INTERNAL: what it
  * says */
 AWAITS MUST_CHECK bool firewall_load(const char *rules, Error **err);
-/* One that has no rules is no error. */
-AWAITS MUST_CHECK bool firewall_remove(const NetworkDef *def, Error **err);
-/* The name of the network's table; caller owns. */
-char *firewall_table(const NetworkDef *def);
-/* Calls @func whenever somebody removes something of a table of ours, which may be ourselves, or changes a
- * table of others. @table is ours; NULL: some
- * changes were missed. The source is owned; unref'ing it ends that. */
-MUST_CHECK bool firewall_watch(void (*func)(bool is_ours, const char *table, void *arg), void *arg,
-                               sd_event_source **ret_source, Error **err);
-/* Is the table still there? */
+/* One that has no rules is no error. @is_last: no other network has rules, and none gets some meanwhile. */
+AWAITS MUST_CHECK bool firewall_remove(const NetworkDef *def, bool is_last, Error **err);
+/* Calls @func whenever somebody but this daemon removes something of our tables, or changes a table of
+ * others, or when that was perhaps missed. The source is owned; unref'ing it ends that. */
+MUST_CHECK bool firewall_watch(void (*func)(bool is_ours, void *arg), void *arg, sd_event_source **ret_source,
+                               Error **err);
+/* Are its rules still there? */
 AWAITS bool firewall_is_there(const NetworkDef *def);

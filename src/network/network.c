@@ -212,7 +212,7 @@ AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **e
         network_register_names(network, def);
         return true;
     }
-    if (!firewall_remove(def, NULL))
+    if (!network_remove_rules(network, def, NULL))
         log_debug("network '%s': no rules to take back", network->name);
     network_unshape(def);
     network_bridge_down(def);
@@ -240,9 +240,8 @@ AWAITS static void network_down(Network *network, const NetworkDef *def)
     network_unregister_names(network, def);
     network_stop_dnsmasq(network);
     network_close_others(network, def);
-    if (!firewall_remove(def, &err))
+    if (!network_remove_rules(network, def, &err))
         log_warning_error(err, network->name);
-    g_clear_pointer(&network->rules, g_free);
     network->was_remade = false;
     network->n_dropped = 0;
     network_bridge_down(def);
@@ -475,8 +474,7 @@ AWAITS static bool network_resume(Host *host, NetworkDef *def, Error **err)
         ok = network_up(network, def, err);
         network->was_remade = ok;
     } else if (is_own) {
-        ok = (firewall_is_there(def) && !network_wants_leases(def)) ||
-             network_apply_rules(network, def, true, err);
+        ok = network_apply_rules(network, def, true, err); /* as this version writes them */
         if (ok && dnsmasq_is_wanted(def) && !network->dnsmasq)
             ok = dnsmasq_start(def, &network->paths, &network->dnsmasq, err);
     }
@@ -523,7 +521,9 @@ AWAITS static void network_resume_all(Host *host)
             g_array_append_val(found, ((FoundState){ .host = host,
                                                      .path = path_join(host->paths->run_network, name) }));
     }
+    host->networks->is_resuming = true;
     fiber_run_all("network", network_resume_one, found->data, found->len, sizeof(FoundState));
+    host->networks->is_resuming = false;
     for (guint i = 0; i < found->len; i++)
         g_free(g_array_index(found, FoundState, i).path);
 }
@@ -640,6 +640,7 @@ static void network_room_close(Host *host)
     sd_event_source_disable_unref(host->networks->leases);
     sd_event_source_disable_unref(host->networks->links);
     wait_queue_clear(&host->networks->hosts_turn);
+    wait_queue_clear(&host->networks->rules_turn);
     json_decref(host->networks->others);
     g_clear_pointer(&host->networks, g_free); /* the networks are gone: network_free_hook() */
 }
@@ -648,6 +649,7 @@ void network_open(Host *host)
 {
     host->networks = g_new0(NetworkRoom, 1);
     wait_queue_init(&host->networks->hosts_turn);
+    wait_queue_init(&host->networks->rules_turn);
     host_add_class(host, &network_class);
     host_on_free(host, network_room_close);
 }

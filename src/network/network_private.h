@@ -25,16 +25,19 @@ struct Network {
     sd_event_source *restart; /* of dnsmasq, after it ended */
     GPtrArray *ports;         /* NetworkPortDef; empty if it is not active */
     char *rules;              /* that were put in place; NULL: not by this daemon */
+    bool has_rules;           /* perhaps only in part */
     bool is_following, has_more_to_follow;
-    bool has_lost_rules; /* perhaps: somebody removed some */
-    unsigned n_dropped;  /* kinds of its packets that others were last seen to drop */
-    bool was_remade;     /* its bridge, by this daemon, while machines may run */
+    unsigned n_dropped; /* kinds of its packets that others were last seen to drop */
+    bool was_remade;    /* its bridge, by this daemon, while machines may run */
 };
 
 /* What the room keeps for all networks. */
 struct NetworkRoom {
     bool default_is_new; /* this daemon made the network `default` */
+    bool is_resuming;    /* the networks of an earlier daemon: their rules are there */
     bool rules_are_lost, is_checking;
+    bool is_changing_rules;
+    WaitQueue rules_turn;            /* to change them */
     sd_event_source *watch;          /* of the rules; NULL: nobody tells */
     bool others_changed, is_looking; /* at rule sets of others */
     Json *others;                    /* as they were read last; NULL: they changed since */
@@ -58,6 +61,8 @@ AWAITS MUST_CHECK bool network_replace(Network *network, NetworkDef *config, Net
 /* The rules that follow from @def and from who has which address. @again: even if they are known to be there.
  */
 AWAITS MUST_CHECK bool network_apply_rules(Network *network, const NetworkDef *def, bool again, Error **err);
+/* No rules is no error. */
+AWAITS MUST_CHECK bool network_remove_rules(Network *network, const NetworkDef *def, Error **err);
 void network_watch(Host *host); /* rules that somebody removes come back; leases are followed */
 /* Somebody removed the bridge of an active network: it is made again, with all that belongs to it
  * (network.c). */

@@ -19,20 +19,70 @@
 #define LOOK_PAUSE_FACTOR 10
 #define LOOK_PAUSE_MAX_MS 30000
 
-/* The rules that follow from @def and from who has which address. @again: even if they are known to be there.
- */
+#define RULES_PATIENCE_MS 60000
+
+static bool rules_begin(NetworkRoom *room, Error **err)
+{
+    while (room->is_changing_rules) {
+        if (!wait_queue_wait(&room->rules_turn, RULES_PATIENCE_MS, err))
+            return false;
+    }
+    room->is_changing_rules = true;
+    return true;
+}
+
+static void rules_end(NetworkRoom *room)
+{
+    room->is_changing_rules = false;
+    wait_queue_wake_one(&room->rules_turn);
+}
+
 bool network_apply_rules(Network *network, const NetworkDef *def, bool again, Error **err)
 {
+    NetworkRoom *room = network->host->networks;
     g_autoptr(GArray) forwards = network_resolve_forwards(network, def);
     g_autofree char *rules = firewall_format(def, forwards);
 
     if (!again && g_strcmp0(rules, network->rules) == 0)
         return true;
-    if (!firewall_load(rules, err))
+    if (!rules_begin(room, err))
+        return false;
+    network->has_rules = true;
+    const bool ok = firewall_load(rules, err);
+    rules_end(room);
+    if (!ok)
         return false;
     g_free(network->rules);
     network->rules = g_steal_pointer(&rules);
     return true;
+}
+
+static bool has_last_rules(const Network *network)
+{
+    Host *host = network->host;
+    Object *object = NULL;
+
+    if (host->networks->is_resuming)
+        return false;
+    for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
+         (object = registry_next(&iter));) {
+        if (object != &network->object && ((Network *)object)->has_rules)
+            return false;
+    }
+    return true;
+}
+
+bool network_remove_rules(Network *network, const NetworkDef *def, Error **err)
+{
+    NetworkRoom *room = network->host->networks;
+
+    g_clear_pointer(&network->rules, g_free);
+    if (!rules_begin(room, err))
+        return false;
+    const bool ok = firewall_remove(def, has_last_rules(network), err);
+    network->has_rules = false;
+    rules_end(room);
+    return ok;
 }
 
 /* ---- rule sets of others ---- */
@@ -159,38 +209,43 @@ AWAITS static void network_watch_leases(Host *host)
 
 /* ---- rules that somebody removed ---- */
 
-AWAITS static void network_check_rules(Network *network)
+AWAITS static void network_restore_rules(Network *network)
 {
     g_autoptr(Error) err = NULL;
     g_auto(Job) job = { 0 };
 
-    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, &err) || !network->live ||
-        firewall_is_there(network->live))
+    if (!job_begin(&network->object, JOB_MODIFY, NULL, &job, &err) || !network->live)
         return;
     fiber_shield_begin();
-    if (network_apply_rules(network, network->live, true, &err))
-        log_warning("somebody removed the rules of network '%s': they are back", network->name);
-    else
+    if (!network_apply_rules(network, network->live, true, &err))
         log_error_error(err, network->name);
     fiber_shield_end();
 }
 
-AWAITS static void network_check_all_rules(void *arg)
+static GPtrArray *active_networks(Host *host)
+{
+    GPtrArray *networks = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
+    Object *object = NULL;
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
+         (object = registry_next(&iter));) {
+        if (object->live)
+            g_ptr_array_add(networks, object_ref(object));
+    }
+    return networks;
+}
+
+AWAITS static void network_restore_all_rules(void *arg)
 {
     Host *host = arg;
 
     while (host->networks->rules_are_lost && !host->is_stopping) {
-        g_autoptr(GPtrArray) networks = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
-        Object *object = NULL;
         host->networks->rules_are_lost = false;
-        for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
-             (object = registry_next(&iter));) {
-            if (object->live && ((Network *)object)->has_lost_rules)
-                g_ptr_array_add(networks, object_ref(object));
-            ((Network *)object)->has_lost_rules = false;
-        }
+        g_autoptr(GPtrArray) networks = active_networks(host);
         for (guint i = 0; i < networks->len && !host->is_stopping; i++)
-            network_check_rules(g_ptr_array_index(networks, i));
+            network_restore_rules(g_ptr_array_index(networks, i));
+        if (networks->len > 0)
+            log_warning("somebody removed rules of networks: they are back");
     }
     host->networks->is_checking = false;
 }
@@ -207,19 +262,6 @@ AWAITS static void look_at_others(Network *network)
     fiber_shield_begin();
     network_open_others(network, network->live);
     fiber_shield_end();
-}
-
-static GPtrArray *active_networks(Host *host)
-{
-    GPtrArray *networks = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
-    Object *object = NULL;
-
-    for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
-         (object = registry_next(&iter));) {
-        if (object->live)
-            g_ptr_array_add(networks, object_ref(object));
-    }
-    return networks;
 }
 
 AWAITS static void look_at_all_others(void *arg)
@@ -240,24 +282,7 @@ AWAITS static void look_at_all_others(void *arg)
     host->networks->is_looking = false;
 }
 
-/* @table NULL: all networks. */
-static bool mark_lost_rules(Host *host, const char *table)
-{
-    Object *object = NULL;
-    bool any = false;
-
-    for (RegistryIter iter = registry_iter(host_registry(host, &network_class));
-         (object = registry_next(&iter));) {
-        g_autofree char *name = object->live ? firewall_table(object->live) : NULL;
-        if (!name || (table && strcmp(name, table) != 0))
-            continue;
-        ((Network *)object)->has_lost_rules = true;
-        any = true;
-    }
-    return any;
-}
-
-static void network_on_rules_changed(bool are_ours, const char *table, void *arg)
+static void network_on_rules_changed(bool are_ours, void *arg)
 {
     Host *host = arg;
     NetworkRoom *room = host->networks;
@@ -266,11 +291,10 @@ static void network_on_rules_changed(bool are_ours, const char *table, void *arg
         return;
     if (are_ours) {
         filter_check_rules(host);
-        const bool any = mark_lost_rules(host, table);
-        room->rules_are_lost = room->rules_are_lost || any;
-        if (any && !room->is_checking) {
+        room->rules_are_lost = true;
+        if (!room->is_checking) {
             room->is_checking = true;
-            host_spawn(host, "firewall", network_check_all_rules, host);
+            host_spawn(host, "firewall", network_restore_all_rules, host);
         }
         return;
     }
@@ -315,5 +339,5 @@ void network_watch(Host *host)
     g_clear_pointer(&why, error_free);
     if (!link_watch(network_on_link_removed, host, &host->networks->links, &why))
         log_warning_error(why, "bridges of networks that somebody removes are not made again at once");
-    network_on_rules_changed(false, NULL, host); /* while no daemon looked */
+    network_on_rules_changed(false, host); /* while no daemon looked */
 }

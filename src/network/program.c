@@ -11,6 +11,20 @@
 #define PROGRAM_DEADLINE_MS 15000
 #define PROGRAM_ARGUMENTS_MAX 48
 #define PROGRAM_OUTPUT_MAX (8u << 20)
+#define PROGRAMS_REMEMBERED 64
+
+/* What programs cause is told by the kernel, perhaps after they have ended. */
+static pid_t programs[PROGRAMS_REMEMBERED];
+static unsigned n_programs;
+
+bool program_was_ours(uint32_t pid)
+{
+    for (unsigned i = 0; i < PROGRAMS_REMEMBERED; i++) {
+        if (programs[i] != 0 && (uint32_t)programs[i] == pid)
+            return true;
+    }
+    return false;
+}
 
 bool program_is_there(const char *name)
 {
@@ -37,6 +51,7 @@ bool program_run(const char *name, const char *package, const char *const *argum
     }
     spec.argv = argv;
     spec.die_with_parent = true;
+    spec.started_pid = &programs[n_programs++ % PROGRAMS_REMEMBERED];
     if (!process_run(&spec, input, input ? strlen(input) : 0, PROGRAM_OUTPUT_MAX, PROGRAM_DEADLINE_MS,
                      &output, err))
         return error_prefix(err, "%s", name);

@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/error.h"
 
 /* Is it installed? */
@@ -13,3 +15,5 @@ bool program_is_there(const char *name);
 AWAITS MUST_CHECK bool program_run(const char *name, const char *package, const char *const *arguments,
                                    const char *input, char **ret_output, Error **err);
 #define PROGRAM_ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+/* Was it lately, or is it, the process of a program_run()? */
+bool program_was_ours(uint32_t pid);

@@ -28,6 +28,7 @@ typedef struct DacHolder {
     unsigned count;
     uid_t uid;
     gid_t gid;
+    mode_t mode;
     uid_t lent_to; /* the last one */
     FileId id;
 } DacHolder;
@@ -71,7 +72,7 @@ static DacHolder *dac_hold(DacTable *table, const DacItem *item)
 
     if (!holder) {
         holder = g_new0(DacHolder, 1);
-        *holder = (DacHolder){ .uid = item->uid, .gid = item->gid };
+        *holder = (DacHolder){ .uid = item->uid, .gid = item->gid, .mode = item->mode };
         g_hash_table_insert(table->holders, g_strdup(item->path), holder);
     }
     holder->count++;
@@ -123,6 +124,7 @@ void dac_list_add(DacTable *table, GPtrArray *list, const DacItem *item)
     own->path = g_strdup(item->path);
     own->uid = holder->uid;
     own->gid = holder->gid;
+    own->mode = holder->mode;
     g_ptr_array_add(list, own);
 }
 
@@ -179,7 +181,12 @@ bool dac_parse_label(const char *text, uid_t *ret_uid, gid_t *ret_gid)
     return true;
 }
 
-bool dac_fill_seclabel(const Host *host, DomainDef *live, Error **err)
+bool dac_has_own_users(const Host *host)
+{
+    return dac_can_change_users(host) && host->config->machine_uid_max > 0;
+}
+
+bool dac_fill_seclabel(const Host *host, DomainDef *live, uid_t own, Error **err)
 {
     const Config *config = host->config;
     SecurityLabel *label = dac_find_label(live->seclabels);
@@ -204,7 +211,9 @@ bool dac_fill_seclabel(const Host *host, DomainDef *live, Error **err)
         }
         label->type = SECLABEL_DYNAMIC;
         g_free(label->label);
-        label->label = g_strdup_printf("+%u:+%u", (unsigned)config->qemu_uid, (unsigned)config->qemu_gid);
+        label->label = dac_has_own_users(host) ? g_strdup_printf("+%u:+%u", (unsigned)own, (unsigned)own)
+                                               : g_strdup_printf("+%u:+%u", (unsigned)config->qemu_uid,
+                                                                 (unsigned)config->qemu_gid);
     }
     if (label->relabel == TRISTATE_ABSENT)
         label->relabel = label->type == SECLABEL_STATIC ? TRISTATE_OFF : TRISTATE_ON;
@@ -219,7 +228,7 @@ void dac_get_owner(const Host *host, const DomainDef *live, uid_t *ret_uid, gid_
 
     *ret_uid = host->config->qemu_uid;
     *ret_gid = host->config->qemu_gid;
-    if (label && label->type == SECLABEL_STATIC && label->label)
+    if (label && label->type != SECLABEL_NONE && label->label)
         (void)dac_parse_label(label->label, ret_uid, ret_gid); /* checked when the start began */
 }
 
@@ -243,9 +252,16 @@ void dac_lend(Host *host, const DomainDef *live, GPtrArray *list, const StorageS
 
     if (!dac_is_wanted(host, live, source))
         return;
+    if (dac_has_own_users(host) && item->shared) {
+        lent.lent_to = item->uid;
+        lent.group = host->config->qemu_gid;
+        lent.mode &= 07777;
+    } else {
+        dac_get_owner(host, live, &lent.lent_to, &unused);
+        lent.group_mode = lent.mode = 0;
+    }
     if (!host->config->remember_owner)
         lent.uid = lent.gid = 0;
-    dac_get_owner(host, live, &lent.lent_to, &unused);
     dac_list_add(host->dac, list, &lent);
 }
 
@@ -369,8 +385,10 @@ typedef struct ChownJob {
     FileId id; /* the file that is meant */
     bool is_return;
     uid_t lent_to; /* a return: who should have it now; 0: not known */
-    uid_t uid;
+    uid_t uid;     /* -1: stays */
     gid_t gid;
+    mode_t more;    /* permissions that it gets besides */
+    mode_t restore; /* that it gets back; 0: keeps what it has */
     int error;
     bool is_other; /* another file lies there now */
 } ChownJob;
@@ -397,6 +415,15 @@ static bool chown_is_meant(const ChownJob *job, const Trail *trail)
            (S_ISREG(trail->st.st_mode) && !trail->has_links && trail->st.st_nlink == 1);
 }
 
+/* @fd was opened to name the file only. */
+static bool chmod_of(int fd, mode_t mode)
+{
+    char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+    g_snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return chmod(path, mode) == 0;
+}
+
 static void chown_job_run(void *data)
 {
     ChownJob *job = data;
@@ -406,10 +433,16 @@ static void chown_job_run(void *data)
         job->error = errno;
         return;
     }
-    if (chown_is_public(&trail.st) || (trail.st.st_uid == job->uid && trail.st.st_gid == job->gid))
+    const bool has_owner =
+        (job->uid == (uid_t)-1 || trail.st.st_uid == job->uid) && trail.st.st_gid == job->gid;
+    const mode_t mode = (job->restore ? job->restore : trail.st.st_mode | job->more) & 07777;
+    if (chown_is_public(&trail.st) || (has_owner && mode == (trail.st.st_mode & 07777)))
         return;
     job->is_other = !chown_is_meant(job, &trail);
-    if (!job->is_other && fchownat(trail.fd, "", job->uid, job->gid, AT_EMPTY_PATH) < 0)
+    if (job->is_other)
+        return;
+    if (fchownat(trail.fd, "", job->uid, job->gid, AT_EMPTY_PATH) < 0 ||
+        ((job->more || job->restore) && !chmod_of(trail.fd, mode)))
         job->error = errno;
 }
 
@@ -461,6 +494,7 @@ static void dac_chown_fiber(void *arg)
 
 bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, uint64_t timeout_ms, Error **err)
 {
+
     if (list->len == 0)
         return true;
     g_autofree ChownFiber *ones = g_new0(ChownFiber, list->len);
@@ -470,6 +504,11 @@ bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, uint64_t timeout_ms,
             .job = { .path = g_strdup(item->path), .id = item->id, .uid = uid, .gid = gid },
             .timeout_ms = timeout_ms,
         };
+        if (item->group_mode) {
+            ones[i].job.uid = (uid_t)-1;
+            ones[i].job.gid = item->group;
+            ones[i].job.more = item->group_mode;
+        }
     }
     fiber_run_all("chown", dac_chown_fiber, ones, list->len, sizeof(ChownFiber));
     Error *first = NULL;
@@ -499,7 +538,8 @@ void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms)
                      .is_return = true,
                      .lent_to = holder ? holder->lent_to : item->lent_to,
                      .uid = item->uid,
-                     .gid = item->gid },
+                     .gid = item->gid,
+                     .restore = item->mode },
             .timeout_ms = timeout_ms,
         };
         (void)g_hash_table_remove(table->holders, item->path);

@@ -15,6 +15,11 @@ typedef struct DacItem {
     uid_t lent_to;
     FileId id;   /* what was lent: another file under this path is not touched */
     bool shared; /* read-only or shareable: other machines may use it, too */
+    /* Where each machine is a user of its own, a shared file keeps its owner; the machines' group may use it.
+     */
+    mode_t group_mode; /* what it may do, besides; 0: it is lent to a user */
+    gid_t group;
+    mode_t mode; /* permissions before, to be restored; with group_mode */
 } DacItem;
 
 typedef struct DacTable DacTable; /* which paths are lent, how often */
@@ -36,10 +41,12 @@ AWAITS MUST_CHECK bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, ui
 /* Gives back what no other machine holds and is still what was lent; failures are logged. Empties @list. */
 AWAITS void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms);
 
-/* The <seclabel model='dac'> of a machine that is about to run: who QEMU will be, who will own its files.
- * Does nothing for a daemon that cannot change users. ERROR_CONFIG_UNSUPPORTED: a label that names no
- * numbers. */
-MUST_CHECK bool dac_fill_seclabel(const Host *host, DomainDef *live, Error **err);
+/* Are machines users of their own? */
+bool dac_has_own_users(const Host *host);
+/* The <seclabel model='dac'> of a machine that is about to run: who QEMU will be, who will own its files;
+ * @uid: where each is a user of its own, that of this one, likewise its group. Does nothing for a daemon that
+ * cannot change users. ERROR_CONFIG_UNSUPPORTED: a label that names no numbers. */
+MUST_CHECK bool dac_fill_seclabel(const Host *host, DomainDef *live, uid_t uid, Error **err);
 /* "+64055:+107" or "64055:107". */
 bool dac_parse_label(const char *text, uid_t *ret_uid, gid_t *ret_gid);
 /* Who QEMU of @live runs as. */

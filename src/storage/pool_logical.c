@@ -379,11 +379,7 @@ AWAITS static bool logical_scan(Pool *pool, PoolScan *scan, Error **err)
 AWAITS static bool logical_plan_volume(Pool *pool, VolumeDef *def, const Volume *from, unsigned flags,
                                        Error **err)
 {
-    if (def->target.encryption)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "storage pool does not support encrypted volumes");
-    if (!def->capacity.value)
-        return error_set(err, ERROR_NOT_SUPPORTED, "volume capacity required for this storage pool");
-    if (!storage_check_argument("volume name", def->name, err))
+    if (!block_check_new(def, err))
         return false;
     if (def->backing && !storage_check_argument("backing volume", def->backing->path, err))
         return false;

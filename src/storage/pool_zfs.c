@@ -149,11 +149,7 @@ AWAITS static bool zfs_scan(Pool *pool, PoolScan *scan, Error **err)
 AWAITS static bool zfs_plan_volume(Pool *pool, VolumeDef *def, const Volume *from, unsigned flags,
                                    Error **err)
 {
-    if (def->target.encryption)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "storage pool does not support encrypted volumes");
-    if (!def->capacity.value)
-        return error_set(err, ERROR_NOT_SUPPORTED, "volume capacity required for this storage pool");
-    if (!storage_check_argument("volume name", def->name, err))
+    if (!block_check_new(def, err))
         return false;
     if (strpbrk(def->name, "@#%"))
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no name of a volume of ZFS", def->name);

@@ -532,6 +532,12 @@ static void prepare_collect(Host *host, DomainDef *live, GArray *ones)
         g_array_index(ones, Prepare, ones->len - 1).is_written = true;
 }
 
+/* What machines may do with a shared image. */
+static mode_t group_mode(const DiskDef *disk, bool is_top)
+{
+    return S_IRGRP | (is_top && disk && disk->shareable && !disk->readonly ? S_IWGRP : 0);
+}
+
 static void prepare_finish(Host *host, const DomainDef *live, Prepare *one, GPtrArray *dac)
 {
     if (one->drop_source) {
@@ -548,7 +554,9 @@ static void prepare_finish(Host *host, const DomainDef *live, Prepare *one, GPtr
                                  .uid = image->info.uid,
                                  .gid = image->info.gid,
                                  .id = image->info.id,
-                                 .shared = image->shared });
+                                 .shared = image->shared,
+                                 .group_mode = group_mode(one->disk, i == 0),
+                                 .mode = image->info.mode });
     }
 }
 

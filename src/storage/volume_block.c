@@ -315,6 +315,15 @@ bool block_await(const Pool *pool, const char *device, Error **err)
     return block_resolve(pool, path, &real, err);
 }
 
+bool block_check_new(const VolumeDef *def, Error **err)
+{
+    if (def->target.encryption)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "storage pool does not support encrypted volumes");
+    if (!def->capacity.value)
+        return error_set(err, ERROR_NOT_SUPPORTED, "volume capacity required for this storage pool");
+    return storage_check_argument("volume name", def->name, err);
+}
+
 bool block_fill(Pool *pool, const VolumeDef *def, const Volume *from, unsigned flags, Error **err)
 {
     g_autofree char *path = g_strdup(from->def->target.path);

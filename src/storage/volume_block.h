@@ -45,6 +45,10 @@ AWAITS MUST_CHECK bool block_resolve(const Pool *pool, const char *path, char **
  * ERROR_INVALID_ARGUMENT  it does not come */
 AWAITS MUST_CHECK bool block_await(const Pool *pool, const char *path, Error **err);
 
+/* What all volumes of volume managers need: a size, a name that their tools take for one; they hold no
+ * encryption of their own. ERROR_CONFIG_UNSUPPORTED, ERROR_NOT_SUPPORTED, ERROR_INVALID_ARGUMENT */
+MUST_CHECK bool block_check_new(const VolumeDef *def, Error **err);
+
 /* Fills the device at def->target.path with what @from holds. */
 AWAITS MUST_CHECK bool block_fill(Pool *pool, const VolumeDef *def, const Volume *from, unsigned flags,
                                   Error **err);

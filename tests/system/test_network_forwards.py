@@ -81,11 +81,11 @@ def test_forwards(host):
     host.crash_daemon()
     network = host.conn.networkLookupByName("net")
     wait_until(lambda: ask(outside, "10.77.0.1", 8080) == "web", "the next daemon knows it, too")
-    contains(run(["nft", "list", "table", "inet", "lodge_virbr60"]).out, f"dnat ip to {address}:80")
+    contains(run(["nft", "list", "table", "inet", "lodge_to_virbr60"]).out, f"dnat ip to {address}:80")
     # Another address: a static one, live; the guest asks again.
     network.update(3, 4, -1, f"<host mac='{MAC}' name='web' ip='192.168.60.5'/>", 3)
     equal(web.lease()["ip"], "192.168.60.5")
-    wait_until(lambda: "192.168.60.5:80" in run(["nft", "list", "table", "inet", "lodge_virbr60"]).out, "it is followed")
+    wait_until(lambda: "192.168.60.5:80" in run(["nft", "list", "table", "inet", "lodge_to_virbr60"]).out, "it is followed")
     web.ok("ip", "address", "flush", "dev", "eth0")
     web.ok("ip", "address", "add", "192.168.60.5/24", "dev", "eth0")
     web.ok("ip", "route", "add", "default", "via", "192.168.60.1")
@@ -105,7 +105,7 @@ def test_forwards(host):
     network.destroy()
     equal(our_tables(), [])
     network.create()
-    contains(run(["nft", "list", "table", "inet", "lodge_virbr60"]).out, "dnat ip to 192.168.60.5:80")
+    contains(run(["nft", "list", "table", "inet", "lodge_to_virbr60"]).out, "dnat ip to 192.168.60.5:80")
 
 
 @mark(only="lodged", reason="the reference has no forwards")

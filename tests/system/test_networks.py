@@ -170,11 +170,22 @@ def test_what_ends_is_started_again(host):
 
 @mark(only="lodged", reason="the reference notices nothing")
 def test_flushed_rules_are_put_back(host):
-    network = host.network(document())
-    run(["nft", "flush", "ruleset"])
-    check(not our_tables(), "they are gone")
-    wait_until(our_tables, "the rules are there again", timeout=10)
-    network.destroy()
+    def rules():
+        return run(["nft", "-s", "list", "ruleset"]).out
+
+    networks = [host.network(document()),
+                host.network(document("other", bridge="virbr61", subnet=61, dhcp=DHCP.replace(".60.", ".61.")))]
+    whole = rules()
+    contains(whole, "from.virbr60", "nat.virbr61")
+    for words in ("flush ruleset", "delete table inet lodge_net", "flush chain inet lodge_net forward",
+                  "delete element inet lodge_net to { virbr60 }", "flush chain inet lodge_net nat.virbr61"):
+        run(["nft", *words.split()])
+        wait_until(lambda: rules() == whole, f"the rules are back after '{words}'")
+    networks[0].destroy()
+    equal(bridges_with_rules(), ["virbr61"])
+    wait_until(lambda: "virbr60" not in rules(), "nothing of the first is left")
+    networks[1].destroy()
+    equal(our_tables(), [])
 
 
 def test_a_daemon_that_ends_leaves_networks_alone(host):
@@ -310,7 +321,7 @@ def test_a_crash_at_any_moment_leaves_no_half(host):
         up = active(host)
         bridges = {f"virbr{60 + number}" for number, name in enumerate(names) if name in up}
         wait_until(lambda: {n for n in links() if n.startswith("virbr")} == bridges, f"bridges of {up}")
-        equal(set(our_tables()), {f"lodge_{bridge}" for bridge in bridges})
+        equal(set(bridges_with_rules()), bridges)
         wait_until(lambda: len(dnsmasqs()) == len(up), f"a dnsmasq for each of {up}")
         addresses = run(["ip", "-br", "address"]).out
         for bridge in bridges:

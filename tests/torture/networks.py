@@ -83,7 +83,7 @@ def state(host):
     """What the daemon and what the kernel has: {name} of active networks, of bridges, of tables, of processes."""
     active = {n.name() for n in host.conn.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)}
     bridges = {"t" + name[2:] for name in links() if name.startswith("vt")}
-    tables = {"t" + name.removeprefix("lodge_vt") for name in our_tables()}
+    tables = {"t" + name.removeprefix("vt") for name in bridges_with_rules()}
     return active, bridges, tables, set(dnsmasqs())
 
 

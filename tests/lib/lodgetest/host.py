@@ -13,7 +13,7 @@ import libvirt
 from .console import Terminal
 from .daemon import make_daemon
 from .guests import Guests
-from .net import Station, links, our_tables
+from .net import Station, bridges_with_rules, links, our_tables
 from .process import (SLOWNESS, Skip, TestFailure, alive, clean_environment, kill, processes, qemus, run, wait_until)
 
 libvirt.registerErrorHandler(lambda context, error: None, None)  # errors are checked, not printed
@@ -336,4 +336,4 @@ class Host:
 
 
 __all__ = ["Host", "check", "equal", "contains", "raises", "fail", "wait_until", "run", "kill", "alive", "processes",
-           "qemus", "links", "our_tables", "Skip", "TestFailure", "Terminal", "Loop", "clean_environment", "SLOWNESS", "signal", "time", "os", "libvirt"]
+           "qemus", "links", "our_tables", "bridges_with_rules", "Skip", "TestFailure", "Terminal", "Loop", "clean_environment", "SLOWNESS", "signal", "time", "os", "libvirt"]

@@ -106,3 +106,10 @@ def links():
 def our_tables():
     """The tables of nftables that lodged made."""
     return [line.split()[-1] for line in run(["nft", "list", "tables"]).out.splitlines() if " lodge_" in line]
+
+
+def bridges_with_rules():
+    """Bridges of networks that have rules, sorted."""
+    said = run(["nft", "-j", "list", "set", "inet", "lodge_net", "bridges"])
+    sets = [item["set"] for item in json.loads(said.out)["nftables"] if "set" in item] if said.out else []
+    return sorted(sets[0].get("elem", [])) if sets else []

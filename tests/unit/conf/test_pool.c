@@ -1,7 +1,7 @@
 /* Pool documents: what comes back is what libvirtd 9.0.0 gave back (tests/golden/pool), and what is refused.
  */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "check.h"
+#include "golden_documents.h"
 
 #include "conf/pool.h"
 
@@ -24,25 +24,7 @@ static char *round_trip(const char *xml)
 
 TEST(documents_come_back_as_recorded)
 {
-    g_autoptr(GDir) dir = g_dir_open(GOLDEN_POOL_DIR, 0, NULL);
-    unsigned count = 0;
-
-    for (const char *name = g_dir_read_name(dir); name; name = g_dir_read_name(dir)) {
-        g_autofree char *path = g_build_filename(GOLDEN_POOL_DIR, name, NULL);
-        g_autofree char *in = NULL, *want = NULL;
-        if (!g_str_has_suffix(name, ".out.xml"))
-            continue;
-        check_case(name);
-        check(g_file_get_contents(path, &want, NULL, NULL));
-        strcpy(path + strlen(path) - strlen(".out.xml"), ".xml");
-        check(g_file_get_contents(path, &in, NULL, NULL));
-        g_autofree char *got = round_trip(in);
-        g_autofree char *again = round_trip(got);
-        check_str(got, want);
-        check_str(again, want);
-        count++;
-    }
-    check(count >= 15);
+    check(golden_check_round_trips(GOLDEN_POOL_DIR, round_trip) >= 15);
 }
 
 /* Types whose back ends libvirtd had not at hand when the others were recorded. */

@@ -87,7 +87,7 @@ TEST(dnsmasq_lends_addresses_and_knows_names)
                                          "expand-hosts",
                                          "pid-file=/r/n.pid",
                                          "except-interface=lo",
-                                         "bind-dynamic",
+                                         "bind-interfaces",
                                          "interface=virbr9",
                                          "txt-record=t,a b",
                                          "srv-host=_s._tcp.d.test,x,5,1,2",
@@ -176,7 +176,7 @@ TEST(forwards_are_part_of_the_table)
     check_contains(rules,
                    "fib daddr type local ip daddr != 127.0.0.0/8 tcp dport 8080 dnat ip to 10.1.1.7:80\n");
     check_contains(rules, "ip6 daddr fd01::1 udp dport 53 dnat ip6 to [fd00::7]:5353\n");
-    check_contains(rules, "oifname \"virbr9\" ct status dnat ip daddr 10.1.1.7 tcp dport 80 accept\n");
+    check_contains(rules, "    ct status dnat ip daddr 10.1.1.7 tcp dport 80 return\n");
     check_contains(rules,
                    "iifname \"virbr9\" oifname \"virbr9\" ct status dnat ip6 daddr fd00::7 udp dport 5353 "
                    "masquerade\n");
@@ -406,13 +406,14 @@ TEST(rules_of_each_mode)
                     *open_rules = firewall_format(open, NULL);
     g_autofree char *six_rules = firewall_format(six, NULL);
 
+    check_contains(nat_rules, "add element inet lodge_net sources { 192.168.9.0/24 : jump nat.virbr9 }\n");
     check_contains(nat_rules, "snat ip to 10.0.0.1-10.0.0.3:500-600");
     check_contains(nat_rules, "oifname \"eth0\"");
-    check_contains(nat_rules, "ct state established,related accept");
-    check(!strstr(route_rules, "postrouting") && !strstr(route_rules, "ct state"));
-    check_contains(route_rules, "ip daddr 192.168.9.0/24 accept");
-    check(!strstr(isolated_rules, "saddr"));
-    check_contains(isolated_rules, "iifname \"virbr9\" reject");
+    check_contains(nat_rules, "ct state established,related return");
+    check(!strstr(route_rules, "nat.virbr9") && !strstr(route_rules, "ct state"));
+    check_contains(route_rules, "ip daddr 192.168.9.0/24 return");
+    check(!strstr(isolated_rules, "192.168.9."));
+    check_contains(isolated_rules, "chain from.virbr9 {\n    oifname \"virbr9\" return\n    reject\n");
     check_str(open_rules, "");
     check_contains(six_rules, "ip6 saddr fd00:9::/64");
     check_contains(six_rules, "ip6 daddr != fd00:9::/64");

@@ -32,6 +32,17 @@ static bool peer_run_done(void *arg)
     return ((PeerRun *)arg)->done;
 }
 
+int peer_start_loop(void **state)
+{
+    return loop_init(NULL) ? 0 : -1;
+}
+
+int peer_end_loop(void **state)
+{
+    loop_shutdown(1000);
+    return 0;
+}
+
 bool peer_run(void (*func)(void *arg), void *arg)
 {
     PeerRun run = { .func = func, .arg = arg };

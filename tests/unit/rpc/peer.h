@@ -22,6 +22,10 @@ extern bool peer_failed;
         }                                                                                                    \
     } while (0)
 
+/* Set-up and tear-down of a group whose tests need the loop. */
+int peer_start_loop(void **state);
+int peer_end_loop(void **state);
+
 /* Runs @func in a fiber until it ends (at most 20 s). true if no CHECK failed. */
 bool peer_run(void (*func)(void *arg), void *arg);
 

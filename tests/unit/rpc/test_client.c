@@ -421,17 +421,6 @@ CLIENT_TEST(freeing_a_client_wakes_its_callers)
 CLIENT_TEST(close_says_goodbye)
 CLIENT_TEST(a_silent_server_is_given_up)
 
-static int start_loop(void **state)
-{
-    return loop_init(NULL) ? 0 : -1;
-}
-
-static int end_loop(void **state)
-{
-    loop_shutdown(1000);
-    return 0;
-}
-
 #define ROW(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -450,5 +439,5 @@ int main(void)
         ROW(a_silent_server_is_given_up),
     };
 
-    return cmocka_run_group_tests_name("rpc/client", tests, start_loop, end_loop);
+    return cmocka_run_group_tests_name("rpc/client", tests, peer_start_loop, peer_end_loop);
 }

@@ -302,17 +302,6 @@ EVENT_TEST(deregistering_ends_it_and_only_once)
 EVENT_TEST(monitor_events_are_chosen_by_name)
 EVENT_TEST(a_client_that_does_not_read_its_events_is_dropped)
 
-static int start_loop(void **state)
-{
-    return loop_init(NULL) ? 0 : -1;
-}
-
-static int end_loop(void **state)
-{
-    loop_shutdown(1000);
-    return 0;
-}
-
 #define ROW(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -327,5 +316,5 @@ int main(void)
         ROW(a_client_that_does_not_read_its_events_is_dropped),
     };
 
-    return cmocka_run_group_tests_name("rpc/events", tests, start_loop, end_loop);
+    return cmocka_run_group_tests_name("rpc/events", tests, peer_start_loop, peer_end_loop);
 }

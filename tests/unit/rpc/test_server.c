@@ -715,17 +715,6 @@ SERVER_TEST(calls_of_one_user_take_turns)
 SERVER_TEST(frames_that_never_end_have_a_limit_per_user)
 SERVER_TEST(readers_send_small_frames_and_no_descriptors)
 
-static int start_loop(void **state)
-{
-    return loop_init(NULL) ? 0 : -1;
-}
-
-static int end_loop(void **state)
-{
-    loop_shutdown(1000);
-    return 0;
-}
-
 #define ROW(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -755,5 +744,5 @@ int main(void)
         ROW(readers_send_small_frames_and_no_descriptors),
     };
 
-    return cmocka_run_group_tests_name("rpc/server", tests, start_loop, end_loop);
+    return cmocka_run_group_tests_name("rpc/server", tests, peer_start_loop, peer_end_loop);
 }

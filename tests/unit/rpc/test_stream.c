@@ -364,17 +364,6 @@ STREAM_TEST(a_hole_ends_the_connection)
 STREAM_TEST(a_client_that_does_not_read_stops_the_source)
 STREAM_TEST(a_target_that_does_not_read_stops_the_client)
 
-static int start_loop(void **state)
-{
-    return loop_init(NULL) ? 0 : -1;
-}
-
-static int end_loop(void **state)
-{
-    loop_shutdown(1000);
-    return 0;
-}
-
 #define ROW(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -393,5 +382,5 @@ int main(void)
         ROW(a_target_that_does_not_read_stops_the_client),
     };
 
-    return cmocka_run_group_tests_name("rpc/stream", tests, start_loop, end_loop);
+    return cmocka_run_group_tests_name("rpc/stream", tests, peer_start_loop, peer_end_loop);
 }

@@ -253,7 +253,7 @@ TEST(labels_decide_who_qemu_is_and_what_is_lent)
         uid_t uid = 0;
         gid_t gid = 0;
         check_case(cases[i].seclabel);
-        check_eq(dac_fill_seclabel(&host, def, NULL), cases[i].ok);
+        check_eq(dac_fill_seclabel(&host, def, 0, NULL), cases[i].ok);
         const SecurityLabel *label = g_ptr_array_index(def->seclabels, 0);
         check_eq(g_strcmp0(label->label, cases[i].label), 0);
         check_eq(g_strcmp0(label->image_label, cases[i].image_label), 0);
