@@ -109,6 +109,9 @@ typedef struct SysfsJob {
     char *path;
     bool is_scsi;
     char *node;
+    /* of a virtual function: the card that it is of, and its number there */
+    char *card;
+    unsigned function;
 } SysfsJob;
 
 static void sysfs_job_free(void *data)
@@ -119,6 +122,7 @@ static void sysfs_job_free(void *data)
     g_free(job->port);
     g_free(job->path);
     g_free(job->node);
+    g_free(job->card);
     g_free(job);
 }
 
@@ -316,6 +320,54 @@ AWAITS static bool prepare_pci(Vm *vm, const HostdevDef *hostdev, const void *de
            (*io_node || error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s has no IOMMU group", what));
 }
 
+/* ---- network cards ---- */
+
+static void function_job_run(void *data)
+{
+    SysfsJob *job = data;
+    g_autofree char *parent = path_join(job->path, "physfn");
+    g_autofree char *net = path_join(parent, "net");
+    g_autofree char *own = g_path_get_basename(job->path);
+    g_autoptr(GDir) dir = g_dir_open(net, 0, NULL);
+    const char *name = dir ? g_dir_read_name(dir) : NULL;
+
+    for (unsigned number = 0; name; number++) {
+        g_autofree char *link = g_strdup_printf("%s/virtfn%u", parent, number);
+        g_autofree char *target = g_file_read_link(link, NULL);
+        g_autofree char *function = target ? g_path_get_basename(target) : NULL;
+        if (!function)
+            return;
+        if (strcmp(function, own) != 0)
+            continue;
+        job->card = g_strdup(name);
+        job->function = number;
+        return;
+    }
+}
+
+/* The guest's card has the address that the document says; the card on the host sees to that. */
+AWAITS static bool set_address(const Host *host, const InterfaceDef *iface, Error **err)
+{
+    g_autofree char *address = pci_name(&iface->hostdev_address, "::.");
+    SysfsJob *job = g_new0(SysfsJob, 1);
+
+    job->path = g_strconcat(host->paths->host_root, "/sys/bus/pci/devices/", address, NULL);
+    if (!worker_run(worker_lane_named("sysfs"), function_job_run, job, sysfs_job_free, SYSFS_TIMEOUT_MS, err))
+        return false;
+    g_autofree char *card = g_steal_pointer(&job->card);
+    const unsigned function = job->function;
+    sysfs_job_free(job);
+    if (!card) {
+        error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                  "Interface type hostdev is currently supported on SR-IOV Virtual Functions only");
+        return error_hint(err, "%s is none: <hostdev type='pci'> gives it to the machine as it is", address);
+    }
+    if (iface->vlan)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "VLAN tags of virtual functions are not supported by this version");
+    return link_set_function_mac(card, function, &iface->mac, err);
+}
+
 /* ---- SCSI, mediated devices ---- */
 
 AWAITS static bool prepare_scsi(Vm *vm, HostdevDef *hostdev, Error **err)
@@ -373,7 +425,9 @@ bool vm_prepare_hostdev(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Err
     if (!as_hostdev(kind, device, &view))
         return true;
     if (kind == DEVICE_INTERFACE)
-        return prepare_pci(vm, &view, device, &((InterfaceDef *)device)->hostdev_node, err);
+        return require_free(vm, &view, device, "the network card", err) &&
+               set_address(vm->host, device, err) &&
+               prepare_pci(vm, &view, device, &((InterfaceDef *)device)->hostdev_node, err);
     if (kind == DEVICE_DISK) {
         StorageSource *source = &((DiskDef *)device)->src;
         return prepare_pci(vm, &view, device, &source->nvme_node, err);

@@ -391,6 +391,18 @@ AWAITS static bool start_ask(const Start *start, Error **err)
     return vm_take_cpu(vm, &welcome, err);
 }
 
+/* QEMU's drives begin closed. */
+AWAITS static bool start_open_trays(const Vm *vm, Error **err)
+{
+    for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
+        const bool has_tray = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
+        if (has_tray && disk->tray == DISK_TRAY_OPEN &&
+            !monitor_open_tray(vm_monitor(vm), disk->info.alias, false, 0, err))
+            return false;
+    }
+    return true;
+}
+
 static void pin_thread(pid_t tid, const CpuSet *set)
 {
     cpu_set_t mask;
@@ -508,7 +520,8 @@ static bool start_converse(Start *start, Error **err)
     job_set_phase(start->job, "waiting for QEMU");
     /* QEMU needs longer than any file, so what can be written, is written now. */
     if (!vm_pid_save(vm, err) || !vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) ||
-        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err))
+        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
+        (start->spec->incoming_fd < 0 && !start_open_trays(vm, err)))
         return false;
     start_pin(vm);
     if (!start_pin_iothreads(vm, err))

@@ -4,6 +4,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
 import re
+import subprocess
 
 import libvirt_qemu
 from lodgetest.host import *
@@ -101,6 +102,8 @@ def test_devices_that_a_machine_starts_with(host):
         "<sound model='ich9'><audio id='1'/></sound><audio id='1' type='none'><input mixingEngine='yes' voices='1'/></audio>"))
     there = {one["name"] for one in qmp(dom, "qom-list", path="/machine/peripheral")}
     check({"fs0", "crypto0", "pstore0", "redir0"} <= there, str(there))
+    drives = {one["qdev"]: one for one in qmp(dom, "query-block") if "qdev" in one}
+    check(any(one.get("tray_open") for one in drives.values()), str(drives))
 
 
 @mark(only="lodged")
@@ -112,4 +115,49 @@ def test_what_no_machine_can_have_is_refused_by_name(host):
                         "<protocol type='telnets'/></serial>", "only ESX")):
         dom = host.define_sector("tiny", devices=what)
         raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, dom.create, text=says)
+        dom.undefine()
+
+
+@mark(only="lodged")
+def test_a_disk_of_a_vhost_user_program(host):
+    image, sock = host.path("var/lib/libvirt/images/vu.raw"), host.path("vu.sock")
+    with image.open("wb") as file:
+        file.truncate(1 << 20)
+    served = subprocess.Popen(["qemu-storage-daemon", "--blockdev", f"driver=file,node-name=n,filename={image}", "--export",
+                               f"type=vhost-user-blk,id=e,node-name=n,writable=on,addr.type=unix,addr.path={sock}"])
+    wait_until(sock.exists, "it listens")
+    sock.chmod(0o777)
+    dom = host.start_sector(extra="<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>", devices=(
+        f"<disk type='vhostuser' device='disk'><driver name='qemu' type='raw'/><source type='unix' path='{sock}'/>"
+        "<target dev='vda' bus='virtio'/></disk>"))
+    there = {one["name"] for one in qmp(dom, "qom-list", path="/machine/peripheral")}
+    check("virtio-disk0" in there, str(there))
+    host.restart_daemon()
+    contains(host.ok("dumpxml", "tiny"), "type='vhostuser'", f"path='{sock}'")
+    host.ok("destroy", "tiny")
+    served.terminate()
+    served.wait(10)
+
+
+@mark(only="lodged")
+def test_host_devices_that_are_not_there(host):
+    """What is missing is an error that names it, or is left out if the document says so."""
+    usb = "<hostdev mode='subsystem' type='usb'><source{}><vendor id='0x1d6b'/><product id='0xfffe'/></source></hostdev>"
+    dom = host.define_sector(devices=usb.format(""))
+    raises(libvirt.VIR_ERR_INTERNAL_ERROR, dom.create, text="1d6b:fffe")
+    dom.undefine()
+    dom = host.start_sector(devices=usb.format(" startupPolicy='optional'"))
+    check("1d6b" in dom.XMLDesc(), "it stays in the document, for when it comes")
+    host.restart_daemon()
+    contains(host.ok("dumpxml", "tiny"), "0x1d6b")
+    host.ok("destroy", "tiny")
+    pci = ("<hostdev mode='subsystem' type='pci' managed='{}'><source><address domain='0' bus='0xfe' slot='0x1e' function='7'/>"
+           "</source></hostdev>")
+    for managed in ("yes", "no"):
+        dom = host.define_sector("other", devices=pci.format(managed))
+        try:
+            dom.create()
+            fail("a machine has a PCI device that is not there")
+        except libvirt.libvirtError as problem:
+            contains(str(problem), "fe")
         dom.undefine()
