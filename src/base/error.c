@@ -134,7 +134,7 @@ bool error_hint(Error **err, const char *format, ...)
     char *hint = g_strdup_vprintf(format, args); /* before the free: an argument may be the old hint */
     va_end(args);
     g_free((*err)->hint);
-    (*err)->hint = hint;
+    (*err)->hint = g_strchomp(hint); /* what a program said ends its line */
     return false;
 }
 

@@ -194,7 +194,7 @@ static bool process_check_spec(const ProcessSpec *spec, Error **err)
 }
 
 /* Forks with all signals blocked, so that none of our handlers runs in the child. */
-static pid_t process_fork(const ProcessSpec *spec, const char *const *envp, int failure_fd)
+static pid_t process_fork(const ProcessSpec *spec, const char *const *envp, int failure_fd, int go_fd)
 {
     sigset_t all, before;
     sigfillset(&all);
@@ -202,7 +202,7 @@ static pid_t process_fork(const ProcessSpec *spec, const char *const *envp, int 
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0)
-        process_child_exec(spec, envp, parent, failure_fd);
+        process_child_exec(spec, envp, parent, failure_fd, go_fd);
     int saved = errno;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = saved;
@@ -228,6 +228,15 @@ AWAITS static bool process_await_exec(int failure_fd, const char *program, Error
     return error_set_errno(err, failure.errnum, "cannot run '%s'", program);
 }
 
+AWAITS static bool process_let_go(const ProcessSpec *spec, pid_t pid, int go_fd, Error **err)
+{
+    if (!spec->before_exec(pid, spec->before_exec_arg, err))
+        return false;
+    if (write(go_fd, "", 1) != 1)
+        return error_set_errno(err, errno, "starting '%s'", spec->argv[0]);
+    return true;
+}
+
 bool process_start(const ProcessSpec *spec, Process **ret_process, Error **err)
 {
     if (!process_check_spec(spec, err))
@@ -237,10 +246,18 @@ bool process_start(const ProcessSpec *spec, Process **ret_process, Error **err)
         return error_set_errno(err, errno, "starting '%s'", spec->argv[0]);
     AUTO_FD read_end = ends[0];
     AUTO_FD write_end = ends[1];
+    AUTO_FD go_read = -1;
+    AUTO_FD go_write = -1;
+    if (spec->before_exec) {
+        if (pipe2(ends, O_CLOEXEC) < 0)
+            return error_set_errno(err, errno, "starting '%s'", spec->argv[0]);
+        go_read = ends[0];
+        go_write = ends[1];
+    }
     g_auto(GStrv) own_env = spec->envp ? NULL : process_default_environment();
     const char *const *envp = spec->envp ? spec->envp : (const char *const *)own_env;
 
-    pid_t pid = process_fork(spec, envp, write_end);
+    pid_t pid = process_fork(spec, envp, write_end, go_read);
     if (pid < 0)
         return error_set_errno(err, errno, "cannot make a process for '%s'", spec->argv[0]);
     if (spec->started_pid)
@@ -260,7 +277,8 @@ bool process_start(const ProcessSpec *spec, Process **ret_process, Error **err)
         return false;
     }
     process->start_time = process_lookup_start_time(pid);
-    if (!process_await_exec(read_end, spec->argv[0], err)) {
+    if ((spec->before_exec && !process_let_go(spec, pid, go_write, err)) ||
+        !process_await_exec(read_end, spec->argv[0], err)) {
         (void)pidfd_send_signal(process->pidfd, SIGKILL, NULL, 0); /* reaped when it is gone */
         return false;
     }

@@ -60,6 +60,10 @@ typedef struct ProcessSpec {
     uint64_t max_locked_bytes; /* RLIMIT_MEMLOCK; 0: as ours; UINT64_MAX: none */
     uint64_t max_core_bytes;   /* RLIMIT_CORE */
     bool set_core;
+    /* Called when the child is there and has not run its program yet, which it does when this returns true:
+     * to put it where it belongs. NULL: nothing to do. */
+    AWAITS bool (*before_exec)(pid_t pid, void *arg, Error **err);
+    void *before_exec_arg;
     pid_t *started_pid;   /* set before the program can do anything; NULL: not wanted */
     bool die_with_parent; /* PR_SET_PDEATHSIG, SIGKILL: for helpers, never for a machine's QEMU */
     /* Of process_run() alone. */

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -291,9 +292,31 @@ static void process_child_die_with_parent(const ProcessChild *child)
         _exit(127);
 }
 
-void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t parent, int failure_fd)
+/* The parent's own end was copied by the fork, so its death is seen by another number of our parent. */
+static void process_child_await_go(pid_t parent, int go_fd)
+{
+    char go;
+    ssize_t n = 0;
+
+    while (getppid() == parent) {
+        struct pollfd ready = { .fd = go_fd, .events = POLLIN };
+        if (poll(&ready, 1, 200) <= 0)
+            continue;
+        n = read(go_fd, &go, 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        break;
+    }
+    if (n != 1)
+        _exit(127);
+}
+
+void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t parent, int failure_fd,
+                        int go_fd)
 {
     ProcessChild child = { .spec = spec, .parent = parent, .failure_fd = failure_fd };
+    if (go_fd >= 0)
+        process_child_await_go(parent, go_fd);
     process_child_reset_signals();
     if (spec->new_session)
         (void)setsid(); /* a new process is no group leader, so it can't fail */

@@ -10,7 +10,8 @@ typedef struct ProcessFailure {
     int errnum;
 } ProcessFailure;
 
-/* Runs in the child, with all signals blocked. Writes a ProcessFailure to @failure_fd if exec does not
+/* Runs in the child, with all signals blocked. Goes on when a byte comes through @go_fd, if that is not -1;
+ * ends if none can come any more. Writes a ProcessFailure to @failure_fd if exec does not
  * happen. Only async-signal-safe calls: other threads' locks are held for ever here. */
-void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t parent, int failure_fd)
-    __attribute__((noreturn));
+void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t parent, int failure_fd,
+                        int go_fd) __attribute__((noreturn));

@@ -94,6 +94,11 @@ static bool set_value(CliArgs *args, const CliOption *option, const char *value,
         return true;
     }
     size_t index = (size_t)(option - args->command->options);
+    if (args->values[index] && option->flags & CLI_LINES) {
+        g_autofree char *lines = g_strconcat(args->values[index], "\n", value, NULL);
+        args->values[index] = g_intern_string(lines);
+        return true;
+    }
     if (args->values[index]) {
         error_set(err, ERROR_INVALID_ARGUMENT, "option --%s already seen", option->name);
         return usage_error(args->command, err);

@@ -4,10 +4,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/row.h"
 #include "wire/params.h"
+
+#define KEYS_FILE_MAX (1u << 20)
 
 /* ---- domtime ---- */
 
@@ -148,6 +151,100 @@ static const CliOption password_options[] = {
     { 0 },
 };
 
+static const CliOption get_keys_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT(CLI_STRING, "user", "name of the user", .flags = CLI_REQUIRED, .arg = "user"),
+    { 0 },
+};
+
+static bool keys_tell(Cli *cli, const CliArgs *args, const void *answer, Error **err)
+{
+    const WireDomainAuthorizedSshKeysGetRet *ret = answer;
+    Json *list = json_array();
+    for (unsigned i = 0; i < ret->n_keys; i++) {
+        cli_say(cli, "%s\n", ret->keys[i]);
+        json_array_append_new(list, json_string(ret->keys[i]));
+    }
+    cli_print_json(cli, list);
+    return true;
+}
+
+static const CliOption set_keys_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT_REQUIRED("user", "name of the user"),
+    OPT(CLI_STRING, "file", "file with the keys", .complete = COMPLETE_FILE),
+    OPT_BOOL("reset", "these keys and no others"),
+    OPT_BOOL("remove", "take these keys away"),
+    { 0 },
+};
+
+static bool set_keys_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_autoptr(GPtrArray) keys = g_ptr_array_new();
+    g_autofree char *text = NULL;
+    const char *file = args_get(args, "file");
+    if (!file && !args_has(args, "reset"))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "which keys? A --file with them is needed");
+    if (!cli_domain(cli, args, &dom, err) || (file && !file_read(file, KEYS_FILE_MAX, &text, NULL, err)))
+        return false;
+    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+    for (char **line = lines; *line; line++) {
+        if (*g_strstrip(*line) && **line != '#')
+            g_ptr_array_add(keys, *line);
+    }
+    const WireDomainAuthorizedSshKeysSetArgs call = { .dom = dom,
+                                                      .user = (char *)args_get(args, "user"),
+                                                      .keys = (char **)keys->pdata,
+                                                      .n_keys = keys->len,
+                                                      .flags =
+                                                          args_has(args, "reset") ? 0
+                                                          : args_has(args, "remove")
+                                                              ? VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_REMOVE
+                                                              : VIR_DOMAIN_AUTHORIZED_SSH_KEYS_SET_APPEND };
+    return cli_call(cli, PROC_DOMAIN_AUTHORIZED_SSH_KEYS_SET, &call, NULL, err);
+}
+
+/* ---- CPUs ---- */
+
+static const CliOption guestvcpus_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT(CLI_STRING, "cpulist", "these CPUs, such as 1-3", .flags = CLI_NAMED),
+    OPT_BOOL("enable", "use them"),
+    OPT_BOOL("disable", "use them no longer"),
+    { 0 },
+};
+
+static bool guestvcpus_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainGetGuestVcpusRet) ret = { 0 };
+    const char *cpus = args_get(args, "cpulist");
+    const bool acts = args_has(args, "enable") || args_has(args, "disable");
+    if (acts != (cpus != NULL))
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "One of options --enable or --disable is required by option --cpulist");
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    if (cpus) {
+        const WireDomainSetGuestVcpusArgs call = { .dom = dom,
+                                                   .cpumap = (char *)cpus,
+                                                   .state = args_has(args, "enable") };
+        return cli_call(cli, PROC_DOMAIN_SET_GUEST_VCPUS, &call, NULL, err);
+    }
+    const WireDomainGetGuestVcpusArgs call = { .dom = dom };
+    if (!cli_call(cli, PROC_DOMAIN_GET_GUEST_VCPUS, &call, &ret, err))
+        return false;
+    CliRecord *record = record_new(15);
+    for (unsigned i = 0; i < ret.n_params; i++) {
+        g_autofree char *text = wire_param_format(&ret.params[i]);
+        g_autofree char *label = g_strdup_printf("%-15s: ", ret.params[i].field);
+        record_add(record, label, ret.params[i].field, param_json(&ret.params[i]), "%s", text);
+    }
+    cli_print_record(cli, record);
+    return true;
+}
+
 /* ---- the agent itself ---- */
 
 static const CliOption agent_command_options[] = {
@@ -207,11 +304,10 @@ const CliCommand commands_agent[] = {
     COMMAND("domhostname", GROUP_DOMAIN, "print the guest's host name", hostname_options, NULL,
             .proc = PROC_DOMAIN_GET_HOSTNAME, .doing = "failed to get hostname", .show = "hostname"),
     COMMAND("guestinfo", GROUP_DOMAIN, "show what the agent knows about the guest", guestinfo_options, NULL,
-            .proc = PROC_DOMAIN_GET_GUEST_INFO, .tell = guestinfo_tell, .json = "{NAME: value}",
-            .flags = CLI_UNSERVED),
+            .proc = PROC_DOMAIN_GET_GUEST_INFO, .tell = guestinfo_tell, .json = "{NAME: value}"),
     COMMAND("domfsinfo", GROUP_DOMAIN, "list the guest's file systems", active_options, NULL,
             .proc = PROC_DOMAIN_GET_FSINFO, .doing = "Unable to get filesystem information",
-            .tell = fsinfo_tell, .columns = fsinfo_columns, .flags = CLI_UNSERVED),
+            .tell = fsinfo_tell, .columns = fsinfo_columns),
     COMMAND("domfsfreeze", GROUP_DOMAIN, "stop writes to the guest's file systems", freeze_options, NULL,
             .proc = PROC_DOMAIN_FSFREEZE, .doing = "Unable to freeze filesystems",
             .done = "Froze {=filesystems} filesystem(s)"),
@@ -221,13 +317,22 @@ const CliCommand commands_agent[] = {
     COMMAND("domfstrim", GROUP_DOMAIN, "let the guest give back unused disk space", fstrim_options, NULL,
             .proc = PROC_DOMAIN_FSTRIM, .doing = "Unable to invoke fstrim"),
     COMMAND("set-user-password", GROUP_DOMAIN, "set a password inside the guest", password_options, NULL,
-            .proc = PROC_DOMAIN_SET_USER_PASSWORD, .done = "Password set successfully for {user} in {name}",
-            .flags = CLI_UNSERVED),
+            .proc = PROC_DOMAIN_SET_USER_PASSWORD, .done = "Password set successfully for {user} in {name}"),
+    COMMAND("get-user-sshkeys", GROUP_DOMAIN, "list the SSH keys that may log in as a user of the guest",
+            get_keys_options, NULL, .proc = PROC_DOMAIN_AUTHORIZED_SSH_KEYS_GET, .tell = keys_tell,
+            .json = "[string]"),
+    COMMAND("set-user-sshkeys", GROUP_DOMAIN, "let SSH keys log in as a user of the guest, or no longer",
+            set_keys_options, set_keys_run, .exclusive = "reset remove",
+            .doc =
+                "The keys of the file are added, one a line. With --reset they replace all others; without a "
+                "file that removes all."),
+    COMMAND("guestvcpus", GROUP_DOMAIN, "show or set which CPUs the guest uses", guestvcpus_options,
+            guestvcpus_run, .exclusive = "enable disable",
+            .json = "{\"vcpus\": string, \"online\": string, \"offlinable\": string}"),
     COMMAND("qemu-agent-command", GROUP_DOMAIN, "send a command to the guest's agent", agent_command_options,
             agent_command_run, .program = WIRE_PROGRAM_QEMU, .proc = QEMU_PROC_DOMAIN_AGENT_COMMAND,
             .exclusive = "timeout async block", .json = "the agent's answer"),
     COMMAND("guest-agent-timeout", GROUP_DOMAIN, "set how long the daemon waits for the guest's agent",
-            agent_timeout_options, NULL, .proc = PROC_DOMAIN_AGENT_SET_RESPONSE_TIMEOUT,
-            .flags = CLI_UNSERVED),
+            agent_timeout_options, NULL, .proc = PROC_DOMAIN_AGENT_SET_RESPONSE_TIMEOUT),
     { 0 },
 };

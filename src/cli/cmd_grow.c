@@ -11,11 +11,10 @@
 #include "cli/class.h"
 #include "cli/commands.h"
 #include "cli/domain.h"
+#include "cli/guest.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 
-#define AGENT_S 10
-#define POLL_MS 250
 #define GUEST_MS 120000 /* for the script: file systems grow in moments, however large they are */
 
 static const char grow_script[] =
@@ -111,67 +110,34 @@ static bool grow_image(const Grow *grow, Error **err)
 
 /* ---- the guest ---- */
 
-/* @command is taken over. What "return" holds; owned. */
-static bool grow_ask_agent(const Grow *grow, Json *command, Json **ret_answer, Error **err)
+/* By lines, each of which is fit to be printed. Owned. */
+static char *grow_words(const char *said)
 {
-    AUTO_JSON owned = command;
-    g_autofree char *text = json_format(owned);
-    const WireQemuDomainAgentCommandArgs args = { .dom = grow->dom, .cmd = text, .timeout = AGENT_S };
-    g_auto(WireQemuDomainAgentCommandRet) ret = { 0 };
-    AUTO_JSON answer = NULL;
+    g_autofree char *copy = g_strdup(said);
+    g_auto(GStrv) lines = g_strsplit(g_strstrip(copy), "\n", -1);
 
-    if (!wire_call(grow->cli->client, WIRE_PROGRAM_QEMU, QEMU_PROC_DOMAIN_AGENT_COMMAND, &args, &ret,
-                   WIRE_NO_TIMEOUT, err) ||
-        !json_parse(ret.result ? ret.result : "{}", strlen(ret.result ? ret.result : "{}"),
-                    "the agent's answer", &answer, err))
-        return false;
-    *ret_answer = json_incref(json_get_obj(answer, "return"));
-    return *ret_answer || error_set(err, ERROR_OPERATION_FAILED, "the agent's answer makes no sense");
-}
-
-static char *grow_decode(const Json *answer, const char *member)
-{
-    const char *text = json_get_str(answer, member);
-    gsize len = 0;
-    g_autofree guchar *bytes = text ? g_base64_decode(text, &len) : NULL;
-    g_autofree char *copy = bytes ? g_strndup((char *)bytes, len) : g_strdup("");
-    g_autofree char *shown = text_printable(copy);
-
-    return g_strdup(g_strstrip(shown));
+    for (char **line = lines; *line; line++) {
+        char *shown = text_printable(*line);
+        g_free(*line);
+        *line = shown;
+    }
+    return g_strjoinv("\n", lines);
 }
 
 /* *ret_said: what the script printed; owned. */
 static bool grow_guest(const Grow *grow, char **ret_said, Error **err)
 {
     g_autofree char *size = g_strdup_printf("%" PRIu64, grow->bytes);
-    AUTO_JSON begun = NULL;
-    AUTO_JSON answer = NULL;
+    const char *const argv[] = { "/bin/sh", "-c", grow_script, "grow", size, grow->target, NULL };
+    const Guest guest = { grow->cli, &grow->dom };
+    g_auto(GuestExit) ended = { 0 };
 
-    if (!grow_ask_agent(grow,
-                        json_pack("{s:s, s:{s:s, s:[s, s, s, s, s], s:b}}", "execute", "guest-exec",
-                                  "arguments", "path", "/bin/sh", "arg", "-c", grow_script, "grow", size,
-                                  grow->target, "capture-output", 1),
-                        &begun, err))
+    if (!guest_run(&guest, argv, GUEST_MS, &ended, err))
         return false;
-    const int64_t pid = json_get_int(begun, "pid", -1), end_us = g_get_monotonic_time() + GUEST_MS * 1000;
-    do {
-        json_decref(g_steal_pointer(&answer));
-        if (!grow_ask_agent(grow,
-                            json_pack("{s:s, s:{s:I}}", "execute", "guest-exec-status", "arguments", "pid",
-                                      (json_int_t)pid),
-                            &answer, err))
-            return false;
-        if (json_get_bool(answer, "exited", false))
-            break;
-        if (g_get_monotonic_time() > end_us)
-            return error_set(err, ERROR_TIMEOUT, "the guest is not done within %d s", GUEST_MS / 1000);
-    } while (fiber_sleep(POLL_MS, err));
-    if (!json_get_bool(answer, "exited", false))
-        return false;
-    *ret_said = grow_decode(answer, "out-data");
-    if (json_get_int(answer, "exitcode", -1) == 0)
+    *ret_said = grow_words(ended.out);
+    if (ended.code == 0)
         return true;
-    g_autofree char *why = grow_decode(answer, "err-data");
+    g_autofree char *why = grow_words(ended.err);
     return error_set(err, ERROR_OPERATION_FAILED, "%s", *why ? why : "the guest gave no reason");
 }
 

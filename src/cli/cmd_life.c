@@ -177,7 +177,6 @@ const CliCommand commands_life[] = {
         signal_options, NULL, NULL, .flags = CLI_UNSERVED),
     ROW("set-lifecycle-action", PROC_DOMAIN_SET_LIFECYCLE_ACTION,
         "set what is done when the guest stops, reboots or crashes", lifecycle_options,
-        "Unable to change lifecycle action of domain '{name}'", NULL, .exclusive = EXCLUSIVE_AFFECT,
-        .flags = CLI_UNSERVED),
+        "Unable to change lifecycle action of domain '{name}'", NULL, .exclusive = EXCLUSIVE_AFFECT),
     { 0 },
 };

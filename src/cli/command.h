@@ -60,7 +60,8 @@ typedef enum CliOptionFlags {
     CLI_CONTENT = 256, /* the name of a file; .arg gets what it holds */
     CLI_PATH = 512,    /* made absolute: the daemon's working directory is not ours */
     CLI_NOT = 1024,    /* CLI_BOOL with .arg: 1 unless it is given */
-    CLI_FDS = 2048     /* numbers of descriptors that are sent along */
+    CLI_FDS = 2048,    /* numbers of descriptors that are sent along */
+    CLI_LINES = 4096   /* may be given several times: its values are lines */
 } CliOptionFlags;
 
 /* What completes a value. */

@@ -9,11 +9,11 @@ static const struct {
     { GROUP_DOMAIN,
       "blockcommit blockcopy blockjob blockpull change-media "
       "domlaunchsecinfo domsetlaunchsecstate "
-      "get-user-sshkeys iothreadpin iothreadadd iothreadset iothreaddel perf migrate migrate-setmaxdowntime "
+      "migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
-      "qemu-attach set-user-sshkeys update-memory-device guestvcpus setvcpu domblkthreshold "
-      "domdirtyrate-calc dom-fd-associate" },
-    { GROUP_HOST, "allocpages nodesevinfo" },
+      "qemu-attach update-memory-device domblkthreshold "
+      "dom-fd-associate" },
+    { GROUP_HOST, "nodesevinfo" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },
 };
 

@@ -9,11 +9,30 @@
  * ERROR_XML_INVALID         contradicts itself: two disks of one name, more vCPUs than the most ...
  * ERROR_CONFIG_UNSUPPORTED  makes sense, but can't be had */
 MUST_CHECK bool domain_check(const DomainDef *def, Error **err);
-/* The part of it that is about interfaces. */
+/* What a definition may say, but no machine can start with. @def as it is about to run. Errors as above. */
+MUST_CHECK bool domain_check_start(const DomainDef *def, Error **err);
+
+/* What QEMU would refuse in words of its own: more on a controller or board than it has room for. */
+MUST_CHECK bool domain_check_room(const DomainDef *def, Error **err);
+
+/* The parts of it; the order is that in which a user would fix them. */
+MUST_CHECK bool domain_check_tuning(const DomainDef *def, Error **err);
+MUST_CHECK bool domain_check_guest(const DomainDef *def, Error **err);
+MUST_CHECK bool domain_check_controllers(const DomainDef *def, Error **err);
+MUST_CHECK bool domain_check_disks(const DomainDef *def, Error **err);
+MUST_CHECK bool domain_check_devices(const DomainDef *def, Error **err);
+MUST_CHECK bool domain_check_chars(const DomainDef *def, Error **err);
+MUST_CHECK bool domain_check_displays(const DomainDef *def, Error **err);
 MUST_CHECK bool domain_check_interfaces(const DomainDef *def, Error **err);
 
+/* ERROR_CONFIG_UNSUPPORTED: something of it is given, though the device is none of virtio's. */
+MUST_CHECK bool domain_check_virtio_options(const VirtioOptions *options, Error **err);
+/* SecurityLabel: those of the machine, or of a source. */
+MUST_CHECK bool domain_check_labels(const GPtrArray *labels, bool of_source, Error **err);
+bool domain_has_iothread(const DomainDef *def, uint32_t id);
+bool domain_is_x86(const DomainDef *def);
 /* The part of it that is about devices that reach into the host. */
-MUST_CHECK bool domain_check_devices(const DomainDef *def, Error **err);
+MUST_CHECK bool domain_check_host_devices(const DomainDef *def, Error **err);
 
 /* Whether processes beside QEMU can see the guest's memory. */
 bool domain_has_shared_memory(const DomainDef *def);

@@ -1,501 +1,381 @@
-/* Rules of the devices that reach into the host: file systems, TPMs, host devices, memory, shared memory. */
+/* Rules about controllers, about the smaller devices, and about what all devices have: names and addresses.
+ */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <inttypes.h>
+#include "conf/domain_check.h"
+
 #include <string.h>
 
-#include "conf/domain_check.h"
+#include "conf/domain_defaults.h"
 #include "conf/domain_device.h"
+#include "conf/domain_rows.h"
 
-#define KIB UINT64_C(1024)
-#define LABEL_BYTES_MIN (128 * KIB)
-#define VIRTIO_MEM_BLOCK_MIN (2048 * KIB) /* a transparent huge page of x86 */
-
-bool domain_has_shared_memory(const DomainDef *def)
+bool domain_check_virtio_options(const VirtioOptions *options, Error **err)
 {
-    if (def->memory_backing && def->memory_backing->access == MEMORY_ACCESS_SHARED)
-        return true;
-    if (!def->cpu || !def_list_len(def->cpu->numa))
+    const char *given = options->iommu != TRISTATE_ABSENT         ? "iommu"
+                        : options->ats != TRISTATE_ABSENT         ? "ats"
+                        : options->packed != TRISTATE_ABSENT      ? "packed"
+                        : options->page_per_vq != TRISTATE_ABSENT ? "page_per_vq"
+                                                                  : NULL;
+    return !given || error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                               "%s driver option is only supported for virtio devices", given);
+}
+
+/* ---- controllers ---- */
+
+/* Models that each type of controller has. */
+static bool controller_model_fits(const ControllerDef *controller)
+{
+    ControllerModel model = controller->model;
+    switch (controller->type) {
+    case CONTROLLER_SCSI:
+        return model >= CONTROLLER_MODEL_AUTO && model <= CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL &&
+               model != CONTROLLER_MODEL_VIRTIO;
+    case CONTROLLER_VIRTIO_SERIAL:
+        return model >= CONTROLLER_MODEL_VIRTIO && model <= CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL;
+    case CONTROLLER_USB:
+        return model == CONTROLLER_MODEL_NONE ||
+               (model >= CONTROLLER_MODEL_PIIX3_UHCI && model <= CONTROLLER_MODEL_QEMU_XHCI);
+    case CONTROLLER_IDE:
+        return model >= CONTROLLER_MODEL_PIIX3 && model <= CONTROLLER_MODEL_ICH6;
+    case CONTROLLER_PCI:
+        return model >= CONTROLLER_MODEL_PCI_ROOT && model <= CONTROLLER_MODEL_PCIE_EXPANDER_BUS;
+    default:
         return false;
-    for (DEF_EACH(NumaCell, cell, def->cpu->numa)) {
-        if (cell->access != MEMORY_ACCESS_SHARED)
-            return false;
     }
-    return true;
 }
 
-static bool refuse(Error **err, const char *text)
+static bool check_scsi_controller(const DomainDef *def, const ControllerDef *controller, Error **err)
 {
-    return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s", text);
-}
-
-/* ---- file systems ---- */
-
-static bool check_virtiofs(const DomainDef *def, const FilesystemDef *filesystem, Error **err)
-{
-    if (filesystem->readonly)
-        return refuse(err, "virtiofs does not yet support read-only mode");
-    if (!domain_has_shared_memory(def)) {
-        refuse(err, "'virtiofs' requires shared memory");
-        return error_hint(err,
-                          "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
-    }
-    if (filesystem->access != FILESYSTEM_PASSTHROUGH && filesystem->access != FILESYSTEM_ACCESS_ABSENT)
-        return refuse(err, "virtiofs only supports passthrough accessmode");
-    if (filesystem->write_policy != FILESYSTEM_WRITE_ABSENT)
-        return refuse(err, "virtiofs does not support wrpolicy");
-    if (filesystem->model != VIRTIO_MODEL_ABSENT)
-        return refuse(err, "virtiofs does not support model");
-    if (filesystem->multidevs != FILESYSTEM_MULTIDEVS_ABSENT)
-        return refuse(err, "virtiofs does not support multidevs");
-    if (filesystem->queue_size.value & (filesystem->queue_size.value - 1))
-        return refuse(err, "virtiofs queue size must be a power of 2");
-    return true;
-}
-
-static bool check_filesystem(const DomainDef *def, const FilesystemDef *filesystem, Error **err)
-{
-    const bool is_virtiofs = g_strcmp0(filesystem->driver_type, "virtiofs") == 0;
-
-    if (!filesystem->target)
-        return error_set(err, ERROR_NO_TARGET, "missing target information for device %s",
-                         filesystem->source ? filesystem->source : "(null)");
-    if (!filesystem->source && !filesystem->socket && filesystem->type == FILESYSTEM_MOUNT)
-        return error_set(err, ERROR_NO_SOURCE, "missing source information for device %s",
-                         filesystem->target);
-    if (filesystem->type != FILESYSTEM_MOUNT)
-        return refuse(err, "only supports mount filesystem type");
-    if ((filesystem->fmode.is_set || filesystem->dmode.is_set) && filesystem->access != FILESYSTEM_MAPPED)
-        return refuse(err, "fmode and dmode must be used with accessmode=mapped");
-    if (is_virtiofs)
-        return check_virtiofs(def, filesystem, err);
-    if (filesystem->socket)
-        return refuse(err, "only virtiofs has a source socket");
-    if (filesystem->queue_size.is_set)
-        return refuse(err, "only virtiofs supports queue size");
-    return true;
-}
-
-/* ---- TPM ---- */
-
-static bool check_tpm(const DomainDef *def, const TpmDef *tpm, Error **err)
-{
-    if (tpm->model == TPM_SPAPR || tpm->model == TPM_SPAPR_PROXY)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "The QEMU executable %s does not support TPM model %s",
-                         def->emulator ? def->emulator : "", enum_name(&tpm_model_names, tpm->model));
-    if (tpm->version == TPM_VERSION_1_2 && tpm->model == TPM_CRB)
-        return refuse(err, "Unsupported interface 'tpm-crb' for TPM 1.2");
-    if (tpm->version == TPM_VERSION_1_2 &&
-        (tpm->pcr_sha1 || tpm->pcr_sha256 || tpm->pcr_sha384 || tpm->pcr_sha512))
-        return error_set(err, ERROR_XML_INVALID, "<active_pcr_banks/> requires TPM version '2.0'");
-    if (tpm->backend != TPM_BACKEND_EXTERNAL)
-        return true;
-    if (!tpm->external_type)
-        return error_set(err, ERROR_XML_INVALID, "missing external TPM backend type");
-    if (strcmp(tpm->external_type, "unix") != 0)
+    bool is_virtio = controller->model == CONTROLLER_MODEL_VIRTIO_SCSI ||
+                     controller->model == CONTROLLER_MODEL_VIRTIO_TRANSITIONAL ||
+                     controller->model == CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL;
+    const char *only_virtio = controller->queues.is_set        ? "queues"
+                              : controller->cmd_per_lun.is_set ? "cmd_per_lun"
+                              : controller->max_sectors.is_set ? "max_sectors"
+                                                               : NULL;
+    if (controller->model == CONTROLLER_MODEL_BUSLOGIC)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Unsupported controller model: buslogic");
+    if (only_virtio && !is_virtio)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "'%s' is only supported by virtio-scsi controller",
+                         only_virtio);
+    if (controller->iothread.is_set && !is_virtio)
         return error_set(err, ERROR_XML_INVALID,
-                         "only source type 'unix' is supported for external TPM device");
-    if (!tpm->external_path || (tpm->external_mode && strcmp(tpm->external_mode, "connect") != 0))
-        return error_set(err, ERROR_XML_INVALID, "an external TPM needs the path of a socket to connect to");
+                         "'iothread' attribute only supported for virtio scsi controllers");
+    if (controller->iothread.is_set && !domain_has_iothread(def, controller->iothread.value))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "controller iothread '%u' not defined in iothreadid",
+                         controller->iothread.value);
     return true;
 }
 
-/* ---- host devices ---- */
-
-static bool check_hostdev_usb(const HostdevDef *hostdev, Error **err)
+/* A companion serves the bus of the controller with its index. */
+static bool check_companion(const DomainDef *def, const ControllerDef *companion, Error **err)
 {
-    if (hostdev->usb_vendor.is_set != hostdev->usb_product.is_set)
-        return error_set(err, ERROR_INTERNAL, "missing %s",
-                         hostdev->usb_vendor.is_set ? "product" : "vendor");
-    return true;
-}
-
-static bool check_hostdev_pci(const HostdevDef *hostdev, Error **err)
-{
-    if (!hostdev->has_source)
-        return error_set(err, ERROR_XML_INVALID, "Missing <source> element in hostdev device");
-    if (hostdev->write_filtering != TRISTATE_ABSENT)
-        return refuse(err, "Write filtering of PCI device configuration space is not supported by qemu");
-    if (hostdev->teaming != TEAMING_TYPE_ABSENT && hostdev->teaming != TEAMING_TRANSIENT)
-        return refuse(err, "teaming hostdev devices must have type='transient'");
-    if (hostdev->teaming == TEAMING_TRANSIENT && !hostdev->teaming_persistent)
-        return refuse(err, "teaming persistent attribute must be set if teaming type is 'transient'");
-    return true;
-}
-
-static bool check_hostdev_mdev(const DomainDef *def, const HostdevDef *hostdev, Error **err)
-{
-    Uuid uuid;
-    if (hostdev->mdev_model == MDEV_MODEL_ABSENT)
-        return error_set(err, ERROR_XML_INVALID, "Missing required attribute 'model' in element 'hostdev'");
-    if (!hostdev->mdev_uuid || !uuid_parse(hostdev->mdev_uuid, &uuid, NULL))
-        return error_set(err, ERROR_INTERNAL, "Cannot parse uuid attribute of element <address>");
-    if (hostdev->mdev_model != MDEV_VFIO_PCI)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "VFIO %s device assignment is not supported by this version of QEMU",
-                         hostdev->mdev_model == MDEV_VFIO_CCW ? "CCW" : "AP");
-    if (hostdev->mdev_display == TRISTATE_ON && !def_list_len(def->graphics))
-        return refuse(err, "graphics device is needed for attribute value 'display=on' in <hostdev>");
-    return true;
-}
-
-static bool check_hostdev(const DomainDef *def, const HostdevDef *hostdev, Error **err)
-{
-    if (hostdev->mode != HOSTDEV_SUBSYSTEM)
-        return refuse(err, "hostdev mode 'capabilities' is not supported in qemu");
-    switch (hostdev->type) {
-    case HOSTDEV_USB:
-        return check_hostdev_usb(hostdev, err);
-    case HOSTDEV_PCI:
-        return check_hostdev_pci(hostdev, err);
-    case HOSTDEV_SCSI:
-        if (hostdev->protocol == HOSTDEV_PROTOCOL_ISCSI && !def_list_len(hostdev->iscsi_hosts))
-            return error_set(err, ERROR_XML_INVALID, "missing the host address for the iSCSI hostdev");
-        return true;
-    case HOSTDEV_SCSI_HOST:
-        if (hostdev->protocol != HOSTDEV_PROTOCOL_VHOST)
-            return error_set(err, ERROR_XML_INVALID, "Missing scsi_host subsystem protocol");
-        return (hostdev->vhost_wwpn && g_str_has_prefix(hostdev->vhost_wwpn, "naa.")) ||
-               error_set(err, ERROR_XML_INVALID, "malformed 'wwpn' value");
-    case HOSTDEV_MDEV:
-        return check_hostdev_mdev(def, hostdev, err);
-    default:
-        return refuse(err, "this type of host device needs mode 'capabilities'");
-    }
-}
-
-static bool is_same_pci(const DeviceAddress *a, const DeviceAddress *b)
-{
-    return a->pci.domain == b->pci.domain && a->pci.bus == b->pci.bus && a->pci.slot == b->pci.slot &&
-           a->pci.function == b->pci.function;
-}
-
-static bool is_same(OptU32 a, OptU32 b)
-{
-    return a.is_set == b.is_set && a.value == b.value;
-}
-
-bool hostdev_is_same_source(const HostdevDef *a, const HostdevDef *b)
-{
-    if (a->type != b->type || a->mode != b->mode)
-        return false;
-    switch (a->type) {
-    case HOSTDEV_PCI:
-        return is_same_pci(&a->source_address, &b->source_address);
-    case HOSTDEV_USB: /* where it is decides, if both say so */
-        if (a->usb_bus.is_set && b->usb_bus.is_set)
-            return is_same(a->usb_bus, b->usb_bus) && is_same(a->usb_device, b->usb_device);
-        if (a->usb_port || b->usb_port)
-            return g_strcmp0(a->usb_port, b->usb_port) == 0 && is_same(a->usb_bus, b->usb_bus);
-        return a->usb_vendor.is_set && is_same(a->usb_vendor, b->usb_vendor) &&
-               is_same(a->usb_product, b->usb_product);
-    case HOSTDEV_SCSI:
-        return a->protocol == HOSTDEV_PROTOCOL_ISCSI || b->protocol == HOSTDEV_PROTOCOL_ISCSI
-                   ? a->protocol == b->protocol && g_strcmp0(a->iscsi_name, b->iscsi_name) == 0
-                   : g_strcmp0(a->adapter, b->adapter) == 0 && is_same(a->scsi_bus, b->scsi_bus) &&
-                         is_same(a->scsi_target, b->scsi_target) && a->scsi_unit.value == b->scsi_unit.value;
-    case HOSTDEV_SCSI_HOST:
-        return g_strcmp0(a->vhost_wwpn, b->vhost_wwpn) == 0;
-    case HOSTDEV_MDEV:
-        return a->mdev_uuid && b->mdev_uuid && g_ascii_strcasecmp(a->mdev_uuid, b->mdev_uuid) == 0;
-    default:
-        return false;
-    }
-}
-
-static bool check_hostdevs(const DomainDef *def, Error **err)
-{
-    for (unsigned i = 0; i < def_list_len(def->hostdevs); i++) {
-        const HostdevDef *hostdev = g_ptr_array_index(def->hostdevs, i);
-        if (!check_hostdev(def, hostdev, err))
-            return false;
-        for (unsigned k = 0; k < i; k++) {
-            if (hostdev_is_same_source(hostdev, g_ptr_array_index(def->hostdevs, k)))
-                return error_set(err, ERROR_XML_INVALID,
-                                 "Hostdev already exists in the domain configuration");
-        }
-    }
-    return true;
-}
-
-/* ---- memory ---- */
-
-uint64_t domain_initial_memory(const DomainDef *def)
-{
-    uint64_t bytes = def->memory_bytes;
-    for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices))
-        bytes -= MIN(bytes, memory->size_bytes);
-    return bytes;
-}
-
-static bool check_virtio_mem(const MemoryDeviceDef *memory, Error **err)
-{
-    if (!memory->block_bytes || memory->block_bytes & (memory->block_bytes - 1))
-        return error_set(err, ERROR_XML_SYNTAX, "block size must be a power of two");
-    if (memory->block_bytes < VIRTIO_MEM_BLOCK_MIN)
-        return error_set(err, ERROR_XML_SYNTAX, "block size too small, must be at least %" PRIu64 "KiB",
-                         VIRTIO_MEM_BLOCK_MIN / KIB);
-    if (memory->requested_bytes > memory->size_bytes)
-        return error_set(err, ERROR_XML_SYNTAX,
-                         "requested size must be smaller than or equal to @size (%" PRIu64 "KiB)",
-                         memory->size_bytes / KIB);
-    if (memory->requested_bytes % memory->block_bytes)
-        return error_set(err, ERROR_XML_SYNTAX, "requested size must be an integer multiple of block size");
-    return true;
-}
-
-static bool check_nvdimm(const MemoryDeviceDef *memory, Error **err)
-{
-    if (memory->uuid)
-        return refuse(err, "UUID is not supported for NVDIMM device");
-    if (memory->discard != TRISTATE_ABSENT)
-        return refuse(err, "discard is not supported for nvdimms");
-    if (memory->label_bytes && memory->label_bytes >= memory->size_bytes)
-        return error_set(err, ERROR_XML_INVALID, "label size must be smaller than NVDIMM size");
-    if (memory->label_bytes && memory->label_bytes < LABEL_BYTES_MIN)
-        return error_set(err, ERROR_XML_INVALID, "nvdimm label must be at least 128KiB");
-    return true;
-}
-
-static bool check_memory_device(const DomainDef *def, const MemoryDeviceDef *memory, Error **err)
-{
-    const unsigned n_cells = def->cpu ? def_list_len(def->cpu->numa) : 0;
-    const bool has_path = memory->model == MEMORY_NVDIMM || memory->model == MEMORY_VIRTIO_PMEM;
-
-    if (memory->model == MEMORY_SGX_EPC)
-        return refuse(err, "sgx epc isn't supported by this QEMU binary");
-    if (has_path && !memory->source_path)
-        return error_set(err, ERROR_XML_SYNTAX, "path is required for model '%s'",
-                         enum_name(&memory_model_names, memory->model));
-    if (memory->model == MEMORY_VIRTIO_PMEM) {
-        if (memory->node.is_set)
-            return refuse(err, "virtio-pmem does not support NUMA nodes");
-        return memory->access == MEMORY_ACCESS_SHARED ||
-               refuse(err, "shared access mode required for virtio-pmem device");
-    }
-    if (memory->node.is_set && memory->node.value >= n_cells)
-        return error_set(err, ERROR_XML_SYNTAX,
-                         "can't add memory backend for guest node '%u' as the guest has only '%u' NUMA nodes "
-                         "configured",
-                         memory->node.value, n_cells);
-    if (!memory->node.is_set && n_cells)
-        return refuse(err, "target NUMA node needs to be specified for memory device");
-    return memory->model == MEMORY_VIRTIO_MEM ? check_virtio_mem(memory, err)
-           : memory->model == MEMORY_NVDIMM   ? check_nvdimm(memory, err)
-                                              : true;
-}
-
-static bool check_memory_slot(const DomainDef *def, const MemoryDeviceDef *memory, GHashTable *slots,
-                              Error **err)
-{
-    const DeviceAddress *address = &memory->info.address;
-    if (address->type != ADDRESS_DIMM || address->wants_numbers)
-        return true;
-    if (address->dimm.slot >= def->memory_slots)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "memory device slot '%u' exceeds slots count '%u'",
-                         address->dimm.slot, def->memory_slots);
-    return g_hash_table_add(slots, GUINT_TO_POINTER(address->dimm.slot)) ||
-           error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                     "memory device slot '%u' is already being used by another memory device",
-                     address->dimm.slot);
-}
-
-static bool check_memory_devices(const DomainDef *def, Error **err)
-{
-    g_autoptr(GHashTable) slots = g_hash_table_new(NULL, NULL);
-
-    if (def_list_len(def->memory_devices) && !domain_initial_memory(def))
-        return error_set(err, ERROR_XML_INVALID,
-                         "Memory size must be specified via <memory> or in the <numa> configuration");
-    for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
-        if (!check_memory_device(def, memory, err) || !check_memory_slot(def, memory, slots, err))
-            return false;
-    }
-    return true;
-}
-
-/* ---- shared memory ---- */
-
-static bool check_shmem(const ShmemDef *shmem, Error **err)
-{
-    if (strchr(shmem->name, '/'))
-        return refuse(err, "shmem name cannot include '/' character");
-    if (strcmp(shmem->name, ".") == 0 || strcmp(shmem->name, "..") == 0)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "shmem name cannot be equal to '%s'", shmem->name);
-    if (shmem->has_msi && !shmem->has_server)
-        return error_set(err, ERROR_XML_INVALID, "msi option is only supported with a server");
-    switch (shmem->model) {
-    case SHMEM_IVSHMEM_PLAIN:
-        return !shmem->has_server ||
-               refuse(err, "shmem model 'ivshmem-plain' is supported only with server option disabled");
-    case SHMEM_IVSHMEM_DOORBELL:
-        if (!shmem->has_server)
-            return refuse(err, "shmem model 'ivshmem-doorbell' is supported only with server option enabled");
-        return !shmem->size_bytes ||
-               refuse(err, "shmem model 'ivshmem-doorbell' does not support size setting");
-    default:
-        return refuse(err, "ivshmem device is not supported with this QEMU binary");
-    }
-}
-
-/* ---- sound, video, displays ---- */
-
-static bool check_audio_side(const AudioSide *side, Error **err)
-{
-    if (side->mixing_engine == TRISTATE_OFF && side->fixed_settings == TRISTATE_ON)
-        return refuse(err, "fixed audio settings requires mixing engine");
-    if (side->fixed_settings != TRISTATE_ON &&
-        (side->frequency_hz.is_set || side->channels.is_set || side->format != AUDIO_FORMAT_ABSENT))
-        return refuse(err, "audio settings specified without fixed settings flag");
-    return true;
-}
-
-static bool check_video(const VideoDef *video, Error **err)
-{
-    if (video->accel2d == TRISTATE_ON)
-        return refuse(err, "qemu does not support the accel2d setting");
-    if (video->driver == VIDEO_DRIVER_VHOSTUSER && video->model != VIDEO_VIRTIO)
-        return refuse(err, "'vhostuser' driver is only supported with 'virtio' device");
-    if (video->rendernode && video->driver != VIDEO_DRIVER_VHOSTUSER)
-        return refuse(err, "unsupported rendernode accel attribute without 'vhostuser'");
-    return true;
-}
-
-static bool check_display(const GraphicsDef *graphics, Error **err)
-{
-    if (graphics->type == GRAPHICS_RDP || graphics->type == GRAPHICS_DESKTOP)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s graphics are not supported with this QEMU",
-                         enum_name(&graphics_type_names, graphics->type));
-    if (graphics->type == GRAPHICS_DBUS && graphics->p2p == TRISTATE_ON && graphics->dbus_address)
-        return error_set(err, ERROR_XML_INVALID, "D-Bus p2p with an address is not supported");
-    return true;
-}
-
-/* ---- disks that are no files ---- */
-
-static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
-{
-    if (disk->src.type == STORAGE_NVME && !disk->src.nvme_namespace)
-        return refuse(err, "NVMe namespace can't be zero");
-    if (disk->src.type != STORAGE_VHOST_USER)
-        return true;
-    if (disk->bus != DISK_BUS_VIRTIO)
-        return refuse(err, "vhostuser disk supports only virtio bus");
-    if (disk->readonly)
-        return refuse(err, "readonly is not supported with vhostuser disk");
-    return domain_has_shared_memory(def) || refuse(err, "'vhostuser' requires shared memory");
-}
-
-/* ---- what no x86 machine has ---- */
-
-static bool is_kept(const Kept *kept, const char *name)
-{
-    for (; kept; kept = kept->next) {
-        if (kept->row && strcmp(kept->row->name, name) == 0)
+    for (DEF_EACH(ControllerDef, other, def->controllers)) {
+        if (other->type == CONTROLLER_USB && !other->info.has_usb_master &&
+            other->index.value == companion->index.value)
             return true;
     }
-    return false;
+    return error_set(err, ERROR_XML_SYNTAX, "no master USB controller with index %u for a companion",
+                     companion->index.value);
 }
 
-static bool check_features(const DomainDef *def, Error **err)
+static bool check_usb_controller(const DomainDef *def, const ControllerDef *controller, Error **err)
 {
-    const FeaturesDef *features = def->features;
-    if (!features)
-        return true;
+    const char *model = enum_name(&controller_model_names, controller->model);
+    bool xhci =
+        controller->model == CONTROLLER_MODEL_QEMU_XHCI || controller->model == CONTROLLER_MODEL_NEC_XHCI;
+    if (controller->model == CONTROLLER_MODEL_QUSB1 || controller->model == CONTROLLER_MODEL_QUSB2)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "USB controller model type 'qusb1' or 'qusb2' is not supported in qemu");
+    if (xhci && controller->ports.is_set && controller->ports.value > XHCI_PORTS_MAX)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "'%s' controller only supports up to '%d' ports",
+                         model, XHCI_PORTS_MAX);
+    return !controller->info.has_usb_master || check_companion(def, controller, err);
+}
+
+/* The first PCI controller is what the board has; the others hang below it. */
+static bool check_pci_place(const DomainDef *def, const ControllerDef *controller, Error **err)
+{
+    ControllerModel model = controller->model;
+    bool is_root = model == CONTROLLER_MODEL_PCI_ROOT || model == CONTROLLER_MODEL_PCIE_ROOT;
+    ControllerModel root = domain_is_q35(def)      ? CONTROLLER_MODEL_PCIE_ROOT
+                           : domain_is_i440fx(def) ? CONTROLLER_MODEL_PCI_ROOT
+                                                   : CONTROLLER_MODEL_ABSENT;
+    const char *name = enum_name(&controller_model_names, model);
+    if (is_root && controller->index.value)
+        return error_set(err, ERROR_XML_INVALID, "pci-root and pcie-root controllers should have index 0");
+    if (!controller->index.value && root && model != root)
+        return error_set(err, ERROR_XML_INVALID,
+                         "The PCI controller with index='0' must be model='%s' for this machine type, but "
+                         "model='%s' was found instead",
+                         enum_name(&controller_model_names, root), name);
+    if (model == CONTROLLER_MODEL_PCI_EXPANDER_BUS && root == CONTROLLER_MODEL_PCIE_ROOT)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "%s controllers are only supported on 440fx-based machinetypes", name);
+    if (model == CONTROLLER_MODEL_PCIE_EXPANDER_BUS && root == CONTROLLER_MODEL_PCI_ROOT)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "%s controllers are not supported with this machine type", name);
+    if (model == CONTROLLER_MODEL_PCIE_ROOT_PORT && root == CONTROLLER_MODEL_PCI_ROOT)
+        return error_set(err, ERROR_INTERNAL,
+                         "a PCI slot is needed to connect a PCI controller model='%s', but none is "
+                         "available, "
+                         "and it cannot be automatically added",
+                         name);
+    return true;
+}
+
+/* Which models have an option of <target>, and which QEMU devices a model is. */
+static bool check_pci_options(const DomainDef *def, const ControllerDef *controller, Error **err)
+{
+    static const uint64_t ports = BIT(CONTROLLER_MODEL_PCIE_ROOT_PORT) |
+                                  BIT(CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT),
+                          expanders = BIT(CONTROLLER_MODEL_PCI_EXPANDER_BUS) |
+                                      BIT(CONTROLLER_MODEL_PCIE_EXPANDER_BUS);
+    static const uint64_t names[CONTROLLER_MODEL_COUNT] = {
+        [CONTROLLER_MODEL_PCI_BRIDGE] = BIT(PCI_MODEL_PCI_BRIDGE),
+        [CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE] = BIT(PCI_MODEL_I82801B11_BRIDGE),
+        [CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE] = BIT(PCI_MODEL_PCIE_PCI_BRIDGE),
+        [CONTROLLER_MODEL_PCIE_ROOT_PORT] = BIT(PCI_MODEL_PCIE_ROOT_PORT) | BIT(PCI_MODEL_IOH3420),
+        [CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT] = BIT(PCI_MODEL_X3130_UPSTREAM),
+        [CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT] = BIT(PCI_MODEL_XIO3130_DOWNSTREAM),
+        [CONTROLLER_MODEL_PCI_EXPANDER_BUS] = BIT(PCI_MODEL_PXB),
+        [CONTROLLER_MODEL_PCIE_EXPANDER_BUS] = BIT(PCI_MODEL_PXB_PCIE),
+    };
     const struct {
+        bool given;
         const char *name;
-        bool is_set;
-    } rows[] = { { "gic", features->has_gic },
-                 { "hpt", features->hpt_resizing || features->hpt_max_page_bytes },
-                 { "htm", features->has_htm },
-                 { "nested-hv", features->has_nested_hv },
-                 { "ccf-assist", features->has_ccf_assist },
-                 { "cfpc", is_kept(features->kept, "cfpc") },
-                 { "sbbc", is_kept(features->kept, "sbbc") },
-                 { "ibs", is_kept(features->kept, "ibs") } };
-    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
-        if (rows[i].is_set)
+        uint64_t models;
+    } options[] = {
+        { controller->chassis_nr.is_set, "chassisNr", BIT(CONTROLLER_MODEL_PCI_BRIDGE) },
+        { controller->chassis.is_set, "chassis", ports },
+        { controller->port.is_set, "port", ports },
+        { controller->bus_nr.is_set, "busNr", expanders },
+        { controller->hotplug != TRISTATE_ABSENT, "hotplug", ports | BIT(CONTROLLER_MODEL_PCI_ROOT) },
+        { controller->target_index.is_set && domain_is_x86(def), "targetIndex", 0 },
+    };
+    const char *model = enum_name(&controller_model_names, controller->model);
+    PciModelName model_name = controller->pci_model;
+    for (unsigned i = 0; !model_name && i < PCI_MODEL_COUNT; i++) {
+        if (names[controller->model] & BIT(i) && i != PCI_MODEL_IOH3420)
+            model_name = i;
+    }
+    const char *shown = enum_name(&pci_model_name_names, model_name) ?: "none";
+    if (controller->pci_model && !(names[controller->model] & BIT(controller->pci_model)))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "Option 'modelName' has invalid value for PCI controller with index '%u', model "
+                         "'%s' "
+                         "and modelName '%s'",
+                         controller->index.value, model, shown);
+    for (size_t i = 0; i < G_N_ELEMENTS(options); i++) {
+        if (options[i].given && !(options[i].models & BIT(controller->model)))
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "The '%s' feature is not supported for architecture '%s' or machine type '%s'",
-                             rows[i].name, enum_name(&arch_names, def->os.arch),
-                             def->os.machine ? def->os.machine : "");
+                             "Option '%s' is not valid for PCI controller with index '%u', model '%s' and "
+                             "modelName '%s'",
+                             options[i].name, controller->index.value, model, shown);
+    }
+    if (controller->chassis_nr.is_set &&
+        (controller->chassis_nr.value < 1 || controller->chassis_nr.value > 255))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "PCI controller chassisNr '%u' out of range - must be 1-255",
+                         controller->chassis_nr.value);
+    unsigned n_cells = def->cpu ? def_list_len(def->cpu->numa) : 0;
+    if (controller->numa_node.is_set && controller->numa_node.value >= n_cells)
+        return error_set(err, ERROR_XML_INVALID,
+                         "%s with index %u is configured for a NUMA node (%u) not present in the domain's "
+                         "<cpu><numa> array (%u)",
+                         model, controller->index.value, controller->numa_node.value, n_cells);
+    return true;
+}
+
+static bool check_drive_controller(const DomainDef *def, const ControllerDef *controller, Error **err)
+{
+    AddressType type = controller->info.address.type;
+    const DeviceAddress *address = &controller->info.address;
+    bool has_place = type == ADDRESS_PCI && !address->wants_numbers && !controller->index.value;
+    if (controller->type == CONTROLLER_IDE && domain_is_q35(def))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "IDE controllers are unsupported for this machine type");
+    if (controller->type == CONTROLLER_IDE && controller->index.value > 0)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "Only a single IDE controller is supported for this machine type");
+    if (controller->type == CONTROLLER_IDE && has_place && domain_is_i440fx(def) &&
+        (address->pci.bus || address->pci.slot != 1 || address->pci.function != 1))
+        return error_set(err, ERROR_INTERNAL, "Primary IDE controller must have PCI address 0:0:1.1");
+    if (controller->type == CONTROLLER_SATA && has_place && domain_is_q35(def) &&
+        (address->pci.bus || address->pci.slot != 0x1f || address->pci.function != 2))
+        return error_set(err, ERROR_INTERNAL, "Primary SATA controller must have PCI address 0:0:1f.2");
+    return true;
+}
+
+static bool check_controller(const DomainDef *def, const ControllerDef *controller, Error **err)
+{
+    const char *type = enum_name(&controller_type_names, controller->type);
+    if (controller->model != CONTROLLER_MODEL_ABSENT && !controller_model_fits(controller))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown model '%s' for a controller of type '%s'",
+                         enum_name(&controller_model_names, controller->model), type);
+    switch (controller->type) {
+    case CONTROLLER_SCSI:
+        return check_scsi_controller(def, controller, err);
+    case CONTROLLER_USB:
+        return check_usb_controller(def, controller, err);
+    case CONTROLLER_PCI:
+        return check_pci_place(def, controller, err) && check_pci_options(def, controller, err);
+    case CONTROLLER_XENBUS:
+    case CONTROLLER_ISA:
+        return error_set(err, ERROR_INTERNAL, "controllers of type '%s' can't be had with this machine type",
+                         type);
+    default:
+        return check_drive_controller(def, controller, err);
+    }
+}
+
+bool domain_check_controllers(const DomainDef *def, Error **err)
+{
+    bool no_usb = false;
+    unsigned n_usb = 0;
+    for (unsigned i = 0; i < def_list_len(def->controllers); i++) {
+        const ControllerDef *controller = g_ptr_array_index(def->controllers, i);
+        if (!check_controller(def, controller, err))
+            return false;
+        n_usb += controller->type == CONTROLLER_USB;
+        no_usb |= controller->type == CONTROLLER_USB && controller->model == CONTROLLER_MODEL_NONE;
+        for (unsigned k = 0; k < i && !controller->info.has_usb_master; k++) {
+            const ControllerDef *other = g_ptr_array_index(def->controllers, k);
+            if (other->type == controller->type && other->index.value == controller->index.value &&
+                !other->info.has_usb_master)
+                return error_set(err, ERROR_XML_INVALID, "multiple '%s' controllers with index '%u'",
+                                 enum_name(&controller_type_names, controller->type),
+                                 controller->index.value);
+        }
+    }
+    return !no_usb || n_usb == 1 ||
+           error_set(err, ERROR_XML_SYNTAX,
+                     "Can't add another USB controller: USB is disabled for this domain");
+}
+
+/* ---- the smaller devices ---- */
+
+static bool check_iommu(const DomainDef *def, Error **err)
+{
+    const IommuDef *iommu = def->iommu;
+    if (!iommu)
+        return true;
+    const char *model = enum_name(&iommu_model_names, iommu->model);
+    bool has_options = iommu->intremap || iommu->caching_mode || iommu->eim || iommu->iotlb || iommu->aw_bits;
+    if (iommu->model == IOMMU_INTEL && !domain_is_q35(def))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "IOMMU device: '%s' is only supported with Q35 machines", model);
+    if (iommu->model == IOMMU_SMMUV3 && domain_is_x86(def))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "IOMMU device: '%s' is only supported with ARM Virt machines", model);
+    if (iommu->model == IOMMU_VIRTIO && domain_is_x86(def) && !domain_is_q35(def))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "IOMMU device: '%s' is only supported with Q35 and ARM Virt machines", model);
+    if (iommu->model == IOMMU_VIRTIO && domain_is_x86(def) && !(def->features && def->features->acpi))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "IOMMU device: '%s' requires ACPI", model);
+    if (iommu->model != IOMMU_INTEL && has_options)
+        return error_set(err, ERROR_XML_INVALID, "iommu model '%s' doesn't support additional attributes",
+                         model);
+    if (iommu->model != IOMMU_VIRTIO && iommu->info.address.type != ADDRESS_ABSENT)
+        return error_set(err, ERROR_XML_INVALID, "iommu model '%s' can't have address", model);
+    if (iommu->eim == TRISTATE_ON && iommu->intremap != TRISTATE_ON)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "IOMMU eim requires interrupt remapping to be enabled");
+    if (iommu->intremap == TRISTATE_ON && !(def->features && def->features->ioapic == IOAPIC_DRIVER_QEMU))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "IOMMU interrupt remapping requires split I/O APIC (ioapic driver='qemu')");
+    return true;
+}
+
+static bool check_panics(const DomainDef *def, Error **err)
+{
+    unsigned n_of_model[PANIC_MODEL_COUNT] = { 0 };
+    for (DEF_EACH(PanicDef, panic, def->panics)) {
+        const char *model = enum_name(&panic_model_names, panic->model);
+        if (++n_of_model[panic->model] > 1)
+            return error_set(err, ERROR_XML_INVALID, "Multiple panic devices with model '%s'", model);
+        if (domain_is_x86(def) && (panic->model == PANIC_PSERIES || panic->model == PANIC_S390))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "only %s guests support panic device of model '%s'",
+                             panic->model == PANIC_S390 ? "S390" : "pSeries", model);
+        if (panic->model == PANIC_ISA && panic->info.address.type != ADDRESS_ABSENT &&
+            panic->info.address.type != ADDRESS_ISA)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "panic is supported only with ISA address type");
     }
     return true;
 }
 
-static bool check_pci_numbers(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+static bool check_watchdogs(const DomainDef *def, Error **err)
 {
-    return !info || (!info->address.zpci_uid.is_set && !info->address.zpci_fid.is_set);
-}
-
-static bool check_launch_security(const Kept *kept, Error **err)
-{
-    while (kept && !(kept->row && strcmp(kept->row->name, "launchSecurity") == 0))
-        kept = kept->next;
-    if (!kept)
-        return true;
-    if (strstr(kept->text, "type='s390-pv'"))
-        return refuse(err, "S390 PV launch security is not supported with this QEMU binary");
-    return !strstr(kept->text, "type='sev'") || strstr(kept->text, "<policy>") ||
-           error_set(err, ERROR_XML_INVALID, "failed to get launch security policy");
-}
-
-static bool check_foreign(const DomainDef *def, Error **err)
-{
-    if (def->os.arch != ARCH_X86_64 && def->os.arch != ARCH_I686)
-        return true;
-    if (!check_launch_security(def->kept, err))
-        return false;
-    if (is_kept(def->kept, "bootloader") || is_kept(def->kept, "bootloader_args"))
-        return refuse(err, "bootloader is not supported by QEMU");
-    if (def->nvram_device)
-        return refuse(err, "nvram device is only supported for PPC64");
-    if (!domain_each_device((DomainDef *)def, check_pci_numbers, NULL))
-        return refuse(err, "This QEMU binary doesn't support zPCI");
-    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
-        if (controller->target_index.is_set)
-            return refuse(err,
-                          "Only the PCI controller with index 0 can have target index 0, and vice versa");
-        if (controller->type == CONTROLLER_XENBUS)
-            return error_set(err, ERROR_INTERNAL,
-                             "Cannot automatically add a new PCI bus for a device with connect flags 00");
+    if (def_list_len(def->watchdogs) > 1)
+        return error_set(err, ERROR_INTERNAL, "only a single watchdog device is supported");
+    for (DEF_EACH(WatchdogDef, watchdog, def->watchdogs)) {
+        if (watchdog->model == WATCHDOG_DIAG288 && domain_is_x86(def))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "diag288 model of watchdog is allowed for s390 and s390x only");
+        if (watchdog->model == WATCHDOG_ITCO && !domain_is_q35(def))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "itco model of watchdog is only part of q35 machine");
+        if (watchdog->model == WATCHDOG_IB700 && watchdog->info.address.type != ADDRESS_ABSENT)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "ib700 model of watchdog does not support configuring the address");
     }
-    return check_features(def, err);
+    return true;
+}
+
+static bool check_small_devices(const DomainDef *def, Error **err)
+{
+    if (def->nvram_device && domain_is_x86(def))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "nvram device is only supported for PPC64");
+    if (def->memballoon && def->memballoon->model == MEMBALLOON_XEN)
+        return error_set(err, ERROR_INTERNAL, "memballoon model 'xen' can't be had with QEMU");
+    return true;
+}
+
+/* ---- what all devices have ---- */
+
+typedef struct DeviceCheck {
+    const DomainDef *def;
+    GHashTable *aliases, *orders;
+    Error **err;
+} DeviceCheck;
+
+static bool check_device_info(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    DeviceCheck *check = arg;
+    if (!info)
+        return true;
+    /* The console that is the first serial port has its name. */
+    bool is_named = info->alias && g_str_has_prefix(info->alias, "ua-") && kind != DEVICE_CONSOLE;
+    if (is_named && !g_hash_table_add(check->aliases, info->alias))
+        return error_set(check->err, ERROR_CONFIG_UNSUPPORTED, "non unique alias detected: %s", info->alias);
+    if (info->address.type == ADDRESS_CCW && domain_is_x86(check->def))
+        return error_set(check->err, ERROR_CONFIG_UNSUPPORTED,
+                         "cannot use CCW address type for a %s using machine type '%s'",
+                         enum_name(&device_kind_names, kind), check->def->os.machine ?: "");
+    if (info->address.type == ADDRESS_VIRTIO_SERIAL && !info->address.wants_numbers &&
+        !domain_find_controller(check->def, CONTROLLER_VIRTIO_SERIAL, info->address.virtio_serial.controller))
+        return error_set(check->err, ERROR_XML_INVALID, "virtio serial controller %u is missing",
+                         info->address.virtio_serial.controller);
+    if (info->rom_enabled == TRISTATE_OFF && (info->rom_bar != TRISTATE_ABSENT || info->rom_file))
+        return error_set(check->err, ERROR_CONFIG_UNSUPPORTED,
+                         "ROM tuning is not supported when ROM is disabled");
+    if (info->boot_order && !g_hash_table_add(check->orders, GUINT_TO_POINTER(info->boot_order)))
+        return error_set(check->err, ERROR_CONFIG_UNSUPPORTED,
+                         "boot order '%u' used for more than one device", info->boot_order);
+    return true;
 }
 
 bool domain_check_devices(const DomainDef *def, Error **err)
 {
-    unsigned n_tpms = 0;
-
-    for (DEF_EACH(DiskDef, disk, def->disks)) {
-        if (!check_disk(def, disk, err))
-            return false;
-    }
-    for (DEF_EACH(FilesystemDef, filesystem, def->filesystems)) {
-        if (!check_filesystem(def, filesystem, err))
-            return false;
-    }
-    for (DEF_EACH(TpmDef, tpm, def->tpms)) {
-        if (!check_tpm(def, tpm, err))
-            return false;
-        if (++n_tpms > 1)
-            return refuse(err, "only a single TPM non-proxy device is supported");
-    }
-    for (DEF_EACH(ShmemDef, shmem, def->shmems)) {
-        if (!check_shmem(shmem, err))
-            return false;
-    }
-    for (DEF_EACH(AudioDef, audio, def->audios)) {
-        if (!check_audio_side(&audio->input, err) || !check_audio_side(&audio->output, err))
-            return false;
-    }
-    for (DEF_EACH(VideoDef, video, def->videos)) {
-        if (!check_video(video, err))
-            return false;
-    }
-    for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
-        if (!check_display(graphics, err))
-            return false;
-    }
-    return check_hostdevs(def, err) && check_memory_devices(def, err) && check_foreign(def, err);
+    g_autoptr(GHashTable) aliases = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) orders = g_hash_table_new(NULL, NULL);
+    DeviceCheck check = { def, aliases, orders, err };
+    if (!domain_each_device((DomainDef *)def, check_device_info, &check))
+        return false;
+    if (def->os.boot.count && g_hash_table_size(orders))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "per-device boot elements cannot be used together with os/boot elements");
+    return check_iommu(def, err) && check_panics(def, err) && check_watchdogs(def, err) &&
+           check_small_devices(def, err);
 }

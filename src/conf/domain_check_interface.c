@@ -34,6 +34,15 @@ static bool check_tuning(const InterfaceDef *iface, Error **err)
     return true;
 }
 
+/* Names of QEMU devices have no others. */
+static bool check_model(const InterfaceDef *iface, Error **err)
+{
+    static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+    return !iface->model || strspn(iface->model, chars) == strlen(iface->model) ||
+           error_set(err, ERROR_INVALID_ARGUMENT, "Model name contains invalid characters");
+}
+
 static bool check_bandwidth(const InterfaceDef *iface, Error **err)
 {
     if (iface->outbound && iface->outbound->floor_kBps.is_set)
@@ -114,8 +123,8 @@ static bool check_type(const InterfaceDef *iface, Error **err)
 bool domain_check_interfaces(const DomainDef *def, Error **err)
 {
     for (DEF_EACH(InterfaceDef, iface, def->interfaces)) {
-        if (!check_tuning(iface, err) || !check_bandwidth(iface, err) || !check_guest_ips(iface, err) ||
-            !check_host_ips(iface, err) || !check_type(iface, err))
+        if (!check_model(iface, err) || !check_tuning(iface, err) || !check_bandwidth(iface, err) ||
+            !check_guest_ips(iface, err) || !check_host_ips(iface, err) || !check_type(iface, err))
             return false;
     }
     return true;

@@ -130,6 +130,13 @@ typedef struct IothreadDef {
     uint32_t id;
     OptS64 pool_min, pool_max;
 } IothreadDef;
+typedef struct MainLoopDef { /* <defaultiothread> */
+    OptS64 pool_min, pool_max;
+} MainLoopDef;
+typedef struct PerfEventDef { /* <perf><event> */
+    PerfEvent name;
+    Tristate enabled;
+} PerfEventDef;
 
 typedef struct CpuPin { /* vcpupin, iothreadpin; emulatorpin is a bare CpuSet */
     uint32_t id;
@@ -142,8 +149,15 @@ typedef struct CpuTune {
     GPtrArray *vcpu_pins; /* CpuPin */
     CpuSet *emulator_pin;
     GPtrArray *iothread_pins; /* CpuPin */
-    Kept *kept;               /* scheduler and cache allocation elements */
+    struct SchedDef *emulator_sched;
+    GPtrArray *vcpu_scheds, *iothread_scheds; /* SchedDef, one per thread, ascending */
+    Kept *kept;                               /* cache allocation elements */
 } CpuTune;
+typedef struct SchedDef { /* vcpusched, iothreadsched, emulatorsched */
+    CpuSet *threads;      /* a single one once defaults are filled in; NULL: of the emulator */
+    SchedPolicy policy;
+    OptU32 priority; /* of fifo and rr */
+} SchedDef;
 
 typedef struct NumaTune {
     NumaMode mode;
@@ -278,8 +292,20 @@ typedef struct NumaCell {
     MemoryAccess access;
     Tristate discard;
     GPtrArray *distances; /* NumaDistance */
-    Kept *kept;           /* caches */
+    GPtrArray *caches;    /* MemoryCache */
 } NumaCell;
+typedef struct MemoryCache {
+    OptU32 level;
+    MemoryCacheWays ways;
+    MemoryCachePolicy policy;
+    uint64_t size_bytes, line_bytes;
+} MemoryCache;
+typedef struct MemoryLink { /* between two cells */
+    uint32_t initiator, target;
+    OptU32 cache; /* level of the target's cache; absent: its memory */
+    MemoryLinkType type;
+    uint64_t latency, bandwidth_bytes; /* nanoseconds; per second. One of them */
+} MemoryLink;
 typedef struct NumaDistance {
     uint32_t id, value;
 } NumaDistance;
@@ -297,8 +323,9 @@ typedef struct CpuDef {
     OptU32 cache_level;
     CpuMaxPhysAddrMode maxphysaddr_mode;
     uint32_t maxphysaddr_bits, maxphysaddr_limit;
-    GPtrArray *features; /* CpuFeature */
-    GPtrArray *numa;     /* NumaCell */
+    GPtrArray *features;               /* CpuFeature */
+    GPtrArray *numa;                   /* NumaCell */
+    GPtrArray *latencies, *bandwidths; /* MemoryLink */
     Kept *kept;
 } CpuDef;
 
@@ -582,7 +609,7 @@ struct CharSource { /* where the bytes go; also inside rng, smartcard, redirdev,
     Tristate reconnect;
     Tristate clipboard;   /* qemu-vdagent */
     SpiceMouseMode mouse; /* qemu-vdagent */
-    uint32_t reconnect_timeout_s;
+    OptU32 reconnect_timeout_s;
     char *path;    /* file, dev, pipe, unix; pty (Live:); spiceport, dbus: channel; nmdm: master */
     char *slave;   /* nmdm */
     char *host;    /* tcp; udp: the side that we connect to */
@@ -691,21 +718,25 @@ typedef struct SoundDef {
     OptU32 audio_id;
     DeviceInfo info;
 } SoundDef;
-typedef struct AudioSide { /* times in microseconds */
-    Tristate mixing_engine, fixed_settings, try_poll, exact_name;
-    OptU32 voices, buffer_us, buffer_count, latency_us, frequency_hz, channels;
+typedef struct AudioStream { /* what is recorded or played */
+    Tristate mixing_engine, fixed_settings;
+    OptU32 frequency_hz, channels, voices, buffer_length_us, buffer_count, latency_us;
     AudioFormat format;
-    char *dev, *server_name, *client_name, *connect_ports, *name, *stream_name;
-} AudioSide;
+    char *dev;                             /* alsa, coreaudio, oss */
+    Tristate try_poll;                     /* alsa, oss */
+    char *name, *stream_name;              /* pulseaudio */
+    char *server, *client, *connect_ports; /* jack */
+    Tristate exact_name;                   /* jack */
+} AudioStream;
 typedef struct AudioDef {
     uint32_t id; /* always */
     AudioType type;
     OptU32 timer_period_us;
-    char *server_name; /* pulseaudio */
-    char *path;        /* file */
-    Tristate try_mmap, exclusive;
+    char *server_name;            /* pulseaudio */
+    char *path;                   /* file */
+    Tristate try_mmap, exclusive; /* oss, as the next */
     OptU32 dsp_policy;
-    AudioSide input, output;
+    AudioStream *input, *output;
 } AudioDef;
 
 /* ---- other devices ---- */
@@ -906,6 +937,7 @@ typedef struct QemuExtras {
     GPtrArray *caps_add;  /* QemuCapability */
     GPtrArray *caps_del;  /* QemuCapability */
     GPtrArray *overrides; /* QemuOverride */
+    char *deprecation;    /* qemu:deprecation behavior= */
 } QemuExtras;
 
 /* ---- the domain ---- */
@@ -936,6 +968,7 @@ typedef struct DomainDef {
     GPtrArray *vcpu_list; /* VcpuDef */
     OptU32 iothreads;
     GPtrArray *iothread_list; /* IothreadDef */
+    MainLoopDef *main_loop;
     CpuTune *cputune;
     NumaTune *numatune;
     char *resource_partition;
@@ -948,6 +981,7 @@ typedef struct DomainDef {
     LifecycleAction on_poweroff, on_reboot, on_crash; /* the defaults always set them */
     LockFailureAction on_lockfailure;
     Tristate suspend_to_mem, suspend_to_disk;
+    GPtrArray *perf_events; /* PerfEventDef, in the order of the enumeration */
     char *emulator;
     GPtrArray *disks;       /* DiskDef */
     GPtrArray *controllers; /* ControllerDef */
@@ -982,5 +1016,5 @@ typedef struct DomainDef {
     RedirFilter *redirfilter;
     GPtrArray *seclabels; /* SecurityLabel */
     QemuExtras *qemu;     /* NULL: no qemu: elements */
-    Kept *kept;           /* perf, idmap, keywrap, launchSecurity, bootloader, redirfilter, ... */
+    Kept *kept;           /* idmap, keywrap, launchSecurity, bootloader, redirfilter, ... */
 } DomainDef;

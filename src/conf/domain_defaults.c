@@ -148,6 +148,47 @@ static void fill_vcpu_list(DomainDef *def)
         def->vcpus_current = (OptU32){ enabled, true };
 }
 
+static int compare_scheds(const void *a, const void *b)
+{
+    const SchedDef *const *x = a, *const *y = b;
+    return cpuset_next((*x)->threads, -1) - cpuset_next((*y)->threads, -1);
+}
+
+/* One element per thread, as the reference shows them. */
+static void split_scheds(GPtrArray *scheds)
+{
+    for (guint i = 0; scheds && i < scheds->len; i++) {
+        SchedDef *sched = scheds->pdata[i];
+        const int first = cpuset_next(sched->threads, -1);
+        for (int id = first; (id = cpuset_next(sched->threads, id)) >= 0;) {
+            SchedDef *other = g_new0(SchedDef, 1);
+            *other = *sched;
+            other->threads = cpuset_new();
+            cpuset_add(other->threads, (unsigned)id);
+            g_ptr_array_add(scheds, other);
+            cpuset_remove(sched->threads, (unsigned)id);
+        }
+    }
+    if (scheds)
+        g_ptr_array_sort(scheds, compare_scheds);
+}
+
+static int compare_perf_events(const void *a, const void *b)
+{
+    const PerfEventDef *const *x = a, *const *y = b;
+    return (int)(*x)->name - (int)(*y)->name;
+}
+
+static void fill_tuning(DomainDef *def)
+{
+    if (def->cputune) {
+        split_scheds(def->cputune->vcpu_scheds);
+        split_scheds(def->cputune->iothread_scheds);
+    }
+    if (def->perf_events)
+        g_ptr_array_sort(def->perf_events, compare_perf_events);
+}
+
 static void fill_numatune(DomainDef *def)
 {
     if (def->vcpu_placement == CPU_PLACEMENT_AUTO && !def->numatune) {
@@ -174,8 +215,9 @@ static bool fill_uuid(DomainDef *def, Error **err)
             Uuid uuid;
             if (g_strcmp0(entry->name, "uuid") != 0)
                 continue;
-            if (!uuid_parse(entry->value, &uuid, err))
-                return error_prefix(err, "sysinfo");
+            if (!uuid_parse(entry->value, &uuid, NULL))
+                return error_set(err, ERROR_XML_SYNTAX, "malformed <sysinfo> uuid element: '%s'",
+                                 entry->value);
             if (!uuid_is_null(&def->uuid) && !uuid_equal(&def->uuid, &uuid))
                 return error_set(err, ERROR_XML_SYNTAX, "UUID mismatch between <uuid> and <sysinfo>");
             def->uuid = uuid;
@@ -207,6 +249,7 @@ static void fill_basics(DomainDef *def)
     fill_memory(def);
     fill_vcpu_list(def);
     fill_numatune(def);
+    fill_tuning(def);
 }
 
 static bool fill_platform(DomainDef *def, const DomainHooks *hooks, DomainPlatform *platform, Error **err)
@@ -282,6 +325,12 @@ static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
     bool as_host = cpu->mode == CPU_MODE_HOST_PASSTHROUGH || cpu->mode == CPU_MODE_MAXIMUM;
     if (!custom)
         cpu->match = CPU_MATCH_ABSENT; /* there is nothing to compare with */
+    if (as_host) {
+        g_clear_pointer(&cpu->model, g_free);
+        cpu->fallback = CPU_FALLBACK_ABSENT;
+    } else if (!custom && cpu->model && cpu->fallback == CPU_FALLBACK_ABSENT) {
+        cpu->fallback = CPU_FALLBACK_ALLOW;
+    }
     if (custom && cpu->model) {
         if (cpu->match == CPU_MATCH_ABSENT)
             cpu->match = CPU_MATCH_EXACT;
@@ -509,7 +558,8 @@ static CharDef *console_from_serial(const CharDef *serial)
     console->class = CHAR_CLASS_CONSOLE;
     console->target_type = CHAR_TARGET_SERIAL;
     console->target_model = CHAR_TARGET_MODEL_ABSENT;
-    g_clear_pointer(&console->info.alias, g_free);
+    if (console->info.alias && !g_str_has_prefix(console->info.alias, "ua-"))
+        g_clear_pointer(&console->info.alias, g_free);
     console->info.address = (DeviceAddress){ 0 };
     return console;
 }
@@ -545,7 +595,10 @@ static bool pair_console(DomainDef *def, Error **err)
     if (first && first->target_type == CHAR_TARGET_SERIAL) {
         CharDef *console = console_from_serial(serial);
         console->tty = g_steal_pointer(&first->tty);
-        console->info.alias = g_steal_pointer(&first->info.alias);
+        if (first->info.alias) {
+            g_free(console->info.alias);
+            console->info.alias = g_steal_pointer(&first->info.alias);
+        }
         xml_table_free(&console_table, first);
         def->consoles->pdata[0] = console;
     } else if (serial_is_console(serial)) {
@@ -611,6 +664,13 @@ static void fill_videos(DomainDef *def)
     VideoDef *first = def_list_len(def->videos) ? g_ptr_array_index(def->videos, 0) : NULL;
     if (first && !has_primary && first->model != VIDEO_NONE)
         first->primary = TRISTATE_ON;
+    for (unsigned i = 1; i < def_list_len(def->videos); i++) { /* the firmware's card comes first */
+        VideoDef *video = g_ptr_array_index(def->videos, i);
+        if (video->primary != TRISTATE_ON)
+            continue;
+        g_ptr_array_insert(def->videos, 0, g_ptr_array_steal_index(def->videos, i));
+        break;
+    }
 }
 
 static void add_implied_devices(DomainDef *def)
@@ -693,6 +753,33 @@ static void fill_iothreads(DomainDef *def)
     uint32_t listed = def_list_len(def->iothread_list);
     if (listed && def->iothreads.value < listed)
         def->iothreads = (OptU32){ listed, true };
+    for (uint32_t id = 1; listed && listed < def->iothreads.value; id++) {
+        bool taken = false;
+        for (DEF_EACH(IothreadDef, thread, def->iothread_list))
+            taken |= thread->id == id;
+        if (taken)
+            continue;
+        IothreadDef *thread = xml_table_new(&iothread_table);
+        thread->id = id;
+        g_ptr_array_add(def->iothread_list, thread);
+        listed++;
+    }
+}
+
+/* What is said of vCPUs that the machine does not have says nothing. */
+static void drop_surplus_pins(DomainDef *def)
+{
+    GPtrArray **pins = def->cputune ? &def->cputune->vcpu_pins : NULL;
+    static const CpuTune no_tune;
+    if (!pins)
+        return;
+    for (unsigned i = def_list_len(*pins); i-- > 0;) {
+        const CpuPin *pin = g_ptr_array_index(*pins, i);
+        if (pin->id >= def->vcpus)
+            xml_list_remove(&vcpu_pin_table, pins, i);
+    }
+    if (memcmp(def->cputune, &no_tune, sizeof(no_tune)) == 0)
+        g_clear_pointer(&def->cputune, g_free);
 }
 
 static bool is_slot_taken(const DomainDef *def, uint32_t slot)
@@ -769,6 +856,7 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     fill_boot(def);
     fill_firmware(def, &platform);
     fill_iothreads(def);
+    drop_surplus_pins(def);
     fill_labels(def);
     return domain_fill_memory_slots(def, err);
 }

@@ -246,6 +246,8 @@ static void video_defaults(VideoDef *video, const DomainDef *def)
         return;
     if (!video->heads)
         video->heads = 1;
+    if (video->vram_KiB > 1 && video->vram_KiB <= UINT32_MAX / 2)
+        video->vram_KiB = 1u << g_bit_storage(video->vram_KiB - 1);
     switch (video->model) {
     case VIDEO_QXL:
         if (!video->ram_KiB)

@@ -8,8 +8,13 @@
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 
 /* shared by devices (domain_rows_shared.c) */
-extern const XmlTable address_table;            /* <address type=...> of the guest, or of the host */
-extern const XmlTable device_info_table;        /* boot, alias, rom, acpi, address: to INCLUDE in a device */
+extern const XmlTable address_table; /* <address type=...> of the guest, or of the host */
+extern const XmlTable vcpu_pin_table;
+/* What a place for bytes must have. @may_choose_path: the daemon chooses the path of a unix socket. */
+MUST_CHECK bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSource *source,
+                                   bool may_choose_path, Error **err);
+/* alias, acpi, address; the second with boot, the third with boot and rom: to INCLUDE in a device */
+extern const XmlTable device_info_table, bootable_info_table, rom_device_info_table;
 extern const XmlTable virtio_options_table;     /* attributes, to INCLUDE in a <driver> */
 extern const XmlTable security_label_table;     /* <seclabel> of a device source */
 extern const XmlTable named_value_table;        /* <entry name=..>value</entry> */
@@ -84,6 +89,8 @@ extern const XmlTable vcpu_table;
 extern const XmlTable iothread_table;
 extern const XmlTable cputune_table;
 extern const XmlTable numatune_table;
+extern const XmlTable main_loop_table;
+extern const XmlTable perf_event_table;
 
 /* the machine (domain_rows_machine.c) */
 extern const XmlTable sysinfo_table;

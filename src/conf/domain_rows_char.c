@@ -77,7 +77,7 @@ static const XmlRow char_source_rows[] = {
          .doc = "keep what is in the file"),
     ATTR("host", CharSource, host, TYPE(BIT(CHAR_TCP)), .doc = "host name or address"),
     ATTR("service", CharSource, service, TYPE(BIT(CHAR_TCP)), .doc = "port"),
-    ATTR("tls", CharSource, tls, .names = &tristate_yes_no_names, TYPE(BIT(CHAR_TCP)),
+    ATTR("tls", CharSource, tls, .fallback = "no", .names = &tristate_yes_no_names, TYPE(BIT(CHAR_TCP)),
          .doc = "encrypt the connection"),
     ATTR("channel", CharSource, path, TYPE(BIT(CHAR_SPICEPORT) | BIT(CHAR_DBUS)),
          .doc = "name of the channel"),
@@ -85,11 +85,12 @@ static const XmlRow char_source_rows[] = {
     ATTR("slave", CharSource, slave, REFUSED("only bhyve has it"), TYPE(BIT(CHAR_NMDM)),
          .doc = "the other side's device"),
     GROUP("clipboard",
-          ROWS(ATTR("copypaste", CharSource, clipboard, .names = &tristate_yes_no_names,
-                    .doc = "shared or not")),
+          ROWS(ATTR("copypaste", CharSource, clipboard, .flags = ROW_REQUIRED,
+                    .names = &tristate_yes_no_names, .doc = "shared or not")),
           TYPE(BIT(CHAR_QEMU_VDAGENT)), .doc = "the clipboard"),
     GROUP("mouse",
-          ROWS(ATTR("mode", CharSource, mouse, .names = &spice_mouse_mode_names, .doc = "who draws it")),
+          ROWS(ATTR("mode", CharSource, mouse, .flags = ROW_REQUIRED, .names = &spice_mouse_mode_names,
+                    .doc = "who draws it")),
           TYPE(BIT(CHAR_QEMU_VDAGENT)), .doc = "the mouse pointer"),
     GROUP("reconnect",
           ROWS(ATTR("enabled", CharSource, reconnect, .names = &tristate_yes_no_names,
@@ -103,7 +104,25 @@ static const XmlRow char_source_rows[] = {
 
 #define NO_UDP (~BIT(CHAR_UDP))
 
-static bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSource *source, Error **err)
+/* Only a client can come back, and it waits a while first. */
+static bool char_finish_reconnect(XmlReader *reader, const xmlNode *element, const CharSource *source,
+                                  Error **err)
+{
+    bool is_server = source->mode == CHAR_MODE_BIND || source->mode == CHAR_MODE_SERVER;
+    if (source->reconnect != TRISTATE_ON)
+        return true;
+    if (!source->reconnect_timeout_s.is_set)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "Missing required attribute 'timeout' in element 'reconnect'");
+    if (is_server)
+        return xml_error(reader, element, ERROR_INTERNAL, err,
+                         "chardev reconnect is possible only for connect mode");
+    return source->reconnect_timeout_s.value || xml_error(reader, element, ERROR_INVALID_ARGUMENT, err,
+                                                          "chardev reconnect source timeout cannot be '0'");
+}
+
+bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSource *source, bool may_choose_path,
+                        Error **err)
 {
     if (source->type == CHAR_TYPE_ABSENT)
         source->type = CHAR_PTY;
@@ -121,17 +140,21 @@ static bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSo
             source->protocol = CHAR_PROTOCOL_RAW;
         if (!source->service || (!source->host && source->mode == CHAR_MODE_CONNECT))
             return xml_error(reader, element, ERROR_INTERNAL, err, "the source needs a host and a service");
-        break;
+        return char_finish_reconnect(reader, element, source, err);
     case CHAR_UDP:
         if (!source->service)
-            return xml_error(reader, element, ERROR_XML_INVALID, err,
+            return xml_error(reader, element, ERROR_INTERNAL, err,
                              "the source to connect to needs a service");
         break;
     case CHAR_SPICEPORT:
         if (!source->path)
-            return xml_error(reader, element, ERROR_XML_INVALID, err, "the source needs a channel");
+            return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err, "the source needs a channel");
         break;
     case CHAR_UNIX:
+        if (!source->path && !may_choose_path)
+            return xml_error(reader, element, ERROR_INTERNAL, err, "the source path is missing");
+        if (!char_finish_reconnect(reader, element, source, err))
+            return false;
         if (source->mode == CHAR_MODE_ABSENT && source->path)
             source->mode = CHAR_MODE_CONNECT;
         break;
@@ -157,7 +180,8 @@ const XmlTable char_source_table =
                      ROWS(ATTR("type", CharSource, protocol,
                                REFUSED_VALUES(BIT(CHAR_PROTOCOL_TELNETS) | BIT(CHAR_PROTOCOL_TLS),
                                               "only ESX has it; QEMU encrypts with <source tls='yes'>"),
-                               .names = &char_protocol_names, .doc = "raw or telnet")),
+                               .names = &char_protocol_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                               .doc = "raw or telnet")),
                      TYPE(BIT(CHAR_TCP)), .doc = "what is spoken on the connection"),
                GROUP("log",
                      ROWS(ATTR("file", CharSource, log_file, .doc = "path of the file"),
@@ -172,7 +196,7 @@ const XmlTable char_source_table =
 static bool char_finish(XmlReader *reader, const xmlNode *element, CharDef *chr, CharClass class, Error **err)
 {
     chr->class = class;
-    return char_source_finish(reader, element, &chr->source, err);
+    return char_source_finish(reader, element, &chr->source, class == CHAR_CLASS_CHANNEL, err);
 }
 
 static bool serial_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
@@ -203,7 +227,7 @@ static bool channel_finish(XmlReader *reader, const xmlNode *element, void *base
 #define MODEL_ROW                                                                                            \
     GROUP("model",                                                                                           \
           ROWS(ATTR("name", CharDef, target_model, .names = &char_target_model_names,                        \
-                    .flags = ROW_MAY_BE_EMPTY, .doc = "name")),                                              \
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_MAY_BE_EMPTY, .doc = "name")),        \
           .doc = "the QEMU device")
 
 static bool tty_is_written(const void *base, unsigned flags)
@@ -217,7 +241,8 @@ const XmlTable serial_table =
           ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                GROUP("target",
                      ROWS(ATTR("type", CharDef, target_type, .names = &char_target_type_names,
-                               .fallback = "by machine type", .doc = "the bus of the port"),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "by machine type",
+                               .doc = "the bus of the port"),
                           PORT_ROW, MODEL_ROW),
                      .doc = "what the guest sees"),
                INCLUDE(CharDef, info, &device_info_table), HELD("name", CharDef, target_name),
@@ -240,7 +265,7 @@ const XmlTable console_table =
                     .doc = "path of the terminal"),
                GROUP("target",
                      ROWS(ATTR("type", CharDef, target_type, .names = &char_target_type_names,
-                               .fallback = "serial",
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "serial",
                                .doc = "serial: the first serial port; virtio: a port of its own"),
                           PORT_ROW),
                      .doc = "what the guest sees"),
@@ -256,7 +281,7 @@ const XmlTable channel_table =
           ROWS(INCLUDE(CharDef, source, &char_source_table, HOST_SIDE),
                GROUP("target",
                      ROWS(ATTR("type", CharDef, target_type, .names = &char_target_type_names,
-                               .doc = "kind of channel"),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "kind of channel"),
                           ATTR("name", CharDef, target_name, VIRTIO_CHANNEL,
                                .doc = "name of the port inside the guest"),
                           ATTR("state", CharDef, state, .names = &channel_state_names, VIRTIO_CHANNEL,
@@ -307,7 +332,12 @@ static bool smartcard_finish(XmlReader *reader, const xmlNode *element, void *ba
     SmartcardDef *card = base;
     if (card->mode == SMARTCARD_HOST_CERTIFICATES && !card->certificate[2])
         return xml_error(reader, element, ERROR_XML_INVALID, err, "three certificates are needed");
-    return card->mode != SMARTCARD_PASSTHROUGH || char_source_finish(reader, element, &card->source, err);
+    if (card->mode != SMARTCARD_PASSTHROUGH)
+        return true;
+    if (!card->source.type)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "passthrough mode requires a character device type attribute");
+    return char_source_finish(reader, element, &card->source, false, err);
 }
 
 #define CERTIFICATES ONLY(SmartcardDef, mode, BIT(SMARTCARD_HOST_CERTIFICATES))
@@ -328,13 +358,16 @@ const XmlTable smartcard_table = TABLE(SmartcardDef, "smartcard",
 
 static bool redirdev_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
-    return char_source_finish(reader, element, &((RedirdevDef *)base)->source, err);
+    RedirdevDef *redirdev = base;
+    if (!redirdev->source.type)
+        return xml_error(reader, element, ERROR_INTERNAL, err, "missing type in redirdev");
+    return char_source_finish(reader, element, &redirdev->source, false, err);
 }
 
 const XmlTable redirdev_table =
     TABLE(RedirdevDef, "redirdev",
-          ROWS(ATTR("bus", RedirdevDef, bus, .names = &redir_bus_names, .fallback = "usb",
-                    .doc = "always usb"),
+          ROWS(ATTR("bus", RedirdevDef, bus, .names = &redir_bus_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                    .fallback = "usb", .doc = "always usb"),
                INCLUDE(RedirdevDef, source, &char_source_table, HOST_SIDE),
-               INCLUDE(RedirdevDef, info, &device_info_table)),
+               INCLUDE(RedirdevDef, info, &bootable_info_table)),
           .finish = redirdev_finish, .doc = "A USB device of the viewer's computer.");

@@ -11,9 +11,15 @@ static void controller_init(void *base)
 
 static bool controller_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
-    const ControllerDef *controller = base;
+    ControllerDef *controller = base;
+    bool is_root =
+        controller->model == CONTROLLER_MODEL_PCI_ROOT || controller->model == CONTROLLER_MODEL_PCIE_ROOT;
     if (controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_ABSENT)
-        return xml_error(reader, element, ERROR_XML_INVALID, err, "a PCI controller needs a model");
+        return xml_error(reader, element, ERROR_INTERNAL, err, "a PCI controller needs a model");
+    if (!is_root) {
+        controller->has_pcihole64 = false;
+        controller->pcihole64_bytes = 0;
+    }
     return true;
 }
 
@@ -93,6 +99,6 @@ const XmlTable controller_table =
                GROUP_FLAG("pcihole64", ControllerDef, has_pcihole64,
                           ROWS(TEXT(ControllerDef, pcihole64_bytes, .unit = XML_UNIT_KIB, .flags = ROW_ALWAYS,
                                     .max = INT64_MAX)),
-                          PCI_ONLY, .doc = "size of the 64-bit PCI window")),
+                          PCI_ONLY, .doc = "size of the 64-bit PCI window: of the board's own bus")),
           KEEPS(ControllerDef), .init = controller_init, .finish = controller_finish,
           .doc = "A bus or host adapter that other devices need.");

@@ -8,7 +8,8 @@
 
 const XmlTable cpu_feature_table =
     TABLE(CpuFeature, "cpu-feature",
-          ROWS(ATTR("policy", CpuFeature, policy, .names = &cpu_feature_policy_names, .fallback = "require",
+          ROWS(ATTR("policy", CpuFeature, policy, .names = &cpu_feature_policy_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "require",
                     .doc = "whether the guest sees the feature"),
                ATTR("name", CpuFeature, name, .flags = ROW_REQUIRED, .doc = "name of the feature")),
           .doc = "A CPU feature that differs from the model.");
@@ -20,6 +21,43 @@ static const XmlTable distance_table =
                ATTR("value", NumaDistance, value, .flags = ROW_REQUIRED, .min = 10, .max = 255,
                     .doc = "distance")),
           .doc = "How far a cell is from another.");
+
+static const XmlTable memory_cache_table =
+    TABLE(MemoryCache, "memory-cache",
+          ROWS(ATTR("level", MemoryCache, level, .flags = ROW_REQUIRED, .max = 3, .doc = "level, from 1"),
+               ATTR("associativity", MemoryCache, ways, .flags = ROW_REQUIRED,
+                    .names = &memory_cache_ways_names, .doc = "how lines find their place"),
+               ATTR("policy", MemoryCache, policy, .flags = ROW_REQUIRED, .names = &memory_cache_policy_names,
+                    .doc = "when writes go on"),
+               GROUP("size",
+                     ROWS(ATTR("value", MemoryCache, size_bytes, .unit = XML_UNIT_KIB, .flags = ROW_REQUIRED,
+                               .max = INT64_MAX, .doc = "size")),
+                     .flags = ROW_REQUIRED, .doc = "size"),
+               GROUP("line",
+                     ROWS(ATTR("value", MemoryCache, line_bytes, .unit = XML_UNIT_B, .flags = ROW_REQUIRED,
+                               .max = INT64_MAX, .doc = "size of a line")),
+                     .flags = ROW_REQUIRED, .doc = "size of a line")),
+          .doc = "A cache at the side of a cell's memory.");
+
+#define LINK_ROWS                                                                                            \
+    ATTR("initiator", MemoryLink, initiator, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = 16383,               \
+         .doc = "cell that asks"),                                                                           \
+        ATTR("target", MemoryLink, target, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = 16383,                 \
+             .doc = "cell that answers"),                                                                    \
+        ATTR("cache", MemoryLink, cache, .max = 3, .doc = "level of the target's cache"),                    \
+        ATTR("type", MemoryLink, type, .flags = ROW_REQUIRED, .names = &memory_link_type_names,              \
+             .doc = "kind of access")
+
+static const XmlTable latency_table =
+    TABLE(MemoryLink, "memory-latency",
+          ROWS(LINK_ROWS, ATTR("value", MemoryLink, latency, .flags = ROW_REQUIRED, .min = 1,
+                               .max = INT64_MAX, .doc = "nanoseconds")),
+          .doc = "How long an access takes.");
+static const XmlTable memory_bandwidth_table =
+    TABLE(MemoryLink, "memory-bandwidth",
+          ROWS(LINK_ROWS, ATTR("value", MemoryLink, bandwidth_bytes, .unit = XML_UNIT_KIB,
+                               .flags = ROW_REQUIRED, .min = 1, .max = INT64_MAX, .doc = "per second")),
+          .doc = "How much goes through.");
 
 static const XmlTable numa_cell_table =
     TABLE(NumaCell, "numa-cell",
@@ -34,8 +72,8 @@ static const XmlTable numa_cell_table =
                GROUP("distances",
                      ROWS(LIST("sibling", NumaCell, distances, &distance_table, .doc = "another cell")),
                      .doc = "distances to the cells"),
-               KEPT("cache", .doc = "a memory side cache")),
-          KEEPS(NumaCell), .doc = "A NUMA node of the guest.");
+               LIST("cache", NumaCell, caches, &memory_cache_table, .doc = "a memory side cache")),
+          .doc = "A NUMA node of the guest.");
 
 static bool cpu_has_topology(const void *base, unsigned flags)
 {
@@ -45,15 +83,17 @@ static bool cpu_has_topology(const void *base, unsigned flags)
 static bool cpu_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     CpuDef *cpu = base;
+    for (const xmlNode *child = element->children; child; child = child->next) {
+        if (child->type == XML_ELEMENT_NODE && xmlStrEqual(child->name, BAD_CAST "numa") && !cpu->numa)
+            return xml_error(reader, element, ERROR_XML_INVALID, err,
+                             "NUMA topology defined without NUMA cells");
+    }
     if (cpu->vendor_id && strlen(cpu->vendor_id) != 12)
         return xml_error(reader, element, ERROR_XML_INVALID, err, "the vendor id must have 12 characters");
-    if (cpu->sockets || cpu->cores || cpu->threads) {
-        if (!cpu->sockets || !cpu->cores || !cpu->threads)
-            return xml_error(reader, element, ERROR_XML_INVALID, err,
-                             "a topology needs sockets, cores and threads");
-        if (!cpu->dies)
-            cpu->dies = 1;
-    }
+    if (cpu->sockets && !cpu->dies)
+        cpu->dies = 1;
+    if (cpu->vendor && !cpu->model)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "CPU vendor specified without CPU model");
     if (cpu->features && !cpu->model && (cpu->mode == CPU_MODE_ABSENT || cpu->mode == CPU_MODE_CUSTOM))
         return xml_error(reader, element, ERROR_XML_INVALID, err, "features need a CPU model");
     for (DEF_EACH(CpuFeature, feature, cpu->features)) {
@@ -75,27 +115,30 @@ const XmlTable cpu_table =
                     .doc = "leave out features that stop migration"),
                GROUP("model",
                      ROWS(ATTR("fallback", CpuDef, fallback, HARMLESS, .names = &cpu_fallback_names,
-                               .flags = ROW_MAY_BE_EMPTY, .doc = "take a similar model if need be"),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_MAY_BE_EMPTY,
+                               .doc = "take a similar model if need be"),
                           ATTR("vendor_id", CpuDef, vendor_id,
                                .doc = "vendor that the guest sees: 12 characters"),
                           TEXT(CpuDef, model, .doc = "name of the model")),
                      .doc = "the CPU model"),
                CHILD("vendor", CpuDef, vendor, .doc = "vendor of the host CPU that is needed"),
                GROUP("topology",
-                     ROWS(ATTR("sockets", CpuDef, sockets, .min = 1, .max = UINT32_MAX, .doc = "sockets"),
+                     ROWS(ATTR("sockets", CpuDef, sockets, .flags = ROW_REQUIRED, .min = 1, .max = UINT32_MAX,
+                               .doc = "sockets"),
                           ATTR("dies", CpuDef, dies, .min = 1, .max = UINT32_MAX, .doc = "dies of a socket"),
-                          ATTR("cores", CpuDef, cores, .min = 1, .max = UINT32_MAX, .doc = "cores of a die"),
-                          ATTR("threads", CpuDef, threads, .min = 1, .max = UINT32_MAX,
+                          ATTR("cores", CpuDef, cores, .flags = ROW_REQUIRED, .min = 1, .max = UINT32_MAX,
+                               .doc = "cores of a die"),
+                          ATTR("threads", CpuDef, threads, .flags = ROW_REQUIRED, .min = 1, .max = UINT32_MAX,
                                .doc = "threads of a core")),
                      .show = cpu_has_topology, .doc = "how the vCPUs are arranged"),
                GROUP("cache",
                      ROWS(ATTR("level", CpuDef, cache_level, .max = 3, .doc = "cache level"),
-                          ATTR("mode", CpuDef, cache_mode, .names = &cpu_cache_mode_names,
-                               .doc = "what the guest sees")),
+                          ATTR("mode", CpuDef, cache_mode, .flags = ROW_REQUIRED,
+                               .names = &cpu_cache_mode_names, .doc = "what the guest sees")),
                      .doc = "the cache that the guest sees"),
                GROUP("maxphysaddr",
-                     ROWS(ATTR("mode", CpuDef, maxphysaddr_mode, .names = &cpu_max_phys_addr_mode_names,
-                               .doc = "how it is chosen"),
+                     ROWS(ATTR("mode", CpuDef, maxphysaddr_mode, .flags = ROW_REQUIRED,
+                               .names = &cpu_max_phys_addr_mode_names, .doc = "how it is chosen"),
                           ATTR("bits", CpuDef, maxphysaddr_bits, .max = UINT32_MAX, .doc = "bits"),
                           ATTR("limit", CpuDef, maxphysaddr_limit, .max = UINT32_MAX, .doc = "bits at most")),
                      .doc = "size of physical addresses"),
@@ -103,15 +146,21 @@ const XmlTable cpu_table =
                     .doc = "features that differ from the model"),
                GROUP("numa",
                      ROWS(LIST("cell", CpuDef, numa, &numa_cell_table, .doc = "a node"),
-                          KEPT("interconnects", .doc = "latencies and bandwidths between cells")),
+                          GROUP("interconnects",
+                                ROWS(LIST("latency", CpuDef, latencies, &latency_table, .doc = "a latency"),
+                                     LIST("bandwidth", CpuDef, bandwidths, &memory_bandwidth_table,
+                                          .doc = "a bandwidth")),
+                                .doc = "latencies and bandwidths between cells")),
                      .doc = "NUMA nodes of the guest")),
           KEEPS(CpuDef), .finish = cpu_finish, .doc = "The CPU that the guest sees.");
 
 /* ---- features ---- */
 
-#define STATE(Type, member) ATTR("state", Type, member, .names = &tristate_on_off_names, .doc = "on or off")
+#define STATE(Type, member, ...)                                                                             \
+    ATTR("state", Type, member, .names = &tristate_on_off_names, .doc = "on or off", __VA_ARGS__)
+#define NEEDED .flags = ROW_REQUIRED
 /* A child element that is nothing but a switch. */
-#define SWITCH(text, Type, member, what) GROUP(text, ROWS(STATE(Type, member)), .doc = what)
+#define SWITCH(text, Type, member, what) GROUP(text, ROWS(STATE(Type, member, NEEDED)), .doc = what)
 
 static const XmlTable hyperv_table =
     TABLE(HypervFeatures, "hyperv",
@@ -120,7 +169,7 @@ static const XmlTable hyperv_table =
                SWITCH("relaxed", HypervFeatures, relaxed, "relaxed timer checks"),
                SWITCH("vapic", HypervFeatures, vapic, "virtual APIC"),
                GROUP("spinlocks",
-                     ROWS(STATE(HypervFeatures, spinlocks),
+                     ROWS(STATE(HypervFeatures, spinlocks, NEEDED),
                           ATTR("retries", HypervFeatures, spinlock_retries, .min = 4095, .max = UINT32_MAX,
                                .doc = "attempts before the host is told")),
                      .doc = "spinlock hints"),
@@ -128,12 +177,13 @@ static const XmlTable hyperv_table =
                SWITCH("runtime", HypervFeatures, runtime, "processor time in guest and host"),
                SWITCH("synic", HypervFeatures, synic, "synthetic interrupt controller"),
                GROUP("stimer",
-                     ROWS(STATE(HypervFeatures, stimer), SWITCH("direct", HypervFeatures, stimer_direct,
-                                                                "timers send interrupts themselves")),
+                     ROWS(STATE(HypervFeatures, stimer, NEEDED),
+                          SWITCH("direct", HypervFeatures, stimer_direct,
+                                 "timers send interrupts themselves")),
                      .doc = "synthetic timers"),
                SWITCH("reset", HypervFeatures, reset, "reset by the hypervisor"),
                GROUP("vendor_id",
-                     ROWS(STATE(HypervFeatures, vendor_id),
+                     ROWS(STATE(HypervFeatures, vendor_id, NEEDED),
                           ATTR("value", HypervFeatures, vendor_id_value, .doc = "at most 12 characters")),
                      .doc = "vendor of the hypervisor"),
                SWITCH("frequencies", HypervFeatures, frequencies, "frequency registers"),
@@ -142,7 +192,7 @@ static const XmlTable hyperv_table =
                SWITCH("ipi", HypervFeatures, ipi, "interrupts between vCPUs by the hypervisor"),
                SWITCH("evmcs", HypervFeatures, evmcs, "enlightened VMCS"),
                SWITCH("avic", HypervFeatures, avic, "APIC virtualization by hardware")),
-          .doc = "What Windows guests like to find.");
+          .unknown_code = ERROR_CONFIG_UNSUPPORTED, .doc = "What Windows guests like to find.");
 
 static const XmlTable kvm_features_table =
     TABLE(KvmFeatures, "kvm",
@@ -151,11 +201,11 @@ static const XmlTable kvm_features_table =
                SWITCH("poll-control", KvmFeatures, poll_control, "the guest polls before it halts"),
                SWITCH("pv-ipi", KvmFeatures, pv_ipi, "interrupts between vCPUs by the hypervisor"),
                GROUP("dirty-ring",
-                     ROWS(STATE(KvmFeatures, dirty_ring),
+                     ROWS(STATE(KvmFeatures, dirty_ring, NEEDED),
                           ATTR("size", KvmFeatures, dirty_ring_size, .max = UINT32_MAX,
                                .doc = "entries: a power of two, 1024 to 65536")),
                      .doc = "how changed memory is tracked")),
-          .doc = "What KVM offers to the guest.");
+          .unknown_code = ERROR_CONFIG_UNSUPPORTED, .doc = "What KVM offers to the guest.");
 
 /* <pmu/> without a state means on. */
 static bool features_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
@@ -177,6 +227,8 @@ static bool features_finish(XmlReader *reader, const xmlNode *element, void *bas
         if (switches[i].there && *switches[i].state == TRISTATE_ABSENT)
             *switches[i].state = TRISTATE_ON;
     }
+    if (features->smm != TRISTATE_ON)
+        features->smm_tseg_bytes = 0;
     HypervFeatures *hyperv = features->hyperv;
     if (hyperv && hyperv->mode == HYPERV_MODE_ABSENT)
         hyperv->mode = HYPERV_MODE_CUSTOM;
@@ -267,17 +319,15 @@ static const XmlTable timer_table =
                ATTR("tickpolicy", TimerDef, tickpolicy, .names = &timer_tick_policy_names,
                     .doc = "what happens to missed ticks"),
                ATTR("track", TimerDef, track, .names = &timer_track_names, .doc = "what the timer follows"),
-               ATTR("frequency", TimerDef, frequency_hz, ONLY(TimerDef, name, BIT(TIMER_TSC)),
-                    .max = UINT64_MAX, .doc = "hertz"),
-               ATTR("mode", TimerDef, mode, REFUSED("only Xen guests have it"), .names = &timer_mode_names,
-                    ONLY(TimerDef, name, BIT(TIMER_TSC)), .doc = "how the timer works"),
+               ATTR("frequency", TimerDef, frequency_hz, .max = UINT64_MAX, .doc = "hertz"),
+               ATTR("mode", TimerDef, mode, HARMLESS, .names = &timer_mode_names,
+                    .doc = "how the timer works"),
                GROUP_FLAG("catchup", TimerDef, has_catchup,
                           ROWS(ATTR("threshold", TimerDef, catchup_threshold, .max = UINT32_MAX,
                                     .doc = "microseconds"),
                                ATTR("slew", TimerDef, catchup_slew, .max = UINT32_MAX, .doc = "speed"),
                                ATTR("limit", TimerDef, catchup_limit, .max = UINT32_MAX, .doc = "limit")),
-                          REFUSED("QEMU has its own way to catch up"),
-                          .doc = "how missed ticks are caught up")),
+                          HARMLESS, .doc = "how missed ticks are caught up; QEMU's RTC has its own way")),
           .doc = "A timer of the guest.");
 
 static bool read_adjustment(const char *text, void *base, Error **err)
@@ -312,9 +362,15 @@ static bool clock_finish(XmlReader *reader, const xmlNode *element, void *base, 
 {
     ClockDef *clock = base;
     if (clock->offset == CLOCK_OFFSET_TIMEZONE && !clock->timezone)
-        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'timezone' is missing");
+        return xml_error(reader, element, ERROR_INTERNAL, err, "attribute 'timezone' is missing");
     if (clock->offset == CLOCK_OFFSET_ABSOLUTE && !clock->start_s.is_set)
-        return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'start' is missing");
+        return xml_error(reader, element, ERROR_INTERNAL, err, "attribute 'start' is missing");
+    /* A fixed difference to a base is what a variable one starts from. */
+    bool is_based = clock->offset == CLOCK_OFFSET_UTC || clock->offset == CLOCK_OFFSET_LOCALTIME;
+    if (is_based && clock->adjustment_s.is_set) {
+        clock->basis = clock->offset == CLOCK_OFFSET_UTC ? CLOCK_BASIS_UTC : CLOCK_BASIS_LOCALTIME;
+        clock->offset = CLOCK_OFFSET_VARIABLE;
+    }
     if (clock->offset == CLOCK_OFFSET_VARIABLE && clock->basis == CLOCK_BASIS_ABSENT)
         clock->basis = CLOCK_BASIS_UTC;
     return true;
@@ -336,13 +392,14 @@ const XmlTable clock_table =
                                BIT(CLOCK_OFFSET_VARIABLE)),
                           .flags = ROW_MAY_BE_EMPTY,
                           .doc = "seconds between the guest's clock and the base; reset: never keep one"),
-               ATTR("basis", ClockDef, basis, .names = &clock_basis_names, TYPE(BIT(CLOCK_OFFSET_VARIABLE)),
+               ATTR("basis", ClockDef, basis, .names = &clock_basis_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, TYPE(BIT(CLOCK_OFFSET_VARIABLE)),
                     .flags = ROW_MAY_BE_EMPTY, .doc = "what the adjustment is added to"),
                ATTR("adjustment0", ClockDef, adjustment0_s, TYPE(BIT(CLOCK_OFFSET_VARIABLE)),
                     .flags = ROW_LIVE, .max = UINT64_MAX, .doc = "adjustment at start"),
                ATTR("timezone", ClockDef, timezone, TYPE(BIT(CLOCK_OFFSET_TIMEZONE)),
                     .doc = "name of the time zone"),
-               ATTR("start", ClockDef, start_s, TYPE(BIT(CLOCK_OFFSET_ABSOLUTE)), .max = UINT64_MAX,
-                    .doc = "seconds since 1970 at start"),
+               ATTR("start", ClockDef, start_s, TYPE(BIT(CLOCK_OFFSET_ABSOLUTE)), .text_code = ERROR_INTERNAL,
+                    .max = UINT64_MAX, .doc = "seconds since 1970 at start"),
                LIST("timer", ClockDef, timers, &timer_table, .doc = "timers of the guest")),
           .init = clock_init, .finish = clock_finish, .doc = "The guest's clock.");

@@ -26,17 +26,19 @@ const XmlTable memballoon_table =
 static bool rng_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     RngDef *rng = base;
+    if (!rng->rate_bytes.is_set)
+        rng->rate_period_ms = (OptU32){ 0 };
     if (rng->backend != RNG_BACKEND_EGD || !rng->source)
         return true;
-    if (rng->source->type == CHAR_TCP && rng->source->protocol == CHAR_PROTOCOL_ABSENT)
-        rng->source->protocol = CHAR_PROTOCOL_RAW;
-    return true;
+    if (!rng->source->type)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "missing EGD backend type");
+    return char_source_finish(reader, element, rng->source, false, err);
 }
 
 const XmlTable rng_table =
     TABLE(RngDef, "rng",
-          ROWS(ATTR("model", RngDef, model, .names = &virtio_model_names, .flags = ROW_REQUIRED,
-                    .doc = "kind of device"),
+          ROWS(ATTR("model", RngDef, model, .names = &virtio_model_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_REQUIRED, .doc = "kind of device"),
                GROUP("rate",
                      ROWS(ATTR("bytes", RngDef, rate_bytes, .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY,
                                .doc = "bytes in each period"),
@@ -44,31 +46,36 @@ const XmlTable rng_table =
                                .doc = "milliseconds")),
                      HOST_SIDE, .doc = "how much the guest may take"),
                GROUP("backend",
-                     ROWS(ATTR("model", RngDef, backend, .names = &rng_backend_names, .flags = ROW_REQUIRED,
+                     ROWS(ATTR("model", RngDef, backend, .names = &rng_backend_names,
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_REQUIRED,
                                .doc = "where the randomness comes from"),
                           TEXT(RngDef, device, ONLY(RngDef, backend, BIT(RNG_BACKEND_RANDOM)),
                                .doc = "path of the device"),
                           INCLUDE_OBJECT(RngDef, source, &char_source_table,
                                          ONLY(RngDef, backend, BIT(RNG_BACKEND_EGD)))),
-                     HOST_SIDE, .flags = ROW_REQUIRED, .doc = "where the randomness comes from"),
+                     HOST_SIDE, .flags = ROW_REQUIRED | ROW_SINGLE, .bad_code = ERROR_XML_INVALID,
+                     .doc = "where the randomness comes from"),
                GROUP("driver", ROWS(INCLUDE(RngDef, virtio, &virtio_options_table)), .doc = "virtio options"),
                INCLUDE(RngDef, info, &device_info_table)),
           .finish = rng_finish, .doc = "A source of random numbers.");
 
 const XmlTable watchdog_table =
     TABLE(WatchdogDef, "watchdog",
-          ROWS(ATTR("model", WatchdogDef, model, .names = &watchdog_model_names, .flags = ROW_REQUIRED,
+          ROWS(ATTR("model", WatchdogDef, model, .names = &watchdog_model_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_REQUIRED,
                     .missing_code = ERROR_INTERNAL, .doc = "kind of device"),
                ATTR("action", WatchdogDef, action, HOST_SIDE, .names = &watchdog_action_names,
-                    .fallback = "reset", .doc = "what happens when the guest stops feeding it"),
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "reset",
+                    .doc = "what happens when the guest stops feeding it"),
                INCLUDE(WatchdogDef, info, &device_info_table)),
           .doc = "A timer that acts when the guest hangs.");
 
-const XmlTable panic_table = TABLE(PanicDef, "panic",
-                                   ROWS(ATTR("model", PanicDef, model, .names = &panic_model_names,
-                                             .fallback = "isa", .doc = "kind of device"),
-                                        INCLUDE(PanicDef, info, &device_info_table)),
-                                   .doc = "A device through which a crashing guest tells the host.");
+const XmlTable panic_table =
+    TABLE(PanicDef, "panic",
+          ROWS(ATTR("model", PanicDef, model, .names = &panic_model_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "isa", .doc = "kind of device"),
+               INCLUDE(PanicDef, info, &device_info_table)),
+          .doc = "A device through which a crashing guest tells the host.");
 
 const XmlTable tpm_table =
     TABLE(TpmDef, "tpm",
@@ -217,16 +224,17 @@ const XmlTable hostdev_table =
                FLAG("readonly", HostdevDef, readonly, .doc = "the guest can't write"),
                FLAG("shareable", HostdevDef, shareable,
                     .doc = "other machines may use the device at the same time"),
-               INCLUDE(HostdevDef, info, &device_info_table)),
+               INCLUDE(HostdevDef, info, &rom_device_info_table)),
           KEEPS(HostdevDef), .doc = "A device of the host that the guest uses directly.");
 
 /* ---- memory and other buses ---- */
 
-const XmlTable hub_table = TABLE(HubDef, "hub",
-                                 ROWS(ATTR("type", HubDef, type, .names = &hub_type_names,
-                                           .flags = ROW_REQUIRED, .doc = "always usb"),
-                                      INCLUDE(HubDef, info, &device_info_table)),
-                                 .doc = "A USB hub.");
+const XmlTable hub_table =
+    TABLE(HubDef, "hub",
+          ROWS(ATTR("type", HubDef, type, .names = &hub_type_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                    .missing_code = ERROR_INTERNAL, .flags = ROW_REQUIRED, .doc = "always usb"),
+               INCLUDE(HubDef, info, &device_info_table)),
+          .doc = "A USB hub.");
 
 const XmlTable memory_device_table =
     TABLE(MemoryDeviceDef, "memory",

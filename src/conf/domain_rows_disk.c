@@ -90,9 +90,14 @@ static void disk_init(void *base)
 static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     DiskDef *disk = base;
+    if (!disk->cylinders || !disk->heads || !disk->sectors)
+        disk->cylinders = disk->heads = disk->sectors = 0;
+    if (!disk->queues.value)
+        disk->queues = (OptU32){ 0 };
     bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
     if (!disk->src.path && !removable && disk->src.type != STORAGE_NVME &&
-        disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK)
+        disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK &&
+        disk->src.type != STORAGE_VOLUME && disk->device != DISK_DEVICE_LUN)
         return xml_error(reader, element, ERROR_NO_SOURCE, err, "a disk that is no drive needs a source");
     return true;
 }
@@ -152,7 +157,7 @@ const XmlTable disk_table =
                CHILD("product", DiskDef, product, .doc = "SCSI product, at most 16 characters"),
                OBJECT("encryption", DiskDef, encryption, &volume_encryption_table, HOST_SIDE,
                       .flags = ROW_LONG, .doc = "encryption of the image"),
-               INCLUDE(DiskDef, info, &device_info_table)),
+               INCLUDE(DiskDef, info, &bootable_info_table)),
           KEEPS(DiskDef), .init = disk_init, .finish = disk_finish,
           .doc = "A disk, CD-ROM drive, floppy drive or SCSI LUN.");
 
@@ -272,7 +277,7 @@ const XmlTable filesystem_table =
                GROUP("target", ROWS(ATTR("dir", FilesystemDef, target, .doc = "the tag")),
                      .doc = "the name that the guest mounts"),
                FLAG("readonly", FilesystemDef, readonly, .doc = "the guest can't write"),
-               INCLUDE(FilesystemDef, info, &device_info_table),
+               INCLUDE(FilesystemDef, info, &bootable_info_table),
                CHILD("space_hard_limit", FilesystemDef, space_hard_limit_bytes, CONTAINERS,
                      .unit = XML_UNIT_BYTES, .max = INT64_MAX, .doc = "space limit"),
                CHILD("space_soft_limit", FilesystemDef, space_soft_limit_bytes, CONTAINERS,

@@ -10,11 +10,11 @@
 const XmlTable input_table =
     TABLE(InputDef, "input",
           ROWS(ATTR("type", InputDef, type, .names = &input_type_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
-                    .flags = ROW_REQUIRED, .doc = "kind of device"),
-               ATTR("bus", InputDef, bus, .names = &input_bus_names, .fallback = "ps2, or usb for a tablet",
-                    .doc = "what it is plugged into"),
+                    .flags = ROW_REQUIRED, .missing_code = ERROR_INTERNAL, .doc = "kind of device"),
+               ATTR("bus", InputDef, bus, .names = &input_bus_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                    .fallback = "ps2, or usb for a tablet", .doc = "what it is plugged into"),
                ATTR("model", InputDef, model, .names = &virtio_model_names,
-                    .doc = "generation of the virtio device"),
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "generation of the virtio device"),
                GROUP("driver", ROWS(INCLUDE(InputDef, virtio, &virtio_options_table)),
                      .doc = "virtio options"),
                GROUP("source",
@@ -42,7 +42,7 @@ static bool read_port(const char *text, int32_t *ret_port, Error **err)
     int64_t port = 0;
     if (!parse_int(text, &port, err))
         return false;
-    if (port < -1 || port > 65535)
+    if (port < -1 || port > INT32_MAX) /* a start refuses what is no port */
         return error_set(err, ERROR_XML_INVALID, "%s is not a port", text);
     *ret_port = (int32_t)port;
     return true;
@@ -273,9 +273,14 @@ static bool graphics_merge_listens(XmlReader *reader, const xmlNode *element, Gr
     const ListenDef *first = g_ptr_array_index(graphics->listens, n_old);
     if (old->type == LISTEN_ADDRESS && first->type == LISTEN_ADDRESS && first->address &&
         strcmp(first->address, old->address) != 0)
-        return xml_error(reader, element, ERROR_XML_INVALID, err,
+        return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
                          "attribute 'listen' says '%s', but the first <listen> says '%s'", old->address,
                          first->address);
+    if (old->type == LISTEN_SOCKET && first->type == LISTEN_SOCKET && first->socket &&
+        strcmp(first->socket, old->socket) != 0)
+        return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                         "attribute 'socket' says '%s', but the first <listen> says '%s'", old->socket,
+                         first->socket);
     bool keeps_new = first->address || first->type != LISTEN_ADDRESS;
     for (unsigned i = 0; i < n_old; i++)
         xml_list_remove(&listen_table, &graphics->listens, keeps_new ? 0 : n_old - i);
@@ -299,12 +304,18 @@ static bool graphics_finish(XmlReader *reader, const xmlNode *element, void *bas
     if (!graphics_merge_listens(reader, element, graphics, err))
         return false;
     drop_default_channels(graphics);
+    for (const xmlNode *child = element->children; child; child = child->next) {
+        if (graphics->type == GRAPHICS_SPICE && child->type == XML_ELEMENT_NODE &&
+            xmlStrEqual(child->name, BAD_CAST "gl") && graphics->gl == TRISTATE_ABSENT)
+            return xml_error(reader, element, ERROR_XML_INVALID, err,
+                             "Missing required attribute 'enable' in element 'gl'");
+    }
     if (graphics->type != GRAPHICS_VNC && graphics->type != GRAPHICS_SPICE && graphics->type != GRAPHICS_RDP)
         return true;
     if (graphics->type == GRAPHICS_SPICE) {
         if (graphics->port == -1 && graphics->tls_port == -1)
             graphics->autoport = TRISTATE_ON;
-    } else if (graphics->port <= 0) {
+    } else if (graphics->port < 0 || (!graphics->port && graphics->autoport != TRISTATE_OFF)) {
         graphics->autoport = TRISTATE_ON;
         graphics->port = 0;
     }
@@ -360,8 +371,9 @@ const XmlTable graphics_table =
           ROWS(ATTR("type", GraphicsDef, type,
                     REFUSED_VALUES(BIT(GRAPHICS_RDP) | BIT(GRAPHICS_DESKTOP), "QEMU has no such display"),
                     .names = &graphics_type_names, .flags = ROW_REQUIRED, .doc = "kind of display"),
-               CODEC_ATTR("port", &main_port_codec, TYPE(REMOTE), .doc = "TCP port; -1: chosen at start"),
-               CODEC_ATTR("tlsPort", &tls_port_codec, TYPE(SPICE),
+               CODEC_ATTR("port", &main_port_codec, TYPE(REMOTE), .bad_code = ERROR_INTERNAL,
+                          .doc = "TCP port; -1: chosen at start"),
+               CODEC_ATTR("tlsPort", &tls_port_codec, TYPE(SPICE), .bad_code = ERROR_INTERNAL,
                           .doc = "TCP port of the encrypted channels"),
                ATTR("autoport", GraphicsDef, autoport, .names = &tristate_yes_no_names, TYPE(REMOTE),
                     .show = autoport_is_written, .flags = ROW_MAY_BE_EMPTY,
@@ -402,7 +414,8 @@ const XmlTable graphics_table =
                ATTR("passwdValidTo", GraphicsDef, passwd_valid_to, TYPE(VNC | SPICE),
                     .flags = ROW_SECRET | ROW_CHANGEABLE, .doc = "when the password ends (UTC)"),
                ATTR("connected", GraphicsDef, passwd_connected, .names = &graphics_password_action_names,
-                    TYPE(VNC | SPICE), .flags = ROW_MAY_BE_EMPTY | ROW_CHANGEABLE,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, TYPE(VNC | SPICE),
+                    .flags = ROW_MAY_BE_EMPTY | ROW_CHANGEABLE,
                     .doc = "what happens to viewers when the password changes"),
                LIST("listen", GraphicsDef, listens, &listen_table, TYPE(REMOTE),
                     .doc = "where the display can be reached"),
@@ -418,7 +431,7 @@ const XmlTable graphics_table =
                      TYPE(SPICE | BIT(GRAPHICS_SDL) | BIT(GRAPHICS_EGL_HEADLESS) | BIT(GRAPHICS_DBUS)),
                      .doc = "OpenGL"),
                GROUP("audio",
-                     ROWS(ATTR("id", GraphicsDef, audio_id, .max = UINT32_MAX,
+                     ROWS(ATTR("id", GraphicsDef, audio_id, .flags = ROW_REQUIRED, .max = UINT32_MAX,
                                .doc = "number of the <audio>")),
                      TYPE(VNC | BIT(GRAPHICS_DBUS)), .doc = "sound for the viewer")),
           .finish = graphics_finish, .doc = "A display that people can look at.");
@@ -430,8 +443,8 @@ const XmlTable video_table =
           ROWS(GROUP("driver",
                      ROWS(ATTR("name", VideoDef, driver, .fallback = "qemu", .names = &video_driver_names,
                                .doc = "who runs the card"),
-                          ATTR("vgaconf", VideoDef, vgaconf, REFUSED("only bhyve has it"),
-                               .names = &vga_conf_names, .flags = ROW_MAY_BE_EMPTY, .doc = "VGA registers"),
+                          ATTR("vgaconf", VideoDef, vgaconf, HARMLESS, .names = &vga_conf_names,
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "VGA registers"),
                           INCLUDE(VideoDef, virtio, &virtio_options_table)),
                      .doc = "how the card is run"),
                GROUP("model",
@@ -446,8 +459,8 @@ const XmlTable video_table =
                                .doc = "KiB of 64-bit video memory (qxl)"),
                           ATTR("vgamem", VideoDef, vgamem_KiB, .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY,
                                .doc = "KiB of VGA memory (qxl)"),
-                          ATTR("heads", VideoDef, heads, .fallback = "1", .max = UINT32_MAX,
-                               .flags = ROW_MAY_BE_EMPTY, .doc = "number of monitors"),
+                          ATTR("heads", VideoDef, heads, .fallback = "1", .text_code = ERROR_INTERNAL,
+                               .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY, .doc = "number of monitors"),
                           ATTR("primary", VideoDef, primary, .names = &tristate_yes_no_names,
                                .fallback = "the first is", .flags = ROW_MAY_BE_EMPTY,
                                .doc = "the card that the firmware uses"),
@@ -462,8 +475,10 @@ const XmlTable video_table =
                                           .doc = "path of the host's render node")),
                                 .doc = "acceleration"),
                           GROUP("resolution",
-                                ROWS(ATTR("x", VideoDef, width, .max = UINT32_MAX, .doc = "pixels"),
-                                     ATTR("y", VideoDef, height, .max = UINT32_MAX, .doc = "pixels")),
+                                ROWS(ATTR("x", VideoDef, width, .flags = ROW_REQUIRED, .max = UINT32_MAX,
+                                          .doc = "pixels"),
+                                     ATTR("y", VideoDef, height, .flags = ROW_REQUIRED, .max = UINT32_MAX,
+                                          .doc = "pixels")),
                                 .doc = "preferred resolution")),
                      .doc = "the card that the guest sees"),
                INCLUDE(VideoDef, info, &device_info_table)),
@@ -471,51 +486,73 @@ const XmlTable video_table =
 
 /* ---- sound ---- */
 
-static const XmlTable codec_table = TABLE(SoundCodec, "codec",
-                                          ROWS(ATTR("type", SoundCodec, type, .names = &codec_type_names,
-                                                    .flags = ROW_REQUIRED, .doc = "kind of codec")),
-                                          .doc = "A codec of an HDA sound card.");
+static const XmlTable codec_table =
+    TABLE(SoundCodec, "codec",
+          ROWS(ATTR("type", SoundCodec, type, .names = &codec_type_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_REQUIRED, .doc = "kind of codec")),
+          .doc = "A codec of an HDA sound card.");
 
-const XmlTable sound_table =
-    TABLE(SoundDef, "sound",
-          ROWS(ATTR("model", SoundDef, model, .names = &sound_model_names, .flags = ROW_REQUIRED,
-                    .doc = "kind of card"),
-               LIST("codec", SoundDef, codecs, &codec_table, .doc = "codecs"),
-               GROUP("audio",
-                     ROWS(ATTR("id", SoundDef, audio_id, .max = UINT32_MAX, .doc = "number of the <audio>")),
-                     .doc = "where the sound goes"),
-               INCLUDE(SoundDef, info, &device_info_table)),
-          .doc = "A sound card.");
+const XmlTable sound_table = TABLE(SoundDef, "sound",
+                                   ROWS(ATTR("model", SoundDef, model, .names = &sound_model_names,
+                                             .flags = ROW_REQUIRED, .doc = "kind of card"),
+                                        LIST("codec", SoundDef, codecs, &codec_table, .doc = "codecs"),
+                                        GROUP("audio",
+                                              ROWS(ATTR("id", SoundDef, audio_id, .flags = ROW_REQUIRED,
+                                                        .max = UINT32_MAX, .doc = "number of the <audio>")),
+                                              .doc = "where the sound goes"),
+                                        INCLUDE(SoundDef, info, &device_info_table)),
+                                   .doc = "A sound card.");
 
-static const XmlTable audio_side_table =
-    TABLE(AudioSide, "audio-side",
-          ROWS(ATTR("mixingEngine", AudioSide, mixing_engine, .names = &tristate_yes_no_names,
-                    .doc = "QEMU mixes and converts"),
-               ATTR("fixedSettings", AudioSide, fixed_settings, .names = &tristate_yes_no_names,
-                    .doc = "the settings below hold, whatever the guest asks for"),
-               ATTR("voices", AudioSide, voices, .max = UINT32_MAX, .doc = "number of voices"),
-               ATTR("bufferLength", AudioSide, buffer_us, .max = UINT32_MAX, .doc = "microseconds"),
-               ATTR("dev", AudioSide, dev, .doc = "ALSA, OSS: the device"),
-               ATTR("bufferCount", AudioSide, buffer_count, .max = UINT32_MAX,
-                    .doc = "CoreAudio, OSS, SDL: number of buffers"),
-               ATTR("tryPoll", AudioSide, try_poll, .names = &tristate_yes_no_names,
-                    .doc = "OSS: poll where possible"),
-               ATTR("serverName", AudioSide, server_name, .doc = "JACK: name of the server"),
-               ATTR("clientName", AudioSide, client_name, .doc = "JACK: name of the client"),
-               ATTR("connectPorts", AudioSide, connect_ports, .doc = "JACK: which ports to connect"),
-               ATTR("exactName", AudioSide, exact_name, .names = &tristate_yes_no_names,
-                    .doc = "JACK: no other name of the client"),
-               ATTR("name", AudioSide, name, .doc = "PulseAudio: source or sink"),
-               ATTR("streamName", AudioSide, stream_name, .doc = "PulseAudio: name of the stream"),
-               ATTR("latency", AudioSide, latency_us, .max = UINT32_MAX, .doc = "PulseAudio: microseconds"),
+#define NUMBER(text, member, what)                                                                           \
+    ATTR(text, AudioStream, member, .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY, .doc = what)
+#define SWITCH(text, Type, member, what, ...)                                                                \
+    ATTR(text, Type, member, .names = &tristate_yes_no_names, .flags = ROW_MAY_BE_EMPTY, .doc = what,        \
+         __VA_ARGS__)
+
+static bool has_audio_settings(const void *base, unsigned flags)
+{
+    const AudioStream *stream = base;
+    return stream->frequency_hz.is_set || stream->channels.is_set || stream->format != AUDIO_FORMAT_ABSENT;
+}
+
+static bool audio_stream_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    const AudioStream *stream = base;
+    if (stream->fixed_settings == TRISTATE_ON && stream->mixing_engine == TRISTATE_OFF)
+        return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                         "fixed audio settings requires mixing engine");
+    if (has_audio_settings(base, 0) && stream->fixed_settings != TRISTATE_ON)
+        return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                         "audio settings specified without fixed settings flag");
+    return true;
+}
+
+static const XmlTable audio_stream_table =
+    TABLE(AudioStream, "audio-stream",
+          ROWS(SWITCH("mixingEngine", AudioStream, mixing_engine, "QEMU mixes voices"),
+               SWITCH("fixedSettings", AudioStream, fixed_settings,
+                      "the settings below hold, whatever the guest plays"),
+               NUMBER("voices", voices, "voices at once"),
+               NUMBER("bufferLength", buffer_length_us, "microseconds that are buffered"),
+               ATTR("dev", AudioStream, dev, .doc = "ALSA, CoreAudio, OSS: device of the host"),
+               NUMBER("bufferCount", buffer_count, "CoreAudio, OSS, SDL: number of buffers"),
+               SWITCH("tryPoll", AudioStream, try_poll, "ALSA, OSS: wait for the device by polling"),
+               ATTR("serverName", AudioStream, server, .doc = "Jack: server"),
+               ATTR("clientName", AudioStream, client, .doc = "Jack: name of the client"),
+               ATTR("connectPorts", AudioStream, connect_ports,
+                    .doc = "Jack: regular expression of ports to connect to"),
+               SWITCH("exactName", AudioStream, exact_name, "Jack: no other client name"),
+               ATTR("name", AudioStream, name, .doc = "PulseAudio: sink or source"),
+               ATTR("streamName", AudioStream, stream_name, .doc = "PulseAudio: name of the stream"),
+               NUMBER("latency", latency_us, "PulseAudio: wanted latency in microseconds"),
                GROUP("settings",
-                     ROWS(ATTR("frequency", AudioSide, frequency_hz, .max = UINT32_MAX, .doc = "hertz"),
-                          ATTR("channels", AudioSide, channels, .max = UINT32_MAX, .doc = "number"),
-                          ATTR("format", AudioSide, format, .names = &audio_format_names,
-                               .doc = "format of a sample")),
-                     .doc = "fixed settings")),
-          .doc = "One direction of sound.");
+                     ROWS(NUMBER("frequency", frequency_hz, "hertz"), NUMBER("channels", channels, "number"),
+                          ATTR("format", AudioStream, format, .names = &audio_format_names,
+                               .flags = ROW_MAY_BE_EMPTY, .doc = "of samples")),
+                     .show = has_audio_settings, .doc = "fixed settings")),
+          .finish = audio_stream_finish, .doc = "Recording or playback.");
 
+#define OSS ONLY(AudioDef, type, BIT(AUDIO_OSS))
 const XmlTable audio_table =
     TABLE(AudioDef, "audio",
           ROWS(ATTR("id", AudioDef, id, .flags = ROW_REQUIRED, .min = 1, .max = UINT32_MAX,
@@ -528,11 +565,10 @@ const XmlTable audio_table =
                ATTR("path", AudioDef, path, .doc = "path of the sound file"),
                ATTR("driver", AudioDef, server_name, ONLY(AudioDef, type, BIT(AUDIO_SDL)),
                     .doc = "SDL driver"),
-               ATTR("tryMMap", AudioDef, try_mmap, .names = &tristate_yes_no_names, .flags = ROW_MAY_BE_EMPTY,
-                    .doc = "OSS: map the device's memory"),
-               ATTR("exclusive", AudioDef, exclusive, .names = &tristate_yes_no_names,
-                    .flags = ROW_MAY_BE_EMPTY, .doc = "OSS: nobody else may play"),
-               ATTR("dspPolicy", AudioDef, dsp_policy, .max = INT32_MAX, .doc = "OSS: timing"),
-               EMBED("input", AudioDef, input, &audio_side_table, .doc = "settings of recording"),
-               EMBED("output", AudioDef, output, &audio_side_table, .doc = "settings of playback")),
+               SWITCH("tryMMap", AudioDef, try_mmap, "OSS: map the device's memory", OSS),
+               SWITCH("exclusive", AudioDef, exclusive, "OSS: nobody else may play", OSS),
+               ATTR("dspPolicy", AudioDef, dsp_policy, OSS, .max = INT32_MAX, .flags = ROW_MAY_BE_EMPTY,
+                    .doc = "OSS: timing"),
+               OBJECT("input", AudioDef, input, &audio_stream_table, .doc = "recording"),
+               OBJECT("output", AudioDef, output, &audio_stream_table, .doc = "playback")),
           .doc = "Where sound goes on the host.");

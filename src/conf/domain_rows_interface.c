@@ -1,6 +1,7 @@
 /* Rows of network interfaces. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/ip.h"
+#include "conf/domain_check.h"
 #include "conf/domain_rows.h"
 #include "conf/network.h"
 #include "conf/nwfilter.h"
@@ -172,6 +173,8 @@ static bool interface_finish(XmlReader *reader, const xmlNode *element, void *ba
     if (interface->coalesce_rx_frames_max.value == 0)
         interface->coalesce_rx_frames_max = (OptU32){ 0 };
     const bool is_virtio = interface->model && g_str_has_prefix(interface->model, "virtio");
+    if (!is_virtio && interface->tuning && !domain_check_virtio_options(&interface->tuning->virtio, err))
+        return false;
     if (!is_virtio && interface->type != INTERFACE_HOSTDEV) {
         g_clear_pointer(&interface->tuning, g_free);
         interface->driver = INTERFACE_DRIVER_ABSENT;
@@ -246,7 +249,8 @@ static const XmlTable tuning_table =
 static const XmlTable bandwidth_table =
     TABLE(BandwidthLimit, "bandwidth",
           ROWS(ATTR("average", BandwidthLimit, average_kBps, .flags = ROW_CHANGEABLE,
-                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .max = UINT64_MAX, .doc = "kilobytes per second"),
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .text_code = ERROR_CONFIG_UNSUPPORTED,
+                    .max = UINT64_MAX, .doc = "kilobytes per second"),
                ATTR("peak", BandwidthLimit, peak_kBps, .flags = ROW_CHANGEABLE,
                     .bad_code = ERROR_CONFIG_UNSUPPORTED, .max = UINT64_MAX,
                     .doc = "kilobytes per second at most"),
@@ -477,8 +481,8 @@ const XmlTable interface_table =
                      ROWS(GROUP("rx",
                                 ROWS(GROUP("frames",
                                            ROWS(ATTR("max", InterfaceDef, coalesce_rx_frames_max, HOST_SIDE,
-                                                     .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY,
-                                                     .doc = "packets")),
+                                                     .text_code = ERROR_XML_SYNTAX, .max = UINT32_MAX,
+                                                     .flags = ROW_MAY_BE_EMPTY, .doc = "packets")),
                                            .doc = "packets per interrupt")),
                                 .doc = "receiving")),
                      .doc = "how packets are gathered"),
@@ -489,5 +493,5 @@ const XmlTable interface_table =
                           ATTR("persistent", InterfaceDef, teaming_persistent,
                                .doc = "transient: alias of the one that stays")),
                      .doc = "pairs of interfaces for migration"),
-               INCLUDE(InterfaceDef, info, &device_info_table)),
+               INCLUDE(InterfaceDef, info, &rom_device_info_table)),
           KEEPS(InterfaceDef), .finish = interface_finish, .doc = "A network interface.");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "conf/domain_check.h"
 #include "conf/domain_rows.h"
 #include "conf/xml_internal.h"
 
@@ -229,7 +230,8 @@ const XmlTable os_table =
                      ROWS(ATTR("enable", OsDef, bootmenu, HOST_SIDE, .names = &tristate_yes_no_names,
                                .doc = "or not"),
                           ATTR("timeout", OsDef, bootmenu_timeout_ms, HOST_SIDE, .max = 65535,
-                               .flags = ROW_MAY_BE_EMPTY, .doc = "milliseconds")),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_MAY_BE_EMPTY,
+                               .doc = "milliseconds")),
                      .doc = "a menu at boot"),
                GROUP("bios",
                      ROWS(ATTR("useserial", OsDef, bios_useserial, .names = &tristate_yes_no_names,
@@ -239,7 +241,8 @@ const XmlTable os_table =
                                .doc = "milliseconds until another attempt to boot; -1: none")),
                      .doc = "the BIOS"),
                GROUP("smbios",
-                     ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names, .flags = ROW_MAY_BE_EMPTY,
+                     ROWS(ATTR("mode", OsDef, smbios, .names = &smbios_mode_names,
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_MAY_BE_EMPTY,
                                .doc = "where it comes from")),
                      .doc = "system information for the guest")),
           KEEPS(OsDef), .finish = os_finish, .doc = "What the machine is and how it boots.");
@@ -250,16 +253,18 @@ const XmlTable os_table =
 
 static const XmlTable qemu_arg_table =
     TABLE(QemuArg, "qemu-arg",
-          ROWS(ATTR("value", QemuArg, value, .flags = ROW_REQUIRED | ROW_KEEP_EMPTY, .doc = "text")),
+          ROWS(ATTR("value", QemuArg, value, .flags = ROW_REQUIRED | ROW_KEEP_EMPTY,
+                    .missing_code = ERROR_INTERNAL, .doc = "text")),
           .doc = "An argument of QEMU's command line.");
 static const XmlTable qemu_env_table =
     TABLE(NamedValue, "qemu-env",
-          ROWS(ATTR("name", NamedValue, name, .flags = ROW_REQUIRED, .doc = "name of the variable"),
+          ROWS(ATTR("name", NamedValue, name, .flags = ROW_REQUIRED, .missing_code = ERROR_INTERNAL,
+                    .doc = "name of the variable"),
                ATTR("value", NamedValue, value, .doc = "its value"), HELD("file", NamedValue, file)),
           .doc = "An environment variable of QEMU.");
 static const XmlTable qemu_capability_table =
     TABLE(QemuCapability, "qemu-capability",
-          ROWS(ATTR("capability", QemuCapability, name, .flags = ROW_REQUIRED,
+          ROWS(ATTR("capability", QemuCapability, name, .flags = ROW_REQUIRED, .missing_code = ERROR_INTERNAL,
                     .doc = "name of the capability")),
           .doc = "A capability of QEMU.");
 static bool qemu_property_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
@@ -318,7 +323,11 @@ static const XmlTable qemu_extras_table =
                GROUP("override",
                      ROWS(LIST("device", QemuExtras, overrides, &qemu_override_table, QEMU,
                                .doc = "a device")),
-                     QEMU, .doc = "properties of devices to change")),
+                     QEMU, .doc = "properties of devices to change"),
+               GROUP("deprecation",
+                     ROWS(ATTR("behavior", QemuExtras, deprecation,
+                               .doc = "of QEMU when it is told what is old: none, omit, reject or crash")),
+                     QEMU, .doc = "for finding what old QEMU interfaces are used")),
           .doc = "What is said to QEMU directly. Nothing of it is supported.");
 
 static bool never_read(const char *text, void *base, Error **err)
@@ -393,7 +402,8 @@ static const XmlRow device_rows[] = {
     LIST("panic", DomainDef, panics, &panic_table, .doc = "crash notifiers"),
     LIST("shmem", DomainDef, shmems, &shmem_table, .doc = "shared memory"),
     LIST("memory", DomainDef, memory_devices, &memory_device_table, .doc = "memory modules"),
-    OBJECT("iommu", DomainDef, iommu, &iommu_table, .flags = ROW_SINGLE, .doc = "IOMMU"),
+    OBJECT("iommu", DomainDef, iommu, &iommu_table, .flags = ROW_SINGLE, .bad_code = ERROR_XML_INVALID,
+           .doc = "IOMMU"),
     OBJECT("vsock", DomainDef, vsock, &vsock_table, .flags = ROW_SINGLE | ROW_EMPTY_OK,
            .doc = "sockets to the host"),
     LIST("crypto", DomainDef, cryptos, &crypto_table, .doc = "crypto devices"),
@@ -423,7 +433,9 @@ static const XmlRow domain_rows[] = {
     CHILD("uuid", DomainDef, uuid, .bad_code = ERROR_INTERNAL, .fallback = "generated",
           .doc = "identity of the machine"),
     GROUP_FLAG("genid", DomainDef, has_genid,
-               ROWS(CODEC_TEXT(&genid_codec, .doc = "the identifier; generated if empty")), HOST_SIDE,
+               ROWS(CODEC_TEXT(&genid_codec, .bad_code = ERROR_INTERNAL,
+                               .doc = "the identifier; generated if empty")),
+               HOST_SIDE, .flags = ROW_SINGLE, .bad_code = ERROR_XML_INVALID,
                .doc = "changes when the machine is rolled back or copied"),
     CHILD("title", DomainDef, title, HOST_SIDE, HARMLESS, .flags = ROW_CHANGEABLE,
           .doc = "one line about the machine"),
@@ -446,8 +458,8 @@ static const XmlRow domain_rows[] = {
     CHILD("currentMemory", DomainDef, current_memory_bytes, HOST_SIDE, .unit = XML_UNIT_KIB,
           .fallback = "memory", .flags = ROW_CHANGEABLE, .max = INT64_MAX,
           .doc = "memory that the guest uses now"),
-    OBJECT("blkiotune", DomainDef, blkiotune, &blkiotune_table, HOST_SIDE, NOT_YET, .doc = "disk bandwidth"),
-    OBJECT("memtune", DomainDef, memtune, &memtune_table, HOST_SIDE, NOT_YET, .doc = "memory limits"),
+    OBJECT("blkiotune", DomainDef, blkiotune, &blkiotune_table, HOST_SIDE, .doc = "disk bandwidth"),
+    OBJECT("memtune", DomainDef, memtune, &memtune_table, HOST_SIDE, .doc = "memory limits"),
     OBJECT("memoryBacking", DomainDef, memory_backing, &memory_backing_table, HOST_SIDE,
            .doc = "what memory is made of"),
     GROUP("vcpu",
@@ -455,25 +467,26 @@ static const XmlRow domain_rows[] = {
                     .fallback = "static", .doc = "who chooses the host's CPUs"),
                ATTR("cpuset", DomainDef, cpuset, HOST_SIDE, .doc = "CPUs of the host"),
                ATTR("current", DomainDef, vcpus_current, .min = 1, .max = 16384,
-                    .doc = "vCPUs that the guest has at boot"),
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "vCPUs that the guest has at boot"),
                TEXT(DomainDef, vcpus, .flags = ROW_REQUIRED, .min = 1, .max = 16384,
                     .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "the most vCPUs")),
           .fallback = "1", .doc = "number of vCPUs"),
-    GROUP("vcpus", ROWS(LIST("vcpu", DomainDef, vcpu_list, &vcpu_table, NOT_YET, .doc = "one vCPU")),
+    GROUP("vcpus", ROWS(LIST("vcpu", DomainDef, vcpu_list, &vcpu_table, .doc = "one vCPU")),
           .doc = "single vCPUs"),
     CHILD("iothreads", DomainDef, iothreads, HOST_SIDE, .max = 16384,
           .doc = "number of threads for disks and controllers"),
     GROUP("iothreadids",
           ROWS(LIST("iothread", DomainDef, iothread_list, &iothread_table, .doc = "one thread")),
           .doc = "their numbers"),
-    KEPT("defaultiothread", .doc = "thread pool of QEMU's main loop"),
+    OBJECT("defaultiothread", DomainDef, main_loop, &main_loop_table, HOST_SIDE,
+           .doc = "thread pool of QEMU's main loop"),
     OBJECT("cputune", DomainDef, cputune, &cputune_table, HOST_SIDE, .doc = "CPU time"),
-    OBJECT("numatune", DomainDef, numatune, &numatune_table, HOST_SIDE, NOT_YET, .doc = "memory placement"),
+    OBJECT("numatune", DomainDef, numatune, &numatune_table, HOST_SIDE, .doc = "memory placement"),
     GROUP("resource",
-          ROWS(CHILD("partition", DomainDef, resource_partition, HOST_SIDE, NOT_YET, .fallback = "/machine",
-                     .doc = "cgroup"),
+          ROWS(CHILD("partition", DomainDef, resource_partition, HOST_SIDE, .fallback = "/machine",
+                     .doc = "slice of control groups that it runs in"),
                GROUP("fibrechannel",
-                     ROWS(ATTR("appid", DomainDef, resource_appid, HOST_SIDE, NOT_YET, .doc = "identifier")),
+                     ROWS(ATTR("appid", DomainDef, resource_appid, HOST_SIDE, .doc = "identifier")),
                      .doc = "marks the machine's traffic")),
           .doc = "where the machine is accounted"),
     LIST("sysinfo", DomainDef, sysinfos, &sysinfo_table, .doc = "system information"),
@@ -481,7 +494,7 @@ static const XmlRow domain_rows[] = {
     KEPT("bootloader_args", REFUSED("only Xen guests have it"), .doc = "its arguments"),
     EMBED("os", DomainDef, os, &os_table, .flags = ROW_REQUIRED,
           .doc = "what the machine is and how it boots"),
-    KEPT("idmap", REFUSED("only containers have it"), .doc = "users of a container"),
+    KEPT("idmap", HARMLESS, .doc = "users of a container"),
     OBJECT("features", DomainDef, features, &features_table, .doc = "hypervisor features"),
     OBJECT("cpu", DomainDef, cpu, &cpu_table, .doc = "the CPU"),
     EMBED("clock", DomainDef, clock, &clock_table, .doc = "the clock"),
@@ -489,12 +502,15 @@ static const XmlRow domain_rows[] = {
     ACTION("on_reboot", on_reboot, lifecycle_action_names, "when the guest reboots"),
     ACTION("on_crash", on_crash, lifecycle_action_names, "when the guest crashes"),
     ACTION("on_lockfailure", on_lockfailure, lock_failure_action_names,
-           "when a lock is lost: no locks are held, so none is", HARMLESS),
+           "when a lock is lost; there is no lock manager", HARMLESS),
     GROUP("pm",
           ROWS(SUSPEND("suspend-to-mem", suspend_to_mem, "sleep"),
                SUSPEND("suspend-to-disk", suspend_to_disk, "hibernate")),
           .doc = "what the firmware offers"),
-    KEPT("perf", HOST_SIDE, .doc = "performance events"),
+    GROUP("perf",
+          ROWS(LIST("event", DomainDef, perf_events, &perf_event_table, HOST_SIDE, .flags = ROW_CHANGEABLE,
+                    .doc = "one event")),
+          .doc = "performance events"),
     GROUP("devices", device_rows, .flags = ROW_EMPTY_OK, .doc = "everything that is plugged in"),
     LIST("seclabel", DomainDef, seclabels, &security_label_table, HOST_SIDE,
          .doc = "security labels of the machine"),
@@ -509,6 +525,8 @@ static bool domain_finish(XmlReader *reader, const xmlNode *element, void *base,
 {
     DomainDef *def = base;
     static const QemuExtras no_extras;
+    if (!domain_check_labels(def->seclabels, false, err))
+        return false;
     if (def->qemu && memcmp(def->qemu, &no_extras, sizeof(no_extras)) == 0)
         g_clear_pointer(&def->qemu, g_free);
     return true;

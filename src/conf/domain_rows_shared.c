@@ -16,7 +16,8 @@ static bool read_usb_port(const char *text, void *base, Error **err)
         return error_set(err, ERROR_XML_INVALID, "'%s' is not a USB port like 1.2", text);
     for (unsigned i = 0; i < n; i++) {
         uint64_t number = 0;
-        if (!parse_uint(parts[i], &number, NULL) || number < 1 || number > 127)
+        bool is_none = n == 1 && strcmp(parts[0], "0") == 0; /* only the bus is given */
+        if (!is_none && (!parse_uint(parts[i], &number, NULL) || number < 1 || number > 127))
             return error_set(err, ERROR_XML_INVALID, "'%s' is not a USB port like 1.2", text);
         port[i] = (uint8_t)number;
     }
@@ -101,7 +102,7 @@ static const XmlTable address_numbers_table =
                ATTR("bus", DeviceAddress, usb.bus, ONLY(DeviceAddress, type, BIT(ADDRESS_USB)),
                     .flags = ROW_ALWAYS, .max = UINT32_MAX, .doc = "index of the USB controller"),
                CODEC_ATTR("port", &usb_port_codec, ONLY(DeviceAddress, type, BIT(ADDRESS_USB)),
-                          .doc = "port, through hubs as in 1.2"),
+                          .bad_code = ERROR_INTERNAL, .doc = "port, through hubs as in 1.2"),
                CODEC_ATTR("reg", &spapr_reg_codec, ONLY(DeviceAddress, type, BIT(ADDRESS_SPAPR_VIO)),
                           .doc = "register"),
                ATTR("cssid", DeviceAddress, ccw.cssid, CCW_ONLY, .max = 0xfe, .doc = "channel subsystem"),
@@ -149,7 +150,8 @@ static bool address_finish(XmlReader *reader, const xmlNode *element, void *base
 const XmlTable address_table =
     TABLE(DeviceAddress, "address",
           ROWS(ATTR("type", DeviceAddress, type, .names = &address_type_names,
-                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_REQUIRED, .doc = "kind of address"),
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .missing_code = ERROR_INTERNAL,
+                    .flags = ROW_REQUIRED, .doc = "kind of address"),
                { .node = XML_INCLUDE,
                  XML_NAME_("#include"),
                  .table = &address_numbers_table,
@@ -217,16 +219,20 @@ static void alias_write(const XmlRow *row, const void *base, unsigned flags, uns
 static const XmlRow alias_schema_rows[] = { ATTR("name", DeviceInfo, alias, .doc = "the name"), { 0 } };
 static const XmlCustom alias_custom = { alias_read, alias_write, alias_schema_rows };
 
-const XmlTable device_info_table =
-    TABLE(DeviceInfo, "device-info",
+static const XmlTable boot_info_table =
+    TABLE(DeviceInfo, "boot-info",
           ROWS(GROUP("boot",
-                     ROWS(ATTR("order", DeviceInfo, boot_order, HOST_SIDE, .min = 1, .max = UINT32_MAX,
-                               .doc = "position in the boot order, from 1"),
+                     ROWS(ATTR("order", DeviceInfo, boot_order, HOST_SIDE, .flags = ROW_REQUIRED, .min = 1,
+                               .max = UINT32_MAX, .doc = "position in the boot order, from 1"),
                           ATTR("loadparm", DeviceInfo, boot_loadparm, HOST_SIDE,
                                REFUSED("only s390x machines have it"),
                                .doc = "parameter for the boot loader on s390x")),
-                     .doc = "boot from this device; excludes <boot dev=.../> in <os>"),
-               CUSTOM("alias", &alias_custom, HOST_SIDE,
+                     .doc = "boot from this device; excludes <boot dev=.../> in <os>")),
+          .doc = "What devices have that a machine may boot from.");
+
+static const XmlTable names_info_table =
+    TABLE(DeviceInfo, "names-info",
+          ROWS(CUSTOM("alias", &alias_custom, HOST_SIDE,
                       .doc = "name of the device; one chosen by the user starts with `ua-`, others are of "
                              "the running "
                              "machine only"),
@@ -235,21 +241,49 @@ const XmlTable device_info_table =
                           ROWS(ATTR("startport", DeviceInfo, usb_master_port, .flags = ROW_ALWAYS,
                                     .max = UINT32_MAX,
                                     .doc = "first port of the EHCI controller that this companion serves")),
-                          .doc = "makes a USB 1 controller the companion of an EHCI controller"),
-               GROUP("rom",
+                          .doc = "makes a USB 1 controller the companion of an EHCI controller")),
+          .doc = "What every device may have.");
+
+static const XmlTable rom_info_table =
+    TABLE(DeviceInfo, "rom-info",
+          ROWS(GROUP("rom",
                      ROWS(ATTR("enabled", DeviceInfo, rom_enabled, .names = &tristate_yes_no_names,
                                .doc = "whether the device has an option ROM"),
                           ATTR("bar", DeviceInfo, rom_bar, .names = &tristate_on_off_names,
                                .doc = "whether the ROM shows in the guest's memory map"),
                           ATTR("file", DeviceInfo, rom_file, .doc = "ROM image to use")),
-                     .doc = "the option ROM of a PCI device"),
-               GROUP("acpi",
+                     .doc = "the option ROM of a PCI device")),
+          .doc = "What interfaces and devices of the host may have.");
+
+static const XmlTable place_info_table =
+    TABLE(DeviceInfo, "place-info",
+          ROWS(GROUP("acpi",
                      ROWS(ATTR("index", DeviceInfo, acpi_index, .max = UINT32_MAX,
                                .doc = "number the guest may name the device by")),
                      .doc = "how ACPI presents the device"),
                EMBED("address", DeviceInfo, address, &address_table,
                      .doc = "where the device is plugged in")),
           .doc = "What every device may have.");
+
+#define SAME_INFO(sub)                                                                                       \
+    {                                                                                                        \
+        .node = XML_INCLUDE, XML_NAME_("#include"), .table = &(sub)                                          \
+    }
+
+const XmlTable device_info_table =
+    TABLE(DeviceInfo, "device-info",
+          ROWS(SAME_INFO(names_info_table), SAME_INFO(place_info_table),
+               HELD("loadparm", DeviceInfo, boot_loadparm), HELD("rom", DeviceInfo, rom_file)),
+          .doc = "What every device may have.");
+const XmlTable bootable_info_table =
+    TABLE(DeviceInfo, "bootable-info",
+          ROWS(SAME_INFO(boot_info_table), SAME_INFO(names_info_table), SAME_INFO(place_info_table),
+               HELD("rom", DeviceInfo, rom_file)),
+          .doc = "What a device may have that a machine may boot from.");
+const XmlTable rom_device_info_table = TABLE(DeviceInfo, "rom-device-info",
+                                             ROWS(SAME_INFO(boot_info_table), SAME_INFO(names_info_table),
+                                                  SAME_INFO(rom_info_table), SAME_INFO(place_info_table)),
+                                             .doc = "What a device may have that has a ROM to boot with.");
 
 const XmlTable virtio_options_table =
     TABLE(VirtioOptions, "virtio-options",

@@ -12,9 +12,10 @@
 const XmlTable storage_host_table =
     TABLE(StorageHost, "storage-host",
           ROWS(ATTR("name", StorageHost, name, .doc = "host name or address"),
-               ATTR("port", StorageHost, port, .max = 65535, .doc = "port; the protocol's own by default"),
+               ATTR("port", StorageHost, port, .max = 65535, .text_code = ERROR_INVALID_ARGUMENT,
+                    .doc = "port; the protocol's own by default"),
                ATTR("transport", StorageHost, transport, .names = &storage_transport_names,
-                    .doc = "transport"),
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "transport"),
                ATTR("socket", StorageHost, socket, .doc = "path of a unix socket")),
           .doc = "A server that has the storage.");
 

@@ -18,15 +18,18 @@ const XmlTable memory_backing_table =
                FLAG("locked", MemoryBacking, locked, .doc = "never swap"),
                GROUP("source",
                      ROWS(ATTR("type", MemoryBacking, source, .names = &memory_source_type_names,
-                               .flags = ROW_MAY_BE_EMPTY, .doc = "kind")),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_MAY_BE_EMPTY,
+                               .doc = "kind")),
                      .doc = "where the memory comes from"),
                GROUP("access",
                      ROWS(ATTR("mode", MemoryBacking, access, .names = &memory_access_names,
-                               .flags = ROW_MAY_BE_EMPTY, .doc = "who sees it")),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_MAY_BE_EMPTY,
+                               .doc = "who sees it")),
                      .doc = "whether other processes can see the memory"),
                GROUP("allocation",
                      ROWS(ATTR("mode", MemoryBacking, allocation, .names = &memory_allocation_names,
-                               .flags = ROW_MAY_BE_EMPTY, .doc = "when"),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_MAY_BE_EMPTY,
+                               .doc = "when"),
                           ATTR("threads", MemoryBacking, allocation_threads, .max = UINT32_MAX,
                                .flags = ROW_MAY_BE_EMPTY, .doc = "threads that allocate")),
                      .doc = "when the memory is taken"),
@@ -47,13 +50,13 @@ const XmlTable vcpu_table =
 const XmlTable iothread_table = TABLE(IothreadDef, "iothread",
                                       ROWS(ATTR("id", IothreadDef, id, .flags = ROW_REQUIRED, .min = 1,
                                                 .max = UINT32_MAX, .doc = "number of the thread"),
-                                           ATTR("thread_pool_min", IothreadDef, pool_min, NOT_YET,
+                                           ATTR("thread_pool_min", IothreadDef, pool_min, HOST_SIDE,
                                                 .max = INT32_MAX, .doc = "least worker threads"),
-                                           ATTR("thread_pool_max", IothreadDef, pool_max, NOT_YET,
+                                           ATTR("thread_pool_max", IothreadDef, pool_max, HOST_SIDE,
                                                 .max = INT32_MAX, .doc = "most worker threads")),
                                       .doc = "A thread for disks and controllers.");
 
-static const XmlTable vcpu_pin_table =
+const XmlTable vcpu_pin_table =
     TABLE(CpuPin, "vcpu-pin",
           ROWS(ATTR("vcpu", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = UINT32_MAX,
                     .doc = "number of the vCPU"),
@@ -66,17 +69,65 @@ static const XmlTable iothread_pin_table =
                ATTR("cpuset", CpuPin, cpuset, .flags = ROW_REQUIRED, .doc = "CPUs of the host")),
           .doc = "Where an I/O thread runs.");
 
+/* Only those two have priorities; whether one is in the kernel's range, the start says. */
+static bool sched_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    SchedDef *sched = base;
+    const bool has_priority = sched->policy == SCHED_POLICY_FIFO || sched->policy == SCHED_POLICY_RR;
+
+    if (has_priority && !sched->priority.is_set)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "Missing required attribute 'priority' in element '%s'",
+                         (const char *)element->name);
+    if (!has_priority)
+        sched->priority = (OptU32){ 0 };
+    return true;
+}
+
+#define SCHED_ROWS                                                                                           \
+    ATTR("scheduler", SchedDef, policy, .names = &sched_policy_names, .flags = ROW_REQUIRED,                 \
+         .doc = "the kernel's scheduler"),                                                                   \
+        ATTR("priority", SchedDef, priority, .max = UINT32_MAX, .doc = "priority, 1 to 99, of fifo and rr")
+static const XmlTable vcpu_sched_table =
+    TABLE(SchedDef, "vcpu-sched",
+          ROWS(ATTR("vcpus", SchedDef, threads, .flags = ROW_REQUIRED, .doc = "numbers of vCPUs"),
+               SCHED_ROWS),
+          .finish = sched_finish, .doc = "How vCPUs are scheduled.");
+static const XmlTable iothread_sched_table =
+    TABLE(SchedDef, "iothread-sched",
+          ROWS(ATTR("iothreads", SchedDef, threads, .flags = ROW_REQUIRED, .doc = "numbers of I/O threads"),
+               SCHED_ROWS),
+          .finish = sched_finish, .doc = "How I/O threads are scheduled.");
+static const XmlTable emulator_sched_table =
+    TABLE(SchedDef, "emulator-sched", ROWS(HELD("#threads", SchedDef, threads), SCHED_ROWS),
+          .finish = sched_finish, .doc = "How QEMU's main thread is scheduled.");
+
+const XmlTable main_loop_table = TABLE(MainLoopDef, "main-loop",
+                                       ROWS(ATTR("thread_pool_min", MainLoopDef, pool_min, .max = INT32_MAX,
+                                                 .doc = "least worker threads"),
+                                            ATTR("thread_pool_max", MainLoopDef, pool_max, .max = INT32_MAX,
+                                                 .doc = "most worker threads")),
+                                       .doc = "The worker threads of QEMU's main loop.");
+
+const XmlTable perf_event_table =
+    TABLE(PerfEventDef, "perf-event",
+          ROWS(ATTR("name", PerfEventDef, name, .names = &perf_event_names, .flags = ROW_REQUIRED,
+                    .doc = "the event, by its name in statistics"),
+               ATTR("enabled", PerfEventDef, enabled, .names = &tristate_yes_no_names, .flags = ROW_REQUIRED,
+                    .doc = "whether it is counted")),
+          .doc = "An event that the kernel counts for the machine.");
+
 #define PERIOD(text, member, what)                                                                           \
-    CHILD(text, CpuTune, member, NOT_YET, .min = 1000, .max = 1000000, .bad_code = ERROR_CONFIG_UNSUPPORTED, \
+    CHILD(text, CpuTune, member, .min = 1000, .max = 1000000, .bad_code = ERROR_CONFIG_UNSUPPORTED,          \
           .flags = ROW_CHANGEABLE | ROW_ZERO_OK, .doc = what)
 /* Any negative number means no limit. */
 #define QUOTA(text, member, what)                                                                            \
-    CHILD(text, CpuTune, member, NOT_YET, .min = (uint64_t)INT64_MIN, .max = INT64_C(17592186044415),        \
+    CHILD(text, CpuTune, member, .min = (uint64_t)INT64_MIN, .max = INT64_C(17592186044415),                 \
           .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_CHANGEABLE, .doc = what)
 
 const XmlTable cputune_table =
     TABLE(CpuTune, "cputune",
-          ROWS(CHILD("shares", CpuTune, shares, NOT_YET, .flags = ROW_CHANGEABLE | ROW_ZERO_OK, .min = 2,
+          ROWS(CHILD("shares", CpuTune, shares, .flags = ROW_CHANGEABLE | ROW_ZERO_OK, .min = 2,
                      .max = 262144, .bad_code = ERROR_CONFIG_UNSUPPORTED,
                      .doc = "weight among the machines of the host"),
                PERIOD("period", period_us, "microseconds of a vCPU's period"),
@@ -95,13 +146,16 @@ const XmlTable cputune_table =
                     .doc = "where a vCPU runs"),
                GROUP("emulatorpin",
                      ROWS(ATTR("cpuset", CpuTune, emulator_pin, .flags = ROW_REQUIRED,
-                               .doc = "CPUs of the host")),
-                     .flags = ROW_CHANGEABLE, .doc = "where the emulator runs"),
+                               .missing_code = ERROR_INTERNAL, .doc = "CPUs of the host")),
+                     .flags = ROW_CHANGEABLE | ROW_SINGLE, .bad_code = ERROR_XML_INVALID,
+                     .doc = "where the emulator runs"),
                LIST("iothreadpin", CpuTune, iothread_pins, &iothread_pin_table, .flags = ROW_CHANGEABLE,
                     .doc = "where an I/O thread runs"),
-               KEPT("vcpusched", .doc = "scheduler of vCPUs"),
-               KEPT("iothreadsched", .doc = "scheduler of I/O threads"),
-               KEPT("emulatorsched", .doc = "scheduler of the emulator"),
+               OBJECT("emulatorsched", CpuTune, emulator_sched, &emulator_sched_table, .flags = ROW_SINGLE,
+                      .doc = "scheduler of the emulator"),
+               LIST("vcpusched", CpuTune, vcpu_scheds, &vcpu_sched_table, .doc = "scheduler of vCPUs"),
+               LIST("iothreadsched", CpuTune, iothread_scheds, &iothread_sched_table,
+                    .doc = "scheduler of I/O threads"),
                KEPT("cachetune", .doc = "share of the host's cache"),
                KEPT("memorytune", .doc = "share of the host's memory bandwidth")),
           KEEPS(CpuTune), .doc = "How much CPU the machine gets.");

@@ -208,9 +208,9 @@ static void strip_implied(DomainDef *def)
             xml_list_remove(&input_table, &def->inputs, i);
     }
     AudioDef *audio = def_list_len(def->audios) == 1 ? g_ptr_array_index(def->audios, 0) : NULL;
-    const AudioDef bare = { .id = 1, .type = audio ? audio->type : AUDIO_TYPE_ABSENT };
-    if (audio && (audio->type == AUDIO_NONE || audio->type == AUDIO_SPICE) &&
-        xml_table_equal(&audio_table, audio, &bare))
+    bool is_default = audio && audio->id == 1 && !audio->input && !audio->output &&
+                      (audio->type == AUDIO_NONE || audio->type == AUDIO_SPICE);
+    if (is_default)
         xml_list_remove(&audio_table, &def->audios, 0);
 }
 

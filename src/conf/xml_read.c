@@ -46,6 +46,10 @@ static bool place_error(const XmlReader *reader, const xmlNode *element, const X
         code = row->bad_code;
     else if (row->bad_code && code == (ErrorCode)row->bad_code)
         ; /* a number out of range */
+    else if (row->text_code)
+        code = row->text_code;
+    else if (row->type == XML_VALUE_CPUSET)
+        code = ERROR_INVALID_ARGUMENT;
     else if (code != ERROR_CONFIG_UNSUPPORTED && !code_stays(code, row))
         code = ERROR_XML_INVALID;
     if (row->node == XML_ATTR)

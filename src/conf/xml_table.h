@@ -141,6 +141,7 @@ struct XmlRow {
     uint8_t bad_code;        /* ErrorCode of a wrong value (a number: out of range) where not XML_INVALID */
     uint8_t missing_code;    /* the same for a missing one */
     bool host_side;          /* the guest does not notice a change of it, nor of anything inside it */
+    uint8_t text_code;       /* the same for a text that is no number at all */
     uint8_t effect;          /* XmlEffect; of a group, list or object: also of all inside it */
     const char *ns;          /* namespace URI of the element; NULL = none */
     const char *prefix;      /* written before the name: "qemu:" */

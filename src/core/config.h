@@ -24,6 +24,7 @@ typedef struct Config {
     unsigned max_clients;
     unsigned max_anonymous_clients;
     unsigned max_client_requests;
+    unsigned ovs_timeout_s;
     unsigned max_user_requests, max_user_urgent_requests;
     unsigned max_queued_clients;
     int keepalive_interval_s; /* -1: never */

@@ -63,5 +63,9 @@ MUST_CHECK bool cpu_format_host_model_with(const Json *host_cpu, const CpuOffer 
  * is on and whether @model has it, in the order of documents. false: @model is unknown. */
 bool cpu_each_live(const Json *feature_words, const char *model,
                    void (*func)(void *arg, const char *name, bool is_on, bool in_model), void *arg);
+/* What QEMU calls the feature @name of documents; @name itself if that is nothing we know. */
+const char *cpu_feature_for_qemu(const char *name);
+bool cpu_feature_is_known(const char *name);
+bool cpu_model_is_known(const char *name);
 /* The <cpu> element of capabilities, appended at @indent. */
 void cpu_format_host(unsigned indent, GString *out);

@@ -104,3 +104,19 @@ const CpuModel *cpu_model_choose(const CpuSet *data, const char *vendor, const C
     }
     return best ? best : cpu_model_find("486");
 }
+
+bool cpu_model_is_known(const char *name)
+{
+    return cpu_model_find(name) != NULL;
+}
+
+bool cpu_feature_is_known(const char *name)
+{
+    return cpu_feature_find(name) >= 0;
+}
+
+const char *cpu_feature_for_qemu(const char *name)
+{
+    int i = cpu_feature_find(name);
+    return i >= 0 && cpu_features[i].qemu_name ? cpu_features[i].qemu_name : name;
+}

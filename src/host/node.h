@@ -2,8 +2,8 @@
  * nothing is kept but the topology, read once. @root lets tests point at a copy of /sys and /proc ("" is the
  * real one).
  *
- * Four files implement it: node.c (CPUs and their topology), node_memory.c (memory, pages, KSM),
- * node_sysinfo.c (SMBIOS), node_caps.c (the <host> element). */
+ * Five files implement it: node.c (CPUs and their topology), node_memory.c (memory, pages, KSM),
+ * node_sysinfo.c (SMBIOS), node_caps.c (the <host> element), node_tune.c (changes). */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -81,7 +81,7 @@ char *node_get_hostname(void); /* with the domain where the resolver files know 
 void node_get_uuid(const char *configured, Uuid *ret_uuid);
 char *node_get_boot_id(void); /* /proc/sys/kernel/random/boot_id */
 
-/* KSM: node-memory-tune as read-only for now. ERROR_OPERATION_UNSUPPORTED without /sys/kernel/mm/ksm. */
+/* KSM. ERROR_OPERATION_UNSUPPORTED without /sys/kernel/mm/ksm. */
 typedef struct NodeKsm {
     uint64_t run; /* 0 off, 1 on, 2 off and unmerged */
     uint64_t pages_to_scan, sleep_ms, pages_shared, pages_sharing, pages_unshared, pages_volatile, full_scans;
@@ -89,6 +89,20 @@ typedef struct NodeKsm {
     bool has_merge_across_nodes;
 } NodeKsm;
 MUST_CHECK bool node_get_ksm(NodeKsm *ret_ksm, Error **err);
+
+/* Changes of this machine (node_tune.c). They block: for workers. Each is a copy of /sys when tests say so.
+ *
+ * @name: a file below /sys/kernel/mm/ksm. ERROR_SYSTEM */
+MUST_CHECK bool node_set_ksm(const char *name, uint64_t value, Error **err);
+/* Pools of huge pages in each cell become @counts, or grow by it. *ret_done: pools that were changed.
+ * ERROR_OPERATION_UNSUPPORTED: small pages; ERROR_OPERATION_FAILED: no such size, or too little free memory;
+ * ERROR_INTERNAL: @start_cell out of range, as node_get_free_pages(). */
+MUST_CHECK bool node_alloc_pages(const unsigned *page_kib, const uint64_t *counts, size_t n_pages,
+                                 int start_cell, unsigned n_cells, bool add, unsigned *ret_done, Error **err);
+/* @target: virNodeSuspendTarget. ERROR_ARGUMENT_UNSUPPORTED: this machine cannot sleep that way. */
+MUST_CHECK bool node_check_suspend(unsigned target, Error **err);
+/* Sleeps now, and wakes up after @seconds. */
+MUST_CHECK bool node_suspend(unsigned target, uint64_t seconds, Error **err);
 
 /* The sysinfo document from the SMBIOS tables of the firmware. ERROR_CONFIG_UNSUPPORTED: the host has none.
  */

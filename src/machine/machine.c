@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "core/secret.h"
 #include "device/nodedev.h"
+#include "host/cgroup.h"
 #include "host/node.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_helper.h"
@@ -37,6 +38,7 @@ static void machine_close(Host *host)
     wait_queue_clear(&room->stats.turn[1]);
     g_clear_pointer(&room->token_holders, g_ptr_array_unref);
     qemu_caps_cache_free(room->qemu_caps);
+    cgroup_host_free(room->cgroups);
     g_free(room);
     port_pool_free(host->ports);
     image_sizes_free(host->image_sizes);
@@ -54,6 +56,7 @@ void machine_open(Host *host)
     host->ports = port_pool_new();
     host->machines = g_new0(MachineRoom, 1);
     host->machines->qemu_caps = qemu_caps_cache_new(host->paths->cache, config->qemu_uid, config->qemu_gid);
+    host->machines->cgroups = cgroup_host_new(host->paths->host_root);
     g_queue_init(&host->machines->stats.waiting);
     wait_queue_init(&host->machines->stats.turn[0]);
     wait_queue_init(&host->machines->stats.turn[1]);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "conf/domain_rows.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_tune.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {
     "no state", "running", "blocked", "paused", "in shutdown", "shut off", "crashed", "pmsuspended",
@@ -240,6 +241,7 @@ VmRun *vm_run_new(Host *host)
     run->dac = dac_list_new();
     run->helpers = g_ptr_array_new_with_free_func(helper_free);
     run->consoles = g_ptr_array_new();
+    run->agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
     wait_queue_init(&run->changed);
     return run;
 }
@@ -250,6 +252,8 @@ void vm_run_free(VmRun *run)
         return;
     wait_queue_clear(&run->changed);
     g_free(run->unplug_alias);
+    g_free(run->cgroup);
+    vm_perf_free(run->perf);
     if (run->process) {
         process_on_exit(run->process, NULL, NULL);
         process_free(run->process);

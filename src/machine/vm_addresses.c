@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/ip.h"
+#include "machine/vm_agent.h"
 #include "machine/vm_info.h"
 #include "machine/vm_private.h"
 #include "network/network.h"
@@ -109,40 +110,66 @@ AWAITS static bool neighbour_addresses(const DomainDef *def, GPtrArray *interfac
 
 /* ---- guest ---- */
 
-static bool agent_add_interface(const Json *said, GPtrArray *interfaces)
+static bool agent_add_address(VmInterfaceAddresses *interface, const Json *said, Error **err)
 {
-    const char *name = json_string_value(json_object_get(said, "name"));
-    const Json *addresses = json_object_get(said, "ip-addresses");
+    const char *text = json_get_str(said, "ip-address"), *type = json_get_str(said, "ip-address-type");
+    const int64_t prefix = json_get_int(said, "prefix", -1);
     IpAddress ip;
 
-    if (!name)
-        return false;
-    VmInterfaceAddresses *interface =
-        interface_addresses_new(name, json_string_value(json_object_get(said, "hardware-address")));
-    for (size_t i = 0; i < json_array_size(addresses) && i < ADDRESSES_MAX; i++) {
-        const Json *address = json_array_get(addresses, i);
-        const char *text = json_string_value(json_object_get(address, "ip-address"));
-        const json_int_t prefix = json_integer_value(json_object_get(address, "prefix"));
-        if (text && ip_parse(text, &ip) && prefix >= 0 && prefix <= ip_bits(&ip))
-            add_address(interface, ip.is_v6, text, (unsigned)prefix);
+    if (!type || (strcmp(type, "ipv4") != 0 && strcmp(type, "ipv6") != 0))
+        return error_set(err, ERROR_INTERNAL, type ? "unknown ip address type '%.32s'" : "no ip address type",
+                         type);
+    if (prefix < 0 || prefix > 128)
+        return error_set(err, ERROR_INTERNAL, "malformed 'prefix' field");
+    if (text && ip_parse(text, &ip) && prefix <= ip_bits(&ip) && interface->addresses->len < ADDRESSES_MAX)
+        add_address(interface, ip.is_v6, text, (unsigned)prefix);
+    return true;
+}
+
+/* "eth0:1" is another address of eth0. */
+static VmInterfaceAddresses *agent_interface(GPtrArray *interfaces, const char *name, const char *mac)
+{
+    g_autofree char *base = g_strndup(name, strcspn(name, ":"));
+
+    for (guint i = 0; i < interfaces->len; i++) {
+        VmInterfaceAddresses *interface = interfaces->pdata[i];
+        if (strcmp(interface->name, base) == 0)
+            return interface;
     }
+    VmInterfaceAddresses *interface = interface_addresses_new(base, mac);
     g_ptr_array_add(interfaces, interface); /* the guest's view: with those that have none */
+    return interface;
+}
+
+static bool agent_add_interface(const Json *said, GPtrArray *interfaces, Error **err)
+{
+    const char *name = json_get_str(said, "name");
+    const Json *addresses = json_object_get(said, "ip-addresses");
+
+    if (!name)
+        return error_set(err, ERROR_INTERNAL, "qemu agent didn't provide 'name' field");
+    if (addresses && !json_is_array(addresses))
+        return error_set(err, ERROR_INTERNAL, "Malformed ip-addresses array");
+    VmInterfaceAddresses *interface =
+        agent_interface(interfaces, name, json_get_str(said, "hardware-address"));
+    for (size_t i = 0; i < json_array_size(addresses); i++) {
+        if (!agent_add_address(interface, json_array_get(addresses, i), err))
+            return false;
+    }
     return true;
 }
 
 AWAITS static bool agent_addresses(Vm *vm, GPtrArray *interfaces, Error **err)
 {
-    g_autofree char *reply = NULL;
+    AUTO_JSON list = NULL;
 
-    if (!vm_agent_command(vm, "{\"execute\":\"guest-network-get-interfaces\"}", -1, 0, NULL, &reply, err))
+    if (!vm_agent_ask(vm, "guest-network-get-interfaces", NULL, AGENT_BLOCKING_MS, &list, err))
         return false;
-    AUTO_JSON answer = json_loads(reply, 0, NULL);
-    const Json *list = json_object_get(answer, "return");
     if (!json_is_array(list))
         return error_set(err, ERROR_INTERNAL, "qemu agent didn't return an array of interfaces");
     for (size_t i = 0; i < json_array_size(list) && i < ADDRESSES_MAX; i++) {
-        if (!agent_add_interface(json_array_get(list, i), interfaces))
-            return error_set(err, ERROR_INTERNAL, "qemu agent didn't provide 'name' field");
+        if (!agent_add_interface(json_array_get(list, i), interfaces, err))
+            return false;
     }
     return true;
 }

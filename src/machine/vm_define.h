@@ -30,8 +30,9 @@ AWAITS MUST_CHECK bool vm_set_metadata(Vm *vm, int type, const char *metadata, c
 MUST_CHECK bool vm_get_metadata(Vm *vm, int type, const char *uri, unsigned flags, char **ret_text,
                                 Error **err);
 
-/* flags: affect 1 live, 2 config, 4 maximum (vcpus), 8 guest (vcpus: agent), 16 hotpluggable. Live vcpu
- * changes are refused with ERROR_OPERATION_UNSUPPORTED for now; live memory goes through the balloon. */
+/* flags: affect 1 live, 2 config, 4 maximum (vcpus), 8 guest (vcpus: agent), 16 hotpluggable. Live vCPUs come
+ * and go one by one, as the guest lets them (ERROR_TIMEOUT: it has not); live memory goes through the
+ * balloon. */
 AWAITS MUST_CHECK bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller,
                                     Error **err);
 AWAITS MUST_CHECK bool vm_set_memory(Vm *vm, uint64_t bytes, unsigned flags, const Caller *caller,

@@ -12,6 +12,7 @@
 #include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_tune.h"
 #include "qemu/address.h"
 
 #define UNPLUG_PATIENCE_MS 5000
@@ -49,15 +50,21 @@ static bool hot_runs(const Hot *hot)
     return hot->vm->run && hot->vm->run->serial == hot->serial && hot->vm->live;
 }
 
-/* For PlanTarget.wait. */
-static bool hot_wait(const char *alias, uint64_t timeout_ms, void *arg, Error **err)
+void vm_unplug_expect(Vm *vm, const char *alias)
 {
-    Hot *hot = arg;
+    VmRun *run = vm->run;
+
+    g_free(run->unplug_alias);
+    run->unplug_alias = g_strdup(alias);
+    run->unplug_result = UNPLUG_PENDING;
+}
+
+bool vm_unplug_wait(Vm *vm, uint64_t serial, const char *alias, uint64_t timeout_ms, Error **err)
+{
     const uint64_t deadline_ms = loop_now_ms() + timeout_ms;
 
-    hot->was_asked = true;
-    while (hot_runs(hot)) {
-        const UnplugResult result = hot->vm->run->unplug_result;
+    while (vm->run && vm->run->serial == serial && vm->live) {
+        const UnplugResult result = vm->run->unplug_result;
         const uint64_t now_ms = loop_now_ms();
         if (result == UNPLUG_GONE)
             return true;
@@ -66,11 +73,20 @@ static bool hot_wait(const char *alias, uint64_t timeout_ms, void *arg, Error **
         if (now_ms >= deadline_ms)
             return error_set(err, ERROR_TIMEOUT, "the guest has not let go of device '%s'", alias);
         g_autoptr(Error) why = NULL;
-        if (!wait_queue_wait(&hot->vm->run->changed, deadline_ms - now_ms, &why) &&
+        if (!wait_queue_wait(&vm->run->changed, deadline_ms - now_ms, &why) &&
             error_code(why) != ERROR_TIMEOUT)
             return error_propagate(err, g_steal_pointer(&why));
     }
     return error_set(err, ERROR_VM_GONE, "QEMU exited");
+}
+
+/* For PlanTarget.wait. */
+static bool hot_wait(const char *alias, uint64_t timeout_ms, void *arg, Error **err)
+{
+    Hot *hot = arg;
+
+    hot->was_asked = true;
+    return vm_unplug_wait(hot->vm, hot->serial, alias, timeout_ms, err);
 }
 
 AWAITS static bool hot_begin(Hot *hot, Vm *vm, DeviceKind kind, Error **err)
@@ -89,14 +105,9 @@ AWAITS static bool hot_begin(Hot *hot, Vm *vm, DeviceKind kind, Error **err)
     return vm_require_monitor(vm, err);
 }
 
-/* From here on the word of the guest about the device is for us. */
 static void hot_expect(const Hot *hot)
 {
-    VmRun *run = hot->vm->run;
-
-    g_free(run->unplug_alias);
-    run->unplug_alias = g_strdup(hot->alias);
-    run->unplug_result = UNPLUG_PENDING;
+    vm_unplug_expect(hot->vm, hot->alias);
 }
 
 static bool hot_plan(Hot *hot, Error **err)
@@ -530,6 +541,8 @@ void vm_device_gone(Vm *vm, const char *alias)
         vm->run->unplug_result = UNPLUG_GONE;
         return;
     }
+    if (vm_vcpu_gone(vm, alias))
+        return;
     if (!find_by_alias(vm->live, &finding, NULL)) {
         publish_removed(vm, alias);
         return;

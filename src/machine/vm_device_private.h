@@ -13,6 +13,13 @@ void vm_device_refused(Vm *vm, const char *alias);
 /* From now on USB devices that are plugged into the host again come back to their machines. Once. */
 void vm_device_watch_host(Host *host);
 
+/* From here on the word of the guest about device @alias is for the job; whose end clears run->unplug_alias.
+ */
+void vm_unplug_expect(Vm *vm, const char *alias);
+/* Waits for it. ERROR_TIMEOUT, ERROR_OPERATION_FAILED: the guest refuses; ERROR_VM_GONE */
+AWAITS MUST_CHECK bool vm_unplug_wait(Vm *vm, uint64_t serial, const char *alias, uint64_t timeout_ms,
+                                      Error **err);
+
 /* After a restart: what QEMU does not have goes from the live document, with what it had of the host; cables,
  * bridges and limits of interfaces are as the document says. */
 AWAITS void vm_device_reconcile(Vm *vm);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "machine/vm_agent.h"
 #include "machine/vm_device_private.h"
 
 typedef void (*EventHandler)(Vm *vm, const Json *data);
@@ -372,7 +373,9 @@ static void handle_vserport(Vm *vm, const Json *data)
         if (channel->state == state)
             return;
         channel->state = state;
-        if (channel->target_name && strcmp(channel->target_name, "org.qemu.guest_agent.0") == 0) {
+        if (vm_agent_is_channel(channel)) {
+            if (!open)
+                vm_agent_lost(vm);
             vm_publish(vm, EVENT_AGENT_LIFECYCLE,
                        open ? VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
                             : VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,

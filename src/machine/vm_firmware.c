@@ -136,10 +136,13 @@ static bool job_run(void *data, Error **err)
     g_autofree char *text = NULL;
     const char *name = NULL;
     size_t len = 0;
-    AUTO_FD dir = trail_open_parent(job->to, &name, err);
+    g_autoptr(Error) why = NULL;
+    AUTO_FD dir = trail_open_parent(job->to, &name, &why);
 
+    if (dir < 0 && job->remove && access(job->to, F_OK) < 0 && errno == ENOENT) /* not even its folder */
+        return true;
     if (dir < 0)
-        return false;
+        return error_propagate(err, g_steal_pointer(&why));
     job->exists = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
     if (job->remove && job->exists) {
         if (unlinkat(dir, name, 0) < 0)

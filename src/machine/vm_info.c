@@ -11,6 +11,7 @@
 #include "machine/kernel_stat.h"
 #include "machine/vm_private.h"
 #include "machine/vm_query.h"
+#include "machine/vm_tune.h"
 
 /* ---- overview ---- */
 
@@ -89,8 +90,10 @@ bool vm_get_vcpus(Vm *vm, unsigned maxinfo, unsigned maplen, GArray **ret_vcpus,
         return error_set(err, ERROR_INVALID_STATE, "cannot retrieve vcpu information for inactive domain");
 
     GArray *vcpus = g_array_new(FALSE, TRUE, sizeof(VcpuInfo));
-    for (guint i = 0; i < vm->run->vcpu_tids->len && i < maxinfo; i++) {
+    for (guint i = 0; i < vm->run->vcpu_tids->len && vcpus->len < maxinfo; i++) {
         const pid_t tid = g_array_index(vm->run->vcpu_tids, pid_t, i);
+        if (!tid)
+            continue;
         VcpuInfo info = { .number = i, .state = VIR_VCPU_RUNNING, .affinity = g_malloc0(MAX(maplen, 1)) };
         ProcStat stat = { 0 };
         if (proc_stat_read(vm->run->pid, tid, &stat)) {
@@ -103,20 +106,6 @@ bool vm_get_vcpus(Vm *vm, unsigned maxinfo, unsigned maplen, GArray **ret_vcpus,
     }
     *ret_vcpus = vcpus;
     return true;
-}
-
-/* What the definition says: that is what was applied when the machine started. NULL: all CPUs. */
-static const CpuSet *info_find_pin(const DomainDef *def, int vcpu)
-{
-    const CpuTune *tune = def->cputune;
-
-    if (vcpu < 0)
-        return tune && tune->emulator_pin ? tune->emulator_pin : def->cpuset;
-    for (DEF_EACH(CpuPin, pin, tune ? tune->vcpu_pins : NULL)) {
-        if (pin->id == (uint32_t)vcpu)
-            return pin->cpuset;
-    }
-    return def->cpuset;
 }
 
 static uint8_t *info_pin_map(const CpuSet *set, unsigned maplen)
@@ -147,7 +136,8 @@ bool vm_get_pin(Vm *vm, int vcpu, unsigned maplen, unsigned flags, uint8_t **ret
     if (vcpu >= 0 && (uint32_t)vcpu >= def->vcpus)
         return error_set(err, ERROR_INVALID_ARGUMENT, "vCPU %d is not one of the %u of domain '%s'", vcpu,
                          def->vcpus, vm->name);
-    *ret_map = info_pin_map(info_find_pin(def, vcpu), maplen);
+    *ret_map =
+        info_pin_map(vm_thread_pin(def, vcpu < 0 ? THREAD_EMULATOR : THREAD_VCPU, (unsigned)vcpu), maplen);
     return true;
 }
 
@@ -158,18 +148,10 @@ static void iothread_info_clear(void *data)
     g_clear_pointer(&((IothreadInfo *)data)->affinity, g_free);
 }
 
-static const CpuSet *info_find_iothread_pin(const DomainDef *def, uint32_t id)
-{
-    for (DEF_EACH(CpuPin, pin, def->cputune ? def->cputune->iothread_pins : NULL)) {
-        if (pin->id == id)
-            return pin->cpuset;
-    }
-    return def->cpuset;
-}
-
 static void info_add_iothread(GArray *threads, const DomainDef *def, uint32_t id, unsigned maplen)
 {
-    const IothreadInfo info = { .id = id, .affinity = info_pin_map(info_find_iothread_pin(def, id), maplen) };
+    const IothreadInfo info = { .id = id,
+                                .affinity = info_pin_map(vm_thread_pin(def, THREAD_IOTHREAD, id), maplen) };
 
     g_array_append_val(threads, info);
 }
@@ -289,6 +271,7 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
         { TAINT_HOST_CPU, "use of host cpu passthrough" },
         { TAINT_CUSTOM_HYPERVISOR_FEATURE, "custom hypervisor feature" },
         { TAINT_CDROM_PASSTHROUGH, "use of cdrom passthrough" },
+        { TAINT_CUSTOM_GA_COMMAND, "custom guest agent control commands issued" },
     };
 
     if (!check_flags(flags, VIR_DOMAIN_MESSAGE_DEPRECATION | VIR_DOMAIN_MESSAGE_TAINTING,

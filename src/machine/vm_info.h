@@ -80,21 +80,6 @@ GPtrArray *vm_list_security_labels(Vm *vm);
 void host_get_security_model(Host *host, char **ret_model, char **ret_doi);
 /* Warnings kept about the machine (tainted ...): array of char*. flags: DEPRECATION 1, TAINTING 2. */
 MUST_CHECK bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **err);
-AWAITS MUST_CHECK bool vm_get_hostname(Vm *vm, unsigned flags, char **ret_hostname, Error **err);
-AWAITS MUST_CHECK bool vm_get_time(Vm *vm, int64_t *ret_seconds, unsigned *ret_nseconds, Error **err);
-AWAITS MUST_CHECK bool vm_set_time(Vm *vm, int64_t seconds, unsigned nseconds, unsigned flags,
-                                   const Caller *caller, Error **err);
-
-/* The guest's file systems, by its agent. @mount_point NULL: all; @minimum_bytes: smallest free range that is
- * worth telling the disk. */
-AWAITS MUST_CHECK bool vm_trim_filesystems(Vm *vm, const char *mount_point, uint64_t minimum_bytes,
-                                           unsigned flags, const Caller *caller, Error **err);
-/* Nothing is written until they are thawed. No mount points: all. *ret_count: how many it did. */
-AWAITS MUST_CHECK bool vm_freeze_filesystems(Vm *vm, char *const *mount_points, unsigned n_mount_points,
-                                             unsigned flags, const Caller *caller, int *ret_count,
-                                             Error **err);
-AWAITS MUST_CHECK bool vm_thaw_filesystems(Vm *vm, unsigned n_mount_points, unsigned flags,
-                                           const Caller *caller, int *ret_count, Error **err);
 
 typedef struct VmAddress {
     bool is_v6;
@@ -126,6 +111,3 @@ AWAITS MUST_CHECK bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsign
 /* QMP or HMP pass-through; taints the machine. flags: HMP 1. */
 AWAITS MUST_CHECK bool vm_monitor_command(Vm *vm, const char *command, unsigned flags, const Caller *caller,
                                           char **ret_reply, Error **err);
-/* Guest agent: a JSON command. timeout_s: -2 block (bounded by us), -1 default, 0 do not wait. */
-AWAITS MUST_CHECK bool vm_agent_command(Vm *vm, const char *command, int timeout_s, unsigned flags,
-                                        const Caller *caller, char **ret_reply, Error **err);

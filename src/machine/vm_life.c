@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "life"
 #include "machine/vm_life.h"
+#include "machine/vm_agent.h"
 
 #include <signal.h>
 #include <string.h>
@@ -108,23 +109,13 @@ static bool vm_power_button(Vm *vm, bool reboot, Error **err)
     return true;
 }
 
+/* It does not answer when it obeys: silence is consent. */
 static bool vm_agent_power(Vm *vm, const char *mode, Error **err)
 {
-    Agent *agent = NULL;
-    g_autoptr(Error) why = NULL;
-
-    if (!vm_agent(vm, &agent, err) || !agent_exec(agent, "guest-ping", NULL, 5000, NULL, err))
-        return false;
-    if (!vm_agent(vm, &agent, err))
-        return false;
     AUTO_JSON args = json_pack("{s:s}", "mode", mode);
+
     vm->run->fake_reboot = false;
-    /* It does not answer when it obeys: silence is consent. */
-    if (!agent_exec(agent, "guest-shutdown", args, 1000, NULL, &why) &&
-        error_code(why) != ERROR_AGENT_UNRESPONSIVE && error_code(why) != ERROR_TIMEOUT &&
-        error_code(why) != ERROR_VM_GONE)
-        return error_propagate(err, g_steal_pointer(&why));
-    return true;
+    return vm_agent_tell(vm, "guest-shutdown", args, 1000, err);
 }
 
 static bool vm_power(Vm *vm, unsigned flags, bool reboot, const char *function, const Caller *caller,
@@ -267,26 +258,18 @@ bool vm_pm_suspend(Vm *vm, unsigned target, uint64_t duration_s, const Caller *c
     static const char *const commands[] = { "guest-suspend-ram", "guest-suspend-disk",
                                             "guest-suspend-hybrid" };
     g_auto(Job) job = { 0 };
-    Agent *agent = NULL;
-    g_autoptr(Error) why = NULL;
 
     if (duration_s)
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "Duration not supported. Use 0 for now");
     if (target >= G_N_ELEMENTS(commands))
-        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "Unknown suspend target: %u", target);
+        return error_set(err, ERROR_INVALID_ARGUMENT, "Unknown suspend target: %u", target);
     if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if ((target == 0 && vm->live->suspend_to_mem == TRISTATE_OFF) ||
         (target == 1 && vm->live->suspend_to_disk == TRISTATE_OFF))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "S%c state is disabled for this domain",
                          target == 0 ? '3' : '4');
-    if (!vm_agent(vm, &agent, err) || !agent_exec(agent, "guest-ping", NULL, 5000, NULL, err) ||
-        !vm_agent(vm, &agent, err))
-        return false;
-    if (!agent_exec(agent, commands[target], NULL, 2000, NULL, &why) &&
-        error_code(why) != ERROR_AGENT_UNRESPONSIVE)
-        return error_propagate(err, g_steal_pointer(&why));
-    return true;
+    return vm_agent_tell(vm, commands[target], NULL, 2000, err);
 }
 
 bool vm_pm_wakeup(Vm *vm, const Caller *caller, Error **err)

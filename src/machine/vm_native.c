@@ -5,10 +5,12 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "conf/domain_rows.h"
 #include "machine/vm_define.h"
 #include "machine/vm_private.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
+#include "qemu/device.h"
 
 static void explain_item_free(ExplainItem *item)
 {
@@ -22,7 +24,7 @@ static void explain_item_free(ExplainItem *item)
 }
 
 /* What a start would choose, where it would need the host to know. */
-static void native_fill_in(Host *host, DomainDef *def)
+static void native_fill_in(Host *host, DomainDef *def, const char *lib_dir)
 {
     const Config *config = host->config;
 
@@ -37,8 +39,34 @@ static void native_fill_in(Host *host, DomainDef *def)
         for (DEF_EACH(ListenDef, listen, graphics->listens)) {
             if (listen->type == LISTEN_ADDRESS && !listen->address)
                 listen->address = g_strdup(is_vnc ? config->vnc_listen : config->spice_listen);
+            if (listen->type == LISTEN_SOCKET && !listen->socket)
+                listen->socket = g_strdup_printf("%s/%s.sock", lib_dir, is_vnc ? "vnc" : "spice");
         }
     }
+}
+
+/* The reference shows every interface as a plain tap, which whoever runs the line has to make: the card keeps
+ * its model and its MAC address alone. Descriptors are numbers of nothing. */
+#define NATIVE_FIRST_FD 24
+static bool native_plain_interfaces(DomainDef *def, const QemuCaps *caps, PlanFds *fds, Error **err)
+{
+    for (unsigned i = 0; i < def_list_len(def->interfaces); i++) {
+        InterfaceDef *iface = g_ptr_array_index(def->interfaces, i);
+        InterfaceDef *plain = xml_table_new(&interface_table);
+        *plain = (InterfaceDef){ .type = INTERFACE_ETHERNET, .has_mac = true, .mac = iface->mac };
+        plain->model = g_steal_pointer(&iface->model);
+        xml_table_free(&interface_table, iface);
+        def->interfaces->pdata[i] = plain;
+    }
+    if (!qemu_assign_addresses(def, caps, err))
+        return false;
+    qemu_assign_aliases(def);
+    int next = NATIVE_FIRST_FD;
+    for (DEF_EACH(InterfaceDef, iface, def->interfaces)) {
+        g_autofree char *name = device_tap_fd_name(iface->info.alias, 0);
+        plan_fds_add(fds, name, next++);
+    }
+    return true;
 }
 
 /* The reference, too, looks up names here. */
@@ -53,9 +81,12 @@ AWAITS static bool native_prepare_sources(const Host *host, DomainDef *def, Erro
     return true;
 }
 
-static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand **ret_command, Error **err)
+static bool native_build(Host *host, const DomainDef *shown, int id, bool for_reference,
+                         QemuCommand **ret_command, Error **err)
 {
     g_autoptr(QemuCaps) caps = NULL;
+    /* Nothing is open: nothing to close. */
+    g_autoptr(PlanFds) fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     DomainDef *def = domain_def_copy(shown);
     g_autofree char *dir = vm_short_dir_name(id, def->name);
     g_autofree char *lib_dir = path_join(host->paths->lib_qemu, dir);
@@ -79,10 +110,12 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
         .start_paused = true,
         .vnc_has_password = host->config->vnc_password != NULL,
         .spice_has_password = host->config->spice_password != NULL,
+        .fds = for_reference ? fds : NULL,
+        .for_reference = for_reference,
         .now_s = time(NULL),
     };
 
-    native_fill_in(host, def);
+    native_fill_in(host, def, lib_dir);
     for (DEF_EACH(CharDef, channel, def->channels)) {
         if (channel->source.type == CHAR_UNIX && !channel->source.path) {
             channel->source.path =
@@ -90,9 +123,10 @@ static bool native_build(Host *host, const DomainDef *shown, int id, QemuCommand
             channel->source.mode = CHAR_MODE_BIND;
         }
     }
-    const bool ok = vm_xml_get_caps(host, def, &caps, err) && vm_choose_firmware(host, def, caps, err) &&
-                    native_prepare_sources(host, def, err) && qemu_resolve_cpu(def, caps, err) &&
-                    qemu_command_build(def, caps, &env, ret_command, err);
+    const bool ok = vm_xml_get_caps(host, def, &caps, err) &&
+                    (!for_reference || native_plain_interfaces(def, caps, fds, err)) &&
+                    vm_choose_firmware(host, def, caps, err) && native_prepare_sources(host, def, err) &&
+                    qemu_resolve_cpu(def, caps, err) && qemu_command_build(def, caps, &env, ret_command, err);
     domain_def_free(def);
     return ok;
 }
@@ -106,7 +140,7 @@ bool vm_xml_to_native(Host *host, const char *format, const char *xml, char **re
         return error_set(err, ERROR_INVALID_ARGUMENT, "unsupported config type %s", format ? format : "");
     if (!vm_xml_parse(host, xml, strlen(xml), "(domain_definition)", 0, &def, err))
         return false;
-    const bool ok = domain_def_check_gaps(def, err) && native_build(host, def, -1, &command, err);
+    const bool ok = domain_def_check_gaps(def, err) && native_build(host, def, -1, true, &command, err);
     domain_def_free(def);
     if (!ok)
         return false;
@@ -148,7 +182,7 @@ bool vm_explain(Host *host, Vm *vm, const char *xml, GPtrArray **ret_items, Erro
     } else if (!vm_xml_parse(host, xml, strlen(xml), "(domain_definition)", 0, &def, err)) {
         return false;
     }
-    const bool ok = native_build(host, def, id, &command, err);
+    const bool ok = native_build(host, def, id, false, &command, err);
     domain_def_free(def);
     if (!ok)
         return false;

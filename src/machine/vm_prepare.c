@@ -477,7 +477,7 @@ AWAITS static bool prepare_taps(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error
                              "vhost-net was requested for an interface, but is unavailable: %s",
                              error_message(why));
     }
-    return switch_join(iface, &vm->uuid, err) &&
+    return switch_join(vm->host, iface, &vm->uuid, err) &&
            (!iface->filter || filter_bind(vm->host, vm->name, &vm->uuid, iface, err));
 }
 
@@ -527,7 +527,7 @@ void vm_release_interface(Host *host, InterfaceDef *iface)
         link_detach(iface->target);
     if (iface->filter && iface->target)
         filter_unbind(host, iface->target);
-    switch_leave(iface);
+    switch_leave(host, iface);
     network_unplug(host, iface);
 }
 

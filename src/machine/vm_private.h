@@ -35,7 +35,9 @@
 #include "storage/transient.h"
 #include "wire/wire_enums.h"
 
+typedef struct CgroupHost CgroupHost;
 typedef struct StatsProbe StatsProbe;
+typedef struct VmPerf VmPerf;
 
 /* Statistics that are asked for (vm_stats.c). */
 typedef struct StatsQueue {
@@ -48,7 +50,8 @@ typedef struct StatsQueue {
 /* What is kept for all machines together (machine.c). */
 struct MachineRoom {
     QemuCapsCache *qemu_caps;
-    bool has_loaded; /* machine_load() came to its end */
+    CgroupHost *cgroups; /* what this host offers (host/cgroup.h) */
+    bool has_loaded;     /* machine_load() came to its end */
     StatsQueue stats;
     GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
 };
@@ -77,7 +80,10 @@ typedef struct VmRun {
     QemuCaps *caps;      /* NULL after a restart, until somebody needs them */
     char *lib_dir, *channel_dir, *monitor_path;
     CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
-    GArray *vcpu_tids;           /* of pid_t */
+    GArray *vcpu_tids;           /* of pid_t, by number of the vCPU; 0: there is none */
+    char *cgroup;                /* the machine's own control group; NULL: none */
+    VmPerf *perf;                /* NULL: no events are counted */
+    bool has_dirty_rate;         /* somebody had it measured, or may have */
     GPtrArray *dac;              /* of DacItem */
     GPtrArray *helpers;          /* of VmHelper */
     GArray *ports;               /* of unsigned, taken from the pool by us */
@@ -104,6 +110,7 @@ typedef struct VmRun {
     bool dump_completed;              /* DUMP_COMPLETED seen */
     char *dump_error;
     Agent *agent;
+    int agent_timeout_s; /* virDomainAgentResponseTimeoutValues, or seconds */
     GPtrArray *consoles; /* of VmConsole */
     VmLog *log;          /* NULL until QEMU is about to be forked */
     bool pid_written;    /* NAME.pid is there */
@@ -150,7 +157,8 @@ enum {
     TAINT_HIGH_PRIVILEGES = 1 << 2,
     TAINT_HOST_CPU = 1 << 3,
     TAINT_CUSTOM_HYPERVISOR_FEATURE = 1 << 4,
-    TAINT_CDROM_PASSTHROUGH = 1 << 5
+    TAINT_CDROM_PASSTHROUGH = 1 << 5,
+    TAINT_CUSTOM_GA_COMMAND = 1 << 6
 };
 
 /* Makes a machine with that identity and registers it, unlisted. Returns a reference. */
@@ -423,13 +431,6 @@ GPtrArray *vm_token_take_helpers(Host *host, const char *machine);
 void vm_token_report(const Host *host);
 /* ERROR_INVALID_STATE: an earlier QEMU of the machine lives that nobody has taken over. */
 MUST_CHECK bool vm_token_require_free(const Vm *vm, Error **err);
-
-/* ---- guest agent (vm_agent.c) ---- */
-
-/* The open connection to the guest agent, made if needed; borrowed until the next await.
- * ERROR_ARGUMENT_UNSUPPORTED "QEMU guest agent is not configured", ERROR_AGENT_UNRESPONSIVE. */
-AWAITS MUST_CHECK bool vm_agent(Vm *vm, Agent **ret_agent, Error **err);
-bool vm_agent_is_connected(const Vm *vm);
 
 /* ---- save images (vm_save.c) ---- */
 

@@ -19,6 +19,7 @@
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_tune.h"
 
 #define TERM_PATIENCE_MS 10000
 #define KILL_PATIENCE_MS 30000
@@ -190,6 +191,7 @@ static void vm_process_cleanup(Vm *vm)
     vm_consoles_close(run);
     vm_helpers_stop(vm);
     vm_tpm_release(vm);
+    vm_cgroup_remove(vm->host, vm->live, run);
     vm_release_interfaces(vm->host, vm->live);
     vm_release_hostdevs(vm->host, vm->live);
     vm_remove_huge_pages(vm->live, run->lib_dir);
@@ -644,6 +646,19 @@ static void reattach_query_cpu(Vm *vm)
         (void)!vm_take_cpu(vm, &welcome, NULL);
 }
 
+/* What a change that died with the daemon has left half done is as the document says again. */
+static void reattach_tune(Vm *vm)
+{
+    g_autoptr(Error) err = NULL;
+
+    if (!vm_vcpus_refresh(vm, &err) || !vm_cgroup_apply(vm, vm->live, TUNE_ALL | TUNE_DEFAULTS, &err) ||
+        !vm_threads_setup(vm, vm->live, &err))
+        log_warning_error(err, "the limits of a machine that was taken over");
+    g_clear_pointer(&err, error_free);
+    if (vm->run && !vm->run->exited && !vm_perf_start(vm, &err))
+        log_warning_error(err, "the performance events of a machine that was taken over");
+}
+
 static bool reattach_hook(Vm *vm, Error **err)
 {
     if (!hook_is_present(vm->host, "qemu"))
@@ -668,6 +683,8 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
         return false;
     vm_status_save_later(vm);
     reattach_query_cpu(vm);
+    if (vm->run && !vm->run->exited)
+        reattach_tune(vm);
     if (vm->run && !vm->run->exited)
         vm_device_reconcile(vm);
     if (!vm->run || vm->run->exited)
@@ -705,6 +722,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     run->serial = host_next_serial(vm->host);
     run->pid_written = true;
     run->must_run_saved = run->must_run;
+    run->has_dirty_rate = true;
     run->autodestroy_client = 0;
     run->log = vm_log_reopen(vm->host, vm->live->name);
     run->balloon_bytes = vm->live->current_memory_bytes;
@@ -734,6 +752,7 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
         return;
     }
     vm_process_watch(vm);
+    vm_cgroup_find(vm);
     if (reattach_save_is_done(vm)) {
         log_warning("machine '%s' had been saved when the daemon died: ending it", vm->name);
         vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
@@ -792,6 +811,7 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     if (pid > 0)
         reap_process(pid, 0);
     vm_helpers_reap(host, status->live->name);
+    vm_cgroup_remove(host, status->live, run);
     vm_release_interfaces(host, status->live);
     vm_release_hostdevs(host, status->live);
     vm_remove_huge_pages(status->live, run->lib_dir);

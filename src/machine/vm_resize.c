@@ -1,95 +1,9 @@
-/* How many CPUs and how much memory: numbers of the definition, and the balloon of a running machine. */
+/* How much memory: numbers of the definition, and the balloon of a running machine. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/log.h"
 #include "machine/vm_define.h"
 #include "machine/vm_edit.h"
 #include "machine/vm_query.h"
-
-/* ---- CPUs ---- */
-
-static unsigned current_vcpus(const DomainDef *def)
-{
-    return def->vcpus_current.is_set ? def->vcpus_current.value : def->vcpus;
-}
-
-static void set_current_vcpus(DomainDef *def, unsigned count)
-{
-    def->vcpus_current = (OptU32){ .value = count, .is_set = count != def->vcpus };
-}
-
-static unsigned topology_vcpus(const CpuDef *cpu)
-{
-    return cpu ? cpu->sockets * MAX(cpu->dies, 1) * cpu->cores * cpu->threads : 0;
-}
-
-static bool config_set_vcpus(DomainDef *def, unsigned count, bool maximum, Error **err)
-{
-    if (!maximum) {
-        if (count > def->vcpus)
-            return error_set(err, ERROR_INVALID_ARGUMENT,
-                             "requested vcpus is greater than max allowable vcpus for the persistent domain: "
-                             "%u > %u",
-                             count, def->vcpus);
-        set_current_vcpus(def, count);
-        return true;
-    }
-    const unsigned topology = topology_vcpus(def->cpu);
-    if (topology && topology != count)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "CPU topology doesn't match the desired vcpu count");
-    const unsigned current = MIN(current_vcpus(def), count);
-    def->vcpus = count;
-    set_current_vcpus(def, current);
-    return true;
-}
-
-bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, Error **err)
-{
-    const unsigned known = VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM |
-                           VIR_DOMAIN_VCPU_GUEST | VIR_DOMAIN_VCPU_HOTPLUGGABLE;
-    g_auto(VmEdit) edit = { 0 };
-
-    if (!check_flags(flags, known, "qemuDomainSetVcpusFlags", err))
-        return false;
-    if (count == 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "nvcpus in virDomainSetVcpusFlags must not be zero");
-    if (!vm_edit_begin(vm, flags, caller, &edit, err))
-        return false;
-    if (flags & VIR_DOMAIN_VCPU_GUEST)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
-                         "setting the guest's CPUs through its agent is not supported yet");
-    if (edit.live && (flags & VIR_DOMAIN_VCPU_MAXIMUM))
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "maximum vcpu count of a live domain can't be modified");
-    if (edit.live && count > vm->live->vcpus)
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "requested vcpus is greater than max allowable vcpus for the live domain: %u > %u",
-                         count, vm->live->vcpus);
-    if (edit.live && count != current_vcpus(vm->live))
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
-                         "plugging CPUs into a running domain is not supported yet");
-    return (!edit.config || config_set_vcpus(edit.config, count, flags & VIR_DOMAIN_VCPU_MAXIMUM, err)) &&
-           vm_edit_commit(&edit, NULL, err);
-}
-
-bool vm_get_vcpu_count(Vm *vm, unsigned flags, unsigned *ret_count, Error **err)
-{
-    const DomainDef *def = NULL;
-
-    if (!check_flags(flags,
-                     VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM |
-                         VIR_DOMAIN_VCPU_GUEST,
-                     "qemuDomainGetVcpusFlags", err) ||
-        !vm_get_affected_def(vm, flags, &def, err))
-        return false;
-    if (flags & VIR_DOMAIN_VCPU_GUEST)
-        return error_set(err, def == vm->live ? ERROR_OPERATION_UNSUPPORTED : ERROR_INVALID_ARGUMENT,
-                         def == vm->live
-                             ? "asking the guest's agent for CPUs is not supported yet"
-                             : "vCPU count provided by the guest agent can only be requested for live "
-                               "domains");
-    *ret_count = flags & VIR_DOMAIN_VCPU_MAXIMUM ? def->vcpus : current_vcpus(def);
-    return true;
-}
 
 /* ---- memory ---- */
 

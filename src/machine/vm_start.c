@@ -8,7 +8,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "start"
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
@@ -23,6 +22,7 @@
 #include "host/node.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_tune.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
 
@@ -88,7 +88,7 @@ static bool start_check(Vm *vm, Error **err)
 {
     const DomainDef *live = vm->live;
 
-    if (!domain_def_check_gaps(live, err))
+    if (!domain_def_check_gaps(live, err) || !vm_tune_check(vm->host, live, err))
         return false;
     if (live->has_genid && uuid_is_null(&live->genid))
         uuid_generate(&vm->live->genid);
@@ -220,6 +220,11 @@ static char **start_environment(const Start *start, const QemuCommand *command)
     return (char **)g_ptr_array_free(environment, FALSE);
 }
 
+AWAITS static bool start_enter_groups(pid_t pid, void *arg, Error **err)
+{
+    return vm_cgroup_enter(arg, pid, err);
+}
+
 static bool start_fork(Start *start, const QemuCommand *command, Error **err)
 {
     Vm *vm = start->vm;
@@ -252,6 +257,10 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
                                     ? vm->live->memtune->hard_limit.value
                                     : UINT64_MAX;
     spec.max_locked_bytes = MAX(spec.max_locked_bytes, vm_hostdev_locked_bytes(vm->live));
+    if (vm_cgroup_is_used(vm->host)) {
+        spec.before_exec = start_enter_groups;
+        spec.before_exec_arg = vm;
+    }
     spec.max_core_bytes = config->max_core_bytes;
     spec.set_core = config->max_core_bytes > 0;
     if (!vm_confine_make(vm, &confine, err))
@@ -268,15 +277,6 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
 }
 
 /* ---- talking to the new QEMU ---- */
-
-static void start_take_cpus(Vm *vm, const GPtrArray *cpus)
-{
-    g_array_set_size(vm->run->vcpu_tids, 0);
-    for (DEF_EACH(MonitorCpu, cpu, cpus)) {
-        const pid_t tid = (pid_t)cpu->thread_id;
-        g_array_append_val(vm->run->vcpu_tids, tid);
-    }
-}
 
 static void set_pty(DeviceKind kind, void *device, CharSource *source, const char *path)
 {
@@ -383,7 +383,7 @@ AWAITS static bool start_ask(const Start *start, Error **err)
     }
     if (!monitor_welcome(vm_monitor(vm), &welcome, 0, err))
         return false;
-    start_take_cpus(vm, welcome.cpus);
+    vm_take_vcpu_tids(vm, welcome.cpus);
     start_take_chars(vm, welcome.chardevs);
     /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
     if (welcome.balloon_bytes)
@@ -401,36 +401,6 @@ AWAITS static bool start_open_trays(const Vm *vm, Error **err)
             return false;
     }
     return true;
-}
-
-static void pin_thread(pid_t tid, const CpuSet *set)
-{
-    cpu_set_t mask;
-
-    CPU_ZERO(&mask);
-    for (int cpu = cpuset_next(set, -1); cpu >= 0 && cpu < CPU_SETSIZE; cpu = cpuset_next(set, cpu))
-        CPU_SET((unsigned)cpu, &mask);
-    if (sched_setaffinity(tid, sizeof(mask), &mask) < 0)
-        log_warning("cannot pin thread %d: %s", (int)tid, g_strerror(errno));
-}
-
-static void start_pin(Vm *vm)
-{
-    const CpuTune *tune = vm->live->cputune;
-    const CpuSet *all = vm->live->cpuset;
-    const CpuSet *emulator = tune && tune->emulator_pin ? tune->emulator_pin : all;
-
-    if (emulator)
-        pin_thread(vm->run->pid, emulator);
-    for (guint i = 0; i < vm->run->vcpu_tids->len; i++) {
-        const CpuSet *set = all;
-        for (DEF_EACH(CpuPin, pin, tune ? tune->vcpu_pins : NULL)) {
-            if (pin->id == i)
-                set = pin->cpuset;
-        }
-        if (set)
-            pin_thread(g_array_index(vm->run->vcpu_tids, pid_t, i), set);
-    }
 }
 
 /* QEMU does not notice when a pipe ends before anything came through it. */
@@ -452,29 +422,6 @@ static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error 
         loop_now_ms() - *io_ended_ms > FEEDER_GRACE_MS &&
         ioctl(start->spec->incoming_fd, FIONREAD, &left) == 0 && left == 0)
         return error_set(err, ERROR_OPERATION_FAILED, "the file ends before the saved state begins");
-    return true;
-}
-
-AWAITS static bool start_pin_iothreads(Vm *vm, Error **err)
-{
-    const CpuTune *tune = vm->live->cputune;
-    g_autoptr(GPtrArray) threads = NULL;
-
-    if (!vm->live->cpuset && !(tune && def_list_len(tune->iothread_pins)))
-        return true;
-    if (!monitor_query_iothreads(vm_monitor(vm), 0, &threads, err))
-        return false;
-    for (guint i = 0; i < threads->len; i++) {
-        const MonitorIoThread *thread = g_ptr_array_index(threads, i);
-        const CpuSet *set = vm->live->cpuset;
-        for (DEF_EACH(CpuPin, pin, tune ? tune->iothread_pins : NULL)) {
-            g_autofree char *pinned = g_strdup_printf("iothread%u", pin->id);
-            if (strcmp(thread->id, pinned) == 0)
-                set = pin->cpuset;
-        }
-        if (set)
-            pin_thread((pid_t)thread->thread_id, set);
-    }
     return true;
 }
 
@@ -523,8 +470,8 @@ static bool start_converse(Start *start, Error **err)
         !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
         (start->spec->incoming_fd < 0 && !start_open_trays(vm, err)))
         return false;
-    start_pin(vm);
-    if (!start_pin_iothreads(vm, err))
+    /* A state that is loaded was saved with these vCPUs. */
+    if (!vm_vcpus_start(vm, err) || !vm_threads_setup(vm, vm->live, err) || !vm_perf_start(vm, err))
         return false;
     return start->spec->incoming_fd < 0 || start_receive_state(start, err);
 }

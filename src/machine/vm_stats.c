@@ -14,6 +14,7 @@
 #include "base/loop.h"
 #include "machine/kernel_stat.h"
 #include "machine/vm_query.h"
+#include "machine/vm_tune.h"
 #include "storage/image_sizes.h"
 
 enum {
@@ -163,10 +164,11 @@ static bool balloon_is_polled(const DomainDef *live)
            live->memballoon->stats_period_s.value > 0;
 }
 
-/* Nothing that we do measures it: there can only be something to tell if somebody else told QEMU to. */
+/* There can only be something to tell if somebody told QEMU to measure it. */
 static bool dirty_rate_may_exist(const Vm *vm)
 {
-    return vm->run && vm->run->taints & (TAINT_CUSTOM_MONITOR | TAINT_CUSTOM_ARGV);
+    return vm->run &&
+           (vm->run->has_dirty_rate || vm->run->taints & (TAINT_CUSTOM_MONITOR | TAINT_CUSTOM_ARGV));
 }
 
 /* Which questions of @groups QEMU must be asked. Each costs two switches between processes, and there may
@@ -394,7 +396,7 @@ static void stats_write_vcpus(const DomainDef *def, const VmRun *run, Params *pa
     for (guint i = 0; run && i < run->vcpu_tids->len; i++) {
         const pid_t tid = g_array_index(run->vcpu_tids, pid_t, i);
         ProcStat stat = { 0 };
-        if (!proc_stat_read(run->pid, tid, &stat))
+        if (!tid || !proc_stat_read(run->pid, tid, &stat))
             continue;
         params_add_int(params, 1, "vcpu.%u.state", i);
         params_add_ullong(params, stat.user_ns + stat.system_ns, "vcpu.%u.time", i);
@@ -579,6 +581,8 @@ static void stats_write(const StatsProbe *probe, unsigned groups, unsigned flags
         stats_write_interfaces(def, devices, params);
     if (groups & STATS_BLOCK)
         stats_write_blocks(probe, def, flags & STATS_FLAG_BACKING, params);
+    if ((groups & STATS_PERF) && run)
+        vm_perf_write(run, params);
     if (groups & STATS_IOTHREAD)
         stats_write_iothreads(probe, params);
     if (groups & STATS_DIRTY_RATE)

@@ -130,9 +130,11 @@ static void write_vcpus(const XmlRow *row, const void *base, unsigned flags, uns
 {
     const GArray *tids = ((const VmRun *)base)->vcpu_tids;
 
-    for (guint i = 0; i < tids->len; i++)
-        g_string_append_printf(out, "%*s<vcpu id='%u' pid='%d'/>\n", (int)indent, "", i,
-                               (int)g_array_index(tids, pid_t, i));
+    for (guint i = 0; i < tids->len; i++) {
+        if (g_array_index(tids, pid_t, i))
+            g_string_append_printf(out, "%*s<vcpu id='%u' pid='%d'/>\n", (int)indent, "", i,
+                                   (int)g_array_index(tids, pid_t, i));
+    }
 }
 static const XmlCustom vcpu_elements = { read_vcpu, write_vcpus, NULL };
 
@@ -174,6 +176,25 @@ static bool write_pid(const void *base, unsigned flags, GString *out)
 }
 static const XmlCodec pid_codec = { read_pid, write_pid, NULL };
 
+static bool read_agent_timeout(const char *text, void *base, Error **err)
+{
+    uint64_t seconds = 0;
+    VmRun *run = base;
+
+    if (strcmp(text, "-1") == 0)
+        run->agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_DEFAULT;
+    else if (parse_uint(text, &seconds, NULL) && seconds <= INT32_MAX)
+        run->agent_timeout_s = (int)seconds;
+    return true; /* anything else: as if it had not been set */
+}
+
+static bool write_agent_timeout(const void *base, unsigned flags, GString *out)
+{
+    g_string_append_printf(out, "%d", ((const VmRun *)base)->agent_timeout_s);
+    return true;
+}
+static const XmlCodec agent_timeout_codec = { read_agent_timeout, write_agent_timeout, NULL };
+
 static const XmlTable save_file_table =
     TABLE(SaveFile, "file",
           ROWS(ATTR("path", SaveFile, path), ATTR("temporary", SaveFile, temp),
@@ -203,6 +224,7 @@ static const XmlTable run_table =
                GROUP("libDir", ROWS(ATTR("path", VmRun, lib_dir))),
                GROUP("channelTargetDir", ROWS(ATTR("path", VmRun, channel_dir))),
                FLAG("fakereboot", VmRun, fake_reboot),
+               GROUP("agentTimeout", ROWS(CODEC_TEXT(&agent_timeout_codec))),
                GROUP("nodename",
                      ROWS(ATTR("index", VmRun, last_node, .max = UINT32_MAX, .flags = ROW_ALWAYS))),
                GROUP("run",

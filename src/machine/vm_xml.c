@@ -6,9 +6,11 @@
 #include <sys/utsname.h>
 
 #include "base/log.h"
+#include "conf/domain_check.h"
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 #include "conf/domain_xml.h"
+#include "host/cpu.h"
 #include "machine/vm_private.h"
 #include "qemu/address.h"
 
@@ -92,6 +94,26 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     return true;
 }
 
+/* What only QEMU and the tables of CPUs know. */
+static bool check_platform(const DomainDef *def, const QemuCaps *caps, Error **err)
+{
+    const QemuMachine *machine = qemu_caps_machine(caps, def->os.machine);
+    const CpuDef *cpu = def->cpu;
+
+    if (machine && machine->max_cpus && def->vcpus > machine->max_cpus)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "Maximum CPUs greater than specified machine type limit %u", machine->max_cpus);
+    if (!cpu || !domain_is_x86(def))
+        return true;
+    if (cpu->mode == CPU_MODE_CUSTOM && cpu->model && !cpu_model_is_known(cpu->model))
+        return error_set(err, ERROR_INTERNAL, "Unknown CPU model %s", cpu->model);
+    for (DEF_EACH(CpuFeature, feature, cpu->features)) {
+        if (!cpu_feature_is_known(feature->name))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown CPU feature: %s", feature->name);
+    }
+    return true;
+}
+
 static bool parse_finish(Host *host, unsigned flags, DomainDef *def, Error **err)
 {
     g_autoptr(QemuCaps) caps = NULL;
@@ -104,7 +126,8 @@ static bool parse_finish(Host *host, unsigned flags, DomainDef *def, Error **err
         return false;
     if (flags & (VM_XML_LIVE | VM_XML_TRUSTED))
         return true;
-    return vm_xml_get_caps(host, def, &caps, err) && qemu_assign_addresses(def, caps, err);
+    return vm_xml_get_caps(host, def, &caps, err) && check_platform(def, caps, err) &&
+           qemu_assign_addresses(def, caps, err);
 }
 
 bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source, unsigned flags,

@@ -159,7 +159,12 @@ static bool open_macvtap(AttachJob *job, Error **err)
 
 static bool make_macvtap(AttachJob *job, Error **err)
 {
-    const LinkChange change = { .set_up = true, .up = true, .mtu = job->spec.mtu };
+    /* Passed through, the device is the guest's: the kernel gives both the guest's address, and the device
+     * its own again when the macvtap goes. */
+    const bool is_alone = job->spec.mode == DIRECT_MODE_PASSTHROUGH;
+    const LinkChange change = {
+        .set_up = true, .up = true, .mtu = job->spec.mtu, .mac = is_alone ? &job->spec.mac : NULL
+    };
 
     if (!name_macvtap(job, &job->spec.mac, err))
         return false;

@@ -384,14 +384,11 @@ static bool check_name(const char *name, Error **err)
            error_set(err, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name);
 }
 
-bool hostif_undefine(Host *host, const char *name, const Caller *caller, Error **err)
+AWAITS static bool undefine(Host *host, const char *name, const Caller *caller, Error **err)
 {
-    g_auto(HostifTurn) turn = { 0 };
+    Object *known = definition_of(host, name);
     bool changed = false;
 
-    if (!check_name(name, err) || !hostif_turn_begin(host, &turn, err))
-        return false;
-    Object *known = definition_of(host, name);
     if (known) {
         g_autoptr(Object) object = object_ref(known);
         return object_undefine(object, caller, err);
@@ -399,6 +396,23 @@ bool hostif_undefine(Host *host, const char *name, const Caller *caller, Error *
     if (!hostif_write(host, name, NULL, &changed, err))
         return false;
     return changed || error_set(err, ERROR_INVALID_STATE, "interface '%s' has no definition", name);
+}
+
+bool hostif_undefine(Host *host, const char *name, const Caller *caller, Error **err)
+{
+    g_auto(HostifTurn) turn = { 0 };
+    HostifManager manager = MANAGER_NONE;
+
+    if (!check_name(name, err) || !hostif_turn_begin(host, &turn, err))
+        return false;
+    const Object *known = definition_of(host, name);
+    HostifDef *def = known ? xml_table_copy(&hostif_table, known->config) : NULL;
+    const bool ok = hostif_get_manager(host, name, def, &manager, err) && undefine(host, name, caller, err);
+    xml_table_free(&hostif_table, def);
+    /* A manager may take down what it forgets while it is there. */
+    if (ok && if_nametoindex(name) == 0)
+        hostif_manager_forget(host, manager);
+    return ok;
 }
 
 bool hostif_set_running(Host *host, const char *name, bool running, Error **err)
@@ -433,7 +447,11 @@ AWAITS static bool change_running(Host *host, const char *name, bool running, co
     const bool is_up = link && link->flags & IFF_UP;
     if (!link && !definition_of(host, name))
         return error_set(err, ERROR_NO_INTERFACE, "couldn't find interface named '%s'", name);
-    if (is_up == running)
+    HostifManager manager = MANAGER_NONE;
+    if (is_up == running && !hostif_get_manager(host, name, NULL, &manager, err))
+        return false;
+    /* What a manager has up by something else is started by its definition. */
+    if (is_up == running && !(running && definition_of(host, name) && hostif_manager_acts(host, manager)))
         return error_set(err, ERROR_INVALID_STATE, "interface is %s running", running ? "already" : "not");
     if (!hostif_set_running(host, name, running, err))
         return false;

@@ -238,16 +238,38 @@ static bool has_program(const char *name)
     return program != NULL;
 }
 
-void hostif_manager_reload(Host *host, HostifManager manager)
+bool hostif_manager_acts(const Host *host, HostifManager manager)
 {
-    static const char *const commands[MANAGER_COUNT][4] = { [MANAGER_NM] = { "nmcli", "connection",
-                                                                             "reload" },
-                                                            [MANAGER_NETWORKD] = { "networkctl", "reload" },
-                                                            [MANAGER_NETPLAN] = { "netplan", "apply" } };
+    return is_real(host) &&
+           (manager == MANAGER_NM || manager == MANAGER_NETWORKD || manager == MANAGER_NETPLAN);
+}
+
+typedef const char *const ManagerCommands[MANAGER_COUNT][4];
+
+AWAITS static void tell(const Host *host, HostifManager manager, ManagerCommands commands)
+{
     g_autoptr(Error) err = NULL;
 
     if (is_real(host) && commands[manager][0] && !hostif_run(commands[manager], &err))
         log_warning_error(err, hostif_manager_name(manager));
+}
+
+void hostif_manager_reload(Host *host, HostifManager manager)
+{
+    static ManagerCommands commands = { [MANAGER_NM] = { "nmcli", "connection", "reload" },
+                                        [MANAGER_NETWORKD] = { "networkctl", "reload" },
+                                        [MANAGER_NETPLAN] = { "netplan", "apply" } };
+
+    tell(host, manager, commands);
+}
+
+void hostif_manager_forget(Host *host, HostifManager manager)
+{
+    static ManagerCommands commands = { [MANAGER_NM] = { "nmcli", "connection", "reload" },
+                                        [MANAGER_NETWORKD] = { "networkctl", "reload" },
+                                        [MANAGER_NETPLAN] = { "netplan", "generate" } };
+
+    tell(host, manager, commands);
 }
 
 bool hostif_manager_start(Host *host, HostifManager manager, const HostifDef *def, Error **err)
@@ -271,6 +293,9 @@ bool hostif_manager_stop(Host *host, HostifManager manager, const HostifDef *def
     if (is_real(host) && manager == MANAGER_NM)
         return hostif_run((const char *const[]){ "nmcli", "connection", "down", "id", def->name, NULL }, err);
     if (is_real(host) && manager == MANAGER_NETWORKD)
-        return hostif_run((const char *const[]){ "networkctl", "down", def->name, NULL }, err);
+        return hostif_run((const char *const[]){ "networkctl",
+                                                 def->type == HOSTIF_ETHERNET ? "down" : "delete", def->name,
+                                                 NULL },
+                          err);
     return hostif_down(def, err);
 }

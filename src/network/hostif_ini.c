@@ -235,6 +235,14 @@ static void put_nm_bond(GString *out, const HostifDef *def)
         g_string_append_printf(out, "arp_validate=%s\n", enum_name(&bond_validate_names, def->arp_validate));
 }
 
+/* Without it what has its ports keeps them, a connection that NetworkManager made up by itself for example.
+ */
+static void put_nm_ports(GString *out, const HostifDef *def)
+{
+    if (n_ports(def))
+        g_string_append(out, "autoconnect-slaves=1\n");
+}
+
 static char *nm_text(const HostifDef *def)
 {
     char uuid[UUID_STRING_LEN];
@@ -244,6 +252,7 @@ static char *nm_text(const HostifDef *def)
     g_string_append_printf(out, "[connection]\nid=%s\nuuid=%s\ntype=%s\ninterface-name=%s\nautoconnect=%s\n",
                            def->name, uuid, enum_name(&hostif_type_names, def->type), def->name,
                            def->start == HOSTIF_START_NONE ? "false" : "true");
+    put_nm_ports(out, def);
     if (def->mtu.is_set || def->mac)
         g_string_append(out, "\n[ethernet]\n");
     if (def->mtu.is_set)
@@ -271,6 +280,7 @@ static char *nm_port_text(const HostifDef *def, const HostifDef *port)
                            "[connection]\nid=%s-%s\ntype=%s\ninterface-name=%s\nmaster=%s\nslave-type=%s\n",
                            def->name, port->name, enum_name(&hostif_type_names, port->type), port->name,
                            def->name, def->type == HOSTIF_BOND ? "bond" : "bridge");
+    put_nm_ports(out, port);
     if (port->type == HOSTIF_VLAN)
         g_string_append_printf(out, "\n[vlan]\nid=%u\nparent=%s\n", port->tag.value, port->lower);
     if (port->type == HOSTIF_BOND)

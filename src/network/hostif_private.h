@@ -58,8 +58,13 @@ AWAITS MUST_CHECK bool hostif_manager_start(Host *host, HostifManager manager, c
                                             Error **err);
 AWAITS MUST_CHECK bool hostif_manager_stop(Host *host, HostifManager manager, const HostifDef *def,
                                            Error **err);
+/* Is it a program of this host that knows definitions by its files, and can be told to follow them at any
+ * time? */
+bool hostif_manager_acts(const Host *host, HostifManager manager);
 /* It reads its files again. Failures are logged. */
 AWAITS void hostif_manager_reload(Host *host, HostifManager manager);
+/* What its files no longer name is not started at the next occasion; what runs stays. Failures are logged. */
+AWAITS void hostif_manager_forget(Host *host, HostifManager manager);
 /* Runs a program of the host. ERROR_SYSTEM ENOENT; ERROR_INTERNAL: it failed, with its words */
 AWAITS MUST_CHECK bool hostif_run(const char *const *argv, Error **err);
 

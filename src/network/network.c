@@ -14,7 +14,6 @@
 #include "core/object_store.h"
 #include "network/firewall.h"
 #include "network/network_private.h"
-#include "network/others.h"
 #include "wire/wire_enums.h"
 
 #define BRIDGES_MAX 10000
@@ -206,7 +205,7 @@ AWAITS static bool network_up(Network *network, const NetworkDef *def, Error **e
         return network_shape(network, def, err);
     if (!network_bridge_up(network->host, def, err))
         return false;
-    if (others_enter_zone(def, err) && network_shape(network, def, err) &&
+    if (network_enter_zone(network->host, def, err) && network_shape(network, def, err) &&
         network_apply_rules(network, def, true, err) && network_start_dnsmasq(network, def, err)) {
         network_open_others(network, def);
         network_register_names(network, def);

@@ -70,6 +70,8 @@ AWAITS void network_remake(Network *network);
 /* Other rule sets have to let its guests through, or no longer; failures are logged. */
 AWAITS void network_open_others(Network *network, const NetworkDef *def);
 AWAITS void network_close_others(const Network *network, const NetworkDef *def);
+/* Puts the bridge into the zone that the document names, if it names one. */
+AWAITS MUST_CHECK bool network_enter_zone(Host *host, const NetworkDef *def, Error **err);
 /* Ports or leases have changed: what follows from them (forwarded ports, names) is done soon. */
 void network_follow(Network *network);
 

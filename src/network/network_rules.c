@@ -108,6 +108,13 @@ AWAITS static Json *read_others(Host *host, Error **err)
     return read;
 }
 
+bool network_enter_zone(Host *host, const NetworkDef *def, Error **err)
+{
+    if (def->zone)
+        forget_others(host);
+    return others_enter_zone(def, err);
+}
+
 void network_open_others(Network *network, const NetworkDef *def)
 {
     g_autoptr(GPtrArray) remain = NULL;
@@ -116,6 +123,12 @@ void network_open_others(Network *network, const NetworkDef *def)
 
     if (!ruleset) {
         log_warning_error(err, def->name);
+        return;
+    }
+    /* A firewalld that starts anew has forgotten who was where. */
+    if (others_left_zone(ruleset, def)) {
+        if (!network_enter_zone(network->host, def, &err))
+            log_warning_error(err, def->name);
         return;
     }
     if (others_let_through(ruleset, def, &remain))

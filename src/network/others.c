@@ -542,15 +542,40 @@ AWAITS static bool ask_firewalld(const NetworkDef *def, const char *option, Erro
 
 bool others_enter_zone(const NetworkDef *def, Error **err)
 {
-    if (!def->zone)
+    g_autoptr(Error) why = NULL;
+
+    if (!def->zone || (program_is_there("firewall-cmd") && ask_firewalld(def, "--change-interface", &why)))
         return true;
-    if (!program_is_there("firewall-cmd") ||
-        !program_run("firewall-cmd", "firewalld", PROGRAM_ARGS("--state"), NULL, NULL, NULL)) {
-        error_set(err, ERROR_INTERNAL, "zone %s requested for network %s but firewalld is not active",
-                  def->zone, def->name);
-        return error_hint(err, "start firewalld, or remove the zone from the network's <bridge>");
+    if (why && !strstr(error_message(why), "not running"))
+        return error_propagate(err, g_steal_pointer(&why));
+    error_set(err, ERROR_INTERNAL, "zone %s requested for network %s but firewalld is not active", def->zone,
+              def->name);
+    return error_hint(err, "start firewalld, or remove the zone from the network's <bridge>");
+}
+
+/* Has firewalld its rules here? *ret_knows: one of them is about the bridge. */
+static bool find_firewalld(const Json *said, const char *bridge, bool *ret_knows)
+{
+    Ruleset set = { 0 };
+    GHashTableIter iter;
+    void *value = NULL;
+    bool is_there = false;
+
+    ruleset_init(&set, said);
+    g_hash_table_iter_init(&iter, set.chains);
+    while (!is_there && g_hash_table_iter_next(&iter, NULL, &value)) {
+        is_there = g_strcmp0(((const Chain *)value)->table, "firewalld") == 0;
+        *ret_knows = is_there && table_knows(&set, value, bridge);
     }
-    return ask_firewalld(def, "--change-interface", err);
+    g_hash_table_unref(set.chains);
+    return is_there;
+}
+
+bool others_left_zone(const Json *said, const NetworkDef *def)
+{
+    bool knows = false;
+
+    return def->zone && find_firewalld(said, def->bridge, &knows) && !knows;
 }
 
 AWAITS static bool let_through(const NetworkDef *def, const OtherFinding *finding)
@@ -598,13 +623,14 @@ bool others_let_through(const Json *ruleset, const NetworkDef *def, GPtrArray **
 
 bool others_forget(const Json *ruleset, const NetworkDef *def)
 {
-    g_autoptr(Error) err = NULL;
+    g_autoptr(Error) err = NULL, why = NULL;
     g_autofree char *script = others_find_own(ruleset, def);
+    bool in_zone = false;
 
     if (script && !program_run("nft", "nftables", PROGRAM_ARGS("-f", "-"), script, NULL, &err))
         log_warning_error(err, def->name);
-    /* It may never have been in a zone: then there is nothing to take back. */
-    if (program_is_there("firewall-cmd") && !ask_firewalld(def, "--remove-interface", NULL))
-        log_debug("network '%s': its bridge was in no zone of firewalld", def->name);
-    return script != NULL;
+    if (find_firewalld(ruleset, def->bridge, &in_zone) && in_zone && program_is_there("firewall-cmd") &&
+        !ask_firewalld(def, "--remove-interface", &why))
+        log_warning_error(why, def->name);
+    return script || in_zone;
 }

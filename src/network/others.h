@@ -35,3 +35,5 @@ AWAITS bool others_forget(const Json *ruleset, const NetworkDef *def);
 /* Puts the bridge into the zone that the document names; nothing if it names none.
  * ERROR_INTERNAL: there is no firewalld, or what it says */
 AWAITS MUST_CHECK bool others_enter_zone(const NetworkDef *def, Error **err);
+/* Is firewalld there, and has the bridge in no zone although the document names one? */
+bool others_left_zone(const Json *ruleset, const NetworkDef *def);

@@ -635,7 +635,7 @@ AWAITS static bool replug(Network *network, const char *owner, const Uuid *owner
     if (port->plug != PORT_PLUG_NETWORK || !iface->target)
         return true;
     return network_bridge_rejoin(network->live, iface->target, iface->isolated == TRISTATE_ON, err) &&
-           switch_join(iface, owner_uuid, err);
+           switch_join(network->host, iface, owner_uuid, err);
 }
 
 bool network_replug(Host *host, const char *owner, const Uuid *owner_uuid, InterfaceDef *iface,
@@ -660,7 +660,7 @@ bool network_replug(Host *host, const char *owner, const Uuid *owner_uuid, Inter
         return replug(network, owner, owner_uuid, iface, err);
     return !iface->target || iface->actual_bridge == NULL ||
            (network_bridge_rejoin(network->live, iface->target, iface->isolated == TRISTATE_ON, err) &&
-            switch_join(iface, owner_uuid, err));
+            switch_join(host, iface, owner_uuid, err));
 }
 
 void network_unplug(Host *host, InterfaceDef *iface)

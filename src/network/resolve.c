@@ -4,6 +4,7 @@
 #include "network/resolve.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -175,13 +176,20 @@ void network_register_names(Network *network, const NetworkDef *def)
         log_warning_error(err, network->name);
 }
 
-/* resolved forgets the bridge by itself. */
 void network_unregister_names(Network *network, const NetworkDef *def)
 {
     g_autoptr(Error) err = NULL;
 
-    if (wants_names(def) && !resolved_runs(network->host) &&
-        !change_hosts(network->host, network->name, NULL, &err))
+    if (!wants_names(def))
+        return;
+    if (!resolved_runs(network->host)) {
+        if (!change_hosts(network->host, network->name, NULL, &err))
+            log_warning_error(err, network->name);
+        return;
+    }
+    /* It forgets a bridge that goes by itself. */
+    if (if_nametoindex(def->bridge) &&
+        !program_run("resolvectl", "systemd-resolved", PROGRAM_ARGS("revert", def->bridge), NULL, NULL, &err))
         log_warning_error(err, network->name);
 }
 

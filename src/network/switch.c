@@ -143,18 +143,26 @@ static bool check_profile(const VirtualPort *port, Error **err)
                      "the profile of a port of Open vSwitch has a quote or a line end");
 }
 
-AWAITS static bool join_openvswitch(const InterfaceDef *iface, const Uuid *owner, Error **err)
+/* Owned. */
+static char *timeout_argument(const Host *host)
+{
+    return g_strdup_printf("--timeout=%u", host_config(host)->ovs_timeout_s);
+}
+
+AWAITS static bool join_openvswitch(const Host *host, const InterfaceDef *iface, const Uuid *owner,
+                                    Error **err)
 {
     g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
     char mac[MAC_STRING_LEN], uuid[UUID_STRING_LEN];
-    const char *const head[] = { "--timeout=5", "--",       "--if-exists",    "del-port",   iface->target,
-                                 "--",          "add-port", bridge_of(iface), iface->target };
+    const char *const head[] = { "--", "--if-exists", "del-port",       iface->target,
+                                 "--", "add-port",    bridge_of(iface), iface->target };
     const char *const then[] = { "--", "set", "Interface", iface->target };
 
     if (!check_profile(iface->virtual_port, err))
         return false;
     mac_format(&iface->mac, mac);
     uuid_format(owner, uuid);
+    g_ptr_array_add(arguments, timeout_argument(host));
     for (unsigned i = 0; i < G_N_ELEMENTS(head); i++)
         g_ptr_array_add(arguments, g_strdup(head[i]));
     add_vlans(arguments, iface->vlan);
@@ -175,20 +183,20 @@ AWAITS static bool join_openvswitch(const InterfaceDef *iface, const Uuid *owner
 
 /* ---- both ---- */
 
-bool switch_join(const InterfaceDef *iface, const Uuid *owner, Error **err)
+bool switch_join(const Host *host, const InterfaceDef *iface, const Uuid *owner, Error **err)
 {
     if (virtual_port_is_openvswitch(iface->virtual_port))
-        return join_openvswitch(iface, owner, err);
+        return join_openvswitch(host, iface, owner, err);
     return !iface->vlan || join_vlans(iface, err);
 }
 
-void switch_leave(const InterfaceDef *iface)
+void switch_leave(const Host *host, const InterfaceDef *iface)
 {
+    g_autofree char *timeout = timeout_argument(host);
     g_autoptr(Error) err = NULL;
 
     if (virtual_port_is_openvswitch(iface->virtual_port) && iface->target &&
         !program_run("ovs-vsctl", "openvswitch-switch",
-                     PROGRAM_ARGS("--timeout=5", "--", "--if-exists", "del-port", iface->target), NULL, NULL,
-                     &err))
+                     PROGRAM_ARGS(timeout, "--", "--if-exists", "del-port", iface->target), NULL, NULL, &err))
         log_warning_error(err, iface->target);
 }

@@ -24,6 +24,13 @@
 #include "qemu/line_buffer.h"
 
 #define AGENT_MAX_LINE (10u << 20)
+/* What is left of earlier answers is skipped, but not for ever. */
+#define AGENT_MAX_SKIPPED_BYTES (2 * AGENT_MAX_LINE)
+#define AGENT_MAX_SKIPPED_LINES 4096
+/* A parsed value takes much more room than its text: an answer has at most so many of them. */
+#define AGENT_MAX_VALUES 262144
+#define AGENT_MAX_SYNC_REPLY 128
+#define AGENT_MAX_WORDS 512 /* characters of a refusal */
 #define AGENT_MARK '\xff'
 
 struct Agent {
@@ -93,14 +100,21 @@ static bool agent_gone(Agent *agent, Error **err)
     return error_set(err, ERROR_VM_GONE, "the guest agent's channel was closed");
 }
 
+static bool agent_unavailable(const char *doing, Error **err)
+{
+    error_set(err, ERROR_AGENT_UNRESPONSIVE, "Guest agent not available for now");
+    return error_hint(err,
+                      "it failed at this: %s; check that qemu-guest-agent is installed and runs in the guest",
+                      doing);
+}
+
 /* An await ended early: an expired deadline means that the agent is silent. */
 static bool agent_fail_await(Error *failure, const char *doing, Error **err)
 {
     if (error_code(failure) != ERROR_TIMEOUT)
         return error_propagate(err, failure);
     error_free(failure);
-    error_set(err, ERROR_AGENT_UNRESPONSIVE, "the guest agent is not responding (%s)", doing);
-    return error_hint(err, "check that qemu-guest-agent is installed and runs in the guest");
+    return agent_unavailable(doing, err);
 }
 
 AWAITS static bool agent_send(Agent *agent, const char *data, size_t len, uint64_t deadline_ms, Error **err)
@@ -119,7 +133,7 @@ AWAITS static bool agent_send(Agent *agent, const char *data, size_t len, uint64
         Error *failure = NULL;
         uint32_t events;
         if (!fiber_wait_fd(agent->fd, EPOLLOUT, agent_left_ms(deadline_ms), &events, &failure))
-            return agent_fail_await(failure, "it does not read", err);
+            return agent_fail_await(failure, "reading a command", err);
     }
     return true;
 }
@@ -159,7 +173,8 @@ static bool agent_is_sync_reply(const char *line, size_t len, int64_t id)
 {
     const char *mark = memrchr(line, AGENT_MARK, len);
     AUTO_JSON reply = NULL;
-    if (!mark || !json_parse(mark + 1, len - (size_t)(mark + 1 - line), "guest agent", &reply, NULL))
+    if (!mark || line + len - mark > AGENT_MAX_SYNC_REPLY ||
+        !json_parse(mark + 1, len - (size_t)(mark + 1 - line), "guest agent", &reply, NULL))
         return false;
     return json_get_int(reply, "return", -1) == id;
 }
@@ -175,14 +190,18 @@ AWAITS static bool agent_sync(Agent *agent, uint64_t deadline_ms, Error **err)
                        AGENT_MARK, id);
     if (!agent_send(agent, command, (size_t)n, deadline_ms, err))
         return false;
-    for (;;) {
+    size_t skipped_bytes = 0;
+    for (unsigned i = 0; i < AGENT_MAX_SKIPPED_LINES && skipped_bytes < AGENT_MAX_SKIPPED_BYTES; i++) {
         char *line;
         size_t len;
-        if (!agent_read_line(agent, deadline_ms, "synchronising with it", &line, &len, err))
+        if (!agent_read_line(agent, deadline_ms, "synchronising", &line, &len, err))
             return false;
         if (agent_is_sync_reply(line, len, id))
             return true;
+        skipped_bytes += len;
     }
+    agent->is_closed = true; /* what it still has to say goes with the connection */
+    return agent_unavailable("keeping quiet", err);
 }
 
 /* Waits until no other fiber talks to the agent. On success agent_leave() must follow. */
@@ -195,7 +214,7 @@ AWAITS static bool agent_enter(Agent *agent, uint64_t deadline_ms, Error **err)
             continue;
         wait_queue_wake_one(&agent->turn); /* in case the wake-up that we leave behind was for us */
         agent_unref(agent);
-        return agent_fail_await(failure, "another command is still under way", err);
+        return agent_fail_await(failure, "coming to an end with another command", err);
     }
     if (agent->is_closed) {
         agent_gone(agent, err);
@@ -216,8 +235,28 @@ static void agent_leave(Agent *agent)
 static bool agent_refused(const char *command, const Json *refusal, Error **err)
 {
     const char *words = json_get_str(refusal, "desc");
-    return error_set(err, ERROR_REFUSED, "the guest agent refused '%s': %s", command,
-                     words ? words : "(it did not say why)");
+    const long len = words ? g_utf8_strlen(words, -1) : 0;
+    g_autofree char *some = words ? g_utf8_substring(words, 0, MIN(len, AGENT_MAX_WORDS)) : NULL;
+    error_set(err, ERROR_REFUSED, "unable to execute QEMU agent command '%s': %s", command,
+              some ? some : "unknown QEMU command error");
+    if (err)
+        error_set_class(*err, json_get_str(refusal, "class"));
+    return false;
+}
+
+static bool agent_parse(const char *line, size_t len, Json **ret_reply, Error **err)
+{
+    size_t n_values = 0;
+    for (size_t i = 0; i < len; i++)
+        n_values += line[i] == ',' || line[i] == '[' || line[i] == '{';
+    if (n_values > AGENT_MAX_VALUES)
+        return error_set(err, ERROR_OVERFLOW, "an answer of the guest agent has more than %u values",
+                         AGENT_MAX_VALUES);
+    Error *why = NULL;
+    if (line_parse_json(line, len, "guest agent", ret_reply, &why))
+        return true;
+    error_recode(why, ERROR_REFUSED);
+    return error_propagate(err, why);
 }
 
 /* Sends @text, one command line, and returns its reply object. */
@@ -235,7 +274,7 @@ AWAITS static bool agent_transact(Agent *agent, const char *text, const char *co
             return false;
     } while (len == 0);
     AUTO_JSON reply = NULL;
-    if (!line_parse_json(line, len, "guest agent", &reply, err))
+    if (!agent_parse(line, len, &reply, err))
         return false;
     const Json *refusal = json_get_obj(reply, "error");
     if (refusal)
@@ -289,7 +328,7 @@ AWAITS static bool agent_await_refusal(Agent *agent, const char *command, uint64
         return true;
     }
     AUTO_JSON reply = NULL;
-    if (!json_parse(line, len, "guest agent", &reply, err))
+    if (!agent_parse(line, len, &reply, err))
         return false;
     const Json *refusal = json_get_obj(reply, "error");
     return refusal ? agent_refused(command, refusal, err) : true;
@@ -315,8 +354,11 @@ bool agent_exec_raw(Agent *agent, const char *text, uint64_t timeout_ms, char **
 {
     AUTO_JSON object = NULL;
     AUTO_JSON reply = NULL;
-    if (!json_parse(text, strlen(text), "agent command", &object, err))
-        return false;
+    Error *why = NULL;
+    if (!json_parse(text, strlen(text), "agent command", &object, &why)) {
+        error_recode(why, ERROR_INTERNAL); /* the code that programs know for it */
+        return error_propagate(err, why);
+    }
     const char *command = json_get_str(object, "execute");
     if (!command)
         return error_set(err, ERROR_INVALID_ARGUMENT, "agent command: an object with 'execute' is expected");

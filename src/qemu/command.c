@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "conf/domain_check.h"
 #include "qemu/command_private.h"
 
 struct QemuCommand {
@@ -105,6 +106,8 @@ static void build_environment(const PlanContext *c, GPtrArray *envp)
 {
     g_ptr_array_add(envp, g_strdup("LC_ALL=C"));
     g_ptr_array_add(envp, g_strdup("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+    if (c->def->clock.offset == CLOCK_OFFSET_TIMEZONE) /* local time is that of the guest's place */
+        g_ptr_array_add(envp, g_strdup_printf("TZ=%s", c->def->clock.timezone));
     if (c->env->lib_dir) {
         g_ptr_array_add(envp, g_strdup_printf("HOME=%s", c->env->lib_dir));
         g_ptr_array_add(envp, g_strdup_printf("XDG_DATA_HOME=%s/.local/share", c->env->lib_dir));
@@ -171,6 +174,20 @@ static bool build_monitor(const PlanContext *c, Plan *plan, Error **err)
     return true;
 }
 
+/* <qemu:deprecation>: what QEMU does about interfaces that are to go. */
+static void build_compat(const char *behavior, Plan *plan)
+{
+    AUTO_JSON compat = json_object();
+    if (strcmp(behavior, "none") == 0)
+        return;
+    prop_str(compat, "deprecated-output", "hide");
+    if (strcmp(behavior, "omit") != 0)
+        prop_str(compat, "deprecated-input", behavior);
+    g_autofree char *text = json_format(compat);
+    plan_at(plan, "/domain/qemu:deprecation");
+    plan_text(plan, "-compat", "%s", text);
+}
+
 static void build_extras(const PlanContext *c, Plan *plan)
 {
     if (c->def->qemu) {
@@ -180,6 +197,8 @@ static void build_extras(const PlanContext *c, Plan *plan)
             plan_flag(plan, arg->value);
         }
     }
+    if (c->def->qemu && c->def->qemu->deprecation)
+        build_compat(c->def->qemu->deprecation, plan);
     if (c->env->incoming) {
         plan_own(plan, "the machine's state comes from an image or another host");
         plan_text(plan, "-incoming", "%s", c->env->incoming);
@@ -237,6 +256,8 @@ bool qemu_command_build(const DomainDef *def, const QemuCaps *caps, const QemuCo
     if (!context.machine)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support machine type '%s'",
                          qemu_caps_binary(caps), def->os.machine ? def->os.machine : "(none)");
+    if (!domain_check_start(def, err) || (!env->for_reference && !domain_check_room(def, err)))
+        return false;
     g_ptr_array_add(command->argv, g_strdup(def->emulator ? def->emulator : qemu_caps_binary(caps)));
     if (!build_all(&context, command->plan, err) || !plan_print(command->plan, env->fds, err))
         return false;

@@ -41,6 +41,8 @@ typedef struct QemuCommandEnv {
      * itself, the monitor's ("charmonitor") among them; what is not there QEMU opens by name. NULL: this is
      * for people, who are shown names. */
     const PlanFds *fds;
+    /* What the reference says over QMP after the start is left out: domxml-to-native. */
+    bool for_reference;
     int64_t now_s; /* wall clock, for clocks with an adjustment */
 } QemuCommandEnv;
 
@@ -61,5 +63,7 @@ char *qemu_command_format(const QemuCommand *command); /* shell-quoted text, one
 
 /* What block commands call the device of a disk (a QOM path, or its alias). Owned. */
 char *qemu_disk_backend_path(const DiskDef *disk);
+/* The object of an I/O thread; owned. ERROR_CONFIG_UNSUPPORTED: a pool of threads that cannot be. */
+MUST_CHECK bool qemu_iothread_object(const IothreadDef *thread, Json **ret_object, Error **err);
 /* How many taps (queues) an interface needs; 0 for kinds without a tap (user, sockets). */
 unsigned qemu_interface_queues(const InterfaceDef *iface);

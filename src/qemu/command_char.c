@@ -36,8 +36,9 @@ static void backend_server_or_reconnect(Json *data, const CharSource *source)
     prop_bool(data, "server", listens);
     if (listens)
         prop_bool(data, "wait", false);
-    else if (source->reconnect == TRISTATE_ON)
-        prop_uint(data, "reconnect", source->reconnect_timeout_s);
+    else if (source->reconnect != TRISTATE_ABSENT)
+        prop_uint(data, "reconnect",
+                  source->reconnect == TRISTATE_ON ? source->reconnect_timeout_s.value : 0);
 }
 
 /* What encrypts the connection; NULL: nothing does. */
@@ -156,12 +157,11 @@ static void backend_data(Json *data, const CharSource *source, const char *spice
     }
 }
 
-bool plan_chardev(const PlanContext *c, const char *alias, const CharSource *source, const char *spice_name,
-                  Plan *plan, Error **err)
+static bool plan_typed_chardev(const PlanContext *c, const char *alias, const CharSource *source,
+                               const char *type, const char *spice_name, Plan *plan, Error **err)
 {
     g_autofree char *fd_name = device_char_fd_name(alias);
     g_autofree char *log_name = device_char_log_fd_name(alias);
-    const char *type = backend_types[source->type];
     const bool has_fd = plan_fds_get(c->env->fds, fd_name) >= 0;
     const bool has_log_fd = plan_fds_get(c->env->fds, log_name) >= 0;
 
@@ -180,6 +180,12 @@ bool plan_chardev(const PlanContext *c, const char *alias, const CharSource *sou
     json_object_set_new(chardev, "backend", json_pack("{s:s, s:o}", "type", type, "data", data));
     plan_add(plan, PLAN_CHARDEV, chardev);
     return true;
+}
+
+bool plan_chardev(const PlanContext *c, const char *alias, const CharSource *source, const char *spice_name,
+                  Plan *plan, Error **err)
+{
+    return plan_typed_chardev(c, alias, source, backend_types[source->type], spice_name, plan, err);
 }
 
 /* ---- devices ---- */
@@ -232,7 +238,7 @@ bool plan_serial(const PlanContext *c, const void *def, Plan *plan, Error **err)
         return true;
     }
     const bool is_isa = strcmp(driver, "isa-serial") == 0;
-    if (is_isa && chr->target_port.value >= 4)
+    if (is_isa && chr->target_port.value >= 4 && !c->env->for_reference)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "serial port %u: the machine has room for ISA ports 0 to 3", chr->target_port.value);
     AUTO_JSON device = char_device_new(&chr->info, driver);
@@ -246,7 +252,8 @@ bool plan_serial(const PlanContext *c, const void *def, Plan *plan, Error **err)
 bool plan_parallel(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
     const CharDef *chr = def;
-    if (!plan_char_backend(c, chr, plan, err))
+    const char *type = chr->source.type == CHAR_DEV ? "parallel" : backend_types[chr->source.type];
+    if (!plan_typed_chardev(c, chr->info.alias, &chr->source, type, NULL, plan, err))
         return false;
     return add_device(c, plan, char_device_new(&chr->info, "isa-parallel"), &chr->info, err);
 }
@@ -278,7 +285,7 @@ static bool plan_virtio_port(const PlanContext *c, const CharDef *chr, const cha
     prop_str(device, "chardev", chardev);
     prop_str(device, "id", chr->info.alias);
     if (chr->class == CHAR_CLASS_CHANNEL)
-        prop_str(device, "name", chr->target_name ? chr->target_name : "com.redhat.spice.0");
+        prop_str(device, "name", chr->target_name);
     return add_device(c, plan, g_steal_pointer(&device), NULL, err);
 }
 

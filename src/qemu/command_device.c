@@ -122,6 +122,13 @@ static void prop_usb_master(Json *device, const ControllerDef *controller)
     prop_uint(device, "firstport", controller->info.usb_master_port);
 }
 
+static bool has_scsi_chip(const ControllerDef *controller)
+{
+    return controller->model >= CONTROLLER_MODEL_BUSLOGIC && controller->model <= CONTROLLER_MODEL_AM53C974 &&
+           controller->model != CONTROLLER_MODEL_VIRTIO_SCSI &&
+           controller->model != CONTROLLER_MODEL_IBMVSCSI;
+}
+
 static void prop_virtio_controller(Json *device, const ControllerDef *controller)
 {
     if (controller->iothread.is_set)
@@ -134,7 +141,8 @@ static void prop_virtio_controller(Json *device, const ControllerDef *controller
         prop_opt(device, "max_ports", controller->ports);
         prop_opt(device, "vectors", controller->vectors);
     }
-    prop_virtio(device, &controller->virtio);
+    if (controller->type != CONTROLLER_SCSI || !has_scsi_chip(controller))
+        prop_virtio(device, &controller->virtio);
 }
 
 /* i440fx brings its floppy controller, q35 can be given one; other boards have no place for it. */
@@ -145,14 +153,46 @@ static bool check_floppy_controller(const DomainDef *def, Error **err)
                      def->os.machine);
 }
 
+/* What is said of the buses that the board brings. */
+static void plan_root_bus(const ControllerDef *root, Plan *plan)
+{
+    bool is_pcie = root->model == CONTROLLER_MODEL_PCIE_ROOT;
+    if (root->has_pcihole64)
+        plan_text(plan, "-global", "%s.pci-hole64-size=%" G_GUINT64_FORMAT "K",
+                  is_pcie ? "q35-pcihost" : "i440FX-pcihost", root->pcihole64_bytes / 1024);
+    if (!is_pcie && root->hotplug != TRISTATE_ABSENT)
+        plan_text(plan, "-global", "PIIX4_PM.acpi-root-pci-hotplug=%s",
+                  root->hotplug == TRISTATE_ON ? "on" : "off");
+}
+
+/* Drives boot by properties of their controller. On i440fx, which brings it, -global has them. */
+static void prop_floppy_boot(const PlanContext *c, Json *device)
+{
+    for (DEF_EACH(DiskDef, disk, c->def->disks)) {
+        unsigned index = disk->bus == DISK_BUS_FDC ? disk_boot_index(c, disk) : 0;
+        prop_some(device, disk->info.address.drive.unit ? "bootindexB" : "bootindexA", index);
+    }
+}
+
+static bool has_floppy_drive(const DomainDef *def)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        if (disk->bus == DISK_BUS_FDC)
+            return true;
+    }
+    return false;
+}
+
 bool plan_controller(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
     const ControllerDef *controller = def;
+    if (controller->type == CONTROLLER_PCI && is_builtin(controller))
+        plan_root_bus(controller, plan);
     if (is_builtin(controller) || controller->model == CONTROLLER_MODEL_NONE)
         return true;
     if (controller->type == CONTROLLER_FDC && !check_floppy_controller(c->def, err))
         return false;
-    if (controller->type == CONTROLLER_FDC && domain_is_i440fx(c->def))
+    if (controller->type == CONTROLLER_FDC && (domain_is_i440fx(c->def) || !has_floppy_drive(c->def)))
         return true;
     g_autofree char *driver = controller_driver(controller);
     if (!driver)
@@ -168,8 +208,10 @@ bool plan_controller(const PlanContext *c, const void *def, Plan *plan, Error **
     prop_usb_master(device, controller);
     /* Companions share the bus of their EHCI controller and have no name of their own. */
     DeviceInfo info = controller->info;
-    if (info.has_usb_master)
+    if (info.has_usb_master || controller->type == CONTROLLER_FDC)
         info.alias = NULL;
+    if (controller->type == CONTROLLER_FDC)
+        prop_floppy_boot(c, device);
     return add_device(c, plan, device, &info, err);
 }
 

@@ -1,6 +1,7 @@
 /* Disks: block nodes (-blockdev) and the devices on top of them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include "conf/domain_defaults.h"
 #include "conf/volume.h"
 #include "qemu/address.h"
 #include "qemu/command_private.h"
@@ -12,7 +13,7 @@ typedef struct CacheMode {
 /* The table of cache modes in QEMU's manual (-drive cache=). */
 static CacheMode disk_cache_mode(const DiskDef *disk)
 {
-    switch (disk->cache) {
+    switch (disk->cache == DISK_CACHE_ABSENT && disk->shareable ? DISK_CACHE_NONE : disk->cache) {
     case DISK_CACHE_NONE:
         return (CacheMode){ true, true, false, true };
     case DISK_CACHE_WRITETHROUGH:
@@ -108,7 +109,9 @@ static Json *format_node(const DiskDef *disk, const StorageSource *source, const
     prop_bool(node, "read-only", readonly);
     prop_enum(node, "discard", &disk_discard_names, disk->discard);
     /* Of every layer: a block job may write into any of them. */
-    prop_enum(node, "detect-zeroes", &disk_detect_zeroes_names, disk->detect_zeroes);
+    bool no_unmap = disk->detect_zeroes == DISK_DETECT_ZEROES_UNMAP && disk->discard != DISK_DISCARD_UNMAP;
+    prop_enum(node, "detect-zeroes", &disk_detect_zeroes_names,
+              no_unmap ? DISK_DETECT_ZEROES_ON : disk->detect_zeroes);
     prop_cache(node, disk);
     prop_format_options(node, disk, source, storage);
     if (source->backing && !storage_is_empty(source->backing)) {
@@ -336,7 +339,7 @@ bool plan_disk(const PlanContext *c, const void *def, Plan *plan, Error **err)
         plan_copy_on_read(disk, plan);
     if (!plan_drive(c, disk, boot_index, plan, err))
         return false;
-    if (boot_index && disk->bus == DISK_BUS_FDC)
+    if (boot_index && disk->bus == DISK_BUS_FDC && domain_is_i440fx(c->def))
         plan_text(plan, "-global", "isa-fdc.bootindex%c=%u", disk->info.address.drive.unit ? 'B' : 'A',
                   boot_index);
     return true;

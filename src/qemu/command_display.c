@@ -32,36 +32,27 @@ static const char *audio_driver(AudioType type)
     }
 }
 
-static Json *audio_side(const AudioSide *side)
+static Json *audio_stream(const AudioStream *stream)
 {
     Json *object = json_object();
-
-    prop_tristate(object, "mixing-engine", side->mixing_engine);
-    prop_tristate(object, "fixed-settings", side->fixed_settings);
-    prop_opt(object, "voices", side->voices);
-    prop_opt(object, "buffer-length", side->buffer_us);
-    prop_opt(object, "frequency", side->frequency_hz);
-    prop_opt(object, "channels", side->channels);
-    prop_enum(object, "format", &audio_format_names, side->format);
-    prop_str(object, "dev", side->dev);
-    prop_opt(object, "buffer-count", side->buffer_count);
-    prop_tristate(object, "try-poll", side->try_poll);
-    prop_str(object, "server-name", side->server_name);
-    prop_str(object, "client-name", side->client_name);
-    prop_str(object, "connect-ports", side->connect_ports);
-    prop_tristate(object, "exact-name", side->exact_name);
-    prop_str(object, "name", side->name);
-    prop_str(object, "stream-name", side->stream_name);
-    prop_opt(object, "latency", side->latency_us);
+    prop_tristate(object, "mixing-engine", stream->mixing_engine);
+    prop_tristate(object, "fixed-settings", stream->fixed_settings);
+    prop_opt(object, "voices", stream->voices);
+    prop_opt(object, "buffer-length", stream->buffer_length_us);
+    prop_opt(object, "frequency", stream->frequency_hz);
+    prop_opt(object, "channels", stream->channels);
+    prop_enum(object, "format", &audio_format_names, stream->format);
+    prop_str(object, "dev", stream->dev);
+    prop_opt(object, "buffer-count", stream->buffer_count);
+    prop_tristate(object, "try-poll", stream->try_poll);
+    prop_str(object, "server-name", stream->server);
+    prop_str(object, "client-name", stream->client);
+    prop_str(object, "connect-ports", stream->connect_ports);
+    prop_tristate(object, "exact-name", stream->exact_name);
+    prop_str(object, "name", stream->name);
+    prop_str(object, "stream-name", stream->stream_name);
+    prop_opt(object, "latency", stream->latency_us);
     return object;
-}
-
-static void prop_audio_side(Json *object, const char *key, const AudioSide *side)
-{
-    AUTO_JSON settings = audio_side(side);
-
-    if (json_object_size(settings))
-        json_object_set(object, key, settings);
 }
 
 bool plan_audio(const PlanContext *c, const void *def, Plan *plan, Error **err)
@@ -75,13 +66,13 @@ bool plan_audio(const PlanContext *c, const void *def, Plan *plan, Error **err)
         prop_str(object, "server", audio->server_name);
     if (audio->type == AUDIO_FILE)
         prop_str(object, "path", audio->path);
-    if (audio->type == AUDIO_OSS) {
-        prop_tristate(object, "try-mmap", audio->try_mmap);
-        prop_tristate(object, "exclusive", audio->exclusive);
-        prop_opt(object, "dsp-policy", audio->dsp_policy);
-    }
-    prop_audio_side(object, "in", &audio->input);
-    prop_audio_side(object, "out", &audio->output);
+    prop_tristate(object, "try-mmap", audio->try_mmap);
+    prop_tristate(object, "exclusive", audio->exclusive);
+    prop_opt(object, "dsp-policy", audio->dsp_policy);
+    if (audio->input)
+        json_object_set_new(object, "in", audio_stream(audio->input));
+    if (audio->output)
+        json_object_set_new(object, "out", audio_stream(audio->output));
     g_autofree char *text = json_format(object);
     json_decref(object);
     plan_text(plan, "-audiodev", "%s", text);
@@ -125,7 +116,7 @@ static bool plan_vnc(const PlanContext *c, const GraphicsDef *graphics, Plan *pl
         if (graphics->websocket > 0)
             g_string_append_printf(out, ",websocket=%d", graphics->websocket);
         else if (graphics->websocket < 0)
-            g_string_append(out, ",websocket=on");
+            g_string_append(out, ",websocket=-1"); /* a start has chosen one */
     }
     if (graphics->share_policy != VNC_SHARE_ABSENT)
         g_string_append_printf(out, ",share=%s", enum_name(&vnc_share_policy_names, graphics->share_policy));
@@ -192,9 +183,11 @@ static bool plan_spice(const PlanContext *c, const GraphicsDef *graphics, Plan *
     const ListenDef *listen = graphics_listen(graphics);
 
     if (listen && listen->type == LISTEN_SOCKET && listen->socket) {
-        g_string_append(out, ",unix=on");
+        g_string_append(out, ",unix");
         append_option(out, "addr", listen->socket);
-    } else if (!listen || listen->type != LISTEN_NONE) {
+    } else if (listen && listen->type == LISTEN_NONE) {
+        g_string_append(out, ",port=0"); /* QEMU wants a word about it */
+    } else {
         if (graphics->port > 0)
             g_string_append_printf(out, ",port=%d", graphics->port);
         if (graphics->tls_port > 0)
@@ -285,7 +278,7 @@ bool plan_graphics(const PlanContext *c, const void *def, Plan *plan, Error **er
         return true;
     }
     default:
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "graphics type '%s' is not supported by this version",
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s graphics are not supported with this QEMU",
                          enum_name(&graphics_type_names, graphics->type));
     }
 }

@@ -3,6 +3,7 @@
 
 #include "conf/domain_defaults.h"
 #include "conf/domain_rows.h"
+#include "host/cpu.h"
 #include "qemu/command_private.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -18,6 +19,18 @@ static void option_tristate(GString *out, const char *name, Tristate value)
 {
     if (value != TRISTATE_ABSENT)
         g_string_append_printf(out, ",%s=%s", name, value == TRISTATE_ON ? "on" : "off");
+}
+
+/* Is anything told of the speed of the cells' memory? */
+static bool has_hmat(const CpuDef *cpu)
+{
+    if (!cpu)
+        return false;
+    for (DEF_EACH(NumaCell, cell, cpu->numa)) {
+        if (def_list_len(cell->caches))
+            return true;
+    }
+    return def_list_len(cpu->latencies) || def_list_len(cpu->bandwidths);
 }
 
 /* ---- -machine, -accel ---- */
@@ -108,23 +121,13 @@ static void build_globals(const PlanContext *c, Plan *plan)
         plan_text(plan, "-global", "mch.extended-tseg-mbytes=%" G_GUINT64_FORMAT,
                   features->smm_tseg_bytes / MIB);
     }
-    for (DEF_EACH(ControllerDef, controller, c->def->controllers)) {
-        const bool is_root =
-            controller->model == CONTROLLER_MODEL_PCI_ROOT || controller->model == CONTROLLER_MODEL_PCIE_ROOT;
-        if (controller->type != CONTROLLER_PCI || !controller->pcihole64_bytes || !is_root)
-            continue;
-        plan_at(plan, "/domain/devices/controller/pcihole64");
-        plan_text(plan, "-global", "%s.pci-hole64-size=%" G_GUINT64_FORMAT "K",
-                  domain_is_q35(c->def) ? "q35-pcihost" : "i440FX-pcihost",
-                  controller->pcihole64_bytes / KIB);
-    }
     if (features && features->has_async_teardown && features->async_teardown != TRISTATE_OFF) {
         plan_at(plan, "/domain/features/async-teardown");
         plan_flag(plan, "-async-teardown");
     }
     if (features && features->has_vmcoreinfo && features->vmcoreinfo != TRISTATE_OFF) {
         plan_at(plan, "/domain/features/vmcoreinfo");
-        plan_text(plan, "-device", "vmcoreinfo");
+        plan_add(plan, PLAN_DEVICE, device_new("vmcoreinfo"));
     }
 }
 
@@ -166,6 +169,8 @@ bool build_machine(const PlanContext *c, Plan *plan, Error **err)
         g_string_append(machine, ",nvdimm=on");
         break;
     }
+    if (has_hmat(def->cpu))
+        g_string_append(machine, ",hmat=on");
     if (machine_uses_ram_backend(c))
         g_string_append_printf(machine, ",memory-backend=%s", c->machine->default_ram_id);
     g_string_append(machine, drives->str);
@@ -301,6 +306,7 @@ bool build_cpu(const PlanContext *c, Plan *plan, Error **err)
     g_autoptr(GString) cpu = g_string_new(NULL);
     g_autoptr(GString) extras = g_string_new(NULL);
     const CpuDef *def = c->def->cpu;
+    const bool as_host = def && (def->mode == CPU_MODE_HOST_PASSTHROUGH || def->mode == CPU_MODE_MAXIMUM);
 
     if (def && !cpu_model(c, plan, cpu, err))
         return false;
@@ -309,20 +315,20 @@ bool build_cpu(const PlanContext *c, Plan *plan, Error **err)
             append_escaped(extras, ",vendor=", def->vendor_id, "");
         for (DEF_EACH(CpuFeature, feature, def->features)) {
             bool off = feature->policy == CPU_FEATURE_DISABLE || feature->policy == CPU_FEATURE_FORBID;
-            append_escaped(extras, ",", feature->name, off ? "=off" : "=on");
+            append_escaped(extras, ",", cpu_feature_for_qemu(feature->name), off ? "=off" : "=on");
         }
         if (def->cache_mode == CPU_CACHE_EMULATE && def->cache_level.is_set && def->cache_level.value == 3)
-            g_string_append(extras, ",l3-cache=on,host-cache-info=off");
+            g_string_append(extras, as_host ? ",l3-cache=on,host-cache-info=off" : ",l3-cache=on");
         else if (def->cache_mode == CPU_CACHE_PASSTHROUGH)
             g_string_append(extras, ",host-cache-info=on,l3-cache=off");
         else if (def->cache_mode == CPU_CACHE_DISABLE)
-            g_string_append(extras, ",l3-cache=off,host-cache-info=off");
-        if (def->maxphysaddr_mode == CPU_MAXPHYSADDR_PASSTHROUGH) {
+            g_string_append(extras, as_host ? ",l3-cache=off,host-cache-info=off" : ",l3-cache=off");
+        if (def->maxphysaddr_mode == CPU_MAXPHYSADDR_PASSTHROUGH)
             g_string_append(extras, ",host-phys-bits=on");
-            if (def->maxphysaddr_limit)
-                g_string_append_printf(extras, ",host-phys-bits-limit=%u", def->maxphysaddr_limit);
-        } else if (def->maxphysaddr_bits)
+        else if (def->maxphysaddr_bits)
             g_string_append_printf(extras, ",phys-bits=%u", def->maxphysaddr_bits);
+        if (def->maxphysaddr_mode == CPU_MAXPHYSADDR_PASSTHROUGH && def->maxphysaddr_limit)
+            g_string_append_printf(extras, ",host-phys-bits-limit=%u", def->maxphysaddr_limit);
     }
     cpu_timers(extras, c->def);
     cpu_features(extras, c);
@@ -393,6 +399,43 @@ static bool own_page_size(const PlanContext *c, uint64_t wanted, uint64_t *ret_b
                      "Unable to find any usable hugetlbfs mount for %" G_GUINT64_FORMAT " KiB", wanted / KIB);
 }
 
+/* Where the host takes the memory of cell @cell from (@is_whole: of the machine): policy of QEMU's and nodes;
+ * NULL: wherever it likes. Restrictive mode is the control group's business. */
+static const CpuSet *host_nodes(const PlanContext *c, unsigned cell, const char **ret_policy)
+{
+    static const char *const policies[] = { [NUMA_MODE_STRICT] = "bind",
+                                            [NUMA_MODE_PREFERRED] = "preferred",
+                                            [NUMA_MODE_INTERLEAVE] = "interleave" };
+    const NumaTune *tune = c->def->numatune;
+    const CpuSet *nodes = tune ? tune->nodeset : NULL;
+    NumaMode mode = tune ? tune->mode : NUMA_MODE_ABSENT;
+
+    for (DEF_EACH(NumaTuneNode, node, tune ? tune->nodes : NULL)) {
+        if (node->cell == cell) {
+            nodes = node->nodeset;
+            mode = node->mode;
+        }
+    }
+    if (!nodes || mode >= G_N_ELEMENTS(policies) || !policies[mode])
+        return NULL;
+    *ret_policy = policies[mode];
+    return nodes;
+}
+
+static void add_host_nodes(const PlanContext *c, unsigned cell, Json *object)
+{
+    const char *policy = NULL;
+    const CpuSet *nodes = host_nodes(c, cell, &policy);
+    Json *list = nodes ? json_array() : NULL;
+
+    for (int node = nodes ? cpuset_next(nodes, -1) : -1; node >= 0; node = cpuset_next(nodes, node))
+        json_array_append_new(list, json_integer(node));
+    if (!list)
+        return;
+    json_object_set_new(object, "host-nodes", list);
+    prop_str(object, "policy", policy);
+}
+
 static void prop_host_nodes(Json *object, const CpuSet *nodes)
 {
     Json *list = json_array();
@@ -413,9 +456,12 @@ bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Err
         return false;
     Json *object = json_object();
     bool memfd = !ram->path && backing && backing->source == MEMORY_SOURCE_MEMFD;
-    bool file = !memfd && (page_bytes || ram->path || ram->access != MEMORY_ACCESS_ABSENT ||
-                           ram->discard == TRISTATE_ON || (backing && backing->source == MEMORY_SOURCE_FILE));
     MemoryAccess access = ram->access == MEMORY_ACCESS_ABSENT && backing ? backing->access : ram->access;
+    /* What others shall see has a name. */
+    bool is_shared =
+        access == MEMORY_ACCESS_SHARED && !(backing && backing->source == MEMORY_SOURCE_ANONYMOUS);
+    bool file = !memfd && (page_bytes || ram->path || is_shared || ram->access != MEMORY_ACCESS_ABSENT ||
+                           ram->discard == TRISTATE_ON || (backing && backing->source == MEMORY_SOURCE_FILE));
 
     prop_str(object, "qom-type",
              memfd  ? "memory-backend-memfd"
@@ -454,6 +500,8 @@ bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Err
         prop_bool(object, "readonly", true);
     if (ram->host_nodes)
         prop_host_nodes(object, ram->host_nodes);
+    else
+        add_host_nodes(c, ram->cell, object);
     *ret_object = object;
     return true;
 }
@@ -490,6 +538,9 @@ static void build_smp(const PlanContext *c, Plan *plan)
     const DomainDef *def = c->def;
     const CpuDef *cpu = def->cpu;
     unsigned current = def->vcpus_current.is_set ? def->vcpus_current.value : def->vcpus;
+    /* Those that can be taken out again are plugged in before the machine runs. */
+    for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list))
+        current -= vcpu->enabled == TRISTATE_ON && vcpu->hotpluggable == TRISTATE_ON;
     g_autoptr(GString) smp = g_string_new(NULL);
 
     g_string_append_printf(smp, "%u", current);
@@ -505,6 +556,52 @@ static void build_smp(const PlanContext *c, Plan *plan)
     }
     plan_at(plan, "/domain/vcpu");
     plan_text(plan, "-smp", "%s", smp->str);
+}
+
+/* ---- what ACPI's HMAT tells of the cells' memory ---- */
+
+/* The cell whose CPUs are nearest to @cell: itself, or the one that reaches it first. */
+static unsigned hmat_initiator(const CpuDef *cpu, const NumaCell *cell)
+{
+    const MemoryLink *best = NULL;
+    if (cell->cpus && cpuset_next(cell->cpus, -1) >= 0)
+        return cell->id.value;
+    for (DEF_EACH(MemoryLink, link, cpu->latencies)) {
+        if (link->target == cell->id.value && (!best || link->latency < best->latency))
+            best = link;
+    }
+    return best ? best->initiator : 0;
+}
+
+static void build_hmat_link(const MemoryLink *link, Plan *plan)
+{
+    static const char *const hierarchies[] = { "memory", "first-level", "second-level", "third-level" };
+    const char *kind = link->latency ? "latency" : "bandwidth";
+    plan_text(plan, "-numa",
+              "hmat-lb,initiator=%u,target=%u,hierarchy=%s,data-type=%s-%s,%s=%" G_GUINT64_FORMAT "%s",
+              link->initiator, link->target, hierarchies[link->cache.value],
+              enum_name(&memory_link_type_names, link->type), kind, kind,
+              link->latency ? link->latency : link->bandwidth_bytes / KIB, link->latency ? "" : "K");
+}
+
+static void build_hmat(const CpuDef *cpu, Plan *plan)
+{
+    static const char *const ways[] = { "none", "none", "direct", "complex" };
+    static const char *const policies[] = { "none", "none", "write-back", "write-through" };
+    plan_at(plan, "/domain/cpu/numa/interconnects");
+    for (DEF_EACH(MemoryLink, latency, cpu->latencies))
+        build_hmat_link(latency, plan);
+    for (DEF_EACH(MemoryLink, bandwidth, cpu->bandwidths))
+        build_hmat_link(bandwidth, plan);
+    plan_at(plan, "/domain/cpu/numa/cell/cache");
+    for (DEF_EACH(NumaCell, cell, cpu->numa)) {
+        for (DEF_EACH(MemoryCache, cache, cell->caches))
+            plan_text(plan, "-numa",
+                      "hmat-cache,node-id=%u,size=%" G_GUINT64_FORMAT "K,level=%u,associativity=%s,policy=%s,"
+                      "line=%" G_GUINT64_FORMAT,
+                      cell->id.value, cache->size_bytes / KIB, cache->level.value, ways[cache->ways],
+                      policies[cache->policy], cache->line_bytes);
+    }
 }
 
 static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
@@ -533,6 +630,8 @@ static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
             g_string_append_printf(cpus, first == last ? ",cpus=%d" : ",cpus=%d-%d", first, last);
             first = cpuset_next(cell->cpus, last);
         }
+        if (has_hmat(c->def->cpu))
+            g_string_append_printf(cpus, ",initiator=%u", hmat_initiator(c->def->cpu, cell));
         plan_text(plan, "-numa", "node,nodeid=%u%s,memdev=%s", id, cpus->str, backend);
         index++;
     }
@@ -544,27 +643,62 @@ static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
                       distance->id, distance->value);
         index++;
     }
+    build_hmat(c->def->cpu, plan);
     return true;
 }
 
-static void build_iothread(Plan *plan, unsigned id)
+static bool build_pool(OptS64 pool_min, OptS64 pool_max, Json *object, Error **err)
 {
-    Json *object = json_object();
-    prop_str(object, "qom-type", "iothread");
-    prop_format(object, "id", "iothread%u", id);
-    plan_add(plan, PLAN_OBJECT, object);
+    if (pool_max.is_set && pool_max.value <= 0)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "thread_pool_max must be a positive integer");
+    if (pool_min.is_set && pool_max.is_set && pool_min.value > pool_max.value)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "thread_pool_min must be smaller or equal to thread_pool_max");
+    if (pool_min.is_set)
+        json_object_set_new(object, "thread-pool-min", json_integer(pool_min.value));
+    if (pool_max.is_set)
+        json_object_set_new(object, "thread-pool-max", json_integer(pool_max.value));
+    return true;
 }
 
-static void build_iothreads(const PlanContext *c, Plan *plan)
+bool qemu_iothread_object(const IothreadDef *thread, Json **ret_object, Error **err)
 {
+    AUTO_JSON object = json_object();
+    prop_str(object, "qom-type", "iothread");
+    prop_format(object, "id", "iothread%u", thread->id);
+    if (!build_pool(thread->pool_min, thread->pool_max, object, err))
+        return false;
+    *ret_object = json_incref(object);
+    return true;
+}
+
+static bool build_iothread(Plan *plan, const IothreadDef *thread, Error **err)
+{
+    Json *object = NULL;
+    if (!qemu_iothread_object(thread, &object, err))
+        return false;
+    plan_add(plan, PLAN_OBJECT, object);
+    return true;
+}
+
+static bool build_iothreads(const PlanContext *c, Plan *plan, Error **err)
+{
+    const MainLoopDef *loop = c->def->main_loop;
     plan_at(plan, "/domain/iothreads");
-    if (def_list_len(c->def->iothread_list)) {
-        for (DEF_EACH(IothreadDef, iothread, c->def->iothread_list))
-            build_iothread(plan, iothread->id);
-    } else if (c->def->iothreads.is_set) {
-        for (unsigned id = 1; id <= c->def->iothreads.value; id++)
-            build_iothread(plan, id);
+    for (DEF_EACH(IothreadDef, listed, c->def->iothread_list)) {
+        if (!build_iothread(plan, listed, err))
+            return false;
     }
+    for (unsigned id = 1; !c->def->iothread_list && id <= c->def->iothreads.value; id++) {
+        if (!build_iothread(plan, &(const IothreadDef){ .id = id }, err))
+            return false;
+    }
+    if (!loop || (!loop->pool_min.is_set && !loop->pool_max.is_set))
+        return true;
+    Json *object = json_pack("{s:s, s:s}", "qom-type", "main-loop", "id", "main-loop");
+    plan_at(plan, "/domain/defaultiothread");
+    plan_add(plan, PLAN_OBJECT, object);
+    return build_pool(loop->pool_min, loop->pool_max, object, err);
 }
 
 bool build_memory(const PlanContext *c, Plan *plan, Error **err)
@@ -575,8 +709,7 @@ bool build_memory(const PlanContext *c, Plan *plan, Error **err)
     if (!build_ram(c, plan, err))
         return false;
     build_smp(c, plan);
-    build_iothreads(c, plan);
-    return build_numa(c, plan, err);
+    return build_iothreads(c, plan, err) && build_numa(c, plan, err);
 }
 
 /* ---- -rtc, -global timers, -boot, direct kernel ---- */
@@ -697,7 +830,7 @@ bool build_clock_and_boot(const PlanContext *c, Plan *plan, Error **err)
     build_timers(c, plan);
     plan_own(plan, "a stopped guest waits for on_poweroff");
     plan_flag(plan, "-no-shutdown");
-    if (c->def->on_reboot == LIFECYCLE_ACTION_DESTROY) {
+    if (c->def->on_reboot == LIFECYCLE_ACTION_DESTROY && !c->env->for_reference) {
         plan_at(plan, "/domain/on_reboot");
         plan_text(plan, "-action", "reboot=shutdown");
     }
@@ -765,9 +898,14 @@ bool build_smbios(const PlanContext *c, Plan *plan, Error **err)
     for (DEF_EACH(SysinfoDef, sysinfo, c->def->sysinfos)) {
         if (sysinfo->type == SYSINFO_TYPE_FWCFG)
             build_fwcfg(c, plan, sysinfo);
+        else if (c->def->os.smbios == SMBIOS_MODE_SYSINFO && def_list_len(sysinfo->baseboards) > 1)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "qemu does not support more than one entry to Type 2 in SMBIOS table");
         else if (c->def->os.smbios == SMBIOS_MODE_SYSINFO)
             build_smbios_tables(c, plan, sysinfo);
     }
+    if (c->def->os.smbios == SMBIOS_MODE_SYSINFO && !def_list_len(c->def->sysinfos))
+        return error_set(err, ERROR_XML_INVALID, "Domain '%s' sysinfo are not available", c->def->name);
     if (c->def->os.smbios != SMBIOS_MODE_HOST)
         return true;
     SysinfoDef *host = NULL;

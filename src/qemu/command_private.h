@@ -91,6 +91,8 @@ Json *char_device_new(const DeviceInfo *info, const char *driver);
 /* <boot dev='hd'/><boot dev='network'/>: the bootindex of the first device of a class; 0: none. */
 unsigned boot_rank(const PlanContext *c, BootDev dev);
 
+unsigned disk_boot_index(const PlanContext *c, const DiskDef *disk); /* 0: none */
+
 /* Where def->controllers has (type, index): its alias; NULL if there is none. */
 const char *controller_alias(const DomainDef *def, ControllerType type, unsigned index);
 

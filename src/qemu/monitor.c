@@ -236,6 +236,45 @@ static bool monitor_parse_cpus(const Json *reply, GPtrArray **ret_cpus, Error **
     return true;
 }
 
+bool monitor_query_cpus(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_cpus, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    return qmp_exec(qmp, "query-cpus-fast", NULL, timeout_ms, &reply, err) &&
+           monitor_parse_cpus(reply, ret_cpus, err);
+}
+
+static void monitor_cpu_slot_free(void *data)
+{
+    MonitorCpuSlot *slot = data;
+    g_free(slot->driver);
+    json_decref(slot->props);
+    g_free(slot->qom_path);
+    g_free(slot);
+}
+
+/* QEMU lists them from the last to the first. */
+bool monitor_query_cpu_slots(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_slots, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!monitor_ask_list(qmp, "query-hotpluggable-cpus", NULL, timeout_ms, &reply, err))
+        return false;
+    g_autoptr(GPtrArray) slots = g_ptr_array_new_with_free_func(monitor_cpu_slot_free);
+    for (size_t i = json_array_size(reply); i-- > 0;) {
+        const Json *entry = json_array_get(reply, i);
+        const char *driver = json_get_str(entry, "type");
+        Json *props = json_object_get(entry, "props");
+        if (!driver || !json_is_object(props) || json_get_int(entry, "vcpus-count", 1) != 1)
+            return monitor_bad_reply("query-hotpluggable-cpus", err);
+        MonitorCpuSlot *slot = g_new0(MonitorCpuSlot, 1);
+        *slot = (MonitorCpuSlot){ .driver = g_strdup(driver),
+                                  .props = json_incref(props),
+                                  .qom_path = g_strdup(json_get_str(entry, "qom-path")) };
+        g_ptr_array_add(slots, slot);
+    }
+    *ret_slots = g_steal_pointer(&slots);
+    return true;
+}
+
 static void monitor_iothread_free(void *data)
 {
     MonitorIoThread *thread = data;

@@ -66,6 +66,17 @@ typedef struct MonitorCpu {
     char *qom_path;
     int64_t socket_id, die_id, core_id, hw_thread_id, node_id; /* -1: not told */
 } MonitorCpu;
+/* Of MonitorCpu, by index. */
+AWAITS MUST_CHECK bool monitor_query_cpus(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_cpus, Error **err);
+/* A place for a vCPU. */
+typedef struct MonitorCpuSlot {
+    char *driver;   /* "qemu64-x86_64-cpu" */
+    Json *props;    /* where it is: arguments of device_add */
+    char *qom_path; /* of the one that is there; NULL: none */
+} MonitorCpuSlot;
+/* By number of the vCPU. */
+AWAITS MUST_CHECK bool monitor_query_cpu_slots(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_slots,
+                                               Error **err);
 typedef struct MonitorIoThread {
     char *id;
     int64_t thread_id;

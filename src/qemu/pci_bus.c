@@ -38,7 +38,8 @@ static bool bus_is_conventional(const PciBus *bus)
 static unsigned bus_first_slot(const PciBus *bus)
 {
     return pci_model_is_port(bus->model) || bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT ||
-                   bus->model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE
+                   bus->model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE ||
+                   bus->model == CONTROLLER_MODEL_PCIE_EXPANDER_BUS
                ? 0
                : 1;
 }
@@ -82,6 +83,13 @@ bool pci_map_take(PciMap *map, const DeviceAddress *address, bool is_root_port, 
         return error_set(err, ERROR_XML_INVALID,
                          "Invalid PCI address 0000:%02x:%02x.%x. slot must be between %u and %u", bus, slot,
                          function, bus_first_slot(entry), bus_last_slot(entry));
+    if (is_root_port && entry->exists && entry->model != CONTROLLER_MODEL_PCIE_ROOT &&
+        entry->model != CONTROLLER_MODEL_PCIE_EXPANDER_BUS)
+        return error_set(err, ERROR_XML_INVALID,
+                         "The device at PCI address 0000:%02x:%02x.%x cannot be plugged into the PCI "
+                         "controller "
+                         "with index='%u'. It requires a controller that accepts a pcie-root-port.",
+                         bus, slot, function, bus);
     if (entry->functions[slot] & (1u << function))
         return error_set(err, ERROR_XML_INVALID, "Attempted double use of PCI Address 0000:%02x:%02x.%x (%s)",
                          bus, slot, function, what);

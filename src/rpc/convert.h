@@ -49,6 +49,10 @@ MUST_CHECK bool rpc_kib_to_bytes(uint64_t kib, uint64_t *ret_bytes, Error **err)
 /* A strdup'ed array of strings for a list reply. */
 void rpc_take_strings(GPtrArray *strings, char ***ret_strings, uint32_t *ret_count);
 
+/* The parameters that a client has sent. Owned. ERROR_INVALID_ARGUMENT: a name that no parameter has. */
+MUST_CHECK bool rpc_read_params(const WireTypedParam *params, uint32_t count, Params **ret_params,
+                                Error **err);
+
 typedef struct InterfaceLimits InterfaceLimits; /* machine/vm_interface.h */
 /* Limits of an interface from "inbound.average" ...; a direction of which nothing is said stays.
  * ERROR_INVALID_ARGUMENT: another name or type. */

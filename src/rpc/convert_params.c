@@ -78,6 +78,42 @@ void rpc_answer_params(const Params *params, int32_t nparams, bool strings, Wire
     *ret_count = 0;
 }
 
+bool rpc_read_params(const WireTypedParam *params, uint32_t count, Params **ret_params, Error **err)
+{
+    g_autoptr(Params) list = params_new();
+
+    for (uint32_t i = 0; i < count; i++) {
+        const WireTypedParamValue *value = &params[i].value;
+        const char *name = params[i].field;
+        if (!*name || strlen(name) >= sizeof(((Param *)0)->name))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "Parameter %s too big for destination", "name");
+        switch (value->type) {
+        case PARAM_INT:
+            params_add_int(list, value->i, "%s", name);
+            break;
+        case PARAM_UINT:
+            params_add_uint(list, value->ui, "%s", name);
+            break;
+        case PARAM_LLONG:
+            params_add_llong(list, value->l, "%s", name);
+            break;
+        case PARAM_ULLONG:
+            params_add_ullong(list, value->ul, "%s", name);
+            break;
+        case PARAM_BOOLEAN:
+            params_add_bool(list, value->b, "%s", name);
+            break;
+        case PARAM_STRING:
+            params_add_string(list, value->s, "%s", name);
+            break;
+        default:
+            return error_set(err, ERROR_INVALID_ARGUMENT, "parameter '%s' has a type that none has", name);
+        }
+    }
+    *ret_params = g_steal_pointer(&list);
+    return true;
+}
+
 static OptU64 *limit_field(const char *name, InterfaceLimits *limits)
 {
     const bool is_inbound = g_str_has_prefix(name, "inbound.");

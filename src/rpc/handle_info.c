@@ -279,40 +279,6 @@ RPC_VM_HANDLER(domain_memory_stats)
     return true;
 }
 
-/* ---- the guest's own view ---- */
-
-RPC_VM_HANDLER(domain_get_hostname)
-{
-    return vm_get_hostname(vm, args->flags, &ret->hostname, err);
-}
-
-RPC_VM_HANDLER(domain_get_time)
-{
-    return rpc_check_flags(call, args->flags, 0, err) && vm_get_time(vm, &ret->seconds, &ret->nseconds, err);
-}
-
-RPC_VM_HANDLER(domain_set_time)
-{
-    return vm_set_time(vm, args->seconds, args->nseconds, args->flags, rpc_caller(call), err);
-}
-
-RPC_VM_HANDLER(domain_fstrim)
-{
-    return vm_trim_filesystems(vm, args->mount_point, args->minimum, args->flags, rpc_caller(call), err);
-}
-
-RPC_VM_HANDLER(domain_fsfreeze)
-{
-    return vm_freeze_filesystems(vm, args->mountpoints, args->n_mountpoints, args->flags, rpc_caller(call),
-                                 &ret->filesystems, err);
-}
-
-RPC_VM_HANDLER(domain_fsthaw)
-{
-    return vm_thaw_filesystems(vm, args->n_mountpoints, args->flags, rpc_caller(call), &ret->filesystems,
-                               err);
-}
-
 /* ---- everything at once ---- */
 
 static bool info_find_vms(RpcCall *call, const WireDomain *doms, uint32_t n_doms, GPtrArray **ret_vms,
@@ -390,12 +356,6 @@ const RpcEntry rpc_entries_info[] = {
     RPC_ENTRY(domain_get_disk_errors),
     RPC_ENTRY(domain_interface_stats),
     RPC_ENTRY(domain_memory_stats),
-    RPC_ENTRY(domain_get_hostname),
-    RPC_ENTRY(domain_get_time),
-    RPC_ENTRY(domain_set_time),
-    RPC_ENTRY(domain_fstrim),
-    RPC_ENTRY(domain_fsfreeze),
-    RPC_ENTRY(domain_fsthaw),
     RPC_ENTRY(connect_get_all_domain_stats),
     { 0 },
 };

@@ -1,5 +1,6 @@
 /* The program for what only QEMU has: its monitor, its events, the guest agent. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "machine/vm_guest.h"
 #include "machine/vm_info.h"
 #include "rpc/convert.h"
 #include "rpc/events.h"

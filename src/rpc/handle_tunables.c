@@ -1,7 +1,9 @@
-/* Tunables: scheduler, NUMA, memory and block limits (read-only for now), limits of interfaces. */
+/* Tunables: scheduler, CPUs, NUMA, memory and block limits, I/O threads, performance events; limits of
+ * interfaces. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "machine/vm_info.h"
 #include "machine/vm_interface.h"
+#include "machine/vm_limits.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"
@@ -78,7 +80,122 @@ RPC_VM_HANDLER(domain_set_interface_parameters)
            vm_set_interface_limits(vm, args->device, &limits, args->flags, rpc_caller(call), err);
 }
 
+/* Setters that take a list of parameters. */
+#define RPC_SET_PARAMS(name, ...)                                                                            \
+    RPC_VM_HANDLER(name)                                                                                     \
+    {                                                                                                        \
+        g_autoptr(Params) params = NULL;                                                                     \
+        return rpc_read_params(args->params, args->n_params, &params, err) && (__VA_ARGS__);                 \
+    }
+
+RPC_SET_PARAMS(domain_set_scheduler_parameters, vm_set_scheduler(vm, params, 0, rpc_caller(call), err))
+RPC_SET_PARAMS(domain_set_scheduler_parameters_flags,
+               vm_set_scheduler(vm, params, args->flags, rpc_caller(call), err))
+RPC_SET_PARAMS(domain_set_memory_parameters,
+               vm_set_memory_tunables(vm, params, args->flags, rpc_caller(call), err))
+RPC_SET_PARAMS(domain_set_numa_parameters, vm_set_numa(vm, params, args->flags, rpc_caller(call), err))
+RPC_SET_PARAMS(domain_set_blkio_parameters,
+               vm_set_blkio_tunables(vm, params, args->flags, rpc_caller(call), err))
+RPC_SET_PARAMS(domain_set_block_io_tune,
+               vm_set_block_iotune(vm, args->disk, params, args->flags, rpc_caller(call), err))
+RPC_SET_PARAMS(domain_set_iothread_params,
+               vm_set_iothread(vm, args->iothread_id, params, args->flags, rpc_caller(call), err))
+RPC_SET_PARAMS(domain_set_perf_events, vm_set_perf_events(vm, params, args->flags, rpc_caller(call), err))
+
+RPC_VM_HANDLER(domain_get_perf_events)
+{
+    g_autoptr(Params) params = NULL;
+
+    if (!vm_get_perf_events(vm, args->flags, &params, err))
+        return false;
+    rpc_params_to_wire(params, &ret->params, &ret->n_params);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_pin_vcpu)
+{
+    return vm_pin_vcpu(vm, args->vcpu, args->cpumap.data, args->cpumap.len, 0, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_pin_vcpu_flags)
+{
+    return vm_pin_vcpu(vm, args->vcpu, args->cpumap.data, args->cpumap.len, args->flags, rpc_caller(call),
+                       err);
+}
+
+RPC_VM_HANDLER(domain_pin_emulator)
+{
+    return vm_pin_emulator(vm, args->cpumap.data, args->cpumap.len, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_pin_iothread)
+{
+    return vm_pin_iothread(vm, args->iothreads_id, args->cpumap.data, args->cpumap.len, args->flags,
+                           rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_add_iothread)
+{
+    return vm_add_iothread(vm, args->iothread_id, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_del_iothread)
+{
+    return vm_del_iothread(vm, args->iothread_id, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_set_vcpu)
+{
+    return vm_set_vcpu(vm, args->cpumap, args->state, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_set_lifecycle_action)
+{
+    return vm_set_lifecycle_action(vm, args->type, args->action, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_memory_peek)
+{
+    if (!vm_memory_peek(vm, args->offset, args->size, args->flags, rpc_caller(call), &ret->buffer.data, err))
+        return false;
+    ret->buffer.len = args->size;
+    return true;
+}
+
+RPC_VM_HANDLER(domain_block_peek)
+{
+    if (!vm_block_peek(vm, args->path, args->offset, args->size, args->flags, &ret->buffer.data, err))
+        return false;
+    ret->buffer.len = args->size;
+    return true;
+}
+
+RPC_VM_HANDLER(domain_start_dirty_rate_calc)
+{
+    return vm_start_dirty_rate(vm, args->seconds, args->flags, rpc_caller(call), err);
+}
+
 const RpcEntry rpc_entries_tunables[] = {
+    RPC_ENTRY(domain_set_scheduler_parameters),
+    RPC_ENTRY(domain_set_scheduler_parameters_flags),
+    RPC_ENTRY(domain_set_memory_parameters),
+    RPC_ENTRY(domain_set_numa_parameters),
+    RPC_ENTRY(domain_set_blkio_parameters),
+    RPC_ENTRY(domain_set_block_io_tune),
+    RPC_ENTRY(domain_set_iothread_params),
+    RPC_ENTRY(domain_get_perf_events),
+    RPC_ENTRY(domain_set_perf_events),
+    RPC_ENTRY(domain_pin_vcpu),
+    RPC_ENTRY(domain_pin_vcpu_flags),
+    RPC_ENTRY(domain_pin_emulator),
+    RPC_ENTRY(domain_pin_iothread),
+    RPC_ENTRY(domain_add_iothread),
+    RPC_ENTRY(domain_del_iothread),
+    RPC_ENTRY(domain_set_vcpu),
+    RPC_ENTRY(domain_set_lifecycle_action),
+    RPC_ENTRY(domain_memory_peek),
+    RPC_ENTRY(domain_block_peek),
+    RPC_ENTRY(domain_start_dirty_rate_calc),
     RPC_ENTRY(domain_get_scheduler_type),
     RPC_ENTRY(domain_get_scheduler_parameters),
     RPC_ENTRY(domain_get_scheduler_parameters_flags),

@@ -779,10 +779,25 @@ static ImageInput input_of(const Volume *from)
                          .capacity_bytes = from->def->capacity.value };
 }
 
+/* Nobody asked for the name that it has while it is made. */
+static bool fail_by_name(const char *temp, const char *path, Error *why, Error **err)
+{
+    g_autoptr(GString) said = g_string_new(error_message(why));
+
+    if (g_string_replace(said, temp, path, 0) == 0)
+        return error_propagate(err, why);
+    error_set(err, error_code(why), "%s", said->str);
+    if (error_hint_text(why))
+        error_hint(err, "%s", error_hint_text(why));
+    error_free(why);
+    return false;
+}
+
 bool folder_make_volume(Pool *pool, VolumeDef *def, Volume *from, unsigned flags, Error **err)
 {
     g_autofree char *temp = folder_temp_path(pool->host, pool_def(pool)->target_path);
     ImageInput input = { 0 };
+    Error *why = NULL;
 
     if (def->type == VOLUME_DIR) {
         if (from)
@@ -794,12 +809,11 @@ bool folder_make_volume(Pool *pool, VolumeDef *def, Volume *from, unsigned flags
     Volume *volume = g_hash_table_lookup(pool->volumes, def->name);
     if (volume && volume->is_being_made)
         volume->temp_path = g_strdup(temp);
-    const bool ok = image_make(pool->host, def, temp, from ? &input : NULL, flags, err) &&
-                    image_set_owner(def, temp, 0600, err) &&
-                    folder_put_in_place(temp, def->target.path, false, err);
-    if (!ok)
-        folder_drop_temp(temp);
-    return ok;
+    if (image_make(pool->host, def, temp, from ? &input : NULL, flags, &why) &&
+        image_set_owner(def, temp, 0600, &why) && folder_put_in_place(temp, def->target.path, false, &why))
+        return true;
+    folder_drop_temp(temp);
+    return fail_by_name(temp, def->target.path, why, err);
 }
 
 static int remove_volume(const PathJob *job)

@@ -388,8 +388,8 @@ static bool image_make_plain(const VolumeDef *def, const char *path, const Image
 
     if (is_device && !from)
         return true;
-    if (!image_open(path, is_device ? O_WRONLY : O_RDWR | O_CREAT | O_EXCL, NEW_MODE, "cannot create path",
-                    &fd, err))
+    if (!image_open(path, is_device ? O_WRONLY : O_RDWR | O_CREAT | O_EXCL, NEW_MODE,
+                    is_device ? "cannot open path" : "Failed to create file", &fd, err))
         return false;
     /* The length it will have is tried first: nothing is copied that does not fit. */
     if ((is_device || image_set_length(fd, shown, def->capacity.is_set ? def->capacity.value : 0, false,

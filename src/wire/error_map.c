@@ -112,6 +112,8 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_CONFIG_UNSUPPORTED, "unknown device type '*", VIR_FROM_DOMAIN, NULL },
     { ERROR_INVALID_ARGUMENT, "unsupported flags (*", VIR_FROM_QEMU, "%s" },
     { ERROR_INVALID_ARGUMENT, "Flags 'VIR_STORAGE_*", VIR_FROM_STORAGE, "%s" },
+    { ERROR_INVALID_ARGUMENT, "Flags 'VIR_DOMAIN_*", VIR_FROM_DOMAIN, "%s" },
+    { ERROR_INVALID_ARGUMENT, "unsupported state value", VIR_FROM_QEMU, "%s" },
     { ERROR_INVALID_ARGUMENT, "(storage_*: unknown unit '*", VIR_FROM_NONE, NULL },
     { ERROR_OVERFLOW, "(storage_*", VIR_FROM_NONE, NULL },
     { ERROR_XML_INVALID, "expecting root element *", VIR_FROM_XML, NULL },

@@ -57,13 +57,15 @@ def split_options(value):
     return [part.replace("\0", ",,") for part in value.replace(",,", "\0").split(",")]
 
 
-def normal_value(option, value):
+def normal_value(option, value, loose):
     if value.startswith("{"):
         members = json.loads(value)
         members["driver"] = ALIASES.get(members.get("driver"), members.get("driver"))
-        if option == "-netdev" and "guestfwd" not in members:
+        if option == "-netdev":
+            members.update({key: "FD" for key in ("fd", "fds", "vhostfd", "vhostfds") if key in members})
+        if loose and option == "-netdev" and "guestfwd" not in members:
             members = {"id": members["id"]}
-        if "netdev" in members:
+        if loose and "netdev" in members:
             members = {key: members[key] for key in ("driver", "id", "mac", "netdev", "bus", "addr")}
         if "keyid" in members:
             members["data"] = members["iv"] = "..."
@@ -82,17 +84,19 @@ def normal_value(option, value):
 
 
 def options(path):
-    """The arguments as a sorted list of "OPTION VALUE"."""
     with open(path, encoding="utf-8") as source:
         lines = source.read().splitlines()
-    if lines[0].startswith("refused:"):
-        return ["refused"]
+    return ["refused"] if lines[0].startswith("refused:") else options_of(lines[1:])
+
+
+def options_of(arguments, loose=True):
+    """The arguments as a sorted list of "OPTION VALUE"."""
     found = []
-    words = lines[1:]
+    words = list(arguments)
     while words:
         option = words.pop(0)
         value = words.pop(0) if words and not words[0].startswith("-") else None
-        found.append(option if value is None else option + " " + normal_value(option, value))
+        found.append(option if value is None else option + " " + normal_value(option, value, loose))
     return sorted(found)
 
 
@@ -150,4 +154,5 @@ def main():
     return 1 if compare(sys.argv[2]) else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -46,4 +46,5 @@ def main():
             record(conn, os.path.join(folder, name))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -187,7 +187,7 @@ def test_written_for_networkmanager(host):
     host.conn.interfaceDefineXML(BRIDGE)
     folder = host.path("etc/NetworkManager/system-connections")
     file = folder / "br5.nmconnection"
-    contains(file.read_text(), "id=br5\n", "type=bridge\ninterface-name=br5\nautoconnect=true\n", "[bridge]\nstp=false\n",
+    contains(file.read_text(), "id=br5\n", "type=bridge\ninterface-name=br5\nautoconnect=true\nautoconnect-slaves=1\n", "[bridge]\nstp=false\n",
              "[ipv4]\nmethod=manual\naddress1=192.0.2.1/24\n", "[ipv6]\nmethod=disabled\n")
     equal(file.stat().st_mode & 0o777, 0o600)
     contains((folder / "br5-up0.nmconnection").read_text(), "interface-name=up0\nmaster=br5\nslave-type=bridge\n")

@@ -224,3 +224,13 @@ def test_a_trusted_guest_changes_its_address(host):
     console.command("ip addr add 10.88.0.2/24 dev eth0")
     contains(console.command("ping -c 1 10.88.0.1"), " 0% packet loss")
     equal(links()["macvtap1"]["address"], "52:54:00:00:00:02")
+
+
+def test_a_device_that_is_passed_through_has_the_guests_address(host):
+    device = host.station(address="10.88.0.1/24")
+    before = links()[device.port]["address"]
+    dom = host.start_sector("a", devices=nic("direct", f"<source dev='{device.port}' mode='passthrough'/>", mac="52:54:00:00:00:07"))
+    equal([links()[name]["address"] for name in ("macvtap0", device.port)], ["52:54:00:00:00:07"] * 2)
+    dom.destroy()
+    check("macvtap0" not in links(), "it is gone")
+    equal(links()[device.port]["address"], before)

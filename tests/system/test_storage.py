@@ -345,3 +345,16 @@ def test_no_door_shrinks_unless_asked(host):
     check((folder / "v").read_bytes() == before, "it was changed")
     host.lodge_ok("vol-resize", "v", "2M", "--pool", "p", "--shrink")
     check((folder / "v").read_bytes() == before[:2 << 20], "more than its end was changed")
+
+
+def test_failures_name_the_volume(host):
+    """Not the file that it is while it is made."""
+    folder = host.path("var/tmp/ro")
+    folder.mkdir(parents=True)
+    run(["mount", "-t", "tmpfs", "tmpfs", str(folder)])
+    host.ok("pool-create-as", "ro", "dir", "--target", str(folder))
+    run(["mount", "-o", "remount,ro", str(folder)])
+    for words in (["x", "1M"], ["y", "1M", "--format", "qcow2"]):
+        said = host.refused("vol-create-as", "ro", *words, says="Read-only file system")
+        check(f"{folder}/{words[0]}" in said and ".lodge-" not in said, said)
+    contains(host.refused("vol-create-as", "ro", "x", "1M"), f"Failed to create file '{folder}/x': Read-only file system")

@@ -175,3 +175,58 @@ testbed-device() {
 testbed-driver() {
     basename "$(readlink "/sys/bus/pci/devices/$(testbed-address "$1")/driver")"
 }
+
+# testbed-nested OUT SCRIPT MODULE... [-- PROGRAM...]: the initramfs of a guest in the guest; programs come with their
+# libraries.
+testbed-nested() {
+    local out=$1 script=$2 modules=() dir file
+    shift 2
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do modules+=("$1"); shift; done
+    shift
+    /usr/lib/testbed/mkinitrd "$out" "$script" "${modules[@]}"
+    [ $# -gt 0 ] || return 0
+    dir=$(mktemp -d)
+    for file; do
+        file=$(command -v "$file")
+        { echo "$file"; ldd "$file" | grep -oE '/[^ ]+'; } | while read -r part; do
+            mkdir -p "$dir$(dirname "$part")"
+            cp -Lu "$part" "$dir$part"
+        done
+    done
+    (cd "$dir" && find . | busybox cpio -o -H newc 2>/dev/null) >>"$out"
+    rm -rf "$dir"
+}
+
+# testbed-wait SECONDS COMMAND...: until it succeeds
+testbed-wait() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || { echo "never: $*" >&2; return 1; }
+        sleep 0.5
+    done
+}
+
+# testbed-client NAME BRIDGE: a host of that name in a network namespace, on the bridge; prints the address that it
+# was given
+testbed-client() {
+    ip netns list | grep -qw "$1" || {
+        ip netns add "$1"
+        ip link add "$1-up" type veth peer name eth0 netns "$1"
+        ip netns exec "$1" ip link set lo up
+        ip netns exec "$1" ip link set eth0 up
+    }
+    ip link set "$1-up" master "$2" up
+    cat >/tmp/bound <<'BOUND'
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip addr flush dev $interface
+ip addr add $ip/24 dev $interface
+ip route replace default via $router
+echo $ip >/tmp/given
+BOUND
+    chmod +x /tmp/bound
+    rm -f /tmp/given
+    ip netns exec "$1" busybox udhcpc -i eth0 -n -q -f -t 15 -T 1 -x "hostname:$1" -s /tmp/bound >/dev/null 2>&1
+    cat /tmp/given
+}

@@ -19,7 +19,7 @@ LIMIT_S = 300
 SHELL_LIMIT_S = 1200  # a cluster of Ceph takes minutes to come up
 
 
-def start(daemon):
+def start(daemon, root):
     """Starts it; returns the process and the address for virsh."""
     log = open(f"/tmp/log-{pathlib.Path(daemon).name}", "wb")
     if daemon == "libvirtd":
@@ -28,9 +28,13 @@ def start(daemon):
         process = subprocess.Popen(["libvirtd"], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         uri = "qemu:///system"
     else:
-        root = "/tmp/lodge"
+        # Programs are slow here.
+        conf = pathlib.Path(f"{root}/etc/libvirt/libvirtd.conf")
+        conf.parent.mkdir(parents=True, exist_ok=True)
+        with open(conf, "a", encoding="utf-8") as file:
+            file.write("\novs_timeout = 60\n")
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:detect_stack_use_after_return=0")
-        process = subprocess.Popen([daemon, "--root", root, "--foreground", "--verbose"], env=env, stdout=log,
+        process = subprocess.Popen([daemon, *(["--root", root] if root else []), "--foreground", "--verbose"], env=env, stdout=log,
                                    stderr=log, stdin=subprocess.DEVNULL)
         uri = f"qemu+unix:///system?socket={root}/run/libvirt/libvirt-sock"
     deadline = time.monotonic() + 600
@@ -124,7 +128,12 @@ def main():
         os.makedirs(folder, exist_ok=True)
     for program in pathlib.Path("/usr/bin").glob("qemu-system-*"):
         program.chmod(0o644)  # asking QEMU what it can do would cost a daemon minutes here
-    process, uri = start(daemon)
+    if pathlib.Path("/run/systemd/system").exists():
+        subprocess.run(["systemctl", "stop", *(f"{name}{kind}" for name in ("libvirtd", "virtlogd", "virtlockd")
+                                               for kind in (".socket", "-ro.socket", "-admin.socket", ".service"))],
+                       capture_output=True, check=False)
+    os.environ["PATH"] += ":/build/cli"
+    process, uri = start(daemon, "" if "# root: /\n" in pathlib.Path(scenarios[0]).read_text() else "/tmp/lodge")
     with open(out, "w", encoding="utf-8") as file:
         for path in scenarios:
             play(path, uri, file)

@@ -33,6 +33,8 @@ TEST(prefix_and_hint_add_to_the_error)
     check_eq(error_hint(&err, "%s longer", error_hint_text(err)), false);
     check_str(error_message(err), "starting 'a': busy");
     check_str(error_hint_text(err), "wait longer");
+    check_eq(error_hint(&err, "%s", "a program's words\n"), false);
+    check_str(error_hint_text(err), "a program's words");
 }
 
 TEST(errno_is_kept_until_the_code_changes)

@@ -56,7 +56,7 @@ TEST(what_is_no_device_is_refused)
         { "<domain/>", ERROR_CONFIG_UNSUPPORTED },
         { "<disk", ERROR_XML_SYNTAX },
         { "<disk type='file'><source file='/b'/></disk>", ERROR_NO_TARGET },
-        { "<watchdog model='nonsense'/>", ERROR_XML_INVALID },
+        { "<watchdog model='nonsense'/>", ERROR_CONFIG_UNSUPPORTED },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(Error) err = NULL;

@@ -208,7 +208,7 @@ TEST(mistakes_are_told_with_their_line)
         { "<basket><size>1.5</size></basket>", 0, ERROR_XML_INVALID, "size" },
         { "<basket><size unit='apples'>1</size></basket>", 0, ERROR_INVALID_ARGUMENT, "apples" },
         { "<basket><size unit='EiB'>100</size></basket>", 0, ERROR_OVERFLOW, "100" },
-        { "<basket><places>x</places></basket>", 0, ERROR_XML_INVALID, "places" },
+        { "<basket><places>x</places></basket>", 0, ERROR_INVALID_ARGUMENT, "places" },
         { "<basket><gift sort='a'/><gift sort='b'/></basket>", 0, ERROR_INTERNAL, "only one" },
         { "<basket>\n<pear/></basket>", XML_READ_STRICT, ERROR_XML_SCHEMA, "(basket):2: element 'pear'" },
         { "<basket a='1'/>", XML_READ_STRICT, ERROR_XML_SCHEMA, "'a'" },

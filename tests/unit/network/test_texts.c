@@ -305,6 +305,33 @@ TEST(rules_of_others_that_drop_guests_are_found)
     DONE(def);
 }
 
+TEST(a_firewalld_that_forgot_the_zone_of_a_bridge)
+{
+#define ZONES BASE("ip", "firewalld", "filter_INPUT", "input", "accept")
+    static const struct {
+        const char *zone, *text;
+        bool left;
+    } cases[] = {
+        { "work", NFT("{\"metainfo\":{}}"), false },
+        { "work", NFT(ZONES RULE("firewalld", "filter_INPUT", MATCH("==", IIF, "\"eth0\"") ACCEPT)), true },
+        { "work", NFT(ZONES RULE("firewalld", "filter_INPUT", MATCH("==", IIF, "\"virbr9\"") ACCEPT)),
+          false },
+        { NULL, NFT(ZONES RULE("firewalld", "filter_INPUT", MATCH("==", IIF, "\"eth0\"") ACCEPT)), false },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Json) ruleset = NULL;
+        g_autoptr(Error) err = NULL;
+        check_case(cases[i].text);
+        NETWORK(def, "<ip address='10.1.1.1' prefix='24'/>");
+        g_free(def->zone);
+        def->zone = g_strdup(cases[i].zone);
+        check_ok(json_parse(cases[i].text, strlen(cases[i].text), "test", &ruleset, &err), err);
+        check_eq(others_left_zone(ruleset, def), cases[i].left);
+        DONE(def);
+    }
+}
+
 TEST(forwards_as_people_write_them)
 {
     static const struct {

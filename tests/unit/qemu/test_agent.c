@@ -120,6 +120,41 @@ static void endless_talk(void *arg)
     session_end(&session);
 }
 
+/* What is left of earlier answers is skipped, but a guest that only talks is left alone. */
+static void endless_lines(void *arg)
+{
+    GString *lines = g_string_new(NULL);
+    for (unsigned i = 0; i < 5000; i++)
+        g_string_append(lines, "{\"return\": 1}\n");
+    const FakeStep steps[] = { { FAKE_SEND, lines->str }, { FAKE_END } };
+    Session session;
+    session_open(&session, steps);
+    check_exec_fails(&session, "guest-ping", 10000, ERROR_AGENT_UNRESPONSIVE);
+    assert_false(agent_is_open(session.agent));
+    session_end(&session);
+    g_string_free(lines, TRUE);
+}
+
+/* Ten megabytes of text would be gigabytes of values. */
+static void too_many_values(void *arg)
+{
+    GString *answer = g_string_new("{\"return\": [0");
+    for (unsigned i = 0; i < 300000; i++)
+        g_string_append(answer, ",0");
+    g_string_append(answer, "]}\n");
+    const FakeStep steps[] = {
+        { FAKE_AGENT_SYNC }, { FAKE_READ_LINE, "{\"execute\":\"a\"}" }, { FAKE_SEND, answer->str },
+        { FAKE_AGENT_SYNC }, { FAKE_READ_LINE, "{\"execute\":\"b\"}" }, { FAKE_SEND, "{\"return\": 2}\n" },
+        { FAKE_END },
+    };
+    Session session;
+    session_open(&session, steps);
+    check_exec_fails(&session, "a", 5000, ERROR_OVERFLOW);
+    check_exec(&session, "b", "2");
+    session_end(&session);
+    g_string_free(answer, TRUE);
+}
+
 static void hangup(void *arg)
 {
     static const FakeStep steps[] = { { FAKE_AGENT_SYNC },
@@ -225,6 +260,8 @@ FIBER_TEST(answers_and_refuses)
 FIBER_TEST(absent_agent)
 FIBER_TEST(late_answer_is_skipped)
 FIBER_TEST(endless_talk)
+FIBER_TEST(endless_lines)
+FIBER_TEST(too_many_values)
 FIBER_TEST(hangup)
 FIBER_TEST(silent_commands)
 FIBER_TEST(one_after_the_other)
@@ -237,6 +274,8 @@ int main(void)
         cmocka_unit_test(test_absent_agent),
         cmocka_unit_test(test_late_answer_is_skipped),
         cmocka_unit_test(test_endless_talk),
+        cmocka_unit_test(test_endless_lines),
+        cmocka_unit_test(test_too_many_values),
         cmocka_unit_test(test_hangup),
         cmocka_unit_test(test_silent_commands),
         cmocka_unit_test(test_one_after_the_other),

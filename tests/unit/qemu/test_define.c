@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "conf/domain_check.h"
 #include "golden_platform.h"
 #include "qemu/address.h"
 
@@ -106,6 +107,7 @@ typedef struct Crowd {
     const char *before;
     ErrorCode code;
     const char *words;
+    bool at_start;
 } Crowd;
 
 #define DRIVE_AT(kind, bus, dev, address)                                                                    \
@@ -113,8 +115,16 @@ typedef struct Crowd {
     "'/><address type='drive' " address "/></disk>"
 #define DISK_AT(bus, dev, address) DRIVE_AT("disk", bus, dev, address)
 
+static bool has_room(const char *xml, Error **err)
+{
+    g_autoptr(DomainDef) def = NULL;
+
+    check_ok(domain_def_parse(xml, strlen(xml), DOMAIN_PARSE_INACTIVE, &golden_hooks, &def, NULL), NULL);
+    return domain_check_room(def, err);
+}
+
 /* Otherwise QEMU would, at every start, in its own words. */
-TEST(what_finds_no_place_is_refused_when_it_is_defined)
+TEST(what_finds_no_place_is_refused_when_it_is_defined_or_started)
 {
     static const char rng[] = "<rng model='virtio'><backend model='random'>/dev/random</backend></rng>";
     static const char fixed[] = "<interface type='user'><model type='virtio'/>"
@@ -127,21 +137,23 @@ TEST(what_finds_no_place_is_refused_when_it_is_defined)
           "<controller type='usb' model='qemu-xhci' ports='1'/>", ERROR_NONE, NULL },
         { "q35", "<input type='tablet' bus='usb'/>", 0, 600,
           "<controller type='usb' model='qemu-xhci' ports='1'/>", ERROR_INTERNAL, "No free USB ports" },
-        { "pc", "<parallel type='pty'/>", 0, 4, "", ERROR_INTERNAL, "parallel ports is 3, not 4" },
-        { "pc", DISK_AT("ide", "hda", "bus='2'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED,
-          "ide controller has 2" },
-        { "pc", DISK_AT("ide", "hda", "unit='2'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED, "must be below 2" },
+        { "pc", "<parallel type='pty'/>", 0, 4, "", ERROR_INTERNAL, "parallel ports is 3, not 4", true },
+        { "pc", DISK_AT("ide", "hda", "bus='2'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED, "ide controller has 2",
+          true },
+        { "pc", DISK_AT("ide", "hda", "unit='2'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED, "must be below 2",
+          true },
         { "pc", DRIVE_AT("floppy", "fdc", "fda", "unit='2'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED,
-          "must be below 2" },
-        { "q35", DISK_AT("sata", "sda", "unit='6'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED, "must be below 6" },
+          "must be below 2", true },
+        { "q35", DISK_AT("sata", "sda", "unit='6'"), 0, 1, "", ERROR_CONFIG_UNSUPPORTED, "must be below 6",
+          true },
         { "pc", DISK_AT("scsi", "sda", "unit='7'"), 0, 1, "<controller type='scsi' model='lsilogic'/>",
           ERROR_NONE, NULL },
         { "pc", DISK_AT("scsi", "sda", "unit='8'"), 0, 1, "<controller type='scsi' model='lsilogic'/>",
-          ERROR_CONFIG_UNSUPPORTED, "must be below 8" },
+          ERROR_CONFIG_UNSUPPORTED, "must be below 8", true },
         { "pc", DISK_AT("scsi", "sda", "target='256'"), 0, 1, "<controller type='scsi' model='virtio-scsi'/>",
-          ERROR_CONFIG_UNSUPPORTED, "target must be below 256" },
+          ERROR_CONFIG_UNSUPPORTED, "target must be below 256", true },
         { "pc", DISK_AT("scsi", "sda", "unit='16384'"), 0, 1, "<controller type='scsi' model='virtio-scsi'/>",
-          ERROR_CONFIG_UNSUPPORTED, "unit must be below 16384" },
+          ERROR_CONFIG_UNSUPPORTED, "unit must be below 16384", true },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(crowds); i++) {
         const Crowd *crowd = &crowds[i];
@@ -161,6 +173,10 @@ TEST(what_finds_no_place_is_refused_when_it_is_defined)
         g_string_append(text, "</devices></domain>");
         check_case(crowd->words ? crowd->words : crowd->element);
         bool ok = define(text->str, text->len, &xml, &err);
+        if (crowd->at_start) {
+            check_ok(ok, err);
+            ok = has_room(xml, &err);
+        }
         check_eq(error_code(err), crowd->code);
         check_eq(ok, crowd->words == NULL);
         if (!ok)

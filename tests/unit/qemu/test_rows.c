@@ -183,7 +183,9 @@ static void apply(xmlDoc *doc, const Setting *setting)
         return;
     }
     xmlNode *element = reach(doc, setting->path, 0);
-    if (setting->attribute)
+    if (setting->attribute && !setting->text)
+        xmlUnsetProp(element, (const xmlChar *)setting->attribute);
+    else if (setting->attribute)
         xmlSetProp(element, (const xmlChar *)setting->attribute, (const xmlChar *)setting->text);
     else
         set_text(element, setting->text);
@@ -450,6 +452,31 @@ static void try_empty(const XmlRow *row, const char *where, const GPtrArray *set
 TEST(every_value_may_be_empty)
 {
     each_row(try_empty);
+}
+
+static void try_stranger(const XmlRow *row, const char *where, const GPtrArray *settings,
+                         const Setting *place)
+{
+    bool is_set = row->type == XML_VALUE_CPUSET || row->type == XML_VALUE_UUID || row->type == XML_VALUE_MAC;
+    if (row->type != XML_VALUE_ENUM && !xml_row_is_number(row) && !is_set)
+        return;
+    (void)try_value("stranger", where, settings, place, "nosuch");
+}
+
+TEST(every_value_may_be_one_that_nobody_knows)
+{
+    each_row(try_stranger);
+}
+
+static void try_without(const XmlRow *row, const char *where, const GPtrArray *settings, const Setting *place)
+{
+    if (row->node == XML_ATTR && row->flags & ROW_REQUIRED)
+        (void)try_value("without", where, settings, place, NULL);
+}
+
+TEST(every_value_may_be_missing)
+{
+    each_row(try_without);
 }
 
 __attribute__((constructor)) static void open_documents(void)
