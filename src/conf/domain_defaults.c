@@ -846,25 +846,33 @@ static void drop_surplus_pins(DomainDef *def)
         g_clear_pointer(&def->cputune, g_free);
 }
 
-/* Memory modules without an address take the free slots in order. */
-static void fill_dimm_slots(DomainDef *def)
+static bool is_slot_taken(const DomainDef *def, uint32_t slot)
 {
-    g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL);
     for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
-        if (memory->info.address.type == ADDRESS_DIMM && !memory->info.address.wants_numbers)
-            g_hash_table_add(taken, GUINT_TO_POINTER(memory->info.address.dimm.slot));
+        if (memory->info.address.type == ADDRESS_DIMM && !memory->info.address.wants_numbers &&
+            memory->info.address.dimm.slot == slot)
+            return true;
     }
-    uint32_t next = 0;
+    return false;
+}
+
+bool domain_fill_memory_slots(DomainDef *def, Error **err)
+{
+    uint32_t slot = 0;
     for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
         DeviceAddress *address = &memory->info.address;
         bool has_slot = memory->model == MEMORY_DIMM || memory->model == MEMORY_NVDIMM;
         if (!has_slot || (address->type != ADDRESS_ABSENT && !address->wants_numbers))
             continue;
-        while (g_hash_table_contains(taken, GUINT_TO_POINTER(next)))
-            next++;
-        *address = (DeviceAddress){ .type = ADDRESS_DIMM };
-        address->dimm.slot = next++;
+        while (is_slot_taken(def, slot))
+            slot++;
+        if (def->memory_slots && slot >= def->memory_slots) {
+            error_set(err, ERROR_INTERNAL, "failed to find an empty memory slot");
+            return error_hint(err, "<maxMemory slots=> says how many there are: %u", def->memory_slots);
+        }
+        *address = (DeviceAddress){ .type = ADDRESS_DIMM, .dimm = { .slot = slot } };
     }
+    return true;
 }
 
 static void fill_labels(DomainDef *def)
@@ -899,10 +907,11 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     fill_cpu(def, &platform);
     if (!fill_each_device(def, err))
         return false;
+    /* Like libvirt before the others get their numbers: so a SCSI controller without one is not the first. */
+    add_hostdev_controllers(def);
     fill_controller_indexes(def);
     if (!fill_drive_addresses(def, err))
         return false;
-    add_hostdev_controllers(def);
     add_machine_controllers(def);
     if (!fill_consoles(def, err))
         return false;
@@ -913,6 +922,5 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     fill_iothreads(def);
     drop_surplus_pins(def);
     fill_labels(def);
-    fill_dimm_slots(def);
-    return true;
+    return domain_fill_memory_slots(def, err);
 }

@@ -34,6 +34,8 @@ typedef enum DeviceKind {
     DEVICE_MEMORY,
     DEVICE_IOMMU,
     DEVICE_VSOCK,
+    DEVICE_CRYPTO,
+    DEVICE_PSTORE,
     DEVICE_KIND_COUNT
 } DeviceKind;
 extern const EnumNames device_kind_names; /* the element names */

@@ -81,6 +81,13 @@ static void add_path(GPtrArray *paths, const char *path)
         g_ptr_array_add(paths, (char *)path);
 }
 
+/* Beside the node of its group each device of VFIO needs the one that all have. */
+static void add_vfio(GPtrArray *paths, const char *node)
+{
+    if (node && g_str_has_prefix(node, "/dev/vfio/"))
+        add_path(paths, "/dev/vfio/vfio");
+}
+
 /* Those that QEMU opens by name; others come as descriptors. */
 static void collect(GPtrArray *paths, DeviceKind kind, const void *device)
 {
@@ -94,6 +101,8 @@ static void collect(GPtrArray *paths, DeviceKind kind, const void *device)
             add_path(paths, image->path);
             if (image->data_store)
                 add_path(paths, image->data_store->path);
+            add_path(paths, image->nvme_node);
+            add_vfio(paths, image->nvme_node);
         }
         break;
     case DEVICE_INPUT:
@@ -107,6 +116,17 @@ static void collect(GPtrArray *paths, DeviceKind kind, const void *device)
         break;
     case DEVICE_VIDEO:
         add_path(paths, ((const VideoDef *)device)->rendernode);
+        break;
+    case DEVICE_HOSTDEV:
+        add_path(paths, ((const HostdevDef *)device)->host_node);
+        add_vfio(paths, ((const HostdevDef *)device)->host_node);
+        break;
+    case DEVICE_INTERFACE:
+        add_path(paths, ((const InterfaceDef *)device)->hostdev_node);
+        add_vfio(paths, ((const InterfaceDef *)device)->hostdev_node);
+        break;
+    case DEVICE_MEMORY:
+        add_path(paths, ((const MemoryDeviceDef *)device)->source_path);
         break;
     default:
         break;

@@ -351,6 +351,12 @@ static void handle_memory_size(Vm *vm, const Json *data)
 {
     const char *alias = json_get_str(data, "id");
 
+    for (DEF_EACH(MemoryDeviceDef, memory, vm->live->memory_devices)) {
+        if (alias && g_strcmp0(memory->info.alias, alias) == 0)
+            memory->current_bytes = (OptU64){ .is_set = true, .value = json_get_uint(data, "size", 0) };
+    }
+    if (alias)
+        vm_status_save_later(vm);
     if (alias)
         vm_publish_event(vm, &(Event){ .id = EVENT_MEMORY_DEVICE_SIZE_CHANGE,
                                        .text1 = alias,

@@ -414,6 +414,17 @@ static Json *monitor_balloon_period_args(const char *alias, unsigned period_s, E
                      (json_int_t)period_s);
 }
 
+bool monitor_set_requested_size(Qmp *qmp, const char *alias, uint64_t bytes, uint64_t timeout_ms, Error **err)
+{
+    g_autofree char *path = NULL;
+
+    return monitor_qom_path(alias, &path, err) &&
+           monitor_do(qmp, "qom-set",
+                      json_pack("{s:s, s:s, s:I}", "path", path, "property", "requested-size", "value",
+                                (json_int_t)bytes),
+                      timeout_ms, err);
+}
+
 bool monitor_set_balloon_period(Qmp *qmp, const char *alias, unsigned period_s, uint64_t timeout_ms,
                                 Error **err)
 {

@@ -211,6 +211,9 @@ typedef struct MonitorBalloonStats {
 AWAITS MUST_CHECK bool monitor_query_balloon_stats(Qmp *qmp, const char *alias, uint64_t timeout_ms,
                                                    MonitorBalloonStats *ret_stats, Error **err);
 /* How often QEMU asks the guest for them; 0: never. */
+/* How much of its memory the virtio-mem device @alias is to give to the guest. */
+AWAITS MUST_CHECK bool monitor_set_requested_size(Qmp *qmp, const char *alias, uint64_t bytes,
+                                                  uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_set_balloon_period(Qmp *qmp, const char *alias, unsigned period_s,
                                                   uint64_t timeout_ms, Error **err);
 

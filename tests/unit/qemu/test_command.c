@@ -75,6 +75,8 @@ static bool build(const char *xml, size_t len, const QemuCaps *caps, char **ret_
                                  .lib_dir = lib_dir,
                                  .master_key_path = key,
                                  .nbd_tls_dir = "/etc/pki/qemu",
+                                 .chardev_tls_dir = "/etc/pki/qemu",
+                                 .chardev_tls_verify = true,
                                  .huge_pages = &huge_pages,
                                  .n_huge_pages = 1,
                                  .fds = fds,
