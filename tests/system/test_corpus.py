@@ -19,7 +19,7 @@ LACKING = [
     r"host-passthrough' for x86_64 qemu domain", r"no drm render node available",
     r"Unable to find any firmware to satisfy '(bios|efi)'", r"room for ISA ports 0 to 3",
     r"setting a resource limit: Operation not permitted", r"device '[\w-]+-gl' is not supported by",
-    r"kernel doesn't allow setting HyperV VP_INDEX", r"failed to initialize vcard", r"no secret with matching",
+    r"uses it with cgroup version 1", r"kernel doesn't allow setting HyperV VP_INDEX", r"failed to initialize vcard", r"no secret with matching",
 ]
 
 # Of these QEMU must have understood all; then there is no server (test_disks.py has some).
