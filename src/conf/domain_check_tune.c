@@ -256,6 +256,8 @@ static bool check_label(const SecurityLabel *label, Error **err)
 
 bool domain_check_labels(const GPtrArray *labels, bool of_source, Error **err)
 {
+    g_autoptr(GHashTable) models = g_hash_table_new(g_str_hash, g_str_equal);
+
     for (unsigned i = 0; i < def_list_len(labels); i++) {
         const SecurityLabel *label = g_ptr_array_index(labels, i);
         if (!of_source && !label->model && label->type == SECLABEL_TYPE_ABSENT)
@@ -266,12 +268,9 @@ bool domain_check_labels(const GPtrArray *labels, bool of_source, Error **err)
             return error_set(err, ERROR_XML_INVALID,
                              "Cannot specify a label if relabelling is turned off. model=%s",
                              label->model ?: "");
-        for (unsigned k = 0; k < i; k++) {
-            const SecurityLabel *other = g_ptr_array_index(labels, k);
-            if (g_strcmp0(label->model, other->model) == 0)
-                return error_set(err, ERROR_XML_SYNTAX, "seclabel for model %s is already provided",
-                                 label->model ?: "");
-        }
+        if (!g_hash_table_add(models, (char *)(label->model ?: "")))
+            return error_set(err, ERROR_XML_SYNTAX, "seclabel for model %s is already provided",
+                             label->model ?: "");
         if (!of_source && !check_label(label, err))
             return false;
     }
