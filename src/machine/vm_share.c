@@ -134,7 +134,6 @@ AWAITS static bool launch_virtiofsd(Vm *vm, VmHelper *helper, Error **err)
     const FilesystemDef *filesystem = filesystem_of(vm, helper);
     g_autoptr(GString) options = g_string_new("source=");
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *found = NULL;
     ProcessSpec spec = PROCESS_SPEC_INIT;
 
     if (!filesystem)
