@@ -166,6 +166,7 @@ static void add_node(VmConfine *confine, const char *path)
     g_array_append_val(confine->nodes, node);
 }
 
+/* Mounts of huge pages have folders of machines: MOUNT/libvirt/qemu/MACHINE. */
 static void keep_huge_pages(VmConfine *confine, const Vm *vm)
 {
     g_autofree char *name = g_path_get_basename(vm->run->lib_dir);
@@ -174,10 +175,13 @@ static void keep_huge_pages(VmConfine *confine, const Vm *vm)
     if (!vm->live->memory_backing || !vm->live->memory_backing->hugepages)
         return;
     list = vm_huge_pages_list(name);
-    for (guint i = 0; i < list->len; i++) {
-        const char *folder = g_array_index(list, QemuHugePages, i).folder;
-        if (g_str_has_prefix(folder, DEV) && confine->dev_kept->len < PROCESS_KEPT_MAX)
-            g_ptr_array_add(confine->dev_kept, g_string_chunk_insert(confine->texts, folder));
+    for (guint i = 0; i < list->len && confine->dev_kept->len + G_N_ELEMENTS(usual_mounts) < PROCESS_KEPT_MAX;
+         i++) {
+        g_autofree char *mount = g_strdup(g_array_index(list, QemuHugePages, i).folder);
+        for (unsigned up = 0; up < 3; up++)
+            *strrchr(mount, '/') = '\0';
+        if (g_str_has_prefix(mount, DEV) && !g_strv_contains(usual_mounts, mount))
+            g_ptr_array_add(confine->dev_kept, g_string_chunk_insert(confine->texts, mount));
     }
 }
 
