@@ -116,6 +116,8 @@ static void collect(GPtrArray *paths, DeviceKind kind, const void *device)
         break;
     case DEVICE_VIDEO:
         add_path(paths, ((const VideoDef *)device)->rendernode);
+        if (((const VideoDef *)device)->blob == TRISTATE_ON)
+            add_path(paths, "/dev/udmabuf");
         break;
     case DEVICE_HOSTDEV:
         add_path(paths, ((const HostdevDef *)device)->host_node);

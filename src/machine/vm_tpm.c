@@ -316,7 +316,7 @@ AWAITS static bool launch_swtpm(Vm *vm, VmHelper *helper, Error **err)
     if (tpm->version == TPM_VERSION_2_0)
         g_ptr_array_add(argv, g_strdup("--tpm2"));
     if (tpm->debug.is_set) {
-        g_autofree char *level = g_strdup_printf("fd=2,level=%u", tpm->debug.value);
+        g_autofree char *level = g_strdup_printf("level=%u", tpm->debug.value);
         add_words(argv, (const char *const[]){ "--log", level, NULL });
     }
     if (passphrase_fd >= 0) {

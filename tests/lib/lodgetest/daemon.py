@@ -99,7 +99,7 @@ class Daemon:
 
         def served():
             first[:] = [run(["virsh", "-c", self.uri, "uri"], timeout=timeout)]
-            return first[0].code == 0 or "Connection refused" not in first[0].err
+            return first[0].code == 0 or not any(words in first[0].err for words in ("Connection refused", "Connection reset"))
 
         wait_until(served, f"{self.name} serves {self.socket}", timeout)
         if first[0].code != 0:
