@@ -130,7 +130,8 @@ static const CliOption event_options[] = {
             "lifecycle reboot rtc-change watchdog io-error graphics io-error-reason control-error block-job "
             "disk-change tray-change pm-wakeup pm-suspend balloon-change pm-suspend-disk device-removed "
             "block-job-2 tunable agent-lifecycle device-added migration-iteration job-completed "
-            "device-removal-failed metadata-change block-threshold memory-failure memory-device-size-change"),
+            "device-removal-failed metadata-change block-threshold memory-failure memory-device-size-change "
+            "nic-mac-change"),
     OPT_BOOL("all", "all kinds of events"),
     OPT_BOOL("loop", "go on until interrupted instead of ending with the first event"),
     OPT_INT("timeout", "give up after so many seconds"),

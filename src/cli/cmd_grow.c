@@ -200,7 +200,19 @@ static const CliOption blockresize_options[] = {
     { 0 },
 };
 
+static const CliOption threshold_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT(CLI_STRING, "dev", "target of the disk; vda[3] means an image of its chain", .flags = CLI_REQUIRED,
+        .arg = "dev", .complete = COMPLETE_DOMAIN_DISK),
+    OPT(CLI_SIZE, "threshold", "how far into the image, in bytes unless it has a unit; 0: none",
+        .flags = CLI_REQUIRED, .arg = "threshold"),
+    { 0 },
+};
+
 const CliCommand commands_grow[] = {
+    COMMAND("domblkthreshold", GROUP_DOMAIN, "have an event when a write reaches far into an image",
+            threshold_options, NULL, .proc = PROC_DOMAIN_SET_BLOCK_THRESHOLD,
+            .doc = "The event block-threshold comes once, with the first write beyond the threshold."),
     COMMAND("blockresize", GROUP_DOMAIN, "change the size of a running domain's disk", blockresize_options,
             NULL, .proc = PROC_DOMAIN_BLOCK_RESIZE, .doing = "Failed to resize block device '{path}'",
             .done = "Block device '{path}' is resized"),

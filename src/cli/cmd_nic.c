@@ -501,6 +501,13 @@ static bool ifaddr_run(Cli *cli, const CliArgs *args, Error **err)
     return ifaddr_print(cli, args, list, err);
 }
 
+static const CliOption announce_options[] = {
+    OPT_DOMAIN_ACTIVE,
+    OPT(CLI_STRING, "interface", "only this one, by its device on the host or its MAC address",
+        .arg = "device", .complete = COMPLETE_DOMAIN_INTERFACE),
+    { 0 },
+};
+
 const CliCommand commands_nic[] = {
     COMMAND("attach-interface", GROUP_DOMAIN, "add a network interface", attach_options, attach_run,
             .exclusive = EXCLUSIVE_AFFECT "; persistent current"),
@@ -510,6 +517,11 @@ const CliCommand commands_nic[] = {
             setlink_run),
     COMMAND("domif-getlink", GROUP_MONITOR, "show whether the cable of a network interface is in",
             getlink_options, getlink_run, .json = "{\"interface\": string, \"state\": string}"),
+    COMMAND("announce-self", GROUP_DOMAIN, "tell the switches around where a guest is", announce_options,
+            NULL, .proc = PROC_DOMAIN_ANNOUNCE_INTERFACE,
+            .doc = "The guest's addresses are announced a few times, as after a migration: for networks that "
+                   "have "
+                   "lost sight of it."),
     COMMAND("domiftune", GROUP_DOMAIN, "show or change the limits of a network interface", iftune_options,
             iftune_run, .exclusive = EXCLUSIVE_AFFECT, .json = "{NAME: number}"),
     COMMAND("domifaddr", GROUP_MONITOR, "show the network addresses of a guest", ifaddr_options, ifaddr_run,

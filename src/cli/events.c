@@ -198,6 +198,8 @@ static const struct {
       memory_failure },
     { "memory-device-size-change", PROC_DOMAIN_EVENT_MEMORY_DEVICE_SIZE_CHANGE,
       "alias: '{device=alias}' size: '{size_kib=size}'" },
+    { "nic-mac-change", PROC_DOMAIN_EVENT_NIC_MAC_CHANGE,
+      "device: {device=alias} old MAC: {old=old_mac} new MAC: {new=new_mac}" },
 };
 
 const char *event_name(unsigned id)

@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 
-#define EVENT_KINDS 27u
+#define EVENT_KINDS 28u
 
 /* "lifecycle": by the number that the protocol gives it (VIR_DOMAIN_EVENT_ID_...). */
 const char *event_name(unsigned id);

@@ -7,11 +7,11 @@ static const struct {
     const char *names;
 } later[] = {
     { GROUP_DOMAIN,
-      "blockcommit blockcopy blockjob blockpull change-media "
+      "blockcommit blockcopy blockjob blockpull "
       "domlaunchsecinfo domsetlaunchsecstate "
       "migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
-      "qemu-attach update-memory-device domblkthreshold "
+      "qemu-attach update-memory-device "
       "dom-fd-associate" },
     { GROUP_HOST, "nodesevinfo" },
     { GROUP_BACKUP, "backup-begin backup-dumpxml" },

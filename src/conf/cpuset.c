@@ -60,9 +60,13 @@ bool cpuset_has(const CpuSet *set, unsigned number)
 
 int cpuset_next(const CpuSet *set, int after)
 {
-    for (unsigned i = (unsigned)(after + 1); set && i < set->n_words * WORD_BITS; i++) {
-        if (cpuset_has(set, i))
-            return (int)i;
+    const unsigned from = (unsigned)(after + 1);
+
+    for (unsigned i = from / WORD_BITS; set && i < set->n_words; i++) {
+        const uint64_t rest =
+            i == from / WORD_BITS ? set->words[i] >> (from % WORD_BITS) << (from % WORD_BITS) : set->words[i];
+        if (rest)
+            return (int)(i * WORD_BITS) + __builtin_ctzll(rest);
     }
     return -1;
 }

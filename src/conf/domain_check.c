@@ -40,6 +40,9 @@ static bool check_name(const DomainDef *def, Error **err)
 
 static bool check_memory(const DomainDef *def, Error **err)
 {
+    if (def_list_len(def->memory_devices) && !domain_initial_memory(def))
+        return error_set(err, ERROR_XML_INVALID,
+                         "Memory size must be specified via <memory> or in the <numa> configuration");
     if (!def->memory_bytes)
         return error_set(err, ERROR_XML_INVALID,
                          "memory size must be specified with <memory> or in the NUMA cells of <cpu>");
@@ -139,6 +142,10 @@ static bool check_os(const DomainDef *def, Error **err)
         def->os.nvram->source_type != STORAGE_NETWORK)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unsupported nvram disk type '%s'",
                          enum_name(&storage_type_names, def->os.nvram->source_type));
+    if (def->os.firmware && def->os.loader && def->os.loader->secure == TRISTATE_ON && def->os.machine &&
+        !domain_is_q35(def))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "Secure boot is supported with q35 machine types only");
     if (def->os.loader && def->os.loader->stateless == TRISTATE_ON && def->os.nvram)
         return error_set(err, ERROR_XML_SYNTAX, "NVRAM is not permitted when loader is stateless");
     if (!(def->os.firmware ? check_firmware(&def->os, err) : check_loader(def, err)))
@@ -160,5 +167,5 @@ bool domain_check(const DomainDef *def, Error **err)
            domain_check_tuning(def, err) && domain_check_guest(def, err) && domain_check_disks(def, err) &&
            domain_check_controllers(def, err) && domain_check_devices(def, err) &&
            domain_check_chars(def, err) && check_usb(def, err) && domain_check_displays(def, err) &&
-           domain_check_interfaces(def, err);
+           domain_check_interfaces(def, err) && domain_check_host_devices(def, err);
 }

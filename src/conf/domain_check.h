@@ -31,6 +31,15 @@ MUST_CHECK bool domain_check_virtio_options(const VirtioOptions *options, Error 
 MUST_CHECK bool domain_check_labels(const GPtrArray *labels, bool of_source, Error **err);
 bool domain_has_iothread(const DomainDef *def, uint32_t id);
 bool domain_is_x86(const DomainDef *def);
+/* The part of it that is about devices that reach into the host. */
+MUST_CHECK bool domain_check_host_devices(const DomainDef *def, Error **err);
+
+/* Whether processes beside QEMU can see the guest's memory. */
+bool domain_has_shared_memory(const DomainDef *def);
+/* What the machine has without its <memory> devices, in bytes. */
+uint64_t domain_initial_memory(const DomainDef *def);
+/* Whether both mean the same device of the host. */
+bool hostdev_is_same_source(const HostdevDef *a, const HostdevDef *b);
 
 /* ERROR_XML_INVALID: longer than what a file system takes once the longest of the endings of a machine's
  * files

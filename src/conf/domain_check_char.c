@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/ip.h"
+
 #include "conf/domain_rows.h"
 
 static const char *target_name(const CharDef *chr)
@@ -84,6 +86,9 @@ static bool check_console(const DomainDef *def, const CharDef *console, Error **
 
 static bool check_channel(const CharDef *channel, Error **err)
 {
+    IpAddress address;
+    if (channel->target_type == CHAR_TARGET_GUESTFWD && !ip_parse(channel->guestfwd_address, &address))
+        return error_set(err, ERROR_SYSTEM, "Cannot parse socket address '%s'", channel->guestfwd_address);
     if (channel->target_type == CHAR_TARGET_GUESTFWD && strchr(channel->guestfwd_address, ':'))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "guestfwd channel only supports IPv4 addresses");
     return true;

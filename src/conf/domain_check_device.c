@@ -52,6 +52,7 @@ static bool check_scsi_controller(const DomainDef *def, const ControllerDef *con
     const char *only_virtio = controller->queues.is_set        ? "queues"
                               : controller->cmd_per_lun.is_set ? "cmd_per_lun"
                               : controller->max_sectors.is_set ? "max_sectors"
+                              : controller->ioeventfd          ? "ioeventfd"
                                                                : NULL;
     if (controller->model == CONTROLLER_MODEL_BUSLOGIC)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Unsupported controller model: buslogic");
@@ -213,6 +214,9 @@ static bool check_controller(const DomainDef *def, const ControllerDef *controll
     if (controller->model != CONTROLLER_MODEL_ABSENT && !controller_model_fits(controller))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown model '%s' for a controller of type '%s'",
                          enum_name(&controller_model_names, controller->model), type);
+    if (controller->iothread.is_set && controller->type != CONTROLLER_SCSI)
+        return error_set(err, ERROR_XML_INVALID,
+                         "'iothread' attribute only supported for virtio scsi controllers");
     switch (controller->type) {
     case CONTROLLER_SCSI:
         return check_scsi_controller(def, controller, err);
@@ -316,6 +320,10 @@ static bool check_watchdogs(const DomainDef *def, Error **err)
         if (watchdog->model == WATCHDOG_ITCO && !domain_is_q35(def))
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "itco model of watchdog is only part of q35 machine");
+        if (watchdog->model == WATCHDOG_I6300ESB && watchdog->info.address.type != ADDRESS_ABSENT &&
+            watchdog->info.address.type != ADDRESS_PCI)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "i6300esb model of watchdog can go only on PCI bus");
         if (watchdog->model == WATCHDOG_IB700 && watchdog->info.address.type != ADDRESS_ABSENT)
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "ib700 model of watchdog does not support configuring the address");
@@ -329,6 +337,10 @@ static bool check_small_devices(const DomainDef *def, Error **err)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "nvram device is only supported for PPC64");
     if (def->memballoon && def->memballoon->model == MEMBALLOON_XEN)
         return error_set(err, ERROR_INTERNAL, "memballoon model 'xen' can't be had with QEMU");
+    for (DEF_EACH(RedirdevDef, redirdev, def->redirdevs)) {
+        if (redirdev->info.address.type != ADDRESS_ABSENT && redirdev->info.address.type != ADDRESS_USB)
+            return error_set(err, ERROR_XML_INVALID, "Invalid address for a USB device");
+    }
     return true;
 }
 

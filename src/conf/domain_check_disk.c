@@ -96,6 +96,9 @@ static bool check_source(const DiskDef *disk, const StorageSource *source, Error
     if (mode && strcmp(mode, "host") != 0 && strcmp(mode, "direct") != 0)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown source mode '%s' for volume type disk",
                          mode);
+    if (protocol == STORAGE_PROTOCOL_NFS && def_list_len(source->hosts) != 1)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "'nfs' protocol requires the usage of exactly one host");
     if (disk->auth && source == &disk->src && source->auth)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "an <auth> definition already found for disk source");
     if (!check_hosts(source, err))

@@ -35,7 +35,7 @@ static bool check_input(const InputDef *input, Error **err)
         return check_evdev(input, err);
     if (input->bus == INPUT_BUS_PS2 && input->type != INPUT_MOUSE && input->type != INPUT_KEYBOARD)
         return error_set(err, ERROR_INTERNAL, "ps2 bus does not support %s input device", type);
-    if (input->bus == INPUT_BUS_XEN || input->bus == INPUT_BUS_PARALLELS)
+    if (input->bus == INPUT_BUS_XEN)
         return error_set(err, ERROR_INTERNAL, "unsupported input bus %s", bus);
     if (input->type == INPUT_PASSTHROUGH && input->bus != INPUT_BUS_VIRTIO)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,

@@ -113,6 +113,11 @@ static bool check_type(const InterfaceDef *iface, Error **err)
         return error_set(err, ERROR_INTERNAL,
                          "Wrong or no <model> 'type' attribute specified with <interface type='vhostuser'/>. "
                          "vhostuser requires the virtio-net* frontend");
+    if (iface->teaming == TEAMING_TRANSIENT && iface->type != INTERFACE_HOSTDEV &&
+        iface->type != INTERFACE_NETWORK)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "virtio-net teaming transient interface must be type='hostdev', not '%s'",
+                         type_of(iface));
     if (iface->teaming == TEAMING_PERSISTENT && !is_virtio(iface))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "virtio-net teaming persistent interface must be <model type='virtio'/>, not '%s'",

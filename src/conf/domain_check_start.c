@@ -55,6 +55,16 @@ static bool check_addresses(const DomainDef *def, Error **err)
         if (!check_virtio_address(&rng->info, "virtio-rng", err))
             return false;
     }
+    for (DEF_EACH(InputDef, input, def->inputs)) {
+        g_autofree char *name = g_strdup_printf("virtio-%s", enum_name(&input_type_names, input->type));
+        if (input->bus == INPUT_BUS_VIRTIO && !check_virtio_address(&input->info, name, err))
+            return false;
+    }
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        if (controller->type == CONTROLLER_SCSI && controller->model == CONTROLLER_MODEL_VIRTIO_SCSI &&
+            !check_virtio_address(&controller->info, "virtio-scsi", err))
+            return false;
+    }
     return true;
 }
 

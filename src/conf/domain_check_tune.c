@@ -54,18 +54,26 @@ bool domain_has_iothread(const DomainDef *def, uint32_t id)
     return id && id <= def->iothreads.value && !def->iothread_list;
 }
 
+static bool check_pool(OptS64 pool_min, OptS64 pool_max, Error **err)
+{
+    if (pool_max.is_set && pool_max.value <= 0)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "thread_pool_max must be a positive integer");
+    /* To the reference, no upper bound is one that nothing is below. */
+    return !pool_min.is_set || (pool_max.is_set && pool_min.value <= pool_max.value) ||
+           error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                     "thread_pool_min must be smaller or equal to thread_pool_max");
+}
+
 static bool check_iothreads(const DomainDef *def, Error **err)
 {
     g_autoptr(GHashTable) ids = g_hash_table_new(NULL, NULL);
     for (DEF_EACH(IothreadDef, thread, def->iothread_list)) {
         if (!g_hash_table_add(ids, GUINT_TO_POINTER(thread->id)))
             return error_set(err, ERROR_XML_INVALID, "duplicate iothread id '%u' found", thread->id);
-        if (thread->pool_min.is_set && thread->pool_max.is_set &&
-            thread->pool_min.value > thread->pool_max.value)
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "thread_pool_min must be smaller or equal to thread_pool_max");
+        if (!check_pool(thread->pool_min, thread->pool_max, err))
+            return false;
     }
-    return true;
+    return !def->main_loop || check_pool(def->main_loop->pool_min, def->main_loop->pool_max, err);
 }
 
 /* ---- CPU time and places ---- */
@@ -106,7 +114,7 @@ static bool check_scheds(const DomainDef *def, const GPtrArray *scheds, bool of_
     for (DEF_EACH(SchedDef, sched, scheds)) {
         const int id = cpuset_next(sched->threads, -1);
         if (id == last)
-            return error_set(err, ERROR_XML_INVALID, "'%s' attributes '%s' must not overlap",
+            return error_set(err, ERROR_XML_SYNTAX, "'%s' attributes '%s' must not overlap",
                              of_iothreads ? "iothreadsched" : "vcpusched",
                              of_iothreads ? "iothreads" : "vcpus");
         if (of_iothreads && !domain_has_iothread(def, (uint32_t)id))
@@ -122,6 +130,9 @@ static bool check_scheds(const DomainDef *def, const GPtrArray *scheds, bool of_
 static bool check_cputune(const DomainDef *def, Error **err)
 {
     const CpuTune *tune = def->cputune;
+    if (tune && tune->kept && def->type != VIRT_TYPE_KVM)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s is only supported for KVM domains",
+                         tune->kept->row->name);
     return !tune || (check_quota(tune->quota_us, "quota", err) &&
                      check_quota(tune->global_quota_us, "global_quota", err) &&
                      check_quota(tune->emulator_quota_us, "emulator_quota", err) &&
@@ -245,20 +256,21 @@ static bool check_label(const SecurityLabel *label, Error **err)
 
 bool domain_check_labels(const GPtrArray *labels, bool of_source, Error **err)
 {
+    g_autoptr(GHashTable) models = g_hash_table_new(g_str_hash, g_str_equal);
+
     for (unsigned i = 0; i < def_list_len(labels); i++) {
         const SecurityLabel *label = g_ptr_array_index(labels, i);
+        if (!of_source && !label->model && label->type == SECLABEL_TYPE_ABSENT)
+            return error_set(err, ERROR_XML_INVALID, "missing security model in domain seclabel");
         if (!of_source && !label->model && labels->len > 1)
             return error_set(err, ERROR_XML_INVALID, "missing security model when using multiple labels");
         if (of_source && label->label && label->relabel == TRISTATE_OFF)
             return error_set(err, ERROR_XML_INVALID,
                              "Cannot specify a label if relabelling is turned off. model=%s",
                              label->model ?: "");
-        for (unsigned k = 0; k < i; k++) {
-            const SecurityLabel *other = g_ptr_array_index(labels, k);
-            if (g_strcmp0(label->model, other->model) == 0)
-                return error_set(err, ERROR_XML_SYNTAX, "seclabel for model %s is already provided",
-                                 label->model ?: "");
-        }
+        if (!g_hash_table_add(models, (char *)(label->model ?: "")))
+            return error_set(err, ERROR_XML_SYNTAX, "seclabel for model %s is already provided",
+                             label->model ?: "");
         if (!of_source && !check_label(label, err))
             return false;
     }

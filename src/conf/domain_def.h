@@ -270,6 +270,8 @@ typedef struct FeaturesDef {
     bool has_pmu, has_vmport, has_smm, has_vmcoreinfo, has_htm, has_nested_hv, has_ccf_assist;
     Tristate pmu, vmport, smm, vmcoreinfo, htm, nested_hv, ccf_assist;
     uint64_t smm_tseg_bytes; /* 0 = absent */
+    bool has_async_teardown;
+    Tristate async_teardown;
     bool has_gic;
     GicVersion gic_version;
     IoapicDriver ioapic;
@@ -304,6 +306,8 @@ typedef struct MemoryLink { /* between two cells */
     MemoryLinkType type;
     uint64_t latency, bandwidth_bytes; /* nanoseconds; per second. One of them */
 } MemoryLink;
+#define NUMA_DISTANCE_LOCAL 10
+#define NUMA_DISTANCE_REMOTE 20
 typedef struct NumaDistance {
     uint32_t id, value;
 } NumaDistance;
@@ -392,7 +396,14 @@ typedef struct StorageSource {
     uint32_t timeout_s;
     char *nfs_user, *nfs_group;
     uint32_t reconnect_delay_s; /* network: nbd */
-    GPtrArray *slices;          /* StorageSlice; at most one */
+    char *source_kind;          /* nvme: "pci", vhost-user: "unix" */
+    Tristate nvme_managed;
+    uint32_t nvme_namespace;
+    DeviceAddress nvme_address;
+    char *nvme_node; /* of the running machine: its node on the host */
+    Tristate vhost_reconnect;
+    OptU32 vhost_reconnect_s;
+    GPtrArray *slices; /* StorageSlice; at most one */
     StorageAuth *auth;
     StorageReservations *reservations;
     VolumeEncryption *encryption;
@@ -401,7 +412,7 @@ typedef struct StorageSource {
     GPtrArray *seclabels;             /* SecurityLabel */
     struct StorageSource *backing;
     bool backing_ends; /* <backingStore/>: the chain is known to end here */
-    Kept *kept;        /* nvme address, known hosts, ... */
+    Kept *kept;        /* known hosts, ... */
 } StorageSource;
 
 typedef struct DiskIotune { /* bytes or operations per second; seconds for *_max_length; NULL if none given */
@@ -477,10 +488,22 @@ typedef struct FilesystemDef {
     FilesystemType type;
     FilesystemAccess access;
     VirtioModel model;
+    FilesystemMultidevs multidevs;
+    FilesystemWritePolicy write_policy;
+    OptU32 fmode, dmode;
     char *driver_type; /* path, handle, virtiofs, loop, nbd */
-    char *source;      /* dir, file, dev, name or socket by type */
+    OptU32 queue_size;
+    VirtioOptions virtio;
+    char *binary; /* virtiofs, as what follows */
+    FilesystemCache cache;
+    FilesystemSandbox sandbox;
+    Tristate xattr, posix_lock, flock;
+    OptU32 thread_pool;
+    char *socket;
+    char *source; /* dir, file, dev or name by type */
     char *target;
     bool readonly;
+    uint64_t space_hard_limit_bytes, space_soft_limit_bytes;
     DeviceInfo info;
     Kept *kept;
 } FilesystemDef;
@@ -524,8 +547,11 @@ typedef struct VlanDef VlanDef; /* conf/network.h, as the next */
 typedef struct VirtualPort VirtualPort;
 typedef struct InterfaceDef {
     InterfaceType type;
+    char *hostdev_node;       /* hostdev: of the running machine, its node on the host */
+    Tristate hostdev_managed; /* hostdev, as the next */
+    DeviceAddress hostdev_address;
     bool has_mac;
-    Mac mac;
+    Mac mac, current_mac; /* Live: current_mac: what the guest has set instead */
     MacType mac_type;
     Tristate mac_check;
     Tristate trust_guest_rx_filters;
@@ -753,9 +779,10 @@ typedef struct TpmDef {
     Tristate persistent_state;
     char *device_path;       /* passthrough */
     char *encryption_secret; /* emulator: UUID text */
-    char *debug;
+    OptU32 debug;            /* log level of swtpm */
+    bool pcr_sha1, pcr_sha256, pcr_sha384, pcr_sha512;
+    char *external_type, *external_mode, *external_path;
     DeviceInfo info;
-    Kept *kept;
 } TpmDef;
 
 typedef struct HostdevDef {
@@ -770,15 +797,27 @@ typedef struct HostdevDef {
     DiskSgio sgio;
     MdevModel mdev_model;
     Tristate mdev_display, mdev_ramfb;
+    char *host_node; /* of the running machine: its device on the host (/dev/sg3), if that needs one */
+    bool is_missing; /* of the running machine: not there, and its startup policy allows that */
+    bool has_source;
     OptU32 usb_vendor, usb_product, usb_bus, usb_device;
     DeviceAddress source_address; /* pci; usb with bus and device above */
     char *mdev_uuid;
+    char *usb_port;
+    TeamingType teaming; /* pci */
+    char *teaming_persistent;
+    HostdevProtocol protocol; /* scsi: iscsi, scsi_host: vhost */
+    char *iscsi_name, *iscsi_initiator;
+    GPtrArray *iscsi_hosts; /* StorageHost */
+    StorageAuth *iscsi_auth;
+    char *vhost_wwpn;
+    VirtioModel vhost_model;
     char *adapter; /* scsi: "scsi_host3" */
     OptU32 scsi_bus, scsi_target;
     OptU64 scsi_unit;
     bool readonly, shareable;
     DeviceInfo info;
-    Kept *kept; /* iscsi sources, teaming, capabilities sources, ... */
+    Kept *kept; /* capabilities sources */
 } HostdevDef;
 
 typedef struct RedirdevDef {
@@ -817,7 +856,6 @@ typedef struct MemoryDeviceDef {
     uint64_t label_bytes;                  /* nvdimm */
     bool readonly;
     DeviceInfo info;
-    Kept *kept;
 } MemoryDeviceDef;
 
 typedef struct IommuDef {
@@ -847,6 +885,29 @@ typedef struct ShmemDef {
     Tristate msi_ioeventfd;
     DeviceInfo info;
 } ShmemDef;
+
+typedef struct CryptoDef {
+    CryptoModel model;
+    CryptoType type;
+    CryptoBackend backend;
+    OptU32 queues;
+    DeviceInfo info;
+} CryptoDef;
+
+typedef struct PstoreDef {
+    PstoreBackend backend;
+    char *path;
+    uint64_t size_bytes;
+    DeviceInfo info;
+} PstoreDef;
+
+typedef struct UsbFilter { /* not set: any */
+    OptU32 usb_class, vendor, product, version;
+    Tristate allow;
+} UsbFilter;
+typedef struct RedirFilter {
+    GPtrArray *rules; /* UsbFilter */
+} RedirFilter;
 
 typedef struct LeaseDef {
     char *lockspace, *key, *target_path;
@@ -952,6 +1013,9 @@ typedef struct DomainDef {
     GPtrArray *memory_devices; /* MemoryDeviceDef */
     IommuDef *iommu;
     VsockDef *vsock;
+    GPtrArray *cryptos; /* CryptoDef */
+    PstoreDef *pstore;
+    RedirFilter *redirfilter;
     GPtrArray *seclabels; /* SecurityLabel */
     QemuExtras *qemu;     /* NULL: no qemu: elements */
     Kept *kept;           /* idmap, keywrap, launchSecurity, bootloader, redirfilter, ... */

@@ -122,6 +122,12 @@ static void fill_memory(DomainDef *def)
         def->current_memory_bytes = def->memory_bytes;
 }
 
+static int compare_vcpus(const void *a, const void *b)
+{
+    const VcpuDef *x = *(VcpuDef *const *)a, *y = *(VcpuDef *const *)b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
 /* <vcpus> lists all vCPUs or none: those left out are off and can be plugged in. */
 static void fill_vcpu_list(DomainDef *def)
 {
@@ -138,6 +144,7 @@ static void fill_vcpu_list(DomainDef *def)
         vcpu->enabled = TRISTATE_OFF;
         g_ptr_array_add(def->vcpu_list, vcpu);
     }
+    g_ptr_array_sort(def->vcpu_list, compare_vcpus);
     uint32_t enabled = 0;
     for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
         enabled += vcpu->enabled == TRISTATE_ON;
@@ -154,21 +161,41 @@ static int compare_scheds(const void *a, const void *b)
     return cpuset_next((*x)->threads, -1) - cpuset_next((*y)->threads, -1);
 }
 
-/* One element per thread, as the reference shows them. */
+static void add_sched(GPtrArray *scheds, const SchedDef *like, unsigned id)
+{
+    SchedDef *other = g_new0(SchedDef, 1);
+
+    *other = *like;
+    other->threads = cpuset_new();
+    cpuset_add(other->threads, id);
+    g_ptr_array_add(scheds, other);
+}
+
+/* One element per thread, as the reference shows them. Where threads are named again, one more is enough to
+ * refuse them: many long lists do not become their product. */
 static void split_scheds(GPtrArray *scheds)
 {
-    for (guint i = 0; scheds && i < scheds->len; i++) {
+    CpuSet *seen = cpuset_new();
+    const guint n_written = scheds ? scheds->len : 0;
+
+    for (guint i = 0; i < n_written; i++) {
         SchedDef *sched = scheds->pdata[i];
-        const int first = cpuset_next(sched->threads, -1);
-        for (int id = first; (id = cpuset_next(sched->threads, id)) >= 0;) {
-            SchedDef *other = g_new0(SchedDef, 1);
-            *other = *sched;
-            other->threads = cpuset_new();
-            cpuset_add(other->threads, (unsigned)id);
-            g_ptr_array_add(scheds, other);
-            cpuset_remove(sched->threads, (unsigned)id);
+        CpuSet *threads = sched->threads;
+        int id = cpuset_next(threads, -1);
+        bool is_again = false;
+        sched->threads = cpuset_new();
+        if (id >= 0)
+            cpuset_add(sched->threads, (unsigned)id);
+        while (id >= 0 && !is_again) {
+            is_again = cpuset_has(seen, (unsigned)id);
+            cpuset_add(seen, (unsigned)id);
+            id = cpuset_next(threads, id);
+            if (id >= 0)
+                add_sched(scheds, sched, (unsigned)id);
         }
+        cpuset_free(threads);
     }
+    cpuset_free(seen);
     if (scheds)
         g_ptr_array_sort(scheds, compare_scheds);
 }
@@ -279,6 +306,40 @@ static void fill_numa_ids(CpuDef *cpu)
     }
 }
 
+static void add_distance(NumaCell *cell, uint32_t to, uint32_t value)
+{
+    for (DEF_EACH(NumaDistance, known, cell->distances)) {
+        if (known->id == to)
+            return;
+    }
+    NumaDistance *distance = xml_table_new(&numa_distance_table);
+    *distance = (NumaDistance){ to, value };
+    if (!cell->distances)
+        cell->distances = xml_list_new(&numa_distance_table);
+    unsigned place = 0;
+    while (place < cell->distances->len &&
+           ((NumaDistance *)g_ptr_array_index(cell->distances, place))->id < to)
+        place++;
+    g_ptr_array_insert(cell->distances, (int)place, distance);
+}
+
+/* As far there as back, and near to itself. */
+static void fill_distances(const CpuDef *cpu)
+{
+    for (DEF_EACH(NumaCell, from, cpu->numa)) {
+        for (unsigned i = 0; i < def_list_len(from->distances); i++) {
+            const NumaDistance given = *(NumaDistance *)g_ptr_array_index(from->distances, i);
+            for (DEF_EACH(NumaCell, to, cpu->numa)) {
+                if (to->id.value != given.id || to == from)
+                    continue;
+                add_distance(to, from->id.value, given.value);
+                add_distance(to, to->id.value, NUMA_DISTANCE_LOCAL);
+                add_distance(from, from->id.value, NUMA_DISTANCE_LOCAL);
+            }
+        }
+    }
+}
+
 /* vCPUs that no cell names belong to the first one. */
 static void fill_numa_cpus(const DomainDef *def)
 {
@@ -319,6 +380,7 @@ static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
         return;
     fill_numa_ids(cpu);
     fill_numa_cpus(def);
+    fill_distances(cpu);
     if (cpu->mode == CPU_MODE_ABSENT)
         cpu->mode = CPU_MODE_CUSTOM;
     bool custom = cpu->mode == CPU_MODE_CUSTOM;
@@ -637,10 +699,12 @@ static void add_audio(DomainDef *def)
 {
     if (def->audios)
         return;
-    bool spice = false, vnc = false;
+    bool spice = false, vnc = false; /* the last one decides */
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
-        spice |= graphics->type == GRAPHICS_SPICE;
-        vnc |= graphics->type == GRAPHICS_VNC;
+        if (graphics->type != GRAPHICS_SPICE && graphics->type != GRAPHICS_VNC)
+            continue;
+        spice = graphics->type == GRAPHICS_SPICE;
+        vnc = !spice;
     }
     if (def->graphics && !spice && !vnc)
         return; /* the environment of the local display decides */
@@ -782,25 +846,33 @@ static void drop_surplus_pins(DomainDef *def)
         g_clear_pointer(&def->cputune, g_free);
 }
 
-/* Memory modules without an address take the free slots in order. */
-static void fill_dimm_slots(DomainDef *def)
+static bool is_slot_taken(const DomainDef *def, uint32_t slot)
 {
-    g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL);
     for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
-        if (memory->info.address.type == ADDRESS_DIMM && !memory->info.address.wants_numbers)
-            g_hash_table_add(taken, GUINT_TO_POINTER(memory->info.address.dimm.slot));
+        if (memory->info.address.type == ADDRESS_DIMM && !memory->info.address.wants_numbers &&
+            memory->info.address.dimm.slot == slot)
+            return true;
     }
-    uint32_t next = 0;
+    return false;
+}
+
+bool domain_fill_memory_slots(DomainDef *def, Error **err)
+{
+    uint32_t slot = 0;
     for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
         DeviceAddress *address = &memory->info.address;
         bool has_slot = memory->model == MEMORY_DIMM || memory->model == MEMORY_NVDIMM;
         if (!has_slot || (address->type != ADDRESS_ABSENT && !address->wants_numbers))
             continue;
-        while (g_hash_table_contains(taken, GUINT_TO_POINTER(next)))
-            next++;
-        *address = (DeviceAddress){ .type = ADDRESS_DIMM };
-        address->dimm.slot = next++;
+        while (is_slot_taken(def, slot))
+            slot++;
+        if (def->memory_slots && slot >= def->memory_slots) {
+            error_set(err, ERROR_INTERNAL, "failed to find an empty memory slot");
+            return error_hint(err, "<maxMemory slots=> says how many there are: %u", def->memory_slots);
+        }
+        *address = (DeviceAddress){ .type = ADDRESS_DIMM, .dimm = { .slot = slot } };
     }
+    return true;
 }
 
 static void fill_labels(DomainDef *def)
@@ -835,10 +907,11 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     fill_cpu(def, &platform);
     if (!fill_each_device(def, err))
         return false;
+    /* Like libvirt before the others get their numbers: so a SCSI controller without one is not the first. */
+    add_hostdev_controllers(def);
     fill_controller_indexes(def);
     if (!fill_drive_addresses(def, err))
         return false;
-    add_hostdev_controllers(def);
     add_machine_controllers(def);
     if (!fill_consoles(def, err))
         return false;
@@ -849,6 +922,5 @@ bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHo
     fill_iothreads(def);
     drop_surplus_pins(def);
     fill_labels(def);
-    fill_dimm_slots(def);
-    return true;
+    return domain_fill_memory_slots(def, err);
 }

@@ -24,6 +24,9 @@ MUST_CHECK bool disk_fill_address(DiskDef *disk, Error **err);
  */
 void domain_add_implied_controllers(DomainDef *def);
 
+/* Memory modules without an address take the free slots in order. ERROR_INTERNAL: there are too few. */
+MUST_CHECK bool domain_fill_memory_slots(DomainDef *def, Error **err);
+
 /* Puts the last disk (controller) of the list in its place: by name among those of its bus (index, type). */
 void domain_sort_disks(DomainDef *def);
 void domain_sort_controllers(DomainDef *def);

@@ -5,6 +5,8 @@
 #include "conf/domain_defaults.h"
 #include "conf/volume.h"
 
+#define SHMEM_BYTES_DEFAULT (UINT64_C(4) << 20)
+
 static const uint8_t mac_prefix[3] = { 0x52, 0x54, 0x00 };
 
 bool domain_is_q35(const DomainDef *def)
@@ -83,8 +85,8 @@ static bool disk_defaults(DiskDef *disk, Error **err)
         domain_fill_source_defaults(source);
     if (disk->encryption && disk->encryption->engine == VOLUME_ENGINE_ABSENT)
         disk->encryption->engine = VOLUME_ENGINE_QEMU;
-    if (disk->src.type == STORAGE_VHOST_USER)
-        return true;
+    if (disk->src.type == STORAGE_VHOST_USER && disk->snapshot == DISK_SNAPSHOT_ABSENT)
+        disk->snapshot = DISK_SNAPSHOT_NO;
     if (!disk->driver_name)
         disk->driver_name = g_strdup("qemu");
     if (disk->src.format == STORAGE_FORMAT_ABSENT && disk->src.type != STORAGE_VOLUME)
@@ -275,6 +277,8 @@ static void hostdev_defaults(HostdevDef *hostdev)
         hostdev->mode = HOSTDEV_SUBSYSTEM;
     if (hostdev->managed == TRISTATE_ABSENT)
         hostdev->managed = TRISTATE_OFF;
+    if (hostdev->mdev_model == MDEV_VFIO_PCI && hostdev->mdev_display == TRISTATE_ABSENT)
+        hostdev->mdev_display = TRISTATE_OFF;
 }
 
 static void tpm_defaults(TpmDef *tpm)
@@ -282,7 +286,21 @@ static void tpm_defaults(TpmDef *tpm)
     if (tpm->model == TPM_MODEL_ABSENT)
         tpm->model = TPM_TIS;
     if (tpm->backend == TPM_BACKEND_EMULATOR && tpm->version == TPM_VERSION_ABSENT)
-        tpm->version = TPM_VERSION_2_0;
+        tpm->version = tpm->model == TPM_TIS ? TPM_VERSION_1_2 : TPM_VERSION_2_0;
+    if (tpm->backend == TPM_BACKEND_PASSTHROUGH && !tpm->device_path)
+        tpm->device_path = g_strdup("/dev/tpm0");
+}
+
+static void shmem_defaults(ShmemDef *shmem)
+{
+    if (shmem->model == SHMEM_MODEL_ABSENT)
+        shmem->model = SHMEM_IVSHMEM;
+    if (shmem->model == SHMEM_IVSHMEM_PLAIN && !shmem->size_bytes)
+        shmem->size_bytes = SHMEM_BYTES_DEFAULT;
+    if (shmem->has_server && shmem->msi_ioeventfd == TRISTATE_ABSENT) {
+        shmem->has_msi = true;
+        shmem->msi_ioeventfd = TRISTATE_ON;
+    }
 }
 
 bool device_fill_defaults(DeviceKind kind, void *device, const DomainDef *def, Error **err)
@@ -292,7 +310,8 @@ bool device_fill_defaults(DeviceKind kind, void *device, const DomainDef *def, E
         return disk_defaults(device, err);
     case DEVICE_FILESYSTEM: {
         FilesystemDef *filesystem = device;
-        if (filesystem->type == FILESYSTEM_MOUNT && filesystem->access == FILESYSTEM_ACCESS_ABSENT)
+        if (filesystem->type == FILESYSTEM_MOUNT && filesystem->access == FILESYSTEM_ACCESS_ABSENT &&
+            !filesystem->socket)
             filesystem->access = FILESYSTEM_PASSTHROUGH;
         return true;
     }
@@ -348,6 +367,15 @@ bool device_fill_defaults(DeviceKind kind, void *device, const DomainDef *def, E
         PanicDef *panic = device;
         if (panic->model == PANIC_MODEL_ABSENT)
             panic->model = is_x86(def) ? PANIC_ISA : PANIC_PSERIES;
+        break;
+    }
+    case DEVICE_SHMEM:
+        shmem_defaults(device);
+        break;
+    case DEVICE_MEMORY: {
+        MemoryDeviceDef *memory = device;
+        if (memory->model == MEMORY_VIRTIO_PMEM && memory->access == MEMORY_ACCESS_ABSENT)
+            memory->access = MEMORY_ACCESS_SHARED;
         break;
     }
     case DEVICE_VSOCK: {

@@ -57,14 +57,16 @@ static const DeviceKindSpec kinds[DEVICE_KIND_COUNT] = {
     [DEVICE_SHMEM] = MANY("shmem", shmem_table, shmems, ShmemDef),
     [DEVICE_MEMORY] = MANY("memory", memory_device_table, memory_devices, MemoryDeviceDef),
     [DEVICE_IOMMU] = ONE("iommu", iommu_table, iommu, IommuDef),
+    [DEVICE_CRYPTO] = MANY("crypto", crypto_table, cryptos, CryptoDef),
+    [DEVICE_PSTORE] = ONE("pstore", pstore_table, pstore, PstoreDef),
     [DEVICE_VSOCK] = ONE("vsock", vsock_table, vsock, VsockDef),
 };
 
 static const char *const kind_names[DEVICE_KIND_COUNT] = {
-    "disk",     "controller", "lease",   "filesystem", "interface", "smartcard", "serial",
-    "parallel", "console",    "channel", "input",      "tpm",       "graphics",  "sound",
-    "audio",    "video",      "hostdev", "redirdev",   "hub",       "watchdog",  "memballoon",
-    "rng",      "nvram",      "panic",   "shmem",      "memory",    "iommu",     "vsock",
+    "disk",    "controller", "lease", "filesystem", "interface",  "smartcard", "serial", "parallel",
+    "console", "channel",    "input", "tpm",        "graphics",   "sound",     "audio",  "video",
+    "hostdev", "redirdev",   "hub",   "watchdog",   "memballoon", "rng",       "nvram",  "panic",
+    "shmem",   "memory",     "iommu", "vsock",      "crypto",     "pstore",
 };
 const EnumNames device_kind_names = { "device", DEVICE_KIND_COUNT, kind_names };
 
@@ -207,6 +209,12 @@ void domain_append_device(DomainDef *def, DeviceKind kind, void *device)
     g_ptr_array_add(*list, device);
 }
 
+static void add_memory(DomainDef *def, uint64_t bytes)
+{
+    def->memory_bytes += bytes;
+    def->current_memory_bytes += bytes;
+}
+
 bool domain_add_device(DomainDef *def, DeviceDef *device, Error **err)
 {
     g_autoptr(DeviceDef) owned = device;
@@ -214,6 +222,8 @@ bool domain_add_device(DomainDef *def, DeviceDef *device, Error **err)
     if (kinds[kind].single && *(void **)kind_field(def, kind))
         return error_set(err, ERROR_OPERATION_FAILED, "the machine has a %s already, and can have only one",
                          kinds[kind].element);
+    if (kind == DEVICE_MEMORY) /* is part of the whole */
+        add_memory(def, ((MemoryDeviceDef *)owned->def)->size_bytes);
     domain_append_device(def, kind, g_steal_pointer(&owned->def));
     if (kind == DEVICE_DISK)
         domain_sort_disks(def);
@@ -235,6 +245,12 @@ bool domain_steal_device(DomainDef *def, DeviceKind kind, const void *device)
     unsigned index;
     if (!*list || !g_ptr_array_find(*list, device, &index))
         return false;
+    if (kind == DEVICE_MEMORY) {
+        const uint64_t bytes = ((const MemoryDeviceDef *)device)->size_bytes;
+        def->memory_bytes -= MIN(def->memory_bytes, bytes);
+        def->current_memory_bytes =
+            MIN(def->current_memory_bytes - MIN(def->current_memory_bytes, bytes), def->memory_bytes);
+    }
     g_ptr_array_remove_index(*list, index);
     if ((*list)->len == 0)
         g_clear_pointer(list, g_ptr_array_unref);
@@ -294,6 +310,15 @@ InterfaceDef *domain_find_interface(const DomainDef *def, const char *target_or_
     for (DEF_EACH(InterfaceDef, interface, def->interfaces)) {
         if (is_mac ? memcmp(&interface->mac, &mac, sizeof(mac)) == 0
                    : g_strcmp0(interface->target, target_or_mac) == 0)
+            return interface;
+    }
+    return NULL;
+}
+
+InterfaceDef *domain_find_interface_alias(const DomainDef *def, const char *alias)
+{
+    for (DEF_EACH(InterfaceDef, interface, def->interfaces)) {
+        if (g_strcmp0(interface->info.alias, alias) == 0)
             return interface;
     }
     return NULL;

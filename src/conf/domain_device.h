@@ -34,6 +34,8 @@ typedef enum DeviceKind {
     DEVICE_MEMORY,
     DEVICE_IOMMU,
     DEVICE_VSOCK,
+    DEVICE_CRYPTO,
+    DEVICE_PSTORE,
     DEVICE_KIND_COUNT
 } DeviceKind;
 extern const EnumNames device_kind_names; /* the element names */
@@ -89,6 +91,7 @@ const StorageAuth *disk_auth(const DiskDef *disk, const StorageSource *source);
 const VolumeEncryption *disk_encryption(const DiskDef *disk, const StorageSource *source);
 ControllerDef *domain_find_controller(const DomainDef *def, ControllerType type, uint32_t index);
 InterfaceDef *domain_find_interface(const DomainDef *def, const char *target_or_mac);
+InterfaceDef *domain_find_interface_alias(const DomainDef *def, const char *alias);
 GraphicsDef *domain_find_graphics(const DomainDef *def, GraphicsType type);
 /* Number of a disk by its name: "vda" 0, "sdab" 27; -1 if it is not such a name. */
 int disk_name_index(const char *target);

@@ -8,7 +8,8 @@
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 
 /* shared by devices (domain_rows_shared.c) */
-extern const XmlTable vcpu_pin_table;
+extern const XmlTable address_table; /* <address type=...> of the guest, or of the host */
+extern const XmlTable vcpu_pin_table, numa_distance_table;
 /* What a place for bytes must have. @may_choose_path: the daemon chooses the path of a unix socket. */
 MUST_CHECK bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSource *source,
                                    bool may_choose_path, Error **err);
@@ -19,9 +20,10 @@ extern const XmlTable security_label_table;     /* <seclabel> of a device source
 extern const XmlTable named_value_table;        /* <entry name=..>value</entry> */
 extern const XmlTable source_pci_address_table; /* <address> of a host's PCI device: no type */
 
-/* Kinds of sources that no machine can be started with yet. */
-#define STORAGE_TYPES_NOT_YET                                                                                \
-    NOT_YET_VALUES(BIT(STORAGE_VOLUME) | BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER))
+/* Kinds of backing images that no machine can be started with. */
+#define BACKING_TYPES_REFUSED                                                                                \
+    REFUSED_VALUES(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER) | BIT(STORAGE_VOLUME),                        \
+                   "a backing image is a file, a device, or on a server")
 #define METADATA_CACHE_ROW(Type, member)                                                                     \
     GROUP("metadata_cache",                                                                                  \
           ROWS(CHILD("max_size", Type, member, .unit = XML_UNIT_BYTES, .max = INT64_MAX, .doc = "size")),    \
@@ -33,6 +35,7 @@ extern const XmlTable backing_table;        /* StorageSource: an image and the c
 extern const XmlTable backing_chain_table;  /* the same, but only what is below: to INCLUDE */
 extern const XmlTable storage_source_table; /* <source> */
 extern const XmlTable storage_auth_table;
+extern const XmlTable storage_host_table;
 extern const XmlTable iotune_table;
 extern const XmlTable lease_table;
 extern const XmlTable filesystem_table;
@@ -70,6 +73,9 @@ extern const XmlTable iommu_table;
 extern const XmlTable vsock_table;
 extern const XmlTable shmem_table;
 extern const XmlTable nvram_device_table;
+extern const XmlTable crypto_table;
+extern const XmlTable pstore_table;
+extern const XmlTable redirfilter_table;
 
 /* CPU, features, clock, tuning (domain_rows_cpu.c, domain_rows_tune.c) */
 extern const XmlTable cpu_table;

@@ -14,7 +14,7 @@ const XmlTable cpu_feature_table =
                ATTR("name", CpuFeature, name, .flags = ROW_REQUIRED, .doc = "name of the feature")),
           .doc = "A CPU feature that differs from the model.");
 
-static const XmlTable distance_table =
+const XmlTable numa_distance_table =
     TABLE(NumaDistance, "numa-distance",
           ROWS(ATTR("id", NumaDistance, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = 16383,
                     .doc = "the other cell"),
@@ -70,7 +70,7 @@ static const XmlTable numa_cell_table =
                ATTR("discard", NumaCell, discard, .names = &tristate_yes_no_names,
                     .doc = "drop the content at the end"),
                GROUP("distances",
-                     ROWS(LIST("sibling", NumaCell, distances, &distance_table, .doc = "another cell")),
+                     ROWS(LIST("sibling", NumaCell, distances, &numa_distance_table, .doc = "another cell")),
                      .doc = "distances to the cells"),
                LIST("cache", NumaCell, caches, &memory_cache_table, .doc = "a memory side cache")),
           .doc = "A NUMA node of the guest.");
@@ -215,13 +215,9 @@ static bool features_finish(XmlReader *reader, const xmlNode *element, void *bas
         bool there;
         Tristate *state;
     } switches[] = {
-        { features->has_pmu, &features->pmu },
-        { features->has_vmport, &features->vmport },
-        { features->has_smm, &features->smm },
-        { features->has_vmcoreinfo, &features->vmcoreinfo },
-        { features->has_hap, &features->hap },
-        { features->has_pvspinlock, &features->pvspinlock },
-        { features->has_ccf_assist, &features->ccf_assist },
+        { features->has_pmu, &features->pmu }, { features->has_vmport, &features->vmport },
+        { features->has_smm, &features->smm }, { features->has_vmcoreinfo, &features->vmcoreinfo },
+        { features->has_hap, &features->hap }, { features->has_pvspinlock, &features->pvspinlock },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(switches); i++) {
         if (switches[i].there && *switches[i].state == TRISTATE_ABSENT)
@@ -240,6 +236,9 @@ static bool features_finish(XmlReader *reader, const xmlNode *element, void *bas
     return true;
 }
 
+#define FOREIGN(text, flag, state_field, what)                                                               \
+    GROUP_FLAG(text, FeaturesDef, flag, ROWS(STATE(FeaturesDef, state_field, NEEDED)),                       \
+               REFUSED("only pSeries guests have it"), .doc = what)
 #define FEATURE(text, flag, state_field, what, ...)                                                          \
     GROUP_FLAG(text, FeaturesDef, flag, ROWS(STATE(FeaturesDef, state_field)), .doc = what, __VA_ARGS__)
 
@@ -258,11 +257,12 @@ const XmlTable features_table =
                       .doc = "Hyper-V enlightenments"),
                OBJECT("kvm", FeaturesDef, kvm, &kvm_features_table, .flags = ROW_EMPTY_OK | ROW_LONG,
                       .doc = "KVM features"),
-               KEPT("xen", .doc = "Xen features"),
+               KEPT("xen", REFUSED("only Xen guests have it"), .doc = "Xen features"),
                FEATURE("pvspinlock", has_pvspinlock, pvspinlock, "paravirtual spinlocks"),
                GROUP_FLAG("gic", FeaturesDef, has_gic,
-                          ROWS(ATTR("version", FeaturesDef, gic_version, NOT_YET, .names = &gic_version_names,
+                          ROWS(ATTR("version", FeaturesDef, gic_version, .names = &gic_version_names,
                                     .doc = "version")),
+                          REFUSED("only ARM machines have it"),
                           .doc = "interrupt controller of ARM machines"),
                FEATURE("pmu", has_pmu, pmu, "performance counters"),
                FEATURE("vmport", has_vmport, vmport, "VMware I/O port"),
@@ -276,24 +276,31 @@ const XmlTable features_table =
                                .doc = "who has it: kernel or QEMU")),
                      .doc = "I/O APIC"),
                GROUP("hpt",
-                     ROWS(ATTR("resizing", FeaturesDef, hpt_resizing, NOT_YET, .names = &hpt_resizing_names,
-                               .doc = "or not"),
-                          CHILD("maxpagesize", FeaturesDef, hpt_max_page_bytes, NOT_YET,
-                                .unit = XML_UNIT_PRETTY, .max = INT64_MAX, .doc = "largest page")),
+                     ROWS(ATTR("resizing", FeaturesDef, hpt_resizing, REFUSED("only pSeries guests have it"),
+                               .names = &hpt_resizing_names, .doc = "or not"),
+                          CHILD("maxpagesize", FeaturesDef, hpt_max_page_bytes,
+                                REFUSED("only pSeries guests have it"), .unit = XML_UNIT_PRETTY,
+                                .max = INT64_MAX, .doc = "largest page")),
                      .doc = "page table of pSeries guests"),
                FEATURE("vmcoreinfo", has_vmcoreinfo, vmcoreinfo, "crash information for dumps"),
-               FEATURE("htm", has_htm, htm, "transactional memory of pSeries", NOT_YET),
-               FEATURE("nested-hv", has_nested_hv, nested_hv, "nested hypervisor of pSeries", NOT_YET),
-               KEPT("msrs", .doc = "unknown model specific registers"),
-               FEATURE("ccf-assist", has_ccf_assist, ccf_assist, "count cache flush", NOT_YET),
-               KEPT("cfpc", .doc = "pSeries mitigation"), KEPT("sbbc", .doc = "pSeries mitigation"),
-               KEPT("ibs", .doc = "pSeries mitigation"),
+               FOREIGN("htm", has_htm, htm, "transactional memory of pSeries"),
+               FOREIGN("nested-hv", has_nested_hv, nested_hv, "nested hypervisor of pSeries"),
+               KEPT("msrs", REFUSED("only bhyve does it for one machine; for all of them: kvm.ignore_msrs=1"),
+                    .doc = "unknown model specific registers"),
+               FOREIGN("ccf-assist", has_ccf_assist, ccf_assist, "count cache flush"),
+               KEPT("cfpc", REFUSED("only pSeries guests have it"), .doc = "pSeries mitigation"),
+               KEPT("sbbc", REFUSED("only pSeries guests have it"), .doc = "pSeries mitigation"),
+               KEPT("ibs", REFUSED("only pSeries guests have it"), .doc = "pSeries mitigation"),
                GROUP("tcg",
                      ROWS(CHILD("tb-cache", FeaturesDef, tcg_tb_cache_bytes, .unit = XML_UNIT_KIB,
                                 .max = INT64_MAX, .doc = "size")),
                      .doc = "QEMU's translator"),
-               KEPT("async-teardown", .doc = "give memory back in the background"),
-               KEPT("capabilities", .doc = "capabilities of a container")),
+               GROUP_FLAG("async-teardown", FeaturesDef, has_async_teardown,
+                          ROWS(ATTR("enabled", FeaturesDef, async_teardown, .names = &tristate_yes_no_names,
+                                    .doc = "or not")),
+                          .doc = "QEMU's memory is given back in the background when it ends"),
+               KEPT("capabilities", REFUSED("only containers have it"),
+                    .doc = "capabilities of a container")),
           KEEPS(FeaturesDef), .finish = features_finish, .unknown_code = ERROR_CONFIG_UNSUPPORTED,
           .doc = "Features of the hypervisor.");
 

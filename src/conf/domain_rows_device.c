@@ -1,6 +1,9 @@
 /* Rows of the remaining devices. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "conf/domain_rows.h"
+#include <stdio.h>
+
+#include "base/units.h"
 #include "conf/xml_internal.h"
 
 const XmlTable memballoon_table =
@@ -86,8 +89,8 @@ const XmlTable tpm_table =
                           ATTR("persistent_state", TpmDef, persistent_state, .names = &tristate_yes_no_names,
                                ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)),
                                .doc = "keep the state of transient machines"),
-                          ATTR("debug", TpmDef, debug, ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)),
-                               .doc = "log level"),
+                          ATTR("debug", TpmDef, debug, HOST_SIDE, .max = UINT32_MAX,
+                               ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)), .doc = "log level"),
                           GROUP("device",
                                 ROWS(ATTR("path", TpmDef, device_path, .doc = "path of the host's TPM")),
                                 ONLY(TpmDef, backend, BIT(TPM_BACKEND_PASSTHROUGH)), .doc = "the host's TPM"),
@@ -95,33 +98,57 @@ const XmlTable tpm_table =
                                 ROWS(ATTR("secret", TpmDef, encryption_secret, .doc = "UUID of the secret")),
                                 ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)),
                                 .doc = "encryption of the state"),
-                          KEPT("active_pcr_banks", .doc = "PCR banks to activate"),
-                          KEPT("source", .doc = "socket of an external TPM")),
+                          GROUP("active_pcr_banks",
+                                ROWS(FLAG("sha1", TpmDef, pcr_sha1, .doc = "SHA-1"),
+                                     FLAG("sha256", TpmDef, pcr_sha256, .doc = "SHA-256"),
+                                     FLAG("sha384", TpmDef, pcr_sha384, .doc = "SHA-384"),
+                                     FLAG("sha512", TpmDef, pcr_sha512, .doc = "SHA-512")),
+                                ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)),
+                                .doc = "PCR banks to activate"),
+                          GROUP("source",
+                                ROWS(ATTR("type", TpmDef, external_type, .doc = "always unix"),
+                                     ATTR("mode", TpmDef, external_mode, .doc = "always connect"),
+                                     ATTR("path", TpmDef, external_path, .doc = "path of the socket")),
+                                ONLY(TpmDef, backend, BIT(TPM_BACKEND_EXTERNAL)),
+                                .doc = "socket of an external TPM")),
                      .flags = ROW_REQUIRED, .doc = "the TPM behind"),
                INCLUDE(TpmDef, info, &device_info_table)),
-          KEEPS(TpmDef), .doc = "A trusted platform module.");
+          .doc = "A trusted platform module.");
 
 /* ---- host devices ---- */
 
 #define TYPE(mask) ONLY(HostdevDef, type, mask)
 #define USB_ID(text, member, what)                                                                           \
     GROUP(text,                                                                                              \
-          ROWS(                                                                                              \
-              ATTR("id", HostdevDef, member, .flags = ROW_HEX, .width = 4, .max = 0xffff, .doc = "number")), \
+          ROWS(ATTR("id", HostdevDef, member, .flags = ROW_HEX, .width = 4, .min = 1, .max = 0xffff,         \
+                    .doc = "number")),                                                                       \
           TYPE(BIT(HOSTDEV_USB)), .doc = what)
 
 static bool is_usb(const void *base, unsigned flags)
 {
     const HostdevDef *hostdev = base;
-    return hostdev->usb_bus.is_set || hostdev->usb_device.is_set;
+    return hostdev->usb_bus.is_set || hostdev->usb_device.is_set || hostdev->usb_port;
+}
+
+/* An empty one is as good as none. */
+static bool hostdev_has_source(const void *base, unsigned flags)
+{
+    const HostdevDef *hostdev = base;
+    return hostdev->type != HOSTDEV_USB || hostdev->usb_vendor.is_set || is_usb(base, flags) ||
+           hostdev->startup_policy != STARTUP_POLICY_ABSENT || hostdev->guest_reset != USB_GUEST_RESET_ABSENT;
 }
 
 static const XmlRow hostdev_source_rows[] = {
-    KEPT_ATTR("protocol", .doc = "iscsi or vhost"),
-    KEPT_ATTR("name", .doc = "iSCSI name"),
-    KEPT_ATTR("wwpn", .doc = "port of a vhost SCSI host"),
+    ATTR("protocol", HostdevDef, protocol, .names = &hostdev_protocol_names,
+         TYPE(BIT(HOSTDEV_SCSI) | BIT(HOSTDEV_SCSI_HOST)),
+         .doc = "iscsi: a LUN of a server; vhost: of the kernel"),
+    ATTR("name", HostdevDef, iscsi_name, TYPE(BIT(HOSTDEV_SCSI)),
+         .doc = "qualified name of the target, / and the LUN"),
+    ATTR("wwpn", HostdevDef, vhost_wwpn, TYPE(BIT(HOSTDEV_SCSI_HOST)), .doc = "port of a vhost SCSI host"),
     ATTR("startupPolicy", HostdevDef, startup_policy, .names = &startup_policy_names, TYPE(BIT(HOSTDEV_USB)),
          .doc = "what to do when the device is missing at start"),
+    ATTR("missing", HostdevDef, is_missing, TYPE(BIT(HOSTDEV_USB)), .flags = ROW_LIVE,
+         .doc = "the machine runs without it"),
     ATTR("guestReset", HostdevDef, guest_reset, .names = &usb_guest_reset_names, TYPE(BIT(HOSTDEV_USB)),
          .doc = "whether the guest can reset the device"),
     ATTR("writeFiltering", HostdevDef, write_filtering, .names = &tristate_yes_no_names,
@@ -133,7 +160,7 @@ static const XmlRow hostdev_source_rows[] = {
                     .doc = "bus on the host"),
                ATTR("device", HostdevDef, usb_device, .flags = ROW_ANY_BASE, .max = UINT32_MAX,
                     .doc = "device on the bus"),
-               KEPT_ATTR("port", .doc = "port on the bus")),
+               ATTR("port", HostdevDef, usb_port, .doc = "port on the bus, through hubs as in 1.2")),
           TYPE(BIT(HOSTDEV_USB)), .show = is_usb, .doc = "where a USB device is on the host"),
     EMBED("address", HostdevDef, source_address, &source_pci_address_table, TYPE(BIT(HOSTDEV_PCI)),
           .doc = "where a PCI device is on the host"),
@@ -146,12 +173,17 @@ static const XmlRow hostdev_source_rows[] = {
                ATTR("target", HostdevDef, scsi_target, .max = UINT32_MAX, .doc = "target"),
                ATTR("unit", HostdevDef, scsi_unit, .max = UINT64_MAX, .doc = "unit")),
           TYPE(BIT(HOSTDEV_SCSI)), .doc = "where a SCSI device is on the host"),
-    KEPT("host", .doc = "iSCSI server"),
-    KEPT("initiator", .doc = "iSCSI initiator"),
-    KEPT("auth", .doc = "credentials"),
-    KEPT("block", .doc = "block device for a container"),
-    KEPT("char", .doc = "character device for a container"),
-    KEPT("interface", .doc = "network device for a container"),
+    LIST("host", HostdevDef, iscsi_hosts, &storage_host_table, TYPE(BIT(HOSTDEV_SCSI)),
+         .doc = "iSCSI server"),
+    OBJECT("auth", HostdevDef, iscsi_auth, &storage_auth_table, TYPE(BIT(HOSTDEV_SCSI)),
+           .doc = "credentials"),
+    GROUP("initiator",
+          ROWS(GROUP("iqn", ROWS(ATTR("name", HostdevDef, iscsi_initiator, .doc = "name")),
+                     .doc = "qualified name of the initiator")),
+          TYPE(BIT(HOSTDEV_SCSI)), .doc = "who QEMU is for an iSCSI target"),
+    KEPT("block", REFUSED("only containers have it"), .doc = "block device for a container"),
+    KEPT("char", REFUSED("only containers have it"), .doc = "character device for a container"),
+    KEPT("interface", REFUSED("only containers have it"), .doc = "network device for a container"),
     { 0 }
 };
 
@@ -170,7 +202,8 @@ const XmlTable hostdev_table =
                     .doc = "the device needs raw I/O rights"),
                ATTR("model", HostdevDef, mdev_model, .names = &mdev_model_names, TYPE(BIT(HOSTDEV_MDEV)),
                     .doc = "kind of mediated device"),
-               KEPT_ATTR("model", TYPE(BIT(HOSTDEV_SCSI_HOST)), .doc = "kind of SCSI host"),
+               ATTR("model", HostdevDef, vhost_model, .names = &virtio_model_names,
+                    TYPE(BIT(HOSTDEV_SCSI_HOST)), .doc = "generation of the virtio device"),
                ATTR("display", HostdevDef, mdev_display, .names = &tristate_on_off_names,
                     TYPE(BIT(HOSTDEV_MDEV)), .doc = "the device is a display"),
                ATTR("ramfb", HostdevDef, mdev_ramfb, .names = &tristate_on_off_names, TYPE(BIT(HOSTDEV_MDEV)),
@@ -179,8 +212,15 @@ const XmlTable hostdev_table =
                      ROWS(ATTR("name", HostdevDef, driver, .names = &hostdev_driver_names,
                                .flags = ROW_MAY_BE_EMPTY, .doc = "driver of the host")),
                      .doc = "how the host passes the device"),
-               GROUP("source", hostdev_source_rows, .doc = "the device on the host"),
-               KEPT("teaming", .doc = "pairs of interfaces for migration"),
+               GROUP_FLAG("source", HostdevDef, has_source, hostdev_source_rows, .show = hostdev_has_source,
+                          .doc = "the device on the host"),
+               GROUP("teaming",
+                     ROWS(ATTR("type", HostdevDef, teaming, .names = &teaming_type_names,
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "always transient"),
+                          ATTR("persistent", HostdevDef, teaming_persistent,
+                               .doc = "alias of the interface that stays")),
+                     .doc = "pairs of interfaces for migration"),
+               HELD("source", HostdevDef, host_node, HOST_SIDE),
                FLAG("readonly", HostdevDef, readonly, .doc = "the guest can't write"),
                FLAG("shareable", HostdevDef, shareable,
                     .doc = "other machines may use the device at the same time"),
@@ -206,9 +246,9 @@ const XmlTable memory_device_table =
                     .doc = "drop the content at the end"),
                CHILD("uuid", MemoryDeviceDef, uuid, .doc = "UUID of the memory"),
                GROUP("source",
-                     ROWS(CHILD("pagesize", MemoryDeviceDef, source_page_bytes, .unit = XML_UNIT_KIB,
+                     ROWS(CHILD("nodemask", MemoryDeviceDef, source_nodes, .doc = "nodes of the host"),
+                          CHILD("pagesize", MemoryDeviceDef, source_page_bytes, .unit = XML_UNIT_KIB,
                                 .max = INT64_MAX, .doc = "page size"),
-                          CHILD("nodemask", MemoryDeviceDef, source_nodes, .doc = "nodes of the host"),
                           CHILD("path", MemoryDeviceDef, source_path, .doc = "path of the file"),
                           CHILD("alignsize", MemoryDeviceDef, source_align_bytes, .unit = XML_UNIT_KIB,
                                 .max = INT64_MAX, .doc = "alignment"),
@@ -223,7 +263,8 @@ const XmlTable memory_device_table =
                           CHILD("block", MemoryDeviceDef, block_bytes, .unit = XML_UNIT_KIB, .max = INT64_MAX,
                                 .doc = "size of a block"),
                           CHILD("requested", MemoryDeviceDef, requested_bytes, .unit = XML_UNIT_KIB,
-                                .flags = ROW_CHANGEABLE, .max = INT64_MAX,
+                                ONLY(MemoryDeviceDef, model, BIT(MEMORY_VIRTIO_MEM)),
+                                .flags = ROW_CHANGEABLE | ROW_ALWAYS, .max = INT64_MAX,
                                 .doc = "memory that the guest shall have"),
                           CHILD("current", MemoryDeviceDef, current_bytes, .unit = XML_UNIT_KIB,
                                 .flags = ROW_LIVE, .max = INT64_MAX, .doc = "memory that the guest has"),
@@ -234,7 +275,7 @@ const XmlTable memory_device_table =
                           FLAG("readonly", MemoryDeviceDef, readonly, .doc = "the guest can't write")),
                      .flags = ROW_REQUIRED, .doc = "the memory in the guest"),
                INCLUDE(MemoryDeviceDef, info, &device_info_table)),
-          KEEPS(MemoryDeviceDef), .doc = "Memory that can be added while the machine runs.");
+          .doc = "Memory that can be added while the machine runs.");
 
 const XmlTable iommu_table =
     TABLE(IommuDef, "iommu",
@@ -262,11 +303,11 @@ const XmlTable vsock_table =
                      ROWS(ATTR("auto", VsockDef, cid_auto, .names = &tristate_yes_no_names,
                                .doc = "chosen at start"),
                           ATTR("address", VsockDef, cid, .min = 3, .max = UINT32_MAX,
-                               .doc = "the guest's number")),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "the guest's number")),
                      .doc = "the number by which host and guest reach each other"),
+               INCLUDE(VsockDef, info, &device_info_table),
                GROUP("driver", ROWS(INCLUDE(VsockDef, virtio, &virtio_options_table)),
-                     .doc = "virtio options"),
-               INCLUDE(VsockDef, info, &device_info_table)),
+                     .doc = "virtio options")),
           .doc = "Sockets between host and guest without a network.");
 
 const XmlTable shmem_table =
@@ -290,6 +331,102 @@ const XmlTable shmem_table =
                           .doc = "interrupts"),
                INCLUDE(ShmemDef, info, &device_info_table)),
           .doc = "Memory shared between machines.");
+
+const XmlTable crypto_table =
+    TABLE(CryptoDef, "crypto",
+          ROWS(ATTR("model", CryptoDef, model, .names = &crypto_model_names, .flags = ROW_REQUIRED,
+                    .doc = "kind of device"),
+               ATTR("type", CryptoDef, type, .names = &crypto_type_names, .flags = ROW_REQUIRED,
+                    .doc = "who does the work"),
+               GROUP("backend",
+                     ROWS(ATTR("model", CryptoDef, backend, .names = &crypto_backend_names,
+                               .flags = ROW_REQUIRED, .doc = "builtin: QEMU; lkcf: the host's kernel"),
+                          ATTR("queues", CryptoDef, queues, .max = UINT32_MAX, .doc = "number of queues")),
+                     HOST_SIDE, .flags = ROW_REQUIRED, .doc = "how it is done"),
+               INCLUDE(CryptoDef, info, &device_info_table)),
+          .doc = "A device that encrypts for the guest.");
+
+const XmlTable pstore_table =
+    TABLE(PstoreDef, "pstore",
+          ROWS(ATTR("backend", PstoreDef, backend, .names = &pstore_backend_names, .flags = ROW_REQUIRED,
+                    .doc = "what the guest sees"),
+               CHILD("path", PstoreDef, path, .flags = ROW_REQUIRED, .doc = "path of the file"),
+               CHILD("size", PstoreDef, size_bytes, .unit = XML_UNIT_KIB, .max = INT64_MAX, .doc = "size"),
+               INCLUDE(PstoreDef, info, &device_info_table)),
+          .doc = "Where a guest that crashes leaves its log.");
+
+/* -1 stands for any. */
+static bool read_usb_number(const char *text, uint64_t max, OptU32 *ret_number, Error **err)
+{
+    uint64_t number = 0;
+    if (strcmp(text, "-1") == 0)
+        return true;
+    if (!parse_uint_any(text, &number, NULL) || number > max)
+        return error_set(err, ERROR_INTERNAL, "Cannot parse USB filter '%s'", text);
+    *ret_number = (OptU32){ .is_set = true, .value = (uint32_t)number };
+    return true;
+}
+
+#define USB_FILTER_CODEC(member, most, format)                                                               \
+    static bool read_filter_##member(const char *text, void *base, Error **err)                              \
+    {                                                                                                        \
+        return read_usb_number(text, most, &((UsbFilter *)base)->member, err);                               \
+    }                                                                                                        \
+    static bool write_filter_##member(const void *base, unsigned flags, GString *out)                        \
+    {                                                                                                        \
+        const UsbFilter *filter = base;                                                                      \
+        if (filter->member.is_set)                                                                           \
+            g_string_append_printf(out, format, filter->member.value);                                       \
+        return filter->member.is_set;                                                                        \
+    }                                                                                                        \
+    static const XmlCodec filter_##member##_codec = { read_filter_##member, write_filter_##member,           \
+                                                      "-1|(0x)?[0-9a-fA-F]+" };
+USB_FILTER_CODEC(usb_class, 0xff, "0x%02X")
+USB_FILTER_CODEC(vendor, 0xffff, "0x%04X")
+USB_FILTER_CODEC(product, 0xffff, "0x%04X")
+
+/* "2.56" is 0x0256. */
+static bool read_filter_version(const char *text, void *base, Error **err)
+{
+    unsigned major = 0, minor = 0;
+    char end = 0;
+    if (strcmp(text, "-1") == 0)
+        return true;
+    if (sscanf(text, "%2u.%2u%c", &major, &minor, &end) != 2)
+        return error_set(err, ERROR_XML_INVALID, "Cannot parse USB device version %s", text);
+    ((UsbFilter *)base)->version =
+        (OptU32){ .is_set = true,
+                  .value = major / 10 << 12 | major % 10 << 8 | minor / 10 << 4 | minor % 10 };
+    return true;
+}
+
+static bool write_filter_version(const void *base, unsigned flags, GString *out)
+{
+    const OptU32 version = ((const UsbFilter *)base)->version;
+    if (version.is_set)
+        g_string_append_printf(out, "%x.%02x", version.value >> 8, version.value & 0xff);
+    return version.is_set;
+}
+static const XmlCodec filter_version_codec = { read_filter_version, write_filter_version,
+                                               "-1|[0-9]{1,2}\\.[0-9]{1,2}" };
+
+static const XmlTable usb_filter_table =
+    TABLE(UsbFilter, "usbdev",
+          ROWS(CODEC_ATTR("class", &filter_usb_class_codec, .doc = "USB class"),
+               HELD("class", UsbFilter, usb_class),
+               CODEC_ATTR("vendor", &filter_vendor_codec, .doc = "vendor"), HELD("vendor", UsbFilter, vendor),
+               CODEC_ATTR("product", &filter_product_codec, .doc = "product"),
+               HELD("product", UsbFilter, product),
+               CODEC_ATTR("version", &filter_version_codec, .doc = "version"),
+               HELD("version", UsbFilter, version),
+               ATTR("allow", UsbFilter, allow, .names = &tristate_yes_no_names, .flags = ROW_REQUIRED,
+                    .doc = "or not")),
+          .doc = "What is not said is any.");
+
+const XmlTable redirfilter_table = TABLE(RedirFilter, "redirfilter",
+                                         ROWS(LIST("usbdev", RedirFilter, rules, &usb_filter_table,
+                                                   .doc = "a rule: the first that fits decides")),
+                                         .doc = "Which USB devices viewers may redirect.");
 
 const XmlTable nvram_device_table =
     TABLE(NvramDeviceDef, "nvram-device", ROWS(INCLUDE(NvramDeviceDef, info, &device_info_table)),

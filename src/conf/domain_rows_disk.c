@@ -73,7 +73,7 @@ static const XmlRow target_rows[] = {
          .doc = "name of the disk, unique in the machine (vda, sdb, hdc); the guest may call it otherwise"),
     ATTR("bus", DiskDef, bus, .names = &disk_bus_names, .fallback = "by the name of the disk",
          .doc = "what the disk is plugged into"),
-    ATTR("tray", DiskDef, tray, HOST_SIDE, HARMLESS, .fallback = "closed", .names = &disk_tray_names,
+    ATTR("tray", DiskDef, tray, HOST_SIDE, .fallback = "closed", .names = &disk_tray_names,
          .flags = ROW_CHANGEABLE, .doc = "state of a drive's tray"),
     ATTR("removable", DiskDef, removable, .names = &tristate_on_off_names,
          .doc = "USB disks: looks removable"),
@@ -104,9 +104,8 @@ static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, E
 
 const XmlTable disk_table =
     TABLE(DiskDef, "disk",
-          ROWS(ATTR("type", DiskDef, src.type, HOST_SIDE,
-                    NOT_YET_VALUES(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)), .names = &storage_type_names,
-                    .fallback = "file", .doc = "kind of source"),
+          ROWS(ATTR("type", DiskDef, src.type, HOST_SIDE, .names = &storage_type_names, .fallback = "file",
+                    .doc = "kind of source"),
                ATTR("device", DiskDef, device, .names = &disk_device_names, .fallback = "disk",
                     .doc = "what the guest sees"),
                ATTR("model", DiskDef, model, .names = &virtio_model_names,
@@ -123,7 +122,7 @@ const XmlTable disk_table =
                EMBED("source", DiskDef, src, &storage_source_table, HOST_SIDE, .flags = ROW_CHANGEABLE,
                      .doc = "where the data is; an empty drive has none"),
                INCLUDE(DiskDef, src, &backing_chain_table, HOST_SIDE),
-               KEPT("backenddomain", .doc = "Xen's driver domain"),
+               KEPT("backenddomain", REFUSED("only Xen guests have it"), .doc = "Xen's driver domain"),
                KEPT("mirror", .flags = ROW_LIVE, .doc = "the copy that a running block job writes"),
                GROUP("geometry",
                      ROWS(ATTR("cyls", DiskDef, cylinders, .max = UINT32_MAX, .doc = "cylinders"),
@@ -179,6 +178,38 @@ static void filesystem_init(void *base)
     ((FilesystemDef *)base)->type = FILESYSTEM_MOUNT;
 }
 
+/* Octal, four digits. */
+static bool read_mode(const char *text, OptU32 *ret_mode, Error **err)
+{
+    const size_t len = strlen(text);
+    if (!len || len > 6 || strspn(text, "01234567") != len)
+        return error_set(err, ERROR_XML_INVALID, "'%s' is no mode like 0644", text);
+    *ret_mode = (OptU32){ .is_set = true, .value = (uint32_t)g_ascii_strtoull(text, NULL, 8) };
+    return true;
+}
+
+static bool write_mode(OptU32 mode, GString *out)
+{
+    if (mode.is_set)
+        g_string_append_printf(out, "%04o", mode.value);
+    return mode.is_set;
+}
+
+#define MODE_CODEC(member)                                                                                   \
+    static bool read_##member(const char *text, void *base, Error **err)                                     \
+    {                                                                                                        \
+        return read_mode(text, &((FilesystemDef *)base)->member, err);                                       \
+    }                                                                                                        \
+    static bool write_##member(const void *base, unsigned flags, GString *out)                               \
+    {                                                                                                        \
+        return write_mode(((const FilesystemDef *)base)->member, out);                                       \
+    }                                                                                                        \
+    static const XmlCodec member##_codec = { read_##member, write_##member, "0?[0-7]{1,5}" };
+MODE_CODEC(fmode)
+MODE_CODEC(dmode)
+
+#define FILESYSTEM_TYPE(mask) ONLY(FilesystemDef, type, mask)
+#define CONTAINERS REFUSED("only containers have it")
 const XmlTable filesystem_table =
     TABLE(FilesystemDef, "filesystem",
           ROWS(ATTR("type", FilesystemDef, type, .names = &filesystem_type_names, .fallback = "mount",
@@ -187,41 +218,69 @@ const XmlTable filesystem_table =
                     .doc = "with whose rights the guest writes"),
                ATTR("model", FilesystemDef, model, .names = &virtio_model_names,
                     .doc = "generation of the virtio device"),
-               KEPT_ATTR("multidevs", .doc = "how several host devices are told apart"),
-               KEPT_ATTR("fmode", .doc = "mode of new files"),
-               KEPT_ATTR("dmode", .doc = "mode of new directories"),
+               ATTR("multidevs", FilesystemDef, multidevs, HOST_SIDE, .names = &filesystem_multidevs_names,
+                    .doc = "how several host devices are told apart"),
+               CODEC_ATTR("fmode", &fmode_codec, HOST_SIDE, .doc = "mode of new files"),
+               CODEC_ATTR("dmode", &dmode_codec, HOST_SIDE, .doc = "mode of new directories"),
+               HELD("fmode", FilesystemDef, fmode, HOST_SIDE), HELD("dmode", FilesystemDef, dmode, HOST_SIDE),
                GROUP("driver",
-                     ROWS(ATTR("type", FilesystemDef, driver_type, .doc = "path, virtiofs, ..."),
-                          KEPT_ATTR("format", .doc = "image format"),
-                          KEPT_ATTR("name", .doc = "name of the driver"),
-                          KEPT_ATTR("wrpolicy", .doc = "when writes reach the host's disk"),
-                          KEPT_ATTR("queue", .doc = "entries of the virtqueue"),
-                          KEPT_ATTR("iommu", .doc = "virtio option"),
-                          KEPT_ATTR("ats", .doc = "virtio option"),
-                          KEPT_ATTR("packed", .doc = "virtio option"),
-                          KEPT_ATTR("page_per_vq", .doc = "virtio option")),
+                     ROWS(ATTR("type", FilesystemDef, driver_type, .doc = "path (9p) or virtiofs"),
+                          KEPT_ATTR("format", CONTAINERS, .doc = "image format"),
+                          KEPT_ATTR("name", CONTAINERS, .doc = "name of the driver"),
+                          ATTR("wrpolicy", FilesystemDef, write_policy, HOST_SIDE,
+                               .names = &filesystem_write_policy_names,
+                               .doc = "when writes reach the host's disk"),
+                          ATTR("queue", FilesystemDef, queue_size, .max = UINT32_MAX,
+                               .doc = "entries of the virtqueue"),
+                          INCLUDE(FilesystemDef, virtio, &virtio_options_table)),
                      .doc = "how the directory is exported"),
-               KEPT("binary", .doc = "the virtiofsd program"),
+               GROUP("binary",
+                     ROWS(ATTR("path", FilesystemDef, binary, .doc = "path of the program"),
+                          ATTR("xattr", FilesystemDef, xattr, .names = &tristate_on_off_names,
+                               .doc = "extended attributes"),
+                          GROUP("cache",
+                                ROWS(ATTR("mode", FilesystemDef, cache, .names = &filesystem_cache_names,
+                                          .doc = "what the guest keeps")),
+                                .doc = "cache of the guest"),
+                          GROUP("sandbox",
+                                ROWS(ATTR("mode", FilesystemDef, sandbox, .names = &filesystem_sandbox_names,
+                                          .doc = "how the program is locked in")),
+                                .doc = "confinement"),
+                          GROUP("lock",
+                                ROWS(ATTR("posix", FilesystemDef, posix_lock, .names = &tristate_on_off_names,
+                                          .doc = "POSIX locks reach the host"),
+                                     ATTR("flock", FilesystemDef, flock, .names = &tristate_on_off_names,
+                                          .doc = "BSD locks reach the host")),
+                                .doc = "locks"),
+                          GROUP("thread_pool",
+                                ROWS(ATTR("size", FilesystemDef, thread_pool, .max = UINT32_MAX,
+                                          .doc = "number of threads; 0: none")),
+                                .doc = "threads that serve")),
+                     HOST_SIDE, .doc = "the virtiofsd program"),
                GROUP("source",
                      ROWS(ATTR("dir", FilesystemDef, source,
-                               ONLY(FilesystemDef, type, BIT(FILESYSTEM_MOUNT) | BIT(FILESYSTEM_BIND)),
+                               FILESYSTEM_TYPE(BIT(FILESYSTEM_MOUNT) | BIT(FILESYSTEM_BIND)),
                                .doc = "path of the directory"),
-                          ATTR("file", FilesystemDef, source, ONLY(FilesystemDef, type, BIT(FILESYSTEM_FILE)),
+                          ATTR("file", FilesystemDef, source, FILESYSTEM_TYPE(BIT(FILESYSTEM_FILE)),
                                .doc = "path of the image"),
-                          ATTR("dev", FilesystemDef, source, ONLY(FilesystemDef, type, BIT(FILESYSTEM_BLOCK)),
+                          ATTR("dev", FilesystemDef, source, FILESYSTEM_TYPE(BIT(FILESYSTEM_BLOCK)),
                                .doc = "path of the block device"),
-                          ATTR("name", FilesystemDef, source,
-                               ONLY(FilesystemDef, type, BIT(FILESYSTEM_TEMPLATE)),
+                          ATTR("name", FilesystemDef, source, FILESYSTEM_TYPE(BIT(FILESYSTEM_TEMPLATE)),
                                .doc = "name of the template"),
-                          KEPT_ATTR("usage", .doc = "size of a RAM file system"),
-                          KEPT_ATTR("units", .doc = "its unit"), KEPT_ATTR("pool", .doc = "storage pool"),
-                          KEPT_ATTR("volume", .doc = "volume of the pool"),
-                          KEPT_ATTR("socket", .doc = "socket of a virtiofsd that runs already")),
-                     .doc = "what is exported"),
+                          KEPT_ATTR("usage", CONTAINERS, .doc = "size of a RAM file system"),
+                          KEPT_ATTR("units", CONTAINERS, .doc = "its unit"),
+                          KEPT_ATTR("pool", CONTAINERS, .doc = "storage pool"),
+                          KEPT_ATTR("volume", CONTAINERS, .doc = "volume of the pool"),
+                          ATTR("socket", FilesystemDef, socket,
+                               .doc = "socket of a virtiofsd that runs already")),
+                     HOST_SIDE, .doc = "what is exported"),
                GROUP("target", ROWS(ATTR("dir", FilesystemDef, target, .doc = "the tag")),
                      .doc = "the name that the guest mounts"),
                FLAG("readonly", FilesystemDef, readonly, .doc = "the guest can't write"),
-               KEPT("space_hard_limit", .doc = "space limit"), KEPT("space_soft_limit", .doc = "space limit"),
-               INCLUDE(FilesystemDef, info, &device_info_table)),
+               INCLUDE(FilesystemDef, info, &bootable_info_table),
+               CHILD("space_hard_limit", FilesystemDef, space_hard_limit_bytes, CONTAINERS,
+                     .unit = XML_UNIT_BYTES, .max = INT64_MAX, .doc = "space limit"),
+               CHILD("space_soft_limit", FilesystemDef, space_soft_limit_bytes, CONTAINERS,
+                     .unit = XML_UNIT_BYTES, .max = INT64_MAX, .doc = "space limit")),
           KEEPS(FilesystemDef), .init = filesystem_init,
           .doc = "A directory of the host that the guest can mount.");

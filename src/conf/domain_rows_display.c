@@ -226,9 +226,8 @@ static const XmlCodec auto_generated_codec = { read_auto_generated, write_auto_g
 static bool listen_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     ListenDef *listen = base;
-    if (listen->address && listen->type != LISTEN_ADDRESS && listen->type != LISTEN_NETWORK)
-        return xml_error(reader, element, ERROR_XML_INVALID, err,
-                         "attribute 'address' is for types address and network");
+    if (listen->type != LISTEN_ADDRESS && listen->type != LISTEN_NETWORK)
+        g_clear_pointer(&listen->address, g_free);
     if (listen->network && listen->type != LISTEN_NETWORK)
         return xml_error(reader, element, ERROR_XML_INVALID, err, "attribute 'network' is for type network");
     if (!listen->network && listen->type == LISTEN_NETWORK)
@@ -254,8 +253,7 @@ static const XmlTable spice_channel_table =
     TABLE(SpiceChannel, "spice-channel",
           ROWS(ATTR("name", SpiceChannel, name, .names = &spice_channel_name_names, .flags = ROW_REQUIRED,
                     .doc = "which channel"),
-               ATTR("mode", SpiceChannel, mode, NOT_YET_VALUES(BIT(SPICE_MODE_SECURE)),
-                    .names = &spice_mode_names, .flags = ROW_REQUIRED,
+               ATTR("mode", SpiceChannel, mode, .names = &spice_mode_names, .flags = ROW_REQUIRED,
                     .doc = "whether it must be encrypted")),
           .doc = "Encryption of one SPICE channel.");
 
@@ -294,7 +292,7 @@ static void drop_default_channels(GraphicsDef *graphics)
     SpiceMode common = graphics->default_mode == SPICE_MODE_ABSENT ? SPICE_MODE_ANY : graphics->default_mode;
     for (unsigned i = def_list_len(graphics->channels); i-- > 0;) {
         const SpiceChannel *channel = g_ptr_array_index(graphics->channels, i);
-        if (channel->mode == common)
+        if (channel->mode == common || channel->mode == SPICE_MODE_ANY)
             xml_list_remove(&spice_channel_table, &graphics->channels, i);
     }
 }
@@ -339,30 +337,36 @@ static const XmlRow spice_rows[] = {
     LIST("channel", GraphicsDef, channels, &spice_channel_table, TYPE(SPICE),
          .doc = "encryption of single channels"),
     GROUP("image",
-          ROWS(ATTR("compression", GraphicsDef, image_compression, .names = &spice_image_compression_names,
-                    .doc = "algorithm")),
+          ROWS(ATTR("compression", GraphicsDef, image_compression, .flags = ROW_REQUIRED,
+                    .names = &spice_image_compression_names, .doc = "algorithm")),
           TYPE(SPICE), .doc = "compression of images"),
     GROUP("jpeg",
-          ROWS(ATTR("compression", GraphicsDef, jpeg, .names = &spice_wan_compression_names, .doc = "when")),
+          ROWS(ATTR("compression", GraphicsDef, jpeg, .flags = ROW_REQUIRED,
+                    .names = &spice_wan_compression_names, .doc = "when")),
           TYPE(SPICE), .doc = "JPEG compression for slow links"),
     GROUP("zlib",
-          ROWS(ATTR("compression", GraphicsDef, zlib, .names = &spice_wan_compression_names, .doc = "when")),
+          ROWS(ATTR("compression", GraphicsDef, zlib, .flags = ROW_REQUIRED,
+                    .names = &spice_wan_compression_names, .doc = "when")),
           TYPE(SPICE), .doc = "zlib compression for slow links"),
     GROUP("playback",
-          ROWS(ATTR("compression", GraphicsDef, playback_compression, .names = &tristate_on_off_names,
-                    .doc = "or not")),
+          ROWS(ATTR("compression", GraphicsDef, playback_compression, .flags = ROW_REQUIRED,
+                    .names = &tristate_on_off_names, .doc = "or not")),
           TYPE(SPICE), .doc = "compression of sound"),
     GROUP("streaming",
-          ROWS(ATTR("mode", GraphicsDef, streaming, .names = &spice_streaming_names, .doc = "what")),
+          ROWS(ATTR("mode", GraphicsDef, streaming, .flags = ROW_REQUIRED, .names = &spice_streaming_names,
+                    .doc = "what")),
           TYPE(SPICE), .doc = "detection of video streams"),
-    GROUP("mouse", ROWS(ATTR("mode", GraphicsDef, mouse, .names = &spice_mouse_mode_names, .doc = "by whom")),
+    GROUP("mouse",
+          ROWS(ATTR("mode", GraphicsDef, mouse, .flags = ROW_REQUIRED, .names = &spice_mouse_mode_names,
+                    .doc = "by whom")),
           TYPE(SPICE), .doc = "who draws the mouse pointer"),
     GROUP("clipboard",
-          ROWS(ATTR("copypaste", GraphicsDef, clipboard_copypaste, .names = &tristate_yes_no_names,
-                    .doc = "or not")),
+          ROWS(ATTR("copypaste", GraphicsDef, clipboard_copypaste, .flags = ROW_REQUIRED,
+                    .names = &tristate_yes_no_names, .doc = "or not")),
           TYPE(SPICE), .doc = "the clipboard is shared"),
     GROUP("filetransfer",
-          ROWS(ATTR("enable", GraphicsDef, filetransfer, .names = &tristate_yes_no_names, .doc = "or not")),
+          ROWS(ATTR("enable", GraphicsDef, filetransfer, .flags = ROW_REQUIRED,
+                    .names = &tristate_yes_no_names, .doc = "or not")),
           TYPE(SPICE), .doc = "files can be dropped into the guest"),
     { 0 }
 };
@@ -370,12 +374,11 @@ static const XmlRow spice_rows[] = {
 const XmlTable graphics_table =
     TABLE(GraphicsDef, "graphics",
           ROWS(ATTR("type", GraphicsDef, type,
-                    NOT_YET_VALUES(BIT(GRAPHICS_SDL) | BIT(GRAPHICS_RDP) | BIT(GRAPHICS_DESKTOP) |
-                                   BIT(GRAPHICS_DBUS)),
+                    REFUSED_VALUES(BIT(GRAPHICS_RDP) | BIT(GRAPHICS_DESKTOP), "QEMU has no such display"),
                     .names = &graphics_type_names, .flags = ROW_REQUIRED, .doc = "kind of display"),
                CODEC_ATTR("port", &main_port_codec, TYPE(REMOTE), .bad_code = ERROR_INTERNAL,
                           .doc = "TCP port; -1: chosen at start"),
-               CODEC_ATTR("tlsPort", &tls_port_codec, TYPE(SPICE), .bad_code = ERROR_INTERNAL,
+               CODEC_ATTR("tlsPort", &tls_port_codec, TYPE(SPICE),
                           .doc = "TCP port of the encrypted channels"),
                ATTR("autoport", GraphicsDef, autoport, .names = &tristate_yes_no_names, TYPE(REMOTE),
                     .show = autoport_is_written, .flags = ROW_MAY_BE_EMPTY,
@@ -394,24 +397,22 @@ const XmlTable graphics_table =
                     .doc = "whether viewers share the display"),
                ATTR("powerControl", GraphicsDef, power_control, .names = &tristate_yes_no_names, TYPE(VNC),
                     .doc = "viewers may power off and reset"),
-               ATTR("defaultMode", GraphicsDef, default_mode, NOT_YET_VALUES(BIT(SPICE_MODE_SECURE)),
-                    .fallback = "any", .names = &spice_mode_names, TYPE(SPICE),
-                    .show = default_mode_is_written, .doc = "encryption of channels not listed"),
-               ATTR("replaceUser", GraphicsDef, replace_user, NOT_YET, .fallback = "no",
-                    .names = &tristate_yes_no_names, TYPE(BIT(GRAPHICS_RDP)),
+               ATTR("defaultMode", GraphicsDef, default_mode, .fallback = "any", .names = &spice_mode_names,
+                    TYPE(SPICE), .show = default_mode_is_written, .doc = "encryption of channels not listed"),
+               ATTR("replaceUser", GraphicsDef, replace_user, REFUSED("only VirtualBox has it"),
+                    .fallback = "no", .names = &tristate_yes_no_names, TYPE(BIT(GRAPHICS_RDP)),
                     .doc = "a new viewer takes over"),
-               ATTR("multiUser", GraphicsDef, multi_user, NOT_YET, .fallback = "no",
+               ATTR("multiUser", GraphicsDef, multi_user, REFUSED("only VirtualBox has it"), .fallback = "no",
                     .names = &tristate_yes_no_names, TYPE(BIT(GRAPHICS_RDP)),
                     .doc = "several viewers at once"),
-               ATTR("display", GraphicsDef, display, NOT_YET, TYPE(BIT(GRAPHICS_SDL) | BIT(GRAPHICS_DESKTOP)),
+               ATTR("display", GraphicsDef, display, TYPE(BIT(GRAPHICS_SDL) | BIT(GRAPHICS_DESKTOP)),
                     .doc = "X display"),
-               ATTR("xauth", GraphicsDef, xauth, NOT_YET, TYPE(BIT(GRAPHICS_SDL)), .doc = "X authority file"),
-               ATTR("fullscreen", GraphicsDef, fullscreen, NOT_YET, .fallback = "no",
-                    .names = &tristate_yes_no_names, TYPE(BIT(GRAPHICS_SDL) | BIT(GRAPHICS_DESKTOP)),
-                    .doc = "fill the screen"),
-               ATTR("p2p", GraphicsDef, p2p, NOT_YET, .fallback = "no", .names = &tristate_yes_no_names,
+               ATTR("xauth", GraphicsDef, xauth, TYPE(BIT(GRAPHICS_SDL)), .doc = "X authority file"),
+               ATTR("fullscreen", GraphicsDef, fullscreen, .fallback = "no", .names = &tristate_yes_no_names,
+                    TYPE(BIT(GRAPHICS_SDL) | BIT(GRAPHICS_DESKTOP)), .doc = "fill the screen"),
+               ATTR("p2p", GraphicsDef, p2p, .fallback = "no", .names = &tristate_yes_no_names,
                     TYPE(BIT(GRAPHICS_DBUS)), .doc = "no bus between"),
-               ATTR("address", GraphicsDef, dbus_address, NOT_YET, TYPE(BIT(GRAPHICS_DBUS)),
+               ATTR("address", GraphicsDef, dbus_address, TYPE(BIT(GRAPHICS_DBUS)),
                     .doc = "address of the bus"),
                ATTR("passwd", GraphicsDef, passwd, TYPE(VNC | SPICE),
                     .flags = ROW_SECRET | ROW_CHANGEABLE | ROW_KEEP_EMPTY, .doc = "password"),
@@ -445,8 +446,8 @@ const XmlTable graphics_table =
 const XmlTable video_table =
     TABLE(VideoDef, "video",
           ROWS(GROUP("driver",
-                     ROWS(ATTR("name", VideoDef, driver, NOT_YET, .fallback = "qemu",
-                               .names = &video_driver_names, .doc = "who runs the card"),
+                     ROWS(ATTR("name", VideoDef, driver, .fallback = "qemu", .names = &video_driver_names,
+                               .doc = "who runs the card"),
                           ATTR("vgaconf", VideoDef, vgaconf, HARMLESS, .names = &vga_conf_names,
                                .flags = ROW_MAY_BE_EMPTY, .doc = "VGA registers"),
                           INCLUDE(VideoDef, virtio, &virtio_options_table)),
@@ -471,11 +472,11 @@ const XmlTable video_table =
                           ATTR("blob", VideoDef, blob, .fallback = "off", .names = &tristate_on_off_names,
                                .flags = ROW_MAY_BE_EMPTY, .doc = "blob resources"),
                           GROUP("acceleration",
-                                ROWS(ATTR("accel2d", VideoDef, accel2d, NOT_YET, .fallback = "no",
-                                          .names = &tristate_yes_no_names, .doc = "2D"),
+                                ROWS(ATTR("accel2d", VideoDef, accel2d, REFUSED("QEMU has none"),
+                                          .fallback = "no", .names = &tristate_yes_no_names, .doc = "2D"),
                                      ATTR("accel3d", VideoDef, accel3d, .names = &tristate_yes_no_names,
                                           .doc = "3D"),
-                                     ATTR("rendernode", VideoDef, rendernode, NOT_YET,
+                                     ATTR("rendernode", VideoDef, rendernode,
                                           .doc = "path of the host's render node")),
                                 .doc = "acceleration"),
                           GROUP("resolution",
@@ -556,6 +557,39 @@ static const XmlTable audio_stream_table =
                      .show = has_audio_settings, .doc = "fixed settings")),
           .finish = audio_stream_finish, .doc = "Recording or playback.");
 
+/* What the back end does not have says nothing. */
+static void audio_stream_trim(AudioStream *stream, AudioType type)
+{
+    bool has_device = type == AUDIO_ALSA || type == AUDIO_COREAUDIO || type == AUDIO_OSS;
+    if (!stream)
+        return;
+    if (!has_device)
+        g_clear_pointer(&stream->dev, g_free);
+    if (type != AUDIO_COREAUDIO && type != AUDIO_OSS && type != AUDIO_SDL)
+        stream->buffer_count = (OptU32){ 0 };
+    if (type != AUDIO_OSS)
+        stream->try_poll = TRISTATE_ABSENT;
+    if (type != AUDIO_JACK) {
+        g_clear_pointer(&stream->server, g_free);
+        g_clear_pointer(&stream->client, g_free);
+        g_clear_pointer(&stream->connect_ports, g_free);
+        stream->exact_name = TRISTATE_ABSENT;
+    }
+    if (type != AUDIO_PULSEAUDIO) {
+        g_clear_pointer(&stream->name, g_free);
+        g_clear_pointer(&stream->stream_name, g_free);
+        stream->latency_us = (OptU32){ 0 };
+    }
+}
+
+static bool audio_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    AudioDef *audio = base;
+    audio_stream_trim(audio->input, audio->type);
+    audio_stream_trim(audio->output, audio->type);
+    return true;
+}
+
 #define OSS ONLY(AudioDef, type, BIT(AUDIO_OSS))
 const XmlTable audio_table =
     TABLE(AudioDef, "audio",
@@ -575,4 +609,4 @@ const XmlTable audio_table =
                     .doc = "OSS: timing"),
                OBJECT("input", AudioDef, input, &audio_stream_table, .doc = "recording"),
                OBJECT("output", AudioDef, output, &audio_stream_table, .doc = "playback")),
-          .doc = "Where sound goes on the host.");
+          .finish = audio_finish, .doc = "Where sound goes on the host.");

@@ -147,7 +147,7 @@ static bool address_finish(XmlReader *reader, const xmlNode *element, void *base
     return true;
 }
 
-static const XmlTable address_table =
+const XmlTable address_table =
     TABLE(DeviceAddress, "address",
           ROWS(ATTR("type", DeviceAddress, type, .names = &address_type_names,
                     .bad_code = ERROR_CONFIG_UNSUPPORTED, .missing_code = ERROR_INTERNAL,
@@ -157,10 +157,10 @@ static const XmlTable address_table =
                  .table = &address_numbers_table,
                  .show = has_numbers },
                GROUP("zpci",
-                     ROWS(ATTR("uid", DeviceAddress, zpci_uid, NOT_YET, .width = 4, .flags = ROW_HEX,
-                               .max = 0xffff, .doc = "user id"),
-                          ATTR("fid", DeviceAddress, zpci_fid, NOT_YET, .width = 8, .flags = ROW_HEX,
-                               .max = UINT32_MAX, .doc = "function id")),
+                     ROWS(ATTR("uid", DeviceAddress, zpci_uid, REFUSED("only s390x machines have it"),
+                               .width = 4, .flags = ROW_HEX, .max = 0xffff, .doc = "user id"),
+                          ATTR("fid", DeviceAddress, zpci_fid, REFUSED("only s390x machines have it"),
+                               .width = 8, .flags = ROW_HEX, .max = UINT32_MAX, .doc = "function id")),
                      .show = has_zpci, ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)),
                      .doc = "identifiers of the device on s390x")),
           .finish = address_finish,
@@ -224,7 +224,8 @@ static const XmlTable boot_info_table =
           ROWS(GROUP("boot",
                      ROWS(ATTR("order", DeviceInfo, boot_order, HOST_SIDE, .flags = ROW_REQUIRED, .min = 1,
                                .max = UINT32_MAX, .doc = "position in the boot order, from 1"),
-                          ATTR("loadparm", DeviceInfo, boot_loadparm, HOST_SIDE, NOT_YET,
+                          ATTR("loadparm", DeviceInfo, boot_loadparm, HOST_SIDE,
+                               REFUSED("only s390x machines have it"),
                                .doc = "parameter for the boot loader on s390x")),
                      .doc = "boot from this device; excludes <boot dev=.../> in <os>")),
           .doc = "What devices have that a machine may boot from.");

@@ -6,8 +6,10 @@
 
 #define SOURCE_TYPE(mask) ONLY(StorageSource, type, mask)
 #define OF_NETWORK SOURCE_TYPE(BIT(STORAGE_NETWORK))
+#define OF_NVME SOURCE_TYPE(BIT(STORAGE_NVME))
+#define OF_VHOST SOURCE_TYPE(BIT(STORAGE_VHOST_USER))
 
-static const XmlTable host_table =
+const XmlTable storage_host_table =
     TABLE(StorageHost, "storage-host",
           ROWS(ATTR("name", StorageHost, name, .doc = "host name or address"),
                ATTR("port", StorageHost, port, .max = 65535, .text_code = ERROR_INVALID_ARGUMENT,
@@ -61,9 +63,8 @@ static const XmlTable slice_table =
 
 static const XmlTable reservations_table =
     TABLE(StorageReservations, "reservations",
-          ROWS(ATTR("managed", StorageReservations, managed, NOT_YET_VALUES(BIT(TRISTATE_ON)),
-                    .names = &tristate_yes_no_names, .flags = ROW_REQUIRED,
-                    .doc = "whether Lodge runs the helper"),
+          ROWS(ATTR("managed", StorageReservations, managed, .names = &tristate_yes_no_names,
+                    .flags = ROW_REQUIRED, .doc = "whether Lodge runs the helper"),
                GROUP("source",
                      ROWS(ATTR("type", StorageReservations, type, .doc = "always unix"),
                           ATTR("path", StorageReservations, path, .doc = "path of the helper's socket"),
@@ -81,7 +82,8 @@ static const XmlTable reservations_table =
     LIST("seclabel", StorageSource, seclabels, &security_label_table, .doc = "how the source is labelled")
 /* Those of each place in the document, in its order. */
 #define NETWORK_ROWS                                                                                         \
-    LIST("host", StorageSource, hosts, &host_table, OF_NETWORK, .doc = "servers that have the storage"),     \
+    LIST("host", StorageSource, hosts, &storage_host_table, OF_NETWORK,                                      \
+         .doc = "servers that have the storage"),                                                            \
         GROUP("snapshot", ROWS(ATTR("name", StorageSource, snapshot, .doc = "name of the snapshot")),        \
               OF_NETWORK, .doc = "snapshot of an RBD image"),                                                \
         GROUP("config", ROWS(ATTR("file", StorageSource, config, .doc = "path of the file")), OF_NETWORK,    \
@@ -111,10 +113,12 @@ static const XmlTable reservations_table =
         GROUP("reconnect",                                                                                   \
               ROWS(ATTR("delay", StorageSource, reconnect_delay_s, OF_NETWORK, .max = UINT32_MAX,            \
                         .doc = "seconds for which NBD requests wait for the server to come back"),           \
-                   KEPT_ATTR("enabled", .doc = "vhost-user: whether to reconnect"),                          \
-                   KEPT_ATTR("timeout", .doc = "vhost-user: seconds between tries")),                        \
+                   ATTR("enabled", StorageSource, vhost_reconnect, .names = &tristate_yes_no_names,          \
+                        OF_VHOST, .doc = "whether to reconnect"),                                            \
+                   ATTR("timeout", StorageSource, vhost_reconnect_s, OF_VHOST, .max = UINT32_MAX,            \
+                        .doc = "seconds between tries")),                                                    \
               .doc = "reconnecting to the server"),                                                          \
-        KEPT("knownHosts", .doc = "SSH host keys")
+        KEPT("knownHosts", REFUSED("QEMU reads the known hosts of its own user"), .doc = "SSH host keys")
 #define DATA_STORE_ROW                                                                                       \
     OBJECT("dataStore", StorageSource, data_store, &data_store_table,                                        \
            .doc = "qcow2: the file in which the data lies")
@@ -126,8 +130,9 @@ static const XmlTable reservations_table =
                .doc = "persistent reservations"),                                                            \
         OBJECT("encryption", StorageSource, encryption, &volume_encryption_table, .flags = ROW_LONG,         \
                .doc = "encryption of the image"),                                                            \
-        KEPT("address", .doc = "PCI address of an NVMe disk"),                                               \
-        KEPT("properties", .doc = "further properties")
+        EMBED("address", StorageSource, nvme_address, &source_pci_address_table, OF_NVME,                    \
+              .doc = "PCI address of an NVMe disk"),                                                         \
+        KEPT("properties", REFUSED("there is none that QEMU knows"), .doc = "further properties")
 
 /* What has no data store of its own. */
 static const XmlTable data_store_source_table =
@@ -175,11 +180,17 @@ const XmlTable storage_source_table =
                     .doc = "volume of the pool"),
                ATTR("mode", StorageSource, volume_mode, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
                     .doc = "iSCSI pools: host or direct"),
-               KEPT_ATTR("type", .doc = "kind of controller or socket"),
-               KEPT_ATTR("managed", .doc = "driver binding"),
-               KEPT_ATTR("namespace", .doc = "NVMe name space"),
-               KEPT_ATTR("path", .doc = "path of the vhost socket"), STARTUP_ROW, INDEX_ROW, NETWORK_ROWS,
-               SECLABEL_ROW, OTHER_SOURCE_ROWS, DATA_STORE_ROW),
+               ATTR("type", StorageSource, source_kind,
+                    SOURCE_TYPE(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)), .flags = ROW_REQUIRED,
+                    .doc = "always pci for NVMe and unix for vhost-user"),
+               HELD("source", StorageSource, nvme_node, HOST_SIDE),
+               ATTR("managed", StorageSource, nvme_managed, .names = &tristate_yes_no_names, OF_NVME,
+                    .doc = "Lodge takes the controller from its driver and gives it back"),
+               ATTR("namespace", StorageSource, nvme_namespace, OF_NVME, .max = UINT32_MAX,
+                    .flags = ROW_ALWAYS, .doc = "NVMe name space"),
+               ATTR("path", StorageSource, path, OF_VHOST, .flags = ROW_REQUIRED,
+                    .doc = "path of the vhost-user socket"),
+               STARTUP_ROW, INDEX_ROW, NETWORK_ROWS, SECLABEL_ROW, OTHER_SOURCE_ROWS, DATA_STORE_ROW),
           KEEPS(StorageSource), .doc = "Where the data is.");
 
 static bool backing_is_there(const StorageSource *source)
@@ -200,7 +211,7 @@ static const XmlCustom backing_custom = { backing_read, backing_write, backing_s
                "the image that this one is based on; empty: the chain ends here; none: look into the image")
 
 static const XmlRow backing_schema_rows[] = {
-    ATTR("type", StorageSource, type, STORAGE_TYPES_NOT_YET, .names = &storage_type_names,
+    ATTR("type", StorageSource, type, BACKING_TYPES_REFUSED, .names = &storage_type_names,
          .doc = "kind of source"),
     INDEX_ROW,
     GROUP("format",
@@ -244,6 +255,9 @@ static bool backing_read(XmlReader *reader, const XmlRow *row, const xmlNode *el
     if (!xml_table_read(&backing_table, reader, element, &backing, err))
         return false;
     source->backing = backing;
+    if (!source->backing->path &&
+        (source->backing->type == STORAGE_FILE || source->backing->type == STORAGE_BLOCK))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "missing disk backing store source");
     if (source->backing->format == STORAGE_FORMAT_ABSENT)
         return xml_error(reader, element, ERROR_XML_INVALID, err, "child element 'format' is missing");
     return true;

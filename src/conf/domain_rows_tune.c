@@ -152,7 +152,7 @@ const XmlTable cputune_table =
                LIST("iothreadpin", CpuTune, iothread_pins, &iothread_pin_table, .flags = ROW_CHANGEABLE,
                     .doc = "where an I/O thread runs"),
                OBJECT("emulatorsched", CpuTune, emulator_sched, &emulator_sched_table, .flags = ROW_SINGLE,
-                      .doc = "scheduler of the emulator"),
+                      .bad_code = ERROR_XML_INVALID, .doc = "scheduler of the emulator"),
                LIST("vcpusched", CpuTune, vcpu_scheds, &vcpu_sched_table, .doc = "scheduler of vCPUs"),
                LIST("iothreadsched", CpuTune, iothread_scheds, &iothread_sched_table,
                     .doc = "scheduler of I/O threads"),

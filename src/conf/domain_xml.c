@@ -254,7 +254,8 @@ bool domain_def_equal(const DomainDef *a, const DomainDef *b)
 
 static bool note_gap(void *arg, const char *path, const XmlRow *row)
 {
-    g_ptr_array_add(arg, g_strconcat("/domain/", path, NULL));
+    g_ptr_array_add(arg, row->refused ? g_strdup_printf("/domain/%s (%s)", path, row->refused)
+                                      : g_strconcat("/domain/", path, NULL));
     return true;
 }
 

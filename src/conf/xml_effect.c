@@ -15,6 +15,12 @@ XmlEffect xml_row_effect(const XmlRow *row)
     return row->effect == XML_EFFECT_DEFAULT && is_kept ? XML_EFFECT_NOT_YET : row->effect;
 }
 
+static bool stops_start(const XmlRow *row)
+{
+    const XmlEffect effect = xml_row_effect(row);
+    return effect == XML_EFFECT_NOT_YET || effect == XML_EFFECT_REFUSED;
+}
+
 static const char *row_name(const XmlRow *row)
 {
     return strcmp(row->name, "#backing") == 0 ? "backingStore" : row->name;
@@ -64,7 +70,7 @@ static void find_in_object(Gaps *gaps, const XmlRow *row, const void *object, in
 {
     if (!object)
         return;
-    if (xml_row_effect(row) == XML_EFFECT_NOT_YET) {
+    if (stops_start(row)) {
         report(gaps, row, index);
         return;
     }
@@ -77,7 +83,7 @@ static void find_in_group(Gaps *gaps, const XmlRow *row, const void *base)
 {
     if (row->has_field && !xml_value_is_set(row, base))
         return;
-    if (xml_row_effect(row) == XML_EFFECT_NOT_YET) {
+    if (stops_start(row)) {
         report(gaps, row, -1);
         return;
     }
@@ -112,8 +118,7 @@ static void find_in_row(Gaps *gaps, const XmlRow *row, const void *base)
     case XML_CHILD:
     case XML_FLAG:
     case XML_VERBATIM:
-        if (xml_row_effect(row) == XML_EFFECT_NOT_YET ? !value_is_default(row, base)
-                                                      : value_is_gap(row, base))
+        if (stops_start(row) ? !value_is_default(row, base) : value_is_gap(row, base))
             report(gaps, row, -1);
         return;
     case XML_CUSTOM: /* the fields have rows of their own */
@@ -139,7 +144,7 @@ static void find_in_table(Gaps *gaps, const XmlTable *table, const void *object)
     find_in_rows(gaps, table->rows, object);
     for (const Kept *kept = table->has_kept ? *xml_kept_field(table, object) : NULL; kept && !gaps->stop;
          kept = kept->next) {
-        if (kept->row && !(kept->row->flags & ROW_LIVE) && xml_row_effect(kept->row) == XML_EFFECT_NOT_YET)
+        if (kept->row && !(kept->row->flags & ROW_LIVE) && stops_start(kept->row))
             report(gaps, kept->row, -1);
     }
 }
@@ -173,7 +178,7 @@ static void list_rows(GapList *list, const XmlRow *rows, const char *where)
         bool is_attr = row->node == XML_ATTR || row->node == XML_KEPT_ATTR;
         if (effect == XML_EFFECT_NOT_YET)
             g_string_append_printf(list->out, "%s/%s%s\n", where, is_attr ? "@" : "", row->name);
-        for (unsigned i = 0; row->gap_mask && i < row->names->count; i++) {
+        for (unsigned i = 0; row->gap_mask && !row->refused && i < row->names->count; i++) {
             if (row->gap_mask & BIT(i))
                 g_string_append_printf(list->out, "%s/%s%s='%s'\n", where, is_attr ? "@" : "", row->name,
                                        row->names->names[i]);

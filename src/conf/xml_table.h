@@ -93,6 +93,7 @@ typedef enum XmlEffect {
     XML_EFFECT_DEFAULT,  /* acts; NOT_YET for KEPT rows */
     XML_EFFECT_HARMLESS, /* nothing acts on it, and nothing is lost: metadata, hints, checks */
     XML_EFFECT_NOT_YET,  /* should act and does not: a machine that sets it is not started */
+    XML_EFFECT_REFUSED,  /* no machine here can have it, for the reason in `refused`: it is not started */
 } XmlEffect;
 
 typedef struct XmlRow XmlRow;
@@ -135,7 +136,8 @@ struct XmlRow {
     const XmlCodec *codec;   /* XML_VALUE_OTHER */
     const XmlCustom *custom; /* XML_CUSTOM */
     uint64_t min, max;       /* numbers: every one has a range (sizes: in bytes; signed ones: cast) */
-    uint64_t gap_mask;       /* enum values that are XML_EFFECT_NOT_YET in a row that is acted on otherwise */
+    uint64_t gap_mask;       /* enum values that are XML_EFFECT_NOT_YET in a row that is acted on otherwise;
+                                with `refused` they are XML_EFFECT_REFUSED */
     uint8_t bad_code;        /* ErrorCode of a wrong value (a number: out of range) where not XML_INVALID */
     uint8_t missing_code;    /* the same for a missing one */
     bool host_side;          /* the guest does not notice a change of it, nor of anything inside it */
@@ -147,6 +149,7 @@ struct XmlRow {
                                 manual only, defaults are filled in elsewhere */
     const char *doc;
     const char *since;
+    const char *refused; /* why no machine here can have it */
 };
 
 struct XmlTable {
@@ -272,6 +275,8 @@ struct XmlTable {
 #define NOT_YET .effect = XML_EFFECT_NOT_YET
 #define NOT_YET_VALUES(mask) .gap_mask = (mask)
 #define HARMLESS .effect = XML_EFFECT_HARMLESS
+#define REFUSED(why) .effect = XML_EFFECT_REFUSED, .refused = (why)
+#define REFUSED_VALUES(mask, why) .gap_mask = (mask), .refused = (why)
 #define BIT(value) (UINT64_C(1) << (value))
 #define TABLE(Type, text, table_rows, ...)                                                                   \
     {                                                                                                        \
@@ -375,9 +380,9 @@ void xml_table_diff(const XmlTable *table, const void *a, const void *b, XmlDiff
 void xml_table_diff_guest(const XmlTable *table, const void *a, const void *b, XmlDiffFunc func, void *arg);
 bool xml_table_equal(const XmlTable *table, const void *a, const void *b);
 
-/* Calls @func for each value in @object that its row says is not acted on yet (XML_EFFECT_NOT_YET) and that
- * is no default; @path is an XPath below the root: "devices/disk[2]/iotune". Values of running machines are
- * left out. */
+/* Calls @func for each value in @object that its row says is not acted on (XML_EFFECT_NOT_YET, _REFUSED) and
+ * that is no default; @path is an XPath below the root: "devices/disk[2]/iotune". Values of running machines
+ * are left out. */
 void xml_table_find_gaps(const XmlTable *table, const void *object, XmlDiffFunc func, void *arg);
 
 /* ---- elements kept verbatim ---- */

@@ -39,6 +39,7 @@ typedef enum EventId {
     EVENT_BLOCK_THRESHOLD = 24,
     EVENT_MEMORY_FAILURE = 25,
     EVENT_MEMORY_DEVICE_SIZE_CHANGE = 26,
+    EVENT_NIC_MAC_CHANGE = 27,
     EVENT_COUNT,
     EVENT_QEMU_MONITOR = 1000, /* raw QMP event: text1 = name, text2 = JSON of data (may be NULL), number =
                                   seconds, number2 = microseconds */
@@ -71,8 +72,8 @@ typedef struct Event {
     const char
         *text1; /* IO_ERROR: source path; BLOCK_JOB: path, _2: target dev; DISK_CHANGE: old source; device
                    alias for TRAY/DEVICE_*; METADATA: namespace URI; THRESHOLD: dev; GRAPHICS: auth scheme */
-    const char *text2; /* IO_ERROR: alias; DISK_CHANGE: new source; THRESHOLD: path */
-    const char *text3; /* IO_ERROR_REASON: reason; DISK_CHANGE: alias */
+    const char *text2; /* IO_ERROR: alias; DISK_CHANGE: new source; THRESHOLD: path; NIC_MAC: old address */
+    const char *text3; /* IO_ERROR_REASON: reason; DISK_CHANGE: alias; NIC_MAC: new address */
     struct {           /* GRAPHICS */
         int family;    /* 0 IPv4, 1 IPv6, 2 unix */
         const char *node, *service;

@@ -136,8 +136,7 @@ bool cgroup_slice(const char *partition, char **ret_slice, Error **err)
     g_autoptr(GString) name = g_string_new(NULL);
 
     if (partition[0] != '/' || !partition[1])
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Resource partition '%s' is no path",
-                         partition);
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Resource partition '%s' is no path", partition);
     g_auto(GStrv) parts = g_strsplit(partition + 1, "/", MAX_DEPTH + 1);
     for (char **part = parts; *part; part++) {
         /* "-" separates the parts of a slice's name. */

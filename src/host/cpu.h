@@ -67,5 +67,7 @@ bool cpu_each_live(const Json *feature_words, const char *model,
 const char *cpu_feature_for_qemu(const char *name);
 bool cpu_feature_is_known(const char *name);
 bool cpu_model_is_known(const char *name);
+/* Calls @func for what @model once had and QEMU still gives: it is to be named as off. */
+void cpu_each_removed(const char *model, void (*func)(void *arg, const char *name), void *arg);
 /* The <cpu> element of capabilities, appended at @indent. */
 void cpu_format_host(unsigned indent, GString *out);

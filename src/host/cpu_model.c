@@ -120,3 +120,12 @@ const char *cpu_feature_for_qemu(const char *name)
     int i = cpu_feature_find(name);
     return i >= 0 && cpu_features[i].qemu_name ? cpu_features[i].qemu_name : name;
 }
+
+void cpu_each_removed(const char *name, void (*func)(void *arg, const char *name), void *arg)
+{
+    const CpuModel *model = cpu_model_find(name);
+    for (size_t i = 0; model && i < cpu_features_count; i++) {
+        if (cpu_set_has(&model->removed, i))
+            func(arg, cpu_features[i].name);
+    }
+}

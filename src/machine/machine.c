@@ -13,6 +13,8 @@
 #include "device/nodedev.h"
 #include "host/cgroup.h"
 #include "host/node.h"
+#include "machine/vm_device_private.h"
+#include "machine/vm_helper.h"
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
 #include "machine/vm_users.h"
@@ -300,9 +302,11 @@ bool machine_load(Host *host, Error **err)
     if (!machine_load_statuses(host, err))
         return false;
     host->machines->has_loaded = true;
+    vm_device_watch_host(host);
     network_forget_orphans(host, machine_has_port);
     if (!host->paths->is_session)
         shaping_sweep();
+    vm_helpers_reap(host, NULL);
     vm_token_report(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "conf/domain_rows.h"
+#include "machine/vm_helper.h"
 #include "machine/vm_tune.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {
@@ -225,6 +226,11 @@ void vm_publish_lifecycle(const Vm *vm, int type, int detail)
     vm_publish(vm, EVENT_LIFECYCLE, type, detail);
 }
 
+static void helper_free(void *data)
+{
+    vm_helper_free(data);
+}
+
 VmRun *vm_run_new(Host *host)
 {
     VmRun *run = g_new0(VmRun, 1);
@@ -233,6 +239,7 @@ VmRun *vm_run_new(Host *host)
     run->vcpu_tids = g_array_new(FALSE, TRUE, sizeof(pid_t));
     run->ports = g_array_new(FALSE, TRUE, sizeof(unsigned));
     run->dac = dac_list_new();
+    run->helpers = g_ptr_array_new_with_free_func(helper_free);
     run->consoles = g_ptr_array_new();
     run->agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
     wait_queue_init(&run->changed);
@@ -246,6 +253,8 @@ void vm_run_free(VmRun *run)
     wait_queue_clear(&run->changed);
     g_free(run->unplug_alias);
     g_free(run->cgroup);
+    g_clear_pointer(&run->vcpu_paths, g_ptr_array_unref);
+    g_clear_pointer(&run->kvm_schema, g_hash_table_unref);
     vm_perf_free(run->perf);
     if (run->process) {
         process_on_exit(run->process, NULL, NULL);
@@ -259,6 +268,7 @@ void vm_run_free(VmRun *run)
     vm_consoles_close(run);
     g_ptr_array_unref(run->consoles);
     g_ptr_array_unref(run->dac);
+    g_ptr_array_unref(run->helpers);
     g_array_unref(run->ports);
     g_array_unref(run->vcpu_tids);
     vm_log_free(run->log);

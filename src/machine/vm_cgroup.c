@@ -129,6 +129,40 @@ static bool check_cpu(const Host *host, const CpuTune *tune, Error **err)
     return check_priority(tune->emulator_sched, err);
 }
 
+/* A machine that came from another host may be pinned to CPUs that are not here. */
+static bool check_pin(const CpuSet *pin, const char *who, unsigned id, Error **err)
+{
+    const GPtrArray *cpus = node_cpus();
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (DEF_EACH(NodeCpu, cpu, pin ? cpus : NULL)) {
+        if (cpuset_has(pin, cpu->id))
+            return true;
+    }
+    if (!pin)
+        return true;
+    cpuset_format(pin, text);
+    error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s %u is pinned to CPUs %s, none of which this host has", who,
+              id, text->str);
+    return error_hint(err, "'lodge vcpupin', 'emulatorpin' and 'iothreadpin' with --config choose others");
+}
+
+static bool check_pins(const DomainDef *def, Error **err)
+{
+    const CpuTune *tune = def->cputune;
+
+    for (DEF_EACH(CpuPin, pin, tune ? tune->vcpu_pins : NULL)) {
+        if (!check_pin(pin->cpuset, "vCPU", pin->id, err))
+            return false;
+    }
+    for (DEF_EACH(CpuPin, pin, tune ? tune->iothread_pins : NULL)) {
+        if (!check_pin(pin->cpuset, "I/O thread", pin->id, err))
+            return false;
+    }
+    return check_pin(tune ? tune->emulator_pin : NULL, "emulator", 0, err) &&
+           check_pin(def->cpuset, "machine", 0, err);
+}
+
 static bool check_partition(const Host *host, const char *partition, Error **err)
 {
     g_autofree char *slice = NULL;
@@ -144,7 +178,7 @@ bool vm_tune_check(const Host *host, const DomainDef *def, Error **err)
     const MemTune *memory = def->memtune;
     const BlkioTune *io = def->blkiotune;
 
-    if ((def->cputune && !check_cpu(host, def->cputune, err)) ||
+    if (!check_pins(def, err) || (def->cputune && !check_cpu(host, def->cputune, err)) ||
         (def->numatune && !check_numa(host, def->numatune, err)) ||
         !check_partition(host, def->resource_partition, err))
         return false;
@@ -274,17 +308,13 @@ AWAITS static bool enter_appid(const Vm *vm, Error **err)
     return cgroup_batch_run(batch, err);
 }
 
-bool vm_cgroup_enter(Vm *vm, pid_t pid, Error **err)
+AWAITS static bool enter(Vm *vm, pid_t pid, Error **err)
 {
     const CgroupHost *host = cgroup_host(vm->host);
     g_autofree char *name = machine_name(vm->host, vm->live);
     g_autofree char *slice = NULL, *scope = NULL;
     bool is_registered = false;
 
-    if (!vm_cgroup_is_used(vm->host))
-        return true;
-    if (!vm->live->resource_partition)
-        vm->live->resource_partition = g_strdup(DEFAULT_PARTITION);
     if (!scope_path(vm->host, vm->live, &slice, &scope, err))
         return false;
     const char *unit = strrchr(slice, '/') ? strrchr(slice, '/') + 1 : slice;
@@ -299,6 +329,38 @@ bool vm_cgroup_enter(Vm *vm, pid_t pid, Error **err)
     add_own_group(batch, host, scope, vm->run->cgroup, pid);
     return cgroup_batch_run(batch, err) && vm_cgroup_apply(vm, vm->live, TUNE_ALL, err) &&
            enter_appid(vm, err);
+}
+
+static bool needs_groups(const DomainDef *def)
+{
+    const CpuTune *cpu = def->cputune;
+    const BlkioTune *io = def->blkiotune;
+
+    return (cpu && (has_quota(cpu) || cpu->shares.is_set)) ||
+           (def->memtune && has_memory_limit(def->memtune)) ||
+           (io && (io->weight || def_list_len(io->devices))) ||
+           (def->numatune && def->numatune->mode == NUMA_MODE_RESTRICTIVE) || def->resource_partition ||
+           def->resource_appid;
+}
+
+/* Where the hierarchy is not ours to write to, a machine that asks for nothing of it runs without. */
+bool vm_cgroup_enter(Vm *vm, pid_t pid, Error **err)
+{
+    const bool is_needed = needs_groups(vm->live);
+    g_autoptr(Error) why = NULL;
+
+    if (!vm_cgroup_is_used(vm->host))
+        return true;
+    if (enter(vm, pid, &why)) {
+        if (!vm->live->resource_partition)
+            vm->live->resource_partition = g_strdup(DEFAULT_PARTITION);
+        return true;
+    }
+    if (is_needed || error_code(why) == ERROR_CANCELLED)
+        return error_propagate(err, g_steal_pointer(&why));
+    log_warning_error(why, "a machine has no control group");
+    g_clear_pointer(&vm->run->cgroup, g_free);
+    return true;
 }
 
 void vm_cgroup_find(Vm *vm)

@@ -81,6 +81,13 @@ static void add_path(GPtrArray *paths, const char *path)
         g_ptr_array_add(paths, (char *)path);
 }
 
+/* Beside the node of its group each device of VFIO needs the one that all have. */
+static void add_vfio(GPtrArray *paths, const char *node)
+{
+    if (node && g_str_has_prefix(node, "/dev/vfio/"))
+        add_path(paths, "/dev/vfio/vfio");
+}
+
 /* Those that QEMU opens by name; others come as descriptors. */
 static void collect(GPtrArray *paths, DeviceKind kind, const void *device)
 {
@@ -94,6 +101,8 @@ static void collect(GPtrArray *paths, DeviceKind kind, const void *device)
             add_path(paths, image->path);
             if (image->data_store)
                 add_path(paths, image->data_store->path);
+            add_path(paths, image->nvme_node);
+            add_vfio(paths, image->nvme_node);
         }
         break;
     case DEVICE_INPUT:
@@ -107,6 +116,17 @@ static void collect(GPtrArray *paths, DeviceKind kind, const void *device)
         break;
     case DEVICE_VIDEO:
         add_path(paths, ((const VideoDef *)device)->rendernode);
+        break;
+    case DEVICE_HOSTDEV:
+        add_path(paths, ((const HostdevDef *)device)->host_node);
+        add_vfio(paths, ((const HostdevDef *)device)->host_node);
+        break;
+    case DEVICE_INTERFACE:
+        add_path(paths, ((const InterfaceDef *)device)->hostdev_node);
+        add_vfio(paths, ((const InterfaceDef *)device)->hostdev_node);
+        break;
+    case DEVICE_MEMORY:
+        add_path(paths, ((const MemoryDeviceDef *)device)->source_path);
         break;
     default:
         break;
@@ -146,6 +166,7 @@ static void add_node(VmConfine *confine, const char *path)
     g_array_append_val(confine->nodes, node);
 }
 
+/* Mounts of huge pages have folders of machines: MOUNT/libvirt/qemu/MACHINE. */
 static void keep_huge_pages(VmConfine *confine, const Vm *vm)
 {
     g_autofree char *name = g_path_get_basename(vm->run->lib_dir);
@@ -154,10 +175,13 @@ static void keep_huge_pages(VmConfine *confine, const Vm *vm)
     if (!vm->live->memory_backing || !vm->live->memory_backing->hugepages)
         return;
     list = vm_huge_pages_list(name);
-    for (guint i = 0; i < list->len; i++) {
-        const char *folder = g_array_index(list, QemuHugePages, i).folder;
-        if (g_str_has_prefix(folder, DEV) && confine->dev_kept->len < PROCESS_KEPT_MAX)
-            g_ptr_array_add(confine->dev_kept, g_string_chunk_insert(confine->texts, folder));
+    for (guint i = 0; i < list->len && confine->dev_kept->len + G_N_ELEMENTS(usual_mounts) < PROCESS_KEPT_MAX;
+         i++) {
+        g_autofree char *mount = g_strdup(g_array_index(list, QemuHugePages, i).folder);
+        for (unsigned up = 0; up < 3; up++)
+            *strrchr(mount, '/') = '\0';
+        if (g_str_has_prefix(mount, DEV) && !g_strv_contains(usual_mounts, mount))
+            g_ptr_array_add(confine->dev_kept, g_string_chunk_insert(confine->texts, mount));
     }
 }
 

@@ -12,7 +12,7 @@
 #include "conf/xml_table.h"
 #include "machine/vm_private.h"
 
-enum { UNDEFINE_ALL = 31 };
+enum { UNDEFINE_ALL = 127 };
 enum { XML_ALL = 15 };
 
 /* ---- define ---- */
@@ -77,6 +77,8 @@ static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
     }
     if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && nvram && !vm_nvram_remove(vm->host, nvram, err))
         return error_prefix(err, "failed to remove nvram");
+    if (!vm_tpm_undefine(vm, flags, err))
+        return false;
     return object_store_remove(&vm->object, err);
 }
 
@@ -88,6 +90,8 @@ bool vm_undefine(Vm *vm, unsigned flags, const Caller *caller, Error **err)
         return false;
     if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && (flags & VIR_DOMAIN_UNDEFINE_KEEP_NVRAM))
         return error_set(err, ERROR_OPERATION_FAILED, "cannot both keep and delete nvram");
+    if ((flags & VIR_DOMAIN_UNDEFINE_TPM) && (flags & VIR_DOMAIN_UNDEFINE_KEEP_TPM))
+        return error_set(err, ERROR_OPERATION_FAILED, "cannot both keep and delete TPM");
     if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !object_require_listed(&vm->object, err))
         return false;
     if (!vm->config)

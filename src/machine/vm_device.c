@@ -8,8 +8,10 @@
 
 #include "base/log.h"
 #include "conf/domain_check.h"
+#include "core/event.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
+#include "machine/vm_helper.h"
 #include "machine/vm_tune.h"
 #include "qemu/address.h"
 
@@ -114,6 +116,9 @@ static bool hot_plan(Hot *hot, Error **err)
     const QemuCommandEnv env = { .lib_dir = vm->run->lib_dir,
                                  .secrets = hot->secrets,
                                  .nbd_tls_dir = vm->host->config->nbd_tls_x509_cert_dir,
+                                 .chardev_tls_dir = vm->host->config->chardev_tls_x509_cert_dir,
+                                 .chardev_tls = vm->host->config->chardev_tls,
+                                 .chardev_tls_verify = vm->host->config->chardev_tls_x509_verify,
                                  .fds = hot->fds };
     const PlanContext context = { .def = vm->live,
                                   .caps = vm->run->caps,
@@ -140,6 +145,9 @@ AWAITS static void hot_forget(Hot *hot)
         vm_disk_release(vm, device);
     else
         vm_confine_remove_device(vm, hot->kind, device);
+    if (hot->alias)
+        vm_helpers_stop_device(vm, hot->alias);
+    vm_release_hostdev(vm->host, hot->kind, device);
     xml_table_free(device_table(hot->kind), device);
     if (hot_runs(hot) && !vm_status_save(vm, &err))
         log_error_error(err, "the status file of a machine has a device that is gone");
@@ -219,11 +227,12 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     if (!domain_add_device(vm->live, shell, err))
         return false;
     undo_push(&edit->undo, attach_take_back, hot);
-    if (hot->kind == DEVICE_DISK ? !vm_disk_prepare(vm, hot->device, &hot->secrets, err)
-                                 : !lend_files(vm, hot->kind, hot->device, err))
-        return false;
-    if (!vm_prepare_device(vm, hot->kind, hot->device, hot->fds, err) || !vm_status_save(vm, err) ||
-        !vm_require_monitor(vm, err) || !hot_plan(hot, err))
+    if (!vm_prepare_hostdev(vm, hot->kind, hot->device, hot->fds, err) || !vm_hostdev_raise_limit(vm, err) ||
+        (hot->kind == DEVICE_DISK && !vm_disk_prepare(vm, hot->device, &hot->secrets, err)) ||
+        ((hot->kind != DEVICE_DISK || ((DiskDef *)hot->device)->src.type == STORAGE_NVME) &&
+         !lend_files(vm, hot->kind, hot->device, err)) ||
+        !vm_prepare_device(vm, hot->kind, hot->device, hot->fds, err) || !vm_status_save(vm, err) ||
+        !vm_helpers_launch(vm, err) || !vm_require_monitor(vm, err) || !hot_plan(hot, err))
         return false;
     hot_expect(hot);
     if (!plan_execute(hot->plan, &hot->target, &edit->undo, err))
@@ -297,6 +306,8 @@ static bool note_difference(void *arg, const char *path, const XmlRow *row)
         if (g_str_has_prefix(path, places[i]))
             return true;
     }
+    if (row->flags & ROW_CHANGEABLE) /* what it is now tells nothing of which one it is */
+        return true;
     *(bool *)arg = true;
     return false;
 }
@@ -316,6 +327,14 @@ static bool is_same_device(DeviceKind kind, void *device, void *wanted)
         return false;
     if (kind == DEVICE_INTERFACE)
         return is_same_interface(device, wanted);
+    if (kind == DEVICE_HOSTDEV) /* where it is in the guest need not be said */
+        return hostdev_is_same_source(device, wanted);
+    if (kind == DEVICE_FILESYSTEM)
+        return g_strcmp0(((FilesystemDef *)device)->target, ((FilesystemDef *)wanted)->target) == 0;
+    if (kind == DEVICE_VSOCK)
+        return true;
+    if (kind == DEVICE_SHMEM)
+        return strcmp(((ShmemDef *)device)->name, ((ShmemDef *)wanted)->name) == 0;
     if (wanted_info && (wanted_info->alias || wanted_info->address.type != ADDRESS_ABSENT))
         return true;
     xml_table_diff_guest(device_table(kind), device, wanted, note_difference, &differs);
@@ -504,6 +523,7 @@ AWAITS static void finish_removal(void *arg)
     if (!vm->run || vm->run->serial != owned->serial || !vm->live || !find_by_alias(vm->live, &finding, NULL))
         return;
     hot.device = finding.found;
+    hot.alias = g_strdup(alias);
     if (!hot_begin(&hot, vm, finding.kind, &err) || !hot_plan(&hot, &err) ||
         !plan_reverse(hot.plan, &hot.target, &err))
         log_warning_error(err, "removing what a device leaves behind");
@@ -553,7 +573,7 @@ static bool is_among(const GPtrArray *names, const char *name)
 /* QEMU does not have it: the daemon before us died while it came or went. */
 AWAITS static void drop_missing(Vm *vm, DeviceKind kind, void *device, const char *alias)
 {
-    g_auto(Hot) hot = { .device = device };
+    g_auto(Hot) hot = { .device = device, .alias = g_strdup(alias) };
     g_autoptr(Error) err = NULL;
 
     log_warning("machine '%s': QEMU has no device '%s', so the machine has it no longer", vm->name, alias);
@@ -566,8 +586,10 @@ AWAITS static void drop_missing(Vm *vm, DeviceKind kind, void *device, const cha
 /* Those that can come and go, and have a name in QEMU. */
 static bool is_reconciled(DeviceKind kind, const void *device)
 {
-    if (kind == DEVICE_INTERFACE)
-        return ((const InterfaceDef *)device)->type != INTERFACE_HOSTDEV;
+    if (kind == DEVICE_HOSTDEV)
+        return !((const HostdevDef *)device)->is_missing;
+    if (kind != DEVICE_DISK)
+        return true;
     const DiskBus bus = ((const DiskDef *)device)->bus;
     return bus == DISK_BUS_VIRTIO || bus == DISK_BUS_SCSI || bus == DISK_BUS_USB;
 }
@@ -584,7 +606,8 @@ AWAITS static void reconcile_kind(Vm *vm, DeviceKind kind, const GPtrArray *name
             continue;
         if (!is_among(names, alias))
             drop_missing(vm, kind, device, alias);
-        else if (kind == DEVICE_INTERFACE && !vm_interface_restore(vm, device, &err))
+        else if (kind == DEVICE_INTERFACE && ((InterfaceDef *)device)->type != INTERFACE_HOSTDEV &&
+                 !vm_interface_restore(vm, device, &err))
             log_warning_error(err, alias);
         if (!vm->run || vm->run->serial != serial || !vm->live || !domain_device_list(vm->live, kind))
             return;
@@ -641,8 +664,13 @@ void vm_device_reconcile(Vm *vm)
     reconcile_kind(vm, DEVICE_DISK, names);
     if (vm->run && vm->live)
         remove_orphans(vm);
-    if (vm->run && vm->live)
-        reconcile_kind(vm, DEVICE_INTERFACE, names);
+    static const DeviceKind kinds[] = { DEVICE_INTERFACE, DEVICE_FILESYSTEM, DEVICE_HOSTDEV,
+                                        DEVICE_SHMEM,     DEVICE_MEMORY,     DEVICE_VSOCK };
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (vm->run && vm->live)
+            reconcile_kind(vm, kinds[i], names);
+    }
+    vm_helpers_prune(vm);
 }
 
 /* ---- updating ---- */
@@ -674,16 +702,89 @@ static bool update_config(VmEdit *edit, const DeviceDef *device, Error **err)
            qemu_assign_addresses(edit->config, caps, err) && domain_check(edit->config, err);
 }
 
+/* Memory whose guest is to have more or less of it. */
+typedef struct MemoryUpdate {
+    Vm *vm;
+    char *alias;
+    uint64_t bytes; /* to be; once it is: what was before */
+} MemoryUpdate;
+
+static void memory_update_clear(MemoryUpdate *update)
+{
+    g_free(update->alias);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MemoryUpdate, memory_update_clear)
+
+static MemoryDeviceDef *find_memory(const DomainDef *def, const char *alias)
+{
+    for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
+        if (g_strcmp0(memory->info.alias, alias) == 0)
+            return memory;
+    }
+    return NULL;
+}
+
+static void memory_swap(DomainDef *live, void *data)
+{
+    MemoryUpdate *update = data;
+    MemoryDeviceDef *memory = find_memory(live, update->alias);
+    const uint64_t before = memory->requested_bytes;
+
+    memory->requested_bytes = update->bytes;
+    update->bytes = before;
+}
+
+/* While the change is under way, the live definition has what was before. */
+static void memory_take_back(void *arg)
+{
+    const MemoryUpdate *update = arg;
+    const MemoryDeviceDef *memory = update->vm->live ? find_memory(update->vm->live, update->alias) : NULL;
+    g_autoptr(Error) err = NULL;
+
+    if (memory &&
+        !monitor_set_requested_size(vm_monitor(update->vm), update->alias, memory->requested_bytes, 0, &err))
+        log_warning_error(err, "taking back the size of a memory device");
+}
+
+AWAITS static bool update_memory(VmEdit *edit, const MemoryDeviceDef *old, const MemoryDeviceDef *wanted,
+                                 MemoryUpdate *update, Error **err)
+{
+    bool differs = false;
+
+    xml_table_diff_guest(device_table(DEVICE_MEMORY), old, wanted, note_difference, &differs);
+    if (old->model != MEMORY_VIRTIO_MEM || wanted->model != MEMORY_VIRTIO_MEM)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "only the requested size of virtio-mem devices can change while the machine runs");
+    if (differs)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "nothing but the requested size of memory device '%s' can change", old->info.alias);
+    if (wanted->requested_bytes > old->size_bytes || wanted->requested_bytes % MAX(old->block_bytes, 1))
+        return error_set(err, ERROR_XML_INVALID,
+                         "the requested size must be a multiple of the block size and at most the size");
+    if (wanted->requested_bytes == old->requested_bytes)
+        return true;
+    update->vm = edit->vm;
+    update->alias = g_strdup(old->info.alias);
+    update->bytes = wanted->requested_bytes;
+    if (!monitor_set_requested_size(vm_monitor(edit->vm), update->alias, update->bytes, 0, err))
+        return false;
+    undo_push(&edit->undo, memory_take_back, update);
+    vm_edit_set_live(edit, memory_swap, update);
+    return true;
+}
+
 AWAITS static bool update_live(VmEdit *edit, const DeviceDef *stored, const DeviceDef *live, bool force,
-                               InterfaceUpdate *update, MediaChange *media, Error **err)
+                               InterfaceUpdate *update, MediaChange *media, MemoryUpdate *memory, Error **err)
 {
     void *old = NULL;
 
-    if (live->kind != DEVICE_INTERFACE && live->kind != DEVICE_DISK)
+    if (live->kind != DEVICE_INTERFACE && live->kind != DEVICE_DISK && live->kind != DEVICE_MEMORY)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live update of device '%s' is not supported",
                          enum_name(&device_kind_names, live->kind));
     if (!vm_device_find(edit->vm->live, live->kind, live->def, &old, err))
         return false;
+    if (live->kind == DEVICE_MEMORY)
+        return update_memory(edit, old, live->def, memory, err);
     return live->kind == DEVICE_DISK ? vm_disk_update_live(edit, old, stored->def, force, media, err)
                                      : vm_interface_update_live(edit, old, live->def, update, err);
 }
@@ -694,6 +795,7 @@ bool vm_update_device(Vm *vm, const char *xml, unsigned flags, const Caller *cal
     g_autoptr(DeviceDef) live = NULL;   /* as it stands */
     g_auto(InterfaceUpdate) update = { 0 };
     g_auto(MediaChange) media = { 0 };
+    g_auto(MemoryUpdate) memory = { 0 };
     g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, MODIFY_FLAGS | VIR_DOMAIN_DEVICE_MODIFY_FORCE, "qemuDomainUpdateDeviceFlags",
@@ -703,12 +805,88 @@ bool vm_update_device(Vm *vm, const char *xml, unsigned flags, const Caller *cal
         !parse_device(vm, xml, DOMAIN_PARSE_SKIP_DEFAULTS, &live, err) ||
         (edit.config && !update_config(&edit, stored, err)))
         return false;
-    if (edit.live &&
-        !update_live(&edit, stored, live, flags & VIR_DOMAIN_DEVICE_MODIFY_FORCE, &update, &media, err))
+    if (edit.live && !update_live(&edit, stored, live, flags & VIR_DOMAIN_DEVICE_MODIFY_FORCE, &update,
+                                  &media, &memory, err))
         return false;
     if (!vm_edit_commit(&edit, NULL, err))
         return false;
     if (media.next)
         vm_disk_finish_update(&media);
     return true;
+}
+
+/* ---- USB devices that come back ---- */
+
+/* One that is told by what it is, or by its port, is the same one wherever the host has it now. */
+static bool is_replugged(const HostdevDef *hostdev)
+{
+    return hostdev->type == HOSTDEV_USB && hostdev->mode == HOSTDEV_SUBSYSTEM &&
+           (hostdev->usb_vendor.is_set || hostdev->usb_port);
+}
+
+AWAITS static bool replug_usb(Vm *vm, HostdevDef *hostdev, Error **err)
+{
+    g_auto(Hot) hot = { .device = hostdev, .alias = g_strdup(hostdev->info.alias) };
+    g_auto(Undo) undo = { 0 };
+    const OptU32 bus = hostdev->usb_bus, device = hostdev->usb_device;
+    const bool was_missing = hostdev->is_missing;
+
+    if (!hot_begin(&hot, vm, DEVICE_HOSTDEV, err) || (!was_missing && !hot_plan(&hot, err)))
+        return false;
+    g_autoptr(Plan) old = g_steal_pointer(&hot.plan);
+    if (!vm_prepare_hostdev(vm, DEVICE_HOSTDEV, hostdev, hot.fds, err) || !hot_runs(&hot))
+        return false;
+    if (hostdev->is_missing ||
+        (!was_missing && hostdev->usb_bus.value == bus.value && hostdev->usb_device.value == device.value))
+        return true;
+    hot_expect(&hot);
+    if (old && !plan_reverse(old, &hot.target, err))
+        return false;
+    if (!lend_files(vm, DEVICE_HOSTDEV, hostdev, err) || !vm_require_monitor(vm, err) ||
+        !hot_plan(&hot, err) || !plan_execute(hot.plan, &hot.target, &undo, err))
+        return false;
+    undo_keep(&undo);
+    log_info("machine '%s': USB device '%s' is back", vm->name, hot.alias);
+    return vm_status_save(vm, err);
+}
+
+AWAITS static void replug_machine(void *arg)
+{
+    g_autoptr(Vm) vm = arg;
+    g_autoptr(Error) err = NULL;
+    g_auto(Job) job = { 0 };
+
+    if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err) || !vm->run || !vm->run->qmp)
+        return;
+    for (unsigned i = 0; vm->live && i < def_list_len(vm->live->hostdevs); i++) {
+        HostdevDef *hostdev = g_ptr_array_index(vm->live->hostdevs, i);
+        g_autoptr(Error) why = NULL;
+        if (is_replugged(hostdev) && !replug_usb(vm, hostdev, &why))
+            log_debug("machine '%s': %s", vm->name, error_message(why));
+    }
+}
+
+static void on_host_event(const Event *event, void *arg)
+{
+    Host *host = arg;
+    const Object *object = NULL;
+
+    if (event->kind != OBJECT_NODE_DEVICE || event->id != EVENT_LIFECYCLE ||
+        event->type != VIR_NODE_DEVICE_EVENT_CREATED || !g_str_has_prefix(event->name, "usb_"))
+        return;
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (object = registry_next(&iter));) {
+        Vm *vm = (Vm *)object;
+        for (DEF_EACH(HostdevDef, hostdev, vm->run && vm->live ? vm->live->hostdevs : NULL)) {
+            if (!is_replugged(hostdev))
+                continue;
+            host_spawn(host, "usb", replug_machine, vm_ref(vm));
+            break;
+        }
+    }
+}
+
+void vm_device_watch_host(Host *host)
+{
+    /* The host's bus ends after its machines. */
+    (void)event_subscribe(host->events, on_host_event, host);
 }

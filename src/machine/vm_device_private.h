@@ -10,6 +10,9 @@
 void vm_device_gone(Vm *vm, const char *alias);
 void vm_device_refused(Vm *vm, const char *alias);
 
+/* From now on USB devices that are plugged into the host again come back to their machines. Once. */
+void vm_device_watch_host(Host *host);
+
 /* From here on the word of the guest about device @alias is for the job; whose end clears run->unplug_alias.
  */
 void vm_unplug_expect(Vm *vm, const char *alias);

@@ -312,10 +312,12 @@ static void handle_device_deleted(Vm *vm, const Json *data)
 
 static void handle_rx_filter(Vm *vm, const Json *data)
 {
-    const char *alias = json_get_str(data, "name");
+    vm_interface_look_at_filters(vm);
+}
 
-    if (alias)
-        vm_interface_filter_changed(vm, alias);
+static void handle_threshold(Vm *vm, const Json *data)
+{
+    vm_threshold_passed(vm, data);
 }
 
 static void handle_unplug_refused(Vm *vm, const Json *data)
@@ -349,6 +351,12 @@ static void handle_memory_size(Vm *vm, const Json *data)
 {
     const char *alias = json_get_str(data, "id");
 
+    for (DEF_EACH(MemoryDeviceDef, memory, vm->live->memory_devices)) {
+        if (alias && g_strcmp0(memory->info.alias, alias) == 0)
+            memory->current_bytes = (OptU64){ .is_set = true, .value = json_get_uint(data, "size", 0) };
+    }
+    if (alias)
+        vm_status_save_later(vm);
     if (alias)
         vm_publish_event(vm, &(Event){ .id = EVENT_MEMORY_DEVICE_SIZE_CHANGE,
                                        .text1 = alias,
@@ -494,6 +502,7 @@ static const struct {
     { "DEVICE_DELETED", handle_device_deleted },
     { "DEVICE_UNPLUG_GUEST_ERROR", handle_unplug_refused },
     { "NIC_RX_FILTER_CHANGED", handle_rx_filter },
+    { "BLOCK_WRITE_THRESHOLD", handle_threshold },
     { "MEMORY_FAILURE", handle_memory_failure },
     { "MEMORY_DEVICE_SIZE_CHANGE", handle_memory_size },
     { "VSERPORT_CHANGE", handle_vserport },

@@ -93,7 +93,8 @@ bool vm_set_time(Vm *vm, int64_t seconds, unsigned nseconds, unsigned flags, con
     if (!check_flags(flags, VIR_DOMAIN_TIME_SYNC, "qemuDomainSetTime", err) || !vm_require_running(vm, err))
         return false;
     if (!(flags & VIR_DOMAIN_TIME_SYNC)) {
-        if (seconds > INT64_MAX / 1000000000 - 1 || seconds < 0 || nseconds >= 1000000000)
+        if (seconds > INT64_MAX / 1000000000 - 1 || seconds < INT64_MIN / 1000000000 + 1 ||
+            nseconds >= 1000000000)
             return error_set(err, ERROR_INVALID_ARGUMENT, "Time '%" PRId64 "' is too big for guest agent",
                              seconds);
         args = json_pack("{s:I}", "time", (json_int_t)(seconds * 1000000000 + nseconds));

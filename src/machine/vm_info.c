@@ -290,8 +290,8 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
 
 /* ---- the monitor itself ---- */
 
-bool vm_monitor_command(Vm *vm, const char *command, unsigned flags, const Caller *caller, char **ret_reply,
-                        Error **err)
+bool vm_monitor_command(Vm *vm, const char *command, int fd, unsigned flags, const Caller *caller,
+                        char **ret_reply, Error **err)
 {
     if (!check_flags(flags, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP, "qemuDomainQemuMonitorCommandWithFiles",
                      err) ||
@@ -303,5 +303,5 @@ bool vm_monitor_command(Vm *vm, const char *command, unsigned flags, const Calle
     /* No job: this is the way to look at, or help, a machine whose job does not come to an end. */
     if (flags & VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
         return qmp_exec_hmp(vm_monitor(vm), command, 0, ret_reply, err);
-    return qmp_exec_raw(vm_monitor(vm), command, 0, ret_reply, err);
+    return qmp_exec_raw(vm_monitor(vm), command, fd, 0, ret_reply, err);
 }

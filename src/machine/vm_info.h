@@ -49,6 +49,10 @@ AWAITS MUST_CHECK bool vm_get_block_info(Vm *vm, const char *disk, BlockInfo *re
  */
 AWAITS MUST_CHECK bool vm_block_resize(Vm *vm, const char *disk, uint64_t size, unsigned flags,
                                        const Caller *caller, Error **err);
+/* An event comes once when a write reaches beyond @bytes of the image @device: "vda", or "vda[3]" for another
+ * one of its chain. 0: none. ERROR_INVALID_ARGUMENT */
+AWAITS MUST_CHECK bool vm_set_block_threshold(Vm *vm, const char *device, uint64_t bytes, unsigned flags,
+                                              const Caller *caller, Error **err);
 AWAITS MUST_CHECK bool vm_get_block_stats(Vm *vm, const char *disk, Params **ret_params, Error **err);
 AWAITS MUST_CHECK bool vm_get_disk_errors(Vm *vm, GPtrArray **ret_disks /* of char*, name */,
                                           GArray **ret_codes /* int */, Error **err);
@@ -64,7 +68,7 @@ AWAITS MUST_CHECK bool vm_get_memory_stats(Vm *vm, unsigned max, GArray **ret_st
 AWAITS MUST_CHECK bool vm_get_cpu_stats(Vm *vm, int start_cpu, unsigned n_cpus, GPtrArray **ret_params,
                                         Error **err);
 
-/* Read-only tunables; flags: affect. */
+/* Tunables (vm_limits.h changes them); flags: affect. */
 MUST_CHECK bool vm_get_scheduler(Vm *vm, unsigned flags, char **ret_type, Params **ret_params, Error **err);
 MUST_CHECK bool vm_get_numa(Vm *vm, unsigned flags, Params **ret_params, Error **err);
 MUST_CHECK bool vm_get_memory_tunables(Vm *vm, unsigned flags, Params **ret_params, Error **err);
@@ -108,6 +112,6 @@ typedef void (*VmStatsFunc)(const Vm *vm, const Params *params, void *arg);
 AWAITS MUST_CHECK bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigned flags,
                                         const Caller *caller, VmStatsFunc func, void *arg, Error **err);
 
-/* QMP or HMP pass-through; taints the machine. flags: HMP 1. */
-AWAITS MUST_CHECK bool vm_monitor_command(Vm *vm, const char *command, unsigned flags, const Caller *caller,
-                                          char **ret_reply, Error **err);
+/* QMP or HMP pass-through; taints the machine. flags: HMP 1. @fd: goes along; borrowed, -1: none. */
+AWAITS MUST_CHECK bool vm_monitor_command(Vm *vm, const char *command, int fd, unsigned flags,
+                                          const Caller *caller, char **ret_reply, Error **err);

@@ -173,14 +173,47 @@ bool vm_interface_set_links(Vm *vm, Error **err)
 
 /* ---- filters of guests that are trusted ---- */
 
-/* What the guest's card lets in, a macvtap has to let in, too; a bridge lets everything in. */
-AWAITS static bool sync_filter(Vm *vm, const InterfaceDef *iface, Error **err)
+/* The guest may give its card another address: the document shows it, and who listens hears of it. */
+static void note_address(Vm *vm, InterfaceDef *iface, const Mac *mac)
 {
-    g_autofree char *target = g_strdup(iface->target);
+    static const Mac none;
+    const bool is_own = memcmp(mac, &iface->mac, sizeof(Mac)) == 0,
+               had_own = memcmp(&iface->current_mac, &none, sizeof(Mac)) == 0;
+    const Mac before = had_own ? iface->mac : iface->current_mac;
+    char old_text[MAC_STRING_LEN], new_text[MAC_STRING_LEN];
+
+    if (memcmp(mac, &before, sizeof(Mac)) == 0 || memcmp(mac, &none, sizeof(Mac)) == 0)
+        return;
+    iface->current_mac = is_own ? none : *mac;
+    mac_format(&before, old_text);
+    mac_format(mac, new_text);
+    vm_publish_event(vm, &(Event){ .id = EVENT_NIC_MAC_CHANGE,
+                                   .text1 = iface->info.alias,
+                                   .text2 = old_text,
+                                   .text3 = new_text });
+    vm_status_save_later(vm);
+}
+
+/* What the guest's card lets in, a macvtap has to let in, too; a bridge lets everything in. */
+AWAITS static bool sync_filter(Vm *vm, const char *alias, Error **err)
+{
     MonitorRxFilter filter;
 
-    return monitor_query_rx_filter(vm_monitor(vm), iface->info.alias, 0, &filter, err) &&
-           link_set_filter(target, &filter.mac, filter.all_multicast, filter.promiscuous, err);
+    if (!monitor_query_rx_filter(vm_monitor(vm), alias, 0, &filter, err))
+        return false;
+    InterfaceDef *iface = vm->live ? domain_find_interface_alias(vm->live, alias) : NULL;
+    if (!iface) /* unplugged meanwhile */
+        return true;
+    note_address(vm, iface, &filter.mac);
+    if (iface->trust_guest_rx_filters != TRISTATE_ON || !vm_interface_lower(iface) || !iface->target)
+        return true;
+    g_autofree char *target = g_strdup(iface->target);
+    return link_set_filter(target, &filter.mac, filter.all_multicast, filter.promiscuous, err);
+}
+
+static bool has_rx_filter(const InterfaceDef *iface)
+{
+    return iface->info.alias && iface->model && g_str_has_prefix(iface->model, "virtio");
 }
 
 static void sync_filters(Vm *vm)
@@ -190,19 +223,37 @@ static void sync_filters(Vm *vm)
     for (guint i = 0;
          vm->run && vm->run->serial == serial && vm->live && i < def_list_len(vm->live->interfaces); i++) {
         const InterfaceDef *iface = g_ptr_array_index(vm->live->interfaces, i);
+        g_autofree char *alias = g_strdup(iface->info.alias);
         g_autoptr(Error) err = NULL;
-        if (iface->trust_guest_rx_filters == TRISTATE_ON && vm_interface_lower(iface) && iface->target &&
-            !sync_filter(vm, iface, &err))
+        if (has_rx_filter(iface) && !sync_filter(vm, alias, &err))
             log_warning_error(err, "a guest's filter of received packets");
     }
 }
 
-void vm_interface_filter_changed(Vm *vm, const char *alias)
+void vm_interface_look_at_filters(Vm *vm)
 {
     for (DEF_EACH(InterfaceDef, iface, vm->live->interfaces)) {
-        if (g_strcmp0(iface->info.alias, alias) == 0 && iface->trust_guest_rx_filters == TRISTATE_ON)
+        if (has_rx_filter(iface)) {
             vm_spawn_task(vm, VM_TASK_FILTER, "rx filter", sync_filters);
+            return;
+        }
     }
+}
+
+/* ---- announcements ---- */
+
+bool vm_announce_interface(Vm *vm, const char *device, const MonitorAnnounce *how, unsigned flags,
+                           const Caller *caller, Error **err)
+{
+    g_auto(Job) job = { 0 };
+
+    if (!check_flags(flags, 0, "qemuDomainAnnounceInterface", err) ||
+        !job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+        return false;
+    const InterfaceDef *iface = device ? domain_find_interface(vm->live, device) : NULL;
+    if (device && !iface)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a known interface", device);
+    return monitor_announce_self(vm_monitor(vm), iface ? iface->info.alias : NULL, how, 0, err);
 }
 
 /* ---- limits ---- */

@@ -15,3 +15,9 @@ typedef struct InterfaceLimits {
 } InterfaceLimits;
 AWAITS MUST_CHECK bool vm_set_interface_limits(Vm *vm, const char *device, const InterfaceLimits *limits,
                                                unsigned flags, const Caller *caller, Error **err);
+
+typedef struct MonitorAnnounce MonitorAnnounce; /* qemu/monitor.h */
+/* The guest tells the switches around where it is: @device: an interface, by its device on the host or its
+ * MAC; NULL: all of them. ERROR_INVALID_ARGUMENT */
+AWAITS MUST_CHECK bool vm_announce_interface(Vm *vm, const char *device, const MonitorAnnounce *how,
+                                             unsigned flags, const Caller *caller, Error **err);

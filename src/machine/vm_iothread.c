@@ -146,11 +146,10 @@ AWAITS static bool object_del(Vm *vm, unsigned id, Error **err)
 
 AWAITS static bool object_add(Vm *vm, const DomainDef *def, unsigned id, Error **err)
 {
-    AUTO_JSON object = NULL;
+    AUTO_JSON object = qemu_iothread_object(find_iothread(def, id));
     pid_t tid = 0;
 
-    if (!qemu_iothread_object(find_iothread(def, id), &object, err) ||
-        !qmp_exec(vm_monitor(vm), "object-add", object, 0, NULL, err))
+    if (!qmp_exec(vm_monitor(vm), "object-add", object, 0, NULL, err))
         return false;
     if (vm_iothread_tid(vm, id, &tid, err) && vm_thread_setup(vm, def, THREAD_IOTHREAD, id, tid, err))
         return true;
@@ -279,7 +278,9 @@ static bool set_pool(DomainDef *def, unsigned id, const Params *params, Error **
         thread->pool_min = (OptS64){ .value = pool_min->value.i, .is_set = pool_min->value.i >= 0 };
     if (pool_max)
         thread->pool_max = (OptS64){ .value = pool_max->value.i, .is_set = pool_max->value.i >= 0 };
-    if (thread->pool_min.is_set && thread->pool_max.is_set && thread->pool_min.value > thread->pool_max.value)
+    if (thread->pool_min.is_set && !thread->pool_max.is_set)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "thread_pool_min needs a thread_pool_max");
+    if (thread->pool_min.is_set && thread->pool_min.value > thread->pool_max.value)
         return error_set(err, ERROR_INVALID_STATE,
                          "thread_pool_min (%" PRId64 ") can't be greater than thread_pool_max (%" PRId64 ")",
                          thread->pool_min.value, thread->pool_max.value);

@@ -32,3 +32,7 @@ AWAITS MUST_CHECK bool vm_inject_nmi(Vm *vm, const Caller *caller, Error **err);
 /* codeset: virKeycodeSet; codes pressed together for hold_ms. */
 AWAITS MUST_CHECK bool vm_send_key(Vm *vm, unsigned codeset, unsigned hold_ms, const unsigned *codes,
                                    size_t n_codes, const Caller *caller, Error **err);
+/* What happens when the guest powers off, reboots or crashes: virDomainLifecycle, virDomainLifecycleAction.
+ */
+AWAITS MUST_CHECK bool vm_set_lifecycle_action(Vm *vm, unsigned type, unsigned action, unsigned flags,
+                                               const Caller *caller, Error **err);

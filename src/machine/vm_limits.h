@@ -47,10 +47,6 @@ MUST_CHECK bool vm_get_perf_events(Vm *vm, unsigned flags, Params **ret_params, 
 AWAITS MUST_CHECK bool vm_set_perf_events(Vm *vm, const Params *params, unsigned flags, const Caller *caller,
                                           Error **err);
 
-/* @type: virDomainLifecycle, @action: virDomainLifecycleAction. */
-AWAITS MUST_CHECK bool vm_set_lifecycle_action(Vm *vm, unsigned type, unsigned action, unsigned flags,
-                                               const Caller *caller, Error **err);
-
 /* ---- looking inside ---- */
 
 /* Memory of the guest: @flags virDomainMemoryFlags, one of both. *ret_data owned, @size bytes. */

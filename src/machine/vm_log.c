@@ -60,6 +60,22 @@ char *vm_log_pipe_path(const Host *host, const char *name)
     return log_file_path(host->paths->run_qemu, name, ".out");
 }
 
+int vm_log_open_writer(const Host *host, const char *name)
+{
+    g_autofree char *path = vm_log_pipe_path(host, name);
+
+    return open(path,
+                O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC); /* a pipe that we read: does not wait */
+}
+
+void vm_log_add(const Host *host, const char *name, const char *line)
+{
+    AUTO_FD fd = vm_log_open_writer(host, name);
+
+    if (fd >= 0 && write(fd, line, strlen(line)) < 0)
+        log_debug("machine '%s': a line does not fit into its log", name);
+}
+
 static VmLog *log_new(Host *host, const char *name)
 {
     VmLog *log = g_new0(VmLog, 1);

@@ -18,6 +18,10 @@ char *vm_log_pipe_path(const Host *host, const char *name);
  * ERROR_SYSTEM: the log cannot be written. */
 AWAITS MUST_CHECK bool vm_log_open(Host *host, const char *name, const char *header, VmLog **ret_log,
                                    int *ret_fd, Error **err);
+/* Another descriptor for the output of what belongs to the machine; -1: it has no log that is open. Owned. */
+int vm_log_open_writer(const Host *host, const char *name);
+/* A line of our own. */
+void vm_log_add(const Host *host, const char *name, const char *line);
 /* For a QEMU of an earlier daemon. If it has no pipe of ours (libvirtd's), only vm_log_end() does something.
  */
 VmLog *vm_log_reopen(Host *host, const char *name);

@@ -1,5 +1,4 @@
-/* Looks into a machine: bytes of its memory and of its disks, and how fast its memory changes. And what
- * happens at the ends of its life. */
+/* Looks into a machine: bytes of its memory and of its disks, and how fast its memory changes. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "peek"
 #include <errno.h>
@@ -11,8 +10,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/worker.h"
-#include "machine/vm_edit.h"
 #include "machine/vm_limits.h"
+#include "machine/vm_private.h"
 #include "machine/vm_query.h"
 
 #define PEEK_MAX 4194304u /* what a reply holds */
@@ -178,79 +177,4 @@ bool vm_start_dirty_rate(Vm *vm, int seconds, unsigned flags, const Caller *call
         return false;
     vm->run->has_dirty_rate = true;
     return true;
-}
-
-/* ---- what happens at the end ---- */
-
-static const char *const lifecycle_names[] = { "poweroff", "reboot", "crash" };
-
-static LifecycleAction *lifecycle_of(DomainDef *def, unsigned type)
-{
-    return type == VIR_DOMAIN_LIFECYCLE_POWEROFF ? &def->on_poweroff
-           : type == VIR_DOMAIN_LIFECYCLE_REBOOT ? &def->on_reboot
-                                                 : &def->on_crash;
-}
-
-typedef struct LifecycleEdit {
-    Vm *vm;
-    unsigned type;
-    LifecycleAction action;
-} LifecycleEdit;
-
-static void lifecycle_swap(DomainDef *live, void *data)
-{
-    LifecycleEdit *edit = data;
-    LifecycleAction *field = lifecycle_of(live, edit->type);
-    const LifecycleAction old = *field;
-
-    *field = edit->action;
-    edit->action = old;
-}
-
-/* A guest that reboots is QEMU's business, until it is to end. */
-AWAITS static bool tell_reboot(Vm *vm, LifecycleAction action, Error **err)
-{
-    AUTO_JSON args = json_pack("{s:s}", "reboot", action == LIFECYCLE_ACTION_DESTROY ? "shutdown" : "reset");
-
-    return qmp_exec(vm_monitor(vm), "set-action", args, 0, NULL, err);
-}
-
-static void lifecycle_take_back(void *arg)
-{
-    const LifecycleEdit *edit = arg;
-    g_autoptr(Error) err = NULL;
-
-    if (edit->vm->live && !tell_reboot(edit->vm, edit->vm->live->on_reboot, &err))
-        log_warning_error(err, "what a reboot does cannot be taken back");
-}
-
-bool vm_set_lifecycle_action(Vm *vm, unsigned type, unsigned action, unsigned flags, const Caller *caller,
-                             Error **err)
-{
-    LifecycleEdit change = { .vm = vm, .type = type, .action = (LifecycleAction)(action + 1) };
-    g_auto(VmEdit) edit = { 0 };
-
-    if (!check_flags(flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, "qemuDomainSetLifecycleAction",
-                     err))
-        return false;
-    if (type >= G_N_ELEMENTS(lifecycle_names) || action + 1 >= LIFECYCLE_ACTION_COUNT)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "there is no lifecycle event %u, or no action %u", type,
-                         action);
-    if (type != VIR_DOMAIN_LIFECYCLE_CRASH && (change.action == LIFECYCLE_ACTION_COREDUMP_DESTROY ||
-                                               change.action == LIFECYCLE_ACTION_COREDUMP_RESTART))
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Lifecycle event '%s' doesn't support '%s' action",
-                         lifecycle_names[type], enum_name(&lifecycle_action_names, change.action));
-    if (!vm_edit_begin(vm, flags, caller, &edit, err))
-        return false;
-    if (edit.config)
-        *lifecycle_of(edit.config, type) = change.action;
-    if (edit.live) {
-        if (type == VIR_DOMAIN_LIFECYCLE_REBOOT) {
-            if (!vm_require_monitor(vm, err) || !tell_reboot(vm, change.action, err))
-                return false;
-            undo_push(&edit.undo, lifecycle_take_back, &change);
-        }
-        vm_edit_set_live(&edit, lifecycle_swap, &change);
-    }
-    return vm_edit_commit(&edit, NULL, err);
 }

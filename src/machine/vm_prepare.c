@@ -332,6 +332,39 @@ static bool char_open(Vm *vm, CharOpenKind kind, const char *path, bool append, 
     return error_propagate(err, g_steal_pointer(&why));
 }
 
+bool vm_listen_for_qemu(Vm *vm, const char *path, int *ret_fd, Error **err)
+{
+    return char_open(vm, CHAR_OPEN_LISTEN, path, false, ret_fd, err);
+}
+
+bool vm_open_device(Vm *vm, const char *path, int *ret_fd, Error **err)
+{
+    return char_open(vm, CHAR_OPEN_DEVICE, path, false, ret_fd, err);
+}
+
+static bool give_job_run(void *data, Error **err)
+{
+    const OpenJob *job = data;
+    const char *name = NULL;
+    AUTO_FD dir_fd = trail_open_parent(job->path, &name, err);
+
+    return dir_fd >= 0 && (fchownat(dir_fd, name, job->uid, job->gid, AT_SYMLINK_NOFOLLOW) == 0 ||
+                           error_set_errno(err, errno, "cannot give '%s' to QEMU's user", job->path));
+}
+
+bool vm_give_to_qemu(Vm *vm, const char *path, Error **err)
+{
+    if (vm->host->paths->is_session || geteuid() != 0)
+        return true;
+    OpenJob *job = g_new0(OpenJob, 1);
+    *job = (OpenJob){ .path = g_strdup(path), .fd = -1 };
+    dac_get_owner(vm->host, vm->live, &job->uid, &job->gid);
+    if (!worker_call(worker_lane_state(), give_job_run, job, open_job_free, FILE_DEADLINE_MS, err))
+        return false;
+    open_job_free(job);
+    return true;
+}
+
 static bool char_is_server(const CharSource *source)
 {
     return source->mode == CHAR_MODE_BIND || source->mode == CHAR_MODE_SERVER ||
@@ -512,7 +545,8 @@ bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Erro
         prepare_channel(vm, device);
     if (kind == DEVICE_INTERFACE)
         return prepare_interface(vm, device, fds, err);
-    return !source || prepare_source(vm, source, device_info(kind, device)->alias, fds, err);
+    return (!source || prepare_source(vm, source, device_info(kind, device)->alias, fds, err)) &&
+           vm_prepare_share(vm, kind, device, fds, err);
 }
 
 typedef struct Preparing {

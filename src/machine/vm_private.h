@@ -81,10 +81,13 @@ typedef struct VmRun {
     char *lib_dir, *channel_dir, *monitor_path;
     CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
     GArray *vcpu_tids;           /* of pid_t, by number of the vCPU; 0: there is none */
+    GPtrArray *vcpu_paths;       /* of char *, by number: what QEMU calls them; NULL: none */
+    GHashTable *kvm_schema;      /* what KVM counts (vm_kvm_stats.c); NULL: not asked yet */
     char *cgroup;                /* the machine's own control group; NULL: none */
     VmPerf *perf;                /* NULL: no events are counted */
     bool has_dirty_rate;         /* somebody had it measured, or may have */
     GPtrArray *dac;              /* of DacItem */
+    GPtrArray *helpers;          /* of VmHelper */
     GArray *ports;               /* of unsigned, taken from the pool by us */
     uint32_t last_node;          /* the highest number that a block node had */
     uint64_t autodestroy_client; /* 0: none */
@@ -290,12 +293,40 @@ AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *i
 AWAITS MUST_CHECK bool vm_interface_start_passt(const InterfaceDef *iface, PlanFds *fds, Error **err);
 /* Tells kernel and QEMU again what the live document says of an interface (vm_interface_update.c). */
 AWAITS MUST_CHECK bool vm_interface_restore(Vm *vm, const InterfaceDef *iface, Error **err);
-/* The guest has changed which packets its card @alias lets in: soon its link on the host follows, if it is
- * trusted. */
-void vm_interface_filter_changed(Vm *vm, const char *alias);
+/* The guest has changed which packets its cards let in, or may have: soon it is seen which, who listens hears
+ * of other addresses, and links on the host follow where the guest is trusted. */
+void vm_interface_look_at_filters(Vm *vm);
+/* What QEMU says of a threshold (vm_threshold.c). */
+void vm_threshold_passed(Vm *vm, const Json *data);
 /* Tells QEMU, where cables are plugged in at first, which are not. */
 AWAITS MUST_CHECK bool vm_interface_set_links(Vm *vm, Error **err);
 MUST_CHECK bool vm_prepare_monitor(Vm *vm, PlanFds *fds, Error **err);
+/* A listening socket at @path that QEMU's user can connect to. */
+AWAITS MUST_CHECK bool vm_listen_for_qemu(Vm *vm, const char *path, int *ret_fd, Error **err);
+/* Gives a socket that somebody made in the machine's own folder to QEMU's user. */
+AWAITS MUST_CHECK bool vm_give_to_qemu(Vm *vm, const char *path, Error **err);
+/* Of the host's, such as /dev/vhost-vsock; for QEMU. */
+AWAITS MUST_CHECK bool vm_open_device(Vm *vm, const char *path, int *ret_fd, Error **err);
+/* What file systems, TPMs, sockets and reservations need besides (vm_share.c): descriptors, helpers. */
+AWAITS MUST_CHECK bool vm_prepare_share(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
+/* The TPM's state (vm_tpm.c). */
+AWAITS MUST_CHECK bool vm_prepare_tpm(Vm *vm, TpmDef *tpm, PlanFds *fds, Error **err);
+/* The machine has ended: forgets what a transient one does not keep. */
+AWAITS void vm_tpm_release(Vm *vm);
+/* Removes the state of a machine that is about to be undefined, unless it is to stay
+ * (VIR_DOMAIN_UNDEFINE_...). */
+AWAITS MUST_CHECK bool vm_tpm_undefine(const Vm *vm, unsigned flags, Error **err);
+/* Host devices (vm_hostdev.c): which device is meant, which node it has; PCI devices are taken from their
+ * drivers, unless another machine has them. ERROR_OPERATION_FAILED: one has, or there is none */
+AWAITS MUST_CHECK bool vm_prepare_hostdev(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
+AWAITS MUST_CHECK bool vm_prepare_hostdevs(Vm *vm, PlanFds *fds, Error **err);
+/* Gives managed ones back to their drivers. */
+AWAITS void vm_release_hostdev(Host *host, DeviceKind kind, void *device);
+AWAITS void vm_release_hostdevs(Host *host, const DomainDef *live);
+/* What QEMU of @live must be allowed to lock for devices that write into memory, in bytes; 0: nothing. */
+uint64_t vm_hostdev_locked_bytes(const DomainDef *live);
+/* The same for a device that comes while QEMU runs. */
+AWAITS MUST_CHECK bool vm_hostdev_raise_limit(const Vm *vm, Error **err);
 /* storage_prepare() for vm->live, telling who listens which optional media are missing. */
 AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
 /* What the disks of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
@@ -382,6 +413,9 @@ AWAITS void vm_go_on(Vm *vm);
 AWAITS void vm_process_reap_intent(Host *host, VmStatus *status);
 /* The variable in QEMU's environment by which a QEMU without a recorded pid is found: "NAME=path". */
 #define VM_TOKEN_VARIABLE "LODGE_STATUS_FILE"
+/* The same of its helpers (vm_helper.h): "NAME=helper@path". */
+#define VM_HELPER_VARIABLE "LODGE_HELPER"
+#define VM_HELPER_SHARED "all" /* stands for the device in names of helpers that serve several */
 
 /* ---- QEMUs of an earlier daemon (vm_token.c) ---- */
 
@@ -389,6 +423,14 @@ AWAITS void vm_process_reap_intent(Host *host, VmStatus *status);
 AWAITS void vm_token_scan(Host *host);
 /* The QEMU of machine @name that was found and still runs, @preferred if that is one; 0: none. */
 pid_t vm_token_find(const Host *host, const char *name, pid_t preferred);
+typedef struct VmTokenHelper {
+    char *name;
+    pid_t pid;
+    uint64_t start_time;
+} VmTokenHelper;
+/* The helpers of machine @machine (NULL: of all that are left) that were found and still run, of
+ * VmTokenHelper, the oldest first; owned. They are not found again. */
+GPtrArray *vm_token_take_helpers(Host *host, const char *machine);
 /* Warns of those that nobody has taken over. */
 void vm_token_report(const Host *host);
 /* ERROR_INVALID_STATE: an earlier QEMU of the machine lives that nobody has taken over. */

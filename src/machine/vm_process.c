@@ -18,6 +18,7 @@
 #include "conf/xml_table.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
+#include "machine/vm_helper.h"
 #include "machine/vm_tune.h"
 
 #define TERM_PATIENCE_MS 10000
@@ -64,7 +65,7 @@ char *vm_short_dir_name(int id, const char *name)
     g_string_printf(out, "domain-%d-", id);
     const gsize start = out->len;
     for (const char *p = name; *p && out->len - start < 20; p++) {
-        if ((unsigned char)*p > ' ' && !strchr("/\\\"'`$&*?;<>|(){}[]!,", *p))
+        if ((unsigned char)*p >= ' ' && *p != '/')
             g_string_append_c(out, *p);
     }
     while (out->len > start && !g_utf8_validate(out->str, (gssize)out->len, NULL))
@@ -188,8 +189,11 @@ static void vm_process_cleanup(Vm *vm)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     vm_consoles_close(run);
+    vm_helpers_stop(vm);
+    vm_tpm_release(vm);
     vm_cgroup_remove(vm->host, vm->live, run);
     vm_release_interfaces(vm->host, vm->live);
+    vm_release_hostdevs(vm->host, vm->live);
     vm_remove_huge_pages(vm->live, run->lib_dir);
     vm_remove_dir(run->lib_dir);
     vm_remove_dir(run->channel_dir);
@@ -622,6 +626,7 @@ static bool reattach_sync(Vm *vm, Error **err)
     if (!vm->run)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     vm->run->unanswering = false;
+    vm_interface_look_at_filters(vm); /* QEMU tells once per question, and perhaps told the earlier daemon */
     vm_space_wait(vm);
     /* What the earlier daemon did not live to act upon; QEMU waits for us. */
     if (vm->state == VM_STATE_SHUTDOWN && !vm->run->destroying) {
@@ -740,6 +745,7 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
     job_set_phase(&job, "reconnecting to QEMU");
     const bool client_is_gone = status->run->autodestroy_client != 0;
     reattach_fill(vm, status);
+    vm_helpers_adopt(vm);
     if (!reattach_process(vm, &err)) {
         log_warning("machine '%s' stopped while the daemon was away: %s", vm->name, error_message(err));
         vm->run->exited = true;
@@ -805,8 +811,10 @@ void vm_process_reap_intent(Host *host, VmStatus *status)
     const pid_t pid = vm_token_find(host, status->live->name, 0);
     if (pid > 0)
         reap_process(pid, 0);
+    vm_helpers_reap(host, status->live->name);
     vm_cgroup_remove(host, status->live, run);
     vm_release_interfaces(host, status->live);
+    vm_release_hostdevs(host, status->live);
     vm_remove_huge_pages(status->live, run->lib_dir);
     vm_remove_dir(run->lib_dir);
     vm_remove_dir(run->channel_dir);

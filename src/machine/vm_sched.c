@@ -92,6 +92,19 @@ static bool set_scheduler(pid_t tid, const SchedDef *sched, Error **err)
     return error_set_errno(err, errno, "Cannot set scheduler parameters for pid %d", (int)tid);
 }
 
+/* The kernel refuses CPUs that it has never heard of. */
+static void format_host_cpus(const CpuSet *pin, GString *out)
+{
+    g_autoptr(CpuSet) there = cpuset_new();
+    const GPtrArray *cpus = node_cpus();
+
+    for (DEF_EACH(NodeCpu, cpu, cpus)) {
+        if (cpuset_has(pin, cpu->id))
+            cpuset_add(there, cpu->id);
+    }
+    cpuset_format(there, out);
+}
+
 /* A new group gets its limits before the thread enters it. */
 AWAITS static bool enter_group(Vm *vm, const DomainDef *def, ThreadKind kind, unsigned id, pid_t tid,
                                Error **err)
@@ -121,8 +134,7 @@ AWAITS static bool enter_group(Vm *vm, const DomainDef *def, ThreadKind kind, un
     if ((controllers & CGROUP_CPU) && (period.is_set || quota.is_set))
         cgroup_add_write(batch, group, "cpu.max", "%s", max);
     if (pin)
-        cpuset_format(pin, cpus);
-    /* Only what is in the group can run there: those that the host lacks do not count. */
+        format_host_cpus(pin, cpus);
     if ((controllers & CGROUP_CPUSET) && (pin || !is_new))
         cgroup_add_write(batch, group, "cpuset.cpus", "%s\n", cpus->str);
     if (kind != THREAD_EMULATOR)

@@ -21,6 +21,7 @@
 #include "conf/xml_table.h"
 #include "host/node.h"
 #include "machine/vm_confine.h"
+#include "machine/vm_helper.h"
 #include "machine/vm_tune.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
@@ -114,7 +115,8 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
-    if (!vm_prepare_disks(vm, err) || !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
+    if (!vm_prepare_disks(vm, err) || !vm_prepare_hostdevs(vm, start->resources.fds, err) ||
+        !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
     qemu_number_nodes(vm->live, &vm->run->last_node);
@@ -150,6 +152,10 @@ AWAITS static bool start_build_command(Start *start, QemuCommand **ret_command, 
         .master_key_path = key_path,
         .secrets = secrets,
         .nbd_tls_dir = config->nbd_tls_x509_cert_dir,
+        .chardev_tls_dir = config->chardev_tls_x509_cert_dir,
+        .chardev_tls = config->chardev_tls,
+        .chardev_tls_verify = config->chardev_tls_x509_verify,
+        .spice_tls_dir = config->spice_tls ? config->spice_tls_x509_cert_dir : NULL,
         .sandbox = config->seccomp_sandbox,
         .dump_guest_core = config->dump_guest_core,
         .start_paused = true,
@@ -250,6 +256,7 @@ static bool start_fork(Start *start, const QemuCommand *command, Error **err)
         spec.max_locked_bytes = vm->live->memtune && vm->live->memtune->hard_limit.is_set
                                     ? vm->live->memtune->hard_limit.value
                                     : UINT64_MAX;
+    spec.max_locked_bytes = MAX(spec.max_locked_bytes, vm_hostdev_locked_bytes(vm->live));
     if (vm_cgroup_is_used(vm->host)) {
         spec.before_exec = start_enter_groups;
         spec.before_exec_arg = vm;
@@ -384,6 +391,18 @@ AWAITS static bool start_ask(const Start *start, Error **err)
     return vm_take_cpu(vm, &welcome, err);
 }
 
+/* QEMU's drives begin closed. */
+AWAITS static bool start_open_trays(const Vm *vm, Error **err)
+{
+    for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
+        const bool has_tray = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
+        if (has_tray && disk->tray == DISK_TRAY_OPEN &&
+            !monitor_open_tray(vm_monitor(vm), disk->info.alias, false, 0, err))
+            return false;
+    }
+    return true;
+}
+
 /* QEMU does not notice when a pipe ends before anything came through it. */
 static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error **err)
 {
@@ -448,7 +467,8 @@ static bool start_converse(Start *start, Error **err)
     job_set_phase(start->job, "waiting for QEMU");
     /* QEMU needs longer than any file, so what can be written, is written now. */
     if (!vm_pid_save(vm, err) || !vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) ||
-        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err))
+        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
+        (start->spec->incoming_fd < 0 && !start_open_trays(vm, err)))
         return false;
     /* A state that is loaded was saved with these vCPUs. */
     if (!vm_vcpus_start(vm, err) || !vm_threads_setup(vm, vm->live, err) || !vm_perf_start(vm, err))
@@ -464,6 +484,12 @@ static bool start_explain_death(const Start *start, bool connected, Error **err)
 
     if (!*words && start->vm->run->process && start->vm->run->exited)
         how = process_describe_status(start->vm->run->process);
+    const VmHelper *dead = vm_helpers_find_dead(start->vm);
+    if (dead && process_status(dead->process) != 0) { /* it was first, so QEMU could not connect */
+        g_autofree char *end = process_describe_status(dead->process);
+        error_set(err, ERROR_OPERATION_FAILED, "the helper '%s' ended at once: %s", dead->name, end);
+        return error_hint(err, "its last words are in the machine's log: %s", words);
+    }
     error_set(err, ERROR_INTERNAL,
               connected ? "qemu unexpectedly closed the monitor: %s"
                         : "process exited while connecting to monitor: %s",
@@ -485,7 +511,8 @@ static bool start_launch(Start *start, Error **err)
 
     if (!start_build_command(start, &command, err))
         return false;
-    const bool forked = start_open_log(start, command, err) && start_fork(start, command, err);
+    const bool forked =
+        start_open_log(start, command, err) && vm_helpers_launch(vm, err) && start_fork(start, command, err);
     qemu_command_free(command);
     if (!forked)
         return false;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "machine/kernel_stat.h"
+#include "machine/vm_kvm_stats.h"
 #include "machine/vm_query.h"
 #include "machine/vm_tune.h"
 #include "storage/image_sizes.h"
@@ -77,6 +78,7 @@ struct StatsProbe {
     MonitorBalloonStats balloon;
     bool has_balloon;
     Json *dirty_rate;
+    KvmStats kvm;
 };
 
 static void stats_probe_unref(void *data)
@@ -91,6 +93,7 @@ static void stats_probe_unref(void *data)
     g_clear_pointer(&probe->block_nodes, g_hash_table_unref);
     g_clear_pointer(&probe->iothreads, g_ptr_array_unref);
     json_decref(probe->dirty_rate);
+    kvm_stats_clear(&probe->kvm);
     g_free(probe);
 }
 
@@ -186,6 +189,8 @@ static unsigned stats_questions(const Vm *vm, unsigned groups)
         questions |= STATS_DIRTY_RATE;
     if ((groups & STATS_BLOCK) && def_list_len(live->disks) > 0)
         questions |= STATS_BLOCK;
+    if (live->type == VIRT_TYPE_KVM)
+        questions |= groups & (STATS_VM | STATS_VCPU | STATS_CPU);
     return questions;
 }
 
@@ -202,6 +207,9 @@ static void stats_ask_qemu(StatsProbe *probe)
         io_ok = monitor_query_iothreads(qmp, stats_left_ms(probe), &probe->iothreads, NULL);
     if ((questions & STATS_DIRTY_RATE) && io_ok && (qmp = stats_monitor(probe)))
         io_ok = monitor_query_dirty_rate(qmp, stats_left_ms(probe), &probe->dirty_rate, NULL);
+    if ((questions & (STATS_VM | STATS_VCPU | STATS_CPU)) && io_ok && stats_monitor(probe))
+        kvm_stats_ask(probe->vm, questions & STATS_VM, questions & (STATS_VCPU | STATS_CPU),
+                      stats_left_ms(probe), &probe->kvm);
     /* Last: QEMU looks at the image files for this, so dead storage may stop it here. */
     if (questions & STATS_BLOCK)
         stats_ask_blocks(probe, &io_ok);
@@ -307,7 +315,7 @@ static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, u
 
 /* ---- writing ---- */
 
-static void stats_write_cpu(const VmRun *run, const DomainDef *def, Params *params)
+static void stats_write_cpu(const StatsProbe *probe, const VmRun *run, const DomainDef *def, Params *params)
 {
     ProcCpuTime time = { 0 };
 
@@ -317,11 +325,12 @@ static void stats_write_cpu(const VmRun *run, const DomainDef *def, Params *para
     params_add_ullong(params, time.user_ns, "cpu.user");
     params_add_ullong(params, time.system_ns, "cpu.system");
     params_add_uint(params, 0, "cpu.cache.monitor.count"); /* cache allocation is not supported */
-    if (def->type == VIRT_TYPE_KVM)
+    if (def->type == VIRT_TYPE_KVM && !probe->kvm.vcpus)
         return;
-    /* Emulated CPUs do not poll; what KVM counts is not asked for yet. */
-    params_add_ullong(params, 0, "cpu.haltpoll.success.time");
-    params_add_ullong(params, 0, "cpu.haltpoll.fail.time");
+    /* Emulated CPUs do not poll. */
+    params_add_ullong(params, kvm_stats_sum(&probe->kvm, "halt_poll_success_ns"),
+                      "cpu.haltpoll.success.time");
+    params_add_ullong(params, kvm_stats_sum(&probe->kvm, "halt_poll_fail_ns"), "cpu.haltpoll.fail.time");
 }
 
 typedef void (*MemoryStatWriter)(void *arg, int tag, const char *name, uint64_t value);
@@ -388,7 +397,7 @@ static void stats_write_balloon(const StatsProbe *probe, const VmRun *run, Param
         memory_write(stats, run_rss_kib(run), memory_write_param, params);
 }
 
-static void stats_write_vcpus(const DomainDef *def, const VmRun *run, Params *params)
+static void stats_write_vcpus(const StatsProbe *probe, const DomainDef *def, const VmRun *run, Params *params)
 {
     params_add_uint(params, def->vcpus_current.is_set ? def->vcpus_current.value : def->vcpus,
                     "vcpu.current");
@@ -402,6 +411,7 @@ static void stats_write_vcpus(const DomainDef *def, const VmRun *run, Params *pa
         params_add_ullong(params, stat.user_ns + stat.system_ns, "vcpu.%u.time", i);
         params_add_ullong(params, proc_wait_read(run->pid, tid), "vcpu.%u.wait", i);
         params_add_ullong(params, proc_run_delay_read(run->pid, tid), "vcpu.%u.delay", i);
+        kvm_stats_write_vcpu(&probe->kvm, run, i, params);
     }
 }
 
@@ -572,11 +582,11 @@ static void stats_write(const StatsProbe *probe, unsigned groups, unsigned flags
     if (!def || (probe->serial != 0) != (run != NULL))
         return;
     if (groups & STATS_CPU)
-        stats_write_cpu(run, def, params);
+        stats_write_cpu(probe, run, def, params);
     if (groups & STATS_BALLOON)
         stats_write_balloon(probe, run, params);
     if (groups & STATS_VCPU)
-        stats_write_vcpus(def, run, params);
+        stats_write_vcpus(probe, def, run, params);
     if ((groups & STATS_INTERFACE) && run)
         stats_write_interfaces(def, devices, params);
     if (groups & STATS_BLOCK)
@@ -587,6 +597,8 @@ static void stats_write(const StatsProbe *probe, unsigned groups, unsigned flags
         stats_write_iothreads(probe, params);
     if (groups & STATS_DIRTY_RATE)
         stats_write_dirty_rate(probe, params);
+    if ((groups & STATS_VM) && run)
+        kvm_stats_write_vm(&probe->kvm, run, params);
 }
 
 /* ---- all machines ---- */

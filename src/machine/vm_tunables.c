@@ -9,6 +9,7 @@
 enum { AFFECT_LIVE = 1, AFFECT_CONFIG = 2 };
 
 #define CPU_SHARES_DEFAULT 1024
+#define CPU_WEIGHT_DEFAULT 100 /* what shares are in groups of version 2 */
 #define CPU_PERIOD_DEFAULT_US 100000
 #define CPU_QUOTA_NONE (-1)
 #define BLKIO_WEIGHT_DEFAULT 100
@@ -55,9 +56,10 @@ bool vm_get_scheduler(Vm *vm, unsigned flags, char **ret_type, Params **ret_para
     const CpuTune *tune = def->cputune ? def->cputune : &none;
     Params *params = params_new();
     params_add_ullong(params,
-                      tune->shares.is_set ? tune->shares.value
-                      : is_live           ? CPU_SHARES_DEFAULT
-                                          : 0,
+                      tune->shares.is_set          ? tune->shares.value
+                      : !is_live                   ? 0
+                      : vm->run && vm->run->cgroup ? CPU_WEIGHT_DEFAULT
+                                                   : CPU_SHARES_DEFAULT,
                       "cpu_shares");
     scheduler_add(params, "vcpu", tune->period_us, tune->quota_us, is_live);
     scheduler_add(params, "emulator", tune->emulator_period_us, tune->emulator_quota_us, is_live);

@@ -100,9 +100,15 @@ static void order_vcpus(DomainDef *live)
 void vm_take_vcpu_tids(Vm *vm, const GPtrArray *cpus)
 {
     g_array_set_size(vm->run->vcpu_tids, 0);
+    g_clear_pointer(&vm->run->vcpu_paths, g_ptr_array_unref);
+    vm->run->vcpu_paths = g_ptr_array_new_with_free_func(g_free);
     for (DEF_EACH(MonitorCpu, cpu, cpus)) {
         if (cpu->index >= vm->live->vcpus)
             continue;
+        if (cpu->index >= vm->run->vcpu_paths->len)
+            g_ptr_array_set_size(vm->run->vcpu_paths, (gint)cpu->index + 1);
+        g_free(vm->run->vcpu_paths->pdata[cpu->index]);
+        vm->run->vcpu_paths->pdata[cpu->index] = g_strdup(cpu->qom_path);
         if (cpu->index >= vm->run->vcpu_tids->len)
             g_array_set_size(vm->run->vcpu_tids, cpu->index + 1);
         g_array_index(vm->run->vcpu_tids, pid_t, cpu->index) = (pid_t)cpu->thread_id;

@@ -6,11 +6,9 @@
 #include <sys/utsname.h>
 
 #include "base/log.h"
-#include "conf/domain_check.h"
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 #include "conf/domain_xml.h"
-#include "host/cpu.h"
 #include "machine/vm_private.h"
 #include "qemu/address.h"
 
@@ -94,23 +92,14 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     return true;
 }
 
-/* What only QEMU and the tables of CPUs know. */
+/* What only QEMU knows. */
 static bool check_platform(const DomainDef *def, const QemuCaps *caps, Error **err)
 {
     const QemuMachine *machine = qemu_caps_machine(caps, def->os.machine);
-    const CpuDef *cpu = def->cpu;
 
     if (machine && machine->max_cpus && def->vcpus > machine->max_cpus)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "Maximum CPUs greater than specified machine type limit %u", machine->max_cpus);
-    if (!cpu || !domain_is_x86(def))
-        return true;
-    if (cpu->mode == CPU_MODE_CUSTOM && cpu->model && !cpu_model_is_known(cpu->model))
-        return error_set(err, ERROR_INTERNAL, "Unknown CPU model %s", cpu->model);
-    for (DEF_EACH(CpuFeature, feature, cpu->features)) {
-        if (!cpu_feature_is_known(feature->name))
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown CPU feature: %s", feature->name);
-    }
     return true;
 }
 

@@ -299,6 +299,12 @@ static void work_set_filter(AttachJob *job)
     job->ok = netlink_change_link(job->name, &change, &job->why);
 }
 
+static void work_set_function_mac(AttachJob *job)
+{
+    job->change.function_mac = &job->spec.mac;
+    job->ok = netlink_change_link(job->name, &job->change, &job->why);
+}
+
 static void work_detach(AttachJob *job)
 {
     job->ok = netlink_remove_link(job->name, &job->why);
@@ -378,6 +384,17 @@ bool link_set_filter(const char *name, const Mac *mac, bool all_multicast, bool 
 
     job->change =
         (LinkChange){ .set_filter = true, .all_multicast = all_multicast, .promiscuous = promiscuous };
+    if (!attach_run(job, err))
+        return false;
+    attach_job_free(job);
+    return true;
+}
+
+bool link_set_function_mac(const char *name, unsigned function, const Mac *mac, Error **err)
+{
+    AttachJob *job = attach_job_new(&(LinkSpec){ .mac = *mac }, name, work_set_function_mac);
+
+    job->change = (LinkChange){ .function = function };
     if (!attach_run(job, err))
         return false;
     attach_job_free(job);

@@ -37,6 +37,9 @@ AWAITS MUST_CHECK bool link_replug(const char *name, const char *bridge, bool is
 /* What a macvtap lets in: its address, all multicast, everything. */
 AWAITS MUST_CHECK bool link_set_filter(const char *name, const Mac *mac, bool all_multicast, bool promiscuous,
                                        Error **err);
+/* The address that virtual function number @function of the card @name has from its next driver on. */
+AWAITS MUST_CHECK bool link_set_function_mac(const char *name, unsigned function, const Mac *mac,
+                                             Error **err);
 /* Who the host's neighbours are. *ret_neighbours owned: NeighbourInfo */
 AWAITS MUST_CHECK bool link_list_neighbours(GArray **ret_neighbours, Error **err);
 /* Removes a macvtap; one that is gone is no error. Failures are logged. */

@@ -334,6 +334,18 @@ bool netlink_remove_link(const char *name, Error **err)
     return message_do(&message, ENODEV, err, "cannot remove the interface '%s'", name);
 }
 
+static void put_function_mac(Message *message, unsigned function, const Mac *mac)
+{
+    struct ifla_vf_mac value = { .vf = function };
+    struct rtattr *list = message_nest(message, IFLA_VFINFO_LIST);
+    struct rtattr *info = message_nest(message, IFLA_VF_INFO);
+
+    memcpy(value.mac, mac, sizeof(*mac));
+    message_put(message, IFLA_VF_MAC, &value, sizeof(value));
+    message_nest_end(message, info);
+    message_nest_end(message, list);
+}
+
 bool netlink_change_link(const char *name, const LinkChange *change, Error **err)
 {
     Message message;
@@ -359,6 +371,8 @@ bool netlink_change_link(const char *name, const LinkChange *change, Error **err
         message_put_text(&message, IFLA_IFALIAS, change->alias);
     if (change->master)
         message_put_u32(&message, IFLA_MASTER, (uint32_t)master);
+    if (change->function_mac)
+        put_function_mac(&message, change->function, change->function_mac);
     return message_do(&message, 0, err, "cannot change the interface '%s'", name);
 }
 

@@ -46,7 +46,9 @@ typedef struct LinkChange {
     const char *master; /* NULL: as it is; "": none */
     const Mac *mac;
     unsigned mtu;
-    const char *alias; /* a text for people (ip link show) */
+    const char *alias;       /* a text for people (ip link show) */
+    const Mac *function_mac; /* of virtual function number @function of this card; NULL: as it is */
+    unsigned function;
 } LinkChange;
 MUST_CHECK bool netlink_change_link(const char *name, const LinkChange *change, Error **err);
 /* Of a port of a bridge; each -1: as it is. */

@@ -103,7 +103,7 @@ bool qemu_assign_addresses(DomainDef *def, const QemuCaps *caps, Error **err)
     (void)caps;
     if (!check_drives(def, err))
         return false;
-    if (!assign_virtio_serial(def, err))
+    if (!assign_virtio_serial(def, err) || !domain_fill_memory_slots(def, err))
         return false;
     assign_ccid(def);
     domain_add_implied_controllers(def);

@@ -195,10 +195,10 @@ static bool take_given(void *arg, DeviceKind kind, void *device, DeviceInfo *inf
     const Taking *taking = arg;
     const DeviceAddress *address = given_address(kind, info);
     const ControllerDef *controller = kind == DEVICE_CONTROLLER ? device : NULL;
-    const bool is_root_port = controller && controller->type == CONTROLLER_PCI &&
-                              controller->model == CONTROLLER_MODEL_PCIE_ROOT_PORT;
+    const ControllerModel model =
+        controller && controller->type == CONTROLLER_PCI ? controller->model : CONTROLLER_MODEL_ABSENT;
     return !address ||
-           pci_map_take(taking->map, address, is_root_port, enum_name(&device_kind_names, kind), taking->err);
+           pci_map_take(taking->map, address, model, enum_name(&device_kind_names, kind), taking->err);
 }
 
 static bool highest_bus(void *arg, DeviceKind kind, void *device, DeviceInfo *info)

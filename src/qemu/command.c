@@ -114,6 +114,14 @@ static void build_environment(const PlanContext *c, GPtrArray *envp)
         g_ptr_array_add(envp, g_strdup_printf("XDG_CACHE_HOME=%s/.cache", c->env->lib_dir));
         g_ptr_array_add(envp, g_strdup_printf("XDG_CONFIG_HOME=%s/.config", c->env->lib_dir));
     }
+    if (c->def->clock.timezone)
+        g_ptr_array_add(envp, g_strdup_printf("TZ=%s", c->def->clock.timezone));
+    for (DEF_EACH(GraphicsDef, graphics, c->def->graphics)) {
+        if (graphics->display)
+            g_ptr_array_add(envp, g_strdup_printf("DISPLAY=%s", graphics->display));
+        if (graphics->xauth)
+            g_ptr_array_add(envp, g_strdup_printf("XAUTHORITY=%s", graphics->xauth));
+    }
     if (c->def->qemu) {
         for (DEF_EACH(NamedValue, variable, c->def->qemu->env))
             g_ptr_array_add(envp,

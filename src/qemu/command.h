@@ -19,17 +19,20 @@ typedef struct QemuHugePages {
     char *folder;
 } QemuHugePages;
 
-#define QEMU_MONITOR_ALIAS "monitor" /* of the chardev of the control connection */
+#define QEMU_PR_HELPER_SOCKET "pr-helper0.sock" /* in the machine's own directory */
+#define QEMU_MONITOR_ALIAS "monitor"            /* of the chardev of the control connection */
 
 typedef struct QemuCommandEnv {
     const char *monitor_path;
     const char *lib_dir;         /* the machine's own directory: .../domain-1-web; QEMU's HOME */
     const char *master_key_path; /* secret object masterKey0's file; NULL: none */
     const QemuSecrets *secrets;  /* what the sources of disks need; NULL: this is for people */
-    const char *nbd_tls_dir;     /* certificates of NBD disks */
-    bool sandbox;                /* -sandbox on,... */
-    bool dump_guest_core;        /* used where the definition does not say */
-    bool start_paused;           /* -S: always for a real start */
+    const char *nbd_tls_dir;     /* certificates of NBD disks, of character devices, of SPICE (NULL: none) */
+    const char *chardev_tls_dir, *spice_tls_dir;
+    bool chardev_tls, chardev_tls_verify; /* qemu.conf: for those that do not say; ask clients for theirs */
+    bool sandbox;                         /* -sandbox on,... */
+    bool dump_guest_core;                 /* used where the definition does not say */
+    bool start_paused;                    /* -S: always for a real start */
     bool vnc_has_password, spice_has_password; /* qemu.conf has one for displays without */
     const QemuHugePages *huge_pages;           /* the default size first */
     size_t n_huge_pages;
@@ -60,7 +63,7 @@ char *qemu_command_format(const QemuCommand *command); /* shell-quoted text, one
 
 /* What block commands call the device of a disk (a QOM path, or its alias). Owned. */
 char *qemu_disk_backend_path(const DiskDef *disk);
-/* The object of an I/O thread; owned. ERROR_CONFIG_UNSUPPORTED: a pool of threads that cannot be. */
-MUST_CHECK bool qemu_iothread_object(const IothreadDef *thread, Json **ret_object, Error **err);
+/* The object of an I/O thread. Owned. */
+Json *qemu_iothread_object(const IothreadDef *thread);
 /* How many taps (queues) an interface needs; 0 for kinds without a tap (user, sockets). */
 unsigned qemu_interface_queues(const InterfaceDef *iface);

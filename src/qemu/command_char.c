@@ -41,10 +41,29 @@ static void backend_server_or_reconnect(Json *data, const CharSource *source)
                   source->reconnect == TRISTATE_ON ? source->reconnect_timeout_s.value : 0);
 }
 
+/* What encrypts the connection; NULL: nothing does. */
+static char *plan_char_tls(const PlanContext *c, const char *alias, const CharSource *source, Plan *plan)
+{
+    const bool wanted = source->tls == TRISTATE_ABSENT ? c->env->chardev_tls : source->tls == TRISTATE_ON;
+
+    if (source->type != CHAR_TCP || !wanted)
+        return NULL;
+    char *id = g_strdup_printf("objchar%s_tls0", alias);
+    const bool listens = source->mode == CHAR_MODE_BIND || source->mode == CHAR_MODE_SERVER;
+    Json *creds = json_object();
+    prop_str(creds, "qom-type", "tls-creds-x509");
+    prop_str(creds, "id", id);
+    prop_str(creds, "dir", c->env->chardev_tls_dir ? c->env->chardev_tls_dir : "/etc/pki/qemu");
+    prop_str(creds, "endpoint", listens ? "server" : "client");
+    prop_bool(creds, "verify-peer", !listens || c->env->chardev_tls_verify);
+    plan_add(plan, PLAN_OBJECT, creds);
+    return id;
+}
+
 static void backend_tcp(Json *data, const CharSource *source)
 {
     json_object_set_new(data, "addr", inet_address(source->host, source->service));
-    if (source->protocol == CHAR_PROTOCOL_TELNET || source->protocol == CHAR_PROTOCOL_TELNETS)
+    if (source->protocol == CHAR_PROTOCOL_TELNET)
         prop_bool(data, "telnet", true);
     backend_server_or_reconnect(data, source);
 }
@@ -150,8 +169,10 @@ static bool plan_typed_chardev(const PlanContext *c, const char *alias, const Ch
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "character device type '%s' is not supported by this version",
                          enum_name(&char_type_names, source->type));
+    g_autofree char *tls = plan_char_tls(c, alias, source, plan);
     Json *data = json_object(), *chardev = json_object();
     prop_format(chardev, "id", "char%s", alias);
+    prop_str(data, "tls-creds", tls);
     backend_data(data, source, spice_name, has_fd ? fd_name : NULL, plan);
     if (source->log_file)
         prop_file(data, "logfile", "logappend", source->log_file, source->log_append,

@@ -362,6 +362,32 @@ bool plan_panic(const PlanContext *c, const void *def, Plan *plan, Error **err)
     return add_device(c, plan, device, pci ? &panic->info : NULL, err);
 }
 
+static void append_filter(GString *out, OptU32 number, int digits)
+{
+    if (number.is_set)
+        g_string_append_printf(out, "0x%0*X:", digits, number.value);
+    else
+        g_string_append(out, "-1:");
+}
+
+static void prop_redir_filter(Json *device, const RedirFilter *filter)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    if (!filter || !def_list_len(filter->rules))
+        return;
+    for (DEF_EACH(UsbFilter, rule, filter->rules)) {
+        if (out->len)
+            g_string_append_c(out, '|');
+        append_filter(out, rule->usb_class, 2);
+        append_filter(out, rule->vendor, 4);
+        append_filter(out, rule->product, 4);
+        append_filter(out, rule->version, 4);
+        g_string_append_c(out, rule->allow == TRISTATE_ON ? '1' : '0');
+    }
+    prop_str(device, "filter", out->str);
+}
+
 bool plan_redirdev(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
     const RedirdevDef *redirdev = def;
@@ -369,6 +395,7 @@ bool plan_redirdev(const PlanContext *c, const void *def, Plan *plan, Error **er
         return false;
     Json *device = char_device_new(&redirdev->info, "usb-redir");
     prop_str(device, "id", redirdev->info.alias);
+    prop_redir_filter(device, c->def->redirfilter);
     prop_some(device, "bootindex", redirdev->info.boot_order);
     return add_device(c, plan, device, &redirdev->info, err);
 }

@@ -331,6 +331,8 @@ bool plan_disk(const PlanContext *c, const void *def, Plan *plan, Error **err)
     const DiskDef *disk = def;
     const unsigned boot_index = disk_boot_index(c, disk);
 
+    if (disk->src.type == STORAGE_VHOST_USER)
+        return plan_vhost_user_disk(c, disk, plan, err);
     if (!plan_nodes(c, disk, &disk->src, true, plan, err))
         return false;
     if (!storage_is_empty(&disk->src) && disk->copy_on_read == TRISTATE_ON)

@@ -145,10 +145,12 @@ static void spice_option(GString *out, const char *key, const EnumNames *names, 
         g_string_append_printf(out, ",%s=%s", key, enum_name(names, value));
 }
 
-/* There is no TLS here: what must be secret is not sent in clear text instead. */
-static bool spice_check_tls(const GraphicsDef *graphics, Error **err)
+/* What must be secret is not sent in clear text where there is no TLS. */
+static bool spice_check_tls(const PlanContext *c, const GraphicsDef *graphics, Error **err)
 {
     bool wanted = graphics->tls_port > 0 || graphics->default_mode == SPICE_MODE_SECURE;
+    if (c->env->spice_tls_dir)
+        return true;
     if (graphics->tls_port == -1)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "Auto allocation of spice TLS port requested but spice TLS is disabled in "
@@ -156,24 +158,26 @@ static bool spice_check_tls(const GraphicsDef *graphics, Error **err)
     for (DEF_EACH(SpiceChannel, channel, graphics->channels))
         wanted |= channel->mode == SPICE_MODE_SECURE;
     return !wanted || error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                                "spice secure channels set in XML configuration, but TLS is not supported by "
-                                "this version");
+                                "spice secure channels set in XML configuration, but TLS is disabled in "
+                                "qemu.conf");
 }
 
-static void spice_plaintext_channels(GString *out, const GraphicsDef *graphics)
+static void spice_channel(GString *out, SpiceMode mode, const char *name)
 {
-    if (graphics->default_mode == SPICE_MODE_INSECURE)
-        g_string_append(out, ",plaintext-channel=default");
-    for (DEF_EACH(SpiceChannel, channel, graphics->channels)) {
-        if (channel->mode == SPICE_MODE_INSECURE)
-            g_string_append_printf(out, ",plaintext-channel=%s",
-                                   enum_name(&spice_channel_name_names, channel->name));
-    }
+    if (mode != SPICE_MODE_ABSENT && mode != SPICE_MODE_ANY)
+        g_string_append_printf(out, ",%s-channel=%s", mode == SPICE_MODE_SECURE ? "tls" : "plaintext", name);
+}
+
+static void spice_channels(GString *out, const GraphicsDef *graphics)
+{
+    spice_channel(out, graphics->default_mode, "default");
+    for (DEF_EACH(SpiceChannel, channel, graphics->channels))
+        spice_channel(out, channel->mode, enum_name(&spice_channel_name_names, channel->name));
 }
 
 static bool plan_spice(const PlanContext *c, const GraphicsDef *graphics, Plan *plan, Error **err)
 {
-    if (!spice_check_tls(graphics, err))
+    if (!spice_check_tls(c, graphics, err))
         return false;
     g_autoptr(GString) out = g_string_new(NULL);
     const ListenDef *listen = graphics_listen(graphics);
@@ -186,11 +190,15 @@ static bool plan_spice(const PlanContext *c, const GraphicsDef *graphics, Plan *
     } else {
         if (graphics->port > 0)
             g_string_append_printf(out, ",port=%d", graphics->port);
+        if (graphics->tls_port > 0)
+            g_string_append_printf(out, ",tls-port=%d", graphics->tls_port);
         append_option(out, "addr", listen_address(listen));
     }
+    if (c->env->spice_tls_dir && graphics->tls_port > 0)
+        append_option(out, "x509-dir", c->env->spice_tls_dir);
     if (!graphics->passwd && !c->env->spice_has_password)
         g_string_append(out, ",disable-ticketing=on");
-    spice_plaintext_channels(out, graphics);
+    spice_channels(out, graphics);
     spice_option(out, "image-compression", &spice_image_compression_names, graphics->image_compression);
     spice_option(out, "jpeg-wan-compression", &spice_wan_compression_names, graphics->jpeg);
     spice_option(out, "zlib-glz-wan-compression", &spice_wan_compression_names, graphics->zlib);
@@ -215,6 +223,40 @@ static bool plan_spice(const PlanContext *c, const GraphicsDef *graphics, Plan *
     return true;
 }
 
+static void plan_dbus(const PlanContext *c, const GraphicsDef *graphics, Plan *plan)
+{
+    g_autoptr(GString) out = g_string_new("dbus");
+
+    if (graphics->p2p == TRISTATE_ON) {
+        g_string_append(out, ",p2p=on");
+    } else {
+        g_autofree char *own = device_dbus_address(c->env->lib_dir ? c->env->lib_dir : ".");
+        append_option(out, "addr", graphics->dbus_address ? graphics->dbus_address : own);
+    }
+    if (graphics->gl == TRISTATE_ON) {
+        g_string_append(out, ",gl=on");
+        append_rendernode(out, graphics);
+    }
+    if (graphics->audio_id.is_set && graphics->audio_id.value)
+        g_string_append_printf(out, ",audiodev=audio%u", graphics->audio_id.value);
+    plan_text(plan, "-display", "%s", out->str);
+}
+
+char *device_dbus_address(const char *lib_dir)
+{
+    return g_strdup_printf("unix:path=%s/dbus.sock", lib_dir);
+}
+
+static void plan_sdl(const GraphicsDef *graphics, Plan *plan)
+{
+    if (graphics->fullscreen == TRISTATE_ON)
+        plan_flag(plan, "-full-screen");
+    plan_text(plan, "-display", "sdl%s",
+              graphics->gl == TRISTATE_ON    ? ",gl=on"
+              : graphics->gl == TRISTATE_OFF ? ",gl=off"
+                                             : "");
+}
+
 bool plan_graphics(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
     const GraphicsDef *graphics = def;
@@ -223,6 +265,12 @@ bool plan_graphics(const PlanContext *c, const void *def, Plan *plan, Error **er
         return plan_vnc(c, graphics, plan, err);
     case GRAPHICS_SPICE:
         return plan_spice(c, graphics, plan, err);
+    case GRAPHICS_DBUS:
+        plan_dbus(c, graphics, plan);
+        return true;
+    case GRAPHICS_SDL:
+        plan_sdl(graphics, plan);
+        return true;
     case GRAPHICS_EGL_HEADLESS: {
         g_autoptr(GString) out = g_string_new("egl-headless");
         append_rendernode(out, graphics);
@@ -275,15 +323,17 @@ bool plan_video(const PlanContext *c, const void *def, Plan *plan, Error **err)
     if (!driver)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "video model '%s' is not supported by this version",
                          enum_name(&video_model_names, video->model));
+    if (video->driver == VIDEO_DRIVER_VHOSTUSER)
+        return error_set(err, ERROR_OPERATION_FAILED, "Unable to find a satisfying vhost-user-gpu");
     Json *device = device_new(driver);
     prop_str(device, "id", video->info.alias);
     if ((video->model == VIDEO_QXL || video->model == VIDEO_VIRTIO) && video->heads)
         prop_uint(device, "max_outputs", video->heads);
     prop_video_memory(device, video);
-    if (video->model == VIDEO_VIRTIO)
+    if (video->model == VIDEO_VIRTIO) {
         prop_virtio(device, &video->virtio);
-    if (video->model == VIDEO_VIRTIO)
         prop_tristate(device, "blob", video->blob);
+    }
     if (video->width && video->height) {
         prop_uint(device, "xres", video->width);
         prop_uint(device, "yres", video->height);

@@ -121,6 +121,10 @@ static void build_globals(const PlanContext *c, Plan *plan)
         plan_text(plan, "-global", "mch.extended-tseg-mbytes=%" G_GUINT64_FORMAT,
                   features->smm_tseg_bytes / MIB);
     }
+    if (features && features->has_async_teardown && features->async_teardown != TRISTATE_OFF) {
+        plan_at(plan, "/domain/features/async-teardown");
+        plan_flag(plan, "-async-teardown");
+    }
     if (features && features->has_vmcoreinfo && features->vmcoreinfo != TRISTATE_OFF) {
         plan_at(plan, "/domain/features/vmcoreinfo");
         plan_add(plan, PLAN_DEVICE, device_new("vmcoreinfo"));
@@ -159,6 +163,12 @@ bool build_machine(const PlanContext *c, Plan *plan, Error **err)
         g_string_append(machine, ",mem-merge=off");
     if (!build_firmware(c, plan, drives, err))
         return false;
+    for (DEF_EACH(MemoryDeviceDef, memory, def->memory_devices)) {
+        if (memory->model != MEMORY_NVDIMM)
+            continue;
+        g_string_append(machine, ",nvdimm=on");
+        break;
+    }
     if (has_hmat(def->cpu))
         g_string_append(machine, ",hmat=on");
     if (machine_uses_ram_backend(c))
@@ -372,14 +382,22 @@ static bool huge_page_size(const PlanContext *c, unsigned cell, uint64_t *ret_by
                       "how many pages there are");
 }
 
-typedef struct Ram {
-    const char *id;
-    uint64_t bytes;
-    unsigned cell;
-    bool is_whole; /* all of the machine's memory, which saved states know by its old name */
-    MemoryAccess access;
-    Tristate discard;
-} Ram;
+/* The pages that a memory device asks for itself. */
+static bool own_page_size(const PlanContext *c, uint64_t wanted, uint64_t *ret_bytes, const char **ret_folder,
+                          Error **err)
+{
+    if (wanted <= SMALL_PAGE_BYTES)
+        return true;
+    for (size_t i = 0; i < c->env->n_huge_pages; i++) {
+        if (c->env->huge_pages[i].page_bytes == wanted) {
+            *ret_bytes = wanted;
+            *ret_folder = c->env->huge_pages[i].folder;
+            return true;
+        }
+    }
+    return error_set(err, ERROR_INTERNAL,
+                     "Unable to find any usable hugetlbfs mount for %" G_GUINT64_FORMAT " KiB", wanted / KIB);
+}
 
 /* Where the host takes the memory of cell @cell from (@is_whole: of the machine): policy of QEMU's and nodes;
  * NULL: wherever it likes. Restrictive mode is the control group's business. */
@@ -418,20 +436,32 @@ static void add_host_nodes(const PlanContext *c, unsigned cell, Json *object)
     prop_str(object, "policy", policy);
 }
 
-static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Error **err)
+static void prop_host_nodes(Json *object, const CpuSet *nodes)
+{
+    Json *list = json_array();
+    for (int node = cpuset_next(nodes, -1); node >= 0; node = cpuset_next(nodes, node))
+        json_array_append_new(list, json_integer(node));
+    json_object_set_new(object, "host-nodes", list);
+    prop_str(object, "policy", "bind");
+}
+
+bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Error **err)
 {
     const MemoryBacking *backing = c->def->memory_backing;
     const char *folder = NULL;
     uint64_t page_bytes = 0;
-    if (!huge_page_size(c, ram->cell, &page_bytes, &folder, err))
+    if (ram->path         ? false
+        : ram->page_bytes ? !own_page_size(c, ram->page_bytes, &page_bytes, &folder, err)
+                          : !huge_page_size(c, ram->cell, &page_bytes, &folder, err))
         return false;
     Json *object = json_object();
-    bool memfd = backing && backing->source == MEMORY_SOURCE_MEMFD;
+    bool memfd = !ram->path && backing && backing->source == MEMORY_SOURCE_MEMFD;
     MemoryAccess access = ram->access == MEMORY_ACCESS_ABSENT && backing ? backing->access : ram->access;
-    /* What others shall see has a name. */
-    bool is_shared =
-        access == MEMORY_ACCESS_SHARED && !(backing && backing->source == MEMORY_SOURCE_ANONYMOUS);
-    bool file = !memfd && (page_bytes || is_shared || (backing && backing->source == MEMORY_SOURCE_FILE));
+    /* Whether others see it can be said of a file only. */
+    bool has_access =
+        access != MEMORY_ACCESS_ABSENT && !(backing && backing->source == MEMORY_SOURCE_ANONYMOUS);
+    bool file = !memfd && (page_bytes || ram->path || has_access || ram->access != MEMORY_ACCESS_ABSENT ||
+                           ram->discard == TRISTATE_ON || (backing && backing->source == MEMORY_SOURCE_FILE));
 
     prop_str(object, "qom-type",
              memfd  ? "memory-backend-memfd"
@@ -443,9 +473,9 @@ static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_obje
         prop_uint(object, "hugetlbsize", page_bytes);
     }
     if (file) {
-        prop_str(object, "mem-path", page_bytes ? folder : c->env->lib_dir);
-        /* memory without a file has nothing to discard */
-        if (ram->discard != TRISTATE_ABSENT || (backing && backing->discard))
+        prop_str(object, "mem-path", ram->path ? ram->path : page_bytes ? folder : c->env->lib_dir);
+        /* memory without a file has nothing to discard; what lies in a file of the user's stays */
+        if (!ram->path && (ram->discard != TRISTATE_ABSENT || (backing && backing->discard)))
             prop_bool(object, "discard-data", ram->discard != TRISTATE_OFF);
     }
     if (access == MEMORY_ACCESS_SHARED)
@@ -455,12 +485,23 @@ static bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_obje
         prop_bool(object, "share", false);
     if ((file || memfd) && ram->is_whole)
         prop_bool(object, "x-use-canonical-path-for-ramblock-id", false);
-    if (page_bytes || (backing && backing->allocation == MEMORY_ALLOCATION_IMMEDIATE)) {
+    if (ram->is_sparse) {
+        prop_bool(object, "reserve", false);
+    } else if (!ram->is_own_file &&
+               (page_bytes || ram->path || (backing && backing->allocation == MEMORY_ALLOCATION_IMMEDIATE))) {
         prop_bool(object, "prealloc", true);
-        prop_some(object, "prealloc-threads", backing->allocation_threads);
+        prop_some(object, "prealloc-threads", backing ? backing->allocation_threads : 0);
     }
     prop_uint(object, "size", ram->bytes);
-    add_host_nodes(c, ram->cell, object);
+    prop_some(object, "align", ram->align_bytes);
+    if (ram->is_pmem)
+        prop_bool(object, "pmem", true);
+    if (ram->is_readonly)
+        prop_bool(object, "readonly", true);
+    if (ram->host_nodes)
+        prop_host_nodes(object, ram->host_nodes);
+    else
+        add_host_nodes(c, ram->cell, object);
     *ret_object = object;
     return true;
 }
@@ -472,7 +513,7 @@ static uint64_t round_to_mib(uint64_t bytes)
 
 static bool build_ram(const PlanContext *c, Plan *plan, Error **err)
 {
-    uint64_t bytes = round_to_mib(c->def->memory_bytes);
+    uint64_t bytes = round_to_mib(domain_initial_memory(c->def));
     plan_at(plan, "/domain/memory");
     if (c->def->max_memory_bytes)
         plan_text(plan, "-m", "size=%" G_GUINT64_FORMAT "k,slots=%u,maxmem=%" G_GUINT64_FORMAT "k",
@@ -563,6 +604,29 @@ static void build_hmat(const CpuDef *cpu, Plan *plan)
     }
 }
 
+static uint32_t numa_distance(const NumaCell *from, const NumaCell *to)
+{
+    for (DEF_EACH(NumaDistance, distance, from->distances)) {
+        if (distance->id == to->id.value)
+            return distance->value;
+    }
+    return from == to ? NUMA_DISTANCE_LOCAL : NUMA_DISTANCE_REMOTE;
+}
+
+/* All, once one is told. */
+static void build_distances(const CpuDef *cpu, Plan *plan)
+{
+    bool told = false;
+    for (DEF_EACH(NumaCell, cell, cpu->numa))
+        told |= def_list_len(cell->distances) > 0;
+    plan_at(plan, "/domain/cpu/numa/cell/distances");
+    for (DEF_EACH(NumaCell, from, told ? cpu->numa : NULL)) {
+        for (DEF_EACH(NumaCell, to, cpu->numa))
+            plan_text(plan, "-numa", "dist,src=%u,dst=%u,val=%u", from->id.value, to->id.value,
+                      numa_distance(from, to));
+    }
+}
+
 static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
 {
     if (!c->def->cpu)
@@ -594,70 +658,42 @@ static bool build_numa(const PlanContext *c, Plan *plan, Error **err)
         plan_text(plan, "-numa", "node,nodeid=%u%s,memdev=%s", id, cpus->str, backend);
         index++;
     }
-    index = 0;
-    for (DEF_EACH(NumaCell, cell, c->def->cpu->numa)) {
-        plan_at(plan, "/domain/cpu/numa/cell[%u]/distances", index + 1);
-        for (DEF_EACH(NumaDistance, distance, cell->distances))
-            plan_text(plan, "-numa", "dist,src=%u,dst=%u,val=%u", cell->id.is_set ? cell->id.value : index,
-                      distance->id, distance->value);
-        index++;
-    }
+    build_distances(c->def->cpu, plan);
     build_hmat(c->def->cpu, plan);
     return true;
 }
 
-static bool build_pool(OptS64 pool_min, OptS64 pool_max, Json *object, Error **err)
+static void build_pool(OptS64 pool_min, OptS64 pool_max, Json *object)
 {
-    if (pool_max.is_set && pool_max.value <= 0)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "thread_pool_max must be a positive integer");
-    if (pool_min.is_set && pool_max.is_set && pool_min.value > pool_max.value)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "thread_pool_min must be smaller or equal to thread_pool_max");
     if (pool_min.is_set)
         json_object_set_new(object, "thread-pool-min", json_integer(pool_min.value));
     if (pool_max.is_set)
         json_object_set_new(object, "thread-pool-max", json_integer(pool_max.value));
-    return true;
 }
 
-bool qemu_iothread_object(const IothreadDef *thread, Json **ret_object, Error **err)
+Json *qemu_iothread_object(const IothreadDef *thread)
 {
-    AUTO_JSON object = json_object();
+    Json *object = json_object();
     prop_str(object, "qom-type", "iothread");
     prop_format(object, "id", "iothread%u", thread->id);
-    if (!build_pool(thread->pool_min, thread->pool_max, object, err))
-        return false;
-    *ret_object = json_incref(object);
-    return true;
+    build_pool(thread->pool_min, thread->pool_max, object);
+    return object;
 }
 
-static bool build_iothread(Plan *plan, const IothreadDef *thread, Error **err)
-{
-    Json *object = NULL;
-    if (!qemu_iothread_object(thread, &object, err))
-        return false;
-    plan_add(plan, PLAN_OBJECT, object);
-    return true;
-}
-
-static bool build_iothreads(const PlanContext *c, Plan *plan, Error **err)
+static void build_iothreads(const PlanContext *c, Plan *plan)
 {
     const MainLoopDef *loop = c->def->main_loop;
     plan_at(plan, "/domain/iothreads");
-    for (DEF_EACH(IothreadDef, listed, c->def->iothread_list)) {
-        if (!build_iothread(plan, listed, err))
-            return false;
-    }
-    for (unsigned id = 1; !c->def->iothread_list && id <= c->def->iothreads.value; id++) {
-        if (!build_iothread(plan, &(const IothreadDef){ .id = id }, err))
-            return false;
-    }
+    for (DEF_EACH(IothreadDef, listed, c->def->iothread_list))
+        plan_add(plan, PLAN_OBJECT, qemu_iothread_object(listed));
+    for (unsigned id = 1; !c->def->iothread_list && id <= c->def->iothreads.value; id++)
+        plan_add(plan, PLAN_OBJECT, qemu_iothread_object(&(const IothreadDef){ .id = id }));
     if (!loop || (!loop->pool_min.is_set && !loop->pool_max.is_set))
-        return true;
+        return;
     Json *object = json_pack("{s:s, s:s}", "qom-type", "main-loop", "id", "main-loop");
+    build_pool(loop->pool_min, loop->pool_max, object);
     plan_at(plan, "/domain/defaultiothread");
     plan_add(plan, PLAN_OBJECT, object);
-    return build_pool(loop->pool_min, loop->pool_max, object, err);
 }
 
 bool build_memory(const PlanContext *c, Plan *plan, Error **err)
@@ -668,7 +704,8 @@ bool build_memory(const PlanContext *c, Plan *plan, Error **err)
     if (!build_ram(c, plan, err))
         return false;
     build_smp(c, plan);
-    return build_iothreads(c, plan, err) && build_numa(c, plan, err);
+    build_iothreads(c, plan);
+    return build_numa(c, plan, err);
 }
 
 /* ---- -rtc, -global timers, -boot, direct kernel ---- */
@@ -721,7 +758,8 @@ static void build_timers(const PlanContext *c, Plan *plan)
     unsigned index = 0;
     for (DEF_EACH(TimerDef, timer, c->def->clock.timers)) {
         plan_at(plan, "/domain/clock/timer[%u]", ++index);
-        if (timer->name == TIMER_PIT && timer->tickpolicy == TIMER_TICKPOLICY_DELAY)
+        if (timer->name == TIMER_PIT &&
+            (timer->tickpolicy == TIMER_TICKPOLICY_ABSENT || timer->tickpolicy == TIMER_TICKPOLICY_DELAY))
             plan_text(plan, "-global", "kvm-pit.lost_tick_policy=delay");
         else if (timer->name == TIMER_PIT && timer->tickpolicy == TIMER_TICKPOLICY_DISCARD)
             plan_text(plan, "-global", "kvm-pit.lost_tick_policy=discard");
@@ -808,7 +846,12 @@ static void build_smbios_table(Plan *plan, unsigned type, const char *element, c
     if (!def_list_len(entries))
         return;
     g_autoptr(GString) out = g_string_new(NULL);
+    bool has_maker = type < 2; /* boards and cases always name one */
     g_string_append_printf(out, "type=%u", type);
+    for (DEF_EACH(NamedValue, entry, entries))
+        has_maker |= g_strcmp0(entry->name, "manufacturer") == 0;
+    if (!has_maker)
+        g_string_append(out, ",manufacturer=");
     for (; *names; names++) {
         for (DEF_EACH(NamedValue, entry, entries)) {
             if (g_strcmp0(entry->name, *names) == 0)

@@ -295,6 +295,9 @@ static unsigned interface_boot_index(const PlanContext *c, const InterfaceDef *i
 bool plan_interface(const PlanContext *c, const void *def, Plan *plan, Error **err)
 {
     const InterfaceDef *iface = def;
+
+    if (iface->type == INTERFACE_HOSTDEV)
+        return plan_interface_hostdev(c, iface, plan, err);
     AUTO_JSON netdev = json_object();
     /* A card without a cable has no back end. */
     const bool has_netdev = iface->type != INTERFACE_NULL;

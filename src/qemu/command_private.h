@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "conf/domain_check.h"
 #include "qemu/command.h"
 #include "qemu/device.h"
 
@@ -37,6 +38,33 @@ void override_device(const DomainDef *def, Json *device);
  * ERROR_CONFIG_UNSUPPORTED: it says nothing. */
 MUST_CHECK bool host_sysinfo(SysinfoDef **ret_sysinfo, Error **err);
 
+/* Where a piece of the guest's memory is on the host. */
+typedef struct Ram {
+    const char *id, *alias;
+    uint64_t bytes;
+    unsigned cell;
+    bool is_whole; /* all of the machine's memory, which saved states know by its old name */
+    MemoryAccess access;
+    Tristate discard;
+    const char *path;    /* a file of the user's; NULL: none */
+    uint64_t page_bytes; /* 0: as the cell has them */
+    uint64_t align_bytes;
+    const CpuSet *host_nodes;
+    bool is_pmem, is_readonly;
+    bool is_sparse;   /* the guest takes of it what it is told to */
+    bool is_own_file; /* grows as it is written */
+} Ram;
+MUST_CHECK bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Error **err);
+MUST_CHECK bool plan_interface_hostdev(const PlanContext *c, const InterfaceDef *iface, Plan *plan,
+                                       Error **err);
+MUST_CHECK bool plan_vhost_user_disk(const PlanContext *c, const DiskDef *disk, Plan *plan, Error **err);
+/* The node @name with the LUN of an iSCSI server. */
+MUST_CHECK bool plan_iscsi_node(const StorageSource *source, const char *name, bool readonly, Plan *plan,
+                                Error **err);
+/* The descriptor of a vhost device of the kernel. */
+void prop_vhost_fd(const PlanContext *c, Json *device, const char *fd_name, Plan *plan);
+unsigned disk_boot_index(const PlanContext *c, const DiskDef *disk); /* 0: none */
+
 /* ---- for the plans of devices ---- */
 
 /* The node through which QEMU reaches the data of @source, with the objects that it needs (command_source.c).
@@ -70,9 +98,11 @@ const char *controller_alias(const DomainDef *def, ControllerType type, unsigned
 
 /* ---- what the rows of device.c are made of ---- */
 
+DevicePlan plan_crypto, plan_filesystem, plan_hostdev, plan_memory, plan_pstore, plan_shmem, plan_tpm,
+    plan_vsock;
 DevicePlan plan_audio, plan_channel, plan_console, plan_controller, plan_disk, plan_graphics, plan_hub,
     plan_input, plan_interface, plan_iommu, plan_memballoon, plan_panic, plan_parallel, plan_redirdev,
     plan_rng, plan_serial, plan_smartcard, plan_sound, plan_video, plan_watchdog;
 /* alias.c: NULL if the scheme has no name for this one. Caller owns. */
 typedef char *DeviceAlias(const DomainDef *def, const void *device);
-DeviceAlias alias_disk, alias_controller, alias_console;
+DeviceAlias alias_disk, alias_controller, alias_console, alias_memory;

@@ -162,7 +162,8 @@ bool prop_info(Json *object, const DomainDef *def, const DeviceInfo *info, Error
     prop_str(object, "id", info->alias);
     if (!prop_address(object, def, info, err))
         return false;
-    prop_tristate(object, "rombar", info->rom_bar);
+    if (info->rom_bar != TRISTATE_ABSENT)
+        prop_uint(object, "rombar", info->rom_bar == TRISTATE_ON);
     if (info->rom_enabled == TRISTATE_OFF)
         prop_str(object, "romfile", "");
     else

@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "base/file.h"
 #include "base/units.h"
 #include "conf/volume.h"
 #include "qemu/command_private.h"
@@ -294,24 +295,33 @@ static bool plan_tls(const PlanContext *c, const StorageSource *source, Plan *pl
     return true;
 }
 
-static void plan_reservations(const StorageSource *source, Plan *plan, Json *node)
+static void plan_reservations(const PlanContext *c, const StorageSource *source, Plan *plan, Json *node)
 {
-    if (!source->reservations || source->reservations->managed == TRISTATE_ON)
+    g_autofree char *own = path_join(c->env->lib_dir ? c->env->lib_dir : ".", QEMU_PR_HELPER_SOCKET);
+    if (!source->reservations)
         return;
     Json *manager = json_object();
     prop_str(manager, "qom-type", "pr-manager-helper");
     prop_format(manager, "id", "pr-helper-libvirt-%u-storage", source->index);
-    prop_str(manager, "path", source->reservations->path);
+    prop_str(manager, "path",
+             source->reservations->managed == TRISTATE_ON ? own : source->reservations->path);
     plan_add(plan, PLAN_OBJECT, manager);
     prop_format(node, "pr-manager", "pr-helper-libvirt-%u-storage", source->index);
 }
 
 /* ---- nodes ---- */
 
-static bool prop_storage(const DiskDef *disk, const StorageSource *source, Plan *plan, Json *node,
-                         Error **err)
+static bool prop_storage(const PlanContext *c, const DiskDef *disk, const StorageSource *source, Plan *plan,
+                         Json *node, Error **err)
 {
     switch (source->type) {
+    case STORAGE_NVME:
+        prop_str(node, "driver", "nvme");
+        prop_format(node, "device", "%04x:%02x:%02x.%x", source->nvme_address.pci.domain,
+                    source->nvme_address.pci.bus, source->nvme_address.pci.slot,
+                    source->nvme_address.pci.function);
+        prop_uint(node, "namespace", source->nvme_namespace);
+        return true;
     case STORAGE_DIR:
         prop_str(node, "driver", "vvfat");
         prop_str(node, "dir", source->path);
@@ -327,7 +337,7 @@ static bool prop_storage(const DiskDef *disk, const StorageSource *source, Plan 
         prop_str(node, "filename", source->path);
         if (disk->io != DISK_IO_ABSENT)
             prop_str(node, "aio", enum_name(&disk_io_names, disk->io));
-        plan_reservations(source, plan, node);
+        plan_reservations(c, source, plan, node);
         return true;
     case STORAGE_NETWORK:
         if (!protocols[source->protocol])
@@ -368,6 +378,20 @@ static void plan_slice(const StorageSource *source, const char *name, const char
     plan_add(plan, PLAN_BLOCKDEV, node);
 }
 
+bool plan_iscsi_node(const StorageSource *source, const char *name, bool readonly, Plan *plan, Error **err)
+{
+    const DiskDef none = { 0 };
+    AUTO_JSON node = json_object();
+
+    prop_str(node, "driver", "iscsi");
+    if (!prop_iscsi(&none, source, node, err))
+        return false;
+    prop_str(node, "node-name", name);
+    prop_bool(node, "read-only", readonly);
+    plan_add(plan, PLAN_BLOCKDEV, g_steal_pointer(&node));
+    return true;
+}
+
 bool plan_storage(const PlanContext *c, const DiskDef *disk, const StorageSource *source, Plan *plan,
                   char **ret_node, Error **err)
 {
@@ -375,7 +399,7 @@ bool plan_storage(const PlanContext *c, const DiskDef *disk, const StorageSource
     AUTO_JSON node = json_object();
 
     if (!plan_source_secrets(c, disk, source, plan, err) || !plan_tls(c, source, plan, err) ||
-        !prop_storage(disk, source, plan, node, err))
+        !prop_storage(c, disk, source, plan, node, err))
         return false;
     prop_str(node, "node-name", name);
     prop_cache(node, disk);

@@ -122,6 +122,29 @@ static bool check_against_host(const CpuDef *cpu, const Json *host, Error **err)
     return cpu_compare_with(host, text->str, COMPARE_FAIL_INCOMPATIBLE, &result, err);
 }
 
+static void disable_removed(void *arg, const char *name)
+{
+    CpuDef *cpu = arg;
+    if (find_feature(cpu->features, name))
+        return;
+    CpuFeature *feature = xml_table_new(&cpu_feature_table);
+    *feature = (CpuFeature){ CPU_FEATURE_DISABLE, g_strdup(name) };
+    if (!cpu->features)
+        cpu->features = xml_list_new(&cpu_feature_table);
+    g_ptr_array_add(cpu->features, feature);
+}
+
+static bool check_names(const CpuDef *cpu, Error **err)
+{
+    if (cpu->mode == CPU_MODE_CUSTOM && cpu->model && !cpu_model_is_known(cpu->model))
+        return error_set(err, ERROR_INTERNAL, "Unknown CPU model %s", cpu->model);
+    for (DEF_EACH(CpuFeature, feature, cpu->features)) {
+        if (!cpu_feature_is_known(feature->name))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unknown CPU feature: %s", feature->name);
+    }
+    return true;
+}
+
 bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err)
 {
     CpuDef *cpu = def->cpu;
@@ -129,6 +152,8 @@ bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err)
     const Json *host = qemu_caps_host_cpu(caps, kvm);
     const bool is_x86 = def->os.arch == ARCH_X86_64 || def->os.arch == ARCH_I686;
 
+    if (cpu && is_x86 && !check_names(cpu, err))
+        return false;
     if (!cpu || !host || !is_x86) /* QEMU can't tell: -cpu host or max says the same to the guest */
         return true;
     const bool is_host_model = cpu->mode == CPU_MODE_HOST_MODEL;
@@ -145,6 +170,8 @@ bool qemu_resolve_cpu(DomainDef *def, const QemuCaps *caps, Error **err)
     if (is_minimum)
         g_clear_pointer(&cpu->vendor, g_free);
     resolve_optional(cpu, host);
+    if (!is_host_model && !is_minimum)
+        cpu_each_removed(cpu->model, disable_removed, cpu);
     cpu->fallback = CPU_FALLBACK_FORBID;
     return true;
 }

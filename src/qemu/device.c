@@ -68,7 +68,7 @@ static DevicePlace interface_place(const void *device)
     const InterfaceDef *iface = device;
     const char *model = iface->model ? iface->model : "rtl8139";
     if (iface->type == INTERFACE_HOSTDEV)
-        return PLACE_NONE;
+        return PLACE_PCIE;
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         if (strcmp(model, rows[i].model) == 0)
             return rows[i].place;
@@ -118,7 +118,8 @@ static DevicePlace video_place(const void *device)
 static DevicePlace hostdev_place(const void *device)
 {
     const HostdevDef *hostdev = device;
-    return hostdev->type == HOSTDEV_USB ? PLACE_USB
+    return hostdev->type == HOSTDEV_USB         ? PLACE_USB
+           : hostdev->type == HOSTDEV_SCSI_HOST ? virtio_place(hostdev->vhost_model)
            : hostdev->type == HOSTDEV_PCI ||
                    (hostdev->type == HOSTDEV_MDEV && hostdev->mdev_model == MDEV_VFIO_PCI)
                ? PLACE_PCIE
@@ -187,7 +188,11 @@ static bool collect_device(void *arg, DeviceKind kind, void *device, DeviceInfo 
 {
     const Collecting *collecting = arg;
     const DeviceClass *row = &device_classes[kind];
-    DeviceRef ref = { .kind = kind, .device = device, .info = info, .rank = row->order[collecting->order] };
+    /* A network card of the host is a host device. */
+    const bool is_host =
+        kind == DEVICE_INTERFACE && ((const InterfaceDef *)device)->type == INTERFACE_HOSTDEV;
+    const uint8_t turn = device_classes[is_host ? DEVICE_HOSTDEV : kind].order[collecting->order];
+    DeviceRef ref = { .kind = kind, .device = device, .info = info, .rank = turn };
     if (!ref.rank)
         return true;
     if (collecting->order == DEVICE_ORDER_COMMAND && row->suborder)
@@ -266,15 +271,22 @@ const DeviceClass device_classes[DEVICE_KIND_COUNT] = {
     [DEVICE_SOUND] = { .prefix = "sound", .place_of = sound_place, .order = { 21, 3, 6 },
                        .plan = plan_sound },
     [DEVICE_FILESYSTEM] = { .prefix = "fs", .place = PLACE_VIRTIO,
-                            .virtio_model = offsetof(FilesystemDef, model), .order = { 22, 1 } },
-    [DEVICE_HOSTDEV] = { .prefix = "hostdev", .place_of = hostdev_place, .order = { 22, 6, 1 } },
-    [DEVICE_TPM] = { .prefix = "tpm", .order = { 22 } },
-    [DEVICE_SHMEM] = { .prefix = "shmem", .place = PLACE_PCI, .order = { 22, 11 } },
-    [DEVICE_MEMORY] = { .prefix = "dimm", .place_of = memory_place, .order = { 22, 14 } },
+                            .virtio_model = offsetof(FilesystemDef, model), .order = { 22, 1 },
+                            .can_plug = true, .plan = plan_filesystem },
+    [DEVICE_HOSTDEV] = { .prefix = "hostdev", .place_of = hostdev_place, .order = { 22, 6, 1 },
+                         .can_plug = true, .plan = plan_hostdev },
+    [DEVICE_TPM] = { .prefix = "tpm", .order = { 22 }, .plan = plan_tpm },
+    [DEVICE_SHMEM] = { .prefix = "shmem", .place = PLACE_PCI, .order = { 22, 11 },
+                       .can_plug = true, .plan = plan_shmem },
+    [DEVICE_MEMORY] = { .alias = alias_memory, .place_of = memory_place, .order = { 22, 14 },
+                        .can_plug = true, .plan = plan_memory },
+    [DEVICE_CRYPTO] = { .prefix = "crypto", .place = PLACE_PCIE, .order = { 29, 18 }, .plan = plan_crypto },
+    [DEVICE_PSTORE] = { .prefix = "pstore", .place = PLACE_PCI, .order = { 29, 19 }, .plan = plan_pstore },
     [DEVICE_LEASE] = { .order = { 22 } },
     [DEVICE_NVRAM] = { .order = { 22 } },
     [DEVICE_VSOCK] = { .prefix = "vsock", .place = PLACE_VIRTIO,
-                       .virtio_model = offsetof(VsockDef, model), .order = { 22, 16 } },
+                       .virtio_model = offsetof(VsockDef, model), .order = { 29, 16 },
+                       .can_plug = true, .plan = plan_vsock },
     [DEVICE_WATCHDOG] = { .prefix = "watchdog", .place_of = watchdog_place, .order = { 23, 9 },
                           .can_plug = true, .plan = plan_watchdog },
     [DEVICE_REDIRDEV] = { .prefix = "redir", .place = PLACE_USB, .order = { 24, 0, 7 },

@@ -78,3 +78,13 @@ char *device_vdpa_fd_name(const char *alias);
 char *device_passt_fd_name(const char *alias);    /* QEMU's end of the line to the helper */
 char *device_char_fd_name(const char *alias);     /* what the character device writes to */
 char *device_char_log_fd_name(const char *alias); /* its log file */
+char *device_vsock_fd_name(const char *alias);
+char *device_vhost_scsi_fd_name(const char *alias);
+char *device_tpm_fd_name(const char *alias, bool is_cancel);
+/* Paths of sockets in the machine's folder, or where the document says; caller owns. */
+char *device_virtiofs_socket(const char *lib_dir, const FilesystemDef *filesystem);
+char *device_tpm_socket(const char *lib_dir, const TpmDef *tpm);
+char *device_dbus_address(const char *lib_dir); /* of the machine's own bus */
+bool filesystem_is_virtiofs(const FilesystemDef *filesystem);
+/* A network card of the host as the host device that it is; what it points to is the interface's. */
+void interface_as_hostdev(const InterfaceDef *iface, HostdevDef *ret_hostdev);

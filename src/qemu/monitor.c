@@ -414,6 +414,17 @@ static Json *monitor_balloon_period_args(const char *alias, unsigned period_s, E
                      (json_int_t)period_s);
 }
 
+bool monitor_set_requested_size(Qmp *qmp, const char *alias, uint64_t bytes, uint64_t timeout_ms, Error **err)
+{
+    g_autofree char *path = NULL;
+
+    return monitor_qom_path(alias, &path, err) &&
+           monitor_do(qmp, "qom-set",
+                      json_pack("{s:s, s:s, s:I}", "path", path, "property", "requested-size", "value",
+                                (json_int_t)bytes),
+                      timeout_ms, err);
+}
+
 bool monitor_set_balloon_period(Qmp *qmp, const char *alias, unsigned period_s, uint64_t timeout_ms,
                                 Error **err)
 {
@@ -588,6 +599,31 @@ bool monitor_list_devices(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_names, 
 bool monitor_set_link(Qmp *qmp, const char *alias, bool up, uint64_t timeout_ms, Error **err)
 {
     return monitor_do(qmp, "set_link", json_pack("{s:s, s:b}", "name", alias, "up", up), timeout_ms, err);
+}
+
+bool monitor_announce_self(Qmp *qmp, const char *alias, const MonitorAnnounce *how, uint64_t timeout_ms,
+                           Error **err)
+{
+    Json *args = json_pack("{s:I, s:I, s:I, s:I}", "initial", (json_int_t)how->initial_ms, "max",
+                           (json_int_t)how->max_ms, "rounds", (json_int_t)how->rounds, "step",
+                           (json_int_t)how->step_ms);
+    if (alias)
+        json_object_set_new(args, "interfaces", json_pack("[s]", alias));
+    return monitor_do(qmp, "announce-self", args, timeout_ms, err);
+}
+
+bool monitor_set_reboot_action(Qmp *qmp, bool reboots, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "set-action", json_pack("{s:s}", "reboot", reboots ? "reset" : "shutdown"),
+                      timeout_ms, err);
+}
+
+bool monitor_set_write_threshold(Qmp *qmp, const char *node, uint64_t bytes, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "block-set-write-threshold",
+                      json_pack("{s:s, s:I}", "node-name", node, "write-threshold",
+                                (json_int_t)MIN(bytes, INT64_MAX)),
+                      timeout_ms, err);
 }
 
 bool monitor_query_rx_filter(Qmp *qmp, const char *alias, uint64_t timeout_ms, MonitorRxFilter *ret_filter,

@@ -121,6 +121,18 @@ typedef struct MonitorRxFilter {
 /* QEMU tells of a change (NIC_RX_FILTER_CHANGED) once per question. */
 AWAITS MUST_CHECK bool monitor_query_rx_filter(Qmp *qmp, const char *alias, uint64_t timeout_ms,
                                                MonitorRxFilter *ret_filter, Error **err);
+typedef struct MonitorAnnounce {
+    unsigned initial_ms, max_ms, rounds,
+        step_ms; /* between the announcements: at first, at most, more each time */
+} MonitorAnnounce;
+/* The guest's addresses are told to the switches around. @alias NULL: of all cards. */
+AWAITS MUST_CHECK bool monitor_announce_self(Qmp *qmp, const char *alias, const MonitorAnnounce *how,
+                                             uint64_t timeout_ms, Error **err);
+/* Whether a guest that reboots does, or QEMU tells that it has shut down. */
+AWAITS MUST_CHECK bool monitor_set_reboot_action(Qmp *qmp, bool reboots, uint64_t timeout_ms, Error **err);
+/* BLOCK_WRITE_THRESHOLD comes once when a write of @node reaches beyond; 0: never. */
+AWAITS MUST_CHECK bool monitor_set_write_threshold(Qmp *qmp, const char *node, uint64_t bytes,
+                                                   uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_set_link(Qmp *qmp, const char *alias, bool up, uint64_t timeout_ms,
                                         Error **err);
 
@@ -199,6 +211,9 @@ typedef struct MonitorBalloonStats {
 AWAITS MUST_CHECK bool monitor_query_balloon_stats(Qmp *qmp, const char *alias, uint64_t timeout_ms,
                                                    MonitorBalloonStats *ret_stats, Error **err);
 /* How often QEMU asks the guest for them; 0: never. */
+/* How much of its memory the virtio-mem device @alias is to give to the guest. */
+AWAITS MUST_CHECK bool monitor_set_requested_size(Qmp *qmp, const char *alias, uint64_t bytes,
+                                                  uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_set_balloon_period(Qmp *qmp, const char *alias, unsigned period_s,
                                                   uint64_t timeout_ms, Error **err);
 

@@ -39,7 +39,8 @@ static unsigned bus_first_slot(const PciBus *bus)
 {
     return pci_model_is_port(bus->model) || bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT ||
                    bus->model == CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE ||
-                   bus->model == CONTROLLER_MODEL_PCIE_EXPANDER_BUS
+                   bus->model == CONTROLLER_MODEL_PCIE_EXPANDER_BUS ||
+                   bus->model == CONTROLLER_MODEL_PCI_EXPANDER_BUS
                ? 0
                : 1;
 }
@@ -69,7 +70,29 @@ void pci_map_release(PciMap *map, const DeviceAddress *address)
     map->buses[address->pci.bus].functions[address->pci.slot] &= (uint8_t) ~(1u << address->pci.function);
 }
 
-bool pci_map_take(PciMap *map, const DeviceAddress *address, bool is_root_port, const char *what, Error **err)
+/* Controllers that hang only on some others. */
+static bool bus_accepts(const PciBus *bus, ControllerModel model)
+{
+    const bool is_root = bus->model == CONTROLLER_MODEL_PCIE_ROOT;
+    switch (model) {
+    case CONTROLLER_MODEL_PCIE_ROOT_PORT:
+    case CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
+        return is_root || bus->model == CONTROLLER_MODEL_PCIE_EXPANDER_BUS;
+    case CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
+        return pci_model_is_port(bus->model) || bus->model == CONTROLLER_MODEL_PCIE_EXPANDER_BUS;
+    case CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
+        return bus->model == CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT;
+    case CONTROLLER_MODEL_PCI_EXPANDER_BUS:
+        return bus->model == CONTROLLER_MODEL_PCI_ROOT;
+    case CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
+        return is_root;
+    default:
+        return true;
+    }
+}
+
+bool pci_map_take(PciMap *map, const DeviceAddress *address, ControllerModel model, const char *what,
+                  Error **err)
 {
     unsigned bus = address->pci.bus, slot = address->pci.slot, function = address->pci.function;
     PciBus *entry = &map->buses[bus];
@@ -83,18 +106,17 @@ bool pci_map_take(PciMap *map, const DeviceAddress *address, bool is_root_port, 
         return error_set(err, ERROR_XML_INVALID,
                          "Invalid PCI address 0000:%02x:%02x.%x. slot must be between %u and %u", bus, slot,
                          function, bus_first_slot(entry), bus_last_slot(entry));
-    if (is_root_port && entry->exists && entry->model != CONTROLLER_MODEL_PCIE_ROOT &&
-        entry->model != CONTROLLER_MODEL_PCIE_EXPANDER_BUS)
+    if (entry->exists && !bus_accepts(entry, model))
         return error_set(err, ERROR_XML_INVALID,
                          "The device at PCI address 0000:%02x:%02x.%x cannot be plugged into the PCI "
                          "controller "
-                         "with index='%u'. It requires a controller that accepts a pcie-root-port.",
-                         bus, slot, function, bus);
+                         "with index='%u'. It requires a controller that accepts a %s.",
+                         bus, slot, function, bus, enum_name(&controller_model_names, model));
     if (entry->functions[slot] & (1u << function))
         return error_set(err, ERROR_XML_INVALID, "Attempted double use of PCI Address 0000:%02x:%02x.%x (%s)",
                          bus, slot, function, what);
     entry->functions[slot] |= (uint8_t)(1u << function);
-    if (is_root_port)
+    if (model == CONTROLLER_MODEL_PCIE_ROOT_PORT)
         entry->port_functions[slot] |= (uint8_t)(1u << function);
     return true;
 }

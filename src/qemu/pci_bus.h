@@ -35,8 +35,8 @@ void pci_map_clear(PciMap *map);
 void pci_map_add_bus(PciMap *map, unsigned index, ControllerModel model);
 
 /* ERROR_XML_INVALID: taken already, or a slot that the bus does not have. */
-MUST_CHECK bool pci_map_take(PciMap *map, const DeviceAddress *address, bool is_root_port, const char *what,
-                             Error **err);
+MUST_CHECK bool pci_map_take(PciMap *map, const DeviceAddress *address, ControllerModel model,
+                             const char *what, Error **err);
 /* Gives the one function of @address back. */
 void pci_map_release(PciMap *map, const DeviceAddress *address);
 /* Keeps functions of a slot for the board. */

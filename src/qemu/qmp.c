@@ -662,7 +662,7 @@ bool qmp_exec(Qmp *qmp, const char *command, const Json *args, uint64_t timeout_
     return qmp_exec_fd(qmp, command, args, -1, timeout_ms, ret_reply, err);
 }
 
-bool qmp_exec_raw(Qmp *qmp, const char *text, uint64_t timeout_ms, char **ret_text, Error **err)
+bool qmp_exec_raw(Qmp *qmp, const char *text, int fd, uint64_t timeout_ms, char **ret_text, Error **err)
 {
     AUTO_JSON object = NULL;
     if (!json_parse(text, strlen(text), "monitor command", &object, err))
@@ -681,7 +681,7 @@ bool qmp_exec_raw(Qmp *qmp, const char *text, uint64_t timeout_ms, char **ret_te
     const char *command = json_get_str(object, "execute");
     AUTO_JSON reply = NULL;
     g_autofree char *reply_text = NULL;
-    if (!qmp_transact(qmp, id, command ? command : "(raw command)", line, -1, timeout_ms, &reply, &reply_text,
+    if (!qmp_transact(qmp, id, command ? command : "(raw command)", line, fd, timeout_ms, &reply, &reply_text,
                       err))
         return false;
     if (user_id) { /* the caller sees the id that the caller gave */

@@ -63,8 +63,8 @@ AWAITS MUST_CHECK bool qmp_exec_all(Qmp *qmp, QmpCommand *commands, size_t count
 AWAITS MUST_CHECK bool qmp_exec_fd(Qmp *qmp, const char *command, const Json *args, int fd,
                                    uint64_t timeout_ms, Json **ret_reply, Error **err);
 /* One whole command object as text (virsh qemu-monitor-command); the whole reply object comes back as text,
- * also when QEMU refused. ERROR_INVALID_ARGUMENT: not a JSON object. */
-AWAITS MUST_CHECK bool qmp_exec_raw(Qmp *qmp, const char *text, uint64_t timeout_ms, char **ret_text,
+ * also when QEMU refused. @fd goes along; borrowed, -1: none. ERROR_INVALID_ARGUMENT: not a JSON object. */
+AWAITS MUST_CHECK bool qmp_exec_raw(Qmp *qmp, const char *text, int fd, uint64_t timeout_ms, char **ret_text,
                                     Error **err);
 /* human-monitor-command. */
 AWAITS MUST_CHECK bool qmp_exec_hmp(Qmp *qmp, const char *line, uint64_t timeout_ms, char **ret_text,

@@ -131,6 +131,17 @@ void rpc_client_close_after_reply(RpcClient *client)
     client->closing = true;
 }
 
+void rpc_client_set_identity(RpcClient *client, const char *user, uid_t uid)
+{
+    g_autofree char *self = g_strdup(rpc_client_caller(client)->description);
+
+    client->caller.uid = uid;
+    g_free(client->caller.description);
+    client->caller.description = user  ? g_strdup_printf("%.64s by %s", user, self)
+                                 : uid ? g_strdup_printf("uid %u by %s", (unsigned)uid, self)
+                                       : g_strdup(self);
+}
+
 const Caller *rpc_client_caller(RpcClient *client)
 {
     Caller *caller = &client->caller;

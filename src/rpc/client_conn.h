@@ -101,6 +101,8 @@ void rpc_client_send_message(RpcClient *client, uint32_t program, int32_t proc, 
 
 /* Fills caller.description on first use: reading /proc is not for every connection. */
 const Caller *rpc_client_caller(RpcClient *client);
+/* It acts for somebody else from now on: @user for the log, NULL: nobody by name. */
+void rpc_client_set_identity(RpcClient *client, const char *user, uid_t uid);
 
 /* Called each second by the server while any client is watched. false: there was no reason. */
 bool rpc_client_check_idle(RpcClient *client, uint64_t now_ms);

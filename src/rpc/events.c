@@ -256,6 +256,10 @@ static void event_send_flat(RpcClient *client, int callback_id, const Event *eve
         SEND(PROC_DOMAIN_EVENT_MEMORY_DEVICE_SIZE_CHANGE, WireDomainEventMemoryDeviceSizeChangeMsg,
              .alias = text1, .size = (uint64_t)event->number);
         return;
+    case EVENT_NIC_MAC_CHANGE:
+        SEND(PROC_DOMAIN_EVENT_NIC_MAC_CHANGE, WireDomainEventNicMacChangeMsg, .alias = text1,
+             .old_mac = event_text(event->text2), .new_mac = event_text(event->text3));
+        return;
     case EVENT_TUNABLE:
     case EVENT_JOB_COMPLETED: {
         WireTypedParam *params = NULL;

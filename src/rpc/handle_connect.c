@@ -121,6 +121,34 @@ RPC_HANDLER(connect_get_hostname)
     return true;
 }
 
+/* Whom a client acts for. Only root may act for others, and has every right itself, so this takes rights
+ * away. */
+RPC_HANDLER(connect_set_identity)
+{
+    static const char *const known[] = { "user-name",      "unix-user-id",    "group-name",
+                                         "unix-group-id",  "process-id",      "process-time",
+                                         "sasl-user-name", "selinux-context", "x509-distinguished-name" };
+    const char *user = NULL;
+    uint64_t uid = UINT64_MAX;
+
+    for (uint32_t i = 0; i < args->n_params; i++) {
+        const WireTypedParam *param = &args->params[i];
+        size_t k = 0;
+        while (k < G_N_ELEMENTS(known) && strcmp(known[k], param->field) != 0)
+            k++;
+        if (k == G_N_ELEMENTS(known))
+            return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "parameter '%s' not supported", param->field);
+        if (strcmp(param->field, "user-name") == 0 && param->value.type == PARAM_STRING)
+            user = param->value.s;
+        if (strcmp(param->field, "unix-user-id") == 0 && param->value.type == PARAM_ULLONG)
+            uid = param->value.ul;
+    }
+    if (call->client->peer.uid != 0)
+        return error_set(err, ERROR_DENIED, "only root acts for others");
+    rpc_client_set_identity(call->client, user, uid <= UINT32_MAX - 1 ? (uid_t)uid : 0);
+    return true;
+}
+
 RPC_HANDLER(connect_is_secure)
 {
     ret->secure = 1; /* a local socket; a client on another transport adds its own judgement */
@@ -255,6 +283,7 @@ const RpcEntry rpc_entries_connect[] = {
     RPC_ENTRY(connect_get_lib_version),
     RPC_ENTRY(connect_get_uri),
     RPC_ENTRY(connect_get_hostname),
+    RPC_ENTRY(connect_set_identity),
     RPC_ENTRY(connect_is_secure),
     RPC_ENTRY(connect_register_close_callback),
     RPC_ENTRY(connect_unregister_close_callback),

@@ -9,7 +9,16 @@
 
 RPC_VM_HANDLER(qemu_domain_monitor_command)
 {
-    return vm_monitor_command(vm, args->cmd, args->flags, rpc_caller(call), &ret->result, err);
+    return vm_monitor_command(vm, args->cmd, -1, args->flags, rpc_caller(call), &ret->result, err);
+}
+
+RPC_VM_HANDLER(qemu_domain_monitor_command_with_files)
+{
+    if (call->n_fds > 1) /* none of QEMU's commands takes more, and none answers with any */
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                         "QEMU takes one file descriptor with a command, not %u", call->n_fds);
+    return vm_monitor_command(vm, args->cmd, call->n_fds ? call->fds[0] : -1, args->flags, rpc_caller(call),
+                              &ret->result, err);
 }
 
 RPC_VM_HANDLER(qemu_domain_agent_command)
@@ -39,6 +48,7 @@ RPC_HANDLER(qemu_connect_domain_monitor_event_deregister)
 
 const RpcEntry rpc_entries_qemu[] = {
     RPC_ENTRY(qemu_domain_monitor_command),
+    RPC_ENTRY(qemu_domain_monitor_command_with_files),
     RPC_ENTRY(qemu_domain_agent_command),
     RPC_ENTRY(qemu_connect_domain_monitor_event_register),
     RPC_ENTRY(qemu_connect_domain_monitor_event_deregister),

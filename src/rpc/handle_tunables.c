@@ -112,9 +112,11 @@ RPC_VM_HANDLER(domain_get_perf_events)
     return true;
 }
 
+/* The older one is about machines that run. */
 RPC_VM_HANDLER(domain_pin_vcpu)
 {
-    return vm_pin_vcpu(vm, args->vcpu, args->cpumap.data, args->cpumap.len, 0, rpc_caller(call), err);
+    return vm_pin_vcpu(vm, args->vcpu, args->cpumap.data, args->cpumap.len, VIR_DOMAIN_AFFECT_LIVE,
+                       rpc_caller(call), err);
 }
 
 RPC_VM_HANDLER(domain_pin_vcpu_flags)
@@ -147,11 +149,6 @@ RPC_VM_HANDLER(domain_del_iothread)
 RPC_VM_HANDLER(domain_set_vcpu)
 {
     return vm_set_vcpu(vm, args->cpumap, args->state, args->flags, rpc_caller(call), err);
-}
-
-RPC_VM_HANDLER(domain_set_lifecycle_action)
-{
-    return vm_set_lifecycle_action(vm, args->type, args->action, args->flags, rpc_caller(call), err);
 }
 
 RPC_VM_HANDLER(domain_memory_peek)
@@ -192,7 +189,6 @@ const RpcEntry rpc_entries_tunables[] = {
     RPC_ENTRY(domain_add_iothread),
     RPC_ENTRY(domain_del_iothread),
     RPC_ENTRY(domain_set_vcpu),
-    RPC_ENTRY(domain_set_lifecycle_action),
     RPC_ENTRY(domain_memory_peek),
     RPC_ENTRY(domain_block_peek),
     RPC_ENTRY(domain_start_dirty_rate_calc),

@@ -26,6 +26,7 @@ extern const RpcEntry rpc_entries_lodge[];
 extern const RpcEntry rpc_entries_lodge_firewall[];
 extern const RpcEntry rpc_entries_lodge_storage[];
 extern const RpcEntry rpc_entries_lodge_network[];
+extern const RpcEntry rpc_entries_machine[];
 extern const RpcEntry rpc_entries_network[];
 extern const RpcEntry rpc_entries_nodedev[];
 extern const RpcEntry rpc_entries_nwfilter[];

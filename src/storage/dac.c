@@ -340,6 +340,16 @@ bool dac_lend_device(Host *host, const DomainDef *live, GPtrArray *list, DeviceK
         dac_collect_char(paths, source);
     if (kind == DEVICE_INPUT && ((InputDef *)device)->source)
         g_ptr_array_add(paths, g_strdup(((InputDef *)device)->source));
+    if (kind == DEVICE_HOSTDEV && ((HostdevDef *)device)->host_node)
+        g_ptr_array_add(paths, g_strdup(((HostdevDef *)device)->host_node));
+    if (kind == DEVICE_INTERFACE && ((InterfaceDef *)device)->hostdev_node)
+        g_ptr_array_add(paths, g_strdup(((InterfaceDef *)device)->hostdev_node));
+    if (kind == DEVICE_DISK && ((DiskDef *)device)->src.nvme_node)
+        g_ptr_array_add(paths, g_strdup(((DiskDef *)device)->src.nvme_node));
+    if (kind == DEVICE_MEMORY && ((MemoryDeviceDef *)device)->source_path)
+        g_ptr_array_add(paths, g_strdup(((MemoryDeviceDef *)device)->source_path));
+    if (kind == DEVICE_PSTORE && ((PstoreDef *)device)->path)
+        g_ptr_array_add(paths, g_strdup(((PstoreDef *)device)->path));
     for (guint i = 0; i < paths->len; i++) {
         if (!dac_lend_by_name(host, live, list, g_ptr_array_index(paths, i), err))
             return false;

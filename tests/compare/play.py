@@ -14,6 +14,7 @@ import time
 
 import libvirt
 
+from lodgetest.agent import GOOD, Refusal, channel_state, start_scripted
 from lodgetest.host import TestFailure, kill
 from lodgetest.process import run, wait_until
 
@@ -21,7 +22,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 # Name of a script: its commands, and the module of its API calls.
 SCRIPTS = {"storage": ("storage.txt", "api_storage"), "machines": ("commands.txt", "api"),
            "network": ("network.txt", None), "host": ("host.txt", "api_host"),
-           "nwfilter": ("nwfilter.txt", None), "interface": ("interface.txt", None)}
+           "nwfilter": ("nwfilter.txt", None), "interface": ("interface.txt", None), "tuning": ("tuning.txt", None),
+           "agent": ("agent.txt", None)}
 
 
 def read_commands(path):
@@ -103,6 +105,8 @@ class Player:
         elif word == "sh":
             result = run(["sh", "-c", rest], cwd=self.host.path("pools"), timeout=60)
             self.note(line, result.code, result.out, result.err, result.seconds)
+        elif word == "agent":
+            self.agent_does(rest)
         elif word == "quiet":
             self.host.virsh(*shlex.split(rest))
         elif word == "reader":
@@ -110,6 +114,19 @@ class Player:
             self.note(line, result.code, result.out, result.err, result.seconds)
         else:
             raise ValueError(line)
+
+    def agent_does(self, what):
+        """What the guest's agent answers from now on; "start": the machine 'agent' is started first."""
+        if what == "start":
+            self.agent, self.console = start_scripted(self.host, {}, name="agent", vcpus=4)
+        elif what == "end":
+            self.console.send("kill %1; killall cat; killall sh\n")
+            wait_until(lambda: channel_state(self.host, "agent") == "disconnected", "the agent has ended")
+        elif what == "answers":
+            self.agent.answers.update(GOOD)
+        else:
+            value = {"refuses": Refusal("no such luck"), "number": 7, "empty": {}}[what]
+            self.agent.answers.update({name: value for name in GOOD})
 
     def call(self, name, function):
         """An API call: its value, or the code and domain of its error."""

@@ -42,7 +42,7 @@ static void fuzz_session(void *arg)
         g_autoptr(Error) err = NULL;
         if (!qmp_exec(qmp, "query-status", NULL, 1000, &reply, &err))
             (void)error_class(err);
-        (void)!qmp_exec_raw(qmp, "{\"execute\": \"x\", \"id\": 1}", 1000, &raw, NULL);
+        (void)!qmp_exec_raw(qmp, "{\"execute\": \"x\", \"id\": 1}", -1, 1000, &raw, NULL);
         (void)!qmp_exec_hmp(qmp, "info", 1000, &text, NULL);
         qmp_close(qmp);
     }

@@ -66,7 +66,7 @@ def normal_value(option, value, loose):
         if loose and option == "-netdev" and "guestfwd" not in members:
             members = {"id": members["id"]}
         if loose and "netdev" in members:
-            members = {key: members[key] for key in ("driver", "id", "mac", "netdev", "bus", "addr")}
+            members = {key: members[key] for key in ("driver", "id", "mac", "netdev", "bus", "addr") if key in members}
         if "keyid" in members:
             members["data"] = members["iv"] = "..."
         if members.get("mem-path", "").startswith("/var/lib/libvirt/qemu/"):

@@ -8,43 +8,9 @@ import threading
 
 import libvirt_qemu
 
-from lodgetest.agent import SILENCE, Refusal, channel_state, start_scripted
+from lodgetest.agent import GOOD, SILENCE, Refusal, channel_state, start_scripted
 from lodgetest.host import *
 
-VIRTIO_DISK = {"bus-type": "virtio", "bus": 0, "target": 0, "unit": 0, "serial": "S1", "dev": "/dev/vda1",
-               "pci-controller": {"domain": 0, "bus": 0, "slot": 3, "function": 0}}
-OTHER_DISK = {"bus-type": "scsi", "bus": 0, "target": 0, "unit": 0,
-              "pci-controller": {"domain": 0, "bus": 9, "slot": 3, "function": 0}}
-GOOD = {
-    "guest-get-host-name": {"host-name": "inside"},
-    "guest-get-time": 1700000000123456789,
-    "guest-set-time": {},
-    "guest-fsfreeze-freeze": 2,
-    "guest-fsfreeze-freeze-list": 1,
-    "guest-fsfreeze-thaw": 3,
-    "guest-fstrim": {"paths": []},
-    "guest-get-fsinfo": [
-        {"name": "vda1", "mountpoint": "/", "type": "ext4", "used-bytes": 5, "total-bytes": 10, "disk": [VIRTIO_DISK]},
-        {"name": "dm-0", "mountpoint": "/x", "type": "xfs", "disk": []}],
-    "guest-set-user-password": {},
-    "guest-ssh-get-authorized-keys": {"keys": ["ssh-rsa A", "ssh-rsa B"]},
-    "guest-ssh-add-authorized-keys": {},
-    "guest-ssh-remove-authorized-keys": {},
-    "guest-network-get-interfaces": [
-        {"name": "lo", "hardware-address": "00:00:00:00:00:00",
-         "ip-addresses": [{"ip-address-type": "ipv4", "ip-address": "127.0.0.1", "prefix": 8}]},
-        {"name": "eth0:1", "hardware-address": "52:54:00:00:00:01",
-         "ip-addresses": [{"ip-address-type": "ipv6", "ip-address": "fe80::1", "prefix": 64}]},
-        {"name": "eth0", "hardware-address": "52:54:00:00:00:01"}],
-    "guest-get-users": [{"user": "u", "domain": "D", "login-time": 1.5}, {"user": "v", "login-time": 2}],
-    "guest-get-osinfo": {"id": "debian", "name": "Debian", "version-id": "12", "kernel-release": "6", "unknown": [1]},
-    "guest-get-timezone": {"zone": "CET", "offset": 3600},
-    "guest-get-disks": [
-        {"name": "/dev/vda", "partition": False, "dependencies": [], "address": VIRTIO_DISK, "alias": "al"},
-        {"name": "/dev/vda1", "partition": True, "dependencies": ["/dev/vda"]},
-        {"name": "/dev/sda", "partition": False, "address": OTHER_DISK}],
-    "guest-suspend-disk": {},
-}
 INFO = {
     libvirt.VIR_DOMAIN_GUEST_INFO_USERS: {
         "user.count": 2, "user.0.name": "u", "user.0.domain": "D", "user.0.login-time": 1500, "user.1.name": "v",

@@ -58,7 +58,7 @@ bogus
 def plain(text):
     """Without the layout: runs of blanks, rules below headers and empty lines."""
     lines = (re.sub(r"[ \t]+", " ", re.sub(r"-{5,}", "---", line)).strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("Promised:")]  # which lodge alone knows
+    return [line for line in lines if line and not line.startswith("Promised:") and line != "nic-mac-change"]  # lodge's alone
 
 
 def same(host, line):
@@ -412,12 +412,11 @@ def test_lists_in_all_formats(host):
 
 
 def test_words_of_other_tools_and_unknown_schemes(host):
-    for word, command in (("ls", "list"), ("ps", "list"), ("stop", "shutdown"), ("rm", "undefine"), ("info", "dominfo"),
-                          ("exec", "console")):
+    for word, command in (("ls", "list"), ("ps", "list"), ("stop", "shutdown"), ("rm", "undefine"), ("info", "dominfo")):
         result = host.lodge(word)
         equal(result.code, 2)
         contains(result.err, f"unknown command: '{word}'", command)
-    for command in ("change-media", "migrate"):
+    for command in ("qemu-attach", "migrate"):
         result = host.lodge(command, "x")
         contains(result.err, "is not in this version of lodge")
         check("virsh" not in result.err, result.err)
@@ -473,6 +472,7 @@ def test_no_command_crashes_whatever_the_answer(host):
             if "off" not in [dom.name() for dom in host.conn.listAllDomains()]:
                 host.conn.defineXML(xml)
             result = host.lodge(*words, env=dict(clean_environment(), EDITOR="true"))
-            if result.code not in (0, 1, 2, 3) or "Sanitizer" in result.err or "assertion" in result.err:
+            known = (0, 1, 2, 3, 255) if row["name"] == "exec" else (0, 1, 2, 3)
+            if result.code not in known or "Sanitizer" in result.err or "assertion" in result.err:
                 crashed.append(f"{words}: {result.code} {result.err}")
     check(not crashed, "\n".join(crashed))

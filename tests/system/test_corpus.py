@@ -19,7 +19,8 @@ LACKING = [
     r"host-passthrough' for x86_64 qemu domain", r"no drm render node available",
     r"Unable to find any firmware to satisfy '(bios|efi)'", r"room for ISA ports 0 to 3",
     r"setting a resource limit: Operation not permitted", r"device '[\w-]+-gl' is not supported by",
-    r"kernel doesn't allow setting HyperV VP_INDEX", r"failed to initialize vcard", r"no secret with matching",
+    r"Unable to open '/dev/(tpm0|vhost-vsock|vhost-scsi)'", r"Could not init `oss' audio driver",
+    r"uses it with cgroup version 1", r"kernel doesn't allow setting HyperV VP_INDEX", r"failed to initialize vcard", r"no secret with matching",
 ]
 
 # Of these QEMU must have understood all; then there is no server (test_disks.py has some).
@@ -51,7 +52,24 @@ IMPOSSIBLE = {
     "disk-slices.xml": "images inside of files (test_disks.py has some)",
     "t-proxmox-like.xml": "a block device that is not there",
     "vnc-port-1.xml": "a port that no VNC display has",
+    "disk-ubda.xml": "a bus of another hypervisor",
+    "disk-ubda-q35.xml": "a bus of another hypervisor",
+    "disk-xvda.xml": "a bus of another hypervisor",
+    "disk-xvda-q35.xml": "a bus of another hypervisor",
+    "memdev.xml": "memory modules without ACPI",
+    "dv-ch-source-tls.xml": "certificates that are not there",
+    "dv-disk-nvme.xml": "an NVMe function that is not there",
+    "dv-disk-pr-managed.xml": "a SCSI device that is not there",
+    "dv-fs-9p-handle.xml": "a driver that QEMU lost",
+    "dv-fs-long-target.xml": "a tag that is too long for QEMU",
+    "dv-fs-virtiofs-iommu.xml": "an IOMMU, which QEMU's vhost-user devices do not have",
+    "dv-fs-virtiofs-socket.xml": "a virtiofsd that is not there (test_helpers.py has one)",
+    "dv-gfx-dbus-address.xml": "a bus that is not there",
+    "dv-gfx-dbus-two.xml": "two displays of one kind",
 }
+# Left out: hundreds of one topic each, whose command lines are the reference's to the letter; devices of the
+# host that are not there; vhost-user disks, for whose server QEMU waits until the start is given up.
+LEFT_OUT = ("one-", "bad-", "dv-hd-", "dv-disk-vhostuser")
 
 
 def prepare(host, xml):
@@ -119,7 +137,8 @@ def come_up(host, documents):
 
 
 def documents_of(folder):
-    return {p.name: p.read_text() for p in sorted((GOLDEN / folder).glob("*.xml")) if not p.name.endswith(".out.xml")}
+    return {p.name: p.read_text() for p in sorted((GOLDEN / folder).glob("*.xml"))
+            if not p.name.endswith(".out.xml") and not p.name.startswith(LEFT_OUT)}
 
 
 def check_all(host, documents):
@@ -175,7 +194,7 @@ Q35_DEVICES = {
     "native": disk("virtio", "vda", driver="cache='none' io='native'"),
     "io_uring": disk("virtio", "vda", driver="io='threads' discard='unmap' detect_zeroes='unmap' queues='2'"),
     "copy on read": disk("virtio", "vda", kind="qcow2", driver="copy_on_read='on'"),
-    "details": disk("scsi", "sda", more="<serial>A,B</serial><wwn>5000c50015ea71aa</wwn><vendor>LODGE</vendor>"
+    "details": disk("scsi", "sda", more="<serial>A B</serial><wwn>5000c50015ea71aa</wwn><vendor>LODGE</vendor>"
                                         "<product>a,b</product><readonly/><shareable/>"),
     "vvfat": "<disk type='dir' device='disk'><driver type='fat'/><source dir='/usr/share/seabios'/>"
              "<target dev='vda' bus='virtio'/><readonly/></disk>",

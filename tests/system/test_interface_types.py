@@ -171,7 +171,7 @@ def test_cards_without_a_cable_and_what_this_host_lacks(host):
             (nic("vdpa", "<source dev='/dev/vhost-vdpa-7'/>"), libvirt.VIR_ERR_SYSTEM_ERROR, "Unable to open '/dev/vhost-vdpa-7'"),
             (nic("vdpa", "<source dev='/etc/hostname'/>"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "'/etc/hostname' is no device"),
             (nic("hostdev", "<source><address type='pci' domain='0' bus='5' slot='16' function='1'/></source>", more=" managed='yes'"),
-             libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "interface[1]/@type"),
+             libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "SR-IOV Virtual Functions only"),
             (nic("user", model="igb"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "igb"),
             (nic("user", "<bandwidth><inbound average='5'/></bandwidth>"), libvirt.VIR_ERR_CONFIG_UNSUPPORTED, "an interface of type 'user' has no end on this host"),
             (nic("ethernet", "<backend tap='/dev/nope'/>"), libvirt.VIR_ERR_SYSTEM_ERROR, "Unable to open /dev/nope, is tun module loaded?"),

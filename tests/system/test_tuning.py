@@ -8,6 +8,7 @@ import time
 
 import libvirt_qemu
 from lodgetest.host import *
+from lodgetest.runner import mark
 
 LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 BOTH, INACTIVE = LIVE | CONFIG, libvirt.VIR_DOMAIN_XML_INACTIVE
@@ -80,6 +81,8 @@ def test_pins(host):
     raises(libvirt.VIR_ERR_INVALID_ARG, dom.pinIOThread, 4, (True, True), LIVE)
     dom.pinVcpuFlags(1, (True, True), LIVE)
     equal(allowed(tids["vcpu1"]), everywhere)
+    dom.destroy()
+    raises(libvirt.VIR_ERR_OPERATION_INVALID, dom.pinVcpu, 0, (True, True))
 
 
 def test_a_change_is_both_or_neither(host):
@@ -255,6 +258,7 @@ def test_groups_of_vcpus_and_iothreads(host):
     dom.setVcpusFlags(1, CONFIG)
     dom.create()
     own = slice_ / SCOPE / "libvirt"
+    equal(dom.schedulerParametersFlags(LIVE)["cpu_shares"], 100, "what the kernel gives")
     dom.setSchedulerParametersFlags({"vcpu_quota": 30000, "iothread_quota": 40000}, LIVE)
     dom.setVcpusFlags(2, LIVE)
     dom.addIOThread(7, LIVE)
@@ -278,6 +282,18 @@ def test_partitions(host):
     raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, dom.create)
 
 
+def test_groups_that_cannot_be_made(host):
+    """Who asks for nothing of them starts; who does, does not."""
+    slice_ = fake_cgroups(host)
+    slice_.write_text("no folder\n")
+    dom = host.start_sector()
+    check("partition" not in dom.XMLDesc(), "it has no group")
+    raises(libvirt.VIR_ERR_OPERATION_INVALID, dom.setSchedulerParametersFlags, {"vcpu_quota": 5000}, LIVE)
+    dom = host.define_sector("other", extra="<cputune><quota>5000</quota></cputune>")
+    raises(libvirt.VIR_ERR_SYSTEM_ERROR, dom.create, text="machine.slice")
+    check(host.state("other") == "shut off", "nothing is left of it")
+
+
 def test_without_groups_nothing_is_ignored(host):
     """rows: tuning-14"""
     host.stop_daemon()
@@ -295,6 +311,10 @@ def test_without_groups_nothing_is_ignored(host):
         dom = host.define_sector(extra=extra)
         raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, dom.create, text=says)
         dom.undefine()
+    dom = host.define_sector(extra="<cputune><vcpupin vcpu='0' cpuset='700'/></cputune>")
+    raises(libvirt.VIR_ERR_CONFIG_UNSUPPORTED, dom.create, text="vCPU 0 is pinned to CPUs 700")
+    host.ok("vcpupin", "tiny", "0", "0", "--config")
+    dom.create()
     dom = host.start_sector("other")
     raises(libvirt.VIR_ERR_OPERATION_INVALID, dom.setSchedulerParametersFlags, {"cpu_shares": 200}, LIVE,
            text="cgroup CPU controller is not mounted")
@@ -330,6 +350,22 @@ def test_performance_events(host):
     check(dom.perfEvents(LIVE)["task_clock"], "the next daemon counts on")
     host.ok("perf", "tiny", "--disable", "task_clock")
     equal(dom.perfEvents(LIVE)["task_clock"], False)
+
+
+@mark(requires=["kvm"])
+def test_what_kvm_counts(host):
+    """rows: monitoring-03"""
+    dom = host.start_sector(kind="kvm", vcpus=2)
+    groups = libvirt.VIR_DOMAIN_STATS_VM | libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+    stats = lambda: host.conn.domainListGetStats([dom], groups)[0][1]
+    wait_until(lambda: stats().get("vcpu.0.exits.sum", 0) > 0, "the first vCPU runs")
+    now = stats()
+    check("vcpu.1.exits.sum" in now and "cpu.haltpoll.success.time" in now, sorted(now))
+    check(any(re.fullmatch(r"vm\.\w+\.(sum|cur|max)", name) for name in now), sorted(now))
+    check(not any("hist" in name for name in now), "histograms are no numbers")
+    host.crash_daemon()
+    dom = host.conn.lookupByName("tiny")
+    equal(sorted(stats()), sorted(now))
 
 
 def test_looking_inside(host):

@@ -176,6 +176,49 @@ testbed-driver() {
     basename "$(readlink "/sys/bus/pci/devices/$(testbed-address "$1")/driver")"
 }
 
+# testbed-machine NAME XML: a document of a small machine in /tmp/NAME.xml
+testbed-machine() {
+    cat >"/tmp/$1.xml" <<X
+<domain type='qemu'><name>$1</name><memory unit='MiB'>64</memory><vcpu current='1'>2</vcpu><iothreads>1</iothreads>$2
+<os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features>
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator><disk type='file' device='disk'><driver name='qemu' type='raw'/>
+<source file='/tmp/$1.img'/><target dev='vda' bus='virtio'/></disk></devices></domain>
+X
+}
+
+# The group that holds the limits of a machine.
+testbed-group-path() {
+    local pid
+    pid=$(pgrep -f "guest=$1,") && sed 's,^0::\(.*\)/emulator$,/sys/fs/cgroup\1,' "/proc/$pid/cgroup"
+}
+
+# testbed-group NAME FILE...: what the files of that group hold
+testbed-group() {
+    local group file
+    group=$(testbed-group-path "$1")
+    shift
+    for file in "$@"; do
+        echo "$file: $(cat "$group/$file" 2>/dev/null | tr '\n' ' ')"
+    done
+}
+
+# Its weight among other machines, wherever it stands.
+testbed-weight() {
+    local group
+    group=$(testbed-group-path "$1")
+    sort -n "$group/cpu.weight" "$group/../cpu.weight" | grep -v '^100$'
+}
+
+# Which group, scheduler and CPUs each vCPU and I/O thread of a machine has.
+testbed-threads() {
+    local task
+    for task in /proc/"$(pgrep -f "guest=$1,")"/task/*; do
+        case $(cat "$task/comm") in
+        CPU* | IO\ iothread*) echo "$(cat "$task/comm") $(sed 's,.*/,,' "$task/cgroup") $(chrt -p "${task##*/}" | sed 's/.*: //' | tr '\n' ' ')$(taskset -cp "${task##*/}" | sed 's/.*: //')" ;;
+        esac
+    done | sort
+}
+
 # testbed-nested OUT SCRIPT MODULE... [-- PROGRAM...]: the initramfs of a guest in the guest; programs come with their
 # libraries.
 testbed-nested() {

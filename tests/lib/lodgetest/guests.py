@@ -74,6 +74,28 @@ class Guests:
             shutil.copyfile(guest_files() / name, target)
         return target
 
+    def with_modules(self, *names):
+        """The initrd of the demo guest with more modules of its kernel, loaded in that order. Dependencies are named,
+        too. The kernel's package lies beside it."""
+        target = self.images / ("initrd-" + "-".join(names))
+        if target.exists():
+            return target
+        work = self.root / "modules-of-the-guest"
+        package = next(guest_files().glob("linux-image-*.deb"), None)
+        if package is None:  # a kit without its package: the usual place has one
+            package = next((pathlib.Path.home() / ".cache/lodge/guest").glob("linux-image-*.deb"))
+        (work / "tree/modules").mkdir(parents=True)
+        subprocess.run(["dpkg-deb", "-x", package, work / "package"], check=True)
+        for number, name in enumerate(names):
+            module = next((work / "package").rglob(f"{name}.ko"))
+            shutil.copyfile(module, work / f"tree/modules/9{number:02d}-{name}.ko")
+        archive = subprocess.run("find . | LC_ALL=C sort | busybox cpio -o -H newc", shell=True, check=True,
+                                 cwd=work / "tree", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        first = (guest_files() / "initrd").read_bytes()
+        target.write_bytes(first + b"\0" * (-len(first) % 4) + archive)
+        shutil.rmtree(work)
+        return target
+
     def sector_disk(self, image):
         return (f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{image}'/>"
                 f"<target dev='hda' bus='ide'/></disk>")
@@ -87,9 +109,10 @@ class Guests:
         """A machine without any disk: firmware only."""
         return document(name, devices=SERIAL + devices, **parts)
 
-    def demo(self, name, append="", devices="", memory_kib=131072, disk=True, **parts):
+    def demo(self, name, append="", devices="", memory_kib=131072, disk=True, modules=(), **parts):
         """Debian's kernel up to a shell on the serial console, in about three seconds."""
-        boot = (f"<kernel>{self.file('vmlinuz')}</kernel><initrd>{self.file('initrd')}</initrd>"
+        initrd = self.with_modules(*modules) if modules else self.file("initrd")
+        boot = (f"<kernel>{self.file('vmlinuz')}</kernel><initrd>{initrd}</initrd>"
                 f"<cmdline>console=ttyS0 quiet no_timer_check hostname={name} {append}</cmdline>")
         disks = ""
         if disk:

@@ -29,7 +29,7 @@ static void fill_in(DomainDef *def)
     }
     for (DEF_EACH(CharDef, channel, def->channels)) {
         if (channel->source.type == CHAR_UNIX && !channel->source.path) {
-            channel->source.path = g_strdup_printf("/var/lib/libvirt/qemu/channel/target/domain--1-%s/%s",
+            channel->source.path = g_strdup_printf("/var/lib/libvirt/qemu/channel/target/domain--1-%.20s/%s",
                                                    def->name, channel->target_name);
             channel->source.mode = CHAR_MODE_BIND;
         }
@@ -65,7 +65,7 @@ static bool build(const char *xml, size_t len, const QemuCaps *caps, char **ret_
         !firmware_choose(qemu_caps_firmware(caps), def, "/var/lib/libvirt/qemu/nvram", err))
         return false;
     fill_in(def);
-    g_autofree char *lib_dir = g_strdup_printf("/var/lib/libvirt/qemu/domain--1-%s", def->name);
+    g_autofree char *lib_dir = g_strdup_printf("/var/lib/libvirt/qemu/domain--1-%.20s", def->name);
     g_autofree char *monitor = g_build_filename(lib_dir, "monitor.sock", NULL);
     g_autofree char *key = g_build_filename(lib_dir, "master-key.aes", NULL);
     g_autofree char *pages = g_strdup_printf("/dev/hugepages/libvirt/qemu/-1-%s", def->name);
@@ -75,6 +75,8 @@ static bool build(const char *xml, size_t len, const QemuCaps *caps, char **ret_
                                  .lib_dir = lib_dir,
                                  .master_key_path = key,
                                  .nbd_tls_dir = "/etc/pki/qemu",
+                                 .chardev_tls_dir = "/etc/pki/qemu",
+                                 .chardev_tls_verify = true,
                                  .huge_pages = &huge_pages,
                                  .n_huge_pages = 1,
                                  .fds = fds,

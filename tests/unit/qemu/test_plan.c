@@ -532,9 +532,12 @@ TEST_FIBER(devices_come_and_go_in_a_real_qemu)
         { "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
           { "\"objrng0\"", "\"rng0\"" } },
         { "<watchdog model='i6300esb' action='pause'/>", { "\"watchdog0\"" } },
+        { "<shmem name='lodge-test-plan'><model type='ivshmem-plain'/><size unit='M'>1</size></shmem>",
+          { "\"shmmem-shmem0\"", "\"shmem0\"" } },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(plugs); i++)
         check_plug(&machine, &plugs[i], fds);
+    check_eq(unlink("/dev/shm/lodge-test-plan"), 0);
     check_sets_go(&machine);
     machine_end(&machine);
 }

@@ -330,14 +330,14 @@ static void raw_and_hmp(void *arg)
     Session session;
     session_open(&session, steps);
     g_autofree char *first = NULL, *second = NULL, *third = NULL;
-    assert_true(qmp_exec_raw(session.qmp, "{ \"execute\": \"query-x\", \"arguments\": {\"a\": 1}}", 1000,
+    assert_true(qmp_exec_raw(session.qmp, "{ \"execute\": \"query-x\", \"arguments\": {\"a\": 1}}", -1, 1000,
                              &first, NULL));
     assert_string_equal(first,
                         "{\"return\":{\"n\":18446744073709551615,\"t\":\"a \\\" b\"},\"id\":\"libvirt-2\"}");
-    assert_true(qmp_exec_raw(session.qmp, "{\"id\": 5, \"execute\": \"query-y\"}", 1000, &second, NULL));
+    assert_true(qmp_exec_raw(session.qmp, "{\"id\": 5, \"execute\": \"query-y\"}", -1, 1000, &second, NULL));
     assert_string_equal(second, "{\"id\":5,\"error\":{\"class\":\"GenericError\",\"desc\":\"no\"}}");
     g_autoptr(Error) err = NULL;
-    assert_false(qmp_exec_raw(session.qmp, "{\"execute\": ", 1000, &third, &err));
+    assert_false(qmp_exec_raw(session.qmp, "{\"execute\": ", -1, 1000, &third, &err));
     assert_int_equal(error_code(err), ERROR_INVALID_ARGUMENT);
     assert_true(qmp_exec_hmp(session.qmp, "info status", 1000, &third, NULL));
     assert_string_equal(third, "VM status: running\r\n");

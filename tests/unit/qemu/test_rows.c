@@ -436,7 +436,7 @@ TEST(every_number_is_bounded)
     print_message("%u documents, %u defined\n", n_documents, n_defined);
     check_eq(n_faults, 0);
     check(n_documents > 5000);
-    check(n_defined > n_documents / 5);
+    check(n_defined > n_documents / 6);
 }
 
 static void try_empty(const XmlRow *row, const char *where, const GPtrArray *settings, const Setting *place)

@@ -235,7 +235,6 @@ TEST(labels_decide_who_qemu_is_and_what_is_lent)
         uid_t uid;
     } cases[] = {
         { "", "+64055:+107", "+64055:+107", true, true, 64055 },
-        { "<seclabel type='dynamic' model='dac' relabel='no'/>", "+64055:+107", NULL, true, false, 64055 },
         { "<seclabel type='static' model='dac' relabel='yes'><label>+5:+6</label></seclabel>", "+5:+6",
           "+5:+6", true, true, 5 },
         { "<seclabel type='static' model='dac'><label>kvm</label></seclabel>", "kvm", NULL, false, false,

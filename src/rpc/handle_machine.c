@@ -1,0 +1,61 @@
+/* Smaller changes of running machines: thresholds, announcements, what happens at their end. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "machine/vm_info.h"
+#include "machine/vm_interface.h"
+#include "machine/vm_life.h"
+#include "qemu/monitor.h"
+#include "rpc/convert.h"
+#include "rpc/handlers.h"
+
+RPC_VM_HANDLER(domain_set_lifecycle_action)
+{
+    return vm_set_lifecycle_action(vm, args->type, args->action, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_set_block_threshold)
+{
+    return vm_set_block_threshold(vm, args->dev, args->threshold, args->flags, rpc_caller(call), err);
+}
+
+static bool read_announce(const WireTypedParam *params, uint32_t count, MonitorAnnounce *announce,
+                          Error **err)
+{
+    struct {
+        const char *name;
+        unsigned *value;
+    } known[] = { { "initial", &announce->initial_ms },
+                  { "max", &announce->max_ms },
+                  { "rounds", &announce->rounds },
+                  { "step", &announce->step_ms } };
+
+    for (uint32_t i = 0; i < count; i++) {
+        size_t k = 0;
+        while (k < G_N_ELEMENTS(known) && strcmp(known[k].name, params[i].field) != 0)
+            k++;
+        if (k == G_N_ELEMENTS(known))
+            return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "parameter '%s' not supported",
+                             params[i].field);
+        if (params[i].value.type != PARAM_UINT)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "parameter '%s' is not an unsigned number",
+                             params[i].field);
+        *known[k].value = params[i].value.ui;
+    }
+    return true;
+}
+
+RPC_VM_HANDLER(domain_announce_interface)
+{
+    MonitorAnnounce announce = { .initial_ms = 50, .max_ms = 550, .rounds = 5, .step_ms = 100 };
+
+    return read_announce(args->params, args->n_params, &announce, err) &&
+           vm_announce_interface(vm, args->device, &announce, args->flags, rpc_caller(call), err);
+}
+
+const RpcEntry rpc_entries_machine[] = {
+    RPC_ENTRY(domain_set_lifecycle_action),
+    RPC_ENTRY(domain_set_block_threshold),
+    RPC_ENTRY(domain_announce_interface),
+    { 0 },
+};
