@@ -22,17 +22,18 @@ SHELL_LIMIT_S = 1200  # a cluster of Ceph takes minutes to come up
 def start(daemon, root):
     """Starts it; returns the process and the address for virsh."""
     log = open(f"/tmp/log-{pathlib.Path(daemon).name}", "wb")
+    # Programs are slow here.
+    conf = pathlib.Path(f"{'' if daemon == 'libvirtd' else root}/etc/libvirt/libvirtd.conf")
+    conf.parent.mkdir(parents=True, exist_ok=True)
+    with open(conf, "a", encoding="utf-8") as file:
+        file.write("\novs_timeout = 60\n")
     if daemon == "libvirtd":
+        subprocess.run(["virtlogd", "--daemon"], check=False)  # machines write their logs through it
         env = dict(os.environ, LIBVIRT_LOG_FILTERS="1:util.command 1:storage",
                    LIBVIRT_LOG_OUTPUTS="1:file:/tmp/log-libvirtd")
         process = subprocess.Popen(["libvirtd"], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         uri = "qemu:///system"
     else:
-        # Programs are slow here.
-        conf = pathlib.Path(f"{root}/etc/libvirt/libvirtd.conf")
-        conf.parent.mkdir(parents=True, exist_ok=True)
-        with open(conf, "a", encoding="utf-8") as file:
-            file.write("\novs_timeout = 60\n")
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:detect_stack_use_after_return=0")
         process = subprocess.Popen([daemon, *(["--root", root] if root else []), "--foreground", "--verbose"], env=env, stdout=log,
                                    stderr=log, stdin=subprocess.DEVNULL)
