@@ -389,14 +389,14 @@ bool vm_use_guest_vcpus(Vm *vm, unsigned count, Error **err)
 
     if (!vm_require_running(vm, err))
         return false;
-    if (!guest_vcpus_ask(vm, &vcpus, err))
-        return false;
     const unsigned enabled = vm->live->vcpus_current.is_set ? vm->live->vcpus_current.value : vm->live->vcpus;
-    if (count > enabled)
+    if (vm_agent_is_connected(vm) && count > enabled) /* one that is not there is named first */
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "requested vcpu count is greater than the count of enabled vcpus in the domain: %u "
                          "> %u",
                          count, enabled);
+    if (!guest_vcpus_ask(vm, &vcpus, err))
+        return false;
     for (guint i = 0; i < vcpus->len; i++) {
         const GuestVcpu *vcpu = GUEST_VCPU(vcpus, i);
         if (!vcpu->online && !vcpu->can_offline) /* it could never have gone offline */
