@@ -389,7 +389,8 @@ AWAITS void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail);
 /* Sends SIGTERM, then SIGKILL; waits for the end. */
 AWAITS MUST_CHECK bool vm_process_kill(Vm *vm, bool graceful, Error **err);
 void vm_process_watch(Vm *vm); /* notices the end of run->process */
-AWAITS MUST_CHECK bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err);
+/* @welcome: asked at once (monitor_open()); NULL: nothing is. */
+AWAITS MUST_CHECK bool vm_process_connect(Vm *vm, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
 /* Takes over the QEMU of an earlier daemon. */
 AWAITS void vm_process_reattach(Vm *vm, VmStatus *status);
 /* QMP handlers: vm_event.c. @arg: a VmMonitor made by vm_process_connect(). */

@@ -366,10 +366,12 @@ static bool start_set_passwords(Vm *vm, Error **err)
     return true;
 }
 
-AWAITS static bool start_ask(const Start *start, Error **err)
+/* Connects, and asks what QEMU made of the machine. */
+AWAITS static bool start_connect(const Start *start, Error **err)
 {
     Vm *vm = start->vm;
     DomainDef *live = vm->live;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
     const MemballoonDef *balloon = live->memballoon;
     g_auto(MonitorWelcome) welcome = { .has_cpuid = vm_has_cpuid(vm) };
 
@@ -381,7 +383,7 @@ AWAITS static bool start_ask(const Start *start, Error **err)
         if (live->current_memory_bytes < live->memory_bytes)
             welcome.balloon_target = live->current_memory_bytes;
     }
-    if (!monitor_welcome(vm_monitor(vm), &welcome, 0, err))
+    if (!vm_process_connect(vm, &welcome, timeout_ms, err))
         return false;
     vm_take_vcpu_tids(vm, welcome.cpus);
     start_take_chars(vm, welcome.chardevs);
@@ -462,12 +464,11 @@ static bool start_receive_state(Start *start, Error **err)
 static bool start_converse(Start *start, Error **err)
 {
     Vm *vm = start->vm;
-    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
 
     job_set_phase(start->job, "waiting for QEMU");
     /* QEMU needs longer than any file, so what can be written, is written now. */
-    if (!vm_pid_save(vm, err) || !vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) ||
-        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
+    if (!vm_pid_save(vm, err) || !start_connect(start, err) || !start_set_passwords(vm, err) ||
+        !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
         (start->spec->incoming_fd < 0 && !start_open_trays(vm, err)))
         return false;
     /* A state that is loaded was saved with these vCPUs. */
