@@ -172,15 +172,17 @@ static int file_open_dir_of(const char *path, Error **err)
     return fd;
 }
 
-static bool file_write_all(int fd, const char *data, size_t len)
+bool file_write_all(int fd, const void *data, size_t len)
 {
+    const char *at = data;
+
     while (len > 0) {
-        ssize_t n = write(fd, data, len);
+        ssize_t n = write(fd, at, len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return false;
-        data += n;
+        at += n;
         len -= (size_t)n;
     }
     return true;

@@ -115,7 +115,7 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
-    if (!vm_prepare_disks(vm, err) || !vm_prepare_hostdevs(vm, start->resources.fds, err) ||
+    if (!vm_prepare_disks(vm, err) || !vm_prepare_each(vm, vm_prepare_hostdev, start->resources.fds, err) ||
         !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
@@ -123,7 +123,7 @@ static bool start_prepare(Start *start, Error **err)
     if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
         !vm_prepare_huge_pages(vm, &start->huge_pages, err) ||
         !vm_prepare_monitor(vm, start->resources.fds, err) ||
-        !vm_prepare_devices(vm, start->resources.fds, err) || !vm_prepare_give_dirs(vm, err))
+        !vm_prepare_each(vm, vm_prepare_device, start->resources.fds, err) || !vm_prepare_give_dirs(vm, err))
         return false;
     /* From here on there is something to undo after a crash of the daemon. */
     if (!vm_status_save(vm, err))
