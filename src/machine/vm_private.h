@@ -22,6 +22,7 @@
 #include "machine/save_image.h"
 #include "machine/vm.h"
 #include "machine/vm_log.h"
+#include "machine/vm_moment.h"
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
@@ -138,6 +139,7 @@ typedef struct VmTaskState {
 
 struct Vm {
     OBJECT_BASE(DomainDef);
+    MomentTree *snapshots, *checkpoints;
     bool has_managed_save;
     bool awaits_storage; /* its autostart failed: it is tried again when a pool that it needs is started */
     VmRun *run;          /* NULL: not running */
@@ -219,6 +221,13 @@ enum {
  * Without VM_XML_LIVE the emulator is probed. */
 AWAITS MUST_CHECK bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source,
                                     unsigned flags, DomainDef **ret_def, Error **err);
+/* For readers of other documents that hold a machine's. @hooks.hooks is for them; it does not outlive this. */
+typedef struct VmXmlHooks {
+    DomainHooks hooks;
+    Host *host;
+    unsigned flags; /* VM_XML_* */
+} VmXmlHooks;
+void vm_xml_hooks_init(VmXmlHooks *hooks, Host *host, unsigned flags);
 char *vm_xml_format(const DomainDef *def, unsigned format_flags /* XML_FORMAT_* */);
 /* Would a later daemon read @text, which is @def formatted for a file, as this machine? Each text is checked
  * so before it is stored. AWAITS if it is long. ERROR_INTERNAL if not. */

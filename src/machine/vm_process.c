@@ -264,8 +264,11 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
     vm_set_state(vm, VM_STATE_SHUTOFF, shutoff_reason);
     if (stopped_detail >= 0)
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STOPPED, stopped_detail);
-    if (!vm->config)
+    if (!vm->config) {
+        if (!moment_forget(vm, &err))
+            log_error_error(err, "a machine that is no more");
         object_unregister(&vm->object);
+    }
     fiber_shield_end();
 }
 
