@@ -283,6 +283,7 @@ void vm_run_free(VmRun *run)
     g_free(run->lib_dir);
     g_free(run->channel_dir);
     g_free(run->monitor_path);
+    g_free(run->new_checkpoint);
     xml_table_free(&cpu_table, run->cpu);
     g_free(run);
 }

@@ -95,6 +95,8 @@ typedef struct VmRun {
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool hook_hangs;             /* a hook script was given up: the later ones get little time */
     bool is_starting;            /* not announced yet: failures undo it */
+    char *new_checkpoint;        /* one that is being made, by name; NULL (vm_checkpoint.c) */
+    bool must_thaw;              /* its guest's file systems are frozen, or may be (vm_checkpoint.c) */
     bool has_gone_on;            /* ... but a saved guest runs: a cut-off start is not undone any more */
     bool stopping;               /* vm_process_stop() has begun */
     bool exited;                 /* the process is gone */
@@ -221,7 +223,8 @@ enum {
  * Without VM_XML_LIVE the emulator is probed. */
 AWAITS MUST_CHECK bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source,
                                     unsigned flags, DomainDef **ret_def, Error **err);
-/* For readers of other documents that hold a machine's. @hooks.hooks is for them; it does not outlive this. */
+/* For readers of other documents that hold a machine's. @hooks.hooks is for them; it does not outlive this.
+ */
 typedef struct VmXmlHooks {
     DomainHooks hooks;
     Host *host;
