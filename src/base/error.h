@@ -69,6 +69,7 @@ typedef enum ErrorCode {
     ERROR_VOLUME_EXISTS,  /* the message is its name */
     ERROR_MIGRATE_UNSAFE,
     ERROR_SNAPSHOT_RISKY,
+    ERROR_BLOCK_COPY_ACTIVE, /* a block job is not done, or not as far */
     ERROR_CODE_COUNT
 } ErrorCode;
 

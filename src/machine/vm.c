@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "conf/domain_rows.h"
+#include "machine/vm_block_job.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_tune.h"
 
@@ -245,6 +246,7 @@ VmRun *vm_run_new(Host *host)
     run->vcpu_tids = g_array_new(FALSE, TRUE, sizeof(pid_t));
     run->ports = g_array_new(FALSE, TRUE, sizeof(unsigned));
     run->dac = dac_list_new();
+    run->block_jobs = g_ptr_array_new_with_free_func((GDestroyNotify)vm_block_job_unref);
     run->helpers = g_ptr_array_new_with_free_func(helper_free);
     run->consoles = g_ptr_array_new();
     run->agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
@@ -274,6 +276,7 @@ void vm_run_free(VmRun *run)
     vm_consoles_close(run);
     g_ptr_array_unref(run->consoles);
     g_ptr_array_unref(run->dac);
+    g_ptr_array_unref(run->block_jobs);
     g_ptr_array_unref(run->helpers);
     g_array_unref(run->ports);
     g_array_unref(run->vcpu_tids);

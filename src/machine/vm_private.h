@@ -37,6 +37,7 @@
 #include "wire/wire_enums.h"
 
 typedef struct CgroupHost CgroupHost;
+typedef struct VmBlockJob VmBlockJob;
 typedef struct StatsProbe StatsProbe;
 typedef struct VmPerf VmPerf;
 
@@ -88,6 +89,7 @@ typedef struct VmRun {
     VmPerf *perf;                /* NULL: no events are counted */
     bool has_dirty_rate;         /* somebody had it measured, or may have */
     GPtrArray *dac;              /* of DacItem */
+    GPtrArray *block_jobs;       /* of VmBlockJob (vm_block_job.h), counted */
     GPtrArray *helpers;          /* of VmHelper */
     GArray *ports;               /* of unsigned, taken from the pool by us */
     uint32_t last_node;          /* the highest number that a block node had */

@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "base/socket.h"
 #include "conf/xml_table.h"
+#include "machine/vm_block_job.h"
 #include "machine/vm_checkpoint.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
@@ -694,6 +695,8 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
         vm_device_reconcile(vm);
     if (vm->run && !vm->run->exited)
         vm_checkpoint_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_block_job_reconcile(vm);
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;

@@ -85,6 +85,7 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_VOLUME_EXISTS] = { VIR_ERR_STORAGE_VOL_EXIST, VIR_FROM_STORAGE,
                               "storage volume '%s' exists already" },
     [ERROR_MIGRATE_UNSAFE] = { VIR_ERR_MIGRATE_UNSAFE, VIR_FROM_QEMU, "Unsafe migration: %s" },
+    [ERROR_BLOCK_COPY_ACTIVE] = { VIR_ERR_BLOCK_COPY_ACTIVE, VIR_FROM_QEMU, "block copy still active: %s" },
     [ERROR_SNAPSHOT_RISKY] = { VIR_ERR_SNAPSHOT_REVERT_RISKY, VIR_FROM_QEMU, "revert requires force: %s" },
 };
 
