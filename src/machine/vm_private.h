@@ -22,6 +22,7 @@
 #include "machine/save_image.h"
 #include "machine/vm.h"
 #include "machine/vm_log.h"
+#include "machine/vm_moment.h"
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
@@ -36,6 +37,7 @@
 #include "wire/wire_enums.h"
 
 typedef struct CgroupHost CgroupHost;
+typedef struct VmBlockJob VmBlockJob;
 typedef struct StatsProbe StatsProbe;
 typedef struct VmPerf VmPerf;
 
@@ -88,6 +90,7 @@ typedef struct VmRun {
     VmPerf *perf;                /* NULL: no events are counted */
     bool has_dirty_rate;         /* somebody had it measured, or may have */
     GPtrArray *dac;              /* of DacItem */
+    GPtrArray *block_jobs;       /* of VmBlockJob (vm_block_job.h), counted */
     GPtrArray *helpers;          /* of VmHelper */
     GArray *ports;               /* of unsigned, taken from the pool by us */
     uint32_t last_node;          /* the highest number that a block node had */
@@ -95,6 +98,8 @@ typedef struct VmRun {
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool hook_hangs;             /* a hook script was given up: the later ones get little time */
     bool is_starting;            /* not announced yet: failures undo it */
+    char *new_checkpoint;        /* one that is being made, by name; NULL (vm_checkpoint.c) */
+    bool must_thaw;              /* its guest's file systems are frozen, or may be (vm_checkpoint.c) */
     bool has_gone_on;            /* ... but a saved guest runs: a cut-off start is not undone any more */
     bool stopping;               /* vm_process_stop() has begun */
     bool exited;                 /* the process is gone */
@@ -139,6 +144,7 @@ typedef struct VmTaskState {
 
 struct Vm {
     OBJECT_BASE(DomainDef);
+    MomentTree *snapshots, *checkpoints;
     bool has_managed_save;
     bool awaits_storage; /* its autostart failed: it is tried again when a pool that it needs is started */
     VmRun *run;          /* NULL: not running */
@@ -220,6 +226,14 @@ enum {
  * Without VM_XML_LIVE the emulator is probed. */
 AWAITS MUST_CHECK bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source,
                                     unsigned flags, DomainDef **ret_def, Error **err);
+/* For readers of other documents that hold a machine's. @hooks.hooks is for them; it does not outlive this.
+ */
+typedef struct VmXmlHooks {
+    DomainHooks hooks;
+    Host *host;
+    unsigned flags; /* VM_XML_* */
+} VmXmlHooks;
+void vm_xml_hooks_init(VmXmlHooks *hooks, Host *host, unsigned flags);
 char *vm_xml_format(const DomainDef *def, unsigned format_flags /* XML_FORMAT_* */);
 /* Would a later daemon read @text, which is @def formatted for a file, as this machine? Each text is checked
  * so before it is stored. AWAITS if it is long. ERROR_INTERNAL if not. */

@@ -16,6 +16,8 @@
 #include "base/loop.h"
 #include "base/socket.h"
 #include "conf/xml_table.h"
+#include "machine/vm_block_job.h"
+#include "machine/vm_checkpoint.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
@@ -264,8 +266,11 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
     vm_set_state(vm, VM_STATE_SHUTOFF, shutoff_reason);
     if (stopped_detail >= 0)
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STOPPED, stopped_detail);
-    if (!vm->config)
+    if (!vm->config) {
+        if (!moment_forget(vm, &err))
+            log_error_error(err, "a machine that is no more");
         object_unregister(&vm->object);
+    }
     fiber_shield_end();
 }
 
@@ -689,6 +694,10 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
         reattach_tune(vm);
     if (vm->run && !vm->run->exited)
         vm_device_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_checkpoint_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_block_job_reconcile(vm);
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;
