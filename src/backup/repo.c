@@ -26,7 +26,14 @@ static const char *const folders[] = { REPO_BACKUPS, REPO_PACKS, REPO_TMP };
 
 /* ---- made ---- */
 
-bool repo_is_used(const char *path)
+bool repo_exists(const char *path)
+{
+    g_autofree char *marker = path_join(path, REPO_MARKER);
+
+    return access(marker, F_OK) == 0;
+}
+
+static bool has_files(const char *path)
 {
     g_autoptr(GPtrArray) names = NULL;
 
@@ -44,7 +51,7 @@ static bool check_empty(const char *path, Error **err)
     for (guint i = 0; i < names->len; i++) {
         g_autofree char *below = path_join(path, names->pdata[i]);
         if (!g_strv_contains(ours, names->pdata[i]) ||
-            (repo_is_used(below) && strcmp(names->pdata[i], REPO_TMP))) {
+            (has_files(below) && strcmp(names->pdata[i], REPO_TMP))) {
             error_set(err, ERROR_OPERATION_FAILED, "folder '%s' is no repository of backups, and not empty",
                       path);
             return error_hint(err, "name a folder that is a repository, is empty, or is not there");

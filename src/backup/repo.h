@@ -21,8 +21,8 @@ typedef struct Repo Repo;
 /* Makes @path (absolute) a repository. It may be there, and empty.
  * ERROR_OPERATION_FAILED: there is something else in it. */
 MUST_CHECK bool repo_create(const char *path, Error **err);
-/* Whether @path is there and has something in it. */
-bool repo_is_used(const char *path);
+/* Whether @path says that it is a repository, of whatever version. */
+bool repo_exists(const char *path);
 
 /* @doing: what for, in a few words, for those who have to wait. Sweeps what others left if it may write.
  *
