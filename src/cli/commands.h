@@ -4,8 +4,9 @@
 
 #include "cli/command.h"
 
-extern const CliCommand commands_backup[];
+extern const CliCommand commands_checkpoint[];
 extern const CliCommand commands_list[];
+extern const CliCommand commands_backup[];
 extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];
 extern const CliCommand commands_save[];

@@ -333,6 +333,9 @@ AWAITS void vm_tpm_release(Vm *vm);
 /* Removes the state of a machine that is about to be undefined, unless it is to stay
  * (VIR_DOMAIN_UNDEFINE_...). */
 AWAITS MUST_CHECK bool vm_tpm_undefine(const Vm *vm, unsigned flags, Error **err);
+/* Where it is, for each machine: below it tpm2 or tpm1.2; owned. Whose it is. */
+char *vm_tpm_folder(const Host *host, const Uuid *uuid);
+MUST_CHECK bool vm_tpm_owner(const Host *host, uid_t *ret_uid, gid_t *ret_gid, Error **err);
 /* Host devices (vm_hostdev.c): which device is meant, which node it has; PCI devices are taken from their
  * drivers, unless another machine has them. ERROR_OPERATION_FAILED: one has, or there is none */
 AWAITS MUST_CHECK bool vm_prepare_hostdev(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
