@@ -426,6 +426,13 @@ typedef struct DiskIotune { /* bytes or operations per second; seconds for *_max
     OptU64 total_iops_sec_max_length, read_iops_sec_max_length, write_iops_sec_max_length;
 } DiskIotune;
 
+/* Where a block job writes what the disk has, until the guest goes on with that. */
+typedef struct DiskMirror {
+    StorageSource src;
+    MirrorJob job;
+    MirrorReady ready; /* yes: both have the same; abort, pivot: the job is being ended so */
+} DiskMirror;
+
 typedef struct DiskDef {
     DiskDevice device;
     VirtioModel model;
@@ -460,7 +467,8 @@ typedef struct DiskDef {
     StorageAuth *auth;            /* where it does not stand in the source */
     VolumeEncryption *encryption; /* likewise */
     DeviceInfo info;
-    Kept *kept; /* mirror, ... */
+    DiskMirror *mirror; /* Live; NULL: no job writes one */
+    Kept *kept;
 } DiskDef;
 
 /* ---- controllers and buses ---- */

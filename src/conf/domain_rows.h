@@ -30,7 +30,7 @@ extern const XmlTable source_pci_address_table; /* <address> of a host's PCI dev
           .doc = "qcow2: cache of the image's tables")
 
 /* storage (domain_rows_disk.c, domain_rows_source.c) */
-extern const XmlTable disk_table;
+extern const XmlTable disk_table, disk_mirror_table;
 extern const XmlTable backing_table;        /* StorageSource: an image and the chain below it */
 extern const XmlTable backing_chain_table;  /* the same, but only what is below: to INCLUDE */
 extern const XmlTable storage_source_table; /* <source> */

@@ -53,7 +53,7 @@ bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **e
 static bool is_used(const DomainDef *live, const char *path)
 {
     for (DEF_EACH(DiskDef, disk, live->disks)) {
-        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
             if (g_strcmp0(source->path, path) == 0)
                 return true;
         }

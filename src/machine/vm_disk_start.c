@@ -124,7 +124,7 @@ static bool secrets_of_source(const SecretMaker *maker, const DiskDef *disk, con
 static bool needs_secrets(const DomainDef *live)
 {
     for (DEF_EACH(DiskDef, disk, live->disks)) {
-        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
             if (disk_auth(disk, source) || disk_encryption(disk, source) || def_list_len(source->cookies))
                 return true;
         }
@@ -150,7 +150,7 @@ bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
         return error_set(err, ERROR_OPERATION_FAILED, "'%s' holds no key", path);
     const SecretMaker maker = { .host = vm->host, .key = (const uint8_t *)key, .secrets = secrets };
     for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
-        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
             if (!secrets_of_source(&maker, disk, source, err))
                 return false;
         }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "machine/vm_agent.h"
+#include "machine/vm_block_job.h"
 #include "machine/vm_device_private.h"
 
 typedef void (*EventHandler)(Vm *vm, const Json *data);
@@ -483,6 +484,11 @@ static void handle_dump_completed(Vm *vm, const Json *data)
     vm->run->dump_error = g_strdup(error);
 }
 
+static void handle_job(Vm *vm, const Json *data)
+{
+    vm_block_job_event(vm, data);
+}
+
 static const struct {
     const char *name;
     EventHandler handler;
@@ -518,6 +524,7 @@ static const struct {
     { "MIGRATION", handle_migration },
     { "MIGRATION_PASS", handle_migration_pass },
     { "DUMP_COMPLETED", handle_dump_completed },
+    { "JOB_STATUS_CHANGE", handle_job },
 };
 
 void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds, int64_t microseconds)

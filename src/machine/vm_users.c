@@ -32,23 +32,24 @@ static void walk_volume(const Walk *walk, const StorageSource *source)
         walk_path(walk, volume_path(volume));
 }
 
-static void walk_chain(const Walk *walk, const StorageSource *source)
+static void walk_source(const Walk *walk, const StorageSource *source)
 {
-    for (; source; source = source->backing) {
-        if (source->type == STORAGE_VOLUME)
-            walk_volume(walk, source);
-        else if (source->type != STORAGE_NETWORK)
-            walk_path(walk, source->path);
-        walk_chain(walk, source->data_store);
-    }
+    if (source->type == STORAGE_VOLUME)
+        walk_volume(walk, source);
+    else if (source->type != STORAGE_NETWORK)
+        walk_path(walk, source->path);
+    if (source->data_store)
+        walk_source(walk, source->data_store);
 }
 
 static void walk_machine(const Walk *walk, const DomainDef *def)
 {
     if (!def)
         return;
-    for (guint i = 0; def->disks && i < def->disks->len; i++)
-        walk_chain(walk, &((const DiskDef *)g_ptr_array_index(def->disks, i))->src);
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));)
+            walk_source(walk, source);
+    }
     for (guint i = 0; def->filesystems && i < def->filesystems->len; i++)
         walk_path(walk, ((const FilesystemDef *)g_ptr_array_index(def->filesystems, i))->source);
     walk_path(walk, def->os.kernel);
@@ -84,7 +85,7 @@ bool machine_needs_pool(const DomainDef *def, const char *pool, const char *targ
 {
     for (guint i = 0; def && def->disks && i < def->disks->len; i++) {
         const DiskDef *disk = g_ptr_array_index(def->disks, i);
-        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
             if (source_needs_pool(source, pool, target_path))
                 return true;
         }

@@ -164,7 +164,7 @@ void qemu_number_disk(DiskDef *disk, uint32_t *last)
 void qemu_number_nodes(DomainDef *def, uint32_t *last)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {
-        for (const StorageSource *source = &disk->src; source; source = source->backing)
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));)
             *last = MAX(MAX(*last, source->index), source->data_store ? source->data_store->index : 0);
     }
     for (unsigned i = def_list_len(def->disks); i-- > 0;)

@@ -350,6 +350,28 @@ bool device_plan_medium(const PlanContext *c, const DiskDef *disk, Plan *plan, E
     return plan_nodes(c, disk, &disk->src, true, plan, err);
 }
 
+bool device_plan_image(const PlanContext *c, const DiskDef *disk, const StorageSource *source,
+                       const StorageSource *below, Plan *plan, Error **err)
+{
+    StorageSource image = *source; /* borrows all it has */
+    g_autofree char *storage = NULL;
+    g_autofree char *data = NULL;
+
+    image.backing = (StorageSource *)below;
+    image.backing_ends = !below;
+    if ((image.data_store && !plan_storage(c, disk, image.data_store, plan, &data, err)) ||
+        !plan_storage(c, disk, &image, plan, &storage, err))
+        return false;
+    plan_add(plan, PLAN_BLOCKDEV, format_node(disk, &image, storage, true));
+    return true;
+}
+
+bool device_plan_chain(const PlanContext *c, const DiskDef *disk, const StorageSource *source, Plan *plan,
+                       Error **err)
+{
+    return plan_nodes(c, disk, source, true, plan, err);
+}
+
 char *device_medium_node(const DiskDef *disk)
 {
     return disk_node_name(disk);

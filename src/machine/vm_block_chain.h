@@ -1,0 +1,23 @@
+/* Chains of images of running machines, for the files of this room that work on them. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "machine/vm_block_job.h"
+
+/* 0: the active image. NULL: the chain is not as long. */
+StorageSource *chain_at(DiskDef *disk, unsigned index);
+StorageSource *chain_by_node(DiskDef *disk, const char *node);
+/* The image @source, which the running machine has for reading, is lent to it for writing. */
+AWAITS MUST_CHECK bool vm_chain_lend(Vm *vm, const StorageSource *source, Error **err);
+/* Takes the nodes of images (a chain, top first) that the disk @target has no more out of QEMU, and gives the
+ * images back. Failures are logged. */
+AWAITS void vm_chain_leave(Vm *vm, const char *target, StorageSource *gone);
+/* Removes an image that nobody needs. ERROR_SYSTEM */
+AWAITS MUST_CHECK bool vm_chain_remove_file(Host *host, const char *path, Error **err);
+
+/* Begin a job that is new. @speed: bytes per second; 0: no limit. @backing_name: what the header of the image
+ * above is to say of the one below; NULL: its path. */
+AWAITS MUST_CHECK bool vm_chain_begin_commit(Vm *vm, VmBlockJob *job, unsigned top, unsigned base,
+                                             uint64_t speed, const char *backing_name, Error **err);
+AWAITS MUST_CHECK bool vm_chain_begin_pull(Vm *vm, VmBlockJob *job, unsigned base, uint64_t speed,
+                                           const char *backing_name, Error **err);
