@@ -58,6 +58,8 @@ typedef struct Config {
     char *pr_helper, *dbus_daemon, *swtpm_user, *swtpm_group;
     bool nbd_tls; /* of NBD disks that do not say */
     char *nbd_tls_x509_cert_dir;
+    char *backup_tls_x509_cert_dir;
+    bool backup_tls_x509_verify;
     bool auto_dump_bypass_cache;
     char *auto_dump_path;
     bool auto_start_bypass_cache;

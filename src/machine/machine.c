@@ -13,6 +13,7 @@
 #include "device/nodedev.h"
 #include "host/cgroup.h"
 #include "host/node.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_life.h"
@@ -70,6 +71,7 @@ void machine_open(Host *host)
     nodedev_open(host);
     host->pools->walk_images = machine_walk_images;
     host->pools->on_started = machine_on_pool_started;
+    vm_backup_open();
     host_on_free(host, machine_close);
 }
 

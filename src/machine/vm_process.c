@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "base/socket.h"
 #include "conf/xml_table.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_checkpoint.h"
 #include "machine/vm_device_private.h"
@@ -255,6 +256,7 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
         return;
     }
     vm_log_shutdown(vm, shutoff_reason);
+    vm_backup_abandon(vm);
     vm_process_cleanup(vm);
     vm_status_remove(vm);
 
@@ -697,6 +699,8 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
         vm_checkpoint_reconcile(vm);
     if (vm->run && !vm->run->exited)
         vm_block_job_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_backup_reconcile(vm);
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;
@@ -724,6 +728,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
 {
     VmRun *run = g_steal_pointer(&status->run);
 
+    vm_backup_adopt(run);
     vm->run = run;
     vm->live = g_steal_pointer(&status->live);
     vm->state = status->state;
