@@ -12,6 +12,7 @@
 
 #define LIBVIRTD_CONF "libvirtd.conf"
 #define QEMU_CONF "qemu.conf"
+#define LOCKD_CONF "qemu-lockd.conf"
 
 const ConfigKey config_keys[] = {
     { .file = LIBVIRTD_CONF,
@@ -562,8 +563,10 @@ const ConfigKey config_keys[] = {
     { .file = QEMU_CONF, .name = "relaxed_acs_check", .type = CONFIG_KEY_UNUSED },
     { .file = QEMU_CONF,
       .name = "lock_manager",
-      .type = CONFIG_KEY_UNUSED,
-      .doc = "locks on disks: two hosts can start a machine on the same image" },
+      .type = CONFIG_KEY_STRING,
+      .offset = offsetof(Config, lock_manager),
+      .choices = "lockd|nop",
+      .doc = "leases of disks, beside QEMU's own locks: lockd keeps them as virtlockd does, without it" },
     { .file = QEMU_CONF, .name = "allow_disk_format_probing", .type = CONFIG_KEY_UNUSED },
     { .file = QEMU_CONF, .name = "keepalive_interval", .type = CONFIG_KEY_UNUSED },
     { .file = QEMU_CONF, .name = "keepalive_count", .type = CONFIG_KEY_UNUSED },
@@ -618,6 +621,33 @@ const ConfigKey config_keys[] = {
       .doc = "filters of capabilities" },
     { .file = QEMU_CONF, .name = "deprecation_behavior", .type = CONFIG_KEY_UNUSED },
     { .file = QEMU_CONF, .name = "sched_core", .type = CONFIG_KEY_UNUSED, .doc = "core scheduling" },
+    { .file = LOCKD_CONF,
+      .name = "auto_disk_leases",
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, auto_disk_leases),
+      .fallback = "1",
+      .doc = "each disk that is written to has a lease" },
+    { .file = LOCKD_CONF,
+      .name = "require_lease_for_disks",
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, require_lease_for_disks),
+      .fallback = "0",
+      .doc = "machines with disks and without a <lease> are not started; 1 if there are no automatic ones" },
+    { .file = LOCKD_CONF,
+      .name = "file_lockspace_dir",
+      .type = CONFIG_KEY_PATH,
+      .offset = offsetof(Config, file_lockspace_dir),
+      .doc = "folder of leases by the images' paths, instead of locks of the images themselves" },
+    { .file = LOCKD_CONF,
+      .name = "lvm_lockspace_dir",
+      .type = CONFIG_KEY_PATH,
+      .offset = offsetof(Config, lvm_lockspace_dir),
+      .doc = "folder of leases by the UUIDs of logical volumes" },
+    { .file = LOCKD_CONF,
+      .name = "scsi_lockspace_dir",
+      .type = CONFIG_KEY_PATH,
+      .offset = offsetof(Config, scsi_lockspace_dir),
+      .doc = "folder of leases by the serial numbers of SCSI disks" },
 };
 const size_t config_keys_count = G_N_ELEMENTS(config_keys);
 

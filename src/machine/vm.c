@@ -289,6 +289,7 @@ void vm_run_free(VmRun *run)
     g_free(run->monitor_path);
     g_free(run->new_checkpoint);
     vm_backup_free(run->backup);
+    plan_fds_free(run->leases);
     xml_table_free(&cpu_table, run->cpu);
     g_free(run);
 }

@@ -22,6 +22,7 @@
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_lease.h"
 #include "machine/vm_tune.h"
 
 #define TERM_PATIENCE_MS 10000
@@ -204,6 +205,7 @@ static void vm_process_cleanup(Vm *vm)
         port_pool_release(vm->host->ports, g_array_index(run->ports, unsigned, i));
     g_array_set_size(run->ports, 0);
     vm_call_hook(vm, "stopped");
+    vm_lease_forget_all(vm);
     dac_restore(vm->host->dac, run->dac, timeout_ms);
     transient_remove(vm->live, timeout_ms);
     vm_call_hook(vm, "release");
