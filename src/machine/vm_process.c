@@ -395,7 +395,7 @@ static void vm_on_qmp_close(const Error *why, void *arg)
     host_spawn(vm->host, "monitor", vm_lost_monitor_fiber, run_ref_new(vm));
 }
 
-bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
+bool vm_process_connect(Vm *vm, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err)
 {
     const uint64_t serial = vm->run->serial;
     const QmpHandlers handlers = { .on_event = vm_on_qmp_event, .on_close = vm_on_qmp_close, .arg = vm };
@@ -404,7 +404,8 @@ bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
 
     const uint64_t token = fiber_deadline_begin(timeout_ms);
     const bool ok = socket_connect_unix_trusted(vm->run->monitor_path, timeout_ms, &fd, err) &&
-                    qmp_open(fd, vm->name, &handlers, timeout_ms, &qmp, err);
+                    (welcome ? monitor_open(fd, vm->name, &handlers, welcome, timeout_ms, &qmp, err)
+                             : qmp_open(fd, vm->name, &handlers, timeout_ms, &qmp, err));
     fiber_deadline_end(token);
     if (!ok)
         return false;
@@ -683,7 +684,7 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
     const uint64_t serial = vm->run->serial;
 
     vm->run->reconnecting = fiber_current();
-    const bool ok = vm_process_connect(vm, timeout_ms, err) && reattach_sync(vm, err);
+    const bool ok = vm_process_connect(vm, NULL, timeout_ms, err) && reattach_sync(vm, err);
     if (vm->run && vm->run->serial == serial) {
         vm->run->reconnecting = NULL;
         if (!ok)

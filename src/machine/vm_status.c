@@ -346,6 +346,7 @@ static const XmlTable run_table =
                GROUP("run",
                      ROWS(CODEC_ATTR("version", &version_codec),
                           ATTR("startTime", VmRun, start_time, .max = UINT64_MAX),
+                          ATTR("lostVcpu", VmRun, has_lost_vcpu),
                           ATTR("taints", VmRun, taints, .max = UINT32_MAX),
                           ATTR("starting", VmRun, is_starting, .show = run_is_unannounced),
                           ATTR("autodestroy", VmRun, autodestroy_client, .max = UINT64_MAX),
