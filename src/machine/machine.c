@@ -299,8 +299,10 @@ bool machine_load(Host *host, Error **err)
         !filter_load(host, err) || !pool_load(host, err) || !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
+    moment_load_all(host);
     if (!machine_load_statuses(host, err))
         return false;
+    moment_load_all(host); /* of transient machines, too */
     host->machines->has_loaded = true;
     vm_device_watch_host(host);
     network_forget_orphans(host, machine_has_port);
@@ -331,6 +333,7 @@ static void machine_reload_fiber(void *arg)
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &domain_class, &err))
         log_error_error(err, "reading definitions again");
+    moment_load_all(host);
 }
 
 void machine_reload(Host *host)

@@ -66,6 +66,8 @@ static void vm_init(Object *object)
     vm->state = VM_STATE_SHUTOFF;
     vm->reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;
     wait_queue_init(&vm->status_idle);
+    vm->snapshots = moment_tree_new(vm, &snapshot_moments);
+    vm->checkpoints = moment_tree_new(vm, &checkpoint_moments);
 }
 
 static void vm_free(Object *object)
@@ -74,6 +76,8 @@ static void vm_free(Object *object)
 
     vm_run_free(vm->run);
     wait_queue_clear(&vm->status_idle);
+    moment_tree_free(vm->snapshots);
+    moment_tree_free(vm->checkpoints);
 }
 
 static bool vm_parse(Host *host, const char *xml, size_t len, const char *source, unsigned flags,
@@ -108,6 +112,8 @@ static bool vm_renamed(Host *host, const char *from, const char *to, Error **err
     g_autofree char *new_save = vm_save_path(host, to);
     g_autoptr(Error) why = NULL;
 
+    if (!moment_rename_folders(host, from, to, err))
+        return false;
     if (file_rename(old_save, new_save, &why) || error_errno(why) == ENOENT)
         return true;
     return error_propagate(err, g_steal_pointer(&why));
@@ -280,6 +286,7 @@ void vm_run_free(VmRun *run)
     g_free(run->lib_dir);
     g_free(run->channel_dir);
     g_free(run->monitor_path);
+    g_free(run->new_checkpoint);
     xml_table_free(&cpu_table, run->cpu);
     g_free(run);
 }
