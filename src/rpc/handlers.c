@@ -8,11 +8,8 @@ static const RpcEntry no_entries[] = { { 0 } };
 
 const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_auth },
-<<<<<<< HEAD
     { WIRE_PROGRAM_REMOTE, rpc_entries_block },
-=======
     { WIRE_PROGRAM_REMOTE, rpc_entries_checkpoint },
->>>>>>> main
     { WIRE_PROGRAM_REMOTE, rpc_entries_connect },
     { WIRE_PROGRAM_REMOTE, rpc_entries_console },
     { WIRE_PROGRAM_REMOTE, rpc_entries_define },

@@ -8,11 +8,8 @@
 extern const RpcTable rpc_tables[];
 
 /* One per handle_*.c */
-<<<<<<< HEAD
 extern const RpcEntry rpc_entries_block[];
-=======
 extern const RpcEntry rpc_entries_checkpoint[];
->>>>>>> main
 extern const RpcEntry rpc_entries_connect[];
 extern const RpcEntry rpc_entries_console[];
 extern const RpcEntry rpc_entries_define[];
