@@ -494,6 +494,16 @@ static void handle_job(Vm *vm, const Json *data)
     vm_block_job_event(vm, data);
 }
 
+static void handle_job_completed(Vm *vm, const Json *data)
+{
+    vm_block_job_ended(vm, data, false);
+}
+
+static void handle_job_cancelled(Vm *vm, const Json *data)
+{
+    vm_block_job_ended(vm, data, true);
+}
+
 static const struct {
     const char *name;
     EventHandler handler;
@@ -530,6 +540,8 @@ static const struct {
     { "MIGRATION_PASS", handle_migration_pass },
     { "DUMP_COMPLETED", handle_dump_completed },
     { "JOB_STATUS_CHANGE", handle_job },
+    { "BLOCK_JOB_COMPLETED", handle_job_completed },
+    { "BLOCK_JOB_CANCELLED", handle_job_cancelled },
 };
 
 void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds, int64_t microseconds)

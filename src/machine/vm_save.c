@@ -19,6 +19,7 @@
 #include "conf/xml_table.h"
 #include "machine/save_image.h"
 #include "machine/vm_backup.h"
+#include "machine/vm_block_job.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_private.h"
 
@@ -80,6 +81,9 @@ static bool save_locked(Vm *vm, Job *job, const char *path, const char *dxml, un
         !vm_backup_require_none(vm, err) || !save_make_xml(vm, dxml, &xml, err) ||
         !vm_require_monitor(vm, err))
         return false;
+    const VmBlockJob *busy = vm_block_job_of_disk(vm, NULL);
+    if (busy)
+        return error_set(err, ERROR_INVALID_STATE, "domain has active block job '%s'", busy->id);
     if (domain_has_transient(vm->live))
         return error_set(err, ERROR_INVALID_STATE, "migration with transient disk is not supported");
     copy.xml = xml;
