@@ -32,11 +32,26 @@ static bool agent_answers(const Boot *boot)
            guest_ask(&guest, "guest-ping", NULL, NULL, NULL);
 }
 
-/* What a kernel, its first program or a login prints, and no firmware does. */
+/* Without what a shell sends to the terminal behind its prompt, such as the question where the cursor is. */
+static size_t without_escapes(const char *text, size_t len)
+{
+    for (;;) {
+        size_t at = len;
+        if (at == 0 || !g_ascii_isalpha(text[at - 1]))
+            return len;
+        for (at--; at > 0 && (g_ascii_isdigit(text[at - 1]) || strchr(";?", text[at - 1])); at--)
+            ;
+        if (at < 2 || text[at - 1] != '[' || text[at - 2] != '\033')
+            return len;
+        len = at - 2;
+    }
+}
+
+/* What a kernel, its first program or a login prints, and no firmware does; or a prompt that waits. */
 static bool serial_speaks(const Boot *boot)
 {
-    static const char *const words[] = { "Linux version", "login:", "Reached target", "Welcome to", "\n# ",
-                                         "\n~ # ",        NULL };
+    static const char *const words[] = { "Linux version", "login:", "Reached target", "Welcome to", NULL };
+    static const char *const prompts[] = { "# ", "$ ", "% ", NULL };
     g_autofree char *text = NULL;
     size_t len = 0;
 
@@ -44,6 +59,10 @@ static bool serial_speaks(const Boot *boot)
         return false;
     for (const char *const *word = words; *word; word++)
         if (memmem(text, len, *word, strlen(*word)))
+            return true;
+    len = without_escapes(text, len);
+    for (const char *const *prompt = prompts; *prompt; prompt++)
+        if (len > strlen(*prompt) && memcmp(text + len - strlen(*prompt), *prompt, strlen(*prompt)) == 0)
             return true;
     return false;
 }

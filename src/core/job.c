@@ -230,6 +230,12 @@ void job_set_progress(Job *job, const JobProgress *progress)
     holder->has_progress = true;
 }
 
+void job_set_completed(Object *object, const JobProgress *progress)
+{
+    job_progress_copy(&object->jobs.completed, progress);
+    object->jobs.has_completed = true;
+}
+
 bool job_get_progress(Object *object, bool completed, JobProgress *ret_progress, Error **err)
 {
     const JobHolder *holder = &object->jobs.holder;
@@ -281,6 +287,10 @@ Params *job_progress_to_params(const JobProgress *progress)
         params_add_ullong(params, progress->disk_total, "disk_total");
         params_add_ullong(params, progress->disk_processed, "disk_processed");
         params_add_ullong(params, progress->disk_remaining, "disk_remaining");
+    }
+    if (progress->disk_temp_total) {
+        params_add_ullong(params, progress->disk_temp_used, "disk_temp_used");
+        params_add_ullong(params, progress->disk_temp_total, "disk_temp_total");
     }
     if (progress->error)
         params_add_string(params, progress->error, "errmsg");

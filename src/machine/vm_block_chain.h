@@ -21,3 +21,17 @@ AWAITS MUST_CHECK bool vm_chain_begin_commit(Vm *vm, VmBlockJob *job, unsigned t
                                              uint64_t speed, const char *backing_name, Error **err);
 AWAITS MUST_CHECK bool vm_chain_begin_pull(Vm *vm, VmBlockJob *job, unsigned base, uint64_t speed,
                                            const char *backing_name, Error **err);
+
+/* Takes the machine's job for one on the disk @path, which must have an image and no job. */
+AWAITS MUST_CHECK bool vm_block_begin(Vm *vm, const char *path, const Caller *caller, Job *ret_job,
+                                      DiskDef **ret_disk, Error **err);
+
+typedef struct BlockCopy {
+    uint64_t speed; /* bytes per second; 0: no limit */
+    uint32_t granularity;
+    uint64_t buffer; /* bytes; 0: QEMU's own */
+    unsigned flags;  /* virDomainBlockCopyFlags */
+} BlockCopy;
+/* Begins to copy the disk of @job, a new one, to @to (taken). The machine's job is held. */
+AWAITS MUST_CHECK bool vm_block_copy_begin(Vm *vm, VmBlockJob *job, StorageSource *to, const BlockCopy *copy,
+                                           Error **err);

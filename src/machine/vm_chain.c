@@ -328,6 +328,23 @@ void vm_chain_finish(Vm *vm, VmBlockJob *job, bool was_pivoting)
         remove_committed(vm, gone);
 }
 
+void vm_chain_drop_mirrors(Vm *vm)
+{
+    for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
+        if (!disk->mirror || vm_block_job_of_disk(vm, disk->target))
+            continue;
+        DiskMirror *mirror = g_steal_pointer(&disk->mirror);
+        const DiskDef shell = { .target = disk->target, .device = disk->device, .src = mirror->src };
+        log_warning("machine '%s': a copy of disk '%s' never began", vm->name, disk->target);
+        if (mirror->job == MIRROR_JOB_COPY)
+            vm_disk_release(vm, &shell); /* QEMU's nodes go with those that nobody has */
+        disk_mirror_free(mirror);
+        vm_status_save_later(vm);
+        if (!vm->run || !vm->live)
+            return;
+    }
+}
+
 /* ---- images that are about to be written ---- */
 
 bool vm_chain_lend(Vm *vm, const StorageSource *source, Error **err)

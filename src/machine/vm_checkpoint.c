@@ -119,16 +119,25 @@ static bool remove_bitmaps(Vm *vm, const char *name, Error **err)
     return monitor_transaction(vm_monitor(vm), g_steal_pointer(&actions), 0, err);
 }
 
+void vm_checkpoint_take_back(Vm *vm, const CheckpointDef *def)
+{
+    g_autoptr(Error) err = NULL;
+
+    fiber_shield_begin();
+    if (vm->run && vm->live && !remove_bitmaps(vm, def->name, &err))
+        log_warning_error(err, "a checkpoint that does not come");
+    forget_announcement(vm);
+    fiber_shield_end();
+}
+
 bool vm_checkpoint_keep(Vm *vm, CheckpointDef *def, Error **err)
 {
     fiber_shield_begin();
     const bool ok = moment_add(vm->checkpoints, def, true, err);
-    if (!ok && vm->run && vm->live) {
-        g_autoptr(Error) why = NULL;
-        if (!remove_bitmaps(vm, def->name, &why))
-            log_warning_error(why, "a checkpoint that could not be stored");
-    }
-    forget_announcement(vm);
+    if (ok)
+        forget_announcement(vm);
+    else
+        vm_checkpoint_take_back(vm, def);
     fiber_shield_end();
     return ok;
 }

@@ -98,6 +98,8 @@ typedef struct VmRun {
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool hook_hangs;             /* a hook script was given up: the later ones get little time */
     bool is_starting;            /* not announced yet: failures undo it */
+    PlanFds *leases;             /* taken, and not passed to QEMU yet (vm_lease.c); NULL */
+    struct VmBackup *backup;     /* that is being made (vm_backup.c); NULL */
     char *new_checkpoint;        /* one that is being made, by name; NULL (vm_checkpoint.c) */
     bool must_thaw;              /* its guest's file systems are frozen, or may be (vm_checkpoint.c) */
     bool has_gone_on;            /* ... but a saved guest runs: a cut-off start is not undone any more */

@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "base/worker.h"
 #include "conf/xml_table.h"
+#include "machine/vm_backup_private.h"
 #include "machine/vm_block_job.h"
 
 #define STATUS_NAMESPACE "urn:lodge:status:1"
@@ -351,6 +352,7 @@ static const XmlTable run_table =
                           ATTR("autodestroy", VmRun, autodestroy_client, .max = UINT64_MAX),
                           ATTR("mustRun", VmRun, must_run), ATTR("saving", VmRun, is_saving),
                           ATTR("newCheckpoint", VmRun, new_checkpoint), ATTR("mustThaw", VmRun, must_thaw),
+                          OBJECT("backup", VmRun, backup, &vm_backup_table, OURS),
                           EMBED("file", VmRun, file, &save_file_table, OURS),
                           CUSTOM("port", &port_elements, OURS), LIST("lent", VmRun, dac, &lent_table, OURS)),
                      OURS)));

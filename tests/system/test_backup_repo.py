@@ -349,3 +349,93 @@ def test_backup_mounted(host):
     finally:
         process.kill()
     host.lodge_ok("backup", "prune", repo(host), "--keep-last", "1")
+
+
+@mark(**OWN)
+def test_backup_schedule(host):
+    """The daemon backs up by the clock, keeps its list, prunes, makes up for what it missed, and tells of failures."""
+    path = image(host, "a.qcow2", data_mib=1)
+    define(host, file_disk(path))
+
+    def rows():
+        return json.loads(host.lodge_ok("backup", "schedule", "list", "-o", "json"))
+
+    def count():
+        return len(listed(host)) if host.path("repo/lodge-backup.json").exists() else 0
+
+    for words in (["--every", "10s"], ["--every", "x"], []):
+        check(host.lodge("backup", "schedule", "add", "m", repo(host), *words).code != 0, words)
+    equal(rows(), [])
+    host.lodge_ok("backup", "schedule", "add", "m", repo(host), "--every", "1h", "--keep-last", "2")
+    wait_until(lambda: rows()[0]["last"], "the first backup", timeout=60)
+    equal(count(), 1)
+    equal((rows()[0]["machine"], rows()[0]["every_s"], rows()[0]["state"]), ("m", 3600, "waiting"))
+    kept = host.path("etc/libvirt/lodge-backup-schedule.json")
+    for n in (2, 2):  # an hour later, twice: the third is one too many
+        host.stop_daemon()
+        orders = json.loads(kept.read_text())
+        orders[0]["next_s"] = 1
+        kept.write_text(json.dumps(orders))
+        before = set(listed(host))
+        host.start_daemon()
+        wait_until(lambda: set(listed(host)) - before and rows()[0]["state"] == "waiting", "what was missed", timeout=60)
+        equal(count(), n)
+    host.path("repo/lodge-backup.json").unlink()
+    host.stop_daemon()
+    orders = json.loads(kept.read_text())
+    orders[0]["next_s"] = 1
+    kept.write_text(json.dumps(orders))
+    host.start_daemon()
+    wait_until(lambda: rows()[0]["state"] == "failed", "it fails", timeout=60)
+    contains(rows()[0]["failure"], "no repository of backups, and not empty")
+    host.lodge_ok("backup", "schedule", "remove", "m", repo(host))
+    equal(rows(), [])
+
+
+@mark(requires=["program:swtpm"], **OWN)
+def test_backup_of_firmware_and_tpm(host):
+    """Variables and the TPM's state come back with the machine, and belong to it."""
+    path = image(host, "a.qcow2", data_mib=1)
+    os_part = "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader>"
+    devices = file_disk(path) + "<tpm model='tpm-crb'><backend type='emulator' version='2.0' persistent_state='yes'/></tpm>"
+    dom = host.define(host.guests.empty("m", machine="q35", os_part=os_part, devices=devices))
+    dom.create()
+    dom.destroy()
+    [nvram] = host.path("var/lib/libvirt/qemu/nvram").glob("m*")
+    [tpm] = host.path("var/lib/libvirt/swtpm").glob("*/tpm2/*.permall")
+    first = nvram.read_bytes(), tpm.read_bytes()
+    owner = tpm.stat().st_uid, nvram.stat().st_uid
+    backup = create(host)["id"]
+    shown = json.loads(host.lodge_ok("backup", "show", repo(host), backup, "-o", "json"))
+    equal([(f["role"], f["name"]) for f in shown["files"]], [("nvram", "nvram"), ("tpm", "tpm2/tpm2-00.permall")])
+    nvram.write_bytes(b"\xff" * len(first[0]))
+    tpm.write_bytes(b"other")
+    host.lodge_ok("backup", "restore", repo(host), backup, timeout=60)
+    equal((nvram.read_bytes(), tpm.read_bytes()) == first, True, "both are as they were")
+    equal((tpm.stat().st_uid, nvram.stat().st_uid), owner)
+    dom.create()
+    dom.destroy()
+    host.lodge_ok("backup", "restore", repo(host), backup, "--as", "n", "--folder", host.path("images"), timeout=60)
+    [other] = host.path("var/lib/libvirt/qemu/nvram").glob("n*")
+    equal(other.read_bytes() == first[0], True, "the new machine's variables")
+    host.conn.lookupByName("n").create()
+    host.conn.lookupByName("n").destroy()
+    for name in "mn":
+        host.ok("undefine", name, "--nvram", "--tpm")
+
+
+@mark(**OWN)
+def test_backup_that_boots(host):
+    """verify --boot starts the machine from the backup and says whether it came up; nothing of it stays."""
+    host.define(host.guests.demo("demo"))
+    create(host, "demo")
+    define(host, file_disk(image(host, "a.qcow2", data_mib=1)), name="dead")
+    create(host, "dead")
+    folder = host.path("boot")
+    folder.mkdir()
+    folder.chmod(0o711)
+    for name, code in (("demo", 0), ("dead", 1)):
+        found = verify(host, name, "--boot", "--folder", str(folder), "--timeout", "60" if code == 0 else "6", code=code)
+        equal([row["came_up"] for row in found["booted"]], [code == 0], found)
+        equal(os.listdir(folder), [])
+        equal(sorted(host.ok("list", "--all", "--name").split()), ["dead", "demo"])

@@ -21,10 +21,10 @@ def image(host, name, megabytes=16, kind="qcow2"):
     return path
 
 
-def machine(host, name="m", disks=1):
+def machine(host, name="m", disks=1, megabytes=16):
     """One that runs, with empty disks vda, vdb ..."""
     targets = ["vda", "vdb", "vdc"][:disks]
-    host.conn.defineXML(host.guests.empty(name, devices="".join(disk(image(host, f"{name}-{t}"), t) for t in targets)))
+    host.conn.defineXML(host.guests.empty(name, devices="".join(disk(image(host, f"{name}-{t}", megabytes), t) for t in targets)))
     host.ok("start", name)
     return [str(host.path(f"var/lib/libvirt/images/{name}-{t}")) for t in targets]
 
@@ -41,10 +41,11 @@ def nodes(host, name):
 
 
 def write(host, name, pattern, offset, length=CLUSTER, device="virtio-disk0"):
-    """What the guest would write."""
-    answer = host.ok("qemu-monitor-command", name, "--hmp",
-                     f'qemu-io -d /machine/peripheral/{device}/virtio-backend "write -P {pattern} {offset} {length}"')
-    equal(answer.strip(), "", "what QEMU says")  # of success its log says more
+    """What the guest would write, and flush."""
+    for command in (f"write -P {pattern} {offset} {length}", "flush"):
+        answer = host.ok("qemu-monitor-command", name, "--hmp",
+                         f'qemu-io -d /machine/peripheral/{device}/virtio-backend "{command}"')
+        equal(answer.strip(), "", "what QEMU says")  # of success its log says more
 
 
 def bitmaps(host, name, path):
