@@ -687,7 +687,9 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
     if (vm->run && !vm->run->exited)
         reattach_tune(vm);
     if (vm->run && !vm->run->exited)
-        vm_device_reconcile(vm);
+        vm_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_edit_recover(vm);
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;
