@@ -320,7 +320,8 @@ AWAITS static bool copy_for_client(Vm *vm, const char *path, StorageSource *targ
     g_auto(Job) held = { 0 };
     DiskDef *disk = NULL;
 
-    if (!vm_block_begin(vm, path, caller, &held, &disk, err) || !check_flags_of_copy(vm, copy->flags, err))
+    if (!vm_block_begin(vm, path, JOB_MODIFY, caller, &held, &disk, err) ||
+        !check_flags_of_copy(vm, copy->flags, err))
         return false;
     g_autoptr(VmBlockJob) job = vm_block_job_new(BLOCK_JOB_COPY, disk->target);
     job->by_user = true;

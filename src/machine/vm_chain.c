@@ -60,8 +60,7 @@ static StorageSource *chain_cut(StorageSource *above, StorageSource *below)
     return gone;
 }
 
-/* @next (taken) in the place of the disk's own image, which comes back. */
-static StorageSource *chain_put_top(DiskDef *disk, StorageSource *next)
+StorageSource *chain_put_top(DiskDef *disk, StorageSource *next)
 {
     StorageSource *old = g_memdup2(&disk->src, sizeof(disk->src));
 
@@ -299,12 +298,12 @@ bool vm_chain_remove_file(Host *host, const char *path, Error **err)
     return true;
 }
 
-AWAITS static void remove_committed(Vm *vm, const StorageSource *gone)
+AWAITS static void remove_images(Vm *vm, const StorageSource *gone)
 {
     for (; gone; gone = gone->backing) {
         g_autoptr(Error) err = NULL;
         if (gone->type == STORAGE_FILE && gone->path && !vm_chain_remove_file(vm->host, gone->path, &err))
-            log_warning_error(err, "removing a committed image");
+            log_warning_error(err, "removing an image");
     }
 }
 
@@ -323,9 +322,12 @@ void vm_chain_finish(Vm *vm, VmBlockJob *job, bool was_pivoting)
     if (!vm->run || vm->run->serial != serial)
         return;
     vm_chain_leave(vm, job->disk, gone);
+    if (job->kind == BLOCK_JOB_COPY && job->state != BLOCK_JOB_COMPLETED && !job->by_user &&
+        !job->keep_waiting)
+        remove_images(vm, gone); /* of a move that died with its daemon */
     const bool is_commit = job->kind == BLOCK_JOB_COMMIT || job->kind == BLOCK_JOB_ACTIVE_COMMIT;
     if (is_commit && job->state == BLOCK_JOB_COMPLETED && (job->flags & VIR_DOMAIN_BLOCK_COMMIT_DELETE))
-        remove_committed(vm, gone);
+        remove_images(vm, gone);
 }
 
 void vm_chain_drop_mirrors(Vm *vm)
