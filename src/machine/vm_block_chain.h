@@ -14,6 +14,9 @@ AWAITS MUST_CHECK bool vm_chain_lend(Vm *vm, const StorageSource *source, Error 
 /* Takes the nodes of images (a chain, top first) that the disk @target has no more out of QEMU, and gives the
  * images back. Failures are logged. */
 AWAITS void vm_chain_leave(Vm *vm, const char *target, StorageSource *gone);
+/* What a job writes for the disk is in the document no more, and is given back. QEMU has ended, or knows no
+ * such job. */
+AWAITS void vm_chain_drop_mirror(Vm *vm, const char *target);
 /* Removes an image that nobody needs. ERROR_SYSTEM */
 AWAITS MUST_CHECK bool vm_chain_remove_file(Host *host, const char *path, Error **err);
 

@@ -18,6 +18,7 @@
 #include "storage/volume.h"
 
 #define NAMES_TRIED 1000
+#define END_MS 10000
 
 typedef struct DiskMove {
     Vm *vm;
@@ -93,10 +94,27 @@ AWAITS static bool move_prepare(DiskMove *move, const DiskDef *disk, const char 
     return true;
 }
 
+/* QEMU that is about to end has the volume until it has; then nobody has, whatever the document says. */
+AWAITS static void move_await_end(const DiskMove *move)
+{
+    Vm *vm = move->vm;
+    const uint64_t deadline_ms = loop_now_ms() + END_MS;
+
+    while (vm->run && vm->run->qmp && !qmp_is_open(vm->run->qmp) && !vm->run->exited &&
+           loop_now_ms() < deadline_ms) {
+        if (!wait_queue_wait(&vm->run->changed, deadline_ms - loop_now_ms(), NULL))
+            break;
+    }
+    if (vm->run && vm->live && vm->run->exited)
+        vm_chain_drop_mirror(vm, move->disk);
+}
+
 static void move_remove_volume(void *arg)
 {
     const DiskMove *move = arg;
     g_autoptr(Error) err = NULL;
+
+    move_await_end(move);
     g_autoptr(Volume) volume = volume_find_by_name(move->pool, move->volume, &err);
 
     if (!volume && error_code(err) == ERROR_NO_STORAGE_VOL)
