@@ -15,6 +15,7 @@ extern const CliCommand commands_image[];
 extern const CliCommand commands_disk[];
 extern const CliCommand commands_copy[];
 extern const CliCommand commands_exec[];
+extern const CliCommand commands_block[];
 extern const CliCommand commands_grow[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_nic[];

@@ -157,41 +157,48 @@ static const XmlTable data_store_table =
                  .doc = "where the data is" }),
           .doc = "Data of an image.");
 
+#define PLACE_ROWS                                                                                           \
+    ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)), .doc = "path of the image file"),      \
+        ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),                                    \
+             .doc = "path of the block device"),                                                             \
+        ATTR("dir", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_DIR)), .doc = "path of the directory"),     \
+        ATTR("protocol", StorageSource, protocol, .names = &storage_protocol_names, OF_NETWORK,              \
+             .doc = "network protocol"),                                                                     \
+        ATTR("name", StorageSource, path, OF_NETWORK, .doc = "name of the image or export"),                 \
+        ATTR("query", StorageSource, query, OF_NETWORK, .doc = "query part of an HTTP URL"),                 \
+        ATTR("tls", StorageSource, tls, .names = &tristate_yes_no_names, OF_NETWORK,                         \
+             .doc = "encrypt the connection"),                                                               \
+        ATTR("tlsHostname", StorageSource, tls_hostname, OF_NETWORK,                                         \
+             .doc = "host name to expect in the certificate"),                                               \
+        ATTR("pool", StorageSource, pool, SOURCE_TYPE(BIT(STORAGE_VOLUME)), .doc = "storage pool"),          \
+        ATTR("volume", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_VOLUME)), .doc = "volume of the pool"),  \
+        ATTR("mode", StorageSource, volume_mode, SOURCE_TYPE(BIT(STORAGE_VOLUME)),                           \
+             .doc = "iSCSI pools: host or direct"),                                                          \
+        ATTR("type", StorageSource, source_kind, SOURCE_TYPE(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)),   \
+             .flags = ROW_REQUIRED, .doc = "always pci for NVMe and unix for vhost-user"),                   \
+        HELD("source", StorageSource, nvme_node, HOST_SIDE),                                                 \
+        ATTR("managed", StorageSource, nvme_managed, .names = &tristate_yes_no_names, OF_NVME,               \
+             .doc = "Lodge takes the controller from its driver and gives it back"),                         \
+        ATTR("namespace", StorageSource, nvme_namespace, OF_NVME, .max = UINT32_MAX, .flags = ROW_ALWAYS,    \
+             .doc = "NVMe name space"),                                                                      \
+        ATTR("path", StorageSource, path, OF_VHOST, .flags = ROW_REQUIRED,                                   \
+             .doc = "path of the vhost-user socket")
+
 /* Everything but "type" and format, which sit in other elements for disks, backing stores and mirrors. Empty
  * drives have no source. */
-const XmlTable storage_source_table =
-    TABLE(StorageSource, "storage-source",
-          ROWS(ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)),
-                    .doc = "path of the image file"),
-               ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),
-                    .doc = "path of the block device"),
-               ATTR("dir", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_DIR)),
-                    .doc = "path of the directory"),
-               ATTR("protocol", StorageSource, protocol, .names = &storage_protocol_names, OF_NETWORK,
-                    .doc = "network protocol"),
-               ATTR("name", StorageSource, path, OF_NETWORK, .doc = "name of the image or export"),
-               ATTR("query", StorageSource, query, OF_NETWORK, .doc = "query part of an HTTP URL"),
-               ATTR("tls", StorageSource, tls, .names = &tristate_yes_no_names, OF_NETWORK,
-                    .doc = "encrypt the connection"),
-               ATTR("tlsHostname", StorageSource, tls_hostname, OF_NETWORK,
-                    .doc = "host name to expect in the certificate"),
-               ATTR("pool", StorageSource, pool, SOURCE_TYPE(BIT(STORAGE_VOLUME)), .doc = "storage pool"),
-               ATTR("volume", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
-                    .doc = "volume of the pool"),
-               ATTR("mode", StorageSource, volume_mode, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
-                    .doc = "iSCSI pools: host or direct"),
-               ATTR("type", StorageSource, source_kind,
-                    SOURCE_TYPE(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)), .flags = ROW_REQUIRED,
-                    .doc = "always pci for NVMe and unix for vhost-user"),
-               HELD("source", StorageSource, nvme_node, HOST_SIDE),
-               ATTR("managed", StorageSource, nvme_managed, .names = &tristate_yes_no_names, OF_NVME,
-                    .doc = "Lodge takes the controller from its driver and gives it back"),
-               ATTR("namespace", StorageSource, nvme_namespace, OF_NVME, .max = UINT32_MAX,
-                    .flags = ROW_ALWAYS, .doc = "NVMe name space"),
-               ATTR("path", StorageSource, path, OF_VHOST, .flags = ROW_REQUIRED,
-                    .doc = "path of the vhost-user socket"),
-               STARTUP_ROW, INDEX_ROW, NETWORK_ROWS, SECLABEL_ROW, OTHER_SOURCE_ROWS, DATA_STORE_ROW),
-          KEEPS(StorageSource), .doc = "Where the data is.");
+const XmlTable storage_source_table = TABLE(StorageSource, "storage-source",
+                                            ROWS(PLACE_ROWS, STARTUP_ROW, INDEX_ROW, NETWORK_ROWS,
+                                                 SECLABEL_ROW, OTHER_SOURCE_ROWS, DATA_STORE_ROW),
+                                            KEEPS(StorageSource), .doc = "Where the data is.");
+
+/* The number of a backing image stands in the element around it; earlier versions wrote it here, too. */
+static const XmlTable backing_source_table =
+    TABLE(StorageSource, "backing-source",
+          ROWS(PLACE_ROWS, STARTUP_ROW,
+               ATTR("index", StorageSource, index, .flags = ROW_LIVE | ROW_READ_ONLY, .max = UINT32_MAX,
+                    .doc = "number of the source in the running machine"),
+               NETWORK_ROWS, SECLABEL_ROW, OTHER_SOURCE_ROWS, DATA_STORE_ROW),
+          KEEPS(StorageSource), .doc = "Where the image is.");
 
 static bool backing_is_there(const StorageSource *source)
 {
@@ -220,7 +227,7 @@ static const XmlRow backing_schema_rows[] = {
           .doc = "format of the image"),
     { .node = XML_EMBED,
       XML_NAME_("source"),
-      .table = &storage_source_table,
+      .table = &backing_source_table,
       .flags = ROW_EMPTY_OK,
       .doc = "where the image is" },
     BACKING_ROW,

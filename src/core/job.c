@@ -37,6 +37,7 @@ static const char *const job_kind_names[JOB_KIND_COUNT] = {
     [JOB_MIGRATION_IN] = "migration-in",
     [JOB_MIGRATION_OUT] = "migration-out",
     [JOB_BACKUP] = "backup",
+    [JOB_DISK_MOVE] = "disk-move",
 };
 
 const char *job_kind_name(JobKind kind)
@@ -245,7 +246,7 @@ bool job_get_progress(Object *object, bool completed, JobProgress *ret_progress,
             job_progress_copy(ret_progress, &object->jobs.completed);
         return true;
     }
-    if (!object_require_active(object, err))
+    if (holder->kind != JOB_DISK_MOVE && !object_require_active(object, err))
         return false;
     if (!holder->has_progress)
         return true;
@@ -301,7 +302,7 @@ bool job_abort(Object *object, Error **err)
 {
     JobHolder *holder = &object->jobs.holder;
 
-    if (!object_require_active(object, err))
+    if (holder->kind != JOB_DISK_MOVE && !object_require_active(object, err))
         return false;
     switch (holder->kind) {
     case JOB_NONE:
@@ -316,6 +317,7 @@ bool job_abort(Object *object, Error **err)
     case JOB_SNAPSHOT:
     case JOB_MIGRATION_OUT:
     case JOB_BACKUP:
+    case JOB_DISK_MOVE:
         break;
     default:
         return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s", object->class->noun);

@@ -223,7 +223,7 @@ static void job_member_read(const xmlNode *element, VmBlockJob *job)
 static void block_job_read(const xmlNode *element, GPtrArray *jobs)
 {
     const char *id = xml_attr(element, "name"), *type = xml_attr(element, "type");
-    const char *flags = xml_attr(element, "jobflags"), *internal = xml_attr(element, "internal");
+    const char *flags = xml_attr(element, "jobflags");
     int kind = -1;
 
     for (int i = 0; type && i < BLOCK_JOB_KIND_COUNT; i++) {
@@ -237,7 +237,7 @@ static void block_job_read(const xmlNode *element, GPtrArray *jobs)
     job->state =
         (BlockJobState)name_index(block_job_state_names, BLOCK_JOB_STATE_COUNT, xml_attr(element, "state"));
     job->flags = flags ? (unsigned)g_ascii_strtoull(flags, NULL, 16) : 0;
-    job->by_user = !internal;
+    job->by_user = !xmlHasNsProp(element, (const xmlChar *)"internal", (const xmlChar *)STATUS_NAMESPACE);
     job->problem = g_strdup(xml_attr(element, "errmsg"));
     for (const xmlNode *child = element->children; child; child = child->next) {
         if (child->type == XML_ELEMENT_NODE)

@@ -23,7 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = {"storage": ("storage.txt", "api_storage"), "machines": ("commands.txt", "api"),
            "network": ("network.txt", None), "host": ("host.txt", "api_host"),
            "nwfilter": ("nwfilter.txt", None), "interface": ("interface.txt", None), "tuning": ("tuning.txt", None),
-           "agent": ("agent.txt", None)}
+           "agent": ("agent.txt", None), "blockjobs": ("blockjobs.txt", None)}
 
 
 def read_commands(path):
