@@ -245,6 +245,8 @@ AWAITS static void finish(Vm *vm)
                               : VIR_DOMAIN_JOB_CANCELLED;
     if (is_failed)
         progress.error = g_strdup(backup->problem);
+    else if (is_cancelled)
+        progress.error = g_strdup("Operation canceled");
     log_info("machine '%s': backup %s%s%s", vm->name,
              is_failed ? "failed"
              : is_good ? "completed"

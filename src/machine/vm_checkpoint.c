@@ -214,8 +214,8 @@ static bool check_bitmaps(Vm *vm, const CheckpointDef *def, Error **err)
 {
     g_autoptr(GPtrArray) bitmaps = NULL;
 
-    if (!vm->live || !vm->run)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "cannot validate checkpoint of inactive domain");
+    if (!vm_require_monitor(vm, err))
+        return false;
     if (!monitor_query_bitmaps(vm_monitor(vm), 0, &bitmaps, err))
         return false;
     for (DEF_EACH(CheckpointDisk, entry, def->disks)) {
@@ -241,7 +241,7 @@ static bool redefine(Vm *vm, CheckpointDef *def, unsigned flags, Error **err)
     if (def->domain && !uuid_equal(&def->domain->uuid, &vm->uuid))
         return error_set(err, ERROR_INVALID_ARGUMENT, "definition for checkpoint %s must use uuid %s",
                          def->name, uuid);
-    if (!checkpoint_align_disks(def, def->domain ? def->domain : vm_def(vm), err) ||
+    if ((def->domain && !checkpoint_align_disks(def, def->domain, err)) ||
         (flags & VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE_VALIDATE && !check_bitmaps(vm, def, err)))
         return false;
     Moment *old = moment_get(vm->checkpoints, def->name);
@@ -469,6 +469,8 @@ bool vm_checkpoint_list(Vm *vm, const char *from, unsigned flags, const char *fu
         how |= MOMENT_LIST_NO_LEAVES;
     g_autoptr(GPtrArray) moments = moment_list(vm->checkpoints, root, how, NULL, NULL);
     *ret_names = g_ptr_array_new_with_free_func(g_free);
+    if (how & MOMENT_LIST_LEAVES && how & MOMENT_LIST_NO_LEAVES) /* as the reference: nothing is both */
+        return true;
     for (guint i = 0; i < moments->len; i++)
         g_ptr_array_add(*ret_names, g_strdup(moment_name(g_ptr_array_index(moments, i))));
     return true;
