@@ -152,6 +152,8 @@ static bool make_image(const Begin *begin, const DiskDef *disk, BackupDisk *entr
     def->type = entry->type == STORAGE_BLOCK ? VOLUME_BLOCK : VOLUME_FILE;
     def->target.path = g_strdup(image->path);
     def->target.format = g_strdup(enum_name(&storage_format_names, entry->format));
+    if (entry->format == STORAGE_FORMAT_QCOW2)
+        def->target.compat = g_strdup("1.1"); /* the older one can't say which clusters are zero */
     def->capacity = (OptU64){ .is_set = true, .value = seen->virtual_bytes };
     def->allocation = (OptU64){ .is_set = true };
     state->is_made = entry->type == STORAGE_FILE;

@@ -247,7 +247,9 @@ static bool redefine(Vm *vm, CheckpointDef *def, unsigned flags, Error **err)
     Moment *old = moment_get(vm->checkpoints, def->name);
     if (old)
         return moment_replace(old, def, err);
-    return moment_add(vm->checkpoints, def, true, err);
+    const Moment *current = vm->checkpoints->current;
+    return moment_add(vm->checkpoints, def, !current || g_strcmp0(def->parent, moment_name(current)) == 0,
+                      err);
 }
 
 bool vm_checkpoint_create(Vm *vm, const char *xml, unsigned flags, const Caller *caller, char **ret_name,
