@@ -107,6 +107,29 @@ bool vm_backup_get_xml(Vm *vm, unsigned flags, char **ret_xml, Error **err)
     return true;
 }
 
+void vm_backup_list_jobs(Host *host, GPtrArray *records)
+{
+    const Vm *vm = NULL;
+    const uint64_t now_ms = (uint64_t)g_get_real_time() / 1000;
+
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
+        if (!vm_backup_is_running(vm) || !vm->run->backup->is_begun)
+            continue;
+        const VmBackup *backup = vm->run->backup;
+        JobRecord *record = g_new0(JobRecord, 1);
+        *record = (JobRecord){ .noun = vm->class->noun,
+                               .name = g_strdup(vm->name),
+                               .id = vm_id(vm),
+                               .kind = JOB_BACKUP,
+                               .phase = backup->def->mode == BACKUP_PULL ? "serving disks" : "copying disks",
+                               .running = true,
+                               .age_ms = now_ms - MIN(backup->begun_ms, now_ms),
+                               .caller = g_strdup(backup->caller ? backup->caller : "") };
+        uuid_format(&vm->uuid, record->uuid);
+        g_ptr_array_add(records, record);
+    }
+}
+
 static void fill_progress(const Vm *vm, JobProgress *ret_progress)
 {
     const VmBackup *backup = vm->run->backup;

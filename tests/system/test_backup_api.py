@@ -488,4 +488,5 @@ def test_commands_of_lodge(host):
     host.lodge_ok("backup-begin", "m", host.write_xml(pull(host)))
     contains(host.lodge_ok("backup-dumpxml", "m"), "mode='pull'")
     contains(host.lodge_ok("domjobinfo", "m"), "Backup")
+    contains(host.lodge_ok("jobs"), "backup", "serving disks")
     host.lodge_ok("domjobabort", "m")
