@@ -6,6 +6,8 @@
 
 extern const CliCommand commands_backup[];
 extern const CliCommand commands_list[];
+extern const CliCommand commands_backup_schedule[];
+extern const CliCommand commands_repository[];
 extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];
 extern const CliCommand commands_save[];

@@ -13,6 +13,7 @@
 #include "device/nodedev.h"
 #include "host/cgroup.h"
 #include "host/node.h"
+#include "machine/backup_schedule.h"
 #include "machine/vm_backup.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_helper.h"
@@ -85,6 +86,7 @@ void machine_stop(Host *host)
 {
     const Vm *vm = NULL;
 
+    backup_schedule_stop();
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
         if (vm->run && vm->run->reconnecting)
             fiber_cancel(vm->run->reconnecting);

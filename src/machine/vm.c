@@ -260,6 +260,7 @@ void vm_run_free(VmRun *run)
     if (!run)
         return;
     wait_queue_clear(&run->changed);
+    vm_pending_free(run->pending);
     g_free(run->unplug_alias);
     g_free(run->cgroup);
     g_clear_pointer(&run->vcpu_paths, g_ptr_array_unref);

@@ -72,6 +72,17 @@ typedef struct VmConsole { /* an open console: at most one client */
     Vm *vm;         /* counted */
 } VmConsole;
 
+/* A definition that is to change with its running machine (vm_edit.h), as the status file has it meanwhile.
+ */
+typedef struct VmPending {
+    char *xml;    /* the new definition */
+    char *before; /* checksum of the one that it replaces */
+    char *alias;  /* the device whose coming or going decides; NULL: the running machine has changed */
+    bool goes;    /* the device goes */
+} VmPending;
+void vm_pending_free(VmPending *pending);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmPending, vm_pending_free)
+
 typedef struct VmRun {
     uint64_t serial;
     Process *process;    /* NULL until forked */
@@ -84,6 +95,7 @@ typedef struct VmRun {
     CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
     GArray *vcpu_tids;           /* of pid_t, by number of the vCPU; 0: there is none */
     bool has_lost_vcpu;          /* one was taken out */
+    struct VmPending *pending;   /* NULL: none */
     GPtrArray *vcpu_paths;       /* of char *, by number: what QEMU calls them; NULL: none */
     GHashTable *kvm_schema;      /* what KVM counts (vm_kvm_stats.c); NULL: not asked yet */
     char *cgroup;                /* the machine's own control group; NULL: none */
@@ -335,6 +347,9 @@ AWAITS void vm_tpm_release(Vm *vm);
 /* Removes the state of a machine that is about to be undefined, unless it is to stay
  * (VIR_DOMAIN_UNDEFINE_...). */
 AWAITS MUST_CHECK bool vm_tpm_undefine(const Vm *vm, unsigned flags, Error **err);
+/* Where it is, for each machine: below it tpm2 or tpm1.2; owned. Whose it is. */
+char *vm_tpm_folder(const Host *host, const Uuid *uuid);
+MUST_CHECK bool vm_tpm_owner(const Host *host, uid_t *ret_uid, gid_t *ret_gid, Error **err);
 /* Host devices (vm_hostdev.c): which device is meant, which node it has; PCI devices are taken from their
  * drivers, unless another machine has them. ERROR_OPERATION_FAILED: one has, or there is none */
 AWAITS MUST_CHECK bool vm_prepare_hostdev(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
@@ -352,6 +367,10 @@ AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err);
 /* Tells a QEMU that was just started the limits of its disks. */
 AWAITS MUST_CHECK bool vm_start_throttles(Vm *vm, Error **err);
+/* Of one that was taken over: those of disk @alias, which has some there (@is_throttled), as the document
+ * says.
+ */
+AWAITS MUST_CHECK bool vm_restore_throttle(Vm *vm, const char *alias, bool is_throttled, Error **err);
 /* For a machine that was just paused for want of space (vm_space.c): goes on when there is some, if the
  * configuration says so. */
 void vm_space_wait(Vm *vm);
