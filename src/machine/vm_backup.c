@@ -224,8 +224,8 @@ void vm_backup_clean_up(Vm *vm, bool is_whole)
 
     fiber_shield_begin();
     backup->is_ending = true;
-    if (is_alive && backup->has_server &&
-        !monitor_nbd_stop(vm_monitor(vm), backup->has_tls ? VM_BACKUP_TLS_ID : NULL, 0, &err))
+    if (is_alive && ((backup->has_server && !monitor_nbd_stop(vm_monitor(vm), 0, &err)) ||
+                     (backup->has_tls && !monitor_nbd_remove_tls(vm_monitor(vm), VM_BACKUP_TLS_ID, 0, &err))))
         log_warning_error(err, "the NBD server of a backup");
     g_clear_pointer(&err, error_free);
     if (is_alive && !run->caps && !vm_xml_get_caps(vm->host, vm->live, &run->caps, &err))

@@ -220,7 +220,12 @@ static bool start_server(Vm *vm, VmBackup *backup, Error **err)
                                      .host = server->host,
                                      .port = (unsigned)server->port.value,
                                      .tls_id = backup->has_tls ? VM_BACKUP_TLS_ID : NULL };
-    return monitor_nbd_start(vm_monitor(vm), &start, 0, err);
+    g_autoptr(Error) why = NULL;
+    if (monitor_nbd_start(vm_monitor(vm), &start, 0, &why))
+        return true;
+    if (error_code(why) == ERROR_REFUSED) /* one that runs already is somebody else's */
+        backup->has_server = false;
+    return error_propagate(err, g_steal_pointer(&why));
 }
 
 static bool export_disks(Vm *vm, const VmBackup *backup, Error **err)

@@ -157,8 +157,10 @@ static void thaw_patiently(void *arg)
         }
         g_clear_pointer(&err, error_free);
     }
-    if (vm->run)
+    if (vm->run) {
         vm->run->must_thaw = false;
+        vm_status_save_later(vm);
+    }
 }
 
 void vm_checkpoint_reconcile(Vm *vm)
@@ -194,9 +196,16 @@ static bool make(Vm *vm, CheckpointDef *def, unsigned flags, const Caller *calle
     if (!vm_checkpoint_announce(vm, def, err))
         return false;
     if (flags & VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE) {
-        undo_push(&undo, thaw, vm); /* also if freezing fails half-way; in any case: it is never kept */
-        if (!vm_freeze_filesystems(vm, NULL, 0, 0, caller, &count, err))
+        if (!vm_freeze_filesystems(vm, NULL, 0, 0, caller, &count, err)) {
+            fiber_shield_begin();
+            (void)!vm_thaw_filesystems(vm, 0, 0, NULL, &count, NULL); /* what it did half-way */
+            fiber_shield_end();
+            if (vm->run)
+                vm->run->must_thaw = false;
+            forget_announcement(vm);
             return false;
+        }
+        undo_push(&undo, thaw, vm); /* in any case: it is never kept */
     }
     if (!monitor_transaction(vm_monitor(vm), g_steal_pointer(&actions), 0, &why)) {
         forget_announcement(vm);
