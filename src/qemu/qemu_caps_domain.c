@@ -18,7 +18,7 @@
 /* Areas that clients ask about and Lodge does not do yet. */
 enum {
     LODGE_HAS_SNAPSHOTS = false,
-    LODGE_HAS_BACKUP = false,
+    LODGE_HAS_BACKUP = true,
 };
 
 /* One value of an <enum>: listed if QEMU has @fact, or always (NULL). */

@@ -25,6 +25,8 @@ SCRIPTS = {"storage": ("storage.txt", "api_storage"), "machines": ("commands.txt
            "nwfilter": ("nwfilter.txt", None), "interface": ("interface.txt", None), "tuning": ("tuning.txt", None),
            "agent": ("agent.txt", None), "blockjobs": ("blockjobs.txt", None)}
 
+SCRIPTS["checkpoints"] = ("checkpoints.txt", "api_checkpoints")
+
 
 def read_commands(path):
     """The lines of the script; comments name sections."""
