@@ -96,6 +96,22 @@ static bool create_begin_manifest(Create *create, Error **err)
     return backup_fetch_state(create->cli, &create->dom, &create->files, err);
 }
 
+/* Without a source in the end, and no error: a full backup is due. */
+static bool create_begin_incremental(Create *create, SourceOrder *order, Error **err)
+{
+    g_autoptr(Error) why = NULL;
+
+    if (source_open(create->cli, &create->dom, order, &create->source, &why))
+        return true;
+    const int number = wire_error_code(why);
+    if (number != VIR_ERR_CHECKPOINT_INCONSISTENT && number != VIR_ERR_NO_DOMAIN_CHECKPOINT)
+        return error_propagate(err, g_steal_pointer(&why));
+    cli_say(create->cli, "A full backup is due: %s\n", error_message(why));
+    order->since = NULL;
+    g_clear_pointer(&create->parent, manifest_free);
+    return true;
+}
+
 static bool create_open_source(Create *create, Error **err)
 {
     const char *excluded = args_get(create->args, "exclude");
@@ -108,13 +124,15 @@ static bool create_open_source(Create *create, Error **err)
     if (!cli_domain_xml(create->cli, &create->dom, create->is_active ? 0 : VIR_DOMAIN_XML_INACTIVE,
                         &definition, err))
         return false;
-    const SourceOrder order = { .definition = definition,
-                                .is_active = create->is_active,
-                                .excluded = list,
-                                .since = create->parent ? create->parent->checkpoint : NULL,
-                                .checkpoint = create->is_active ? checkpoint : NULL,
-                                .quiesce = args_has(create->args, "quiesce") && create->is_active };
-    if (!source_open(create->cli, &create->dom, &order, &create->source, err))
+    SourceOrder order = { .definition = definition,
+                          .is_active = create->is_active,
+                          .excluded = list,
+                          .since = create->parent ? create->parent->checkpoint : NULL,
+                          .checkpoint = create->is_active ? checkpoint : NULL,
+                          .quiesce = args_has(create->args, "quiesce") && create->is_active };
+    if (create->parent && !create_begin_incremental(create, &order, err))
+        return false;
+    if (!create->source && !source_open(create->cli, &create->dom, &order, &create->source, err))
         return false;
     manifest->id = g_steal_pointer(&id);
     manifest->created_s = create->source->moment_s;

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "cli/disk_nbd.h"
 #include "cli/lodge_call.h"
+#include "cli/output.h"
 
 #define BITMAP "lodge-changed" /* the name under which QEMU exports what changed */
 #define SOCKET_PREFIX "/lodge-backup-"
@@ -96,6 +97,11 @@ static bool source_find_disks(BackupSource *source, const SourceOrder *order, Er
         return false;
     for (guint i = 0; i < nodes->len; i++) {
         g_autofree char *target = xml_get(doc, nodes->pdata[i], "./target/@dev");
+        g_autofree char *read_only = xml_get(doc, nodes->pdata[i], "./readonly");
+        if (read_only && target && source->is_active) { /* QEMU cannot copy what it may not write to */
+            cli_say(source->cli, "Disk '%s' is read-only and left out\n", target);
+            continue;
+        }
         if (target && !g_strv_contains((const char *const *)order->excluded, target) &&
             !source_add_disk(source, doc, nodes->pdata[i], target, err))
             return false;
