@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 
+from lodgetest.guests import AGENT
 from lodgetest.host import *
 from lodgetest.runner import mark
 from test_backup_repo import OWN, create, listed, repo, verify
@@ -145,3 +146,56 @@ def test_a_killed_backup_of_a_running_machine(host):
         same(restored(host, made["id"]), copy)
         equal(len(files(host)), 1, "checkpoints")
     equal(host.conn.lookupByName("m").jobInfo()[0], libvirt.VIR_DOMAIN_JOB_NONE, "no job is left")
+
+
+@mark(**OWN)
+def test_a_quiesced_backup_of_a_guest(host):
+    """The agent freezes and thaws, whatever becomes of the backup; the guest's file is whole in the copy, and the machine
+    that is made of it comes up."""
+    host.define(host.guests.demo("demo", devices=AGENT))
+    host.conn.lookupByName("demo").create()
+    console = host.booted("demo")
+    console.command("echo kept-$((6 * 7)) > /disk/words; mount | grep /disk")
+    made = create(host, "demo", "--quiesce")
+    equal(made["state"], "quiesced")
+    contains(console.command("echo more > /disk/more && echo code $?"), "code 0")
+    done = host.lodge("backup", "create", "demo", "/proc/nowhere", "--quiesce", timeout=60)
+    equal(done.code, 1, str(done))
+    contains(console.command("echo more > /disk/again && echo code $?"), "code 0")
+    folder = host.path("boot")
+    folder.mkdir()
+    folder.chmod(0o711)
+    found = verify(host, "demo", "--boot", "--folder", str(folder), "--timeout", "100")
+    equal(found["booted"][0]["came_up"], True, found)
+    host.lodge_ok("backup", "restore", repo(host), "demo", "--as", "n", "--folder", host.path("var/lib/libvirt/images"), timeout=60)
+    host.conn.lookupByName("n").create()
+    other = host.at_prompt(host.console("n"), "demo")
+    contains(other.command("cat /disk/words"), "kept-42")
+
+
+@mark(**OWN)
+def test_the_daemon_dies_during_a_backup(host):
+    """QEMU goes on giving the disk away: the backup is made, and the next daemon ends its job."""
+    host.path("out").mkdir()
+    path, = machine(host, megabytes=256)
+    for i in range(4):
+        write(host, "m", 30 + i, i * (64 << 20), 60 << 20)
+    raw = host.path("random")
+    raw.write_bytes(random.Random(8).randbytes(32 << 20))  # it takes a while
+    host.ok("qemu-monitor-command", "m", "--hmp", f'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -s {raw} 0 32M"')
+    copy = kept(host, path, "copy")
+    for crash in (True, False):
+        process = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, "backup", "create", "m", repo(host), "--full", "--level", "15"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_until(lambda: list(host.path("repo").glob("tmp/add-*")), "it reads", timeout=60)
+        if crash:
+            host.crash_daemon()
+        else:
+            host.restart_daemon()
+        out, _ = process.communicate(timeout=120)
+        equal(process.returncode, 0, out)
+        made = listed(host)[-1]
+        same(restored(host, made), copy)
+        equal(create(host)["kind"], "incremental", "the checkpoint counts")
+        equal(host.conn.lookupByName("m").jobInfo()[0], libvirt.VIR_DOMAIN_JOB_NONE, "no job is left")
+        equal(len(files(host)), 1, "checkpoints")
