@@ -59,9 +59,9 @@ static bool create_open(Create *create, Error **err)
 static bool create_find_parent(Create *create, Error **err)
 {
     g_autoptr(GPtrArray) all = NULL, damage = NULL;
-    bool has_some = false;
+    bool has_some = false, is_last = false;
 
-    if (!create->is_active || args_has(create->args, "full"))
+    if (args_has(create->args, "full"))
         return true;
     if (!manifest_load_all(create->repo, &all, &damage, err))
         return false;
@@ -70,12 +70,15 @@ static bool create_find_parent(Create *create, Error **err)
         if (strcmp(manifest->uuid, create->uuid) != 0)
             continue;
         has_some = true;
-        if (manifest->checkpoint && source_has_checkpoint(create->cli, &create->dom, manifest->checkpoint)) {
+        if (manifest->checkpoint &&
+            source_has_checkpoint(create->cli, &create->dom, manifest->checkpoint, &is_last)) {
+            if (!create->is_active && !is_last)
+                return true;
             create->parent = g_ptr_array_steal_index(all, i - 1);
             return true;
         }
     }
-    if (has_some)
+    if (has_some && create->is_active)
         cli_say(create->cli, "A full backup is due: QEMU no longer knows what changed since the last one\n");
     return true;
 }
@@ -176,6 +179,8 @@ static bool create_thread(void *arg, WorkProgress *progress, Error **err)
         ManifestDisk *disk = manifest_add_disk(create->manifest, from->target);
         disk->format = g_strdup(from->format);
         disk->source = g_strdup(from->path);
+        if (before && !from->place.bitmap)
+            disk->full_reason = g_strdup("its image does not say what changed since the last backup");
         if (!disk_read(create->repo, addition, &from->place,
                        before && from->place.bitmap ? &before->map : NULL, (int)create->level, progress, disk,
                        err))

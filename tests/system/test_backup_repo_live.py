@@ -3,6 +3,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
+import os
 import random
 import signal
 import subprocess
@@ -64,13 +65,50 @@ def test_incremental_backups_of_a_running_machine(host):
     dom = host.conn.lookupByName("m")
     dom.destroy()
     off = create(host)
-    equal((off["kind"], off["state"]), ("full", "stopped"))
+    equal((off["kind"], off["state"]), ("incremental", "stopped"), "QEMU left its bitmap in the image")
+    equal(off["read_bytes"], 0)
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -P 44 {30 * CLUSTER} {2 * CLUSTER}", path], check=True)
+    copy = kept(host, path, "off")
+    off = create(host)
+    equal((off["kind"], off["read_bytes"]), ("incremental", 2 * CLUSTER), "what other tools of QEMU wrote counts")
+    same(restored(host, off["id"]), copy)
     dom.create()
     write(host, "m", 5, 20 * CLUSTER)
     copy = kept(host, path, "last")
     last = create(host)
     equal(last["kind"], "incremental", "what changed is in the image")
     same(restored(host, last["id"]), copy)
+
+
+@mark(**OWN)
+def test_a_bitmap_that_does_not_tell_all(host):
+    """Of a machine that is off: behind an overlay, or after QEMU was killed, the image is read as a whole."""
+    host.path("out").mkdir()
+    path, = machine(host, megabytes=16)
+    write(host, "m", 1, 0, 3 * CLUSTER)
+    first = create(host)
+    dom = host.conn.lookupByName("m")
+    write(host, "m", 2, CLUSTER, CLUSTER)
+    os.kill(host.qemu_pid("m"), signal.SIGKILL)
+    host.wait_state("m", "shut off")
+    copy = kept(host, path, "killed")
+    made = create(host)
+    equal(made["kind"], "full")
+    contains(shown(host, made["id"])["disks"][0]["full_reason"], "does not say what changed")
+    same(restored(host, made["id"]), copy)
+    dom.create()
+    create(host, "m", "--full")
+    write(host, "m", 3, 7 * CLUSTER)
+    dom.destroy()
+    overlay = f"{path}.over"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", path, "-F", "qcow2", overlay], check=True)
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -P 9 {9 * CLUSTER} {CLUSTER}", overlay], check=True)
+    host.conn.defineXML(dom.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE).replace(f"'{path}'", f"'{overlay}'"))
+    copy = kept(host, overlay, "overlay")
+    made = create(host)
+    equal(made["kind"], "full")
+    same(restored(host, made["id"]), copy)
+    check(first["id"] in listed(host), "the first is there still")
 
 
 @mark(**OWN)
