@@ -236,7 +236,7 @@ bool backup_create_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     source_close(g_steal_pointer(&create.source), true);
     /* The next one counts from this one; earlier ones only cost. */
-    if (create.is_active)
+    if (create.is_active && cli_connect(cli, NULL))
         source_drop_checkpoints(cli, &create.dom, create.prefix, create.manifest->checkpoint);
     create_tell(&create);
     return true;

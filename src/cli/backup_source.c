@@ -19,6 +19,8 @@
 #include "cli/output.h"
 
 #define BITMAP "lodge-changed" /* the name under which QEMU exports what changed */
+#define RECONNECT_MS 30000
+#define RECONNECT_STEP_MS 250
 #define SOCKET_PREFIX "/lodge-backup-"
 
 typedef struct SourceServers {
@@ -329,21 +331,39 @@ static void source_delete_checkpoint(Cli *cli, const WireDomain *dom, const char
         fprintf(stderr, "warning: checkpoint '%s' stays: %s\n", name, error_message(why));
 }
 
+/* The daemon may have been started anew meanwhile, or be about to; QEMU's job goes on. */
+static bool source_reconnect(Cli *cli, Error **err)
+{
+    for (unsigned waited = 0; waited < RECONNECT_MS; waited += RECONNECT_STEP_MS) {
+        if (cli_connect(cli, NULL))
+            return true;
+        if (!fiber_sleep(RECONNECT_STEP_MS, err))
+            return false;
+    }
+    return cli_connect(cli, err);
+}
+
+static void source_end_job(const BackupSource *source, bool keep)
+{
+    const WireDomainAbortJobArgs args = { .dom = *source->dom };
+    g_autoptr(Error) why = NULL;
+
+    if (!source_reconnect(source->cli, &why) ||
+        !cli_call(source->cli, PROC_DOMAIN_ABORT_JOB, &args, NULL, &why)) {
+        fprintf(stderr, "warning: the backup job does not end: %s\n", error_message(why));
+        return;
+    }
+    if (source->checkpoint && !keep)
+        source_delete_checkpoint(source->cli, source->dom, source->checkpoint);
+}
+
 void source_close(BackupSource *source, bool keep)
 {
     if (!source)
         return;
     SourceServers *servers = source->private;
-    if (servers->has_job) {
-        const WireDomainAbortJobArgs args = { .dom = *source->dom };
-        g_autoptr(Error) why = NULL;
-        /* The daemon may have been started anew meanwhile; QEMU's job goes on. */
-        if (!cli_connect(source->cli, &why) ||
-            !cli_call(source->cli, PROC_DOMAIN_ABORT_JOB, &args, NULL, &why))
-            fprintf(stderr, "warning: the backup job does not end: %s\n", error_message(why));
-        if (source->checkpoint && !keep)
-            source_delete_checkpoint(source->cli, source->dom, source->checkpoint);
-    }
+    if (servers->has_job)
+        source_end_job(source, keep);
     g_ptr_array_unref(servers->servers);
     (void)unlink(servers->socket);
     (void)rmdir(servers->folder);

@@ -213,7 +213,8 @@ def test_a_quiesced_backup_of_a_guest(host):
 
 @mark(**OWN)
 def test_the_daemon_dies_during_a_backup(host):
-    """QEMU goes on giving the disk away: the backup is made, and the next daemon ends its job."""
+    """QEMU goes on giving the disk away as it was, whatever the guest writes: the backup is made, and the next daemon ends its
+    job."""
     host.path("out").mkdir()
     path, = machine(host, megabytes=256)
     for i in range(4):
@@ -221,11 +222,13 @@ def test_the_daemon_dies_during_a_backup(host):
     raw = host.path("random")
     raw.write_bytes(random.Random(8).randbytes(32 << 20))  # it takes a while
     host.ok("qemu-monitor-command", "m", "--hmp", f'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend "write -s {raw} 0 32M"')
-    copy = kept(host, path, "copy")
     for crash in (True, False):
+        copy = kept(host, path, f"copy{crash}")
         process = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, "backup", "create", "m", repo(host), "--full", "--level", "15"],
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         wait_until(lambda: list(host.path("repo").glob("tmp/add-*")), "it reads", timeout=60)
+        write(host, "m", 70 + crash, 0, 60 << 20)  # what the guest writes meanwhile is not in it
+        write(host, "m", 72 + crash, 200 << 20, 20 << 20)
         if crash:
             host.crash_daemon()
         else:
