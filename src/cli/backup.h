@@ -17,6 +17,10 @@ char *backup_repo_path(const CliArgs *args);
 typedef bool BackupFunc(void *arg, WorkProgress *progress, Error **err);
 AWAITS MUST_CHECK bool backup_run(Cli *cli, const char *label, BackupFunc *func, void *arg, Error **err);
 
+/* A program of qemu-utils, by name; argv ends with NULL. *ret_out: what it printed, owned; NULL: not wanted.
+ * ERROR_NOT_SUPPORTED: it is not here. ERROR_OPERATION_FAILED: its words */
+AWAITS MUST_CHECK bool backup_run_tool(const char *const *argv, char **ret_out, Error **err);
+
 /* ---- the state of a machine beside its disks ---- */
 
 /* Files with the state of firmware and TPM, from the daemon, into the manifest. */

@@ -59,9 +59,9 @@ static bool create_open(Create *create, Error **err)
 static bool create_find_parent(Create *create, Error **err)
 {
     g_autoptr(GPtrArray) all = NULL, damage = NULL;
-    bool has_some = false;
+    bool has_some = false, is_last = false;
 
-    if (!create->is_active || args_has(create->args, "full"))
+    if (args_has(create->args, "full"))
         return true;
     if (!manifest_load_all(create->repo, &all, &damage, err))
         return false;
@@ -70,12 +70,15 @@ static bool create_find_parent(Create *create, Error **err)
         if (strcmp(manifest->uuid, create->uuid) != 0)
             continue;
         has_some = true;
-        if (manifest->checkpoint && source_has_checkpoint(create->cli, &create->dom, manifest->checkpoint)) {
+        if (manifest->checkpoint &&
+            source_has_checkpoint(create->cli, &create->dom, manifest->checkpoint, &is_last)) {
+            if (!create->is_active && !is_last)
+                return true;
             create->parent = g_ptr_array_steal_index(all, i - 1);
             return true;
         }
     }
-    if (has_some)
+    if (has_some && create->is_active)
         cli_say(create->cli, "A full backup is due: QEMU no longer knows what changed since the last one\n");
     return true;
 }
@@ -96,6 +99,22 @@ static bool create_begin_manifest(Create *create, Error **err)
     return backup_fetch_state(create->cli, &create->dom, &create->files, err);
 }
 
+/* Without a source in the end, and no error: a full backup is due. */
+static bool create_begin_incremental(Create *create, SourceOrder *order, Error **err)
+{
+    g_autoptr(Error) why = NULL;
+
+    if (source_open(create->cli, &create->dom, order, &create->source, &why))
+        return true;
+    const int number = wire_error_code(why);
+    if (number != VIR_ERR_CHECKPOINT_INCONSISTENT && number != VIR_ERR_NO_DOMAIN_CHECKPOINT)
+        return error_propagate(err, g_steal_pointer(&why));
+    cli_say(create->cli, "A full backup is due: %s\n", error_message(why));
+    order->since = NULL;
+    g_clear_pointer(&create->parent, manifest_free);
+    return true;
+}
+
 static bool create_open_source(Create *create, Error **err)
 {
     const char *excluded = args_get(create->args, "exclude");
@@ -108,13 +127,15 @@ static bool create_open_source(Create *create, Error **err)
     if (!cli_domain_xml(create->cli, &create->dom, create->is_active ? 0 : VIR_DOMAIN_XML_INACTIVE,
                         &definition, err))
         return false;
-    const SourceOrder order = { .definition = definition,
-                                .is_active = create->is_active,
-                                .excluded = list,
-                                .since = create->parent ? create->parent->checkpoint : NULL,
-                                .checkpoint = create->is_active ? checkpoint : NULL,
-                                .quiesce = args_has(create->args, "quiesce") && create->is_active };
-    if (!source_open(create->cli, &create->dom, &order, &create->source, err))
+    SourceOrder order = { .definition = definition,
+                          .is_active = create->is_active,
+                          .excluded = list,
+                          .since = create->parent ? create->parent->checkpoint : NULL,
+                          .checkpoint = create->is_active ? checkpoint : NULL,
+                          .quiesce = args_has(create->args, "quiesce") && create->is_active };
+    if (create->parent && !create_begin_incremental(create, &order, err))
+        return false;
+    if (!create->source && !source_open(create->cli, &create->dom, &order, &create->source, err))
         return false;
     manifest->id = g_steal_pointer(&id);
     manifest->created_s = create->source->moment_s;
@@ -158,6 +179,8 @@ static bool create_thread(void *arg, WorkProgress *progress, Error **err)
         ManifestDisk *disk = manifest_add_disk(create->manifest, from->target);
         disk->format = g_strdup(from->format);
         disk->source = g_strdup(from->path);
+        if (before && !from->place.bitmap)
+            disk->full_reason = g_strdup("its image does not say what changed since the last backup");
         if (!disk_read(create->repo, addition, &from->place,
                        before && from->place.bitmap ? &before->map : NULL, (int)create->level, progress, disk,
                        err))
@@ -213,7 +236,7 @@ bool backup_create_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     source_close(g_steal_pointer(&create.source), true);
     /* The next one counts from this one; earlier ones only cost. */
-    if (create.is_active)
+    if (create.is_active && cli_connect(cli, NULL))
         source_drop_checkpoints(cli, &create.dom, create.prefix, create.manifest->checkpoint);
     create_tell(&create);
     return true;

@@ -11,7 +11,6 @@
 
 #include "backup/disk.h"
 #include "base/file.h"
-#include "base/process.h"
 #include "cli/backup.h"
 #include "cli/backup_xml.h"
 #include "cli/class.h"
@@ -19,7 +18,6 @@
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 
-#define CREATE_MS 120000
 #define TEMPORARY ".lodge-restore" /* behind the name of an image that is to be replaced */
 
 typedef struct RestoreDisk {
@@ -119,23 +117,6 @@ static bool restore_check_machine(const Restore *restore, Error **err)
 
 /* ---- where disks go ---- */
 
-static bool run_tool(const char *const *argv, Error **err)
-{
-    g_autofree char *program = g_find_program_in_path(argv[0]);
-    g_auto(ProcessOutput) output = { 0 };
-
-    if (!program) {
-        error_set(err, ERROR_NOT_SUPPORTED, "there is no %s", argv[0]);
-        return error_hint(err, "install the package qemu-utils");
-    }
-    g_autofree const char **words = g_memdup2(argv, (g_strv_length((char **)argv) + 1) * sizeof(char *));
-    words[0] = program;
-    const ProcessSpec spec = { .argv = words, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1 };
-    if (!process_run(&spec, NULL, 0, 0, CREATE_MS, &output, err))
-        return false;
-    return output.status == 0 || error_set(err, ERROR_OPERATION_FAILED, "%s", g_strstrip(output.err));
-}
-
 static bool make_image(RestoreDisk *disk, Error **err)
 {
     g_autofree char *size = g_strdup_printf("%" PRIu64, disk->disk->map.size);
@@ -143,7 +124,7 @@ static bool make_image(RestoreDisk *disk, Error **err)
                                  "--",       disk->path, size, NULL };
 
     disk->made_file = true;
-    return run_tool(argv, err) || error_prefix(err, "cannot make '%s'", disk->path);
+    return backup_run_tool(argv, NULL, err) || error_prefix(err, "cannot make '%s'", disk->path);
 }
 
 static bool place_in_folder(const Restore *restore, RestoreDisk *disk, Error **err)
@@ -269,7 +250,7 @@ static bool restore_write(Restore *restore, Error **err)
 {
     for (guint i = 0; i < restore->disks->len; i++) {
         RestoreDisk *disk = restore_disk_at(restore, i);
-        if (!disk_nbd_serve(disk->path, disk->place.format, true, &disk->server, err))
+        if (!disk_nbd_serve(disk->path, disk->place.format, NULL, true, &disk->server, err))
             return error_prefix(err, "disk '%s'", disk->disk->target);
     }
     if (!backup_run(restore->cli, "Restore", restore_thread, restore, err)) {

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "base/loop.h"
+#include "base/process.h"
 #include "cli/backup.h"
 #include "cli/progress.h"
 
 #define DRAW_MS 200
+#define TOOL_MS 120000
 
 typedef struct Run {
     BackupFunc *func;
@@ -96,4 +98,25 @@ bool backup_run(Cli *cli, const char *label, BackupFunc *func, void *arg, Error 
     sd_event_source_unref(sources[1]);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return run.ok || error_propagate(err, run.err);
+}
+
+bool backup_run_tool(const char *const *argv, char **ret_out, Error **err)
+{
+    g_autofree char *program = g_find_program_in_path(argv[0]);
+    g_auto(ProcessOutput) output = { 0 };
+
+    if (!program) {
+        error_set(err, ERROR_NOT_SUPPORTED, "there is no %s", argv[0]);
+        return error_hint(err, "install the package qemu-utils");
+    }
+    g_autofree const char **words = g_memdup2(argv, (g_strv_length((char **)argv) + 1) * sizeof(char *));
+    words[0] = program;
+    const ProcessSpec spec = { .argv = words, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1 };
+    if (!process_run(&spec, NULL, 0, 0, TOOL_MS, &output, err))
+        return false;
+    if (output.status != 0)
+        return error_set(err, ERROR_OPERATION_FAILED, "%s", g_strstrip(output.err));
+    if (ret_out)
+        *ret_out = g_steal_pointer(&output.out);
+    return true;
 }

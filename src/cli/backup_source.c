@@ -13,10 +13,14 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/backup.h"
 #include "cli/disk_nbd.h"
 #include "cli/lodge_call.h"
+#include "cli/output.h"
 
 #define BITMAP "lodge-changed" /* the name under which QEMU exports what changed */
+#define RECONNECT_MS 30000
+#define RECONNECT_STEP_MS 250
 #define SOCKET_PREFIX "/lodge-backup-"
 
 typedef struct SourceServers {
@@ -96,6 +100,11 @@ static bool source_find_disks(BackupSource *source, const SourceOrder *order, Er
         return false;
     for (guint i = 0; i < nodes->len; i++) {
         g_autofree char *target = xml_get(doc, nodes->pdata[i], "./target/@dev");
+        g_autofree char *read_only = xml_get(doc, nodes->pdata[i], "./readonly");
+        if (read_only && target && source->is_active) { /* QEMU cannot copy what it may not write to */
+            cli_say(source->cli, "Disk '%s' is read-only and left out\n", target);
+            continue;
+        }
         if (target && !g_strv_contains((const char *const *)order->excluded, target) &&
             !source_add_disk(source, doc, nodes->pdata[i], target, err))
             return false;
@@ -111,17 +120,59 @@ static bool source_find_disks(BackupSource *source, const SourceOrder *order, Er
 
 /* ---- off ---- */
 
-static bool source_serve(BackupSource *source, Error **err)
+/* How often the chain of an image has a usable bitmap of that name; *ret_top: whether its top has. */
+static unsigned source_count_bitmaps(const Json *chain, const char *name, bool *ret_top)
+{
+    size_t number = 0, index = 0;
+    Json *image, *bitmap, *flag;
+    unsigned n = 0;
+
+    *ret_top = false;
+    json_array_foreach (chain, number, image) {
+        const Json *data = json_get_obj(json_get_obj(image, "format-specific"), "data");
+        json_array_foreach (json_get_arr(data, "bitmaps"), index, bitmap) {
+            size_t k = 0;
+            bool is_usable = true;
+            if (g_strcmp0(json_get_str(bitmap, "name"), name) != 0)
+                continue;
+            json_array_foreach (json_get_arr(bitmap, "flags"), k, flag)
+                is_usable = is_usable && g_strcmp0(json_string_value(flag), "in-use") != 0;
+            n++;
+            *ret_top = *ret_top || (number == 0 && is_usable);
+        }
+    }
+    return n;
+}
+
+/* Whether the image itself says all that changed since a checkpoint: its bitmap is complete, and no other
+ * image of the chain has a part of it, as behind a snapshot. */
+static bool source_is_tracked(const SourceDisk *disk, const char *checkpoint)
+{
+    const char *const argv[] = {
+        "qemu-img", "info", "--backing-chain", "--output=json", "-f", disk->format, "--", disk->path, NULL
+    };
+    g_autofree char *text = NULL;
+    AUTO_JSON chain = NULL;
+    bool is_top = false;
+
+    return backup_run_tool(argv, &text, NULL) && json_parse(text, strlen(text), "qemu-img", &chain, NULL) &&
+           source_count_bitmaps(chain, checkpoint, &is_top) == 1 && is_top;
+}
+
+static bool source_serve(BackupSource *source, const SourceOrder *order, Error **err)
 {
     SourceServers *servers = source->private;
 
     for (guint i = 0; i < source->disks->len; i++) {
         SourceDisk *disk = g_ptr_array_index(source->disks, i);
         DiskNbd *server = NULL;
-        if (!disk_nbd_serve(disk->path, disk->format, false, &server, err))
+        const char *bitmap = order->since && source_is_tracked(disk, order->since) ? order->since : NULL;
+        if (!disk_nbd_serve(disk->path, disk->format, bitmap, false, &server, err))
             return error_prefix(err, "disk '%s'", disk->target);
         g_ptr_array_add(servers->servers, server);
-        disk->place = (NbdPlace){ .socket = g_strdup(disk_nbd_socket(server)), .export = g_strdup("") };
+        disk->place = (NbdPlace){ .socket = g_strdup(disk_nbd_socket(server)),
+                                  .export = g_strdup(""),
+                                  .bitmap = bitmap ? g_strconcat("qemu:dirty-bitmap:", bitmap, NULL) : NULL };
     }
     return true;
 }
@@ -263,7 +314,7 @@ bool source_open(Cli *cli, const WireDomain *dom, const SourceOrder *order, Back
         g_mkdtemp(servers->folder) != NULL || error_set(err, ERROR_SYSTEM, "cannot make a folder in /tmp");
     servers->socket = path_join(servers->folder, "s");
     ok = ok && source_find_disks(source, order, err);
-    ok = ok && (order->is_active ? source_begin_job(source, order, err) : source_serve(source, err));
+    ok = ok && (order->is_active ? source_begin_job(source, order, err) : source_serve(source, order, err));
     if (ok)
         *ret_source = source;
     else
@@ -280,21 +331,39 @@ static void source_delete_checkpoint(Cli *cli, const WireDomain *dom, const char
         fprintf(stderr, "warning: checkpoint '%s' stays: %s\n", name, error_message(why));
 }
 
+/* The daemon may have been started anew meanwhile, or be about to; QEMU's job goes on. */
+static bool source_reconnect(Cli *cli, Error **err)
+{
+    for (unsigned waited = 0; waited < RECONNECT_MS; waited += RECONNECT_STEP_MS) {
+        if (cli_connect(cli, NULL))
+            return true;
+        if (!fiber_sleep(RECONNECT_STEP_MS, err))
+            return false;
+    }
+    return cli_connect(cli, err);
+}
+
+static void source_end_job(const BackupSource *source, bool keep)
+{
+    const WireDomainAbortJobArgs args = { .dom = *source->dom };
+    g_autoptr(Error) why = NULL;
+
+    if (!source_reconnect(source->cli, &why) ||
+        !cli_call(source->cli, PROC_DOMAIN_ABORT_JOB, &args, NULL, &why)) {
+        fprintf(stderr, "warning: the backup job does not end: %s\n", error_message(why));
+        return;
+    }
+    if (source->checkpoint && !keep)
+        source_delete_checkpoint(source->cli, source->dom, source->checkpoint);
+}
+
 void source_close(BackupSource *source, bool keep)
 {
     if (!source)
         return;
     SourceServers *servers = source->private;
-    if (servers->has_job) {
-        const WireDomainAbortJobArgs args = { .dom = *source->dom };
-        g_autoptr(Error) why = NULL;
-        /* The daemon may have been started anew meanwhile; QEMU's job goes on. */
-        if (!cli_connect(source->cli, &why) ||
-            !cli_call(source->cli, PROC_DOMAIN_ABORT_JOB, &args, NULL, &why))
-            fprintf(stderr, "warning: the backup job does not end: %s\n", error_message(why));
-        if (source->checkpoint && !keep)
-            source_delete_checkpoint(source->cli, source->dom, source->checkpoint);
-    }
+    if (servers->has_job)
+        source_end_job(source, keep);
     g_ptr_array_unref(servers->servers);
     (void)unlink(servers->socket);
     (void)rmdir(servers->folder);
@@ -308,12 +377,19 @@ void source_close(BackupSource *source, bool keep)
 
 /* ---- checkpoints ---- */
 
-bool source_has_checkpoint(Cli *cli, const WireDomain *dom, const char *name)
+bool source_has_checkpoint(Cli *cli, const WireDomain *dom, const char *name, bool *ret_last)
 {
     const WireDomainCheckpointLookupByNameArgs args = { .dom = *dom, .name = (char *)name };
+    const WireDomainCheckpointListAllChildrenArgs below = { .checkpoint = { .name = (char *)name,
+                                                                            .dom = *dom } };
     g_auto(WireDomainCheckpointLookupByNameRet) ret = { 0 };
+    g_auto(WireDomainCheckpointListAllChildrenRet) children = { 0 };
 
-    return cli_call(cli, PROC_DOMAIN_CHECKPOINT_LOOKUP_BY_NAME, &args, &ret, NULL);
+    if (!cli_call(cli, PROC_DOMAIN_CHECKPOINT_LOOKUP_BY_NAME, &args, &ret, NULL))
+        return false;
+    *ret_last =
+        cli_call(cli, PROC_DOMAIN_CHECKPOINT_LIST_ALL_CHILDREN, &below, &children, NULL) && !children.ret;
+    return true;
 }
 
 void source_drop_checkpoints(Cli *cli, const WireDomain *dom, const char *prefix, const char *kept)

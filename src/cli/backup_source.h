@@ -38,7 +38,8 @@ AWAITS MUST_CHECK bool source_open(Cli *cli, const WireDomain *dom, const Source
 /* Ends it. @keep: the checkpoint stays: there is a backup of its moment. NULL: nothing */
 AWAITS void source_close(BackupSource *source, bool keep);
 
-/* Whether the machine has a checkpoint. */
-AWAITS bool source_has_checkpoint(Cli *cli, const WireDomain *dom, const char *name);
+/* Whether the machine has a checkpoint. *ret_last: and none that came after it, whose bitmap would have to be
+ * added. */
+AWAITS bool source_has_checkpoint(Cli *cli, const WireDomain *dom, const char *name, bool *ret_last);
 /* Deletes those whose name begins with @prefix, but @kept (NULL: none). */
 AWAITS void source_drop_checkpoints(Cli *cli, const WireDomain *dom, const char *prefix, const char *kept);

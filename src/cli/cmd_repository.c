@@ -1,5 +1,5 @@
-/* `lodge backup`: backups of machines in repositories. Commands that need the daemon are in backup_create.c and
- * backup_restore.c. */
+/* `lodge backup`: backups of machines in repositories. Commands that need the daemon are in backup_create.c
+ * and backup_restore.c. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 #include <string.h>
@@ -460,6 +460,26 @@ static bool prune_carry_out(Cli *cli, PruneOrder *order, const GPtrArray *all, c
     return backup_run(cli, "Prune", prune_thread, order, err);
 }
 
+/* One that is damaged and stays may need anything. */
+static bool check_damaged_go(const GPtrArray *all, const GPtrArray *names, const GPtrArray *files,
+                             const GPtrArray *damage, Error **err)
+{
+    for (guint i = 0; i < names->len; i++) {
+        g_autofree char *id = repo_manifest_id(names->pdata[i]);
+        bool is_good = false;
+        for (guint k = 0; k < all->len && !is_good; k++)
+            is_good = strcmp(((const Manifest *)all->pdata[k])->id, id) == 0;
+        if (is_good ||
+            g_ptr_array_find_with_equal_func((GPtrArray *)files, names->pdata[i], g_str_equal, NULL))
+            continue;
+        error_set(err, ERROR_OPERATION_FAILED, "nobody can say what is still needed: %s",
+                  damage->len ? (const char *)damage->pdata[0] : id);
+        return error_hint(err, "remove that backup with --remove %s; what it consists of is kept until then",
+                          id);
+    }
+    return true;
+}
+
 static bool prune_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_autoptr(Repo) repo = NULL;
@@ -474,12 +494,8 @@ static bool prune_run(Cli *cli, const CliArgs *args, Error **err)
         !prune_choose(args, all, reasons, err) || !prune_named(args, all, names, reasons, files, err))
         return false;
     order.repo = repo;
-    /* One that is damaged and stays may need anything. */
-    if (damage->len > files->len) {
-        error_set(err, ERROR_OPERATION_FAILED, "nobody can say what is still needed: %s",
-                  (char *)damage->pdata[0]);
-        return error_hint(err, "remove that backup with --remove ID; what it consists of is kept until then");
-    }
+    if (!check_damaged_go(all, names, files, damage, err))
+        return false;
     if (!prune_carry_out(cli, &order, all, names, reasons, files, err))
         return false;
     g_autofree char *freed =

@@ -151,12 +151,14 @@ bool disk_nbd_start(Cli *cli, const char *path, const char *format, XmlDoc *doc,
     return error_hint_text(err ? *err : NULL) ? false : error_hint(err, "is the value of its secret right?");
 }
 
-bool disk_nbd_serve(const char *path, const char *format, bool writes, DiskNbd **ret_nbd, Error **err)
+bool disk_nbd_serve(const char *path, const char *format, const char *bitmap, bool writes, DiskNbd **ret_nbd,
+                    Error **err)
 {
     /* What is written is synced once, at the end. */
-    const char *const words[] = { "-f", format, "--cache=writeback", "--", path, NULL };
+    const char *const plain[] = { "-f", format, "--cache=writeback", "--", path, NULL };
+    const char *const with_bitmap[] = { "-B", bitmap, "-f", format, "--", path, NULL };
 
-    return nbd_launch(path, words, -1, writes, ret_nbd, err);
+    return nbd_launch(path, bitmap ? with_bitmap : plain, -1, writes, ret_nbd, err);
 }
 
 const char *disk_nbd_socket(const DiskNbd *nbd)

@@ -14,9 +14,10 @@ typedef struct DiskNbd DiskNbd;
 AWAITS MUST_CHECK bool disk_nbd_start(Cli *cli, const char *path, const char *format, XmlDoc *doc,
                                       xmlNode *encryption, bool writes, DiskNbd **ret_nbd, Error **err);
 /* The same of an image (its whole chain) that is not encrypted. The child holds QEMU's locks: nobody can
- * write to what is read meanwhile, and nobody else open what is written. */
-AWAITS MUST_CHECK bool disk_nbd_serve(const char *path, const char *format, bool writes, DiskNbd **ret_nbd,
-                                      Error **err);
+ * write to what is read meanwhile, and nobody else open what is written. @bitmap: one of the image's own,
+ * also served; NULL. */
+AWAITS MUST_CHECK bool disk_nbd_serve(const char *path, const char *format, const char *bitmap, bool writes,
+                                      DiskNbd **ret_nbd, Error **err);
 const char *disk_nbd_socket(const DiskNbd *nbd); /* borrowed */
 /* Where it is served, as libguestfs takes it; borrowed. */
 const char *disk_nbd_uri(const DiskNbd *nbd);
