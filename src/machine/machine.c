@@ -17,6 +17,7 @@
 #include "machine/vm_helper.h"
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
+#include "machine/vm_snapshot_private.h"
 #include "machine/vm_users.h"
 #include "network/filter.h"
 #include "network/hostif.h"
@@ -301,6 +302,7 @@ bool machine_load(Host *host, Error **err)
     machine_notice_saves(host);
     if (!machine_load_statuses(host, err))
         return false;
+    vm_snapshot_load_all(host);
     host->machines->has_loaded = true;
     vm_device_watch_host(host);
     network_forget_orphans(host, machine_has_port);
@@ -308,6 +310,7 @@ bool machine_load(Host *host, Error **err)
         shaping_sweep();
     vm_helpers_reap(host, NULL);
     vm_token_report(host);
+    vm_snapshot_recover(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;
 }

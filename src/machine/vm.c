@@ -11,6 +11,7 @@
 #include "conf/domain_rows.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {
@@ -41,10 +42,9 @@ static unsigned vm_flag_autostart(const Object *object)
     return object->autostart ? 1 << 10 : 1 << 11;
 }
 
-/* None can be made yet. */
-static unsigned vm_flag_no_snapshot(const Object *object)
+static unsigned vm_flag_snapshot(const Object *object)
 {
-    return 1 << 13;
+    return vm_snapshot_count((const Vm *)object) ? 1 << 12 : 1 << 13;
 }
 
 static unsigned vm_flag_no_checkpoint(const Object *object)
@@ -55,7 +55,7 @@ static unsigned vm_flag_no_checkpoint(const Object *object)
 static const ObjectFilter vm_filters[] = {
     { 3 << 0, object_flag_active },     { 3 << 2, object_flag_persistent },
     { 15 << 4, vm_flag_state },         { 3 << 8, vm_flag_managed_save },
-    { 3 << 10, vm_flag_autostart },     { 3 << 12, vm_flag_no_snapshot },
+    { 3 << 10, vm_flag_autostart },     { 3 << 12, vm_flag_snapshot },
     { 3 << 14, vm_flag_no_checkpoint }, { 0 },
 };
 
@@ -73,6 +73,7 @@ static void vm_free(Object *object)
     Vm *vm = (Vm *)object;
 
     vm_run_free(vm->run);
+    vm_snapshots_free(vm->snapshots);
     wait_queue_clear(&vm->status_idle);
 }
 
@@ -108,9 +109,9 @@ static bool vm_renamed(Host *host, const char *from, const char *to, Error **err
     g_autofree char *new_save = vm_save_path(host, to);
     g_autoptr(Error) why = NULL;
 
-    if (file_rename(old_save, new_save, &why) || error_errno(why) == ENOENT)
-        return true;
-    return error_propagate(err, g_steal_pointer(&why));
+    if (!file_rename(old_save, new_save, &why) && error_errno(why) != ENOENT)
+        return error_propagate(err, g_steal_pointer(&why));
+    return vm_snapshot_rename(host, from, to, err);
 }
 
 static bool vm_was_active(const Host *host, const char *name)

@@ -20,6 +20,7 @@
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
 
 #define TERM_PATIENCE_MS 10000
@@ -265,8 +266,11 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
     vm_set_state(vm, VM_STATE_SHUTOFF, shutoff_reason);
     if (stopped_detail >= 0)
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STOPPED, stopped_detail);
-    if (!vm->config)
+    if (!vm->config) {
+        if (vm->snapshots && !vm_snapshot_forget_all(vm, &err))
+            log_error_error(err, "the snapshots of a machine that is gone");
         object_unregister(&vm->object);
+    }
     fiber_shield_end();
 }
 

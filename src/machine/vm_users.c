@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "machine/vm_private.h"
+#include "machine/vm_snapshot_private.h"
 
 typedef struct Walk {
     Host *host;
@@ -59,6 +59,26 @@ static void walk_machine(const Walk *walk, const DomainDef *def)
     walk_path(walk, def->os.nvram ? def->os.nvram->path : NULL);
 }
 
+/* The states of snapshots, and the images that they made. */
+static void walk_snapshots(const Walk *walk, const Vm *vm)
+{
+    for (guint i = 0; i < vm_snapshot_count(vm); i++) {
+        const SnapshotDef *def = ((const VmSnapshot *)g_ptr_array_index(vm->snapshots->list, i))->def;
+        walk_path(walk, def->memory_file);
+        for (guint k = 0; def->disks && k < def->disks->len; k++) {
+            const SnapshotDisk *entry = g_ptr_array_index(def->disks, k);
+            const DiskDef *disk = vm_snapshot_disk(def->domain, entry->name);
+            const bool is_kept =
+                entry->snapshot == DISK_SNAPSHOT_INTERNAL || entry->snapshot == DISK_SNAPSHOT_EXTERNAL;
+            for (const StorageSource *source = is_kept && disk ? &disk->src : NULL; source;
+                 source = source->backing)
+                walk_source(walk, source);
+        }
+    }
+    for (guint i = 0; vm->snapshots && i < vm->snapshots->images->len; i++)
+        walk_path(walk, g_ptr_array_index(vm->snapshots->images, i));
+}
+
 void machine_walk_images(Host *host, ImageVisit visit, void *arg)
 {
     const Vm *vm = NULL;
@@ -70,6 +90,7 @@ void machine_walk_images(Host *host, ImageVisit visit, void *arg)
         walk_machine(&walk, vm->live);
         walk.is_running = false;
         walk_machine(&walk, vm->config);
+        walk_snapshots(&walk, vm);
     }
 }
 

@@ -17,7 +17,6 @@
 
 /* Areas that clients ask about and Lodge does not do yet. */
 enum {
-    LODGE_HAS_SNAPSHOTS = false,
     LODGE_HAS_BACKUP = false,
 };
 
@@ -444,8 +443,7 @@ static void guest_features(const char *arch, GString *out)
     if (is_x86)
         g_string_append(out, "      <apic default='on' toggle='no'/>\n");
     g_string_append(out, "      <cpuselection/>\n      <deviceboot/>\n");
-    g_string_append_printf(out, "      <disksnapshot default='%s' toggle='no'/>\n",
-                           LODGE_HAS_SNAPSHOTS ? "on" : "off");
+    g_string_append(out, "      <disksnapshot default='on' toggle='no'/>\n      <externalSnapshot/>\n");
     g_string_append(out, "    </features>\n");
 }
 
