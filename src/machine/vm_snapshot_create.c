@@ -15,6 +15,7 @@
 #include "conf/volume.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_snapshot_private.h"
+#include "qemu/address.h"
 #include "storage/chain.h"
 #include "storage/image_make.h"
 #include "storage/source_name.h"
@@ -163,15 +164,15 @@ AWAITS static bool check_disks(const SnapshotMake *make, const DomainDef *domain
 /* The machine as it is now, as a document would say it. */
 AWAITS static bool describe_machine(Vm *vm, SnapshotDef *def, unsigned flags, Error **err)
 {
-    if (!vm->live) {
-        def->domain = domain_def_copy(vm->config);
-        domain_order_controllers(def->domain);
-        return true;
-    }
-    g_autofree char *text = vm_xml_format_inactive(vm->live, XML_FORMAT_SECURE);
-    if (!vm_xml_parse(vm->host, text, strlen(text), "(snapshot)", VM_XML_TRUSTED, &def->domain, err))
+    /* As libvirtd writes it: what every reader adds by itself comes last. */
+    g_autofree char *text = vm_xml_format_migratable(vm->host, vm_def(vm));
+    g_autoptr(QemuCaps) caps = NULL;
+
+    if (!vm_xml_parse(vm->host, text, strlen(text), "(snapshot)", VM_XML_TRUSTED, &def->domain, err) ||
+        !vm_xml_get_caps(vm->host, def->domain, &caps, err) || !qemu_assign_addresses(def->domain, caps, err))
         return false;
-    domain_order_controllers(def->domain);
+    if (!vm->live)
+        return true;
     /* What is below an image stands in the image, unless somebody has said it. */
     for (DEF_EACH(DiskDef, disk, def->domain->disks)) {
         const DiskDef *config = vm_snapshot_disk(vm->config, disk->target);
@@ -213,8 +214,6 @@ static bool check_state(const SnapshotMake *make, Error **err)
     if ((make->flags & CREATE(LIVE)) && (!runs || !has_file))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "live snapshot creation is supported only during full system snapshots");
-    if (vm_snapshot_get(vm, def->name))
-        return error_set(err, ERROR_OPERATION_FAILED, "domain moment %s already exists", def->name);
     if (vm->state == VM_STATE_PMSUSPENDED)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "qemu doesn't support taking snapshots of PMSUSPENDED guests");
@@ -265,7 +264,11 @@ AWAITS static bool complete_def(SnapshotMake *make, Error **err)
     }
     if (def->memory == DISK_SNAPSHOT_NO && !runs)
         g_clear_pointer(&def->inactive, domain_def_free);
-    return check_disks(make, def->domain, err) && check_managed_save(make, err);
+    if (!check_disks(make, def->domain, err))
+        return false;
+    if (vm_snapshot_get(vm, def->name))
+        return error_set(err, ERROR_OPERATION_FAILED, "domain moment %s already exists", def->name);
+    return check_managed_save(make, err);
 }
 
 /* ---- of a machine that does not run ---- */

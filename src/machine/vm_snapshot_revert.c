@@ -415,10 +415,11 @@ AWAITS static bool finish_start(Vm *vm, Job *job, const VmSnapshot *snapshot, un
     spec.incoming_def = make_running(vm, snapshot);
     spec.paused = flags & REVERT(PAUSED) ? true : flags & REVERT(RUNNING) ? false : was_paused;
     spec.started_detail = VIR_DOMAIN_EVENT_STARTED_FROM_SNAPSHOT;
-    spec.paused_reason = VIR_DOMAIN_PAUSED_FROM_SNAPSHOT;
     spec.reset_nvram = flags & REVERT(RESET_NVRAM);
-    if (vm_snapshot_has_memory(def))
+    if (vm_snapshot_has_memory(def)) {
         spec.running_reason = VIR_DOMAIN_RUNNING_FROM_SNAPSHOT;
+        spec.paused_reason = VIR_DOMAIN_PAUSED_FROM_SNAPSHOT;
+    }
     if (def->memory == DISK_SNAPSHOT_INTERNAL)
         spec.snapshot = def;
     return def->memory == DISK_SNAPSHOT_EXTERNAL ? vm_restore_state(vm, job, def->memory_file, &spec, err)
@@ -441,8 +442,6 @@ bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller 
     if (vm_is_running(vm))
         return error_set(err, ERROR_OPERATION_FAILED, "QEMU of domain '%s' cannot be ended", vm->name);
     bool ok = intent->is_live || finish_disks(vm, job, intent, snapshot, err);
-    if (ok && !vm_is_running(vm))
-        vm_set_state(vm, VM_STATE_SHUTOFF, VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT);
     if (ok && is_to_run(snapshot->def, intent->flags)) {
         intent->is_live = true; /* only the start is left */
         ok = vm_intent_save(vm, intent, err) && finish_start(vm, job, snapshot, intent->flags, err);
