@@ -37,6 +37,7 @@ typedef enum FactKind {
     FACT_MEMBER, /* of the handle */
     FACT_ASK,    /* a number in an answer: 0 or 1, as .words; in JSON a boolean if these are "no yes" */
     FACT_WORD,   /* a number in an answer, counting .words */
+    FACT_COUNT,  /* a number in an answer */
     FACT_SIZE,   /* bytes in an answer; not known while its "state" is 0 */
     FACT_TEXT,   /* a string in an answer; not known if it is left out */
     FACT_XML,    /* what the XPath .member finds in the XML */
@@ -85,6 +86,7 @@ struct CliClass {
     bool parent_is_optional;
     CliLookup lookups[4];
     int32_t current;           /* the look-up of option --current */
+    int32_t children;          /* what lists those below one, for options --from and --current of its list */
     bool bare_list;            /* names, one per line */
     unsigned active, inactive; /* flags of the list's procedure */
     const CliFact *facts;
@@ -124,6 +126,12 @@ AWAITS MUST_CHECK bool class_lookup(Cli *cli, const CliClass *class, const CliAr
 /* The same by a text. */
 AWAITS MUST_CHECK bool class_lookup_text(Cli *cli, const CliClass *class, const CliArgs *args,
                                          const char *text, void *ret_handle, Error **err);
+
+/* <element>value</element> of an option, if it is given. */
+void cli_add_element(GString *xml, const char *element, const CliArgs *args, const char *option);
+/* --print-xml prints the document; else it is what the row's procedure takes as @member. */
+AWAITS MUST_CHECK bool cli_use_document(Cli *cli, const CliArgs *args, const char *member, const GString *xml,
+                                        Error **err);
 
 /* Handles of a list, sorted by name. Of a class with a parent: *@parent. */
 typedef struct CliHandles {

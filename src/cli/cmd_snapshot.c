@@ -1,0 +1,227 @@
+/* Snapshots: what their rows (class_rows.c) do not say. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "cli/class.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+
+#define OPT_SNAPSHOT_CREATE                                                                                  \
+    OPT_FLAG("no-metadata", VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA, "let the daemon forget it at once"),     \
+        OPT_FLAG("halt", VIR_DOMAIN_SNAPSHOT_CREATE_HALT, "stop the domain afterwards"),                     \
+        OPT_FLAG("disk-only", VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY, "of the disks, not the memory"),         \
+        OPT_FLAG("reuse-external", VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT, "use images that are there"),       \
+        OPT_FLAG("quiesce", VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE, "let the guest write its data first"),       \
+        OPT_FLAG("atomic", VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC, "all disks or none"),                          \
+        OPT_FLAG("live", VIR_DOMAIN_SNAPSHOT_CREATE_LIVE, "let the domain run meanwhile"),                   \
+        OPT_VALIDATE(VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE)
+
+static const CliOption snapshot_options[] = {
+    OPT_DOMAIN,
+    OPT(CLI_STRING, "xmlfile", "the XML of the snapshot", .flags = CLI_CONTENT, .arg = "xml_desc",
+        .otherwise = "<domainsnapshot/>", .complete = COMPLETE_FILE),
+    OPT_FLAG("redefine", VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE,
+             "store the definition of a snapshot that exists"),
+    OPT_FLAG("current", VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT, "with --redefine: make it the current one"),
+    OPT_SNAPSHOT_CREATE,
+    { 0 },
+};
+
+static const CliOption snapshot_as_options[] = {
+    OPT_DOMAIN,
+    OPT_STRING("name", "name of the snapshot"),
+    OPT_STRING("description", "description of the snapshot"),
+    OPT_BOOL("print-xml", "print the XML instead of taking the snapshot"),
+    OPT_SNAPSHOT_CREATE,
+    OPT_NAMED("memspec", "where its memory goes: [file=]PATH[,snapshot=no|internal|external]"),
+    OPT(CLI_STRING, "diskspec",
+        "how a disk is kept: "
+        "DISK[,snapshot=no|internal|external][,driver=FORMAT][,stype=file|block][,file=PATH]",
+        .flags = CLI_MANY),
+    { 0 },
+};
+
+/* ---- documents made of options ---- */
+
+/* "a,b=c": a comma that belongs to a value is doubled. */
+static char **split_spec(const char *spec)
+{
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    GString *part = g_string_new(NULL);
+
+    for (const char *at = spec; *at; at++) {
+        if (*at == ',' && at[1] != ',') {
+            g_ptr_array_add(parts, g_string_free(part, FALSE));
+            part = g_string_new(NULL);
+            continue;
+        }
+        at += *at == ',';
+        g_string_append_c(part, *at);
+    }
+    g_ptr_array_add(parts, g_string_free(part, FALSE));
+    g_ptr_array_add(parts, NULL);
+    return (char **)g_ptr_array_steal(parts, NULL);
+}
+
+/* Takes the value of "KEY=..." into *ret_value; borrowed. */
+static bool take_value(const char *part, const char *key, const char **ret_value)
+{
+    const size_t len = strlen(key);
+
+    if (strncmp(part, key, len) != 0 || part[len] != '=')
+        return false;
+    *ret_value = part + len + 1;
+    return true;
+}
+
+static void append_attribute(GString *xml, const char *name, const char *value)
+{
+    g_autofree char *escaped = value ? g_markup_escape_text(value, -1) : NULL;
+
+    if (value)
+        g_string_append_printf(xml, " %s='%s'", name, escaped);
+}
+
+static bool append_memory(GString *xml, const char *spec, Error **err)
+{
+    g_auto(GStrv) parts = spec ? split_spec(spec) : NULL;
+    const char *snapshot = NULL, *file = NULL;
+
+    if (!spec)
+        return true;
+    for (char **part = parts; *part; part++) {
+        if (take_value(*part, "snapshot", &snapshot) || take_value(*part, "file", &file))
+            continue;
+        if (part != parts || strchr(*part, '=') || (*part)[0] != '/')
+            return error_set(err, ERROR_INVALID_ARGUMENT, "unable to parse memspec: %s", spec);
+        file = *part;
+    }
+    g_string_append(xml, "  <memory");
+    append_attribute(xml, "snapshot", snapshot);
+    append_attribute(xml, "file", file);
+    g_string_append(xml, "/>\n");
+    return true;
+}
+
+static bool append_disk(GString *xml, const char *spec, Error **err)
+{
+    g_auto(GStrv) parts = split_spec(spec);
+    const char *snapshot = NULL, *driver = NULL, *type = NULL, *file = NULL;
+
+    for (char **part = parts + 1; *part; part++) {
+        if (!take_value(*part, "snapshot", &snapshot) && !take_value(*part, "driver", &driver) &&
+            !take_value(*part, "stype", &type) && !take_value(*part, "file", &file))
+            return error_set(err, ERROR_INVALID_ARGUMENT, "unable to parse diskspec: %s", spec);
+    }
+    const bool is_block = g_strcmp0(type, "block") == 0;
+    if (type && !is_block && strcmp(type, "file") != 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "Unknown storage type: '%s'", type);
+    g_string_append(xml, "    <disk");
+    append_attribute(xml, "name", parts[0]);
+    append_attribute(xml, "snapshot", snapshot);
+    append_attribute(xml, "type", is_block ? "block" : NULL);
+    if (!driver && !file) {
+        g_string_append(xml, "/>\n");
+        return true;
+    }
+    g_string_append(xml, ">\n");
+    if (driver) {
+        g_string_append(xml, "      <driver");
+        append_attribute(xml, "type", driver);
+        g_string_append(xml, "/>\n");
+    }
+    if (file) {
+        g_string_append(xml, "      <source");
+        append_attribute(xml, is_block ? "dev" : "file", file);
+        g_string_append(xml, "/>\n");
+    }
+    g_string_append(xml, "    </disk>\n");
+    return true;
+}
+
+static bool snapshot_as_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_autoptr(GString) xml = g_string_new("<domainsnapshot>\n");
+    char *const *disks = args_get_many(args, "diskspec");
+
+    cli_add_element(xml, "name", args, "name");
+    cli_add_element(xml, "description", args, "description");
+    if (!append_memory(xml, args_get(args, "memspec"), err))
+        return false;
+    if (*disks)
+        g_string_append(xml, "  <disks>\n");
+    for (char *const *disk = disks; *disk; disk++) {
+        if (!append_disk(xml, *disk, err))
+            return false;
+    }
+    g_string_append(xml, *disks ? "  </disks>\n</domainsnapshot>\n" : "</domainsnapshot>\n");
+    return cli_use_document(cli, args, "xml_desc", xml, err);
+}
+
+/* ---- the current one ---- */
+
+static const CliOption current_options[] = {
+    OPT_DOMAIN,
+    OPT(CLI_STRING, "snapshotname", "makes this the current one", .class = &class_snapshot),
+    OPT_BOOL("name", "only its name"),
+    OPT_FLAG("security-info", VIR_DOMAIN_SNAPSHOT_XML_SECURE, "with passwords"),
+    { 0 },
+};
+
+static bool current_set(Cli *cli, const WireDomain *dom, const char *name, Error **err)
+{
+    g_auto(WireDomainSnapshotGetXmlDescRet) xml = { 0 };
+    g_auto(WireDomainSnapshotCreateXmlRet) ret = { 0 };
+    const WireDomainSnapshotGetXmlDescArgs get = { .snap = { .name = (char *)name, .dom = *dom },
+                                                   .flags = VIR_DOMAIN_SNAPSHOT_XML_SECURE };
+
+    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_GET_XML_DESC, &get, &xml, err))
+        return false;
+    const WireDomainSnapshotCreateXmlArgs call = { .dom = *dom,
+                                                   .xml_desc = xml.xml,
+                                                   .flags = VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE |
+                                                            VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT };
+    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_CREATE_XML, &call, &ret, err))
+        return false;
+    cli_message(cli, "Snapshot %s set as current", name);
+    return true;
+}
+
+static bool current_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireDomainSnapshotCurrentRet) ret = { 0 };
+    g_auto(WireDomainSnapshotGetXmlDescRet) xml = { 0 };
+
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    if (args_has(args, "snapshotname"))
+        return current_set(cli, &dom, args_get(args, "snapshotname"), err);
+    WireDomainSnapshotCurrentArgs call = { .dom = dom };
+    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_CURRENT, &call, &ret, err))
+        return false;
+    if (args_has(args, "name")) {
+        cli_print_text(cli, "name", ret.snap.name);
+        return true;
+    }
+    WireDomainSnapshotGetXmlDescArgs get = { .snap = ret.snap, .flags = args_flags(args) };
+    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_GET_XML_DESC, &get, &xml, err))
+        return false;
+    cli_print_text(cli, "xml", xml.xml);
+    return true;
+}
+
+const CliCommand commands_snapshot[] = {
+    COMMAND("snapshot-create", GROUP_SNAPSHOT, "take a snapshot as an XML file describes", snapshot_options,
+            NULL, .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
+            .done = "Domain snapshot {name} created{xmlfile? from '|}{xmlfile}{xmlfile?'|}"),
+    COMMAND("snapshot-create-as", GROUP_SNAPSHOT, "take a snapshot", snapshot_as_options, snapshot_as_run,
+            .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
+            .doing = "Failed to create a snapshot of domain '{domain}'",
+            .done = "Domain snapshot {name} created",
+            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
+    COMMAND("snapshot-current", GROUP_SNAPSHOT, "show the current snapshot, or choose it", current_options,
+            current_run, .exclusive = "snapshotname name",
+            .json = "{\"xml\": string}; with --name {\"name\": string}"),
+    { 0 },
+};
