@@ -31,6 +31,9 @@ AWAITS MUST_CHECK bool file_remove(const char *path, Error **err);
 /* Removes the temporaries that an earlier, killed daemon left in @dir. A missing directory is success. */
 AWAITS MUST_CHECK bool file_remove_leftovers(const char *dir, Error **err);
 
+/* Writes all of it to a descriptor that blocks, wherever it is called. false: errno says why. */
+MUST_CHECK bool file_write_all(int fd, const void *data, size_t len);
+
 AWAITS MUST_CHECK bool file_rename(const char *from, const char *to, Error **err);
 
 /* Makes the symbolic link @path -> @target, replacing one that is there. */

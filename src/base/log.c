@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fiber_private.h"
+#include "base/file.h"
 
 typedef struct LogLevelInfo {
     const char *name;
@@ -103,17 +104,7 @@ static GString *log_escape(const char *text)
 static void log_write_line(int fd, GString *line)
 {
     g_string_append_c(line, '\n');
-    const char *at = line->str;
-    size_t left = line->len;
-    while (left > 0) {
-        ssize_t n = write(fd, at, left);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return; /* nowhere to report it to */
-        at += n;
-        left -= (size_t)n;
-    }
+    (void)!file_write_all(fd, line->str, line->len); /* nowhere to report it to */
 }
 
 static void log_append_context(GString *line, const LogContext *context)

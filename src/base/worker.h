@@ -19,6 +19,8 @@ WorkerLane *worker_lane_state(void);
 /* The lane of the mount that holds @path, found by text from /proc/self/mountinfo without touching the path
  * itself (so it cannot hang). At most 4 threads each. Never NULL; borrowed, lives until exit. */
 WorkerLane *worker_lane_for_path(const char *path);
+/* Nothing there waits for a device: small files need no worker (tmpfs; by the text of the path, too). */
+bool worker_path_is_memory(const char *path);
 
 /* A lane for something that is no mount: "name resolution". Same rules. */
 WorkerLane *worker_lane_named(const char *name);
@@ -45,6 +47,10 @@ AWAITS MUST_CHECK bool worker_call(WorkerLane *lane, bool (*func)(void *data, Er
 AWAITS MUST_CHECK bool worker_call_path(const char *path, const char *doing,
                                         bool (*func)(void *data, Error **err), void *data,
                                         void (*data_free)(void *data), uint64_t timeout_ms, Error **err);
+
+/* Closes *fd (-1: nothing to do) in the lane of @path and waits a while: the last close of a file that was
+ * removed frees all that was in it. */
+AWAITS void worker_close(const char *path, int *fd);
 
 /* Without a loop or outside a fiber (the CLI, unit tests, daemon start before the loop): worker_run() calls
  * @func directly. */

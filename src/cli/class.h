@@ -127,12 +127,6 @@ AWAITS MUST_CHECK bool class_lookup(Cli *cli, const CliClass *class, const CliAr
 AWAITS MUST_CHECK bool class_lookup_text(Cli *cli, const CliClass *class, const CliArgs *args,
                                          const char *text, void *ret_handle, Error **err);
 
-/* <element>value</element> of an option, if it is given. */
-void cli_add_element(GString *xml, const char *element, const CliArgs *args, const char *option);
-/* --print-xml prints the document; else it is what the row's procedure takes as @member. */
-AWAITS MUST_CHECK bool cli_use_document(Cli *cli, const CliArgs *args, const char *member, const GString *xml,
-                                        Error **err);
-
 /* Handles of a list, sorted by name. Of a class with a parent: *@parent. */
 typedef struct CliHandles {
     RowCall call;

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/domain.h"
@@ -76,27 +77,14 @@ static char *screenshot_name(const char *domain, const char *mime)
     return g_strdup_printf("%s-%s%s", safe, stamp, mime_suffix(mime));
 }
 
-static bool write_file(int fd, const char *path, const uint8_t *data, size_t len, Error **err)
-{
-    while (len) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set_errno(err, errno, "cannot write '%s'", path);
-        data += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 static bool receive_file(WireStream *stream, int fd, const char *path, Error **err)
 {
     for (;;) {
         WirePiece piece = { 0 };
         if (!wire_stream_receive(stream, WIRE_NO_TIMEOUT, &piece, err))
             return false;
-        bool ok = write_file(fd, path, piece.data.data, piece.data.len, err);
+        bool ok = file_write_all(fd, piece.data.data, piece.data.len) ||
+                  error_set_errno(err, errno, "cannot write '%s'", path);
         g_free(piece.data.data);
         if (!ok)
             return false;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fiber.h"
+#include "base/file.h"
 #include "base/process.h"
 #include "base/socket.h"
 #include "cli/class.h"
@@ -78,16 +79,7 @@ static char *path_in(const char *folder, const char *path)
 
 static bool write_all(int fd, const char *data, size_t len, const char *path, Error **err)
 {
-    while (len > 0) {
-        const ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set_errno(err, errno, "cannot write '%s'", path);
-        data += n;
-        len -= (size_t)n;
-    }
-    return true;
+    return file_write_all(fd, data, len) || error_set_errno(err, errno, "cannot write '%s'", path);
 }
 
 AWAITS static bool copy_read_into(Copy *copy, int fd, const char *path, Error **err)

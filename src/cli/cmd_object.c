@@ -103,8 +103,7 @@ static bool update_run(Cli *cli, const CliArgs *args, Error **err)
 
 /* ---- documents made of options ---- */
 
-/* <name>text</name> for an option that is given. */
-void cli_add_element(GString *xml, const char *element, const CliArgs *args, const char *option)
+void row_add_element(GString *xml, const char *element, const CliArgs *args, const char *option)
 {
     const char *value = args_get(args, option);
     g_autofree char *escaped = value ? g_markup_escape_text(value, -1) : NULL;
@@ -112,8 +111,7 @@ void cli_add_element(GString *xml, const char *element, const CliArgs *args, con
         g_string_append_printf(xml, "  <%s>%s</%s>\n", element, escaped, element);
 }
 
-/* --print-xml prints the document; else it is what the row's procedure takes as @member. */
-bool cli_use_document(Cli *cli, const CliArgs *args, const char *member, const GString *xml, Error **err)
+bool row_use_document(Cli *cli, const CliArgs *args, const char *member, const GString *xml, Error **err)
 {
     const CliCommand *command = cli_args_command(args);
     g_auto(RowCall) call = { 0 };
@@ -154,7 +152,7 @@ static bool volume_run(Cli *cli, const CliArgs *args, Error **err)
     if (!args_get_size(args, "capacity", &capacity, err) ||
         !args_get_size(args, "allocation", &allocation, err))
         return false;
-    cli_add_element(xml, "name", args, "name");
+    row_add_element(xml, "name", args, "name");
     g_string_append_printf(xml, "  <capacity>%" PRIu64 "</capacity>\n", capacity);
     if (args_has(args, "allocation"))
         g_string_append_printf(xml, "  <allocation>%" PRIu64 "</allocation>\n", allocation);
@@ -164,7 +162,7 @@ static bool volume_run(Cli *cli, const CliArgs *args, Error **err)
     }
     if (args_has(args, "backing-vol")) {
         g_string_append(xml, "  <backingStore>\n  ");
-        cli_add_element(xml, "path", args, "backing-vol");
+        row_add_element(xml, "path", args, "backing-vol");
         if (args_has(args, "backing-vol-format")) {
             g_autofree char *format = g_markup_escape_text(args_get(args, "backing-vol-format"), -1);
             g_string_append_printf(xml, "    <format type='%s'/>\n", format);
@@ -172,7 +170,7 @@ static bool volume_run(Cli *cli, const CliArgs *args, Error **err)
         g_string_append(xml, "  </backingStore>\n");
     }
     g_string_append(xml, "</volume>\n");
-    return cli_use_document(cli, args, "xml", xml, err);
+    return row_use_document(cli, args, "xml", xml, err);
 }
 
 /* ---- pools made of options ---- */
@@ -253,7 +251,7 @@ static void add_pool_source(GString *xml, const CliArgs *args)
     add_attributes(xml, "auth", args,
                    (const char *const[]){ "type", "auth-type", "username", "auth-username", NULL },
                    secret->str);
-    cli_add_element(xml, "name", args, "source-name");
+    row_add_element(xml, "name", args, "source-name");
     add_attributes(xml, "format", args, (const char *const[]){ "type", "source-format", NULL }, NULL);
     add_attributes(xml, "protocol", args, (const char *const[]){ "ver", "source-protocol-ver", NULL }, NULL);
     if (args_has(args, "source-initiator")) {
@@ -269,15 +267,15 @@ static bool pool_as_run(Cli *cli, const CliArgs *args, Error **err)
     g_autofree char *type = g_markup_escape_text(args_get(args, "type"), -1);
     g_autoptr(GString) xml = g_string_new(NULL);
     g_string_append_printf(xml, "<pool type='%s'>\n", type);
-    cli_add_element(xml, "name", args, "name");
+    row_add_element(xml, "name", args, "name");
     add_pool_source(xml, args);
     if (args_has(args, "target")) {
         g_string_append(xml, "  <target>\n  ");
-        cli_add_element(xml, "path", args, "target");
+        row_add_element(xml, "path", args, "target");
         g_string_append(xml, "  </target>\n");
     }
     g_string_append(xml, "</pool>\n");
-    return cli_use_document(cli, args, "xml", xml, err);
+    return row_use_document(cli, args, "xml", xml, err);
 }
 
 static const CliOption sources_as_options[] = {
@@ -306,38 +304,6 @@ static bool sources_as_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     cli_print_text(cli, "xml", ret.xml);
     return true;
-}
-
-#define OPT_CHECKPOINT_CREATE                                                                                \
-    OPT_FLAG("quiesce", VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE, "let the guest write its data first")
-
-static const CliOption checkpoint_options[] = {
-    OPT_DOMAIN,
-    OPT(CLI_STRING, "xmlfile", "the XML of the checkpoint", .flags = CLI_CONTENT, .arg = "xml_desc",
-        .otherwise = "<domaincheckpoint/>", .complete = COMPLETE_FILE),
-    OPT_FLAG("redefine", VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE,
-             "store the definition of a checkpoint that exists"),
-    OPT_CHECKPOINT_CREATE,
-    { 0 },
-};
-
-static const CliOption checkpoint_as_options[] = {
-    OPT_DOMAIN,
-    OPT_STRING("name", "name of the checkpoint"),
-    OPT_STRING("description", "description of the checkpoint"),
-    OPT_BOOL("print-xml", "print the XML instead of making the checkpoint"),
-    OPT_CHECKPOINT_CREATE,
-    { 0 },
-};
-
-static bool checkpoint_as_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_autoptr(GString) xml = g_string_new("<domaincheckpoint>\n");
-
-    cli_add_element(xml, "name", args, "name");
-    cli_add_element(xml, "description", args, "description");
-    g_string_append(xml, "</domaincheckpoint>\n");
-    return cli_use_document(cli, args, "xml_desc", xml, err);
 }
 
 /* ---- values of secrets ---- */
@@ -414,14 +380,6 @@ const CliCommand commands_object[] = {
     COMMAND("vol-create-as", GROUP_VOLUME, "make a volume", volume_options, volume_run,
             .class = &class_volume, .proc = PROC_STORAGE_VOL_CREATE_XML,
             .doing = "Failed to create vol {name}", .done = "Vol {name} created",
-            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
-    COMMAND("checkpoint-create", GROUP_CHECKPOINT, "make a checkpoint as an XML file describes",
-            checkpoint_options, NULL, .class = &class_checkpoint, .proc = PROC_DOMAIN_CHECKPOINT_CREATE_XML,
-            .done = "Domain checkpoint {name} created{xmlfile? from '|}{xmlfile}{xmlfile?'|}"),
-    COMMAND("checkpoint-create-as", GROUP_CHECKPOINT, "make a checkpoint", checkpoint_as_options,
-            checkpoint_as_run, .class = &class_checkpoint, .proc = PROC_DOMAIN_CHECKPOINT_CREATE_XML,
-            .doing = "Failed to create a checkpoint of domain '{domain}'",
-            .done = "Domain checkpoint {name} created",
             .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
     COMMAND("secret-get-value", GROUP_SECRET, "print the value of a secret", get_options, NULL,
             .proc = PROC_SECRET_GET_VALUE, .tell = get_tell, .json = "{\"base64\": string}"),

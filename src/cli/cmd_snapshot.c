@@ -144,8 +144,8 @@ static bool snapshot_as_run(Cli *cli, const CliArgs *args, Error **err)
     g_autoptr(GString) xml = g_string_new("<domainsnapshot>\n");
     char *const *disks = args_get_many(args, "diskspec");
 
-    cli_add_element(xml, "name", args, "name");
-    cli_add_element(xml, "description", args, "description");
+    row_add_element(xml, "name", args, "name");
+    row_add_element(xml, "description", args, "description");
     if (!append_memory(xml, args_get(args, "memspec"), err))
         return false;
     if (*disks)
@@ -155,7 +155,7 @@ static bool snapshot_as_run(Cli *cli, const CliArgs *args, Error **err)
             return false;
     }
     g_string_append(xml, *disks ? "  </disks>\n</domainsnapshot>\n" : "</domainsnapshot>\n");
-    return cli_use_document(cli, args, "xml_desc", xml, err);
+    return row_use_document(cli, args, "xml_desc", xml, err);
 }
 
 /* ---- the current one ---- */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cli/class.h"
 #include "cli/commands.h"
 #include "cli/lodge_call.h"
@@ -142,16 +143,7 @@ static bool upload_run(Cli *cli, const CliArgs *args, Error **err)
 
 static bool transfer_write(Transfer *transfer, const uint8_t *data, size_t len, Error **err)
 {
-    while (len > 0) {
-        const ssize_t put = write(transfer->fd, data, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return transfer_local_failed(transfer, "write", err);
-        data += put;
-        len -= (size_t)put;
-    }
-    return true;
+    return file_write_all(transfer->fd, data, len) || transfer_local_failed(transfer, "write", err);
 }
 
 /* A hole of a file that was emptied; what cannot be left out is written. */

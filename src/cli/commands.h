@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 
+extern const CliCommand commands_backup[];
 extern const CliCommand commands_list[];
 extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];

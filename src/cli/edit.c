@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/process.h"
 #include "cli/domain.h"
 #include "cli/output.h"
@@ -51,17 +52,8 @@ static bool edit_spawn(const char *path, Error **err)
 
 static bool edit_write(int fd, const char *text, Error **err)
 {
-    size_t len = strlen(text);
-    while (len) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set_errno(err, errno, "cannot write a temporary file");
-        text += n;
-        len -= (size_t)n;
-    }
-    return true;
+    return file_write_all(fd, text, strlen(text)) ||
+           error_set_errno(err, errno, "cannot write a temporary file");
 }
 
 /* One letter out of @allowed from the user; 'n' when there is nobody to ask. */

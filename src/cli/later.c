@@ -14,7 +14,6 @@ static const struct {
       "qemu-attach update-memory-device "
       "dom-fd-associate" },
     { GROUP_HOST, "nodesevinfo" },
-    { GROUP_BACKUP, "backup-begin backup-dumpxml" },
 };
 
 const CliCommand *commands_later(void)

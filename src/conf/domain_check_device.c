@@ -44,21 +44,26 @@ static bool controller_model_fits(const ControllerDef *controller)
     }
 }
 
+static bool refuse_virtio_options(const ControllerDef *controller, Error **err)
+{
+    const char *given = controller->queues.is_set        ? "queues"
+                        : controller->cmd_per_lun.is_set ? "cmd_per_lun"
+                        : controller->max_sectors.is_set ? "max_sectors"
+                        : controller->ioeventfd          ? "ioeventfd"
+                                                         : NULL;
+    return !given || error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                               "'%s' is only supported by virtio-scsi controller", given);
+}
+
 static bool check_scsi_controller(const DomainDef *def, const ControllerDef *controller, Error **err)
 {
     bool is_virtio = controller->model == CONTROLLER_MODEL_VIRTIO_SCSI ||
                      controller->model == CONTROLLER_MODEL_VIRTIO_TRANSITIONAL ||
                      controller->model == CONTROLLER_MODEL_VIRTIO_NON_TRANSITIONAL;
-    const char *only_virtio = controller->queues.is_set        ? "queues"
-                              : controller->cmd_per_lun.is_set ? "cmd_per_lun"
-                              : controller->max_sectors.is_set ? "max_sectors"
-                              : controller->ioeventfd          ? "ioeventfd"
-                                                               : NULL;
     if (controller->model == CONTROLLER_MODEL_BUSLOGIC)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Unsupported controller model: buslogic");
-    if (only_virtio && !is_virtio)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "'%s' is only supported by virtio-scsi controller",
-                         only_virtio);
+    if (!is_virtio && !refuse_virtio_options(controller, err))
+        return false;
     if (controller->iothread.is_set && !is_virtio)
         return error_set(err, ERROR_XML_INVALID,
                          "'iothread' attribute only supported for virtio scsi controllers");
@@ -217,6 +222,8 @@ static bool check_controller(const DomainDef *def, const ControllerDef *controll
     if (controller->iothread.is_set && controller->type != CONTROLLER_SCSI)
         return error_set(err, ERROR_XML_INVALID,
                          "'iothread' attribute only supported for virtio scsi controllers");
+    if (controller->type != CONTROLLER_SCSI && !refuse_virtio_options(controller, err))
+        return false;
     switch (controller->type) {
     case CONTROLLER_SCSI:
         return check_scsi_controller(def, controller, err);

@@ -104,6 +104,9 @@ static bool check_tpm(const DomainDef *def, const TpmDef *tpm, Error **err)
 
 static bool check_hostdev_usb(const HostdevDef *hostdev, Error **err)
 {
+    if (!hostdev->usb_port && hostdev->usb_bus.is_set != hostdev->usb_device.is_set)
+        return error_set(err, ERROR_XML_INVALID, "Missing required attribute '%s' in element 'address'",
+                         hostdev->usb_bus.is_set ? "device" : "bus");
     if (hostdev->usb_vendor.is_set != hostdev->usb_product.is_set)
         return error_set(err, ERROR_INTERNAL, "missing %s",
                          hostdev->usb_vendor.is_set ? "product" : "vendor");

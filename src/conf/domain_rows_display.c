@@ -510,6 +510,7 @@ const XmlTable sound_table = TABLE(SoundDef, "sound",
 
 #define NUMBER(text, member, what)                                                                           \
     ATTR(text, AudioStream, member, .max = UINT32_MAX, .flags = ROW_MAY_BE_EMPTY, .doc = what)
+#define POSITIVE(text, member, what) ATTR(text, AudioStream, member, .min = 1, .max = UINT32_MAX, .doc = what)
 #define SWITCH(text, Type, member, what, ...)                                                                \
     ATTR(text, Type, member, .names = &tristate_yes_no_names, .flags = ROW_MAY_BE_EMPTY, .doc = what,        \
          __VA_ARGS__)
@@ -537,8 +538,8 @@ static const XmlTable audio_stream_table =
           ROWS(SWITCH("mixingEngine", AudioStream, mixing_engine, "QEMU mixes voices"),
                SWITCH("fixedSettings", AudioStream, fixed_settings,
                       "the settings below hold, whatever the guest plays"),
-               NUMBER("voices", voices, "voices at once"),
-               NUMBER("bufferLength", buffer_length_us, "microseconds that are buffered"),
+               POSITIVE("voices", voices, "voices at once"),
+               POSITIVE("bufferLength", buffer_length_us, "microseconds that are buffered"),
                ATTR("dev", AudioStream, dev, .doc = "ALSA, CoreAudio, OSS: device of the host"),
                NUMBER("bufferCount", buffer_count, "CoreAudio, OSS, SDL: number of buffers"),
                SWITCH("tryPoll", AudioStream, try_poll, "ALSA, OSS: wait for the device by polling"),
@@ -597,7 +598,8 @@ const XmlTable audio_table =
                     .doc = "number of the back end"),
                ATTR("type", AudioDef, type, .names = &audio_type_names, .flags = ROW_REQUIRED,
                     .doc = "kind of back end"),
-               ATTR("timerPeriod", AudioDef, timer_period_us, .max = UINT32_MAX, .doc = "microseconds"),
+               ATTR("timerPeriod", AudioDef, timer_period_us, .min = 1, .max = UINT32_MAX,
+                    .doc = "microseconds"),
                ATTR("serverName", AudioDef, server_name, ONLY(AudioDef, type, BIT(AUDIO_PULSEAUDIO)),
                     .doc = "PulseAudio server"),
                ATTR("path", AudioDef, path, .doc = "path of the sound file"),

@@ -258,7 +258,7 @@ static const XmlTable rom_info_table =
 static const XmlTable place_info_table =
     TABLE(DeviceInfo, "place-info",
           ROWS(GROUP("acpi",
-                     ROWS(ATTR("index", DeviceInfo, acpi_index, .max = UINT32_MAX,
+                     ROWS(ATTR("index", DeviceInfo, acpi_index, .min = 1, .max = UINT32_MAX,
                                .doc = "number the guest may name the device by")),
                      .doc = "how ACPI presents the device"),
                EMBED("address", DeviceInfo, address, &address_table,

@@ -161,8 +161,12 @@ bool xml_value_read(const XmlRow *row, const char *text, const char *unit_text, 
         return error_set(err, ERROR_XML_INVALID, "the value is empty");
     if (row->type == XML_VALUE_CPUSET)
         xml_value_clear(row, base);
-    bool has_blanks = g_ascii_isspace(text[0]) || g_ascii_isspace(text[strlen(text) - 1]);
-    if (!has_blanks)
+    /* As strtoul() sees it: blanks before a number, none behind it. A name has none at all. */
+    const bool has_tail = g_ascii_isspace(text[strlen(text) - 1]);
+    if (has_tail && xml_row_is_number(row))
+        return error_set(err, row->bad_code ? row->bad_code : ERROR_XML_INVALID,
+                         "'%s' has blanks behind the number", text);
+    if (row->type == XML_VALUE_ENUM || (!has_tail && !g_ascii_isspace(text[0])))
         return read_by_type(row, text, unit_text, base, err);
     g_autofree char *stripped = g_strstrip(g_strdup(text));
     return read_by_type(row, stripped, unit_text, base, err);

@@ -300,9 +300,11 @@ bool machine_load(Host *host, Error **err)
         !filter_load(host, err) || !pool_load(host, err) || !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
+    moment_load_all(host);
     if (!machine_load_statuses(host, err))
         return false;
-    vm_snapshot_load_all(host);
+    moment_load_all(host); /* of transient machines, too */
+    vm_snapshot_load_images(host);
     host->machines->has_loaded = true;
     vm_device_watch_host(host);
     network_forget_orphans(host, machine_has_port);
@@ -334,6 +336,8 @@ static void machine_reload_fiber(void *arg)
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &domain_class, &err))
         log_error_error(err, "reading definitions again");
+    moment_load_all(host);
+    vm_snapshot_load_images(host);
 }
 
 void machine_reload(Host *host)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/trail.h"
@@ -231,20 +232,6 @@ bool save_image_open(const char *path, uint64_t timeout_ms, SaveImage *ret_image
 
 /* ---- create ---- */
 
-static bool write_fully(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        const ssize_t put = write(fd, data, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return false;
-        data += put;
-        len -= (size_t)put;
-    }
-    return true;
-}
-
 /* The temporary's name is short, whatever the length of the path, and one that file_remove_leftovers() knows.
  */
 void save_file_init(SaveFile *file, const char *path)
@@ -310,7 +297,7 @@ static bool create_run(void *data, Error **err)
     if (job->fd < 0)
         return image_job_failed(job, "Failed to create", why, err);
     job->is_new = job->temp != NULL;
-    if (fstat(job->fd, &st) < 0 || !write_fully(job->fd, job->data, job->len))
+    if (fstat(job->fd, &st) < 0 || !file_write_all(job->fd, job->data, job->len))
         return error_set_errno(err, errno, "Failed to create file '%s'", job->path);
     job->dev = st.st_dev;
     job->ino = st.st_ino;

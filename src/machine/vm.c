@@ -44,19 +44,19 @@ static unsigned vm_flag_autostart(const Object *object)
 
 static unsigned vm_flag_snapshot(const Object *object)
 {
-    return vm_snapshot_count((const Vm *)object) ? 1 << 12 : 1 << 13;
+    return moment_count(((const Vm *)object)->snapshots) ? 1 << 12 : 1 << 13;
 }
 
-static unsigned vm_flag_no_checkpoint(const Object *object)
+static unsigned vm_flag_checkpoint(const Object *object)
 {
-    return 1 << 15;
+    return moment_count(((const Vm *)object)->checkpoints) ? 1 << 14 : 1 << 15;
 }
 
 static const ObjectFilter vm_filters[] = {
-    { 3 << 0, object_flag_active },     { 3 << 2, object_flag_persistent },
-    { 15 << 4, vm_flag_state },         { 3 << 8, vm_flag_managed_save },
-    { 3 << 10, vm_flag_autostart },     { 3 << 12, vm_flag_snapshot },
-    { 3 << 14, vm_flag_no_checkpoint }, { 0 },
+    { 3 << 0, object_flag_active },  { 3 << 2, object_flag_persistent },
+    { 15 << 4, vm_flag_state },      { 3 << 8, vm_flag_managed_save },
+    { 3 << 10, vm_flag_autostart },  { 3 << 12, vm_flag_snapshot },
+    { 3 << 14, vm_flag_checkpoint }, { 0 },
 };
 
 static void vm_init(Object *object)
@@ -66,6 +66,9 @@ static void vm_init(Object *object)
     vm->state = VM_STATE_SHUTOFF;
     vm->reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;
     wait_queue_init(&vm->status_idle);
+    vm->snapshots = moment_tree_new(vm, &snapshot_moments);
+    vm->checkpoints = moment_tree_new(vm, &checkpoint_moments);
+    vm->snapshot_images = g_ptr_array_new_with_free_func(g_free);
 }
 
 static void vm_free(Object *object)
@@ -73,8 +76,10 @@ static void vm_free(Object *object)
     Vm *vm = (Vm *)object;
 
     vm_run_free(vm->run);
-    vm_snapshots_free(vm->snapshots);
+    g_ptr_array_unref(vm->snapshot_images);
     wait_queue_clear(&vm->status_idle);
+    moment_tree_free(vm->snapshots);
+    moment_tree_free(vm->checkpoints);
 }
 
 static bool vm_parse(Host *host, const char *xml, size_t len, const char *source, unsigned flags,
@@ -109,9 +114,11 @@ static bool vm_renamed(Host *host, const char *from, const char *to, Error **err
     g_autofree char *new_save = vm_save_path(host, to);
     g_autoptr(Error) why = NULL;
 
-    if (!file_rename(old_save, new_save, &why) && error_errno(why) != ENOENT)
-        return error_propagate(err, g_steal_pointer(&why));
-    return vm_snapshot_rename(host, from, to, err);
+    if (!moment_rename_folders(host, from, to, err))
+        return false;
+    if (file_rename(old_save, new_save, &why) || error_errno(why) == ENOENT)
+        return true;
+    return error_propagate(err, g_steal_pointer(&why));
 }
 
 static bool vm_was_active(const Host *host, const char *name)
@@ -281,6 +288,7 @@ void vm_run_free(VmRun *run)
     g_free(run->lib_dir);
     g_free(run->channel_dir);
     g_free(run->monitor_path);
+    g_free(run->new_checkpoint);
     xml_table_free(&cpu_table, run->cpu);
     g_free(run);
 }

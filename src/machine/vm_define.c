@@ -11,7 +11,6 @@
 #include "conf/domain_check.h"
 #include "conf/xml_table.h"
 #include "machine/vm_private.h"
-#include "machine/vm_snapshot_private.h"
 
 enum { UNDEFINE_ALL = 127 };
 enum { XML_ALL = 15 };
@@ -56,12 +55,11 @@ static bool vm_undefine_check(Vm *vm, unsigned flags, Error **err)
 {
     g_autofree char *nvram = vm_nvram_path(vm);
 
+    if (!moment_check_undefine(vm, flags, err))
+        return false;
     if (vm->has_managed_save && !(flags & VIR_DOMAIN_UNDEFINE_MANAGED_SAVE))
         return error_set(err, ERROR_INVALID_STATE,
                          "Refusing to undefine while domain managed save image exists");
-    if (!vm->live && vm_snapshot_count(vm) && !(flags & VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA))
-        return error_set(err, ERROR_INVALID_STATE, "cannot delete inactive domain with %u snapshots",
-                         vm_snapshot_count(vm));
     if (nvram && !(flags & (VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)) &&
         vm_nvram_exists(vm->host, nvram))
         return error_set(err, ERROR_INVALID_STATE, "cannot undefine domain with nvram");
@@ -81,7 +79,10 @@ static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
     }
     if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && nvram && !vm_nvram_remove(vm->host, nvram, err))
         return error_prefix(err, "failed to remove nvram");
-    if (!vm_tpm_undefine(vm, flags, err) || (!vm->live && !vm_snapshot_forget_all(vm, err)))
+    if (!vm_tpm_undefine(vm, flags, err))
+        return false;
+    /* A machine that runs has them until it stops. */
+    if (!vm_is_running(vm) && !moment_forget(vm, err))
         return false;
     return object_store_remove(&vm->object, err);
 }

@@ -449,26 +449,6 @@ bool vm_prepare_hostdev(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Err
     }
 }
 
-typedef struct Preparing {
-    Vm *vm;
-    PlanFds *fds;
-    Error **err;
-} Preparing;
-
-static bool prepare_each(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
-{
-    const Preparing *preparing = arg;
-
-    return vm_prepare_hostdev(preparing->vm, kind, device, preparing->fds, preparing->err);
-}
-
-bool vm_prepare_hostdevs(Vm *vm, PlanFds *fds, Error **err)
-{
-    Preparing preparing = { .vm = vm, .fds = fds, .err = err };
-
-    return domain_each_device(vm->live, prepare_each, &preparing);
-}
-
 /* ---- giving back ---- */
 
 void vm_release_hostdev(Host *host, DeviceKind kind, void *device)

@@ -170,15 +170,8 @@ static bool write_job_run(void *data, Error **err)
     AUTO_FD fd = open_file(job->path, job->text->len, err);
     if (fd < 0)
         return false;
-    for (size_t done = 0; done < job->text->len;) {
-        const ssize_t put = write(fd, job->text->str + done, job->text->len - done);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return error_set_errno(err, errno, "cannot write to '%s'", job->path);
-        done += (size_t)put;
-    }
-    return true;
+    return file_write_all(fd, job->text->str, job->text->len) ||
+           error_set_errno(err, errno, "cannot write to '%s'", job->path);
 }
 
 static WriteJob *write_job_new(const VmLog *log, GString *text /* taken */)

@@ -551,6 +551,7 @@ bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Erro
 
 typedef struct Preparing {
     Vm *vm;
+    VmPrepare *prepare;
     PlanFds *fds;
     Error **err;
 } Preparing;
@@ -559,12 +560,12 @@ static bool prepare_each(void *arg, DeviceKind kind, void *device, DeviceInfo *i
 {
     const Preparing *preparing = arg;
 
-    return vm_prepare_device(preparing->vm, kind, device, preparing->fds, preparing->err);
+    return preparing->prepare(preparing->vm, kind, device, preparing->fds, preparing->err);
 }
 
-bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err)
+bool vm_prepare_each(Vm *vm, VmPrepare *prepare, PlanFds *fds, Error **err)
 {
-    Preparing preparing = { .vm = vm, .fds = fds, .err = err };
+    Preparing preparing = { .vm = vm, .prepare = prepare, .fds = fds, .err = err };
 
     return domain_each_device(vm->live, prepare_each, &preparing);
 }

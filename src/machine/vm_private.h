@@ -22,6 +22,7 @@
 #include "machine/save_image.h"
 #include "machine/vm.h"
 #include "machine/vm_log.h"
+#include "machine/vm_moment.h"
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
@@ -39,7 +40,6 @@ typedef struct CgroupHost CgroupHost;
 typedef struct VmBlockJob VmBlockJob;
 typedef struct StatsProbe StatsProbe;
 typedef struct VmPerf VmPerf;
-typedef struct VmSnapshots VmSnapshots;
 typedef struct SnapshotDef SnapshotDef;
 
 /* Statistics that are asked for (vm_stats.c). */
@@ -84,6 +84,7 @@ typedef struct VmRun {
     char *lib_dir, *channel_dir, *monitor_path;
     CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
     GArray *vcpu_tids;           /* of pid_t, by number of the vCPU; 0: there is none */
+    bool has_lost_vcpu;          /* one was taken out */
     GPtrArray *vcpu_paths;       /* of char *, by number: what QEMU calls them; NULL: none */
     GHashTable *kvm_schema;      /* what KVM counts (vm_kvm_stats.c); NULL: not asked yet */
     char *cgroup;                /* the machine's own control group; NULL: none */
@@ -98,6 +99,8 @@ typedef struct VmRun {
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool hook_hangs;             /* a hook script was given up: the later ones get little time */
     bool is_starting;            /* not announced yet: failures undo it */
+    char *new_checkpoint;        /* one that is being made, by name; NULL (vm_checkpoint.c) */
+    bool must_thaw;              /* its guest's file systems are frozen, or may be (vm_checkpoint.c) */
     bool has_gone_on;            /* ... but a saved guest runs: a cut-off start is not undone any more */
     bool stopping;               /* vm_process_stop() has begun */
     bool exited;                 /* the process is gone */
@@ -142,6 +145,7 @@ typedef struct VmTaskState {
 
 struct Vm {
     OBJECT_BASE(DomainDef);
+    MomentTree *snapshots, *checkpoints;
     bool has_managed_save;
     bool awaits_storage; /* its autostart failed: it is tried again when a pool that it needs is started */
     VmRun *run;          /* NULL: not running */
@@ -150,9 +154,9 @@ struct Vm {
     bool status_busy; /* the status file is being written */
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
-    VmSnapshots *snapshots;  /* vm_snapshot_private.h; NULL: there never was one */
-    bool was_transient;      /* while a transient one goes back to a snapshot: config is no definition */
-    StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
+    GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
+    bool was_transient;         /* while a transient one goes back to a snapshot: config is no definition */
+    StatsProbe *stats_probe;    /* under way, for others to join; borrowed. NULL */
 };
 static inline Registry *vm_registry(const Host *host)
 {
@@ -225,6 +229,14 @@ enum {
  * Without VM_XML_LIVE the emulator is probed. */
 AWAITS MUST_CHECK bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source,
                                     unsigned flags, DomainDef **ret_def, Error **err);
+/* For readers of other documents that hold a machine's. @hooks.hooks is for them; it does not outlive this.
+ */
+typedef struct VmXmlHooks {
+    DomainHooks hooks;
+    Host *host;
+    unsigned flags; /* VM_XML_* */
+} VmXmlHooks;
+void vm_xml_hooks_init(VmXmlHooks *hooks, Host *host, unsigned flags);
 char *vm_xml_format(const DomainDef *def, unsigned format_flags /* XML_FORMAT_* */);
 /* Would a later daemon read @text, which is @def formatted for a file, as this machine? Each text is checked
  * so before it is stored. AWAITS if it is long. ERROR_INTERNAL if not. */
@@ -283,7 +295,9 @@ MUST_CHECK bool vm_prepare_graphics(Vm *vm, Error **err);
  * @fds by the names of qemu/device.h; closing them takes everything back but files that were made. Its alias
  * must be there. */
 AWAITS MUST_CHECK bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
-AWAITS MUST_CHECK bool vm_prepare_devices(Vm *vm, PlanFds *fds, Error **err); /* all of them */
+/* The same, or vm_prepare_hostdev(), for all devices of vm->live. */
+typedef bool VmPrepare(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
+AWAITS MUST_CHECK bool vm_prepare_each(Vm *vm, VmPrepare *prepare, PlanFds *fds, Error **err);
 /* Takes back what a descriptor's end does not: macvtaps, ports of networks. Failures are logged. */
 AWAITS void vm_release_interface(Host *host, InterfaceDef *iface);
 AWAITS void vm_release_interfaces(Host *host, const DomainDef *def);
@@ -327,7 +341,6 @@ AWAITS MUST_CHECK bool vm_tpm_undefine(const Vm *vm, unsigned flags, Error **err
 /* Host devices (vm_hostdev.c): which device is meant, which node it has; PCI devices are taken from their
  * drivers, unless another machine has them. ERROR_OPERATION_FAILED: one has, or there is none */
 AWAITS MUST_CHECK bool vm_prepare_hostdev(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
-AWAITS MUST_CHECK bool vm_prepare_hostdevs(Vm *vm, PlanFds *fds, Error **err);
 /* Gives managed ones back to their drivers. */
 AWAITS void vm_release_hostdev(Host *host, DeviceKind kind, void *device);
 AWAITS void vm_release_hostdevs(Host *host, const DomainDef *live);
@@ -400,7 +413,8 @@ AWAITS void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail);
 /* Sends SIGTERM, then SIGKILL; waits for the end. */
 AWAITS MUST_CHECK bool vm_process_kill(Vm *vm, bool graceful, Error **err);
 void vm_process_watch(Vm *vm); /* notices the end of run->process */
-AWAITS MUST_CHECK bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err);
+/* @welcome: asked at once (monitor_open()); NULL: nothing is. */
+AWAITS MUST_CHECK bool vm_process_connect(Vm *vm, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
 /* Takes over the QEMU of an earlier daemon. */
 AWAITS void vm_process_reattach(Vm *vm, VmStatus *status);
 /* QMP handlers: vm_event.c. @arg: a VmMonitor made by vm_process_connect(). */

@@ -17,10 +17,10 @@
 #include "base/socket.h"
 #include "conf/xml_table.h"
 #include "machine/vm_block_job.h"
+#include "machine/vm_checkpoint.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
-#include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
 
 #define TERM_PATIENCE_MS 10000
@@ -267,8 +267,8 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
     if (stopped_detail >= 0)
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STOPPED, stopped_detail);
     if (!vm->config) {
-        if (vm->snapshots && !vm_snapshot_forget_all(vm, &err))
-            log_error_error(err, "the snapshots of a machine that is gone");
+        if (!moment_forget(vm, &err))
+            log_error_error(err, "a machine that is no more");
         object_unregister(&vm->object);
     }
     fiber_shield_end();
@@ -391,7 +391,7 @@ static void vm_on_qmp_close(const Error *why, void *arg)
     host_spawn(vm->host, "monitor", vm_lost_monitor_fiber, run_ref_new(vm));
 }
 
-bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
+bool vm_process_connect(Vm *vm, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err)
 {
     const uint64_t serial = vm->run->serial;
     const QmpHandlers handlers = { .on_event = vm_on_qmp_event, .on_close = vm_on_qmp_close, .arg = vm };
@@ -400,7 +400,8 @@ bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
 
     const uint64_t token = fiber_deadline_begin(timeout_ms);
     const bool ok = socket_connect_unix_trusted(vm->run->monitor_path, timeout_ms, &fd, err) &&
-                    qmp_open(fd, vm->name, &handlers, timeout_ms, &qmp, err);
+                    (welcome ? monitor_open(fd, vm->name, &handlers, welcome, timeout_ms, &qmp, err)
+                             : qmp_open(fd, vm->name, &handlers, timeout_ms, &qmp, err));
     fiber_deadline_end(token);
     if (!ok)
         return false;
@@ -679,7 +680,7 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
     const uint64_t serial = vm->run->serial;
 
     vm->run->reconnecting = fiber_current();
-    const bool ok = vm_process_connect(vm, timeout_ms, err) && reattach_sync(vm, err);
+    const bool ok = vm_process_connect(vm, NULL, timeout_ms, err) && reattach_sync(vm, err);
     if (vm->run && vm->run->serial == serial) {
         vm->run->reconnecting = NULL;
         if (!ok)
@@ -693,6 +694,8 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
         reattach_tune(vm);
     if (vm->run && !vm->run->exited)
         vm_device_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_checkpoint_reconcile(vm);
     if (vm->run && !vm->run->exited)
         vm_block_job_reconcile(vm);
     if (!vm->run || vm->run->exited)

@@ -8,30 +8,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "machine/vm.h"
-
-typedef struct VmSnapshot VmSnapshot; /* counted */
-
-VmSnapshot *vm_snapshot_ref(VmSnapshot *snapshot);
-void vm_snapshot_unref(VmSnapshot *snapshot); /* NULL does nothing */
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmSnapshot, vm_snapshot_unref)
-const char *vm_snapshot_name(const VmSnapshot *snapshot);
+#include "machine/vm_moment.h"
 
 /* A reference. ERROR_NO_SNAPSHOT */
-VmSnapshot *vm_snapshot_find(const Vm *vm, const char *name, Error **err);
+Moment *vm_snapshot_find(const Vm *vm, const char *name, Error **err);
 /* The current one; a reference. ERROR_NO_SNAPSHOT: there is none. */
-VmSnapshot *vm_snapshot_current(const Vm *vm, Error **err);
-bool vm_snapshot_is_current(const VmSnapshot *snapshot);
+Moment *vm_snapshot_current(const Vm *vm, Error **err);
+bool vm_snapshot_is_current(const Moment *snapshot);
 /* A reference. ERROR_NO_SNAPSHOT: it is a root. */
-VmSnapshot *vm_snapshot_parent(const Vm *vm, const VmSnapshot *snapshot, Error **err);
+Moment *vm_snapshot_parent(const Moment *snapshot, Error **err);
 
 /* Those that @flags (virDomainSnapshotListFlags) choose: of all (@from NULL; ROOTS: roots only), or of those
  * that came after @from (its children; DESCENDANTS: all). Parents first. References; owned.
  * ERROR_INVALID_ARGUMENT: a flag that there is not; @function names the call */
-MUST_CHECK bool vm_snapshot_list(const Vm *vm, const VmSnapshot *from, unsigned flags, const char *function,
+MUST_CHECK bool vm_snapshot_list(const Vm *vm, const Moment *from, unsigned flags, const char *function,
                                  GPtrArray **ret_snapshots, Error **err);
 /* @flags: virDomainSnapshotXMLFlags. Caller owns. */
-MUST_CHECK bool vm_snapshot_get_xml(const VmSnapshot *snapshot, unsigned flags, const Caller *caller,
+MUST_CHECK bool vm_snapshot_get_xml(const Moment *snapshot, unsigned flags, const Caller *caller,
                                     char **ret_xml, Error **err);
 
 /* @flags: virDomainSnapshotCreateFlags. A reference; with NO_METADATA of one that is in no list. After a
@@ -41,15 +34,15 @@ MUST_CHECK bool vm_snapshot_get_xml(const VmSnapshot *snapshot, unsigned flags, 
  * ERROR_CONFIG_UNSUPPORTED     a disk cannot be kept so
  * ERROR_INVALID_STATE, ERROR_INVALID_ARGUMENT, ERROR_XML_*, ERROR_SYSTEM (no space, no such file), those of
  * the guest's agent */
-AWAITS MUST_CHECK VmSnapshot *vm_snapshot_create(Vm *vm, const char *xml, unsigned flags,
-                                                 const Caller *caller, Error **err);
+AWAITS MUST_CHECK Moment *vm_snapshot_create(Vm *vm, const char *xml, unsigned flags, const Caller *caller,
+                                             Error **err);
 /* Brings the machine back. @flags: virDomainSnapshotRevertFlags. What the present has in images that
  * snapshots made, and that no snapshot needs, is given up.
  *
  * ERROR_SNAPSHOT_RISKY: only with FORCE */
-AWAITS MUST_CHECK bool vm_snapshot_revert(Vm *vm, VmSnapshot *snapshot, unsigned flags, const Caller *caller,
+AWAITS MUST_CHECK bool vm_snapshot_revert(Vm *vm, Moment *snapshot, unsigned flags, const Caller *caller,
                                           Error **err);
 /* @flags: virDomainSnapshotDeleteFlags. The states of all other snapshots, and the present, stay as they are;
  * images are merged where that needs nobody's, and stay where it does. */
-AWAITS MUST_CHECK bool vm_snapshot_delete(Vm *vm, VmSnapshot *snapshot, unsigned flags, const Caller *caller,
+AWAITS MUST_CHECK bool vm_snapshot_delete(Vm *vm, Moment *snapshot, unsigned flags, const Caller *caller,
                                           Error **err);

@@ -244,14 +244,14 @@ AWAITS static bool complete_def(SnapshotMake *make, Error **err)
     SnapshotDef *def = make->def;
     const bool runs = vm_is_running(vm);
     const bool is_external = (make->flags & CREATE(DISK_ONLY)) || def->memory == DISK_SNAPSHOT_EXTERNAL;
-    const VmSnapshot *current = vm_snapshot_get_current(vm);
+    const Moment *current = vm->snapshots->current;
 
     if (!describe_machine(vm, def, make->flags, err))
         return false;
     def->state = runs && (make->flags & CREATE(DISK_ONLY)) ? SNAPSHOT_DISK_ONLY : state_of(vm);
     if (!def->memory)
         def->memory = runs && !(make->flags & CREATE(DISK_ONLY)) ? DISK_SNAPSHOT_INTERNAL : DISK_SNAPSHOT_NO;
-    def->parent = current ? g_strdup(current->name) : NULL;
+    def->parent = current ? g_strdup(moment_name(current)) : NULL;
     const SnapshotAlign align = { .domain = def->domain,
                                   .otherwise = is_external ? DISK_SNAPSHOT_EXTERNAL : DISK_SNAPSHOT_INTERNAL,
                                   .must_match = !is_external,
@@ -266,7 +266,7 @@ AWAITS static bool complete_def(SnapshotMake *make, Error **err)
         g_clear_pointer(&def->inactive, domain_def_free);
     if (!check_disks(make, def->domain, err))
         return false;
-    if (vm_snapshot_get(vm, def->name))
+    if (moment_get(vm->snapshots, def->name))
         return error_set(err, ERROR_OPERATION_FAILED, "domain moment %s already exists", def->name);
     return check_managed_save(make, err);
 }
@@ -349,6 +349,7 @@ AWAITS static bool make_stopped(SnapshotMake *make, Error **err)
 bool vm_snapshot_promise(SnapshotMake *make, Error **err)
 {
     g_autoptr(GPtrArray) paths = g_ptr_array_new();
+    g_autoptr(SnapshotDef) def = NULL;
 
     if (make->flags & CREATE(NO_METADATA))
         return true;
@@ -357,9 +358,13 @@ bool vm_snapshot_promise(SnapshotMake *make, Error **err)
             !(make->flags & CREATE(REUSE_EXT)))
             g_ptr_array_add(paths, entry->src.path);
     }
-    make->def->is_current = true;
-    return (paths->len == 0 || vm_snapshot_own_images(make->vm, paths, NULL, err)) &&
-           vm_snapshot_store(make->vm, make->def, err);
+    if (paths->len && !vm_snapshot_own_images(make->vm, paths, NULL, err))
+        return false;
+    def = xml_table_copy(&snapshot_table, make->def);
+    make->moment = moment_add(make->vm->snapshots, def, true, err);
+    if (make->moment)
+        (void)g_steal_pointer(&def);
+    return make->moment != NULL;
 }
 
 void vm_snapshot_unpromise(SnapshotMake *make)
@@ -372,72 +377,67 @@ void vm_snapshot_unpromise(SnapshotMake *make)
         if (entry->snapshot == DISK_SNAPSHOT_EXTERNAL && !(make->flags & CREATE(REUSE_EXT)))
             g_ptr_array_add(paths, entry->src.path);
     }
-    if (!(make->flags & CREATE(NO_METADATA)) &&
-        (!vm_snapshot_unstore(make->vm, make->def->name, &err) ||
-         (paths->len && !vm_snapshot_own_images(make->vm, NULL, paths, &err))))
+    if ((make->moment && !moment_remove(make->moment, &err)) ||
+        (paths->len && !(make->flags & CREATE(NO_METADATA)) &&
+         !vm_snapshot_own_images(make->vm, NULL, paths, &err)))
         log_error_error(err, "taking back a snapshot that failed");
+    make->moment = NULL;
     vm_snapshot_drop_state(make->vm, make->def->name);
     fiber_shield_end();
 }
 
 /* ---- those that exist already ---- */
 
-static bool check_redefined(Vm *vm, const SnapshotDef *def, const VmSnapshot *old, Error **err)
+static bool is_online(const SnapshotDef *def)
 {
-    const VmSnapshot *parent = vm_snapshot_get(vm, def->parent);
+    return def->state == SNAPSHOT_RUNNING || def->state == SNAPSHOT_PAUSED;
+}
+
+static bool check_redefined(Vm *vm, const SnapshotDef *def, const Moment *old, Error **err)
+{
     char uuid[UUID_STRING_LEN];
 
     uuid_format(&vm->uuid, uuid);
-    if (def->parent && strcmp(def->parent, def->name) == 0)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "cannot set moment %s as its own parent", def->name);
-    if (def->parent && !parent)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "parent %s for moment %s not found", def->parent,
-                         def->name);
-    if (old && parent && (parent == old || vm_snapshot_is_below(vm, parent, old)))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "parent %s would create cycle to %s", def->parent,
-                         def->name);
+    if (!moment_check_place(vm->snapshots, def->name, def->parent, err))
+        return false;
     if (!uuid_equal(&def->domain->uuid, &vm->uuid))
         return error_set(err, ERROR_INVALID_ARGUMENT, "definition for snapshot %s must use uuid %s",
                          def->name, uuid);
     if (!old)
         return true;
-    if ((def->state == SNAPSHOT_DISK_ONLY) != (old->def->state == SNAPSHOT_DISK_ONLY))
+    if ((def->state == SNAPSHOT_DISK_ONLY) != (snapshot_def(old)->state == SNAPSHOT_DISK_ONLY))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "cannot change between disk only and full system in snapshot %s", def->name);
-    const bool was_online = old->def->state == SNAPSHOT_RUNNING || old->def->state == SNAPSHOT_PAUSED;
-    const bool is_online = def->state == SNAPSHOT_RUNNING || def->state == SNAPSHOT_PAUSED;
-    if (was_online != is_online)
+    if (is_online(old->def) != is_online(def))
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "cannot change between online and offline snapshot state in snapshot %s", def->name);
     return true;
 }
 
-AWAITS static VmSnapshot *redefine(Vm *vm, SnapshotDef *def /* taken */, unsigned flags, Error **err)
+AWAITS static Moment *redefine(Vm *vm, SnapshotDef *taken, unsigned flags, Error **err)
 {
-    VmSnapshot *old = vm_snapshot_get(vm, def->name);
-    g_autoptr(SnapshotDef) own = def;
+    g_autoptr(SnapshotDef) def = taken;
     g_autoptr(GPtrArray) paths = g_ptr_array_new();
+    Moment *snapshot = moment_get(vm->snapshots, def->name);
 
-    if (!check_redefined(vm, def, old, err) || !snapshot_complete_redefined(def, is_regular, NULL, err))
+    if (!check_redefined(vm, def, snapshot, err) || !snapshot_complete_redefined(def, is_regular, NULL, err))
         return NULL;
     for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
-        if (!old && entry->snapshot == DISK_SNAPSHOT_EXTERNAL && entry->src.path)
+        if (!snapshot && entry->snapshot == DISK_SNAPSHOT_EXTERNAL && entry->src.path)
             g_ptr_array_add(paths, entry->src.path);
     }
-    def->is_current = old ? old->def->is_current : 0;
-    if ((paths->len && !vm_snapshot_own_images(vm, paths, NULL, err)) || !vm_snapshot_store(vm, def, err))
+    if (paths->len && !vm_snapshot_own_images(vm, paths, NULL, err))
         return NULL;
-    VmSnapshot *snapshot = old;
-    if (old) {
-        snapshot_def_free(old->def);
-        old->def = g_steal_pointer(&own);
-    } else {
-        snapshot = vm_snapshot_new(g_steal_pointer(&own));
-        vm_snapshot_add(vm, snapshot);
-    }
-    if ((flags & CREATE(CURRENT)) && !vm_snapshot_set_current(vm, snapshot, err))
+    if (!snapshot)
+        snapshot = moment_add(vm->snapshots, def, flags & CREATE(CURRENT), err);
+    else if (!moment_replace(snapshot, def, err))
         return NULL;
-    return vm_snapshot_ref(snapshot);
+    if (!snapshot)
+        return NULL;
+    (void)g_steal_pointer(&def);
+    if ((flags & CREATE(CURRENT)) && !moment_set_current(vm->snapshots, snapshot, err))
+        return NULL;
+    return moment_ref(snapshot);
 }
 
 /* ---- the call ---- */
@@ -462,17 +462,13 @@ static bool check_create_flags(unsigned flags, Error **err)
     return true;
 }
 
-static bool check_new_name(SnapshotDef *def, Error **err)
+static bool check_new_name(const Vm *vm, SnapshotDef *def, Error **err)
 {
     if (!def->created_s.is_set)
         def->created_s = (OptS64){ .is_set = true, .value = (int64_t)time(NULL) };
     if (!def->name)
         def->name = g_strdup_printf("%lld", (long long)def->created_s.value);
-    g_autofree char *file = g_strconcat(def->name, ".nvram", NULL);
-    if (!path_is_safe_component(file))
-        return error_set(err, ERROR_XML_INVALID, "name '%s' of a snapshot cannot be used as a file name",
-                         def->name);
-    return true;
+    return moment_check_place(vm->snapshots, def->name, NULL, err);
 }
 
 /* The journal, then the work. */
@@ -495,7 +491,7 @@ AWAITS static bool make_it(SnapshotMake *make, Error **err)
     return ok;
 }
 
-VmSnapshot *vm_snapshot_create(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
+Moment *vm_snapshot_create(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
 {
     const MomentParseFlags parse = (flags & CREATE(REDEFINE) ? MOMENT_PARSE_REDEFINE : 0) |
                                    (flags & CREATE(VALIDATE) ? MOMENT_PARSE_VALIDATE : 0);
@@ -503,7 +499,7 @@ VmSnapshot *vm_snapshot_create(Vm *vm, const char *xml, unsigned flags, const Ca
     g_auto(Job) job = { 0 };
 
     if (!check_create_flags(flags, err) || !vm_snapshot_parse(vm->host, xml, strlen(xml), parse, &def, err) ||
-        !check_new_name(def, err) || !job_begin(&vm->object, JOB_SNAPSHOT, caller, &job, err) ||
+        !check_new_name(vm, def, err) || !job_begin(&vm->object, JOB_SNAPSHOT, caller, &job, err) ||
         !object_require_listed(&vm->object, err))
         return NULL;
     if (flags & CREATE(REDEFINE))
@@ -512,16 +508,6 @@ VmSnapshot *vm_snapshot_create(Vm *vm, const char *xml, unsigned flags, const Ca
     if (!check_state(&make, err) || !complete_def(&make, err) || !make_it(&make, err))
         return NULL;
     log_info("snapshot '%s' of machine '%s' taken by %s", def->name, vm->name, caller_describe(caller));
-    VmSnapshot *snapshot = vm_snapshot_new(g_steal_pointer(&def));
-    if (flags & CREATE(NO_METADATA))
-        return snapshot;
-    VmSnapshot *old = vm_snapshot_get_current(vm);
-    vm_snapshot_add(vm, vm_snapshot_ref(snapshot));
-    if (old) {
-        g_autoptr(Error) why = NULL;
-        old->def->is_current = false;
-        if (!vm_snapshot_store(vm, old->def, &why)) /* its file is the older one of two */
-            log_error_error(why, "the file of a snapshot is behind");
-    }
-    return snapshot;
+    return make.moment ? moment_ref(make.moment)
+                       : moment_new_alone(vm->snapshots->class, g_steal_pointer(&def));
 }

@@ -15,17 +15,14 @@
 
 /* ---- which ---- */
 
-static GPtrArray *list_doomed(const Vm *vm, VmSnapshot *snapshot, unsigned flags)
+/* Parents first. */
+static GPtrArray *list_doomed(const Vm *vm, Moment *snapshot, unsigned flags)
 {
-    GPtrArray *doomed = g_ptr_array_new_with_free_func((GDestroyNotify)vm_snapshot_unref);
-
-    if (!(flags & DELETE(CHILDREN_ONLY)))
-        g_ptr_array_add(doomed, vm_snapshot_ref(snapshot));
-    for (guint i = 0; i < vm_snapshot_count(vm); i++) {
-        VmSnapshot *other = g_ptr_array_index(vm->snapshots->list, i);
-        if ((flags & (DELETE(CHILDREN) | DELETE(CHILDREN_ONLY))) && vm_snapshot_is_below(vm, other, snapshot))
-            g_ptr_array_add(doomed, vm_snapshot_ref(other));
-    }
+    if (flags & (DELETE(CHILDREN) | DELETE(CHILDREN_ONLY)))
+        return moment_list(vm->snapshots, snapshot, flags & DELETE(CHILDREN) ? MOMENT_LIST_SELF : 0, NULL,
+                           NULL);
+    GPtrArray *doomed = g_ptr_array_new_with_free_func((GDestroyNotify)moment_unref);
+    g_ptr_array_add(doomed, moment_ref(snapshot));
     return doomed;
 }
 
@@ -105,43 +102,19 @@ AWAITS static bool remove_inside(Vm *vm, const SnapshotDef *def, Error **err)
 
 /* ---- files ---- */
 
-/* Children of one that goes are its parent's. */
-AWAITS static bool adopt_children(Vm *vm, const VmSnapshot *gone, Error **err)
+AWAITS static bool forget(Vm *vm, Moment *snapshot, Error **err)
 {
-    for (guint i = 0; i < vm_snapshot_count(vm); i++) {
-        VmSnapshot *child = g_ptr_array_index(vm->snapshots->list, i);
-        if (child == gone || g_strcmp0(child->def->parent, gone->name) != 0)
-            continue;
-        g_free(child->def->parent);
-        child->def->parent = g_strdup(gone->def->parent);
-        if (!vm_snapshot_store(vm, child->def, err))
-            return false;
-    }
-    return true;
-}
-
-AWAITS static bool forget(Vm *vm, VmSnapshot *snapshot, VmSnapshot *heir, Error **err)
-{
-    if (snapshot->def->is_current) {
-        snapshot->def->is_current = false;
-        if (heir && heir != snapshot) {
-            heir->def->is_current = true;
-            if (!vm_snapshot_store(vm, heir->def, err))
-                return false;
-        }
-    }
-    if (!adopt_children(vm, snapshot, err) || !vm_snapshot_unstore(vm, snapshot->name, err))
+    if (!moment_remove(snapshot, err))
         return false;
-    vm_snapshot_drop(vm, snapshot);
-    vm_snapshot_drop_state(vm, snapshot->name);
+    vm_snapshot_drop_state(vm, moment_name(snapshot));
     return true;
 }
 
-AWAITS static bool forget_all(Vm *vm, const GPtrArray *doomed, VmSnapshot *heir, Error **err)
+AWAITS static bool forget_all(Vm *vm, const GPtrArray *doomed, Error **err)
 {
     /* Children before their parents: a daemon that dies on the way leaves a tree. */
     for (guint i = doomed->len; i-- > 0;) {
-        if (!forget(vm, g_ptr_array_index(doomed, i), heir, err))
+        if (!forget(vm, g_ptr_array_index(doomed, i), err))
             return false;
     }
     return true;
@@ -153,7 +126,7 @@ AWAITS static bool forget_all(Vm *vm, const GPtrArray *doomed, VmSnapshot *heir,
 static void note_doomed(VmIntent *intent, const GPtrArray *doomed)
 {
     for (guint i = 0; i < doomed->len; i++) {
-        const VmSnapshot *snapshot = g_ptr_array_index(doomed, i);
+        const Moment *snapshot = g_ptr_array_index(doomed, i);
         g_autoptr(GString) text = g_string_new(NULL);
         snapshot_def_format(snapshot->def, MOMENT_FORMAT_STORED | MOMENT_FORMAT_SECURE, text);
         g_ptr_array_add(intent->names, g_strdup(text->str));
@@ -195,8 +168,8 @@ bool vm_snapshot_finish_delete(Vm *vm, Job *job, VmIntent *intent, Error **err)
         if (!vm_snapshot_parse(vm->host, text, strlen(text), MOMENT_PARSE_REDEFINE | MOMENT_PARSE_STORED,
                                &def, &why))
             return error_propagate(err, g_steal_pointer(&why));
-        VmSnapshot *left = vm_snapshot_get(vm, def->name);
-        if (left && !forget(vm, left, vm_snapshot_get(vm, left->def->parent), err))
+        Moment *left = moment_get(vm->snapshots, def->name);
+        if (left && !forget(vm, left, err))
             return false;
         add_bases(vm, def, bases);
         job_set_phase(job, "removing snapshots inside of images");
@@ -220,7 +193,7 @@ AWAITS static bool check_all(Vm *vm, const GPtrArray *doomed, Error **err)
     if (!vm_snapshot_images(vm, &images, err))
         return false;
     for (guint i = 0; i < doomed->len; i++) {
-        const SnapshotDef *def = ((VmSnapshot *)g_ptr_array_index(doomed, i))->def;
+        const SnapshotDef *def = ((Moment *)g_ptr_array_index(doomed, i))->def;
         if (!check_inside(vm, def, images, err))
             return false;
         add_bases(vm, def, bases);
@@ -232,26 +205,25 @@ AWAITS static bool check_all(Vm *vm, const GPtrArray *doomed, Error **err)
     return (!vm_is_running(vm) || vm_require_monitor(vm, err)) && vm_snapshot_check_space(images, bases, err);
 }
 
-AWAITS static bool delete_locked(Vm *vm, Job *job, VmSnapshot *snapshot, unsigned flags, Error **err)
+AWAITS static bool delete_locked(Vm *vm, Job *job, Moment *snapshot, unsigned flags, Error **err)
 {
     g_autoptr(GPtrArray) doomed = list_doomed(vm, snapshot, flags);
-    VmSnapshot *heir = flags & DELETE(CHILDREN_ONLY) ? snapshot : vm_snapshot_get(vm, snapshot->def->parent);
-    g_autoptr(VmIntent) intent = vm_intent_new(INTENT_DELETE, snapshot->name, flags);
+    g_autoptr(VmIntent) intent = vm_intent_new(INTENT_DELETE, moment_name(snapshot), flags);
 
     if (flags & DELETE(METADATA_ONLY))
-        return forget_all(vm, doomed, heir, err);
+        return forget_all(vm, doomed, err);
     if (!check_all(vm, doomed, err))
         return false;
     note_doomed(intent, doomed);
     intent->is_decided = true;
     if (!vm_intent_save(vm, intent, err))
         return false;
-    const bool ok = forget_all(vm, doomed, heir, err) && vm_snapshot_finish_delete(vm, job, intent, err);
+    const bool ok = forget_all(vm, doomed, err) && vm_snapshot_finish_delete(vm, job, intent, err);
     vm_intent_done(vm);
     return ok;
 }
 
-bool vm_snapshot_delete(Vm *vm, VmSnapshot *snapshot, unsigned flags, const Caller *caller, Error **err)
+bool vm_snapshot_delete(Vm *vm, Moment *snapshot, unsigned flags, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
 
@@ -264,12 +236,9 @@ bool vm_snapshot_delete(Vm *vm, VmSnapshot *snapshot, unsigned flags, const Call
                          "'VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN_ONLY' are mutually exclusive");
     if (!job_begin(&vm->object, JOB_SNAPSHOT, caller, &job, err) || !object_require_listed(&vm->object, err))
         return false;
-    if (vm_snapshot_get(vm, snapshot->name) != snapshot)
-        return error_set(err, ERROR_NO_SNAPSHOT, "no domain snapshot with matching name '%s'",
-                         snapshot->name);
-    if (!delete_locked(vm, &job, snapshot, flags, err))
+    if (!moment_require_there(snapshot, err) || !delete_locked(vm, &job, snapshot, flags, err))
         return false;
-    log_info("snapshot '%s' of machine '%s' deleted by %s", snapshot->name, vm->name,
+    log_info("snapshot '%s' of machine '%s' deleted by %s", moment_name(snapshot), vm->name,
              caller_describe(caller));
     return true;
 }

@@ -140,17 +140,16 @@ AWAITS static bool images_add_snapshot(Vm *vm, GPtrArray *images, const Snapshot
 bool vm_snapshot_images(Vm *vm, GPtrArray **ret_images, Error **err)
 {
     g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func(image_free);
-    g_autoptr(GPtrArray) snapshots = NULL;
+    g_autoptr(GPtrArray) snapshots = vm_snapshot_list_all(vm);
 
-    if (!images_add_present(vm, images, vm->live, err) || !images_add_present(vm, images, vm->config, err) ||
-        !vm_snapshot_list(vm, NULL, 0, "", &snapshots, err))
+    if (!images_add_present(vm, images, vm->live, err) || !images_add_present(vm, images, vm->config, err))
         return false;
     for (guint i = 0; i < snapshots->len; i++) {
-        if (!images_add_snapshot(vm, images, ((VmSnapshot *)g_ptr_array_index(snapshots, i))->def, err))
+        if (!images_add_snapshot(vm, images, ((Moment *)g_ptr_array_index(snapshots, i))->def, err))
             return false;
     }
-    for (guint i = 0; vm->snapshots && i < vm->snapshots->images->len; i++) {
-        g_autofree char *path = g_strdup(g_ptr_array_index(vm->snapshots->images, i));
+    for (guint i = 0; i < vm->snapshot_images->len; i++) {
+        g_autofree char *path = g_strdup(g_ptr_array_index(vm->snapshot_images, i));
         SnapshotImage *image = NULL;
         g_autoptr(Error) why = NULL;
         if (!images_follow(images, path, "qcow2", &image, &why))
@@ -212,8 +211,9 @@ static void replace_in_machine(DomainDef *def, const SnapshotDef *snapshot, cons
     }
 }
 
-AWAITS static bool replace_in_snapshot(Vm *vm, SnapshotDef *def, const ImageChange *change, Error **err)
+AWAITS static bool replace_in_snapshot(Moment *snapshot, const ImageChange *change, Error **err)
 {
+    g_autoptr(SnapshotDef) def = xml_table_copy(&snapshot_table, snapshot->def);
     g_autoptr(GString) before = g_string_new(NULL);
     g_autoptr(GString) after = g_string_new(NULL);
 
@@ -223,7 +223,12 @@ AWAITS static bool replace_in_snapshot(Vm *vm, SnapshotDef *def, const ImageChan
     for (DEF_EACH(SnapshotDisk, entry, def->disks))
         replace_source(&entry->src, change->from, change->to, change->format);
     snapshot_def_format(def, MOMENT_FORMAT_STORED | MOMENT_FORMAT_SECURE, after);
-    return g_string_equal(before, after) || vm_snapshot_store(vm, def, err);
+    if (g_string_equal(before, after))
+        return true;
+    if (!moment_replace(snapshot, def, err))
+        return false;
+    (void)g_steal_pointer(&def);
+    return true;
 }
 
 AWAITS static bool replace_in_config(Vm *vm, const ImageChange *change, Error **err)
@@ -245,12 +250,12 @@ AWAITS static bool replace_in_config(Vm *vm, const ImageChange *change, Error **
 
 bool vm_snapshot_replace_image(Vm *vm, const ImageChange *change, Error **err)
 {
-    g_autoptr(GPtrArray) snapshots = NULL;
+    g_autoptr(GPtrArray) snapshots = vm_snapshot_list_all(vm);
 
-    if (!replace_in_config(vm, change, err) || !vm_snapshot_list(vm, NULL, 0, "", &snapshots, err))
+    if (!replace_in_config(vm, change, err))
         return false;
     for (guint i = 0; i < snapshots->len; i++) {
-        if (!replace_in_snapshot(vm, ((VmSnapshot *)g_ptr_array_index(snapshots, i))->def, change, err))
+        if (!replace_in_snapshot(g_ptr_array_index(snapshots, i), change, err))
             return false;
     }
     return true;
@@ -294,13 +299,15 @@ static const DiskDef *find_live(const Vm *vm, const char *path, unsigned *ret_in
     return NULL;
 }
 
-/* Those that have @from as their base have @to from now on. */
-AWAITS static bool rebase_children(const GPtrArray *images, const char *from, const char *to,
+/* Those that have @from as their base have @to from now on. QEMU sees to what it has open. */
+AWAITS static bool rebase_children(const Vm *vm, const GPtrArray *images, const char *from, const char *to,
                                    const char *to_format, Error **err)
 {
     for (guint i = 0; i < images->len; i++) {
         const SnapshotImage *child = g_ptr_array_index(images, i);
+        unsigned index = 0;
         if (g_strcmp0(child->base, from) == 0 && strcmp(child->path, to) != 0 && !child->is_missing &&
+            !find_live(vm, child->path, &index) &&
             !image_name_base(child->path, child->format, to, to_format, err))
             return false;
     }
@@ -312,14 +319,14 @@ bool vm_snapshot_move_image(Vm *vm, const ImageChange *change, Error **err)
     g_autoptr(GPtrArray) images = NULL;
 
     return vm_snapshot_images(vm, &images, err) &&
-           rebase_children(images, change->from, change->to, change->format, err) &&
+           rebase_children(vm, images, change->from, change->to, change->format, err) &&
            vm_snapshot_replace_image(vm, change, err);
 }
 
 AWAITS static bool merge_down(Vm *vm, Job *job, const GPtrArray *images, const SnapshotImage *top,
                               const SnapshotImage *base, Error **err)
 {
-    unsigned index = 0;
+    unsigned index = 0, below = 0;
     const DiskDef *disk = find_live(vm, top->path, &index);
     MergeProgress progress = { .vm = vm, .job = job, .total = top->allocated_bytes };
 
@@ -327,10 +334,13 @@ AWAITS static bool merge_down(Vm *vm, Job *job, const GPtrArray *images, const S
     if (disk) {
         g_autoptr(GPtrArray) left = NULL;
         g_autofree char *target = g_strdup(disk->target);
-        return vm_chain_commit(vm, target, index, index + 1, job, &left, err);
+        if (!vm_chain_commit(vm, target, index, index + 1, job, &left, err))
+            return false;
+    } else if (!find_live(vm, base->path, &below) && /* else QEMU did it, after an earlier daemon had died */
+               !image_commit_down(top->path, top->format, merge_tell, &progress, err)) {
+        return false;
     }
-    return image_commit_down(top->path, top->format, merge_tell, &progress, err) &&
-           rebase_children(images, top->path, base->path, base->format, err);
+    return rebase_children(vm, images, top->path, base->path, base->format, err);
 }
 
 AWAITS static void remove_image(Vm *vm, const char *path)
@@ -439,6 +449,28 @@ bool vm_snapshot_collect(Vm *vm, Job *job, VmIntent *intent, const GPtrArray *ba
         }
     }
     return true;
+}
+
+void vm_snapshot_mend(Vm *vm)
+{
+    g_autoptr(GPtrArray) images = NULL;
+    g_autoptr(Error) err = NULL;
+
+    if (!vm_snapshot_images(vm, &images, &err)) {
+        log_warning_error(err, "images of snapshots");
+        return;
+    }
+    for (guint i = 0; i < images->len; i++) {
+        const SnapshotImage *image = g_ptr_array_index(images, i);
+        unsigned index = 0;
+        if (image->is_missing || strcmp(image->format, "qcow2") != 0 || find_live(vm, image->path, &index) ||
+            (!image->is_active && !image->is_kept && !image->is_frozen &&
+             !vm_snapshot_owns_image(vm, image->path)))
+            continue;
+        if (!image_mend_leaks(image->path, &err))
+            log_warning_error(err, image->path);
+        g_clear_pointer(&err, error_free);
+    }
 }
 
 bool vm_snapshot_check_space(const GPtrArray *images, const GPtrArray *bases, Error **err)

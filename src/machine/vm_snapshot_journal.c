@@ -68,8 +68,6 @@ static void strings_from_json(const Json *list, GPtrArray *texts)
 bool vm_intent_save(Vm *vm, const VmIntent *intent, Error **err)
 {
     g_autofree char *path = vm_snapshot_own_path(vm, "journal", "");
-    g_autofree char *folder = g_path_get_dirname(path);
-    g_autofree char *outer = g_path_get_dirname(folder);
     AUTO_JSON object =
         json_pack("{s:s, s:b, s:b, s:b, s:s, s:s?, s:s?, s:I, s:o, s:o, s:o, s:o}", "kind",
                   kind_names[intent->kind], "decided", intent->is_decided, "frozen", intent->is_frozen,
@@ -82,8 +80,7 @@ bool vm_intent_save(Vm *vm, const VmIntent *intent, Error **err)
         return error_set(err, ERROR_INVALID_ARGUMENT, "a name or path of snapshot '%s' is not valid UTF-8",
                          intent->snapshot);
     g_autofree char *text = json_format(object);
-    return file_make_dirs(outer, 0755, err) && file_make_dirs(folder, 0700, err) &&
-           file_replace(path, text, strlen(text), 0600, err);
+    return vm_snapshot_make_own_folder(vm, err) && file_replace(path, text, strlen(text), 0600, err);
 }
 
 void vm_intent_done(Vm *vm)

@@ -12,30 +12,14 @@
 #include "machine/vm_snapshot.h"
 #include "storage/image_snapshot.h"
 
-struct VmSnapshot {
-    unsigned refs;
-    char *name;
-    SnapshotDef *def;
-};
-
-typedef struct VmSnapshots {
-    GPtrArray *list;   /* VmSnapshot, counted; parents first */
-    GPtrArray *images; /* char *: see above */
-} VmSnapshots;
-
 /* ---- the tree (vm_snapshot.c) ---- */
 
-VmSnapshot *vm_snapshot_new(SnapshotDef *def /* taken */);
-void vm_snapshots_free(VmSnapshots *snapshots);
-unsigned vm_snapshot_count(const Vm *vm);
-VmSnapshot *vm_snapshot_get(const Vm *vm, const char *name); /* borrowed, NULL */
-VmSnapshot *vm_snapshot_get_current(const Vm *vm);           /* borrowed, NULL */
-bool vm_snapshot_is_below(const Vm *vm, const VmSnapshot *snapshot, const VmSnapshot *above);
-/* In memory alone. */
-void vm_snapshot_add(Vm *vm, VmSnapshot *snapshot /* a reference, taken */);
-void vm_snapshot_drop(Vm *vm, VmSnapshot *snapshot);
-/* Makes it (NULL: none) the current one, in the files, too. */
-AWAITS MUST_CHECK bool vm_snapshot_set_current(Vm *vm, VmSnapshot *snapshot, Error **err);
+static inline SnapshotDef *snapshot_def(const Moment *snapshot)
+{
+    return snapshot->def;
+}
+/* References, parents first. */
+GPtrArray *vm_snapshot_list_all(const Vm *vm);
 /* The disk of @def that the entry of a snapshot means; NULL. */
 DiskDef *vm_snapshot_disk(const DomainDef *def, const char *target);
 SnapshotDisk *vm_snapshot_entry(const SnapshotDef *def, const char *target);
@@ -45,22 +29,17 @@ static inline bool vm_snapshot_has_memory(const SnapshotDef *def)
     return def->memory == DISK_SNAPSHOT_INTERNAL || def->memory == DISK_SNAPSHOT_EXTERNAL;
 }
 
-/* ---- files (vm_snapshot_store.c) ---- */
+/* ---- what libvirtd does not know (vm_snapshot.c) ---- */
 
-AWAITS MUST_CHECK bool vm_snapshot_store(Vm *vm, const SnapshotDef *def, Error **err);
-AWAITS MUST_CHECK bool vm_snapshot_unstore(Vm *vm, const char *name, Error **err);
 /* Of the machine's folder of ours; owned. */
 char *vm_snapshot_own_path(const Vm *vm, const char *name, const char *suffix);
+AWAITS MUST_CHECK bool vm_snapshot_make_own_folder(const Vm *vm, Error **err);
 /* Adds or takes away paths of images that are ours. */
 AWAITS MUST_CHECK bool vm_snapshot_own_images(Vm *vm, const GPtrArray *add, const GPtrArray *remove,
                                               Error **err);
 bool vm_snapshot_owns_image(const Vm *vm, const char *path);
-/* At the daemon's start, of all machines; what makes no sense is set aside. */
-AWAITS void vm_snapshot_load_all(Host *host);
-/* The machine gets another name. */
-AWAITS MUST_CHECK bool vm_snapshot_rename(Host *host, const char *from, const char *to, Error **err);
-/* Forgets all snapshots of a machine that goes: files, and what is in memory. */
-AWAITS MUST_CHECK bool vm_snapshot_forget_all(Vm *vm, Error **err);
+/* At the daemon's start, of all machines, after moment_load_all(). */
+AWAITS void vm_snapshot_load_images(Host *host);
 /* Their documents name the machine. */
 AWAITS MUST_CHECK bool vm_snapshot_parse(Host *host, const char *xml, size_t len, MomentParseFlags flags,
                                          SnapshotDef **ret_def, Error **err); /* vm_xml.c */
@@ -113,6 +92,7 @@ typedef struct SnapshotMake {
     unsigned flags;
     const Caller *caller;
     VmIntent *intent;
+    Moment *moment; /* once it is in the tree; borrowed from there */
 } SnapshotMake;
 AWAITS MUST_CHECK bool vm_snapshot_make_live(SnapshotMake *make, Error **err);
 /* What was made is the snapshot's: its file, the list of images; and back, where it was not to be. */
@@ -130,7 +110,7 @@ MUST_CHECK bool vm_snapshot_path(Host *host, const StorageSource *source, char *
 /* ---- firmware variables and TPM (vm_snapshot_state.c) ---- */
 
 AWAITS MUST_CHECK bool vm_snapshot_keep_state(Vm *vm, const char *name, Error **err);
-AWAITS MUST_CHECK bool vm_snapshot_restore_state(Vm *vm, const VmSnapshot *snapshot, Error **err);
+AWAITS MUST_CHECK bool vm_snapshot_restore_state(Vm *vm, const Moment *snapshot, Error **err);
 AWAITS void vm_snapshot_drop_state(Vm *vm, const char *name); /* failures are logged */
 
 /* ---- images (vm_snapshot_images.c) ---- */
@@ -173,6 +153,8 @@ AWAITS MUST_CHECK bool vm_snapshot_merge(Vm *vm, Job *job, const GPtrArray *imag
  * steps; what is left then stays, and is no snapshot's. */
 AWAITS MUST_CHECK bool vm_snapshot_collect(Vm *vm, Job *job, VmIntent *intent, const GPtrArray *bases,
                                            Error **err);
+/* Mends images that no QEMU has open, after programs that worked on them died; failures are logged. */
+AWAITS void vm_snapshot_mend(Vm *vm);
 /* Is there room for that? ERROR_OPERATION_FAILED */
 AWAITS MUST_CHECK bool vm_snapshot_check_space(const GPtrArray *images, const GPtrArray *bases, Error **err);
 

@@ -54,12 +54,11 @@ AWAITS static void remove_nodes(Vm *vm, const VmIntent *intent)
 
 AWAITS static bool take_back_create(Vm *vm, const VmIntent *intent, SnapshotDef *def, Error **err)
 {
-    SnapshotMake make = { .vm = vm, .def = def, .flags = intent->flags };
-    VmSnapshot *known = vm_snapshot_get(vm, def->name);
+    SnapshotMake make = {
+        .vm = vm, .def = def, .flags = intent->flags, .moment = moment_get(vm->snapshots, def->name)
+    };
 
     remove_nodes(vm, intent);
-    if (known)
-        vm_snapshot_drop(vm, known);
     vm_snapshot_unpromise(&make);
     for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
         const DiskDef *disk = vm_snapshot_disk(def->domain, entry->name);
@@ -79,9 +78,8 @@ AWAITS static bool take_back_create(Vm *vm, const VmIntent *intent, SnapshotDef 
     return true;
 }
 
-AWAITS static bool finish_create(Vm *vm, const VmIntent *intent, SnapshotDef *def /* taken */, Error **err)
+AWAITS static bool finish_create(Vm *vm, const VmIntent *intent, SnapshotDef *def, Error **err)
 {
-    g_autoptr(SnapshotDef) own = def;
     SnapshotMake make = { .vm = vm, .def = def, .flags = intent->flags };
 
     for (guint i = 0; i < intent->disks->len && vm->live; i++) {
@@ -92,14 +90,8 @@ AWAITS static bool finish_create(Vm *vm, const VmIntent *intent, SnapshotDef *de
     }
     if ((vm->live && !vm_status_save(vm, err)) || !vm_snapshot_settle_config(vm, def, err))
         return false;
-    if ((intent->flags & CREATE(NO_METADATA)) || vm_snapshot_get(vm, def->name))
-        return true;
-    if (!vm_snapshot_promise(&make, err))
-        return false;
-    VmSnapshot *snapshot = vm_snapshot_new(g_steal_pointer(&own));
-    snapshot->def->is_current = false;
-    vm_snapshot_add(vm, snapshot);
-    return vm_snapshot_set_current(vm, snapshot, err);
+    return (intent->flags & CREATE(NO_METADATA)) || moment_get(vm->snapshots, def->name) ||
+           vm_snapshot_promise(&make, err);
 }
 
 /* A machine that does not run is in its overlays when its definition is. */
@@ -125,7 +117,7 @@ AWAITS static bool recover_create(Vm *vm, const VmIntent *intent, Error **err)
         return false;
     g_autoptr(SnapshotDef) own = def;
     if (!snapshot_is_external(def))
-        is_done = vm_snapshot_get(vm, def->name) != NULL;
+        is_done = moment_get(vm->snapshots, def->name) != NULL;
     else if (!intent->is_live)
         is_done = is_in_overlays(vm, def);
     else if (!has_switched(vm, intent, err, &is_done))
@@ -136,12 +128,11 @@ AWAITS static bool recover_create(Vm *vm, const VmIntent *intent, Error **err)
         if (def->memory == DISK_SNAPSHOT_EXTERNAL &&
             !image_is_there(def->memory_file, &exists, &is_block, err))
             return false;
-        is_done = exists && ((intent->flags & CREATE(NO_METADATA)) || vm_snapshot_get(vm, def->name));
+        is_done = exists && ((intent->flags & CREATE(NO_METADATA)) || moment_get(vm->snapshots, def->name));
     }
     log_warning("snapshot '%s' of machine '%s' was being taken: it is %s", def->name, vm->name,
                 is_done ? "there" : "taken back");
-    return is_done ? finish_create(vm, intent, g_steal_pointer(&own), err)
-                   : take_back_create(vm, intent, def, err);
+    return is_done ? finish_create(vm, intent, def, err) : take_back_create(vm, intent, def, err);
 }
 
 /* ---- all of them ---- */
@@ -166,6 +157,7 @@ AWAITS static bool wait_for_jobs(Vm *vm, Job *held, Error **err)
 
 AWAITS static bool recover_one(Vm *vm, Job *job, VmIntent *intent, Error **err)
 {
+    vm_snapshot_mend(vm);
     switch (intent->kind) {
     case INTENT_CREATE:
         return recover_create(vm, intent, err);
@@ -211,7 +203,7 @@ void vm_snapshot_recover(Host *host)
     Vm *vm = NULL;
 
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
-        if (vm->snapshots)
+        if (vm->snapshots->is_loaded)
             g_ptr_array_add(vms, vm_ref(vm));
     }
     for (guint i = 0; i < vms->len; i++) {

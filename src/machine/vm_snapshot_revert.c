@@ -29,7 +29,7 @@
 typedef struct Revert {
     Vm *vm;
     Job *job;
-    VmSnapshot *snapshot;
+    Moment *snapshot;
     unsigned flags;
     VmIntent *intent;
     GPtrArray *images;   /* SnapshotImage */
@@ -100,7 +100,7 @@ AWAITS static bool plan_overlay(Revert *revert, const DiskDef *disk, const char 
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "there is no place for a new image of disk '%s' beside '%s'", disk->target, path);
     else
-        made_up = g_strdup_printf("%s.%s", path, revert->snapshot->name);
+        made_up = g_strdup_printf("%s.%s", path, moment_name(revert->snapshot));
     if (!find_free_name(revert, made_up, &overlay, err))
         return false;
     vm_intent_add(revert->intent, STEP_OVERLAY, overlay, disk->target);
@@ -127,9 +127,9 @@ AWAITS static bool plan_inside(Revert *revert, const DiskDef *disk, const char *
 
     if (!image || !image_layers_read(path, "qcow2", &layers, err))
         return false;
-    if (!image_layer_has(g_ptr_array_index(layers, 0), revert->snapshot->name))
+    if (!image_layer_has(g_ptr_array_index(layers, 0), moment_name(revert->snapshot)))
         return error_set(err, ERROR_OPERATION_FAILED, "image '%s' of disk '%s' has no snapshot '%s' inside",
-                         path, disk->target, revert->snapshot->name);
+                         path, disk->target, moment_name(revert->snapshot));
     g_autofree char *strangers = vm_snapshot_strangers(revert->vm, revert->images, path);
     if (strangers)
         return error_set(err, ERROR_INVALID_STATE,
@@ -261,7 +261,7 @@ void vm_snapshot_undo_revert(Vm *vm, const VmIntent *intent)
 /* Disks of @def that are those of the snapshot get what those have. */
 static void take_sources(const Revert *revert, DomainDef *def)
 {
-    const DomainDef *was = revert->snapshot->def->domain;
+    const DomainDef *was = snapshot_def(revert->snapshot)->domain;
 
     for (DEF_EACH(DiskDef, disk, def->disks)) {
         const DiskDef *old = vm_snapshot_disk(was, disk->target);
@@ -331,15 +331,16 @@ AWAITS static bool finish_applying(const VmIntent *intent, Error **err)
 
 /* Where the overlay of the snapshot goes with the present, the new one is what was written to from then on.
  */
-AWAITS static bool finish_entries(Vm *vm, const VmIntent *intent, VmSnapshot *snapshot, Error **err)
+AWAITS static bool finish_entries(Vm *vm, const VmIntent *intent, Moment *snapshot, Error **err)
 {
+    g_autoptr(SnapshotDef) def = xml_table_copy(&snapshot_table, snapshot->def);
     g_autoptr(GPtrArray) images = NULL;
     bool is_changed = false;
 
     if (!vm_snapshot_images(vm, &images, err))
         return false;
     for (guint i = 0; i < intent->disks->len; i++) {
-        SnapshotDisk *entry = vm_snapshot_entry(snapshot->def, g_ptr_array_index(intent->nodes, i));
+        SnapshotDisk *entry = vm_snapshot_entry(def, g_ptr_array_index(intent->nodes, i));
         const SnapshotImage *old = entry ? vm_snapshot_image_find(images, entry->src.path) : NULL;
         if (strcmp(g_ptr_array_index(intent->disks, i), STEP_OVERLAY) != 0 || !entry ||
             entry->src.type != STORAGE_FILE ||
@@ -350,7 +351,12 @@ AWAITS static bool finish_entries(Vm *vm, const VmIntent *intent, VmSnapshot *sn
         entry->src.path = g_strdup(g_ptr_array_index(intent->paths, i));
         is_changed = true;
     }
-    return !is_changed || vm_snapshot_store(vm, snapshot->def, err);
+    if (!is_changed)
+        return true;
+    if (!moment_replace(snapshot, def, err))
+        return false;
+    (void)g_steal_pointer(&def);
+    return true;
 }
 
 AWAITS static bool drop_managed_save(Vm *vm, Error **err)
@@ -365,7 +371,7 @@ AWAITS static bool drop_managed_save(Vm *vm, Error **err)
     return true;
 }
 
-AWAITS static bool finish_disks(Vm *vm, Job *job, VmIntent *intent, VmSnapshot *snapshot, Error **err)
+AWAITS static bool finish_disks(Vm *vm, Job *job, VmIntent *intent, Moment *snapshot, Error **err)
 {
     DomainDef *config = NULL;
 
@@ -383,14 +389,14 @@ AWAITS static bool finish_disks(Vm *vm, Job *job, VmIntent *intent, VmSnapshot *
         domain_def_free(config);
         return false;
     }
-    return finish_entries(vm, intent, snapshot, err) && vm_snapshot_set_current(vm, snapshot, err) &&
+    return finish_entries(vm, intent, snapshot, err) && moment_set_current(vm->snapshots, snapshot, err) &&
            vm_snapshot_collect(vm, job, intent, NULL, err);
 }
 
 /* As the snapshot was, with the disks of now. */
-static DomainDef *make_running(const Vm *vm, const VmSnapshot *snapshot)
+static DomainDef *make_running(const Vm *vm, const Moment *snapshot)
 {
-    DomainDef *def = domain_def_copy(snapshot->def->domain);
+    DomainDef *def = domain_def_copy(snapshot_def(snapshot)->domain);
 
     set_name(def, vm->name);
     for (DEF_EACH(DiskDef, disk, def->disks)) {
@@ -406,7 +412,7 @@ static bool is_to_run(const SnapshotDef *def, unsigned flags)
     return vm_snapshot_has_memory(def) || (flags & (REVERT(RUNNING) | REVERT(PAUSED)));
 }
 
-AWAITS static bool finish_start(Vm *vm, Job *job, const VmSnapshot *snapshot, unsigned flags, Error **err)
+AWAITS static bool finish_start(Vm *vm, Job *job, const Moment *snapshot, unsigned flags, Error **err)
 {
     const SnapshotDef *def = snapshot->def;
     VmStartSpec spec = VM_START_SPEC_INIT;
@@ -428,7 +434,7 @@ AWAITS static bool finish_start(Vm *vm, Job *job, const VmSnapshot *snapshot, un
 
 bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller *caller, Error **err)
 {
-    g_autoptr(VmSnapshot) snapshot = vm_snapshot_find(vm, intent->snapshot, err);
+    g_autoptr(Moment) snapshot = vm_snapshot_find(vm, intent->snapshot, err);
     const bool is_transient = vm_is_running(vm) && !vm->config;
 
     if (!snapshot)
@@ -460,13 +466,12 @@ bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller 
 
 /* ---- the call ---- */
 
-static bool check_revert(Vm *vm, const VmSnapshot *snapshot, unsigned flags, Error **err)
+static bool check_revert(Vm *vm, const Moment *snapshot, unsigned flags, Error **err)
 {
     const SnapshotDef *def = snapshot->def;
 
-    if (vm_snapshot_get(vm, snapshot->name) != snapshot)
-        return error_set(err, ERROR_NO_SNAPSHOT, "no domain snapshot with matching name '%s'",
-                         snapshot->name);
+    if (!moment_require_there(snapshot, err))
+        return false;
     if (!vm->config && !is_to_run(def, flags))
         return error_set(err, ERROR_INVALID_STATE,
                          "transient domain needs to request run or pause to revert to inactive snapshot");
@@ -479,23 +484,23 @@ static bool check_revert(Vm *vm, const VmSnapshot *snapshot, unsigned flags, Err
     return !vm_is_running(vm) || vm_require_monitor(vm, err);
 }
 
-AWAITS static bool check_memory(const VmSnapshot *snapshot, Error **err)
+AWAITS static bool check_memory(const Moment *snapshot, Error **err)
 {
     bool exists = false, is_block = false;
 
-    if (snapshot->def->memory != DISK_SNAPSHOT_EXTERNAL)
+    if (snapshot_def(snapshot)->memory != DISK_SNAPSHOT_EXTERNAL)
         return true;
-    return image_is_there(snapshot->def->memory_file, &exists, &is_block, err) &&
+    return image_is_there(snapshot_def(snapshot)->memory_file, &exists, &is_block, err) &&
            (exists ||
             error_set(err, ERROR_OPERATION_FAILED, "the memory of snapshot '%s' is not there any more: '%s'",
-                      snapshot->name, snapshot->def->memory_file));
+                      moment_name(snapshot), snapshot_def(snapshot)->memory_file));
 }
 
 AWAITS static bool prepare(Revert *revert, Error **err)
 {
     g_autoptr(GPtrArray) made = NULL;
 
-    revert->domain = domain_def_copy(revert->snapshot->def->domain);
+    revert->domain = domain_def_copy(snapshot_def(revert->snapshot)->domain);
     if (!check_memory(revert->snapshot, err) || !vm_snapshot_images(revert->vm, &revert->images, err) ||
         !plan_disks(revert, err))
         return false;
@@ -515,7 +520,7 @@ AWAITS static bool prepare(Revert *revert, Error **err)
     return job_is_aborted(revert->job) ? error_set(err, ERROR_CANCELLED, "the job was aborted") : false;
 }
 
-bool vm_snapshot_revert(Vm *vm, VmSnapshot *snapshot, unsigned flags, const Caller *caller, Error **err)
+bool vm_snapshot_revert(Vm *vm, Moment *snapshot, unsigned flags, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
 
@@ -532,14 +537,14 @@ bool vm_snapshot_revert(Vm *vm, VmSnapshot *snapshot, unsigned flags, const Call
                               .job = &job,
                               .snapshot = snapshot,
                               .flags = flags,
-                              .intent = vm_intent_new(INTENT_REVERT, snapshot->name, flags) };
+                              .intent = vm_intent_new(INTENT_REVERT, moment_name(snapshot), flags) };
     if (!prepare(&revert, err))
         return false;
     fiber_shield_begin();
     const bool ok = vm_snapshot_finish_revert(vm, &job, revert.intent, caller, err);
     fiber_shield_end();
     if (ok)
-        log_info("machine '%s' brought back to snapshot '%s' by %s", vm->name, snapshot->name,
+        log_info("machine '%s' brought back to snapshot '%s' by %s", vm->name, moment_name(snapshot),
                  caller_describe(caller));
     return ok;
 }

@@ -38,18 +38,17 @@ bool vm_snapshot_keep_state(Vm *vm, const char *name, Error **err)
 {
     g_autofree char *tpm = vm_tpm_folder(vm);
     g_autofree char *copy = vm_snapshot_own_path(vm, name, ".tpm");
-    g_autofree char *folder = g_path_get_dirname(copy);
 
-    return file_make_dirs(folder, 0700, err) && keep_variables(vm, name, err) &&
+    return vm_snapshot_make_own_folder(vm, err) && keep_variables(vm, name, err) &&
            (!tpm || copy_folder(tpm, copy, err));
 }
 
-bool vm_snapshot_restore_state(Vm *vm, const VmSnapshot *snapshot, Error **err)
+bool vm_snapshot_restore_state(Vm *vm, const Moment *snapshot, Error **err)
 {
     g_autofree char *nvram = vm_nvram_path(vm);
-    g_autofree char *variables = vm_snapshot_own_path(vm, snapshot->name, ".nvram");
+    g_autofree char *variables = vm_snapshot_own_path(vm, moment_name(snapshot), ".nvram");
     g_autofree char *tpm = vm_tpm_folder(vm);
-    g_autofree char *state = vm_snapshot_own_path(vm, snapshot->name, ".tpm");
+    g_autofree char *state = vm_snapshot_own_path(vm, moment_name(snapshot), ".tpm");
     g_autoptr(GPtrArray) names = NULL;
 
     if (nvram && vm_nvram_exists(vm->host, variables) && !vm_nvram_copy(vm->host, variables, nvram, err))

@@ -122,7 +122,7 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
-    if (!vm_prepare_disks(vm, err) || !vm_prepare_hostdevs(vm, start->resources.fds, err) ||
+    if (!vm_prepare_disks(vm, err) || !vm_prepare_each(vm, vm_prepare_hostdev, start->resources.fds, err) ||
         !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
@@ -130,7 +130,7 @@ static bool start_prepare(Start *start, Error **err)
     if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
         !vm_prepare_huge_pages(vm, &start->huge_pages, err) ||
         !vm_prepare_monitor(vm, start->resources.fds, err) ||
-        !vm_prepare_devices(vm, start->resources.fds, err) || !vm_prepare_give_dirs(vm, err))
+        !vm_prepare_each(vm, vm_prepare_device, start->resources.fds, err) || !vm_prepare_give_dirs(vm, err))
         return false;
     /* From here on there is something to undo after a crash of the daemon. */
     if (!vm_status_save(vm, err))
@@ -373,10 +373,12 @@ static bool start_set_passwords(Vm *vm, Error **err)
     return true;
 }
 
-AWAITS static bool start_ask(const Start *start, Error **err)
+/* Connects, and asks what QEMU made of the machine. */
+AWAITS static bool start_connect(const Start *start, Error **err)
 {
     Vm *vm = start->vm;
     DomainDef *live = vm->live;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
     const MemballoonDef *balloon = live->memballoon;
     g_auto(MonitorWelcome) welcome = { .has_cpuid = vm_has_cpuid(vm) };
 
@@ -388,7 +390,7 @@ AWAITS static bool start_ask(const Start *start, Error **err)
         if (live->current_memory_bytes < live->memory_bytes)
             welcome.balloon_target = live->current_memory_bytes;
     }
-    if (!monitor_welcome(vm_monitor(vm), &welcome, 0, err))
+    if (!vm_process_connect(vm, &welcome, timeout_ms, err))
         return false;
     vm_take_vcpu_tids(vm, welcome.cpus);
     start_take_chars(vm, welcome.chardevs);
@@ -469,12 +471,11 @@ static bool start_receive_state(Start *start, Error **err)
 static bool start_converse(Start *start, Error **err)
 {
     Vm *vm = start->vm;
-    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
 
     job_set_phase(start->job, "waiting for QEMU");
     /* QEMU needs longer than any file, so what can be written, is written now. */
-    if (!vm_pid_save(vm, err) || !vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) ||
-        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
+    if (!vm_pid_save(vm, err) || !start_connect(start, err) || !start_set_passwords(vm, err) ||
+        !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
         (!start_has_state(start) && !start_open_trays(vm, err)))
         return false;
     /* A state that is loaded was saved with these vCPUs. */

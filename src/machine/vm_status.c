@@ -345,10 +345,12 @@ static const XmlTable run_table =
                GROUP("run",
                      ROWS(CODEC_ATTR("version", &version_codec),
                           ATTR("startTime", VmRun, start_time, .max = UINT64_MAX),
+                          ATTR("lostVcpu", VmRun, has_lost_vcpu),
                           ATTR("taints", VmRun, taints, .max = UINT32_MAX),
                           ATTR("starting", VmRun, is_starting, .show = run_is_unannounced),
                           ATTR("autodestroy", VmRun, autodestroy_client, .max = UINT64_MAX),
                           ATTR("mustRun", VmRun, must_run), ATTR("saving", VmRun, is_saving),
+                          ATTR("newCheckpoint", VmRun, new_checkpoint), ATTR("mustThaw", VmRun, must_thaw),
                           EMBED("file", VmRun, file, &save_file_table, OURS),
                           CUSTOM("port", &port_elements, OURS), LIST("lent", VmRun, dac, &lent_table, OURS)),
                      OURS)));

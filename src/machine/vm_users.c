@@ -62,11 +62,12 @@ static void walk_machine(const Walk *walk, const DomainDef *def)
 /* The states of snapshots, and the images that they made. */
 static void walk_snapshots(const Walk *walk, const Vm *vm)
 {
-    for (guint i = 0; i < vm_snapshot_count(vm); i++) {
-        const SnapshotDef *def = ((const VmSnapshot *)g_ptr_array_index(vm->snapshots->list, i))->def;
+    g_autoptr(GPtrArray) snapshots = vm_snapshot_list_all(vm);
+
+    for (guint i = 0; i < snapshots->len; i++) {
+        const SnapshotDef *def = ((Moment *)g_ptr_array_index(snapshots, i))->def;
         walk_path(walk, def->memory_file);
-        for (guint k = 0; def->disks && k < def->disks->len; k++) {
-            const SnapshotDisk *entry = g_ptr_array_index(def->disks, k);
+        for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
             const DiskDef *disk = vm_snapshot_disk(def->domain, entry->name);
             const bool is_kept =
                 entry->snapshot == DISK_SNAPSHOT_INTERNAL || entry->snapshot == DISK_SNAPSHOT_EXTERNAL;
@@ -75,8 +76,8 @@ static void walk_snapshots(const Walk *walk, const Vm *vm)
                 walk_source(walk, source);
         }
     }
-    for (guint i = 0; vm->snapshots && i < vm->snapshots->images->len; i++)
-        walk_path(walk, g_ptr_array_index(vm->snapshots->images, i));
+    for (guint i = 0; i < vm->snapshot_images->len; i++)
+        walk_path(walk, g_ptr_array_index(vm->snapshot_images, i));
 }
 
 void machine_walk_images(Host *host, ImageVisit visit, void *arg)

@@ -146,6 +146,7 @@ bool vm_vcpus_refresh(Vm *vm, Error **err)
             continue;
         log_warning("machine '%s' %s vCPU %u, unlike its status file says", vm->name,
                     enabled == TRISTATE_ON ? "has" : "has no", vcpu->id);
+        vm->run->has_lost_vcpu = vm->run->has_lost_vcpu || enabled == TRISTATE_OFF;
         vcpu->enabled = enabled;
         vcpu->hotpluggable = TRISTATE_ON;
         vcpu->order = 0;
@@ -161,6 +162,7 @@ static void vcpu_left(Vm *vm, unsigned id)
 
     if (id < vm->run->vcpu_tids->len)
         g_array_index(vm->run->vcpu_tids, pid_t, id) = 0;
+    vm->run->has_lost_vcpu = true;
     if (!vcpu || vcpu->enabled != TRISTATE_ON)
         return;
     const unsigned order = vcpu->order;
@@ -222,6 +224,13 @@ AWAITS static bool plug_slot(Vm *vm, const MonitorCpuSlot *slot, unsigned id, Er
     g_autofree char *alias = g_strdup_printf("vcpu%u", id);
     AUTO_JSON args = json_copy(slot->props);
 
+    /* QEMU 7.2 keeps a pointer into the memory of an emulated CPU (TCG) that went, and writes there when the
+     * next one comes: it aborts. */
+    if (vm->live->type != VIRT_TYPE_KVM && vm->run->has_lost_vcpu) {
+        error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                  "QEMU without KVM cannot plug vCPU %u after one was taken out: it would abort", id);
+        return error_hint(err, "shut the machine down and start it again");
+    }
     json_object_set_new(args, "driver", json_string(slot->driver));
     json_object_set_new(args, "id", json_string(alias));
     return qmp_exec(vm_monitor(vm), "device_add", args, 0, NULL, err);
@@ -241,29 +250,6 @@ AWAITS static bool ask_to_leave(Vm *vm, unsigned id, Error **err)
     AUTO_JSON args = json_pack("{s:s}", "id", alias);
 
     return qmp_exec(vm_monitor(vm), "device_del", args, 0, NULL, err);
-}
-
-AWAITS static bool plug_vcpu(Vm *vm, unsigned id, Error **err)
-{
-    g_autoptr(GPtrArray) slots = NULL;
-
-    list_vcpus(vm->live);
-    order_vcpus(vm->live);
-    if (!find_slot(vm, id, &slots, err) || !plug_slot(vm, slots->pdata[id], id, err) ||
-        !refresh_tids(vm, err))
-        return false;
-    VcpuDef *vcpu = find_vcpu(vm->live, id);
-    vcpu->enabled = TRISTATE_ON;
-    vcpu->hotpluggable = TRISTATE_ON;
-    vcpu->order = next_order(vm->live);
-    set_current_vcpus(vm->live, count_enabled(vm->live));
-    const pid_t tid = vcpu_tid(vm, id);
-    if (tid && vm_thread_setup(vm, vm->live, THREAD_VCPU, id, tid, err))
-        return true;
-    if (!tid)
-        error_set(err, ERROR_OPERATION_FAILED, "QEMU has not made vCPU %u", id);
-    (void)!ask_to_leave(vm, id, NULL); /* what comes of it, an event tells */
-    return false;
 }
 
 /* Whether QEMU has taken it out: an emulated CPU (TCG) goes without an event, because QEMU 7.2 keeps a
@@ -316,6 +302,14 @@ static void watch_fiber(void *arg)
     vm_thread_remove(vm, THREAD_VCPU, leaving->id);
 }
 
+static void watch_leaving(Vm *vm, unsigned id)
+{
+    Leaving *leaving = g_new0(Leaving, 1);
+
+    *leaving = (Leaving){ .vm = vm_ref(vm), .serial = vm->run->serial, .id = id };
+    host_spawn(vm->host, "vcpu", watch_fiber, leaving);
+}
+
 AWAITS static bool unplug_vcpu(Vm *vm, unsigned id, Error **err)
 {
     const uint64_t serial = vm->run->serial;
@@ -328,9 +322,7 @@ AWAITS static bool unplug_vcpu(Vm *vm, unsigned id, Error **err)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     g_clear_pointer(&vm->run->unplug_alias, g_free);
     if (!ok && error_code(why) == ERROR_TIMEOUT) {
-        Leaving *leaving = g_new0(Leaving, 1);
-        *leaving = (Leaving){ .vm = vm_ref(vm), .serial = serial, .id = id };
-        host_spawn(vm->host, "vcpu", watch_fiber, leaving);
+        watch_leaving(vm, id);
         return error_set(err, ERROR_TIMEOUT,
                          "vcpu unplug request timed out. Unplug result must be manually inspected in the "
                          "domain");
@@ -340,6 +332,29 @@ AWAITS static bool unplug_vcpu(Vm *vm, unsigned id, Error **err)
     vcpu_left(vm, id);
     vm_thread_remove(vm, THREAD_VCPU, id);
     return true;
+}
+
+AWAITS static bool plug_vcpu(Vm *vm, unsigned id, Error **err)
+{
+    g_autoptr(GPtrArray) slots = NULL;
+
+    list_vcpus(vm->live);
+    order_vcpus(vm->live);
+    if (!find_slot(vm, id, &slots, err) || !plug_slot(vm, slots->pdata[id], id, err) ||
+        !refresh_tids(vm, err))
+        return false;
+    VcpuDef *vcpu = find_vcpu(vm->live, id);
+    vcpu->enabled = TRISTATE_ON;
+    vcpu->hotpluggable = TRISTATE_ON;
+    vcpu->order = next_order(vm->live);
+    set_current_vcpus(vm->live, count_enabled(vm->live));
+    const pid_t tid = vcpu_tid(vm, id);
+    if (tid && vm_thread_setup(vm, vm->live, THREAD_VCPU, id, tid, err))
+        return true;
+    if (!tid)
+        error_set(err, ERROR_OPERATION_FAILED, "QEMU has not made vCPU %u", id);
+    (void)!unplug_vcpu(vm, id, NULL); /* what is left is told by who takes back the rest */
+    return false;
 }
 
 bool vm_vcpus_start(Vm *vm, Error **err)
@@ -441,7 +456,71 @@ static int next_vcpu(const DomainDef *live, bool plug)
     return -1;
 }
 
-AWAITS static bool live_set_vcpus(Vm *vm, unsigned count, Error **err)
+/* The vCPUs that a running machine is to have if a change of them fails. */
+typedef struct Before {
+    CpuSet *ids; /* NULL: nothing was changed yet */
+    uint64_t serial;
+} Before;
+
+static void before_clear(Before *before)
+{
+    cpuset_free(before->ids);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Before, before_clear)
+
+static CpuSet *enabled_vcpus(const DomainDef *live)
+{
+    CpuSet *ids = cpuset_new();
+
+    for (DEF_EACH(VcpuDef, vcpu, live->vcpu_list)) {
+        if (vcpu->enabled == TRISTATE_ON)
+            cpuset_add(ids, vcpu->id);
+    }
+    return ids;
+}
+
+static void before_note(Before *before, const Vm *vm)
+{
+    before->ids = enabled_vcpus(vm->live);
+    before->serial = vm->run->serial;
+}
+
+static bool before_still_runs(const Before *before, const Vm *vm)
+{
+    return vm->run && vm->run->serial == before->serial && vm->live && vm->run->qmp;
+}
+
+/* Those that came go again, those that went come back. A guest that keeps one is waited for once: of the
+ * others, too, it hears. @err, which says why, then says what is left. */
+AWAITS static void take_back(Vm *vm, const Before *before, Error **err)
+{
+    bool is_patient = true;
+
+    fiber_shield_begin();
+    for (unsigned id = 0; before_still_runs(before, vm) && id < vm->live->vcpus; id++) {
+        const bool had = cpuset_has(before->ids, id);
+        g_autoptr(Error) why = NULL;
+        if ((find_vcpu(vm->live, id)->enabled == TRISTATE_ON) == had)
+            continue;
+        if (!had && !is_patient && ask_to_leave(vm, id, &why))
+            watch_leaving(vm, id);
+        else if (!(had ? plug_vcpu(vm, id, &why) : is_patient && unplug_vcpu(vm, id, &why)))
+            is_patient = is_patient && error_code(why) != ERROR_TIMEOUT;
+    }
+    if (before_still_runs(before, vm)) {
+        g_autoptr(CpuSet) now = enabled_vcpus(vm->live);
+        g_autoptr(Error) why = NULL;
+        g_autoptr(GString) ids = g_string_new(NULL);
+        cpuset_format(now, ids);
+        if (!cpuset_equal(now, before->ids))
+            error_hint(err, "not all could be taken back: the machine has vCPUs %s now", ids->str);
+        if (!vm_status_save(vm, &why))
+            log_error_error(why, "the status file of a machine lacks a change of its vCPUs");
+    }
+    fiber_shield_end();
+}
+
+AWAITS static bool live_set_vcpus(Vm *vm, unsigned count, Before *before, Error **err)
 {
     if (!vm_require_monitor(vm, err))
         return false;
@@ -458,8 +537,8 @@ AWAITS static bool live_set_vcpus(Vm *vm, unsigned count, Error **err)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "failed to find appropriate hotpluggable vcpus to reach the desired target vcpu "
                          "count");
-    const uint64_t serial = vm->run->serial;
-    while (vm->run && vm->run->serial == serial && current_vcpus(vm->live) != count) {
+    before_note(before, vm);
+    while (before_still_runs(before, vm) && current_vcpus(vm->live) != count) {
         const bool plug = current_vcpus(vm->live) < count;
         const int id = next_vcpu(vm->live, plug);
         if (id < 0)
@@ -470,23 +549,18 @@ AWAITS static bool live_set_vcpus(Vm *vm, unsigned count, Error **err)
     return true;
 }
 
-/* vCPUs that came or went before one was refused stay so; the definition is left alone then. */
-static bool commit_vcpus(VmEdit *edit, bool live_ok, Error **err)
+/* The running machine has the change already. */
+AWAITS static bool commit_vcpus(VmEdit *edit, Error **err)
 {
-    Vm *vm = edit->vm;
-
-    if (edit->live && vm->run && vm->live) {
-        g_autoptr(Error) why = NULL;
-        if (!vm_status_save(vm, &why))
-            log_error_error(why, "the status file of a machine lacks a change of its vCPUs");
-    }
-    return live_ok && vm_edit_commit(edit, NULL, err);
+    return (!edit->live || !edit->vm->run || !edit->vm->live || vm_status_save(edit->vm, err)) &&
+           vm_edit_commit(edit, NULL, err);
 }
 
 bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, Error **err)
 {
     const unsigned known = VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM |
                            VIR_DOMAIN_VCPU_GUEST | VIR_DOMAIN_VCPU_HOTPLUGGABLE;
+    g_auto(Before) before = { 0 };
     g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, known, "qemuDomainSetVcpusFlags", err))
@@ -510,7 +584,10 @@ bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, 
                          count, vm->live->vcpus);
     if (edit.config && !config_set_vcpus(edit.config, count, flags, err))
         return false;
-    return commit_vcpus(&edit, !edit.live || live_set_vcpus(vm, count, err), err);
+    const bool ok = (!edit.live || live_set_vcpus(vm, count, &before, err)) && commit_vcpus(&edit, err);
+    if (!ok && before.ids)
+        take_back(vm, &before, err);
+    return ok;
 }
 
 bool vm_get_vcpu_count(Vm *vm, unsigned flags, unsigned *ret_count, Error **err)
@@ -579,6 +656,7 @@ bool vm_set_vcpu(Vm *vm, const char *map, int state, unsigned flags, const Calle
 {
     g_autoptr(CpuSet) ids = NULL;
     const bool enable = state == 1;
+    g_auto(Before) before = { 0 };
     g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, "qemuDomainSetVcpu", err))
@@ -590,6 +668,11 @@ bool vm_set_vcpu(Vm *vm, const char *map, int state, unsigned flags, const Calle
         (edit.live && !live_check_vcpu(vm, ids, enable, err)))
         return false;
     const unsigned id = (unsigned)cpuset_next(ids, -1);
-    return commit_vcpus(&edit, !edit.live || (enable ? plug_vcpu(vm, id, err) : unplug_vcpu(vm, id, err)),
-                        err);
+    if (edit.live)
+        before_note(&before, vm);
+    const bool ok = (!edit.live || (enable ? plug_vcpu(vm, id, err) : unplug_vcpu(vm, id, err))) &&
+                    commit_vcpus(&edit, err);
+    if (!ok && before.ids)
+        take_back(vm, &before, err);
+    return ok;
 }

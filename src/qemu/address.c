@@ -98,6 +98,12 @@ static void mirror_serial_address(DomainDef *def)
         console->info.address = serial->info.address;
 }
 
+static bool check_acpi_index(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
+{
+    return !info || !info->acpi_index || info->address.type == ADDRESS_PCI ||
+           info->address.type == ADDRESS_ABSENT;
+}
+
 bool qemu_assign_addresses(DomainDef *def, const QemuCaps *caps, Error **err)
 {
     (void)caps;
@@ -110,5 +116,6 @@ bool qemu_assign_addresses(DomainDef *def, const QemuCaps *caps, Error **err)
     if (!assign_pci(def, err) || !assign_usb(def, err))
         return false;
     mirror_serial_address(def);
-    return true;
+    return domain_each_device(def, check_acpi_index, NULL) ||
+           error_set(err, ERROR_CONFIG_UNSUPPORTED, "ACPI index is only supported for PCI devices");
 }

@@ -107,6 +107,9 @@ typedef struct MonitorWelcome {
 void monitor_welcome_clear(MonitorWelcome *welcome);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MonitorWelcome, monitor_welcome_clear)
 AWAITS MUST_CHECK bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
+/* qmp_open() with these questions asked at once. */
+AWAITS MUST_CHECK bool monitor_open(int fd, const char *name, const QmpHandlers *handlers,
+                                    MonitorWelcome *welcome, uint64_t timeout_ms, Qmp **ret_qmp, Error **err);
 
 /* Names of all devices that have one. Owned: of char *. */
 AWAITS MUST_CHECK bool monitor_list_devices(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_names,

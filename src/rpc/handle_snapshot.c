@@ -1,16 +1,14 @@
-/* Snapshots of machines. Checkpoints: there are none yet; clients ask before they undefine. */
+/* Snapshots of machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "machine/vm_snapshot.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 
-#define CHECKPOINT_FILTERS 0xf
-
 /* ---- a machine's ---- */
 
-static bool answer_snapshot(const Vm *vm, const VmSnapshot *snapshot, WireDomainSnapshot *ret_snap)
+static bool answer_snapshot(const Vm *vm, const Moment *snapshot, WireDomainSnapshot *ret_snap)
 {
-    ret_snap->name = g_strdup(vm_snapshot_name(snapshot));
+    ret_snap->name = g_strdup(moment_name(snapshot));
     return rpc_answer_domain(vm_ref((Vm *)vm), &ret_snap->dom);
 }
 
@@ -33,14 +31,14 @@ static bool answer_names(const GPtrArray *list, int32_t max, char ***ret_names, 
     if (max < 0)
         return error_set(err, ERROR_INVALID_ARGUMENT, "maxnames must not be negative");
     for (guint i = 0; i < list->len && i < (guint)max; i++)
-        g_ptr_array_add(names, (char *)vm_snapshot_name(g_ptr_array_index(list, i)));
+        g_ptr_array_add(names, (char *)moment_name(g_ptr_array_index(list, i)));
     rpc_take_strings(names, ret_names, ret_n);
     return true;
 }
 
 RPC_VM_HANDLER(domain_snapshot_create_xml)
 {
-    g_autoptr(VmSnapshot) snapshot =
+    g_autoptr(Moment) snapshot =
         vm_snapshot_create(vm, args->xml_desc, args->flags, rpc_caller(call), err);
 
     return snapshot && answer_snapshot(vm, snapshot, &ret->snap);
@@ -76,7 +74,7 @@ RPC_VM_HANDLER(domain_list_all_snapshots)
 
 RPC_VM_HANDLER(domain_has_current_snapshot)
 {
-    g_autoptr(VmSnapshot) snapshot = vm_snapshot_current(vm, NULL);
+    g_autoptr(Moment) snapshot = vm_snapshot_current(vm, NULL);
 
     ret->result = snapshot != NULL;
     return rpc_check_flags(call, args->flags, 0, err);
@@ -86,7 +84,7 @@ RPC_VM_HANDLER(domain_snapshot_current)
 {
     if (!rpc_check_flags(call, args->flags, 0, err))
         return false;
-    g_autoptr(VmSnapshot) snapshot = vm_snapshot_current(vm, err);
+    g_autoptr(Moment) snapshot = vm_snapshot_current(vm, err);
     return snapshot && answer_snapshot(vm, snapshot, &ret->snap);
 }
 
@@ -94,7 +92,7 @@ RPC_VM_HANDLER(domain_snapshot_lookup_by_name)
 {
     if (!rpc_check_flags(call, args->flags, 0, err))
         return false;
-    g_autoptr(VmSnapshot) snapshot = vm_snapshot_find(vm, args->name, err);
+    g_autoptr(Moment) snapshot = vm_snapshot_find(vm, args->name, err);
     return snapshot && answer_snapshot(vm, snapshot, &ret->snap);
 }
 
@@ -103,16 +101,16 @@ RPC_VM_HANDLER(domain_snapshot_lookup_by_name)
 /* RPC_HANDLER for procedures whose arguments name a snapshot in @member: it is handed over as `snapshot`, its
  * machine as `vm`. */
 #define RPC_SNAPSHOT_HANDLER_(proc, member, Ret)                                                             \
-    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, VmSnapshot *snapshot,                        \
+    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, Moment *snapshot,                        \
                                          const wire_args_##proc *args, Ret *ret, Error **err);               \
     static bool handle_##proc(RpcCall *call, const void *args, void *ret, Error **err)                       \
     {                                                                                                        \
         const wire_args_##proc *typed = args;                                                                \
         g_autoptr(Vm) vm = rpc_find_vm(call, &typed->member.dom, err);                                       \
-        g_autoptr(VmSnapshot) snapshot = vm ? vm_snapshot_find(vm, typed->member.name, err) : NULL;          \
+        g_autoptr(Moment) snapshot = vm ? vm_snapshot_find(vm, typed->member.name, err) : NULL;          \
         return snapshot && handle_##proc##_snapshot(call, vm, snapshot, typed, ret, err);                    \
     }                                                                                                        \
-    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, VmSnapshot *snapshot,                        \
+    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, Moment *snapshot,                        \
                                          const wire_args_##proc *args, Ret *ret, Error **err)
 #define RPC_SNAPSHOT_HANDLER(proc) RPC_SNAPSHOT_HANDLER_(proc, snap, wire_ret_##proc)
 
@@ -125,7 +123,7 @@ RPC_SNAPSHOT_HANDLER(domain_snapshot_get_parent)
 {
     if (!rpc_check_flags(call, args->flags, 0, err))
         return false;
-    g_autoptr(VmSnapshot) parent = vm_snapshot_parent(vm, snapshot, err);
+    g_autoptr(Moment) parent = vm_snapshot_parent(snapshot, err);
     return parent && answer_snapshot(vm, parent, &ret->snap);
 }
 
@@ -180,19 +178,6 @@ RPC_SNAPSHOT_HANDLER_(domain_snapshot_delete, snap, void)
     return vm_snapshot_delete(vm, snapshot, args->flags, rpc_caller(call), err);
 }
 
-/* ---- checkpoints ---- */
-
-RPC_VM_HANDLER(domain_list_all_checkpoints)
-{
-    return rpc_check_flags(call, args->flags, CHECKPOINT_FILTERS, err);
-}
-
-RPC_VM_HANDLER(domain_checkpoint_lookup_by_name)
-{
-    return rpc_check_flags(call, args->flags, 0, err) &&
-           error_set(err, ERROR_NO_CHECKPOINT, "no domain checkpoint with matching name '%s'", args->name);
-}
-
 const RpcEntry rpc_entries_snapshot[] = {
     RPC_ENTRY(domain_snapshot_create_xml),
     RPC_ENTRY(domain_snapshot_num),
@@ -210,7 +195,5 @@ const RpcEntry rpc_entries_snapshot[] = {
     RPC_ENTRY(domain_snapshot_has_metadata),
     RPC_ENTRY(domain_revert_to_snapshot),
     RPC_ENTRY(domain_snapshot_delete),
-    RPC_ENTRY(domain_list_all_checkpoints),
-    RPC_ENTRY(domain_checkpoint_lookup_by_name),
     { 0 },
 };

@@ -8,6 +8,7 @@
 extern const RpcTable rpc_tables[];
 
 /* One per handle_*.c */
+extern const RpcEntry rpc_entries_checkpoint[];
 extern const RpcEntry rpc_entries_connect[];
 extern const RpcEntry rpc_entries_console[];
 extern const RpcEntry rpc_entries_define[];

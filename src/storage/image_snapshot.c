@@ -299,6 +299,20 @@ bool image_name_base(const char *path, const char *format, const char *base, con
     return tool_run(&tool, NULL, err);
 }
 
+bool image_mend_leaks(const char *path, Error **err)
+{
+    g_auto(Tool) tool = { 0 };
+
+    img_init(&tool, "check");
+    tool.max_status = 3; /* what is left of them is no reason not to go on */
+    tool_add(&tool, "-q");
+    tool_add(&tool, "-r");
+    tool_add(&tool, "leaks");
+    tool_add(&tool, "--image-opts");
+    img_add_image(&tool, path, "qcow2");
+    return tool_run(&tool, NULL, err);
+}
+
 bool image_copy_top(const char *from, const char *format, const char *base, const char *base_format,
                     const char *to, void (*on_progress)(void *arg, unsigned per_mille), void *arg,
                     Error **err)

@@ -44,6 +44,8 @@ AWAITS MUST_CHECK bool image_commit_down(const char *path, const char *format,
 /* The header names another base, which has the same content. */
 AWAITS MUST_CHECK bool image_name_base(const char *path, const char *format, const char *base,
                                        const char *base_format, Error **err);
+/* Gives back what a qemu-img that was killed has left of the qcow2 image without use. */
+AWAITS MUST_CHECK bool image_mend_leaks(const char *path, Error **err);
 /* A qcow2 image @to, new, that reads as @from does now, and has what is below @from (@base, NULL: nothing)
  * below itself. */
 AWAITS MUST_CHECK bool image_copy_top(const char *from, const char *format, const char *base,

@@ -63,6 +63,8 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_NO_SNAPSHOT] = { VIR_ERR_NO_DOMAIN_SNAPSHOT, VIR_FROM_QEMU, "Domain snapshot not found: %s" },
     [ERROR_NO_CHECKPOINT] = { VIR_ERR_NO_DOMAIN_CHECKPOINT, VIR_FROM_QEMU,
                               "Domain checkpoint not found: %s" },
+    [ERROR_NO_BACKUP] = { VIR_ERR_NO_DOMAIN_BACKUP, VIR_FROM_QEMU, "Domain backup job id not found: %s" },
+    [ERROR_CHECKPOINT_INCONSISTENT] = { VIR_ERR_CHECKPOINT_INCONSISTENT, VIR_FROM_QEMU, "%s" },
     [ERROR_AGENT_UNRESPONSIVE] = { VIR_ERR_AGENT_UNRESPONSIVE, VIR_FROM_QEMU,
                                    "Guest agent is not responding: %s" },
     [ERROR_CPU_INCOMPATIBLE] = { VIR_ERR_CPU_INCOMPATIBLE, VIR_FROM_CPU,

@@ -436,7 +436,9 @@ TEST(every_number_is_bounded)
     print_message("%u documents, %u defined\n", n_documents, n_defined);
     check_eq(n_faults, 0);
     check(n_documents > 5000);
-    check(n_defined > n_documents / 6);
+    /* Not too many, either: most break a rule on the way. The reference defines 1,251 of 6,384, of which more
+     * than 300 have a number that is too large and wraps around there. */
+    check(n_defined > n_documents / 7);
 }
 
 static void try_empty(const XmlRow *row, const char *where, const GPtrArray *settings, const Setting *place)
