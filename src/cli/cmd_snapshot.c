@@ -211,6 +211,109 @@ static bool current_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
+/* ---- a look at a snapshot, from which there is a way back ---- */
+
+#define PREVIEW_NAME "before-preview"
+
+static const CliOption preview_options[] = {
+    OPT_DOMAIN,
+    OPT(CLI_STRING, "snapshotname", "what to look at", .class = &class_snapshot),
+    OPT_BOOL("undo", "back to what the domain was before the look"),
+    OPT_BOOL("keep", "go on from here, and give up what was before"),
+    OPT_FLAG("running", VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING, "let the domain run"),
+    OPT_FLAG("paused", VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED, "leave the domain paused"),
+    { 0 },
+};
+
+static bool preview_find(Cli *cli, const WireDomain *dom, Error **err)
+{
+    g_auto(WireDomainSnapshotLookupByNameRet) ret = { 0 };
+    const WireDomainSnapshotLookupByNameArgs call = { .dom = *dom, .name = (char *)PREVIEW_NAME };
+
+    return cli_call(cli, PROC_DOMAIN_SNAPSHOT_LOOKUP_BY_NAME, &call, &ret, err);
+}
+
+static bool preview_revert(Cli *cli, const WireDomain *dom, const char *name, unsigned flags, Error **err)
+{
+    const WireDomainRevertToSnapshotArgs call = { .snap = { .name = (char *)name, .dom = *dom },
+                                                  .flags = flags };
+
+    return cli_call(cli, PROC_DOMAIN_REVERT_TO_SNAPSHOT, &call, NULL, err);
+}
+
+static bool preview_forget(Cli *cli, const WireDomain *dom, Error **err)
+{
+    const WireDomainSnapshotDeleteArgs call = { .snap = { .name = (char *)PREVIEW_NAME, .dom = *dom } };
+
+    return cli_call(cli, PROC_DOMAIN_SNAPSHOT_DELETE, &call, NULL, err);
+}
+
+/* The present becomes a snapshot: with its memory if it runs. */
+static bool preview_keep_present(Cli *cli, const WireDomain *dom, const char *name, Error **err)
+{
+    g_auto(WireDomainIsActiveRet) active = { 0 };
+    g_auto(WireDomainSnapshotCreateXmlRet) ret = { 0 };
+    const WireDomainIsActiveArgs ask = { .dom = *dom };
+    g_autofree char *escaped = g_markup_escape_text(name, -1);
+    g_autofree char *xml = g_strdup_printf("<domainsnapshot>\n  <name>" PREVIEW_NAME "</name>\n"
+                                           "  <description>before a look at snapshot '%s'</description>\n"
+                                           "</domainsnapshot>\n",
+                                           escaped);
+
+    if (!cli_call(cli, PROC_DOMAIN_IS_ACTIVE, &ask, &active, err))
+        return false;
+    const WireDomainSnapshotCreateXmlArgs call = {
+        .dom = *dom, .xml_desc = xml, .flags = active.active ? 0 : VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+    };
+    return cli_call(cli, PROC_DOMAIN_SNAPSHOT_CREATE_XML, &call, &ret, err);
+}
+
+static bool preview_begin(Cli *cli, const CliArgs *args, const WireDomain *dom, Error **err)
+{
+    const char *name = args_get(args, "snapshotname");
+    g_auto(WireDomainSnapshotLookupByNameRet) wanted = { 0 };
+    const WireDomainSnapshotLookupByNameArgs look = { .dom = *dom, .name = (char *)name };
+
+    if (!name)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "say which snapshot to look at, --undo or --keep");
+    if (preview_find(cli, dom, NULL)) {
+        error_set(err, ERROR_INVALID_STATE, "domain '%s' shows a snapshot already", dom->name);
+        return error_hint(err, "'lodge snapshot preview %s --undo' or --keep ends that", dom->name);
+    }
+    /* Before anything is done. */
+    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_LOOKUP_BY_NAME, &look, &wanted, err) ||
+        !preview_keep_present(cli, dom, name, err))
+        return false;
+    if (!preview_revert(cli, dom, name, args_flags(args), err)) {
+        (void)!preview_forget(cli, dom, NULL); /* the domain is as it was; the reason is told */
+        return false;
+    }
+    cli_message(cli,
+                "Domain '%s' shows snapshot '%s'; --undo brings back what was before, --keep gives it up",
+                dom->name, name);
+    return true;
+}
+
+static bool preview_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    g_auto(WireDomain) dom = { 0 };
+
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    if (!args_has(args, "undo") && !args_has(args, "keep"))
+        return preview_begin(cli, args, &dom, err);
+    if (!preview_find(cli, &dom, NULL))
+        return error_set(err, ERROR_INVALID_STATE, "domain '%s' does not show a snapshot", dom.name);
+    if ((args_has(args, "undo") && !preview_revert(cli, &dom, PREVIEW_NAME, args_flags(args), err)) ||
+        !preview_forget(cli, &dom, err))
+        return false;
+    cli_message(cli,
+                args_has(args, "undo") ? "Domain '%s' is what it was before"
+                                       : "Domain '%s' goes on from here",
+                dom.name);
+    return true;
+}
+
 const CliCommand commands_snapshot[] = {
     COMMAND("snapshot-create", GROUP_SNAPSHOT, "take a snapshot as an XML file describes", snapshot_options,
             NULL, .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
@@ -223,5 +326,10 @@ const CliCommand commands_snapshot[] = {
     COMMAND("snapshot-current", GROUP_SNAPSHOT, "show the current snapshot, or choose it", current_options,
             current_run, .exclusive = "snapshotname name",
             .json = "{\"xml\": string}; with --name {\"name\": string}"),
+    COMMAND("snapshot-preview", GROUP_SNAPSHOT, "look at a snapshot, with a way back to the present",
+            preview_options, preview_run, .exclusive = "undo keep snapshotname; running paused",
+            .doc = "Keeps the present as the snapshot 'before-preview' and goes back to the other one. "
+                   "--undo brings "
+                   "the present back, --keep goes on from there and gives it up."),
     { 0 },
 };

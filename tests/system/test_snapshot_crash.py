@@ -81,6 +81,40 @@ def test_killed_while_memory_goes_inside(host):
     rounds(host, 3, 10, True, [[], ["--disk-only"]], 0.3)
 
 
+def test_qemu_is_killed(host):
+    """QEMU dies at random moments of taking and deleting; the machine starts again, and nothing is lost."""
+    rng = random.Random(5)
+    m = Moments(host, "q", disks=2, start=True)
+    log = []
+    for i in range(14):
+        m.write(rng.randrange(1, 256), rng.randrange(CELLS))
+        names = m.names()
+        delete = len(names) > 1 and rng.random() < 0.4
+        name = rng.choice(names) if delete else f"s{i}"
+        options = rng.choice([[], ["--disk-only"], ["--memspec", f"file={m.folder}/memory{i}"]])
+        command = ["snapshot-delete", "q", name] if delete else ["snapshot-create-as", "q", name, *options]
+        log.append(command)
+        process = subprocess.Popen(["virsh", "-c", host.daemon.uri, *command], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0, 0.3))  # the moment is the test
+        if m.dom.isActive():
+            kill(host.qemu_pid("q"))
+        process.wait()
+        host.wait_state("q", "shut off")
+        if delete and name not in m.names():
+            del m.known[name]
+        elif not delete and name in m.names():
+            m.known[name] = dict(m.present)
+        for path in m.images():
+            subprocess.run(["qemu-img", "check", "-q", "-r", "leaks", path], check=False)
+        try:
+            m.check()
+            m.dom.create()
+            m.check()
+        except TestFailure as failure:
+            fail(f"after {log}: {failure}")
+
+
 def test_thawed_after_a_kill(host):
     """A daemon that dies with the guest's file systems frozen thaws them when it comes back."""
     from lodgetest.agent import start_scripted

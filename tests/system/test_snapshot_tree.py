@@ -97,6 +97,57 @@ def test_inside_and_beside(host):
     m.check()
 
 
+def test_a_branch_beside_what_runs(host):
+    """An image that goes down into the one below has another branch on it, which is not the machine's now."""
+    m = Moments(host)
+    for i, name in enumerate(["s0", "s1", "s2"]):
+        m.write(i + 1)
+        m.take(name, "--disk-only")
+    m.revert("s1")
+    m.write(7)
+    m.take("t", "--disk-only")
+    m.dom.create()
+    m.delete("s0")
+    m.check()
+    m.delete("t")
+    m.check()
+    m.revert("s2", "--running")
+    m.check()
+    m.delete("s1", "--children")
+    m.check()
+    m.dom.destroy()
+    m.check()
+    equal(len(m.chain()), 1, "images in the chain")
+
+
+def test_preview(host):
+    for running in (False, True):
+        m = Moments(host, f"p{int(running)}", start=running)
+        m.write(1)
+        m.take("one")
+        m.write(2)
+        present = dict(m.present)
+        for ends in ("--undo", "--keep"):
+            host.lodge_ok("snapshot", "preview", m.name, "one")
+            check(host.lodge("snapshot-preview", m.name, "one").code != 0, "a preview in a preview")
+            m.present = dict(m.known["one"])
+            m.known["before-preview"] = present
+            m.check()
+            m.write(3, 2)
+            m.check()
+            host.lodge_ok("snapshot", "preview", m.name, ends)
+            del m.known["before-preview"]
+            if ends == "--undo":
+                m.present = dict(present)
+            m.check()
+            equal(m.dom.isActive(), int(running), "running")
+        check(host.lodge("snapshot-preview", m.name, "none").code != 0, "a preview of nothing")
+        m.check()
+        m.delete("one")
+        m.check()
+        check(len(m.images()) <= 2, f"images are left: {m.images()}")
+
+
 def walk(host, seed, steps, running):
     rng = random.Random(seed)
     m = Moments(host, f"w{seed}", disks=rng.choice([1, 2]))
