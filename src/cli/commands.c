@@ -39,5 +39,6 @@ const CliCommand *const command_tables[] = {
     commands_backup,
     commands_backup_schedule,
     commands_repository,
+    commands_snapshot,
     NULL,
 };

@@ -32,6 +32,7 @@ extern const CliCommand commands_event[];
 extern const CliCommand commands_host[];
 extern const CliCommand commands_cpu[];
 extern const CliCommand commands_object[];
+extern const CliCommand commands_snapshot[];
 extern const CliCommand commands_class[];
 extern const CliCommand commands_volume[];
 extern const CliCommand commands_lodge[];

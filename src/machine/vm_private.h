@@ -40,6 +40,7 @@ typedef struct CgroupHost CgroupHost;
 typedef struct VmBlockJob VmBlockJob;
 typedef struct StatsProbe StatsProbe;
 typedef struct VmPerf VmPerf;
+typedef struct SnapshotDef SnapshotDef;
 
 /* Statistics that are asked for (vm_stats.c). */
 typedef struct StatsQueue {
@@ -167,7 +168,9 @@ struct Vm {
     bool status_busy; /* the status file is being written */
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
-    StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
+    GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
+    bool was_transient;         /* while a transient one goes back to a snapshot: config is no definition */
+    StatsProbe *stats_probe;    /* under way, for others to join; borrowed. NULL */
 };
 static inline Registry *vm_registry(const Host *host)
 {
@@ -342,6 +345,8 @@ AWAITS MUST_CHECK bool vm_open_device(Vm *vm, const char *path, int *ret_fd, Err
 AWAITS MUST_CHECK bool vm_prepare_share(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
 /* The TPM's state (vm_tpm.c). */
 AWAITS MUST_CHECK bool vm_prepare_tpm(Vm *vm, TpmDef *tpm, PlanFds *fds, Error **err);
+/* Where an emulated TPM of the machine has its state; NULL: it has none. Caller owns. */
+char *vm_tpm_folder(const Vm *vm);
 /* The machine has ended: forgets what a transient one does not keep. */
 AWAITS void vm_tpm_release(Vm *vm);
 /* Removes the state of a machine that is about to be undefined, unless it is to stay
@@ -394,6 +399,8 @@ AWAITS MUST_CHECK bool vm_prepare_nvram(Vm *vm, bool reset, Error **err);
 char *vm_nvram_path(const Vm *vm);
 AWAITS bool vm_nvram_exists(const Host *host, const char *path); /* false also if that can't be told */
 /* One that is not there is removed already. Follows no link that others could have placed. */
+/* The file @to becomes a copy of @from; both are ours or QEMU's user's. */
+AWAITS MUST_CHECK bool vm_nvram_copy(const Host *host, const char *from, const char *to, Error **err);
 AWAITS MUST_CHECK bool vm_nvram_remove(const Host *host, const char *path, Error **err);
 
 /* ---- process (vm_process.c, vm_start.c, vm_event.c) ---- */
@@ -409,6 +416,7 @@ typedef struct VmStartSpec {
     int running_reason;          /* RUNNING_* */
     int paused_reason;           /* PAUSED_* */
     bool reset_nvram;
+    const SnapshotDef *snapshot;  /* its memory is loaded from inside of the images. NULL: none */
     uint64_t incoming_timeout_ms; /* for the whole state; FIBER_NO_DEADLINE: the feeder has its own */
 } VmStartSpec;
 #define VM_START_SPEC_INIT                                                                                   \
@@ -479,6 +487,9 @@ MUST_CHECK bool vm_token_require_free(const Vm *vm, Error **err);
 /* Restores @path into @vm, whose job is held. */
 AWAITS MUST_CHECK bool vm_restore_image(Vm *vm, Job *job, const char *path, unsigned flags,
                                         uint64_t autodestroy_client, Error **err);
+
+/* Starts with the state in @path; @spec has the rest, incoming_def too (taken). */
+AWAITS MUST_CHECK bool vm_restore_state(Vm *vm, Job *job, const char *path, VmStartSpec *spec, Error **err);
 
 /* Writes a core file into the auto dump folder, then does what on_crash says. */
 AWAITS void vm_dump_after_crash(Vm *vm);
