@@ -31,6 +31,7 @@
 #define WORKER_IDLE_SECONDS 30
 #define WORKER_STACK_BYTES ((size_t)256 << 10)
 #define WORKER_SHUTDOWN_MS 2000
+#define CLOSE_MS 10000
 
 struct WorkerLane {
     char *name;
@@ -445,6 +446,27 @@ bool worker_call_path(const char *path, const char *doing, bool (*func)(void *da
     g_autofree char *name = g_strdup(path); /* it may be the job's */
     WorkerCall *call = worker_call_do(worker_lane_for_path(name), &what, timeout_ms, err);
     return call ? worker_call_end(call, err) : error_prefix(err, "%s '%s'", doing, name);
+}
+
+static void worker_close_run(void *data)
+{
+    fd_cleanup(data);
+}
+
+static void worker_close_free(void *data)
+{
+    fd_cleanup(data);
+    g_free(data);
+}
+
+void worker_close(const char *path, int *fd)
+{
+    if (*fd < 0)
+        return;
+    int *order = g_new(int, 1);
+    *order = fd_steal(fd);
+    if (worker_run(worker_lane_for_path(path), worker_close_run, order, worker_close_free, CLOSE_MS, NULL))
+        worker_close_free(order);
 }
 
 /* Waits until every thread but the stuck ones has ended. */

@@ -46,6 +46,10 @@ AWAITS MUST_CHECK bool worker_call_path(const char *path, const char *doing,
                                         bool (*func)(void *data, Error **err), void *data,
                                         void (*data_free)(void *data), uint64_t timeout_ms, Error **err);
 
+/* Closes *fd (-1: nothing to do) in the lane of @path and waits a while: the last close of a file that was
+ * removed frees all that was in it. */
+AWAITS void worker_close(const char *path, int *fd);
+
 /* Without a loop or outside a fiber (the CLI, unit tests, daemon start before the loop): worker_run() calls
  * @func directly. */
 

@@ -54,13 +54,20 @@ AWAITS MUST_CHECK bool stream_read(Stream *stream, void *buffer, size_t size, si
 AWAITS MUST_CHECK bool stream_write(Stream *stream, const void *data, size_t len,
                                     Error **err); /* all of it */
 
-/* A piece of a file: data, or a hole of that many bytes. g_malloc(sizeof(StreamChunk) + len). */
+/* A piece of a file: data, or a hole of that many bytes. */
 typedef struct StreamChunk {
     int tag; /* the front end's own */
     size_t len;
     uint64_t hole_bytes;
-    uint8_t data[];
+    uint8_t *data; /* room[], or into block */
+    void *block;   /* owned; NULL */
+    uint8_t room[];
 } StreamChunk;
+StreamChunk *stream_chunk_new(size_t size);
+/* One whose @data lies in @block, owned from now on: large pieces are not copied. */
+StreamChunk *stream_chunk_take(void *block, uint8_t *data, size_t len);
+void stream_chunk_free(StreamChunk *chunk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StreamChunk, stream_chunk_free)
 
 /* Files are moved in pieces of many frames: each costs a turn of a worker. */
 #define STREAM_CHUNK_BYTES ((size_t)1572720) /* six frames */

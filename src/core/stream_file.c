@@ -26,13 +26,42 @@ typedef struct FileJob {
     int error;
 } FileJob;
 
+StreamChunk *stream_chunk_new(size_t size)
+{
+    StreamChunk *chunk = g_malloc(sizeof(*chunk) + size);
+
+    *chunk = (StreamChunk){ .data = chunk->room };
+    return chunk;
+}
+
+StreamChunk *stream_chunk_take(void *block, uint8_t *data, size_t len)
+{
+    StreamChunk *chunk = g_new(StreamChunk, 1);
+
+    *chunk = (StreamChunk){ .len = len, .data = data, .block = block };
+    return chunk;
+}
+
+void stream_chunk_free(StreamChunk *chunk)
+{
+    if (!chunk)
+        return;
+    g_free(chunk->block);
+    g_free(chunk);
+}
+
+static void chunk_free(void *chunk)
+{
+    stream_chunk_free(chunk);
+}
+
 static void file_job_free(void *data)
 {
     FileJob *job = data;
 
     fd_cleanup(&job->fd);
-    g_queue_clear_full(&job->chunks, g_free);
-    g_free(job->chunk);
+    g_queue_clear_full(&job->chunks, chunk_free);
+    stream_chunk_free(job->chunk);
     g_free(job);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FileJob, file_job_free)
@@ -85,8 +114,9 @@ static void file_job_read(void *data)
     file_find_extent(job, &extent, &is_hole);
     const size_t size = is_hole ? 0 : (size_t)MIN(extent, (uint64_t)STREAM_CHUNK_BYTES);
     if (!job->chunk)
-        job->chunk = g_malloc(sizeof(StreamChunk) + STREAM_CHUNK_BYTES);
-    *job->chunk = (StreamChunk){ .hole_bytes = is_hole ? extent : 0 };
+        job->chunk = stream_chunk_new(STREAM_CHUNK_BYTES);
+    job->chunk->len = 0;
+    job->chunk->hole_bytes = is_hole ? extent : 0;
     while (job->chunk->len < size) {
         const size_t len = job->chunk->len;
         const ssize_t got = pread(job->fd, job->chunk->data + len, size - len, (off_t)(job->offset + len));
@@ -219,7 +249,7 @@ bool stream_read_chunk(Stream *stream, StreamChunk **io_chunk, Error **err)
 static bool file_is_written(GQueue *chunks)
 {
     for (StreamChunk *chunk; (chunk = g_queue_peek_head(chunks)) && !chunk->len && !chunk->hole_bytes;)
-        g_free(g_queue_pop_head(chunks));
+        stream_chunk_free(g_queue_pop_head(chunks));
     return g_queue_is_empty(chunks);
 }
 

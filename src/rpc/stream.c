@@ -53,7 +53,7 @@ static void rpc_stream_drop_inbox(RpcStream *stream)
 {
     for (StreamChunk *chunk; (chunk = g_queue_pop_head(&stream->inbox));) {
         stream->client->stream_inbox_bytes -= chunk_cost(chunk);
-        g_free(chunk);
+        stream_chunk_free(chunk);
     }
 }
 
@@ -207,8 +207,8 @@ AWAITS static bool rpc_stream_read_some(RpcStream *stream, StreamChunk **io_chun
     if (stream->is_file)
         return stream_read_chunk(stream->stream, io_chunk, err);
     if (!*io_chunk)
-        *io_chunk = g_malloc(sizeof(StreamChunk) + STREAM_READ_SMALL);
-    **io_chunk = (StreamChunk){ 0 };
+        *io_chunk = stream_chunk_new(STREAM_READ_SMALL);
+    (*io_chunk)->len = 0;
     /* A console may be silent for days. */
     return stream_read(stream->stream, (*io_chunk)->data, STREAM_READ_SMALL, &(*io_chunk)->len, err);
 }
@@ -216,7 +216,7 @@ AWAITS static bool rpc_stream_read_some(RpcStream *stream, StreamChunk **io_chun
 static void rpc_stream_read_all(void *arg)
 {
     g_autoptr(RpcStream) stream = arg;
-    g_autofree StreamChunk *chunk = NULL;
+    g_autoptr(StreamChunk) chunk = NULL;
 
     while (rpc_stream_wait_output(stream)) {
         g_autoptr(Error) err = NULL;
@@ -261,7 +261,8 @@ AWAITS static void rpc_stream_write_data(RpcStream *stream)
         const StreamChunk *chunk = g_queue_peek_head(&chunks);
         ok = stream_write(stream->stream, chunk->data, chunk->len, &err);
     }
-    g_queue_clear_full(&chunks, g_free);
+    for (StreamChunk *chunk; (chunk = g_queue_pop_head(&chunks));)
+        stream_chunk_free(chunk);
     if (!ok && !stream->ended && !stream->killed)
         rpc_stream_fail(stream, err);
     stream->client->stream_inbox_bytes -= bytes;
@@ -294,7 +295,7 @@ static void rpc_stream_write_all(void *arg)
         } else {
             const bool finished = chunk->tag == CHUNK_FINISH;
             stream->client->stream_inbox_bytes -= chunk_cost(chunk);
-            g_free(g_queue_pop_head(&stream->inbox));
+            stream_chunk_free(g_queue_pop_head(&stream->inbox));
             if (finished)
                 rpc_stream_finish(stream);
             else
@@ -384,14 +385,9 @@ void rpc_stream_start(RpcClient *client, const WireHeader *call, Stream *core_st
 
 /* ---- frames from the client ---- */
 
-static void rpc_stream_push(RpcStream *stream, ChunkKind kind, const void *data, size_t len,
-                            uint64_t hole_bytes)
+static void rpc_stream_push(RpcStream *stream, ChunkKind kind, StreamChunk *chunk)
 {
-    StreamChunk *chunk = g_malloc(sizeof *chunk + len);
-
-    *chunk = (StreamChunk){ .tag = kind, .len = len, .hole_bytes = hole_bytes };
-    if (len)
-        memcpy(chunk->data, data, len);
+    chunk->tag = kind;
     g_queue_push_tail(&stream->inbox, chunk);
     stream->client->stream_inbox_bytes += chunk_cost(chunk);
     wait_queue_wake_all(&stream->inbox_filled);
@@ -411,8 +407,28 @@ static void rpc_stream_take_hole(RpcStream *stream, const WireFrame *frame)
         rpc_client_drop(stream->client, "sent a hole that makes no sense");
         return;
     }
-    if (hole.length > 0)
-        rpc_stream_push(stream, CHUNK_DATA, NULL, 0, (uint64_t)hole.length);
+    if (hole.length == 0)
+        return;
+    StreamChunk *chunk = stream_chunk_new(0);
+    chunk->hole_bytes = (uint64_t)hole.length;
+    rpc_stream_push(stream, CHUNK_DATA, chunk);
+}
+
+/* Large pieces stay in the buffer that they came in. */
+static void rpc_stream_take_data(RpcStream *stream, const WireFrame *frame)
+{
+    WireFrame taken = *frame;
+    void *block = wire_channel_take_buffer(&stream->client->channel, &taken);
+    StreamChunk *chunk;
+
+    if (block) {
+        chunk = stream_chunk_take(block, (uint8_t *)taken.payload, taken.payload_len);
+    } else {
+        chunk = stream_chunk_new(frame->payload_len);
+        chunk->len = frame->payload_len;
+        memcpy(chunk->data, frame->payload, frame->payload_len);
+    }
+    rpc_stream_push(stream, CHUNK_DATA, chunk);
 }
 
 void rpc_stream_take_frame(RpcClient *client, const WireFrame *frame)
@@ -428,16 +444,16 @@ void rpc_stream_take_frame(RpcClient *client, const WireFrame *frame)
     switch (frame->header.status) {
     case WIRE_CONTINUE:
         if (frame->payload_len > 0)
-            rpc_stream_push(stream, CHUNK_DATA, frame->payload, frame->payload_len, 0);
+            rpc_stream_take_data(stream, frame);
         return;
     case WIRE_OK:
-        rpc_stream_push(stream, CHUNK_FINISH, NULL, 0, 0);
+        rpc_stream_push(stream, CHUNK_FINISH, stream_chunk_new(0));
         return;
     case WIRE_ERROR:
         if (stream->stream)
             rpc_stream_confirm(stream, false);
         else
-            rpc_stream_push(stream, CHUNK_ABORT, NULL, 0, 0);
+            rpc_stream_push(stream, CHUNK_ABORT, stream_chunk_new(0));
         return;
     default:
         return;

@@ -131,11 +131,13 @@ static bool volume_open(Volume *volume, int flags, uint64_t offset_bytes, int *r
 /* ---- the end ---- */
 
 /* What is left to do when the volume is free again; frees it. */
-static void volume_stream_end(void *arg)
+AWAITS static void volume_stream_end(void *arg)
 {
     VolumeStream *stream = arg;
 
     volume_use_end(&stream->use);
+    worker_close(stream->path, &stream->fd);
+    worker_close(stream->path, &stream->old_fd);
     if (stream->temp)
         folder_drop_temp(stream->temp);
     if (stream->is_upload) {
@@ -143,8 +145,6 @@ static void volume_stream_end(void *arg)
         if (stream->pool->live)
             object_publish(stream->pool, &(Event){ .id = (EventId)EVENT_POOL_REFRESH });
     }
-    fd_cleanup(&stream->fd);
-    fd_cleanup(&stream->old_fd);
     object_unref(stream->pool);
     g_free(stream->path);
     g_free(stream->name);
@@ -217,6 +217,7 @@ static bool volume_stream_finish(void *arg, uint64_t end_bytes, Error **err)
         !folder_put_in_place(stream->temp, stream->path, true, err))
         return false;
     g_clear_pointer(&stream->temp, g_free);
+    worker_close(stream->path, &stream->old_fd); /* the last one of the old file */
     return true;
 }
 

@@ -16,6 +16,7 @@
 
 #define READ_SIZE_MIN ((size_t)8192)
 #define READ_SIZE_MAX ((size_t)1048576)
+#define TAKE_MIN ((size_t)65536) /* smaller ones cost less to copy than to have a buffer of their own */
 
 typedef struct OutFd {
     size_t at; /* offset in the output buffer after which it goes */
@@ -70,6 +71,10 @@ static void channel_make_room(WireChannel *channel)
 
     if (channel->in_allocated - channel->in_end >= READ_SIZE_MIN / 2)
         return;
+    /* A buffer for one large frame and the header of the next: it ends where the frame does. */
+    if (channel->in_end < channel->in_allocated && channel->in_start == 0 &&
+        channel->in_allocated == channel->in_frame + WIRE_HEADER_LEN)
+        return;
     if (channel->in_start > 0) {
         memmove(channel->in, channel->in + channel->in_start, used);
         channel->in_start = 0;
@@ -77,7 +82,8 @@ static void channel_make_room(WireChannel *channel)
     }
     if (channel->in_allocated - used >= READ_SIZE_MIN / 2 && channel->in_allocated >= used * 2)
         return;
-    channel->in_allocated = MAX(channel->in_hint, used * 2);
+    channel->in_allocated = used == 0 && channel->in_frame ? channel->in_frame + WIRE_HEADER_LEN
+                                                           : MAX(channel->in_hint, used * 2);
     channel->in = g_realloc(channel->in, channel->in_allocated);
 }
 
@@ -171,8 +177,39 @@ void wire_channel_take_fds(WireChannel *channel, unsigned n_fds, int *ret_fds)
     memmove(channel->in_fds, channel->in_fds + n_fds, channel->n_in_fds * sizeof(int));
 }
 
+void *wire_channel_take_buffer(WireChannel *channel, WireFrame *frame)
+{
+    const size_t at = channel->in_start, end = at + frame->frame_len;
+    const size_t left = channel->in_end - end;
+
+    if (frame->frame_len < TAKE_MIN || frame->n_fds || at > frame->frame_len || left > frame->frame_len)
+        return NULL;
+    const size_t payload_at = (size_t)(frame->payload - channel->in);
+    uint8_t *taken = channel->in;
+    channel->in_frame = frame->frame_len;
+    channel->in_start = channel->in_end = channel->in_allocated = 0;
+    channel->in = NULL;
+    if (left > 0) {
+        channel->in_allocated = frame->frame_len + WIRE_HEADER_LEN;
+        channel->in = g_malloc(channel->in_allocated);
+        memcpy(channel->in, taken + end, left);
+        channel->in_end = left;
+    }
+    /* Buffers grow by doubling: what is not used of this one goes back. */
+    taken = g_realloc(taken, end);
+    frame->payload = taken + payload_at;
+    channel->in_is_taken = true;
+    return taken;
+}
+
 void wire_channel_skip(WireChannel *channel, const WireFrame *frame)
 {
+    if (channel->in_is_taken) {
+        channel->in_is_taken = false;
+        return;
+    }
+    if (frame->frame_len < TAKE_MIN)
+        channel->in_frame = 0;
     channel->in_start += frame->frame_len + frame->n_fds;
     if (channel->in_start == channel->in_end) {
         g_clear_pointer(&channel->in, g_free);

@@ -17,6 +17,8 @@ typedef struct WireChannel {
     bool at_end; /* the peer has closed its side */
     uint8_t *in;
     size_t in_start, in_end, in_allocated, in_hint;
+    size_t in_frame; /* length of the large frames that come one after the other, without copying; 0 */
+    bool in_is_taken;
     int in_fds[WIRE_QUEUED_FDS_MAX]; /* received, not yet claimed by a frame; kept small on purpose */
     unsigned n_in_fds;
     WireBuffer out; /* append frames here, then flush */
@@ -37,6 +39,10 @@ MUST_CHECK bool wire_channel_read(WireChannel *channel, bool *ret_got, Error **e
 WireFrameState wire_channel_next(WireChannel *channel, WireFrame *ret_frame);
 /* The first @n_fds descriptors that came, taken out. Check n_in_fds first. */
 void wire_channel_take_fds(WireChannel *channel, unsigned n_fds, int *ret_fds);
+/* The buffer that a large frame lies in, for who wants to keep its payload without a copy; caller owns
+ * (g_free). @frame->payload then points into it, and wire_channel_skip() follows as ever. NULL: too much else
+ * is in the buffer, or the frame is small. */
+void *wire_channel_take_buffer(WireChannel *channel, WireFrame *frame);
 /* Forgets the frame, whose descriptors were taken. */
 void wire_channel_skip(WireChannel *channel, const WireFrame *frame);
 /* Queues @fd (owned) to follow what is in the output buffer. */

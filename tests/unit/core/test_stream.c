@@ -61,9 +61,10 @@ TEST_FIBER(killing_a_stream_wakes_its_reader)
 static StreamChunk *chunk_new(const char *data, uint64_t hole_bytes)
 {
     const size_t len = data ? strlen(data) : 0;
-    StreamChunk *chunk = g_malloc(sizeof(*chunk) + len);
+    StreamChunk *chunk = stream_chunk_new(len);
 
-    *chunk = (StreamChunk){ .len = len, .hole_bytes = hole_bytes };
+    chunk->len = len;
+    chunk->hole_bytes = hole_bytes;
     if (len)
         memcpy(chunk->data, data, len);
     return chunk;
@@ -82,7 +83,8 @@ TEST_FIBER(a_file_is_read_up_to_its_limit)
     };
     Stream *stream = stream_new_file(open(path, O_RDONLY | O_CLOEXEC), STREAM_TO_CLIENT, &file);
     check(stream_is_file(stream));
-    g_autofree StreamChunk *data = NULL, *end = NULL;
+    g_autoptr(StreamChunk) data = NULL;
+    g_autoptr(StreamChunk) end = NULL;
     check_ok(stream_read_chunk(stream, &data, &err), err);
     check_eq(data->len, 4);
     check(memcmp(data->data, "3456", 4) == 0);
@@ -118,7 +120,7 @@ TEST_FIBER(holes_go_into_a_file_and_come_out_of_it)
     stream = stream_new_file(open(path, O_RDONLY | O_CLOEXEC), STREAM_TO_CLIENT, &file);
     uint64_t at = 0, hole_bytes = 0;
     for (bool ended = false; !ended;) {
-        g_autofree StreamChunk *chunk = NULL;
+        g_autoptr(StreamChunk) chunk = NULL;
         check_ok(stream_read_chunk(stream, &chunk, &err), err);
         if (at == 0)
             check(memcmp(chunk->data, "XXXXone\0\0", 9) == 0);
