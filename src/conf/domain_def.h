@@ -396,6 +396,7 @@ typedef struct StorageSource {
     uint32_t timeout_s;
     char *nfs_user, *nfs_group;
     uint32_t reconnect_delay_s; /* network: nbd */
+    bool is_optical;            /* block: a drive that reads discs; found out before a start */
     char *source_kind;          /* nvme: "pci", vhost-user: "unix" */
     Tristate nvme_managed;
     uint32_t nvme_namespace;

@@ -13,10 +13,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/major.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -131,6 +133,7 @@ static void probe_job_run(void *data)
     job->info.mode = st.st_mode;
     job->info.id = file_id_of(&st);
     job->info.is_block = S_ISBLK(st.st_mode);
+    job->info.is_optical = job->info.is_block && major(st.st_rdev) == SCSI_CDROM_MAJOR;
     job->is_dir = S_ISDIR(st.st_mode);
     if (job->info.is_block) {
         uint64_t size = 0;
@@ -421,6 +424,7 @@ AWAITS static bool prepare_image(Prepare *one, ImageChain *chain, const ChainIma
     }
     if (!is_top && !prepare_check_format(image, err))
         return false;
+    source->is_optical = found->info.is_optical;
     if (found->info.is_block && source->type != STORAGE_BLOCK && !is_top)
         source->type = STORAGE_BLOCK;
     if (image->info.backing && g_str_has_prefix(image->info.backing, "json:") && found->info.uid != 0 &&
@@ -440,6 +444,7 @@ static void prepare_take_chain(DiskDef *disk, ImageChain *chain)
     source_free(disk->src.backing);
     disk->src.backing = g_steal_pointer(&top->backing);
     disk->src.backing_ends = top->backing_ends;
+    disk->src.is_optical = top->is_optical;
     source_free(disk->src.data_store);
     disk->src.data_store = g_steal_pointer(&top->data_store);
 }
