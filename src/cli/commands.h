@@ -6,6 +6,8 @@
 
 extern const CliCommand commands_backup[];
 extern const CliCommand commands_list[];
+extern const CliCommand commands_backup_schedule[];
+extern const CliCommand commands_repository[];
 extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];
 extern const CliCommand commands_save[];
@@ -30,6 +32,7 @@ extern const CliCommand commands_event[];
 extern const CliCommand commands_host[];
 extern const CliCommand commands_cpu[];
 extern const CliCommand commands_object[];
+extern const CliCommand commands_snapshot[];
 extern const CliCommand commands_class[];
 extern const CliCommand commands_volume[];
 extern const CliCommand commands_lodge[];

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_agent.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_device_private.h"
@@ -98,6 +99,10 @@ void vm_finish_shutdown(Vm *vm)
 {
     VmRun *run = vm->run;
 
+    if (vm_backup_delays_shutdown(vm)) {
+        log_info("machine '%s' has shut down and is kept until its backup has ended", vm->name);
+        return;
+    }
     if (run->fake_reboot || vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART ||
         vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART_RENAME) {
         vm_spawn_task(vm, VM_TASK_REBOOT, "reboot", vm_fake_reboot);

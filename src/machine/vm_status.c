@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "base/worker.h"
 #include "conf/xml_table.h"
+#include "machine/vm_backup_private.h"
 #include "machine/vm_block_job.h"
 
 #define STATUS_NAMESPACE "urn:lodge:status:1"
@@ -326,6 +327,11 @@ static const XmlTable lent_table =
                ATTR("groupMode", DacItem, group_mode, .max = 07777),
                ATTR("group", DacItem, group, .max = UINT32_MAX), ATTR("mode", DacItem, mode, .max = 07777)));
 
+static const XmlTable pending_table =
+    TABLE(VmPending, "pending",
+          ROWS(ATTR("before", VmPending, before, .flags = ROW_REQUIRED), ATTR("alias", VmPending, alias),
+               ATTR("goes", VmPending, goes), TEXT(VmPending, xml, .flags = ROW_REQUIRED)));
+
 static bool run_is_unannounced(const void *base, unsigned flags)
 {
     return !((const VmRun *)base)->has_gone_on;
@@ -351,6 +357,8 @@ static const XmlTable run_table =
                           ATTR("autodestroy", VmRun, autodestroy_client, .max = UINT64_MAX),
                           ATTR("mustRun", VmRun, must_run), ATTR("saving", VmRun, is_saving),
                           ATTR("newCheckpoint", VmRun, new_checkpoint), ATTR("mustThaw", VmRun, must_thaw),
+                          OBJECT("backup", VmRun, backup, &vm_backup_table, OURS),
+                          OBJECT("pending", VmRun, pending, &pending_table, OURS),
                           EMBED("file", VmRun, file, &save_file_table, OURS),
                           CUSTOM("port", &port_elements, OURS), LIST("lent", VmRun, dac, &lent_table, OURS)),
                      OURS)));

@@ -12,6 +12,7 @@
 #include "core/host.h"
 #include "core/job.h"
 #include "machine/machine.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_block.h"
 #include "machine/vm_define.h"
 #include "rpc/convert.h"
@@ -43,6 +44,7 @@ RPC_HANDLER(lodge_jobs_list)
     if (!rpc_check_flags(call, args->flags, 0, err))
         return false;
     g_autoptr(GPtrArray) jobs = host_list_jobs(call->host), block = machine_list_block_jobs(call->host);
+    vm_backup_list_jobs(call->host, jobs);
     ret->jobs = g_new0(WireLodgeJob, MAX(jobs->len + block->len, 1));
     ret->n_jobs = jobs->len + block->len;
     for (guint i = 0; i < jobs->len; i++)
