@@ -365,11 +365,16 @@ AWAITS void vm_release_hostdevs(Host *host, const DomainDef *live);
 uint64_t vm_hostdev_locked_bytes(const DomainDef *live);
 /* The same for a device that comes while QEMU runs. */
 AWAITS MUST_CHECK bool vm_hostdev_raise_limit(const Vm *vm, Error **err);
+/* The address of the network that a display listens on (vm_prepare.c).
+ * ERROR_NO_NETWORK; ERROR_CONFIG_UNSUPPORTED: it has no address */
+MUST_CHECK bool vm_resolve_listen(Host *host, ListenDef *listen, Error **err);
 /* storage_prepare() for vm->live, telling who listens which optional media are missing. */
 AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
 /* What the disks of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
  * ERROR_NO_SECRET: there is no such secret, or it has no value. */
 AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err);
+/* Whether those that the disks of @def need are there. Errors as above. */
+MUST_CHECK bool vm_find_secrets(Host *host, const DomainDef *def, Error **err);
 /* Tells a QEMU that was just started the limits of its disks. */
 AWAITS MUST_CHECK bool vm_start_throttles(Vm *vm, Error **err);
 /* Of one that was taken over: those of disk @alias, which has some there (@is_throttled), as the document
