@@ -6,6 +6,8 @@
 
 extern const CliCommand commands_backup[];
 extern const CliCommand commands_list[];
+extern const CliCommand commands_backup_schedule[];
+extern const CliCommand commands_repository[];
 extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];
 extern const CliCommand commands_save[];
@@ -13,6 +15,7 @@ extern const CliCommand commands_image[];
 extern const CliCommand commands_disk[];
 extern const CliCommand commands_copy[];
 extern const CliCommand commands_exec[];
+extern const CliCommand commands_block[];
 extern const CliCommand commands_grow[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_nic[];

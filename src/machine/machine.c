@@ -13,6 +13,8 @@
 #include "device/nodedev.h"
 #include "host/cgroup.h"
 #include "host/node.h"
+#include "machine/backup_schedule.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_life.h"
@@ -71,6 +73,7 @@ void machine_open(Host *host)
     nodedev_open(host);
     host->pools->walk_images = machine_walk_images;
     host->pools->on_started = machine_on_pool_started;
+    vm_backup_open();
     host_on_free(host, machine_close);
 }
 
@@ -84,6 +87,7 @@ void machine_stop(Host *host)
 {
     const Vm *vm = NULL;
 
+    backup_schedule_stop();
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
         if (vm->run && vm->run->reconnecting)
             fiber_cancel(vm->run->reconnecting);

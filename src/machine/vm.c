@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "conf/domain_rows.h"
+#include "machine/vm_backup_private.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_snapshot_private.h"
@@ -262,6 +263,7 @@ void vm_run_free(VmRun *run)
     if (!run)
         return;
     wait_queue_clear(&run->changed);
+    vm_pending_free(run->pending);
     g_free(run->unplug_alias);
     g_free(run->cgroup);
     g_clear_pointer(&run->vcpu_paths, g_ptr_array_unref);
@@ -290,6 +292,8 @@ void vm_run_free(VmRun *run)
     g_free(run->channel_dir);
     g_free(run->monitor_path);
     g_free(run->new_checkpoint);
+    vm_backup_free(run->backup);
+    plan_fds_free(run->leases);
     xml_table_free(&cpu_table, run->cpu);
     g_free(run);
 }

@@ -28,7 +28,7 @@ VmBlockJob *vm_block_job_new(BlockJobKind kind, const char *disk)
 {
     VmBlockJob *job = g_new0(VmBlockJob, 1);
 
-    *job = (VmBlockJob){ .refs = 1, .kind = kind, .disk = g_strdup(disk) };
+    *job = (VmBlockJob){ .refs = 1, .kind = kind, .disk = g_strdup(disk), .begun_ms = loop_now_ms() };
     return job;
 }
 
@@ -98,7 +98,7 @@ bool vm_block_job_require_none(const Vm *vm, const char *disk, Error **err)
                       job->disk ? job->disk : "DISK");
 }
 
-void vm_block_job_publish(const Vm *vm, const VmBlockJob *job, int status)
+int vm_block_job_type(BlockJobKind kind)
 {
     static const int types[BLOCK_JOB_KIND_COUNT] = {
         [BLOCK_JOB_PULL] = VIR_DOMAIN_BLOCK_JOB_TYPE_PULL,
@@ -107,12 +107,18 @@ void vm_block_job_publish(const Vm *vm, const VmBlockJob *job, int status)
         [BLOCK_JOB_ACTIVE_COMMIT] = VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT,
         [BLOCK_JOB_BACKUP] = VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP,
     };
+
+    return types[kind];
+}
+
+void vm_block_job_publish(const Vm *vm, const VmBlockJob *job, int status)
+{
     const DiskDef *disk = job->disk && vm->live ? domain_find_disk(vm->live, job->disk) : NULL;
 
     if (!job->by_user || !disk)
         return;
     Event event = { .id = EVENT_BLOCK_JOB,
-                    .type = types[job->kind],
+                    .type = vm_block_job_type(job->kind),
                     .detail = status,
                     .text1 = disk->src.path ? disk->src.path : "" };
     vm_publish_event(vm, &event);
@@ -231,6 +237,24 @@ void vm_block_job_event(Vm *vm, const Json *data)
         job_take_status(vm, job, status);
 }
 
+static void job_note_outcome(VmBlockJob *job, const char *problem, bool is_cancelled)
+{
+    if (job->kind != BLOCK_JOB_PULL)
+        return;
+    is_cancelled = is_cancelled || g_strcmp0(problem, g_strerror(ECANCELED)) == 0;
+    job->outcome = is_cancelled ? BLOCK_JOB_CANCELLED : problem ? BLOCK_JOB_FAILED : BLOCK_JOB_COMPLETED;
+    if (job->outcome == BLOCK_JOB_FAILED && !job->problem)
+        job->problem = g_strdup(problem);
+}
+
+void vm_block_job_ended(Vm *vm, const Json *data, bool is_cancelled)
+{
+    VmBlockJob *job = job_by_id(vm, json_get_str(data, "device"));
+
+    if (job && !job_is_over(job))
+        job_note_outcome(job, json_get_str(data, "error"), is_cancelled);
+}
+
 /* ---- beginning ---- */
 
 static bool job_name(Vm *vm, VmBlockJob *job, Error **err)
@@ -257,7 +281,7 @@ static void job_complete_arguments(const VmBlockJob *job, Json *arguments)
     if (job->kind == BLOCK_JOB_SNAPSHOT) /* they wait for being dismissed by themselves */
         return;
     json_object_set_new(arguments, "auto-finalize", json_boolean(!job_has_pivot(job)));
-    json_object_set_new(arguments, "auto-dismiss", json_false());
+    json_object_set_new(arguments, "auto-dismiss", json_boolean(job->kind == BLOCK_JOB_PULL));
 }
 
 /* Those that never began. */
@@ -361,6 +385,37 @@ AWAITS static bool job_has_pivoted(Vm *vm, const VmBlockJob *job, bool otherwise
     return seen && seen->node_name ? strcmp(seen->node_name, node) == 0 : otherwise;
 }
 
+/* Whether the images that were to be pulled are gone from the chain, as QEMU says. false: it can't be asked.
+ */
+AWAITS static bool pull_learn_end(Vm *vm, VmBlockJob *job)
+{
+    g_autoptr(GPtrArray) stats = NULL;
+    g_autoptr(Error) err = NULL;
+    const DiskDef *disk = domain_find_disk(vm->live, job->disk);
+    g_autofree char *alias = disk ? g_strdup(disk->info.alias) : NULL;
+    const char *below = NULL;
+
+    if (job->outcome == BLOCK_JOB_NEW) {
+        if (!monitor_query_block_stats(vm_monitor(vm), 0, &stats, &err)) {
+            log_warning_error(err, "the end of a pull");
+            return false;
+        }
+        for (guint i = 0; i < stats->len; i++) {
+            const MonitorBlockStats *entry = g_ptr_array_index(stats, i);
+            if (entry->depth == 1 && g_strcmp0(entry->alias, alias) == 0)
+                below = entry->node_name;
+        }
+        job->outcome = g_strcmp0(below, job->base) == 0 ? BLOCK_JOB_COMPLETED
+                       : job->is_unwanted || job->state == BLOCK_JOB_NEW || job->state == BLOCK_JOB_ABORTING
+                           ? BLOCK_JOB_CANCELLED
+                           : BLOCK_JOB_FAILED;
+        if (job->outcome == BLOCK_JOB_FAILED && !job->problem)
+            job->problem = g_strdup("it ended while no daemon was there");
+    }
+    job->state = job->outcome;
+    return true;
+}
+
 /* How it ended. false: QEMU can't be asked now. */
 AWAITS static bool job_learn_end(Vm *vm, VmBlockJob *job)
 {
@@ -368,6 +423,8 @@ AWAITS static bool job_learn_end(Vm *vm, VmBlockJob *job)
     g_autoptr(Error) err = NULL;
     const bool was_new = job->state == BLOCK_JOB_NEW;
 
+    if (job->kind == BLOCK_JOB_PULL)
+        return pull_learn_end(vm, job);
     if (!monitor_query_jobs(vm_monitor(vm), 0, &jobs, &err)) {
         log_warning_error(err, "the end of a block job");
         return false;
@@ -585,12 +642,16 @@ AWAITS static bool job_tell(Vm *vm, VmBlockJob *job, BlockJobState state, Monito
     return error_propagate(err, g_steal_pointer(&why));
 }
 
-bool vm_block_job_pivot(Vm *vm, VmBlockJob *job, Error **err)
+bool vm_block_job_pivot_later(Vm *vm, VmBlockJob *job, Error **err)
 {
     if (job->state != BLOCK_JOB_READY)
         return error_set(err, ERROR_BLOCK_COPY_ACTIVE, "block job '%s' not ready for pivot yet", job->id);
-    return job_tell(vm, job, BLOCK_JOB_PIVOTING, MONITOR_JOB_PIVOT, err) &&
-           vm_block_job_wait(vm, job, false, NULL, err);
+    return job_tell(vm, job, BLOCK_JOB_PIVOTING, MONITOR_JOB_PIVOT, err);
+}
+
+bool vm_block_job_pivot(Vm *vm, VmBlockJob *job, Error **err)
+{
+    return vm_block_job_pivot_later(vm, job, err) && vm_block_job_wait(vm, job, false, NULL, err);
 }
 
 bool vm_block_job_cancel(Vm *vm, VmBlockJob *job, bool wait, Error **err)
@@ -652,18 +713,29 @@ void vm_block_job_reconcile(Vm *vm)
         log_warning_error(err, "the block jobs of a machine that was taken over");
         return;
     }
-    for (guint i = 0; i < vm->run->block_jobs->len; i++) {
+    for (guint i = 0; vm->run && vm->run->serial == serial && i < vm->run->block_jobs->len; i++) {
         VmBlockJob *job = g_ptr_array_index(vm->run->block_jobs, i);
         const MonitorBlockJob *seen = monitor_find_job(seen_jobs, job->id);
-        if (!seen && !job_is_over(job)) {
+        if (job_is_over(job)) /* the daemon died at its end */
+            job->state = job_has_pivot(job) ? BLOCK_JOB_PIVOTING : BLOCK_JOB_RUNNING;
+        if (!seen) {
             job->is_concluded = true;
             job_attend(vm, job);
-        } else if (seen && seen->status) {
-            if (job_is_over(job)) /* the daemon died at its end */
-                job->state = job_has_pivot(job) ? BLOCK_JOB_PIVOTING : BLOCK_JOB_RUNNING;
+        } else if (seen->status) {
+            /* Part of something greater, which has died: nobody would ever end it. */
+            job->is_unwanted =
+                job->is_unwanted || (!job->by_user && job_has_pivot(job) && job->state <= BLOCK_JOB_READY);
             job_take_status(vm, job, seen->status);
+            if (job->kind == BLOCK_JOB_PULL && job->is_concluded) { /* one of libvirtd */
+                job_note_outcome(job, seen->problem, false);
+                if (!monitor_tell_job(vm_monitor(vm), MONITOR_JOB_DISMISS, seen->id, 0, &err))
+                    log_warning_error(err, "a pull that has ended");
+                g_clear_pointer(&err, error_free);
+            }
         }
     }
+    if (vm->run && vm->run->serial == serial)
+        vm_chain_drop_mirrors(vm);
     for (guint i = 0; i < seen_jobs->len; i++) {
         const MonitorBlockJob *seen = g_ptr_array_index(seen_jobs, i);
         if (!vm->run || vm->run->serial != serial)

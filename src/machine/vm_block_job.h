@@ -2,9 +2,10 @@
  * qapi/job.json, qapi/block-core.json). For this room; what clients ask for is in vm_query.h.
  *
  * A job is in run->block_jobs, and in the status file, before QEMU hears of it. QEMU keeps it when it is over
- * until we dismiss it (auto-dismiss off), and says JOB_STATUS_CHANGE meanwhile. So a daemon that takes the
- * machine over asks QEMU (query-jobs) and ends what came to its end while nobody looked; what QEMU does not
- * know never began.
+ * until we dismiss it (auto-dismiss off), and says JOB_STATUS_CHANGE meanwhile. (Not a pull: QEMU 7.2 crashes
+ * when it is asked for its nodes (query-named-block-nodes) with a pull that has ended and was not dismissed.
+ * How that ended the event tells, or the chain.) So a daemon that takes the machine over asks QEMU
+ * (query-jobs) and ends what came to its end while nobody looked; what QEMU does not know never began.
  *
  * What a job changes in the machine's documents happens in one place, when it ends (vm_chain_finish()), with
  * the machine's job held: in a fiber of its own, or in the one that waits for it. Images that were lent for
@@ -53,11 +54,13 @@ struct VmBlockJob { /* VmBlockJob */
     uint64_t done, total; /* as QEMU told last */
     bool by_user;         /* events of virDomainBlockJob tell of it; else part of something greater */
     bool keep_waiting;    /* a fiber waits for its end and does what comes then: no other fiber ends it */
+    uint64_t begun_ms;    /* on the loop's clock; after a restart: since then */
     unsigned flags;       /* of the call that began it: virDomainBlock*Flags */
     /* Private. */
     bool is_pending, is_concluded; /* as QEMU says: waits to be finalized; came to its end */
     bool is_unwanted;              /* its beginning was given up before QEMU answered */
     bool is_attended;              /* a fiber sees to it */
+    BlockJobState outcome;         /* pull: how QEMU said that it ended; NEW: it has not said */
 };
 VmBlockJob *vm_block_job_new(BlockJobKind kind, const char *disk);
 VmBlockJob *vm_block_job_ref(VmBlockJob *job);
@@ -92,6 +95,8 @@ AWAITS MUST_CHECK bool vm_block_job_wait(Vm *vm, VmBlockJob *job, bool until_rea
 /* Ends a READY one so that the guest goes on with the new image, and waits for that. The machine's job is
  * held. ERROR_BLOCK_COPY_ACTIVE: it is not ready; else as vm_block_job_wait(). */
 AWAITS MUST_CHECK bool vm_block_job_pivot(Vm *vm, VmBlockJob *job, Error **err);
+/* The same without waiting for it. */
+AWAITS MUST_CHECK bool vm_block_job_pivot_later(Vm *vm, VmBlockJob *job, Error **err);
 /* Asks QEMU to end it; with @wait until it has. The machine's job is held. Success, too, if it came to its
  * end by itself first. */
 AWAITS MUST_CHECK bool vm_block_job_cancel(Vm *vm, VmBlockJob *job, bool wait, Error **err);
@@ -102,14 +107,16 @@ AWAITS void vm_block_job_forget(Vm *vm, VmBlockJob *job);
  * daemon that began it has died): @func forgets the job. Without one it is just forgotten. */
 void vm_block_job_on_end(BlockJobKind kind, void (*func)(Vm *vm, VmBlockJob *job));
 
-/* JOB_STATUS_CHANGE, in the loop. */
+/* JOB_STATUS_CHANGE; BLOCK_JOB_COMPLETED and BLOCK_JOB_CANCELLED. In the loop. */
 void vm_block_job_event(Vm *vm, const Json *data);
-/* After a restart, with the connection there: see above. */
+void vm_block_job_ended(Vm *vm, const Json *data, bool is_cancelled);
+/* After a restart, with the connection there, before anything else is asked about disks: see above. */
 AWAITS void vm_block_job_reconcile(Vm *vm);
 
 /* Names in the status file: libvirt's. */
 extern const char *const block_job_kind_names[BLOCK_JOB_KIND_COUNT];
 extern const char *const block_job_state_names[BLOCK_JOB_STATE_COUNT];
+int vm_block_job_type(BlockJobKind kind); /* VIR_DOMAIN_BLOCK_JOB_TYPE_* */
 /* Tells of @job by events, if a user began it. @status: VIR_DOMAIN_BLOCK_JOB_* */
 void vm_block_job_publish(const Vm *vm, const VmBlockJob *job, int status);
 
@@ -129,6 +136,9 @@ AWAITS MUST_CHECK bool vm_chain_before_pivot(Vm *vm, const VmBlockJob *job, Erro
 /* For the engine: @job is over; documents and QEMU's nodes become what it has made of them, what is not used
  * any more is given back, and the job is forgotten. @was_pivoting: the definition may have gone ahead. */
 AWAITS void vm_chain_finish(Vm *vm, VmBlockJob *job, bool was_pivoting);
+
+/* After a restart: copies that are in the document of a job that never came to be. */
+AWAITS void vm_chain_drop_mirrors(Vm *vm);
 
 /* A plan of the nodes of @source for @disk of the running machine: see device_plan_image(). With @is_chain
  * also of what is below it. run->caps is there (vm_xml_get_caps()). */

@@ -42,6 +42,8 @@ void vm_checkpoint_append_actions(const Vm *vm, const CheckpointDef *def, Json *
 /* Before the transaction: a daemon that finds the machine without having the checkpoint takes its bitmaps
  * back. */
 AWAITS MUST_CHECK bool vm_checkpoint_announce(Vm *vm, const CheckpointDef *def, Error **err);
+/* After the transaction, when something else failed: its bitmaps go again. */
+AWAITS void vm_checkpoint_take_back(Vm *vm, const CheckpointDef *def);
 /* After the transaction: stores it. Takes @def on success. After a failure its bitmaps are gone again. */
 AWAITS MUST_CHECK bool vm_checkpoint_keep(Vm *vm, CheckpointDef *def, Error **err);
 

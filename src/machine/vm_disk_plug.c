@@ -6,7 +6,14 @@
 #include "base/log.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
+#include "machine/vm_lease.h"
 #include "qemu/address.h"
+#include "storage/lease.h"
+
+bool vm_disk_can_plug(const DiskDef *disk)
+{
+    return disk->bus == DISK_BUS_VIRTIO || disk->bus == DISK_BUS_SCSI || disk->bus == DISK_BUS_USB;
+}
 
 bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err)
 {
@@ -15,7 +22,7 @@ bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err)
     if (disk->device != DISK_DEVICE_DISK && disk->device != DISK_DEVICE_LUN)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "disk device type '%s' cannot be hotplugged",
                          enum_name(&disk_device_names, disk->device));
-    if (disk->bus != DISK_BUS_VIRTIO && disk->bus != DISK_BUS_SCSI && disk->bus != DISK_BUS_USB)
+    if (!vm_disk_can_plug(disk))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "disk bus '%s' cannot be hotplugged.", bus);
     if (disk->transient)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
@@ -40,7 +47,7 @@ bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **e
     uid_t uid = 0;
     gid_t gid = 0;
 
-    if (!storage_prepare_disk(vm->host, vm->live, disk, vm->run->dac, err))
+    if (!storage_prepare_disk(vm->host, vm->live, disk, vm->run->dac, err) || !vm_lease_add(vm, disk, err))
         return false;
     qemu_number_disk(disk, &vm->run->last_node);
     dac_get_owner(vm->host, vm->live, &uid, &gid);
@@ -75,5 +82,7 @@ void vm_disk_release(Vm *vm, const DiskDef *disk)
         }
     }
     vm_confine_remove_device(vm, DEVICE_DISK, disk);
+    if (lease_is_wanted(vm->host, disk, &disk->src) && !is_used(vm->live, disk->src.path))
+        vm_lease_drop(vm, disk->src.path);
     dac_restore(vm->host->dac, list, storage_ms);
 }

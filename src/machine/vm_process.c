@@ -16,11 +16,13 @@
 #include "base/loop.h"
 #include "base/socket.h"
 #include "conf/xml_table.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_checkpoint.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_lease.h"
 #include "machine/vm_tune.h"
 
 #define TERM_PATIENCE_MS 10000
@@ -203,6 +205,7 @@ static void vm_process_cleanup(Vm *vm)
         port_pool_release(vm->host->ports, g_array_index(run->ports, unsigned, i));
     g_array_set_size(run->ports, 0);
     vm_call_hook(vm, "stopped");
+    vm_lease_forget_all(vm);
     dac_restore(vm->host->dac, run->dac, timeout_ms);
     transient_remove(vm->live, timeout_ms);
     vm_call_hook(vm, "release");
@@ -255,6 +258,7 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
         return;
     }
     vm_log_shutdown(vm, shutoff_reason);
+    vm_backup_abandon(vm);
     vm_process_cleanup(vm);
     vm_status_remove(vm);
 
@@ -693,11 +697,15 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
     if (vm->run && !vm->run->exited)
         reattach_tune(vm);
     if (vm->run && !vm->run->exited)
-        vm_device_reconcile(vm);
+        vm_block_job_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_edit_recover(vm);
     if (vm->run && !vm->run->exited)
         vm_checkpoint_reconcile(vm);
     if (vm->run && !vm->run->exited)
-        vm_block_job_reconcile(vm);
+        vm_backup_reconcile(vm);
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;
@@ -725,6 +733,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
 {
     VmRun *run = g_steal_pointer(&status->run);
 
+    vm_backup_adopt(run);
     vm->run = run;
     vm->live = g_steal_pointer(&status->live);
     vm->state = status->state;

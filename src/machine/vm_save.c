@@ -18,6 +18,8 @@
 #include "base/macros.h"
 #include "conf/xml_table.h"
 #include "machine/save_image.h"
+#include "machine/vm_backup.h"
+#include "machine/vm_block_job.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_private.h"
 
@@ -76,8 +78,12 @@ static bool save_locked(Vm *vm, Job *job, const char *path, const char *dxml, un
                        .operation = JOB_OPERATION_SAVE };
 
     if (!save_format_from_name(vm->host->config->save_image_format, &copy.format, err) ||
-        !save_make_xml(vm, dxml, &xml, err) || !vm_require_monitor(vm, err))
+        !vm_backup_require_none(vm, err) || !save_make_xml(vm, dxml, &xml, err) ||
+        !vm_require_monitor(vm, err))
         return false;
+    const VmBlockJob *busy = vm_block_job_of_disk(vm, NULL);
+    if (busy)
+        return error_set(err, ERROR_INVALID_STATE, "domain has active block job '%s'", busy->id);
     if (domain_has_transient(vm->live))
         return error_set(err, ERROR_INVALID_STATE, "migration with transient disk is not supported");
     copy.xml = xml;

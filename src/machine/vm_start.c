@@ -22,6 +22,7 @@
 #include "host/node.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_lease.h"
 #include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
 #include "qemu/address.h"
@@ -122,7 +123,8 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
-    if (!vm_prepare_disks(vm, err) || !vm_prepare_each(vm, vm_prepare_hostdev, start->resources.fds, err) ||
+    if (!vm_prepare_disks(vm, err) || !vm_lease_take_all(vm, err) ||
+        !vm_prepare_each(vm, vm_prepare_hostdev, start->resources.fds, err) ||
         !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
@@ -474,8 +476,8 @@ static bool start_converse(Start *start, Error **err)
 
     job_set_phase(start->job, "waiting for QEMU");
     /* QEMU needs longer than any file, so what can be written, is written now. */
-    if (!vm_pid_save(vm, err) || !start_connect(start, err) || !start_set_passwords(vm, err) ||
-        !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
+    if (!vm_pid_save(vm, err) || !start_connect(start, err) || !vm_lease_pass(vm, err) ||
+        !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
         (!start_has_state(start) && !start_open_trays(vm, err)))
         return false;
     /* A state that is loaded was saved with these vCPUs. */

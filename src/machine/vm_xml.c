@@ -78,7 +78,7 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     if (!machine) {
         if (context->flags & VM_XML_TRUSTED)
             return true;
-        return error_set(err, ERROR_XML_INVALID, "Emulator '%s' does not support machine type '%s'",
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support machine type '%s'",
                          qemu_caps_binary(caps), def->os.machine ? def->os.machine : "(default)");
     }
     ret_platform->emulator = g_strdup(qemu_caps_binary(caps));

@@ -15,11 +15,6 @@
 #include "qemu/firmware.h"
 #include "qemu/qemu_caps_private.h"
 
-/* Areas that clients ask about and Lodge does not do yet. */
-enum {
-    LODGE_HAS_BACKUP = false,
-};
-
 /* One value of an <enum>: listed if QEMU has @fact, or always (NULL). */
 typedef struct EnumRow {
     const char *value;
@@ -364,7 +359,7 @@ static void document_features(DomainDocument *document)
     document_feature(document, "vmcoreinfo", document_has_device(document, "vmcoreinfo"));
     document_feature(document, "genid", document_has_device(document, "vmgenid"));
     document_feature(document, "backingStoreInput", true);
-    document_feature(document, "backup", LODGE_HAS_BACKUP);
+    document_feature(document, "backup", true);
     document_feature(document, "sev", false);
     document_feature(document, "sgx", false);
     document_section(document, 4, &hyperv);

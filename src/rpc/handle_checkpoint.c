@@ -1,5 +1,6 @@
 /* Checkpoints, and backups of libvirt's API. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "machine/vm_backup.h"
 #include "machine/vm_checkpoint.h"
 #include "rpc/convert.h"
 #include "rpc/handle_object.h"
@@ -99,7 +100,21 @@ CHECKPOINT_HANDLER(domain_checkpoint_list_all_children)
                        &ret->n_checkpoints, &ret->ret, err);
 }
 
+/* ---- backups ---- */
+
+RPC_VM_HANDLER(domain_backup_begin)
+{
+    return vm_backup_begin(vm, args->backup_xml, args->checkpoint_xml, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_backup_get_xml_desc)
+{
+    return vm_backup_get_xml(vm, args->flags, &ret->xml, err);
+}
+
 const RpcEntry rpc_entries_checkpoint[] = {
+    RPC_ENTRY(domain_backup_begin),
+    RPC_ENTRY(domain_backup_get_xml_desc),
     RPC_ENTRY(domain_checkpoint_create_xml),
     RPC_ENTRY(domain_checkpoint_get_xml_desc),
     RPC_ENTRY(domain_checkpoint_delete),

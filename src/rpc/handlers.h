@@ -8,6 +8,7 @@
 extern const RpcTable rpc_tables[];
 
 /* One per handle_*.c */
+extern const RpcEntry rpc_entries_block[];
 extern const RpcEntry rpc_entries_checkpoint[];
 extern const RpcEntry rpc_entries_connect[];
 extern const RpcEntry rpc_entries_console[];
@@ -24,6 +25,8 @@ extern const RpcEntry rpc_entries_info[];
 extern const RpcEntry rpc_entries_interface[];
 extern const RpcEntry rpc_entries_life[];
 extern const RpcEntry rpc_entries_lodge[];
+extern const RpcEntry rpc_entries_lodge_backup[];
+extern const RpcEntry rpc_entries_lodge_block[];
 extern const RpcEntry rpc_entries_lodge_firewall[];
 extern const RpcEntry rpc_entries_lodge_snapshot[];
 extern const RpcEntry rpc_entries_lodge_storage[];

@@ -23,7 +23,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = {"storage": ("storage.txt", "api_storage"), "machines": ("commands.txt", "api"),
            "network": ("network.txt", None), "host": ("host.txt", "api_host"),
            "nwfilter": ("nwfilter.txt", None), "interface": ("interface.txt", None), "tuning": ("tuning.txt", None),
-           "agent": ("agent.txt", None), "snapshots": ("snapshots.txt", "api_snapshots")}
+           "agent": ("agent.txt", None), "blockjobs": ("blockjobs.txt", None)}
+
+SCRIPTS["snapshots"] = ("snapshots.txt", "api_snapshots")
+SCRIPTS["checkpoints"] = ("checkpoints.txt", "api_checkpoints")
 
 
 def read_commands(path):

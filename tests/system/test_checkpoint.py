@@ -5,6 +5,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import json
 import subprocess
 
+from lodgetest.agent import GOOD, Refusal, start_scripted
 from lodgetest.host import *
 
 CLUSTER = 65536
@@ -21,10 +22,10 @@ def image(host, name, megabytes=16, kind="qcow2"):
     return path
 
 
-def machine(host, name="m", disks=1):
+def machine(host, name="m", disks=1, megabytes=16):
     """One that runs, with empty disks vda, vdb ..."""
     targets = ["vda", "vdb", "vdc"][:disks]
-    host.conn.defineXML(host.guests.empty(name, devices="".join(disk(image(host, f"{name}-{t}"), t) for t in targets)))
+    host.conn.defineXML(host.guests.empty(name, devices="".join(disk(image(host, f"{name}-{t}", megabytes), t) for t in targets)))
     host.ok("start", name)
     return [str(host.path(f"var/lib/libvirt/images/{name}-{t}")) for t in targets]
 
@@ -41,10 +42,11 @@ def nodes(host, name):
 
 
 def write(host, name, pattern, offset, length=CLUSTER, device="virtio-disk0"):
-    """What the guest would write."""
-    answer = host.ok("qemu-monitor-command", name, "--hmp",
-                     f'qemu-io -d /machine/peripheral/{device}/virtio-backend "write -P {pattern} {offset} {length}"')
-    equal(answer.strip(), "", "what QEMU says")  # of success its log says more
+    """What the guest would write, and flush."""
+    for command in (f"write -P {pattern} {offset} {length}", "flush"):
+        answer = host.ok("qemu-monitor-command", name, "--hmp",
+                         f'qemu-io -d /machine/peripheral/{device}/virtio-backend "{command}"')
+        equal(answer.strip(), "", "what QEMU says")  # of success its log says more
 
 
 def bitmaps(host, name, path):
@@ -250,3 +252,27 @@ def test_commands_of_lodge(host):
     contains(host.lodge_ok("checkpoint-info", "m", "one"), "one")
     contains(host.lodge_ok("checkpoint-create-as", "m", "two", "--print-xml", "--diskspec", "vda"), "<disk name='vda'/>")
     contains(host.lodge_ok("checkpoint-delete", "m", "one"), "Domain checkpoint one deleted")
+
+
+def test_quiesced_by_the_agent(host):
+    """File systems are frozen for the moment of the checkpoint only, and thawed if it fails, too."""
+    agent, _ = start_scripted(host, dict(GOOD), name="agent")
+    host.ok("checkpoint-create-as", "agent", "one", "--quiesce")
+    equal([c for c in agent.commands() if "fsfreeze" in c], ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw"])
+    del agent.seen[:]
+    node = next(iter(nodes(host, "agent").values()))["node-name"]
+    qmp(host, "agent", "block-dirty-bitmap-add", node=node, name="taken")
+    host.refused("checkpoint-create-as", "agent", "taken", "--quiesce")
+    equal([c for c in agent.commands() if "fsfreeze" in c], ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw"])
+    del agent.seen[:]
+    agent.answers["guest-fsfreeze-freeze"] = Refusal("no")
+    host.refused("checkpoint-create-as", "agent", "two", "--quiesce")
+    equal([c for c in agent.commands() if "fsfreeze" in c], ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw"])
+    equal(files(host, "agent"), ["one.xml"])
+    status = host.root / "run/libvirt/qemu/agent.xml"
+    wait_until(lambda: "mustThaw" not in status.read_text(), "the note is gone")
+    del agent.seen[:]
+    host.kill_daemon()  # in the middle: the next one finds the note
+    status.write_text(status.read_text().replace("<lodge:run ", "<lodge:run mustThaw='yes' ", 1))
+    host.start_daemon()
+    wait_until(lambda: "guest-fsfreeze-thaw" in agent.commands(), "the guest is thawed")
