@@ -23,6 +23,7 @@
 #include "machine/vm.h"
 #include "machine/vm_log.h"
 #include "machine/vm_moment.h"
+#include "machine/vm_snapshot_schedule.h"
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
@@ -169,6 +170,8 @@ struct Vm {
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
     GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
+    VmSchedule schedule;
+    bool schedule_is_busy;
     bool was_transient;         /* while a transient one goes back to a snapshot: config is no definition */
     StatsProbe *stats_probe;    /* under way, for others to join; borrowed. NULL */
 };
