@@ -15,6 +15,7 @@ extern const CliCommand commands_exec[];
 extern const CliCommand commands_grow[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_nic[];
+extern const CliCommand commands_more[];
 extern const CliCommand commands_device[];
 extern const CliCommand commands_drive[];
 extern const CliCommand commands_stats[];

@@ -412,6 +412,7 @@ typedef struct StorageSource {
     GPtrArray *seclabels;             /* SecurityLabel */
     struct StorageSource *backing;
     bool backing_ends; /* <backingStore/>: the chain is known to end here */
+    bool is_cd_drive;  /* of a machine that starts: a drive of the host */
     Kept *kept;        /* known hosts, ... */
 } StorageSource;
 
@@ -425,6 +426,19 @@ typedef struct DiskIotune { /* bytes or operations per second; seconds for *_max
     OptU64 total_bytes_sec_max_length, read_bytes_sec_max_length, write_bytes_sec_max_length;
     OptU64 total_iops_sec_max_length, read_iops_sec_max_length, write_iops_sec_max_length;
 } DiskIotune;
+
+typedef struct ThrottleFilter { /* of a disk: the group whose limits it shares */
+    char *group;
+} ThrottleFilter;
+
+typedef struct LatencyBin {
+    uint64_t start_ns;
+} LatencyBin;
+
+typedef struct LatencyHistogram { /* of what takes how long, counted by QEMU */
+    LatencyType type;             /* ABSENT: of all */
+    GPtrArray *bins;              /* LatencyBin, upwards */
+} LatencyHistogram;
 
 typedef struct DiskDef {
     DiskDevice device;
@@ -441,6 +455,7 @@ typedef struct DiskDef {
     DiskDiscard discard;
     DiskDetectZeroes detect_zeroes;
     OptU32 iothread, queues, queue_size;
+    GPtrArray *latency_histograms; /* LatencyHistogram; NULL: none */
     VirtioOptions virtio;
     StorageSource src; /* src.path NULL: empty drive */
     /* <target> */
@@ -450,6 +465,7 @@ typedef struct DiskDef {
     Tristate removable;
     uint32_t rotation_rate;
     DiskIotune *iotune;
+    GPtrArray *throttle_filters;                      /* ThrottleFilter, from the image upwards */
     uint32_t logical_block_size, physical_block_size; /* bytes */
     OptU32 discard_granularity;                       /* bytes; 0: the guest is told of none */
     uint32_t cylinders, heads, sectors;
@@ -969,7 +985,8 @@ typedef struct DomainDef {
     CpuSet *cpuset;
     GPtrArray *vcpu_list; /* VcpuDef */
     OptU32 iothreads;
-    GPtrArray *iothread_list; /* IothreadDef */
+    GPtrArray *iothread_list;   /* IothreadDef */
+    GPtrArray *throttle_groups; /* DiskIotune, by group_name */
     MainLoopDef *main_loop;
     CpuTune *cputune;
     NumaTune *numatune;
