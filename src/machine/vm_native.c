@@ -154,6 +154,8 @@ static bool native_build(Host *host, const DomainDef *shown, int id, bool for_re
         .chardev_tls_dir = host->config->chardev_tls_x509_cert_dir,
         .chardev_tls = host->config->chardev_tls,
         .chardev_tls_verify = host->config->chardev_tls_x509_verify,
+        .vnc_tls_dir = host->config->vnc_tls ? host->config->vnc_tls_x509_cert_dir : NULL,
+        .vnc_tls_verify = host->config->vnc_tls_x509_verify,
         .spice_tls_dir = host->config->spice_tls ? host->config->spice_tls_x509_cert_dir : NULL,
         .sandbox = host->config->seccomp_sandbox,
         .dump_guest_core = host->config->dump_guest_core,

@@ -12,8 +12,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/cdrom.h>
 #include <linux/fs.h>
-#include <linux/major.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
@@ -133,12 +133,12 @@ static void probe_job_run(void *data)
     job->info.mode = st.st_mode;
     job->info.id = file_id_of(&st);
     job->info.is_block = S_ISBLK(st.st_mode);
-    job->info.is_optical = job->info.is_block && major(st.st_rdev) == SCSI_CDROM_MAJOR;
     job->is_dir = S_ISDIR(st.st_mode);
     if (job->info.is_block) {
         uint64_t size = 0;
         if (ioctl(fd, BLKGETSIZE64, &size) == 0)
             job->info.capacity = job->info.physical = job->info.allocation = size;
+        job->info.is_optical = ioctl(fd, CDROM_GET_CAPABILITY, NULL) >= 0;
     } else {
         job->info.capacity = job->info.physical = (uint64_t)st.st_size;
         job->info.allocation = (uint64_t)st.st_blocks * 512;
