@@ -1,4 +1,4 @@
-/* What is left to do by hand for networks, volumes, secrets and snapshots; the rest is rows (class_rows.c).
+/* What is left to do by hand for networks, volumes, secrets and checkpoints; the rest is rows (class_rows.c).
  */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
@@ -306,75 +306,6 @@ static bool sources_as_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
-#define OPT_SNAPSHOT_CREATE                                                                                  \
-    OPT_FLAG("no-metadata", VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA, "let the daemon forget it at once"),     \
-        OPT_FLAG("halt", VIR_DOMAIN_SNAPSHOT_CREATE_HALT, "stop the domain afterwards"),                     \
-        OPT_FLAG("disk-only", VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY, "of the disks, not the memory"),         \
-        OPT_FLAG("reuse-external", VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT, "use images that are there"),       \
-        OPT_FLAG("quiesce", VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE, "let the guest write its data first"),       \
-        OPT_FLAG("atomic", VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC, "all disks or none"),                          \
-        OPT_FLAG("live", VIR_DOMAIN_SNAPSHOT_CREATE_LIVE, "let the domain run meanwhile"),                   \
-        OPT_VALIDATE(VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE)
-
-static const CliOption snapshot_options[] = {
-    OPT_DOMAIN,
-    OPT(CLI_STRING, "xmlfile", "the XML of the snapshot", .flags = CLI_CONTENT, .arg = "xml_desc",
-        .otherwise = "<domainsnapshot/>", .complete = COMPLETE_FILE),
-    OPT_FLAG("redefine", VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE,
-             "store the definition of a snapshot that exists"),
-    OPT_FLAG("current", VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT, "with --redefine: make it the current one"),
-    OPT_SNAPSHOT_CREATE,
-    { 0 },
-};
-
-static const CliOption snapshot_as_options[] = {
-    OPT_DOMAIN,
-    OPT_STRING("name", "name of the snapshot"),
-    OPT_STRING("description", "description of the snapshot"),
-    OPT_BOOL("print-xml", "print the XML instead of taking the snapshot"),
-    OPT_SNAPSHOT_CREATE,
-    { 0 },
-};
-
-static bool point_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_autoptr(GString) xml = g_string_new("<domainsnapshot>\n");
-    row_add_element(xml, "name", args, "name");
-    row_add_element(xml, "description", args, "description");
-    g_string_append(xml, "</domainsnapshot>\n");
-    return row_use_document(cli, args, "xml_desc", xml, err);
-}
-
-/* ---- the current snapshot ---- */
-
-static const CliOption current_options[] = {
-    OPT_DOMAIN,
-    OPT_BOOL("name", "only its name"),
-    OPT_FLAG("security-info", VIR_DOMAIN_SNAPSHOT_XML_SECURE, "with passwords"),
-    { 0 },
-};
-
-static bool current_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainSnapshotCurrentRet) ret = { 0 };
-    g_auto(WireDomainSnapshotGetXmlDescRet) xml = { 0 };
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainSnapshotCurrentArgs call = { .dom = dom };
-    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_CURRENT, &call, &ret, err))
-        return false;
-    if (args_has(args, "name")) {
-        cli_print_text(cli, "name", ret.snap.name);
-        return true;
-    }
-    WireDomainSnapshotGetXmlDescArgs get = { .snap = ret.snap, .flags = args_flags(args) };
-    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_GET_XML_DESC, &get, &xml, err))
-        return false;
-    cli_print_text(cli, "xml", xml.xml);
-    return true;
-}
-
 /* ---- values of secrets ---- */
 
 static const CliOption set_options[] = {
@@ -450,16 +381,6 @@ const CliCommand commands_object[] = {
             .class = &class_volume, .proc = PROC_STORAGE_VOL_CREATE_XML,
             .doing = "Failed to create vol {name}", .done = "Vol {name} created",
             .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
-    COMMAND("snapshot-create", GROUP_SNAPSHOT, "take a snapshot as an XML file describes", snapshot_options,
-            NULL, .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
-            .done = "Domain snapshot {name} created{xmlfile? from '|}{xmlfile}{xmlfile?'|}"),
-    COMMAND("snapshot-create-as", GROUP_SNAPSHOT, "take a snapshot", snapshot_as_options, point_run,
-            .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
-            .doing = "Failed to create a snapshot of domain '{domain}'",
-            .done = "Domain snapshot {name} created",
-            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
-    COMMAND("snapshot-current", GROUP_SNAPSHOT, "show the current snapshot", current_options, current_run,
-            .json = "{\"xml\": string}; with --name {\"name\": string}"),
     COMMAND("secret-get-value", GROUP_SECRET, "print the value of a secret", get_options, NULL,
             .proc = PROC_SECRET_GET_VALUE, .tell = get_tell, .json = "{\"base64\": string}"),
     COMMAND("secret-set-value", GROUP_SECRET, "set the value of a secret", set_options, set_run,

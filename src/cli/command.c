@@ -22,7 +22,7 @@ static const struct {
     [GROUP_NETWORK] = { "network", "Networks" },
     [GROUP_NODEDEV] = { "nodedev", "Host devices" },
     [GROUP_SECRET] = { "secret", "Secrets" },
-    [GROUP_SNAPSHOT] = { "snapshot", "Snapshots", true },
+    [GROUP_SNAPSHOT] = { "snapshot", "Snapshots" },
     [GROUP_BACKUP] = { "backup", "Backups" },
     [GROUP_POOL] = { "pool", "Storage pools" },
     [GROUP_VOLUME] = { "volume", "Storage volumes" },

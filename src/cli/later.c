@@ -7,7 +7,6 @@ static const struct {
     const char *names;
 } later[] = {
     { GROUP_DOMAIN,
-      "blockcommit blockcopy blockjob blockpull "
       "domlaunchsecinfo domsetlaunchsecstate "
       "migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "

@@ -33,8 +33,10 @@ char *backup_def_format(const BackupDef *def)
 
 /* ---- reading ---- */
 
-static bool check_server(const BackupServer *server, Error **err)
+static bool check_server(BackupServer *server, Error **err)
 {
+    if (!server->transport)
+        server->transport = BACKUP_TCP;
     if (server->transport == BACKUP_UNIX) {
         if (!server->socket || server->socket[0] != '/' || server->host || server->port.is_set)
             return SCHEMA("a unix socket is an absolute path and nothing else");
@@ -87,6 +89,8 @@ static bool check_disk(const BackupDef *def, BackupDisk *disk, Error **err)
 
 static bool check(BackupDef *def, Error **err)
 {
+    if (def->has_disks && def_list_len(def->disks) == 0)
+        return SCHEMA("an empty list of disks");
     if ((def->mode == BACKUP_PULL) != (def->server != NULL))
         return SCHEMA("a backup that is pulled has a server, one that is pushed has none");
     if (def->server && !check_server(def->server, err))
@@ -194,5 +198,6 @@ bool backup_align_disks(BackupDef *def, const DomainDef *domain, const char *suf
     if (def->disks)
         g_ptr_array_free(g_steal_pointer(&def->disks), TRUE); /* its entries are in @aligned */
     def->disks = aligned;
+    def->has_disks = true;
     return ok && (is_any || UNSUPPORTED("no disks selected for backup"));
 }

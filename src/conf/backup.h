@@ -52,6 +52,7 @@ typedef struct BackupDef {
     uint8_t mode;         /* BackupMode */
     char *incremental;    /* checkpoint; NULL: full */
     BackupServer *server; /* pull only */
+    bool has_disks;       /* there is a list, however empty */
     GPtrArray *disks;     /* BackupDisk */
 } BackupDef;
 

@@ -156,6 +156,7 @@ const XmlTable backup_table =
                      .doc = "checkpoint since which changes are wanted; all is if absent"),
                OBJECT("server", BackupDef, server, &server_table, .show = has_server,
                       .doc = "pull: where clients come"),
-               GROUP("disks", ROWS(LIST("disk", BackupDef, disks, &backup_disk_table, .doc = "a disk")),
-                     .doc = "which disks, and where to")),
+               GROUP_FLAG("disks", BackupDef, has_disks,
+                          ROWS(LIST("disk", BackupDef, disks, &backup_disk_table, .doc = "a disk")),
+                          .doc = "which disks, and where to")),
           .doc = "A copy of a machine's disks as they are when it begins.");

@@ -42,7 +42,7 @@ typedef struct DeviceAddress {
     Tristate multifunction; /* pci */
     union {                 /* numbers always have a value when type is set and !wants_numbers */
         struct {
-            uint16_t domain;
+            uint32_t domain; /* of machines at most 0xffff */
             uint8_t bus, slot, function;
         } pci;
         struct {

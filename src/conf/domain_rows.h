@@ -92,6 +92,14 @@ extern const XmlTable numatune_table;
 extern const XmlTable main_loop_table;
 extern const XmlTable perf_event_table;
 
+/* elements that are kept as they came (domain_rows_kept.c) */
+extern const XmlCustom cachetune_check;
+extern const XmlCustom memorytune_check;
+extern const XmlCustom msrs_check;
+extern const XmlCustom keywrap_check;
+extern const XmlCustom idmap_check;
+extern const XmlCustom launch_security_check;
+
 /* the machine (domain_rows_machine.c) */
 extern const XmlTable sysinfo_table;
 extern const XmlTable nvram_table; /* <nvram> in <os> */

@@ -138,6 +138,8 @@ static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, E
         disk->cylinders = disk->heads = disk->sectors = 0;
     if (!disk->queues.value)
         disk->queues = (OptU32){ 0 };
+    if (!disk->queue_size.value)
+        disk->queue_size = (OptU32){ 0 };
     bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
     if (!disk->src.path && !removable && disk->src.type != STORAGE_NVME &&
         disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK &&

@@ -67,6 +67,7 @@ typedef struct Config {
     char *auto_dump_path;
     bool auto_start_bypass_cache;
     char *save_image_format; /* raw gzip bzip2 xz lzop zstd */
+    char *snapshot_image_format;
     char *dump_image_format;
     bool set_process_name;
     unsigned max_processes; /* 0: as ours */

@@ -25,6 +25,7 @@ typedef enum JobKind {
     JOB_MIGRATION_IN,
     JOB_MIGRATION_OUT,
     JOB_BACKUP,
+    JOB_DISK_MOVE,
     JOB_KIND_COUNT
 } JobKind;
 const char *job_kind_name(JobKind kind); /* "start" */

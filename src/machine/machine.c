@@ -19,6 +19,7 @@
 #include "machine/vm_helper.h"
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
+#include "machine/vm_snapshot_private.h"
 #include "machine/vm_users.h"
 #include "network/filter.h"
 #include "network/hostif.h"
@@ -307,6 +308,7 @@ bool machine_load(Host *host, Error **err)
     if (!machine_load_statuses(host, err))
         return false;
     moment_load_all(host); /* of transient machines, too */
+    vm_snapshot_load_images(host);
     host->machines->has_loaded = true;
     vm_device_watch_host(host);
     network_forget_orphans(host, machine_has_port);
@@ -314,6 +316,7 @@ bool machine_load(Host *host, Error **err)
         shaping_sweep();
     vm_helpers_reap(host, NULL);
     vm_token_report(host);
+    vm_snapshot_recover(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;
 }
@@ -338,6 +341,7 @@ static void machine_reload_fiber(void *arg)
     if (!object_store_load_unused(host, &domain_class, &err))
         log_error_error(err, "reading definitions again");
     moment_load_all(host);
+    vm_snapshot_load_images(host);
 }
 
 void machine_reload(Host *host)

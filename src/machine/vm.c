@@ -12,6 +12,7 @@
 #include "machine/vm_backup_private.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {
@@ -42,22 +43,21 @@ static unsigned vm_flag_autostart(const Object *object)
     return object->autostart ? 1 << 10 : 1 << 11;
 }
 
-/* None can be made yet. */
-static unsigned vm_flag_no_snapshot(const Object *object)
+static unsigned vm_flag_snapshot(const Object *object)
 {
-    return 1 << 13;
+    return moment_count(((const Vm *)object)->snapshots) ? 1 << 12 : 1 << 13;
 }
 
-static unsigned vm_flag_no_checkpoint(const Object *object)
+static unsigned vm_flag_checkpoint(const Object *object)
 {
-    return 1 << 15;
+    return moment_count(((const Vm *)object)->checkpoints) ? 1 << 14 : 1 << 15;
 }
 
 static const ObjectFilter vm_filters[] = {
-    { 3 << 0, object_flag_active },     { 3 << 2, object_flag_persistent },
-    { 15 << 4, vm_flag_state },         { 3 << 8, vm_flag_managed_save },
-    { 3 << 10, vm_flag_autostart },     { 3 << 12, vm_flag_no_snapshot },
-    { 3 << 14, vm_flag_no_checkpoint }, { 0 },
+    { 3 << 0, object_flag_active },  { 3 << 2, object_flag_persistent },
+    { 15 << 4, vm_flag_state },      { 3 << 8, vm_flag_managed_save },
+    { 3 << 10, vm_flag_autostart },  { 3 << 12, vm_flag_snapshot },
+    { 3 << 14, vm_flag_checkpoint }, { 0 },
 };
 
 static void vm_init(Object *object)
@@ -69,6 +69,7 @@ static void vm_init(Object *object)
     wait_queue_init(&vm->status_idle);
     vm->snapshots = moment_tree_new(vm, &snapshot_moments);
     vm->checkpoints = moment_tree_new(vm, &checkpoint_moments);
+    vm->snapshot_images = g_ptr_array_new_with_free_func(g_free);
 }
 
 static void vm_free(Object *object)
@@ -76,6 +77,7 @@ static void vm_free(Object *object)
     Vm *vm = (Vm *)object;
 
     vm_run_free(vm->run);
+    g_ptr_array_unref(vm->snapshot_images);
     wait_queue_clear(&vm->status_idle);
     moment_tree_free(vm->snapshots);
     moment_tree_free(vm->checkpoints);
@@ -260,6 +262,7 @@ void vm_run_free(VmRun *run)
     if (!run)
         return;
     wait_queue_clear(&run->changed);
+    vm_pending_free(run->pending);
     g_free(run->unplug_alias);
     g_free(run->cgroup);
     g_clear_pointer(&run->vcpu_paths, g_ptr_array_unref);

@@ -107,6 +107,29 @@ bool vm_backup_get_xml(Vm *vm, unsigned flags, char **ret_xml, Error **err)
     return true;
 }
 
+void vm_backup_list_jobs(Host *host, GPtrArray *records)
+{
+    const Vm *vm = NULL;
+    const uint64_t now_ms = (uint64_t)g_get_real_time() / 1000;
+
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
+        if (!vm_backup_is_running(vm) || !vm->run->backup->is_begun)
+            continue;
+        const VmBackup *backup = vm->run->backup;
+        JobRecord *record = g_new0(JobRecord, 1);
+        *record = (JobRecord){ .noun = vm->class->noun,
+                               .name = g_strdup(vm->name),
+                               .id = vm_id(vm),
+                               .kind = JOB_BACKUP,
+                               .phase = backup->def->mode == BACKUP_PULL ? "serving disks" : "copying disks",
+                               .running = true,
+                               .age_ms = now_ms - MIN(backup->begun_ms, now_ms),
+                               .caller = g_strdup(backup->caller ? backup->caller : "") };
+        uuid_format(&vm->uuid, record->uuid);
+        g_ptr_array_add(records, record);
+    }
+}
+
 static void fill_progress(const Vm *vm, JobProgress *ret_progress)
 {
     const VmBackup *backup = vm->run->backup;
@@ -201,8 +224,8 @@ void vm_backup_clean_up(Vm *vm, bool is_whole)
 
     fiber_shield_begin();
     backup->is_ending = true;
-    if (is_alive && backup->has_server &&
-        !monitor_nbd_stop(vm_monitor(vm), backup->has_tls ? VM_BACKUP_TLS_ID : NULL, 0, &err))
+    if (is_alive && ((backup->has_server && !monitor_nbd_stop(vm_monitor(vm), 0, &err)) ||
+                     (backup->has_tls && !monitor_nbd_remove_tls(vm_monitor(vm), VM_BACKUP_TLS_ID, 0, &err))))
         log_warning_error(err, "the NBD server of a backup");
     g_clear_pointer(&err, error_free);
     if (is_alive && !run->caps && !vm_xml_get_caps(vm->host, vm->live, &run->caps, &err))
@@ -245,6 +268,8 @@ AWAITS static void finish(Vm *vm)
                               : VIR_DOMAIN_JOB_CANCELLED;
     if (is_failed)
         progress.error = g_strdup(backup->problem);
+    else if (is_cancelled)
+        progress.error = g_strdup("Operation canceled");
     log_info("machine '%s': backup %s%s%s", vm->name,
              is_failed ? "failed"
              : is_good ? "completed"

@@ -32,6 +32,8 @@ bool vm_backup_is_running(const Vm *vm);
 MUST_CHECK bool vm_backup_require_none(const Vm *vm, Error **err);
 /* How far it is. ERROR_NO_BACKUP */
 AWAITS MUST_CHECK bool vm_backup_get_progress(Vm *vm, JobProgress *ret_progress, Error **err);
+/* Those that go on, of all machines, for `lodge jobs`: adds JobRecords. */
+void vm_backup_list_jobs(Host *host, GPtrArray *records);
 /* Ends it and waits for that. ERROR_NO_BACKUP */
 AWAITS MUST_CHECK bool vm_backup_abort(Vm *vm, const Caller *caller, Error **err);
 

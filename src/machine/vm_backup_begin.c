@@ -152,6 +152,8 @@ static bool make_image(const Begin *begin, const DiskDef *disk, BackupDisk *entr
     def->type = entry->type == STORAGE_BLOCK ? VOLUME_BLOCK : VOLUME_FILE;
     def->target.path = g_strdup(image->path);
     def->target.format = g_strdup(enum_name(&storage_format_names, entry->format));
+    if (entry->format == STORAGE_FORMAT_QCOW2)
+        def->target.compat = g_strdup("1.1"); /* the older one can't say which clusters are zero */
     def->capacity = (OptU64){ .is_set = true, .value = seen->virtual_bytes };
     def->allocation = (OptU64){ .is_set = true };
     state->is_made = entry->type == STORAGE_FILE;
@@ -218,7 +220,12 @@ static bool start_server(Vm *vm, VmBackup *backup, Error **err)
                                      .host = server->host,
                                      .port = (unsigned)server->port.value,
                                      .tls_id = backup->has_tls ? VM_BACKUP_TLS_ID : NULL };
-    return monitor_nbd_start(vm_monitor(vm), &start, 0, err);
+    g_autoptr(Error) why = NULL;
+    if (monitor_nbd_start(vm_monitor(vm), &start, 0, &why))
+        return true;
+    if (error_code(why) == ERROR_REFUSED) /* one that runs already is somebody else's */
+        backup->has_server = false;
+    return error_propagate(err, g_steal_pointer(&why));
 }
 
 static bool export_disks(Vm *vm, const VmBackup *backup, Error **err)

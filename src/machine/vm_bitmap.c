@@ -58,13 +58,11 @@ bool bitmap_copy_actions(Json *actions, const GPtrArray *bitmaps, const DiskDef 
     return true;
 }
 
-void bitmap_follow_actions(Json *actions, const GPtrArray *bitmaps, const DiskDef *disk, const char *overlay)
+void bitmap_follow_actions(Json *actions, const GPtrArray *bitmaps, const char *active, const char *overlay)
 {
-    g_autofree char *node = storage_node_name(&disk->src);
-
-    for (guint i = 0; node && i < bitmaps->len; i++) {
+    for (guint i = 0; i < bitmaps->len; i++) {
         const MonitorBitmap *bitmap = g_ptr_array_index(bitmaps, i);
-        if (strcmp(bitmap->node, node) == 0 && bitmap->persistent && bitmap->recording &&
+        if (strcmp(bitmap->node, active) == 0 && bitmap->persistent && bitmap->recording &&
             !bitmap->inconsistent)
             monitor_bitmap_add(actions, overlay, bitmap->name, true, true, bitmap->granularity);
     }

@@ -25,6 +25,7 @@ typedef struct BitmapRemoval {
     const char *name;
 } BitmapRemoval;
 AWAITS MUST_CHECK bool bitmap_remove_all(Vm *vm, const GArray *removals /* of BitmapRemoval */, Error **err);
-/* For whoever puts an overlay on top of @disk: appends actions that give its node @overlay the bitmaps which
- * record in the present active image, so that what changed since their checkpoints stays known. */
-void bitmap_follow_actions(Json *actions, const GPtrArray *bitmaps, const DiskDef *disk, const char *overlay);
+/* For whoever puts an overlay on top of an active image: appends actions, to the transaction that does, which
+ * give the node @overlay the bitmaps that record in the node @active, so that what changed since their
+ * checkpoints stays known. What is committed into the image below later is noted there by QEMU. */
+void bitmap_follow_actions(Json *actions, const GPtrArray *bitmaps, const char *active, const char *overlay);

@@ -59,11 +59,11 @@ static unsigned chain_length(const DiskDef *disk)
     return length;
 }
 
-bool vm_block_begin(Vm *vm, const char *path, const Caller *caller, Job *ret_job, DiskDef **ret_disk,
-                    Error **err)
+bool vm_block_begin(Vm *vm, const char *path, JobKind kind, const Caller *caller, Job *ret_job,
+                    DiskDef **ret_disk, Error **err)
 {
-    if (!job_begin(&vm->object, JOB_MODIFY, caller, ret_job, err) ||
-        !object_require_listed(&vm->object, err) || !vm_require_running(vm, err))
+    if (!job_begin(&vm->object, kind, caller, ret_job, err) || !object_require_listed(&vm->object, err) ||
+        !vm_require_running(vm, err))
         return false;
     DiskDef *disk = domain_find_disk(vm->live, path);
     if (!disk)
@@ -172,7 +172,7 @@ bool vm_block_pull(Vm *vm, const char *path, const char *base, uint64_t bandwidt
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "flag VIR_DOMAIN_BLOCK_REBASE_RELATIVE is valid only with non-null base");
     if (!read_bandwidth(bandwidth, flags & VIR_DOMAIN_BLOCK_REBASE_BANDWIDTH_BYTES, &speed, err) ||
-        !vm_block_begin(vm, path, caller, &job_held, &disk, err))
+        !vm_block_begin(vm, path, JOB_MODIFY, caller, &job_held, &disk, err))
         return false;
     if (base && !find_image(disk, base, 1, &index))
         return error_set(err, ERROR_INVALID_ARGUMENT,
@@ -237,7 +237,7 @@ bool vm_block_commit(Vm *vm, const char *path, const char *base, const char *top
 
     if (!check_flags(flags, known, "qemuDomainBlockCommit", err) ||
         !read_bandwidth(bandwidth, flags & VIR_DOMAIN_BLOCK_COMMIT_BANDWIDTH_BYTES, &speed, err) ||
-        !vm_block_begin(vm, path, caller, &job_held, &disk, err) ||
+        !vm_block_begin(vm, path, JOB_MODIFY, caller, &job_held, &disk, err) ||
         !commit_find(disk, base, top, flags, &from, &to, err))
         return false;
     g_autofree char *target = g_strdup(disk->target);
@@ -288,6 +288,42 @@ bool vm_block_job_info(Vm *vm, const char *path, unsigned flags, BlockJobInfo *r
     }
     *ret_info = info;
     return true;
+}
+
+static void block_job_record_free(void *data)
+{
+    BlockJobRecord *record = data;
+
+    g_free(record->machine);
+    g_free(record->type);
+    g_free(record->phase);
+    g_free(record);
+}
+
+GPtrArray *machine_list_block_jobs(Host *host)
+{
+    GPtrArray *records = g_ptr_array_new_with_free_func(block_job_record_free);
+    const Vm *vm = NULL;
+
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
+        for (guint i = 0; vm->run && i < vm->run->block_jobs->len; i++) {
+            const VmBlockJob *job = g_ptr_array_index(vm->run->block_jobs, i);
+            if (!job->by_user)
+                continue;
+            BlockJobRecord *record = g_new0(BlockJobRecord, 1);
+            *record = (BlockJobRecord){ .machine = g_strdup(vm->name),
+                                        .uuid = vm->uuid,
+                                        .id = vm->id,
+                                        .type = g_strdup_printf("block-%s", block_job_kind_names[job->kind]),
+                                        .age_ms = loop_now_ms() - job->begun_ms };
+            record->phase = job->state == BLOCK_JOB_READY || job->total == 0
+                                ? g_strdup_printf("%s: %s", job->disk, block_job_state_names[job->state])
+                                : g_strdup_printf("%s: %u %%", job->disk,
+                                                  (unsigned)((double)job->done * 100 / (double)job->total));
+            g_ptr_array_add(records, record);
+        }
+    }
+    return records;
 }
 
 AWAITS static bool begin_on_job(Vm *vm, const char *path, const Caller *caller, Job *ret_held,

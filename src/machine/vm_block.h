@@ -33,8 +33,26 @@ typedef struct BlockJobInfo {
 } BlockJobInfo;
 AWAITS MUST_CHECK bool vm_block_job_info(Vm *vm, const char *path, unsigned flags, BlockJobInfo *ret_info,
                                          Error **err);
+/* Jobs that clients began and that run in the background, of all machines: for `lodge jobs`. */
+typedef struct BlockJobRecord {
+    char *machine;
+    Uuid uuid;
+    int id;
+    char *type, *phase; /* "block-copy", "vda: 37 %" */
+    uint64_t age_ms;
+} BlockJobRecord;
+GPtrArray *machine_list_block_jobs(Host *host); /* of BlockJobRecord, owned */
 AWAITS MUST_CHECK bool vm_block_job_set_speed(Vm *vm, const char *path, uint64_t bandwidth, unsigned flags,
                                               const Caller *caller, Error **err);
 /* @flags: ASYNC does not wait for the end, PIVOT goes on with the new image. */
 AWAITS MUST_CHECK bool vm_block_job_abort(Vm *vm, const char *path, unsigned flags, const Caller *caller,
                                           Error **err);
+
+/* The content of the disk goes into a new volume of the pool @pool, in @format (NULL: as it is), with all
+ * that is below it, and the disk is there from then on; whether the machine runs or not. It is a job
+ * (JOB_DISK_MOVE): with progress, and whoever aborts it finds all as it was. @flags: LODGE_DISK_MOVE_*.
+ * *ret_path: of the new image; *ret_left: why the old one was not removed though it was asked for, NULL: it
+ * was. Owned. */
+AWAITS MUST_CHECK bool vm_disk_move(Vm *vm, const char *disk, const char *pool, const char *format,
+                                    unsigned flags, const Caller *caller, char **ret_path, char **ret_left,
+                                    Error **err);

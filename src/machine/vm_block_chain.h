@@ -7,11 +7,16 @@
 /* 0: the active image. NULL: the chain is not as long. */
 StorageSource *chain_at(DiskDef *disk, unsigned index);
 StorageSource *chain_by_node(DiskDef *disk, const char *node);
+/* @next (taken) in the place of the disk's own image, which comes back; what is below stays with each. */
+StorageSource *chain_put_top(DiskDef *disk, StorageSource *next);
 /* The image @source, which the running machine has for reading, is lent to it for writing. */
 AWAITS MUST_CHECK bool vm_chain_lend(Vm *vm, const StorageSource *source, Error **err);
 /* Takes the nodes of images (a chain, top first) that the disk @target has no more out of QEMU, and gives the
  * images back. Failures are logged. */
 AWAITS void vm_chain_leave(Vm *vm, const char *target, StorageSource *gone);
+/* What a job writes for the disk is in the document no more, and is given back. QEMU has ended, or knows no
+ * such job. */
+AWAITS void vm_chain_drop_mirror(Vm *vm, const char *target);
 /* Removes an image that nobody needs. ERROR_SYSTEM */
 AWAITS MUST_CHECK bool vm_chain_remove_file(Host *host, const char *path, Error **err);
 
@@ -23,8 +28,8 @@ AWAITS MUST_CHECK bool vm_chain_begin_pull(Vm *vm, VmBlockJob *job, unsigned bas
                                            const char *backing_name, Error **err);
 
 /* Takes the machine's job for one on the disk @path, which must have an image and no job. */
-AWAITS MUST_CHECK bool vm_block_begin(Vm *vm, const char *path, const Caller *caller, Job *ret_job,
-                                      DiskDef **ret_disk, Error **err);
+AWAITS MUST_CHECK bool vm_block_begin(Vm *vm, const char *path, JobKind kind, const Caller *caller,
+                                      Job *ret_job, DiskDef **ret_disk, Error **err);
 
 typedef struct BlockCopy {
     uint64_t speed; /* bytes per second; 0: no limit */

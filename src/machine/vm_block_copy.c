@@ -49,8 +49,8 @@ static bool target_run(void *data, Error **err)
         AUTO_FD dir = -1;
         if (errno != ENOENT)
             return error_set_errno(err, errno, "cannot access '%s'", job->path);
-        dir = trail_open_parent(job->path, &name, err);
-        return dir >= 0;
+        dir = trail_open_parent(job->path, &name, NULL);
+        return dir >= 0 || error_set_errno(err, ENOENT, "failed to create copy target: %s", job->path);
     }
     if (!trail_check(&trail, job->path, err))
         return false;
@@ -267,9 +267,8 @@ bool vm_block_copy_begin(Vm *vm, VmBlockJob *job, StorageSource *to, const Block
     if (!target_look(vm, disk, target, !is_new, err) || !vm_require_monitor(vm, err))
         return false;
     if (is_shallow && is_new && target->format == STORAGE_FORMAT_RAW)
-        return error_set(err, ERROR_INVALID_ARGUMENT,
-                         "a raw image cannot be based on another one: disk '%s' has to be copied in full",
-                         job->disk);
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "shallow copy of disk '%s' into a raw file is not possible", job->disk);
     if (!disk_size(vm, node, &bytes, err) ||
         (!vm->run->caps && !vm_xml_get_caps(vm->host, vm->live, &vm->run->caps, err)))
         return false;
@@ -320,7 +319,8 @@ AWAITS static bool copy_for_client(Vm *vm, const char *path, StorageSource *targ
     g_auto(Job) held = { 0 };
     DiskDef *disk = NULL;
 
-    if (!vm_block_begin(vm, path, caller, &held, &disk, err) || !check_flags_of_copy(vm, copy->flags, err))
+    if (!vm_block_begin(vm, path, JOB_MODIFY, caller, &held, &disk, err) ||
+        !check_flags_of_copy(vm, copy->flags, err))
         return false;
     g_autoptr(VmBlockJob) job = vm_block_job_new(BLOCK_JOB_COPY, disk->target);
     job->by_user = true;

@@ -28,7 +28,7 @@ VmBlockJob *vm_block_job_new(BlockJobKind kind, const char *disk)
 {
     VmBlockJob *job = g_new0(VmBlockJob, 1);
 
-    *job = (VmBlockJob){ .refs = 1, .kind = kind, .disk = g_strdup(disk) };
+    *job = (VmBlockJob){ .refs = 1, .kind = kind, .disk = g_strdup(disk), .begun_ms = loop_now_ms() };
     return job;
 }
 
@@ -722,6 +722,9 @@ void vm_block_job_reconcile(Vm *vm)
             job->is_concluded = true;
             job_attend(vm, job);
         } else if (seen->status) {
+            /* Part of something greater, which has died: nobody would ever end it. */
+            job->is_unwanted =
+                job->is_unwanted || (!job->by_user && job_has_pivot(job) && job->state <= BLOCK_JOB_READY);
             job_take_status(vm, job, seen->status);
             if (job->kind == BLOCK_JOB_PULL && job->is_concluded) { /* one of libvirtd */
                 job_note_outcome(job, seen->problem, false);

@@ -54,6 +54,7 @@ struct VmBlockJob { /* VmBlockJob */
     uint64_t done, total; /* as QEMU told last */
     bool by_user;         /* events of virDomainBlockJob tell of it; else part of something greater */
     bool keep_waiting;    /* a fiber waits for its end and does what comes then: no other fiber ends it */
+    uint64_t begun_ms;    /* on the loop's clock; after a restart: since then */
     unsigned flags;       /* of the call that began it: virDomainBlock*Flags */
     /* Private. */
     bool is_pending, is_concluded; /* as QEMU says: waits to be finalized; came to its end */

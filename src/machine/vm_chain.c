@@ -60,8 +60,7 @@ static StorageSource *chain_cut(StorageSource *above, StorageSource *below)
     return gone;
 }
 
-/* @next (taken) in the place of the disk's own image, which comes back. */
-static StorageSource *chain_put_top(DiskDef *disk, StorageSource *next)
+StorageSource *chain_put_top(DiskDef *disk, StorageSource *next)
 {
     StorageSource *old = g_memdup2(&disk->src, sizeof(disk->src));
 
@@ -118,8 +117,7 @@ AWAITS static bool config_follow(Vm *vm, const char *target, const StorageSource
 {
     const DiskDef *present = vm->config ? domain_find_disk(vm->config, target) : NULL;
 
-    if (!present || (!to && !present->src.backing && !present->src.backing_ends) ||
-        !source_is_same(vm->host, &present->src, from))
+    if (!present || (!to && !present->src.backing) || !source_is_same(vm->host, &present->src, from))
         return true;
     DomainDef *config = domain_def_copy(vm->config);
     DiskDef *disk = domain_find_disk(config, target);
@@ -130,7 +128,6 @@ AWAITS static bool config_follow(Vm *vm, const char *target, const StorageSource
         source_free(chain_put_top(disk, next));
     } else {
         g_clear_pointer(&disk->src.backing, source_free);
-        disk->src.backing_ends = false;
     }
     if (!object_store(vm->host, &domain_class, config, err)) {
         domain_def_free(config);
@@ -140,25 +137,35 @@ AWAITS static bool config_follow(Vm *vm, const char *target, const StorageSource
     return true;
 }
 
+/* What the guest goes on with; owned, NULL: nothing else. */
+static StorageSource *pivot_source(DiskDef *disk, const VmBlockJob *job)
+{
+    const StorageSource *source = job->kind == BLOCK_JOB_ACTIVE_COMMIT ? chain_by_node(disk, job->base)
+                                  : disk->mirror                       ? &disk->mirror->src
+                                                                       : NULL;
+
+    return source ? source_copy_alone(source) : NULL;
+}
+
 bool vm_chain_before_pivot(Vm *vm, const VmBlockJob *job, Error **err)
 {
-    const DiskDef *disk = domain_find_disk(vm->live, job->disk);
+    DiskDef *disk = domain_find_disk(vm->live, job->disk);
+    g_autoptr(StorageSource) to = disk ? pivot_source(disk, job) : NULL;
 
-    if (!disk || !disk->mirror)
+    if (!to)
         return true;
     g_autoptr(StorageSource) from = source_copy_alone(&disk->src);
-    g_autoptr(StorageSource) to = source_copy_alone(&disk->mirror->src);
     return config_follow(vm, job->disk, from, to, err);
 }
 
 AWAITS static void config_finish(Vm *vm, const VmBlockJob *job, bool was_pivoting)
 {
-    const DiskDef *disk = domain_find_disk(vm->live, job->disk);
+    DiskDef *disk = domain_find_disk(vm->live, job->disk);
     const bool is_done = job->state == BLOCK_JOB_COMPLETED;
     g_autoptr(Error) err = NULL;
 
     g_autoptr(StorageSource) present = source_copy_alone(&disk->src);
-    g_autoptr(StorageSource) other = disk->mirror ? source_copy_alone(&disk->mirror->src) : NULL;
+    g_autoptr(StorageSource) other = pivot_source(disk, job);
     const bool ok = other && is_done        ? config_follow(vm, job->disk, present, other, &err)
                     : other && was_pivoting ? config_follow(vm, job->disk, other, present, &err)
                     : !other && is_done     ? config_follow(vm, job->disk, present, NULL, &err)
@@ -299,12 +306,12 @@ bool vm_chain_remove_file(Host *host, const char *path, Error **err)
     return true;
 }
 
-AWAITS static void remove_committed(Vm *vm, const StorageSource *gone)
+AWAITS static void remove_images(Vm *vm, const StorageSource *gone)
 {
     for (; gone; gone = gone->backing) {
         g_autoptr(Error) err = NULL;
         if (gone->type == STORAGE_FILE && gone->path && !vm_chain_remove_file(vm->host, gone->path, &err))
-            log_warning_error(err, "removing a committed image");
+            log_warning_error(err, "removing an image");
     }
 }
 
@@ -323,9 +330,26 @@ void vm_chain_finish(Vm *vm, VmBlockJob *job, bool was_pivoting)
     if (!vm->run || vm->run->serial != serial)
         return;
     vm_chain_leave(vm, job->disk, gone);
+    if (job->kind == BLOCK_JOB_COPY && job->state != BLOCK_JOB_COMPLETED && !job->by_user &&
+        !job->keep_waiting)
+        remove_images(vm, gone); /* of a move that died with its daemon */
     const bool is_commit = job->kind == BLOCK_JOB_COMMIT || job->kind == BLOCK_JOB_ACTIVE_COMMIT;
     if (is_commit && job->state == BLOCK_JOB_COMPLETED && (job->flags & VIR_DOMAIN_BLOCK_COMMIT_DELETE))
-        remove_committed(vm, gone);
+        remove_images(vm, gone);
+}
+
+void vm_chain_drop_mirror(Vm *vm, const char *target)
+{
+    DiskDef *disk = domain_find_disk(vm->live, target);
+
+    if (!disk || !disk->mirror)
+        return;
+    DiskMirror *mirror = g_steal_pointer(&disk->mirror);
+    const DiskDef shell = { .target = disk->target, .device = disk->device, .src = mirror->src };
+    if (mirror->job == MIRROR_JOB_COPY)
+        vm_disk_release(vm, &shell);
+    disk_mirror_free(mirror);
+    vm_status_save_later(vm);
 }
 
 void vm_chain_drop_mirrors(Vm *vm)
@@ -333,13 +357,8 @@ void vm_chain_drop_mirrors(Vm *vm)
     for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
         if (!disk->mirror || vm_block_job_of_disk(vm, disk->target))
             continue;
-        DiskMirror *mirror = g_steal_pointer(&disk->mirror);
-        const DiskDef shell = { .target = disk->target, .device = disk->device, .src = mirror->src };
         log_warning("machine '%s': a copy of disk '%s' never began", vm->name, disk->target);
-        if (mirror->job == MIRROR_JOB_COPY)
-            vm_disk_release(vm, &shell); /* QEMU's nodes go with those that nobody has */
-        disk_mirror_free(mirror);
-        vm_status_save_later(vm);
+        vm_chain_drop_mirror(vm, disk->target); /* QEMU's nodes go with those that nobody has */
         if (!vm->run || !vm->live)
             return;
     }
@@ -418,6 +437,7 @@ bool vm_chain_begin_commit(Vm *vm, VmBlockJob *job, unsigned top, unsigned base,
         StorageSource *mirror = source_copy_alone(chain_at(disk, base));
         disk->mirror->src = *mirror;
         g_free(mirror);
+        disk->mirror->src.backing_ends = false; /* what is below it stands in the chain */
         disk->mirror->job = MIRROR_JOB_ACTIVE_COMMIT;
     }
     if (vm_block_job_start(vm, job, "block-commit", arguments, err))

@@ -157,8 +157,10 @@ static void thaw_patiently(void *arg)
         }
         g_clear_pointer(&err, error_free);
     }
-    if (vm->run)
+    if (vm->run) {
         vm->run->must_thaw = false;
+        vm_status_save_later(vm);
+    }
 }
 
 void vm_checkpoint_reconcile(Vm *vm)
@@ -194,9 +196,16 @@ static bool make(Vm *vm, CheckpointDef *def, unsigned flags, const Caller *calle
     if (!vm_checkpoint_announce(vm, def, err))
         return false;
     if (flags & VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE) {
-        undo_push(&undo, thaw, vm); /* also if freezing fails half-way; in any case: it is never kept */
-        if (!vm_freeze_filesystems(vm, NULL, 0, 0, caller, &count, err))
+        if (!vm_freeze_filesystems(vm, NULL, 0, 0, caller, &count, err)) {
+            fiber_shield_begin();
+            (void)!vm_thaw_filesystems(vm, 0, 0, NULL, &count, NULL); /* what it did half-way */
+            fiber_shield_end();
+            if (vm->run)
+                vm->run->must_thaw = false;
+            forget_announcement(vm);
             return false;
+        }
+        undo_push(&undo, thaw, vm); /* in any case: it is never kept */
     }
     if (!monitor_transaction(vm_monitor(vm), g_steal_pointer(&actions), 0, &why)) {
         forget_announcement(vm);
@@ -214,8 +223,8 @@ static bool check_bitmaps(Vm *vm, const CheckpointDef *def, Error **err)
 {
     g_autoptr(GPtrArray) bitmaps = NULL;
 
-    if (!vm->live || !vm->run)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "cannot validate checkpoint of inactive domain");
+    if (!vm_require_monitor(vm, err))
+        return false;
     if (!monitor_query_bitmaps(vm_monitor(vm), 0, &bitmaps, err))
         return false;
     for (DEF_EACH(CheckpointDisk, entry, def->disks)) {
@@ -241,13 +250,15 @@ static bool redefine(Vm *vm, CheckpointDef *def, unsigned flags, Error **err)
     if (def->domain && !uuid_equal(&def->domain->uuid, &vm->uuid))
         return error_set(err, ERROR_INVALID_ARGUMENT, "definition for checkpoint %s must use uuid %s",
                          def->name, uuid);
-    if (!checkpoint_align_disks(def, def->domain ? def->domain : vm_def(vm), err) ||
+    if ((def->domain && !checkpoint_align_disks(def, def->domain, err)) ||
         (flags & VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE_VALIDATE && !check_bitmaps(vm, def, err)))
         return false;
     Moment *old = moment_get(vm->checkpoints, def->name);
     if (old)
         return moment_replace(old, def, err);
-    return moment_add(vm->checkpoints, def, true, err);
+    const Moment *current = vm->checkpoints->current;
+    return moment_add(vm->checkpoints, def, !current || g_strcmp0(def->parent, moment_name(current)) == 0,
+                      err);
 }
 
 bool vm_checkpoint_create(Vm *vm, const char *xml, unsigned flags, const Caller *caller, char **ret_name,
@@ -469,6 +480,8 @@ bool vm_checkpoint_list(Vm *vm, const char *from, unsigned flags, const char *fu
         how |= MOMENT_LIST_NO_LEAVES;
     g_autoptr(GPtrArray) moments = moment_list(vm->checkpoints, root, how, NULL, NULL);
     *ret_names = g_ptr_array_new_with_free_func(g_free);
+    if (how & MOMENT_LIST_LEAVES && how & MOMENT_LIST_NO_LEAVES) /* as the reference: nothing is both */
+        return true;
     for (guint i = 0; i < moments->len; i++)
         g_ptr_array_add(*ret_names, g_strdup(moment_name(g_ptr_array_index(moments, i))));
     return true;

@@ -1,8 +1,8 @@
 /* Devices that are attached and detached. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "device"
-#include "machine/vm_block_job.h"
 #include "machine/vm_device.h"
+#include "machine/vm_block_job.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -228,6 +228,7 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     if (!domain_add_device(vm->live, shell, err))
         return false;
     undo_push(&edit->undo, attach_take_back, hot);
+    vm_edit_note(edit, hot->alias, false);
     if (!vm_prepare_hostdev(vm, hot->kind, hot->device, hot->fds, err) || !vm_hostdev_raise_limit(vm, err) ||
         (hot->kind == DEVICE_DISK && !vm_disk_prepare(vm, hot->device, &hot->secrets, err)) ||
         ((hot->kind != DEVICE_DISK || ((DiskDef *)hot->device)->src.type == STORAGE_NVME) &&
@@ -301,7 +302,8 @@ static bool is_same_controller(const ControllerDef *controller, const Controller
 
 static bool note_difference(void *arg, const char *path, const XmlRow *row)
 {
-    static const char *const places[] = { "alias", "address", "boot", "rom", "acpi" };
+    /* The model of a serial port follows from its type, and need not be said. */
+    static const char *const places[] = { "alias", "address", "boot", "rom", "acpi", "target/model" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
         if (g_str_has_prefix(path, places[i]))
@@ -442,6 +444,11 @@ AWAITS static bool detach(VmEdit *edit, DeviceKind kind, void *live, void *confi
             return error_set(err, ERROR_INTERNAL, "the device is not there any more");
         xml_table_free(device_table(kind), config);
     }
+    if (live && config) {
+        vm_edit_note(edit, device_info(kind, live)->alias, true);
+        if (!vm_status_save(edit->vm, err))
+            return false;
+    }
     if (live && !detach_live(&hot, edit->vm, kind, live, &is_gone, err))
         return false;
     if (!is_gone)
@@ -484,6 +491,13 @@ static bool find_by_alias(const DomainDef *def, AliasFinding *finding, Error **e
 {
     (void)domain_each_device((DomainDef *)def, find_alias, finding);
     return finding->found || error_set(err, ERROR_INTERNAL, "no device found with alias %s", finding->alias);
+}
+
+bool vm_device_is_there(const DomainDef *def, const char *alias)
+{
+    AliasFinding finding = { .alias = alias };
+
+    return find_by_alias(def, &finding, NULL);
 }
 
 bool vm_detach_device_alias(Vm *vm, const char *alias, unsigned flags, const Caller *caller, Error **err)
@@ -533,6 +547,8 @@ AWAITS static void finish_removal(void *arg)
         return;
     hot_forget(&hot);
     publish_removed(vm, alias);
+    if (hot_runs(&hot) && vm->run->pending)
+        vm_edit_recover(vm);
 }
 
 void vm_device_gone(Vm *vm, const char *alias)
@@ -563,6 +579,28 @@ void vm_device_refused(Vm *vm, const char *alias)
 
 /* ---- after a restart ---- */
 
+/* Those that can come and go, and have a name in QEMU. */
+static bool is_reconciled(DeviceKind kind, const void *device)
+{
+    if (!device_classes[kind].can_plug)
+        return false;
+    switch (kind) {
+    case DEVICE_DISK:
+        return vm_disk_can_plug(device);
+    case DEVICE_HOSTDEV:
+        return !((const HostdevDef *)device)->is_missing;
+    case DEVICE_CONTROLLER:
+        return ((const ControllerDef *)device)->type == CONTROLLER_SCSI ||
+               ((const ControllerDef *)device)->type == CONTROLLER_VIRTIO_SERIAL;
+    case DEVICE_INPUT:
+    case DEVICE_SERIAL:
+    case DEVICE_WATCHDOG:
+        return device_place(kind, device) != PLACE_NONE; /* else it is of the board */
+    default:
+        return true;
+    }
+}
+
 static bool is_among(const GPtrArray *names, const char *name)
 {
     for (guint i = 0; i < names->len; i++) {
@@ -572,107 +610,33 @@ static bool is_among(const GPtrArray *names, const char *name)
     return false;
 }
 
-/* QEMU does not have it: the daemon before us died while it came or went. */
-AWAITS static void drop_missing(Vm *vm, DeviceKind kind, void *device, const char *alias)
+static bool plan_is_among(const Plan *plan, const GPtrArray *names)
 {
-    g_auto(Hot) hot = { .device = device, .alias = g_strdup(alias) };
-    g_autoptr(Error) err = NULL;
-
-    log_warning("machine '%s': QEMU has no device '%s', so the machine has it no longer", vm->name, alias);
-    if (!hot_begin(&hot, vm, kind, &err) || !hot_plan(&hot, &err) ||
-        !plan_reverse(hot.plan, &hot.target, &err))
-        log_warning_error(err, "removing what a device leaves behind");
-    hot_forget(&hot);
-}
-
-/* Those that can come and go, and have a name in QEMU. */
-static bool is_reconciled(DeviceKind kind, const void *device)
-{
-    if (kind == DEVICE_HOSTDEV)
-        return !((const HostdevDef *)device)->is_missing;
-    if (kind != DEVICE_DISK)
-        return true;
-    const DiskBus bus = ((const DiskDef *)device)->bus;
-    return bus == DISK_BUS_VIRTIO || bus == DISK_BUS_SCSI || bus == DISK_BUS_USB;
-}
-
-AWAITS static void reconcile_kind(Vm *vm, DeviceKind kind, const GPtrArray *names)
-{
-    const uint64_t serial = vm->run->serial;
-
-    for (unsigned i = def_list_len(domain_device_list(vm->live, kind)); i-- > 0;) {
-        void *device = g_ptr_array_index(domain_device_list(vm->live, kind), i);
-        const char *alias = device_info(kind, device)->alias;
-        g_autoptr(Error) err = NULL;
-        if (!alias || !is_reconciled(kind, device))
-            continue;
-        if (!is_among(names, alias))
-            drop_missing(vm, kind, device, alias);
-        else if (kind == DEVICE_INTERFACE && ((InterfaceDef *)device)->type != INTERFACE_HOSTDEV &&
-                 !vm_interface_restore(vm, device, &err))
-            log_warning_error(err, alias);
-        if (!vm->run || vm->run->serial != serial || !vm->live || !domain_device_list(vm->live, kind))
-            return;
-    }
-}
-
-static bool has_node(const DomainDef *def, unsigned number)
-{
-    for (DEF_EACH(DiskDef, disk, def->disks)) {
-        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
-            if (source->index == number || (source->data_store && source->data_store->index == number))
-                return true;
-        }
+    for (DEF_EACH(PlanStep, step, plan_steps(plan))) {
+        if (step->kind == PLAN_DEVICE && is_among(names, json_get_str(step->object, "id")))
+            return true;
     }
     return false;
 }
 
-/* Nodes of images that no disk has any more; QEMU keeps what is in use. What is made of what is not known
- * here: what lies on top goes in the first round, and what that leaves in the next. */
-AWAITS static void remove_orphans(Vm *vm)
+void vm_device_reconcile(Vm *vm, DeviceKind kind, void *device, const GPtrArray *names)
 {
-    for (unsigned round = 0; round < 3; round++) {
-        g_autoptr(GHashTable) nodes = NULL;
-        g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
-        GHashTableIter iter;
-        gpointer name = NULL;
-        unsigned number = 0;
-        if (!monitor_query_block_nodes(vm_monitor(vm), RECONCILE_MS, &nodes, NULL) || !vm->live)
-            return;
-        g_hash_table_iter_init(&iter, nodes);
-        while (g_hash_table_iter_next(&iter, &name, NULL)) {
-            if (sscanf(name, "libvirt-%u-", &number) == 1 && !has_node(vm->live, number))
-                g_ptr_array_add(gone, g_strdup(name));
-        }
-        for (guint i = 0; i < gone->len; i++) {
-            g_autoptr(Error) why = NULL;
-            if (monitor_remove_block_node(vm_monitor(vm), g_ptr_array_index(gone, i), RECONCILE_MS, &why))
-                log_warning("machine '%s': '%s' was left behind in QEMU", vm->name,
-                            (const char *)g_ptr_array_index(gone, i));
-            else if (error_code(why) != ERROR_REFUSED)
-                return;
-        }
-        if (gone->len == 0)
-            return;
-    }
-}
+    const char *alias = device_info(kind, device)->alias;
+    g_autoptr(Error) err = NULL;
 
-void vm_device_reconcile(Vm *vm)
-{
-    g_autoptr(GPtrArray) names = NULL;
-
-    if (!monitor_list_devices(vm_monitor(vm), RECONCILE_MS, &names, NULL))
+    if (!alias || !is_reconciled(kind, device) || is_among(names, alias))
         return;
-    reconcile_kind(vm, DEVICE_DISK, names);
-    if (vm->run && vm->live)
-        remove_orphans(vm);
-    static const DeviceKind kinds[] = { DEVICE_INTERFACE, DEVICE_FILESYSTEM, DEVICE_HOSTDEV,
-                                        DEVICE_SHMEM,     DEVICE_MEMORY,     DEVICE_VSOCK };
-    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (vm->run && vm->live)
-            reconcile_kind(vm, kinds[i], names);
-    }
-    vm_helpers_prune(vm);
+    g_auto(Hot) hot = { .device = device, .alias = g_strdup(alias) };
+    if (!hot_begin(&hot, vm, kind, &err))
+        return;
+    const bool is_planned = hot_plan(&hot, &err);
+    if (is_planned && plan_is_among(hot.plan, names))
+        return;
+    /* The daemon before us died while it came or went. */
+    log_warning("machine '%s': QEMU has no device '%s', so the machine has it no longer", vm->name, alias);
+    if (!is_planned || !plan_reverse(hot.plan, &hot.target, &err))
+        log_warning_error(err, "removing what a device leaves behind");
+    hot_forget(&hot);
 }
 
 /* ---- updating ---- */

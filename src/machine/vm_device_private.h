@@ -20,9 +20,13 @@ void vm_unplug_expect(Vm *vm, const char *alias);
 AWAITS MUST_CHECK bool vm_unplug_wait(Vm *vm, uint64_t serial, const char *alias, uint64_t timeout_ms,
                                       Error **err);
 
-/* After a restart: what QEMU does not have goes from the live document, with what it had of the host; cables,
- * bridges and limits of interfaces are as the document says. */
-AWAITS void vm_device_reconcile(Vm *vm);
+/* After a restart (vm_reconcile.c): what QEMU does not have goes from the live document, with what it had of
+ * the host; cables, bridges and limits of interfaces, media, limits of disks and sizes of memory are as the
+ * document says. */
+AWAITS void vm_reconcile(Vm *vm);
+/* One device of it: @names are those that QEMU has. */
+AWAITS void vm_device_reconcile(Vm *vm, DeviceKind kind, void *device, const GPtrArray *names);
+bool vm_device_is_there(const DomainDef *def, const char *alias);
 
 /* The one that @device (of @kind) describes; ERROR_DEVICE_MISSING, ERROR_OPERATION_FAILED: none, several. */
 MUST_CHECK bool vm_device_find(const DomainDef *def, DeviceKind kind, const void *device, void **ret_found,
@@ -30,6 +34,8 @@ MUST_CHECK bool vm_device_find(const DomainDef *def, DeviceKind kind, const void
 
 /* ---- disks (vm_disk_plug.c) ---- */
 
+/* Of a kind that comes and goes? */
+bool vm_disk_can_plug(const DiskDef *disk);
 /* May @disk be plugged into the running machine? ERROR_OPERATION_UNSUPPORTED, ERROR_OPERATION_FAILED */
 MUST_CHECK bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err);
 /* Looks at the images of @disk, which is in the live document, and lends them to QEMU. @ret_secrets owned. */

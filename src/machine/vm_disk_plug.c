@@ -10,6 +10,11 @@
 #include "qemu/address.h"
 #include "storage/lease.h"
 
+bool vm_disk_can_plug(const DiskDef *disk)
+{
+    return disk->bus == DISK_BUS_VIRTIO || disk->bus == DISK_BUS_SCSI || disk->bus == DISK_BUS_USB;
+}
+
 bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err)
 {
     const char *bus = enum_name(&disk_bus_names, disk->bus);
@@ -17,7 +22,7 @@ bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err)
     if (disk->device != DISK_DEVICE_DISK && disk->device != DISK_DEVICE_LUN)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "disk device type '%s' cannot be hotplugged",
                          enum_name(&disk_device_names, disk->device));
-    if (disk->bus != DISK_BUS_VIRTIO && disk->bus != DISK_BUS_SCSI && disk->bus != DISK_BUS_USB)
+    if (!vm_disk_can_plug(disk))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "disk bus '%s' cannot be hotplugged.", bus);
     if (disk->transient)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,

@@ -3,7 +3,10 @@
 #define LOG_MODULE "edit"
 #include "machine/vm_edit.h"
 
+#include <string.h>
+
 #include "base/log.h"
+#include "machine/vm_device_private.h"
 
 bool vm_edit_begin(Vm *vm, unsigned flags, const Caller *caller, VmEdit *edit, Error **err)
 {
@@ -24,6 +27,68 @@ void vm_edit_set_live(VmEdit *edit, void (*swap)(DomainDef *live, void *data), v
     edit->swap = swap;
     edit->data = data;
 }
+
+/* ---- what a daemon that dies leaves to the next ---- */
+
+void vm_pending_free(VmPending *pending)
+{
+    if (!pending)
+        return;
+    g_free(pending->xml);
+    g_free(pending->before);
+    g_free(pending->alias);
+    g_free(pending);
+}
+
+static char *pending_checksum(const Vm *vm)
+{
+    g_autofree char *xml = vm->config ? vm_xml_format(vm->config, XML_FORMAT_SECURE) : g_strdup("");
+
+    return g_compute_checksum_for_string(G_CHECKSUM_SHA256, xml, -1);
+}
+
+void vm_edit_note(VmEdit *edit, const char *alias, bool goes)
+{
+    VmRun *run = edit->vm->run;
+
+    if (!edit->live || !edit->config || !run || run->serial != edit->serial)
+        return;
+    vm_pending_free(run->pending);
+    run->pending = g_new0(VmPending, 1);
+    *run->pending = (VmPending){ .xml = vm_xml_format(edit->config, XML_FORMAT_SECURE),
+                                 .before = pending_checksum(edit->vm),
+                                 .alias = g_strdup(alias),
+                                 .goes = goes };
+}
+
+void vm_edit_recover(Vm *vm)
+{
+    g_autoptr(VmPending) pending = g_steal_pointer(&vm->run->pending);
+    g_autoptr(DomainDef) config = NULL;
+    g_autofree char *now = NULL;
+    g_autoptr(Error) err = NULL;
+
+    if (!pending)
+        return;
+    vm_status_save_later(vm);
+    now = pending_checksum(vm);
+    if (!vm->config || strcmp(now, pending->before) != 0) /* it has changed, or is another one by now */
+        return;
+    if (pending->alias && vm_device_is_there(vm->live, pending->alias) == pending->goes) {
+        if (pending->goes) /* perhaps the guest has been asked, and is slow */
+            vm->run->pending = g_steal_pointer(&pending);
+        return;
+    }
+    log_warning("machine '%s' was changed when the daemon died: so is its definition", vm->name);
+    if (!vm_xml_parse(vm->host, pending->xml, strlen(pending->xml), "(pending definition)", VM_XML_TRUSTED,
+                      &config, &err) ||
+        !object_store(vm->host, &domain_class, config, &err))
+        log_error_error(err, "the definition of a machine is not what was asked for");
+    else
+        object_set_config(&vm->object, g_steal_pointer(&config));
+}
+
+/* ---- the steps ---- */
 
 static bool edit_still_runs(const VmEdit *edit)
 {
@@ -49,6 +114,7 @@ bool vm_edit_commit(VmEdit *edit, Event *event, Error **err)
     if (edit->live && edit->swap && edit_still_runs(edit)) {
         edit->swap(vm->live, edit->data);
         undo_push(&edit->undo, edit_take_back_live, edit);
+        vm_edit_note(edit, NULL, false);
         if (!vm_status_save(vm, err))
             return false;
     }
@@ -67,6 +133,11 @@ bool vm_edit_commit(VmEdit *edit, Event *event, Error **err)
 
 void vm_edit_end(VmEdit *edit)
 {
+    /* The file is saved once more: by what is taken back, or soon. */
+    if (edit->vm && edit_still_runs(edit) && edit->vm->run->pending) {
+        g_clear_pointer(&edit->vm->run->pending, vm_pending_free);
+        vm_status_save_later(edit->vm);
+    }
     undo_clear(&edit->undo);
     g_clear_pointer(&edit->config, domain_def_free);
     job_end(&edit->job);

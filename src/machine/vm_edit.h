@@ -23,8 +23,9 @@
  *
  * A daemon that dies has promised nobody anything, and leaves a machine that makes sense: before step 4 QEMU
  * differs from the status file, so whoever takes the machine over asks QEMU or tells it again what the file
- * says (vm_process.c); what that cannot find, such as things lent to a new device, must be in the status file
- * before QEMU hears of it. After step 4 the running machine has changed and its definition has not. */
+ * says (vm_process.c, vm_reconcile.c); what that cannot find, such as things lent to a new device, must be in
+ * the status file before QEMU hears of it. From step 4 on the status file has the new definition, too, and
+ * who takes the machine over stores it: both have changed. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -50,6 +51,14 @@ AWAITS MUST_CHECK bool vm_edit_begin(Vm *vm, unsigned flags, const Caller *calle
 /* @swap exchanges what is new in @data with what is old in @live; the same call takes it back. Both outlive
  * @edit; neither is used unless @edit->live. Once per edit. */
 void vm_edit_set_live(VmEdit *edit, void (*swap)(DomainDef *live, void *data), void *data);
+
+/* Once the running machine has changed, so will the definition, whatever happens to the daemon: from the next
+ * time on that the status file is saved. @alias: it has changed if device @alias is there, or (@goes) is not;
+ * NULL: it has. Nothing to do for what vm_edit_set_live() changes. */
+void vm_edit_note(VmEdit *edit, const char *alias, bool goes);
+/* For who takes a machine over and has asked QEMU what it has, and for later when a device has gone: step 5 of
+ * an edit that died before it. Holds the job. */
+AWAITS void vm_edit_recover(Vm *vm);
 
 /* @event: NULL for none. */
 AWAITS MUST_CHECK bool vm_edit_commit(VmEdit *edit, Event *event, Error **err);

@@ -103,6 +103,17 @@ bool vm_start_throttles(Vm *vm, Error **err)
     return true;
 }
 
+bool vm_restore_throttle(Vm *vm, const char *alias, bool is_throttled, Error **err)
+{
+    for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
+        const bool wants = disk->iotune && !is_empty(disk->iotune);
+        if (g_strcmp0(disk->info.alias, alias) == 0 && !storage_is_empty(&disk->src) &&
+            (wants || is_throttled))
+            return tell_qemu(vm, disk, disk->iotune, err);
+    }
+    return true;
+}
+
 /* ---- reading ---- */
 
 static Params *iotune_to_params(const DiskIotune *tune, const char *group)

@@ -144,12 +144,19 @@ void moment_unref(Moment *moment)
     g_free(moment);
 }
 
-static Moment *moment_new(MomentTree *tree, void *def)
+Moment *moment_new_alone(const MomentClass *class, void *def)
 {
     Moment *moment = g_new0(Moment, 1);
 
-    *moment =
-        (Moment){ .class = tree->class, .refs = 1, .tree = tree, .children = g_ptr_array_new(), .def = def };
+    *moment = (Moment){ .class = class, .refs = 1, .children = g_ptr_array_new(), .def = def };
+    return moment;
+}
+
+static Moment *moment_new(MomentTree *tree, void *def)
+{
+    Moment *moment = moment_new_alone(tree->class, def);
+
+    moment->tree = tree;
     g_hash_table_insert(tree->by_name, g_strdup(def_name(tree->class, def)), moment);
     return moment;
 }

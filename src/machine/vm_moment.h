@@ -60,6 +60,8 @@ void moment_tree_free(MomentTree *tree); /* moments that are still held have no 
 const char *moment_name(const Moment *moment);
 const char *moment_parent_name(const Moment *moment); /* NULL */
 unsigned moment_count(const MomentTree *tree);
+/* One that is in no tree; @def taken. */
+Moment *moment_new_alone(const MomentClass *class, void *def);
 /* Borrowed, NULL. */
 Moment *moment_get(const MomentTree *tree, const char *name);
 /* A reference. The class's "no such" code: "no domain checkpoint with matching name 'x'". */

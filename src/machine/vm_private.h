@@ -40,6 +40,7 @@ typedef struct CgroupHost CgroupHost;
 typedef struct VmBlockJob VmBlockJob;
 typedef struct StatsProbe StatsProbe;
 typedef struct VmPerf VmPerf;
+typedef struct SnapshotDef SnapshotDef;
 
 /* Statistics that are asked for (vm_stats.c). */
 typedef struct StatsQueue {
@@ -72,6 +73,17 @@ typedef struct VmConsole { /* an open console: at most one client */
     Vm *vm;         /* counted */
 } VmConsole;
 
+/* A definition that is to change with its running machine (vm_edit.h), as the status file has it meanwhile.
+ */
+typedef struct VmPending {
+    char *xml;    /* the new definition */
+    char *before; /* checksum of the one that it replaces */
+    char *alias;  /* the device whose coming or going decides; NULL: the running machine has changed */
+    bool goes;    /* the device goes */
+} VmPending;
+void vm_pending_free(VmPending *pending);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmPending, vm_pending_free)
+
 typedef struct VmRun {
     uint64_t serial;
     Process *process;    /* NULL until forked */
@@ -84,6 +96,7 @@ typedef struct VmRun {
     CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
     GArray *vcpu_tids;           /* of pid_t, by number of the vCPU; 0: there is none */
     bool has_lost_vcpu;          /* one was taken out */
+    struct VmPending *pending;   /* NULL: none */
     GPtrArray *vcpu_paths;       /* of char *, by number: what QEMU calls them; NULL: none */
     GHashTable *kvm_schema;      /* what KVM counts (vm_kvm_stats.c); NULL: not asked yet */
     char *cgroup;                /* the machine's own control group; NULL: none */
@@ -155,7 +168,9 @@ struct Vm {
     bool status_busy; /* the status file is being written */
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
-    StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
+    GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
+    bool was_transient;         /* while a transient one goes back to a snapshot: config is no definition */
+    StatsProbe *stats_probe;    /* under way, for others to join; borrowed. NULL */
 };
 static inline Registry *vm_registry(const Host *host)
 {
@@ -330,6 +345,8 @@ AWAITS MUST_CHECK bool vm_open_device(Vm *vm, const char *path, int *ret_fd, Err
 AWAITS MUST_CHECK bool vm_prepare_share(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
 /* The TPM's state (vm_tpm.c). */
 AWAITS MUST_CHECK bool vm_prepare_tpm(Vm *vm, TpmDef *tpm, PlanFds *fds, Error **err);
+/* Where an emulated TPM of the machine has its state; NULL: it has none. Caller owns. */
+char *vm_tpm_folder(const Vm *vm);
 /* The machine has ended: forgets what a transient one does not keep. */
 AWAITS void vm_tpm_release(Vm *vm);
 /* Removes the state of a machine that is about to be undefined, unless it is to stay
@@ -348,13 +365,22 @@ AWAITS void vm_release_hostdevs(Host *host, const DomainDef *live);
 uint64_t vm_hostdev_locked_bytes(const DomainDef *live);
 /* The same for a device that comes while QEMU runs. */
 AWAITS MUST_CHECK bool vm_hostdev_raise_limit(const Vm *vm, Error **err);
+/* The address of the network that a display listens on (vm_prepare.c).
+ * ERROR_NO_NETWORK; ERROR_CONFIG_UNSUPPORTED: it has no address */
+MUST_CHECK bool vm_resolve_listen(Host *host, ListenDef *listen, Error **err);
 /* storage_prepare() for vm->live, telling who listens which optional media are missing. */
 AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
 /* What the disks of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
  * ERROR_NO_SECRET: there is no such secret, or it has no value. */
 AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err);
+/* Whether those that the disks of @def need are there. Errors as above. */
+MUST_CHECK bool vm_find_secrets(Host *host, const DomainDef *def, Error **err);
 /* Tells a QEMU that was just started the limits of its disks. */
 AWAITS MUST_CHECK bool vm_start_throttles(Vm *vm, Error **err);
+/* Of one that was taken over: those of disk @alias, which has some there (@is_throttled), as the document
+ * says.
+ */
+AWAITS MUST_CHECK bool vm_restore_throttle(Vm *vm, const char *alias, bool is_throttled, Error **err);
 /* For a machine that was just paused for want of space (vm_space.c): goes on when there is some, if the
  * configuration says so. */
 void vm_space_wait(Vm *vm);
@@ -378,6 +404,8 @@ AWAITS MUST_CHECK bool vm_prepare_nvram(Vm *vm, bool reset, Error **err);
 char *vm_nvram_path(const Vm *vm);
 AWAITS bool vm_nvram_exists(const Host *host, const char *path); /* false also if that can't be told */
 /* One that is not there is removed already. Follows no link that others could have placed. */
+/* The file @to becomes a copy of @from; both are ours or QEMU's user's. */
+AWAITS MUST_CHECK bool vm_nvram_copy(const Host *host, const char *from, const char *to, Error **err);
 AWAITS MUST_CHECK bool vm_nvram_remove(const Host *host, const char *path, Error **err);
 
 /* ---- process (vm_process.c, vm_start.c, vm_event.c) ---- */
@@ -393,6 +421,7 @@ typedef struct VmStartSpec {
     int running_reason;          /* RUNNING_* */
     int paused_reason;           /* PAUSED_* */
     bool reset_nvram;
+    const SnapshotDef *snapshot;  /* its memory is loaded from inside of the images. NULL: none */
     uint64_t incoming_timeout_ms; /* for the whole state; FIBER_NO_DEADLINE: the feeder has its own */
 } VmStartSpec;
 #define VM_START_SPEC_INIT                                                                                   \
@@ -463,6 +492,9 @@ MUST_CHECK bool vm_token_require_free(const Vm *vm, Error **err);
 /* Restores @path into @vm, whose job is held. */
 AWAITS MUST_CHECK bool vm_restore_image(Vm *vm, Job *job, const char *path, unsigned flags,
                                         uint64_t autodestroy_client, Error **err);
+
+/* Starts with the state in @path; @spec has the rest, incoming_def too (taken). */
+AWAITS MUST_CHECK bool vm_restore_state(Vm *vm, Job *job, const char *path, VmStartSpec *spec, Error **err);
 
 /* Writes a core file into the auto dump folder, then does what on_crash says. */
 AWAITS void vm_dump_after_crash(Vm *vm);

@@ -699,7 +699,9 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
     if (vm->run && !vm->run->exited)
         vm_block_job_reconcile(vm);
     if (vm->run && !vm->run->exited)
-        vm_device_reconcile(vm);
+        vm_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_edit_recover(vm);
     if (vm->run && !vm->run->exited)
         vm_checkpoint_reconcile(vm);
     if (vm->run && !vm->run->exited)

@@ -23,6 +23,7 @@
 #include "machine/vm_confine.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_lease.h"
+#include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
@@ -40,6 +41,12 @@ typedef struct Start {
     VmResources resources;
     GArray *huge_pages; /* of QemuHugePages; NULL: none wanted */
 } Start;
+
+/* It does not boot, but goes on from a state that was saved. */
+static bool start_has_state(const Start *start)
+{
+    return start->spec->incoming_fd >= 0 || start->spec->snapshot;
+}
 
 /* ---- the new run ---- */
 
@@ -471,11 +478,15 @@ static bool start_converse(Start *start, Error **err)
     /* QEMU needs longer than any file, so what can be written, is written now. */
     if (!vm_pid_save(vm, err) || !start_connect(start, err) || !vm_lease_pass(vm, err) ||
         !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
-        (start->spec->incoming_fd < 0 && !start_open_trays(vm, err)))
+        (!start_has_state(start) && !start_open_trays(vm, err)))
         return false;
     /* A state that is loaded was saved with these vCPUs. */
     if (!vm_vcpus_start(vm, err) || !vm_threads_setup(vm, vm->live, err) || !vm_perf_start(vm, err))
         return false;
+    if (start->spec->snapshot) {
+        job_set_phase(start->job, "reading memory");
+        return vm_snapshot_ask_qemu(vm, SNAPSHOT_LOAD, start->spec->snapshot, err);
+    }
     return start->spec->incoming_fd < 0 || start_receive_state(start, err);
 }
 
@@ -553,7 +564,7 @@ static bool start_resume(Start *start, Error **err)
 {
     VmRun *run = start->vm->run;
 
-    if (start->spec->incoming_fd >= 0) {
+    if (start_has_state(start)) {
         run->must_run = true;
         run->has_gone_on = true;
         if (!vm_status_save(start->vm, err))
@@ -571,10 +582,10 @@ static bool start_go(Start *start, Error **err)
         return false;
     if (vm->run->exited)
         return start_explain_death(start, true, err);
-    if (spec->incoming_fd < 0 && start_has_agent(vm->live))
+    if (!start_has_state(start) && start_has_agent(vm->live))
         vm_publish(vm, EVENT_AGENT_LIFECYCLE, VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
                    VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_DOMAIN_STARTED);
-    if (spec->incoming_fd >= 0)
+    if (start_has_state(start))
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STARTED, spec->started_detail);
     if (spec->paused)
         vm_set_state(vm, VM_STATE_PAUSED, spec->paused_reason);
@@ -596,12 +607,14 @@ static bool start_finish(Start *start, Error **err)
             vm->run->is_starting = true;
         return false;
     }
-    if (spec->incoming_fd < 0)
+    if (!start_has_state(start))
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STARTED, spec->started_detail);
     if (spec->paused)
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_SUSPENDED,
-                             spec->incoming_fd >= 0 ? VIR_DOMAIN_EVENT_SUSPENDED_RESTORED
-                                                    : VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+                             spec->paused_reason == VIR_DOMAIN_PAUSED_FROM_SNAPSHOT
+                                 ? VIR_DOMAIN_EVENT_SUSPENDED_FROM_SNAPSHOT
+                             : spec->incoming_fd >= 0 ? VIR_DOMAIN_EVENT_SUSPENDED_RESTORED
+                                                      : VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
     object_list_it(&vm->object);
     return true;
 }

@@ -223,7 +223,7 @@ static void job_member_read(const xmlNode *element, VmBlockJob *job)
 static void block_job_read(const xmlNode *element, GPtrArray *jobs)
 {
     const char *id = xml_attr(element, "name"), *type = xml_attr(element, "type");
-    const char *flags = xml_attr(element, "jobflags"), *internal = xml_attr(element, "internal");
+    const char *flags = xml_attr(element, "jobflags");
     int kind = -1;
 
     for (int i = 0; type && i < BLOCK_JOB_KIND_COUNT; i++) {
@@ -237,7 +237,7 @@ static void block_job_read(const xmlNode *element, GPtrArray *jobs)
     job->state =
         (BlockJobState)name_index(block_job_state_names, BLOCK_JOB_STATE_COUNT, xml_attr(element, "state"));
     job->flags = flags ? (unsigned)g_ascii_strtoull(flags, NULL, 16) : 0;
-    job->by_user = !internal;
+    job->by_user = !xmlHasNsProp(element, (const xmlChar *)"internal", (const xmlChar *)STATUS_NAMESPACE);
     job->problem = g_strdup(xml_attr(element, "errmsg"));
     for (const xmlNode *child = element->children; child; child = child->next) {
         if (child->type == XML_ELEMENT_NODE)
@@ -327,6 +327,11 @@ static const XmlTable lent_table =
                ATTR("groupMode", DacItem, group_mode, .max = 07777),
                ATTR("group", DacItem, group, .max = UINT32_MAX), ATTR("mode", DacItem, mode, .max = 07777)));
 
+static const XmlTable pending_table =
+    TABLE(VmPending, "pending",
+          ROWS(ATTR("before", VmPending, before, .flags = ROW_REQUIRED), ATTR("alias", VmPending, alias),
+               ATTR("goes", VmPending, goes), TEXT(VmPending, xml, .flags = ROW_REQUIRED)));
+
 static bool run_is_unannounced(const void *base, unsigned flags)
 {
     return !((const VmRun *)base)->has_gone_on;
@@ -353,6 +358,7 @@ static const XmlTable run_table =
                           ATTR("mustRun", VmRun, must_run), ATTR("saving", VmRun, is_saving),
                           ATTR("newCheckpoint", VmRun, new_checkpoint), ATTR("mustThaw", VmRun, must_thaw),
                           OBJECT("backup", VmRun, backup, &vm_backup_table, OURS),
+                          OBJECT("pending", VmRun, pending, &pending_table, OURS),
                           EMBED("file", VmRun, file, &save_file_table, OURS),
                           CUSTOM("port", &port_elements, OURS), LIST("lent", VmRun, dac, &lent_table, OURS)),
                      OURS)));

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "machine/vm_private.h"
+#include "machine/vm_snapshot_private.h"
 
 typedef struct Walk {
     Host *host;
@@ -59,6 +59,27 @@ static void walk_machine(const Walk *walk, const DomainDef *def)
     walk_path(walk, def->os.nvram ? def->os.nvram->path : NULL);
 }
 
+/* The states of snapshots, and the images that they made. */
+static void walk_snapshots(const Walk *walk, const Vm *vm)
+{
+    g_autoptr(GPtrArray) snapshots = vm_snapshot_list_all(vm);
+
+    for (guint i = 0; i < snapshots->len; i++) {
+        const SnapshotDef *def = ((Moment *)g_ptr_array_index(snapshots, i))->def;
+        walk_path(walk, def->memory_file);
+        for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
+            const DiskDef *disk = vm_snapshot_disk(def->domain, entry->name);
+            const bool is_kept =
+                entry->snapshot == DISK_SNAPSHOT_INTERNAL || entry->snapshot == DISK_SNAPSHOT_EXTERNAL;
+            for (const StorageSource *source = is_kept && disk ? &disk->src : NULL; source;
+                 source = source->backing)
+                walk_source(walk, source);
+        }
+    }
+    for (guint i = 0; i < vm->snapshot_images->len; i++)
+        walk_path(walk, g_ptr_array_index(vm->snapshot_images, i));
+}
+
 void machine_walk_images(Host *host, ImageVisit visit, void *arg)
 {
     const Vm *vm = NULL;
@@ -70,6 +91,7 @@ void machine_walk_images(Host *host, ImageVisit visit, void *arg)
         walk_machine(&walk, vm->live);
         walk.is_running = false;
         walk_machine(&walk, vm->config);
+        walk_snapshots(&walk, vm);
     }
 }
 

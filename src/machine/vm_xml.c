@@ -9,7 +9,7 @@
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 #include "conf/domain_xml.h"
-#include "machine/vm_private.h"
+#include "machine/vm_snapshot_private.h"
 #include "qemu/address.h"
 
 bool vm_xml_get_caps(Host *host, const DomainDef *def, QemuCaps **ret_caps, Error **err)
@@ -78,7 +78,7 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     if (!machine) {
         if (context->flags & VM_XML_TRUSTED)
             return true;
-        return error_set(err, ERROR_XML_INVALID, "Emulator '%s' does not support machine type '%s'",
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support machine type '%s'",
                          qemu_caps_binary(caps), def->os.machine ? def->os.machine : "(default)");
     }
     ret_platform->emulator = g_strdup(qemu_caps_binary(caps));
@@ -139,6 +139,21 @@ bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source, u
         parse_flags |= DOMAIN_PARSE_SKIP_CHECKS;
     if (!domain_def_parse_text(xml, len, source, parse_flags, &hooks.hooks, &def, err) ||
         !parse_finish(host, flags, def, err))
+        return false;
+    *ret_def = g_steal_pointer(&def);
+    return true;
+}
+
+bool vm_snapshot_parse(Host *host, const char *xml, size_t len, MomentParseFlags flags, SnapshotDef **ret_def,
+                       Error **err)
+{
+    VmXmlHooks hooks;
+    g_autoptr(SnapshotDef) def = NULL;
+
+    vm_xml_hooks_init(&hooks, host, flags & MOMENT_PARSE_STORED ? VM_XML_TRUSTED : 0);
+    if (!snapshot_def_parse(xml, len, flags, &hooks.hooks, &def, err) ||
+        (def->domain && !parse_finish(host, hooks.flags, def->domain, err)) ||
+        (def->inactive && !parse_finish(host, hooks.flags, def->inactive, err)))
         return false;
     *ret_def = g_steal_pointer(&def);
     return true;

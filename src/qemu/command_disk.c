@@ -13,7 +13,8 @@ typedef struct CacheMode {
 /* The table of cache modes in QEMU's manual (-drive cache=). */
 static CacheMode disk_cache_mode(const DiskDef *disk)
 {
-    switch (disk->cache == DISK_CACHE_ABSENT && disk->shareable ? DISK_CACHE_NONE : disk->cache) {
+    switch (disk->cache == DISK_CACHE_ABSENT && disk->shareable && !disk->readonly ? DISK_CACHE_NONE
+                                                                                   : disk->cache) {
     case DISK_CACHE_NONE:
         return (CacheMode){ true, true, false, true };
     case DISK_CACHE_WRITETHROUGH:
@@ -315,8 +316,8 @@ static bool plan_drive(const PlanContext *c, const DiskDef *disk, unsigned boot_
     prop_disk_limits(device, disk);
     /* A CD-ROM or floppy has no write cache to switch; QEMU refuses the property only for those without one.
      */
-    if (cache.set && disk->device != DISK_DEVICE_CDROM && disk->device != DISK_DEVICE_FLOPPY &&
-        disk->device != DISK_DEVICE_LUN)
+    const bool has_cache = disk->bus == DISK_BUS_USB || disk->device == DISK_DEVICE_DISK;
+    if (cache.set && has_cache)
         prop_str(device, "write-cache", cache.write_cache ? "on" : "off");
     prop_str(device, "werror", error_policy(disk->error_policy));
     prop_str(device, "rerror",

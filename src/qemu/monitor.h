@@ -178,6 +178,13 @@ typedef struct MonitorBlockNode {
     char *backing_file;       /* NULL: none */
     bool read_only;
 } MonitorBlockNode;
+typedef struct MonitorDrive {
+    char *alias, *node_name; /* NULL: there is no medium */
+    bool is_throttled;
+} MonitorDrive;
+/* GPtrArray of MonitorDrive: disks and drives that guests have. */
+AWAITS MUST_CHECK bool monitor_query_drives(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_drives,
+                                            Error **err);
 /* ERROR_REFUSED: something uses it */
 AWAITS MUST_CHECK bool monitor_remove_block_node(Qmp *qmp, const char *node_name, uint64_t timeout_ms,
                                                  Error **err);

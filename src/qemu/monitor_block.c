@@ -152,6 +152,44 @@ bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_n
     return true;
 }
 
+static void monitor_drive_free(void *data)
+{
+    MonitorDrive *drive = data;
+    g_free(drive->alias);
+    g_free(drive->node_name);
+    g_free(drive);
+}
+
+static bool monitor_is_throttled(const Json *inserted)
+{
+    static const char *const limits[] = { "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr" };
+    for (size_t i = 0; i < G_N_ELEMENTS(limits); i++) {
+        if (json_get_uint(inserted, limits[i], 0))
+            return true;
+    }
+    return false;
+}
+
+bool monitor_query_drives(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_drives, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!monitor_ask_list(qmp, "query-block", NULL, timeout_ms, &reply, err))
+        return false;
+    g_autoptr(GPtrArray) drives = g_ptr_array_new_with_free_func(monitor_drive_free);
+    size_t i;
+    Json *entry;
+    json_array_foreach (reply, i, entry) {
+        const Json *inserted = json_get_obj(entry, "inserted");
+        MonitorDrive *drive = g_new0(MonitorDrive, 1);
+        *drive = (MonitorDrive){ .alias = monitor_alias_from_qdev(json_get_str(entry, "qdev")),
+                                 .node_name = g_strdup(json_get_str(inserted, "node-name")),
+                                 .is_throttled = monitor_is_throttled(inserted) };
+        g_ptr_array_add(drives, drive);
+    }
+    *ret_drives = g_steal_pointer(&drives);
+    return true;
+}
+
 bool monitor_remove_block_node(Qmp *qmp, const char *node_name, uint64_t timeout_ms, Error **err)
 {
     return monitor_do(qmp, "blockdev-del", json_pack("{s:s}", "node-name", node_name), timeout_ms, err);

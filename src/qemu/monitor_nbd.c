@@ -50,8 +50,12 @@ static bool do_if_there(Qmp *qmp, const char *command, Json *args, uint64_t time
            error_propagate(err, g_steal_pointer(&why));
 }
 
-bool monitor_nbd_stop(Qmp *qmp, const char *tls_id, uint64_t timeout_ms, Error **err)
+bool monitor_nbd_stop(Qmp *qmp, uint64_t timeout_ms, Error **err)
 {
-    return do_if_there(qmp, "nbd-server-stop", NULL, timeout_ms, err) &&
-           (!tls_id || do_if_there(qmp, "object-del", json_pack("{s:s}", "id", tls_id), timeout_ms, err));
+    return do_if_there(qmp, "nbd-server-stop", NULL, timeout_ms, err);
+}
+
+bool monitor_nbd_remove_tls(Qmp *qmp, const char *id, uint64_t timeout_ms, Error **err)
+{
+    return do_if_there(qmp, "object-del", json_pack("{s:s}", "id", id), timeout_ms, err);
 }

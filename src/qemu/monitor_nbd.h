@@ -19,5 +19,6 @@ AWAITS MUST_CHECK bool monitor_nbd_add_tls(Qmp *qmp, const char *id, const char 
 /* Serves the node @node as @name, for reading; @bitmap of it (NULL: none) tells what changed. */
 AWAITS MUST_CHECK bool monitor_nbd_export(Qmp *qmp, const char *node, const char *name, const char *bitmap,
                                           uint64_t timeout_ms, Error **err);
-/* All clients are gone when this returns. @tls_id NULL: none. What is not there is no failure. */
-AWAITS MUST_CHECK bool monitor_nbd_stop(Qmp *qmp, const char *tls_id, uint64_t timeout_ms, Error **err);
+/* All clients are gone when this returns. What is not there is no failure, here and in the next. */
+AWAITS MUST_CHECK bool monitor_nbd_stop(Qmp *qmp, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool monitor_nbd_remove_tls(Qmp *qmp, const char *id, uint64_t timeout_ms, Error **err);

@@ -55,6 +55,17 @@ RPC_VM_HANDLER(domain_get_block_job_info)
     return true;
 }
 
+RPC_VM_HANDLER(lodge_disk_move)
+{
+    return vm_disk_move(vm, args->disk, args->pool, args->format, args->flags, rpc_caller(call), &ret->path,
+                        &ret->left, err);
+}
+
+const RpcEntry rpc_entries_lodge_block[] = {
+    RPC_ENTRY(lodge_disk_move),
+    { 0 },
+};
+
 const RpcEntry rpc_entries_block[] = {
     RPC_ENTRY(domain_block_pull),         RPC_ENTRY(domain_block_rebase),
     RPC_ENTRY(domain_block_commit),       RPC_ENTRY(domain_block_copy),

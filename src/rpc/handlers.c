@@ -36,6 +36,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_LODGE, rpc_entries_image },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_backup },
+    { WIRE_PROGRAM_LODGE, rpc_entries_lodge_block },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_firewall },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_storage },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_network },

@@ -76,17 +76,24 @@ def slow(host, name="m", speed=65536):
 
 
 def begin_slowly(host, target, flags=0, name="m"):
-    """A push of vda that takes as long as it is let: large, and held up before it is far."""
+    """A push of vda that takes as long as it is let: large, and held up before it is far; tried again if it was quicker."""
     dom = host.conn.lookupByName(name)
     write(host, name, 5, 0, LARGE << 20)
-    job = f"backup-vda-{nodes(host, name)[qmp_path(host, name)]['node-name']}"
-    dom.backupBegin(push(("vda", target, "qcow2")), None, flags)
-    libvirt_qemu.qemuMonitorCommand(dom, json.dumps({"execute": "block-job-set-speed", "arguments": {"device": job, "speed": 65536}}), 0)
+    node = next(iter(nodes(host, name).values()))["node-name"]
+
+    def ask(command, **arguments):
+        return json.loads(libvirt_qemu.qemuMonitorCommand(dom, json.dumps({"execute": command, "arguments": arguments}), 0))
+
+    def begin_once():
+        pathlib.Path(target).unlink(missing_ok=True)
+        dom.backupBegin(push(("vda", target, "qcow2")), None, flags)
+        ask("block-job-set-speed", device=f"backup-vda-{node}", speed=65536)
+        if [job for job in ask("query-block-jobs")["return"] if job["len"] - job["offset"] > 4 << 20]:
+            return True
+        wait_until(lambda: over(host, name), "the backup ends")
+        return False
+    wait_until(begin_once, "a backup is held up", timeout=30)
     equal(dom.jobInfo()[0], libvirt.VIR_DOMAIN_JOB_UNBOUNDED, "it goes on")
-
-
-def qmp_path(host, name):
-    return next(iter(nodes(host, name)))
 
 
 def filled(host, name="m", disks=1):
@@ -481,4 +488,5 @@ def test_commands_of_lodge(host):
     host.lodge_ok("backup-begin", "m", host.write_xml(pull(host)))
     contains(host.lodge_ok("backup-dumpxml", "m"), "mode='pull'")
     contains(host.lodge_ok("domjobinfo", "m"), "Backup")
+    contains(host.lodge_ok("jobs"), "backup", "serving disks")
     host.lodge_ok("domjobabort", "m")

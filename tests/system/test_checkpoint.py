@@ -5,6 +5,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import json
 import subprocess
 
+from lodgetest.agent import GOOD, Refusal, start_scripted
 from lodgetest.host import *
 
 CLUSTER = 65536
@@ -251,3 +252,27 @@ def test_commands_of_lodge(host):
     contains(host.lodge_ok("checkpoint-info", "m", "one"), "one")
     contains(host.lodge_ok("checkpoint-create-as", "m", "two", "--print-xml", "--diskspec", "vda"), "<disk name='vda'/>")
     contains(host.lodge_ok("checkpoint-delete", "m", "one"), "Domain checkpoint one deleted")
+
+
+def test_quiesced_by_the_agent(host):
+    """File systems are frozen for the moment of the checkpoint only, and thawed if it fails, too."""
+    agent, _ = start_scripted(host, dict(GOOD), name="agent")
+    host.ok("checkpoint-create-as", "agent", "one", "--quiesce")
+    equal([c for c in agent.commands() if "fsfreeze" in c], ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw"])
+    del agent.seen[:]
+    node = next(iter(nodes(host, "agent").values()))["node-name"]
+    qmp(host, "agent", "block-dirty-bitmap-add", node=node, name="taken")
+    host.refused("checkpoint-create-as", "agent", "taken", "--quiesce")
+    equal([c for c in agent.commands() if "fsfreeze" in c], ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw"])
+    del agent.seen[:]
+    agent.answers["guest-fsfreeze-freeze"] = Refusal("no")
+    host.refused("checkpoint-create-as", "agent", "two", "--quiesce")
+    equal([c for c in agent.commands() if "fsfreeze" in c], ["guest-fsfreeze-freeze", "guest-fsfreeze-thaw"])
+    equal(files(host, "agent"), ["one.xml"])
+    status = host.root / "run/libvirt/qemu/agent.xml"
+    wait_until(lambda: "mustThaw" not in status.read_text(), "the note is gone")
+    del agent.seen[:]
+    host.kill_daemon()  # in the middle: the next one finds the note
+    status.write_text(status.read_text().replace("<lodge:run ", "<lodge:run mustThaw='yes' ", 1))
+    host.start_daemon()
+    wait_until(lambda: "guest-fsfreeze-thaw" in agent.commands(), "the guest is thawed")
