@@ -348,8 +348,6 @@ AWAITS MUST_CHECK bool vm_open_device(Vm *vm, const char *path, int *ret_fd, Err
 AWAITS MUST_CHECK bool vm_prepare_share(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
 /* The TPM's state (vm_tpm.c). */
 AWAITS MUST_CHECK bool vm_prepare_tpm(Vm *vm, TpmDef *tpm, PlanFds *fds, Error **err);
-/* Where an emulated TPM of the machine has its state; NULL: it has none. Caller owns. */
-char *vm_tpm_folder(const Vm *vm);
 /* The machine has ended: forgets what a transient one does not keep. */
 AWAITS void vm_tpm_release(Vm *vm);
 /* Removes the state of a machine that is about to be undefined, unless it is to stay

@@ -402,15 +402,6 @@ static bool is_kept(const DomainDef *def)
     return false;
 }
 
-char *vm_tpm_folder(const Vm *vm)
-{
-    for (DEF_EACH(TpmDef, tpm, vm_def(vm) ? vm_def(vm)->tpms : NULL)) {
-        if (tpm->backend == TPM_BACKEND_EMULATOR)
-            return state_folder(vm->host, &vm->uuid);
-    }
-    return NULL;
-}
-
 AWAITS static bool remove_state(Host *host, const Uuid *uuid, Error **err)
 {
     g_autofree char *folder = vm_tpm_folder(host, uuid);
