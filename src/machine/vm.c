@@ -264,6 +264,9 @@ void vm_run_free(VmRun *run)
         return;
     wait_queue_clear(&run->changed);
     vm_pending_free(run->pending);
+    xml_list_free(&io_error_table, run->io_errors);
+    xml_list_free(&path_table, run->give_back);
+    g_free(run->going);
     g_free(run->unplug_alias);
     g_free(run->cgroup);
     g_clear_pointer(&run->vcpu_paths, g_ptr_array_unref);

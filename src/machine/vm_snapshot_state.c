@@ -34,19 +34,9 @@ AWAITS static bool keep_variables(Vm *vm, const char *name, Error **err)
     return !nvram || !vm_nvram_exists(vm->host, nvram) || vm_nvram_copy(vm->host, nvram, copy, err);
 }
 
-/* The state of an emulated TPM; NULL: it has none. */
-static char *find_tpm(const Vm *vm)
-{
-    for (DEF_EACH(TpmDef, tpm, vm_def(vm) ? vm_def(vm)->tpms : NULL)) {
-        if (tpm->backend == TPM_BACKEND_EMULATOR)
-            return vm_tpm_folder(vm->host, &vm->uuid);
-    }
-    return NULL;
-}
-
 bool vm_snapshot_keep_state(Vm *vm, const char *name, Error **err)
 {
-    g_autofree char *tpm = find_tpm(vm);
+    g_autofree char *tpm = vm_tpm_state_folder(vm);
     g_autofree char *copy = vm_snapshot_own_path(vm, name, ".tpm");
 
     return vm_snapshot_make_own_folder(vm, err) && keep_variables(vm, name, err) &&
@@ -57,7 +47,7 @@ bool vm_snapshot_restore_state(Vm *vm, const Moment *snapshot, Error **err)
 {
     g_autofree char *nvram = vm_nvram_path(vm);
     g_autofree char *variables = vm_snapshot_own_path(vm, moment_name(snapshot), ".nvram");
-    g_autofree char *tpm = find_tpm(vm);
+    g_autofree char *tpm = vm_tpm_state_folder(vm);
     g_autofree char *state = vm_snapshot_own_path(vm, moment_name(snapshot), ".tpm");
     g_autoptr(GPtrArray) names = NULL;
 

@@ -402,6 +402,15 @@ static bool is_kept(const DomainDef *def)
     return false;
 }
 
+char *vm_tpm_state_folder(const Vm *vm)
+{
+    for (DEF_EACH(TpmDef, tpm, vm_def(vm) ? vm_def(vm)->tpms : NULL)) {
+        if (tpm->backend == TPM_BACKEND_EMULATOR)
+            return vm_tpm_folder(vm->host, &vm->uuid);
+    }
+    return NULL;
+}
+
 AWAITS static bool remove_state(Host *host, const Uuid *uuid, Error **err)
 {
     g_autofree char *folder = vm_tpm_folder(host, uuid);
