@@ -57,6 +57,8 @@ static const char *const error_code_names[ERROR_CODE_COUNT] = {
     [ERROR_NO_SECRET] = "no-secret",
     [ERROR_NO_SNAPSHOT] = "no-snapshot",
     [ERROR_NO_CHECKPOINT] = "no-checkpoint",
+    [ERROR_NO_BACKUP] = "no-backup",
+    [ERROR_CHECKPOINT_INCONSISTENT] = "checkpoint-inconsistent",
     [ERROR_AGENT_UNRESPONSIVE] = "agent-unresponsive",
     [ERROR_CPU_INCOMPATIBLE] = "cpu-incompatible",
     [ERROR_HOOK_FAILED] = "hook-failed",
@@ -70,6 +72,7 @@ static const char *const error_code_names[ERROR_CODE_COUNT] = {
     [ERROR_NO_TARGET] = "no-target",
     [ERROR_MIGRATE_UNSAFE] = "migrate-unsafe",
     [ERROR_SNAPSHOT_RISKY] = "snapshot-risky",
+    [ERROR_BLOCK_COPY_ACTIVE] = "block-copy-active",
 };
 
 /* Takes @message. An error is set exactly once: a second one would hide the cause, so it is a bug. */

@@ -50,6 +50,8 @@ typedef enum ErrorCode {
     ERROR_NO_SECRET,
     ERROR_NO_SNAPSHOT,
     ERROR_NO_CHECKPOINT,
+    ERROR_NO_BACKUP,               /* no backup of the machine runs */
+    ERROR_CHECKPOINT_INCONSISTENT, /* what changed since it is not known: a full backup is due */
     ERROR_AGENT_UNRESPONSIVE, /* the guest agent is configured but does not answer */
     ERROR_CPU_INCOMPATIBLE,
     ERROR_HOOK_FAILED, /* a hook script refused the operation */
@@ -67,6 +69,7 @@ typedef enum ErrorCode {
     ERROR_VOLUME_EXISTS,  /* the message is its name */
     ERROR_MIGRATE_UNSAFE,
     ERROR_SNAPSHOT_RISKY,
+    ERROR_BLOCK_COPY_ACTIVE, /* a block job is not done, or not as far */
     ERROR_CODE_COUNT
 } ErrorCode;
 

@@ -497,6 +497,11 @@ static void file_job_free_ticket(void *arg)
 static bool file_job_run_ticket(FileJob *job, Error **err)
 {
     job->ticket = file_ticket_draw(job->path);
+    if (worker_path_is_memory(job->path)) { /* a turn of a worker costs more than the file */
+        const bool ok = job->func(job, err);
+        file_job_free_ticket(job);
+        return ok;
+    }
     if (!worker_call(worker_lane_state(), file_job_work, job, file_job_free_ticket, FILE_DEADLINE_MS, err))
         return false;
     file_job_free_ticket(job);

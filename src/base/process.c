@@ -44,6 +44,8 @@ struct Process {
 static struct {
     GHashTable *table; /* pid -> Process that has not been reaped */
     sd_event_source *orphans;
+    unsigned n_spawning; /* children that are in no table yet: nobody may take them for orphans */
+    bool orphans_wait;
     bool hooked;
 } processes;
 
@@ -209,6 +211,23 @@ static pid_t process_fork(const ProcessSpec *spec, const char *const *envp, int 
     return pid;
 }
 
+static int process_child_signalled(sd_event_source *source, const struct signalfd_siginfo *info, void *arg);
+
+static void process_end_spawning(void)
+{
+    if (--processes.n_spawning > 0 || !processes.orphans_wait)
+        return;
+    processes.orphans_wait = false;
+    (void)process_child_signalled(NULL, NULL, NULL);
+}
+
+/* What a worker can make: see process_spawn(). */
+static bool process_may_spawn(const ProcessSpec *spec)
+{
+    return fiber_current() && loop_event() && !spec->die_with_parent && !spec->before_exec &&
+           !spec->started_pid;
+}
+
 /* Waits until the child has either become its program (the pipe closes) or said why not. */
 AWAITS static bool process_await_exec(int failure_fd, const char *program, Error **err)
 {
@@ -257,9 +276,19 @@ bool process_start(const ProcessSpec *spec, Process **ret_process, Error **err)
     g_auto(GStrv) own_env = spec->envp ? NULL : process_default_environment();
     const char *const *envp = spec->envp ? spec->envp : (const char *const *)own_env;
 
-    pid_t pid = process_fork(spec, envp, write_end, go_read);
-    if (pid < 0)
-        return error_set_errno(err, errno, "cannot make a process for '%s'", spec->argv[0]);
+    pid_t pid = -1;
+    const bool is_spawned = process_may_spawn(spec);
+    if (is_spawned) {
+        processes.n_spawning++;
+        if (!process_spawn(spec, envp, write_end, PROCESS_EXEC_MS, &pid, err)) {
+            process_end_spawning();
+            return false;
+        }
+    } else {
+        pid = process_fork(spec, envp, write_end, go_read);
+        if (pid < 0)
+            return error_set_errno(err, errno, "cannot make a process for '%s'", spec->argv[0]);
+    }
     if (spec->started_pid)
         *spec->started_pid = pid;
     fd_cleanup(&write_end);
@@ -273,9 +302,12 @@ bool process_start(const ProcessSpec *spec, Process **ret_process, Error **err)
         (void)fd_steal(&pidfd); /* closed by process_new() */
     if (!process) {
         (void)kill(pid, SIGKILL);
-        (void)waitpid(pid, NULL, 0); /* it has not run its program yet: dies at once */
-        return false;
+        (void)waitpid(pid, NULL, 0); /* it has hardly begun: dies at once */
     }
+    if (is_spawned)
+        process_end_spawning();
+    if (!process)
+        return false;
     process->start_time = process_lookup_start_time(pid);
     if ((spec->before_exec && !process_let_go(spec, pid, go_write, err)) ||
         !process_await_exec(read_end, spec->argv[0], err)) {
@@ -420,6 +452,9 @@ uint64_t process_lookup_start_time(pid_t pid)
 
 static int process_child_signalled(sd_event_source *source, const struct signalfd_siginfo *unused, void *arg)
 {
+    processes.orphans_wait = processes.n_spawning > 0;
+    if (processes.orphans_wait)
+        return 0;
     for (;;) {
         siginfo_t info = { 0 };
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)

@@ -1,7 +1,8 @@
 /* The child's way from fork to exec.
  *
- * Nothing here allocates, locks or logs. User and groups are changed by plain system calls: the C library's
- * wrappers would try to change them in threads that do not exist here. */
+ * Nothing here allocates, locks or logs, and nothing is declared noreturn: the address sanitizer would look
+ * for the stack of a thread, which this need not be. User and groups are changed by plain system calls: the C
+ * library's wrappers would try to change them in threads that do not exist here. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/process_child.h"
 
@@ -27,12 +28,19 @@ typedef struct ProcessChild {
     int failure_fd;
 } ProcessChild;
 
-static void process_child_fail(const ProcessChild *child, const char *step) __attribute__((noreturn));
+/* Does not return. */
+static void process_child_end(void)
+{
+    for (;;)
+        (void)syscall(SYS_exit_group, 127);
+}
+
+/* Does not return. */
 static void process_child_fail(const ProcessChild *child, const char *step)
 {
     ProcessFailure failure = { .step = step, .errnum = errno };
     (void)!write(child->failure_fd, &failure, sizeof(failure)); /* shorter than PIPE_BUF: whole or not */
-    _exit(127);
+    process_child_end();
 }
 
 static void process_child_reset_signals(void)
@@ -289,7 +297,7 @@ static void process_child_die_with_parent(const ProcessChild *child)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         process_child_fail(child, "tying it to its parent");
     if (getppid() != child->parent) /* too late: the parent has died already */
-        _exit(127);
+        process_child_end();
 }
 
 /* The parent's own end was copied by the fork, so its death is seen by another number of our parent. */
@@ -308,7 +316,7 @@ static void process_child_await_go(pid_t parent, int go_fd)
         break;
     }
     if (n != 1)
-        _exit(127);
+        process_child_end();
 }
 
 void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t parent, int failure_fd,

@@ -85,7 +85,7 @@ static struct {
     GHashTable *lanes; /* mount point -> WorkerLane */
     sd_event_source *source;
     int mounts_fd;
-    GPtrArray *mounts; /* of char *, mount points */
+    GPtrArray *mounts; /* of Mount, later ones cover earlier ones */
 } workers = { .mounts_fd = -1 };
 
 /* ---- threads ---- */
@@ -587,20 +587,32 @@ static char *worker_read_all(int fd)
     return g_string_free(text, false);
 }
 
-/* Field 5 of each line: "36 35 98:0 /root /mount/point options ...". */
+typedef struct Mount {
+    bool is_memory;
+    char point[];
+} Mount;
+
+/* "36 35 98:0 /root /mount/point options ... - type source options": see proc(5). */
 static GPtrArray *worker_parse_mounts(char *text)
 {
     GPtrArray *mounts = g_ptr_array_new_with_free_func(g_free);
     char *lines = NULL;
     for (char *line = strtok_r(text, "\n", &lines); line; line = strtok_r(NULL, "\n", &lines)) {
         char *fields = NULL;
+        const char *end = strstr(line, " - ");
+        const bool is_memory =
+            end && (g_str_has_prefix(end, " - tmpfs ") || g_str_has_prefix(end, " - ramfs "));
         char *field = strtok_r(line, " ", &fields);
         for (int i = 1; i < 5 && field; i++)
             field = strtok_r(NULL, " ", &fields);
         if (!field)
             continue;
         worker_unescape_mount(field);
-        g_ptr_array_add(mounts, g_strdup(field));
+        const size_t size = strlen(field) + 1;
+        Mount *mount = g_malloc(sizeof(*mount) + size);
+        mount->is_memory = is_memory;
+        memcpy(mount->point, field, size);
+        g_ptr_array_add(mounts, mount);
     }
     return mounts;
 }
@@ -629,19 +641,33 @@ static bool worker_path_is_below(const char *path, const char *mount)
     return strncmp(path, mount, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
-WorkerLane *worker_lane_for_path(const char *path)
+/* NULL: the root, if the table has none. */
+static const Mount *worker_find_mount(const char *path)
 {
-    if (!path || path[0] != '/')
-        return worker_lane_named("/");
     g_autofree char *plain = g_canonicalize_filename(path, NULL); /* of the text alone for absolute paths */
     const GPtrArray *mounts = worker_mounts();
-    const char *best = "/";
+    const Mount *best = NULL;
     for (guint i = 0; i < mounts->len; i++) {
-        const char *mount = g_ptr_array_index(mounts, i);
-        if (strlen(mount) > strlen(best) && worker_path_is_below(plain, mount))
+        const Mount *mount = g_ptr_array_index(mounts, i);
+        if ((!best || strlen(mount->point) >= strlen(best->point)) &&
+            worker_path_is_below(plain, mount->point))
             best = mount;
     }
-    return worker_lane_named(best);
+    return best;
+}
+
+WorkerLane *worker_lane_for_path(const char *path)
+{
+    const Mount *mount = path && path[0] == '/' ? worker_find_mount(path) : NULL;
+
+    return worker_lane_named(mount ? mount->point : "/");
+}
+
+bool worker_path_is_memory(const char *path)
+{
+    const Mount *mount = path[0] == '/' ? worker_find_mount(path) : NULL;
+
+    return mount && mount->is_memory;
 }
 
 const char *worker_lane_name(const WorkerLane *lane)

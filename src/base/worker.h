@@ -19,6 +19,8 @@ WorkerLane *worker_lane_state(void);
 /* The lane of the mount that holds @path, found by text from /proc/self/mountinfo without touching the path
  * itself (so it cannot hang). At most 4 threads each. Never NULL; borrowed, lives until exit. */
 WorkerLane *worker_lane_for_path(const char *path);
+/* Nothing there waits for a device: small files need no worker (tmpfs; by the text of the path, too). */
+bool worker_path_is_memory(const char *path);
 
 /* A lane for something that is no mount: "name resolution". Same rules. */
 WorkerLane *worker_lane_named(const char *name);

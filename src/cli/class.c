@@ -377,6 +377,10 @@ static char *fact_text(Asker *asker, const CliFact *fact, Json **ret_value)
         *ret_value = json_integer((json_int_t)number);
         return fact->kind == FACT_SHARE ? fact_share(asker, fact, number) : fact_size(asker, fact, number);
     }
+    if (fact->kind == FACT_COUNT) {
+        *ret_value = json_integer((json_int_t)number);
+        return g_strdup_printf("%" PRIu64, number);
+    }
     if (fact->kind == FACT_ASK)
         number = number != 0;
     if (fact_is_boolean(fact))
@@ -473,7 +477,9 @@ static void tree_print(Cli *cli, GHashTable *children, const char *name, const c
     cli_say(cli, "%s    \n", indent);
 }
 
-static bool list_tree(Cli *cli, const CliArgs *args, const CliClass *class, const CliHandles *list)
+/* @from: only what is below it; NULL: all */
+static bool list_tree(Cli *cli, const CliArgs *args, const CliClass *class, const CliHandles *list,
+                      const char *from)
 {
     g_autoptr(GHashTable) children =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
@@ -495,6 +501,10 @@ static bool list_tree(Cli *cli, const CliArgs *args, const CliClass *class, cons
         g_ptr_array_add(names, name);
         g_free(parent);
     }
+    if (from) {
+        g_ptr_array_set_size(roots, 0);
+        g_ptr_array_add(roots, g_strdup(from));
+    }
     for (guint i = 0; i < roots->len; i++) {
         cli_say(cli, "%s\n", (const char *)roots->pdata[i]);
         tree_print(cli, children, roots->pdata[i], "", 0);
@@ -507,23 +517,50 @@ static bool is_given(const CliArgs *args, const char *name)
     return command_find_option(cli_args_command(args), name) && args_has(args, name);
 }
 
+/* --from NAME, --current: what comes below that one. @call asks for all. *ret_from: its name; owned. */
+AWAITS static bool list_below(Cli *cli, const CliArgs *args, const CliClass *class, RowCall *call,
+                              char **ret_from, Error **err)
+{
+    void *handle = g_malloc0(wire_type_size(class->handle));
+    const bool ok = is_given(args, "current")
+                        ? class_lookup(cli, class, args, handle, err)
+                        : class_lookup_text(cli, class, args, args_get(args, "from"), handle, err);
+
+    if (ok) {
+        *ret_from = class_name(class, handle);
+        row_call_clear(call);
+        call_init(call, 0, class->children);
+        /* The handle is the first of the arguments, which own it now. */
+        memcpy(call->args, handle, wire_type_size(class->handle));
+        row_set_number(call, "flags", args_flags(args));
+    }
+    g_free(handle);
+    return ok;
+}
+
 bool class_list_run(Cli *cli, const CliArgs *args, Error **err)
 {
     const CliClass *class = cli_args_command(args)->class;
     g_auto(RowCall) call = { 0 };
+    g_autofree char *from = NULL;
     CliHandles list;
+    if (is_given(args, "descendants") && !is_given(args, "from") && !is_given(args, "current"))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "--descendants requires either --from or --current");
     if (!row_prepare(cli, args, class->procs[VERB_LIST], &call, err))
         return false;
     /* Without a word about it only what runs is shown. */
     unsigned flags = args_flags(args);
     row_set_number(&call, "flags", flags & (class->active | class->inactive) ? flags : flags | class->active);
     cli_doing(cli, "Failed to list %ss", class->noun);
+    if (class->children && (is_given(args, "from") || is_given(args, "current")) &&
+        !list_below(cli, args, class, &call, &from, err))
+        return false;
     if (!class_list(cli, class, &call, &list, err))
         return false;
+    if (is_given(args, "tree") && !cli->json)
+        return list_tree(cli, args, class, &list, from);
     if (!class->bare_list && (cli->json || !(is_given(args, "uuid") || is_given(args, "name"))))
         return list_table(cli, args, class, &list, err);
-    if (is_given(args, "tree") && !cli->json)
-        return list_tree(cli, args, class, &list);
     list_brief(cli, class, &list, is_given(args, "uuid"));
     return true;
 }

@@ -37,6 +37,7 @@ typedef enum FactKind {
     FACT_MEMBER, /* of the handle */
     FACT_ASK,    /* a number in an answer: 0 or 1, as .words; in JSON a boolean if these are "no yes" */
     FACT_WORD,   /* a number in an answer, counting .words */
+    FACT_COUNT,  /* a number in an answer */
     FACT_SIZE,   /* bytes in an answer; not known while its "state" is 0 */
     FACT_TEXT,   /* a string in an answer; not known if it is left out */
     FACT_XML,    /* what the XPath .member finds in the XML */
@@ -85,6 +86,7 @@ struct CliClass {
     bool parent_is_optional;
     CliLookup lookups[4];
     int32_t current;           /* the look-up of option --current */
+    int32_t children;          /* what lists those below one, for options --from and --current of its list */
     bool bare_list;            /* names, one per line */
     unsigned active, inactive; /* flags of the list's procedure */
     const CliFact *facts;

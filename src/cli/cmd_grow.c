@@ -14,6 +14,7 @@
 #include "cli/guest.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
+#include "cli/row.h"
 
 #define GUEST_MS 120000 /* for the script: file systems grow in moments, however large they are */
 
@@ -195,8 +196,9 @@ static const CliOption blockresize_options[] = {
     OPT_DOMAIN_ACTIVE,
     OPT(CLI_STRING, "path", "target or source of the disk", .flags = CLI_REQUIRED, .arg = "disk",
         .complete = COMPLETE_DOMAIN_DISK),
-    OPT(CLI_SIZE, "size", "the new size, in KiB unless it has a unit", .flags = CLI_REQUIRED, .unit = 1024,
-        .arg = "size"),
+    OPT(CLI_SIZE, "size", "the new size, in KiB unless it has a unit", .unit = 1024, .arg = "size"),
+    OPT_FLAG("capacity", VIR_DOMAIN_BLOCK_RESIZE_CAPACITY, "all of the block device that the disk is on"),
+    OPT_FLAG("extend", VIR_DOMAIN_BLOCK_RESIZE_EXTEND, "refuse to make it smaller than it is"),
     { 0 },
 };
 
@@ -209,13 +211,20 @@ static const CliOption threshold_options[] = {
     { 0 },
 };
 
+static bool blockresize_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    if (!args_has(args, "size") && !args_has(args, "capacity"))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "either a size or --capacity is needed");
+    return row_run(cli, args, err);
+}
+
 const CliCommand commands_grow[] = {
     COMMAND("domblkthreshold", GROUP_DOMAIN, "have an event when a write reaches far into an image",
             threshold_options, NULL, .proc = PROC_DOMAIN_SET_BLOCK_THRESHOLD,
             .doc = "The event block-threshold comes once, with the first write beyond the threshold."),
     COMMAND("blockresize", GROUP_DOMAIN, "change the size of a running domain's disk", blockresize_options,
-            NULL, .proc = PROC_DOMAIN_BLOCK_RESIZE, .doing = "Failed to resize block device '{path}'",
-            .done = "Block device '{path}' is resized"),
+            blockresize_run, .proc = PROC_DOMAIN_BLOCK_RESIZE, .exclusive = "size capacity",
+            .doing = "Failed to resize block device '{path}'", .done = "Block device '{path}' is resized"),
     COMMAND(
         "disk-grow", GROUP_LODGE, "let a disk grow, with its last partition and the file system on it",
         grow_options, grow_run,

@@ -1,4 +1,4 @@
-/* What is left to do by hand for networks, volumes, secrets and snapshots; the rest is rows (class_rows.c).
+/* What is left to do by hand for networks, volumes, secrets and checkpoints; the rest is rows (class_rows.c).
  */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
@@ -103,8 +103,7 @@ static bool update_run(Cli *cli, const CliArgs *args, Error **err)
 
 /* ---- documents made of options ---- */
 
-/* <name>text</name> for an option that is given. */
-static void add_element(GString *xml, const char *element, const CliArgs *args, const char *option)
+void row_add_element(GString *xml, const char *element, const CliArgs *args, const char *option)
 {
     const char *value = args_get(args, option);
     g_autofree char *escaped = value ? g_markup_escape_text(value, -1) : NULL;
@@ -112,8 +111,7 @@ static void add_element(GString *xml, const char *element, const CliArgs *args, 
         g_string_append_printf(xml, "  <%s>%s</%s>\n", element, escaped, element);
 }
 
-/* --print-xml prints the document; else it is what the row's procedure takes as @member. */
-static bool use_document(Cli *cli, const CliArgs *args, const char *member, const GString *xml, Error **err)
+bool row_use_document(Cli *cli, const CliArgs *args, const char *member, const GString *xml, Error **err)
 {
     const CliCommand *command = cli_args_command(args);
     g_auto(RowCall) call = { 0 };
@@ -154,7 +152,7 @@ static bool volume_run(Cli *cli, const CliArgs *args, Error **err)
     if (!args_get_size(args, "capacity", &capacity, err) ||
         !args_get_size(args, "allocation", &allocation, err))
         return false;
-    add_element(xml, "name", args, "name");
+    row_add_element(xml, "name", args, "name");
     g_string_append_printf(xml, "  <capacity>%" PRIu64 "</capacity>\n", capacity);
     if (args_has(args, "allocation"))
         g_string_append_printf(xml, "  <allocation>%" PRIu64 "</allocation>\n", allocation);
@@ -164,7 +162,7 @@ static bool volume_run(Cli *cli, const CliArgs *args, Error **err)
     }
     if (args_has(args, "backing-vol")) {
         g_string_append(xml, "  <backingStore>\n  ");
-        add_element(xml, "path", args, "backing-vol");
+        row_add_element(xml, "path", args, "backing-vol");
         if (args_has(args, "backing-vol-format")) {
             g_autofree char *format = g_markup_escape_text(args_get(args, "backing-vol-format"), -1);
             g_string_append_printf(xml, "    <format type='%s'/>\n", format);
@@ -172,7 +170,7 @@ static bool volume_run(Cli *cli, const CliArgs *args, Error **err)
         g_string_append(xml, "  </backingStore>\n");
     }
     g_string_append(xml, "</volume>\n");
-    return use_document(cli, args, "xml", xml, err);
+    return row_use_document(cli, args, "xml", xml, err);
 }
 
 /* ---- pools made of options ---- */
@@ -253,7 +251,7 @@ static void add_pool_source(GString *xml, const CliArgs *args)
     add_attributes(xml, "auth", args,
                    (const char *const[]){ "type", "auth-type", "username", "auth-username", NULL },
                    secret->str);
-    add_element(xml, "name", args, "source-name");
+    row_add_element(xml, "name", args, "source-name");
     add_attributes(xml, "format", args, (const char *const[]){ "type", "source-format", NULL }, NULL);
     add_attributes(xml, "protocol", args, (const char *const[]){ "ver", "source-protocol-ver", NULL }, NULL);
     if (args_has(args, "source-initiator")) {
@@ -269,15 +267,15 @@ static bool pool_as_run(Cli *cli, const CliArgs *args, Error **err)
     g_autofree char *type = g_markup_escape_text(args_get(args, "type"), -1);
     g_autoptr(GString) xml = g_string_new(NULL);
     g_string_append_printf(xml, "<pool type='%s'>\n", type);
-    add_element(xml, "name", args, "name");
+    row_add_element(xml, "name", args, "name");
     add_pool_source(xml, args);
     if (args_has(args, "target")) {
         g_string_append(xml, "  <target>\n  ");
-        add_element(xml, "path", args, "target");
+        row_add_element(xml, "path", args, "target");
         g_string_append(xml, "  </target>\n");
     }
     g_string_append(xml, "</pool>\n");
-    return use_document(cli, args, "xml", xml, err);
+    return row_use_document(cli, args, "xml", xml, err);
 }
 
 static const CliOption sources_as_options[] = {
@@ -305,100 +303,6 @@ static bool sources_as_run(Cli *cli, const CliArgs *args, Error **err)
     if (!cli_call(cli, PROC_CONNECT_FIND_STORAGE_POOL_SOURCES, &call, &ret, err))
         return false;
     cli_print_text(cli, "xml", ret.xml);
-    return true;
-}
-
-#define OPT_SNAPSHOT_CREATE                                                                                  \
-    OPT_FLAG("no-metadata", VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA, "let the daemon forget it at once"),     \
-        OPT_FLAG("halt", VIR_DOMAIN_SNAPSHOT_CREATE_HALT, "stop the domain afterwards"),                     \
-        OPT_FLAG("disk-only", VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY, "of the disks, not the memory"),         \
-        OPT_FLAG("reuse-external", VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT, "use images that are there"),       \
-        OPT_FLAG("quiesce", VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE, "let the guest write its data first"),       \
-        OPT_FLAG("atomic", VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC, "all disks or none"),                          \
-        OPT_FLAG("live", VIR_DOMAIN_SNAPSHOT_CREATE_LIVE, "let the domain run meanwhile"),                   \
-        OPT_VALIDATE(VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE)
-
-static const CliOption snapshot_options[] = {
-    OPT_DOMAIN,
-    OPT(CLI_STRING, "xmlfile", "the XML of the snapshot", .flags = CLI_CONTENT, .arg = "xml_desc",
-        .otherwise = "<domainsnapshot/>", .complete = COMPLETE_FILE),
-    OPT_FLAG("redefine", VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE,
-             "store the definition of a snapshot that exists"),
-    OPT_FLAG("current", VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT, "with --redefine: make it the current one"),
-    OPT_SNAPSHOT_CREATE,
-    { 0 },
-};
-
-static const CliOption snapshot_as_options[] = {
-    OPT_DOMAIN,
-    OPT_STRING("name", "name of the snapshot"),
-    OPT_STRING("description", "description of the snapshot"),
-    OPT_BOOL("print-xml", "print the XML instead of taking the snapshot"),
-    OPT_SNAPSHOT_CREATE,
-    { 0 },
-};
-
-#define OPT_CHECKPOINT_CREATE                                                                                \
-    OPT_FLAG("quiesce", VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE, "let the guest write its data first")
-
-static const CliOption checkpoint_options[] = {
-    OPT_DOMAIN,
-    OPT(CLI_STRING, "xmlfile", "the XML of the checkpoint", .flags = CLI_CONTENT, .arg = "xml_desc",
-        .otherwise = "<domaincheckpoint/>", .complete = COMPLETE_FILE),
-    OPT_FLAG("redefine", VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE,
-             "store the definition of a checkpoint that exists"),
-    OPT_CHECKPOINT_CREATE,
-    { 0 },
-};
-
-static const CliOption checkpoint_as_options[] = {
-    OPT_DOMAIN,
-    OPT_STRING("name", "name of the checkpoint"),
-    OPT_STRING("description", "description of the checkpoint"),
-    OPT_BOOL("print-xml", "print the XML instead of making the checkpoint"),
-    OPT_CHECKPOINT_CREATE,
-    { 0 },
-};
-
-static bool point_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    const char *element =
-        cli_args_command(args)->class == &class_snapshot ? "domainsnapshot" : "domaincheckpoint";
-    g_autoptr(GString) xml = g_string_new(NULL);
-    g_string_append_printf(xml, "<%s>\n", element);
-    add_element(xml, "name", args, "name");
-    add_element(xml, "description", args, "description");
-    g_string_append_printf(xml, "</%s>\n", element);
-    return use_document(cli, args, "xml_desc", xml, err);
-}
-
-/* ---- the current snapshot ---- */
-
-static const CliOption current_options[] = {
-    OPT_DOMAIN,
-    OPT_BOOL("name", "only its name"),
-    OPT_FLAG("security-info", VIR_DOMAIN_SNAPSHOT_XML_SECURE, "with passwords"),
-    { 0 },
-};
-
-static bool current_run(Cli *cli, const CliArgs *args, Error **err)
-{
-    g_auto(WireDomain) dom = { 0 };
-    g_auto(WireDomainSnapshotCurrentRet) ret = { 0 };
-    g_auto(WireDomainSnapshotGetXmlDescRet) xml = { 0 };
-    if (!cli_domain(cli, args, &dom, err))
-        return false;
-    WireDomainSnapshotCurrentArgs call = { .dom = dom };
-    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_CURRENT, &call, &ret, err))
-        return false;
-    if (args_has(args, "name")) {
-        cli_print_text(cli, "name", ret.snap.name);
-        return true;
-    }
-    WireDomainSnapshotGetXmlDescArgs get = { .snap = ret.snap, .flags = args_flags(args) };
-    if (!cli_call(cli, PROC_DOMAIN_SNAPSHOT_GET_XML_DESC, &get, &xml, err))
-        return false;
-    cli_print_text(cli, "xml", xml.xml);
     return true;
 }
 
@@ -476,24 +380,6 @@ const CliCommand commands_object[] = {
     COMMAND("vol-create-as", GROUP_VOLUME, "make a volume", volume_options, volume_run,
             .class = &class_volume, .proc = PROC_STORAGE_VOL_CREATE_XML,
             .doing = "Failed to create vol {name}", .done = "Vol {name} created",
-            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
-    COMMAND("snapshot-create", GROUP_SNAPSHOT, "take a snapshot as an XML file describes", snapshot_options,
-            NULL, .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
-            .done = "Domain snapshot {name} created{xmlfile? from '|}{xmlfile}{xmlfile?'|}"),
-    COMMAND("snapshot-create-as", GROUP_SNAPSHOT, "take a snapshot", snapshot_as_options, point_run,
-            .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
-            .doing = "Failed to create a snapshot of domain '{domain}'",
-            .done = "Domain snapshot {name} created",
-            .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
-    COMMAND("snapshot-current", GROUP_SNAPSHOT, "show the current snapshot", current_options, current_run,
-            .json = "{\"xml\": string}; with --name {\"name\": string}"),
-    COMMAND("checkpoint-create", GROUP_CHECKPOINT, "make a checkpoint as an XML file describes",
-            checkpoint_options, NULL, .class = &class_checkpoint, .proc = PROC_DOMAIN_CHECKPOINT_CREATE_XML,
-            .done = "Domain checkpoint {name} created{xmlfile? from '|}{xmlfile}{xmlfile?'|}"),
-    COMMAND("checkpoint-create-as", GROUP_CHECKPOINT, "make a checkpoint", checkpoint_as_options, point_run,
-            .class = &class_checkpoint, .proc = PROC_DOMAIN_CHECKPOINT_CREATE_XML,
-            .doing = "Failed to create a checkpoint of domain '{domain}'",
-            .done = "Domain checkpoint {name} created",
             .json = "{\"message\": string}; with --print-xml {\"xml\": string}"),
     COMMAND("secret-get-value", GROUP_SECRET, "print the value of a secret", get_options, NULL,
             .proc = PROC_SECRET_GET_VALUE, .tell = get_tell, .json = "{\"base64\": string}"),

@@ -4,7 +4,10 @@
 
 #include "cli/command.h"
 
+extern const CliCommand commands_backup[];
 extern const CliCommand commands_list[];
+extern const CliCommand commands_backup_schedule[];
+extern const CliCommand commands_repository[];
 extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];
 extern const CliCommand commands_save[];
@@ -12,6 +15,7 @@ extern const CliCommand commands_image[];
 extern const CliCommand commands_disk[];
 extern const CliCommand commands_copy[];
 extern const CliCommand commands_exec[];
+extern const CliCommand commands_block[];
 extern const CliCommand commands_grow[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_nic[];
@@ -29,6 +33,7 @@ extern const CliCommand commands_event[];
 extern const CliCommand commands_host[];
 extern const CliCommand commands_cpu[];
 extern const CliCommand commands_object[];
+extern const CliCommand commands_snapshot[];
 extern const CliCommand commands_class[];
 extern const CliCommand commands_volume[];
 extern const CliCommand commands_lodge[];

@@ -1,4 +1,4 @@
-/* Encrypted images, by qemu-nbd. The passphrase goes from the daemon into a file in memory that only the
+/* Images, by qemu-nbd. The passphrase goes from the daemon into a file in memory that only the
  * child has. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/disk_nbd.h"
@@ -15,7 +15,7 @@
 #include "base/uuid.h"
 
 #define READY_MS 20000
-#define STEP_MS 50
+#define STEP_MS 5
 #define END_MS 10000 /* to write what it still has */
 
 struct DiskNbd {
@@ -80,55 +80,48 @@ static bool nbd_await(DiskNbd *nbd, const char *path, Error **err)
         if (!fiber_sleep(STEP_MS, err))
             return false;
     }
-    error_set(err, ERROR_OPERATION_FAILED, "qemu-nbd cannot open the encrypted image '%s'", path);
-    return error_hint(err, "is the value of its secret right?");
+    return error_set(err, ERROR_OPERATION_FAILED, "qemu-nbd cannot open image '%s'", path);
 }
 
-bool disk_nbd_start(Cli *cli, const char *path, const char *format, XmlDoc *doc, xmlNode *encryption,
-                    bool writes, DiskNbd **ret_nbd, Error **err)
+static const char *nbd_find_program(const char *path, char **ret_program, Error **err)
 {
-    static const char *const known[] = { "raw", "luks", "qcow2", NULL };
-    g_autofree char *kind = xml_get(doc, encryption, "./@format");
-    g_autofree char *program = g_find_program_in_path("qemu-nbd");
-
-    if (g_strcmp0(kind, "luks") != 0 || !g_strv_contains(known, format))
-        return error_set(err, ERROR_NOT_SUPPORTED,
-                         "image '%s' is encrypted in a way that cannot be opened here", path);
-    if (!program) {
-        error_set(err, ERROR_NOT_SUPPORTED, "cannot open the encrypted image '%s': there is no qemu-nbd",
-                  path);
-        return error_hint(err, "install the package qemu-utils");
+    *ret_program = g_find_program_in_path("qemu-nbd");
+    if (!*ret_program) {
+        error_set(err, ERROR_NOT_SUPPORTED, "cannot open image '%s': there is no qemu-nbd", path);
+        error_hint(err, "install the package qemu-utils");
     }
-    AUTO_FD key = nbd_open_secret(cli, doc, encryption, err);
-    if (key < 0)
-        return error_prefix(err, "image '%s'", path);
+    return *ret_program;
+}
+
+/* @options: words for what is served, ends with NULL; @key: a descriptor that the child keeps; -1: none */
+static bool nbd_launch(const char *path, const char *const *options, int key, bool writes, DiskNbd **ret_nbd,
+                       Error **err)
+{
+    g_autofree char *program = NULL;
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+
+    if (!nbd_find_program(path, &program, err))
+        return false;
     DiskNbd *nbd = g_new0(DiskNbd, 1);
     nbd->folder = g_dir_make_tmp("lodge-XXXXXX", NULL);
     nbd->socket = g_strdup_printf("%s/s", nbd->folder ? nbd->folder : "/nonexistent");
     nbd->pid_file = g_strconcat(nbd->socket, ".pid", NULL);
     nbd->uri = g_strdup_printf("nbd://?socket=%s", nbd->socket);
-    g_autofree char *object = g_strdup_printf("secret,id=key,file=/dev/fd/%d", key);
-    g_autofree char *options = nbd_options(path, format, writes);
-    const char *const argv[] = { program,
-                                 "--object",
-                                 object,
-                                 "--image-opts",
-                                 options,
-                                 "-k",
-                                 nbd->socket,
-                                 "--pid-file",
-                                 nbd->pid_file,
-                                 "-t",
-                                 "-e",
-                                 "4",
-                                 writes ? NULL : "-r",
-                                 NULL };
-    const ProcessSpec spec = { .argv = argv,
+    /* Any number of clients: each of several threads has a connection. */
+    const char *const words[] = { program, "-k", nbd->socket, "--pid-file", nbd->pid_file, "-t", "-e", "0" };
+    for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+        g_ptr_array_add(argv, (void *)words[i]);
+    if (!writes)
+        g_ptr_array_add(argv, (void *)"-r");
+    for (; *options; options++)
+        g_ptr_array_add(argv, (void *)*options);
+    g_ptr_array_add(argv, NULL);
+    const ProcessSpec spec = { .argv = (const char *const *)argv->pdata,
                                .stdin_fd = -1,
                                .stdout_fd = -1,
                                .stderr_fd = STDERR_FILENO,
                                .fds = &key,
-                               .n_fds = 1,
+                               .n_fds = key >= 0,
                                .die_with_parent = true };
     if (process_start(&spec, &nbd->process, err) && nbd_await(nbd, path, err)) {
         *ret_nbd = nbd;
@@ -136,6 +129,41 @@ bool disk_nbd_start(Cli *cli, const char *path, const char *format, XmlDoc *doc,
     }
     disk_nbd_stop(nbd);
     return false;
+}
+
+bool disk_nbd_start(Cli *cli, const char *path, const char *format, XmlDoc *doc, xmlNode *encryption,
+                    bool writes, DiskNbd **ret_nbd, Error **err)
+{
+    static const char *const known[] = { "raw", "luks", "qcow2", NULL };
+    g_autofree char *kind = xml_get(doc, encryption, "./@format");
+
+    if (g_strcmp0(kind, "luks") != 0 || !g_strv_contains(known, format))
+        return error_set(err, ERROR_NOT_SUPPORTED,
+                         "image '%s' is encrypted in a way that cannot be opened here", path);
+    AUTO_FD key = nbd_open_secret(cli, doc, encryption, err);
+    if (key < 0)
+        return error_prefix(err, "image '%s'", path);
+    g_autofree char *object = g_strdup_printf("secret,id=key,file=/dev/fd/%d", key);
+    g_autofree char *options = nbd_options(path, format, writes);
+    const char *const words[] = { "--object", object, "--image-opts", options, NULL };
+    if (nbd_launch(path, words, key, writes, ret_nbd, err))
+        return true;
+    return error_hint_text(err ? *err : NULL) ? false : error_hint(err, "is the value of its secret right?");
+}
+
+bool disk_nbd_serve(const char *path, const char *format, const char *bitmap, bool writes, DiskNbd **ret_nbd,
+                    Error **err)
+{
+    /* What is written is synced once, at the end. */
+    const char *const plain[] = { "-f", format, "--cache=writeback", "--", path, NULL };
+    const char *const with_bitmap[] = { "-B", bitmap, "-f", format, "--", path, NULL };
+
+    return nbd_launch(path, bitmap ? with_bitmap : plain, -1, writes, ret_nbd, err);
+}
+
+const char *disk_nbd_socket(const DiskNbd *nbd)
+{
+    return nbd->socket;
 }
 
 const char *disk_nbd_uri(const DiskNbd *nbd)

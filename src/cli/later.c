@@ -7,14 +7,12 @@ static const struct {
     const char *names;
 } later[] = {
     { GROUP_DOMAIN,
-      "blockcommit blockcopy blockjob blockpull "
       "domlaunchsecinfo domsetlaunchsecstate "
       "migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
       "qemu-attach "
       "dom-fd-associate" },
     { GROUP_HOST, "nodesevinfo" },
-    { GROUP_BACKUP, "backup-begin backup-dumpxml" },
 };
 
 const CliCommand *commands_later(void)

@@ -47,6 +47,12 @@ void row_borrow_params(RowCall *call, WireTypedParam *params, unsigned n);
 /* A text of the row with its places filled in; owned. */
 char *row_text(const char *format, const CliArgs *args, const RowCall *call);
 
+/* Documents made of options: <name>text</name> for an option that is given; ... */
+void row_add_element(GString *xml, const char *element, const CliArgs *args, const char *option);
+/* ... --print-xml prints the document; else it is what the row's procedure takes as @member. */
+AWAITS MUST_CHECK bool row_use_document(Cli *cli, const CliArgs *args, const char *member, const GString *xml,
+                                        Error **err);
+
 /* Runs a row; row_edit() one with an editor (.store). */
 AWAITS MUST_CHECK bool row_run(Cli *cli, const CliArgs *args, Error **err);
 AWAITS MUST_CHECK bool row_edit(Cli *cli, const CliArgs *args, Error **err);

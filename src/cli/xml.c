@@ -68,6 +68,8 @@ char *xml_get(XmlDoc *doc, xmlNode *node, const char *xpath)
 {
     xmlXPathObject *result = xml_eval(doc, node, xpath);
     char *value = NULL;
+    if (result && result->type == XPATH_STRING && *result->stringval)
+        value = g_strdup((const char *)result->stringval);
     if (result && result->type == XPATH_NODESET && result->nodesetval && result->nodesetval->nodeNr > 0) {
         xmlChar *text = xmlNodeGetContent(result->nodesetval->nodeTab[0]);
         value = g_strdup((const char *)text);

@@ -130,6 +130,11 @@ static bool check_loader(const DomainDef *def, Error **err)
 
 static bool check_os(const DomainDef *def, Error **err)
 {
+    bool has_init = false;
+    for (const Kept *kept = def->os.kept; kept; kept = kept->next)
+        has_init |= kept->row && strcmp(kept->row->name, "init") == 0;
+    if (def->os.type == OS_TYPE_EXE && !has_init)
+        return error_set(err, ERROR_XML_INVALID, "init binary must be specified");
     if (def->os.type != OS_TYPE_HVM)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "os type '%s' is not possible with this hypervisor",
                          enum_name(&os_type_names, def->os.type));
@@ -146,15 +151,14 @@ static bool check_os(const DomainDef *def, Error **err)
         !domain_is_q35(def))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "Secure boot is supported with q35 machine types only");
+    bool uefi =
+        def->os.firmware == OS_FIRMWARE_EFI || (def->os.loader && def->os.loader->type == LOADER_TYPE_PFLASH);
+    if (uefi && domain_is_x86(def) && !(def->features && def->features->acpi))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "UEFI requires ACPI on this architecture");
     if (def->os.loader && def->os.loader->stateless == TRISTATE_ON && def->os.nvram)
         return error_set(err, ERROR_XML_SYNTAX, "NVRAM is not permitted when loader is stateless");
     if (!(def->os.firmware ? check_firmware(&def->os, err) : check_loader(def, err)))
         return false;
-    bool uefi =
-        def->os.firmware == OS_FIRMWARE_EFI || (def->os.loader && def->os.loader->type == LOADER_TYPE_PFLASH);
-    bool x86 = def->os.arch == ARCH_X86_64 || def->os.arch == ARCH_I686;
-    if (uefi && x86 && !(def->features && def->features->acpi))
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "UEFI requires ACPI on this architecture");
     bool has_tseg = def->features && def->features->smm_tseg_bytes;
     if (has_tseg && def->os.machine && !domain_is_q35(def))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "SMM TSEG is only supported with q35 machine type");

@@ -158,6 +158,7 @@ static bool check_pci_options(const DomainDef *def, const ControllerDef *control
         { controller->bus_nr.is_set, "busNr", expanders },
         { controller->hotplug != TRISTATE_ABSENT, "hotplug", ports | BIT(CONTROLLER_MODEL_PCI_ROOT) },
         { controller->target_index.is_set && domain_is_x86(def), "targetIndex", 0 },
+        { controller->numa_node.is_set, "numaNode", expanders },
     };
     const char *model = enum_name(&controller_model_names, controller->model);
     PciModelName model_name = controller->pci_model;
@@ -166,6 +167,12 @@ static bool check_pci_options(const DomainDef *def, const ControllerDef *control
             model_name = i;
     }
     const char *shown = enum_name(&pci_model_name_names, model_name) ?: "none";
+    unsigned n_cells = def->cpu ? def_list_len(def->cpu->numa) : 0;
+    if (controller->numa_node.is_set && controller->numa_node.value >= n_cells)
+        return error_set(err, ERROR_XML_INVALID,
+                         "%s with index %u is configured for a NUMA node (%u) not present in the domain's "
+                         "<cpu><numa> array (%u)",
+                         model, controller->index.value, controller->numa_node.value, n_cells);
     if (controller->pci_model && !(names[controller->model] & BIT(controller->pci_model)))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "Option 'modelName' has invalid value for PCI controller with index '%u', model "
@@ -184,12 +191,6 @@ static bool check_pci_options(const DomainDef *def, const ControllerDef *control
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "PCI controller chassisNr '%u' out of range - must be 1-255",
                          controller->chassis_nr.value);
-    unsigned n_cells = def->cpu ? def_list_len(def->cpu->numa) : 0;
-    if (controller->numa_node.is_set && controller->numa_node.value >= n_cells)
-        return error_set(err, ERROR_XML_INVALID,
-                         "%s with index %u is configured for a NUMA node (%u) not present in the domain's "
-                         "<cpu><numa> array (%u)",
-                         model, controller->index.value, controller->numa_node.value, n_cells);
     return true;
 }
 
@@ -309,6 +310,9 @@ static bool check_panics(const DomainDef *def, Error **err)
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "only %s guests support panic device of model '%s'",
                              panic->model == PANIC_S390 ? "S390" : "pSeries", model);
+        if (panic->model == PANIC_HYPERV && panic->info.address.type != ADDRESS_ABSENT)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                             "setting the panic device address is not supported for model 'hyperv'");
         if (panic->model == PANIC_ISA && panic->info.address.type != ADDRESS_ABSENT &&
             panic->info.address.type != ADDRESS_ISA)
             return error_set(err, ERROR_CONFIG_UNSUPPORTED, "panic is supported only with ISA address type");
@@ -344,6 +348,13 @@ static bool check_small_devices(const DomainDef *def, Error **err)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "nvram device is only supported for PPC64");
     if (def->memballoon && def->memballoon->model == MEMBALLOON_XEN)
         return error_set(err, ERROR_INTERNAL, "memballoon model 'xen' can't be had with QEMU");
+    if (def->vsock && def->vsock->cid.is_set && def->vsock->cid.value < 3)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "guest CIDs must be >= 3");
+    for (DEF_EACH(SoundDef, sound, def->sounds)) {
+        if (sound->model == SOUND_ICH7)
+            return error_set(err, ERROR_INTERNAL,
+                             "sound card model 'ich7' is not supported by qemu: it has no place on a bus");
+    }
     for (DEF_EACH(RedirdevDef, redirdev, def->redirdevs)) {
         if (redirdev->info.address.type != ADDRESS_ABSENT && redirdev->info.address.type != ADDRESS_USB)
             return error_set(err, ERROR_XML_INVALID, "Invalid address for a USB device");
@@ -379,6 +390,9 @@ static bool check_device_info(void *arg, DeviceKind kind, void *device, DeviceIn
     if (info->rom_enabled == TRISTATE_OFF && (info->rom_bar != TRISTATE_ABSENT || info->rom_file))
         return error_set(check->err, ERROR_CONFIG_UNSUPPORTED,
                          "ROM tuning is not supported when ROM is disabled");
+    if (info->boot_loadparm && strlen(info->boot_loadparm) > 8)
+        return error_set(check->err, ERROR_INTERNAL, "loadparm value '%s' must be between 1 and 8 characters",
+                         info->boot_loadparm);
     if (info->boot_order && !g_hash_table_add(check->orders, GUINT_TO_POINTER(info->boot_order)))
         return error_set(check->err, ERROR_CONFIG_UNSUPPORTED,
                          "boot order '%u' used for more than one device", info->boot_order);

@@ -84,9 +84,16 @@ static bool check_source(const DiskDef *disk, const StorageSource *source, Error
 {
     const StorageAuth *auth = disk_auth(disk, source);
     const bool is_network = source->type == STORAGE_NETWORK;
+    static const uint64_t with_auth = BIT(STORAGE_PROTOCOL_RBD) | BIT(STORAGE_PROTOCOL_ISCSI) |
+                                      BIT(STORAGE_PROTOCOL_SSH) | BIT(STORAGE_PROTOCOL_HTTP) |
+                                      BIT(STORAGE_PROTOCOL_HTTPS) | BIT(STORAGE_PROTOCOL_FTP) |
+                                      BIT(STORAGE_PROTOCOL_FTPS);
     const StorageProtocol protocol = is_network ? source->protocol : STORAGE_PROTOCOL_ABSENT;
     if (is_network && !protocol)
         return error_set(err, ERROR_XML_INVALID, "Missing required attribute 'protocol' in element 'source'");
+    if (protocol == STORAGE_PROTOCOL_TFTP)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "'tftp' protocol is not supported with this QEMU binary");
     if (is_network && !source->path && protocol != STORAGE_PROTOCOL_NBD)
         return error_set(err, ERROR_XML_INVALID, "missing name for disk source");
     if (source->type == STORAGE_VOLUME && !source->pool != !source->path)
@@ -110,6 +117,9 @@ static bool check_source(const DiskDef *disk, const StorageSource *source, Error
         !strchr(source->path, '/'))
         return error_set(err, ERROR_XML_INVALID, "can't split path '%s' into pool name and image name",
                          source->path);
+    if (auth && is_network && !(BIT(protocol) & with_auth))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "authentication is not supported for protocol '%s'",
+                         enum_name(&storage_protocol_names, protocol));
     if (auth && wanted && auth->secret_type && auth->secret_type != wanted)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "invalid secret type '%s'",
                          enum_name(&storage_secret_type_names, auth->secret_type));
@@ -120,9 +130,12 @@ static bool check_source(const DiskDef *disk, const StorageSource *source, Error
         return false;
     if (!domain_check_labels(source->seclabels, true, err))
         return false;
+    g_autoptr(GHashTable) cookies = g_hash_table_new(g_str_hash, g_str_equal);
     for (DEF_EACH(NamedValue, cookie, source->cookies)) {
         if (!check_cookie(cookie, err))
             return false;
+        if (!g_hash_table_add(cookies, cookie->name))
+            return error_set(err, ERROR_XML_INVALID, "duplicate cookie '%s'", cookie->name);
     }
     if (source->metadata_cache_bytes && source->format != STORAGE_FORMAT_QCOW2)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
@@ -177,6 +190,9 @@ static bool check_lun(const DiskDef *disk, Error **err)
                          "disk device='lun' is only valid for block type disk source");
     if (disk->src.format != STORAGE_FORMAT_RAW && disk->src.format != STORAGE_FORMAT_ABSENT)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk device 'lun' must use 'raw' format");
+    if (disk->serial && disk->bus == DISK_BUS_SCSI)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "scsi-block 'lun' devices do not support the serial property");
     return true;
 }
 
@@ -198,6 +214,8 @@ static bool check_disk_bus(const DomainDef *def, const DiskDef *disk, Error **er
     if (disk->trans != DISK_TRANS_ABSENT && disk->bus != DISK_BUS_IDE)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "CHS translation mode can only be set for 'ide' bus not '%s'", bus);
+    if (disk->cylinders && disk->bus != DISK_BUS_IDE && disk->bus != DISK_BUS_SCSI && !is_virtio)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "CHS geometry can not be set for '%s' bus", bus);
     if (disk->readonly && disk->device == DISK_DEVICE_DISK &&
         (disk->bus == DISK_BUS_IDE || disk->bus == DISK_BUS_SATA))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "readonly %s disks are not supported", bus);

@@ -90,6 +90,8 @@ static bool check_graphics(const DomainDef *def, Error **err)
         if (is_spice && graphics->tls_port > 0)
             return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                              "spice TLS port set in XML configuration, but TLS is disabled in qemu.conf");
+        if (is_vnc && graphics->passwd_connected && graphics->passwd_connected != PASSWORD_ACTION_KEEP)
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "VNC supports connected='keep' only");
         if (!check_password_time(graphics, err) || !check_audio_id(def, graphics->audio_id, err))
             return false;
     }
@@ -160,7 +162,7 @@ static bool check_video(const VideoDef *video, Error **err)
     if (video->accel3d == TRISTATE_ON && !is_virtio)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "3d acceleration is supported only with 'virtio' video device");
-    if (video->accel2d != TRISTATE_ABSENT)
+    if (video->accel2d == TRISTATE_ON)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "qemu does not support the accel2d setting");
     if (video->heads > 1 && !is_virtio && video->model != VIDEO_QXL)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "video type '%s' doesn't support multiple 'heads'",

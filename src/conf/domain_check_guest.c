@@ -22,7 +22,7 @@ static bool check_cpu_cache(const CpuDef *cpu, Error **err)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "CPU cache mode 'passthrough' can only be used with 'host-passthrough' / 'maximum' "
                          "CPUs");
-    if (cpu->cache_mode == CPU_CACHE_EMULATE && cpu->cache_level.is_set && cpu->cache_level.value != 3)
+    if (cpu->cache_mode == CPU_CACHE_EMULATE && cpu->cache_level.value != 3)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "CPU cache mode 'emulate' can only be used with level='3'");
     return true;
@@ -97,6 +97,20 @@ static bool check_numa(const DomainDef *def, Error **err)
     return true;
 }
 
+static bool check_caches(const NumaCell *cell, Error **err)
+{
+    for (unsigned i = 0; i < def_list_len(cell->caches); i++) {
+        const MemoryCache *cache = g_ptr_array_index(cell->caches, i);
+        for (unsigned k = 0; k < i; k++) {
+            const MemoryCache *other = g_ptr_array_index(cell->caches, k);
+            if (cache->level.value == other->level.value)
+                return error_set(err, ERROR_XML_INVALID, "Cache level '%u' already defined",
+                                 cache->level.value);
+        }
+    }
+    return true;
+}
+
 static bool has_cache(const NumaCell *cell, uint32_t level)
 {
     for (DEF_EACH(MemoryCache, cache, cell->caches)) {
@@ -106,10 +120,22 @@ static bool has_cache(const NumaCell *cell, uint32_t level)
     return false;
 }
 
+static bool is_same_link(const MemoryLink *a, const MemoryLink *b)
+{
+    return a->initiator == b->initiator && a->target == b->target && a->cache.value == b->cache.value &&
+           a->type == b->type;
+}
+
 static bool check_links(const CpuDef *cpu, const GPtrArray *links, Error **err)
 {
     unsigned n_cells = def_list_len(cpu->numa);
-    for (DEF_EACH(MemoryLink, link, links)) {
+    for (unsigned i = 0; i < def_list_len(links); i++) {
+        const MemoryLink *link = g_ptr_array_index(links, i);
+        for (unsigned k = 0; k < i; k++) {
+            if (is_same_link(link, g_ptr_array_index(links, k)))
+                return error_set(err, ERROR_XML_INVALID, "Duplicate info for NUMA %s",
+                                 links == cpu->latencies ? "latencies" : "bandwidths");
+        }
         if (link->initiator >= n_cells || link->target >= n_cells)
             return error_set(err, ERROR_XML_INVALID, "'%s' refers to a non-existent NUMA node",
                              link->initiator >= n_cells ? "initiator" : "target");
@@ -137,6 +163,10 @@ static bool check_cpu(const DomainDef *def, Error **err)
     if (cpu->migratable != TRISTATE_ABSENT && !is_like_host(cpu))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "Attribute migratable is only allowed for 'host-passthrough' / 'maximum' CPU mode");
+    for (DEF_EACH(NumaCell, cell, cpu->numa)) {
+        if (!check_caches(cell, err))
+            return false;
+    }
     return check_topology(def, err) && check_cpu_cache(cpu, err) && check_cpu_address_bits(cpu, err) &&
            check_numa(def, err) && check_links(cpu, cpu->latencies, err) &&
            check_links(cpu, cpu->bandwidths, err);
@@ -194,7 +224,7 @@ static bool check_features(const DomainDef *def, Error **err)
 static bool check_timer(const DomainDef *def, const TimerDef *timer, Error **err)
 {
     const char *name = enum_name(&timer_name_names, timer->name);
-    const char *policy = enum_name(&timer_tick_policy_names, timer->tickpolicy);
+    const char *policy = timer->tickpolicy ? enum_name(&timer_tick_policy_names, timer->tickpolicy) : NULL;
     bool is_rtc = timer->name == TIMER_RTC;
     if (timer->name == TIMER_PLATFORM)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "unsupported timer type (name) 'platform'");
@@ -204,6 +234,9 @@ static bool check_timer(const DomainDef *def, const TimerDef *timer, Error **err
                          "machine=%s guests",
                          enum_name(&virt_type_names, def->type), enum_name(&arch_names, def->os.arch),
                          def->os.machine ?: "");
+    if ((timer->name == TIMER_KVMCLOCK || timer->name == TIMER_HYPERVCLOCK) && policy)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "timer %s doesn't support setting of timer tickpolicy", name);
     if (timer->name != TIMER_TSC && timer->frequency_hz)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "timer %s doesn't support setting of timer frequency",
                          name);

@@ -62,12 +62,20 @@ static bool check_filesystem(const DomainDef *def, const FilesystemDef *filesyst
     if (!filesystem->source && !filesystem->socket && filesystem->type == FILESYSTEM_MOUNT)
         return error_set(err, ERROR_NO_SOURCE, "missing source information for device %s",
                          filesystem->target);
+    static const char *const drivers[] = {
+        "path", "handle", "loop", "nbd", "ploop", "virtiofs", "mtp", NULL
+    };
+    if (filesystem->driver_type && !g_strv_contains(drivers, filesystem->driver_type))
+        return error_set(err, ERROR_XML_INVALID, "file system '%s': driver type '%s' is not known",
+                         filesystem->target, filesystem->driver_type);
     if (filesystem->type != FILESYSTEM_MOUNT)
         return refuse(err, "only supports mount filesystem type");
     if ((filesystem->fmode.is_set || filesystem->dmode.is_set) && filesystem->access != FILESYSTEM_MAPPED)
         return refuse(err, "fmode and dmode must be used with accessmode=mapped");
     if (is_virtiofs)
         return check_virtiofs(def, filesystem, err);
+    if (filesystem->info.boot_order)
+        return refuse(err, "boot order is only supported for virtiofs");
     if (filesystem->socket)
         return refuse(err, "only virtiofs has a source socket");
     if (filesystem->queue_size.is_set)
@@ -154,7 +162,7 @@ static bool check_hostdev(const DomainDef *def, const HostdevDef *hostdev, Error
     case HOSTDEV_SCSI:
         if (hostdev->protocol == HOSTDEV_PROTOCOL_ISCSI && !def_list_len(hostdev->iscsi_hosts))
             return error_set(err, ERROR_XML_INVALID, "missing the host address for the iSCSI hostdev");
-        return true;
+        return hostdev->sgio != DISK_SGIO_UNFILTERED || refuse(err, "unfiltered sgio is no longer supported");
     case HOSTDEV_SCSI_HOST:
         if (hostdev->protocol != HOSTDEV_PROTOCOL_VHOST)
             return error_set(err, ERROR_XML_INVALID, "Missing scsi_host subsystem protocol");
@@ -265,6 +273,11 @@ static bool check_memory_device(const DomainDef *def, const MemoryDeviceDef *mem
     const unsigned n_cells = def->cpu ? def_list_len(def->cpu->numa) : 0;
     const bool has_path = memory->model == MEMORY_NVDIMM || memory->model == MEMORY_VIRTIO_PMEM;
 
+    if ((memory->model == MEMORY_VIRTIO_MEM || memory->model == MEMORY_VIRTIO_PMEM) &&
+        memory->info.address.type != ADDRESS_ABSENT && memory->info.address.type != ADDRESS_PCI)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "only 'pci' addresses are supported for the %s device",
+                         enum_name(&memory_model_names, memory->model));
     if (memory->model == MEMORY_SGX_EPC)
         return refuse(err, "sgx epc isn't supported by this QEMU binary");
     if (has_path && !memory->source_path)
@@ -373,6 +386,21 @@ static bool check_disk(const DomainDef *def, const DiskDef *disk, Error **err)
         return refuse(err, "vhostuser disk supports only virtio bus");
     if (disk->readonly)
         return refuse(err, "readonly is not supported with vhostuser disk");
+    const char *foreign = disk->cache                         ? "cache"
+                          : disk->error_policy                ? "error_policy"
+                          : disk->rerror_policy               ? "rerror_policy"
+                          : disk->io                          ? "io"
+                          : disk->copy_on_read                ? "copy_on_read"
+                          : disk->discard                     ? "discard"
+                          : disk->detect_zeroes               ? "detect_zeroes"
+                          : disk->iothread.is_set             ? "iothread"
+                          : disk->iotune                      ? "iotune"
+                          : disk->transient                   ? "transient"
+                          : disk->serial                      ? "serial"
+                          : disk_encryption(disk, &disk->src) ? "encryption"
+                                                              : NULL;
+    if (foreign)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%s is not supported with vhostuser disk", foreign);
     return domain_has_shared_memory(def) || refuse(err, "'vhostuser' requires shared memory");
 }
 
@@ -424,10 +452,8 @@ static bool check_launch_security(const Kept *kept, Error **err)
         kept = kept->next;
     if (!kept)
         return true;
-    if (strstr(kept->text, "type='s390-pv'"))
-        return refuse(err, "S390 PV launch security is not supported with this QEMU binary");
-    return !strstr(kept->text, "type='sev'") || strstr(kept->text, "<policy>") ||
-           error_set(err, ERROR_XML_INVALID, "failed to get launch security policy");
+    return !strstr(kept->text, "type='s390-pv'") ||
+           refuse(err, "S390 PV launch security is not supported with this QEMU binary");
 }
 
 static bool check_foreign(const DomainDef *def, Error **err)

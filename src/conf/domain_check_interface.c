@@ -109,6 +109,9 @@ static bool check_type(const InterfaceDef *iface, Error **err)
     if (iface->target_managed == TRISTATE_OFF && iface->type != INTERFACE_ETHERNET)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "unmanaged target dev is not supported on interfaces of type '%s'", type_of(iface));
+    if (iface->type == INTERFACE_VDPA && !is_virtio(iface))
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "invalid model for interface of type 'vdpa': '%s'",
+                         iface->model ?: "");
     if (iface->type == INTERFACE_VHOST_USER && !is_virtio(iface))
         return error_set(err, ERROR_INTERNAL,
                          "Wrong or no <model> 'type' attribute specified with <interface type='vhostuser'/>. "

@@ -13,9 +13,6 @@
 
 static bool check_vcpu(const DomainDef *def, const VcpuDef *vcpu, Error **err)
 {
-    if (vcpu->id >= def->vcpus)
-        return error_set(err, ERROR_XML_INVALID, "vcpu id '%u' is beyond the maximum of %u", vcpu->id,
-                         def->vcpus);
     if (vcpu->id == 0 && vcpu->enabled == TRISTATE_OFF)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "vcpu 0 can't be offline");
     if (vcpu->id == 0 && vcpu->hotpluggable == TRISTATE_ON)
@@ -26,6 +23,29 @@ static bool check_vcpu(const DomainDef *def, const VcpuDef *vcpu, Error **err)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "vcpu '%u' is both offline and not hotpluggable",
                          vcpu->id);
     return true;
+}
+
+/* Of those that are there all have a place in the order or none, and what can't go comes before what can. */
+static bool check_vcpu_order(const DomainDef *def, Error **err)
+{
+    uint32_t first_hotpluggable = UINT32_MAX, last_fixed = 0;
+    unsigned n_online = 0, n_ordered = 0;
+
+    for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
+        if (vcpu->enabled == TRISTATE_OFF)
+            continue;
+        n_online++;
+        n_ordered += vcpu->order != 0;
+        if (vcpu->hotpluggable == TRISTATE_ON)
+            first_hotpluggable = MIN(first_hotpluggable, vcpu->id);
+        else
+            last_fixed = MAX(last_fixed, vcpu->id);
+    }
+    if (n_ordered && n_ordered != n_online)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "all vcpus must have either set or unset order");
+    return last_fixed < first_hotpluggable ||
+           error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                     "online non-hotpluggable vcpus need to be ordered prior to hotplugable vcpus");
 }
 
 static bool check_vcpus(const DomainDef *def, Error **err)
@@ -39,10 +59,15 @@ static bool check_vcpus(const DomainDef *def, Error **err)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "more than 255 vCPUs require extended interrupt mode enabled on the iommu device");
     for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
+        if (vcpu->id >= def->vcpus)
+            return error_set(err, ERROR_XML_INVALID, "vcpu id '%u' is out of range of maximum vcpu count %u",
+                             vcpu->id, def->vcpus);
+    }
+    for (DEF_EACH(VcpuDef, vcpu, def->vcpu_list)) {
         if (!check_vcpu(def, vcpu, err))
             return false;
     }
-    return true;
+    return check_vcpu_order(def, err);
 }
 
 bool domain_has_iothread(const DomainDef *def, uint32_t id)
@@ -226,6 +251,8 @@ static bool check_huge_pages(const DomainDef *def, const MemoryBacking *backing,
 static bool check_memory(const DomainDef *def, Error **err)
 {
     const MemoryBacking *backing = def->memory_backing;
+    if (def->memtune && def->memtune->min_guarantee.is_set)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Parameter 'min_guarantee' not supported by QEMU.");
     if (def->max_memory_bytes && domain_is_x86(def) && !(def->cpu && def_list_len(def->cpu->numa)))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "At least one numa node has to be configured when enabling memory hotplug");

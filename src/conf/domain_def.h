@@ -42,7 +42,7 @@ typedef struct DeviceAddress {
     Tristate multifunction; /* pci */
     union {                 /* numbers always have a value when type is set and !wants_numbers */
         struct {
-            uint16_t domain;
+            uint32_t domain; /* of machines at most 0xffff */
             uint8_t bus, slot, function;
         } pci;
         struct {
@@ -440,6 +440,13 @@ typedef struct LatencyHistogram { /* of what takes how long, counted by QEMU */
     GPtrArray *bins;              /* LatencyBin, upwards */
 } LatencyHistogram;
 
+/* Where a block job writes what the disk has, until the guest goes on with that. */
+typedef struct DiskMirror {
+    StorageSource src;
+    MirrorJob job;
+    MirrorReady ready; /* yes: both have the same; abort, pivot: the job is being ended so */
+} DiskMirror;
+
 typedef struct DiskDef {
     DiskDevice device;
     VirtioModel model;
@@ -476,7 +483,8 @@ typedef struct DiskDef {
     StorageAuth *auth;            /* where it does not stand in the source */
     VolumeEncryption *encryption; /* likewise */
     DeviceInfo info;
-    Kept *kept; /* mirror, ... */
+    DiskMirror *mirror; /* Live; NULL: no job writes one */
+    Kept *kept;
 } DiskDef;
 
 /* ---- controllers and buses ---- */

@@ -296,6 +296,13 @@ static bool fill_platform(DomainDef *def, const DomainHooks *hooks, DomainPlatfo
     return true;
 }
 
+static int compare_cells(const void *a, const void *b)
+{
+    const NumaCell *const *x = a, *const *y = b;
+
+    return (*x)->id.value < (*y)->id.value ? -1 : (*x)->id.value > (*y)->id.value;
+}
+
 static void fill_numa_ids(CpuDef *cpu)
 {
     uint32_t position = 0;
@@ -304,6 +311,8 @@ static void fill_numa_ids(CpuDef *cpu)
             cell->id = (OptU32){ position, true };
         position++;
     }
+    if (cpu->numa)
+        g_ptr_array_sort(cpu->numa, compare_cells);
 }
 
 static void add_distance(NumaCell *cell, uint32_t to, uint32_t value)
@@ -390,8 +399,10 @@ static void fill_cpu(DomainDef *def, const DomainPlatform *platform)
     if (as_host) {
         g_clear_pointer(&cpu->model, g_free);
         cpu->fallback = CPU_FALLBACK_ABSENT;
-    } else if (!custom && cpu->model && cpu->fallback == CPU_FALLBACK_ABSENT) {
-        cpu->fallback = CPU_FALLBACK_ALLOW;
+    } else if (!custom) { /* of a model that is not named nothing is left */
+        cpu->fallback = !cpu->model     ? CPU_FALLBACK_ABSENT
+                        : cpu->fallback ? cpu->fallback
+                                        : CPU_FALLBACK_ALLOW;
     }
     if (custom && cpu->model) {
         if (cpu->match == CPU_MATCH_ABSENT)
@@ -701,10 +712,11 @@ static void add_audio(DomainDef *def)
         return;
     bool spice = false, vnc = false; /* the last one decides */
     for (DEF_EACH(GraphicsDef, graphics, def->graphics)) {
-        if (graphics->type != GRAPHICS_SPICE && graphics->type != GRAPHICS_VNC)
+        if (graphics->type != GRAPHICS_SPICE && graphics->type != GRAPHICS_VNC &&
+            graphics->type != GRAPHICS_SDL)
             continue;
         spice = graphics->type == GRAPHICS_SPICE;
-        vnc = !spice;
+        vnc = graphics->type == GRAPHICS_VNC;
     }
     if (def->graphics && !spice && !vnc)
         return; /* the environment of the local display decides */

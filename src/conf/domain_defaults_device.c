@@ -79,6 +79,10 @@ static bool disk_defaults(DiskDef *disk, Error **err)
         disk->bus = disk->device == DISK_DEVICE_FLOPPY ? DISK_BUS_FDC : bus_of_name(disk->target);
     if (disk->device == DISK_DEVICE_CDROM)
         disk->readonly = true;
+    if (disk->tray == DISK_TRAY_CLOSED)
+        disk->tray = DISK_TRAY_ABSENT;
+    if (disk->src.type == STORAGE_BLOCK && !disk->src.path) /* an empty drive */
+        disk->src.type = STORAGE_FILE;
     if (disk->cache == DISK_CACHE_DEFAULT)
         disk->cache = DISK_CACHE_ABSENT;
     for (StorageSource *source = &disk->src; source; source = source->backing)
@@ -124,8 +128,10 @@ static void interface_defaults(InterfaceDef *interface, const DomainDef *def)
         mac_generate(mac_prefix, &interface->mac);
         interface->has_mac = true;
     }
+    if (interface->hostdev_managed == TRISTATE_OFF)
+        interface->hostdev_managed = TRISTATE_ABSENT;
     if (!interface->model && interface->type != INTERFACE_HOSTDEV)
-        interface->model = g_strdup(is_x86(def) ? "rtl8139" : "virtio");
+        interface->model = g_strdup(is_x86(def) && interface->type != INTERFACE_VDPA ? "rtl8139" : "virtio");
 }
 
 /* ---- character devices ---- */
@@ -194,6 +200,9 @@ static void channel_defaults(CharDef *chr)
 {
     if (chr->source.type == CHAR_SPICEVMC && !chr->target_name)
         chr->target_name = g_strdup("com.redhat.spice.0");
+    if (chr->target_type == CHAR_TARGET_VIRTIO && chr->info.address.type != ADDRESS_VIRTIO_SERIAL &&
+        chr->info.address.type != ADDRESS_CCW)
+        chr->info.address = (DeviceAddress){ 0 }; /* nowhere else can it sit */
     if (chr->target_type == CHAR_TARGET_VIRTIO && is_own_channel_path(chr)) {
         g_clear_pointer(&chr->source.path, g_free);
         chr->source.mode = CHAR_MODE_ABSENT;
@@ -287,6 +296,8 @@ static void tpm_defaults(TpmDef *tpm)
         tpm->model = TPM_TIS;
     if (tpm->backend == TPM_BACKEND_EMULATOR && tpm->version == TPM_VERSION_ABSENT)
         tpm->version = tpm->model == TPM_TIS ? TPM_VERSION_1_2 : TPM_VERSION_2_0;
+    if (tpm->persistent_state == TRISTATE_OFF)
+        tpm->persistent_state = TRISTATE_ABSENT;
     if (tpm->backend == TPM_BACKEND_PASSTHROUGH && !tpm->device_path)
         tpm->device_path = g_strdup("/dev/tpm0");
 }

@@ -265,6 +265,19 @@ bool storage_is_empty(const StorageSource *source)
            source->type != STORAGE_NVME && source->type != STORAGE_VHOST_USER;
 }
 
+const StorageSource *disk_next_source(const DiskDef *disk, const StorageSource *source)
+{
+    if (!source)
+        return &disk->src;
+    if (source->backing || !disk->mirror)
+        return source->backing;
+    for (const StorageSource *mirror = &disk->mirror->src; mirror; mirror = mirror->backing) {
+        if (mirror == source)
+            return NULL;
+    }
+    return &disk->mirror->src;
+}
+
 bool storage_is_local(const StorageSource *source)
 {
     return source->path && (source->type == STORAGE_FILE || source->type == STORAGE_BLOCK ||

@@ -87,6 +87,9 @@ bool domain_steal_device(DomainDef *def, DeviceKind kind, const void *device);
 const DiskIotune *domain_find_throttle_group(const DomainDef *def, const char *name);
 DiskDef *domain_find_disk(const DomainDef *def, const char *target_or_path);
 bool storage_is_empty(const StorageSource *source); /* nothing is in the drive */
+/* All images of a disk: its chain, then what a block job writes and what is below that. @source NULL: the
+ * first; NULL after the last. One that a job writes into may be both. */
+const StorageSource *disk_next_source(const DiskDef *disk, const StorageSource *source);
 bool storage_is_local(const StorageSource *source); /* a file or block device of this host */
 /* Both may stand beside the source of a disk, too. */
 const StorageAuth *disk_auth(const DiskDef *disk, const StorageSource *source);

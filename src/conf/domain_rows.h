@@ -30,7 +30,7 @@ extern const XmlTable source_pci_address_table; /* <address> of a host's PCI dev
           .doc = "qcow2: cache of the image's tables")
 
 /* storage (domain_rows_disk.c, domain_rows_source.c) */
-extern const XmlTable disk_table;
+extern const XmlTable disk_table, disk_mirror_table;
 extern const XmlTable backing_table;        /* StorageSource: an image and the chain below it */
 extern const XmlTable backing_chain_table;  /* the same, but only what is below: to INCLUDE */
 extern const XmlTable storage_source_table; /* <source> */
@@ -91,6 +91,14 @@ extern const XmlTable cputune_table;
 extern const XmlTable numatune_table;
 extern const XmlTable main_loop_table;
 extern const XmlTable perf_event_table;
+
+/* elements that are kept as they came (domain_rows_kept.c) */
+extern const XmlCustom cachetune_check;
+extern const XmlCustom memorytune_check;
+extern const XmlCustom msrs_check;
+extern const XmlCustom keywrap_check;
+extern const XmlCustom idmap_check;
+extern const XmlCustom launch_security_check;
 
 /* the machine (domain_rows_machine.c) */
 extern const XmlTable sysinfo_table;

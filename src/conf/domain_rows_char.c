@@ -146,6 +146,11 @@ bool char_source_finish(XmlReader *reader, const xmlNode *element, CharSource *s
             return xml_error(reader, element, ERROR_INTERNAL, err,
                              "the source to connect to needs a service");
         break;
+    case CHAR_DBUS:
+        if (!source->path)
+            return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                             "Missing source channel attribute for char device");
+        break;
     case CHAR_SPICEPORT:
         if (!source->path)
             return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err, "the source needs a channel");

@@ -24,7 +24,8 @@ const XmlTable numa_distance_table =
 
 static const XmlTable memory_cache_table =
     TABLE(MemoryCache, "memory-cache",
-          ROWS(ATTR("level", MemoryCache, level, .flags = ROW_REQUIRED, .max = 3, .doc = "level, from 1"),
+          ROWS(ATTR("level", MemoryCache, level, .flags = ROW_REQUIRED, .min = 1, .max = 3,
+                    .doc = "level, from 1"),
                ATTR("associativity", MemoryCache, ways, .flags = ROW_REQUIRED,
                     .names = &memory_cache_ways_names, .doc = "how lines find their place"),
                ATTR("policy", MemoryCache, policy, .flags = ROW_REQUIRED, .names = &memory_cache_policy_names,
@@ -135,6 +136,7 @@ const XmlTable cpu_table =
                      ROWS(ATTR("level", CpuDef, cache_level, .max = 3, .doc = "cache level"),
                           ATTR("mode", CpuDef, cache_mode, .flags = ROW_REQUIRED,
                                .names = &cpu_cache_mode_names, .doc = "what the guest sees")),
+                     .flags = ROW_SINGLE, .bad_code = ERROR_XML_INVALID,
                      .doc = "the cache that the guest sees"),
                GROUP("maxphysaddr",
                      ROWS(ATTR("mode", CpuDef, maxphysaddr_mode, .flags = ROW_REQUIRED,
@@ -285,7 +287,8 @@ const XmlTable features_table =
                FEATURE("vmcoreinfo", has_vmcoreinfo, vmcoreinfo, "crash information for dumps"),
                FOREIGN("htm", has_htm, htm, "transactional memory of pSeries"),
                FOREIGN("nested-hv", has_nested_hv, nested_hv, "nested hypervisor of pSeries"),
-               KEPT("msrs", REFUSED("only bhyve does it for one machine; for all of them: kvm.ignore_msrs=1"),
+               KEPT("msrs", .custom = &msrs_check,
+                    REFUSED("only bhyve does it for one machine; for all of them: kvm.ignore_msrs=1"),
                     .doc = "unknown model specific registers"),
                FOREIGN("ccf-assist", has_ccf_assist, ccf_assist, "count cache flush"),
                KEPT("cfpc", REFUSED("only pSeries guests have it"), .doc = "pSeries mitigation"),

@@ -26,8 +26,8 @@ const XmlTable memballoon_table =
 static bool rng_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     RngDef *rng = base;
-    if (!rng->rate_bytes.is_set)
-        rng->rate_period_ms = (OptU32){ 0 };
+    if (!rng->rate_bytes.value)
+        rng->rate_bytes = rng->rate_period_ms = (OptU32){ 0 };
     if (rng->backend != RNG_BACKEND_EGD || !rng->source)
         return true;
     if (!rng->source->type)
@@ -77,6 +77,29 @@ const XmlTable panic_table =
                INCLUDE(PanicDef, info, &device_info_table)),
           .doc = "A device through which a crashing guest tells the host.");
 
+static bool tpm_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    static const char *const banks[] = { "sha1", "sha256", "sha384", "sha512", NULL };
+    const TpmDef *tpm = base;
+    Uuid uuid;
+
+    if (tpm->encryption_secret && !uuid_parse(tpm->encryption_secret, &uuid, NULL))
+        return xml_error(reader, element, ERROR_INTERNAL, err, "Unable to parse secret uuid '%s'",
+                         tpm->encryption_secret);
+    for (const xmlNode *backend = element->children; backend; backend = backend->next) {
+        for (const xmlNode *list = backend->children; list; list = list->next) {
+            if (list->type != XML_ELEMENT_NODE || !xmlStrEqual(list->name, BAD_CAST "active_pcr_banks"))
+                continue;
+            for (const xmlNode *bank = list->children; bank; bank = bank->next) {
+                if (bank->type == XML_ELEMENT_NODE && !g_strv_contains(banks, (const char *)bank->name))
+                    return xml_error(reader, list, ERROR_CONFIG_UNSUPPORTED, err,
+                                     "Unsupported PCR banks '%s'", (const char *)bank->name);
+            }
+        }
+    }
+    return true;
+}
+
 const XmlTable tpm_table =
     TABLE(TpmDef, "tpm",
           ROWS(ATTR("model", TpmDef, model, .names = &tpm_model_names, .fallback = "tpm-tis",
@@ -87,7 +110,7 @@ const XmlTable tpm_table =
                           ATTR("version", TpmDef, version, .names = &tpm_version_names,
                                ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)), .doc = "version of the TPM"),
                           ATTR("persistent_state", TpmDef, persistent_state, .names = &tristate_yes_no_names,
-                               ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)),
+                               .bad_code = ERROR_INTERNAL, ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)),
                                .doc = "keep the state of transient machines"),
                           ATTR("debug", TpmDef, debug, HOST_SIDE, .max = UINT32_MAX,
                                ONLY(TpmDef, backend, BIT(TPM_BACKEND_EMULATOR)), .doc = "log level"),
@@ -111,9 +134,10 @@ const XmlTable tpm_table =
                                      ATTR("path", TpmDef, external_path, .doc = "path of the socket")),
                                 ONLY(TpmDef, backend, BIT(TPM_BACKEND_EXTERNAL)),
                                 .doc = "socket of an external TPM")),
-                     .flags = ROW_REQUIRED, .doc = "the TPM behind"),
+                     .flags = ROW_REQUIRED | ROW_SINGLE, .bad_code = ERROR_XML_INVALID,
+                     .doc = "the TPM behind"),
                INCLUDE(TpmDef, info, &device_info_table)),
-          .doc = "A trusted platform module.");
+          .finish = tpm_finish, .doc = "A trusted platform module.");
 
 /* ---- host devices ---- */
 
@@ -140,7 +164,7 @@ static bool hostdev_has_source(const void *base, unsigned flags)
 
 static const XmlRow hostdev_source_rows[] = {
     ATTR("protocol", HostdevDef, protocol, .names = &hostdev_protocol_names,
-         TYPE(BIT(HOSTDEV_SCSI) | BIT(HOSTDEV_SCSI_HOST)),
+         .bad_code = ERROR_CONFIG_UNSUPPORTED, TYPE(BIT(HOSTDEV_SCSI) | BIT(HOSTDEV_SCSI_HOST)),
          .doc = "iscsi: a LUN of a server; vhost: of the kernel"),
     ATTR("name", HostdevDef, iscsi_name, TYPE(BIT(HOSTDEV_SCSI)),
          .doc = "qualified name of the target, / and the LUN"),
@@ -188,18 +212,49 @@ static const XmlRow hostdev_source_rows[] = {
     { 0 }
 };
 
+static bool hostdev_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    const HostdevDef *hostdev = base;
+    const bool is_local_scsi = hostdev->type == HOSTDEV_SCSI && hostdev->mode != HOSTDEV_CAPABILITIES &&
+                               hostdev->protocol != HOSTDEV_PROTOCOL_ISCSI;
+
+    if (hostdev->type != HOSTDEV_SCSI && (hostdev->sgio || hostdev->rawio))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "%s is only supported for scsi host device",
+                         hostdev->sgio ? "sgio" : "rawio");
+    if (is_local_scsi && !hostdev->scsi_bus.is_set)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "'address' must be specified for scsi hostdev source");
+    if (is_local_scsi && !hostdev->adapter)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "'adapter' name must be specified for scsi hostdev source");
+    AddressType place = hostdev->info.address.type;
+    if (hostdev->type == HOSTDEV_PCI && place != ADDRESS_ABSENT && place != ADDRESS_PCI &&
+        place != ADDRESS_UNASSIGNED)
+        return xml_error(reader, element, ERROR_INTERNAL, err,
+                         "PCI host devices must use 'pci' or 'unassigned' address type");
+    if (hostdev->type == HOSTDEV_MDEV && hostdev->info.boot_order)
+        return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                         "booting from assigned devices is not supported by mediated devices of model %s",
+                         enum_name(&mdev_model_names, hostdev->mdev_model));
+    if (hostdev->usb_bus.is_set && !hostdev->usb_device.is_set && !hostdev->usb_port)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "Missing required attribute 'device' in element 'address'");
+    return true;
+}
+
 const XmlTable hostdev_table =
     TABLE(HostdevDef, "hostdev",
-          ROWS(ATTR("mode", HostdevDef, mode, .names = &hostdev_mode_names, .fallback = "subsystem",
+          ROWS(ATTR("mode", HostdevDef, mode, .names = &hostdev_mode_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "subsystem",
                     .doc = "how the device is passed"),
-               ATTR("type", HostdevDef, type, .names = &hostdev_type_names, .flags = ROW_REQUIRED,
-                    .doc = "kind of device"),
+               ATTR("type", HostdevDef, type, .names = &hostdev_type_names,
+                    .bad_code = ERROR_CONFIG_UNSUPPORTED, .flags = ROW_REQUIRED, .doc = "kind of device"),
                ATTR("managed", HostdevDef, managed, .names = &tristate_yes_no_names, .fallback = "no",
                     .flags = ROW_MAY_BE_EMPTY,
                     .doc = "Lodge takes the device from its driver and gives it back"),
-               ATTR("sgio", HostdevDef, sgio, .names = &disk_sgio_names, TYPE(BIT(HOSTDEV_SCSI)),
+               ATTR("sgio", HostdevDef, sgio, .names = &disk_sgio_names,
                     .doc = "whether SG_IO commands are filtered"),
-               ATTR("rawio", HostdevDef, rawio, .names = &tristate_yes_no_names, TYPE(BIT(HOSTDEV_SCSI)),
+               ATTR("rawio", HostdevDef, rawio, .names = &tristate_yes_no_names,
                     .doc = "the device needs raw I/O rights"),
                ATTR("model", HostdevDef, mdev_model, .names = &mdev_model_names, TYPE(BIT(HOSTDEV_MDEV)),
                     .doc = "kind of mediated device"),
@@ -226,7 +281,8 @@ const XmlTable hostdev_table =
                FLAG("shareable", HostdevDef, shareable,
                     .doc = "other machines may use the device at the same time"),
                INCLUDE(HostdevDef, info, &rom_device_info_table)),
-          KEEPS(HostdevDef), .doc = "A device of the host that the guest uses directly.");
+          KEEPS(HostdevDef), .finish = hostdev_finish,
+          .doc = "A device of the host that the guest uses directly.");
 
 /* ---- memory and other buses ---- */
 
@@ -245,7 +301,8 @@ const XmlTable memory_device_table =
                     .doc = "shared or private"),
                ATTR("discard", MemoryDeviceDef, discard, .names = &tristate_yes_no_names,
                     .doc = "drop the content at the end"),
-               CHILD("uuid", MemoryDeviceDef, uuid, .doc = "UUID of the memory"),
+               CHILD("uuid", MemoryDeviceDef, uuid, ONLY(MemoryDeviceDef, model, BIT(MEMORY_NVDIMM)),
+                     .doc = "UUID of the memory"),
                GROUP("source",
                      ROWS(CHILD("nodemask", MemoryDeviceDef, source_nodes, .doc = "nodes of the host"),
                           CHILD("pagesize", MemoryDeviceDef, source_page_bytes, .unit = XML_UNIT_KIB,
@@ -303,8 +360,8 @@ const XmlTable vsock_table =
                GROUP("cid",
                      ROWS(ATTR("auto", VsockDef, cid_auto, .names = &tristate_yes_no_names,
                                .doc = "chosen at start"),
-                          ATTR("address", VsockDef, cid, .min = 3, .max = UINT32_MAX,
-                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "the guest's number")),
+                          ATTR("address", VsockDef, cid, .min = 1, .max = UINT32_MAX,
+                               .doc = "the guest's number")),
                      .doc = "the number by which host and guest reach each other"),
                INCLUDE(VsockDef, info, &device_info_table),
                GROUP("driver", ROWS(INCLUDE(VsockDef, virtio, &virtio_options_table)),
@@ -413,10 +470,11 @@ static const XmlCodec filter_version_codec = { read_filter_version, write_filter
 
 static const XmlTable usb_filter_table =
     TABLE(UsbFilter, "usbdev",
-          ROWS(CODEC_ATTR("class", &filter_usb_class_codec, .doc = "USB class"),
+          ROWS(CODEC_ATTR("class", &filter_usb_class_codec, .bad_code = ERROR_INTERNAL, .doc = "USB class"),
                HELD("class", UsbFilter, usb_class),
-               CODEC_ATTR("vendor", &filter_vendor_codec, .doc = "vendor"), HELD("vendor", UsbFilter, vendor),
-               CODEC_ATTR("product", &filter_product_codec, .doc = "product"),
+               CODEC_ATTR("vendor", &filter_vendor_codec, .bad_code = ERROR_INTERNAL, .doc = "vendor"),
+               HELD("vendor", UsbFilter, vendor),
+               CODEC_ATTR("product", &filter_product_codec, .bad_code = ERROR_INTERNAL, .doc = "product"),
                HELD("product", UsbFilter, product),
                CODEC_ATTR("version", &filter_version_codec, .doc = "version"),
                HELD("version", UsbFilter, version),

@@ -106,6 +106,50 @@ static const XmlRow target_rows[] = {
     { 0 }
 };
 
+/* Readers of old knew no element <source> here. */
+static bool write_mirror_file(const void *base, unsigned flags, GString *out)
+{
+    const DiskMirror *mirror = base;
+
+    if (mirror->job != MIRROR_JOB_COPY || mirror->src.type != STORAGE_FILE || !mirror->src.path)
+        return false;
+    xml_escape_attribute(mirror->src.path, out);
+    return true;
+}
+
+static bool write_mirror_format(const void *base, unsigned flags, GString *out)
+{
+    const DiskMirror *mirror = base;
+
+    if (mirror->job != MIRROR_JOB_COPY || mirror->src.type != STORAGE_FILE || !mirror->src.format)
+        return false;
+    g_string_append(out, enum_name(&storage_format_names, mirror->src.format));
+    return true;
+}
+
+static bool read_nothing(const char *text, void *base, Error **err)
+{
+    return true;
+}
+static const XmlCodec mirror_file_codec = { read_nothing, write_mirror_file, NULL };
+static const XmlCodec mirror_format_codec = { read_nothing, write_mirror_format, NULL };
+
+const XmlTable disk_mirror_table =
+    TABLE(DiskMirror, "mirror",
+          ROWS(ATTR("type", DiskMirror, src.type, .names = &storage_type_names, .doc = "kind of source"),
+               CODEC_ATTR("file", &mirror_file_codec, .doc = "path of the file, for older readers"),
+               CODEC_ATTR("format", &mirror_format_codec, .doc = "format of the file, for older readers"),
+               ATTR("job", DiskMirror, job, .names = &mirror_job_names, .doc = "the job that writes it"),
+               ATTR("ready", DiskMirror, ready, .names = &mirror_ready_names,
+                    .doc = "both have the same; or how the job is being ended"),
+               GROUP("format",
+                     ROWS(ATTR("type", DiskMirror, src.format, .names = &storage_format_names,
+                               .doc = "format of the image")),
+                     .doc = "format of the image"),
+               EMBED("source", DiskMirror, src, &storage_source_table, .doc = "where it is written"),
+               INCLUDE(DiskMirror, src, &backing_chain_table)),
+          .doc = "What a running block job writes.");
+
 static void disk_init(void *base)
 {
     ((DiskDef *)base)->src.type = STORAGE_FILE;
@@ -118,6 +162,8 @@ static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, E
         disk->cylinders = disk->heads = disk->sectors = 0;
     if (!disk->queues.value)
         disk->queues = (OptU32){ 0 };
+    if (!disk->queue_size.value)
+        disk->queue_size = (OptU32){ 0 };
     bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
     if (!disk->src.path && !removable && disk->src.type != STORAGE_NVME &&
         disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK &&
@@ -147,7 +193,8 @@ const XmlTable disk_table =
                      .doc = "where the data is; an empty drive has none"),
                INCLUDE(DiskDef, src, &backing_chain_table, HOST_SIDE),
                KEPT("backenddomain", REFUSED("only Xen guests have it"), .doc = "Xen's driver domain"),
-               KEPT("mirror", .flags = ROW_LIVE, .doc = "the copy that a running block job writes"),
+               OBJECT("mirror", DiskDef, mirror, &disk_mirror_table, HOST_SIDE, .flags = ROW_LIVE,
+                      .doc = "the copy that a running block job writes"),
                GROUP("geometry",
                      ROWS(ATTR("cyls", DiskDef, cylinders, .max = UINT32_MAX, .doc = "cylinders"),
                           ATTR("heads", DiskDef, heads, .max = UINT32_MAX, .doc = "heads"),

@@ -7,6 +7,19 @@
 
 /* ---- input ---- */
 
+static bool input_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    const InputDef *input = base;
+    const bool is_host_device = input->type == INPUT_PASSTHROUGH || input->type == INPUT_EVDEV;
+
+    for (const xmlNode *child = element->children; child; child = child->next) {
+        if (is_host_device && !input->source && child->type == XML_ELEMENT_NODE &&
+            xmlStrEqual(child->name, BAD_CAST "source"))
+            return xml_error(reader, child, ERROR_XML_INVALID, err, "Missing evdev path for input device");
+    }
+    return true;
+}
+
 const XmlTable input_table =
     TABLE(InputDef, "input",
           ROWS(ATTR("type", InputDef, type, .names = &input_type_names, .bad_code = ERROR_CONFIG_UNSUPPORTED,
@@ -31,7 +44,7 @@ const XmlTable input_table =
                                ONLY(InputDef, type, BIT(INPUT_EVDEV)), .doc = "repeat keys")),
                      .doc = "the host's device"),
                INCLUDE(InputDef, info, &device_info_table)),
-          .doc = "A keyboard, mouse or tablet.");
+          .finish = input_finish, .doc = "A keyboard, mouse or tablet.");
 
 /* ---- graphics ---- */
 
@@ -304,8 +317,9 @@ static bool graphics_finish(XmlReader *reader, const xmlNode *element, void *bas
         return false;
     drop_default_channels(graphics);
     for (const xmlNode *child = element->children; child; child = child->next) {
-        if (graphics->type == GRAPHICS_SPICE && child->type == XML_ELEMENT_NODE &&
-            xmlStrEqual(child->name, BAD_CAST "gl") && graphics->gl == TRISTATE_ABSENT)
+        if ((graphics->type == GRAPHICS_SPICE || graphics->type == GRAPHICS_SDL) &&
+            child->type == XML_ELEMENT_NODE && xmlStrEqual(child->name, BAD_CAST "gl") &&
+            graphics->gl == TRISTATE_ABSENT)
             return xml_error(reader, element, ERROR_XML_INVALID, err,
                              "Missing required attribute 'enable' in element 'gl'");
     }
@@ -443,13 +457,27 @@ const XmlTable graphics_table =
 
 /* ---- video ---- */
 
+static bool video_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    for (const xmlNode *model = element->children; model; model = model->next) {
+        const bool is_model = model->type == XML_ELEMENT_NODE && xmlStrEqual(model->name, BAD_CAST "model");
+        for (const xmlNode *part = is_model ? model->children : NULL; part; part = part->next) {
+            if (part->type == XML_ELEMENT_NODE && xmlStrEqual(part->name, BAD_CAST "acceleration") &&
+                !part->properties)
+                return xml_error(reader, part, ERROR_CONFIG_UNSUPPORTED, err,
+                                 "missing values for acceleration");
+        }
+    }
+    return true;
+}
+
 const XmlTable video_table =
     TABLE(VideoDef, "video",
           ROWS(GROUP("driver",
-                     ROWS(ATTR("name", VideoDef, driver, .fallback = "qemu", .names = &video_driver_names,
-                               .doc = "who runs the card"),
-                          ATTR("vgaconf", VideoDef, vgaconf, HARMLESS, .names = &vga_conf_names,
+                     ROWS(ATTR("vgaconf", VideoDef, vgaconf, HARMLESS, .names = &vga_conf_names,
                                .flags = ROW_MAY_BE_EMPTY, .doc = "VGA registers"),
+                          ATTR("name", VideoDef, driver, .fallback = "qemu", .names = &video_driver_names,
+                               .doc = "who runs the card"),
                           INCLUDE(VideoDef, virtio, &virtio_options_table)),
                      .doc = "how the card is run"),
                GROUP("model",
@@ -472,22 +500,24 @@ const XmlTable video_table =
                           ATTR("blob", VideoDef, blob, .fallback = "off", .names = &tristate_on_off_names,
                                .flags = ROW_MAY_BE_EMPTY, .doc = "blob resources"),
                           GROUP("acceleration",
-                                ROWS(ATTR("accel2d", VideoDef, accel2d, REFUSED("QEMU has none"),
-                                          .fallback = "no", .names = &tristate_yes_no_names, .doc = "2D"),
-                                     ATTR("accel3d", VideoDef, accel3d, .names = &tristate_yes_no_names,
+                                ROWS(ATTR("accel3d", VideoDef, accel3d, .names = &tristate_yes_no_names,
                                           .doc = "3D"),
+                                     ATTR("accel2d", VideoDef, accel2d, REFUSED("QEMU has none"),
+                                          .fallback = "no", .names = &tristate_yes_no_names, .doc = "2D"),
                                      ATTR("rendernode", VideoDef, rendernode,
                                           .doc = "path of the host's render node")),
                                 .doc = "acceleration"),
                           GROUP("resolution",
-                                ROWS(ATTR("x", VideoDef, width, .flags = ROW_REQUIRED, .max = UINT32_MAX,
+                                ROWS(ATTR("x", VideoDef, width, .flags = ROW_REQUIRED, .min = 1,
+                                          .max = UINT32_MAX, .bad_code = ERROR_CONFIG_UNSUPPORTED,
                                           .doc = "pixels"),
-                                     ATTR("y", VideoDef, height, .flags = ROW_REQUIRED, .max = UINT32_MAX,
+                                     ATTR("y", VideoDef, height, .flags = ROW_REQUIRED, .min = 1,
+                                          .max = UINT32_MAX, .bad_code = ERROR_CONFIG_UNSUPPORTED,
                                           .doc = "pixels")),
                                 .doc = "preferred resolution")),
                      .doc = "the card that the guest sees"),
                INCLUDE(VideoDef, info, &device_info_table)),
-          .doc = "A graphics card.");
+          .finish = video_finish, .doc = "A graphics card.");
 
 /* ---- sound ---- */
 
@@ -583,6 +613,28 @@ static void audio_stream_trim(AudioStream *stream, AudioType type)
     }
 }
 
+static bool read_sdl_driver(const char *text, void *base, Error **err)
+{
+    static const char *const drivers[] = { "esd", "alsa", "arts", "pulseaudio", NULL };
+    AudioDef *audio = base;
+
+    if (!g_strv_contains(drivers, text))
+        return error_set(err, ERROR_XML_INVALID, "'%s' is not a known SDL driver", text);
+    g_free(audio->server_name);
+    audio->server_name = g_strdup(text);
+    return true;
+}
+
+static bool write_sdl_driver(const void *base, unsigned flags, GString *out)
+{
+    const AudioDef *audio = base;
+
+    if (audio->server_name)
+        g_string_append(out, audio->server_name);
+    return audio->server_name;
+}
+static const XmlCodec sdl_driver_codec = { read_sdl_driver, write_sdl_driver, "esd|alsa|arts|pulseaudio" };
+
 static bool audio_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
 {
     AudioDef *audio = base;
@@ -603,8 +655,8 @@ const XmlTable audio_table =
                ATTR("serverName", AudioDef, server_name, ONLY(AudioDef, type, BIT(AUDIO_PULSEAUDIO)),
                     .doc = "PulseAudio server"),
                ATTR("path", AudioDef, path, .doc = "path of the sound file"),
-               ATTR("driver", AudioDef, server_name, ONLY(AudioDef, type, BIT(AUDIO_SDL)),
-                    .doc = "SDL driver"),
+               CODEC_ATTR("driver", &sdl_driver_codec, ONLY(AudioDef, type, BIT(AUDIO_SDL)),
+                          .doc = "SDL driver"),
                SWITCH("tryMMap", AudioDef, try_mmap, "OSS: map the device's memory", OSS),
                SWITCH("exclusive", AudioDef, exclusive, "OSS: nobody else may play", OSS),
                ATTR("dspPolicy", AudioDef, dsp_policy, OSS, .max = INT32_MAX, .flags = ROW_MAY_BE_EMPTY,

@@ -182,6 +182,15 @@ static bool interface_finish(XmlReader *reader, const xmlNode *element, void *ba
     if (interface->actual_network)
         read_plugged(interface);
     read_filter(interface);
+    for (DEF_EACH(NetworkRoute, route, interface->routes)) {
+        IpAddress address;
+        if (!route->address || !ip_parse(route->address, &address))
+            return xml_error(reader, element, ERROR_XML_INVALID, err,
+                             "guest interface: Bad network address '%s' in route definition",
+                             route->address ?: "");
+    }
+    if (interface->type == INTERFACE_DIRECT && !interface->direct_mode)
+        interface->direct_mode = DIRECT_MODE_VEPA;
     if (interface->target && reader->flags & XML_READ_INACTIVE && target_is_generated(interface->target))
         g_clear_pointer(&interface->target, g_free);
     static const InterfaceTuning no_tuning;
@@ -277,7 +286,7 @@ static bool ip_finish(XmlReader *reader, const xmlNode *element, void *base, Err
         return xml_error(reader, element, ERROR_XML_INVALID, err, "Invalid prefix value '%u' in <ip>",
                          ip->prefix);
     if (ip->peer && (!ip_parse(ip->peer, &peer) || peer.is_v6 != address.is_v6))
-        return xml_error(reader, element, ERROR_XML_INVALID, err, "Invalid peer '%s' in <ip>", ip->peer);
+        return xml_error(reader, element, ERROR_INVALID_ARGUMENT, err, "Invalid peer '%s' in <ip>", ip->peer);
     if (!ip->family)
         ip->family = g_strdup(address.is_v6 ? "ipv6" : "ipv4");
     return true;
@@ -378,6 +387,13 @@ static const XmlRow source_rows[] = {
     { 0 }
 };
 
+static const XmlRow driver_rows[] = {
+    ATTR("name", InterfaceDef, driver, HOST_SIDE, .names = &interface_driver_names,
+         .doc = "who moves the packets: the kernel (vhost) or QEMU; vfio for cards of the host"),
+    INCLUDE_OBJECT(InterfaceDef, tuning, &tuning_table, HOST_SIDE),
+    { 0 }
+};
+
 const XmlTable interface_table =
     TABLE(InterfaceDef, "interface",
           ROWS(ATTR("type", InterfaceDef, actual_type, .names = &interface_type_names,
@@ -403,6 +419,8 @@ const XmlTable interface_table =
                                     .names = &tristate_yes_no_names,
                                     .doc = "check for addresses in VMware's range")),
                           .fallback = "generated", .doc = "the address that the guest sees"),
+               GROUP("driver", driver_rows, TYPE(BIT(INTERFACE_HOSTDEV)),
+                     .doc = "how the card is given away"),
                GROUP("source", source_rows, HOST_SIDE, .doc = "what the interface is connected to"),
                OBJECT("vlan", InterfaceDef, vlan, &vlan_table, HOST_SIDE, .doc = "VLAN tags"),
                OBJECT("virtualport", InterfaceDef, virtual_port, &virtual_port_table, HOST_SIDE,
@@ -445,11 +463,7 @@ const XmlTable interface_table =
                GROUP("model", ROWS(ATTR("type", InterfaceDef, model, .doc = "virtio, e1000e, rtl8139, ...")),
                      .fallback = "rtl8139 or e1000e by machine type",
                      .doc = "the network card that the guest sees"),
-               GROUP("driver",
-                     ROWS(ATTR("name", InterfaceDef, driver, HOST_SIDE, .names = &interface_driver_names,
-                               .doc = "who moves the packets: the kernel (vhost) or QEMU"),
-                          INCLUDE_OBJECT(InterfaceDef, tuning, &tuning_table, HOST_SIDE)),
-                     .doc = "how the card is run"),
+               GROUP("driver", driver_rows, TYPE(~BIT(INTERFACE_HOSTDEV)), .doc = "how the card is run"),
                GROUP("backend",
                      ROWS(ATTR("type", InterfaceDef, backend, .names = &interface_backend_names,
                                .doc = "back end of user networks", .fallback = "QEMU itself"),

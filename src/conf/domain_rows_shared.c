@@ -63,9 +63,9 @@ static const XmlCodec spapr_reg_codec = { read_spapr_reg, write_spapr_reg, "(0x)
         ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)), .width = digits, .max = most,                           \
         .flags = ROW_HEX | ROW_ALWAYS, .doc = words                                                          \
     }
-#define PCI_ADDRESS_ROWS                                                                                     \
+#define PCI_ADDRESS_ROWS(max_domain)                                                                         \
     ATTR("domain", DeviceAddress, pci.domain, ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)), .width = 4,       \
-         .flags = ROW_HEX | ROW_ALWAYS, .max = 0xffff, .doc = "PCI domain"),                                 \
+         .flags = ROW_HEX | ROW_ALWAYS, .max = (max_domain), .doc = "PCI domain"),                           \
         PCI_BYTE("bus", bus, 2, 255, "bus: index of the controller that the device is plugged into"),        \
         PCI_BYTE("slot", slot, 2, 31, "slot on the bus"),                                                    \
         PCI_BYTE("function", function, 1, 7, "function of the slot")
@@ -77,7 +77,7 @@ static const XmlCodec spapr_reg_codec = { read_spapr_reg, write_spapr_reg, "(0x)
 
 static const XmlTable address_numbers_table =
     TABLE(DeviceAddress, "address-numbers",
-          ROWS(PCI_ADDRESS_ROWS,
+          ROWS(PCI_ADDRESS_ROWS(0xffff),
                ATTR("multifunction", DeviceAddress, multifunction, .names = &tristate_on_off_names,
                     ONLY(DeviceAddress, type, BIT(ADDRESS_PCI)),
                     .doc = "other functions of this slot are in use, too"),
@@ -172,7 +172,7 @@ static void source_pci_init(void *base)
     ((DeviceAddress *)base)->type = ADDRESS_PCI;
 }
 const XmlTable source_pci_address_table =
-    TABLE(DeviceAddress, "source-pci-address", ROWS(PCI_ADDRESS_ROWS), .init = source_pci_init,
+    TABLE(DeviceAddress, "source-pci-address", ROWS(PCI_ADDRESS_ROWS(UINT32_MAX)), .init = source_pci_init,
           .doc = "Where the device is on the host.");
 
 /* ---- device information ---- */
@@ -299,6 +299,16 @@ const XmlTable virtio_options_table =
 
 /* ---- small shared elements ---- */
 
+/* What a daemon chose for the last run. */
+static bool label_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    SecurityLabel *label = base;
+
+    if (label->type == SECLABEL_DYNAMIC && reader->flags & XML_READ_INACTIVE)
+        g_clear_pointer(&label->label, g_free);
+    return true;
+}
+
 const XmlTable security_label_table =
     TABLE(SecurityLabel, "seclabel",
           ROWS(ATTR("type", SecurityLabel, type, .names = &seclabel_type_names, .flags = ROW_MAY_BE_EMPTY,
@@ -313,7 +323,7 @@ const XmlTable security_label_table =
                      .doc = "label of the machine's files"),
                CHILD("baselabel", SecurityLabel, base_label, HARMLESS,
                      .doc = "template for a generated label")),
-          .doc = "Security label.");
+          .finish = label_finish, .doc = "Security label.");
 
 const XmlTable named_value_table = TABLE(NamedValue, "entry",
                                          ROWS(ATTR("name", NamedValue, name, .doc = "name of the entry"),

@@ -1,5 +1,7 @@
 /* Rows of storage sources: files, devices, servers, with what it takes to get in; and the images below. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "conf/domain_rows.h"
 #include "conf/volume.h"
 #include "conf/xml_internal.h"
@@ -31,6 +33,8 @@ static bool auth_finish(XmlReader *reader, const xmlNode *element, void *base, E
         return xml_error(reader, element, ERROR_XML_INVALID, err, "Missing <secret> element in auth");
     if (!auth->secret_usage && uuid_is_null(&auth->secret_uuid))
         return xml_error(reader, element, ERROR_XML_INVALID, err, "missing secret uuid or usage attribute");
+    if (auth->secret_usage && !uuid_is_null(&auth->secret_uuid))
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "either secret uuid or usage expected");
     return true;
 }
 
@@ -157,41 +161,132 @@ static const XmlTable data_store_table =
                  .doc = "where the data is" }),
           .doc = "Data of an image.");
 
+#define PLACE_ROWS                                                                                           \
+    ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)), .doc = "path of the image file"),      \
+        ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),                                    \
+             .doc = "path of the block device"),                                                             \
+        ATTR("dir", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_DIR)), .doc = "path of the directory"),     \
+        ATTR("protocol", StorageSource, protocol, .names = &storage_protocol_names, OF_NETWORK,              \
+             .doc = "network protocol"),                                                                     \
+        ATTR("name", StorageSource, path, OF_NETWORK, .doc = "name of the image or export"),                 \
+        ATTR("query", StorageSource, query, OF_NETWORK, .doc = "query part of an HTTP URL"),                 \
+        ATTR("tls", StorageSource, tls, .names = &tristate_yes_no_names, OF_NETWORK,                         \
+             .doc = "encrypt the connection"),                                                               \
+        ATTR("tlsHostname", StorageSource, tls_hostname, OF_NETWORK,                                         \
+             .doc = "host name to expect in the certificate"),                                               \
+        ATTR("pool", StorageSource, pool, SOURCE_TYPE(BIT(STORAGE_VOLUME)), .doc = "storage pool"),          \
+        ATTR("volume", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_VOLUME)), .doc = "volume of the pool"),  \
+        ATTR("mode", StorageSource, volume_mode, SOURCE_TYPE(BIT(STORAGE_VOLUME)),                           \
+             .doc = "iSCSI pools: host or direct"),                                                          \
+        ATTR("type", StorageSource, source_kind, SOURCE_TYPE(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)),   \
+             .flags = ROW_REQUIRED, .doc = "always pci for NVMe and unix for vhost-user"),                   \
+        HELD("source", StorageSource, nvme_node, HOST_SIDE),                                                 \
+        ATTR("managed", StorageSource, nvme_managed, .names = &tristate_yes_no_names, OF_NVME,               \
+             .doc = "Lodge takes the controller from its driver and gives it back"),                         \
+        ATTR("namespace", StorageSource, nvme_namespace, OF_NVME, .max = UINT32_MAX, .flags = ROW_ALWAYS,    \
+             .doc = "NVMe name space"),                                                                      \
+        ATTR("path", StorageSource, path, OF_VHOST, .flags = ROW_REQUIRED,                                   \
+             .doc = "path of the vhost-user socket")
+
+/* A managed helper is the daemon's own; another one is reached at a socket. */
+static bool finish_reservations(XmlReader *reader, const xmlNode *element, const StorageSource *source,
+                                Error **err)
+{
+    const StorageReservations *reservations = source->reservations;
+
+    if (!reservations || reservations->managed == TRISTATE_ON)
+        return true;
+    if (!reservations->type)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "missing connection type for <reservations/>");
+    if (strcmp(reservations->type, "unix") != 0)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "unsupported connection type for <reservations/>: %s", reservations->type);
+    if (!reservations->path)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "missing path attribute for <reservations/>");
+    if (!reservations->mode)
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "missing connection mode for <reservations/>");
+    return strcmp(reservations->mode, "client") == 0 ||
+           xml_error(reader, element, ERROR_XML_INVALID, err,
+                     "unsupported connection mode for <reservations/>: %s", reservations->mode);
+}
+
+static bool finish_nvme(XmlReader *reader, const xmlNode *element, const StorageSource *source, Error **err)
+{
+    bool has_address = false;
+
+    if (source->type != STORAGE_NVME)
+        return true;
+    if (strcmp(source->source_kind, "pci") != 0)
+        return xml_error(reader, element, ERROR_XML_INVALID, err, "unsupported source type '%s'",
+                         source->source_kind);
+    if (!xml_attr(element, "namespace"))
+        return xml_error(reader, element, ERROR_XML_INVALID, err,
+                         "missing 'namespace' attribute to disk source");
+    for (const xmlNode *child = element->children; child; child = child->next)
+        has_address |= child->type == XML_ELEMENT_NODE && xmlStrEqual(child->name, BAD_CAST "address");
+    return has_address ||
+           xml_error(reader, element, ERROR_XML_INVALID, err, "NVMe disk source is missing address");
+}
+
+/* What only some protocols have says nothing elsewhere. */
+static void drop_foreign_options(StorageSource *source)
+{
+    const uint64_t protocol = BIT(source->protocol);
+    const uint64_t web = BIT(STORAGE_PROTOCOL_HTTP) | BIT(STORAGE_PROTOCOL_HTTPS),
+                   ftp = BIT(STORAGE_PROTOCOL_FTP) | BIT(STORAGE_PROTOCOL_FTPS),
+                   encrypted = BIT(STORAGE_PROTOCOL_HTTPS) | BIT(STORAGE_PROTOCOL_FTPS);
+
+    if (!(protocol & encrypted))
+        source->ssl_verify = TRISTATE_ABSENT;
+    if (!(protocol & (web | ftp)))
+        source->readahead_bytes = source->timeout_s = 0;
+    if (!(protocol & web)) {
+        g_clear_pointer(&source->query, g_free);
+        while (def_list_len(source->cookies)) /* the last one takes the list with it */
+            xml_list_remove(&cookie_table, &source->cookies, source->cookies->len - 1);
+    }
+    if (source->protocol != STORAGE_PROTOCOL_NFS) {
+        g_clear_pointer(&source->nfs_user, g_free);
+        g_clear_pointer(&source->nfs_group, g_free);
+    }
+}
+
+static bool source_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    StorageSource *source = base;
+
+    drop_foreign_options(source);
+    for (DEF_EACH(StorageHost, host, source->hosts)) {
+        if (host->transport == STORAGE_TRANSPORT_UNIX) /* has no name */
+            g_clear_pointer(&host->name, g_free);
+    }
+    for (unsigned i = def_list_len(source->slices); i-- > 0;) {
+        const StorageSlice *slice = g_ptr_array_index(source->slices, i);
+        if (strcmp(slice->type, "storage") != 0)
+            xml_list_remove(&slice_table, &source->slices, i);
+    }
+    return finish_reservations(reader, element, source, err) && finish_nvme(reader, element, source, err);
+}
+
 /* Everything but "type" and format, which sit in other elements for disks, backing stores and mirrors. Empty
  * drives have no source. */
 const XmlTable storage_source_table =
     TABLE(StorageSource, "storage-source",
-          ROWS(ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)),
-                    .doc = "path of the image file"),
-               ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),
-                    .doc = "path of the block device"),
-               ATTR("dir", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_DIR)),
-                    .doc = "path of the directory"),
-               ATTR("protocol", StorageSource, protocol, .names = &storage_protocol_names, OF_NETWORK,
-                    .doc = "network protocol"),
-               ATTR("name", StorageSource, path, OF_NETWORK, .doc = "name of the image or export"),
-               ATTR("query", StorageSource, query, OF_NETWORK, .doc = "query part of an HTTP URL"),
-               ATTR("tls", StorageSource, tls, .names = &tristate_yes_no_names, OF_NETWORK,
-                    .doc = "encrypt the connection"),
-               ATTR("tlsHostname", StorageSource, tls_hostname, OF_NETWORK,
-                    .doc = "host name to expect in the certificate"),
-               ATTR("pool", StorageSource, pool, SOURCE_TYPE(BIT(STORAGE_VOLUME)), .doc = "storage pool"),
-               ATTR("volume", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
-                    .doc = "volume of the pool"),
-               ATTR("mode", StorageSource, volume_mode, SOURCE_TYPE(BIT(STORAGE_VOLUME)),
-                    .doc = "iSCSI pools: host or direct"),
-               ATTR("type", StorageSource, source_kind,
-                    SOURCE_TYPE(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)), .flags = ROW_REQUIRED,
-                    .doc = "always pci for NVMe and unix for vhost-user"),
-               HELD("source", StorageSource, nvme_node, HOST_SIDE),
-               ATTR("managed", StorageSource, nvme_managed, .names = &tristate_yes_no_names, OF_NVME,
-                    .doc = "Lodge takes the controller from its driver and gives it back"),
-               ATTR("namespace", StorageSource, nvme_namespace, OF_NVME, .max = UINT32_MAX,
-                    .flags = ROW_ALWAYS, .doc = "NVMe name space"),
-               ATTR("path", StorageSource, path, OF_VHOST, .flags = ROW_REQUIRED,
-                    .doc = "path of the vhost-user socket"),
-               STARTUP_ROW, INDEX_ROW, NETWORK_ROWS, SECLABEL_ROW, OTHER_SOURCE_ROWS, DATA_STORE_ROW),
-          KEEPS(StorageSource), .doc = "Where the data is.");
+          ROWS(PLACE_ROWS, STARTUP_ROW, INDEX_ROW, NETWORK_ROWS, SECLABEL_ROW, OTHER_SOURCE_ROWS,
+               DATA_STORE_ROW),
+          KEEPS(StorageSource), .finish = source_finish, .doc = "Where the data is.");
+
+/* The number of a backing image stands in the element around it; earlier versions wrote it here, too. */
+static const XmlTable backing_source_table =
+    TABLE(StorageSource, "backing-source",
+          ROWS(PLACE_ROWS, STARTUP_ROW,
+               ATTR("index", StorageSource, index, .flags = ROW_LIVE | ROW_READ_ONLY, .max = UINT32_MAX,
+                    .doc = "number of the source in the running machine"),
+               NETWORK_ROWS, SECLABEL_ROW, OTHER_SOURCE_ROWS, DATA_STORE_ROW),
+          KEEPS(StorageSource), .finish = source_finish, .doc = "Where the image is.");
 
 static bool backing_is_there(const StorageSource *source)
 {
@@ -220,7 +315,7 @@ static const XmlRow backing_schema_rows[] = {
           .doc = "format of the image"),
     { .node = XML_EMBED,
       XML_NAME_("source"),
-      .table = &storage_source_table,
+      .table = &backing_source_table,
       .flags = ROW_EMPTY_OK,
       .doc = "where the image is" },
     BACKING_ROW,

@@ -6,8 +6,8 @@
 
 static const XmlTable huge_page_table =
     TABLE(HugePage, "huge-page",
-          ROWS(ATTR("size", HugePage, size_bytes, .unit = XML_UNIT_KIB, .flags = ROW_REQUIRED,
-                    .max = INT64_MAX, .doc = "page size"),
+          ROWS(ATTR("size", HugePage, size_bytes, .unit = XML_UNIT_KIB, .flags = ROW_REQUIRED, .min = 1,
+                    .max = INT64_MAX, .bad_code = ERROR_XML_SYNTAX, .doc = "page size"),
                ATTR("nodeset", HugePage, nodeset, .doc = "NUMA nodes of the guest that have such pages")),
           .doc = "A size of huge pages.");
 
@@ -58,17 +58,18 @@ const XmlTable iothread_table = TABLE(IothreadDef, "iothread",
                                                 .max = INT32_MAX, .doc = "most worker threads")),
                                       .doc = "A thread for disks and controllers.");
 
-const XmlTable vcpu_pin_table =
-    TABLE(CpuPin, "vcpu-pin",
-          ROWS(ATTR("vcpu", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = UINT32_MAX,
-                    .doc = "number of the vCPU"),
-               ATTR("cpuset", CpuPin, cpuset, .flags = ROW_REQUIRED, .doc = "CPUs of the host")),
-          .doc = "Where a vCPU runs.");
+const XmlTable vcpu_pin_table = TABLE(CpuPin, "vcpu-pin",
+                                      ROWS(ATTR("vcpu", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS,
+                                                .max = UINT32_MAX, .doc = "number of the vCPU"),
+                                           ATTR("cpuset", CpuPin, cpuset, .flags = ROW_REQUIRED,
+                                                .missing_code = ERROR_INTERNAL, .doc = "CPUs of the host")),
+                                      .doc = "Where a vCPU runs.");
 static const XmlTable iothread_pin_table =
     TABLE(CpuPin, "iothread-pin",
           ROWS(ATTR("iothread", CpuPin, id, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = UINT32_MAX,
                     .doc = "number of the I/O thread"),
-               ATTR("cpuset", CpuPin, cpuset, .flags = ROW_REQUIRED, .doc = "CPUs of the host")),
+               ATTR("cpuset", CpuPin, cpuset, .flags = ROW_REQUIRED, .missing_code = ERROR_INTERNAL,
+                    .doc = "CPUs of the host")),
           .doc = "Where an I/O thread runs.");
 
 /* Only those two have priorities; whether one is in the kernel's range, the start says. */
@@ -158,8 +159,10 @@ const XmlTable cputune_table =
                LIST("vcpusched", CpuTune, vcpu_scheds, &vcpu_sched_table, .doc = "scheduler of vCPUs"),
                LIST("iothreadsched", CpuTune, iothread_scheds, &iothread_sched_table,
                     .doc = "scheduler of I/O threads"),
-               KEPT("cachetune", REFUSED(RESCTRL), .doc = "share of the host's cache"),
-               KEPT("memorytune", REFUSED(RESCTRL), .doc = "share of the host's memory bandwidth")),
+               KEPT("cachetune", REFUSED(RESCTRL), .custom = &cachetune_check,
+                    .doc = "share of the host's cache"),
+               KEPT("memorytune", REFUSED(RESCTRL), .custom = &memorytune_check,
+                    .doc = "share of the host's memory bandwidth")),
           KEEPS(CpuTune), .doc = "How much CPU the machine gets.");
 
 static const XmlTable numatune_node_table =
@@ -171,18 +174,29 @@ static const XmlTable numatune_node_table =
                ATTR("nodeset", NumaTuneNode, nodeset, .flags = ROW_REQUIRED, .doc = "nodes of the host")),
           .doc = "Where the memory of one cell comes from.");
 
+/* Who names the nodes chooses them. */
+static bool numatune_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    NumaTune *tune = base;
+
+    if (tune->placement == CPU_PLACEMENT_STATIC && tune->nodeset)
+        tune->placement = CPU_PLACEMENT_ABSENT;
+    return true;
+}
+
 const XmlTable numatune_table =
     TABLE(NumaTune, "numatune",
           ROWS(GROUP("memory",
-                     ROWS(ATTR("mode", NumaTune, mode, .names = &numa_mode_names, .fallback = "strict",
+                     ROWS(ATTR("mode", NumaTune, mode, .names = &numa_mode_names,
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .fallback = "strict",
                                .doc = "how strictly"),
                           ATTR("nodeset", NumaTune, nodeset, .doc = "nodes of the host"),
                           ATTR("placement", NumaTune, placement, .names = &cpu_placement_names,
-                               .doc = "who chooses the nodes")),
+                               .bad_code = ERROR_CONFIG_UNSUPPORTED, .doc = "who chooses the nodes")),
                      .doc = "where the machine's memory comes from"),
                LIST("memnode", NumaTune, nodes, &numatune_node_table,
                     .doc = "where the memory of one cell comes from")),
-          .doc = "Which memory of the host the machine uses.");
+          .finish = numatune_finish, .doc = "Which memory of the host the machine uses.");
 
 #define LIMIT(text, member, what)                                                                            \
     CHILD(text, MemTune, member, .unit = XML_UNIT_KIB, .max = INT64_MAX, .flags = ROW_CHANGEABLE, .doc = what)
@@ -196,8 +210,10 @@ const XmlTable memtune_table =
 
 static const XmlTable blkio_device_table =
     TABLE(BlkioDevice, "blkio-device",
-          ROWS(CHILD("path", BlkioDevice, path, .flags = ROW_REQUIRED, .doc = "path of the block device"),
-               CHILD("weight", BlkioDevice, weight, .max = UINT32_MAX, .doc = "weight on this device"),
+          ROWS(CHILD("path", BlkioDevice, path, .flags = ROW_REQUIRED,
+                     .missing_code = ERROR_CONFIG_UNSUPPORTED, .doc = "path of the block device"),
+               CHILD("weight", BlkioDevice, weight, .max = UINT32_MAX, .text_code = ERROR_CONFIG_UNSUPPORTED,
+                     .doc = "weight on this device"),
                CHILD("read_iops_sec", BlkioDevice, read_iops, .max = UINT32_MAX, .doc = "reads per second"),
                CHILD("write_iops_sec", BlkioDevice, write_iops, .max = UINT32_MAX,
                      .doc = "writes per second"),
@@ -207,10 +223,23 @@ static const XmlTable blkio_device_table =
                      .doc = "bytes written per second")),
           .doc = "Limits on one block device of the host.");
 
+static bool blkiotune_finish(XmlReader *reader, const xmlNode *element, void *base, Error **err)
+{
+    const BlkioTune *tune = base;
+    g_autoptr(GHashTable) paths = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (DEF_EACH(BlkioDevice, device, tune->devices)) {
+        if (!g_hash_table_add(paths, device->path))
+            return xml_error(reader, element, ERROR_CONFIG_UNSUPPORTED, err,
+                             "duplicate blkio device path '%s'", device->path);
+    }
+    return true;
+}
+
 const XmlTable blkiotune_table =
     TABLE(BlkioTune, "blkiotune",
           ROWS(CHILD("weight", BlkioTune, weight, .flags = ROW_CHANGEABLE, .max = UINT32_MAX,
                      .doc = "weight among the machines of the host"),
                LIST("device", BlkioTune, devices, &blkio_device_table, .flags = ROW_CHANGEABLE,
                     .doc = "limits on one device")),
-          .doc = "How much of the host's disks the machine gets.");
+          .finish = blkiotune_finish, .doc = "How much of the host's disks the machine gets.");

@@ -267,7 +267,7 @@ static const XmlRow forward_rows[] = {
           .doc = "who gives the device away"),
     GROUP("nat", nat_rows, .show = has_nat, .doc = "details of NAT"),
     GROUP("pf", ROWS(ATTR("dev", NetworkDef, pf, .flags = ROW_REQUIRED, .doc = "its name")),
-          .flags = ROW_SINGLE, .doc = "all virtual functions of a device"),
+          .flags = ROW_SINGLE, .bad_code = ERROR_XML_INVALID, .doc = "all virtual functions of a device"),
     LIST("interface", NetworkDef, interfaces, &network_interface_table, .doc = "devices of the host"),
     LIST("address", NetworkDef, hostdevs, &hostdev_table, .doc = "PCI devices"),
     { 0 },
@@ -302,7 +302,8 @@ static const XmlCodec namespace_codec = { never_read, write_namespace, NULL };
 #define DNSMASQ .ns = DNSMASQ_NAMESPACE, .prefix = "dnsmasq:"
 static const XmlTable option_table =
     TABLE(NetworkOption, "dnsmasq-option",
-          ROWS(ATTR("value", NetworkOption, value, .flags = ROW_REQUIRED, .doc = "the line as it is")),
+          ROWS(ATTR("value", NetworkOption, value, .flags = ROW_REQUIRED, .missing_code = ERROR_INTERNAL,
+                    .doc = "the line as it is")),
           .doc = "A line of dnsmasq's configuration.");
 
 /* ---- the network ---- */

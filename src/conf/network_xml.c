@@ -356,6 +356,12 @@ static bool check_forward(NetworkDef *def, Error **err)
         if (def->ips)
             return UNSUPPORTED("Unsupported <ip> element in network %s with forward mode='%s'", def->name,
                                mode_name(def));
+        if (def->dns)
+            return UNSUPPORTED("Unsupported <dns> element in network %s with forward mode='%s'", def->name,
+                               mode_name(def));
+        if (def->domain)
+            return UNSUPPORTED("Unsupported <domain> element in network %s with forward mode='%s'", def->name,
+                               mode_name(def));
         if (def->delay_s.is_set || def->stp || def->zone)
             return INVALID("bridge delay/stp/zone options only allowed in route, nat, and isolated mode, not "
                            "in %s "
@@ -442,6 +448,8 @@ static bool check_virtual_port(const VirtualPort *port, bool required, Error **e
     return g_strv_contains(known, port->type) || UNSUPPORTED("unknown virtualport type %s", port->type);
 }
 
+#define PROFILE_ID_MAX 39 /* of 802.1Qbh */
+
 bool virtual_port_complete(VirtualPort *port, bool required, Error **err)
 {
     const struct {
@@ -453,8 +461,19 @@ bool virtual_port_complete(VirtualPort *port, bool required, Error **err)
                   { "802.1Qbh", "profileid", port->profile_id != NULL },
                   { "midonet", "interfaceid", port->interface_id != NULL } };
 
+    const struct {
+        const char *name, *text;
+    } ids[] = { { "interfaceid", port->interface_id }, { "instanceid", port->instance_id } };
+
     if (!check_virtual_port(port, required, err))
         return false;
+    for (unsigned i = 0; i < G_N_ELEMENTS(ids); i++) {
+        Uuid uuid;
+        if (ids[i].text && !uuid_parse(ids[i].text, &uuid, NULL))
+            return INVALID("cannot parse %s parameter as a uuid: '%s'", ids[i].name, ids[i].text);
+    }
+    if (port->profile_id && strlen(port->profile_id) > PROFILE_ID_MAX)
+        return INVALID("profileid parameter too long: '%s'", port->profile_id);
     for (unsigned i = 0; required && i < G_N_ELEMENTS(needs); i++) {
         if (strcmp(needs[i].type, port->type) == 0 && !needs[i].is_there)
             return INVALID("missing %s in <virtualport type='%s'>", needs[i].member, port->type);

@@ -35,6 +35,14 @@ typedef enum PoolAdapterType {
     POOL_ADAPTER_COUNT
 } PoolAdapterType;
 
+/* How what is used of a volume is found. */
+typedef enum PoolRefresh {
+    POOL_REFRESH_ABSENT,
+    POOL_REFRESH_DEFAULT,
+    POOL_REFRESH_CAPACITY,
+    POOL_REFRESH_COUNT
+} ENUM8 PoolRefresh;
+
 typedef struct StoragePermissions { /* shared with volumes */
     OptU32 mode;                    /* 0..07777 */
     OptU32 owner, group;            /* absent: the daemon's own */
@@ -99,7 +107,7 @@ typedef struct PoolDef {
     /* <target> */
     char *target_path;
     StoragePermissions *permissions; /* NULL: none given */
-    char *refresh_allocation;        /* rbd: default or capacity */
+    PoolRefresh refresh_allocation;  /* acts on rbd */
     GPtrArray *mount_options;        /* PoolOption; fs, netfs */
     GPtrArray *config_options;       /* PoolOption; rbd */
 } PoolDef;

@@ -24,6 +24,9 @@ const EnumNames pool_logical_format_names = { "pool format", G_N_ELEMENTS(logica
 
 static const char *const adapter_texts[] = { "scsi_host", "fc_host" };
 static const EnumNames adapter_names = { "adapter type", POOL_ADAPTER_COUNT, adapter_texts };
+static const char *const refresh_texts[] = { NULL, "default", "capacity" };
+static const EnumNames refresh_names = { "storage pool volume refresh allocation type", POOL_REFRESH_COUNT,
+                                         refresh_texts };
 static const char *const auth_texts[] = { "chap", "ceph" };
 static const EnumNames auth_names = { "authentication type", G_N_ELEMENTS(auth_texts), auth_texts };
 
@@ -270,11 +273,11 @@ const XmlTable pool_table =
                                  .doc = "of the folder, when it is made")),
                      .doc = "where the volumes appear"),
                GROUP("refresh",
-                     ROWS(
-                         GROUP("volume",
-                               ROWS(ATTR("allocation", PoolDef, refresh_allocation, TYPES(BIT(POOL_TYPE_RBD)),
-                                         .doc = "default, or capacity: do not count what is used")),
-                               .doc = "volumes")),
+                     ROWS(GROUP("volume",
+                                ROWS(ATTR("allocation", PoolDef, refresh_allocation, .names = &refresh_names,
+                                          .bad_code = ERROR_CONFIG_UNSUPPORTED,
+                                          .doc = "capacity: do not count what is used (rbd)")),
+                                .doc = "volumes")),
                      .doc = "how the pool is refreshed"),
                GROUP("mount_opts",
                      ROWS(

@@ -39,11 +39,22 @@ static bool missing(Error **err, const char *what)
     return error_set(err, ERROR_XML_INVALID, "missing storage pool %s", what);
 }
 
+static bool is_wwn(const char *text)
+{
+    return strlen(text) == 16 && strspn(text, "0123456789abcdefABCDEF") == 16;
+}
+
 static bool adapter_check(const PoolAdapter *adapter, Error **err)
 {
+    const char *const wwns[] = { adapter->wwnn, adapter->wwpn, adapter->parent_wwnn, adapter->parent_wwpn,
+                                 adapter->parent_fabric_wwn };
     if (adapter->type == POOL_ADAPTER_FC_HOST && (!adapter->wwnn || !adapter->wwpn))
         return error_set(err, ERROR_XML_INVALID,
                          "'wwnn' and 'wwpn' must be specified for adapter type 'fchost'");
+    for (size_t i = 0; i < G_N_ELEMENTS(wwns); i++) {
+        if (wwns[i] && !is_wwn(wwns[i]))
+            return error_set(err, ERROR_INTERNAL, "Malformed wwn: %s", wwns[i]);
+    }
     if (adapter->type == POOL_ADAPTER_SCSI_HOST && !adapter->name && !adapter->has_address)
         return error_set(err, ERROR_XML_INVALID,
                          "Either 'name' or 'parent' must be specified for the 'scsi_host' adapter");
@@ -71,7 +82,7 @@ static bool pool_check(const PoolDef *def, Error **err)
     if ((needs & NEEDS_DEVICE) && !def->devices)
         return missing(err, "source device name");
     if ((needs & NEEDS_INITIATOR) && !def->initiator)
-        return missing(err, "initiator IQN");
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "missing initiator IQN");
     if ((needs & NEEDS_ADAPTER) && !def->adapter)
         return missing(err, "source adapter");
     if ((needs & NEEDS_TARGET) && !def->target_path)

@@ -27,18 +27,25 @@ typedef struct SnapshotDisk {
     StorageSource src;     /* external: the image that is written to from then on */
 } SnapshotDisk;
 
+/* What a machine that ran is to find again when it goes on. */
+typedef struct SnapshotCookie {
+    CpuDef *cpu; /* that it had */
+    bool slirp_helper;
+} SnapshotCookie;
+
 typedef struct SnapshotDef {
     char *name; /* NULL: none given yet */
     char *description;
-    uint8_t state;       /* SnapshotState */
-    char *parent;        /* name; NULL: it is a root */
-    OptS64 created_s;    /* since 1970 */
-    DiskSnapshot memory; /* no, internal, external; default: nothing said */
-    char *memory_file;   /* external: absolute path */
-    GPtrArray *disks;    /* SnapshotDisk */
-    DomainDef *domain;   /* the machine as it was; NULL: not said yet */
-    DomainDef *inactive; /* as it would have started next time; NULL: the same */
-    uint32_t is_current; /* 1 or 0; in files of the daemon only */
+    uint8_t state;          /* SnapshotState */
+    char *parent;           /* name; NULL: it is a root */
+    OptS64 created_s;       /* since 1970 */
+    DiskSnapshot memory;    /* no, internal, external; default: nothing said */
+    char *memory_file;      /* external: absolute path */
+    GPtrArray *disks;       /* SnapshotDisk */
+    DomainDef *domain;      /* the machine as it was; NULL: not said yet */
+    DomainDef *inactive;    /* as it would have started next time; NULL: the same */
+    SnapshotCookie *cookie; /* NULL: none */
+    uint32_t is_current;    /* 1 or 0; in files of the daemon only */
 } SnapshotDef;
 
 typedef enum CheckpointKind {
@@ -122,3 +129,4 @@ MUST_CHECK bool snapshot_complete_redefined(SnapshotDef *def, bool (*is_regular)
 MUST_CHECK bool checkpoint_align_disks(CheckpointDef *def, const DomainDef *domain, Error **err);
 
 extern const XmlTable snapshot_table, checkpoint_table; /* for the manual */
+extern const XmlTable snapshot_cookie_table;

@@ -78,6 +78,13 @@ static const XmlRow memory_rows[] = {
     { 0 },
 };
 
+const XmlTable snapshot_cookie_table =
+    TABLE(SnapshotCookie, "snapshot-cookie",
+          ROWS(OBJECT("cpu", SnapshotCookie, cpu, &cpu_table, .doc = "the processor that the machine had"),
+               FLAG("slirpHelper", SnapshotCookie, slirp_helper,
+                    .doc = "for libvirtd: it may start helpers of user networks")),
+          .doc = "What a machine that ran is to find again when it goes on.");
+
 const XmlTable snapshot_table =
     TABLE(SnapshotDef, "domainsnapshot",
           ROWS(CHILD("name", SnapshotDef, name, .doc = "name; the time if absent"),
@@ -95,6 +102,8 @@ const XmlTable snapshot_table =
                       .doc = "the machine as it was"),
                OBJECT("inactiveDomain", SnapshotDef, inactive, &domain_table, .show = has_machine,
                       .doc = "the machine as it would have started next"),
+               OBJECT("cookie", SnapshotDef, cookie, &snapshot_cookie_table, .show = has_machine,
+                      .doc = "what goes on with the memory"),
                CHILD("active", SnapshotDef, is_current, .max = 1, .flags = ROW_ALWAYS, .show = is_stored,
                      .doc = "in the daemon's files: is it the current one")),
           .doc = "A state of a machine that it can go back to.");

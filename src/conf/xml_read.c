@@ -368,6 +368,8 @@ static bool read_child(XmlReader *reader, const xmlNode *element, const XmlRow *
     case XML_VERBATIM:
         return read_verbatim(row, element, base);
     case XML_KEPT:
+        if (row->custom && !row->custom->read(reader, row, element, base, err))
+            return false;
         keep(target, row, xml_element_to_text(element));
         return true;
     case XML_CUSTOM:

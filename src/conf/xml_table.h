@@ -32,7 +32,8 @@ typedef enum XmlNodeKind {
     XML_INCLUDE,        /* no element: rows of another table at this level, for a struct inside this one */
     XML_INCLUDE_OBJECT, /* the same for a struct behind a pointer, made while its ONLY() holds */
     XML_VERBATIM,       /* child element `name`: its content as it came (char *) */
-    XML_KEPT,           /* child element `name`: known, not acted upon, kept with its subtree */
+    XML_KEPT,           /* child element `name`: known, not acted upon, kept with its subtree; `custom`, if
+                           any, reads it only to refuse what is wrong in it */
     XML_KEPT_ATTR,
     XML_CUSTOM, /* child elements `name`, read and written by functions of their own */
     XML_HELD,   /* nothing in the XML: a field that another row reads and writes */

@@ -126,6 +126,11 @@ static bool load_value(Loader *loader, const char *name, const ConfigFile *file,
         g_string_append_printf(unused, "%s%s (line %u)", unused->len ? ", " : "", value->key, value->line);
         return true;
     }
+    if (strcmp(value->key, "lock_manager") == 0 && value->string && strcmp(value->string, "sanlock") == 0) {
+        error_set(err, ERROR_CONFIG_SYNTAX, "%s:%u: lock_manager 'sanlock' is not supported", file->path,
+                  value->line);
+        return error_hint(err, "'lockd' keeps leases that other hosts see, without a daemon of its own");
+    }
     if (!config_key_set(key, value, loader->config)) {
         g_autofree char *expected = config_key_describe(key);
         return wrong_value(file, value, expected, err);
@@ -371,12 +376,16 @@ static bool load_all(Loader *loader, const char *libvirtd_conf, Error **err)
     const Paths *paths = loader->paths;
     g_autofree char *first = libvirtd_conf ? g_strdup(libvirtd_conf) : path_join(paths->etc, "libvirtd.conf");
     g_autofree char *second = path_join(paths->etc, "qemu.conf");
+    g_autofree char *third = path_join(paths->etc, "qemu-lockd.conf");
     if (libvirtd_conf && access(libvirtd_conf, R_OK) < 0)
         return error_set_errno(err, errno, "cannot read the configuration file '%s'", libvirtd_conf);
-    if (!load_file(loader, "libvirtd.conf", first, err) || !load_file(loader, "qemu.conf", second, err))
+    if (!load_file(loader, "libvirtd.conf", first, err) || !load_file(loader, "qemu.conf", second, err) ||
+        !load_file(loader, "qemu-lockd.conf", third, err))
         return false;
     if (!resolve_user(loader, err) || !resolve_sockets(loader, err) || !check_ranges(loader, err))
         return false;
+    if (!said(loader, "qemu-lockd.conf", "require_lease_for_disks"))
+        loader->config->require_lease_for_disks = !loader->config->auto_disk_leases;
     if (!loader->config->auto_dump_path)
         loader->config->auto_dump_path = g_strdup(paths->dump);
     resolve_host_uuid(loader->config);

@@ -58,10 +58,16 @@ typedef struct Config {
     char *pr_helper, *dbus_daemon, *swtpm_user, *swtpm_group;
     bool nbd_tls; /* of NBD disks that do not say */
     char *nbd_tls_x509_cert_dir;
+    char *lock_manager; /* "lockd", NULL */
+    bool auto_disk_leases, require_lease_for_disks;
+    char *file_lockspace_dir, *lvm_lockspace_dir, *scsi_lockspace_dir;
+    char *backup_tls_x509_cert_dir;
+    bool backup_tls_x509_verify;
     bool auto_dump_bypass_cache;
     char *auto_dump_path;
     bool auto_start_bypass_cache;
     char *save_image_format; /* raw gzip bzip2 xz lzop zstd */
+    char *snapshot_image_format;
     char *dump_image_format;
     bool set_process_name;
     unsigned max_processes; /* 0: as ours */

@@ -15,6 +15,8 @@
 #include "core/host_private.h"
 #include "core/object_class.h"
 
+enum { JOB_OPERATION_BACKUP = 9, JOB_TYPE_COMPLETED = 3 }; /* of virDomainJobOperation, virDomainJobType */
+
 typedef struct JobWaiter {
     JobKind kind;
     char *caller;
@@ -37,6 +39,7 @@ static const char *const job_kind_names[JOB_KIND_COUNT] = {
     [JOB_MIGRATION_IN] = "migration-in",
     [JOB_MIGRATION_OUT] = "migration-out",
     [JOB_BACKUP] = "backup",
+    [JOB_DISK_MOVE] = "disk-move",
 };
 
 const char *job_kind_name(JobKind kind)
@@ -230,6 +233,12 @@ void job_set_progress(Job *job, const JobProgress *progress)
     holder->has_progress = true;
 }
 
+void job_set_completed(Object *object, const JobProgress *progress)
+{
+    job_progress_copy(&object->jobs.completed, progress);
+    object->jobs.has_completed = true;
+}
+
 bool job_get_progress(Object *object, bool completed, JobProgress *ret_progress, Error **err)
 {
     const JobHolder *holder = &object->jobs.holder;
@@ -239,7 +248,7 @@ bool job_get_progress(Object *object, bool completed, JobProgress *ret_progress,
             job_progress_copy(ret_progress, &object->jobs.completed);
         return true;
     }
-    if (!object_require_active(object, err))
+    if (holder->kind != JOB_DISK_MOVE && !object_require_active(object, err))
         return false;
     if (!holder->has_progress)
         return true;
@@ -248,12 +257,34 @@ bool job_get_progress(Object *object, bool completed, JobProgress *ret_progress,
     return true;
 }
 
+/* It knows nothing of memory. */
+static void add_backup_params(Params *params, const JobProgress *progress)
+{
+    if (progress->disk_total) {
+        params_add_ullong(params, progress->disk_total, "disk_total");
+        params_add_ullong(params, progress->disk_processed, "disk_processed");
+        params_add_ullong(params, progress->disk_remaining, "disk_remaining");
+    }
+    if (progress->disk_temp_total) {
+        params_add_ullong(params, progress->disk_temp_used, "disk_temp_used");
+        params_add_ullong(params, progress->disk_temp_total, "disk_temp_total");
+    }
+    if (progress->type >= JOB_TYPE_COMPLETED)
+        params_add_bool(params, progress->type == JOB_TYPE_COMPLETED, "success");
+    if (progress->error)
+        params_add_string(params, progress->error, "errmsg");
+}
+
 Params *job_progress_to_params(const JobProgress *progress)
 {
     Params *params = params_new();
 
     params_add_int(params, progress->operation, "operation");
     params_add_ullong(params, progress->elapsed_ms, "time_elapsed");
+    if (progress->operation == JOB_OPERATION_BACKUP) {
+        add_backup_params(params, progress);
+        return params;
+    }
     if (progress->type == 1 && progress->remaining_ms)
         params_add_ullong(params, progress->remaining_ms, "time_remaining");
     if (progress->downtime_ms)
@@ -291,7 +322,7 @@ bool job_abort(Object *object, Error **err)
 {
     JobHolder *holder = &object->jobs.holder;
 
-    if (!object_require_active(object, err))
+    if (holder->kind != JOB_DISK_MOVE && !object_require_active(object, err))
         return false;
     switch (holder->kind) {
     case JOB_NONE:
@@ -306,6 +337,7 @@ bool job_abort(Object *object, Error **err)
     case JOB_SNAPSHOT:
     case JOB_MIGRATION_OUT:
     case JOB_BACKUP:
+    case JOB_DISK_MOVE:
         break;
     default:
         return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s", object->class->noun);

@@ -25,6 +25,7 @@ typedef enum JobKind {
     JOB_MIGRATION_IN,
     JOB_MIGRATION_OUT,
     JOB_BACKUP,
+    JOB_DISK_MOVE,
     JOB_KIND_COUNT
 } JobKind;
 const char *job_kind_name(JobKind kind); /* "start" */
@@ -56,6 +57,7 @@ typedef struct JobProgress {
     uint64_t mem_constant_pages, mem_normal_pages, mem_normal_bytes, mem_dirty_rate_pages;
     uint64_t mem_bytes_per_s, mem_postcopy_requests, page_size, iteration;
     uint64_t disk_total, disk_processed, disk_remaining;
+    uint64_t disk_temp_used, disk_temp_total; /* space for what lasts as long as the job */
     char *error; /* owned, NULL */
 } JobProgress;
 void job_progress_clear(JobProgress *progress);
@@ -63,6 +65,8 @@ void job_set_progress(Job *job, const JobProgress *progress); /* copied */
 /* Of the job that runs (all zero if none tells any), or of the last that did. */
 MUST_CHECK bool job_get_progress(Object *object, bool completed, JobProgress *ret_progress, Error **err);
 Params *job_progress_to_params(const JobProgress *progress);
+/* What job_get_progress() tells of the last job, for one that held nobody up. Copied. */
+void job_set_completed(Object *object, const JobProgress *progress);
 /* ERROR_INVALID_STATE if nothing can be aborted. */
 MUST_CHECK bool job_abort(Object *object, Error **err);
 

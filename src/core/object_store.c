@@ -43,14 +43,13 @@ char *object_autostart_path(const Host *host, const ObjectClass *class, const ch
     return file_path(class_dir(host, class->autostart_dir), name);
 }
 
-/* The comment that every definition begins with, in the words that people know from libvirt's files. */
-static void append_warning(GString *out, const char *command, const char *name)
+void object_store_append_warning(GString *out, const char *command, const char *name)
 {
     g_string_append(out, "<!--\n"
                          "WARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE\n"
                          "OVERWRITTEN AND LOST. Changes to this xml configuration should be made using:\n");
     /* "--" would end the comment. */
-    if (strstr(name, "--") || g_str_has_suffix(name, "-"))
+    if (!name || strstr(name, "--") || g_str_has_suffix(name, "-"))
         g_string_append_printf(out, "  virsh %s\n", command);
     else
         g_string_append_printf(out, "  virsh %s %s\n", command, name);
@@ -63,7 +62,7 @@ static bool store_text(Host *host, const ObjectClass *class, const void *def, co
     g_autofree char *path = object_config_path(host, class, name);
     g_autoptr(GString) text = g_string_sized_new(strlen(xml) + 512);
 
-    append_warning(text, class->edit_command, name);
+    object_store_append_warning(text, class->edit_command, name);
     g_string_append(text, xml);
     return file_make_dirs(class_dir(host, class->config_dir), 0700, err) &&
            file_replace(path, text->str, text->len, 0600, err);
@@ -304,8 +303,7 @@ typedef struct Load {
     GHashTable *moves; /* old name -> new name, of renames that were cut off; borrowed strings */
 } Load;
 
-/* With a number, if an earlier one lies there. */
-static void set_path_aside(const char *path)
+void object_store_set_aside(const char *path)
 {
     g_autofree char *aside = g_strconcat(path, ".damaged", NULL);
     g_autoptr(Error) err = NULL;
@@ -327,12 +325,12 @@ static void set_aside(const Load *load, const char *name, const char *why)
     struct stat st;
 
     log_error("definition '%s' makes no sense and is set aside: %s", path, why);
-    set_path_aside(path);
+    object_store_set_aside(path);
     if (!load->class->autostart_dir)
         return;
     g_autofree char *link = object_autostart_path(load->host, load->class, name);
     if (lstat(link, &st) == 0)
-        set_path_aside(link);
+        object_store_set_aside(link);
 }
 
 /* Its name stays taken, so that no new object is written over it. */

@@ -27,6 +27,12 @@ AWAITS MUST_CHECK bool object_store_autostart(Object *object, bool autostart, Er
  */
 AWAITS MUST_CHECK bool object_store_rename(Object *object, const void *def, Error **err);
 
+/* The comment that every definition begins with, in the words that people know from libvirt's files. @name
+ * NULL: the command is named alone. */
+void object_store_append_warning(GString *out, const char *command, const char *name);
+/* What makes no sense gets the name PATH.damaged, with a number if an earlier one lies there. */
+AWAITS void object_store_set_aside(const char *path);
+
 /* Loads all definitions. A missing folder is an empty one. */
 AWAITS MUST_CHECK bool object_store_load(Host *host, const ObjectClass *class, Error **err);
 /* Those that were left as they are. */

@@ -24,6 +24,7 @@
 #include "daemon/process_setup.h"
 #include "host/cpu.h"
 #include "host/node.h"
+#include "machine/backup_schedule.h"
 #include "machine/machine.h"
 #include "rpc/front.h"
 
@@ -266,6 +267,7 @@ AWAITS static bool start_host(Daemon *daemon, Error **err)
     if (!rpc_front_start(daemon->host, &daemon->server, err))
         return false;
     machine_autostart(daemon->host);
+    backup_schedule_load(daemon->host);
     return true;
 }
 

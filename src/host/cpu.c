@@ -191,6 +191,19 @@ bool cpu_compare_with(const Json *host_cpu, const char *xml, unsigned flags, int
                             err);
 }
 
+bool cpu_check_runs(const Json *host_cpu, const char *xml, Error **err)
+{
+    const Json *props;
+    g_autoptr(CpuDoc) doc = NULL;
+    int result;
+    if (!require_host_cpu(host_cpu, &props, err) || !cpu_doc_parse(xml, CPU_DOC_ANY, false, &doc, err))
+        return false;
+    CpuSet features = read_props(props);
+    features = cpu_set_or(&features, cpu_host_features());
+    return compare_features(&features, vendor_of_id(json_get_str(props, "vendor")), doc,
+                            COMPARE_FAIL_INCOMPATIBLE, &result, err);
+}
+
 static void append_features(GString *out, unsigned indent, const char *policy, const CpuSet *set)
 {
     for (size_t i = 0; i < cpu_features_count; i++) {

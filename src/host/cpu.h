@@ -42,6 +42,9 @@ MUST_CHECK bool cpu_baseline(const char *const *xmls, size_t n_xmls, unsigned fl
  * unknown). */
 MUST_CHECK bool cpu_compare_with(const Json *host_cpu, const char *xml, unsigned flags, int *ret_result,
                                  Error **err);
+/* Whether a machine with this CPU can run: features that QEMU does not name but the host has count as well.
+ * Errors as cpu_compare_with() with FAIL_INCOMPATIBLE. */
+MUST_CHECK bool cpu_check_runs(const Json *host_cpu, const char *xml, Error **err);
 /* A model that a QEMU offers, and what it cannot give of it here (query-cpu-definitions). */
 typedef struct CpuOffer {
     const char *model;

@@ -13,10 +13,13 @@
 #include "device/nodedev.h"
 #include "host/cgroup.h"
 #include "host/node.h"
+#include "machine/backup_schedule.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
+#include "machine/vm_snapshot_private.h"
 #include "machine/vm_users.h"
 #include "network/filter.h"
 #include "network/hostif.h"
@@ -70,6 +73,7 @@ void machine_open(Host *host)
     nodedev_open(host);
     host->pools->walk_images = machine_walk_images;
     host->pools->on_started = machine_on_pool_started;
+    vm_backup_open();
     host_on_free(host, machine_close);
 }
 
@@ -83,6 +87,7 @@ void machine_stop(Host *host)
 {
     const Vm *vm = NULL;
 
+    backup_schedule_stop();
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
         if (vm->run && vm->run->reconnecting)
             fiber_cancel(vm->run->reconnecting);
@@ -299,8 +304,11 @@ bool machine_load(Host *host, Error **err)
         !filter_load(host, err) || !pool_load(host, err) || !object_store_load(host, &domain_class, err))
         return false;
     machine_notice_saves(host);
+    moment_load_all(host);
     if (!machine_load_statuses(host, err))
         return false;
+    moment_load_all(host); /* of transient machines, too */
+    vm_snapshot_load_images(host);
     host->machines->has_loaded = true;
     vm_device_watch_host(host);
     network_forget_orphans(host, machine_has_port);
@@ -308,6 +316,7 @@ bool machine_load(Host *host, Error **err)
         shaping_sweep();
     vm_helpers_reap(host, NULL);
     vm_token_report(host);
+    vm_snapshot_recover(host);
     log_info("%u machines known, %u running", machine_count(host, false), machine_count(host, true));
     return true;
 }
@@ -331,6 +340,8 @@ static void machine_reload_fiber(void *arg)
     g_clear_pointer(&err, error_free);
     if (!object_store_load_unused(host, &domain_class, &err))
         log_error_error(err, "reading definitions again");
+    moment_load_all(host);
+    vm_snapshot_load_images(host);
 }
 
 void machine_reload(Host *host)

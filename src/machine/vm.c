@@ -9,7 +9,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "conf/domain_rows.h"
+#include "machine/vm_backup_private.h"
+#include "machine/vm_block_job.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
 
 static const char *const vm_state_names[VM_STATE_COUNT] = {
@@ -40,22 +43,21 @@ static unsigned vm_flag_autostart(const Object *object)
     return object->autostart ? 1 << 10 : 1 << 11;
 }
 
-/* None can be made yet. */
-static unsigned vm_flag_no_snapshot(const Object *object)
+static unsigned vm_flag_snapshot(const Object *object)
 {
-    return 1 << 13;
+    return moment_count(((const Vm *)object)->snapshots) ? 1 << 12 : 1 << 13;
 }
 
-static unsigned vm_flag_no_checkpoint(const Object *object)
+static unsigned vm_flag_checkpoint(const Object *object)
 {
-    return 1 << 15;
+    return moment_count(((const Vm *)object)->checkpoints) ? 1 << 14 : 1 << 15;
 }
 
 static const ObjectFilter vm_filters[] = {
-    { 3 << 0, object_flag_active },     { 3 << 2, object_flag_persistent },
-    { 15 << 4, vm_flag_state },         { 3 << 8, vm_flag_managed_save },
-    { 3 << 10, vm_flag_autostart },     { 3 << 12, vm_flag_no_snapshot },
-    { 3 << 14, vm_flag_no_checkpoint }, { 0 },
+    { 3 << 0, object_flag_active },  { 3 << 2, object_flag_persistent },
+    { 15 << 4, vm_flag_state },      { 3 << 8, vm_flag_managed_save },
+    { 3 << 10, vm_flag_autostart },  { 3 << 12, vm_flag_snapshot },
+    { 3 << 14, vm_flag_checkpoint }, { 0 },
 };
 
 static void vm_init(Object *object)
@@ -65,6 +67,9 @@ static void vm_init(Object *object)
     vm->state = VM_STATE_SHUTOFF;
     vm->reason = VIR_DOMAIN_SHUTOFF_UNKNOWN;
     wait_queue_init(&vm->status_idle);
+    vm->snapshots = moment_tree_new(vm, &snapshot_moments);
+    vm->checkpoints = moment_tree_new(vm, &checkpoint_moments);
+    vm->snapshot_images = g_ptr_array_new_with_free_func(g_free);
 }
 
 static void vm_free(Object *object)
@@ -72,7 +77,10 @@ static void vm_free(Object *object)
     Vm *vm = (Vm *)object;
 
     vm_run_free(vm->run);
+    g_ptr_array_unref(vm->snapshot_images);
     wait_queue_clear(&vm->status_idle);
+    moment_tree_free(vm->snapshots);
+    moment_tree_free(vm->checkpoints);
 }
 
 static bool vm_parse(Host *host, const char *xml, size_t len, const char *source, unsigned flags,
@@ -107,6 +115,8 @@ static bool vm_renamed(Host *host, const char *from, const char *to, Error **err
     g_autofree char *new_save = vm_save_path(host, to);
     g_autoptr(Error) why = NULL;
 
+    if (!moment_rename_folders(host, from, to, err))
+        return false;
     if (file_rename(old_save, new_save, &why) || error_errno(why) == ENOENT)
         return true;
     return error_propagate(err, g_steal_pointer(&why));
@@ -239,6 +249,7 @@ VmRun *vm_run_new(Host *host)
     run->vcpu_tids = g_array_new(FALSE, TRUE, sizeof(pid_t));
     run->ports = g_array_new(FALSE, TRUE, sizeof(unsigned));
     run->dac = dac_list_new();
+    run->block_jobs = g_ptr_array_new_with_free_func((GDestroyNotify)vm_block_job_unref);
     run->helpers = g_ptr_array_new_with_free_func(helper_free);
     run->consoles = g_ptr_array_new();
     run->agent_timeout_s = VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK;
@@ -272,6 +283,7 @@ void vm_run_free(VmRun *run)
     vm_consoles_close(run);
     g_ptr_array_unref(run->consoles);
     g_ptr_array_unref(run->dac);
+    g_ptr_array_unref(run->block_jobs);
     g_ptr_array_unref(run->helpers);
     g_array_unref(run->ports);
     g_array_unref(run->vcpu_tids);
@@ -281,6 +293,9 @@ void vm_run_free(VmRun *run)
     g_free(run->lib_dir);
     g_free(run->channel_dir);
     g_free(run->monitor_path);
+    g_free(run->new_checkpoint);
+    vm_backup_free(run->backup);
+    plan_fds_free(run->leases);
     xml_table_free(&cpu_table, run->cpu);
     g_free(run);
 }

@@ -97,7 +97,7 @@ static void collect(GPtrArray *paths, DeviceKind kind, const void *device)
         add_path(paths, source->path);
     switch (kind) {
     case DEVICE_DISK:
-        for (const StorageSource *image = &((const DiskDef *)device)->src; image; image = image->backing) {
+        for (const StorageSource *image = NULL; (image = disk_next_source(device, image));) {
             add_path(paths, image->path);
             if (image->data_store)
                 add_path(paths, image->data_store->path);

@@ -55,6 +55,8 @@ static bool vm_undefine_check(Vm *vm, unsigned flags, Error **err)
 {
     g_autofree char *nvram = vm_nvram_path(vm);
 
+    if (!moment_check_undefine(vm, flags, err))
+        return false;
     if (vm->has_managed_save && !(flags & VIR_DOMAIN_UNDEFINE_MANAGED_SAVE))
         return error_set(err, ERROR_INVALID_STATE,
                          "Refusing to undefine while domain managed save image exists");
@@ -78,6 +80,9 @@ static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
     if ((flags & VIR_DOMAIN_UNDEFINE_NVRAM) && nvram && !vm_nvram_remove(vm->host, nvram, err))
         return error_prefix(err, "failed to remove nvram");
     if (!vm_tpm_undefine(vm, flags, err))
+        return false;
+    /* A machine that runs has them until it stops. */
+    if (!vm_is_running(vm) && !moment_forget(vm, err))
         return false;
     return object_store_remove(&vm->object, err);
 }

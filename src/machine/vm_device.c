@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "device"
 #include "machine/vm_device.h"
+#include "machine/vm_block_job.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -416,7 +417,8 @@ AWAITS static bool detach_live(Hot *hot, Vm *vm, DeviceKind kind, void *device, 
     if (!device_classes[kind].can_plug)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live detach of device '%s' is not supported",
                          enum_name(&device_kind_names, kind));
-    if (!hot_begin(hot, vm, kind, err))
+    if ((kind == DEVICE_DISK && !vm_block_job_require_none(vm, ((const DiskDef *)device)->target, err)) ||
+        !hot_begin(hot, vm, kind, err))
         return false;
     hot->device = device;
     hot->alias = g_strdup(device_info(kind, device)->alias);

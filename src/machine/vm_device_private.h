@@ -61,6 +61,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MediaChange, media_change_clear)
 /* @change outlives @edit. @force: even if the guest has locked the drive. */
 AWAITS MUST_CHECK bool vm_disk_update_live(VmEdit *edit, const DiskDef *old, const DiskDef *wanted,
                                            bool force, MediaChange *change, Error **err);
+/* The plan of what is in the drive @disk: its nodes. run->caps must be there. Caller owns. */
+MUST_CHECK bool vm_disk_plan_medium(const Vm *vm, const DiskDef *disk, const QemuSecrets *secrets,
+                                    Plan **ret_plan, Error **err);
 /* After the commit, with the job held: gives back what is not used any more. */
 AWAITS void vm_disk_finish_update(MediaChange *change);
 

@@ -156,8 +156,8 @@ static void media_take_back(void *arg)
         log_warning_error(err, "taking back a change of a medium");
 }
 
-static bool plan_medium(const Vm *vm, const DiskDef *disk, const QemuSecrets *secrets, Plan **ret_plan,
-                        Error **err)
+bool vm_disk_plan_medium(const Vm *vm, const DiskDef *disk, const QemuSecrets *secrets, Plan **ret_plan,
+                         Error **err)
 {
     const QemuCommandEnv env = { .lib_dir = vm->run->lib_dir,
                                  .secrets = secrets,
@@ -185,7 +185,7 @@ bool vm_disk_update_live(VmEdit *edit, const DiskDef *old, const DiskDef *wanted
     change->target = (PlanTarget){ .qmp = vm_monitor(vm) };
     change->alias = g_strdup(old->info.alias);
     change->old_node = storage_is_empty(&old->src) ? NULL : device_medium_node(old);
-    if (change->old_node && !plan_medium(vm, old, NULL, &change->old_plan, err))
+    if (change->old_node && !vm_disk_plan_medium(vm, old, NULL, &change->old_plan, err))
         return false;
     change->next = xml_table_copy(&disk_table, wanted);
     g_free(change->next->info.alias);
@@ -197,7 +197,7 @@ bool vm_disk_update_live(VmEdit *edit, const DiskDef *old, const DiskDef *wanted
     undo_push(&edit->undo, media_give_back, change);
     change->next->tray = is_empty ? DISK_TRAY_OPEN : DISK_TRAY_ABSENT;
     if (!is_empty && (!vm_disk_prepare(vm, change->next, &change->secrets, err) ||
-                      !plan_medium(vm, change->next, change->secrets, &change->plan, err) ||
+                      !vm_disk_plan_medium(vm, change->next, change->secrets, &change->plan, err) ||
                       !plan_execute(change->plan, &change->target, &edit->undo, err)))
         return false;
     if (!open_tray(change, force, err))

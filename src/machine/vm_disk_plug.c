@@ -6,7 +6,9 @@
 #include "base/log.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
+#include "machine/vm_lease.h"
 #include "qemu/address.h"
+#include "storage/lease.h"
 
 bool vm_disk_can_plug(const DiskDef *disk)
 {
@@ -45,7 +47,7 @@ bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **e
     uid_t uid = 0;
     gid_t gid = 0;
 
-    if (!storage_prepare_disk(vm->host, vm->live, disk, vm->run->dac, err))
+    if (!storage_prepare_disk(vm->host, vm->live, disk, vm->run->dac, err) || !vm_lease_add(vm, disk, err))
         return false;
     qemu_number_disk(disk, &vm->run->last_node);
     dac_get_owner(vm->host, vm->live, &uid, &gid);
@@ -58,7 +60,7 @@ bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **e
 static bool is_used(const DomainDef *live, const char *path)
 {
     for (DEF_EACH(DiskDef, disk, live->disks)) {
-        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
             if (g_strcmp0(source->path, path) == 0)
                 return true;
         }
@@ -103,5 +105,7 @@ void vm_disk_release(Vm *vm, const DiskDef *disk)
         }
     }
     vm_confine_remove_device(vm, DEVICE_DISK, disk);
+    if (lease_is_wanted(vm->host, disk, &disk->src) && !is_used(vm->live, disk->src.path))
+        vm_lease_drop(vm, disk->src.path);
     dac_restore(vm->host->dac, list, storage_ms);
 }

@@ -71,7 +71,7 @@ bool vm_prepare_disks(Vm *vm, Error **err)
 typedef struct SecretMaker {
     Host *host;
     const uint8_t *key;
-    QemuSecrets *secrets;
+    QemuSecrets *secrets; /* NULL: only whether they are there is asked */
 } SecretMaker;
 
 static bool secret_find(Host *host, const Uuid *uuid, int usage_type, const char *usage, Object **ret_secret,
@@ -92,6 +92,8 @@ static bool secret_put(const SecretMaker *maker, const char *id, const Uuid *uui
     if (!secret_find(maker->host, uuid, usage_type, usage, &secret, err) ||
         !secret_get_value(secret, NULL, &value, err))
         return false;
+    if (!maker->secrets)
+        return true;
     const void *bytes = g_bytes_get_data(value, &len);
     return qemu_secrets_add(maker->secrets, maker->key, id, bytes, len, err);
 }
@@ -114,7 +116,7 @@ static bool secrets_of_source(const SecretMaker *maker, const DiskDef *disk, con
         if (!secret_put(maker, encryption_id, &secret->uuid, SECRET_USAGE_VOLUME, secret->usage, err))
             return false;
     }
-    if (def_list_len(source->cookies)) {
+    if (maker->secrets && def_list_len(source->cookies)) {
         g_autofree char *text = qemu_cookie_text(source);
         return qemu_secrets_add(maker->secrets, maker->key, cookie_id, text, strlen(text), err);
     }
@@ -124,12 +126,30 @@ static bool secrets_of_source(const SecretMaker *maker, const DiskDef *disk, con
 static bool needs_secrets(const DomainDef *live)
 {
     for (DEF_EACH(DiskDef, disk, live->disks)) {
-        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
             if (disk_auth(disk, source) || disk_encryption(disk, source) || def_list_len(source->cookies))
                 return true;
         }
     }
     return false;
+}
+
+static bool secrets_of_disks(const SecretMaker *maker, const DomainDef *def, Error **err)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
+            if (!secrets_of_source(maker, disk, source, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool vm_find_secrets(Host *host, const DomainDef *def, Error **err)
+{
+    const SecretMaker maker = { .host = host };
+
+    return secrets_of_disks(&maker, def, err);
 }
 
 bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
@@ -149,12 +169,8 @@ bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
     if (len != QEMU_MASTER_KEY_BYTES)
         return error_set(err, ERROR_OPERATION_FAILED, "'%s' holds no key", path);
     const SecretMaker maker = { .host = vm->host, .key = (const uint8_t *)key, .secrets = secrets };
-    for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
-        for (const StorageSource *source = &disk->src; source; source = source->backing) {
-            if (!secrets_of_source(&maker, disk, source, err))
-                return false;
-        }
-    }
+    if (!secrets_of_disks(&maker, vm->live, err))
+        return false;
     *ret_secrets = g_steal_pointer(&secrets);
     return true;
 }

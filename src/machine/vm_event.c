@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_agent.h"
+#include "machine/vm_block_job.h"
 #include "machine/vm_device_private.h"
 
 typedef void (*EventHandler)(Vm *vm, const Json *data);
@@ -97,6 +99,10 @@ void vm_finish_shutdown(Vm *vm)
 {
     VmRun *run = vm->run;
 
+    if (vm_backup_delays_shutdown(vm)) {
+        log_info("machine '%s' has shut down and is kept until its backup has ended", vm->name);
+        return;
+    }
     if (run->fake_reboot || vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART ||
         vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART_RENAME) {
         vm_spawn_task(vm, VM_TASK_REBOOT, "reboot", vm_fake_reboot);
@@ -513,6 +519,21 @@ static void handle_dump_completed(Vm *vm, const Json *data)
     vm->run->dump_error = g_strdup(error);
 }
 
+static void handle_job(Vm *vm, const Json *data)
+{
+    vm_block_job_event(vm, data);
+}
+
+static void handle_job_completed(Vm *vm, const Json *data)
+{
+    vm_block_job_ended(vm, data, false);
+}
+
+static void handle_job_cancelled(Vm *vm, const Json *data)
+{
+    vm_block_job_ended(vm, data, true);
+}
+
 static const struct {
     const char *name;
     EventHandler handler;
@@ -548,6 +569,9 @@ static const struct {
     { "MIGRATION", handle_migration },
     { "MIGRATION_PASS", handle_migration_pass },
     { "DUMP_COMPLETED", handle_dump_completed },
+    { "JOB_STATUS_CHANGE", handle_job },
+    { "BLOCK_JOB_COMPLETED", handle_job_completed },
+    { "BLOCK_JOB_CANCELLED", handle_job_cancelled },
 };
 
 void vm_event_handle(Vm *vm, const char *name, const Json *data, int64_t seconds, int64_t microseconds)

@@ -184,6 +184,17 @@ bool vm_nvram_exists(const Host *host, const char *path)
     return job_do(host, job, &exists, NULL) && exists;
 }
 
+bool vm_nvram_copy(const Host *host, const char *from, const char *to, Error **err)
+{
+    VariablesJob *job = g_new0(VariablesJob, 1);
+    bool existed = false;
+
+    job->from = g_strdup(from);
+    job->to = g_strdup(to);
+    job->reset = true;
+    return job_do(host, job, &existed, err);
+}
+
 bool vm_nvram_remove(const Host *host, const char *path, Error **err)
 {
     VariablesJob *job = g_new0(VariablesJob, 1);

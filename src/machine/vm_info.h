@@ -44,9 +44,8 @@ typedef struct BlockInfo {
 } BlockInfo; /* bytes */
 AWAITS MUST_CHECK bool vm_get_block_info(Vm *vm, const char *disk, BlockInfo *ret_info, Error **err);
 /* The disk @disk (its target, or its source) of the running machine gets @size: KiB, or with
- * VIR_DOMAIN_BLOCK_RESIZE_BYTES bytes; rounded up to sectors unless the image is raw. ERROR_INVALID_ARGUMENT:
- * there is no such disk
- */
+ * VIR_DOMAIN_BLOCK_RESIZE_BYTES bytes; rounded up to sectors unless the image is raw. _CAPACITY:
+ * all of its block device; _EXTEND: not less than it has. ERROR_INVALID_ARGUMENT: there is no such disk */
 AWAITS MUST_CHECK bool vm_block_resize(Vm *vm, const char *disk, uint64_t size, unsigned flags,
                                        const Caller *caller, Error **err);
 /* An event comes once when a write reaches beyond @bytes of the image @device: "vda", or "vda[3]" for another

@@ -73,6 +73,7 @@ static void take_changeable(InterfaceDef *to, const InterfaceDef *from)
     to->link = from->link;
     to->isolated = from->isolated;
     to->trust_guest_rx_filters = from->trust_guest_rx_filters;
+    to->coalesce_rx_frames_max = from->coalesce_rx_frames_max;
     take_limit(&to->inbound, from->inbound);
     take_limit(&to->outbound, from->outbound);
 }
@@ -151,6 +152,11 @@ static bool limits_differ(const BandwidthLimit *a, const BandwidthLimit *b)
              a->burst_KiB.value != b->burst_KiB.value || a->floor_kBps.value != b->floor_kBps.value));
 }
 
+static bool coalesce_differs(const InterfaceDef *a, const InterfaceDef *b)
+{
+    return a->coalesce_rx_frames_max.value != b->coalesce_rx_frames_max.value;
+}
+
 /* ---- changing ---- */
 
 void interface_update_clear(InterfaceUpdate *update)
@@ -194,6 +200,8 @@ static void update_take_back(void *arg)
         g_ptr_array_index(vm->live->interfaces, interface_index(vm->live, update->alias));
     if (!network_replug_bandwidth(vm->host, old, old->inbound, old->outbound, &err) ||
         !vm_interface_restore(vm, old, &err) ||
+        (coalesce_differs(old, update->next) &&
+         !link_set_coalesce(old->target, old->coalesce_rx_frames_max.value, &err)) ||
         (filters_differ(old, update->next) && !filter_bind(vm->host, vm->name, &vm->uuid, old, &err)))
         log_warning_error(err, "taking back a change of an interface");
 }
@@ -230,7 +238,7 @@ AWAITS static bool update_parts(InterfaceUpdate *update, const InterfaceDef *old
         limits_differ(old->inbound, next->inbound) || limits_differ(old->outbound, next->outbound);
     const bool new_filter = filters_differ(old, next);
 
-    if (!has_tap && (new_limits || is_moved || new_filter))
+    if (!has_tap && (new_limits || is_moved || new_filter || coalesce_differs(old, next)))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "unable to change config on '%s' network type",
                          enum_name(&interface_type_names, old->type));
     if (is_moved && !update_place(update, old, err))
@@ -242,6 +250,9 @@ AWAITS static bool update_parts(InterfaceUpdate *update, const InterfaceDef *old
         !network_replug_bandwidth(vm->host, next, next->inbound, next->outbound, err))
         return false;
     if (new_filter && !filter_bind(vm->host, vm->name, &vm->uuid, next, err))
+        return false;
+    if (coalesce_differs(old, next) &&
+        !link_set_coalesce(old->target, next->coalesce_rx_frames_max.value, err))
         return false;
     /* A port group of the other network may have brought limits. */
     if ((new_limits || limits_differ(old->inbound, next->inbound) ||

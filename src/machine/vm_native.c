@@ -24,7 +24,7 @@ static void explain_item_free(ExplainItem *item)
 }
 
 /* What a start would choose, where it would need the host to know. */
-static void native_fill_in(Host *host, DomainDef *def, const char *lib_dir)
+static bool native_fill_in(Host *host, DomainDef *def, const char *lib_dir, Error **err)
 {
     const Config *config = host->config;
 
@@ -37,12 +37,15 @@ static void native_fill_in(Host *host, DomainDef *def, const char *lib_dir)
         if (automatic && graphics->port <= 0 && (is_vnc || graphics->type == GRAPHICS_SPICE))
             graphics->port = (int32_t)config->remote_display_port_min;
         for (DEF_EACH(ListenDef, listen, graphics->listens)) {
+            if (listen->type == LISTEN_NETWORK && !vm_resolve_listen(host, listen, err))
+                return false;
             if (listen->type == LISTEN_ADDRESS && !listen->address)
                 listen->address = g_strdup(is_vnc ? config->vnc_listen : config->spice_listen);
             if (listen->type == LISTEN_SOCKET && !listen->socket)
                 listen->socket = g_strdup_printf("%s/%s.sock", lib_dir, is_vnc ? "vnc" : "spice");
         }
     }
+    return true;
 }
 
 /* The reference shows every interface as a plain tap, which whoever runs the line has to make: the card keeps
@@ -117,7 +120,11 @@ static bool native_build(Host *host, const DomainDef *shown, int id, bool for_re
         .now_s = time(NULL),
     };
 
-    native_fill_in(host, def, lib_dir);
+    for (DEF_EACH(GraphicsDef, graphics, for_reference ? def->graphics : NULL)) {
+        if (graphics->type == GRAPHICS_DBUS && graphics->p2p != TRISTATE_ON && !graphics->dbus_address)
+            graphics->dbus_address = g_strdup_printf("unix:path=%s/dbus/%s-dbus.sock", host->paths->run_qemu,
+                                                     dir + strlen("domain-"));
+    }
     for (DEF_EACH(CharDef, channel, def->channels)) {
         if (channel->source.type == CHAR_UNIX && !channel->source.path) {
             channel->source.path =
@@ -125,10 +132,12 @@ static bool native_build(Host *host, const DomainDef *shown, int id, bool for_re
             channel->source.mode = CHAR_MODE_BIND;
         }
     }
-    const bool ok = vm_xml_get_caps(host, def, &caps, err) &&
+    const bool ok = native_fill_in(host, def, lib_dir, err) && vm_xml_get_caps(host, def, &caps, err) &&
                     (!for_reference || native_plain_interfaces(def, caps, fds, err)) &&
-                    vm_choose_firmware(host, def, caps, err) && native_prepare_sources(host, def, err) &&
-                    qemu_resolve_cpu(def, caps, err) && qemu_command_build(def, caps, &env, ret_command, err);
+                    vm_choose_firmware(host, def, caps, err) &&
+                    (!for_reference || vm_find_secrets(host, def, err)) &&
+                    native_prepare_sources(host, def, err) && qemu_resolve_cpu(def, caps, err) &&
+                    qemu_command_build(def, caps, &env, ret_command, err);
     domain_def_free(def);
     return ok;
 }

@@ -16,6 +16,7 @@
 #include "base/worker.h"
 #include "machine/vm_private.h"
 #include "network/filter.h"
+#include "network/network.h"
 #include "network/switch.h"
 #include "qemu/device.h"
 
@@ -181,6 +182,22 @@ static bool graphics_needs_tls_port(const Config *config, const GraphicsDef *gra
     return config->spice_tls && (graphics->tls_port == -1 || (automatic && wanted));
 }
 
+bool vm_resolve_listen(Host *host, ListenDef *listen, Error **err)
+{
+    g_autoptr(Object) network =
+        object_find_by_name(host_registry(host, &network_class), listen->network ? listen->network : "", err);
+
+    if (!network)
+        return false;
+    for (DEF_EACH(NetworkIp, ip, network_def(network)->ips)) {
+        g_free(listen->address);
+        listen->address = g_strdup(ip->address);
+        return true;
+    }
+    return error_set(err, ERROR_CONFIG_UNSUPPORTED, "listen network '%s' had no usable address",
+                     listen->network);
+}
+
 static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
 {
     const Config *config = vm->host->config;
@@ -188,11 +205,8 @@ static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
     const char *range = is_vnc ? "vnc" : "spice";
 
     for (DEF_EACH(ListenDef, listen, graphics->listens)) {
-        if (listen->type == LISTEN_NETWORK && !listen->address)
-            return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                             "graphics listening on the address of network '%s' needs networks, which this "
-                             "version does not have",
-                             listen->network ? listen->network : "");
+        if (listen->type == LISTEN_NETWORK && !vm_resolve_listen(vm->host, listen, err))
+            return false;
         graphics_default_listen(vm, graphics, listen);
     }
     if (!graphics_needs_port(graphics))

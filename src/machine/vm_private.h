@@ -22,6 +22,7 @@
 #include "machine/save_image.h"
 #include "machine/vm.h"
 #include "machine/vm_log.h"
+#include "machine/vm_moment.h"
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
@@ -36,8 +37,10 @@
 #include "wire/wire_enums.h"
 
 typedef struct CgroupHost CgroupHost;
+typedef struct VmBlockJob VmBlockJob;
 typedef struct StatsProbe StatsProbe;
 typedef struct VmPerf VmPerf;
+typedef struct SnapshotDef SnapshotDef;
 
 /* Statistics that are asked for (vm_stats.c). */
 typedef struct StatsQueue {
@@ -113,6 +116,7 @@ typedef struct VmRun {
     VmPerf *perf;                /* NULL: no events are counted */
     bool has_dirty_rate;         /* somebody had it measured, or may have */
     GPtrArray *dac;              /* of DacItem */
+    GPtrArray *block_jobs;       /* of VmBlockJob (vm_block_job.h), counted */
     GPtrArray *helpers;          /* of VmHelper */
     GArray *ports;               /* of unsigned, taken from the pool by us */
     uint32_t last_node;          /* the highest number that a block node had */
@@ -120,6 +124,10 @@ typedef struct VmRun {
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool hook_hangs;             /* a hook script was given up: the later ones get little time */
     bool is_starting;            /* not announced yet: failures undo it */
+    PlanFds *leases;             /* taken, and not passed to QEMU yet (vm_lease.c); NULL */
+    struct VmBackup *backup;     /* that is being made (vm_backup.c); NULL */
+    char *new_checkpoint;        /* one that is being made, by name; NULL (vm_checkpoint.c) */
+    bool must_thaw;              /* its guest's file systems are frozen, or may be (vm_checkpoint.c) */
     bool has_gone_on;            /* ... but a saved guest runs: a cut-off start is not undone any more */
     bool stopping;               /* vm_process_stop() has begun */
     bool exited;                 /* the process is gone */
@@ -164,6 +172,7 @@ typedef struct VmTaskState {
 
 struct Vm {
     OBJECT_BASE(DomainDef);
+    MomentTree *snapshots, *checkpoints;
     bool has_managed_save;
     bool awaits_storage; /* its autostart failed: it is tried again when a pool that it needs is started */
     VmRun *run;          /* NULL: not running */
@@ -172,7 +181,9 @@ struct Vm {
     bool status_busy; /* the status file is being written */
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
-    StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
+    GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
+    bool was_transient;         /* while a transient one goes back to a snapshot: config is no definition */
+    StatsProbe *stats_probe;    /* under way, for others to join; borrowed. NULL */
 };
 static inline Registry *vm_registry(const Host *host)
 {
@@ -245,6 +256,14 @@ enum {
  * Without VM_XML_LIVE the emulator is probed. */
 AWAITS MUST_CHECK bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source,
                                     unsigned flags, DomainDef **ret_def, Error **err);
+/* For readers of other documents that hold a machine's. @hooks.hooks is for them; it does not outlive this.
+ */
+typedef struct VmXmlHooks {
+    DomainHooks hooks;
+    Host *host;
+    unsigned flags; /* VM_XML_* */
+} VmXmlHooks;
+void vm_xml_hooks_init(VmXmlHooks *hooks, Host *host, unsigned flags);
 char *vm_xml_format(const DomainDef *def, unsigned format_flags /* XML_FORMAT_* */);
 /* Would a later daemon read @text, which is @def formatted for a file, as this machine? Each text is checked
  * so before it is stored. AWAITS if it is long. ERROR_INTERNAL if not. */
@@ -339,11 +358,16 @@ AWAITS MUST_CHECK bool vm_open_device(Vm *vm, const char *path, int *ret_fd, Err
 AWAITS MUST_CHECK bool vm_prepare_share(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
 /* The TPM's state (vm_tpm.c). */
 AWAITS MUST_CHECK bool vm_prepare_tpm(Vm *vm, TpmDef *tpm, PlanFds *fds, Error **err);
+/* Where an emulated TPM of the machine has its state; NULL: it has none. Caller owns. */
+char *vm_tpm_folder(const Vm *vm);
 /* The machine has ended: forgets what a transient one does not keep. */
 AWAITS void vm_tpm_release(Vm *vm);
 /* Removes the state of a machine that is about to be undefined, unless it is to stay
  * (VIR_DOMAIN_UNDEFINE_...). */
 AWAITS MUST_CHECK bool vm_tpm_undefine(const Vm *vm, unsigned flags, Error **err);
+/* Where it is, for each machine: below it tpm2 or tpm1.2; owned. Whose it is. */
+char *vm_tpm_folder(const Host *host, const Uuid *uuid);
+MUST_CHECK bool vm_tpm_owner(const Host *host, uid_t *ret_uid, gid_t *ret_gid, Error **err);
 /* Host devices (vm_hostdev.c): which device is meant, which node it has; PCI devices are taken from their
  * drivers, unless another machine has them. ERROR_OPERATION_FAILED: one has, or there is none */
 AWAITS MUST_CHECK bool vm_prepare_hostdev(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error **err);
@@ -354,11 +378,16 @@ AWAITS void vm_release_hostdevs(Host *host, const DomainDef *live);
 uint64_t vm_hostdev_locked_bytes(const DomainDef *live);
 /* The same for a device that comes while QEMU runs. */
 AWAITS MUST_CHECK bool vm_hostdev_raise_limit(const Vm *vm, Error **err);
+/* The address of the network that a display listens on (vm_prepare.c).
+ * ERROR_NO_NETWORK; ERROR_CONFIG_UNSUPPORTED: it has no address */
+MUST_CHECK bool vm_resolve_listen(Host *host, ListenDef *listen, Error **err);
 /* storage_prepare() for vm->live, telling who listens which optional media are missing. */
 AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
 /* What the disks of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
  * ERROR_NO_SECRET: there is no such secret, or it has no value. */
 AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err);
+/* Whether those that the disks of @def need are there. Errors as above. */
+MUST_CHECK bool vm_find_secrets(Host *host, const DomainDef *def, Error **err);
 /* Tells a QEMU that was just started the limits of its disks. */
 AWAITS MUST_CHECK bool vm_start_throttles(Vm *vm, Error **err);
 /* Tells it the password of a display, or the one that the configuration has for all; until when it is good,
@@ -391,6 +420,8 @@ AWAITS MUST_CHECK bool vm_prepare_nvram(Vm *vm, bool reset, Error **err);
 char *vm_nvram_path(const Vm *vm);
 AWAITS bool vm_nvram_exists(const Host *host, const char *path); /* false also if that can't be told */
 /* One that is not there is removed already. Follows no link that others could have placed. */
+/* The file @to becomes a copy of @from; both are ours or QEMU's user's. */
+AWAITS MUST_CHECK bool vm_nvram_copy(const Host *host, const char *from, const char *to, Error **err);
 AWAITS MUST_CHECK bool vm_nvram_remove(const Host *host, const char *path, Error **err);
 
 /* ---- process (vm_process.c, vm_start.c, vm_event.c) ---- */
@@ -406,6 +437,7 @@ typedef struct VmStartSpec {
     int running_reason;          /* RUNNING_* */
     int paused_reason;           /* PAUSED_* */
     bool reset_nvram;
+    const SnapshotDef *snapshot;  /* its memory is loaded from inside of the images. NULL: none */
     uint64_t incoming_timeout_ms; /* for the whole state; FIBER_NO_DEADLINE: the feeder has its own */
 } VmStartSpec;
 #define VM_START_SPEC_INIT                                                                                   \
@@ -423,7 +455,8 @@ AWAITS void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail);
 /* Sends SIGTERM, then SIGKILL; waits for the end. */
 AWAITS MUST_CHECK bool vm_process_kill(Vm *vm, bool graceful, Error **err);
 void vm_process_watch(Vm *vm); /* notices the end of run->process */
-AWAITS MUST_CHECK bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err);
+/* @welcome: asked at once (monitor_open()); NULL: nothing is. */
+AWAITS MUST_CHECK bool vm_process_connect(Vm *vm, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
 /* Takes over the QEMU of an earlier daemon. */
 AWAITS void vm_process_reattach(Vm *vm, VmStatus *status);
 /* QMP handlers: vm_event.c. @arg: a VmMonitor made by vm_process_connect(). */
@@ -475,6 +508,9 @@ MUST_CHECK bool vm_token_require_free(const Vm *vm, Error **err);
 /* Restores @path into @vm, whose job is held. */
 AWAITS MUST_CHECK bool vm_restore_image(Vm *vm, Job *job, const char *path, unsigned flags,
                                         uint64_t autodestroy_client, Error **err);
+
+/* Starts with the state in @path; @spec has the rest, incoming_def too (taken). */
+AWAITS MUST_CHECK bool vm_restore_state(Vm *vm, Job *job, const char *path, VmStartSpec *spec, Error **err);
 
 /* Writes a core file into the auto dump folder, then does what on_crash says. */
 AWAITS void vm_dump_after_crash(Vm *vm);

@@ -16,9 +16,13 @@
 #include "base/loop.h"
 #include "base/socket.h"
 #include "conf/xml_table.h"
+#include "machine/vm_backup.h"
+#include "machine/vm_block_job.h"
+#include "machine/vm_checkpoint.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_lease.h"
 #include "machine/vm_tune.h"
 
 #define TERM_PATIENCE_MS 10000
@@ -201,6 +205,7 @@ static void vm_process_cleanup(Vm *vm)
         port_pool_release(vm->host->ports, g_array_index(run->ports, unsigned, i));
     g_array_set_size(run->ports, 0);
     vm_call_hook(vm, "stopped");
+    vm_lease_forget_all(vm);
     dac_restore(vm->host->dac, run->dac, timeout_ms);
     transient_remove(vm->live, timeout_ms);
     vm_call_hook(vm, "release");
@@ -253,6 +258,7 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
         return;
     }
     vm_log_shutdown(vm, shutoff_reason);
+    vm_backup_abandon(vm);
     vm_process_cleanup(vm);
     vm_status_remove(vm);
 
@@ -264,8 +270,11 @@ void vm_process_stop(Vm *vm, int shutoff_reason, int stopped_detail)
     vm_set_state(vm, VM_STATE_SHUTOFF, shutoff_reason);
     if (stopped_detail >= 0)
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STOPPED, stopped_detail);
-    if (!vm->config)
+    if (!vm->config) {
+        if (!moment_forget(vm, &err))
+            log_error_error(err, "a machine that is no more");
         object_unregister(&vm->object);
+    }
     fiber_shield_end();
 }
 
@@ -386,7 +395,7 @@ static void vm_on_qmp_close(const Error *why, void *arg)
     host_spawn(vm->host, "monitor", vm_lost_monitor_fiber, run_ref_new(vm));
 }
 
-bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
+bool vm_process_connect(Vm *vm, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err)
 {
     const uint64_t serial = vm->run->serial;
     const QmpHandlers handlers = { .on_event = vm_on_qmp_event, .on_close = vm_on_qmp_close, .arg = vm };
@@ -395,7 +404,8 @@ bool vm_process_connect(Vm *vm, uint64_t timeout_ms, Error **err)
 
     const uint64_t token = fiber_deadline_begin(timeout_ms);
     const bool ok = socket_connect_unix_trusted(vm->run->monitor_path, timeout_ms, &fd, err) &&
-                    qmp_open(fd, vm->name, &handlers, timeout_ms, &qmp, err);
+                    (welcome ? monitor_open(fd, vm->name, &handlers, welcome, timeout_ms, &qmp, err)
+                             : qmp_open(fd, vm->name, &handlers, timeout_ms, &qmp, err));
     fiber_deadline_end(token);
     if (!ok)
         return false;
@@ -676,7 +686,7 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, bool has_job, Error **err)
     const uint64_t serial = vm->run->serial;
 
     vm->run->reconnecting = fiber_current();
-    const bool ok = vm_process_connect(vm, timeout_ms, err) && reattach_sync(vm, err);
+    const bool ok = vm_process_connect(vm, NULL, timeout_ms, err) && reattach_sync(vm, err);
     if (vm->run && vm->run->serial == serial) {
         vm->run->reconnecting = NULL;
         if (!ok)
@@ -696,9 +706,15 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, bool has_job, Error **err)
     if (vm->run && !vm->run->exited)
         reattach_tune(vm);
     if (vm->run && !vm->run->exited)
+        vm_block_job_reconcile(vm);
+    if (vm->run && !vm->run->exited)
         vm_reconcile(vm);
     if (vm->run && !vm->run->exited)
         vm_edit_recover(vm);
+    if (vm->run && !vm->run->exited)
+        vm_checkpoint_reconcile(vm);
+    if (vm->run && !vm->run->exited)
+        vm_backup_reconcile(vm);
     if (!vm->run || vm->run->exited)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     return true;
@@ -726,6 +742,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
 {
     VmRun *run = g_steal_pointer(&status->run);
 
+    vm_backup_adopt(run);
     vm->run = run;
     vm->live = g_steal_pointer(&status->live);
     vm->state = status->state;

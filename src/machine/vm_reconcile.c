@@ -83,8 +83,8 @@ AWAITS static void reconcile_drives(Vm *vm)
 static bool has_node(const DomainDef *def, unsigned number)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {
-        for (const StorageSource *source = &disk->src; source; source = source->backing) {
-            if (source->index == number)
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
+            if (source->index == number || (source->data_store && source->data_store->index == number))
                 return true;
         }
     }

@@ -18,6 +18,8 @@
 #include "base/macros.h"
 #include "conf/xml_table.h"
 #include "machine/save_image.h"
+#include "machine/vm_backup.h"
+#include "machine/vm_block_job.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_private.h"
 
@@ -76,8 +78,12 @@ static bool save_locked(Vm *vm, Job *job, const char *path, const char *dxml, un
                        .operation = JOB_OPERATION_SAVE };
 
     if (!save_format_from_name(vm->host->config->save_image_format, &copy.format, err) ||
-        !save_make_xml(vm, dxml, &xml, err) || !vm_require_monitor(vm, err))
+        !vm_backup_require_none(vm, err) || !save_make_xml(vm, dxml, &xml, err) ||
+        !vm_require_monitor(vm, err))
         return false;
+    const VmBlockJob *busy = vm_block_job_of_disk(vm, NULL);
+    if (busy)
+        return error_set(err, ERROR_INVALID_STATE, "domain has active block job '%s'", busy->id);
     if (domain_has_transient(vm->live))
         return error_set(err, ERROR_INVALID_STATE, "migration with transient disk is not supported");
     copy.xml = xml;
@@ -149,29 +155,42 @@ static bool restore_make_def(Host *host, const SaveImage *image, const char *dxm
     return true;
 }
 
-static bool restore_start(Vm *vm, Job *job, SaveImage *image, DomainDef *def, unsigned flags,
-                          uint64_t autodestroy_client, Error **err)
+/* @spec has what follows from the caller; its incoming_def is taken. */
+static bool restore_feed(Vm *vm, Job *job, SaveImage *image, VmStartSpec *spec, bool bypass_cache,
+                         Error **err)
 {
-    VmStartSpec spec = VM_START_SPEC_INIT;
     g_autoptr(Process) feeder = NULL;
     AUTO_FD words_fd = -1;
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0) {
-        domain_def_free(def);
+        domain_def_free(spec->incoming_def);
         return error_set_errno(err, errno, "cannot make a pipe");
     }
     AUTO_FD read_end = ends[0];
     AUTO_FD write_end = ends[1];
-    if (!save_copier_start(image->format, true, flags & VIR_DOMAIN_SAVE_BYPASS_CACHE, image->fd, write_end,
-                           &feeder, &words_fd, err)) {
-        domain_def_free(def);
+    if (!save_copier_start(image->format, true, bypass_cache, image->fd, write_end, &feeder, &words_fd,
+                           err)) {
+        domain_def_free(spec->incoming_def);
         return false;
     }
     fd_cleanup(&write_end);
-    spec.incoming_fd = read_end;
-    spec.feeder = feeder;
-    spec.feeder_words_fd = words_fd;
+    spec->incoming_fd = read_end;
+    spec->feeder = feeder;
+    spec->feeder_words_fd = words_fd;
+    /* A minute, and as long as 10 MB/s take. */
+    spec->incoming_timeout_ms = 60000 + image->size_bytes / 10000;
+    const bool ok = vm_start_process(vm, job, spec, err);
+    if (!ok && !process_kill(feeder, SIGKILL, NULL))
+        log_debug("the helper that read the image is gone already");
+    return ok;
+}
+
+static bool restore_start(Vm *vm, Job *job, SaveImage *image, DomainDef *def, unsigned flags,
+                          uint64_t autodestroy_client, Error **err)
+{
+    VmStartSpec spec = VM_START_SPEC_INIT;
+
     spec.incoming_def = def;
     spec.autodestroy_client = autodestroy_client;
     spec.paused = !save_choose_running(flags, image->was_running);
@@ -179,12 +198,17 @@ static bool restore_start(Vm *vm, Job *job, SaveImage *image, DomainDef *def, un
     spec.running_reason = VIR_DOMAIN_RUNNING_RESTORED;
     spec.started_detail = VIR_DOMAIN_EVENT_STARTED_RESTORED;
     spec.reset_nvram = flags & VIR_DOMAIN_SAVE_RESET_NVRAM;
-    /* A minute, and as long as 10 MB/s take. */
-    spec.incoming_timeout_ms = 60000 + image->size_bytes / 10000;
-    const bool ok = vm_start_process(vm, job, &spec, err);
-    if (!ok && !process_kill(feeder, SIGKILL, NULL))
-        log_debug("the helper that read the image is gone already");
-    return ok;
+    return restore_feed(vm, job, image, &spec, flags & VIR_DOMAIN_SAVE_BYPASS_CACHE, err);
+}
+
+bool vm_restore_state(Vm *vm, Job *job, const char *path, VmStartSpec *spec, Error **err)
+{
+    g_auto(SaveImage) image = { .fd = -1 };
+
+    if (save_image_open(path, storage_timeout(vm->host), &image, err))
+        return restore_feed(vm, job, &image, spec, false, err);
+    domain_def_free(spec->incoming_def);
+    return false;
 }
 
 bool vm_restore_image(Vm *vm, Job *job, const char *path, unsigned flags, uint64_t autodestroy_client,

@@ -22,6 +22,8 @@
 #include "host/node.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_helper.h"
+#include "machine/vm_lease.h"
+#include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
 #include "qemu/address.h"
 #include "qemu/cpu_guest.h"
@@ -39,6 +41,12 @@ typedef struct Start {
     VmResources resources;
     GArray *huge_pages; /* of QemuHugePages; NULL: none wanted */
 } Start;
+
+/* It does not boot, but goes on from a state that was saved. */
+static bool start_has_state(const Start *start)
+{
+    return start->spec->incoming_fd >= 0 || start->spec->snapshot;
+}
 
 /* ---- the new run ---- */
 
@@ -115,7 +123,8 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
-    if (!vm_prepare_disks(vm, err) || !vm_prepare_each(vm, vm_prepare_hostdev, start->resources.fds, err) ||
+    if (!vm_prepare_disks(vm, err) || !vm_lease_take_all(vm, err) ||
+        !vm_prepare_each(vm, vm_prepare_hostdev, start->resources.fds, err) ||
         !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
@@ -372,10 +381,12 @@ static bool start_set_passwords(Vm *vm, Error **err)
     return true;
 }
 
-AWAITS static bool start_ask(const Start *start, Error **err)
+/* Connects, and asks what QEMU made of the machine. */
+AWAITS static bool start_connect(const Start *start, Error **err)
 {
     Vm *vm = start->vm;
     DomainDef *live = vm->live;
+    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
     const MemballoonDef *balloon = live->memballoon;
     g_auto(MonitorWelcome) welcome = { .has_cpuid = vm_has_cpuid(vm) };
 
@@ -387,7 +398,7 @@ AWAITS static bool start_ask(const Start *start, Error **err)
         if (live->current_memory_bytes < live->memory_bytes)
             welcome.balloon_target = live->current_memory_bytes;
     }
-    if (!monitor_welcome(vm_monitor(vm), &welcome, 0, err))
+    if (!vm_process_connect(vm, &welcome, timeout_ms, err))
         return false;
     vm_take_vcpu_tids(vm, welcome.cpus);
     start_take_chars(vm, welcome.chardevs);
@@ -468,17 +479,20 @@ static bool start_receive_state(Start *start, Error **err)
 static bool start_converse(Start *start, Error **err)
 {
     Vm *vm = start->vm;
-    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
 
     job_set_phase(start->job, "waiting for QEMU");
     /* QEMU needs longer than any file, so what can be written, is written now. */
-    if (!vm_pid_save(vm, err) || !vm_process_connect(vm, timeout_ms, err) || !start_ask(start, err) ||
+    if (!vm_pid_save(vm, err) || !start_connect(start, err) || !vm_lease_pass(vm, err) ||
         !start_set_passwords(vm, err) || !vm_start_throttles(vm, err) || !vm_interface_set_links(vm, err) ||
-        (start->spec->incoming_fd < 0 && !start_open_trays(vm, err)))
+        (!start_has_state(start) && !start_open_trays(vm, err)))
         return false;
     /* A state that is loaded was saved with these vCPUs. */
     if (!vm_vcpus_start(vm, err) || !vm_threads_setup(vm, vm->live, err) || !vm_perf_start(vm, err))
         return false;
+    if (start->spec->snapshot) {
+        job_set_phase(start->job, "reading memory");
+        return vm_snapshot_ask_qemu(vm, SNAPSHOT_LOAD, start->spec->snapshot, err);
+    }
     return start->spec->incoming_fd < 0 || start_receive_state(start, err);
 }
 
@@ -556,7 +570,7 @@ static bool start_resume(Start *start, Error **err)
 {
     VmRun *run = start->vm->run;
 
-    if (start->spec->incoming_fd >= 0) {
+    if (start_has_state(start)) {
         run->must_run = true;
         run->has_gone_on = true;
         if (!vm_status_save(start->vm, err))
@@ -574,10 +588,10 @@ static bool start_go(Start *start, Error **err)
         return false;
     if (vm->run->exited)
         return start_explain_death(start, true, err);
-    if (spec->incoming_fd < 0 && start_has_agent(vm->live))
+    if (!start_has_state(start) && start_has_agent(vm->live))
         vm_publish(vm, EVENT_AGENT_LIFECYCLE, VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_DISCONNECTED,
                    VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_REASON_DOMAIN_STARTED);
-    if (spec->incoming_fd >= 0)
+    if (start_has_state(start))
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STARTED, spec->started_detail);
     if (spec->paused)
         vm_set_state(vm, VM_STATE_PAUSED, spec->paused_reason);
@@ -599,12 +613,14 @@ static bool start_finish(Start *start, Error **err)
             vm->run->is_starting = true;
         return false;
     }
-    if (spec->incoming_fd < 0)
+    if (!start_has_state(start))
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_STARTED, spec->started_detail);
     if (spec->paused)
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_SUSPENDED,
-                             spec->incoming_fd >= 0 ? VIR_DOMAIN_EVENT_SUSPENDED_RESTORED
-                                                    : VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+                             spec->paused_reason == VIR_DOMAIN_PAUSED_FROM_SNAPSHOT
+                                 ? VIR_DOMAIN_EVENT_SUSPENDED_FROM_SNAPSHOT
+                             : spec->incoming_fd >= 0 ? VIR_DOMAIN_EVENT_SUSPENDED_RESTORED
+                                                      : VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
     object_list_it(&vm->object);
     return true;
 }

@@ -14,7 +14,8 @@
 #include "base/units.h"
 #include "base/worker.h"
 #include "conf/xml_table.h"
-#include "machine/vm_private.h"
+#include "machine/vm_backup_private.h"
+#include "machine/vm_block_job.h"
 
 #define STATUS_NAMESPACE "urn:lodge:status:1"
 #define VCPU_LIMIT 4096
@@ -195,6 +196,121 @@ static bool write_agent_timeout(const void *base, unsigned flags, GString *out)
 }
 static const XmlCodec agent_timeout_codec = { read_agent_timeout, write_agent_timeout, NULL };
 
+/* ---- block jobs, as libvirtd has them ---- */
+
+static void job_member_read(const xmlNode *element, VmBlockJob *job)
+{
+    const char *node = xml_attr(element, "node");
+
+    if (xmlStrEqual(element->name, (const xmlChar *)"disk")) {
+        g_free(job->disk);
+        job->disk = g_strdup(xml_attr(element, "dst"));
+    } else if (xmlStrEqual(element->name, (const xmlChar *)"top")) {
+        g_free(job->top);
+        job->top = g_strdup(node);
+    } else if (xmlStrEqual(element->name, (const xmlChar *)"base")) {
+        g_free(job->base);
+        job->base = g_strdup(node);
+    } else if (xmlStrEqual(element->name, (const xmlChar *)"topparent")) {
+        g_free(job->top_parent);
+        job->top_parent = g_strdup(node);
+    } else if (xmlStrEqual(element->name, (const xmlChar *)"deleteCommittedImages")) {
+        job->flags |= VIR_DOMAIN_BLOCK_COMMIT_DELETE;
+    }
+}
+
+/* A job of a kind that is not known here is none of ours: QEMU is told to forget it when it has ended. */
+static void block_job_read(const xmlNode *element, GPtrArray *jobs)
+{
+    const char *id = xml_attr(element, "name"), *type = xml_attr(element, "type");
+    const char *flags = xml_attr(element, "jobflags");
+    int kind = -1;
+
+    for (int i = 0; type && i < BLOCK_JOB_KIND_COUNT; i++) {
+        if (strcmp(block_job_kind_names[i], type) == 0)
+            kind = i;
+    }
+    if (!id || kind < 0)
+        return;
+    VmBlockJob *job = vm_block_job_new((BlockJobKind)kind, NULL);
+    job->id = g_strdup(id);
+    job->state =
+        (BlockJobState)name_index(block_job_state_names, BLOCK_JOB_STATE_COUNT, xml_attr(element, "state"));
+    job->flags = flags ? (unsigned)g_ascii_strtoull(flags, NULL, 16) : 0;
+    job->by_user = !xmlHasNsProp(element, (const xmlChar *)"internal", (const xmlChar *)STATUS_NAMESPACE);
+    job->problem = g_strdup(xml_attr(element, "errmsg"));
+    for (const xmlNode *child = element->children; child; child = child->next) {
+        if (child->type == XML_ELEMENT_NODE)
+            job_member_read(child, job);
+    }
+    g_ptr_array_add(jobs, job);
+}
+
+static bool read_block_jobs(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base,
+                            Error **err)
+{
+    for (const xmlNode *child = element->children; child; child = child->next) {
+        if (child->type == XML_ELEMENT_NODE && xmlStrEqual(child->name, (const xmlChar *)"blockjob"))
+            block_job_read(child, ((VmRun *)base)->block_jobs);
+    }
+    return true;
+}
+
+static void write_node(const char *name, const char *node, unsigned indent, GString *out)
+{
+    if (node)
+        g_string_append_printf(out, "%*s<%s node='%s'/>\n", (int)indent, "", name, node);
+}
+
+static void write_block_job(const VmBlockJob *job, unsigned indent, GString *out)
+{
+    const bool is_ours = job->kind == BLOCK_JOB_SNAPSHOT; /* libvirtd has no such kind */
+
+    g_string_append_printf(out, "%*s<%sblockjob name='", (int)indent, "", is_ours ? "lodge:" : "");
+    xml_escape_attribute(job->id, out);
+    g_string_append_printf(out, "' type='%s' state='%s' jobflags='0x%x'", block_job_kind_names[job->kind],
+                           block_job_state_names[job->state], job->flags);
+    if (job->kind == BLOCK_JOB_COPY && (job->flags & VIR_DOMAIN_BLOCK_COPY_SHALLOW) &&
+        !(job->flags & VIR_DOMAIN_BLOCK_COPY_REUSE_EXT))
+        g_string_append(out, " shallownew='yes'");
+    if (!job->by_user)
+        g_string_append(out, " lodge:internal='yes'");
+    if (job->problem) {
+        g_string_append(out, " errmsg='");
+        xml_escape_attribute(job->problem, out);
+        g_string_append_c(out, '\'');
+    }
+    g_string_append(out, ">\n");
+    if (job->disk) {
+        g_string_append_printf(out, "%*s<disk dst='", (int)indent + 2, "");
+        xml_escape_attribute(job->disk, out);
+        g_string_append(out, job->kind == BLOCK_JOB_COPY ? "' mirror='yes'/>\n" : "'/>\n");
+    }
+    write_node("base", job->base, indent + 2, out);
+    write_node("top", job->top, indent + 2, out);
+    write_node("topparent", job->top_parent, indent + 2, out);
+    if ((job->kind == BLOCK_JOB_COMMIT || job->kind == BLOCK_JOB_ACTIVE_COMMIT) &&
+        (job->flags & VIR_DOMAIN_BLOCK_COMMIT_DELETE))
+        g_string_append_printf(out, "%*s<deleteCommittedImages/>\n", (int)indent + 2, "");
+    g_string_append_printf(out, "%*s</%sblockjob>\n", (int)indent, "", is_ours ? "lodge:" : "");
+}
+
+static void write_block_jobs(const XmlRow *row, const void *base, unsigned flags, unsigned indent,
+                             GString *out)
+{
+    const GPtrArray *jobs = ((const VmRun *)base)->block_jobs;
+
+    if (jobs->len == 0) {
+        g_string_append_printf(out, "%*s<blockjobs active='no'/>\n", (int)indent, "");
+        return;
+    }
+    g_string_append_printf(out, "%*s<blockjobs active='yes'>\n", (int)indent, "");
+    for (guint i = 0; i < jobs->len; i++)
+        write_block_job(g_ptr_array_index(jobs, i), indent + 2, out);
+    g_string_append_printf(out, "%*s</blockjobs>\n", (int)indent, "");
+}
+static const XmlCustom block_job_elements = { read_block_jobs, write_block_jobs, NULL };
+
 static const XmlTable save_file_table =
     TABLE(SaveFile, "file",
           ROWS(ATTR("path", SaveFile, path), ATTR("temporary", SaveFile, temp),
@@ -235,7 +351,7 @@ static const XmlTable run_table =
                GROUP("vcpus", ROWS(CUSTOM("vcpu", &vcpu_elements))),
                GROUP("libDir", ROWS(ATTR("path", VmRun, lib_dir))),
                GROUP("channelTargetDir", ROWS(ATTR("path", VmRun, channel_dir))),
-               FLAG("fakereboot", VmRun, fake_reboot),
+               FLAG("fakereboot", VmRun, fake_reboot), CUSTOM("blockjobs", &block_job_elements),
                GROUP("agentTimeout", ROWS(CODEC_TEXT(&agent_timeout_codec))),
                GROUP("nodename",
                      ROWS(ATTR("index", VmRun, last_node, .max = UINT32_MAX, .flags = ROW_ALWAYS))),
@@ -249,6 +365,8 @@ static const XmlTable run_table =
                           ATTR("mustRun", VmRun, must_run), ATTR("saving", VmRun, is_saving),
                           ATTR("going", VmRun, going), LIST("giveBack", VmRun, give_back, &path_table, OURS),
                           LIST("ioError", VmRun, io_errors, &io_error_table, OURS),
+                          ATTR("newCheckpoint", VmRun, new_checkpoint), ATTR("mustThaw", VmRun, must_thaw),
+                          OBJECT("backup", VmRun, backup, &vm_backup_table, OURS),
                           OBJECT("pending", VmRun, pending, &pending_table, OURS),
                           EMBED("file", VmRun, file, &save_file_table, OURS),
                           CUSTOM("port", &port_elements, OURS), LIST("lent", VmRun, dac, &lent_table, OURS)),

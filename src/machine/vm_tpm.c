@@ -25,7 +25,7 @@
 #define SETUP_TIMEOUT_MS 120000 /* RSA keys, on a busy host */
 #define CIPHER "aes-256-cbc"
 
-static char *state_folder(const Host *host, const Uuid *uuid)
+char *vm_tpm_folder(const Host *host, const Uuid *uuid)
 {
     g_autofree char *lib = g_path_get_dirname(host->paths->lib_qemu);
     char text[UUID_STRING_LEN];
@@ -37,14 +37,14 @@ static char *state_folder(const Host *host, const Uuid *uuid)
 /* Where swtpm has it: tpm1.2 or tpm2. */
 static char *state_path(const Vm *vm, const TpmDef *tpm)
 {
-    g_autofree char *folder = state_folder(vm->host, &vm->uuid);
+    g_autofree char *folder = vm_tpm_folder(vm->host, &vm->uuid);
 
     return path_join(folder, tpm->version == TPM_VERSION_1_2 ? "tpm1.2" : "tpm2");
 }
 
 /* ---- user ---- */
 
-static bool find_owner(const Host *host, uid_t *ret_uid, gid_t *ret_gid, Error **err)
+bool vm_tpm_owner(const Host *host, uid_t *ret_uid, gid_t *ret_gid, Error **err)
 {
     *ret_uid = geteuid();
     *ret_gid = getegid();
@@ -65,7 +65,7 @@ static bool find_owner(const Host *host, uid_t *ret_uid, gid_t *ret_gid, Error *
 static bool run_as_owner(const Host *host, ProcessSpec *spec, Error **err)
 {
     spec->set_user = geteuid() == 0;
-    return find_owner(host, &spec->uid, &spec->gid, err);
+    return vm_tpm_owner(host, &spec->uid, &spec->gid, err);
 }
 
 static char *find_tool(const char *name, Error **err)
@@ -168,11 +168,11 @@ AWAITS static bool make_folder(const Vm *vm, const char *path, bool *ret_is_new,
 {
     FolderJob *job = g_new0(FolderJob, 1);
 
-    *job = (FolderJob){ .folder = state_folder(vm->host, &vm->uuid),
+    *job = (FolderJob){ .folder = vm_tpm_folder(vm->host, &vm->uuid),
                         .path = g_strdup(path),
                         .authority = authority_folder(vm->host),
                         .is_own = *vm->host->paths->root != 0 };
-    if (!find_owner(vm->host, &job->uid, &job->gid, err)) {
+    if (!vm_tpm_owner(vm->host, &job->uid, &job->gid, err)) {
         folder_job_free(job);
         return false;
     }
@@ -402,9 +402,18 @@ static bool is_kept(const DomainDef *def)
     return false;
 }
 
+char *vm_tpm_folder(const Vm *vm)
+{
+    for (DEF_EACH(TpmDef, tpm, vm_def(vm) ? vm_def(vm)->tpms : NULL)) {
+        if (tpm->backend == TPM_BACKEND_EMULATOR)
+            return state_folder(vm->host, &vm->uuid);
+    }
+    return NULL;
+}
+
 AWAITS static bool remove_state(Host *host, const Uuid *uuid, Error **err)
 {
-    g_autofree char *folder = state_folder(host, uuid);
+    g_autofree char *folder = vm_tpm_folder(host, uuid);
 
     return file_remove_tree(folder, err);
 }

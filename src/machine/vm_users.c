@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "machine/vm_private.h"
+#include "machine/vm_snapshot_private.h"
 
 typedef struct Walk {
     Host *host;
@@ -32,23 +32,24 @@ static void walk_volume(const Walk *walk, const StorageSource *source)
         walk_path(walk, volume_path(volume));
 }
 
-static void walk_chain(const Walk *walk, const StorageSource *source)
+static void walk_source(const Walk *walk, const StorageSource *source)
 {
-    for (; source; source = source->backing) {
-        if (source->type == STORAGE_VOLUME)
-            walk_volume(walk, source);
-        else if (source->type != STORAGE_NETWORK)
-            walk_path(walk, source->path);
-        walk_chain(walk, source->data_store);
-    }
+    if (source->type == STORAGE_VOLUME)
+        walk_volume(walk, source);
+    else if (source->type != STORAGE_NETWORK)
+        walk_path(walk, source->path);
+    if (source->data_store)
+        walk_source(walk, source->data_store);
 }
 
 static void walk_machine(const Walk *walk, const DomainDef *def)
 {
     if (!def)
         return;
-    for (guint i = 0; def->disks && i < def->disks->len; i++)
-        walk_chain(walk, &((const DiskDef *)g_ptr_array_index(def->disks, i))->src);
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));)
+            walk_source(walk, source);
+    }
     for (guint i = 0; def->filesystems && i < def->filesystems->len; i++)
         walk_path(walk, ((const FilesystemDef *)g_ptr_array_index(def->filesystems, i))->source);
     walk_path(walk, def->os.kernel);
@@ -56,6 +57,27 @@ static void walk_machine(const Walk *walk, const DomainDef *def)
     walk_path(walk, def->os.dtb);
     walk_path(walk, def->os.loader ? def->os.loader->path : NULL);
     walk_path(walk, def->os.nvram ? def->os.nvram->path : NULL);
+}
+
+/* The states of snapshots, and the images that they made. */
+static void walk_snapshots(const Walk *walk, const Vm *vm)
+{
+    g_autoptr(GPtrArray) snapshots = vm_snapshot_list_all(vm);
+
+    for (guint i = 0; i < snapshots->len; i++) {
+        const SnapshotDef *def = ((Moment *)g_ptr_array_index(snapshots, i))->def;
+        walk_path(walk, def->memory_file);
+        for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
+            const DiskDef *disk = vm_snapshot_disk(def->domain, entry->name);
+            const bool is_kept =
+                entry->snapshot == DISK_SNAPSHOT_INTERNAL || entry->snapshot == DISK_SNAPSHOT_EXTERNAL;
+            for (const StorageSource *source = is_kept && disk ? &disk->src : NULL; source;
+                 source = source->backing)
+                walk_source(walk, source);
+        }
+    }
+    for (guint i = 0; i < vm->snapshot_images->len; i++)
+        walk_path(walk, g_ptr_array_index(vm->snapshot_images, i));
 }
 
 void machine_walk_images(Host *host, ImageVisit visit, void *arg)
@@ -69,6 +91,7 @@ void machine_walk_images(Host *host, ImageVisit visit, void *arg)
         walk_machine(&walk, vm->live);
         walk.is_running = false;
         walk_machine(&walk, vm->config);
+        walk_snapshots(&walk, vm);
     }
 }
 
@@ -84,7 +107,7 @@ bool machine_needs_pool(const DomainDef *def, const char *pool, const char *targ
 {
     for (guint i = 0; def && def->disks && i < def->disks->len; i++) {
         const DiskDef *disk = g_ptr_array_index(def->disks, i);
-        for (const StorageSource *source = &disk->src; source; source = source->backing) {
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
             if (source_needs_pool(source, pool, target_path))
                 return true;
         }

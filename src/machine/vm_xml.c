@@ -9,13 +9,8 @@
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 #include "conf/domain_xml.h"
-#include "machine/vm_private.h"
+#include "machine/vm_snapshot_private.h"
 #include "qemu/address.h"
-
-typedef struct ParseContext {
-    Host *host;
-    unsigned flags;
-} ParseContext;
 
 bool vm_xml_get_caps(Host *host, const DomainDef *def, QemuCaps **ret_caps, Error **err)
 {
@@ -63,7 +58,7 @@ static bool emulator_runs(const QemuCaps *caps, Arch arch)
 
 static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_platform, Error **err)
 {
-    const ParseContext *context = arg;
+    const VmXmlHooks *context = arg;
     g_autoptr(QemuCaps) caps = NULL;
     g_autoptr(Error) why = NULL;
 
@@ -83,7 +78,7 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     if (!machine) {
         if (context->flags & VM_XML_TRUSTED)
             return true;
-        return error_set(err, ERROR_XML_INVALID, "Emulator '%s' does not support machine type '%s'",
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support machine type '%s'",
                          qemu_caps_binary(caps), def->os.machine ? def->os.machine : "(default)");
     }
     ret_platform->emulator = g_strdup(qemu_caps_binary(caps));
@@ -119,14 +114,21 @@ static bool parse_finish(Host *host, unsigned flags, DomainDef *def, Error **err
            qemu_assign_addresses(def, caps, err);
 }
 
+void vm_xml_hooks_init(VmXmlHooks *hooks, Host *host, unsigned flags)
+{
+    *hooks = (VmXmlHooks){ .hooks = { .host_arch = host_arch(), .platform = platform_ask, .arg = hooks },
+                           .host = host,
+                           .flags = flags };
+}
+
 bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source, unsigned flags,
                   DomainDef **ret_def, Error **err)
 {
-    ParseContext context = { .host = host, .flags = flags };
-    const DomainHooks hooks = { .host_arch = host_arch(), .platform = platform_ask, .arg = &context };
+    VmXmlHooks hooks;
     DomainParseFlags parse_flags = 0;
     g_autoptr(DomainDef) def = NULL;
 
+    vm_xml_hooks_init(&hooks, host, flags);
     if (flags & VM_XML_LIVE)
         parse_flags |= DOMAIN_PARSE_SKIP_DEFAULTS;
     else
@@ -135,8 +137,23 @@ bool vm_xml_parse(Host *host, const char *xml, size_t len, const char *source, u
         parse_flags |= DOMAIN_PARSE_VALIDATE;
     if (flags & VM_XML_TRUSTED)
         parse_flags |= DOMAIN_PARSE_SKIP_CHECKS;
-    if (!domain_def_parse_text(xml, len, source, parse_flags, &hooks, &def, err) ||
+    if (!domain_def_parse_text(xml, len, source, parse_flags, &hooks.hooks, &def, err) ||
         !parse_finish(host, flags, def, err))
+        return false;
+    *ret_def = g_steal_pointer(&def);
+    return true;
+}
+
+bool vm_snapshot_parse(Host *host, const char *xml, size_t len, MomentParseFlags flags, SnapshotDef **ret_def,
+                       Error **err)
+{
+    VmXmlHooks hooks;
+    g_autoptr(SnapshotDef) def = NULL;
+
+    vm_xml_hooks_init(&hooks, host, flags & MOMENT_PARSE_STORED ? VM_XML_TRUSTED : 0);
+    if (!snapshot_def_parse(xml, len, flags, &hooks.hooks, &def, err) ||
+        (def->domain && !parse_finish(host, hooks.flags, def->domain, err)) ||
+        (def->inactive && !parse_finish(host, hooks.flags, def->inactive, err)))
         return false;
     *ret_def = g_steal_pointer(&def);
     return true;

@@ -299,6 +299,11 @@ static void work_set_filter(AttachJob *job)
     job->ok = netlink_change_link(job->name, &change, &job->why);
 }
 
+static void work_set_coalesce(AttachJob *job)
+{
+    job->ok = tap_set_coalesce(job->name, job->spec.coalesce_frames, &job->why);
+}
+
 static void work_set_function_mac(AttachJob *job)
 {
     job->change.function_mac = &job->spec.mac;
@@ -384,6 +389,16 @@ bool link_set_filter(const char *name, const Mac *mac, bool all_multicast, bool 
 
     job->change =
         (LinkChange){ .set_filter = true, .all_multicast = all_multicast, .promiscuous = promiscuous };
+    if (!attach_run(job, err))
+        return false;
+    attach_job_free(job);
+    return true;
+}
+
+bool link_set_coalesce(const char *name, unsigned frames, Error **err)
+{
+    AttachJob *job = attach_job_new(&(LinkSpec){ .coalesce_frames = frames }, name, work_set_coalesce);
+
     if (!attach_run(job, err))
         return false;
     attach_job_free(job);

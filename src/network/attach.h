@@ -37,6 +37,8 @@ AWAITS MUST_CHECK bool link_replug(const char *name, const char *bridge, bool is
 /* What a macvtap lets in: its address, all multicast, everything. */
 AWAITS MUST_CHECK bool link_set_filter(const char *name, const Mac *mac, bool all_multicast, bool promiscuous,
                                        Error **err);
+/* How many packets a tap hands on together; 0: each. */
+AWAITS MUST_CHECK bool link_set_coalesce(const char *name, unsigned frames, Error **err);
 /* The address that virtual function number @function of the card @name has from its next driver on. */
 AWAITS MUST_CHECK bool link_set_function_mac(const char *name, unsigned function, const Mac *mac,
                                              Error **err);

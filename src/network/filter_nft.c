@@ -288,6 +288,15 @@ static void put_address_range(Line *line, const char *where, FilterAttrId from_a
                            unequal(from), from->text, is_range ? "-" : "", is_range ? to->text : "");
 }
 
+static void put_tcp_option(Line *line)
+{
+    const FilterValue *value = find_value(line->rule, FILTER_TCP_OPTION);
+
+    if (value)
+        g_string_append_printf(line->text, " tcp option %u %s", number_of(value),
+                               value->negated ? "missing" : "exists");
+}
+
 static void put_tcp_flags(Line *line)
 {
     const FilterValue *value = find_value(line->rule, FILTER_TCP_FLAGS);
@@ -337,6 +346,7 @@ static void put_ip(Line *line)
     put_number(line, is_v6 ? "ip6 dscp" : "ip dscp", FILTER_DSCP, FILTER_DSCP);
     put_number(line, from_port, FILTER_SRC_PORT, FILTER_SRC_PORT_END);
     put_number(line, to_port, FILTER_DST_PORT, FILTER_DST_PORT_END);
+    put_tcp_option(line);
     put_tcp_flags(line);
     if (line->protocol->number == 1)
         put_icmp(line, "icmp", false);

@@ -104,7 +104,7 @@ static bool tap_bring_up(int control, const char *name, Error **err)
     return true;
 }
 
-static bool tap_set_coalesce(int control, const char *name, unsigned frames, Error **err)
+static bool tap_set_coalesce_by(int control, const char *name, unsigned frames, Error **err)
 {
     struct ethtool_coalesce coalesce = { .cmd = ETHTOOL_GCOALESCE };
     struct ifreq request = { .ifr_data = (void *)&coalesce };
@@ -130,10 +130,19 @@ static bool tap_configure(int control, const char *name, const TapSpec *spec, Er
     if (spec->bridge && mtu == 0)
         (void)tap_get_mtu(control, spec->bridge, &mtu);
     if ((mtu && !tap_set_mtu(control, name, mtu, err)) ||
-        (spec->coalesce_frames && !tap_set_coalesce(control, name, spec->coalesce_frames, err)))
+        (spec->coalesce_frames && !tap_set_coalesce_by(control, name, spec->coalesce_frames, err)))
         return false;
     return (!spec->bridge || tap_add_to_bridge(control, name, spec->bridge, err)) &&
            tap_bring_up(control, name, err);
+}
+
+bool tap_set_coalesce(const char *name, unsigned frames, Error **err)
+{
+    AUTO_FD control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (control < 0)
+        return error_set_errno(err, errno, "cannot open a control socket");
+    return tap_set_coalesce_by(control, name, frames, err);
 }
 
 bool tap_open(const TapSpec *spec, char **io_name, int *ret_fds, Error **err)

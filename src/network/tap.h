@@ -19,3 +19,5 @@ typedef struct TapSpec {
  * real name afterwards. */
 MUST_CHECK bool tap_open(const TapSpec *spec, char **io_name, int *ret_fds /* n_queues of them */,
                          Error **err);
+/* How many packets are handed on together; 0: each. */
+MUST_CHECK bool tap_set_coalesce(const char *name, unsigned frames, Error **err);

@@ -521,6 +521,22 @@ static bool check_bus_order(const DomainDef *def, Error **err)
     return true;
 }
 
+/* One that was made because an address names its bus, or a higher one. */
+static bool has_free_root_port(DomainDef *def)
+{
+    bool found = false;
+    PciMap map;
+
+    pci_map_init(&map, false);
+    (void)domain_each_device(def, note_function, &map);
+    for (DEF_EACH(ControllerDef, controller, def->controllers)) {
+        found |= controller->type == CONTROLLER_PCI && controller->model == CONTROLLER_MODEL_PCIE_ROOT_PORT &&
+                 pci_map_slot_is_free(&map, controller->index.value, 0);
+    }
+    pci_map_clear(&map);
+    return found;
+}
+
 bool assign_pci(DomainDef *def, Error **err)
 {
     bool is_pcie = machine_has_pcie(def);
@@ -537,7 +553,7 @@ bool assign_pci(DomainDef *def, Error **err)
     } while (grew);
 
     /* A machine that brought no buses of its own gets a free root port for hot plug, once. */
-    if (is_pcie && !had_buses && has_root_port(def)) {
+    if (is_pcie && !had_buses && has_root_port(def) && !has_free_root_port(def)) {
         add_bus_controller(def, count_pci_controllers(def), CONTROLLER_MODEL_PCIE_ROOT_PORT);
         if (!run_round(def, is_pcie, &grew, err))
             return false;

@@ -164,8 +164,15 @@ void qemu_number_disk(DiskDef *disk, uint32_t *last)
 void qemu_number_nodes(DomainDef *def, uint32_t *last)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {
-        for (const StorageSource *source = &disk->src; source; source = source->backing)
+        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));)
             *last = MAX(MAX(*last, source->index), source->data_store ? source->data_store->index : 0);
+    }
+    /* All active images come first, empty drives with them, then what is below: so guests of libvirt have it.
+     */
+    for (unsigned i = def_list_len(def->disks); i-- > 0;) {
+        DiskDef *disk = g_ptr_array_index(def->disks, i);
+        if (!disk->src.index)
+            disk->src.index = ++*last;
     }
     for (unsigned i = def_list_len(def->disks); i-- > 0;)
         qemu_number_disk(g_ptr_array_index(def->disks, i), last);

@@ -121,6 +121,7 @@ static const char *const backend_types[CHAR_TYPE_COUNT] = {
     [CHAR_SPICEVMC] = "spicevmc",
     [CHAR_SPICEPORT] = "spiceport",
     [CHAR_QEMU_VDAGENT] = "qemu-vdagent",
+    [CHAR_DBUS] = "dbus",
 };
 
 static void backend_data(Json *data, const CharSource *source, const char *spice_name, const char *fd_name,
@@ -148,6 +149,9 @@ static void backend_data(Json *data, const CharSource *source, const char *spice
         break;
     case CHAR_SPICEPORT:
         prop_str(data, "fqdn", source->path);
+        break;
+    case CHAR_DBUS:
+        prop_str(data, "name", source->path);
         break;
     case CHAR_QEMU_VDAGENT:
         backend_vdagent(data, source);

@@ -13,7 +13,8 @@ typedef struct CacheMode {
 /* The table of cache modes in QEMU's manual (-drive cache=). */
 static CacheMode disk_cache_mode(const DiskDef *disk)
 {
-    switch (disk->cache == DISK_CACHE_ABSENT && disk->shareable ? DISK_CACHE_NONE : disk->cache) {
+    switch (disk->cache == DISK_CACHE_ABSENT && disk->shareable && !disk->readonly ? DISK_CACHE_NONE
+                                                                                   : disk->cache) {
     case DISK_CACHE_NONE:
         return (CacheMode){ true, true, false, true };
     case DISK_CACHE_WRITETHROUGH:
@@ -337,8 +338,8 @@ static bool plan_drive(const PlanContext *c, const DiskDef *disk, unsigned boot_
     prop_disk_limits(device, disk);
     /* A CD-ROM or floppy has no write cache to switch; QEMU refuses the property only for those without one.
      */
-    if (cache.set && disk->device != DISK_DEVICE_CDROM && disk->device != DISK_DEVICE_FLOPPY &&
-        disk->device != DISK_DEVICE_LUN)
+    const bool has_cache = disk->bus == DISK_BUS_USB || disk->device == DISK_DEVICE_DISK;
+    if (cache.set && has_cache)
         prop_str(device, "write-cache", cache.write_cache ? "on" : "off");
     prop_str(device, "werror", error_policy(disk->error_policy));
     prop_str(device, "rerror",
@@ -375,6 +376,28 @@ bool device_plan_medium(const PlanContext *c, const DiskDef *disk, Plan *plan, E
         return false;
     plan_throttle_filters(disk, plan);
     return true;
+}
+
+bool device_plan_image(const PlanContext *c, const DiskDef *disk, const StorageSource *source,
+                       const StorageSource *below, Plan *plan, Error **err)
+{
+    StorageSource image = *source; /* borrows all it has */
+    g_autofree char *storage = NULL;
+    g_autofree char *data = NULL;
+
+    image.backing = (StorageSource *)below;
+    image.backing_ends = !below;
+    if ((image.data_store && !plan_storage(c, disk, image.data_store, plan, &data, err)) ||
+        !plan_storage(c, disk, &image, plan, &storage, err))
+        return false;
+    plan_add(plan, PLAN_BLOCKDEV, format_node(disk, &image, storage, true));
+    return true;
+}
+
+bool device_plan_chain(const PlanContext *c, const DiskDef *disk, const StorageSource *source, Plan *plan,
+                       Error **err)
+{
+    return plan_nodes(c, disk, source, true, plan, err);
 }
 
 char *device_medium_node(const DiskDef *disk)

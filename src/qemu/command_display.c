@@ -258,10 +258,10 @@ static void plan_dbus(const PlanContext *c, const GraphicsDef *graphics, Plan *p
         g_autofree char *own = device_dbus_address(c->env->lib_dir ? c->env->lib_dir : ".");
         append_option(out, "addr", graphics->dbus_address ? graphics->dbus_address : own);
     }
-    if (graphics->gl == TRISTATE_ON) {
-        g_string_append(out, ",gl=on");
+    if (graphics->gl != TRISTATE_ABSENT)
+        g_string_append(out, graphics->gl == TRISTATE_ON ? ",gl=on" : ",gl=off");
+    if (graphics->gl == TRISTATE_ON)
         append_rendernode(out, graphics);
-    }
     if (graphics->audio_id.is_set && graphics->audio_id.value)
         g_string_append_printf(out, ",audiodev=audio%u", graphics->audio_id.value);
     plan_text(plan, "-display", "%s", out->str);

@@ -245,9 +245,8 @@ static void cpu_timers(GString *cpu, const DomainDef *def)
 
 static void cpu_features(GString *cpu, const PlanContext *c)
 {
-    const FeaturesDef *features = c->def->features;
-    if (!features)
-        return;
+    static const FeaturesDef none;
+    const FeaturesDef *features = c->def->features ? c->def->features : &none;
     option_tristate(cpu, "kvm-pv-eoi", features->apic_eoi);
     if (features->has_pvspinlock)
         option_tristate(cpu, "kvm-pv-unhalt", features->pvspinlock);

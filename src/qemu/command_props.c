@@ -175,7 +175,7 @@ bool add_device(const PlanContext *c, Plan *plan, Json *device, const DeviceInfo
 {
     AUTO_JSON owned = device;
     const char *driver = json_get_str(device, "driver");
-    if (!qemu_caps_has_device(c->caps, driver))
+    if (!c->env->for_reference && !qemu_caps_has_device(c->caps, driver))
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "device '%s' is not supported by %s", driver,
                          qemu_caps_binary(c->caps));
     if (info && !prop_info(device, c->def, info, err))

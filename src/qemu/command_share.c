@@ -147,7 +147,10 @@ bool plan_tpm(const PlanContext *c, const void *def, Plan *plan, Error **err)
     if (tpm->backend == TPM_BACKEND_PASSTHROUGH) {
         plan_tpm_passthrough(c, tpm, plan);
     } else {
-        plan_connection("chrtpm", path, 0, plan);
+        if (c->env->for_reference && tpm->backend == TPM_BACKEND_EMULATOR) /* nobody listens there yet */
+            plan_text(plan, "-chardev", "null,id=chrtpm");
+        else
+            plan_connection("chrtpm", path, 0, plan);
         plan_text(plan, "-tpmdev", "emulator,id=tpm-%s,chardev=chrtpm", tpm->info.alias);
     }
     Json *device = device_new(enum_name(&tpm_model_names, tpm->model));

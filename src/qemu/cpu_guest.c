@@ -10,8 +10,6 @@
 #include "conf/domain_rows.h"
 #include "host/cpu.h"
 
-enum { COMPARE_FAIL_INCOMPATIBLE = 1 };
-
 /* ---- before the start ---- */
 
 static void cpu_add_feature(CpuDef *cpu, xmlNode *node)
@@ -117,9 +115,8 @@ static void resolve_optional(CpuDef *cpu, const Json *host)
 static bool check_against_host(const CpuDef *cpu, const Json *host, Error **err)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    int result;
     xml_table_write(&cpu_table, "cpu", cpu, XML_FORMAT_SECURE, 0, text);
-    return cpu_compare_with(host, text->str, COMPARE_FAIL_INCOMPATIBLE, &result, err);
+    return cpu_check_runs(host, text->str, err);
 }
 
 static void disable_removed(void *arg, const char *name)

@@ -282,7 +282,7 @@ const DeviceClass device_classes[DEVICE_KIND_COUNT] = {
                         .can_plug = true, .plan = plan_memory },
     [DEVICE_CRYPTO] = { .prefix = "crypto", .place = PLACE_PCIE, .order = { 29, 18 }, .plan = plan_crypto },
     [DEVICE_PSTORE] = { .prefix = "pstore", .place = PLACE_PCI, .order = { 29, 19 }, .plan = plan_pstore },
-    [DEVICE_LEASE] = { .order = { 22 } },
+    [DEVICE_LEASE] = { 0 }, /* QEMU knows nothing of it */
     [DEVICE_NVRAM] = { .order = { 22 } },
     [DEVICE_VSOCK] = { .prefix = "vsock", .place = PLACE_VIRTIO,
                        .virtio_model = offsetof(VsockDef, model), .order = { 29, 16 },

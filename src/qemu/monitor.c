@@ -466,18 +466,25 @@ static bool monitor_take_cpuid(Qmp *qmp, MonitorWelcome *welcome, Json *words, u
     return true;
 }
 
-bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err)
-{
-    QmpCommand commands[6] = { { .name = "query-cpus-fast" }, { .name = "query-chardev" } };
-    size_t n = 2;
+#define WELCOME_MAX 6
 
+/* The questions of @welcome, in this order; those about the balloon come last. */
+static bool monitor_welcome_ask(const MonitorWelcome *welcome, QmpCommand *commands, size_t *ret_count,
+                                Error **err)
+{
+    size_t n = 0;
+
+    commands[n++] = (QmpCommand){ .name = "query-cpus-fast" };
+    commands[n++] = (QmpCommand){ .name = "query-chardev" };
     if (welcome->has_cpuid)
         commands[n++] =
             (QmpCommand){ .name = "qom-get", .may_be_refused = true, .args = monitor_cpuid_args(FIRST_CPU) };
     if (welcome->balloon_alias && welcome->balloon_period_s) {
         Json *args = monitor_balloon_period_args(welcome->balloon_alias, welcome->balloon_period_s, err);
-        if (!args)
+        if (!args) {
+            qmp_commands_clear(commands, n);
             return false;
+        }
         commands[n++] = (QmpCommand){ .name = "qom-set", .args = args };
     }
     if (welcome->balloon_alias && welcome->balloon_target)
@@ -486,14 +493,52 @@ bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Err
                           .args = json_pack("{s:I}", "value", (json_int_t)welcome->balloon_target) };
     if (welcome->balloon_alias)
         commands[n++] = (QmpCommand){ .name = "query-balloon" };
-    const bool ok =
-        qmp_exec_all(qmp, commands, n, timeout_ms, err) &&
-        monitor_parse_cpus(commands[0].reply, &welcome->cpus, err) &&
-        monitor_parse_chardevs(commands[1].reply, &welcome->chardevs, err) &&
-        (!welcome->balloon_alias ||
-         monitor_parse_balloon(commands[n - 1].reply, &welcome->balloon_bytes, err)) &&
-        (!welcome->has_cpuid || monitor_take_cpuid(qmp, welcome, commands[2].reply, timeout_ms, err));
+    *ret_count = n;
+    return true;
+}
+
+static bool monitor_welcome_take(Qmp *qmp, MonitorWelcome *welcome, const QmpCommand *commands, size_t n,
+                                 uint64_t timeout_ms, Error **err)
+{
+    return monitor_parse_cpus(commands[0].reply, &welcome->cpus, err) &&
+           monitor_parse_chardevs(commands[1].reply, &welcome->chardevs, err) &&
+           (!welcome->balloon_alias ||
+            monitor_parse_balloon(commands[n - 1].reply, &welcome->balloon_bytes, err)) &&
+           (!welcome->has_cpuid || monitor_take_cpuid(qmp, welcome, commands[2].reply, timeout_ms, err));
+}
+
+bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err)
+{
+    QmpCommand commands[WELCOME_MAX] = { 0 };
+    size_t n = 0;
+
+    if (!monitor_welcome_ask(welcome, commands, &n, err))
+        return false;
+    const bool ok = qmp_exec_all(qmp, commands, n, timeout_ms, err) &&
+                    monitor_welcome_take(qmp, welcome, commands, n, timeout_ms, err);
     qmp_commands_clear(commands, n);
+    return ok;
+}
+
+bool monitor_open(int fd, const char *name, const QmpHandlers *handlers, MonitorWelcome *welcome,
+                  uint64_t timeout_ms, Qmp **ret_qmp, Error **err)
+{
+    QmpCommand commands[WELCOME_MAX] = { 0 };
+    size_t n = 0;
+
+    if (!monitor_welcome_ask(welcome, commands, &n, err)) {
+        (void)close(fd);
+        return false;
+    }
+    Qmp *qmp = NULL;
+    bool ok = qmp_open_with(fd, name, handlers, commands, n, timeout_ms, &qmp, err);
+    if (ok && !monitor_welcome_take(qmp, welcome, commands, n, timeout_ms, err)) {
+        qmp_close(qmp);
+        ok = false;
+    }
+    qmp_commands_clear(commands, n);
+    if (ok)
+        *ret_qmp = qmp;
     return ok;
 }
 

@@ -107,6 +107,9 @@ typedef struct MonitorWelcome {
 void monitor_welcome_clear(MonitorWelcome *welcome);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MonitorWelcome, monitor_welcome_clear)
 AWAITS MUST_CHECK bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
+/* qmp_open() with these questions asked at once. */
+AWAITS MUST_CHECK bool monitor_open(int fd, const char *name, const QmpHandlers *handlers,
+                                    MonitorWelcome *welcome, uint64_t timeout_ms, Qmp **ret_qmp, Error **err);
 
 /* Names of all devices that have one. Owned: of char *. */
 AWAITS MUST_CHECK bool monitor_list_devices(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_names,
@@ -198,6 +201,35 @@ AWAITS MUST_CHECK bool monitor_open_tray(Qmp *qmp, const char *alias, bool force
 AWAITS MUST_CHECK bool monitor_close_tray(Qmp *qmp, const char *alias, uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_remove_medium(Qmp *qmp, const char *alias, uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_insert_medium(Qmp *qmp, const char *alias, const char *node_name,
+                                             uint64_t timeout_ms, Error **err);
+
+/* ---- jobs of the block layer ---- */
+
+typedef struct MonitorBlockJob {
+    char *id;
+    char *status;         /* "running", "concluded" ... */
+    char *problem;        /* why it failed; NULL */
+    uint64_t done, total; /* bytes, mostly */
+    uint64_t speed;       /* bytes per second; 0: no limit, or not told */
+    bool is_ready;
+} MonitorBlockJob;
+/* GPtrArray of MonitorBlockJob. The first tells of all jobs, but not their speed; the second, of jobs that
+ * have not ended, does. */
+AWAITS MUST_CHECK bool monitor_query_jobs(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_jobs, Error **err);
+AWAITS MUST_CHECK bool monitor_query_block_jobs(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_jobs,
+                                                Error **err);
+const MonitorBlockJob *monitor_find_job(const GPtrArray *jobs, const char *id); /* borrowed; NULL */
+
+typedef enum MonitorJobWord {
+    MONITOR_JOB_END,       /* cancels a block job; one that is ready ends with a copy that is whole */
+    MONITOR_JOB_BREAK_OFF, /* cancels any job, at once */
+    MONITOR_JOB_PIVOT,     /* the guest goes on with the other image */
+    MONITOR_JOB_FINALIZE,
+    MONITOR_JOB_DISMISS,
+} MonitorJobWord;
+AWAITS MUST_CHECK bool monitor_tell_job(Qmp *qmp, MonitorJobWord word, const char *id, uint64_t timeout_ms,
+                                        Error **err);
+AWAITS MUST_CHECK bool monitor_set_job_speed(Qmp *qmp, const char *id, uint64_t bytes_per_s,
                                              uint64_t timeout_ms, Error **err);
 
 /* ---- memory ---- */

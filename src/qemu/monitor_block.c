@@ -1,6 +1,8 @@
 /* Typed questions to a running QEMU about its disks. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <string.h>
+
 #include "qemu/monitor.h"
 #include "qemu/monitor_private.h"
 
@@ -206,4 +208,87 @@ bool monitor_insert_medium(Qmp *qmp, const char *alias, const char *node_name, u
 {
     return monitor_do(qmp, "blockdev-insert-medium",
                       json_pack("{s:s, s:s}", "id", alias, "node-name", node_name), timeout_ms, err);
+}
+
+/* ---- jobs ---- */
+
+static void monitor_block_job_free(void *data)
+{
+    MonitorBlockJob *job = data;
+    g_free(job->id);
+    g_free(job->status);
+    g_free(job->problem);
+    g_free(job);
+}
+
+static GPtrArray *monitor_parse_jobs(const Json *reply, const char *id_key, const char *done_key,
+                                     const char *total_key)
+{
+    GPtrArray *jobs = g_ptr_array_new_with_free_func(monitor_block_job_free);
+    size_t i;
+    Json *entry;
+    json_array_foreach (reply, i, entry) {
+        const char *id = json_get_str(entry, id_key);
+        if (!id)
+            continue;
+        MonitorBlockJob *job = g_new0(MonitorBlockJob, 1);
+        *job = (MonitorBlockJob){ .id = g_strdup(id),
+                                  .status = g_strdup(json_get_str(entry, "status")),
+                                  .done = json_get_uint(entry, done_key, 0),
+                                  .total = json_get_uint(entry, total_key, 0),
+                                  .speed = json_get_uint(entry, "speed", 0),
+                                  .is_ready = json_get_bool(entry, "ready", false),
+                                  .problem = g_strdup(json_get_str(entry, "error")) };
+        g_ptr_array_add(jobs, job);
+    }
+    return jobs;
+}
+
+bool monitor_query_jobs(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_jobs, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!monitor_ask_list(qmp, "query-jobs", NULL, timeout_ms, &reply, err))
+        return false;
+    *ret_jobs = monitor_parse_jobs(reply, "id", "current-progress", "total-progress");
+    return true;
+}
+
+bool monitor_query_block_jobs(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_jobs, Error **err)
+{
+    AUTO_JSON reply = NULL;
+    if (!monitor_ask_list(qmp, "query-block-jobs", NULL, timeout_ms, &reply, err))
+        return false;
+    *ret_jobs = monitor_parse_jobs(reply, "device", "offset", "len");
+    return true;
+}
+
+const MonitorBlockJob *monitor_find_job(const GPtrArray *jobs, const char *id)
+{
+    for (guint i = 0; jobs && i < jobs->len; i++) {
+        const MonitorBlockJob *job = g_ptr_array_index(jobs, i);
+        if (strcmp(job->id, id) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+bool monitor_tell_job(Qmp *qmp, MonitorJobWord word, const char *id, uint64_t timeout_ms, Error **err)
+{
+    static const struct {
+        const char *command, *key;
+    } rows[] = {
+        [MONITOR_JOB_END] = { "block-job-cancel", "device" },
+        [MONITOR_JOB_BREAK_OFF] = { "job-cancel", "id" },
+        [MONITOR_JOB_PIVOT] = { "job-complete", "id" },
+        [MONITOR_JOB_FINALIZE] = { "job-finalize", "id" },
+        [MONITOR_JOB_DISMISS] = { "job-dismiss", "id" },
+    };
+    return monitor_do(qmp, rows[word].command, json_pack("{s:s}", rows[word].key, id), timeout_ms, err);
+}
+
+bool monitor_set_job_speed(Qmp *qmp, const char *id, uint64_t bytes_per_s, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "block-job-set-speed",
+                      json_pack("{s:s, s:I}", "device", id, "speed", (json_int_t)MIN(bytes_per_s, INT64_MAX)),
+                      timeout_ms, err);
 }

@@ -15,12 +15,6 @@
 #include "qemu/firmware.h"
 #include "qemu/qemu_caps_private.h"
 
-/* Areas that clients ask about and Lodge does not do yet. */
-enum {
-    LODGE_HAS_SNAPSHOTS = false,
-    LODGE_HAS_BACKUP = false,
-};
-
 /* One value of an <enum>: listed if QEMU has @fact, or always (NULL). */
 typedef struct EnumRow {
     const char *value;
@@ -365,7 +359,7 @@ static void document_features(DomainDocument *document)
     document_feature(document, "vmcoreinfo", document_has_device(document, "vmcoreinfo"));
     document_feature(document, "genid", document_has_device(document, "vmgenid"));
     document_feature(document, "backingStoreInput", true);
-    document_feature(document, "backup", LODGE_HAS_BACKUP);
+    document_feature(document, "backup", true);
     document_feature(document, "sev", false);
     document_feature(document, "sgx", false);
     document_section(document, 4, &hyperv);
@@ -444,8 +438,7 @@ static void guest_features(const char *arch, GString *out)
     if (is_x86)
         g_string_append(out, "      <apic default='on' toggle='no'/>\n");
     g_string_append(out, "      <cpuselection/>\n      <deviceboot/>\n");
-    g_string_append_printf(out, "      <disksnapshot default='%s' toggle='no'/>\n",
-                           LODGE_HAS_SNAPSHOTS ? "on" : "off");
+    g_string_append(out, "      <disksnapshot default='on' toggle='no'/>\n      <externalSnapshot/>\n");
     g_string_append(out, "    </features>\n");
 }
 

@@ -625,6 +625,36 @@ void qmp_commands_clear(QmpCommand *commands, size_t count)
     }
 }
 
+/* Those that could be queued, in their order. */
+static bool qmp_queue_all(Qmp *qmp, QmpCommand *commands, size_t count, QmpCall **calls, Error **err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t id = ++qmp->last_id;
+        char *line = qmp_format_command(id, commands[i].name, commands[i].args);
+        calls[i] = qmp_queue_call(qmp, id, commands[i].name, line, -1, false, err);
+        if (!calls[i])
+            return false;
+    }
+    return true;
+}
+
+/* The answers to all that are queued; *first is the first thing that went wrong. */
+AWAITS static void qmp_await_all(Qmp *qmp, QmpCommand *commands, size_t count, QmpCall **calls,
+                                 uint64_t deadline_ms, Error **first)
+{
+    for (size_t i = 0; i < count && calls[i]; i++) {
+        AUTO_JSON reply = NULL;
+        g_autoptr(Error) why = NULL;
+        if (qmp_await_reply(qmp, calls[i], commands[i].name, deadline_ms, &reply, NULL, &why) &&
+            qmp_take_value(commands[i].name, reply, &commands[i].reply, &why))
+            continue;
+        if (!*first && !(commands[i].may_be_refused && error_code(why) == ERROR_REFUSED))
+            *first = g_steal_pointer(&why);
+    }
+    if (!*first && qmp->fd < 0)
+        qmp_gone(qmp, "the commands", first);
+}
+
 bool qmp_exec_all(Qmp *qmp, QmpCommand *commands, size_t count, uint64_t timeout_ms, Error **err)
 {
     const uint64_t deadline_ms = qmp_deadline(timeout_ms);
@@ -634,24 +664,10 @@ bool qmp_exec_all(Qmp *qmp, QmpCommand *commands, size_t count, uint64_t timeout
     if (!qmp)
         return error_set(err, ERROR_VM_GONE, "there is no connection to QEMU");
     qmp_ref(qmp);
-    for (size_t i = 0; i < count && !first; i++) {
-        const uint64_t id = ++qmp->last_id;
-        char *line = qmp_format_command(id, commands[i].name, commands[i].args);
-        calls[i] = qmp_queue_call(qmp, id, commands[i].name, line, -1, false, &first);
-    }
+    (void)!qmp_queue_all(qmp, commands, count, calls, &first);
     if (qmp->fd >= 0)
         qmp_flush(qmp);
-    for (size_t i = 0; i < count && calls[i]; i++) {
-        AUTO_JSON reply = NULL;
-        g_autoptr(Error) why = NULL;
-        if (qmp_await_reply(qmp, calls[i], commands[i].name, deadline_ms, &reply, NULL, &why) &&
-            qmp_take_value(commands[i].name, reply, &commands[i].reply, &why))
-            continue;
-        if (!first && !(commands[i].may_be_refused && error_code(why) == ERROR_REFUSED))
-            first = g_steal_pointer(&why);
-    }
-    if (!first && qmp->fd < 0)
-        qmp_gone(qmp, "the commands", &first);
+    qmp_await_all(qmp, commands, count, calls, deadline_ms, &first);
     qmp_unref(qmp);
     return first ? error_propagate(err, first) : true;
 }
@@ -725,23 +741,27 @@ AWAITS static bool qmp_await_greeting(Qmp *qmp, uint64_t deadline_ms, Error **er
     return qmp->greeted && qmp->fd >= 0 ? true : qmp_gone(qmp, "the greeting", err);
 }
 
-/* QEMU finds the command where it looks after its greeting: nothing is gained by waiting for that first. */
-AWAITS static bool qmp_negotiate(Qmp *qmp, uint64_t deadline_ms, Error **err)
+/* QEMU finds the commands where it looks after its greeting: nothing is gained by waiting for that first. */
+AWAITS static bool qmp_negotiate(Qmp *qmp, QmpCommand *commands, size_t count, uint64_t deadline_ms,
+                                 Error **err)
 {
-    const char *command = "qmp_capabilities";
-    const uint64_t id = ++qmp->last_id;
-    AUTO_JSON reply = NULL;
-    QmpCall *call = qmp_queue_call(qmp, id, command, qmp_format_command(id, command, NULL), -1, false, err);
+    QmpCommand begin = { .name = "qmp_capabilities" };
+    g_autofree QmpCall **calls = g_new0(QmpCall *, count + 1);
+    Error *first = NULL;
 
-    if (!call)
+    if (!qmp_queue_all(qmp, &begin, 1, calls, err))
         return false;
+    (void)!qmp_queue_all(qmp, commands, count, calls + 1, &first);
     qmp_flush(qmp);
-    if (!qmp_await_greeting(qmp, deadline_ms, err)) {
-        qmp_call_abandon(qmp, call);
-        return false;
+    if (first || !qmp_await_greeting(qmp, deadline_ms, &first)) {
+        for (size_t i = 0; i <= count && calls[i]; i++)
+            qmp_call_abandon(qmp, calls[i]);
+        return error_propagate(err, first);
     }
-    return qmp_await_reply(qmp, call, command, deadline_ms, &reply, NULL, err) &&
-           qmp_take_value(command, reply, NULL, err);
+    qmp_await_all(qmp, &begin, 1, calls, deadline_ms, &first);
+    qmp_await_all(qmp, commands, count, calls + 1, deadline_ms, &first);
+    qmp_commands_clear(&begin, 1);
+    return first ? error_propagate(err, first) : true;
 }
 
 static bool qmp_attach_loop(Qmp *qmp, Error **err)
@@ -754,8 +774,8 @@ static bool qmp_attach_loop(Qmp *qmp, Error **err)
     return r >= 0 ? true : error_set_errno(err, -r, "watching the monitor socket");
 }
 
-bool qmp_open(int fd, const char *name, const QmpHandlers *handlers, uint64_t timeout_ms, Qmp **ret_qmp,
-              Error **err)
+bool qmp_open_with(int fd, const char *name, const QmpHandlers *handlers, QmpCommand *commands, size_t count,
+                   uint64_t timeout_ms, Qmp **ret_qmp, Error **err)
 {
     Qmp *qmp = g_new0(Qmp, 1);
     *qmp = (Qmp){ .name = g_strdup(name), .refs = 1, .fd = fd };
@@ -767,7 +787,7 @@ bool qmp_open(int fd, const char *name, const QmpHandlers *handlers, uint64_t ti
     if (handlers) /* from now on: QEMU may send events right behind its first reply */
         qmp->handlers = *handlers;
 
-    bool ok = qmp_attach_loop(qmp, err) && qmp_negotiate(qmp, qmp_deadline(timeout_ms), err);
+    bool ok = qmp_attach_loop(qmp, err) && qmp_negotiate(qmp, commands, count, qmp_deadline(timeout_ms), err);
     if (ok && qmp->fd < 0) /* it went away in the same round of the loop */
         ok = qmp_gone(qmp, "qmp_capabilities", err);
     if (!ok) {
@@ -777,6 +797,12 @@ bool qmp_open(int fd, const char *name, const QmpHandlers *handlers, uint64_t ti
     qmp->opened = true;
     *ret_qmp = qmp;
     return true;
+}
+
+bool qmp_open(int fd, const char *name, const QmpHandlers *handlers, uint64_t timeout_ms, Qmp **ret_qmp,
+              Error **err)
+{
+    return qmp_open_with(fd, name, handlers, NULL, 0, timeout_ms, ret_qmp, err);
 }
 
 bool qmp_is_open(const Qmp *qmp)

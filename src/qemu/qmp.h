@@ -55,6 +55,10 @@ typedef struct QmpCommand {
     Json *reply;         /* out: the "return" member; NULL: failed */
 } QmpCommand;
 void qmp_commands_clear(QmpCommand *commands, size_t count); /* frees @args and @reply of each */
+/* As qmp_open(), with the first commands sent at once, too: as qmp_exec_all(), within @timeout_ms. */
+AWAITS MUST_CHECK bool qmp_open_with(int fd, const char *name, const QmpHandlers *handlers,
+                                     QmpCommand *commands, size_t count, uint64_t timeout_ms, Qmp **ret_qmp,
+                                     Error **err);
 /* Sends all @commands, then waits for all answers: several questions for the price of one. They take effect
  * in their order, and each even if one before it is refused. Fails with the first failure, as qmp_exec(). */
 AWAITS MUST_CHECK bool qmp_exec_all(Qmp *qmp, QmpCommand *commands, size_t count, uint64_t timeout_ms,

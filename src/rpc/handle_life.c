@@ -1,6 +1,7 @@
 /* Starting, stopping and poking machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/job.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_life.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
@@ -91,7 +92,7 @@ RPC_VM_HANDLER(domain_get_job_info)
 {
     JobProgress progress = { 0 };
 
-    if (!job_get_progress(vm_object(vm), false, &progress, err))
+    if (!vm_get_job_progress(vm, false, &progress, err))
         return false;
     ret->type = progress.type;
     ret->time_elapsed = progress.elapsed_ms;
@@ -115,7 +116,7 @@ RPC_VM_HANDLER(domain_get_job_stats)
 
     if (!rpc_check_flags(call, args->flags,
                          VIR_DOMAIN_JOB_STATS_COMPLETED | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED, err) ||
-        !job_get_progress(vm_object(vm), args->flags & VIR_DOMAIN_JOB_STATS_COMPLETED, &progress, err))
+        !vm_get_job_progress(vm, args->flags & VIR_DOMAIN_JOB_STATS_COMPLETED, &progress, err))
         return false;
     g_autoptr(Params) params = job_progress_to_params(&progress);
     ret->type = progress.type;
@@ -126,12 +127,12 @@ RPC_VM_HANDLER(domain_get_job_stats)
 
 RPC_VM_HANDLER(domain_abort_job)
 {
-    return job_abort(vm_object(vm), err);
+    return vm_abort_job(vm, rpc_caller(call), err);
 }
 
 RPC_VM_HANDLER(domain_abort_job_flags)
 {
-    return rpc_check_flags(call, args->flags, 0, err) && job_abort(vm_object(vm), err);
+    return rpc_check_flags(call, args->flags, 0, err) && vm_abort_job(vm, rpc_caller(call), err);
 }
 
 const RpcEntry rpc_entries_life[] = {

@@ -12,6 +12,8 @@
 #include "core/host.h"
 #include "core/job.h"
 #include "machine/machine.h"
+#include "machine/vm_backup.h"
+#include "machine/vm_block.h"
 #include "machine/vm_define.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
@@ -41,11 +43,24 @@ RPC_HANDLER(lodge_jobs_list)
 {
     if (!rpc_check_flags(call, args->flags, 0, err))
         return false;
-    g_autoptr(GPtrArray) jobs = host_list_jobs(call->host);
-    ret->jobs = g_new0(WireLodgeJob, MAX(jobs->len, 1));
-    ret->n_jobs = jobs->len;
+    g_autoptr(GPtrArray) jobs = host_list_jobs(call->host), block = machine_list_block_jobs(call->host);
+    vm_backup_list_jobs(call->host, jobs);
+    ret->jobs = g_new0(WireLodgeJob, MAX(jobs->len + block->len, 1));
+    ret->n_jobs = jobs->len + block->len;
     for (guint i = 0; i < jobs->len; i++)
         lodge_fill_job(g_ptr_array_index(jobs, i), &ret->jobs[i]);
+    for (guint i = 0; i < block->len; i++) {
+        const BlockJobRecord *record = g_ptr_array_index(block, i);
+        ret->jobs[jobs->len + i] = (WireLodgeJob){ .domain = g_strdup(record->machine),
+                                                   .uuid = record->uuid,
+                                                   .id = record->id,
+                                                   .type = g_strdup(record->type),
+                                                   .phase = g_strdup(record->phase),
+                                                   .running = true,
+                                                   .waiting_for = g_strdup(""),
+                                                   .started_ms = record->age_ms,
+                                                   .client = g_strdup("") };
+    }
     return true;
 }
 

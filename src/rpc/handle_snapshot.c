@@ -1,68 +1,199 @@
-/* Snapshots and checkpoints: none can be made yet, so there are none; clients ask before they undefine. */
+/* Snapshots of machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "machine/vm_snapshot.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 
-/* Flags that choose among snapshots, and the one that orders a list. */
-#define SNAPSHOT_FILTERS 0x3ff
-#define SNAPSHOT_TOPOLOGICAL 0x400
-#define CHECKPOINT_FILTERS 0xf
+/* ---- a machine's ---- */
 
-/* An answer that is all zero. */
-#define NONE_OF(name, allowed)                                                                               \
-    RPC_VM_HANDLER(name)                                                                                     \
-    {                                                                                                        \
-        return rpc_check_flags(call, args->flags, allowed, err);                                             \
-    }
+static bool answer_snapshot(const Vm *vm, const Moment *snapshot, WireDomainSnapshot *ret_snap)
+{
+    ret_snap->name = g_strdup(moment_name(snapshot));
+    return rpc_answer_domain(vm_ref((Vm *)vm), &ret_snap->dom);
+}
 
-NONE_OF(domain_snapshot_num, SNAPSHOT_FILTERS)
-NONE_OF(domain_snapshot_list_names, SNAPSHOT_FILTERS | SNAPSHOT_TOPOLOGICAL)
-NONE_OF(domain_list_all_snapshots, SNAPSHOT_FILTERS | SNAPSHOT_TOPOLOGICAL)
-NONE_OF(domain_has_current_snapshot, 0)
-NONE_OF(domain_list_all_checkpoints, CHECKPOINT_FILTERS)
+static void answer_list(const Vm *vm, const GPtrArray *list, bool need_results,
+                        WireDomainSnapshot **ret_snapshots, uint32_t *ret_n, int32_t *ret_count)
+{
+    *ret_count = (int32_t)list->len;
+    if (!need_results)
+        return;
+    *ret_snapshots = g_new0(WireDomainSnapshot, MAX(list->len, 1));
+    *ret_n = list->len;
+    for (guint i = 0; i < list->len; i++)
+        (void)answer_snapshot(vm, g_ptr_array_index(list, i), &(*ret_snapshots)[i]);
+}
+
+static bool answer_names(const GPtrArray *list, int32_t max, char ***ret_names, uint32_t *ret_n, Error **err)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    if (max < 0)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "maxnames must not be negative");
+    for (guint i = 0; i < list->len && i < (guint)max; i++)
+        g_ptr_array_add(names, (char *)moment_name(g_ptr_array_index(list, i)));
+    rpc_take_strings(names, ret_names, ret_n);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_snapshot_create_xml)
+{
+    g_autoptr(Moment) snapshot =
+        vm_snapshot_create(vm, args->xml_desc, args->flags, rpc_caller(call), err);
+
+    return snapshot && answer_snapshot(vm, snapshot, &ret->snap);
+}
+
+RPC_VM_HANDLER(domain_snapshot_num)
+{
+    g_autoptr(GPtrArray) list = NULL;
+
+    if (!vm_snapshot_list(vm, NULL, args->flags, "qemuDomainSnapshotNum", &list, err))
+        return false;
+    ret->num = (int32_t)list->len;
+    return true;
+}
+
+RPC_VM_HANDLER(domain_snapshot_list_names)
+{
+    g_autoptr(GPtrArray) list = NULL;
+
+    return vm_snapshot_list(vm, NULL, args->flags, "qemuDomainSnapshotListNames", &list, err) &&
+           answer_names(list, args->maxnames, &ret->names, &ret->n_names, err);
+}
+
+RPC_VM_HANDLER(domain_list_all_snapshots)
+{
+    g_autoptr(GPtrArray) list = NULL;
+
+    if (!vm_snapshot_list(vm, NULL, args->flags, "qemuDomainListAllSnapshots", &list, err))
+        return false;
+    answer_list(vm, list, args->need_results, &ret->snapshots, &ret->n_snapshots, &ret->ret);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_has_current_snapshot)
+{
+    g_autoptr(Moment) snapshot = vm_snapshot_current(vm, NULL);
+
+    ret->result = snapshot != NULL;
+    return rpc_check_flags(call, args->flags, 0, err);
+}
 
 RPC_VM_HANDLER(domain_snapshot_current)
 {
-    return rpc_check_flags(call, args->flags, 0, err) &&
-           error_set(err, ERROR_NO_SNAPSHOT, "the domain does not have a current snapshot");
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    g_autoptr(Moment) snapshot = vm_snapshot_current(vm, err);
+    return snapshot && answer_snapshot(vm, snapshot, &ret->snap);
 }
 
 RPC_VM_HANDLER(domain_snapshot_lookup_by_name)
 {
-    return rpc_check_flags(call, args->flags, 0, err) &&
-           error_set(err, ERROR_NO_SNAPSHOT, "no domain snapshot with matching name '%s'", args->name);
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    g_autoptr(Moment) snapshot = vm_snapshot_find(vm, args->name, err);
+    return snapshot && answer_snapshot(vm, snapshot, &ret->snap);
 }
 
-RPC_VM_HANDLER(domain_checkpoint_lookup_by_name)
-{
-    return rpc_check_flags(call, args->flags, 0, err) &&
-           error_set(err, ERROR_NO_CHECKPOINT, "no domain checkpoint with matching name '%s'", args->name);
-}
+/* ---- one ---- */
 
-/* What a client asks one that it made up, or that another server had. */
-#define NO_SNAPSHOT(proc)                                                                                    \
-    RPC_HANDLER(proc)                                                                                        \
+/* RPC_HANDLER for procedures whose arguments name a snapshot in @member: it is handed over as `snapshot`, its
+ * machine as `vm`. */
+#define RPC_SNAPSHOT_HANDLER_(proc, member, Ret)                                                             \
+    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, Moment *snapshot,                        \
+                                         const wire_args_##proc *args, Ret *ret, Error **err);               \
+    static bool handle_##proc(RpcCall *call, const void *args, void *ret, Error **err)                       \
     {                                                                                                        \
-        g_autoptr(Vm) vm = rpc_find_vm(call, &args->snap.dom, err);                                          \
-        return vm && error_set(err, ERROR_NO_SNAPSHOT, "no domain snapshot with matching name '%s'",         \
-                               args->snap.name);                                                             \
-    }
+        const wire_args_##proc *typed = args;                                                                \
+        g_autoptr(Vm) vm = rpc_find_vm(call, &typed->member.dom, err);                                       \
+        g_autoptr(Moment) snapshot = vm ? vm_snapshot_find(vm, typed->member.name, err) : NULL;          \
+        return snapshot && handle_##proc##_snapshot(call, vm, snapshot, typed, ret, err);                    \
+    }                                                                                                        \
+    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, Moment *snapshot,                        \
+                                         const wire_args_##proc *args, Ret *ret, Error **err)
+#define RPC_SNAPSHOT_HANDLER(proc) RPC_SNAPSHOT_HANDLER_(proc, snap, wire_ret_##proc)
 
-NO_SNAPSHOT(domain_snapshot_get_xml_desc)
-NO_SNAPSHOT(domain_snapshot_get_parent)
-NO_SNAPSHOT(domain_snapshot_num_children)
-NO_SNAPSHOT(domain_snapshot_list_children_names)
-NO_SNAPSHOT(domain_snapshot_is_current)
-NO_SNAPSHOT(domain_snapshot_has_metadata)
-NO_SNAPSHOT(domain_snapshot_delete)
+RPC_SNAPSHOT_HANDLER(domain_snapshot_get_xml_desc)
+{
+    return vm_snapshot_get_xml(snapshot, args->flags, rpc_caller(call), &ret->xml, err);
+}
+
+RPC_SNAPSHOT_HANDLER(domain_snapshot_get_parent)
+{
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    g_autoptr(Moment) parent = vm_snapshot_parent(snapshot, err);
+    return parent && answer_snapshot(vm, parent, &ret->snap);
+}
+
+RPC_SNAPSHOT_HANDLER(domain_snapshot_num_children)
+{
+    g_autoptr(GPtrArray) list = NULL;
+
+    if (!vm_snapshot_list(vm, snapshot, args->flags, "qemuDomainSnapshotNumChildren", &list, err))
+        return false;
+    ret->num = (int32_t)list->len;
+    return true;
+}
+
+RPC_SNAPSHOT_HANDLER(domain_snapshot_list_children_names)
+{
+    g_autoptr(GPtrArray) list = NULL;
+
+    return vm_snapshot_list(vm, snapshot, args->flags, "qemuDomainSnapshotListChildrenNames", &list, err) &&
+           answer_names(list, args->maxnames, &ret->names, &ret->n_names, err);
+}
+
+RPC_SNAPSHOT_HANDLER_(domain_snapshot_list_all_children, snapshot, wire_ret_domain_snapshot_list_all_children)
+{
+    g_autoptr(GPtrArray) list = NULL;
+
+    if (!vm_snapshot_list(vm, snapshot, args->flags, "qemuDomainSnapshotListAllChildren", &list, err))
+        return false;
+    answer_list(vm, list, args->need_results, &ret->snapshots, &ret->n_snapshots, &ret->ret);
+    return true;
+}
+
+RPC_SNAPSHOT_HANDLER(domain_snapshot_is_current)
+{
+    ret->current = vm_snapshot_is_current(snapshot);
+    return rpc_check_flags(call, args->flags, 0, err);
+}
+
+/* Others than those that the daemon keeps do not get so far. */
+RPC_SNAPSHOT_HANDLER(domain_snapshot_has_metadata)
+{
+    ret->metadata = 1;
+    return rpc_check_flags(call, args->flags, 0, err);
+}
+
+RPC_SNAPSHOT_HANDLER_(domain_revert_to_snapshot, snap, void)
+{
+    return vm_snapshot_revert(vm, snapshot, args->flags, rpc_caller(call), err);
+}
+
+RPC_SNAPSHOT_HANDLER_(domain_snapshot_delete, snap, void)
+{
+    return vm_snapshot_delete(vm, snapshot, args->flags, rpc_caller(call), err);
+}
 
 const RpcEntry rpc_entries_snapshot[] = {
-    RPC_ENTRY(domain_snapshot_num),          RPC_ENTRY(domain_snapshot_list_names),
-    RPC_ENTRY(domain_list_all_snapshots),    RPC_ENTRY(domain_has_current_snapshot),
-    RPC_ENTRY(domain_snapshot_current),      RPC_ENTRY(domain_snapshot_lookup_by_name),
-    RPC_ENTRY(domain_list_all_checkpoints),  RPC_ENTRY(domain_checkpoint_lookup_by_name),
-    RPC_ENTRY(domain_snapshot_get_xml_desc), RPC_ENTRY(domain_snapshot_get_parent),
-    RPC_ENTRY(domain_snapshot_num_children), RPC_ENTRY(domain_snapshot_list_children_names),
-    RPC_ENTRY(domain_snapshot_is_current),   RPC_ENTRY(domain_snapshot_has_metadata),
-    RPC_ENTRY(domain_snapshot_delete),       { 0 },
+    RPC_ENTRY(domain_snapshot_create_xml),
+    RPC_ENTRY(domain_snapshot_num),
+    RPC_ENTRY(domain_snapshot_list_names),
+    RPC_ENTRY(domain_list_all_snapshots),
+    RPC_ENTRY(domain_has_current_snapshot),
+    RPC_ENTRY(domain_snapshot_current),
+    RPC_ENTRY(domain_snapshot_lookup_by_name),
+    RPC_ENTRY(domain_snapshot_get_xml_desc),
+    RPC_ENTRY(domain_snapshot_get_parent),
+    RPC_ENTRY(domain_snapshot_num_children),
+    RPC_ENTRY(domain_snapshot_list_children_names),
+    RPC_ENTRY(domain_snapshot_list_all_children),
+    RPC_ENTRY(domain_snapshot_is_current),
+    RPC_ENTRY(domain_snapshot_has_metadata),
+    RPC_ENTRY(domain_revert_to_snapshot),
+    RPC_ENTRY(domain_snapshot_delete),
+    { 0 },
 };

@@ -8,6 +8,8 @@ static const RpcEntry no_entries[] = { { 0 } };
 
 const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_auth },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_block },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_checkpoint },
     { WIRE_PROGRAM_REMOTE, rpc_entries_connect },
     { WIRE_PROGRAM_REMOTE, rpc_entries_console },
     { WIRE_PROGRAM_REMOTE, rpc_entries_define },
@@ -33,6 +35,8 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_LODGE, rpc_entries_host_bridge },
     { WIRE_PROGRAM_LODGE, rpc_entries_image },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge },
+    { WIRE_PROGRAM_LODGE, rpc_entries_lodge_backup },
+    { WIRE_PROGRAM_LODGE, rpc_entries_lodge_block },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_firewall },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_storage },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_network },

@@ -8,6 +8,8 @@
 extern const RpcTable rpc_tables[];
 
 /* One per handle_*.c */
+extern const RpcEntry rpc_entries_block[];
+extern const RpcEntry rpc_entries_checkpoint[];
 extern const RpcEntry rpc_entries_connect[];
 extern const RpcEntry rpc_entries_console[];
 extern const RpcEntry rpc_entries_define[];
@@ -23,6 +25,8 @@ extern const RpcEntry rpc_entries_info[];
 extern const RpcEntry rpc_entries_interface[];
 extern const RpcEntry rpc_entries_life[];
 extern const RpcEntry rpc_entries_lodge[];
+extern const RpcEntry rpc_entries_lodge_backup[];
+extern const RpcEntry rpc_entries_lodge_block[];
 extern const RpcEntry rpc_entries_lodge_firewall[];
 extern const RpcEntry rpc_entries_lodge_storage[];
 extern const RpcEntry rpc_entries_lodge_network[];

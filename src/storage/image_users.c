@@ -42,6 +42,7 @@ static void image_user_free(void *data)
     ImageUser *user = data;
 
     g_free(user->name);
+    g_free(user->path);
     g_free(user);
 }
 
@@ -224,7 +225,9 @@ static void users_add(GPtrArray *users, const ImageNeed *need)
         }
     }
     ImageUser *user = g_new(ImageUser, 1);
-    *user = (ImageUser){ .kind = need->kind, .name = g_strdup(need->name) };
+    *user = (ImageUser){ .kind = need->kind,
+                         .name = g_strdup(need->name),
+                         .path = need->overlay ? g_strdup(need->overlay->def->target.path) : NULL };
     g_ptr_array_add(users, user);
 }
 

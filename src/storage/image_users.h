@@ -18,6 +18,7 @@ extern const EnumNames image_user_kind_names; /* as the protocol has them */
 typedef struct ImageUser {
     ImageUserKind kind;
     char *name; /* of the machine; "POOL/VOLUME" */
+    char *path; /* of the volume; NULL: a machine */
 } ImageUser;
 
 /* All that need the image @path, directly or because they are based on what does: ImageUser, running machines

@@ -157,7 +157,7 @@ AWAITS static bool read_used(Pool *pool, GHashTable *used, Error **err)
     size_t i;
     Json *row;
 
-    if (g_strcmp0(pool_def(pool)->refresh_allocation, "capacity") == 0)
+    if (pool_def(pool)->refresh_allocation == POOL_REFRESH_CAPACITY)
         return true;
     if (!ask_json(pool, (const char *const[]){ "rbd", "du", "--format", "json", "-p", name, NULL }, &json,
                   err))

@@ -63,6 +63,8 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_NO_SNAPSHOT] = { VIR_ERR_NO_DOMAIN_SNAPSHOT, VIR_FROM_QEMU, "Domain snapshot not found: %s" },
     [ERROR_NO_CHECKPOINT] = { VIR_ERR_NO_DOMAIN_CHECKPOINT, VIR_FROM_QEMU,
                               "Domain checkpoint not found: %s" },
+    [ERROR_NO_BACKUP] = { VIR_ERR_NO_DOMAIN_BACKUP, VIR_FROM_QEMU, "Domain backup job id not found: %s" },
+    [ERROR_CHECKPOINT_INCONSISTENT] = { VIR_ERR_CHECKPOINT_INCONSISTENT, VIR_FROM_QEMU, "%s" },
     [ERROR_AGENT_UNRESPONSIVE] = { VIR_ERR_AGENT_UNRESPONSIVE, VIR_FROM_QEMU,
                                    "Guest agent is not responding: %s" },
     [ERROR_CPU_INCOMPATIBLE] = { VIR_ERR_CPU_INCOMPATIBLE, VIR_FROM_CPU,
@@ -83,6 +85,7 @@ static const ErrorRow error_rows[ERROR_CODE_COUNT] = {
     [ERROR_VOLUME_EXISTS] = { VIR_ERR_STORAGE_VOL_EXIST, VIR_FROM_STORAGE,
                               "storage volume '%s' exists already" },
     [ERROR_MIGRATE_UNSAFE] = { VIR_ERR_MIGRATE_UNSAFE, VIR_FROM_QEMU, "Unsafe migration: %s" },
+    [ERROR_BLOCK_COPY_ACTIVE] = { VIR_ERR_BLOCK_COPY_ACTIVE, VIR_FROM_QEMU, "block copy still active: %s" },
     [ERROR_SNAPSHOT_RISKY] = { VIR_ERR_SNAPSHOT_REVERT_RISKY, VIR_FROM_QEMU, "revert requires force: %s" },
 };
 
@@ -112,6 +115,10 @@ static const ErrorPhrase error_phrases[] = {
     { ERROR_CONFIG_UNSUPPORTED, "unknown device type '*", VIR_FROM_DOMAIN, NULL },
     { ERROR_INVALID_ARGUMENT, "unsupported flags (*", VIR_FROM_QEMU, "%s" },
     { ERROR_INVALID_ARGUMENT, "Flags 'VIR_STORAGE_*", VIR_FROM_STORAGE, "%s" },
+    { ERROR_INVALID_ARGUMENT, "Flag* 'VIR_DOMAIN_SNAPSHOT_*", VIR_FROM_DOMAIN_SNAPSHOT, "%s" },
+    { ERROR_XML_INVALID, "(domain_snapshot)*root element*", VIR_FROM_XML, NULL },
+    { ERROR_XML_SYNTAX, "(domain_snapshot)*", VIR_FROM_DOMAIN_SNAPSHOT, NULL },
+    { ERROR_XML_INVALID, "a redefined snapshot *", VIR_FROM_DOMAIN_SNAPSHOT, NULL },
     { ERROR_INVALID_ARGUMENT, "Flags 'VIR_DOMAIN_*", VIR_FROM_DOMAIN, "%s" },
     { ERROR_INVALID_ARGUMENT, "unsupported state value", VIR_FROM_QEMU, "%s" },
     { ERROR_INVALID_ARGUMENT, "(storage_*: unknown unit '*", VIR_FROM_NONE, NULL },

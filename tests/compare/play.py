@@ -23,7 +23,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = {"storage": ("storage.txt", "api_storage"), "machines": ("commands.txt", "api"),
            "network": ("network.txt", None), "host": ("host.txt", "api_host"),
            "nwfilter": ("nwfilter.txt", None), "interface": ("interface.txt", None), "tuning": ("tuning.txt", None),
-           "agent": ("agent.txt", None)}
+           "agent": ("agent.txt", None), "blockjobs": ("blockjobs.txt", None)}
+
+SCRIPTS["snapshots"] = ("snapshots.txt", "api_snapshots")
+SCRIPTS["checkpoints"] = ("checkpoints.txt", "api_checkpoints")
 
 
 def read_commands(path):
@@ -103,7 +106,7 @@ class Player:
             path = self.host.path(rest)
             self.note(line, int(path.exists() or path.is_symlink()), "", "")
         elif word == "sh":
-            result = run(["sh", "-c", rest], cwd=self.host.path("pools"), timeout=60)
+            result = run(["sh", "-c", rest.replace("@ROOT@", str(self.host.root)).replace("@POOLS@", ".")], cwd=self.host.path("pools"), timeout=60)
             self.note(line, result.code, result.out, result.err, result.seconds)
         elif word == "agent":
             self.agent_does(rest)

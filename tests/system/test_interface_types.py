@@ -198,6 +198,9 @@ def test_attributes(host):
     contains(argument(host, "-device", "virtio-net"), '"failover":true', '"host_mtu":1400')
     equal((coalesced_frames("vnet0"), links()["vnet0"]["mtu"]), (7, 1400))
     contains(interfaces(dom)[0], "<teaming type='persistent'/>", "<sndbuf>1600</sndbuf>", "<frames max='7'/>")
+    dom.updateDeviceFlags(interfaces(dom)[0].replace("<frames max='7'/>", "<frames max='9'/>"), 1)
+    equal(coalesced_frames("vnet0"), 9)
+    contains(interfaces(dom)[0], "<frames max='9'/>")
 
 
 def test_models(host):

@@ -125,6 +125,14 @@ TEST(bad_documents_are_refused_as_observed)
         { "<pool type='iscsi'><name>x</name><source><host name='h'/><auth type='chap' username='u'/>"
           "</source>" T "</pool>",
           ERROR_XML_INVALID },
+        { "<pool type='scsi'><name>x</name><source><adapter type='fc_host' wwnn='xyz' "
+          "wwpn='10000000c9831b4b'/></source>" T "</pool>",
+          ERROR_INTERNAL },
+        { "<pool type='iscsi-direct'><name>x</name><source><host name='h'/><device path='iqn.a:b'/></source>"
+          "</pool>",
+          ERROR_CONFIG_UNSUPPORTED },
+        { "<pool type='logical'><name>x</name><refresh><volume allocation='x'/></refresh></pool>",
+          ERROR_CONFIG_UNSUPPORTED },
         { "<pool type='dir'><name>x</name><target><path>/x</path><permissions><mode>1777</mode>"
           "</permissions></target></pool>",
           ERROR_XML_INVALID },

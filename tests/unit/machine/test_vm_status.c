@@ -3,6 +3,7 @@
 #include "test_host.h"
 
 #include "base/file.h"
+#include "machine/vm_block_job.h"
 
 static void make_running(Vm *vm)
 {
@@ -33,6 +34,60 @@ static void make_running(Vm *vm)
     *item = (DacItem){ .path = g_strdup("/images/<a>.img"), .gid = 6, .lent_to = 64055, .id = { 7, 8 } };
     g_ptr_array_add(vm->run->dac, item);
     g_array_append_val(vm->run->vcpu_tids, tid);
+}
+
+/* As libvirtd 9.0.0 writes and reads it, but for what only we have. */
+TEST_FIBER(block_jobs_come_back_as_libvirtd_has_them)
+{
+    static const char *const wanted =
+        "  <blockjobs active='yes'>\n"
+        "    <blockjob name='commit-vda-libvirt-2-format' type='commit' state='running' jobflags='0x12'>\n"
+        "      <disk dst='vda'/>\n"
+        "      <base node='libvirt-3-format'/>\n"
+        "      <top node='libvirt-2-format'/>\n"
+        "      <topparent node='libvirt-5-format'/>\n"
+        "      <deleteCommittedImages/>\n"
+        "    </blockjob>\n"
+        "    <blockjob name='copy-vdb-libvirt-1-format' type='copy' state='ready' jobflags='0x4' "
+        "lodge:internal='yes'>\n"
+        "      <disk dst='vdb' mirror='yes'/>\n"
+        "    </blockjob>\n"
+        "  </blockjobs>\n";
+    TestHost made = test_host_make();
+    g_autoptr(Vm) vm = test_vm_make(made.host, "a");
+    g_autoptr(VmStatus) status = NULL;
+    g_autoptr(Error) err = NULL;
+    make_running(vm);
+    VmBlockJob *commit = vm_block_job_new(BLOCK_JOB_COMMIT, "vda");
+    commit->id = g_strdup("commit-vda-libvirt-2-format");
+    commit->state = BLOCK_JOB_RUNNING;
+    commit->by_user = true;
+    commit->flags = 0x12;
+    commit->base = g_strdup("libvirt-3-format");
+    commit->top = g_strdup("libvirt-2-format");
+    commit->top_parent = g_strdup("libvirt-5-format");
+    VmBlockJob *copy = vm_block_job_new(BLOCK_JOB_COPY, "vdb");
+    copy->id = g_strdup("copy-vdb-libvirt-1-format");
+    copy->state = BLOCK_JOB_READY;
+    copy->flags = VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB;
+    g_ptr_array_add(vm->run->block_jobs, commit);
+    g_ptr_array_add(vm->run->block_jobs, copy);
+    g_autofree char *text = vm_status_format(vm);
+    check(strstr(text, wanted) != NULL);
+    check_ok(vm_status_parse(text, strlen(text), "a.xml", &status, &err), err);
+    check_eq(status->run->block_jobs->len, 2);
+    const VmBlockJob *first = g_ptr_array_index(status->run->block_jobs, 0);
+    const VmBlockJob *second = g_ptr_array_index(status->run->block_jobs, 1);
+    check(first->kind == BLOCK_JOB_COMMIT && first->state == BLOCK_JOB_RUNNING && first->by_user);
+    check_eq(first->flags, 0x12);
+    check_str(first->base, "libvirt-3-format");
+    check_str(first->top, "libvirt-2-format");
+    check_str(first->top_parent, "libvirt-5-format");
+    check(second->kind == BLOCK_JOB_COPY && second->state == BLOCK_JOB_READY && !second->by_user);
+    check_str(second->disk, "vdb");
+    object_unregister(&vm->object);
+    g_clear_pointer(&vm, vm_unref);
+    test_host_clear(&made);
 }
 
 TEST_FIBER(a_status_comes_back_as_it_was_written)

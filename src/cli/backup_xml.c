@@ -1,0 +1,202 @@
+/* Changes of a definition on its way from a backup to a machine. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/backup_xml.h"
+
+#include <libxml/parser.h>
+#include <libxml/xpath.h>
+#include <string.h>
+
+#define DISKS "/domain/devices/disk[not(@device) or @device='disk' or @device='lun']"
+
+typedef struct Editor {
+    xmlDoc *doc;
+    xmlXPathContext *context;
+} Editor;
+
+#define TEXT(text) ((const xmlChar *)(text))
+
+/* Calls @func for what @xpath selects below @node (NULL: the document). */
+static void each(const Editor *editor, xmlNode *node, const char *xpath,
+                 void (*func)(xmlNode *found, const void *arg), const void *arg)
+{
+    editor->context->node = node ? node : xmlDocGetRootElement(editor->doc);
+    xmlXPathObject *result = xmlXPathEvalExpression(TEXT(xpath), editor->context);
+    for (int i = 0; result && result->nodesetval && i < result->nodesetval->nodeNr; i++)
+        func(result->nodesetval->nodeTab[i], arg);
+    xmlXPathFreeObject(result);
+}
+
+static void cut(xmlNode *node, const void *arg)
+{
+    xmlUnlinkNode(node);
+    xmlFreeNode(node);
+}
+
+static void remove_all(const Editor *editor, xmlNode *node, const char *const *xpaths)
+{
+    for (; *xpaths; xpaths++)
+        each(editor, node, *xpaths, cut, NULL);
+}
+
+static void set_text(xmlNode *node, const void *text)
+{
+    xmlNode *content = xmlNewText(TEXT(text));
+
+    xmlNodeSetContent(node, NULL);
+    xmlAddChild(node, content);
+}
+
+static xmlNode *find(const Editor *editor, xmlNode *node, const char *xpath)
+{
+    editor->context->node = node;
+    xmlXPathObject *result = xmlXPathEvalExpression(TEXT(xpath), editor->context);
+    xmlNode *found =
+        result && result->nodesetval && result->nodesetval->nodeNr ? result->nodesetval->nodeTab[0] : NULL;
+    xmlXPathFreeObject(result);
+    return found;
+}
+
+/* ---- disks ---- */
+
+/* The image has no other below it, and what was said about the old source does not count for the new one. */
+static void place_disk(const Editor *editor, xmlNode *disk, const RestoredDisk *restored)
+{
+    static const char *const old[] = { "./backingStore", "./mirror", "./source",
+                                       "./encryption",   "./auth",   NULL };
+    xmlNode *driver = find(editor, disk, "./driver");
+
+    remove_all(editor, disk, old);
+    xmlSetProp(disk, TEXT("type"), TEXT(g_str_has_prefix(restored->path, "/dev/") ? "block" : "file"));
+    xmlNode *source = xmlNewNode(NULL, TEXT("source"));
+    xmlSetProp(source, TEXT(g_str_has_prefix(restored->path, "/dev/") ? "dev" : "file"),
+               TEXT(restored->path));
+    if (!driver) {
+        driver = xmlNewNode(NULL, TEXT("driver"));
+        xmlSetProp(driver, TEXT("name"), TEXT("qemu"));
+        if (disk->children)
+            xmlAddPrevSibling(disk->children, driver);
+        else
+            xmlAddChild(disk, driver);
+    }
+    xmlSetProp(driver, TEXT("type"), TEXT(restored->format));
+    xmlAddNextSibling(driver, source);
+}
+
+typedef struct DiskPlaces {
+    const Editor *editor;
+    const DefinitionEdit *edit;
+} DiskPlaces;
+
+static void edit_disk(xmlNode *disk, const void *arg)
+{
+    const DiskPlaces *places = arg;
+    xmlNode *target = find(places->editor, disk, "./target");
+    g_autofree char *dev = NULL;
+
+    if (target) {
+        xmlChar *text = xmlGetProp(target, TEXT("dev"));
+        dev = g_strdup((const char *)text);
+        xmlFree(text);
+    }
+    for (guint i = 0; i < places->edit->disks->len; i++) {
+        const RestoredDisk *restored = g_ptr_array_index(places->edit->disks, i);
+        if (g_strcmp0(restored->target, dev) == 0) {
+            place_disk(places->editor, disk, restored);
+            return;
+        }
+    }
+    if (places->edit->name)
+        cut(disk, NULL);
+}
+
+/* ---- the machine ---- */
+
+static void make_pty(xmlNode *node, const void *arg)
+{
+    xmlSetProp(node, TEXT("type"), TEXT("pty"));
+}
+
+static void isolate(const Editor *editor, const char *serial)
+{
+    static const char *const shared[] = { "/domain/devices/interface",
+                                          "/domain/devices/hostdev",
+                                          "/domain/devices/redirdev",
+                                          "/domain/devices/filesystem",
+                                          "/domain/devices/graphics",
+                                          "/domain/devices/audio",
+                                          "/domain/devices/sound",
+                                          "/domain/devices/shmem",
+                                          "/domain/devices/vsock",
+                                          "/domain/devices/smartcard",
+                                          "/domain/devices/channel[@type!='unix']",
+                                          "/domain/devices/channel/source",
+                                          "/domain/devices/serial/source",
+                                          "/domain/devices/serial/protocol",
+                                          "/domain/devices/serial/log",
+                                          "/domain/devices/console/source",
+                                          "/domain/devices/console/protocol",
+                                          "/domain/devices/console/log",
+                                          "/domain/devices/parallel",
+                                          "/domain/devices/tpm[backend/@type!='emulator']",
+                                          "/domain/devices/disk[@device='cdrom' or @device='floppy']/source",
+                                          NULL };
+    each(editor, NULL, "/domain/devices/serial | /domain/devices/console", make_pty, NULL);
+    remove_all(editor, NULL, shared);
+    xmlNode *first = find(editor, xmlDocGetRootElement(editor->doc), "/domain/devices/serial[1]");
+    if (first && serial) {
+        static const char *const consoles[] = {
+            "/domain/devices/console[not(target/@type) or target/@type='serial']", NULL
+        };
+        remove_all(editor, NULL, consoles); /* it is the serial port under another name */
+        xmlSetProp(first, TEXT("type"), TEXT("file"));
+        xmlNode *source = xmlNewNode(NULL, TEXT("source"));
+        xmlSetProp(source, TEXT("path"), TEXT(serial));
+        if (first->children)
+            xmlAddPrevSibling(first->children, source);
+        else
+            xmlAddChild(first, source);
+    }
+}
+
+static void rename_machine(const Editor *editor, const char *name)
+{
+    static const char *const own[] = { "/domain/uuid",
+                                       "/domain/devices/interface/mac",
+                                       "/domain/devices/interface/target[not(@managed='no')]",
+                                       "/domain/os/nvram/@type",
+                                       "/domain/os/nvram/source",
+                                       "/domain/devices/channel[@type='unix']/source[@mode='bind']",
+                                       "/domain/sysinfo/system/entry[@name='uuid']",
+                                       NULL };
+    each(editor, NULL, "/domain/name", set_text, name);
+    each(editor, NULL, "/domain/os/nvram", set_text, "");
+    each(editor, NULL, "/domain/genid", set_text, "");
+    remove_all(editor, NULL, own);
+    xmlDoc *doc = editor->doc;
+    xmlNode *domain = xmlDocGetRootElement(doc);
+    (void)xmlUnsetProp(domain, TEXT("id"));
+}
+
+bool definition_edit(const char *xml, const DefinitionEdit *edit, char **ret_xml, Error **err)
+{
+    Editor editor = { .doc = xmlReadMemory(xml, (int)strlen(xml), "definition", NULL,
+                                           XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING) };
+    const DiskPlaces places = { &editor, edit };
+    xmlChar *text = NULL;
+    int len = 0;
+
+    if (!editor.doc)
+        return error_set(err, ERROR_XML_SYNTAX, "the definition in the backup is not well-formed");
+    editor.context = xmlXPathNewContext(editor.doc);
+    each(&editor, NULL, DISKS, edit_disk, &places);
+    if (edit->name)
+        rename_machine(&editor, edit->name);
+    if (edit->isolated)
+        isolate(&editor, edit->serial);
+    xmlDocDumpMemory(editor.doc, &text, &len);
+    *ret_xml = g_strndup((const char *)text, (gsize)len);
+    xmlFree(text);
+    xmlXPathFreeContext(editor.context);
+    xmlFreeDoc(editor.doc);
+    return true;
+}

@@ -1,0 +1,216 @@
+/* What a daemon that died left of its work on snapshots: it is finished, or taken back. Before a client can
+ * start a machine, unless its QEMU is slow to answer. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "snapshot"
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "conf/domain_rows.h"
+#include "machine/vm_block_job.h"
+#include "machine/vm_snapshot_private.h"
+#include "storage/image_make.h"
+
+#define CREATE(flag) VIR_DOMAIN_SNAPSHOT_CREATE_##flag
+
+/* ---- taking ---- */
+
+/* Has QEMU put the overlays on top? Where nobody can tell, that is assumed: an overlay that nothing was
+ * written to reads as what is below it. */
+AWAITS static bool has_switched(Vm *vm, const VmIntent *intent, Error **err, bool *ret_switched)
+{
+    g_autoptr(GHashTable) disks = NULL;
+
+    *ret_switched = true;
+    if (!vm_is_running(vm))
+        return true;
+    if (!vm_require_monitor(vm, err) || !monitor_query_disks(vm_monitor(vm), 0, &disks, err))
+        return false;
+    for (guint i = 0; i < intent->disks->len; i++) {
+        const DiskDef *disk = vm_snapshot_disk(vm->live, g_ptr_array_index(intent->disks, i));
+        const MonitorDisk *known = disk ? g_hash_table_lookup(disks, disk->info.alias) : NULL;
+        if (!known || disk->copy_on_read == TRISTATE_ON)
+            continue;
+        *ret_switched = g_strcmp0(known->node_name, g_ptr_array_index(intent->nodes, i)) == 0;
+        return true;
+    }
+    return true;
+}
+
+static uint32_t node_number(const char *node)
+{
+    return g_str_has_prefix(node, "libvirt-") ? (uint32_t)strtoul(node + strlen("libvirt-"), NULL, 10) : 0;
+}
+
+AWAITS static void remove_nodes(Vm *vm, const VmIntent *intent)
+{
+    for (guint i = 0; i < intent->nodes->len && vm_monitor(vm); i++) {
+        const uint32_t number = node_number(g_ptr_array_index(intent->nodes, i));
+        g_autofree char *storage = g_strdup_printf("libvirt-%u-storage", number);
+        (void)!monitor_remove_block_node(vm_monitor(vm), g_ptr_array_index(intent->nodes, i), 0, NULL);
+        (void)!monitor_remove_block_node(vm_monitor(vm), storage, 0, NULL);
+    }
+}
+
+AWAITS static bool take_back_create(Vm *vm, const VmIntent *intent, SnapshotDef *def, Error **err)
+{
+    SnapshotMake make = {
+        .vm = vm, .def = def, .flags = intent->flags, .moment = moment_get(vm->snapshots, def->name)
+    };
+
+    remove_nodes(vm, intent);
+    vm_snapshot_unpromise(&make);
+    for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
+        const DiskDef *disk = vm_snapshot_disk(def->domain, entry->name);
+        g_autofree char *path = NULL;
+        if (entry->snapshot == DISK_SNAPSHOT_EXTERNAL && !(intent->flags & CREATE(REUSE_EXT)) &&
+            entry->src.type == STORAGE_FILE)
+            image_unlink(entry->src.path);
+        else if (entry->snapshot == DISK_SNAPSHOT_INTERNAL && disk && !vm_is_running(vm) &&
+                 (!vm_snapshot_path(vm->host, &disk->src, &path, err) ||
+                  !image_moment_do(path, IMAGE_MOMENT_REMOVE, def->name, err)))
+            return false;
+    }
+    if (vm_is_running(vm) && def->memory == DISK_SNAPSHOT_INTERNAL && vm_monitor(vm))
+        (void)!vm_snapshot_ask_qemu(vm, SNAPSHOT_DELETE, def, NULL); /* most often there is none yet */
+    if (def->memory == DISK_SNAPSHOT_EXTERNAL)
+        image_unlink(def->memory_file);
+    return true;
+}
+
+AWAITS static bool finish_create(Vm *vm, const VmIntent *intent, SnapshotDef *def, Error **err)
+{
+    SnapshotMake make = { .vm = vm, .def = def, .flags = intent->flags };
+
+    for (guint i = 0; i < intent->disks->len && vm->live; i++) {
+        const SnapshotDisk *entry = vm_snapshot_entry(def, g_ptr_array_index(intent->disks, i));
+        DiskDef *disk = vm_snapshot_disk(vm->live, g_ptr_array_index(intent->disks, i));
+        if (entry && disk && g_strcmp0(disk->src.path, entry->src.path) != 0)
+            vm_snapshot_put_overlay(disk, entry, node_number(g_ptr_array_index(intent->nodes, i)));
+    }
+    if ((vm->live && !vm_status_save(vm, err)) || !vm_snapshot_settle_config(vm, def, err))
+        return false;
+    return (intent->flags & CREATE(NO_METADATA)) || moment_get(vm->snapshots, def->name) ||
+           vm_snapshot_promise(&make, err);
+}
+
+/* A machine that does not run is in its overlays when its definition is. */
+static bool is_in_overlays(const Vm *vm, const SnapshotDef *def)
+{
+    for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
+        const DiskDef *disk = vm_snapshot_disk(vm->config, entry->name);
+        if (entry->snapshot == DISK_SNAPSHOT_EXTERNAL)
+            return disk && g_strcmp0(disk->src.path, entry->src.path) == 0;
+    }
+    return false;
+}
+
+AWAITS static bool recover_create(Vm *vm, const VmIntent *intent, Error **err)
+{
+    SnapshotDef *def = NULL;
+    bool is_done = false;
+
+    if (intent->is_frozen)
+        vm_snapshot_thaw(vm);
+    if (!intent->document || !vm_snapshot_parse(vm->host, intent->document, strlen(intent->document),
+                                                MOMENT_PARSE_REDEFINE | MOMENT_PARSE_STORED, &def, err))
+        return false;
+    g_autoptr(SnapshotDef) own = def;
+    if (!snapshot_is_external(def))
+        is_done = moment_get(vm->snapshots, def->name) != NULL;
+    else if (!intent->is_live)
+        is_done = is_in_overlays(vm, def);
+    else if (!has_switched(vm, intent, err, &is_done))
+        return false;
+    /* With QEMU gone nobody knows; but its file, and its memory, are there before the overlays are. */
+    if (is_done && intent->is_live && !vm_is_running(vm) && !is_in_overlays(vm, def)) {
+        bool exists = true, is_block = false;
+        if (def->memory == DISK_SNAPSHOT_EXTERNAL &&
+            !image_is_there(def->memory_file, &exists, &is_block, err))
+            return false;
+        is_done = exists && ((intent->flags & CREATE(NO_METADATA)) || moment_get(vm->snapshots, def->name));
+    }
+    log_warning("snapshot '%s' of machine '%s' was being taken: it is %s", def->name, vm->name,
+                is_done ? "there" : "taken back");
+    return is_done ? finish_create(vm, intent, def, err) : take_back_create(vm, intent, def, err);
+}
+
+/* ---- all of them ---- */
+
+/* Jobs of QEMU that go on without us end first. */
+AWAITS static bool wait_for_jobs(Vm *vm, Job *held, Error **err)
+{
+    for (guint i = 0; vm->live && i < def_list_len(vm->live->disks); i++) {
+        const DiskDef *disk = g_ptr_array_index(vm->live->disks, i);
+        VmBlockJob *found = vm_block_job_of_disk(vm, disk->target);
+        if (!found)
+            continue;
+        g_autoptr(VmBlockJob) job = vm_block_job_ref(found);
+        if (job->by_user)
+            continue;
+        if (!vm_block_job_wait(vm, job, false, held, err))
+            return false;
+        i = 0;
+    }
+    return true;
+}
+
+AWAITS static bool recover_one(Vm *vm, Job *job, VmIntent *intent, Error **err)
+{
+    vm_snapshot_mend(vm);
+    switch (intent->kind) {
+    case INTENT_CREATE:
+        return recover_create(vm, intent, err);
+    case INTENT_REVERT:
+        if (!intent->is_decided) {
+            vm_snapshot_undo_revert(vm, intent);
+            return true;
+        }
+        if (intent->is_live && vm_is_running(vm))
+            return true;
+        log_warning("machine '%s' was being brought back to snapshot '%s': finishing that", vm->name,
+                    intent->snapshot);
+        return vm_snapshot_finish_revert(vm, job, intent, NULL, err);
+    case INTENT_DELETE:
+        log_warning("snapshots of machine '%s' were being deleted: finishing that", vm->name);
+        return wait_for_jobs(vm, job, err) && vm_snapshot_finish_delete(vm, job, intent, err);
+    default:
+        return true;
+    }
+}
+
+static void recover_fiber(void *arg)
+{
+    g_autoptr(Vm) vm = arg;
+    g_autoptr(VmIntent) intent = vm_intent_load(vm);
+    g_auto(Job) job = { 0 };
+    g_autoptr(Error) err = NULL;
+
+    if (!intent)
+        return;
+    if (job_begin(&vm->object, JOB_SNAPSHOT, NULL, &job, &err) && recover_one(vm, &job, intent, &err)) {
+        vm_intent_done(vm);
+        return;
+    }
+    log_error_error(err, "work on snapshots that a daemon left behind");
+    log_error("machine '%s': see '%s/%s/.lodge/journal'; it is tried again at the next start", vm->name,
+              vm->host->paths->snapshot, vm->name);
+}
+
+void vm_snapshot_recover(Host *host)
+{
+    g_autoptr(GPtrArray) vms = g_ptr_array_new_with_free_func((GDestroyNotify)vm_unref);
+    Vm *vm = NULL;
+
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
+        if (vm->snapshots->is_loaded)
+            g_ptr_array_add(vms, vm_ref(vm));
+    }
+    for (guint i = 0; i < vms->len; i++) {
+        vm = g_ptr_array_index(vms, i);
+        if (vm->run && vm->run->unanswering)
+            host_spawn(host, "snapshots", recover_fiber, vm_ref(vm));
+        else
+            recover_fiber(vm_ref(vm));
+    }
+}
