@@ -396,6 +396,7 @@ typedef struct StorageSource {
     uint32_t timeout_s;
     char *nfs_user, *nfs_group;
     uint32_t reconnect_delay_s; /* network: nbd */
+    bool is_optical;            /* block: a drive that reads discs; found out before a start */
     char *source_kind;          /* nvme: "pci", vhost-user: "unix" */
     Tristate nvme_managed;
     uint32_t nvme_namespace;
@@ -412,7 +413,6 @@ typedef struct StorageSource {
     GPtrArray *seclabels;             /* SecurityLabel */
     struct StorageSource *backing;
     bool backing_ends; /* <backingStore/>: the chain is known to end here */
-    bool is_cd_drive;  /* of a machine that starts: a drive of the host */
     Kept *kept;        /* known hosts, ... */
 } StorageSource;
 
@@ -427,6 +427,13 @@ typedef struct DiskIotune { /* bytes or operations per second; seconds for *_max
     OptU64 total_iops_sec_max_length, read_iops_sec_max_length, write_iops_sec_max_length;
 } DiskIotune;
 
+/* Where a block job writes what the disk has, until the guest goes on with that. */
+typedef struct DiskMirror {
+    StorageSource src;
+    MirrorJob job;
+    MirrorReady ready; /* yes: both have the same; abort, pivot: the job is being ended so */
+} DiskMirror;
+
 typedef struct ThrottleFilter { /* of a disk: the group whose limits it shares */
     char *group;
 } ThrottleFilter;
@@ -439,13 +446,6 @@ typedef struct LatencyHistogram { /* of what takes how long, counted by QEMU */
     LatencyType type;             /* ABSENT: of all */
     GPtrArray *bins;              /* LatencyBin, upwards */
 } LatencyHistogram;
-
-/* Where a block job writes what the disk has, until the guest goes on with that. */
-typedef struct DiskMirror {
-    StorageSource src;
-    MirrorJob job;
-    MirrorReady ready; /* yes: both have the same; abort, pivot: the job is being ended so */
-} DiskMirror;
 
 typedef struct DiskDef {
     DiskDevice device;

@@ -159,9 +159,9 @@ const XmlTable cputune_table =
                LIST("vcpusched", CpuTune, vcpu_scheds, &vcpu_sched_table, .doc = "scheduler of vCPUs"),
                LIST("iothreadsched", CpuTune, iothread_scheds, &iothread_sched_table,
                     .doc = "scheduler of I/O threads"),
-               KEPT("cachetune", REFUSED(RESCTRL), .custom = &cachetune_check,
+               KEPT("cachetune", .custom = &cachetune_check, REFUSED(RESCTRL),
                     .doc = "share of the host's cache"),
-               KEPT("memorytune", REFUSED(RESCTRL), .custom = &memorytune_check,
+               KEPT("memorytune", .custom = &memorytune_check, REFUSED(RESCTRL),
                     .doc = "share of the host's memory bandwidth")),
           KEEPS(CpuTune), .doc = "How much CPU the machine gets.");
 

@@ -78,6 +78,7 @@ static void vm_free(Object *object)
 
     vm_run_free(vm->run);
     g_ptr_array_unref(vm->snapshot_images);
+    g_free(vm->schedule.problem);
     wait_queue_clear(&vm->status_idle);
     moment_tree_free(vm->snapshots);
     moment_tree_free(vm->checkpoints);

@@ -172,16 +172,6 @@ static void graphics_note_port(Vm *vm, int32_t number)
     g_array_append_val(vm->run->ports, port);
 }
 
-/* SPICE with TLS has two ports, unless nothing goes by the second. */
-static bool graphics_needs_tls_port(const Config *config, const GraphicsDef *graphics, bool automatic)
-{
-    bool wanted = graphics->default_mode != SPICE_MODE_INSECURE;
-
-    for (DEF_EACH(SpiceChannel, channel, graphics->channels))
-        wanted = wanted || channel->mode == SPICE_MODE_SECURE;
-    return config->spice_tls && (graphics->tls_port == -1 || (automatic && wanted));
-}
-
 bool vm_resolve_listen(Host *host, ListenDef *listen, Error **err)
 {
     g_autoptr(Object) network =
@@ -196,6 +186,16 @@ bool vm_resolve_listen(Host *host, ListenDef *listen, Error **err)
     }
     return error_set(err, ERROR_CONFIG_UNSUPPORTED, "listen network '%s' had no usable address",
                      listen->network);
+}
+
+/* SPICE with TLS has two ports, unless nothing goes by the second. */
+static bool graphics_needs_tls_port(const Config *config, const GraphicsDef *graphics, bool automatic)
+{
+    bool wanted = graphics->default_mode != SPICE_MODE_INSECURE;
+
+    for (DEF_EACH(SpiceChannel, channel, graphics->channels))
+        wanted = wanted || channel->mode == SPICE_MODE_SECURE;
+    return config->spice_tls && (graphics->tls_port == -1 || (automatic && wanted));
 }
 
 static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)

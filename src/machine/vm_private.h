@@ -23,6 +23,7 @@
 #include "machine/vm.h"
 #include "machine/vm_log.h"
 #include "machine/vm_moment.h"
+#include "machine/vm_snapshot_schedule.h"
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
@@ -182,6 +183,8 @@ struct Vm {
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
     GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
+    VmSchedule schedule;
+    bool schedule_is_busy;
     bool was_transient;         /* while a transient one goes back to a snapshot: config is no definition */
     StatsProbe *stats_probe;    /* under way, for others to join; borrowed. NULL */
 };
@@ -359,7 +362,7 @@ AWAITS MUST_CHECK bool vm_prepare_share(Vm *vm, DeviceKind kind, void *device, P
 /* The TPM's state (vm_tpm.c). */
 AWAITS MUST_CHECK bool vm_prepare_tpm(Vm *vm, TpmDef *tpm, PlanFds *fds, Error **err);
 /* Where an emulated TPM of the machine has its state; NULL: it has none. Caller owns. */
-char *vm_tpm_folder(const Vm *vm);
+char *vm_tpm_state_folder(const Vm *vm);
 /* The machine has ended: forgets what a transient one does not keep. */
 AWAITS void vm_tpm_release(Vm *vm);
 /* Removes the state of a machine that is about to be undefined, unless it is to stay

@@ -123,12 +123,13 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
+    qemu_number_nodes(vm->live, &vm->run->last_node);
     if (!vm_prepare_disks(vm, err) || !vm_lease_take_all(vm, err) ||
         !vm_prepare_each(vm, vm_prepare_hostdev, start->resources.fds, err) ||
         !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
-    qemu_number_nodes(vm->live, &vm->run->last_node);
+    qemu_number_found(vm->live, &vm->run->last_node);
     if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
         !vm_prepare_huge_pages(vm, &start->huge_pages, err) ||
         !vm_prepare_monitor(vm, start->resources.fds, err) ||

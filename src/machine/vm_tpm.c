@@ -402,11 +402,11 @@ static bool is_kept(const DomainDef *def)
     return false;
 }
 
-char *vm_tpm_folder(const Vm *vm)
+char *vm_tpm_state_folder(const Vm *vm)
 {
     for (DEF_EACH(TpmDef, tpm, vm_def(vm) ? vm_def(vm)->tpms : NULL)) {
         if (tpm->backend == TPM_BACKEND_EMULATOR)
-            return state_folder(vm->host, &vm->uuid);
+            return vm_tpm_folder(vm->host, &vm->uuid);
     }
     return NULL;
 }

@@ -486,11 +486,12 @@ bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Err
         prop_bool(object, "x-use-canonical-path-for-ramblock-id", false);
     if (ram->is_sparse) {
         prop_bool(object, "reserve", false);
-    } else if (!ram->is_own_file &&
+    } else if (!ram->is_own_file && !ram->is_pmem &&
                (page_bytes || ram->path || (backing && backing->allocation == MEMORY_ALLOCATION_IMMEDIATE))) {
         prop_bool(object, "prealloc", true);
-        prop_some(object, "prealloc-threads", backing ? backing->allocation_threads : 0);
     }
+    if (!ram->is_sparse && !ram->is_own_file)
+        prop_some(object, "prealloc-threads", backing ? backing->allocation_threads : 0);
     prop_uint(object, "size", ram->bytes);
     prop_some(object, "align", ram->align_bytes);
     if (ram->is_pmem)
