@@ -107,6 +107,8 @@ bool image_wipe_remote(Tool *tool, const char *options, uint64_t size_bytes, int
     const bool is_trim = algorithm == VIR_STORAGE_VOL_WIPE_ALG_TRIM;
     g_autoptr(GString) orders = g_string_new(NULL);
 
+    if (may_trim && algorithm != VIR_STORAGE_VOL_WIPE_ALG_ZERO && !is_trim)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unsupported algorithm %d", algorithm);
     if (algorithm != VIR_STORAGE_VOL_WIPE_ALG_ZERO && !(is_trim && may_trim))
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "'%s' algorithm not supported",
                          is_trim                                   ? "trim"

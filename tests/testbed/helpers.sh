@@ -213,7 +213,7 @@ testbed-weight() {
 testbed-threads() {
     local task
     for task in /proc/"$(pgrep -f "guest=$1,")"/task/*; do
-        case $(cat "$task/comm") in
+        case $(cat "$task/comm" 2>/dev/null) in # others come and go
         CPU* | IO\ iothread*) echo "$(cat "$task/comm") $(sed 's,.*/,,' "$task/cgroup") $(chrt -p "${task##*/}" | sed 's/.*: //' | tr '\n' ' ')$(taskset -cp "${task##*/}" | sed 's/.*: //')" ;;
         esac
     done | sort
