@@ -36,7 +36,7 @@ AWAITS static bool keep_variables(Vm *vm, const char *name, Error **err)
 
 bool vm_snapshot_keep_state(Vm *vm, const char *name, Error **err)
 {
-    g_autofree char *tpm = vm_tpm_own_folder(vm);
+    g_autofree char *tpm = vm_tpm_state_folder(vm);
     g_autofree char *copy = vm_snapshot_own_path(vm, name, ".tpm");
 
     return vm_snapshot_make_own_folder(vm, err) && keep_variables(vm, name, err) &&
@@ -47,7 +47,7 @@ bool vm_snapshot_restore_state(Vm *vm, const Moment *snapshot, Error **err)
 {
     g_autofree char *nvram = vm_nvram_path(vm);
     g_autofree char *variables = vm_snapshot_own_path(vm, moment_name(snapshot), ".nvram");
-    g_autofree char *tpm = vm_tpm_own_folder(vm);
+    g_autofree char *tpm = vm_tpm_state_folder(vm);
     g_autofree char *state = vm_snapshot_own_path(vm, moment_name(snapshot), ".tpm");
     g_autoptr(GPtrArray) names = NULL;
 

@@ -402,7 +402,7 @@ static bool is_kept(const DomainDef *def)
     return false;
 }
 
-char *vm_tpm_own_folder(const Vm *vm)
+char *vm_tpm_state_folder(const Vm *vm)
 {
     for (DEF_EACH(TpmDef, tpm, vm_def(vm) ? vm_def(vm)->tpms : NULL)) {
         if (tpm->backend == TPM_BACKEND_EMULATOR)
