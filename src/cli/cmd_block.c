@@ -556,9 +556,10 @@ const CliCommand commands_block[] = {
             pull_run),
     COMMAND("disk-move", GROUP_LODGE, "move a disk to another storage pool, also while the domain runs",
             move_options, move_run,
-            .doc = "All that the disk shows goes into one new volume, with what is below its image. The domain "
-                   "goes on there once that is complete; Ctrl-C, and 'lodge domjobabort DOMAIN' elsewhere, "
-                   "leave all as it was. 'lodge jobs' shows the move while it lasts.",
+            .doc =
+                "All that the disk shows goes into one new volume, with what is below its image. The domain "
+                "goes on there once that is complete; Ctrl-C, and 'lodge domjobabort DOMAIN' elsewhere, "
+                "leave all as it was. 'lodge jobs' shows the move while it lasts.",
             .json = "{\"path\": string, \"left\": string|null}"),
     { 0 },
 };
