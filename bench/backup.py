@@ -47,6 +47,7 @@ def best(n, action):
 def test_backup(host):
     options = json.loads(os.environ["LODGE_BENCH"])
     results = {}
+    host.start_daemon()
     folder = host.path("backups")
     folder.mkdir()
     raw, image, repo = folder / "data.raw", folder / "a.qcow2", folder / "repo"

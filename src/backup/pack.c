@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gcrypt.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -16,12 +17,13 @@
 
 #define CHUNK_MAGIC 0x184D2A5Cu /* skippable frames, as the format of zstd numbers them */
 #define TABLE_MAGIC 0x184D2A5Du
-#define END_MAGIC 0x3150424Cu /* "LBP1" */
-#define FRAME_HEAD 8          /* magic, length */
-#define CHUNK_HEAD 48         /* a frame of: hash, stored, length */
-#define ENTRY_BYTES 48        /* hash, offset, stored, length */
-#define NONCE_BYTES 8         /* no two packs have one name */
-#define END_BYTES 16          /* offset of the table's frame, number of entries, magic */
+#define END_MAGIC 0x3150424Cu                 /* "LBP1" */
+#define FRAME_HEAD 8                          /* magic, length */
+#define CHUNK_HEAD 48                         /* a frame of: hash, stored, length */
+#define ENTRY_BYTES 48                        /* hash, offset, stored, length */
+#define NONCE_BYTES 8                         /* no two packs have one name */
+#define TAIL_BYTES (HASH_BYTES + NONCE_BYTES) /* behind the entries: sum of all before the table */
+#define END_BYTES 16                          /* offset of the table's frame, number of entries, magic */
 #define FLUSH_BYTES ((uint64_t)8 << 20)
 
 struct PackWriter {
@@ -29,6 +31,7 @@ struct PackWriter {
     char *path;
     uint64_t size, flushed;
     GByteArray *table;
+    gcry_md_hd_t sum; /* of all that was written; NULL: complete */
 };
 
 /* ---- numbers ---- */
@@ -110,12 +113,12 @@ static GArray *read_table(int fd, const char *name, uint64_t size)
         get32(end + 12) != END_MAGIC)
         return NULL;
     const uint64_t at = get64(end), len = (uint64_t)get32(end + 8) * ENTRY_BYTES;
-    if (len > size || at > size || at + FRAME_HEAD + len + NONCE_BYTES + END_BYTES != size)
+    if (len > size || at > size || at + FRAME_HEAD + len + TAIL_BYTES + END_BYTES != size)
         return NULL;
-    g_autofree uint8_t *table = g_malloc(len + NONCE_BYTES);
-    if (!read_all(fd, table, len + NONCE_BYTES, at + FRAME_HEAD, NULL))
+    g_autofree uint8_t *table = g_malloc(len + TAIL_BYTES);
+    if (!read_all(fd, table, len + TAIL_BYTES, at + FRAME_HEAD, NULL))
         return NULL;
-    hash_of(table, len + NONCE_BYTES, &hash);
+    hash_of(table, len + TAIL_BYTES, &hash);
     hash_format(&hash, found);
     g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(PackEntry));
     if (strcmp(found, name) != 0 || !parse_table(table, get32(end + 8), at, entries))
@@ -169,7 +172,46 @@ bool pack_read_table(int fd, const char *name, GArray **ret_entries, PackHealth 
     return true;
 }
 
+#define SUM_STEP ((size_t)1 << 20)
+
+bool pack_check_sum(int fd, bool *ret_good, uint64_t *ret_bytes, Error **err)
+{
+    uint8_t end[END_BYTES], expected[HASH_BYTES];
+    g_autofree uint8_t *data = g_malloc(SUM_STEP);
+    struct stat info;
+    gcry_md_hd_t sum = NULL;
+    bool ok = true;
+
+    if (fstat(fd, &info) < 0)
+        return error_set_errno(err, errno, "cannot look at a pack");
+    *ret_good = false;
+    *ret_bytes = (uint64_t)info.st_size;
+    if (*ret_bytes < FRAME_HEAD + TAIL_BYTES + END_BYTES)
+        return true;
+    if (!read_all(fd, end, sizeof(end), *ret_bytes - END_BYTES, err) ||
+        !read_all(fd, expected, sizeof(expected), *ret_bytes - END_BYTES - TAIL_BYTES, err))
+        return false;
+    const uint64_t len = get64(end);
+    if (len > *ret_bytes)
+        return true;
+    g_assert(gcry_md_open(&sum, GCRY_MD_SHA256, 0) == 0);
+    for (uint64_t at = 0, n = 0; ok && at < len; at += n) {
+        n = MIN(len - at, SUM_STEP);
+        ok = read_all(fd, data, (size_t)n, at, err);
+        gcry_md_write(sum, data, (size_t)n);
+    }
+    *ret_good = ok && memcmp(gcry_md_read(sum, GCRY_MD_SHA256), expected, HASH_BYTES) == 0;
+    gcry_md_close(sum);
+    return ok;
+}
+
 /* ---- writing ---- */
+
+static void add_to_sum(PackWriter *writer, const void *data, size_t len)
+{
+    if (writer->sum)
+        gcry_md_write(writer->sum, data, len);
+}
 
 static bool write_all(PackWriter *writer, struct iovec *parts, int n_parts, Error **err)
 {
@@ -181,11 +223,13 @@ static bool write_all(PackWriter *writer, struct iovec *parts, int n_parts, Erro
             return error_set_errno(err, errno, "cannot write '%s'", writer->path);
         writer->size += (uint64_t)n;
         while (n_parts && (size_t)n >= parts->iov_len) {
+            add_to_sum(writer, parts->iov_base, parts->iov_len);
             n -= (ssize_t)parts->iov_len;
             parts++;
             n_parts--;
         }
         if (n_parts) {
+            add_to_sum(writer, parts->iov_base, (size_t)n);
             parts->iov_base = (uint8_t *)parts->iov_base + n;
             parts->iov_len -= (size_t)n;
         }
@@ -203,6 +247,7 @@ bool pack_writer_open(const char *path, PackWriter **ret_writer, Error **err)
     writer->fd = fd;
     writer->path = g_strdup(path);
     writer->table = g_byte_array_new();
+    g_assert(gcry_md_open(&writer->sum, GCRY_MD_SHA256, 0) == 0);
     *ret_writer = writer;
     return true;
 }
@@ -250,7 +295,9 @@ bool pack_writer_finish(PackWriter *writer, char **ret_name, Error **err)
     const uint32_t n_entries = writer->table->len / ENTRY_BYTES;
 
     random_bytes(nonce, sizeof(nonce));
+    g_byte_array_append(writer->table, gcry_md_read(writer->sum, GCRY_MD_SHA256), HASH_BYTES);
     g_byte_array_append(writer->table, nonce, sizeof(nonce));
+    gcry_md_close(g_steal_pointer(&writer->sum)); /* the table is not in it */
     struct iovec parts[] = { { head, sizeof(head) },
                              { writer->table->data, writer->table->len },
                              { end, sizeof(end) } };
@@ -276,6 +323,7 @@ void pack_writer_free(PackWriter *writer)
 {
     if (!writer)
         return;
+    gcry_md_close(writer->sum);
     (void)close(writer->fd); /* what matters was fsynced */
     g_byte_array_unref(writer->table);
     g_free(writer->path);

@@ -28,6 +28,10 @@ typedef enum PackHealth {
 MUST_CHECK bool pack_read_table(int fd, const char *name, GArray **ret_entries, PackHealth *ret_health,
                                 Error **err);
 
+/* Whether all bytes in front of the table are what was written; the table is believed. *ret_bytes: of the
+ * file. */
+MUST_CHECK bool pack_check_sum(int fd, bool *ret_good, uint64_t *ret_bytes, Error **err);
+
 typedef struct PackWriter PackWriter;
 /* @path must not be there. */
 MUST_CHECK bool pack_writer_open(const char *path, PackWriter **ret_writer, Error **err);

@@ -285,7 +285,9 @@ static void load_pack(Repo *repo, RepoPack *pack, GHashTable *damaged)
                                    .len = entry->len,
                                    .pack = repo->packs->len - 1 };
         g_autofree char *line = g_hash_table_size(damaged) ? damaged_line(pack, &entry->hash) : NULL;
-        if (!line || !g_hash_table_contains(damaged, line))
+        if (line && g_hash_table_contains(damaged, line))
+            pack->state = MAX(pack->state, REPO_PACK_NOTED);
+        else
             (void)chunk_index_add(repo->index, &place); /* of two that are equal, one serves */
     }
 }
@@ -391,6 +393,19 @@ static void pack_release(Repo *repo, RepoPack *pack)
     g_mutex_lock(&repo->files_lock);
     pack->in_use--;
     g_mutex_unlock(&repo->files_lock);
+}
+
+bool repo_check_pack(Repo *repo, uint32_t number, bool *ret_good, uint64_t *ret_bytes, Error **err)
+{
+    RepoPack *pack = pack_at(repo, number);
+    const int fd = pack_acquire(repo, pack, err);
+
+    if (fd < 0)
+        return false;
+    const bool ok =
+        pack_check_sum(fd, ret_good, ret_bytes, err) || error_prefix(err, "pack '%s'", pack->name);
+    pack_release(repo, pack);
+    return ok;
 }
 
 bool repo_read_frame(Repo *repo, const ChunkPlace *place, void *frame, Error **err)

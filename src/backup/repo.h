@@ -47,10 +47,15 @@ const GPtrArray *repo_damage(const Repo *repo);
 unsigned repo_n_packs(const Repo *repo);
 const char *repo_pack_name(const Repo *repo, uint32_t pack);
 uint64_t repo_pack_size(const Repo *repo, uint32_t pack);
-/* REPO_PACK_WALKED: without its table, so that it may have more than the index knows. REPO_PACK_UNREAD: not
- * at all. */
-typedef enum RepoPackState { REPO_PACK_GOOD, REPO_PACK_WALKED, REPO_PACK_UNREAD } RepoPackState;
+typedef enum RepoPackState {
+    REPO_PACK_GOOD,
+    REPO_PACK_NOTED,  /* with chunks that are known to be damaged, and not in the index */
+    REPO_PACK_WALKED, /* without its table, so that it may have more than the index knows */
+    REPO_PACK_UNREAD, /* not at all */
+} RepoPackState;
 RepoPackState repo_pack_state(const Repo *repo, uint32_t pack);
+/* Reads all of a pack: whether its bytes are those that were written. */
+MUST_CHECK bool repo_check_pack(Repo *repo, uint32_t pack, bool *ret_good, uint64_t *ret_bytes, Error **err);
 /* Removes the file; the index does not notice. */
 MUST_CHECK bool repo_remove_pack(Repo *repo, uint32_t pack, Error **err);
 /* Reads the frame of a chunk into @frame, which has room for place->stored bytes. Any thread. */

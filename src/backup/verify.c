@@ -15,10 +15,11 @@ typedef struct Verify {
     Repo *repo;
     WorkProgress *progress;
     VerifyResult *result;
-    uint8_t *needed; /* by number: 1 */
-    GMutex lock;     /* of why and the result's numbers while threads run */
-    GHashTable *why; /* number to sentence */
-    bool is_damaged; /* the backup that is being walked */
+    uint8_t *needed;   /* by number: 1 */
+    uint8_t *suspects; /* by number of a pack: 1 */
+    GMutex lock;       /* of why and the result's numbers while threads run */
+    GHashTable *why;   /* number to sentence */
+    bool is_damaged;   /* the backup that is being walked */
     uint64_t expected;
 } Verify;
 
@@ -99,13 +100,15 @@ static const WorkKind verify_kind = {
 static bool verify_packs(Verify *verify, Error **err)
 {
     const uint32_t n = chunk_index_count(repo_index(verify->repo));
+    uint64_t n_needed = 0;
 
     for (uint32_t i = 0; i < n; i++) {
         if (verify->needed[i]) {
-            verify->result->n_chunks++;
+            n_needed++;
             verify->expected += chunk_index_at(repo_index(verify->repo), i)->stored;
         }
     }
+    verify->result->n_chunks = MAX(verify->result->n_chunks, n_needed);
     work_progress_expect(verify->progress, verify->expected);
     /* The index has them in the order in which they lie in the packs. */
     Work *work = work_begin(&verify_kind, verify, work_threads(), verify->progress);
@@ -115,6 +118,66 @@ static bool verify_packs(Verify *verify, Error **err)
         ok = work_put(work, &run);
     }
     return work_end(work, !ok, err);
+}
+
+/* ---- sums ---- */
+
+/* A pack whose bytes are right has chunks that are right. */
+static bool verify_pack(void *arg, void *context, const void *piece, Error **err)
+{
+    Verify *verify = arg;
+    const uint32_t pack = *(const uint32_t *)piece;
+    bool is_good = false;
+    uint64_t bytes = 0;
+    g_autoptr(Error) why = NULL;
+
+    if (repo_check_pack(verify->repo, pack, &is_good, &bytes, &why) && is_good) {
+        __atomic_add_fetch(&verify->result->read_bytes, bytes, __ATOMIC_RELAXED);
+        work_progress_add(verify->progress, bytes);
+        return true;
+    }
+    verify->suspects[pack] = 1; /* its chunks will tell */
+    return true;
+}
+
+static const WorkKind sum_kind = { .run = verify_pack, .size = sizeof(uint32_t) };
+
+/* Then chunks of packs that are damaged are needed. */
+static bool verify_sums(Verify *verify, Error **err)
+{
+    const ChunkIndex *index = repo_index(verify->repo);
+    const unsigned n = repo_n_packs(verify->repo);
+    bool ok = true;
+
+    for (unsigned i = 0; i < n; i++)
+        work_progress_expect(verify->progress, repo_pack_size(verify->repo, i));
+    Work *work = work_begin(&sum_kind, verify, work_threads(), verify->progress);
+    for (uint32_t i = 0; ok && i < n; i++)
+        ok = work_put(work, &i);
+    if (!work_end(work, !ok, err))
+        return false;
+    for (uint32_t i = 0; i < chunk_index_count(index); i++)
+        verify->needed[i] = verify->suspects[chunk_index_at(index, i)->pack];
+    verify->result->n_chunks = chunk_index_count(index);
+    return true;
+}
+
+/* A pack that is damaged although all its chunks are good: between them. Chunks that are known to be damaged
+ * are not looked at again. */
+static void tell_suspects(Verify *verify)
+{
+    g_autofree uint8_t *told = g_malloc0(repo_n_packs(verify->repo) + 1);
+    GHashTableIter iter;
+    void *number = NULL;
+
+    g_hash_table_iter_init(&iter, verify->why);
+    while (g_hash_table_iter_next(&iter, &number, NULL))
+        told[chunk_index_at(repo_index(verify->repo), GPOINTER_TO_UINT(number))->pack] = 1;
+    for (unsigned i = 0; i < repo_n_packs(verify->repo); i++)
+        if (verify->suspects[i] && !told[i] && repo_pack_state(verify->repo, i) == REPO_PACK_GOOD)
+            g_ptr_array_add(verify->result->problems,
+                            g_strdup_printf("pack '%s' is damaged between its chunks",
+                                            repo_pack_name(verify->repo, i)));
 }
 
 /* ---- backups ---- */
@@ -152,14 +215,17 @@ static bool tell_problem(const UsageVisit *visit, void *arg)
     return true;
 }
 
-static bool verify_all(Verify *verify, const GPtrArray *manifests, bool everything, Error **err)
+static bool verify_all(Verify *verify, const GPtrArray *manifests, VerifyScope scope, Error **err)
 {
-    memset(verify->needed, everything, chunk_index_count(repo_index(verify->repo)));
-    for (guint i = 0; i < manifests->len && !everything; i++)
+    memset(verify->needed, scope == VERIFY_CHUNKS, chunk_index_count(repo_index(verify->repo)));
+    if (scope == VERIFY_PACKS && !verify_sums(verify, err))
+        return false;
+    for (guint i = 0; i < manifests->len && scope == VERIFY_BACKUPS; i++)
         if (!usage_walk(verify->repo, manifests->pdata[i], mark_needed, verify))
             return error_set(err, ERROR_CANCELLED, "it was cancelled");
     if (!verify_packs(verify, err))
         return false;
+    tell_suspects(verify);
     for (guint i = 0; i < manifests->len; i++) {
         const Manifest *manifest = manifests->pdata[i];
         verify->is_damaged = false;
@@ -177,7 +243,7 @@ static bool verify_all(Verify *verify, const GPtrArray *manifests, bool everythi
     return true;
 }
 
-bool verify_run(Repo *repo, const GPtrArray *manifests, bool everything, WorkProgress *progress,
+bool verify_run(Repo *repo, const GPtrArray *manifests, VerifyScope scope, WorkProgress *progress,
                 VerifyResult *ret_result, Error **err)
 {
     *ret_result = (VerifyResult){ .problems = g_ptr_array_new_with_free_func(g_free),
@@ -186,14 +252,16 @@ bool verify_run(Repo *repo, const GPtrArray *manifests, bool everything, WorkPro
     if (!repo_load(repo, err))
         return false;
     Verify verify = { .repo = repo, .progress = progress, .result = ret_result };
+    verify.suspects = g_malloc0(repo_n_packs(repo) + 1);
     verify.needed = g_malloc0(chunk_index_count(repo_index(repo)) + 1);
     verify.why = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     g_mutex_init(&verify.lock);
     for (guint i = 0; i < repo_damage(repo)->len; i++)
         g_ptr_array_add(ret_result->problems, g_strdup(repo_damage(repo)->pdata[i]));
-    const bool ok = verify_all(&verify, manifests, everything, err);
+    const bool ok = verify_all(&verify, manifests, scope, err);
     g_mutex_clear(&verify.lock);
     g_hash_table_unref(verify.why);
     g_free(verify.needed);
+    g_free(verify.suspects);
     return ok;
 }

@@ -15,7 +15,13 @@ typedef struct VerifyResult {
 void verify_result_clear(VerifyResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VerifyResult, verify_result_clear)
 
-/* Of the backups @manifests (of Manifest), or (@everything) all that the packs have besides. What is damaged
- * is no failure but a problem; the failure is what keeps it from looking. */
-MUST_CHECK bool verify_run(Repo *repo, const GPtrArray *manifests, bool everything, WorkProgress *progress,
+typedef enum VerifyScope {
+    VERIFY_BACKUPS, /* the chunks that the backups need, expanded */
+    VERIFY_PACKS,   /* all bytes of all packs against their sums; of one that is damaged each chunk */
+    VERIFY_CHUNKS,  /* all chunks of all packs, expanded */
+} VerifyScope;
+
+/* Reads back what the backups @manifests (of Manifest) and, unless it is for them alone, all packs have. What
+ * is damaged is no failure but a problem; the failure is what keeps it from looking. */
+MUST_CHECK bool verify_run(Repo *repo, const GPtrArray *manifests, VerifyScope scope, WorkProgress *progress,
                            VerifyResult *ret_result, Error **err);

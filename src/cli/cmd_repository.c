@@ -188,7 +188,7 @@ static bool show_run(Cli *cli, const CliArgs *args, Error **err)
 typedef struct VerifyOrder {
     Repo *repo;
     GPtrArray *manifests;
-    bool everything;
+    VerifyScope scope;
     VerifyResult result;
 } VerifyOrder;
 
@@ -196,7 +196,7 @@ static bool verify_thread(void *arg, WorkProgress *progress, Error **err)
 {
     VerifyOrder *order = arg;
 
-    return verify_run(order->repo, order->manifests, order->everything, progress, &order->result, err);
+    return verify_run(order->repo, order->manifests, order->scope, progress, &order->result, err);
 }
 
 /* Another process may hold the lock; then the next verification notes it. */
@@ -293,7 +293,7 @@ static bool verify_command(Cli *cli, const CliArgs *args, VerifyOrder *order, Er
         if (!manifest_load_all(order->repo, &order->manifests, &damage, err))
             return false;
     }
-    order->everything = !what;
+    order->scope = what ? VERIFY_BACKUPS : args_has(args, "deep") ? VERIFY_CHUNKS : VERIFY_PACKS;
     tell_damage(cli, damage);
     if (!backup_run(cli, "Verify", verify_thread, order, err))
         return false;
@@ -576,6 +576,7 @@ static const CliOption show_options[] = {
 static const CliOption verify_options[] = {
     OPT_REPOSITORY,
     OPT_STRING("backup", BACKUP_DOC "; default: all that there is"),
+    OPT_BOOL("deep", "also decompress each chunk and compare it with its checksum, as for a single backup"),
     OPT_BOOL("boot", "also start the machine from the backup, without network, and see whether it comes up"),
     OPT(CLI_STRING, "folder", "where the disks go meanwhile; default: /var/tmp", .flags = CLI_NAMED,
         .complete = COMPLETE_FILE),

@@ -1,9 +1,11 @@
 /* Snapshots: what their rows (class_rows.c) do not say. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <string.h>
 
 #include "cli/class.h"
 #include "cli/commands.h"
+#include "cli/lodge_call.h"
 #include "cli/output.h"
 
 #define OPT_SNAPSHOT_CREATE                                                                                  \
@@ -314,6 +316,83 @@ static bool preview_run(Cli *cli, const CliArgs *args, Error **err)
     return true;
 }
 
+/* ---- by the clock ---- */
+
+#define CALL_TIMEOUT_MS 60000 /* it waits for its turn */
+
+static const CliOption schedule_options[] = {
+    OPT_DOMAIN,
+    OPT_NAMED("every", "how often: a number with m (minutes), h (hours) or d (days); seconds without"),
+    OPT(CLI_INT, "keep", "how many of them stay; 24 if not given", .flags = CLI_NAMED),
+    OPT_BOOL("off", "no more of them; those that there are stay"),
+    { 0 },
+};
+
+static bool parse_interval(const char *text, uint64_t *ret_s, Error **err)
+{
+    static const struct {
+        char letter;
+        uint64_t s;
+    } units[] = { { '\0', 1 }, { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+    char *end = NULL;
+    const uint64_t number = g_ascii_strtoull(text, &end, 10);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(units) && end != text && number < UINT32_MAX; i++) {
+        if (*end != units[i].letter || (*end && end[1]))
+            continue;
+        *ret_s = number * units[i].s;
+        return true;
+    }
+    return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no interval such as 30m, 1h or 7d", text);
+}
+
+static void schedule_print(Cli *cli, const WireLodgeSnapshotScheduleRet *ret)
+{
+    g_autoptr(GDateTime) next = g_date_time_new_from_unix_local(ret->next_s);
+    g_autofree char *text =
+        next && ret->next_s ? g_date_time_format(next, "%Y-%m-%d %H:%M:%S %z") : g_strdup("-");
+    CliRecord *record = record_new(16);
+
+    record_add(record, "Every:", "interval_s", json_integer((json_int_t)ret->interval_s),
+               ret->interval_s ? "%" PRIu64 " s" : "never", ret->interval_s);
+    record_add(record, "Keep:", "keep", json_integer(ret->keep), "%u", ret->keep);
+    record_add(record, "Next:", "next_s", json_integer(ret->next_s), "%s", text);
+    if (ret->problem)
+        record_add(record, "Problem:", "problem", NULL, "%s", ret->problem);
+    cli_print_record(cli, record);
+}
+
+static bool schedule_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    enum { SET = 1 };
+    g_auto(WireDomain) dom = { 0 };
+    g_auto(WireLodgeSnapshotScheduleRet) ret = { 0 };
+    int64_t keep = 24;
+
+    if (!cli_domain(cli, args, &dom, err))
+        return false;
+    WireLodgeSnapshotScheduleArgs call = { .domain = dom.name,
+                                           .flags =
+                                               args_has(args, "every") || args_has(args, "off") ? SET : 0 };
+    if ((args_has(args, "every") && !parse_interval(args_get(args, "every"), &call.interval_s, err)) ||
+        !args_get_int(args, "keep", 1, INT32_MAX, &keep, err))
+        return false;
+    if (args_has(args, "keep") && !args_has(args, "every"))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "--keep comes with --every");
+    call.keep = (uint32_t)keep;
+    cli_doing(cli, "Failed to schedule snapshots of domain '%s'", dom.name);
+    if (!lodge_call(cli, LODGE_PROC_SNAPSHOT_SCHEDULE, &call, &ret, CALL_TIMEOUT_MS, err))
+        return false;
+    if (call.flags & SET)
+        cli_message(cli,
+                    call.interval_s ? "Snapshots of domain '%s' are scheduled"
+                                    : "No more snapshots of domain '%s' are scheduled",
+                    dom.name);
+    else
+        schedule_print(cli, &ret);
+    return true;
+}
+
 const CliCommand commands_snapshot[] = {
     COMMAND("snapshot-create", GROUP_SNAPSHOT, "take a snapshot as an XML file describes", snapshot_options,
             NULL, .class = &class_snapshot, .proc = PROC_DOMAIN_SNAPSHOT_CREATE_XML,
@@ -331,5 +410,12 @@ const CliCommand commands_snapshot[] = {
             .doc = "Keeps the present as the snapshot 'before-preview' and goes back to the other one. "
                    "--undo brings "
                    "the present back, --keep goes on from there and gives it up."),
+    COMMAND("snapshot-schedule", GROUP_SNAPSHOT, "take snapshots of a running domain by the clock",
+            schedule_options, schedule_run, .exclusive = "every off",
+            .doc = "They are snapshots of the disks, called auto-DATE-TIME; only the latest stay. Without an "
+                   "option it "
+                   "tells what is scheduled.",
+            .json = "{\"interval_s\": number, \"keep\": number, \"next_s\": number}; with --every or --off "
+                    "{\"message\": string}"),
     { 0 },
 };

@@ -19,6 +19,7 @@ extern const CliCommand commands_block[];
 extern const CliCommand commands_grow[];
 extern const CliCommand commands_info[];
 extern const CliCommand commands_nic[];
+extern const CliCommand commands_more[];
 extern const CliCommand commands_device[];
 extern const CliCommand commands_drive[];
 extern const CliCommand commands_stats[];

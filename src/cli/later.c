@@ -10,7 +10,7 @@ static const struct {
       "domlaunchsecinfo domsetlaunchsecstate "
       "migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
-      "qemu-attach update-memory-device "
+      "qemu-attach "
       "dom-fd-associate" },
     { GROUP_HOST, "nodesevinfo" },
 };

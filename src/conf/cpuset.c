@@ -160,7 +160,7 @@ bool cpuset_parse(const char *text, CpuSet **ret_set, Error **err)
         at = skip_blanks(at + 1);
     }
     if (cpuset_is_empty(set))
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "'%s' leaves no number", text);
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' leaves no number", text);
     *ret_set = g_steal_pointer(&set);
     return true;
 }

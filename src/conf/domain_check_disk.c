@@ -441,10 +441,73 @@ static bool check_iotune_group(const DomainDef *def, const DiskDef *disk, Error 
     return true;
 }
 
+const DiskIotune *domain_find_throttle_group(const DomainDef *def, const char *name)
+{
+    for (DEF_EACH(DiskIotune, group, def->throttle_groups)) {
+        if (g_strcmp0(group->group_name, name) == 0)
+            return group;
+    }
+    return NULL;
+}
+
+/* The name becomes one of QEMU's, which has few letters. */
+static bool check_throttle_group(const DomainDef *def, const DiskIotune *group, Error **err)
+{
+    const char *name = group->group_name;
+    if (!name || !*name)
+        return error_set(err, ERROR_XML_INVALID, "missing 'group_name' of a throttle group");
+    if (name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")])
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "throttle group '%s': a name has letters, digits, '-', '.' and '_'", name);
+    if (domain_find_throttle_group(def, name) != group)
+        return error_set(err, ERROR_XML_INVALID, "duplicate throttle group '%s' found", name);
+    return check_iotune(group, err);
+}
+
+static bool check_throttle_filters(const DomainDef *def, const DiskDef *disk, Error **err)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    if (def_list_len(disk->throttle_filters) && disk->iotune)
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
+                         "disk '%s' has limits of its own, which <throttlefilters> cannot be added to",
+                         disk->target);
+    for (DEF_EACH(ThrottleFilter, filter, disk->throttle_filters)) {
+        if (!domain_find_throttle_group(def, filter->group))
+            return error_set(err, ERROR_CONFIG_UNSUPPORTED, "disk '%s': there is no throttle group '%s'",
+                             disk->target, filter->group);
+        if (!g_hash_table_add(seen, filter->group))
+            return error_set(err, ERROR_XML_INVALID, "duplicate throttle filter '%s' of disk '%s'",
+                             filter->group, disk->target);
+    }
+    return true;
+}
+
+static bool check_histograms(const DiskDef *disk, Error **err)
+{
+    for (DEF_EACH(LatencyHistogram, histogram, disk->latency_histograms)) {
+        const LatencyBin *last = NULL;
+        for (DEF_EACH(LatencyBin, bin, histogram->bins)) {
+            if (last ? bin->start_ns <= last->start_ns : bin->start_ns != 0)
+                return error_set(err, ERROR_XML_INVALID,
+                                 "disk '%s': bins of a latency histogram begin at 0 and go upwards",
+                                 disk->target);
+            last = bin;
+        }
+        if (def_list_len(histogram->bins) < 2)
+            return error_set(err, ERROR_XML_INVALID, "disk '%s': a latency histogram needs two bins",
+                             disk->target);
+    }
+    return true;
+}
+
 bool domain_check_disks(const DomainDef *def, Error **err)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GHashTable) taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (DEF_EACH(DiskIotune, group, def->throttle_groups)) {
+        if (!check_throttle_group(def, group, err))
+            return false;
+    }
     for (DEF_EACH(DiskDef, disk, def->disks)) {
         const DiskDef *other = g_hash_table_lookup(seen, disk->target);
         if (other)
@@ -452,7 +515,8 @@ bool domain_check_disks(const DomainDef *def, Error **err)
                              disk->target, other->src.path ?: "(none)", disk->src.path ?: "(none)");
         g_hash_table_insert(seen, disk->target, disk);
         if (!check_disk(def, disk, err) || !check_drive_address(def, disk, taken, err) ||
-            (disk->iotune && disk->iotune->group_name && !check_iotune_group(def, disk, err)))
+            (disk->iotune && disk->iotune->group_name && !check_iotune_group(def, disk, err)) ||
+            !check_throttle_filters(def, disk, err) || !check_histograms(disk, err))
             return false;
     }
     return true;

@@ -452,8 +452,9 @@ static bool check_launch_security(const Kept *kept, Error **err)
         kept = kept->next;
     if (!kept)
         return true;
-    return !strstr(kept->text, "type='s390-pv'") ||
-           refuse(err, "S390 PV launch security is not supported with this QEMU binary");
+    return refuse(err, strstr(kept->text, "type='s390-pv'")
+                           ? "S390 PV launch security is not supported with this QEMU binary"
+                           : "SEV launch security is not supported with this QEMU binary");
 }
 
 static bool check_foreign(const DomainDef *def, Error **err)

@@ -396,6 +396,7 @@ typedef struct StorageSource {
     uint32_t timeout_s;
     char *nfs_user, *nfs_group;
     uint32_t reconnect_delay_s; /* network: nbd */
+    bool is_optical;            /* block: a drive that reads discs; found out before a start */
     char *source_kind;          /* nvme: "pci", vhost-user: "unix" */
     Tristate nvme_managed;
     uint32_t nvme_namespace;
@@ -433,6 +434,19 @@ typedef struct DiskMirror {
     MirrorReady ready; /* yes: both have the same; abort, pivot: the job is being ended so */
 } DiskMirror;
 
+typedef struct ThrottleFilter { /* of a disk: the group whose limits it shares */
+    char *group;
+} ThrottleFilter;
+
+typedef struct LatencyBin {
+    uint64_t start_ns;
+} LatencyBin;
+
+typedef struct LatencyHistogram { /* of what takes how long, counted by QEMU */
+    LatencyType type;             /* ABSENT: of all */
+    GPtrArray *bins;              /* LatencyBin, upwards */
+} LatencyHistogram;
+
 typedef struct DiskDef {
     DiskDevice device;
     VirtioModel model;
@@ -448,6 +462,7 @@ typedef struct DiskDef {
     DiskDiscard discard;
     DiskDetectZeroes detect_zeroes;
     OptU32 iothread, queues, queue_size;
+    GPtrArray *latency_histograms; /* LatencyHistogram; NULL: none */
     VirtioOptions virtio;
     StorageSource src; /* src.path NULL: empty drive */
     /* <target> */
@@ -457,6 +472,7 @@ typedef struct DiskDef {
     Tristate removable;
     uint32_t rotation_rate;
     DiskIotune *iotune;
+    GPtrArray *throttle_filters;                      /* ThrottleFilter, from the image upwards */
     uint32_t logical_block_size, physical_block_size; /* bytes */
     OptU32 discard_granularity;                       /* bytes; 0: the guest is told of none */
     uint32_t cylinders, heads, sectors;
@@ -977,7 +993,8 @@ typedef struct DomainDef {
     CpuSet *cpuset;
     GPtrArray *vcpu_list; /* VcpuDef */
     OptU32 iothreads;
-    GPtrArray *iothread_list; /* IothreadDef */
+    GPtrArray *iothread_list;   /* IothreadDef */
+    GPtrArray *throttle_groups; /* DiskIotune, by group_name */
     MainLoopDef *main_loop;
     CpuTune *cputune;
     NumaTune *numatune;

@@ -83,6 +83,8 @@ void domain_order_controllers(DomainDef *def);
 bool domain_steal_device(DomainDef *def, DeviceKind kind, const void *device);
 
 /* Borrowed; NULL if there is none. */
+/* NULL: there is none of that name. */
+const DiskIotune *domain_find_throttle_group(const DomainDef *def, const char *name);
 DiskDef *domain_find_disk(const DomainDef *def, const char *target_or_path);
 bool storage_is_empty(const StorageSource *source); /* nothing is in the drive */
 /* All images of a disk: its chain, then what a block job writes and what is below that. @source NULL: the

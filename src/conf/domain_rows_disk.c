@@ -37,6 +37,25 @@ const XmlTable iotune_table =
                LENGTH("write_iops_sec_max_length", write_iops_sec_max_length)),
           .doc = "Limits on the disk's throughput.");
 
+static const XmlTable throttle_filter_table =
+    TABLE(ThrottleFilter, "throttlefilter",
+          ROWS(ATTR("group", ThrottleFilter, group, .flags = ROW_REQUIRED, .doc = "name of the group")),
+          .doc = "A group of the machine whose limits the disk shares.");
+
+static const XmlTable latency_bin_table =
+    TABLE(LatencyBin, "bin",
+          ROWS(ATTR("start", LatencyBin, start_ns, .flags = ROW_REQUIRED | ROW_ALWAYS, .max = INT64_MAX,
+                    .doc = "nanoseconds; the first one is 0")),
+          .doc = "An interval of a histogram, which ends where the next begins.");
+
+static const XmlTable latency_histogram_table =
+    TABLE(LatencyHistogram, "latency-histogram",
+          ROWS(ATTR("type", LatencyHistogram, type, .names = &latency_type_names,
+                    .doc = "operations that are counted; without it all, each kind by itself"),
+               LIST("bin", LatencyHistogram, bins, &latency_bin_table, .doc = "one interval")),
+          .doc = "How long operations take, shown with the statistics of a running machine.");
+
+#define TIMED_STATISTICS "QEMU 10.2 and later count what happened in an interval; this one does not"
 #define DRIVER_DOC "how QEMU opens and runs the disk"
 static const XmlRow driver_rows[] = {
     ATTR("name", DiskDef, driver_name, HARMLESS, .fallback = "qemu",
@@ -65,6 +84,11 @@ static const XmlRow driver_rows[] = {
     ATTR("queue_size", DiskDef, queue_size, .max = UINT32_MAX, .doc = "entries of each virtqueue"),
     INCLUDE(DiskDef, virtio, &virtio_options_table),
     METADATA_CACHE_ROW(DiskDef, src.metadata_cache_bytes),
+    GROUP("statistics",
+          ROWS(LIST("latency-histogram", DiskDef, latency_histograms, &latency_histogram_table,
+                    .doc = "how long operations take"),
+               KEPT("statistic", REFUSED(TIMED_STATISTICS), .doc = "an interval of time, to count by")),
+          .doc = "what QEMU counts besides"),
     { 0 }
 };
 
@@ -190,6 +214,11 @@ const XmlTable disk_table =
                      .doc = "how the guest sees the disk"),
                OBJECT("iotune", DiskDef, iotune, &iotune_table, HOST_SIDE,
                       .doc = "limits on the disk's throughput"),
+               GROUP("throttlefilters",
+                     ROWS(LIST("throttlefilter", DiskDef, throttle_filters, &throttle_filter_table,
+                               .doc = "one group")),
+                     HOST_SIDE,
+                     .doc = "limits that the disk shares with others, first those next to the image"),
                FLAG("readonly", DiskDef, readonly, .doc = "the guest can't write"),
                FLAG("shareable", DiskDef, shareable,
                     .doc = "other machines may use the source at the same time"),

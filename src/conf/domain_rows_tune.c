@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "conf/domain_rows.h"
 
+#define RESCTRL "the resctrl file system of this host is not managed"
+
 static const XmlTable huge_page_table =
     TABLE(HugePage, "huge-page",
           ROWS(ATTR("size", HugePage, size_bytes, .unit = XML_UNIT_KIB, .flags = ROW_REQUIRED, .min = 1,
@@ -157,8 +159,9 @@ const XmlTable cputune_table =
                LIST("vcpusched", CpuTune, vcpu_scheds, &vcpu_sched_table, .doc = "scheduler of vCPUs"),
                LIST("iothreadsched", CpuTune, iothread_scheds, &iothread_sched_table,
                     .doc = "scheduler of I/O threads"),
-               KEPT("cachetune", .custom = &cachetune_check, .doc = "share of the host's cache"),
-               KEPT("memorytune", .custom = &memorytune_check,
+               KEPT("cachetune", .custom = &cachetune_check, REFUSED(RESCTRL),
+                    .doc = "share of the host's cache"),
+               KEPT("memorytune", .custom = &memorytune_check, REFUSED(RESCTRL),
                     .doc = "share of the host's memory bandwidth")),
           KEEPS(CpuTune), .doc = "How much CPU the machine gets.");
 

@@ -27,7 +27,7 @@ static void kept_free(Kept *kept)
     }
 }
 
-static void list_free(const XmlTable *table, GPtrArray *list)
+void xml_list_free(const XmlTable *table, GPtrArray *list)
 {
     if (!list)
         return;
@@ -56,7 +56,7 @@ static void clear_rows(const XmlRow *rows, void *base)
             *(void **)field = NULL;
             break;
         case XML_LIST:
-            list_free(row->table, *(GPtrArray **)field);
+            xml_list_free(row->table, *(GPtrArray **)field);
             *(GPtrArray **)field = NULL;
             break;
         default:

@@ -369,6 +369,7 @@ void xml_table_free(const XmlTable *table, void *object); /* NULL does nothing *
 void *xml_table_copy(const XmlTable *table, const void *object);
 /* A list whose elements xml_table_free() frees. */
 GPtrArray *xml_list_new(const XmlTable *table);
+void xml_list_free(const XmlTable *table, GPtrArray *list); /* NULL does nothing */
 /* Frees what a list made by xml_list_new() holds at @index, closing the gap; the list itself stays. */
 void xml_list_remove(const XmlTable *table, GPtrArray **list, unsigned index);
 

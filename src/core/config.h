@@ -53,8 +53,8 @@ typedef struct Config {
     unsigned remote_display_port_max; /* 65535 */
     unsigned remote_websocket_port_min;
     unsigned remote_websocket_port_max;
-    bool spice_tls, chardev_tls, chardev_tls_x509_verify;
-    char *spice_tls_x509_cert_dir, *chardev_tls_x509_cert_dir;
+    bool vnc_tls, vnc_tls_x509_verify, spice_tls, chardev_tls, chardev_tls_x509_verify;
+    char *vnc_tls_x509_cert_dir, *spice_tls_x509_cert_dir, *chardev_tls_x509_cert_dir;
     char *pr_helper, *dbus_daemon, *swtpm_user, *swtpm_group;
     bool nbd_tls; /* of NBD disks that do not say */
     char *nbd_tls_x509_cert_dir;

@@ -424,6 +424,7 @@ static void machine_autostart_fiber(void *arg)
 void machine_autostart(Host *host)
 {
     nodedev_load(host);
+    vm_snapshot_run_schedules(host);
     host_spawn(host, "autostart", machine_autostart_fiber, host);
 }
 

@@ -78,6 +78,7 @@ static void vm_free(Object *object)
 
     vm_run_free(vm->run);
     g_ptr_array_unref(vm->snapshot_images);
+    g_free(vm->schedule.problem);
     wait_queue_clear(&vm->status_idle);
     moment_tree_free(vm->snapshots);
     moment_tree_free(vm->checkpoints);
@@ -263,6 +264,9 @@ void vm_run_free(VmRun *run)
         return;
     wait_queue_clear(&run->changed);
     vm_pending_free(run->pending);
+    xml_list_free(&io_error_table, run->io_errors);
+    xml_list_free(&path_table, run->give_back);
+    g_free(run->going);
     g_free(run->unplug_alias);
     g_free(run->cgroup);
     g_clear_pointer(&run->vcpu_paths, g_ptr_array_unref);

@@ -17,6 +17,7 @@
 #include "machine/vm_block_chain.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
+#include "machine/vm_lease.h"
 #include "machine/vm_limits.h"
 #include "machine/vm_query.h"
 #include "qemu/address.h"
@@ -207,7 +208,8 @@ AWAITS static bool copy_lend(CopyBegin *begin, StorageSource *target /* taken */
     g_free(target);
     /* What is below is known, or will not count. */
     shell->src.backing_ends = is_new || !is_shallow;
-    const bool ok = storage_prepare_disk(vm->host, vm->live, shell, vm->run->dac, err);
+    const bool ok =
+        storage_prepare_disk(vm->host, vm->live, shell, vm->run->dac, err) && vm_lease_add(vm, shell, err);
     if (is_new && is_shallow)
         shell->src.backing_ends = false;
     qemu_number_disk(shell, &vm->run->last_node);

@@ -651,7 +651,10 @@ bool vm_block_job_pivot_later(Vm *vm, VmBlockJob *job, Error **err)
 
 bool vm_block_job_pivot(Vm *vm, VmBlockJob *job, Error **err)
 {
-    return vm_block_job_pivot_later(vm, job, err) && vm_block_job_wait(vm, job, false, NULL, err);
+    fiber_shield_begin(); /* a moment's work: done is better than half done */
+    const bool ok = vm_block_job_pivot_later(vm, job, err) && vm_block_job_wait(vm, job, false, NULL, err);
+    fiber_shield_end();
+    return ok;
 }
 
 bool vm_block_job_cancel(Vm *vm, VmBlockJob *job, bool wait, Error **err)

@@ -13,7 +13,9 @@
 #include "machine/vm_block_chain.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
+#include "machine/vm_lease.h"
 #include "machine/vm_query.h"
+#include "storage/lease.h"
 #include "storage/source_name.h"
 #include "storage/volume.h"
 
@@ -223,6 +225,30 @@ void vm_chain_leave(Vm *vm, const char *target, StorageSource *gone)
         log_error_error(err, "the status file of a machine has images that are given back");
 }
 
+/* ---- leases ---- */
+
+/* What is committed into has its lease while it is written to: from the beginning on, and for good if the
+ * guest goes on with it. */
+AWAITS static bool lease_base(Vm *vm, const char *target, unsigned base, Error **err)
+{
+    DiskDef *disk = domain_find_disk(vm->live, target);
+    const DiskDef shell = { .target = disk->target,
+                            .device = disk->device,
+                            .shareable = disk->shareable,
+                            .src = *chain_at(disk, base) };
+
+    return vm_lease_add(vm, &shell, err);
+}
+
+AWAITS static void drop_base(Vm *vm, const char *target, const char *node)
+{
+    DiskDef *disk = vm->run && vm->live ? domain_find_disk(vm->live, target) : NULL;
+    const StorageSource *base = disk ? chain_by_node(disk, node) : NULL;
+
+    if (base && base != &disk->src && lease_is_wanted(vm->host, disk, base))
+        vm_lease_drop(vm, base->path);
+}
+
 /* ---- the end of a job ---- */
 
 /* What the document of the running machine becomes; returns the images that are in it no more. */
@@ -334,6 +360,8 @@ void vm_chain_finish(Vm *vm, VmBlockJob *job, bool was_pivoting)
         !job->keep_waiting)
         remove_images(vm, gone); /* of a move that died with its daemon */
     const bool is_commit = job->kind == BLOCK_JOB_COMMIT || job->kind == BLOCK_JOB_ACTIVE_COMMIT;
+    if (is_commit)
+        drop_base(vm, job->disk, job->base);
     if (is_commit && job->state == BLOCK_JOB_COMPLETED && (job->flags & VIR_DOMAIN_BLOCK_COMMIT_DELETE))
         remove_images(vm, gone);
 }
@@ -429,7 +457,7 @@ bool vm_chain_begin_commit(Vm *vm, VmBlockJob *job, unsigned top, unsigned base,
         json_object_set_new(arguments, "speed", json_integer((json_int_t)speed));
     if (!vm_chain_lend(vm, lower, err) ||
         (top > 1 && !vm_chain_lend(vm, chain_at(domain_find_disk(vm->live, job->disk), top - 1), err)) ||
-        !vm_require_monitor(vm, err))
+        !vm_require_monitor(vm, err) || !lease_base(vm, job->disk, base, err))
         return false;
     if (job->kind == BLOCK_JOB_ACTIVE_COMMIT) {
         disk = domain_find_disk(vm->live, job->disk);
@@ -445,6 +473,7 @@ bool vm_chain_begin_commit(Vm *vm, VmBlockJob *job, unsigned top, unsigned base,
     disk = vm->live ? domain_find_disk(vm->live, job->disk) : NULL;
     if (disk)
         g_clear_pointer(&disk->mirror, disk_mirror_free);
+    drop_base(vm, job->disk, job->base);
     return false;
 }
 

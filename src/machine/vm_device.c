@@ -228,7 +228,7 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     if (!domain_add_device(vm->live, shell, err))
         return false;
     undo_push(&edit->undo, attach_take_back, hot);
-    vm_edit_note(edit, hot->alias, false);
+    vm_edit_note(edit, hot->alias);
     if (!vm_prepare_hostdev(vm, hot->kind, hot->device, hot->fds, err) || !vm_hostdev_raise_limit(vm, err) ||
         (hot->kind == DEVICE_DISK && !vm_disk_prepare(vm, hot->device, &hot->secrets, err)) ||
         ((hot->kind != DEVICE_DISK || ((DiskDef *)hot->device)->src.type == STORAGE_NVME) &&
@@ -239,7 +239,8 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     hot_expect(hot);
     if (!plan_execute(hot->plan, &hot->target, &edit->undo, err))
         return false;
-    if (hot->kind == DEVICE_DISK && ((DiskDef *)hot->device)->iotune)
+    const DiskDef *disk = hot->kind == DEVICE_DISK ? hot->device : NULL;
+    if (disk && (disk->iotune || disk->latency_histograms))
         return vm_start_throttles(vm, err);
     return hot->kind != DEVICE_INTERFACE || ((InterfaceDef *)hot->device)->link != LINK_STATE_DOWN ||
            monitor_set_link(vm_monitor(vm), hot->alias, false, 0, err);
@@ -324,6 +325,8 @@ static bool is_same_device(DeviceKind kind, void *device, void *wanted)
         return is_same_disk(device, wanted);
     if (kind == DEVICE_CONTROLLER)
         return is_same_controller(device, wanted);
+    if (kind == DEVICE_GRAPHICS)
+        return ((GraphicsDef *)device)->type == ((GraphicsDef *)wanted)->type;
     if (info && wanted_info &&
         ((wanted_info->alias && g_strcmp0(info->alias, wanted_info->alias) != 0) ||
          !same_address(info, wanted_info)))
@@ -434,6 +437,58 @@ AWAITS static bool detach_live(Hot *hot, Vm *vm, DeviceKind kind, void *device, 
            error_propagate(err, g_steal_pointer(&why));
 }
 
+/* Devices that are to go from the definition, too: a daemon that dies meanwhile leaves that to the next,
+ * whenever the guest lets go. */
+static bool is_going(const VmRun *run, const char *alias)
+{
+    g_auto(GStrv) names = g_strsplit(run->going ? run->going : "", " ", -1);
+
+    return g_strv_contains((const char *const *)names, alias);
+}
+
+static void going_set(VmRun *run, const char *alias, bool goes)
+{
+    g_auto(GStrv) names = g_strsplit(run->going ? run->going : "", " ", -1);
+    g_autoptr(GString) rest = g_string_new(goes ? alias : NULL);
+
+    for (guint i = 0; names[i]; i++) {
+        if (*names[i] && strcmp(names[i], alias) != 0)
+            g_string_append_printf(rest, "%s%s", rest->len ? " " : "", names[i]);
+    }
+    g_free(run->going);
+    run->going = rest->len ? g_strdup(rest->str) : NULL;
+}
+
+/* @device of the live document has gone, and was to go from the definition. */
+AWAITS static void forget_defined(Vm *vm, DeviceKind kind, void *device, const char *alias)
+{
+    const DeviceDef borrowed = { .kind = kind, .def = device };
+    g_autoptr(Error) err = NULL;
+    void *found = NULL;
+
+    if (!vm->config || !is_going(vm->run, alias))
+        return;
+    going_set(vm->run, alias, false);
+    g_autoptr(DomainDef) config = domain_def_copy(vm->config);
+    g_autoptr(DeviceDef) wanted = device_def_copy(&borrowed);
+    DeviceInfo *info = device_info(kind, wanted->def);
+    g_clear_pointer(&info->alias, g_free);
+    if (!vm_device_find(config, kind, wanted->def, &found, NULL)) {
+        info->address = (DeviceAddress){ 0 };
+        if (!vm_device_find(config, kind, wanted->def, &found, &err)) {
+            log_warning_error(err, "a device that is gone stays in the machine's definition");
+            return;
+        }
+    }
+    if (!domain_steal_device(config, kind, found))
+        return;
+    xml_table_free(device_table(kind), found);
+    if (!object_store(vm->host, &domain_class, config, &err))
+        log_error_error(err, "a device that is gone stays in the machine's definition");
+    else
+        object_set_config(&vm->object, g_steal_pointer(&config));
+}
+
 AWAITS static bool detach(VmEdit *edit, DeviceKind kind, void *live, void *config, Error **err)
 {
     g_auto(Hot) hot = { 0 };
@@ -444,13 +499,17 @@ AWAITS static bool detach(VmEdit *edit, DeviceKind kind, void *live, void *confi
             return error_set(err, ERROR_INTERNAL, "the device is not there any more");
         xml_table_free(device_table(kind), config);
     }
-    if (live && config) {
-        vm_edit_note(edit, device_info(kind, live)->alias, true);
-        if (!vm_status_save(edit->vm, err))
+    if (live) {
+        g_autofree char *alias = g_strdup(device_info(kind, live)->alias);
+        going_set(edit->vm->run, alias, config != NULL);
+        if (config && !vm_status_save(edit->vm, err))
+            return false;
+        const bool ok = detach_live(&hot, edit->vm, kind, live, &is_gone, err);
+        if (edit->vm->run)
+            going_set(edit->vm->run, alias, false);
+        if (!ok)
             return false;
     }
-    if (live && !detach_live(&hot, edit->vm, kind, live, &is_gone, err))
-        return false;
     if (!is_gone)
         log_info("machine '%s': the guest has not let go of device '%s' yet", edit->vm->name, hot.alias);
     return vm_edit_commit(edit, NULL, err);
@@ -543,12 +602,12 @@ AWAITS static void finish_removal(void *arg)
     if (!hot_begin(&hot, vm, finding.kind, &err) || !hot_plan(&hot, &err) ||
         !plan_reverse(hot.plan, &hot.target, &err))
         log_warning_error(err, "removing what a device leaves behind");
+    if (hot_runs(&hot))
+        forget_defined(vm, hot.kind, hot.device, alias);
     if (!hot_runs(&hot))
         return;
     hot_forget(&hot);
     publish_removed(vm, alias);
-    if (hot_runs(&hot) && vm->run->pending)
-        vm_edit_recover(vm);
 }
 
 void vm_device_gone(Vm *vm, const char *alias)
@@ -636,6 +695,8 @@ void vm_device_reconcile(Vm *vm, DeviceKind kind, void *device, const GPtrArray 
     log_warning("machine '%s': QEMU has no device '%s', so the machine has it no longer", vm->name, alias);
     if (!is_planned || !plan_reverse(hot.plan, &hot.target, &err))
         log_warning_error(err, "removing what a device leaves behind");
+    if (hot_runs(&hot))
+        forget_defined(vm, kind, device, hot.alias);
     hot_forget(&hot);
 }
 
@@ -740,10 +801,13 @@ AWAITS static bool update_memory(VmEdit *edit, const MemoryDeviceDef *old, const
 }
 
 AWAITS static bool update_live(VmEdit *edit, const DeviceDef *stored, const DeviceDef *live, bool force,
-                               InterfaceUpdate *update, MediaChange *media, MemoryUpdate *memory, Error **err)
+                               InterfaceUpdate *update, MediaChange *media, MemoryUpdate *memory,
+                               GraphicsUpdate *graphics, Error **err)
 {
     void *old = NULL;
 
+    if (live->kind == DEVICE_GRAPHICS)
+        return vm_graphics_update_live(edit, live->def, graphics, err);
     if (live->kind != DEVICE_INTERFACE && live->kind != DEVICE_DISK && live->kind != DEVICE_MEMORY)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live update of device '%s' is not supported",
                          enum_name(&device_kind_names, live->kind));
@@ -762,6 +826,7 @@ bool vm_update_device(Vm *vm, const char *xml, unsigned flags, const Caller *cal
     g_auto(InterfaceUpdate) update = { 0 };
     g_auto(MediaChange) media = { 0 };
     g_auto(MemoryUpdate) memory = { 0 };
+    g_auto(GraphicsUpdate) graphics = { 0 };
     g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, MODIFY_FLAGS | VIR_DOMAIN_DEVICE_MODIFY_FORCE, "qemuDomainUpdateDeviceFlags",
@@ -772,7 +837,7 @@ bool vm_update_device(Vm *vm, const char *xml, unsigned flags, const Caller *cal
         (edit.config && !update_config(&edit, stored, err)))
         return false;
     if (edit.live && !update_live(&edit, stored, live, flags & VIR_DOMAIN_DEVICE_MODIFY_FORCE, &update,
-                                  &media, &memory, err))
+                                  &media, &memory, &graphics, err))
         return false;
     if (!vm_edit_commit(&edit, NULL, err))
         return false;

@@ -40,6 +40,10 @@ bool vm_disk_can_plug(const DiskDef *disk);
 MUST_CHECK bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err);
 /* Looks at the images of @disk, which is in the live document, and lends them to QEMU. @ret_secrets owned. */
 AWAITS MUST_CHECK bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **err);
+/* A change of media begins: whatever happens to the daemon, what the machine does not have then is given
+ * back. */
+void vm_disk_note_give_back(VmRun *run, const char *path);
+AWAITS void vm_disk_give_back(Vm *vm); /* after a restart */
 /* Gives back what was lent for @disk alone, which is in the document no more. Failures are logged. */
 AWAITS void vm_disk_release(Vm *vm, const DiskDef *disk);
 
@@ -62,6 +66,17 @@ MUST_CHECK bool vm_disk_plan_medium(const Vm *vm, const DiskDef *disk, const Qem
                                     Plan **ret_plan, Error **err);
 /* After the commit, with the job held: gives back what is not used any more. */
 AWAITS void vm_disk_finish_update(MediaChange *change);
+
+/* A display of a running machine that gets another password (vm_graphics_update.c). */
+typedef struct GraphicsUpdate {
+    Vm *vm;
+    GraphicsDef *next; /* owned; after the commit: with what was before */
+} GraphicsUpdate;
+void graphics_update_clear(GraphicsUpdate *update);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(GraphicsUpdate, graphics_update_clear)
+/* @update outlives @edit. */
+AWAITS MUST_CHECK bool vm_graphics_update_live(VmEdit *edit, const GraphicsDef *wanted,
+                                               GraphicsUpdate *update, Error **err);
 
 /* An interface of a running machine that is to become another (vm_interface_update.c). */
 typedef struct InterfaceUpdate {

@@ -43,6 +43,10 @@ static bool check_rest(const DiskDef *old, const DiskDef *wanted, Error **err)
 
 void media_change_clear(MediaChange *change)
 {
+    if (change->vm && change->vm->run) {
+        xml_list_free(&path_table, change->vm->run->give_back);
+        change->vm->run->give_back = NULL;
+    }
     g_clear_pointer(&change->plan, plan_free);
     g_clear_pointer(&change->old_plan, plan_free);
     g_clear_pointer(&change->secrets, qemu_secrets_free);
@@ -188,6 +192,8 @@ bool vm_disk_update_live(VmEdit *edit, const DiskDef *old, const DiskDef *wanted
     change->next->info.alias = g_strdup(old->info.alias);
     change->next->info.address = old->info.address;
     const bool is_empty = storage_is_empty(&change->next->src);
+    vm_disk_note_give_back(vm->run, old->src.path);
+    vm_disk_note_give_back(vm->run, change->next->src.path);
     undo_push(&edit->undo, media_give_back, change);
     change->next->tray = is_empty ? DISK_TRAY_OPEN : DISK_TRAY_ABSENT;
     if (!is_empty && (!vm_disk_prepare(vm, change->next, &change->secrets, err) ||

@@ -173,10 +173,7 @@ AWAITS static bool move_running(DiskMove *move, DiskDef *disk, char **ret_path, 
     if (!vm_block_copy_begin(vm, job, target, &copy, err) ||
         !vm_block_job_wait(vm, job, true, move->job, err))
         return false;
-    fiber_shield_begin(); /* a moment's work: done is better than undone */
-    const bool ok = vm_block_job_pivot(vm, job, err);
-    fiber_shield_end();
-    if (!ok)
+    if (!vm_block_job_pivot(vm, job, err))
         return false;
     undo_keep(&undo);
     *ret_path = g_strdup(volume_path(volume));

@@ -68,6 +68,29 @@ static bool is_used(const DomainDef *live, const char *path)
     return false;
 }
 
+void vm_disk_note_give_back(VmRun *run, const char *path)
+{
+    if (!path)
+        return;
+    VmPath *entry = xml_table_new(&path_table);
+    entry->path = g_strdup(path);
+    if (!run->give_back)
+        run->give_back = xml_list_new(&path_table);
+    g_ptr_array_add(run->give_back, entry);
+}
+
+void vm_disk_give_back(Vm *vm)
+{
+    GPtrArray *paths = g_steal_pointer(&vm->run->give_back);
+
+    for (DEF_EACH(VmPath, entry, paths)) {
+        const DiskDef was = { .src = { .type = STORAGE_FILE, .path = entry->path } };
+        if (vm->run && vm->live && !is_used(vm->live, entry->path))
+            vm_disk_release(vm, &was);
+    }
+    xml_list_free(&path_table, paths);
+}
+
 void vm_disk_release(Vm *vm, const DiskDef *disk)
 {
     const uint64_t storage_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;

@@ -47,7 +47,7 @@ static char *pending_checksum(const Vm *vm)
     return g_compute_checksum_for_string(G_CHECKSUM_SHA256, xml, -1);
 }
 
-void vm_edit_note(VmEdit *edit, const char *alias, bool goes)
+void vm_edit_note(VmEdit *edit, const char *alias)
 {
     VmRun *run = edit->vm->run;
 
@@ -57,8 +57,7 @@ void vm_edit_note(VmEdit *edit, const char *alias, bool goes)
     run->pending = g_new0(VmPending, 1);
     *run->pending = (VmPending){ .xml = vm_xml_format(edit->config, XML_FORMAT_SECURE),
                                  .before = pending_checksum(edit->vm),
-                                 .alias = g_strdup(alias),
-                                 .goes = goes };
+                                 .alias = g_strdup(alias) };
 }
 
 void vm_edit_recover(Vm *vm)
@@ -74,11 +73,8 @@ void vm_edit_recover(Vm *vm)
     now = pending_checksum(vm);
     if (!vm->config || strcmp(now, pending->before) != 0) /* it has changed, or is another one by now */
         return;
-    if (pending->alias && vm_device_is_there(vm->live, pending->alias) == pending->goes) {
-        if (pending->goes) /* perhaps the guest has been asked, and is slow */
-            vm->run->pending = g_steal_pointer(&pending);
+    if (pending->alias && !vm_device_is_there(vm->live, pending->alias))
         return;
-    }
     log_warning("machine '%s' was changed when the daemon died: so is its definition", vm->name);
     if (!vm_xml_parse(vm->host, pending->xml, strlen(pending->xml), "(pending definition)", VM_XML_TRUSTED,
                       &config, &err) ||
@@ -114,7 +110,7 @@ bool vm_edit_commit(VmEdit *edit, Event *event, Error **err)
     if (edit->live && edit->swap && edit_still_runs(edit)) {
         edit->swap(vm->live, edit->data);
         undo_push(&edit->undo, edit_take_back_live, edit);
-        vm_edit_note(edit, NULL, false);
+        vm_edit_note(edit, NULL);
         if (!vm_status_save(vm, err))
             return false;
     }

@@ -53,11 +53,11 @@ AWAITS MUST_CHECK bool vm_edit_begin(Vm *vm, unsigned flags, const Caller *calle
 void vm_edit_set_live(VmEdit *edit, void (*swap)(DomainDef *live, void *data), void *data);
 
 /* Once the running machine has changed, so will the definition, whatever happens to the daemon: from the next
- * time on that the status file is saved. @alias: it has changed if device @alias is there, or (@goes) is not;
- * NULL: it has. Nothing to do for what vm_edit_set_live() changes. */
-void vm_edit_note(VmEdit *edit, const char *alias, bool goes);
-/* For who takes a machine over and has asked QEMU what it has, and for later when a device has gone: step 5 of
- * an edit that died before it. Holds the job. */
+ * time on that the status file is saved. @alias: it has changed if device @alias is there; NULL: it has.
+ * Nothing to do for what vm_edit_set_live() changes. */
+void vm_edit_note(VmEdit *edit, const char *alias);
+/* For who takes a machine over and has asked QEMU what it has: step 5 of an edit that died before it. Holds
+ * the job. */
 AWAITS void vm_edit_recover(Vm *vm);
 
 /* @event: NULL for none. */

@@ -215,6 +215,34 @@ static DiskDef *disk_from_event(const Vm *vm, const Json *data)
     return NULL;
 }
 
+/* The last one of each disk is remembered. */
+static void note_io_error(Vm *vm, const DiskDef *disk, const Json *data)
+{
+    const char *reason = json_get_str(data, "reason");
+    VmIoError *error = NULL;
+
+    for (guint i = 0; vm->run->io_errors && i < vm->run->io_errors->len; i++) {
+        VmIoError *known = g_ptr_array_index(vm->run->io_errors, i);
+        error = g_strcmp0(known->disk, disk->target) == 0 ? known : error;
+    }
+    if (!error) {
+        if (!vm->run->io_errors)
+            vm->run->io_errors = xml_list_new(&io_error_table);
+        error = xml_table_new(&io_error_table);
+        error->disk = g_strdup(disk->target);
+        g_ptr_array_add(vm->run->io_errors, error);
+    }
+    g_free(error->node);
+    g_free(error->path);
+    g_free(error->text);
+    error->node = g_strdup(json_get_str(data, "node-name"));
+    error->path = g_strdup(disk->src.path);
+    error->text = xml_can_hold(reason ? reason : "unknown") ? g_strdup(reason ? reason : "unknown")
+                                                            : g_strdup("unprintable");
+    error->time_us = (uint64_t)g_get_real_time();
+    vm_status_save_later(vm);
+}
+
 static void handle_io_error(Vm *vm, const Json *data)
 {
     const DiskDef *disk = disk_from_event(vm, data);
@@ -229,6 +257,8 @@ static void handle_io_error(Vm *vm, const Json *data)
                     .text2 = disk && disk->info.alias ? disk->info.alias : "",
                     .text3 = json_get_bool(data, "nospace", false) ? "enospc" : "" };
 
+    if (disk && vm->run)
+        note_io_error(vm, disk, data);
     vm_publish_event(vm, &event);
     event.id = EVENT_IO_ERROR_REASON;
     vm_publish_event(vm, &event);

@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "host/node.h"
 #include "machine/kernel_stat.h"
+#include "machine/vm_limits.h"
 #include "machine/vm_private.h"
 #include "machine/vm_query.h"
 #include "machine/vm_tune.h"
@@ -274,7 +275,9 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
         { TAINT_CUSTOM_GA_COMMAND, "custom guest agent control commands issued" },
     };
 
-    if (!check_flags(flags, VIR_DOMAIN_MESSAGE_DEPRECATION | VIR_DOMAIN_MESSAGE_TAINTING,
+    if (!check_flags(flags,
+                     VIR_DOMAIN_MESSAGE_DEPRECATION | VIR_DOMAIN_MESSAGE_TAINTING |
+                         VIR_DOMAIN_MESSAGE_IOERRORS,
                      "qemuDomainGetMessages", err) ||
         !object_require_listed(&vm->object, err))
         return false;
@@ -284,8 +287,42 @@ bool vm_get_messages(Vm *vm, unsigned flags, GPtrArray **ret_messages, Error **e
             (vm->run->taints & taints[i].taint))
             g_ptr_array_add(messages, g_strdup_printf("tainted: %s", taints[i].what));
     }
+    for (DEF_EACH(VmIoError, error, vm->run ? vm->run->io_errors : NULL)) {
+        g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc((int64_t)(error->time_us / 1000000));
+        g_autofree char *when = time ? g_date_time_format(time, "%Y-%m-%d %H:%M:%S") : g_strdup("unknown");
+        if (flags == 0 || (flags & VIR_DOMAIN_MESSAGE_IOERRORS))
+            g_ptr_array_add(messages, g_strdup_printf("I/O error: disk='%s', node='%s', path='%s', "
+                                                      "timestamp='%s.%03u+0000', "
+                                                      "message='%s'",
+                                                      error->disk, error->node ? error->node : "",
+                                                      error->path ? error->path : "", when,
+                                                      (unsigned)(error->time_us / 1000 % 1000), error->text));
+    }
     *ret_messages = messages;
     return true;
+}
+
+/* ---- displays ---- */
+
+bool vm_reload_graphics(Vm *vm, unsigned type, unsigned flags, const Caller *caller, Error **err)
+{
+    g_auto(Job) job = { 0 };
+    bool has_vnc = false;
+
+    if (!check_flags(flags, 0, "qemuDomainGraphicsReload", err))
+        return false;
+    if (type > 1)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "unknown graphics type %u", type);
+    if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
+        return false;
+    for (DEF_EACH(GraphicsDef, graphics, vm->live->graphics))
+        has_vnc = has_vnc || graphics->type == GRAPHICS_VNC;
+    if (!has_vnc)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "the machine has no VNC display");
+    if (!vm->host->config->vnc_tls)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                         "VNC displays have no certificates: vnc_tls is off");
+    return monitor_reload_display(vm_monitor(vm), 0, err);
 }
 
 /* ---- the monitor itself ---- */

@@ -93,11 +93,33 @@ AWAITS static bool tell_qemu(Vm *vm, const DiskDef *disk, const DiskIotune *tune
     return qmp_exec(vm_monitor(vm), "block_set_io_throttle", args, 0, NULL, err);
 }
 
+/* Counting begins anew. */
+AWAITS static bool tell_histograms(Vm *vm, const DiskDef *disk, Error **err)
+{
+    static const char *const names[LATENCY_COUNT] = { "boundaries", "boundaries-read", "boundaries-write",
+                                                      "boundaries-flush" };
+    g_autofree char *path = qemu_disk_backend_path(disk);
+    AUTO_JSON args = json_pack("{s:s}", "id", path);
+
+    for (DEF_EACH(LatencyHistogram, histogram, disk->latency_histograms)) {
+        Json *starts = json_array();
+        for (DEF_EACH(LatencyBin, bin, histogram->bins)) {
+            if (bin->start_ns)
+                json_array_append_new(starts, json_integer((json_int_t)bin->start_ns));
+        }
+        json_object_set_new(args, names[histogram->type], starts);
+    }
+    return qmp_exec(vm_monitor(vm), "block-latency-histogram-set", args, 0, NULL, err);
+}
+
 bool vm_start_throttles(Vm *vm, Error **err)
 {
     for (guint i = 0; vm->live && i < def_list_len(vm->live->disks); i++) {
         const DiskDef *disk = g_ptr_array_index(vm->live->disks, i);
         if (disk->iotune && !storage_is_empty(&disk->src) && !tell_qemu(vm, disk, disk->iotune, err))
+            return false;
+        if (vm->live && i < def_list_len(vm->live->disks) && def_list_len(disk->latency_histograms) &&
+            !tell_histograms(vm, disk, err))
             return false;
     }
     return true;
@@ -195,8 +217,16 @@ static bool check_maxima(const DiskIotune *old, const DiskIotune *tune, Error **
     return true;
 }
 
-/* What @old becomes. Owned; NULL with @err. */
-static DiskIotune *merge(const DiskIotune *old, const Params *params, Error **err)
+bool vm_iotune_check(const Params *params, Error **err)
+{
+    ParamSpec specs[G_N_ELEMENTS(rows) + 2] = { { "group_name", PARAM_STRING } };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+        specs[i + 1] = (ParamSpec){ rows[i].name, PARAM_ULLONG };
+    return vm_check_params(params, specs, err) && check_pairs(params, err);
+}
+
+DiskIotune *vm_iotune_merge(const DiskIotune *old, const Params *params, Error **err)
 {
     DiskIotune *tune = old ? xml_table_copy(&iotune_table, old) : xml_table_new(&iotune_table);
     const Param *group = params_find(params, "group_name");
@@ -223,7 +253,7 @@ static DiskIotune *merge(const DiskIotune *old, const Params *params, Error **er
     return NULL;
 }
 
-/* @tune: as merge() made it; taken. */
+/* @tune: as vm_iotune_merge() made it; taken. */
 static void set_iotune(DiskDef *disk, DiskIotune *tune)
 {
     xml_table_free(&iotune_table, disk->iotune);
@@ -294,7 +324,7 @@ static bool change_document(DomainDef *def, const char *name, const Params *para
                          is_live ? "disk '%s' not found in domain"
                                  : "missing persistent configuration for disk '%s'",
                          name);
-    DiskIotune *tune = merge(disk->iotune, params, err);
+    DiskIotune *tune = vm_iotune_merge(disk->iotune, params, err);
     if (!tune)
         return false;
     set_iotune(disk, tune);

@@ -118,5 +118,7 @@ void vm_lease_forget_all(Vm *vm)
     for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
         if (lease_is_wanted(vm->host, disk, &disk->src))
             lease_forget(vm->host, disk->src.path);
+        if (disk->mirror && lease_is_wanted(vm->host, disk, &disk->mirror->src))
+            lease_forget(vm->host, disk->mirror->src.path);
     }
 }

@@ -18,6 +18,17 @@ AWAITS MUST_CHECK bool vm_set_numa(Vm *vm, const Params *params, unsigned flags,
                                    Error **err);
 AWAITS MUST_CHECK bool vm_set_blkio_tunables(Vm *vm, const Params *params, unsigned flags,
                                              const Caller *caller, Error **err);
+/* A group of limits that disks may share (vm_throttle.c): made or changed, removed. ERROR_INVALID_ARGUMENT:
+ * there is none; ERROR_OPERATION_UNSUPPORTED: a disk uses it. */
+AWAITS MUST_CHECK bool vm_set_throttle_group(Vm *vm, const char *name, const Params *params, unsigned flags,
+                                             const Caller *caller, Error **err);
+AWAITS MUST_CHECK bool vm_delete_throttle_group(Vm *vm, const char *name, unsigned flags,
+                                                const Caller *caller, Error **err);
+/* Reads the certificates of displays again. @type: 0 any, 1 VNC. ERROR_OPERATION_UNSUPPORTED: it has none. */
+AWAITS MUST_CHECK bool vm_reload_graphics(Vm *vm, unsigned type, unsigned flags, const Caller *caller,
+                                          Error **err);
+/* Of a machine that was taken over: as the document says. Failures are logged. */
+AWAITS void vm_restore_throttle_groups(Vm *vm);
 /* @disk: target or source. */
 AWAITS MUST_CHECK bool vm_set_block_iotune(Vm *vm, const char *disk, const Params *params, unsigned flags,
                                            const Caller *caller, Error **err);

@@ -188,6 +188,16 @@ bool vm_resolve_listen(Host *host, ListenDef *listen, Error **err)
                      listen->network);
 }
 
+/* SPICE with TLS has two ports, unless nothing goes by the second. */
+static bool graphics_needs_tls_port(const Config *config, const GraphicsDef *graphics, bool automatic)
+{
+    bool wanted = graphics->default_mode != SPICE_MODE_INSECURE;
+
+    for (DEF_EACH(SpiceChannel, channel, graphics->channels))
+        wanted = wanted || channel->mode == SPICE_MODE_SECURE;
+    return config->spice_tls && (graphics->tls_port == -1 || (automatic && wanted));
+}
+
 static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
 {
     const Config *config = vm->host->config;
@@ -210,6 +220,10 @@ static bool prepare_one_graphics(Vm *vm, GraphicsDef *graphics, Error **err)
     } else {
         graphics_note_port(vm, graphics->port);
     }
+    if (!is_vnc && graphics_needs_tls_port(config, graphics, automatic) &&
+        !graphics_take_port(vm, range, config->remote_display_port_min, config->remote_display_port_max,
+                            address, &graphics->tls_port, err))
+        return false;
     if (is_vnc && graphics->websocket == -1) {
         if (!graphics_take_port(vm, "vncWebsocket",
                                 config->remote_websocket_port_min ? config->remote_websocket_port_min

@@ -23,6 +23,7 @@
 #include "machine/vm.h"
 #include "machine/vm_log.h"
 #include "machine/vm_moment.h"
+#include "machine/vm_snapshot_schedule.h"
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
@@ -78,9 +79,19 @@ typedef struct VmConsole { /* an open console: at most one client */
 typedef struct VmPending {
     char *xml;    /* the new definition */
     char *before; /* checksum of the one that it replaces */
-    char *alias;  /* the device whose coming or going decides; NULL: the running machine has changed */
-    bool goes;    /* the device goes */
+    char *alias;  /* the device that comes, whose presence decides; NULL: the running machine has changed */
 } VmPending;
+/* The last error of a disk's image, for people. */
+typedef struct VmIoError {
+    char *disk, *node, *path, *text; /* node, path: may be NULL */
+    uint64_t time_us;                /* since 1970 */
+} VmIoError;
+
+extern const XmlTable io_error_table;
+typedef struct VmPath {
+    char *path;
+} VmPath;
+extern const XmlTable path_table;
 void vm_pending_free(VmPending *pending);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmPending, vm_pending_free)
 
@@ -97,6 +108,9 @@ typedef struct VmRun {
     GArray *vcpu_tids;           /* of pid_t, by number of the vCPU; 0: there is none */
     bool has_lost_vcpu;          /* one was taken out */
     struct VmPending *pending;   /* NULL: none */
+    GPtrArray *io_errors;        /* VmIoError, one per disk; NULL: none */
+    GPtrArray *give_back;        /* VmPath: media, lent to QEMU, of which a change leaves one; NULL: none */
+    char *going;                 /* aliases of devices that go from the definition when they go; NULL: none */
     GPtrArray *vcpu_paths;       /* of char *, by number: what QEMU calls them; NULL: none */
     GHashTable *kvm_schema;      /* what KVM counts (vm_kvm_stats.c); NULL: not asked yet */
     char *cgroup;                /* the machine's own control group; NULL: none */
@@ -169,6 +183,8 @@ struct Vm {
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
     GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
+    VmSchedule schedule;
+    bool schedule_is_busy;
     bool was_transient;         /* while a transient one goes back to a snapshot: config is no definition */
     StatsProbe *stats_probe;    /* under way, for others to join; borrowed. NULL */
 };
@@ -377,6 +393,9 @@ AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Err
 MUST_CHECK bool vm_find_secrets(Host *host, const DomainDef *def, Error **err);
 /* Tells a QEMU that was just started the limits of its disks. */
 AWAITS MUST_CHECK bool vm_start_throttles(Vm *vm, Error **err);
+/* Tells it the password of a display, or the one that the configuration has for all; until when it is good,
+ * too. */
+AWAITS MUST_CHECK bool vm_tell_password(Vm *vm, const GraphicsDef *graphics, Error **err);
 /* Of one that was taken over: those of disk @alias, which has some there (@is_throttled), as the document
  * says.
  */

@@ -678,9 +678,11 @@ static bool reattach_hook(Vm *vm, Error **err)
     return vm_run_hook(vm, "reconnect", "begin", xml, err);
 }
 
-/* true: connected and in step. */
-static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
+/* true: connected and in step. @job: not begun (@has_job false) or the caller's: what is compared with QEMU
+ * must not change meanwhile, as it would under somebody who plugs a device in. */
+static bool reattach_try(Vm *vm, uint64_t timeout_ms, bool has_job, Error **err)
 {
+    g_auto(Job) job = { 0 };
     const uint64_t serial = vm->run->serial;
 
     vm->run->reconnecting = fiber_current();
@@ -692,6 +694,13 @@ static bool reattach_try(Vm *vm, uint64_t timeout_ms, Error **err)
     }
     if (!ok)
         return false;
+    if (!has_job && !job_begin(&vm->object, JOB_MODIFY, NULL, &job, err)) {
+        if (vm->run && vm->run->serial == serial)
+            vm_run_close_monitor(vm->run);
+        return false;
+    }
+    if (!vm->run || vm->run->serial != serial || !vm->run->qmp)
+        return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' exited", vm->name);
     vm_status_save_later(vm);
     reattach_query_cpu(vm);
     if (vm->run && !vm->run->exited)
@@ -719,7 +728,7 @@ static void reattach_background(void *arg)
     while (run_ref_is_current(ref) && !ref->vm->run->exited && !ref->vm->host->is_stopping) {
         g_autoptr(Error) err = NULL;
         g_autoptr(Error) why = NULL;
-        if (reattach_try(ref->vm, RECONNECT_TIMEOUT_MS, &err)) {
+        if (reattach_try(ref->vm, RECONNECT_TIMEOUT_MS, false, &err)) {
             log_info("QEMU of machine '%s' answers again", ref->vm->name);
             return;
         }
@@ -785,7 +794,7 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
         return;
     }
     vm->run->unanswering = true;
-    if (!reattach_try(vm, 3000, &err)) {
+    if (!reattach_try(vm, 3000, true, &err)) {
         if (!vm->run || vm->run->exited)
             return;
         log_warning("QEMU of machine '%s' does not answer: %s", vm->name, error_message(err));

@@ -39,7 +39,7 @@ AWAITS static void reconcile_kind(Vm *vm, DeviceKind kind, const GPtrArray *name
 
 /* ---- drives ---- */
 
-AWAITS static bool restore_medium(Vm *vm, const DiskDef *disk, const MonitorDrive *drive, Error **err)
+AWAITS static bool restore_medium(Vm *vm, const DiskDef *disk, const MonitorDisk *drive, Error **err)
 {
     Qmp *qmp = vm_monitor(vm);
     g_autofree char *node = storage_is_empty(&disk->src) ? NULL : device_medium_node(disk);
@@ -58,13 +58,18 @@ AWAITS static bool restore_medium(Vm *vm, const DiskDef *disk, const MonitorDriv
 
 AWAITS static void reconcile_drives(Vm *vm)
 {
-    g_autoptr(GPtrArray) drives = NULL;
+    g_autoptr(GHashTable) drives = NULL;
     g_autoptr(Error) err = NULL;
+    GHashTableIter iter;
+    gpointer data = NULL;
 
-    if (!monitor_query_drives(vm_monitor(vm), RECONCILE_MS, &drives, &err))
+    if (!monitor_query_disks(vm_monitor(vm), RECONCILE_MS, &drives, &err)) {
         log_warning_error(err, "the drives of a machine that was taken over");
-    for (guint i = 0; drives && vm->live && i < drives->len; i++) {
-        const MonitorDrive *drive = g_ptr_array_index(drives, i);
+        return;
+    }
+    g_hash_table_iter_init(&iter, drives);
+    while (vm->run && vm->live && g_hash_table_iter_next(&iter, NULL, &data)) {
+        const MonitorDisk *drive = data;
         g_autoptr(Error) why = NULL;
         const DiskDef *disk = NULL;
         for (DEF_EACH(DiskDef, each, vm->live->disks))
@@ -148,6 +153,9 @@ void vm_reconcile(Vm *vm)
         reconcile_kind(vm, DEVICE_CONTROLLER, names);
     if (vm->run && vm->live)
         reconcile_drives(vm);
+    if (vm->run && vm->live && vm->run->give_back)
+        vm_disk_give_back(vm);
+    vm_restore_throttle_groups(vm);
     if (vm->run && vm->live)
         remove_orphans(vm);
     reconcile_memory(vm);

@@ -228,6 +228,8 @@ void vm_snapshot_load_images(Host *host)
         if (vm->snapshots->is_loaded) /* it has a folder */
             g_ptr_array_add(vms, vm_ref(vm));
     }
-    for (guint i = 0; i < vms->len; i++)
+    for (guint i = 0; i < vms->len; i++) {
         load_images(g_ptr_array_index(vms, i));
+        vm_snapshot_load_schedule(g_ptr_array_index(vms, i));
+    }
 }

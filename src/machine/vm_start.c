@@ -123,12 +123,13 @@ static bool start_prepare(Start *start, Error **err)
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
         return false;
     job_set_phase(start->job, "looking at disk images");
+    qemu_number_nodes(vm->live, &vm->run->last_node);
     if (!vm_prepare_disks(vm, err) || !vm_lease_take_all(vm, err) ||
         !vm_prepare_each(vm, vm_prepare_hostdev, start->resources.fds, err) ||
         !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;
     /* The backing chains that were found have nodes, too. */
-    qemu_number_nodes(vm->live, &vm->run->last_node);
+    qemu_number_found(vm->live, &vm->run->last_node);
     if (!qemu_resolve_cpu(vm->live, vm->run->caps, err) || !vm_prepare_dirs(vm, err) ||
         !vm_prepare_huge_pages(vm, &start->huge_pages, err) ||
         !vm_prepare_monitor(vm, start->resources.fds, err) ||
@@ -164,6 +165,8 @@ AWAITS static bool start_build_command(Start *start, QemuCommand **ret_command, 
         .chardev_tls_dir = config->chardev_tls_x509_cert_dir,
         .chardev_tls = config->chardev_tls,
         .chardev_tls_verify = config->chardev_tls_x509_verify,
+        .vnc_tls_dir = config->vnc_tls ? config->vnc_tls_x509_cert_dir : NULL,
+        .vnc_tls_verify = config->vnc_tls_x509_verify,
         .spice_tls_dir = config->spice_tls ? config->spice_tls_x509_cert_dir : NULL,
         .sandbox = config->seccomp_sandbox,
         .dump_guest_core = config->dump_guest_core,
@@ -356,20 +359,24 @@ static bool start_set_password(Vm *vm, const char *protocol, const char *passwor
     return monitor_set_password(vm_monitor(vm), protocol, password, action, when ? when : "never", 0, err);
 }
 
-static bool start_set_passwords(Vm *vm, Error **err)
+bool vm_tell_password(Vm *vm, const GraphicsDef *graphics, Error **err)
 {
     const Config *config = vm->host->config;
+    const bool is_vnc = graphics->type == GRAPHICS_VNC;
+    const char *password = graphics->passwd ? graphics->passwd
+                           : is_vnc         ? config->vnc_password
+                                            : config->spice_password;
 
+    return !password || start_set_password(vm, is_vnc ? "vnc" : "spice", password,
+                                           graphics->passwd ? graphics->passwd_valid_to : NULL,
+                                           graphics->passwd_connected, err);
+}
+
+static bool start_set_passwords(Vm *vm, Error **err)
+{
     for (DEF_EACH(GraphicsDef, graphics, vm->live->graphics)) {
-        const bool is_vnc = graphics->type == GRAPHICS_VNC;
-        if (!is_vnc && graphics->type != GRAPHICS_SPICE)
-            continue;
-        const char *password = graphics->passwd ? graphics->passwd
-                               : is_vnc         ? config->vnc_password
-                                                : config->spice_password;
-        if (password && !start_set_password(vm, is_vnc ? "vnc" : "spice", password,
-                                            graphics->passwd ? graphics->passwd_valid_to : NULL,
-                                            graphics->passwd_connected, err))
+        if ((graphics->type == GRAPHICS_VNC || graphics->type == GRAPHICS_SPICE) &&
+            !vm_tell_password(vm, graphics, err))
             return false;
     }
     return true;

@@ -41,6 +41,7 @@ enum {
 #define STATS_DEADLINE_MS 400 /* for all machines together */
 #define STATS_FILES_MS 30     /* for the images of a machine that does not run */
 #define STATS_STUCK_MS 200    /* an answer this late: the QEMU is left alone */
+#define LATENCY_BINS_MAX 64
 #define STATS_PROBERS_MAX 512 /* fibers, for all calls together */
 #define STATS_CALLS_MAX 4     /* at a time, of each kind of client; more wait for their turn */
 #define STATS_SLICE_US 2000   /* then others get the loop */
@@ -439,6 +440,28 @@ static void stats_write_interfaces(const DomainDef *def, const char *devices, Pa
     }
 }
 
+/* The first interval begins at 0, which QEMU does not say. */
+static void stats_write_latencies(const MonitorBlockStats *stats, unsigned n, Params *params)
+{
+    static const char *const kinds[] = { "read", "write", "flush" };
+
+    for (size_t kind = 0; kind < G_N_ELEMENTS(kinds); kind++) {
+        const Json *starts = json_object_get(stats->latencies[kind], "boundaries");
+        const Json *bins = json_object_get(stats->latencies[kind], "bins");
+        const unsigned count = (unsigned)MIN(json_array_size(bins), LATENCY_BINS_MAX);
+        if (count == 0)
+            continue;
+        g_autofree char *name = g_strdup_printf("block.%u.latency_histogram.%s.bin", n, kinds[kind]);
+        params_add_ullong(params, count, "%s.count", name);
+        for (unsigned i = 0; i < count; i++) {
+            params_add_ullong(params, i ? (uint64_t)json_integer_value(json_array_get(starts, i - 1)) : 0,
+                              "%s.%u.start", name, i);
+            params_add_ullong(params, (uint64_t)json_integer_value(json_array_get(bins, i)), "%s.%u.value",
+                              name, i);
+        }
+    }
+}
+
 static void stats_write_counters(const MonitorBlockStats *stats, unsigned n, Params *params)
 {
     params_add_ullong(params, stats->rd_ops, "block.%u.rd.reqs", n);
@@ -449,6 +472,7 @@ static void stats_write_counters(const MonitorBlockStats *stats, unsigned n, Par
     params_add_ullong(params, stats->wr_ns, "block.%u.wr.times", n);
     params_add_ullong(params, stats->flush_ops, "block.%u.fl.reqs", n);
     params_add_ullong(params, stats->flush_ns, "block.%u.fl.times", n);
+    stats_write_latencies(stats, n, params);
 }
 
 static const MonitorBlockStats *stats_find_node(const StatsProbe *probe, const char *node_name)

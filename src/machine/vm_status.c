@@ -327,10 +327,17 @@ static const XmlTable lent_table =
                ATTR("groupMode", DacItem, group_mode, .max = 07777),
                ATTR("group", DacItem, group, .max = UINT32_MAX), ATTR("mode", DacItem, mode, .max = 07777)));
 
+const XmlTable path_table = TABLE(VmPath, "path", ROWS(TEXT(VmPath, path, .flags = ROW_REQUIRED)));
+const XmlTable io_error_table =
+    TABLE(VmIoError, "ioError",
+          ROWS(ATTR("disk", VmIoError, disk, .flags = ROW_REQUIRED), ATTR("node", VmIoError, node),
+               ATTR("path", VmIoError, path), ATTR("time", VmIoError, time_us, .max = UINT64_MAX),
+               TEXT(VmIoError, text, .flags = ROW_REQUIRED)));
+
 static const XmlTable pending_table =
     TABLE(VmPending, "pending",
           ROWS(ATTR("before", VmPending, before, .flags = ROW_REQUIRED), ATTR("alias", VmPending, alias),
-               ATTR("goes", VmPending, goes), TEXT(VmPending, xml, .flags = ROW_REQUIRED)));
+               TEXT(VmPending, xml, .flags = ROW_REQUIRED)));
 
 static bool run_is_unannounced(const void *base, unsigned flags)
 {
@@ -358,6 +365,8 @@ static const XmlTable run_table =
                           ATTR("mustRun", VmRun, must_run), ATTR("saving", VmRun, is_saving),
                           ATTR("newCheckpoint", VmRun, new_checkpoint), ATTR("mustThaw", VmRun, must_thaw),
                           OBJECT("backup", VmRun, backup, &vm_backup_table, OURS),
+                          ATTR("going", VmRun, going), LIST("giveBack", VmRun, give_back, &path_table, OURS),
+                          LIST("ioError", VmRun, io_errors, &io_error_table, OURS),
                           OBJECT("pending", VmRun, pending, &pending_table, OURS),
                           EMBED("file", VmRun, file, &save_file_table, OURS),
                           CUSTOM("port", &port_elements, OURS), LIST("lent", VmRun, dac, &lent_table, OURS)),

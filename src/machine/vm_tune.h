@@ -5,6 +5,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "core/params.h"
 #include "host/cgroup.h"
 #include "machine/vm_edit.h"
 
@@ -32,6 +33,13 @@ AWAITS MUST_CHECK bool vm_cgroup_apply(Vm *vm, const DomainDef *def, unsigned pa
 void vm_cgroup_find(Vm *vm);
 /* No process of the machine is left. Failures are logged. */
 AWAITS void vm_cgroup_remove(Host *host, const DomainDef *live, const VmRun *run);
+
+/* ---- limits of disks (vm_iotune.c) ---- */
+
+/* Are @params limits of a disk that can be together? */
+MUST_CHECK bool vm_iotune_check(const Params *params, Error **err);
+/* What @old (NULL: none) becomes with them. Owned; NULL with @err. */
+DiskIotune *vm_iotune_merge(const DiskIotune *old, const Params *params, Error **err);
 
 /* ---- threads (vm_sched.c) ---- */
 

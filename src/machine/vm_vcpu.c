@@ -552,7 +552,7 @@ AWAITS static bool live_set_vcpus(Vm *vm, unsigned count, Before *before, Error 
 /* The running machine has the change already. */
 AWAITS static bool commit_vcpus(VmEdit *edit, Error **err)
 {
-    vm_edit_note(edit, NULL, false);
+    vm_edit_note(edit, NULL);
     return (!edit->live || !edit->vm->run || !edit->vm->live || vm_status_save(edit->vm, err)) &&
            vm_edit_commit(edit, NULL, err);
 }

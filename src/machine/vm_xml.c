@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 
 #include "base/log.h"
+#include "conf/domain_defaults.h"
 #include "conf/domain_device.h"
 #include "conf/domain_rows.h"
 #include "conf/domain_xml.h"
@@ -78,8 +79,12 @@ static bool platform_ask(void *arg, const DomainDef *def, DomainPlatform *ret_pl
     if (!machine) {
         if (context->flags & VM_XML_TRUSTED)
             return true;
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "Emulator '%s' does not support machine type '%s'",
-                         qemu_caps_binary(caps), def->os.machine ? def->os.machine : "(default)");
+        /* Of a board that the reference does not know by name it says that it has no PCI. */
+        const bool is_known = domain_is_q35(def) || domain_is_i440fx(def) ||
+                              (def->os.machine && g_str_has_prefix(def->os.machine, "rhel"));
+        return error_set(err, is_known ? ERROR_CONFIG_UNSUPPORTED : ERROR_XML_INVALID,
+                         "Emulator '%s' does not support machine type '%s'", qemu_caps_binary(caps),
+                         def->os.machine ? def->os.machine : "(default)");
     }
     ret_platform->emulator = g_strdup(qemu_caps_binary(caps));
     ret_platform->machine = g_strdup(machine->name);

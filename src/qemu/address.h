@@ -21,6 +21,8 @@ void qemu_assign_aliases(DomainDef *def);
  * is no node yet. @last: the highest number that the machine ever used; it grows, and lives as long as the
  * machine runs, so that no number comes twice. */
 void qemu_number_nodes(DomainDef *def, uint32_t *last);
+/* After that: images that were found below come after all that the document names. */
+void qemu_number_found(DomainDef *def, uint32_t *last);
 /* The same for a disk that comes to a running machine. */
 void qemu_number_disk(DiskDef *disk, uint32_t *last);
 /* The addresses of the disks on SCSI controller @controller have a LUN; on older models the unit is the

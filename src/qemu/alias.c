@@ -167,13 +167,17 @@ void qemu_number_nodes(DomainDef *def, uint32_t *last)
         for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));)
             *last = MAX(MAX(*last, source->index), source->data_store ? source->data_store->index : 0);
     }
-    /* All active images come first, empty drives with them, then what is below: so guests of libvirt have it.
-     */
-    for (unsigned i = def_list_len(def->disks); i-- > 0;) {
-        DiskDef *disk = g_ptr_array_index(def->disks, i);
-        if (!disk->src.index)
-            disk->src.index = ++*last;
-    }
     for (unsigned i = def_list_len(def->disks); i-- > 0;)
         qemu_number_disk(g_ptr_array_index(def->disks, i), last);
+}
+
+void qemu_number_found(DomainDef *def, uint32_t *last)
+{
+    for (unsigned i = def_list_len(def->disks); i-- > 0;) {
+        DiskDef *disk = g_ptr_array_index(def->disks, i);
+        if (storage_is_empty(&disk->src))
+            disk->src.index = 0;
+        else
+            qemu_number_disk(disk, last);
+    }
 }

@@ -28,7 +28,8 @@ typedef struct QemuCommandEnv {
     const char *master_key_path; /* secret object masterKey0's file; NULL: none */
     const QemuSecrets *secrets;  /* what the sources of disks need; NULL: this is for people */
     const char *nbd_tls_dir;     /* certificates of NBD disks, of character devices, of SPICE (NULL: none) */
-    const char *chardev_tls_dir, *spice_tls_dir;
+    const char *chardev_tls_dir, *spice_tls_dir, *vnc_tls_dir;
+    bool vnc_tls_verify;
     bool chardev_tls, chardev_tls_verify; /* qemu.conf: for those that do not say; ask clients for theirs */
     bool sandbox;                         /* -sandbox on,... */
     bool dump_guest_core;                 /* used where the definition does not say */
@@ -65,5 +66,7 @@ char *qemu_command_format(const QemuCommand *command); /* shell-quoted text, one
 char *qemu_disk_backend_path(const DiskDef *disk);
 /* The object of an I/O thread. Owned. */
 Json *qemu_iothread_object(const IothreadDef *thread);
+Json *qemu_throttle_object(const DiskIotune *group);
+Json *qemu_throttle_limits(const DiskIotune *group); /* its property `limits` */
 /* How many taps (queues) an interface needs; 0 for kinds without a tap (user, sockets). */
 unsigned qemu_interface_queues(const InterfaceDef *iface);

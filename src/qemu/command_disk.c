@@ -65,11 +65,18 @@ static bool format_has_backing(StorageFormat format)
            format == STORAGE_FORMAT_VMDK;
 }
 
+/* On top of the format and of the first @count throttle filters. */
+static char *throttled_node_name(const DiskDef *disk, unsigned count)
+{
+    g_autofree char *suffix = count ? g_strdup_printf("throttle%u", count - 1) : g_strdup("format");
+    return source_node_name(&disk->src, suffix);
+}
+
 static char *disk_node_name(const DiskDef *disk)
 {
     if (disk->copy_on_read == TRISTATE_ON)
         return g_strdup_printf("libvirt-CoR-%s", disk->target);
-    return source_node_name(&disk->src, "format");
+    return throttled_node_name(disk, def_list_len(disk->throttle_filters));
 }
 
 /* What the format needs beside the data: keys, a part of a raw source, the size of its cache. */
@@ -141,10 +148,25 @@ static bool plan_nodes(const PlanContext *c, const DiskDef *disk, const StorageS
     return true;
 }
 
+static void plan_throttle_filters(const DiskDef *disk, Plan *plan)
+{
+    unsigned count = 0;
+    for (DEF_EACH(ThrottleFilter, filter, disk->throttle_filters)) {
+        g_autofree char *below = throttled_node_name(disk, count++);
+        g_autofree char *name = throttled_node_name(disk, count);
+        Json *node = json_object();
+        prop_str(node, "driver", "throttle");
+        prop_str(node, "node-name", name);
+        prop_format(node, "throttle-group", "throttle-%s", filter->group);
+        prop_str(node, "file", below);
+        plan_add(plan, PLAN_BLOCKDEV, node);
+    }
+}
+
 static void plan_copy_on_read(const DiskDef *disk, Plan *plan)
 {
     g_autofree char *name = disk_node_name(disk);
-    g_autofree char *below = source_node_name(&disk->src, "format");
+    g_autofree char *below = throttled_node_name(disk, def_list_len(disk->throttle_filters));
     Json *cor = json_object();
     prop_str(cor, "driver", "copy-on-read");
     prop_str(cor, "node-name", name);
@@ -336,6 +358,8 @@ bool plan_disk(const PlanContext *c, const void *def, Plan *plan, Error **err)
         return plan_vhost_user_disk(c, disk, plan, err);
     if (!plan_nodes(c, disk, &disk->src, true, plan, err))
         return false;
+    if (!storage_is_empty(&disk->src))
+        plan_throttle_filters(disk, plan);
     if (!storage_is_empty(&disk->src) && disk->copy_on_read == TRISTATE_ON)
         plan_copy_on_read(disk, plan);
     if (!plan_drive(c, disk, boot_index, plan, err))
@@ -348,7 +372,10 @@ bool plan_disk(const PlanContext *c, const void *def, Plan *plan, Error **err)
 
 bool device_plan_medium(const PlanContext *c, const DiskDef *disk, Plan *plan, Error **err)
 {
-    return plan_nodes(c, disk, &disk->src, true, plan, err);
+    if (!plan_nodes(c, disk, &disk->src, true, plan, err))
+        return false;
+    plan_throttle_filters(disk, plan);
+    return true;
 }
 
 bool device_plan_image(const PlanContext *c, const DiskDef *disk, const StorageSource *source,

@@ -97,6 +97,27 @@ static const char *listen_address(const ListenDef *listen)
     return listen && listen->address ? listen->address : "127.0.0.1";
 }
 
+#define VNC_CREDENTIALS "vnc-tls-creds0"
+
+/* All displays of VNC have the same. */
+static void plan_vnc_tls(const PlanContext *c, const GraphicsDef *graphics, Plan *plan)
+{
+    for (DEF_EACH(GraphicsDef, first, c->def->graphics)) {
+        if (first->type != GRAPHICS_VNC)
+            continue;
+        if (first != graphics)
+            return;
+        break;
+    }
+    Json *creds = json_object();
+    prop_str(creds, "qom-type", "tls-creds-x509");
+    prop_str(creds, "id", VNC_CREDENTIALS);
+    prop_str(creds, "dir", c->env->vnc_tls_dir);
+    prop_str(creds, "endpoint", "server");
+    prop_bool(creds, "verify-peer", c->env->vnc_tls_verify);
+    plan_add(plan, PLAN_OBJECT, creds);
+}
+
 static bool plan_vnc(const PlanContext *c, const GraphicsDef *graphics, Plan *plan, Error **err)
 {
     g_autoptr(GString) out = g_string_new(NULL);
@@ -122,6 +143,10 @@ static bool plan_vnc(const PlanContext *c, const GraphicsDef *graphics, Plan *pl
         g_string_append_printf(out, ",share=%s", enum_name(&vnc_share_policy_names, graphics->share_policy));
     if (graphics->passwd || c->env->vnc_has_password)
         g_string_append(out, ",password=on"); /* the password itself goes over the control connection */
+    if (c->env->vnc_tls_dir) {
+        plan_vnc_tls(c, graphics, plan);
+        append_option(out, "tls-creds", VNC_CREDENTIALS);
+    }
     if (graphics->power_control != TRISTATE_ABSENT)
         g_string_append_printf(out, ",power-control=%s",
                                graphics->power_control == TRISTATE_ON ? "on" : "off");

@@ -486,11 +486,12 @@ bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Err
         prop_bool(object, "x-use-canonical-path-for-ramblock-id", false);
     if (ram->is_sparse) {
         prop_bool(object, "reserve", false);
-    } else if (!ram->is_own_file &&
+    } else if (!ram->is_own_file && !ram->is_pmem &&
                (page_bytes || ram->path || (backing && backing->allocation == MEMORY_ALLOCATION_IMMEDIATE))) {
         prop_bool(object, "prealloc", true);
-        prop_some(object, "prealloc-threads", backing ? backing->allocation_threads : 0);
     }
+    if (!ram->is_sparse && !ram->is_own_file)
+        prop_some(object, "prealloc-threads", backing ? backing->allocation_threads : 0);
     prop_uint(object, "size", ram->bytes);
     prop_some(object, "align", ram->align_bytes);
     if (ram->is_pmem)
@@ -679,6 +680,58 @@ Json *qemu_iothread_object(const IothreadDef *thread)
     return object;
 }
 
+Json *qemu_throttle_limits(const DiskIotune *group)
+{
+    const struct {
+        const char *name;
+        OptU64 value;
+    } limits[] = {
+        { "bps-total", group->total_bytes_sec },
+        { "bps-read", group->read_bytes_sec },
+        { "bps-write", group->write_bytes_sec },
+        { "iops-total", group->total_iops_sec },
+        { "iops-read", group->read_iops_sec },
+        { "iops-write", group->write_iops_sec },
+        { "bps-total-max", group->total_bytes_sec_max },
+        { "bps-read-max", group->read_bytes_sec_max },
+        { "bps-write-max", group->write_bytes_sec_max },
+        { "iops-total-max", group->total_iops_sec_max },
+        { "iops-read-max", group->read_iops_sec_max },
+        { "iops-write-max", group->write_iops_sec_max },
+        { "bps-total-max-length", group->total_bytes_sec_max_length },
+        { "bps-read-max-length", group->read_bytes_sec_max_length },
+        { "bps-write-max-length", group->write_bytes_sec_max_length },
+        { "iops-total-max-length", group->total_iops_sec_max_length },
+        { "iops-read-max-length", group->read_iops_sec_max_length },
+        { "iops-write-max-length", group->write_iops_sec_max_length },
+        { "iops-size", group->size_iops_sec },
+    };
+    Json *object = json_object();
+    for (size_t i = 0; i < G_N_ELEMENTS(limits); i++) {
+        const bool is_length = g_str_has_suffix(limits[i].name, "length");
+        /* All of them: what is left out stays as it was. A burst lasts a second at least. */
+        json_object_set_new(object, limits[i].name,
+                            json_integer((json_int_t)MAX(limits[i].value.value, is_length ? 1 : 0)));
+    }
+    return object;
+}
+
+Json *qemu_throttle_object(const DiskIotune *group)
+{
+    Json *object = json_object();
+    prop_str(object, "qom-type", "throttle-group");
+    prop_format(object, "id", "throttle-%s", group->group_name);
+    json_object_set_new(object, "limits", qemu_throttle_limits(group));
+    return object;
+}
+
+static void build_throttle_groups(const PlanContext *c, Plan *plan)
+{
+    plan_at(plan, "/domain/throttlegroups");
+    for (DEF_EACH(DiskIotune, group, c->def->throttle_groups))
+        plan_add(plan, PLAN_OBJECT, qemu_throttle_object(group));
+}
+
 static void build_iothreads(const PlanContext *c, Plan *plan)
 {
     const MainLoopDef *loop = c->def->main_loop;
@@ -704,6 +757,7 @@ bool build_memory(const PlanContext *c, Plan *plan, Error **err)
         return false;
     build_smp(c, plan);
     build_iothreads(c, plan);
+    build_throttle_groups(c, plan);
     return build_numa(c, plan, err);
 }
 

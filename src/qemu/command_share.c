@@ -77,7 +77,7 @@ static bool plan_9p(const PlanContext *c, const FilesystemDef *filesystem, Plan 
     g_string_append_printf(out, ",id=fsdev-%s", filesystem->info.alias);
     append_option(out, "path", filesystem->source);
     if (filesystem->readonly)
-        g_string_append(out, ",readonly=on");
+        g_string_append(out, c->env->for_reference ? ",readonly" : ",readonly=on");
     plan_text(plan, "-fsdev", "%s", out->str);
 
     Json *device = device_new(driver);

@@ -331,9 +331,9 @@ static bool prop_storage(const PlanContext *c, const DiskDef *disk, const Storag
     case STORAGE_FILE:
     case STORAGE_BLOCK:
         prop_str(node, "driver",
-                 source->type == STORAGE_FILE        ? "file"
-                 : disk->device == DISK_DEVICE_CDROM ? "host_cdrom"
-                                                     : "host_device");
+                 source->type == STORAGE_FILE                              ? "file"
+                 : disk->device == DISK_DEVICE_CDROM && source->is_optical ? "host_cdrom"
+                                                                           : "host_device");
         prop_str(node, "filename", source->path);
         if (disk->io != DISK_IO_ABSENT)
             prop_str(node, "aio", enum_name(&disk_io_names, disk->io));

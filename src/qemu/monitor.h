@@ -151,7 +151,7 @@ typedef struct MonitorDisk {
     bool removable, tray_open, locked, has_medium;
     MonitorIoStatus io_status;
     char *node_name; /* of the medium; NULL without one */
-    bool read_only;
+    bool read_only, is_throttled;
 } MonitorDisk;
 /* GHashTable alias -> MonitorDisk. */
 AWAITS MUST_CHECK bool monitor_query_disks(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_disks,
@@ -165,6 +165,8 @@ typedef struct MonitorBlockStats {
     uint64_t unmap_bytes, unmap_ops, unmap_ns;
     uint64_t failed_ops;        /* of all kinds */
     uint64_t wr_highest_offset; /* of the protocol layer; 0 unknown */
+    /* How long operations took: of reads, writes, flushes, as QEMU tells it; NULL: not counted. */
+    Json *latencies[3];
 } MonitorBlockStats;
 /* GPtrArray of MonitorBlockStats; each device is followed by its backing chain. */
 AWAITS MUST_CHECK bool monitor_query_block_stats(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_stats,
@@ -178,13 +180,6 @@ typedef struct MonitorBlockNode {
     char *backing_file;       /* NULL: none */
     bool read_only;
 } MonitorBlockNode;
-typedef struct MonitorDrive {
-    char *alias, *node_name; /* NULL: there is no medium */
-    bool is_throttled;
-} MonitorDrive;
-/* GPtrArray of MonitorDrive: disks and drives that guests have. */
-AWAITS MUST_CHECK bool monitor_query_drives(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_drives,
-                                            Error **err);
 /* ERROR_REFUSED: something uses it */
 AWAITS MUST_CHECK bool monitor_remove_block_node(Qmp *qmp, const char *node_name, uint64_t timeout_ms,
                                                  Error **err);
@@ -195,6 +190,9 @@ AWAITS MUST_CHECK bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, 
 /* Gives the node a new size, which the guest hears of. */
 AWAITS MUST_CHECK bool monitor_resize_block(Qmp *qmp, const char *node_name, uint64_t bytes,
                                             uint64_t timeout_ms, Error **err);
+
+/* Reads the certificates of VNC again. */
+AWAITS MUST_CHECK bool monitor_reload_display(Qmp *qmp, uint64_t timeout_ms, Error **err);
 
 /* The CD or floppy drive @alias: opens (@force: also when the guest locked it) or closes its tray; takes out
  * or puts in the node @node_name. */

@@ -23,6 +23,16 @@ static MonitorIoStatus monitor_parse_io_status(const char *text)
     return g_strcmp0(text, "nospace") == 0 ? MONITOR_IO_NO_SPACE : MONITOR_IO_OK;
 }
 
+static bool monitor_is_throttled(const Json *inserted)
+{
+    static const char *const limits[] = { "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr" };
+    for (size_t i = 0; i < G_N_ELEMENTS(limits); i++) {
+        if (json_get_uint(inserted, limits[i], 0))
+            return true;
+    }
+    return false;
+}
+
 bool monitor_query_disks(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_disks, Error **err)
 {
     AUTO_JSON reply = NULL;
@@ -44,7 +54,8 @@ bool monitor_query_disks(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_disks, 
                                .has_medium = inserted != NULL,
                                .io_status = monitor_parse_io_status(json_get_str(entry, "io-status")),
                                .node_name = g_strdup(json_get_str(inserted, "node-name")),
-                               .read_only = json_get_bool(inserted, "ro", false) };
+                               .read_only = json_get_bool(inserted, "ro", false),
+                               .is_throttled = monitor_is_throttled(inserted) };
         g_hash_table_replace(disks, disk->alias, disk);
     }
     *ret_disks = g_steal_pointer(&disks);
@@ -56,6 +67,8 @@ static void monitor_block_stats_free(void *data)
     MonitorBlockStats *stats = data;
     g_free(stats->alias);
     g_free(stats->node_name);
+    for (size_t i = 0; i < G_N_ELEMENTS(stats->latencies); i++)
+        json_decref(stats->latencies[i]);
     g_free(stats);
 }
 
@@ -86,6 +99,9 @@ static MonitorBlockStats *monitor_parse_block_stats(const Json *entry, const cha
                       json_get_uint(stats, "failed_flush_operations", 0) +
                       json_get_uint(stats, "failed_unmap_operations", 0),
         .wr_highest_offset = json_get_uint(protocol ? protocol : stats, "wr_highest_offset", 0),
+        .latencies = { json_incref(json_get_obj(stats, "rd_latency_histogram")),
+                       json_incref(json_get_obj(stats, "wr_latency_histogram")),
+                       json_incref(json_get_obj(stats, "flush_latency_histogram")) },
     };
     return result;
 }
@@ -152,42 +168,10 @@ bool monitor_query_block_nodes(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_n
     return true;
 }
 
-static void monitor_drive_free(void *data)
+bool monitor_reload_display(Qmp *qmp, uint64_t timeout_ms, Error **err)
 {
-    MonitorDrive *drive = data;
-    g_free(drive->alias);
-    g_free(drive->node_name);
-    g_free(drive);
-}
-
-static bool monitor_is_throttled(const Json *inserted)
-{
-    static const char *const limits[] = { "bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr" };
-    for (size_t i = 0; i < G_N_ELEMENTS(limits); i++) {
-        if (json_get_uint(inserted, limits[i], 0))
-            return true;
-    }
-    return false;
-}
-
-bool monitor_query_drives(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_drives, Error **err)
-{
-    AUTO_JSON reply = NULL;
-    if (!monitor_ask_list(qmp, "query-block", NULL, timeout_ms, &reply, err))
-        return false;
-    g_autoptr(GPtrArray) drives = g_ptr_array_new_with_free_func(monitor_drive_free);
-    size_t i;
-    Json *entry;
-    json_array_foreach (reply, i, entry) {
-        const Json *inserted = json_get_obj(entry, "inserted");
-        MonitorDrive *drive = g_new0(MonitorDrive, 1);
-        *drive = (MonitorDrive){ .alias = monitor_alias_from_qdev(json_get_str(entry, "qdev")),
-                                 .node_name = g_strdup(json_get_str(inserted, "node-name")),
-                                 .is_throttled = monitor_is_throttled(inserted) };
-        g_ptr_array_add(drives, drive);
-    }
-    *ret_drives = g_steal_pointer(&drives);
-    return true;
+    return monitor_do(qmp, "display-reload", json_pack("{s:s, s:b}", "type", "vnc", "tls-certs", 1),
+                      timeout_ms, err);
 }
 
 bool monitor_remove_block_node(Qmp *qmp, const char *node_name, uint64_t timeout_ms, Error **err)

@@ -5,6 +5,7 @@
 #include "machine/vm_info.h"
 #include "machine/vm_interface.h"
 #include "machine/vm_life.h"
+#include "machine/vm_limits.h"
 #include "qemu/monitor.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
@@ -53,7 +54,28 @@ RPC_VM_HANDLER(domain_announce_interface)
            vm_announce_interface(vm, args->device, &announce, args->flags, rpc_caller(call), err);
 }
 
+RPC_VM_HANDLER(domain_graphics_reload)
+{
+    return vm_reload_graphics(vm, args->type, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_set_throttle_group)
+{
+    g_autoptr(Params) params = NULL;
+
+    return rpc_read_params(args->params, args->n_params, &params, err) &&
+           vm_set_throttle_group(vm, args->group, params, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_del_throttle_group)
+{
+    return vm_delete_throttle_group(vm, args->group, args->flags, rpc_caller(call), err);
+}
+
 const RpcEntry rpc_entries_machine[] = {
+    RPC_ENTRY(domain_graphics_reload),
+    RPC_ENTRY(domain_set_throttle_group),
+    RPC_ENTRY(domain_del_throttle_group),
     RPC_ENTRY(domain_set_lifecycle_action),
     RPC_ENTRY(domain_set_block_threshold),
     RPC_ENTRY(domain_announce_interface),

@@ -1,6 +1,7 @@
 /* Snapshots of machines. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "machine/vm_snapshot.h"
+#include "machine/vm_snapshot_schedule.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 
@@ -38,8 +39,7 @@ static bool answer_names(const GPtrArray *list, int32_t max, char ***ret_names, 
 
 RPC_VM_HANDLER(domain_snapshot_create_xml)
 {
-    g_autoptr(Moment) snapshot =
-        vm_snapshot_create(vm, args->xml_desc, args->flags, rpc_caller(call), err);
+    g_autoptr(Moment) snapshot = vm_snapshot_create(vm, args->xml_desc, args->flags, rpc_caller(call), err);
 
     return snapshot && answer_snapshot(vm, snapshot, &ret->snap);
 }
@@ -101,16 +101,16 @@ RPC_VM_HANDLER(domain_snapshot_lookup_by_name)
 /* RPC_HANDLER for procedures whose arguments name a snapshot in @member: it is handed over as `snapshot`, its
  * machine as `vm`. */
 #define RPC_SNAPSHOT_HANDLER_(proc, member, Ret)                                                             \
-    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, Moment *snapshot,                        \
+    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, Moment *snapshot,                            \
                                          const wire_args_##proc *args, Ret *ret, Error **err);               \
     static bool handle_##proc(RpcCall *call, const void *args, void *ret, Error **err)                       \
     {                                                                                                        \
         const wire_args_##proc *typed = args;                                                                \
         g_autoptr(Vm) vm = rpc_find_vm(call, &typed->member.dom, err);                                       \
-        g_autoptr(Moment) snapshot = vm ? vm_snapshot_find(vm, typed->member.name, err) : NULL;          \
+        g_autoptr(Moment) snapshot = vm ? vm_snapshot_find(vm, typed->member.name, err) : NULL;              \
         return snapshot && handle_##proc##_snapshot(call, vm, snapshot, typed, ret, err);                    \
     }                                                                                                        \
-    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, Moment *snapshot,                        \
+    static bool handle_##proc##_snapshot(RpcCall *call, Vm *vm, Moment *snapshot,                            \
                                          const wire_args_##proc *args, Ret *ret, Error **err)
 #define RPC_SNAPSHOT_HANDLER(proc) RPC_SNAPSHOT_HANDLER_(proc, snap, wire_ret_##proc)
 
@@ -177,6 +177,30 @@ RPC_SNAPSHOT_HANDLER_(domain_snapshot_delete, snap, void)
 {
     return vm_snapshot_delete(vm, snapshot, args->flags, rpc_caller(call), err);
 }
+
+/* ---- Lodge's own ---- */
+
+RPC_HANDLER(lodge_snapshot_schedule)
+{
+    enum { SET = 1 };
+    g_autoptr(Vm) vm = rpc_find_vm_text(call, args->domain, err);
+
+    if (!vm || !rpc_check_flags(call, args->flags, SET, err) ||
+        ((args->flags & SET) &&
+         !vm_snapshot_set_schedule(vm, args->interval_s, args->keep, rpc_caller(call), err)))
+        return false;
+    const VmSchedule *schedule = vm_snapshot_get_schedule(vm);
+    ret->interval_s = schedule->interval_s;
+    ret->keep = schedule->keep;
+    ret->next_s = schedule->next_s;
+    ret->problem = g_strdup(schedule->problem);
+    return true;
+}
+
+const RpcEntry rpc_entries_lodge_snapshot[] = {
+    RPC_ENTRY(lodge_snapshot_schedule),
+    { 0 },
+};
 
 const RpcEntry rpc_entries_snapshot[] = {
     RPC_ENTRY(domain_snapshot_create_xml),

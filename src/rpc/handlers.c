@@ -38,6 +38,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_backup },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_block },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_firewall },
+    { WIRE_PROGRAM_LODGE, rpc_entries_lodge_snapshot },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_storage },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_network },
     { WIRE_PROGRAM_LXC, no_entries },

@@ -28,6 +28,7 @@ extern const RpcEntry rpc_entries_lodge[];
 extern const RpcEntry rpc_entries_lodge_backup[];
 extern const RpcEntry rpc_entries_lodge_block[];
 extern const RpcEntry rpc_entries_lodge_firewall[];
+extern const RpcEntry rpc_entries_lodge_snapshot[];
 extern const RpcEntry rpc_entries_lodge_storage[];
 extern const RpcEntry rpc_entries_lodge_network[];
 extern const RpcEntry rpc_entries_machine[];

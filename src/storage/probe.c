@@ -12,11 +12,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/cdrom.h>
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -136,6 +138,7 @@ static void probe_job_run(void *data)
         uint64_t size = 0;
         if (ioctl(fd, BLKGETSIZE64, &size) == 0)
             job->info.capacity = job->info.physical = job->info.allocation = size;
+        job->info.is_optical = ioctl(fd, CDROM_GET_CAPABILITY, NULL) >= 0;
     } else {
         job->info.capacity = job->info.physical = (uint64_t)st.st_size;
         job->info.allocation = (uint64_t)st.st_blocks * 512;
@@ -421,6 +424,7 @@ AWAITS static bool prepare_image(Prepare *one, ImageChain *chain, const ChainIma
     }
     if (!is_top && !prepare_check_format(image, err))
         return false;
+    source->is_optical = found->info.is_optical;
     if (found->info.is_block && source->type != STORAGE_BLOCK && !is_top)
         source->type = STORAGE_BLOCK;
     if (image->info.backing && g_str_has_prefix(image->info.backing, "json:") && found->info.uid != 0 &&
@@ -440,6 +444,7 @@ static void prepare_take_chain(DiskDef *disk, ImageChain *chain)
     source_free(disk->src.backing);
     disk->src.backing = g_steal_pointer(&top->backing);
     disk->src.backing_ends = top->backing_ends;
+    disk->src.is_optical = top->is_optical;
     source_free(disk->src.data_store);
     disk->src.data_store = g_steal_pointer(&top->data_store);
 }

@@ -22,6 +22,7 @@ typedef struct StorageInfo {
     mode_t mode;
     FileId id;
     bool is_block;
+    bool is_optical; /* a device that reads discs */
     bool is_foreign; /* a foreign link led to it (base/trail.h); only of files that everybody may read */
 } StorageInfo;
 /* ERROR_SYSTEM "Cannot access storage file '...'"; ERROR_TIMEOUT naming path and mount; what

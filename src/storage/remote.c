@@ -55,7 +55,8 @@ AWAITS static bool resolve(char **io_name, bool is_group, Error **err)
     const uint32_t id = job->id;
     name_job_free(job);
     if (!found)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "there is no %s '%s' for an NFS source",
+        return error_set(err, ERROR_INVALID_ARGUMENT,
+                         "Failed to parse %s '%s': an NFS source needs one that is there",
                          is_group ? "group" : "user", *io_name);
     g_free(*io_name);
     *io_name = g_strdup_printf("+%u", id);

@@ -114,6 +114,7 @@ static void overlay_put(DiskDef *disk, char *path /* stolen */)
     StorageSource *below = xml_table_copy(&backing_table, &disk->src);
 
     below->startup_policy = STARTUP_POLICY_ABSENT;
+    disk->src.index = 0;
     source_free(disk->src.backing);
     g_free(disk->src.path);
     source_free(disk->src.data_store);

@@ -7,6 +7,8 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import json
 import os
 import re
+import socket
+import subprocess
 
 import libvirt_qemu
 from lodgetest.host import *
@@ -334,7 +336,6 @@ def test_a_daemon_that_dies_finds_its_jobs_again(host):
 
 def qmp(host, name, *commands):
     """Speaks with QEMU while no daemon does."""
-    import socket
     path = next(host.path("var/lib/libvirt/qemu").glob(f"domain-*-{name}/monitor.sock"))
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(20)
@@ -467,4 +468,84 @@ def test_a_disk_in_a_job_stays_as_it_is(host):
     dom.undefine()
     dom.destroy()
     equal(content(top), layers((1, 0, 8), (2, 4, 8)))
+    clean(base, top)
+
+
+def percent(dom, target="vda"):
+    job = info(dom, target)
+    return 100 if not job else job["cur"] * 100 // job["end"]
+
+
+def test_a_job_is_cancelled_at_any_point(host):
+    """At 10, 50 and 99 per cent: the guest sees what it has written, and no image is damaged."""
+    paths = images(host, "base.qcow2", "middle.qcow2", "top.qcow2")
+    dom = machine(host, paths[2])
+    wanted = layers(*OF_CHAIN[:3])
+    fast = 24 * MIB
+    begin = [lambda n: dom.blockCopy("vda", copy_xml(host.path(f"var/lib/libvirt/images/copy{n}.qcow2")), {"bandwidth": fast}, TRANSIENT),
+             lambda n: dom.blockCommit("vda", None, None, fast, libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE |
+                                       libvirt.VIR_DOMAIN_BLOCK_COMMIT_BANDWIDTH_BYTES),
+             lambda n: dom.blockPull("vda", fast, libvirt.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES)]
+    for step in begin:
+        for share in (10, 50, 99):
+            step(share)
+            wait_until(lambda: percent(dom) >= share, f"{share} per cent", 60)
+            if info(dom):
+                dom.blockJobAbort("vda", 0)
+            over(dom)
+            equal(mirror(dom), None)
+    dom.destroy()
+    equal(content(paths[2]), wanted)
+    clean(*paths)
+
+
+def test_a_disk_is_copied_to_a_server(host):
+    base, top = images(host, "base.qcow2", "top.qcow2")
+    export = host.path("var/lib/libvirt/images/export.img")
+    equal(run(["qemu-img", "create", "-q", "-f", "raw", str(export), str(SIZE)]).code, 0)
+    port = 10809
+    run(["ip", "link", "set", "lo", "up"])
+    server = subprocess.Popen(["qemu-nbd", "-f", "raw", "-t", "-x", "disk", "-b", "127.0.0.1", "-p", str(port), "-e", "4", str(export)])
+    try:
+        wait_until(lambda: run(["qemu-img", "info", f"nbd://127.0.0.1:{port}/disk"]).code == 0, "the server answers")
+        dom = machine(host, top)
+        xml = (f"<disk type='network'><driver type='raw'/><source protocol='nbd' name='disk'>"
+               f"<host name='127.0.0.1' port='{port}'/></source></disk>")
+        dom.blockCopy("vda", xml, {}, TRANSIENT)
+        ready(dom)
+        contains(mirror(dom).group(), "type='network'", "protocol='nbd'")
+        dom.blockJobAbort("vda", libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+        for flags in (0, INACTIVE):
+            contains(dom.XMLDesc(flags), "<source protocol='nbd' name='disk'")
+        guest_writes(dom, 99, 31, 1)
+        dom.destroy()
+    finally:
+        server.terminate()
+        server.wait()
+    equal(content(export, "raw"), layers((1, 0, 8), (2, 4, 8), (99, 31, 1)))
+    clean(base, top)
+
+
+def test_a_disk_is_copied_to_a_block_device(host):
+    base, top = images(host, "base.qcow2", "top.qcow2")
+    backing = host.path("var/lib/libvirt/images/device.img")
+    equal(run(["truncate", "-s", "64M", str(backing)]).code, 0)
+    device = run(["losetup", "-f", "--show", str(backing)]).out.strip()
+    check(device.startswith("/dev/loop"), "there is a device")
+    try:
+        owner = os.stat(device).st_uid
+        dom = machine(host, top)
+        dom.blockCopy("vda", f"<disk type='block'><driver type='qcow2'/><source dev='{device}'/></disk>", {}, TRANSIENT)
+        ready(dom)
+        dom.blockJobAbort("vda", libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+        contains(dom.XMLDesc(INACTIVE), "type='block'", f"<source dev='{device}'/>")
+        guest_writes(dom, 98, 31, 1)
+        host.crash_daemon()
+        dom = host.conn.lookupByName("demo")
+        contains(dom.XMLDesc(0), f"<source dev='{device}'")
+        dom.destroy()
+        equal(os.stat(device).st_uid, owner)
+        equal(content(device), layers((1, 0, 8), (2, 4, 8), (98, 31, 1)))
+    finally:
+        run(["losetup", "-d", device])
     clean(base, top)

@@ -65,6 +65,22 @@ def test_a_password_is_asked_for_and_checked(host):
     contains(open("/proc/net/tcp").read(), f"00000000:{5922:04X}")
 
 
+@mark(requires=["program:openssl"])
+def test_a_display_gets_another_password(host):
+    """While the machine runs; what else a display has cannot change."""
+    display = "<graphics type='vnc' port='5922' listen='127.0.0.1' passwd='{}'{}/>"
+    dom = host.start_sector("m", devices=display.format("123123", ""))
+    both = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    dom.updateDeviceFlags(display.format("another", ""), both)
+    equal([Vnc(5922, password).accepted for password in ("123123", "another")], [False, True])
+    for flags in (0, libvirt.VIR_DOMAIN_XML_INACTIVE):
+        contains(dom.XMLDesc(flags | libvirt.VIR_DOMAIN_XML_SECURE), "passwd='another'")
+    dom.updateDeviceFlags(display.format("another", " passwdValidTo='2001-01-01T00:00:00'"), 0)
+    equal(Vnc(5922, "another").accepted, False, "a password that has expired")
+    for change in (display.format("another", "").replace("5922", "5923"), display.format("another", " keymap='de'")):
+        raises(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, dom.updateDeviceFlags, change, 0, text="vnc graphics")
+
+
 def test_a_client_that_wants_the_display_alone_gets_it(host):
     """rows: display-10"""
     host.start_sector("m", devices="<graphics type='vnc' port='-1'/>")

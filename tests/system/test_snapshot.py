@@ -360,3 +360,35 @@ def test_events(host):
     step(lambda: m.revert("off"), [(5, 6), (0, 3)])
     step(lambda: m.revert("on"), [(2, 3), (4, 2), (0, 3)])
     step(lambda: m.revert("off", "--running"), [(5, 6), (4, 0), (2, 3), (0, 3)])
+
+
+def test_schedule(host):
+    """By the clock, of a machine that runs; the latest stay. What is due after a restart is taken then."""
+    m = Moments(host, start=True)
+    host.lodge_ok("snapshot", "schedule", "m", "--every", "1m", "--keep", "2")
+    check(host.lodge("snapshot", "schedule", "m", "--every", "5").code != 0, "every five seconds")
+    contains(host.lodge_ok("snapshot", "schedule", "m"), "60 s", "2")
+    m.write(1)
+    wait_until(lambda: len(m.names()) == 1, "the first one is taken", timeout=15)
+    m.known = {m.names()[0]: dict(m.present)}
+    m.check()
+    folder = host.path("var/lib/libvirt/qemu/snapshot/m")
+    for i in range(2, 5):  # an interval has gone by, the files say
+        before = m.names()
+        host.stop_daemon()
+        for file in folder.glob("auto-*.xml"):
+            text = file.read_text()
+            created = int(text.split("<creationTime>")[1].split("<")[0])
+            file.write_text(text.replace(f"<creationTime>{created}<", f"<creationTime>{created - 100}<"))
+        host.daemon.start()
+        m.dom = host.conn.lookupByName("m")
+        wait_until(lambda: set(m.names()) - set(before), "the next one is taken", timeout=15)
+        wait_until(lambda: len(m.names()) == min(i, 2), "the oldest one goes", timeout=15)
+        new = (set(m.names()) - set(before)).pop()
+        m.known[new] = dict(m.present)
+        m.known = {name: m.known[name] for name in m.names()}
+        m.check()
+        m.write(i)
+    host.lodge_ok("snapshot", "schedule", "m", "--off")
+    contains(host.lodge_ok("snapshot", "schedule", "m"), "never")
+    m.check()

@@ -103,7 +103,7 @@ static unsigned count_files(const char *below)
     return n;
 }
 
-static unsigned verify(unsigned *ret_damaged)
+static unsigned verify_as(VerifyScope scope, unsigned *ret_damaged)
 {
     g_autoptr(Error) err = NULL;
     g_autoptr(Repo) repo = open_repo(REPO_READ);
@@ -111,11 +111,23 @@ static unsigned verify(unsigned *ret_damaged)
     g_auto(VerifyResult) result = { 0 };
 
     check_ok(manifest_load_all(repo, &all, &damage, &err), err);
-    check_ok(verify_run(repo, all, true, NULL, &result, &err), err);
+    check_ok(verify_run(repo, all, scope, NULL, &result, &err), err);
     if (result.bad->len)
         check_ok(repo_note_damaged(repo, result.bad, &err), err);
     *ret_damaged = result.damaged->len + damage->len;
     return result.problems->len;
+}
+
+/* All ways of looking find the same backups; *ret_damaged: how many. Problems of the last, which tells chunks
+ * alone. */
+static unsigned verify(unsigned *ret_damaged)
+{
+    unsigned by_sum = 0;
+
+    (void)verify_as(VERIFY_PACKS, &by_sum);
+    const unsigned n = verify_as(VERIFY_CHUNKS, ret_damaged);
+    check_eq(by_sum, *ret_damaged);
+    return n;
 }
 
 static void prune(const char *kept_id)
@@ -254,6 +266,26 @@ TEST(damage_is_found_and_the_next_backup_makes_it_good)
     prune("two"); /* the damaged place goes, or stays in its pack: it is known */
     check_eq(verify(&damaged), 0);
     check_content("two", 2, 0);
+    end();
+}
+
+TEST(damage_between_chunks_is_found_by_the_sum)
+{
+    unsigned damaged = 0;
+
+    begin();
+    add("one", 1, 0, true);
+    g_autofree char *dir_path = g_strdup_printf("%s/packs", path), *data = NULL;
+    g_autoptr(GDir) dir = g_dir_open(dir_path, 0, NULL);
+    g_autofree char *pack = g_strdup_printf("%s/%s", dir_path, g_dir_read_name(dir));
+    size_t len = 0;
+    check(g_file_get_contents(pack, &data, &len, NULL));
+    data[20] ^= 1; /* the hash in front of the first chunk */
+    check(g_file_set_contents(pack, data, (gssize)len, NULL));
+    check_eq(verify_as(VERIFY_PACKS, &damaged), 1);
+    check_eq(damaged, 0);
+    check_eq(verify_as(VERIFY_CHUNKS, &damaged), 0);
+    check_content("one", 1, 0);
     end();
 }
 

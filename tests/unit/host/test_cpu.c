@@ -206,6 +206,20 @@ TEST(compare_answers_for_each_policy)
     }
 }
 
+/* As where KVM gives QEMU less than the processor has. */
+TEST(what_qemu_does_not_name_the_host_may_still_have)
+{
+    AUTO_JSON none = json_pack("{s:{}}", "props");
+    g_autoptr(Error) err = NULL;
+    const char *xml = "<cpu match='exact'><model>486</model><feature policy='require' name='sse2'/></cpu>";
+    int result = -1;
+
+    if (!cpu_set_has(cpu_host_features(), (size_t)cpu_feature_find_qemu("sse2")))
+        return;
+    check(!cpu_compare_with(none, xml, 1, &result, NULL));
+    check_ok(cpu_check_runs(none, xml, &err), err);
+}
+
 TEST(validation_names_what_is_wrong)
 {
     static const struct {
