@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "conf/domain_rows.h"
 #include "machine/vm_agent.h"
+#include "machine/vm_bitmap.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
@@ -326,12 +327,16 @@ AWAITS static bool live_save_memory(Live *live, Error **err)
 AWAITS static bool live_switch(Live *live, Error **err)
 {
     AUTO_JSON actions = json_array();
+    g_autoptr(GPtrArray) bitmaps = NULL;
 
+    if (live->disks->len > 0 && !monitor_query_bitmaps(vm_monitor(live->vm), 0, &bitmaps, err))
+        return false;
     for (guint i = 0; i < live->disks->len; i++) {
         const LiveDisk *one = g_ptr_array_index(live->disks, i);
         g_autofree char *node = format_node(one->disk);
         json_array_append_new(actions, json_pack("{s:s, s:{s:s, s:s}}", "type", "blockdev-snapshot", "data",
                                                  "node", one->old_node, "overlay", node));
+        bitmap_follow_actions(actions, bitmaps, one->old_node, node);
     }
     if (live->disks->len == 0)
         return true;

@@ -490,3 +490,28 @@ def test_commands_of_lodge(host):
     contains(host.lodge_ok("domjobinfo", "m"), "Backup")
     contains(host.lodge_ok("jobs"), "backup", "serving disks")
     host.lodge_ok("domjobabort", "m")
+
+
+def test_snapshots_come_between(host):
+    """What changed since a checkpoint stays known when a snapshot puts an image on top, and when that is merged again."""
+    path, = filled(host)
+    full, step, last = (str(host.path(name)) for name in ("full", "step", "last"))
+    begin(host, push(("vda", full, "qcow2")), checkpoint="c0")
+    completed(host)
+    write(host, "m", 70, 3 * CLUSTER)
+    host.ok("snapshot-create-as", "m", "s1", "--disk-only")
+    write(host, "m", 71, 3 * CLUSTER)
+    write(host, "m", 72, 50 * CLUSTER)
+    begin(host, push(("vda", step, "qcow2"), incremental="c0"), checkpoint="c1")
+    completed(host)
+    subprocess.run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", full, step], check=True)
+    same(step, next(iter(host.path("var/lib/libvirt/images").glob("m-vda.s1*"))))
+    host.ok("snapshot-delete", "m", "s1", timeout=60)
+    write(host, "m", 73, 90 * CLUSTER)
+    # What the image below knew of goes on; what only the image on top knew of is known no more, and that is said.
+    contains(host.refused("backup-begin", "m", host.write_xml(push(("vda", last, "qcow2"), incremental="c1"))), "full backup")
+    begin(host, push(("vda", last, "qcow2"), incremental="c0"))
+    completed(host)
+    subprocess.run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", full, last], check=True)
+    active = next(line.split()[1] for line in host.ok("domblklist", "m").splitlines() if line.split()[:1] == ["vda"])
+    same(last, active)
