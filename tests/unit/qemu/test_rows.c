@@ -424,7 +424,8 @@ static void try_number(const XmlRow *row, const char *where, const GPtrArray *se
 #pragma GCC diagnostic pop
         bool ok = try_value("number", where, settings, place, value);
         bool beyond = (i == 0 && (min || is_signed(row))) || (i == 3 && max + 1);
-        if (beyond && ok && !(row->flags & (ROW_LIVE | ROW_WRITE_ONLY)))
+        const bool is_read = !(row->flags & (ROW_LIVE | ROW_WRITE_ONLY)) && !strstr(where, "/mirror/");
+        if (beyond && ok && is_read) /* what a running machine says of itself is nobody else's to say */
             report("%s: %s was accepted", where, value);
     }
 }
