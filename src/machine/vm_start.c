@@ -392,9 +392,10 @@ AWAITS static bool start_connect(const Start *start, Error **err)
     g_auto(MonitorWelcome) welcome = { .has_cpuid = vm_has_cpuid(vm) };
 
     /* A state that is loaded brings its balloon along. */
-    if (start->spec->incoming_fd < 0 && balloon && balloon->model != MEMBALLOON_NONE &&
+    if (!start_has_state(start) && balloon && balloon->model != MEMBALLOON_NONE &&
         balloon->model != MEMBALLOON_MODEL_ABSENT) {
         welcome.balloon_alias = balloon->info.alias;
+        welcome.balloon_is_empty = def_list_len(live->memory_devices) == 0;
         welcome.balloon_period_s = balloon->stats_period_s.is_set ? balloon->stats_period_s.value : 0;
         if (live->current_memory_bytes < live->memory_bytes)
             welcome.balloon_target = live->current_memory_bytes;
@@ -404,7 +405,9 @@ AWAITS static bool start_connect(const Start *start, Error **err)
     vm_take_vcpu_tids(vm, welcome.cpus);
     start_take_chars(vm, welcome.chardevs);
     /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
-    if (welcome.balloon_bytes)
+    if (welcome.balloon_is_empty)
+        vm->run->balloon_bytes = live->current_memory_bytes = live->memory_bytes;
+    else if (welcome.balloon_bytes)
         vm->run->balloon_bytes = live->current_memory_bytes = welcome.balloon_bytes;
     return vm_take_cpu(vm, &welcome, err);
 }

@@ -491,7 +491,7 @@ static bool monitor_welcome_ask(const MonitorWelcome *welcome, QmpCommand *comma
         commands[n++] =
             (QmpCommand){ .name = "balloon",
                           .args = json_pack("{s:I}", "value", (json_int_t)welcome->balloon_target) };
-    if (welcome->balloon_alias)
+    if (welcome->balloon_alias && !welcome->balloon_is_empty)
         commands[n++] = (QmpCommand){ .name = "query-balloon" };
     *ret_count = n;
     return true;
@@ -502,7 +502,7 @@ static bool monitor_welcome_take(Qmp *qmp, MonitorWelcome *welcome, const QmpCom
 {
     return monitor_parse_cpus(commands[0].reply, &welcome->cpus, err) &&
            monitor_parse_chardevs(commands[1].reply, &welcome->chardevs, err) &&
-           (!welcome->balloon_alias ||
+           (!welcome->balloon_alias || welcome->balloon_is_empty ||
             monitor_parse_balloon(commands[n - 1].reply, &welcome->balloon_bytes, err)) &&
            (!welcome->has_cpuid || monitor_take_cpuid(qmp, welcome, commands[2].reply, timeout_ms, err));
 }

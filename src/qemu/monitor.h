@@ -97,6 +97,7 @@ typedef struct MonitorWelcome {
     const char *balloon_alias; /* NULL: has none, so nothing of the next two */
     unsigned balloon_period_s; /* 0: as it is */
     uint64_t balloon_target;   /* bytes; 0: as it is */
+    bool balloon_is_empty;     /* that is known: nobody asks how full it is */
     bool has_cpuid;            /* of x86: cpuid is wanted */
     /* Answers. */
     GPtrArray *cpus;        /* of MonitorCpu, by index */
