@@ -52,7 +52,7 @@ typedef enum ErrorCode {
     ERROR_NO_CHECKPOINT,
     ERROR_NO_BACKUP,               /* no backup of the machine runs */
     ERROR_CHECKPOINT_INCONSISTENT, /* what changed since it is not known: a full backup is due */
-    ERROR_AGENT_UNRESPONSIVE, /* the guest agent is configured but does not answer */
+    ERROR_AGENT_UNRESPONSIVE,      /* the guest agent is configured but does not answer */
     ERROR_CPU_INCOMPATIBLE,
     ERROR_HOOK_FAILED, /* a hook script refused the operation */
     ERROR_DEVICE_MISSING,

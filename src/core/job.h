@@ -58,7 +58,7 @@ typedef struct JobProgress {
     uint64_t mem_bytes_per_s, mem_postcopy_requests, page_size, iteration;
     uint64_t disk_total, disk_processed, disk_remaining;
     uint64_t disk_temp_used, disk_temp_total; /* space for what lasts as long as the job */
-    char *error; /* owned, NULL */
+    char *error;                              /* owned, NULL */
 } JobProgress;
 void job_progress_clear(JobProgress *progress);
 void job_set_progress(Job *job, const JobProgress *progress); /* copied */

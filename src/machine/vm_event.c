@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "machine/vm_backup.h"
 #include "machine/vm_agent.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_device_private.h"
 

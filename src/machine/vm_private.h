@@ -185,8 +185,8 @@ struct Vm {
     GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
     VmSchedule schedule;
     bool schedule_is_busy;
-    bool was_transient;         /* while a transient one goes back to a snapshot: config is no definition */
-    StatsProbe *stats_probe;    /* under way, for others to join; borrowed. NULL */
+    bool was_transient;      /* while a transient one goes back to a snapshot: config is no definition */
+    StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
 };
 static inline Registry *vm_registry(const Host *host)
 {

@@ -70,8 +70,8 @@ MUST_CHECK bool device_plan(const PlanContext *c, DeviceKind kind, const void *d
                             Error **err);
 /* The same for what is in the drive @disk alone: its nodes and what they need. */
 MUST_CHECK bool device_plan_medium(const PlanContext *c, const DiskDef *disk, Plan *plan, Error **err);
-/* Nodes of @source, an image that @disk does not have (yet), open as if it had: a copy, an overlay. @below: an
- * image whose nodes are there, on which it is put; NULL: on none, whatever its header says. */
+/* Nodes of @source, an image that @disk does not have (yet), open as if it had: a copy, an overlay. @below:
+ * an image whose nodes are there, on which it is put; NULL: on none, whatever its header says. */
 MUST_CHECK bool device_plan_image(const PlanContext *c, const DiskDef *disk, const StorageSource *source,
                                   const StorageSource *below, Plan *plan, Error **err);
 /* The same with nodes for all that is below in @source->backing. */

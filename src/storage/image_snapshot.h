@@ -17,6 +17,7 @@ typedef struct ImageLayer {
     bool is_broken;       /* marked corrupt by QEMU */
     GPtrArray *snapshots; /* of char *: names of those inside of it; with ids at the same place in ... */
     GPtrArray *snapshot_ids;
+    GPtrArray *bitmaps; /* of char *: names of those inside of it */
     uint64_t virtual_bytes, allocated_bytes;
 } ImageLayer;
 /* The image and what is below it, top first; ImageLayer, owned. @format NULL: raw. Chains that are damaged or

@@ -276,3 +276,27 @@ def test_quiesced_by_the_agent(host):
     status.write_text(status.read_text().replace("<lodge:run ", "<lodge:run mustThaw='yes' ", 1))
     host.start_daemon()
     wait_until(lambda: "guest-fsfreeze-thaw" in agent.commands(), "the guest is thawed")
+
+
+def test_going_back_to_a_snapshot(host):
+    """What changed since a checkpoint is not known afterwards; a backup says so."""
+    path, = machine(host)
+    write(host, "m", 1, 0)
+    host.ok("snapshot-create-as", "m", "before")
+    for name in ("one", "two"):
+        write(host, "m", 2, 0)
+        host.ok("checkpoint-create-as", "m", name)
+    host.ok("snapshot-create-as", "m", "between")
+    host.ok("snapshot-revert", "m", "before")
+    equal(host.ok("domstate", "m").strip(), "running")
+    dom = host.conn.lookupByName("m")
+    xml = "<domainbackup><incremental>two</incremental></domainbackup>"
+    why = raises(libvirt.VIR_ERR_CHECKPOINT_INCONSISTENT, dom.backupBegin, xml, None)
+    contains(str(why), "full backup")
+    host.ok("snapshot-revert", "m", "between")
+    host.ok("destroy", "m")
+    host.ok("snapshot-revert", "m", "before", "--running")
+    host.ok("destroy", "m")
+    done = subprocess.run(["qemu-io", "-r", "-f", "qcow2", "-c", "read -P 1 0 65536", path], capture_output=True, text=True, check=True)
+    check("verification failed" not in done.stdout, done.stdout)
+    host.ok("checkpoint-delete", "m", "one", "--children", "--metadata")
