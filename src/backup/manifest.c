@@ -137,12 +137,13 @@ char *manifest_time(int64_t time_s)
     return time ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ") : g_strdup("?");
 }
 
-char *manifest_make_id(int64_t created_s)
+char *manifest_make_id(int64_t created_ms)
 {
-    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(created_s);
-    g_autofree char *when = g_date_time_format(time, "%Y%m%dT%H%M%SZ");
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(created_ms / 1000);
+    g_autofree char *when = g_date_time_format(time, "%Y%m%dT%H%M%S");
 
-    return g_strdup_printf("%s-%04x", when, (unsigned)g_random_int_range(0, 0x10000));
+    return g_strdup_printf("%s.%03uZ-%04x", when, (unsigned)(created_ms % 1000),
+                           (unsigned)g_random_int_range(0, 0x10000));
 }
 
 /* ---- to JSON ---- */

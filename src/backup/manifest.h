@@ -57,8 +57,9 @@ bool manifest_is_incremental(const Manifest *manifest);                         
 uint64_t manifest_size(const Manifest *manifest);                                     /* bytes of all disks */
 uint64_t manifest_stored(const Manifest *manifest); /* bytes that it added to the repository */
 
-/* An id for a backup that is made at @created_s: when, and four random digits. Owned. */
-char *manifest_make_id(int64_t created_s);
+/* An id for a backup that is begun at @created_ms: when, so that those of one second have an order, and four
+ * random digits. Owned. */
+char *manifest_make_id(int64_t created_ms);
 /* "2026-11-27T02:15:00Z"; owned */
 char *manifest_time(int64_t time_s);
 

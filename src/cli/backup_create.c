@@ -121,7 +121,7 @@ static bool create_open_source(Create *create, Error **err)
     g_auto(GStrv) list = g_strsplit(excluded ? excluded : "", "\n", -1);
     g_autofree char *definition = NULL;
     Manifest *manifest = create->manifest;
-    g_autofree char *id = manifest_make_id(g_get_real_time() / G_USEC_PER_SEC);
+    g_autofree char *id = manifest_make_id(g_get_real_time() / 1000);
     g_autofree char *checkpoint = g_strconcat(create->prefix, id, NULL);
 
     if (!cli_domain_xml(create->cli, &create->dom, create->is_active ? 0 : VIR_DOMAIN_XML_INACTIVE,

@@ -409,7 +409,7 @@ bool vm_chain_lend(Vm *vm, const StorageSource *source, Error **err)
     if (list->len == 0) /* it is QEMU's user's already, or never will be */
         return true;
     DacItem next = *(const DacItem *)g_ptr_array_index(list, 0);
-    g_autofree char *path = next.path = g_strdup(next.path);
+    g_autofree char *path G_GNUC_UNUSED = next.path = g_strdup(next.path);
     dac_restore(vm->host->dac, list, storage_ms);
     if (!vm_require_monitor(vm, err))
         return false;
@@ -447,7 +447,7 @@ bool vm_chain_begin_commit(Vm *vm, VmBlockJob *job, unsigned top, unsigned base,
     job->top_parent = above ? storage_node_name(above) : NULL;
     Json *arguments =
         json_pack("{s:s, s:s, s:s}", "device", device, "top-node", job->top, "base-node", job->base);
-    AUTO_JSON owned = arguments;
+    AUTO_JSON owned G_GNUC_UNUSED = arguments;
     g_autofree char *name = g_strdup(backing_name              ? backing_name
                                      : storage_is_local(lower) ? lower->path
                                                                : NULL);

@@ -97,7 +97,6 @@ AWAITS static bool native_prepare_sources(const Host *host, DomainDef *def, Erro
 static bool native_find_rendernode(char **ret_path, Error **err)
 {
     static const char folder[] = "/dev/dri";
-    g_autoptr(GPtrArray) names = NULL;
     DIR *dir = opendir(folder);
 
     if (!dir)

@@ -115,7 +115,7 @@ AWAITS static bool recover_create(Vm *vm, const VmIntent *intent, Error **err)
     if (!intent->document || !vm_snapshot_parse(vm->host, intent->document, strlen(intent->document),
                                                 MOMENT_PARSE_REDEFINE | MOMENT_PARSE_STORED, &def, err))
         return false;
-    g_autoptr(SnapshotDef) own = def;
+    g_autoptr(SnapshotDef) own G_GNUC_UNUSED = def;
     if (!snapshot_is_external(def))
         is_done = moment_get(vm->snapshots, def->name) != NULL;
     else if (!intent->is_live)

@@ -378,7 +378,8 @@ def test_backup_schedule(host):
         kept.write_text(json.dumps(orders))
         before = set(listed(host))
         host.start_daemon()
-        wait_until(lambda: set(listed(host)) - before and rows()[0]["state"] == "waiting", "what was missed", timeout=60)
+        # not before it waits again: a repository that is being pruned is nobody else's
+        wait_until(lambda: rows()[0]["state"] == "waiting" and set(listed(host)) - before, "what was missed", timeout=60)
         equal(count(), n)
     host.path("repo/lodge-backup.json").unlink()
     host.stop_daemon()

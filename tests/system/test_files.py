@@ -513,7 +513,6 @@ def test_unix_socket_to_connect_to(host):
 
 LOSSES = (
     ("disk", "<backenddomain name='x'/>", "/domain/devices/disk[1]/backenddomain"),
-    ("devices", "<lease><lockspace>a</lockspace><key>k</key><target path='/x'/></lease>", "/domain/devices/lease"),
     ("domain", "<keywrap><cipher name='aes' state='on'/></keywrap>", "/domain/keywrap"),
 )
 

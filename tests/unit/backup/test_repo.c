@@ -185,7 +185,6 @@ TEST(an_addition_without_commit_leaves_nothing)
 
 TEST(an_interrupted_commit_is_taken_back)
 {
-    g_autoptr(Error) err = NULL;
     unsigned damaged = 0;
 
     begin();
