@@ -174,7 +174,7 @@ def test_encrypted_images_are_opened_by_their_secret(host):
     contains(disk("cat", "safe", "/x", "-o", "json"), "read 512/512")
     equal(os.listdir(disk.env["TMPDIR"]), [], "what is left")
     host.conn.secretLookupByUUIDString(uuid).setValue(b"wrong")
-    contains(disk("cat", "safe", "/x", code=1), "cannot open the encrypted image", "secret")
+    contains(disk("cat", "safe", "/x", code=1), "cannot open image", "is the value of its secret right?")
     host.conn.secretLookupByUUIDString(uuid).undefine()
     contains(disk("cat", "safe", "/x", code=1), str(path), uuid)
     equal(os.listdir(disk.env["TMPDIR"]), [], "what is left")
