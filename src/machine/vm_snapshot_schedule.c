@@ -114,9 +114,11 @@ AWAITS static bool take_one(Vm *vm, Error **err)
 {
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
     g_autofree char *stamp = g_date_time_format(now, "%Y%m%d-%H%M%S");
-    g_autofree char *xml = g_strdup_printf("<domainsnapshot><name>" PREFIX "%s</name>"
+    /* With milliseconds: a clock that was set back, or a daemon that was started anew, comes by the same
+     * second again. */
+    g_autofree char *xml = g_strdup_printf("<domainsnapshot><name>" PREFIX "%s-%03d</name>"
                                            "<description>by schedule</description></domainsnapshot>",
-                                           stamp);
+                                           stamp, g_date_time_get_microsecond(now) / 1000);
     g_autoptr(Moment) snapshot =
         vm_snapshot_create(vm, xml, VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC,
                            NULL, err);
