@@ -451,7 +451,7 @@ const DiskIotune *domain_find_throttle_group(const DomainDef *def, const char *n
 }
 
 /* The name becomes one of QEMU's, which has few letters. */
-static bool check_throttle_group(const DomainDef *def, const DiskIotune *group, Error **err)
+static bool check_throttle_group(GHashTable *seen, const DiskIotune *group, Error **err)
 {
     const char *name = group->group_name;
     if (!name || !*name)
@@ -459,7 +459,7 @@ static bool check_throttle_group(const DomainDef *def, const DiskIotune *group, 
     if (name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")])
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "throttle group '%s': a name has letters, digits, '-', '.' and '_'", name);
-    if (domain_find_throttle_group(def, name) != group)
+    if (!g_hash_table_add(seen, (void *)name))
         return error_set(err, ERROR_XML_INVALID, "duplicate throttle group '%s' found", name);
     return check_iotune(group, err);
 }
@@ -504,8 +504,9 @@ bool domain_check_disks(const DomainDef *def, Error **err)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GHashTable) taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) groups = g_hash_table_new(g_str_hash, g_str_equal);
     for (DEF_EACH(DiskIotune, group, def->throttle_groups)) {
-        if (!check_throttle_group(def, group, err))
+        if (!check_throttle_group(groups, group, err))
             return false;
     }
     for (DEF_EACH(DiskDef, disk, def->disks)) {
