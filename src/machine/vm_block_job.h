@@ -141,7 +141,8 @@ AWAITS void vm_chain_finish(Vm *vm, VmBlockJob *job, bool was_pivoting);
 AWAITS void vm_chain_drop_mirrors(Vm *vm);
 
 /* A plan of the nodes of @source for @disk of the running machine: see device_plan_image(). With @is_chain
- * also of what is below it. run->caps is there (vm_xml_get_caps()). */
+ * also of what is below it; @source NULL: of all that @disk has (device_plan_medium()). run->caps is there
+ * (vm_xml_get_caps()). */
 MUST_CHECK bool vm_plan_image(const Vm *vm, const DiskDef *disk, const StorageSource *source,
                               const StorageSource *below, bool is_chain, const QemuSecrets *secrets,
                               Plan **ret_plan, Error **err);

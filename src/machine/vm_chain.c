@@ -191,8 +191,9 @@ bool vm_plan_image(const Vm *vm, const DiskDef *disk, const StorageSource *sourc
                                   .is_hot = true };
     g_autoptr(Plan) plan = plan_new();
 
-    if (!(is_chain ? device_plan_chain(&context, disk, source, plan, err)
-                   : device_plan_image(&context, disk, source, below, plan, err)))
+    if (!(!source    ? device_plan_medium(&context, disk, plan, err)
+          : is_chain ? device_plan_chain(&context, disk, source, plan, err)
+                     : device_plan_image(&context, disk, source, below, plan, err)))
         return false;
     *ret_plan = g_steal_pointer(&plan);
     return true;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "conf/domain_rows.h"
+#include "machine/vm_block_job.h"
 #include "machine/vm_device_private.h"
 
 #define TRAY_PATIENCE_MS 5000
@@ -159,17 +160,7 @@ static void media_take_back(void *arg)
 bool vm_disk_plan_medium(const Vm *vm, const DiskDef *disk, const QemuSecrets *secrets, Plan **ret_plan,
                          Error **err)
 {
-    const QemuCommandEnv env = { .lib_dir = vm->run->lib_dir,
-                                 .secrets = secrets,
-                                 .nbd_tls_dir = vm->host->config->nbd_tls_x509_cert_dir };
-    const PlanContext context = { .def = vm->live,
-                                  .caps = vm->run->caps,
-                                  .env = &env,
-                                  .machine = qemu_caps_machine(vm->run->caps, vm->live->os.machine),
-                                  .is_hot = true };
-
-    *ret_plan = plan_new();
-    return device_plan_medium(&context, disk, *ret_plan, err);
+    return vm_plan_image(vm, disk, NULL, NULL, false, secrets, ret_plan, err);
 }
 
 bool vm_disk_update_live(VmEdit *edit, const DiskDef *old, const DiskDef *wanted, bool force,

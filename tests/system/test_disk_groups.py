@@ -10,6 +10,7 @@ import ssl
 import subprocess
 
 import libvirt_qemu
+from lodgetest.certificates import certificates
 from lodgetest.host import *
 from lodgetest.runner import mark
 
@@ -134,27 +135,6 @@ def test_memory_devices_by_lodge(host):
 
 # ---- TLS ----
 
-def certificates(folder):
-    """A CA, a server called lodge.test and a client, as QEMU names the files."""
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def certtool(*words):
-        done = subprocess.run(["certtool", *map(str, words)], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-        equal(done.returncode, 0, done.stderr)
-
-    (folder / "ca.info").write_text("cn = Lodge\nca\ncert_signing_key\n")
-    (folder / "server.info").write_text("cn = lodge.test\ndns_name = lodge.test\ntls_www_server\nsigning_key\nencryption_key\n")
-    (folder / "client.info").write_text("cn = client.test\ntls_www_client\nsigning_key\nencryption_key\n")
-    for name in ("ca", "server", "client"):
-        certtool("--generate-privkey", "--key-type=ecdsa", "--outfile", f"{name}-key.pem")
-    certtool("--generate-self-signed", "--load-privkey", "ca-key.pem", "--template", "ca.info", "--outfile", "ca-cert.pem")
-    for name in ("server", "client"):
-        certtool("--generate-certificate", "--load-ca-certificate", "ca-cert.pem", "--load-ca-privkey", "ca-key.pem",
-                 "--load-privkey", f"{name}-key.pem", "--template", f"{name}.info", "--outfile", f"{name}-cert.pem")
-    for path in folder.iterdir():
-        path.chmod(0o644)
-
-
 def context(folder, with_client=True):
     tls = ssl.create_default_context(cafile=str(folder / "ca-cert.pem"))
     if with_client:
@@ -184,13 +164,13 @@ def vnc_serial(port, folder):
 @mark(only="lodged", reason="came after version 9 of the reference", requires=["program:certtool"])
 def test_vnc_with_tls_reads_its_certificates_again(host):
     folder = host.path("etc/pki/libvirt-vnc")
-    certificates(folder)
+    certificates(folder, "lodge.test", "client.test")
     host.write("etc/libvirt/qemu.conf", f'vnc_tls = 1\nvnc_tls_x509_cert_dir = "{folder}"\nvnc_tls_x509_verify = 1\n')
     host.restart_daemon()
     dom = host.start_sector(devices="<graphics type='vnc' autoport='yes'/>")
     port = int(re.search("<graphics type='vnc' port='([0-9]+)'", dom.XMLDesc())[1])
     before = vnc_serial(port, folder)
-    certificates(folder)
+    certificates(folder, "lodge.test", "client.test")
     host.lodge_ok("domdisplay-reload", "tiny", "--type", "vnc")
     check(vnc_serial(port, folder) != before, "the new certificate is shown")
     host.ok("destroy", "tiny")
@@ -201,7 +181,7 @@ def test_vnc_with_tls_reads_its_certificates_again(host):
 @mark(requires=["program:certtool"])
 def test_spice_and_character_devices_with_tls(host):
     folder = host.path("etc/pki/certs")
-    certificates(folder)
+    certificates(folder, "lodge.test", "client.test")
     host.write("etc/libvirt/qemu.conf",
                f'spice_tls = 1\nspice_tls_x509_cert_dir = "{folder}"\nchardev_tls = 1\nchardev_tls_x509_cert_dir = "{folder}"\n')
     host.restart_daemon()

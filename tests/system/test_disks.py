@@ -10,6 +10,7 @@ import re
 import subprocess
 import threading
 
+from lodgetest.certificates import certificates
 from lodgetest.host import *
 from lodgetest.runner import mark
 
@@ -269,27 +270,6 @@ class Nbd:
         self.process.wait(10)
 
 
-def certificates(folder):
-    """A CA, a server called nbd.test and a client, in one folder that QEMU reads."""
-    folder.mkdir(parents=True)
-
-    def certtool(*words):
-        done = subprocess.run(["certtool", *map(str, words)], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-        equal(done.returncode, 0, done.stderr)
-
-    (folder / "ca.info").write_text("cn = Lodge\nca\ncert_signing_key\n")
-    (folder / "server.info").write_text("cn = nbd.test\ndns_name = nbd.test\ntls_www_server\nsigning_key\nencryption_key\n")
-    (folder / "client.info").write_text("cn = host.test\ntls_www_client\nsigning_key\nencryption_key\n")
-    for name in ("ca", "server", "client"):
-        certtool("--generate-privkey", "--key-type=ecdsa", "--outfile", f"{name}-key.pem")
-    certtool("--generate-self-signed", "--load-privkey", "ca-key.pem", "--template", "ca.info", "--outfile", "ca-cert.pem")
-    for name in ("server", "client"):
-        certtool("--generate-certificate", "--load-ca-certificate", "ca-cert.pem", "--load-ca-privkey", "ca-key.pem",
-                 "--load-privkey", f"{name}-key.pem", "--template", f"{name}.info", "--outfile", f"{name}-cert.pem")
-    for path in folder.iterdir():
-        path.chmod(0o644)
-
-
 def wait_for_port(port):
     import socket
 
@@ -323,7 +303,7 @@ def encryption(uuid):
 def test_a_guest_reads_disks_on_servers_and_encrypted_ones(host):
     """rows: images-27 images-67"""
     pki = host.path("pki")
-    certificates(pki)
+    certificates(pki, "nbd.test", "host.test")
     conf = host.path("etc/libvirt/qemu.conf")
     conf.write_text((conf.read_text() if conf.exists() else "") + f'nbd_tls_x509_cert_dir = "{pki}"\n')
     host.restart_daemon()
