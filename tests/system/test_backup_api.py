@@ -13,7 +13,8 @@ import libvirt_qemu
 from lodgetest.host import *
 from test_checkpoint import CLUSTER, disk, image, machine, nodes, qmp, write
 
-LARGE = 160  # MiB
+LARGE = 256  # MiB
+IN_FLIGHT = 64 << 20  # what a copy of QEMU may have asked for and not counted yet: 64 pieces of 1 MiB
 
 
 def images(host):
@@ -76,7 +77,7 @@ def slow(host, name="m", speed=65536):
 
 
 def begin_slowly(host, target, flags=0, name="m"):
-    """A push of vda that takes as long as it is let: large, and held up before it is far; tried again if it was quicker."""
+    """A push of vda that takes as long as it is let: large, and held up while more is left than is on its way; tried again if it was quicker."""
     dom = host.conn.lookupByName(name)
     write(host, name, 5, 0, LARGE << 20)
     node = next(iter(nodes(host, name).values()))["node-name"]
@@ -88,7 +89,7 @@ def begin_slowly(host, target, flags=0, name="m"):
         pathlib.Path(target).unlink(missing_ok=True)
         dom.backupBegin(push(("vda", target, "qcow2")), None, flags)
         ask("block-job-set-speed", device=f"backup-vda-{node}", speed=65536)
-        if [job for job in ask("query-block-jobs")["return"] if job["len"] - job["offset"] > 4 << 20]:
+        if [job for job in ask("query-block-jobs")["return"] if job["len"] - job["offset"] > IN_FLIGHT + (4 << 20)]:
             return True
         wait_until(lambda: over(host, name), "the backup ends")
         return False
