@@ -187,6 +187,7 @@ struct Vm {
     bool schedule_is_busy;
     bool was_transient;      /* while a transient one goes back to a snapshot: config is no definition */
     StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
+    GHashTable *fd_groups;   /* name -> FdGroup (vm_fd_group.c); NULL: none */
 };
 static inline Registry *vm_registry(const Host *host)
 {
