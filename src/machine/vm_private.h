@@ -411,6 +411,8 @@ GArray *vm_huge_pages_list(const char *dir_name);
 AWAITS MUST_CHECK bool vm_prepare_huge_pages(Vm *vm, GArray **ret_list, Error **err);
 AWAITS void vm_remove_huge_pages(const DomainDef *def, const char *lib_dir);
 /* Can QEMU tell what CPUID says in the guest? */
+/* ERROR_CONFIG_UNSUPPORTED: a frequency of its time stamp counter that this host cannot give. */
+MUST_CHECK bool vm_check_tsc(const DomainDef *live, Error **err);
 bool vm_has_cpuid(const Vm *vm);
 /* Takes that from what a new QEMU answered. ERROR_OPERATION_FAILED: not what check='full' demands. */
 MUST_CHECK bool vm_take_cpu(Vm *vm, const MonitorWelcome *welcome, Error **err);
