@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "machine/vm_bitmap.h"
+#include "machine/vm_query.h"
 
 #define POLL_MS 500
 #define CANCEL_MS 20000 /* for QEMU to let go of a job that nobody wants any more */
@@ -646,6 +648,10 @@ bool vm_block_job_pivot_later(Vm *vm, VmBlockJob *job, Error **err)
 {
     if (job->state != BLOCK_JOB_READY)
         return error_set(err, ERROR_BLOCK_COPY_ACTIVE, "block job '%s' not ready for pivot yet", job->id);
+    if (job->kind == BLOCK_JOB_COPY)
+        bitmap_carry_over(vm, job->disk, job->flags & VIR_DOMAIN_BLOCK_COPY_SHALLOW);
+    if (!vm_require_monitor(vm, err))
+        return false;
     return job_tell(vm, job, BLOCK_JOB_PIVOTING, MONITOR_JOB_PIVOT, err);
 }
 

@@ -323,6 +323,20 @@ bool vm_snapshot_move_image(Vm *vm, const ImageChange *change, Error **err)
            vm_snapshot_replace_image(vm, change, err);
 }
 
+/* @base cannot have the bitmaps of @top: those above do not tell all any more. None of them is in use. */
+AWAITS static bool forget_bitmaps_above(const GPtrArray *images, const SnapshotImage *top,
+                                        const SnapshotImage *base, Error **err)
+{
+    for (guint i = 0; strcmp(base->format, "qcow2") != 0 && i < images->len; i++) {
+        const SnapshotImage *image = g_ptr_array_index(images, i), *below = image;
+        while (below && below != top)
+            below = vm_snapshot_image_find(images, below->base);
+        if (below && image != top && !image->is_missing && !image_forget_bitmaps(image->path, err))
+            return false;
+    }
+    return true;
+}
+
 AWAITS static bool merge_down(Vm *vm, Job *job, const GPtrArray *images, const SnapshotImage *top,
                               const SnapshotImage *base, Error **err)
 {
@@ -337,7 +351,8 @@ AWAITS static bool merge_down(Vm *vm, Job *job, const GPtrArray *images, const S
         if (!vm_chain_commit(vm, target, index, index + 1, job, &left, err))
             return false;
     } else if (!find_live(vm, base->path, &below) && /* else QEMU did it, after an earlier daemon had died */
-               !image_commit_down(top->path, top->format, merge_tell, &progress, err)) {
+               (!forget_bitmaps_above(images, top, base, err) ||
+                !image_commit_down(top->path, top->format, merge_tell, &progress, err))) {
         return false;
     }
     return rebase_children(vm, images, top->path, base->path, base->format, err);
