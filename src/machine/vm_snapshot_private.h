@@ -165,6 +165,8 @@ typedef enum SnapshotVerb { SNAPSHOT_SAVE, SNAPSHOT_LOAD, SNAPSHOT_DELETE } Snap
 AWAITS MUST_CHECK bool vm_snapshot_ask_qemu(Vm *vm, SnapshotVerb verb, const SnapshotDef *def, Error **err);
 /* The live disk writes to the overlay of @entry, whose node has the number @index. */
 void vm_snapshot_put_overlay(DiskDef *disk, const SnapshotDisk *entry, uint32_t index);
+/* What is below the overlay is not written to any more. */
+AWAITS void vm_snapshot_drop_lease_below(Vm *vm, const char *target);
 AWAITS MUST_CHECK bool vm_snapshot_settle_config(Vm *vm, const SnapshotDef *def, Error **err);
 /* Whatever happens: for a while, as long as the agent does not answer. */
 AWAITS void vm_snapshot_thaw(Vm *vm);

@@ -87,6 +87,8 @@ AWAITS static bool finish_create(Vm *vm, const VmIntent *intent, SnapshotDef *de
         DiskDef *disk = vm_snapshot_disk(vm->live, g_ptr_array_index(intent->disks, i));
         if (entry && disk && g_strcmp0(disk->src.path, entry->src.path) != 0)
             vm_snapshot_put_overlay(disk, entry, node_number(g_ptr_array_index(intent->nodes, i)));
+        if (entry && vm_monitor(vm))
+            vm_snapshot_drop_lease_below(vm, entry->name);
     }
     if ((vm->live && !vm_status_save(vm, err)) || !vm_snapshot_settle_config(vm, def, err))
         return false;
