@@ -375,6 +375,8 @@ bool vm_snapshot_merge(Vm *vm, Job *job, const GPtrArray *images, const char *fr
     const SnapshotImage *top = vm_snapshot_image_find(images, from);
     const SnapshotImage *base = vm_snapshot_image_find(images, to);
 
+    if (!base && !top) /* it was done, and then nobody needed @to */
+        return true;
     if (!base)
         return error_set(err, ERROR_OPERATION_FAILED, "image '%s' is not there any more", to);
     const ImageChange change = { .from = from, .to = to, .format = base->format };
