@@ -122,6 +122,12 @@ AWAITS static bool images_add_present(Vm *vm, GPtrArray *images, const DomainDef
 
 AWAITS static bool images_add_snapshot(Vm *vm, GPtrArray *images, const SnapshotDef *def, Error **err)
 {
+    bool is_lost = false;
+
+    if (!vm_snapshot_is_lost(vm, def->name, &is_lost, err))
+        return false;
+    if (is_lost)
+        return true;
     for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
         SnapshotImage *image = NULL;
         const DiskDef *disk = vm_snapshot_disk(def->domain, entry->name);
@@ -413,18 +419,23 @@ static bool is_idle(const SnapshotImage *image)
     return !image->is_active && !image->is_frozen && !image->is_missing;
 }
 
+static bool may_go(Vm *vm, const SnapshotImage *image)
+{
+    return image->n_overlays == 0 && is_idle(image) && !image->is_kept &&
+           vm_snapshot_owns_image(vm, image->path);
+}
+
 static bool may_merge(Vm *vm, const SnapshotImage *base, const SnapshotImage *top, const GPtrArray *bases)
 {
     return bases && is_idle(base) && base->n_overlays == 1 && top && !top->has_inside && !top->is_missing &&
-           (has_path(bases, base->path) || vm_snapshot_owns_image(vm, base->path));
+           !may_go(vm, top) && (has_path(bases, base->path) || vm_snapshot_owns_image(vm, base->path));
 }
 
 AWAITS static bool collect_one(Vm *vm, Job *job, VmIntent *intent, const GPtrArray *images,
                                const SnapshotImage *image, const GPtrArray *bases, bool *ret_done,
                                Error **err)
 {
-    const bool is_leaf = image->n_overlays == 0 && is_idle(image) && !image->is_kept &&
-                         vm_snapshot_owns_image(vm, image->path);
+    const bool is_leaf = may_go(vm, image);
     const SnapshotImage *top = find_overlay(images, image);
     g_autofree char *strangers = NULL;
 

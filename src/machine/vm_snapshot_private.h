@@ -3,7 +3,8 @@
  * Files, below snapshot/MACHINE: NAME.xml as libvirtd has them; in .lodge what libvirtd does not know:
  *   journal       what is about to happen (VmIntent); gone when it has
  *   images        paths of images that snapshots made, one a line: only these are ever removed
- *   NAME.nvram, NAME.tpm   firmware variables and the state of the TPM of that moment */
+ *   NAME.nvram, NAME.tpm   firmware variables and the state of the TPM of that moment
+ *   NAME.overwritten       there: its image was written to by a commit, or was about to be */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -172,6 +173,11 @@ AWAITS MUST_CHECK bool vm_snapshot_settle_config(Vm *vm, const SnapshotDef *def,
 AWAITS void vm_snapshot_thaw(Vm *vm);
 
 /* ---- going back (vm_snapshot_revert.c) ---- */
+
+/* Has a commit overwritten it (vm_snapshot_overwrite.c)? It needs nothing any more. */
+AWAITS MUST_CHECK bool vm_snapshot_is_lost(Vm *vm, const char *name, bool *ret_lost, Error **err);
+/* ERROR_OPERATION_FAILED: a commit has overwritten it */
+AWAITS MUST_CHECK bool vm_snapshot_require_whole(Vm *vm, const char *name, Error **err);
 
 /* Does what is decided. @caller NULL: after the daemon's death. */
 AWAITS MUST_CHECK bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller *caller,

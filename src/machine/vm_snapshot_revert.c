@@ -470,7 +470,8 @@ static bool check_revert(Vm *vm, const Moment *snapshot, unsigned flags, Error *
 {
     const SnapshotDef *def = snapshot->def;
 
-    if (!moment_require_there(snapshot, err))
+    if (!moment_require_there(snapshot, err) || !vm_snapshot_require_whole(vm, moment_name(snapshot), err) ||
+        !moment_require_there(snapshot, err))
         return false;
     if (!vm->config && !is_to_run(def, flags))
         return error_set(err, ERROR_INVALID_STATE,
