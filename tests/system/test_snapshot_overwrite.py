@@ -61,3 +61,22 @@ def test_snapshots_inside_keep_what_is_below(host):
     m.check()
     m.revert("out")
     m.check()
+
+
+@mark(**OWN)
+def test_going_back_that_fails_says_what_is_left(host):
+    """The memory cannot be read: the disks are back, the machine is off, and that is said."""
+    m = Moments(host, start=True)
+    m.write(1)
+    memory = m.folder / "memory"
+    m.take("one", "--memspec", f"file={memory}")
+    m.write(2)
+    data = memory.read_bytes()
+    memory.write_bytes(data[:len(data) // 2])
+    contains(host.refused("snapshot-revert", "m", "one", timeout=60), "has the disks of snapshot 'one' and is shut off")
+    m.present = dict(m.known["one"])
+    m.check()
+    memory.write_bytes(data)
+    m.revert("one")
+    equal(host.state("m"), "running")
+    m.check()
