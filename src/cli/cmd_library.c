@@ -156,14 +156,20 @@ static bool pull_run(Cli *cli, const CliArgs *args, Error **err)
 {
     const char *what = args_get(args, "image"), *checksum = args_get(args, "checksum");
     g_autoptr(LibraryImage) image = NULL;
+    int64_t stall_s = 0;
     Interrupt interrupt;
 
     cli_doing(cli, "Failed to fetch image '%s'", what);
+    if (!args_get_int(args, "timeout", 1, 86400, &stall_s, err))
+        return false;
     if (checksum && !g_str_has_prefix(checksum, "sha256:") && !g_str_has_prefix(checksum, "sha512:"))
         return error_set(err, ERROR_INVALID_ARGUMENT, "a checksum is sha256:... or sha512:..., not '%s'",
                          checksum);
+    const PullOrder order = {
+        .what = what, .name = args_get(args, "name"), .checksum = checksum, .stall_s = (unsigned)stall_s
+    };
     interrupt_begin(&interrupt, cli);
-    const bool ok = pull_image(cli, what, args_get(args, "name"), checksum, &image, err);
+    const bool ok = pull_image(cli, &order, &image, err);
     interrupt_end(&interrupt);
     if (interrupt.is_set && !ok && err && *err)
         error_hint(err, "what was fetched is kept: the same command goes on with it, 'lodge image prune' "
@@ -429,6 +435,8 @@ static const CliOption pull_options[] = {
     OPT_REQUIRED("image", "a name of the catalogue, or a URL (http, https, ftp, file)"),
     OPT_NAMED("name", "its name in the library"),
     OPT_NAMED("checksum", "sha256:... or sha512:..., instead of what the catalogue says"),
+    OPT(CLI_INT, "timeout", "seconds in which nothing comes, after which it fails; default: 30",
+        .flags = CLI_NAMED),
     { 0 },
 };
 static const CliOption import_options[] = {

@@ -123,8 +123,9 @@ static bool find_image(Run *run, Error **err)
         return error_propagate(err, g_steal_pointer(&why));
     if (!run->image || !run->image->is_whole) {
         g_clear_pointer(&run->image, library_image_free);
+        const PullOrder order = { .what = text };
         run_stage(run, "download", text);
-        if (!pull_image(run->cli, text, NULL, NULL, &run->image, err))
+        if (!pull_image(run->cli, &order, &run->image, err))
             return false;
     }
     run->image_path = g_strdup(run->image->path);

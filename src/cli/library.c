@@ -22,7 +22,7 @@
 #define FACTS_MAX ((size_t)64 << 10)
 #define FACTS_VERSION 1
 #define STALL_S 30u
-#define QUIET_MS 90000u /* more than it takes the helper itself to notice */
+#define QUIET_MS 60000u /* beyond what it takes the helper itself to notice */
 #define PIECE ((size_t)1 << 20)
 
 void library_image_free(LibraryImage *image)
@@ -337,19 +337,20 @@ static void set_environment(Json *request, const char *member, const char *const
     }
 }
 
-bool library_fetch(Cli *cli, const char *what, const char *url, const char *checksum, FetchKind kind,
-                   char **ret_path, char **ret_sha256, Error **err)
+bool library_fetch(Cli *cli, const FetchOrder *order, char **ret_path, char **ret_sha256, Error **err)
 {
     static const char *const https[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL };
     static const char *const http[] = { "http_proxy", "all_proxy", "ALL_PROXY", NULL };
     static const char *const none[] = { "no_proxy", "NO_PROXY", NULL };
     static const char *const ca[] = { "CURL_CA_BUNDLE", "SSL_CERT_FILE", NULL };
+    const unsigned stall_s = order->stall_s ? order->stall_s : STALL_S;
+    const char *url = order->url, *checksum = order->checksum;
     g_autofree char *cache = library_cache();
     g_autofree char *key = g_compute_checksum_for_string(G_CHECKSUM_SHA256, url, -1);
     g_autofree char *file = g_strdup_printf("%s/%.16s", cache, key);
     g_autofree char *part = g_strconcat(file, ".part", NULL), *tag = g_strconcat(part, ".tag", NULL);
     AUTO_JSON request = json_pack("{s:s, s:s, s:b, s:i}", "url", url, "part", part, "is_image",
-                                  kind == FETCH_IMAGE, "stall_s", (int)STALL_S);
+                                  order->is_image, "stall_s", (int)stall_s);
     g_autoptr(Json) result = NULL;
     CliProgress progress;
 
@@ -362,9 +363,9 @@ bool library_fetch(Cli *cli, const char *what, const char *url, const char *chec
     set_environment(request, "proxy", g_str_has_prefix(url, "https") ? https : http);
     set_environment(request, "no_proxy", none);
     set_environment(request, "ca", ca);
-    progress_begin(&progress, cli, what, 0, true);
+    progress_begin(&progress, cli, order->what, 0, true);
     const MediaProgress watch = { show_progress, &progress };
-    const bool ok = media_run("fetch", request, &watch, QUIET_MS, &result, err);
+    const bool ok = media_run("fetch", request, &watch, (uint64_t)stall_s * 1000 + QUIET_MS, &result, err);
     progress_end(&progress);
     if (!ok)
         return false;

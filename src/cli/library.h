@@ -37,12 +37,17 @@ MUST_CHECK bool library_check_name(const char *name, Error **err);
 
 /* The folder of files that are not whole, of this user; owned. */
 char *library_cache(void);
-typedef enum FetchKind { FETCH_TEXT, FETCH_IMAGE } FetchKind;
+typedef struct FetchOrder {
+    const char *what; /* for the progress */
+    const char *url;
+    const char *checksum; /* "sha256:..." or "sha512:..."; NULL: not known */
+    bool is_image;        /* a page in its place is refused */
+    unsigned stall_s;     /* how long nothing may come; 0: 30 */
+} FetchOrder;
 
-/* Fetches @url into the cache, going on where an earlier attempt ended; then it is *ret_path, which the
- * caller takes away; *ret_sha256: of it, owned. @checksum: "sha256:..." or "sha512:...", NULL. @what: for the
- * progress. */
-AWAITS MUST_CHECK bool library_fetch(Cli *cli, const char *what, const char *url, const char *checksum,
-                                     FetchKind kind, char **ret_path, char **ret_sha256, Error **err);
+/* Fetches into the cache, going on where an earlier attempt ended; then it is *ret_path, which the caller
+ * takes away; *ret_sha256: of it. Both owned. ERROR_TIMEOUT: it stalls */
+AWAITS MUST_CHECK bool library_fetch(Cli *cli, const FetchOrder *order, char **ret_path, char **ret_sha256,
+                                     Error **err);
 /* What the file is, by qemu-img: {format, virtual_bytes, bytes, efi}; refused if it stands on others. */
 AWAITS MUST_CHECK bool library_look(const char *path, Json **ret_facts, Error **err);

@@ -15,7 +15,9 @@ static bool fetch_text(Cli *cli, const char *url, char **ret_text, Error **err)
 {
     g_autofree char *path = NULL, *sum = NULL;
 
-    if (!library_fetch(cli, url, url, NULL, FETCH_TEXT, &path, &sum, err))
+    const FetchOrder order = { .what = url, .url = url };
+
+    if (!library_fetch(cli, &order, &path, &sum, err))
         return false;
     const bool ok = file_read(path, LIST_MAX, ret_text, NULL, err);
     (void)unlink(path);
@@ -94,8 +96,8 @@ static bool unknown_image(const char *what, Error **err)
 }
 
 /* Fetched and, if it is an image, in the library. */
-static bool take(Cli *cli, const char *url, const char *name, const char *checksum, Json *facts,
-                 LibraryImage **ret_image, Error **err)
+static bool take(Cli *cli, const char *name, const FetchOrder *order, Json *facts, LibraryImage **ret_image,
+                 Error **err)
 {
     g_autofree char *path = NULL, *sum = NULL;
     g_autoptr(LibraryImage) there = NULL;
@@ -108,11 +110,11 @@ static bool take(Cli *cli, const char *url, const char *name, const char *checks
                           "--name gives the new one another name; 'lodge image rm %s' removes the old one",
                           name);
     }
-    if (!library_fetch(cli, name, url, checksum, FETCH_IMAGE, &path, &sum, err))
+    if (!library_fetch(cli, order, &path, &sum, err))
         return false;
-    json_object_set_new(facts, "url", json_string(url));
+    json_object_set_new(facts, "url", json_string(order->url));
     json_object_set_new(facts, "sha256", json_string(sum));
-    json_object_set_new(facts, "verified", json_boolean(checksum != NULL));
+    json_object_set_new(facts, "verified", json_boolean(order->checksum != NULL));
     const bool ok = library_put(cli, name, path, facts, ret_image, err);
     /* One that is whole stays when the daemon could not take it: the next attempt begins with it. */
     if (ok || error_code(err ? *err : NULL) == ERROR_INVALID_ARGUMENT ||
@@ -122,32 +124,37 @@ static bool take(Cli *cli, const char *url, const char *name, const char *checks
         g_autofree char *part = g_strconcat(path, ".part", NULL);
         (void)rename(path, part);
     }
-    if (ok && !checksum && !cli->quiet)
+    if (ok && !order->checksum && !cli->quiet)
         fprintf(stderr, "Image '%s' was not verified: nobody says what its checksum is\n", name);
     return ok;
 }
 
-bool pull_image(Cli *cli, const char *what, const char *name, const char *checksum, LibraryImage **ret_image,
-                Error **err)
+bool pull_image(Cli *cli, const PullOrder *order, LibraryImage **ret_image, Error **err)
 {
     g_autoptr(Catalogue) catalogue = NULL;
     AUTO_JSON facts = json_object();
+    g_autofree char *sum = g_strdup(order->checksum);
+    FetchOrder fetch = {
+        .what = order->what, .url = order->what, .is_image = true, .stall_s = order->stall_s
+    };
 
-    if (strstr(what, "://")) {
-        g_autofree char *own = name_of_url(what);
-        return take(cli, what, name ? name : own, checksum, facts, ret_image, err);
+    if (strstr(order->what, "://")) {
+        g_autofree char *own = name_of_url(order->what);
+        fetch.checksum = sum;
+        return take(cli, order->name ? order->name : own, &fetch, facts, ret_image, err);
     }
-    if (!pull_catalogue(cli, what, &catalogue, err))
+    if (!pull_catalogue(cli, order->what, &catalogue, err))
         return false;
-    const CatalogueEntry *entry = catalogue_find(catalogue, what);
+    const CatalogueEntry *entry = catalogue_find(catalogue, order->what);
     if (!entry)
-        return unknown_image(what, err);
-    g_autofree char *sum = g_strdup(checksum);
+        return unknown_image(order->what, err);
     if (!sum && !find_checksum(cli, entry, &sum, err))
         return false;
     if (entry->os)
         json_object_set_new(facts, "os", json_string(entry->os));
     if (entry->version)
         json_object_set_new(facts, "version", json_string(entry->version));
-    return take(cli, entry->url, name ? name : what, sum, facts, ret_image, err);
+    fetch.url = entry->url;
+    fetch.checksum = sum;
+    return take(cli, order->name ? order->name : order->what, &fetch, facts, ret_image, err);
 }

@@ -52,8 +52,8 @@ static void add_metadata(GString *xml, const NewMachine *machine)
 
 static void add_os(GString *xml, const NewMachine *machine)
 {
-    add(xml, "<os%s><type arch='x86_64' machine='%s'>hvm</type>", machine->efi ? " firmware='efi'" : "",
-        machine->machine ? machine->machine : "q35");
+    g_string_append(xml, machine->efi ? "<os firmware='efi'>" : "<os>");
+    add(xml, "<type arch='x86_64' machine='%s'>hvm</type>", machine->machine ? machine->machine : "q35");
     /* Nobody said whether its loader is signed. */
     if (machine->efi)
         g_string_append(xml, "<firmware><feature enabled='no' name='secure-boot'/></firmware>");

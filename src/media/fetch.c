@@ -192,18 +192,24 @@ static int on_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t u
 
 /* ---- asking ---- */
 
+/* Of HTTP by hand: libcurl takes a whole file in answer to a part of it for a failure. */
 static struct curl_slist *ask_for_rest(Fetch *fetch)
 {
     struct curl_slist *headers = NULL;
 
     if (!fetch->begin)
         return NULL;
-    curl_easy_setopt(fetch->curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)fetch->begin);
+    if (g_ascii_strncasecmp(fetch->url, "http", 4) != 0) {
+        curl_easy_setopt(fetch->curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)fetch->begin);
+        return NULL;
+    }
+    g_autofree char *range = g_strdup_printf("Range: bytes=%" PRIu64 "-", fetch->begin);
+    headers = curl_slist_append(NULL, range);
     if (fetch->tag[0]) {
         g_autofree char *line = g_strdup_printf("If-Range: %s", fetch->tag);
-        headers = curl_slist_append(NULL, line);
-        curl_easy_setopt(fetch->curl, CURLOPT_HTTPHEADER, headers);
+        headers = curl_slist_append(headers, line);
     }
+    curl_easy_setopt(fetch->curl, CURLOPT_HTTPHEADER, headers);
     return headers;
 }
 

@@ -78,6 +78,20 @@ def test_there_is_room_for_eight_more_devices(host):
         host.ok("attach-interface", "web", "network", "default", "--model", "virtio", "--live")
 
 
+@mark(requires=["ovmf"])
+def test_an_image_with_a_partition_of_efi_starts_with_uefi(host):
+    host.network(NETWORK)
+    disk = host.path("efi.raw")
+    subprocess.run(["truncate", "-s", "64M", disk], check=True)
+    subprocess.run(["sfdisk", "-q", disk], input="label: gpt\nsize=32M, type=U\n", text=True, check=True)
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", disk, host.path("efi.qcow2")], check=True)
+    host.lodge_ok("image", "import", str(host.path("efi.qcow2")), env=home(host))
+    run_tiny(host, "new", "--image", "efi", "--no-wait")
+    contains(host.ok("dumpxml", "new"), "OVMF_CODE_4M.fd", "<feature enabled='no' name='secure-boot'/>")
+    run_tiny(host, "old", "--image", "efi", "--no-wait", "--firmware", "bios")
+    check("OVMF" not in host.ok("dumpxml", "old"), "UEFI although the old firmware was asked for")
+
+
 def test_it_starts_without_its_seed(host):
     host.network(NETWORK)
     add_image(host)
