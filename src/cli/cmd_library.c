@@ -35,20 +35,22 @@ static bool image_volume(Cli *cli, const char *name, WireStorageVol *ret_volume,
 /* Names of those that need it, owned; *ret_list a new array. */
 static char *image_users(Cli *cli, const LibraryImage *image, Json **ret_list)
 {
-    g_auto(WireStorageVol) volume = { 0 };
-    g_auto(WireLodgeVolumeUsersRet) ret = { 0 };
+    g_autoptr(GPtrArray) names = library_volumes(image);
     GString *text = g_string_new(NULL);
 
     *ret_list = json_array();
-    if (!image->volume || !image_volume(cli, image->volume, &volume, NULL))
-        return g_string_free(text, FALSE);
-    const WireLodgeVolumeUsersArgs args = { .vol = volume };
-    if (!lodge_call(cli, LODGE_PROC_VOLUME_USERS, &args, &ret, WIRE_NO_TIMEOUT, NULL))
-        return g_string_free(text, FALSE);
-    for (unsigned i = 0; i < ret.n_users; i++) {
-        const char *name = ret.users[i].name;
-        g_string_append_printf(text, "%s%s", i ? ", " : "", name);
-        json_array_append_new(*ret_list, json_string(name));
+    for (guint i = 0; i < names->len; i++) {
+        g_auto(WireStorageVol) volume = { 0 };
+        g_auto(WireLodgeVolumeUsersRet) ret = { 0 };
+        if (!image_volume(cli, names->pdata[i], &volume, NULL))
+            continue;
+        const WireLodgeVolumeUsersArgs args = { .vol = volume };
+        if (!lodge_call(cli, LODGE_PROC_VOLUME_USERS, &args, &ret, WIRE_NO_TIMEOUT, NULL))
+            continue;
+        for (unsigned k = 0; k < ret.n_users; k++) {
+            g_string_append_printf(text, "%s%s", text->len ? ", " : "", ret.users[k].name);
+            json_array_append_new(*ret_list, json_string(ret.users[k].name));
+        }
     }
     return g_string_free(text, FALSE);
 }
@@ -377,7 +379,9 @@ static bool prune_volumes(Pruned *pruned, const GPtrArray *images, Error **err)
         const LibraryImage *image = images->pdata[i];
         if (!image->is_whole)
             continue;
-        g_hash_table_add(known, g_strdup(image->volume));
+        g_autoptr(GPtrArray) names = library_volumes(image);
+        for (guint k = 0; k < names->len; k++)
+            g_hash_table_add(known, g_strdup(names->pdata[k]));
         g_hash_table_add(known, g_strconcat(image->name, ".json", NULL));
     }
     const WireStoragePoolListAllVolumesArgs args = { .pool = pool, .need_results = 1 };

@@ -46,6 +46,7 @@ extern const CliCommand commands_library[];
 extern const CliCommand commands_run[];
 extern const CliCommand commands_ssh[];
 extern const CliCommand commands_cloud_init[];
+extern const CliCommand commands_clone[];
 const CliCommand *commands_later(void);
 
 /* Ends with NULL. */

@@ -222,7 +222,8 @@ static bool sum_thread(void *arg, WorkProgress *progress, Error **err)
                : error_set(err, n < 0 ? ERROR_SYSTEM : ERROR_CANCELLED, "it could not be read to its end");
 }
 
-static bool put_facts(Cli *cli, const WireStoragePool *pool, const char *file, const Json *facts, Error **err)
+static bool put_facts(Cli *cli, const WireStoragePool *pool, const char *file, mode_t mode, const Json *facts,
+                      Error **err)
 {
     g_autofree char *text = json_format_pretty(facts);
     g_auto(WireStorageVol) volume = { 0 };
@@ -230,7 +231,7 @@ static bool put_facts(Cli *cli, const WireStoragePool *pool, const char *file, c
 
     if (fd < 0 || !file_write_all(fd, text, strlen(text)))
         return error_set_errno(err, errno, "cannot make a file in memory");
-    return volume_put(cli, pool, file, 0644, fd, &volume, err);
+    return volume_put(cli, pool, file, mode, fd, &volume, err);
 }
 
 static void drop(Cli *cli, const WireStoragePool *pool, const char *name)
@@ -288,27 +289,53 @@ bool library_put(Cli *cli, const char *name, const char *path, const Json *given
     drop(cli, &pool, file);
     if (!volume_put(cli, &pool, file, 0444, fd, &volume, err))
         return false;
-    if (!put_facts(cli, &pool, facts_file, facts, err)) {
+    if (!put_facts(cli, &pool, facts_file, 0644, facts, err)) {
         drop(cli, &pool, file);
         return false;
     }
     return library_find(cli, name, ret_image, err);
 }
 
+bool library_add(Cli *cli, const char *name, const char *volume, const Json *given, mode_t mode, Error **err)
+{
+    g_auto(WireStoragePool) pool = { 0 };
+    g_autofree char *file = g_strconcat(name, FACTS, NULL);
+    AUTO_JSON nothing = json_object();
+    AUTO_JSON facts = complete_facts(name, volume, given, nothing);
+
+    return place_pool(cli, LIBRARY_POOL, PLACE_MAKE, &pool, NULL, err) &&
+           put_facts(cli, &pool, file, mode, facts, err);
+}
+
+GPtrArray *library_volumes(const LibraryImage *image)
+{
+    GPtrArray *names = g_ptr_array_new();
+    size_t i;
+    json_t *disk;
+
+    json_array_foreach (json_get_arr(json_get_obj(image->facts, "template"), "disks"), i, disk)
+        if (json_get_str(disk, "volume"))
+            g_ptr_array_add(names, (char *)json_get_str(disk, "volume"));
+    if (names->len == 0 && image->volume)
+        g_ptr_array_add(names, image->volume);
+    return names;
+}
+
 bool library_remove(Cli *cli, const LibraryImage *image, Error **err)
 {
     g_auto(WireStoragePool) pool = { 0 };
-    g_auto(WireStorageVol) volume = { 0 };
+    g_auto(WireStorageVol) facts = { 0 };
     g_autofree char *file = g_strconcat(image->name, FACTS, NULL);
-    g_autoptr(Error) why = NULL;
+    g_autoptr(GPtrArray) names = library_volumes(image);
 
     if (!place_pool(cli, LIBRARY_POOL, PLACE_MUST_BE, &pool, NULL, err))
         return false;
-    if (image->volume && volume_find(cli, &pool, image->volume, &volume, NULL) &&
-        !volume_delete(cli, &volume, err))
-        return false;
-    wire_storage_vol_clear(&volume);
-    return volume_find(cli, &pool, file, &volume, err) && volume_delete(cli, &volume, err);
+    for (guint i = 0; i < names->len; i++) {
+        g_auto(WireStorageVol) volume = { 0 };
+        if (volume_find(cli, &pool, names->pdata[i], &volume, NULL) && !volume_delete(cli, &volume, err))
+            return false;
+    }
+    return volume_find(cli, &pool, file, &facts, err) && volume_delete(cli, &facts, err);
 }
 
 /* ---- fetching ---- */

@@ -28,6 +28,11 @@ AWAITS MUST_CHECK bool library_list(Cli *cli, GPtrArray **ret_images, Error **er
  * ERROR_VOLUME_EXISTS */
 AWAITS MUST_CHECK bool library_put(Cli *cli, const char *name, const char *path, const Json *facts,
                                    LibraryImage **ret_image, Error **err);
+/* Writes the facts of an image whose volumes are there already; @volume: the first of them. */
+AWAITS MUST_CHECK bool library_add(Cli *cli, const char *name, const char *volume, const Json *facts,
+                                   mode_t mode, Error **err);
+/* The names of its volumes (char *, borrowed from it); owned. */
+GPtrArray *library_volumes(const LibraryImage *image);
 /* ERROR_OPERATION_FAILED and the like name who needs it. */
 AWAITS MUST_CHECK bool library_remove(Cli *cli, const LibraryImage *image, Error **err);
 /* ERROR_INVALID_ARGUMENT: no image can be called so. */

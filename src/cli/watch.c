@@ -30,7 +30,7 @@ struct Watch {
     GPtrArray *failed; /* those of modules that failed */
     char *address;
     char *last_stage;
-    bool is_done, is_panic, has_kernel, has_failed;
+    bool is_done, is_panic, has_kernel, has_failed, is_explaining;
 };
 
 static void add_line(GPtrArray *lines, const char *text, guint max)
@@ -62,17 +62,18 @@ static void read_stage(Watch *watch, const char *text)
     tell(watch, "cloud-init", stage);
 }
 
+/* What a module prints lies between its "start" and its "finish"; why it failed comes behind that. */
 static void read_report(Watch *watch, const char *text)
 {
-    if (strstr(text, "start: ")) {
-        g_ptr_array_set_size(watch->module, 0);
-    } else if (strstr(text, ": FAIL: ")) {
-        watch->has_failed = true;
+    const bool is_module = strstr(text, "/") != NULL;
+
+    watch->is_explaining = false;
+    if (strstr(text, ": FAIL: ") && is_module) {
+        watch->has_failed = watch->is_explaining = true;
         for (guint i = 0; i < watch->module->len; i++)
             add_line(watch->failed, watch->module->pdata[i], MODULE_LINES);
-        add_line(watch->failed, text, MODULE_LINES);
-        g_ptr_array_set_size(watch->module, 0);
     }
+    g_ptr_array_set_size(watch->module, 0);
 }
 
 static void read_line(Watch *watch, const char *raw)
@@ -82,6 +83,8 @@ static void read_line(Watch *watch, const char *raw)
 
     add_line(watch->tail, text, TAIL_LINES);
     add_line(watch->module, text, MODULE_LINES);
+    if (watch->is_explaining && !strstr(text, "start: ") && !strstr(text, "finish: "))
+        add_line(watch->failed, text, MODULE_LINES);
     if (!watch->has_kernel && (said = strstr(text, "Linux version "))) {
         g_auto(GStrv) words = g_strsplit(said, " ", 4);
         watch->has_kernel = true;
