@@ -4,8 +4,11 @@
  * it has made belongs to a machine that can be seen and removed. What fails before the start is taken back;
  * from then on the machine stays, with what it said on its serial port. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/units.h"
@@ -46,6 +49,7 @@ typedef struct Run {
     char **keys;
     WireDomain dom;
     Watch *watch; /* NULL: nobody waits */
+    unsigned ssh_port;
     bool is_defined, is_started;
     WireStorageVol disk_volume, seed_volume;
     char *user_data, *meta_data, *network_config;
@@ -152,6 +156,25 @@ static bool find_type(Run *run, Error **err)
     return run->type != NULL || error_set(err, ERROR_NOT_SUPPORTED, "the host cannot run machines");
 }
 
+/* An ordinary user's machine on no network and no bridge. */
+static bool is_alone(const Run *run)
+{
+    return place_is_session(run->cli) && !args_has(run->args, "network") && !args_has(run->args, "bridge");
+}
+
+/* One that nobody listens on just now; 0: none. */
+static unsigned free_port(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(address);
+    AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+        return 0;
+    return ntohs(address.sin_port);
+}
+
 static bool find_place(Run *run, Error **err)
 {
     const char *pool = args_get(run->args, "pool"), *network = args_get(run->args, "network");
@@ -160,8 +183,11 @@ static bool find_place(Run *run, Error **err)
     char text[MAC_STRING_LEN];
 
     if (!place_pool(run->cli, pool ? pool : "default", PLACE_MAKE, &run->pool, &run->folder, err) ||
-        (!args_has(run->args, "bridge") && !place_network(run->cli, network ? network : "default", err)))
+        (!args_has(run->args, "bridge") && !is_alone(run) &&
+         !place_network(run->cli, network ? network : "default", err)))
         return false;
+    if (is_alone(run))
+        run->ssh_port = free_port();
     mac_generate(uuid, &mac);
     mac_format(&mac, text);
     run->mac = g_strdup(text);
@@ -225,7 +251,10 @@ static bool define(Run *run, const char *uuid, Error **err)
         .memory_bytes = memory,
         .disk = run->disk,
         .seed = run->seed,
-        .network = args_has(run->args, "bridge") ? NULL : args_get(run->args, "network") ?: "default",
+        .network = is_alone(run) || args_has(run->args, "bridge")
+                       ? NULL
+                       : args_get(run->args, "network") ?: "default",
+        .ssh_port = run->ssh_port,
         .bridge = args_get(run->args, "bridge"),
         .mac = run->mac,
         .serial_log = run->log,
@@ -381,7 +410,9 @@ static bool wait_for(Run *run, Error **err)
     if (!args_get_int(run->args, "timeout", 1, 86400, &timeout_s, err))
         return false;
     Watch *watch = run->watch;
-    bool ok = watch_wait(watch, WATCH_ADDRESS | WATCH_CLOUD_INIT, (uint64_t)timeout_s * 1000, err);
+    const bool is_short = g_strcmp0(args_get(run->args, "for"), "address") == 0;
+    const unsigned what = WATCH_ADDRESS | (is_short ? 0 : WATCH_CLOUD_INIT);
+    bool ok = watch_wait(watch, what, (uint64_t)timeout_s * 1000, err);
     if (ok) {
         run_stage(run, "ready", watch_address(watch));
         ok = run_command(run, watch_address(watch), err);
@@ -473,6 +504,8 @@ static const CliOption run_options[] = {
     OPT_NAMED("pool", "where its disk goes; default: default"),
     OPT_BOOL("no-display", "without display, keyboard and mouse"),
     OPT_BOOL("no-wait", "return when it runs"),
+    OPT(CLI_STRING, "for", "what to wait for; default: cloud-init, that is both",
+        .flags = CLI_NAMED | CLI_ONE_OF, .words = "address cloud-init"),
     OPT(CLI_INT, "timeout", "seconds to wait for its address and the end of cloud-init; default: 600",
         .flags = CLI_NAMED),
     OPT_BOOL("rm", "remove it if it does not come up"),
@@ -483,7 +516,7 @@ static const CliOption run_options[] = {
 
 const CliCommand commands_run[] = {
     COMMAND("run", GROUP_LODGE, "make and start a machine from an image for clouds", run_options, run_run,
-            .exclusive = "network bridge; no-wait rm; no-wait timeout",
+            .exclusive = "network bridge; no-wait rm; no-wait timeout; no-wait for",
             .doc =
                 "Its disk is an overlay on the image, which is fetched into the library if it is not there. "
                 "cloud-init gets host name, user, keys and addresses by a seed. The command waits until the "

@@ -35,6 +35,14 @@ static char *daemon_root(const Cli *cli)
                                                 : NULL;
 }
 
+bool place_is_session(const Cli *cli)
+{
+    g_autofree char *text = cli_uri(cli);
+    g_auto(WireUri) uri = { 0 };
+
+    return wire_uri_parse(text, &uri, NULL) && strcmp(uri.path, "/session") == 0;
+}
+
 char *place_log(const Cli *cli, const char *name)
 {
     g_autofree char *root = daemon_root(cli);

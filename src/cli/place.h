@@ -13,6 +13,8 @@ AWAITS MUST_CHECK bool place_pool(Cli *cli, const char *name, PlaceMake make, Wi
                                   char **ret_path, Error **err);
 /* A network that is active; "default" is made. ERROR_NO_NETWORK */
 AWAITS MUST_CHECK bool place_network(Cli *cli, const char *name, Error **err);
+/* Whether the daemon is one of an ordinary user's, which has no networks. */
+bool place_is_session(const Cli *cli);
 /* ROOT/var/log/libvirt/qemu/NAME of the daemon that we talk to, if that can be known; owned, NULL. */
 char *place_log(const Cli *cli, const char *name);
 

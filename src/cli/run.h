@@ -9,6 +9,7 @@
 
 typedef struct MachineNote {
     char *image, *user, *identity; /* owned; NULL: not known */
+    char *port;                    /* of this host, that leads to its SSH; NULL: none */
 } MachineNote;
 /* A machine that lodge did not make has none of it. */
 AWAITS MUST_CHECK bool machine_note(Cli *cli, const WireDomain *dom, MachineNote *ret_note, Error **err);

@@ -10,6 +10,7 @@
 #include "base/process.h"
 #include "cli/backup.h"
 #include "cli/domain.h"
+#include "cli/place.h"
 #include "cli/run.h"
 #include "install/new_machine.h"
 #include "wire/error_map.h"
@@ -24,6 +25,7 @@ void machine_note_clear(MachineNote *note)
     g_free(note->image);
     g_free(note->user);
     g_free(note->identity);
+    g_free(note->port);
     *note = (MachineNote){ 0 };
 }
 
@@ -44,7 +46,8 @@ bool machine_note(Cli *cli, const WireDomain *dom, MachineNote *ret_note, Error 
         return false;
     *ret_note = (MachineNote){ .image = xml_get(doc, NULL, "/*/@image"),
                                .user = xml_get(doc, NULL, "/*/@user"),
-                               .identity = xml_get(doc, NULL, "/*/@identity") };
+                               .identity = xml_get(doc, NULL, "/*/@identity"),
+                               .port = xml_get(doc, NULL, "/*/@port") };
     return true;
 }
 
@@ -61,6 +64,15 @@ bool machine_address(Cli *cli, const WireDomain *dom, char **ret_address, Error 
 {
     char *v6 = NULL;
 
+    if (place_is_session(cli)) { /* what nobody reaches but by a port of this host */
+        g_auto(MachineNote) note = { 0 };
+        if (!machine_note(cli, dom, &note, err))
+            return false;
+        if (note.port) {
+            *ret_address = g_strdup("127.0.0.1");
+            return true;
+        }
+    }
     for (uint32_t source = 0; source <= VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP; source++) {
         const WireDomainInterfaceAddressesArgs call = { .dom = *dom, .source = source };
         g_auto(WireDomainInterfaceAddressesRet) ret = { 0 };
@@ -205,6 +217,8 @@ bool ssh_command(Cli *cli, const WireDomain *dom, const char *address, const cha
     g_ptr_array_add(argv, g_strdup_printf("-oHostKeyAlias=lodge-%s", uuid));
     g_ptr_array_add(argv, g_strdup("-oStrictHostKeyChecking=accept-new"));
     g_ptr_array_add(argv, g_strdup_printf("-oUserKnownHostsFile=%s/known_hosts", folder));
+    if (note.port && strcmp(address, "127.0.0.1") == 0)
+        g_ptr_array_add(argv, g_strdup_printf("-p%s", note.port));
     if (user)
         g_ptr_array_add(argv, g_strdup_printf("-l%s", user));
     if (identity && access(identity, R_OK) == 0)

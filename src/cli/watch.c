@@ -7,6 +7,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "cli/guest.h"
 #include "cli/output.h"
 #include "cli/run.h"
 
@@ -14,6 +15,8 @@
 #define MODULE_LINES 60u
 #define TAIL_LINES 20u
 #define POLL_MS 200u
+#define ASK_MS 5000 /* between questions to the agent */
+#define ANSWER_MS 10000u
 #define FINISH_MS 2000u
 
 struct Watch {
@@ -30,7 +33,8 @@ struct Watch {
     GPtrArray *failed; /* those of modules that failed */
     char *address;
     char *last_stage;
-    bool is_done, is_panic, has_kernel, has_failed, is_explaining;
+    gint64 asked_us; /* when the agent was */
+    bool has_cloud_init, is_done, is_panic, has_kernel, has_failed, is_explaining;
 };
 
 static void add_line(GPtrArray *lines, const char *text, guint max)
@@ -93,6 +97,7 @@ static void read_line(Watch *watch, const char *raw)
         watch->is_panic = true;
         add_line(watch->failed, said, MODULE_LINES);
     } else if ((said = strstr(text, "Cloud-init v. "))) {
+        watch->has_cloud_init = true;
         read_stage(watch, said);
     } else if (strstr(text, "start: ") || strstr(text, "finish: ")) {
         read_report(watch, text);
@@ -192,6 +197,24 @@ AWAITS static bool look(Watch *watch, Error **err)
     return true;
 }
 
+/* A guest whose console is elsewhere may have an agent, which can ask cloud-init itself. */
+AWAITS static void ask_agent(Watch *watch)
+{
+    static const char *const argv[] = { "cloud-init", "status", NULL };
+    const Guest guest = { watch->cli, &watch->dom };
+    const gint64 now_us = g_get_monotonic_time();
+    g_auto(GuestExit) ended = { 0 };
+
+    if (now_us - watch->asked_us < ASK_MS * 1000 || watch->has_cloud_init)
+        return;
+    watch->asked_us = now_us;
+    if (!guest_run(&guest, argv, ANSWER_MS, &ended, NULL) || !ended.out)
+        return;
+    watch->is_done = strstr(ended.out, "status: done") || strstr(ended.out, "status: error") ||
+                     strstr(ended.out, "status: disabled");
+    watch->has_failed = watch->has_failed || strstr(ended.out, "status: error");
+}
+
 static bool tell_timeout(const Watch *watch, unsigned what, uint64_t timeout_ms, Error **err)
 {
     const bool no_address = (what & WATCH_ADDRESS) && !watch->address;
@@ -213,6 +236,8 @@ bool watch_wait(Watch *watch, unsigned what, uint64_t timeout_ms, Error **err)
             return error_set(err, ERROR_OPERATION_FAILED, "its kernel panicked");
         if (!look(watch, err))
             return false;
+        if (watch->address && (what & WATCH_CLOUD_INIT))
+            ask_agent(watch);
         if (is_complete(watch, what))
             break;
         if (g_get_monotonic_time() > end_us)

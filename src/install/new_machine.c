@@ -25,20 +25,22 @@ static void add_attribute(GString *xml, const char *name, const char *value)
         add(xml, " %s='%s'", name, value);
 }
 
-char *new_machine_note(const char *image, const char *user, const char *identity)
+char *new_machine_note(const NewMachine *machine)
 {
     GString *xml = g_string_new("<lodge:machine xmlns:lodge='" LODGE_XMLNS "'");
 
-    add_attribute(xml, "image", image);
-    add_attribute(xml, "user", user);
-    add_attribute(xml, "identity", identity);
+    add_attribute(xml, "image", machine->image);
+    add_attribute(xml, "user", machine->user);
+    add_attribute(xml, "identity", machine->identity);
+    if (machine->ssh_port)
+        add(xml, " port='%u'", machine->ssh_port);
     g_string_append(xml, "/>");
     return g_string_free(xml, FALSE);
 }
 
 static void add_metadata(GString *xml, const NewMachine *machine)
 {
-    g_autofree char *note = new_machine_note(machine->image, machine->user, machine->identity);
+    g_autofree char *note = new_machine_note(machine);
 
     g_string_append(xml, "<metadata>");
     if (machine->os)
@@ -86,8 +88,12 @@ static void add_network(GString *xml, const NewMachine *machine)
     else if (machine->network)
         add(xml, "<interface type='network'><source network='%s'/>", machine->network);
     else
-        g_string_append(xml, "<interface type='user'>");
-    add(xml, "<mac address='%s'/><model type='virtio'/></interface>", machine->mac);
+        g_string_append(xml, "<interface type='user'><backend type='passt'/>");
+    add(xml, "<mac address='%s'/><model type='virtio'/>", machine->mac);
+    if (machine->ssh_port)
+        add(xml, "<portForward proto='tcp' address='127.0.0.1'><range start='%u' to='22'/></portForward>",
+            machine->ssh_port);
+    g_string_append(xml, "</interface>");
 }
 
 static void add_serial(GString *xml, const NewMachine *machine)

@@ -19,7 +19,8 @@ typedef struct NewMachine {
     unsigned cpus;
     uint64_t memory_bytes;
     const char *disk, *seed;      /* paths; the seed may be NULL */
-    const char *network, *bridge; /* one of both; neither: QEMU's own network */
+    const char *network, *bridge; /* one of both; neither: passt, as an ordinary user has it */
+    unsigned ssh_port;            /* of this host, that leads to its SSH; with passt; 0: none */
     const char *mac;
     const char *serial_log; /* path; NULL: none */
     const char *os;         /* its id for libosinfo; NULL: not known */
@@ -31,4 +32,4 @@ typedef struct NewMachine {
 
 char *new_machine_document(const NewMachine *machine); /* owned */
 /* The element that the metadata keeps; owned. */
-char *new_machine_note(const char *image, const char *user, const char *identity);
+char *new_machine_note(const NewMachine *machine);

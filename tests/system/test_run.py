@@ -290,3 +290,24 @@ def test_the_guest_sees_its_seed(host):
         contains(console.command("cat /seed/user-data"), KEY)
         console.close()
         host.ok("destroy", "web")
+
+
+@mark(daemon=False, requires=["program:passt"])
+def test_an_ordinary_user_gets_a_port_that_leads_to_ssh(host):
+    from test_session import Session
+    for words in ("link add up0 type veth peer name up1", "link set up1 up", "addr add 10.9.9.2/24 dev up0", "link set up0 up",
+                  "route add default via 10.9.9.1"):
+        subprocess.run(["ip", *words.split()], check=True)  # passt takes its addresses from there
+    session = Session(host)
+    talker(host.path("tiny.img"), GOOD)
+    result = run(["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", host.lodge_program, "-c",
+                  "qemu:///session", "-o", "json", "run", "web", "--image", host.path("tiny.img"), *TINY],
+                 env=session.env, cwd="/", timeout=120)
+    print(result)
+    equal(result.code, 0)
+    contains(result.out, '"text": "127.0.0.1"')
+    xml = session.ok("dumpxml", "web")
+    port = re.search('port="(.*?)"', xml).group(1)
+    contains(xml, "<backend type='passt'/>", f"<range start='{port}' to='22'/>")
+    session.ok("destroy", "web")
+    session.close()
