@@ -97,8 +97,7 @@ static bool start_check(Vm *vm, Error **err)
 {
     const DomainDef *live = vm->live;
 
-    if (!domain_def_check_gaps(live, err) || !vm_tune_check(vm->host, live, err) ||
-        !vm_check_tsc(live, err))
+    if (!domain_def_check_gaps(live, err) || !vm_tune_check(vm->host, live, err) || !vm_check_tsc(live, err))
         return false;
     if (live->has_genid && uuid_is_null(&live->genid))
         uuid_generate(&vm->live->genid);
