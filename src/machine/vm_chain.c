@@ -224,7 +224,10 @@ void vm_chain_leave(Vm *vm, const char *target, StorageSource *gone)
     }
     vm_disk_release(vm, &shell);
     g_clear_pointer(&err, error_free);
-    if (vm->run && vm->run->serial == serial && !vm_status_save(vm, &err))
+    if (!vm->run || vm->run->serial != serial)
+        return;
+    xml_list_free(&path_table, g_steal_pointer(&vm->run->give_back));
+    if (!vm_status_save(vm, &err))
         log_error_error(err, "the status file of a machine has images that are given back");
 }
 
@@ -355,6 +358,8 @@ void vm_chain_finish(Vm *vm, VmBlockJob *job, bool was_pivoting)
         return;
     DiskDef *disk = domain_find_disk(vm->live, job->disk);
     g_autoptr(StorageSource) gone = disk ? live_finish(disk, job) : NULL;
+    for (const StorageSource *source = gone; source; source = source->backing) /* if we die on the way */
+        vm_disk_note_give_back(vm->run, source->path);
     vm_block_job_forget(vm, job);
     if (!vm->run || vm->run->serial != serial)
         return;
