@@ -563,10 +563,11 @@ static void take_template_disk(CloneSource *source, const Json *said, const char
     const char *volume = json_get_str(said, "volume");
 
     *disk = (CloneDisk){ .target = g_strdup(json_get_str(said, "target")),
-                         .image = volume ? path_join(folder, volume) : NULL,
+                         .image = volume && path_is_safe_component(volume) ? path_join(folder, volume) : NULL,
                          .format = g_strdup(json_get_str(said, "format")),
                          .bytes = json_get_uint(said, "virtual_bytes", 0) };
     g_ptr_array_add(source->disks, disk);
+    disk->is_shared = !disk->image || !disk->target || !disk->format;
 }
 
 bool clone_template_open(Cli *cli, const char *name, CloneSource *ret_source, Error **err)

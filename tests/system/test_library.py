@@ -138,7 +138,9 @@ def test_what_is_no_image_is_refused(host, server):
             ("page", page, {"type": "text/html"}, "a web page and no image"),
             ("hidden", page, {}, "a web page and no image"),
             ("error", b"gone", {"status": 503}, "the server answers 503"),
-            ("packed", b"\xfd7zXZ\x00" + DATA[:1001], {}, "is no image of a disk that is known here"),
+            ("packed", b"\xfd7zXZ\x00" + DATA[:1001], {}, "the library has images in qcow2 and raw only"),
+            ("other", b"KDMV" + DATA[:1020], {}, "the library has images in qcow2 and raw only"),
+            ("odd", DATA[:1001], {}, "is no image of a disk that is known here"),
             ("empty", b"", {}, "is no image of a disk that is known here")):
         contains(pull(host, server.serve(f"{name}.raw", data, **how), code=1).err, text)
     contains(pull(host, server.url("nowhere.raw"), code=1).err, "the server answers 404")
@@ -164,7 +166,11 @@ def test_an_image_that_stands_on_another_is_refused(host, server):
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/shadow", "-F", "raw",
                     host.path("trap.qcow2"), "1M"], check=True)
     url = server.serve("trap.qcow2", host.path("trap.qcow2").read_bytes())
-    contains(pull(host, url, code=1).err, "stands on another image, '/etc/shadow'")
+    contains(pull(host, url, code=1).err, "stands on another image")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={host.path('data')},data_file_raw=on",
+                    host.path("data.qcow2"), "1M"], check=True)
+    url = server.serve("data.qcow2", host.path("data.qcow2").read_bytes())
+    contains(pull(host, url, code=1).err, "keeps its data in another file")
     equal(library(host), [])
 
 
