@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import time
 
@@ -305,3 +306,26 @@ def test_a_file_is_taken_by_its_url(host):
     talker(host.path("tiny.img"), GOOD)
     pull(host, f"file://{host.path('tiny.img')}")
     equal(images(host)["tiny"]["sha256"], sha(host.path("tiny.img").read_bytes()))
+
+
+@served
+def test_an_interrupted_download_says_what_it_leaves(host, server):
+    host.network(NETWORK)
+    url = server.serve("slow.raw", DATA, etag='"one"', stall=1 << 20)
+    other = server.serve("other.raw", DATA, etag='"one"', stall=1 << 20)
+    for number, words in enumerate((["image", "pull", url], ["run", "web", "--image", other, *TINY]), 1):
+        process = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, *words], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True, env={**os.environ, **home(host)})
+        wait_until(lambda: sum((host.path("home/.cache/lodge/images") / name).stat().st_size >= 1 << 20
+                               for name in parts(host) if name.endswith(".part")) == number, "half of it is there",
+                   timeout=30)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=20)[1]
+        check(process.returncode not in (0, -signal.SIGINT), f"{process.returncode}: {err}")
+        equal(library(host), [])
+        equal(host.ok("list", "--all", "--name").split(), [])
+        wait_until(lambda: "lodge-media" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True)
+                   .stdout, "the helper has ended")
+    server.serve("slow.raw", DATA, etag='"one"')
+    pull(host, url)
+    equal(server.ranges("slow.raw")[-1], "bytes=1048576-")
