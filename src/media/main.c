@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include "media/media.h"
+#include "media/verbs_install.h"
 
 #define REQUEST_MAX ((size_t)4 << 20)
 #define PROGRESS_US 100000
 
 static const MediaVerb verbs[] = {
+    { "extract", media_extract },
     { NULL, NULL },
 };
 
