@@ -42,6 +42,7 @@ extern const CliCommand commands_firewall[];
 extern const CliCommand commands_interface[];
 extern const CliCommand commands_doctor[];
 extern const CliCommand commands_shell[];
+const CliCommand *commands_install(void);
 const CliCommand *commands_later(void);
 
 /* Ends with NULL. */

@@ -1,0 +1,61 @@
+/* What `lodge install` is about: the machine, how it gets its system, and what was made for it so far. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "base/undo.h"
+#include "cli/cli.h"
+#include "install/install.h"
+
+typedef struct InstallJob {
+    Cli *cli;
+    const CliArgs *args;
+    Install *install;
+    OsDb *db;
+    char *name;
+    /* what was asked for */
+    bool is_dry, prints, checks_paths, checks_space, checks_macs;
+    bool os_required, os_detects; /* --osinfo */
+    bool asks_nothing;            /* no console */
+    /* where the system comes from */
+    char *medium;                               /* --cdrom, or an ISO of --location: a path */
+    char *location, *tree_kernel, *tree_initrd; /* --location and its sub-options */
+    char *kernel, *initrd;                      /* as they are put before QEMU; NULL: none */
+    char *kernel_source, *initrd_source;        /* --install kernel=, initrd=: path or URL */
+    GString *arguments;                         /* of the kernel */
+    bool arguments_alone;                       /* and nothing that is needed anyway */
+    char *tree_url;                             /* what the installer is told to fetch from; NULL */
+    char *folder;                               /* scratch space; NULL: none yet */
+    GPtrArray *made;                            /* files that go when the system is installed */
+    GPtrArray *volumes;                         /* that were made */
+    Undo undo;                                  /* of what is made */
+    WireDomain dom;
+} InstallJob;
+
+/* ---- install_storage.c ---- */
+
+/* Finds out what the disks are, and what is to be made for them; with @job->is_dry nothing is. */
+AWAITS MUST_CHECK bool install_storage(InstallJob *job, Error **err);
+void install_volume_free(void *data); /* of InstallJob.volumes */
+/* Makes what is to be made. */
+AWAITS MUST_CHECK bool install_storage_make(InstallJob *job, Error **err);
+
+/* ---- install_source.c: the system's medium or tree ---- */
+
+/* Looks at it, as far as names and systems go. */
+AWAITS MUST_CHECK bool install_source_look(InstallJob *job, Error **err);
+/* Brings kernel and initrd to where QEMU reads them. */
+AWAITS MUST_CHECK bool install_source_fetch(InstallJob *job, Error **err);
+
+/* Takes away what QEMU has read. */
+AWAITS void install_source_end(InstallJob *job);
+/* The scratch space. */
+AWAITS void install_source_clear(InstallJob *job);
+/* ---- install_start.c ---- */
+
+/* Makes the machine and goes through its phases. */
+AWAITS MUST_CHECK bool install_start(InstallJob *job, Error **err);
+
+/* ---- cmd_install.c ---- */
+
+/* A line for people on standard error: something was not as asked for, and it went on. */
+PRINTF(2, 3) void install_warn(const InstallJob *job, const char *format, ...);
