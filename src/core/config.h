@@ -68,6 +68,7 @@ typedef struct Config {
     bool auto_start_bypass_cache;
     char *save_image_format; /* raw gzip bzip2 xz lzop zstd */
     char *snapshot_image_format;
+    char *bridge_helper; /* a path */
     char *dump_image_format;
     bool set_process_name;
     unsigned max_processes; /* 0: as ours */
