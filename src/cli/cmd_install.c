@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/install_job.h"
+#include "cli/interrupt.h"
 #include "cli/output.h"
 #include "install/document.h"
 #include "install/option.h"
@@ -456,13 +457,15 @@ static bool prepare(InstallJob *job, Error **err)
 {
     return take_checks(job, err) && take_platform(job, err) && take_system(job, err) &&
            take_method(job, err) && install_source_look(job, err) && take_devices(job, err) &&
-           add_medium(job, err) && ask_platform(job, err) && choose_name(job, err) &&
-           add_default_disk(job, err) && add_default_network(job, err) && install_storage(job, err) &&
-           install_finish(job->install, err);
+           add_medium(job, err) && choose_name(job, err) && install_answers(job, err) &&
+           ask_platform(job, err) && add_default_disk(job, err) && add_default_network(job, err) &&
+           install_storage(job, err) && install_finish(job->install, err);
 }
 
 static bool run(InstallJob *job, Error **err)
 {
+    undo_push(&job->undo, install_source_clear, job);
+    undo_push(&job->undo, install_source_remove, job);
     if (!prepare(job, err))
         return false;
     if (!job->is_dry && !install_storage_make(job, err))
@@ -497,6 +500,10 @@ static void job_clear(InstallJob *job)
     g_free(job->initrd_source);
     g_string_free(job->arguments, TRUE);
     g_free(job->tree_url);
+    g_free(job->answers);
+    if (job->injected)
+        explicit_bzero(job->injected, strlen(job->injected));
+    g_free(job->injected);
     install_source_clear(job);
     g_ptr_array_unref(job->made);
     g_ptr_array_unref(job->volumes);
@@ -520,9 +527,12 @@ static bool install_run(Cli *cli, const CliArgs *args, Error **err)
                        .prints = args_has(args, "print-xml") };
     systems = args_get_list(args, "os-variant");
     cli_doing(cli, "cannot install");
+    Interrupt interrupt;
+    interrupt_begin(&interrupt, cli);
     const bool ok = g_strv_contains((const char *const *)systems, "list") ? print_systems(&job)
                     : cli_connect(cli, err)                               ? run(&job, err)
                                                                           : false;
+    interrupt_end(&interrupt);
     job_clear(&job);
     return ok;
 }

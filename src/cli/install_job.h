@@ -25,6 +25,10 @@ typedef struct InstallJob {
     bool arguments_alone;                       /* and nothing that is needed anyway */
     char *tree_url;                             /* what the installer is told to fetch from; NULL */
     char *folder;                               /* scratch space; NULL: none yet */
+    char *answers;                              /* an ISO image with answers; NULL */
+    bool has_seed;                              /* for cloud-init: there for the first start */
+    const char *injected_name;                  /* a file for the initrd, in which are answers; NULL */
+    char *injected;                             /* what it holds */
     GPtrArray *made;                            /* files that go when the system is installed */
     GPtrArray *volumes;                         /* that were made */
     Undo undo;                                  /* of what is made */
@@ -46,10 +50,19 @@ AWAITS MUST_CHECK bool install_source_look(InstallJob *job, Error **err);
 /* Brings kernel and initrd to where QEMU reads them. */
 AWAITS MUST_CHECK bool install_source_fetch(InstallJob *job, Error **err);
 
+/* Where a file for the machine goes, which QEMU reads; owned. It is taken away with the job's other files. */
+AWAITS MUST_CHECK bool install_source_place(InstallJob *job, const char *what, char **ret_path, Error **err);
+/* All of it; @arg: the job. */
+void install_source_remove(void *arg);
 /* Takes away what QEMU has read. */
 AWAITS void install_source_end(InstallJob *job);
-/* The scratch space. */
-AWAITS void install_source_clear(InstallJob *job);
+/* The scratch space; @arg: the job. */
+AWAITS void install_source_clear(void *arg);
+/* ---- install_answers.c ---- */
+
+/* What --unattended and --cloud-init say. */
+AWAITS MUST_CHECK bool install_answers(InstallJob *job, Error **err);
+
 /* ---- install_start.c ---- */
 
 /* Makes the machine and goes through its phases. */

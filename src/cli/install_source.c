@@ -19,6 +19,16 @@
 #define QUIET_MS 60000
 #define STALL_S 30
 #define BOOT_FOLDER "/var/lib/libvirt/boot"
+/* Of the daemon that we talk to: beside its socket's root if it has one of its own. */
+static char *boot_folder(const InstallJob *job)
+{
+    const char *socket = job->cli->uri ? strstr(job->cli->uri, "socket=") : NULL;
+    const char *end = socket ? strstr(socket, "/run/libvirt/") : NULL;
+
+    return end ? g_strdup_printf("%.*s" BOOT_FOLDER, (int)(end - socket - 7), socket + 7)
+               : g_strdup(BOOT_FOLDER);
+}
+
 #define TREEINFO_MAX ((size_t)1 << 20)
 
 /* Kernel and initrd of trees and media that nobody described, the commoner first. */
@@ -75,8 +85,10 @@ static bool make_folder(InstallJob *job, Error **err)
     return true;
 }
 
-void install_source_clear(InstallJob *job)
+void install_source_clear(void *arg)
 {
+    InstallJob *job = arg;
+
     if (job->folder)
         (void)!file_remove_tree(job->folder, NULL); /* best effort: it lies in a folder for such */
     g_free(job->folder);
@@ -182,23 +194,26 @@ static bool copy_file(const char *from, const char *to, Error **err)
     return true;
 }
 
-static char *read_treeinfo(InstallJob *job)
+/* *ret_text NULL: it has none. A server that does not answer will not do so for the kernel either. */
+static bool read_treeinfo(InstallJob *job, char **ret_text, Error **err)
 {
     static const char *const names[] = { ".treeinfo", "treeinfo" };
-    char *text = NULL;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(names) && !text; i++) {
+    for (size_t i = 0; i < G_N_ELEMENTS(names) && !*ret_text; i++) {
         g_autofree char *place = below(job->location, names[i]);
         g_autofree char *copy = g_build_filename(job->folder, "treeinfo", NULL);
+        g_autoptr(Error) failed = NULL;
         gsize len = 0;
         if (!is_url(job->location))
-            (void)g_file_get_contents(place, &text, &len, NULL);
-        else if (fetch(job, place, "treeinfo", false, NULL))
-            (void)g_file_get_contents(copy, &text, &len, NULL);
+            (void)g_file_get_contents(place, ret_text, &len, NULL);
+        else if (fetch(job, place, "treeinfo", false, &failed))
+            (void)g_file_get_contents(copy, ret_text, &len, NULL);
+        else if (error_code(failed) == ERROR_CANCELLED || error_code(failed) == ERROR_TIMEOUT)
+            return error_propagate(err, g_steal_pointer(&failed));
         if (len > TREEINFO_MAX)
-            g_clear_pointer(&text, g_free);
+            g_clear_pointer(ret_text, g_free);
     }
-    return text;
+    return true;
 }
 
 /* What a tree says of where its kernel is. */
@@ -226,7 +241,9 @@ static bool look_at_tree(InstallJob *job, Error **err)
     if (!make_folder(job, err))
         return false;
     g_autofree char *asked_kernel = g_strdup(job->tree_kernel), *asked_initrd = g_strdup(job->tree_initrd);
-    g_autofree char *text = read_treeinfo(job);
+    g_autofree char *text = NULL;
+    if (!read_treeinfo(job, &text, err))
+        return error_prefix(err, "looking at '%s'", job->location);
     if (text)
         use_treeinfo(job, text);
     if (asked_kernel)
@@ -312,7 +329,7 @@ static bool take_pair(InstallJob *job, const char *kernel, const char *initrd, E
             if (!job->cli->quiet && !job->prints)
                 cli_say(job->cli, "Retrieving '%s'...\n", names[i]);
             if (!fetch(job, from[i], names[i], true, err))
-                return false;
+                return error_prefix(err, "fetching '%s'", from[i]);
         } else if (!copy_file(from[i], path, err)) {
             return false;
         }
@@ -349,26 +366,36 @@ static bool find_in_tree(InstallJob *job, Error **err)
 }
 
 /* Where QEMU may read: the boot folder of a daemon of this host. */
-static bool publish(InstallJob *job, char **path, const char *what, Error **err)
+bool install_source_place(InstallJob *job, const char *what, char **ret_path, Error **err)
 {
     g_autofree char *folder =
-        job->cli->root ? g_build_filename(job->cli->root, BOOT_FOLDER, NULL) : g_strdup(BOOT_FOLDER);
-    g_autofree char *place = g_strdup_printf("%s/lodge-%s-%s", folder, job->name, what);
+        job->cli->root ? g_build_filename(job->cli->root, BOOT_FOLDER, NULL) : boot_folder(job);
+
+    if (!cli_is_local(job->cli))
+        return error_set(err, ERROR_NOT_SUPPORTED, "'%s' can be given to a daemon of this host only", what);
+    if (job->is_dry || job->prints) {
+        *ret_path = make_folder(job, err) ? g_build_filename(job->folder, what, NULL) : NULL;
+        return *ret_path != NULL;
+    }
+    if (g_mkdir_with_parents(folder, 0711) < 0)
+        return error_set_errno(err, errno, "cannot make '%s'", folder);
+    *ret_path = g_strdup_printf("%s/lodge-%s-%s", folder, job->name, what);
+    g_ptr_array_add(job->made, g_strdup(*ret_path));
+    return true;
+}
+
+static bool publish(InstallJob *job, char **path, const char *what, Error **err)
+{
+    g_autofree char *place = NULL;
 
     if (!*path)
         return true;
-    if (!cli_is_local(job->cli))
-        return error_set(err, ERROR_NOT_SUPPORTED,
-                         "kernel and initrd can be given to a daemon of this host only: --cdrom and --pxe "
-                         "work elsewhere");
-    if (g_mkdir_with_parents(folder, 0711) < 0)
-        return error_set_errno(err, errno, "cannot make '%s'", folder);
-    if (!job->is_dry && !job->prints) {
-        if (!copy_file(*path, place, err))
-            return false;
-        (void)chmod(place, 0644); /* QEMU's user reads it */
-        g_ptr_array_add(job->made, g_strdup(place));
-    }
+    if (!install_source_place(job, what, &place, err) ||
+        (strcmp(place, *path) != 0 && !copy_file(*path, place, err)))
+        return false;
+    /* With answers in it it is not for everybody; the daemon lends it to QEMU's user. */
+    if (chmod(place, job->injected ? 0600 : 0644) < 0)
+        return error_set_errno(err, errno, "cannot make '%s' readable", place);
     install_set(path, place);
     return true;
 }
@@ -391,7 +418,7 @@ static void add_arguments(InstallJob *job)
     g_string_append_printf(job->arguments, "%s%s=%s", job->arguments->len ? " " : "", key, job->tree_url);
 }
 
-static void remove_made(void *arg)
+void install_source_remove(void *arg)
 {
     InstallJob *job = arg;
 
@@ -401,7 +428,9 @@ static void remove_made(void *arg)
 
 void install_source_end(InstallJob *job)
 {
-    remove_made(job);
+    for (guint i = 0; i < job->made->len; i++)
+        if (g_strcmp0(job->made->pdata[i], job->answers) != 0)
+            (void)unlink(job->made->pdata[i]);
 }
 
 bool install_source_fetch(InstallJob *job, Error **err)
@@ -419,12 +448,14 @@ bool install_source_fetch(InstallJob *job, Error **err)
                                             : find_in_tree(job, err);
     if (!ok)
         return false;
-    if (injected[0] && !job->initrd)
-        return error_set(err, ERROR_INVALID_ARGUMENT, "--initrd-inject: there is no initrd");
+    if ((injected[0] || job->injected) && !job->initrd)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "there is no initrd that files could be added to");
     for (char **file = injected; *file; file++)
         if (!initrd_inject(job->initrd, *file, NULL, err))
             return error_prefix(err, "--initrd-inject %s", *file);
+    if (job->injected &&
+        !initrd_inject_text(job->initrd, job->injected_name, job->injected, strlen(job->injected), err))
+        return error_prefix(err, "adding answers to the initrd");
     add_arguments(job);
-    undo_push(&job->undo, remove_made, job);
     return publish(job, &job->kernel, "vmlinuz", err) && publish(job, &job->initrd, "initrd", err);
 }

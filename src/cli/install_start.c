@@ -251,6 +251,7 @@ static bool follow(InstallJob *job, Error **err)
         return true;
     }
     cli_say(job->cli, "Domain has shut down. Continuing.\n");
+    install_source_remove(job);
     return start_again(job, err);
 }
 
@@ -260,7 +261,7 @@ bool install_start(InstallJob *job, Error **err)
 
     cli_say(job->cli, "\nStarting install...\n");
     fflush(job->cli->out);
-    if (!(two ? begin_two(job, err) : begin_one(job, err)))
+    if (!(two || job->has_seed ? begin_two(job, err) : begin_one(job, err)))
         return false;
     if (args_has(job->args, "autostart")) {
         const WireDomainSetAutostartArgs call = { .dom = job->dom, .autostart = 1 };
@@ -269,5 +270,11 @@ bool install_start(InstallJob *job, Error **err)
     }
     undo_keep(&job->undo);
     install_source_end(job); /* QEMU has read kernel and initrd */
-    return follow(job, err);
+    install_source_clear(job);
+    if (!follow(job, err))
+        return false;
+    if (job->answers && access(job->answers, F_OK) == 0)
+        install_warn(job, "'%s' has what the system is told on its first start: remove it when that is done",
+                     job->answers);
+    return true;
 }

@@ -11,9 +11,9 @@
 #include "cli/domain.h"
 #include "cli/install_job.h"
 #include "cli/lodge_call.h"
+#include "cli/place.h"
 #include "install/document.h"
 
-#define IMAGES "/var/lib/libvirt/images"
 #define GIB ((double)(UINT64_C(1) << 30))
 
 /* A volume that is to be made. */
@@ -97,21 +97,12 @@ static bool make_pool(InstallJob *job, const char *folder, const char *name, Wir
     return false;
 }
 
-/* Where images lie if nobody says where: the pool "default", which is made if it is missing. */
+/* Where images lie if nobody says where. */
 static bool default_pool(InstallJob *job, WireStoragePool *ret_pool, Error **err)
 {
-    g_autoptr(Error) ignored = NULL;
+    g_autofree char *path = NULL;
 
-    if (pool_by_name(job->cli, "default", ret_pool, &ignored)) {
-        const WireStoragePoolCreateArgs start = { .pool = *ret_pool };
-        (void)!cli_call(job->cli, PROC_STORAGE_POOL_CREATE, &start, NULL, NULL); /* it may run already */
-        return true;
-    }
-    g_autofree char *folder =
-        job->cli->root ? g_build_filename(job->cli->root, IMAGES, NULL) : g_strdup(IMAGES);
-    if (pool_of_folder(job->cli, folder, ret_pool))
-        return true;
-    return make_pool(job, folder, "default", ret_pool, err);
+    return place_pool(job->cli, "default", PLACE_MAKE, ret_pool, &path, err);
 }
 
 /* ---- what is there ---- */

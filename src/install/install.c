@@ -186,6 +186,7 @@ char *install_first_document(const Install *install, const InstallBoot *boot)
         if (strcmp(device, "hd") != 0 && doc_has(domain, "devices/disk[@device='disk']"))
             doc_set(doc_add(os, "boot"), "@dev", "hd");
     }
-    doc_set(domain, "on_reboot", "destroy");
+    if (install->method != METHOD_NONE)
+        doc_set(domain, "on_reboot", "destroy");
     return finish_text(doc);
 }

@@ -439,6 +439,13 @@ static const InstallSub unattended_subs[] = {
     { "reg-login", NULL, SUB_OWN, NULL },
     { "user-login", NULL, SUB_OWN, "name of the user; yours if you are not root" },
     { "user-password-file", NULL, SUB_OWN, "a file whose first line it is" },
+    { "hostname", NULL, SUB_OWN, "name of the system" },
+    { "keyboard", NULL, SUB_OWN, "layout: us, de, ..." },
+    { "locale", NULL, SUB_OWN, "en_US.UTF-8, ..." },
+    { "mirror", NULL, SUB_OWN, "URL of the packages" },
+    { "packages", NULL, SUB_OWN, "what is installed besides: one+two" },
+    { "ssh-key", NULL, SUB_OWN, "file of a public key" },
+    { "timezone", NULL, SUB_OWN, "Europe/Berlin, ..." },
     { 0 },
 };
 

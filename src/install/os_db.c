@@ -407,10 +407,13 @@ bool os_db_detect_tree(OsDb *db, const char *treeinfo, OsMedia *ret_media)
         const xmlNode *system = db->systems->pdata[i];
         for (xmlNode *tree = NULL; (tree = doc_next(system, "tree", tree));) {
             const xmlNode *info = doc_find(tree, "treeinfo");
-            unsigned weight = 0;
+            unsigned weight = 0, variant_weight = 0;
             if (!info || !is_for_us(tree) || !fits(info, "family", family, &weight) ||
-                !fits(info, "variant", variant, &weight) || !fits(info, "version", version, &weight) ||
-                !fits(info, "arch", arch, &weight) || weight <= best_weight)
+                !fits(info, "version", version, &weight) || !fits(info, "arch", arch, &weight))
+                continue;
+            /* A variant that the database does not have is still the system. */
+            weight += fits(info, "variant", variant, &variant_weight) ? variant_weight : 0;
+            if (weight <= best_weight)
                 continue;
             best_weight = weight;
             best_system = system;

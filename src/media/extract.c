@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -175,8 +176,9 @@ static bool extract_open(Extract *extract, const char *folder, Error **err)
     extract->folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (extract->folder_fd < 0)
         return error_set_errno(err, errno, "cannot open '%s'", folder);
-    /* Whoever calls as root has it read by nobody, who writes to this folder alone. */
-    if (geteuid() == 0 && fchmod(extract->folder_fd, 01777) < 0)
+    /* Who calls as root has it read by nobody, whose this folder is meanwhile. */
+    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
+    if (nobody && fchown(extract->folder_fd, nobody->pw_uid, nobody->pw_gid) < 0)
         return error_set_errno(err, errno, "cannot open '%s' for the helper", folder);
     return media_confine(NULL, folder, err);
 }
