@@ -58,6 +58,7 @@ static const CliOption own_options[] = {
     OPT_OLD("description", NULL),
     OPT_OLD("os-type", NULL),
     OPT_OLD("file", "disk"),
+    OPT_IGNORED("all-suboptions"), /* for tools/generate-install-manual */
     OPT_IGNORED("accelerate"),
     OPT_IGNORED("force"),
     OPT_IGNORED("prompt"),
@@ -123,7 +124,7 @@ static bool print_subs(Cli *cli, const CliArgs *args)
 
     for (unsigned i = 0; (option = install_option_at(i)); i++) {
         g_auto(GStrv) values = args_get_list(args, option->name);
-        if (!g_strv_contains((const char *const *)values, "?") &&
+        if (!args_has(args, "all-suboptions") && !g_strv_contains((const char *const *)values, "?") &&
             !g_strv_contains((const char *const *)values, "help"))
             continue;
         g_autoptr(GPtrArray) names = install_option_names(option);
@@ -225,6 +226,13 @@ static bool take_devices(InstallJob *job, Error **err)
 static bool take_platform(InstallJob *job, Error **err)
 {
     Install *install = job->install;
+
+    if (args_has(job->args, "reinstall")) {
+        error_set(err, ERROR_NOT_SUPPORTED, "--reinstall is not known: '%s' is left as it is",
+                  args_get(job->args, "reinstall"));
+        return error_hint(err, "'lodge change-media' puts a disc into its drive, 'lodge define' changes its "
+                               "boot order");
+    }
 
     if (args_has(job->args, "paravirt") || args_has(job->args, "container"))
         return error_set(err, ERROR_NOT_SUPPORTED,
@@ -412,6 +420,14 @@ static bool add_default_disk(InstallJob *job, Error **err)
     return install_take(job->install, "disk", text, err);
 }
 
+/* --metadata os_name= names a system, too. */
+static bool system_of_metadata(InstallJob *job)
+{
+    if (job->install->os_asked && !job->install->os.id)
+        use_system(job, job->install->os_asked);
+    return true;
+}
+
 static bool add_medium(InstallJob *job, Error **err)
 {
     return !job->medium || install_add_medium(job->install, job->medium, err);
@@ -457,9 +473,10 @@ static bool prepare(InstallJob *job, Error **err)
 {
     return take_checks(job, err) && take_platform(job, err) && take_system(job, err) &&
            take_method(job, err) && install_source_look(job, err) && take_devices(job, err) &&
-           add_medium(job, err) && choose_name(job, err) && install_answers(job, err) &&
-           ask_platform(job, err) && add_default_disk(job, err) && add_default_network(job, err) &&
-           install_storage(job, err) && install_finish(job->install, err);
+           system_of_metadata(job) && add_medium(job, err) && choose_name(job, err) &&
+           install_answers(job, err) && ask_platform(job, err) && add_default_disk(job, err) &&
+           add_default_network(job, err) && install_storage(job, err) && install_hostdevs(job, err) &&
+           install_finish(job->install, err);
 }
 
 static bool run(InstallJob *job, Error **err)

@@ -118,7 +118,9 @@ static bool fill(InstallJob *job, InstallWords *words, AnswersKind kind, Answers
     answers->keyboard = install_word_take(words, "keyboard");
     answers->mirror = install_word_take(words, "mirror");
     answers->product_key = install_word_take(words, "product-key");
-    (void)install_word_take(words, "reg-login"); /* systems that are registered do that by hand */
+    if (install_word_take(words, "reg-login"))
+        return error_set(err, ERROR_NOT_SUPPORTED,
+                         "--unattended: systems are registered by hand: reg-login is not known");
     if (!answers->mirror && kind == ANSWERS_KICKSTART)
         answers->mirror = job->tree_url;
     return true;

@@ -63,6 +63,11 @@ AWAITS void install_source_clear(void *arg);
 /* What --unattended and --cloud-init say. */
 AWAITS MUST_CHECK bool install_answers(InstallJob *job, Error **err);
 
+/* ---- install_hostdev.c ---- */
+
+/* Finds the host's devices. */
+AWAITS MUST_CHECK bool install_hostdevs(InstallJob *job, Error **err);
+
 /* ---- install_start.c ---- */
 
 /* Makes the machine and goes through its phases. */

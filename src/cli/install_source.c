@@ -259,8 +259,11 @@ bool install_source_look(InstallJob *job, Error **err)
     Install *install = job->install;
 
     if (job->location && !is_url(job->location) && !is_folder(job->location)) {
-        if (access(job->location, R_OK) != 0)
-            return error_set_errno(err, errno, "cannot read '%s'", job->location);
+        if (access(job->location, R_OK) != 0) {
+            error_set_errno(err, errno, "cannot read '%s'", job->location);
+            return error_hint(err, "a tree is a URL (http, https, ftp), a folder or an ISO image; one on NFS "
+                                   "is mounted first");
+        }
         install_set(&job->medium, job->location);
     }
     if (job->location && (is_url(job->location) || is_folder(job->location)))

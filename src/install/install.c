@@ -58,6 +58,7 @@ void install_free(Install *install)
     g_hash_table_unref(install->none);
     g_ptr_array_unref(install->edits);
     xmlFreeDoc(install->doc);
+    g_free(install->os_asked);
     g_free(install->arch);
     g_free(install->virt_type);
     g_free(install->os_type);

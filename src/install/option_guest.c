@@ -35,9 +35,9 @@ bool apply_metadata(Install *install, xmlNode *node, InstallWords *words, Error 
         return false;
     if (genid)
         (void)doc_make(node, "genid");
-    /* What names a system here is what --osinfo names; the caller has read it by now. */
-    (void)install_word_take(words, "os_name");
-    (void)install_word_take(words, "os_full_id");
+    const char *name = install_word_take(words, "os_name"), *id = install_word_take(words, "os_full_id");
+    if (name || id)
+        install_set(&install->os_asked, id ? id : name);
     return true;
 }
 
@@ -133,7 +133,10 @@ bool apply_vcpus(Install *install, xmlNode *node, InstallWords *words, Error **e
         doc_setf(node, "vcpu", "%" PRIu64, most ? most : vcpus);
     if (current)
         doc_setf(node, "vcpu/@current", "%" PRIu64, current);
-    if (cpuset && strcmp(cpuset, "auto") != 0)
+    if (cpuset && strcmp(cpuset, "auto") == 0)
+        return error_set(err, ERROR_NOT_SUPPORTED,
+                         "--vcpus: cpuset=auto is not known: name the host's CPUs, like 0-3");
+    if (cpuset)
         doc_set(node, "vcpu/@cpuset", cpuset);
     return true;
 }

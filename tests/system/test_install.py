@@ -201,3 +201,18 @@ def test_machines_are_made_of_images_and_found_by_name(host):
     contains(text, "answers.iso'")
     check("answers.iso" not in host.ok("dumpxml", "c", "--inactive"), "the seed is there at the second start")
     host.ok("destroy", "c")
+
+
+def test_devices_of_the_host_are_found_by_any_of_their_names(host):
+    """rows: install-77"""
+    words = BASE + "--name h --memory 64 --import --disk none --print-xml --dry-run --hostdev "
+    contains(install(host, words + "0x1234:0x5678"), 'type="usb"', '<vendor id="0x1234"/>', '<product id="0x5678"/>')
+    contains(install(host, words + "pci_ffff_00_00_0", code=1), "pci_ffff_00_00_0", "nodedev-list")
+    contains(install(host, words + "255.255", code=1), "no USB device is at '255.255'")
+    devices = host.ok("nodedev-list", "--cap", "pci").split()
+    for name in devices[:1]:
+        domain, bus, slot, function = (int(part, 16) for part in name.split("_")[1:])
+        wanted = f'<address domain="{domain}" bus="{bus}" slot="{slot}" function="{function}"/>'
+        for spelling in (name, f"{domain:x}:{bus:x}:{slot:x}.{function:x}", f"{bus:x}.{slot:x}.{function:x}"):
+            contains(install(host, words + spelling), 'type="pci"', 'managed="yes"', wanted)
+    contains(install(host, words + "0x1:0x2 --reinstall x", code=1), "--reinstall is not known")
