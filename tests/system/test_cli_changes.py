@@ -1,0 +1,39 @@
+"""What the command line does with several objects at once, or with those that are in use.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import subprocess
+
+from lodgetest.host import *
+from lodgetest.runner import mark
+
+
+def image(host, name):
+    path = host.path(f"images/{name}")
+    path.parent.mkdir(exist_ok=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", path, "1M"], check=True)
+    return path
+
+
+def disk(path, target="vda", more="", device="disk"):
+    kind = "raw" if "shareable" in more else "qcow2"
+    return (f"<disk type='file' device='{device}'><driver name='qemu' type='{kind}'/><source file='{path}'/>"
+            f"<target dev='{target}' bus='{'sata' if device == 'cdrom' else 'virtio'}'/>{more}</disk>")
+
+
+def pool(host):
+    host.path("images").mkdir(exist_ok=True)
+    host.ok("pool-create-as", "images", "dir", "--target", str(host.path("images")))
+
+
+@mark(only="lodged", reason="about lodge")
+def test_check_of_an_image_in_use(host):
+    """"line 1, column 0: unexpected token near end of file" said nothing."""
+    path = image(host, "own")
+    host.define(host.guests.empty("web", devices=disk(path)))
+    host.ok("start", "web")
+    result = host.lodge("image", "check", str(path))
+    equal(result.code, 1)
+    contains(result.err, 'Failed to get shared "write" lock')
+    host.ok("destroy", "web")
+    contains(host.lodge_ok("image", "check", str(path)), "check-errors: ")
