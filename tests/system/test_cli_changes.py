@@ -37,3 +37,13 @@ def test_check_of_an_image_in_use(host):
     contains(result.err, 'Failed to get shared "write" lock')
     host.ok("destroy", "web")
     contains(host.lodge_ok("image", "check", str(path)), "check-errors: ")
+
+
+def test_a_controller_gets_a_free_index(host):
+    """It was the first one again: "Invalid PCI address 0000:00:1f.2"."""
+    host.define(host.guests.empty("web", machine="q35"))
+    port = host.write_xml("<controller type='pci' model='pcie-root-port'/>")
+    before = host.ok("dumpxml", "web").count("model='pcie-root-port'")
+    host.ok("attach-device", "web", port, "--config")
+    host.ok("attach-device", "web", port, "--config")
+    equal(host.ok("dumpxml", "web").count("<controller type='pci'"), before + 3)
