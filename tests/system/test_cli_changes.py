@@ -39,6 +39,16 @@ def test_check_of_an_image_in_use(host):
     contains(host.lodge_ok("image", "check", str(path)), "check-errors: ")
 
 
+@mark(only="lodged", reason="about lodge")
+def test_limits_of_machine_and_definition_at_once(host):
+    """The old values were asked of both, which no daemon answers."""
+    host.define(host.guests.empty("web", devices=disk(image(host, "own"))))
+    host.ok("start", "web")
+    host.lodge_ok("blkdeviotune", "web", "vda", "--total-iops-sec", "500", "--live", "--config")
+    for where in ("--live", "--config"):
+        contains(host.lodge_ok("blkdeviotune", "web", "vda", where), "total_iops_sec : 500")
+
+
 def test_a_controller_gets_a_free_index(host):
     """It was the first one again: "Invalid PCI address 0000:00:1f.2"."""
     host.define(host.guests.empty("web", machine="q35"))
