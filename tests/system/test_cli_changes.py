@@ -57,3 +57,12 @@ def test_a_controller_gets_a_free_index(host):
     host.ok("attach-device", "web", port, "--config")
     host.ok("attach-device", "web", port, "--config")
     equal(host.ok("dumpxml", "web").count("<controller type='pci'"), before + 3)
+
+
+@mark(only="lodged", reason="about lodge")
+def test_interfaces_are_listed_with_their_network(host):
+    """As virsh does; it was the bridge."""
+    host.network("<network><name>lab</name><bridge name='virbr7'/></network>")
+    host.define(host.guests.empty("web", devices="<interface type='network'><source network='lab'/></interface>"))
+    host.ok("start", "web")
+    equal(host.lodge_ok("domiflist", "web", "-o", "csv", "--columns", "source", "--no-header").strip(), "lab")
