@@ -34,15 +34,11 @@ static const CliOption undefine_options[] = {
 static bool undefine_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireDomain) dom = { 0 };
-    if (args_has(args, "storage") || args_has(args, "remove-all-storage") || args_has(args, "wipe-storage") ||
-        args_has(args, "delete-storage-volume-snapshots")) {
-        error_set(err, ERROR_NOT_SUPPORTED, "lodge cannot remove the disks together with a domain yet");
-        return error_hint(err,
-                          "'lodge domblklist DOMAIN' shows the disks: undefine the domain, then remove them "
-                          "with 'lodge vol-delete' or rm");
-    }
+    g_autoptr(GPtrArray) disks = NULL;
+    if (!cli_find_storage(cli, args, &disks, err))
+        return false;
     if (row_run(cli, args, err))
-        return true;
+        return cli_remove_storage(cli, args, disks, err);
     /* What still belongs to it? Nothing, if there is no definition. */
     g_autofree char *doing = g_strdup(cli->doing);
     WireDomainIsPersistentRet persistent;

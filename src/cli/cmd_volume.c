@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "cli/class.h"
 #include "cli/commands.h"
+#include "cli/domain.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -358,25 +359,30 @@ static const CliOption delete_options[] = {
     { 0 },
 };
 
+bool cli_volume_delete(Cli *cli, const WireStorageVol *volume, uint32_t flags, bool force, Error **err)
+{
+    const WireLodgeVolumeDeleteArgs careful = { .vol = *volume, .flags = flags };
+    const WireStorageVolDeleteArgs call = { .vol = *volume, .flags = flags };
+    g_autoptr(Error) why = NULL;
+
+    if (!force && lodge_call(cli, LODGE_PROC_VOLUME_DELETE, &careful, NULL, WIRE_NO_TIMEOUT, &why))
+        return true;
+    if (why && error_code(why) != ERROR_NOT_SUPPORTED) /* another daemon: nobody there knows who needs it */
+        return error_propagate(err, g_steal_pointer(&why));
+    return cli_call(cli, PROC_STORAGE_VOL_DELETE, &call, NULL, err);
+}
+
 static bool delete_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    WireStorageVolDeleteArgs call = { .flags = args_flags(args) };
     g_auto(WireStorageVol) volume = { 0 };
-    g_autoptr(Error) why = NULL;
 
     if (!class_lookup(cli, &class_volume, args, &volume, err))
         return false;
-    call.vol = volume;
-    const WireLodgeVolumeDeleteArgs careful = { .vol = volume, .flags = call.flags };
     cli_doing(cli, "Failed to delete vol %s", volume.name);
-    bool ok = !args_has(args, "force") &&
-              lodge_call(cli, LODGE_PROC_VOLUME_DELETE, &careful, NULL, WIRE_NO_TIMEOUT, &why);
-    if (why && error_code(why) != ERROR_NOT_SUPPORTED) /* another daemon: nobody there knows who needs it */
-        return error_propagate(err, g_steal_pointer(&why));
-    ok = ok || cli_call(cli, PROC_STORAGE_VOL_DELETE, &call, NULL, err);
-    if (ok)
-        cli_message(cli, "Vol %s deleted", volume.name);
-    return ok;
+    if (!cli_volume_delete(cli, &volume, args_flags(args), args_has(args, "force"), err))
+        return false;
+    cli_message(cli, "Vol %s deleted", volume.name);
+    return true;
 }
 
 static const CliOption orphans_options[] = {
