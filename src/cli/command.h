@@ -126,6 +126,7 @@ typedef struct CliCommand {
     int32_t proc;     /* PROC_...; 0: it only looks the object up */
     int32_t plain;    /* the procedure if only required options are given, for its other default; 0: .proc */
     int32_t with_fds; /* the procedure if descriptors go along */
+    int32_t once;     /* the procedure if --once is given; 0: there is no such option */
     int32_t store;    /* an editor's: the procedure that takes the changed XML */
     unsigned always;  /* flags of .proc that are always set */
     unsigned store_always; /* flags of .store, unless the user lets the rules go */

@@ -19,16 +19,6 @@ AWAITS MUST_CHECK bool cli_domain_is_active(Cli *cli, const WireDomain *dom, boo
 AWAITS MUST_CHECK bool cli_affect_flags(Cli *cli, const CliArgs *args, const WireDomain *dom,
                                         uint32_t *ret_flags, Error **err);
 
-/* The volumes that go with a domain (domain_storage.c): what --storage and --remove-all-storage name. Found
- * while the domain is still there; an empty array if they are not given. Those who are told of it:
- * cli_message(). */
-AWAITS MUST_CHECK bool cli_find_storage(Cli *cli, const CliArgs *args, GPtrArray **ret_disks, Error **err);
-/* Goes on after a failure; the first one is the error. */
-AWAITS MUST_CHECK bool cli_remove_storage(Cli *cli, const CliArgs *args, const GPtrArray *disks, Error **err);
-/* Unless @force, what a machine or another volume needs is refused by a daemon that knows it. */
-AWAITS MUST_CHECK bool cli_volume_delete(Cli *cli, const WireStorageVol *volume, uint32_t flags, bool force,
-                                         Error **err);
-
 /* ---- XML that the daemon sent (xml.c); it is parsed without network, entities or huge trees ---- */
 typedef struct XmlDoc XmlDoc;
 MUST_CHECK bool xml_parse(const char *text, XmlDoc **ret_doc, Error **err);

@@ -54,6 +54,8 @@ typedef struct Config {
     unsigned remote_websocket_port_min;
     unsigned remote_websocket_port_max;
     bool vnc_tls, vnc_tls_x509_verify, spice_tls, chardev_tls, chardev_tls_x509_verify;
+    bool vnc_sasl, spice_sasl;
+    char *vnc_sasl_dir, *spice_sasl_dir; /* where SASL's own configuration lies; NULL: in /etc/sasl2 */
     char *vnc_tls_x509_cert_dir, *spice_tls_x509_cert_dir, *chardev_tls_x509_cert_dir;
     char *pr_helper, *dbus_daemon, *swtpm_user, *swtpm_group;
     bool nbd_tls; /* of NBD disks that do not say */

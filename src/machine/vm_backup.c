@@ -357,6 +357,27 @@ bool vm_backup_abort(Vm *vm, const Caller *caller, Error **err)
     return true;
 }
 
+GPtrArray *vm_backup_list_images(const Vm *vm)
+{
+    GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+
+    for (DEF_EACH(BackupDisk, entry, vm_backup_is_running(vm) ? vm->run->backup->def->disks : NULL)) {
+        if (entry->backup != TRISTATE_OFF && backup_disk_image(entry)->path)
+            g_ptr_array_add(paths, g_strdup(backup_disk_image(entry)->path));
+    }
+    return paths;
+}
+
+bool vm_backup_give_up(Vm *vm, const char *full, Error **err)
+{
+    if (!require(vm, err))
+        return false;
+    if (!vm->run->backup->problem)
+        vm->run->backup->problem = g_strdup_printf("no space is left for '%s'", full);
+    vm_backup_cancel_jobs(vm, true);
+    return vm_require_monitor(vm, err);
+}
+
 /* One that holds the others up is told of first. */
 static bool is_backup_meant(const Vm *vm)
 {

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "conf/domain_rows.h"
+#include "machine/vm_block_chain.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_query.h"
 
@@ -155,4 +157,133 @@ bool bitmap_remove_all(Vm *vm, const GArray *removals, Error **err)
             return false;
     }
     return monitor_transaction(vm_monitor(vm), g_steal_pointer(&actions), 0, err);
+}
+
+/* ---- images that become one ---- */
+
+static bool is_lasting(const MonitorBitmap *bitmap)
+{
+    return bitmap->persistent && bitmap->recording && !bitmap->inconsistent;
+}
+
+/* QEMU's plans of the disk's nodes need them. */
+AWAITS static bool require_caps(Vm *vm, Error **err)
+{
+    return (vm->run->caps || vm_xml_get_caps(vm->host, vm->live, &vm->run->caps, err)) &&
+           vm_require_monitor(vm, err);
+}
+
+AWAITS static bool forget_all(Vm *vm, const char *target, GPtrArray *names, Error **err)
+{
+    g_autoptr(GArray) removals = g_array_new(FALSE, FALSE, sizeof(BitmapRemoval));
+
+    if (names->len == 0)
+        return true;
+    if (!require_caps(vm, err))
+        return false;
+    for (guint i = 0; i < names->len; i++) {
+        const BitmapRemoval removal = { .disk = domain_find_disk(vm->live, target),
+                                        .name = g_ptr_array_index(names, i) };
+        log_warning("machine '%s': what changed on disk '%s' since checkpoint '%s' will not be known: a full "
+                    "backup is due",
+                    vm->name, target, removal.name);
+        g_array_append_val(removals, removal);
+    }
+    return bitmap_remove_all(vm, removals, err);
+}
+
+bool bitmap_carry_down(Vm *vm, const char *target, unsigned top, unsigned base, Error **err)
+{
+    DiskDef *disk = domain_find_disk(vm->live, target);
+    const StorageSource *lower = chain_at(disk, base);
+    g_autofree char *base_node = storage_node_name(lower);
+    g_autoptr(GPtrArray) bitmaps = NULL;
+    g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func(close_image);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    AUTO_JSON actions = json_array();
+    g_auto(Undo) undo = { 0 };
+
+    if (!monitor_query_bitmaps(vm_monitor(vm), 0, &bitmaps, err))
+        return false;
+    for (guint i = 0; i < bitmaps->len; i++) {
+        const MonitorBitmap *bitmap = g_ptr_array_index(bitmaps, i);
+        const MonitorBitmap *below = monitor_find_bitmap(bitmaps, base_node, bitmap->name);
+        bool is_above = false;
+        for (unsigned k = top; k < base; k++) {
+            g_autofree char *node = storage_node_name(chain_at(disk, k));
+            is_above = is_above || g_strcmp0(node, bitmap->node) == 0;
+        }
+        if (!is_above || !bitmap->persistent || (below && is_lasting(below)) ||
+            g_ptr_array_find_with_equal_func(names, bitmap->name, g_str_equal, NULL))
+            continue;
+        g_ptr_array_add(names, bitmap->name);
+        monitor_bitmap_add(actions, base_node, bitmap->name, true, true, bitmap->granularity);
+        if (below || bitmap->inconsistent)
+            lower = NULL; /* nobody can say what changed */
+    }
+    if (names->len == 0)
+        return true;
+    if (!lower || lower->format != STORAGE_FORMAT_QCOW2)
+        return forget_all(vm, target, names, err);
+    undo_push(&undo, reopen_read_only, images);
+    return require_caps(vm, err) && open_for_writing(vm, disk, base_node, images, err) &&
+           monitor_transaction(vm_monitor(vm), g_steal_pointer(&actions), 0, err);
+}
+
+bool bitmap_carry_up(Vm *vm, const char *target, unsigned base, Error **err)
+{
+    DiskDef *disk = domain_find_disk(vm->live, target);
+    g_autofree char *active = storage_node_name(&disk->src);
+    const StorageSource *end = base == UINT32_MAX ? NULL : chain_at(disk, base);
+    g_autoptr(GPtrArray) bitmaps = NULL;
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    AUTO_JSON actions = json_array();
+
+    if (!monitor_query_bitmaps(vm_monitor(vm), 0, &bitmaps, err))
+        return false;
+    for (const StorageSource *source = disk->src.backing; source && source != end; source = source->backing) {
+        g_autofree char *node = storage_node_name(source);
+        for (guint i = 0; node && i < bitmaps->len; i++) {
+            const MonitorBitmap *bitmap = g_ptr_array_index(bitmaps, i);
+            const MonitorBitmap *above = monitor_find_bitmap(bitmaps, active, bitmap->name);
+            if (strcmp(bitmap->node, node) != 0 || !bitmap->persistent || !above || !is_lasting(above))
+                continue;
+            if (!bitmap->inconsistent)
+                monitor_bitmap_merge(actions, active, bitmap->name, node, bitmap->name);
+            else if (!g_ptr_array_find_with_equal_func(names, bitmap->name, g_str_equal, NULL))
+                g_ptr_array_add(names, bitmap->name);
+        }
+    }
+    return monitor_transaction(vm_monitor(vm), g_steal_pointer(&actions), 0, err) &&
+           forget_all(vm, target, names, err);
+}
+
+void bitmap_carry_over(Vm *vm, const char *target, bool is_shallow)
+{
+    DiskDef *disk = vm->live ? domain_find_disk(vm->live, target) : NULL;
+    g_autofree char *active = disk ? storage_node_name(&disk->src) : NULL;
+    g_autofree char *copy = disk && disk->mirror ? storage_node_name(&disk->mirror->src) : NULL;
+    g_autoptr(GPtrArray) bitmaps = NULL;
+    AUTO_JSON actions = json_array();
+    g_autoptr(Error) err = NULL;
+
+    if (!copy || disk->mirror->src.format != STORAGE_FORMAT_QCOW2)
+        return;
+    if (!monitor_query_bitmaps(vm_monitor(vm), 0, &bitmaps, &err)) {
+        log_warning_error(err, "the bitmaps of a disk that is left");
+        return;
+    }
+    for (guint i = 0; i < bitmaps->len; i++) {
+        const MonitorBitmap *bitmap = g_ptr_array_index(bitmaps, i);
+        g_autoptr(GPtrArray) nodes = NULL;
+        if (strcmp(bitmap->node, active) != 0 || !is_lasting(bitmap) ||
+            !bitmap_find_chain(bitmaps, disk, bitmap->name, &nodes, NULL))
+            continue;
+        if (!monitor_find_bitmap(bitmaps, copy, bitmap->name))
+            monitor_bitmap_add(actions, copy, bitmap->name, true, true, bitmap->granularity);
+        for (guint k = 0; k < (is_shallow ? 1 : nodes->len); k++)
+            monitor_bitmap_merge(actions, copy, bitmap->name, g_ptr_array_index(nodes, k), bitmap->name);
+    }
+    if (!monitor_transaction(vm_monitor(vm), g_steal_pointer(&actions), 0, &err))
+        log_warning_error(err, "a disk is left without its bitmaps: a full backup is due");
 }

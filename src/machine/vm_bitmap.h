@@ -29,3 +29,17 @@ AWAITS MUST_CHECK bool bitmap_remove_all(Vm *vm, const GArray *removals /* of Bi
  * give the node @overlay the bitmaps that record in the node @active, so that what changed since their
  * checkpoints stays known. What is committed into the image below later is noted there by QEMU. */
 void bitmap_follow_actions(Json *actions, const GPtrArray *bitmaps, const char *active, const char *overlay);
+
+/* Images of a chain become one, or are left: before that, what their bitmaps say goes where it will be asked
+ * for. Where it cannot, the bitmaps are removed, so that the next backup says that a full one is due. Disks
+ * by their target; the machine's job is held, QEMU has rights to the images. Doing it in vain does no harm.
+ *
+ * Images @top to @base (indexes of the chain, the active image is 0) go down into @base, which gets the
+ * bitmaps that it does not have. What is written there QEMU notes itself. */
+AWAITS MUST_CHECK bool bitmap_carry_down(Vm *vm, const char *target, unsigned top, unsigned base,
+                                         Error **err);
+/* Those between the active image and @base (UINT32_MAX: all) go up into the active one. */
+AWAITS MUST_CHECK bool bitmap_carry_up(Vm *vm, const char *target, unsigned base, Error **err);
+/* The guest is about to go on with the disk's mirror, which is the same. @is_shallow: what is below the
+ * active image stays below. A failure is logged. */
+AWAITS void bitmap_carry_over(Vm *vm, const char *target, bool is_shallow);

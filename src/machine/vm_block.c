@@ -12,6 +12,7 @@
 #include "conf/domain_rows.h"
 #include "machine/vm_block_chain.h"
 #include "machine/vm_query.h"
+#include "machine/vm_snapshot.h"
 #include "storage/image.h"
 #include "storage/source_name.h"
 
@@ -181,6 +182,9 @@ bool vm_block_pull(Vm *vm, const char *path, const char *base, uint64_t bandwidt
     g_autofree char *target = g_strdup(disk->target);
     if (is_relative && !relative_name(vm, target, 0, index, &name, err))
         return false;
+    g_autofree char *active = g_strdup(storage_is_local(&disk->src) ? disk->src.path : NULL);
+    if (!vm_snapshot_allow_pull(vm, active, err) || !vm_require_monitor(vm, err))
+        return false;
     g_autoptr(VmBlockJob) job = vm_block_job_new(BLOCK_JOB_PULL, target);
     job->by_user = true;
     job->flags = flags;
@@ -223,6 +227,15 @@ static bool commit_find(DiskDef *disk, const char *base, const char *top, unsign
     return true;
 }
 
+/* Owned; NULL: it is on a server. */
+static char *path_at(Vm *vm, const char *target, unsigned index)
+{
+    DiskDef *disk = vm->live ? domain_find_disk(vm->live, target) : NULL;
+    const StorageSource *source = disk ? chain_at(disk, index) : NULL;
+
+    return source && storage_is_local(source) ? g_strdup(source->path) : NULL;
+}
+
 bool vm_block_commit(Vm *vm, const char *path, const char *base, const char *top, uint64_t bandwidth,
                      unsigned flags, const Caller *caller, Error **err)
 {
@@ -247,7 +260,14 @@ bool vm_block_commit(Vm *vm, const char *path, const char *base, const char *top
     g_autoptr(VmBlockJob) job = vm_block_job_new(from ? BLOCK_JOB_COMMIT : BLOCK_JOB_ACTIVE_COMMIT, target);
     job->by_user = true;
     job->flags = flags;
-    return vm_require_monitor(vm, err) && vm_chain_begin_commit(vm, job, from, to, speed, name, err);
+    g_autofree char *upper = path_at(vm, target, from), *lower = path_at(vm, target, to);
+    g_autoptr(GPtrArray) lost = NULL;
+    if (!vm_require_monitor(vm, err) || !vm_snapshot_note_commit(vm, upper, lower, &lost, err))
+        return false;
+    if (vm_require_monitor(vm, err) && vm_chain_begin_commit(vm, job, from, to, speed, name, err))
+        return true;
+    vm_snapshot_unnote_commit(vm, lost);
+    return false;
 }
 
 /* ---- jobs that run ---- */

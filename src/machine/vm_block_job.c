@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "machine/vm_bitmap.h"
+#include "machine/vm_query.h"
 
 #define POLL_MS 500
 #define CANCEL_MS 20000 /* for QEMU to let go of a job that nobody wants any more */
@@ -280,7 +282,7 @@ static void job_complete_arguments(const VmBlockJob *job, Json *arguments)
     json_object_set_new(arguments, "job-id", json_string_nocheck(job->id));
     if (job->kind == BLOCK_JOB_SNAPSHOT) /* they wait for being dismissed by themselves */
         return;
-    json_object_set_new(arguments, "auto-finalize", json_boolean(!job_has_pivot(job)));
+    json_object_set_new(arguments, "auto-finalize", json_boolean(job->kind == BLOCK_JOB_BACKUP));
     json_object_set_new(arguments, "auto-dismiss", json_boolean(job->kind == BLOCK_JOB_PULL));
 }
 
@@ -475,14 +477,33 @@ AWAITS static void job_end_it(Vm *vm, VmBlockJob *job)
     vm_block_job_publish(vm, job, statuses[job->state - BLOCK_JOB_COMPLETED]);
 }
 
-/* The other image is as the guest's, and QEMU waits. */
+/* QEMU 7.2 writes the header of an image that has no, or another, image below it at once, and keeps in memory
+ * where the data is that came from there until somebody flushes: what dies in between has neither. */
+AWAITS static bool job_flush(Vm *vm, const VmBlockJob *job, Error **err)
+{
+    const DiskDef *disk = domain_find_disk(vm->live, job->disk);
+    g_autofree char *node = job->kind == BLOCK_JOB_COMMIT         ? g_strdup(job->base)
+                            : job->kind == BLOCK_JOB_PULL && disk ? storage_node_name(&disk->src)
+                                                                  : NULL;
+    g_autofree char *line = g_strdup_printf("qemu-io %s flush", node);
+    g_autofree char *text = NULL;
+
+    if (!node)
+        return true;
+    if (!qmp_exec_hmp(vm_monitor(vm), line, BEGIN_MS, &text, err))
+        return false;
+    return !*g_strstrip(text) || error_set(err, ERROR_OPERATION_FAILED, "%s", text);
+}
+
+/* The other image is as the guest's, or all that was to be copied is, and QEMU waits. */
 AWAITS static void job_finalize(Vm *vm, VmBlockJob *job)
 {
     g_autoptr(Error) err = NULL;
     const bool is_pivot = job->state == BLOCK_JOB_PIVOTING;
 
-    if (is_pivot && !vm_chain_before_pivot(vm, job, &err)) {
-        log_error_error(err, "the definition cannot follow a block job");
+    if ((is_pivot && !vm_chain_before_pivot(vm, job, &err)) || !job_flush(vm, job, &err)) {
+        log_error_error(err, is_pivot ? "the definition cannot follow a block job"
+                                      : "what a block job has written cannot be flushed");
         g_free(job->problem);
         job->problem = g_strdup(error_message(err));
         job->state = BLOCK_JOB_ABORTING;
@@ -646,6 +667,10 @@ bool vm_block_job_pivot_later(Vm *vm, VmBlockJob *job, Error **err)
 {
     if (job->state != BLOCK_JOB_READY)
         return error_set(err, ERROR_BLOCK_COPY_ACTIVE, "block job '%s' not ready for pivot yet", job->id);
+    if (job->kind == BLOCK_JOB_COPY)
+        bitmap_carry_over(vm, job->disk, job->flags & VIR_DOMAIN_BLOCK_COPY_SHALLOW);
+    if (!vm_require_monitor(vm, err))
+        return false;
     return job_tell(vm, job, BLOCK_JOB_PIVOTING, MONITOR_JOB_PIVOT, err);
 }
 

@@ -11,6 +11,7 @@
  * the machine's job held: in a fiber of its own, or in the one that waits for it. Images that were lent for
  * it are in run->dac before, and go back then. What a copy writes is in the disk's <mirror>.
  *
+ * Before the end of a pull or commit QEMU waits, too, until what was copied is flushed.
  * Where the guest is to go on with another image, QEMU waits for us in between (auto-finalize off) with both
  * images the same and nothing written: then the definition on disk names the new image, then QEMU goes on. So
  * whoever dies in which order, the machine starts with all that its guest has written. */

@@ -10,6 +10,7 @@
 #include "base/worker.h"
 #include "conf/domain_rows.h"
 #include "conf/volume.h"
+#include "machine/vm_bitmap.h"
 #include "machine/vm_block_chain.h"
 #include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
@@ -458,6 +459,7 @@ bool vm_chain_begin_commit(Vm *vm, VmBlockJob *job, unsigned top, unsigned base,
         json_object_set_new(arguments, "speed", json_integer((json_int_t)speed));
     if (!vm_chain_lend(vm, lower, err) ||
         (top > 1 && !vm_chain_lend(vm, chain_at(domain_find_disk(vm->live, job->disk), top - 1), err)) ||
+        !vm_require_monitor(vm, err) || !bitmap_carry_down(vm, job->disk, top, base, err) ||
         !vm_require_monitor(vm, err) || !lease_base(vm, job->disk, base, err))
         return false;
     if (job->kind == BLOCK_JOB_ACTIVE_COMMIT) {
@@ -508,6 +510,8 @@ bool vm_chain_begin_pull(Vm *vm, VmBlockJob *job, unsigned base, uint64_t speed,
     if (base != UINT32_MAX && (!lower || base == 0))
         return error_set(err, ERROR_INVALID_ARGUMENT, "disk '%s' has no image %u below the active one",
                          job->disk, base);
+    if (!bitmap_carry_up(vm, job->disk, base, err) || !vm_require_monitor(vm, err))
+        return false;
     g_autofree char *device = storage_node_name(&disk->src);
     AUTO_JSON arguments = json_pack("{s:s}", "device", device);
     if (lower) {

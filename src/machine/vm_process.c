@@ -754,6 +754,7 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     run->has_dirty_rate = true;
     run->autodestroy_client = 0;
     run->log = vm_log_reopen(vm->host, vm->live->name);
+    run->has_thresholds = true;
     run->balloon_bytes = vm->live->current_memory_bytes;
     dac_list_adopt(vm->host->dac, run->dac);
     for (guint i = 0; i < run->ports->len; i++)

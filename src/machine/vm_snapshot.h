@@ -46,3 +46,14 @@ AWAITS MUST_CHECK bool vm_snapshot_revert(Vm *vm, Moment *snapshot, unsigned fla
  * images are merged where that needs nobody's, and stay where it does. */
 AWAITS MUST_CHECK bool vm_snapshot_delete(Vm *vm, Moment *snapshot, unsigned flags, const Caller *caller,
                                           Error **err);
+
+/* ---- block jobs that users ask for (vm_snapshot_overwrite.c); paths NULL: on a server ---- */
+
+/* Before image @top goes down into @base: notes the snapshots that are lost by that, which *ret_names (owned)
+ * tells; they stay in the list and can't be gone back to.
+ * ERROR_OPERATION_UNSUPPORTED: there are some inside of images that need what is below */
+AWAITS MUST_CHECK bool vm_snapshot_note_commit(Vm *vm, const char *top, const char *base,
+                                               GPtrArray **ret_names, Error **err);
+AWAITS void vm_snapshot_unnote_commit(Vm *vm, const GPtrArray *names); /* it did not begin */
+/* ERROR_OPERATION_UNSUPPORTED: as above */
+AWAITS MUST_CHECK bool vm_snapshot_allow_pull(Vm *vm, const char *active, Error **err);

@@ -122,6 +122,12 @@ AWAITS static bool images_add_present(Vm *vm, GPtrArray *images, const DomainDef
 
 AWAITS static bool images_add_snapshot(Vm *vm, GPtrArray *images, const SnapshotDef *def, Error **err)
 {
+    bool is_lost = false;
+
+    if (!vm_snapshot_is_lost(vm, def->name, &is_lost, err))
+        return false;
+    if (is_lost)
+        return true;
     for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
         SnapshotImage *image = NULL;
         const DiskDef *disk = vm_snapshot_disk(def->domain, entry->name);
@@ -323,6 +329,20 @@ bool vm_snapshot_move_image(Vm *vm, const ImageChange *change, Error **err)
            vm_snapshot_replace_image(vm, change, err);
 }
 
+/* @base cannot have the bitmaps of @top: those above do not tell all any more. None of them is in use. */
+AWAITS static bool forget_bitmaps_above(const GPtrArray *images, const SnapshotImage *top,
+                                        const SnapshotImage *base, Error **err)
+{
+    for (guint i = 0; strcmp(base->format, "qcow2") != 0 && i < images->len; i++) {
+        const SnapshotImage *image = g_ptr_array_index(images, i), *below = image;
+        while (below && below != top)
+            below = vm_snapshot_image_find(images, below->base);
+        if (below && image != top && !image->is_missing && !image_forget_bitmaps(image->path, err))
+            return false;
+    }
+    return true;
+}
+
 AWAITS static bool merge_down(Vm *vm, Job *job, const GPtrArray *images, const SnapshotImage *top,
                               const SnapshotImage *base, Error **err)
 {
@@ -337,7 +357,8 @@ AWAITS static bool merge_down(Vm *vm, Job *job, const GPtrArray *images, const S
         if (!vm_chain_commit(vm, target, index, index + 1, job, &left, err))
             return false;
     } else if (!find_live(vm, base->path, &below) && /* else QEMU did it, after an earlier daemon had died */
-               !image_commit_down(top->path, top->format, merge_tell, &progress, err)) {
+               (!forget_bitmaps_above(images, top, base, err) ||
+                !image_commit_down(top->path, top->format, merge_tell, &progress, err))) {
         return false;
     }
     return rebase_children(vm, images, top->path, base->path, base->format, err);
@@ -360,6 +381,8 @@ bool vm_snapshot_merge(Vm *vm, Job *job, const GPtrArray *images, const char *fr
     const SnapshotImage *top = vm_snapshot_image_find(images, from);
     const SnapshotImage *base = vm_snapshot_image_find(images, to);
 
+    if (!base && !top) /* it was done, and then nobody needed @to */
+        return true;
     if (!base)
         return error_set(err, ERROR_OPERATION_FAILED, "image '%s' is not there any more", to);
     const ImageChange change = { .from = from, .to = to, .format = base->format };
@@ -396,18 +419,23 @@ static bool is_idle(const SnapshotImage *image)
     return !image->is_active && !image->is_frozen && !image->is_missing;
 }
 
+static bool may_go(Vm *vm, const SnapshotImage *image)
+{
+    return image->n_overlays == 0 && is_idle(image) && !image->is_kept &&
+           vm_snapshot_owns_image(vm, image->path);
+}
+
 static bool may_merge(Vm *vm, const SnapshotImage *base, const SnapshotImage *top, const GPtrArray *bases)
 {
     return bases && is_idle(base) && base->n_overlays == 1 && top && !top->has_inside && !top->is_missing &&
-           (has_path(bases, base->path) || vm_snapshot_owns_image(vm, base->path));
+           !may_go(vm, top) && (has_path(bases, base->path) || vm_snapshot_owns_image(vm, base->path));
 }
 
 AWAITS static bool collect_one(Vm *vm, Job *job, VmIntent *intent, const GPtrArray *images,
                                const SnapshotImage *image, const GPtrArray *bases, bool *ret_done,
                                Error **err)
 {
-    const bool is_leaf = image->n_overlays == 0 && is_idle(image) && !image->is_kept &&
-                         vm_snapshot_owns_image(vm, image->path);
+    const bool is_leaf = may_go(vm, image);
     const SnapshotImage *top = find_overlay(images, image);
     g_autofree char *strangers = NULL;
 

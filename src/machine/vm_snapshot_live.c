@@ -17,8 +17,10 @@
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_guest.h"
+#include "machine/vm_lease.h"
 #include "machine/vm_snapshot_private.h"
 #include "storage/image_make.h"
+#include "storage/lease.h"
 
 #define CREATE(flag) VIR_DOMAIN_SNAPSHOT_CREATE_##flag
 #define THAW_PATIENCE_MS 10000
@@ -210,7 +212,7 @@ AWAITS static bool live_lend(Live *live, LiveDisk *one, Error **err)
                          .gid = info.gid,
                          .id = info.id,
                          .mode = info.mode });
-    return true;
+    return vm_lease_add(vm, one->disk, err);
 }
 
 AWAITS static bool live_add_nodes(Live *live, LiveDisk *one, Error **err)
@@ -366,6 +368,16 @@ void vm_snapshot_put_overlay(DiskDef *disk, const SnapshotDisk *entry, uint32_t 
     g_free(overlay);
 }
 
+void vm_snapshot_drop_lease_below(Vm *vm, const char *target)
+{
+    const DiskDef *disk = vm->live ? vm_snapshot_disk(vm->live, target) : NULL;
+
+    if (disk && disk->src.backing && lease_is_wanted(vm->host, disk, disk->src.backing)) {
+        g_autofree char *path = g_strdup(disk->src.backing->path);
+        vm_lease_drop(vm, path);
+    }
+}
+
 bool vm_snapshot_settle_config(Vm *vm, const SnapshotDef *def, Error **err)
 {
     g_autoptr(DomainDef) config = vm->config ? domain_def_copy(vm->config) : NULL;
@@ -391,6 +403,10 @@ AWAITS static bool live_settle(Live *live, Error **err)
         }
         if (!vm_status_save(vm, err))
             return false;
+        for (guint i = 0; i < live->disks->len && live_still_runs(live); i++) {
+            const LiveDisk *one = g_ptr_array_index(live->disks, i);
+            vm_snapshot_drop_lease_below(vm, one->entry->name);
+        }
     }
     return vm_snapshot_settle_config(vm, live->make->def, err);
 }

@@ -3,7 +3,8 @@
  * Files, below snapshot/MACHINE: NAME.xml as libvirtd has them; in .lodge what libvirtd does not know:
  *   journal       what is about to happen (VmIntent); gone when it has
  *   images        paths of images that snapshots made, one a line: only these are ever removed
- *   NAME.nvram, NAME.tpm   firmware variables and the state of the TPM of that moment */
+ *   NAME.nvram, NAME.tpm   firmware variables and the state of the TPM of that moment
+ *   NAME.overwritten       there: its image was written to by a commit, or was about to be */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -43,6 +44,8 @@ AWAITS void vm_snapshot_load_images(Host *host);
 /* Their documents name the machine. */
 AWAITS MUST_CHECK bool vm_snapshot_parse(Host *host, const char *xml, size_t len, MomentParseFlags flags,
                                          SnapshotDef **ret_def, Error **err); /* vm_xml.c */
+AWAITS MUST_CHECK bool vm_checkpoint_parse(Host *host, const char *xml, size_t len, MomentParseFlags flags,
+                                           CheckpointDef **ret_def, Error **err);
 
 /* ---- intents (vm_snapshot_journal.c) ----
  *
@@ -165,11 +168,18 @@ typedef enum SnapshotVerb { SNAPSHOT_SAVE, SNAPSHOT_LOAD, SNAPSHOT_DELETE } Snap
 AWAITS MUST_CHECK bool vm_snapshot_ask_qemu(Vm *vm, SnapshotVerb verb, const SnapshotDef *def, Error **err);
 /* The live disk writes to the overlay of @entry, whose node has the number @index. */
 void vm_snapshot_put_overlay(DiskDef *disk, const SnapshotDisk *entry, uint32_t index);
+/* What is below the overlay is not written to any more. */
+AWAITS void vm_snapshot_drop_lease_below(Vm *vm, const char *target);
 AWAITS MUST_CHECK bool vm_snapshot_settle_config(Vm *vm, const SnapshotDef *def, Error **err);
 /* Whatever happens: for a while, as long as the agent does not answer. */
 AWAITS void vm_snapshot_thaw(Vm *vm);
 
 /* ---- going back (vm_snapshot_revert.c) ---- */
+
+/* Has a commit overwritten it (vm_snapshot_overwrite.c)? It needs nothing any more. */
+AWAITS MUST_CHECK bool vm_snapshot_is_lost(Vm *vm, const char *name, bool *ret_lost, Error **err);
+/* ERROR_OPERATION_FAILED: a commit has overwritten it */
+AWAITS MUST_CHECK bool vm_snapshot_require_whole(Vm *vm, const char *name, Error **err);
 
 /* Does what is decided. @caller NULL: after the daemon's death. */
 AWAITS MUST_CHECK bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller *caller,

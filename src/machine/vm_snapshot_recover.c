@@ -8,8 +8,10 @@
 #include "base/log.h"
 #include "conf/domain_rows.h"
 #include "machine/vm_block_job.h"
+#include "machine/vm_device_private.h"
 #include "machine/vm_snapshot_private.h"
 #include "storage/image_make.h"
+#include "storage/source_name.h"
 
 #define CREATE(flag) VIR_DOMAIN_SNAPSHOT_CREATE_##flag
 
@@ -52,6 +54,22 @@ AWAITS static void remove_nodes(Vm *vm, const VmIntent *intent)
     }
 }
 
+/* What QEMU was lent for an overlay that does not come. */
+AWAITS static void give_back(Vm *vm, const SnapshotDisk *entry)
+{
+    const DiskDef *disk = vm->live ? vm_snapshot_disk(vm->live, entry->name) : NULL;
+
+    if (!disk || !vm_is_running(vm) || !entry->src.path || g_strcmp0(disk->src.path, entry->src.path) == 0)
+        return;
+    g_autoptr(StorageSource) overlay = vm_snapshot_overlay(entry, NULL);
+    const DiskDef shell = {
+        .target = disk->target, .device = disk->device, .shareable = disk->shareable, .src = *overlay
+    };
+    vm_disk_release(vm, &shell);
+    if (vm->run)
+        vm_status_save_later(vm);
+}
+
 AWAITS static bool take_back_create(Vm *vm, const VmIntent *intent, SnapshotDef *def, Error **err)
 {
     SnapshotMake make = {
@@ -63,6 +81,8 @@ AWAITS static bool take_back_create(Vm *vm, const VmIntent *intent, SnapshotDef 
     for (DEF_EACH(SnapshotDisk, entry, def->disks)) {
         const DiskDef *disk = vm_snapshot_disk(def->domain, entry->name);
         g_autofree char *path = NULL;
+        if (entry->snapshot == DISK_SNAPSHOT_EXTERNAL)
+            give_back(vm, entry);
         if (entry->snapshot == DISK_SNAPSHOT_EXTERNAL && !(intent->flags & CREATE(REUSE_EXT)) &&
             entry->src.type == STORAGE_FILE)
             image_unlink(entry->src.path);
@@ -87,6 +107,8 @@ AWAITS static bool finish_create(Vm *vm, const VmIntent *intent, SnapshotDef *de
         DiskDef *disk = vm_snapshot_disk(vm->live, g_ptr_array_index(intent->disks, i));
         if (entry && disk && g_strcmp0(disk->src.path, entry->src.path) != 0)
             vm_snapshot_put_overlay(disk, entry, node_number(g_ptr_array_index(intent->nodes, i)));
+        if (entry && vm_monitor(vm))
+            vm_snapshot_drop_lease_below(vm, entry->name);
     }
     if ((vm->live && !vm_status_save(vm, err)) || !vm_snapshot_settle_config(vm, def, err))
         return false;

@@ -466,11 +466,12 @@ bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller 
 
 /* ---- the call ---- */
 
-static bool check_revert(Vm *vm, const Moment *snapshot, unsigned flags, Error **err)
+AWAITS static bool check_revert(Vm *vm, const Moment *snapshot, unsigned flags, Error **err)
 {
     const SnapshotDef *def = snapshot->def;
 
-    if (!moment_require_there(snapshot, err))
+    if (!moment_require_there(snapshot, err) || !vm_snapshot_require_whole(vm, moment_name(snapshot), err) ||
+        !moment_require_there(snapshot, err))
         return false;
     if (!vm->config && !is_to_run(def, flags))
         return error_set(err, ERROR_INVALID_STATE,
@@ -520,6 +521,23 @@ AWAITS static bool prepare(Revert *revert, Error **err)
     return job_is_aborted(revert->job) ? error_set(err, ERROR_CANCELLED, "the job was aborted") : false;
 }
 
+/* There was no way back any more: what is the machine now, and what is there to do? @why is taken. */
+static bool tell_failure(const Revert *revert, Error *why, Error **err)
+{
+    const Vm *vm = revert->vm;
+    const char *name = moment_name(revert->snapshot);
+
+    error_propagate(err, why);
+    if (vm_is_running(vm))
+        return false;
+    error_prefix(err,
+                 revert->intent->is_live ? "domain '%s' has the disks of snapshot '%s' and is shut off"
+                                         : "domain '%s' is shut off, and not all of its disks are back at "
+                                           "snapshot '%s'",
+                 vm->name, name);
+    return error_hint(err, "'lodge snapshot-revert %s %s' goes on from there", vm->name, name);
+}
+
 bool vm_snapshot_revert(Vm *vm, Moment *snapshot, unsigned flags, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
@@ -541,10 +559,12 @@ bool vm_snapshot_revert(Vm *vm, Moment *snapshot, unsigned flags, const Caller *
     if (!prepare(&revert, err))
         return false;
     fiber_shield_begin();
-    const bool ok = vm_snapshot_finish_revert(vm, &job, revert.intent, caller, err);
+    g_autoptr(Error) why = NULL;
+    const bool ok = vm_snapshot_finish_revert(vm, &job, revert.intent, caller, &why);
     fiber_shield_end();
-    if (ok)
-        log_info("machine '%s' brought back to snapshot '%s' by %s", vm->name, moment_name(snapshot),
-                 caller_describe(caller));
-    return ok;
+    if (!ok)
+        return tell_failure(&revert, g_steal_pointer(&why), err);
+    log_info("machine '%s' brought back to snapshot '%s' by %s", vm->name, moment_name(snapshot),
+             caller_describe(caller));
+    return true;
 }

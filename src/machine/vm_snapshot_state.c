@@ -38,9 +38,10 @@ bool vm_snapshot_keep_state(Vm *vm, const char *name, Error **err)
 {
     g_autofree char *tpm = vm_tpm_state_folder(vm);
     g_autofree char *copy = vm_snapshot_own_path(vm, name, ".tpm");
+    g_autofree char *overwritten = vm_snapshot_own_path(vm, name, ".overwritten"); /* of one that went */
 
-    return vm_snapshot_make_own_folder(vm, err) && keep_variables(vm, name, err) &&
-           (!tpm || copy_folder(tpm, copy, err));
+    return vm_snapshot_make_own_folder(vm, err) && file_remove(overwritten, err) &&
+           keep_variables(vm, name, err) && (!tpm || copy_folder(tpm, copy, err));
 }
 
 bool vm_snapshot_restore_state(Vm *vm, const Moment *snapshot, Error **err)
@@ -62,8 +63,9 @@ void vm_snapshot_drop_state(Vm *vm, const char *name)
 {
     g_autofree char *variables = vm_snapshot_own_path(vm, name, ".nvram");
     g_autofree char *state = vm_snapshot_own_path(vm, name, ".tpm");
+    g_autofree char *overwritten = vm_snapshot_own_path(vm, name, ".overwritten");
     g_autoptr(Error) err = NULL;
 
-    if (!file_remove(variables, &err) || !file_remove_tree(state, &err))
+    if (!file_remove(variables, &err) || !file_remove(overwritten, &err) || !file_remove_tree(state, &err))
         log_warning_error(err, "what a snapshot kept of firmware or TPM");
 }

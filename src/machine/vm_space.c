@@ -1,5 +1,8 @@
 /* Machines that were paused because their storage is full: with resume_after_enospc in the configuration they
- * go on by themselves when there is space again. */
+ * go on by themselves when there is space again.
+ *
+ * Before a guest overwrites something, QEMU copies it into the image of a backup that is under way, and fails
+ * the guest's write if that is full. Of the two the guest goes on, without the backup, which says why. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "space"
 #include <errno.h>
@@ -7,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/worker.h"
+#include "machine/vm_backup.h"
 #include "machine/vm_private.h"
 
 /* As much must be free as lets the machine run for a while: this, or a tenth of a smaller storage. */
@@ -96,21 +100,36 @@ AWAITS static GPtrArray *full_images(Vm *vm)
     return paths;
 }
 
+/* The first image of a backup that has no space left; NULL: none. A device's space nobody sees. */
+AWAITS static char *full_backup_image(const Vm *vm, uint64_t timeout_ms)
+{
+    g_autoptr(GPtrArray) paths = vm_backup_list_images(vm);
+
+    for (guint i = 0; i < paths->len; i++) {
+        char *path = g_ptr_array_index(paths, i);
+        if (g_str_has_prefix(path, "/dev/") || !has_space(path, timeout_ms))
+            return g_strdup(path);
+    }
+    return NULL;
+}
+
 /* ---- going on ---- */
 
-AWAITS static void go_on(const SpaceWatch *watch)
+/* @full: the image of a backup that has to end first; NULL: there is space. */
+AWAITS static void go_on(const SpaceWatch *watch, const char *full)
 {
     Vm *vm = watch->vm;
     g_auto(Job) job = { 0 };
     g_autoptr(Error) err = NULL;
 
     if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err) || !waits_for_space(watch) ||
+        !vm_require_monitor(vm, &err) || (full && !vm_backup_give_up(vm, full, &err)) ||
         !vm_require_monitor(vm, &err) || !vm_process_resume_cpus(vm, VIR_DOMAIN_RUNNING_UNPAUSED, &err)) {
         if (err)
             log_warning_error(err, "a machine that has space again cannot go on");
         return;
     }
-    log_info("machine '%s' goes on: there is space again", vm->name);
+    log_info("machine '%s' goes on: %s", vm->name, full ? "without its backup" : "there is space again");
 }
 
 static void space_fiber(void *arg)
@@ -120,7 +139,12 @@ static void space_fiber(void *arg)
     const uint64_t pause_ms = (uint64_t)vm->host->config->resume_after_enospc_s * 1000;
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
-    while (waits_for_space(watch)) {
+    if (vm_backup_is_running(vm) && waits_for_space(watch)) {
+        g_autofree char *full = full_backup_image(vm, timeout_ms);
+        if (full)
+            go_on(watch, full);
+    }
+    while (pause_ms && waits_for_space(watch)) {
         g_autoptr(Error) why = NULL;
         if (!wait_queue_wait(&vm->host->hurry, pause_ms, &why) && error_code(why) != ERROR_TIMEOUT)
             break;
@@ -131,7 +155,7 @@ static void space_fiber(void *arg)
         for (guint i = 0; all && i < paths->len; i++)
             all = has_space(g_ptr_array_index(paths, i), timeout_ms);
         if (all)
-            go_on(watch);
+            go_on(watch, NULL);
     }
     if (vm->run && vm->run->serial == watch->serial)
         vm->run->waits_for_space = false;
@@ -139,8 +163,8 @@ static void space_fiber(void *arg)
 
 void vm_space_wait(Vm *vm)
 {
-    if (vm->host->config->resume_after_enospc_s == 0 || vm->run->waits_for_space ||
-        vm->state != VM_STATE_PAUSED || vm->reason != VIR_DOMAIN_PAUSED_IOERROR)
+    if ((vm->host->config->resume_after_enospc_s == 0 && !vm_backup_is_running(vm)) ||
+        vm->run->waits_for_space || vm->state != VM_STATE_PAUSED || vm->reason != VIR_DOMAIN_PAUSED_IOERROR)
         return;
     SpaceWatch *watch = g_new0(SpaceWatch, 1);
     *watch = (SpaceWatch){ .vm = vm_ref(vm), .serial = vm->run->serial };

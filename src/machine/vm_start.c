@@ -96,7 +96,8 @@ static bool start_check(Vm *vm, Error **err)
 {
     const DomainDef *live = vm->live;
 
-    if (!domain_def_check_gaps(live, err) || !vm_tune_check(vm->host, live, err))
+    if (!domain_def_check_gaps(live, err) || !vm_tune_check(vm->host, live, err) ||
+        !vm_check_tsc(live, err))
         return false;
     if (live->has_genid && uuid_is_null(&live->genid))
         uuid_generate(&vm->live->genid);
@@ -167,11 +168,15 @@ AWAITS static bool start_build_command(Start *start, QemuCommand **ret_command, 
         .chardev_tls_verify = config->chardev_tls_x509_verify,
         .vnc_tls_dir = config->vnc_tls ? config->vnc_tls_x509_cert_dir : NULL,
         .vnc_tls_verify = config->vnc_tls_x509_verify,
+        .vnc_sasl = config->vnc_sasl,
+        .spice_sasl = config->spice_sasl,
+        .vnc_sasl_dir = config->vnc_sasl_dir,
+        .spice_sasl_dir = config->spice_sasl_dir,
+        .start_paused = true,
+        .vnc_has_password = config->vnc_password != NULL,
         .spice_tls_dir = config->spice_tls ? config->spice_tls_x509_cert_dir : NULL,
         .sandbox = config->seccomp_sandbox,
         .dump_guest_core = config->dump_guest_core,
-        .start_paused = true,
-        .vnc_has_password = config->vnc_password != NULL,
         .spice_has_password = config->spice_password != NULL,
         .huge_pages = start->huge_pages ? (const QemuHugePages *)start->huge_pages->data : NULL,
         .n_huge_pages = start->huge_pages ? start->huge_pages->len : 0,

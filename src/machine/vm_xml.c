@@ -164,6 +164,20 @@ bool vm_snapshot_parse(Host *host, const char *xml, size_t len, MomentParseFlags
     return true;
 }
 
+bool vm_checkpoint_parse(Host *host, const char *xml, size_t len, MomentParseFlags flags,
+                         CheckpointDef **ret_def, Error **err)
+{
+    VmXmlHooks hooks;
+    g_autoptr(CheckpointDef) def = NULL;
+
+    vm_xml_hooks_init(&hooks, host, 0);
+    if (!checkpoint_def_parse(xml, len, flags, &hooks.hooks, &def, err) ||
+        (def->domain && !parse_finish(host, hooks.flags, def->domain, err)))
+        return false;
+    *ret_def = g_steal_pointer(&def);
+    return true;
+}
+
 /* Deeper inside than any file of ours has it, so that the depth of what fits here fits there. */
 #define READ_BACK_BEGIN "<x><x><x>"
 #define READ_BACK_END "</x></x></x>"

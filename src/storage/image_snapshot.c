@@ -232,6 +232,43 @@ AWAITS static bool image_drop_bitmaps(const char *path, const ImageLayer *layer,
     return true;
 }
 
+bool image_forget_bitmaps(const char *path, Error **err)
+{
+    g_autoptr(GPtrArray) layers = NULL;
+
+    return image_layers_read(path, "qcow2", &layers, err) &&
+           image_drop_bitmaps(path, g_ptr_array_index(layers, 0), err);
+}
+
+/* What is about to be written to the image below @path counts as changed since all that bitmaps of @path are
+ * about; without that, those above would tell too little. */
+AWAITS static bool image_carry_bitmaps(const char *path, const char *format, Error **err)
+{
+    g_autoptr(GPtrArray) layers = NULL;
+
+    if (strcmp(format, "qcow2") != 0)
+        return true;
+    if (!image_layers_read(path, format, &layers, err))
+        return false;
+    const ImageLayer *top = g_ptr_array_index(layers, 0);
+    const ImageLayer *base = layers->len > 1 ? g_ptr_array_index(layers, 1) : NULL;
+    for (guint i = 0; base && base->path && strcmp(base->format, "qcow2") == 0 && i < top->bitmaps->len;
+         i++) {
+        const char *name = g_ptr_array_index(top->bitmaps, i);
+        g_auto(Tool) tool = { 0 };
+        if (g_ptr_array_find_with_equal_func(base->bitmaps, name, g_str_equal, NULL))
+            continue;
+        img_init(&tool, "bitmap");
+        tool_add(&tool, "--add");
+        tool_add(&tool, "--image-opts");
+        img_add_image(&tool, base->path, "qcow2");
+        tool_add(&tool, name);
+        if (!tool_run(&tool, NULL, err))
+            return false;
+    }
+    return true;
+}
+
 bool image_moment_do(const char *path, ImageMoment what, const char *name, Error **err)
 {
     static const char *const options[] = { "-c", "-a", "-d" };
@@ -297,6 +334,8 @@ bool image_commit_down(const char *path, const char *format,
 {
     g_auto(Tool) tool = { 0 };
 
+    if (!image_carry_bitmaps(path, format, err))
+        return false;
     img_init(&tool, "commit");
     tool.on_progress = on_progress;
     tool.on_progress_arg = arg;

@@ -38,10 +38,13 @@ AWAITS MUST_CHECK bool image_moment_do(const char *path, ImageMoment what, const
 AWAITS MUST_CHECK bool image_overlay_make(const char *path, const char *format, bool is_block,
                                           const char *base, const char *base_format, uint64_t size_bytes,
                                           Error **err);
-/* What is in the image goes into the one below it; the image itself stays, and reads the same. */
+/* What is in the image goes into the one below it, which gets the names of its bitmaps, too, if it can have
+ * some; the image itself stays, and reads the same. */
 AWAITS MUST_CHECK bool image_commit_down(const char *path, const char *format,
                                          void (*on_progress)(void *arg, unsigned per_mille), void *arg,
                                          Error **err);
+/* Of a qcow2 image: a backup says then that it is due in full. */
+AWAITS MUST_CHECK bool image_forget_bitmaps(const char *path, Error **err);
 /* The header names another base, which has the same content. */
 AWAITS MUST_CHECK bool image_name_base(const char *path, const char *format, const char *base,
                                        const char *base_format, Error **err);

@@ -362,7 +362,7 @@ def test_what_ended_while_no_daemon_was_there_is_ended_by_the_next(host):
     host.kill_daemon()
     job = qmp(host, "demo", {"execute": "query-jobs"})[0][0]["id"]
     qmp(host, "demo", speed())
-    wait_until(lambda: status() == {"concluded"}, "the commit is done")
+    wait_until(lambda: status() == {"pending"}, "the commit is done, and waits for a daemon")
     host.start_daemon()
     dom = host.conn.lookupByName("demo")
     over(dom)
@@ -380,6 +380,26 @@ def test_what_ended_while_no_daemon_was_there_is_ended_by_the_next(host):
     dom.destroy()
     equal(content(paths[3]), layers(*OF_CHAIN[:4]))
     clean(paths[0], paths[1], paths[3])
+
+
+def test_what_was_pulled_or_committed_is_there_when_qemu_dies(host):
+    """Nobody flushes after it: QEMU has written all of it before images forget each other."""
+    paths = images(host, "base.qcow2", "one.qcow2", "two.qcow2", "top.qcow2")
+    dom = machine(host, paths[3])
+    dom.blockCommit("vda", str(paths[1]), str(paths[2]), 0, 0)
+    over(dom)
+    os.kill(host.qemu_pid("demo"), 9)
+    host.wait_state("demo", "shut off")
+    equal(content(paths[3]), layers(*OF_CHAIN[:4]))
+    dom.create()
+    dom.blockPull("vda", 0, 0)
+    over(dom)
+    os.kill(host.qemu_pid("demo"), 9)
+    host.wait_state("demo", "shut off")
+    equal(content(paths[3]), layers(*OF_CHAIN[:4]))
+    equal(run(["qemu-img", "check", "-r", "leaks", str(paths[3])]).code, 0)
+    dom.create()
+    equal(chain(dom), ["top.qcow2"])
 
 
 def qmp_jobs(dom):

@@ -15,49 +15,9 @@ def image(host, name):
     return path
 
 
-def disk(path, target="vda", more="", device="disk"):
-    kind = "raw" if "shareable" in more else "qcow2"
-    return (f"<disk type='file' device='{device}'><driver name='qemu' type='{kind}'/><source file='{path}'/>"
-            f"<target dev='{target}' bus='{'sata' if device == 'cdrom' else 'virtio'}'/>{more}</disk>")
-
-
-def pool(host):
-    host.path("images").mkdir(exist_ok=True)
-    host.ok("pool-create-as", "images", "dir", "--target", str(host.path("images")))
-
-
-@mark(only="lodged", reason="about lodge")
-def test_disks_are_removed_with_their_machine(host):
-    """It was refused. Media, shared disks and what others need stay."""
-    pool(host)
-    names = ("own", "other", "medium", "shared", "needed")
-    paths = {name: image(host, name) for name in names}
-    os.truncate(paths["shared"], 1 << 20)  # as raw disk: whole blocks
-    host.define(host.guests.empty("web", machine="q35", devices=disk(paths["own"]) + disk(paths["other"], "vdb")
-                                  + disk(paths["medium"], "sda", device="cdrom") + disk(paths["shared"], "vdc", "<shareable/>")
-                                  + disk(paths["needed"], "vdd")))
-    host.define(host.guests.empty("user", devices=disk(paths["needed"])))
-    host.ok("start", "web")
-    contains(host.lodge("undefine", "web", "--remove-all-storage").err, "only on stopped domains")
-    host.ok("destroy", "web")
-    contains(host.lodge("undefine", "web", "--storage", "vdz").err, "domain 'web' has no disk 'vdz'")
-    contains(host.lodge("undefine", "web", "--wipe-storage").err, "--remove-all-storage")
-    contains(host.ok("list", "--all", "--name"), "web")
-    result = host.lodge("undefine", "web", "--remove-all-storage")
-    contains(result.out, f"Volume 'vda'({paths['own']}) removed.", f"Volume 'vdb'({paths['other']}) removed.")
-    contains(result.err, "it is needed by machine 'user'")
-    equal(result.code, 1)
-    equal([name for name in names if paths[name].exists()], ["medium", "shared", "needed"])
-    contains(host.lodge_ok("undefine", "user", "--storage", str(paths["needed"])), "removed.")
-    check(not paths["needed"].exists(), "the disk is still there")
-
-
-@mark(only="lodged", reason="about lodge")
-def test_what_is_no_volume_is_told(host):
-    host.define(host.guests.empty("web", devices=disk(image(host, "own"))))
-    result = host.lodge("undefine", "web", "--remove-all-storage")
-    contains(result.err, "is no volume of an active pool")
-    equal(host.ok("list", "--all", "--name").strip(), "")
+def disk(path):
+    return (f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{path}'/>"
+            "<target dev='vda' bus='virtio'/></disk>")
 
 
 @mark(only="lodged", reason="about lodge")

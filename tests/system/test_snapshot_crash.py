@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import json
 import random
 import subprocess
 
@@ -122,17 +123,36 @@ def test_thawed_after_a_kill(host):
     held = []
 
     def freeze(arguments):
-        held.append(arguments)
         host.kill_daemon()
+        held.append(arguments)
         return 1
     agent.answers["guest-fsfreeze-freeze"] = freeze
     overlay = host.path("disks/x")
     overlay.parent.mkdir()
     overlay.parent.chmod(0o755)
     host.virsh("snapshot-create-as", "agent", "x", "--disk-only", "--quiesce", "--diskspec", f"vda,file={overlay}")
-    wait_until(lambda: held and not host.daemon.running(), "the daemon was killed while the guest was frozen")
+    wait_until(lambda: held, "the daemon was killed while the guest was frozen")
     host.daemon.start()
     wait_until(lambda: "guest-fsfreeze-thaw" in agent.commands(), "the guest is thawed", timeout=15)
     equal(host.ok("snapshot-list", "agent", "--name").split(), [], "snapshots")
     equal(host.state("agent"), "running", "state")
     check(not overlay.exists(), "the overlay is left")
+    agent.answers["guest-fsfreeze-freeze"] = 1
+    host.ok("snapshot-create-as", "agent", "y", "--disk-only", "--diskspec", f"vda,file={overlay}2")  # nothing of it is lent
+
+
+def test_a_merge_that_was_done_before_its_image_went(host):
+    """The daemon dies after an image that another one had gone into was removed, too."""
+    m = Moments(host)
+    m.write(1)
+    m.take("one", "--disk-only")
+    m.write(2)
+    host.kill_daemon()
+    journal = host.path("var/lib/libvirt/qemu/snapshot/m/.lodge/journal")
+    journal.write_text(json.dumps({
+        "kind": "delete", "decided": True, "frozen": False, "live": False, "snapshot": "gone", "document": None, "memory": None,
+        "flags": 0, "disks": ["merge"], "paths": [f"{m.folder}/m-vda.gone"], "nodes": [f"{m.folder}/m-vda.gone-2"], "names": []}))
+    host.start_daemon()
+    m.dom = host.conn.lookupByName("m")
+    wait_until(lambda: not journal.exists(), "what was cut off is finished")
+    m.check()

@@ -3,8 +3,10 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
+import os
 import pathlib
 import subprocess
+import tempfile
 import xml.etree.ElementTree as ElementTree
 
 from .host import check, equal, fail
@@ -24,7 +26,7 @@ def sh(*args):
 class Moments:
     """One machine with one or two disks in a folder of its own."""
 
-    def __init__(self, host, name="m", disks=1, devices="", start=False, bus="virtio", **parts):
+    def __init__(self, host, name="m", disks=1, devices="", start=False, bus="virtio", boot=False, **parts):
         self.host = host
         self.name = name
         self.folder = pathlib.Path(host.path("disks"))
@@ -32,11 +34,12 @@ class Moments:
         self.folder.chmod(0o755)
         self.targets = ["vda", "vdb"][:disks]
         xml = ""
-        for target in self.targets:
+        for order, target in enumerate(self.targets, 1):
             path = self.folder / f"{name}-{target}.qcow2"
             sh("qemu-img", "create", "-q", "-f", "qcow2", path, str(SIZE))
+            turn = f"<boot order='{order}'/>" if boot else ""
             xml += (f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{path}'/>"
-                    f"<target dev='{target}' bus='{bus}'/></disk>")
+                    f"<target dev='{target}' bus='{bus}'/>{turn}</disk>")
         self.dom = host.define(host.guests.empty(name, devices=xml + devices, **parts))
         self.present = {target: bytes(CELLS) for target in self.targets}
         self.known = {}  # name of a snapshot -> what its disks must read
@@ -92,7 +95,9 @@ class Moments:
     @staticmethod
     def read(path, snapshot=None):
         """The cells of an image, or of a snapshot inside of it; a running machine may have it open."""
-        raw = pathlib.Path(path).with_name("read.raw")
+        number, name = tempfile.mkstemp()  # elsewhere: where the image lies there may be no space
+        os.close(number)
+        raw = pathlib.Path(name)
         inside = ["-l", f"snapshot.name={snapshot}"] if snapshot else []
         sh("qemu-img", "convert", "-U", "-f", "qcow2", *inside, "-O", "raw", path, raw)
         data = raw.read_bytes()
