@@ -60,3 +60,11 @@ def test_interfaces_are_listed_with_their_network(host):
     host.define(host.guests.empty("web", devices="<interface type='network'><source network='lab'/></interface>"))
     host.ok("start", "web")
     equal(host.lodge_ok("domiflist", "web", "-o", "csv", "--columns", "source", "--no-header").strip(), "lab")
+
+
+@mark(only="lodged", reason="about lodge")
+def test_a_file_is_imported_by_its_relative_path(host):
+    image(host, "own.qcow2")
+    result = run([host.lodge_program, "-c", host.daemon.uri, "image", "import", "own.qcow2"], cwd=host.path("images"))
+    check(result.code == 0, str(result))
+    contains(host.lodge_ok("image", "list", "-o", "name"), "own")
