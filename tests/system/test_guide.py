@@ -32,7 +32,12 @@ PREPARATION = {
                          ip link set lan up; ip link set eth0 up""",
     "07-snapshots-backup.md": "qemu-img convert -O qcow2 sector.img web.qcow2; qemu-img resize -q web.qcow2 16M",
     "09-tuning.md": "qemu-img convert -O qcow2 sector.img web.qcow2",
-    "11-error-messages.md": "qemu-img convert -O qcow2 sector.img web.qcow2",
+    # old.qcow2: the extension that names the format of its base is made the end of all extensions.
+    "11-error-messages.md": """qemu-img convert -O qcow2 sector.img web.qcow2
+        qemu-img create -q -f qcow2 old-base.qcow2 1M
+        qemu-img create -q -f qcow2 -b old-base.qcow2 -F qcow2 old-mid.qcow2
+        qemu-img create -q -f qcow2 -b old-mid.qcow2 -F qcow2 old.qcow2
+        sed -i 's/\\xE2\\x79[*]\\xCA/\\x00\\x00\\x00\\x00/' old.qcow2""",
 }
 
 
