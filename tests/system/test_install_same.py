@@ -51,6 +51,7 @@ def shape(element):
         groups.setdefault(child.tag, []).append(shape(child))
     for tag in ANY_ORDER:
         groups.get(tag, []).sort(key=repr)
+    groups.get("controller", []).sort(key=lambda controller: dict(controller[1])["type"])  # of one type they stay in order
     return element.tag, sorted(element.attrib.items()), (element.text or "").strip(), sorted(groups.items())
 
 
