@@ -98,7 +98,8 @@ static const CliOption *all_options(void)
             const CliOption other = { .name = row->also,
                                       .type = CLI_STRING,
                                       .flags = CLI_NAMED | CLI_REPEAT | CLI_HIDDEN,
-                                      .same_as = row->name };
+                                      .same_as = row->name,
+                                      .doc = row->note };
             g_array_append_val(options, other);
         }
     }
