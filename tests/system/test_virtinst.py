@@ -29,7 +29,11 @@ def install(host, words, code=0):
 def images(host):
     host.conn.networkLookupByName("default") if "default" in host.ok("net-list", "--all") else host.network(DEFAULT)
     host.path("var/lib/libvirt/boot").mkdir(exist_ok=True)
-    return host.path("var/lib/libvirt/images")
+    folder = host.path("var/lib/libvirt/images")
+    if "default" not in host.ok("pool-list", "--name"):  # virt-install would make it of the host's own folder
+        host.ok("pool-define-as", "default", "dir", "--target", str(folder))
+        host.ok("pool-start", "default")
+    return folder
 
 
 def disc(host, name="installer.iso", label="CentOS-8-BaseOS-x86_64", kernel="images/pxeboot/vmlinuz", initrd="images/pxeboot/initrd.img"):
