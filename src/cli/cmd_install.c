@@ -15,8 +15,9 @@
 
 #define OPT_MANY(option, text) OPT(CLI_STRING, option, text, .flags = CLI_NAMED | CLI_REPEAT)
 #define OPT_OLD(option, other)                                                                               \
-    OPT(CLI_STRING, option, "", .flags = CLI_NAMED | CLI_REPEAT | CLI_HIDDEN, .same_as = other)
-#define OPT_IGNORED(option) OPT(CLI_BOOL, option, "", .flags = CLI_HIDDEN)
+    OPT(CLI_STRING, option, "an older option", .flags = CLI_NAMED | CLI_REPEAT | CLI_HIDDEN, .same_as = other)
+#define OPT_IGNORED(option)                                                                                  \
+    OPT(CLI_BOOL, option, "an older option, which changes nothing", .flags = CLI_HIDDEN)
 #define OPT_MAYBE(option, text)                                                                              \
     OPT(CLI_STRING, option, text, .flags = CLI_NAMED | CLI_OPTIONAL | CLI_EMPTY_OK)
 
@@ -38,7 +39,7 @@ static const CliOption own_options[] = {
     OPT_BOOL("container", "a container, which no host of Lodge has"),
     OPT_NAMED("virt-type", "kvm or qemu; default: kvm where the host has it"),
     OPT_NAMED("arch", "architecture of its CPU"),
-    OPT_NAMED("machine", "its kind: q35, pc, virt, ..."),
+    OPT_NAMED("machine", "its kind, such as q35, pc or virt"),
     OPT_BOOL("autostart", "start it when the host starts"),
     OPT_BOOL("transient", "it is gone when it ends"),
     OPT_BOOL("destroy-on-exit", "end it when its console is left"),
@@ -67,7 +68,7 @@ static const CliOption own_options[] = {
     OPT_IGNORED("nonetworks"),
     OPT_IGNORED("nodisks"),
     OPT_IGNORED("vnc"),
-    OPT(CLI_BOOL, "debug", "", .flags = CLI_HIDDEN, .short_name = 'd'),
+    OPT(CLI_BOOL, "debug", "an older option, which changes nothing", .flags = CLI_HIDDEN, .short_name = 'd'),
 };
 
 /* ---- the row of the command ---- */
@@ -97,7 +98,8 @@ static const CliOption *all_options(void)
             const CliOption other = { .name = row->also,
                                       .type = CLI_STRING,
                                       .flags = CLI_NAMED | CLI_REPEAT | CLI_HIDDEN,
-                                      .same_as = row->name };
+                                      .same_as = row->name,
+                                      .doc = row->note };
             g_array_append_val(options, other);
         }
     }

@@ -404,7 +404,7 @@ static void finish_channels(Install *install)
 
     if (!doc_has(devices(install), "serial") && wants(install, "console"))
         doc_set(doc_add(devices(install), "console"), "@type", "pty");
-    if (!none && install->os.has_virtio_console && !has_channel(install, "org.qemu.guest_agent.0"))
+    if (wants(install, "channel") && install->os.has_virtio_console)
         (void)add_virtio_channel(install, "unix", "org.qemu.guest_agent.0");
     if (!none && has_graphics(install, "spice") && !has_channel(install, "com.redhat.spice.0"))
         (void)add_virtio_channel(install, "spicevmc", "com.redhat.spice.0");

@@ -147,6 +147,7 @@ static void eject_media(const Install *install, xmlNode *domain)
             continue;
         doc_remove(node, "source");
         doc_remove(node, "driver/@type");
+        doc_remove(node, "driver/@name");
     }
 }
 

@@ -44,7 +44,7 @@ typedef enum InstallMethod {
 typedef struct Install {
     xmlDoc *doc;
     xmlNode *domain;  /* its root */
-    char *os_asked;  /* by --metadata; NULL */
+    char *os_asked;   /* by --metadata; NULL */
     OsFacts os;       /* .id NULL: a system that is not known */
     GArray *disks;    /* of InstallDisk */
     GArray *hostdevs; /* of InstallHostdev */

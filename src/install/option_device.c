@@ -41,6 +41,8 @@ bool apply_network(Install *install, xmlNode *node, InstallWords *words, Error *
     const char *bridge = install_word_take(words, "bridge"), *network = install_word_take(words, "network");
     const char *source = install_word_take(words, "source");
     const char *mac = install_word_take(words, "mac");
+    if (type && strcmp(type, "default") == 0)
+        network = "default";
     if (bridge) {
         type = "bridge";
         source = bridge;

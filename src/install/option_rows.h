@@ -5,7 +5,10 @@
 #include "install/option_apply.h"
 
 /* An older spelling of a sub-option: understood, not listed. */
-#define OLD(word, place, kind) { word, place, kind, .is_old = true }
+#define OLD(word, place, kind)                                                                               \
+    {                                                                                                        \
+        word, place, kind, .is_old = true                                                                    \
+    }
 
 extern const InstallOption option_rows_guest[], option_rows_device[];
 /* How it is installed: no parts of the document. */

@@ -148,6 +148,8 @@ static void apply_devices(const xmlNode *system, OsFacts *facts)
     } devices[] = {
         { "http://pcisig.com/pci/1af4/1001", offsetof(OsFacts, has_virtio_block) },
         { "http://pcisig.com/pci/1af4/1042", offsetof(OsFacts, has_virtio_block) },
+        { "http://pcisig.com/pci/1af4/1042", offsetof(OsFacts, has_virtio_modern) },
+        { "http://pcisig.com/pci/1af4/1041", offsetof(OsFacts, has_virtio_modern) },
         { "http://pcisig.com/pci/1af4/1000", offsetof(OsFacts, has_virtio_net) },
         { "http://pcisig.com/pci/1af4/1041", offsetof(OsFacts, has_virtio_net) },
         { "http://pcisig.com/pci/1af4/1004", offsetof(OsFacts, has_virtio_scsi) },

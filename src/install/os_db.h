@@ -19,7 +19,7 @@ typedef struct OsFacts {
     uint64_t ram_bytes, disk_bytes; /* likewise */
     bool needs_efi;                 /* it does not boot from a BIOS */
     bool has_virtio_block, has_virtio_net, has_virtio_scsi, has_virtio_rng, has_virtio_balloon,
-        has_virtio_console, has_virtio_gpu, has_q35, has_xhci;
+        has_virtio_console, has_virtio_gpu, has_virtio_modern, has_q35, has_xhci;
 } OsFacts;
 
 /* A medium or tree that was recognised. */

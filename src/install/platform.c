@@ -99,7 +99,10 @@ bool install_platform(Install *install, const char *capabilities, Error **err)
             install->os_type = g_strdup("hvm");
         const xmlNode *first = find_machine(arch, install->virt_type, NULL);
         const bool is_pc = strcmp(install->arch, "x86_64") == 0;
-        const char *wish = is_pc && install->os.has_q35 ? "q35" : is_pc ? NULL : "virt";
+        /* Older virtio on PCI Express has its deficiencies. */
+        const bool likes_q35 =
+            install->os.has_q35 && (!install->os.has_virtio_net || install->os.has_virtio_modern);
+        const char *wish = is_pc && likes_q35 ? "q35" : is_pc ? NULL : "virt";
         if (!install->machine && wish && find_machine(arch, install->virt_type, wish))
             install->machine = g_strdup(wish);
         else if (!install->machine && first)

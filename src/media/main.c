@@ -13,11 +13,8 @@
 #define PROGRESS_US 100000
 
 static const MediaVerb verbs[] = {
-    { "extract", media_extract },
-    { "fetch", media_fetch },
-    { "iso-make", media_iso_make },
-    { "iso-read", media_iso_read },
-    { NULL, NULL },
+    { "extract", media_extract },   { "fetch", media_fetch }, { "iso-make", media_iso_make },
+    { "iso-read", media_iso_read }, { NULL, NULL },
 };
 
 static void say(Json *line)

@@ -16,7 +16,7 @@ from lodgetest.runner import mark
 
 HERE = pathlib.Path(__file__).resolve().parent
 ANY_ORDER = ("feature", "timer")
-EVERY = 1 if os.environ.get("LODGE_TEST_SLOW") else 8
+EVERY = 1 if os.environ.get("LODGE_TEST_SLOW") else 12
 SUBOPTIONS = ("metadata memory memorybacking vcpus cpu numatune memtune blkiotune cputune seclabel keywrap iothreads features clock pm events resource "
               "sysinfo qemu-commandline launchSecurity boot idmap disk network graphics controller input serial parallel channel console hostdev "
               "filesystem sound audio watchdog video smartcard redirdev memballoon tpm rng panic shmem memdev vsock iommu install location cloud-init "
@@ -51,6 +51,7 @@ def shape(element):
         groups.setdefault(child.tag, []).append(shape(child))
     for tag in ANY_ORDER:
         groups.get(tag, []).sort(key=repr)
+    groups.get("controller", []).sort(key=lambda controller: dict(controller[1])["type"])  # of one type they stay in order
     return element.tag, sorted(element.attrib.items()), (element.text or "").strip(), sorted(groups.items())
 
 
