@@ -117,6 +117,22 @@ def test_a_good_one_is_followed_to_its_end(host):
     equal(host.lodge_ok("wait", "web", "--for", "address", env=home(host)).strip(), "192.168.77.50")
 
 
+def test_an_address_that_it_was_given_is_enough(host):
+    """A guest that has nothing to say is seen by nobody: there is no lease, and no neighbour."""
+    host.network(NETWORK)
+    add_image(host)
+    made = run_tiny(host, "web", "--image", "tiny", "--ip", "192.168.77.9/24")
+    equal(made["stages"][-1]["stage"], "ready")
+    contains([stage["text"] for stage in made["stages"]], "192.168.77.9")
+    host.ok("destroy", "web")
+    host.lodge_ok("clone", "web", "--name", "db", env=home(host))
+    check('address="192.168.77.9"' not in host.ok("dumpxml", "db"), "a clone has the other one's address")
+    host.lodge_ok("cloud-init", "set", "web", "--ip", "192.168.77.10/24", env=home(host))
+    contains(host.ok("dumpxml", "web"), 'address="192.168.77.10"', 'user="lodge"')
+    host.lodge_ok("cloud-init", "set", "web", "--dhcp", env=home(host))
+    check('address="192' not in host.ok("dumpxml", "web"), "the address is still noted")
+
+
 def test_a_failing_module_is_shown_and_the_machine_stays(host):
     host.network(NETWORK)
     add_image(host, lines=FAILING)
