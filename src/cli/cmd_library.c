@@ -183,7 +183,9 @@ static bool pull_run(Cli *cli, const CliArgs *args, Error **err)
 
 static bool import_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    const char *path = args_get(args, "file"), *os = args_get(args, "os");
+    const char *os = args_get(args, "os");
+    /* Programs run in the root directory. */
+    g_autofree char *path = g_canonicalize_filename(args_get(args, "file"), NULL);
     g_autofree char *file = g_path_get_basename(path);
     char *dot = strrchr(file, '.');
     g_autoptr(LibraryImage) image = NULL;
