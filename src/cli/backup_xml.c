@@ -6,6 +6,8 @@
 #include <libxml/xpath.h>
 #include <string.h>
 
+#include "install/new_machine.h"
+
 #define DISKS "/domain/devices/disk[not(@device) or @device='disk' or @device='lun']"
 
 typedef struct Editor {
@@ -221,6 +223,13 @@ static void rename_log(xmlNode *log, const void *arg)
     }
 }
 
+/* What it was given is the other one's. */
+static void forget_address(xmlNode *note, const void *arg)
+{
+    (void)xmlUnsetProp(note, TEXT("address"));
+    (void)xmlUnsetProp(note, TEXT("port"));
+}
+
 static void edit_clone(const Editor *editor, const DefinitionEdit *edit, const char *old_name)
 {
     const char *const names[] = { old_name, edit->name };
@@ -236,6 +245,7 @@ static void edit_clone(const Editor *editor, const DefinitionEdit *edit, const c
         each(editor, NULL, "/domain/os/nvram", set_text, edit->nvram);
     each(editor, NULL, "/domain/devices/graphics[@port or @tlsPort or @websocket]", free_port, NULL);
     each(editor, NULL, "/domain/devices/*/log[@file]", rename_log, names);
+    each(editor, NULL, "/domain/metadata/*[namespace-uri()='" LODGE_XMLNS "']", forget_address, NULL);
 }
 
 bool definition_edit(const char *xml, const DefinitionEdit *edit, char **ret_xml, Error **err)

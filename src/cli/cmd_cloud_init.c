@@ -10,6 +10,7 @@
 #include "cli/run.h"
 #include "cli/seed.h"
 #include "install/cloud_init.h"
+#include "install/new_machine.h"
 
 typedef struct SeedDrive {
     WireStorageVol volume;
@@ -189,6 +190,35 @@ static bool change_files(Cli *cli, const CliArgs *args, const WireDomain *dom, c
     return true;
 }
 
+/* What lodge ssh goes by when nobody has seen the machine. */
+static bool note_address(Cli *cli, const CliArgs *args, const WireDomain *dom, Error **err)
+{
+    g_auto(MachineNote) note = { 0 };
+    bool is_active = false;
+
+    if (!args_has(args, "ip") && !args_has(args, "dhcp"))
+        return true;
+    if (!machine_note(cli, dom, &note, err) || !cli_domain_is_active(cli, dom, &is_active, err))
+        return false;
+    g_autofree char *address =
+        args_has(args, "ip") ? g_strndup(args_get(args, "ip"), strcspn(args_get(args, "ip"), "/,\n")) : NULL;
+    const NewMachine machine = { .image = note.image,
+                                 .user = note.user,
+                                 .identity = note.identity,
+                                 .address = address,
+                                 .ssh_port =
+                                     note.port ? (unsigned)g_ascii_strtoull(note.port, NULL, 10) : 0 };
+    g_autofree char *text = new_machine_note(&machine);
+    const WireDomainSetMetadataArgs call = { .dom = *dom,
+                                             .type = 2,
+                                             .metadata = text,
+                                             .key = (char *)LODGE_KEY,
+                                             .uri = (char *)LODGE_XMLNS,
+                                             .flags = VIR_DOMAIN_AFFECT_CONFIG |
+                                                      (is_active ? VIR_DOMAIN_AFFECT_LIVE : 0) };
+    return cli_call(cli, PROC_DOMAIN_SET_METADATA, &call, NULL, err);
+}
+
 static bool set_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireDomain) dom = { 0 };
@@ -205,7 +235,7 @@ static bool set_run(Cli *cli, const CliArgs *args, Error **err)
     interrupt_begin(&interrupt, cli);
     const bool ok = find_seed(cli, &dom, &drive, &files, &mac, err) &&
                     change_files(cli, args, &dom, mac, files, err) &&
-                    replace_seed(cli, &dom, &drive, files, err);
+                    replace_seed(cli, &dom, &drive, files, err) && note_address(cli, args, &dom, err);
     interrupt_end(&interrupt);
     if (ok)
         cli_message(cli, "cloud-init of '%s' is told so at its next boot%s", dom.name,

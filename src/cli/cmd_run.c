@@ -242,6 +242,10 @@ static bool define(Run *run, const char *uuid, Error **err)
     if (!args_get_int(run->args, "cpus", 1, 4096, &cpus, err) ||
         !args_get_size(run->args, "memory", &memory, err))
         return false;
+    g_autofree char *address =
+        args_has(run->args, "ip")
+            ? g_strndup(args_get(run->args, "ip"), strcspn(args_get(run->args, "ip"), "/,\n"))
+            : NULL;
     const NewMachine machine = {
         .name = run->name,
         .uuid = uuid,
@@ -262,6 +266,7 @@ static bool define(Run *run, const char *uuid, Error **err)
         .image = run->image ? run->image->name : run->image_path,
         .user = args_get(run->args, "user") ?: CLOUD_USER,
         .identity = run->identity,
+        .address = address,
         .no_display = args_has(run->args, "no-display"),
     };
     g_autofree char *xml = new_machine_document(&machine);

@@ -120,7 +120,7 @@ AWAITS static bool is_reached(Waited *waited, const char *what, bool *ret_is, Er
         return has_agent(waited, ret_is, err);
     if (strcmp(what, "ssh") == 0)
         return answers_ssh(waited, ret_is, err);
-    if (!waited->address && !machine_address(waited->cli, &waited->dom, &waited->address, err))
+    if (!waited->address && !machine_seen_address(waited->cli, &waited->dom, &waited->address, err))
         return false;
     *ret_is = waited->address != NULL;
     return true;

@@ -9,6 +9,7 @@
 
 typedef struct MachineNote {
     char *image, *user, *identity; /* owned; NULL: not known */
+    char *address;                 /* that it was given; NULL: none */
     char *port;                    /* of this host, that leads to its SSH; NULL: none */
 } MachineNote;
 /* A machine that lodge did not make has none of it. */
@@ -16,7 +17,10 @@ AWAITS MUST_CHECK bool machine_note(Cli *cli, const WireDomain *dom, MachineNote
 void machine_note_clear(MachineNote *note);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MachineNote, machine_note_clear)
 
-/* An address by which the machine is reached, IPv4 first; owned. NULL: none is known yet. */
+/* An address by which the machine is reached, IPv4 first; owned. NULL: none is known yet. Seen by networks,
+ * agent or neighbours; */
+AWAITS MUST_CHECK bool machine_seen_address(Cli *cli, const WireDomain *dom, char **ret_address, Error **err);
+/* or else the one that it was given, which nobody has seen: a guest that has said nothing is not known. */
 AWAITS MUST_CHECK bool machine_address(Cli *cli, const WireDomain *dom, char **ret_address, Error **err);
 
 /* argv of ssh; owned (g_strfreev). @user NULL: who the metadata name, or ssh's own choice. */

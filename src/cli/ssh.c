@@ -25,6 +25,7 @@ void machine_note_clear(MachineNote *note)
     g_free(note->image);
     g_free(note->user);
     g_free(note->identity);
+    g_free(note->address);
     g_free(note->port);
     *note = (MachineNote){ 0 };
 }
@@ -47,6 +48,7 @@ bool machine_note(Cli *cli, const WireDomain *dom, MachineNote *ret_note, Error 
     *ret_note = (MachineNote){ .image = xml_get(doc, NULL, "/*/@image"),
                                .user = xml_get(doc, NULL, "/*/@user"),
                                .identity = xml_get(doc, NULL, "/*/@identity"),
+                               .address = xml_get(doc, NULL, "/*/@address"),
                                .port = xml_get(doc, NULL, "/*/@port") };
     return true;
 }
@@ -60,7 +62,7 @@ static bool is_usable(const char *address)
            g_ascii_strncasecmp(address, "fe80:", 5) != 0 && !g_str_has_prefix(address, "169.254.");
 }
 
-bool machine_address(Cli *cli, const WireDomain *dom, char **ret_address, Error **err)
+bool machine_seen_address(Cli *cli, const WireDomain *dom, char **ret_address, Error **err)
 {
     char *v6 = NULL;
 
@@ -97,6 +99,20 @@ bool machine_address(Cli *cli, const WireDomain *dom, char **ret_address, Error 
         }
     }
     *ret_address = v6;
+    return true;
+}
+
+bool machine_address(Cli *cli, const WireDomain *dom, char **ret_address, Error **err)
+{
+    g_auto(MachineNote) note = { 0 };
+
+    if (!machine_seen_address(cli, dom, ret_address, err))
+        return false;
+    if (*ret_address)
+        return true;
+    if (!machine_note(cli, dom, &note, err))
+        return false;
+    *ret_address = g_steal_pointer(&note.address);
     return true;
 }
 

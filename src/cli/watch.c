@@ -190,7 +190,9 @@ AWAITS static bool look(Watch *watch, Error **err)
         return error_set(err, ERROR_INVALID_STATE, "it does not run any more");
     if (watch->address)
         return true;
-    if (!machine_address(watch->cli, &watch->dom, &watch->address, err))
+    /* One that it was given counts when it is up: nobody sees a guest that has nothing to say. */
+    if (!(watch->is_done ? machine_address : machine_seen_address)(watch->cli, &watch->dom, &watch->address,
+                                                                   err))
         return false;
     if (watch->address)
         tell(watch, "address", watch->address);

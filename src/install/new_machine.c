@@ -25,30 +25,35 @@ static void add_attribute(GString *xml, const char *name, const char *value)
         add(xml, " %s='%s'", name, value);
 }
 
-char *new_machine_note(const NewMachine *machine)
+static void add_note(GString *xml, const NewMachine *machine)
 {
-    GString *xml = g_string_new("<lodge:machine xmlns:lodge='" LODGE_XMLNS "'");
-
     add_attribute(xml, "image", machine->image);
     add_attribute(xml, "user", machine->user);
     add_attribute(xml, "identity", machine->identity);
+    add_attribute(xml, "address", machine->address);
     if (machine->ssh_port)
         add(xml, " port='%u'", machine->ssh_port);
     g_string_append(xml, "/>");
+}
+
+char *new_machine_note(const NewMachine *machine)
+{
+    GString *xml = g_string_new("<machine");
+
+    add_note(xml, machine);
     return g_string_free(xml, FALSE);
 }
 
 static void add_metadata(GString *xml, const NewMachine *machine)
 {
-    g_autofree char *note = new_machine_note(machine);
-
     g_string_append(xml, "<metadata>");
     if (machine->os)
         add(xml,
             "<libosinfo:libosinfo xmlns:libosinfo='" OSINFO_XMLNS
             "'><libosinfo:os id='%s'/></libosinfo:libosinfo>",
             machine->os);
-    g_string_append(xml, note);
+    g_string_append(xml, "<" LODGE_KEY ":machine xmlns:" LODGE_KEY "='" LODGE_XMLNS "'");
+    add_note(xml, machine);
     g_string_append(xml, "</metadata>");
 }
 

@@ -26,10 +26,11 @@ typedef struct NewMachine {
     const char *os;         /* its id for libosinfo; NULL: not known */
     const char *image;      /* it came from; NULL */
     const char *user;       /* who may log in; NULL */
+    const char *address;    /* that it was given; NULL: it gets one by DHCP */
     const char *identity;   /* path of the key that opens; NULL */
     bool no_display;
 } NewMachine;
 
 char *new_machine_document(const NewMachine *machine); /* owned */
-/* The element that the metadata keeps; owned. */
+/* The element that the metadata keep, as the call that sets it takes it: without its name space; owned. */
 char *new_machine_note(const NewMachine *machine);
