@@ -121,9 +121,10 @@ def measure_transfers(host, results):
     programs = {"virsh": virsh, "lodge": [host.lodge_program, "-c", host.daemon.uri]} if not host.is_reference else {"virsh": virsh}
     pid = host.daemon.process.pid
 
-    def timed(key, run):
+    def timed(key, run, prepare=lambda: None):
         taken = []
         for _ in range(3):
+            prepare()
             before = resource.getrusage(resource.RUSAGE_CHILDREN), cpu_seconds(pid), resource.getrusage(resource.RUSAGE_SELF)
             begin = time.perf_counter()
             run()
@@ -138,6 +139,15 @@ def measure_transfers(host, results):
         for verb in ("download", "upload"):
             timed(f"{verb}_{name}", lambda: subprocess.run([*program, f"vol-{verb}", "v", folder / "copy", "--pool", "memory"],
                                                            check=True, stdout=subprocess.DEVNULL))
+
+    def anew():
+        if (folder / "pool/new").exists():
+            host.ok("vol-delete", "new", "memory")
+        host.ok("vol-create-as", "memory", "new", "2G", "--format", "raw")
+    for name, program in programs.items():
+        timed(f"upload_new_{name}", lambda: subprocess.run([*program, "vol-upload", "new", folder / "copy", "--pool", "memory"],
+                                                           check=True, stdout=subprocess.DEVNULL), anew)
+    host.ok("vol-delete", "new", "memory")
     if not host.is_reference:
         image, made = str(folder / "pool/v"), folder / "made.qcow2"
         convert = {"convert_hand": ["qemu-img", "convert", "-O", "qcow2", "-f", "raw"],

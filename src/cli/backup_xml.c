@@ -105,7 +105,7 @@ static void edit_disk(xmlNode *disk, const void *arg)
             return;
         }
     }
-    if (places->edit->name)
+    if (places->edit->name && !places->edit->keep_others)
         cut(disk, NULL);
 }
 
@@ -177,6 +177,67 @@ static void rename_machine(const Editor *editor, const char *name)
     (void)xmlUnsetProp(domain, TEXT("id"));
 }
 
+typedef struct MacList {
+    const char *const *next;
+} MacList;
+
+static void set_mac(xmlNode *iface, const void *arg)
+{
+    MacList *list = *(MacList *const *)arg;
+
+    if (!*list->next)
+        return;
+    xmlNode *mac = xmlNewNode(NULL, TEXT("mac"));
+    xmlSetProp(mac, TEXT("address"), TEXT(*list->next++));
+    if (iface->children)
+        xmlAddPrevSibling(iface->children, mac);
+    else
+        xmlAddChild(iface, mac);
+}
+
+/* A port can be had once; which one is free, the daemon knows. */
+static void free_port(xmlNode *graphics, const void *arg)
+{
+    (void)xmlUnsetProp(graphics, TEXT("port"));
+    (void)xmlUnsetProp(graphics, TEXT("tlsPort"));
+    (void)xmlUnsetProp(graphics, TEXT("websocket"));
+    xmlSetProp(graphics, TEXT("autoport"), TEXT("yes"));
+}
+
+/* "web-serial.log" becomes "db-serial.log". */
+static void rename_log(xmlNode *log, const void *arg)
+{
+    const char *const *names = arg; /* old, new */
+    xmlChar *file = xmlGetProp(log, TEXT("file"));
+    g_autofree char *folder = g_path_get_dirname((const char *)file);
+    g_autofree char *base = g_path_get_basename((const char *)file);
+
+    xmlFree(file);
+    if (g_str_has_prefix(base, names[0])) {
+        g_autofree char *path = g_strdup_printf("%s/%s%s", folder, names[1], base + strlen(names[0]));
+        xmlSetProp(log, TEXT("file"), TEXT(path));
+    } else {
+        cut(log, NULL); /* two machines cannot write to one */
+    }
+}
+
+static void edit_clone(const Editor *editor, const DefinitionEdit *edit, const char *old_name)
+{
+    const char *const names[] = { old_name, edit->name };
+    MacList macs = { edit->macs };
+    MacList *list = &macs;
+    xmlNode *domain = xmlDocGetRootElement(editor->doc);
+
+    if (edit->uuid)
+        xmlNewChild(domain, NULL, TEXT("uuid"), TEXT(edit->uuid));
+    if (edit->macs)
+        each(editor, NULL, "/domain/devices/interface", set_mac, &list);
+    if (edit->nvram)
+        each(editor, NULL, "/domain/os/nvram", set_text, edit->nvram);
+    each(editor, NULL, "/domain/devices/graphics[@port or @tlsPort or @websocket]", free_port, NULL);
+    each(editor, NULL, "/domain/devices/*/log[@file]", rename_log, names);
+}
+
 bool definition_edit(const char *xml, const DefinitionEdit *edit, char **ret_xml, Error **err)
 {
     Editor editor = { .doc = xmlReadMemory(xml, (int)strlen(xml), "definition", NULL,
@@ -188,9 +249,14 @@ bool definition_edit(const char *xml, const DefinitionEdit *edit, char **ret_xml
     if (!editor.doc)
         return error_set(err, ERROR_XML_SYNTAX, "the definition in the backup is not well-formed");
     editor.context = xmlXPathNewContext(editor.doc);
-    each(&editor, NULL, DISKS, edit_disk, &places);
+    xmlNode *name = find(&editor, xmlDocGetRootElement(editor.doc), "/domain/name");
+    xmlChar *old_name = name ? xmlNodeGetContent(name) : NULL;
+    each(&editor, NULL, edit->keep_others ? "/domain/devices/disk" : DISKS, edit_disk, &places);
     if (edit->name)
         rename_machine(&editor, edit->name);
+    if (edit->keep_others)
+        edit_clone(&editor, edit, (const char *)old_name);
+    xmlFree(old_name);
     if (edit->isolated)
         isolate(&editor, edit->serial);
     xmlDocDumpMemory(editor.doc, &text, &len);

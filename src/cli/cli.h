@@ -70,6 +70,8 @@ char *cli_root_uri(const char *root, bool read_only);
 /* Connects if that has not been done; again if the connection broke. */
 AWAITS MUST_CHECK bool cli_connect(Cli *cli, Error **err);
 AWAITS void cli_disconnect(Cli *cli);
+/* What the user asked for, or the default; owned. */
+char *cli_uri(const Cli *cli);
 /* Whether the daemon that is connected, or would be, is on this host. */
 bool cli_is_local(const Cli *cli);
 

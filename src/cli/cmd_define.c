@@ -6,6 +6,7 @@
 #include "cli/domain.h"
 #include "cli/output.h"
 #include "cli/row.h"
+#include "cli/undefine.h"
 
 static const CliOption define_options[] = {
     OPT_XML("file", "xml", CLI_REQUIRED, "the XML of the domain; - reads the standard input"),
@@ -19,8 +20,8 @@ static const CliOption undefine_options[] = {
     OPT_DOMAINS(COMPLETE_DOMAIN),
     OPT_FLAG("managed-save", VIR_DOMAIN_UNDEFINE_MANAGED_SAVE, "remove the managed save image too"),
     OPT_NAMED("storage", "remove these disks too: targets or paths, separated by commas"),
-    OPT_BOOL("remove-all-storage", "remove all disks too"),
-    OPT_BOOL("delete-storage-volume-snapshots", "remove the snapshots of removed volumes"),
+    OPT_BOOL("remove-all-storage", "remove all disks too, but not what others need and discs in drives"),
+    OPT_BOOL("delete-storage-volume-snapshots", "accepted: snapshots inside of an image go with it"),
     OPT_BOOL("wipe-storage", "overwrite the disks before they are removed"),
     OPT_FLAG("snapshots-metadata", VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA, "forget the snapshots too"),
     OPT_FLAG("checkpoints-metadata", VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA, "forget the checkpoints too"),
@@ -34,15 +35,18 @@ static const CliOption undefine_options[] = {
 static bool undefine_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireDomain) dom = { 0 };
-    if (args_has(args, "storage") || args_has(args, "remove-all-storage") || args_has(args, "wipe-storage") ||
-        args_has(args, "delete-storage-volume-snapshots")) {
-        error_set(err, ERROR_NOT_SUPPORTED, "lodge cannot remove the disks together with a domain yet");
-        return error_hint(err,
-                          "'lodge domblklist DOMAIN' shows the disks: undefine the domain, then remove them "
-                          "with 'lodge vol-delete' or rm");
-    }
-    if (row_run(cli, args, err))
+    g_autoptr(GPtrArray) disks = NULL;
+
+    if ((args_has(args, "storage") || args_has(args, "remove-all-storage")) &&
+        (!cli_domain(cli, args, &dom, err) ||
+         !undefine_collect(cli, &dom, args_get(args, "storage"), &disks, err)))
+        return false;
+    if (row_run(cli, args, err)) {
+        if (disks)
+            undefine_remove(cli, disks, args_has(args, "wipe-storage") ? UNDEFINE_WIPE : 0);
         return true;
+    }
+    wire_domain_clear(&dom);
     /* What still belongs to it? Nothing, if there is no definition. */
     g_autofree char *doing = g_strdup(cli->doing);
     WireDomainIsPersistentRet persistent;

@@ -84,8 +84,9 @@ static const CliOption iflist_options[] = {
 
 static char *interface_source(XmlDoc *doc, xmlNode *node)
 {
-    static const char *const places[] = { "./source/@bridge", "./source/@network", "./source/@dev",
-                                          "./source/@path",   "./source/@name",    "./source/@address" };
+    /* The network before its bridge. */
+    static const char *const places[] = { "./source/@network", "./source/@bridge", "./source/@dev",
+                                          "./source/@path",    "./source/@name",   "./source/@address" };
     for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
         char *text = xml_get(doc, node, places[i]);
         if (text)

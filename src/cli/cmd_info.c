@@ -63,6 +63,11 @@ static void info_add_persistence(Cli *cli, CliRecord *record, const WireDomain *
     if (cli_call(cli, PROC_DOMAIN_GET_AUTOSTART, &autostart_args, &autostart, NULL))
         record_add(record, "Autostart:", "autostart", json_boolean(autostart.autostart), "%s",
                    autostart.autostart ? "enable" : "disable");
+    WireDomainGetAutostartOnceArgs once_args = { .dom = *dom };
+    WireDomainGetAutostartOnceRet once;
+    if (cli_call(cli, PROC_DOMAIN_GET_AUTOSTART_ONCE, &once_args, &once, NULL))
+        record_add(record, once.autostart ? "Autostart once:" : NULL, "autostart_once",
+                   json_boolean(once.autostart), "enable");
     if (cli_call(cli, PROC_DOMAIN_HAS_MANAGED_SAVE_IMAGE, &save_args, &save, NULL))
         record_add(record, "Managed save:", "managed_save", json_boolean(save.result), "%s",
                    save.result ? "yes" : "no");
@@ -337,7 +342,8 @@ const CliCommand commands_info[] = {
             .json = "{\"id\": number|null, \"name\": string, \"uuid\": string, \"os_type\": string, "
                     "\"state\": string, \"vcpus\": number, \"cpu_time_ns\": number, \"max_memory_kib\": "
                     "number|null, \"used_memory_kib\": number, \"persistent\": boolean, \"autostart\": "
-                    "boolean, \"managed_save\": boolean, \"security_model\": string, \"security_doi\": "
+                    "boolean, \"autostart_once\": boolean, \"managed_save\": boolean, \"security_model\": "
+                    "string, \"security_doi\": "
                     "string, \"security_label\": string, \"messages\": [string]}"),
     COMMAND("domstate", GROUP_MONITOR, "print the state of a domain", domstate_options, NULL,
             .proc = PROC_DOMAIN_GET_STATE, .tell = domstate_tell,

@@ -59,6 +59,19 @@ static const CliOption active_options[] = { OPT_DOMAINS(COMPLETE_DOMAIN_ACTIVE),
 static const CliOption autostart_options[] = {
     OPT_DOMAINS(COMPLETE_DOMAIN),
     OPT(CLI_BOOL, "disable", "do not start it with the host any more", .flags = CLI_NOT, .arg = "autostart"),
+    OPT_BOOL("once", "only when the host boots the next time"),
+    { 0 },
+};
+
+static const CliOption fd_associate_options[] = {
+    OPT_DOMAIN,
+    OPT(CLI_STRING, "name", "name of the group, as in <source fdgroup=''>", .flags = CLI_REQUIRED,
+        .arg = "name"),
+    OPT(CLI_STRING, "pass-fds", "the descriptors: numbers separated by commas",
+        .flags = CLI_REQUIRED | CLI_FDS),
+    OPT_FLAG("seclabel-writable", VIR_DOMAIN_FD_ASSOCIATE_SECLABEL_WRITABLE,
+             "label what they are open on as writable"),
+    OPT_FLAG("seclabel-restore", VIR_DOMAIN_FD_ASSOCIATE_SECLABEL_RESTORE, "put its label back afterwards"),
     { 0 },
 };
 
@@ -163,7 +176,16 @@ const CliCommand commands_life[] = {
         "Failed to resume domain '{name}'", "Domain '{name}' resumed"),
     ROW("autostart", PROC_DOMAIN_SET_AUTOSTART, "start a domain with the host, or no longer",
         autostart_options, "Failed to {disable?unmark|mark} domain '{name}' as autostarted",
-        "Domain '{name}' {disable?unmarked|marked} as autostarted"),
+        "Domain '{name}' {disable?unmarked|marked} as autostarted{once? once|}",
+        .once = PROC_DOMAIN_SET_AUTOSTART_ONCE,
+        .doc =
+            "What starts with the host is started by the first daemon after a boot. With --once that happens "
+            "after the next boot only, whether the domain starts with the host otherwise or not."),
+    ROW("dom-fd-associate", PROC_DOMAIN_FD_ASSOCIATE, "give open files to a domain as a group with a name",
+        fd_associate_options, "Failed to give descriptors to domain '{name}'", NULL,
+        .with_fds = PROC_DOMAIN_FD_ASSOCIATE,
+        .doc = "A disk with <source fdgroup='NAME'> uses them in place of its path. They are there for as "
+               "long as the connection lasts: commands of one shell share it."),
     ROW("dompmsuspend", PROC_DOMAIN_PM_SUSPEND_FOR_DURATION, "let the guest suspend itself", pm_options,
         "Domain '{name}' could not be suspended", "Domain '{name}' successfully suspended",
         .doc = "Asks the guest, through its agent, to suspend itself to memory or disk."),

@@ -149,12 +149,21 @@ static void tune_print(Cli *cli, const CliArgs *args, const RowCall *call)
     cli_print_json(cli, object);
 }
 
+/* Both the running domain and its definition can be changed at once, but not asked. */
+static void tune_ask_one(const CliArgs *args, RowCall *call)
+{
+    const unsigned both = VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, flags = args_flags(args);
+    if ((flags & both) == both)
+        row_set_number(call, "flags", (flags & ~VIR_DOMAIN_AFFECT_CONFIG) | cli_args_command(args)->always);
+}
+
 static bool tune_run(Cli *cli, const CliArgs *args, Error **err)
 {
     const CliCommand *command = cli_args_command(args);
     g_auto(RowCall) call = { 0 };
     if (!row_prepare(cli, args, command->proc, &call, err))
         return false;
+    tune_ask_one(args, &call);
     cli_doing(cli, "Unable to get %s", command->doing);
     if (!row_call_counted(cli, &call, err))
         return false;
@@ -271,6 +280,7 @@ static bool schedinfo_run(Cli *cli, const CliArgs *args, Error **err)
     if (!row_prepare(cli, args, PROC_DOMAIN_GET_SCHEDULER_TYPE, &type, err) || !row_call(cli, &type, err) ||
         !row_prepare(cli, args, cli_args_command(args)->proc, &call, err))
         return false;
+    tune_ask_one(args, &call);
     /* Without parameters there is a scheduler, but nothing to say about it. */
     row_set_number(&call, "nparams", row_number(&type, "nparams"));
     if (row_number(&type, "nparams") && !row_call(cli, &call, err))

@@ -3,18 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "cli/class.h"
 #include "cli/commands.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
-#include "cli/progress.h"
-#include "wire/frame.h"
+#include "cli/transfer.h"
 
-#define PIECE_BYTES ((size_t)WIRE_STREAM_CHUNK * 4)
 #define OPT_VOLUME                                                                                           \
     OPT(CLI_STRING, "vol", "name, key or path of the volume", .class = &class_volume, .flags = CLI_REQUIRED)
 #define OPT_POOL OPT(CLI_STRING, "pool", "name or UUID of its pool", .class = &class_pool)
@@ -25,85 +21,6 @@
 
 /* ---- content ---- */
 
-/* One side of a transfer. */
-typedef struct Transfer {
-    Cli *cli;
-    const char *path; /* of the local file */
-    int fd;
-    uint64_t size; /* of the local file, if it is being read */
-    uint64_t done;
-    bool sparse;
-    WireStream *stream;
-    CliProgress progress;
-} Transfer;
-
-static void transfer_clear(Transfer *transfer)
-{
-    progress_end(&transfer->progress);
-    fd_cleanup(&transfer->fd);
-    wire_stream_free(transfer->stream);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Transfer, transfer_clear)
-
-static bool transfer_local_failed(const Transfer *transfer, const char *what, Error **err)
-{
-    return error_set_errno(err, errno, "cannot %s '%s'", what, transfer->path);
-}
-
-/* Skips a hole at the place, telling the server. */
-static bool transfer_send_hole(Transfer *transfer, Error **err)
-{
-    off_t data = lseek(transfer->fd, (off_t)transfer->done, SEEK_DATA);
-
-    if (data < 0)
-        data = errno == ENXIO ? (off_t)transfer->size : (off_t)transfer->done;
-    if (data <= (off_t)transfer->done)
-        return true;
-    if (!wire_stream_send_hole(transfer->stream, (uint64_t)data - transfer->done, WIRE_NO_TIMEOUT, err))
-        return false;
-    transfer->done = (uint64_t)data;
-    return true;
-}
-
-/* How much data lies at the place, at most a piece. */
-static size_t transfer_next_len(const Transfer *transfer, uint64_t limit)
-{
-    uint64_t len = MIN(limit - transfer->done, PIECE_BYTES);
-
-    if (transfer->sparse) {
-        const off_t hole = lseek(transfer->fd, (off_t)transfer->done, SEEK_HOLE);
-        if (hole > (off_t)transfer->done)
-            len = MIN(len, (uint64_t)hole - transfer->done);
-    }
-    return (size_t)len;
-}
-
-static bool transfer_send_all(Transfer *transfer, uint64_t limit, Error **err)
-{
-    g_autofree uint8_t *buffer = g_malloc(PIECE_BYTES);
-
-    while (transfer->done < limit) {
-        if (transfer->sparse && !transfer_send_hole(transfer, err))
-            return false;
-        if (transfer->done >= limit)
-            break;
-        const ssize_t got = transfer->sparse ? pread(transfer->fd, buffer, transfer_next_len(transfer, limit),
-                                                     (off_t)transfer->done)
-                                             : read(transfer->fd, buffer, transfer_next_len(transfer, limit));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return transfer_local_failed(transfer, "read", err);
-        if (got == 0)
-            break;
-        if (!wire_stream_send(transfer->stream, buffer, (size_t)got, WIRE_NO_TIMEOUT, err))
-            return false;
-        transfer->done += (uint64_t)got;
-        progress_update(&transfer->progress, transfer->done);
-    }
-    return true;
-}
-
 static const CliOption upload_options[] = {
     OPT_VOLUME,
     OPT_LOCAL("the local file; - reads the standard input"),
@@ -113,74 +30,28 @@ static const CliOption upload_options[] = {
     { 0 },
 };
 
+static bool local_failed(const char *what, const char *path, Error **err)
+{
+    return error_set_errno(err, errno, "cannot %s '%s'", what, path);
+}
+
 static bool upload_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireStorageVol) volume = { 0 };
     WireStorageVolUploadArgs call = { .flags = args_flags(args) };
-    g_auto(Transfer) transfer = { .cli = cli, .path = args_get(args, "file"), .fd = -1 };
-    struct stat st;
+    const char *path = args_get(args, "file");
 
     if (!args_get_size(args, "offset", &call.offset, err) ||
         !args_get_size(args, "length", &call.length, err) ||
         !class_lookup(cli, &class_volume, args, &volume, err))
         return false;
     cli_doing(cli, "cannot upload to volume %s", volume.name);
-    const bool is_stdin = strcmp(transfer.path, "-") == 0;
-    transfer.fd =
-        is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(transfer.path, O_RDONLY | O_CLOEXEC);
-    if (transfer.fd < 0 || fstat(transfer.fd, &st) < 0)
-        return transfer_local_failed(&transfer, "read", err);
-    transfer.size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-    transfer.sparse = call.flags && S_ISREG(st.st_mode);
-    const uint64_t limit = call.length ? call.length : transfer.sparse ? transfer.size : UINT64_MAX;
+    AUTO_FD fd =
+        strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return local_failed("read", path, err);
     call.vol = volume;
-    progress_begin(&transfer.progress, cli, volume.name, MIN(limit, transfer.size), true);
-    return wire_call_stream(cli->client, WIRE_PROGRAM_REMOTE, PROC_STORAGE_VOL_UPLOAD, &call, NULL,
-                            WIRE_NO_TIMEOUT, &transfer.stream, err) &&
-           transfer_send_all(&transfer, limit, err) &&
-           wire_stream_finish(transfer.stream, WIRE_NO_TIMEOUT, err);
-}
-
-static bool transfer_write(Transfer *transfer, const uint8_t *data, size_t len, Error **err)
-{
-    return file_write_all(transfer->fd, data, len) || transfer_local_failed(transfer, "write", err);
-}
-
-/* A hole of a file that was emptied; what cannot be left out is written. */
-static bool transfer_skip(Transfer *transfer, uint64_t bytes, Error **err)
-{
-    static const uint8_t zeros[65536];
-
-    if (lseek(transfer->fd, (off_t)bytes, SEEK_CUR) >= 0)
-        return true;
-    for (; bytes > 0; bytes -= MIN(bytes, sizeof(zeros)))
-        if (!transfer_write(transfer, zeros, (size_t)MIN(bytes, sizeof(zeros)), err))
-            return false;
-    return true;
-}
-
-static bool transfer_receive_all(Transfer *transfer, Error **err)
-{
-    for (;;) {
-        WirePiece piece = { 0 };
-        if (!wire_stream_receive(transfer->stream, WIRE_NO_TIMEOUT, &piece, err))
-            return false;
-        g_autofree uint8_t *data = piece.data.data;
-        if (piece.at_end)
-            break;
-        if (piece.hole_bytes ? !transfer_skip(transfer, piece.hole_bytes, err)
-                             : !transfer_write(transfer, data, piece.data.len, err))
-            return false;
-        transfer->done += piece.hole_bytes + piece.data.len;
-        progress_update(&transfer->progress, transfer->done);
-    }
-    /* A hole at the end. */
-    struct stat st;
-    const off_t end = lseek(transfer->fd, 0, SEEK_CUR);
-    if (end > 0 && fstat(transfer->fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size < end &&
-        ftruncate(transfer->fd, end) < 0)
-        return transfer_local_failed(transfer, "write", err);
-    return true;
+    return transfer_upload(cli, &call, fd, path, err);
 }
 
 static const CliOption download_options[] = {
@@ -192,44 +63,27 @@ static const CliOption download_options[] = {
     { 0 },
 };
 
-/* What will come, for the bar. */
-static uint64_t download_size(Cli *cli, const WireStorageVolDownloadArgs *call)
-{
-    WireStorageVolGetInfoFlagsArgs args = { .vol = call->vol, .flags = VIR_STORAGE_VOL_GET_PHYSICAL };
-    g_auto(WireStorageVolGetInfoFlagsRet) ret = { 0 };
-
-    if (call->length)
-        return call->length;
-    if (!cli_call(cli, PROC_STORAGE_VOL_GET_INFO_FLAGS, &args, &ret, NULL))
-        return 0;
-    return ret.allocation > call->offset ? ret.allocation - call->offset : 0;
-}
-
 static bool download_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireStorageVol) volume = { 0 };
     WireStorageVolDownloadArgs call = { .flags = args_flags(args) };
-    g_auto(Transfer) transfer = { .cli = cli, .path = args_get(args, "file"), .fd = -1 };
+    const char *path = args_get(args, "file");
 
     if (!args_get_size(args, "offset", &call.offset, err) ||
         !args_get_size(args, "length", &call.length, err) ||
         !class_lookup(cli, &class_volume, args, &volume, err))
         return false;
     cli_doing(cli, "cannot download from volume %s", volume.name);
-    const bool is_stdout = strcmp(transfer.path, "-") == 0;
-    const bool is_new = !is_stdout && access(transfer.path, F_OK) < 0;
-    transfer.fd = is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-                            : open(transfer.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (transfer.fd < 0)
-        return transfer_local_failed(&transfer, "create", err);
+    const bool is_stdout = strcmp(path, "-") == 0;
+    const bool is_new = !is_stdout && access(path, F_OK) < 0;
+    AUTO_FD fd = is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+                           : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return local_failed("create", path, err);
     call.vol = volume;
-    progress_begin(&transfer.progress, cli, volume.name, download_size(cli, &call), true);
-    const bool ok = wire_call_stream(cli->client, WIRE_PROGRAM_REMOTE, PROC_STORAGE_VOL_DOWNLOAD, &call, NULL,
-                                     WIRE_NO_TIMEOUT, &transfer.stream, err) &&
-                    transfer_receive_all(&transfer, err) &&
-                    wire_stream_finish(transfer.stream, WIRE_NO_TIMEOUT, err);
+    const bool ok = transfer_download(cli, &call, fd, path, err);
     if (!ok && is_new)
-        (void)unlink(transfer.path); /* half a file is of no use */
+        (void)unlink(path); /* half a file is of no use */
     return ok;
 }
 

@@ -50,6 +50,7 @@ static void sort_commands(void)
         sort_table(class_commands(), group);
         for (const CliCommand *const *table = command_tables; *table; table++)
             sort_table(*table, group);
+        sort_table(commands_install(), group);
         sort_table(commands_later(), group);
     }
 }
@@ -126,7 +127,6 @@ static const struct {
     { "info", "dominfo" },
     { "inspect", "dumpxml dominfo" },
     { "show", "dominfo" },
-    { "ssh", "console exec" },
     { "scp", "cp" },
     { "attach", "console attach-device" },
     { "pause", "suspend" },
@@ -135,15 +135,14 @@ static const struct {
     { "restart", "reboot" },
     { "halt", "shutdown" },
     { "poweroff", "shutdown" },
-    { "run", "create start" },
-    { "launch", "create start" },
+    { "launch", "run create start" },
     { "enable", "autostart" },
     { "rename", "domrename" },
     { "mv", "domrename" },
     { "stats", "domstats" },
     { "top", "domstats" },
     { "logs", "console" },
-    { "images", "vol-list" },
+    { "images", "image-list vol-list" },
     { "vms", "list" },
     { "volumes", "vol-list" },
     { "networks", "net-list" },

@@ -61,7 +61,9 @@ typedef enum CliOptionFlags {
     CLI_PATH = 512,    /* made absolute: the daemon's working directory is not ours */
     CLI_NOT = 1024,    /* CLI_BOOL with .arg: 1 unless it is given */
     CLI_FDS = 2048,    /* numbers of descriptors that are sent along */
-    CLI_LINES = 4096   /* may be given several times: its values are lines */
+    CLI_LINES = 4096,  /* may be given several times: its values are lines */
+    CLI_REPEAT = 8192, /* may be given several times: args_get_list() */
+    CLI_OPTIONAL = 16384 /* the value may be left out: it is "" then; with CLI_EMPTY_OK */
 } CliOptionFlags;
 
 /* What completes a value. */
@@ -126,6 +128,7 @@ typedef struct CliCommand {
     int32_t proc;     /* PROC_...; 0: it only looks the object up */
     int32_t plain;    /* the procedure if only required options are given, for its other default; 0: .proc */
     int32_t with_fds; /* the procedure if descriptors go along */
+    int32_t once;     /* the procedure if --once is given; 0: there is no such option */
     int32_t store;    /* an editor's: the procedure that takes the changed XML */
     unsigned always;  /* flags of .proc that are always set */
     unsigned store_always; /* flags of .store, unless the user lets the rules go */

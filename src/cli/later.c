@@ -10,8 +10,7 @@ static const struct {
       "domlaunchsecinfo domsetlaunchsecstate "
       "migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
-      "qemu-attach "
-      "dom-fd-associate" },
+      "qemu-attach" },
     { GROUP_HOST, "nodesevinfo" },
 };
 

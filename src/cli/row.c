@@ -413,9 +413,10 @@ bool row_run(Cli *cli, const CliArgs *args, Error **err)
     g_autoptr(GArray) fds = NULL;
     if (!row_fds(args, &fds, err))
         return false;
-    int32_t proc = fds                                     ? command->with_fds
-                   : command->plain && !args_has_any(args) ? command->plain
-                                                           : command->proc;
+    int32_t proc = fds                                       ? command->with_fds
+                   : command->once && args_has(args, "once") ? command->once
+                   : command->plain && !args_has_any(args)   ? command->plain
+                                                             : command->proc;
     if (!row_prepare(cli, args, proc, &call, err))
         return false;
     row_doing(cli, args, &call);

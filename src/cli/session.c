@@ -80,9 +80,14 @@ static void session_broken(WireClient *client, const Error *err, void *arg)
     wait_queue_wake_all(&cli->broken);
 }
 
+char *cli_uri(const Cli *cli)
+{
+    return cli->uri ? g_strdup(cli->uri) : cli_default_uri();
+}
+
 bool cli_is_local(const Cli *cli)
 {
-    g_autofree char *text = cli->uri ? g_strdup(cli->uri) : cli_default_uri();
+    g_autofree char *text = cli_uri(cli);
     g_auto(WireUri) uri = { 0 };
 
     return wire_uri_parse(text, &uri, NULL) && strcmp(uri.transport, "unix") == 0 && !uri.host;
@@ -106,7 +111,7 @@ bool cli_connect(Cli *cli, Error **err)
     if (cli->keepalive_set)
         options.keepalive_interval_ms = cli->keepalive_s ? cli->keepalive_s * 1000 : UINT_MAX;
     options.keepalive_count = cli->keepalive_count;
-    g_autofree char *uri = cli->uri ? g_strdup(cli->uri) : cli_default_uri();
+    g_autofree char *uri = cli_uri(cli);
     log_debug("connecting to %s", uri);
     if (!wire_client_open(uri, &options, &cli->client, err))
         return false;

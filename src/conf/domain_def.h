@@ -382,6 +382,7 @@ typedef struct StorageSource {
     StorageProtocol protocol; /* network */
     uint32_t index;           /* Live: number of the node, 0 = absent */
     char *path;               /* file, block, dir: the path; network: the name; volume: the volume */
+    char *fd_group;           /* file: descriptors that a client opened, not the path; NULL */
     char *pool;               /* volume */
     char *volume_mode;        /* volume: host or direct */
     char *query;              /* network: http */

@@ -280,8 +280,9 @@ const StorageSource *disk_next_source(const DiskDef *disk, const StorageSource *
 
 bool storage_is_local(const StorageSource *source)
 {
-    return source->path && (source->type == STORAGE_FILE || source->type == STORAGE_BLOCK ||
-                            source->type == STORAGE_TYPE_ABSENT);
+    return source->path && !source->fd_group &&
+           (source->type == STORAGE_FILE || source->type == STORAGE_BLOCK ||
+            source->type == STORAGE_TYPE_ABSENT);
 }
 
 const StorageAuth *disk_auth(const DiskDef *disk, const StorageSource *source)

@@ -163,6 +163,8 @@ static const XmlTable data_store_table =
 
 #define PLACE_ROWS                                                                                           \
     ATTR("file", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_FILE)), .doc = "path of the image file"),      \
+        ATTR("fdgroup", StorageSource, fd_group, SOURCE_TYPE(BIT(STORAGE_FILE)),                             \
+             .doc = "group of descriptors that a client opened, in place of the path"),                      \
         ATTR("dev", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_BLOCK)),                                    \
              .doc = "path of the block device"),                                                             \
         ATTR("dir", StorageSource, path, SOURCE_TYPE(BIT(STORAGE_DIR)), .doc = "path of the directory"),     \

@@ -149,6 +149,37 @@ bool snapshot_def_parse(const char *xml, size_t len, MomentParseFlags flags, con
     return true;
 }
 
+/* As the published schema says it, which every new document has to follow. */
+static bool fits_name(const char *name)
+{
+    static const char usual[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
+    return *name && *name != '.' && name[strspn(name, usual)] == '\0';
+}
+
+static bool check_checkpoint_schema(const CheckpointDef *def, Error **err)
+{
+    const char *const names[] = { def->name, def->parent };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        if (names[i] && !fits_name(names[i]))
+            return error_set(err, ERROR_XML_SCHEMA,
+                             CHECKPOINT_SOURCE
+                             ": element 'name': '%s' is no name of a checkpoint: letters, digits, "
+                             "'_', '-' and '.', which is not the first",
+                             names[i]);
+    }
+    for (DEF_EACH(CheckpointDisk, disk, def->disks)) {
+        if (disk->kind == CHECKPOINT_NO && (disk->bitmap || disk->size_bytes.is_set))
+            return error_set(err, ERROR_XML_SCHEMA,
+                             CHECKPOINT_SOURCE
+                             ": element 'disk': '%s' is left alone (checkpoint='no') and has a "
+                             "bitmap or a size",
+                             disk->name);
+    }
+    return true;
+}
+
 bool checkpoint_def_parse(const char *xml, size_t len, MomentParseFlags flags, const DomainHooks *hooks,
                           CheckpointDef **ret_def, Error **err)
 {
@@ -158,6 +189,8 @@ bool checkpoint_def_parse(const char *xml, size_t len, MomentParseFlags flags, c
                                outer_flags(flags | MOMENT_PARSE_VALIDATE), hooks, &object, err))
         return false;
     g_autoptr(CheckpointDef) def = object;
+    if (!(flags & MOMENT_PARSE_STORED) && !check_checkpoint_schema(def, err))
+        return false;
     if (!(flags & MOMENT_PARSE_REDEFINE)) {
         def->created_s = (OptS64){ 0 };
         g_clear_pointer(&def->parent, g_free);
@@ -334,8 +367,6 @@ bool checkpoint_align_disks(CheckpointDef *def, const DomainDef *domain, Error *
         const CheckpointDisk *entry = named[i];
         if (entry && entry->kind != CHECKPOINT_NO && (!disk->src.path || disk->readonly))
             return UNSUPPORTED("disk '%s' is empty or readonly", disk->target);
-        if (entry && entry->kind == CHECKPOINT_NO && entry->bitmap)
-            return INVALID("disk '%s' has a bitmap and is not remembered", disk->target);
     }
     GPtrArray *aligned = g_ptr_array_new();
     for (guint i = 0; i < def_list_len(domain->disks); i++) {

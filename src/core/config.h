@@ -54,6 +54,8 @@ typedef struct Config {
     unsigned remote_websocket_port_min;
     unsigned remote_websocket_port_max;
     bool vnc_tls, vnc_tls_x509_verify, spice_tls, chardev_tls, chardev_tls_x509_verify;
+    bool vnc_sasl, spice_sasl;
+    char *vnc_sasl_dir, *spice_sasl_dir; /* where SASL's own configuration lies; NULL: in /etc/sasl2 */
     char *vnc_tls_x509_cert_dir, *spice_tls_x509_cert_dir, *chardev_tls_x509_cert_dir;
     char *pr_helper, *dbus_daemon, *swtpm_user, *swtpm_group;
     bool nbd_tls; /* of NBD disks that do not say */
@@ -68,6 +70,7 @@ typedef struct Config {
     bool auto_start_bypass_cache;
     char *save_image_format; /* raw gzip bzip2 xz lzop zstd */
     char *snapshot_image_format;
+    char *bridge_helper; /* a path */
     char *dump_image_format;
     bool set_process_name;
     unsigned max_processes; /* 0: as ours */
@@ -76,11 +79,12 @@ typedef struct Config {
     bool dump_guest_core;
     bool seccomp_sandbox;
     bool landlock;
-    char **namespaces;                /* of QEMU: "mount"; NULL: not said */
-    char **device_acl;                /* devices that every QEMU may open; NULL: not said */
-    char **nvram;                     /* "code:vars" pairs; NULL: not said */
-    char **security_default_confined; /* reserved */
-    unsigned max_queued;              /* jobs waiting for one machine; 0: unlimited */
+    char **namespaces;      /* of QEMU: "mount"; NULL: not said */
+    char **device_acl;      /* devices that every QEMU may open; NULL: not said */
+    char **nvram;           /* "code:vars" pairs; NULL: not said */
+    char **security_driver; /* "apparmor", "none"; NULL: not said */
+    bool security_default_confined, security_require_confined;
+    unsigned max_queued; /* jobs waiting for one machine; 0: unlimited */
     /* Lodge's own, in libvirtd.conf too */
     unsigned start_timeout_s;       /* QEMU must greet by then; 30 */
     unsigned storage_timeout_s;     /* a call on storage may take this long; 10 */

@@ -5,6 +5,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "machine/kernel_stat.h"
 
+#include <fcntl.h>
 #include <glib.h>
 #include <sched.h>
 #include <stdio.h>
@@ -17,15 +18,26 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define CPUS_MAX 16384
 
-static char *proc_read(pid_t pid, pid_t tid, const char *name)
+static void proc_path(pid_t pid, pid_t tid, const char *name, char *path, size_t size)
+{
+    if (tid)
+        (void)snprintf(path, size, "/proc/%d/task/%d/%s", (int)pid, (int)tid, name);
+    else
+        (void)snprintf(path, size, "/proc/%d/%s", (int)pid, name);
+}
+
+/* A file of a line that the kernel makes in one go: many are read for the statistics of many machines. */
+static bool proc_read_line(pid_t pid, pid_t tid, const char *name, char *line, size_t size)
 {
     char path[80];
 
-    if (tid)
-        (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)pid, (int)tid, name);
-    else
-        (void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-    return file_read_kernel(path);
+    proc_path(pid, tid, name, path, sizeof(path));
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd < 0 ? -1 : read(fd, line, size - 1);
+    if (n <= 0)
+        return false;
+    line[n] = '\0';
+    return true;
 }
 
 bool proc_stat_parse(const char *text, unsigned ticks_per_s, unsigned page_bytes, ProcStat *ret_stat)
@@ -54,10 +66,10 @@ bool proc_stat_parse(const char *text, unsigned ticks_per_s, unsigned page_bytes
 
 bool proc_stat_read(pid_t pid, pid_t tid, ProcStat *ret_stat)
 {
-    g_autofree char *text = proc_read(pid, tid, "stat");
+    char line[1024];
 
-    return text &&
-           proc_stat_parse(text, (unsigned)sysconf(_SC_CLK_TCK), (unsigned)sysconf(_SC_PAGESIZE), ret_stat);
+    return proc_read_line(pid, tid, "stat", line, sizeof(line)) &&
+           proc_stat_parse(line, (unsigned)sysconf(_SC_CLK_TCK), (unsigned)sysconf(_SC_PAGESIZE), ret_stat);
 }
 
 bool proc_cpu_time_read(pid_t pid, ProcCpuTime *ret_time)
@@ -69,7 +81,9 @@ bool proc_cpu_time_read(pid_t pid, ProcCpuTime *ret_time)
     if (!proc_stat_read(pid, 0, &stat))
         return false;
     const uint64_t ticks_ns = stat.user_ns + stat.system_ns;
-    ProcCpuTime time = { .total_ns = ticks_ns, .user_ns = stat.user_ns, .system_ns = stat.system_ns };
+    ProcCpuTime time = {
+        .total_ns = ticks_ns, .user_ns = stat.user_ns, .system_ns = stat.system_ns, .rss_kib = stat.rss_kib
+    };
     if (clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &now) == 0) {
         time.total_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
         time.user_ns =
@@ -98,11 +112,14 @@ bool proc_schedstat_parse(const char *text, uint64_t *ret_run_ns, uint64_t *ret_
 
 uint64_t proc_run_delay_read(pid_t pid, pid_t tid)
 {
-    g_autofree char *text = proc_read(pid, tid, "schedstat");
+    char line[128];
     uint64_t run_ns = 0;
     uint64_t delay_ns = 0;
 
-    return text && proc_schedstat_parse(text, &run_ns, &delay_ns) ? delay_ns : 0;
+    return proc_read_line(pid, tid, "schedstat", line, sizeof(line)) &&
+                   proc_schedstat_parse(line, &run_ns, &delay_ns)
+               ? delay_ns
+               : 0;
 }
 
 bool proc_sched_parse_wait(const char *text, uint64_t *ret_wait_ns)
@@ -133,13 +150,18 @@ bool proc_sched_parse_wait(const char *text, uint64_t *ret_wait_ns)
 
 uint64_t proc_wait_read(pid_t pid, pid_t tid)
 {
+    static const char setting[] = "/proc/sys/kernel/sched_schedstats";
+    static bool is_unknown; /* a kernel that does not have it never will */
     uint64_t counted = 0;
     uint64_t wait_ns = 0;
+    char path[80];
 
     /* The file is long and mostly about other things: not read when the kernel keeps no such numbers. */
-    if (!file_read_kernel_uint("/proc/sys/kernel/sched_schedstats", &counted) || counted == 0)
+    is_unknown = is_unknown || access(setting, F_OK) < 0;
+    if (is_unknown || !file_read_kernel_uint(setting, &counted) || counted == 0)
         return 0;
-    g_autofree char *text = proc_read(pid, tid, "sched");
+    proc_path(pid, tid, "sched", path, sizeof(path));
+    g_autofree char *text = file_read_kernel(path);
     return text && proc_sched_parse_wait(text, &wait_ns) ? wait_ns : 0;
 }
 

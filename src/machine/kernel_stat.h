@@ -25,6 +25,7 @@ bool proc_stat_parse(const char *text, unsigned ticks_per_s, unsigned page_bytes
 /* CPU time of all threads of @pid: total in full precision, split in the ratio of its clock ticks. */
 typedef struct ProcCpuTime {
     uint64_t total_ns, user_ns, system_ns;
+    uint64_t rss_kib; /* as ProcStat has it: one look at the process tells both */
 } ProcCpuTime;
 bool proc_cpu_time_read(pid_t pid, ProcCpuTime *ret_time);
 

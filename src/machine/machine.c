@@ -14,8 +14,10 @@
 #include "host/cgroup.h"
 #include "host/node.h"
 #include "machine/backup_schedule.h"
+#include "machine/vm_autostart.h"
 #include "machine/vm_backup.h"
 #include "machine/vm_device_private.h"
+#include "machine/vm_fd_group.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_life.h"
 #include "machine/vm_private.h"
@@ -390,6 +392,17 @@ static void machine_autostart_one(void *arg)
     }
 }
 
+/* The mark goes whatever became of it: the boot that it was about is over. */
+static void machine_autostart_one_once(void *arg)
+{
+    g_autoptr(Vm) vm = vm_ref(arg);
+    g_autoptr(Error) err = NULL;
+
+    machine_autostart_one(arg);
+    if (!vm_set_autostart_once(vm, false, NULL, &err) && error_code(err) != ERROR_INVALID_STATE)
+        log_warning_error(err, vm->name);
+}
+
 static void machine_on_pool_started(Host *host, const char *pool, const char *target_path)
 {
     Vm *vm = NULL;
@@ -417,8 +430,13 @@ static void machine_autostart_fiber(void *arg)
     if (!is_first ||
         !vm_list(host, VIR_CONNECT_LIST_DOMAINS_AUTOSTART | VIR_CONNECT_LIST_DOMAINS_INACTIVE, &vms, NULL))
         return;
-    for (guint i = 0; i < vms->len && !host->is_stopping; i++)
-        host_spawn(host, "autostart", machine_autostart_one, vm_ref(g_ptr_array_index(vms, i)));
+    g_autoptr(GPtrArray) once = vm_list_autostart_once(host);
+    for (guint i = 0; i < vms->len && !host->is_stopping; i++) {
+        if (!g_ptr_array_find(once, vms->pdata[i], NULL))
+            host_spawn(host, "autostart", machine_autostart_one, vm_ref(g_ptr_array_index(vms, i)));
+    }
+    for (guint i = 0; i < once->len && !host->is_stopping; i++)
+        host_spawn(host, "autostart", machine_autostart_one_once, vm_ref(g_ptr_array_index(once, i)));
 }
 
 void machine_autostart(Host *host)
@@ -444,6 +462,7 @@ void machine_client_gone(Host *host, uint64_t client_id)
     if (client_id == 0)
         return;
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
+        vm_forget_fd_groups(vm, client_id);
         if (vm->run && vm->run->autodestroy_client == client_id)
             host_spawn(host, "autodestroy", machine_destroy_orphan, vm_ref(vm));
     }

@@ -1,6 +1,7 @@
 /* A machine as everybody sees it: counted, named, in some state. What changes it lives in vm_*.c. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "vm"
+#include "machine/vm_autostart.h"
 #include "machine/vm.h"
 
 #include <errno.h>
@@ -78,6 +79,7 @@ static void vm_free(Object *object)
 
     vm_run_free(vm->run);
     g_ptr_array_unref(vm->snapshot_images);
+    g_clear_pointer(&vm->fd_groups, g_hash_table_unref);
     g_free(vm->schedule.problem);
     wait_queue_clear(&vm->status_idle);
     moment_tree_free(vm->snapshots);
@@ -116,7 +118,7 @@ static bool vm_renamed(Host *host, const char *from, const char *to, Error **err
     g_autofree char *new_save = vm_save_path(host, to);
     g_autoptr(Error) why = NULL;
 
-    if (!moment_rename_folders(host, from, to, err))
+    if (!moment_rename_folders(host, from, to, err) || !vm_rename_autostart_once(host, from, to, err))
         return false;
     if (file_rename(old_save, new_save, &why) || error_errno(why) == ENOENT)
         return true;

@@ -20,6 +20,7 @@
 #include "machine/vm_lease.h"
 #include "machine/vm_limits.h"
 #include "machine/vm_query.h"
+#include "machine/vm_security.h"
 #include "qemu/address.h"
 #include "storage/chain.h"
 #include "storage/image_make.h"
@@ -218,7 +219,7 @@ AWAITS static bool copy_lend(CopyBegin *begin, StorageSource *target /* taken */
         return false;
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
-           dac_apply(vm->run->dac, uid, gid, storage_ms, err) &&
+           dac_apply(vm->run->dac, uid, gid, storage_ms, err) && vm_security_load(vm, err) &&
            vm_confine_add_device(vm, DEVICE_DISK, shell, err) && vm_prepare_secrets(vm, ret_secrets, err) &&
            vm_require_monitor(vm, err);
 }

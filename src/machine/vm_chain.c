@@ -16,6 +16,7 @@
 #include "machine/vm_device_private.h"
 #include "machine/vm_lease.h"
 #include "machine/vm_query.h"
+#include "machine/vm_security.h"
 #include "storage/lease.h"
 #include "storage/source_name.h"
 #include "storage/volume.h"
@@ -424,7 +425,7 @@ bool vm_chain_lend(Vm *vm, const StorageSource *source, Error **err)
     dac_lend(vm->host, vm->live, vm->run->dac, source, &next);
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
-           dac_apply(vm->run->dac, uid, gid, storage_ms, err);
+           dac_apply(vm->run->dac, uid, gid, storage_ms, err) && vm_security_load(vm, err);
 }
 
 /* ---- commit and pull ---- */

@@ -14,6 +14,7 @@
 #include "machine/vm_bitmap.h"
 #include "machine/vm_guest.h"
 #include "machine/vm_query.h"
+#include "machine/vm_snapshot_private.h"
 
 #define THAW_PATIENCE_MS 10000
 #define THAW_PAUSE_MS 200
@@ -39,14 +40,6 @@ static bool check_disks(const Vm *vm, const CheckpointDef *def, Error **err)
     return true;
 }
 
-static bool parse(Vm *vm, const char *xml, unsigned flags, CheckpointDef **ret_def, Error **err)
-{
-    VmXmlHooks hooks;
-
-    vm_xml_hooks_init(&hooks, vm->host, 0);
-    return checkpoint_def_parse(xml, strlen(xml), flags, &hooks.hooks, ret_def, err);
-}
-
 /* The machine as it runs, as its user could have written it. */
 static bool add_machine(Vm *vm, CheckpointDef *def, Error **err)
 {
@@ -59,7 +52,7 @@ bool vm_checkpoint_prepare(Vm *vm, const char *xml, CheckpointDef **ret_def, Err
 {
     g_autoptr(CheckpointDef) def = NULL;
 
-    if (!parse(vm, xml, 0, &def, err))
+    if (!vm_checkpoint_parse(vm->host, xml, strlen(xml), 0, &def, err))
         return false;
     if (!def->name)
         def->name = moment_make_up_name();
@@ -282,7 +275,7 @@ bool vm_checkpoint_create(Vm *vm, const char *xml, unsigned flags, const Caller 
     if (!is_redefined && !vm_is_running(vm))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "cannot create checkpoint for inactive domain");
     if (is_redefined) {
-        if (!parse(vm, xml, MOMENT_PARSE_REDEFINE, &def, err))
+        if (!vm_checkpoint_parse(vm->host, xml, strlen(xml), MOMENT_PARSE_REDEFINE, &def, err))
             return false;
     } else if (!vm_require_monitor(vm, err) || !vm_checkpoint_prepare(vm, xml, &def, err)) {
         return false;

@@ -3,8 +3,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "cpu"
 #include "conf/domain_rows.h"
+#include "host/cpu_tsc.h"
 #include "machine/vm_private.h"
 #include "qemu/cpu_guest.h"
+
+bool vm_check_tsc(const DomainDef *live, Error **err)
+{
+    for (DEF_EACH(TimerDef, timer, live->clock.timers)) {
+        if (live->type == VIRT_TYPE_KVM && timer->name == TIMER_TSC &&
+            !cpu_check_tsc(cpu_host(), timer->frequency_hz, err))
+            return false;
+    }
+    return true;
+}
 
 bool vm_has_cpuid(const Vm *vm)
 {

@@ -2,6 +2,7 @@
  * the caller hears of it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "define"
+#include "machine/vm_autostart.h"
 #include "machine/vm_define.h"
 
 #include <string.h>
@@ -84,7 +85,7 @@ static bool vm_undefine_files(Vm *vm, unsigned flags, Error **err)
     /* A machine that runs has them until it stops. */
     if (!vm_is_running(vm) && !moment_forget(vm, err))
         return false;
-    return object_store_remove(&vm->object, err);
+    return object_store_remove(&vm->object, err) && vm_forget_autostart_once(vm->host, vm->name, err);
 }
 
 bool vm_undefine(Vm *vm, unsigned flags, const Caller *caller, Error **err)

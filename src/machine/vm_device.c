@@ -3,6 +3,7 @@
 #define LOG_MODULE "device"
 #include "machine/vm_device.h"
 #include "machine/vm_block_job.h"
+#include "machine/vm_security.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -204,7 +205,8 @@ AWAITS static bool lend_files(Vm *vm, DeviceKind kind, void *device, Error **err
         return false;
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     if (vm->run->dac->len > n_before &&
-        (!vm_status_save(vm, err) || !dac_apply(vm->run->dac, uid, gid, storage_ms, err)))
+        (!vm_status_save(vm, err) || !dac_apply(vm->run->dac, uid, gid, storage_ms, err) ||
+         !vm_security_load(vm, err)))
         return false;
     return vm_confine_add_device(vm, kind, device, err);
 }
@@ -261,6 +263,20 @@ static bool parse_device(const Vm *vm, const char *xml, DomainParseFlags flags, 
     return device_def_parse(xml, strlen(xml), flags, vm_def(vm), ret_device, err);
 }
 
+/* A controller whose index nobody says gets the first that is free in all that it is added to. */
+static void number_controller(const VmEdit *edit, const DeviceDef *device)
+{
+    ControllerDef *controller = device->def;
+
+    if (device->kind != DEVICE_CONTROLLER || controller->index.is_set)
+        return;
+    OptU32 *index = &controller->index;
+    while ((edit->config && domain_find_controller(edit->config, controller->type, index->value)) ||
+           (edit->live && domain_find_controller(edit->vm->live, controller->type, index->value)))
+        index->value++;
+    index->is_set = true;
+}
+
 bool vm_attach_device(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
 {
     g_autoptr(DeviceDef) device = NULL;
@@ -269,8 +285,10 @@ bool vm_attach_device(Vm *vm, const char *xml, unsigned flags, const Caller *cal
 
     if (!check_flags(flags, MODIFY_FLAGS, "qemuDomainAttachDeviceFlags", err) ||
         !vm_edit_begin(vm, flags, caller, &edit, err) ||
-        !parse_device(vm, xml, DOMAIN_PARSE_INACTIVE, &device, err) ||
-        (edit.config && !attach_config(&edit, device, err)) ||
+        !parse_device(vm, xml, DOMAIN_PARSE_INACTIVE, &device, err))
+        return false;
+    number_controller(&edit, device);
+    if ((edit.config && !attach_config(&edit, device, err)) ||
         (edit.live && !attach_live(&edit, &hot, device, err)))
         return false;
     Event event = { .id = EVENT_DEVICE_ADDED, .text1 = hot.alias };

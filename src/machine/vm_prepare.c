@@ -15,6 +15,7 @@
 #include "base/trail.h"
 #include "base/worker.h"
 #include "machine/vm_private.h"
+#include "network/bridge_helper.h"
 #include "network/filter.h"
 #include "network/network.h"
 #include "network/switch.h"
@@ -488,7 +489,9 @@ AWAITS static bool prepare_taps(Vm *vm, InterfaceDef *iface, PlanFds *fds, Error
     if (n_queues > 256)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED, "%u queues are more than a tap device has", n_queues);
     g_autofree int *taps = g_new0(int, n_queues);
-    if (!link_attach(&spec, &iface->target, taps, err))
+    const bool by_helper = geteuid() != 0 && !spec.is_foreign;
+    if (by_helper ? !bridge_helper_attach(vm->host->config->bridge_helper, &spec, &iface->target, taps, err)
+                  : !link_attach(&spec, &iface->target, taps, err))
         return false;
     for (unsigned i = 0; i < n_queues; i++) {
         g_autofree char *name = device_tap_fd_name(iface->info.alias, i);

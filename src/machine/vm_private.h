@@ -116,6 +116,7 @@ typedef struct VmRun {
     char *cgroup;                /* the machine's own control group; NULL: none */
     VmPerf *perf;                /* NULL: no events are counted */
     bool has_dirty_rate;         /* somebody had it measured, or may have */
+    bool has_thresholds;         /* of writes to images, or may have */
     GPtrArray *dac;              /* of DacItem */
     GPtrArray *block_jobs;       /* of VmBlockJob (vm_block_job.h), counted */
     GPtrArray *helpers;          /* of VmHelper */
@@ -186,6 +187,7 @@ struct Vm {
     VmSchedule schedule;
     bool schedule_is_busy;
     bool was_transient;      /* while a transient one goes back to a snapshot: config is no definition */
+    GHashTable *fd_groups;   /* name -> FdGroup (vm_fd_group.c); NULL: none */
     StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
 };
 static inline Registry *vm_registry(const Host *host)
@@ -409,6 +411,8 @@ GArray *vm_huge_pages_list(const char *dir_name);
 /* Makes these folders for the live machine, if it uses huge pages; else *ret_list stays as it is. */
 AWAITS MUST_CHECK bool vm_prepare_huge_pages(Vm *vm, GArray **ret_list, Error **err);
 AWAITS void vm_remove_huge_pages(const DomainDef *def, const char *lib_dir);
+/* ERROR_CONFIG_UNSUPPORTED: a frequency of its time stamp counter that this host cannot give. */
+MUST_CHECK bool vm_check_tsc(const DomainDef *live, Error **err);
 /* Can QEMU tell what CPUID says in the guest? */
 bool vm_has_cpuid(const Vm *vm);
 /* Takes that from what a new QEMU answered. ERROR_OPERATION_FAILED: not what check='full' demands. */

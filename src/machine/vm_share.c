@@ -16,6 +16,7 @@
 #include "base/macros.h"
 #include "base/trail.h"
 #include "base/worker.h"
+#include "machine/vm_fd_group.h"
 #include "machine/vm_helper.h"
 #include "qemu/device.h"
 
@@ -339,7 +340,7 @@ bool vm_prepare_share(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Error
     case DEVICE_FILESYSTEM:
         return prepare_filesystem(vm, device, err);
     case DEVICE_DISK:
-        return prepare_reservations(vm, device, err);
+        return prepare_reservations(vm, device, err) && vm_prepare_fd_groups(vm, device, fds, err);
     case DEVICE_GRAPHICS:
         return prepare_dbus(vm, device, err);
     case DEVICE_VSOCK:

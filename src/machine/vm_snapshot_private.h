@@ -44,6 +44,8 @@ AWAITS void vm_snapshot_load_images(Host *host);
 /* Their documents name the machine. */
 AWAITS MUST_CHECK bool vm_snapshot_parse(Host *host, const char *xml, size_t len, MomentParseFlags flags,
                                          SnapshotDef **ret_def, Error **err); /* vm_xml.c */
+AWAITS MUST_CHECK bool vm_checkpoint_parse(Host *host, const char *xml, size_t len, MomentParseFlags flags,
+                                           CheckpointDef **ret_def, Error **err);
 
 /* ---- intents (vm_snapshot_journal.c) ----
  *

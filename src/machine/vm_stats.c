@@ -2,10 +2,11 @@
  *
  * A machine that runs is asked by a probe (few questions, one after the other), which serves all who want to
  * know at the time; a limited number of fibers works through the probes. Of machines that do not run, workers
- * look at the images, all in one go. All share one deadline. Answers are put aside first and written out when
- * all are there, from the definition as it is then; what did not come in time is left out. A QEMU that has
- * owed an answer for long, and storage on which a call hangs, are not asked again: only the first call after
- * something broke waits for the deadline, those after it do not. */
+ * look at the images, all in one go, and at those of others that tell as much as their QEMU: it reads a
+ * command byte by byte, so each question costs it half a millisecond. All share one deadline. Answers are put
+ * aside first and written out when all are there, from the definition as it is then; what did not come in
+ * time is left out. A QEMU that has owed an answer for long, and storage on which a call hangs, are not asked
+ * again: only the first call after something broke waits for the deadline, those after it do not. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "stats"
 #include <string.h>
@@ -32,6 +33,7 @@ enum {
     STATS_VM = 1 << 10,
 };
 #define STATS_ALL ((1u << 11) - 1)
+#define STATS_NODES (1u << 11) /* only as a question: what QEMU says of sizes */
 
 #define STATS_FLAGS_FILTER 0xffu /* as for vm_list() */
 #define STATS_FLAG_NOWAIT (1u << 29)
@@ -64,11 +66,10 @@ enum {
 
 /* What was learnt about one machine by waiting. */
 struct StatsProbe {
-    unsigned refs;        /* the queue or the prober, each call that wants it */
-    Vm *vm;               /* counted */
-    uint64_t serial;      /* of the run that is asked; 0: it does not run */
-    ImageRequest *images; /* of a machine that does not run */
-    unsigned questions;   /* groups for which QEMU is asked */
+    unsigned refs;      /* the queue or the prober, each call that wants it */
+    Vm *vm;             /* counted */
+    uint64_t serial;    /* of the run that is asked; 0: it does not run */
+    unsigned questions; /* groups for which QEMU is asked */
     uint64_t deadline_ms;
     bool is_done;
     WaitQueue done;
@@ -150,6 +151,35 @@ static Qmp *stats_monitor(const StatsProbe *probe)
     return run->qmp;
 }
 
+/* QEMU knows no more of its sizes than the file tells everybody. */
+static bool source_is_plain(const DiskDef *disk, const StorageSource *source)
+{
+    return source->type == STORAGE_FILE && source->path && !source->fd_group && !disk->transient &&
+           !source->encryption && !disk->encryption && !source->data_store &&
+           def_list_len(source->slices) == 0 &&
+           (source->format == STORAGE_FORMAT_RAW || source->format == STORAGE_FORMAT_QCOW2);
+}
+
+static bool has_plain_sources(const DomainDef *def)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        for (const StorageSource *source = &disk->src; source && source->path; source = source->backing) {
+            if (!source_is_plain(disk, source))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool stats_files_failed(const Vm *vm)
+{
+    for (DEF_EACH(DiskDef, disk, vm->live->disks)) {
+        if (source_is_plain(disk, &disk->src) && image_sizes_failed(vm->host->image_sizes, disk->src.path))
+            return true;
+    }
+    return false;
+}
+
 static void stats_ask_blocks(StatsProbe *probe, bool *io_ok)
 {
     Qmp *qmp = stats_monitor(probe);
@@ -157,7 +187,8 @@ static void stats_ask_blocks(StatsProbe *probe, bool *io_ok)
     if (qmp && !monitor_query_block_stats(qmp, stats_left_ms(probe), &probe->block_stats, NULL))
         *io_ok = false;
     qmp = stats_monitor(probe);
-    if (qmp && *io_ok && !monitor_query_block_nodes(qmp, stats_left_ms(probe), &probe->block_nodes, NULL))
+    if (qmp && *io_ok && ((probe->questions & STATS_NODES) || stats_files_failed(probe->vm)) &&
+        !monitor_query_block_nodes(qmp, stats_left_ms(probe), &probe->block_nodes, NULL))
         *io_ok = false;
 }
 
@@ -190,6 +221,9 @@ static unsigned stats_questions(const Vm *vm, unsigned groups)
         questions |= STATS_DIRTY_RATE;
     if ((groups & STATS_BLOCK) && def_list_len(live->disks) > 0)
         questions |= STATS_BLOCK;
+    if ((questions & STATS_BLOCK) && (vm->run->has_thresholds || !has_plain_sources(live) ||
+                                      vm->run->taints & (TAINT_CUSTOM_MONITOR | TAINT_CUSTOM_ARGV)))
+        questions |= STATS_NODES;
     if (live->type == VIRT_TYPE_KVM)
         questions |= groups & (STATS_VM | STATS_VCPU | STATS_CPU);
     return questions;
@@ -278,15 +312,21 @@ static void stats_start_probers(Host *host)
     }
 }
 
-/* The images of machines that do not run. */
-static void stats_look_at_files(Host *host, const GPtrArray *vms, const GPtrArray *probes,
+/* The images of machines that do not run, and those of the others that tell as much as QEMU. */
+static void stats_look_at_files(Host *host, const GPtrArray *vms, const GPtrArray *probes, bool with_backing,
                                 uint64_t deadline_ms, ImageRequest *images)
 {
     for (guint i = 0; i < probes->len; i++) {
-        const DomainDef *def = probes->pdata[i] ? NULL : vm_def(vms->pdata[i]);
+        const DomainDef *def = vm_def(vms->pdata[i]);
+        const bool runs = probes->pdata[i] != NULL;
         for (DEF_EACH(DiskDef, disk, def ? def->disks : NULL)) {
-            if (storage_is_local(&disk->src))
+            if (!runs && storage_is_local(&disk->src))
                 image_request_add(images, disk->src.path, disk->src.format);
+            for (const StorageSource *source = runs ? &disk->src : NULL; source && source->path;
+                 source = with_backing ? source->backing : NULL) {
+                if (source_is_plain(disk, source))
+                    image_request_add(images, source->path, source->format);
+            }
         }
     }
     image_request_run(images, MIN(loop_now_ms() + STATS_FILES_MS, deadline_ms),
@@ -295,14 +335,14 @@ static void stats_look_at_files(Host *host, const GPtrArray *vms, const GPtrArra
 
 /* Returns when all that can be learnt by the deadline has been. @probes: a StatsProbe or NULL for each,
  * filled. */
-static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, uint64_t deadline_ms,
-                            GPtrArray *probes, ImageRequest *images, Error **err)
+static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, bool with_backing,
+                            uint64_t deadline_ms, GPtrArray *probes, ImageRequest *images, Error **err)
 {
     for (guint i = 0; i < vms->len; i++)
         g_ptr_array_add(probes, stats_probe_get(g_ptr_array_index(vms, i), groups, deadline_ms));
     stats_start_probers(host);
     if (groups & STATS_BLOCK)
-        stats_look_at_files(host, vms, probes, deadline_ms, images);
+        stats_look_at_files(host, vms, probes, with_backing, deadline_ms, images);
     for (guint i = 0; i < probes->len; i++) {
         StatsProbe *probe = g_ptr_array_index(probes, i);
         g_autoptr(Error) why = NULL;
@@ -316,15 +356,12 @@ static bool stats_probe_all(Host *host, const GPtrArray *vms, unsigned groups, u
 
 /* ---- writing ---- */
 
-static void stats_write_cpu(const StatsProbe *probe, const VmRun *run, const DomainDef *def, Params *params)
+static void stats_write_cpu(const StatsProbe *probe, const ProcCpuTime *time, const DomainDef *def,
+                            Params *params)
 {
-    ProcCpuTime time = { 0 };
-
-    if (!run || !run->pid || !proc_cpu_time_read(run->pid, &time))
-        return;
-    params_add_ullong(params, time.total_ns, "cpu.time");
-    params_add_ullong(params, time.user_ns, "cpu.user");
-    params_add_ullong(params, time.system_ns, "cpu.system");
+    params_add_ullong(params, time->total_ns, "cpu.time");
+    params_add_ullong(params, time->user_ns, "cpu.user");
+    params_add_ullong(params, time->system_ns, "cpu.system");
     params_add_uint(params, 0, "cpu.cache.monitor.count"); /* cache allocation is not supported */
     if (def->type == VIRT_TYPE_KVM && !probe->kvm.vcpus)
         return;
@@ -383,7 +420,7 @@ static void memory_write_param(void *arg, int tag, const char *name, uint64_t va
     params_add_ullong(arg, value, "balloon.%s", name);
 }
 
-static void stats_write_balloon(const StatsProbe *probe, const VmRun *run, Params *params)
+static void stats_write_balloon(const StatsProbe *probe, const VmRun *run, uint64_t rss_kib, Params *params)
 {
     static const MonitorBalloonStats never = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
                                                UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX,
@@ -395,7 +432,7 @@ static void stats_write_balloon(const StatsProbe *probe, const VmRun *run, Param
     params_add_ullong(params, run_balloon_kib(probe->vm), "balloon.current");
     params_add_ullong(params, vm_def(probe->vm)->memory_bytes / 1024, "balloon.maximum");
     if (run)
-        memory_write(stats, run_rss_kib(run), memory_write_param, params);
+        memory_write(stats, rss_kib, memory_write_param, params);
 }
 
 static void stats_write_vcpus(const StatsProbe *probe, const DomainDef *def, const VmRun *run, Params *params)
@@ -485,18 +522,29 @@ static const MonitorBlockStats *stats_find_node(const StatsProbe *probe, const c
     return NULL;
 }
 
-static void stats_write_sizes(const StatsProbe *probe, const StorageSource *source, unsigned n,
-                              Params *params)
+static void stats_write_file_sizes(const StorageInfo *file, unsigned n, Params *params)
+{
+    params_add_ullong(params, file->allocation, "block.%u.allocation", n);
+    if (file->capacity)
+        params_add_ullong(params, file->capacity, "block.%u.capacity", n);
+    params_add_ullong(params, file->physical, "block.%u.physical", n);
+}
+
+/* As QEMU counts: whole sectors, and what the file takes on its file system. */
+static void stats_write_live_sizes(const StorageInfo *file, unsigned n, Params *params)
+{
+    params_add_ullong(params, (file->capacity + 511) & ~UINT64_C(511), "block.%u.capacity", n);
+    params_add_ullong(params, file->allocation, "block.%u.physical", n);
+}
+
+static void stats_write_sizes(const StatsProbe *probe, ImageRequest *images, const DiskDef *disk,
+                              const StorageSource *source, unsigned n, Params *params)
 {
     StorageInfo file = { 0 };
 
     if (!probe->serial) {
-        if (!source->path || !image_request_find(probe->images, source->path, &file))
-            return;
-        params_add_ullong(params, file.allocation, "block.%u.allocation", n);
-        if (file.capacity)
-            params_add_ullong(params, file.capacity, "block.%u.capacity", n);
-        params_add_ullong(params, file.physical, "block.%u.physical", n);
+        if (source->path && image_request_find(images, source->path, &file))
+            stats_write_file_sizes(&file, n, params);
         return;
     }
     g_autofree char *node_name = storage_node_name(source);
@@ -507,17 +555,23 @@ static void stats_write_sizes(const StatsProbe *probe, const StorageSource *sour
         probe->block_nodes ? g_hash_table_lookup(probe->block_nodes, node_name) : NULL;
     if (stats)
         params_add_ullong(params, stats->wr_highest_offset, "block.%u.allocation", n);
-    if (!node)
+    if (!node) {
+        if (source_is_plain(disk, source) && image_request_find(images, source->path, &file))
+            stats_write_live_sizes(&file, n, params);
         return;
+    }
     params_add_ullong(params, node->virtual_bytes, "block.%u.capacity", n);
     if (node->actual_bytes != UINT64_MAX)
         params_add_ullong(params, node->actual_bytes, "block.%u.physical", n);
-    if (node->write_threshold)
-        params_add_ullong(params, node->write_threshold, "block.%u.threshold", n);
+    /* Thresholds are those of the node below. */
+    g_autofree char *below = g_strdup_printf("libvirt-%u-storage", source->index);
+    const MonitorBlockNode *storage = g_hash_table_lookup(probe->block_nodes, below);
+    if (storage && storage->write_threshold)
+        params_add_ullong(params, storage->write_threshold, "block.%u.threshold", n);
 }
 
-static void stats_write_source(const StatsProbe *probe, const DiskDef *disk, const StorageSource *source,
-                               unsigned n, Params *params)
+static void stats_write_source(const StatsProbe *probe, ImageRequest *images, const DiskDef *disk,
+                               const StorageSource *source, unsigned n, Params *params)
 {
     params_add_string(params, disk->target, "block.%u.name", n);
     if (source->path && source->type != STORAGE_NETWORK)
@@ -527,22 +581,22 @@ static void stats_write_source(const StatsProbe *probe, const DiskDef *disk, con
     const MonitorBlockStats *stats = source == &disk->src ? disk_find_stats(disk, probe->block_stats) : NULL;
     if (stats)
         stats_write_counters(stats, n, params);
-    stats_write_sizes(probe, source, n, params);
+    stats_write_sizes(probe, images, disk, source, n, params);
 }
 
-static void stats_write_blocks(const StatsProbe *probe, const DomainDef *def, bool with_backing,
-                               Params *params)
+static void stats_write_blocks(const StatsProbe *probe, ImageRequest *images, const DomainDef *def,
+                               bool with_backing, Params *params)
 {
     const size_t count_at = params_count(params);
     unsigned n = 0;
 
     params_add_uint(params, 0, "block.count");
     for (DEF_EACH(DiskDef, disk, def->disks)) {
-        stats_write_source(probe, disk, &disk->src, n++, params);
+        stats_write_source(probe, images, disk, &disk->src, n++, params);
         if (!with_backing || !probe->serial)
             continue;
         for (const StorageSource *below = disk->src.backing; below && below->path; below = below->backing)
-            stats_write_source(probe, disk, below, n++, params);
+            stats_write_source(probe, images, disk, below, n++, params);
     }
     g_array_index(params->array, Param, count_at).value.ui = n;
 }
@@ -591,8 +645,8 @@ static void stats_write_dirty_rate(const StatsProbe *probe, Params *params)
     }
 }
 
-static void stats_write(const StatsProbe *probe, unsigned groups, unsigned flags, const char *devices,
-                        Params *params)
+static void stats_write(const StatsProbe *probe, ImageRequest *images, unsigned groups, unsigned flags,
+                        const char *devices, Params *params)
 {
     const Vm *vm = probe->vm;
     const DomainDef *def = vm_def(vm);
@@ -605,16 +659,19 @@ static void stats_write(const StatsProbe *probe, unsigned groups, unsigned flags
     }
     if (!def || (probe->serial != 0) != (run != NULL))
         return;
-    if (groups & STATS_CPU)
-        stats_write_cpu(probe, run, def, params);
+    ProcCpuTime time = { 0 };
+    const bool has_time =
+        (groups & (STATS_CPU | STATS_BALLOON)) && run && run->pid && proc_cpu_time_read(run->pid, &time);
+    if ((groups & STATS_CPU) && has_time)
+        stats_write_cpu(probe, &time, def, params);
     if (groups & STATS_BALLOON)
-        stats_write_balloon(probe, run, params);
+        stats_write_balloon(probe, run, time.rss_kib, params);
     if (groups & STATS_VCPU)
         stats_write_vcpus(probe, def, run, params);
     if ((groups & STATS_INTERFACE) && run)
         stats_write_interfaces(def, devices, params);
     if (groups & STATS_BLOCK)
-        stats_write_blocks(probe, def, flags & STATS_FLAG_BACKING, params);
+        stats_write_blocks(probe, images, def, flags & STATS_FLAG_BACKING, params);
     if ((groups & STATS_PERF) && run)
         vm_perf_write(run, params);
     if (groups & STATS_IOTHREAD)
@@ -651,10 +708,10 @@ static void stats_write_all(const GPtrArray *vms, const GPtrArray *probes, Image
     uint64_t begun_us = loop_now_us();
 
     for (guint i = 0; i < probes->len; i++) {
-        const StatsProbe at_rest = { .vm = g_ptr_array_index(vms, i), .images = images };
+        const StatsProbe at_rest = { .vm = g_ptr_array_index(vms, i) };
         const StatsProbe *probe = probes->pdata[i] ? probes->pdata[i] : &at_rest;
         params_clear(params);
-        stats_write(probe, groups, flags, devices, params);
+        stats_write(probe, images, groups, flags, devices, params);
         func(probe->vm, params, arg);
         if (i % 16 == 0 && loop_now_us() - begun_us > STATS_SLICE_US) {
             fiber_yield();
@@ -688,7 +745,8 @@ bool vm_get_all_stats(Host *host, const GPtrArray *vms, unsigned groups, unsigne
         if (!vms && (flags & STATS_FLAGS_FILTER) == 0 && (groups & STATS_BLOCK))
             image_sizes_sweep(host->image_sizes);
         vms = vms ? vms : listed;
-        ok = stats_probe_all(host, vms, groups, loop_now_ms() + STATS_DEADLINE_MS, probes, images, err);
+        ok = stats_probe_all(host, vms, groups, flags & STATS_FLAG_BACKING, loop_now_ms() + STATS_DEADLINE_MS,
+                             probes, images, err);
     }
     if (ok)
         stats_write_all(vms, probes, images, groups, flags, func, arg);

@@ -44,6 +44,7 @@ bool vm_set_block_threshold(Vm *vm, const char *device, uint64_t bytes, unsigned
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "threshold currently can't be set for block device '%s'", device);
     g_autofree char *node = g_strdup_printf("libvirt-%u-storage", source->index);
+    vm->run->has_thresholds = true;
     return monitor_set_write_threshold(vm_monitor(vm), node, bytes, 0, err);
 }
 

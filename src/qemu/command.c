@@ -102,6 +102,20 @@ unsigned boot_rank(const PlanContext *c, BootDev dev)
     return rank;
 }
 
+/* Where SASL's configuration lies. QEMU has one for all displays: the last one says. */
+static const char *sasl_folder(const PlanContext *c)
+{
+    const char *folder = NULL;
+
+    for (DEF_EACH(GraphicsDef, graphics, c->def->graphics)) {
+        const char *own = graphics->type == GRAPHICS_VNC && c->env->vnc_sasl       ? c->env->vnc_sasl_dir
+                          : graphics->type == GRAPHICS_SPICE && c->env->spice_sasl ? c->env->spice_sasl_dir
+                                                                                   : NULL;
+        folder = own ? own : folder;
+    }
+    return folder;
+}
+
 static void build_environment(const PlanContext *c, GPtrArray *envp)
 {
     g_ptr_array_add(envp, g_strdup("LC_ALL=C"));
@@ -122,6 +136,9 @@ static void build_environment(const PlanContext *c, GPtrArray *envp)
         if (graphics->xauth)
             g_ptr_array_add(envp, g_strdup_printf("XAUTHORITY=%s", graphics->xauth));
     }
+    const char *sasl = sasl_folder(c);
+    if (sasl)
+        g_ptr_array_add(envp, g_strdup_printf("SASL_CONF_PATH=%s", sasl));
     if (c->def->qemu) {
         for (DEF_EACH(NamedValue, variable, c->def->qemu->env))
             g_ptr_array_add(envp,

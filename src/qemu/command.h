@@ -30,6 +30,8 @@ typedef struct QemuCommandEnv {
     const char *nbd_tls_dir;     /* certificates of NBD disks, of character devices, of SPICE (NULL: none) */
     const char *chardev_tls_dir, *spice_tls_dir, *vnc_tls_dir;
     bool vnc_tls_verify;
+    bool vnc_sasl, spice_sasl;
+    const char *vnc_sasl_dir, *spice_sasl_dir; /* NULL: SASL's own */
     bool chardev_tls, chardev_tls_verify; /* qemu.conf: for those that do not say; ask clients for theirs */
     bool sandbox;                         /* -sandbox on,... */
     bool dump_guest_core;                 /* used where the definition does not say */

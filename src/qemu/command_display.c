@@ -147,6 +147,8 @@ static bool plan_vnc(const PlanContext *c, const GraphicsDef *graphics, Plan *pl
         plan_vnc_tls(c, graphics, plan);
         append_option(out, "tls-creds", VNC_CREDENTIALS);
     }
+    if (c->env->vnc_sasl)
+        g_string_append(out, ",sasl=on");
     if (graphics->power_control != TRISTATE_ABSENT)
         g_string_append_printf(out, ",power-control=%s",
                                graphics->power_control == TRISTATE_ON ? "on" : "off");
@@ -221,6 +223,8 @@ static bool plan_spice(const PlanContext *c, const GraphicsDef *graphics, Plan *
     }
     if (c->env->spice_tls_dir && graphics->tls_port > 0)
         append_option(out, "x509-dir", c->env->spice_tls_dir);
+    if (c->env->spice_sasl)
+        g_string_append(out, ",sasl=on");
     if (!graphics->passwd && !c->env->spice_has_password)
         g_string_append(out, ",disable-ticketing=on");
     spice_channels(out, graphics);

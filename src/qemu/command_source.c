@@ -311,6 +311,29 @@ static void plan_reservations(const PlanContext *c, const StorageSource *source,
 
 /* ---- nodes ---- */
 
+char *device_source_fd_name(const StorageSource *source, unsigned number)
+{
+    return g_strdup_printf("libvirt-%u-storage%u", source->index, number);
+}
+
+/* QEMU opens an image that it may write for reading first: with one descriptor it must not. Where the
+ * descriptors are not at hand the set is about to be removed, and the first name finds it. */
+static void prop_descriptors(const PlanContext *c, const DiskDef *disk, const StorageSource *source,
+                             Plan *plan, Json *node)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+
+    do {
+        g_ptr_array_add(names, device_source_fd_name(source, names->len));
+    } while (plan_fds_get(c->env->fds, g_ptr_array_index(names, names->len - 1)) >= 0);
+    if (names->len > 1) /* the last one is not there */
+        g_ptr_array_remove_index(names, names->len - 1);
+    g_ptr_array_add(names, NULL);
+    json_object_set_new(node, "filename", plan_descriptor_set_of(plan, (const char *const *)names->pdata));
+    if (names->len == 2)
+        prop_bool(node, "read-only", disk->readonly || source != &disk->src);
+}
+
 static bool prop_storage(const PlanContext *c, const DiskDef *disk, const StorageSource *source, Plan *plan,
                          Json *node, Error **err)
 {
@@ -334,7 +357,10 @@ static bool prop_storage(const PlanContext *c, const DiskDef *disk, const Storag
                  source->type == STORAGE_FILE                              ? "file"
                  : disk->device == DISK_DEVICE_CDROM && source->is_optical ? "host_cdrom"
                                                                            : "host_device");
-        prop_str(node, "filename", source->path);
+        if (source->fd_group && c->env->fds && !c->env->for_reference)
+            prop_descriptors(c, disk, source, plan, node);
+        else
+            prop_str(node, "filename", source->path);
         if (disk->io != DISK_IO_ABSENT)
             prop_str(node, "aio", enum_name(&disk_io_names, disk->io));
         plan_reservations(c, source, plan, node);
@@ -403,7 +429,8 @@ bool plan_storage(const PlanContext *c, const DiskDef *disk, const StorageSource
         return false;
     prop_str(node, "node-name", name);
     prop_cache(node, disk);
-    prop_bool(node, "auto-read-only", true);
+    if (!json_object_get(node, "read-only"))
+        prop_bool(node, "auto-read-only", true);
     prop_str(node, "discard", "unmap");
     plan_add(plan, PLAN_BLOCKDEV, g_steal_pointer(&node));
     if (slice_needs_node(disk, source)) {

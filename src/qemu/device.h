@@ -85,6 +85,7 @@ char *device_vdpa_fd_name(const char *alias);
 char *device_passt_fd_name(const char *alias);    /* QEMU's end of the line to the helper */
 char *device_char_fd_name(const char *alias);     /* what the character device writes to */
 char *device_char_log_fd_name(const char *alias); /* its log file */
+char *device_source_fd_name(const StorageSource *source, unsigned number); /* of a group */
 char *device_vsock_fd_name(const char *alias);
 char *device_vhost_scsi_fd_name(const char *alias);
 char *device_tpm_fd_name(const char *alias, bool is_cancel);

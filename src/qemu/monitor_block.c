@@ -109,8 +109,10 @@ static MonitorBlockStats *monitor_parse_block_stats(const Json *entry, const cha
 bool monitor_query_block_stats(Qmp *qmp, uint64_t timeout_ms, GPtrArray **ret_stats, Error **err)
 {
     AUTO_JSON reply = NULL;
-    if (!monitor_ask_list(qmp, "query-blockstats", NULL, timeout_ms, &reply, err))
+    if (!qmp_ask(qmp, "query-blockstats", timeout_ms, &reply, err))
         return false;
+    if (!json_is_array(reply) || json_array_size(reply) > MONITOR_MAX_ENTRIES)
+        return monitor_bad_reply("query-blockstats", err);
     g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(monitor_block_stats_free);
     size_t i;
     Json *entry;

@@ -133,13 +133,24 @@ Json *plan_descriptors(Plan *plan, const char *names)
     return add_descriptor(plan, names, NULL);
 }
 
+Json *plan_descriptor_set_of(Plan *plan, const char *const *names)
+{
+    PlanStep *first = NULL;
+    for (const char *const *name = names; *name; name++) {
+        PlanStep *set = plan_append(plan, PLAN_FDSET, NULL);
+        set->object = json_object();
+        json_object_set_new(set->object, "opaque", json_string_nocheck(*name));
+        set->number = first ? first->number : plan->n_sets++;
+        set->first = first;
+        first = first ? first : set;
+    }
+    return add_descriptor(plan, names[0], first);
+}
+
 Json *plan_descriptor_set(Plan *plan, const char *name)
 {
-    PlanStep *set = plan_append(plan, PLAN_FDSET, NULL);
-    set->object = json_object();
-    json_object_set_new(set->object, "opaque", json_string_nocheck(name));
-    set->number = plan->n_sets++;
-    return add_descriptor(plan, name, set);
+    const char *const names[] = { name, NULL };
+    return plan_descriptor_set_of(plan, names);
 }
 
 /* ---- descriptors by name ---- */

@@ -31,6 +31,7 @@ typedef struct PlanStep {
     const char *note;    /* ... why; a constant */
     GArray *descriptors; /* private: the strings inside @object that stand for descriptors; NULL: none */
     unsigned number;     /* PLAN_FDSET: its number */
+    const struct PlanStep *first;    /* PLAN_FDSET: whose set it adds to; NULL: one of its own */
     const struct PlanTarget *target; /* where it was executed: for undo */
 } PlanStep;
 
@@ -53,6 +54,8 @@ void plan_add(Plan *plan, PlanKind kind, Json *object /* stolen */);
 Json *plan_descriptors(Plan *plan, const char *names);
 /* Adds a descriptor set with the one of @name in it. The string is the path by which QEMU opens it. */
 Json *plan_descriptor_set(Plan *plan, const char *name);
+/* The same with those of several names (NULL-terminated) in one set. */
+Json *plan_descriptor_set_of(Plan *plan, const char *const *names);
 
 /* ---- descriptors by name ---- */
 

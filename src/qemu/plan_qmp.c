@@ -23,10 +23,9 @@ static const struct {
 
 /* ---- forwards ---- */
 
-static bool pass_descriptor(Qmp *qmp, const PlanFds *fds, const char *command, const char *key,
-                            const char *name, Json **ret_reply, Error **err)
+static bool pass_descriptor(Qmp *qmp, const PlanFds *fds, const char *command, const char *name,
+                            const Json *args, Json **ret_reply, Error **err)
 {
-    AUTO_JSON args = json_pack("{s:s}", key, name);
     const int fd = plan_fds_get(fds, name);
     if (fd < 0)
         return error_set(err, ERROR_INTERNAL, "there is no descriptor '%s'", name);
@@ -47,8 +46,11 @@ static void take_back_descriptors(Qmp *qmp, char *const *names, size_t n_names)
 static bool add_set(PlanStep *step, const PlanTarget *target, Error **err)
 {
     AUTO_JSON reply = NULL;
-    if (!pass_descriptor(target->qmp, target->fds, "add-fd", "opaque", json_get_str(step->object, "opaque"),
-                         &reply, err))
+    const char *name = json_get_str(step->object, "opaque");
+    AUTO_JSON args = json_pack("{s:s}", "opaque", name);
+    if (step->first)
+        json_object_set_new(args, "fdset-id", json_integer(step->first->number));
+    if (!pass_descriptor(target->qmp, target->fds, "add-fd", name, args, &reply, err))
         return false;
     step->number = (unsigned)json_get_uint(reply, "fdset-id", 0);
     return true;
@@ -63,7 +65,8 @@ static bool step_execute(PlanStep *step, const PlanTarget *target, Error **err)
     if (!plan_step_resolve(step, NULL, &names, err))
         return false;
     while (names[n_passed]) {
-        if (!pass_descriptor(target->qmp, target->fds, "getfd", "fdname", names[n_passed], NULL, err))
+        AUTO_JSON args = json_pack("{s:s}", "fdname", names[n_passed]);
+        if (!pass_descriptor(target->qmp, target->fds, "getfd", names[n_passed], args, NULL, err))
             break;
         n_passed++;
     }

@@ -29,6 +29,8 @@
 #include "qemu/qmp_flood.h"
 
 #define QMP_ID_PREFIX "libvirt-" /* scripts see it in qemu-monitor-command replies */
+#define QMP_BARE_ID                                                                                          \
+    UINT64_MAX /* of the one call that has no id on the wire; nothing else waited when it was made */
 #define QMP_MAX_LINE (64u << 20)
 #define QMP_MAX_QUEUED_BYTES (16u << 20)
 #define QMP_MAX_ABANDONED 1024
@@ -269,6 +271,10 @@ static void qmp_handle_event(Qmp *qmp, const Json *object, const char *event)
 static bool qmp_parse_id(const Json *object, uint64_t *ret_id)
 {
     const char *text = json_get_str(object, "id");
+    if (!json_object_get(object, "id")) {
+        *ret_id = QMP_BARE_ID;
+        return true;
+    }
     if (text && g_str_has_prefix(text, QMP_ID_PREFIX))
         text += strlen(QMP_ID_PREFIX);
     return text && g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT64, ret_id, NULL);
@@ -465,6 +471,15 @@ static bool qmp_gone(const Qmp *qmp, const char *command, Error **err)
 }
 
 /* As short as can be: QEMU reads its monitor byte by byte, with several system calls for each. */
+static uint64_t qmp_next_id(Qmp *qmp)
+{
+    if (!qmp)
+        return 0;
+    if (g_queue_is_empty(&qmp->calls))
+        qmp->last_id = 0;
+    return ++qmp->last_id;
+}
+
 static char *qmp_format_command(uint64_t id, const char *command, const Json *args)
 {
     AUTO_JSON object = json_object();
@@ -473,7 +488,8 @@ static char *qmp_format_command(uint64_t id, const char *command, const Json *ar
         json_object_set(object, "arguments", (Json *)args);
     char id_text[32];
     g_snprintf(id_text, sizeof(id_text), "%" PRIu64, id);
-    json_object_set_new(object, "id", json_string(id_text));
+    if (id != QMP_BARE_ID)
+        json_object_set_new(object, "id", json_string(id_text));
     g_autofree char *text = json_format(object);
     return g_strconcat(text, "\n", NULL);
 }
@@ -606,10 +622,21 @@ static bool qmp_take_value(const char *command, const Json *reply, Json **ret_re
     return true;
 }
 
+bool qmp_ask(Qmp *qmp, const char *command, uint64_t timeout_ms, Json **ret_reply, Error **err)
+{
+    /* QEMU answers in order, so what comes without an id is the answer to the one that has none. */
+    const uint64_t id = qmp && g_queue_is_empty(&qmp->calls) ? QMP_BARE_ID : qmp_next_id(qmp);
+    AUTO_JSON reply = NULL;
+
+    return qmp_transact(qmp, id, command, qmp_format_command(id, command, NULL), -1, timeout_ms, &reply, NULL,
+                        err) &&
+           qmp_take_value(command, reply, ret_reply, err);
+}
+
 bool qmp_exec_fd(Qmp *qmp, const char *command, const Json *args, int fd, uint64_t timeout_ms,
                  Json **ret_reply, Error **err)
 {
-    uint64_t id = qmp ? ++qmp->last_id : 0;
+    uint64_t id = qmp_next_id(qmp);
     AUTO_JSON reply = NULL;
 
     return qmp_transact(qmp, id, command, qmp_format_command(id, command, args), fd, timeout_ms, &reply, NULL,
@@ -629,7 +656,7 @@ void qmp_commands_clear(QmpCommand *commands, size_t count)
 static bool qmp_queue_all(Qmp *qmp, QmpCommand *commands, size_t count, QmpCall **calls, Error **err)
 {
     for (size_t i = 0; i < count; i++) {
-        const uint64_t id = ++qmp->last_id;
+        const uint64_t id = qmp_next_id(qmp);
         char *line = qmp_format_command(id, commands[i].name, commands[i].args);
         calls[i] = qmp_queue_call(qmp, id, commands[i].name, line, -1, false, err);
         if (!calls[i])
@@ -687,7 +714,7 @@ bool qmp_exec_raw(Qmp *qmp, const char *text, int fd, uint64_t timeout_ms, char 
         return error_set(err, ERROR_INVALID_ARGUMENT, "monitor command: a JSON object is expected");
 
     AUTO_JSON user_id = json_incref(json_object_get(object, "id"));
-    uint64_t id = qmp ? ++qmp->last_id : 0;
+    uint64_t id = qmp_next_id(qmp);
     char id_text[32];
     g_snprintf(id_text, sizeof(id_text), QMP_ID_PREFIX "%" PRIu64, id);
     json_object_set_new(object, "id", json_string(id_text));

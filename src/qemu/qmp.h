@@ -47,6 +47,10 @@ AWAITS MUST_CHECK bool qmp_open(int fd, const char *name, const QmpHandlers *han
  * ERROR_CANCELLED  the client left; a command that was not yet sent is taken back */
 AWAITS MUST_CHECK bool qmp_exec(Qmp *qmp, const char *command, const Json *args, uint64_t timeout_ms,
                                 Json **ret_reply, Error **err);
+/* The same for one without arguments, in as few bytes as can be: QEMU reads its monitor byte by byte, and may
+ * be one of many that are asked. */
+AWAITS MUST_CHECK bool qmp_ask(Qmp *qmp, const char *command, uint64_t timeout_ms, Json **ret_reply,
+                               Error **err);
 /* One of several commands for qmp_exec_all(). */
 typedef struct QmpCommand {
     const char *name;

@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "machine/vm_autostart.h"
+#include "machine/vm_fd_group.h"
 #include "machine/vm_info.h"
 #include "machine/vm_interface.h"
 #include "machine/vm_life.h"
@@ -72,12 +74,26 @@ RPC_VM_HANDLER(domain_del_throttle_group)
     return vm_delete_throttle_group(vm, args->group, args->flags, rpc_caller(call), err);
 }
 
+RPC_VM_HANDLER(domain_fd_associate)
+{
+    return vm_associate_fds(vm, args->name, call->fds, call->n_fds, args->flags, rpc_caller(call), err);
+}
+
+RPC_VM_HANDLER(domain_get_autostart_once)
+{
+    ret->autostart = vm_has_autostart_once(vm);
+    return true;
+}
+
+RPC_VM_HANDLER(domain_set_autostart_once)
+{
+    return vm_set_autostart_once(vm, args->autostart != 0, rpc_caller(call), err);
+}
+
 const RpcEntry rpc_entries_machine[] = {
-    RPC_ENTRY(domain_graphics_reload),
-    RPC_ENTRY(domain_set_throttle_group),
-    RPC_ENTRY(domain_del_throttle_group),
-    RPC_ENTRY(domain_set_lifecycle_action),
-    RPC_ENTRY(domain_set_block_threshold),
-    RPC_ENTRY(domain_announce_interface),
-    { 0 },
+    RPC_ENTRY(domain_fd_associate),         RPC_ENTRY(domain_get_autostart_once),
+    RPC_ENTRY(domain_set_autostart_once),   RPC_ENTRY(domain_graphics_reload),
+    RPC_ENTRY(domain_set_throttle_group),   RPC_ENTRY(domain_del_throttle_group),
+    RPC_ENTRY(domain_set_lifecycle_action), RPC_ENTRY(domain_set_block_threshold),
+    RPC_ENTRY(domain_announce_interface),   { 0 },
 };

@@ -776,7 +776,8 @@ static ImageInput input_of(const Volume *from)
     return (ImageInput){ .path = from->def->target.path,
                          .format = from->def->target.format,
                          .encryption = from->def->target.encryption,
-                         .capacity_bytes = from->def->capacity.value };
+                         .capacity_bytes = from->def->capacity.value,
+                         .has_backing = from->def->backing != NULL };
 }
 
 /* Nobody asked for the name that it has while it is made. */

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/trail.h"
 #include "storage/image_copy.h"
+#include "storage/image_guard.h"
 #include "storage/tool.h"
 #include "wire/wire_enums.h"
 
@@ -621,6 +622,32 @@ static bool image_run_resize(Host *host, const VolumeDef *def, const char *path,
     return tool_run(&tool, NULL, err);
 }
 
+/* The same bytes are the same image, if nothing else was asked for and nobody writes to them meanwhile (a
+ * base of others is left to qemu-img, too: the check does not tell the two apart). */
+AWAITS static bool image_can_share(Host *host, const VolumeDef *def, const ImageInput *from)
+{
+    const VolumeTarget *target = &def->target;
+
+    return g_strcmp0(target->format, from->format) == 0 && !from->has_backing && !def->backing &&
+           (!def->capacity.is_set || def->capacity.value == from->capacity_bytes) && !target->features &&
+           !target->cluster_bytes && (!target->compat || !*target->compat) && !target->nocow &&
+           image_guard_check(host, from->path, NULL, "share", NULL);
+}
+
+/* false: the file system cannot, and there is no file. */
+AWAITS static bool image_share(const char *path, const ImageInput *from)
+{
+    AUTO_FD from_fd = -1, fd = -1;
+
+    if (!image_open(from->path, O_RDONLY, 0, "couldn't open input path", &from_fd, NULL) ||
+        !image_open(path, O_RDWR | O_CREAT | O_EXCL, NEW_MODE, "Failed to create file", &fd, NULL))
+        return false;
+    if (image_copy_bytes(from_fd, from->path, fd, path, true, NULL))
+        return true;
+    image_unlink(path);
+    return false;
+}
+
 static bool image_make_formatted(Host *host, const VolumeDef *def, const char *path, const ImageInput *from,
                                  unsigned flags, bool is_device, Error **err)
 {
@@ -644,6 +671,8 @@ static bool image_make_formatted(Host *host, const VolumeDef *def, const char *p
         return image_create(host, &sized, path, false, flags, err) &&
                image_convert_into(host, def, path, from, err);
     }
+    if (!is_device && flags == 0 && image_can_share(host, def, from) && image_share(path, from))
+        return true;
     if (!image_convert(def, path, from, flags, is_device, err))
         return false;
     const bool is_larger = def->capacity.is_set && def->capacity.value > from->capacity_bytes;

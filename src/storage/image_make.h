@@ -19,6 +19,7 @@ typedef struct ImageInput {
     const char *format;                 /* as VolumeTarget.format */
     const VolumeEncryption *encryption; /* NULL: none */
     uint64_t capacity_bytes;
+    bool has_backing; /* it stands on another image */
 } ImageInput;
 
 /* Whether image_make() could make that, without looking at any file: for checks before anything is done.

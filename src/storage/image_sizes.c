@@ -36,7 +36,8 @@ typedef struct ImageSize {
     StorageFormat format;
     bool is_pending; /* somebody is looking */
     bool is_known;
-    bool is_used; /* since the last sweep */
+    bool has_failed; /* the last look */
+    bool is_used;    /* since the last sweep */
     StorageInfo info;
     HeaderKey key;
 } ImageSize;
@@ -206,6 +207,7 @@ static void look_take_item(const LookItem *item)
     ImageSize *size = item->size;
 
     size->is_pending = false;
+    size->has_failed = item->error != 0;
     size->is_known = item->error == 0; /* of storage that hangs, the old numbers are the best there are */
     if (!size->is_known) {
         size->key = (HeaderKey){ 0 };
@@ -415,6 +417,13 @@ bool image_request_find(ImageRequest *request, const char *path, StorageInfo *re
         return false;
     *ret_info = size->info;
     return true;
+}
+
+bool image_sizes_failed(const ImageSizes *sizes, const char *path)
+{
+    const ImageSize *size = g_hash_table_lookup(sizes->by_path, path);
+
+    return size && size->has_failed;
 }
 
 static gboolean image_size_sweep(gpointer key, gpointer value, gpointer arg)

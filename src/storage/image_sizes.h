@@ -29,5 +29,8 @@ AWAITS void image_request_run(ImageRequest *request, uint64_t deadline_ms, uint6
  * no strings that the caller would own. */
 bool image_request_find(ImageRequest *request, const char *path, StorageInfo *ret_info);
 
+/* The last look at @path found that it cannot be read: somebody else may know more. */
+bool image_sizes_failed(const ImageSizes *sizes, const char *path);
+
 /* Forgets what nobody asked for since the last call of this. */
 void image_sizes_sweep(ImageSizes *sizes);

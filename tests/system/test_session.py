@@ -16,7 +16,7 @@ USER = "nobody"
 class Session:
     """The daemon as an ordinary user, and virsh as that user."""
 
-    def __init__(self, host):
+    def __init__(self, host, qemu_conf=""):
         self.host = host
         self.home = host.path("home")
         self.runtime = host.path("runtime")
@@ -24,9 +24,11 @@ class Session:
             directory.mkdir(mode=0o700)
             shutil.chown(directory, USER, "nogroup")
         if host.is_reference:  # else it starts a log daemon that outlives it
+            qemu_conf += 'stdio_handler = "file"\n'
+        if qemu_conf:
             conf = self.home / ".config/libvirt/qemu.conf"
             conf.parent.mkdir(parents=True)
-            conf.write_text('stdio_handler = "file"\n')
+            conf.write_text(qemu_conf)
             for path in (conf, conf.parent, conf.parent.parent):
                 shutil.chown(path, USER, "nogroup")
         self.env = clean_environment(HOME=str(self.home), XDG_RUNTIME_DIR=str(self.runtime), USER=USER)
@@ -46,6 +48,11 @@ class Session:
         result = self.virsh(*args)
         check(result.code == 0, str(result))
         return result.out
+
+    def refused(self, *args):
+        result = self.virsh(*args)
+        check(result.code != 0, str(result))
+        return result.err
 
     def close(self):
         self.process.terminate()

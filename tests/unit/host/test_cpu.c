@@ -8,6 +8,7 @@
 #include "host/cpu_features.h"
 #include "host/cpu_models.h"
 #include "host/cpu_private.h"
+#include "host/cpu_tsc.h"
 
 /* "<cpu>" of a host with a model and required features. */
 #define HOST_CPU(model, features) "<cpu><arch>x86_64</arch><model>" model "</model>" features "</cpu>"
@@ -287,4 +288,26 @@ TEST(this_host_is_identical_to_its_own_description)
     check_ok(cpu_baseline(xmls, 1, 0, &baseline, &err), err);
     check_contains(baseline, cpu_host()->model);
     cpu_host_reset();
+}
+
+TEST(time_stamp_counters_that_the_host_cannot_give_are_refused)
+{
+    static const struct {
+        uint64_t host_hz, wanted_hz;
+        bool scaling, ok;
+    } cases[] = {
+        { 3000000000, 3000000000, false, true },  { 3000000000, 3000750000, false, true },
+        { 3000000000, 2999250000, false, true },  { 3000000000, 3000750001, false, false },
+        { 3000000000, 2999249999, false, false }, { 3000000000, 1000000000, true, true },
+        { 0, 1000000000, false, true }, /* nobody knows: KVM will say */
+        { 3000000000, 0, false, true }, /* none is asked for */
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const CpuHost host = { .tsc_hz = cases[i].host_hz, .tsc_scaling = cases[i].scaling };
+        g_autoptr(Error) err = NULL;
+        check_eq(cpu_check_tsc(&host, cases[i].wanted_hz, &err), cases[i].ok);
+        if (!cases[i].ok)
+            check_str(error_code_name(error_code(err)), error_code_name(ERROR_CONFIG_UNSUPPORTED));
+    }
 }

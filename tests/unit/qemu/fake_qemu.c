@@ -69,6 +69,8 @@ static void fake_send(FakeQemu *fake, const char *text)
     GString *out = g_string_new(text);
     if (fake->id)
         g_string_replace(out, "$ID", fake->id, 0);
+    else /* a question without an id gets an answer without one */
+        g_string_replace(out, ", \"id\": \"$ID\"", "", 0);
     if (fake->old_id)
         g_string_replace(out, "$OLD", fake->old_id, 0);
     for (size_t sent = 0; sent < out->len;) {

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/interrupt.h"
+
+#include "base/loop.h"
+
+static int interrupt_on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+    Interrupt *interrupt = arg;
+
+    interrupt->is_set = true;
+    fiber_cancel(interrupt->fiber);
+    return 0;
+}
+
+void interrupt_begin(Interrupt *interrupt, const Cli *cli)
+{
+    static const int signals[] = { SIGINT, SIGTERM };
+    sigset_t set;
+
+    *interrupt = (Interrupt){ .fiber = fiber_current() };
+    sigemptyset(&set);
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
+        sigaddset(&set, signals[i]);
+    sigprocmask(SIG_BLOCK, &set, &interrupt->before);
+    for (size_t i = 0; i < G_N_ELEMENTS(signals) && !cli->interactive; i++)
+        (void)sd_event_add_signal(loop_event(), &interrupt->sources[i], signals[i], interrupt_on_signal,
+                                  interrupt);
+}
+
+void interrupt_end(Interrupt *interrupt)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(interrupt->sources); i++)
+        sd_event_source_unref(interrupt->sources[i]);
+    sigprocmask(SIG_SETMASK, &interrupt->before, NULL);
+}
