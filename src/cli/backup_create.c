@@ -235,9 +235,12 @@ bool backup_create_run(Cli *cli, const CliArgs *args, Error **err)
         !create_begin_manifest(&create, err))
         return false;
     backup_guard_begin(cli, &guard);
-    if (!create_find_parent(&create, err) || !create_open_source(&create, err) ||
-        !backup_run(cli, "Back up", create_thread, &create, err))
+    if (!create_find_parent(&create, err) || !create_open_source(&create, err))
         return false;
+    if (!backup_run(cli, "Back up", create_thread, &create, err)) {
+        source_explain(create.source, err);
+        return false;
+    }
     source_close(g_steal_pointer(&create.source), true);
     /* The next one counts from this one; earlier ones only cost. */
     if (create.is_active && cli_connect(cli, NULL))

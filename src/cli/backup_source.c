@@ -17,6 +17,7 @@
 #include "cli/disk_nbd.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
+#include "wire/params.h"
 
 #define BITMAP "lodge-changed" /* the name under which QEMU exports what changed */
 #define RECONNECT_MS 30000
@@ -348,13 +349,31 @@ static void source_end_job(const BackupSource *source, bool keep)
     const WireDomainAbortJobArgs args = { .dom = *source->dom };
     g_autoptr(Error) why = NULL;
 
-    if (!source_reconnect(source->cli, &why) ||
-        !cli_call(source->cli, PROC_DOMAIN_ABORT_JOB, &args, NULL, &why)) {
+    if ((!source_reconnect(source->cli, &why) ||
+         !cli_call(source->cli, PROC_DOMAIN_ABORT_JOB, &args, NULL, &why)) &&
+        error_code(why) != ERROR_INVALID_STATE) { /* that one: it has ended */
         fprintf(stderr, "warning: the backup job does not end: %s\n", error_message(why));
         return;
     }
     if (source->checkpoint && !keep)
         source_delete_checkpoint(source->cli, source->dom, source->checkpoint);
+}
+
+void source_explain(const BackupSource *source, Error **err)
+{
+    const WireDomainGetJobStatsArgs args = {
+        .dom = *source->dom, .flags = VIR_DOMAIN_JOB_STATS_COMPLETED | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+    };
+    g_auto(WireDomainGetJobStatsRet) ret = { 0 };
+    const char *text = NULL;
+
+    if (!((const SourceServers *)source->private)->has_job || error_code(*err) == ERROR_CANCELLED ||
+        !cli_connect(source->cli, NULL) ||
+        !cli_call(source->cli, PROC_DOMAIN_GET_JOB_STATS, &args, &ret, NULL) ||
+        ret.type != VIR_DOMAIN_JOB_FAILED)
+        return;
+    if (wire_param_get_string(ret.params, ret.n_params, VIR_DOMAIN_JOB_ERRMSG, &text))
+        error_prefix(err, "the job of the backup has failed: %s", text);
 }
 
 void source_close(BackupSource *source, bool keep)

@@ -37,6 +37,8 @@ AWAITS MUST_CHECK bool source_open(Cli *cli, const WireDomain *dom, const Source
                                    BackupSource **ret_source, Error **err);
 /* Ends it. @keep: the checkpoint stays: there is a backup of its moment. NULL: nothing */
 AWAITS void source_close(BackupSource *source, bool keep);
+/* Reading failed with @err: if the job in the daemon has failed, that says why. */
+AWAITS void source_explain(const BackupSource *source, Error **err);
 
 /* Whether the machine has a checkpoint. *ret_last: and none that came after it, whose bitmap would have to be
  * added. */

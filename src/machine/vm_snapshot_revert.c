@@ -107,15 +107,18 @@ AWAITS static bool plan_overlay(Revert *revert, const DiskDef *disk, const char 
     return true;
 }
 
-/* Is something based on @image that stays? */
+/* Is something based on @image, however far above, that stays? */
 static bool has_lasting_overlay(const Revert *revert, const SnapshotImage *image)
 {
     for (guint i = 0; i < revert->images->len; i++) {
-        const SnapshotImage *above = g_ptr_array_index(revert->images, i);
-        if (g_strcmp0(above->base, image->path) == 0 &&
-            (above->is_frozen || above->is_kept || above->n_overlays ||
-             !vm_snapshot_owns_image(revert->vm, above->path)))
-            return true;
+        const SnapshotImage *above = g_ptr_array_index(revert->images, i), *below = above;
+        if (!above->is_frozen && !above->is_kept && vm_snapshot_owns_image(revert->vm, above->path))
+            continue;
+        for (guint k = 0; below && k < revert->images->len && above != image; k++) {
+            below = vm_snapshot_image_find(revert->images, below->base);
+            if (below == image)
+                return true;
+        }
     }
     return false;
 }
@@ -138,6 +141,12 @@ AWAITS static bool plan_inside(Revert *revert, const DiskDef *disk, const char *
     if (image->is_frozen || has_lasting_overlay(revert, image)) {
         g_autofree char *made_up = g_strdup_printf("%s.kept", path);
         g_autofree char *copy = NULL;
+        if (vm_is_running(revert->vm) && image->is_active) {
+            error_set(err, ERROR_INVALID_STATE,
+                      "image '%s' of disk '%s' has to be copied first, and the running machine writes to it",
+                      path, disk->target);
+            return error_hint(err, "shut the machine off, then go back");
+        }
         if (!find_free_name(revert, made_up, &copy, err))
             return false;
         vm_intent_add(revert->intent, STEP_COPY, path, copy);

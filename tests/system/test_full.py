@@ -5,6 +5,8 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
 import os
+import random
+import signal
 import subprocess
 
 from lodgetest.host import *
@@ -243,10 +245,8 @@ def test_a_copy_that_is_pushed_does_not_fit(host):
                                                          f"<target file='{folder}/nowhere/b'/></disk></disks></domainbackup>"), says="No such file")
 
 
-@mark(**OWN)
-def test_a_guest_outlives_a_full_scratch_image(host):
-    """What it overwrites cannot be kept for a backup that is pulled: it goes on, and the backup has failed."""
-    folder = small(host)
+def with_writer(host):
+    """A machine with two disks whose guest writes to both, when it is started."""
     writer = os.path.join(os.path.dirname(__file__), "../torture/writer.S")
     sh("as", "--32", "-o", host.path("w.o"), writer)
     sh("ld", "-m", "elf_i386", "-Ttext=0x7c00", "--oformat", "binary", "-o", host.path("w.bin"), host.path("w.o"))
@@ -254,6 +254,14 @@ def test_a_guest_outlives_a_full_scratch_image(host):
     sh("qemu-io", "-f", "qcow2", "-c", f"write -q -s {host.path('w.bin')} 0 512", m.path())
     for target in m.targets:
         sh("qemu-io", "-f", "qcow2", "-c", "write -q -P 7 64k 512k", m.path(target))
+    return m
+
+
+@mark(**OWN)
+def test_a_guest_outlives_a_full_scratch_image(host):
+    """What it overwrites cannot be kept for a backup that is pulled: it goes on, and the backup has failed."""
+    folder = small(host)
+    m = with_writer(host)
     filler = fill(folder, 400 << 10)
 
     def number():
@@ -283,3 +291,33 @@ def test_a_guest_outlives_a_full_scratch_image(host):
         m.dom.destroy()
         for path in m.images():
             sh("qemu-img", "check", "-q", path)
+
+
+@mark(**OWN)
+def test_a_guest_outlives_a_backup_into_a_repository(host):
+    """Its scratch images lie beside the disks, where there is no space any more when the guest overwrites them."""
+    disks = small(host, "disks", "48m")
+    m = with_writer(host)
+    raw = host.path("random")
+    raw.write_bytes(random.Random(6).randbytes(2 * MIB))
+    sh("qemu-io", "-f", "qcow2", "-c", f"write -q -s {raw} 1M 2M", m.path())
+    m.dom.create()
+    host.ok("suspend", "m")
+    repo = host.path("repo")
+    process = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, "backup", "create", "m", str(repo), "--level", "19"],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: list(repo.glob("tmp/add-*")) and host.virsh("backup-dumpxml", "m").code == 0, "it reads")
+    process.send_signal(signal.SIGSTOP)
+    fill(disks)
+    host.ok("resume", "m")
+    failed(host, m)
+    host.wait_state("m", "running")
+    process.send_signal(signal.SIGCONT)
+    out, _ = process.communicate(timeout=120)
+    check(process.returncode != 0, out)
+    contains(out, "no space is left for")
+    equal(left(disks), ["m-vda.qcow2", "m-vdb.qcow2"])
+    equal(json.loads(host.lodge_ok("backup", "list", str(repo), "-o", "json")), [])
+    no_job(host, "m")
+    m.dom.destroy()
+    mend(m)

@@ -29,7 +29,7 @@ MOST_SNAPSHOTS = 7
 RUNNING, SHUTOFF = libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_SHUTOFF
 JOURNAL = "var/lib/libvirt/qemu/snapshot/{}/.lodge/journal"
 # What may be said of an operation that cannot be done now; nothing has changed then.
-REFUSALS = ("which the running machine has below its disk", "has no backing file", "needed by", "needs what is below that", "that need what is below",
+REFUSALS = ("which the running machine has below its disk", "has no backing file", "needed by", "needs what is below that", "has to be copied first", "that need what is below",
             "a full backup", "full backup is due", "inconsistent", "no backing file", "no domain backup job",
             "is not paused or running", "domain is not running", "Requested operation is not valid: domain is")
 
