@@ -35,6 +35,9 @@ typedef struct ProcessConfine {
     bool hide_processes;    /* of other users, where /proc can be mounted; with masks */
     bool drop_capabilities; /* all that raw_io does not keep, for ever */
     int landlock_fd;        /* a rule set of landlock(7); -1: none; borrowed */
+    /* What the kernel's security module is told about the program (proc(5), attr/exec): "exec PROFILE" for
+     * AppArmor; borrowed; NULL: nothing */
+    const char *on_exec;
 } ProcessConfine;
 
 typedef struct ProcessSpec {

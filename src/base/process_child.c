@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -265,6 +266,22 @@ static void process_child_set_mounts(const ProcessChild *child)
         process_child_hide_processes();
 }
 
+/* While /proc is the host's. From then on an exec is the only way into the profile, and there is none around
+ * it. */
+static void process_child_set_label(const ProcessChild *child)
+{
+    const ProcessConfine *confine = child->spec->confine;
+
+    if (!confine || !confine->on_exec)
+        return;
+    AUTO_FD attribute = open("/proc/self/attr/apparmor/exec", O_WRONLY | O_CLOEXEC);
+    if (attribute < 0) /* older kernels have one module */
+        attribute = open("/proc/self/attr/exec", O_WRONLY | O_CLOEXEC);
+    const size_t len = strlen(confine->on_exec);
+    if (attribute < 0 || write(attribute, confine->on_exec, len) != (ssize_t)len)
+        process_child_fail(child, "choosing its security profile");
+}
+
 static void process_child_drop_capabilities(const ProcessChild *child)
 {
     const ProcessSpec *spec = child->spec;
@@ -332,6 +349,7 @@ void process_child_exec(const ProcessSpec *spec, const char *const *envp, pid_t 
     process_child_set_limits(&child);
     process_child_reset_treatment(&child);
     (void)umask(spec->umask ? spec->umask : 0022);
+    process_child_set_label(&child);
     process_child_set_mounts(&child);
     process_child_drop_capabilities(&child);
     process_child_set_user(&child);

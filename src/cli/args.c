@@ -10,6 +10,8 @@
 
 #include "base/units.h"
 
+#define REPEAT_MARK "\x1e" /* between values that are given several times; no value has it */
+
 struct CliArgs {
     const CliCommand *command;
     const char **values; /* by option index; borrowed from the words, or "" for a bool */
@@ -94,8 +96,9 @@ static bool set_value(CliArgs *args, const CliOption *option, const char *value,
         return true;
     }
     size_t index = (size_t)(option - args->command->options);
-    if (args->values[index] && option->flags & CLI_LINES) {
-        g_autofree char *lines = g_strconcat(args->values[index], "\n", value, NULL);
+    if (args->values[index] && option->flags & (CLI_LINES | CLI_REPEAT)) {
+        g_autofree char *lines =
+            g_strconcat(args->values[index], option->flags & CLI_REPEAT ? REPEAT_MARK : "\n", value, NULL);
         args->values[index] = g_intern_string(lines);
         return true;
     }
@@ -150,6 +153,11 @@ static bool take_common(CliArgs *args, const char *name, const char *value, char
     return true;
 }
 
+static bool looks_like_option(const char *word)
+{
+    return word[0] == '-' && (word[1] == '-' || g_ascii_isalpha(word[1]));
+}
+
 /* One word that starts with '-'; may take the next one as its value. */
 static bool take_option(CliArgs *args, const char *word, char *const **next, char *const *end, Error **err)
 {
@@ -182,6 +190,8 @@ static bool take_option(CliArgs *args, const char *word, char *const **next, cha
         }
         return set_value(args, option, "", err);
     }
+    if (!value && option->flags & CLI_OPTIONAL && (*next >= end || looks_like_option(**next)))
+        return set_value(args, option, "", err);
     if (!value) {
         if (*next >= end) {
             error_set(err, ERROR_INVALID_ARGUMENT, "expected syntax: --%s <%s>", option->name,
@@ -191,11 +201,6 @@ static bool take_option(CliArgs *args, const char *word, char *const **next, cha
         value = *(*next)++;
     }
     return set_value(args, option, value, err);
-}
-
-static bool looks_like_option(const char *word)
-{
-    return word[0] == '-' && (word[1] == '-' || g_ascii_isalpha(word[1]));
 }
 
 bool option_is_positional(const CliOption *option)
@@ -369,6 +374,18 @@ unsigned args_each(CliArgs *args, unsigned index)
         }
     }
     return 1;
+}
+
+char **args_get_list(const CliArgs *args, const char *name)
+{
+    const char *text = args_get(args, name);
+
+    if (!text || !*text) { /* of an empty text g_strsplit() makes no text at all */
+        char **list = g_new0(char *, 2);
+        list[0] = text ? g_strdup(text) : NULL;
+        return list;
+    }
+    return g_strsplit(text, REPEAT_MARK, -1);
 }
 
 bool args_has(const CliArgs *args, const char *name)

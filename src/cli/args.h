@@ -30,6 +30,8 @@ bool args_has(const CliArgs *args, const char *name);
 const char *args_get(const CliArgs *args, const char *name); /* borrowed; NULL if not given */
 /* The words of a CLI_MANY option, NULL-terminated; never NULL. */
 char *const *args_get_many(const CliArgs *args, const char *name);
+/* The values of a CLI_REPEAT option in order, NULL-terminated; owned, never NULL. */
+char **args_get_list(const CliArgs *args, const char *name);
 /* false with @err for a value that is no number or out of range; if the option is absent: true, output
  * untouched.
  */

@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <signal.h>
+
 #include "backup/manifest.h"
 #include "backup/work.h"
 #include "cli/domain.h"
@@ -16,6 +18,17 @@ char *backup_repo_path(const CliArgs *args);
  * cancelling of the fiber end it with ERROR_CANCELLED as soon as it notices. @label: of the progress. */
 typedef bool BackupFunc(void *arg, WorkProgress *progress, Error **err);
 AWAITS MUST_CHECK bool backup_run(Cli *cli, const char *label, BackupFunc *func, void *arg, Error **err);
+
+/* From begin to end Ctrl-C and SIGTERM wait for a moment at which all can be taken back: backup_run() notices
+ * them, and check, which says ERROR_CANCELLED then. One that comes too late is as if it had not come. */
+typedef struct BackupGuard {
+    sigset_t before;
+    bool is_on; /* not in the shell, where Ctrl-C cancels the fiber */
+} BackupGuard;
+void backup_guard_begin(const Cli *cli, BackupGuard *guard);
+MUST_CHECK bool backup_guard_check(const BackupGuard *guard, Error **err);
+void backup_guard_end(BackupGuard *guard);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BackupGuard, backup_guard_end)
 
 /* A program of qemu-utils, by name; argv ends with NULL. *ret_out: what it printed, owned; NULL: not wanted.
  * ERROR_NOT_SUPPORTED: it is not here. ERROR_OPERATION_FAILED: its words */

@@ -220,6 +220,7 @@ static void create_tell(const Create *create)
 
 bool backup_create_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(BackupGuard) guard = { 0 }; /* until all of the rest is closed */
     g_auto(Create) create = { .cli = cli, .args = args, .level = LEVEL_DEFAULT };
 
     if (!args_get_int(args, "level", 1, CHUNK_LEVEL_MAX, &create.level, err) ||
@@ -231,8 +232,11 @@ bool backup_create_run(Cli *cli, const CliArgs *args, Error **err)
         return error_hint(err, "run 'lodge backup create' on that host, for example through ssh");
     }
     if (!cli_domain_is_active(cli, &create.dom, &create.is_active, err) || !create_open(&create, err) ||
-        !create_begin_manifest(&create, err) || !create_find_parent(&create, err) ||
-        !create_open_source(&create, err) || !backup_run(cli, "Back up", create_thread, &create, err))
+        !create_begin_manifest(&create, err))
+        return false;
+    backup_guard_begin(cli, &guard);
+    if (!create_find_parent(&create, err) || !create_open_source(&create, err) ||
+        !backup_run(cli, "Back up", create_thread, &create, err))
         return false;
     source_close(g_steal_pointer(&create.source), true);
     /* The next one counts from this one; earlier ones only cost. */

@@ -323,9 +323,10 @@ static bool restore_define(Restore *restore, Restored *restored, Error **err)
     return backup_put_state(restore->cli, &restored->dom, order->repo, order->manifest, err);
 }
 
-static bool restore_machine(Restore *restore, Restored *restored, Error **err)
+static bool restore_machine(Restore *restore, const BackupGuard *guard, Restored *restored, Error **err)
 {
-    if (!restore_check_machine(restore, err) || !restore_place(restore, err) || !restore_write(restore, err))
+    if (!restore_check_machine(restore, err) || !restore_place(restore, err) ||
+        !restore_write(restore, err) || !backup_guard_check(guard, err))
         return false;
     for (guint i = 0; i < restore->disks->len; i++) {
         RestoreDisk *disk = restore_disk_at(restore, i);
@@ -343,7 +344,9 @@ bool backup_restore(Cli *cli, const RestoreOrder *order, Restored *ret_restored,
 
     restore.disks = g_ptr_array_new_with_free_func(restore_disk_free);
     restore.damage = g_ptr_array_new_with_free_func(g_free);
-    const bool ok = restore_machine(&restore, ret_restored, err);
+    g_auto(BackupGuard) guard = { 0 };
+    backup_guard_begin(cli, &guard);
+    const bool ok = restore_machine(&restore, &guard, ret_restored, err);
     if (ok) {
         ret_restored->damage = g_steal_pointer(&restore.damage);
         ret_restored->images = g_ptr_array_new_with_free_func(g_free);

@@ -73,6 +73,45 @@ static void run_await(Cli *cli, const char *label, Run *run)
     progress_end(&shown);
 }
 
+static void interrupts(sigset_t *ret_set)
+{
+    sigemptyset(ret_set);
+    sigaddset(ret_set, SIGINT);
+    sigaddset(ret_set, SIGTERM);
+}
+
+void backup_guard_begin(const Cli *cli, BackupGuard *guard)
+{
+    sigset_t set;
+
+    guard->is_on = !cli->interactive;
+    interrupts(&set);
+    if (guard->is_on)
+        sigprocmask(SIG_BLOCK, &set, &guard->before);
+}
+
+bool backup_guard_check(const BackupGuard *guard, Error **err)
+{
+    sigset_t pending;
+
+    sigpending(&pending);
+    return !guard->is_on || (!sigismember(&pending, SIGINT) && !sigismember(&pending, SIGTERM)) ||
+           error_set(err, ERROR_CANCELLED, "interrupted");
+}
+
+void backup_guard_end(BackupGuard *guard)
+{
+    const struct timespec at_once = { 0 };
+    sigset_t set;
+
+    if (!guard->is_on)
+        return;
+    interrupts(&set);
+    while (sigtimedwait(&set, NULL, &at_once) > 0)
+        ;
+    sigprocmask(SIG_SETMASK, &guard->before, NULL);
+}
+
 bool backup_run(Cli *cli, const char *label, BackupFunc *func, void *arg, Error **err)
 {
     Run run = { .func = func, .arg = arg };
@@ -83,9 +122,7 @@ bool backup_run(Cli *cli, const char *label, BackupFunc *func, void *arg, Error 
     if (done_fd < 0)
         return error_set_errno(err, errno, "cannot make an eventfd");
     run.done_fd = done_fd;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    interrupts(&set);
     sigprocmask(SIG_BLOCK, &set, &before);
     if (!cli->interactive) { /* in the shell Ctrl-C cancels this fiber */
         (void)sd_event_add_signal(loop_event(), &sources[0], SIGINT, run_on_signal, &run);

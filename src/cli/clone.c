@@ -125,6 +125,8 @@ static bool freeze(CloneSource *source, Error **err)
     };
     g_auto(WireDomainSnapshotCreateXmlRet) ret = { 0 };
 
+    if (source->quiesce)
+        args.flags |= VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE;
     source->snapshot = g_strdup_printf("clones-%s-%04x", when, g_random_int() & 0xffff);
     g_string_append_printf(xml, "<domainsnapshot><name>%s</name><disks>", source->snapshot);
     for (guint i = 0; i < source->disks->len; i++) {
@@ -159,7 +161,10 @@ bool clone_source_open(Cli *cli, const WireDomain *dom, CloneKind kind, const ch
     CloneSource *source = ret_source;
     bool is_active = false;
 
-    *source = (CloneSource){ .cli = cli, .name = g_strdup(dom->name), .keep_snapshot = kind == CLONE_LINKED };
+    *source = (CloneSource){ .cli = cli,
+                             .name = g_strdup(dom->name),
+                             .keep_snapshot = kind == CLONE_LINKED,
+                             .quiesce = ret_source->quiesce };
     source->disks = g_ptr_array_new_with_free_func(disk_free);
     source->dom = (WireDomain){ .name = g_strdup(dom->name), .uuid = dom->uuid, .id = dom->id };
     if (!cli_domain_is_active(cli, dom, &is_active, err) ||
@@ -563,10 +568,11 @@ static void take_template_disk(CloneSource *source, const Json *said, const char
     const char *volume = json_get_str(said, "volume");
 
     *disk = (CloneDisk){ .target = g_strdup(json_get_str(said, "target")),
-                         .image = volume ? path_join(folder, volume) : NULL,
+                         .image = volume && path_is_safe_component(volume) ? path_join(folder, volume) : NULL,
                          .format = g_strdup(json_get_str(said, "format")),
                          .bytes = json_get_uint(said, "virtual_bytes", 0) };
     g_ptr_array_add(source->disks, disk);
+    disk->is_shared = !disk->image || !disk->target || !disk->format;
 }
 
 bool clone_template_open(Cli *cli, const char *name, CloneSource *ret_source, Error **err)

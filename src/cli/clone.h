@@ -20,13 +20,13 @@ typedef struct CloneDisk {
 typedef struct CloneSource {
     Cli *cli;
     char *name, *xml;
-    GPtrArray *disks;  /* CloneDisk */
-    char *seed_target; /* the drive with a seed; NULL: none */
-    Json *seed;        /* its files; NULL */
-    char *files;       /* state of firmware and TPM, as JSON; NULL */
-    WireDomain dom;    /* without a name: a template */
-    char *snapshot;    /* that was taken for it; NULL */
-    bool keep_snapshot;
+    GPtrArray *disks;            /* CloneDisk */
+    char *seed_target;           /* the drive with a seed; NULL: none */
+    Json *seed;                  /* its files; NULL */
+    char *files;                 /* state of firmware and TPM, as JSON; NULL */
+    WireDomain dom;              /* without a name: a template */
+    char *snapshot;              /* that was taken for it; NULL */
+    bool keep_snapshot, quiesce; /* quiesce: its agent holds its file systems still for the snapshot */
 } CloneSource;
 
 typedef enum CloneKind { CLONE_FULL, CLONE_LINKED } CloneKind;
@@ -44,7 +44,8 @@ typedef struct CloneOrder {
     const bool *interrupted; /* the rest is given up when that is set; NULL: never */
 } CloneOrder;
 
-/* What is running is frozen by a snapshot first, and so is what is to be stood on.
+/* What is running is frozen by a snapshot first, and so is what is to be stood on. *@ret_source: .quiesce is
+ * set by the caller.
  * @shared, @copied: targets of disks that are (not) to be copied, against what they say themselves; separated
  * by commas; NULL. */
 AWAITS MUST_CHECK bool clone_source_open(Cli *cli, const WireDomain *dom, CloneKind kind, const char *shared,

@@ -164,7 +164,7 @@ static bool make_from(Cli *cli, const CliArgs *args, CloneOrder *order, const ch
 static bool clone_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireDomain) dom = { 0 };
-    CloneSource source = { .cli = cli };
+    CloneSource source = { .cli = cli, .quiesce = args_has(args, "quiesce") };
     Interrupt interrupt;
     const CloneKind kind = args_has(args, "linked") ? CLONE_LINKED : CLONE_FULL;
 
@@ -214,6 +214,7 @@ static const CliOption clone_options[] = {
     OPT(CLI_STRING, "original", "the same", .same_as = "domain", .flags = CLI_HIDDEN),
     OPT_CLONE,
     OPT_BOOL("linked", "stand on the original's disks instead of copying them"),
+    OPT_BOOL("quiesce", "of one that runs: its agent writes down what is not on its disks yet, first"),
     OPT_BOOL("auto-clone", "choose names for all that is not named: always so"),
     OPT_BOOL("reflink", "share data where the file system can: always so"),
     OPT_BOOL("nonsparse", "accepted for virt-clone's sake: holes stay holes"),

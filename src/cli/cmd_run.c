@@ -515,15 +515,20 @@ static const CliOption run_options[] = {
 };
 
 const CliCommand commands_run[] = {
-    COMMAND("run", GROUP_LODGE, "make and start a machine from an image for clouds", run_options, run_run,
-            .exclusive = "network bridge; no-wait rm; no-wait timeout; no-wait for",
-            .doc =
-                "Its disk is an overlay on the image, which is fetched into the library if it is not there. "
-                "cloud-init gets host name, user, keys and addresses by a seed. The command waits until the "
-                "machine has an address and cloud-init has ended, and shows how far it is; a machine that "
-                "does not come up stays, with what it said. What the host lacks, a pool 'default' or a "
-                "network 'default', is made. With a command its exit code is that of lodge.",
-            .json = "{\"name\": string, \"uuid\": string, \"disk\": string, \"stages\": [{\"stage\": string, "
-                    "\"text\": string, \"elapsed_ms\": number}], \"lines\": string|null}"),
+    COMMAND(
+        "run", GROUP_LODGE, "make and start a machine from an image for clouds", run_options, run_run,
+        .exclusive = "network bridge; no-wait rm; no-wait timeout; no-wait for",
+        .doc =
+            "The machine is of type q35 with devices of virtio, UEFI if the image has its partition, memory "
+            "that can be shared, eight free ports for devices to come, statistics of its balloon, random "
+            "numbers, a channel for an agent, a disk that gives space back, a serial console with a log, and "
+            "no keymap. Its disk is an overlay on the image, which is fetched into the library if it is not "
+            "there. "
+            "cloud-init gets host name, user, keys and addresses by a seed. The command waits until the "
+            "machine has an address and cloud-init has ended, and shows how far it is; a machine that "
+            "does not come up stays, with what it said. What the host lacks, a pool 'default' or a "
+            "network 'default', is made. With a command its exit code is that of lodge.",
+        .json = "{\"name\": string, \"uuid\": string, \"disk\": string, \"stages\": [{\"stage\": string, "
+                "\"text\": string, \"elapsed_ms\": number}], \"lines\": string|null}"),
     { 0 },
 };

@@ -50,6 +50,7 @@ static void sort_commands(void)
         sort_table(class_commands(), group);
         for (const CliCommand *const *table = command_tables; *table; table++)
             sort_table(*table, group);
+        sort_table(commands_install(), group);
         sort_table(commands_later(), group);
     }
 }

@@ -42,6 +42,7 @@ extern const CliCommand commands_firewall[];
 extern const CliCommand commands_interface[];
 extern const CliCommand commands_doctor[];
 extern const CliCommand commands_shell[];
+const CliCommand *commands_install(void);
 extern const CliCommand commands_library[];
 extern const CliCommand commands_run[];
 extern const CliCommand commands_ssh[];

@@ -162,9 +162,45 @@ static bool has_efi(const char *path, const char *format)
     return false;
 }
 
+/* Looked at by hand before any program opens it: an image names other files, and they would be opened, too.
+ */
+static bool look_at_header(const char *path, const char **ret_format, Error **err)
+{
+    static const struct {
+        const char *magic, *name;
+        uint8_t len;
+    } others[] = { { "KDMV", "vmdk", 4 },         { "# Disk DescriptorFile", "vmdk", 21 },
+                   { "vhdxfile", "vhdx", 8 },     { "conectix", "vpc", 8 },
+                   { "<<< ", "vdi", 4 },          { "QED\0", "qed", 4 },
+                   { "LUKS\xba\xbe", "luks", 6 }, { "\xfd\x37zXZ", "xz", 6 },
+                   { "\x1f\x8b", "gzip", 2 },     { "\x28\xb5\x2f\xfd", "zstd", 4 },
+                   { "BZh", "bzip2", 3 },         { "PK\x03\x04", "zip", 4 } };
+    guint8 head[104] = { 0 };
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0 || pread(fd, head, sizeof(head), 0) < 0)
+        return error_set_errno(err, errno, "cannot open '%s'", path);
+    for (size_t i = 0; i < G_N_ELEMENTS(others); i++) {
+        if (memcmp(head, others[i].magic, others[i].len) == 0) {
+            error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is %s: the library has images in qcow2 and raw only",
+                      path, others[i].name);
+            return error_hint(err, "unpack it, or convert it with 'lodge image convert'");
+        }
+    }
+    *ret_format = memcmp(head, "QFI\xfb", 4) == 0 ? "qcow2" : "raw";
+    if (**ret_format == 'r')
+        return true;
+    const bool is_new = head[7] >= 3;
+    if (memcmp(head + 8, "\0\0\0\0\0\0\0\0", 8) != 0)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "'%s' stands on another image", path);
+    if (is_new && (head[79] & 4))
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "'%s' keeps its data in another file", path);
+    return true;
+}
+
 bool library_look(const char *path, Json **ret_facts, Error **err)
 {
-    const char *const argv[] = { "qemu-img", "info", "--output=json", "--", path, NULL };
+    const char *format = "raw";
     g_autofree char *out = NULL;
     g_autoptr(Json) info = NULL;
     struct stat st;
@@ -173,15 +209,13 @@ bool library_look(const char *path, Json **ret_facts, Error **err)
         return error_set_errno(err, errno, "cannot open '%s'", path);
     if (!S_ISREG(st.st_mode))
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no file", path);
+    if (!look_at_header(path, &format, err))
+        return false;
+    const char *const argv[] = { "qemu-img", "info", "-U", "-f", format, "--output=json", "--", path, NULL };
     if (!backup_run_tool(argv, &out, err) || !json_parse(out, strlen(out), "qemu-img's answer", &info, err))
         return error_prefix(err, "'%s' is no image", path);
-    const char *format = json_get_str(info, "format");
-    if (!format || json_get_str(info, "backing-filename"))
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "'%s' stands on another image, '%s'", path,
-                         json_get_str(info, "backing-filename"));
     if (strcmp(format, "raw") == 0 && (st.st_size == 0 || st.st_size % 512)) {
-        error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no image of a disk that is known here", path);
-        return error_hint(err, "a packed image (.xz, .gz, .zst, .zip) has to be unpacked first");
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is no image of a disk that is known here", path);
     }
     *ret_facts = json_pack("{s:s, s:I, s:I, s:b}", "format", format, "virtual_bytes",
                            (json_int_t)json_get_uint(info, "virtual-size", 0), "bytes",

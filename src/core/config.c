@@ -45,7 +45,6 @@ void config_free(Config *config)
     for (size_t i = 0; i < config_keys_count; i++)
         config_key_clear(&config_keys[i], config);
     g_free(config->qemu_groups);
-    g_strfreev(config->security_default_confined);
     g_clear_pointer(&config->origins, g_ptr_array_unref);
     g_free(config);
 }

@@ -79,11 +79,12 @@ typedef struct Config {
     bool dump_guest_core;
     bool seccomp_sandbox;
     bool landlock;
-    char **namespaces;                /* of QEMU: "mount"; NULL: not said */
-    char **device_acl;                /* devices that every QEMU may open; NULL: not said */
-    char **nvram;                     /* "code:vars" pairs; NULL: not said */
-    char **security_default_confined; /* reserved */
-    unsigned max_queued;              /* jobs waiting for one machine; 0: unlimited */
+    char **namespaces;      /* of QEMU: "mount"; NULL: not said */
+    char **device_acl;      /* devices that every QEMU may open; NULL: not said */
+    char **nvram;           /* "code:vars" pairs; NULL: not said */
+    char **security_driver; /* "apparmor", "none"; NULL: not said */
+    bool security_default_confined, security_require_confined;
+    unsigned max_queued; /* jobs waiting for one machine; 0: unlimited */
     /* Lodge's own, in libvirtd.conf too */
     unsigned start_timeout_s;       /* QEMU must greet by then; 30 */
     unsigned storage_timeout_s;     /* a call on storage may take this long; 10 */

@@ -439,8 +439,10 @@ const ConfigKey config_keys[] = {
       .doc = "CODE:VARS pairs of firmware images" },
     { .file = QEMU_CONF,
       .name = "security_default_confined",
-      .type = CONFIG_KEY_UNUSED,
-      .doc = "confinement by SELinux or AppArmor" },
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, security_default_confined),
+      .fallback = "1",
+      .doc = "machines that say nothing are confined by AppArmor, if that is chosen" },
     { .file = QEMU_CONF, .name = "default_tls_x509_cert_dir", .type = CONFIG_KEY_UNUSED },
     { .file = QEMU_CONF, .name = "default_tls_x509_verify", .type = CONFIG_KEY_UNUSED, .doc = "TLS" },
     { .file = QEMU_CONF, .name = "default_tls_x509_secret_uuid", .type = CONFIG_KEY_UNUSED },
@@ -564,12 +566,16 @@ const ConfigKey config_keys[] = {
     { .file = QEMU_CONF, .name = "nographics_allow_host_audio", .type = CONFIG_KEY_UNUSED },
     { .file = QEMU_CONF,
       .name = "security_driver",
-      .type = CONFIG_KEY_UNUSED,
-      .doc = "security drivers other than the owners of files (dac)" },
+      .type = CONFIG_KEY_LIST,
+      .offset = offsetof(Config, security_driver),
+      .choices = "none|dac|apparmor",
+      .doc = "besides the owners of files (dac): none, apparmor" },
     { .file = QEMU_CONF,
       .name = "security_require_confined",
-      .type = CONFIG_KEY_UNUSED,
-      .doc = "confinement by SELinux or AppArmor" },
+      .type = CONFIG_KEY_BOOL,
+      .offset = offsetof(Config, security_require_confined),
+      .fallback = "0",
+      .doc = "no machine runs that AppArmor does not confine, if that is chosen" },
     { .file = QEMU_CONF, .name = "cgroup_controllers", .type = CONFIG_KEY_UNUSED, .doc = "control groups" },
     { .file = QEMU_CONF,
       .name = "cgroup_device_acl",
@@ -711,7 +717,9 @@ char *config_key_describe(const ConfigKey *key)
     case CONFIG_KEY_PATH:
         return g_strdup("an absolute path in quotes");
     case CONFIG_KEY_LIST:
-        return g_strdup("a list of strings in brackets");
+        if (!key->choices)
+            return g_strdup("a list of strings in brackets");
+        break;
     case CONFIG_KEY_STRING:
     case CONFIG_KEY_WORDS:
     case CONFIG_KEY_UNUSED:
@@ -782,6 +790,11 @@ static bool set_string(const ConfigKey *key, const char *text, Config *config)
         replace_list(key, g_strsplit(text, " ", -1), config);
         return true;
     }
+    if (key->type == CONFIG_KEY_LIST && key->choices && is_choice(key, text)) { /* a list of one */
+        const char *const list[] = { text, NULL };
+        replace_list(key, g_strdupv((char **)list), config);
+        return true;
+    }
     if (key->type == CONFIG_KEY_BYTES) {
         if (strcmp(text, "unlimited") != 0)
             return false;
@@ -808,6 +821,10 @@ bool config_key_set(const ConfigKey *key, const ConfigValue *value, Config *conf
     case CONFIG_LIST:
         if (key->type != CONFIG_KEY_LIST)
             return false;
+        for (char **word = value->list; word && *word; word++) {
+            if (!is_choice(key, *word))
+                return false;
+        }
         replace_list(key, g_strdupv(value->list), config);
         return true;
     }

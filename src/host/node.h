@@ -108,7 +108,8 @@ MUST_CHECK bool node_suspend(unsigned target, uint64_t seconds, Error **err);
  */
 MUST_CHECK bool node_get_sysinfo_xml(char **ret_xml, Error **err);
 
-/* The <host> element of the capabilities document, appended to @out. @dac_label: "+64055:+64055", the user
- * and group machines run as; NULL where the daemon cannot change users (session mode). */
-MUST_CHECK bool node_format_capabilities(const Uuid *host_uuid, const char *dac_label, GString *out,
-                                         Error **err);
+/* The <host> element of the capabilities document, appended to @out. @model: the security model besides the
+ * owners of files. @dac_label: "+64055:+64055", the user and group machines run as; NULL where the daemon
+ * cannot change users (session mode). */
+MUST_CHECK bool node_format_capabilities(const Uuid *host_uuid, const char *model, const char *dac_label,
+                                         GString *out, Error **err);

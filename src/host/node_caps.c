@@ -189,7 +189,8 @@ static void append_caches(GString *out)
     g_string_append(out, "    </cache>\n");
 }
 
-bool node_format_capabilities(const Uuid *host_uuid, const char *dac_label, GString *out, Error **err)
+bool node_format_capabilities(const Uuid *host_uuid, const char *model, const char *dac_label, GString *out,
+                              Error **err)
 {
     (void)err; /* nothing of this can fail today; probing security models will */
     char uuid[UUID_STRING_LEN];
@@ -207,7 +208,9 @@ bool node_format_capabilities(const Uuid *host_uuid, const char *dac_label, GStr
                          "    </migration_features>\n");
     append_topology(out);
     append_caches(out);
-    g_string_append(out, "    <secmodel>\n      <model>none</model>\n      <doi>0</doi>\n    </secmodel>\n");
+    g_string_append_printf(out,
+                           "    <secmodel>\n      <model>%s</model>\n      <doi>0</doi>\n    </secmodel>\n",
+                           model);
     if (dac_label)
         g_string_append_printf(out,
                                "    <secmodel>\n"

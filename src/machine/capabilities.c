@@ -7,6 +7,7 @@
 #include "host/kvm_probe.h"
 #include "host/node.h"
 #include "machine/vm_private.h"
+#include "machine/vm_security.h"
 
 QemuCapsCache *host_qemu_caps(Host *host)
 {
@@ -21,7 +22,8 @@ bool host_get_capabilities_xml(Host *host, char **ret_xml, Error **err)
 
     node_get_uuid(host->config->host_uuid, &uuid);
     label = g_strdup_printf("+%u:+%u", (unsigned)host->config->qemu_uid, (unsigned)host->config->qemu_gid);
-    if (!node_format_capabilities(&uuid, host->paths->is_session ? NULL : label, out, err) ||
+    if (!node_format_capabilities(&uuid, security_model(host), host->paths->is_session ? NULL : label, out,
+                                  err) ||
         !qemu_caps_format_guests(host->machines->qemu_caps, out, err)) {
         g_string_free(out, TRUE);
         return false;

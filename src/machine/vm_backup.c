@@ -399,7 +399,15 @@ bool vm_get_job_progress(Vm *vm, bool completed, JobProgress *ret_progress, Erro
 
 bool vm_abort_job(Vm *vm, const Caller *caller, Error **err)
 {
-    return is_backup_meant(vm) ? vm_backup_abort(vm, caller, err) : job_abort(&vm->object, err);
+    g_autoptr(Error) why = NULL;
+
+    if (is_backup_meant(vm)) {
+        if (vm_backup_abort(vm, caller, &why))
+            return true;
+        if (error_code(why) != ERROR_NO_BACKUP) /* it ended meanwhile */
+            return error_propagate(err, g_steal_pointer(&why));
+    }
+    return job_abort(&vm->object, err);
 }
 
 bool vm_backup_delays_shutdown(const Vm *vm)

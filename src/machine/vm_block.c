@@ -264,10 +264,14 @@ bool vm_block_commit(Vm *vm, const char *path, const char *base, const char *top
     g_autoptr(GPtrArray) lost = NULL;
     if (!vm_require_monitor(vm, err) || !vm_snapshot_note_commit(vm, upper, lower, &lost, err))
         return false;
-    if (vm_require_monitor(vm, err) && vm_chain_begin_commit(vm, job, from, to, speed, name, err))
+    g_autoptr(Error) why = NULL;
+    if (vm_require_monitor(vm, &why) && vm_chain_begin_commit(vm, job, from, to, speed, name, &why))
         return true;
-    vm_snapshot_unnote_commit(vm, lost);
-    return false;
+    const ErrorCode code = error_code(why);
+    /* No answer is no refusal: it may have written. */
+    if (code != ERROR_VM_GONE && code != ERROR_TIMEOUT && code != ERROR_CANCELLED)
+        vm_snapshot_unnote_commit(vm, lost);
+    return error_propagate(err, g_steal_pointer(&why));
 }
 
 /* ---- jobs that run ---- */

@@ -27,6 +27,9 @@ AWAITS MUST_CHECK bool vm_chain_begin_commit(Vm *vm, VmBlockJob *job, unsigned t
 AWAITS MUST_CHECK bool vm_chain_begin_pull(Vm *vm, VmBlockJob *job, unsigned base, uint64_t speed,
                                            const char *backing_name, Error **err);
 
+/* What the guest sees of the image of that node, as QEMU says. ERROR_INTERNAL: it has none */
+AWAITS MUST_CHECK bool vm_chain_size(Vm *vm, const char *node, uint64_t *ret_bytes, Error **err);
+
 /* Takes the machine's job for one on the disk @path, which must have an image and no job. */
 AWAITS MUST_CHECK bool vm_block_begin(Vm *vm, const char *path, JobKind kind, const Caller *caller,
                                       Job *ret_job, DiskDef **ret_disk, Error **err);

@@ -20,6 +20,7 @@
 #include "machine/vm_lease.h"
 #include "machine/vm_limits.h"
 #include "machine/vm_query.h"
+#include "machine/vm_security.h"
 #include "qemu/address.h"
 #include "storage/chain.h"
 #include "storage/image_make.h"
@@ -218,12 +219,12 @@ AWAITS static bool copy_lend(CopyBegin *begin, StorageSource *target /* taken */
         return false;
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
-           dac_apply(vm->run->dac, uid, gid, storage_ms, err) &&
+           dac_apply(vm->run->dac, uid, gid, storage_ms, err) && vm_security_load(vm, err) &&
            vm_confine_add_device(vm, DEVICE_DISK, shell, err) && vm_prepare_secrets(vm, ret_secrets, err) &&
            vm_require_monitor(vm, err);
 }
 
-AWAITS static bool disk_size(Vm *vm, const char *node, uint64_t *ret_bytes, Error **err)
+bool vm_chain_size(Vm *vm, const char *node, uint64_t *ret_bytes, Error **err)
 {
     g_autoptr(GHashTable) nodes = NULL;
 
@@ -271,7 +272,7 @@ bool vm_block_copy_begin(Vm *vm, VmBlockJob *job, StorageSource *to, const Block
     if (is_shallow && is_new && target->format == STORAGE_FORMAT_RAW)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "shallow copy of disk '%s' into a raw file is not possible", job->disk);
-    if (!disk_size(vm, node, &bytes, err) ||
+    if (!vm_chain_size(vm, node, &bytes, err) ||
         (!vm->run->caps && !vm_xml_get_caps(vm->host, vm->live, &vm->run->caps, err)))
         return false;
     const PlanTarget reach = { .qmp = vm_monitor(vm) };

@@ -16,6 +16,7 @@
 #include "machine/vm_device_private.h"
 #include "machine/vm_lease.h"
 #include "machine/vm_query.h"
+#include "machine/vm_security.h"
 #include "storage/lease.h"
 #include "storage/source_name.h"
 #include "storage/volume.h"
@@ -223,7 +224,10 @@ void vm_chain_leave(Vm *vm, const char *target, StorageSource *gone)
     }
     vm_disk_release(vm, &shell);
     g_clear_pointer(&err, error_free);
-    if (vm->run && vm->run->serial == serial && !vm_status_save(vm, &err))
+    if (!vm->run || vm->run->serial != serial)
+        return;
+    xml_list_free(&path_table, g_steal_pointer(&vm->run->give_back));
+    if (!vm_status_save(vm, &err))
         log_error_error(err, "the status file of a machine has images that are given back");
 }
 
@@ -354,6 +358,8 @@ void vm_chain_finish(Vm *vm, VmBlockJob *job, bool was_pivoting)
         return;
     DiskDef *disk = domain_find_disk(vm->live, job->disk);
     g_autoptr(StorageSource) gone = disk ? live_finish(disk, job) : NULL;
+    for (const StorageSource *source = gone; source; source = source->backing) /* if we die on the way */
+        vm_disk_note_give_back(vm->run, source->path);
     vm_block_job_forget(vm, job);
     if (!vm->run || vm->run->serial != serial)
         return;
@@ -419,7 +425,7 @@ bool vm_chain_lend(Vm *vm, const StorageSource *source, Error **err)
     dac_lend(vm->host, vm->live, vm->run->dac, source, &next);
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
-           dac_apply(vm->run->dac, uid, gid, storage_ms, err);
+           dac_apply(vm->run->dac, uid, gid, storage_ms, err) && vm_security_load(vm, err);
 }
 
 /* ---- commit and pull ---- */

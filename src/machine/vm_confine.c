@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "confine"
 #include "machine/vm_confine.h"
+#include "machine/vm_security.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -285,6 +286,11 @@ bool vm_confine_make(Vm *vm, VmConfine *ret, Error **err)
     if (config->is_privileged && wants_mounts(config)) {
         keep_huge_pages(ret, vm);
         make_masks(ret, vm);
+    }
+    const char *label = vm_security_label(vm);
+    if (label) {
+        g_autofree char *order = g_strconcat("exec ", label, NULL);
+        ret->process.on_exec = g_string_chunk_insert(ret->texts, order);
     }
     return make_rules(ret, vm, err);
 }

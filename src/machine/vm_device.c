@@ -3,6 +3,7 @@
 #define LOG_MODULE "device"
 #include "machine/vm_device.h"
 #include "machine/vm_block_job.h"
+#include "machine/vm_security.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -204,7 +205,8 @@ AWAITS static bool lend_files(Vm *vm, DeviceKind kind, void *device, Error **err
         return false;
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     if (vm->run->dac->len > n_before &&
-        (!vm_status_save(vm, err) || !dac_apply(vm->run->dac, uid, gid, storage_ms, err)))
+        (!vm_status_save(vm, err) || !dac_apply(vm->run->dac, uid, gid, storage_ms, err) ||
+         !vm_security_load(vm, err)))
         return false;
     return vm_confine_add_device(vm, kind, device, err);
 }

@@ -38,8 +38,12 @@ MUST_CHECK bool vm_device_find(const DomainDef *def, DeviceKind kind, const void
 bool vm_disk_can_plug(const DiskDef *disk);
 /* May @disk be plugged into the running machine? ERROR_OPERATION_UNSUPPORTED, ERROR_OPERATION_FAILED */
 MUST_CHECK bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err);
-/* Looks at the images of @disk, which is in the live document, and lends them to QEMU. @ret_secrets owned. */
+/* Looks at the images of @disk, which is in the live document or about to come there, and lends them to QEMU.
+ * @ret_secrets owned. */
 AWAITS MUST_CHECK bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **err);
+/* Those of one disk, wherever it is; as vm_prepare_secrets(). */
+AWAITS MUST_CHECK bool vm_prepare_disk_secrets(Vm *vm, const DiskDef *disk, QemuSecrets **ret_secrets,
+                                               Error **err);
 /* A change of media begins: whatever happens to the daemon, what the machine does not have then is given
  * back. */
 void vm_disk_note_give_back(VmRun *run, const char *path);

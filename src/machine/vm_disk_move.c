@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "conf/domain_rows.h"
+#include "conf/volume.h"
 #include "machine/vm_block.h"
 #include "machine/vm_block_chain.h"
 #include "machine/vm_query.h"
@@ -29,6 +30,7 @@ typedef struct DiskMove {
     char *volume;                             /* its name in the pool */
     char *old_path;                           /* NULL: it is on a server */
     StorageFormat old_format, storage_format; /* the second: of the new image */
+    VolumeEncryption *encryption;             /* of both; NULL: none */
     const Caller *caller;
 } DiskMove;
 
@@ -39,6 +41,7 @@ static void disk_move_clear(DiskMove *move)
     g_free(move->format);
     g_free(move->volume);
     g_free(move->old_path);
+    xml_table_free(&volume_encryption_table, move->encryption);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DiskMove, disk_move_clear)
 
@@ -81,11 +84,11 @@ AWAITS static bool move_prepare(DiskMove *move, const DiskDef *disk, const char 
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "disk '%s' cannot be moved: only a disk that is written by one machine can",
                          disk->target);
-    if (disk_encryption(disk, &disk->src))
+    const VolumeEncryption *encryption = disk_encryption(disk, &disk->src);
+    if (encryption && !vm_is_running(move->vm))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
-                         "disk '%s' is encrypted: copy it with 'blockcopy' and a <disk> that says with which "
-                         "secret",
-                         disk->target);
+                         "disk '%s' is encrypted: it can be moved while the machine runs", disk->target);
+    move->encryption = encryption ? xml_table_copy(&volume_encryption_table, encryption) : NULL;
     move->pool = object_find_by_name(host_registry(host, &pool_class), pool, err);
     if (!move->pool || !object_require_active(move->pool, err) || !move_find_name(move, err))
         return false;
@@ -129,25 +132,18 @@ AWAITS static bool move_make_volume(DiskMove *move, uint64_t bytes, Volume **ret
 {
     g_autofree char *name = g_markup_escape_text(move->volume, -1);
     g_autofree char *format = g_markup_escape_text(move->format, -1);
+    g_autoptr(GString) encryption = g_string_new(NULL);
+    if (move->encryption) /* by the same secret */
+        xml_table_write(&volume_encryption_table, "encryption", move->encryption, 0, 0, encryption);
     g_autofree char *xml =
         g_strdup_printf("<volume><name>%s</name><capacity unit='bytes'>%" G_GUINT64_FORMAT
                         "</capacity><allocation>0</allocation><target><format "
-                        "type='%s'/>%s</target></volume>",
-                        name, bytes, format, strcmp(format, "qcow2") == 0 ? "<compat>1.1</compat>" : "");
+                        "type='%s'/>%s%s</target></volume>",
+                        name, bytes, format, strcmp(format, "qcow2") == 0 ? "<compat>1.1</compat>" : "",
+                        encryption->str);
 
     *ret_volume = volume_create(move->pool, xml, NULL, 0, "lodgeDiskMove", move->caller, err);
     return *ret_volume != NULL;
-}
-
-AWAITS static bool move_size(Vm *vm, const DiskDef *disk, uint64_t *ret_bytes, Error **err)
-{
-    BlockInfo info = { 0 };
-    g_autofree char *target = g_strdup(disk->target);
-
-    if (!vm_get_block_info(vm, target, &info, err))
-        return false;
-    *ret_bytes = info.capacity;
-    return true;
 }
 
 AWAITS static bool move_running(DiskMove *move, DiskDef *disk, char **ret_path, Error **err)
@@ -159,7 +155,8 @@ AWAITS static bool move_running(DiskMove *move, DiskDef *disk, char **ret_path, 
     uint64_t bytes = 0;
     g_auto(Undo) undo = { 0 };
 
-    if (!move_size(vm, disk, &bytes, err))
+    g_autofree char *node = storage_node_name(&disk->src);
+    if (!vm_chain_size(vm, node, &bytes, err))
         return false;
     undo_push(&undo, move_remove_volume, move);
     if (!move_make_volume(move, bytes, &volume, err) || !vm_require_monitor(vm, err))
@@ -168,6 +165,7 @@ AWAITS static bool move_running(DiskMove *move, DiskDef *disk, char **ret_path, 
     target->pool = g_strdup(move->pool->name);
     target->path = g_strdup(move->volume);
     target->format = move->storage_format;
+    target->encryption = g_steal_pointer(&move->encryption);
     job->keep_waiting = true;
     job->flags = copy.flags;
     if (!vm_block_copy_begin(vm, job, target, &copy, err) ||

@@ -7,6 +7,7 @@
 #include "machine/vm_confine.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_lease.h"
+#include "machine/vm_security.h"
 #include "qemu/address.h"
 #include "storage/lease.h"
 
@@ -53,8 +54,9 @@ bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **e
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     /* Who finds the machine later knows what was lent. */
     return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
-           dac_apply(vm->run->dac, uid, gid, storage_ms, err) &&
-           vm_confine_add_device(vm, DEVICE_DISK, disk, err) && vm_prepare_secrets(vm, ret_secrets, err);
+           dac_apply(vm->run->dac, uid, gid, storage_ms, err) && vm_security_load(vm, err) &&
+           vm_require_monitor(vm, err) && vm_confine_add_device(vm, DEVICE_DISK, disk, err) &&
+           vm_prepare_disk_secrets(vm, disk, ret_secrets, err);
 }
 
 static bool is_used(const DomainDef *live, const char *path)

@@ -7,7 +7,7 @@
 #include "conf/secret.h"
 #include "conf/volume.h"
 #include "core/secret.h"
-#include "machine/vm_private.h"
+#include "machine/vm_device_private.h"
 
 /* ---- optional media ---- */
 
@@ -123,24 +123,38 @@ static bool secrets_of_source(const SecretMaker *maker, const DiskDef *disk, con
     return true;
 }
 
+static bool disk_needs_secrets(const DiskDef *disk)
+{
+    for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
+        if (disk_auth(disk, source) || disk_encryption(disk, source) || def_list_len(source->cookies))
+            return true;
+    }
+    return false;
+}
+
 static bool needs_secrets(const DomainDef *live)
 {
     for (DEF_EACH(DiskDef, disk, live->disks)) {
-        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
-            if (disk_auth(disk, source) || disk_encryption(disk, source) || def_list_len(source->cookies))
-                return true;
-        }
+        if (disk_needs_secrets(disk))
+            return true;
     }
     return false;
+}
+
+static bool secrets_of_disk(const SecretMaker *maker, const DiskDef *disk, Error **err)
+{
+    for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
+        if (!secrets_of_source(maker, disk, source, err))
+            return false;
+    }
+    return true;
 }
 
 static bool secrets_of_disks(const SecretMaker *maker, const DomainDef *def, Error **err)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {
-        for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
-            if (!secrets_of_source(maker, disk, source, err))
-                return false;
-        }
+        if (!secrets_of_disk(maker, disk, err))
+            return false;
     }
     return true;
 }
@@ -152,14 +166,15 @@ bool vm_find_secrets(Host *host, const DomainDef *def, Error **err)
     return secrets_of_disks(&maker, def, err);
 }
 
-bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
+/* @disk alone; NULL: all disks of the machine. */
+AWAITS static bool prepare_secrets(Vm *vm, const DiskDef *disk, QemuSecrets **ret_secrets, Error **err)
 {
     g_autofree char *path = path_join(vm->run->lib_dir, QEMU_MASTER_KEY_FILE);
     g_autoptr(QemuSecrets) secrets = qemu_secrets_new();
     g_autofree char *key = NULL;
     size_t len = 0;
 
-    if (!needs_secrets(vm->live)) {
+    if (!(disk ? disk_needs_secrets(disk) : needs_secrets(vm->live))) {
         *ret_secrets = g_steal_pointer(&secrets);
         return true;
     }
@@ -169,8 +184,18 @@ bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
     if (len != QEMU_MASTER_KEY_BYTES)
         return error_set(err, ERROR_OPERATION_FAILED, "'%s' holds no key", path);
     const SecretMaker maker = { .host = vm->host, .key = (const uint8_t *)key, .secrets = secrets };
-    if (!secrets_of_disks(&maker, vm->live, err))
+    if (!(disk ? secrets_of_disk(&maker, disk, err) : secrets_of_disks(&maker, vm->live, err)))
         return false;
     *ret_secrets = g_steal_pointer(&secrets);
     return true;
+}
+
+bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
+{
+    return prepare_secrets(vm, NULL, ret_secrets, err);
+}
+
+bool vm_prepare_disk_secrets(Vm *vm, const DiskDef *disk, QemuSecrets **ret_secrets, Error **err)
+{
+    return prepare_secrets(vm, disk, ret_secrets, err);
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "info"
 #include "machine/vm_info.h"
+#include "machine/vm_security.h"
 
 #include <string.h>
 
@@ -230,18 +231,20 @@ bool vm_get_interface_stats(Vm *vm, const char *device, InterfaceStats *ret_stat
 
 /* ---- security ---- */
 
-/* The models as the reference counts them on a host without AppArmor and SELinux: "none" first, then "dac",
- * which only a daemon has that may change users. */
+/* The models as the reference counts them: AppArmor or "none" first, then "dac", which only a daemon has that
+ * may change users. */
 void host_get_security_model(Host *host, char **ret_model, char **ret_doi)
 {
-    *ret_model = g_strdup("none");
+    *ret_model = g_strdup(security_model(host));
     *ret_doi = g_strdup("0");
 }
 
 void vm_get_security_label(Vm *vm, char **ret_label, bool *ret_enforcing)
 {
-    *ret_label = g_strdup("");
-    *ret_enforcing = false;
+    const char *label = vm_security_label(vm);
+
+    *ret_label = g_strdup(label ? label : "");
+    *ret_enforcing = label != NULL;
 }
 
 GPtrArray *vm_list_security_labels(Vm *vm)
@@ -250,7 +253,8 @@ GPtrArray *vm_list_security_labels(Vm *vm)
 
     if (!vm_is_running(vm) || !vm->live)
         return labels;
-    g_ptr_array_add(labels, g_strdup(""));
+    const char *own = vm_security_label(vm);
+    g_ptr_array_add(labels, g_strdup(own ? own : ""));
     for (DEF_EACH(SecurityLabel, label, vm->live->seclabels)) {
         if (label->model && strcmp(label->model, "dac") == 0 && label->label)
             g_ptr_array_add(labels, g_strdup(label->label));

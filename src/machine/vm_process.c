@@ -23,6 +23,7 @@
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_lease.h"
+#include "machine/vm_security.h"
 #include "machine/vm_tune.h"
 
 #define TERM_PATIENCE_MS 10000
@@ -195,6 +196,7 @@ static void vm_process_cleanup(Vm *vm)
     vm_consoles_close(run);
     vm_helpers_stop(vm);
     vm_tpm_release(vm);
+    vm_security_unload(vm);
     vm_cgroup_remove(vm->host, vm->live, run);
     vm_release_interfaces(vm->host, vm->live);
     vm_release_hostdevs(vm->host, vm->live);
@@ -752,9 +754,9 @@ static void reattach_fill(Vm *vm, VmStatus *status)
     run->pid_written = true;
     run->must_run_saved = run->must_run;
     run->has_dirty_rate = true;
+    run->has_thresholds = true;
     run->autodestroy_client = 0;
     run->log = vm_log_reopen(vm->host, vm->live->name);
-    run->has_thresholds = true;
     run->balloon_bytes = vm->live->current_memory_bytes;
     dac_list_adopt(vm->host->dac, run->dac);
     for (guint i = 0; i < run->ports->len; i++)

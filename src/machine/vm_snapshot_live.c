@@ -18,6 +18,7 @@
 #include "machine/vm_dump.h"
 #include "machine/vm_guest.h"
 #include "machine/vm_lease.h"
+#include "machine/vm_security.h"
 #include "machine/vm_snapshot_private.h"
 #include "storage/image_make.h"
 #include "storage/lease.h"
@@ -256,7 +257,8 @@ AWAITS static bool live_prepare(Live *live, Error **err)
         return false;
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     if (!vm_status_save(vm, err) || !vm_require_monitor(vm, err) ||
-        !dac_apply(vm->run->dac, uid, gid, timeout_ms, err) || !vm_require_monitor(vm, err))
+        !dac_apply(vm->run->dac, uid, gid, timeout_ms, err) || !vm_security_load(vm, err) ||
+        !vm_require_monitor(vm, err))
         return false;
     for (guint i = 0; i < live->disks->len; i++) {
         if (!live_add_nodes(live, g_ptr_array_index(live->disks, i), err))

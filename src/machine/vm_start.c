@@ -23,6 +23,7 @@
 #include "machine/vm_confine.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_lease.h"
+#include "machine/vm_security.h"
 #include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
 #include "qemu/address.h"
@@ -96,8 +97,7 @@ static bool start_check(Vm *vm, Error **err)
 {
     const DomainDef *live = vm->live;
 
-    if (!domain_def_check_gaps(live, err) || !vm_tune_check(vm->host, live, err) ||
-        !vm_check_tsc(live, err))
+    if (!domain_def_check_gaps(live, err) || !vm_tune_check(vm->host, live, err) || !vm_check_tsc(live, err))
         return false;
     if (live->has_genid && uuid_is_null(&live->genid))
         uuid_generate(&vm->live->genid);
@@ -118,7 +118,7 @@ static bool start_prepare(Start *start, Error **err)
 
     job_set_phase(start->job, "preparing");
     if (!start_check(vm, err) || !start_hook(start, "prepare", err) || !vm_choose_user(vm, &uid, err) ||
-        !dac_fill_seclabel(vm->host, vm->live, uid, err))
+        !dac_fill_seclabel(vm->host, vm->live, uid, err) || !vm_security_fill(vm, err))
         return false;
     qemu_assign_aliases(vm->live);
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
@@ -143,7 +143,8 @@ static bool start_prepare(Start *start, Error **err)
     dac_get_owner(vm->host, vm->live, &uid, &gid);
     if (vm->live->type == VIRT_TYPE_KVM)
         dac_lend_kvm(uid, gid);
-    return dac_apply(vm->run->dac, uid, gid, storage_ms, err) && start_hook(start, "start", err);
+    return dac_apply(vm->run->dac, uid, gid, storage_ms, err) && vm_security_load(vm, err) &&
+           start_hook(start, "start", err);
 }
 
 /* ---- command line and log ---- */
@@ -172,11 +173,11 @@ AWAITS static bool start_build_command(Start *start, QemuCommand **ret_command, 
         .spice_sasl = config->spice_sasl,
         .vnc_sasl_dir = config->vnc_sasl_dir,
         .spice_sasl_dir = config->spice_sasl_dir,
-        .start_paused = true,
-        .vnc_has_password = config->vnc_password != NULL,
         .spice_tls_dir = config->spice_tls ? config->spice_tls_x509_cert_dir : NULL,
         .sandbox = config->seccomp_sandbox,
         .dump_guest_core = config->dump_guest_core,
+        .start_paused = true,
+        .vnc_has_password = config->vnc_password != NULL,
         .spice_has_password = config->spice_password != NULL,
         .huge_pages = start->huge_pages ? (const QemuHugePages *)start->huge_pages->data : NULL,
         .n_huge_pages = start->huge_pages ? start->huge_pages->len : 0,

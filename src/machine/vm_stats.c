@@ -154,8 +154,9 @@ static Qmp *stats_monitor(const StatsProbe *probe)
 /* QEMU knows no more of its sizes than the file tells everybody. */
 static bool source_is_plain(const DiskDef *disk, const StorageSource *source)
 {
-    return source->type == STORAGE_FILE && source->path && !source->encryption && !disk->encryption &&
-           !source->data_store && def_list_len(source->slices) == 0 &&
+    return source->type == STORAGE_FILE && source->path && !source->fd_group && !disk->transient &&
+           !source->encryption && !disk->encryption && !source->data_store &&
+           def_list_len(source->slices) == 0 &&
            (source->format == STORAGE_FORMAT_RAW || source->format == STORAGE_FORMAT_QCOW2);
 }
 

@@ -59,6 +59,13 @@ static void walk_machine(const Walk *walk, const DomainDef *def)
     walk_path(walk, def->os.nvram ? def->os.nvram->path : NULL);
 }
 
+void machine_walk_images_of(Host *host, const DomainDef *def, ImageVisit visit, void *arg)
+{
+    const Walk walk = { .host = host, .visit = visit, .arg = arg, .machine = def->name, .is_running = true };
+
+    walk_machine(&walk, def);
+}
+
 /* The states of snapshots, and the images that they made. */
 static void walk_snapshots(const Walk *walk, const Vm *vm)
 {

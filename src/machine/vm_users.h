@@ -9,5 +9,8 @@
  * it shares; of its running definition and of the stored one. Never waits. */
 void machine_walk_images(Host *host, ImageVisit visit, void *arg);
 
+/* The same for @def alone. */
+void machine_walk_images_of(Host *host, const DomainDef *def, ImageVisit visit, void *arg);
+
 /* Does a disk of @def lie in the pool of that name and folder (NULL: none)? */
 bool machine_needs_pool(const DomainDef *def, const char *pool, const char *target_path);

@@ -248,22 +248,29 @@ char *vm_xml_format(const DomainDef *def, unsigned format_flags)
     return g_string_free(out, FALSE);
 }
 
-/* The label that every start adds by itself (vm_start.c): not part of what the user wrote. */
-static bool has_implicit_label(const DomainDef *def)
+/* The labels that every start adds by itself (vm_start.c): not part of what the user wrote. */
+static bool has_implicit_labels(const DomainDef *def)
 {
-    if (def_list_len(def->seclabels) != 1)
-        return false;
-    const SecurityLabel *label = g_ptr_array_index(def->seclabels, 0);
-    return label->type == SECLABEL_DYNAMIC && label->model && strcmp(label->model, "dac") == 0 &&
-           !label->base_label;
+    for (DEF_EACH(SecurityLabel, label, def->seclabels)) {
+        if (label->type != SECLABEL_DYNAMIC || !label->model || label->base_label ||
+            (strcmp(label->model, "dac") != 0 && strcmp(label->model, "apparmor") != 0))
+            return false;
+    }
+    return def_list_len(def->seclabels) > 0;
+}
+
+static void drop_labels(DomainDef *def)
+{
+    while (def_list_len(def->seclabels)) /* the last one takes the list with it */
+        xml_list_remove(&security_label_table, &def->seclabels, def->seclabels->len - 1);
 }
 
 char *vm_xml_format_inactive(const DomainDef *live, unsigned format_flags)
 {
-    if (!has_implicit_label(live))
+    if (!has_implicit_labels(live))
         return vm_xml_format(live, format_flags | XML_FORMAT_INACTIVE);
     g_autoptr(DomainDef) def = domain_def_copy(live);
-    xml_list_remove(&security_label_table, &def->seclabels, 0);
+    drop_labels(def);
     return vm_xml_format(def, format_flags | XML_FORMAT_INACTIVE);
 }
 
@@ -289,8 +296,8 @@ char *vm_xml_format_migratable(const Host *host, const DomainDef *source)
     g_autoptr(DomainDef) def = domain_def_copy(source);
 
     drop_generated_paths(host, def);
-    if (has_implicit_label(def))
-        xml_list_remove(&security_label_table, &def->seclabels, 0);
+    if (has_implicit_labels(def))
+        drop_labels(def);
     domain_order_controllers(def);
     return vm_xml_format(def, XML_FORMAT_SECURE | XML_FORMAT_MIGRATABLE);
 }

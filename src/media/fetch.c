@@ -40,6 +40,12 @@ typedef struct Fetch {
     Error *why; /* what made a callback refuse */
 } Fetch;
 
+/* A file that is not there may be somewhere else: who asks can tell that from a failure. */
+static ErrorCode status_code(long status)
+{
+    return status == 404 || status == 410 || status == 550 ? ERROR_NO_STORAGE_VOL : ERROR_OPERATION_FAILED;
+}
+
 /* ---- what came before ---- */
 
 /* A mark belongs to an address: another one is another file. */
@@ -141,7 +147,7 @@ static bool take_first(Fetch *fetch, const char *data, size_t len)
     (void)curl_easy_getinfo(fetch->curl, CURLINFO_RESPONSE_CODE, &status);
     const bool is_http = g_ascii_strncasecmp(fetch->url, "http", 4) == 0;
     if (is_http && status != 200 && status != 206)
-        return error_set(&fetch->why, ERROR_OPERATION_FAILED, "the server answers %ld", status);
+        return error_set(&fetch->why, status_code(status), "the server answers %ld", status);
     const bool goes_on =
         fetch->begin &&
         (!is_http || (status == 206 && fetch->has_range && fetch->range_begin == fetch->begin));
@@ -277,7 +283,7 @@ static bool perform(Fetch *fetch, const Json *request, Error **err)
     if (code != CURLE_OK)
         return tell_failure(fetch, code, json_get_uint(request, "stall_s", STALL_S), said, err);
     if (!fetch->has_begun && status >= 300)
-        return error_set(err, ERROR_OPERATION_FAILED, "the server answers %ld", status);
+        return error_set(err, status_code(status), "the server answers %ld", status);
     if (!fetch->has_begun && !fetch->begin && ftruncate(fetch->fd, 0) < 0)
         return error_set_errno(err, errno, "cannot empty it");
     return true;

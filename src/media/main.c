@@ -5,12 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "media/media.h"
 #include "media/verbs.h"
+#include "media/verbs_install.h"
 
 #define REQUEST_MAX ((size_t)4 << 20)
 #define PROGRESS_US 100000
 
 static const MediaVerb verbs[] = {
+    { "extract", media_extract },
     { "fetch", media_fetch },
     { "iso-make", media_iso_make },
     { "iso-read", media_iso_read },

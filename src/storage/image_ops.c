@@ -21,6 +21,7 @@
 #include "storage/image_copy.h"
 #include "storage/image_guard.h"
 #include "storage/image_make.h"
+#include "storage/image_snapshot.h"
 #include "storage/image_users.h"
 #include "storage/pool_backend.h"
 #include "storage/tool.h"
@@ -527,6 +528,14 @@ static bool image_check_writes(ImageRun *run, Error **err)
         return true;
     if (!image_guard_check(run->host, run->image.path, NULL, what, err))
         return false;
+    if (strcmp(what, "check") == 0 && !image_is_mendable(run->image.path, run->image.format)) {
+        error_set(err, ERROR_OPERATION_UNSUPPORTED,
+                  "image '%s' has bitmaps and snapshots inside: repairing it, qemu-img would lose the "
+                  "snapshots",
+                  run->image.path);
+        return error_hint(err,
+                          "remove the bitmaps first ('lodge image bitmap'); backups are due in full then");
+    }
     if (!run->operation->writes_base)
         return true;
     if (run->base.path)

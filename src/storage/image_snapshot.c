@@ -362,10 +362,22 @@ bool image_name_base(const char *path, const char *format, const char *base, con
     return tool_run(&tool, NULL, err);
 }
 
+bool image_is_mendable(const char *path, const char *format)
+{
+    g_autoptr(GPtrArray) layers = NULL;
+
+    if (strcmp(format, "qcow2") != 0 || !image_layers_read(path, format, &layers, NULL))
+        return true;
+    const ImageLayer *layer = g_ptr_array_index(layers, 0);
+    return layer->bitmaps->len == 0 || layer->snapshots->len == 0;
+}
+
 bool image_mend_leaks(const char *path, Error **err)
 {
     g_auto(Tool) tool = { 0 };
 
+    if (!image_is_mendable(path, "qcow2")) /* it costs space only */
+        return true;
     img_init(&tool, "check");
     tool.max_status = 3; /* what is left of them is no reason not to go on */
     tool_add(&tool, "-q");

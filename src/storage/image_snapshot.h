@@ -48,6 +48,9 @@ AWAITS MUST_CHECK bool image_forget_bitmaps(const char *path, Error **err);
 /* The header names another base, which has the same content. */
 AWAITS MUST_CHECK bool image_name_base(const char *path, const char *format, const char *base,
                                        const char *base_format, Error **err);
+/* qemu-img 7.2 that repairs an image with bitmaps and with snapshots inside forgets the snapshots: it writes
+ * the header before it has read their table. false: it has both. */
+AWAITS bool image_is_mendable(const char *path, const char *format);
 /* Gives back what a qemu-img that was killed has left of the qcow2 image without use. */
 AWAITS MUST_CHECK bool image_mend_leaks(const char *path, Error **err);
 /* A qcow2 image @to, new, that reads as @from does now, and has what is below @from (@base, NULL: nothing)

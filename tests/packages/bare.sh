@@ -1,17 +1,20 @@
 #!/bin/sh
-# On a Debian that has nothing but its base: bare.sh FOLDER_OF_PACKAGES
+# On a Debian that has nothing but its base: bare.sh install FOLDER_OF_PACKAGES, then bare.sh try
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -eux
 export DEBIAN_FRONTEND=noninteractive
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
-apt-get -qq -y install --no-install-recommends "$1"/lodge_*.deb "$1"/lodged_*.deb "$1"/lodge-doc_*.deb
+if [ "$1" = install ]; then
+    apt-get -qq -y install --no-install-recommends "$2"/lodge_*.deb "$2"/lodged_*.deb "$2"/lodge-doc_*.deb
+    exit
+fi
 
 # What belongs where.
 for file in /usr/bin/lodge /usr/sbin/lodged /usr/sbin/lodge-switch /usr/libexec/lodge/lodge-media \
     /usr/share/bash-completion/completions/lodge* /usr/share/zsh/site-functions/_lodge \
     /usr/share/polkit-1/actions/lodge.policy /usr/share/polkit-1/rules.d/60-lodge.rules /etc/logrotate.d/lodged \
-    /usr/share/doc/lodge-doc/README.md* /usr/share/doc/lodged/copyright; do
+    /usr/share/doc/lodge/README.md* /usr/share/doc/lodged/copyright; do
     test -e "$file"
 done
 for unit in lodged.service lodged.socket lodged-ro.socket; do
@@ -22,6 +25,10 @@ id libvirt-qemu | grep -w kvm | grep -w libvirt-qemu
 getent group libvirt
 
 # It runs: a machine of emulated firmware, from definition to the end.
+mount -t proc none /proc
+mount -t sysfs none /sys
+mkdir -p /dev/pts
+mount -t devpts -o ptmxmode=0666 none /dev/pts
 mount -t tmpfs none /run
 ip link set lo up 2>/dev/null || true
 lodged --foreground >/tmp/daemon.log 2>&1 &

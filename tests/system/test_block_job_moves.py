@@ -6,8 +6,10 @@ import json
 import threading
 
 from lodgetest.host import *
+from lodgetest.runner import mark
 from test_block_jobs import (MIB, INACTIVE, chain, clean, content, guest_writes, images, layers, machine, nodes,
                              qmp_jobs, write)
+from test_disks import add_secret, encryption, file_disk, fill_luks, luks
 
 
 def pool(host, name="fast"):
@@ -133,3 +135,30 @@ def test_block_jobs_by_lodge(host):
     host.lodge_ok("blockpull", "demo", "vda", "--wait")
     result = host.lodge("blockcommit", "demo", "vda", "--pivot")
     check(result.code == 1 and "no backing file" in result.err, result.err)
+
+
+@mark(requires=["slow"], timeout=400)  # keys of LUKS take their time
+def test_an_encrypted_disk_moves_and_stays_encrypted(host):
+    """By the same secret, in a raw volume and in a qcow2 image."""
+    text = host.write("text", "")
+    text.write_bytes(b"mark".ljust(512, b"\0"))
+    pool(host)
+    for number, kind in enumerate(("luks", "qcow2")):
+        path = host.path(f"var/lib/libvirt/images/{kind}")
+        luks(path, "open-sesame", kind=kind)
+        fill_luks(path, "open-sesame", text, kind)
+        key = add_secret(host, "volume", str(path), "open-sesame", f"33333333-3333-4333-8333-33333333333{number}")
+        dom = host.define(host.guests.empty(kind, devices=file_disk(path, "vda", "raw" if kind == "luks" else "qcow2", encryption(key))))
+        refused = host.lodge("disk", "move", kind, "vda", "fast")
+        check(refused.code == 1 and "while the machine runs" in refused.err, str(refused))
+        dom.create()
+        told = json.loads(host.lodge_ok("-o", "json", "disk", "move", kind, "vda", "fast", timeout=120))
+        for flags in (0, INACTIVE):
+            contains(dom.XMLDesc(flags), told["path"], "<encryption format='luks'", f"uuid='{key}'")
+        check(b"mark" not in open(told["path"], "rb").read(), "it is encrypted")
+        dom.destroy()
+        option = "key-secret" if kind == "luks" else "encrypt.format=luks,encrypt.key-secret"
+        done = run(["qemu-io", "--object", "secret,id=s,data=open-sesame", "--image-opts", f"driver={kind},file.filename={told['path']},"
+                    f"{option}=s", "-c", "read -v 0 512"])
+        contains(done.out, "mark")
+        dom.create()

@@ -257,3 +257,52 @@ def test_a_file_system_that_can_share_data_does(host):
     host.lodge_ok("undefine", "twin", "--remove-all-storage")
     host.ok("pool-destroy", "shares")
     subprocess.run(["umount", mount], check=True)
+
+
+@mark(only="lodged")
+def test_killed_at_any_moment_clones_can_be_removed(host):
+    machine(host)
+    host.lodge_ok("template", "create", "web", "base")
+    kept = volumes(host)
+    for number in range(10):
+        process = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, "template", "instantiate", "base",
+                                    f"k{number}", *(["--full"] if number % 2 else [])], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=0.05 * number)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    # What the daemon was asked for before goes on, and belongs to its machine.
+    for name in names(host):
+        if name != "web":
+            wait_until(lambda: host.lodge("undefine", name, "--remove-all-storage").code == 0
+                       or name not in names(host), f"{name} can be removed", timeout=30)
+    wait_until(lambda: volumes(host) == kept, f"nothing is left but {kept}", timeout=30)
+
+
+def test_disks_of_every_kind_go_along(host):
+    """Outside of pools, raw, read-only, several."""
+    machine(host)
+    away = host.path("away")
+    away.mkdir(mode=0o755)
+    for name, kind in (("a.raw", "raw"), ("b.qcow2", "qcow2"), ("ro.raw", "raw")):
+        subprocess.run(["qemu-img", "create", "-q", "-f", kind, away / name, "1M"], check=True)
+        put(away / name, 17)
+    disks = "".join(
+        f"<disk type='file'><driver name='qemu' type='{kind}'/><source file='{away / name}'/>"
+        f"<target dev='{dev}' bus='virtio'/>{more}</disk>"
+        for name, kind, dev, more in (("a.raw", "raw", "vda", ""), ("b.qcow2", "qcow2", "vdb", ""),
+                                      ("ro.raw", "raw", "vdc", "<readonly/>")))
+    host.define(host.guests.empty("many", devices=disks + "<disk type='file' device='cdrom'><target dev='hda'/></disk>"))
+    told = host.lodge("clone", "many", "--name", "copy")
+    equal(told.code, 0)
+    contains(told.err, "there is no seed of cloud-init", "lodge disk sysprep copy")
+    xml = host.ok("dumpxml", "copy")
+    contains(xml, f"{path(host, 'copy-vda.img')}", f"{path(host, 'copy-vdb.qcow2')}", f"{away / 'ro.raw'}")
+    for name in ("copy-vda.img", "copy-vdb.qcow2"):
+        equal(get(path(host, name)), 17)
+    host.lodge_ok("clone", "many", "--name", "all", "--force-copy", "vdc", "--skip-copy", "vdb")
+    xml = host.ok("dumpxml", "all")
+    contains(xml, f"{path(host, 'all-vdc.img')}", f"{away / 'b.qcow2'}")
+    host.ok("start", "copy")

@@ -9,15 +9,7 @@ import libvirt
 from lodgetest.host import *
 from lodgetest.runner import mark
 
-INVALID_ARG = 8
-
-
-def error_of(call):
-    try:
-        call()
-    except libvirt.libvirtError as error:
-        return error.get_error_code(), str(error)
-    return fail("it was not refused")
+INVALID_ARG = libvirt.VIR_ERR_INVALID_ARG
 
 
 def disk(path, group, target):
@@ -46,11 +38,9 @@ def test_a_machine_starts_with_descriptors_of_a_client(host):
     path = image(host, "given.img")
     dom = host.conn.defineXML(host.guests.sector("tiny", disk(path, "given", "vda")))
     contains(dom.XMLDesc(), "fdgroup='given'")
-    code, words = error_of(dom.create)
-    equal(code, INVALID_ARG)
-    contains(words, "file descriptor group 'given' was not associated with the domain")
-    equal(error_of(lambda: dom.FDAssociate("given", [], 0))[0], INVALID_ARG)
-    equal(error_of(lambda: dom.FDAssociate("given", [0], 64))[0], INVALID_ARG)
+    raises(INVALID_ARG, dom.create, text="file descriptor group 'given' was not associated with the domain")
+    raises(INVALID_ARG, dom.FDAssociate, "given", [], 0)
+    raises(INVALID_ARG, dom.FDAssociate, "given", [0], 64)
     dom.FDAssociate("given", opened(path, os.O_RDONLY, os.O_RDWR), libvirt.VIR_DOMAIN_FD_ASSOCIATE_SECLABEL_WRITABLE)
     dom.create()
     equal((path.stat().st_uid, path.stat().st_mode & 0o777), (0, 0o600))
@@ -63,7 +53,7 @@ def test_a_machine_starts_with_descriptors_of_a_client(host):
     dom = host.conn.lookupByName("tiny")
     contains(dom.XMLDesc(), "fdgroup='given'")
     dom.destroy()
-    equal(error_of(dom.create)[0], INVALID_ARG)  # the connection that brought them is gone
+    raises(INVALID_ARG, dom.create)  # the connection that brought them is gone
 
 
 @mark(only="lodged", reason="the reference leaves the locks of a first start on the open files")
@@ -78,10 +68,10 @@ def test_a_group_lives_as_long_as_its_connection(host):
         dom.destroy()
     host.drop_connections()
     dom = host.conn.lookupByName("tiny")
-    wait_until(lambda: error_of_or_stop(dom) == INVALID_ARG, "the group is gone")
+    wait_until(lambda: refusal_or_stop(dom) == INVALID_ARG, "the group is gone")
 
 
-def error_of_or_stop(dom):
+def refusal_or_stop(dom):
     try:
         dom.create()
     except libvirt.libvirtError as error:
@@ -94,7 +84,7 @@ def error_of_or_stop(dom):
 def test_such_a_disk_comes_and_goes(host):
     dom = host.start_sector()
     path = image(host, "late.img")
-    equal(error_of(lambda: dom.attachDevice(disk(path, "late", "vdb")))[0], INVALID_ARG)
+    raises(INVALID_ARG, dom.attachDevice, disk(path, "late", "vdb"))
     check("vdb" not in dom.XMLDesc(), "the disk stays in the document")
     dom.FDAssociate("late", opened(path, os.O_RDONLY, os.O_RDWR), 0)
     dom.attachDevice(disk(path, "late", "vdb"))

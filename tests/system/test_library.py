@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import time
 
@@ -138,7 +139,9 @@ def test_what_is_no_image_is_refused(host, server):
             ("page", page, {"type": "text/html"}, "a web page and no image"),
             ("hidden", page, {}, "a web page and no image"),
             ("error", b"gone", {"status": 503}, "the server answers 503"),
-            ("packed", b"\xfd7zXZ\x00" + DATA[:1001], {}, "is no image of a disk that is known here"),
+            ("packed", b"\xfd7zXZ\x00" + DATA[:1001], {}, "the library has images in qcow2 and raw only"),
+            ("other", b"KDMV" + DATA[:1020], {}, "the library has images in qcow2 and raw only"),
+            ("odd", DATA[:1001], {}, "is no image of a disk that is known here"),
             ("empty", b"", {}, "is no image of a disk that is known here")):
         contains(pull(host, server.serve(f"{name}.raw", data, **how), code=1).err, text)
     contains(pull(host, server.url("nowhere.raw"), code=1).err, "the server answers 404")
@@ -164,7 +167,11 @@ def test_an_image_that_stands_on_another_is_refused(host, server):
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/shadow", "-F", "raw",
                     host.path("trap.qcow2"), "1M"], check=True)
     url = server.serve("trap.qcow2", host.path("trap.qcow2").read_bytes())
-    contains(pull(host, url, code=1).err, "stands on another image, '/etc/shadow'")
+    contains(pull(host, url, code=1).err, "stands on another image")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={host.path('data')},data_file_raw=on",
+                    host.path("data.qcow2"), "1M"], check=True)
+    url = server.serve("data.qcow2", host.path("data.qcow2").read_bytes())
+    contains(pull(host, url, code=1).err, "keeps its data in another file")
     equal(library(host), [])
 
 
@@ -299,3 +306,26 @@ def test_a_file_is_taken_by_its_url(host):
     talker(host.path("tiny.img"), GOOD)
     pull(host, f"file://{host.path('tiny.img')}")
     equal(images(host)["tiny"]["sha256"], sha(host.path("tiny.img").read_bytes()))
+
+
+@served
+def test_an_interrupted_download_says_what_it_leaves(host, server):
+    host.network(NETWORK)
+    url = server.serve("slow.raw", DATA, etag='"one"', stall=1 << 20)
+    other = server.serve("other.raw", DATA, etag='"one"', stall=1 << 20)
+    for number, words in enumerate((["image", "pull", url], ["run", "web", "--image", other, *TINY]), 1):
+        process = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, *words], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True, env={**os.environ, **home(host)})
+        wait_until(lambda: sum((host.path("home/.cache/lodge/images") / name).stat().st_size >= 1 << 20
+                               for name in parts(host) if name.endswith(".part")) == number, "half of it is there",
+                   timeout=30)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=20)[1]
+        check(process.returncode not in (0, -signal.SIGINT), f"{process.returncode}: {err}")
+        equal(library(host), [])
+        equal(host.ok("list", "--all", "--name").split(), [])
+        wait_until(lambda: "lodge-media" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True)
+                   .stdout, "the helper has ended")
+    server.serve("slow.raw", DATA, etag='"one"')
+    pull(host, url)
+    equal(server.ranges("slow.raw")[-1], "bytes=1048576-")

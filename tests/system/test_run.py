@@ -311,3 +311,45 @@ def test_an_ordinary_user_gets_a_port_that_leads_to_ssh(host):
     contains(xml, "<backend type='passt'/>", f"<range start='{port}' to='22'/>")
     session.ok("destroy", "web")
     session.close()
+
+
+def test_no_secret_is_told_to_others(host):
+    host.network(NETWORK)
+    add_image(host)
+    canary = "canary-7f3a9"
+    document = host.path("secret")
+    document.write_text(f"#cloud-config\npassword: {canary}\n")
+    seen = []
+    process = subprocess.Popen(run_command(host, "web", "--image", "tiny", "--no-wait", "--user-data", str(document)),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **home(host)})
+    while process.poll() is None:
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                seen += [folder] if canary.encode() in (folder / "cmdline").read_bytes() else []
+            except OSError:
+                pass
+    equal((process.returncode, seen), (0, []))
+    seed = host.path("var/lib/libvirt/images/web-seed.iso")
+    contains(seed_files(seed)["user-data"], canary)
+    equal(seed.stat().st_mode & 0o077, 0)
+    check(canary not in host.ok("dumpxml", "web", "--security-info"), "it is in the document")
+    for folder in ("var/log", "etc", "var/lib/libvirt/library", "run"):
+        found = subprocess.run(["grep", "-rIl", "--devices=skip", canary, host.path(folder)], capture_output=True,
+                               text=True)
+        equal(found.stdout, "")
+
+
+def test_a_wait_that_is_over_says_why(host):
+    host.network(NETWORK)
+    add_image(host, lines=SLOW)
+    run_tiny(host, "web", "--image", "tiny", "--no-wait")
+    host.ok("domif-setlink", "web", mac_of(host, "web"), "down")
+    told = host.lodge("wait", "web", "--timeout", "1", env=home(host))
+    equal(told.code, 1)
+    contains(told.err, "has not come to 'address' within 1 s", "hint:")
+    print(told.err)
+    equal(host.lodge("wait", "web", "--for", "running", "--timeout", "5").code, 0)
+    host.ok("destroy", "web")
+    equal(host.lodge("wait", "web", "--for", "stopped", "--timeout", "5").code, 0)
+    told = host.lodge("ssh", "web", env=home(host))
+    check(told.code != 0, "there is nobody to log in to")

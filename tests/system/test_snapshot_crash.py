@@ -156,3 +156,27 @@ def test_a_merge_that_was_done_before_its_image_went(host):
     m.dom = host.conn.lookupByName("m")
     wait_until(lambda: not journal.exists(), "what was cut off is finished")
     m.check()
+
+
+def test_images_with_bitmaps_keep_what_is_inside(host):
+    """Nobody repairs those: qemu-img would forget the snapshots."""
+    m = Moments(host, start=True)
+    m.write(1)
+    host.ok("checkpoint-create-as", "m", "c")
+    m.write(2)
+    m.dom.destroy()
+    m.take("inside")
+    m.write(3)
+    host.kill_daemon()
+    journal = host.path("var/lib/libvirt/qemu/snapshot/m/.lodge/journal")
+    journal.write_text(json.dumps({
+        "kind": "delete", "decided": True, "frozen": False, "live": False, "snapshot": "gone", "document": None, "memory": None,
+        "flags": 0, "disks": [], "paths": [], "nodes": [], "names": []}))
+    host.start_daemon()
+    m.dom = host.conn.lookupByName("m")
+    wait_until(lambda: not journal.exists(), "what was cut off is finished")
+    m.check()
+    done = host.lodge("image", "check", m.path(), "--repair", "leaks")
+    check(done.code == 1 and "would lose the snapshots" in done.err, str(done))
+    m.check()
+    host.lodge_ok("image", "check", m.path())

@@ -8,6 +8,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import json
 import os
 import pathlib
+import re
 import select
 import socket
 import subprocess
@@ -19,14 +20,16 @@ LIMIT_S = 300
 SHELL_LIMIT_S = 1200  # a cluster of Ceph takes minutes to come up
 
 
-def start(daemon, root):
-    """Starts it; returns the process and the address for virsh."""
+def start(daemon, root, qemu_conf):
+    """Starts it with these lines in its qemu.conf; returns the process and the address for virsh."""
     log = open(f"/tmp/log-{pathlib.Path(daemon).name}", "wb")
     # Programs are slow here.
     conf = pathlib.Path(f"{'' if daemon == 'libvirtd' else root}/etc/libvirt/libvirtd.conf")
     conf.parent.mkdir(parents=True, exist_ok=True)
     with open(conf, "a", encoding="utf-8") as file:
         file.write("\novs_timeout = 60\n")
+    with open(conf.parent / "qemu.conf", "a", encoding="utf-8") as file:
+        file.write("\n" + "\n".join(qemu_conf) + "\n")
     if daemon == "libvirtd":
         subprocess.run(["virtlogd", "--daemon"], check=False)  # machines write their logs through it
         env = dict(os.environ, LIBVIRT_LOG_FILTERS="1:util.command 1:storage",
@@ -134,7 +137,9 @@ def main():
                                                for kind in (".socket", "-ro.socket", "-admin.socket", ".service"))],
                        capture_output=True, check=False)
     os.environ["PATH"] += ":/build/cli"
-    process, uri = start(daemon, "" if "# root: /\n" in pathlib.Path(scenarios[0]).read_text() else "/tmp/lodge")
+    first = pathlib.Path(scenarios[0]).read_text()
+    process, uri = start(daemon, "" if "# root: /\n" in first else "/tmp/lodge",
+                         re.findall(r"(?m)^# qemu\.conf: (.*)$", first))
     with open(out, "w", encoding="utf-8") as file:
         for path in scenarios:
             play(path, uri, file)

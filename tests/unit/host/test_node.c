@@ -269,7 +269,7 @@ TEST(capabilities_describe_topology_and_caches)
     fake("/sys/kernel/iommu_groups/0/type", "DMA\n");
     fake("/sys/power/state", "freeze mem disk\n");
     check_ok(uuid_parse("11111111-2222-3333-4444-555555555555", &uuid, &err), err);
-    check_ok(node_format_capabilities(&uuid, "+1:+2", out, &err), err);
+    check_ok(node_format_capabilities(&uuid, "none", "+1:+2", out, &err), err);
     check_contains(out->str, "<uuid>11111111-2222-3333-4444-555555555555</uuid>");
     check_contains(out->str, "<cells num='2'>");
     check_contains(out->str, "<sibling id='1' value='21'/>");

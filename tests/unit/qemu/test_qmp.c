@@ -333,7 +333,7 @@ static void raw_and_hmp(void *arg)
     assert_true(qmp_exec_raw(session.qmp, "{ \"execute\": \"query-x\", \"arguments\": {\"a\": 1}}", -1, 1000,
                              &first, NULL));
     assert_string_equal(first,
-                        "{\"return\":{\"n\":18446744073709551615,\"t\":\"a \\\" b\"},\"id\":\"libvirt-2\"}");
+                        "{\"return\":{\"n\":18446744073709551615,\"t\":\"a \\\" b\"},\"id\":\"libvirt-1\"}");
     assert_true(qmp_exec_raw(session.qmp, "{\"id\": 5, \"execute\": \"query-y\"}", -1, 1000, &second, NULL));
     assert_string_equal(second, "{\"id\":5,\"error\":{\"class\":\"GenericError\",\"desc\":\"no\"}}");
     g_autoptr(Error) err = NULL;

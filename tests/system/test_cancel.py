@@ -1,0 +1,197 @@
+"""Block jobs, moves and backups are cancelled at about a tenth, half, and nearly all of their way: what they read is as it
+was, and nothing half made is left.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+import json
+import signal
+import subprocess
+import threading
+
+import libvirt_qemu
+from lodgetest.host import *
+from lodgetest.runner import mark
+from test_backup_repo import create, define, listed, repo, same, tree, verify
+from test_backup_repo import image as random_image
+from test_block_jobs import (MIB, TRANSIENT, chain, clean, content, copy_xml, images, info, layers, machine, nodes,
+                             over, qmp_jobs, write)
+from test_disks import file_disk
+
+OWN = dict(only="lodged", reason="lodge's own")
+POINTS = (0.1, 0.5, 0.99) if os.environ.get("LODGE_TEST_SLOW") else (0.5,)
+
+
+def large(host, *names, mib=64):
+    """A chain whose images but the first share what begins at MiB 16."""
+    paths = images(host, *names, size=mib * MIB)
+    part = (mib - 20) // (len(paths) - 1)
+    for number, path in enumerate(paths):
+        write(path, number + 1, 4 * number, 8)
+        if number:
+            write(path, 9, 16 + (number - 1) * part, part)
+    return paths
+
+
+def reads_as_before(path, number, what, mib=64):
+    part = (mib - 20) // (number - 1)
+    seen = content(path)
+    equal(seen[:16], layers(*[(i + 1, 4 * i, 8) for i in range(number)])[:16], what)
+    equal(set(seen[16:16 + part * (number - 1)]), {9}, what)
+
+
+def reach(progress, point):
+    """Waits until that much is done; False: it was over before anybody could look."""
+    def there():
+        done, total = progress()
+        return total == 0 or done >= point * total
+    wait_until(there, f"{point:.0%} are done", 60, interval=0.005)
+    return progress()[1] > 0
+
+
+def test_block_jobs(host):
+    below, middle, top = large(host, "base.qcow2", "middle.qcow2", "top.qcow2")
+    dom = machine(host, top)
+    copy = host.path("var/lib/libvirt/images/copy.qcow2")
+    progress = lambda: (lambda seen: (seen["cur"], seen["end"]) if seen else (0, 0))(info(dom))
+    speed = 8 * MIB
+    jobs = {"copy": lambda: dom.blockCopy("vda", copy_xml(copy), {"bandwidth": 2 * speed}, TRANSIENT),
+            "commit": lambda: dom.blockCommit("vda", str(below), str(middle), speed, libvirt.VIR_DOMAIN_BLOCK_COMMIT_BANDWIDTH_BYTES),
+            "active": lambda: dom.blockCommit("vda", None, None, 2 * speed, libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE |
+                                              libvirt.VIR_DOMAIN_BLOCK_COMMIT_BANDWIDTH_BYTES),
+            "pull": lambda: dom.blockPull("vda", speed, libvirt.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES)}
+    caught = 0
+    for name, begin in jobs.items():
+        for point in POINTS:
+            before = chain(dom)
+            begin()
+            if reach(progress, point):
+                try:
+                    dom.blockJobAbort("vda", 0)
+                    caught += 1
+                except libvirt.libvirtError as error:
+                    equal(error.get_error_code(), libvirt.VIR_ERR_INVALID_ARG)  # it came to its end first
+            over(dom)
+            equal(qmp_jobs(dom), [])
+            what = f"{name} at {point}"
+            check(chain(dom) == before or name in ("commit", "pull") and point > 0.9, f"{what}: {chain(dom)}")
+            libvirt_qemu.qemuMonitorCommand(dom, 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush', 1)
+            reads_as_before(chain_path(dom), 3, what)
+            copy.unlink(missing_ok=True)
+    check(caught >= 2 * len(POINTS), f"{caught} were cancelled on their way")
+    dom.destroy()
+    reads_as_before(top, 3, "at the end")
+    run(["qemu-img", "check", "-r", "leaks", str(top)])
+    clean(top)
+
+
+def chain_path(dom):
+    return os.path.join(os.path.dirname(dom.XMLDesc(0).split("<source file='")[1].split("'")[0]), chain(dom)[0])
+
+
+def job_progress(dom):
+    stats = dom.jobStats()
+    return stats.get("disk_processed", 0), stats.get("disk_total", 1) if stats["type"] else 0
+
+
+def hold(dom, speed=16 * MIB):
+    for job in qmp_jobs(dom):
+        libvirt_qemu.qemuMonitorCommand(dom, json.dumps({"execute": "block-job-set-speed", "arguments": {
+            "device": job["id"], "speed": speed}}), 0)
+
+
+def test_a_backup_that_is_pushed(host):
+    base, top = large(host, "base.qcow2", "top.qcow2", mib=192)
+    dom = machine(host, top)
+    target = host.path("copy")
+    caught = 0
+    for point in POINTS:
+        dom.backupBegin(f"<domainbackup><disks><disk name='vda' type='file'><driver type='qcow2'/><target file='{target}'/></disk></disks>"
+                        "</domainbackup>", None, 0)
+        hold(dom)
+        if reach(lambda: job_progress(dom), point):
+            try:
+                dom.abortJob()
+            except libvirt.libvirtError as error:
+                equal(error.get_error_code(), libvirt.VIR_ERR_OPERATION_INVALID)
+        wait_until(lambda: dom.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE, "it ends")
+        whole = dom.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)["type"] == libvirt.VIR_DOMAIN_JOB_COMPLETED
+        caught += not whole
+        equal(target.exists(), whole, "half a copy is no copy")
+        target.unlink(missing_ok=True)
+        equal((qmp_jobs(dom), nodes(dom)), ([], ["base.qcow2", "top.qcow2"]))
+    reads_as_before(top, 2, "after all of them", 192)
+    check(caught >= 1, f"{caught} were cancelled on their way")
+
+
+@mark(**OWN)
+def test_a_move(host):
+    base, top = large(host, "base.qcow2", "top.qcow2", mib=192)
+    dom = machine(host, top)
+    folder = host.path("var/lib/libvirt/fast")
+    host.ok("pool-create-as", "fast", "dir", "--target", folder, "--build")
+    before = dom.XMLDesc(0)
+    for point in POINTS[:2]:  # at nearly all of its way it is over
+        results = []
+        thread = threading.Thread(target=lambda: results.append(host.lodge("disk", "move", "demo", "vda", "fast", timeout=120)))
+        thread.start()
+        wait_until(lambda: qmp_jobs(dom) or results, "QEMU copies")
+        hold(dom)
+        seen = lambda: (lambda jobs: (jobs[0]["current-progress"], jobs[0]["total-progress"]) if jobs else (0, 0))(qmp_jobs(dom))
+        check(reach(seen, point), "it goes on")
+        dom.abortJob()
+        thread.join(60)
+        equal(results[0].code, 1, str(results[0]))
+        equal((dom.XMLDesc(0), nodes(dom), qmp_jobs(dom), list(folder.iterdir())), (before, ["base.qcow2", "top.qcow2"], [], []))
+    reads_as_before(top, 2, "after all of them", 192)
+
+
+def interrupted(host, point, whole_s, *words):
+    """The command is told to end when that part of its time is over. Its exit code."""
+    process = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, *words], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        return process.wait(whole_s * point)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+    return process.wait(60)
+
+
+@mark(**OWN)
+def test_backups_and_what_is_restored(host):
+    path = random_image(host, "a.qcow2", size="192M", data_mib=60)
+    dom = define(host, file_disk(path))
+    create(host)
+    out = host.path("out")
+    out.mkdir()
+    for running in (False, True):
+        if running:
+            dom.create()
+        begin = time.monotonic()
+        made = create(host, "m", "--full")
+        whole_s = time.monotonic() - begin
+        ids = listed(host)
+        for point in POINTS:
+            before = tree(host.path("repo"))
+            code = interrupted(host, point, whole_s, "backup", "create", "m", repo(host), "--full")
+            check(listed(host)[:len(ids)] == ids and len(listed(host)) <= len(ids) + (code <= 0), f"{code} at {point}: {listed(host)}")
+            if listed(host) == ids:
+                host.lodge_ok("backup", "prune", repo(host), "--keep-last", "1000")
+                check(tree(host.path("repo")) == before, f"the repository is as it was, at {point}")
+            ids = listed(host)
+            if running:
+                equal(dom.jobInfo()[0], libvirt.VIR_DOMAIN_JOB_NONE, "no job is left")
+                equal(nodes(dom), ["a.qcow2"])
+        equal(verify(host)["good"], True)
+        begin = time.monotonic()
+        host.lodge_ok("backup", "restore", repo(host), made["id"], "--as", f"n{running}", "--folder", out, timeout=60)
+        whole_s = time.monotonic() - begin
+        same(out / f"n{running}-vda.qcow2", path)
+        there = sorted(p.name for p in out.iterdir())
+        for point in POINTS:
+            code = interrupted(host, point, whole_s, "backup", "restore", repo(host), made["id"], "--as", "x", "--folder", str(out))
+            if code:
+                equal(sorted(p.name for p in out.iterdir()), there, f"nothing is left, at {point}")
+                check("x" not in host.ok("list", "--all", "--name").split(), "no machine is left")
+            else:
+                host.ok("undefine", "x")
+                (out / "x-vda.qcow2").unlink()
