@@ -134,7 +134,10 @@ class Reader:
 
 
 def chapter_test(chapter):
-    @mark(only="lodged", reason="the guide is about lodged", daemon=False, timeout=90)
+    words = {word for block in blocks(GUIDE / "en" / chapter) if block.runs for word in block.text.split()}
+    needs = [f"program:{name}" for name in ("virt-install", "virt-clone", "xorriso", "ssh-keygen") if name in words]
+
+    @mark(only="lodged", reason="the guide is about lodged", daemon=False, timeout=90, requires=needs)
     def test(host):
         Reader(host).follow(chapter)
     return test
