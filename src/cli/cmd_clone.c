@@ -209,8 +209,7 @@ static bool clone_run(Cli *cli, const CliArgs *args, Error **err)
         OPT_BOOL("print-xml", "print the document, and make nothing")
 
 static const CliOption clone_options[] = {
-    OPT(CLI_STRING, "domain", DOMAIN_DOC, .flags = CLI_REQUIRED, .complete = COMPLETE_DOMAIN,
-        .short_name = 'o'),
+    OPT(CLI_STRING, "domain", DOMAIN_DOC, .flags = CLI_REQUIRED, .complete = COMPLETE_DOMAIN),
     OPT(CLI_STRING, "original", "the same", .same_as = "domain", .flags = CLI_HIDDEN),
     OPT_CLONE,
     OPT_BOOL("linked", "stand on the original's disks instead of copying them"),
