@@ -57,12 +57,12 @@ typedef enum CliOptionFlags {
     CLI_ONE_OF = 32,  /* one of .words, nothing else */
     CLI_LIST_OF = 64, /* some of .words, separated by commas */
     CLI_EACH = 128,   /* with CLI_MANY: the command runs once for each word */
-    CLI_CONTENT = 256, /* the name of a file; .arg gets what it holds */
-    CLI_PATH = 512,    /* made absolute: the daemon's working directory is not ours */
-    CLI_NOT = 1024,    /* CLI_BOOL with .arg: 1 unless it is given */
-    CLI_FDS = 2048,    /* numbers of descriptors that are sent along */
-    CLI_LINES = 4096,  /* may be given several times: its values are lines */
-    CLI_REPEAT = 8192, /* may be given several times: args_get_list() */
+    CLI_CONTENT = 256,   /* the name of a file; .arg gets what it holds */
+    CLI_PATH = 512,      /* made absolute: the daemon's working directory is not ours */
+    CLI_NOT = 1024,      /* CLI_BOOL with .arg: 1 unless it is given */
+    CLI_FDS = 2048,      /* numbers of descriptors that are sent along */
+    CLI_LINES = 4096,    /* may be given several times: its values are lines */
+    CLI_REPEAT = 8192,   /* may be given several times: args_get_list() */
     CLI_OPTIONAL = 16384 /* the value may be left out: it is "" then; with CLI_EMPTY_OK */
 } CliOptionFlags;
 

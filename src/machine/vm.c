@@ -1,8 +1,8 @@
 /* A machine as everybody sees it: counted, named, in some state. What changes it lives in vm_*.c. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "vm"
-#include "machine/vm_autostart.h"
 #include "machine/vm.h"
+#include "machine/vm_autostart.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -2,8 +2,8 @@
  * the caller hears of it. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "define"
-#include "machine/vm_autostart.h"
 #include "machine/vm_define.h"
+#include "machine/vm_autostart.h"
 
 #include <string.h>
 

@@ -2,6 +2,7 @@
 # On a host with systemd that libvirtd serves: lodged comes beside it, takes over and gives back, while a machine runs.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -eux
+trap 'code=$?; [ $code = 0 ] || { journalctl -b --no-pager -u libvirtd -u lodged | tail -n 60; tail -n 20 /var/log/libvirt/qemu/m.log; }' EXIT
 systemctl unmask libvirtd.service libvirtd.socket || true
 systemctl enable --now libvirtd.socket libvirtd.service
 cat >/tmp/m.xml <<'XML'

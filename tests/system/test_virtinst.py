@@ -50,7 +50,7 @@ def disc(host, name="installer.iso", label="CentOS-8-BaseOS-x86_64", kernel="ima
 
 @CLIENTS
 def test_guides_make_machines_from_discs(host):
-    """rows: install-17 install-18 install-24 install-25 install-58 install-63 install-115 install-120 install-121"""
+    """rows: install-17 install-18 install-24 install-25 install-58 install-63 install-120 install-121"""
     folder, iso = images(host), disc(host)
     floppy = folder / "virtio-win.vfd"
     floppy.write_bytes(bytes(1474560))
@@ -110,7 +110,7 @@ def test_a_kernel_from_a_disc_installs_and_the_disk_starts(host):
 
 @CLIENTS
 def test_more_devices_start_in_machines(host):
-    """rows: install-57 install-78 install-79 install-86 install-90 install-91 install-92 install-99 install-101 install-102 install-68"""
+    """rows: install-78 install-86 install-90 install-91 install-92 install-99 install-68"""
     images(host)
     shared = host.path("shared")
     shared.mkdir()

@@ -44,8 +44,8 @@ TEST(streams_that_are_none_are_refused_or_give_nothing)
 {
     static const char *const texts[] = {
         "{}", "{\"products\": {\"p\": {\"arch\": \"amd64\"}}}", "{\"products\": 1}",
-        "{\"products\": {\"p\": {\"arch\": \"amd64\", \"os\": \"o\", \"version\": "
-        "\"1\", \"versions\": {\"1\": {\"items\": {\"i\": {}}}}}}}",
+        ("{\"products\": {\"p\": {\"arch\": \"amd64\", \"os\": \"o\", \"version\": "
+         "\"1\", \"versions\": {\"1\": {\"items\": {\"i\": {}}}}}}}"),
         "{\"index\": {\"x\": {\"path\": 3}}}"
     };
 
