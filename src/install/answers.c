@@ -149,7 +149,7 @@ static void preseed_mirror(GString *out, const char *mirror)
 
     if (!host) {
         g_string_append(out,
-                        "d-i mirror/country string manual\nd-i mirror/http/hostname string deb.debian.org\n"
+                        "d-i mirror/country string manual\nd-i mirror/http/hostname string ftp.debian.org\n"
                         "d-i mirror/http/directory string /debian\nd-i mirror/http/proxy string\n");
         return;
     }
