@@ -294,6 +294,7 @@ void vm_run_free(VmRun *run)
     g_free(run->dump_error);
     save_file_clear(&run->file);
     g_free(run->lib_dir);
+    g_free(run->libvirt_flags);
     g_free(run->channel_dir);
     g_free(run->monitor_path);
     g_free(run->new_checkpoint);

@@ -104,24 +104,25 @@ typedef struct VmRun {
     Qmp *qmp;            /* NULL until connected, and while it cannot be reached */
     QemuCaps *caps;      /* NULL after a restart, until somebody needs them */
     char *lib_dir, *channel_dir, *monitor_path;
-    CpuDef *cpu;                 /* what QEMU gave, as the live document shows it; NULL: as asked */
-    GArray *vcpu_tids;           /* of pid_t, by number of the vCPU; 0: there is none */
-    bool has_lost_vcpu;          /* one was taken out */
-    struct VmPending *pending;   /* NULL: none */
-    GPtrArray *io_errors;        /* VmIoError, one per disk; NULL: none */
-    GPtrArray *give_back;        /* VmPath: media, lent to QEMU, of which a change leaves one; NULL: none */
-    char *going;                 /* aliases of devices that go from the definition when they go; NULL: none */
-    GPtrArray *vcpu_paths;       /* of char *, by number: what QEMU calls them; NULL: none */
-    GHashTable *kvm_schema;      /* what KVM counts (vm_kvm_stats.c); NULL: not asked yet */
-    char *cgroup;                /* the machine's own control group; NULL: none */
-    VmPerf *perf;                /* NULL: no events are counted */
-    bool has_dirty_rate;         /* somebody had it measured, or may have */
-    bool has_thresholds;         /* of writes to images, or may have */
-    GPtrArray *dac;              /* of DacItem */
-    GPtrArray *block_jobs;       /* of VmBlockJob (vm_block_job.h), counted */
-    GPtrArray *helpers;          /* of VmHelper */
-    GArray *ports;               /* of unsigned, taken from the pool by us */
-    uint32_t last_node;          /* the highest number that a block node had */
+    char *libvirt_flags;       /* of a machine that a libvirtd started, a line each; NULL: vm_status_flags */
+    CpuDef *cpu;               /* what QEMU gave, as the live document shows it; NULL: as asked */
+    GArray *vcpu_tids;         /* of pid_t, by number of the vCPU; 0: there is none */
+    bool has_lost_vcpu;        /* one was taken out */
+    struct VmPending *pending; /* NULL: none */
+    GPtrArray *io_errors;      /* VmIoError, one per disk; NULL: none */
+    GPtrArray *give_back;      /* VmPath: media, lent to QEMU, of which a change leaves one; NULL: none */
+    char *going;               /* aliases of devices that go from the definition when they go; NULL: none */
+    GPtrArray *vcpu_paths;     /* of char *, by number: what QEMU calls them; NULL: none */
+    GHashTable *kvm_schema;    /* what KVM counts (vm_kvm_stats.c); NULL: not asked yet */
+    char *cgroup;              /* the machine's own control group; NULL: none */
+    VmPerf *perf;              /* NULL: no events are counted */
+    bool has_dirty_rate;       /* somebody had it measured, or may have */
+    bool has_thresholds;       /* of writes to images, or may have */
+    GPtrArray *dac;            /* of DacItem */
+    GPtrArray *block_jobs;     /* of VmBlockJob (vm_block_job.h), counted */
+    GPtrArray *helpers;        /* of VmHelper */
+    GArray *ports;             /* of unsigned, taken from the pool by us */
+    uint32_t last_node;        /* the highest number that a block node had */
     uint64_t autodestroy_client; /* 0: none */
     uint64_t balloon_bytes;      /* the last value that QEMU told */
     bool hook_hangs;             /* a hook script was given up: the later ones get little time */
@@ -303,6 +304,7 @@ typedef struct VmStatus {
     DomainDef *live;
     VmRun *run; /* the part that is in files (run_table): the rest is as in a new one, without a serial */
 } VmStatus;
+extern const char vm_status_flags[]; /* what libvirtd calls the abilities of QEMU, a line each */
 char *vm_status_format(const Vm *vm);
 MUST_CHECK bool vm_status_parse(const char *text, size_t len, const char *name, VmStatus **ret_status,
                                 Error **err);

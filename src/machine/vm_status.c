@@ -311,6 +311,42 @@ static void write_block_jobs(const XmlRow *row, const void *base, unsigned flags
 }
 static const XmlCustom block_job_elements = { read_block_jobs, write_block_jobs, NULL };
 
+/* What libvirtd knows of the machine's QEMU, for the next libvirtd. */
+static bool read_flags(XmlReader *reader, const XmlRow *row, const xmlNode *element, void *base, Error **err)
+{
+    g_autoptr(GString) flags = g_string_new(NULL);
+    VmRun *run = base;
+
+    for (const xmlNode *child = element->children; child; child = child->next) {
+        const char *name = child->type == XML_ELEMENT_NODE ? xml_attr(child, "name") : NULL;
+        if (name && !strchr(name, '\n'))
+            g_string_append_printf(flags, "%s\n", name);
+    }
+    g_clear_pointer(&run->libvirt_flags, g_free);
+    if (flags->len && strcmp(flags->str, vm_status_flags) != 0)
+        run->libvirt_flags = g_strdup(flags->str);
+    return true;
+}
+
+static void write_flags(const XmlRow *row, const void *base, unsigned flags, unsigned indent, GString *out)
+{
+    const VmRun *run = base;
+    const char *at = run->libvirt_flags ? run->libvirt_flags : vm_status_flags;
+
+    xml_indent(indent, out);
+    g_string_append(out, "<qemuCaps>\n");
+    for (const char *end; (end = strchr(at, '\n')); at = end + 1) {
+        g_autofree char *name = g_strndup(at, (gsize)(end - at));
+        xml_indent(indent + 2, out);
+        g_string_append(out, "<flag name='");
+        xml_escape_attribute(name, out);
+        g_string_append(out, "'/>\n");
+    }
+    xml_indent(indent, out);
+    g_string_append(out, "</qemuCaps>\n");
+}
+static const XmlCustom flag_elements = { read_flags, write_flags, NULL };
+
 static const XmlTable save_file_table =
     TABLE(SaveFile, "file",
           ROWS(ATTR("path", SaveFile, path), ATTR("temporary", SaveFile, temp),
@@ -348,7 +384,7 @@ static const XmlTable run_table =
     TABLE(VmRun, "run",
           ROWS(CODEC_ATTR("pid", &pid_codec),
                GROUP("monitor", ROWS(ATTR("path", VmRun, monitor_path), CODEC_ATTR("type", &unix_codec))),
-               GROUP("vcpus", ROWS(CUSTOM("vcpu", &vcpu_elements))),
+               GROUP("vcpus", ROWS(CUSTOM("vcpu", &vcpu_elements))), CUSTOM("qemuCaps", &flag_elements),
                GROUP("libDir", ROWS(ATTR("path", VmRun, lib_dir))),
                GROUP("channelTargetDir", ROWS(ATTR("path", VmRun, channel_dir))),
                FLAG("fakereboot", VmRun, fake_reboot), CUSTOM("blockjobs", &block_job_elements),
