@@ -225,7 +225,7 @@ def test_a_trusted_guest_changes_its_address(host):
     console.command("for n in 0 1; do ip link set eth$n address 52:54:00:00:00:7$n; ip link set eth$n up; done")
     wait_until(lambda: links()["macvtap0"]["address"] == "52:54:00:00:00:70", "the link follows")
     console.command("ip addr add 10.88.0.2/24 dev eth0")
-    contains(console.command("ping -c 1 10.88.0.1"), " 0% packet loss")
+    wait_until(lambda: " 0% packet loss" in console.command("ping -c 1 -W 2 10.88.0.1"), "the station answers", timeout=30)
     equal(links()["macvtap1"]["address"], "52:54:00:00:00:02")
 
 
