@@ -155,7 +155,7 @@ static bool make_from(Cli *cli, const CliArgs *args, CloneOrder *order, const ch
         fprintf(stderr,
                 "note: there is no seed of cloud-init: inside, the machine is the same as '%s' (machine-id, "
                 "host keys, host name); 'lodge disk sysprep %s' makes them new\n",
-                order->source->name, name);
+                order->source->name, count > 1 ? "NAME" : name);
     return true;
 }
 

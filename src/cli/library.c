@@ -366,8 +366,12 @@ bool library_remove(Cli *cli, const LibraryImage *image, Error **err)
         return false;
     for (guint i = 0; i < names->len; i++) {
         g_auto(WireStorageVol) volume = { 0 };
-        if (volume_find(cli, &pool, names->pdata[i], &volume, NULL) && !volume_delete(cli, &volume, err))
-            return false;
+        g_autoptr(Error) why = NULL;
+        if (!volume_find(cli, &pool, names->pdata[i], &volume, NULL) || volume_delete(cli, &volume, &why))
+            continue;
+        if (error_remote_code(why) == VIR_ERR_OPERATION_INVALID) /* no word of vol-delete's --force */
+            error_hint(&why, "remove those machines and images first");
+        return error_propagate(err, g_steal_pointer(&why));
     }
     return volume_find(cli, &pool, file, &facts, err) && volume_delete(cli, &facts, err);
 }

@@ -143,7 +143,8 @@ static int run_handler(Cli *cli, CliArgs *args)
     cli_doing(cli, NULL);
     if (!(cli_args_command(args)->flags & CLI_NO_CONNECT) && !cli_connect(cli, &err)) {
         cli_doing(cli, "failed to connect to the hypervisor");
-        if (!error_hint_text(err))
+        if (!error_hint_text(err) &&
+            error_code(err) == ERROR_SYSTEM) /* else it has answered, or was not asked */
             error_hint(&err,
                        "is lodged running? 'lodge doctor' checks this host; -c URI or --root DIR select "
                        "another daemon");
