@@ -325,8 +325,9 @@ bool tool_run_status(Tool *tool, int *ret_status, char **ret_out, Error **err)
     if (!ok)
         return tool->shown_name ? error_prefix(err, "%s", tool->shown_name)
                                 : error_prefix(err, "Child process (%s)", line);
-    /* What failed without an answer is no answer, whatever the status. */
-    const bool is_silent = output.status && !output.out_len && !printed->len;
+    /* What failed without an answer is no answer, whatever the status; unless the status is the answer. */
+    const bool is_silent =
+        output.status && !output.out_len && !printed->len && tool->max_status != TOOL_ANY_STATUS;
     if (!WIFEXITED(output.status) || WEXITSTATUS(output.status) > tool->max_status || is_silent)
         /* Some of QEMU's complain where they print; of the others nobody knows what that is. */
         return tool_fail(tool, line, output.status, is_watched && !output.err_len ? output.out : output.err,
