@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "machine/vm_private.h"
+#include "machine/vm_snapshot_private.h"
 
 /* ---- create and start ---- */
 
@@ -78,7 +79,7 @@ bool vm_start(Vm *vm, unsigned flags, const Caller *caller, Error **err)
 
     if (!check_flags(flags, known, "qemuDomainCreateWithFlags", err) || !vm_require_not_running(vm, err) ||
         !job_begin(&vm->object, JOB_START, caller, &job, err) || !object_require_listed(&vm->object, err) ||
-        !vm_require_not_running(vm, err))
+        !vm_require_not_running(vm, err) || !vm_snapshot_settle(vm, &job, err))
         return false;
     if (!vm->config)
         return error_set(err, ERROR_INVALID_STATE, "domain is not running");

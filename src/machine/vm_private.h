@@ -185,6 +185,7 @@ struct Vm {
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
     GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
+    bool has_journal;           /* work on snapshots that ended without a clear end: vm_snapshot_settle() */
     VmSchedule schedule;
     bool schedule_is_busy;
     bool was_transient;      /* while a transient one goes back to a snapshot: config is no definition */

@@ -500,7 +500,7 @@ Moment *vm_snapshot_create(Vm *vm, const char *xml, unsigned flags, const Caller
 
     if (!check_create_flags(flags, err) || !vm_snapshot_parse(vm->host, xml, strlen(xml), parse, &def, err) ||
         !check_new_name(vm, def, err) || !job_begin(&vm->object, JOB_SNAPSHOT, caller, &job, err) ||
-        !object_require_listed(&vm->object, err))
+        !object_require_listed(&vm->object, err) || !vm_snapshot_settle(vm, &job, err))
         return NULL;
     if (flags & CREATE(REDEFINE))
         return redefine(vm, g_steal_pointer(&def), flags, err);

@@ -234,7 +234,8 @@ bool vm_snapshot_delete(Vm *vm, Moment *snapshot, unsigned flags, const Caller *
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "Flags 'VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN' and "
                          "'VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN_ONLY' are mutually exclusive");
-    if (!job_begin(&vm->object, JOB_SNAPSHOT, caller, &job, err) || !object_require_listed(&vm->object, err))
+    if (!job_begin(&vm->object, JOB_SNAPSHOT, caller, &job, err) ||
+        !object_require_listed(&vm->object, err) || !vm_snapshot_settle(vm, &job, err))
         return false;
     if (!moment_require_there(snapshot, err) || !delete_locked(vm, &job, snapshot, flags, err))
         return false;

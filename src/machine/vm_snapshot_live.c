@@ -471,14 +471,15 @@ AWAITS static bool live_external(Live *live, Error **err)
         if (!(live->make->flags & CREATE(HALT)))
             live_release(live);
         /* The journal stays if that fails: what a later daemon finds there it finishes. */
-        if (live_settle(live, &why))
+        ok = live_settle(live, &why);
+        if (ok)
             vm_intent_done(vm);
-        else
-            ok = false;
+        vm->has_journal = !ok;
         if (live->make->flags & CREATE(HALT))
             live_release(live);
     } else {
-        undo_keep(&live->undo); /* whether QEMU has switched shows when it answers, or a daemon starts */
+        undo_keep(&live->undo); /* whether QEMU has switched shows when it answers, or is gone */
+        vm->has_journal = true;
         live_release(live);
     }
     fiber_shield_end();

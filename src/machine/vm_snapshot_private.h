@@ -85,6 +85,9 @@ VmIntent *vm_intent_load(Vm *vm);   /* AWAITS. NULL: there is none */
 AWAITS void vm_intent_done(Vm *vm); /* a failure is logged: doing it twice does no harm */
 /* After the load of machines and their QEMUs: finishes or takes back what an earlier daemon was at. */
 AWAITS void vm_snapshot_recover(Host *host);
+/* Before anything else is done with a machine: finishes or takes back what ended without a clear end, because
+ * QEMU went away or did not answer. Nothing to do: true. */
+AWAITS MUST_CHECK bool vm_snapshot_settle(Vm *vm, Job *job, Error **err);
 
 /* ---- making (vm_snapshot_create.c, vm_snapshot_live.c) ---- */
 

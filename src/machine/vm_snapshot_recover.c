@@ -201,6 +201,21 @@ AWAITS static bool recover_one(Vm *vm, Job *job, VmIntent *intent, Error **err)
     }
 }
 
+bool vm_snapshot_settle(Vm *vm, Job *job, Error **err)
+{
+    g_autoptr(VmIntent) intent = vm->has_journal ? vm_intent_load(vm) : NULL;
+
+    vm->has_journal = false;
+    if (!intent)
+        return true;
+    if (!recover_one(vm, job, intent, err)) {
+        vm->has_journal = true;
+        return error_prefix(err, "snapshot '%s', which is not done", intent->snapshot);
+    }
+    vm_intent_done(vm);
+    return true;
+}
+
 static void recover_fiber(void *arg)
 {
     g_autoptr(Vm) vm = arg;
@@ -214,6 +229,7 @@ static void recover_fiber(void *arg)
         vm_intent_done(vm);
         return;
     }
+    vm->has_journal = true;
     log_error_error(err, "work on snapshots that a daemon left behind");
     log_error("machine '%s': see '%s/%s/.lodge/journal'; it is tried again at the next start", vm->name,
               vm->host->paths->snapshot, vm->name);

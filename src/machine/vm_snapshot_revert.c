@@ -558,7 +558,8 @@ bool vm_snapshot_revert(Vm *vm, Moment *snapshot, unsigned flags, const Caller *
                          "Flags 'VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING' and "
                          "'VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED' are mutually exclusive");
     if (!job_begin(&vm->object, JOB_SNAPSHOT, caller, &job, err) ||
-        !object_require_listed(&vm->object, err) || !check_revert(vm, snapshot, flags, err))
+        !object_require_listed(&vm->object, err) || !vm_snapshot_settle(vm, &job, err) ||
+        !check_revert(vm, snapshot, flags, err))
         return false;
     g_auto(Revert) revert = { .vm = vm,
                               .job = &job,
