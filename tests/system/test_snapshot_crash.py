@@ -116,6 +116,28 @@ def test_qemu_is_killed(host):
             fail(f"after {log}: {failure}")
 
 
+def test_qemu_dies_as_it_switches(host):
+    """Between the file of the overlay and QEMU's answer: what is listed reads as it was, whatever is written later."""
+    rng = random.Random(2)
+    m = Moments(host, "q", disks=1, start=True)
+    for i in range(20):
+        m.write(rng.randrange(1, 256), rng.randrange(CELLS))
+        overlay = m.folder / f"over{i}"
+        process = subprocess.Popen(["virsh", "-c", host.daemon.uri, "snapshot-create-as", "q", f"s{i}", "--disk-only", "--diskspec",
+                                    f"vda,file={overlay}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while not overlay.exists() and time.monotonic() < end:
+            pass
+        time.sleep(rng.uniform(0.005, 0.03))  # the moment is the test
+        kill(host.qemu_pid("q"))
+        process.wait()
+        host.wait_state("q", "shut off")
+        m.dom.create()
+        if f"s{i}" in m.names():
+            m.known[f"s{i}"] = dict(m.present)
+        m.check()
+
+
 def test_thawed_after_a_kill(host):
     """A daemon that dies with the guest's file systems frozen thaws them when it comes back."""
     from lodgetest.agent import start_scripted
