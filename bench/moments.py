@@ -129,7 +129,7 @@ def migrate_by_hand(folder, loader, memory_mib):
 
 
 def measure_memory(host, folder, memory_mib, rounds, results):
-    (folder / "random").write_bytes(random.Random(5).randbytes(memory_mib // 2 * MIB))
+    (folder / "random").write_bytes(random.Random(5).randbytes(16 * MIB) * (memory_mib // 32))
     loader = ["-device", f"loader,file={folder}/random,addr=0x2000000,force-raw=on"]
     make_image(folder / "b.qcow2")
     ours, hands = [], []
