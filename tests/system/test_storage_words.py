@@ -56,3 +56,21 @@ def test_a_pool_has_no_place_below_the_daemon_s_own(host):
     for words in (["pool-build", "r"], ["pool-start", "r"], ["pool-start", "r", "--build"], ["pool-delete", "r"]):
         contains(host.lodge(*words).err, "target path 'some/where' of storage pool 'r' is not absolute")
     contains(host.lodge("pool-create-as", "s", "dir", "--target", "other", "--build").err, "not absolute")
+
+
+@mark(only="lodged", reason="lodge's own")
+def test_a_base_is_changed_by_force_only(host):
+    pool, path = make_pool(host)
+    host.lodge_ok("vol-create-as", "p", "base", "3M", "--allocation", "0")
+    host.lodge_ok("image", "create", "p/over", "--format", "qcow2", "--backing", "p/base", "--backing-format", "raw")
+    file = host.path("new")
+    file.write_bytes(b"x" * MIB)
+    for words in (["vol-resize", "base", "2M", "p", "--shrink"], ["vol-upload", "base", str(file), "p"], ["vol-wipe", "base", "p"]):
+        refused = host.lodge(*words)
+        equal(refused.code, 1)
+        contains(refused.err, "volume 'p/over' is based on it", "--force")
+        host.lodge_ok(*words, "--force")
+    host.lodge_ok("vol-resize", "base", "4M", "p")  # hurts nobody
+    host.lodge_ok("vol-wipe", "over", "p", "--algorithm", "zero")
+    host.lodge_ok("vol-wipe", "base", "p", "--algorithm", "random")
+    equal((path / "base").stat().st_size, 4 * MIB)
