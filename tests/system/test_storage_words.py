@@ -18,6 +18,8 @@ def test_volumes_and_pools_in_the_wrong_order(host):
     contains(host.lodge("vol-info", "b", "--pool", "p").err, "failed to get vol 'b'")
     contains(host.lodge("vol-create-as", "p", "a", "1M").err, "Failed to create vol a", "exists already")
     contains(host.lodge_ok("vol-create-as", "p", "b", "1M"), "Vol b created")
+    pool.destroy()  # whether it is there cannot be known
+    contains(host.lodge("vol-info", "a", "p").err, "storage pool 'p' is not active")
 
 
 @mark(only="lodged", reason="lodge's own")
