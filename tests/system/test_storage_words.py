@@ -76,3 +76,14 @@ def test_a_base_is_changed_by_force_only(host):
     host.lodge_ok("vol-wipe", "over", "p", "--algorithm", "zero")
     host.lodge_ok("vol-wipe", "base", "p", "--algorithm", "random")
     equal((path / "base").stat().st_size, 4 * MIB)
+
+
+@mark(only="lodged", reason="lodge's own")
+def test_the_first_of_two_words_alone(host):
+    contains(host.lodge_ok("volume", "--help"), "vol-create-as")
+    contains(host.lodge_ok("image", "--help"), "image-convert")
+    for words, says in ((["volume"], "'lodge help volume'"), (["image"], "'lodge help image'"), (["volume", "foo"], "unknown command: 'volume foo'"),
+                        (["nonsense", "foo"], "unknown command: 'nonsense'")):
+        refused = host.lodge(*words)
+        equal(refused.code, 2)
+        contains(refused.err, says)
