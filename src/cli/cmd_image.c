@@ -203,6 +203,18 @@ static void add_words(GString *line, const char *text)
     g_string_append_printf(line, "%s%s", line->len ? ", " : "", text);
 }
 
+/* Names come from headers. */
+PRINTF(2, 3) static void print_line(Cli *cli, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *line = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_autofree char *text = text_printable(line);
+    fprintf(cli->out, "%s\n", text);
+}
+
 static void print_details(Cli *cli, const Json *image, const char *indent)
 {
     g_autoptr(GString) line = g_string_new(NULL);
@@ -238,18 +250,17 @@ static void print_details(Cli *cli, const Json *image, const char *indent)
     if (json_get_bool(image, "corrupt", false))
         add_words(line, "CORRUPT");
     if (line->len)
-        fprintf(cli->out, "%s%s\n", indent, line->str);
+        print_line(cli, "%s%s", indent, line->str);
     if (json_get_str(image, "data_file"))
-        fprintf(cli->out, "%sdata in %s\n", indent, json_get_str(image, "data_file"));
+        print_line(cli, "%sdata in %s", indent, json_get_str(image, "data_file"));
     json_array_foreach (json_get_arr(image, "snapshots"), i, entry) {
-        fprintf(cli->out, "%ssnapshot %s '%s'\n", indent, json_get_str(entry, "id"),
-                json_get_str(entry, "name"));
+        print_line(cli, "%ssnapshot %s '%s'", indent, json_get_str(entry, "id"), json_get_str(entry, "name"));
     }
     json_array_foreach (json_get_arr(image, "bitmaps"), i, entry) {
-        fprintf(cli->out, "%sbitmap '%s'\n", indent, json_get_str(entry, "name"));
+        print_line(cli, "%sbitmap '%s'", indent, json_get_str(entry, "name"));
     }
     json_array_foreach (json_get_arr(image, "used_by"), i, entry) {
-        fprintf(cli->out, "%sneeded by %s\n", indent, json_string_value(entry));
+        print_line(cli, "%sneeded by %s", indent, json_string_value(entry));
     }
 }
 
@@ -267,11 +278,11 @@ static void print_tree(Cli *cli, const Json *list)
         if (i)
             indent[i * 3 - 3] = '\0';
         if (json_object_get(image, "virtual_bytes"))
-            fprintf(cli->out, "%s%s%s (%s, %s, %s on disk)\n", indent, branch, json_get_str(image, "path"),
-                    json_get_str(image, "format"), size, taken);
+            print_line(cli, "%s%s%s (%s, %s, %s on disk)", indent, branch, json_get_str(image, "path"),
+                       json_get_str(image, "format"), size, taken);
         else
-            fprintf(cli->out, "%s%s%s (%s, on a server)\n", indent, branch, json_get_str(image, "path"),
-                    json_get_str(image, "format"));
+            print_line(cli, "%s%s%s (%s, on a server)", indent, branch, json_get_str(image, "path"),
+                       json_get_str(image, "format"));
         print_details(cli, image, below);
     }
 }

@@ -620,14 +620,16 @@ unsigned text_width(const char *text)
     return width;
 }
 
-char *text_printable(const char *text)
+static char *printable(const char *text, bool keeps_lines)
 {
     g_autofree char *valid = g_utf8_make_valid(text, -1);
     GString *out = g_string_sized_new(strlen(valid));
     for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
         gunichar c = g_utf8_get_char(p);
         /* also the C1 controls, which some terminals act on, and marks that turn the direction of text */
-        if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+        if (keeps_lines && (c == '\n' || c == '\t'))
+            g_string_append_c(out, (char)c);
+        else if (c < 0x20 || (c >= 0x7f && c < 0xa0))
             g_string_append_printf(out, "\\x%02x", c);
         else if ((c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
             g_string_append_printf(out, "\\u%04x", c);
@@ -635,6 +637,16 @@ char *text_printable(const char *text)
             g_string_append_unichar(out, c);
     }
     return g_string_free(out, FALSE);
+}
+
+char *text_printable(const char *text)
+{
+    return printable(text, false);
+}
+
+char *text_printable_lines(const char *text)
+{
+    return printable(text, true);
 }
 
 void cli_print_wrapped(FILE *out, const char *text, unsigned indent, unsigned column, unsigned width)

@@ -58,6 +58,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CliTable, table_free)
 unsigned text_width(const char *text);
 /* @text without characters that a terminal would act on; owned. */
 char *text_printable(const char *text);
+char *text_printable_lines(const char *text); /* of several lines */
 
 /* Words of @text in lines of at most @width columns (0: 78); the first begins at @column, the others at
  * @indent. */

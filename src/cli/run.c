@@ -47,9 +47,11 @@ static const char *hint_for(const Error *err)
 /* Beside the results of other objects it is one of the documents. */
 static void report_json(Cli *cli, const char *doing, const Error *err)
 {
-    Json *detail = json_pack("{s:s?, s:s%, s:s, s:i, s:s?}", "doing", doing, "message", error_message(err),
-                             strlen(error_message(err)), "code", error_code_name(error_code(err)), "number",
-                             wire_error_code(err), "hint", hint_for(err));
+    g_autofree char *message = g_utf8_make_valid(error_message(err), -1);
+    g_autofree char *hint = hint_for(err) ? g_utf8_make_valid(hint_for(err), -1) : NULL;
+    g_autofree char *valid = doing ? g_utf8_make_valid(doing, -1) : NULL;
+    Json *detail = json_pack("{s:s?, s:s, s:s, s:i, s:s?}", "doing", valid, "message", message, "code",
+                             error_code_name(error_code(err)), "number", wire_error_code(err), "hint", hint);
     AUTO_JSON object = json_pack("{s:o*}", "error", detail);
     if (cli->collect) {
         g_ptr_array_add(cli->collect, json_incref(object));
@@ -68,12 +70,17 @@ void cli_report(Cli *cli, const Error *err)
     }
     bool color = cli->color && isatty(STDERR_FILENO);
     const char *label = color ? RED "error:" PLAIN : "error:";
-    if (cli->doing)
-        fprintf(stderr, "%s %s\n", label, cli->doing);
-    fprintf(stderr, "%s %s\n", label, error_message(err));
-    const char *hint = hint_for(err);
-    if (hint)
+    /* Names in it come from images, documents and guests. */
+    g_autofree char *message = text_printable_lines(error_message(err));
+    if (cli->doing) {
+        g_autofree char *doing = text_printable_lines(cli->doing);
+        fprintf(stderr, "%s %s\n", label, doing);
+    }
+    fprintf(stderr, "%s %s\n", label, message);
+    if (hint_for(err)) {
+        g_autofree char *hint = text_printable_lines(hint_for(err));
         fprintf(stderr, "hint: %s\n", hint);
+    }
 }
 
 static int report_usage(Cli *cli, const Error *err)

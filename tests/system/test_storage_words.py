@@ -2,6 +2,8 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import json
+
 from lodgetest.host import *
 from lodgetest.runner import mark
 from test_volume_streams import MIB, make_pool, make_volume
@@ -104,3 +106,18 @@ def test_a_damaged_image_is_no_raw_one(host):
         check(host.lodge("image", "convert", image, "p/out", "-O", "raw").code != 0, "it was copied")
     equal(sorted(pool.listVolumes()), ["bad", "later"])
     host.lodge_ok("vol-delete", "bad", "p")
+
+
+@mark(only="lodged", reason="lodge's own")
+def test_names_in_headers_do_nothing_to_a_terminal(host):
+    """They are shown, in words and in JSON, whatever bytes they have."""
+    _pool, path = make_pool(host)
+    for name, base in (("esc", b"\x1b[31mx"), ("bytes", b"\xff\xfe")):
+        header = b"QFI\xfb" + (3).to_bytes(4, "big") + (200).to_bytes(8, "big") + len(base).to_bytes(4, "big") + (16).to_bytes(4, "big")
+        header += (1 << 20).to_bytes(8, "big") + bytes(64) + (4).to_bytes(4, "big") + (104).to_bytes(4, "big")
+        (path / name).write_bytes(header + bytes(200 - len(header)) + base + bytes(4096))
+        check("\x1b" not in host.lodge("image", "info", f"p/{name}").err, "it reaches the terminal")
+        contains(json.loads(host.lodge("-o", "json", "image", "info", f"p/{name}").err)["error"]["message"], "cannot open", str(path))
+    contains(host.lodge("image", "info", "p/esc").err, "\\x1b[31mx")
+    (path / "\x1b[31mx").write_bytes(bytes(1 << 20))
+    contains(host.lodge_ok("image", "info", "p/esc"), "\\x1b[31mx (raw")
