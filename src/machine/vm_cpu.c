@@ -34,14 +34,3 @@ bool vm_take_cpu(Vm *vm, const MonitorWelcome *welcome, Error **err)
     vm->run->cpu = live;
     return true;
 }
-
-char *vm_xml_format_live(Vm *vm, unsigned format_flags)
-{
-    CpuDef *asked = vm->live->cpu;
-
-    if (vm->run && vm->run->cpu)
-        vm->live->cpu = vm->run->cpu; /* for this call, in which nothing waits */
-    char *xml = vm_xml_format(vm->live, format_flags);
-    vm->live->cpu = asked;
-    return xml;
-}

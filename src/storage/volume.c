@@ -136,6 +136,13 @@ const char *volume_path(const Volume *volume)
     return volume->def->target.path ? volume->def->target.path : "";
 }
 
+bool volume_lies_at(Host *host, const char *pool, const char *name, const char *path)
+{
+    const Volume *volume = g_hash_table_lookup(host->pools->by_path, path);
+
+    return volume && g_strcmp0(volume->pool_name, pool) == 0 && g_strcmp0(volume->name, name) == 0;
+}
+
 Object *volume_pool(const Volume *volume)
 {
     return volume->pool ? object_ref(&volume->pool->object) : NULL;

@@ -19,6 +19,13 @@ def test_a_machine_runs_on_a_volume(host):
     dom = start(host, disk("<source pool='p' volume='top.qcow2'/>", type="volume"))
     contains(host.ok("qemu-monitor-command", "m", '{"execute": "query-named-block-nodes"}'), str(folder / "top.qcow2"))
     contains(dom.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), "<source pool='p' volume='top.qcow2'/>")
+    contains(dom.XMLDesc(0), "<disk type='volume'", "<source pool='p' volume='top.qcow2' index='1'/>", f"<source file='{folder}/base.qcow2'/>")
+    contains(host.ok("domblklist", "m"), "vda      top.qcow2")
+    if not host.is_reference:
+        host.restart_daemon()
+        dom, pool = host.conn.lookupByName("m"), host.conn.storagePoolLookupByName("p")
+        base, top = (pool.storageVolLookupByName(name) for name in ("base.qcow2", "top.qcow2"))
+        wait_until(lambda: "<source pool='p' volume='top.qcow2' index='1'/>" in dom.XMLDesc(0), "it has its name again")
     if not host.is_reference:
         for busy in (lambda: top.delete(0), lambda: top.resize(1 << 22), lambda: top.wipe(0), lambda: base.delete(0)):
             raises(libvirt.VIR_ERR_OPERATION_INVALID, busy, text="'m'")
