@@ -13,23 +13,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "core/caller.h"
-
-typedef struct Host Host;
-typedef struct Object Object;
-typedef struct ObjectClass ObjectClass;
-typedef struct Registry Registry;
-
-typedef enum ObjectKind {
-    OBJECT_DOMAIN,
-    OBJECT_NETWORK,
-    OBJECT_POOL,
-    OBJECT_SECRET,
-    OBJECT_NWFILTER,
-    OBJECT_NWFILTER_BINDING,
-    OBJECT_INTERFACE,
-    OBJECT_NODE_DEVICE,
-    OBJECT_KIND_COUNT
-} ObjectKind;
+#include "core/types.h"
 
 Object *object_ref(Object *object);
 void object_unref(Object *object); /* NULL does nothing */
