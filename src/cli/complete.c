@@ -6,6 +6,7 @@
 
 #include "base/uuid.h"
 #include "cli/class.h"
+#include "cli/commands.h"
 #include "cli/domain.h"
 
 /* A server that does not answer must not hang the user's shell. */

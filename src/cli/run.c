@@ -86,7 +86,7 @@ static int report_usage(Cli *cli, const Error *err)
 static int unknown_command(Cli *cli, const char *name)
 {
     g_autoptr(Error) err = NULL;
-    g_auto(GStrv) close = command_suggest(NULL, name, 3);
+    g_auto(GStrv) close = command_suggest(name, 3);
     g_autofree char *names = g_strjoinv("', '", close);
     error_set(&err, ERROR_INVALID_ARGUMENT, "unknown command: '%s'", name);
     if (help_has_family(name))
