@@ -25,6 +25,7 @@
 #include "storage/image_users.h"
 #include "storage/pool_backend.h"
 #include "storage/tool.h"
+#include "storage/volume.h"
 
 typedef enum ImageRole { ROLE_NONE, ROLE_READ, ROLE_WRITE, ROLE_MAKE } ImageRole;
 

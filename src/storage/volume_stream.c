@@ -24,6 +24,7 @@
 #include "storage/image_copy.h"
 #include "storage/image_make.h"
 #include "storage/pool_backend.h"
+#include "storage/volume.h"
 #include "wire/wire_enums.h"
 
 #define OPENING "Unable to open stream for"
