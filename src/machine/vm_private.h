@@ -57,6 +57,8 @@ struct MachineRoom {
     bool has_loaded;     /* machine_load() came to its end */
     StatsQueue stats;
     GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
+    unsigned n_recovering;    /* machines whose snapshots vm_snapshot_recover() tries to settle */
+    WaitQueue recovered;      /* woken when there is one less */
 };
 
 /* A network has started: machines that run on it are plugged in again (vm_networks.c). */
@@ -185,6 +187,7 @@ struct Vm {
     VmTaskState tasks[VM_TASK_COUNT];
     GPtrArray *snapshot_images;  /* paths of those that snapshots made; never NULL */
     bool has_journal;            /* work on snapshots that ended without a clear end: vm_snapshot_settle() */
+    uint64_t settle_pause_ms;    /* before that is tried again; 0: nobody is about to */
     struct VmSchedule *schedule; /* vm_snapshot_schedule.h; never NULL */
     bool schedule_is_busy;
     bool was_transient;      /* while a transient one goes back to a snapshot: config is no definition */
