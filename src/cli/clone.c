@@ -14,6 +14,7 @@
 #include "base/uuid.h"
 #include "cli/backup_xml.h"
 #include "cli/domain.h"
+#include "cli/image_call.h"
 #include "cli/library.h"
 #include "cli/lodge_call.h"
 #include "cli/place.h"
@@ -395,16 +396,8 @@ static bool convert_disk(const Clone *clone, const Made *made, Error **err)
 {
     g_autofree char *target =
         made->volume ? g_strdup_printf("%s/%s", made->pool.name, made->volume) : g_strdup(made->place.path);
-    const WireLodgeImageRunArgs call = { .operation = (char *)"convert",
-                                         .image = made->disk->image,
-                                         .format = made->disk->format,
-                                         .other = target,
-                                         .other_format = made->place.format };
-    g_auto(WireLodgeImageRunRet) ret = { 0 };
 
-    if (!lodge_call(clone->cli, LODGE_PROC_IMAGE_RUN, &call, &ret, WIRE_NO_TIMEOUT, err))
-        return false;
-    return ret.status == 0 || error_set(err, ERROR_OPERATION_FAILED, "%s", g_strstrip(ret.output));
+    return image_convert(clone->cli, made->disk->image, made->disk->format, target, made->place.format, err);
 }
 
 static bool copy_disk(const Clone *clone, Made *made, Error **err)

@@ -11,7 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "install/document.h"
-#include "install/option.h"
+#include "install/option_list.h"
 
 #define OPT_MANY(option, text) OPT(CLI_STRING, option, text, .flags = CLI_NAMED | CLI_REPEAT)
 #define OPT_OLD(option, other)                                                                               \

@@ -48,6 +48,8 @@ extern const CliCommand commands_run[];
 extern const CliCommand commands_ssh[];
 extern const CliCommand commands_cloud_init[];
 extern const CliCommand commands_clone[];
+extern const CliCommand commands_import[];
+extern const CliCommand commands_export[];
 const CliCommand *commands_later(void);
 
 /* ---- all of them, in the order of the help ---- */

@@ -16,7 +16,7 @@
 #include "install/answers.h"
 #include "install/document.h"
 #include "install/media_run.h"
-#include "install/option.h"
+#include "install/option_list.h"
 
 #define QUIET_MS 60000
 #define PASSWORD_BYTES 12

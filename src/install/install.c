@@ -8,6 +8,7 @@
 #include "install/document.h"
 #include "install/option.h"
 #include "install/option_apply.h"
+#include "install/option_list.h"
 
 static void disk_clear(void *data)
 {
