@@ -13,7 +13,6 @@
 #include "base/loop.h"
 #include "base/units.h"
 #include "core/host_private.h"
-#include "core/object.h"
 #include "core/object_class.h"
 
 enum { JOB_OPERATION_BACKUP = 9, JOB_TYPE_COMPLETED = 3 }; /* of virDomainJobOperation, virDomainJobType */

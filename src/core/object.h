@@ -15,10 +15,6 @@
 #include "core/caller.h"
 #include "core/types.h"
 
-Object *object_ref(Object *object);
-void object_unref(Object *object); /* NULL does nothing */
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Object, object_unref)
-
 const ObjectClass *object_class(const Object *object);
 const char *object_name(const Object *object);
 const Uuid *object_uuid(const Object *object);
@@ -28,9 +24,6 @@ bool object_is_persistent(const Object *object);
 bool object_has_autostart(const Object *object);
 
 /* ---- registry ---- */
-
-/* The objects of @class on this host. */
-Registry *host_registry(const Host *host, const ObjectClass *class);
 
 /* A reference. The class's "no such" code: "no network with matching name 'x'", "... uuid '...' (name)". */
 Object *object_find_by_name(Registry *registry, const char *name, Error **err);

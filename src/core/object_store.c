@@ -15,7 +15,6 @@
 #include "base/loop.h"
 #include "base/worker.h"
 #include "core/host_private.h"
-#include "core/object.h"
 
 #define RENAME_MARK ".renaming-"
 #define LINK_DEADLINE_MS 5000 /* for all links of a folder that do not answer */
