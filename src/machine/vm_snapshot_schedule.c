@@ -19,11 +19,6 @@
 #define INTERVAL_MIN_S 60
 #define SCHEDULE_FILE_MAX 4096
 
-const VmSchedule *vm_snapshot_get_schedule(const Vm *vm)
-{
-    return vm->schedule;
-}
-
 bool vm_snapshot_set_schedule(Vm *vm, uint64_t interval_s, unsigned keep, const Caller *caller, Error **err)
 {
     g_autofree char *path = vm_snapshot_own_path(vm, "schedule", "");
@@ -110,6 +105,18 @@ static int64_t find_next(const Vm *vm)
     return MIN(last->created_s.value, now_s) + (int64_t)vm->schedule->interval_s;
 }
 
+static void know_next(const Vm *vm)
+{
+    if (vm->schedule->interval_s && !vm->schedule->next_s)
+        vm->schedule->next_s = find_next(vm);
+}
+
+const VmSchedule *vm_snapshot_get_schedule(const Vm *vm)
+{
+    know_next(vm);
+    return vm->schedule;
+}
+
 AWAITS static bool take_one(Vm *vm, Error **err)
 {
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
@@ -159,8 +166,7 @@ static void look(Host *host)
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
         if (!vm->schedule->interval_s || vm->schedule_is_busy || !vm->is_listed)
             continue;
-        if (!vm->schedule->next_s)
-            vm->schedule->next_s = find_next(vm);
+        know_next(vm);
         /* What does not run does not change. */
         if (now_s < vm->schedule->next_s || vm->state != VM_STATE_RUNNING || host->is_stopping)
             continue;

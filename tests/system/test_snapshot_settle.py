@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 from lodgetest.host import *
-from lodgetest.moments import Moments
+from lodgetest.moments import Moments, sh
 from lodgetest.runner import mark
 
 OWN = dict(only="lodged", reason="lodge's own")
@@ -175,3 +175,26 @@ def test_a_pulled_backup_does_not_hold_up_what_was_cut_off(host):
     wait_until(lambda: not journal(host).exists(), "the deletion is finished", timeout=30)
     host.ok("domjobabort", "m")
     equal(m.chain(), ["m-vda.two", "m-vda.qcow2"], "images")
+
+
+@mark(**OWN)
+def test_a_merge_that_qemu_had_done_is_not_done_again(host):
+    """The guest went on with the image below and wrote there; then the daemon and QEMU were killed."""
+    m = Moments(host)
+    m.write(1)
+    m.take("one", "--disk-only")
+    m.write(2)
+    overlay, base = m.path(), str(m.folder / "m-vda.qcow2")
+    host.kill_daemon()
+    note_deletion(host, "m", "one")
+    note = json.loads(journal(host).read_text())
+    journal(host).write_text(json.dumps(dict(note, disks=["merge"], paths=[overlay], nodes=[base])))
+    config = host.path("etc/libvirt/qemu/m.xml")
+    config.write_text(config.read_text().replace(overlay, base))
+    sh("qemu-img", "commit", "-q", "-d", overlay)
+    sh("qemu-io", "-f", "qcow2", "-c", f"write -P 3 0 {64 << 10}", base)
+    back_again(host, m)
+    wait_until(lambda: not journal(host).exists(), "the deletion is finished", timeout=30)
+    equal(m.chain(), ["m-vda.qcow2"], "images")
+    equal(m.read(base)[0], 3, "what the guest has written last")
+    check(not os.path.exists(overlay), "the image that was merged is left")
