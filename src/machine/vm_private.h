@@ -161,6 +161,8 @@ typedef struct VmRun {
     bool must_run_saved;  /* the status file says so, perhaps no longer truly */
     bool waits_for_space; /* a fiber looks whether its storage has space again */
     bool is_going_on;     /* a fiber sees to that: QEMU did not answer at once */
+    /* What numad advised (vm_numad.c); NULL: it was not asked. */
+    CpuSet *numad_nodes, *numad_cpus;
 } VmRun;
 
 /* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
