@@ -215,6 +215,7 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
 {
     Vm *vm = edit->vm;
     void *placed = NULL;
+    g_autoptr(Error) why = NULL;
 
     if (!device_classes[device->kind].can_plug)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live attach of device '%s' is not supported",
@@ -239,8 +240,9 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
         !vm_helpers_launch(vm, err) || !vm_require_monitor(vm, err) || !hot_plan(hot, err))
         return false;
     hot_expect(hot);
-    if (!plan_execute(hot->plan, &hot->target, &edit->undo, err))
-        return false;
+    if (!plan_execute(hot->plan, &hot->target, &edit->undo, &why))
+        return !vm_explain_busy_port(vm, error_message(why), err) &&
+               error_propagate(err, g_steal_pointer(&why));
     const DiskDef *disk = hot->kind == DEVICE_DISK ? hot->device : NULL;
     if (disk && (disk->iotune || disk->latency_histograms))
         return vm_start_throttles(vm, err);

@@ -509,7 +509,7 @@ static bool start_converse(Start *start, Error **err)
 }
 
 /* QEMU's last words tell more than the broken connection does. */
-static bool start_explain_death(const Start *start, bool connected, Error **err)
+AWAITS static bool start_explain_death(const Start *start, bool connected, Error **err)
 {
     g_autofree char *words = vm_log_get_tail(start->vm->run->log);
     g_autofree char *how = NULL;
@@ -522,6 +522,8 @@ static bool start_explain_death(const Start *start, bool connected, Error **err)
         error_set(err, ERROR_OPERATION_FAILED, "the helper '%s' ended at once: %s", dead->name, end);
         return error_hint(err, "its last words are in the machine's log: %s", words);
     }
+    if (vm_explain_busy_port(start->vm, words, err))
+        return false;
     error_set(err, ERROR_INTERNAL,
               connected ? "qemu unexpectedly closed the monitor: %s"
                         : "process exited while connecting to monitor: %s",
