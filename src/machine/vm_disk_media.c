@@ -30,7 +30,7 @@ static bool check_rest(const DiskDef *old, const DiskDef *wanted, Error **err)
     g_autofree char *path = NULL;
 
     if (old->device != DISK_DEVICE_CDROM && old->device != DISK_DEVICE_FLOPPY)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "disk '%s': only the medium of a CD or floppy drive can be changed while the "
                          "machine "
                          "runs",
