@@ -60,3 +60,11 @@ def test_an_upload_takes_no_more_room_than_it_has(host):
     upload(host, volume, some_bytes(5 * MIB, 2))
     equal((path / "a").stat().st_size, 5 * MIB)
     check((path / "a").stat().st_blocks * 512 <= 5 * MIB + 65536, "room beyond the end stays with the file")
+
+
+@mark(only="lodged", reason="libvirtd makes the folder below wherever it was started")
+def test_a_pool_has_no_place_below_the_daemon_s_own(host):
+    host.lodge_ok("pool-define-as", "r", "dir", "--target", "some/where")
+    for words in (["pool-build", "r"], ["pool-start", "r"], ["pool-start", "r", "--build"], ["pool-delete", "r"]):
+        contains(host.lodge(*words).err, "target path 'some/where' of storage pool 'r' is not absolute")
+    contains(host.lodge("pool-create-as", "s", "dir", "--target", "other", "--build").err, "not absolute")
