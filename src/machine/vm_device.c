@@ -183,14 +183,37 @@ static bool check_plug(DeviceKind kind, const void *device, bool comes, Error **
     return true;
 }
 
-/* The first that @next has and @live lacks. */
-static const ControllerDef *find_new_controller(const DomainDef *live, const DomainDef *next)
+/* The controller of @next that @device, of it, sits on; NULL: none, or @live has it. */
+static const ControllerDef *find_new_bus(const DomainDef *live, const DomainDef *next, DeviceKind kind,
+                                         void *device)
 {
-    for (DEF_EACH(ControllerDef, controller, next->controllers)) {
-        if (!domain_find_controller(live, controller->type, controller->index.value))
-            return controller;
+    const DeviceInfo *info = device_info(kind, device);
+    const DeviceAddress none = { 0 }, *at = info ? &info->address : &none;
+    const bool is_disk = kind == DEVICE_DISK;
+    ControllerType type = CONTROLLER_PCI;
+    uint32_t index = at->pci.bus;
+
+    switch (at->type) {
+    case ADDRESS_PCI:
+        break;
+    case ADDRESS_USB:
+        type = CONTROLLER_USB;
+        index = at->usb.bus;
+        break;
+    case ADDRESS_DRIVE:
+        if (is_disk && ((const DiskDef *)device)->bus != DISK_BUS_SCSI)
+            return NULL;
+        type = CONTROLLER_SCSI;
+        index = at->drive.controller;
+        break;
+    case ADDRESS_VIRTIO_SERIAL:
+        type = CONTROLLER_VIRTIO_SERIAL;
+        index = at->virtio_serial.controller;
+        break;
+    default:
+        return NULL;
     }
-    return NULL;
+    return domain_find_controller(live, type, index) ? NULL : domain_find_controller(next, type, index);
 }
 
 /* The controller that has to come before @device, if it is one that can: *ret_bus owned; NULL: none. */
@@ -201,18 +224,23 @@ static bool find_missing_bus(const Vm *vm, const DeviceDef *device, DeviceDef **
         (device->kind == DEVICE_HOSTDEV && ((const HostdevDef *)device->def)->type == HOSTDEV_SCSI) ||
         device->kind == DEVICE_CHANNEL || device->kind == DEVICE_CONSOLE;
     g_autoptr(QemuCaps) caps = NULL;
+    DeviceDef *copy = NULL;
 
     if (!is_on_bus)
         return true;
     g_autoptr(DomainDef) next = domain_def_copy(vm->live);
-    if (!domain_add_device(next, device_def_copy(device), err) ||
-        !vm_xml_get_caps(vm->host, next, &caps, err) || !qemu_assign_addresses(next, caps, NULL))
-        return true; /* whoever plugs it says why */
-    const ControllerDef *bus = find_new_controller(vm->live, next);
+    if (!vm_xml_get_caps(vm->host, next, &caps, err))
+        return false;
+    copy = device_def_copy(device);
+    void *placed = copy->def;
+    if (!domain_add_device(next, copy, NULL) || !qemu_assign_addresses(next, caps, NULL))
+        return true; /* who plugs it says why */
+    const ControllerDef *bus = find_new_bus(vm->live, next, device->kind, placed);
     if (!bus || (bus->type != CONTROLLER_SCSI && bus->type != CONTROLLER_VIRTIO_SERIAL))
         return true;
     const DeviceDef found = { .kind = DEVICE_CONTROLLER, .def = (void *)bus };
     *ret_bus = device_def_copy(&found);
+    device_info(DEVICE_CONTROLLER, (*ret_bus)->def)->address = (DeviceAddress){ 0 };
     return true;
 }
 
@@ -226,16 +254,15 @@ static bool place_device(const Vm *vm, const DeviceDef *device, void **ret_place
 
     if (!domain_add_device(next, copy, err))
         return false;
-    const unsigned n_before = def_list_len(next->controllers);
-    if (!qemu_assign_addresses(next, vm->run->caps, &why) || def_list_len(next->controllers) > n_before) {
-        const ControllerDef *missing = why ? NULL : find_new_controller(vm->live, next);
-        if (why && strcmp(error_message(why), "No more available PCI slots") != 0)
-            return error_propagate(err, g_steal_pointer(&why));
-        if (missing && missing->type != CONTROLLER_PCI)
-            return error_set(err, ERROR_OPERATION_UNSUPPORTED,
-                             "the machine has no %s controller %u for the %s",
-                             enum_name(&controller_type_names, missing->type), missing->index.value,
-                             enum_name(&device_kind_names, device->kind));
+    const bool is_placed = qemu_assign_addresses(next, vm->run->caps, &why);
+    if (!is_placed && strcmp(error_message(why), "No more available PCI slots") != 0)
+        return error_propagate(err, g_steal_pointer(&why));
+    const ControllerDef *missing = is_placed ? find_new_bus(vm->live, next, device->kind, placed) : NULL;
+    if (missing && missing->type != CONTROLLER_PCI)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "the machine has no %s controller %u for the %s",
+                         enum_name(&controller_type_names, missing->type), missing->index.value,
+                         enum_name(&device_kind_names, device->kind));
+    if (missing || !is_placed) {
         error_set(err, ERROR_INTERNAL, "No more available PCI slots");
         return error_hint(err, "%s", no_ports_hint);
     }

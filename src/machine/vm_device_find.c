@@ -168,6 +168,8 @@ bool vm_device_find(const DomainDef *def, DeviceKind kind, const void *device, D
         return error_set(err, ERROR_OPERATION_FAILED, "multiple matching devices found");
     if (kind == DEVICE_INTERFACE)
         return interface_missing(device, err);
+    if (kind == DEVICE_DISK)
+        return error_set(err, ERROR_DEVICE_MISSING, "disk %s not found", ((const DiskDef *)device)->target);
     return error_set(err, ERROR_DEVICE_MISSING, "the machine has no %s like that",
                      enum_name(&device_kind_names, kind));
 }
