@@ -6,6 +6,7 @@
 
 #include "cli/class.h"
 #include "cli/commands.h"
+#include "install/words.h"
 
 static const struct {
     const char *keyword;
@@ -85,33 +86,6 @@ const CliOption *command_find_option(const CliCommand *command, const char *name
     return NULL;
 }
 
-#define SUGGEST_MAX_LEN 40
-
-/* Number of letters to insert, remove, replace or swap to make one word of the other. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-    unsigned rows[3][SUGGEST_MAX_LEN + 1];
-    if (n > SUGGEST_MAX_LEN || m > SUGGEST_MAX_LEN)
-        return UINT_MAX;
-    for (size_t j = 0; j <= m; j++)
-        rows[0][j] = (unsigned)j;
-    for (size_t i = 1; i <= n; i++) {
-        unsigned *row = rows[i % 3];
-        const unsigned *above = rows[(i - 1) % 3];
-        const unsigned *above2 = rows[(i + 1) % 3]; /* i - 2 */
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= m; j++) {
-            unsigned cost = above[j - 1] + (a[i - 1] != b[j - 1]);
-            cost = MIN(cost, MIN(above[j], row[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                cost = MIN(cost, above2[j - 2] + 1);
-            row[j] = cost;
-        }
-    }
-    return rows[n % 3][m];
-}
-
 /* What people type who come from other tools. */
 static const struct {
     const char *word;
@@ -166,14 +140,14 @@ char **command_suggest(const CliCommand *command, const char *wrong, unsigned ma
     for (unsigned distance = 1; distance <= limit; distance++) {
         if (command) {
             for (const CliOption *o = command->options; o && o->name; o++) {
-                if (found->len < max && !(o->flags & CLI_HIDDEN) && edit_distance(o->name, wrong) == distance)
+                if (found->len < max && !(o->flags & CLI_HIDDEN) && word_distance(o->name, wrong) == distance)
                     g_ptr_array_add(found, g_strdup(o->name));
             }
             continue;
         }
         for (unsigned i = 0; i < command_count(); i++) {
             if (found->len < max && !(sorted[i]->flags & (CLI_SECRET | CLI_LATER)) &&
-                edit_distance(sorted[i]->name, wrong) == distance)
+                word_distance(sorted[i]->name, wrong) == distance)
                 g_ptr_array_add(found, g_strdup(sorted[i]->name));
         }
     }
