@@ -17,8 +17,7 @@
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 #include "cli/place.h"
-
-#define UNDEFINE_FLAGS (VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_TPM)
+#include "cli/undefine.h"
 
 static void disk_free(void *data)
 {
@@ -100,19 +99,6 @@ static bool fill(Import *import, Error **err)
 
 /* ---- the machine ---- */
 
-static bool define(Import *import, Error **err)
-{
-    const WireDomainDefineXmlArgs args = { .xml = import->xml };
-    g_auto(WireDomainDefineXmlRet) ret = { 0 };
-
-    if (!cli_call(import->cli, PROC_DOMAIN_DEFINE_XML, &args, &ret, err))
-        return false;
-    import->dom = ret.dom;
-    ret.dom = (WireDomain){ 0 };
-    import->is_defined = true;
-    return true;
-}
-
 static bool put_files(const Import *import, Error **err)
 {
     g_auto(WireLodgeDomainFilesRet) ret = { 0 };
@@ -129,11 +115,9 @@ static bool put_files(const Import *import, Error **err)
 
 static void take_back(const Import *import)
 {
-    const WireDomainUndefineFlagsArgs undefine = { .dom = import->dom, .flags = UNDEFINE_FLAGS };
-
     fiber_shield_begin();
     if (import->is_defined)
-        (void)!cli_call(import->cli, PROC_DOMAIN_UNDEFINE_FLAGS, &undefine, NULL, NULL);
+        machine_take_back(import->cli, &import->dom);
     for (guint i = 0; i < import->disks->len; i++) {
         const ImportDisk *disk = import->disks->pdata[i];
         const WireStorageVolDeleteArgs args = { .vol = disk->vol };
@@ -149,7 +133,8 @@ static bool go(Import *import, Error **err)
         return false;
     if (args_has(import->args, "print-xml"))
         return true;
-    if (define(import, err) && fill(import, err) && put_files(import, err)) {
+    import->is_defined = machine_define(import->cli, import->xml, &import->dom, err);
+    if (import->is_defined && fill(import, err) && put_files(import, err)) {
         const WireDomainCreateArgs start = { .dom = import->dom };
         if (!args_has(import->args, "start") || cli_call(import->cli, PROC_DOMAIN_CREATE, &start, NULL, err))
             return true;

@@ -200,9 +200,7 @@ bool command_is_served(const CliCommand *command);
 bool command_is_list(const CliCommand *command);
 /* The options whose names are closest to a mistyped one, at most @max. Owned (g_strfreev), maybe empty. */
 char **option_suggest(const CliCommand *command, const char *wrong, unsigned max);
-/* Number of letters to insert, remove, replace or swap to make one word of the other, and how many of them
- * may be a mistake. */
-unsigned word_distance(const char *a, const char *b);
+/* How far a name may be from it: see word_distance(). */
 unsigned word_distance_limit(const char *wrong);
 /* By name, or by another spelling; NULL. */
 const CliOption *command_find_option(const CliCommand *command, const char *name);

@@ -50,6 +50,7 @@ extern const CliCommand commands_cloud_init[];
 extern const CliCommand commands_clone[];
 extern const CliCommand commands_import[];
 extern const CliCommand commands_export[];
+extern const CliCommand commands_apply[];
 const CliCommand *commands_later(void);
 
 /* ---- all of them, in the order of the help ---- */
