@@ -174,11 +174,15 @@ bool class_lookup_text(Cli *cli, const CliClass *class, const CliArgs *args, con
         }
         if (result == LOOKUP_NO_PARENT)
             return parent_failed(cli, class, args, text, g_steal_pointer(&failed), err);
-        /* The last way that could be tried says why. */
+        /* The last way that could be tried says why, unless one could not find out. */
+        const bool is_final =
+            error_code(failed) == ERROR_TIMEOUT || error_code(failed) == ERROR_INVALID_STATE;
         if (result == LOOKUP_DONE || !first) {
             error_free(first);
             first = g_steal_pointer(&failed);
         }
+        if (is_final)
+            break;
     }
     cli_doing(cli, "failed to get %s '%s'", class->option,
               text); /* finding its parent made another of that */

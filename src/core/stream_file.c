@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/worker.h"
@@ -137,12 +139,16 @@ static void file_job_read(void *data)
  * on that, and does it all while the file takes the place of an old one. */
 static void file_reserve(FileJob *job, size_t len)
 {
+    struct statfs fs;
+
     if (!job->is_new || job->is_sparse || job->offset + len <= job->reserved_end)
         return;
-    /* Where that can't be had, writing tells what is wrong, if anything is. */
-    job->reserved_end = fallocate(job->fd, FALLOC_FL_KEEP_SIZE, (off_t)job->offset, RESERVE_BYTES) == 0
-                            ? job->offset + RESERVE_BYTES
-                            : UINT64_MAX;
+    /* Where that can't be had, writing tells what is wrong, if anything is. In memory nothing is gained. */
+    job->reserved_end =
+        fstatfs(job->fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC &&
+                fallocate(job->fd, FALLOC_FL_KEEP_SIZE, (off_t)job->offset, RESERVE_BYTES) == 0
+            ? job->offset + RESERVE_BYTES
+            : UINT64_MAX;
 }
 
 static bool file_write_data(FileJob *job, const uint8_t *data, size_t len)

@@ -6,7 +6,7 @@ import os
 
 from lodgetest.host import *
 from lodgetest.runner import mark
-from test_volume_streams import MIB, make_pool, make_volume, same, some_bytes, upload
+from test_volume_streams import MIB, download, make_pool, make_volume, same, some_bytes, upload
 
 ONLY = mark(only="lodged", reason="libvirtd writes into the volume itself")
 
@@ -78,3 +78,25 @@ def test_a_full_disk_has_room_for_what_it_promised(host):
     wait_until(lambda: (path / "a").stat().st_blocks * 512 >= 4 * MIB, "it has its room again")
     upload(host, volume, some_bytes(4 * MIB))
     same((path / "a").read_bytes(), some_bytes(4 * MIB))
+
+
+def test_an_upload_takes_no_more_room_than_it_has(host):
+    """On a file system on which room is asked for ahead."""
+    image, path = host.path("disk.img"), host.root / "mounted"
+    path.mkdir()
+    run(["truncate", "-s", "64M", str(image)])
+    equal(run(["mkfs.ext4", "-q", str(image)]).code, 0)
+    equal(run(["mount", "-o", "loop", str(image), str(path)]).code, 0)
+    pool = host.conn.storagePoolDefineXML(f"<pool type='dir'><name>m</name><target><path>{path}</path></target></pool>")
+    pool.create()
+    try:
+        volume = make_volume(pool, "a", 3 * MIB)
+        upload(host, volume, some_bytes(MIB + 5))
+        same(download(host, volume), some_bytes(MIB + 5) + bytes(2 * MIB - 5))
+        check((path / "a").stat().st_blocks * 512 <= MIB + 65536, "room beyond the end stays with the file")
+        upload(host, volume, some_bytes(5 * MIB, 2))
+        equal((path / "a").stat().st_size, 5 * MIB)
+        check((path / "a").stat().st_blocks * 512 <= 5 * MIB + 65536, "room beyond the end stays with the file")
+    finally:
+        pool.destroy()
+        run(["umount", str(path)])
