@@ -76,3 +76,31 @@ def test_a_base_is_changed_by_force_only(host):
     host.lodge_ok("vol-wipe", "over", "p", "--algorithm", "zero")
     host.lodge_ok("vol-wipe", "base", "p", "--algorithm", "random")
     equal((path / "base").stat().st_size, 4 * MIB)
+
+
+@mark(only="lodged", reason="lodge's own")
+def test_the_first_of_two_words_alone(host):
+    contains(host.lodge_ok("volume", "--help"), "vol-create-as")
+    contains(host.lodge_ok("image", "--help"), "image-convert")
+    for words, says in ((["volume"], "'lodge help volume'"), (["image"], "'lodge help image'"), (["volume", "foo"], "unknown command: 'volume foo'"),
+                        (["nonsense", "foo"], "unknown command: 'nonsense'")):
+        refused = host.lodge(*words)
+        equal(refused.code, 2)
+        contains(refused.err, says)
+
+
+@mark(only="lodged", reason="libvirtd lets qemu-img say it")
+def test_a_damaged_image_is_no_raw_one(host):
+    """Nobody copies the bytes of one as if they were a disk."""
+    pool, path = make_pool(host)
+    header = b"QFI\xfb" + (3).to_bytes(4, "big") + bytes(12) + (63).to_bytes(4, "big") + (1 << 30).to_bytes(8, "big") + bytes(72)
+    (path / "bad").write_bytes(header + bytes(4096))
+    (path / "later").write_bytes(header[:4] + (99).to_bytes(4, "big") + header[8:])
+    pool.refresh(0)
+    contains(pool.storageVolLookupByName("bad").XMLDesc(), "<format type='qcow2'/>", f"<capacity unit='bytes'>{1 << 30}<")
+    contains(pool.storageVolLookupByName("later").XMLDesc(), "<format type='raw'/>")
+    for image in ("p/bad", str(path / "bad")):
+        contains(host.lodge("image", "info", image).err, str(path / "bad"), "qcow2")
+        check(host.lodge("image", "convert", image, "p/out", "-O", "raw").code != 0, "it was copied")
+    equal(sorted(pool.listVolumes()), ["bad", "later"])
+    host.lodge_ok("vol-delete", "bad", "p")
