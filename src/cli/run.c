@@ -83,14 +83,28 @@ static int report_usage(Cli *cli, const Error *err)
     return CLI_EXIT_USAGE;
 }
 
-static int unknown_command(Cli *cli, const char *name)
+/* @verb: the word behind it; NULL: there is none. */
+static int unknown_command(Cli *cli, const char *name, const char *verb)
 {
     g_autoptr(Error) err = NULL;
-    g_auto(GStrv) close = command_suggest(NULL, name, 3);
+    const bool is_family = help_has_family(name), has_verb = verb && *verb != '-';
+    g_autofree char *both = is_family && has_verb ? g_strdup_printf("%s-%s", name, verb) : g_strdup(name);
+    g_auto(GStrv) close = command_suggest(NULL, both, 3);
     g_autofree char *names = g_strjoinv("', '", close);
-    error_set(&err, ERROR_INVALID_ARGUMENT, "unknown command: '%s'", name);
-    if (help_has_family(name))
-        error_hint(&err, "'lodge help %s' shows what follows it", name);
+
+    if (is_family && verb && (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0)) {
+        help_print_family(cli, name);
+        return CLI_EXIT_OK;
+    }
+    if (is_family && !has_verb)
+        error_set(&err, ERROR_INVALID_ARGUMENT, "'%s' is the first word of several commands", name);
+    else
+        error_set(&err, ERROR_INVALID_ARGUMENT, "unknown command: '%s%s%s'", name, is_family ? " " : "",
+                  is_family ? verb : "");
+    if (is_family)
+        error_hint(&err, "%s%s%s'lodge help %s' shows what follows it",
+                   has_verb && close[0] ? "did you mean '" : "", has_verb && close[0] ? names : "",
+                   has_verb && close[0] ? "'? " : "", name);
     else if (close[0])
         error_hint(&err, "did you mean '%s'?", names);
     else
@@ -177,7 +191,7 @@ int cli_run_words(Cli *cli, char *const *words, unsigned n_words)
         n_words--;
     }
     if (!command)
-        return unknown_command(cli, words[0]);
+        return unknown_command(cli, words[0], n_words > 1 ? words[1] : NULL);
     if (command->flags & CLI_LATER) {
         error_set(&err, ERROR_NOT_SUPPORTED, "command '%s' is not in this version of lodge", words[0]);
         error_hint(&err, "'lodge help %s' shows what there is", group_keyword(command->group));
