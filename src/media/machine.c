@@ -166,7 +166,7 @@ static bool read_xml(const char *text, size_t len, const char *path, Json *machi
     return ok;
 }
 
-static bool read_text(const char *text, size_t len, const char *path, Json *machine, Error **err)
+bool machine_read_text(const char *text, size_t len, const char *path, Json *machine, Error **err)
 {
     const unsigned char *head = (const unsigned char *)text;
     const bool is_wide =
@@ -218,7 +218,7 @@ bool media_machine(const Json *request, Json **ret_result, Error **err)
     if (!slurp(path, &text, &len, err) || !media_confine(NULL, NULL, err))
         return false;
     Json *machine = json_pack("{s:[], s:[], s:[]}", "disks", "nics", "notes");
-    if (read_text(text, len, path, machine, err)) {
+    if (machine_read_text(text, len, path, machine, err)) {
         *ret_result = machine;
         return true;
     }

@@ -15,6 +15,10 @@ typedef bool MachineRead(const xmlNode *root, Json *machine, Error **err);
 MachineRead machine_read_ovf, machine_read_vbox, machine_read_hyperv, machine_read_domain;
 bool machine_read_vmx(const char *text, Json *machine, Error **err);
 
+/* Whatever kind of document it is, by what is in it. @text: ends with a zero behind @len; @machine: {disks:
+ * [], nics: [], notes: []} */
+MUST_CHECK bool machine_read_text(const char *text, size_t len, const char *path, Json *machine, Error **err);
+
 PRINTF(2, 3) void machine_note(Json *machine, const char *format, ...);
 /* NULL, "" and 0 are not set. */
 void machine_set(Json *object, const char *key, const char *value);
