@@ -760,6 +760,7 @@ static CliCommand make_command(const CliClass *class, CliVerb verb)
         .doing = class->doing[verb] ? class->doing[verb] : v->doing,
         .done = class->done[verb] ? class->done[verb] : v->done,
         .show = v->show,
+        .flags = verb == VERB_LIST ? CLI_LISTS : 0,
         .run = v->run,
         .facts = verb == VERB_LIST || verb == VERB_INFO ? class->facts : NULL,
     };
