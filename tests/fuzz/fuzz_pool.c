@@ -1,4 +1,5 @@
-/* Documents of pools and volumes of unknown origin: what is accepted is written and read again without a change. */
+/* Documents of pools and volumes of unknown origin: what is accepted is written and read again without a
+ * change. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdint.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ static void try(const char *text, char *(*again)(const char *text))
         return;
     g_autofree char *second = again(first);
     if (g_strcmp0(first, second) != 0) {
-        fprintf(stderr, "written twice, not the same:\n%s\n%s\n", first, second ? second : "(cannot be read)");
+        fprintf(stderr, "written twice, not the same:\n%s\n%s\n", first,
+                second ? second : "(cannot be read)");
         abort();
     }
 }
