@@ -394,7 +394,10 @@ AWAITS static bool start_connect(const Start *start, Error **err)
 {
     Vm *vm = start->vm;
     DomainDef *live = vm->live;
-    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
+    /* QEMU answers when it has locked, or cleared, all memory: a second per GiB, as the reference gives it.
+     */
+    const uint64_t timeout_ms =
+        (vm->host->config->start_timeout_s + (live->memory_bytes >> 30)) * UINT64_C(1000);
     const MemballoonDef *balloon = live->memballoon;
     g_auto(MonitorWelcome) welcome = { .has_cpuid = vm_has_cpuid(vm) };
 
