@@ -23,6 +23,7 @@
 #include "machine/vm_confine.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_lease.h"
+#include "machine/vm_log.h"
 #include "machine/vm_security.h"
 #include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"

@@ -16,6 +16,7 @@
 #include "conf/xml_table.h"
 #include "machine/vm_backup_private.h"
 #include "machine/vm_block_job.h"
+#include "machine/vm_log.h"
 
 #define STATUS_NAMESPACE "urn:lodge:status:1"
 #define VCPU_LIMIT 4096
