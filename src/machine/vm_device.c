@@ -244,6 +244,23 @@ static bool find_missing_bus(const Vm *vm, const DeviceDef *device, DeviceDef **
     return true;
 }
 
+/* Ports without a number get the next one. */
+static void number_port(const DomainDef *def, DeviceKind kind, void *device)
+{
+    const GPtrArray *list = domain_device_list(def, kind);
+    CharDef *chr = device;
+    uint32_t next = 0;
+
+    if ((kind != DEVICE_SERIAL && kind != DEVICE_PARALLEL && kind != DEVICE_CONSOLE) ||
+        chr->target_port.is_set)
+        return;
+    for (DEF_EACH(CharDef, other, list)) {
+        if (other->target_port.is_set)
+            next = MAX(next, other->target_port.value + 1);
+    }
+    chr->target_port = (OptU32){ next, true };
+}
+
 /* A copy of @device at its place in the machine, named; owned by the caller. */
 static bool place_device(const Vm *vm, const DeviceDef *device, void **ret_placed, Error **err)
 {
@@ -254,6 +271,7 @@ static bool place_device(const Vm *vm, const DeviceDef *device, void **ret_place
 
     if (!domain_add_device(next, copy, err))
         return false;
+    number_port(next, device->kind, placed);
     const bool is_placed = qemu_assign_addresses(next, vm->run->caps, &why);
     if (!is_placed && strcmp(error_message(why), "No more available PCI slots") != 0)
         return error_propagate(err, g_steal_pointer(&why));
@@ -297,6 +315,16 @@ AWAITS static bool lend_files(Vm *vm, DeviceKind kind, void *device, Error **err
     return vm_confine_add_device(vm, kind, device, err);
 }
 
+AWAITS static bool take_ptys(Vm *vm, Error **err)
+{
+    g_autoptr(GHashTable) chardevs = NULL;
+
+    if (!monitor_query_chardevs(vm_monitor(vm), 0, &chardevs, err) || !vm_require_monitor(vm, err))
+        return false;
+    vm_take_ptys(vm, chardevs);
+    return vm_status_save(vm, err);
+}
+
 AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, Error **err)
 {
     Vm *vm = edit->vm;
@@ -328,6 +356,9 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     if (!plan_execute(hot->plan, &hot->target, &edit->undo, &why))
         return !vm_explain_busy_port(vm, error_message(why), err) &&
                error_propagate(err, g_steal_pointer(&why));
+    const CharSource *source = device_char_source(hot->kind, hot->device);
+    if (source && source->type == CHAR_PTY && !take_ptys(vm, err))
+        return false;
     const DiskDef *disk = hot->kind == DEVICE_DISK ? hot->device : NULL;
     if (disk && (disk->iotune || disk->latency_histograms))
         return vm_start_throttles(vm, err);
@@ -343,8 +374,12 @@ static bool attach_config(VmEdit *edit, const DeviceDef *device, Error **err)
 
     if (there && strcmp(there->target, disk->target) == 0)
         return error_set(err, ERROR_INVALID_STATE, "target %s already exists", disk->target);
-    return domain_add_device(edit->config, device_def_copy(device), err) &&
-           vm_xml_get_caps(edit->vm->host, edit->config, &caps, err) &&
+    DeviceDef *copy = device_def_copy(device);
+    void *placed = copy->def;
+    if (!domain_add_device(edit->config, copy, err))
+        return false;
+    number_port(edit->config, device->kind, placed);
+    return vm_xml_get_caps(edit->vm->host, edit->config, &caps, err) &&
            qemu_assign_addresses(edit->config, caps, err) && domain_check(edit->config, err);
 }
 

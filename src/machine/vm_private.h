@@ -348,6 +348,8 @@ MUST_CHECK bool vm_interface_check(const InterfaceDef *iface, Error **err);
 bool vm_interface_refuse_limits(const InterfaceDef *iface, Error **err);
 AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *iface, const char *path,
                                                Error **err);
+/* QEMU chose the ptys: notes them in the live document. @chardevs: MonitorWelcome.chardevs. */
+void vm_take_ptys(Vm *vm, GHashTable *chardevs);
 /* @words are QEMU's, which could not listen somewhere: says where, for what, and who has that port
  * (vm_busy_port.c). false: it is something else, or nobody knows; *err is untouched. */
 AWAITS bool vm_explain_busy_port(Vm *vm, const char *words, Error **err);

@@ -305,7 +305,7 @@ static void set_pty(DeviceKind kind, void *device, CharSource *source, const cha
         return;
     g_free(source->path);
     source->path = g_strdup(path);
-    if (kind == DEVICE_CONSOLE) {
+    if (kind == DEVICE_CONSOLE && ((CharDef *)device)->target_port.value == 0) { /* as the reference */
         CharDef *console = device;
         g_free(console->tty);
         console->tty = g_strdup(path);
@@ -327,8 +327,7 @@ static bool set_pty_of(void *arg, DeviceKind kind, void *device, DeviceInfo *inf
     return false;
 }
 
-/* QEMU chose the ptys. */
-static void start_take_chars(Vm *vm, GHashTable *chardevs)
+void vm_take_ptys(Vm *vm, GHashTable *chardevs)
 {
     GHashTableIter iter;
     void *value = NULL;
@@ -396,7 +395,10 @@ AWAITS static bool start_connect(const Start *start, Error **err)
 {
     Vm *vm = start->vm;
     DomainDef *live = vm->live;
-    const uint64_t timeout_ms = (uint64_t)vm->host->config->start_timeout_s * 1000;
+    /* QEMU answers when it has locked, or cleared, all memory: a second per GiB, as the reference gives it.
+     */
+    const uint64_t timeout_ms =
+        (vm->host->config->start_timeout_s + (live->memory_bytes >> 30)) * UINT64_C(1000);
     const MemballoonDef *balloon = live->memballoon;
     g_auto(MonitorWelcome) welcome = { .has_cpuid = vm_has_cpuid(vm) };
 
@@ -412,7 +414,7 @@ AWAITS static bool start_connect(const Start *start, Error **err)
     if (!vm_process_connect(vm, &welcome, timeout_ms, err))
         return false;
     vm_take_vcpu_tids(vm, welcome.cpus);
-    start_take_chars(vm, welcome.chardevs);
+    vm_take_ptys(vm, welcome.chardevs);
     /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
     if (welcome.balloon_is_empty)
         vm->run->balloon_bytes = live->current_memory_bytes = live->memory_bytes;

@@ -136,7 +136,8 @@ static void put_dns(Lines *lines, const NetworkDef *def)
             line(lines, "server=%s%s", forwarder->address, port ? port : "");
         has_server = has_server || !forwarder->domain;
     }
-    if (has_server)
+    /* The host's servers are a way out, too: names can carry anything. */
+    if (has_server || def->forward == NETWORK_ISOLATED)
         line(lines, "no-resolv");
     if (dns && dns->forward_plain_names == TRISTATE_OFF) {
         line(lines, "domain-needed");

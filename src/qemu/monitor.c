@@ -352,6 +352,14 @@ static bool monitor_parse_chardevs(const Json *reply, GHashTable **ret_chardevs,
     return true;
 }
 
+bool monitor_query_chardevs(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_chardevs, Error **err)
+{
+    AUTO_JSON reply = NULL;
+
+    return qmp_exec(qmp, "query-chardev", NULL, timeout_ms, &reply, err) &&
+           monitor_parse_chardevs(reply, ret_chardevs, err);
+}
+
 /* ---- memory ---- */
 
 static bool monitor_parse_balloon(const Json *reply, uint64_t *ret_bytes, Error **err)

@@ -108,6 +108,9 @@ typedef struct MonitorWelcome {
 void monitor_welcome_clear(MonitorWelcome *welcome);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MonitorWelcome, monitor_welcome_clear)
 AWAITS MUST_CHECK bool monitor_welcome(Qmp *qmp, MonitorWelcome *welcome, uint64_t timeout_ms, Error **err);
+/* *ret_chardevs as MonitorWelcome.chardevs, owned. */
+AWAITS MUST_CHECK bool monitor_query_chardevs(Qmp *qmp, uint64_t timeout_ms, GHashTable **ret_chardevs,
+                                              Error **err);
 /* qmp_open() with these questions asked at once. */
 AWAITS MUST_CHECK bool monitor_open(int fd, const char *name, const QmpHandlers *handlers,
                                     MonitorWelcome *welcome, uint64_t timeout_ms, Qmp **ret_qmp, Error **err);

@@ -91,3 +91,21 @@ def test_which_device_a_document_means(host):
     for left in (1, 0):
         dom.detachDeviceFlags("<input type='tablet' bus='usb'/>", CONFIG)
         equal(len(re.findall("<input type='tablet'", dom.XMLDesc(INACTIVE))), left)
+
+
+def test_terminals_that_are_plugged(host):
+    """QEMU chooses their ptys; after a restart they are known still."""
+    dom = host.start_sector(devices="<controller type='usb' model='qemu-xhci'/><controller type='virtio-serial'/>")
+    for xml in ("<serial type='pty'><target type='usb-serial'/></serial>", "<channel type='pty'><target type='virtio' name='a.b'/></channel>",
+                "<console type='pty'><target type='virtio'/></console>"):
+        dom.attachDeviceFlags(xml, LIVE)
+    listed = libvirt_qemu.qemuMonitorCommand(dom, "info chardev", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
+    for _ in range(2):
+        shown = dom.XMLDesc()
+        contains(shown, "<target type='usb-serial' port='1'>", "<target type='virtio' port='1'/>")
+        for alias in ("serial1", "channel0", "console1"):
+            path = re.search(f"char{alias}: filename=pty:(/dev/pts/[0-9]+)", listed).group(1)
+            check(any(f"<source path='{path}'/>" in part and f"<alias name='{alias}'/>" in part
+                      for part in re.findall("<(?:serial|channel|console) .*?</(?:serial|channel|console)>", shown, re.S)), f"{path} of {alias}")
+        host.restart_daemon()
+        dom = host.conn.lookupByName("tiny")

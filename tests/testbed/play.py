@@ -27,7 +27,7 @@ def start(daemon, root, qemu_conf):
     conf = pathlib.Path(f"{'' if daemon == 'libvirtd' else root}/etc/libvirt/libvirtd.conf")
     conf.parent.mkdir(parents=True, exist_ok=True)
     with open(conf, "a", encoding="utf-8") as file:
-        file.write("\novs_timeout = 60\n")
+        file.write("\novs_timeout = 60\n" + ("" if daemon == "libvirtd" else "start_timeout = 300\n"))
     with open(conf.parent / "qemu.conf", "a", encoding="utf-8") as file:
         file.write("\n" + "\n".join(qemu_conf) + "\n")
     if daemon == "libvirtd":

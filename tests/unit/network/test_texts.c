@@ -65,6 +65,16 @@ static char *conf_of(const NetworkDef *def)
     return text;
 }
 
+TEST(dnsmasq_asks_nobody_for_an_isolated_network)
+{
+    NETWORK(isolated, IP4 "</ip>");
+    NETWORK(routed, "<forward mode='route'/>" IP4 "</ip>");
+    g_autofree char *closed = conf_of(isolated), *open = conf_of(routed);
+
+    check_contains(closed, "\nno-resolv\n");
+    check(strstr(open, "no-resolv") == NULL);
+}
+
 TEST(dnsmasq_lends_addresses_and_knows_names)
 {
     NETWORK(def, "<forward mode='nat'/><domain name='lab.test' localOnly='yes'/><dns><forwarder "
