@@ -368,12 +368,12 @@ GPtrArray *vm_backup_list_images(const Vm *vm)
     return paths;
 }
 
-bool vm_backup_give_up(Vm *vm, const char *full, Error **err)
+bool vm_backup_give_up(Vm *vm, const char *problem, Error **err)
 {
     if (!require(vm, err))
         return false;
     if (!vm->run->backup->problem)
-        vm->run->backup->problem = g_strdup_printf("no space is left for '%s'", full);
+        vm->run->backup->problem = g_strdup(problem);
     vm_backup_cancel_jobs(vm, true);
     return vm_require_monitor(vm, err);
 }

@@ -48,8 +48,8 @@ void vm_backup_open(void); /* once: its jobs' ends are told here */
 void vm_backup_adopt(VmRun *run);
 /* Paths of what it writes to on this host, owned; none without a backup. */
 GPtrArray *vm_backup_list_images(const Vm *vm);
-/* Ends one whose image @full has no space left, as failed, and waits for that. The job is held. */
-AWAITS MUST_CHECK bool vm_backup_give_up(Vm *vm, const char *full, Error **err);
+/* Ends one as failed because of @problem, and waits for that. The job is held. */
+AWAITS MUST_CHECK bool vm_backup_give_up(Vm *vm, const char *problem, Error **err);
 /* After a restart, with the connection there, after vm_block_job_reconcile(); the job is held. */
 AWAITS void vm_backup_reconcile(Vm *vm);
 /* QEMU has ended: removes what it leaves. The run is there still, its connection is not. */
