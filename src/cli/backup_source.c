@@ -20,6 +20,7 @@
 #include "wire/params.h"
 
 #define BITMAP "lodge-changed" /* the name under which QEMU exports what changed */
+#define BACKUP_PRESERVE 2      /* a guest that shuts down meanwhile is kept until we are done */
 #define RECONNECT_MS 30000
 #define RECONNECT_STEP_MS 250
 #define SOCKET_PREFIX "/lodge-backup-"
@@ -284,7 +285,8 @@ static bool source_begin_job(BackupSource *source, const SourceOrder *order, Err
     g_autofree char *checkpoint_xml = makes ? source_checkpoint_xml(source, order->checkpoint) : NULL;
     const WireDomainBackupBeginArgs args = { .dom = *source->dom,
                                              .backup_xml = backup_xml,
-                                             .checkpoint_xml = checkpoint_xml };
+                                             .checkpoint_xml = checkpoint_xml,
+                                             .flags = BACKUP_PRESERVE };
 
     source_end_leftover(source->cli, source->dom);
     if (order->quiesce && !source_freeze(source, err))

@@ -56,3 +56,5 @@ AWAITS void vm_backup_reconcile(Vm *vm);
 AWAITS void vm_backup_abandon(Vm *vm);
 /* The guest has shut down and a backup is to end first: QEMU stays until then. */
 bool vm_backup_delays_shutdown(const Vm *vm);
+/* It does, from now on: one that is pulled ends when nobody is connected to its socket any more. */
+void vm_backup_watch_client(Vm *vm);

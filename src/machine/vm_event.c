@@ -101,6 +101,7 @@ void vm_finish_shutdown(Vm *vm)
 
     if (vm_backup_delays_shutdown(vm)) {
         log_info("machine '%s' has shut down and is kept until its backup has ended", vm->name);
+        vm_backup_watch_client(vm);
         return;
     }
     if (run->fake_reboot || vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART ||
