@@ -14,16 +14,15 @@
 #include "base/uuid.h"
 #include "cli/backup_xml.h"
 #include "cli/domain.h"
+#include "cli/image_call.h"
 #include "cli/library.h"
 #include "cli/lodge_call.h"
 #include "cli/place.h"
 #include "cli/seed.h"
+#include "cli/undefine.h"
 #include "install/cloud_init.h"
 
 #define INTERFACES_MAX 64u
-#define UNDEFINE_FLAGS                                                                                       \
-    (VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | \
-     VIR_DOMAIN_UNDEFINE_TPM)
 
 static void disk_free(void *data)
 {
@@ -395,16 +394,8 @@ static bool convert_disk(const Clone *clone, const Made *made, Error **err)
 {
     g_autofree char *target =
         made->volume ? g_strdup_printf("%s/%s", made->pool.name, made->volume) : g_strdup(made->place.path);
-    const WireLodgeImageRunArgs call = { .operation = (char *)"convert",
-                                         .image = made->disk->image,
-                                         .format = made->disk->format,
-                                         .other = target,
-                                         .other_format = made->place.format };
-    g_auto(WireLodgeImageRunRet) ret = { 0 };
 
-    if (!lodge_call(clone->cli, LODGE_PROC_IMAGE_RUN, &call, &ret, WIRE_NO_TIMEOUT, err))
-        return false;
-    return ret.status == 0 || error_set(err, ERROR_OPERATION_FAILED, "%s", g_strstrip(ret.output));
+    return image_convert(clone->cli, made->disk->image, made->disk->format, target, made->place.format, err);
 }
 
 static bool copy_disk(const Clone *clone, Made *made, Error **err)
@@ -470,17 +461,9 @@ static bool put_files(const Clone *clone, Error **err)
 static bool define(Clone *clone, Error **err)
 {
     g_autofree char *xml = NULL;
-    g_auto(WireDomainDefineXmlRet) ret = { 0 };
 
-    if (!make_document(clone, &xml, err))
-        return false;
-    const WireDomainDefineXmlArgs args = { .xml = xml };
-    if (!cli_call(clone->cli, PROC_DOMAIN_DEFINE_XML, &args, &ret, err))
-        return false;
-    clone->dom = ret.dom;
-    ret.dom = (WireDomain){ 0 };
-    clone->is_defined = true;
-    return true;
+    clone->is_defined = make_document(clone, &xml, err) && machine_define(clone->cli, xml, &clone->dom, err);
+    return clone->is_defined;
 }
 
 static bool fill(Clone *clone, Error **err)
@@ -498,11 +481,9 @@ static bool fill(Clone *clone, Error **err)
 
 static void take_back(const Clone *clone)
 {
-    const WireDomainUndefineFlagsArgs undefine = { .dom = clone->dom, .flags = UNDEFINE_FLAGS };
-
     fiber_shield_begin();
     if (clone->is_defined)
-        (void)!cli_call(clone->cli, PROC_DOMAIN_UNDEFINE_FLAGS, &undefine, NULL, NULL);
+        machine_take_back(clone->cli, &clone->dom);
     for (guint i = 0; i < clone->made->len; i++) {
         const Made *made = clone->made->pdata[i];
         const WireStorageVolDeleteArgs args = { .vol = made->vol };
@@ -526,7 +507,7 @@ static bool replace(const Clone *clone, Error **err)
         return error_hint(err, "--replace removes it, and keeps its disks");
     }
     const WireDomainDestroyArgs destroy = { .dom = old.dom };
-    const WireDomainUndefineFlagsArgs undefine = { .dom = old.dom, .flags = UNDEFINE_FLAGS };
+    const WireDomainUndefineFlagsArgs undefine = { .dom = old.dom, .flags = UNDEFINE_ALL };
     if (!cli_domain_is_active(clone->cli, &old.dom, &is_active, err) ||
         (is_active && !cli_call(clone->cli, PROC_DOMAIN_DESTROY, &destroy, NULL, err)) ||
         !cli_call(clone->cli, PROC_DOMAIN_UNDEFINE_FLAGS, &undefine, NULL, err))

@@ -6,12 +6,11 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/image_call.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
-#include "cli/progress.h"
 #include "cli/row.h"
 
-#define PROGRESS_MS 250
 #define OPT_IMAGE(option, text)                                                                              \
     OPT(CLI_STRING, option, text, .flags = CLI_REQUIRED, .complete = COMPLETE_FILE)
 #define OPT_THE_IMAGE OPT_IMAGE("image", "a file, or a volume as POOL/VOLUME; ./POOL/VOLUME is a file")
@@ -58,46 +57,6 @@ static GPtrArray *operation_options(const CliArgs *args)
                             : g_strdup_printf("%s=%s", o->name, name ? name : args_get(args, o->name)));
     }
     return options;
-}
-
-/* ---- progress: another fiber asks while the first waits ---- */
-
-typedef struct ImageWatch {
-    Cli *cli;
-    uint64_t token;
-    CliProgress progress;
-} ImageWatch;
-
-static void watch_fiber(void *arg)
-{
-    ImageWatch *watch = arg;
-    const WireLodgeImageProgressArgs args = { .token = watch->token };
-
-    while (fiber_sleep(PROGRESS_MS, NULL)) {
-        WireLodgeImageProgressRet ret = { 0 };
-        if (!wire_call(watch->cli->client, WIRE_PROGRAM_LODGE, LODGE_PROC_IMAGE_PROGRESS, &args, &ret, 5000,
-                       NULL))
-            return;
-        progress_update(&watch->progress, ret.per_mille);
-    }
-}
-
-static bool call_with_progress(Cli *cli, const char *label, WireLodgeImageRunArgs *call,
-                               WireLodgeImageRunRet *ret, Error **err)
-{
-    ImageWatch watch = { .cli = cli, .token = ((uint64_t)g_random_int() << 32) | g_random_int() };
-
-    call->token = watch.token;
-    progress_begin(&watch.progress, cli, label, 1000, false);
-    g_autoptr(Fiber) fiber =
-        watch.progress.is_shown ? fiber_ref(fiber_spawn_or_abort("progress", watch_fiber, &watch)) : NULL;
-    const bool ok = lodge_call(cli, LODGE_PROC_IMAGE_RUN, call, ret, WIRE_NO_TIMEOUT, err);
-    if (fiber) {
-        fiber_cancel(fiber);
-        (void)!fiber_join(fiber, WIRE_NO_TIMEOUT, NULL);
-    }
-    progress_end(&watch.progress);
-    return ok;
 }
 
 /* ---- what is printed ---- */
@@ -159,6 +118,8 @@ static bool print_output(Cli *cli, const CliArgs *args, const WireLodgeImageRunR
     }
     g_autofree char *output = g_strstrip(g_strdup(ret->output));
     const char *done = cli_args_command(args)->done;
+    if (g_str_equal(name, "image-snapshot") && args_has(args, "list") && !*output)
+        done = "Image '{image}' has no snapshots";
     if (*output && (g_str_equal(name, "image-compare") || g_str_equal(name, "image-snapshot") ||
                     g_str_equal(name, "image-fix"))) {
         cli_print_text(cli, "output", output);
@@ -187,7 +148,7 @@ static bool image_run(Cli *cli, const CliArgs *args, Error **err)
                                    .n_options = options->len };
 
     cli_doing(cli, "Failed to %s image '%s'", operation, args_get(args, "image"));
-    if (!call_with_progress(cli, args_get(args, "image"), &call, &ret, err))
+    if (!image_call(cli, args_get(args, "image"), &call, &ret, err))
         return false;
     if (ret.status != 0)
         cli->exit_code = CLI_EXIT_FAILED;

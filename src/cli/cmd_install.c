@@ -11,7 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "install/document.h"
-#include "install/option.h"
+#include "install/option_list.h"
 
 #define OPT_MANY(option, text) OPT(CLI_STRING, option, text, .flags = CLI_NAMED | CLI_REPEAT)
 #define OPT_OLD(option, other)                                                                               \
@@ -229,13 +229,6 @@ static bool take_platform(InstallJob *job, Error **err)
 {
     Install *install = job->install;
 
-    if (args_has(job->args, "reinstall")) {
-        error_set(err, ERROR_NOT_SUPPORTED, "--reinstall is not known: '%s' is left as it is",
-                  args_get(job->args, "reinstall"));
-        return error_hint(err, "'lodge change-media' puts a disc into its drive, 'lodge define' changes its "
-                               "boot order");
-    }
-
     if (args_has(job->args, "paravirt") || args_has(job->args, "container"))
         return error_set(err, ERROR_NOT_SUPPORTED,
                          "this host has full machines only: --paravirt and --container are for Xen and LXC");
@@ -430,9 +423,26 @@ static bool system_of_metadata(InstallJob *job)
     return true;
 }
 
+/* An installer of Windows that nobody watches finds the drivers that the host has. */
+static bool add_drivers(InstallJob *job, Error **err)
+{
+    static const char image[] = "/usr/share/virtio-win/virtio-win.iso";
+    bool is_named = false;
+
+    for (guint i = 0; i < job->install->disks->len; i++) {
+        const char *path = install_disk(job->install, i)->path;
+        is_named = is_named || (path && strstr(path, "virtio-win"));
+    }
+    if (!is_named && install_is_windows(job->install) && args_has(job->args, "unattended") &&
+        cli_is_local(job->cli) && access(image, R_OK) == 0 && !install_add_medium(job->install, image, err))
+        return false;
+    install_use_drivers(job->install);
+    return true;
+}
+
 static bool add_medium(InstallJob *job, Error **err)
 {
-    return !job->medium || install_add_medium(job->install, job->medium, err);
+    return (!job->medium || install_add_medium(job->install, job->medium, err)) && add_drivers(job, err);
 }
 
 /* ---- all of it ---- */
@@ -471,8 +481,52 @@ static bool print_documents(InstallJob *job)
     return true;
 }
 
+/* ---- a machine that is there ---- */
+
+/* Its definition in the place of a new one; it must not run. */
+static bool take_machine(InstallJob *job, Error **err)
+{
+    const char *name = args_get(job->args, "reinstall");
+    const WireDomainLookupByNameArgs find = { .name = (char *)name };
+    g_autofree char *xml = NULL;
+    bool is_active = false;
+    OsFacts facts = { 0 };
+
+    if (job->install->method == METHOD_NONE) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "--reinstall: nothing says how '%s' is installed", name);
+        return error_hint(err, "--cdrom, --location, --pxe or --install");
+    }
+    if (!cli_call(job->cli, PROC_DOMAIN_LOOKUP_BY_NAME, &find, &job->dom, err) ||
+        !cli_domain_is_active(job->cli, &job->dom, &is_active, err))
+        return false;
+    if (is_active) {
+        error_set(err, ERROR_INVALID_STATE, "machine '%s' runs", name);
+        return error_hint(err, "'lodge shutdown %s' first", name);
+    }
+    if (!cli_domain_xml(job->cli, &job->dom, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE, &xml, err) ||
+        !install_take_over(job->install, xml, err))
+        return false;
+    g_autofree char *os = doc_get(job->install->domain, "metadata/libosinfo/os/@id");
+    if (!job->install->os.id && os && os_db_find(job->db, os, &facts))
+        job->install->os = facts;
+    job->name = g_strdup(name);
+    return true;
+}
+
+static bool prepare_again(InstallJob *job, Error **err)
+{
+    if (!take_checks(job, err) || !take_platform(job, err) || !take_system(job, err) ||
+        !take_method(job, err) || !install_source_look(job, err) || !take_machine(job, err) ||
+        !add_medium(job, err) || !install_answers(job, err) || !install_storage(job, err))
+        return false;
+    install_finish_disks(job->install);
+    return true;
+}
+
 static bool prepare(InstallJob *job, Error **err)
 {
+    if (args_has(job->args, "reinstall"))
+        return prepare_again(job, err);
     return take_checks(job, err) && take_platform(job, err) && take_system(job, err) &&
            take_method(job, err) && install_source_look(job, err) && take_devices(job, err) &&
            system_of_metadata(job) && add_medium(job, err) && choose_name(job, err) &&

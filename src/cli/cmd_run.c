@@ -22,6 +22,7 @@
 #include "cli/pull.h"
 #include "cli/run.h"
 #include "cli/seed.h"
+#include "cli/undefine.h"
 #include "install/cloud_init.h"
 #include "install/new_machine.h"
 #include "wire/error_map.h"
@@ -30,14 +31,14 @@
 #define MEMORY_BYTES (UINT64_C(2) << 30)
 #define CPUS 2
 #define TIMEOUT_S 600
-#define UNDEFINE_FLAGS                                                                                       \
-    (VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_NVRAM | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
 
 typedef struct Run {
     Cli *cli;
     const CliArgs *args;
     const char *name;
     gint64 begun_us;
+    WatchStage *on_stage; /* NULL: it is printed */
+    void *on_stage_arg;
     Json *stages;
     LibraryImage *image;
     char *image_path, *image_format; /* if it is none of the library */
@@ -82,7 +83,9 @@ static void run_stage(void *arg, const char *stage, const char *text)
 
     json_array_append_new(run->stages, json_pack("{s:s, s:s, s:I}", "stage", stage, "text", text,
                                                  "elapsed_ms", (json_int_t)ms));
-    if (run->cli->json || run->cli->quiet)
+    if (run->on_stage)
+        run->on_stage(run->on_stage_arg, stage, text);
+    if (run->on_stage || run->cli->json || run->cli->quiet)
         return;
     fprintf(run->cli->out, "%8.2f s  %-11s%s\n", (double)ms / 1000, stage, text);
     fflush(run->cli->out);
@@ -236,7 +239,6 @@ static bool define(Run *run, const char *uuid, Error **err)
 {
     uint64_t memory = MEMORY_BYTES;
     int64_t cpus = CPUS;
-    g_auto(WireDomainDefineXmlRet) ret = { 0 };
     const char *firmware = args_get(run->args, "firmware");
 
     if (!args_get_int(run->args, "cpus", 1, 4096, &cpus, err) ||
@@ -270,13 +272,8 @@ static bool define(Run *run, const char *uuid, Error **err)
         .no_display = args_has(run->args, "no-display"),
     };
     g_autofree char *xml = new_machine_document(&machine);
-    const WireDomainDefineXmlArgs args = { .xml = xml };
-    if (!cli_call(run->cli, PROC_DOMAIN_DEFINE_XML, &args, &ret, err))
-        return false;
-    run->is_defined = true;
-    run->dom = ret.dom;
-    ret.dom = (WireDomain){ 0 };
-    return true;
+    run->is_defined = machine_define(run->cli, xml, &run->dom, err);
+    return run->is_defined;
 }
 
 static bool make_disk(Run *run, Error **err)
@@ -320,6 +317,10 @@ static bool make(Run *run, Error **err)
     if (!make_files(run, text, &files, err) || !define(run, text, err) || !make_disk(run, err) ||
         !seed_put(run->cli, &run->pool, seed, files, &run->seed_volume, err))
         return false;
+    if (args_has(run->args, "no-start")) {
+        run_stage(run, "defined", text);
+        return true;
+    }
     call.dom = run->dom;
     /* Somebody listens to its console before it says anything. */
     call.flags = args_has(run->args, "no-wait") ? 0 : VIR_DOMAIN_START_PAUSED;
@@ -342,14 +343,10 @@ static bool make(Run *run, Error **err)
 static void take_back(Run *run)
 {
     const WireStorageVol *volumes[] = { &run->disk_volume, &run->seed_volume };
-    const WireDomainUndefineFlagsArgs undefine = { .dom = run->dom, .flags = UNDEFINE_FLAGS };
-    const WireDomainDestroyArgs destroy = { .dom = run->dom };
 
     fiber_shield_begin();
-    if (run->is_started)
-        (void)!cli_call(run->cli, PROC_DOMAIN_DESTROY, &destroy, NULL, NULL);
     if (run->is_defined)
-        (void)!cli_call(run->cli, PROC_DOMAIN_UNDEFINE_FLAGS, &undefine, NULL, NULL);
+        machine_take_back(run->cli, &run->dom);
     for (size_t i = 0; i < G_N_ELEMENTS(volumes); i++) {
         const WireStorageVolDeleteArgs args = { .vol = *volumes[i] };
         if (volumes[i]->name)
@@ -410,7 +407,7 @@ static bool wait_for(Run *run, Error **err)
 {
     int64_t timeout_s = TIMEOUT_S;
 
-    if (args_has(run->args, "no-wait"))
+    if (args_has(run->args, "no-wait") || args_has(run->args, "no-start"))
         return true;
     if (!args_get_int(run->args, "timeout", 1, 86400, &timeout_s, err))
         return false;
@@ -429,13 +426,17 @@ static bool wait_for(Run *run, Error **err)
 
 /* ---- the command ---- */
 
-static bool prepare(Run *run, Error **err)
+static bool read_files(Run *run, Error **err)
 {
     return ssh_keys(run->cli, args_get(run->args, "ssh-key"), &run->keys, &run->identity, err) &&
            read_option_file(run, "user-data", &run->user_data, err) &&
            read_option_file(run, "meta-data", &run->meta_data, err) &&
-           read_option_file(run, "network-config", &run->network_config, err) && find_image(run, err) &&
-           find_type(run, err) && find_place(run, err);
+           read_option_file(run, "network-config", &run->network_config, err);
+}
+
+static bool prepare(Run *run, Error **err)
+{
+    return read_files(run, err) && find_image(run, err) && find_type(run, err) && find_place(run, err);
 }
 
 static bool go(Run *run, Error **err)
@@ -450,6 +451,29 @@ static bool go(Run *run, Error **err)
         return false;
     }
     return wait_for(run, err);
+}
+
+bool run_machine(Cli *cli, const CliArgs *args, WatchStage *stage, void *arg, Error **err)
+{
+    g_auto(Run) run = { .cli = cli,
+                        .args = args,
+                        .name = args_get(args, "name"),
+                        .begun_us = g_get_monotonic_time(),
+                        .on_stage = stage,
+                        .on_stage_arg = arg,
+                        .stages = json_array() };
+
+    return go(&run, err);
+}
+
+bool run_files(Cli *cli, const CliArgs *args, const char *uuid, const char *mac, Json **ret_files,
+               Error **err)
+{
+    g_auto(Run) run = {
+        .cli = cli, .args = args, .name = args_get(args, "name"), .mac = g_strdup(mac), .stages = json_array()
+    };
+
+    return read_files(&run, err) && make_files(&run, uuid, ret_files, err);
 }
 
 static bool run_run(Cli *cli, const CliArgs *args, Error **err)
@@ -473,7 +497,7 @@ static bool run_run(Cli *cli, const CliArgs *args, Error **err)
     if (!ok)
         return false;
     print_document(&run, NULL);
-    if (!args_has(args, "no-wait") && !*args_get_many(args, "command"))
+    if (!args_has(args, "no-wait") && !args_has(args, "no-start") && !*args_get_many(args, "command"))
         cli_say(cli, "'lodge ssh %s' logs in\n", run.name);
     return true;
 }
@@ -509,6 +533,7 @@ static const CliOption run_options[] = {
     OPT_NAMED("pool", "where its disk goes; default: default"),
     OPT_BOOL("no-display", "without display, keyboard and mouse"),
     OPT_BOOL("no-wait", "return when it runs"),
+    OPT_BOOL("no-start", "make it, and do not start it"),
     OPT(CLI_STRING, "for", "what to wait for; default: cloud-init, that is both",
         .flags = CLI_NAMED | CLI_ONE_OF, .words = "address cloud-init"),
     OPT(CLI_INT, "timeout", "seconds to wait for its address and the end of cloud-init; default: 600",
@@ -522,7 +547,9 @@ static const CliOption run_options[] = {
 const CliCommand commands_run[] = {
     COMMAND(
         "run", GROUP_LODGE, "make and start a machine from an image for clouds", run_options, run_run,
-        .exclusive = "network bridge; no-wait rm; no-wait timeout; no-wait for",
+        .exclusive =
+            "network bridge; no-wait rm; no-wait timeout; no-wait for; no-start no-wait; no-start rm; "
+            "no-start for; no-start command",
         .doc =
             "The machine is of type q35 with devices of virtio, UEFI if the image has its partition, memory "
             "that can be shared, eight free ports for devices to come, statistics of its balloon, random "

@@ -6,7 +6,10 @@
 
 #include "base/uuid.h"
 #include "cli/class.h"
+#include "cli/commands.h"
 #include "cli/domain.h"
+#include "install/option_list.h"
+#include "install/os_db.h"
 
 /* A server that does not answer must not hang the user's shell. */
 #define COMPLETE_TIMEOUT_MS 3000
@@ -138,10 +141,44 @@ static void add_word_list(const CliOption *option, Completions *found, const cha
     }
 }
 
+/* What --disk of `lodge install` has: "size=20,bu" becomes "size=20,bus=". */
+static void add_sub_options(const InstallOption *install, Completions *found, const char *prefix)
+{
+    const char *comma = strrchr(prefix, ',');
+    g_autofree char *before = comma ? g_strndup(prefix, (size_t)(comma + 1 - prefix)) : g_strdup("");
+    g_autoptr(GPtrArray) names = install_option_names(install);
+
+    if (strchr(prefix + strlen(before), '=')) {
+        found->files = true;
+        return;
+    }
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = names->pdata[i];
+        g_autofree char *whole = g_strconcat(before, name, "=", NULL);
+        if (!strchr(name, '[')) /* those with a number in them are typed by hand */
+            add(found, prefix, whole, install_option_note(install, name));
+    }
+}
+
+static void add_systems(Completions *found, const char *prefix)
+{
+    g_autoptr(OsDb) db = os_db_new(NULL);
+    g_autoptr(GPtrArray) names = os_db_names(db);
+
+    for (guint i = 0; i < names->len; i++)
+        add(found, prefix, names->pdata[i], NULL);
+}
+
 static void add_value(Cli *cli, const CliOption *option, const char *domain, Completions *found,
                       const char *prefix)
 {
-    if (option->flags & CLI_LIST_OF)
+    const InstallOption *install = option->flags & CLI_REPEAT ? install_option_find(option->name) : NULL;
+
+    if (install && strcmp(install->name, "os-variant") == 0)
+        add_systems(found, prefix);
+    else if (install)
+        add_sub_options(install, found, prefix);
+    else if (option->flags & CLI_LIST_OF)
         add_word_list(option, found, prefix);
     else if (option->words)
         add_words(found, prefix, option->words);

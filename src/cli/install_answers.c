@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/uuid.h"
 #include "cli/install_job.h"
@@ -16,7 +17,7 @@
 #include "install/answers.h"
 #include "install/document.h"
 #include "install/media_run.h"
-#include "install/option.h"
+#include "install/option_list.h"
 
 #define QUIET_MS 60000
 #define PASSWORD_BYTES 12
@@ -154,10 +155,24 @@ static bool format(InstallJob *job, InstallWords *words, AnswersKind kind, char 
     return ok;
 }
 
+/* QEMU reads it when it starts, and gives it to the first start of the image. */
+static bool add_ignition(InstallJob *job, const char *text, Error **err)
+{
+    if (job->install->method != METHOD_NONE) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "CoreOS is not installed: its image has the system already");
+        return error_hint(err, "--import --disk IMAGE.qcow2");
+    }
+    job->has_seed = true;
+    return install_source_place(job, "ignition.json", &job->install->ignition, err) &&
+           file_replace(job->install->ignition, text, strlen(text), 0600, err);
+}
+
 static bool deliver(InstallJob *job, AnswersKind kind, const char *text, Error **err)
 {
     const char *label, *arguments = answers_arguments(kind);
 
+    if (kind == ANSWERS_IGNITION)
+        return add_ignition(job, text, err);
     if (arguments)
         g_string_append_printf(job->arguments, "%s%s", job->arguments->len ? " " : "", arguments);
     if (answers_in_initrd(kind, &label)) {
@@ -171,10 +186,6 @@ static bool deliver(InstallJob *job, AnswersKind kind, const char *text, Error *
         job->injected = g_strdup(text);
         return true;
     }
-    if (kind == ANSWERS_IGNITION)
-        return error_set(err, ERROR_NOT_SUPPORTED,
-                         "CoreOS is not installed: give its image the Ignition file by "
-                         "--qemu-commandline='-fw_cfg name=opt/com.coreos/config,file=PATH'");
     Json *files = json_pack("[{s:s, s:s}]", "name", answers_name(kind), "text", text);
     if (kind == ANSWERS_AUTOINSTALL)
         json_array_append_new(files,

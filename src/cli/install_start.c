@@ -27,7 +27,7 @@ static void destroy(void *arg)
     };
 
     (void)!cli_call(job->cli, PROC_DOMAIN_DESTROY_FLAGS, &stop, NULL, NULL); /* it may have ended */
-    if (!args_has(job->args, "transient"))
+    if (!args_has(job->args, "transient") && !args_has(job->args, "reinstall"))
         (void)!cli_call(job->cli, PROC_DOMAIN_UNDEFINE_FLAGS, &forget, NULL, NULL);
 }
 
@@ -42,6 +42,7 @@ static bool create_transient(InstallJob *job, const char *xml, Error **err)
 {
     const WireDomainCreateXmlArgs call = { .xml_desc = (char *)xml };
 
+    wire_domain_clear(&job->dom); /* of one that is installed again */
     if (!cli_call(job->cli, PROC_DOMAIN_CREATE_XML, &call, &job->dom, err))
         return false;
     undo_push(&job->undo, destroy, job);

@@ -202,10 +202,13 @@ bool volume_create(Cli *cli, const WireStoragePool *pool, const char *xml, WireS
     const WireStorageVolCreateXmlArgs args = { .pool = *pool, .xml = (char *)xml };
     WireStorageVolCreateXmlRet ret = { 0 };
 
-    if (!cli_call(cli, PROC_STORAGE_VOL_CREATE_XML, &args, &ret, err))
-        return false;
-    *ret_volume = ret.vol;
-    return true;
+    /* Quick; and what it made has to be known to be taken back. */
+    fiber_shield_begin();
+    const bool ok = cli_call(cli, PROC_STORAGE_VOL_CREATE_XML, &args, &ret, err);
+    fiber_shield_end();
+    if (ok)
+        *ret_volume = ret.vol;
+    return ok;
 }
 
 static void volume_drop(Cli *cli, const WireStorageVol *volume)

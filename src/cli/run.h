@@ -58,3 +58,12 @@ AWAITS MUST_CHECK bool watch_wait(Watch *watch, unsigned what, uint64_t timeout_
 const char *watch_address(const Watch *watch); /* borrowed; NULL */
 /* Lines about what failed, or the last ones of the console; owned, "" if there are none. */
 char *watch_lines(const Watch *watch);
+
+/* ---- `lodge run` for others (cmd_run.c); @args: of that command ---- */
+
+/* Makes the machine, starts it and waits for it; @stage hears how far it is. What fails before the start is
+ * taken back. */
+AWAITS MUST_CHECK bool run_machine(Cli *cli, const CliArgs *args, WatchStage *stage, void *arg, Error **err);
+/* What cloud-init would be told in a machine with that UUID and address: [{name, text}]; owned. */
+AWAITS MUST_CHECK bool run_files(Cli *cli, const CliArgs *args, const char *uuid, const char *mac,
+                                 Json **ret_files, Error **err);

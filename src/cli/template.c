@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/image_call.h"
 #include "cli/library.h"
-#include "cli/lodge_call.h"
 
 static void drop(Cli *cli, const WireStoragePool *pool, const Json *disks)
 {
@@ -22,31 +22,16 @@ static void drop(Cli *cli, const WireStoragePool *pool, const Json *disks)
     fiber_shield_end();
 }
 
-/* By the daemon, from wherever it lies. */
-static bool convert(Cli *cli, const CloneDisk *disk, const char *volume, Error **err)
-{
-    g_autofree char *target = g_strdup_printf(LIBRARY_POOL "/%s", volume);
-    const WireLodgeImageRunArgs call = { .operation = (char *)"convert",
-                                         .image = disk->image,
-                                         .format = disk->format,
-                                         .other = target,
-                                         .other_format = (char *)"qcow2" };
-    g_auto(WireLodgeImageRunRet) ret = { 0 };
-
-    if (!lodge_call(cli, LODGE_PROC_IMAGE_RUN, &call, &ret, WIRE_NO_TIMEOUT, err))
-        return false;
-    return ret.status == 0 || error_set(err, ERROR_OPERATION_FAILED, "%s", g_strstrip(ret.output));
-}
-
 static bool copy_disk(Cli *cli, const WireStoragePool *pool, const CloneDisk *disk, const char *volume,
                       Error **err)
 {
     const WireStorageVolLookupByPathArgs by_path = { .path = disk->image };
+    g_autofree char *target = g_strdup_printf(LIBRARY_POOL "/%s", volume);
     g_auto(WireStorageVolLookupByPathRet) from = { 0 };
     g_auto(WireStorageVolCreateXmlFromRet) ret = { 0 };
 
     if (!cli_call(cli, PROC_STORAGE_VOL_LOOKUP_BY_PATH, &by_path, &from, NULL))
-        return convert(cli, disk, volume, err);
+        return image_convert(cli, disk->image, disk->format, target, "qcow2", err);
     g_autofree char *xml = g_markup_printf_escaped("<volume><name>%s</name><capacity unit='bytes'>%" PRIu64
                                                    "</capacity><allocation>0</allocation><target><format "
                                                    "type='qcow2'/><permissions><mode>0444</mode>"

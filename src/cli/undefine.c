@@ -121,8 +121,32 @@ void undefine_remove(Cli *cli, const GPtrArray *disks, UndefineFlags flags)
             fprintf(stderr, "warning: disk '%s' (%s) is not removed: %s\n", disk->target, disk->path,
                     error_message(why));
             cli->exit_code = CLI_EXIT_FAILED;
-        } else {
+        } else if (!(flags & UNDEFINE_SILENT)) {
             cli_say(cli, "Volume '%s' (%s) removed\n", disk->target, disk->path);
         }
     }
+}
+
+bool machine_define(Cli *cli, const char *xml, WireDomain *ret_dom, Error **err)
+{
+    const WireDomainDefineXmlArgs args = { .xml = (char *)xml };
+    WireDomainDefineXmlRet ret = { 0 };
+
+    fiber_shield_begin();
+    const bool ok = cli_call(cli, PROC_DOMAIN_DEFINE_XML, &args, &ret, err);
+    fiber_shield_end();
+    if (ok)
+        *ret_dom = ret.dom;
+    return ok;
+}
+
+void machine_take_back(Cli *cli, const WireDomain *dom)
+{
+    const WireDomainDestroyArgs destroy = { .dom = *dom };
+    const WireDomainUndefineFlagsArgs undefine = { .dom = *dom, .flags = UNDEFINE_ALL };
+
+    fiber_shield_begin();
+    (void)!cli_call(cli, PROC_DOMAIN_DESTROY, &destroy, NULL, NULL); /* it may not run */
+    (void)!cli_call(cli, PROC_DOMAIN_UNDEFINE_FLAGS, &undefine, NULL, NULL);
+    fiber_shield_end();
 }

@@ -24,13 +24,13 @@ static const struct {
     { "sle", ANSWERS_AUTOYAST },
     { "sles", ANSWERS_AUTOYAST },
     { "sled", ANSWERS_AUTOYAST },
-    { "fedora-coreos", ANSWERS_IGNITION },
-    { "coreos", ANSWERS_IGNITION },
     { "win", ANSWERS_WINDOWS },
 };
 
 AnswersKind answers_kind(const OsFacts *os)
 {
+    if (os->short_id && strstr(os->short_id, "coreos")) /* the list says of it that it is a Fedora */
+        return ANSWERS_IGNITION;
     for (size_t i = 0; os->distro && i < G_N_ELEMENTS(distros); i++)
         if (strcmp(distros[i].distro, os->distro) == 0) {
             /* Ubuntu had Debian's installer once. */

@@ -234,7 +234,7 @@ static char *target_name(const char *prefix, unsigned index)
     return g_strconcat(prefix, letters + at, NULL);
 }
 
-static void finish_disks(Install *install)
+void install_finish_disks(Install *install)
 {
     for (xmlNode *disk = NULL; (disk = doc_next(devices(install), "disk", disk));) {
         doc_default(disk, "@type", "file");
@@ -267,8 +267,41 @@ void install_disk_is(InstallDisk *disk, const char *type, const char *source, co
         doc_default(disk->node, "driver/@discard", "unmap");
 }
 
+void install_use_drivers(Install *install)
+{
+    bool *const has[] = { &install->os.has_virtio_block,   &install->os.has_virtio_net,
+                          &install->os.has_virtio_scsi,    &install->os.has_virtio_console,
+                          &install->os.has_virtio_balloon, &install->os.has_virtio_rng,
+                          &install->os.has_virtio_modern };
+    bool has_drivers = false;
+
+    for (guint i = 0; i < install->disks->len; i++) {
+        const char *path = install_disk(install, i)->path;
+        g_autofree char *name = path ? g_path_get_basename(path) : g_strdup("");
+        has_drivers = has_drivers || g_str_has_prefix(name, "virtio-win");
+    }
+    for (size_t i = 0; has_drivers && install_is_windows(install) && i < G_N_ELEMENTS(has); i++)
+        *has[i] = true;
+}
+
+/* An empty drive of a machine that is installed again. */
+static xmlNode *free_drive(const Install *install)
+{
+    for (xmlNode *disk = NULL; install->is_taken_over && (disk = doc_next(devices(install), "disk", disk));)
+        if (doc_is(disk, "@device", "cdrom") && !doc_has(disk, "source"))
+            return disk;
+    return NULL;
+}
+
 bool install_add_medium(Install *install, const char *path, Error **err)
 {
+    xmlNode *drive = free_drive(install);
+
+    if (drive) {
+        const InstallDisk disk = { .node = drive, .path = g_strdup(path), .is_install_media = true };
+        g_array_append_val(install->disks, disk);
+        return true;
+    }
     g_autoptr(GString) text = g_string_new("device=cdrom");
 
     if (path) {
@@ -453,7 +486,7 @@ bool install_finish(Install *install, Error **err)
     if (!finish_resources(install, err))
         return false;
     finish_os(install);
-    finish_disks(install);
+    install_finish_disks(install);
     finish_boot(install);
     finish_controllers(install);
     finish_interfaces(install);

@@ -8,6 +8,7 @@
 #include "install/document.h"
 #include "install/option.h"
 #include "install/option_apply.h"
+#include "install/option_list.h"
 
 static void disk_clear(void *data)
 {
@@ -65,7 +66,27 @@ void install_free(Install *install)
     g_free(install->machine);
     g_free(install->emulator);
     g_free(install->bootdev);
+    g_free(install->ignition);
     g_free(install);
+}
+
+bool install_take_over(Install *install, const char *xml, Error **err)
+{
+    xmlDoc *doc = xmlReadMemory(xml, (int)strlen(xml), "machine", NULL, XML_PARSE_NONET | XML_PARSE_NOBLANKS);
+
+    if (!doc || !xmlDocGetRootElement(doc)) {
+        xmlFreeDoc(doc);
+        return error_set(err, ERROR_XML_SYNTAX, "the machine's document is not well-formed");
+    }
+    xmlFreeDoc(install->doc);
+    install->doc = doc;
+    install->domain = xmlDocGetRootElement(doc);
+    install->is_taken_over = true;
+    install_set(&install->arch, NULL);
+    install->arch = doc_get(install->domain, "os/type/@arch");
+    install->machine = doc_get(install->domain, "os/type/@machine");
+    install->boots_by_order = doc_has(install->domain, "devices/disk/boot/@order");
+    return true;
 }
 
 void install_set(char **text_place, const char *text)
@@ -141,9 +162,14 @@ static char *finish_text(xmlDoc *doc)
 static void eject_media(const Install *install, xmlNode *domain)
 {
     xmlNode *devices = doc_find(domain, "devices"), *node = NULL;
+    const xmlNode *originals = doc_find(install->domain, "devices"), *original = NULL;
 
-    for (guint i = 0; i < install->disks->len && (node = doc_next(devices, "disk", node)); i++) {
-        if (!install_disk(install, i)->is_install_media)
+    while ((node = doc_next(devices, "disk", node)) && (original = doc_next(originals, "disk", original))) {
+        bool is_media = false;
+        for (guint i = 0; i < install->disks->len; i++)
+            is_media = is_media || (install_disk(install, i)->node == original &&
+                                    install_disk(install, i)->is_install_media);
+        if (!is_media)
             continue;
         doc_remove(node, "source");
         doc_remove(node, "driver/@type");
@@ -190,5 +216,10 @@ char *install_first_document(const Install *install, const InstallBoot *boot)
     }
     if (install->method != METHOD_NONE)
         doc_set(domain, "on_reboot", "destroy");
+    if (install->ignition) {
+        doc_set(domain, "sysinfo[@type='fwcfg']/entry[@name='opt/com.coreos/config']/@file",
+                install->ignition);
+        doc_set(domain, "sysinfo/@type", "fwcfg");
+    }
     return finish_text(doc);
 }

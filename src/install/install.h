@@ -57,6 +57,8 @@ typedef struct Install {
     char *bootdev;
     bool ejects_media;   /* the medium is not needed when the system is installed */
     bool boots_by_order; /* devices say their turn themselves (boot.order) */
+    bool is_taken_over;  /* the machine was there before */
+    char *ignition;      /* a file that CoreOS is told of on its first start; NULL */
     int pcie_ports;      /* -1: as many as usual */
     GHashTable *none;    /* options of devices that are "none" */
     GPtrArray *edits;    /* --xml, which comes after all else */
@@ -78,6 +80,11 @@ MUST_CHECK bool install_limits(Install *install, const char *domcaps, Error **er
 /* The devices and settings that nobody named, as they suit the system. */
 MUST_CHECK bool install_finish(Install *install, Error **err);
 
+/* The definition of a machine that is there in the place of a new one, to install it again: its disks stay
+ * what they are. Then install_add_medium() and install_finish_disks() are all that it takes. */
+MUST_CHECK bool install_take_over(Install *install, const char *xml, Error **err);
+void install_finish_disks(Install *install);
+
 /* The text of the document; owned. Of the first phase: for the first boot of an installation with this
  * kernel, initrd and arguments (NULL: none); of the final one otherwise. */
 typedef struct InstallBoot {
@@ -95,5 +102,8 @@ bool install_has_none(const Install *install, const char *option);
 /* What a disk is, now that somebody looked: @type (file, block, dir, volume), @source, @format (NULL: it is
  * not known). */
 void install_disk_is(InstallDisk *disk, const char *type, const char *source, const char *format);
+/* Windows gets devices of virtio if a drive has the ISO image with their drivers (virtio-win*.iso), which its
+ * installer is told of by --unattended. */
+void install_use_drivers(Install *install);
 /* A medium to install from; its drive comes after the disks. */
 MUST_CHECK bool install_add_medium(Install *install, const char *path, Error **err);

@@ -58,11 +58,6 @@ typedef struct InstallOption {
     bool (*apply)(Install *install, xmlNode *node, InstallWords *words, Error **err);
 } InstallOption;
 
-/* All of them, one after the other; NULL: no more. */
-const InstallOption *install_option_at(unsigned index);
-/* By name, without "--"; NULL. */
-const InstallOption *install_option_find(const char *name);
-
 /* All names of sub-options in order, owned array of borrowed texts; the common ones (clearxml, xpath.*) too.
  */
 GPtrArray *install_option_names(const InstallOption *option);

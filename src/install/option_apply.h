@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "install/install.h"
 #include "install/option.h"
 
 typedef bool OptionApply(Install *install, xmlNode *node, InstallWords *words, Error **err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "install/install.h"
 #include "install/option_apply.h"
 
 /* "bridge:br0" and "network:default" are older forms of "bridge=br0". */

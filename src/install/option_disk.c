@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "install/install.h"
 #include "install/option_apply.h"
 
 /* "rbd://host:port/pool/image" */

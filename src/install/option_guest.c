@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "install/install.h"
 #include "install/option_apply.h"
 
 #define QEMU_SPACE "http://libvirt.org/schemas/domain/qemu/1.0"

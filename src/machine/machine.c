@@ -29,6 +29,7 @@
 #include "network/hostif.h"
 #include "network/network.h"
 #include "storage/image_sizes.h"
+#include "storage/pool.h"
 #include "storage/pool_backend.h"
 #include "wire/wire_enums.h"
 

@@ -163,6 +163,8 @@ typedef struct VmRun {
     bool backup_fails;    /* a fiber is about to end it */
     bool waits_for_space; /* a fiber looks whether its storage has space again */
     bool is_going_on;     /* a fiber sees to that: QEMU did not answer at once */
+    /* What numad advised (vm_numad.c); NULL: it was not asked. */
+    CpuSet *numad_nodes, *numad_cpus;
 } VmRun;
 
 /* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
@@ -347,6 +349,9 @@ MUST_CHECK bool vm_interface_check(const InterfaceDef *iface, Error **err);
 bool vm_interface_refuse_limits(const InterfaceDef *iface, Error **err);
 AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *iface, const char *path,
                                                Error **err);
+/* @words are QEMU's, which could not listen somewhere: says where, for what, and who has that port
+ * (vm_busy_port.c). false: it is something else, or nobody knows; *err is untouched. */
+AWAITS bool vm_explain_busy_port(Vm *vm, const char *words, Error **err);
 /* Starts the helper behind a user network; it ends when the other end of its line in @fds does. */
 AWAITS MUST_CHECK bool vm_interface_start_passt(const InterfaceDef *iface, PlanFds *fds, Error **err);
 /* Tells kernel and QEMU again what the live document says of an interface (vm_interface_update.c). */

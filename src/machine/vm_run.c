@@ -64,6 +64,8 @@ void vm_run_free(VmRun *run)
     save_file_clear(&run->file);
     g_free(run->lib_dir);
     g_free(run->libvirt_flags);
+    cpuset_free(run->numad_nodes);
+    cpuset_free(run->numad_cpus);
     g_free(run->channel_dir);
     g_free(run->monitor_path);
     g_free(run->new_checkpoint);

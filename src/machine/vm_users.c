@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "machine/vm_snapshot_private.h"
+#include "storage/pool.h"
 
 typedef struct Walk {
     Host *host;
@@ -57,6 +58,10 @@ static void walk_machine(const Walk *walk, const DomainDef *def)
     walk_path(walk, def->os.dtb);
     walk_path(walk, def->os.loader ? def->os.loader->path : NULL);
     walk_path(walk, def->os.nvram ? def->os.nvram->path : NULL);
+    for (DEF_EACH(SysinfoDef, sysinfo, def->sysinfos)) {
+        for (DEF_EACH(NamedValue, entry, sysinfo->fwcfg))
+            walk_path(walk, entry->file);
+    }
 }
 
 void machine_walk_images_of(Host *host, const DomainDef *def, ImageVisit visit, void *arg)

@@ -64,3 +64,22 @@ bool media_confine(const char *readable, const char *writable, Error **err)
         return error_set_errno(err, errno, "cannot confine by Landlock");
     return true;
 }
+
+bool media_open_into(const char *path, const char *folder, int *ret_fd, int *ret_folder_fd, Error **err)
+{
+    struct stat st;
+
+    *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*ret_fd < 0 || fstat(*ret_fd, &st) < 0)
+        return error_set_errno(err, errno, "cannot open '%s'", path);
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a file", path);
+    *ret_folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (*ret_folder_fd < 0)
+        return error_set_errno(err, errno, "cannot open '%s'", folder);
+    /* Who calls as root has it read by nobody, whose this folder is meanwhile. */
+    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
+    if (nobody && fchown(*ret_folder_fd, nobody->pw_uid, nobody->pw_gid) < 0)
+        return error_set_errno(err, errno, "cannot open '%s' for the helper", folder);
+    return media_confine(NULL, folder, err);
+}

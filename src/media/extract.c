@@ -164,25 +164,6 @@ static bool extract_files(Extract *extract, Error **err)
     return ok;
 }
 
-static bool extract_open(Extract *extract, const char *folder, Error **err)
-{
-    struct stat st;
-
-    extract->fd = open(extract->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (extract->fd < 0 || fstat(extract->fd, &st) < 0)
-        return error_set_errno(err, errno, "cannot open '%s'", extract->path);
-    if (!S_ISREG(st.st_mode))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not a file", extract->path);
-    extract->folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (extract->folder_fd < 0)
-        return error_set_errno(err, errno, "cannot open '%s'", folder);
-    /* Who calls as root has it read by nobody, whose this folder is meanwhile. */
-    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
-    if (nobody && fchown(extract->folder_fd, nobody->pw_uid, nobody->pw_gid) < 0)
-        return error_set_errno(err, errno, "cannot open '%s' for the helper", folder);
-    return media_confine(NULL, folder, err);
-}
-
 bool media_extract(const Json *request, Json **ret_result, Error **err)
 {
     Extract extract = { .path = json_get_str(request, "path"),
@@ -196,7 +177,8 @@ bool media_extract(const Json *request, Json **ret_result, Error **err)
         return error_set(err, ERROR_INVALID_ARGUMENT, "the request names no image or no folder");
     extract.files = json_object();
     extract.buffer = g_malloc(READ_BYTES);
-    const bool ok = extract_open(&extract, folder, err) && read_label(&extract, &label, err) &&
+    const bool ok = media_open_into(extract.path, folder, &extract.fd, &extract.folder_fd, err) &&
+                    read_label(&extract, &label, err) &&
                     (json_array_size(extract.wanted) == 0 || extract_files(&extract, err));
     if (ok)
         *ret_result = json_pack("{s:O, s:O}", "label", label, "files", extract.files);

@@ -8,13 +8,17 @@
 #include "media/media.h"
 #include "media/verbs.h"
 #include "media/verbs_install.h"
+#include "media/verbs_machine.h"
 
 #define REQUEST_MAX ((size_t)4 << 20)
 #define PROGRESS_US 100000
 
 static const MediaVerb verbs[] = {
-    { "extract", media_extract },   { "fetch", media_fetch }, { "iso-make", media_iso_make },
-    { "iso-read", media_iso_read }, { NULL, NULL },
+    { "disk", media_disk },         { "extract", media_extract },
+    { "fetch", media_fetch },       { "iso-make", media_iso_make },
+    { "iso-read", media_iso_read }, { "machine", media_machine },
+    { "pack", media_pack },         { "unpack", media_unpack },
+    { "verify", media_verify },     { NULL, NULL },
 };
 
 static void say(Json *line)

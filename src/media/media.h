@@ -36,3 +36,6 @@ void media_progress(uint64_t done, uint64_t total);
  * and those of @readable (a folder or file; NULL: none), by Landlock where the kernel has it; as the user who
  * called, or nobody if that is root. */
 MUST_CHECK bool media_confine(const char *readable, const char *writable, Error **err);
+/* Opens a file to read and a folder of ours to write to, both the caller's to close, and confines to them. */
+MUST_CHECK bool media_open_into(const char *path, const char *folder, int *ret_fd, int *ret_folder_fd,
+                                Error **err);

@@ -534,6 +534,12 @@ static void prepare_collect(Host *host, DomainDef *live, GArray *ones)
     }
     if (live->os.nvram && live->os.nvram->path)
         g_array_index(ones, Prepare, ones->len - 1).is_written = true;
+    for (DEF_EACH(SysinfoDef, sysinfo, live->sysinfos)) {
+        for (DEF_EACH(NamedValue, entry, sysinfo->fwcfg)) {
+            if (entry->file)
+                prepare_append(ones, host, live, NULL, entry->file);
+        }
+    }
 }
 
 /* What machines may do with a shared image. */

@@ -31,6 +31,8 @@ PREPARATION = {
                          ip link add eth0 type veth peer name lan; ip address add 192.0.2.10/24 dev eth0
                          ip link set lan up; ip link set eth0 up""",
     "07-snapshots-backup.md": "qemu-img convert -O qcow2 sector.img web.qcow2; qemu-img resize -q web.qcow2 16M",
+    "12-import-apply.md": """qemu-img convert -O vmdk sector.img appliance.vmdk
+                             qemu-img convert -O qcow2 sector.img cloud.qcow2""",
     "09-tuning.md": "qemu-img convert -O qcow2 sector.img web.qcow2",
     # old.qcow2: the extension that names the format of its base is made the end of all extensions.
     "11-error-messages.md": """qemu-img convert -O qcow2 sector.img web.qcow2

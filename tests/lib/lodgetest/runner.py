@@ -30,6 +30,9 @@ REQUIREMENTS = {
     "quarantine": lambda: None if os.environ.get("LODGE_TEST_QUARANTINE") else "part of ./check memory",
     "ovmf": lambda: None if os.path.exists("/usr/share/qemu/firmware/60-edk2-x86_64.json") else "needs ovmf",
     "slow": lambda: None if os.environ.get("LODGE_TEST_SLOW") else "part of ./check slow",
+    "mirror": lambda: None if os.environ.get("LODGE_MIRROR") else "LODGE_MIRROR names no socket of tools/guest/mirror",
+    "netboot": lambda: None if os.path.isdir(os.environ.get("LODGE_NETBOOT", "/usr/lib/debian-installer/images/12/amd64/text"))
+               else "the package debian-installer-12-netboot-amd64, or LODGE_NETBOOT",
     "kvm": lambda: None if os.access("/dev/kvm", os.W_OK) else "needs /dev/kvm",
 }
 

@@ -55,6 +55,11 @@ TEST_FIBER(lines_are_completed)
         { "--root ", ":files" },
         { "--root /x list --al", "--all" },
         { "pool-list --type dir,ne", "dir,netfs" },
+        { "install --disk si", "size=" },
+        { "install --disk size=20,bu", "size=20,bus=" },
+        { "install --watchdog ac", "action=" },
+        { "install --network=mode", "--network=model= --network=model.type=" },
+        { "install --disk path=/a", ":files" },
         { "start ",
           "--domain --console --paused --autodestroy --reset-nvram --bypass-cache --force-boot --pass-fds "
           "--output --help" }, /* no daemon, so no names */

@@ -5,7 +5,7 @@
 #include "install/answers.h"
 #include "install/document.h"
 #include "install/install.h"
-#include "install/option.h"
+#include "install/option_list.h"
 
 #define holds(what) check_eq(!!(what), true)
 

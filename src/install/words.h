@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* How many letters to insert, remove, replace or swap make one word of the other; UINT_MAX: words of more
+ * than 40 letters. */
+unsigned word_distance(const char *a, const char *b);
