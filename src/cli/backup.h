@@ -51,6 +51,7 @@ typedef struct RestoreOrder {
     const char *pool;   /* where its disks go; NULL: not into a pool */
     const char *folder; /* absolute; NULL: not into a folder. Neither: where they were */
     const char *format; /* of the images; NULL: as they were */
+    bool decrypt;       /* what was encrypted is not any more */
     bool salvage;       /* what is damaged is left out */
     bool isolated;      /* without network, and nothing that the host has but once */
 } RestoreOrder;

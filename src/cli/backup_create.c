@@ -132,6 +132,7 @@ static bool create_open_source(Create *create, Error **err)
                           .excluded = list,
                           .since = create->parent ? create->parent->checkpoint : NULL,
                           .checkpoint = create->is_active ? checkpoint : NULL,
+                          .decrypt = args_has(create->args, "decrypt"),
                           .quiesce = args_has(create->args, "quiesce") && create->is_active };
     if (create->parent && !create_begin_incremental(create, &order, err))
         return false;

@@ -28,6 +28,7 @@ typedef struct RestoreDisk {
     bool made_vol, made_file;
     DiskTarget target;
     DiskNbd *server;
+    xmlNode *encryption; /* of the definition; NULL: in the clear */
 } RestoreDisk;
 
 typedef struct Restore {
@@ -36,6 +37,7 @@ typedef struct Restore {
     const char *name; /* of the machine */
     GPtrArray *disks; /* of RestoreDisk */
     GPtrArray *damage;
+    XmlDoc *doc; /* the definition in the backup */
 } Restore;
 
 void restored_clear(Restored *restored)
@@ -117,8 +119,13 @@ static bool restore_check_machine(const Restore *restore, Error **err)
 
 /* ---- where disks go ---- */
 
-static bool make_image(RestoreDisk *disk, Error **err)
+static bool make_image(const Restore *restore, RestoreDisk *disk, Error **err)
 {
+    if (disk->encryption) {
+        disk->made_file = true;
+        return disk_nbd_make(restore->cli, disk->path, disk->place.format, disk->disk->map.size, restore->doc,
+                             disk->encryption, err);
+    }
     g_autofree char *size = g_strdup_printf("%" PRIu64, disk->disk->map.size);
     const char *const argv[] = { "qemu-img", "create",   "-q", "-f", disk->place.format,
                                  "--",       disk->path, size, NULL };
@@ -137,7 +144,7 @@ static bool place_in_folder(const Restore *restore, RestoreDisk *disk, Error **e
     disk->path = g_strdup(disk->place.path);
     if (access(disk->path, F_OK) == 0)
         return error_set(err, ERROR_OPERATION_FAILED, "'%s' is there already", disk->path);
-    return make_image(disk, err);
+    return make_image(restore, disk, err);
 }
 
 static bool place_in_pool(const Restore *restore, RestoreDisk *disk, Error **err)
@@ -153,10 +160,15 @@ static bool place_in_pool(const Restore *restore, RestoreDisk *disk, Error **err
     g_autofree char *name =
         g_markup_printf_escaped("%s-%s.%s", restore->name, disk->disk->target,
                                 g_str_equal(disk->place.format, "raw") ? "img" : disk->place.format);
-    g_autofree char *xml = g_markup_printf_escaped("<volume><name>%s</name><capacity unit='bytes'>%" PRIu64
-                                                   "</capacity><allocation>0</allocation>"
-                                                   "<target><format type='%s'/></target></volume>",
-                                                   name, disk->disk->map.size, disk->place.format);
+    g_autofree char *head = g_markup_printf_escaped("<volume><name>%s</name><capacity unit='bytes'>%" PRIu64
+                                                    "</capacity><allocation>0</allocation>"
+                                                    "<target><format type='%s'/>",
+                                                    name, disk->disk->map.size, disk->place.format);
+    g_autoptr(GPtrArray) nodes = g_ptr_array_new();
+    if (disk->encryption)
+        g_ptr_array_add(nodes, disk->encryption);
+    g_autofree char *encryption = xml_format_nodes(restore->doc, nodes, false);
+    g_autofree char *xml = g_strconcat(head, encryption, "</target></volume>", NULL);
     const WireStorageVolCreateXmlArgs create = { .pool = pool.pool, .xml = xml };
     if (!cli_call(restore->cli, PROC_STORAGE_VOL_CREATE_XML, &create, &made, err))
         return error_prefix(err, "cannot make volume '%s'", name);
@@ -170,6 +182,8 @@ static bool place_in_pool(const Restore *restore, RestoreDisk *disk, Error **err
         return error_set(err, ERROR_NOT_SUPPORTED, "volume '%s' is no file and no device of this host", name);
     disk->place.path = g_strdup(path.name);
     disk->path = g_strdup(path.name);
+    if (S_ISBLK(st.st_mode) && disk->encryption)
+        return error_set(err, ERROR_NOT_SUPPORTED, "a device is not encrypted here");
     if (S_ISBLK(st.st_mode)) { /* nobody says that it was empty */
         disk->target = DISK_IS_USED;
         g_free(disk->place.format);
@@ -178,7 +192,7 @@ static bool place_in_pool(const Restore *restore, RestoreDisk *disk, Error **err
     return true;
 }
 
-static bool place_as_before(RestoreDisk *disk, Error **err)
+static bool place_as_before(const Restore *restore, RestoreDisk *disk, Error **err)
 {
     const char *source = disk->disk->source;
     struct stat st;
@@ -189,6 +203,8 @@ static bool place_as_before(RestoreDisk *disk, Error **err)
     }
     disk->place.path = g_strdup(source);
     if (stat(source, &st) == 0 && S_ISBLK(st.st_mode)) {
+        if (disk->encryption)
+            return error_set(err, ERROR_NOT_SUPPORTED, "a device is not encrypted here");
         disk->path = g_strdup(source);
         disk->target = DISK_IS_USED;
         g_free(disk->place.format);
@@ -197,7 +213,22 @@ static bool place_as_before(RestoreDisk *disk, Error **err)
     }
     disk->path = g_strconcat(source, TEMPORARY, NULL);
     (void)unlink(disk->path); /* of a restore that was killed */
-    return make_image(disk, err);
+    return make_image(restore, disk, err);
+}
+
+/* What its new image is encrypted by: the same secret. */
+static bool restore_find_encryption(const Restore *restore, RestoreDisk *disk, Error **err)
+{
+    g_autoptr(GPtrArray) nodes = NULL;
+    g_autofree char *xpath = domain_disk_encryption(disk->disk->target);
+
+    if (restore->order->decrypt)
+        return true;
+    if (!xml_select(restore->doc, NULL, xpath, &nodes, err))
+        return false;
+    disk->encryption = nodes->len ? nodes->pdata[0] : NULL;
+    disk->place.is_encrypted = disk->encryption;
+    return true;
 }
 
 static bool restore_place(Restore *restore, Error **err)
@@ -213,9 +244,10 @@ static bool restore_place(Restore *restore, Error **err)
                                       : g_str_equal(disk->disk->format, "raw") ? "raw"
                                                                                : "qcow2");
         g_ptr_array_add(restore->disks, disk);
-        const bool ok = order->pool     ? place_in_pool(restore, disk, err)
-                        : order->folder ? place_in_folder(restore, disk, err)
-                                        : place_as_before(disk, err);
+        const bool ok = restore_find_encryption(restore, disk, err) &&
+                        (order->pool     ? place_in_pool(restore, disk, err)
+                         : order->folder ? place_in_folder(restore, disk, err)
+                                         : place_as_before(restore, disk, err));
         if (!ok)
             return error_prefix(err, "disk '%s'", disk->disk->target);
     }
@@ -250,7 +282,10 @@ static bool restore_write(Restore *restore, Error **err)
 {
     for (guint i = 0; i < restore->disks->len; i++) {
         RestoreDisk *disk = restore_disk_at(restore, i);
-        if (!disk_nbd_serve(disk->path, disk->place.format, NULL, true, &disk->server, err))
+        if (!(disk->encryption
+                  ? disk_nbd_start(restore->cli, disk->path, disk->place.format, restore->doc,
+                                   disk->encryption, DISK_NBD_WRITE, &disk->server, err)
+                  : disk_nbd_serve(disk->path, disk->place.format, NULL, true, &disk->server, err)))
             return error_prefix(err, "disk '%s'", disk->disk->target);
     }
     if (!backup_run(restore->cli, "Restore", restore_thread, restore, err)) {
@@ -325,8 +360,9 @@ static bool restore_define(Restore *restore, Restored *restored, Error **err)
 
 static bool restore_machine(Restore *restore, const BackupGuard *guard, Restored *restored, Error **err)
 {
-    if (!restore_check_machine(restore, err) || !restore_place(restore, err) ||
-        !restore_write(restore, err) || !backup_guard_check(guard, err))
+    if (!restore_check_machine(restore, err) ||
+        !xml_parse(restore->order->manifest->definition, &restore->doc, err) ||
+        !restore_place(restore, err) || !restore_write(restore, err) || !backup_guard_check(guard, err))
         return false;
     for (guint i = 0; i < restore->disks->len; i++) {
         RestoreDisk *disk = restore_disk_at(restore, i);
@@ -357,6 +393,7 @@ bool backup_restore(Cli *cli, const RestoreOrder *order, Restored *ret_restored,
     }
     g_ptr_array_unref(restore.disks);
     g_clear_pointer(&restore.damage, g_ptr_array_unref);
+    xml_doc_free(restore.doc);
     return ok;
 }
 
@@ -422,6 +459,7 @@ bool backup_restore_run(Cli *cli, const CliArgs *args, Error **err)
                                  .pool = args_get(args, "pool"),
                                  .folder = folder,
                                  .format = args_get(args, "format"),
+                                 .decrypt = args_has(args, "decrypt"),
                                  .salvage = args_has(args, "salvage") };
     if (!backup_restore(cli, &order, &restored, err))
         return false;

@@ -20,6 +20,7 @@
 #include "wire/params.h"
 
 #define BITMAP "lodge-changed" /* the name under which QEMU exports what changed */
+#define BACKUP_PRESERVE 2      /* a guest that shuts down meanwhile is kept until we are done */
 #define RECONNECT_MS 30000
 #define RECONNECT_STEP_MS 250
 #define SOCKET_PREFIX "/lodge-backup-"
@@ -64,7 +65,8 @@ static bool source_find_image(Cli *cli, const char *image, const char *format, S
     return true;
 }
 
-static bool source_add_disk(BackupSource *source, XmlDoc *doc, xmlNode *node, const char *target, Error **err)
+static bool source_add_disk(BackupSource *source, XmlDoc *doc, xmlNode *node, const char *target,
+                            bool may_decrypt, Error **err)
 {
     g_autoptr(GPtrArray) encryption = NULL;
     g_autofree char *format = NULL, *image = domain_disk_image(doc, node, &format);
@@ -75,10 +77,11 @@ static bool source_add_disk(BackupSource *source, XmlDoc *doc, xmlNode *node, co
     if (!xml_select(doc, node, "./encryption | ./source/encryption", &encryption, err) ||
         (image && !source_find_image(source->cli, image, format, disk, err)))
         return error_prefix(err, "disk '%s'", target);
-    if (encryption->len) { /* what is read is plain, and would lie in the repository like that */
+    disk->is_encrypted = encryption->len > 0;
+    if (disk->is_encrypted && !may_decrypt) {
         error_set(err, ERROR_NOT_SUPPORTED,
                   "disk '%s' is encrypted; a backup would hold its content in the clear", target);
-        return error_hint(err, "leave it out with --exclude %s", target);
+        return error_hint(err, "if that may be: --decrypt; or leave it out with --exclude %s", target);
     }
     if (!disk->path && !source->is_active) {
         error_set(err, ERROR_NOT_SUPPORTED, "disk '%s' is no file and no device of this host", target);
@@ -107,7 +110,7 @@ static bool source_find_disks(BackupSource *source, const SourceOrder *order, Er
             continue;
         }
         if (target && !g_strv_contains((const char *const *)order->excluded, target) &&
-            !source_add_disk(source, doc, nodes->pdata[i], target, err))
+            !source_add_disk(source, doc, nodes->pdata[i], target, order->decrypt, err))
             return false;
     }
     for (char *const *excluded = order->excluded; *excluded; excluded++) {
@@ -160,6 +163,19 @@ static bool source_is_tracked(const SourceDisk *disk, const char *checkpoint)
            source_count_bitmaps(chain, checkpoint, &is_top) == 1 && is_top;
 }
 
+/* qemu-nbd has the key of an encrypted one. */
+AWAITS static bool source_serve_encrypted(BackupSource *source, const SourceOrder *order,
+                                          const SourceDisk *disk, DiskNbd **ret_server, Error **err)
+{
+    g_autoptr(XmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) nodes = NULL;
+    g_autofree char *xpath = domain_disk_encryption(disk->target);
+
+    return xml_parse(order->definition, &doc, err) && xml_select(doc, NULL, xpath, &nodes, err) &&
+           disk_nbd_start(source->cli, disk->path, disk->format, doc, nodes->pdata[0], DISK_NBD_READ,
+                          ret_server, err);
+}
+
 static bool source_serve(BackupSource *source, const SourceOrder *order, Error **err)
 {
     SourceServers *servers = source->private;
@@ -167,8 +183,11 @@ static bool source_serve(BackupSource *source, const SourceOrder *order, Error *
     for (guint i = 0; i < source->disks->len; i++) {
         SourceDisk *disk = g_ptr_array_index(source->disks, i);
         DiskNbd *server = NULL;
-        const char *bitmap = order->since && source_is_tracked(disk, order->since) ? order->since : NULL;
-        if (!disk_nbd_serve(disk->path, disk->format, bitmap, false, &server, err))
+        const char *bitmap = order->since && !disk->is_encrypted && source_is_tracked(disk, order->since)
+                                 ? order->since
+                                 : NULL;
+        if (!(disk->is_encrypted ? source_serve_encrypted(source, order, disk, &server, err)
+                                 : disk_nbd_serve(disk->path, disk->format, bitmap, false, &server, err)))
             return error_prefix(err, "disk '%s'", disk->target);
         g_ptr_array_add(servers->servers, server);
         disk->place = (NbdPlace){ .socket = g_strdup(disk_nbd_socket(server)),
@@ -266,7 +285,8 @@ static bool source_begin_job(BackupSource *source, const SourceOrder *order, Err
     g_autofree char *checkpoint_xml = makes ? source_checkpoint_xml(source, order->checkpoint) : NULL;
     const WireDomainBackupBeginArgs args = { .dom = *source->dom,
                                              .backup_xml = backup_xml,
-                                             .checkpoint_xml = checkpoint_xml };
+                                             .checkpoint_xml = checkpoint_xml,
+                                             .flags = BACKUP_PRESERVE };
 
     source_end_leftover(source->cli, source->dom);
     if (order->quiesce && !source_freeze(source, err))

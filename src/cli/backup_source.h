@@ -7,6 +7,7 @@
 #include "cli/domain.h"
 
 typedef struct SourceDisk {
+    bool is_encrypted;
     char *target, *format, *path; /* format and path of the image, if it is one of this host */
     NbdPlace place;               /* of strings that the source owns */
 } SourceDisk;
@@ -30,6 +31,7 @@ typedef struct SourceOrder {
     const char *since;      /* a checkpoint: what changed since it is marked; NULL */
     const char *checkpoint; /* the name of the new one; NULL: none is made */
     bool quiesce;
+    bool decrypt; /* encrypted disks, too, in the clear */
 } SourceOrder;
 
 /* Opens all disks but those that are excluded. ERROR_NOT_SUPPORTED: one that cannot be read here, named. */

@@ -66,8 +66,14 @@ static void place_disk(const Editor *editor, xmlNode *disk, const RestoredDisk *
     static const char *const old[] = { "./backingStore", "./mirror", "./source",
                                        "./encryption",   "./auth",   NULL };
     xmlNode *driver = find(editor, disk, "./driver");
+    xmlNode *encryption =
+        restored->is_encrypted ? find(editor, disk, "./encryption | ./source/encryption") : NULL;
 
+    if (encryption)
+        xmlUnlinkNode(encryption);
     remove_all(editor, disk, old);
+    if (encryption)
+        xmlAddChild(disk, encryption);
     xmlSetProp(disk, TEXT("type"), TEXT(g_str_has_prefix(restored->path, "/dev/") ? "block" : "file"));
     xmlNode *source = xmlNewNode(NULL, TEXT("source"));
     xmlSetProp(source, TEXT(g_str_has_prefix(restored->path, "/dev/") ? "dev" : "file"),

@@ -9,6 +9,7 @@
 
 typedef struct RestoredDisk {
     char *target, *path, *format;
+    bool is_encrypted; /* it is, as before */
 } RestoredDisk;
 
 typedef struct DefinitionEdit {

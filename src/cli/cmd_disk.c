@@ -94,8 +94,8 @@ static bool disk_decrypt_volume(DiskWork *work, DiskImage *image, bool writes, E
     if (!cli_call(work->cli, PROC_STORAGE_VOL_GET_XML_DESC, &args, &ret, err) ||
         !xml_parse(ret.xml, &doc, err) || !xml_select(doc, NULL, "/volume/target/encryption", &nodes, err))
         return false;
-    return nodes->len ? disk_nbd_start(work->cli, image->path, image->format, doc, nodes->pdata[0], writes,
-                                       &image->nbd, err)
+    return nodes->len ? disk_nbd_start(work->cli, image->path, image->format, doc, nodes->pdata[0],
+                                       writes ? DISK_NBD_WRITE : DISK_NBD_LOOK, &image->nbd, err)
                       : error_set(err, ERROR_NOT_SUPPORTED, "image '%s' is encrypted in an unknown way",
                                   image->path);
 }
@@ -123,7 +123,8 @@ static bool disk_add_image(DiskWork *work, const char *name, const char *format,
     image->format = g_strdup(driver);
     g_ptr_array_add(work->images, image);
     if (encryption)
-        return disk_nbd_start(work->cli, path, driver, doc, encryption, writes, &image->nbd, err);
+        return disk_nbd_start(work->cli, path, driver, doc, encryption,
+                              writes ? DISK_NBD_WRITE : DISK_NBD_LOOK, &image->nbd, err);
     return !json_get_str(top, "encryption") || disk_decrypt_volume(work, image, writes, err);
 }
 

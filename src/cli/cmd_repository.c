@@ -564,6 +564,7 @@ static const CliOption create_options[] = {
              "freeze the file systems of a running guest by its agent for the moment of the backup"),
     OPT(CLI_STRING, "exclude", "target of a disk to leave out; may be given several times",
         .flags = CLI_NAMED | CLI_LINES, .complete = COMPLETE_DOMAIN_DISK),
+    OPT_BOOL("decrypt", "take encrypted disks, too: their content lies in the repository in the clear"),
     OPT(CLI_INT, "level", "of zstd: 1 (the default) is fast, 19 small", .flags = CLI_NAMED),
     { 0 },
 };
@@ -591,6 +592,7 @@ static const CliOption restore_options[] = {
     OPT(CLI_STRING, "folder", "folder for the disks", .flags = CLI_NAMED, .complete = COMPLETE_FILE),
     OPT(CLI_STRING, "format", "format of the disks' images; default: as they were",
         .flags = CLI_NAMED | CLI_ONE_OF, .words = "qcow2 raw"),
+    OPT_BOOL("decrypt", "restore disks that were encrypted in the clear, for want of their secret"),
     OPT_BOOL("salvage", "restore what is good of a damaged backup; the rest reads as zeroes"),
     { 0 },
 };
@@ -620,12 +622,14 @@ static const CliOption mount_options[] = {
 const CliCommand commands_repository[] = {
     COMMAND("backup-create", GROUP_BACKUP, "back a machine up into a repository", create_options,
             backup_create_run,
-            .doc = "Its definition, the state of its firmware and TPM, and all of its disks. A running "
-                   "machine goes on "
-                   "meanwhile; only what changed since its last backup in this repository is read, and only "
-                   "what the "
-                   "repository does not have is stored. The folder becomes a repository if it is empty or "
-                   "not there."),
+            .doc =
+                "Its definition, the state of its firmware and TPM, and all of its disks. A running "
+                "machine goes on "
+                "meanwhile; only what changed since its last backup in this repository is read, and only "
+                "what the "
+                "repository does not have is stored. The folder becomes a repository if it is empty or "
+                "not there. Encrypted disks are taken with --decrypt only, because what is read of them is "
+                "not encrypted any more; nor are the scratch images that QEMU has meanwhile."),
     COMMAND("backup-list", GROUP_BACKUP, "list the backups in a repository", list_options, list_run,
             .flags = CLI_NO_CONNECT, .columns = list_columns),
     COMMAND("backup-show", GROUP_BACKUP, "show a backup", show_options, show_run, .flags = CLI_NO_CONNECT,
@@ -646,7 +650,8 @@ const CliCommand commands_repository[] = {
             backup_restore_run, .exclusive = "pool folder",
             .doc = "The machine itself must not run; its disks are replaced when all of them have been "
                    "restored. With --as "
-                   "a new machine is made, which needs --pool or --folder."),
+                   "a new machine is made, which needs --pool or --folder. Disks that were encrypted are, by "
+                   "the same secret, whose value has to be readable; or not, with --decrypt."),
     COMMAND("backup-prune", GROUP_BACKUP, "remove old backups and what only they need", prune_options,
             prune_run, .flags = CLI_NO_CONNECT,
             .doc = "Each rule is about each machine by itself. A backup that one rule keeps stays."),

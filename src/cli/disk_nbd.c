@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +17,8 @@
 
 #define READY_MS 20000
 #define STEP_MS 5
+#define MAKE_MS 120000 /* LUKS tries out how often it hashes */
+#define MAKE_TRIES 10
 #define END_MS 10000 /* to write what it still has */
 
 struct DiskNbd {
@@ -59,16 +62,18 @@ static int nbd_open_secret(Cli *cli, XmlDoc *doc, xmlNode *encryption, Error **e
 
 /* ---- the server ---- */
 
-static char *nbd_options(const char *path, const char *format, bool writes)
+static char *nbd_options(const char *path, const char *format, DiskNbdUse use)
 {
     const bool is_qcow2 = strcmp(format, "qcow2") == 0;
     g_auto(GStrv) parts = g_strsplit(path, ",", -1);
     g_autofree char *escaped = g_strjoinv(",,", parts);
 
-    /* A machine that runs goes on writing: it is only read. */
     return g_strdup_printf("driver=%s,%skey-secret=key,file.driver=file,file.filename=%s%s",
                            is_qcow2 ? "qcow2" : "luks", is_qcow2 ? "encrypt.format=luks,encrypt." : "",
-                           escaped, writes ? "" : ",force-share=on,read-only=on");
+                           escaped,
+                           use == DISK_NBD_WRITE  ? ""
+                           : use == DISK_NBD_READ ? ",read-only=on"
+                                                  : ",force-share=on,read-only=on");
 }
 
 static bool nbd_await(DiskNbd *nbd, const char *path, Error **err)
@@ -131,24 +136,80 @@ static bool nbd_launch(const char *path, const char *const *options, int key, bo
     return false;
 }
 
-bool disk_nbd_start(Cli *cli, const char *path, const char *format, XmlDoc *doc, xmlNode *encryption,
-                    bool writes, DiskNbd **ret_nbd, Error **err)
+/* The passphrase of an image; -1. */
+static int nbd_open_key(Cli *cli, const char *path, const char *format, XmlDoc *doc, xmlNode *encryption,
+                        Error **err)
 {
     static const char *const known[] = { "raw", "luks", "qcow2", NULL };
     g_autofree char *kind = xml_get(doc, encryption, "./@format");
 
-    if (g_strcmp0(kind, "luks") != 0 || !g_strv_contains(known, format))
-        return error_set(err, ERROR_NOT_SUPPORTED,
-                         "image '%s' is encrypted in a way that cannot be opened here", path);
-    AUTO_FD key = nbd_open_secret(cli, doc, encryption, err);
+    if (g_strcmp0(kind, "luks") != 0 || !g_strv_contains(known, format)) {
+        error_set(err, ERROR_NOT_SUPPORTED, "image '%s' is encrypted in a way that cannot be opened here",
+                  path);
+        return -1;
+    }
+    const int key = nbd_open_secret(cli, doc, encryption, err);
     if (key < 0)
-        return error_prefix(err, "image '%s'", path);
+        error_prefix(err, "image '%s'", path);
+    return key;
+}
+
+bool disk_nbd_start(Cli *cli, const char *path, const char *format, XmlDoc *doc, xmlNode *encryption,
+                    DiskNbdUse use, DiskNbd **ret_nbd, Error **err)
+{
+    AUTO_FD key = nbd_open_key(cli, path, format, doc, encryption, err);
+
+    if (key < 0)
+        return false;
     g_autofree char *object = g_strdup_printf("secret,id=key,file=/dev/fd/%d", key);
-    g_autofree char *options = nbd_options(path, format, writes);
+    g_autofree char *options = nbd_options(path, format, use);
     const char *const words[] = { "--object", object, "--image-opts", options, NULL };
-    if (nbd_launch(path, words, key, writes, ret_nbd, err))
+    if (nbd_launch(path, words, key, use == DISK_NBD_WRITE, ret_nbd, err))
         return true;
     return error_hint_text(err ? *err : NULL) ? false : error_hint(err, "is the value of its secret right?");
+}
+
+bool disk_nbd_make(Cli *cli, const char *path, const char *format, uint64_t bytes, XmlDoc *doc,
+                   xmlNode *encryption, Error **err)
+{
+    const bool is_qcow2 = strcmp(format, "qcow2") == 0;
+    AUTO_FD key = nbd_open_key(cli, path, format, doc, encryption, err);
+    g_autofree char *program = g_find_program_in_path("qemu-img");
+    g_autofree char *object = g_strdup_printf("secret,id=key,file=/dev/fd/%d", key);
+    g_autofree char *size = g_strdup_printf("%" PRIu64, bytes);
+
+    if (key < 0)
+        return false;
+    if (!program)
+        return error_set(err, ERROR_NOT_SUPPORTED, "there is no qemu-img");
+    const char *const argv[] = { program,
+                                 "create",
+                                 "-q",
+                                 "--object",
+                                 object,
+                                 "-f",
+                                 is_qcow2 ? "qcow2" : "luks",
+                                 "-o",
+                                 is_qcow2 ? "encrypt.format=luks,encrypt.key-secret=key" : "key-secret=key",
+                                 "--",
+                                 path,
+                                 size,
+                                 NULL };
+    const ProcessSpec spec = {
+        .argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .fds = &key, .n_fds = 1
+    };
+    /* QEMU 7.2 measures how fast it hashes, and gives up when the kernel says that it took no time. */
+    for (unsigned i = 0; i < MAKE_TRIES; i++) {
+        g_auto(ProcessOutput) output = { 0 };
+        if (!process_run(&spec, NULL, 0, 0, MAKE_MS, &output, err))
+            return false;
+        if (output.status == 0)
+            return true;
+        if (i + 1 == MAKE_TRIES || !strstr(output.err, "Unable to get accurate CPU usage"))
+            return error_set(err, ERROR_OPERATION_FAILED, "cannot make '%s': %s", path,
+                             g_strstrip(output.err));
+    }
+    return false;
 }
 
 bool disk_nbd_serve(const char *path, const char *format, const char *bitmap, bool writes, DiskNbd **ret_nbd,

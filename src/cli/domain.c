@@ -79,6 +79,13 @@ bool cli_domain_is_active(Cli *cli, const WireDomain *dom, bool *ret_active, Err
     return true;
 }
 
+char *domain_disk_encryption(const char *target)
+{
+    return g_strdup_printf("/domain/devices/disk[target/@dev='%s']/encryption | "
+                           "/domain/devices/disk[target/@dev='%s']/source/encryption",
+                           target, target);
+}
+
 char *domain_disk_image(XmlDoc *doc, xmlNode *disk, char **ret_format)
 {
     g_autofree char *pool = xml_get(doc, disk, "./source/@pool");

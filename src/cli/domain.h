@@ -36,6 +36,8 @@ char *xml_format_nodes(XmlDoc *doc, const GPtrArray *nodes, bool wrap);
  * *ret_format: what the document says, "raw" if nothing, NULL for a volume, of which its pool knows; owned.
  */
 char *domain_disk_image(XmlDoc *doc, xmlNode *disk, char **ret_format);
+/* An XPath to the <encryption> of the disk, if it is encrypted; owned. */
+char *domain_disk_encryption(const char *target);
 
 /* Prints XML, or what --xpath and --wrap select of it. */
 MUST_CHECK bool cli_print_xml(Cli *cli, const CliArgs *args, const char *xml, Error **err);

@@ -248,7 +248,8 @@ bool job_get_progress(Object *object, bool completed, JobProgress *ret_progress,
             job_progress_copy(ret_progress, &object->jobs.completed);
         return true;
     }
-    if (holder->kind != JOB_DISK_MOVE && !object_require_active(object, err))
+    /* These work on machines that are off, too. */
+    if (holder->kind != JOB_DISK_MOVE && holder->kind != JOB_SNAPSHOT && !object_require_active(object, err))
         return false;
     if (!holder->has_progress)
         return true;
@@ -322,7 +323,7 @@ bool job_abort(Object *object, Error **err)
 {
     JobHolder *holder = &object->jobs.holder;
 
-    if (holder->kind != JOB_DISK_MOVE && !object_require_active(object, err))
+    if (holder->kind != JOB_DISK_MOVE && holder->kind != JOB_SNAPSHOT && !object_require_active(object, err))
         return false;
     switch (holder->kind) {
     case JOB_NONE:

@@ -3,8 +3,10 @@
 #define LOG_MODULE "backup"
 #include "machine/vm_backup.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "conf/domain_rows.h"
@@ -15,6 +17,10 @@
 #include "machine/vm_query.h"
 #include "qemu/monitor_nbd.h"
 #include "storage/image_make.h"
+
+#define SOCKETS_MAX (16u << 20) /* bytes of /proc/net/unix */
+#define CLIENT_LOOK_MS 5000
+#define CLIENT_LOOKS 4
 
 /* ---- in the status file ---- */
 
@@ -368,12 +374,12 @@ GPtrArray *vm_backup_list_images(const Vm *vm)
     return paths;
 }
 
-bool vm_backup_give_up(Vm *vm, const char *full, Error **err)
+bool vm_backup_give_up(Vm *vm, const char *problem, Error **err)
 {
     if (!require(vm, err))
         return false;
     if (!vm->run->backup->problem)
-        vm->run->backup->problem = g_strdup_printf("no space is left for '%s'", full);
+        vm->run->backup->problem = g_strdup(problem);
     vm_backup_cancel_jobs(vm, true);
     return vm_require_monitor(vm, err);
 }
@@ -414,6 +420,56 @@ bool vm_backup_delays_shutdown(const Vm *vm)
 {
     return vm_backup_is_running(vm) && vm->run->guest_shutdown && vm->run->backup->is_begun &&
            vm->run->backup->flags & VM_BACKUP_PRESERVE;
+}
+
+/* Who pulls may have died, and would keep a machine whose guest is off. */
+static bool has_client(const char *socket)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(Error) err = NULL;
+    size_t len = 0;
+
+    if (!file_read("/proc/net/unix", SOCKETS_MAX, &text, &len, &err)) {
+        log_warning_error(err, "whether somebody fetches a backup");
+        return true;
+    }
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        char state[8] = "";
+        const char *path = strchr(*line, '/');
+        if (path && strcmp(path, socket) == 0 && sscanf(*line, "%*s %*s %*s %*s %*s %7s", state) == 1 &&
+            strcmp(state, "03") == 0) /* SS_CONNECTED */
+            return true;
+    }
+    return false;
+}
+
+static void watch_client_fiber(void *arg)
+{
+    g_autoptr(Vm) vm = arg;
+    const VmBackup *backup = vm->run ? vm->run->backup : NULL;
+    g_autoptr(Error) err = NULL;
+
+    for (unsigned missed = 0; missed < CLIENT_LOOKS;) {
+        (void)!wait_queue_wait(&vm->host->hurry, CLIENT_LOOK_MS, NULL); /* woken: the daemon ends */
+        if (vm->host->is_stopping || !backup || !vm_backup_delays_shutdown(vm) || vm->run->backup != backup ||
+            backup->is_ending)
+            return;
+        missed = has_client(backup->socket) ? 0 : missed + 1;
+    }
+    log_warning("machine '%s': nobody fetches its backup any more", vm->name);
+    if (!vm_backup_abort(vm, NULL, &err) && error_code(err) != ERROR_NO_BACKUP)
+        log_warning_error(err, "a backup that nobody fetches");
+}
+
+void vm_backup_watch_client(Vm *vm)
+{
+    VmBackup *backup = vm->run->backup;
+
+    if (!backup->socket || backup->is_watched)
+        return;
+    backup->is_watched = true;
+    host_spawn(vm->host, "backup", watch_client_fiber, vm_ref(vm));
 }
 
 /* ---- other ends ---- */

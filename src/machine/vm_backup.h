@@ -48,11 +48,13 @@ void vm_backup_open(void); /* once: its jobs' ends are told here */
 void vm_backup_adopt(VmRun *run);
 /* Paths of what it writes to on this host, owned; none without a backup. */
 GPtrArray *vm_backup_list_images(const Vm *vm);
-/* Ends one whose image @full has no space left, as failed, and waits for that. The job is held. */
-AWAITS MUST_CHECK bool vm_backup_give_up(Vm *vm, const char *full, Error **err);
+/* Ends one as failed because of @problem, and waits for that. The job is held. */
+AWAITS MUST_CHECK bool vm_backup_give_up(Vm *vm, const char *problem, Error **err);
 /* After a restart, with the connection there, after vm_block_job_reconcile(); the job is held. */
 AWAITS void vm_backup_reconcile(Vm *vm);
 /* QEMU has ended: removes what it leaves. The run is there still, its connection is not. */
 AWAITS void vm_backup_abandon(Vm *vm);
 /* The guest has shut down and a backup is to end first: QEMU stays until then. */
 bool vm_backup_delays_shutdown(const Vm *vm);
+/* It does, from now on: one that is pulled ends when nobody is connected to its socket any more. */
+void vm_backup_watch_client(Vm *vm);

@@ -5,6 +5,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "backup"
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -20,6 +21,7 @@
 #include "machine/vm_query.h"
 #include "qemu/monitor_nbd.h"
 #include "storage/image_make.h"
+#include "storage/image_snapshot.h"
 #include "storage/probe.h"
 
 typedef struct Begin {
@@ -30,7 +32,8 @@ typedef struct Begin {
     GHashTable *nodes;         /* name -> MonitorBlockNode */
     GPtrArray *jobs;           /* of VmBlockJob, NULL: as the actions of the same number */
     Json *actions;
-    bool has_bitmaps; /* of the checkpoint */
+    bool has_bitmaps;      /* of the checkpoint */
+    uint64_t needed_bytes; /* that must be free, see check_room() */
 } Begin;
 
 static void begin_clear(Begin *begin)
@@ -134,8 +137,29 @@ static bool look(Vm *vm, const BackupDisk *entry, const StorageSource *image, bo
     return true;
 }
 
-static bool make_image(const Begin *begin, const DiskDef *disk, BackupDisk *entry, VmBackupDisk *state,
-                       Error **err)
+/* Before the guest overwrites something, QEMU 7.2 copies it into the image; what fails there it makes a
+ * failure of the guest's write. A machine that stops for want of space then goes on without the backup
+ * (vm_space.c); one whose disk tells or ignores errors instead must not come to that. */
+AWAITS static bool check_room(Begin *begin, const DiskDef *disk, const char *path, uint64_t bytes,
+                              Error **err)
+{
+    if (disk->error_policy != DISK_ERROR_POLICY_REPORT && disk->error_policy != DISK_ERROR_POLICY_IGNORE)
+        return true;
+    begin->needed_bytes += bytes;
+    const uint64_t free_bytes = image_free_bytes(path);
+    if (begin->needed_bytes <= free_bytes)
+        return true;
+    error_set(err, ERROR_CONFIG_UNSUPPORTED,
+              "disk '%s' has error_policy='%s': its guest would meet a lack of space in '%s', which may "
+              "need %" PRIu64 " bytes where %" PRIu64 " are free",
+              disk->target, enum_name(&disk_error_policy_names, disk->error_policy), path,
+              begin->needed_bytes, free_bytes);
+    return error_hint(err,
+                      "put the images of the backup where there is room for whole disks, or take another "
+                      "error_policy");
+}
+
+static bool make_image(Begin *begin, const DiskDef *disk, BackupDisk *entry, VmBackupDisk *state, Error **err)
 {
     const StorageSource *image = backup_disk_image(entry);
     g_autofree char *node = storage_node_name(&disk->src);
@@ -149,6 +173,8 @@ static bool make_image(const Begin *begin, const DiskDef *disk, BackupDisk *entr
         return true;
     if (!seen)
         return error_set(err, ERROR_INTERNAL, "QEMU has no node '%s'", node);
+    if (entry->type == STORAGE_FILE && !check_room(begin, disk, image->path, seen->virtual_bytes, err))
+        return false;
     g_autoptr(VolumeDef) def = g_new0(VolumeDef, 1);
     def->type = entry->type == STORAGE_BLOCK ? VOLUME_BLOCK : VOLUME_FILE;
     def->target.path = g_strdup(image->path);
@@ -168,7 +194,7 @@ static bool make_image(const Begin *begin, const DiskDef *disk, BackupDisk *entr
 }
 
 /* Makes the image and gives it to QEMU: a scratch image on top of the disk's. */
-static bool add_image(const Begin *begin, const DiskDef *disk, BackupDisk *entry, Error **err)
+static bool add_image(Begin *begin, const DiskDef *disk, BackupDisk *entry, Error **err)
 {
     Vm *vm = begin->vm;
     VmBackupDisk *state = vm_backup_disk(begin->backup, entry->name);

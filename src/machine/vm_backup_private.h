@@ -26,7 +26,7 @@ typedef struct VmBackup {
     bool has_server, has_tls;
     bool is_begun; /* all of its jobs have */
     bool is_aborted;
-    bool is_ending; /* not in files */
+    bool is_ending, is_watched; /* not in files */
 } VmBackup;
 extern const XmlTable vm_backup_table;
 VmBackup *vm_backup_new(BackupDef *def /* taken */);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "conf/domain_rows.h"
 #include "conf/volume.h"
+#include "core/secret.h"
 #include "machine/vm_block.h"
 #include "machine/vm_block_chain.h"
 #include "machine/vm_query.h"
@@ -85,9 +86,6 @@ AWAITS static bool move_prepare(DiskMove *move, const DiskDef *disk, const char 
                          "disk '%s' cannot be moved: only a disk that is written by one machine can",
                          disk->target);
     const VolumeEncryption *encryption = disk_encryption(disk, &disk->src);
-    if (encryption && !vm_is_running(move->vm))
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
-                         "disk '%s' is encrypted: it can be moved while the machine runs", disk->target);
     move->encryption = encryption ? xml_table_copy(&volume_encryption_table, encryption) : NULL;
     move->pool = object_find_by_name(host_registry(host, &pool_class), pool, err);
     if (!move->pool || !object_require_active(move->pool, err) || !move_find_name(move, err))
@@ -191,16 +189,49 @@ static void move_on_progress(void *arg, unsigned per_mille)
     job_set_progress(move->job, &progress);
 }
 
+/* The passphrase of both images, as an option of theirs: by UUID. */
+static bool move_find_secret(const DiskMove *move, char **ret_uuid, Error **err)
+{
+    const VolumeSecret *secret =
+        def_list_len(move->encryption->secrets) ? g_ptr_array_index(move->encryption->secrets, 0) : NULL;
+    char uuid[UUID_STRING_LEN];
+
+    if (!secret || move->encryption->format != VOLUME_ENCRYPTION_LUKS)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "disk '%s' is encrypted, and not by LUKS",
+                         move->disk);
+    g_autoptr(Object) found =
+        secret->usage
+            ? secret_find_by_usage(move->vm->host, VIR_SECRET_USAGE_TYPE_VOLUME, secret->usage, err)
+            : object_find_by_uuid(host_registry(move->vm->host, &secret_class), &secret->uuid, NULL, err);
+    if (!found)
+        return false;
+    uuid_format(&found->uuid, uuid);
+    *ret_uuid = g_strdup(uuid);
+    return true;
+}
+
 AWAITS static bool move_stopped(DiskMove *move, char **ret_path, Error **err)
 {
     Vm *vm = move->vm;
+    g_autofree char *uuid = NULL;
+
+    if (move->encryption && !move_find_secret(move, &uuid, err))
+        return false;
+    g_autofree char *from = g_strconcat("secret=", uuid, NULL),
+                    *into = g_strconcat("other-secret=", uuid, NULL);
+    char *const secrets[] = { from, into };
+    const char *format =
+        enum_name(&storage_format_names, move->old_format ? move->old_format : STORAGE_FORMAT_RAW);
+    const bool is_luks = uuid && strcmp(format, "raw") == 0,
+               gets_luks = uuid && strcmp(move->format, "raw") == 0;
     g_autofree char *other = g_strconcat(move->pool->name, "/", move->volume, NULL), *output = NULL;
     const ImageOrder order = { .operation = "convert",
                                .image = move->old_path,
-                               .format = enum_name(&storage_format_names,
-                                                   move->old_format ? move->old_format : STORAGE_FORMAT_RAW),
+                               .format = is_luks ? "luks" : format,
                                .other = other,
-                               .other_format = move->format,
+                               .other_format = gets_luks ? "luks" : move->format,
+                               .options = secrets,
+                               .n_options = uuid ? G_N_ELEMENTS(secrets) : 0,
                                .on_progress = move_on_progress,
                                .arg = move };
     int status = 0;
@@ -226,6 +257,7 @@ AWAITS static bool move_stopped(DiskMove *move, char **ret_path, Error **err)
         domain_def_free(config);
         return false;
     }
+    next->encryption = g_steal_pointer(&move->encryption);
     source_free(chain_put_top(disk, next));
     if (!object_store(vm->host, &domain_class, config, err)) {
         domain_def_free(config);

@@ -101,6 +101,7 @@ void vm_finish_shutdown(Vm *vm)
 
     if (vm_backup_delays_shutdown(vm)) {
         log_info("machine '%s' has shut down and is kept until its backup has ended", vm->name);
+        vm_backup_watch_client(vm);
         return;
     }
     if (run->fake_reboot || vm->live->on_poweroff == LIFECYCLE_ACTION_RESTART ||
@@ -262,11 +263,18 @@ static void handle_io_error(Vm *vm, const Json *data)
     vm_publish_event(vm, &event);
     event.id = EVENT_IO_ERROR_REASON;
     vm_publish_event(vm, &event);
-    if (!stops)
-        return;
-    vm_mark_paused(vm, VIR_DOMAIN_PAUSED_IOERROR);
-    if (json_get_bool(data, "nospace", false))
-        vm_space_wait(vm);
+    const bool is_nospace = json_get_bool(data, "nospace", false);
+    const bool is_write = g_strcmp0(json_get_str(data, "operation"), "write") == 0;
+    const char *reason = json_get_str(data, "reason");
+    g_autofree char *problem =
+        g_strdup_printf("a write of the guest to disk '%s' failed during the backup: %s",
+                        disk ? disk->target : "", reason ? reason : "no reason given");
+    if (stops)
+        vm_mark_paused(vm, VIR_DOMAIN_PAUSED_IOERROR);
+    if (stops && (is_nospace || is_write))
+        vm_space_wait(vm, is_nospace ? NULL : problem);
+    else if (is_write && vm->run)
+        vm_space_give_up(vm, problem);
 }
 
 static void handle_watchdog(Vm *vm, const Json *data)

@@ -160,6 +160,7 @@ typedef struct VmRun {
     bool is_saving;       /* ... and after which the machine ends */
     bool must_run;        /* the job pauses it: it goes on afterwards, unless it ends */
     bool must_run_saved;  /* the status file says so, perhaps no longer truly */
+    bool backup_fails;    /* a fiber is about to end it */
     bool waits_for_space; /* a fiber looks whether its storage has space again */
     bool is_going_on;     /* a fiber sees to that: QEMU did not answer at once */
     /* What numad advised (vm_numad.c); NULL: it was not asked. */
@@ -414,9 +415,11 @@ AWAITS MUST_CHECK bool vm_tell_password(Vm *vm, const GraphicsDef *graphics, Err
  * says.
  */
 AWAITS MUST_CHECK bool vm_restore_throttle(Vm *vm, const char *alias, bool is_throttled, Error **err);
-/* For a machine that was just paused for want of space (vm_space.c): goes on when there is some, if the
- * configuration says so. */
-void vm_space_wait(Vm *vm);
+/* For a machine that was just paused because a write failed (vm_space.c). @problem NULL, for want of space:
+ * goes on when there is some, if the configuration says so. Else: if there is a backup, without it. */
+void vm_space_wait(Vm *vm, const char *problem);
+/* A write failed, and the guest was told: a backup that is under way may be the cause, and ends. */
+void vm_space_give_up(Vm *vm, const char *problem);
 /* Huge pages of the machine whose folders are called @dir_name: of QemuHugePages, owned; default size first.
  */
 GArray *vm_huge_pages_list(const char *dir_name);

@@ -641,7 +641,7 @@ static bool reattach_sync(Vm *vm, Error **err)
         return error_set(err, ERROR_VM_GONE, "QEMU exited");
     vm->run->unanswering = false;
     vm_interface_look_at_filters(vm); /* QEMU tells once per question, and perhaps told the earlier daemon */
-    vm_space_wait(vm);
+    vm_space_wait(vm, NULL);
     /* What the earlier daemon did not live to act upon; QEMU waits for us. */
     if (vm->state == VM_STATE_SHUTDOWN && !vm->run->destroying) {
         vm->run->guest_shutdown = true;

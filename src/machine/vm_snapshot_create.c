@@ -18,6 +18,7 @@
 #include "qemu/address.h"
 #include "storage/chain.h"
 #include "storage/image_make.h"
+#include "storage/image_users.h"
 #include "storage/source_name.h"
 #include "storage/volume.h"
 
@@ -132,6 +133,27 @@ AWAITS static bool check_external(const SnapshotDisk *entry, const DiskDef *disk
     return true;
 }
 
+/* An image is one disk's, and no memory's. */
+AWAITS static bool check_alone(const SnapshotMake *make, const SnapshotDisk *entry, Error **err)
+{
+    const char *path = entry->src.path;
+    bool is_taken =
+        make->def->memory == DISK_SNAPSHOT_EXTERNAL && g_strcmp0(make->def->memory_file, path) == 0;
+
+    for (DEF_EACH(SnapshotDisk, other, make->def->disks))
+        is_taken = is_taken || (other != entry && other->snapshot == DISK_SNAPSHOT_EXTERNAL &&
+                                g_strcmp0(other->src.path, path) == 0);
+    if (is_taken)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' would hold two things: disk '%s' and another",
+                         path, entry->name);
+    if (!(make->flags & CREATE(REUSE_EXT)))
+        return true;
+    g_autoptr(GPtrArray) users = image_list_users(make->vm->host, path, false, NULL);
+    g_autofree char *text = users->len ? image_users_describe(users) : NULL;
+    return !text ||
+           error_set(err, ERROR_INVALID_STATE, "'%s' for disk '%s' is used by %s", path, entry->name, text);
+}
+
 AWAITS static bool check_disks(const SnapshotMake *make, const DomainDef *domain, Error **err)
 {
     const bool runs = vm_is_running(make->vm);
@@ -147,8 +169,9 @@ AWAITS static bool check_disks(const SnapshotMake *make, const DomainDef *domain
             return UNSUPPORTED("active qemu domains require external disk snapshots; disk %s requested "
                                "internal",
                                disk->target);
-        if (!(entry->snapshot == DISK_SNAPSHOT_INTERNAL ? check_internal(disk, err)
-                                                        : check_external(entry, disk, make->flags, err)) ||
+        if (!(entry->snapshot == DISK_SNAPSHOT_INTERNAL
+                  ? check_internal(disk, err)
+                  : check_external(entry, disk, make->flags, err) && check_alone(make, entry, err)) ||
             !vm_snapshot_path(make->vm->host, &disk->src, &path, err) ||
             (runs && !vm_block_job_require_none(make->vm, disk->target, err)))
             return false;

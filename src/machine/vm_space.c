@@ -2,7 +2,9 @@
  * go on by themselves when there is space again.
  *
  * Before a guest overwrites something, QEMU copies it into the image of a backup that is under way, and fails
- * the guest's write if that is full. Of the two the guest goes on, without the backup, which says why. */
+ * the guest's write if that is full, or cannot be written to. Of the two the guest goes on, without the
+ * backup, which says why. Which of disk and backup has failed QEMU does not say: if it was the disk, the
+ * guest's next try shows. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "space"
 #include <errno.h>
@@ -19,11 +21,13 @@
 typedef struct SpaceWatch {
     Vm *vm; /* counted */
     uint64_t serial;
+    char *problem; /* other than a lack of space; NULL */
 } SpaceWatch;
 
 static void space_watch_free(SpaceWatch *watch)
 {
     vm_unref(watch->vm);
+    g_free(watch->problem);
     g_free(watch);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpaceWatch, space_watch_free)
@@ -100,36 +104,36 @@ AWAITS static GPtrArray *full_images(Vm *vm)
     return paths;
 }
 
-/* The first image of a backup that has no space left; NULL: none. A device's space nobody sees. */
-AWAITS static char *full_backup_image(const Vm *vm, uint64_t timeout_ms)
+/* "no space is left for" the first image of a backup that has none; NULL. A device's space nobody sees. */
+AWAITS static char *find_full_backup(const Vm *vm, uint64_t timeout_ms)
 {
     g_autoptr(GPtrArray) paths = vm_backup_list_images(vm);
 
     for (guint i = 0; i < paths->len; i++) {
         char *path = g_ptr_array_index(paths, i);
         if (g_str_has_prefix(path, "/dev/") || !has_space(path, timeout_ms))
-            return g_strdup(path);
+            return g_strdup_printf("no space is left for '%s'", path);
     }
     return NULL;
 }
 
 /* ---- going on ---- */
 
-/* @full: the image of a backup that has to end first; NULL: there is space. */
-AWAITS static void go_on(const SpaceWatch *watch, const char *full)
+/* @problem: of a backup that has to end first; NULL: there is space. */
+AWAITS static void go_on(const SpaceWatch *watch, const char *problem)
 {
     Vm *vm = watch->vm;
     g_auto(Job) job = { 0 };
     g_autoptr(Error) err = NULL;
 
     if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err) || !waits_for_space(watch) ||
-        !vm_require_monitor(vm, &err) || (full && !vm_backup_give_up(vm, full, &err)) ||
+        !vm_require_monitor(vm, &err) || (problem && !vm_backup_give_up(vm, problem, &err)) ||
         !vm_require_monitor(vm, &err) || !vm_process_resume_cpus(vm, VIR_DOMAIN_RUNNING_UNPAUSED, &err)) {
         if (err)
             log_warning_error(err, "a machine that has space again cannot go on");
         return;
     }
-    log_info("machine '%s' goes on: %s", vm->name, full ? "without its backup" : "there is space again");
+    log_info("machine '%s' goes on: %s", vm->name, problem ? "without its backup" : "there is space again");
 }
 
 static void space_fiber(void *arg)
@@ -140,11 +144,12 @@ static void space_fiber(void *arg)
     const uint64_t timeout_ms = (uint64_t)vm->host->config->storage_timeout_s * 1000;
 
     if (vm_backup_is_running(vm) && waits_for_space(watch)) {
-        g_autofree char *full = full_backup_image(vm, timeout_ms);
-        if (full)
-            go_on(watch, full);
+        g_autofree char *problem =
+            watch->problem ? g_strdup(watch->problem) : find_full_backup(vm, timeout_ms);
+        if (problem)
+            go_on(watch, problem);
     }
-    while (pause_ms && waits_for_space(watch)) {
+    while (pause_ms && !watch->problem && waits_for_space(watch)) {
         g_autoptr(Error) why = NULL;
         if (!wait_queue_wait(&vm->host->hurry, pause_ms, &why) && error_code(why) != ERROR_TIMEOUT)
             break;
@@ -161,13 +166,44 @@ static void space_fiber(void *arg)
         vm->run->waits_for_space = false;
 }
 
-void vm_space_wait(Vm *vm)
+static void watch_begin(Vm *vm, const char *problem, const char *name, void (*func)(void *arg))
 {
-    if ((vm->host->config->resume_after_enospc_s == 0 && !vm_backup_is_running(vm)) ||
+    SpaceWatch *watch = g_new0(SpaceWatch, 1);
+
+    *watch = (SpaceWatch){ .vm = vm_ref(vm), .serial = vm->run->serial, .problem = g_strdup(problem) };
+    host_spawn(vm->host, name, func, watch);
+}
+
+void vm_space_wait(Vm *vm, const char *problem)
+{
+    if ((problem ? !vm_backup_is_running(vm)
+                 : vm->host->config->resume_after_enospc_s == 0 && !vm_backup_is_running(vm)) ||
         vm->run->waits_for_space || vm->state != VM_STATE_PAUSED || vm->reason != VIR_DOMAIN_PAUSED_IOERROR)
         return;
-    SpaceWatch *watch = g_new0(SpaceWatch, 1);
-    *watch = (SpaceWatch){ .vm = vm_ref(vm), .serial = vm->run->serial };
     vm->run->waits_for_space = true;
-    host_spawn(vm->host, "space", space_fiber, watch);
+    watch_begin(vm, problem, "space", space_fiber);
+}
+
+static void give_up_fiber(void *arg)
+{
+    g_autoptr(SpaceWatch) watch = arg;
+    Vm *vm = watch->vm;
+    g_auto(Job) job = { 0 };
+    g_autoptr(Error) err = NULL;
+
+    if (!job_begin(&vm->object, JOB_MODIFY, NULL, &job, &err) ||
+        (vm->run && vm->run->serial == watch->serial && vm_backup_is_running(vm) &&
+         !vm_backup_give_up(vm, watch->problem, &err)))
+        log_warning_error(err, "a backup that a guest's write has failed under");
+    if (vm->run && vm->run->serial == watch->serial)
+        vm->run->backup_fails = false;
+}
+
+void vm_space_give_up(Vm *vm, const char *problem)
+{
+    if (vm_backup_is_running(vm) && !vm->run->backup_fails) {
+        vm->run->backup_fails = true;
+        log_error("machine '%s': %s; its backup ends", vm->name, problem);
+        watch_begin(vm, problem, "backup", give_up_fiber);
+    }
 }

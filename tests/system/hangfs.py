@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""A FUSE file system that passes everything through and stops answering while a file exists.
+"""A FUSE file system that passes everything through and stops answering while a file exists; while FLAG.broken does,
+nothing can be written.
 
 usage: hangfs.py BACKING MOUNTPOINT FLAG [squash]
 
@@ -66,6 +67,8 @@ class Passthrough(fuse.Operations):
 
     def write(self, path, data, offset, fh):
         self.gate()
+        if os.path.exists(self.flag + ".broken"):
+            raise fuse.FuseOSError(errno.EIO)
         return os.pwrite(fh, data, offset)
 
     def truncate(self, path, length, fh=None):

@@ -42,6 +42,9 @@ class HangingStorage:
     def answer(self):
         self.flag.unlink(missing_ok=True)
 
+    def break_writes(self):
+        self.flag.with_name(self.flag.name + ".broken").touch()
+
     def close(self):
         self.answer()
         subprocess.run(["umount", "-l", self.mount], check=False)

@@ -240,3 +240,40 @@ def test_the_daemon_dies_during_a_backup(host):
         equal(create(host)["kind"], "incremental", "the checkpoint counts")
         equal(host.conn.lookupByName("m").jobInfo()[0], libvirt.VIR_DOMAIN_JOB_NONE, "no job is left")
         equal(len(files(host)), 1, "checkpoints")
+
+
+def powers_off(host):
+    """A machine that stands still; its guest powers off as soon as it runs."""
+    path = image(host, "off")
+    sector = bytes.fromhex("ba0406b80020eff4ebfd").ljust(510, b"\0") + b"\x55\xaa"  # out 0x604, 0x2000: ACPI
+    raw = host.write("sector", "")
+    raw.write_bytes(sector)
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", f"write -q -s {raw} 0 512", "-c", "write -q -P 9 1M 8M", str(path)], check=True)
+    xml = host.guests.empty("m", devices=disk(path).replace("<target", "<boot order='1'/><target"))
+    dom = host.define(xml)
+    dom.createWithFlags(1)
+    return path, dom
+
+
+@mark(**OWN)
+def test_a_guest_that_powers_off_during_a_backup(host):
+    """The machine is kept until the backup is made, and then is off; if who made it dies, it is off soon."""
+    path, dom = powers_off(host)
+    host.path("out").mkdir()
+    for dies in (False, True):
+        process = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, "backup", "create", "m", repo(host), "--full", "--level", "19"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_until(lambda: host.virsh("backup-dumpxml", "m").code == 0, "it reads")
+        process.send_signal(signal.SIGSTOP)
+        host.ok("resume", "m")
+        host.wait_state("m", "in shutdown")
+        process.send_signal(signal.SIGKILL if dies else signal.SIGCONT)
+        out = process.communicate(timeout=120)[0]
+        host.wait_state("m", "shut off", timeout=60)
+        equal(len(listed(host)), 1, out)
+        if not dies:
+            equal(process.returncode, 0, out)
+            kept_before = kept(host, path, "before")
+            same(kept_before, restored(host, listed(host)[0]))
+            dom.createWithFlags(1)
+    dom.create()

@@ -198,3 +198,25 @@ def test_a_merge_that_qemu_had_done_is_not_done_again(host):
     equal(m.chain(), ["m-vda.qcow2"], "images")
     equal(m.read(base)[0], 3, "what the guest has written last")
     check(not os.path.exists(overlay), "the image that was merged is left")
+
+
+@mark(**OWN)
+def test_a_merge_of_a_stopped_machine_is_cancelled(host):
+    """The snapshot is none any more, all others and the present read as ever, and the next deletion merges what is left."""
+    gate = slow_qemu_img(host, "commit")
+    host.restart_daemon()
+    m = chain_of_three(host)
+    process = subprocess.Popen(["virsh", "-c", host.daemon.uri, "snapshot-delete", "m", "two"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: "merging images" in host.lodge_ok("jobs"), "it merges")
+    host.ok("domjobabort", "m")
+    contains(process.communicate(timeout=30)[0], "abort")
+    check(process.returncode != 0 and not journal(host).exists(), "it is cancelled")
+    gate.touch()
+    del m.known["two"]
+    m.check()
+    m.delete("one")
+    m.check()
+    equal(len(m.chain()), 1, f"images: {m.chain()}")
+    m.dom.create()
+    m.check()
