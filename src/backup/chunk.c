@@ -2,9 +2,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backup/chunk.h"
 
-#include <gcrypt.h>
 #include <string.h>
 #include <zstd.h>
+
+#include "base/digest.h"
 
 struct ChunkCodec {
     ZSTD_CCtx *compress;
@@ -48,7 +49,7 @@ bool hash_parse(const char *text, Hash *ret_hash)
 
 void hash_of(const void *data, size_t len, Hash *ret_hash)
 {
-    gcry_md_hash_buffer(GCRY_MD_SHA256, ret_hash->bytes, data, len);
+    digest_of(GCRY_MD_SHA256, data, len, ret_hash->bytes);
 }
 
 bool chunk_is_zero(const void *data, size_t len)
@@ -62,9 +63,6 @@ ChunkCodec *chunk_codec_new(int level)
 {
     ChunkCodec *codec = g_new0(ChunkCodec, 1);
 
-    /* Threads are about to use it: the library sets itself up before. */
-    if (!gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
-        (void)gcry_check_version(NULL);
     g_assert(ZSTD_compressBound(CHUNK_BYTES) <= CHUNK_FRAME_MAX);
     codec->frame = g_malloc(CHUNK_FRAME_MAX);
     codec->expand = ZSTD_createDCtx();

@@ -7,12 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gcrypt.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/uuid.h"
 
 #define CHUNK_MAGIC 0x184D2A5Cu /* skippable frames, as the format of zstd numbers them */
@@ -179,7 +179,6 @@ bool pack_check_sum(int fd, bool *ret_good, uint64_t *ret_bytes, Error **err)
     uint8_t end[END_BYTES], expected[HASH_BYTES];
     g_autofree uint8_t *data = g_malloc(SUM_STEP);
     struct stat info;
-    gcry_md_hd_t sum = NULL;
     bool ok = true;
 
     if (fstat(fd, &info) < 0)
@@ -194,7 +193,7 @@ bool pack_check_sum(int fd, bool *ret_good, uint64_t *ret_bytes, Error **err)
     const uint64_t len = get64(end);
     if (len > *ret_bytes)
         return true;
-    g_assert(gcry_md_open(&sum, GCRY_MD_SHA256, 0) == 0);
+    gcry_md_hd_t sum = digest_open(GCRY_MD_SHA256);
     for (uint64_t at = 0, n = 0; ok && at < len; at += n) {
         n = MIN(len - at, SUM_STEP);
         ok = read_all(fd, data, (size_t)n, at, err);
@@ -247,7 +246,7 @@ bool pack_writer_open(const char *path, PackWriter **ret_writer, Error **err)
     writer->fd = fd;
     writer->path = g_strdup(path);
     writer->table = g_byte_array_new();
-    g_assert(gcry_md_open(&writer->sum, GCRY_MD_SHA256, 0) == 0);
+    writer->sum = digest_open(GCRY_MD_SHA256);
     *ret_writer = writer;
     return true;
 }

@@ -24,6 +24,7 @@
 
 #include "base/fiber_private.h"
 #include "base/fiber_stack.h"
+#include "base/log_private.h"
 #include "base/loop.h"
 #include "base/loop_private.h"
 
@@ -83,7 +84,6 @@ static struct {
     sd_event_source *timer;
     uint64_t timer_us;   /* what the timer is set to; UINT64_MAX: off */
     Fiber *last_spawned; /* keeps the result of the last fiber_spawn() valid if it ended at once */
-    LogContext log_context;
 } fibers;
 
 /* Worker threads run code that asks for the current fiber, and have none. */
@@ -266,7 +266,9 @@ static void fiber_resume(Fiber *fiber)
 {
     g_assert(fibers.current == NULL);
     fibers.current = fiber;
+    log_context_use(&fiber->log_context);
     fiber_context_switch(&fibers.loop_context, &fiber->context);
+    log_context_use(NULL);
     fibers.current = NULL;
     if (fiber->done)
         fiber_finish(fiber);
@@ -303,7 +305,7 @@ Fiber *fiber_spawn(const char *name, void (*func)(void *arg), void *arg)
     fiber->stack = stack;
     fiber_context_make(&fiber->context, stack, fiber_entry, fiber);
     wait_queue_init(&fiber->joiners);
-    fiber->log_context = *fiber_log_context();
+    fiber->log_context = *log_context();
     fiber_list_append(&fibers.all, fiber, LIST_ALL);
     fibers.count++;
 
@@ -362,12 +364,6 @@ bool fiber_is_done(const Fiber *fiber)
 unsigned fiber_count(void)
 {
     return fibers.count;
-}
-
-LogContext *fiber_log_context(void)
-{
-    Fiber *fiber = fiber_current();
-    return fiber ? &fiber->log_context : &fibers.log_context;
 }
 
 /* ---- cancellation and deadlines ---- */

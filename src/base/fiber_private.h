@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/fiber.h"
-#include "base/log_private.h"
+#include "base/error.h"
+#include "base/macros.h"
+
+typedef struct Fiber Fiber;
 
 /* Suspends the current fiber until fiber_wake(), its deadline or its cancellation; the last two set *err and
  * return false. Whoever wakes must do so exactly once per suspension, on the loop thread. */
@@ -30,6 +32,3 @@ void fiber_cancel_all(void);
 
 /* Frees the timer and the pooled stacks; called by loop_shutdown() when the fibers are gone. */
 void fiber_shutdown(void);
-
-/* Log fields of the current fiber, or of the thread outside any. */
-LogContext *fiber_log_context(void);

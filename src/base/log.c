@@ -16,8 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fiber_private.h"
-#include "base/file.h"
+#include "base/log_private.h"
 
 typedef struct LogLevelInfo {
     const char *name;
@@ -36,6 +35,18 @@ static struct {
     LogLevel lowest;
     int fd;
 } logger = { .target = LOG_TARGET_STDERR, .lowest = LOG_LEVEL_INFO, .fd = -1 };
+
+static _Thread_local LogContext log_context_own, *log_context_used;
+
+LogContext *log_context(void)
+{
+    return log_context_used ? log_context_used : &log_context_own;
+}
+
+void log_context_use(LogContext *context)
+{
+    log_context_used = context;
+}
 
 void log_open(LogTarget target, const char *path, LogLevel lowest)
 {
@@ -104,7 +115,7 @@ static GString *log_escape(const char *text)
 static void log_write_line(int fd, GString *line)
 {
     g_string_append_c(line, '\n');
-    (void)!file_write_all(fd, line->str, line->len); /* nowhere to report it to */
+    (void)!TEMP_FAILURE_RETRY(write(fd, line->str, line->len)); /* nowhere to report it to */
 }
 
 static void log_append_context(GString *line, const LogContext *context)
@@ -172,7 +183,7 @@ void log_write(LogLevel level, const char *module, const char *format, ...)
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
     GString *message = log_escape(text);
-    const LogContext *context = fiber_log_context();
+    const LogContext *context = log_context();
     switch (logger.target) {
     case LOG_TARGET_JOURNAL:
         log_to_journal(level, module, message, context);
@@ -198,12 +209,12 @@ void log_write_error(LogLevel level, const char *module, const Error *err, const
 
 void log_context_set_request(const char *request_id)
 {
-    LogContext *context = fiber_log_context();
+    LogContext *context = log_context();
     g_strlcpy(context->request_id, request_id ? request_id : "", sizeof(context->request_id));
 }
 
 void log_context_set_vm(const char *vm_uuid)
 {
-    LogContext *context = fiber_log_context();
+    LogContext *context = log_context();
     g_strlcpy(context->vm_uuid, vm_uuid ? vm_uuid : "", sizeof(context->vm_uuid));
 }

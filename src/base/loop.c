@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include "base/fiber.h"
 #include "base/fiber_private.h"
 #include "base/log.h"
 #include "base/loop_private.h"

@@ -4,8 +4,6 @@
 
 #include <stdbool.h>
 
-#include "base/loop.h"
-
 /* Makes the loop call fiber_run_ready() and then what was deferred, in this turn or the next, without
  * sleeping before. */
 void loop_request_dispatch(void);

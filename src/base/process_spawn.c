@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/fiber.h"
 #include "base/fiber_private.h"
 #include "base/loop.h"
 #include "base/process_child.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/undo.h"
 
+#include "base/fiber.h"
 #include "base/fiber_private.h"
 
 /* For each step. The deadline of the operation does not count: it may be what made it fail. */

@@ -23,7 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fiber.h"
 #include "base/fiber_private.h"
+#include "base/loop.h"
 #include "base/loop_private.h"
 
 #define LANE_MAX 4

@@ -3,7 +3,7 @@
  * order, so
  * `--device vda DOMAIN` and `DOMAIN vda` mean the same. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "cli/cli.h"
+#include "cli/args.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static bool usage_error(const CliCommand *command, Error **err)
 
 static bool unknown_option(const CliCommand *command, const char *text, const char *name, Error **err)
 {
-    g_auto(GStrv) close = command_suggest(command, name, 1);
+    g_auto(GStrv) close = option_suggest(command, name, 1);
     error_set(err, ERROR_INVALID_ARGUMENT, "command '%s' doesn't support option %s", command->name, text);
     static const char *const global[] = { "root", "connect", "readonly", "timing", "escape", "debug",
                                           "log",  "version", "c",        "r",      NULL };

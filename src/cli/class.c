@@ -80,9 +80,10 @@ static bool lookup_fill(const WireField *field, const char *text, void *at, Erro
     return true;
 }
 
-/* Handles among the arguments of a look-up or a list say where. */
-static bool fill_parent(Cli *cli, const CliClass *class, const CliArgs *args, RowCall *call, bool *ret_known,
-                        Error **err)
+/* Handles among the arguments of a look-up or a list say where. @parent: its name; NULL: as the options say.
+ */
+static bool fill_parent(Cli *cli, const CliClass *class, const CliArgs *args, const char *parent,
+                        RowCall *call, bool *ret_known, Error **err)
 {
     const WireTypeInfo *info = &wire_types[call->info->args];
     *ret_known = true;
@@ -91,6 +92,9 @@ static bool fill_parent(Cli *cli, const CliClass *class, const CliArgs *args, Ro
         if (field->kind != WIRE_STRUCT)
             continue;
         const CliOption *option = command_find_option(cli_args_command(args), class->parent->option);
+        if (parent)
+            return class_lookup_text(cli, class->parent, args, parent, (char *)call->args + field->offset,
+                                     err);
         *ret_known = option && args_get(args, option->name);
         return !*ret_known || class_lookup(cli, class->parent, args, (char *)call->args + field->offset, err);
     }
@@ -113,25 +117,46 @@ static void take_handle(const CliClass *class, RowCall *call, void *ret_handle)
     memset(at, 0, wire_type_size(class->handle));
 }
 
+typedef enum LookupResult { LOOKUP_CANNOT, LOOKUP_NO_PARENT, LOOKUP_DONE } LookupResult;
+
 static bool lookup_by(Cli *cli, const CliClass *class, const CliLookup *how, const CliArgs *args,
-                      const char *text, void *ret_handle, bool *ret_tried, Error **err)
+                      const char *parent, const char *text, void *ret_handle, LookupResult *ret_result,
+                      Error **err)
 {
     g_auto(RowCall) call = { 0 };
     call_init(&call, 0, how->proc);
     const WireField *field = wire_field_find(call.info->args, how->member);
     bool known = true;
-    *ret_tried = false;
+    *ret_result = LOOKUP_CANNOT;
     g_assert(field);
-    if (!lookup_fill(field, text, (char *)call.args + field->offset, err) ||
-        (class->parent && !fill_parent(cli, class, args, &call, &known, err)))
+    if (!lookup_fill(field, text, (char *)call.args + field->offset, err))
         return false;
+    if (class->parent && !fill_parent(cli, class, args, parent, &call, &known, err)) {
+        *ret_result = LOOKUP_NO_PARENT;
+        return false;
+    }
     if (!known)
         return error_set(err, ERROR_INVALID_ARGUMENT, "no %s is named", class->parent->noun);
-    *ret_tried = true;
+    *ret_result = LOOKUP_DONE;
     if (!row_call(cli, &call, err))
         return false;
     take_handle(class, &call, ret_handle);
     return true;
+}
+
+/* The parent that was named is not there. Where it may be left out it comes second, which people forget. */
+static bool parent_failed(Cli *cli, const CliClass *class, const CliArgs *args, const char *text, Error *why,
+                          Error **err)
+{
+    g_autofree char *doing = g_strdup(cli->doing);
+    g_autofree void *other = g_malloc0(wire_type_size(class->parent->handle));
+
+    if (class->parent_is_optional && class_lookup_text(cli, class->parent, args, text, other, NULL)) {
+        wire_clear(class->parent->handle, other);
+        error_hint(&why, "'%s' is a %s; the %s comes first", text, class->parent->noun, class->noun);
+    }
+    cli_doing(cli, "%s", doing);
+    return error_propagate(err, why);
 }
 
 bool class_lookup_text(Cli *cli, const CliClass *class, const CliArgs *args, const char *text,
@@ -142,22 +167,40 @@ bool class_lookup_text(Cli *cli, const CliClass *class, const CliArgs *args, con
     for (const CliLookup *how = class->lookups;
          how < class->lookups + G_N_ELEMENTS(class->lookups) && how->proc; how++) {
         g_autoptr(Error) failed = NULL;
-        bool tried = false;
-        if (lookup_by(cli, class, how, args, text, ret_handle, &tried, &failed)) {
+        LookupResult result;
+        if (lookup_by(cli, class, how, args, NULL, text, ret_handle, &result, &failed)) {
             cli_doing(cli, NULL);
             return true;
         }
-        /* The last way that could be tried says why. */
-        if (tried || !first) {
+        if (result == LOOKUP_NO_PARENT)
+            return parent_failed(cli, class, args, text, g_steal_pointer(&failed), err);
+        /* The last way that could be tried says why, unless one could not find out. */
+        const bool is_final =
+            error_code(failed) == ERROR_TIMEOUT || error_code(failed) == ERROR_INVALID_STATE;
+        if (result == LOOKUP_DONE || !first) {
             error_free(first);
             first = g_steal_pointer(&failed);
         }
+        if (is_final)
+            break;
     }
+    cli_doing(cli, "failed to get %s '%s'", class->option,
+              text); /* finding its parent made another of that */
     const CliOption *where =
         class->parent_is_optional ? command_find_option(cli_args_command(args), class->parent->option) : NULL;
-    if (where && text[0] != '/' && !args_get(args, where->name))
+    const char *slash = strchr(text, '/');
+    if (!where || text[0] == '/' || args_get(args, where->name))
+        return error_propagate(err, g_steal_pointer(&first));
+    if (!slash) {
         error_hint(&first, "a name alone is not enough: add --%s", where->name);
-    return error_propagate(err, g_steal_pointer(&first));
+        return error_propagate(err, g_steal_pointer(&first));
+    }
+    g_autofree char *parent = g_strndup(text, (size_t)(slash - text));
+    LookupResult result;
+    if (!lookup_by(cli, class, &class->lookups[0], args, parent, slash + 1, ret_handle, &result, err))
+        return false;
+    cli_doing(cli, NULL);
+    return true;
 }
 
 bool class_lookup(Cli *cli, const CliClass *class, const CliArgs *args, void *ret_handle, Error **err)
@@ -177,7 +220,7 @@ bool class_lookup(Cli *cli, const CliClass *class, const CliArgs *args, void *re
     g_auto(RowCall) call = { 0 };
     bool known = true;
     call_init(&call, 0, class->current);
-    if (!fill_parent(cli, class, args, &call, &known, err) || !row_call(cli, &call, err))
+    if (!fill_parent(cli, class, args, NULL, &call, &known, err) || !row_call(cli, &call, err))
         return false;
     take_handle(class, &call, ret_handle);
     return true;
@@ -717,6 +760,7 @@ static CliCommand make_command(const CliClass *class, CliVerb verb)
         .doing = class->doing[verb] ? class->doing[verb] : v->doing,
         .done = class->done[verb] ? class->done[verb] : v->done,
         .show = v->show,
+        .flags = verb == VERB_LIST ? CLI_LISTS : 0,
         .run = v->run,
         .facts = verb == VERB_LIST || verb == VERB_INFO ? class->facts : NULL,
     };

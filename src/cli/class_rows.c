@@ -314,7 +314,7 @@ const CliClass class_volume = {
     .option = "vol",
     .word = "vol",
     .noun = "volume",
-    .naming = "name, key or path of the volume",
+    .naming = "name, key or path of the volume, or POOL/VOLUME",
     .group = GROUP_VOLUME,
     .handle = WIRE_TYPE_STORAGE_VOL,
     .name = "name",
@@ -725,7 +725,8 @@ const CliClass *const cli_classes[] = {
 #define OPT_POOL                                                                                             \
     OPT(CLI_STRING, "pool", "name or UUID of the pool", .class = &class_pool, .flags = CLI_REQUIRED)
 #define OPT_VOLUME                                                                                           \
-    OPT(CLI_STRING, "vol", "name, key or path of the volume", .class = &class_volume, .flags = CLI_REQUIRED)
+    OPT(CLI_STRING, "vol", "name, key or path of the volume, or POOL/VOLUME", .class = &class_volume,        \
+        .flags = CLI_REQUIRED)
 #define OPT_POOL_OF_VOLUME OPT(CLI_STRING, "pool", "name or UUID of its pool", .class = &class_pool)
 #define OPT_SECRET                                                                                           \
     OPT(CLI_STRING, "secret", "UUID of the secret", .class = &class_secret, .flags = CLI_REQUIRED)
@@ -748,23 +749,6 @@ static const CliOption volume_options[] = { OPT_VOLUME, OPT_POOL_OF_VOLUME, { 0 
 static const CliOption pool_of_options[] = { OPT_VOLUME,
                                              OPT_BOOL("uuid", "print the UUID instead of the name"),
                                              { 0 } };
-static const CliOption resize_options[] = {
-    OPT_VOLUME,
-    OPT(CLI_SIZE, "capacity", "the new size, in bytes unless it has a unit", .flags = CLI_REQUIRED,
-        .arg = "capacity"),
-    OPT_POOL_OF_VOLUME,
-    OPT_FLAG("allocate", VIR_STORAGE_VOL_RESIZE_ALLOCATE, "take the space now"),
-    OPT_FLAG("delta", VIR_STORAGE_VOL_RESIZE_DELTA, "the size is added to the present one"),
-    OPT_FLAG("shrink", VIR_STORAGE_VOL_RESIZE_SHRINK, "allow it to become smaller"),
-    { 0 },
-};
-static const CliOption wipe_options[] = {
-    OPT_VOLUME,
-    OPT_POOL_OF_VOLUME,
-    OPT(CLI_STRING, "algorithm", "how to overwrite it; default: zero", .flags = CLI_ONE_OF,
-        .arg = "algorithm", .words = "zero nnsa dod bsi gutmann schneier pfitzner7 pfitzner33 random trim"),
-    { 0 },
-};
 static const CliOption iface_name_options[] = {
     OPT(CLI_STRING, "interface", "name or MAC address of the interface", .class = &class_interface,
         .flags = CLI_REQUIRED),
@@ -823,12 +807,6 @@ const CliCommand commands_class[] = {
     CALL("vol-pool", GROUP_VOLUME, &class_volume, PROC_STORAGE_POOL_LOOKUP_BY_VOLUME,
          "print the pool of a volume", pool_of_options, .show = "{uuid?uuid|name:pool}",
          .json = "{\"pool\": string} or {\"uuid\": string}"),
-    CALL("vol-resize", GROUP_VOLUME, &class_volume, PROC_STORAGE_VOL_RESIZE, "change the size of a volume",
-         resize_options, .doing = "Failed to change size of volume '{name}'",
-         .done = "Size of volume '{name}' successfully changed {delta?by|to} {capacity}"),
-    CALL("vol-wipe", GROUP_VOLUME, &class_volume, PROC_STORAGE_VOL_WIPE_PATTERN, "overwrite a volume",
-         wipe_options, .doing = "Failed to wipe vol {name}", .done = "Vol {name} wiped",
-         .plain = PROC_STORAGE_VOL_WIPE),
     CALL("iface-mac", GROUP_INTERFACE, &class_interface, 0,
          "print the MAC address of an interface of the host", iface_name_options, .show = "mac"),
     CHANGE_CALL("begin", PROC_INTERFACE_CHANGE_BEGIN,

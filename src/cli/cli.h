@@ -21,11 +21,6 @@ typedef enum CliExit {
     CLI_EXIT_CONNECT = 3, /* no connection to the daemon */
 } CliExit;
 
-/* How results are printed. */
-typedef enum CliFormat { CLI_TEXT, CLI_JSON, CLI_YAML, CLI_CSV, CLI_NAMES, CLI_FORMAT_COUNT } CliFormat;
-#define CLI_FORMATS "text json yaml csv name"
-#define CLI_FORMATS_TEXT "text, json, yaml, csv (of tables) or name (of lists)"
-
 struct Cli {
     char *uri;        /* as asked for; NULL: the default */
     const char *root; /* --root; borrowed, NULL if not given */
@@ -59,8 +54,6 @@ struct Cli {
 void cli_init(Cli *cli);
 AWAITS void cli_clear(Cli *cli);
 
-/* "json": false for an unknown name. */
-bool cli_format_find(const char *name, CliFormat *ret_format);
 void cli_set_format(Cli *cli, CliFormat format);
 
 /* ---- the connection (session.c) ---- */

@@ -118,6 +118,8 @@ static bool print_output(Cli *cli, const CliArgs *args, const WireLodgeImageRunR
     }
     g_autofree char *output = g_strstrip(g_strdup(ret->output));
     const char *done = cli_args_command(args)->done;
+    if (g_str_equal(name, "image-snapshot") && args_has(args, "list") && !*output)
+        done = "Image '{image}' has no snapshots";
     if (*output && (g_str_equal(name, "image-compare") || g_str_equal(name, "image-snapshot") ||
                     g_str_equal(name, "image-fix"))) {
         cli_print_text(cli, "output", output);

@@ -2,13 +2,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <gcrypt.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "cli/class.h"
 #include "cli/commands.h"
@@ -257,11 +257,10 @@ static bool sum_volume(Cli *cli, const WireStorageVol *volume, uint64_t total, c
     const WireStorageVolDownloadArgs call = { .vol = *volume };
     g_autoptr(WireStream) stream = NULL;
     CliProgress progress;
-    gcry_md_hd_t hash;
+    gcry_md_hd_t hash = digest_open(GCRY_MD_SHA256);
     uint64_t done = 0;
     bool ok, at_end = false;
 
-    gcry_md_open(&hash, GCRY_MD_SHA256, 0);
     progress_begin(&progress, cli, volume->name, total, true);
     ok = wire_call_stream(cli->client, WIRE_PROGRAM_REMOTE, PROC_STORAGE_VOL_DOWNLOAD, &call, NULL,
                           WIRE_NO_TIMEOUT, &stream, err);

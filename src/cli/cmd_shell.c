@@ -44,7 +44,7 @@ static bool help_run(Cli *cli, const CliArgs *args, Error **err)
         return true;
     }
     error_set(err, ERROR_NOT_SUPPORTED, "command or command group '%s' doesn't exist", name);
-    g_auto(GStrv) close = command_suggest(NULL, name, 1);
+    g_auto(GStrv) close = command_suggest(name, 1);
     if (close[0])
         return error_hint(err, "did you mean '%s'?", close[0]);
     return error_hint(err, "'lodge help' shows all commands");

@@ -349,8 +349,10 @@ static bool parse_interval(const char *text, uint64_t *ret_s, Error **err)
 static void schedule_print(Cli *cli, const WireLodgeSnapshotScheduleRet *ret)
 {
     g_autoptr(GDateTime) next = g_date_time_new_from_unix_local(ret->next_s);
-    g_autofree char *text =
-        next && ret->next_s ? g_date_time_format(next, "%Y-%m-%d %H:%M:%S %z") : g_strdup("-");
+    const bool is_due = ret->next_s && ret->next_s * G_USEC_PER_SEC <= g_get_real_time();
+    g_autofree char *text = is_due                ? g_strdup("due, as soon as the domain runs")
+                            : next && ret->next_s ? g_date_time_format(next, "%Y-%m-%d %H:%M:%S %z")
+                                                  : g_strdup("-");
     CliRecord *record = record_new(16);
 
     record_add(record, "Every:", "interval_s", json_integer((json_int_t)ret->interval_s),

@@ -137,10 +137,15 @@ static bool tell_cause(const Waited *waited, const char *what, int64_t timeout_s
               (int)timeout_s);
     if (!is_net || !lodge_call(waited->cli, LODGE_PROC_NETWORK_TRACE, &args, &ret, TRACE_MS, NULL))
         return false;
-    for (unsigned i = 0; i < ret.n_steps; i++)
-        if (strcmp(ret.steps[i].state, "fail") == 0)
-            return error_hint(err, "%s: %s%s%s", ret.steps[i].what, ret.steps[i].text,
-                              ret.steps[i].hint ? "; " : "", ret.steps[i].hint ? ret.steps[i].hint : "");
+    /* What fails, else what is odd about the guest itself. */
+    for (unsigned i = 0; i < 2 * ret.n_steps; i++) {
+        const WireLodgeTraceStep *step = &ret.steps[i % ret.n_steps];
+        const bool is_odd = i >= ret.n_steps && strcmp(step->state, "warn") == 0 &&
+                            (strcmp(step->what, "traffic") == 0 || strcmp(step->what, "lease") == 0);
+        if (is_odd || strcmp(step->state, "fail") == 0)
+            return error_hint(err, "%s: %s%s%s", step->what, step->text, step->hint ? "; " : "",
+                              step->hint ? step->hint : "");
+    }
     return error_hint(err, "nothing on the host stops its packets: 'lodge console %s' shows what it does",
                       waited->dom.name);
 }
@@ -148,7 +153,8 @@ static bool tell_cause(const Waited *waited, const char *what, int64_t timeout_s
 static bool wait_run(Cli *cli, const CliArgs *args, Error **err)
 {
     Waited waited = { .cli = cli };
-    const char *what = args_get(args, "for") ?: "address";
+    const char *given = args_get(args, "for");
+    const char *what = !given || strcmp(given, "ip") == 0 ? "address" : given;
     int64_t timeout_s = 300;
     bool is = false, ok;
 
@@ -175,7 +181,7 @@ static bool wait_run(Cli *cli, const CliArgs *args, Error **err)
 static const CliOption wait_options[] = {
     OPT_DOMAIN,
     OPT(CLI_STRING, "for", "what to wait for; default: address", .flags = CLI_NAMED | CLI_ONE_OF,
-        .words = "running stopped address agent ssh"),
+        .words = "running stopped address ip agent ssh"),
     OPT(CLI_INT, "timeout", "seconds after which it has failed; default: 300", .flags = CLI_NAMED),
     { 0 },
 };

@@ -9,15 +9,82 @@
 #include "cli/commands.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
+#include "cli/row.h"
 #include "cli/transfer.h"
 
 #define OPT_VOLUME                                                                                           \
-    OPT(CLI_STRING, "vol", "name, key or path of the volume", .class = &class_volume, .flags = CLI_REQUIRED)
+    OPT(CLI_STRING, "vol", "name, key or path of the volume, or POOL/VOLUME", .class = &class_volume,        \
+        .flags = CLI_REQUIRED)
 #define OPT_POOL OPT(CLI_STRING, "pool", "name or UUID of its pool", .class = &class_pool)
 #define OPT_LOCAL(text) OPT(CLI_STRING, "file", text, .flags = CLI_REQUIRED, .complete = COMPLETE_FILE)
 #define OPT_RANGE                                                                                            \
     OPT(CLI_SIZE, "offset", "where in the volume to begin, in bytes unless it has a unit"),                  \
         OPT(CLI_SIZE, "length", "how much, in bytes unless it has a unit; 0 or absent: up to the end")
+
+#define OPT_FORCE OPT_BOOL("force", "also if other volumes are based on it")
+
+/* What is based on a volume is worth nothing when that changes. Machines that do not run are no reason. */
+AWAITS static bool require_no_overlays(Cli *cli, const CliArgs *args, const WireStorageVol *volume,
+                                       const char *what, Error **err)
+{
+    const WireLodgeVolumeUsersArgs call = { .vol = *volume };
+    g_auto(WireLodgeVolumeUsersRet) ret = { 0 };
+    g_autoptr(Error) why = NULL;
+
+    if (args_has(args, "force"))
+        return true;
+    if (!lodge_call(cli, LODGE_PROC_VOLUME_USERS, &call, &ret, WIRE_NO_TIMEOUT, &why)) /* or another daemon */
+        return error_code(why) == ERROR_NOT_SUPPORTED || error_propagate(err, g_steal_pointer(&why));
+    for (unsigned i = 0; i < ret.n_users; i++) {
+        if (strcmp(ret.users[i].kind, "backing-of") != 0)
+            continue;
+        error_set(err, ERROR_INVALID_STATE, "cannot %s volume '%s': volume '%s' is based on it", what,
+                  volume->name, ret.users[i].name);
+        return error_hint(err, "--force does it all the same, unless a machine runs on it");
+    }
+    return true;
+}
+
+/* A call that is refused for the sake of others, if @is_harmful. */
+AWAITS static bool careful_run(Cli *cli, const CliArgs *args, bool is_harmful, const char *what, Error **err)
+{
+    g_auto(WireStorageVol) volume = { 0 };
+
+    return (!is_harmful || (class_lookup(cli, &class_volume, args, &volume, err) &&
+                            require_no_overlays(cli, args, &volume, what, err))) &&
+           row_run(cli, args, err);
+}
+
+static const CliOption resize_options[] = {
+    OPT_VOLUME,
+    OPT(CLI_SIZE, "capacity", "the new size, in bytes unless it has a unit", .flags = CLI_REQUIRED,
+        .arg = "capacity"),
+    OPT_POOL,
+    OPT_FLAG("allocate", VIR_STORAGE_VOL_RESIZE_ALLOCATE, "take the space now"),
+    OPT_FLAG("delta", VIR_STORAGE_VOL_RESIZE_DELTA, "the size is added to the present one"),
+    OPT_FLAG("shrink", VIR_STORAGE_VOL_RESIZE_SHRINK, "allow it to become smaller"),
+    OPT_FORCE,
+    { 0 },
+};
+
+static bool resize_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    return careful_run(cli, args, args_has(args, "shrink"), "shrink", err);
+}
+
+static const CliOption wipe_options[] = {
+    OPT_VOLUME,
+    OPT_POOL,
+    OPT(CLI_STRING, "algorithm", "how to overwrite it; default: zero", .flags = CLI_ONE_OF,
+        .arg = "algorithm", .words = "zero nnsa dod bsi gutmann schneier pfitzner7 pfitzner33 random trim"),
+    OPT_FORCE,
+    { 0 },
+};
+
+static bool wipe_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    return careful_run(cli, args, true, "wipe", err);
+}
 
 /* ---- content ---- */
 
@@ -27,6 +94,7 @@ static const CliOption upload_options[] = {
     OPT_POOL,
     OPT_RANGE,
     OPT_FLAG("sparse", VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM, "keep the holes of the file"),
+    OPT_FORCE,
     { 0 },
 };
 
@@ -43,7 +111,8 @@ static bool upload_run(Cli *cli, const CliArgs *args, Error **err)
 
     if (!args_get_size(args, "offset", &call.offset, err) ||
         !args_get_size(args, "length", &call.length, err) ||
-        !class_lookup(cli, &class_volume, args, &volume, err))
+        !class_lookup(cli, &class_volume, args, &volume, err) ||
+        !require_no_overlays(cli, args, &volume, "write to", err))
         return false;
     cli_doing(cli, "cannot upload to volume %s", volume.name);
     AUTO_FD fd =
@@ -284,6 +353,13 @@ const CliCommand commands_volume[] = {
             orphans_options, orphans_run, .columns = orphans_columns,
             .doc = "Machines count whether they run or not. What lies in pools that are not active is not "
                    "known, and what lies on other hosts neither: look before you delete."),
+    COMMAND("vol-resize", GROUP_VOLUME, "change the size of a volume", resize_options, resize_run,
+            .class = &class_volume, .proc = PROC_STORAGE_VOL_RESIZE,
+            .doing = "Failed to change size of volume '{name}'",
+            .done = "Size of volume '{name}' successfully changed {delta?by|to} {capacity}"),
+    COMMAND("vol-wipe", GROUP_VOLUME, "overwrite a volume", wipe_options, wipe_run, .class = &class_volume,
+            .proc = PROC_STORAGE_VOL_WIPE_PATTERN, .plain = PROC_STORAGE_VOL_WIPE,
+            .doing = "Failed to wipe vol {name}", .done = "Vol {name} wiped"),
     COMMAND("vol-upload", GROUP_VOLUME, "write a local file into a volume", upload_options, upload_run,
             .class = &class_volume, .json = "none"),
     COMMAND("vol-download", GROUP_VOLUME, "read a volume into a local file", download_options, download_run,

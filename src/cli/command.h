@@ -14,6 +14,13 @@ typedef struct CliArgs CliArgs;
 typedef struct CliClass CliClass; /* class.h */
 typedef struct CliFact CliFact;
 
+/* How results are printed. */
+typedef enum CliFormat { CLI_TEXT, CLI_JSON, CLI_YAML, CLI_CSV, CLI_NAMES, CLI_FORMAT_COUNT } CliFormat;
+#define CLI_FORMATS "text json yaml csv name"
+#define CLI_FORMATS_TEXT "text, json, yaml, csv (of tables) or name (of lists)"
+/* "json": false for an unknown name. */
+bool cli_format_find(const char *name, CliFormat *ret_format);
+
 /* A column of a table. */
 typedef struct CliColumn {
     const char *label; /* NULL: only in JSON */
@@ -104,6 +111,7 @@ typedef enum CliCommandFlags {
     CLI_NO_CONNECT = 1, /* works without a daemon */
     CLI_SECRET = 2,     /* not in help: for our own completion scripts */
     CLI_LATER = 4,      /* known, but not built yet: says so */
+    CLI_LISTS = 16,     /* .facts are columns of a table */
     CLI_UNSERVED = 8    /* lodged does not have the operation yet; other daemons do */
 } CliCommandFlags;
 
@@ -186,20 +194,14 @@ typedef struct CliCommand {
     OPT_NAMED("xpath", "print only the nodes that this XPath expression selects"),                           \
         OPT_BOOL("wrap", "put the selected nodes below one common element")
 
-/* All commands, in the order of the help. */
-unsigned command_count(void);
-const CliCommand *command_at(unsigned index);
 /* Whether this version of lodged can do it; else the help says that only other daemons can. */
 bool command_is_served(const CliCommand *command);
 /* "[{...}]": prints a table, so that --columns and the like make sense. */
 bool command_is_list(const CliCommand *command);
-/* The shape of what -o json prints; owned. */
-char *command_json_shape(const CliCommand *command);
-/* By name or alias; NULL. */
-const CliCommand *command_find(const char *name);
-/* The closest names to a mistyped one, at most @max; of commands if @command is NULL, else of its options.
- * Owned (g_strfreev), maybe empty. */
-char **command_suggest(const CliCommand *command, const char *wrong, unsigned max);
+/* The options whose names are closest to a mistyped one, at most @max. Owned (g_strfreev), maybe empty. */
+char **option_suggest(const CliCommand *command, const char *wrong, unsigned max);
+/* How far a name may be from it: see word_distance(). */
+unsigned word_distance_limit(const char *wrong);
 /* By name, or by another spelling; NULL. */
 const CliOption *command_find_option(const CliCommand *command, const char *name);
 /* Whether the option takes words that stand without its name. */

@@ -1,4 +1,4 @@
-/* The tables of commands, one per file; command.c gathers them. Each ends with an empty row. */
+/* The tables of commands, one per file, each with an empty row at its end; and look-ups in all of them. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -53,5 +53,13 @@ extern const CliCommand commands_export[];
 extern const CliCommand commands_apply[];
 const CliCommand *commands_later(void);
 
-/* Ends with NULL. */
-extern const CliCommand *const command_tables[];
+/* ---- all of them, in the order of the help ---- */
+
+unsigned command_count(void);
+const CliCommand *command_at(unsigned index);
+/* The shape of what -o json prints; owned. */
+char *command_json_shape(const CliCommand *command);
+/* By name or alias; NULL. */
+const CliCommand *command_find(const char *name);
+/* The closest names to a mistyped one, at most @max. Owned (g_strfreev), maybe empty. */
+char **command_suggest(const char *wrong, unsigned max);

@@ -6,6 +6,7 @@
 
 #include "base/uuid.h"
 #include "cli/class.h"
+#include "cli/commands.h"
 #include "cli/domain.h"
 #include "install/option_list.h"
 #include "install/os_db.h"

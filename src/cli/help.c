@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "cli/commands.h"
 #include "cli/output.h"
 
 typedef struct GlobalOption {

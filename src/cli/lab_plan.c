@@ -11,6 +11,7 @@
 #include "base/ip.h"
 #include "base/units.h"
 #include "base/uuid.h"
+#include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/lab.h"
 #include "cli/library.h"

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gcrypt.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "cli/backup.h"
 #include "cli/class.h"
@@ -234,11 +234,10 @@ static bool sum_thread(void *arg, WorkProgress *progress, Error **err)
 {
     Sum *sum = arg;
     g_autofree char *buffer = g_malloc(PIECE);
-    gcry_md_hd_t hash;
+    gcry_md_hd_t hash = digest_open(GCRY_MD_SHA256);
     off_t at = 0;
     ssize_t n = 0;
 
-    gcry_md_open(&hash, GCRY_MD_SHA256, 0);
     while (!__atomic_load_n(&progress->cancelled, __ATOMIC_RELAXED) &&
            (n = pread(sum->fd, buffer, PIECE, at)) > 0) {
         gcry_md_write(hash, buffer, (size_t)n);

@@ -312,7 +312,10 @@ static void text_part(GString *out, const char *part, const CliArgs *args, const
         return;
     }
     if (strcmp(part, "name") == 0) {
-        g_autofree char *name = call->object ? class_name(call->class, call->object) : NULL;
+        const CliClass *own = cli_args_command(args)->class;
+        /* Until it is made the object is what it will be in. */
+        const bool is_known = call->object && (!own || own == call->class);
+        g_autofree char *name = is_known ? class_name(call->class, call->object) : NULL;
         if (!name && command_find_option(cli_args_command(args), "name")) /* of what is to be made */
             name = g_strdup(args_get(args, "name"));
         g_string_append(out, name ? name : "");

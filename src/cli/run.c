@@ -83,14 +83,32 @@ static int report_usage(Cli *cli, const Error *err)
     return CLI_EXIT_USAGE;
 }
 
-static int unknown_command(Cli *cli, const char *name)
+/* The first of two words: "volume", "image". */
+static bool is_kind(const char *word)
+{
+    CliGroup group;
+
+    return help_has_family(word) || group_find(word, &group);
+}
+
+/* @verb: the word behind it; NULL: there is none. */
+static int unknown_command(Cli *cli, const char *name, const char *verb)
 {
     g_autoptr(Error) err = NULL;
-    g_auto(GStrv) close = command_suggest(NULL, name, 3);
+    const bool has_two = is_kind(name), has_verb = verb && *verb != '-';
+    g_autofree char *both = has_two && has_verb ? g_strdup_printf("%s-%s", name, verb) : g_strdup(name);
+    g_auto(GStrv) close = command_suggest(both, 3);
     g_autofree char *names = g_strjoinv("', '", close);
-    error_set(&err, ERROR_INVALID_ARGUMENT, "unknown command: '%s'", name);
-    if (help_has_family(name))
-        error_hint(&err, "'lodge help %s' shows what follows it", name);
+
+    if (has_two && !has_verb)
+        error_set(&err, ERROR_INVALID_ARGUMENT, "'%s' is the first word of several commands", name);
+    else
+        error_set(&err, ERROR_INVALID_ARGUMENT, "unknown command: '%s%s%s'", name, has_two ? " " : "",
+                  has_two ? verb : "");
+    if (has_two)
+        error_hint(&err, "%s%s%s'lodge help %s' shows what follows it",
+                   has_verb && close[0] ? "did you mean '" : "", has_verb && close[0] ? names : "",
+                   has_verb && close[0] ? "'? " : "", name);
     else if (close[0])
         error_hint(&err, "did you mean '%s'?", names);
     else
@@ -176,8 +194,11 @@ int cli_run_words(Cli *cli, char *const *words, unsigned n_words)
         words++;
         n_words--;
     }
+    if (!command && n_words == 2 && is_kind(words[0]) &&
+        (g_str_equal(words[1], "--help") || g_str_equal(words[1], "-h")))
+        return cli_run_words(cli, (char *const[]){ (char *)"help", words[0] }, 2);
     if (!command)
-        return unknown_command(cli, words[0]);
+        return unknown_command(cli, words[0], n_words > 1 ? words[1] : NULL);
     if (command->flags & CLI_LATER) {
         error_set(&err, ERROR_NOT_SUPPORTED, "command '%s' is not in this version of lodge", words[0]);
         error_hint(&err, "'lodge help %s' shows what there is", group_keyword(command->group));

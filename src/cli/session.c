@@ -18,18 +18,6 @@ void cli_init(Cli *cli)
     wait_queue_init(&cli->broken);
 }
 
-bool cli_format_find(const char *name, CliFormat *ret_format)
-{
-    g_auto(GStrv) names = g_strsplit(CLI_FORMATS, " ", -1);
-    for (unsigned i = 0; names[i]; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *ret_format = (CliFormat)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 void cli_set_format(Cli *cli, CliFormat format)
 {
     cli->format = format;

@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "conf/domain_xml.h"
+#include "base/error.h"
+#include "conf/domain_def.h"
 
 /* Checks a document whose defaults are filled in.
  *

@@ -264,7 +264,11 @@ static void fill_basics(DomainDef *def)
     if (def->vcpus_current.is_set && def->vcpus_current.value == def->vcpus)
         def->vcpus_current = (OptU32){ 0 };
     if (def->vcpu_placement == CPU_PLACEMENT_ABSENT)
-        def->vcpu_placement = CPU_PLACEMENT_STATIC;
+        def->vcpu_placement = !def->cpuset && def->numatune && def->numatune->placement == CPU_PLACEMENT_AUTO
+                                  ? CPU_PLACEMENT_AUTO
+                                  : CPU_PLACEMENT_STATIC;
+    if (def->vcpu_placement == CPU_PLACEMENT_AUTO)
+        g_clear_pointer(&def->cpuset, cpuset_free);
     if (def->clock.offset == CLOCK_OFFSET_ABSENT)
         def->clock.offset = CLOCK_OFFSET_UTC;
     if (def->on_poweroff == LIFECYCLE_ACTION_ABSENT)

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "conf/domain_device.h"
-#include "conf/domain_xml.h"
+#include "conf/domain_flags.h"
 
 /* Fills @def in place. Calls hooks->platform, so it may wait. Errors as domain_def_parse(). */
 MUST_CHECK bool domain_fill_defaults(DomainDef *def, DomainParseFlags flags, const DomainHooks *hooks,

@@ -70,6 +70,11 @@ void domain_fill_source_defaults(StorageSource *source)
 
 static bool disk_defaults(DiskDef *disk, Error **err)
 {
+    const bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
+    if (!disk->src.path && !removable && disk->src.type != STORAGE_NVME &&
+        disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK &&
+        disk->src.type != STORAGE_VOLUME && disk->device != DISK_DEVICE_LUN)
+        return error_set(err, ERROR_NO_SOURCE, "%s: a disk that is no drive needs a source", disk->target);
     bool named_floppy = g_str_has_prefix(disk->target, "fd");
     if (disk->device == DISK_DEVICE_FLOPPY && !named_floppy)
         return error_set(err, ERROR_INTERNAL, "Invalid floppy device name: %s", disk->target);

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "conf/domain_xml.h"
+#include "conf/domain_flags.h"
 
 /* In the order of the document. */
 typedef enum DeviceKind {

@@ -164,11 +164,6 @@ static bool disk_finish(XmlReader *reader, const xmlNode *element, void *base, E
         disk->queues = (OptU32){ 0 };
     if (!disk->queue_size.value)
         disk->queue_size = (OptU32){ 0 };
-    bool removable = disk->device == DISK_DEVICE_CDROM || disk->device == DISK_DEVICE_FLOPPY;
-    if (!disk->src.path && !removable && disk->src.type != STORAGE_NVME &&
-        disk->src.type != STORAGE_VHOST_USER && disk->src.type != STORAGE_NETWORK &&
-        disk->src.type != STORAGE_VOLUME && disk->device != DISK_DEVICE_LUN)
-        return xml_error(reader, element, ERROR_NO_SOURCE, err, "a disk that is no drive needs a source");
     return true;
 }
 

@@ -303,7 +303,7 @@ static bool check_dns(const NetworkDef *def, const NetworkDns *dns, Error **err)
             return DETAIL("Missing IP address in network '%s' DNS HOST record", def->name);
         if (!ip_parse(host->ip, &address))
             return DETAIL("Invalid IP address in network '%s' DNS HOST record", def->name);
-        if (!host->names)
+        if (!host->names || !((const NetworkDnsName *)g_ptr_array_index(host->names, 0))->name)
             return DETAIL("Missing hostname in network '%s' DNS HOST record", def->name);
     }
     return true;

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "base/uuid.h"
-#include "core/object.h"
 #include "core/params.h"
+#include "core/types.h"
 
 typedef enum EventId {
     EVENT_LIFECYCLE = 0, /* of every kind of object; the others are a machine's */
@@ -81,7 +81,6 @@ typedef struct Event {
     const Params *params; /* TUNABLE, JOB_COMPLETED */
 } Event;
 
-typedef struct EventBus EventBus;
 typedef struct EventSubscription EventSubscription;
 
 EventBus *event_bus_new(void);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "core/host.h"
 #include "core/host_private.h"
 
 #define HOOK_OUTPUT_MAX (8u << 20)

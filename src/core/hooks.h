@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "core/host.h"
+#include "base/error.h"
+#include "core/types.h"
 
 /* Runs hooks/DRIVER and hooks/DRIVER.d/(*) as "DRIVER OBJECT OPERATION SUBOPERATION EXTRA", @input (NULL:
  * none) on stdin. *ret_output (NULL: not wanted) gets what the last one printed. No script: success at once.

@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "core/hooks.h"
 #include "core/host_private.h"
+#include "core/object.h"
 #include "core/object_class.h"
 
 Host *host_new(Paths *paths, Config *config)

@@ -5,8 +5,9 @@
 #include <systemd/sd-event.h>
 
 #include "base/fiber.h"
-#include "core/host.h"
-#include "core/object.h"
+#include "core/config.h"
+#include "core/paths.h"
+#include "core/types.h"
 
 typedef struct DacTable DacTable;
 typedef struct HostifRoom HostifRoom;

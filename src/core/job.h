@@ -8,9 +8,8 @@
 #include "base/error.h"
 #include "core/caller.h"
 #include "core/params.h"
+#include "core/types.h"
 
-typedef struct Host Host;
-typedef struct Object Object;
 typedef struct JobQueue JobQueue;
 
 typedef enum JobKind {

@@ -13,27 +13,7 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "core/caller.h"
-
-typedef struct Host Host;
-typedef struct Object Object;
-typedef struct ObjectClass ObjectClass;
-typedef struct Registry Registry;
-
-typedef enum ObjectKind {
-    OBJECT_DOMAIN,
-    OBJECT_NETWORK,
-    OBJECT_POOL,
-    OBJECT_SECRET,
-    OBJECT_NWFILTER,
-    OBJECT_NWFILTER_BINDING,
-    OBJECT_INTERFACE,
-    OBJECT_NODE_DEVICE,
-    OBJECT_KIND_COUNT
-} ObjectKind;
-
-Object *object_ref(Object *object);
-void object_unref(Object *object); /* NULL does nothing */
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Object, object_unref)
+#include "core/types.h"
 
 const ObjectClass *object_class(const Object *object);
 const char *object_name(const Object *object);
@@ -44,9 +24,6 @@ bool object_is_persistent(const Object *object);
 bool object_has_autostart(const Object *object);
 
 /* ---- registry ---- */
-
-/* The objects of @class on this host. */
-Registry *host_registry(const Host *host, const ObjectClass *class);
 
 /* A reference. The class's "no such" code: "no network with matching name 'x'", "... uuid '...' (name)". */
 Object *object_find_by_name(Registry *registry, const char *name, Error **err);

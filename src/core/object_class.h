@@ -12,8 +12,8 @@
 #include "conf/xml_table.h"
 #include "core/event.h"
 #include "core/job.h"
-#include "core/object.h"
 #include "core/paths.h"
+#include "core/types.h"
 
 typedef struct JobHolder {
     JobKind kind; /* JOB_NONE: free */

@@ -240,7 +240,7 @@ bool stream_finish(Stream *stream, Error **err)
     stream_enter(stream);
     stream->is_finishing = true;
     fiber_shield_begin();
-    const bool ok = stream->file.finish(stream->file.arg, stream->offset, err);
+    const bool ok = stream_trim(stream, err) && stream->file.finish(stream->file.arg, stream->offset, err);
     fiber_shield_end();
     stream->is_finishing = false;
     if (stream->closed)

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/worker.h"
@@ -14,6 +16,7 @@
 
 #define FILE_DEADLINE_MS 30000 /* of one piece */
 #define ZERO_BYTES ((size_t)1 << 20)
+#define RESERVE_BYTES ((off_t)64 << 20)    /* of a new file at a time */
 #define HOLE_MAX_BYTES ((uint64_t)1 << 30) /* zeros written in one go where there are no holes */
 
 /* A piece of work; a worker owns it meanwhile. */
@@ -21,6 +24,7 @@ typedef struct FileJob {
     int fd; /* a duplicate, so that a late job never touches a reused number */
     uint64_t offset, left_bytes;
     bool is_sparse, is_new;
+    uint64_t reserved_end;
     GQueue chunks;      /* to write */
     StreamChunk *chunk; /* that was read */
     int error;
@@ -76,6 +80,7 @@ static FileJob *file_job_new(const Stream *stream, Error **err)
     job->left_bytes = stream->left_bytes;
     job->is_sparse = stream->file.is_sparse;
     job->is_new = stream->file.is_new;
+    job->reserved_end = stream->reserved_end;
     if (job->fd < 0) {
         error_set_errno(err, errno, "cannot duplicate a descriptor");
         return NULL;
@@ -130,8 +135,25 @@ static void file_job_read(void *data)
     }
 }
 
+/* Room for what comes next of a new file. A file system that chooses the place of each page later spends more
+ * on that, and does it all while the file takes the place of an old one. */
+static void file_reserve(FileJob *job, size_t len)
+{
+    struct statfs fs;
+
+    if (!job->is_new || job->is_sparse || job->offset + len <= job->reserved_end)
+        return;
+    /* Where that can't be had, writing tells what is wrong, if anything is. In memory nothing is gained. */
+    job->reserved_end =
+        fstatfs(job->fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC &&
+                fallocate(job->fd, FALLOC_FL_KEEP_SIZE, (off_t)job->offset, RESERVE_BYTES) == 0
+            ? job->offset + RESERVE_BYTES
+            : UINT64_MAX;
+}
+
 static bool file_write_data(FileJob *job, const uint8_t *data, size_t len)
 {
+    file_reserve(job, len);
     while (len > 0) {
         const ssize_t put = pwrite(job->fd, data, len, (off_t)job->offset);
         if (put < 0 && errno == EINTR)
@@ -201,6 +223,14 @@ static void file_job_write(void *data)
     }
 }
 
+static void file_job_trim(void *data)
+{
+    FileJob *job = data;
+
+    if (ftruncate(job->fd, (off_t)job->offset) < 0)
+        job->error = errno;
+}
+
 /* ---- in fibers ---- */
 
 /* On success *io_job is the caller's again, else NULL. */
@@ -266,6 +296,7 @@ static bool file_write_chunks(Stream *stream, GQueue *chunks, Error **err)
             return false;
         stream->offset = job->offset;
         stream->left_bytes = job->left_bytes;
+        stream->reserved_end = job->reserved_end;
         if (job->error)
             return error_set_errno(err, job->error, "cannot write to stream");
         if (stream->closed)
@@ -284,4 +315,14 @@ bool stream_write_chunks(Stream *stream, GQueue *chunks, Error **err)
     const bool ok = file_write_chunks(stream, chunks, err);
     stream_leave(stream);
     return ok;
+}
+
+bool stream_trim(Stream *stream, Error **err)
+{
+    if (stream->reserved_end <= stream->offset)
+        return true;
+    g_autoptr(FileJob) job = file_job_new(stream, err);
+    if (!job || !file_run(stream, file_job_trim, &job, err))
+        return false;
+    return job->error == 0 || error_set_errno(err, job->error, "cannot give back room of '%s'", stream->path);
 }

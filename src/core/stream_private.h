@@ -16,6 +16,7 @@ struct Stream {
     char *path;
     uint64_t left_bytes; /* of a file; UINT64_MAX: to the end */
     uint64_t offset;
+    uint64_t reserved_end; /* of a new file: up to there it has room; UINT64_MAX: it does not ask for any */
     void (*on_kill)(void *arg, const Error *err);
     void *on_kill_arg;
     bool killed;
@@ -32,3 +33,5 @@ struct Stream {
 void stream_enter(Stream *stream);
 void stream_leave(Stream *stream);
 bool stream_fail_killed(const Stream *stream, Error **err);
+/* A new file gives back the room that it has beyond what was written. */
+AWAITS MUST_CHECK bool stream_trim(Stream *stream, Error **err);

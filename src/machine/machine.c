@@ -20,13 +20,16 @@
 #include "machine/vm_fd_group.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_life.h"
+#include "machine/vm_moment.h"
 #include "machine/vm_private.h"
 #include "machine/vm_snapshot_private.h"
+#include "machine/vm_snapshot_schedule.h"
 #include "machine/vm_users.h"
 #include "network/filter.h"
 #include "network/hostif.h"
 #include "network/network.h"
 #include "storage/image_sizes.h"
+#include "storage/pool.h"
 #include "storage/pool_backend.h"
 #include "wire/wire_enums.h"
 
@@ -41,6 +44,7 @@ static void machine_close(Host *host)
 
     wait_queue_clear(&room->stats.turn[0]);
     wait_queue_clear(&room->stats.turn[1]);
+    wait_queue_clear(&room->recovered);
     g_clear_pointer(&room->token_holders, g_ptr_array_unref);
     qemu_caps_cache_free(room->qemu_caps);
     cgroup_host_free(room->cgroups);
@@ -65,6 +69,7 @@ void machine_open(Host *host)
     g_queue_init(&host->machines->stats.waiting);
     wait_queue_init(&host->machines->stats.turn[0]);
     wait_queue_init(&host->machines->stats.turn[1]);
+    wait_queue_init(&host->machines->recovered);
     host_add_class(host, &domain_class);
     secret_open(host);
     network_open(host);

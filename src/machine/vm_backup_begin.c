@@ -16,6 +16,7 @@
 #include "machine/vm_block_job.h"
 #include "machine/vm_checkpoint.h"
 #include "machine/vm_device_private.h"
+#include "machine/vm_moment.h"
 #include "machine/vm_query.h"
 #include "qemu/monitor_nbd.h"
 #include "storage/image_make.h"

@@ -87,15 +87,13 @@ static bool check_nodes(const CpuSet *nodes, Error **err)
 
 static bool check_numa(const Host *host, const NumaTune *tune, Error **err)
 {
-    if (tune->placement == CPU_PLACEMENT_AUTO)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "automatic NUMA placement needs the advice of numad, which Lodge does not ask");
     for (DEF_EACH(NumaTuneNode, node, tune->nodes)) {
         if (!check_nodes(node->nodeset, err))
             return false;
     }
     return check_nodes(tune->nodeset, err) &&
-           (tune->mode != NUMA_MODE_RESTRICTIVE || !tune->nodeset ||
+           (tune->mode != NUMA_MODE_RESTRICTIVE ||
+            (!tune->nodeset && tune->placement != CPU_PLACEMENT_AUTO) ||
             check_controller(host, CGROUP_CPUSET, "cgroup cpuset is required for restrictive NUMA mode",
                              err));
 }
@@ -606,14 +604,14 @@ AWAITS static bool apply_io(Vm *vm, const DomainDef *def, bool defaults, Error *
 AWAITS static bool apply_numa(Vm *vm, const DomainDef *def, bool defaults, Error **err)
 {
     const NumaTune *tune = def->numatune;
+    const CpuSet *from = vm_numa_nodes(def, vm->run);
     g_autoptr(GString) nodes = g_string_new(NULL);
 
     if (!(cgroup_host(vm->host)->controllers & CGROUP_CPUSET))
         return true;
-    if (tune && tune->nodeset &&
-        (tune->mode == NUMA_MODE_RESTRICTIVE ||
-         (tune->mode == NUMA_MODE_STRICT && !def_list_len(tune->nodes))))
-        cpuset_format(tune->nodeset, nodes);
+    if (from && (tune->mode == NUMA_MODE_RESTRICTIVE ||
+                 (tune->mode == NUMA_MODE_STRICT && !def_list_len(tune->nodes))))
+        cpuset_format(from, nodes);
     CgroupBatch *batch = cgroup_batch_new();
     if (nodes->len || defaults)
         cgroup_add_write(batch, vm->run->cgroup, "cpuset.mems", "%s\n", nodes->str);

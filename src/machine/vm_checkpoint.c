@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "machine/vm_bitmap.h"
 #include "machine/vm_guest.h"
+#include "machine/vm_moment.h"
 #include "machine/vm_query.h"
 #include "machine/vm_snapshot_private.h"
 

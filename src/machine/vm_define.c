@@ -4,6 +4,7 @@
 #define LOG_MODULE "define"
 #include "machine/vm_define.h"
 #include "machine/vm_autostart.h"
+#include "machine/vm_moment.h"
 
 #include <string.h>
 

@@ -163,6 +163,87 @@ static const char *const no_ports_hint =
     "PCI "
     "(e1000, rtl8139) needs <controller type='pci' model='pcie-to-pci-bridge'/>";
 
+/* Can a device of this kind come (or go) while the machine runs? */
+static bool check_plug(DeviceKind kind, const void *device, bool comes, Error **err)
+{
+    const char *name = enum_name(&device_kind_names, kind);
+    const DeviceInfo *info = device_info(kind, (void *)device);
+    const bool is_pci = info && info->address.type == ADDRESS_PCI;
+
+    if (!device_classes[kind].can_plug ||
+        (kind == DEVICE_CONSOLE && ((const CharDef *)device)->target_type != CHAR_TARGET_VIRTIO))
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live %s of device '%s' is not supported",
+                         comes ? "attach" : "detach", name);
+    if (kind == DEVICE_INPUT && device_place(kind, device) == PLACE_NONE)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "input device on bus '%s' cannot be %s",
+                         enum_name(&input_bus_names, ((const InputDef *)device)->bus),
+                         comes ? "hot plugged." : "detached");
+    if (comes && is_pci && info->address.pci.function != 0)
+        return error_set(err, ERROR_INTERNAL, "Only PCI device addresses with function=0 are supported");
+    return true;
+}
+
+/* The controller of @next that @device, of it, sits on; NULL: none, or @live has it. */
+static const ControllerDef *find_new_bus(const DomainDef *live, const DomainDef *next, DeviceKind kind,
+                                         void *device)
+{
+    const DeviceInfo *info = device_info(kind, device);
+    const DeviceAddress none = { 0 }, *at = info ? &info->address : &none;
+    const bool is_disk = kind == DEVICE_DISK;
+    ControllerType type = CONTROLLER_PCI;
+    uint32_t index = at->pci.bus;
+
+    switch (at->type) {
+    case ADDRESS_PCI:
+        break;
+    case ADDRESS_USB:
+        type = CONTROLLER_USB;
+        index = at->usb.bus;
+        break;
+    case ADDRESS_DRIVE:
+        if (is_disk && ((const DiskDef *)device)->bus != DISK_BUS_SCSI)
+            return NULL;
+        type = CONTROLLER_SCSI;
+        index = at->drive.controller;
+        break;
+    case ADDRESS_VIRTIO_SERIAL:
+        type = CONTROLLER_VIRTIO_SERIAL;
+        index = at->virtio_serial.controller;
+        break;
+    default:
+        return NULL;
+    }
+    return domain_find_controller(live, type, index) ? NULL : domain_find_controller(next, type, index);
+}
+
+/* The controller that has to come before @device, if it is one that can: *ret_bus owned; NULL: none. */
+static bool find_missing_bus(const Vm *vm, const DeviceDef *device, DeviceDef **ret_bus, Error **err)
+{
+    const bool is_on_bus =
+        (device->kind == DEVICE_DISK && ((const DiskDef *)device->def)->bus == DISK_BUS_SCSI) ||
+        (device->kind == DEVICE_HOSTDEV && ((const HostdevDef *)device->def)->type == HOSTDEV_SCSI) ||
+        device->kind == DEVICE_CHANNEL || device->kind == DEVICE_CONSOLE;
+    g_autoptr(QemuCaps) caps = NULL;
+    DeviceDef *copy = NULL;
+
+    if (!is_on_bus)
+        return true;
+    g_autoptr(DomainDef) next = domain_def_copy(vm->live);
+    if (!vm_xml_get_caps(vm->host, next, &caps, err))
+        return false;
+    copy = device_def_copy(device);
+    void *placed = copy->def;
+    if (!domain_add_device(next, copy, NULL) || !qemu_assign_addresses(next, caps, NULL))
+        return true; /* who plugs it says why */
+    const ControllerDef *bus = find_new_bus(vm->live, next, device->kind, placed);
+    if (!bus || (bus->type != CONTROLLER_SCSI && bus->type != CONTROLLER_VIRTIO_SERIAL))
+        return true;
+    const DeviceDef found = { .kind = DEVICE_CONTROLLER, .def = (void *)bus };
+    *ret_bus = device_def_copy(&found);
+    device_info(DEVICE_CONTROLLER, (*ret_bus)->def)->address = (DeviceAddress){ 0 };
+    return true;
+}
+
 /* A copy of @device at its place in the machine, named; owned by the caller. */
 static bool place_device(const Vm *vm, const DeviceDef *device, void **ret_placed, Error **err)
 {
@@ -173,10 +254,15 @@ static bool place_device(const Vm *vm, const DeviceDef *device, void **ret_place
 
     if (!domain_add_device(next, copy, err))
         return false;
-    const unsigned n_before = def_list_len(next->controllers);
-    if (!qemu_assign_addresses(next, vm->run->caps, &why) || def_list_len(next->controllers) > n_before) {
-        if (why && strcmp(error_message(why), "No more available PCI slots") != 0)
-            return error_propagate(err, g_steal_pointer(&why));
+    const bool is_placed = qemu_assign_addresses(next, vm->run->caps, &why);
+    if (!is_placed && strcmp(error_message(why), "No more available PCI slots") != 0)
+        return error_propagate(err, g_steal_pointer(&why));
+    const ControllerDef *missing = is_placed ? find_new_bus(vm->live, next, device->kind, placed) : NULL;
+    if (missing && missing->type != CONTROLLER_PCI)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "the machine has no %s controller %u for the %s",
+                         enum_name(&controller_type_names, missing->type), missing->index.value,
+                         enum_name(&device_kind_names, device->kind));
+    if (missing || !is_placed) {
         error_set(err, ERROR_INTERNAL, "No more available PCI slots");
         return error_hint(err, "%s", no_ports_hint);
     }
@@ -215,11 +301,11 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
 {
     Vm *vm = edit->vm;
     void *placed = NULL;
+    g_autoptr(Error) why = NULL;
 
-    if (!device_classes[device->kind].can_plug)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live attach of device '%s' is not supported",
-                         enum_name(&device_kind_names, device->kind));
-    if (device->kind == DEVICE_DISK && !vm_disk_check_plug(vm, device->def, err))
+    if (!check_plug(device->kind, device->def, true, err))
+        return false;
+    if (device->kind == DEVICE_DISK && !vm_disk_check_plug(device->def, err))
         return false;
     if (!hot_begin(hot, vm, device->kind, err) || !place_device(vm, device, &placed, err))
         return false;
@@ -239,8 +325,9 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
         !vm_helpers_launch(vm, err) || !vm_require_monitor(vm, err) || !hot_plan(hot, err))
         return false;
     hot_expect(hot);
-    if (!plan_execute(hot->plan, &hot->target, &edit->undo, err))
-        return false;
+    if (!plan_execute(hot->plan, &hot->target, &edit->undo, &why))
+        return !vm_explain_busy_port(vm, error_message(why), err) &&
+               error_propagate(err, g_steal_pointer(&why));
     const DiskDef *disk = hot->kind == DEVICE_DISK ? hot->device : NULL;
     if (disk && (disk->iotune || disk->latency_histograms))
         return vm_start_throttles(vm, err);
@@ -251,7 +338,11 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
 static bool attach_config(VmEdit *edit, const DeviceDef *device, Error **err)
 {
     g_autoptr(QemuCaps) caps = NULL;
+    const DiskDef *disk = device->kind == DEVICE_DISK ? device->def : NULL;
+    const DiskDef *there = disk && disk->target ? domain_find_disk(edit->config, disk->target) : NULL;
 
+    if (there && strcmp(there->target, disk->target) == 0)
+        return error_set(err, ERROR_INVALID_STATE, "target %s already exists", disk->target);
     return domain_add_device(edit->config, device_def_copy(device), err) &&
            vm_xml_get_caps(edit->vm->host, edit->config, &caps, err) &&
            qemu_assign_addresses(edit->config, caps, err) && domain_check(edit->config, err);
@@ -280,7 +371,9 @@ static void number_controller(const VmEdit *edit, const DeviceDef *device)
 bool vm_attach_device(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
 {
     g_autoptr(DeviceDef) device = NULL;
+    g_autoptr(DeviceDef) bus = NULL;
     g_auto(Hot) hot = { 0 };
+    g_auto(Hot) bus_hot = { 0 };
     g_auto(VmEdit) edit = { 0 };
 
     if (!check_flags(flags, MODIFY_FLAGS, "qemuDomainAttachDeviceFlags", err) ||
@@ -289,134 +382,12 @@ bool vm_attach_device(Vm *vm, const char *xml, unsigned flags, const Caller *cal
         return false;
     number_controller(&edit, device);
     if ((edit.config && !attach_config(&edit, device, err)) ||
+        (edit.live && !find_missing_bus(vm, device, &bus, err)) ||
+        (bus && !attach_live(&edit, &bus_hot, bus, err)) ||
         (edit.live && !attach_live(&edit, &hot, device, err)))
         return false;
     Event event = { .id = EVENT_DEVICE_ADDED, .text1 = hot.alias };
     return vm_edit_commit(&edit, hot.alias ? &event : NULL, err);
-}
-
-/* ---- finding ---- */
-
-static bool same_address(const DeviceInfo *info, const DeviceInfo *wanted)
-{
-    return wanted->address.type == ADDRESS_ABSENT ||
-           memcmp(&info->address, &wanted->address, sizeof(info->address)) == 0;
-}
-
-static bool is_same_disk(const DiskDef *disk, const DiskDef *wanted)
-{
-    return g_strcmp0(disk->target, wanted->target) == 0;
-}
-
-static bool is_same_interface(const InterfaceDef *iface, const InterfaceDef *wanted)
-{
-    return !wanted->has_mac || memcmp(&iface->mac, &wanted->mac, sizeof(Mac)) == 0;
-}
-
-static bool is_same_controller(const ControllerDef *controller, const ControllerDef *wanted)
-{
-    return controller->type == wanted->type &&
-           (!wanted->index.is_set || controller->index.value == wanted->index.value);
-}
-
-static bool note_difference(void *arg, const char *path, const XmlRow *row)
-{
-    /* The model of a serial port follows from its type, and need not be said. */
-    static const char *const places[] = { "alias", "address", "boot", "rom", "acpi", "target/model" };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
-        if (g_str_has_prefix(path, places[i]))
-            return true;
-    }
-    if (row->flags & ROW_CHANGEABLE) /* what it is now tells nothing of which one it is */
-        return true;
-    *(bool *)arg = true;
-    return false;
-}
-
-static bool is_same_device(DeviceKind kind, void *device, void *wanted)
-{
-    const DeviceInfo *info = device_info(kind, device), *wanted_info = device_info(kind, wanted);
-    bool differs = false;
-
-    if (kind == DEVICE_DISK) /* wherever it sits: a name is there once */
-        return is_same_disk(device, wanted);
-    if (kind == DEVICE_CONTROLLER)
-        return is_same_controller(device, wanted);
-    if (kind == DEVICE_GRAPHICS)
-        return ((GraphicsDef *)device)->type == ((GraphicsDef *)wanted)->type;
-    if (info && wanted_info &&
-        ((wanted_info->alias && g_strcmp0(info->alias, wanted_info->alias) != 0) ||
-         !same_address(info, wanted_info)))
-        return false;
-    if (kind == DEVICE_INTERFACE)
-        return is_same_interface(device, wanted);
-    if (kind == DEVICE_HOSTDEV) /* where it is in the guest need not be said */
-        return hostdev_is_same_source(device, wanted);
-    if (kind == DEVICE_FILESYSTEM)
-        return g_strcmp0(((FilesystemDef *)device)->target, ((FilesystemDef *)wanted)->target) == 0;
-    if (kind == DEVICE_VSOCK)
-        return true;
-    if (kind == DEVICE_SHMEM)
-        return strcmp(((ShmemDef *)device)->name, ((ShmemDef *)wanted)->name) == 0;
-    if (wanted_info && (wanted_info->alias || wanted_info->address.type != ADDRESS_ABSENT))
-        return true;
-    xml_table_diff_guest(device_table(kind), device, wanted, note_difference, &differs);
-    return !differs;
-}
-
-typedef struct Finding {
-    DeviceKind kind;
-    void *wanted, *found;
-    unsigned count;
-} Finding;
-
-static bool find_device(void *arg, DeviceKind kind, void *device, DeviceInfo *info)
-{
-    Finding *finding = arg;
-
-    if (kind == finding->kind && is_same_device(kind, device, finding->wanted)) {
-        finding->found = device;
-        finding->count++;
-    }
-    return true;
-}
-
-static bool interface_missing(const InterfaceDef *iface, Error **err)
-{
-    const DeviceAddress *address = &iface->info.address;
-    g_autofree char *place = address->type == ADDRESS_PCI
-                                 ? g_strdup_printf("%04x:%02x:%02x.%x", address->pci.domain, address->pci.bus,
-                                                   address->pci.slot, address->pci.function)
-                                 : g_strdup("(<null>)");
-    char mac[MAC_STRING_LEN] = "(<null>)";
-
-    if (iface->has_mac)
-        mac_format(&iface->mac, mac);
-    return error_set(err, ERROR_DEVICE_MISSING,
-                     "no device found at address '%s' matching MAC address '%s' and alias '%s'", place, mac,
-                     iface->info.alias ? iface->info.alias : "(<null>)");
-}
-
-bool vm_device_find(const DomainDef *def, DeviceKind kind, const void *device, void **ret_found, Error **err)
-{
-    Finding finding = { .kind = kind, .wanted = (void *)device };
-    char mac[MAC_STRING_LEN];
-
-    (void)domain_each_device((DomainDef *)def, find_device, &finding);
-    *ret_found = finding.found;
-    if (finding.count == 1)
-        return true;
-    if (finding.count > 1 && kind == DEVICE_INTERFACE && ((const InterfaceDef *)device)->has_mac) {
-        mac_format(&((const InterfaceDef *)device)->mac, mac);
-        return error_set(err, ERROR_OPERATION_FAILED, "multiple devices matching MAC address %s found", mac);
-    }
-    if (finding.count > 1)
-        return error_set(err, ERROR_OPERATION_FAILED, "multiple matching devices found");
-    if (kind == DEVICE_INTERFACE)
-        return interface_missing(device, err);
-    return error_set(err, ERROR_DEVICE_MISSING, "the machine has no %s like that",
-                     enum_name(&device_kind_names, kind));
 }
 
 /* ---- detaching ---- */
@@ -432,9 +403,8 @@ AWAITS static bool detach_live(Hot *hot, Vm *vm, DeviceKind kind, void *device, 
 {
     g_autoptr(Error) why = NULL;
 
-    if (!device_classes[kind].can_plug)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live detach of device '%s' is not supported",
-                         enum_name(&device_kind_names, kind));
+    if (!check_plug(kind, device, false, err))
+        return false;
     if ((kind == DEVICE_DISK && !vm_block_job_require_none(vm, ((const DiskDef *)device)->target, err)) ||
         !hot_begin(hot, vm, kind, err))
         return false;
@@ -491,9 +461,9 @@ AWAITS static void forget_defined(Vm *vm, DeviceKind kind, void *device, const c
     g_autoptr(DeviceDef) wanted = device_def_copy(&borrowed);
     DeviceInfo *info = device_info(kind, wanted->def);
     g_clear_pointer(&info->alias, g_free);
-    if (!vm_device_find(config, kind, wanted->def, &found, NULL)) {
+    if (!vm_device_find(config, kind, wanted->def, FIND_TO_CHANGE, &found, NULL)) {
         info->address = (DeviceAddress){ 0 };
-        if (!vm_device_find(config, kind, wanted->def, &found, &err)) {
+        if (!vm_device_find(config, kind, wanted->def, FIND_TO_CHANGE, &found, &err)) {
             log_warning_error(err, "a device that is gone stays in the machine's definition");
             return;
         }
@@ -542,8 +512,10 @@ bool vm_detach_device(Vm *vm, const char *xml, unsigned flags, const Caller *cal
     return check_flags(flags, MODIFY_FLAGS, "qemuDomainDetachDeviceFlags", err) &&
            vm_edit_begin(vm, flags, caller, &edit, err) &&
            parse_device(vm, xml, DOMAIN_PARSE_SKIP_DEFAULTS, &device, err) &&
-           (!edit.config || vm_device_find(edit.config, device->kind, device->def, &config, err)) &&
-           (!edit.live || vm_device_find(vm->live, device->kind, device->def, &live, err)) &&
+           (!edit.config ||
+            vm_device_find(edit.config, device->kind, device->def, FIND_TO_REMOVE, &config, err)) &&
+           (!edit.live || check_plug(device->kind, device->def, false, err)) &&
+           (!edit.live || vm_device_find(vm->live, device->kind, device->def, FIND_TO_REMOVE, &live, err)) &&
            detach(&edit, device->kind, live, config, err);
 }
 
@@ -669,6 +641,8 @@ static bool is_reconciled(DeviceKind kind, const void *device)
     case DEVICE_CONTROLLER:
         return ((const ControllerDef *)device)->type == CONTROLLER_SCSI ||
                ((const ControllerDef *)device)->type == CONTROLLER_VIRTIO_SERIAL;
+    case DEVICE_CONSOLE:
+        return ((const CharDef *)device)->target_type == CHAR_TARGET_VIRTIO;
     case DEVICE_INPUT:
     case DEVICE_SERIAL:
     case DEVICE_WATCHDOG:
@@ -725,7 +699,7 @@ static bool update_config(VmEdit *edit, const DeviceDef *device, Error **err)
     g_autoptr(QemuCaps) caps = NULL;
     void *old = NULL;
 
-    if (!vm_device_find(edit->config, device->kind, device->def, &old, err))
+    if (!vm_device_find(edit->config, device->kind, device->def, FIND_TO_CHANGE, &old, err))
         return false;
     DeviceDef *next = device_def_copy(device);
     DeviceInfo *info = device_info(device->kind, next->def), *old_info = device_info(device->kind, old);
@@ -759,6 +733,13 @@ static void memory_update_clear(MemoryUpdate *update)
     g_free(update->alias);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MemoryUpdate, memory_update_clear)
+
+static bool note_memory_difference(void *arg, const char *path, const XmlRow *row)
+{
+    *(bool *)arg = *(bool *)arg || !(g_str_has_prefix(path, "alias") || g_str_has_prefix(path, "address") ||
+                                     (row->flags & ROW_CHANGEABLE));
+    return true;
+}
 
 static MemoryDeviceDef *find_memory(const DomainDef *def, const char *alias)
 {
@@ -796,7 +777,7 @@ AWAITS static bool update_memory(VmEdit *edit, const MemoryDeviceDef *old, const
 {
     bool differs = false;
 
-    xml_table_diff_guest(device_table(DEVICE_MEMORY), old, wanted, note_difference, &differs);
+    xml_table_diff_guest(device_table(DEVICE_MEMORY), old, wanted, note_memory_difference, &differs);
     if (old->model != MEMORY_VIRTIO_MEM || wanted->model != MEMORY_VIRTIO_MEM)
         return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "only the requested size of virtio-mem devices can change while the machine runs");
@@ -827,9 +808,9 @@ AWAITS static bool update_live(VmEdit *edit, const DeviceDef *stored, const Devi
     if (live->kind == DEVICE_GRAPHICS)
         return vm_graphics_update_live(edit, live->def, graphics, err);
     if (live->kind != DEVICE_INTERFACE && live->kind != DEVICE_DISK && live->kind != DEVICE_MEMORY)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "live update of device '%s' is not supported",
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED, "live update of device '%s' is not supported",
                          enum_name(&device_kind_names, live->kind));
-    if (!vm_device_find(edit->vm->live, live->kind, live->def, &old, err))
+    if (!vm_device_find(edit->vm->live, live->kind, live->def, FIND_TO_CHANGE, &old, err))
         return false;
     if (live->kind == DEVICE_MEMORY)
         return update_memory(edit, old, live->def, memory, err);

@@ -28,16 +28,21 @@ AWAITS void vm_reconcile(Vm *vm);
 AWAITS void vm_device_reconcile(Vm *vm, DeviceKind kind, void *device, const GPtrArray *names);
 bool vm_device_is_there(const DomainDef *def, const char *alias);
 
-/* The one that @device (of @kind) describes; ERROR_DEVICE_MISSING, ERROR_OPERATION_FAILED: none, several. */
-MUST_CHECK bool vm_device_find(const DomainDef *def, DeviceKind kind, const void *device, void **ret_found,
-                               Error **err);
+/* The one that @device (of @kind) describes (vm_device_find.c): it is as that says, whatever else it is. Of
+ * several the first. ERROR_DEVICE_MISSING: none; ERROR_OPERATION_FAILED: several interfaces. */
+typedef enum DeviceFindFor {
+    FIND_TO_REMOVE,
+    FIND_TO_CHANGE, /* by what the guest sees: the rest is what is to be */
+} DeviceFindFor;
+MUST_CHECK bool vm_device_find(const DomainDef *def, DeviceKind kind, const void *device,
+                               DeviceFindFor find_for, void **ret_found, Error **err);
 
 /* ---- disks (vm_disk_plug.c) ---- */
 
 /* Of a kind that comes and goes? */
 bool vm_disk_can_plug(const DiskDef *disk);
-/* May @disk be plugged into the running machine? ERROR_OPERATION_UNSUPPORTED, ERROR_OPERATION_FAILED */
-MUST_CHECK bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err);
+/* May @disk be plugged into a running machine? ERROR_OPERATION_UNSUPPORTED */
+MUST_CHECK bool vm_disk_check_plug(const DiskDef *disk, Error **err);
 /* Looks at the images of @disk, which is in the live document or about to come there, and lends them to QEMU.
  * @ret_secrets owned. */
 AWAITS MUST_CHECK bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **err);

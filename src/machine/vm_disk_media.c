@@ -30,7 +30,7 @@ static bool check_rest(const DiskDef *old, const DiskDef *wanted, Error **err)
     g_autofree char *path = NULL;
 
     if (old->device != DISK_DEVICE_CDROM && old->device != DISK_DEVICE_FLOPPY)
-        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
+        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
                          "disk '%s': only the medium of a CD or floppy drive can be changed while the "
                          "machine "
                          "runs",
@@ -100,14 +100,6 @@ static void media_swap(DomainDef *live, void *data)
     change->next = old;
 }
 
-static bool tray_do(const MediaChange *change, const char *command, Json *args, Error **err)
-{
-    AUTO_JSON owned = args;
-
-    json_object_set_new(owned, "id", json_string_nocheck(change->alias));
-    return qmp_exec(vm_monitor(change->vm), command, owned, 0, NULL, err);
-}
-
 /* A guest that has locked its drive is asked, and opens it or not. */
 AWAITS static bool open_tray(const MediaChange *change, bool force, Error **err)
 {
@@ -115,7 +107,7 @@ AWAITS static bool open_tray(const MediaChange *change, bool force, Error **err)
     const uint64_t serial = vm->run->serial, deadline_ms = loop_now_ms() + TRAY_PATIENCE_MS;
     g_autoptr(Error) why = NULL;
 
-    if (tray_do(change, "blockdev-open-tray", json_pack("{s:b}", "force", force), &why))
+    if (monitor_open_tray(vm_monitor(vm), change->alias, force, 0, &why))
         return true;
     if (error_code(why) != ERROR_REFUSED || !strstr(error_message(why), "locked"))
         return error_propagate(err, g_steal_pointer(&why));
@@ -136,10 +128,12 @@ AWAITS static bool open_tray(const MediaChange *change, bool force, Error **err)
     return error_set(err, ERROR_VM_GONE, "QEMU exited");
 }
 
-static bool insert(const MediaChange *change, const char *node, Error **err)
+AWAITS static bool insert(const MediaChange *change, const char *node, bool force, Error **err)
 {
-    return tray_do(change, "blockdev-insert-medium", json_pack("{s:s}", "node-name", node), err) &&
-           tray_do(change, "blockdev-close-tray", json_object(), err);
+    Qmp *qmp = vm_monitor(change->vm);
+
+    return monitor_insert_medium(qmp, change->alias, node, force, 0, err) &&
+           monitor_close_tray(qmp, change->alias, 0, err);
 }
 
 /* The medium of before is put in again. */
@@ -150,10 +144,11 @@ static void media_take_back(void *arg)
 
     if (!change->vm->run || !change->vm->live)
         return;
-    if (!tray_do(change, "blockdev-open-tray", json_pack("{s:b}", "force", true), &err) ||
-        !tray_do(change, "blockdev-remove-medium", json_object(), &err) ||
-        (change->old_node ? !insert(change, change->old_node, &err)
-                          : !tray_do(change, "blockdev-close-tray", json_object(), &err)))
+    Qmp *qmp = vm_monitor(change->vm);
+    if (!monitor_open_tray(qmp, change->alias, true, 0, &err) ||
+        !monitor_remove_medium(qmp, change->alias, true, 0, &err) ||
+        (change->old_node ? !insert(change, change->old_node, true, &err)
+                          : !monitor_close_tray(qmp, change->alias, 0, &err)))
         log_warning_error(err, "taking back a change of a medium");
 }
 
@@ -195,8 +190,8 @@ bool vm_disk_update_live(VmEdit *edit, const DiskDef *old, const DiskDef *wanted
         return false;
     undo_push(&edit->undo, media_take_back, change);
     g_autofree char *node = is_empty ? NULL : device_medium_node(change->next);
-    if (!tray_do(change, "blockdev-remove-medium", json_object(), err) ||
-        (node && !insert(change, node, err)))
+    if (!monitor_remove_medium(vm_monitor(vm), change->alias, force, 0, err) ||
+        (node && !insert(change, node, force, err)))
         return false;
     vm_edit_set_live(edit, media_swap, change);
     return true;

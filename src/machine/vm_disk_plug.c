@@ -16,7 +16,7 @@ bool vm_disk_can_plug(const DiskDef *disk)
     return disk->bus == DISK_BUS_VIRTIO || disk->bus == DISK_BUS_SCSI || disk->bus == DISK_BUS_USB;
 }
 
-bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err)
+bool vm_disk_check_plug(const DiskDef *disk, Error **err)
 {
     const char *bus = enum_name(&disk_bus_names, disk->bus);
 
@@ -30,15 +30,6 @@ bool vm_disk_check_plug(const Vm *vm, const DiskDef *disk, Error **err)
                          "a transient disk ('%s') can't be plugged into a running machine", disk->target);
     if (storage_is_empty(&disk->src))
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "disk '%s' has no source", disk->target);
-    if (disk->target && domain_find_disk(vm->live, disk->target) &&
-        strcmp(domain_find_disk(vm->live, disk->target)->target, disk->target) == 0)
-        return error_set(err, ERROR_OPERATION_FAILED, "target %s already exists", disk->target);
-    if (disk->bus == DISK_BUS_SCSI &&
-        !domain_find_controller(vm->live, CONTROLLER_SCSI, disk->info.address.drive.controller)) {
-        error_set(err, ERROR_OPERATION_UNSUPPORTED, "the machine has no SCSI controller %u for disk '%s'",
-                  disk->info.address.drive.controller, disk->target);
-        return error_hint(err, "attach one first: <controller type='scsi' model='virtio-scsi'/>");
-    }
     return true;
 }
 

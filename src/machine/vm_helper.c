@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "helper"
 #include "machine/vm_helper.h"
+#include "machine/vm_log.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -138,8 +138,9 @@ bool vm_get_pin(Vm *vm, int vcpu, unsigned maplen, unsigned flags, uint8_t **ret
     if (vcpu >= 0 && (uint32_t)vcpu >= def->vcpus)
         return error_set(err, ERROR_INVALID_ARGUMENT, "vCPU %d is not one of the %u of domain '%s'", vcpu,
                          def->vcpus, vm->name);
-    *ret_map =
-        info_pin_map(vm_thread_pin(def, vcpu < 0 ? THREAD_EMULATOR : THREAD_VCPU, (unsigned)vcpu), maplen);
+    *ret_map = info_pin_map(vm_thread_pin(def, def == vm->live ? vm->run : NULL,
+                                          vcpu < 0 ? THREAD_EMULATOR : THREAD_VCPU, (unsigned)vcpu),
+                            maplen);
     return true;
 }
 
@@ -150,10 +151,14 @@ static void iothread_info_clear(void *data)
     g_clear_pointer(&((IothreadInfo *)data)->affinity, g_free);
 }
 
-static void info_add_iothread(GArray *threads, const DomainDef *def, uint32_t id, unsigned maplen)
+static void info_add_iothread(GArray *threads, const Vm *vm, const DomainDef *def, uint32_t id,
+                              unsigned maplen)
 {
-    const IothreadInfo info = { .id = id,
-                                .affinity = info_pin_map(vm_thread_pin(def, THREAD_IOTHREAD, id), maplen) };
+    const IothreadInfo info = {
+        .id = id,
+        .affinity =
+            info_pin_map(vm_thread_pin(def, def == vm->live ? vm->run : NULL, THREAD_IOTHREAD, id), maplen)
+    };
 
     g_array_append_val(threads, info);
 }
@@ -170,9 +175,9 @@ bool vm_get_iothreads(Vm *vm, unsigned maplen, unsigned flags, GArray **ret_thre
     g_array_set_clear_func(*ret_threads, iothread_info_clear);
     /* The same threads as on the command line: those listed, or as many as were asked for. */
     for (DEF_EACH(IothreadDef, thread, def->iothread_list))
-        info_add_iothread(*ret_threads, def, thread->id, maplen);
+        info_add_iothread(*ret_threads, vm, def, thread->id, maplen);
     for (uint32_t id = 1; !def->iothread_list && id <= def->iothreads.value; id++)
-        info_add_iothread(*ret_threads, def, id, maplen);
+        info_add_iothread(*ret_threads, vm, def, id, maplen);
     return true;
 }
 

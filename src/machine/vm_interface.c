@@ -393,6 +393,8 @@ bool vm_set_interface_limits(Vm *vm, const char *device, const InterfaceLimits *
         g_free(config->outbound);
         config->inbound = inbound;
         config->outbound = outbound;
+        if ((inbound || outbound) && config->type != INTERFACE_NETWORK && qemu_interface_queues(config) == 0)
+            return vm_interface_refuse_limits(config, err);
         if (!domain_check_interfaces(edit.config, err))
             return false;
     }

@@ -21,9 +21,6 @@
 #include "core/stream.h"
 #include "machine/save_image.h"
 #include "machine/vm.h"
-#include "machine/vm_log.h"
-#include "machine/vm_moment.h"
-#include "machine/vm_snapshot_schedule.h"
 #include "network/attach.h"
 #include "network/port.h"
 #include "network/ports.h"
@@ -38,7 +35,9 @@
 #include "wire/wire_enums.h"
 
 typedef struct CgroupHost CgroupHost;
+typedef struct MomentTree MomentTree;
 typedef struct VmBlockJob VmBlockJob;
+typedef struct VmLog VmLog;
 typedef struct StatsProbe StatsProbe;
 typedef struct VmPerf VmPerf;
 typedef struct SnapshotDef SnapshotDef;
@@ -58,6 +57,8 @@ struct MachineRoom {
     bool has_loaded;     /* machine_load() came to its end */
     StatsQueue stats;
     GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
+    unsigned n_recovering;    /* machines whose snapshots vm_snapshot_recover() tries to settle */
+    WaitQueue recovered;      /* woken when there is one less */
 };
 
 /* A network has started: machines that run on it are plugged in again (vm_networks.c). */
@@ -161,6 +162,8 @@ typedef struct VmRun {
     bool must_run_saved;  /* the status file says so, perhaps no longer truly */
     bool waits_for_space; /* a fiber looks whether its storage has space again */
     bool is_going_on;     /* a fiber sees to that: QEMU did not answer at once */
+    /* What numad advised (vm_numad.c); NULL: it was not asked. */
+    CpuSet *numad_nodes, *numad_cpus;
 } VmRun;
 
 /* What events make us do in the background. A guest decides how often they come: of each kind one fiber at
@@ -184,9 +187,10 @@ struct Vm {
     bool status_busy; /* the status file is being written */
     WaitQueue status_idle;
     VmTaskState tasks[VM_TASK_COUNT];
-    GPtrArray *snapshot_images; /* paths of those that snapshots made; never NULL */
-    bool has_journal;           /* work on snapshots that ended without a clear end: vm_snapshot_settle() */
-    VmSchedule schedule;
+    GPtrArray *snapshot_images;  /* paths of those that snapshots made; never NULL */
+    bool has_journal;            /* work on snapshots that ended without a clear end: vm_snapshot_settle() */
+    uint64_t settle_pause_ms;    /* before that is tried again; 0: nobody is about to */
+    struct VmSchedule *schedule; /* vm_snapshot_schedule.h; never NULL */
     bool schedule_is_busy;
     bool was_transient;      /* while a transient one goes back to a snapshot: config is no definition */
     GHashTable *fd_groups;   /* name -> FdGroup (vm_fd_group.c); NULL: none */
@@ -239,7 +243,7 @@ MUST_CHECK bool vm_resolve_affect(const Vm *vm, unsigned flags, bool *ret_live, 
 void vm_publish(const Vm *vm, EventId id, int type, int detail);
 void vm_publish_lifecycle(const Vm *vm, int type, int detail);
 void vm_publish_event(const Vm *vm, Event *event); /* fills in the machine */
-VmRun *vm_run_new(Host *host);                     /* NULL: it gets its serial later */
+VmRun *vm_run_new(Host *host);                     /* vm_run.c; NULL: it gets its serial later */
 void vm_run_free(VmRun *run);
 /* For monitor_*() (qemu/monitor.h); NULL without one, which is ERROR_VM_GONE there. After a question that was
  * answered the machine still has the same run: its end closes the monitor before anything else. */
@@ -344,6 +348,9 @@ MUST_CHECK bool vm_interface_check(const InterfaceDef *iface, Error **err);
 bool vm_interface_refuse_limits(const InterfaceDef *iface, Error **err);
 AWAITS MUST_CHECK bool vm_interface_run_script(Host *host, const InterfaceDef *iface, const char *path,
                                                Error **err);
+/* @words are QEMU's, which could not listen somewhere: says where, for what, and who has that port
+ * (vm_busy_port.c). false: it is something else, or nobody knows; *err is untouched. */
+AWAITS bool vm_explain_busy_port(Vm *vm, const char *words, Error **err);
 /* Starts the helper behind a user network; it ends when the other end of its line in @fds does. */
 AWAITS MUST_CHECK bool vm_interface_start_passt(const InterfaceDef *iface, PlanFds *fds, Error **err);
 /* Tells kernel and QEMU again what the live document says of an interface (vm_interface_update.c). */

@@ -23,6 +23,8 @@
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_lease.h"
+#include "machine/vm_log.h"
+#include "machine/vm_moment.h"
 #include "machine/vm_security.h"
 #include "machine/vm_tune.h"
 

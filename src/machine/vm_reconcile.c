@@ -51,8 +51,8 @@ AWAITS static bool restore_medium(Vm *vm, const DiskDef *disk, const MonitorDisk
     log_warning("machine '%s': drive '%s' has another medium than the machine's document says", vm->name,
                 disk->target);
     return monitor_open_tray(qmp, alias, true, RECONCILE_MS, err) &&
-           (!drive->node_name || monitor_remove_medium(qmp, alias, RECONCILE_MS, err)) &&
-           (!node || (monitor_insert_medium(qmp, alias, node, RECONCILE_MS, err) &&
+           (!drive->node_name || monitor_remove_medium(qmp, alias, true, RECONCILE_MS, err)) &&
+           (!node || (monitor_insert_medium(qmp, alias, node, true, RECONCILE_MS, err) &&
                       monitor_close_tray(qmp, alias, RECONCILE_MS, err)));
 }
 

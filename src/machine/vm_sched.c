@@ -27,7 +27,7 @@ static const CpuSet *find_pin(const GPtrArray *pins, unsigned id)
     return NULL;
 }
 
-const CpuSet *vm_thread_pin(const DomainDef *def, ThreadKind kind, unsigned id)
+const CpuSet *vm_thread_pin(const DomainDef *def, const VmRun *run, ThreadKind kind, unsigned id)
 {
     const CpuTune *tune = def->cputune;
     const CpuSet *set = !tune                     ? NULL
@@ -35,7 +35,7 @@ const CpuSet *vm_thread_pin(const DomainDef *def, ThreadKind kind, unsigned id)
                         : kind == THREAD_IOTHREAD ? find_pin(tune->iothread_pins, id)
                                                   : tune->emulator_pin;
 
-    return set ? set : def->cpuset;
+    return set ? set : def->vcpu_placement != CPU_PLACEMENT_AUTO ? def->cpuset : run ? run->numad_cpus : NULL;
 }
 
 static const SchedDef *find_sched(const CpuTune *tune, ThreadKind kind, unsigned id)
@@ -112,7 +112,7 @@ AWAITS static bool enter_group(Vm *vm, const DomainDef *def, ThreadKind kind, un
     static const CpuTune none = { 0 };
     const CpuTune *tune = def->cputune ? def->cputune : &none;
     const unsigned controllers = vm->host->machines->cgroups->controllers;
-    const CpuSet *pin = vm_thread_pin(def, kind, id);
+    const CpuSet *pin = vm_thread_pin(def, vm->run, kind, id);
     g_autofree char *group = NULL;
     g_autoptr(GString) cpus = g_string_new(NULL);
     OptU64 period = kind == THREAD_VCPU ? tune->period_us : tune->iothread_period_us;
@@ -153,7 +153,7 @@ bool vm_thread_setup(Vm *vm, const DomainDef *def, ThreadKind kind, unsigned id,
         return false;
     if (!vm->run || vm->run->serial != serial || !is_thread_of(vm->run->pid, tid))
         return error_set(err, ERROR_VM_GONE, "the thread has ended");
-    const CpuSet *pin = vm_thread_pin(def, kind, id);
+    const CpuSet *pin = vm_thread_pin(def, vm->run, kind, id);
     const SchedDef *sched = find_sched(def->cputune, kind, id);
     return set_affinity(tid, pin, err) && (!sched || set_scheduler(tid, sched, err));
 }
@@ -202,7 +202,7 @@ AWAITS static bool setup_iothreads(Vm *vm, const DomainDef *def, Error **err)
     const uint64_t serial = vm->run->serial;
     g_autoptr(GPtrArray) threads = NULL;
 
-    const bool is_needed = vm->run->cgroup || def->cpuset ||
+    const bool is_needed = vm->run->cgroup || def->cpuset || vm->run->numad_cpus ||
                            (def->cputune && (def_list_len(def->cputune->iothread_pins) ||
                                              def_list_len(def->cputune->iothread_scheds)));
     if (!is_needed || (!def->iothreads.value && !def_list_len(def->iothread_list)))

@@ -60,6 +60,10 @@ static bool check_labels(const Host *host, const GPtrArray *labels, Error **err)
         if (strcmp(model, APPARMOR) == 0)
             error_hint(err, is_there() ? "security_driver = \"apparmor\" in qemu.conf chooses it"
                                        : "this host's kernel has no AppArmor, or it is off");
+        else if (strcmp(model, "selinux") == 0)
+            error_hint(err,
+                       "Lodge gives no SELinux labels: QEMU keeps the context that its policy gives it; take "
+                       "this <seclabel> out of the definition");
         return false;
     }
     return true;

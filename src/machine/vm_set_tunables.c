@@ -396,7 +396,7 @@ bool vm_set_memory_tunables(Vm *vm, const Params *params, unsigned flags, const 
 
 static bool numa_check_live(const NumaTune *now, const Param *mode, const CpuSet *nodes, Error **err)
 {
-    const bool is_there = now && now->nodeset;
+    const bool is_there = now && (now->nodeset || now->placement == CPU_PLACEMENT_AUTO);
     const NumaMode current = is_there ? now->mode : NUMA_MODE_STRICT;
 
     if (is_there && mode && (NumaMode)(mode->value.i + 1) != current)

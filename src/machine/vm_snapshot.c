@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "conf/domain_rows.h"
 #include "machine/vm_snapshot_private.h"
+#include "machine/vm_snapshot_schedule.h"
 
 #define IMAGES_FILE_MAX (16u << 20)
 

@@ -169,6 +169,7 @@ bool vm_snapshot_finish_delete(Vm *vm, Job *job, VmIntent *intent, Error **err)
                                &def, &why))
             return error_propagate(err, g_steal_pointer(&why));
         Moment *left = moment_get(vm->snapshots, def->name);
+        g_autoptr(Moment) hold G_GNUC_UNUSED = left ? moment_ref(left) : NULL;
         if (left && !forget(vm, left, err))
             return false;
         add_bases(vm, def, bases);
@@ -218,9 +219,15 @@ AWAITS static bool delete_locked(Vm *vm, Job *job, Moment *snapshot, unsigned fl
     intent->is_decided = true;
     if (!vm_intent_save(vm, intent, err))
         return false;
-    const bool ok = forget_all(vm, doomed, err) && vm_snapshot_finish_delete(vm, job, intent, err);
-    vm_intent_done(vm);
-    return ok;
+    g_autoptr(Error) why = NULL;
+    const bool ok = forget_all(vm, doomed, &why) && vm_snapshot_finish_delete(vm, job, intent, &why);
+    const bool is_cut_off = !ok && (error_code(why) == ERROR_VM_GONE || error_code(why) == ERROR_TIMEOUT ||
+                                    fiber_is_cancelled(fiber_current()));
+    if (is_cut_off && !job_is_aborted(job))
+        vm_snapshot_settle_later(vm);
+    else
+        vm_intent_done(vm);
+    return ok || error_propagate(err, g_steal_pointer(&why));
 }
 
 bool vm_snapshot_delete(Vm *vm, Moment *snapshot, unsigned flags, const Caller *caller, Error **err)

@@ -356,7 +356,8 @@ AWAITS static bool merge_down(Vm *vm, Job *job, const GPtrArray *images, const S
         g_autofree char *target = g_strdup(disk->target);
         if (!vm_chain_commit(vm, target, index, index + 1, job, &left, err))
             return false;
-    } else if (!find_live(vm, base->path, &below) && /* else QEMU did it, after an earlier daemon had died */
+    } else if (!base->is_active && /* else QEMU did it, and what the guest has written since is there only */
+               !find_live(vm, base->path, &below) &&
                (!forget_bitmaps_above(images, top, base, err) ||
                 !image_commit_down(top->path, top->format, merge_tell, &progress, err))) {
         return false;

@@ -474,12 +474,13 @@ AWAITS static bool live_external(Live *live, Error **err)
         ok = live_settle(live, &why);
         if (ok)
             vm_intent_done(vm);
-        vm->has_journal = !ok;
+        else
+            vm_snapshot_settle_later(vm);
         if (live->make->flags & CREATE(HALT))
             live_release(live);
     } else {
         undo_keep(&live->undo); /* whether QEMU has switched shows when it answers, or is gone */
-        vm->has_journal = true;
+        vm_snapshot_settle_later(vm);
         live_release(live);
     }
     fiber_shield_end();

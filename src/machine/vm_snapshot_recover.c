@@ -1,5 +1,5 @@
-/* What a daemon that died left of its work on snapshots: it is finished, or taken back. Before a client can
- * start a machine, unless its QEMU is slow to answer. */
+/* What a daemon that died left of its work on snapshots: it is finished, or taken back, before anybody starts
+ * the machine. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "snapshot"
 #include <stdlib.h>
@@ -12,6 +12,10 @@
 #include "machine/vm_snapshot_private.h"
 #include "storage/image_make.h"
 #include "storage/source_name.h"
+
+#define RECOVER_MS 5000
+#define RETRY_FIRST_MS 2000
+#define RETRY_LAST_MS 300000
 
 #define CREATE(flag) VIR_DOMAIN_SNAPSHOT_CREATE_##flag
 
@@ -159,20 +163,30 @@ AWAITS static bool recover_create(Vm *vm, const VmIntent *intent, Error **err)
 
 /* ---- all of them ---- */
 
-/* Jobs of QEMU that go on without us end first. */
+/* One that work on snapshots has begun; borrowed, NULL. */
+static VmBlockJob *find_job(const Vm *vm)
+{
+    for (guint i = 0; vm->run && i < vm->run->block_jobs->len; i++) {
+        VmBlockJob *job = g_ptr_array_index(vm->run->block_jobs, i);
+        if (!job->by_user && (job->kind == BLOCK_JOB_COMMIT || job->kind == BLOCK_JOB_ACTIVE_COMMIT ||
+                              job->kind == BLOCK_JOB_SNAPSHOT))
+            return job;
+    }
+    return NULL;
+}
+
+/* Jobs of QEMU that go on without us end first. However they do, what they were to do is seen to afterwards:
+ * QEMU may never have heard of one. */
 AWAITS static bool wait_for_jobs(Vm *vm, Job *held, Error **err)
 {
-    for (guint i = 0; vm->live && i < def_list_len(vm->live->disks); i++) {
-        const DiskDef *disk = g_ptr_array_index(vm->live->disks, i);
-        VmBlockJob *found = vm_block_job_of_disk(vm, disk->target);
-        if (!found)
-            continue;
+    for (VmBlockJob *found = NULL; (found = find_job(vm));) {
         g_autoptr(VmBlockJob) job = vm_block_job_ref(found);
-        if (job->by_user)
-            continue;
-        if (!vm_block_job_wait(vm, job, false, held, err))
-            return false;
-        i = 0;
+        g_autoptr(Error) why = NULL;
+        const bool ok = vm_block_job_wait(vm, job, false, held, &why);
+        if (!ok && job->state < BLOCK_JOB_COMPLETED)
+            return error_propagate(err, g_steal_pointer(&why));
+        if (find_job(vm) == job)
+            vm_block_job_forget(vm, job);
     }
     return true;
 }
@@ -180,6 +194,8 @@ AWAITS static bool wait_for_jobs(Vm *vm, Job *held, Error **err)
 AWAITS static bool recover_one(Vm *vm, Job *job, VmIntent *intent, Error **err)
 {
     vm_snapshot_mend(vm);
+    if (!wait_for_jobs(vm, job, err))
+        return false;
     switch (intent->kind) {
     case INTENT_CREATE:
         return recover_create(vm, intent, err);
@@ -195,7 +211,7 @@ AWAITS static bool recover_one(Vm *vm, Job *job, VmIntent *intent, Error **err)
         return vm_snapshot_finish_revert(vm, job, intent, NULL, err);
     case INTENT_DELETE:
         log_warning("snapshots of machine '%s' were being deleted: finishing that", vm->name);
-        return wait_for_jobs(vm, job, err) && vm_snapshot_finish_delete(vm, job, intent, err);
+        return vm_snapshot_finish_delete(vm, job, intent, err);
     default:
         return true;
     }
@@ -209,35 +225,69 @@ bool vm_snapshot_settle(Vm *vm, Job *job, Error **err)
     if (!intent)
         return true;
     if (!recover_one(vm, job, intent, err)) {
-        vm->has_journal = true;
+        if (intent->kind == INTENT_DELETE && job_is_aborted(job)) /* images that stay only cost space */
+            vm_intent_done(vm);
+        else
+            vm->has_journal = true;
         return error_prefix(err, "snapshot '%s', which is not done", intent->snapshot);
     }
     vm_intent_done(vm);
     return true;
 }
 
-static void recover_fiber(void *arg)
+AWAITS static bool try_to_settle(Vm *vm)
 {
-    g_autoptr(Vm) vm = arg;
-    g_autoptr(VmIntent) intent = vm_intent_load(vm);
     g_auto(Job) job = { 0 };
     g_autoptr(Error) err = NULL;
 
-    if (!intent)
-        return;
-    if (job_begin(&vm->object, JOB_SNAPSHOT, NULL, &job, &err) && recover_one(vm, &job, intent, &err)) {
-        vm_intent_done(vm);
+    if (job_begin(&vm->object, JOB_SNAPSHOT, NULL, &job, &err) && vm_snapshot_settle(vm, &job, &err))
+        return true;
+    log_error_error(err, "work on snapshots that ended halfway");
+    log_error("machine '%s': see '%s/%s/.lodge/journal'; it is tried again", vm->name,
+              vm->host->paths->snapshot, vm->name);
+    return false;
+}
+
+/* What cannot be now may be possible later: QEMU answers, or has ended, or there is space. Each try has a
+ * fiber of its own, because a machine that is destroyed cancels it. */
+static void retry_fiber(void *arg)
+{
+    g_autoptr(Vm) vm = arg;
+    Host *host = vm->host;
+
+    (void)!wait_queue_wait(&host->hurry, vm->settle_pause_ms, NULL); /* woken: the daemon ends */
+    if (host->is_stopping || !vm->has_journal || try_to_settle(vm) || !vm->has_journal) {
+        vm->settle_pause_ms = 0;
         return;
     }
+    vm->settle_pause_ms = MIN(vm->settle_pause_ms * 2, RETRY_LAST_MS);
+    host_spawn(host, "snapshots", retry_fiber, vm_ref(vm));
+}
+
+void vm_snapshot_settle_later(Vm *vm)
+{
     vm->has_journal = true;
-    log_error_error(err, "work on snapshots that a daemon left behind");
-    log_error("machine '%s': see '%s/%s/.lodge/journal'; it is tried again at the next start", vm->name,
-              vm->host->paths->snapshot, vm->name);
+    if (vm->settle_pause_ms)
+        return;
+    vm->settle_pause_ms = RETRY_FIRST_MS;
+    host_spawn(vm->host, "snapshots", retry_fiber, vm_ref(vm));
+}
+
+static void recover_fiber(void *arg)
+{
+    g_autoptr(Vm) vm = arg;
+    MachineRoom *room = vm->host->machines;
+
+    if (!try_to_settle(vm) && vm->has_journal)
+        vm_snapshot_settle_later(vm);
+    room->n_recovering--;
+    wait_queue_wake_all(&room->recovered);
 }
 
 void vm_snapshot_recover(Host *host)
 {
     g_autoptr(GPtrArray) vms = g_ptr_array_new_with_free_func((GDestroyNotify)vm_unref);
+    MachineRoom *room = host->machines;
     Vm *vm = NULL;
 
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
@@ -246,9 +296,16 @@ void vm_snapshot_recover(Host *host)
     }
     for (guint i = 0; i < vms->len; i++) {
         vm = g_ptr_array_index(vms, i);
-        if (vm->run && vm->run->unanswering)
-            host_spawn(host, "snapshots", recover_fiber, vm_ref(vm));
-        else
-            recover_fiber(vm_ref(vm));
+        g_autoptr(VmIntent) intent = vm_intent_load(vm);
+        if (!intent)
+            continue;
+        vm->has_journal = true;
+        room->n_recovering++;
+        host_spawn(host, "snapshots", recover_fiber, vm_ref(vm));
     }
+    /* Most often that takes a moment, and clients find the tree as it stays; images may take hours. */
+    const uint64_t deadline_ms = loop_now_ms() + RECOVER_MS;
+    while (room->n_recovering > 0 && loop_now_ms() < deadline_ms &&
+           wait_queue_wait(&room->recovered, deadline_ms - loop_now_ms(), NULL))
+        ;
 }

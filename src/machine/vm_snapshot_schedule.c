@@ -19,11 +19,6 @@
 #define INTERVAL_MIN_S 60
 #define SCHEDULE_FILE_MAX 4096
 
-const VmSchedule *vm_snapshot_get_schedule(const Vm *vm)
-{
-    return &vm->schedule;
-}
-
 bool vm_snapshot_set_schedule(Vm *vm, uint64_t interval_s, unsigned keep, const Caller *caller, Error **err)
 {
     g_autofree char *path = vm_snapshot_own_path(vm, "schedule", "");
@@ -44,10 +39,10 @@ bool vm_snapshot_set_schedule(Vm *vm, uint64_t interval_s, unsigned keep, const 
             ? !vm_snapshot_make_own_folder(vm, err) || !file_replace(path, text, strlen(text), 0600, err)
             : !file_remove(path, err))
         return false;
-    vm->schedule.interval_s = interval_s;
-    vm->schedule.keep = keep;
-    vm->schedule.next_s = 0;
-    g_clear_pointer(&vm->schedule.problem, g_free);
+    vm->schedule->interval_s = interval_s;
+    vm->schedule->keep = keep;
+    vm->schedule->next_s = 0;
+    g_clear_pointer(&vm->schedule->problem, g_free);
     return true;
 }
 
@@ -69,8 +64,8 @@ void vm_snapshot_load_schedule(Vm *vm)
                    keep = json_get_uint(object, "keep", 0);
     if (interval_s < INTERVAL_MIN_S || interval_s > INT32_MAX || keep == 0 || keep > INT32_MAX)
         return;
-    vm->schedule.interval_s = interval_s;
-    vm->schedule.keep = (unsigned)keep;
+    vm->schedule->interval_s = interval_s;
+    vm->schedule->keep = (unsigned)keep;
 }
 
 /* ---- what is due ---- */
@@ -107,7 +102,19 @@ static int64_t find_next(const Vm *vm)
         return now_s;
     const SnapshotDef *last = ((Moment *)g_ptr_array_index(list, list->len - 1))->def;
     /* The clock may have been wrong then. */
-    return MIN(last->created_s.value, now_s) + (int64_t)vm->schedule.interval_s;
+    return MIN(last->created_s.value, now_s) + (int64_t)vm->schedule->interval_s;
+}
+
+static void know_next(const Vm *vm)
+{
+    if (vm->schedule->interval_s && !vm->schedule->next_s)
+        vm->schedule->next_s = find_next(vm);
+}
+
+const VmSchedule *vm_snapshot_get_schedule(const Vm *vm)
+{
+    know_next(vm);
+    return vm->schedule;
 }
 
 AWAITS static bool take_one(Vm *vm, Error **err)
@@ -130,7 +137,7 @@ AWAITS static bool drop_oldest(Vm *vm, Error **err)
 {
     g_autoptr(GPtrArray) list = list_automatic(vm);
 
-    for (guint i = 0; i + vm->schedule.keep < list->len; i++) {
+    for (guint i = 0; i + vm->schedule->keep < list->len; i++) {
         if (!vm_snapshot_delete(vm, g_ptr_array_index(list, i), 0, NULL, err))
             return false;
     }
@@ -145,9 +152,9 @@ static void schedule_fiber(void *arg)
     /* The next one is later, even if this one fails. */
     if (!take_one(vm, &err) || !drop_oldest(vm, &err))
         log_warning_error(err, "a snapshot by schedule");
-    g_free(vm->schedule.problem);
-    vm->schedule.problem = err ? g_strdup(error_message(err)) : NULL;
-    vm->schedule.next_s = (int64_t)time(NULL) + (int64_t)vm->schedule.interval_s;
+    g_free(vm->schedule->problem);
+    vm->schedule->problem = err ? g_strdup(error_message(err)) : NULL;
+    vm->schedule->next_s = (int64_t)time(NULL) + (int64_t)vm->schedule->interval_s;
     vm->schedule_is_busy = false;
 }
 
@@ -157,12 +164,11 @@ static void look(Host *host)
     Vm *vm = NULL;
 
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
-        if (!vm->schedule.interval_s || vm->schedule_is_busy || !vm->is_listed)
+        if (!vm->schedule->interval_s || vm->schedule_is_busy || !vm->is_listed)
             continue;
-        if (!vm->schedule.next_s)
-            vm->schedule.next_s = find_next(vm);
+        know_next(vm);
         /* What does not run does not change. */
-        if (now_s < vm->schedule.next_s || vm->state != VM_STATE_RUNNING || host->is_stopping)
+        if (now_s < vm->schedule->next_s || vm->state != VM_STATE_RUNNING || host->is_stopping)
             continue;
         vm->schedule_is_busy = true;
         host_spawn(host, "schedule", schedule_fiber, vm_ref(vm));

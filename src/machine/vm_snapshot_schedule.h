@@ -8,11 +8,11 @@
 typedef struct VmSchedule {
     uint64_t interval_s; /* 0: none */
     unsigned keep;       /* how many stay; at least 1 */
-    int64_t next_s;      /* since 1970; 0: not known yet */
+    int64_t next_s;      /* since 1970; in the past: it is due. 0: not known yet */
     char *problem;       /* why the last one failed; NULL */
 } VmSchedule;
 
-/* Borrowed. */
+/* Borrowed; with the time of the next one. */
 const VmSchedule *vm_snapshot_get_schedule(const Vm *vm);
 /* @interval_s 0: no more of them; those that there are stay. Safe on disk when this returns.
  * ERROR_INVALID_ARGUMENT: shorter than a minute, or none is to stay */

@@ -23,6 +23,7 @@
 #include "machine/vm_confine.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_lease.h"
+#include "machine/vm_log.h"
 #include "machine/vm_security.h"
 #include "machine/vm_snapshot_private.h"
 #include "machine/vm_tune.h"
@@ -117,8 +118,9 @@ static bool start_prepare(Start *start, Error **err)
     gid_t gid = 0;
 
     job_set_phase(start->job, "preparing");
-    if (!start_check(vm, err) || !start_hook(start, "prepare", err) || !vm_choose_user(vm, &uid, err) ||
-        !dac_fill_seclabel(vm->host, vm->live, uid, err) || !vm_security_fill(vm, err))
+    if (!start_check(vm, err) || !vm_numad_ask(vm, err) || !start_hook(start, "prepare", err) ||
+        !vm_choose_user(vm, &uid, err) || !dac_fill_seclabel(vm->host, vm->live, uid, err) ||
+        !vm_security_fill(vm, err))
         return false;
     qemu_assign_aliases(vm->live);
     if (!vm_prepare_graphics(vm, err) || !vm_prepare_nvram(vm, start->spec->reset_nvram, err))
@@ -181,6 +183,7 @@ AWAITS static bool start_build_command(Start *start, QemuCommand **ret_command, 
         .spice_has_password = config->spice_password != NULL,
         .huge_pages = start->huge_pages ? (const QemuHugePages *)start->huge_pages->data : NULL,
         .n_huge_pages = start->huge_pages ? start->huge_pages->len : 0,
+        .numa_nodes = vm->run->numad_nodes,
         .incoming = start->spec->incoming_fd >= 0 ? "defer" : NULL,
         .fds = start->resources.fds,
         .now_s = time(NULL),
@@ -507,7 +510,7 @@ static bool start_converse(Start *start, Error **err)
 }
 
 /* QEMU's last words tell more than the broken connection does. */
-static bool start_explain_death(const Start *start, bool connected, Error **err)
+AWAITS static bool start_explain_death(const Start *start, bool connected, Error **err)
 {
     g_autofree char *words = vm_log_get_tail(start->vm->run->log);
     g_autofree char *how = NULL;
@@ -520,6 +523,8 @@ static bool start_explain_death(const Start *start, bool connected, Error **err)
         error_set(err, ERROR_OPERATION_FAILED, "the helper '%s' ended at once: %s", dead->name, end);
         return error_hint(err, "its last words are in the machine's log: %s", words);
     }
+    if (vm_explain_busy_port(start->vm, words, err))
+        return false;
     error_set(err, ERROR_INTERNAL,
               connected ? "qemu unexpectedly closed the monitor: %s"
                         : "process exited while connecting to monitor: %s",

@@ -16,6 +16,7 @@
 #include "conf/xml_table.h"
 #include "machine/vm_backup_private.h"
 #include "machine/vm_block_job.h"
+#include "machine/vm_log.h"
 
 #define STATUS_NAMESPACE "urn:lodge:status:1"
 #define VCPU_LIMIT 4096
@@ -385,6 +386,7 @@ static const XmlTable run_table =
           ROWS(CODEC_ATTR("pid", &pid_codec),
                GROUP("monitor", ROWS(ATTR("path", VmRun, monitor_path), CODEC_ATTR("type", &unix_codec))),
                GROUP("vcpus", ROWS(CUSTOM("vcpu", &vcpu_elements))), CUSTOM("qemuCaps", &flag_elements),
+               GROUP("numad", ROWS(ATTR("nodeset", VmRun, numad_nodes), ATTR("cpuset", VmRun, numad_cpus))),
                GROUP("libDir", ROWS(ATTR("path", VmRun, lib_dir))),
                GROUP("channelTargetDir", ROWS(ATTR("path", VmRun, channel_dir))),
                FLAG("fakereboot", VmRun, fake_reboot), CUSTOM("blockjobs", &block_job_elements),

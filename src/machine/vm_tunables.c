@@ -5,6 +5,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "machine/vm_query.h"
+#include "machine/vm_tune.h"
 
 enum { AFFECT_LIVE = 1, AFFECT_CONFIG = 2 };
 
@@ -84,8 +85,9 @@ bool vm_get_numa(Vm *vm, unsigned flags, Params **ret_params, Error **err)
     g_autoptr(GString) nodes = g_string_new(NULL);
     if (tune && tune->mode != NUMA_MODE_ABSENT)
         mode = (int)tune->mode - 1;
-    if (tune && tune->nodeset)
-        cpuset_format(tune->nodeset, nodes);
+    const CpuSet *from = vm_numa_nodes(def, is_live ? vm->run : NULL);
+    if (from)
+        cpuset_format(from, nodes);
     Params *params = params_new();
     params_add_int(params, mode, "numa_mode");
     params_add_string(params, nodes->str, "numa_nodeset");

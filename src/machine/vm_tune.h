@@ -41,6 +41,14 @@ MUST_CHECK bool vm_iotune_check(const Params *params, Error **err);
 /* What @old (NULL: none) becomes with them. Owned; NULL with @err. */
 DiskIotune *vm_iotune_merge(const DiskIotune *old, const Params *params, Error **err);
 
+/* ---- where numad wants it (vm_numad.c) ---- */
+
+/* Asks numad, if the definition of a machine that starts leaves its place to it.
+ * ERROR_OPERATION_FAILED: it is not there, or says nothing of use. */
+AWAITS MUST_CHECK bool vm_numad_ask(Vm *vm, Error **err);
+/* The nodes of the host from which the memory of @def comes, as vm_thread_pin(). Borrowed. */
+const CpuSet *vm_numa_nodes(const DomainDef *def, const VmRun *run);
+
 /* ---- threads (vm_sched.c) ---- */
 
 typedef enum ThreadKind { THREAD_EMULATOR, THREAD_VCPU, THREAD_IOTHREAD } ThreadKind;
@@ -51,8 +59,9 @@ AWAITS MUST_CHECK bool vm_thread_setup(Vm *vm, const DomainDef *def, ThreadKind 
 AWAITS MUST_CHECK bool vm_threads_setup(Vm *vm, const DomainDef *def, Error **err);
 /* The thread is gone: so is its group. */
 AWAITS void vm_thread_remove(Vm *vm, ThreadKind kind, unsigned id);
-/* The CPUs that @def names for a thread; NULL: all. Borrowed. */
-const CpuSet *vm_thread_pin(const DomainDef *def, ThreadKind kind, unsigned id);
+/* The CPUs that @def, of the machine that runs as @run (NULL: it does not), names for a thread; NULL: all.
+ * Borrowed. */
+const CpuSet *vm_thread_pin(const DomainDef *def, const VmRun *run, ThreadKind kind, unsigned id);
 /* The thread of I/O thread @id. ERROR_INVALID_ARGUMENT: QEMU has none. */
 AWAITS MUST_CHECK bool vm_iothread_tid(Vm *vm, unsigned id, pid_t *ret_tid, Error **err);
 bool vm_thread_group(const Vm *vm, ThreadKind kind, unsigned id,

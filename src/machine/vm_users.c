@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "machine/vm_snapshot_private.h"
+#include "storage/pool.h"
 
 typedef struct Walk {
     Host *host;

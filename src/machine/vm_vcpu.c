@@ -577,7 +577,7 @@ bool vm_set_vcpus(Vm *vm, unsigned count, unsigned flags, const Caller *caller, 
     if (!vm_edit_begin(vm, flags, caller, &edit, err))
         return false;
     if (edit.live && (flags & VIR_DOMAIN_VCPU_MAXIMUM))
-        return error_set(err, ERROR_INVALID_ARGUMENT,
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "maximum vcpu count of a live domain can't be modified");
     if (edit.live && count > vm->live->vcpus)
         return error_set(err, ERROR_INVALID_ARGUMENT,

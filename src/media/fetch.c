@@ -10,12 +10,12 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <gcrypt.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "media/media.h"
 #include "media/verbs.h"
@@ -387,8 +387,7 @@ bool media_fetch(const Json *request, Json **ret_result, Error **err)
     if (ok && g_ascii_strncasecmp(fetch.url, "file:", 5) != 0)
         ok = media_confine("/", NULL, err);
     if (ok) {
-        gcry_check_version(NULL);
-        gcry_md_open(&fetch.hash, GCRY_MD_SHA256, 0);
+        fetch.hash = digest_open(GCRY_MD_SHA256);
         if (json_get_str(request, "sha512"))
             gcry_md_enable(fetch.hash, GCRY_MD_SHA512);
         (void)curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -7,12 +7,12 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <gcrypt.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "media/verbs_machine.h"
 
@@ -160,12 +160,10 @@ static bool sum_file(Pack *pack, int fd, int algorithm, const char *name, struct
                      char **ret_text, Error **err)
 {
     GString *text = g_string_new(NULL);
-    gcry_md_hd_t hash;
+    gcry_md_hd_t hash = digest_open(algorithm);
     off_t at = 0;
     ssize_t n;
 
-    if (gcry_md_open(&hash, algorithm, 0) != 0)
-        return error_set(err, ERROR_OPERATION_FAILED, "this sum cannot be made here");
     while ((n = pread(fd, pack->buffer, PIECE, at)) > 0) {
         gcry_md_write(hash, pack->buffer, (size_t)n);
         if (archive && archive_write_data(archive, pack->buffer, (size_t)n) < 0)

@@ -17,6 +17,7 @@
 #include "network/filter_group.h"
 #include "network/filter_private.h"
 
+#define IP6_KEPT_S 3600     /* while there is no room for another */
 #define REFRESH_MIN_MS 1000 /* between two changes of an interface's rules that its guest can cause */
 
 const FilterBindingDef *filter_binding_def(const FilterBinding *binding)
@@ -48,18 +49,24 @@ AWAITS static bool binding_store(const FilterBinding *binding, const FilterBindi
     return file_replace_volatile(path, text, strlen(text), 0600, err);
 }
 
+static void put_address(const FilterAddress *address, GString *out)
+{
+    char ip[IP_STRING_LEN];
+
+    ip_format(&address->ip, ip);
+    g_string_append_printf(out, "%s %" PRId64 "\n", ip, address->expiry_s);
+}
+
 AWAITS static void binding_store_learned(const FilterBinding *binding)
 {
     g_autofree char *path = binding_path(binding, ".learned");
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(Error) err = NULL;
 
-    for (guint i = 0; i < binding->learned->len; i++) {
-        const FilterAddress *address = &g_array_index(binding->learned, FilterAddress, i);
-        char ip[IP_STRING_LEN];
-        ip_format(&address->ip, ip);
-        g_string_append_printf(text, "%s %" PRId64 "\n", ip, address->expiry_s);
-    }
+    for (guint i = 0; i < binding->learned->len; i++)
+        put_address(&g_array_index(binding->learned, FilterAddress, i), text);
+    for (guint i = 0; i < binding->ip6->len; i++)
+        put_address(&g_array_index(binding->ip6, FilterAddress, i), text);
     if (!file_replace_volatile(path, text->str, text->len, 0600, &err))
         log_warning_error(err, path);
 }
@@ -73,15 +80,18 @@ AWAITS static void binding_load_learned(FilterBinding *binding)
     if (!file_read(path, 65536, &text, &len, NULL))
         return; /* nothing was learned */
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line && binding->learned->len < FILTER_ADDRESSES_MAX; line++) {
+    for (char **line = lines; *line; line++) {
         FilterAddress address = { 0 };
         char *blank = strchr(*line, ' ');
         if (!blank)
             continue;
         *blank = '\0';
-        if (ip_parse(*line, &address.ip) && parse_int(blank + 1, &address.expiry_s, NULL) &&
-            (address.expiry_s == 0 || address.expiry_s > time(NULL)))
-            g_array_append_val(binding->learned, address);
+        if (!ip_parse(*line, &address.ip) || !parse_int(blank + 1, &address.expiry_s, NULL))
+            continue;
+        GArray *list = address.ip.is_v6 ? binding->ip6 : binding->learned;
+        if (list->len < FILTER_ADDRESSES_MAX &&
+            (address.ip.is_v6 || address.expiry_s == 0 || address.expiry_s > time(NULL)))
+            g_array_append_val(list, address);
     }
 }
 
@@ -237,11 +247,61 @@ static void binding_on_learned(void *arg, const LearnedAddress *learned)
     binding_refresh_later(binding);
 }
 
+/* Addresses of IPv6 come and go as the guest likes, and each new one changes the rules of others: so it has
+ * few, and one more takes the place of one that was not heard of for long. */
+static void binding_on_ip6(void *arg, const LearnedAddress *learned)
+{
+    FilterBinding *binding = arg;
+    GArray *list = binding->ip6;
+    const int64_t now_s = time(NULL);
+    guint oldest = 0;
+    char ip[IP_STRING_LEN];
+
+    if (!binding->live)
+        return;
+    for (guint i = 0; i < list->len; i++) {
+        FilterAddress *address = &g_array_index(list, FilterAddress, i);
+        if (ip_compare(&address->ip, &learned->ip) == 0) {
+            address->expiry_s = now_s;
+            return;
+        }
+        if (address->expiry_s < g_array_index(list, FilterAddress, oldest).expiry_s)
+            oldest = i;
+    }
+    if (list->len >= FILTER_ADDRESSES_MAX) {
+        if (now_s - g_array_index(list, FilterAddress, oldest).expiry_s < IP6_KEPT_S)
+            return;
+        g_array_remove_index(list, oldest);
+    }
+    const FilterAddress address = { .ip = learned->ip, .expiry_s = now_s };
+    g_array_append_val(list, address);
+    ip_format(&learned->ip, ip);
+    log_info("the guest behind '%s' has %s", binding->name, ip);
+    binding_refresh_later(binding);
+}
+
+/* For rules about the groups that the machine is in. */
+static void binding_listen_to_ip6(FilterBinding *binding)
+{
+    const FilterBindingDef *def = filter_binding_def(binding);
+    g_autoptr(Error) err = NULL;
+
+    if (!filter_group_is_machines(def->filter)) {
+        g_clear_pointer(&binding->ip6_learner, filter_learner_free);
+        g_array_set_size(binding->ip6, 0);
+    } else if (!binding->ip6_learner &&
+               !filter_learner_new(binding->name, &def->mac, FILTER_LEARN_IP6, binding_on_ip6, binding,
+                                   &binding->ip6_learner, &err)) {
+        log_warning_error(err, "addresses of a guest are not learned");
+    }
+}
+
 void filter_binding_listen(FilterBinding *binding, const FilterProgram *program)
 {
     const bool is_done = program->mode == FILTER_LEARN_ANY && binding->learned->len > 0;
     g_autoptr(Error) err = NULL;
 
+    binding_listen_to_ip6(binding);
     if (!program->learns || is_done || (binding->learner && binding->mode != program->mode))
         g_clear_pointer(&binding->learner, filter_learner_free);
     binding->mode = program->mode;
@@ -290,8 +350,10 @@ static void add_mac_parameter(FilterBindingDef *def)
 static void binding_forget(FilterBinding *binding)
 {
     g_clear_pointer(&binding->learner, filter_learner_free);
+    g_clear_pointer(&binding->ip6_learner, filter_learner_free);
     binding->expiry = sd_event_source_disable_unref(binding->expiry);
     g_array_set_size(binding->learned, 0);
+    g_array_set_size(binding->ip6, 0);
 }
 
 /* The file first: whoever finds it makes the rules. */
@@ -376,6 +438,7 @@ AWAITS static bool binding_parse(Host *host, const char *xml, size_t len, const 
 static void binding_init(Object *object)
 {
     ((FilterBinding *)object)->learned = g_array_new(FALSE, TRUE, sizeof(FilterAddress));
+    ((FilterBinding *)object)->ip6 = g_array_new(FALSE, TRUE, sizeof(FilterAddress));
 }
 
 static void binding_free(Object *object)
@@ -384,6 +447,7 @@ static void binding_free(Object *object)
 
     binding_forget(binding);
     g_array_unref(binding->learned);
+    g_array_unref(binding->ip6);
 }
 
 const ObjectClass filter_binding_class = {

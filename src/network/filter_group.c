@@ -13,9 +13,11 @@
 #define GROUP_PREFIX "lodge-group-"
 #define MACHINE_PREFIX "lodge-machine-"
 #define GROUP_NAME_MAX 64
-#define RULE_MAX 100             /* characters: it is a comment, too */
-#define RULES_MAX 256            /* of a group */
-#define NOBODY "255.255.255.255" /* an address that no packet comes from */
+#define RULE_MAX 100  /* characters: it is a comment, too */
+#define RULES_MAX 256 /* of a group */
+/* Addresses that no packet comes from. */
+#define NOBODY "255.255.255.255"
+#define NOBODY_V6 "100::"
 
 static const char *const guards[] = { "no-mac-spoofing", "no-arp-spoofing", "no-ip-spoofing", NULL };
 
@@ -135,9 +137,9 @@ static char *rule_text(const GroupRule *rule)
 }
 
 /* The variable with the addresses of a group's members. Owned. */
-static char *group_variable(const char *group)
+static char *group_variable(const char *group, bool is_v6)
 {
-    GString *out = g_string_new("GROUP_");
+    GString *out = g_string_new(is_v6 ? "GROUP6_" : "GROUP_");
 
     for (; *group; group++)
         g_string_append(out, *group == '-' ? "_d" : *group == '_' ? "_u" : (const char[]){ *group, '\0' });
@@ -157,7 +159,7 @@ static void put_rule(const GroupRule *rule, const char *text, bool is_v6, GStrin
                                                               : rule->protocol,
                            is_v6 && !is_icmp ? "-ipv6" : "");
     if (rule->is_group) {
-        g_autofree char *variable = group_variable(rule->peer);
+        g_autofree char *variable = group_variable(rule->peer, is_v6);
         g_string_append_printf(out, " %sipaddr='$%s'", side, variable);
     } else if (rule->peer) {
         g_string_append_printf(out, " %sipaddr='%s' %sipmask='%u'", side, rule->peer, side, rule->prefix);
@@ -176,7 +178,7 @@ static bool put_rules(const char *text, GString *out, Error **err)
     g_autofree char *own = rule_text(&rule);
     if (!rule.peer || !rule.is_v6)
         put_rule(&rule, own, false, out);
-    if (!rule.peer || (rule.is_v6 && !rule.is_group))
+    if (!rule.peer || rule.is_v6 || rule.is_group)
         put_rule(&rule, own, true, out);
     return true;
 }
@@ -279,7 +281,8 @@ char *filter_group_before(Host *host, const char *filter)
 }
 
 /* What the guests of the machine @uuid are known by. */
-static void put_addresses(Host *host, const char *uuid, const char *variable, GString *out, unsigned *n_put)
+static void put_addresses(Host *host, const char *uuid, const char *variable, bool is_v6, GString *out,
+                          unsigned *n_put)
 {
     Object *object = NULL;
 
@@ -292,14 +295,16 @@ static void put_addresses(Host *host, const char *uuid, const char *variable, GS
         uuid_format(&binding->live->owner_uuid, owner);
         if (strcmp(owner, uuid) != 0)
             continue;
-        for (guint i = 0; i < binding->learned->len; i++, (*n_put)++) {
-            ip_format(&g_array_index(binding->learned, FilterAddress, i).ip, ip);
+        const GArray *known = is_v6 ? binding->ip6 : binding->learned;
+        for (guint i = 0; i < known->len; i++, (*n_put)++) {
+            ip_format(&g_array_index(known, FilterAddress, i).ip, ip);
             g_string_append_printf(out, "<parameter name='%s' value='%s'/>", variable, ip);
         }
         for (guint i = 0; binding->live->parameters && i < binding->live->parameters->len; i++) {
             const FilterParameter *parameter = g_ptr_array_index(binding->live->parameters, i);
             IpAddress given;
-            if (strcmp(parameter->name, "IP") != 0 || !ip_parse(parameter->value, &given))
+            if (strcmp(parameter->name, is_v6 ? "IPV6" : "IP") != 0 || !ip_parse(parameter->value, &given) ||
+                given.is_v6 != is_v6)
                 continue;
             g_string_append_printf(out, "<parameter name='%s' value='%s'/>", variable, parameter->value);
             (*n_put)++;
@@ -328,19 +333,20 @@ static bool is_member(const FilterDef *machine, const char *group)
     return g_ptr_array_find_with_equal_func(groups, group, g_str_equal, NULL);
 }
 
-static void put_members(Host *host, const char *group, GString *out)
+static void put_members(Host *host, const char *group, bool is_v6, GString *out)
 {
     g_autoptr(GPtrArray) machines = machine_filters(host);
-    g_autofree char *variable = group_variable(group);
+    g_autofree char *variable = group_variable(group, is_v6);
     unsigned n_put = 0;
 
     for (guint i = 0; i < machines->len; i++) {
         const char *name = g_ptr_array_index(machines, i);
         if (is_member(find_def(host, "", name), group))
-            put_addresses(host, name + strlen(MACHINE_PREFIX), variable, out, &n_put);
+            put_addresses(host, name + strlen(MACHINE_PREFIX), variable, is_v6, out, &n_put);
     }
     if (n_put == 0)
-        g_string_append_printf(out, "<parameter name='%s' value='" NOBODY "'/>", variable);
+        g_string_append_printf(out, "<parameter name='%s' value='%s'/>", variable,
+                               is_v6 ? NOBODY_V6 : NOBODY);
 }
 
 /* The group as a part of a machine's filter, with the members of the groups that @texts speak of. */
@@ -354,7 +360,8 @@ static void put_group(Host *host, const char *group, const GPtrArray *texts, GSt
         if (!rule_parse(g_ptr_array_index(texts, i), &rule, NULL) || !rule.is_group ||
             g_ptr_array_find_with_equal_func(seen, rule.peer, g_str_equal, NULL))
             continue;
-        put_members(host, rule.peer, out);
+        put_members(host, rule.peer, false, out);
+        put_members(host, rule.peer, true, out);
         g_ptr_array_add(seen, g_steal_pointer(&rule.peer));
     }
     g_string_append(out, "</filterref>");

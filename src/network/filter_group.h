@@ -5,7 +5,8 @@
  * "lodge-machine-UUID": what its interfaces had before, protection against spoofing, its groups, and at the
  * end "what it asked for may come back, all else may not come in". So libvirtd can run such a machine, too.
  *
- * A rule about a group of machines has the addresses of its members, as they are learned, as a variable; when
+ * A rule about a group of machines has the addresses of its members, as they are learned, as variables (one
+ * for IPv4, from leases or traffic, one for IPv6, from what a guest sends); when
  * they change, the filters of the machines concerned are defined anew, which reaches their interfaces in one
  * transaction. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */

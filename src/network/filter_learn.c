@@ -8,6 +8,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-event.h>
@@ -117,12 +118,36 @@ static bool learn_from_ip(const uint8_t *packet, size_t len, bool to_guest, cons
     return true;
 }
 
+/* A guest's packets say what it is called; one that looks whether an address is free is about to have it, and
+ * who is asked for it by a neighbour has it. */
+static bool learn_from_ip6(const uint8_t *packet, size_t len, LearnedAddress *ret_learned)
+{
+    enum { HEADER = 40, SOLICITATION = 135, ADVERTISEMENT = 136, MULTICAST = 0xff };
+    static const uint8_t none[16];
+
+    if (len < HEADER + 1 || packet[0] >> 4 != 6)
+        return false;
+    const uint8_t type = packet[6] == IPPROTO_ICMPV6 ? packet[HEADER] : 0;
+    const bool has_source = memcmp(packet + 8, none, 16) != 0;
+    const bool tells = type == ADVERTISEMENT || (type == SOLICITATION && !has_source);
+    if (tells && (len < HEADER + 24 || packet[7] != 255)) /* it came through a router, or is a piece */
+        return false;
+    const uint8_t *own = packet + (tells ? HEADER + 8 : 8);
+    if (own[0] == MULTICAST || memcmp(own, none, 15) == 0)
+        return false;
+    *ret_learned = (LearnedAddress){ .ip.is_v6 = true };
+    memcpy(ret_learned->ip.bytes, own, 16);
+    return true;
+}
+
 bool filter_learn_from(const uint8_t *frame, size_t len, bool to_guest, const Mac *mac, FilterLearnMode mode,
                        LearnedAddress *ret_learned)
 {
     if (len < 14 || (!to_guest && memcmp(frame + 6, mac->bytes, 6) != 0))
         return false;
     const uint8_t *packet = frame + 14;
+    if (mode == FILTER_LEARN_IP6)
+        return !to_guest && get16(frame + 12) == ETH_P_IPV6 && learn_from_ip6(packet, len - 14, ret_learned);
     switch (get16(frame + 12)) {
     case ETH_P_IP:
         return learn_from_ip(packet, len - 14, to_guest, mac, mode, ret_learned);
@@ -149,7 +174,8 @@ struct FilterLearner {
     bool is_reading, is_freed;
 };
 
-/* DHCP over IPv4, and ARP and the rest of IPv4 with @mode any; the kernel drops all else. */
+/* DHCP over IPv4, and ARP and the rest of IPv4 with @mode any. Or of IPv6 what begins something: connections
+ * of TCP, every 16th of UDP, questions to neighbours and their answers. The kernel drops all else. */
 static bool attach_program(int fd, FilterLearnMode mode, Error **err)
 {
     const uint32_t all = mode == FILTER_LEARN_ANY ? FRAME_MAX : 0;
@@ -168,7 +194,29 @@ static bool attach_program(int fd, FilterLearnMode mode, Error **err)
         BPF_STMT(BPF_RET | BPF_K, all), /* what else */
         BPF_STMT(BPF_RET | BPF_K, 0),   /* nothing */
     };
-    const struct sock_fprog program = { .len = G_N_ELEMENTS(code), .filter = code };
+    struct sock_filter ip6[] = {
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 15), /* to "nothing" */
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 14 + 6),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, 3),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 14 + 40 + 13), /* its flags */
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 9, 10), /* SYN without ACK */
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM)),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 15),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 5, 6),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 5),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 14 + 40), /* an echo is asked for, or neighbours speak */
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 128, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 135, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 136, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, FRAME_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0), /* nothing */
+    };
+    const bool is_ip6 = mode == FILTER_LEARN_IP6;
+    const struct sock_fprog program = { .len = is_ip6 ? G_N_ELEMENTS(ip6) : G_N_ELEMENTS(code),
+                                        .filter = is_ip6 ? ip6 : code };
 
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0 ||
            error_set_errno(err, errno, "cannot choose what a packet socket sees");

@@ -1,8 +1,9 @@
 /* Learning the addresses of a guest from what passes its tap.
  *
  * A packet socket with a program of the kernel in front lets through ARP, and IPv4 of a guest that has no
- * address yet, or DHCP alone. What a guest can send is never more than a few frames per second to us: the
- * socket is read in bursts with a pause between them, and its queue is small. */
+ * address yet, or DHCP alone, or what begins something in IPv6. What a guest can send is never more
+ * than a few frames per second to us: the socket is read in bursts with a pause between them, and its queue
+ * is small. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -14,7 +15,8 @@ typedef enum FilterLearnMode {
     FILTER_LEARN_ANY,  /* the first address that the guest uses, or is given */
     FILTER_LEARN_DHCP, /* those that DHCP servers lend it */
     FILTER_LEARN_NONE,
-    FILTER_LEARN_MODE_COUNT
+    FILTER_LEARN_MODE_COUNT,
+    FILTER_LEARN_IP6 /* those of IPv6 that it uses; no filter asks for that by name */
 } FilterLearnMode;
 
 typedef struct LearnedAddress {

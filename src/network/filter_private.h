@@ -23,9 +23,11 @@ typedef struct FilterBinding {
     bool is_applied; /* its rules are in the kernel */
     unsigned n_rules, coming_rules;
     FilterBindingDef *wanted; /* about to become live; borrowed */
-    GArray *learned;          /* FilterAddress */
+    GArray *learned;          /* FilterAddress: of IPv4 */
+    GArray *ip6;              /* FilterAddress: of a machine in groups; expiry_s: when it was last seen */
     FilterLearnMode mode;
-    FilterLearner *learner;       /* NULL: nothing is to be learned (any more) */
+    FilterLearner *learner; /* NULL: nothing is to be learned (any more) */
+    FilterLearner *ip6_learner;
     sd_event_source *expiry;      /* of the address that goes first */
     bool is_stale, is_refreshing; /* its rules are to be made again */
     uint64_t refreshed_ms;

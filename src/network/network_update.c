@@ -119,6 +119,14 @@ static GPtrArray **host_list(Update *update, Error **err)
 
     if (!ip)
         return NULL;
+    if (update->command == UPDATE_DELETE && !host->mac && !host->name && !host->ip) {
+        error_set(err, ERROR_XML_INVALID,
+                  "At least one of name, mac, or ip attribute must be specified for static host definition "
+                  "in "
+                  "network '%s' ",
+                  update->def->name);
+        return NULL;
+    }
     if (adds(update) && !(host->mac && network_ip_is_v6(ip)) && host->ip && ip_parse(host->ip, &address) &&
         address.is_v6 != network_ip_is_v6(ip)) {
         STATE("the address family of a host entry IP must match the address family of the dhcp element's "
@@ -402,13 +410,47 @@ static bool update_read(Update *update, Error **err)
     return xml_table_read(update->section->table, &reader, root, &update->item, err);
 }
 
+/* What is to be found must make sense; what goes may be told by a part of it. */
+static bool update_check_item(const Update *what, Error **err)
+{
+    const NetworkDhcpHost *host = what->section->means == host_means ? what->item : NULL;
+    const NetworkDnsHost *dns = what->section->means == dns_host_means ? what->item : NULL;
+    const bool is_whole = what->command == UPDATE_MODIFY || what->section->means == range_means ||
+                          what->section->means == txt_means;
+    Mac mac;
+    IpAddress ip;
+
+    if (adds(what))
+        return true; /* it is checked where it will be */
+    if (host && host->mac && !mac_parse(host->mac, &mac, NULL))
+        return error_set(err, ERROR_XML_INVALID, "Cannot parse MAC address '%s' in network '%s'", host->mac,
+                         what->def->name);
+    if (dns && dns->ip && !ip_parse(dns->ip, &ip))
+        return error_set(err, ERROR_XML_SYNTAX, "Invalid IP address in network '%s' DNS HOST record",
+                         what->def->name);
+    if (!is_whole)
+        return true;
+    Update update = *what;
+    update.def = xml_table_copy(&network_table, what->def);
+    GPtrArray **list = what->section->list(&update, err);
+    if (list) { /* alone in its list */
+        xml_list_free(what->section->table, *list);
+        *list = xml_list_new(what->section->table);
+        g_ptr_array_add(*list, xml_table_copy(what->section->table, what->item));
+        g_clear_pointer(&update.def->forward_dev, g_free);
+    }
+    const bool ok = list && network_def_complete(update.def, err);
+    xml_table_free(&network_table, update.def);
+    return ok;
+}
+
 static bool update_change(Update *update, Error **err)
 {
     const UpdateSection *section = update->section;
     GPtrArray **list = section->list(update, err);
     guint at = 0;
 
-    if (!list)
+    if (!list || !update_check_item(update, err))
         return false;
     while (*list && at < (*list)->len && !section->means(update, g_ptr_array_index(*list, at)))
         at++;
@@ -438,14 +480,11 @@ static bool update_copy(const Update *what, const NetworkDef *from, NetworkDef *
 {
     Update update = *what;
 
+    if (what->section->fixed && what->command == UPDATE_MODIFY)
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "%s cannot be modified, only added or deleted",
+                         what->section->fixed);
     update.def = xml_table_copy(&network_table, from);
-    bool ok = update_read(&update, err);
-    if (ok && update.section->fixed && update.command == UPDATE_MODIFY) {
-        error_set(err, ERROR_NOT_SUPPORTED, "%s cannot be modified, only added or deleted",
-                  update.section->fixed);
-        ok = false;
-    }
-    ok = ok && update_change(&update, err);
+    bool ok = update_read(&update, err) && update_change(&update, err);
     if (ok) {
         g_clear_pointer(&update.def->forward_dev, g_free); /* follows from the interfaces */
         ok = network_def_complete(update.def, err);
@@ -470,12 +509,13 @@ static bool update_check(const Network *network, unsigned command, unsigned sect
     if (flags & VIR_NETWORK_UPDATE_AFFECT_CONFIG && !network->config)
         return STATE("cannot change persistent config of a transient network");
     if (section == VIR_NETWORK_SECTION_NONE || section >= G_N_ELEMENTS(section_names))
-        return error_set(err, ERROR_NOT_SUPPORTED, "can't update unrecognized section of network");
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "can't update unrecognized section of network");
     if (section >= G_N_ELEMENTS(sections) || !sections[section].element)
-        return error_set(err, ERROR_NOT_SUPPORTED, "can't update '%s' section of network '%s'",
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "can't update '%s' section of network '%s'",
                          section_names[section], network->name);
     if (command < UPDATE_MODIFY || command > UPDATE_ADD_FIRST)
-        return error_set(err, ERROR_NOT_SUPPORTED, "unrecognized network update command code %u", command);
+        return error_set(err, ERROR_OPERATION_UNSUPPORTED, "unrecognized network update command code %u",
+                         command);
     return true;
 }
 

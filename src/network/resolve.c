@@ -234,7 +234,7 @@ bool network_resolve(Object *object, bool on, const Caller *caller, char **ret_h
                    ? g_strdup_printf("systemd-resolved asks the network's dnsmasq for names in "
                                      "%s",
                                      def->domain)
-                   : g_strdup_printf("names and names in %s stand in %s/etc/hosts", def->domain,
+                   : g_strdup_printf("guests' names, alone and in %s, stand in %s/etc/hosts", def->domain,
                                      network->host->paths->root);
     return true;
 }

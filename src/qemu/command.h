@@ -39,7 +39,8 @@ typedef struct QemuCommandEnv {
     bool vnc_has_password, spice_has_password; /* qemu.conf has one for displays without */
     const QemuHugePages *huge_pages;           /* the default size first */
     size_t n_huge_pages;
-    const char *incoming; /* -incoming URI ("defer", "fd:7"); NULL */
+    const CpuSet *numa_nodes; /* where <memory placement='auto'> is; NULL: anywhere */
+    const char *incoming;     /* -incoming URI ("defer", "fd:7"); NULL */
     /* Descriptors by the names that device.h makes, for taps, and for sockets and files that the daemon opens
      * itself, the monitor's ("charmonitor") among them; what is not there QEMU opens by name. NULL: this is
      * for people, who are shown names. */

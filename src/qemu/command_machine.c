@@ -406,7 +406,9 @@ static const CpuSet *host_nodes(const PlanContext *c, unsigned cell, const char 
                                             [NUMA_MODE_PREFERRED] = "preferred",
                                             [NUMA_MODE_INTERLEAVE] = "interleave" };
     const NumaTune *tune = c->def->numatune;
-    const CpuSet *nodes = tune ? tune->nodeset : NULL;
+    const CpuSet *nodes = !tune                                   ? NULL
+                          : tune->placement == CPU_PLACEMENT_AUTO ? c->env->numa_nodes
+                                                                  : tune->nodeset;
     NumaMode mode = tune ? tune->mode : NUMA_MODE_ABSENT;
 
     for (DEF_EACH(NumaTuneNode, node, tune ? tune->nodes : NULL)) {

@@ -200,8 +200,11 @@ AWAITS MUST_CHECK bool monitor_reload_display(Qmp *qmp, uint64_t timeout_ms, Err
 AWAITS MUST_CHECK bool monitor_open_tray(Qmp *qmp, const char *alias, bool force, uint64_t timeout_ms,
                                          Error **err);
 AWAITS MUST_CHECK bool monitor_close_tray(Qmp *qmp, const char *alias, uint64_t timeout_ms, Error **err);
-AWAITS MUST_CHECK bool monitor_remove_medium(Qmp *qmp, const char *alias, uint64_t timeout_ms, Error **err);
-AWAITS MUST_CHECK bool monitor_insert_medium(Qmp *qmp, const char *alias, const char *node_name,
+/* The tray must have been opened; if the guest has closed it meanwhile, it is opened again (@force: also if
+ * it is locked). */
+AWAITS MUST_CHECK bool monitor_remove_medium(Qmp *qmp, const char *alias, bool force, uint64_t timeout_ms,
+                                             Error **err);
+AWAITS MUST_CHECK bool monitor_insert_medium(Qmp *qmp, const char *alias, const char *node_name, bool force,
                                              uint64_t timeout_ms, Error **err);
 
 /* ---- jobs of the block layer ---- */

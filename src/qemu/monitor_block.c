@@ -6,6 +6,7 @@
 #include "qemu/monitor.h"
 #include "qemu/monitor_private.h"
 
+#define TRAY_ATTEMPTS 20
 #define BLOCK_MAX_CHAIN 200 /* images behind each other */
 
 static void monitor_disk_free(void *data)
@@ -200,16 +201,32 @@ bool monitor_close_tray(Qmp *qmp, const char *alias, uint64_t timeout_ms, Error 
     return monitor_do(qmp, "blockdev-close-tray", json_pack("{s:s}", "id", alias), timeout_ms, err);
 }
 
-bool monitor_remove_medium(Qmp *qmp, const char *alias, uint64_t timeout_ms, Error **err)
+/* A guest closes the tray when it likes: then it is opened once more. */
+AWAITS static bool tray_do(Qmp *qmp, const char *command, const char *alias, const char *node_name,
+                           bool force, uint64_t timeout_ms, Error **err)
 {
-    return monitor_do(qmp, "blockdev-remove-medium", json_pack("{s:s}", "id", alias), timeout_ms, err);
+    for (unsigned attempt = 1;; attempt++) {
+        g_autoptr(Error) why = NULL;
+        if (monitor_do(qmp, command, json_pack("{s:s, s:s*}", "id", alias, "node-name", node_name),
+                       timeout_ms, &why))
+            return true;
+        if (error_code(why) != ERROR_REFUSED || !strstr(error_message(why), "is not open") ||
+            attempt >= TRAY_ATTEMPTS)
+            return error_propagate(err, g_steal_pointer(&why));
+        if (!monitor_open_tray(qmp, alias, force, timeout_ms, err))
+            return false;
+    }
 }
 
-bool monitor_insert_medium(Qmp *qmp, const char *alias, const char *node_name, uint64_t timeout_ms,
-                           Error **err)
+bool monitor_remove_medium(Qmp *qmp, const char *alias, bool force, uint64_t timeout_ms, Error **err)
 {
-    return monitor_do(qmp, "blockdev-insert-medium",
-                      json_pack("{s:s, s:s}", "id", alias, "node-name", node_name), timeout_ms, err);
+    return tray_do(qmp, "blockdev-remove-medium", alias, NULL, force, timeout_ms, err);
+}
+
+bool monitor_insert_medium(Qmp *qmp, const char *alias, const char *node_name, bool force,
+                           uint64_t timeout_ms, Error **err)
+{
+    return tray_do(qmp, "blockdev-insert-medium", alias, node_name, force, timeout_ms, err);
 }
 
 /* ---- jobs ---- */

@@ -15,10 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "rpc/dispatch.h"
-#include "rpc/events.h"
 #include "rpc/server.h"
-#include "rpc/stream.h"
 #include "wire/wire_enums.h"
 
 #define KEEPALIVE_PING 1
@@ -119,9 +116,7 @@ void rpc_client_drop(RpcClient *client, const char *why, ...)
     client->user->bytes -= client->counted_bytes;
     if (client->waits_for_user)
         g_queue_remove(&client->user->waiting, client);
-    rpc_events_abandon(client);
-    rpc_streams_abandon(client);
-    rpc_dispatch_abandon(client);
+    rpc_client_abandon(client);
     wait_queue_wake_all(&client->drained);
     rpc_server_client_dropped(server, client);
 }
@@ -190,7 +185,7 @@ static bool client_may_read(const RpcClient *client)
 {
     return wire_channel_pending(&client->channel) <= RPC_OUT_PAUSE &&
            client->backlog_bytes <= RPC_BACKLOG_MAX && client->backlog.length < RPC_BACKLOG_CALLS &&
-           !rpc_streams_are_full(client);
+           !rpc_client_is_full(client);
 }
 
 /* Writes; false if the client is gone. */
@@ -325,11 +320,11 @@ static void client_take_frame(RpcClient *client, const WireFrame *frame, const i
     switch (header->type) {
     case WIRE_CALL:
     case WIRE_CALL_WITH_FDS:
-        rpc_dispatch_call(client, frame, fds);
+        rpc_client_take_call(client, frame, fds);
         return;
     case WIRE_STREAM:
     case WIRE_STREAM_HOLE:
-        rpc_stream_take_frame(client, frame);
+        rpc_client_take_stream(client, frame);
         return;
     default: /* replies and messages are not for a server; peers drop them silently */
         client_close_fds(fds, frame->n_fds);
@@ -356,7 +351,7 @@ static bool client_step(RpcClient *client)
     WireFrame frame;
     int fds[WIRE_FDS_MAX];
 
-    if (rpc_dispatch_kept(client))
+    if (rpc_client_take_kept(client))
         return true;
     if (client->dropped || !client_may_read(client))
         return false;

@@ -104,6 +104,19 @@ const Caller *rpc_client_caller(RpcClient *client);
 /* It acts for somebody else from now on: @user for the log, NULL: nobody by name. */
 void rpc_client_set_identity(RpcClient *client, const char *user, uid_t uid);
 
+/* ---- what stands above the connection does with it (client_frames.c) ---- */
+
+/* A CALL frame, @fds (owned) with it; see rpc_dispatch_call(). */
+void rpc_client_take_call(RpcClient *client, const WireFrame *frame, const int *fds);
+/* Begins a call that waits for its turn, if it may. false: none was begun. */
+bool rpc_client_take_kept(RpcClient *client);
+/* A STREAM or STREAM_HOLE frame. May drop the client. */
+void rpc_client_take_stream(RpcClient *client, const WireFrame *frame);
+/* Whether its streams hold so much that reading must wait. */
+bool rpc_client_is_full(const RpcClient *client);
+/* It left. */
+void rpc_client_abandon(RpcClient *client);
+
 /* Called each second by the server while any client is watched. false: there was no reason. */
 bool rpc_client_check_idle(RpcClient *client, uint64_t now_ms);
 void rpc_client_tick(RpcClient *client, uint64_t now_ms, unsigned interval_ms, unsigned count);

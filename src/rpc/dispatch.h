@@ -7,17 +7,17 @@
 
 #include "core/stream.h"
 #include "rpc/client_conn.h"
+#include "rpc/table.h"
 #include "wire/wire_gen.h"
 
 typedef struct Host Host;
-typedef struct ObjectClass ObjectClass;
 
-typedef struct RpcCall {
+struct RpcCall {
     RpcClient *client; /* reference */
     Host *host;
     WireHeader header;
     const WireProc *proc;
-    const struct RpcEntry *entry;
+    const RpcEntry *entry;
     void *args;
     int *fds; /* that came with the call; a handler that takes one leaves -1 */
     unsigned n_fds;
@@ -27,26 +27,7 @@ typedef struct RpcCall {
     Stream *stream;         /* owned; opens a stream after the reply */
     GArray *ret_fds;        /* of int, owned; sent with the reply */
     WireBuffer ret_encoded; /* owned; if not empty the reply, which ret need not hold then */
-} RpcCall;
-
-typedef bool (*RpcHandler)(RpcCall *call, const void *args, void *ret, Error **err);
-
-typedef enum RpcEntryFlags {
-    RPC_BEFORE_OPEN = 1, /* allowed on a connection that has not been opened */
-} RpcEntryFlags;
-
-typedef struct RpcEntry {
-    int32_t number; /* 0 ends a table */
-    RpcHandler handler;
-    unsigned flags;
-    const ObjectClass *class; /* of a generic handler (handle_object.h) */
-} RpcEntry;
-
-/* Several tables may have the same program. */
-typedef struct RpcTable {
-    uint32_t program;
-    const RpcEntry *entries;
-} RpcTable;
+};
 
 /* Begins the definition of a handler; `args` and `ret` have the procedure's types (void if it has none):
  *

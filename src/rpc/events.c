@@ -448,10 +448,13 @@ static bool registration_set_pattern(RpcRegistration *registration, Error **err)
     return true;
 }
 
+static void events_stop(void *subscription)
+{
+    event_unsubscribe(subscription);
+}
+
 bool rpc_events_add(RpcClient *client, const RpcEventFilter *filter, int *ret_callback_id, Error **err)
 {
-    void **subscription = rpc_server_events_slot(client->server);
-
     if (!client->events) {
         client->events = g_new0(RpcEvents, 1);
         client->events->registrations = g_ptr_array_new_with_free_func(registration_free);
@@ -480,9 +483,10 @@ bool rpc_events_add(RpcClient *client, const RpcEventFilter *filter, int *ret_ca
     }
     made->callback_id = filter->kind == RPC_EVENT_QEMU ? events->next_qemu_id++ : events->next_id++;
     g_ptr_array_add(events->registrations, made);
-    if (!*subscription) {
+    if (!rpc_server_has_events(client->server)) {
         EventBus *bus = rpc_server_spec(client->server)->events;
-        *subscription = event_subscribe(bus, events_on_publish, client->server);
+        rpc_server_set_events(client->server, event_subscribe(bus, events_on_publish, client->server),
+                              events_stop);
     }
     if (ret_callback_id)
         *ret_callback_id = made->callback_id;
@@ -510,13 +514,4 @@ void rpc_events_abandon(RpcClient *client)
         return;
     g_ptr_array_unref(events->registrations);
     g_free(events);
-}
-
-void rpc_events_stop(RpcServer *server)
-{
-    void **subscription = rpc_server_events_slot(server);
-
-    if (*subscription)
-        event_unsubscribe(*subscription);
-    *subscription = NULL;
 }

@@ -29,5 +29,3 @@ MUST_CHECK bool rpc_events_add(RpcClient *client, const RpcEventFilter *filter, 
 MUST_CHECK bool rpc_events_remove(RpcClient *client, RpcEventKind kind, int id, Error **err);
 /* The client left. */
 void rpc_events_abandon(RpcClient *client);
-/* The server ends. */
-void rpc_events_stop(RpcServer *server);

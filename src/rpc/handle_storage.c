@@ -286,7 +286,7 @@ RPC_HANDLER(lodge_volume_orphans)
     g_autoptr(GPtrArray) volumes = NULL;
 
     if (!rpc_check_flags(call, args->flags, 0, err) ||
-        !image_list_orphans(call->host, args->pool, &volumes, err))
+        !volume_list_orphans(call->host, args->pool, &volumes, err))
         return false;
     if (volumes->len > VOLUMES_MAX) {
         error_set(err, ERROR_OPERATION_FAILED, "%u volumes are more than the %d that one answer holds",

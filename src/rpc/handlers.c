@@ -23,6 +23,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_interface },
     { WIRE_PROGRAM_REMOTE, rpc_entries_life },
     { WIRE_PROGRAM_REMOTE, rpc_entries_machine },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_launch },
     { WIRE_PROGRAM_REMOTE, rpc_entries_network },
     { WIRE_PROGRAM_REMOTE, rpc_entries_nodedev },
     { WIRE_PROGRAM_REMOTE, rpc_entries_nwfilter },

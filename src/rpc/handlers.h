@@ -32,6 +32,7 @@ extern const RpcEntry rpc_entries_lodge_snapshot[];
 extern const RpcEntry rpc_entries_lodge_storage[];
 extern const RpcEntry rpc_entries_lodge_network[];
 extern const RpcEntry rpc_entries_machine[];
+extern const RpcEntry rpc_entries_launch[];
 extern const RpcEntry rpc_entries_network[];
 extern const RpcEntry rpc_entries_nodedev[];
 extern const RpcEntry rpc_entries_nwfilter[];

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/socket.h"
-#include "rpc/events.h"
 
 #define ACCEPT_BATCH 32
 #define TICK_US ((uint64_t)1000000)
@@ -46,7 +45,8 @@ struct RpcServer {
     bool accept_paused;
     bool stopping;
     sd_event_source *tick;
-    void *events;
+    void *subscription; /* of the events module */
+    void (*end_events)(void *subscription);
 };
 
 /* ---- tables ---- */
@@ -144,7 +144,8 @@ void rpc_server_free(RpcServer *server)
     g_autofree gpointer *clients = g_hash_table_get_keys_as_array(server->clients, NULL);
     for (size_t i = 0; clients[i]; i++)
         rpc_client_drop(clients[i], "the daemon stops");
-    rpc_events_stop(server);
+    if (server->subscription)
+        server->end_events(g_steal_pointer(&server->subscription));
     g_hash_table_unref(server->clients);
     g_hash_table_unref(server->users);
     g_ptr_array_unref(server->listeners);
@@ -402,7 +403,13 @@ GHashTable *rpc_server_clients(RpcServer *server)
     return server->clients;
 }
 
-void **rpc_server_events_slot(RpcServer *server)
+bool rpc_server_has_events(const RpcServer *server)
 {
-    return &server->events;
+    return server->subscription != NULL;
+}
+
+void rpc_server_set_events(RpcServer *server, void *subscription, void (*end)(void *subscription))
+{
+    server->subscription = subscription;
+    server->end_events = end;
 }

@@ -7,7 +7,7 @@
 #include "core/event.h"
 #include "core/job.h"
 #include "rpc/client_conn.h"
-#include "rpc/dispatch.h"
+#include "rpc/table.h"
 
 typedef struct RpcServerSpec {
     Host *host;                     /* handed to handlers; borrowed, outlives the server */
@@ -64,5 +64,7 @@ void rpc_server_client_authenticated(RpcServer *server, RpcClient *client);
 void rpc_server_start_tick(RpcServer *server);
 /* Clients with event registrations are found here. */
 GHashTable *rpc_server_clients(RpcServer *server); /* set of RpcClient */
-/* Slot of the events module: its subscription. */
-void **rpc_server_events_slot(RpcServer *server);
+/* The subscription to the core's events, made when the first client wants some; @end is called with it when
+ * the server stops. */
+bool rpc_server_has_events(const RpcServer *server);
+void rpc_server_set_events(RpcServer *server, void *subscription, void (*end)(void *subscription));

@@ -12,9 +12,12 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/loop.h"
 
-#define STREAM_INBOX_MAX ((size_t)4194304) /* of all streams of a client */
-#define STREAM_READ_SMALL ((size_t)16384)  /* consoles; files are read in pieces of several frames */
+#define STREAM_INBOX_MAX ((size_t)4194304)    /* of all streams of a client */
+#define STREAM_GATHER_BYTES ((size_t)1048576) /* of a file: what is worth a turn of a worker */
+#define STREAM_GATHER_MS ((uint64_t)2)        /* so long more may come */
+#define STREAM_READ_SMALL ((size_t)16384)     /* consoles; files are read in pieces of several frames */
 #define STREAM_SEND_BUFFER                                                                                   \
     4194304 /* of the socket: pieces of files go out at once, on a busy machine, too                         \
              */
@@ -29,6 +32,7 @@ struct RpcStream {
     WireHeader header; /* of the frames that we send */
     Stream *stream;    /* owned; NULL before it starts and after it was closed */
     GQueue inbox;      /* of StreamChunk, from the client; tag: ChunkKind */
+    size_t inbox_bytes;
     WaitQueue inbox_filled;
     Fiber *reader, *writer; /* references */
     bool is_file;
@@ -49,9 +53,18 @@ static size_t chunk_cost(const StreamChunk *chunk)
     return sizeof(*chunk) + chunk->len;
 }
 
+static StreamChunk *rpc_stream_pop(RpcStream *stream)
+{
+    StreamChunk *chunk = g_queue_pop_head(&stream->inbox);
+
+    if (chunk)
+        stream->inbox_bytes -= chunk_cost(chunk);
+    return chunk;
+}
+
 static void rpc_stream_drop_inbox(RpcStream *stream)
 {
-    for (StreamChunk *chunk; (chunk = g_queue_pop_head(&stream->inbox));) {
+    for (StreamChunk *chunk; (chunk = rpc_stream_pop(stream));) {
         stream->client->stream_inbox_bytes -= chunk_cost(chunk);
         stream_chunk_free(chunk);
     }
@@ -239,6 +252,19 @@ static void rpc_stream_read_all(void *arg)
     }
 }
 
+/* A client that sends a file sends more at once. */
+AWAITS static void rpc_stream_gather(RpcStream *stream)
+{
+    const uint64_t until_ms = loop_now_ms() + STREAM_GATHER_MS;
+
+    while (stream->is_file && !stream->ended && stream->inbox_bytes < STREAM_GATHER_BYTES &&
+           ((const StreamChunk *)g_queue_peek_tail(&stream->inbox))->tag == CHUNK_DATA &&
+           !rpc_streams_are_full(stream->client) && loop_now_ms() < until_ms) {
+        if (!wait_queue_wait(&stream->inbox_filled, STREAM_GATHER_MS, NULL))
+            break;
+    }
+}
+
 /* Takes the data at the head of the inbox: of a file all of it, which is written in one go. */
 AWAITS static void rpc_stream_write_data(RpcStream *stream)
 {
@@ -250,7 +276,7 @@ AWAITS static void rpc_stream_write_data(RpcStream *stream)
 
     do {
         bytes += chunk_cost(next);
-        g_queue_push_tail(&chunks, g_queue_pop_head(&stream->inbox));
+        g_queue_push_tail(&chunks, rpc_stream_pop(stream));
         next = g_queue_peek_head(&stream->inbox);
     } while (stream->is_file && next && next->tag == CHUNK_DATA && bytes < STREAM_INBOX_MAX / 2);
     if (stream->killed) {
@@ -291,11 +317,13 @@ static void rpc_stream_write_all(void *arg)
             if (!wait_queue_wait(&stream->inbox_filled, FIBER_NO_DEADLINE, NULL))
                 break;
         } else if (chunk->tag == CHUNK_DATA) {
-            rpc_stream_write_data(stream);
+            rpc_stream_gather(stream);
+            if (!stream->ended)
+                rpc_stream_write_data(stream);
         } else {
             const bool finished = chunk->tag == CHUNK_FINISH;
             stream->client->stream_inbox_bytes -= chunk_cost(chunk);
-            stream_chunk_free(g_queue_pop_head(&stream->inbox));
+            stream_chunk_free(rpc_stream_pop(stream));
             if (finished)
                 rpc_stream_finish(stream);
             else
@@ -390,6 +418,7 @@ static void rpc_stream_push(RpcStream *stream, ChunkKind kind, StreamChunk *chun
     chunk->tag = kind;
     g_queue_push_tail(&stream->inbox, chunk);
     stream->client->stream_inbox_bytes += chunk_cost(chunk);
+    stream->inbox_bytes += chunk_cost(chunk);
     wait_queue_wake_all(&stream->inbox_filled);
 }
 

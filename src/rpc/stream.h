@@ -3,7 +3,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "rpc/dispatch.h"
+#include "core/stream.h"
+#include "rpc/client_conn.h"
 
 typedef struct RpcStream RpcStream;
 

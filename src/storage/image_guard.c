@@ -21,15 +21,19 @@ bool image_guard_check(Host *host, const char *path, const char *except, const c
 {
     g_autoptr(GPtrArray) users = image_list_users(host, path, false, except);
 
+    bool is_running = false;
     for (guint i = users->len; i-- > 0;) { /* a machine that does not run is no reason */
-        if (((const ImageUser *)g_ptr_array_index(users, i))->kind == IMAGE_USER_MACHINE)
+        const ImageUserKind kind = ((const ImageUser *)g_ptr_array_index(users, i))->kind;
+        is_running |= kind == IMAGE_USER_RUNNING;
+        if (kind == IMAGE_USER_MACHINE)
             g_ptr_array_remove_index(users, i);
     }
     if (users->len == 0)
         return true;
     g_autofree char *text = image_users_describe(users);
     error_set(err, ERROR_INVALID_STATE, "cannot %s image '%s': it is needed by %s", what, path, text);
-    return error_hint(err, "stop the machine, or make a copy with 'lodge image convert'");
+    return error_hint(err, is_running ? "stop the machine, or make a copy with 'lodge image convert'"
+                                      : "make a copy with 'lodge image convert'");
 }
 
 /* ---- looking at a chain, in a worker ---- */

@@ -25,6 +25,7 @@
 #include "storage/image_users.h"
 #include "storage/pool_backend.h"
 #include "storage/tool.h"
+#include "storage/volume.h"
 
 typedef enum ImageRole { ROLE_NONE, ROLE_READ, ROLE_WRITE, ROLE_MAKE } ImageRole;
 
@@ -587,6 +588,8 @@ bool image_order_run(Host *host, const ImageOrder *order, const Caller *caller, 
     run.tool.on_progress = operation->has_progress ? order->on_progress : NULL;
     run.tool.on_progress_arg = order->arg;
     run.tool.max_status = operation->max_status;
+    g_autofree char *purpose = g_strdup_printf("cannot %s image '%s'", operation->name, order->image);
+    run.tool.purpose = purpose;
     if (!tool_run_status(&run.tool, ret_status, ret_text, err))
         return false;
     if (!image_put_in_place(&run.image, err) || !image_put_in_place(&run.other, err)) {

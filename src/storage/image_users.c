@@ -304,55 +304,11 @@ static gboolean id_same(const void *a, const void *b)
     return file_id_equal(a, b);
 }
 
-AWAITS static bool orphans_add_pool(Object *pool, GPtrArray *volumes, Error **err)
+void image_users_drop_needed(Host *host, GPtrArray *volumes)
 {
-    g_autoptr(GPtrArray) list = NULL;
-
-    if (!volume_list(pool, &list, err))
-        return false;
-    g_ptr_array_extend_and_steal(volumes, g_steal_pointer(&list));
-    return true;
-}
-
-AWAITS static bool orphans_candidates(Host *host, const char *name, GPtrArray *volumes, Error **err)
-{
-    Registry *registry = host_registry(host, &pool_class);
-    g_autoptr(GPtrArray) pools = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
-    Object *object = NULL;
-
-    if (name) {
-        g_autoptr(Object) pool = object_find_by_name(registry, name, err);
-        return pool && orphans_add_pool(pool, volumes, err);
-    }
-    for (RegistryIter iter = registry_iter(registry); (object = registry_next(&iter));) {
-        if (object->live && object->is_listed)
-            g_ptr_array_add(pools, object_ref(object));
-    }
-    for (guint i = 0; i < pools->len; i++) {
-        Object *pool = g_ptr_array_index(pools, i);
-        g_autoptr(Error) why = NULL;
-        if (!orphans_add_pool(pool, volumes, &why))
-            log_warning_error(why, pool->name);
-    }
-    return true;
-}
-
-static int volume_compare(const void *a, const void *b)
-{
-    const Volume *x = *(const Volume *const *)a, *y = *(const Volume *const *)b;
-    const int pools = strcmp(x->pool_name, y->pool_name);
-
-    return pools ? pools : strcmp(x->name, y->name);
-}
-
-bool image_list_orphans(Host *host, const char *pool, GPtrArray **ret_volumes, Error **err)
-{
-    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)volume_unref);
     g_autoptr(GHashTable) paths = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GHashTable) ids = g_hash_table_new(id_hash, id_same);
 
-    if (!orphans_candidates(host, pool, all, err))
-        return false;
     pools_read_all(host);
     g_autoptr(GArray) needs = needs_list(host, false);
     (void)needs_identify(host, needs, NULL);
@@ -362,14 +318,10 @@ bool image_list_orphans(Host *host, const char *pool, GPtrArray **ret_volumes, E
         if (id_is_known(&need->id))
             g_hash_table_add(ids, &need->id);
     }
-    GPtrArray *orphans = g_ptr_array_new_with_free_func((GDestroyNotify)volume_unref);
-    for (guint i = 0; i < all->len; i++) {
-        Volume *volume = g_ptr_array_index(all, i);
-        if (volume->pool && !volume->n_users && !g_hash_table_contains(paths, volume_path(volume)) &&
-            !g_hash_table_contains(ids, &volume->stamp.id))
-            g_ptr_array_add(orphans, volume_ref(volume));
+    for (guint i = volumes->len; i-- > 0;) {
+        const Volume *volume = g_ptr_array_index(volumes, i);
+        if (!volume->pool || volume->n_users || g_hash_table_contains(paths, volume_path(volume)) ||
+            g_hash_table_contains(ids, &volume->stamp.id))
+            g_ptr_array_remove_index_fast(volumes, i);
     }
-    g_ptr_array_sort(orphans, volume_compare);
-    *ret_volumes = orphans;
-    return true;
 }

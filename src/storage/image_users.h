@@ -5,8 +5,6 @@
 #include "conf/enum.h"
 #include "core/host.h"
 
-typedef struct Volume Volume;
-
 typedef enum ImageUserKind {
     IMAGE_USER_RUNNING, /* a machine that runs */
     IMAGE_USER_MACHINE, /* one that does not, or that will use it when it starts again */
@@ -32,8 +30,5 @@ AWAITS GPtrArray *image_list_users(Host *host, const char *path, bool running_on
 char *image_users_describe(const GPtrArray *users);
 char *image_user_describe(const ImageUser *user);
 
-/* Volumes (references) that neither a machine nor a volume needs, by pool and name; owned. @pool: a name;
- * NULL: of all active pools. Those of pools that do not answer are left out, which is logged.
- *
- * ERROR_NO_STORAGE_POOL; ERROR_INVALID_STATE and ERROR_TIMEOUT of the one that was asked for */
-AWAITS MUST_CHECK bool image_list_orphans(Host *host, const char *pool, GPtrArray **ret_volumes, Error **err);
+/* Takes those out of @volumes (Volume, references) that a machine or a volume needs, or that are gone. */
+AWAITS void image_users_drop_needed(Host *host, GPtrArray *volumes);

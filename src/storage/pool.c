@@ -367,11 +367,21 @@ bool pool_open_volumes(Pool *pool, PoolDef *def, Error **err)
     return true;
 }
 
+/* Wherever the daemon runs is no place for volumes. Definitions may say so, as with libvirtd. */
+static bool pool_require_absolute(const Pool *pool, const PoolDef *def, Error **err)
+{
+    return !pool->backend->is_folder || def->target_path[0] == '/' ||
+           error_set(err, ERROR_INVALID_ARGUMENT, "target path '%s' of storage pool '%s' is not absolute",
+                     def->target_path, pool->name);
+}
+
 /* Another pool that is active on the same folder would show the same files as its own. */
 static bool pool_check_target(const Pool *pool, const PoolDef *def, Error **err)
 {
     const Pool *other = NULL;
 
+    if (!pool_require_absolute(pool, def, err))
+        return false;
     for (RegistryIter iter = registry_iter(pool->registry); (other = (Pool *)registry_next(&iter));) {
         if (other != pool && other->live && other->backend->is_folder && pool->backend->is_folder &&
             strcmp(other->live->target_path, def->target_path) == 0)
@@ -699,6 +709,8 @@ AWAITS static bool pool_work(Object *object, unsigned flags, const Caller *calle
         return error_set(err, ERROR_NOT_SUPPORTED,
                          is_delete ? "pool does not support pool deletion"
                                    : "pool does not support pool building");
+    if (!pool_require_absolute(pool, pool_def(pool), err))
+        return false;
     fiber_shield_begin();
     pool->is_building = !is_delete;
     const bool ok = work(pool, flags, err);

@@ -11,14 +11,16 @@
 
 #include "base/process.h"
 #include "base/trail.h"
+#include "conf/domain_def.h"
 #include "conf/pool.h"
 #include "conf/volume.h"
 #include "core/host_private.h"
 #include "core/object_class.h"
-#include "storage/volume.h"
+#include "storage/volume_handle.h"
 
 #define POOL_DEADLINE_MS 30000 /* of one look at its storage */
 
+typedef struct Pool Pool;
 typedef struct PoolBackend PoolBackend;
 
 /* By what a file is known to be unchanged. */

@@ -4,6 +4,7 @@
 
 #include "conf/xml_internal.h"
 #include "storage/folder.h"
+#include "storage/pool.h"
 #include "storage/pool_kinds.h"
 
 static const PoolBackend dir_backend = {

@@ -11,6 +11,7 @@
 #include "conf/xml_internal.h"
 #include "core/object_store.h"
 #include "storage/folder.h"
+#include "storage/pool.h"
 #include "wire/wire_enums.h"
 
 /* The start waits this long for pools that were active, and for their storage to answer at all. */

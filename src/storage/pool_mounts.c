@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
+#include "storage/pool.h"
 #include "storage/pool_backend.h"
 
 #define FSTAB "/etc/fstab"

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "core/config.h"
+#include "storage/pool.h"
 #include "storage/pool_backend.h"
 
 #define OVER_BELOW_PERCENT 2 /* of the threshold */

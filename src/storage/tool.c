@@ -3,6 +3,7 @@
  * They talk to kernels, servers and daemons that may never answer, so each has a deadline, or is ended when
  * it does nothing any more; it is killed with what it started. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "storage"
 #include "storage/tool.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fiber.h"
+#include "base/log.h"
 #include "core/object_class.h"
 #include "core/secret.h"
 #include "wire/wire_enums.h"
@@ -250,6 +252,11 @@ static bool tool_fail(const Tool *tool, const char *line, int status, const char
 {
     g_autofree char *shown = tool_shown(tool, words);
 
+    if (tool->purpose) {
+        const char *own = g_str_has_prefix(shown, "qemu-img: ") ? shown + strlen("qemu-img: ") : shown;
+        log_debug("%s: %s", line, shown);
+        return error_set(err, ERROR_OPERATION_FAILED, "%s: %s", tool->purpose, g_strchomp((char *)own));
+    }
     if (WIFEXITED(status))
         return error_set(err, ERROR_REFUSED, "Child process (%s) unexpected exit status %d: %s", line,
                          WEXITSTATUS(status), shown);

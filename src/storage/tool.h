@@ -31,6 +31,9 @@ typedef struct Tool {
     /* What failures call the file, where the program knows it by another name; both borrowed, NULL: nothing
      */
     const char *hidden_name, *shown_name;
+    /* What it is about ("cannot resize image 'x'"): failures say that instead of the command line, with
+     * ERROR_OPERATION_FAILED; borrowed, NULL: they say the line */
+    const char *purpose;
 } Tool;
 
 void tool_init(Tool *tool, const char *name, const char *package);

@@ -257,6 +257,59 @@ bool volume_list(Object *object, GPtrArray **ret_volumes, Error **err)
     return true;
 }
 
+AWAITS static bool orphans_add_pool(Object *pool, GPtrArray *volumes, Error **err)
+{
+    g_autoptr(GPtrArray) list = NULL;
+
+    if (!volume_list(pool, &list, err))
+        return false;
+    g_ptr_array_extend_and_steal(volumes, g_steal_pointer(&list));
+    return true;
+}
+
+AWAITS static bool orphans_candidates(Host *host, const char *name, GPtrArray *volumes, Error **err)
+{
+    Registry *registry = host_registry(host, &pool_class);
+    g_autoptr(GPtrArray) pools = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
+    Object *object = NULL;
+
+    if (name) {
+        g_autoptr(Object) pool = object_find_by_name(registry, name, err);
+        return pool && orphans_add_pool(pool, volumes, err);
+    }
+    for (RegistryIter iter = registry_iter(registry); (object = registry_next(&iter));) {
+        if (object->live && object->is_listed)
+            g_ptr_array_add(pools, object_ref(object));
+    }
+    for (guint i = 0; i < pools->len; i++) {
+        Object *pool = g_ptr_array_index(pools, i);
+        g_autoptr(Error) why = NULL;
+        if (!orphans_add_pool(pool, volumes, &why))
+            log_warning_error(why, pool->name);
+    }
+    return true;
+}
+
+static int orphan_compare(const void *a, const void *b)
+{
+    const Volume *x = *(const Volume *const *)a, *y = *(const Volume *const *)b;
+    const int pools = strcmp(x->pool_name, y->pool_name);
+
+    return pools ? pools : strcmp(x->name, y->name);
+}
+
+bool volume_list_orphans(Host *host, const char *pool, GPtrArray **ret_volumes, Error **err)
+{
+    g_autoptr(GPtrArray) volumes = g_ptr_array_new_with_free_func((GDestroyNotify)volume_unref);
+
+    if (!orphans_candidates(host, pool, volumes, err))
+        return false;
+    image_users_drop_needed(host, volumes);
+    g_ptr_array_sort(volumes, orphan_compare);
+    *ret_volumes = g_steal_pointer(&volumes);
+    return true;
+}
+
 /* ---- asking ---- */
 
 /* Brings it up to date; one that vanished leaves its pool. */

@@ -11,18 +11,7 @@
 #include "conf/volume.h"
 #include "core/stream.h"
 #include "storage/pool.h"
-
-typedef struct Volume Volume;
-
-Volume *volume_ref(Volume *volume);
-void volume_unref(Volume *volume);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Volume, volume_unref)
-
-/* What handles carry; borrowed, never NULL. */
-const char *volume_pool_name(const Volume *volume);
-const char *volume_name(const Volume *volume);
-const char *volume_key(const Volume *volume);
-const char *volume_path(const Volume *volume);
+#include "storage/volume_handle.h"
 
 /* References. ERROR_NO_STORAGE_VOL; ERROR_INVALID_STATE if the pool is not active; ERROR_TIMEOUT naming the
  * pool if its storage does not answer and nothing is known. By path and key: in all active pools. */
@@ -32,6 +21,12 @@ AWAITS MUST_CHECK Volume *volume_find_by_path(Host *host, const char *path, Erro
 Object *volume_pool(const Volume *volume); /* a reference; NULL if it is gone */
 /* *ret_volumes owned: references, by name. */
 AWAITS MUST_CHECK bool volume_list(Object *pool, GPtrArray **ret_volumes, Error **err);
+/* Volumes (references) that neither a machine nor a volume needs, by pool and name; owned. @pool: a name;
+ * NULL: of all active pools. Those of pools that do not answer are left out, which is logged.
+ *
+ * ERROR_NO_STORAGE_POOL; ERROR_INVALID_STATE and ERROR_TIMEOUT of the one that was asked for */
+AWAITS MUST_CHECK bool volume_list_orphans(Host *host, const char *pool, GPtrArray **ret_volumes,
+                                           Error **err);
 
 /* @flags: virStorageVolInfoFlags. Sizes in bytes, those of now. */
 AWAITS MUST_CHECK bool volume_get_info(Volume *volume, unsigned flags, const char *function, int *ret_type,

@@ -174,6 +174,25 @@ static ssize_t probe_read(void *data, void *buffer, size_t len, uint64_t offset)
     return (ssize_t)len;
 }
 
+/* What only looks like an image is one of bytes, but a qcow2 image with a header that makes no sense is no
+ * raw one: whoever works with it is told what is wrong. Its capacity is what it claims. */
+static void volume_probe_damaged(VolumeDef *def, const uint8_t *start, size_t len, uint64_t file_bytes)
+{
+    uint32_t version;
+    uint64_t capacity;
+
+    if (len < 32)
+        return;
+    memcpy(&version, start + 4, sizeof(version));
+    memcpy(&capacity, start + 24, sizeof(capacity));
+    version = GUINT32_FROM_BE(version);
+    capacity = GUINT64_FROM_BE(capacity);
+    if (version != 2 && version != 3)
+        return;
+    target_set_text(&def->target.format, format_name(IMAGE_QCOW2));
+    def->capacity = opt_u64(capacity <= INT64_MAX ? capacity : file_bytes);
+}
+
 static void volume_probe_header(VolumeDef *def, int fd, const struct stat *st)
 {
     ImageFormat format = IMAGE_RAW;
@@ -187,9 +206,11 @@ static void volume_probe_header(VolumeDef *def, int fd, const struct stat *st)
     target_set_text(&def->target.format, "raw");
     if (!image_detect_format_from(&reader, &format, NULL) || format == IMAGE_RAW)
         return;
-    /* What only looks like an image is one of bytes. */
-    if (!image_read_header_from(&reader, format, &info, NULL))
+    if (!image_read_header_from(&reader, format, &info, NULL)) {
+        if (format == IMAGE_QCOW2)
+            volume_probe_damaged(def, file.start, file.n_start, reader.size);
         return;
+    }
     target_set_text(&def->target.format, format_name(format));
     if (format != IMAGE_ISO)
         def->capacity = opt_u64(info.virtual_bytes);

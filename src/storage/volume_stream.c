@@ -3,7 +3,8 @@
  * A whole upload into a file goes into a new file beside it, which takes its place when everything has come:
  * a machine that starts meanwhile, and whoever finds the volume after a crash, has the old content or the
  * new. That needs room for both. Where it is not there, or the file has other names, too, the bytes go where
- * the old ones are, as with libvirtd. */
+ * the old ones are, as with libvirtd. A file that has room but no content yet changes places with an empty
+ * one meanwhile: its room is used. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "storage"
 #include <errno.h>
@@ -24,6 +25,7 @@
 #include "storage/image_copy.h"
 #include "storage/image_make.h"
 #include "storage/pool_backend.h"
+#include "storage/volume.h"
 #include "wire/wire_enums.h"
 
 #define OPENING "Unable to open stream for"
@@ -36,8 +38,14 @@ typedef struct VolumeStream {
     char *temp;     /* what takes its place at the end; NULL: nothing */
     int fd, old_fd; /* of them, for the end; -1 */
     bool is_upload;
+    uint64_t
+        swapped_bytes; /* temp is the volume's own file, which has that much room, and old_fd stands in */
     char *name, *caller;
 } VolumeStream;
+
+/* How content can come without being seen before it is whole: a new file replaces the old one, or the old one
+ * is filled while another stands in for it. */
+typedef enum StreamWays { STREAM_MAY_REPLACE = 1, STREAM_MAY_SWAP = 2 } StreamWays;
 
 /* ---- opening, in a worker ---- */
 
@@ -46,7 +54,7 @@ typedef struct OpenJob {
     int flags;
     uint64_t offset;
     int fd;
-    bool may_replace;
+    unsigned ways; /* StreamWays */
     Error *error;
 } OpenJob;
 
@@ -64,18 +72,30 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(OpenJob, open_job_free)
 #define CIFS_MAGIC 0xff534d42u
 #define SMB2_MAGIC 0xfe534d42u
 
-/* Whether a new file can take its place: nobody knows it by another name, and there is room for both. On CIFS
- * a file that is open is removed by the attempt, and the new one does not come. */
-static bool may_replace(const Trail *trail, int fd)
+/* Whether another file can take its place: nobody knows it by another name. On CIFS a file that is open is
+ * removed by the attempt, and the new one does not come. */
+static bool may_move(const Trail *trail, int fd)
 {
-    struct statvfs fs;
     struct statfs kind;
 
-    if (fstatfs(fd, &kind) < 0 || (uint32_t)kind.f_type == CIFS_MAGIC || (uint32_t)kind.f_type == SMB2_MAGIC)
-        return false;
-    if (!S_ISREG(trail->st.st_mode) || trail->st.st_nlink != 1 || trail->has_links || fstatvfs(fd, &fs) < 0)
-        return false;
-    return (uint64_t)fs.f_bavail * fs.f_frsize > (uint64_t)trail->st.st_blocks * 512;
+    return fstatfs(fd, &kind) == 0 && (uint32_t)kind.f_type != CIFS_MAGIC &&
+           (uint32_t)kind.f_type != SMB2_MAGIC && S_ISREG(trail->st.st_mode) && trail->st.st_nlink == 1 &&
+           !trail->has_links;
+}
+
+static bool has_room_for_both(const Trail *trail, int fd)
+{
+    struct statvfs fs;
+
+    return fstatvfs(fd, &fs) == 0 &&
+           (uint64_t)fs.f_bavail * fs.f_frsize > (uint64_t)trail->st.st_blocks * 512;
+}
+
+/* It has room for all of its size, and nothing was ever written there. */
+static bool is_blank(const Trail *trail, int fd)
+{
+    return trail->st.st_size > 0 && trail->st.st_blocks * 512 >= trail->st.st_size &&
+           lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
 }
 
 static void open_job_run(void *data)
@@ -98,16 +118,19 @@ static void open_job_run(void *data)
         error_set_errno(&job->error, errno, OPENING " '%s'", job->path);
     else if (job->offset > INT64_MAX || lseek(job->fd, (off_t)job->offset, SEEK_SET) < 0)
         error_set_errno(&job->error, EINVAL, "Unable to seek %s to %" PRIu64, job->path, job->offset);
-    else
-        job->may_replace = may_replace(&trail, job->fd);
+    else if (job->flags == O_RDWR && may_move(&trail, job->fd)) { /* all of it is to be written */
+        job->ways = (has_room_for_both(&trail, job->fd) ? STREAM_MAY_REPLACE : 0) |
+                    (is_blank(&trail, job->fd) ? STREAM_MAY_SWAP : 0);
+        (void)lseek(job->fd, 0, SEEK_SET);
+    }
 }
 
-static bool volume_open(Volume *volume, int flags, uint64_t offset_bytes, int *ret_fd, bool *ret_may_replace,
+static bool volume_open(Volume *volume, int flags, uint64_t offset_bytes, int *ret_fd, unsigned *ret_ways,
                         Error **err)
 {
     const PoolBackend *backend = volume->pool->backend;
 
-    *ret_may_replace = false;
+    *ret_ways = 0;
     if (backend->open_volume)
         return backend->open_volume(volume->pool, volume, flags, ret_fd, err);
     if (!volume_require_local(volume, flags == O_RDONLY ? "download" : "upload", err))
@@ -123,20 +146,33 @@ static bool volume_open(Volume *volume, int flags, uint64_t offset_bytes, int *r
     g_autoptr(OpenJob) job = order;
     if (job->error)
         return error_propagate(err, g_steal_pointer(&job->error));
-    *ret_may_replace = job->may_replace && backend->is_folder;
+    *ret_ways = backend->is_folder ? job->ways : 0;
     *ret_fd = fd_steal(&job->fd);
     return true;
 }
 
 /* ---- the end ---- */
 
+/* The upload was broken off: what stood in for the volume's own file gets the room that it had. */
+AWAITS static void volume_stream_allocate(VolumeStream *stream)
+{
+    g_autoptr(Error) err = NULL;
+
+    folder_drop_temp(stream->temp);
+    g_clear_pointer(&stream->temp, g_free);
+    if (!image_allocate_bytes(stream->old_fd, stream->path, stream->swapped_bytes, &err))
+        log_warning_error(err, stream->path);
+}
+
 /* What is left to do when the volume is free again; frees it. */
 AWAITS static void volume_stream_end(void *arg)
 {
     VolumeStream *stream = arg;
 
-    volume_use_end(&stream->use);
     worker_close(stream->path, &stream->fd);
+    if (stream->temp && stream->swapped_bytes)
+        volume_stream_allocate(stream);
+    volume_use_end(&stream->use);
     worker_close(stream->path, &stream->old_fd);
     if (stream->temp)
         folder_drop_temp(stream->temp);
@@ -162,49 +198,75 @@ static void volume_stream_on_close(void *arg, bool finished)
         log_info("upload to volume '%s' of pool '%s' by %s %s", stream->name, stream->use.pool->name,
                  stream->caller, finished ? "ended" : "was broken off");
     /* At once: the client, who hears of the end now, may go on with the volume. */
-    volume_use_end(&stream->use);
+    if (finished || !stream->swapped_bytes)
+        volume_use_end(&stream->use);
     host_spawn(host, "volume-stream", volume_stream_end, stream);
 }
 
-typedef struct OwnerJob {
+/* A new file beside an old one. */
+typedef struct TwinJob {
     int from, to;
+    char *temp, *path; /* of the new and the old one, which change places; NULL: they stay */
+    uint64_t size;     /* out: of the old one */
     int error;
-} OwnerJob;
+} TwinJob;
 
-static void owner_job_free(void *data)
+static void twin_job_free(void *data)
 {
-    OwnerJob *job = data;
+    TwinJob *job = data;
 
     fd_cleanup(&job->from);
     fd_cleanup(&job->to);
+    g_free(job->temp);
+    g_free(job->path);
     g_free(job);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(OwnerJob, owner_job_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TwinJob, twin_job_free)
 
-static void owner_job_run(void *data)
+static bool twin_swap(TwinJob *job, const struct stat *old)
 {
-    OwnerJob *job = data;
+    struct stat st;
+
+    if (ftruncate(job->to, old->st_size) < 0 ||
+        renameat2(AT_FDCWD, job->temp, AT_FDCWD, job->path, RENAME_EXCHANGE) < 0)
+        return false;
+    if (lstat(job->temp, &st) == 0 && st.st_ino == old->st_ino && st.st_dev == old->st_dev)
+        return true;
+    (void)renameat2(AT_FDCWD, job->temp, AT_FDCWD, job->path, RENAME_EXCHANGE); /* it is another one by now */
+    errno = ESTALE;
+    return false;
+}
+
+static void twin_job_run(void *data)
+{
+    TwinJob *job = data;
     struct stat st;
 
     if (fstat(job->from, &st) < 0 || fchown(job->to, st.st_uid, st.st_gid) < 0 ||
-        fchmod(job->to, st.st_mode & 07777) < 0)
+        fchmod(job->to, st.st_mode & 07777) < 0 || (job->temp && !twin_swap(job, &st)))
         job->error = errno;
+    job->size = (uint64_t)st.st_size;
 }
 
-/* The new file belongs to whom the old one does. */
-static bool volume_stream_give_away(const VolumeStream *stream, Error **err)
+/* The new file @to belongs to whom the old one @from does. @is_swap: it takes its place, blank and of its
+ * size, and the old one is called stream->temp. */
+AWAITS static bool volume_stream_twin(VolumeStream *stream, int from, int to, bool is_swap, Error **err)
 {
-    OwnerJob *order = g_new0(OwnerJob, 1);
+    TwinJob *order = g_new0(TwinJob, 1);
 
-    order->from = fcntl(stream->old_fd, F_DUPFD_CLOEXEC, 0);
-    order->to = fcntl(stream->fd, F_DUPFD_CLOEXEC, 0);
-    if (!worker_run(worker_lane_for_path(stream->path), owner_job_run, order, owner_job_free, IMAGE_PIECE_MS,
+    order->from = fcntl(from, F_DUPFD_CLOEXEC, 0);
+    order->to = fcntl(to, F_DUPFD_CLOEXEC, 0);
+    order->temp = is_swap ? g_strdup(stream->temp) : NULL;
+    order->path = g_strdup(stream->path);
+    if (!worker_run(worker_lane_for_path(stream->path), twin_job_run, order, twin_job_free, IMAGE_PIECE_MS,
                     err))
         return error_prefix(err, "%s", stream->path);
-    g_autoptr(OwnerJob) job = order;
-    return job->error == 0 ||
-           error_set_errno(err, job->error, "cannot give the new '%s' the owner of the old one",
-                           stream->path);
+    g_autoptr(TwinJob) job = order;
+    if (job->error)
+        return error_set_errno(err, job->error, "cannot give the new '%s' the %s of the old one",
+                               stream->path, is_swap ? "place" : "owner");
+    stream->swapped_bytes = is_swap ? job->size : 0;
+    return true;
 }
 
 /* The new file gets what the old one had beyond it, its owner, and its place. */
@@ -212,8 +274,11 @@ static bool volume_stream_finish(void *arg, uint64_t end_bytes, Error **err)
 {
     VolumeStream *stream = arg;
 
-    if (!image_copy_tail(stream->old_fd, stream->path, stream->fd, stream->path, end_bytes, err) ||
-        !volume_stream_give_away(stream, err) || !volume_require_unused(stream->use.volume, "replace", err) ||
+    if (!stream->swapped_bytes &&
+        (!image_copy_tail(stream->old_fd, stream->path, stream->fd, stream->path, end_bytes, err) ||
+         !volume_stream_twin(stream, stream->old_fd, stream->fd, false, err)))
+        return false;
+    if (!volume_require_unused(stream->use.volume, "replace", err) ||
         !folder_put_in_place(stream->temp, stream->path, true, err))
         return false;
     g_clear_pointer(&stream->temp, g_free);
@@ -237,17 +302,29 @@ static VolumeStream *volume_stream_new(Volume *volume, bool is_upload, const Cal
     return stream;
 }
 
-/* Lets the client write into a new file instead of the open *io_fd. */
-static bool volume_stream_replace(VolumeStream *stream, int *io_fd, Error **err)
+/* Lets the client write into another file than the open *io_fd, or into that while another has its place. */
+static bool volume_stream_replace(VolumeStream *stream, unsigned ways, int *io_fd, Error **err)
 {
     g_autofree char *dir = g_path_get_dirname(stream->path);
+    g_autoptr(Error) why = NULL;
     AUTO_FD fd = -1;
 
+    if (!ways)
+        return true;
     stream->temp = folder_temp_path(stream->use.pool->host, dir);
     if (!image_open(stream->temp, O_RDWR | O_CREAT | O_EXCL, NEW_MODE, OPENING, &fd, err))
         return false;
-    stream->old_fd = *io_fd;
-    *io_fd = fd_steal(&fd);
+    if ((ways & STREAM_MAY_SWAP) && volume_stream_twin(stream, *io_fd, fd, true, &why)) {
+        stream->old_fd = fd_steal(&fd);
+        pool_note_change(stream->use.pool, stream->name); /* nobody needs to be told */
+    } else if (ways & STREAM_MAY_REPLACE) {
+        stream->old_fd = *io_fd;
+        *io_fd = fd_steal(&fd);
+    } else { /* not every file system can exchange two names */
+        folder_drop_temp(stream->temp);
+        g_clear_pointer(&stream->temp, g_free);
+        return true;
+    }
     stream->fd = fcntl(*io_fd, F_DUPFD_CLOEXEC, 0);
     return stream->fd >= 0 || error_set_errno(err, errno, OPENING " '%s'", stream->path);
 }
@@ -255,7 +332,7 @@ static bool volume_stream_replace(VolumeStream *stream, int *io_fd, Error **err)
 bool volume_upload(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes, unsigned flags,
                    const char *function, const Caller *caller, Stream **ret_stream, Error **err)
 {
-    bool is_replaceable = false;
+    unsigned ways = 0;
     AUTO_FD fd = -1;
 
     if (!check_flags(flags, VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM, function, err) ||
@@ -264,8 +341,8 @@ bool volume_upload(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes,
         return false;
     VolumeStream *stream = volume_stream_new(volume, true, caller);
     const bool is_whole = offset_bytes == 0 && length_bytes == 0;
-    if (!volume_open(volume, is_whole ? O_RDWR : O_WRONLY, offset_bytes, &fd, &is_replaceable, err) ||
-        (is_whole && is_replaceable && !volume_stream_replace(stream, &fd, err))) {
+    if (!volume_open(volume, is_whole ? O_RDWR : O_WRONLY, offset_bytes, &fd, &ways, err) ||
+        !volume_stream_replace(stream, ways, &fd, err)) {
         volume_stream_end(stream);
         return false;
     }
@@ -273,7 +350,7 @@ bool volume_upload(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes,
                               .offset_bytes = offset_bytes,
                               .limit_bytes = length_bytes,
                               .is_sparse = flags & VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM,
-                              .is_new = stream->temp != NULL,
+                              .is_new = stream->temp && !stream->swapped_bytes,
                               .finish = stream->temp ? volume_stream_finish : NULL,
                               .on_close = volume_stream_on_close,
                               .arg = stream };
@@ -284,7 +361,7 @@ bool volume_upload(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes,
 bool volume_download(Volume *volume, uint64_t offset_bytes, uint64_t length_bytes, unsigned flags,
                      const char *function, const Caller *caller, Stream **ret_stream, Error **err)
 {
-    bool is_replaceable = false;
+    unsigned ways = 0;
     AUTO_FD fd = -1;
 
     if (!check_flags(flags, VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM, function, err) ||
@@ -293,7 +370,7 @@ bool volume_download(Volume *volume, uint64_t offset_bytes, uint64_t length_byte
     if (volume->is_being_made)
         return error_set(err, ERROR_INVALID_STATE, "volume '%s' is still being allocated.", volume->name);
     VolumeStream *stream = volume_stream_new(volume, false, caller);
-    if (!volume_open(volume, O_RDONLY, offset_bytes, &fd, &is_replaceable, err)) {
+    if (!volume_open(volume, O_RDONLY, offset_bytes, &fd, &ways, err)) {
         volume_stream_end(stream);
         return false;
     }

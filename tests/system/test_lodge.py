@@ -60,7 +60,10 @@ def test_commands_of_two_words_are_shown_together(host):
     contains(host.lodge("help", "disk").out, "disk-ls ", "disk-grow ")
     listed = json.loads(host.lodge("-o", "json", "help", "image").out)
     check({"image-info", "image-convert"} <= {row["name"] for row in listed}, listed)
-    contains(host.lodge("disk", "nonsense").err, "unknown command: 'disk'", "lodge help disk")
+    contains(host.lodge("disk", "nonsense").err, "unknown command: 'disk nonsense'", "lodge help disk")
+    contains(host.lodge("net", "lsit").err, "unknown command: 'net lsit'", "did you mean 'net-list'", "lodge help net")
+    contains(host.lodge("net").err, "'net' is the first word of several commands", "lodge help net")
+    contains(host.lodge_ok("net", "--help"), "net-list", "net-trace")
 
 
 def test_help_of_every_command(host):

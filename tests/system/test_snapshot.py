@@ -2,7 +2,10 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import json
 import pathlib
+import re
+import time
 import xml.etree.ElementTree as ElementTree
 
 from lodgetest.agent import start_scripted
@@ -367,7 +370,9 @@ def test_schedule(host):
     m = Moments(host, start=True)
     host.lodge_ok("snapshot", "schedule", "m", "--every", "1m", "--keep", "2")
     check(host.lodge("snapshot", "schedule", "m", "--every", "5").code != 0, "every five seconds")
-    contains(host.lodge_ok("snapshot", "schedule", "m"), "60 s", "2")
+    shown = host.lodge_ok("snapshot", "schedule", "m")
+    contains(shown, "60 s", "2")
+    check(re.search("Next: +(due|20)", shown), f"the next one is known at once: {shown}")
     m.write(1)
     wait_until(lambda: len(m.names()) == 1, "the first one is taken", timeout=15)
     m.known = {m.names()[0]: dict(m.present)}
@@ -389,6 +394,14 @@ def test_schedule(host):
         m.known = {name: m.known[name] for name in m.names()}
         m.check()
         m.write(i)
+    check(json.loads(host.lodge_ok("snapshot", "schedule", "m", "-o", "json"))["next_s"] > time.time(), "the next one")
+    m.dom.destroy()
+    host.stop_daemon()
+    for file in folder.glob("auto-*.xml"):
+        file.write_text(re.sub("<creationTime>[0-9]+<", "<creationTime>1000000000<", file.read_text()))
+    host.daemon.start()
+    m.dom = host.conn.lookupByName("m")
+    contains(host.lodge_ok("snapshot", "schedule", "m"), "due, as soon as the domain runs")
     host.lodge_ok("snapshot", "schedule", "m", "--off")
     contains(host.lodge_ok("snapshot", "schedule", "m"), "never")
     m.check()

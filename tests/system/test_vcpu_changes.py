@@ -65,6 +65,7 @@ def test_a_definition_that_cannot_be_written(host):
     folder.rename(moved)
     folder.write_text("no folder\n")
     raises(libvirt.VIR_ERR_SYSTEM_ERROR, dom.setVcpusFlags, 2, BOTH)
+    wait_until(lambda: vcpus(dom) == [0], "the guest has let go of what came", 60)
     raises(libvirt.VIR_ERR_OPERATION_UNSUPPORTED, dom.setVcpu, "2", 1, BOTH, text="it would abort")
     folder.unlink()
     moved.rename(folder)

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "cli/args.h"
+#include "cli/commands.h"
 
 static const CliOption options[] = {
     { .name = "domain", .type = CLI_STRING, .flags = CLI_REQUIRED, .doc = "a" },

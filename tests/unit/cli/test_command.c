@@ -4,6 +4,7 @@
 
 #include "cli/args.h"
 #include "cli/class.h"
+#include "cli/commands.h"
 #include "cli/help.h"
 
 TEST(rows_are_complete_and_named_once)
@@ -183,13 +184,13 @@ TEST(mistyped_names_get_suggestions)
         { "strat", "start" }, { "lsit", "list" }, { "dumpxm", "dumpxml" }, { "consol", "console" }
     };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_auto(GStrv) close = command_suggest(NULL, cases[i].wrong, 3);
+        g_auto(GStrv) close = command_suggest(cases[i].wrong, 3);
         check_case(cases[i].wrong);
         check(g_strv_contains((const char *const *)close, cases[i].right));
     }
-    g_auto(GStrv) option = command_suggest(command_find("start"), "paussed", 1);
+    g_auto(GStrv) option = option_suggest(command_find("start"), "paussed", 1);
     check_str(option[0], "paused");
-    g_auto(GStrv) none = command_suggest(NULL, "completely-different", 3);
+    g_auto(GStrv) none = command_suggest("completely-different", 3);
     check(none[0] == NULL);
 }
 
@@ -220,7 +221,7 @@ TEST(words_of_other_tools_are_understood)
     } cases[] = { { "ls", "list" },      { "ps", "list" }, { "stop", "destroy" }, { "rm", "undefine" },
                   { "info", "dominfo" }, { "scp", "cp" },  { "pause", "suspend" } };
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_auto(GStrv) close = command_suggest(NULL, cases[i].word, 3);
+        g_auto(GStrv) close = command_suggest(cases[i].word, 3);
         check_case(cases[i].word);
         check(g_strv_contains((const char *const *)close, cases[i].command));
         for (char **name = close; *name; name++)

@@ -255,6 +255,47 @@ TEST(a_lease_is_learned_from_the_servers_answer_only)
     }
 }
 
+#define ADDRESS(last) 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last
+#define NONE 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+
+TEST(an_address_of_ip6_is_learned_from_what_the_guest_sends)
+{
+    enum { NEXT = 14 + 6, HOPS = 14 + 7, SOURCE = 14 + 8, TYPE = 14 + 40, TARGET = TYPE + 8 };
+    static const uint8_t none[16], loopback[16] = { [15] = 1 }, group[16] = { 0xff, 2 };
+    uint8_t frame[14 + 40 + 24] = { [6] = GUEST, 0x86,         0xdd,
+                                    0x60,        [NEXT] = 58,  255,
+                                    ADDRESS(5),  [TYPE] = 135, [TARGET] = ADDRESS(9) };
+    LearnedAddress learned;
+    const struct {
+        uint8_t next, hops, type;
+        const uint8_t *source; /* NULL: fd00::5 */
+        unsigned last;         /* 0: nothing is learned */
+    } cases[] = {
+        { 58, 255, 135, NULL, 5 }, { 58, 255, 135, none, 9 }, { 58, 64, 135, none, 0 },
+        { 58, 255, 136, NULL, 9 }, { 58, 64, 136, NULL, 0 },  { 6, 64, 0, NULL, 5 },
+        { 17, 64, 0, NULL, 5 },    { 6, 64, 0, none, 0 },     { 6, 64, 0, loopback, 0 },
+        { 17, 64, 0, group, 0 },   { 58, 255, 128, NULL, 5 },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        static const uint8_t own[16] = { ADDRESS(5) };
+        frame[NEXT] = cases[i].next;
+        frame[HOPS] = cases[i].hops;
+        frame[TYPE] = cases[i].type;
+        memcpy(frame + SOURCE, cases[i].source ? cases[i].source : own, 16);
+        const bool is_learned =
+            filter_learn_from(frame, sizeof(frame), false, &guest, FILTER_LEARN_IP6, &learned);
+        check_eq(is_learned, cases[i].last != 0);
+        check(!is_learned || (learned.ip.is_v6 && learned.ip.bytes[15] == cases[i].last));
+        check(!filter_learn_from(frame, sizeof(frame), true, &guest, FILTER_LEARN_IP6, &learned));
+        check(!filter_learn_from(frame, sizeof(frame), false, &guest, FILTER_LEARN_ANY, &learned));
+        for (unsigned len = 0; len < sizeof(frame); len++) /* cut anywhere it is no harm */
+            (void)filter_learn_from(frame, len, false, &guest, FILTER_LEARN_IP6, &learned);
+    }
+    frame[6] = 1; /* of another sender */
+    check(!filter_learn_from(frame, sizeof(frame), false, &guest, FILTER_LEARN_IP6, &learned));
+}
+
 TEST(an_address_is_learned_from_what_the_guest_itself_sends)
 {
     uint8_t arp[] = { 0xff, 0xff,  0xff, 0xff, 0xff, 0xff, GUEST, 8, 6, 0, 1, 8, 0,  6, 4, 0,

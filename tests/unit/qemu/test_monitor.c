@@ -488,7 +488,13 @@ static void the_real_thing(void *arg)
     must(monitor_query_block_nodes(qmp, T, &nodes, &err), err);
     assert_int_equal(((MonitorBlockNode *)g_hash_table_lookup(nodes, "n0"))->virtual_bytes, 1048576);
     must(monitor_open_tray(qmp, "sata0-0-0", false, T, &err), err);
-    must(monitor_insert_medium(qmp, "sata0-0-0", "n0", T, &err) || error_class(err), err);
+    must(monitor_insert_medium(qmp, "sata0-0-0", "n0", true, T, &err) || error_class(err), err);
+    g_clear_pointer(&err, error_free);
+    must(monitor_close_tray(qmp, "sata0-0-0", T, &err), err);
+    /* closed by the guest, so to speak, between two steps of a change */
+    must(monitor_remove_medium(qmp, "sata0-0-0", true, T, &err), err);
+    must(monitor_close_tray(qmp, "sata0-0-0", T, &err), err);
+    must(monitor_insert_medium(qmp, "sata0-0-0", "n0", true, T, &err) || error_class(err), err);
     g_clear_pointer(&err, error_free);
     must(monitor_close_tray(qmp, "sata0-0-0", T, &err), err);
 

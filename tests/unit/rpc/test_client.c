@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "core/stream.h"
 #include "peer.h"
+#include "rpc/dispatch.h"
 #include "wire/client.h"
 
 static RpcServer *server;

@@ -13,6 +13,7 @@
 
 #include "base/loop.h"
 #include "peer.h"
+#include "rpc/dispatch.h"
 
 #define REMOTE WIRE_PROGRAM_REMOTE
 

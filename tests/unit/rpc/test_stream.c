@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "core/stream.h"
 #include "peer.h"
+#include "rpc/dispatch.h"
 
 #define REMOTE WIRE_PROGRAM_REMOTE
 
