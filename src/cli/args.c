@@ -406,6 +406,11 @@ static bool bad_number(const CliOption *option, const char *text, Error **err)
                      "Numeric value '%s' for <%s> option is malformed or out of range", text, option->name);
 }
 
+char **args_split(const CliArgs *args, const char *name, const char *separators)
+{
+    return args_has(args, name) ? g_strsplit_set(args_get(args, name), separators, -1) : NULL;
+}
+
 bool args_get_int(const CliArgs *args, const char *name, int64_t min, int64_t max, int64_t *ret_value,
                   Error **err)
 {

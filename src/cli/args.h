@@ -32,6 +32,10 @@ const char *args_get(const CliArgs *args, const char *name); /* borrowed; NULL i
 char *const *args_get_many(const CliArgs *args, const char *name);
 /* The values of a CLI_REPEAT option in order, NULL-terminated; owned, never NULL. */
 char **args_get_list(const CliArgs *args, const char *name);
+/* The value of a CLI_LINES option, or a list, in pieces; owned (g_strfreev), NULL if not given. @separators:
+ * characters,
+ * "\n" between values of one that was given several times. */
+char **args_split(const CliArgs *args, const char *name, const char *separators);
 /* false with @err for a value that is no number or out of range; if the option is absent: true, output
  * untouched.
  */

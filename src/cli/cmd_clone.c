@@ -104,11 +104,6 @@ static bool make_all(Cli *cli, const CloneOrder *base, const char *pattern, unsi
     return n_failed == 0;
 }
 
-static char **lines(const CliArgs *args, const char *option)
-{
-    return args_has(args, option) ? g_strsplit(args_get(args, option), "\n", -1) : NULL;
-}
-
 static bool check_pattern(const char *name, int64_t count, Error **err)
 {
     g_autofree char *first = name && count > 1 ? number_name(name, 1) : NULL;
@@ -124,7 +119,7 @@ static bool check_pattern(const char *name, int64_t count, Error **err)
 /* With what the options say. */
 static bool make_from(Cli *cli, const CliArgs *args, CloneOrder *order, const char *name, Error **err)
 {
-    g_auto(GStrv) macs = lines(args, "mac"), files = lines(args, "file");
+    g_auto(GStrv) macs = args_split(args, "mac", "\n"), files = args_split(args, "file", "\n");
     int64_t count = 1;
 
     if (!args_get_int(args, "count", 1, COUNT_MAX, &count, err) || !check_pattern(name, count, err))

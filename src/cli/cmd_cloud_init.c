@@ -154,18 +154,13 @@ static bool read_option_file(const CliArgs *args, const char *option, char **ret
     return !args_has(args, option) || cli_read_file(args_get(args, option), ret_text, err);
 }
 
-static char **split(const CliArgs *args, const char *option)
-{
-    return args_has(args, option) ? g_strsplit_set(args_get(args, option), "\n,", -1) : NULL;
-}
-
 static bool change_files(Cli *cli, const CliArgs *args, const WireDomain *dom, const char *mac, Json *files,
                          Error **err)
 {
     g_autofree char *user_data = NULL, *meta_data = NULL, *network = NULL, *identity = NULL,
                     *instance = args_has(args, "rerun") ? next_instance(files, dom) : NULL;
-    g_auto(GStrv) keys = NULL, ips = split(args, "ip"), gateways = split(args, "gateway"),
-                  dns = split(args, "dns");
+    g_auto(GStrv) keys = NULL, ips = args_split(args, "ip", "\n,"),
+                  gateways = args_split(args, "gateway", "\n,"), dns = args_split(args, "dns", "\n,");
     const bool by_dhcp = args_has(args, "dhcp");
 
     if (!read_option_file(args, "user-data", &user_data, err) ||

@@ -104,7 +104,7 @@ static bool exec_command_run(Cli *cli, const CliArgs *args, Error **err)
 
     if (!args_get_int(args, "timeout", 0, INT32_MAX, &timeout_s, err) || !cli_domain(cli, args, &dom, err))
         return false;
-    g_auto(GStrv) env = args_has(args, "env") ? g_strsplit(args_get(args, "env"), "\n", -1) : NULL;
+    g_auto(GStrv) env = args_split(args, "env", "\n");
     for (char **word = env; word && *word; word++) {
         if (!strchr(*word, '=') || **word == '=')
             return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' is not NAME=VALUE", *word) ||

@@ -204,16 +204,13 @@ static bool read_option_file(const Run *run, const char *option, char **ret_text
     return !args_has(run->args, option) || cli_read_file(args_get(run->args, option), ret_text, err);
 }
 
-static char **split(const Run *run, const char *option)
-{
-    return args_has(run->args, option) ? g_strsplit_set(args_get(run->args, option), "\n,", -1) : NULL;
-}
-
 /* ---- making ---- */
 
 static bool make_files(Run *run, const char *uuid, Json **ret_files, Error **err)
 {
-    g_auto(GStrv) ips = split(run, "ip"), gateways = split(run, "gateway"), dns = split(run, "dns");
+    g_auto(GStrv) ips = args_split(run->args, "ip", "\n,"),
+                  gateways = args_split(run->args, "gateway", "\n,"),
+                  dns = args_split(run->args, "dns", "\n,");
     g_autofree char *instance = g_strdup_printf("%s-1", uuid);
     const CloudInit init = { .instance_id = instance,
                              .hostname = args_get(run->args, "hostname") ?: run->name,

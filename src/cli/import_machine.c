@@ -238,7 +238,14 @@ bool import_machine_plan(Import *import, Error **err)
     const char *pool = args_get(import->args, "pool");
     bool has_disk = false;
 
-    if (!choose_name(import, err) || !place_pool(import->cli, pool ? pool : "default", PLACE_MAKE,
+    if (!choose_name(import, err))
+        return false;
+    /* Nothing is made for a document. */
+    if (args_has(import->args, "print-xml") &&
+        !place_pool(import->cli, pool ? pool : "default", PLACE_MUST_BE, &import->pool, &import->pool_folder,
+                    NULL))
+        import->pool_folder = g_strdup("/var/lib/libvirt/images");
+    else if (!import->pool_folder && !place_pool(import->cli, pool ? pool : "default", PLACE_MAKE,
                                                  &import->pool, &import->pool_folder, err))
         return false;
     place_disks(import);

@@ -146,8 +146,8 @@ def test_systems_decide_about_devices(host):
         contains(xml, f"bus='{bus}'" if f"bus='{bus}'" in xml else f'bus="{bus}"')
         check(re.search(f"<model type=['\"]{model}['\"]", xml), f"{os}: {xml}")
     contains(take(host, path, "--print-xml", "--disk-bus", "scsi", "--nic-model", "rtl8139", network=True), "scsi", "rtl8139")
-    contains(take(host, path, "--os", "nonesuch", code=2), "'nonesuch' is not known")
-    equal(names(host), [])
+    contains(take(host, path, "--print-xml", "--os", "nonesuch", code=2), "'nonesuch' is not known")
+    equal((names(host), host.ok("pool-list", "--all", "--name").split()), ([], []))
 
 
 def test_a_machine_of_vmware(host):

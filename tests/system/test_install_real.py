@@ -15,7 +15,7 @@ import threading
 from lodgetest.host import *
 from lodgetest.runner import mark
 
-NETWORK = ("<network><name>default</name><bridge name='virbr77' stp='off'/><ip address='192.168.77.1' prefix='24'>"
+NETWORK = ("<network><name>default</name><forward mode='nat'/><bridge name='virbr77' stp='off'/><ip address='192.168.77.1' prefix='24'>"
            "<dhcp><range start='192.168.77.100' end='192.168.77.200'/></dhcp></ip></network>")
 INSTALL_S = 4 * 3600
 # Of Debian's package debian-installer-12-netboot-amd64.
@@ -24,6 +24,7 @@ PRESEED = """
 d-i debian-installer/locale string en_US.UTF-8
 d-i keyboard-configuration/xkb-keymap select us
 d-i netcfg/choose_interface select auto
+d-i netcfg/no_default_route boolean true
 d-i netcfg/get_hostname string installed
 d-i netcfg/get_domain string test
 d-i mirror/country string manual

@@ -104,6 +104,19 @@ def test_a_download_goes_on_where_it_was_cut(host, server):
 
 
 @served
+def test_a_download_that_was_cut_at_its_very_end_is_fetched_again(host, server):
+    """What ended it came between the last byte and the library: nothing is left to ask for."""
+    url = server.serve("end.raw", DATA, etag='"one"', cut=1 << 20)
+    pull(host, url, code=1)
+    part, = (host.path("home/.cache/lodge/images") / name for name in parts(host) if name.endswith(".part"))
+    part.write_bytes(DATA)
+    server.serve("end.raw", DATA, etag='"one"')
+    pull(host, url)
+    equal(images(host)["end"]["sha256"], sha(DATA))
+    equal(parts(host), [])
+
+
+@served
 def test_another_file_is_fetched_from_its_beginning(host, server):
     url = server.serve("new.raw", DATA, etag='"one"', cut=1 << 20)
     pull(host, url, code=1)
