@@ -83,8 +83,8 @@ void vm_intent_add(VmIntent *intent, const char *disk, const char *path, const c
 AWAITS MUST_CHECK bool vm_intent_save(Vm *vm, const VmIntent *intent, Error **err);
 VmIntent *vm_intent_load(Vm *vm);   /* AWAITS. NULL: there is none */
 AWAITS void vm_intent_done(Vm *vm); /* a failure is logged: doing it twice does no harm */
-/* After the load of machines and their QEMUs: finishes or takes back what an earlier daemon was at. That which
- * takes long, or fails at first, in the background, with the machine's job held. */
+/* After the load of machines and their QEMUs: finishes or takes back what an earlier daemon was at. That
+ * which takes long, or fails at first, in the background, with the machine's job held. */
 AWAITS void vm_snapshot_recover(Host *host);
 /* Before anything else is done with a machine: finishes or takes back what ended without a clear end, because
  * QEMU went away or did not answer. Nothing to do: true. */
