@@ -73,6 +73,8 @@ TEST(dnsmasq_asks_nobody_for_an_isolated_network)
 
     check_contains(closed, "\nno-resolv\n");
     check(strstr(open, "no-resolv") == NULL);
+    xml_table_free(&network_table, isolated);
+    xml_table_free(&network_table, routed);
 }
 
 TEST(dnsmasq_lends_addresses_and_knows_names)
