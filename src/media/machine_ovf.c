@@ -156,7 +156,7 @@ static void read_system(const xmlNode *root, const xmlNode *system, Json *machin
     g_autofree char *id = node_attribute(system, "id"), *name = node_text(system, "Name");
     g_autofree char *os_id = node_attribute(os, "id"), *vmware = node_attribute(os, "osType");
     g_autofree char *vbox = node_text(os, "OSType");
-    g_autofree char *firmware = NULL, *secure = NULL;
+    g_autofree char *firmware = NULL;
 
     machine_set(machine, "name", name ? name : id);
     machine_set(machine, "os", vmware ? vmware : vbox);
