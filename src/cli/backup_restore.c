@@ -17,6 +17,7 @@
 #include "cli/disk_nbd.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
+#include "cli/place.h"
 
 #define TEMPORARY ".lodge-restore" /* behind the name of an image that is to be replaced */
 
@@ -326,10 +327,8 @@ static void restore_take_back(const Restore *restore)
         disk_nbd_stop(g_steal_pointer(&disk->server));
         if (disk->made_file)
             (void)unlink(disk->path);
-        if (disk->made_vol) {
-            const WireStorageVolDeleteArgs args = { .vol = disk->vol };
-            (void)!cli_call(restore->cli, PROC_STORAGE_VOL_DELETE, &args, NULL, NULL);
-        }
+        if (disk->made_vol)
+            volume_drop(restore->cli, &disk->vol);
     }
 }
 

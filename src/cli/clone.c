@@ -486,9 +486,7 @@ static void take_back(const Clone *clone)
         machine_take_back(clone->cli, &clone->dom);
     for (guint i = 0; i < clone->made->len; i++) {
         const Made *made = clone->made->pdata[i];
-        const WireStorageVolDeleteArgs args = { .vol = made->vol };
-        if (made->vol.name)
-            (void)!cli_call(clone->cli, PROC_STORAGE_VOL_DELETE, &args, NULL, NULL);
+        volume_drop(clone->cli, &made->vol);
     }
     fiber_shield_end();
 }

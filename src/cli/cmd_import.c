@@ -72,10 +72,7 @@ static bool convert(Import *import, ImportDisk *disk, Error **err)
         if (!volume_put(import->cli, &import->pool, name, 0600, fd, &sent, err))
             return false;
         ok = image_convert(import->cli, from, disk->format, to, disk->place.format, err);
-        const WireStorageVolDeleteArgs args = { .vol = sent };
-        fiber_shield_begin();
-        (void)!cli_call(import->cli, PROC_STORAGE_VOL_DELETE, &args, NULL, NULL);
-        fiber_shield_end();
+        volume_drop(import->cli, &sent);
     }
     return ok && volume_find(import->cli, &import->pool, disk->volume, &disk->vol, err);
 }
@@ -120,9 +117,7 @@ static void take_back(const Import *import)
         machine_take_back(import->cli, &import->dom);
     for (guint i = 0; i < import->disks->len; i++) {
         const ImportDisk *disk = import->disks->pdata[i];
-        const WireStorageVolDeleteArgs args = { .vol = disk->vol };
-        if (disk->vol.name)
-            (void)!cli_call(import->cli, PROC_STORAGE_VOL_DELETE, &args, NULL, NULL);
+        volume_drop(import->cli, &disk->vol);
     }
     fiber_shield_end();
 }

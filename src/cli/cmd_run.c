@@ -19,6 +19,7 @@
 #include "cli/library.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
+#include "cli/place.h"
 #include "cli/pull.h"
 #include "cli/run.h"
 #include "cli/seed.h"
@@ -344,11 +345,8 @@ static void take_back(Run *run)
     fiber_shield_begin();
     if (run->is_defined)
         machine_take_back(run->cli, &run->dom);
-    for (size_t i = 0; i < G_N_ELEMENTS(volumes); i++) {
-        const WireStorageVolDeleteArgs args = { .vol = *volumes[i] };
-        if (volumes[i]->name)
-            (void)!cli_call(run->cli, PROC_STORAGE_VOL_DELETE, &args, NULL, NULL);
-    }
+    for (size_t i = 0; i < G_N_ELEMENTS(volumes); i++)
+        volume_drop(run->cli, volumes[i]);
     run->is_started = run->is_defined = false;
     fiber_shield_end();
 }

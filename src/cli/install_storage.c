@@ -366,10 +366,9 @@ bool install_storage(InstallJob *job, Error **err)
 static void delete_volume(void *arg)
 {
     NewVolume *made = arg;
-    const WireStorageVolDeleteArgs call = { .vol = made->volume };
 
     if (made->is_made)
-        (void)!cli_call(made->job->cli, PROC_STORAGE_VOL_DELETE, &call, NULL, NULL);
+        volume_drop(made->job->cli, &made->volume);
 }
 
 static bool make_one(InstallJob *job, InstallDisk *disk, Error **err)

@@ -110,9 +110,12 @@ static bool do_pool(StepWork *its, Error **err)
         say(its, step->exists ? "changed" : "made", path);
         return true;
     }
+    const WireStoragePoolDestroyArgs stop = { .pool = pool };
     fiber_shield_begin();
-    if (!step->exists)
+    if (!step->exists) {
+        (void)!cli_call(cli, PROC_STORAGE_POOL_DESTROY, &stop, NULL, NULL);
         (void)!cli_call(cli, PROC_STORAGE_POOL_UNDEFINE, &undefine, NULL, NULL);
+    }
     fiber_shield_end();
     return false;
 }
@@ -188,9 +191,12 @@ static bool define_network(StepWork *its, Error **err)
     const WireNetworkUndefineArgs undefine = { .net = defined };
     if (cli_call(cli, PROC_NETWORK_CREATE, &start, NULL, err))
         return true;
+    /* Interrupted, it may be starting just now: without its definition it would stay, and be nobody's. */
     fiber_shield_begin();
-    if (!step->exists)
+    if (!step->exists) {
+        (void)!cli_call(cli, PROC_NETWORK_DESTROY, &stop, NULL, NULL);
         (void)!cli_call(cli, PROC_NETWORK_UNDEFINE, &undefine, NULL, NULL);
+    }
     fiber_shield_end();
     return false;
 }

@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/loop.h"
 #include "cli/domain.h"
 #include "cli/lodge_call.h"
 #include "cli/transfer.h"
 #include "wire/error_map.h"
 #include "wire/uri.h"
 
+#define DROP_MS 5000
+#define DROP_PAUSE_MS 20
 #define SOCKET "/run/libvirt/libvirt-sock"
 #define MAKE_NETWORK_MS 60000
 
@@ -211,12 +214,19 @@ bool volume_create(Cli *cli, const WireStoragePool *pool, const char *xml, WireS
     return ok;
 }
 
-static void volume_drop(Cli *cli, const WireStorageVol *volume)
+void volume_drop(Cli *cli, const WireStorageVol *volume)
 {
     const WireStorageVolDeleteArgs args = { .vol = *volume };
+    const uint64_t until_ms = loop_now_ms() + DROP_MS;
+    bool again = volume->name != NULL;
 
     fiber_shield_begin();
-    (void)!cli_call(cli, PROC_STORAGE_VOL_DELETE, &args, NULL, NULL);
+    while (again) {
+        g_autoptr(Error) err = NULL;
+        again = !cli_call(cli, PROC_STORAGE_VOL_DELETE, &args, NULL, &err) &&
+                error_code(err) == ERROR_INVALID_STATE && loop_now_ms() < until_ms &&
+                fiber_sleep(DROP_PAUSE_MS, NULL);
+    }
     fiber_shield_end();
 }
 

@@ -27,6 +27,10 @@ AWAITS MUST_CHECK bool volume_create(Cli *cli, const WireStoragePool *pool, cons
 /* Makes a file of the pool that holds what @fd has, all or nothing. @mode: its permissions. */
 AWAITS MUST_CHECK bool volume_put(Cli *cli, const WireStoragePool *pool, const char *name, mode_t mode,
                                   int fd, WireStorageVol *ret_volume, Error **err);
+/* What was made and is not wanted after all goes, as far as possible. Waits a few seconds for what still
+ * works on it: an upload or a machine that has just been broken off. Without a name: nothing. Not cancelled.
+ */
+AWAITS void volume_drop(Cli *cli, const WireStorageVol *volume);
 /* At most @max bytes as text; owned. */
 AWAITS MUST_CHECK bool volume_get_text(Cli *cli, const WireStorageVol *volume, size_t max, char **ret_text,
                                        Error **err);
