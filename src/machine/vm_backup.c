@@ -230,6 +230,8 @@ void vm_backup_clean_up(Vm *vm, bool is_whole)
 
     fiber_shield_begin();
     backup->is_ending = true;
+    if (is_alive && backup->has_server)
+        vm_backup_drop_clients(vm);
     if (is_alive && ((backup->has_server && !monitor_nbd_stop(vm_monitor(vm), 0, &err)) ||
                      (backup->has_tls && !monitor_nbd_remove_tls(vm_monitor(vm), VM_BACKUP_TLS_ID, 0, &err))))
         log_warning_error(err, "the NBD server of a backup");
@@ -297,6 +299,8 @@ void vm_backup_cancel_jobs(Vm *vm, bool wait)
     const VmRun *run = vm->run;
     g_autoptr(GPtrArray) jobs = g_ptr_array_new_with_free_func((GDestroyNotify)vm_block_job_unref);
 
+    if (run->backup && run->backup->has_server)
+        vm_backup_drop_clients(vm);
     for (guint i = 0; i < run->block_jobs->len; i++) {
         VmBlockJob *job = g_ptr_array_index(run->block_jobs, i);
         if (job->kind == BLOCK_JOB_BACKUP)

@@ -41,3 +41,5 @@ void vm_backup_shell(const DiskDef *disk, BackupDisk *entry, DiskDef *ret_shell)
 AWAITS void vm_backup_clean_up(Vm *vm, bool is_whole);
 /* Cancels its jobs and waits for them; the job is held. */
 AWAITS void vm_backup_cancel_jobs(Vm *vm, bool wait);
+/* Ends the connections of those who fetch it. There must be a backup. */
+void vm_backup_drop_clients(const Vm *vm);

@@ -5,7 +5,10 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import json
 import pathlib
 import random
+import select
 import shutil
+import socket
+import struct
 import subprocess
 
 import libvirt_qemu
@@ -517,3 +520,32 @@ def test_snapshots_come_between(host):
         completed(host)
         subprocess.run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", below, last], check=True)
         same(last, active)
+
+
+def silent_reader(host):
+    """A client of the NBD server that asks for more than fits into its socket, and reads none of it. (QEMU, docs/interop/nbd.txt)"""
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(socket_of(host)))
+    equal(client.recv(18, socket.MSG_WAITALL)[:16], b"NBDMAGICIHAVEOPT")
+    client.sendall(struct.pack(">I", 3) + b"IHAVEOPT" + struct.pack(">II", 1, 3) + b"vda")
+    client.recv(10, socket.MSG_WAITALL)
+    for number in range(8):
+        client.sendall(struct.pack(">IHHQQI", 0x25609513, 0, 0, number, number << 20, 1 << 20))
+    return client
+
+
+def test_a_client_that_reads_nothing_holds_nobody_up(host):
+    """QEMU waits for its answers before it ends a copy: it would wait for ever."""
+    path, = filled(host)
+    kept = before(path)
+    begin(host, pull(host))
+    with silent_reader(host) as client:
+        wait_until(lambda: select.select([client], [], [], 0)[0], "it is answered")
+        host.ok("domjobabort", "m")
+        completed(host)
+    check("did not answer" not in host.daemon.log.read_text(), "QEMU answered all the time")
+    equal([name for name in images(host) if "before" not in name], ["m-vda"])
+    begin(host, pull(host))
+    fetched = str(host.path("fetched"))
+    subprocess.run(["qemu-img", "convert", "-O", "raw", f"nbd+unix:///vda?socket={socket_of(host)}", fetched], check=True)
+    same(fetched, kept)
