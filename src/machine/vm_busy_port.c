@@ -180,13 +180,23 @@ static char *describe_holder(Host *host, const Place *place)
     return g_strdup_printf("'%s' (process %d)", place->program ? place->program : "?", (int)place->holder);
 }
 
+/* The line of QEMU's that says so, among what it says of its other devices; owned. */
+static char *line_of(const char *words, const char *at)
+{
+    while (at > words && at[-1] != '\n')
+        at--;
+    return g_strndup(at, strcspn(at, "\r\n"));
+}
+
 bool vm_explain_busy_port(Vm *vm, const char *words, Error **err)
 {
     const pid_t own = vm->run->pid;
     const bool was_started = !vm->run->is_starting;
+    const char *at = strstr(words, "Address already in use");
 
-    if (!strstr(words, "Address already in use") || vm->host->is_stopping)
+    if (!at || vm->host->is_stopping)
         return false;
+    g_autofree char *line = line_of(words, at);
     GArray *places = g_array_new(FALSE, FALSE, sizeof(Place));
     g_array_set_clear_func(places, place_clear);
     (void)domain_each_device(vm->live, add_device, places);
@@ -201,7 +211,7 @@ bool vm_explain_busy_port(Vm *vm, const char *words, Error **err)
         found = true;
         error_set(err, ERROR_INTERNAL, "%s cannot listen on %s port %u%s%s: %s has it already: %s",
                   place->what, place->is_udp ? "UDP" : "TCP", place->port, place->address ? " of " : "",
-                  place->address ? place->address : "", holder, words);
+                  place->address ? place->address : "", holder, line);
         error_hint(err, g_str_has_prefix(place->what, "<graphics")
                             ? "choose another port, or have a free one chosen for each start: port='-1' "
                               "autoport='yes'"
