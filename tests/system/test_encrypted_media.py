@@ -4,11 +4,11 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import json
 import shutil
-import subprocess
 
 import libvirt
 
 from lodgetest.host import *
+from test_disks import luks
 
 UUID = "33333333-3333-4333-8333-333333333333"
 EMPTY = "<disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>"
@@ -23,8 +23,7 @@ def cdrom(path):
 def images(host):
     """Two of them; making one is what takes seconds."""
     first, second = (host.path(f"var/lib/libvirt/images/media.{number}") for number in (1, 2))
-    subprocess.run(["qemu-img", "create", "-q", "-f", "luks", "--object", "secret,id=s,data=open", "-o",
-                    "key-secret=s,iter-time=10", first, "2M"], check=True)
+    luks(first, "open", "2M")
     shutil.copy(first, second)
     return first, second
 

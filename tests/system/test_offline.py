@@ -11,6 +11,7 @@ import subprocess
 
 from lodgetest.guests import AGENT
 from lodgetest.host import *
+from test_disks import qemu_img
 from lodgetest.process import clean_environment
 from lodgetest.runner import mark
 
@@ -149,7 +150,7 @@ def encrypted(host, source=None):
     secret.setValue(b"open-sesame")
     key = ("--object", "secret,id=s,data=open-sesame")
     options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"
-    subprocess.run(["qemu-img", "create", "-q", *key, "-f", "qcow2", "-o", options, path, "40M"], check=True)
+    qemu_img("create", "-q", *key, "-f", "qcow2", "-o", options, path, "40M")
     if source:
         subprocess.run(["qemu-img", "convert", *key, "-n", "--image-opts", f"driver=qcow2,file.filename={source}", "--target-image-opts",
                         f"driver=qcow2,encrypt.format=luks,encrypt.key-secret=s,file.filename={path}"], check=True)
