@@ -415,8 +415,9 @@ static bool update_check_item(const Update *what, Error **err)
 {
     const NetworkDhcpHost *host = what->section->means == host_means ? what->item : NULL;
     const NetworkDnsHost *dns = what->section->means == dns_host_means ? what->item : NULL;
-    const bool is_whole = what->command == UPDATE_MODIFY || what->section->means == range_means ||
-                          what->section->means == txt_means;
+    const NetworkTxt *txt = what->section->means == txt_means ? what->item : NULL;
+    const bool is_whole =
+        what->command == UPDATE_MODIFY || what->section->means == range_means || (txt && txt->value);
     Mac mac;
     IpAddress ip;
 
