@@ -10,6 +10,7 @@
 #include "cli/install_job.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/place.h"
 #include "install/document.h"
 #include "install/option_list.h"
 
@@ -447,23 +448,6 @@ static bool add_medium(InstallJob *job, Error **err)
 
 /* ---- all of it ---- */
 
-static bool ask_platform(InstallJob *job, Error **err)
-{
-    Install *install = job->install;
-    g_auto(WireConnectGetCapabilitiesRet) host = { 0 };
-    g_auto(WireConnectGetDomainCapabilitiesRet) can = { 0 };
-
-    if (!cli_call(job->cli, PROC_CONNECT_GET_CAPABILITIES, NULL, &host, err) ||
-        !install_platform(install, host.capabilities, err))
-        return false;
-    const WireConnectGetDomainCapabilitiesArgs call = { .emulatorbin = install->emulator,
-                                                        .arch = install->arch,
-                                                        .machine = install->machine,
-                                                        .virttype = install->virt_type };
-    return cli_call(job->cli, PROC_CONNECT_GET_DOMAIN_CAPABILITIES, &call, &can, err) &&
-           install_limits(install, can.capabilities, err);
-}
-
 static bool print_documents(InstallJob *job)
 {
     const char *which = args_get(job->args, "print-xml");
@@ -530,9 +514,9 @@ static bool prepare(InstallJob *job, Error **err)
     return take_checks(job, err) && take_platform(job, err) && take_system(job, err) &&
            take_method(job, err) && install_source_look(job, err) && take_devices(job, err) &&
            system_of_metadata(job) && add_medium(job, err) && choose_name(job, err) &&
-           install_answers(job, err) && ask_platform(job, err) && add_default_disk(job, err) &&
-           add_default_network(job, err) && install_storage(job, err) && install_hostdevs(job, err) &&
-           install_finish(job->install, err);
+           install_answers(job, err) && place_platform(job->cli, job->install, err) &&
+           add_default_disk(job, err) && add_default_network(job, err) && install_storage(job, err) &&
+           install_hostdevs(job, err) && install_finish(job->install, err);
 }
 
 static bool run(InstallJob *job, Error **err)

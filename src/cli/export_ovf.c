@@ -6,35 +6,27 @@
 
 #include "install/document.h"
 #include "install/foreign.h"
+#include "install/words.h"
 
 enum { TYPE_CPU = 3, TYPE_MEMORY = 4, TYPE_NETWORK = 10, TYPE_DISK = 17, TYPE_STORAGE = 20 };
 enum { ID_CPU = 1, ID_MEMORY = 2, ID_CONTROLLER = 3, ID_FIRST = 4 };
-
-G_GNUC_PRINTF(2, 3) static void add(GString *xml, const char *format, ...)
-{
-    va_list ap;
-
-    va_start(ap, format);
-    g_autofree char *text = g_markup_vprintf_escaped(format, ap);
-    va_end(ap);
-    g_string_append(xml, text);
-}
 
 static void add_files(GString *xml, const GPtrArray *disks)
 {
     g_string_append(xml, "  <References>\n");
     for (guint i = 0; i < disks->len; i++) {
         const ExportDisk *disk = disks->pdata[i];
-        add(xml, "    <File ovf:id=\"file%u\" ovf:href=\"%s\" ovf:size=\"%" PRIu64 "\"/>\n", i + 1,
-            disk->file, disk->file_bytes);
+        markup_append(xml, "    <File ovf:id=\"file%u\" ovf:href=\"%s\" ovf:size=\"%" PRIu64 "\"/>\n", i + 1,
+                      disk->file, disk->file_bytes);
     }
     g_string_append(xml, "  </References>\n  <DiskSection>\n    <Info>Virtual disks</Info>\n");
     for (guint i = 0; i < disks->len; i++) {
         const ExportDisk *disk = disks->pdata[i];
-        add(xml,
-            "    <Disk ovf:diskId=\"disk%u\" ovf:fileRef=\"file%u\" ovf:capacity=\"%" PRIu64 "\" ovf:format="
-            "\"http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized\"/>\n",
-            i + 1, i + 1, disk->bytes);
+        markup_append(xml,
+                      "    <Disk ovf:diskId=\"disk%u\" ovf:fileRef=\"file%u\" ovf:capacity=\"%" PRIu64
+                      "\" ovf:format="
+                      "\"http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized\"/>\n",
+                      i + 1, i + 1, disk->bytes);
     }
     g_string_append(xml, "  </DiskSection>\n");
 }
@@ -62,25 +54,26 @@ static void add_networks(GString *xml, const GPtrArray *names)
         while (strcmp(names->pdata[before], names->pdata[i]) != 0)
             before++;
         if (before == i)
-            add(xml, "    <Network ovf:name=\"%s\"/>\n", (const char *)names->pdata[i]);
+            markup_append(xml, "    <Network ovf:name=\"%s\"/>\n", (const char *)names->pdata[i]);
     }
     g_string_append(xml, "  </NetworkSection>\n");
 }
 
 static void add_item(GString *xml, unsigned id, unsigned type, const char *name, const char *more)
 {
-    add(xml, "      <Item>\n");
+    markup_append(xml, "      <Item>\n");
     g_string_append(xml, more ? more : "");
-    add(xml,
-        "        <rasd:ElementName>%s</rasd:ElementName>\n        <rasd:InstanceID>%u</rasd:InstanceID>\n"
-        "        <rasd:ResourceType>%u</rasd:ResourceType>\n",
-        name, id, type);
+    markup_append(xml,
+                  "        <rasd:ElementName>%s</rasd:ElementName>\n        "
+                  "<rasd:InstanceID>%u</rasd:InstanceID>\n"
+                  "        <rasd:ResourceType>%u</rasd:ResourceType>\n",
+                  name, id, type);
 }
 
 static void end_item(GString *xml, uint64_t quantity)
 {
     if (quantity)
-        add(xml, "        <rasd:VirtualQuantity>%" PRIu64 "</rasd:VirtualQuantity>\n", quantity);
+        markup_append(xml, "        <rasd:VirtualQuantity>%" PRIu64 "</rasd:VirtualQuantity>\n", quantity);
     g_string_append(xml, "      </Item>\n");
 }
 
@@ -91,13 +84,13 @@ static void add_system(GString *xml, const xmlNode *domain, OsDb *db)
 
     if (id)
         (void)os_db_find(db, id, &facts);
-    add(xml, "    <OperatingSystemSection ovf:id=\"%u\"", foreign_number(&facts));
+    markup_append(xml, "    <OperatingSystemSection ovf:id=\"%u\"", foreign_number(&facts));
     if (facts.version)
-        add(xml, " ovf:version=\"%s\"", facts.version);
+        markup_append(xml, " ovf:version=\"%s\"", facts.version);
     if (facts.short_id)
-        add(xml, " lodge:osType=\"%s\"", facts.short_id);
-    add(xml, ">\n      <Info>%s</Info>\n    </OperatingSystemSection>\n",
-        facts.name ? facts.name : "A system");
+        markup_append(xml, " lodge:osType=\"%s\"", facts.short_id);
+    markup_append(xml, ">\n      <Info>%s</Info>\n    </OperatingSystemSection>\n",
+                  facts.name ? facts.name : "A system");
 }
 
 static void add_hardware(GString *xml, const xmlNode *domain, const GPtrArray *disks,
@@ -118,16 +111,16 @@ static void add_hardware(GString *xml, const xmlNode *domain, const GPtrArray *d
              "        <rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>\n");
     end_item(xml, memory ? g_ascii_strtoull(memory, NULL, 10) / 1024 : 1024); /* the daemon says KiB */
     add_item(xml, ID_CONTROLLER, TYPE_STORAGE, "SATA controller", "        <rasd:Address>0</rasd:Address>\n");
-    add(xml, "        <rasd:ResourceSubType>AHCI</rasd:ResourceSubType>\n");
+    markup_append(xml, "        <rasd:ResourceSubType>AHCI</rasd:ResourceSubType>\n");
     end_item(xml, 0);
     for (guint i = 0; i < disks->len; i++) {
         g_autofree char *place =
             g_strdup_printf("        <rasd:AddressOnParent>%u</rasd:AddressOnParent>\n", i);
         add_item(xml, id++, TYPE_DISK, ((const ExportDisk *)disks->pdata[i])->target, place);
-        add(xml,
-            "        <rasd:HostResource>ovf:/disk/disk%u</rasd:HostResource>\n        "
-            "<rasd:Parent>%d</rasd:Parent>\n",
-            i + 1, ID_CONTROLLER);
+        markup_append(xml,
+                      "        <rasd:HostResource>ovf:/disk/disk%u</rasd:HostResource>\n        "
+                      "<rasd:Parent>%d</rasd:Parent>\n",
+                      i + 1, ID_CONTROLLER);
         end_item(xml, 0);
     }
     for (guint i = 0; (nic = doc_next(devices, "interface", nic)); i++) {
@@ -135,10 +128,10 @@ static void add_hardware(GString *xml, const xmlNode *domain, const GPtrArray *d
         g_autofree char *address =
             g_markup_printf_escaped("        <rasd:Address>%s</rasd:Address>\n", mac ? mac : "");
         add_item(xml, id++, TYPE_NETWORK, "Network card", mac ? address : NULL);
-        add(xml,
-            "        <rasd:Connection>%s</rasd:Connection>\n        "
-            "<rasd:ResourceSubType>E1000</rasd:ResourceSubType>\n",
-            (const char *)networks->pdata[i]);
+        markup_append(xml,
+                      "        <rasd:Connection>%s</rasd:Connection>\n        "
+                      "<rasd:ResourceSubType>E1000</rasd:ResourceSubType>\n",
+                      (const char *)networks->pdata[i]);
         end_item(xml, 0);
     }
     if (doc_is(domain, "os/@firmware", "efi") || doc_has(domain, "os/loader[@type='pflash']"))
@@ -173,8 +166,8 @@ char *export_ovf(const xmlNode *domain, const GPtrArray *disks, GPtrArray *notes
 
     add_files(xml, disks);
     add_networks(xml, networks);
-    add(xml, "  <VirtualSystem ovf:id=\"%s\">\n    <Info>A machine</Info>\n    <Name>%s</Name>\n", name,
-        name);
+    markup_append(xml, "  <VirtualSystem ovf:id=\"%s\">\n    <Info>A machine</Info>\n    <Name>%s</Name>\n",
+                  name, name);
     add_system(xml, domain, db);
     add_hardware(xml, domain, disks, networks);
     g_string_append(xml, "  </VirtualSystem>\n</Envelope>\n");

@@ -202,21 +202,10 @@ static bool take_nics(Import *import, Install *install, Error **err)
 
 static bool ask_platform(Import *import, Install *install, Error **err)
 {
-    g_auto(WireConnectGetCapabilitiesRet) host = { 0 };
-    g_auto(WireConnectGetDomainCapabilitiesRet) can = { 0 };
-
     install->virt_type = g_strdup(args_get(import->args, "virt-type"));
     if (has_efi(import))
         install->machine = g_strdup("q35");
-    if (!cli_call(import->cli, PROC_CONNECT_GET_CAPABILITIES, NULL, &host, err) ||
-        !install_platform(install, host.capabilities, err))
-        return false;
-    const WireConnectGetDomainCapabilitiesArgs call = { .emulatorbin = install->emulator,
-                                                        .arch = install->arch,
-                                                        .machine = install->machine,
-                                                        .virttype = install->virt_type };
-    return cli_call(import->cli, PROC_CONNECT_GET_DOMAIN_CAPABILITIES, &call, &can, err) &&
-           install_limits(install, can.capabilities, err);
+    return place_platform(import->cli, install, err);
 }
 
 static bool plan_foreign(Import *import, Error **err)

@@ -19,6 +19,7 @@
 #include "cli/run.h"
 #include "cli/seed.h"
 #include "install/cloud_init.h"
+#include "install/words.h"
 #include "wire/error_map.h"
 
 const char *lab_how_name(LabHow how)
@@ -193,16 +194,6 @@ static char *forward_of(const LabItem *item)
                                               : g_strdup(forward ? forward : "nat");
 }
 
-G_GNUC_PRINTF(2, 3) static void add(GString *xml, const char *format, ...)
-{
-    va_list ap;
-
-    va_start(ap, format);
-    g_autofree char *text = g_markup_vprintf_escaped(format, ap);
-    va_end(ap);
-    g_string_append(xml, text);
-}
-
 bool lab_network_document(const LabItem *item, const char *before, char **ret_xml, Error **err)
 {
     g_autoptr(GString) xml = g_string_new(NULL);
@@ -221,27 +212,27 @@ bool lab_network_document(const LabItem *item, const char *before, char **ret_xm
         return false;
     uuid = doc ? xml_get(doc, NULL, "/network/uuid") : NULL;
     bridge = wanted ? g_strdup(wanted) : doc ? xml_get(doc, NULL, "/network/bridge/@name") : NULL;
-    add(xml, "<network><name>%s</name>", item->name);
+    markup_append(xml, "<network><name>%s</name>", item->name);
     if (uuid)
-        add(xml, "<uuid>%s</uuid>", uuid);
+        markup_append(xml, "<uuid>%s</uuid>", uuid);
     if (forward)
-        add(xml, "<forward mode='%s'/>", forward);
+        markup_append(xml, "<forward mode='%s'/>", forward);
     if (bridge)
-        add(xml, "<bridge name='%s'/>", bridge);
+        markup_append(xml, "<bridge name='%s'/>", bridge);
     if (mtu)
-        add(xml, "<mtu size='%s'/>", mtu);
+        markup_append(xml, "<mtu size='%s'/>", mtu);
     if (domain)
-        add(xml, "<domain name='%s'/>", domain);
+        markup_append(xml, "<domain name='%s'/>", domain);
     if (!is_host && lab_get(item, "subnet")) {
         if (!subnet_texts(item, address, &prefix, &start, &end, err))
             return false;
-        add(xml, "<ip %saddress='%s' prefix='%u'>", strchr(address, ':') ? "family='ipv6' " : "", address,
-            prefix);
+        markup_append(xml, "<ip %saddress='%s' prefix='%u'>", strchr(address, ':') ? "family='ipv6' " : "",
+                      address, prefix);
         if (start)
-            add(xml, "<dhcp><range start='%s' end='%s'/></dhcp>", start, end);
-        add(xml, "</ip>");
+            markup_append(xml, "<dhcp><range start='%s' end='%s'/></dhcp>", start, end);
+        markup_append(xml, "</ip>");
     }
-    add(xml, "</network>");
+    markup_append(xml, "</network>");
     *ret_xml = g_string_free(g_steal_pointer(&xml), FALSE);
     return true;
 }

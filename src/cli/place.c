@@ -185,6 +185,22 @@ bool place_network(Cli *cli, const char *name, Error **err)
     return true;
 }
 
+bool place_platform(Cli *cli, Install *install, Error **err)
+{
+    g_auto(WireConnectGetCapabilitiesRet) host = { 0 };
+    g_auto(WireConnectGetDomainCapabilitiesRet) can = { 0 };
+
+    if (!cli_call(cli, PROC_CONNECT_GET_CAPABILITIES, NULL, &host, err) ||
+        !install_platform(install, host.capabilities, err))
+        return false;
+    const WireConnectGetDomainCapabilitiesArgs call = { .emulatorbin = install->emulator,
+                                                        .arch = install->arch,
+                                                        .machine = install->machine,
+                                                        .virttype = install->virt_type };
+    return cli_call(cli, PROC_CONNECT_GET_DOMAIN_CAPABILITIES, &call, &can, err) &&
+           install_limits(install, can.capabilities, err);
+}
+
 /* ---- volumes ---- */
 
 bool volume_find(Cli *cli, const WireStoragePool *pool, const char *name, WireStorageVol *ret_volume,

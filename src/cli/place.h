@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/cli.h"
+#include "install/install.h"
 
 typedef enum PlaceMake { PLACE_MUST_BE, PLACE_MAKE } PlaceMake;
 
@@ -14,6 +15,8 @@ AWAITS MUST_CHECK bool place_pool(Cli *cli, const char *name, PlaceMake make, Wi
 /* A network that is active; "default" is made. ERROR_NO_NETWORK */
 AWAITS MUST_CHECK bool place_network(Cli *cli, const char *name, Error **err);
 /* Whether the daemon is one of an ordinary user's, which has no networks. */
+/* Fills in what this host's QEMU gives a machine that is about to be made: emulator, machine type, limits. */
+AWAITS MUST_CHECK bool place_platform(Cli *cli, Install *install, Error **err);
 bool place_is_session(const Cli *cli);
 /* ROOT/var/log/libvirt/qemu/NAME of the daemon that we talk to, if that can be known; owned, NULL. */
 char *place_log(const Cli *cli, const char *name);

@@ -4,25 +4,15 @@
 #include <glib.h>
 #include <inttypes.h>
 
+#include "install/words.h"
+
 #define OSINFO_XMLNS "http://libosinfo.org/xmlns/libvirt/domain/1.0"
 #define OWN_PORTS 7u /* disk, SCSI, network, USB, serial, balloon, random numbers */
-
-static void add(GString *xml, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static void add(GString *xml, const char *format, ...)
-{
-    va_list ap;
-
-    va_start(ap, format);
-    g_autofree char *text = g_markup_vprintf_escaped(format, ap);
-    va_end(ap);
-    g_string_append(xml, text);
-}
 
 static void add_attribute(GString *xml, const char *name, const char *value)
 {
     if (value)
-        add(xml, " %s='%s'", name, value);
+        markup_append(xml, " %s='%s'", name, value);
 }
 
 static void add_note(GString *xml, const NewMachine *machine)
@@ -32,7 +22,7 @@ static void add_note(GString *xml, const NewMachine *machine)
     add_attribute(xml, "identity", machine->identity);
     add_attribute(xml, "address", machine->address);
     if (machine->ssh_port)
-        add(xml, " port='%u'", machine->ssh_port);
+        markup_append(xml, " port='%u'", machine->ssh_port);
     g_string_append(xml, "/>");
 }
 
@@ -48,10 +38,10 @@ static void add_metadata(GString *xml, const NewMachine *machine)
 {
     g_string_append(xml, "<metadata>");
     if (machine->os)
-        add(xml,
-            "<libosinfo:libosinfo xmlns:libosinfo='" OSINFO_XMLNS
-            "'><libosinfo:os id='%s'/></libosinfo:libosinfo>",
-            machine->os);
+        markup_append(xml,
+                      "<libosinfo:libosinfo xmlns:libosinfo='" OSINFO_XMLNS
+                      "'><libosinfo:os id='%s'/></libosinfo:libosinfo>",
+                      machine->os);
     g_string_append(xml, "<" LODGE_KEY ":machine xmlns:" LODGE_KEY "='" LODGE_XMLNS "'");
     add_note(xml, machine);
     g_string_append(xml, "</metadata>");
@@ -60,12 +50,14 @@ static void add_metadata(GString *xml, const NewMachine *machine)
 static void add_os(GString *xml, const NewMachine *machine)
 {
     g_string_append(xml, machine->efi ? "<os firmware='efi'>" : "<os>");
-    add(xml, "<type arch='x86_64' machine='%s'>hvm</type>", machine->machine ? machine->machine : "q35");
+    markup_append(xml, "<type arch='x86_64' machine='%s'>hvm</type>",
+                  machine->machine ? machine->machine : "q35");
     /* Nobody said whether its loader is signed. */
     if (machine->efi)
         g_string_append(xml, "<firmware><feature enabled='no' name='secure-boot'/></firmware>");
     g_string_append(xml, "<boot dev='hd'/></os><features><acpi/><apic/></features>");
-    add(xml, "<cpu mode='%s'/>", g_str_equal(machine->type, "kvm") ? "host-passthrough" : "maximum");
+    markup_append(xml, "<cpu mode='%s'/>",
+                  g_str_equal(machine->type, "kvm") ? "host-passthrough" : "maximum");
     g_string_append(xml,
                     "<clock offset='utc'/><on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>"
                     "<on_crash>destroy</on_crash>");
@@ -73,31 +65,34 @@ static void add_os(GString *xml, const NewMachine *machine)
 
 static void add_disks(GString *xml, const NewMachine *machine)
 {
-    add(xml,
-        "<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/>"
-        "<source file='%s'/><target dev='vda' bus='virtio'/></disk>",
-        machine->disk);
+    markup_append(xml,
+                  "<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/>"
+                  "<source file='%s'/><target dev='vda' bus='virtio'/></disk>",
+                  machine->disk);
     /* On SCSI, because kernels for clouds have no driver of SATA. It may go: the machine starts without. */
     if (machine->seed)
-        add(xml,
-            "<disk type='file' device='cdrom'><driver name='qemu' type='raw'/>"
-            "<source file='%s' startupPolicy='optional'/><target dev='sda' bus='scsi'/><readonly/></disk>",
-            machine->seed);
+        markup_append(xml,
+                      "<disk type='file' device='cdrom'><driver name='qemu' type='raw'/>"
+                      "<source file='%s' startupPolicy='optional'/><target dev='sda' "
+                      "bus='scsi'/><readonly/></disk>",
+                      machine->seed);
     g_string_append(xml, "<controller type='scsi' index='0' model='virtio-scsi'/>");
 }
 
 static void add_network(GString *xml, const NewMachine *machine)
 {
     if (machine->bridge)
-        add(xml, "<interface type='bridge'><source bridge='%s'/>", machine->bridge);
+        markup_append(xml, "<interface type='bridge'><source bridge='%s'/>", machine->bridge);
     else if (machine->network)
-        add(xml, "<interface type='network'><source network='%s'/>", machine->network);
+        markup_append(xml, "<interface type='network'><source network='%s'/>", machine->network);
     else
         g_string_append(xml, "<interface type='user'><backend type='passt'/>");
-    add(xml, "<mac address='%s'/><model type='virtio'/>", machine->mac);
+    markup_append(xml, "<mac address='%s'/><model type='virtio'/>", machine->mac);
     if (machine->ssh_port)
-        add(xml, "<portForward proto='tcp' address='127.0.0.1'><range start='%u' to='22'/></portForward>",
-            machine->ssh_port);
+        markup_append(xml,
+                      "<portForward proto='tcp' address='127.0.0.1'><range start='%u' "
+                      "to='22'/></portForward>",
+                      machine->ssh_port);
     g_string_append(xml, "</interface>");
 }
 
@@ -105,7 +100,7 @@ static void add_serial(GString *xml, const NewMachine *machine)
 {
     g_string_append(xml, "<serial type='pty'>");
     if (machine->serial_log)
-        add(xml, "<log file='%s' append='off'/>", machine->serial_log);
+        markup_append(xml, "<log file='%s' append='off'/>", machine->serial_log);
     g_string_append(xml,
                     "<target port='0'/></serial><console type='pty'/>"
                     "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>");
@@ -115,9 +110,11 @@ char *new_machine_document(const NewMachine *machine)
 {
     GString *xml = g_string_new(NULL);
 
-    add(xml, "<domain type='%s'><name>%s</name><uuid>%s</uuid>", machine->type, machine->name, machine->uuid);
+    markup_append(xml, "<domain type='%s'><name>%s</name><uuid>%s</uuid>", machine->type, machine->name,
+                  machine->uuid);
     add_metadata(xml, machine);
-    add(xml, "<memory unit='b'>%" PRIu64 "</memory><vcpu>%u</vcpu>", machine->memory_bytes, machine->cpus);
+    markup_append(xml, "<memory unit='b'>%" PRIu64 "</memory><vcpu>%u</vcpu>", machine->memory_bytes,
+                  machine->cpus);
     g_string_append(xml, "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
     add_os(xml, machine);
     g_string_append(xml, "<devices>");

@@ -30,3 +30,13 @@ unsigned word_distance(const char *a, const char *b)
     }
     return rows[n % 3][m];
 }
+
+void markup_append(GString *xml, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    g_autofree char *text = g_markup_vprintf_escaped(format, ap);
+    va_end(ap);
+    g_string_append(xml, text);
+}
