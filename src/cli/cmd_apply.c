@@ -161,12 +161,11 @@ static bool go(Cli *cli, const CliArgs *args, Error **err)
 
 static bool apply_run(Cli *cli, const CliArgs *args, Error **err)
 {
-    Interrupt interrupt;
+    g_auto(Interrupt) interrupt = { 0 };
 
     cli_doing(cli, "Failed to apply '%s'", args_get(args, "file"));
     interrupt_begin(&interrupt, cli);
     const bool ok = go(cli, args, err);
-    interrupt_end(&interrupt);
     return ok;
 }
 

@@ -158,9 +158,9 @@ static bool make_from(Cli *cli, const CliArgs *args, CloneOrder *order, const ch
 
 static bool clone_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     g_auto(WireDomain) dom = { 0 };
     CloneSource source = { .cli = cli, .quiesce = args_has(args, "quiesce") };
-    Interrupt interrupt;
     const CloneKind kind = args_has(args, "linked") ? CLONE_LINKED : CLONE_FULL;
 
     if (!cli_domain(cli, args, &dom, err))
@@ -178,7 +178,6 @@ static bool clone_run(Cli *cli, const CliArgs *args, Error **err)
     if (!ok && source.snapshot) /* nobody stands on it, or those who do keep what they need */
         source.keep_snapshot = false;
     clone_source_close(&source);
-    interrupt_end(&interrupt);
     return ok;
 }
 
@@ -223,9 +222,9 @@ static const CliOption clone_options[] = {
 
 static bool template_create_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     g_auto(WireDomain) dom = { 0 };
     CloneSource source = { .cli = cli };
-    Interrupt interrupt;
 
     if (!cli_domain(cli, args, &dom, err))
         return false;
@@ -235,7 +234,6 @@ static bool template_create_run(Cli *cli, const CliArgs *args, Error **err)
     bool ok = clone_source_open(cli, &dom, CLONE_FULL, NULL, NULL, &source, err) &&
               template_put(&source, name, err);
     clone_source_close(&source);
-    interrupt_end(&interrupt);
     if (ok)
         cli_message(cli, "Template '%s' made from machine '%s'", name, dom.name);
     return ok;
@@ -275,9 +273,9 @@ static bool template_list_run(Cli *cli, const CliArgs *args, Error **err)
 
 static bool template_instantiate_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     const char *template = args_get(args, "template");
     CloneSource source = { .cli = cli };
-    Interrupt interrupt;
     const CloneKind kind = args_has(args, "full") ? CLONE_FULL : CLONE_LINKED;
 
     cli_doing(cli, "Failed to make a machine from template '%s'", template);
@@ -286,7 +284,6 @@ static bool template_instantiate_run(Cli *cli, const CliArgs *args, Error **err)
     const bool ok = clone_template_open(cli, template, &source, err) &&
                     make_from(cli, args, &order, args_get(args, "name") ?: template, err);
     clone_source_close(&source);
-    interrupt_end(&interrupt);
     return ok;
 }
 

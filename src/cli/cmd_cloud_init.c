@@ -216,11 +216,11 @@ static bool note_address(Cli *cli, const CliArgs *args, const WireDomain *dom, E
 
 static bool set_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     g_auto(WireDomain) dom = { 0 };
     g_auto(SeedDrive) drive = { 0 };
     g_autoptr(Json) files = NULL;
     g_autofree char *mac = NULL;
-    Interrupt interrupt;
 
     if (!args_has_any(args))
         return error_set(err, ERROR_INVALID_ARGUMENT, "nothing is to be changed");
@@ -231,7 +231,6 @@ static bool set_run(Cli *cli, const CliArgs *args, Error **err)
     const bool ok = find_seed(cli, &dom, &drive, &files, &mac, err) &&
                     change_files(cli, args, &dom, mac, files, err) &&
                     replace_seed(cli, &dom, &drive, files, err) && note_address(cli, args, &dom, err);
-    interrupt_end(&interrupt);
     if (ok)
         cli_message(cli, "cloud-init of '%s' is told so at its next boot%s", dom.name,
                     args_has(args, "rerun") ? ", and does all of it again"

@@ -303,19 +303,18 @@ static bool go(Export *export, Error **err)
 
 static bool export_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     const char *to = args_get(args, "to"), *format = args_get(args, "format");
     g_auto(Export) export = { .cli = cli,
                               .args = args,
                               .path = g_canonicalize_filename(to, NULL),
                               .disks = g_ptr_array_new_with_free_func(disk_free),
                               .notes = g_ptr_array_new_with_free_func(g_free) };
-    Interrupt interrupt;
 
     export.is_ova = format ? strcmp(format, "ova") == 0 : g_str_has_suffix(to, ".ova");
     cli_doing(cli, "Failed to export machine '%s'", args_get(args, "domain"));
     interrupt_begin(&interrupt, cli);
     const bool ok = go(&export, err);
-    interrupt_end(&interrupt);
     if (!ok)
         return false;
     for (guint i = 0; i < export.notes->len && !cli->quiet && !cli->json; i++)

@@ -141,18 +141,17 @@ static bool go(Import *import, Error **err)
 
 static bool import_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     g_auto(Import) import = { .cli = cli,
                               .args = args,
                               .path = g_canonicalize_filename(args_get(args, "from"), NULL),
                               .disks = g_ptr_array_new_with_free_func(disk_free),
                               .notes = g_ptr_array_new_with_free_func(g_free) };
-    Interrupt interrupt;
     Json *disks = json_array(), *notes = json_array();
 
     cli_doing(cli, "Failed to import '%s'", import.path);
     interrupt_begin(&interrupt, cli);
     const bool ok = go(&import, err);
-    interrupt_end(&interrupt);
     for (guint i = 0; ok && i < import.notes->len; i++) {
         if (!cli->json && !cli->quiet)
             fprintf(stderr, "note: %s\n", (const char *)import.notes->pdata[i]);

@@ -569,6 +569,7 @@ static void job_clear(InstallJob *job)
 
 static bool install_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     g_auto(GStrv) systems = NULL;
 
     if (print_subs(cli, args))
@@ -584,12 +585,10 @@ static bool install_run(Cli *cli, const CliArgs *args, Error **err)
                        .prints = args_has(args, "print-xml") };
     systems = args_get_list(args, "os-variant");
     cli_doing(cli, "cannot install");
-    Interrupt interrupt;
     interrupt_begin(&interrupt, cli);
     const bool ok = g_strv_contains((const char *const *)systems, "list") ? print_systems(&job)
                     : cli_connect(cli, err)                               ? run(&job, err)
                                                                           : false;
-    interrupt_end(&interrupt);
     job_clear(&job);
     return ok;
 }

@@ -156,10 +156,10 @@ static bool search_run(Cli *cli, const CliArgs *args, Error **err)
 
 static bool pull_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     const char *what = args_get(args, "image"), *checksum = args_get(args, "checksum");
     g_autoptr(LibraryImage) image = NULL;
     int64_t stall_s = 0;
-    Interrupt interrupt;
 
     cli_doing(cli, "Failed to fetch image '%s'", what);
     if (!args_get_int(args, "timeout", 1, 86400, &stall_s, err))
@@ -172,7 +172,6 @@ static bool pull_run(Cli *cli, const CliArgs *args, Error **err)
     };
     interrupt_begin(&interrupt, cli);
     const bool ok = pull_image(cli, &order, &image, err);
-    interrupt_end(&interrupt);
     if (interrupt.is_set && !ok && err && *err)
         error_hint(err, "what was fetched is kept: the same command goes on with it, 'lodge image prune' "
                         "removes it");
@@ -183,6 +182,7 @@ static bool pull_run(Cli *cli, const CliArgs *args, Error **err)
 
 static bool import_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     const char *os = args_get(args, "os");
     /* Programs run in the root directory. */
     g_autofree char *path = g_canonicalize_filename(args_get(args, "file"), NULL);
@@ -190,7 +190,6 @@ static bool import_run(Cli *cli, const CliArgs *args, Error **err)
     char *dot = strrchr(file, '.');
     g_autoptr(LibraryImage) image = NULL;
     AUTO_JSON facts = json_object();
-    Interrupt interrupt;
 
     if (dot && dot != file)
         *dot = '\0';
@@ -199,7 +198,6 @@ static bool import_run(Cli *cli, const CliArgs *args, Error **err)
         json_object_set_new(facts, "os", json_string(os));
     interrupt_begin(&interrupt, cli);
     const bool ok = library_put(cli, args_get(args, "name") ?: file, path, facts, &image, err);
-    interrupt_end(&interrupt);
     if (ok)
         cli_message(cli, "Image '%s' is in the library", image->name);
     return ok;
@@ -224,11 +222,11 @@ static bool whole_image(Cli *cli, const char *name, LibraryImage **ret_image, Wi
 
 static bool export_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     const char *path = args_get(args, "file");
     g_autoptr(LibraryImage) image = NULL;
     g_auto(WireStorageVol) volume = { 0 };
     g_autofree char *part = g_strconcat(path, ".part", NULL);
-    Interrupt interrupt;
 
     cli_doing(cli, "Failed to export image '%s'", args_get(args, "image"));
     if (!whole_image(cli, args_get(args, "image"), &image, &volume, err))
@@ -242,7 +240,6 @@ static bool export_run(Cli *cli, const CliArgs *args, Error **err)
                                               .flags = VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM };
     interrupt_begin(&interrupt, cli);
     bool ok = transfer_download(cli, &call, fd, path, err);
-    interrupt_end(&interrupt);
     if (ok && rename(part, path) < 0)
         ok = error_set_errno(err, errno, "cannot rename '%s'", part);
     if (!ok)

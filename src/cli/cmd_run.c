@@ -473,17 +473,16 @@ bool run_files(Cli *cli, const CliArgs *args, const char *uuid, const char *mac,
 
 static bool run_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     g_auto(Run) run = { .cli = cli,
                         .args = args,
                         .name = args_get(args, "name"),
                         .begun_us = g_get_monotonic_time(),
                         .stages = json_array() };
-    Interrupt interrupt;
 
     cli_doing(cli, "Failed to run machine '%s'", run.name);
     interrupt_begin(&interrupt, cli);
     const bool ok = go(&run, err);
-    interrupt_end(&interrupt);
     if (interrupt.is_set && run.is_started && err && *err)
         error_hint(err,
                    "machine '%s' runs: 'lodge console %s' shows it, 'lodge undefine %s "

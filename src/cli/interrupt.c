@@ -3,6 +3,8 @@
 
 #include "base/loop.h"
 
+static const int signals[] = { SIGINT, SIGTERM };
+
 static int interrupt_on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
 {
     Interrupt *interrupt = arg;
@@ -14,7 +16,6 @@ static int interrupt_on_signal(sd_event_source *source, const struct signalfd_si
 
 void interrupt_begin(Interrupt *interrupt, const Cli *cli)
 {
-    static const int signals[] = { SIGINT, SIGTERM };
     sigset_t set;
 
     *interrupt = (Interrupt){ .fiber = fiber_current() };
@@ -29,6 +30,17 @@ void interrupt_begin(Interrupt *interrupt, const Cli *cli)
 
 void interrupt_end(Interrupt *interrupt)
 {
+    static const struct timespec now = { 0 };
+    sigset_t set;
+
+    if (!interrupt->fiber)
+        return;
+    sigemptyset(&set);
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
+        if (interrupt->sources[i])
+            sigaddset(&set, signals[i]);
+    while (sigtimedwait(&set, NULL, &now) > 0)
+        ;
     for (size_t i = 0; i < G_N_ELEMENTS(interrupt->sources); i++)
         sd_event_source_unref(interrupt->sources[i]);
     sigprocmask(SIG_SETMASK, &interrupt->before, NULL);

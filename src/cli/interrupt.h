@@ -1,5 +1,8 @@
 /* Ctrl-C and SIGTERM, while a command does something that has to be taken back: they cancel its fiber, whose
- * waits then fail with ERROR_CANCELLED. In the shell Ctrl-C does that by itself. */
+ * waits then fail with ERROR_CANCELLED. In the shell Ctrl-C does that by itself.
+ *
+ * Declared before all that takes back when it goes out of scope: it ends last. One that comes when the work is
+ * done is too late and changes nothing. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -16,4 +19,6 @@ typedef struct Interrupt {
 } Interrupt;
 
 void interrupt_begin(Interrupt *interrupt, const Cli *cli);
+/* Of one that has not begun: nothing. */
 void interrupt_end(Interrupt *interrupt);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Interrupt, interrupt_end)
