@@ -71,6 +71,8 @@ bool cli_is_local(const Cli *cli);
 /* A call of the main program. No deadline of its own: saving a machine may take an hour, and a server that no
  * longer answers is noticed by the keepalive. */
 AWAITS MUST_CHECK bool cli_call(Cli *cli, int32_t proc, const void *args, void *ret, Error **err);
+/* By wire_call_settled(). */
+AWAITS MUST_CHECK bool cli_call_settled(Cli *cli, int32_t proc, const void *args, void *ret, Error **err);
 
 /* Looks up what option "domain" says: an id, a UUID or a name. */
 AWAITS MUST_CHECK bool cli_domain(Cli *cli, const CliArgs *args, WireDomain *ret_domain, Error **err);

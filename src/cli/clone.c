@@ -411,7 +411,7 @@ static bool copy_disk(const Clone *clone, Made *made, Error **err)
     g_autofree char *xml = volume_document(made, NULL, NULL);
     const WireStorageVolCreateXmlFromArgs call = { .pool = made->pool, .xml = xml, .clonevol = from.vol };
     WireStorageVolCreateXmlFromRet ret = { 0 };
-    if (!cli_call(clone->cli, PROC_STORAGE_VOL_CREATE_XML_FROM, &call, &ret, err))
+    if (!cli_call_settled(clone->cli, PROC_STORAGE_VOL_CREATE_XML_FROM, &call, &ret, err))
         return false;
     made->vol = ret.vol;
     return true;

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/image_call.h"
+#include "cli/interrupt.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 #include "cli/row.h"
@@ -133,6 +134,7 @@ static bool print_output(Cli *cli, const CliArgs *args, const WireLodgeImageRunR
 
 static bool image_run(Cli *cli, const CliArgs *args, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     const char *operation = cli_args_command(args)->name + strlen("image-");
     const char *other = get_optional(args, "other");
     g_autoptr(GPtrArray) options = operation_options(args);
@@ -148,6 +150,8 @@ static bool image_run(Cli *cli, const CliArgs *args, Error **err)
                                    .n_options = options->len };
 
     cli_doing(cli, "Failed to %s image '%s'", operation, args_get(args, "image"));
+    if (other)
+        interrupt_begin(&interrupt, cli);
     if (!image_call(cli, args_get(args, "image"), &call, &ret, err))
         return false;
     if (ret.status != 0)

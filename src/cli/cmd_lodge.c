@@ -11,20 +11,34 @@
 
 #define CALL_TIMEOUT_MS 30000
 
-bool lodge_call(Cli *cli, int32_t proc, const void *args, void *ret, uint64_t timeout_ms, Error **err)
+static bool say_failed(const Cli *cli, Error *failed, Error **err)
 {
-    g_autoptr(Error) failed = NULL;
-    if (wire_call(cli->client, WIRE_PROGRAM_LODGE, proc, args, ret, timeout_ms, &failed))
-        return true;
     int number = wire_error_code(failed);
     /* How a server says that it has never heard of the program or the procedure. */
     if (number == VIR_ERR_RPC || number == VIR_ERR_NO_SUPPORT) {
+        error_free(failed);
         error_set(err, ERROR_NOT_SUPPORTED, "this command needs lodged, but the daemon at %s is another one",
                   wire_client_uri(cli->client));
         return error_hint(err, "--root DIR or -c URI select the daemon; 'lodge version --daemon' says which "
                                "it is");
     }
-    return error_propagate(err, g_steal_pointer(&failed));
+    return error_propagate(err, failed);
+}
+
+bool lodge_call(Cli *cli, int32_t proc, const void *args, void *ret, uint64_t timeout_ms, Error **err)
+{
+    Error *failed = NULL;
+
+    return wire_call(cli->client, WIRE_PROGRAM_LODGE, proc, args, ret, timeout_ms, &failed) ||
+           say_failed(cli, failed, err);
+}
+
+bool lodge_call_settled(Cli *cli, int32_t proc, const void *args, void *ret, Error **err)
+{
+    Error *failed = NULL;
+
+    return wire_call_settled(cli->client, WIRE_PROGRAM_LODGE, proc, args, ret, WIRE_NO_TIMEOUT, &failed) ||
+           say_failed(cli, failed, err);
 }
 
 /* ---- jobs ---- */

@@ -7,6 +7,7 @@
 
 #include "cli/class.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 #include "cli/row.h"
@@ -166,12 +167,14 @@ static bool download_run(Cli *cli, const CliArgs *args, Error **err)
 static bool copy_volume(Cli *cli, const WireStoragePool *pool, const WireStorageVol *from, const char *xml,
                         unsigned flags, WireStorageVol *ret_volume, Error **err)
 {
+    g_auto(Interrupt) interrupt = { 0 };
     WireStorageVolCreateXmlFromArgs call = {
         .pool = *pool, .xml = (char *)xml, .clonevol = *from, .flags = flags
     };
     WireStorageVolCreateXmlFromRet ret = { 0 };
 
-    if (!cli_call(cli, PROC_STORAGE_VOL_CREATE_XML_FROM, &call, &ret, err))
+    interrupt_begin(&interrupt, cli);
+    if (!cli_call_settled(cli, PROC_STORAGE_VOL_CREATE_XML_FROM, &call, &ret, err))
         return false;
     *ret_volume = ret.vol;
     return true;

@@ -37,7 +37,9 @@ bool image_call(Cli *cli, const char *label, WireLodgeImageRunArgs *call, WireLo
     progress_begin(&watch.progress, cli, label, 1000, false);
     g_autoptr(Fiber) fiber =
         watch.progress.is_shown ? fiber_ref(fiber_spawn_or_abort("progress", watch_fiber, &watch)) : NULL;
-    const bool ok = lodge_call(cli, LODGE_PROC_IMAGE_RUN, call, ret, WIRE_NO_TIMEOUT, err);
+    /* What changes an image in its place runs to its end. */
+    const bool ok = call->other ? lodge_call_settled(cli, LODGE_PROC_IMAGE_RUN, call, ret, err)
+                                : lodge_call(cli, LODGE_PROC_IMAGE_RUN, call, ret, WIRE_NO_TIMEOUT, err);
     if (fiber) {
         fiber_cancel(fiber);
         (void)!fiber_join(fiber, WIRE_NO_TIMEOUT, NULL);

@@ -7,3 +7,5 @@
 /* A server that does not have the program or the procedure is named as such: ERROR_NOT_SUPPORTED. */
 AWAITS MUST_CHECK bool lodge_call(Cli *cli, int32_t proc, const void *args, void *ret, uint64_t timeout_ms,
                                   Error **err);
+/* By wire_call_settled(). */
+AWAITS MUST_CHECK bool lodge_call_settled(Cli *cli, int32_t proc, const void *args, void *ret, Error **err);

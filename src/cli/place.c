@@ -209,10 +209,13 @@ bool volume_find(Cli *cli, const WireStoragePool *pool, const char *name, WireSt
     const WireStorageVolLookupByNameArgs args = { .pool = *pool, .name = (char *)name };
     WireStorageVolLookupByNameRet ret = { 0 };
 
-    if (!cli_call(cli, PROC_STORAGE_VOL_LOOKUP_BY_NAME, &args, &ret, err))
-        return false;
-    *ret_volume = ret.vol;
-    return true;
+    /* Quick; and what was made has to be found to be taken back. */
+    fiber_shield_begin();
+    const bool ok = cli_call(cli, PROC_STORAGE_VOL_LOOKUP_BY_NAME, &args, &ret, err);
+    fiber_shield_end();
+    if (ok)
+        *ret_volume = ret.vol;
+    return ok;
 }
 
 bool volume_create(Cli *cli, const WireStoragePool *pool, const char *xml, WireStorageVol *ret_volume,
@@ -221,7 +224,7 @@ bool volume_create(Cli *cli, const WireStoragePool *pool, const char *xml, WireS
     const WireStorageVolCreateXmlArgs args = { .pool = *pool, .xml = (char *)xml };
     WireStorageVolCreateXmlRet ret = { 0 };
 
-    /* Quick; and what it made has to be known to be taken back. */
+    /* As volume_find(). */
     fiber_shield_begin();
     const bool ok = cli_call(cli, PROC_STORAGE_VOL_CREATE_XML, &args, &ret, err);
     fiber_shield_end();

@@ -119,6 +119,11 @@ void cli_disconnect(Cli *cli)
         wire_client_free(client);
 }
 
+bool cli_call_settled(Cli *cli, int32_t proc, const void *args, void *ret, Error **err)
+{
+    return wire_call_settled(cli->client, WIRE_PROGRAM_REMOTE, proc, args, ret, WIRE_NO_TIMEOUT, err);
+}
+
 bool cli_call(Cli *cli, int32_t proc, const void *args, void *ret, Error **err)
 {
     uint64_t start = g_get_monotonic_time();

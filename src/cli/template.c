@@ -38,7 +38,7 @@ static bool copy_disk(Cli *cli, const WireStoragePool *pool, const CloneDisk *di
                                                    "</permissions></target></volume>",
                                                    volume, disk->bytes);
     const WireStorageVolCreateXmlFromArgs call = { .pool = *pool, .xml = xml, .clonevol = from.vol };
-    return cli_call(cli, PROC_STORAGE_VOL_CREATE_XML_FROM, &call, &ret, err);
+    return cli_call_settled(cli, PROC_STORAGE_VOL_CREATE_XML_FROM, &call, &ret, err);
 }
 
 static bool copy_disks(const CloneSource *source, const char *name, const WireStoragePool *pool, Json *disks,

@@ -401,8 +401,8 @@ AWAITS MUST_CHECK bool vm_hostdev_raise_limit(const Vm *vm, Error **err);
 MUST_CHECK bool vm_resolve_listen(Host *host, ListenDef *listen, Error **err);
 /* storage_prepare() for vm->live, telling who listens which optional media are missing. */
 AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
-/* The secrets that devices of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
- * ERROR_NO_SECRET: there is no such secret, or it has no value. */
+/* The secrets that devices of vm->live need, encrypted under the key in the machine's folder
+ * (vm_disk_start.c). ERROR_NO_SECRET: there is no such secret, or it has no value. */
 AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err);
 /* Whether those that devices of @def need are there. Errors as above. */
 MUST_CHECK bool vm_find_secrets(Host *host, const DomainDef *def, Error **err);

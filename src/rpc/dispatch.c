@@ -202,6 +202,18 @@ void rpc_dispatch_abandon(RpcClient *client)
     }
 }
 
+bool rpc_dispatch_cancel(RpcClient *client, uint32_t serial)
+{
+    for (GList *at = client->calls.head; at; at = at->next) {
+        RpcCall *call = at->data;
+        if (call->header.serial != serial || !call->fiber || !(call->entry->flags & RPC_CANCELLABLE))
+            continue;
+        fiber_cancel(call->fiber);
+        return true;
+    }
+    return false;
+}
+
 /* ---- arrival ---- */
 
 #define REFUSE(client, header, code, domain, ...)                                                            \

@@ -57,6 +57,12 @@ struct RpcCall {
     {                                                                                                        \
         wire_number_##name, handle_##name, RPC_BEFORE_OPEN, NULL                                             \
     }
+/* One that takes back what it did when its fiber is cancelled, or says that it is done: the client may ask.
+ */
+#define RPC_ENTRY_CANCELLABLE(name)                                                                          \
+    {                                                                                                        \
+        wire_number_##name, handle_##name, RPC_CANCELLABLE, NULL                                             \
+    }
 
 /* A CALL frame: begins it, keeps it for later, or answers with the reason why not. The frame and @fds (owned
  * from now on) are not needed afterwards. */
@@ -65,6 +71,9 @@ void rpc_dispatch_call(RpcClient *client, const WireFrame *frame, const int *fds
 bool rpc_dispatch_kept(RpcClient *client);
 /* The client left: calls not begun are dropped, those that only ask are cancelled. */
 void rpc_dispatch_abandon(RpcClient *client);
+/* Cancels the call of @client with that serial number, which is answered then. false: there is none under way
+ * that can be. */
+bool rpc_dispatch_cancel(RpcClient *client, uint32_t serial);
 
 /* An internal error of the subsystem "RPC": what clients know of mistakes with connections and events.
  * Returns false. */

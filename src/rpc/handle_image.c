@@ -64,7 +64,7 @@ RPC_HANDLER(lodge_image_progress)
 
 const RpcEntry rpc_entries_image[] = {
     RPC_ENTRY(lodge_image_info),
-    RPC_ENTRY(lodge_image_run),
+    RPC_ENTRY_CANCELLABLE(lodge_image_run),
     RPC_ENTRY(lodge_image_progress),
     { 0 },
 };

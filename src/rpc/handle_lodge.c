@@ -168,10 +168,17 @@ RPC_HANDLER(lodge_daemon_status)
     return true;
 }
 
+RPC_HANDLER(lodge_call_cancel)
+{
+    if (!rpc_check_flags(call, args->flags, 0, err))
+        return false;
+    if (rpc_dispatch_cancel(call->client, args->serial))
+        return true;
+    return error_set(err, ERROR_INVALID_STATE, "call %u is not under way, or cannot be cancelled",
+                     args->serial);
+}
+
 const RpcEntry rpc_entries_lodge[] = {
-    RPC_ENTRY(lodge_jobs_list),
-    RPC_ENTRY(lodge_domain_explain),
-    RPC_ENTRY(lodge_config_list),
-    RPC_ENTRY(lodge_daemon_status),
-    { 0 },
+    RPC_ENTRY(lodge_jobs_list),     RPC_ENTRY(lodge_domain_explain), RPC_ENTRY(lodge_config_list),
+    RPC_ENTRY(lodge_daemon_status), RPC_ENTRY(lodge_call_cancel),    { 0 },
 };

@@ -372,7 +372,7 @@ const RpcEntry rpc_entries_storage[] = {
     RPC_ENTRY(storage_vol_lookup_by_key),
     RPC_ENTRY(storage_vol_lookup_by_path),
     RPC_ENTRY(storage_vol_create_xml),
-    RPC_ENTRY(storage_vol_create_xml_from),
+    RPC_ENTRY_CANCELLABLE(storage_vol_create_xml_from),
     RPC_ENTRY(storage_vol_delete),
     RPC_ENTRY(storage_vol_wipe),
     RPC_ENTRY(storage_vol_wipe_pattern),

@@ -14,6 +14,7 @@ typedef bool (*RpcHandler)(RpcCall *call, const void *args, void *ret, Error **e
 
 typedef enum RpcEntryFlags {
     RPC_BEFORE_OPEN = 1, /* allowed on a connection that has not been opened */
+    RPC_CANCELLABLE = 2, /* its client may ask to end it (call_cancel) */
 } RpcEntryFlags;
 
 typedef struct RpcEntry {

@@ -569,3 +569,31 @@ void dac_lend_kvm(uid_t uid, gid_t gid)
     else
         log_info("%s belonged to root alone: gave it to group %u", path, (unsigned)gid);
 }
+
+/* ---- what images name ---- */
+
+/* Whether the owner of @image could read @file himself. Its group tells one of his groups. */
+static bool owner_can_read(const Config *config, const FileOwner *image, const FileOwner *file)
+{
+    const gid_t gid = image->uid == config->qemu_uid ? config->qemu_gid : image->gid;
+
+    return image->uid == file->uid || (file->mode & S_IROTH) ||
+           ((file->mode & S_IRGRP) && (file->gid == image->gid || file->gid == gid));
+}
+
+bool dac_judge_named(const Config *config, const char *image_path, const FileOwner *image, const char *path,
+                     const FileOwner *file, Error **err)
+{
+    if (geteuid() != 0 || image->uid == 0)
+        return true;
+    if (!S_ISREG(file->mode) && !S_ISBLK(file->mode))
+        return error_set(err, ERROR_OPERATION_FAILED,
+                         "image '%s' of user %u names the backing file '%s', which is no file", image_path,
+                         (unsigned)image->uid, path);
+    if (owner_can_read(config, image, file))
+        return true;
+    error_set(err, ERROR_OPERATION_FAILED,
+              "image '%s' of user %u names the backing file '%s' of user %u, which user %u may not read",
+              image_path, (unsigned)image->uid, path, (unsigned)file->uid, (unsigned)image->uid);
+    return error_hint(err, "give both files to one owner, or let everybody read the backing file");
+}

@@ -30,6 +30,16 @@ GPtrArray *dac_list_new(void); /* of DacItem, owning */
 /* Notes that a file is to be lent and adds a copy of @item to @list, with the owner of now or, if another
  * machine borrowed it first, the owner of then. Devices that are everybody's (/dev/null) are left alone. */
 void dac_list_add(DacTable *table, GPtrArray *list, const DacItem *item);
+/* A file is named inside an image, which its owner (or a QEMU that broke out) can write: it must not lend him
+ * the reach of root to read what he cannot. An image of root may name anything. Owners as dac_find_owner()
+ * gives them. ERROR_OPERATION_FAILED naming both. */
+typedef struct FileOwner {
+    uid_t uid;
+    gid_t gid;
+    mode_t mode;
+} FileOwner;
+MUST_CHECK bool dac_judge_named(const Config *config, const char *image_path, const FileOwner *image,
+                                const char *path, const FileOwner *file, Error **err);
 /* Whose a file really is: the owner before it was lent, if that is why it has the owner that it has. */
 void dac_find_owner(const DacTable *table, const FileId *id, uid_t *io_uid, gid_t *io_gid);
 /* Takes over a list read from a status file. */

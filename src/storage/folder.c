@@ -151,7 +151,10 @@ bool folder_put_in_place(const char *temp, const char *path, bool may_replace, E
     };
     int result = 0;
 
-    if (!path_run(&job, &result, err))
+    fiber_shield_begin(); /* it is there then, or it is not */
+    const bool was_run = path_run(&job, &result, err);
+    fiber_shield_end();
+    if (!was_run)
         return false;
     if (result == EEXIST) {
         g_autofree char *name = g_path_get_basename(path);

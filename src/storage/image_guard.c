@@ -17,7 +17,6 @@
 #include "storage/dac.h"
 #include "storage/image_copy.h"
 #include "storage/image_users.h"
-#include "storage/probe.h"
 #include "storage/source_name.h"
 
 bool image_guard_check(Host *host, const char *path, const char *except, const char *what, Error **err)
@@ -46,16 +45,22 @@ typedef struct ChainJob {
     StorageFormat format;
     bool is_luks;
     ImageChain *chain;
-    GArray *infos;    /* of StorageInfo, one of each image; zeros: it was not opened */
+    GArray *infos;    /* of ChainFile, one of each image; zeros: it was not opened */
     GPtrArray *parts; /* of ChainPart */
     Error *error;
 } ChainJob;
+
+typedef struct ChainFile {
+    uint64_t allocation; /* bytes */
+    FileId id;
+    FileOwner owner;
+} ChainFile;
 
 /* A file that an image keeps data in. */
 typedef struct ChainPart {
     guint image; /* which */
     char *path;
-    StorageInfo info;
+    ChainFile info;
 } ChainPart;
 
 static void chain_part_free(void *data)
@@ -79,24 +84,22 @@ static void chain_job_free(void *data)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChainJob, chain_job_free)
 
-static void look_at(int fd, StorageInfo *ret_info)
+static void look_at(int fd, ChainFile *ret_info)
 {
     struct stat st;
 
     if (fstat(fd, &st) < 0)
         return;
-    *ret_info = (StorageInfo){ .allocation = (uint64_t)st.st_blocks * 512,
-                               .uid = st.st_uid,
-                               .gid = st.st_gid,
-                               .mode = st.st_mode,
-                               .id = file_id_of(&st) };
+    *ret_info = (ChainFile){ .allocation = (uint64_t)st.st_blocks * 512,
+                             .id = file_id_of(&st),
+                             .owner = { st.st_uid, st.st_gid, st.st_mode } };
 }
 
 static bool chain_open(void *data, const StorageSource *source, const ChainImage *above, int *ret_fd,
                        Error **err)
 {
     ChainJob *job = data;
-    StorageInfo info = { 0 };
+    ChainFile info = { 0 };
 
     if (source->type == STORAGE_FILE || source->type == STORAGE_BLOCK) {
         *ret_fd = trail_open(source->path, O_RDONLY, err);
@@ -157,7 +160,7 @@ static ChainJob *image_read_chain(const char *path, const char *format, Error **
     ChainJob *order = g_new0(ChainJob, 1);
 
     order->path = g_strdup(path);
-    order->infos = g_array_new(FALSE, FALSE, sizeof(StorageInfo));
+    order->infos = g_array_new(FALSE, FALSE, sizeof(ChainFile));
     order->parts = g_ptr_array_new_with_free_func(chain_part_free);
     for (unsigned i = 0; format && i < IMAGE_FORMAT_COUNT; i++)
         if (strcmp(image_format_names.names[i], format) == 0)
@@ -196,10 +199,11 @@ bool image_guard_find_base(const char *path, const char *format, char **ret_base
 }
 
 /* Whose a file was before a machine borrowed it. */
-static StorageInfo *true_owner(Host *host, StorageInfo *info)
+static const FileOwner *true_owner(Host *host, ChainFile *file)
 {
-    dac_find_owner(host->dac, &info->id, &info->uid, &info->gid);
-    return info;
+    if (host->dac) /* nobody borrows anything in a host without machines */
+        dac_find_owner(host->dac, &file->id, &file->owner.uid, &file->owner.gid);
+    return &file->owner;
 }
 
 bool image_guard_judge(Host *host, const char *path, const char *format, bool writes_base, Error **err)
@@ -209,17 +213,17 @@ bool image_guard_judge(Host *host, const char *path, const char *format, bool wr
     if (!job)
         return false;
     for (guint i = 0; i < job->infos->len; i++) {
-        const StorageInfo *info = true_owner(host, &g_array_index(job->infos, StorageInfo, i));
+        const FileOwner *owner = true_owner(host, &g_array_index(job->infos, ChainFile, i));
         const char *name = ((const ChainImage *)g_ptr_array_index(job->chain->images, i))->source->path;
         for (guint j = 0; name && j < i; j++) {
-            const StorageInfo *above = &g_array_index(job->infos, StorageInfo, j);
-            const ChainImage *image = g_ptr_array_index(job->chain->images, j);
-            if (!storage_judge_named(host->config, image->source->path, above, name, info, err))
+            const FileOwner *above = &g_array_index(job->infos, ChainFile, j).owner;
+            const char *image = ((const ChainImage *)g_ptr_array_index(job->chain->images, j))->source->path;
+            if (!dac_judge_named(host->config, image, above, name, owner, err))
                 return false;
-            if (writes_base && geteuid() == 0 && above->uid != 0 && above->uid != info->uid) {
+            if (writes_base && geteuid() == 0 && above->uid != 0 && above->uid != owner->uid) {
                 error_set(err, ERROR_OPERATION_FAILED,
-                          "image '%s' of user %u names the backing file '%s' of user %u", image->source->path,
-                          (unsigned)above->uid, name, (unsigned)info->uid);
+                          "image '%s' of user %u names the backing file '%s' of user %u", image,
+                          (unsigned)above->uid, name, (unsigned)owner->uid);
                 return error_hint(err, "give both files to one owner, if the one is to be written to");
             }
         }
@@ -227,9 +231,9 @@ bool image_guard_judge(Host *host, const char *path, const char *format, bool wr
     for (guint i = 0; i < job->parts->len; i++) {
         ChainPart *part = g_ptr_array_index(job->parts, i);
         const ChainImage *image = g_ptr_array_index(job->chain->images, part->image);
-        const StorageInfo *above = &g_array_index(job->infos, StorageInfo, part->image);
-        if (part->info.mode && !storage_judge_named(host->config, image->source->path, above, part->path,
-                                                    true_owner(host, &part->info), err))
+        const FileOwner *above = &g_array_index(job->infos, ChainFile, part->image).owner;
+        if (part->info.owner.mode && !dac_judge_named(host->config, image->source->path, above, part->path,
+                                                      true_owner(host, &part->info), err))
             return false;
     }
     return true;
@@ -379,7 +383,7 @@ bool image_guard_describe(Host *host, const char *path, const char *format, char
     for (guint i = 0; i < job->chain->images->len; i++)
         json_array_append_new(list, image_json(host, g_ptr_array_index(job->chain->images, i),
                                                i < job->infos->len
-                                                   ? g_array_index(job->infos, StorageInfo, i).allocation
+                                                   ? g_array_index(job->infos, ChainFile, i).allocation
                                                    : 0));
     *ret_json = json_format(list);
     return true;

@@ -296,30 +296,9 @@ AWAITS static bool prepare_add(Prepare *one, const char *path, const ChainLook *
     return true;
 }
 
-/* Whether the owner of @image could read @file himself. Its group tells one of his groups. */
-static bool owner_can_read(const Config *config, const StorageInfo *image, const StorageInfo *file)
+static FileOwner owner_of(const StorageInfo *info)
 {
-    const gid_t gid = image->uid == config->qemu_uid ? config->qemu_gid : image->gid;
-
-    return image->uid == file->uid || (file->mode & S_IROTH) ||
-           ((file->mode & S_IRGRP) && (file->gid == image->gid || file->gid == gid));
-}
-
-bool storage_judge_named(const Config *config, const char *image_path, const StorageInfo *image,
-                         const char *path, const StorageInfo *file, Error **err)
-{
-    if (geteuid() != 0 || image->uid == 0)
-        return true;
-    if (!S_ISREG(file->mode) && !S_ISBLK(file->mode))
-        return error_set(err, ERROR_OPERATION_FAILED,
-                         "image '%s' of user %u names the backing file '%s', which is no file", image_path,
-                         (unsigned)image->uid, path);
-    if (owner_can_read(config, image, file))
-        return true;
-    error_set(err, ERROR_OPERATION_FAILED,
-              "image '%s' of user %u names the backing file '%s' of user %u, which user %u may not read",
-              image_path, (unsigned)image->uid, path, (unsigned)file->uid, (unsigned)image->uid);
-    return error_hint(err, "give both files to one owner, or let everybody read the backing file");
+    return (FileOwner){ .uid = info->uid, .gid = info->gid, .mode = info->mode };
 }
 
 /* What the owner of an image may only read is not lent: lending lets write. */
@@ -331,8 +310,8 @@ static bool prepare_judge_backing(Prepare *one, const ProbedImage *below, bool *
             break;
         if (image->info.uid != 0 && image->info.uid != below->info.uid)
             *ret_is_common = true;
-        if (!storage_judge_named(one->host->config, image->path, &image->info, below->path, &below->info,
-                                 err))
+        const FileOwner above = owner_of(&image->info), named = owner_of(&below->info);
+        if (!dac_judge_named(one->host->config, image->path, &above, below->path, &named, err))
             return false;
     }
     return true;

@@ -23,6 +23,7 @@
 
 #define CONNECT_TIMEOUT_MS 15000
 #define CLOSE_TIMEOUT_MS 2000
+#define SETTLE_MS 30000
 #define KEEPALIVE_PING 1
 #define KEEPALIVE_PONG 2
 
@@ -359,8 +360,22 @@ static bool client_queue_call(WireClient *client, const WireHeader *header, Wire
     return fits;
 }
 
+/* Who waits for @call was cancelled: asks the server to end it, and waits for its answer all the same. */
+AWAITS static bool client_settle(WireClient *client, PendingCall *call, uint32_t serial)
+{
+    const WireLodgeCallCancelArgs args = { .serial = serial };
+
+    fiber_shield_begin();
+    bool waits = wire_call(client, WIRE_PROGRAM_LODGE, LODGE_PROC_CALL_CANCEL, &args, NULL, SETTLE_MS, NULL);
+    while (!call->done && waits)
+        waits = wait_queue_wait(&call->wait, SETTLE_MS, NULL);
+    fiber_shield_end();
+    return call->done;
+}
+
 AWAITS static bool client_call(WireClient *client, const WireHeader *header, const void *args, const int *fds,
-                               unsigned n_fds, void *ret, GArray *ret_fds, uint64_t timeout_ms, Error **err)
+                               unsigned n_fds, void *ret, GArray *ret_fds, bool settles, uint64_t timeout_ms,
+                               Error **err)
 {
     const WireProgram *program = wire_program_find(header->program);
     const WireProc *proc = program ? wire_proc_find(program, header->proc) : NULL;
@@ -387,11 +402,17 @@ AWAITS static bool client_call(WireClient *client, const WireHeader *header, con
     g_hash_table_insert(client->calls, GUINT_TO_POINTER(header->serial), &call);
     client_ref(client);
     client_flush(client);
-    bool answered = true;
+    bool answered = true, ended = false;
     while (!call.done && answered)
         answered = wait_queue_wait(&call.wait, timeout_ms, err);
+    if (!answered && !call.done && settles && fiber_is_cancelled(fiber_current()))
+        ended = client_settle(client, &call, header->serial) && call.err;
     g_hash_table_remove(client->calls, GUINT_TO_POINTER(header->serial));
     client_unref(client);
+    if (ended) { /* why is known here */
+        error_free(call.err);
+        return false;
+    }
     if (!answered && !call.done)
         return error_prefix(err, "waiting for the answer to %s", proc->api ? proc->api : proc->name);
     if (!answered && err && *err) /* the answer came together with the deadline: it counts */
@@ -408,7 +429,15 @@ bool wire_call(WireClient *client, uint32_t program, int32_t proc, const void *a
 {
     WireHeader header = client_call_header(client, program, proc, 0);
 
-    return client_call(client, &header, args, NULL, 0, ret, NULL, timeout_ms, err);
+    return client_call(client, &header, args, NULL, 0, ret, NULL, false, timeout_ms, err);
+}
+
+bool wire_call_settled(WireClient *client, uint32_t program, int32_t proc, const void *args, void *ret,
+                       uint64_t timeout_ms, Error **err)
+{
+    WireHeader header = client_call_header(client, program, proc, 0);
+
+    return client_call(client, &header, args, NULL, 0, ret, NULL, true, timeout_ms, err);
 }
 
 bool wire_call_fds(WireClient *client, uint32_t program, int32_t proc, const void *args, const int *fds,
@@ -419,7 +448,7 @@ bool wire_call_fds(WireClient *client, uint32_t program, int32_t proc, const voi
     WireHeader header = client_call_header(client, program, proc, n_fds);
     g_autoptr(GArray) got = ret_fds ? g_array_new(FALSE, FALSE, sizeof(int)) : NULL;
 
-    if (!client_call(client, &header, args, fds, n_fds, ret, got, timeout_ms, err)) {
+    if (!client_call(client, &header, args, fds, n_fds, ret, got, false, timeout_ms, err)) {
         for (guint i = 0; got && i < got->len; i++)
             close(g_array_index(got, int, i));
         return false;
@@ -436,7 +465,7 @@ bool wire_call_stream(WireClient *client, uint32_t program, int32_t proc, const 
     /* Before the call: the first data may come right behind the answer. */
     WireStream *stream = client_stream_new(client, program, proc, header.serial);
 
-    if (!client_call(client, &header, args, NULL, 0, ret, NULL, timeout_ms, err)) {
+    if (!client_call(client, &header, args, NULL, 0, ret, NULL, false, timeout_ms, err)) {
         client_stream_discard(stream);
         return false;
     }

@@ -63,6 +63,11 @@ pid_t wire_client_server_pid(const WireClient *client); /* 0 if not a local sock
  * ERROR_TIMEOUT: no answer in time; the call may still take effect. */
 AWAITS MUST_CHECK bool wire_call(WireClient *client, uint32_t program, int32_t proc, const void *args,
                                  void *ret, uint64_t timeout_ms, Error **err);
+/* The same for what the caller has to take back: cancelled, it has the server end the call and waits for the
+ * answer; true if it was done all the same. ERROR_CANCELLED: it was ended, or the server knows no such thing
+ * (then the call may still take effect). */
+AWAITS MUST_CHECK bool wire_call_settled(WireClient *client, uint32_t program, int32_t proc, const void *args,
+                                         void *ret, uint64_t timeout_ms, Error **err);
 #define wire_call_remote(client, proc, args, ret, timeout_ms, err)                                           \
     wire_call(client, WIRE_PROGRAM_REMOTE, proc, args, ret, timeout_ms, err)
 

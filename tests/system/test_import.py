@@ -386,6 +386,53 @@ def test_interrupted_import_and_export_leave_nothing(host):
                        f"nothing of {words[0]} is left")
 
 
+@mark(only="lodged", reason="lodge asks for it")
+def test_what_the_daemon_works_on_ends_with_the_command(host):
+    """Copies that are under way when Ctrl-C is pressed, however far they are, are nowhere afterwards."""
+    folder = host.path("bin")
+    folder.mkdir()
+    mark_file, go_on = host.path("convert-runs"), host.path("go-on")
+    real = shutil.which("qemu-img")
+    (folder / "qemu-img").write_text(f"""#!/bin/sh
+case $1 in
+convert) echo $$ > {mark_file}; until [ -e {go_on} ]; do sleep 0.05; done ;;
+esac
+exec {real} "$@"
+""")
+    (folder / "qemu-img").chmod(0o755)
+    host.daemon.environment["PATH"] = f"{folder}:{os.environ['PATH']}"
+    host.restart_daemon()
+    path = host.path("big.vmdk")
+    subprocess.run([real, "create", "-q", "-f", "vmdk", str(path), "8M"], check=True)
+    go_on.touch()
+    take(host, path, "--name", "source")
+    before = (images(host), names(host))
+    document = host.path("x.xml")
+    document.write_text("<volume><name>x</name><capacity>0</capacity><target><format type='raw'/></target></volume>")
+    for words in (["import", str(path), *QUIET], ["vol-create-from", "default", str(document), before[0][0]],
+                  ["image", "convert", str(path), "default/x", "--other-format", "qcow2"]):
+        for is_late in (False, True):
+            mark_file.unlink(missing_ok=True)
+            go_on.unlink(missing_ok=True)
+            command = subprocess.Popen([host.lodge_program, "-c", host.daemon.uri, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                       text=True, env={**os.environ, **home(host)})
+            wait_until(lambda: mark_file.exists() and mark_file.read_text().strip() or command.poll() is not None, f"{words} copies")
+            check(command.poll() is None, f"{words}: {command.stdout.read() if command.poll() is not None else ''}")
+            command.send_signal(signal.SIGINT)
+            if is_late:  # the copy is quicker than the end of the command, perhaps
+                go_on.touch()
+            out, _ = command.communicate(timeout=60)
+            go_on.touch()
+            pid = int(mark_file.read_text())
+            wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "nobody copies any more")
+            if command.returncode == 0 and is_late:
+                check(words[0] != "import", f"{words} succeeded: {out}")
+                host.lodge_ok("volume", "delete", "x", "--pool", "default")
+            else:
+                check(command.returncode != 0, f"{words} succeeded: {out}")
+            equal((images(host), names(host)), before, f"after {words}, late: {is_late}: {out}")
+
+
 def test_a_full_disk_says_so(host):
     small = host.path("small")
     small.mkdir()
