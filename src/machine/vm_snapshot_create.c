@@ -291,7 +291,8 @@ AWAITS static bool complete_def(SnapshotMake *make, Error **err)
         return false;
     if (moment_get(vm->snapshots, def->name))
         return error_set(err, ERROR_OPERATION_FAILED, "domain moment %s already exists", def->name);
-    return check_managed_save(make, err);
+    return check_managed_save(make, err) && (def->memory != DISK_SNAPSHOT_EXTERNAL ||
+                                             image_users_require_none(vm->host, def->memory_file, err));
 }
 
 /* ---- of a machine that does not run ---- */
@@ -505,8 +506,8 @@ AWAITS static bool make_it(SnapshotMake *make, Error **err)
     intent->document = g_strdup(document->str);
     intent->memory = g_strdup(make->def->memory_file);
     make->intent = intent;
-    if (vm_is_running(make->vm))
-        return vm_snapshot_make_live(make, err);
+    if (make->def->state != SNAPSHOT_SHUTOFF) /* as it was described, whatever became of QEMU since */
+        return vm_require_monitor(make->vm, err) && vm_snapshot_make_live(make, err);
     if (!vm_intent_save(make->vm, intent, err))
         return false;
     const bool ok = make_stopped(make, err);

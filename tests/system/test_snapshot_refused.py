@@ -1,4 +1,4 @@
-"""Snapshots that would make one file two things are refused, and nothing has changed.
+"""What would make one file two things, or take what another one needs, is refused, and nothing has changed.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
@@ -36,3 +36,32 @@ def test_one_file_for_two_things(host):
         m.check()
         if is_on:
             m.dom.destroy()
+
+
+@mark(**OWN)
+def test_a_state_takes_no_file_that_is_needed(host):
+    """Memory in a file, saved machines, cores and backups do not replace disks, nor what another snapshot keeps."""
+    m, other = Moments(host, start=True), Moments(host, "n")
+    m.write(1)
+    other.write(2)
+    other.take("below", "--disk-only")
+    m.take("one", "--memspec", f"file={m.folder}/memory")
+    link = m.folder / "link"
+    link.symlink_to(other.path())
+    before = {path: path.stat().st_ino for path in m.folder.iterdir()}
+    needed = [m.path(), m.folder / "m-vda.qcow2", other.path(), other.folder / "n-vda.qcow2", m.folder / "memory", link]
+    for path in map(str, needed):
+        backup = host.write_xml("<domainbackup><disks><disk name='vda' type='file'><driver type='qcow2'/>"
+                                f"<target file='{path}'/></disk></disks></domainbackup>")
+        for words in (("snapshot-create-as", "m", "x", "--memspec", f"file={path}"), ("save", "m", path), ("dump", "m", path),
+                      ("dump", "m", path, "--memory-only"), ("backup-begin", "m", backup, "--reuse-external")):
+            done = host.virsh(*words)
+            check(done.code and "it is needed by" in done.err, f"{words}: {done}")
+    equal((host.state("m"), {path: path.stat().st_ino for path in m.folder.iterdir()}), ("running", before))
+    m.check()
+    other.check()
+    for _ in range(2):  # what nobody needs is replaced, as ever
+        host.ok("save", "m", m.folder / "saved")
+        host.ok("restore", m.folder / "saved")
+    m.revert("one")
+    m.check()
