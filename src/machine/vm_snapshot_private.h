@@ -187,9 +187,8 @@ AWAITS MUST_CHECK bool vm_snapshot_is_lost(Vm *vm, const char *name, bool *ret_l
 /* ERROR_OPERATION_FAILED: a commit has overwritten it */
 AWAITS MUST_CHECK bool vm_snapshot_require_whole(Vm *vm, const char *name, Error **err);
 
-/* Does what is decided. @caller NULL: after the daemon's death. */
-AWAITS MUST_CHECK bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller *caller,
-                                                 Error **err);
+/* Does what is decided. */
+AWAITS MUST_CHECK bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, Error **err);
 /* Takes back what was made for one that was not decided. */
 AWAITS void vm_snapshot_undo_revert(Vm *vm, const VmIntent *intent);
 

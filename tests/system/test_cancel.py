@@ -1,4 +1,4 @@
-"""Block jobs, moves and backups are cancelled at about a tenth, half, and nearly all of their way: what they read is as it
+"""Block jobs, moves, backups and snapshots are cancelled at about a tenth, half, and nearly all of their way: what they read is as it
 was, and nothing half made is left.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
@@ -10,12 +10,14 @@ import threading
 
 import libvirt_qemu
 from lodgetest.host import *
+from lodgetest.moments import Moments
 from lodgetest.runner import mark
 from test_backup_repo import create, define, listed, repo, same, tree, verify
 from test_backup_repo import image as random_image
 from test_block_jobs import (MIB, TRANSIENT, chain, clean, content, copy_xml, images, info, layers, machine, nodes,
                              over, qmp_jobs, write)
 from test_disks import file_disk
+from test_interrupted import Held
 
 OWN = dict(only="lodged", reason="lodge's own")
 POINTS = (0.1, 0.5, 0.99) if os.environ.get("LODGE_TEST_SLOW") else (0.5,)
@@ -195,3 +197,25 @@ def test_backups_and_what_is_restored(host):
             else:
                 host.ok("undefine", "x")
                 (out / "x-vda.qcow2").unlink()
+
+
+@mark(**OWN)
+def test_memory_in_a_file(host):
+    """A snapshot whose memory is being written: it is taken back, and the machine goes on where it was."""
+    held = Held(host, name="snapshot_image_format")
+    m = Moments(host, start=True)
+    m.write(1)
+    m.take("one", "--disk-only")
+    before = sorted(m.folder.iterdir())
+    xml = m.dom.XMLDesc(0)
+    held.begin("snapshot-create-as", "m", "two", "--memspec", f"file={m.folder}/memory")
+    equal(host.state("m"), "paused")
+    host.ok("domjobabort", "m")
+    check(held.command.wait(timeout=30) != 0, "the snapshot was taken")
+    host.wait_state("m", "running")
+    equal((sorted(m.folder.iterdir()), m.dom.XMLDesc(0), m.dom.jobInfo()[0]), (before, xml, libvirt.VIR_DOMAIN_JOB_NONE))
+    m.write(2)
+    m.check()
+    held.release()
+    m.take("two", "--memspec", f"file={m.folder}/memory")
+    m.check()

@@ -110,7 +110,7 @@ def slow_qemu_img(host, word):
     gate, folder = host.path("gate"), host.path("bin")
     folder.mkdir()
     script = folder / "qemu-img"
-    script.write_text(f"#!/bin/sh\ncase \"$*\" in *{word}*) while [ ! -e {gate} ]; do sleep 0.05; done;; esac\n"
+    script.write_text(f"#!/bin/sh\ncase \"$*\" in *'{word}'*) while [ ! -e {gate} ]; do sleep 0.05; done;; esac\n"
                       "exec /usr/bin/qemu-img \"$@\"\n")
     script.chmod(0o755)
     host.daemon.environment["PATH"] = f"{folder}:{os.environ['PATH']}"
@@ -220,3 +220,24 @@ def test_a_merge_of_a_stopped_machine_is_cancelled(host):
     equal(len(m.chain()), 1, f"images: {m.chain()}")
     m.dom.create()
     m.check()
+
+
+@mark(**OWN)
+def test_going_back_cannot_be_aborted_once_it_has_begun(host):
+    """Half of it would be a machine that is neither here nor there: that is said, and it comes to its end."""
+    gate = slow_qemu_img(host, " -a ")
+    host.restart_daemon()
+    m = Moments(host)
+    m.write(1)
+    m.take("one")
+    m.write(2)
+    m.take("two")
+    process = subprocess.Popen(["virsh", "-c", host.daemon.uri, "snapshot-revert", "m", "one"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: "going back" in host.lodge_ok("jobs"), "it goes back")
+    raises(libvirt.VIR_ERR_OPERATION_INVALID, m.dom.abortJob, text="cannot be aborted any more")
+    gate.touch()
+    equal(process.communicate(timeout=30)[0].strip(), "Domain snapshot one reverted")
+    m.present = dict(m.known["one"])
+    m.check()
+    equal(host.ok("snapshot-current", "m", "--name").strip(), "one")
