@@ -146,8 +146,8 @@ AWAITS static bool check_alone(const SnapshotMake *make, const SnapshotDisk *ent
     if (is_taken)
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' would hold two things: disk '%s' and another",
                          path, entry->name);
-    if (!(make->flags & CREATE(REUSE_EXT)))
-        return true;
+    if (!(make->flags & CREATE(REUSE_EXT)) && entry->src.type != STORAGE_BLOCK)
+        return true; /* a new file */
     g_autoptr(GPtrArray) users = image_list_users(make->vm->host, path, false, NULL);
     g_autofree char *text = users->len ? image_users_describe(users) : NULL;
     return !text ||

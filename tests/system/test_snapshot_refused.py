@@ -65,3 +65,29 @@ def test_a_state_takes_no_file_that_is_needed(host):
         host.ok("restore", m.folder / "saved")
     m.revert("one")
     m.check()
+
+
+@mark(**OWN)
+def test_the_device_of_another_machine_is_no_place_for_an_overlay(host):
+    m = Moments(host, start=True)
+    m.write(1)
+    image = host.path("device.img")
+    with open(image, "wb") as file:
+        file.truncate(8 << 20)
+    device = sh("losetup", "-f", "--show", image).strip()
+    try:
+        sh("qemu-io", "-f", "raw", "-c", "write -q -P 3 0 64k", device)
+        host.define(host.guests.empty("n", devices=f"<disk type='block'><driver name='qemu' type='raw'/><source dev='{device}'/>"
+                                                   "<target dev='vda' bus='virtio'/></disk>"))
+        for reuse in ([], ["--reuse-external"]):
+            done = host.virsh("snapshot-create-as", "m", "x", "--disk-only", *reuse, "--diskspec", f"vda,stype=block,file={device}")
+            check(done.code and "is used by machine 'n'" in done.err, str(done))
+        sh("qemu-io", "-f", "raw", "-c", "read -q -P 3 0 64k", device)
+        m.check()
+        host.ok("undefine", "n")
+        m.take("x", "--disk-only", "--diskspec", f"vda,stype=block,file={device}")
+        m.write(2)
+        m.dom.destroy()
+        equal((m.read(device)[0], m.read(m.folder / "m-vda.qcow2")[0]), (2, 1))
+    finally:
+        sh("losetup", "-d", device)
