@@ -258,7 +258,7 @@ def test_quiesced_and_thawed(host):
 
 
 def test_the_tree(host):
-    """rows: snapshots-21"""
+    """Kept over restarts and renaming."""
     m = Moments(host)
     m.take("a")
     m.take("b")
