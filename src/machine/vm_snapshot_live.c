@@ -34,6 +34,12 @@ static char *format_node(const DiskDef *disk)
     return g_strdup_printf("libvirt-%u-format", disk->src.index);
 }
 
+/* While QEMU reads or writes memory it says nothing at all: a minute, and as long as 10 MB/s take. */
+static uint64_t patience_ms(const Vm *vm)
+{
+    return 60000 + vm->live->memory_bytes / 10000;
+}
+
 /* *ret_over: it has ended; then with success if true is returned. */
 AWAITS static bool job_look(Vm *vm, const char *id, bool *ret_over, Error **err)
 {
@@ -41,7 +47,7 @@ AWAITS static bool job_look(Vm *vm, const char *id, bool *ret_over, Error **err)
     size_t i = 0;
     Json *entry = NULL;
 
-    if (!qmp_exec(vm_monitor(vm), "query-jobs", NULL, 0, &reply, err))
+    if (!qmp_exec(vm_monitor(vm), "query-jobs", NULL, patience_ms(vm), &reply, err))
         return false;
     json_array_foreach (reply, i, entry) {
         if (g_strcmp0(json_get_str(entry, "id"), id) != 0)
@@ -92,13 +98,12 @@ bool vm_snapshot_ask_qemu(Vm *vm, SnapshotVerb verb, const SnapshotDef *def, Err
                          def->name);
     if (verb != SNAPSHOT_DELETE)
         json_object_set_new(args, "vmstate", json_string(first));
-    if (!qmp_exec(vm_monitor(vm), commands[verb], args, 0, NULL, err))
-        return false;
     fiber_shield_begin(); /* QEMU goes on with it, whoever leaves */
-    bool ok = job_wait(vm, id, err);
+    const bool ok =
+        qmp_exec(vm_monitor(vm), commands[verb], args, patience_ms(vm), NULL, err) && job_wait(vm, id, err);
     AUTO_JSON dismiss = json_pack("{s:s}", "id", id);
     if (vm_monitor(vm) && !qmp_exec(vm_monitor(vm), "job-dismiss", dismiss, 0, NULL, NULL))
-        log_debug("job '%s' is gone already", id);
+        log_debug("there is no job '%s'", id);
     fiber_shield_end();
     return ok || error_prefix(err, "snapshot '%s'", def->name);
 }
@@ -521,7 +526,10 @@ AWAITS static bool live_internal(Live *live, Error **err)
         if (is_saved && vm_monitor(vm) && !vm_snapshot_ask_qemu(vm, SNAPSHOT_DELETE, make->def, &twice))
             log_error_error(twice, "a snapshot that failed stays in an image");
     }
-    vm_intent_done(vm);
+    if (!ok && !is_saved && error_code(why) == ERROR_TIMEOUT)
+        vm_snapshot_settle_later(vm); /* it may be there when QEMU speaks again */
+    else
+        vm_intent_done(vm);
     if (ok && live_still_runs(live) && (make->flags & CREATE(HALT)))
         live_release(live);
     else if (live_still_runs(live))

@@ -14,8 +14,8 @@ from lodgetest.moments import Moments
 from lodgetest.runner import mark
 from test_backup_repo import create, define, listed, repo, same, tree, verify
 from test_backup_repo import image as random_image
-from test_block_jobs import (MIB, TRANSIENT, chain, clean, content, copy_xml, images, info, layers, machine, nodes,
-                             over, qmp_jobs, write)
+from test_block_jobs import (MIB, TRANSIENT, chain, clean, content, copy_xml, guest_writes, images, info, layers, machine,
+                             nodes, over, qmp_jobs, write)
 from test_disks import file_disk
 from test_interrupted import Held
 
@@ -219,3 +219,60 @@ def test_memory_in_a_file(host):
     held.release()
     m.take("two", "--memspec", f"file={m.folder}/memory")
     m.check()
+
+
+@mark(**OWN)
+def test_memory_inside_of_an_image(host):
+    """QEMU 7.2 writes all of it once it has begun; then it is taken out again, or the snapshot is there."""
+    m = Moments(host, start=True, memory_kib=524288)
+    m.write(1)
+    for name in ("one", "two"):
+        process = subprocess.Popen(["virsh", "-c", host.daemon.uri, "snapshot-create-as", "m", name], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        pid = host.qemu_pid("m")
+        wait_until(lambda: m.dom.state()[0] == libvirt.VIR_DOMAIN_PAUSED or process.poll() is not None, "it is being taken", interval=0.001)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            m.dom.abortJob()
+        except libvirt.libvirtError as error:
+            equal(error.get_error_code(), libvirt.VIR_ERR_OPERATION_INVALID)  # it came to its end first
+        os.kill(pid, signal.SIGCONT)
+        if process.wait(timeout=60) == 0:
+            m.known[name] = dict(m.present)
+        host.wait_state("m", "running")
+        inside = subprocess.run(["qemu-img", "snapshot", "-U", "-l", m.path()], stdout=subprocess.PIPE, text=True, check=True).stdout
+        equal(sorted(line.split()[1] for line in inside.splitlines()[2:]), sorted(m.known), f"what is inside after {name}")
+        equal(qmp_jobs(m.dom), [])
+        m.check()
+
+
+@mark(**OWN)
+def test_a_snapshot_that_is_merged(host):
+    """Cancelled it is none any more, the present reads as before, and the next one that goes takes its image along."""
+    path, = images(host, "base.qcow2", size=192 * MIB)
+    dom = machine(host, path)
+    for point in POINTS:
+        for name, value, begin, size in (("one", 8, 165, 20), ("two", 9, 10, 150)):
+            host.ok("snapshot-create-as", "demo", name, "--disk-only")
+            guest_writes(dom, value, begin, size)
+        results = []
+        thread = threading.Thread(target=lambda: results.append(host.virsh("snapshot-delete", "demo", "two", timeout=120)))
+        thread.start()
+        wait_until(lambda: qmp_jobs(dom) or results, "QEMU merges", interval=0.002)
+        try:
+            hold(dom, 48 * MIB)
+            seen = lambda: (lambda jobs: (jobs[0]["current-progress"], jobs[0]["total-progress"]) if jobs else (0, 0))(qmp_jobs(dom))
+            reach(seen, point)
+            dom.abortJob()
+        except libvirt.libvirtError:
+            pass  # it came to its end first
+        thread.join(120)
+        wait_until(lambda: not qmp_jobs(dom), "no job is left")
+        equal(host.ok("snapshot-list", "demo", "--name").split(), ["one"], str(results))
+        what = f"after {point:.0%}: {results[0].code}"
+        libvirt_qemu.qemuMonitorCommand(dom, 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush', 1)
+        equal(content(chain_path(dom)), [1] * 8 + [0] * 2 + [9] * 150 + [0] * 5 + [8] * 20 + [0] * 7, what)
+        host.ok("snapshot-delete", "demo", "one", timeout=120)
+        equal(len(chain(dom)), 1, what)
+    dom.destroy()
+    clean(chain_path(dom))

@@ -241,3 +241,23 @@ def test_going_back_cannot_be_aborted_once_it_has_begun(host):
     m.present = dict(m.known["one"])
     m.check()
     equal(host.ok("snapshot-current", "m", "--name").strip(), "one")
+
+
+@mark(requires=["slow"], timeout=240, **OWN)
+def test_memory_that_takes_long_to_write(host):
+    """QEMU answers nobody until it is done, for longer than it may be silent otherwise."""
+    m = Moments(host, start=True, memory_kib=524288)
+    m.write(1)
+    process = subprocess.Popen(["virsh", "-c", host.daemon.uri, "snapshot-create-as", "m", "one"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: m.dom.state()[0] == libvirt.VIR_DOMAIN_PAUSED, "it is being taken", interval=0.001)
+    pid = host.qemu_pid("m")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        process.wait(timeout=40)
+        fail(f"it ended: {process.stdout.read()}")
+    except subprocess.TimeoutExpired:
+        os.kill(pid, signal.SIGCONT)
+    equal((process.wait(timeout=60), host.state("m")), (0, "running"))
+    m.known["one"] = dict(m.present)
+    m.check()
