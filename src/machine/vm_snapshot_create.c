@@ -329,9 +329,13 @@ AWAITS static bool make_image(const SnapshotMake *make, const SnapshotDisk *entr
         return false;
     if (entry->snapshot == DISK_SNAPSHOT_INTERNAL)
         return image_moment_do(path, IMAGE_MOMENT_MAKE, make->def->name, err);
-    return (make->flags & CREATE(REUSE_EXT)) ||
+    if (make->flags & CREATE(REUSE_EXT))
+        return true;
+    g_autoptr(GPtrArray) layers = NULL; /* qemu-img would follow a chain that goes in a circle for ever */
+    return image_layers_read(path, vm_snapshot_format(&disk->src), &layers, err) &&
            image_overlay_make(entry->src.path, "qcow2", entry->src.type == STORAGE_BLOCK, path,
-                              vm_snapshot_format(&disk->src), 0, err);
+                              vm_snapshot_format(&disk->src),
+                              ((ImageLayer *)g_ptr_array_index(layers, 0))->virtual_bytes, err);
 }
 
 /* Everything is done but the promise: the snapshot's file, the machine's definition. */

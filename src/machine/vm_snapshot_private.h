@@ -164,8 +164,9 @@ AWAITS MUST_CHECK bool vm_snapshot_collect(Vm *vm, Job *job, VmIntent *intent, c
                                            Error **err);
 /* Mends images that no QEMU has open, after programs that worked on them died; failures are logged. */
 AWAITS void vm_snapshot_mend(Vm *vm);
-/* Is there room for that? ERROR_OPERATION_FAILED */
-AWAITS MUST_CHECK bool vm_snapshot_check_space(const GPtrArray *images, const GPtrArray *bases, Error **err);
+/* Is there room for that, and are those images whole? ERROR_OPERATION_FAILED */
+AWAITS MUST_CHECK bool vm_snapshot_check_merges(const Vm *vm, const GPtrArray *images, const GPtrArray *bases,
+                                                Error **err);
 
 /* ---- jobs of QEMU, and what is in step after a switch (vm_snapshot_live.c) ---- */
 

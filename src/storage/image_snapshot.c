@@ -372,6 +372,28 @@ bool image_is_mendable(const char *path, const char *format)
     return layer->bitmaps->len == 0 || layer->snapshots->len == 0;
 }
 
+bool image_require_sound(const char *path, const char *format, Error **err)
+{
+    enum { SOUND = 0, LEAKS = 3 }; /* exit statuses */
+    g_auto(Tool) tool = { 0 };
+    int status = SOUND;
+
+    if (strcmp(format, "qcow2") != 0)
+        return true;
+    img_init(&tool, "check");
+    tool.max_status = TOOL_ANY_STATUS;
+    tool_add(&tool, "-q");
+    tool_add(&tool, "-U"); /* a QEMU may have it open to read */
+    tool_add(&tool, "--image-opts");
+    img_add_image(&tool, path, format);
+    if (!tool_run_status(&tool, &status, NULL, err))
+        return false;
+    if (status == SOUND || status == LEAKS)
+        return true;
+    error_set(err, ERROR_OPERATION_FAILED, "image '%s' is damaged", path);
+    return error_hint(err, "'lodge image check %s' says where", path);
+}
+
 bool image_mend_leaks(const char *path, Error **err)
 {
     g_auto(Tool) tool = { 0 };
