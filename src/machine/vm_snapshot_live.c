@@ -124,7 +124,8 @@ typedef struct Live {
     SnapshotMake *make;
     Vm *vm;
     uint64_t serial;
-    GPtrArray *disks; /* LiveDisk */
+    GPtrArray *disks;   /* LiveDisk */
+    GPtrArray *bitmaps; /* MonitorBitmap: those of before; NULL: no disks */
     bool is_frozen, is_switched, is_saved;
     Undo undo; /* of nodes and loans */
 } Live;
@@ -269,7 +270,10 @@ AWAITS static bool live_prepare(Live *live, Error **err)
         if (!live_add_nodes(live, g_ptr_array_index(live->disks, i), err))
             return false;
     }
-    return vm_require_monitor(vm, err);
+    /* Nobody but us makes bitmaps; asked for here it costs the guest nothing. */
+    return vm_require_monitor(vm, err) &&
+           (live->disks->len == 0 || monitor_query_bitmaps(vm_monitor(vm), 0, &live->bitmaps, err)) &&
+           vm_require_monitor(vm, err);
 }
 
 /* ---- the moment ---- */
@@ -336,16 +340,13 @@ AWAITS static bool live_save_memory(Live *live, Error **err)
 AWAITS static bool live_switch(Live *live, Error **err)
 {
     AUTO_JSON actions = json_array();
-    g_autoptr(GPtrArray) bitmaps = NULL;
 
-    if (live->disks->len > 0 && !monitor_query_bitmaps(vm_monitor(live->vm), 0, &bitmaps, err))
-        return false;
     for (guint i = 0; i < live->disks->len; i++) {
         const LiveDisk *one = g_ptr_array_index(live->disks, i);
         g_autofree char *node = format_node(one->disk);
         json_array_append_new(actions, json_pack("{s:s, s:{s:s, s:s}}", "type", "blockdev-snapshot", "data",
                                                  "node", one->old_node, "overlay", node));
-        bitmap_follow_actions(actions, bitmaps, one->old_node, node);
+        bitmap_follow_actions(actions, live->bitmaps, one->old_node, node);
     }
     if (live->disks->len == 0)
         return true;
@@ -547,5 +548,7 @@ bool vm_snapshot_make_live(SnapshotMake *make, Error **err)
     undo_clear(&live.undo);
     if (live.disks)
         g_ptr_array_unref(live.disks);
+    if (live.bitmaps)
+        g_ptr_array_unref(live.bitmaps);
     return ok;
 }

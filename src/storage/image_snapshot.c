@@ -22,6 +22,7 @@
 #include "storage/chain.h"
 #include "storage/image_copy.h"
 #include "storage/image_make.h"
+#include "storage/image_overlay.h"
 #include "storage/source_name.h"
 
 /* ---- looking ---- */
@@ -295,17 +296,12 @@ bool image_moment_do(const char *path, ImageMoment what, const char *name, Error
     return tool_run(&tool, NULL, err);
 }
 
-bool image_overlay_make(const char *path, const char *format, bool is_block, const char *base,
-                        const char *base_format, uint64_t size_bytes, Error **err)
+AWAITS static bool overlay_create(int fd /* taken */, const char *path, const char *format, const char *base,
+                                  const char *base_format, uint64_t size_bytes, Error **err)
 {
     g_autofree char *hidden = NULL;
     g_auto(Tool) tool = { 0 };
-    int fd = -1;
 
-    /* By descriptor: nobody can put another file in the way. */
-    if (!image_open(path, O_RDWR | (is_block ? 0 : O_CREAT | O_EXCL), 0600, "cannot make the image", &fd,
-                    err))
-        return false;
     img_init(&tool, "create");
     hidden = g_strdup_printf("/dev/fd/%d", tool_add_fd(&tool, fd));
     tool.hidden_name = hidden;
@@ -322,7 +318,21 @@ bool image_overlay_make(const char *path, const char *format, bool is_block, con
     tool_add(&tool, hidden);
     if (size_bytes)
         tool_addf(&tool, "%" PRIu64, size_bytes);
-    if (tool_run(&tool, NULL, err))
+    return tool_run(&tool, NULL, err);
+}
+
+bool image_overlay_make(const char *path, const char *format, bool is_block, const char *base,
+                        const char *base_format, uint64_t size_bytes, Error **err)
+{
+    AUTO_FD fd = -1;
+
+    /* By descriptor: nobody can put another file in the way. */
+    if (!image_open(path, O_RDWR | (is_block ? 0 : O_CREAT | O_EXCL), 0600, "cannot make the image", &fd,
+                    err))
+        return false;
+    if (!is_block && overlay_is_plain(format, base, size_bytes)
+            ? overlay_write(fd, path, base, base_format, size_bytes, err)
+            : overlay_create(fd_steal(&fd), path, format, base, base_format, size_bytes, err))
         return true;
     if (!is_block)
         image_unlink(path);

@@ -200,7 +200,7 @@ def test_no_space(host):
     small = host.path("small")
     small.mkdir()
     sh("mount", "-t", "tmpfs", "-o", "size=128k,mode=0755", "tmpfs", small)
-    (small / "ballast").write_bytes(bytes(100 << 10))
+    (small / "ballast").write_bytes(bytes(124 << 10))
     m.write(1)
     for running in (False, True):
         if running:
