@@ -16,6 +16,7 @@ from lodgetest.host import *
 
 MIB = 1 << 20
 POLLER, HAND = 17001, 17002  # ports of more monitors of the machine
+NO_METADATA = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
 
 
 class Monitor:
@@ -98,8 +99,9 @@ def measure_pauses(host, folder, rounds, results):
                     hand.ask("transaction", actions=[{"type": "blockdev-snapshot", "data": {
                         "node": "libvirt-1-format", "overlay": "new"}}])
                 else:
-                    host.ok("snapshot-create-as", "m", f"s{number}", "--disk-only", "--no-metadata", "--diskspec",
-                            f"vda,file={folder}/lodge{number}.qcow2")
+                    dom.snapshotCreateXML("<domainsnapshot><disks><disk name='vda' snapshot='external'><source "
+                                          f"file='{folder}/lodge{number}.qcow2'/></disk></disks></domainsnapshot>",
+                                          NO_METADATA | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY)
             (hands if by_hand else ours).append(gaps.worst)
             dom.destroy()
             dom.undefine()
@@ -140,8 +142,8 @@ def measure_memory(host, folder, memory_mib, rounds, results):
         dom = host.define(domain(host, folder / "b.qcow2", memory_mib, *loader))
         dom.create()
         begin = time.perf_counter()
-        host.ok("snapshot-create-as", "m", f"s{number}", "--no-metadata", "--memspec", f"file={folder}/memory", "--diskspec",
-                f"vda,file={folder}/top{number}.qcow2")
+        dom.snapshotCreateXML(f"<domainsnapshot><memory snapshot='external' file='{folder}/memory'/><disks><disk name='vda'>"
+                              f"<source file='{folder}/top{number}.qcow2'/></disk></disks></domainsnapshot>", NO_METADATA)
         ours.append(time.perf_counter() - begin)
         dom.destroy()
         dom.undefine()

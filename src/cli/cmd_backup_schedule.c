@@ -165,6 +165,8 @@ static bool schedule_add_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     if (args_has(args, "quiesce"))
         json_array_append_new(create, json_string("--quiesce"));
+    if (args_has(args, "decrypt"))
+        json_array_append_new(create, json_string("--decrypt"));
     g_auto(GStrv) excluded = g_strsplit(args_has(args, "exclude") ? args_get(args, "exclude") : "", "\n", -1);
     for (char **disk = excluded; *disk && **disk; disk++) {
         g_autofree char *word = g_strconcat("--exclude=", *disk, NULL);
@@ -215,6 +217,7 @@ static const CliOption schedule_options[] = {
     OPT_BOOL("quiesce", "freeze the file systems of a running guest for the moment of the backup"),
     OPT(CLI_STRING, "exclude", "target of a disk to leave out; may be given several times",
         .flags = CLI_NAMED | CLI_LINES, .complete = COMPLETE_DOMAIN_DISK),
+    OPT_BOOL("decrypt", "take encrypted disks, too: their content lies in the repository in the clear"),
     OPT_KEEP("keep-last", "after each backup prune: keep the newest N"),
     OPT_KEEP("keep-hourly", "of each of the last N hours with backups keep the newest"),
     OPT_KEEP("keep-daily", "likewise of days"),

@@ -22,6 +22,7 @@
 #include "qemu/monitor_nbd.h"
 #include "storage/image_make.h"
 #include "storage/image_snapshot.h"
+#include "storage/image_users.h"
 #include "storage/probe.h"
 
 typedef struct Begin {
@@ -132,6 +133,8 @@ static bool look(Vm *vm, const BackupDisk *entry, const StorageSource *image, bo
     if (!reuse && entry->type == STORAGE_FILE && is_there)
         return error_set(err, ERROR_INVALID_ARGUMENT, "store '%s' for backup of '%s' exists", image->path,
                          entry->name);
+    if (is_there && !image_users_require_none(vm->host, image->path, err))
+        return false;
     /* A raw device is written as it is. */
     *ret_make = !reuse && !(is_block && entry->format == STORAGE_FORMAT_RAW);
     return true;

@@ -78,17 +78,6 @@ static void target_free(void *data)
     g_free(job);
 }
 
-/* Nobody else may have it: QEMU's locks tell of machines that run, this of the others. */
-AWAITS static bool target_check_users(Host *host, const char *path, Error **err)
-{
-    g_autoptr(GPtrArray) users = image_list_users(host, path, false, NULL);
-
-    if (users->len == 0)
-        return true;
-    g_autofree char *text = image_users_describe(users);
-    return error_set(err, ERROR_OPERATION_FAILED, "'%s' cannot be written: it is needed by %s", path, text);
-}
-
 /* Completes what is not said of @target: that it is a device, its format. */
 AWAITS static bool target_look(Vm *vm, const DiskDef *disk, StorageSource *target, bool reuse, Error **err)
 {
@@ -133,7 +122,7 @@ AWAITS static bool target_look(Vm *vm, const DiskDef *disk, StorageSource *targe
         target->type = STORAGE_BLOCK;
     if (!target->format)
         target->format = found;
-    return !exists || target_check_users(vm->host, target->path, err);
+    return !exists || image_users_require_none(vm->host, target->path, err);
 }
 
 /* Makes the image. It is one's own before anybody writes to it: a file of that name is never taken. */

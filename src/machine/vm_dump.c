@@ -18,6 +18,7 @@
 #include "base/loop.h"
 #include "base/macros.h"
 #include "machine/vm_save.h"
+#include "storage/image_users.h"
 
 #define POLL_MS 250
 #define SYNC_TIMEOUT_MS 600000
@@ -407,7 +408,8 @@ static bool dump_locked(Vm *vm, Job *job, const char *path, unsigned format, uns
         return false;
     if (!copy.dump_format && !save_format_from_name(vm->host->config->dump_image_format, &copy.format, err))
         return false;
-    if (!vm_state_to_file(vm, job, &copy, err))
+    if (!image_users_require_none(vm->host, path, err) || !vm_require_monitor(vm, err) ||
+        !vm_state_to_file(vm, job, &copy, err))
         return false;
     if (flags & VIR_DUMP_CRASH) {
         vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_CRASHED, VIR_DOMAIN_EVENT_STOPPED_CRASHED);

@@ -530,6 +530,8 @@ static void handle_dump_completed(Vm *vm, const Json *data)
 static void handle_job(Vm *vm, const Json *data)
 {
     vm_block_job_event(vm, data);
+    if (vm->run && g_strcmp0(json_get_str(data, "status"), "concluded") == 0)
+        wait_queue_wake_all(&vm->run->changed); /* snapshots inside of images are no block jobs */
 }
 
 static void handle_job_completed(Vm *vm, const Json *data)

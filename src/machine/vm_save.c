@@ -22,6 +22,7 @@
 #include "machine/vm_block_job.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_private.h"
+#include "storage/image_users.h"
 
 enum { JOB_OPERATION_SAVE = 2 };
 
@@ -78,8 +79,8 @@ static bool save_locked(Vm *vm, Job *job, const char *path, const char *dxml, un
                        .operation = JOB_OPERATION_SAVE };
 
     if (!save_format_from_name(vm->host->config->save_image_format, &copy.format, err) ||
-        !vm_backup_require_none(vm, err) || !save_make_xml(vm, dxml, &xml, err) ||
-        !vm_require_monitor(vm, err))
+        !image_users_require_none(vm->host, path, err) || !vm_backup_require_none(vm, err) ||
+        !save_make_xml(vm, dxml, &xml, err) || !vm_require_monitor(vm, err))
         return false;
     const VmBlockJob *busy = vm_block_job_of_disk(vm, NULL);
     if (busy)

@@ -146,8 +146,8 @@ AWAITS static bool check_alone(const SnapshotMake *make, const SnapshotDisk *ent
     if (is_taken)
         return error_set(err, ERROR_INVALID_ARGUMENT, "'%s' would hold two things: disk '%s' and another",
                          path, entry->name);
-    if (!(make->flags & CREATE(REUSE_EXT)))
-        return true;
+    if (!(make->flags & CREATE(REUSE_EXT)) && entry->src.type != STORAGE_BLOCK)
+        return true; /* a new file */
     g_autoptr(GPtrArray) users = image_list_users(make->vm->host, path, false, NULL);
     g_autofree char *text = users->len ? image_users_describe(users) : NULL;
     return !text ||
@@ -291,7 +291,8 @@ AWAITS static bool complete_def(SnapshotMake *make, Error **err)
         return false;
     if (moment_get(vm->snapshots, def->name))
         return error_set(err, ERROR_OPERATION_FAILED, "domain moment %s already exists", def->name);
-    return check_managed_save(make, err);
+    return check_managed_save(make, err) && (def->memory != DISK_SNAPSHOT_EXTERNAL ||
+                                             image_users_require_none(vm->host, def->memory_file, err));
 }
 
 /* ---- of a machine that does not run ---- */
@@ -328,9 +329,13 @@ AWAITS static bool make_image(const SnapshotMake *make, const SnapshotDisk *entr
         return false;
     if (entry->snapshot == DISK_SNAPSHOT_INTERNAL)
         return image_moment_do(path, IMAGE_MOMENT_MAKE, make->def->name, err);
-    return (make->flags & CREATE(REUSE_EXT)) ||
+    if (make->flags & CREATE(REUSE_EXT))
+        return true;
+    g_autoptr(GPtrArray) layers = NULL; /* qemu-img would follow a chain that goes in a circle for ever */
+    return image_layers_read(path, vm_snapshot_format(&disk->src), &layers, err) &&
            image_overlay_make(entry->src.path, "qcow2", entry->src.type == STORAGE_BLOCK, path,
-                              vm_snapshot_format(&disk->src), 0, err);
+                              vm_snapshot_format(&disk->src),
+                              ((ImageLayer *)g_ptr_array_index(layers, 0))->virtual_bytes, err);
 }
 
 /* Everything is done but the promise: the snapshot's file, the machine's definition. */
@@ -505,8 +510,8 @@ AWAITS static bool make_it(SnapshotMake *make, Error **err)
     intent->document = g_strdup(document->str);
     intent->memory = g_strdup(make->def->memory_file);
     make->intent = intent;
-    if (vm_is_running(make->vm))
-        return vm_snapshot_make_live(make, err);
+    if (make->def->state != SNAPSHOT_SHUTOFF) /* as it was described, whatever became of QEMU since */
+        return vm_require_monitor(make->vm, err) && vm_snapshot_make_live(make, err);
     if (!vm_intent_save(make->vm, intent, err))
         return false;
     const bool ok = make_stopped(make, err);

@@ -203,7 +203,8 @@ AWAITS static bool check_all(Vm *vm, const GPtrArray *doomed, Error **err)
                 return false;
         }
     }
-    return (!vm_is_running(vm) || vm_require_monitor(vm, err)) && vm_snapshot_check_space(images, bases, err);
+    return (!vm_is_running(vm) || vm_require_monitor(vm, err)) &&
+           vm_snapshot_check_merges(vm, images, bases, err);
 }
 
 AWAITS static bool delete_locked(Vm *vm, Job *job, Moment *snapshot, unsigned flags, Error **err)

@@ -471,7 +471,7 @@ bool vm_snapshot_collect(Vm *vm, Job *job, VmIntent *intent, const GPtrArray *ba
         if (!vm_snapshot_images(vm, &images, err))
             return false;
         for (guint i = 0; i < images->len && !is_changed; i++) {
-            if (job_is_aborted(job))
+            if (!vm->is_going_back && job_is_aborted(job))
                 return error_set(err, ERROR_CANCELLED, "the job was aborted");
             if (!collect_one(vm, job, intent, images, g_ptr_array_index(images, i), bases, &is_changed, err))
                 return false;
@@ -502,13 +502,20 @@ void vm_snapshot_mend(Vm *vm)
     }
 }
 
-bool vm_snapshot_check_space(const GPtrArray *images, const GPtrArray *bases, Error **err)
+AWAITS static bool check_sound(const Vm *vm, const SnapshotImage *image, Error **err)
+{
+    return (image->is_active && vm_is_running(vm)) || image_require_sound(image->path, image->format, err);
+}
+
+bool vm_snapshot_check_merges(const Vm *vm, const GPtrArray *images, const GPtrArray *bases, Error **err)
 {
     for (guint i = 0; i < bases->len; i++) {
         const SnapshotImage *base = vm_snapshot_image_find(images, g_ptr_array_index(bases, i));
         const SnapshotImage *top = base && base->n_overlays == 1 ? find_overlay(images, base) : NULL;
-        if (!top || top->has_inside)
+        if (!top || top->has_inside || top->is_missing || base->is_missing)
             continue;
+        if (!check_sound(vm, base, err) || !check_sound(vm, top, err))
+            return false;
         const uint64_t free_bytes = image_free_bytes(base->path);
         if (top->allocated_bytes <= free_bytes)
             continue;

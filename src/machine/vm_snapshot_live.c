@@ -34,6 +34,12 @@ static char *format_node(const DiskDef *disk)
     return g_strdup_printf("libvirt-%u-format", disk->src.index);
 }
 
+/* While QEMU reads or writes memory it says nothing at all: a minute, and as long as 10 MB/s take. */
+static uint64_t patience_ms(const Vm *vm)
+{
+    return 60000 + vm->live->memory_bytes / 10000;
+}
+
 /* *ret_over: it has ended; then with success if true is returned. */
 AWAITS static bool job_look(Vm *vm, const char *id, bool *ret_over, Error **err)
 {
@@ -41,7 +47,7 @@ AWAITS static bool job_look(Vm *vm, const char *id, bool *ret_over, Error **err)
     size_t i = 0;
     Json *entry = NULL;
 
-    if (!qmp_exec(vm_monitor(vm), "query-jobs", NULL, 0, &reply, err))
+    if (!qmp_exec(vm_monitor(vm), "query-jobs", NULL, patience_ms(vm), &reply, err))
         return false;
     json_array_foreach (reply, i, entry) {
         if (g_strcmp0(json_get_str(entry, "id"), id) != 0)
@@ -92,13 +98,12 @@ bool vm_snapshot_ask_qemu(Vm *vm, SnapshotVerb verb, const SnapshotDef *def, Err
                          def->name);
     if (verb != SNAPSHOT_DELETE)
         json_object_set_new(args, "vmstate", json_string(first));
-    if (!qmp_exec(vm_monitor(vm), commands[verb], args, 0, NULL, err))
-        return false;
     fiber_shield_begin(); /* QEMU goes on with it, whoever leaves */
-    bool ok = job_wait(vm, id, err);
+    const bool ok =
+        qmp_exec(vm_monitor(vm), commands[verb], args, patience_ms(vm), NULL, err) && job_wait(vm, id, err);
     AUTO_JSON dismiss = json_pack("{s:s}", "id", id);
     if (vm_monitor(vm) && !qmp_exec(vm_monitor(vm), "job-dismiss", dismiss, 0, NULL, NULL))
-        log_debug("job '%s' is gone already", id);
+        log_debug("there is no job '%s'", id);
     fiber_shield_end();
     return ok || error_prefix(err, "snapshot '%s'", def->name);
 }
@@ -119,7 +124,8 @@ typedef struct Live {
     SnapshotMake *make;
     Vm *vm;
     uint64_t serial;
-    GPtrArray *disks; /* LiveDisk */
+    GPtrArray *disks;   /* LiveDisk */
+    GPtrArray *bitmaps; /* MonitorBitmap: those of before; NULL: no disks */
     bool is_frozen, is_switched, is_saved;
     Undo undo; /* of nodes and loans */
 } Live;
@@ -264,7 +270,10 @@ AWAITS static bool live_prepare(Live *live, Error **err)
         if (!live_add_nodes(live, g_ptr_array_index(live->disks, i), err))
             return false;
     }
-    return vm_require_monitor(vm, err);
+    /* Nobody but us makes bitmaps; asked for here it costs the guest nothing. */
+    return vm_require_monitor(vm, err) &&
+           (live->disks->len == 0 || monitor_query_bitmaps(vm_monitor(vm), 0, &live->bitmaps, err)) &&
+           vm_require_monitor(vm, err);
 }
 
 /* ---- the moment ---- */
@@ -331,16 +340,13 @@ AWAITS static bool live_save_memory(Live *live, Error **err)
 AWAITS static bool live_switch(Live *live, Error **err)
 {
     AUTO_JSON actions = json_array();
-    g_autoptr(GPtrArray) bitmaps = NULL;
 
-    if (live->disks->len > 0 && !monitor_query_bitmaps(vm_monitor(live->vm), 0, &bitmaps, err))
-        return false;
     for (guint i = 0; i < live->disks->len; i++) {
         const LiveDisk *one = g_ptr_array_index(live->disks, i);
         g_autofree char *node = format_node(one->disk);
         json_array_append_new(actions, json_pack("{s:s, s:{s:s, s:s}}", "type", "blockdev-snapshot", "data",
                                                  "node", one->old_node, "overlay", node));
-        bitmap_follow_actions(actions, bitmaps, one->old_node, node);
+        bitmap_follow_actions(actions, live->bitmaps, one->old_node, node);
     }
     if (live->disks->len == 0)
         return true;
@@ -521,7 +527,10 @@ AWAITS static bool live_internal(Live *live, Error **err)
         if (is_saved && vm_monitor(vm) && !vm_snapshot_ask_qemu(vm, SNAPSHOT_DELETE, make->def, &twice))
             log_error_error(twice, "a snapshot that failed stays in an image");
     }
-    vm_intent_done(vm);
+    if (!ok && !is_saved && error_code(why) == ERROR_TIMEOUT)
+        vm_snapshot_settle_later(vm); /* it may be there when QEMU speaks again */
+    else
+        vm_intent_done(vm);
     if (ok && live_still_runs(live) && (make->flags & CREATE(HALT)))
         live_release(live);
     else if (live_still_runs(live))
@@ -539,5 +548,7 @@ bool vm_snapshot_make_live(SnapshotMake *make, Error **err)
     undo_clear(&live.undo);
     if (live.disks)
         g_ptr_array_unref(live.disks);
+    if (live.bitmaps)
+        g_ptr_array_unref(live.bitmaps);
     return ok;
 }

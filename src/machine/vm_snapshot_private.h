@@ -164,8 +164,9 @@ AWAITS MUST_CHECK bool vm_snapshot_collect(Vm *vm, Job *job, VmIntent *intent, c
                                            Error **err);
 /* Mends images that no QEMU has open, after programs that worked on them died; failures are logged. */
 AWAITS void vm_snapshot_mend(Vm *vm);
-/* Is there room for that? ERROR_OPERATION_FAILED */
-AWAITS MUST_CHECK bool vm_snapshot_check_space(const GPtrArray *images, const GPtrArray *bases, Error **err);
+/* Is there room for that, and are those images whole? ERROR_OPERATION_FAILED */
+AWAITS MUST_CHECK bool vm_snapshot_check_merges(const Vm *vm, const GPtrArray *images, const GPtrArray *bases,
+                                                Error **err);
 
 /* ---- jobs of QEMU, and what is in step after a switch (vm_snapshot_live.c) ---- */
 
@@ -187,9 +188,8 @@ AWAITS MUST_CHECK bool vm_snapshot_is_lost(Vm *vm, const char *name, bool *ret_l
 /* ERROR_OPERATION_FAILED: a commit has overwritten it */
 AWAITS MUST_CHECK bool vm_snapshot_require_whole(Vm *vm, const char *name, Error **err);
 
-/* Does what is decided. @caller NULL: after the daemon's death. */
-AWAITS MUST_CHECK bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller *caller,
-                                                 Error **err);
+/* Does what is decided. */
+AWAITS MUST_CHECK bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, Error **err);
 /* Takes back what was made for one that was not decided. */
 AWAITS void vm_snapshot_undo_revert(Vm *vm, const VmIntent *intent);
 

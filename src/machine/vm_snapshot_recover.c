@@ -208,7 +208,7 @@ AWAITS static bool recover_one(Vm *vm, Job *job, VmIntent *intent, Error **err)
             return true;
         log_warning("machine '%s' was being brought back to snapshot '%s': finishing that", vm->name,
                     intent->snapshot);
-        return vm_snapshot_finish_revert(vm, job, intent, NULL, err);
+        return vm_snapshot_finish_revert(vm, job, intent, err);
     case INTENT_DELETE:
         log_warning("snapshots of machine '%s' were being deleted: finishing that", vm->name);
         return vm_snapshot_finish_delete(vm, job, intent, err);

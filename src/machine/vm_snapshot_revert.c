@@ -441,13 +441,10 @@ AWAITS static bool finish_start(Vm *vm, Job *job, const Moment *snapshot, unsign
                                                  : vm_start_process(vm, job, &spec, err);
 }
 
-bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller *caller, Error **err)
+AWAITS static bool go_forward(Vm *vm, Job *job, VmIntent *intent, Moment *snapshot, Error **err)
 {
-    g_autoptr(Moment) snapshot = vm_snapshot_find(vm, intent->snapshot, err);
     const bool is_transient = vm_is_running(vm) && !vm->config;
 
-    if (!snapshot)
-        return false;
     if (is_transient) { /* it does not go with its QEMU */
         vm->was_transient = true;
         object_set_config(&vm->object, domain_def_copy(vm->live));
@@ -470,6 +467,18 @@ bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, const Caller 
     vm_intent_done(vm);
     if (ok && vm->config)
         vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_FROM_SNAPSHOT);
+    return ok;
+}
+
+bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, Error **err)
+{
+    g_autoptr(Moment) snapshot = vm_snapshot_find(vm, intent->snapshot, err);
+
+    if (!snapshot)
+        return false;
+    vm->is_going_back = true;
+    const bool ok = go_forward(vm, job, intent, snapshot, err);
+    vm->is_going_back = false;
     return ok;
 }
 
@@ -570,7 +579,7 @@ bool vm_snapshot_revert(Vm *vm, Moment *snapshot, unsigned flags, const Caller *
         return false;
     fiber_shield_begin();
     g_autoptr(Error) why = NULL;
-    const bool ok = vm_snapshot_finish_revert(vm, &job, revert.intent, caller, &why);
+    const bool ok = vm_snapshot_finish_revert(vm, &job, revert.intent, &why);
     fiber_shield_end();
     if (!ok)
         return tell_failure(&revert, g_steal_pointer(&why), err);

@@ -22,6 +22,7 @@
 #include "storage/chain.h"
 #include "storage/image_copy.h"
 #include "storage/image_make.h"
+#include "storage/image_overlay.h"
 #include "storage/source_name.h"
 
 /* ---- looking ---- */
@@ -295,17 +296,12 @@ bool image_moment_do(const char *path, ImageMoment what, const char *name, Error
     return tool_run(&tool, NULL, err);
 }
 
-bool image_overlay_make(const char *path, const char *format, bool is_block, const char *base,
-                        const char *base_format, uint64_t size_bytes, Error **err)
+AWAITS static bool overlay_create(int fd /* taken */, const char *path, const char *format, const char *base,
+                                  const char *base_format, uint64_t size_bytes, Error **err)
 {
     g_autofree char *hidden = NULL;
     g_auto(Tool) tool = { 0 };
-    int fd = -1;
 
-    /* By descriptor: nobody can put another file in the way. */
-    if (!image_open(path, O_RDWR | (is_block ? 0 : O_CREAT | O_EXCL), 0600, "cannot make the image", &fd,
-                    err))
-        return false;
     img_init(&tool, "create");
     hidden = g_strdup_printf("/dev/fd/%d", tool_add_fd(&tool, fd));
     tool.hidden_name = hidden;
@@ -322,7 +318,21 @@ bool image_overlay_make(const char *path, const char *format, bool is_block, con
     tool_add(&tool, hidden);
     if (size_bytes)
         tool_addf(&tool, "%" PRIu64, size_bytes);
-    if (tool_run(&tool, NULL, err))
+    return tool_run(&tool, NULL, err);
+}
+
+bool image_overlay_make(const char *path, const char *format, bool is_block, const char *base,
+                        const char *base_format, uint64_t size_bytes, Error **err)
+{
+    AUTO_FD fd = -1;
+
+    /* By descriptor: nobody can put another file in the way. */
+    if (!image_open(path, O_RDWR | (is_block ? 0 : O_CREAT | O_EXCL), 0600, "cannot make the image", &fd,
+                    err))
+        return false;
+    if (!is_block && overlay_is_plain(format, base, size_bytes)
+            ? overlay_write(fd, path, base, base_format, size_bytes, err)
+            : overlay_create(fd_steal(&fd), path, format, base, base_format, size_bytes, err))
         return true;
     if (!is_block)
         image_unlink(path);
@@ -370,6 +380,28 @@ bool image_is_mendable(const char *path, const char *format)
         return true;
     const ImageLayer *layer = g_ptr_array_index(layers, 0);
     return layer->bitmaps->len == 0 || layer->snapshots->len == 0;
+}
+
+bool image_require_sound(const char *path, const char *format, Error **err)
+{
+    enum { SOUND = 0, LEAKS = 3 }; /* exit statuses */
+    g_auto(Tool) tool = { 0 };
+    int status = SOUND;
+
+    if (strcmp(format, "qcow2") != 0)
+        return true;
+    img_init(&tool, "check");
+    tool.max_status = TOOL_ANY_STATUS;
+    tool_add(&tool, "-q");
+    tool_add(&tool, "-U"); /* a QEMU may have it open to read */
+    tool_add(&tool, "--image-opts");
+    img_add_image(&tool, path, format);
+    if (!tool_run_status(&tool, &status, NULL, err))
+        return false;
+    if (status == SOUND || status == LEAKS)
+        return true;
+    error_set(err, ERROR_OPERATION_FAILED, "image '%s' is damaged", path);
+    return error_hint(err, "'lodge image check %s' says where", path);
 }
 
 bool image_mend_leaks(const char *path, Error **err)

@@ -51,6 +51,8 @@ AWAITS MUST_CHECK bool image_name_base(const char *path, const char *format, con
 /* qemu-img 7.2 that repairs an image with bitmaps and with snapshots inside forgets the snapshots: it writes
  * the header before it has read their table. false: it has both. */
 AWAITS bool image_is_mendable(const char *path, const char *format);
+/* ERROR_OPERATION_FAILED: the tables of the image are damaged. Nobody may be writing to it. */
+AWAITS MUST_CHECK bool image_require_sound(const char *path, const char *format, Error **err);
 /* Gives back what a qemu-img that was killed has left of the qcow2 image without use. */
 AWAITS MUST_CHECK bool image_mend_leaks(const char *path, Error **err);
 /* A qcow2 image @to, new, that reads as @from does now, and has what is below @from (@base, NULL: nothing)

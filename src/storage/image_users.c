@@ -290,6 +290,16 @@ char *image_users_describe(const GPtrArray *users)
     return g_string_free(text, FALSE);
 }
 
+bool image_users_require_none(Host *host, const char *path, Error **err)
+{
+    g_autoptr(GPtrArray) users = image_list_users(host, path, false, NULL);
+
+    if (users->len == 0)
+        return true;
+    g_autofree char *text = image_users_describe(users);
+    return error_set(err, ERROR_OPERATION_FAILED, "'%s' cannot be written: it is needed by %s", path, text);
+}
+
 /* ---- what nobody needs ---- */
 
 static guint id_hash(const void *data)

@@ -26,6 +26,9 @@ typedef struct ImageUser {
  * @running_only  nothing but machines that run
  * @except        the path of a volume that does not count; NULL: all do */
 AWAITS GPtrArray *image_list_users(Host *host, const char *path, bool running_only, const char *except);
+/* Something new takes the place of what is at @path, if anything is: ERROR_OPERATION_FAILED names who needs
+ * that. QEMU's locks tell of machines that run, this of all others, and of files that are replaced. */
+AWAITS MUST_CHECK bool image_users_require_none(Host *host, const char *path, Error **err);
 /* "running machine 'web', volume 'over' of pool 'p'"; owned. */
 char *image_users_describe(const GPtrArray *users);
 char *image_user_describe(const ImageUser *user);

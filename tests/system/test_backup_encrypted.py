@@ -9,7 +9,7 @@ import subprocess
 
 from lodgetest.host import *
 from lodgetest.runner import mark
-from test_backup_repo import OWN, create, repo, verify
+from test_backup_repo import OWN, create, listed, repo, verify
 from test_block_job_moves import pool
 from test_disks import encryption, file_disk, fill_luks, luks
 
@@ -104,6 +104,10 @@ def test_the_secret_of_an_encrypted_disk_is_not_told(host):
     check(refused.code == 1 and "private" in refused.err, str(refused))
     dom.create()
     create(host, "m", "--decrypt")
+    host.lodge_ok("backup", "schedule", "add", "m", repo(host), "--every", "1h", "--decrypt")
+    orders = lambda: json.loads(host.lodge_ok("backup", "schedule", "list", "-o", "json"))
+    wait_until(lambda: orders()[0]["last"] or orders()[0]["failure"], "the daemon backs it up", timeout=60)
+    equal((orders()[0]["state"], len(listed(host))), ("waiting", 2), orders()[0]["failure"])
     host.path("out").mkdir()
     before = dom.XMLDesc(0)
     refused = host.lodge("backup", "restore", repo(host), "latest", "--as", "n", "--folder", host.path("out"))

@@ -1,4 +1,4 @@
-"""Block jobs, moves and backups are cancelled at about a tenth, half, and nearly all of their way: what they read is as it
+"""Block jobs, moves, backups and snapshots are cancelled at about a tenth, half, and nearly all of their way: what they read is as it
 was, and nothing half made is left.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
@@ -10,12 +10,14 @@ import threading
 
 import libvirt_qemu
 from lodgetest.host import *
+from lodgetest.moments import Moments
 from lodgetest.runner import mark
 from test_backup_repo import create, define, listed, repo, same, tree, verify
 from test_backup_repo import image as random_image
-from test_block_jobs import (MIB, TRANSIENT, chain, clean, content, copy_xml, images, info, layers, machine, nodes,
-                             over, qmp_jobs, write)
+from test_block_jobs import (MIB, TRANSIENT, chain, clean, content, copy_xml, guest_writes, images, info, layers, machine,
+                             nodes, over, qmp_jobs, write)
 from test_disks import file_disk
+from test_interrupted import Held
 
 OWN = dict(only="lodged", reason="lodge's own")
 POINTS = (0.1, 0.5, 0.99) if os.environ.get("LODGE_TEST_SLOW") else (0.5,)
@@ -197,3 +199,82 @@ def test_backups_and_what_is_restored(host):
                 same(out / "x-vda.qcow2", path)
                 host.ok("undefine", "x")
                 (out / "x-vda.qcow2").unlink()
+
+
+@mark(**OWN)
+def test_memory_in_a_file(host):
+    """A snapshot whose memory is being written: it is taken back, and the machine goes on where it was."""
+    held = Held(host, name="snapshot_image_format")
+    m = Moments(host, start=True)
+    m.write(1)
+    m.take("one", "--disk-only")
+    before = sorted(m.folder.iterdir())
+    xml = m.dom.XMLDesc(0)
+    held.begin("snapshot-create-as", "m", "two", "--memspec", f"file={m.folder}/memory")
+    equal(host.state("m"), "paused")
+    host.ok("domjobabort", "m")
+    check(held.command.wait(timeout=30) != 0, "the snapshot was taken")
+    host.wait_state("m", "running")
+    equal((sorted(m.folder.iterdir()), m.dom.XMLDesc(0), m.dom.jobInfo()[0]), (before, xml, libvirt.VIR_DOMAIN_JOB_NONE))
+    m.write(2)
+    m.check()
+    held.release()
+    m.take("two", "--memspec", f"file={m.folder}/memory")
+    m.check()
+
+
+@mark(**OWN)
+def test_memory_inside_of_an_image(host):
+    """QEMU 7.2 writes all of it once it has begun; then it is taken out again, or the snapshot is there."""
+    m = Moments(host, start=True, memory_kib=524288)
+    m.write(1)
+    for name in ("one", "two"):
+        process = subprocess.Popen(["virsh", "-c", host.daemon.uri, "snapshot-create-as", "m", name], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        pid = host.qemu_pid("m")
+        wait_until(lambda: m.dom.state()[0] == libvirt.VIR_DOMAIN_PAUSED or process.poll() is not None, "it is being taken", interval=0.001)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            m.dom.abortJob()
+        except libvirt.libvirtError as error:
+            equal(error.get_error_code(), libvirt.VIR_ERR_OPERATION_INVALID)  # it came to its end first
+        os.kill(pid, signal.SIGCONT)
+        if process.wait(timeout=60) == 0:
+            m.known[name] = dict(m.present)
+        host.wait_state("m", "running")
+        inside = subprocess.run(["qemu-img", "snapshot", "-U", "-l", m.path()], stdout=subprocess.PIPE, text=True, check=True).stdout
+        equal(sorted(line.split()[1] for line in inside.splitlines()[2:]), sorted(m.known), f"what is inside after {name}")
+        equal(qmp_jobs(m.dom), [])
+        m.check()
+
+
+@mark(**OWN)
+def test_a_snapshot_that_is_merged(host):
+    """Cancelled it is none any more, the present reads as before, and the next one that goes takes its image along."""
+    path, = images(host, "base.qcow2", size=192 * MIB)
+    dom = machine(host, path)
+    for point in POINTS:
+        for name, value, begin, size in (("one", 8, 165, 20), ("two", 9, 10, 150)):
+            host.ok("snapshot-create-as", "demo", name, "--disk-only")
+            guest_writes(dom, value, begin, size)
+        results = []
+        thread = threading.Thread(target=lambda: results.append(host.virsh("snapshot-delete", "demo", "two", timeout=120)))
+        thread.start()
+        wait_until(lambda: qmp_jobs(dom) or results, "QEMU merges", interval=0.002)
+        try:
+            hold(dom, 48 * MIB)
+            seen = lambda: (lambda jobs: (jobs[0]["current-progress"], jobs[0]["total-progress"]) if jobs else (0, 0))(qmp_jobs(dom))
+            reach(seen, point)
+            dom.abortJob()
+        except libvirt.libvirtError:
+            pass  # it came to its end first
+        thread.join(120)
+        wait_until(lambda: not qmp_jobs(dom), "no job is left")
+        equal(host.ok("snapshot-list", "demo", "--name").split(), ["one"], str(results))
+        what = f"after {point:.0%}: {results[0].code}"
+        libvirt_qemu.qemuMonitorCommand(dom, 'qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend flush', 1)
+        equal(content(chain_path(dom)), [1] * 8 + [0] * 2 + [9] * 150 + [0] * 5 + [8] * 20 + [0] * 7, what)
+        host.ok("snapshot-delete", "demo", "one", timeout=120)
+        equal(len(chain(dom)), 1, what)
+    dom.destroy()
+    clean(chain_path(dom))

@@ -33,7 +33,7 @@ class Held:
     """A job that writes a machine's state through a compressor that waits for us: before it reads (hold) or
     after it has written all (finish)."""
 
-    def __init__(self, host, hold="before"):
+    def __init__(self, host, hold="before", name="save_image_format"):
         self.host = host
         self.reached = host.path("compressor-reached")
         self.release_flag = host.path("compressor-goes-on")
@@ -43,7 +43,7 @@ class Held:
         subprocess.run(["mount", "--bind", script, COMPRESSOR], check=True)  # in this test's own namespace
         config = host.path("etc/libvirt/qemu.conf")
         old = config.read_text() if config.exists() else ""
-        config.write_text(old + 'save_image_format = "gzip"\ndump_image_format = "gzip"\n')
+        config.write_text(old + f'{name} = "gzip"\ndump_image_format = "gzip"\n')
         host.restart_daemon()
 
     def begin(self, *command):

@@ -110,7 +110,7 @@ def slow_qemu_img(host, word):
     gate, folder = host.path("gate"), host.path("bin")
     folder.mkdir()
     script = folder / "qemu-img"
-    script.write_text(f"#!/bin/sh\ncase \"$*\" in *{word}*) while [ ! -e {gate} ]; do sleep 0.05; done;; esac\n"
+    script.write_text(f"#!/bin/sh\ncase \"$*\" in *'{word}'*) while [ ! -e {gate} ]; do sleep 0.05; done;; esac\n"
                       "exec /usr/bin/qemu-img \"$@\"\n")
     script.chmod(0o755)
     host.daemon.environment["PATH"] = f"{folder}:{os.environ['PATH']}"
@@ -219,4 +219,45 @@ def test_a_merge_of_a_stopped_machine_is_cancelled(host):
     m.check()
     equal(len(m.chain()), 1, f"images: {m.chain()}")
     m.dom.create()
+    m.check()
+
+
+@mark(**OWN)
+def test_going_back_cannot_be_aborted_once_it_has_begun(host):
+    """Half of it would be a machine that is neither here nor there: that is said, and it comes to its end."""
+    gate = slow_qemu_img(host, " -a ")
+    host.restart_daemon()
+    m = Moments(host)
+    m.write(1)
+    m.take("one")
+    m.write(2)
+    m.take("two")
+    process = subprocess.Popen(["virsh", "-c", host.daemon.uri, "snapshot-revert", "m", "one"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: "going back" in host.lodge_ok("jobs"), "it goes back")
+    raises(libvirt.VIR_ERR_OPERATION_INVALID, m.dom.abortJob, text="cannot be aborted any more")
+    gate.touch()
+    equal(process.communicate(timeout=30)[0].strip(), "Domain snapshot one reverted")
+    m.present = dict(m.known["one"])
+    m.check()
+    equal(host.ok("snapshot-current", "m", "--name").strip(), "one")
+
+
+@mark(requires=["slow"], timeout=240, **OWN)
+def test_memory_that_takes_long_to_write(host):
+    """QEMU answers nobody until it is done, for longer than it may be silent otherwise."""
+    m = Moments(host, start=True, memory_kib=524288)
+    m.write(1)
+    process = subprocess.Popen(["virsh", "-c", host.daemon.uri, "snapshot-create-as", "m", "one"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: m.dom.state()[0] == libvirt.VIR_DOMAIN_PAUSED, "it is being taken", interval=0.001)
+    pid = host.qemu_pid("m")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        process.wait(timeout=40)
+        fail(f"it ended: {process.stdout.read()}")
+    except subprocess.TimeoutExpired:
+        os.kill(pid, signal.SIGCONT)
+    equal((process.wait(timeout=60), host.state("m")), (0, "running"))
+    m.known["one"] = dict(m.present)
     m.check()
