@@ -5,9 +5,11 @@ The guest is a boot sector that writes a number of its own into its memory when 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import os
+import random
 import re
 import signal
 import subprocess
+import time
 
 import libvirt
 
@@ -104,10 +106,7 @@ def one(host, name, pattern):
 
 
 def test_clones_go_on_where_the_original_is(host):
-    """Each with memory, disk, addresses and name of its own; the original goes on beside them.
-
-    rows: install-21
-    """
+    """Each with memory, disk, addresses and name of its own; the original goes on beside them."""
     new_machine(host)
     before = count(host, "web")
     host.lodge_ok("clone", "web", *CLONE, "--count", "3", "--name", "c%d", timeout=120)
@@ -199,7 +198,6 @@ def test_a_clone_changes_nothing_of_the_others(host):
 
 
 def test_what_cannot_be_had_twice_is_refused(host):
-    """rows: install-21"""
     machine(host)
     host.ok("destroy", "web")
     told = host.lodge("clone", "web", "--running", "--name", "x")
@@ -353,10 +351,7 @@ def test_cards_that_the_guest_keeps_have_no_link(host):
 
 
 def test_the_guest_is_told_who_it_is(host):
-    """By its agent: host name and machine-id are new, in each clone others.
-
-    rows: install-21
-    """
+    """By its agent: host name and machine-id are new, in each clone others."""
     start_real(host, "web", extra=MEMFD, memory_kib=262144).close()
     pool(host)
     ask = ["--", "sh", "-c", "cat /proc/sys/kernel/hostname /etc/hostname /etc/machine-id"]
@@ -373,3 +368,32 @@ def test_the_guest_is_told_who_it_is(host):
     equal(len(seen | {"0123456789abcdef0123456789abcdef"}), 3)
     host.lodge_ok("clone", "web", *CLONE, "--name", "same", "--keep-identity", timeout=240)
     contains(host.lodge_ok("exec", "same", "--", "cat", "/etc/machine-id", timeout=60), "0123456789abcdef")
+
+
+@mark(only="lodged")
+def test_killed_at_any_moment_the_original_goes_on(host):
+    """The daemon dies somewhere between the first call and the last one."""
+    machine(host)
+    rng = random.Random(11)
+    longest = 0.1
+    for number in range(8):
+        began = time.monotonic()
+        process = begin(host, "--replace")
+        try:
+            process.communicate(timeout=rng.uniform(0, longest))
+            longest = max(0.1, time.monotonic() - began)
+        except subprocess.TimeoutExpired:
+            longest += 0.1  # until it comes to its end
+        host.crash_daemon()
+        process.communicate(timeout=60)
+        host.wait_state("web", "running")
+        goes_on(host, "web")
+        equal(kept(host), 0)
+        if "x" not in names(host):
+            continue
+        if host.state("x") == "running":
+            goes_on(host, "x")
+            host.ok("destroy", "x")
+        wait_until(lambda: host.lodge("undefine", "x", "--remove-all-storage").code == 0, "it can be removed")
+    host.lodge_ok("clone", "web", *CLONE, "--name", "x", timeout=60)
+    goes_on(host, "x")
