@@ -312,6 +312,22 @@ static bool check_room(const Vm *vm, int from, Error **err)
                                             vm->name, need_kib >> 10, has_kib >> 10);
 }
 
+/* As a definition that is this machine and no other: what it once asked of a firmware is decided. */
+static char *describe(const Vm *vm)
+{
+    g_autoptr(DomainDef) def = domain_def_copy(vm->live);
+    OsDef *os = &def->os;
+
+    for (guint i = 0; !os->firmware && i < def_list_len(os->firmware_features); i++) {
+        FirmwareFeature *feature = g_ptr_array_index(os->firmware_features, i);
+        g_free(feature->name);
+        g_free(feature);
+    }
+    if (!os->firmware)
+        g_clear_pointer(&os->firmware_features, g_ptr_array_unref);
+    return vm_xml_format_inactive(def, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE);
+}
+
 bool vm_memory_write(Vm *vm, Job *job, KeptMemory *memory, Error **err)
 {
     RamCopy *copy = NULL;
@@ -345,7 +361,7 @@ bool vm_memory_write(Vm *vm, Job *job, KeptMemory *memory, Error **err)
     ram_copy_free(copy);
     if (!vm_require_monitor(vm, err))
         return false;
-    memory->xml = vm_xml_format_inactive(vm->live, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE);
+    memory->xml = describe(vm);
     return true;
 }
 

@@ -397,3 +397,24 @@ def test_killed_at_any_moment_the_original_goes_on(host):
         wait_until(lambda: host.lodge("undefine", "x", "--remove-all-storage").code == 0, "it can be removed")
     host.lodge_ok("clone", "web", *CLONE, "--name", "x", timeout=60)
     goes_on(host, "x")
+
+
+@mark(requires=["ovmf", "program:swtpm"])
+def test_firmware_and_tpm_go_along(host):
+    """Each has variables and a TPM of its own, which go on from those of the original."""
+    pool(host)
+    tpm = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+    xml = host.guests.empty("web", machine="q35", memory_kib=131072, devices=tpm,
+                            os_part="<firmware><feature enabled='no' name='secure-boot'/></firmware>")
+    host.define(xml.replace("<os>", MEMFD + "<os firmware='efi'>")).create()
+    told = host.lodge("clone", "web", *CLONE, "--count", "2", "--name", "x%d", timeout=120)
+    equal(told.code, 0, str(told))
+    equal(snapshots(host), [])  # there is no disk to freeze
+    for name in ("web", "x1", "x2"):
+        equal(host.state(name), "running")
+        contains(host.ok("dumpxml", name), f"{name}_VARS.fd")
+        check(host.path(f"var/lib/libvirt/qemu/nvram/{name}_VARS.fd").stat().st_size > 100000, "variables")
+    folders = {one(host, name, "<uuid>(.*?)</uuid>") for name in ("web", "x1", "x2")}
+    for uuid in folders:
+        check(list(host.path(f"var/lib/libvirt/swtpm/{uuid}/tpm2").iterdir()), f"the TPM of {uuid}")
+    equal(len(folders), 3)
