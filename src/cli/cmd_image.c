@@ -327,7 +327,7 @@ static const CliOption rebase_options[] = {
     OPT_BELOW("base", "the image that it is to be based on"),
     OPT_FORMAT,
     OPT_NAMED("base-format", "format of that image"),
-    OPT(CLI_STRING, "flatten", "with an empty value: on none", .flags = CLI_NAMED | CLI_EMPTY_OK),
+    OPT_BOOL("flatten", "on none: it then holds all that lies below"),
     OPT_BOOL("unsafe", "change the name only: the new base holds the same"),
     { 0 },
 };

@@ -1,8 +1,8 @@
 /* Ctrl-C and SIGTERM, while a command does something that has to be taken back: they cancel its fiber, whose
  * waits then fail with ERROR_CANCELLED. In the shell Ctrl-C does that by itself.
  *
- * Declared before all that takes back when it goes out of scope: it ends last. One that comes when the work is
- * done is too late and changes nothing. */
+ * Declared before all that takes back when it goes out of scope: it ends last. One that comes when the work
+ * is done is too late and changes nothing. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 

@@ -12,9 +12,12 @@
 #include "base/trail.h"
 #include "base/worker.h"
 #include "conf/volume.h"
+#include "core/host_private.h"
 #include "storage/chain.h"
+#include "storage/dac.h"
 #include "storage/image_copy.h"
 #include "storage/image_users.h"
+#include "storage/probe.h"
 #include "storage/source_name.h"
 
 bool image_guard_check(Host *host, const char *path, const char *except, const char *what, Error **err)
@@ -43,38 +46,95 @@ typedef struct ChainJob {
     StorageFormat format;
     bool is_luks;
     ImageChain *chain;
-    GArray *allocated; /* of uint64_t: bytes that each image takes */
+    GArray *infos;    /* of StorageInfo, one of each image; zeros: it was not opened */
+    GPtrArray *parts; /* of ChainPart */
     Error *error;
 } ChainJob;
+
+/* A file that an image keeps data in. */
+typedef struct ChainPart {
+    guint image; /* which */
+    char *path;
+    StorageInfo info;
+} ChainPart;
+
+static void chain_part_free(void *data)
+{
+    ChainPart *part = data;
+
+    g_free(part->path);
+    g_free(part);
+}
 
 static void chain_job_free(void *data)
 {
     ChainJob *job = data;
 
     image_chain_free(job->chain);
-    g_array_unref(job->allocated);
+    g_array_unref(job->infos);
+    g_ptr_array_unref(job->parts);
     error_free(job->error);
     g_free(job->path);
     g_free(job);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChainJob, chain_job_free)
 
+static void look_at(int fd, StorageInfo *ret_info)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return;
+    *ret_info = (StorageInfo){ .allocation = (uint64_t)st.st_blocks * 512,
+                               .uid = st.st_uid,
+                               .gid = st.st_gid,
+                               .mode = st.st_mode,
+                               .id = file_id_of(&st) };
+}
+
 static bool chain_open(void *data, const StorageSource *source, const ChainImage *above, int *ret_fd,
                        Error **err)
 {
     ChainJob *job = data;
-    uint64_t allocated = 0;
-    struct stat st;
+    StorageInfo info = { 0 };
 
     if (source->type == STORAGE_FILE || source->type == STORAGE_BLOCK) {
         *ret_fd = trail_open(source->path, O_RDONLY, err);
         if (*ret_fd < 0)
             return false;
-        if (fstat(*ret_fd, &st) == 0)
-            allocated = (uint64_t)st.st_blocks * 512;
+        look_at(*ret_fd, &info);
     }
-    g_array_append_val(job->allocated, allocated);
+    g_array_append_val(job->infos, info);
     return true;
+}
+
+static void note_part(ChainJob *job, guint image, const char *above, const char *name)
+{
+    g_autofree char *dir = g_path_get_dirname(above);
+    ChainPart *part = g_new0(ChainPart, 1);
+    AUTO_FD fd = -1;
+
+    part->image = image;
+    part->path = g_canonicalize_filename(name, dir);
+    fd = trail_open(part->path, O_PATH, NULL);
+    if (fd >= 0) /* else qemu-img says what is the matter with it */
+        look_at(fd, &part->info);
+    g_ptr_array_add(job->parts, part);
+}
+
+static void find_parts(ChainJob *job)
+{
+    for (guint i = 0; i < job->chain->images->len; i++) {
+        const ChainImage *image = g_ptr_array_index(job->chain->images, i);
+        const GPtrArray *extents = image->info.extents;
+        if (image->info.data_file)
+            note_part(job, i, image->source->path, image->info.data_file);
+        for (guint j = 0; extents && j < extents->len; j++) {
+            const ImageExtent *extent = g_ptr_array_index(extents, j);
+            if (extent->file)
+                note_part(job, i, image->source->path, extent->file);
+        }
+    }
 }
 
 static void chain_job_run(void *data)
@@ -88,7 +148,8 @@ static void chain_job_run(void *data)
     source->format = job->format;
     if (job->is_luks) /* documents have that beside the format */
         source->encryption = g_new0(VolumeEncryption, 1);
-    (void)!image_chain_read(source, &opener, &job->chain, &job->error);
+    if (image_chain_read(source, &opener, &job->chain, &job->error))
+        find_parts(job);
 }
 
 static ChainJob *image_read_chain(const char *path, const char *format, Error **err)
@@ -96,7 +157,8 @@ static ChainJob *image_read_chain(const char *path, const char *format, Error **
     ChainJob *order = g_new0(ChainJob, 1);
 
     order->path = g_strdup(path);
-    order->allocated = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    order->infos = g_array_new(FALSE, FALSE, sizeof(StorageInfo));
+    order->parts = g_ptr_array_new_with_free_func(chain_part_free);
     for (unsigned i = 0; format && i < IMAGE_FORMAT_COUNT; i++)
         if (strcmp(image_format_names.names[i], format) == 0)
             order->format = image_format_to_storage((ImageFormat)i);
@@ -130,6 +192,46 @@ bool image_guard_find_base(const char *path, const char *format, char **ret_base
         return false;
     const ChainImage *base = job->chain->images->len > 1 ? g_ptr_array_index(job->chain->images, 1) : NULL;
     *ret_base = base && base->source->type == STORAGE_FILE ? g_strdup(base->source->path) : NULL;
+    return true;
+}
+
+/* Whose a file was before a machine borrowed it. */
+static StorageInfo *true_owner(Host *host, StorageInfo *info)
+{
+    dac_find_owner(host->dac, &info->id, &info->uid, &info->gid);
+    return info;
+}
+
+bool image_guard_judge(Host *host, const char *path, const char *format, bool writes_base, Error **err)
+{
+    g_autoptr(ChainJob) job = image_read_chain(path, format, err);
+
+    if (!job)
+        return false;
+    for (guint i = 0; i < job->infos->len; i++) {
+        const StorageInfo *info = true_owner(host, &g_array_index(job->infos, StorageInfo, i));
+        const char *name = ((const ChainImage *)g_ptr_array_index(job->chain->images, i))->source->path;
+        for (guint j = 0; name && j < i; j++) {
+            const StorageInfo *above = &g_array_index(job->infos, StorageInfo, j);
+            const ChainImage *image = g_ptr_array_index(job->chain->images, j);
+            if (!storage_judge_named(host->config, image->source->path, above, name, info, err))
+                return false;
+            if (writes_base && geteuid() == 0 && above->uid != 0 && above->uid != info->uid) {
+                error_set(err, ERROR_OPERATION_FAILED,
+                          "image '%s' of user %u names the backing file '%s' of user %u", image->source->path,
+                          (unsigned)above->uid, name, (unsigned)info->uid);
+                return error_hint(err, "give both files to one owner, if the one is to be written to");
+            }
+        }
+    }
+    for (guint i = 0; i < job->parts->len; i++) {
+        ChainPart *part = g_ptr_array_index(job->parts, i);
+        const ChainImage *image = g_ptr_array_index(job->chain->images, part->image);
+        const StorageInfo *above = &g_array_index(job->infos, StorageInfo, part->image);
+        if (part->info.mode && !storage_judge_named(host->config, image->source->path, above, part->path,
+                                                    true_owner(host, &part->info), err))
+            return false;
+    }
     return true;
 }
 
@@ -275,10 +377,10 @@ bool image_guard_describe(Host *host, const char *path, const char *format, char
     if (!job)
         return false;
     for (guint i = 0; i < job->chain->images->len; i++)
-        json_array_append_new(list,
-                              image_json(host, g_ptr_array_index(job->chain->images, i),
-                                         i < job->allocated->len ? g_array_index(job->allocated, uint64_t, i)
-                                                                 : 0));
+        json_array_append_new(list, image_json(host, g_ptr_array_index(job->chain->images, i),
+                                               i < job->infos->len
+                                                   ? g_array_index(job->infos, StorageInfo, i).allocation
+                                                   : 0));
     *ret_json = json_format(list);
     return true;
 }

@@ -13,6 +13,11 @@ AWAITS MUST_CHECK bool image_guard_check(Host *host, const char *path, const cha
  */
 AWAITS MUST_CHECK bool image_guard_find_base(const char *path, const char *format, char **ret_base,
                                              Error **err);
+/* Refuses what would make root read (@writes_base: write) for the owner of the image @path what he may not
+ * himself: bases, and the files that its data lies in. storage_judge_named()'s errors.
+ * ERROR_OPERATION_FAILED: also the chain's own, as image_chain_read() */
+AWAITS MUST_CHECK bool image_guard_judge(Host *host, const char *path, const char *format, bool writes_base,
+                                         Error **err);
 /* The images of the chain, top first, that do not say which format their base has: ImageUnsaid, owned. Bases
  * are looked at, for people who want that. */
 typedef struct ImageUnsaid {

@@ -693,7 +693,8 @@ bool image_make(Host *host, const VolumeDef *def, const char *path, const ImageI
     if (is_plain(def->target.format, def->target.encryption) &&
         (!from || is_plain(from->format, from->encryption)))
         return image_make_plain(def, path, from, flags, is_device, err);
-    if (def->backing && !from && !image_check_backing(def, path, err))
+    if ((def->backing && !from && !image_check_backing(def, path, err)) ||
+        (from && !image_guard_judge(host, from->path, from->format, false, err)))
         return false;
     if (image_make_formatted(host, def, path, from, flags, is_device, err))
         return true;

@@ -30,9 +30,15 @@
 typedef enum ImageRole { ROLE_NONE, ROLE_READ, ROLE_WRITE, ROLE_MAKE } ImageRole;
 
 typedef struct ImageOption {
-    const char *name;                                                      /* NULL ends the list */
-    const char *spelled;                                                   /* by qemu-img */
-    enum { OPTION_SWITCH, OPTION_VALUE, OPTION_GLUED, OPTION_IMAGE } kind; /* GLUED: "bs=1M" */
+    const char *name;    /* NULL ends the list */
+    const char *spelled; /* by qemu-img */
+    enum {
+        OPTION_SWITCH,
+        OPTION_EMPTY,
+        OPTION_VALUE,
+        OPTION_GLUED,
+        OPTION_IMAGE
+    } kind;      /* EMPTY: of an option with a value, GLUED: "bs=1M" */
     bool writes; /* the image, which is only read without it */
 } ImageOption;
 
@@ -49,8 +55,9 @@ typedef struct ImageOperation {
     bool (*run)(Host *host, const ImageOrder *order, const Caller *caller, char **ret_text,
                 Error **err); /* instead of qemu-img; NULL */
     bool has_progress, prints_json;
-    bool by_options; /* has no -f */
-    bool is_named;   /* if=, of= */
+    bool by_options;  /* has no -f */
+    bool is_named;    /* if=, of= */
+    bool reads_chain; /* what the images below hold */
     bool writes_base;
     int max_status;
     ImageOption options[10];
@@ -74,6 +81,7 @@ static const ImageOperation operations[] = {
       .options = { { "repair", "-r", OPTION_VALUE, .writes = true } } },
     { .name = "convert",
       .image = ROLE_READ,
+      .reads_chain = true,
       .other = ROLE_MAKE,
       .other_format = "-O",
       .has_progress = true,
@@ -94,6 +102,7 @@ static const ImageOperation operations[] = {
     { .name = "map", .image = ROLE_READ, .prints_json = true },
     { .name = "compare",
       .image = ROLE_READ,
+      .reads_chain = true,
       .other = ROLE_READ,
       .other_format = "-F",
       .has_progress = true,
@@ -101,15 +110,17 @@ static const ImageOperation operations[] = {
       .options = { { "strict", "-s" } } },
     { .name = "commit",
       .image = ROLE_WRITE,
+      .reads_chain = true,
       .has_progress = true,
       .writes_base = true,
       .options = { { "keep", "-d" }, { "base", "-b", OPTION_IMAGE } } },
     { .name = "rebase",
       .image = ROLE_WRITE,
+      .reads_chain = true,
       .has_progress = true,
       .options = { { "unsafe", "-u" },
                    { "base", "-b", OPTION_IMAGE },
-                   { "flatten", "-b", OPTION_VALUE },
+                   { "flatten", "-b", OPTION_EMPTY },
                    { "base-format", "-F", OPTION_VALUE } } },
     { .name = "fix", .run = image_fix },
     { .name = "snapshot",
@@ -131,6 +142,7 @@ static const ImageOperation operations[] = {
                    { "snapshot", "-l", OPTION_VALUE } } },
     { .name = "dd",
       .image = ROLE_READ,
+      .reads_chain = true,
       .other = ROLE_MAKE,
       .other_format = "-O",
       .is_named = true,
@@ -378,7 +390,7 @@ static bool image_add_option(ImageRun *run, const char *text, Error **err)
         return true; /* image_take_secrets() */
     while (option->name && strcmp(option->name, name) != 0)
         option++;
-    if (!option->name || (equals != NULL) != (option->kind != OPTION_SWITCH))
+    if (!option->name || (equals != NULL) != (option->kind > OPTION_EMPTY))
         return error_set(err, ERROR_INVALID_ARGUMENT, "operation '%s' has no option '%s'%s",
                          run->operation->name, name, option->name ? " of that form" : "");
     run->writes = run->writes || option->writes;
@@ -546,6 +558,20 @@ static bool image_check_writes(ImageRun *run, Error **err)
            (!base || image_guard_check(run->host, base, run->image.path, what, err));
 }
 
+/* Who mends a chain by 'rebase --unsafe' reads none of it. */
+static bool image_check_chain(ImageRun *run, Error **err)
+{
+    const ImageOrder *order = run->order;
+    bool is_read = run->operation->reads_chain;
+
+    for (unsigned i = 0; i < order->n_options; i++)
+        is_read &= strcmp(order->options[i], "unsafe") != 0;
+    return !is_read || (image_guard_judge(run->host, run->image.path, run->image.format,
+                                          run->operation->writes_base, err) &&
+                        (!run->other.path || run->other.temp ||
+                         image_guard_judge(run->host, run->other.path, run->other.format, false, err)));
+}
+
 static bool image_put_in_place(ImageFile *file, Error **err)
 {
     if (!file->temp)
@@ -580,7 +606,7 @@ bool image_order_run(Host *host, const ImageOrder *order, const Caller *caller, 
         (order->other &&
          !image_file_find(host, order->other, order->other_format, operation->other, &run.other, err)) ||
         !check_argument(run.image.format, err) || !image_take_secrets(&run, err) || !image_build(&run, err) ||
-        !image_check_writes(&run, err))
+        !image_check_writes(&run, err) || !image_check_chain(&run, err))
         return false;
     const ImageFile *made = run.image.temp ? &run.image : &run.other;
     run.tool.hidden_name = made->temp;

@@ -301,12 +301,28 @@ static bool owner_can_read(const Config *config, const StorageInfo *image, const
 {
     const gid_t gid = image->uid == config->qemu_uid ? config->qemu_gid : image->gid;
 
-    return image->uid == 0 || image->uid == file->uid || (file->mode & S_IROTH) ||
+    return image->uid == file->uid || (file->mode & S_IROTH) ||
            ((file->mode & S_IRGRP) && (file->gid == image->gid || file->gid == gid));
 }
 
-/* A backing file is named inside an image, which its owner (or a QEMU that broke out) can write: it must not
- * lend us the owner's reach to read what he cannot. What he may only read is not lent: lending lets write. */
+bool storage_judge_named(const Config *config, const char *image_path, const StorageInfo *image,
+                         const char *path, const StorageInfo *file, Error **err)
+{
+    if (geteuid() != 0 || image->uid == 0)
+        return true;
+    if (!S_ISREG(file->mode) && !S_ISBLK(file->mode))
+        return error_set(err, ERROR_OPERATION_FAILED,
+                         "image '%s' of user %u names the backing file '%s', which is no file", image_path,
+                         (unsigned)image->uid, path);
+    if (owner_can_read(config, image, file))
+        return true;
+    error_set(err, ERROR_OPERATION_FAILED,
+              "image '%s' of user %u names the backing file '%s' of user %u, which user %u may not read",
+              image_path, (unsigned)image->uid, path, (unsigned)file->uid, (unsigned)image->uid);
+    return error_hint(err, "give both files to one owner, or let everybody read the backing file");
+}
+
+/* What the owner of an image may only read is not lent: lending lets write. */
 static bool prepare_judge_backing(Prepare *one, const ProbedImage *below, bool *ret_is_common, Error **err)
 {
     for (guint i = 0; geteuid() == 0 && i < one->images->len; i++) {
@@ -315,17 +331,9 @@ static bool prepare_judge_backing(Prepare *one, const ProbedImage *below, bool *
             break;
         if (image->info.uid != 0 && image->info.uid != below->info.uid)
             *ret_is_common = true;
-        if (image->info.uid != 0 && !S_ISREG(below->info.mode) && !S_ISBLK(below->info.mode))
-            return error_set(err, ERROR_OPERATION_FAILED,
-                             "image '%s' of user %u names the backing file '%s', which is no file",
-                             image->path, (unsigned)image->info.uid, below->path);
-        if (owner_can_read(one->host->config, &image->info, &below->info))
-            continue;
-        error_set(err, ERROR_OPERATION_FAILED,
-                  "image '%s' of user %u names the backing file '%s' of user %u, which user %u may not read",
-                  image->path, (unsigned)image->info.uid, below->path, (unsigned)below->info.uid,
-                  (unsigned)image->info.uid);
-        return error_hint(err, "give both files to one owner, or let everybody read the backing file");
+        if (!storage_judge_named(one->host->config, image->path, &image->info, below->path, &below->info,
+                                 err))
+            return false;
     }
     return true;
 }

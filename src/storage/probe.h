@@ -29,5 +29,10 @@ typedef struct StorageInfo {
  * image_read_header() says. @format ABSENT: raw. */
 AWAITS MUST_CHECK bool storage_probe(const char *path, StorageFormat format, uint64_t timeout_ms,
                                      StorageInfo *ret_info, Error **err);
+/* A file is named inside an image, which its owner (or a QEMU that broke out) can write: it must not lend us
+ * the reach of root to read what he cannot. An image of root may name anything.
+ * ERROR_OPERATION_FAILED naming both. */
+MUST_CHECK bool storage_judge_named(const Config *config, const char *image_path, const StorageInfo *image,
+                                    const char *path, const StorageInfo *file, Error **err);
 /* The same for code that runs in a worker: blocks. Returns 0 or an errno. */
 MUST_CHECK int storage_probe_now(const char *path, StorageFormat format, StorageInfo *ret_info);

@@ -146,17 +146,18 @@ class Player:
 
 
 def make_pools(host):
-    """A file system of a known size, so that what pools say of theirs can be compared."""
+    """A file system of a known size, so that what pools say of theirs can be compared; each script gets one of
+    its own, on top of the last one's: how far a job of another script came is not to be seen there."""
     pools = host.path("pools")
-    pools.mkdir()
+    pools.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512m,mode=0755", "tmpfs", pools], check=True)
 
 
 def test_play(host):
-    make_pools(host)
     player = Player(host)
     for name in os.environ["LODGE_COMPARE_SCRIPTS"].split():
         commands, calls = SCRIPTS[name]
+        make_pools(host)
         for line in read_commands(HERE / commands):
             player.play(line)
         if not calls:

@@ -411,3 +411,58 @@ def test_daemon_that_is_ended_in_the_middle_of_a_copy(host):
               sorted({"template"} | ({"copy"} if (storage.backing / "copy").exists() else set())))
     finally:
         storage.close()
+
+
+@mark(only="lodged", reason="libvirtd reads for the owner of an image what it names")
+def test_what_a_header_names_is_read_for_who_may_read_it(host):
+    """An image belongs to somebody with fewer rights than the daemon: what he may not read is not copied for him."""
+    pool, folder = make_pool(host)
+    secret, own, common = (host.path(name) for name in ("secret", "own", "common"))
+    for path, mode, uid in ((secret, 0o600, 0), (own, 0o600, 1000), (common, 0o644, 0)):
+        path.write_bytes(b"S" * 65536)
+        path.chmod(mode)
+        os.chown(path, uid, uid)
+    for base in (secret, own, common):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "raw", str(folder / f"on-{base.name}")], check=True)
+    (folder / "parts").write_text('# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
+                                  f'RW 128 FLAT "{secret}" 0\n')
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={secret},data_file_raw=on", str(folder / "data"), "64k"], check=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "raw", str(folder / "other"), "64k"], check=True)
+    for path in folder.iterdir():
+        os.chown(path, 1000, 1000)
+    pool.refresh(0)
+    before = sorted(path.name for path in folder.iterdir())
+    out = str(host.path("out"))
+    content = secret.read_bytes()
+
+    def image(*words, code=0):
+        result = host.lodge("image", *words)
+        equal(result.code, code, f"{words}: {result.err}")
+        return result.err
+
+    for name in ("on-secret", "parts", "data"):
+        contains(raises(libvirt.VIR_ERR_OPERATION_FAILED, pool.createXMLFrom, volume_xml("copy"), pool.storageVolLookupByName(name), 0),
+                 str(secret), "user 1000 may not read")
+        path = str(folder / name)
+        for words in (("convert", path, out), ("dd", path, out), ("compare", path, str(folder / "other")),
+                      ("compare", str(folder / "other"), path)):
+            contains(image(*words, code=1), str(secret), "user 1000 may not read", "give both files to one owner")
+    equal(sorted(path.name for path in folder.iterdir()), before)
+    (folder / "data").unlink()  # or it would be the reason
+    before.remove("data")
+    pool.refresh(0)
+    for words in (("commit", str(folder / "on-secret")), ("rebase", str(folder / "on-secret"), "--flatten")):
+        contains(image(*words, code=1), str(secret), "user 1000 may not read")
+    contains(image("commit", str(folder / "on-common"), code=1), "names the backing file", "to be written to")
+    equal(secret.read_bytes(), content)
+    equal(sorted(path.name for path in folder.iterdir()), before)
+    check(not os.path.exists(out), "something was made")
+    for name in ("on-own", "on-common"):
+        image("convert", str(folder / name), out)
+        check(pathlib.Path(out).read_bytes()[:65536] == b"S" * 65536, f"{name} was not read")
+        os.unlink(out)
+        pool.createXMLFrom(volume_xml("copy"), pool.storageVolLookupByName(name), 0).delete(0)
+    image("rebase", str(folder / "on-secret"), "--unsafe", "--base", str(common), "--base-format", "raw")
+    image("convert", str(folder / "on-secret"), out)
+    os.chown(folder / "parts", 0, 0)
+    image("convert", str(folder / "parts"), str(host.path("out2")))
