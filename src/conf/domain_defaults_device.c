@@ -51,6 +51,16 @@ static const uint16_t protocol_ports[STORAGE_PROTOCOL_COUNT] = {
     [STORAGE_PROTOCOL_SSH] = 22,     [STORAGE_PROTOCOL_VXHS] = 9999,
 };
 
+/* IQN/LUN */
+static void add_lun(char **io_name)
+{
+    if (!*io_name || strchr(*io_name, '/'))
+        return;
+    char *with_lun = g_strconcat(*io_name, "/0", NULL);
+    g_free(*io_name);
+    *io_name = with_lun;
+}
+
 void domain_fill_source_defaults(StorageSource *source)
 {
     for (DEF_EACH(StorageHost, host, source->hosts)) {
@@ -58,12 +68,8 @@ void domain_fill_source_defaults(StorageSource *source)
             (host->transport == STORAGE_TRANSPORT_ABSENT || host->transport == STORAGE_TRANSPORT_TCP))
             host->port = protocol_ports[source->protocol];
     }
-    if (source->type == STORAGE_NETWORK && source->protocol == STORAGE_PROTOCOL_ISCSI && source->path &&
-        !strchr(source->path, '/')) {
-        char *with_lun = g_strconcat(source->path, "/0", NULL);
-        g_free(source->path);
-        source->path = with_lun;
-    }
+    if (source->type == STORAGE_NETWORK && source->protocol == STORAGE_PROTOCOL_ISCSI)
+        add_lun(&source->path);
     if (source->encryption && source->encryption->engine == VOLUME_ENGINE_ABSENT)
         source->encryption->engine = VOLUME_ENGINE_QEMU;
 }
@@ -287,6 +293,8 @@ static void video_defaults(VideoDef *video, const DomainDef *def)
 
 static void hostdev_defaults(HostdevDef *hostdev)
 {
+    if (hostdev->type == HOSTDEV_SCSI && hostdev->protocol == HOSTDEV_PROTOCOL_ISCSI)
+        add_lun(&hostdev->iscsi_name);
     if (hostdev->mode == HOSTDEV_MODE_ABSENT)
         hostdev->mode = HOSTDEV_SUBSYSTEM;
     if (hostdev->managed == TRISTATE_ABSENT)

@@ -32,7 +32,7 @@ typedef struct Hot {
     PlanFds *fds;
     Plan *plan;
     PlanTarget target;
-    QemuSecrets *secrets; /* of a disk that comes; NULL */
+    QemuSecrets *secrets; /* of what comes; NULL */
     bool was_asked;       /* the guest was, to let go of it */
 } Hot;
 
@@ -347,6 +347,8 @@ AWAITS static bool attach_live(VmEdit *edit, Hot *hot, const DeviceDef *device, 
     vm_edit_note(edit, hot->alias);
     if (!vm_prepare_hostdev(vm, hot->kind, hot->device, hot->fds, err) || !vm_hostdev_raise_limit(vm, err) ||
         (hot->kind == DEVICE_DISK && !vm_disk_prepare(vm, hot->device, &hot->secrets, err)) ||
+        (hot->kind == DEVICE_HOSTDEV &&
+         !vm_prepare_device_secrets(vm, hot->kind, hot->device, &hot->secrets, err)) ||
         ((hot->kind != DEVICE_DISK || ((DiskDef *)hot->device)->src.type == STORAGE_NVME) &&
          !lend_files(vm, hot->kind, hot->device, err)) ||
         !vm_prepare_device(vm, hot->kind, hot->device, hot->fds, err) || !vm_status_save(vm, err) ||

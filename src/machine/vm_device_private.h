@@ -46,9 +46,9 @@ MUST_CHECK bool vm_disk_check_plug(const DiskDef *disk, Error **err);
 /* Looks at the images of @disk, which is in the live document or about to come there, and lends them to QEMU.
  * @ret_secrets owned. */
 AWAITS MUST_CHECK bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **err);
-/* Those of one disk, wherever it is; as vm_prepare_secrets(). */
-AWAITS MUST_CHECK bool vm_prepare_disk_secrets(Vm *vm, const DiskDef *disk, QemuSecrets **ret_secrets,
-                                               Error **err);
+/* Those of one device, wherever it is; as vm_prepare_secrets(). */
+AWAITS MUST_CHECK bool vm_prepare_device_secrets(Vm *vm, DeviceKind kind, const void *device,
+                                                 QemuSecrets **ret_secrets, Error **err);
 /* A change of media begins: whatever happens to the daemon, what the machine does not have then is given
  * back. */
 void vm_disk_note_give_back(VmRun *run, const char *path);

@@ -47,7 +47,7 @@ bool vm_disk_prepare(Vm *vm, DiskDef *disk, QemuSecrets **ret_secrets, Error **e
     return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
            dac_apply(vm->run->dac, uid, gid, storage_ms, err) && vm_security_load(vm, err) &&
            vm_require_monitor(vm, err) && vm_confine_add_device(vm, DEVICE_DISK, disk, err) &&
-           vm_prepare_disk_secrets(vm, disk, ret_secrets, err);
+           vm_prepare_device_secrets(vm, DEVICE_DISK, disk, ret_secrets, err);
 }
 
 static bool is_used(const DomainDef *live, const char *path)

@@ -132,17 +132,36 @@ static bool disk_needs_secrets(const DiskDef *disk)
     return false;
 }
 
+static bool device_needs_secrets(DeviceKind kind, const void *device)
+{
+    return kind == DEVICE_DISK      ? disk_needs_secrets(device)
+           : kind == DEVICE_HOSTDEV ? ((const HostdevDef *)device)->iscsi_auth != NULL
+                                    : false;
+}
+
 static bool needs_secrets(const DomainDef *live)
 {
     for (DEF_EACH(DiskDef, disk, live->disks)) {
-        if (disk_needs_secrets(disk))
+        if (device_needs_secrets(DEVICE_DISK, disk))
+            return true;
+    }
+    for (DEF_EACH(HostdevDef, hostdev, live->hostdevs)) {
+        if (device_needs_secrets(DEVICE_HOSTDEV, hostdev))
             return true;
     }
     return false;
 }
 
-static bool secrets_of_disk(const SecretMaker *maker, const DiskDef *disk, Error **err)
+static bool secrets_of_device(const SecretMaker *maker, DeviceKind kind, const void *device, Error **err)
 {
+    if (kind == DEVICE_HOSTDEV) {
+        const HostdevDef *hostdev = device;
+        const StorageAuth *auth = hostdev->iscsi_auth;
+        g_autofree char *id = qemu_hostdev_secret_id(hostdev);
+        return !auth ||
+               secret_put(maker, id, &auth->secret_uuid, SECRET_USAGE_ISCSI, auth->secret_usage, err);
+    }
+    const DiskDef *disk = device;
     for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));) {
         if (!secrets_of_source(maker, disk, source, err))
             return false;
@@ -150,10 +169,14 @@ static bool secrets_of_disk(const SecretMaker *maker, const DiskDef *disk, Error
     return true;
 }
 
-static bool secrets_of_disks(const SecretMaker *maker, const DomainDef *def, Error **err)
+static bool secrets_of_all(const SecretMaker *maker, const DomainDef *def, Error **err)
 {
     for (DEF_EACH(DiskDef, disk, def->disks)) {
-        if (!secrets_of_disk(maker, disk, err))
+        if (!secrets_of_device(maker, DEVICE_DISK, disk, err))
+            return false;
+    }
+    for (DEF_EACH(HostdevDef, hostdev, def->hostdevs)) {
+        if (!secrets_of_device(maker, DEVICE_HOSTDEV, hostdev, err))
             return false;
     }
     return true;
@@ -163,18 +186,19 @@ bool vm_find_secrets(Host *host, const DomainDef *def, Error **err)
 {
     const SecretMaker maker = { .host = host };
 
-    return secrets_of_disks(&maker, def, err);
+    return secrets_of_all(&maker, def, err);
 }
 
-/* @disk alone; NULL: all disks of the machine. */
-AWAITS static bool prepare_secrets(Vm *vm, const DiskDef *disk, QemuSecrets **ret_secrets, Error **err)
+/* @device alone; NULL: all of the machine. */
+AWAITS static bool prepare_secrets(Vm *vm, DeviceKind kind, const void *device, QemuSecrets **ret_secrets,
+                                   Error **err)
 {
     g_autofree char *path = path_join(vm->run->lib_dir, QEMU_MASTER_KEY_FILE);
     g_autoptr(QemuSecrets) secrets = qemu_secrets_new();
     g_autofree char *key = NULL;
     size_t len = 0;
 
-    if (!(disk ? disk_needs_secrets(disk) : needs_secrets(vm->live))) {
+    if (!(device ? device_needs_secrets(kind, device) : needs_secrets(vm->live))) {
         *ret_secrets = g_steal_pointer(&secrets);
         return true;
     }
@@ -184,7 +208,7 @@ AWAITS static bool prepare_secrets(Vm *vm, const DiskDef *disk, QemuSecrets **re
     if (len != QEMU_MASTER_KEY_BYTES)
         return error_set(err, ERROR_OPERATION_FAILED, "'%s' holds no key", path);
     const SecretMaker maker = { .host = vm->host, .key = (const uint8_t *)key, .secrets = secrets };
-    if (!(disk ? secrets_of_disk(&maker, disk, err) : secrets_of_disks(&maker, vm->live, err)))
+    if (!(device ? secrets_of_device(&maker, kind, device, err) : secrets_of_all(&maker, vm->live, err)))
         return false;
     *ret_secrets = g_steal_pointer(&secrets);
     return true;
@@ -192,10 +216,11 @@ AWAITS static bool prepare_secrets(Vm *vm, const DiskDef *disk, QemuSecrets **re
 
 bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err)
 {
-    return prepare_secrets(vm, NULL, ret_secrets, err);
+    return prepare_secrets(vm, DEVICE_DISK, NULL, ret_secrets, err);
 }
 
-bool vm_prepare_disk_secrets(Vm *vm, const DiskDef *disk, QemuSecrets **ret_secrets, Error **err)
+bool vm_prepare_device_secrets(Vm *vm, DeviceKind kind, const void *device, QemuSecrets **ret_secrets,
+                               Error **err)
 {
-    return prepare_secrets(vm, disk, ret_secrets, err);
+    return prepare_secrets(vm, kind, device, ret_secrets, err);
 }

@@ -404,10 +404,10 @@ AWAITS MUST_CHECK bool vm_hostdev_raise_limit(const Vm *vm, Error **err);
 MUST_CHECK bool vm_resolve_listen(Host *host, ListenDef *listen, Error **err);
 /* storage_prepare() for vm->live, telling who listens which optional media are missing. */
 AWAITS MUST_CHECK bool vm_prepare_disks(Vm *vm, Error **err);
-/* What the disks of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
+/* The secrets that devices of vm->live need, encrypted under the key in the machine's folder (vm_disk_start.c).
  * ERROR_NO_SECRET: there is no such secret, or it has no value. */
 AWAITS MUST_CHECK bool vm_prepare_secrets(Vm *vm, QemuSecrets **ret_secrets, Error **err);
-/* Whether those that the disks of @def need are there. Errors as above. */
+/* Whether those that devices of @def need are there. Errors as above. */
 MUST_CHECK bool vm_find_secrets(Host *host, const DomainDef *def, Error **err);
 /* Tells a QEMU that was just started the limits of its disks. */
 AWAITS MUST_CHECK bool vm_start_throttles(Vm *vm, Error **err);

@@ -75,12 +75,9 @@ static bool plan_iscsi(const PlanContext *c, const HostdevDef *hostdev, const ch
                                    .initiator = hostdev->iscsi_initiator,
                                    .auth = hostdev->iscsi_auth };
 
-    if (hostdev->iscsi_auth)
-        return error_set(err, ERROR_CONFIG_UNSUPPORTED,
-                         "host device '%s': an iSCSI server that asks for a password is reached as a disk "
-                         "only",
-                         hostdev->info.alias);
-    return plan_iscsi_node(&source, node, hostdev->readonly, plan, err);
+    g_autofree char *secret = qemu_hostdev_secret_id(hostdev);
+    return (!hostdev->iscsi_auth || plan_secret(c, plan, secret, err)) &&
+           plan_iscsi_node(&source, node, secret, hostdev->readonly, plan, err);
 }
 
 static bool plan_scsi(const PlanContext *c, const HostdevDef *hostdev, Plan *plan, Error **err)

@@ -58,9 +58,9 @@ MUST_CHECK bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_
 MUST_CHECK bool plan_interface_hostdev(const PlanContext *c, const InterfaceDef *iface, Plan *plan,
                                        Error **err);
 MUST_CHECK bool plan_vhost_user_disk(const PlanContext *c, const DiskDef *disk, Plan *plan, Error **err);
-/* The node @name with the LUN of an iSCSI server. */
-MUST_CHECK bool plan_iscsi_node(const StorageSource *source, const char *name, bool readonly, Plan *plan,
-                                Error **err);
+/* The node @name with the LUN of an iSCSI server. @secret_id: of the password, if @source has .auth. */
+MUST_CHECK bool plan_iscsi_node(const StorageSource *source, const char *name, const char *secret_id,
+                                bool readonly, Plan *plan, Error **err);
 /* The descriptor of a vhost device of the kernel. */
 void prop_vhost_fd(const PlanContext *c, Json *device, const char *fd_name, Plan *plan);
 unsigned disk_boot_index(const PlanContext *c, const DiskDef *disk); /* 0: none */

@@ -9,6 +9,7 @@
 #include "qemu/command_private.h"
 
 #define GLUSTER_DEBUG_LEVEL 4
+#define ISCSI_PORT 3260u
 
 char *source_node_name(const StorageSource *source, const char *layer)
 {
@@ -154,7 +155,7 @@ static bool prop_gluster(const DiskDef *disk, const StorageSource *source, Json 
     return true;
 }
 
-/* IQN/LUN */
+/* IQN/LUN. Documents of disks get the port when they are read, those of host devices none, as libvirtd's. */
 static bool prop_iscsi(const DiskDef *disk, const StorageSource *source, Json *node, Error **err)
 {
     const StorageAuth *auth = disk_auth(disk, source);
@@ -168,7 +169,7 @@ static bool prop_iscsi(const DiskDef *disk, const StorageSource *source, Json *n
         return error_set(err, ERROR_INTERNAL, "cannot parse target for lunStr '%s'",
                          source->path ? source->path : "");
     prop_format(node, "portal", strchr(host->name, ':') ? "[%s]:%u" : "%s:%u", host->name,
-                (unsigned)host->port);
+                host->port ? (unsigned)host->port : ISCSI_PORT);
     prop_format(node, "target", "%.*s", slash ? (int)(slash - source->path) : (int)strlen(source->path),
                 source->path);
     prop_uint(node, "lun", lun);
@@ -404,7 +405,8 @@ static void plan_slice(const StorageSource *source, const char *name, const char
     plan_add(plan, PLAN_BLOCKDEV, node);
 }
 
-bool plan_iscsi_node(const StorageSource *source, const char *name, bool readonly, Plan *plan, Error **err)
+bool plan_iscsi_node(const StorageSource *source, const char *name, const char *secret_id, bool readonly,
+                     Plan *plan, Error **err)
 {
     const DiskDef none = { 0 };
     AUTO_JSON node = json_object();
@@ -412,6 +414,8 @@ bool plan_iscsi_node(const StorageSource *source, const char *name, bool readonl
     prop_str(node, "driver", "iscsi");
     if (!prop_iscsi(&none, source, node, err))
         return false;
+    if (source->auth)
+        json_object_set_new(node, "password-secret", json_string(secret_id));
     prop_str(node, "node-name", name);
     prop_bool(node, "read-only", readonly);
     plan_add(plan, PLAN_BLOCKDEV, g_steal_pointer(&node));

@@ -84,6 +84,11 @@ char *qemu_secret_id(const StorageSource *source, QemuSecretUse use)
     return g_strdup_printf("libvirt-%u-%s-secret0", source->index, suffixes[use]);
 }
 
+char *qemu_hostdev_secret_id(const HostdevDef *hostdev)
+{
+    return g_strdup_printf("libvirt-%s-backend-secret0", hostdev->info.alias);
+}
+
 char *qemu_cookie_text(const StorageSource *source)
 {
     GString *text = g_string_new(NULL);

@@ -33,5 +33,7 @@ typedef enum QemuSecretUse {
 } QemuSecretUse;
 /* "libvirt-3-storage-auth-secret0". Owned. */
 char *qemu_secret_id(const StorageSource *source, QemuSecretUse use);
+/* "libvirt-hostdev0-backend-secret0", of its iscsi_auth. Owned. */
+char *qemu_hostdev_secret_id(const HostdevDef *hostdev);
 /* The cookies as an HTTP header has them. Owned. */
 char *qemu_cookie_text(const StorageSource *source);

@@ -10,6 +10,7 @@ import re
 import subprocess
 import threading
 
+import libvirt_qemu
 from lodgetest.certificates import certificates
 from lodgetest.host import *
 from lodgetest.runner import mark
@@ -411,6 +412,10 @@ class IscsiTarget:
         self.log.close()
 
 
+def objects(dom):
+    return libvirt_qemu.qemuMonitorCommand(dom, '{"execute": "qom-list", "arguments": {"path": "/objects"}}', 0)
+
+
 @mark(requires=["program:tgtd"])
 def test_a_lun_by_chap_and_the_name_of_the_initiator(host):
     add_secret(host, "iscsi", "chap", "chap-password", "11111111-1111-4111-8111-111111111111")
@@ -435,6 +440,20 @@ def test_a_lun_by_chap_and_the_name_of_the_initiator(host):
             check(not re.search(r"Uid:\s+0", status), "QEMU is root")
             dom.destroy()
             dom.undefine()
+        # The same LUN handed through as a SCSI device, from the start and while the machine runs.
+        lun = f"<hostdev mode='subsystem' type='scsi'>{source.format(auth, 'me')}</hostdev>"
+        dom = start(host, lun + "<controller type='scsi' model='virtio-scsi'/>", "through")
+        words = " ".join(qemus()[host.qemu_pid("through")])
+        contains(words, "libvirt-hostdev0-backend-secret0")
+        check("chap-password" not in words, "the password in clear")
+        for _ in range(2):  # nothing is left of what went
+            dom.detachDevice(lun)
+            wait_until(lambda: "<hostdev" not in dom.XMLDesc(), "the device is gone")
+            equal(objects(dom).count("backend-secret"), 0)
+            dom.attachDevice(lun)
+            equal(objects(dom).count("backend-secret"), 1)
+        dom.destroy()
+        dom.undefine()
         for name, given, initiator in (("stranger", auth, "other"), ("unknown", "", "me")):
             dom = host.define(host.guests.empty(name, devices=disk(source.format(given, initiator), "vda", "raw", "network")))
             raises(libvirt.VIR_ERR_INTERNAL_ERROR, dom.create, text="iSCSI")
