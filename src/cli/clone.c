@@ -108,7 +108,9 @@ static bool read_disks(CloneSource *source, const char *shared, const char *copi
             disk->is_shared = false;
         if (is_listed(shared, disk->target))
             disk->is_shared = true;
-        if (!disk->is_shared && !look_at_image(source->cli, disk, err))
+        /* Those whose memory is kept are looked at then. */
+        if (!disk->is_shared && (!source->with_memory || source->memory) &&
+            !look_at_image(source->cli, disk, err))
             return false;
     }
     return true;
@@ -531,7 +533,8 @@ static void tell_identity(const Clone *clone)
 
     if (order->keep_identity)
         return;
-    if (!identity_tell(clone->cli, &clone->dom, order->hostname ? order->hostname : order->name,
+    if (strstr(clone->source->xml, IDENTITY_CHANNEL) &&
+        !identity_tell(clone->cli, &clone->dom, order->hostname ? order->hostname : order->name,
                        clone->source->seed != NULL, &is_told, &why))
         fprintf(stderr, "warning: the guest of '%s' may not have all of its new identity: %s\n", order->name,
                 error_message(why));

@@ -22,7 +22,7 @@ static bool has_agent(Cli *cli, const WireDomain *dom, bool *ret_has, Error **er
 
     if (!cli_domain_xml(cli, dom, 0, &xml, err) || !xml_parse(xml, &doc, err))
         return false;
-    state = xml_get(doc, NULL, "//channel/target[@name='org.qemu.guest_agent.0']/@state");
+    state = xml_get(doc, NULL, "//channel/target[@name='" IDENTITY_CHANNEL "']/@state");
     *ret_has = g_strcmp0(state, "connected") == 0;
     return true;
 }

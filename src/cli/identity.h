@@ -4,6 +4,8 @@
 
 #include "cli/cli.h"
 
+#define IDENTITY_CHANNEL "org.qemu.guest_agent.0" /* of a machine whose guest can be told */
+
 /* Host name, machine-id, host keys and what leases go by become new in the guest of @dom, by its agent; with
  * @has_seed cloud-init does all of it again. *ret_told false: it has no agent that listens.
  *
