@@ -14,6 +14,7 @@
 #include "base/uuid.h"
 #include "cli/backup_xml.h"
 #include "cli/domain.h"
+#include "cli/identity.h"
 #include "cli/image_call.h"
 #include "cli/library.h"
 #include "cli/lodge_call.h"
@@ -107,18 +108,44 @@ static bool read_disks(CloneSource *source, const char *shared, const char *copi
             disk->is_shared = false;
         if (is_listed(shared, disk->target))
             disk->is_shared = true;
-        if (!disk->is_shared && !look_at_image(source->cli, disk, err))
+        /* Those whose memory is kept are looked at then. */
+        if (!disk->is_shared && (!source->with_memory || source->memory) &&
+            !look_at_image(source->cli, disk, err))
             return false;
     }
     return true;
 }
 
+/* The document of a snapshot of the disks that are not shared; owned. NULL: there are none. */
+static char *snapshot_document(const CloneSource *source, const char *name)
+{
+    g_autoptr(GString) xml = g_string_new(NULL);
+    unsigned n = 0;
+
+    g_string_append_printf(xml, "<domainsnapshot><name>%s</name><disks>", name);
+    for (guint i = 0; i < source->disks->len; i++) {
+        const CloneDisk *disk = source->disks->pdata[i];
+        n += !disk->is_shared;
+        if (disk->image)
+            g_string_append_printf(xml, "<disk name='%s' snapshot='%s'/>", disk->target,
+                                   disk->is_shared ? "no" : "external");
+    }
+    g_string_append(xml, "</disks></domainsnapshot>");
+    return n ? g_string_free(g_steal_pointer(&xml), FALSE) : NULL;
+}
+
+static char *snapshot_name(void)
+{
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    g_autofree char *when = g_date_time_format(now, "%Y%m%d-%H%M%S");
+
+    return g_strdup_printf("clones-%s-%04x", when, g_random_int() & 0xffff);
+}
+
 /* From now on the images that were read are not written to: the original goes on in overlays. */
 static bool freeze(CloneSource *source, Error **err)
 {
-    g_autoptr(GString) xml = g_string_new(NULL);
-    g_autoptr(GDateTime) now = g_date_time_new_now_local();
-    g_autofree char *when = g_date_time_format(now, "%Y%m%d-%H%M%S");
+    g_autofree char *name = snapshot_name(), *xml = snapshot_document(source, name);
     WireDomainSnapshotCreateXmlArgs args = {
         .dom = source->dom, .flags = VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
     };
@@ -126,20 +153,32 @@ static bool freeze(CloneSource *source, Error **err)
 
     if (source->quiesce)
         args.flags |= VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE;
-    source->snapshot = g_strdup_printf("clones-%s-%04x", when, g_random_int() & 0xffff);
-    g_string_append_printf(xml, "<domainsnapshot><name>%s</name><disks>", source->snapshot);
-    for (guint i = 0; i < source->disks->len; i++) {
-        const CloneDisk *disk = source->disks->pdata[i];
-        if (disk->image)
-            g_string_append_printf(xml, "<disk name='%s' snapshot='%s'/>", disk->target,
-                                   disk->is_shared ? "no" : "external");
-    }
-    g_string_append(xml, "</disks></domainsnapshot>");
-    args.xml_desc = xml->str;
+    args.xml_desc = xml ? xml : (char *)"<domainsnapshot/>";
+    source->snapshot = g_steal_pointer(&name);
     if (cli_call(source->cli, PROC_DOMAIN_SNAPSHOT_CREATE_XML, &args, &ret, err))
         return true;
     g_clear_pointer(&source->snapshot, g_free);
     return error_prefix(err, "cannot freeze the disks of machine '%s'", source->dom.name);
+}
+
+/* The same with its memory. What was read of the machine is replaced by what it was at that moment: of one
+ * that is paused that was perhaps long ago. */
+static bool keep_memory(CloneSource *source, const char *shared, const char *copied, Error **err)
+{
+    g_autofree char *name = snapshot_name(), *xml = snapshot_document(source, name);
+    const WireLodgeMemoryKeepArgs args = { .dom = source->dom,
+                                           .snapshot_xml = xml,
+                                           .flags = source->quiesce ? LODGE_MEMORY_KEEP_QUIESCE : 0 };
+    WireLodgeMemoryKeepRet ret = { 0 };
+
+    if (!lodge_call(source->cli, LODGE_PROC_MEMORY_KEEP, &args, &ret, WIRE_NO_TIMEOUT, err))
+        return false;
+    g_free(source->xml);
+    source->xml = ret.xml;
+    source->memory = ret.memory;
+    source->snapshot = ret.snapshot;
+    g_ptr_array_set_size(source->disks, 0);
+    return read_disks(source, shared, copied, err);
 }
 
 static bool fetch_files(CloneSource *source, Error **err)
@@ -163,18 +202,36 @@ bool clone_source_open(Cli *cli, const WireDomain *dom, CloneKind kind, const ch
     *source = (CloneSource){ .cli = cli,
                              .name = g_strdup(dom->name),
                              .keep_snapshot = kind == CLONE_LINKED,
-                             .quiesce = ret_source->quiesce };
+                             .quiesce = ret_source->quiesce,
+                             .with_memory = ret_source->with_memory };
     source->disks = g_ptr_array_new_with_free_func(disk_free);
     source->dom = (WireDomain){ .name = g_strdup(dom->name), .uuid = dom->uuid, .id = dom->id };
+    const unsigned which = source->with_memory ? 0 : VIR_DOMAIN_XML_INACTIVE;
     if (!cli_domain_is_active(cli, dom, &is_active, err) ||
-        !cli_domain_xml(cli, dom, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE, &source->xml, err) ||
-        !read_disks(source, shared, copied, err) || !fetch_files(source, err))
+        !cli_domain_xml(cli, dom, which | VIR_DOMAIN_XML_SECURE, &source->xml, err) ||
+        !read_disks(source, shared, copied, err))
         return false;
-    return (!is_active && kind == CLONE_FULL) || freeze(source, err);
+    if (source->with_memory && !is_active) {
+        error_set(err, ERROR_INVALID_STATE, "machine '%s' is not running: there is no memory to go on from",
+                  dom->name);
+        return error_hint(err, "start it, or clone it without --running");
+    }
+    if (source->with_memory && kind == CLONE_LINKED && !keep_memory(source, shared, copied, err))
+        return false;
+    if (!fetch_files(source, err))
+        return false;
+    return source->memory || (!is_active && kind == CLONE_FULL) || freeze(source, err);
 }
 
 void clone_source_close(CloneSource *source)
 {
+    if (source->memory) {
+        const WireLodgeMemoryReleaseArgs args = { .memory = source->memory };
+        fiber_shield_begin();
+        /* Without a connection there is none any more. */
+        (void)!lodge_call(source->cli, LODGE_PROC_MEMORY_RELEASE, &args, NULL, WIRE_NO_TIMEOUT, NULL);
+        fiber_shield_end();
+    }
     if (source->snapshot && !source->keep_snapshot) {
         const WireDomainSnapshotDeleteArgs args = { .snap = { .name = source->snapshot,
                                                               .dom = source->dom } };
@@ -190,6 +247,7 @@ void clone_source_close(CloneSource *source)
     g_free(source->seed_target);
     g_free(source->files);
     g_free(source->snapshot);
+    g_free(source->memory);
     json_decref(source->seed);
     g_clear_pointer(&source->disks, g_ptr_array_unref);
     wire_domain_clear(&source->dom);
@@ -466,6 +524,44 @@ static bool define(Clone *clone, Error **err)
     return clone->is_defined;
 }
 
+/* It runs, whatever comes of that. */
+static void tell_identity(const Clone *clone)
+{
+    const CloneOrder *order = clone->order;
+    g_autoptr(Error) why = NULL;
+    bool is_told = false;
+
+    if (order->keep_identity)
+        return;
+    if (strstr(clone->source->xml, IDENTITY_CHANNEL) &&
+        !identity_tell(clone->cli, &clone->dom, order->hostname ? order->hostname : order->name,
+                       clone->source->seed != NULL, &is_told, &why))
+        fprintf(stderr, "warning: the guest of '%s' may not have all of its new identity: %s\n", order->name,
+                error_message(why));
+    else if (!is_told && !clone->cli->quiet)
+        fprintf(stderr,
+                "note: the guest of '%s' has no agent that could be told: inside, the machine is the same as "
+                "'%s' (machine-id, host keys, host name)\n",
+                order->name, clone->source->name);
+}
+
+static bool go_on_from_memory(const Clone *clone, Error **err)
+{
+    const WireLodgeMemoryStartArgs args = { .dom = clone->dom, .memory = clone->source->memory };
+    g_auto(WireLodgeMemoryStartRet) ret = { 0 };
+
+    if (!lodge_call(clone->cli, LODGE_PROC_MEMORY_START, &args, &ret, WIRE_NO_TIMEOUT, err))
+        return false;
+    if (ret.cards)
+        fprintf(stderr,
+                "warning: the guest of '%s' does not let go of its network cards: those in the place of %s "
+                "stay "
+                "without a link until it is started anew\n",
+                clone->order->name, ret.cards);
+    tell_identity(clone);
+    return true;
+}
+
 static bool fill(Clone *clone, Error **err)
 {
     for (guint i = 0; i < clone->made->len; i++) {
@@ -475,6 +571,8 @@ static bool fill(Clone *clone, Error **err)
     }
     if (!put_files(clone, err) || !go_on(clone, err))
         return false;
+    if (clone->source->memory)
+        return go_on_from_memory(clone, err) && go_on(clone, err);
     const WireDomainCreateArgs start = { .dom = clone->dom };
     return !clone->order->start || cli_call(clone->cli, PROC_DOMAIN_CREATE, &start, NULL, err);
 }

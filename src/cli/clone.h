@@ -27,6 +27,8 @@ typedef struct CloneSource {
     WireDomain dom;              /* without a name: a template */
     char *snapshot;              /* that was taken for it; NULL */
     bool keep_snapshot, quiesce; /* quiesce: its agent holds its file systems still for the snapshot */
+    bool with_memory;            /* clones go on from where it is ... */
+    char *memory;                /* ... which the daemon has kept under that name; NULL */
 } CloneSource;
 
 typedef enum CloneKind { CLONE_FULL, CLONE_LINKED } CloneKind;
@@ -44,8 +46,8 @@ typedef struct CloneOrder {
     const bool *interrupted; /* the rest is given up when that is set; NULL: never */
 } CloneOrder;
 
-/* What is running is frozen by a snapshot first, and so is what is to be stood on. *@ret_source: .quiesce is
- * set by the caller.
+/* What is running is frozen by a snapshot first, and so is what is to be stood on. *@ret_source: .quiesce and
+ * .with_memory are set by the caller.
  * @shared, @copied: targets of disks that are (not) to be copied, against what they say themselves; separated
  * by commas; NULL. */
 AWAITS MUST_CHECK bool clone_source_open(Cli *cli, const WireDomain *dom, CloneKind kind, const char *shared,

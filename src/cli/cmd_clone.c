@@ -146,7 +146,7 @@ static bool make_from(Cli *cli, const CliArgs *args, CloneOrder *order, const ch
     }
     if (!make_all(cli, order, name, (unsigned)count, order->source->name, err))
         return false;
-    if (!order->source->seed && !order->keep_identity && !cli->quiet)
+    if (!order->source->seed && !order->source->memory && !order->keep_identity && !cli->quiet)
         fprintf(stderr,
                 "note: there is no seed of cloud-init: inside, the machine is the same as '%s' (machine-id, "
                 "host keys, host name); 'lodge disk sysprep %s' makes them new\n",
@@ -160,8 +160,10 @@ static bool clone_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(Interrupt) interrupt = { 0 };
     g_auto(WireDomain) dom = { 0 };
-    CloneSource source = { .cli = cli, .quiesce = args_has(args, "quiesce") };
-    const CloneKind kind = args_has(args, "linked") ? CLONE_LINKED : CLONE_FULL;
+    CloneSource source = { .cli = cli,
+                           .quiesce = args_has(args, "quiesce"),
+                           .with_memory = args_has(args, "running") };
+    const CloneKind kind = args_has(args, "linked") || source.with_memory ? CLONE_LINKED : CLONE_FULL;
 
     if (!cli_domain(cli, args, &dom, err))
         return false;
@@ -207,6 +209,7 @@ static const CliOption clone_options[] = {
     OPT(CLI_STRING, "original", "the same", .same_as = "domain", .flags = CLI_HIDDEN),
     OPT_CLONE,
     OPT_BOOL("linked", "stand on the original's disks instead of copying them"),
+    OPT_BOOL("running", "go on from where the original is now, in its memory; linked, and started"),
     OPT_BOOL("quiesce", "of one that runs: its agent writes down what is not on its disks yet, first"),
     OPT_BOOL("auto-clone", "choose names for all that is not named: always so"),
     OPT_BOOL("reflink", "share data where the file system can: always so"),
@@ -305,14 +308,22 @@ static const CliOption instantiate_options[] = {
 const CliCommand commands_clone[] = {
     COMMAND(
         "clone", GROUP_LODGE, "make machines that are as another one", clone_options, clone_run,
-        .json = MADE_JSON, .exclusive = "linked file; linked preserve-data",
+        .json = MADE_JSON,
+        .exclusive = "linked file; linked preserve-data; running file; running preserve-data",
         .doc =
             "With virt-clone's options. A new machine has its own UUID, addresses of cards, ports, firmware "
             "variables and TPM; if the original has a seed of cloud-init, the new one's tells cloud-init "
             "that "
             "it is another machine, with another name and machine-id. A machine that runs is copied as it "
             "was at one moment, by a snapshot that goes afterwards. Linked ones stand on a snapshot of the "
-            "original, which goes on beside it and has to be kept."),
+            "original, which goes on beside it and has to be kept. With --running the new ones do not boot: "
+            "they have the memory of the original as it is at that moment, in common until they write to it. "
+            "Their network cards come back with addresses of their own while they run, and an agent in the "
+            "guest is told of the new identity. The original goes on; of one that is paused the memory is "
+            "kept "
+            "as long as it stays so, so further clones take no time. It needs shared memory of source memfd, "
+            "as "
+            "machines of 'lodge run' have, and no devices of the host."),
     COMMAND("template-create", GROUP_LODGE, "keep a machine in the library, to make others from",
             template_create_options, template_create_run,
             .doc = "Its disks are copied into the library, where nothing changes them, with its definition, "

@@ -299,6 +299,39 @@ static bool make_disk(Run *run, Error **err)
     return true;
 }
 
+/* Its disk, or its seed: two programs run for them, and neither waits for the other. */
+typedef struct Part {
+    Run *run;
+    const Json *seed_files; /* NULL: the disk */
+    bool ok;
+    Error *err;
+} Part;
+
+static void make_part(void *item)
+{
+    Part *part = item;
+    Run *run = part->run;
+    g_autofree char *seed = g_path_get_basename(run->seed);
+
+    part->ok = part->seed_files
+                   ? seed_put(run->cli, &run->pool, seed, part->seed_files, &run->seed_volume, &part->err)
+                   : make_disk(run, &part->err);
+}
+
+static bool make_parts(Run *run, const Json *seed_files, Error **err)
+{
+    Part parts[] = { { .run = run }, { .run = run, .seed_files = seed_files } };
+
+    fiber_run_all("parts", make_part, parts, G_N_ELEMENTS(parts), sizeof(Part));
+    if (!parts[0].ok)
+        error_propagate(err, parts[0].err);
+    else if (!parts[1].ok)
+        error_propagate(err, parts[1].err);
+    if (!parts[0].ok && !parts[1].ok)
+        error_free(parts[1].err);
+    return parts[0].ok && parts[1].ok;
+}
+
 static bool make(Run *run, Error **err)
 {
     g_autoptr(Json) files = NULL;
@@ -311,9 +344,7 @@ static bool make(Run *run, Error **err)
     uuid_format(&uuid, text);
     run->disk = g_strdup_printf("%s/%s.qcow2", run->folder, run->name);
     run->seed = g_strdup_printf("%s/%s-seed.iso", run->folder, run->name);
-    g_autofree char *seed = g_path_get_basename(run->seed);
-    if (!make_files(run, text, &files, err) || !define(run, text, err) || !make_disk(run, err) ||
-        !seed_put(run->cli, &run->pool, seed, files, &run->seed_volume, err))
+    if (!make_files(run, text, &files, err) || !define(run, text, err) || !make_parts(run, files, err))
         return false;
     if (args_has(run->args, "no-start")) {
         run_stage(run, "defined", text);

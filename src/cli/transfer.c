@@ -20,6 +20,7 @@ typedef struct Transfer {
     uint64_t size;    /* of the local file, if it is being read */
     uint64_t done;
     bool sparse;
+    uint64_t data_end; /* up to there is data: to find that out, a file in memory is walked page by page */
     WireStream *stream;
     CliProgress progress;
 } Transfer;
@@ -39,10 +40,14 @@ static bool transfer_local_failed(const Transfer *transfer, const char *what, Er
 /* Skips a hole at the place, telling the server. */
 static bool transfer_send_hole(Transfer *transfer, Error **err)
 {
+    if (transfer->done < transfer->data_end)
+        return true;
     off_t data = lseek(transfer->fd, (off_t)transfer->done, SEEK_DATA);
 
     if (data < 0)
         data = errno == ENXIO ? (off_t)transfer->size : (off_t)transfer->done;
+    const off_t hole = lseek(transfer->fd, data, SEEK_HOLE);
+    transfer->data_end = hole > data ? (uint64_t)hole : transfer->size;
     if (data <= (off_t)transfer->done)
         return true;
     if (!wire_stream_send_hole(transfer->stream, (uint64_t)data - transfer->done, WIRE_NO_TIMEOUT, err))
@@ -54,14 +59,10 @@ static bool transfer_send_hole(Transfer *transfer, Error **err)
 /* How much data lies at the place, at most a piece. */
 static size_t transfer_next_len(const Transfer *transfer, uint64_t limit)
 {
-    uint64_t len = MIN(limit - transfer->done, PIECE_BYTES);
+    const uint64_t len = MIN(limit - transfer->done, PIECE_BYTES);
 
-    if (transfer->sparse) {
-        const off_t hole = lseek(transfer->fd, (off_t)transfer->done, SEEK_HOLE);
-        if (hole > (off_t)transfer->done)
-            len = MIN(len, (uint64_t)hole - transfer->done);
-    }
-    return (size_t)len;
+    return (size_t)(transfer->done < transfer->data_end ? MIN(len, transfer->data_end - transfer->done)
+                                                        : len);
 }
 
 static bool transfer_send_all(Transfer *transfer, uint64_t limit, Error **err)

@@ -24,7 +24,7 @@ typedef struct FileJob {
     int fd; /* a duplicate, so that a late job never touches a reused number */
     uint64_t offset, left_bytes;
     bool is_sparse, is_new;
-    uint64_t reserved_end;
+    uint64_t data_end, reserved_end;
     GQueue chunks;      /* to write */
     StreamChunk *chunk; /* that was read */
     int error;
@@ -80,6 +80,7 @@ static FileJob *file_job_new(const Stream *stream, Error **err)
     job->left_bytes = stream->left_bytes;
     job->is_sparse = stream->file.is_sparse;
     job->is_new = stream->file.is_new;
+    job->data_end = stream->data_end;
     job->reserved_end = stream->reserved_end;
     if (job->fd < 0) {
         error_set_errno(err, errno, "cannot duplicate a descriptor");
@@ -91,12 +92,16 @@ static FileJob *file_job_new(const Stream *stream, Error **err)
 /* ---- in workers ---- */
 
 /* What lies at the place: *ret_len bytes of data (at least one), or of a hole. */
-static void file_find_extent(const FileJob *job, uint64_t *ret_len, bool *ret_is_hole)
+static void file_find_extent(FileJob *job, uint64_t *ret_len, bool *ret_is_hole)
 {
     *ret_len = job->left_bytes;
     *ret_is_hole = false;
     if (!job->is_sparse)
         return;
+    if (job->offset < job->data_end) { /* a file in memory is walked page by page to find out again */
+        *ret_len = MIN(job->data_end - job->offset, job->left_bytes);
+        return;
+    }
     off_t data = lseek(job->fd, (off_t)job->offset, SEEK_DATA);
     if (data < 0 && errno == ENXIO) /* nothing but a hole up to the end, or the end itself */
         data = lseek(job->fd, 0, SEEK_END);
@@ -106,8 +111,10 @@ static void file_find_extent(const FileJob *job, uint64_t *ret_len, bool *ret_is
         return;
     }
     const off_t hole = data < 0 ? -1 : lseek(job->fd, (off_t)job->offset, SEEK_HOLE);
-    if (hole > (off_t)job->offset)
+    if (hole > (off_t)job->offset) {
         *ret_len = MIN((uint64_t)hole - job->offset, job->left_bytes);
+        job->data_end = (uint64_t)hole;
+    }
 }
 
 static void file_job_read(void *data)
@@ -256,6 +263,7 @@ static bool file_read_chunk(Stream *stream, StreamChunk **io_chunk, Error **err)
     if (job->error)
         return error_set_errno(err, job->error, "cannot read '%s'", stream->path ? stream->path : "stream");
     const uint64_t len = job->chunk->len + job->chunk->hole_bytes;
+    stream->data_end = job->data_end;
     stream->offset += len;
     if (stream->left_bytes != UINT64_MAX)
         stream->left_bytes -= len;

@@ -16,6 +16,7 @@ struct Stream {
     char *path;
     uint64_t left_bytes; /* of a file; UINT64_MAX: to the end */
     uint64_t offset;
+    uint64_t data_end;     /* of a sparse one that is read: up to there is data */
     uint64_t reserved_end; /* of a new file: up to there it has room; UINT64_MAX: it does not ask for any */
     void (*on_kill)(void *arg, const Error *err);
     void *on_kill_arg;

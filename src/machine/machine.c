@@ -20,6 +20,7 @@
 #include "machine/vm_fd_group.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_life.h"
+#include "machine/vm_memory_clone.h"
 #include "machine/vm_moment.h"
 #include "machine/vm_private.h"
 #include "machine/vm_snapshot_private.h"
@@ -46,6 +47,7 @@ static void machine_close(Host *host)
     wait_queue_clear(&room->stats.turn[1]);
     wait_queue_clear(&room->recovered);
     g_clear_pointer(&room->token_holders, g_ptr_array_unref);
+    g_clear_pointer(&room->memories, g_ptr_array_unref);
     qemu_caps_cache_free(room->qemu_caps);
     cgroup_host_free(room->cgroups);
     g_free(room);
@@ -466,6 +468,7 @@ void machine_client_gone(Host *host, uint64_t client_id)
 
     if (client_id == 0)
         return;
+    vm_memory_client_gone(host, client_id);
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
         vm_forget_fd_groups(vm, client_id);
         if (vm->run && vm->run->autodestroy_client == client_id)

@@ -104,10 +104,10 @@ static bool transfer_poll(Vm *vm, Job *job, const StateCopy *copy, uint64_t *ret
     return true;
 }
 
-/* kdump formats are written out of order: QEMU gets the file itself. */
+/* kdump formats are written out of order: QEMU gets the file itself. Memory never waits. */
 static bool transfer_needs_file(const StateCopy *copy)
 {
-    return copy->dump_format && strcmp(copy->dump_format, "elf") != 0;
+    return copy->stream_fd || (copy->dump_format && strcmp(copy->dump_format, "elf") != 0);
 }
 
 static bool transfer_is_over(const VmRun *run, const StateCopy *copy)
@@ -200,7 +200,9 @@ static bool transfer_wait(Vm *vm, Job *job, const StateCopy *copy, const Copier 
 
 static bool transfer_begin(Vm *vm, const StateCopy *copy, int fd, Error **err)
 {
-    static const char *const capabilities[] = { "events", NULL };
+    static const char *const whole[] = { "events", NULL };
+    static const char *const without_shared[] = { "events", MIGRATE_WITHOUT_SHARED, NULL };
+    const char *const *capabilities = copy->stream_fd ? without_shared : whole;
 
     if (!vm_require_monitor(vm, err))
         return false;
@@ -225,6 +227,8 @@ static bool transfer_finish(const Vm *vm, const StateCopy *copy, const SaveFile 
         return error_prefix(err, "writing the rest of '%s'", copy->path);
     if (copier_has_failed(copier))
         return transfer_blame(copy, copier, err);
+    if (copy->stream_fd)
+        return true;
     if (!save_image_sync(copy->path, fd, SYNC_TIMEOUT_MS, err))
         return false;
     return save_image_commit(file, timeout_ms, err);
@@ -344,9 +348,14 @@ static bool state_begin(Vm *vm, Job *job, const StateCopy *copy, SaveFile *file,
     run->must_run = run->must_run || vm->state == VM_STATE_RUNNING;
     run->is_saving = copy->pause_reason == VIR_DOMAIN_PAUSED_SAVE;
     save_file_copy(&run->file, file);
-    if (!vm_status_save(vm, err) ||
-        !save_image_create(file, copy->xml, copy->image_runs, copy->format, timeout_ms, ret_fd, err) ||
-        !vm_require_monitor(vm, err))
+    if (!vm_status_save(vm, err))
+        return false;
+    if (copy->stream_fd) {
+        *ret_fd = fcntl(*copy->stream_fd, F_DUPFD_CLOEXEC, 3);
+        if (*ret_fd < 0)
+            return error_set_errno(err, errno, "cannot keep the state of a machine");
+    } else if (!save_image_create(file, copy->xml, copy->image_runs, copy->format, timeout_ms, ret_fd, err) ||
+               !vm_require_monitor(vm, err))
         return false;
     save_file_copy(&vm->run->file, file);
     return vm_status_save(vm, err) && vm_require_monitor(vm, err) &&
@@ -359,7 +368,8 @@ bool vm_state_to_file(Vm *vm, Job *job, const StateCopy *copy, Error **err)
     g_auto(SaveFile) file = { 0 };
     AUTO_FD fd = -1;
 
-    save_file_init(&file, copy->path);
+    if (!copy->stream_fd)
+        save_file_init(&file, copy->path);
     if (!state_begin(vm, job, copy, &file, &fd, err) || !state_transfer(vm, job, copy, &file, fd, err)) {
         vm_state_discard(vm->host, &file);
         vm_state_end(vm);

@@ -11,9 +11,13 @@ typedef struct StateCopy {
     bool image_runs; /* ... which says whether a restored machine runs */
     SaveFormat format;
     bool bypass_cache;
-    bool pause;              /* before QEMU begins to write; else it pauses itself when it needs to */
-    int pause_reason;        /* PAUSED_* */
-    int operation;           /* virDomainJobOperation */
+    bool pause;       /* before QEMU begins to write; else it pauses itself when it needs to */
+    int pause_reason; /* PAUSED_* */
+    int operation;    /* virDomainJobOperation */
+    /* What QEMU writes goes there as it is, without memory that is shared, and no file is made
+     * (vm_memory_clone.c);
+     * @path is for messages. NULL: not so. Borrowed. */
+    const int *stream_fd;
     const char *dump_format; /* NULL: migration stream; else "elf", "kdump-zlib", ... of guest memory */
 } StateCopy;
 

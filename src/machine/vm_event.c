@@ -38,6 +38,8 @@ void vm_mark_running(Vm *vm, int reason)
 {
     int detail = VIR_DOMAIN_EVENT_RESUMED_UNPAUSED;
 
+    if (vm->run)
+        vm_memory_forget(vm->run);
     if (vm->state == VM_STATE_RUNNING)
         return;
     if (reason == VIR_DOMAIN_RUNNING_RESTORED || reason == VIR_DOMAIN_RUNNING_FROM_SNAPSHOT)

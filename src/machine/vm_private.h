@@ -41,6 +41,7 @@ typedef struct VmLog VmLog;
 typedef struct StatsProbe StatsProbe;
 typedef struct VmPerf VmPerf;
 typedef struct SnapshotDef SnapshotDef;
+typedef struct KeptMemory KeptMemory;
 
 /* Statistics that are asked for (vm_stats.c). */
 typedef struct StatsQueue {
@@ -59,6 +60,7 @@ struct MachineRoom {
     GPtrArray *token_holders; /* what vm_token_scan() found; NULL */
     unsigned n_recovering;    /* machines whose snapshots vm_snapshot_recover() tries to settle */
     WaitQueue recovered;      /* woken when there is one less */
+    GPtrArray *memories;      /* KeptMemory that clients hold (vm_memory_clone.c); NULL: none yet */
 };
 
 /* A network has started: machines that run on it are plugged in again (vm_networks.c). */
@@ -156,13 +158,14 @@ typedef struct VmRun {
     bool pid_written;    /* NAME.pid is there */
     /* What a save or dump is about; in the status file before anything has happened, so that a daemon that
      * dies on the way leaves neither a paused machine nor a piece of a file. */
-    SaveFile file;        /* that is being written */
-    bool is_saving;       /* ... and after which the machine ends */
-    bool must_run;        /* the job pauses it: it goes on afterwards, unless it ends */
-    bool must_run_saved;  /* the status file says so, perhaps no longer truly */
-    bool backup_fails;    /* a fiber is about to end it */
-    bool waits_for_space; /* a fiber looks whether its storage has space again */
-    bool is_going_on;     /* a fiber sees to that: QEMU did not answer at once */
+    SaveFile file;           /* that is being written */
+    bool is_saving;          /* ... and after which the machine ends */
+    bool must_run;           /* the job pauses it: it goes on afterwards, unless it ends */
+    bool must_run_saved;     /* the status file says so, perhaps no longer truly */
+    bool backup_fails;       /* a fiber is about to end it */
+    bool waits_for_space;    /* a fiber looks whether its storage has space again */
+    bool is_going_on;        /* a fiber sees to that: QEMU did not answer at once */
+    KeptMemory *kept_memory; /* of this machine, which has stood still since (vm_memory_clone.h); NULL */
     /* What numad advised (vm_numad.c); NULL: it was not asked. */
     CpuSet *numad_nodes, *numad_cpus;
 } VmRun;
@@ -462,10 +465,12 @@ typedef struct VmStartSpec {
     bool reset_nvram;
     const SnapshotDef *snapshot;  /* its memory is loaded from inside of the images. NULL: none */
     uint64_t incoming_timeout_ms; /* for the whole state; FIBER_NO_DEADLINE: the feeder has its own */
+    int memory_fd;    /* with incoming_fd, whose state has no memory: what is kept of it; borrowed; -1 */
+    char **ret_cards; /* with it: see vm_memory_start() */
 } VmStartSpec;
 #define VM_START_SPEC_INIT                                                                                   \
     {                                                                                                        \
-        .incoming_fd = -1, .started_detail = VIR_DOMAIN_EVENT_STARTED_BOOTED,                                \
+        .incoming_fd = -1, .memory_fd = -1, .started_detail = VIR_DOMAIN_EVENT_STARTED_BOOTED,               \
         .running_reason = VIR_DOMAIN_RUNNING_BOOTED, .paused_reason = VIR_DOMAIN_PAUSED_USER,                \
         .incoming_timeout_ms = FIBER_NO_DEADLINE                                                             \
     }
@@ -537,6 +542,18 @@ AWAITS MUST_CHECK bool vm_restore_state(Vm *vm, Job *job, const char *path, VmSt
 
 /* Writes a core file into the auto dump folder, then does what on_crash says. */
 AWAITS void vm_dump_after_crash(Vm *vm);
+
+/* ---- memory for clones, for the start and for the snapshot (vm_memory_clone.c) ---- */
+
+/* Inside of vm_memory_keep(), at the moment that counts: the job is held. On success the machine is paused,
+ * and vm_state_end() to be called. */
+AWAITS MUST_CHECK bool vm_memory_write(Vm *vm, Job *job, KeptMemory *memory, Error **err);
+/* The guest has not run yet: takes the links from its cards, and asks it to let go of the first. */
+AWAITS MUST_CHECK bool vm_memory_part_cards(Vm *vm, Error **err);
+/* It runs. false only if QEMU is gone. */
+AWAITS MUST_CHECK bool vm_memory_change_cards(Vm *vm, char **ret_cards, Error **err);
+/* The machine goes on, or has ended. */
+void vm_memory_forget(VmRun *run);
 
 /* ---- consoles (vm_console.c) ---- */
 

@@ -521,6 +521,12 @@ AWAITS static bool make_it(SnapshotMake *make, Error **err)
 
 Moment *vm_snapshot_create(Vm *vm, const char *xml, unsigned flags, const Caller *caller, Error **err)
 {
+    return vm_snapshot_create_with(vm, xml, flags, NULL, caller, err);
+}
+
+Moment *vm_snapshot_create_with(Vm *vm, const char *xml, unsigned flags, KeptMemory *memory,
+                                const Caller *caller, Error **err)
+{
     const MomentParseFlags parse = (flags & CREATE(REDEFINE) ? MOMENT_PARSE_REDEFINE : 0) |
                                    (flags & CREATE(VALIDATE) ? MOMENT_PARSE_VALIDATE : 0);
     g_autoptr(SnapshotDef) def = NULL;
@@ -532,7 +538,9 @@ Moment *vm_snapshot_create(Vm *vm, const char *xml, unsigned flags, const Caller
         return NULL;
     if (flags & CREATE(REDEFINE))
         return redefine(vm, g_steal_pointer(&def), flags, err);
-    SnapshotMake make = { .vm = vm, .job = &job, .def = def, .flags = flags, .caller = caller };
+    SnapshotMake make = {
+        .vm = vm, .job = &job, .def = def, .flags = flags, .caller = caller, .memory = memory
+    };
     if (!check_state(&make, err) || !complete_def(&make, err) || !make_it(&make, err))
         return NULL;
     log_info("snapshot '%s' of machine '%s' taken by %s", def->name, vm->name, caller_describe(caller));

@@ -326,6 +326,10 @@ AWAITS static bool live_save_memory(Live *live, Error **err)
                        .pause_reason = VIR_DOMAIN_PAUSED_SNAPSHOT,
                        .operation = VIR_DOMAIN_JOB_OPERATION_SNAPSHOT };
 
+    if (live->make->memory) {
+        live->is_saved = vm_memory_write(vm, live->make->job, live->make->memory, err);
+        return live->is_saved;
+    }
     if (def->memory != DISK_SNAPSHOT_EXTERNAL)
         return true;
     if (!save_format_from_name(vm->host->config->snapshot_image_format, &copy.format, err))
@@ -425,7 +429,7 @@ static void live_take_back(Live *live)
         undo_keep(&live->undo);
     undo_clear(&live->undo);
     vm_snapshot_unpromise(live->make);
-    if (live->is_saved)
+    if (live->is_saved && live->make->def->memory_file)
         image_unlink(live->make->def->memory_file);
     for (guint i = 0; i < live->disks->len; i++) {
         const LiveDisk *one = g_ptr_array_index(live->disks, i);
@@ -445,7 +449,7 @@ static void live_release(Live *live)
         return;
     if (live->make->flags & CREATE(HALT)) {
         vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT, VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT);
-    } else if (vm_snapshot_has_memory(live->make->def)) {
+    } else if (live->is_saved) {
         vm_state_end(vm);
     }
 }

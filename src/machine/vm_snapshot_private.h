@@ -100,9 +100,13 @@ typedef struct SnapshotMake {
     SnapshotDef *def; /* aligned and complete; borrowed */
     unsigned flags;
     const Caller *caller;
+    KeptMemory *memory; /* filled in at the same moment (vm_memory_clone.h); NULL: none */
     VmIntent *intent;
     Moment *moment; /* once it is in the tree; borrowed from there */
 } SnapshotMake;
+/* As vm_snapshot_create(), which is the same without @memory. */
+AWAITS MUST_CHECK Moment *vm_snapshot_create_with(Vm *vm, const char *xml, unsigned flags, KeptMemory *memory,
+                                                  const Caller *caller, Error **err);
 AWAITS MUST_CHECK bool vm_snapshot_make_live(SnapshotMake *make, Error **err);
 /* What was made is the snapshot's: its file, the list of images; and back, where it was not to be. */
 AWAITS MUST_CHECK bool vm_snapshot_promise(SnapshotMake *make, Error **err);

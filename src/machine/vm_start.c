@@ -8,6 +8,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "start"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
@@ -138,6 +139,8 @@ static bool start_prepare(Start *start, Error **err)
         !vm_prepare_monitor(vm, start->resources.fds, err) ||
         !vm_prepare_each(vm, vm_prepare_device, start->resources.fds, err) || !vm_prepare_give_dirs(vm, err))
         return false;
+    if (start->spec->memory_fd >= 0)
+        plan_fds_add(start->resources.fds, QEMU_MEMORY_FD, fcntl(start->spec->memory_fd, F_DUPFD_CLOEXEC, 3));
     /* From here on there is something to undo after a crash of the daemon. */
     if (!vm_status_save(vm, err))
         return false;
@@ -460,7 +463,9 @@ static bool start_check_feeder(const Start *start, uint64_t *io_ended_ms, Error 
 static bool start_receive_state(Start *start, Error **err)
 {
     Vm *vm = start->vm;
-    static const char *const capabilities[] = { "events", NULL };
+    static const char *const whole[] = { "events", NULL };
+    static const char *const without_shared[] = { "events", MIGRATE_WITHOUT_SHARED, NULL };
+    const char *const *capabilities = start->spec->memory_fd >= 0 ? without_shared : whole;
     const uint64_t timeout_ms = start->spec->incoming_timeout_ms;
     const uint64_t deadline_ms = timeout_ms == FIBER_NO_DEADLINE ? UINT64_MAX : loop_now_ms() + timeout_ms;
     uint64_t feeder_ended_ms = 0;
@@ -508,7 +513,8 @@ static bool start_converse(Start *start, Error **err)
         job_set_phase(start->job, "reading memory");
         return vm_snapshot_ask_qemu(vm, SNAPSHOT_LOAD, start->spec->snapshot, err);
     }
-    return start->spec->incoming_fd < 0 || start_receive_state(start, err);
+    return start->spec->incoming_fd < 0 ||
+           (start_receive_state(start, err) && (start->spec->memory_fd < 0 || vm_memory_part_cards(vm, err)));
 }
 
 /* QEMU's last words tell more than the broken connection does. */
@@ -587,7 +593,8 @@ static bool start_resume(Start *start, Error **err)
 {
     VmRun *run = start->vm->run;
 
-    if (start_has_state(start)) {
+    /* What is kept in memory is good for many. */
+    if (start_has_state(start) && start->spec->memory_fd < 0) {
         run->must_run = true;
         run->has_gone_on = true;
         if (!vm_status_save(start->vm, err))
@@ -616,7 +623,7 @@ static bool start_go(Start *start, Error **err)
         return false;
     if (!vm->run || vm->run->exited)
         return start_explain_death(start, true, err);
-    return true;
+    return spec->memory_fd < 0 || vm_memory_change_cards(vm, spec->ret_cards, err);
 }
 
 static bool start_finish(Start *start, Error **err)

@@ -20,7 +20,8 @@ typedef struct QemuHugePages {
 } QemuHugePages;
 
 #define QEMU_PR_HELPER_SOCKET "pr-helper0.sock" /* in the machine's own directory */
-#define QEMU_MONITOR_ALIAS "monitor"            /* of the chardev of the control connection */
+#define QEMU_MEMORY_FD "memory" /* in env->fds: a file that all of the memory is mapped from, privately */
+#define QEMU_MONITOR_ALIAS "monitor" /* of the chardev of the control connection */
 
 typedef struct QemuCommandEnv {
     const char *monitor_path;

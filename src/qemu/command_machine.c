@@ -456,6 +456,7 @@ bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Err
                           : !huge_page_size(c, ram->cell, &page_bytes, &folder, err))
         return false;
     Json *object = json_object();
+    const int kept_fd = ram->is_whole ? plan_fds_get(c->env->fds, QEMU_MEMORY_FD) : -1;
     bool memfd = !ram->path && backing && backing->source == MEMORY_SOURCE_MEMFD;
     MemoryAccess access = ram->access == MEMORY_ACCESS_ABSENT && backing ? backing->access : ram->access;
     /* Whether others see it can be said of a file only. */
@@ -473,7 +474,9 @@ bool memory_backend(const PlanContext *c, const Ram *ram, Json **ret_object, Err
         prop_bool(object, "hugetlb", true);
         prop_uint(object, "hugetlbsize", page_bytes);
     }
-    if (file) {
+    if (kept_fd >= 0) { /* a memfd has no other name */
+        prop_format(object, "mem-path", "/proc/self/fd/%d", kept_fd);
+    } else if (file) {
         prop_str(object, "mem-path", ram->path ? ram->path : page_bytes ? folder : c->env->lib_dir);
         /* memory without a file has nothing to discard; what lies in a file of the user's stays */
         if (!ram->path && (ram->discard != TRISTATE_ABSENT || (backing && backing->discard)))

@@ -312,6 +312,7 @@ void monitor_migration_clear(MonitorMigration *migration);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MonitorMigration, monitor_migration_clear)
 
 /* Each capability of @on ("pause-before-switchover", ...; NULL-terminated) on. */
+#define MIGRATE_WITHOUT_SHARED "x-ignore-shared" /* memory that others see, too, is not in the stream */
 AWAITS MUST_CHECK bool monitor_set_migration_capabilities(Qmp *qmp, const char *const *on,
                                                           uint64_t timeout_ms, Error **err);
 /* @bytes_per_s: 0 leaves it as it is; UINT64_MAX as fast as it goes. */

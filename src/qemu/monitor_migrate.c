@@ -13,6 +13,10 @@ void monitor_migration_clear(MonitorMigration *migration)
 bool monitor_set_migration_capabilities(Qmp *qmp, const char *const *on, uint64_t timeout_ms, Error **err)
 {
     Json *list = json_array();
+    /* One that is left from before would make a state without memory: it is always said. */
+    if (!g_strv_contains(on, MIGRATE_WITHOUT_SHARED))
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b}", "capability", MIGRATE_WITHOUT_SHARED, "state", 0));
     for (; *on; on++)
         json_array_append_new(list, json_pack("{s:s, s:b}", "capability", *on, "state", 1));
     return monitor_do(qmp, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list), timeout_ms,

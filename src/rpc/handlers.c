@@ -37,6 +37,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_LODGE, rpc_entries_image },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_backup },
+    { WIRE_PROGRAM_LODGE, rpc_entries_lodge_memory },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_block },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_firewall },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_snapshot },

@@ -26,6 +26,7 @@ extern const RpcEntry rpc_entries_interface[];
 extern const RpcEntry rpc_entries_life[];
 extern const RpcEntry rpc_entries_lodge[];
 extern const RpcEntry rpc_entries_lodge_backup[];
+extern const RpcEntry rpc_entries_lodge_memory[];
 extern const RpcEntry rpc_entries_lodge_block[];
 extern const RpcEntry rpc_entries_lodge_firewall[];
 extern const RpcEntry rpc_entries_lodge_snapshot[];
