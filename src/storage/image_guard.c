@@ -208,8 +208,9 @@ static const FileOwner *true_owner(Host *host, ChainFile *file)
 
 bool image_guard_judge(Host *host, const char *path, const char *format, bool writes_base, Error **err)
 {
+    if (g_strcmp0(format, "raw") == 0) /* it names nothing */
+        return true;
     g_autoptr(ChainJob) job = image_read_chain(path, format, err);
-
     if (!job)
         return false;
     for (guint i = 0; i < job->infos->len; i++) {
