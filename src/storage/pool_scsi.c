@@ -18,6 +18,8 @@
 #define SCSI_ID_MS 10000
 #define VPORT_WAIT_MS 10000
 #define VPORT_STEP_MS 200
+#define DISK_WAIT_MS 5000
+#define DISK_STEP_MS 50
 #define SYS_HOSTS "/sys/class/scsi_host"
 #define SYS_FC_HOSTS "/sys/class/fc_host"
 #define SYS_DEVICES "/sys/bus/scsi/devices"
@@ -62,14 +64,20 @@ AWAITS static char *scsi_serial(const char *device)
     return out;
 }
 
+static bool is_disk(const char *address)
+{
+    g_autofree char *type = read_sysfs(SYS_DEVICES, address, "type");
+    const int number = type ? atoi(type) : -1;
+
+    return number == TYPE_DISK || number == TYPE_ROM;
+}
+
 /* Device ("/dev/sdb") of the disk H:B:T:L; NULL if it is none, or none yet. */
 static char *scsi_block_device(const char *address)
 {
-    g_autofree char *type = read_sysfs(SYS_DEVICES, address, "type");
     g_autofree char *dir = path_join(SYS_DEVICES, address, "block");
-    const int number = type ? atoi(type) : -1;
 
-    if (number != TYPE_DISK && number != TYPE_ROM)
+    if (!is_disk(address))
         return NULL;
     g_autoptr(GDir) blocks = g_dir_open(dir, 0, NULL);
     const char *name = blocks ? g_dir_read_name(blocks) : NULL;
@@ -105,6 +113,23 @@ static GPtrArray *scsi_addresses(unsigned host)
     return addresses;
 }
 
+/* The kernel tells of disks before it has looked at them and made their devices. */
+AWAITS static bool await_devices(const GPtrArray *addresses, Error **err)
+{
+    for (unsigned waited = 0; waited < DISK_WAIT_MS; waited += DISK_STEP_MS) {
+        bool is_missing = false;
+        for (guint i = 0; i < addresses->len && !is_missing; i++) {
+            g_autofree char *device = scsi_block_device(addresses->pdata[i]);
+            is_missing = !device && is_disk(addresses->pdata[i]);
+        }
+        if (!is_missing)
+            return true;
+        if (!fiber_sleep(DISK_STEP_MS, err))
+            return false;
+    }
+    return true;
+}
+
 static bool needs_link(const Pool *pool)
 {
     const char *target = pool_def(pool)->target_path;
@@ -116,10 +141,12 @@ bool scsi_scan_host(Pool *pool, unsigned host, PoolScan *scan, Error **err)
     g_autoptr(GHashTable) links = NULL;
     g_autoptr(GPtrArray) found = block_found_new();
 
+    g_autoptr(GPtrArray) addresses = scsi_addresses(host);
+    if (!await_devices(addresses, err))
+        return false;
     block_settle();
     if (!block_read_links(pool, &links, err))
         return false;
-    g_autoptr(GPtrArray) addresses = scsi_addresses(host);
     for (unsigned i = 0; i < addresses->len; i++) {
         const char *address = addresses->pdata[i];
         g_autofree char *device = scsi_block_device(address);
