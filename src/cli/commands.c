@@ -15,6 +15,7 @@ static const CliCommand *const command_tables[] = {
     commands_info,
     commands_device,
     commands_stats,
+    commands_sev,
     commands_vcpu,
     commands_tune,
     commands_thread,

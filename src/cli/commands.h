@@ -22,6 +22,7 @@ extern const CliCommand commands_nic[];
 extern const CliCommand commands_more[];
 extern const CliCommand commands_device[];
 extern const CliCommand commands_drive[];
+extern const CliCommand commands_sev[];
 extern const CliCommand commands_stats[];
 extern const CliCommand commands_vcpu[];
 extern const CliCommand commands_tune[];

@@ -477,3 +477,24 @@ def test_no_command_crashes_whatever_the_answer(host):
             if result.code not in known or "Sanitizer" in result.err or "assertion" in result.err:
                 crashed.append(f"{words}: {result.code} {result.err}")
     check(not crashed, "\n".join(crashed))
+
+
+def test_every_command_of_virsh_is_there(host):
+    """Those for running machines of other hypervisors, and of migration, are not."""
+    names = set(re.findall(r"^    ([a-z][a-z0-9-]+) ", host.ok("help"), re.M))
+    check(len(names) > 250, f"virsh has {len(names)} commands")
+    others = {"qemu-attach", "lxc-enter-namespace"} | {name for name in names if name.startswith("migrate")}
+    known = set(re.findall(r"^ +([a-z][a-z0-9-]+) ", host.lodge_ok("help"), re.M))
+    equal(sorted(names - known - others), [])
+
+
+def test_encrypted_memory_is_asked_about(host):
+    """This host has none, which each command says by name."""
+    host.define_sector("m").create()
+    (host.path("header")).write_text("aGVhZGVy")
+    for words in (("nodesevinfo",), ("domlaunchsecinfo", "m"),
+                  ("domsetlaunchsecstate", "m", "--secrethdr", str(host.path("header")), "--secret", str(host.path("header")))):
+        result, theirs = host.lodge(*words), host.virsh(*words)
+        equal(result.code, theirs.code, f"{words}: {result} {theirs}")
+        for line in theirs.err.strip().splitlines()[-1:]:
+            contains(result.err, line.split(": ")[-1])
