@@ -7,11 +7,9 @@ static const struct {
     const char *names;
 } later[] = {
     { GROUP_DOMAIN,
-      "domlaunchsecinfo domsetlaunchsecstate "
       "migrate migrate-setmaxdowntime "
       "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
       "qemu-attach" },
-    { GROUP_HOST, "nodesevinfo" },
 };
 
 const CliCommand *commands_later(void)
