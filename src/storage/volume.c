@@ -345,12 +345,17 @@ bool volume_get_info(Volume *volume, unsigned flags, const char *function, int *
     *ret_capacity = volume->def->capacity.value;
     *ret_allocation =
         flags & VIR_STORAGE_VOL_GET_PHYSICAL ? volume->def->physical.value : volume->def->allocation.value;
-    if (volume->is_being_made) { /* people watch it grow */
-        g_auto(PathLook) look = { 0 };
-        const bool is_seen = volume->temp_path &&
-                             path_look(NULL, volume->temp_path, RESOLVE_DEADLINE_MS, &look, NULL) &&
-                             look.real;
-        *ret_allocation = is_seen ? (uint64_t)look.st.st_blocks * 512 : 0;
+    if (volume->is_being_made) { /* people watch it grow, until it is in its place */
+        g_autofree char *temp = g_strdup(volume->temp_path), *path = g_strdup(volume->def->target.path);
+        const char *const places[] = { temp, path };
+        *ret_allocation = 0;
+        for (size_t i = 0; temp && i < G_N_ELEMENTS(places); i++) {
+            g_auto(PathLook) look = { 0 };
+            if (!path_look(NULL, places[i], RESOLVE_DEADLINE_MS, &look, NULL) || !look.real)
+                continue;
+            *ret_allocation = (uint64_t)look.st.st_blocks * 512;
+            break;
+        }
     }
     return true;
 }
