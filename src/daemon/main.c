@@ -145,6 +145,9 @@ AWAITS static void reload(Daemon *daemon)
     report_changes(host_config(daemon->host), config);
     open_log(daemon, config);
     log_info("configuration read and log opened again");
+    g_clear_pointer(&err, error_free);
+    if (daemon->server && !rpc_front_reload(daemon->host, daemon->server, &err))
+        log_error_error(err, "reading certificates again; the old ones stay");
     machine_reload(daemon->host);
 }
 
@@ -314,6 +317,7 @@ static bool prepare(Daemon *daemon, Error **err)
     daemon->log_is_stderr = true;
     if (!config_load(daemon->paths, daemon->options.config, &daemon->config, err))
         return false;
+    daemon->config->listen |= daemon->options.listen;
     if (daemon->options.daemonize && !process_setup_background(err))
         return false;
     if (!take_lock(daemon, err))

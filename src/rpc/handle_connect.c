@@ -151,7 +151,7 @@ RPC_HANDLER(connect_set_identity)
 
 RPC_HANDLER(connect_is_secure)
 {
-    ret->secure = 1; /* a local socket; a client on another transport adds its own judgement */
+    ret->secure = rpc_client_is_secure(call->client); /* the client adds its own judgement */
     return true;
 }
 

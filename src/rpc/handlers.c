@@ -8,6 +8,7 @@ static const RpcEntry no_entries[] = { { 0 } };
 
 const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_auth },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_auth_sasl },
     { WIRE_PROGRAM_REMOTE, rpc_entries_block },
     { WIRE_PROGRAM_REMOTE, rpc_entries_checkpoint },
     { WIRE_PROGRAM_REMOTE, rpc_entries_connect },

@@ -8,6 +8,7 @@
 #include "core/job.h"
 #include "rpc/client_conn.h"
 #include "rpc/table.h"
+#include "wire/tls.h"
 
 typedef struct RpcServerSpec {
     Host *host;                     /* handed to handlers; borrowed, outlives the server */
@@ -30,13 +31,16 @@ RpcServer *rpc_server_new(const RpcServerSpec *spec);
 
 /* Listens on a new socket at @path; the file is removed when the server stops. @gid (gid_t)-1: leave as is.
  */
-MUST_CHECK bool rpc_server_listen(RpcServer *server, const char *path, mode_t mode, gid_t gid, bool read_only,
-                                  RpcAuth auth, Error **err);
+MUST_CHECK bool rpc_server_listen(RpcServer *server, const char *path, mode_t mode, gid_t gid,
+                                  const RpcDoor *door, Error **err);
 /* Takes over a socket that somebody else made (socket activation). @fd owned. */
-MUST_CHECK bool rpc_server_listen_fd(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err);
+MUST_CHECK bool rpc_server_listen_fd(RpcServer *server, int fd, const RpcDoor *door, Error **err);
+
+/* For RPC_VIA_TLS, before the first of them; connections that are open keep what they have. Copied. */
+void rpc_server_set_tls(RpcServer *server, const WireTlsSpec *spec);
 
 /* Makes a client of an open connection. @fd owned, also on failure. */
-MUST_CHECK bool rpc_server_add_client(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err);
+MUST_CHECK bool rpc_server_add_client(RpcServer *server, int fd, const RpcDoor *door, Error **err);
 
 /* Stops accepting and reading; running calls may still answer until rpc_server_free(). */
 void rpc_server_stop(RpcServer *server);
@@ -52,14 +56,18 @@ uint64_t rpc_server_started_ms(const RpcServer *server);
 const RpcServerSpec *rpc_server_spec(const RpcServer *server);
 bool rpc_server_is_stopping(const RpcServer *server);
 const RpcUserLimits *rpc_server_user_limits(const RpcServer *server);
-/* A reference. */
-RpcUser *rpc_server_user(RpcServer *server, uid_t uid);
+const WireTlsSpec *rpc_server_tls(const RpcServer *server);
+/* A reference. All from one other host are one user. */
+RpcUser *rpc_server_user(RpcServer *server, const Caller *caller);
 /* May one more client like this, which is not counted yet, be there? */
 bool rpc_server_has_place(const RpcServer *server, const RpcClient *client);
 uint64_t rpc_server_next_client_id(RpcServer *server);
 const RpcEntry *rpc_server_find_entry(const RpcServer *server, uint32_t program, int32_t proc);
 void rpc_server_client_dropped(RpcServer *server, RpcClient *client);
 void rpc_server_client_authenticated(RpcServer *server, RpcClient *client);
+/* It did not prove who it is: that is logged, and counted against where it comes from. */
+void rpc_server_client_failed(RpcServer *server, RpcClient *client, const Error *why);
+bool rpc_server_client_fails_too_often(RpcServer *server, const RpcClient *client);
 /* A client must be looked at each second. */
 void rpc_server_start_tick(RpcServer *server);
 /* Clients with event registrations are found here. */
