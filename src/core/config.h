@@ -17,7 +17,8 @@ typedef struct Config {
     char *
         unix_sock_group; /* "libvirt" if there is that group; "" leaves it as it is (private root, session) */
     mode_t unix_sock_ro_perms;
-    mode_t unix_sock_rw_perms;
+    mode_t unix_sock_rw_perms, unix_sock_admin_perms;
+    unsigned admin_max_clients;
     char *unix_sock_dir; /* default: run/libvirt below the root */
     char *auth_unix_ro;  /* none | polkit */
     char *auth_unix_rw;
@@ -42,6 +43,7 @@ typedef struct Config {
     unsigned keepalive_count;
     unsigned log_level; /* 1 debug .. 4 error */
     char **log_outputs;
+    char *log_filters;      /* NULL: none */
     char *host_uuid;        /* NULL: from DMI or machine-id */
     char *host_uuid_source; /* smbios | machine-id: already followed, see host_uuid */
     /* qemu.conf */

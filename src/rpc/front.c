@@ -258,6 +258,13 @@ static bool front_take_activated(RpcServer *server, const Config *config, const 
     return true;
 }
 
+static char *front_socket_path(Host *host, const char *name)
+{
+    const char *dir = host_config(host)->unix_sock_dir;
+
+    return g_build_filename(dir && *dir ? dir : host_paths(host)->run, name, NULL);
+}
+
 static bool front_listen(RpcServer *server, const Config *config, const Paths *paths, gid_t gid, Error **err)
 {
     static const char *const names[] = { "libvirt-sock", "virtqemud-sock" };
@@ -275,11 +282,34 @@ static bool front_listen(RpcServer *server, const Config *config, const Paths *p
     return true;
 }
 
-bool rpc_front_start(Host *host, RpcServer **ret_server, Error **err)
+struct RpcFront {
+    RpcAdmin admin;
+};
+
+/* The socket of administrators, beside the others. */
+static bool front_listen_admin(RpcFront *front, Host *host, Error **err)
 {
     const Config *config = host_config(host);
-    const Paths *paths = host_paths(host);
-    RpcServerSpec spec = {
+    const RpcServerSpec spec = {
+        .host = host,
+        .events = host_events(host),
+        .tables = rpc_admin_tables,
+        .admin = &front->admin,
+        .max_clients = config->admin_max_clients,
+        .keepalive_interval_s = config->keepalive_interval_s,
+        .keepalive_count = config->keepalive_count,
+    };
+    g_autofree char *path = front_socket_path(host, "libvirt-admin-sock");
+
+    front->admin.admin = rpc_server_new(&spec);
+    return rpc_server_listen(front->admin.admin, path, config->unix_sock_admin_perms, (gid_t)-1,
+                             &(RpcDoor){ .via = RPC_VIA_UNIX }, err);
+}
+
+static RpcServer *front_new_server(Host *host)
+{
+    const Config *config = host_config(host);
+    const RpcServerSpec spec = {
         .host = host,
         .events = host_events(host),
         .tables = rpc_tables,
@@ -291,14 +321,18 @@ bool rpc_front_start(Host *host, RpcServer **ret_server, Error **err)
         .max_queued = config->max_queued_clients,
         .keepalive_interval_s = config->keepalive_interval_s,
         .keepalive_count = config->keepalive_count,
-        .is_session = paths->is_session,
+        .is_session = host_paths(host)->is_session,
         .client_gone = machine_client_gone,
     };
-    if (*paths->root) {
-        g_autofree char *sasl = g_strconcat(paths->root, "/etc/sasl2", NULL);
-        wire_sasl_set_conf_dir(sasl);
-    }
-    g_autoptr(RpcServer) server = rpc_server_new(&spec);
+
+    return rpc_server_new(&spec);
+}
+
+AWAITS static bool front_open(RpcFront *front, Host *host, Error **err)
+{
+    const Config *config = host_config(host);
+    const Paths *paths = host_paths(host);
+    RpcServer *server = front->admin.server;
     bool activated;
     gid_t gid;
 
@@ -311,12 +345,43 @@ bool rpc_front_start(Host *host, RpcServer **ret_server, Error **err)
         ((config->listen_tls && !front_listen_remote(server, config, paths, RPC_VIA_TLS, err)) ||
          (config->listen_tcp && !front_listen_remote(server, config, paths, RPC_VIA_TCP, err))))
         return false;
-    *ret_server = g_steal_pointer(&server);
+    return front_listen_admin(front, host, err);
+}
+
+bool rpc_front_start(Host *host, const RpcDaemon *daemon, RpcFront **ret_front, Error **err)
+{
+    const Paths *paths = host_paths(host);
+    RpcFront *front = g_new0(RpcFront, 1);
+
+    if (*paths->root) {
+        g_autofree char *sasl = g_strconcat(paths->root, "/etc/sasl2", NULL);
+        wire_sasl_set_conf_dir(sasl);
+    }
+    front->admin.daemon = daemon;
+    front->admin.server = front_new_server(host);
+    if (!front_open(front, host, err)) {
+        rpc_front_stop(front);
+        return false;
+    }
+    *ret_front = front;
     return true;
 }
 
-void rpc_front_stop(RpcServer *server)
+RpcServer *rpc_front_server(const RpcFront *front)
 {
-    rpc_server_free(server);
+    return front->admin.server;
+}
+
+void rpc_front_end(RpcFront *front)
+{
+    rpc_server_stop(front->admin.server);
+    rpc_server_stop(front->admin.admin);
+}
+
+void rpc_front_stop(RpcFront *front)
+{
+    rpc_server_free(front->admin.admin);
+    rpc_server_free(front->admin.server);
     rpc_auth_shutdown();
+    g_free(front);
 }

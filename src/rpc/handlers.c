@@ -47,3 +47,8 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_LXC, no_entries },
     { 0 },
 };
+
+const RpcTable rpc_admin_tables[] = {
+    { WIRE_PROGRAM_ADMIN, rpc_entries_admin },
+    { 0 },
+};

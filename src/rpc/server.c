@@ -44,6 +44,7 @@ struct RpcServer {
     unsigned n_bounded; /* clients that are not root's */
     unsigned n_refused; /* since the last message about it */
     unsigned n_unauthenticated;
+    unsigned min_workers; /* what an administrator said: nothing is kept waiting here */
     uint64_t last_client_id;
     uint64_t started_ms;
     bool accept_paused;
@@ -105,6 +106,14 @@ static void listener_free(gpointer data)
     g_free(listener);
 }
 
+static void server_set_limits(RpcServer *server)
+{
+    const RpcServerSpec *spec = &server->spec;
+
+    server->limits = rpc_user_limits(spec->max_clients, spec->max_unauthenticated, spec->max_user_calls);
+    server->limits.urgent_calls = server->limits.calls + spec->max_user_urgent_calls;
+}
+
 RpcServer *rpc_server_new(const RpcServerSpec *spec)
 {
     RpcServer *server = g_new0(RpcServer, 1);
@@ -116,10 +125,11 @@ RpcServer *rpc_server_new(const RpcServerSpec *spec)
         server->spec.max_unauthenticated = 20;
     if (server->spec.max_calls == 0)
         server->spec.max_calls = 5;
-    server->limits = rpc_user_limits(server->spec.max_clients, server->spec.max_unauthenticated,
-                                     spec->max_user_calls ? spec->max_user_calls : 20);
-    server->limits.urgent_calls =
-        server->limits.calls + (spec->max_user_urgent_calls ? spec->max_user_urgent_calls : 5);
+    if (server->spec.max_user_calls == 0)
+        server->spec.max_user_calls = 20;
+    if (server->spec.max_user_urgent_calls == 0)
+        server->spec.max_user_urgent_calls = 5;
+    server_set_limits(server);
     server->programs = g_array_new(FALSE, FALSE, sizeof(RpcProgram));
     server->listeners = g_ptr_array_new_with_free_func(listener_free);
     server->clients = g_hash_table_new(NULL, NULL);
@@ -369,6 +379,39 @@ void rpc_server_client_dropped(RpcServer *server, RpcClient *client)
         server->spec.client_gone(server->spec.host, client->caller.client_id);
     server_watch_listeners(server);
     rpc_client_unref(client);
+}
+
+RpcServerNumbers rpc_server_numbers(RpcServer *server)
+{
+    RpcServerNumbers numbers = {
+        .max_clients = server->spec.max_clients,
+        .max_unauthenticated = server->spec.max_unauthenticated,
+        .clients = g_hash_table_size(server->clients),
+        .unauthenticated = server->n_unauthenticated,
+        .min_workers = server->min_workers,
+        .max_workers = server->spec.max_user_calls,
+        .prio_workers = server->spec.max_user_urgent_calls,
+    };
+    GHashTableIter at;
+    gpointer client;
+
+    g_hash_table_iter_init(&at, server->clients);
+    while (g_hash_table_iter_next(&at, &client, NULL)) {
+        numbers.calls += ((RpcClient *)client)->n_calls;
+        numbers.waiting += ((RpcClient *)client)->backlog.length;
+    }
+    return numbers;
+}
+
+void rpc_server_set_numbers(RpcServer *server, const RpcServerNumbers *numbers)
+{
+    server->spec.max_clients = numbers->max_clients;
+    server->spec.max_unauthenticated = numbers->max_unauthenticated;
+    server->spec.max_user_calls = numbers->max_workers;
+    server->spec.max_user_urgent_calls = numbers->prio_workers;
+    server->min_workers = numbers->min_workers;
+    server_set_limits(server);
+    server_watch_listeners(server);
 }
 
 unsigned rpc_server_count_clients(const RpcServer *server)

@@ -10,7 +10,24 @@
 #include "rpc/table.h"
 #include "wire/tls.h"
 
+/* What an administrator may change beside the servers themselves: the daemon's own business. */
+typedef struct RpcDaemon {
+    /* "1:stderr"; owned. */
+    char *(*get_log_outputs)(void *arg);
+    bool (*set_log_outputs)(const char *text, void *arg, Error **err);
+    /* Ends when idle for so long; 0: never. */
+    void (*set_timeout)(unsigned timeout_s, void *arg);
+    void *arg;
+} RpcDaemon;
+
+/* Servers that an administrator is shown. */
+typedef struct RpcAdmin {
+    RpcServer *server, *admin; /* borrowed */
+    const RpcDaemon *daemon;   /* borrowed */
+} RpcAdmin;
+
 typedef struct RpcServerSpec {
+    const RpcAdmin *admin;          /* for those who come to administer; NULL: nobody does */
     Host *host;                     /* handed to handlers; borrowed, outlives the server */
     EventBus *events;               /* whose events clients may ask for; borrowed, outlives the server */
     const RpcTable *tables;         /* ends with program 0; borrowed */
@@ -47,6 +64,16 @@ void rpc_server_stop(RpcServer *server);
 /* Drops every client. Calls that still run keep their client until they end. */
 void rpc_server_free(RpcServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcServer, rpc_server_free)
+
+/* What an administrator sees, and may change. */
+typedef struct RpcServerNumbers {
+    unsigned max_clients, max_unauthenticated, clients, unauthenticated;
+    unsigned min_workers, max_workers, prio_workers; /* calls at once for one user, and urgent ones beyond */
+    unsigned calls, waiting;                         /* under way; not begun yet */
+} RpcServerNumbers;
+RpcServerNumbers rpc_server_numbers(RpcServer *server);
+/* Takes over the limits (the others are ignored). */
+void rpc_server_set_numbers(RpcServer *server, const RpcServerNumbers *numbers);
 
 unsigned rpc_server_count_clients(const RpcServer *server);
 uint64_t rpc_server_started_ms(const RpcServer *server);
