@@ -55,6 +55,7 @@ static const CliCommand *const command_tables[] = {
     commands_import,
     commands_export,
     commands_apply,
+    commands_remote,
     NULL,
 };
 
