@@ -1,5 +1,5 @@
-/* Moving machines to another host: this program drives, as a client of both daemons, or (--p2p) the source's daemon
- * does. */
+/* Moving machines to another host: this program drives, as a client of both daemons, or (--p2p) the source's
+ * daemon does. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 #include <string.h>
@@ -21,18 +21,21 @@ static const CliOption migrate_options[] = {
     OPT_FLAG("offline", VIR_MIGRATE_OFFLINE, "of a machine that is off: its definition"),
     OPT_FLAG("p2p", VIR_MIGRATE_PEER2PEER, "the daemons do it among themselves"),
     OPT_BOOL("direct", "this program drives: the default"),
-    OPT_FLAG("tunnelled", VIR_MIGRATE_TUNNELLED, "with --p2p: memory goes over the connection of the daemons"),
+    OPT_FLAG("tunnelled", VIR_MIGRATE_TUNNELLED,
+             "with --p2p: memory goes over the connection of the daemons"),
     OPT_FLAG("persistent", VIR_MIGRATE_PERSIST_DEST, "define it there, too"),
     OPT_FLAG("undefinesource", VIR_MIGRATE_UNDEFINE_SOURCE, "remove its definition here"),
     OPT_FLAG("suspend", VIR_MIGRATE_PAUSED, "leave it paused there"),
     OPT_FLAG("copy-storage-all", VIR_MIGRATE_NON_SHARED_DISK, "copy its disks, too"),
-    OPT_FLAG("copy-storage-inc", VIR_MIGRATE_NON_SHARED_INC, "copy what differs from images that both hosts have"),
+    OPT_FLAG("copy-storage-inc", VIR_MIGRATE_NON_SHARED_INC,
+             "copy what differs from images that both hosts have"),
     OPT_FLAG("copy-storage-synchronous-writes", VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES,
              "let the guest's writes wait for the copy"),
     OPT_TEXT("migrate-disks", "disks that are copied, by target, separated by commas"),
     OPT_NUMBER("disks-port", "port for the copies of disks"),
     OPT_TEXT("disks-uri", "where copies of disks go: tcp://HOST:PORT"),
-    OPT_FLAG("change-protection", VIR_MIGRATE_CHANGE_PROTECTION, "let nobody change it meanwhile: the default"),
+    OPT_FLAG("change-protection", VIR_MIGRATE_CHANGE_PROTECTION,
+             "let nobody change it meanwhile: the default"),
     OPT_FLAG("unsafe", VIR_MIGRATE_UNSAFE, "migrate although its disks may be damaged"),
     OPT_FLAG("abort-on-error", VIR_MIGRATE_ABORT_ON_ERROR, "give up when its storage fails meanwhile"),
     OPT_FLAG("auto-converge", VIR_MIGRATE_AUTO_CONVERGE, "slow the guest down until it can be moved"),
@@ -50,7 +53,8 @@ static const CliOption migrate_options[] = {
     OPT_NUMBER("bandwidth", "MiB/s at most"),
     OPT_TEXT("dname", "its name there"),
     OPT_TEXT("listen-address", "where the destination's QEMU listens"),
-    OPT(CLI_STRING, "xml", "file with changed XML for the destination", .flags = CLI_NAMED, .complete = COMPLETE_FILE),
+    OPT(CLI_STRING, "xml", "file with changed XML for the destination", .flags = CLI_NAMED,
+        .complete = COMPLETE_FILE),
     OPT(CLI_STRING, "persistent-xml", "file with changed XML to define there", .flags = CLI_NAMED,
         .complete = COMPLETE_FILE),
     { 0 },
@@ -91,8 +95,8 @@ static void set_text(GArray *params, const char *name, const char *value)
     add_text(params, name, value);
 }
 
-static bool add_number(GArray *params, const CliArgs *args, const char *option, const char *name, bool is_long,
-                       Error **err)
+static bool add_number(GArray *params, const CliArgs *args, const char *option, const char *name,
+                       bool is_long, Error **err)
 {
     int64_t value = 0;
 
@@ -206,7 +210,8 @@ AWAITS static bool prepare(Move *move, Error **err)
                                                  .flags = move->flags };
     g_auto(WireDomainMigratePrepare3ParamsRet) ret = { 0 };
 
-    if (!wire_call_remote(move->there, PROC_DOMAIN_MIGRATE_PREPARE3_PARAMS, &args, &ret, WIRE_NO_TIMEOUT, err))
+    if (!wire_call_remote(move->there, PROC_DOMAIN_MIGRATE_PREPARE3_PARAMS, &args, &ret, WIRE_NO_TIMEOUT,
+                          err))
         return false;
     take_cookie(move, &ret.cookie_out);
     if (ret.uri_out)
@@ -334,7 +339,8 @@ static bool migrate_run(Cli *cli, const CliArgs *args, Error **err)
 
 static const CliOption downtime_options[] = {
     OPT_DOMAIN_ACTIVE,
-    OPT(CLI_INT, "downtime", "milliseconds that the guest may stand still", .flags = CLI_REQUIRED, .arg = "downtime"),
+    OPT(CLI_INT, "downtime", "milliseconds that the guest may stand still", .flags = CLI_REQUIRED,
+        .arg = "downtime"),
     { 0 },
 };
 static const CliOption active_options[] = { OPT_DOMAIN_ACTIVE, { 0 } };
@@ -365,7 +371,8 @@ static bool compcache_run(Cli *cli, const CliArgs *args, Error **err)
         return false;
     WireDomainMigrateSetCompressionCacheArgs set = { .dom = dom, .cache_size = bytes };
     WireDomainMigrateGetCompressionCacheArgs get = { .dom = dom };
-    if ((args_has(args, "size") && !cli_call(cli, PROC_DOMAIN_MIGRATE_SET_COMPRESSION_CACHE, &set, NULL, err)) ||
+    if ((args_has(args, "size") &&
+         !cli_call(cli, PROC_DOMAIN_MIGRATE_SET_COMPRESSION_CACHE, &set, NULL, err)) ||
         !cli_call(cli, PROC_DOMAIN_MIGRATE_GET_COMPRESSION_CACHE, &get, &ret, err))
         return false;
     cli_message(cli, "Compression cache: %" PRIu64 " bytes", ret.cache_size);

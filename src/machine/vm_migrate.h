@@ -99,5 +99,8 @@ MUST_CHECK bool vm_migrate_check_abort(const Vm *vm, Error **err);
 /* Of a QEMU that was taken over: ends what the daemon before was at. See the rules above. */
 AWAITS MUST_CHECK bool vm_migrate_recover(Vm *vm, Error **err);
 
+/* The machine ends here, and may run elsewhere: what its QEMU there uses is not given back to its owner. */
+void vm_migrate_keep_lent(Vm *vm);
+
 /* A client left: what it alone drove is taken back. */
 void vm_migrate_client_gone(Host *host, uint64_t client_id);

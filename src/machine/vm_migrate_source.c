@@ -519,20 +519,6 @@ static void note_completed(Outgoing *out, const MigrateCookie *cookie)
     params_free(params);
 }
 
-/* What the other side has now is not given back: it belongs to its QEMU. */
-static void keep_lent(Vm *vm, const MigrateParams *params)
-{
-    GPtrArray *copied = g_ptr_array_new();
-
-    for (DEF_EACH(DiskDef, disk, vm->live->disks))
-        if (migrate_copies_disk(params, disk))
-            for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));)
-                if (source->path)
-                    g_ptr_array_add(copied, source->path);
-    dac_abandon(vm->host->dac, vm->run->dac, copied);
-    g_ptr_array_unref(copied);
-}
-
 AWAITS static bool undefine(Outgoing *out, Error **err)
 {
     Vm *vm = out->vm;
@@ -566,12 +552,28 @@ bool migrate_source_confirm(Outgoing *out, const MigrateCookie *cookie, bool can
     }
     fiber_shield_begin();
     note_completed(out, cookie);
-    keep_lent(vm, &out->params);
     log_info("machine '%s' has moved to another host", vm->name);
     vm_process_stop(vm, VIR_DOMAIN_SHUTOFF_MIGRATED, VIR_DOMAIN_EVENT_STOPPED_MIGRATED);
     const bool ok = undefine(out, err);
     fiber_shield_end();
     return ok;
+}
+
+void vm_migrate_keep_lent(Vm *vm)
+{
+    const VmMigrateNote *note = vm->run->migration;
+    g_autoptr(GPtrArray) copied = g_ptr_array_new();
+
+    if (!note || strcmp(note->phase, phase_names[MIGRATE_PERFORM]) == 0)
+        return;
+    for (guint i = 0; vm->outgoing && i < def_list_len(vm->live->disks); i++) {
+        const DiskDef *disk = g_ptr_array_index(vm->live->disks, i);
+        if (migrate_copies_disk(&vm->outgoing->params, disk))
+            for (const StorageSource *source = NULL; (source = disk_next_source(disk, source));)
+                if (source->path)
+                    g_ptr_array_add(copied, source->path);
+    }
+    dac_abandon(vm->host->dac, vm->run->dac, copied);
 }
 
 /* ---- between the calls ---- */

@@ -211,6 +211,7 @@ static void vm_process_cleanup(Vm *vm)
     g_array_set_size(run->ports, 0);
     vm_call_hook(vm, "stopped");
     vm_lease_forget_all(vm);
+    vm_migrate_keep_lent(vm);
     dac_restore(vm->host->dac, run->dac, timeout_ms);
     transient_remove(vm->live, timeout_ms);
     vm_call_hook(vm, "release");
