@@ -73,6 +73,10 @@ typedef struct Config {
     char *pr_helper, *dbus_daemon, *swtpm_user, *swtpm_group;
     bool nbd_tls; /* of NBD disks that do not say */
     char *nbd_tls_x509_cert_dir;
+    char *migrate_tls_x509_cert_dir;
+    bool migrate_tls_x509_verify;
+    char *migration_address, *migration_host; /* NULL: everywhere; the host's name */
+    unsigned migration_port_min, migration_port_max;
     char *lock_manager; /* "lockd", NULL */
     bool auto_disk_leases, require_lease_for_disks;
     char *file_lockspace_dir, *lvm_lockspace_dir, *scsi_lockspace_dir;

@@ -28,6 +28,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_network },
     { WIRE_PROGRAM_REMOTE, rpc_entries_nodedev },
     { WIRE_PROGRAM_REMOTE, rpc_entries_nwfilter },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_migrate },
     { WIRE_PROGRAM_REMOTE, rpc_entries_save },
     { WIRE_PROGRAM_REMOTE, rpc_entries_secret },
     { WIRE_PROGRAM_REMOTE, rpc_entries_snapshot },

@@ -43,6 +43,7 @@ extern const RpcEntry rpc_entries_network[];
 extern const RpcEntry rpc_entries_nodedev[];
 extern const RpcEntry rpc_entries_nwfilter[];
 extern const RpcEntry rpc_entries_qemu[];
+extern const RpcEntry rpc_entries_migrate[];
 extern const RpcEntry rpc_entries_save[];
 extern const RpcEntry rpc_entries_secret[];
 extern const RpcEntry rpc_entries_snapshot[];
