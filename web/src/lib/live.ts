@@ -63,7 +63,8 @@ function again(): void {
   if (!running) return;
   failures++;
   setState("lost");
-  timer = window.setTimeout(connect, Math.min(500 * 2 ** Math.min(failures, 5), 10_000));
+  if (failures > 1) invalidate(() => true); // no events come: what is shown is asked for now and then
+  timer = window.setTimeout(connect, Math.min(500 * 2 ** Math.min(failures, 4), 5000));
 }
 
 function connectSse(): void {

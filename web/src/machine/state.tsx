@@ -8,7 +8,7 @@ const colours: Record<string, "green" | "grey" | "orange" | "red" | "blue"> = {
   active: "green",
   paused: "orange",
   pmsuspended: "orange",
-  "in shutdown": "orange",
+  "shutting-down": "orange",
   crashed: "red",
   failed: "red",
 };
@@ -22,8 +22,7 @@ export function stateWord(state: string): string {
     paused: t("paused"),
     pmsuspended: t("sleeping"),
     shutoff: t("shut off"),
-    shutdown: t("shutting down"),
-    "in shutdown": t("shutting down"),
+    "shutting-down": t("shutting down"),
     crashed: t("crashed"),
     failed: t("failed"),
     done: t("done"),

@@ -2,7 +2,7 @@
 import { Alert, Card, CardBody, CardTitle, Gallery, Spinner } from "@patternfly/react-core";
 import { useEffect } from "react";
 import { bytes, duration, percent } from "../lib/format";
-import { t } from "../lib/i18n";
+import { t, tn } from "../lib/i18n";
 import type { Host, List, Machine, Pool } from "../lib/model";
 import { href } from "../lib/route";
 import { invalidate, useResource } from "../lib/store";
@@ -13,6 +13,7 @@ import { ProblemShown } from "../ui/problem";
 
 const REFRESH_MS = 5000;
 const FULL = 0.9;
+const SHOWN_WARNINGS = 10;
 
 interface Warning {
   text: string;
@@ -58,11 +59,18 @@ export function HostPage() {
     <Page title={host?.hostname ?? t("Overview")}>
       {problem && <ProblemShown problem={problem} />}
       {!host && !problem && <Spinner aria-label={t("Loading")} />}
-      {all.map((w) => (
-        <Alert key={w.text} isInline component="p" variant="warning" title={w.text}>
-          <a href={w.href}>{t("Show")}</a>
+      {all.length > 0 && (
+        <Alert isInline component="p" variant="warning" className="lodge-warnings" title={tn("{n} thing needs a look", "{n} things need a look", all.length)}>
+          <ul className="lodge-plain">
+            {all.slice(0, SHOWN_WARNINGS).map((w) => (
+              <li key={w.text}>
+                <a href={w.href}>{w.text}</a>
+              </li>
+            ))}
+            {all.length > SHOWN_WARNINGS && <li>…</li>}
+          </ul>
         </Alert>
-      ))}
+      )}
       <Gallery hasGutter minWidths={{ default: "280px" }} className="lodge-cards">
         <Card>
           <CardTitle component="h2">{t("Host")}</CardTitle>

@@ -93,14 +93,15 @@ interface InputProps {
   onChange: (value: Value) => void;
 }
 
-function useOptions(field: Field, values: Values): Option[] {
+/** The options, and why there are not more. */
+function useOptions(field: Field, values: Values): [Option[], string | undefined] {
   const asked = useResource<List<never>>(field.from?.(values) ?? null);
   const found = field.option ? (asked.data?.items ?? []).map(field.option) : [];
-  return [...(field.options ?? []), ...found];
+  return [[...(field.options ?? []), ...found], asked.problem?.message];
 }
 
 function Input({ field, values, wrong, autoFocus, onChange }: InputProps) {
-  const options = useOptions(field, values);
+  const [options, problem] = useOptions(field, values);
   const id = `field-${field.name}`;
   const value = values[field.name] ?? "";
   const text = typeof value === "string" ? value : "";
@@ -112,7 +113,7 @@ function Input({ field, values, wrong, autoFocus, onChange }: InputProps) {
     case "select":
       return (
         <FormSelect {...common} value={text} onChange={change}>
-          {!options.some((o) => o.value === text) && <FormSelectOption value={text} label={text || t("Choose…")} isDisabled={!field.optional} />}
+          {!options.some((o) => o.value === text) && <FormSelectOption value={text} label={text || (problem ?? t("Choose…"))} isDisabled={!field.optional} />}
           {options.map((o) => (
             <FormSelectOption key={o.value} value={o.value} label={o.label} isDisabled={o.disabled ?? false} />
           ))}

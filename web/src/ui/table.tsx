@@ -111,7 +111,7 @@ function FilterSelect<Row>({ filter, chosen, onChange }: { filter: Filter<Row>; 
 
 function HeaderCell<Row>({ column, view, change }: { column: Column<Row>; view: View; change: (c: Partial<View>) => void }) {
   const isSorted = view.sort === column.key;
-  const width = column.width ? { width: `${column.width}%` } : undefined;
+  const width = column.width ? { width: `${column.width * 0.9}%` } : undefined; // the rest is for what is chosen and done
   if (!column.value)
     return (
       <th className="pf-v6-c-table__th" scope="col" style={width}>
