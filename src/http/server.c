@@ -31,7 +31,7 @@
 #define IDLE_TIMEOUT_S 60u
 #define HEADERS_DEADLINE_MS ((uint64_t)20000)
 #define DROPPED_MAX                                                                                          \
-    ((size_t)1048576) /* of a body that is refused: what is read, so that the answer arrives */
+    ((size_t)16777216) /* of a body that is refused: what is read, so that the answer arrives */
 #define TICK_US ((uint64_t)5000000)
 
 typedef struct HttpListener {
