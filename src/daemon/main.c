@@ -22,6 +22,7 @@
 #include "core/host.h"
 #include "daemon/options.h"
 #include "daemon/process_setup.h"
+#include "daemon/web.h"
 #include "host/cpu.h"
 #include "host/node.h"
 #include "machine/backup_schedule.h"
@@ -38,6 +39,7 @@ typedef struct Daemon {
     Config *config; /* likewise */
     Host *host;
     RpcServer *server;
+    HttpServer *web; /* NULL: switched off */
     Fiber *starting; /* counted; the start fiber. NULL before */
     Error *failure;  /* why the start failed */
     bool log_is_stderr;
@@ -88,6 +90,7 @@ AWAITS static void stop_fiber(void *arg)
 {
     Daemon *daemon = arg;
     (void)sd_notify(0, "STOPPING=1\nSTATUS=Finishing what runs");
+    http_server_stop(daemon->web);
     if (daemon->server)
         rpc_server_stop(daemon->server);
     if (daemon->host)
@@ -264,7 +267,8 @@ AWAITS static bool start_host(Daemon *daemon, Error **err)
     machine_open(daemon->host);
     if (!machine_load(daemon->host, err))
         return false;
-    if (!rpc_front_start(daemon->host, &daemon->server, err))
+    if (!rpc_front_start(daemon->host, web_calls, &daemon->server, err) ||
+        !web_start(daemon->host, daemon->server, &daemon->web, err))
         return false;
     machine_autostart(daemon->host);
     backup_schedule_load(daemon->host);
@@ -335,6 +339,7 @@ static int fail(const Daemon *daemon, const Error *err)
 /* Clients first, so that nothing new begins; then all fibers, which use the host; then the host. */
 static void clear(Daemon *daemon, int code)
 {
+    http_server_stop(daemon->web);
     if (daemon->server)
         rpc_front_stop(daemon->server);
     daemon->server = NULL;
@@ -347,6 +352,7 @@ static void clear(Daemon *daemon, int code)
     fiber_unref(daemon->reloading);
     for (size_t i = 0; i < daemon->n_sources; i++)
         sd_event_source_unref(daemon->sources[i]);
+    web_free(daemon->web);
     if (daemon->host)
         host_free(daemon->host);
     if (loop_event())

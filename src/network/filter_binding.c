@@ -57,18 +57,36 @@ static void put_address(const FilterAddress *address, GString *out)
     g_string_append_printf(out, "%s %" PRId64 "\n", ip, address->expiry_s);
 }
 
-AWAITS static void binding_store_learned(const FilterBinding *binding)
+AWAITS static void binding_store_learned(FilterBinding *binding)
 {
     g_autofree char *path = binding_path(binding, ".learned");
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(Error) err = NULL;
 
+    binding->is_unstored = false;
     for (guint i = 0; i < binding->learned->len; i++)
         put_address(&g_array_index(binding->learned, FilterAddress, i), text);
     for (guint i = 0; i < binding->ip6->len; i++)
         put_address(&g_array_index(binding->ip6, FilterAddress, i), text);
     if (!file_replace_volatile(path, text->str, text->len, 0600, &err))
         log_warning_error(err, path);
+}
+
+void filter_bindings_store_learned(Host *host)
+{
+    g_autoptr(GPtrArray) unstored = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
+    Object *object = NULL;
+
+    for (RegistryIter iter = registry_iter(host_registry(host, &filter_binding_class));
+         (object = registry_next(&iter));) {
+        if (((FilterBinding *)object)->is_unstored)
+            g_ptr_array_add(unstored, object_ref(object));
+    }
+    for (guint i = 0; i < unstored->len; i++) {
+        FilterBinding *binding = g_ptr_array_index(unstored, i);
+        if (binding->live) /* else it went meanwhile */
+            binding_store_learned(binding);
+    }
 }
 
 AWAITS static void binding_load_learned(FilterBinding *binding)
@@ -147,7 +165,7 @@ AWAITS static void binding_refresh_fiber(void *arg)
 
 static void binding_refresh_later(FilterBinding *binding)
 {
-    binding->is_stale = true;
+    binding->is_unstored = binding->is_stale = true;
     if (binding->is_refreshing || binding->host->is_stopping)
         return;
     binding->is_refreshing = true;
@@ -517,6 +535,7 @@ void filter_load_bindings(Host *host)
     if (!filter_rules_rebuild(host, &err))
         log_error_error(err, "rules of network filters");
     filter_rules_end(host);
+    filter_group_catch_up(host);
 }
 
 /* ---- for machines ---- */

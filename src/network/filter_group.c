@@ -594,15 +594,22 @@ bool filter_group_delete(Host *host, const char *name, const Caller *caller, Err
     return filter && object_undefine(filter, caller, err);
 }
 
+void filter_group_catch_up(Host *host)
+{
+    g_autoptr(Error) err = NULL;
+
+    filter_bindings_store_learned(host);
+    if (!update_machines(host, NULL, NULL, NULL, &err))
+        log_error_error(err, "security groups do not follow the addresses of their members");
+}
+
 AWAITS static void refresh_fiber(void *arg)
 {
     Host *host = arg;
 
     while (host->filters->groups_are_stale && !host->is_stopping) {
-        g_autoptr(Error) err = NULL;
         host->filters->groups_are_stale = false;
-        if (!update_machines(host, NULL, NULL, NULL, &err))
-            log_error_error(err, "security groups do not follow the addresses of their members");
+        filter_group_catch_up(host);
     }
     host->filters->is_refreshing = false;
 }

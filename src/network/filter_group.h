@@ -45,3 +45,5 @@ bool filter_group_is_machines(const char *filter);
 char *filter_group_before(Host *host, const char *filter);
 /* Addresses of guests changed: soon, in the background, groups follow. */
 void filter_group_refresh(Host *host);
+/* The same at once: a daemon that has just begun does it, in case the last one was killed in between. */
+AWAITS void filter_group_catch_up(Host *host);

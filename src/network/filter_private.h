@@ -29,6 +29,7 @@ typedef struct FilterBinding {
     FilterLearner *learner; /* NULL: nothing is to be learned (any more) */
     FilterLearner *ip6_learner;
     sd_event_source *expiry;      /* of the address that goes first */
+    bool is_unstored;             /* what was learned is not in its file yet */
     bool is_stale, is_refreshing; /* its rules are to be made again */
     uint64_t refreshed_ms;
 } FilterBinding;
@@ -124,5 +125,7 @@ AWAITS MUST_CHECK bool filter_rules_rebuild(Host *host, Error **err);
 const FilterBindingDef *filter_binding_def(const FilterBinding *binding);
 
 AWAITS void filter_load_bindings(Host *host);
+/* Of all bindings: nothing else may speak of an address that the next daemon would not know. */
+AWAITS void filter_bindings_store_learned(Host *host);
 /* After its rules were made: listens for addresses if it has to. */
 void filter_binding_listen(FilterBinding *binding, const FilterProgram *program);

@@ -155,7 +155,7 @@ static bool front_listen(RpcServer *server, const Config *config, const Paths *p
     return true;
 }
 
-bool rpc_front_start(Host *host, RpcServer **ret_server, Error **err)
+bool rpc_front_start(Host *host, const RpcTable *more, RpcServer **ret_server, Error **err)
 {
     const Config *config = host_config(host);
     const Paths *paths = host_paths(host);
@@ -163,6 +163,7 @@ bool rpc_front_start(Host *host, RpcServer **ret_server, Error **err)
         .host = host,
         .events = host_events(host),
         .tables = rpc_tables,
+        .more = more,
         .max_clients = config->max_clients,
         .max_unauthenticated = config->max_anonymous_clients ? config->max_anonymous_clients : UINT_MAX,
         .max_calls = config->max_client_requests,

@@ -13,6 +13,7 @@ typedef struct RpcServerSpec {
     Host *host;                     /* handed to handlers; borrowed, outlives the server */
     EventBus *events;               /* whose events clients may ask for; borrowed, outlives the server */
     const RpcTable *tables;         /* ends with program 0; borrowed */
+    const RpcTable *more;           /* of others than this layer, likewise; NULL: none */
     unsigned max_clients;           /* accepting pauses above; the last places are root's; 0: 5000 */
     unsigned max_unauthenticated;   /* more are refused; 0: 20 */
     unsigned max_calls;             /* under way for one client; 0: 5 */
@@ -37,6 +38,9 @@ MUST_CHECK bool rpc_server_listen_fd(RpcServer *server, int fd, bool read_only, 
 
 /* Makes a client of an open connection. @fd owned, also on failure. */
 MUST_CHECK bool rpc_server_add_client(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err);
+
+/* @client (a reference, taken) is one of ours from now on, until it is dropped. */
+void rpc_server_enter(RpcServer *server, RpcClient *client);
 
 /* Stops accepting and reading; running calls may still answer until rpc_server_free(). */
 void rpc_server_stop(RpcServer *server);

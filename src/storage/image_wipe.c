@@ -40,7 +40,8 @@ static void wipe_job_free(void *data)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WipeJob, wipe_job_free)
 
-/* What a sparse file held is given back to the file system, which shows it to nobody. */
+/* What a sparse file held is given back to the file system, which shows it to nobody. It keeps its size at
+ * every moment: nobody who looks, or is killed, meanwhile meets an empty one. */
 static void wipe_job_run(void *data)
 {
     WipeJob *job = data;
@@ -51,8 +52,11 @@ static void wipe_job_run(void *data)
         return;
     }
     job->was_sparse = S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < job->size;
-    if (job->was_sparse && (ftruncate(job->fd, 0) < 0 || ftruncate(job->fd, (off_t)job->size) < 0))
-        job->error = errno;
+    if (!job->was_sparse ||
+        fallocate(job->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)job->size) == 0)
+        return;
+    job->was_sparse = false; /* it is written over if its file system cannot do that */
+    job->error = errno == EOPNOTSUPP || errno == ENOSYS ? 0 : errno;
 }
 
 static bool wipe_zero(int fd, const char *path, Error **err)
@@ -64,7 +68,7 @@ static bool wipe_zero(int fd, const char *path, Error **err)
         return error_prefix(err, "%s", path);
     g_autoptr(WipeJob) job = order;
     if (job->error)
-        return error_set_errno(err, job->error, "Failed to truncate volume with path '%s'", path);
+        return error_set_errno(err, job->error, "Failed to wipe volume with path '%s'", path);
     return job->was_sparse || image_zero_bytes(fd, path, job->size, err);
 }
 

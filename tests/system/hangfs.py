@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """A FUSE file system that passes everything through and stops answering while a file exists; while FLAG.broken does,
-nothing can be written.
+nothing can be written. FLAG.lengths gets the names of files that were truncated, with their new lengths.
 
 usage: hangfs.py BACKING MOUNTPOINT FLAG [squash]
 
@@ -72,6 +72,8 @@ class Passthrough(fuse.Operations):
         return os.pwrite(fh, data, offset)
 
     def truncate(self, path, length, fh=None):
+        with open(self.flag + ".lengths", "a") as lengths:
+            print(path, length, file=lengths)
         os.truncate(self.real(path), length)
 
     def chmod(self, path, mode):

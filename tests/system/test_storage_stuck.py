@@ -176,3 +176,23 @@ def test_volumes_of_others_are_changed_beside_a_machine_on_dead_storage(host):
         dom.destroy()
     finally:
         storage.close()
+
+
+@mark(requires=["fuse"], only="lodged", reason="libvirtd truncates it to nothing in between")
+def test_a_volume_that_is_wiped_keeps_its_size_at_every_moment(host):
+    """Also on a file system that can take no room back: who is killed in between leaves no empty volume."""
+    storage, dead, witness = dead_and_witness(host)
+    try:
+        for pool, folder in ((dead, storage.backing), (witness, host.path("alive"))):
+            with open(folder / "v", "wb") as file:
+                file.write(b"secret")
+                file.truncate(3 << 20)
+            volume = pool.storageVolLookupByName("v")
+            volume.wipe(0)
+            equal((folder / "v").read_bytes() == bytes(3 << 20), True, "it is empty, and as long as before")
+            equal(volume.info()[1], 3 << 20)
+        equal(os.stat(host.path("alive/v")).st_blocks, 0, "its room was given back")
+        lengths = storage.flag.with_name(storage.flag.name + ".lengths")
+        check(not lengths.exists(), "it was truncated")
+    finally:
+        storage.close()
