@@ -64,11 +64,10 @@ static const CliOption migrate_options[] = {
 
 static void add_text(GArray *params, const char *name, const char *value)
 {
-    WireTypedParam one = { .field = g_strdup(name), .value = { .type = VIR_TYPED_PARAM_STRING } };
-
     if (!value)
         return;
-    one.value.s = g_strdup(value);
+    const WireTypedParam one = { .field = g_strdup(name),
+                                 .value = { .type = VIR_TYPED_PARAM_STRING, .s = g_strdup(value) } };
     g_array_append_val(params, one);
 }
 
