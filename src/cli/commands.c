@@ -56,6 +56,7 @@ static const CliCommand *const command_tables[] = {
     commands_import,
     commands_export,
     commands_apply,
+    commands_remote,
     NULL,
 };
 

@@ -53,6 +53,7 @@ extern const CliCommand commands_clone[];
 extern const CliCommand commands_import[];
 extern const CliCommand commands_export[];
 extern const CliCommand commands_apply[];
+extern const CliCommand commands_remote[];
 const CliCommand *commands_later(void);
 
 /* ---- all of them, in the order of the help ---- */

@@ -234,6 +234,16 @@ bool job_is_aborted(const Job *job)
     return job->object && job->object->jobs.holder.aborted;
 }
 
+bool job_commit(Job *job, Error **err)
+{
+    JobHolder *holder = &job->object->jobs.holder;
+
+    if (holder->aborted)
+        return error_set(err, ERROR_CANCELLED, "the job was aborted");
+    holder->committed = true;
+    return true;
+}
+
 void job_set_progress(Job *job, const JobProgress *progress)
 {
     JobHolder *holder = &job->object->jobs.holder;
@@ -370,6 +380,9 @@ bool job_abort(Object *object, Error **err)
     default:
         return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s", object->class->noun);
     }
+    if (holder->committed)
+        return error_set(err, ERROR_INVALID_STATE, "the %s of %s '%s' cannot be aborted any more",
+                         job_kind_name(holder->kind), object->class->noun, object->name);
     holder->aborted = true;
     if (holder->fiber)
         fiber_cancel(holder->fiber);

@@ -48,6 +48,8 @@ void job_set_phase(Job *job, const char *phase);
  * several calls. */
 void job_adopt(Job *job, Fiber *fiber);
 bool job_is_aborted(const Job *job); /* job_abort() asked for its end */
+/* The point of no return: job_abort() is refused from now on. ERROR_CANCELLED: it was asked for before. */
+MUST_CHECK bool job_commit(Job *job, Error **err);
 void job_queue_clear(JobQueue *queue);
 
 /* Progress of a long job, as virDomainGetJobInfo/Stats report it. All bytes. */
@@ -74,7 +76,7 @@ MUST_CHECK bool job_get_progress(Object *object, bool completed, JobProgress *re
 Params *job_progress_to_params(const JobProgress *progress);
 /* What job_get_progress() tells of the last job, for one that held nobody up. Copied. */
 void job_set_completed(Object *object, const JobProgress *progress);
-/* ERROR_INVALID_STATE if nothing can be aborted. */
+/* ERROR_INVALID_STATE: there is nothing that can be aborted, or it is too late for that. */
 MUST_CHECK bool job_abort(Object *object, Error **err);
 
 /* Everything that runs or waits, for `lodge jobs`. */

@@ -418,10 +418,6 @@ bool vm_abort_job(Vm *vm, const Caller *caller, Error **err)
         if (error_code(why) != ERROR_NO_BACKUP) /* it ended meanwhile */
             return error_propagate(err, g_steal_pointer(&why));
     }
-    if (vm->is_going_back)
-        return error_set(err, ERROR_INVALID_STATE,
-                         "domain '%s' is going back to a snapshot: that cannot be aborted any more",
-                         vm->name);
     return vm_migrate_check_abort(vm, err) && job_abort(&vm->object, err);
 }
 

@@ -204,7 +204,6 @@ struct Vm {
     uint64_t settle_pause_ms;    /* before that is tried again; 0: nobody is about to */
     struct VmSchedule *schedule; /* vm_snapshot_schedule.h; never NULL */
     bool schedule_is_busy;
-    bool is_going_back;           /* to a snapshot: what has begun leads forward, and nobody can abort it */
     bool was_transient;           /* while a transient one goes back to a snapshot: config is no definition */
     GHashTable *fd_groups;        /* name -> FdGroup (vm_fd_group.c); NULL: none */
     StatsProbe *stats_probe;      /* under way, for others to join; borrowed. NULL */

@@ -14,7 +14,6 @@
 
 /* What virConnectGetLibVersion reports: the level of the interface that is offered. Clients switch features
  * on by it. */
-#define API_LEVEL 9000000
 
 /* A URI as clients send it to the server, without transport; "" lets the server choose. */
 static bool connect_check_name(const RpcServerSpec *spec, const char *name, char **ret_uri, Error **err)
@@ -110,7 +109,7 @@ RPC_HANDLER(connect_get_version)
 
 RPC_HANDLER(connect_get_lib_version)
 {
-    ret->lib_ver = API_LEVEL;
+    ret->lib_ver = RPC_API_LEVEL;
     return true;
 }
 
@@ -156,7 +155,7 @@ RPC_HANDLER(connect_set_identity)
 
 RPC_HANDLER(connect_is_secure)
 {
-    ret->secure = 1; /* a local socket; a client on another transport adds its own judgement */
+    ret->secure = rpc_client_is_secure(call->client); /* the client adds its own judgement */
     return true;
 }
 

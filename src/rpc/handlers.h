@@ -4,10 +4,15 @@
 
 #include "rpc/dispatch.h"
 
+/* The version of the library that this server is as good as. */
+#define RPC_API_LEVEL 9000000
+
 /* For RpcServerSpec.tables. */
 extern const RpcTable rpc_tables[];
+extern const RpcTable rpc_admin_tables[];
 
 /* One per handle_*.c */
+extern const RpcEntry rpc_entries_admin[];
 extern const RpcEntry rpc_entries_block[];
 extern const RpcEntry rpc_entries_checkpoint[];
 extern const RpcEntry rpc_entries_connect[];
