@@ -39,8 +39,9 @@ def disk(host, far, name="data", size="16M", fill="1M", on_far=False):
             f"<target dev='vda' bus='virtio'/></disk>")
 
 
-def check_pattern(path):
-    for words in ("read -P 0x5a 0 1M", "read -P 0x11 9M 64k", "read -P 0 1M 8M"):
+def check_pattern(path, fill="1M"):
+    more = ["read -P 0x11 9M 64k", "read -P 0 1M 8M"] if fill == "1M" else []
+    for words in [f"read -P 0x5a 0 {'1M' if fill == '1M' else '9M'}", *more]:
         done = subprocess.run(["qemu-io", "-r", "-U", "-c", words, path], capture_output=True, text=True, check=False)
         if "failed" in done.stdout or done.returncode:
             fail(f"'{words}' of {path}: {done.stdout} {done.stderr}")
