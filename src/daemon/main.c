@@ -38,8 +38,8 @@ typedef struct Daemon {
     Paths *paths;   /* the host's from host_new() on */
     Config *config; /* likewise */
     Host *host;
-    HttpServer *web;   /* NULL: switched off */
     RpcFront *front;   /* NULL: not open (yet) */
+    HttpServer *web;   /* NULL: switched off */
     RpcDaemon remote;  /* what administrators may do */
     char *log_outputs; /* as an administrator wants them; NULL: as configured */
     Fiber *starting;   /* counted; the start fiber. NULL before */

@@ -7,7 +7,7 @@
 
 typedef struct RpcFront RpcFront;
 
-/* @daemon: for administrators; @more: as RpcServerSpec has it. Both borrowed, outlive the front.
+/* @daemon: for administrators; borrowed, outlives the front. @more: as RpcServerSpec has it.
  * Listens on what socket activation passed (LISTEN_FDS), or else on libvirt-sock and virtqemud-sock, each
  * with its read-only twin unless the daemon is a user's own, and on that for administrators. */
 /* With config->listen also by TLS and TCP; certificates that cannot be used end the start. */
