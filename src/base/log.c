@@ -30,9 +30,15 @@ static const LogLevelInfo log_levels[LOG_LEVEL_COUNT] = {
     [LOG_LEVEL_ERROR] = { "error", "PRIORITY=3" },
 };
 
+typedef struct LogFilter {
+    LogLevel lowest;
+    char *part; /* of the module's name */
+} LogFilter;
+
 static struct {
     LogTarget target;
     LogLevel lowest;
+    GArray *filters; /* of LogFilter; NULL: none */
     int fd;
 } logger = { .target = LOG_TARGET_STDERR, .lowest = LOG_LEVEL_INFO, .fd = -1 };
 
@@ -75,7 +81,61 @@ void log_set_level(LogLevel lowest)
 
 bool log_is_enabled(LogLevel level)
 {
+    bool enabled = level >= logger.lowest;
+
+    for (guint i = 0; !enabled && logger.filters && i < logger.filters->len; i++)
+        enabled = level >= g_array_index(logger.filters, LogFilter, i).lowest;
+    return enabled;
+}
+
+static bool log_is_wanted(LogLevel level, const char *module)
+{
+    for (guint i = 0; logger.filters && i < logger.filters->len; i++) {
+        const LogFilter *filter = &g_array_index(logger.filters, LogFilter, i);
+        if (strstr(module, filter->part))
+            return level >= filter->lowest;
+    }
     return level >= logger.lowest;
+}
+
+static void log_filter_clear(gpointer data)
+{
+    g_free(((LogFilter *)data)->part);
+}
+
+bool log_set_filters(const char *text, Error **err)
+{
+    g_autoptr(GArray) filters = g_array_new(FALSE, FALSE, sizeof(LogFilter));
+    g_auto(GStrv) words = g_strsplit_set(text ? text : "", " \t\n", -1);
+
+    g_array_set_clear_func(filters, log_filter_clear);
+    for (char **word = words; *word; word++) {
+        if (!**word)
+            continue;
+        if ((*word)[1] != ':' || !(*word)[2])
+            return error_set(err, ERROR_INVALID_ARGUMENT, "Malformed format for filter '%s'", *word);
+        if (**word < '1' || **word > '4')
+            return error_set(err, ERROR_INVALID_ARGUMENT, "Invalid priority '%c' for filter '%s'", **word,
+                             *word);
+        const LogFilter filter = { .lowest = (LogLevel)(**word - '1'), .part = g_strdup(*word + 2) };
+        g_array_append_val(filters, filter);
+    }
+    g_clear_pointer(&logger.filters, g_array_unref);
+    if (filters->len)
+        logger.filters = g_steal_pointer(&filters);
+    return true;
+}
+
+char *log_format_filters(unsigned *ret_count)
+{
+    GString *text = g_string_new(NULL);
+
+    *ret_count = logger.filters ? logger.filters->len : 0;
+    for (unsigned i = 0; i < *ret_count; i++) {
+        const LogFilter *filter = &g_array_index(logger.filters, LogFilter, i);
+        g_string_append_printf(text, "%d:*%s* ", (int)filter->lowest + 1, filter->part);
+    }
+    return g_string_free(text, FALSE);
 }
 
 void log_close(void)
@@ -175,7 +235,7 @@ static void log_to_journal(LogLevel level, const char *module, const GString *me
 
 void log_write(LogLevel level, const char *module, const char *format, ...)
 {
-    if (level < logger.lowest || level >= LOG_LEVEL_COUNT)
+    if (level >= LOG_LEVEL_COUNT || !log_is_wanted(level, module))
         return;
     int saved = errno;
     va_list args;

@@ -18,6 +18,10 @@ typedef enum LogTarget { LOG_TARGET_STDERR, LOG_TARGET_JOURNAL, LOG_TARGET_FILE,
 /* @path for LOG_TARGET_FILE only. Falls back to stderr, with a warning. */
 void log_open(LogTarget target, const char *path, LogLevel lowest);
 void log_set_level(LogLevel lowest);
+/* Levels of single modules: "1:qemu 3:rpc", 1 (debug) to 4 (errors) and a part of the module's name; NULL or
+ * "": none. ERROR_INVALID_ARGUMENT: another form; what was set before stays. */
+MUST_CHECK bool log_set_filters(const char *text, Error **err);
+char *log_format_filters(unsigned *ret_count); /* as other daemons show them; owned, "" if there are none */
 void log_close(void);
 bool log_is_enabled(LogLevel level); /* to skip the work of making a long message */
 

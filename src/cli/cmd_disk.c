@@ -319,14 +319,12 @@ static bool disk_run(Cli *cli, const CliArgs *args, Error **err)
         error_set(err, ERROR_NOT_SUPPORTED, "the disks are on another host than this command");
         return error_hint(err, "run 'lodge disk %s' on that host, for example through ssh", verb);
     }
-    if (!disk_find_program(work.tool, argv, err))
-        return false;
     g_autofree char *doing = g_strdup(cli->doing);
     const bool found = strchr(target, '/') ? disk_add_image(&work, target, args_get(args, "format"), NULL,
                                                             NULL, work.writes, err)
                                            : disk_add_machine(&work, target, err);
     cli_doing(cli, "%s", doing);
-    if (!found || !disk_arguments(&work, argv, err))
+    if (!found || !disk_find_program(work.tool, argv, err) || !disk_arguments(&work, argv, err))
         return false;
     g_ptr_array_add(argv, NULL);
     return disk_execute(&work, argv, err);

@@ -21,6 +21,7 @@ static const CliCommand *const command_tables[] = {
     commands_thread,
     commands_top,
     commands_save,
+    commands_migrate,
     commands_agent,
     commands_event,
     commands_host,
@@ -56,6 +57,7 @@ static const CliCommand *const command_tables[] = {
     commands_import,
     commands_export,
     commands_apply,
+    commands_remote,
     NULL,
 };
 

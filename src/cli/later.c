@@ -7,8 +7,6 @@ static const struct {
     const char *names;
 } later[] = {
     { GROUP_DOMAIN,
-      "migrate migrate-setmaxdowntime "
-      "migrate-getmaxdowntime migrate-compcache migrate-setspeed migrate-getspeed migrate-postcopy "
       "qemu-attach" },
 };
 

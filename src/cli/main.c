@@ -16,22 +16,28 @@
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "cli/hosts.h"
+#include "cli/ssh_helper.h"
 
 typedef struct Invocation {
     Cli cli;
     char *root;
     char *log_file;
     int log_level; /* as virsh counts: 0 everything, 4 errors; -1 not given */
+    bool all_hosts;
+    char **words; /* all of the command line; argv is its end */
     int argc;      /* what is left behind the global options */
     char **argv;
     int code;
 } Invocation;
 
-enum { OPTION_ROOT = 1000, OPTION_NO_PKTTYAGENT };
+enum { OPTION_ROOT = 1000, OPTION_NO_PKTTYAGENT, OPTION_HOST, OPTION_ALL_HOSTS };
 
 static const struct option long_options[] = {
     { "connect", required_argument, NULL, 'c' },
     { "root", required_argument, NULL, OPTION_ROOT },
+    { "host", required_argument, NULL, OPTION_HOST },
+    { "all-hosts", no_argument, NULL, OPTION_ALL_HOSTS },
     { "readonly", no_argument, NULL, 'r' },
     { "output", required_argument, NULL, 'o' },
     { "quiet", no_argument, NULL, 'q' },
@@ -54,7 +60,7 @@ static void print_version(bool details)
         return;
     }
     printf("lodge %s, the command line of Lodge\n", LODGE_VERSION);
-    puts("Drivers: QEMU/KVM, over unix sockets and SSH");
+    puts("Drivers: QEMU/KVM, over unix sockets, SSH, TLS and TCP");
     puts("Protocol: libvirt remote 1, qemu 1, lodge 1");
 }
 
@@ -93,6 +99,20 @@ static bool parse_escape(Cli *cli, const char *text)
     return true;
 }
 
+static bool choose_host(Invocation *inv, const char *name)
+{
+    g_autoptr(Error) err = NULL;
+    char *uri = hosts_uri(name, &err);
+
+    if (!uri) {
+        cli_report(&inv->cli, err);
+        return false;
+    }
+    g_free(inv->cli.uri);
+    inv->cli.uri = uri;
+    return true;
+}
+
 /* false: *ret_code says how to exit. */
 static bool parse_option(Invocation *inv, int option, int *ret_code)
 {
@@ -104,6 +124,11 @@ static bool parse_option(Invocation *inv, int option, int *ret_code)
     case 'c':
         g_free(cli->uri);
         cli->uri = g_strdup(optarg);
+        break;
+    case OPTION_HOST:
+        return choose_host(inv, optarg);
+    case OPTION_ALL_HOSTS:
+        inv->all_hosts = true;
         break;
     case OPTION_ROOT:
         inv->root = optarg;
@@ -174,8 +199,14 @@ static bool parse_options(Invocation *inv, int argc, char **argv, int *ret_code)
         if (!parse_option(inv, option, ret_code))
             return false;
     }
+    inv->words = argv;
     inv->argc = argc - optind;
     inv->argv = argv + optind;
+    if (inv->all_hosts && (inv->root || inv->cli.uri || inv->argc == 0)) {
+        fprintf(stderr, "error: --all-hosts takes a command, and no other host\n");
+        *ret_code = CLI_EXIT_USAGE;
+        return false;
+    }
     if (inv->root && inv->cli.uri) {
         fprintf(stderr, "error: options --root and --connect are mutually exclusive\n");
         *ret_code = CLI_EXIT_USAGE;
@@ -198,7 +229,9 @@ static void run_in_fiber(void *arg)
 {
     Invocation *inv = arg;
     Cli *cli = &inv->cli;
-    if (inv->argc == 0)
+    if (inv->all_hosts)
+        inv->code = hosts_run_all(cli, inv->words, (int)(inv->argv - inv->words));
+    else if (inv->argc == 0)
         inv->code = cli_shell(cli);
     else if (inv->argc == 1)
         inv->code = cli_run_line(cli, inv->argv[0]);
@@ -213,6 +246,9 @@ int main(int argc, char **argv)
     Invocation inv = { .log_level = -1 };
     g_autoptr(Error) err = NULL;
     int code = 0;
+    g_autofree char *name = g_path_get_basename(argc > 0 ? argv[0] : "");
+    if (strcmp(name, SSH_HELPER_NAME) == 0)
+        return ssh_helper_main(argc, argv);
     (void)setlocale(LC_CTYPE, "");
     memory_keep_begin(); /* it ends soon anyway */
     signal(SIGPIPE, SIG_IGN);

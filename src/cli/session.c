@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cli/class.h"
+#include "cli/hosts.h"
 #include "wire/uri.h"
 
 #define SYSTEM_SOCKET "/run/libvirt/libvirt-sock"
@@ -68,9 +69,16 @@ static void session_broken(WireClient *client, const Error *err, void *arg)
     wait_queue_wake_all(&cli->broken);
 }
 
+/* A name without a scheme is an alias. */
 char *cli_uri(const Cli *cli)
 {
-    return cli->uri ? g_strdup(cli->uri) : cli_default_uri();
+    g_autofree char *uri = cli->uri ? g_strdup(cli->uri) : cli_default_uri();
+    g_autoptr(Error) err = NULL;
+    char *found = NULL;
+
+    if (!strchr(uri, ':') && !hosts_find(uri, &found, &err))
+        log_warning_error(err, "names of hosts");
+    return found ? found : g_steal_pointer(&uri);
 }
 
 bool cli_is_local(const Cli *cli)
@@ -94,6 +102,7 @@ bool cli_connect(Cli *cli, Error **err)
         .read_only = cli->read_only,
         .on_event = session_event,
         .on_broken = session_broken,
+        .ask = hosts_ask,
         .arg = cli,
     };
     if (cli->keepalive_set)

@@ -10,9 +10,12 @@
 
 typedef struct Caller {
     uint64_t client_id; /* unique per connection while the daemon runs; 0 for the daemon itself */
-    uid_t uid;
+    uid_t uid;          /* (uid_t)-1 and 0 for those on other hosts */
     pid_t pid;
     bool read_only;
+    char *address;     /* "192.0.2.7;4711" of one on another host; NULL */
+    char *tls_name;    /* the distinguished name of its certificate; NULL: none */
+    char *sasl_user;   /* NULL: SASL was not asked */
     char *description; /* "virsh (pid 12, root)"; for logs and job lists */
 } Caller;
 

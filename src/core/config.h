@@ -17,10 +17,22 @@ typedef struct Config {
     char *
         unix_sock_group; /* "libvirt" if there is that group; "" leaves it as it is (private root, session) */
     mode_t unix_sock_ro_perms;
-    mode_t unix_sock_rw_perms;
+    mode_t unix_sock_rw_perms, unix_sock_admin_perms;
+    unsigned admin_max_clients;
     char *unix_sock_dir; /* default: run/libvirt below the root */
     char *auth_unix_ro;  /* none | polkit */
     char *auth_unix_rw;
+    bool listen; /* on the network, too, where one of the next two says so */
+    bool listen_tls, listen_tcp;
+    char *listen_addr; /* NULL: all */
+    char *tls_port, *tcp_port;
+    char *auth_tls, *auth_tcp;                                       /* none | sasl */
+    unsigned tcp_min_ssf;                                            /* bits of SASL's protection */
+    char **sasl_allowed_users;                                       /* globs; NULL: all */
+    char *tls_key_file, *tls_cert_file, *tls_ca_file, *tls_crl_file; /* NULL: where everybody looks */
+    bool tls_no_sanity_certificate, tls_no_verify_certificate;
+    char **tls_allowed_names; /* globs for names in certificates; NULL: all */
+    char *tls_priority;
     unsigned max_clients;
     unsigned max_anonymous_clients;
     unsigned max_client_requests;
@@ -31,6 +43,7 @@ typedef struct Config {
     unsigned keepalive_count;
     unsigned log_level; /* 1 debug .. 4 error */
     char **log_outputs;
+    char *log_filters;      /* NULL: none */
     char *host_uuid;        /* NULL: from DMI or machine-id */
     char *host_uuid_source; /* smbios | machine-id: already followed, see host_uuid */
     /* qemu.conf */
@@ -60,6 +73,10 @@ typedef struct Config {
     char *pr_helper, *dbus_daemon, *swtpm_user, *swtpm_group;
     bool nbd_tls; /* of NBD disks that do not say */
     char *nbd_tls_x509_cert_dir;
+    char *migrate_tls_x509_cert_dir;
+    bool migrate_tls_x509_verify;
+    char *migration_address, *migration_host; /* NULL: everywhere; the host's name */
+    unsigned migration_port_min, migration_port_max;
     char *lock_manager; /* "lockd", NULL */
     bool auto_disk_leases, require_lease_for_disks;
     char *file_lockspace_dir, *lvm_lockspace_dir, *scsi_lockspace_dir;

@@ -220,9 +220,28 @@ void job_set_phase(Job *job, const char *phase)
         job->object->jobs.holder.phase = phase;
 }
 
+void job_adopt(Job *job, Fiber *fiber)
+{
+    JobHolder *holder = &job->object->jobs.holder;
+    Fiber *before = holder->fiber;
+
+    holder->fiber = fiber ? fiber_ref(fiber) : NULL;
+    fiber_unref(before);
+}
+
 bool job_is_aborted(const Job *job)
 {
     return job->object && job->object->jobs.holder.aborted;
+}
+
+bool job_commit(Job *job, Error **err)
+{
+    JobHolder *holder = &job->object->jobs.holder;
+
+    if (holder->aborted)
+        return error_set(err, ERROR_CANCELLED, "the job was aborted");
+    holder->committed = true;
+    return true;
 }
 
 void job_set_progress(Job *job, const JobProgress *progress)
@@ -276,6 +295,28 @@ static void add_backup_params(Params *params, const JobProgress *progress)
         params_add_string(params, progress->error, "errmsg");
 }
 
+static void add_migration_params(Params *params, const JobProgress *progress)
+{
+    if (progress->downtime_net_ms)
+        params_add_ullong(params, progress->downtime_net_ms, "downtime_net");
+    if (progress->elapsed_net_ms)
+        params_add_ullong(params, progress->elapsed_net_ms, "time_elapsed_net");
+    if (progress->throttle_percent)
+        params_add_int(params, (int32_t)progress->throttle_percent, "auto_converge_throttle");
+    if (progress->cache_bytes) {
+        params_add_ullong(params, progress->cache_bytes, "compression_cache");
+        params_add_ullong(params, progress->compressed_bytes, "compression_bytes");
+        params_add_ullong(params, progress->compressed_pages, "compression_pages");
+        params_add_ullong(params, progress->cache_misses, "compression_cache_misses");
+        params_add_ullong(params, progress->cache_overflows, "compression_overflow");
+    }
+    if (progress->disk_total) {
+        params_add_ullong(params, progress->disk_total, "disk_total");
+        params_add_ullong(params, progress->disk_processed, "disk_processed");
+        params_add_ullong(params, progress->disk_remaining, "disk_remaining");
+    }
+}
+
 Params *job_progress_to_params(const JobProgress *progress)
 {
     Params *params = params_new();
@@ -309,11 +350,7 @@ Params *job_progress_to_params(const JobProgress *progress)
         params_add_ullong(params, progress->mem_postcopy_requests, "memory_postcopy_requests");
         params_add_ullong(params, progress->page_size, "memory_page_size");
     }
-    if (progress->disk_total) {
-        params_add_ullong(params, progress->disk_total, "disk_total");
-        params_add_ullong(params, progress->disk_processed, "disk_processed");
-        params_add_ullong(params, progress->disk_remaining, "disk_remaining");
-    }
+    add_migration_params(params, progress);
     if (progress->error)
         params_add_string(params, progress->error, "errmsg");
     return params;
@@ -343,6 +380,9 @@ bool job_abort(Object *object, Error **err)
     default:
         return error_set(err, ERROR_INVALID_STATE, "no job is active on the %s", object->class->noun);
     }
+    if (holder->committed)
+        return error_set(err, ERROR_INVALID_STATE, "the %s of %s '%s' cannot be aborted any more",
+                         job_kind_name(holder->kind), object->class->noun, object->name);
     holder->aborted = true;
     if (holder->fiber)
         fiber_cancel(holder->fiber);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/fiber.h"
 #include "core/caller.h"
 #include "core/params.h"
 #include "core/types.h"
@@ -43,7 +44,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_end)
 
 /* "waiting for QEMU", "writing memory": shown by `lodge jobs`. @phase is a static string. */
 void job_set_phase(Job *job, const char *phase);
+/* From now on @fiber (NULL: none) is who is cancelled when the job is to end: for jobs that go through
+ * several calls. */
+void job_adopt(Job *job, Fiber *fiber);
 bool job_is_aborted(const Job *job); /* job_abort() asked for its end */
+/* The point of no return: job_abort() is refused from now on. ERROR_CANCELLED: it was asked for before. */
+MUST_CHECK bool job_commit(Job *job, Error **err);
 void job_queue_clear(JobQueue *queue);
 
 /* Progress of a long job, as virDomainGetJobInfo/Stats report it. All bytes. */
@@ -55,6 +61,10 @@ typedef struct JobProgress {
     uint64_t mem_total, mem_processed, mem_remaining;
     uint64_t mem_constant_pages, mem_normal_pages, mem_normal_bytes, mem_dirty_rate_pages;
     uint64_t mem_bytes_per_s, mem_postcopy_requests, page_size, iteration;
+    uint64_t downtime_net_ms,
+        elapsed_net_ms;        /* without what the hosts needed to tell each other; 0: not known */
+    uint64_t throttle_percent; /* how much the guest is slowed down */
+    uint64_t cache_bytes, compressed_bytes, compressed_pages, cache_misses, cache_overflows;
     uint64_t disk_total, disk_processed, disk_remaining;
     uint64_t disk_temp_used, disk_temp_total; /* space for what lasts as long as the job */
     char *error;                              /* owned, NULL */
@@ -66,7 +76,7 @@ MUST_CHECK bool job_get_progress(Object *object, bool completed, JobProgress *re
 Params *job_progress_to_params(const JobProgress *progress);
 /* What job_get_progress() tells of the last job, for one that held nobody up. Copied. */
 void job_set_completed(Object *object, const JobProgress *progress);
-/* ERROR_INVALID_STATE if nothing can be aborted. */
+/* ERROR_INVALID_STATE: there is nothing that can be aborted, or it is too late for that. */
 MUST_CHECK bool job_abort(Object *object, Error **err);
 
 /* Everything that runs or waits, for `lodge jobs`. */

@@ -23,6 +23,7 @@ typedef struct JobHolder {
     const char *phase; /* static string; NULL */
     Fiber *fiber;      /* counted */
     bool aborted;      /* job_abort() asked for its end */
+    bool committed;    /* job_commit(): that is refused from now on */
     JobProgress progress;
     bool has_progress;
 } JobHolder;

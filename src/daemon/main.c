@@ -38,15 +38,18 @@ typedef struct Daemon {
     Paths *paths;   /* the host's from host_new() on */
     Config *config; /* likewise */
     Host *host;
-    RpcServer *server;
-    HttpServer *web; /* NULL: switched off */
-    Fiber *starting; /* counted; the start fiber. NULL before */
-    Error *failure;  /* why the start failed */
+    RpcFront *front;   /* NULL: not open (yet) */
+    HttpServer *web;   /* NULL: switched off */
+    RpcDaemon remote;  /* what administrators may do */
+    char *log_outputs; /* as an administrator wants them; NULL: as configured */
+    Fiber *starting;   /* counted; the start fiber. NULL before */
+    Error *failure;    /* why the start failed */
     bool log_is_stderr;
     bool stopping;
     Fiber *reloading;       /* counted; NULL: none runs */
     bool reload_again;      /* asked for meanwhile */
     uint64_t idle_since_ms; /* 0: not idle */
+    sd_event_source *idle;  /* looks each second; NULL: nobody asked */
     sd_event_source *sources[8];
     size_t n_sources;
 } Daemon;
@@ -65,7 +68,10 @@ static LogLevel wanted_level(const Daemon *daemon, const Config *config)
 static void open_log(Daemon *daemon, const Config *config)
 {
     LogLevel level = wanted_level(daemon, config);
-    const char *output = config->log_outputs ? config->log_outputs[0] : NULL;
+    const char *output = daemon->log_outputs   ? daemon->log_outputs
+                         : config->log_outputs ? config->log_outputs[0]
+                                               : NULL;
+    g_autoptr(Error) err = NULL;
     const char *target = output && strlen(output) > 2 ? output + 2 : NULL; /* behind "LEVEL:" */
     g_autofree char *log_dir = g_path_get_dirname(daemon->paths->log_qemu);
     g_autofree char *file = path_join(log_dir, "lodged.log");
@@ -82,6 +88,46 @@ static void open_log(Daemon *daemon, const Config *config)
         log_open(LOG_TARGET_STDERR, NULL, level);
         daemon->log_is_stderr = true;
     }
+    if (!log_set_filters(config->log_filters, &err))
+        log_warning_error(err, "log_filters");
+}
+
+/* ---- what administrators may do ---- */
+
+static char *get_log_outputs(void *arg)
+{
+    const Daemon *daemon = arg;
+    const Config *config = host_config(daemon->host);
+
+    if (daemon->log_outputs)
+        return g_strdup(daemon->log_outputs);
+    if (config->log_outputs && config->log_outputs[0])
+        return g_strdup(config->log_outputs[0]);
+    return g_strdup_printf("%u:%s", config->log_level, daemon->log_is_stderr ? "stderr" : "journald");
+}
+
+/* "" is as configured. There is one output. */
+static bool set_log_outputs(const char *text, void *arg, Error **err)
+{
+    static const char *const targets[] = { "stderr", "journald", "file:/" };
+    Daemon *daemon = arg;
+    const char *target = text && *text >= '1' && *text <= '4' && text[1] == ':' ? text + 2 : NULL;
+    bool known = !text || !*text;
+
+    for (size_t i = 0; !known && target && i < G_N_ELEMENTS(targets); i++)
+        known = g_str_has_prefix(target, targets[i]);
+    if (!known || (text && strchr(text, ' '))) {
+        error_set(err, ERROR_INVALID_ARGUMENT, "Malformed format for log output '%s'", text);
+        return error_hint(err,
+                          "one of LEVEL:stderr, LEVEL:journald, LEVEL:file:PATH, with a LEVEL from 1 to 4");
+    }
+    g_clear_pointer(&daemon->log_outputs, g_free);
+    if (text && *text)
+        daemon->log_outputs = g_strdup(text);
+    open_log(daemon, host_config(daemon->host));
+    if (target)
+        log_set_level((LogLevel)(*text - '1'));
+    return true;
 }
 
 /* ---- the end ---- */
@@ -91,8 +137,8 @@ AWAITS static void stop_fiber(void *arg)
     Daemon *daemon = arg;
     (void)sd_notify(0, "STOPPING=1\nSTATUS=Finishing what runs");
     http_server_stop(daemon->web);
-    if (daemon->server)
-        rpc_server_stop(daemon->server);
+    if (daemon->front)
+        rpc_front_end(daemon->front);
     if (daemon->host)
         machine_stop(daemon->host);
     host_stop(daemon->host, STOP_TIMEOUT_MS);
@@ -148,6 +194,9 @@ AWAITS static void reload(Daemon *daemon)
     report_changes(host_config(daemon->host), config);
     open_log(daemon, config);
     log_info("configuration read and log opened again");
+    g_clear_pointer(&err, error_free);
+    if (daemon->front && !rpc_front_reload(daemon->host, rpc_front_server(daemon->front), &err))
+        log_error_error(err, "reading certificates again; the old ones stay");
     machine_reload(daemon->host);
 }
 
@@ -191,7 +240,7 @@ static int on_status_signal(sd_event_source *source, const struct signalfd_sigin
                 "%u of them running",
                 resident * (unsigned long)sysconf(_SC_PAGESIZE) / 1024, (size_t)heap.uordblks / 1024,
                 (size_t)heap.fordblks / 1024, fiber_count(),
-                daemon->server ? rpc_server_count_clients(daemon->server) : 0,
+                daemon->front ? rpc_server_count_clients(rpc_front_server(daemon->front)) : 0,
                 daemon->host ? machine_count(daemon->host, false) : 0,
                 daemon->host ? machine_count(daemon->host, true) : 0);
     return 0;
@@ -201,7 +250,8 @@ static int on_idle_tick(sd_event_source *source, uint64_t usec, void *arg)
 {
     Daemon *daemon = arg;
     uint64_t now_ms = loop_now_ms();
-    bool idle = daemon->server && rpc_server_count_clients(daemon->server) == 0 && host_is_idle(daemon->host);
+    bool idle = daemon->front && rpc_server_count_clients(rpc_front_server(daemon->front)) == 0 &&
+                host_is_idle(daemon->host);
     if (!idle)
         daemon->idle_since_ms = 0;
     else if (!daemon->idle_since_ms)
@@ -213,6 +263,25 @@ static int on_idle_tick(sd_event_source *source, uint64_t usec, void *arg)
         sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
         log_warning("the idle timer cannot be set: lodged stays until it is stopped");
     return 0;
+}
+
+static bool start_idle_timer(Daemon *daemon, Error **err)
+{
+    int r = sd_event_add_time_relative(loop_event(), &daemon->idle, CLOCK_MONOTONIC, IDLE_TICK_US, 0,
+                                       on_idle_tick, daemon);
+    return r >= 0 || error_set_errno(err, -r, "cannot make a timer");
+}
+
+static void set_timeout(unsigned timeout_s, void *arg)
+{
+    Daemon *daemon = arg;
+    g_autoptr(Error) err = NULL;
+
+    daemon->options.timeout_s = timeout_s;
+    daemon->idle_since_ms = 0;
+    daemon->idle = sd_event_source_disable_unref(daemon->idle);
+    if (timeout_s && !start_idle_timer(daemon, &err))
+        log_warning_error(err, "lodged stays until it is stopped");
 }
 
 static bool add_signal(Daemon *daemon, int signal_number, sd_event_signal_handler_t handler, Error **err)
@@ -243,13 +312,8 @@ static bool setup_events(Daemon *daemon, Error **err)
         !add_signal(daemon, SIGHUP, on_reload_signal, err) ||
         !add_signal(daemon, SIGUSR1, on_status_signal, err))
         return false;
-    if (daemon->options.timeout_s) {
-        int r = sd_event_add_time_relative(loop_event(), &daemon->sources[daemon->n_sources], CLOCK_MONOTONIC,
-                                           IDLE_TICK_US, 0, on_idle_tick, daemon);
-        if (r < 0)
-            return error_set_errno(err, -r, "cannot make a timer");
-        daemon->n_sources++;
-    }
+    if (daemon->options.timeout_s && !start_idle_timer(daemon, err))
+        return false;
     if (sd_event_set_watchdog(loop_event(), true) < 0)
         log_warning("systemd's watchdog cannot be fed");
     if (getpid() == 1) /* in a container: nobody else reaps what our QEMUs leave behind */
@@ -267,8 +331,8 @@ AWAITS static bool start_host(Daemon *daemon, Error **err)
     machine_open(daemon->host);
     if (!machine_load(daemon->host, err))
         return false;
-    if (!rpc_front_start(daemon->host, web_calls, &daemon->server, err) ||
-        !web_start(daemon->host, daemon->server, &daemon->web, err))
+    if (!rpc_front_start(daemon->host, &daemon->remote, web_calls, &daemon->front, err) ||
+        !web_start(daemon->host, rpc_front_server(daemon->front), &daemon->web, err))
         return false;
     machine_autostart(daemon->host);
     backup_schedule_load(daemon->host);
@@ -318,6 +382,7 @@ static bool prepare(Daemon *daemon, Error **err)
     daemon->log_is_stderr = true;
     if (!config_load(daemon->paths, daemon->options.config, &daemon->config, err))
         return false;
+    daemon->config->listen |= daemon->options.listen;
     if (daemon->options.daemonize && !process_setup_background(err))
         return false;
     if (!take_lock(daemon, err))
@@ -340,9 +405,9 @@ static int fail(const Daemon *daemon, const Error *err)
 static void clear(Daemon *daemon, int code)
 {
     http_server_stop(daemon->web);
-    if (daemon->server)
-        rpc_front_stop(daemon->server);
-    daemon->server = NULL;
+    if (daemon->front)
+        rpc_front_stop(daemon->front);
+    daemon->front = NULL;
     if (loop_event() && !loop_drain(DRAIN_TIMEOUT_MS)) {
         /* Nothing can be freed below them. The next daemon finds what it finds after a kill -9. */
         process_setup_clear();
@@ -350,6 +415,7 @@ static void clear(Daemon *daemon, int code)
     }
     fiber_unref(daemon->starting);
     fiber_unref(daemon->reloading);
+    sd_event_source_disable_unref(daemon->idle);
     for (size_t i = 0; i < daemon->n_sources; i++)
         sd_event_source_unref(daemon->sources[i]);
     web_free(daemon->web);
@@ -367,12 +433,14 @@ static void clear(Daemon *daemon, int code)
     process_setup_clear();
     error_free(daemon->failure);
     options_clear(&daemon->options);
-    log_close();
+    g_free(daemon->log_outputs);
+    if (log_set_filters(NULL, NULL)) /* none: always */
+        log_close();
 }
 
 int main(int argc, char **argv)
 {
-    Daemon daemon = { 0 };
+    Daemon daemon = { .remote = { get_log_outputs, set_log_outputs, set_timeout, &daemon } };
     g_autoptr(Error) err = NULL;
     int code;
     if (!options_parse(argc, argv, &daemon.options, &code))

@@ -18,6 +18,7 @@ static const char usage[] =
     "  -f, --config FILE      read FILE instead of etc/libvirt/libvirtd.conf\n"
     "  -p, --pid-file FILE    also write the process id to FILE\n"
     "  -t, --timeout SECONDS  exit after SECONDS without clients and machines\n"
+    "  -l, --listen           wait for clients from other hosts, as listen_tls and listen_tcp say\n"
     "  -v, --verbose          log what happens, not only what goes wrong\n"
     "  -l, --listen           not supported yet: listen on TCP\n"
     "  -V, --version          print the version and exit\n"
@@ -112,10 +113,8 @@ static bool parse_options(int argc, char **argv, Options *options, int *ret_code
             options->verbose = true;
             break;
         case 'l':
-            fputs("lodged: --listen: listening on TCP is not supported yet; clients can use ssh "
-                  "(qemu+ssh://HOST/system)\n",
-                  stderr);
-            return end(ret_code, EXIT_USAGE);
+            options->listen = true;
+            break;
         case 'V':
             puts("lodged " LODGE_VERSION);
             return end(ret_code, EXIT_OK);

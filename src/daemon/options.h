@@ -12,6 +12,7 @@ typedef struct Options {
     char *config;       /* NULL: the default file */
     char *pid_file;     /* NULL: only the daemon's own lock file */
     unsigned timeout_s; /* exit when idle that long; 0: never */
+    bool listen;        /* on the network, too */
     bool daemonize;
     bool verbose;
 } Options;

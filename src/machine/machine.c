@@ -21,6 +21,7 @@
 #include "machine/vm_helper.h"
 #include "machine/vm_life.h"
 #include "machine/vm_memory_clone.h"
+#include "machine/vm_migrate.h"
 #include "machine/vm_moment.h"
 #include "machine/vm_private.h"
 #include "machine/vm_snapshot_private.h"
@@ -469,6 +470,7 @@ void machine_client_gone(Host *host, uint64_t client_id)
     if (client_id == 0)
         return;
     vm_memory_client_gone(host, client_id);
+    vm_migrate_client_gone(host, client_id);
     for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
         vm_forget_fd_groups(vm, client_id);
         if (vm->run && vm->run->autodestroy_client == client_id)

@@ -1,6 +1,7 @@
 /* Backups that go on: their progress and their end. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "backup"
+#include "machine/vm_migrate.h"
 #include "machine/vm_backup.h"
 
 #include <stdio.h>
@@ -417,11 +418,7 @@ bool vm_abort_job(Vm *vm, const Caller *caller, Error **err)
         if (error_code(why) != ERROR_NO_BACKUP) /* it ended meanwhile */
             return error_propagate(err, g_steal_pointer(&why));
     }
-    if (vm->is_going_back)
-        return error_set(err, ERROR_INVALID_STATE,
-                         "domain '%s' is going back to a snapshot: that cannot be aborted any more",
-                         vm->name);
-    return job_abort(&vm->object, err);
+    return vm_migrate_check_abort(vm, err) && job_abort(&vm->object, err);
 }
 
 bool vm_backup_delays_shutdown(const Vm *vm)

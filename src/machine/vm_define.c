@@ -103,6 +103,11 @@ bool vm_undefine(Vm *vm, unsigned flags, const Caller *caller, Error **err)
         return false;
     if (!vm->config)
         return error_set(err, ERROR_INVALID_STATE, "cannot undefine transient domain");
+    return vm_undefine_held(vm, flags, caller, err);
+}
+
+bool vm_undefine_held(Vm *vm, unsigned flags, const Caller *caller, Error **err)
+{
     if (!vm_undefine_check(vm, flags, err))
         return false;
     fiber_shield_begin();

@@ -16,6 +16,8 @@ AWAITS MUST_CHECK Vm *vm_define(Host *host, const char *xml, unsigned flags, con
 
 /* flags: MANAGED_SAVE 1, SNAPSHOTS_METADATA 2, NVRAM 4, KEEP_NVRAM 8, CHECKPOINTS_METADATA 16. */
 AWAITS MUST_CHECK bool vm_undefine(Vm *vm, unsigned flags, const Caller *caller, Error **err);
+/* The same of a defined one whose job is held. */
+AWAITS MUST_CHECK bool vm_undefine_held(Vm *vm, unsigned flags, const Caller *caller, Error **err);
 AWAITS MUST_CHECK bool vm_rename(Vm *vm, const char *new_name, unsigned flags, const Caller *caller,
                                  Error **err);
 

@@ -169,6 +169,10 @@ AWAITS static bool move_running(DiskMove *move, DiskDef *disk, char **ret_path, 
     if (!vm_block_copy_begin(vm, job, target, &copy, err) ||
         !vm_block_job_wait(vm, job, true, move->job, err))
         return false;
+    if (!job_commit(move->job, err)) {
+        (void)!vm_block_job_cancel(vm, job, true, NULL);
+        return false;
+    }
     if (!vm_block_job_pivot(vm, job, err))
         return false;
     undo_keep(&undo);
@@ -241,7 +245,8 @@ AWAITS static bool move_stopped(DiskMove *move, char **ret_path, Error **err)
         return error_set(err, ERROR_OPERATION_UNSUPPORTED,
                          "disk '%s' is on a server: it can be moved while the machine runs", move->disk);
     undo_push(&undo, move_remove_volume, move);
-    if (!image_order_run(vm->host, &order, move->caller, &status, &output, err))
+    if (!image_order_run(vm->host, &order, move->caller, &status, &output, err) ||
+        !job_commit(move->job, err))
         return false;
     g_autoptr(Volume) volume = volume_find_by_name(move->pool, move->volume, err);
     if (!volume)

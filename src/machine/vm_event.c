@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "conf/xml_table.h"
 #include "machine/vm_agent.h"
 #include "machine/vm_backup.h"
 #include "machine/vm_block_job.h"
@@ -40,6 +41,8 @@ void vm_mark_running(Vm *vm, int reason)
 
     if (vm->run)
         vm_memory_forget(vm->run);
+    if (vm->run && !vm->outgoing) /* of one that ended long ago */
+        xml_table_free(&migrate_note_table, g_steal_pointer(&vm->run->migration));
     if (vm->state == VM_STATE_RUNNING)
         return;
     if (reason == VIR_DOMAIN_RUNNING_RESTORED || reason == VIR_DOMAIN_RUNNING_FROM_SNAPSHOT)

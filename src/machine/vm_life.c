@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "machine/vm_migrate.h"
 #include "machine/vm_private.h"
 #include "machine/vm_snapshot_private.h"
 
@@ -225,7 +226,12 @@ static bool vm_note_state(Vm *vm, Error **err)
 bool vm_suspend(Vm *vm, const Caller *caller, Error **err)
 {
     g_auto(Job) job = { 0 };
+    bool is_migrating = false;
 
+    if (!vm_migrate_pause(vm, &is_migrating, err))
+        return false;
+    if (is_migrating)
+        return true;
     if (!job_begin(&vm->object, JOB_MODIFY, caller, &job, err) || !vm_require_monitor(vm, err))
         return false;
     if (vm->state == VM_STATE_PMSUSPENDED)

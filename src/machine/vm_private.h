@@ -95,8 +95,15 @@ typedef struct VmPath {
     char *path;
 } VmPath;
 extern const XmlTable path_table;
+extern const XmlTable migrate_note_table;
 void vm_pending_free(VmPending *pending);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmPending, vm_pending_free)
+
+/* What the next daemon must know of a migration to another host. */
+typedef struct VmMigrateNote {
+    char *phase; /* "perform", "postcopy", "done" */
+    char *peer;  /* URI of the destination's daemon, if we drive; NULL */
+} VmMigrateNote;
 
 typedef struct VmRun {
     uint64_t serial;
@@ -158,14 +165,15 @@ typedef struct VmRun {
     bool pid_written;    /* NAME.pid is there */
     /* What a save or dump is about; in the status file before anything has happened, so that a daemon that
      * dies on the way leaves neither a paused machine nor a piece of a file. */
-    SaveFile file;           /* that is being written */
-    bool is_saving;          /* ... and after which the machine ends */
-    bool must_run;           /* the job pauses it: it goes on afterwards, unless it ends */
-    bool must_run_saved;     /* the status file says so, perhaps no longer truly */
-    bool backup_fails;       /* a fiber is about to end it */
-    bool waits_for_space;    /* a fiber looks whether its storage has space again */
-    bool is_going_on;        /* a fiber sees to that: QEMU did not answer at once */
-    KeptMemory *kept_memory; /* of this machine, which has stood still since (vm_memory_clone.h); NULL */
+    SaveFile file;            /* that is being written */
+    bool is_saving;           /* ... and after which the machine ends */
+    bool must_run;            /* the job pauses it: it goes on afterwards, unless it ends */
+    bool must_run_saved;      /* the status file says so, perhaps no longer truly */
+    bool backup_fails;        /* a fiber is about to end it */
+    bool waits_for_space;     /* a fiber looks whether its storage has space again */
+    bool is_going_on;         /* a fiber sees to that: QEMU did not answer at once */
+    VmMigrateNote *migration; /* from here: how far it has come (vm_migrate.h); NULL */
+    KeptMemory *kept_memory;  /* of this machine, which has stood still since (vm_memory_clone.h); NULL */
     /* What numad advised (vm_numad.c); NULL: it was not asked. */
     CpuSet *numad_nodes, *numad_cpus;
 } VmRun;
@@ -196,10 +204,12 @@ struct Vm {
     uint64_t settle_pause_ms;    /* before that is tried again; 0: nobody is about to */
     struct VmSchedule *schedule; /* vm_snapshot_schedule.h; never NULL */
     bool schedule_is_busy;
-    bool is_going_back;      /* to a snapshot: what has begun leads forward, and nobody can abort it */
-    bool was_transient;      /* while a transient one goes back to a snapshot: config is no definition */
-    GHashTable *fd_groups;   /* name -> FdGroup (vm_fd_group.c); NULL: none */
-    StatsProbe *stats_probe; /* under way, for others to join; borrowed. NULL */
+    bool was_transient;           /* while a transient one goes back to a snapshot: config is no definition */
+    GHashTable *fd_groups;        /* name -> FdGroup (vm_fd_group.c); NULL: none */
+    StatsProbe *stats_probe;      /* under way, for others to join; borrowed. NULL */
+    struct Outgoing *outgoing;    /* a migration to another host, of the fiber that keeps it; NULL */
+    struct Incoming *incoming;    /* and from there */
+    uint64_t migration_mib_per_s; /* as a client has set it; 0: no limit */
 };
 static inline Registry *vm_registry(const Host *host)
 {
@@ -467,6 +477,10 @@ typedef struct VmStartSpec {
     uint64_t incoming_timeout_ms; /* for the whole state; FIBER_NO_DEADLINE: the feeder has its own */
     int memory_fd;    /* with incoming_fd, whose state has no memory: what is kept of it; borrowed; -1 */
     char **ret_cards; /* with it: see vm_memory_start() */
+    /* QEMU waits for a state that somebody else brings: returns when it has all of it. In the place of
+     * incoming_fd; NULL: none comes. */
+    bool (*receive)(Vm *vm, void *arg, Error **err);
+    void *receive_arg;
 } VmStartSpec;
 #define VM_START_SPEC_INIT                                                                                   \
     {                                                                                                        \

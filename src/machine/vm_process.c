@@ -24,6 +24,7 @@
 #include "machine/vm_helper.h"
 #include "machine/vm_lease.h"
 #include "machine/vm_log.h"
+#include "machine/vm_migrate.h"
 #include "machine/vm_moment.h"
 #include "machine/vm_security.h"
 #include "machine/vm_tune.h"
@@ -210,6 +211,7 @@ static void vm_process_cleanup(Vm *vm)
     g_array_set_size(run->ports, 0);
     vm_call_hook(vm, "stopped");
     vm_lease_forget_all(vm);
+    vm_migrate_keep_lent(vm);
     dac_restore(vm->host->dac, run->dac, timeout_ms);
     transient_remove(vm->live, timeout_ms);
     vm_call_hook(vm, "release");
@@ -468,7 +470,9 @@ static bool go_on_is_wanted(Vm *vm)
 
 static bool go_on_now(Vm *vm, Error **err)
 {
-    const int reason = vm->run->is_saving ? VIR_DOMAIN_RUNNING_SAVE_CANCELED : VIR_DOMAIN_RUNNING_UNPAUSED;
+    const int reason = vm->run->is_saving   ? VIR_DOMAIN_RUNNING_SAVE_CANCELED
+                       : vm->run->migration ? VIR_DOMAIN_RUNNING_MIGRATION_CANCELED
+                                            : VIR_DOMAIN_RUNNING_UNPAUSED;
 
     if (!vm->run->qmp)
         return error_set(err, ERROR_VM_GONE, "QEMU of domain '%s' cannot be reached", vm->name);
@@ -627,7 +631,8 @@ static bool reattach_sync(Vm *vm, Error **err)
     int state = 0;
     int reason = 0;
 
-    if (!reattach_cancel_job(vm, err) || !monitor_query_status(vm_monitor(vm), 5000, &status, err))
+    if (!vm_migrate_recover(vm, err) || !reattach_cancel_job(vm, err) ||
+        !monitor_query_status(vm_monitor(vm), 5000, &status, err))
         return false;
     monitor_run_state_to_domain(status.run_state, &state, &reason);
     if (status.run_state != MONITOR_RUN_UNKNOWN && state != (int)vm->state)

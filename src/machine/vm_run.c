@@ -36,6 +36,7 @@ void vm_run_free(VmRun *run)
     wait_queue_clear(&run->changed);
     vm_memory_forget(run);
     vm_pending_free(run->pending);
+    xml_table_free(&migrate_note_table, run->migration);
     xml_list_free(&io_error_table, run->io_errors);
     xml_list_free(&path_table, run->give_back);
     g_free(run->going);

@@ -471,7 +471,7 @@ bool vm_snapshot_collect(Vm *vm, Job *job, VmIntent *intent, const GPtrArray *ba
         if (!vm_snapshot_images(vm, &images, err))
             return false;
         for (guint i = 0; i < images->len && !is_changed; i++) {
-            if (!vm->is_going_back && job_is_aborted(job))
+            if (job_is_aborted(job))
                 return error_set(err, ERROR_CANCELLED, "the job was aborted");
             if (!collect_one(vm, job, intent, images, g_ptr_array_index(images, i), bases, &is_changed, err))
                 return false;

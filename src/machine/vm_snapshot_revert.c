@@ -474,12 +474,7 @@ bool vm_snapshot_finish_revert(Vm *vm, Job *job, VmIntent *intent, Error **err)
 {
     g_autoptr(Moment) snapshot = vm_snapshot_find(vm, intent->snapshot, err);
 
-    if (!snapshot)
-        return false;
-    vm->is_going_back = true;
-    const bool ok = go_forward(vm, job, intent, snapshot, err);
-    vm->is_going_back = false;
-    return ok;
+    return snapshot && job_commit(job, err) && go_forward(vm, job, intent, snapshot, err);
 }
 
 /* ---- the call ---- */
@@ -533,10 +528,10 @@ AWAITS static bool prepare(Revert *revert, Error **err)
     make_definitions(revert);
     revert->intent->document = vm_xml_format(revert->inactive, XML_FORMAT_SECURE | XML_FORMAT_INACTIVE);
     revert->intent->is_decided = true;
-    if (!job_is_aborted(revert->job) && vm_intent_save(revert->vm, revert->intent, err))
+    if (job_commit(revert->job, err) && vm_intent_save(revert->vm, revert->intent, err))
         return true;
     vm_snapshot_undo_revert(revert->vm, revert->intent);
-    return job_is_aborted(revert->job) ? error_set(err, ERROR_CANCELLED, "the job was aborted") : false;
+    return false;
 }
 
 /* There was no way back any more: what is the machine now, and what is there to do? @why is taken. */

@@ -48,7 +48,7 @@ typedef struct Start {
 /* It does not boot, but goes on from a state that was saved. */
 static bool start_has_state(const Start *start)
 {
-    return start->spec->incoming_fd >= 0 || start->spec->snapshot;
+    return start->spec->incoming_fd >= 0 || start->spec->snapshot || start->spec->receive;
 }
 
 /* ---- the new run ---- */
@@ -187,7 +187,7 @@ AWAITS static bool start_build_command(Start *start, QemuCommand **ret_command, 
         .huge_pages = start->huge_pages ? (const QemuHugePages *)start->huge_pages->data : NULL,
         .n_huge_pages = start->huge_pages ? start->huge_pages->len : 0,
         .numa_nodes = vm->run->numad_nodes,
-        .incoming = start->spec->incoming_fd >= 0 ? "defer" : NULL,
+        .incoming = start->spec->incoming_fd >= 0 || start->spec->receive ? "defer" : NULL,
         .fds = start->resources.fds,
         .now_s = time(NULL),
     };
@@ -513,6 +513,8 @@ static bool start_converse(Start *start, Error **err)
         job_set_phase(start->job, "reading memory");
         return vm_snapshot_ask_qemu(vm, SNAPSHOT_LOAD, start->spec->snapshot, err);
     }
+    if (start->spec->receive)
+        return start->spec->receive(vm, start->spec->receive_arg, err);
     return start->spec->incoming_fd < 0 ||
            (start_receive_state(start, err) && (start->spec->memory_fd < 0 || vm_memory_part_cards(vm, err)));
 }

@@ -371,6 +371,10 @@ const XmlTable io_error_table =
                ATTR("path", VmIoError, path), ATTR("time", VmIoError, time_us, .max = UINT64_MAX),
                TEXT(VmIoError, text, .flags = ROW_REQUIRED)));
 
+const XmlTable migrate_note_table = TABLE(VmMigrateNote, "migration",
+                                          ROWS(ATTR("phase", VmMigrateNote, phase, .flags = ROW_REQUIRED),
+                                               ATTR("peer", VmMigrateNote, peer)));
+
 static const XmlTable pending_table =
     TABLE(VmPending, "pending",
           ROWS(ATTR("before", VmPending, before, .flags = ROW_REQUIRED), ATTR("alias", VmPending, alias),
@@ -406,6 +410,7 @@ static const XmlTable run_table =
                           ATTR("going", VmRun, going), LIST("giveBack", VmRun, give_back, &path_table, OURS),
                           LIST("ioError", VmRun, io_errors, &io_error_table, OURS),
                           OBJECT("pending", VmRun, pending, &pending_table, OURS),
+                          OBJECT("migration", VmRun, migration, &migrate_note_table, OURS),
                           EMBED("file", VmRun, file, &save_file_table, OURS),
                           CUSTOM("port", &port_elements, OURS), LIST("lent", VmRun, dac, &lent_table, OURS)),
                      OURS)));

@@ -291,8 +291,10 @@ typedef enum MonitorJobStatus {
     MONITOR_JOB_NONE, /* none was begun */
     MONITOR_JOB_SETUP,
     MONITOR_JOB_ACTIVE,
-    MONITOR_JOB_PAUSED, /* pre-switchover, postcopy-paused: waits for us */
-    MONITOR_JOB_DEVICE, /* the guest is stopped, device state goes over */
+    MONITOR_JOB_PAUSED,   /* pre-switchover: the guest is stopped, and QEMU waits for us */
+    MONITOR_JOB_POSTCOPY, /* the guest runs on the other side, and what is left of its memory follows */
+    MONITOR_JOB_BROKEN,   /* postcopy-paused: the link broke meanwhile */
+    MONITOR_JOB_DEVICE,   /* the guest is stopped, device state goes over */
     MONITOR_JOB_CANCELLING,
     MONITOR_JOB_CANCELLED,
     MONITOR_JOB_COMPLETED,
@@ -305,7 +307,8 @@ typedef struct MonitorMigration {
     uint64_t elapsed_ms, downtime_ms, expected_downtime_ms, setup_ms;
     uint64_t ram_total, ram_transferred, ram_remaining; /* bytes */
     uint64_t dirty_pages_per_s, page_bytes, normal_pages, normal_bytes, zero_pages, dirty_sync_count;
-    uint64_t postcopy_requests;
+    uint64_t postcopy_requests, throttle_percent;
+    uint64_t cache_bytes, compressed_bytes, compressed_pages, cache_misses, cache_overflows; /* xbzrle */
     double mbps;
 } MonitorMigration;
 void monitor_migration_clear(MonitorMigration *migration);
@@ -323,6 +326,23 @@ AWAITS MUST_CHECK bool monitor_set_migration_speed(Qmp *qmp, uint64_t bytes_per_
 AWAITS MUST_CHECK bool monitor_migrate_to_fd(Qmp *qmp, int fd, uint64_t timeout_ms, Error **err);
 /* For a QEMU started with -incoming defer: reads the state from @fd, borrowed. */
 AWAITS MUST_CHECK bool monitor_migrate_from_fd(Qmp *qmp, int fd, uint64_t timeout_ms, Error **err);
+/* The same over the network: QEMU itself connects, or listens, at @uri ("tcp:10.0.0.2:49152"). @resume: goes
+ * on after MONITOR_JOB_BROKEN. */
+AWAITS MUST_CHECK bool monitor_migrate_to_uri(Qmp *qmp, const char *uri, bool resume, uint64_t timeout_ms,
+                                              Error **err);
+AWAITS MUST_CHECK bool monitor_migrate_from_uri(Qmp *qmp, const char *uri, bool recover, uint64_t timeout_ms,
+                                                Error **err);
+/* @capabilities: {name: bool}; @parameters: as migrate-set-parameters takes them. Owned, NULL: none. */
+AWAITS MUST_CHECK bool monitor_set_migration_options(Qmp *qmp, Json *capabilities, Json *parameters,
+                                                     uint64_t timeout_ms, Error **err);
+/* What query-migrate-parameters says; names that query-migrate-capabilities has. Owned. */
+AWAITS MUST_CHECK bool monitor_query_migration_parameters(Qmp *qmp, uint64_t timeout_ms,
+                                                          Json **ret_parameters, Error **err);
+AWAITS MUST_CHECK bool monitor_query_migration_capabilities(Qmp *qmp, uint64_t timeout_ms, Json **ret_list,
+                                                            Error **err);
+/* Leaves MONITOR_JOB_PAUSED; goes over to MONITOR_JOB_POSTCOPY. */
+AWAITS MUST_CHECK bool monitor_migrate_continue(Qmp *qmp, uint64_t timeout_ms, Error **err);
+AWAITS MUST_CHECK bool monitor_migrate_start_postcopy(Qmp *qmp, uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_query_migration(Qmp *qmp, uint64_t timeout_ms, MonitorMigration *ret_migration,
                                                Error **err);
 AWAITS MUST_CHECK bool monitor_cancel_migration(Qmp *qmp, uint64_t timeout_ms, Error **err);

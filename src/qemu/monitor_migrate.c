@@ -44,6 +44,55 @@ bool monitor_migrate_from_fd(Qmp *qmp, int fd, uint64_t timeout_ms, Error **err)
                               json_pack("{s:s}", "uri", "fd:incoming"), timeout_ms, err);
 }
 
+bool monitor_migrate_to_uri(Qmp *qmp, const char *uri, bool resume, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "migrate", json_pack("{s:s, s:b, s:b}", "uri", uri, "detach", 1, "resume", resume),
+                      timeout_ms, err);
+}
+
+bool monitor_migrate_from_uri(Qmp *qmp, const char *uri, bool recover, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, recover ? "migrate-recover" : "migrate-incoming", json_pack("{s:s}", "uri", uri),
+                      timeout_ms, err);
+}
+
+bool monitor_set_migration_options(Qmp *qmp, Json *capabilities, Json *parameters, uint64_t timeout_ms,
+                                   Error **err)
+{
+    AUTO_JSON names = capabilities;
+    AUTO_JSON settings = parameters;
+    const char *name = NULL;
+    Json *state = NULL, *list = json_array();
+
+    json_object_foreach (names, name, state)
+        json_array_append_new(list, json_pack("{s:s, s:O}", "capability", name, "state", state));
+    return monitor_do(qmp, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list), timeout_ms,
+                      err) &&
+           (!settings ||
+            monitor_do(qmp, "migrate-set-parameters", g_steal_pointer(&settings), timeout_ms, err));
+}
+
+bool monitor_query_migration_parameters(Qmp *qmp, uint64_t timeout_ms, Json **ret_parameters, Error **err)
+{
+    return monitor_ask_object(qmp, "query-migrate-parameters", NULL, timeout_ms, ret_parameters, err);
+}
+
+bool monitor_query_migration_capabilities(Qmp *qmp, uint64_t timeout_ms, Json **ret_list, Error **err)
+{
+    return monitor_ask_list(qmp, "query-migrate-capabilities", NULL, timeout_ms, ret_list, err);
+}
+
+bool monitor_migrate_continue(Qmp *qmp, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), timeout_ms,
+                      err);
+}
+
+bool monitor_migrate_start_postcopy(Qmp *qmp, uint64_t timeout_ms, Error **err)
+{
+    return monitor_do(qmp, "migrate-start-postcopy", NULL, timeout_ms, err);
+}
+
 bool monitor_cancel_migration(Qmp *qmp, uint64_t timeout_ms, Error **err)
 {
     return monitor_do(qmp, "migrate_cancel", NULL, timeout_ms, err);
@@ -60,11 +109,11 @@ static bool monitor_parse_job_status(const char *text, MonitorJobStatus *ret_sta
         { "setup", MONITOR_JOB_SETUP },
         { "wait-unplug", MONITOR_JOB_SETUP },
         { "active", MONITOR_JOB_ACTIVE },
-        { "postcopy-active", MONITOR_JOB_ACTIVE },
-        { "postcopy-recover", MONITOR_JOB_ACTIVE },
+        { "postcopy-active", MONITOR_JOB_POSTCOPY },
+        { "postcopy-recover", MONITOR_JOB_POSTCOPY },
         { "colo", MONITOR_JOB_ACTIVE },
         { "pre-switchover", MONITOR_JOB_PAUSED },
-        { "postcopy-paused", MONITOR_JOB_PAUSED },
+        { "postcopy-paused", MONITOR_JOB_BROKEN },
         { "device", MONITOR_JOB_DEVICE },
         { "cancelling", MONITOR_JOB_CANCELLING },
         { "cancelled", MONITOR_JOB_CANCELLED },
@@ -90,7 +139,7 @@ bool monitor_query_migration(Qmp *qmp, uint64_t timeout_ms, MonitorMigration *re
     if (status_text && !monitor_parse_job_status(status_text, &status))
         return monitor_bad_reply("query-migrate", err);
     const Json *ram = json_get_obj(reply, "ram");
-    const Json *mbps = json_object_get(ram, "mbps");
+    const Json *mbps = json_object_get(ram, "mbps"), *cache = json_get_obj(reply, "xbzrle-cache");
     *ret_migration = (MonitorMigration){
         .status = status,
         .problem = g_strdup(json_get_str(reply, "error-desc")),
@@ -108,6 +157,12 @@ bool monitor_query_migration(Qmp *qmp, uint64_t timeout_ms, MonitorMigration *re
         .postcopy_requests = json_get_uint(ram, "postcopy-requests", 0),
         .zero_pages = json_get_uint(ram, "duplicate", 0),
         .dirty_sync_count = json_get_uint(ram, "dirty-sync-count", 0),
+        .throttle_percent = json_get_uint(reply, "cpu-throttle-percentage", 0),
+        .cache_bytes = json_get_uint(cache, "cache-size", 0),
+        .compressed_bytes = json_get_uint(cache, "bytes", 0),
+        .compressed_pages = json_get_uint(cache, "pages", 0),
+        .cache_misses = json_get_uint(cache, "cache-miss", 0),
+        .cache_overflows = json_get_uint(cache, "overflow", 0),
         .mbps = json_is_number(mbps) ? json_number_value(mbps) : 0,
     };
     return true;

@@ -21,21 +21,45 @@ bool monitor_nbd_start(Qmp *qmp, const MonitorNbdServer *server, uint64_t timeou
                : monitor_do(qmp, "nbd-server-start", args, timeout_ms, err);
 }
 
-bool monitor_nbd_add_tls(Qmp *qmp, const char *id, const char *dir, bool verify, uint64_t timeout_ms,
-                         Error **err)
+static bool add_tls(Qmp *qmp, const char *id, const char *endpoint, const char *dir, bool verify,
+                    uint64_t timeout_ms, Error **err)
 {
     return monitor_do(qmp, "object-add",
                       json_pack("{s:s, s:s, s:s, s:s, s:b}", "qom-type", "tls-creds-x509", "id", id, "dir",
-                                dir, "endpoint", "server", "verify-peer", verify),
+                                dir, "endpoint", endpoint, "verify-peer", verify),
                       timeout_ms, err);
+}
+
+bool monitor_nbd_add_tls(Qmp *qmp, const char *id, const char *dir, bool verify, uint64_t timeout_ms,
+                         Error **err)
+{
+    return add_tls(qmp, id, "server", dir, verify, timeout_ms, err);
+}
+
+bool monitor_add_client_tls(Qmp *qmp, const char *id, const char *dir, bool verify, uint64_t timeout_ms,
+                            Error **err)
+{
+    return add_tls(qmp, id, "client", dir, verify, timeout_ms, err);
+}
+
+static Json *export_arguments(const char *node, const char *name, bool writable)
+{
+    g_autofree char *id = g_strdup_printf("libvirt-nbd-%s", node);
+
+    return json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "nbd", "id", id, "node-name", node, "name", name,
+                     "writable", writable);
+}
+
+bool monitor_nbd_export_writable(Qmp *qmp, const char *node, const char *name, uint64_t timeout_ms,
+                                 Error **err)
+{
+    return monitor_do(qmp, "block-export-add", export_arguments(node, name, true), timeout_ms, err);
 }
 
 bool monitor_nbd_export(Qmp *qmp, const char *node, const char *name, const char *bitmap, uint64_t timeout_ms,
                         Error **err)
 {
-    g_autofree char *id = g_strdup_printf("libvirt-nbd-%s", node);
-    Json *args = json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", "nbd", "id", id, "node-name", node, "name",
-                           name, "writable", 0);
+    Json *args = export_arguments(node, name, false);
 
     if (bitmap)
         json_object_set_new(args, "bitmaps", json_pack("[{s:s, s:s}]", "node", node, "name", bitmap));

@@ -16,6 +16,12 @@ AWAITS MUST_CHECK bool monitor_nbd_start(Qmp *qmp, const MonitorNbdServer *serve
 /* Certificates in @dir; with @verify clients show one, too. */
 AWAITS MUST_CHECK bool monitor_nbd_add_tls(Qmp *qmp, const char *id, const char *dir, bool verify,
                                            uint64_t timeout_ms, Error **err);
+/* The same for who connects to a server. */
+AWAITS MUST_CHECK bool monitor_add_client_tls(Qmp *qmp, const char *id, const char *dir, bool verify,
+                                              uint64_t timeout_ms, Error **err);
+/* Serves the node @node as @name, for writing. */
+AWAITS MUST_CHECK bool monitor_nbd_export_writable(Qmp *qmp, const char *node, const char *name,
+                                                   uint64_t timeout_ms, Error **err);
 /* Serves the node @node as @name, for reading; @bitmap of it (NULL: none) tells what changed. */
 AWAITS MUST_CHECK bool monitor_nbd_export(Qmp *qmp, const char *node, const char *name, const char *bitmap,
                                           uint64_t timeout_ms, Error **err);

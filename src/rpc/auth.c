@@ -153,31 +153,8 @@ RPC_HANDLER(auth_polkit)
     return true;
 }
 
-/* SASL is never offered: a client that tries it anyway is told no more than that. */
-static bool auth_refuse_sasl(Error **err)
-{
-    error_set(err, ERROR_AUTH_FAILED, "authentication failed");
-    if (err)
-        error_set_remote(*err, VIR_ERR_AUTH_FAILED, VIR_FROM_RPC);
-    return false;
-}
-
-RPC_HANDLER(auth_sasl_init)
-{
-    return auth_refuse_sasl(err);
-}
-
-RPC_HANDLER(auth_sasl_start)
-{
-    return auth_refuse_sasl(err);
-}
-
-RPC_HANDLER(auth_sasl_step)
-{
-    return auth_refuse_sasl(err);
-}
-
 const RpcEntry rpc_entries_auth[] = {
-    RPC_ENTRY_EARLY(auth_sasl_init), RPC_ENTRY_EARLY(auth_sasl_start), RPC_ENTRY_EARLY(auth_sasl_step),
-    RPC_ENTRY_EARLY(auth_list),      RPC_ENTRY_EARLY(auth_polkit),     { 0 },
+    RPC_ENTRY_EARLY(auth_list),
+    RPC_ENTRY_EARLY(auth_polkit),
+    { 0 },
 };

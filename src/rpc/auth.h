@@ -1,4 +1,4 @@
-/* Who may come in: nobody needs to say more (none), or polkit is asked. */
+/* Who may come in: nobody needs to say more (none), polkit is asked, or SASL. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -15,3 +15,4 @@ void rpc_auth_shutdown(void); /* closes the bus connection at exit */
 
 /* Handlers of auth_list and auth_polkit, for the table of program remote. */
 extern const RpcEntry rpc_entries_auth[];
+extern const RpcEntry rpc_entries_auth_sasl[];

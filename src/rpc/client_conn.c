@@ -9,13 +9,18 @@
 #include "rpc/client_conn.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/socket_tcp.h"
 #include "rpc/server.h"
+#include "wire/tls.h"
 #include "wire/wire_enums.h"
 
 #define KEEPALIVE_PING 1
@@ -36,30 +41,63 @@ int64_t rpc_client_priority(bool read_only)
 
 static int client_on_io(sd_event_source *source, int fd, uint32_t events, void *arg);
 
-RpcClient *rpc_client_new(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err)
+/* For the log; valid until the next call. */
+static const char *client_whose(const RpcClient *client)
+{
+    static char text[128];
+
+    if (client->caller.address)
+        g_snprintf(text, sizeof text, "%s", client->caller.address);
+    else
+        g_snprintf(text, sizeof text, "user %u (pid %d)", (unsigned)client->peer.uid, (int)client->peer.pid);
+    return text;
+}
+
+static bool client_identify(RpcClient *client, int fd, Error **err)
+{
+    if (client->via == RPC_VIA_UNIX)
+        return socket_peer_credentials(fd, &client->peer, err);
+    const int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* answers are small, and waited for */
+    client->peer.uid = (uid_t)-1;
+    client->caller.address = socket_peer_address(fd);
+    return client->caller.address || error_set(err, ERROR_SYSTEM, "a client left before it was seen");
+}
+
+RpcClient *rpc_client_new(RpcServer *server, int fd, const RpcDoor *door, Error **err)
 {
     RpcClient *client = g_new0(RpcClient, 1);
 
     client->refs = 1;
     client->server = server;
+    client->via = door->via;
     wire_channel_init(&client->channel, fd, fd);
     g_queue_init(&client->calls);
     g_queue_init(&client->backlog);
     wait_queue_init(&client->drained);
     client->last_heard_ms = client->since_ms = loop_now_ms();
     client->caller.client_id = rpc_server_next_client_id(server);
-    if (!fd_set_nonblocking(fd) || !socket_peer_credentials(fd, &client->peer, err))
+    if (!fd_set_nonblocking(fd) || !client_identify(client, fd, err))
         goto fail;
     client->caller.uid = client->peer.uid;
     client->caller.pid = client->peer.pid;
-    client->caller.read_only = read_only;
+    client->caller.read_only = door->read_only;
     /* root may everything anyway, and must not depend on a polkit daemon */
-    client->auth = client->peer.uid == 0 ? RPC_AUTH_NONE : auth;
-    client->authenticated = client->auth == RPC_AUTH_NONE;
-    client->user = rpc_server_user(server, client->peer.uid);
+    client->auth = client->peer.uid == 0 ? RPC_AUTH_NONE : door->auth;
+    client->authenticated = client->auth == RPC_AUTH_NONE && client->via != RPC_VIA_TLS;
+    client->user = rpc_server_user(server, &client->caller);
     if (!rpc_server_has_place(server, client)) {
-        error_set(err, ERROR_BUSY, "user %u has too many connections", (unsigned)client->peer.uid);
+        error_set(err, ERROR_BUSY, "%s has too many connections", client_whose(client));
         goto fail;
+    }
+    if (client->via != RPC_VIA_UNIX && rpc_server_client_fails_too_often(server, client)) {
+        error_set(err, ERROR_BUSY, "%s failed too often to prove who it is: it has to wait",
+                  client_whose(client));
+        goto fail;
+    }
+    if (client->via == RPC_VIA_TLS) {
+        client->channel.layer = wire_tls_new(fd, WIRE_TLS_SERVER, rpc_server_tls(server));
+        client->is_shaking = true;
     }
 
     client->io_events = EPOLLIN;
@@ -68,7 +106,8 @@ RpcClient *rpc_client_new(RpcServer *server, int fd, bool read_only, RpcAuth aut
         error_set_errno(err, -r, "cannot watch a client's connection");
         goto fail;
     }
-    (void)sd_event_source_set_priority(client->io, rpc_client_priority(read_only)); /* cannot fail here */
+    (void)sd_event_source_set_priority(client->io,
+                                       rpc_client_priority(door->read_only)); /* cannot fail here */
     return client;
 fail:
     client->dropped = true;
@@ -88,10 +127,16 @@ void rpc_client_unref(RpcClient *client)
         return;
     g_assert(client->dropped);
     wait_queue_clear(&client->drained);
+    wire_sasl_free(client->sasl);
+    if (client->next_layer)
+        client->next_layer->ops->free(client->next_layer);
     rpc_user_unref(client->user);
     wire_channel_clear(&client->channel);
     g_free(client->uri);
     g_free(client->caller.description);
+    g_free(client->caller.address);
+    g_free(client->caller.tls_name);
+    g_free(client->caller.sasl_user);
     g_free(client);
 }
 
@@ -105,8 +150,7 @@ void rpc_client_drop(RpcClient *client, const char *why, ...)
     va_start(args, why);
     g_autofree char *text = g_strdup_vprintf(why, args);
     va_end(args);
-    log_debug("client %" G_GUINT64_FORMAT " (pid %d, uid %u): %s", client->caller.client_id,
-              (int)client->peer.pid, (unsigned)client->peer.uid, text);
+    log_debug("client %" G_GUINT64_FORMAT ", %s: %s", client->caller.client_id, client_whose(client), text);
 
     client->dropped = true;
     client->server = NULL;
@@ -137,10 +181,30 @@ void rpc_client_set_identity(RpcClient *client, const char *user, uid_t uid)
                                        : g_strdup(self);
 }
 
+bool rpc_client_is_secure(const RpcClient *client)
+{
+    return client->via == RPC_VIA_UNIX || client->channel.layer;
+}
+
+/* "alice at 192.0.2.7;4711 (CN=desk)" */
+static char *client_describe_remote(const Caller *caller)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (caller->sasl_user)
+        g_string_append_printf(text, "%s at ", caller->sasl_user);
+    g_string_append(text, caller->address);
+    if (caller->tls_name)
+        g_string_append_printf(text, " (%s)", caller->tls_name);
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 const Caller *rpc_client_caller(RpcClient *client)
 {
     Caller *caller = &client->caller;
 
+    if (!caller->description && caller->address)
+        caller->description = client_describe_remote(caller);
     if (!caller->description) {
         g_autofree char *path = g_strdup_printf("/proc/%d/comm", (int)caller->pid);
         g_autofree char *name = file_read_kernel(path);
@@ -175,8 +239,7 @@ static bool client_count_bytes(RpcClient *client)
     client->counted_bytes = bytes;
     if (user->bytes <= RPC_USER_BYTES_MAX || bytes <= RPC_USER_BYTES_FREE || !rpc_user_is_bounded(user))
         return true;
-    rpc_client_drop(client, "user %u has %zu bytes in unfinished frames and unread answers",
-                    (unsigned)user->uid, user->bytes);
+    rpc_client_drop(client, "its user has %zu bytes in unfinished frames and unread answers", user->bytes);
     return false;
 }
 
@@ -209,7 +272,7 @@ static bool client_write(RpcClient *client)
 
 void rpc_client_flush(RpcClient *client)
 {
-    if (client->dropped || client->in_process)
+    if (client->dropped || client->in_process || client->is_shaking)
         return;
     if (!client_count_bytes(client))
         return;
@@ -217,6 +280,19 @@ void rpc_client_flush(RpcClient *client)
     if (!(client->io_events & EPOLLOUT) && !client_write(client))
         return;
     client_watch(client, client_may_read(client) && !client->has_more);
+}
+
+void rpc_client_begin_layer(RpcClient *client)
+{
+    WireChannel *channel = &client->channel;
+
+    /* One who awaits this answer has sent nothing since, and has room for it. */
+    if (!client_write(client))
+        return;
+    if (wire_channel_pending(channel) > 0 || channel->in_end > channel->in_start)
+        rpc_client_drop(client, "spoke before its connection was protected");
+    else
+        channel->layer = g_steal_pointer(&client->next_layer);
 }
 
 void rpc_client_send_error(RpcClient *client, const WireHeader *call, const Error *why)
@@ -451,10 +527,49 @@ static void client_read(RpcClient *client)
         client_process(client);
 }
 
+/* The layer is open: who is there is known as far as its certificate tells. */
+static void client_end_handshake(RpcClient *client)
+{
+    client->is_shaking = false;
+    client->caller.tls_name = g_strdup(wire_tls_peer_name(client->channel.layer));
+    log_info("client %s connected by TLS%s%s", client->caller.address,
+             client->caller.tls_name ? ": " : " without a certificate",
+             client->caller.tls_name ? client->caller.tls_name : "");
+    if (client->auth == RPC_AUTH_NONE)
+        rpc_server_client_authenticated(client->server, client);
+    client->io_events = 0; /* as the handshake left them: set anew */
+    client_watch(client, true);
+    client_read(client); /* what came with its last message is not the descriptor's any more */
+}
+
+/* A step of the handshake. The deadline is that of a client which does not open. */
+static void client_shake(RpcClient *client)
+{
+    WireLayer *layer = client->channel.layer;
+    g_autoptr(Error) err = NULL;
+
+    const WireLayerState state = layer->ops->open(layer, &err);
+    if (state == WIRE_LAYER_READY) {
+        client_end_handshake(client);
+    } else if (state == WIRE_LAYER_FAILED) {
+        error_prefix(&err, "client %s", client->caller.address);
+        if (error_code(err) == ERROR_AUTH_FAILED)
+            rpc_server_client_failed(client->server, client, err);
+        rpc_client_drop(client, "%s", error_message(err));
+    } else {
+        client->io_events = state == WIRE_LAYER_WANTS_WRITE ? EPOLLOUT : EPOLLIN;
+        (void)sd_event_source_set_io_events(client->io, client->io_events); /* cannot fail: it is valid */
+    }
+}
+
 static int client_on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
     g_autoptr(RpcClient) client = rpc_client_ref(arg);
 
+    if (client->is_shaking) {
+        client_shake(client);
+        return 0;
+    }
     if (events & EPOLLOUT) {
         if (!client_write(client))
             return 0;
@@ -477,10 +592,12 @@ bool rpc_client_check_idle(RpcClient *client, uint64_t now_ms)
     if (!rpc_user_is_bounded(client->user) || !watched)
         return false;
     /* While polkit asks a person there is a call. One that we do not read cannot be heard. */
-    if (client->n_calls > 0 || !(client->io_events & EPOLLIN))
+    if (client->n_calls > 0 || (!(client->io_events & EPOLLIN) && !client->is_shaking))
         return true;
     if (!client->opened && now_ms - client->since_ms > FIRST_FRAME_DEADLINE_MS)
-        rpc_client_drop(client, client->authenticated ? "did not open" : "did not authenticate");
+        rpc_client_drop(client, client->is_shaking      ? "did not finish its handshake"
+                                : client->authenticated ? "did not open"
+                                                        : "did not authenticate");
     else if (client->is_inside_frame && now_ms - client->last_heard_ms > FRAME_DEADLINE_MS)
         rpc_client_drop(client, "did not finish a frame");
     return true;

@@ -18,9 +18,11 @@
 #include "base/fiber.h"
 #include "base/socket.h"
 #include "core/caller.h"
+#include "rpc/door.h"
 #include "rpc/user.h"
 #include "wire/channel.h"
 #include "wire/error_map.h"
+#include "wire/sasl.h"
 
 #define RPC_OUT_PAUSE ((size_t)1048576)
 #define RPC_OUT_STREAM ((size_t)262144) /* streams wait above this */
@@ -35,15 +37,14 @@ typedef struct RpcServer RpcServer;
 typedef struct RpcClient RpcClient;
 typedef struct RpcEvents RpcEvents;
 
-typedef enum RpcAuth { RPC_AUTH_NONE = 0, RPC_AUTH_POLKIT = 2 } RpcAuth; /* numbers of auth_list */
-
 struct RpcClient {
     unsigned refs;
     RpcServer *server; /* NULL once dropped */
     WireChannel channel;
     sd_event_source *io;
     uint32_t io_events;
-    PeerCredentials peer;
+    RpcVia via;
+    PeerCredentials peer;  /* of one on this host; else nobody: uid (uid_t)-1, no pid */
     RpcUser *user;         /* reference */
     size_t counted_bytes;  /* as the user's books have them */
     sd_event_source *more; /* what is left of a turn that took too long; NULL until needed */
@@ -52,6 +53,10 @@ struct RpcClient {
     Caller caller;
     RpcAuth auth;
     bool authenticated;
+    WireSasl *sasl; /* owned; away while a step of it runs; NULL */
+    bool sasl_is_busy;
+    WireLayer *next_layer; /* owned; for what follows the answer of the running call; NULL */
+    bool is_shaking;       /* the channel's layer is not open yet */
     bool opened;
     bool dropped;
     bool closing;    /* drop when everything is written */
@@ -76,7 +81,7 @@ struct RpcClient {
 int64_t rpc_client_priority(bool read_only);
 
 /* @fd owned. NULL if the peer cannot be identified. */
-RpcClient *rpc_client_new(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err);
+RpcClient *rpc_client_new(RpcServer *server, int fd, const RpcDoor *door, Error **err);
 RpcClient *rpc_client_ref(RpcClient *client);
 void rpc_client_unref(RpcClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RpcClient, rpc_client_unref)
@@ -88,6 +93,8 @@ void rpc_client_close_after_reply(RpcClient *client);
 
 /* The output buffer was appended to: write it, now or when the client reads. */
 void rpc_client_flush(RpcClient *client);
+/* The answer is in the buffer: all that follows, both ways, passes through next_layer. */
+void rpc_client_begin_layer(RpcClient *client);
 /* Something that held up reading is over (a call ended, a stream drained). */
 void rpc_client_resume(RpcClient *client);
 
@@ -99,6 +106,8 @@ void rpc_client_send_protocol_error(RpcClient *client, const WireHeader *call, i
 /* An event; drops the client if it has not been reading. */
 void rpc_client_send_message(RpcClient *client, uint32_t program, int32_t proc, const void *message);
 
+/* Nobody but the two of us can read what passes. */
+bool rpc_client_is_secure(const RpcClient *client);
 /* Fills caller.description on first use: reading /proc is not for every connection. */
 const Caller *rpc_client_caller(RpcClient *client);
 /* It acts for somebody else from now on: @user for the log, NULL: nobody by name. */

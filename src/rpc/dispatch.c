@@ -84,6 +84,8 @@ static bool call_send_reply(RpcCall *call, const void *ret, Error **err)
         wire_channel_append_fd(&client->channel, fd_steal(&g_array_index(call->ret_fds, int, i)));
     if (call->stream)
         rpc_stream_start(client, &call->header, g_steal_pointer(&call->stream));
+    if (client->next_layer)
+        rpc_client_begin_layer(client);
     rpc_client_flush(client);
     return true;
 }

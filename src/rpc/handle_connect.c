@@ -14,7 +14,6 @@
 
 /* What virConnectGetLibVersion reports: the level of the interface that is offered. Clients switch features
  * on by it. */
-#define API_LEVEL 9000000
 
 /* A URI as clients send it to the server, without transport; "" lets the server choose. */
 static bool connect_check_name(const RpcServerSpec *spec, const char *name, char **ret_uri, Error **err)
@@ -81,12 +80,17 @@ RPC_HANDLER(connect_supports_feature)
     case VIR_DRV_FEATURE_FD_PASSING:
     case VIR_DRV_FEATURE_TYPED_PARAM_STRING:
     case VIR_DRV_FEATURE_XML_MIGRATABLE:
+    case VIR_DRV_FEATURE_MIGRATION_P2P:
+    case VIR_DRV_FEATURE_MIGRATION_V3:
+    case VIR_DRV_FEATURE_MIGRATE_CHANGE_PROTECTION:
+    case VIR_DRV_FEATURE_MIGRATION_OFFLINE:
+    case VIR_DRV_FEATURE_MIGRATION_PARAMS:
     case VIR_DRV_FEATURE_REMOTE_EVENT_CALLBACK:
     case VIR_DRV_FEATURE_REMOTE_CLOSE_CALLBACK:
     case VIR_DRV_FEATURE_NETWORK_UPDATE_HAS_CORRECT_ORDER:
         ret->supported = 1;
         return true;
-    default: /* unknown ones, also those of later versions, are a plain no; so is migration for now */
+    default: /* unknown ones, also those of later versions, are a plain no */
         ret->supported = 0;
         return true;
     }
@@ -105,7 +109,7 @@ RPC_HANDLER(connect_get_version)
 
 RPC_HANDLER(connect_get_lib_version)
 {
-    ret->lib_ver = API_LEVEL;
+    ret->lib_ver = RPC_API_LEVEL;
     return true;
 }
 
@@ -151,7 +155,7 @@ RPC_HANDLER(connect_set_identity)
 
 RPC_HANDLER(connect_is_secure)
 {
-    ret->secure = 1; /* a local socket; a client on another transport adds its own judgement */
+    ret->secure = rpc_client_is_secure(call->client); /* the client adds its own judgement */
     return true;
 }
 

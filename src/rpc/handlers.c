@@ -8,6 +8,7 @@ static const RpcEntry no_entries[] = { { 0 } };
 
 const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_auth },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_auth_sasl },
     { WIRE_PROGRAM_REMOTE, rpc_entries_block },
     { WIRE_PROGRAM_REMOTE, rpc_entries_checkpoint },
     { WIRE_PROGRAM_REMOTE, rpc_entries_connect },
@@ -27,6 +28,7 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_REMOTE, rpc_entries_network },
     { WIRE_PROGRAM_REMOTE, rpc_entries_nodedev },
     { WIRE_PROGRAM_REMOTE, rpc_entries_nwfilter },
+    { WIRE_PROGRAM_REMOTE, rpc_entries_migrate },
     { WIRE_PROGRAM_REMOTE, rpc_entries_save },
     { WIRE_PROGRAM_REMOTE, rpc_entries_secret },
     { WIRE_PROGRAM_REMOTE, rpc_entries_snapshot },
@@ -44,5 +46,10 @@ const RpcTable rpc_tables[] = {
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_storage },
     { WIRE_PROGRAM_LODGE, rpc_entries_lodge_network },
     { WIRE_PROGRAM_LXC, no_entries },
+    { 0 },
+};
+
+const RpcTable rpc_admin_tables[] = {
+    { WIRE_PROGRAM_ADMIN, rpc_entries_admin },
     { 0 },
 };

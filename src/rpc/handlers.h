@@ -4,10 +4,15 @@
 
 #include "rpc/dispatch.h"
 
+/* The version of the library that this server is as good as. */
+#define RPC_API_LEVEL 9000000
+
 /* For RpcServerSpec.tables. */
 extern const RpcTable rpc_tables[];
+extern const RpcTable rpc_admin_tables[];
 
 /* One per handle_*.c */
+extern const RpcEntry rpc_entries_admin[];
 extern const RpcEntry rpc_entries_block[];
 extern const RpcEntry rpc_entries_checkpoint[];
 extern const RpcEntry rpc_entries_connect[];
@@ -38,6 +43,7 @@ extern const RpcEntry rpc_entries_network[];
 extern const RpcEntry rpc_entries_nodedev[];
 extern const RpcEntry rpc_entries_nwfilter[];
 extern const RpcEntry rpc_entries_qemu[];
+extern const RpcEntry rpc_entries_migrate[];
 extern const RpcEntry rpc_entries_save[];
 extern const RpcEntry rpc_entries_secret[];
 extern const RpcEntry rpc_entries_snapshot[];

@@ -11,8 +11,11 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/socket.h"
+#include "rpc/failures.h"
 
 #define ACCEPT_BATCH 32
+#define REFUSALS_TOLD 5
+#define REMOTE_UIDS 0x80000000u
 #define TICK_US ((uint64_t)1000000)
 
 typedef struct RpcProgram {
@@ -25,8 +28,7 @@ typedef struct RpcListener {
     RpcServer *server;
     int fd;
     char *path; /* to remove at the end; NULL: not ours */
-    bool read_only;
-    RpcAuth auth;
+    RpcDoor door;
     sd_event_source *io;
 } RpcListener;
 
@@ -37,9 +39,12 @@ struct RpcServer {
     GHashTable *clients;  /* set of RpcClient, each a reference */
     GHashTable *users;    /* uid -> RpcUser, each a reference */
     RpcUserLimits limits;
+    RpcFailures *failures;
+    WireTlsSpec tls;    /* identity NULL: not set */
     unsigned n_bounded; /* clients that are not root's */
     unsigned n_refused; /* since the last message about it */
     unsigned n_unauthenticated;
+    unsigned min_workers; /* what an administrator said: nothing is kept waiting here */
     uint64_t last_client_id;
     uint64_t started_ms;
     bool accept_paused;
@@ -101,6 +106,14 @@ static void listener_free(gpointer data)
     g_free(listener);
 }
 
+static void server_set_limits(RpcServer *server)
+{
+    const RpcServerSpec *spec = &server->spec;
+
+    server->limits = rpc_user_limits(spec->max_clients, spec->max_unauthenticated, spec->max_user_calls);
+    server->limits.urgent_calls = server->limits.calls + spec->max_user_urgent_calls;
+}
+
 RpcServer *rpc_server_new(const RpcServerSpec *spec)
 {
     RpcServer *server = g_new0(RpcServer, 1);
@@ -112,14 +125,16 @@ RpcServer *rpc_server_new(const RpcServerSpec *spec)
         server->spec.max_unauthenticated = 20;
     if (server->spec.max_calls == 0)
         server->spec.max_calls = 5;
-    server->limits = rpc_user_limits(server->spec.max_clients, server->spec.max_unauthenticated,
-                                     spec->max_user_calls ? spec->max_user_calls : 20);
-    server->limits.urgent_calls =
-        server->limits.calls + (spec->max_user_urgent_calls ? spec->max_user_urgent_calls : 5);
+    if (server->spec.max_user_calls == 0)
+        server->spec.max_user_calls = 20;
+    if (server->spec.max_user_urgent_calls == 0)
+        server->spec.max_user_urgent_calls = 5;
+    server_set_limits(server);
     server->programs = g_array_new(FALSE, FALSE, sizeof(RpcProgram));
     server->listeners = g_ptr_array_new_with_free_func(listener_free);
     server->clients = g_hash_table_new(NULL, NULL);
     server->users = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)rpc_user_unref);
+    server->failures = rpc_failures_new();
     server->started_ms = loop_now_ms();
     for (const RpcTable *table = spec->tables; table->program; table++)
         server_add_table(server, table);
@@ -150,6 +165,9 @@ void rpc_server_free(RpcServer *server)
         server->end_events(g_steal_pointer(&server->subscription));
     g_hash_table_unref(server->clients);
     g_hash_table_unref(server->users);
+    rpc_failures_free(server->failures);
+    wire_tls_identity_unref(server->tls.identity);
+    g_strfreev((char **)server->tls.allowed_names);
     g_ptr_array_unref(server->listeners);
     for (guint i = 0; i < server->programs->len; i++)
         g_free(g_array_index(server->programs, RpcProgram, i).by_number);
@@ -177,10 +195,10 @@ bool rpc_server_has_place(const RpcServer *server, const RpcClient *client)
                                      server->n_unauthenticated < limits->all_unauthenticated);
 }
 
-/* At most a message each second, whatever comes in. */
+/* Some messages each second, whatever comes in. */
 static void server_report_refusal(RpcServer *server, const Error *why)
 {
-    if (server->n_refused++ == 0)
+    if (server->n_refused++ < REFUSALS_TOLD)
         log_warning_error(why, "a connection was refused");
     rpc_server_start_tick(server);
 }
@@ -214,9 +232,9 @@ void rpc_server_enter(RpcServer *server, RpcClient *client)
     server_watch_listeners(server);
 }
 
-bool rpc_server_add_client(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err)
+bool rpc_server_add_client(RpcServer *server, int fd, const RpcDoor *door, Error **err)
 {
-    RpcClient *client = rpc_client_new(server, fd, read_only, auth, err);
+    RpcClient *client = rpc_client_new(server, fd, door, err);
 
     if (client)
         rpc_server_enter(server, client);
@@ -240,20 +258,19 @@ static int server_on_connect(sd_event_source *source, int fd, uint32_t events, v
             }
             return 0;
         }
-        if (!rpc_server_add_client(server, client, listener->read_only, listener->auth, &err))
+        if (!rpc_server_add_client(server, client, &listener->door, &err))
             server_report_refusal(server, err);
     }
     return 0;
 }
 
-bool rpc_server_listen_fd(RpcServer *server, int fd, bool read_only, RpcAuth auth, Error **err)
+bool rpc_server_listen_fd(RpcServer *server, int fd, const RpcDoor *door, Error **err)
 {
     RpcListener *listener = g_new0(RpcListener, 1);
 
     listener->server = server;
     listener->fd = fd;
-    listener->read_only = read_only;
-    listener->auth = auth;
+    listener->door = *door;
     if (server->spec.max_queued)
         (void)listen(fd, (int)server->spec.max_queued); /* it listens already: this changes the length */
     int r = fd_set_nonblocking(fd)
@@ -263,13 +280,14 @@ bool rpc_server_listen_fd(RpcServer *server, int fd, bool read_only, RpcAuth aut
         listener_free(listener);
         return error_set_errno(err, -r, "cannot watch a listening socket");
     }
-    (void)sd_event_source_set_priority(listener->io, rpc_client_priority(read_only)); /* cannot fail here */
+    (void)sd_event_source_set_priority(listener->io,
+                                       rpc_client_priority(door->read_only)); /* cannot fail here */
     g_ptr_array_add(server->listeners, listener);
     return true;
 }
 
-bool rpc_server_listen(RpcServer *server, const char *path, mode_t mode, gid_t gid, bool read_only,
-                       RpcAuth auth, Error **err)
+bool rpc_server_listen(RpcServer *server, const char *path, mode_t mode, gid_t gid, const RpcDoor *door,
+                       Error **err)
 {
     int fd;
 
@@ -281,7 +299,7 @@ bool rpc_server_listen(RpcServer *server, const char *path, mode_t mode, gid_t g
         (void)unlink(path);
         return error_set_errno(err, code, "cannot give the socket '%s' to group %u", path, (unsigned)gid);
     }
-    if (!rpc_server_listen_fd(server, fd, read_only, auth, err))
+    if (!rpc_server_listen_fd(server, fd, door, err))
         return false;
     RpcListener *listener = g_ptr_array_index(server->listeners, server->listeners->len - 1);
     listener->path = g_strdup(path);
@@ -315,8 +333,8 @@ static int server_on_tick(sd_event_source *source, uint64_t usec, void *arg)
         if (!hold->dropped)
             again |= server_tick_client(server, hold, now_ms);
     }
-    if (server->n_refused > 1)
-        log_warning("%u connections were refused in the last second", server->n_refused - 1);
+    if (server->n_refused > REFUSALS_TOLD)
+        log_warning("%u more connections were refused in the last second", server->n_refused - REFUSALS_TOLD);
     server->n_refused = 0;
     server->accept_paused = !server->accept_paused; /* sets the listeners anew, after EMFILE too */
     server_watch_listeners(server);
@@ -369,6 +387,39 @@ void rpc_server_client_dropped(RpcServer *server, RpcClient *client)
     rpc_client_unref(client);
 }
 
+RpcServerNumbers rpc_server_numbers(RpcServer *server)
+{
+    RpcServerNumbers numbers = {
+        .max_clients = server->spec.max_clients,
+        .max_unauthenticated = server->spec.max_unauthenticated,
+        .clients = g_hash_table_size(server->clients),
+        .unauthenticated = server->n_unauthenticated,
+        .min_workers = server->min_workers,
+        .max_workers = server->spec.max_user_calls,
+        .prio_workers = server->spec.max_user_urgent_calls,
+    };
+    GHashTableIter at;
+    gpointer client;
+
+    g_hash_table_iter_init(&at, server->clients);
+    while (g_hash_table_iter_next(&at, &client, NULL)) {
+        numbers.calls += ((RpcClient *)client)->n_calls;
+        numbers.waiting += ((RpcClient *)client)->backlog.length;
+    }
+    return numbers;
+}
+
+void rpc_server_set_numbers(RpcServer *server, const RpcServerNumbers *numbers)
+{
+    server->spec.max_clients = numbers->max_clients;
+    server->spec.max_unauthenticated = numbers->max_unauthenticated;
+    server->spec.max_user_calls = numbers->max_workers;
+    server->spec.max_user_urgent_calls = numbers->prio_workers;
+    server->min_workers = numbers->min_workers;
+    server_set_limits(server);
+    server_watch_listeners(server);
+}
+
 unsigned rpc_server_count_clients(const RpcServer *server)
 {
     return g_hash_table_size(server->clients);
@@ -384,9 +435,50 @@ const RpcUserLimits *rpc_server_user_limits(const RpcServer *server)
     return &server->limits;
 }
 
-RpcUser *rpc_server_user(RpcServer *server, uid_t uid)
+/* Users of other hosts are in the same books, under numbers that no user here has. */
+RpcUser *rpc_server_user(RpcServer *server, const Caller *caller)
 {
-    return rpc_user_get(server->users, uid);
+    if (!caller->address)
+        return rpc_user_get(server->users, caller->uid);
+    g_autofree char *key = rpc_failures_key(caller->address);
+    return rpc_user_get(server->users, REMOTE_UIDS | g_str_hash(key));
+}
+
+static char *server_failure_key(const Caller *caller)
+{
+    return caller->address ? rpc_failures_key(caller->address)
+                           : g_strdup_printf("uid %u", (unsigned)caller->uid);
+}
+
+void rpc_server_client_failed(RpcServer *server, RpcClient *client, const Error *why)
+{
+    g_autofree char *key = server_failure_key(&client->caller);
+
+    rpc_failures_note(server->failures, key, loop_now_ms());
+    server_report_refusal(server, why);
+}
+
+bool rpc_server_client_fails_too_often(RpcServer *server, const RpcClient *client)
+{
+    g_autofree char *key = server_failure_key(&client->caller);
+
+    return rpc_failures_are_too_many(server->failures, key, loop_now_ms());
+}
+
+void rpc_server_set_tls(RpcServer *server, const WireTlsSpec *spec)
+{
+    WireTlsSpec copy = { .identity = wire_tls_identity_ref(spec->identity),
+                         .allowed_names = (const char *const *)g_strdupv((char **)spec->allowed_names),
+                         .no_verify = spec->no_verify };
+
+    wire_tls_identity_unref(server->tls.identity);
+    g_strfreev((char **)server->tls.allowed_names);
+    server->tls = copy;
+}
+
+const WireTlsSpec *rpc_server_tls(const RpcServer *server)
+{
+    return &server->tls;
 }
 
 const RpcServerSpec *rpc_server_spec(const RpcServer *server)

@@ -555,6 +555,22 @@ void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms)
     }
 }
 
+void dac_abandon(DacTable *table, GPtrArray *list, const GPtrArray *paths)
+{
+    for (guint i = list->len; i-- > 0;) {
+        const DacItem *item = g_ptr_array_index(list, i);
+        bool stays = false;
+        for (guint k = 0; k < paths->len; k++)
+            stays = stays || strcmp(g_ptr_array_index(paths, k), item->path) == 0;
+        if (stays)
+            continue;
+        DacHolder *holder = g_hash_table_lookup(table->holders, item->path);
+        if (!holder || --holder->count == 0)
+            (void)g_hash_table_remove(table->holders, item->path);
+        g_ptr_array_remove_index(list, i);
+    }
+}
+
 void dac_lend_kvm(uid_t uid, gid_t gid)
 {
     static const char path[] = "/dev/kvm";

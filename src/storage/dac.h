@@ -51,6 +51,10 @@ AWAITS MUST_CHECK bool dac_apply(const GPtrArray *list, uid_t uid, gid_t gid, ui
 /* Gives back what no other machine holds and is still what was lent; failures are logged. Empties @list. */
 AWAITS void dac_restore(DacTable *table, GPtrArray *list, uint64_t timeout_ms);
 
+/* Forgets the files of @list, whose QEMU is another host's now, but for those at @paths (of char *), which
+ * stay. */
+void dac_abandon(DacTable *table, GPtrArray *list, const GPtrArray *paths);
+
 /* Are machines users of their own? */
 bool dac_has_own_users(const Host *host);
 /* The <seclabel model='dac'> of a machine that is about to run: who QEMU will be, who will own its files;

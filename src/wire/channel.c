@@ -55,6 +55,8 @@ void wire_channel_clear(WireChannel *channel)
     channel_drop_output(channel);
     g_clear_pointer(&channel->in, g_free);
     channel->in_start = channel->in_end = channel->in_allocated = 0;
+    if (channel->layer)
+        channel->layer->ops->free(g_steal_pointer(&channel->layer));
     if (channel->out_fd >= 0 && channel->out_fd != channel->in_fd)
         close(channel->out_fd);
     if (channel->in_fd >= 0)
@@ -116,6 +118,8 @@ static ssize_t channel_receive(WireChannel *channel, size_t size, Error **err)
         .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
     };
 
+    if (channel->layer)
+        return channel->layer->ops->read(channel->layer, to, size, err);
     if (!channel->is_socket)
         return read(channel->in_fd, to, size);
     ssize_t got = recvmsg(channel->in_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
@@ -126,7 +130,7 @@ static ssize_t channel_receive(WireChannel *channel, size_t size, Error **err)
     return got;
 }
 
-bool wire_channel_read(WireChannel *channel, bool *ret_got, Error **err)
+static bool channel_read_once(WireChannel *channel, bool *ret_got, Error **err)
 {
     g_autoptr(Error) why = NULL;
     ssize_t got;
@@ -155,6 +159,21 @@ bool wire_channel_read(WireChannel *channel, bool *ret_got, Error **err)
     channel->in_hint = (size_t)got == size ? MIN(channel->in_hint * 2, READ_SIZE_MAX)
                                            : MAX(channel->in_hint / 2, READ_SIZE_MIN);
     *ret_got = true;
+    return true;
+}
+
+bool wire_channel_read(WireChannel *channel, bool *ret_got, Error **err)
+{
+    const WireLayer *layer = channel->layer;
+    bool more = true;
+
+    if (!channel_read_once(channel, ret_got, err))
+        return false;
+    /* The descriptor would not tell that the layer has the rest of something; it is small. */
+    while (layer && *ret_got && more && !channel->at_end && layer->ops->has_more(layer)) {
+        if (!channel_read_once(channel, &more, err))
+            return false;
+    }
     return true;
 }
 
@@ -236,10 +255,12 @@ void wire_channel_append_fd(WireChannel *channel, int fd)
     g_array_append_val(channel->out_fds, entry);
 }
 
-static ssize_t channel_write(WireChannel *channel, size_t len)
+static ssize_t channel_write(WireChannel *channel, size_t len, Error **err)
 {
     const uint8_t *from = channel->out.data + channel->out_sent;
 
+    if (channel->layer)
+        return channel->layer->ops->write(channel->layer, from, len, err);
     if (channel->is_socket)
         return send(channel->out_fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     return write(channel->out_fd, from, len);
@@ -251,11 +272,11 @@ static bool channel_send_piece(WireChannel *channel, size_t *ret_sent, Error **e
     size_t len = wire_channel_pending(channel);
     const OutFd *next =
         channel->out_fds && channel->out_fds->len ? &g_array_index(channel->out_fds, OutFd, 0) : NULL;
+    g_autoptr(Error) why = NULL;
     ssize_t sent;
 
     *ret_sent = 0;
     if (next && next->at == channel->out_sent) {
-        g_autoptr(Error) why = NULL;
         if (!socket_send_fd(channel->out_fd, next->fd, &why)) {
             if (error_code(why) == ERROR_SYSTEM && error_errno(why) == EAGAIN)
                 return true;
@@ -269,8 +290,10 @@ static bool channel_send_piece(WireChannel *channel, size_t *ret_sent, Error **e
     if (next)
         len = next->at - channel->out_sent;
     do {
-        sent = channel_write(channel, len);
+        sent = channel_write(channel, len, &why);
     } while (sent < 0 && errno == EINTR);
+    if (why)
+        return error_propagate(err, g_steal_pointer(&why));
     if (sent < 0 && errno != EAGAIN)
         return error_set_errno(err, errno, "cannot write to the connection");
     *ret_sent = sent > 0 ? (size_t)sent : 0;
@@ -286,7 +309,7 @@ void wire_channel_append_raw(WireChannel *channel, const WireHeader *header, con
     ssize_t sent = 0;
 
     wire_frame_put_header(head, header, sizeof head + len);
-    if (channel->is_socket && wire_channel_pending(channel) == 0)
+    if (channel->is_socket && !channel->layer && wire_channel_pending(channel) == 0)
         sent = sendmsg(channel->out_fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     const size_t done = sent > 0 ? (size_t)sent : 0;
     if (done < sizeof head)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "wire/frame.h"
+#include "wire/layer.h"
 
 #define WIRE_QUEUED_FDS_MAX 64
 
@@ -14,7 +15,8 @@ typedef struct WireChannel {
     int in_fd;  /* owned */
     int out_fd; /* owned; may be a duplicate of in_fd */
     bool is_socket;
-    bool at_end; /* the peer has closed its side */
+    WireLayer *layer; /* owned; what bytes pass through; NULL: nothing. No descriptors travel then */
+    bool at_end;      /* the peer has closed its side */
     uint8_t *in;
     size_t in_start, in_end, in_allocated, in_hint;
     size_t in_frame; /* length of the large frames that come one after the other, without copying; 0 */
@@ -31,8 +33,8 @@ void wire_channel_init(WireChannel *channel, int in_fd, int out_fd);
 /* Closes the descriptors and drops everything. */
 void wire_channel_clear(WireChannel *channel);
 
-/* Reads once. false: the connection failed. *ret_got says whether anything came (or the end was reached, see
- * at_end); a wait for EPOLLIN is due otherwise. */
+/* Reads once, or as long as the layer has something. false: the connection failed. *ret_got says whether
+ * anything came (or the end was reached, see at_end); a wait for EPOLLIN is due otherwise. */
 MUST_CHECK bool wire_channel_read(WireChannel *channel, bool *ret_got, Error **err);
 
 /* The next whole frame, which stays valid until wire_channel_skip(). */

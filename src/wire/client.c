@@ -17,13 +17,19 @@
 
 #include "base/log.h"
 #include "base/socket.h"
+#include "base/socket_tcp.h"
 #include "wire/client_internal.h"
+#include "wire/sasl.h"
+#include "wire/tls.h"
 #include "wire/uri.h"
 #include "wire/wire_enums.h"
 
 #define CONNECT_TIMEOUT_MS 15000
 #define CLOSE_TIMEOUT_MS 2000
 #define SETTLE_MS 30000
+#define SASL_STEP_MS 30000
+#define SASL_ROUNDS_MAX 32
+#define SASL_BITS_MIN 56 /* as other clients have it, by TCP */
 #define KEEPALIVE_PING 1
 #define KEEPALIVE_PONG 2
 
@@ -60,6 +66,9 @@ void client_unref(WireClient *client)
     g_hash_table_unref(client->streams);
     error_free(client->broken);
     g_free(client->uri);
+    g_free(client->host);
+    g_free(client->authfile);
+    g_free(client->mechanism);
     g_free(client);
 }
 
@@ -560,6 +569,74 @@ static bool wire_client_has_feature(WireClient *client, int feature, bool *ret_h
     return true;
 }
 
+static bool client_begin_sasl(WireClient *client, WireSasl **ret_sasl, Error **err)
+{
+    const int fd = client->channel.in_fd;
+    g_autofree char *local = socket_own_address(fd);
+    g_autofree char *remote = socket_peer_address(fd);
+    const WireSaslSpec spec = {
+        .local = local,
+        .remote = remote,
+        .tls_bits = client->channel.layer ? wire_tls_key_bits(client->channel.layer) : 0,
+        .min_bits = client->is_tcp ? SASL_BITS_MIN : 0,
+    };
+    const WireSaslAnswers answers = { .host = client->host ? client->host : "localhost",
+                                      .authfile = client->authfile,
+                                      .ask = client->options.ask,
+                                      .arg = client->options.arg };
+
+    return wire_sasl_client_new(&spec, &answers, ret_sasl, err);
+}
+
+/* Sends @out (taken) and does our part with the answer. *ret_over: both sides are done. */
+AWAITS static bool client_step_sasl(WireClient *client, WireSasl *sasl, const char *mechanism,
+                                    WireSaslData *out, bool *done, bool *ret_over, Error **err)
+{
+    g_autofree char *bytes = g_steal_pointer(&out->bytes);
+    WireAuthSaslStepArgs step = { .nil = !bytes, .data = bytes, .n_data = (uint32_t)out->len };
+    WireAuthSaslStartArgs start = { (char *)mechanism, step.nil, step.data, step.n_data };
+    g_auto(WireAuthSaslStepRet) ret = { 0 };
+    const int32_t proc = mechanism ? PROC_AUTH_SASL_START : PROC_AUTH_SASL_STEP;
+
+    if (!wire_call_remote(client, proc, mechanism ? (const void *)&start : (const void *)&step, &ret,
+                          SASL_STEP_MS, err))
+        return false;
+    const WireSaslData in = { .bytes = ret.nil ? NULL : ret.data ? ret.data : (char *)"", .len = ret.n_data };
+    if (!*done && !wire_sasl_client_step(sasl, &in, out, done, err))
+        return false;
+    *ret_over = ret.complete && *done;
+    return true;
+}
+
+AWAITS static bool client_authenticate_sasl(WireClient *client, Error **err)
+{
+    g_autoptr(WireSasl) sasl = NULL;
+    g_auto(WireAuthSaslInitRet) list = { 0 };
+    const char *mechanism;
+    WireSaslData out = { 0 };
+    bool done = false, over = false;
+
+    if (!client_begin_sasl(client, &sasl, err) ||
+        !wire_call_remote(client, PROC_AUTH_SASL_INIT, NULL, &list, SASL_STEP_MS, err) ||
+        !wire_sasl_client_start(sasl, client->mechanism ? client->mechanism : list.mechlist, &mechanism, &out,
+                                &done, err))
+        return false;
+    bool ok = client_step_sasl(client, sasl, mechanism, &out, &done, &over, err);
+    for (int round = 0; ok && !over && round < SASL_ROUNDS_MAX; round++)
+        ok = client_step_sasl(client, sasl, NULL, &out, &done, &over, err);
+    g_free(out.bytes);
+    if (!ok)
+        return error_hint(err, "is the name and the password right? The server's log says more");
+    if (!over)
+        return error_set(err, ERROR_AUTH_FAILED, "SASL comes to no end");
+    WireLayer *layer;
+    if (!wire_sasl_protect(&sasl, client->channel.in_fd, &layer, err))
+        return false;
+    if (layer)
+        client->channel.layer = layer;
+    return true;
+}
+
 AWAITS static bool client_authenticate(WireClient *client, uint64_t timeout_ms, Error **err)
 {
     g_auto(WireAuthListRet) list = { 0 };
@@ -574,9 +651,11 @@ AWAITS static bool client_authenticate(WireClient *client, uint64_t timeout_ms, 
     case 2:
         /* No deadline of ours: a person may be typing a password; the keepalive notices a dead server. */
         return wire_call_remote(client, PROC_AUTH_POLKIT, NULL, &polkit, WIRE_NO_TIMEOUT, err);
+    case 1:
+        return client_authenticate_sasl(client, err);
     default:
-        error_set(err, ERROR_AUTH_UNAVAILABLE, "the server wants SASL, which this client cannot do");
-        return error_hint(err, "connect over the local socket or ssh, as in qemu+ssh://HOST/system");
+        return error_set(err, ERROR_AUTH_UNAVAILABLE,
+                         "the server wants authentication of type %d, which is unknown", type);
     }
 }
 
@@ -656,6 +735,65 @@ static bool client_start_ssh(const WireUri *uri, bool read_only, Process **ret_p
     return true;
 }
 
+/* ---- other hosts ---- */
+
+#define TLS_PORT "16514"
+#define TCP_PORT "16509"
+
+AWAITS static bool client_shake(WireLayer *layer, uint64_t timeout_ms, Error **err)
+{
+    const uint64_t deadline = fiber_deadline_begin(timeout_ms);
+    WireLayerState state;
+    bool ok = true;
+
+    while (ok && (state = layer->ops->open(layer, err)) != WIRE_LAYER_READY) {
+        uint32_t events;
+        ok = state != WIRE_LAYER_FAILED &&
+             fiber_wait_fd(layer->fd, state == WIRE_LAYER_WANTS_WRITE ? EPOLLOUT : EPOLLIN, timeout_ms,
+                           &events, err);
+    }
+    fiber_deadline_end(deadline);
+    return ok;
+}
+
+AWAITS static bool client_connect_tls(const WireUri *uri, int fd, uint64_t timeout_ms, WireLayer **ret_layer,
+                                      Error **err)
+{
+    g_auto(WireTlsFiles) files = wire_tls_files_client(uri->pkipath);
+    g_autoptr(WireTlsIdentity) identity = NULL;
+
+    files.priority = g_strdup(uri->tls_priority);
+    if (!wire_tls_identity_load(&files, WIRE_TLS_CLIENT, &identity, err))
+        return false;
+    const WireTlsSpec spec = { .identity = identity, .host = uri->host, .no_verify = uri->no_verify };
+    WireLayer *layer = wire_tls_new(fd, WIRE_TLS_CLIENT, &spec);
+    if (!client_shake(layer, timeout_ms, err)) {
+        layer->ops->free(layer);
+        return false;
+    }
+    *ret_layer = layer;
+    return true;
+}
+
+/* *ret_layer: NULL for TCP. */
+AWAITS static bool client_connect_host(const WireUri *uri, uint64_t timeout_ms, int *ret_fd,
+                                       WireLayer **ret_layer, Error **err)
+{
+    const bool tls = strcmp(uri->transport, "tls") == 0;
+    g_autofree char *given = uri->port ? g_strdup_printf("%d", uri->port) : NULL;
+    const char *port = given ? given : tls ? TLS_PORT : TCP_PORT;
+    AUTO_FD fd = -1;
+
+    *ret_layer = NULL;
+    if (!socket_connect_tcp(uri->host ? uri->host : "localhost", port, timeout_ms, &fd, err))
+        return error_hint(err, "does lodged (or libvirtd) listen there? It needs --listen, and listen_%s = 1",
+                          tls ? "tls" : "tcp");
+    if (tls && !client_connect_tls(uri, fd, timeout_ms, ret_layer, err))
+        return false;
+    *ret_fd = fd_steal(&fd);
+    return true;
+}
+
 /* A broken pipe says nothing; how the program ended does. */
 AWAITS static void client_explain_ssh(WireClient *client, Error **err)
 {
@@ -675,6 +813,7 @@ bool wire_client_open(const char *text, const WireClientOptions *options, WireCl
     uint64_t timeout_ms =
         options && options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     bool read_only = options && options->read_only;
+    WireLayer *layer = NULL;
     int fd = -1;
 
     if (!wire_uri_parse(text, &uri, err))
@@ -685,13 +824,22 @@ bool wire_client_open(const char *text, const WireClientOptions *options, WireCl
     } else if (strcmp(uri.transport, "ssh") == 0 || strcmp(uri.transport, "ext") == 0) {
         if (!client_start_ssh(&uri, read_only, &process, &fd, err))
             return false;
+    } else if (strcmp(uri.transport, "tls") == 0 || strcmp(uri.transport, "tcp") == 0) {
+        if (!client_connect_host(&uri, timeout_ms, &fd, &layer, err))
+            return error_prefix(err, "cannot connect to '%s'", text);
     } else {
         error_set(err, ERROR_OPERATION_UNSUPPORTED, "connections over '%s' are not supported", uri.transport);
-        return error_hint(err, "use the local socket (qemu:///system) or ssh (qemu+ssh://HOST/system)");
+        return error_hint(err, "transports are unix, ssh, tls, tcp and ext, as in qemu+ssh://HOST/system");
     }
 
     bool over_ssh = process != NULL;
     WireClient *client = wire_client_new(fd, fd, options);
+    client->channel.layer = layer;
+    client->is_tcp = strcmp(uri.transport, "tcp") == 0;
+    client->host = g_strdup(uri.host);
+    client->authfile = g_strdup(uri.authfile);
+    if (uri.auth && g_str_has_prefix(uri.auth, "sasl."))
+        client->mechanism = g_ascii_strup(uri.auth + strlen("sasl."), -1);
     client->process = g_steal_pointer(&process);
     if (over_ssh) /* may ask for a password first: the handshake gets minutes */
         client->options.connect_timeout_ms = MAX(client->options.connect_timeout_ms, 300000);

@@ -32,11 +32,13 @@ typedef struct WireClientOptions {
     void (*on_event)(WireClient *client, uint32_t program, int32_t proc, const void *message, void *arg);
     /* Called once when the connection broke (not after wire_client_close()). NULL: not wanted. */
     void (*on_broken)(WireClient *client, const Error *err, void *arg);
+    /* Asks a person for a name or a password; owned, NULL: nobody is there. NULL: not wanted. */
+    char *(*ask)(const char *question, bool is_secret, void *arg);
     void *arg;
 } WireClientOptions;
 
-/* Connects, authenticates and opens. @uri as in uri.h (NULL: default); transports unix and ssh work, others
- * are ERROR_OPERATION_UNSUPPORTED naming what does. @options may be NULL. */
+/* Connects, authenticates and opens. @uri as in uri.h (NULL: default); transports unix, ssh, tls,
+ * tcp and ext work, others are ERROR_OPERATION_UNSUPPORTED naming what does. @options may be NULL. */
 AWAITS MUST_CHECK bool wire_client_open(const char *uri, const WireClientOptions *options,
                                         WireClient **ret_client, Error **err);
 

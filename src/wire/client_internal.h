@@ -25,6 +25,8 @@ struct WireClient {
     bool leaving; /* we said goodbye: the end is no surprise */
     unsigned unanswered_pings;
     char *uri;
+    char *host, *authfile, *mechanism; /* for SASL; NULL: not said */
+    bool is_tcp;                       /* nothing else protects it */
 };
 
 WireClient *client_ref(WireClient *client);

@@ -21,6 +21,12 @@ void wire_uri_clear(WireUri *uri)
     g_free(uri->netcat);
     g_free(uri->proxy);
     g_free(uri->mode);
+    g_free(uri->pkipath);
+    g_free(uri->tls_priority);
+    g_free(uri->auth);
+    g_free(uri->authfile);
+    g_free(uri->known_hosts);
+    g_free(uri->known_hosts_verify);
     g_free(uri->name);
     *uri = (WireUri){ 0 };
 }
@@ -42,12 +48,13 @@ static bool uri_take_query(WireUri *uri, const char *query, GString *rest, Error
         { "mode", &uri->mode, NULL },
         { "no_tty", NULL, &uri->no_tty },
         { "no_verify", NULL, &uri->no_verify },
-        { "auth", NULL, NULL },
-        { "pkipath", NULL, NULL },
+        { "auth", &uri->auth, NULL },
+        { "authfile", &uri->authfile, NULL },
+        { "pkipath", &uri->pkipath, NULL },
         { "sshauth", NULL, NULL },
-        { "known_hosts", NULL, NULL },
-        { "known_hosts_verify", NULL, NULL },
-        { "tls_priority", NULL, NULL },
+        { "known_hosts", &uri->known_hosts, NULL },
+        { "known_hosts_verify", &uri->known_hosts_verify, NULL },
+        { "tls_priority", &uri->tls_priority, NULL },
     };
 
     for (char **pair = pairs; *pair; pair++) {
@@ -202,6 +209,10 @@ char **wire_uri_ssh_command(const WireUri *uri, bool read_only)
     if (uri->no_verify) {
         g_ptr_array_add(argv, g_strdup("-o"));
         g_ptr_array_add(argv, g_strdup("StrictHostKeyChecking=no"));
+    }
+    if (uri->known_hosts) {
+        g_ptr_array_add(argv, g_strdup("-o"));
+        g_ptr_array_add(argv, g_strdup_printf("UserKnownHostsFile=%s", uri->known_hosts));
     }
     g_ptr_array_add(argv, g_strdup("--"));
     g_ptr_array_add(argv, g_strdup(uri->host ? uri->host : "localhost"));

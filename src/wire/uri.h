@@ -16,8 +16,13 @@ typedef struct WireUri {
     char *keyfile;
     char *command;
     char *netcat;
-    char *proxy; /* auto, native, netcat */
-    char *mode;  /* auto, legacy, direct */
+    char *proxy;        /* auto, native, netcat */
+    char *mode;         /* auto, legacy, direct */
+    char *pkipath;      /* folder of certificates */
+    char *tls_priority; /* in GnuTLS's words */
+    char *auth;         /* sasl.MECHANISM */
+    char *authfile;     /* names and passwords */
+    char *known_hosts, *known_hosts_verify;
     bool no_tty;
     bool no_verify;
     char *name; /* what the server is told: without transport, host and client parameters, or "" */

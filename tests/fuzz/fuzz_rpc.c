@@ -147,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 1 || size > FUZZ_MAX_BYTES || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) < 0)
         return 0;
-    if (!rpc_server_add_client(fuzz_server, pair[1], data[0] & 1, RPC_AUTH_NONE, NULL))
+    if (!rpc_server_add_client(fuzz_server, pair[1], &(RpcDoor){ .read_only = data[0] & 1 }, NULL))
         abort();
     if (data[0] & 2)
         fuzz_send_opening(pair[0]);

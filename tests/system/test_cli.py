@@ -416,7 +416,7 @@ def test_words_of_other_tools_and_unknown_schemes(host):
         result = host.lodge(word)
         equal(result.code, 2)
         contains(result.err, f"unknown command: '{word}'", command)
-    for command in ("qemu-attach", "migrate"):
+    for command in ("qemu-attach",):
         result = host.lodge(command, "x")
         contains(result.err, "is not in this version of lodge")
         check("virsh" not in result.err, result.err)
@@ -480,10 +480,10 @@ def test_no_command_crashes_whatever_the_answer(host):
 
 
 def test_every_command_of_virsh_is_there(host):
-    """Those for running machines of other hypervisors, and of migration, are not."""
+    """Those for running machines of other hypervisors are not."""
     names = set(re.findall(r"^    ([a-z][a-z0-9-]+) ", host.ok("help"), re.M))
     check(len(names) > 250, f"virsh has {len(names)} commands")
-    others = {"qemu-attach", "lxc-enter-namespace"} | {name for name in names if name.startswith("migrate")}
+    others = {"qemu-attach", "lxc-enter-namespace"}
     known = set(re.findall(r"^ +([a-z][a-z0-9-]+) ", host.lodge_ok("help"), re.M))
     equal(sorted(names - known - others), [])
 

@@ -73,7 +73,7 @@ def test_a_folder_is_plugged_in_and_out(host):
     host.ok("attach-device", "demo", given, "--live")
     check(helpers("virtiofsd"), "a helper runs")
     contains(host.ok("dumpxml", "demo"), "<target dir='share'/>", "<alias name='fs0'/>")
-    console.command("mkdir -p /mnt; mount -t virtiofs share /mnt")
+    console.command("mkdir -p /mnt; until mount -t virtiofs share /mnt 2> /dev/null; do sleep 0.2; done", timeout=60)
     contains(console.command("cat /mnt/hello"), "from the host")
     console.command("umount /mnt")
     host.restart_daemon()

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import json
 import socket
 import subprocess
 
@@ -15,7 +16,7 @@ PORT = 2222
 class Sshd:
     """An ssh server of this test alone, on the loopback device of its network namespace."""
 
-    def __init__(self, host):
+    def __init__(self, host, path=None):
         self.host = host
         self.dir = host.path("ssh")
         self.dir.mkdir(mode=0o700)
@@ -30,7 +31,7 @@ PermitRootLogin prohibit-password
 StrictModes no
 UsePAM no
 PidFile none
-""")
+""" + (f"SetEnv PATH={path}\n" if path else ""))
         os.makedirs("/run/sshd", exist_ok=True)
         self.log = open(host.path("sshd.out"), "wb")
         self.process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", self.dir / "config"],
@@ -123,3 +124,81 @@ def test_two_hosts_from_one_client(host):
     first, second = host.open(), host.open()
     first.defineXML(host.guests.sector("tiny"))
     equal([d.name() for d in second.listAllDomains()], ["tiny"])
+
+
+def our_helper(host):
+    """A PATH whose only virt-ssh-helper is lodge."""
+    folder = host.path("bin")
+    folder.mkdir()
+    (folder / "virt-ssh-helper").symlink_to(host.lodge_program)
+    for name in ("sh", "which"):
+        (folder / name).symlink_to(f"/usr/bin/{name}")
+    return folder
+
+
+@mark(requires=NEEDS)
+def test_through_ssh_with_our_helper(host):
+    """What clients start by default is lodge by another name; there is no netcat. rows: remote-03"""
+    sshd = Sshd(host, our_helper(host))
+    host.define_sector("tiny")
+    for more in ("", "&proxy=native"):
+        contains(sshd.virsh("list", "--all", more=more), "tiny")
+        contains(run([host.lodge_program, "-c", sshd.uri(more), "list", "--all"], timeout=60), "tiny")
+    equal(sshd.virsh("dumpxml", "tiny").out, host.ok("dumpxml", "tiny"))
+    raises(libvirt.VIR_ERR_OPERATION_DENIED, libvirt.openReadOnly(sshd.uri()).lookupByName("tiny").create)
+    # long answers both ways
+    conn = libvirt.open(sshd.uri())
+    xml = conn.lookupByName("tiny").XMLDesc().replace("</domain>", f"<description>{'x' * 900000}</description></domain>")
+    conn.defineXML(xml)
+    check("x" * 900000 in conn.lookupByName("tiny").XMLDesc(), "the long document comes back whole")
+    conn.close()
+    helper = host.path("bin/virt-ssh-helper")
+    if not host.is_reference:
+        host.stop_daemon()
+        contains(run([helper, "qemu:///system"]), "cannot connect", "is lodged running on this host")
+        host.daemon.start()
+    equal(run([helper]).code, 1)
+    sshd.close()
+
+
+@mark(requires=NEEDS)
+def test_through_a_forwarded_socket(host):
+    """OpenSSH's own way to a socket, as programs use it that bring an SSH of their own."""
+    sshd = Sshd(host)
+    host.define_sector("tiny")
+    forwarded = host.path("forwarded")
+    ssh = subprocess.Popen(["ssh", "-N", "-p", str(PORT), "-i", sshd.dir / "key", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
+                            "-o", f"UserKnownHostsFile={sshd.dir}/known", "-L", f"{forwarded}:/run/libvirt/libvirt-sock", "root@127.0.0.1"],
+                           stdin=subprocess.DEVNULL)
+    wait_until(forwarded.exists, "the socket is forwarded", timeout=30)
+    uri = f"qemu+unix:///system?socket={forwarded}"
+    contains(run(["virsh", "-c", uri, "list", "--all"]), "tiny")
+    contains(run([host.lodge_program, "-c", uri, "list", "--all"]), "tiny")
+    ssh.terminate()
+    ssh.wait(10)
+    sshd.close()
+
+
+@mark(requires=NEEDS)
+def test_hosts_by_name(host):
+    sshd = Sshd(host)
+    host.define_sector("tiny")
+    host.write("config/libvirt/libvirt.conf",
+               f'uri_aliases = [\n  "near={host.daemon.uri}",\n  "far={sshd.uri()}",\n  "gone=qemu+unix:///system?socket=/nowhere"\n]\n')
+    env = clean_environment(XDG_CONFIG_HOME=str(host.path("config")), LODGE_URI="")
+
+    def lodge(*args):
+        return run([host.lodge_program, *args], timeout=60, env=env)
+
+    for way in (["--host", "far"], ["--host", "near"], ["-c", "far"]):
+        contains(lodge(*way, "list", "--all"), "tiny")
+    result = lodge("--all-hosts", "list", "--all")
+    equal(result.code, 3)
+    equal([line for line in result.out.splitlines() if line.endswith(":")], ["near:", "far:", "gone:"])
+    equal(result.out.count("tiny"), 2)
+    contains(result.err, "gone: error:")
+    all_hosts = json.loads(lodge("-o", "json", "--all-hosts", "list", "--all").out)
+    equal([m["name"] for m in all_hosts["far"]], ["tiny"])
+    contains(all_hosts["gone"]["error"], "/nowhere")
+    contains(lodge("--all-hosts"), "takes a command")
+    sshd.close()

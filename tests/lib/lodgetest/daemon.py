@@ -163,6 +163,9 @@ class Libvirtd(Daemon):
             target.mkdir(parents=True, exist_ok=True)
             subprocess.run(["mount", "--bind", self.root / directory, target], check=True)
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/lock"], check=False)
+        self.set_up()
+
+    def set_up(self):
         for directory in ("var/lib/libvirt/qemu", "var/cache/libvirt/qemu"):
             shutil.chown(self.root / directory, "libvirt-qemu", "kvm")
         self.settings.update(log_level=os.environ.get("LODGE_TEST_LIBVIRTD_LOG", "3"),

@@ -73,13 +73,17 @@ class Host:
 
     def __init__(self, root, daemon):
         self.root = pathlib.Path(root)
-        self.daemon = make_daemon(root, daemon)
+        self.daemon = self.make_daemon(root, daemon)
         self.guests = Guests(root)
         self.connections = []
         self.terminals = []
         self.stations = []
         self.main_connection = None
+        self.near = None  # of a far host (pair.py): the test's own
         self.expect_crash = False  # a test that kills the daemon for good says so
+
+    def make_daemon(self, root, which):
+        return make_daemon(root, which)
 
     # -- the daemon ---------------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ void peer_connect(Peer *peer, RpcServer *server, bool read_only)
     int r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair);
 
     g_assert(r == 0);
-    bool added = rpc_server_add_client(server, pair[1], read_only, RPC_AUTH_NONE, NULL);
+    bool added = rpc_server_add_client(server, pair[1], &(RpcDoor){ .read_only = read_only }, NULL);
     g_assert(added);
     *peer = (Peer){ .serial = 0 };
     wire_channel_init(&peer->channel, pair[0], pair[0]);
@@ -81,7 +81,7 @@ bool peer_connect_as_user(Peer *peer, RpcServer *server, bool read_only)
     g_assert(r == 0);
     *peer = (Peer){ .serial = 0 };
     wire_channel_init(&peer->channel, pair[0], pair[0]);
-    return rpc_server_add_client(server, pair[1], read_only, RPC_AUTH_NONE, NULL);
+    return rpc_server_add_client(server, pair[1], &(RpcDoor){ .read_only = read_only }, NULL);
 }
 
 void peer_clear(Peer *peer)

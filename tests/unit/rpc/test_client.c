@@ -158,7 +158,7 @@ static WireClient *connect_client(void)
 
     int r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
     g_assert(r == 0);
-    bool added = rpc_server_add_client(server, pair[1], false, RPC_AUTH_NONE, NULL);
+    bool added = rpc_server_add_client(server, pair[1], &(RpcDoor){ .via = RPC_VIA_UNIX }, NULL);
     g_assert(added);
     WireClient *client = wire_client_new(pair[0], pair[0], &options);
     g_autoptr(Error) err = NULL;

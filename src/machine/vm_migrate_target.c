@@ -1,0 +1,644 @@
+/* Migration to here: a start whose guest's state comes from elsewhere.
+ *
+ * Prepare begins that start in a fiber of its own, which holds the machine's job until the end and waits,
+ * with a QEMU that listens, for what the driver says: finish lets the start go on to its end. All that takes
+ * a start back (the death of QEMU or of the daemon, destroy, a driver that leaves) takes back this one, too.
+ */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#define LOG_MODULE "migrate"
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/socket.h"
+#include "conf/xml_table.h"
+#include "core/stream.h"
+#include "host/node.h"
+#include "machine/vm_block_chain.h"
+#include "machine/vm_migrate_private.h"
+#include "machine/vm_moment.h"
+#include "qemu/monitor_nbd.h"
+
+#define POLL_MS 500
+#define LAST_BYTES_MS 60000
+#define TLS_ID "objlibvirt_migrate_tls0"
+
+struct Incoming {
+    unsigned refs;
+    Vm *vm; /* counted; NULL before it is found */
+    Host *host;
+    Job job;
+    uint64_t client_id;
+    MigrateParams params;
+    MigrateCookie cookie; /* of begin */
+    DomainDef *def;       /* taken by the start */
+    char *name;
+    VmStartSpec *spec; /* of the start */
+    int state_fd;      /* of a tunnel: where QEMU reads; -1 */
+    unsigned port, nbd_port;
+    bool own_port;
+    GPtrArray *made; /* paths of images */
+    WaitQueue changed;
+    bool is_prepared, is_over, succeeded;
+    bool is_told, is_cancelled, client_left; /* what finish said */
+    Error *error;
+};
+typedef struct Incoming Incoming;
+
+static Incoming *incoming_ref(Incoming *in)
+{
+    in->refs++;
+    return in;
+}
+
+static void incoming_unref(Incoming *in)
+{
+    if (!in || --in->refs > 0)
+        return;
+    if (in->vm)
+        vm_unref(in->vm);
+    wait_queue_clear(&in->changed);
+    migrate_params_clear(&in->params);
+    migrate_cookie_clear(&in->cookie);
+    domain_def_free(in->def);
+    fd_cleanup(&in->state_fd);
+    g_ptr_array_unref(in->made);
+    error_free(in->error);
+    g_free(in->name);
+    g_free(in);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Incoming, incoming_unref)
+
+/* ---- what may come ---- */
+
+AWAITS static bool run_hook(Host *host, const char *name, char **io_xml, Error **err)
+{
+    g_autofree char *output = NULL;
+
+    if (!hook_is_present(host, "qemu"))
+        return true;
+    if (!hook_run(host, "qemu", name, "migrate", "begin", "-", *io_xml, &output, err))
+        return false;
+    if (output && *g_strstrip(output)) {
+        g_free(*io_xml);
+        *io_xml = g_steal_pointer(&output);
+    }
+    return true;
+}
+
+AWAITS static bool read_definition(Host *host, const MigrateParams *params, DomainDef **ret_def, Error **err)
+{
+    g_autoptr(DomainDef) def = NULL;
+
+    if (!params->xml)
+        return error_set(err, ERROR_INTERNAL, "no domain XML passed");
+    if (!vm_xml_parse(host, params->xml, strlen(params->xml), "(domain_definition)", VM_XML_TRUSTED, &def,
+                      err))
+        return false;
+    g_autofree char *xml = g_strdup(params->xml);
+    if (!run_hook(host, def->name, &xml, err))
+        return false;
+    if (strcmp(xml, params->xml) != 0) {
+        g_autoptr(DomainDef) changed = NULL;
+        if (!vm_xml_parse(host, xml, strlen(xml), "(hook)", VM_XML_TRUSTED, &changed, err) ||
+            !vm_xml_check_abi(def, changed, err))
+            return error_prefix(err, "what the migrate hook made of domain '%s'", def->name);
+        domain_def_free(g_steal_pointer(&def));
+        def = g_steal_pointer(&changed);
+    }
+    if (params->name) {
+        if (!vm_check_name(params->name, err))
+            return false;
+        g_free(def->name);
+        def->name = g_strdup(params->name);
+    }
+    *ret_def = g_steal_pointer(&def);
+    return true;
+}
+
+static bool check_source(const Host *host, const MigrateCookie *cookie, Error **err)
+{
+    g_autofree char *own = migrate_own_uuid(host);
+
+    if (!cookie->host_uuid || g_ascii_strcasecmp(cookie->host_uuid, own) != 0)
+        return true;
+    error_set(err, ERROR_INTERNAL, "Attempt to migrate guest to the same host %s", own);
+    return error_hint(err, "hosts that are clones of each other need a host_uuid each in libvirtd.conf");
+}
+
+/* ---- where it listens ---- */
+
+static bool take_port(Incoming *in, const char *what, unsigned *ret_port, Error **err)
+{
+    const Config *config = in->host->config;
+
+    return port_pool_take_any(in->host->ports, what, config->migration_port_min, config->migration_port_max,
+                              in->params.listen_address ? in->params.listen_address
+                                                        : config->migration_address,
+                              ret_port, err);
+}
+
+/* What the client says of it: nothing, a host, or a host with a port. */
+static bool choose_address(Incoming *in, char **ret_uri, Error **err)
+{
+    const char *uri = in->params.uri;
+    const Config *config = in->host->config;
+
+    if (uri && g_str_has_prefix(uri, "unix:"))
+        return true;
+    if (uri && !g_str_has_prefix(uri, "tcp:"))
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED, "unsupported scheme in migration URI %s", uri);
+    g_autofree char *host = NULL;
+    if (uri) {
+        const char *at = uri + strlen("tcp:");
+        at = g_str_has_prefix(at, "//") ? at + 2 : at;
+        host = g_strndup(at, strcspn(at, "/?"));
+        char *colon = strrchr(host, ':'), *bracket = strrchr(host, ']');
+        if (colon && (!bracket || colon > bracket)) {
+            char *end = NULL;
+            const uint64_t port = g_ascii_strtoull(colon + 1, &end, 10);
+            if (*end || port == 0 || port > UINT16_MAX)
+                return error_set(err, ERROR_INVALID_ARGUMENT, "bad port in migration URI %s", uri);
+            in->port = (unsigned)port;
+            return true;
+        }
+        if (!*host)
+            return error_set(err, ERROR_INVALID_ARGUMENT, "missing host in migration URI: %s", uri);
+    } else {
+        host = config->migration_host ? g_strdup(config->migration_host) : node_get_hostname();
+        if (g_str_has_prefix(host, "localhost")) {
+            error_set(err, ERROR_INTERNAL,
+                      "hostname on destination resolved to localhost, but migration requires an FQDN");
+            return error_hint(err, "give the host a name, set migration_host in qemu.conf, or say "
+                                   "--migrateuri tcp://ADDRESS");
+        }
+    }
+    if (!take_port(in, "migration", &in->port, err))
+        return false;
+    in->own_port = true;
+    const bool is_bare_v6 = strchr(host, ':') && host[0] != '[';
+    *ret_uri = g_strdup_printf(is_bare_v6 ? "tcp://[%s]:%u" : "tcp://%s:%u", host, in->port);
+    return true;
+}
+
+AWAITS static bool listen_for_state(Incoming *in, Error **err)
+{
+    Qmp *qmp = vm_monitor(in->vm);
+    const char *address =
+        in->params.listen_address ? in->params.listen_address : in->host->config->migration_address;
+
+    if (in->state_fd >= 0) {
+        const bool ok = monitor_migrate_from_fd(qmp, in->state_fd, 0, err);
+        fd_cleanup(&in->state_fd);
+        return ok;
+    }
+    if (in->params.uri && g_str_has_prefix(in->params.uri, "unix:"))
+        return error_set(err, ERROR_ARGUMENT_UNSUPPORTED,
+                         "a migration through a socket of the file system is not possible "
+                         "to this host");
+    if (!address)
+        address = access("/proc/net/if_inet6", R_OK) == 0 ? "::" : "0.0.0.0";
+    g_autofree char *uri =
+        g_strdup_printf(strchr(address, ':') ? "tcp:[%s]:%u" : "tcp:%s:%u", address, in->port);
+    return monitor_migrate_from_uri(qmp, uri, false, 0, err) || error_prefix(err, "listening at '%s'", uri);
+}
+
+/* ---- the start ---- */
+
+AWAITS static bool add_tls(Incoming *in, const char **ret_id, Error **err)
+{
+    const Config *config = in->host->config;
+
+    if (!(in->params.flags & VIR_MIGRATE_TLS))
+        return true;
+    *ret_id = TLS_ID;
+    return monitor_nbd_add_tls(vm_monitor(in->vm), TLS_ID, config->migrate_tls_x509_cert_dir,
+                               config->migrate_tls_x509_verify, 0, err) ||
+           error_prefix(err, "TLS of the migration with the certificates in '%s'",
+                        config->migrate_tls_x509_cert_dir);
+}
+
+AWAITS static bool open_doors(Incoming *in, Error **err)
+{
+    const char *tls_id = NULL;
+    const bool has_disks = in->cookie.has_disks && in->cookie.disks;
+
+    if (!add_tls(in, &tls_id, err) ||
+        !migrate_tell_qemu(in->vm, &in->params, MIGRATE_AT_TARGET, tls_id, NULL, err))
+        return false;
+    if (has_disks) {
+        in->nbd_port = (unsigned)in->params.disks_port;
+        if (!in->nbd_port) {
+            if (!take_port(in, "migration of disks", &in->nbd_port, err))
+                return false;
+            g_array_append_val(in->vm->run->ports, in->nbd_port);
+        }
+        if (!migrate_export_disks(in->vm, &in->params, in->nbd_port, tls_id, err))
+            return false;
+    }
+    return listen_for_state(in, err);
+}
+
+/* Until the driver says what is to be: as long as its client is there. */
+AWAITS static bool wait_for_word(Incoming *in, Error **err)
+{
+    while (!in->is_told) {
+        g_autoptr(Error) why = NULL;
+        if (in->client_left)
+            return error_set(err, ERROR_CANCELLED, "who migrated domain '%s' here has gone", in->name);
+        if (!in->vm->run || in->vm->run->exited)
+            return error_set(err, ERROR_VM_GONE, "QEMU exited while it waited for the state of domain '%s'",
+                             in->name);
+        if (in->vm->run->migration_state == MONITOR_JOB_FAILED)
+            return error_set(err, ERROR_OPERATION_FAILED, "QEMU could not load the state of domain '%s'",
+                             in->name);
+        if (!wait_queue_wait(&in->vm->run->changed, POLL_MS, &why) && error_code(why) != ERROR_TIMEOUT)
+            return error_propagate(err, g_steal_pointer(&why));
+    }
+    return !in->is_cancelled ||
+           error_set(err, ERROR_CANCELLED, "migration of domain '%s' was cancelled by its source", in->name);
+}
+
+AWAITS static bool wait_for_state(Incoming *in, Error **err)
+{
+    const uint64_t deadline_ms = loop_now_ms() + LAST_BYTES_MS;
+
+    while (true) {
+        g_auto(MonitorMigration) now = { 0 };
+        g_autoptr(Error) why = NULL;
+        if (!vm_require_monitor(in->vm, err) || !monitor_query_migration(vm_monitor(in->vm), 0, &now, err))
+            return false;
+        if (now.status == MONITOR_JOB_COMPLETED || now.status == MONITOR_JOB_POSTCOPY)
+            return true;
+        if (now.status == MONITOR_JOB_FAILED || now.status == MONITOR_JOB_CANCELLED)
+            return error_set(err, ERROR_OPERATION_FAILED, "migration in job: %s",
+                             now.problem ? now.problem : "QEMU could not load the state");
+        if (loop_now_ms() >= deadline_ms)
+            return error_set(err, ERROR_TIMEOUT, "the state of domain '%s' has not arrived completely",
+                             in->name);
+        if (!wait_queue_wait(&in->vm->run->changed, POLL_MS, &why) && error_code(why) != ERROR_TIMEOUT)
+            return error_propagate(err, g_steal_pointer(&why));
+    }
+}
+
+AWAITS static bool stop_disks(Incoming *in, Error **err)
+{
+    GArray *ports = in->vm->run->ports;
+
+    for (guint i = ports->len; !in->params.disks_port && i-- > 0;)
+        if (g_array_index(ports, unsigned, i) == in->nbd_port) {
+            g_array_remove_index(ports, i);
+            port_pool_release(in->host->ports, in->nbd_port);
+        }
+    return monitor_nbd_stop(vm_monitor(in->vm), 0, err);
+}
+
+/* The start has come to the point where the guest's state is wanted. */
+AWAITS static bool receive(Vm *vm, void *arg, Error **err)
+{
+    Incoming *in = arg;
+
+    job_set_phase(&in->job, "preparing");
+    object_list_it(&vm->object);
+    vm->run->migration_state = MONITOR_JOB_NONE;
+    if (!open_doors(in, err) || !vm_require_monitor(vm, err))
+        return false;
+    vm_set_state(vm, VM_STATE_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION);
+    in->is_prepared = true;
+    wait_queue_wake_all(&in->changed);
+    job_set_phase(&in->job, "receiving memory");
+    if (!wait_for_word(in, err) || !wait_for_state(in, err))
+        return false;
+    job_set_phase(&in->job, "letting it run");
+    in->spec->paused = in->params.flags & VIR_MIGRATE_PAUSED;
+    if (in->nbd_port && !stop_disks(in, err))
+        return false;
+    if (!(in->params.flags & VIR_MIGRATE_POSTCOPY))
+        migrate_reset_qemu(vm);
+    return vm_require_monitor(vm, err);
+}
+
+AWAITS static bool start(Incoming *in, Error **err)
+{
+    VmStartSpec spec = VM_START_SPEC_INIT;
+
+    if (!migrate_make_images(in->host, in->def, &in->params, &in->cookie, in->made, err))
+        return false;
+    spec.incoming_def = g_steal_pointer(&in->def);
+    spec.receive = receive;
+    spec.receive_arg = in;
+    in->spec = &spec;
+    spec.paused_reason = VIR_DOMAIN_PAUSED_USER;
+    spec.running_reason = VIR_DOMAIN_RUNNING_MIGRATED;
+    spec.started_detail = VIR_DOMAIN_EVENT_STARTED_MIGRATED;
+    return vm_start_process(in->vm, &in->job, &spec, err);
+}
+
+AWAITS static void remove_images(Incoming *in)
+{
+    fiber_shield_begin();
+    for (guint i = 0; i < in->made->len; i++) {
+        g_autoptr(Error) err = NULL;
+        if (!vm_chain_remove_file(in->host, g_ptr_array_index(in->made, i), &err))
+            log_warning_error(err, "an image for a machine that did not come");
+    }
+    fiber_shield_end();
+}
+
+static void incoming_fiber(void *arg)
+{
+    g_autoptr(Incoming) in = arg;
+    g_autoptr(Vm) vm = vm_ref(in->vm);
+
+    job_adopt(&in->job, fiber_current());
+    in->succeeded = start(in, &in->error);
+    if (in->own_port)
+        port_pool_release(in->host->ports, in->port);
+    if (!in->succeeded) {
+        remove_images(in);
+        object_release_embryo(&vm->object);
+    }
+    vm->incoming = NULL;
+    in->is_over = true;
+    if (!in->succeeded) /* else who asked to finish has things left to do, with the job */
+        job_end(&in->job);
+    wait_queue_wake_all(&in->changed);
+}
+
+/* ---- the calls ---- */
+
+static bool make_tunnel(Incoming *in, Stream **ret_stream, Error **err)
+{
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return error_set_errno(err, errno, "cannot make a tunnel");
+    in->state_fd = ends[0];
+    (void)fd_set_nonblocking(ends[1]);
+    *ret_stream = stream_new(ends[1], STREAM_FROM_CLIENT, NULL, NULL);
+    return true;
+}
+
+static Incoming *incoming_new(Host *host, const MigrateParams *params, DomainDef *def, const Caller *caller)
+{
+    Incoming *in = g_new0(Incoming, 1);
+
+    *in = (Incoming){
+        .refs = 1, .host = host, .def = def, .state_fd = -1, .client_id = caller ? caller->client_id : 0
+    };
+    in->name = g_strdup(def->name);
+    in->made = g_ptr_array_new_with_free_func(g_free);
+    migrate_params_copy(params, &in->params);
+    wait_queue_init(&in->changed);
+    return in;
+}
+
+AWAITS static bool begin_start(Incoming *in, const Caller *caller, Error **err)
+{
+    if (!object_acquire(vm_registry(in->host), in->def->name, &in->def->uuid, JOB_MIGRATION_IN, caller,
+                        &in->job, err))
+        return false;
+    Vm *vm = in->vm = vm_ref((Vm *)in->job.object);
+    if (vm_is_running(vm)) {
+        error_set(err, ERROR_INVALID_STATE, "domain '%s' is already active", vm->name);
+        job_end(&in->job);
+        return false;
+    }
+    vm->incoming = in;
+    const JobProgress progress = { .type = VIR_DOMAIN_JOB_UNBOUNDED,
+                                   .operation = VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN };
+    job_set_progress(&in->job, &progress);
+    if (fiber_spawn("incoming migration", incoming_fiber, incoming_ref(in)))
+        return true;
+    vm->incoming = NULL;
+    incoming_unref(in);
+    object_release_embryo(&vm->object);
+    job_end(&in->job);
+    return error_set(err, ERROR_BUSY, "there is too much under way for a migration");
+}
+
+/* The fiber goes on when whoever waits here leaves; its client's end is told otherwise. */
+AWAITS static bool wait_until(Incoming *in, const bool *condition, Error **err)
+{
+    while (!*condition && !in->is_over)
+        if (!wait_queue_wait(&in->changed, FIBER_NO_DEADLINE, err)) /* a start has its own deadlines */
+            return false;
+    if (!in->is_over || in->succeeded)
+        return true;
+    g_autoptr(Error) why = g_steal_pointer(&in->error);
+    return why ? error_propagate(err, g_steal_pointer(&why))
+               : error_set(err, ERROR_OPERATION_FAILED, "migration of domain '%s' has ended before",
+                           in->name);
+}
+
+static void wake(Incoming *in)
+{
+    if (in->vm && in->vm->run)
+        wait_queue_wake_all(&in->vm->run->changed);
+}
+
+/* Nothing but the definition will come. Clients insist on an address all the same. */
+static bool prepare_offline(Incoming *in, char **ret_uri, Error **err)
+{
+    Object *found = NULL;
+
+    if (!object_check_identity(vm_registry(in->host), in->def->name, &in->def->uuid, &found, err))
+        return false;
+    if (found && object_is_active(found))
+        return error_set(err, ERROR_INVALID_STATE, "domain '%s' is already active", in->name);
+    if (!choose_address(in, ret_uri, err))
+        return false;
+    if (in->own_port)
+        port_pool_release(in->host->ports, in->port);
+    return true;
+}
+
+bool vm_migrate_prepare(Host *host, const MigrateParams *params, const MigrateBytes *bytes,
+                        const Caller *caller, char **ret_cookie, char **ret_uri, Stream **ret_stream,
+                        Error **err)
+{
+    g_auto(MigrateCookie) cookie = { 0 };
+    g_autoptr(DomainDef) def = NULL;
+    g_autofree char *uri = NULL;
+
+    if (!migrate_cookie_parse(bytes, NULL, &cookie, err) || !check_source(host, &cookie, err) ||
+        !read_definition(host, params, &def, err))
+        return false;
+    g_autoptr(Incoming) in = incoming_new(host, params, g_steal_pointer(&def), caller);
+    if (params->flags & VIR_MIGRATE_OFFLINE)
+        return prepare_offline(in, ret_uri, err);
+    in->cookie = cookie;
+    cookie = (MigrateCookie){ 0 };
+    Stream *stream = NULL;
+    if (ret_stream ? !make_tunnel(in, &stream, err) : !choose_address(in, &uri, err))
+        return false;
+    const bool has_begun = begin_start(in, caller, err);
+    if (!has_begun && in->own_port)
+        port_pool_release(host->ports, in->port);
+    if (!has_begun || !wait_until(in, &in->is_prepared, err)) {
+        in->client_left = true;
+        wake(in);
+        if (stream)
+            stream_close(stream, false);
+        return false;
+    }
+    MigrateCookie reply = { .has_caps = true, .nbd_port = in->nbd_port, .has_disks = in->nbd_port > 0 };
+    for (unsigned i = 0; i < MIGRATE_CAP_COUNT; i++)
+        if (migrate_caps[i].side == MIGRATE_AT_TARGET)
+            reply.auto_caps |= 1u << i;
+    *ret_cookie = migrate_cookie_format(in->vm, in->name, &reply);
+    *ret_uri = g_steal_pointer(&uri);
+    if (ret_stream)
+        *ret_stream = stream;
+    return true;
+}
+
+/* The definition that the source sends along stays here. */
+AWAITS static bool keep_definition(Vm *vm, const char *xml, Error **err)
+{
+    g_autoptr(DomainDef) def = NULL;
+
+    if (!xml)
+        return error_set(err, ERROR_INTERNAL, "the source of domain '%s' sent no definition that could stay",
+                         vm->name);
+    if (!vm_xml_parse(vm->host, xml, strlen(xml), "(persistent definition)", VM_XML_TRUSTED, &def, err))
+        return false;
+    if (strcmp(def->name, vm->name) != 0) {
+        g_free(def->name);
+        def->name = g_strdup(vm->name);
+    }
+    const int detail = vm->config ? VIR_DOMAIN_EVENT_DEFINED_UPDATED : VIR_DOMAIN_EVENT_DEFINED_ADDED;
+    if (!object_store(vm->host, &domain_class, def, err))
+        return false;
+    object_set_config(&vm->object, g_steal_pointer(&def));
+    object_list_it(&vm->object);
+    vm_publish_lifecycle(vm, VIR_DOMAIN_EVENT_DEFINED, detail);
+    return true;
+}
+
+AWAITS static Vm *finish_offline(Host *host, const MigrateParams *params, const MigrateCookie *cookie,
+                                 const Caller *caller, Error **err)
+{
+    g_autoptr(DomainDef) def = NULL;
+    g_auto(Job) job = { 0 };
+    MigrateParams wanted = *params;
+
+    if (cookie->domain_xml)
+        wanted.xml = cookie->domain_xml;
+    if (!read_definition(host, &wanted, &def, err) ||
+        !object_acquire(vm_registry(host), def->name, &def->uuid, JOB_MIGRATION_IN, caller, &job, err))
+        return NULL;
+    Vm *vm = (Vm *)job.object;
+    if (!keep_definition(vm, wanted.xml, err)) {
+        object_release_embryo(&vm->object);
+        return NULL;
+    }
+    return vm_ref(vm);
+}
+
+static char *format_end(const Incoming *in, MigrateCookie *cookie)
+{
+    const uint64_t now_ms = (uint64_t)g_get_real_time() / 1000;
+
+    if (!cookie->has_stats)
+        return migrate_cookie_format(in->vm, in->vm->name, cookie);
+    /* By two clocks: they are close to each other, or the figures are of little use. */
+    cookie->delta_ms = (int64_t)now_ms - (int64_t)cookie->sent_ms;
+    if (cookie->stopped_ms && now_ms >= cookie->stopped_ms)
+        cookie->stats.downtime_ms = now_ms - cookie->stopped_ms;
+    if (cookie->started_ms && now_ms >= cookie->started_ms)
+        cookie->stats.elapsed_ms = now_ms - cookie->started_ms;
+    MigrateCookie reply = *cookie;
+    reply.domain_xml = NULL;
+    reply.has_disks = reply.has_caps = false;
+    return migrate_cookie_format(in->vm, in->vm->name, &reply);
+}
+
+/* The guest runs already, and asks for what of its memory it needs. Without a deadline: a broken link is
+ * noticed, and there is no way back. */
+AWAITS static bool wait_for_rest(Incoming *in, Error **err)
+{
+    while (true) {
+        g_auto(MonitorMigration) now = { 0 };
+        g_autoptr(Error) why = NULL;
+        if (!vm_require_monitor(in->vm, err) || !monitor_query_migration(vm_monitor(in->vm), 0, &now, err))
+            return false;
+        if (now.status != MONITOR_JOB_POSTCOPY && now.status != MONITOR_JOB_ACTIVE) {
+            migrate_reset_qemu(in->vm);
+            if (now.status == MONITOR_JOB_COMPLETED)
+                return vm_require_running(in->vm, err);
+            vm_set_state(in->vm, VM_STATE_PAUSED, VIR_DOMAIN_PAUSED_POSTCOPY_FAILED);
+            return error_set(err, ERROR_OPERATION_FAILED, "post-copy of domain '%s' has failed", in->name);
+        }
+        if (!wait_queue_wait(&in->vm->run->changed, POLL_MS, &why) && error_code(why) != ERROR_TIMEOUT)
+            return error_propagate(err, g_steal_pointer(&why));
+    }
+}
+
+Vm *vm_migrate_finish(Host *host, const MigrateParams *params, const MigrateBytes *bytes, bool cancelled,
+                      const Caller *caller, char **ret_cookie, Error **err)
+{
+    g_auto(MigrateCookie) cookie = { 0 };
+
+    if (!cancelled && !migrate_cookie_parse(bytes, NULL, &cookie, err))
+        return NULL;
+    if (params->flags & VIR_MIGRATE_OFFLINE)
+        return cancelled ? (error_set(err, ERROR_OPERATION_FAILED, "migration was cancelled"), NULL)
+                         : finish_offline(host, params, &cookie, caller, err);
+    g_autoptr(Vm) vm = vm_find_by_name(host, params->name ? params->name : "", err);
+    if (!vm)
+        return NULL;
+    if (!vm->incoming) {
+        error_set(err, ERROR_INVALID_STATE, "domain '%s' is not processing incoming migration", vm->name);
+        return NULL;
+    }
+    g_autoptr(Incoming) in = incoming_ref(vm->incoming);
+    if (in->is_told) {
+        error_set(err, ERROR_BUSY, "the migration of domain '%s' is being finished already", vm->name);
+        return NULL;
+    }
+    in->is_told = true;
+    in->is_cancelled = cancelled;
+    in->params.flags |= params->flags & VIR_MIGRATE_PAUSED;
+    wake(in);
+    const bool never = false;
+    fiber_shield_begin(); /* it is told: whoever asked for it may be gone */
+    const bool ok = wait_until(in, &never, err);
+    fiber_shield_end();
+    if (!ok)
+        return NULL;
+    g_auto(Job) job = in->job;
+    job_adopt(&job, fiber_current());
+    in->job = (Job){ 0 };
+    if ((in->params.flags & VIR_MIGRATE_POSTCOPY) && !wait_for_rest(in, err))
+        return NULL;
+    *ret_cookie = format_end(in, &cookie);
+    const bool is_kept =
+        !(params->flags & VIR_MIGRATE_PERSIST_DEST) || keep_definition(vm, cookie.domain_xml, err);
+    log_info("machine '%s' has come from host '%s'", vm->name,
+             in->cookie.host_name ? in->cookie.host_name : "(unnamed)");
+    if (is_kept)
+        return g_steal_pointer(&vm);
+    /* It runs here, whatever: the source must hear that it does. */
+    log_error_error(err ? *err : NULL, "a machine that migrated here stays transient");
+    if (err)
+        g_clear_pointer(err, error_free);
+    return g_steal_pointer(&vm);
+}
+
+void vm_migrate_client_gone(Host *host, uint64_t client_id)
+{
+    Vm *vm = NULL;
+
+    for (RegistryIter iter = registry_iter(vm_registry(host)); (vm = (Vm *)registry_next(&iter));) {
+        if (vm->incoming && vm->incoming->client_id == client_id && !vm->incoming->is_told) {
+            vm->incoming->client_left = true;
+            wake(vm->incoming);
+        }
+        if (vm->outgoing && vm->outgoing->client_id == client_id)
+            migrate_outgoing_client_gone(vm);
+    }
+}
