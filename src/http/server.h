@@ -9,7 +9,6 @@
 #include "http/backend.h"
 #include "http/request.h"
 
-
 /* A port that cannot be had is a warning, not a failure: machines do not depend on a page. *ret_server NULL:
  * the web is switched off. @backend is copied. */
 AWAITS MUST_CHECK bool http_server_start(const HttpBackend *backend, HttpServer **ret_server, Error **err);

@@ -671,7 +671,7 @@ static void session_identity(const Session *session, HttpIdentity *ret_who)
                                .role = session->role,
                                .by_cookie = true,
                                .csrf = g_strdup(session->csrf) };
-    memcpy(ret_who->session, session->key, sizeof session->key);
+    memcpy(ret_who->key, session->key, sizeof session->key);
 }
 
 bool http_session_begin(HttpAccounts *accounts, const char *user, HttpRole role, char **ret_cookie,
@@ -713,7 +713,7 @@ bool http_session_find(HttpAccounts *accounts, const char *cookie, HttpIdentity 
 
 void http_session_end(HttpAccounts *accounts, const HttpIdentity *who)
 {
-    if (who->by_cookie && g_hash_table_remove(accounts->sessions, who->session))
+    if (who->by_cookie && g_hash_table_remove(accounts->sessions, who->key))
         accounts_save_sessions(accounts);
 }
 
@@ -825,22 +825,37 @@ bool http_token_remove(HttpAccounts *accounts, const char *id, Error **err)
     return accounts_lock(accounts, err) && accounts_unlock(accounts, token_remove(accounts, id, err));
 }
 
+static const Token *token_of_key(const HttpAccounts *accounts, const uint8_t key[32])
+{
+    for (guint i = 0; i < accounts->tokens->len; i++) {
+        const Token *token = g_ptr_array_index(accounts->tokens, i);
+        if (memcmp(token->key, key, sizeof token->key) == 0)
+            return token->expires_s && token->expires_s <= now_s() ? NULL : token;
+    }
+    return NULL;
+}
+
 bool http_token_find(HttpAccounts *accounts, const char *secret, HttpIdentity *ret_who)
 {
     uint8_t key[32];
 
     secret_key(secret, key);
-    for (guint i = 0; i < accounts->tokens->len; i++) {
-        const Token *token = g_ptr_array_index(accounts->tokens, i);
-        if (memcmp(token->key, key, sizeof key) != 0)
-            continue;
-        if (token->expires_s && token->expires_s <= now_s())
-            return false;
-        *ret_who = (HttpIdentity){ .user = g_strdup_printf("token %s", token->name),
-                                   .role = token->role,
-                                   .has_machine = token->has_machine,
-                                   .machine = token->machine };
-        return true;
-    }
-    return false;
+    const Token *token = token_of_key(accounts, key);
+    if (!token)
+        return false;
+    *ret_who = (HttpIdentity){ .user = g_strdup_printf("token %s", token->name),
+                               .role = token->role,
+                               .has_machine = token->has_machine,
+                               .machine = token->machine,
+                               .by_token = true };
+    memcpy(ret_who->key, key, sizeof key);
+    return true;
+}
+
+bool http_identity_is_good(const HttpAccounts *accounts, const HttpIdentity *who)
+{
+    if (who->by_token)
+        return token_of_key(accounts, who->key) != NULL;
+    const Session *session = who->by_cookie ? g_hash_table_lookup(accounts->sessions, who->key) : NULL;
+    return session ? now_s() - session->began_s <= SESSION_MAX_S : !who->by_cookie;
 }

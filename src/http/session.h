@@ -21,7 +21,8 @@ typedef struct HttpIdentity {
     Uuid machine;
     bool by_cookie; /* has to prove that its own page asks */
     char *csrf;
-    uint8_t session[32]; /* its key */
+    bool by_token;
+    uint8_t key[32]; /* of the session or the token */
 } HttpIdentity;
 void http_identity_clear(HttpIdentity *who);
 
@@ -59,6 +60,8 @@ AWAITS MUST_CHECK bool http_session_begin(HttpAccounts *accounts, const char *us
                                           char **ret_cookie, HttpIdentity *ret_who, Error **err);
 /* Never waits. false: there is none, or it is over. */
 bool http_session_find(HttpAccounts *accounts, const char *cookie, HttpIdentity *ret_who);
+/* Is it still as it was: the session not ended, the token not removed? Never waits. */
+bool http_identity_is_good(const HttpAccounts *accounts, const HttpIdentity *who);
 AWAITS void http_session_end(HttpAccounts *accounts, const HttpIdentity *who);
 
 /* A link that logs in once, within some minutes, as an administrator named @user. Owned: its secret part. */

@@ -1,4 +1,5 @@
-/* What machines use, measured while somebody looks: samples of all running machines, taken together. */
+/* What machines use, measured while somebody looks: samples of all running machines, taken together, every
+ * two seconds. Loop thread only. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
@@ -10,10 +11,15 @@ typedef struct HttpSample {
     bool has_cpu, has_memory;
     double cpu_percent;         /* of all its CPUs */
     uint64_t memory_used_bytes; /* total minus available in the guest */
-    uint64_t disk_read_bps, disk_write_bps, net_in_bps, net_out_bps;
+    uint64_t disk_bps, net_bps; /* bytes each second, both ways */
 } HttpSample;
 
-/* The last one, not older than some seconds; asking keeps the measuring going for a while. Never waits. */
+/* The last one of a machine; asking keeps the measuring going for a while. Never waits. */
 bool http_stats_last(HttpHub *hub, const Uuid *uuid, HttpSample *ret_sample);
-/* Addresses that were found with it. New reference: a list of strings. */
-Json *http_stats_addresses(HttpHub *hub, const Uuid *uuid);
+/* Keeps the measuring going for a while. */
+void http_stats_want(HttpHub *hub);
+/* Counts the rounds; changes with each. */
+unsigned http_stats_round(HttpHub *hub);
+/* Of all running machines (@only: of that one) as of the last round: [{uuid, cpu_percent, ...}]. New
+ * reference. */
+Json *http_stats_json(HttpHub *hub, const Uuid *only);

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
+import http.client
 import json
 import socket
 import struct
@@ -272,3 +273,91 @@ def test_hostile_clients(host):
         screen.close()
     equal(host.state("tiny"), "running")
     status(web.get("/machines"), 200)
+
+
+def events_of(connection):
+    """(id, kind, data) of server-sent events, one by one."""
+    response = connection.getresponse()
+    equal(response.status, 200)
+    contains(response.headers["Content-Type"], "text/event-stream")
+    item = {}
+    while True:
+        line = response.readline().decode()
+        if not line:
+            return
+        line = line.rstrip("\n")
+        if line.startswith(":"):
+            yield None
+        elif line:
+            name, value = line.split(": ", 1)
+            item[name] = value
+        elif item:
+            yield item.get("id"), item["event"], json.loads(item["data"])
+            item = {}
+
+
+def follow(web, last=None):
+    connection = http.client.HTTPConnection("127.0.0.1", 8006, timeout=30)
+    connection.request("GET", API + "/events", headers=web.headers({"Last-Event-ID": last}))
+    stream = events_of(connection)
+    equal(next(stream), None)
+    return stream
+
+
+def find(stream, kind, what):
+    for item in stream:
+        if item and item[1] == kind and item[2]["event"] == what:
+            return item
+
+
+def test_events(host):
+    """What virsh does is told at once; who comes back misses nothing."""
+    web = administrator(host)
+    stream = follow(web)
+    host.define_sector("tiny")
+    first = find(stream, "machine", "defined")
+    equal((first[2]["name"], first[2]["kind"]), ("tiny", "machine"))
+    host.ok("start", "tiny")
+    find(stream, "machine", "started")
+    again = follow(web, last=first[0])
+    find(again, "machine", "started")
+    host.ok("destroy", "tiny")
+    equal(find(again, "machine", "stopped")[2]["name"], "tiny")
+    # A number from nowhere: the reader is told that it missed something.
+    lost = follow(web, last="1")
+    equal(next(lost)[1], "lost")
+    # The end of the session is the end of the stream.
+    status(web.ask("DELETE", "/session"), 204)
+    host.ok("start", "tiny")
+    for _ in again:
+        pass
+
+
+def test_live(host):
+    web = administrator(host)
+    live = web.websocket(API + "/live")
+    equal(live.status, 101)
+    host.start_sector("tiny")
+    while True:
+        frame = live.text()
+        if frame["event"] == "machine" and frame["data"]["event"] == "started":
+            break
+    live.send(b'{"subscribe": ["stats"]}', 1)
+    uuid = web.get("/machines/tiny").json["uuid"]
+    while True:
+        frame = live.text()
+        if frame["event"] == "stats" and any(item["uuid"] == uuid and item["cpu_percent"] is not None
+                                             for item in frame["data"]):
+            break
+    check(isinstance(web.get("/machines").json["items"][0]["cpu_percent"], (int, float)), "no load in the list")
+    live.close()
+    # A page from elsewhere gets none, and nobody without a log-in.
+    equal(web.websocket(API + "/live", {"Origin": "http://evil.example"}).status, 403)
+    equal(Web().websocket(API + "/live").status, 401)
+    # A token for one machine sees that one.
+    host.define_sector("other")
+    narrow = token(host, "--domain", "other").websocket(API + "/live")
+    host.ok("destroy", "tiny")
+    host.ok("start", "other")
+    equal(narrow.text()["data"]["name"], "other")
+    narrow.close()
