@@ -189,7 +189,5 @@ static void run_fiber(void *arg)
 
 void vm_snapshot_run_schedules(Host *host)
 {
-    /* Not host_spawn(): it waits as long as the daemon lives, which is idle all the same. */
-    if (!fiber_spawn("schedules", run_fiber, host))
-        log_error("no fiber can be made for the schedules of snapshots");
+    host_spawn_watch(host, "schedules", run_fiber, host);
 }
