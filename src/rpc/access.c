@@ -116,7 +116,7 @@ void rpc_access_shutdown(void)
 
 static bool access_is_bounded(const RpcClient *client)
 {
-    return client->caller.uid != 0 && (access_rules || access_uses_polkit);
+    return client->caller.uid != 0 && !client->is_inside && (access_rules || access_uses_polkit);
 }
 
 /* What is asked for. Texts are owned. */
