@@ -165,6 +165,22 @@ RPC_HANDLER(auth_list)
     return true;
 }
 
+/* The log and the client are told whose right is missing, and which. Returns false. */
+static bool auth_explain_refusal(RpcCall *call, Error **err)
+{
+    RpcClient *client = call->client;
+
+    if (!err || error_code(*err) == ERROR_CANCELLED || client->dropped)
+        return false;
+    error_hint(err,
+               "polkit does not let %s have org.libvirt.unix.%s: a rule in /etc/polkit-1/rules.d can, or "
+               "membership "
+               "in the group that one names (libvirt, as installed)",
+               rpc_caller(call)->description, client->caller.read_only ? "monitor" : "manage");
+    rpc_server_client_failed(client->server, client, *err);
+    return false;
+}
+
 RPC_HANDLER(auth_polkit)
 {
     RpcClient *client = call->client;
@@ -173,7 +189,7 @@ RPC_HANDLER(auth_polkit)
         return error_set(err, ERROR_AUTH_FAILED, "polkit was not offered");
     if (!client->authenticated) {
         if (!rpc_auth_polkit(&client->peer, client->caller.read_only, err))
-            return false;
+            return auth_explain_refusal(call, err);
         if (client->dropped)
             return error_set(err, ERROR_CANCELLED, "the client left");
         rpc_server_client_authenticated(client->server, client);

@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -683,6 +685,27 @@ bool wire_client_handshake(WireClient *client, const char *name, Error **err)
     return true;
 }
 
+/* Whose the socket is, and how one comes to be one of them. Returns false. */
+static bool client_explain_denial(const char *path, Error **err)
+{
+    struct stat st;
+    const struct group *group = stat(path, &st) == 0 ? getgrgid(st.st_gid) : NULL;
+
+    if (!group)
+        return error_hint(err, "user '%s' may not use it: run this as root", g_get_user_name());
+    if (!(st.st_mode & S_IWGRP) || st.st_gid == 0)
+        return error_hint(err,
+                          "user '%s' may not use it, only root may: unix_sock_group and unix_sock_rw_perms "
+                          "in "
+                          "libvirtd.conf change that",
+                          g_get_user_name());
+    return error_hint(err,
+                      "user '%s' is not in the group '%s' that owns it: 'usermod -aG %s %s' and a new login, "
+                      "or run "
+                      "this as root",
+                      g_get_user_name(), group->gr_name, group->gr_name, g_get_user_name());
+}
+
 AWAITS static bool client_connect_socket(const WireUri *uri, bool read_only, uint64_t timeout_ms, int *ret_fd,
                                          Error **err)
 {
@@ -697,9 +720,7 @@ AWAITS static bool client_connect_socket(const WireUri *uri, bool read_only, uin
         return error_hint(err,
                           "is the daemon running? 'systemctl status lodged' says so, or name its socket: "
                           "qemu+unix:///system?socket=PATH");
-    if (code == EACCES)
-        return error_hint(err, "run this as root, or add your user to the group that owns the socket");
-    return false;
+    return code == EACCES && client_explain_denial(path, err);
 }
 
 static bool client_start_ssh(const WireUri *uri, bool read_only, Process **ret_process, int *ret_fd,

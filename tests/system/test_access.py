@@ -3,6 +3,7 @@
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import pwd
+import shutil
 import signal
 import subprocess
 
@@ -214,4 +215,38 @@ def test_polkit_is_asked_about_calls(host):
     if host.is_reference:
         host.expect_crash = True  # without a bus it ends
         host.stop_daemon()
+    polkit.close()
+
+
+@mark(requires=["program:setpriv", "program:/usr/lib/polkit-1/polkitd", "program:dbus-daemon", "program:busctl"])
+def test_who_may_not_connect_is_told_why(host):
+    """User, missing group or rule, and what to do: in virsh, lodge and the log."""
+    if host.is_reference:
+        return
+    os.chmod(host.root, 0o755)
+    lodge = host.path("lodge")
+    shutil.copy(host.lodge_program, lodge)
+
+    def as_nobody_lodge():
+        done = subprocess.run(["setpriv", f"--reuid={NOBODY}", "--regid=65534", "--clear-groups", lodge, "-c", host.daemon.uri, "list"],
+                              capture_output=True, text=True, timeout=60, check=False, env=clean_environment(ASAN_OPTIONS="detect_leaks=0"))
+        equal(done.returncode, 3, done.stderr)
+        return done.stderr
+
+    host.daemon.settings.update(unix_sock_rw_perms='"0770"', unix_sock_group='"libvirt"')
+    host.restart_daemon()
+    contains(as_nobody_lodge(), "user 'nobody' is not in the group 'libvirt' that owns it", "usermod -aG libvirt nobody")
+    host.daemon.settings.update(unix_sock_rw_perms='"0700"')
+    host.restart_daemon()
+    contains(as_nobody_lodge(), "only root may", "unix_sock_group")
+    polkit = Polkit(host, 'polkit.addRule(function () { return polkit.Result.NO; });\n')
+    host.daemon.settings.update(unix_sock_rw_perms='"0777"', auth_unix_rw='"polkit"')
+    host.restart_daemon()
+    contains(as_nobody_lodge(), "access denied by policy", "uid 65534", "org.libvirt.unix.manage", "/etc/polkit-1/rules.d")
+    contains(as_nobody(host, "list")[2], "access denied by policy", "org.libvirt.unix.manage")
+    contains(host.daemon.log.read_text(), "a connection was refused: access denied by policy")
+    host.write("etc/libvirt/access.conf", "allow user:root all\n")
+    host.daemon.settings.update(auth_unix_rw='"none"')
+    host.restart_daemon()
+    contains(as_nobody_lodge(), "lacks the right 'getattr' on this host: no rule in access.conf allows it")
     polkit.close()
