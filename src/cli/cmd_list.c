@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/domain.h"
 #include "cli/output.h"
+#include "wire/params.h"
 
 #define FILTER(option, bit, text) OPT_FLAG(option, VIR_CONNECT_LIST_DOMAINS_##bit, text)
 #define STATES                                                                                               \
@@ -111,14 +112,52 @@ static char *domain_title(Cli *cli, const WireDomain *dom)
     return cli_call(cli, PROC_DOMAIN_GET_METADATA, &args, &ret, NULL) ? ret.metadata : g_strdup("");
 }
 
-static void add_row(Cli *cli, CliTable *table, const WireDomain *dom, bool managed_save, bool title)
+/* The states of all in one call: a host may be far away. uuid -> WireDomainGetStateRet;
+ * those that are not in it are asked for one by one. */
+AWAITS static GHashTable *list_states(Cli *cli)
+{
+    const WireConnectGetAllDomainStatsArgs args = { .stats = VIR_DOMAIN_STATS_STATE,
+                                                    .flags = VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT };
+    g_auto(WireConnectGetAllDomainStatsRet) ret = { 0 };
+    GHashTable *states = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+
+    if (!cli_call(cli, PROC_CONNECT_GET_ALL_DOMAIN_STATS, &args, &ret, NULL))
+        return states;
+    for (unsigned i = 0; i < ret.n_ret_stats; i++) {
+        const WireDomainStatsRecord *record = &ret.ret_stats[i];
+        char uuid[UUID_STRING_LEN];
+        int64_t state, reason;
+        if (!wire_param_get_int64(record->params, record->n_params, "state.state", &state) ||
+            !wire_param_get_int64(record->params, record->n_params, "state.reason", &reason))
+            continue;
+        uuid_format(&record->dom.uuid, uuid);
+        WireDomainGetStateRet *found = g_new0(WireDomainGetStateRet, 1);
+        *found = (WireDomainGetStateRet){ .state = (int32_t)state, .reason = (int32_t)reason };
+        g_hash_table_insert(states, g_strdup(uuid), found);
+    }
+    return states;
+}
+
+AWAITS static bool list_state(Cli *cli, GHashTable *states, const WireDomain *dom, const char *uuid,
+                              WireDomainGetStateRet *ret_state)
+{
+    const WireDomainGetStateArgs args = { .dom = *dom };
+    const WireDomainGetStateRet *found = g_hash_table_lookup(states, uuid);
+
+    if (!found)
+        return cli_call(cli, PROC_DOMAIN_GET_STATE, &args, ret_state, NULL);
+    *ret_state = *found;
+    return true;
+}
+
+static void add_row(Cli *cli, CliTable *table, GHashTable *states, const WireDomain *dom, bool managed_save,
+                    bool title)
 {
     char uuid[UUID_STRING_LEN];
     uuid_format(&dom->uuid, uuid);
-    WireDomainGetStateArgs state_args = { .dom = *dom };
     WireDomainGetStateRet state;
     /* It may have been undefined since the list was made. */
-    if (!cli_call(cli, PROC_DOMAIN_GET_STATE, &state_args, &state, NULL))
+    if (!list_state(cli, states, dom, uuid, &state))
         return;
     const char *text = domain_state_name(state.state);
     if (managed_save && state.state == VIR_DOMAIN_SHUTOFF && has_saved_image(cli, dom))
@@ -189,8 +228,10 @@ static bool list_run(Cli *cli, const CliArgs *args, Error **err)
         return true;
     }
     CliTable *table = table_new(list_columns, title ? 5 : 4);
+    g_autoptr(GHashTable) states =
+        list.n_domains > 1 ? list_states(cli) : g_hash_table_new(g_str_hash, g_str_equal);
     for (unsigned i = 0; i < list.n_domains; i++)
-        add_row(cli, table, &list.domains[i], args_has(args, "managed-save"), title);
+        add_row(cli, table, states, &list.domains[i], args_has(args, "managed-save"), title);
     return cli_print_table(cli, table, err);
 }
 

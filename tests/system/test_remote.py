@@ -202,3 +202,20 @@ def test_hosts_by_name(host):
     contains(all_hosts["gone"]["error"], "/nowhere")
     contains(lodge("--all-hosts"), "takes a command")
     sshd.close()
+
+
+def test_a_list_takes_few_round_trips(host):
+    """Whatever the number of machines: over a slow line each call would cost its time. rows: remote-05"""
+    for i in range(30):
+        host.define_sector(f"m{i}")
+    host.ok("start", "m7")
+    host.ok("suspend", "m7")
+    log = host.path("client.log")
+    for command, calls in ((["list", "--all"], 2), (["domstats"], 1)):
+        log.unlink(missing_ok=True)
+        out = host.lodge_ok("-l", log, "-d", "0", *command)
+        made = [line for line in log.read_text().splitlines() if ": call " in line]
+        check(len(made) <= calls + 1, f"{command}: {made}")
+        equal(sum(out.count(f"m{i}") > 0 for i in range(30)), 30)
+    got = {m["name"]: m["state"] for m in json.loads(host.lodge_ok("-o", "json", "list", "--all"))}
+    equal((got["m7"], got["m8"], len(got)), ("paused", "shut off", 30))
