@@ -19,7 +19,7 @@ RpcClient *rpc_local_new(RpcServer *server, const Caller *caller)
     g_queue_init(&client->calls);
     g_queue_init(&client->backlog);
     wait_queue_init(&client->drained);
-    client->peer.uid = (uid_t)-1;              /* acts for nobody else */
+    client->peer.uid = (uid_t)-1;                                  /* acts for nobody else */
     client->user = rpc_server_user(server, &(Caller){ .uid = 0 }); /* who makes them keeps books of its own */
     client->authenticated = client->opened = true;
     client->uri = g_strdup(rpc_server_spec(server)->is_session ? "qemu:///session" : "qemu:///system");
