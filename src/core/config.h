@@ -33,6 +33,7 @@ typedef struct Config {
     bool tls_no_sanity_certificate, tls_no_verify_certificate;
     char **tls_allowed_names; /* globs for names in certificates; NULL: all */
     char *tls_priority;
+    char **access_drivers; /* "polkit": asked about each call of who is not root; NULL: none */
     unsigned max_clients;
     unsigned max_anonymous_clients;
     unsigned max_client_requests;
