@@ -44,6 +44,7 @@ static const CliCommand *const command_tables[] = {
     commands_nic,
     commands_more,
     commands_firewall,
+    commands_web,
     commands_drive,
     commands_backup,
     commands_backup_schedule,

@@ -42,6 +42,7 @@ extern const CliCommand commands_volume[];
 extern const CliCommand commands_lodge[];
 extern const CliCommand commands_network[];
 extern const CliCommand commands_firewall[];
+extern const CliCommand commands_web[];
 extern const CliCommand commands_interface[];
 extern const CliCommand commands_doctor[];
 extern const CliCommand commands_shell[];

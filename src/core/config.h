@@ -111,6 +111,13 @@ typedef struct Config {
     unsigned pool_warn_percent;     /* pools that are fuller are warned about; 0: none */
     unsigned pool_full_percent;     /* once more */
     unsigned pool_check_interval_s; /* how often pools are measured; 0: when somebody looks */
+    bool web;                       /* the web console and its API */
+    char *web_listen;               /* IP address; beyond this host only with TLS */
+    unsigned web_port;              /* 0: the socket in run/libvirt alone */
+    char *web_prefix;               /* of all paths: "/lodge"; NULL */
+    bool web_tls;                   /* on this host, too */
+    char *web_certificate, *web_key; /* PEM files; NULL: one of its own */
+    bool web_pam;                   /* users of the host may log in */
 
     GPtrArray *origins; /* private: of ConfigOrigin, one per key */
 } Config;

@@ -22,6 +22,7 @@
 #include "core/host.h"
 #include "daemon/options.h"
 #include "daemon/process_setup.h"
+#include "daemon/web.h"
 #include "host/cpu.h"
 #include "host/node.h"
 #include "machine/backup_schedule.h"
@@ -38,6 +39,7 @@ typedef struct Daemon {
     Config *config; /* likewise */
     Host *host;
     RpcFront *front;   /* NULL: not open (yet) */
+    HttpServer *web;   /* NULL: switched off */
     RpcDaemon remote;  /* what administrators may do */
     char *log_outputs; /* as an administrator wants them; NULL: as configured */
     Fiber *starting;   /* counted; the start fiber. NULL before */
@@ -134,6 +136,7 @@ AWAITS static void stop_fiber(void *arg)
 {
     Daemon *daemon = arg;
     (void)sd_notify(0, "STOPPING=1\nSTATUS=Finishing what runs");
+    http_server_stop(daemon->web);
     if (daemon->front)
         rpc_front_end(daemon->front);
     if (daemon->host)
@@ -328,7 +331,8 @@ AWAITS static bool start_host(Daemon *daemon, Error **err)
     machine_open(daemon->host);
     if (!machine_load(daemon->host, err))
         return false;
-    if (!rpc_front_start(daemon->host, &daemon->remote, &daemon->front, err))
+    if (!rpc_front_start(daemon->host, &daemon->remote, web_calls, &daemon->front, err) ||
+        !web_start(daemon->host, rpc_front_server(daemon->front), &daemon->web, err))
         return false;
     machine_autostart(daemon->host);
     backup_schedule_load(daemon->host);
@@ -400,6 +404,7 @@ static int fail(const Daemon *daemon, const Error *err)
 /* Clients first, so that nothing new begins; then all fibers, which use the host; then the host. */
 static void clear(Daemon *daemon, int code)
 {
+    http_server_stop(daemon->web);
     if (daemon->front)
         rpc_front_stop(daemon->front);
     daemon->front = NULL;
@@ -413,6 +418,7 @@ static void clear(Daemon *daemon, int code)
     sd_event_source_disable_unref(daemon->idle);
     for (size_t i = 0; i < daemon->n_sources; i++)
         sd_event_source_unref(daemon->sources[i]);
+    web_free(daemon->web);
     if (daemon->host)
         host_free(daemon->host);
     if (loop_event())

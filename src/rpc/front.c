@@ -306,13 +306,14 @@ static bool front_listen_admin(RpcFront *front, Host *host, Error **err)
                              &(RpcDoor){ .via = RPC_VIA_UNIX }, err);
 }
 
-static RpcServer *front_new_server(Host *host)
+static RpcServer *front_new_server(Host *host, const RpcTable *more)
 {
     const Config *config = host_config(host);
     const RpcServerSpec spec = {
         .host = host,
         .events = host_events(host),
         .tables = rpc_tables,
+        .more = more,
         .max_clients = config->max_clients,
         .max_unauthenticated = config->max_anonymous_clients ? config->max_anonymous_clients : UINT_MAX,
         .max_calls = config->max_client_requests,
@@ -348,7 +349,8 @@ AWAITS static bool front_open(RpcFront *front, Host *host, Error **err)
     return front_listen_admin(front, host, err);
 }
 
-bool rpc_front_start(Host *host, const RpcDaemon *daemon, RpcFront **ret_front, Error **err)
+bool rpc_front_start(Host *host, const RpcDaemon *daemon, const RpcTable *more, RpcFront **ret_front,
+                     Error **err)
 {
     const Paths *paths = host_paths(host);
     RpcFront *front = g_new0(RpcFront, 1);
@@ -358,7 +360,7 @@ bool rpc_front_start(Host *host, const RpcDaemon *daemon, RpcFront **ret_front, 
         wire_sasl_set_conf_dir(sasl);
     }
     front->admin.daemon = daemon;
-    front->admin.server = front_new_server(host);
+    front->admin.server = front_new_server(host, more);
     if (!front_open(front, host, err)) {
         rpc_front_stop(front);
         return false;

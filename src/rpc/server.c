@@ -138,6 +138,8 @@ RpcServer *rpc_server_new(const RpcServerSpec *spec)
     server->started_ms = loop_now_ms();
     for (const RpcTable *table = spec->tables; table->program; table++)
         server_add_table(server, table);
+    for (const RpcTable *table = spec->more; table && table->program; table++)
+        server_add_table(server, table);
     return server;
 }
 
@@ -216,12 +218,8 @@ static void server_watch_listeners(RpcServer *server)
     }
 }
 
-bool rpc_server_add_client(RpcServer *server, int fd, const RpcDoor *door, Error **err)
+void rpc_server_enter(RpcServer *server, RpcClient *client)
 {
-    RpcClient *client = rpc_client_new(server, fd, door, err);
-
-    if (!client)
-        return false;
     g_hash_table_add(server->clients, client);
     client->user->n_clients++;
     server->n_bounded += rpc_user_is_bounded(client->user);
@@ -232,7 +230,15 @@ bool rpc_server_add_client(RpcServer *server, int fd, const RpcDoor *door, Error
     if (rpc_user_is_bounded(client->user))
         rpc_server_start_tick(server); /* until it has opened */
     server_watch_listeners(server);
-    return true;
+}
+
+bool rpc_server_add_client(RpcServer *server, int fd, const RpcDoor *door, Error **err)
+{
+    RpcClient *client = rpc_client_new(server, fd, door, err);
+
+    if (client)
+        rpc_server_enter(server, client);
+    return client != NULL;
 }
 
 static int server_on_connect(sd_event_source *source, int fd, uint32_t events, void *arg)

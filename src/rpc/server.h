@@ -31,6 +31,7 @@ typedef struct RpcServerSpec {
     Host *host;                     /* handed to handlers; borrowed, outlives the server */
     EventBus *events;               /* whose events clients may ask for; borrowed, outlives the server */
     const RpcTable *tables;         /* ends with program 0; borrowed */
+    const RpcTable *more;           /* of others than this layer, likewise; NULL: none */
     unsigned max_clients;           /* accepting pauses above; the last places are root's; 0: 5000 */
     unsigned max_unauthenticated;   /* more are refused; 0: 20 */
     unsigned max_calls;             /* under way for one client; 0: 5 */
@@ -58,6 +59,9 @@ void rpc_server_set_tls(RpcServer *server, const WireTlsSpec *spec);
 
 /* Makes a client of an open connection. @fd owned, also on failure. */
 MUST_CHECK bool rpc_server_add_client(RpcServer *server, int fd, const RpcDoor *door, Error **err);
+
+/* @client (a reference, taken) is one of ours from now on, until it is dropped. */
+void rpc_server_enter(RpcServer *server, RpcClient *client);
 
 /* Stops accepting and reading; running calls may still answer until rpc_server_free(). */
 void rpc_server_stop(RpcServer *server);

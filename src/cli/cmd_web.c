@@ -1,0 +1,275 @@
+/* `lodge web`, `lodge events`, `lodge history`: what the daemon's web knows, asked by the command line's own
+ * connection, also of another host. */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/process.h"
+#include "cli/commands.h"
+#include "cli/lodge_call.h"
+#include "cli/output.h"
+
+#define CALL_TIMEOUT_MS 60000
+
+/* @body: a reference, taken; NULL: none. *ret_answer: a new reference; NULL: there is none. */
+AWAITS static bool web_call(Cli *cli, const char *method, const char *target, Json *body, Json **ret_answer,
+                            Error **err)
+{
+    g_autofree char *text = body ? json_format(body) : NULL;
+    WireLodgeWebCallArgs args = { .method = (char *)method, .target = (char *)target, .body = text };
+    g_auto(WireLodgeWebCallRet) ret = { 0 };
+    AUTO_JSON answer = NULL;
+
+    json_decref(body);
+    if (!lodge_call(cli, LODGE_PROC_WEB_CALL, &args, &ret, CALL_TIMEOUT_MS, err) ||
+        (*ret.body && !json_parse(ret.body, strlen(ret.body), "the daemon's answer", &answer, err)))
+        return false;
+    if (ret.status >= 400) {
+        const char *detail = json_get_str(answer, "detail"), *hint = json_get_str(answer, "hint");
+        error_set(err, ERROR_OPERATION_FAILED, "%s", detail ? detail : "the daemon refused");
+        if (err)
+            error_set_remote(*err, (int)json_get_int(answer, "code", 1), 0);
+        return hint ? error_hint(err, "%s", hint) : false;
+    }
+    *ret_answer = g_steal_pointer(&answer);
+    return true;
+}
+
+/* ---- users and tokens ---- */
+
+/* One line of the terminal without echo, or of standard input. Owned; NULL: nothing came. */
+static char *read_password(void)
+{
+    char *typed = isatty(STDIN_FILENO) ? getpass("Password: ") : NULL;
+    g_autofree char *line = NULL;
+    size_t size = 0;
+
+    if (isatty(STDIN_FILENO))
+        return g_strdup(typed);
+    char *room = NULL;
+    if (getline(&room, &size, stdin) > 0)
+        line = g_strdup(g_strchomp(room));
+    free(room);
+    return g_steal_pointer(&line);
+}
+
+static bool user_put(Cli *cli, const char *name, const char *role, bool is_new, bool with_password,
+                     Error **err)
+{
+    g_autofree char *password = with_password ? read_password() : NULL;
+    g_autofree char *target = is_new ? g_strdup("/users") : g_strdup_printf("/users/%s", name);
+    AUTO_JSON answer = NULL;
+
+    if (with_password && !password)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "no password was given");
+    return web_call(cli, is_new ? "POST" : "PATCH", target,
+                    json_pack("{s:s*,s:s*,s:s*}", "name", is_new ? name : NULL, "password", password, "role",
+                              role),
+                    &answer, err);
+}
+
+static const CliColumn user_columns[] = {
+    { "Name", "name" }, { "Role", "role" }, { "Created", "created" }, { 0 }
+};
+static const CliColumn token_columns[] = { { "Id", "id" },           { "Name", "name" },
+                                           { "Role", "role" },       { "Machine", "machine" },
+                                           { "Expires", "expires" }, { 0 } };
+
+/* A table of the "items" of what @target answers: their members have the columns' names. */
+static bool print_items(Cli *cli, const char *target, const CliColumn *columns, Error **err)
+{
+    AUTO_JSON answer = NULL;
+    const Json *item;
+    size_t i;
+
+    if (!web_call(cli, "GET", target, NULL, &answer, err))
+        return false;
+    g_autoptr(CliTable) table = table_new(columns, 0);
+    json_array_foreach (json_get_arr(answer, "items"), i, item) {
+        table_row(table);
+        for (const CliColumn *column = columns; column->key; column++) {
+            const char *text = json_get_str(item, column->key);
+            table_cell_text(table, text ? text : "-");
+        }
+    }
+    return cli_print_table(cli, g_steal_pointer(&table), err);
+}
+
+static bool name_is_needed(const char *name, const char *operation, Error **err)
+{
+    return name || error_set(err, ERROR_INVALID_ARGUMENT, "'web %s' needs a name", operation);
+}
+
+static bool user_run(Cli *cli, const CliArgs *args, const char *operation, const char *name, Error **err)
+{
+    const char *role = args_get(args, "role");
+    g_autofree char *target = g_strdup_printf("/users/%s", name ? name : "");
+    AUTO_JSON answer = NULL;
+
+    if (strcmp(operation, "list") == 0)
+        return print_items(cli, "/users", user_columns, err);
+    if (!name_is_needed(name, "user", err))
+        return false;
+    if (strcmp(operation, "remove") == 0) {
+        if (!web_call(cli, "DELETE", target, NULL, &answer, err))
+            return false;
+    } else if (!user_put(cli, name,
+                         role                            ? role
+                         : strcmp(operation, "add") == 0 ? "viewer"
+                                                         : NULL,
+                         strcmp(operation, "add") == 0, strcmp(operation, "set-role") != 0, err)) {
+        return false;
+    }
+    cli_message(cli, "User %s %s", name,
+                strcmp(operation, "add") == 0      ? "added"
+                : strcmp(operation, "remove") == 0 ? "removed"
+                                                   : "changed");
+    return true;
+}
+
+static bool token_run(Cli *cli, const CliArgs *args, const char *operation, const char *name, Error **err)
+{
+    const char *role = args_get(args, "role"), *days = args_get(args, "days");
+    g_autofree char *target = g_strdup_printf("/tokens/%s", name ? name : "");
+    AUTO_JSON answer = NULL;
+
+    if (strcmp(operation, "list") == 0)
+        return print_items(cli, "/tokens", token_columns, err);
+    if (!name_is_needed(name, "token", err))
+        return false;
+    if (strcmp(operation, "remove") == 0) {
+        if (!web_call(cli, "DELETE", target, NULL, &answer, err))
+            return false;
+        cli_message(cli, "Token %s removed", name);
+        return true;
+    }
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autoptr(GDateTime) until =
+        days ? g_date_time_add_days(now, (int)g_ascii_strtoll(days, NULL, 10)) : NULL;
+    g_autofree char *expires = until ? g_date_time_format(until, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+    if (!web_call(cli, "POST", "/tokens",
+                  json_pack("{s:s,s:s,s:s*,s:s*}", "name", name, "role", role ? role : "viewer", "machine",
+                            args_get(args, "domain"), "expires", expires),
+                  &answer, err))
+        return false;
+    if (cli->format == CLI_TEXT) {
+        fprintf(cli->out, "%s\n", json_get_str(answer, "token"));
+        return true;
+    }
+    cli_print_json(cli, g_steal_pointer(&answer));
+    return true;
+}
+
+/* ---- the page ---- */
+
+static bool open_run(Cli *cli, bool open, Error **err)
+{
+    AUTO_JSON answer = NULL;
+
+    if (!web_call(cli, "POST", "/links", NULL, &answer, err))
+        return false;
+    const char *url = json_get_str(answer, "url");
+    if (!url) {
+        error_set(err, ERROR_OPERATION_FAILED, "the web console listens on no port");
+        return error_hint(err, "web_port in libvirtd.conf; is it taken by another program?");
+    }
+    g_autofree char *program = open ? g_find_program_in_path("xdg-open") : NULL;
+    if (!program) {
+        fprintf(cli->out, "%s\n", url);
+        return true;
+    }
+    const char *const argv[] = { program, url, NULL };
+    g_autoptr(Process) process = NULL;
+    ProcessSpec spec = PROCESS_SPEC_INIT;
+    spec.argv = argv;
+    return process_start(&spec, &process, err);
+}
+
+static const char nginx[] = "location %s/ {\n"
+                            "    proxy_pass http://unix:%s:;\n"
+                            "    proxy_http_version 1.1;\n"
+                            "    proxy_set_header Host $http_host;\n"
+                            "    proxy_set_header X-Forwarded-For $remote_addr;\n"
+                            "    proxy_set_header X-Forwarded-Proto $scheme;\n"
+                            "    proxy_set_header Upgrade $http_upgrade;\n"
+                            "    proxy_set_header Connection $http_connection;\n"
+                            "    proxy_buffering off;\n"
+                            "    proxy_request_buffering off;\n"
+                            "    proxy_read_timeout 1h;\n"
+                            "    client_max_body_size 0;\n"
+                            "}\n";
+static const char caddy[] = "handle %s/* {\n"
+                            "    reverse_proxy unix/%s {\n"
+                            "        flush_interval -1\n"
+                            "    }\n"
+                            "}\n";
+static const char apache[] =
+    "# modules: proxy proxy_http\n"
+    "ProxyPreserveHost On\n"
+    "RequestHeader set X-Forwarded-Proto expr=%%{REQUEST_SCHEME}\n"
+    "ProxyPass \"%1$s/\" \"unix:%2$s|http://localhost%1$s/\" upgrade=websocket flushpackets=on\n";
+
+/* The prefix is the daemon's, as its configuration has it. */
+static bool proxy_run(Cli *cli, const char *server, Error **err)
+{
+    AUTO_JSON answer = NULL;
+
+    if (!web_call(cli, "GET", "/proxy", NULL, &answer, err))
+        return false;
+    const char *prefix = json_get_str(answer, "prefix"), *socket = json_get_str(answer, "socket");
+    if (!prefix || !socket)
+        return error_set(err, ERROR_INTERNAL, "the daemon does not say where its web is");
+    if (g_strcmp0(server, "nginx") == 0)
+        fprintf(cli->out, nginx, prefix, socket);
+    else if (g_strcmp0(server, "caddy") == 0)
+        fprintf(cli->out, caddy, prefix, socket);
+    else if (g_strcmp0(server, "apache") == 0)
+        fprintf(cli->out, apache, prefix, socket);
+    else
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'web proxy-config' needs nginx, caddy or apache");
+    return true;
+}
+
+static const CliOption web_options[] = {
+    OPT(CLI_STRING, "what", "link, user, token or proxy-config", .flags = CLI_ONE_OF,
+        .words = "link user token proxy-config"),
+    OPT_STRING("operation", "user: list, add, set-password, set-role, remove; token: list, add, remove; "
+                            "proxy-config: nginx, caddy, apache"),
+    OPT_STRING("name", "of the user or the token (remove: its id)"),
+    OPT(CLI_STRING, "role", "viewer, operator or admin", .flags = CLI_NAMED | CLI_ONE_OF,
+        .words = "viewer operator admin"),
+    OPT(CLI_STRING, "domain", "token add: the only machine it is for", .flags = CLI_NAMED,
+        .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "days", "token add: how long it is good for; always by default", .flags = CLI_NAMED),
+    OPT_BOOL("open", "open the page in a browser instead of printing its link"),
+    { 0 },
+};
+
+static bool web_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    const char *what = args_get(args, "what"), *operation = args_get(args, "operation");
+    const char *name = args_get(args, "name");
+
+    if (!what || strcmp(what, "link") == 0)
+        return open_run(cli, args_has(args, "open"), err);
+    if (strcmp(what, "proxy-config") == 0)
+        return proxy_run(cli, operation, err);
+    const char *const user_words[] = { "list", "add", "set-password", "set-role", "remove", NULL };
+    const char *const token_words[] = { "list", "add", "remove", NULL };
+    const bool is_user = strcmp(what, "user") == 0;
+    if (!operation || !g_strv_contains(is_user ? user_words : token_words, operation))
+        return error_set(err, ERROR_INVALID_ARGUMENT, "'web %s' needs one of: %s", what,
+                         is_user ? "list, add, set-password, set-role, remove" : "list, add, remove");
+    return is_user ? user_run(cli, args, operation, name, err) : token_run(cli, args, operation, name, err);
+}
+
+const CliCommand commands_web[] = {
+    COMMAND("web", GROUP_LODGE, "open the web console; keep its users and tokens", web_options, web_run,
+            .doc =
+                "Without arguments prints a link that logs in once, within ten minutes. Users of the web are "
+                "viewers (who see everything but passwords), operators (who start, stop and watch machines) "
+                "or "
+                "administrators; passwords are read from the terminal or standard input. A token lets a "
+                "program in ('Authorization: Bearer TOKEN') and is printed once."),
+    { 0 },
+};

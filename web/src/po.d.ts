@@ -1,0 +1,4 @@
+declare module "*.po" {
+  const catalogue: import("../po").Catalogue;
+  export default catalogue;
+}
