@@ -42,7 +42,7 @@ await scenario({
       await b.page.keyboard.press("Enter");
       await new Promise((resolve) => setTimeout(resolve, 300));
       return /demo:\S*# /.test(await terminal(b).innerText());
-    }, "there is a prompt", 60);
+    }, "there is a prompt", 120);
     await command(b, "echo at-$((40 + 2))", "at-42");
     check(b.complaints.length === 0, b.complaints.join());
   },

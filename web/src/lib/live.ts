@@ -47,6 +47,7 @@ function setState(next: LiveState): void {
 function receive(frame: Frame): void {
   if (frame.id !== undefined) last = String(frame.id);
   if (frame.event === "stats") machineStats(frame.data as unknown as Partial<Machine>[]);
+  else if (frame.event === "lost") invalidate(() => true);
   else if (frame.event === "machine" && frame.data?.uuid) machineChanged(frame.data.uuid);
   else paths[frame.event]?.forEach(invalidateBelow);
   if (frame.event !== "stats") invalidateBelow("/journal");
@@ -75,7 +76,7 @@ function connectSse(): void {
     source = null;
     again();
   };
-  for (const kind of ["machine", ...Object.keys(paths)])
+  for (const kind of ["machine", "lost", ...Object.keys(paths)])
     source.addEventListener(kind, (e: MessageEvent<string>) => receive({ id: e.lastEventId, event: kind, data: JSON.parse(e.data) }));
 }
 

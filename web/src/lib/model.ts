@@ -112,7 +112,7 @@ export interface Host {
   arch?: string;
   kvm?: boolean;
   cpu?: { model?: string; count?: number };
-  memory?: { total_bytes?: number; free_bytes?: number };
+  memory?: { total_bytes?: number; free_bytes?: number; available_bytes?: number };
   cpu_percent?: number;
   uptime_s?: number;
 }

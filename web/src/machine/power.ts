@@ -52,6 +52,12 @@ export function powerActions(machines: Machine[]): Action[] {
     }));
 }
 
+/** Disks that a deletion left, and why. */
+function keptDisks(answer: unknown): string | undefined {
+  const kept = (answer as { kept?: { path?: string; problem?: string }[] } | null)?.kept ?? [];
+  return kept.map((k) => `${k.path}: ${k.problem}`).join("; ") || undefined;
+}
+
 export function deleteAction(machines: Machine[], done?: () => void): Action {
   const names = machines.map((m) => m.name).join(", ");
   const isRunning = machines.some(isOn);
@@ -67,6 +73,7 @@ export function deleteAction(machines: Machine[], done?: () => void): Action {
       { name: "nvram", label: t("Delete the variables of its firmware"), kind: "switch", initial: true },
     ],
     inOrder: true,
+    remark: keptDisks,
     calls: (v) =>
       machines.flatMap((m) => {
         const query = `storage=${v.storage ? "all" : "none"}&snapshots=${v.snapshots}&nvram=${v.nvram}&managed_save=true`;

@@ -81,7 +81,7 @@ export function HostPage() {
         <Card>
           <CardTitle component="h2">{t("Load")}</CardTitle>
           <CardBody>
-            <Facts facts={[[t("CPU"), percent(host?.cpu_percent)], [t("Memory"), total ? `${bytes(total - (host.memory?.free_bytes ?? 0))} / ${bytes(total)}` : "–"], [t("Given to machines"), bytes(machines.filter((m) => m.state === "running").reduce((sum, m) => sum + (m.memory_bytes ?? 0), 0))]]} />
+            <Facts facts={[[t("CPU"), percent(host?.cpu_percent)], [t("Memory"), total ? `${bytes(Math.max(total - (host.memory?.available_bytes ?? host.memory?.free_bytes ?? 0), 0))} / ${bytes(total)}` : "–"], [t("Given to machines"), bytes(machines.filter((m) => m.state === "running").reduce((sum, m) => sum + (m.memory_bytes ?? 0), 0))]]} />
           </CardBody>
         </Card>
         <Card>
@@ -95,7 +95,7 @@ export function HostPage() {
               {busiest.map((m) => (
                 <li key={m.uuid}><a href={href("machines", m.name)}>{m.name}</a> {percent(m.cpu_percent)}</li>
               ))}
-              {busiest.length === 0 && "–"}
+              {busiest.length === 0 && <li>–</li>}
             </ul>
           </CardBody>
         </Card>
@@ -106,7 +106,7 @@ export function HostPage() {
               {pools.map((p) => (
                 <li key={p.name}><a href={href("pools", p.name)}>{p.name}</a> {p.capacity_bytes ? `${bytes(p.available_bytes)} ${t("free")}` : ""}</li>
               ))}
-              {pools.length === 0 && "–"}
+              {pools.length === 0 && <li>–</li>}
             </ul>
           </CardBody>
         </Card>

@@ -39,9 +39,9 @@ function Objects<Row>({ kind }: { kind: Kind<Row> }) {
         columns={kind.columns}
         id={kind.id}
         {...(kind.actions && { rowActions: kind.actions })}
-        toolbar={kind.create?.map((action) => (
+        toolbar={kind.create?.map((action, i) => (
           <ToolbarItem key={action.label}>
-            <ActionButton action={action} primary />
+            <ActionButton action={action} primary={i === 0} />
           </ToolbarItem>
         ))}
         empty={kind.empty}

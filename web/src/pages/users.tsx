@@ -7,7 +7,7 @@ import { t } from "../lib/i18n";
 import type { List, Machine } from "../lib/model";
 import { useResource } from "../lib/store";
 import type { Action } from "../ui/act";
-import { type Field, str } from "../ui/fields";
+import { type Field, num, str } from "../ui/fields";
 import { ActionButton } from "../ui/menu";
 import { Page } from "../ui/page";
 import { DataTable } from "../ui/table";
@@ -53,10 +53,9 @@ function createUser(): Action {
 }
 
 function userActions(u: User): Action[] {
-  const command = sh`lodge web user set ${u.name}`;
   return [
-    { label: t("Change role…"), fields: [roleField(u.role)], calls: (v) => [{ method: "PATCH", path: path`/users/${u.name}`, body: { role: str(v, "role") }, command: `${command} --role ${str(v, "role")}` }] },
-    { label: t("Change password…"), fields: [{ name: "password", label: t("Password"), kind: "password" }], calls: (v) => [{ method: "PATCH", path: path`/users/${u.name}`, body: { password: String(v.password) }, command: `${command} --password` }] },
+    { label: t("Change role…"), fields: [roleField(u.role)], calls: (v) => [{ method: "PATCH", path: path`/users/${u.name}`, body: { role: str(v, "role") }, command: sh`lodge web user set-role ${u.name} --role ${str(v, "role")}` }] },
+    { label: t("Change password…"), fields: [{ name: "password", label: t("Password"), kind: "password" }], calls: (v) => [{ method: "PATCH", path: path`/users/${u.name}`, body: { password: String(v.password) }, command: sh`lodge web user set-password ${u.name}` }] },
     removal("users", u.name, sh`lodge web user remove ${u.name}`),
   ];
 }
@@ -75,7 +74,7 @@ function createToken(show: (token: string) => void): Action {
         method: "POST",
         path: "/tokens",
         body: { name: str(v, "name"), role: str(v, "role"), ...(str(v, "machine") && { machine: str(v, "machine") }), expires: new Date(Date.now() + Number(v.days) * DAY_MS).toISOString().replace(/\.\d+/, "") },
-        command: sh`lodge web token add ${str(v, "name")} --role ${str(v, "role")}`,
+        command: sh`lodge web token add ${str(v, "name")} --role ${str(v, "role")} --days ${num(v, "days")}` + (str(v, "machine") ? ` ${sh`--domain ${str(v, "machine")}`}` : ""),
       },
     ],
     done: (answer) => show((answer as { token?: string } | null)?.token ?? ""),

@@ -33,6 +33,8 @@ export interface Action {
   perform?: (values: Values, progress: (percent: number, what: string) => void, signal: AbortSignal) => Promise<unknown>;
   /** instead of calls: something in the page, done at once */
   now?: () => void;
+  /** what is told when it is done, from the answer of the last call */
+  remark?: (answer: unknown) => string | undefined;
   /** with the answer of the last call */
   done?: (answer: unknown, values: Values) => void;
 }
@@ -42,6 +44,7 @@ interface Toast {
   good: boolean;
   title: string;
   calls: Call[];
+  remark?: string | undefined;
   problem?: Problem;
 }
 
@@ -112,7 +115,7 @@ function ActionDialog({ action, close, tell }: { action: Action; close: () => vo
     try {
       const report = (percent: number, what: string) => setProgress({ percent, what });
       const answer = action.perform ? await action.perform(values, report, stop.signal) : await performAll(calls, action.inOrder ?? false);
-      tell({ good: true, title: action.label, calls });
+      tell({ good: true, title: action.label, calls, remark: action.remark?.(answer) });
       close();
       action.done?.(answer, values);
     } catch (error) {
@@ -175,11 +178,12 @@ function Toasts({ toasts, close }: { toasts: Toast[]; close: (key: number) => vo
           key={toast.key}
           variant={toast.good ? "success" : "danger"}
           title={toast.title}
-          timeout={toast.good ? 5000 : false}
+          timeout={toast.good && !toast.remark ? 5000 : false}
           onTimeout={() => close(toast.key)}
           actionClose={<AlertActionCloseButton title={t("Close")} onClose={() => close(toast.key)} />}
         >
           {toast.problem && <ProblemShown problem={toast.problem} bare />}
+          {toast.remark && <p>{toast.remark}</p>}
           {toast.calls.length === 1 && <code className="lodge-command">{toast.calls[0]!.command}</code>}
           {toast.calls.length > 1 && tn("{n} command", "{n} commands", toast.calls.length)}
         </Alert>
@@ -201,7 +205,7 @@ export function ActProvider({ children }: { children: ReactNode }) {
       const calls = action.calls({});
       performAll(calls, action.inOrder ?? false).then(
         (answer) => {
-          tell({ good: true, title: action.label, calls });
+          tell({ good: true, title: action.label, calls, remark: action.remark?.(answer) });
           action.done?.(answer, {});
         },
         (error: unknown) => tell({ good: false, title: action.label, calls, problem: asProblem(error) }),

@@ -35,7 +35,9 @@ function useEntries(text: string): Entry[] {
     const matches = (label: string) => words.every((word) => label.toLowerCase().includes(word));
     const named = (machines ?? []).filter((m) => words.some((word) => m.name.toLowerCase().includes(word))).slice(0, 5);
     const doing = named.flatMap((m) => machineActions(m).map((a) => ({ label: `${m.name}: ${a.label}`, note: t("Action"), run: () => act(a) })));
-    return [...all, ...doing].filter((entry) => matches(entry.label)).slice(0, SHOWN);
+    const found = [...all, ...doing].filter((entry) => matches(entry.label));
+    const far = (entry: Entry) => (words.length > 0 ? entry.label.toLowerCase().indexOf(words[0]!) : 0);
+    return found.sort((a, b) => far(a) - far(b)).slice(0, SHOWN);
   }, [text, machines, pools, networks, act]);
 }
 
