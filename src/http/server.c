@@ -23,6 +23,7 @@
 #include "http/certificate.h"
 #include "http/dispatch.h"
 #include "http/feed.h"
+#include "http/journal.h"
 #include "http/pam.h"
 #include "http/route.h"
 
@@ -703,6 +704,7 @@ bool http_server_start(const HttpBackend *backend, HttpServer **ret_server, Erro
     HttpServer *server = g_new0(HttpServer, 1);
     server->hub = http_hub_new(backend, config->web_prefix ? config->web_prefix : "", accounts);
     feed_start(server->hub);
+    journal_start(server->hub);
     server->listeners = g_ptr_array_new_with_free_func(listener_free);
     server->peers = g_hash_table_new(NULL, NULL);
     server->addresses = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -732,6 +734,7 @@ void http_server_stop(HttpServer *server)
     if (!server || server->stopping)
         return;
     server->stopping = true;
+    journal_end(server->hub);
     server->tick = sd_event_source_disable_unref(server->tick);
     g_autofree gpointer *sockets = g_hash_table_get_keys_as_array(server->sockets, NULL);
     for (size_t i = 0; sockets[i]; i++) {
@@ -766,7 +769,7 @@ void http_server_free(HttpServer *server)
     g_free(server);
 }
 
-const HttpHub *http_server_hub(const HttpServer *server)
+HttpHub *http_server_hub(const HttpServer *server)
 {
     return server->hub;
 }
