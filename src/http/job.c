@@ -100,7 +100,7 @@ static HttpRequest *job_split(HttpRequest *req)
     work->who.csrf = g_strdup(req->who.csrf);
     if (!http_target_parse(work->text, http_hub_prefix(req->hub), &work->target, NULL))
         g_assert_not_reached(); /* it was parsed before */
-    bool known;
+    bool known = false;
     (void)http_route_find(work->method, &work->target, work->params, &known);
     return work;
 }
