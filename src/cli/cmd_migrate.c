@@ -64,10 +64,9 @@ static const CliOption migrate_options[] = {
 
 static void add_text(GArray *params, const char *name, const char *value)
 {
-    WireTypedParam one = { .field = g_strdup(name), .value = { .type = VIR_TYPED_PARAM_STRING } };
-
     if (!value)
         return;
+    WireTypedParam one = { .field = g_strdup(name), .value = { .type = VIR_TYPED_PARAM_STRING } };
     one.value.s = g_strdup(value);
     g_array_append_val(params, one);
 }
@@ -177,6 +176,7 @@ typedef struct Move {
     WireDomain dom;
     GArray *params; /* of WireTypedParam */
     unsigned flags;
+    bool is_renamed;
     WireBytes cookie; /* of the step before; owned */
 } Move;
 
@@ -284,7 +284,8 @@ AWAITS static bool drive(Move *move, Error **err)
         if (!ok)
             (void)!finish(move, true, NULL); /* which takes back what was prepared */
     }
-    set_text(move->params, VIR_MIGRATE_PARAM_DEST_NAME, move->dom.name);
+    if (!move->is_renamed)
+        add_text(move->params, VIR_MIGRATE_PARAM_DEST_NAME, move->dom.name);
     ok = ok && finish(move, false, &why);
     const bool is_confirmed = confirm(move, !ok, ok ? &why : NULL);
     return (ok && is_confirmed) || error_propagate(err, g_steal_pointer(&why));
@@ -320,7 +321,11 @@ static bool migrate_run(Cli *cli, const CliArgs *args, Error **err)
     g_array_set_clear_func(params, params_clear_one);
     if (!collect_params(args, params, err) || !cli_domain(cli, args, &dom, err))
         return false;
-    Move move = { .cli = cli, .dom = dom, .params = params, .flags = args_flags(args) };
+    Move move = { .cli = cli,
+                  .dom = dom,
+                  .params = params,
+                  .flags = args_flags(args),
+                  .is_renamed = args_has(args, "dname") };
     if (!args_has(args, "non-live") && !(move.flags & VIR_MIGRATE_OFFLINE))
         move.flags |= VIR_MIGRATE_LIVE;
     if (!(move.flags & VIR_MIGRATE_PEER2PEER))

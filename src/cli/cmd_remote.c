@@ -174,7 +174,7 @@ AWAITS static bool client_set_up(const CliArgs *args, Pki *pki, Error **err)
 
     if (access(files.ca, F_OK) == 0 && !file_read(files.ca, PEM_MAX, &ca, &len, err))
         return false;
-    const bool same = ca && strncmp(g_strchomp(ca), pki_ca_pem(pki), strlen(ca)) == 0;
+    const bool same = ca && strcmp(ca, pki_ca_pem(pki)) == 0;
     if (ca && !same && !args_has(args, "force")) {
         error_set(err, ERROR_OPERATION_FAILED, "'%s' is there and is another CA's", files.ca);
         return error_hint(err, "--client names another folder, --force replaces it");

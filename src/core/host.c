@@ -111,8 +111,8 @@ static bool host_has_job(const Host *host)
 
 bool host_is_idle(const Host *host)
 {
-    return host->n_background == 0 && object_count(host->registries[OBJECT_DOMAIN], true) == 0 &&
-           !host_has_job(host);
+    return host->n_background == host->n_watching &&
+           object_count(host->registries[OBJECT_DOMAIN], true) == 0 && !host_has_job(host);
 }
 
 /* ---- background fibers ---- */
@@ -124,6 +124,7 @@ typedef struct Background {
     const char *name;
     void (*func)(void *arg);
     void *arg;
+    bool watches;
 } Background;
 
 static void host_background_run(void *arg)
@@ -132,8 +133,9 @@ static void host_background_run(void *arg)
     Host *host = background->host;
 
     background->func(background->arg);
-    g_free(background);
     host->n_background--;
+    host->n_watching -= background->watches;
+    g_free(background);
 }
 
 static int host_background_retry(sd_event_source *source, uint64_t usec, void *arg);
@@ -166,16 +168,29 @@ static int host_background_retry(sd_event_source *source, uint64_t usec, void *a
     return 0;
 }
 
-void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg)
+static void host_background_begin(const Background *what)
 {
-    Background *background = g_new0(Background, 1);
+    Background *background = g_memdup2(what, sizeof(*what));
+    Host *host = background->host;
 
-    *background = (Background){ .host = host, .name = name, .func = func, .arg = arg };
     host->n_background++;
-    if (g_queue_is_empty(&host->background_waiting) && fiber_spawn(name, host_background_run, background))
+    host->n_watching += background->watches;
+    if (g_queue_is_empty(&host->background_waiting) &&
+        fiber_spawn(background->name, host_background_run, background))
         return;
     g_queue_push_tail(&host->background_waiting, background);
     host_background_wait(host);
+}
+
+void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg)
+{
+    host_background_begin(&(Background){ .host = host, .name = name, .func = func, .arg = arg });
+}
+
+void host_spawn_watch(Host *host, const char *name, void (*func)(void *arg), void *arg)
+{
+    host_background_begin(
+        &(Background){ .host = host, .name = name, .func = func, .arg = arg, .watches = true });
 }
 
 void host_stop(Host *host, uint64_t timeout_ms)

@@ -29,6 +29,7 @@ struct Host {
     uint64_t last_serial;
     bool is_stopping;
     unsigned n_background;     /* fibers of ours that run, or wait for room to run in */
+    unsigned n_watching;       /* of these: for as long as the daemon runs */
     GQueue background_waiting; /* of Background: no fiber could be made for them yet */
     sd_event_source *background_retry;
     WaitQueue hurry;    /* woken when the daemon is to stop */
@@ -55,4 +56,6 @@ int host_next_id(Host *host);
 /* Starts a fiber that host_stop() waits for; later, if no fiber can be made now. @func frees @arg, @name is
  * static. For what guests or clients can repeat: vm_spawn_task(). */
 void host_spawn(Host *host, const char *name, void (*func)(void *arg), void *arg);
+/* The same for one that looks at something until the daemon stops: a daemon with nothing else is idle. */
+void host_spawn_watch(Host *host, const char *name, void (*func)(void *arg), void *arg);
 void secret_key_free(SecretKey *key); /* NULL does nothing */

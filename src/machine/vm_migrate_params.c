@@ -152,8 +152,6 @@ static bool check_flags_together(const MigrateParams *params, Error **err)
     }
     if (params->connections && !(flags & VIR_MIGRATE_PARALLEL))
         return error_set(err, ERROR_INVALID_ARGUMENT, "Turn parallel migration on to tune it");
-    if ((params->throttle_initial || params->throttle_increment) && !(flags & VIR_MIGRATE_AUTO_CONVERGE))
-        return error_set(err, ERROR_INVALID_ARGUMENT, "Turn auto convergence on to tune it");
     if (params->cache_bytes && !params->use_xbzrle)
         return error_set(err, ERROR_INVALID_ARGUMENT, "Turn xbzrle compression on to tune it");
     if ((params->mt_level || params->mt_threads || params->mt_dthreads) && !params->use_mt)

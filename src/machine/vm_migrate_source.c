@@ -93,6 +93,9 @@ static bool check_state(Vm *vm, const MigrateParams *params, Error **err)
         (params->flags & (VIR_MIGRATE_NON_SHARED_DISK | VIR_MIGRATE_NON_SHARED_INC)))
         return error_set(err, ERROR_ARGUMENT_UNSUPPORTED,
                          "disks cannot be copied in a migration that may change to post-copy");
+    if ((params->throttle_initial || params->throttle_increment) &&
+        !(params->flags & VIR_MIGRATE_AUTO_CONVERGE)) /* of which the destination is not told */
+        return error_set(err, ERROR_INVALID_ARGUMENT, "Turn auto convergence on to tune it");
     if ((params->flags & VIR_MIGRATE_UNDEFINE_SOURCE) && moment_count(vm->snapshots) > 0)
         return error_set(err, ERROR_INVALID_STATE, "cannot migrate domain with %u snapshots",
                          moment_count(vm->snapshots));

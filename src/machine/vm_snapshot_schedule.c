@@ -189,5 +189,5 @@ static void run_fiber(void *arg)
 
 void vm_snapshot_run_schedules(Host *host)
 {
-    host_spawn(host, "schedules", run_fiber, host);
+    host_spawn_watch(host, "schedules", run_fiber, host);
 }

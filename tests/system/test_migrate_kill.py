@@ -59,7 +59,7 @@ class Steps:
 def runs_on(side, other, name="tiny"):
     side.wait_state(name, "running")
     wait_until(lambda: len(qemus()) == 1, "one QEMU is left")
-    check(other.virsh("domstate", name).out.strip() in ("", "shut off"), "it is on one side only")
+    wait_until(lambda: other.virsh("domstate", name).out.strip() in ("", "shut off"), "it is on one side only")
 
 
 @mark(**ONLY)

@@ -39,7 +39,8 @@ def test_setup(host):
     contains(host.daemon.log.read_text(), "connected by TLS: O=Lodge,CN=desk")
     before = host.path("etc/pki/libvirt/servercert.pem").read_text()
     kept = host.path("client/clientcert.pem").read_text()
-    equal(setup.run("--here").code, 0)
+    result = setup.run("--here")
+    equal(result.code, 0, str(result))
     check(host.path("etc/pki/libvirt/servercert.pem").read_text() != before, "the host's is new")
     equal(host.path("client/clientcert.pem").read_text(), kept, "the client's stays")
     # somebody else's CA is not replaced by accident
