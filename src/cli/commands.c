@@ -22,6 +22,7 @@ static const CliCommand *const command_tables[] = {
     commands_top,
     commands_save,
     commands_migrate,
+    commands_drain,
     commands_agent,
     commands_event,
     commands_host,

@@ -10,6 +10,7 @@ extern const CliCommand commands_backup_schedule[];
 extern const CliCommand commands_repository[];
 extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];
+extern const CliCommand commands_drain[];
 extern const CliCommand commands_migrate[];
 extern const CliCommand commands_save[];
 extern const CliCommand commands_image[];

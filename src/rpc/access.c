@@ -114,7 +114,7 @@ void rpc_access_shutdown(void)
 
 /* ---- who and what ---- */
 
-static bool access_is_bounded(const RpcClient *client)
+bool rpc_access_is_bounded(const RpcClient *client)
 {
     return client->caller.uid != 0 && !client->is_inside && (access_rules || access_uses_polkit);
 }
@@ -432,7 +432,7 @@ bool rpc_access_check(RpcCall *call, Error **err)
 {
     const WireProc *proc = call->proc;
 
-    if (!access_is_bounded(call->client))
+    if (!rpc_access_is_bounded(call->client))
         return true;
     for (unsigned i = 0; i < proc->n_access; i++) {
         const WireAccess *rule = &proc->access[i];
@@ -458,7 +458,7 @@ bool rpc_access_check_found(RpcCall *call, const void *ret, Error **err)
     const WireProc *proc = call->proc;
     WireType type;
 
-    if (!access_is_lookup(proc) || !access_is_bounded(call->client))
+    if (!access_is_lookup(proc) || !rpc_access_is_bounded(call->client))
         return true;
     const WireHandle *handle = find_handle(proc->ret, ret, 1, &type);
     for (unsigned i = 0; handle && i < proc->n_access; i++) {
@@ -485,7 +485,7 @@ static uint8_t access_kind_of(const ObjectClass *class)
 
 bool rpc_access_may_see(RpcCall *call, Object *object)
 {
-    if (!call->proc->filter || !access_is_bounded(call->client))
+    if (!call->proc->filter || !rpc_access_is_bounded(call->client))
         return true;
     g_auto(Target) target = { .object = access_kind_of(object_class(object)), .perm = call->proc->filter };
     target_take_object(&target, object);
@@ -502,7 +502,7 @@ bool rpc_access_may_hear(RpcClient *client, const Event *event)
     unsigned line;
     size_t k = 0;
 
-    if (!access_rules || !access_is_bounded(client))
+    if (!access_rules || !rpc_access_is_bounded(client))
         return true;
     while (access_kinds[k].class && access_kinds[k].kind != event->kind)
         k++;

@@ -12,6 +12,8 @@
 AWAITS MUST_CHECK bool rpc_access_load(Host *host, Error **err);
 void rpc_access_shutdown(void);
 
+/* Do rules say what this client may do? */
+bool rpc_access_is_bounded(const RpcClient *client);
 /* ERROR_ACCESS_DENIED says who lacks which right on what, and which rule says so; the log has it, too. */
 AWAITS MUST_CHECK bool rpc_access_check(RpcCall *call, Error **err);
 /* Of a call that looks something up: the object that it found. */

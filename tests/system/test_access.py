@@ -105,6 +105,12 @@ def test_rules_about_machines(host):
     # root is bound by nothing; the log says who was refused
     host.ok("dominfo", "secret")
     contains(host.daemon.log.read_text(), "uid 65534) lacks the right 'getattr' on domain 'secret'")
+    # the web gives all rights to who asks it through the socket: nobody gets around rules by that
+    rules(host, "allow user:nobody all connect\n")
+    wait_until(lambda: as_nobody(host, "dominfo", "own")[0] != 0, "the rules are read")
+    done = subprocess.run(["setpriv", f"--reuid={NOBODY}", "--regid=65534", "--clear-groups", host.lodge_program, "-c", host.daemon.uri,
+                           "web", "user", "list"], capture_output=True, text=True, timeout=60, check=False)
+    check(done.returncode == 1 and "access denied: rules say what you may do" in done.stderr, str(done))
     # rules that make no sense: the old ones stay, and a start says where
     rules(host, "allow user:nobody everything\n")
     wait_until(lambda: "access.conf:1: there is no right 'everything'" in host.daemon.log.read_text(), "the log says so")
