@@ -59,6 +59,7 @@ static const CliCommand *const command_tables[] = {
     commands_export,
     commands_apply,
     commands_remote,
+    commands_host_machines,
     NULL,
 };
 

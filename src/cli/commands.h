@@ -56,6 +56,7 @@ extern const CliCommand commands_import[];
 extern const CliCommand commands_export[];
 extern const CliCommand commands_apply[];
 extern const CliCommand commands_remote[];
+extern const CliCommand commands_host_machines[];
 const CliCommand *commands_later(void);
 
 /* ---- all of them, in the order of the help ---- */

@@ -100,7 +100,7 @@ static HttpRequest *job_split(HttpRequest *req)
     work->who.csrf = g_strdup(req->who.csrf);
     if (!http_target_parse(work->text, http_hub_prefix(req->hub), &work->target, NULL))
         g_assert_not_reached(); /* it was parsed before */
-    bool known;
+    bool known = false;
     (void)http_route_find(work->method, &work->target, work->params, &known);
     return work;
 }
@@ -112,7 +112,7 @@ static void job_main(void *arg)
 
     job->fiber = fiber_ref(fiber_current());
     job->run(work);
-    http_journal_request(work);
+    journal_request(work);
     if (work->client)
         http_hub_backend(work->hub)->end_client(g_steal_pointer(&work->client));
     job->ended_s = (int64_t)time(NULL);

@@ -361,3 +361,34 @@ def test_live(host):
     host.ok("start", "other")
     equal(narrow.text()["data"]["name"], "other")
     narrow.close()
+
+
+def test_journal(host):
+    """Events, calls of clients and requests, with who asked and what came of it; it outlives the daemon and machines."""
+    web = administrator(host)
+    host.define_sector("tiny")
+    host.ok("start", "tiny")
+    raises(55, host.conn.lookupByName("tiny").create)
+    status(web.post("/machines/tiny/actions/suspend", {}), 200)
+    status(token(host, "--role", "viewer").post("/machines/tiny/actions/destroy", {}), 403)
+    items = status(web.get("/machines/tiny/journal"), 200).json["items"]
+    lines = [(item["kind"], item["what"], item["result"]) for item in items]
+    for line in [("machine", "defined", None), ("call", "domain_create", "ok"), ("machine", "started", None),
+                 ("call", "domain_create", "invalid-state"), ("machine", "suspended", None),
+                 ("request", f"POST {API}/machines/tiny/actions/suspend", "ok")]:
+        check(line in lines, f"no {line} in {lines}")
+    refused = [item for item in items if item["result"] == "invalid-state"][0]
+    contains(refused["who"], "pid", "root")
+    contains(refused["detail"], "already running")
+    cursor = items[-1]["cursor"]
+    host.crash_daemon()
+    host.ok("destroy", "tiny")
+    host.ok("undefine", "tiny")
+    later = status(web.get(f"/journal?since={cursor}"), 200).json["items"]
+    check(all(int(item["cursor"]) > int(cursor) for item in later), "entries from before")
+    check(("daemon", "started") in [(item["kind"], item["what"]) for item in later], "no start of the daemon")
+    contains(host.lodge_ok("history", "tiny"), "domain_undefine", "undefined", "suspended")
+    rows = json.loads(host.lodge_ok("-o", "json", "events", "--since", cursor, "--limit", "3"))
+    equal(len(rows), 3)
+    status(web.get("/journal?since=never"), 400)
+    check("password" not in host.lodge_ok("events").lower(), "a password is written down")
