@@ -21,7 +21,7 @@ def test_rounds(host):
     with far_host(host) as far:
         host.start_demo()
         console = host.booted("demo")
-        console.send("i=0; while :; do i=$((i+1)); echo $i > /disk/count; echo $i > /count; done &\n")
+        console.command("i=0; while :; do i=$((i+1)); echo $i > /disk/count; echo $i > /count; done &")
         console.close()
         ways = ([], ["--p2p"], ["--parallel"], ["--p2p", "--tunnelled"], ["--auto-converge"])
         last = 0
