@@ -32,7 +32,9 @@ def test_rounds(host):
                 source.ok("migrate", "--live", "--unsafe", "--persistent", *options, "demo", target.daemon.uri, *where, timeout=120)
                 there(target, source, "demo")
             console = host.booted("demo")
-            console.send("echo =$(cat /count)=$(cat /disk/count)=\n")
+            # Each is empty for a moment before it is written.
+            console.send("c=; d=; until [ -n \"$c\" ]; do c=$(cat /count); done; "
+                         "until [ -n \"$d\" ]; do d=$(cat /disk/count); done; echo =$c=$d=\n")
             seen = console.expect(r"=(\d+)=(\d+)=")
             count = int(seen.group(1))
             check(int(seen.group(2)) >= count - 1, f"the disk is behind memory: {seen.group(0)}")
