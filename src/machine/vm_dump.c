@@ -52,36 +52,44 @@ static bool transfer_ask_dump(Vm *vm, Transfer *ret_transfer, Error **err)
     return true;
 }
 
+void vm_state_progress(const MonitorMigration *now, JobProgress *ret_progress)
+{
+    *ret_progress =
+        (JobProgress){ .elapsed_ms = now->elapsed_ms,
+                       .downtime_ms = now->downtime_ms ? now->downtime_ms : now->expected_downtime_ms,
+                       .setup_ms = now->setup_ms,
+                       .data_total = now->ram_total,
+                       .data_processed = now->ram_transferred,
+                       .data_remaining = now->ram_remaining,
+                       .mem_total = now->ram_total,
+                       .mem_processed = now->ram_transferred,
+                       .mem_remaining = now->ram_remaining,
+                       .mem_constant_pages = now->zero_pages,
+                       .mem_normal_pages = now->normal_pages,
+                       .mem_normal_bytes = now->normal_bytes,
+                       .mem_dirty_rate_pages = now->dirty_pages_per_s,
+                       .mem_postcopy_requests = now->postcopy_requests,
+                       .mem_bytes_per_s = now->mbps > 0 ? (uint64_t)(now->mbps * 1000 * 1000 / 8) : 0,
+                       .throttle_percent = now->throttle_percent,
+                       .cache_bytes = now->cache_bytes,
+                       .compressed_bytes = now->compressed_bytes,
+                       .compressed_pages = now->compressed_pages,
+                       .cache_misses = now->cache_misses,
+                       .cache_overflows = now->cache_overflows,
+                       .iteration = now->dirty_sync_count,
+                       .page_size = now->page_bytes };
+}
+
 static bool transfer_ask_migration(Vm *vm, Transfer *ret_transfer, Error **err)
 {
     g_auto(MonitorMigration) now = { 0 };
 
     if (!monitor_query_migration(vm_monitor(vm), 0, &now, err))
         return false;
-    *ret_transfer = (Transfer){
-        .status = now.status,
-        .problem = g_steal_pointer(&now.problem),
-        .progress = { .elapsed_ms = now.elapsed_ms,
-                      .downtime_ms = now.downtime_ms ? now.downtime_ms : now.expected_downtime_ms,
-                      .setup_ms = now.setup_ms,
-                      .data_total = now.ram_total,
-                      .data_processed = now.ram_transferred,
-                      .data_remaining = now.ram_remaining,
-                      .mem_total = now.ram_total,
-                      .mem_processed = now.ram_transferred,
-                      .mem_remaining = now.ram_remaining,
-                      .mem_constant_pages = now.zero_pages,
-                      .mem_normal_pages = now.normal_pages,
-                      .mem_normal_bytes = now.normal_bytes,
-                      .mem_dirty_rate_pages = now.dirty_pages_per_s,
-                      .mem_postcopy_requests = now.postcopy_requests,
-                      .mem_bytes_per_s = now.mbps > 0 ? (uint64_t)(now.mbps * 1000 * 1000 / 8) : 0,
-                      .iteration = now.dirty_sync_count,
-                      .page_size = now.page_bytes },
-    };
+    *ret_transfer = (Transfer){ .status = now.status, .problem = g_steal_pointer(&now.problem) };
+    vm_state_progress(&now, &ret_transfer->progress);
     return true;
 }
-
 /* One look at the transfer. *ret_moved: bytes so far, for noticing that nothing moves. */
 static bool transfer_poll(Vm *vm, Job *job, const StateCopy *copy, uint64_t *ret_moved, bool *ret_done,
                           Error **err)
@@ -244,13 +252,14 @@ void vm_state_discard(Host *host, const SaveFile *file)
     fiber_shield_end();
 }
 
-static bool migration_is_active(Vm *vm)
+bool vm_state_is_moving(Vm *vm)
 {
     g_auto(MonitorMigration) now = { 0 };
 
     return monitor_query_migration(vm_monitor(vm), CANCEL_PATIENCE_MS, &now, NULL) &&
            now.status != MONITOR_JOB_NONE && now.status != MONITOR_JOB_COMPLETED &&
-           now.status != MONITOR_JOB_FAILED && now.status != MONITOR_JOB_CANCELLED;
+           now.status != MONITOR_JOB_FAILED && now.status != MONITOR_JOB_CANCELLED &&
+           now.status != MONITOR_JOB_BROKEN;
 }
 
 /* QEMU is asked, not only listened to: a transfer that had not begun tells of no end. */
@@ -266,7 +275,7 @@ static void transfer_undo(Vm *vm, const StateCopy *copy, const Copier *copier)
     if (vm->run && vm->run->qmp && qmp_pending_ms(vm->run->qmp) < CANCEL_PATIENCE_MS && !copy->dump_format) {
         if (!monitor_cancel_migration(vm_monitor(vm), CANCEL_PATIENCE_MS, &err))
             log_warning_error(err, "cannot cancel writing the state of a machine");
-        while (!err && migration_is_active(vm) && loop_now_ms() < deadline_ms) {
+        while (!err && vm_state_is_moving(vm) && loop_now_ms() < deadline_ms) {
             if (!vm->run || (!wait_queue_wait(&vm->run->changed, CANCEL_POLL_MS, NULL) && !vm->run))
                 break;
         }

@@ -29,5 +29,11 @@ AWAITS MUST_CHECK bool vm_state_to_file(Vm *vm, Job *job, const StateCopy *copy,
 /* The job is over and the machine goes on if it ran before. */
 AWAITS void vm_state_end(Vm *vm);
 
+/* What QEMU says of a state that it writes, or sends, in the words of jobs; type and operation are the
+ * caller's. */
+void vm_state_progress(const MonitorMigration *now, JobProgress *ret_progress);
+/* Is it at that? false also if it does not answer. */
+AWAITS bool vm_state_is_moving(Vm *vm);
+
 /* Removes the file of a transfer that will not be; failures are logged. */
 AWAITS void vm_state_discard(Host *host, const SaveFile *file);

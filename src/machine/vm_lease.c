@@ -110,6 +110,27 @@ void vm_lease_drop(Vm *vm, const char *path)
     lease_forget(vm->host, path);
 }
 
+void vm_lease_drop_all(Vm *vm)
+{
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+
+    if (!lease_is_used(vm->host))
+        return;
+    for (DEF_EACH(DiskDef, disk, vm->live->disks))
+        if (lease_is_wanted(vm->host, disk, &disk->src))
+            g_ptr_array_add(paths, g_strdup(disk->src.path));
+    for (DEF_EACH(LeaseDef, lease, vm->live->leases))
+        g_ptr_array_add(names, lease_fd_name_explicit(lease));
+    for (guint i = 0; i < paths->len; i++)
+        vm_lease_drop(vm, g_ptr_array_index(paths, i));
+    for (guint i = 0; i < names->len; i++) {
+        AUTO_JSON args = json_pack("{s:s}", "fdname", g_ptr_array_index(names, i));
+        if (!qmp_exec(vm_monitor(vm), "closefd", args, 0, NULL, NULL))
+            log_debug("machine '%s' had no lease '%s'", vm->name, (const char *)g_ptr_array_index(names, i));
+    }
+}
+
 void vm_lease_forget_all(Vm *vm)
 {
     g_clear_pointer(&vm->run->leases, plan_fds_free);

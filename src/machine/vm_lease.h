@@ -14,5 +14,7 @@ AWAITS MUST_CHECK bool vm_lease_pass(Vm *vm, Error **err);
 AWAITS MUST_CHECK bool vm_lease_add(Vm *vm, const DiskDef *disk, Error **err);
 /* The image at @path is not written to any more. */
 AWAITS void vm_lease_drop(Vm *vm, const char *path);
+/* All of them, while the machine runs: it goes on elsewhere. */
+AWAITS void vm_lease_drop_all(Vm *vm);
 /* QEMU is gone. */
 AWAITS void vm_lease_forget_all(Vm *vm);

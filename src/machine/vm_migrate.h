@@ -99,6 +99,9 @@ MUST_CHECK bool vm_migrate_check_abort(const Vm *vm, Error **err);
 /* Of a QEMU that was taken over: ends what the daemon before was at. See the rules above. */
 AWAITS MUST_CHECK bool vm_migrate_recover(Vm *vm, Error **err);
 
+/* It is about to go on here although it had been sent: its leases are taken again. ERROR_BUSY: the other side
+ * has them. */
+AWAITS MUST_CHECK bool vm_migrate_reclaim(Vm *vm, Error **err);
 /* The machine ends here, and may run elsewhere: what its QEMU there uses is not given back to its owner. */
 void vm_migrate_keep_lent(Vm *vm);
 

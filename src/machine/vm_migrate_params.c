@@ -266,7 +266,6 @@ bool migrate_tell_qemu(Vm *vm, const MigrateParams *params, MigrateSide side, co
 
     for (unsigned i = 0; i < MIGRATE_CAP_COUNT; i++) {
         const bool wanted = cap_is_wanted(&migrate_caps[i], params, side);
-        /* Asked for by name only where it is wanted: an older QEMU may not know the rest. */
         json_object_set_new(caps, migrate_caps[i].name, json_boolean(wanted));
     }
     return monitor_set_migration_options(vm_monitor(vm), caps,

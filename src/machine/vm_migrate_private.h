@@ -5,9 +5,6 @@
 #include "machine/vm_migrate.h"
 #include "machine/vm_private.h"
 
-#define MIGRATE_PORT_MIN 49152u
-#define MIGRATE_PORT_MAX 49215u
-
 /* ---- parameters (vm_migrate_params.c) ---- */
 
 typedef enum MigrateSide {
@@ -62,11 +59,6 @@ char *migrate_cookie_format(const Vm *vm, const char *name, const MigrateCookie 
 AWAITS MUST_CHECK bool migrate_cookie_parse(const MigrateBytes *bytes, const Uuid *uuid,
                                             MigrateCookie *ret_cookie, Error **err);
 char *migrate_own_uuid(const Host *host); /* of this host; owned */
-
-/* ---- progress (vm_migrate_wait.c) ---- */
-
-/* What QEMU says of the migration under way; disks of @disks (QEMU's jobs) are added. */
-void migrate_progress_from(const MonitorMigration *now, JobProgress *ret_progress);
 
 /* ---- storage (vm_migrate_disk.c) ---- */
 

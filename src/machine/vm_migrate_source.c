@@ -18,6 +18,8 @@
 #include "machine/vm_backup.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_define.h"
+#include "machine/vm_dump.h"
+#include "machine/vm_lease.h"
 #include "machine/vm_migrate_private.h"
 #include "machine/vm_moment.h"
 #include "qemu/monitor_nbd.h"
@@ -210,42 +212,12 @@ AWAITS static bool start_memory(Outgoing *out, const Address *to, int tunnel_fd,
     if (!is_there) {
         error_prefix(err, "unable to connect to '%s' for the migration of domain '%s'",
                      to->host ? to->host : to->path, out->vm->name);
-        return error_hint(err, "its ports %u-%u must be reachable from here", MIGRATE_PORT_MIN,
-                          MIGRATE_PORT_MAX);
+        return error_hint(err, "its ports for migrations (qemu.conf: migration_port_min, _max) must be "
+                               "reachable from here");
     }
     /* QEMU reads and writes it as it likes to: what it does not block on it sets itself. */
     (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     return vm_require_monitor(out->vm, err) && monitor_migrate_to_fd(vm_monitor(out->vm), fd, 0, err);
-}
-
-void migrate_progress_from(const MonitorMigration *now, JobProgress *ret_progress)
-{
-    *ret_progress =
-        (JobProgress){ .type = VIR_DOMAIN_JOB_UNBOUNDED,
-                       .operation = VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT,
-                       .elapsed_ms = now->elapsed_ms,
-                       .downtime_ms = now->downtime_ms ? now->downtime_ms : now->expected_downtime_ms,
-                       .setup_ms = now->setup_ms,
-                       .data_total = now->ram_total,
-                       .data_processed = now->ram_transferred,
-                       .data_remaining = now->ram_remaining,
-                       .mem_total = now->ram_total,
-                       .mem_processed = now->ram_transferred,
-                       .mem_remaining = now->ram_remaining,
-                       .mem_constant_pages = now->zero_pages,
-                       .mem_normal_pages = now->normal_pages,
-                       .mem_normal_bytes = now->normal_bytes,
-                       .mem_dirty_rate_pages = now->dirty_pages_per_s,
-                       .mem_postcopy_requests = now->postcopy_requests,
-                       .mem_bytes_per_s = now->mbps > 0 ? (uint64_t)(now->mbps * 1000 * 1000 / 8) : 0,
-                       .throttle_percent = now->throttle_percent,
-                       .cache_bytes = now->cache_bytes,
-                       .compressed_bytes = now->compressed_bytes,
-                       .compressed_pages = now->compressed_pages,
-                       .cache_misses = now->cache_misses,
-                       .cache_overflows = now->cache_overflows,
-                       .iteration = now->dirty_sync_count,
-                       .page_size = now->page_bytes };
 }
 
 /* What ends it for other reasons than QEMU's. */
@@ -272,7 +244,9 @@ AWAITS static bool look(Outgoing *out, MonitorMigration *ret_now, uint64_t *ret_
     *ret_disks_ready = true;
     if (!monitor_query_migration(vm_monitor(out->vm), 0, ret_now, err))
         return false;
-    migrate_progress_from(ret_now, &progress);
+    vm_state_progress(ret_now, &progress);
+    progress.type = VIR_DOMAIN_JOB_UNBOUNDED;
+    progress.operation = VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
     if (out->mirrors && !migrate_mirrors_poll(out->vm, out->mirrors, &progress, ret_disks_ready, err))
         return false;
     progress.data_total += progress.disk_total;
@@ -403,15 +377,10 @@ AWAITS static bool move_all(Outgoing *out, const MigrateCookie *cookie, int tunn
         !vm_require_monitor(vm, err))
         return false;
     job_set_phase(&out->job, "waiting for the destination");
-    return out->phase == MIGRATE_POSTCOPY || migrate_note_phase(out, MIGRATE_DONE, err);
-}
-
-static bool migration_is_active(Vm *vm)
-{
-    g_auto(MonitorMigration) now = { 0 };
-
-    return monitor_query_migration(vm_monitor(vm), CANCEL_MS, &now, NULL) && now.status != MONITOR_JOB_NONE &&
-           !is_over(now.status);
+    if (out->phase != MIGRATE_POSTCOPY && !migrate_note_phase(out, MIGRATE_DONE, err))
+        return false;
+    vm_lease_drop_all(vm);
+    return vm_require_monitor(vm, err);
 }
 
 /* As if nothing had been. Past the switch to post-copy that is not possible: the guest is there, and here is
@@ -427,7 +396,7 @@ AWAITS static void take_back(Outgoing *out)
             vm_set_state(vm, VM_STATE_PAUSED, VIR_DOMAIN_PAUSED_POSTCOPY_FAILED);
     } else if (vm->run && vm->run->qmp && !vm->run->exited) {
         (void)!monitor_cancel_migration(vm_monitor(vm), CANCEL_MS, NULL);
-        while (vm_monitor(vm) && migration_is_active(vm) && loop_now_ms() < deadline_ms)
+        while (vm_monitor(vm) && vm_state_is_moving(vm) && loop_now_ms() < deadline_ms)
             if (!vm->run || (!wait_queue_wait(&vm->run->changed, CANCEL_POLL_MS, NULL) && !vm->run))
                 break;
         migrate_mirrors_abandon(vm);
@@ -560,6 +529,15 @@ bool migrate_source_confirm(Outgoing *out, const MigrateCookie *cookie, bool can
     const bool ok = undefine(out, err);
     fiber_shield_end();
     return ok;
+}
+
+bool vm_migrate_reclaim(Vm *vm, Error **err)
+{
+    const VmMigrateNote *note = vm->run->migration;
+
+    return !note || strcmp(note->phase, phase_names[MIGRATE_DONE]) != 0 ||
+           (vm_lease_take_all(vm, err) && vm_lease_pass(vm, err) && vm_require_monitor(vm, err)) ||
+           error_prefix(err, "machine '%s' had been sent to another host", vm->name);
 }
 
 void vm_migrate_keep_lent(Vm *vm)

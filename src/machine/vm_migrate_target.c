@@ -18,6 +18,7 @@
 #include "core/stream.h"
 #include "host/node.h"
 #include "machine/vm_block_chain.h"
+#include "machine/vm_lease.h"
 #include "machine/vm_migrate_private.h"
 #include "machine/vm_moment.h"
 #include "qemu/monitor_nbd.h"
@@ -318,7 +319,9 @@ AWAITS static bool receive(Vm *vm, void *arg, Error **err)
         return false;
     if (!(in->params.flags & VIR_MIGRATE_POSTCOPY))
         migrate_reset_qemu(vm);
-    return vm_require_monitor(vm, err);
+    /* The source has given them back. */
+    return vm_require_monitor(vm, err) && vm_lease_take_all(vm, err) && vm_lease_pass(vm, err) &&
+           vm_require_monitor(vm, err);
 }
 
 AWAITS static bool start(Incoming *in, Error **err)

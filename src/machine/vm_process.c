@@ -427,6 +427,8 @@ bool vm_process_connect(Vm *vm, MonitorWelcome *welcome, uint64_t timeout_ms, Er
 
 bool vm_process_resume_cpus(Vm *vm, int reason, Error **err)
 {
+    if (!vm_migrate_reclaim(vm, err))
+        return false;
     vm->run->resume_reason = reason;
     const bool ok = monitor_cont(vm_monitor(vm), 0, err);
     if (vm->run)

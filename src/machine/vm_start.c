@@ -128,7 +128,7 @@ static bool start_prepare(Start *start, Error **err)
         return false;
     job_set_phase(start->job, "looking at disk images");
     qemu_number_nodes(vm->live, &vm->run->last_node);
-    if (!vm_prepare_disks(vm, err) || !vm_lease_take_all(vm, err) ||
+    if (!vm_prepare_disks(vm, err) || (!start->spec->receive && !vm_lease_take_all(vm, err)) ||
         !vm_prepare_each(vm, vm_prepare_hostdev, start->resources.fds, err) ||
         !dac_lend_devices(vm->host, vm->live, vm->run->dac, err))
         return false;

@@ -335,11 +335,9 @@ AWAITS MUST_CHECK bool monitor_migrate_from_uri(Qmp *qmp, const char *uri, bool 
 /* @capabilities: {name: bool}; @parameters: as migrate-set-parameters takes them. Owned, NULL: none. */
 AWAITS MUST_CHECK bool monitor_set_migration_options(Qmp *qmp, Json *capabilities, Json *parameters,
                                                      uint64_t timeout_ms, Error **err);
-/* What query-migrate-parameters says; names that query-migrate-capabilities has. Owned. */
+/* What query-migrate-parameters says. Owned. */
 AWAITS MUST_CHECK bool monitor_query_migration_parameters(Qmp *qmp, uint64_t timeout_ms,
                                                           Json **ret_parameters, Error **err);
-AWAITS MUST_CHECK bool monitor_query_migration_capabilities(Qmp *qmp, uint64_t timeout_ms, Json **ret_list,
-                                                            Error **err);
 /* Leaves MONITOR_JOB_PAUSED; goes over to MONITOR_JOB_POSTCOPY. */
 AWAITS MUST_CHECK bool monitor_migrate_continue(Qmp *qmp, uint64_t timeout_ms, Error **err);
 AWAITS MUST_CHECK bool monitor_migrate_start_postcopy(Qmp *qmp, uint64_t timeout_ms, Error **err);

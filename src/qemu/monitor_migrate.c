@@ -77,11 +77,6 @@ bool monitor_query_migration_parameters(Qmp *qmp, uint64_t timeout_ms, Json **re
     return monitor_ask_object(qmp, "query-migrate-parameters", NULL, timeout_ms, ret_parameters, err);
 }
 
-bool monitor_query_migration_capabilities(Qmp *qmp, uint64_t timeout_ms, Json **ret_list, Error **err)
-{
-    return monitor_ask_list(qmp, "query-migrate-capabilities", NULL, timeout_ms, ret_list, err);
-}
-
 bool monitor_migrate_continue(Qmp *qmp, uint64_t timeout_ms, Error **err)
 {
     return monitor_do(qmp, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), timeout_ms,

@@ -6,6 +6,7 @@ from lodgetest.host import check, contains, equal, kill, qemus, raises, wait_unt
 from lodgetest.pair import FAR, far_host
 from lodgetest.runner import mark
 from lodgetest.wire import Wire
+from test_lease import is_locked
 
 ONLY = {"only": "lodged", "reason": "two lodged with roots of their own"}
 LIVE, PROTECT, UNSAFE = 1, 256, 512
@@ -157,3 +158,23 @@ def test_cancelled_at_the_end(host):
         steps = Steps(host, far).up_to("confirm")
         steps.close()
         runs_on(far, host)
+
+
+@mark(**ONLY)
+def test_leases(host):
+    """Whose guest runs has the lock of its image: handed over, and taken back."""
+    with far_host(host, qemu_conf='lock_manager = "lockd"\n') as far:
+        host.start_sector()
+        image = host.path("var/lib/libvirt/images/tiny.img")
+        check(is_locked(image), "the source has it")
+        steps = Steps(host, far).up_to("perform")
+        check(not is_locked(image), "nobody has it between the two")
+        steps.confirm(cancelled=1)
+        steps.close()
+        runs_on(host, far)
+        check(is_locked(image), "the source has it again")
+        Steps(host, far).up_to("confirm").close()
+        runs_on(far, host)
+        check(is_locked(image), "the destination has it")
+        far.ok("destroy", "tiny")
+        check(not is_locked(image), "it goes with the machine")

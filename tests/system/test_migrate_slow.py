@@ -21,7 +21,7 @@ def test_rounds(host):
     with far_host(host) as far:
         host.start_demo()
         console = host.booted("demo")
-        console.send("i=0; while :; do i=$((i+1)); echo $i > /disk/count; echo $i > /tmp/count; done &\n")
+        console.command("i=0; while :; do i=$((i+1)); echo $i > /disk/count; echo $i > /count; done &")
         console.close()
         ways = ([], ["--p2p"], ["--parallel"], ["--p2p", "--tunnelled"], ["--auto-converge"])
         last = 0
@@ -32,7 +32,9 @@ def test_rounds(host):
                 source.ok("migrate", "--live", "--unsafe", "--persistent", *options, "demo", target.daemon.uri, *where, timeout=120)
                 there(target, source, "demo")
             console = host.booted("demo")
-            console.send("echo =$(cat /tmp/count)=$(cat /disk/count)=\n")
+            # Each is empty for a moment before it is written.
+            console.send("c=; d=; until [ -n \"$c\" ]; do c=$(cat /count); done; "
+                         "until [ -n \"$d\" ]; do d=$(cat /disk/count); done; echo =$c=$d=\n")
             seen = console.expect(r"=(\d+)=(\d+)=")
             count = int(seen.group(1))
             check(int(seen.group(2)) >= count - 1, f"the disk is behind memory: {seen.group(0)}")
