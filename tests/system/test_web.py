@@ -392,3 +392,40 @@ def test_journal(host):
     equal(len(rows), 3)
     status(web.get("/journal?since=never"), 400)
     check("password" not in host.lodge_ok("events").lower(), "a password is written down")
+
+
+def series(text):
+    """name{labels} -> value; each name's series stand together, behind its type."""
+    found, name = {}, None
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            check(line.split()[2] != name, f"{name} twice")
+            name = line.split()[2]
+        elif not line.startswith("#"):
+            key, value = line.rsplit(" ", 1)
+            equal(key.split("{")[0], name)
+            check(key not in found, f"{key} twice")
+            found[key] = float(value)
+    return found
+
+
+def test_metrics(host):
+    host.start_sector("one")
+    host.define_sector("two")
+    answer = status(Web().raw("GET", "/metrics"), 200)
+    contains(answer.headers["Content-Type"], "text/plain; version=0.0.4")
+    wait_until(lambda: "lodge_disk_read_bytes_total{" in Web().raw("GET", "/metrics").data.decode(), "it was measured")
+    found = series(Web().raw("GET", "/metrics").data.decode())
+    for name in ["one", "two"]:
+        mine = {key: value for key, value in found.items() if f'name="{name}"' in key}
+        check(0 < len(mine) <= 60, f"{len(mine)} series")
+        states = {key: value for key, value in mine.items() if key.startswith("lodge_machine_state{")}
+        equal(sum(states.values()), 1)
+        wanted = "running" if name == "one" else "shutoff"
+        equal([value for key, value in states.items() if f'state="{wanted}"' in key], [1])
+    equal((found["lodge_machines"], found["lodge_machines_running"]), (2, 1))
+    for headers in [{"X-Forwarded-For": "192.0.2.1"}, {"Host": "evil.example"}]:
+        status(Web().raw("GET", "/metrics", headers=headers), 401)
+    reader = token(host, "--role", "viewer")
+    status(reader.raw("GET", "/metrics", headers={"X-Forwarded-For": "192.0.2.1"}), 200)
+    status(token(host, "--domain", "one").raw("GET", "/metrics"), 401)
