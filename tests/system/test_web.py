@@ -429,3 +429,61 @@ def test_metrics(host):
     reader = token(host, "--role", "viewer")
     status(reader.raw("GET", "/metrics", headers={"X-Forwarded-For": "192.0.2.1"}), 200)
     status(token(host, "--domain", "one").raw("GET", "/metrics"), 401)
+
+
+def test_tls_and_prefix(host):
+    """Beyond this host only TLS is spoken, with a certificate of its own, made once; all below a path."""
+    host.daemon.settings["web_listen"] = '"0.0.0.0"'
+    host.daemon.settings["web_prefix"] = '"/lodge"'
+    host.restart_daemon()
+    certificate = host.path("etc/libvirt/lodge-web/certificate.pem")
+    before = certificate.read_bytes()
+    equal(oct(host.path("etc/libvirt/lodge-web/key.pem").stat().st_mode & 0o777), "0o600")
+    contains(host.daemon.log.read_text(), "SHA-256 fingerprint ")
+    link = host.lodge_ok("web").strip()
+    contains(link, "https://0.0.0.0:8006/lodge/#link=")
+    web = Web(prefix="/lodge", certificate=certificate)
+    login = status(web.log_in(link=link.split("#link=")[1]), 201)
+    contains(login.headers["Set-Cookie"], "Secure", "Path=/lodge/")
+    contains(login.headers["Strict-Transport-Security"], "max-age")
+    equal(status(web.raw("GET", ""), 308).headers["Location"], "/lodge/")
+    equal(Web(certificate=certificate).raw("GET", "/api/v1/session").status, 404)
+    equal(status(web.get("/openapi.json"), 200).json["servers"], [{"url": "/lodge/api/v1"}])
+    with socket.create_connection(("127.0.0.1", 8006), timeout=20) as plain:
+        plain.sendall(b"GET /lodge/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        check(b"HTTP/1.1 200" not in plain.recv(1000), "it speaks without TLS")
+    host.start_sector("tiny", devices="<graphics type='vnc' port='-1' autoport='yes'/><video/>")
+    ticket = status(web.post("/machines/tiny/consoles", {"kind": "vnc"}), 201).json
+    contains(ticket["path"], "/lodge/api/v1/console?")
+    screen = web.websocket(ticket["path"])
+    equal((screen.status, screen.read()[1]), (101, b"RFB 003.008\n"))
+    live = web.websocket("/lodge" + API + "/live")
+    host.ok("destroy", "tiny")
+    equal(live.text()["data"]["name"], "tiny")
+    host.restart_daemon()
+    equal(certificate.read_bytes(), before)
+    status(web.get("/machines"), 200)
+
+
+def test_unix_socket(host):
+    """What a proxy on this host uses: it tells who is behind it."""
+    path = str(host.path("run/libvirt/lodge-web-sock"))
+    contains(host.lodge_ok("web", "proxy-config", "nginx"), path)
+    contains(host.lodge_ok("web", "proxy-config", "caddy"), path)
+    contains(host.lodge_ok("web", "proxy-config", "apache"), path)
+    host.lodge_ok("web", "user", "add", "eve", stdin="a long password\n")
+    body = json.dumps({"user": "eve", "password": "wrong password"})
+    for address, wanted in [("192.0.2.1", 401)] * 10 + [("192.0.2.1", 429), ("192.0.2.2", 429)]:
+        connection = http.client.HTTPConnection("localhost", timeout=30)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(path)
+        connection.request("POST", API + "/session", body, {"X-Forwarded-For": f"10.0.0.1, {address}"})
+        equal(connection.getresponse().status, wanted)
+        connection.close()
+    # Who is not known gets nothing, though the socket is root's.
+    connection = http.client.HTTPConnection("localhost", timeout=30)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(path)
+    connection.request("GET", API + "/machines")
+    equal(connection.getresponse().status, 401)
+    connection.close()
