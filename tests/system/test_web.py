@@ -47,6 +47,19 @@ def test_log_in(host):
     status(anna.log_in(user="anna", password="correct horse"), 401)
 
 
+def test_damaged_accounts(host):
+    """A file that cannot be read is set aside; the daemon starts, and nobody gets in by it."""
+    host.lodge_ok("web", "user", "add", "eve", "--role", "admin", stdin="a long password\n")
+    host.stop_daemon()
+    path = host.path("etc/libvirt/lodge-web.json")
+    path.write_text(path.read_text()[:-10])
+    host.start_daemon()
+    status(Web().log_in(user="eve", password="a long password"), 401)
+    check(host.path("etc/libvirt/lodge-web.json.damaged").exists(), "it was not set aside")
+    host.lodge_ok("web", "user", "add", "eve", stdin="a long password\n")
+    status(Web().log_in(user="eve", password="a long password"), 201)
+
+
 def test_link_works_once(host):
     link = host.lodge_ok("web").strip().split("#link=")[1]
     status(Web().log_in(link=link), 201)

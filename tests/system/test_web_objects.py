@@ -128,6 +128,8 @@ def test_snapshots(host):
     equal((made["name"], made["description"], made["disk_only"], made["parent"]), ("one", "<first>", True, None))
     status(web.post(where, {"name": "one", "disk_only": True}, headers=wait), 422)
     equal([item["name"] for item in status(web.get(where), 200).json["items"]], ["one"])
+    named = {"xml": "<domainsnapshot><disks><disk name='hda'><source file='/etc/evil'/></disk></disks></domainsnapshot>"}
+    status(token(host, "--role", "operator").post(where, named, headers=wait), 403)
     equal(status(web.get("/machines/tiny"), 200).json["snapshots"], 1)
     host.ok("destroy", "tiny")
     status(web.post(where + "/one/revert", {}, headers=wait), 204)
