@@ -91,7 +91,7 @@ def test_snapshots(host):
 def test_storage(host):
     """rows: gui-07"""
     default_pool(host)
-    play(host, "storage", "/pools/{pool}/volumes", "/uploads")
+    play(host, "storage", "/pools/{pool}/volumes")
 
 
 @mark(**NEEDS)
@@ -102,4 +102,18 @@ def test_create(host):
     run(["qemu-img", "create", "-f", "qcow2", str(images / "cloud.qcow2"), "16M"])
     (images / "disc.iso").write_bytes(b"\0" * 1048576)
     default_pool(host)
-    play(host, "create", "/pools/{pool}/volumes", "/machines/{machine}/clone")
+    play(host, "create", "/pools/{pool}/volumes")
+
+
+@mark(**NEEDS)
+def test_upload(host):
+    """rows: gui-07"""
+    default_pool(host)
+    play(host, "upload", "/uploads")
+
+
+@mark(**NEEDS)
+def test_clone(host):
+    """rows: gui-01"""
+    qcow2_machine(host, "one")
+    play(host, "clone", "/machines/{machine}/clone")

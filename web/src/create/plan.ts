@@ -25,7 +25,7 @@ function mediumField(name: string, label: string, poolName: string): Field[] {
   return [
     { ...poolField, name: poolName, label: t("Pool of {what}", { what: label }) },
     {
-      ...volumeField(label, true),
+      ...volumeField(label),
       name,
       from: (v) => (v[poolName] ? path`/pools/${str(v, poolName)}/volumes` : null),
       option: (vol: Volume) => ({ value: `${vol.format ?? "raw"}:${vol.path ?? vol.name}`, label: vol.name }),

@@ -116,22 +116,21 @@ export async function getText(below: string): Promise<string> {
 }
 
 interface Job {
-  id: string | number;
   state: string;
-  detail?: string;
-  error?: string;
+  result?: unknown;
+  error?: { detail?: string; title?: string; hint?: string; command?: string } | null;
 }
 
-/** Asks until the job has ended; a job that the daemon forgot has ended well. */
-async function waitForJob(id: string | number): Promise<void> {
+/** Asks until the job has ended. @returns its result; a job that the daemon forgot has ended well. */
+async function waitForJob(id: string): Promise<unknown> {
   for (let wait = 200; ; wait = Math.min(wait * 1.5, 3000)) {
-    await new Promise((resolve) => setTimeout(resolve, wait));
-    const job = await get<Job>(path`/jobs/${id}`).catch((p: Problem) => {
-      if (p.status === 404) return { id, state: "done" } as Job;
+    const job = await get<Job>(path`/jobs/${id}`).catch((p: Problem): Job => {
+      if (p.status === 404) return { state: "done" };
       throw p;
     });
-    if (job.state === "failed" || job.state === "cancelled") throw new Problem(500, job.error || job.detail || job.state);
-    if (job.state !== "running" && job.state !== "queued") return;
+    if (job.state === "failed") throw new Problem(500, job.error?.detail || job.error?.title || job.state, job.error?.hint, job.error?.command);
+    if (job.state !== "running") return job.result;
+    await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
 
@@ -141,8 +140,7 @@ export async function perform<T = unknown>(call: Call): Promise<T | null> {
   const response = await request(call.method, call.path, call.body, headers);
   const isJson = response.headers.get("Content-Type")?.includes("json");
   const answer = isJson && response.status !== 204 ? ((await response.json().catch(() => null)) as T & { job?: { id: string } }) : null;
-  if (response.status === 202 && answer?.job) await waitForJob(answer.job.id);
-  return answer;
+  return response.status === 202 && answer?.job ? ((await waitForJob(answer.job.id)) as T) : answer;
 }
 
 /** The same call for a shell, with $TOKEN and $LODGE to be set by the reader. */
@@ -157,7 +155,7 @@ export function asCurl(call: Call): string {
 }
 
 function withoutSecrets(body: unknown): unknown {
-  const hidden = Object.entries(body as object).map(([key, value]) => [key, /password|otp|link|xml/.test(key) && value ? "..." : value]);
+  const hidden = Object.entries(body as object).map(([key, value]) => [key, /password|otp|link|xml|^value$/.test(key) && value ? "..." : value]);
   return Object.fromEntries(hidden);
 }
 

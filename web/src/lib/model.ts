@@ -72,6 +72,7 @@ export interface Pool {
   allocation_bytes?: number;
   available_bytes?: number;
   path?: string;
+  reason?: string | null;
 }
 
 export interface Volume {
@@ -81,7 +82,7 @@ export interface Volume {
   format?: string;
   capacity_bytes?: number;
   allocation_bytes?: number;
-  backing?: string;
+  modified?: string;
   used_by?: string[];
 }
 

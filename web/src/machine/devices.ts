@@ -2,7 +2,7 @@
 import { type Call, path, sh } from "../lib/api";
 import { t } from "../lib/i18n";
 import type { MachineDetails, Network, Pool, Volume } from "../lib/model";
-import { at, el, serialize, text } from "../lib/xml";
+import { at, child, el, parse, serialize, text } from "../lib/xml";
 import type { Action } from "../ui/act";
 import { type Field, type Option, type Values, num, size, str } from "../ui/fields";
 
@@ -12,8 +12,6 @@ export interface DeviceKind {
   label: () => string;
   fields: (m: MachineDetails) => Field[];
   xml: (v: Values) => string;
-  /** made before the device is plugged */
-  before?: (v: Values) => Call[];
   /** one of its kind is named so in lists */
   describe: (e: Element) => string;
   /** a running machine can't get it: it comes with the next start */
@@ -30,7 +28,7 @@ export const poolField: Field = {
   option: (p: Pool) => ({ value: p.name, label: p.name, disabled: p.state === "inactive" }),
 };
 
-export function volumeField(label: string, isMedium: boolean): Field {
+export function volumeField(label: string): Field {
   return {
     name: "volume",
     label,
@@ -38,7 +36,7 @@ export function volumeField(label: string, isMedium: boolean): Field {
     from: (v) => (v.pool ? path`/pools/${str(v, "pool")}/volumes` : null),
     option: (vol: Volume): Option => ({
       value: vol.path ?? vol.name,
-      label: vol.used_by?.length && !isMedium ? `${vol.name} (${t("used by")} ${vol.used_by.join(", ")})` : vol.name,
+      label: vol.name,
     }),
   };
 }
@@ -85,7 +83,7 @@ function diskFields(m: MachineDetails): Field[] {
     { ...poolField, label: t("Pool"), when: (v) => v.source === "new" || v.source === "volume" },
     { name: "name", label: t("Name"), initial: `${m.name}-${(m.disks?.length ?? 0) + 1}.qcow2`, when: isNew },
     { name: "capacity", label: t("Size"), kind: "size", initial: "10 GiB", when: isNew },
-    { ...volumeField(t("Volume"), false), when: (v) => v.source === "volume" },
+    { ...volumeField(t("Volume")), when: (v) => v.source === "volume" },
     { name: "path", label: t("Path"), when: (v) => v.source === "path" },
     {
       name: "device",
@@ -131,7 +129,7 @@ export function newVolumeCall(pool: string, name: string, bytes: number, format:
   return {
     method: "POST",
     path: path`/pools/${pool}/volumes`,
-    body: { name, capacity_bytes: bytes, format, ...(backing && { backing: backing.path, backing_format: backing.format }) },
+    body: { name, capacity_bytes: bytes, format, ...(backing && { backing: backing.path }) },
     command:
       sh`lodge vol-create-as ${pool} ${name} ${bytes} --format ${format}` +
       (backing ? sh` --backing-vol ${backing.path} --backing-vol-format ${backing.format}`.replace(/^/, " ") : ""),
@@ -312,16 +310,16 @@ export const deviceKinds: DeviceKind[] = [
 /* ---- what the dialogs do ---- */
 
 /** The machine that runs, its definition, or both: what a change is for. */
-function reach(m: MachineDetails, cold?: boolean): { live: boolean; config: boolean; words: string } {
-  const live = isOn(m) && !cold;
+function reach(m: MachineDetails): { live: boolean; config: boolean; words: string } {
+  const live = isOn(m);
   const config = m.persistent !== false;
   return { live, config, words: `${live ? " --live" : ""}${config ? " --config" : ""}` };
 }
 
 const verbs = { POST: "attach-device", PUT: "update-device", DELETE: "detach-device" };
 
-export function deviceCall(m: MachineDetails, method: "POST" | "PUT" | "DELETE", xml: string, cold?: boolean): Call {
-  const { live, config, words } = reach(m, cold);
+export function deviceCall(m: MachineDetails, method: "POST" | "PUT" | "DELETE", xml: string): Call {
+  const { live, config, words } = reach(m);
   return {
     method,
     path: path`/machines/${m.name}/devices`,
@@ -330,31 +328,54 @@ export function deviceCall(m: MachineDetails, method: "POST" | "PUT" | "DELETE",
   };
 }
 
-export function addAction(m: MachineDetails, kind: DeviceKind): Action {
+/** Stores @doc, the definition, after @change of its devices. */
+function definitionCall(m: MachineDetails, doc: Document, change: (devices: Element) => void): Call {
+  const changed = doc.cloneNode(true) as Document;
+  change(child(changed.documentElement, "devices"));
+  return { method: "PUT", path: path`/machines/${m.name}/xml`, body: serialize(changed), command: sh`lodge edit ${m.name}` };
+}
+
+/** @definition  of the next start; cold kinds are added there */
+export function addAction(m: MachineDetails, kind: DeviceKind, definition: Document | undefined): Action {
   const isDisk = kind.tag === "disk";
   const cold = kind.cold ?? false;
   return {
     label: kind.label(),
     submit: t("Add"),
     title: t("Add: {kind}", { kind: kind.label() }),
+    disabled: cold && !definition ? t("It has no definition that could be changed.") : undefined,
     ...(cold && isOn(m) && { question: t("The machine gets it with its next start.") }),
     fields: kind.fields(m),
     inOrder: true,
     calls: (v) => {
       const xml = isDisk ? diskXml(m, v) : kind.xml(v);
+      if (cold) return [definitionCall(m, definition!, (devices) => devices.append(devices.ownerDocument.importNode(parse(xml).doc!.documentElement, true)))];
       const volume = isDisk && v.source === "new" ? [newVolumeCall(str(v, "pool"), str(v, "name"), size(v, "capacity"), str(v, "format"))] : [];
-      return [...volume, deviceCall(m, "POST", xml, cold)];
+      return [...volume, deviceCall(m, "POST", xml)];
     },
   };
 }
 
-export function removeAction(m: MachineDetails, device: Element, name: string, cold?: boolean): Action {
+/** @device without what only the machine that runs knows: it names the same one in the definition. */
+function withoutRuntime(device: Element): Element {
+  const plain = device.cloneNode(true) as Element;
+  const runtime = ["alias", "address", "backingStore", ...(device.tagName === "interface" ? ["target"] : [])];
+  [...plain.children].filter((c) => runtime.includes(c.tagName)).forEach((c) => c.remove());
+  plain.querySelectorAll("source[index]").forEach((c) => c.removeAttribute("index"));
+  return plain;
+}
+
+/** @index  which one of its kind */
+export function removeAction(m: MachineDetails, kind: DeviceKind, device: Element, index: number, name: string, definition: Document | undefined): Action {
+  const cold = kind.cold ?? false;
+  const nth = (devices: Element) => [...devices.children].filter((c) => c.tagName === kind.tag)[index];
   return {
     label: t("Remove"),
     title: t("Remove {name}?", { name }),
-    question: device.tagName === "disk" ? t("Its volume stays.") : t("The guest loses it at once, when it runs."),
+    question: cold && isOn(m) ? t("It is gone with the next start.") : kind.tag === "disk" ? t("Its volume stays.") : t("The guest loses it at once, when it runs."),
+    disabled: cold && !definition ? t("It has no definition that could be changed.") : undefined,
     danger: true,
-    calls: () => [deviceCall(m, "DELETE", serialize(device), cold)],
+    calls: () => [cold ? definitionCall(m, definition!, (devices) => nth(devices)?.remove()) : deviceCall(m, "DELETE", serialize(withoutRuntime(device)))],
   };
 }
 
@@ -365,7 +386,7 @@ export function mediumAction(m: MachineDetails, device: Element): Action {
     fields: [
       { name: "what", label: t("Medium"), kind: "select", options: [{ value: "volume", label: t("A volume that is there") }, { value: "none", label: t("none (eject)") }] },
       { ...poolField, label: t("Pool"), when: (v) => v.what === "volume" },
-      { ...volumeField(t("Volume"), true), when: (v) => v.what === "volume" },
+      { ...volumeField(t("Volume")), when: (v) => v.what === "volume" },
     ],
     calls: (v) => {
       const changed = device.cloneNode(true) as Element;

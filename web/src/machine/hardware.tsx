@@ -13,7 +13,7 @@ import { ProblemShown } from "../ui/problem";
 import { type DeviceKind, addAction, cpuMemoryAction, deviceKinds, editNicAction, mediumAction, removeAction, resizeAction } from "./devices";
 import { bootAction } from "./settings";
 
-function deviceActions(m: MachineDetails, kind: DeviceKind, device: Element, name: string): Action[] {
+function deviceActions(m: MachineDetails, kind: DeviceKind, device: Element, index: number, name: string, definition: Document | undefined): Action[] {
   const target = at(device, "target@dev");
   const info = m.disks?.find((d) => d.target === target);
   const isDrive = ["cdrom", "floppy"].includes(at(device, "@device"));
@@ -21,7 +21,7 @@ function deviceActions(m: MachineDetails, kind: DeviceKind, device: Element, nam
     ...(kind.tag === "disk" && isDrive ? [mediumAction(m, device)] : []),
     ...(kind.tag === "disk" && !isDrive ? [resizeAction(m, target, info?.capacity_bytes)] : []),
     ...(kind.tag === "interface" ? [editNicAction(m, device)] : []),
-    removeAction(m, device, name, kind.cold),
+    removeAction(m, kind, device, index, name, definition),
   ];
 }
 
@@ -41,7 +41,9 @@ function detailsOf(m: MachineDetails, kind: DeviceKind, device: Element): string
 
 export function Hardware({ machine: m }: { machine: MachineDetails }) {
   const { data, problem } = useResource<string>(path`/machines/${m.name}/xml`);
+  const next = useResource<string>(m.persistent === false ? null : `${path`/machines/${m.name}/xml`}?inactive=true`).data;
   const doc = useMemo(() => (data ? parse(data).doc : undefined), [data]);
+  const definition = useMemo(() => (next ? parse(next).doc : undefined), [next]);
   const devices = useMemo(() => {
     const all = [...(doc?.documentElement.children ?? [])].find((e) => e.tagName === "devices");
     return [...(all?.children ?? [])];
@@ -49,9 +51,9 @@ export function Hardware({ machine: m }: { machine: MachineDetails }) {
   return (
     <>
       <div className="lodge-actions">
-        <ActionMenu label={t("Add device")} actions={deviceKinds.map((kind) => addAction(m, kind))} />
+        <ActionMenu label={t("Add device")} actions={deviceKinds.map((kind) => addAction(m, kind, definition))} />
         <ActionButton action={cpuMemoryAction(m)} />
-        {doc && <ActionButton action={bootAction(m, doc)} />}
+        {definition && <ActionButton action={bootAction(m, definition)} />}
       </div>
       {problem && <ProblemShown problem={problem} />}
       {deviceKinds.map((kind) => {
@@ -66,7 +68,7 @@ export function Hardware({ machine: m }: { machine: MachineDetails }) {
                 <div className="lodge-device" key={`${i} ${name}`}>
                   <span>{name}</span>
                   <span className="lodge-note">{detailsOf(m, kind, device)}</span>
-                  <ActionMenu kebab label={t("Actions of {name}", { name })} actions={() => deviceActions(m, kind, device, name)} />
+                  <ActionMenu kebab label={t("Actions of {name}", { name })} actions={() => deviceActions(m, kind, device, i, name, definition)} />
                 </div>
               );
             })}

@@ -26,7 +26,6 @@ export function stateWord(state: string): string {
     crashed: t("crashed"),
     failed: t("failed"),
     done: t("done"),
-    cancelled: t("cancelled"),
   };
   return words[state] ?? state;
 }

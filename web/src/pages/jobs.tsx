@@ -1,26 +1,35 @@
 /* Long operations: how far they are, and how to end them. */
 import { Progress } from "@patternfly/react-core";
 import { useEffect } from "react";
-import { path } from "../lib/api";
+import { path, sh } from "../lib/api";
 import { when } from "../lib/format";
 import { t } from "../lib/i18n";
 import type { List } from "../lib/model";
+import { href } from "../lib/route";
 import { invalidateBelow, useResource } from "../lib/store";
 import { StateLabel } from "../machine/state";
 import { Page } from "../ui/page";
 import { DataTable } from "../ui/table";
 
 interface Row {
-  id: string | number;
-  kind?: string;
-  object?: string;
+  id: string;
+  what?: string;
+  who?: string;
   state?: string;
+  began?: string;
+  ended?: string;
+  machine?: string;
+  phase?: string;
   percent?: number;
-  started?: string;
-  detail?: string;
+  error?: { detail?: string } | null;
 }
 
 const REFRESH_MS = 2000;
+
+function Detail({ job }: { job: Row }) {
+  if (job.percent !== undefined && job.state === "running") return <Progress size="sm" value={job.percent} aria-label={t("Done")} />;
+  return <span className="lodge-note">{job.error?.detail ?? job.phase}</span>;
+}
 
 export function Jobs() {
   const { data, problem } = useResource<List<Row>>("/jobs");
@@ -34,14 +43,14 @@ export function Jobs() {
         name={t("Jobs")}
         rows={data?.items}
         problem={problem}
-        id={(j) => String(j.id)}
+        id={(j) => j.id}
         columns={[
-          { key: "started", label: t("Begun"), value: (j) => j.started, cell: (j) => when(j.started) },
-          { key: "kind", label: t("What"), value: (j) => j.kind, cell: (j) => j.kind ?? "–" },
-          { key: "object", label: t("Object"), value: (j) => j.object, cell: (j) => j.object ?? "–" },
-          { key: "state", label: t("State"), value: (j) => j.state, cell: (j) => <StateLabel state={j.state} /> },
-          { key: "percent", label: t("Done"), value: (j) => j.percent, cell: (j) => (j.percent === undefined ? "–" : <Progress size="sm" value={j.percent} aria-label={t("Done")} />) },
-          { key: "detail", label: t("Detail"), value: (j) => j.detail, cell: (j) => <span className="lodge-note">{j.detail}</span> },
+          { key: "began", label: t("Begun"), value: (j) => j.began, cell: (j) => when(j.began), width: 18 },
+          { key: "what", label: t("What"), value: (j) => j.what, cell: (j) => j.what ?? "–", width: 24 },
+          { key: "machine", label: t("Machine"), value: (j) => j.machine, cell: (j) => (j.machine ? <a href={href("machines", j.machine)}>{j.machine}</a> : "–"), width: 14 },
+          { key: "who", label: t("Who"), value: (j) => j.who, cell: (j) => j.who || "–", width: 14 },
+          { key: "state", label: t("State"), value: (j) => j.state, cell: (j) => <StateLabel state={j.state} />, width: 10 },
+          { key: "phase", label: t("Detail"), value: (j) => j.error?.detail ?? j.phase, cell: (j) => <Detail job={j} />, width: 20 },
         ]}
         rowActions={(j) => [
           {
@@ -49,7 +58,7 @@ export function Jobs() {
             question: t("What it has made is taken back."),
             danger: true,
             disabled: j.state === "running" ? undefined : t("It has ended."),
-            calls: () => [{ method: "DELETE", path: path`/jobs/${j.id}`, command: `lodge domjobabort ${j.object ?? ""}` }],
+            calls: () => [{ method: "DELETE", path: path`/jobs/${j.id}`, command: sh`lodge domjobabort ${j.machine ?? ""}` }],
           },
         ]}
         firstDown

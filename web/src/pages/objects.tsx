@@ -242,10 +242,18 @@ export function Filters() {
   return <Objects kind={{ key: "filters", title: t("Filters"), columns, id: (r) => r.name, actions, create: [fromXml("filters", t("Create filter"), example, "lodge nwfilter-define filter.xml")] }} />;
 }
 
+const base64 = (text: string) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+
 export function Secrets() {
   type Row = { uuid: string; usage_type?: string; usage_id?: string; description?: string; private?: boolean };
   const columns = plain<Row>(["usage_id", t("Used for"), (r) => r.usage_id || r.uuid], ["usage_type", t("Kind"), (r) => r.usage_type], ["description", t("Description"), (r) => r.description], ["uuid", "UUID", (r) => r.uuid]);
-  const actions = (row: Row): Action[] => [documentAction("secrets", row.uuid), removal("secrets", row.uuid, sh`lodge secret-undefine ${row.uuid}`)];
+  const value = (row: Row): Action => ({
+    label: t("Set value…"),
+    question: t("It is kept encrypted, and never shown again."),
+    fields: [{ name: "password", label: t("Value"), kind: "password" }],
+    calls: (v) => [{ method: "PUT", path: path`/secrets/${row.uuid}/value`, body: { value: base64(String(v.password)) }, command: sh`lodge secret-set-value ${row.uuid} --interactive` }],
+  });
+  const actions = (row: Row): Action[] => [value(row), documentAction("secrets", row.uuid), removal("secrets", row.uuid, sh`lodge secret-undefine ${row.uuid}`)];
   const create: Action = {
     label: t("Create secret"),
     fields: [

@@ -1,7 +1,7 @@
 /* Storage pools and their volumes. */
 import { Progress, Spinner, ToolbarItem } from "@patternfly/react-core";
 import { type Call, path, sh, url } from "../lib/api";
-import { bytes } from "../lib/format";
+import { bytes, when } from "../lib/format";
 import { t, tn } from "../lib/i18n";
 import type { List, Pool, Volume } from "../lib/model";
 import { go, href } from "../lib/route";
@@ -19,6 +19,10 @@ import { type Column, DataTable } from "../ui/table";
 import { documentAction, removal } from "./objects";
 
 const isOn = (p: Pool) => p.state !== "inactive";
+
+function PoolState({ pool: p }: { pool: Pool }) {
+  return <StateLabel state={p.state === "running" ? "active" : p.state} reason={p.reason ?? undefined} />;
+}
 
 function verb(p: Pool, action: string, command: string): Call {
   return { method: "POST", path: path`/pools/${p.name}/actions/${action}`, body: {}, command: sh`lodge ${command} ${p.name}` };
@@ -109,7 +113,7 @@ export function Pools() {
   const { data, problem } = useResource<List<Pool>>("/pools");
   const columns: Column<Pool>[] = [
     { key: "name", label: t("Name"), value: (p) => p.name, cell: (p) => <a href={href("pools", p.name)}>{p.name}</a>, width: 22 },
-    { key: "state", label: t("State"), value: (p) => p.state, cell: (p) => <StateLabel state={isOn(p) ? "active" : "inactive"} />, width: 12 },
+    { key: "state", label: t("State"), value: (p) => p.state, cell: (p) => <PoolState pool={p} />, width: 12 },
     { key: "type", label: t("Kind"), value: (p) => p.type, cell: (p) => p.type, width: 10 },
     { key: "usage", label: t("Used"), value: (p) => (p.allocation_bytes ?? 0) / (p.capacity_bytes || 1), cell: (p) => <Usage used={p.allocation_bytes} all={p.capacity_bytes} label={t("Used")} />, width: 30 },
     { key: "path", label: t("Path"), value: (p) => p.path, cell: (p) => p.path ?? "–", width: 26 },
@@ -166,7 +170,6 @@ function uploadAction(pool: string): Action {
 function volumeActions(pool: string, v: Volume): Action[] {
   const where = volumePath(pool, v.name);
   const spoken = `${pool}/${v.name}`;
-  const used = v.used_by?.length ? t("Used by {names}.", { names: v.used_by.join(", ") }) : undefined;
   return [
     { label: t("Download"), calls: () => [], now: () => location.assign(url(`${where}/content`)) },
     {
@@ -185,10 +188,9 @@ function volumeActions(pool: string, v: Volume): Action[] {
       label: t("Wipe…"),
       question: t("All that it holds is overwritten."),
       danger: true,
-      disabled: used,
       calls: () => [{ method: "POST", path: `${where}/wipe`, body: {}, command: sh`lodge vol-wipe ${spoken}` }],
     },
-    { ...deleteVolumes(pool, [v]), disabled: used },
+    deleteVolumes(pool, [v]),
   ];
 }
 
@@ -203,6 +205,14 @@ function deleteVolumes(pool: string, volumes: Volume[]): Action {
   };
 }
 
+/** Asked for volume by volume: the daemon looks into the images of machines for it. */
+function UsedBy({ pool, volume }: { pool: string; volume: string }) {
+  const { data } = useResource<Volume>(volumePath(pool, volume));
+  return (data?.used_by ?? []).map((user) => (
+    <a key={user} className="lodge-user" href={href("machines", user)}>{user}</a>
+  ));
+}
+
 export function PoolPage({ name }: { name: string }) {
   const { data: p, problem } = useResource<Pool>(path`/pools/${name}`);
   const volumes = useResource<List<Volume>>(p && isOn(p) ? path`/pools/${name}/volumes` : null);
@@ -213,11 +223,11 @@ export function PoolPage({ name }: { name: string }) {
     { key: "format", label: t("Format"), value: (v) => v.format, cell: (v) => v.format ?? v.type ?? "–", width: 10 },
     { key: "capacity", label: t("Size"), value: (v) => v.capacity_bytes, cell: (v) => bytes(v.capacity_bytes), width: 12 },
     { key: "allocation", label: t("Takes"), value: (v) => v.allocation_bytes, cell: (v) => bytes(v.allocation_bytes), width: 12 },
-    { key: "used", label: t("Used by"), value: (v) => v.used_by?.join(" "), cell: (v) => (v.used_by ?? []).map((m) => <a key={m} className="lodge-user" href={href("machines", m)}>{m}</a>), width: 18 },
-    { key: "backing", label: t("On top of"), value: (v) => v.backing, cell: (v) => v.backing ?? "–", width: 16 },
+    { key: "used", label: t("Used by"), cell: (v) => <UsedBy pool={name} volume={v.name} />, width: 20 },
+    { key: "modified", label: t("Changed"), value: (v) => v.modified, cell: (v) => when(v.modified), width: 18 },
   ];
   return (
-    <Page title={p.name} below={below} beside={<StateLabel state={isOn(p) ? "active" : "inactive"} />} actions={<ActionMenu label={t("Actions")} actions={() => poolActions(p)} />} fills>
+    <Page title={p.name} below={below} beside={<PoolState pool={p} />} actions={<ActionMenu label={t("Actions")} actions={() => poolActions(p)} />} fills>
       <Facts facts={[[t("Kind"), p.type], [t("Path"), p.path], [t("Used"), <Usage key="u" used={p.allocation_bytes} all={p.capacity_bytes} label={t("Used")} />]]} />
       {isOn(p) && (
         <DataTable

@@ -19,6 +19,7 @@ export interface Column<Row> {
   cell: (row: Row) => ReactNode;
   /** what the column is sorted by and searched in; a column without is neither */
   value?: (row: Row) => string | number | undefined;
+  /** beside the others' */
   width?: number;
 }
 
@@ -44,6 +45,9 @@ interface Props<Row> {
 }
 
 const ROW_HEIGHT = 48;
+/** The rest is for what is chosen and what can be done. */
+const COLUMNS_PERCENT = 88;
+const EVEN_WIDTH = 15;
 
 interface View {
   search: string;
@@ -109,9 +113,10 @@ function FilterSelect<Row>({ filter, chosen, onChange }: { filter: Filter<Row>; 
   );
 }
 
-function HeaderCell<Row>({ column, view, change }: { column: Column<Row>; view: View; change: (c: Partial<View>) => void }) {
+function HeaderCell<Row>({ column, all, view, change }: { column: Column<Row>; all: Column<Row>[]; view: View; change: (c: Partial<View>) => void }) {
   const isSorted = view.sort === column.key;
-  const width = column.width ? { width: `${column.width * 0.9}%` } : undefined; // the rest is for what is chosen and done
+  const total = all.reduce((sum, other) => sum + (other.width ?? EVEN_WIDTH), 0);
+  const width = { width: `${((column.width ?? EVEN_WIDTH) / total) * COLUMNS_PERCENT}%` };
   if (!column.value)
     return (
       <th className="pf-v6-c-table__th" scope="col" style={width}>
@@ -214,7 +219,7 @@ export function DataTable<Row>(props: Props<Row>) {
                   </th>
                 )}
                 {columns.map((column) => (
-                  <HeaderCell key={column.key} column={column} view={view} change={change} />
+                  <HeaderCell key={column.key} column={column} all={columns} view={view} change={change} />
                 ))}
                 {rowActions && (
                   <th className="pf-v6-c-table__th lodge-narrow">
