@@ -12,6 +12,7 @@
 #include "wire/wire_enums.h"
 
 #define ROUND_MS 2000
+#define ADDRESS_ROUNDS 5
 #define WANTED_MS ((uint64_t)15000)
 
 typedef struct Measured {
@@ -22,6 +23,7 @@ typedef struct Measured {
     uint64_t available_bytes;
     HttpSample sample;
     GArray *counters; /* of HttpCounter */
+    Json *addresses;  /* NULL: not looked for yet */
 } Measured;
 
 typedef struct Stats {
@@ -39,6 +41,7 @@ static void measured_free(gpointer data)
     Measured *machine = data;
 
     g_array_unref(machine->counters);
+    json_decref(machine->addresses);
     g_free(machine);
 }
 
@@ -173,7 +176,8 @@ static void measure(Measured *machine, const Params *params, unsigned round)
                            .net_bytes = net,
                            .available_bytes = available * 1024,
                            .sample = sample,
-                           .counters = machine->counters };
+                           .counters = machine->counters,
+                           .addresses = machine->addresses };
 }
 
 static void on_stats(const Vm *vm, const Params *params, void *arg)
@@ -195,6 +199,38 @@ static gboolean machine_is_gone(gpointer key, gpointer data, gpointer arg)
     return ((const Measured *)data)->round != ((const Stats *)arg)->round;
 }
 
+AWAITS static void find_addresses(Stats *stats, Vm *vm)
+{
+    GPtrArray *found = NULL;
+
+    if (!vm_get_addresses(vm, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, 0, "virDomainInterfaceAddresses",
+                          &found, NULL))
+        return;
+    Measured *machine = g_hash_table_lookup(stats->machines, vm_uuid(vm));
+    if (machine) {
+        json_decref(machine->addresses);
+        machine->addresses = json_array();
+    }
+    for (guint i = 0; machine && i < found->len; i++) {
+        const VmInterfaceAddresses *interface = g_ptr_array_index(found, i);
+        for (guint k = 0; k < interface->addresses->len; k++)
+            json_array_append_new(machine->addresses,
+                                  json_string(
+                                      ((const VmAddress *)g_ptr_array_index(interface->addresses, k))->ip));
+    }
+    g_ptr_array_unref(found);
+}
+
+AWAITS static void find_all_addresses(Stats *stats)
+{
+    g_autoptr(GPtrArray) vms = NULL;
+
+    if (!vm_list(http_hub_host(stats->hub), VIR_CONNECT_LIST_DOMAINS_ACTIVE, &vms, NULL))
+        return;
+    for (guint i = 0; i < vms->len; i++)
+        find_addresses(stats, g_ptr_array_index(vms, i));
+}
+
 /* While somebody looks. No job is taken, and no QEMU is asked that does not answer. */
 static void stats_run(void *arg)
 {
@@ -211,6 +247,8 @@ static void stats_run(void *arg)
             log_debug("measuring machines: %s", error_message(err));
         g_hash_table_foreach_remove(stats->machines, machine_is_gone, stats);
         stats->at_ms = loop_now_ms();
+        if (stats->round % ADDRESS_ROUNDS == 1)
+            find_all_addresses(stats);
         feed_wake(stats->hub);
     } while (fiber_sleep(ROUND_MS, NULL) && loop_now_ms() < stats->wanted_until_ms);
     stats->runs = false;
@@ -233,6 +271,13 @@ bool http_stats_last(HttpHub *hub, const Uuid *uuid, HttpSample *ret_sample)
     if (machine)
         *ret_sample = machine->sample;
     return machine != NULL;
+}
+
+Json *http_stats_addresses(HttpHub *hub, const Uuid *uuid)
+{
+    const Measured *machine = g_hash_table_lookup(stats_of(hub)->machines, uuid);
+
+    return machine && machine->addresses ? json_deep_copy(machine->addresses) : json_array();
 }
 
 unsigned http_stats_round(HttpHub *hub)

@@ -37,6 +37,9 @@ AWAITS void http_stats_refresh(HttpHub *hub, uint64_t age_ms, uint64_t timeout_m
 
 /* The last one of a machine; asking keeps the measuring going for a while. Never waits. */
 bool http_stats_last(HttpHub *hub, const Uuid *uuid, HttpSample *ret_sample);
+/* Addresses that it had from networks of this host, found with every fifth round. New reference: a list of
+ * texts. */
+Json *http_stats_addresses(HttpHub *hub, const Uuid *uuid);
 /* Keeps the measuring going for a while. */
 void http_stats_want(HttpHub *hub);
 /* Counts the rounds; changes with each. */

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import struct
+import time
 
 from lodgetest.host import *
 from lodgetest.web import API, Web, administrator, token
@@ -500,3 +501,16 @@ def test_unix_socket(host):
     connection.request("GET", API + "/machines")
     equal(connection.getresponse().status, 401)
     connection.close()
+
+
+def test_addresses_in_the_list(host):
+    """What a network's dnsmasq gave to a guest is shown beside the machine's name."""
+    web = administrator(host)
+    host.network("<network><name>inner</name><bridge name='virbr7'/><ip address='192.0.2.1' prefix='24'>"
+                 "<dhcp><range start='192.0.2.2' end='192.0.2.9'/></dhcp></ip></network>")
+    host.start_sector("tiny", devices="<interface type='network'><mac address='52:54:00:aa:bb:cc'/><source network='inner'/>"
+                                      "</interface>")
+    leases = host.path("var/lib/libvirt/dnsmasq/inner.leases")
+    leases.write_text(f"{int(time.time()) + 3600} 52:54:00:aa:bb:cc 192.0.2.7 guest *\n")
+    equal(web.get("/machines/tiny").json["addresses"], ["192.0.2.7"])
+    wait_until(lambda: web.get("/machines").json["items"][0]["addresses"] == ["192.0.2.7"], "it is in the list", 60)
