@@ -730,7 +730,8 @@ bool http_server_start(const HttpBackend *backend, HttpServer **ret_server, Erro
     server->requests = g_hash_table_new(NULL, NULL);
     server->sockets = g_hash_table_new(NULL, NULL);
     *ret_server = server;
-    http_pam_setup(config->web_pam, config->unix_sock_group);
+    g_autofree char *rules = path_join(paths->etc, "access.conf");
+    http_pam_setup(config->web_pam, config->access_drivers ? NULL : config->unix_sock_group, rules);
     g_autoptr(Error) why = NULL;
     if (config->web_port && !server_listen_port(server, config, &why)) {
         if (error_code(why) == ERROR_CONFIG_SYNTAX)
@@ -778,6 +779,7 @@ void http_server_free(HttpServer *server)
         return;
     http_server_stop(server);
     http_hub_free(server->hub);
+    http_pam_shutdown();
     g_ptr_array_unref(server->listeners);
     g_hash_table_unref(server->peers);
     g_hash_table_unref(server->addresses);
