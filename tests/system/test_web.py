@@ -4,6 +4,7 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import http.client
 import json
+import pathlib
 import socket
 import struct
 import time
@@ -514,3 +515,14 @@ def test_addresses_in_the_list(host):
     leases.write_text(f"{int(time.time()) + 3600} 52:54:00:aa:bb:cc 192.0.2.7 guest *\n")
     equal(web.get("/machines/tiny").json["addresses"], ["192.0.2.7"])
     wait_until(lambda: web.get("/machines").json["items"][0]["addresses"] == ["192.0.2.7"], "it is in the list", 60)
+
+
+def test_users_of_the_host(host):
+    """PAM says whether the password is right; only root and members of the socket's group come in."""
+    run(["mount", "-t", "tmpfs", "tmpfs", "/etc/pam.d"])
+    service = pathlib.Path("/etc/pam.d/lodge")
+    service.write_text("auth required pam_permit.so\naccount required pam_permit.so\n")
+    equal(status(Web().log_in(user="root", password="whatever"), 201).json["role"], "admin")
+    status(Web().log_in(user="nobody", password="whatever"), 401)
+    service.write_text("auth required pam_deny.so\naccount required pam_permit.so\n")
+    status(Web().log_in(user="root", password="whatever"), 401)
