@@ -79,6 +79,9 @@ static bool handle_create(HttpRequest *req, Error **err)
 
     if (!vm)
         return false;
+    if (given && req->who.role != HTTP_ROLE_ADMIN)
+        return error_set(err, ERROR_ACCESS_DENIED,
+                         "only an admin writes documents, which may name files of the host");
     const WireDomainSnapshotCreateXmlArgs args = {
         .dom = machine_handle(vm),
         .xml_desc = xml,

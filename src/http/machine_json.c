@@ -142,7 +142,7 @@ Json *machine_json(HttpHub *hub, Vm *vm)
                      (int)vm_is_persistent(vm), "has_managed_save", (int)vm_has_managed_save(vm), "title",
                      json_or_null(http_json_text(def ? def->title : NULL)), "description",
                      json_or_null(http_json_text(def ? def->description : NULL)), "tags", machine_tags(def),
-                     "addresses", json_array());
+                     "addresses", http_stats_addresses(hub, vm_uuid(vm)));
 }
 
 /* ---- details ---- */

@@ -12,13 +12,20 @@
 #define PAM_TIMEOUT_MS 30000
 
 static bool pam_enabled;
-static char *pam_group;
+static char *pam_group, *pam_rules;
 
-void http_pam_setup(bool enabled, const char *group)
+void http_pam_setup(bool enabled, const char *group, const char *rules)
 {
     pam_enabled = enabled;
     g_free(pam_group);
+    g_free(pam_rules);
     pam_group = g_strdup(group);
+    pam_rules = g_strdup(rules);
+}
+
+void http_pam_shutdown(void)
+{
+    http_pam_setup(false, NULL, NULL);
 }
 
 /* Installed, or in a build tree. Owned; NULL. */
@@ -44,7 +51,8 @@ bool http_pam_check(const char *user, const char *password, HttpRole *ret_role, 
     *ret_role = HTTP_ROLE_NONE;
     if (!helper)
         return true;
-    const char *const argv[] = { helper, user, pam_group ? pam_group : "", NULL };
+    const bool is_bounded = pam_rules && access(pam_rules, F_OK) == 0;
+    const char *const argv[] = { helper, user, pam_group && !is_bounded ? pam_group : "", NULL };
     ProcessSpec spec = PROCESS_SPEC_INIT;
     spec.argv = argv;
     spec.die_with_parent = true;

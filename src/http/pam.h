@@ -9,5 +9,8 @@
  * the page. ERROR_TIMEOUT: PAM did not answer */
 AWAITS MUST_CHECK bool http_pam_check(const char *user, const char *password, HttpRole *ret_role,
                                       Error **err);
-/* Whether http_pam_check() may say yes at all. @group: of administrators, NULL: root alone. */
-void http_pam_setup(bool enabled, const char *group);
+/* Whether http_pam_check() may say yes at all. @group: of administrators, NULL: root alone. @rules: a file
+ * that says what members of it may do (NULL: none can be): while it is there only root gets in, because here
+ * administrators may all. */
+void http_pam_setup(bool enabled, const char *group, const char *rules);
+void http_pam_shutdown(void);

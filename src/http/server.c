@@ -35,6 +35,9 @@
 #define DROPPED_MAX                                                                                          \
     ((size_t)16777216) /* of a body that is refused: what is read, so that the answer arrives */
 #define TICK_US ((uint64_t)1000000)
+/* Requests under way. */
+#define REQUESTS_MAX 1024u
+#define REQUESTS_OF_USER 128u
 #define TURN_US ((uint64_t)2000)
 
 typedef struct HttpListener {
@@ -311,10 +314,25 @@ static void request_run(void *arg)
     request_resume(req);
 }
 
+/* Nobody takes all fibers: requests that run, of those that have a connection. */
+static bool request_has_place(const HttpRequest *req)
+{
+    GHashTableIter iter;
+    const HttpRequest *other;
+    unsigned all = 0, of_user = 0;
+
+    g_hash_table_iter_init(&iter, req->server->requests);
+    while (g_hash_table_iter_next(&iter, (gpointer *)&other, NULL)) {
+        all += other->begun;
+        of_user += other->begun && g_strcmp0(other->who.user, req->who.user) == 0;
+    }
+    return all <= REQUESTS_MAX && of_user <= REQUESTS_OF_USER;
+}
+
 static void request_start(HttpRequest *req)
 {
     req->begun = true;
-    if (fiber_spawn("http", request_run, http_request_ref(req)))
+    if (request_has_place(req) && fiber_spawn("http", request_run, http_request_ref(req)))
         return;
     g_autoptr(Error) err = NULL;
     http_request_unref(req);
@@ -686,7 +704,7 @@ static bool server_listen_unix(HttpServer *server, const Paths *paths, Error **e
     int fd;
 
     server->socket_path = path_join(paths->run, HTTP_SOCKET_NAME);
-    return socket_listen_unix(server->socket_path, 0660, &fd, err) &&
+    return socket_listen_unix(server->socket_path, 0666, &fd, err) &&
            server_add_listener(server, fd, true, err);
 }
 
@@ -698,9 +716,10 @@ bool http_server_start(const HttpBackend *backend, HttpServer **ret_server, Erro
     *ret_server = NULL;
     if (!config->web || paths->is_session)
         return true;
-    HttpAccounts *accounts;
-    if (!http_accounts_open(paths, &accounts, err))
-        return false;
+    if (config->web_prefix && (*config->web_prefix != '/' || g_str_has_suffix(config->web_prefix, "/")))
+        return error_set(err, ERROR_CONFIG_SYNTAX,
+                         "web_prefix must begin with '/' and not end with one, not '%s'", config->web_prefix);
+    HttpAccounts *accounts = http_accounts_open(paths);
     HttpServer *server = g_new0(HttpServer, 1);
     server->hub = http_hub_new(backend, config->web_prefix ? config->web_prefix : "", accounts);
     feed_start(server->hub);
@@ -711,15 +730,17 @@ bool http_server_start(const HttpBackend *backend, HttpServer **ret_server, Erro
     server->requests = g_hash_table_new(NULL, NULL);
     server->sockets = g_hash_table_new(NULL, NULL);
     *ret_server = server;
-    http_pam_setup(config->web_pam, config->unix_sock_group);
+    g_autofree char *rules = path_join(paths->etc, "access.conf");
+    http_pam_setup(config->web_pam, config->access_drivers ? NULL : config->unix_sock_group, rules);
     g_autoptr(Error) why = NULL;
     if (config->web_port && !server_listen_port(server, config, &why)) {
         if (error_code(why) == ERROR_CONFIG_SYNTAX)
             return error_propagate(err, g_steal_pointer(&why));
         log_warning_error(why, "the web");
+        g_clear_pointer(&why, error_free);
     }
-    if (!server_listen_unix(server, paths, err))
-        return false;
+    if (!server_listen_unix(server, paths, &why))
+        log_warning_error(why, "the web");
     int r = sd_event_add_time_relative(loop_event(), &server->tick, CLOCK_MONOTONIC, TICK_US, TICK_US / 4,
                                        on_tick, server);
     if (r < 0)
@@ -758,6 +779,7 @@ void http_server_free(HttpServer *server)
         return;
     http_server_stop(server);
     http_hub_free(server->hub);
+    http_pam_shutdown();
     g_ptr_array_unref(server->listeners);
     g_hash_table_unref(server->peers);
     g_hash_table_unref(server->addresses);

@@ -343,9 +343,10 @@ static bool accounts_load(HttpAccounts *accounts, Error **err)
     return true;
 }
 
-bool http_accounts_open(const Paths *paths, HttpAccounts **ret_accounts, Error **err)
+HttpAccounts *http_accounts_open(const Paths *paths)
 {
     HttpAccounts *accounts = g_new0(HttpAccounts, 1);
+    g_autoptr(Error) err = NULL;
 
     wait_queue_init(&accounts->changed);
     accounts->path = path_join(paths->etc, "lodge-web.json");
@@ -355,12 +356,12 @@ bool http_accounts_open(const Paths *paths, HttpAccounts **ret_accounts, Error *
     accounts->sessions = g_hash_table_new_full(key_hash, key_equal, NULL, session_free);
     accounts->links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, link_free);
     accounts->failures = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    if (!accounts_load(accounts, err)) {
-        http_accounts_free(accounts);
-        return error_prefix(err, "reading the accounts of the web");
+    if (!accounts_load(accounts, &err)) {
+        g_autofree char *aside = g_strconcat(accounts->path, ".damaged", NULL);
+        log_error_error(err, "the accounts of the web: they are set aside");
+        (void)!file_rename(accounts->path, aside, NULL); /* the next change replaces it */
     }
-    *ret_accounts = accounts;
-    return true;
+    return accounts;
 }
 
 void http_accounts_free(HttpAccounts *accounts)

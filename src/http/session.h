@@ -28,8 +28,8 @@ void http_identity_clear(HttpIdentity *who);
 
 typedef struct HttpAccounts HttpAccounts;
 
-/* ERROR_SYSTEM, ERROR_INVALID_ARGUMENT: the file is there and cannot be read: nobody may then log in. */
-AWAITS MUST_CHECK bool http_accounts_open(const Paths *paths, HttpAccounts **ret_accounts, Error **err);
+/* A file that cannot be read is set aside (NAME.damaged), which the log tells, and all begins anew. */
+AWAITS HttpAccounts *http_accounts_open(const Paths *paths);
 void http_accounts_free(HttpAccounts *accounts);
 
 /* ---- users ---- */

@@ -4,8 +4,10 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 """
 import http.client
 import json
+import pathlib
 import socket
 import struct
+import time
 
 from lodgetest.host import *
 from lodgetest.web import API, Web, administrator, token
@@ -45,6 +47,19 @@ def test_log_in(host):
     status(anna.get("/machines"), 401)
     host.lodge_ok("web", "user", "remove", "anna")
     status(anna.log_in(user="anna", password="correct horse"), 401)
+
+
+def test_damaged_accounts(host):
+    """A file that cannot be read is set aside; the daemon starts, and nobody gets in by it."""
+    host.lodge_ok("web", "user", "add", "eve", "--role", "admin", stdin="a long password\n")
+    host.stop_daemon()
+    path = host.path("etc/libvirt/lodge-web.json")
+    path.write_text(path.read_text()[:-10])
+    host.start_daemon()
+    status(Web().log_in(user="eve", password="a long password"), 401)
+    check(host.path("etc/libvirt/lodge-web.json.damaged").exists(), "it was not set aside")
+    host.lodge_ok("web", "user", "add", "eve", stdin="a long password\n")
+    status(Web().log_in(user="eve", password="a long password"), 201)
 
 
 def test_link_works_once(host):
@@ -392,3 +407,122 @@ def test_journal(host):
     equal(len(rows), 3)
     status(web.get("/journal?since=never"), 400)
     check("password" not in host.lodge_ok("events").lower(), "a password is written down")
+
+
+def series(text):
+    """name{labels} -> value; each name's series stand together, behind its type."""
+    found, name = {}, None
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            check(line.split()[2] != name, f"{name} twice")
+            name = line.split()[2]
+        elif not line.startswith("#"):
+            key, value = line.rsplit(" ", 1)
+            equal(key.split("{")[0], name)
+            check(key not in found, f"{key} twice")
+            found[key] = float(value)
+    return found
+
+
+def test_metrics(host):
+    host.start_sector("one")
+    host.define_sector("two")
+    answer = status(Web().raw("GET", "/metrics"), 200)
+    contains(answer.headers["Content-Type"], "text/plain; version=0.0.4")
+    wait_until(lambda: "lodge_disk_read_bytes_total{" in Web().raw("GET", "/metrics").data.decode(), "it was measured")
+    found = series(Web().raw("GET", "/metrics").data.decode())
+    for name in ["one", "two"]:
+        mine = {key: value for key, value in found.items() if f'name="{name}"' in key}
+        check(0 < len(mine) <= 60, f"{len(mine)} series")
+        states = {key: value for key, value in mine.items() if key.startswith("lodge_machine_state{")}
+        equal(sum(states.values()), 1)
+        wanted = "running" if name == "one" else "shutoff"
+        equal([value for key, value in states.items() if f'state="{wanted}"' in key], [1])
+    equal((found["lodge_machines"], found["lodge_machines_running"]), (2, 1))
+    for headers in [{"X-Forwarded-For": "192.0.2.1"}, {"Host": "evil.example"}]:
+        status(Web().raw("GET", "/metrics", headers=headers), 401)
+    reader = token(host, "--role", "viewer")
+    status(reader.raw("GET", "/metrics", headers={"X-Forwarded-For": "192.0.2.1"}), 200)
+    status(token(host, "--domain", "one").raw("GET", "/metrics"), 401)
+
+
+def test_tls_and_prefix(host):
+    """Beyond this host only TLS is spoken, with a certificate of its own, made once; all below a path."""
+    host.daemon.settings["web_listen"] = '"0.0.0.0"'
+    host.daemon.settings["web_prefix"] = '"/lodge"'
+    host.restart_daemon()
+    certificate = host.path("etc/libvirt/lodge-web/certificate.pem")
+    before = certificate.read_bytes()
+    equal(oct(host.path("etc/libvirt/lodge-web/key.pem").stat().st_mode & 0o777), "0o600")
+    contains(host.daemon.log.read_text(), "SHA-256 fingerprint ")
+    link = host.lodge_ok("web").strip()
+    contains(link, "https://0.0.0.0:8006/lodge/#link=")
+    web = Web(prefix="/lodge", certificate=certificate)
+    login = status(web.log_in(link=link.split("#link=")[1]), 201)
+    contains(login.headers["Set-Cookie"], "Secure", "Path=/lodge/")
+    contains(login.headers["Strict-Transport-Security"], "max-age")
+    equal(status(web.raw("GET", ""), 308).headers["Location"], "/lodge/")
+    equal(Web(certificate=certificate).raw("GET", "/api/v1/session").status, 404)
+    equal(status(web.get("/openapi.json"), 200).json["servers"], [{"url": "/lodge/api/v1"}])
+    with socket.create_connection(("127.0.0.1", 8006), timeout=20) as plain:
+        plain.sendall(b"GET /lodge/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        check(b"HTTP/1.1 200" not in plain.recv(1000), "it speaks without TLS")
+    host.start_sector("tiny", devices="<graphics type='vnc' port='-1' autoport='yes'/><video/>")
+    ticket = status(web.post("/machines/tiny/consoles", {"kind": "vnc"}), 201).json
+    contains(ticket["path"], "/lodge/api/v1/console?")
+    screen = web.websocket(ticket["path"])
+    equal((screen.status, screen.read()[1]), (101, b"RFB 003.008\n"))
+    live = web.websocket("/lodge" + API + "/live")
+    host.ok("destroy", "tiny")
+    equal(live.text()["data"]["name"], "tiny")
+    host.restart_daemon()
+    equal(certificate.read_bytes(), before)
+    status(web.get("/machines"), 200)
+
+
+def test_unix_socket(host):
+    """What a proxy on this host uses: it tells who is behind it."""
+    path = str(host.path("run/libvirt/lodge-web-sock"))
+    contains(host.lodge_ok("web", "proxy-config", "nginx"), path)
+    contains(host.lodge_ok("web", "proxy-config", "caddy"), path)
+    contains(host.lodge_ok("web", "proxy-config", "apache"), path)
+    host.lodge_ok("web", "user", "add", "eve", stdin="a long password\n")
+    body = json.dumps({"user": "eve", "password": "wrong password"})
+    for address, wanted in [("192.0.2.1", 401)] * 10 + [("192.0.2.1", 429), ("192.0.2.2", 429)]:
+        connection = http.client.HTTPConnection("localhost", timeout=30)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(path)
+        connection.request("POST", API + "/session", body, {"X-Forwarded-For": f"10.0.0.1, {address}"})
+        equal(connection.getresponse().status, wanted)
+        connection.close()
+    # Who is not known gets nothing, though the socket is root's.
+    connection = http.client.HTTPConnection("localhost", timeout=30)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(path)
+    connection.request("GET", API + "/machines")
+    equal(connection.getresponse().status, 401)
+    connection.close()
+
+
+def test_addresses_in_the_list(host):
+    """What a network's dnsmasq gave to a guest is shown beside the machine's name."""
+    web = administrator(host)
+    host.network("<network><name>inner</name><bridge name='virbr7'/><ip address='192.0.2.1' prefix='24'>"
+                 "<dhcp><range start='192.0.2.2' end='192.0.2.9'/></dhcp></ip></network>")
+    host.start_sector("tiny", devices="<interface type='network'><mac address='52:54:00:aa:bb:cc'/><source network='inner'/>"
+                                      "</interface>")
+    leases = host.path("var/lib/libvirt/dnsmasq/inner.leases")
+    leases.write_text(f"{int(time.time()) + 3600} 52:54:00:aa:bb:cc 192.0.2.7 guest *\n")
+    equal(web.get("/machines/tiny").json["addresses"], ["192.0.2.7"])
+    wait_until(lambda: web.get("/machines").json["items"][0]["addresses"] == ["192.0.2.7"], "it is in the list", 60)
+
+
+def test_users_of_the_host(host):
+    """PAM says whether the password is right; only root and members of the socket's group come in."""
+    run(["mount", "-t", "tmpfs", "tmpfs", "/etc/pam.d"])
+    service = pathlib.Path("/etc/pam.d/lodge")
+    service.write_text("auth required pam_permit.so\naccount required pam_permit.so\n")
+    equal(status(Web().log_in(user="root", password="whatever"), 201).json["role"], "admin")
+    status(Web().log_in(user="nobody", password="whatever"), 401)
+    service.write_text("auth required pam_deny.so\naccount required pam_permit.so\n")
+    status(Web().log_in(user="root", password="whatever"), 401)

@@ -128,6 +128,8 @@ def test_snapshots(host):
     equal((made["name"], made["description"], made["disk_only"], made["parent"]), ("one", "<first>", True, None))
     status(web.post(where, {"name": "one", "disk_only": True}, headers=wait), 422)
     equal([item["name"] for item in status(web.get(where), 200).json["items"]], ["one"])
+    named = {"xml": "<domainsnapshot><disks><disk name='hda'><source file='/etc/evil'/></disk></disks></domainsnapshot>"}
+    status(token(host, "--role", "operator").post(where, named, headers=wait), 403)
     equal(status(web.get("/machines/tiny"), 200).json["snapshots"], 1)
     host.ok("destroy", "tiny")
     status(web.post(where + "/one/revert", {}, headers=wait), 204)
@@ -187,3 +189,30 @@ def test_upload_that_is_cut(host):
     status(tus(web, "POST", begin, Upload_Length="x", Upload_Metadata=metadata(pool="here", volume="no")), 400)
     status(tus(web, "POST", begin, Upload_Length=5, Upload_Metadata=metadata(pool="none", volume="no")), 404)
     equal([path.name for path in host.path("here").iterdir()], ["disc.iso"])
+
+
+def test_clone(host):
+    web = administrator(host)
+    wait = {"Prefer": "wait=60"}
+    host.path("var/lib/libvirt/images").mkdir(parents=True, exist_ok=True)
+    images = host.path("var/lib/libvirt/images")
+    xml = f"<pool type='dir'><name>images</name><target><path>{images}</path></target></pool>"
+    status(web.post("/pools", {"xml": xml, "start": True}), 201)
+    host.define_sector("tiny", devices="<interface type='user'><mac address='52:54:00:00:00:01'/></interface>")
+    made = status(web.post("/machines/tiny/clone", {"name": "twin"}, headers=wait), 201).json
+    original = web.get("/machines/tiny").json
+    check(made["uuid"] != original["uuid"] and made["interfaces"][0]["mac"] != "52:54:00:00:00:01", "they are the same")
+    disk = made["disks"][0]["source"]
+    check(disk != original["disks"][0]["source"] and disk.startswith(f"{images}/twin-"), disk)
+    content = open(original["disks"][0]["source"], "rb").read()
+    equal(open(disk, "rb").read()[:len(content)], content)
+    host.ok("start", "twin")
+    before = sorted(path.name for path in images.iterdir())
+    status(web.post("/machines/tiny/clone", {"name": "twin"}, headers=wait), 409)
+    status(web.post("/machines/twin/clone", {"name": "other"}, headers=wait), 409)
+    status(web.post("/machines/tiny/clone", {"name": "a/b"}, headers=wait), 409)
+    status(web.post("/machines/tiny/clone", {"name": "linked", "linked": True}, headers=wait), 422)
+    equal(sorted(path.name for path in images.iterdir()), before)
+    host.ok("destroy", "twin")
+    gone = status(web.ask("DELETE", "/machines/twin?storage=all"), 200).json
+    equal((gone["removed"], gone["kept"]), ([disk], []))
