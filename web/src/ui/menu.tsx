@@ -23,9 +23,22 @@ interface MenuProps {
   kebab?: boolean;
 }
 
-export function ActionMenu({ label, actions, kebab }: MenuProps) {
+/** Lists have one per row: until it is opened for the first time, a menu is only its button. */
+export function ActionMenu(props: MenuProps) {
+  const [wasOpened, setOpened] = useState(!props.kebab);
+  if (wasOpened) return <OpenableMenu {...props} startsOpen={props.kebab ?? false} />;
+  return (
+    <button type="button" className="pf-v6-c-menu-toggle pf-m-plain" aria-label={props.label} aria-expanded={false} onClick={() => setOpened(true)}>
+      <span className="pf-v6-c-menu-toggle__icon">
+        <EllipsisVIcon />
+      </span>
+    </button>
+  );
+}
+
+function OpenableMenu({ label, actions, kebab, startsOpen }: MenuProps & { startsOpen: boolean }) {
   const act = useAct();
-  const [isOpen, setOpen] = useState(false);
+  const [isOpen, setOpen] = useState(startsOpen);
   const items = !isOpen ? [] : typeof actions === "function" ? actions() : actions;
   return (
     <Dropdown
