@@ -263,6 +263,45 @@ static bool web_run(Cli *cli, const CliArgs *args, Error **err)
     return is_user ? user_run(cli, args, operation, name, err) : token_run(cli, args, operation, name, err);
 }
 
+/* ---- the journal ---- */
+
+static const CliColumn journal_columns[] = {
+    { "Time", "time" }, { "Kind", "kind" },     { "Name", "name" }, { "What", "what" }, { "Who", "who" },
+    { "From", "from" }, { "Result", "result" }, { NULL, "detail" }, { NULL, "cursor" }, { 0 },
+};
+
+static const CliOption events_options[] = {
+    OPT(CLI_STRING, "since", "what came after this time (2026-01-31T12:00:00Z), or after a cursor",
+        .flags = CLI_NAMED),
+    OPT(CLI_STRING, "domain", "of one machine only", .flags = CLI_NAMED, .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "limit", "at most so many; 200", .flags = CLI_NAMED),
+    { 0 },
+};
+static const CliOption history_options[] = {
+    OPT(CLI_STRING, "domain", "name or UUID of the machine, also of one that is gone", .flags = CLI_REQUIRED,
+        .complete = COMPLETE_DOMAIN),
+    OPT(CLI_STRING, "since", "what came after this time (2026-01-31T12:00:00Z), or after a cursor",
+        .flags = CLI_NAMED),
+    OPT(CLI_STRING, "limit", "at most so many; 200", .flags = CLI_NAMED),
+    { 0 },
+};
+
+static bool journal_run(Cli *cli, const CliArgs *args, Error **err)
+{
+    static const char *const names[][2] = { { "since", "since" },
+                                            { "domain", "machine" },
+                                            { "limit", "limit" } };
+    g_autoptr(GString) target = g_string_new("/journal?");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        const char *value = args_get(args, names[i][0]);
+        g_autofree char *escaped = value ? g_uri_escape_string(value, NULL, FALSE) : NULL;
+        if (escaped)
+            g_string_append_printf(target, "%s=%s&", names[i][1], escaped);
+    }
+    return print_items(cli, target->str, journal_columns, err);
+}
+
 const CliCommand commands_web[] = {
     COMMAND("web", GROUP_LODGE, "open the web console; keep its users and tokens", web_options, web_run,
             .doc =
@@ -271,5 +310,10 @@ const CliCommand commands_web[] = {
                 "or "
                 "administrators; passwords are read from the terminal or standard input. A token lets a "
                 "program in ('Authorization: Bearer TOKEN') and is printed once."),
+    COMMAND("events", GROUP_LODGE, "show what happened on the host, and who asked for what", events_options,
+            journal_run, .doc = "The newest entries of the journal, or with --since what came after it.",
+            .columns = journal_columns),
+    COMMAND("history", GROUP_LODGE, "show what happened to a machine", history_options, journal_run,
+            .columns = journal_columns),
     { 0 },
 };

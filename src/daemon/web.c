@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/web.h"
 
+#include <string.h>
+
+#include "http/journal.h"
 #include "rpc/dispatch.h"
 #include "rpc/local.h"
 
@@ -28,6 +31,54 @@ static bool call(void *client, uint32_t program, int32_t number, const void *arg
     return true;
 }
 
+/* Calls that only ask, though not everybody may; and those that the web tells of itself. */
+static bool is_worth_noting(const WireProc *proc)
+{
+    static const char *const parts[] = { "_get_", "_list",    "_info", "progress", "explain",
+                                         "trace", "web_call", "auth_", "_peek" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+        if (strstr(proc->name, parts[i]))
+            return false;
+    }
+    return true;
+}
+
+/* What a call's arguments begin with, if that is an object. */
+static const WireHandle *object_of(const WireProc *proc, const void *args)
+{
+    const WireTypeInfo *info = proc->args ? &wire_types[proc->args] : NULL;
+    const WireField *first = info && info->n_fields ? &wire_fields[info->first_field] : NULL;
+
+    if (!first || first->kind != WIRE_STRUCT)
+        return NULL;
+    if (wire_type_size(first->type) == sizeof(WireHandle))
+        return args;
+    return wire_type_size(first->type) == sizeof(WireDomainSnapshot)
+               ? &((const WireDomainSnapshot *)args)->dom
+               : NULL;
+}
+
+static void note_call(const Caller *caller, const WireProc *proc, const void *args, const Error *err)
+{
+    const WireHandle *object = object_of(proc, args);
+    char uuid[UUID_STRING_LEN];
+
+    if (!running || !is_worth_noting(proc))
+        return;
+    if (object)
+        uuid_format(&object->uuid, uuid);
+    journal_add(http_server_hub(running),
+                &(JournalEntry){ .kind = "call",
+                                 .uuid = object && !uuid_is_null(&object->uuid) ? uuid : NULL,
+                                 .name = object ? object->name : NULL,
+                                 .what = proc->name,
+                                 .who = caller_describe(caller),
+                                 .from = caller->address ? caller->address : "socket",
+                                 .result = err ? error_code_name(error_code(err)) : "ok",
+                                 .detail = err ? error_message(err) : NULL });
+}
+
 bool web_start(Host *host, RpcServer *rpc, HttpServer **ret_web, Error **err)
 {
     const HttpBackend backend = {
@@ -36,6 +87,7 @@ bool web_start(Host *host, RpcServer *rpc, HttpServer **ret_web, Error **err)
 
     const bool ok = http_server_start(&backend, ret_web, err);
     running = *ret_web;
+    rpc_dispatch_observe(note_call);
     return ok;
 }
 

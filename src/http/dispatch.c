@@ -180,7 +180,7 @@ void http_dispatch(HttpRequest *req)
     if (!(req->route->flags & HTTP_LONG) || !http_job_begin(req, dispatch_run)) {
         dispatch_run(req);
         if (!dispatch_is_safe(req) && !(req->route->flags & HTTP_QUIET))
-            http_journal_request(req);
+            journal_request(req);
     }
     http_idempotency_keep(req);
     dispatch_tag(req);

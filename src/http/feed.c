@@ -14,6 +14,8 @@ typedef struct Feed {
     uint64_t last_id, lost_id;
     EventSubscription *subscription;
     WaitQueue news;
+    void (*observe)(const FeedItem *item, void *arg); /* NULL: nobody */
+    void *observe_arg;
 } Feed;
 
 static const char feed_key;
@@ -121,6 +123,8 @@ static void feed_add(Feed *feed, FeedItem *item)
                   http_json_text(item->name), "event", item->what, "detail", http_json_text(item->detail));
     item->json = json_format(json);
     g_queue_push_tail(&feed->items, item);
+    if (feed->observe)
+        feed->observe(item, feed->observe_arg);
     if (feed->items.length > FEED_KEPT) {
         FeedItem *oldest = g_queue_pop_head(&feed->items);
         feed->lost_id = oldest->id;
@@ -166,6 +170,19 @@ void feed_publish(HttpHub *hub, const char *kind, const char *name, const char *
 
     *item = (FeedItem){ .kind = kind, .name = g_strdup(name), .what = what };
     feed_add(feed_of(hub), item);
+}
+
+uint64_t feed_new_number(HttpHub *hub)
+{
+    return feed_new_id(feed_of(hub));
+}
+
+void feed_set_observer(HttpHub *hub, void (*observe)(const FeedItem *item, void *arg), void *arg)
+{
+    Feed *feed = feed_of(hub);
+
+    feed->observe = observe;
+    feed->observe_arg = arg;
 }
 
 /* ---- what goes out ---- */

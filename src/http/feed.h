@@ -24,6 +24,10 @@ typedef struct FeedItem {
 void feed_start(HttpHub *hub);
 /* Something of the web's own happened: "user", "token", "job". */
 void feed_publish(HttpHub *hub, const char *kind, const char *name, const char *what);
+/* Of one that happens now and is not in the feed. */
+uint64_t feed_new_number(HttpHub *hub);
+/* @observe is called with each item, at once; it must not wait. */
+void feed_set_observer(HttpHub *hub, void (*observe)(const FeedItem *item, void *arg), void *arg);
 /* The oldest with a number above @since that @who may know of; valid until the next await. NULL: none yet.
  * *ret_lost: some between were forgotten. */
 const FeedItem *feed_next(HttpHub *hub, uint64_t since, const HttpIdentity *who, bool *ret_lost);

@@ -112,7 +112,7 @@ static void job_main(void *arg)
 
     job->fiber = fiber_ref(fiber_current());
     job->run(work);
-    http_journal_request(work);
+    journal_request(work);
     if (work->client)
         http_hub_backend(work->hub)->end_client(g_steal_pointer(&work->client));
     job->ended_s = (int64_t)time(NULL);

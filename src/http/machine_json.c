@@ -294,16 +294,21 @@ Json *machine_json_detail(HttpHub *hub, Vm *vm, Error **err)
     return machine;
 }
 
+Vm *machine_find(Host *host, const char *text, Error **err)
+{
+    Uuid uuid;
+    Vm *vm = strlen(text) == UUID_STRING_LEN - 1 && uuid_parse(text, &uuid, NULL)
+                 ? vm_find_by_uuid(host, &uuid, NULL, NULL)
+                 : NULL;
+
+    return vm ? vm : vm_find_by_name(host, text, err);
+}
+
 Vm *machine_of(HttpRequest *req, Error **err)
 {
     const char *text = req->params[0];
-    Uuid uuid;
-    Vm *vm = strlen(text) == UUID_STRING_LEN - 1 && uuid_parse(text, &uuid, NULL)
-                 ? vm_find_by_uuid(req->host, &uuid, NULL, NULL)
-                 : NULL;
+    Vm *vm = machine_find(req->host, text, err);
 
-    if (!vm)
-        vm = vm_find_by_name(req->host, text, err);
     if (vm && !http_may_see(req, vm_uuid(vm))) {
         g_clear_pointer(&vm, vm_unref);
         error_set(err, ERROR_NO_DOMAIN, "no domain with matching name '%s'", text);

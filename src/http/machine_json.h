@@ -15,6 +15,8 @@ Json *machine_json(HttpHub *hub, Vm *vm);
 AWAITS Json *machine_json_detail(HttpHub *hub, Vm *vm, Error **err);
 const char *machine_state_name(const Vm *vm);
 
+/* By name or UUID; a reference. ERROR_NO_DOMAIN */
+Vm *machine_find(Host *host, const char *text, Error **err);
 /* The machine that the first parameter names by name or UUID, if whoever asks may see it. A reference.
  * ERROR_NO_DOMAIN */
 Vm *machine_of(HttpRequest *req, Error **err);

@@ -151,9 +151,9 @@ HttpPipeState http_pipe_give(HttpPipe *pipe, const void *data, size_t len, size_
         return pipe->failed ? HTTP_PIPE_FAILED : HTTP_PIPE_DATA;
     }
     *ret_len = pipe_put(pipe, data, len);
-    pipe->still = *ret_len == 0;
+    pipe->still = *ret_len < len;
     wait_queue_wake_all(&pipe->moved);
-    return *ret_len ? HTTP_PIPE_DATA : HTTP_PIPE_STILL;
+    return pipe->still ? HTTP_PIPE_STILL : HTTP_PIPE_DATA;
 }
 
 void http_pipe_gone(HttpPipe *pipe)

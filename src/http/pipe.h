@@ -43,5 +43,6 @@ typedef enum HttpPipeState {
     HTTP_PIPE_FAILED
 } HttpPipeState;
 HttpPipeState http_pipe_take(HttpPipe *pipe, void *buffer, size_t size, size_t *ret_len);
+/* STILL: not all of it was taken. */
 HttpPipeState http_pipe_give(HttpPipe *pipe, const void *data, size_t len, size_t *ret_len);
 void http_pipe_gone(HttpPipe *pipe);

@@ -23,22 +23,24 @@
 #include "http/certificate.h"
 #include "http/dispatch.h"
 #include "http/feed.h"
+#include "http/journal.h"
 #include "http/pam.h"
 #include "http/route.h"
 
 #define CONNECTIONS_MAX 1024u
 #define CONNECTIONS_OF_ADDRESS 64u /* not of this host: its proxies speak for many */
-#define CONNECTION_MEMORY ((size_t)32768)
+#define CONNECTION_MEMORY ((size_t)131072)
 #define IDLE_TIMEOUT_S 60u
 #define HEADERS_DEADLINE_MS ((uint64_t)20000)
 #define DROPPED_MAX                                                                                          \
     ((size_t)16777216) /* of a body that is refused: what is read, so that the answer arrives */
-#define TICK_US ((uint64_t)5000000)
+#define TICK_US ((uint64_t)1000000)
+#define TURN_US ((uint64_t)2000)
 
 typedef struct HttpListener {
     HttpServer *server;
     struct MHD_Daemon *mhd;
-    sd_event_source *io, *timer;
+    sd_event_source *io, *timer, *again;
     bool is_tls;
     bool is_unix;
 } HttpListener;
@@ -78,17 +80,28 @@ struct HttpSocket {
 
 /* ---- the library in our loop ---- */
 
+/* Again, after others had their turn. */
+static void listener_wake(HttpListener *listener)
+{
+    (void)sd_event_source_set_enabled(listener->again, SD_EVENT_ONESHOT);
+}
+
+/* The library moves one buffer of each connection at a time. */
 static void listener_run(HttpListener *listener)
 {
+    const uint64_t until_us = loop_now_us() + TURN_US;
     MHD_UNSIGNED_LONG_LONG timeout_ms;
+    bool waits;
 
-    (void)MHD_run(listener->mhd);
-    if (MHD_get_timeout(listener->mhd, &timeout_ms) == MHD_YES) {
+    do {
+        (void)MHD_run(listener->mhd);
+        waits = MHD_get_timeout(listener->mhd, &timeout_ms) == MHD_YES;
+    } while (waits && timeout_ms == 0 && loop_now_us() < until_us);
+    if (waits && timeout_ms == 0)
+        listener_wake(listener);
+    else if (waits)
         (void)sd_event_source_set_time_relative(listener->timer, timeout_ms * 1000);
-        (void)sd_event_source_set_enabled(listener->timer, SD_EVENT_ONESHOT);
-    } else {
-        (void)sd_event_source_set_enabled(listener->timer, SD_EVENT_OFF);
-    }
+    (void)sd_event_source_set_enabled(listener->timer, waits && timeout_ms ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 static int listener_on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -98,6 +111,12 @@ static int listener_on_io(sd_event_source *source, int fd, uint32_t events, void
 }
 
 static int listener_on_timer(sd_event_source *source, uint64_t usec, void *arg)
+{
+    listener_run(arg);
+    return 0;
+}
+
+static int listener_on_again(sd_event_source *source, void *arg)
 {
     listener_run(arg);
     return 0;
@@ -167,6 +186,19 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **i
     }
 }
 
+/* The library misses the end of a connection that came together with its last bytes: it waits for another
+ * edge. */
+static void request_look_for_end(const HttpRequest *req)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(req->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    char byte;
+
+    if (info && req->input && !req->taken && !req->suspended &&
+        recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        (void)shutdown(info->connect_fd, SHUT_RDWR);
+}
+
 /* The library's own deadline begins anew with each byte. */
 static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 {
@@ -174,6 +206,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
     const uint64_t now_ms = loop_now_ms();
     GHashTableIter iter;
     HttpPeer *peer;
+    HttpRequest *req;
 
     g_hash_table_iter_init(&iter, server->peers);
     while (g_hash_table_iter_next(&iter, (gpointer *)&peer, NULL)) {
@@ -185,6 +218,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
         if (info)
             (void)shutdown(info->connect_fd, SHUT_RDWR); /* the library notices, and closes it */
     }
+    g_hash_table_iter_init(&iter, server->requests);
+    while (g_hash_table_iter_next(&iter, (gpointer *)&req, NULL))
+        request_look_for_end(req);
     (void)sd_event_source_set_time_relative(source, TICK_US);
     (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     return 0;
@@ -245,10 +281,8 @@ static void request_resume(HttpRequest *req)
     MHD_resume_connection(req->connection);
     /* The library does not say so itself to who polls for it. */
     HttpPeer *peer = request_peer(req->connection);
-    if (peer && peer->listener->timer) {
-        (void)sd_event_source_set_time_relative(peer->listener->timer, 0);
-        (void)sd_event_source_set_enabled(peer->listener->timer, SD_EVENT_ONESHOT);
-    }
+    if (peer && peer->listener->again)
+        listener_wake(peer->listener);
 }
 
 static void request_suspend(HttpRequest *req)
@@ -559,6 +593,7 @@ static void listener_free(gpointer data)
 
     listener->io = sd_event_source_disable_unref(listener->io);
     listener->timer = sd_event_source_disable_unref(listener->timer);
+    listener->again = sd_event_source_disable_unref(listener->again);
     if (listener->mhd)
         MHD_stop_daemon(listener->mhd);
     g_free(listener);
@@ -574,6 +609,8 @@ static bool listener_watch(HttpListener *listener, Error **err)
     if (r >= 0)
         r = sd_event_add_time_relative(loop_event(), &listener->timer, CLOCK_MONOTONIC, 0, 1000,
                                        listener_on_timer, listener);
+    if (r >= 0)
+        r = sd_event_add_defer(loop_event(), &listener->again, listener_on_again, listener);
     return r >= 0 || error_set_errno(err, -r, "cannot watch the web's socket");
 }
 
@@ -667,6 +704,7 @@ bool http_server_start(const HttpBackend *backend, HttpServer **ret_server, Erro
     HttpServer *server = g_new0(HttpServer, 1);
     server->hub = http_hub_new(backend, config->web_prefix ? config->web_prefix : "", accounts);
     feed_start(server->hub);
+    journal_start(server->hub);
     server->listeners = g_ptr_array_new_with_free_func(listener_free);
     server->peers = g_hash_table_new(NULL, NULL);
     server->addresses = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -696,6 +734,7 @@ void http_server_stop(HttpServer *server)
     if (!server || server->stopping)
         return;
     server->stopping = true;
+    journal_end(server->hub);
     server->tick = sd_event_source_disable_unref(server->tick);
     g_autofree gpointer *sockets = g_hash_table_get_keys_as_array(server->sockets, NULL);
     for (size_t i = 0; sockets[i]; i++) {
@@ -730,7 +769,7 @@ void http_server_free(HttpServer *server)
     g_free(server);
 }
 
-const HttpHub *http_server_hub(const HttpServer *server)
+HttpHub *http_server_hub(const HttpServer *server)
 {
     return server->hub;
 }

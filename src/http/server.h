@@ -24,7 +24,7 @@ AWAITS MUST_CHECK bool http_server_call(HttpServer *server, const Caller *caller
                                         const char *target, const char *body, unsigned *ret_status,
                                         char **ret_body, Error **err);
 
-const HttpHub *http_server_hub(const HttpServer *server); /* borrowed */
+HttpHub *http_server_hub(const HttpServer *server); /* borrowed */
 
 /* A connection that speaks something else now. In its fiber. */
 int http_socket_fd(const HttpSocket *socket); /* borrowed, non-blocking */

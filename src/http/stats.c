@@ -19,18 +19,28 @@ typedef struct Measured {
     unsigned round; /* in which it was seen last */
     unsigned n_vcpus;
     uint64_t at_us, cpu_ns, disk_bytes, net_bytes;
+    uint64_t available_bytes;
     HttpSample sample;
+    GArray *counters; /* of HttpCounter */
 } Measured;
 
 typedef struct Stats {
     HttpHub *hub;
     GHashTable *machines; /* Uuid -> Measured */
     unsigned round;
-    uint64_t wanted_until_ms;
+    uint64_t wanted_until_ms, at_ms;
     bool runs;
 } Stats;
 
 static const char stats_key;
+
+static void measured_free(gpointer data)
+{
+    Measured *machine = data;
+
+    g_array_unref(machine->counters);
+    g_free(machine);
+}
 
 static void stats_free(void *data)
 {
@@ -47,7 +57,7 @@ static Stats *stats_of(HttpHub *hub)
     if (!stats) {
         stats = g_new0(Stats, 1);
         stats->hub = hub;
-        stats->machines = g_hash_table_new_full(uuid_hash, uuid_table_equal, NULL, g_free);
+        stats->machines = g_hash_table_new_full(uuid_hash, uuid_table_equal, NULL, measured_free);
         http_hub_put(hub, &stats_key, stats, stats_free);
     }
     return stats;
@@ -75,9 +85,52 @@ static uint64_t number_of(const Params *params, const char *name, uint64_t fallb
     return param ? param_number(param) : fallback;
 }
 
-static bool is_one_of(const char *name, const char *prefix, const char *a, const char *b)
+/* "block.0.rd.bytes", "net.1.rx.pkts": which of its numbers; NULL: none that is kept. */
+static uint64_t *counter_number(HttpCounter *counter, const char *what)
 {
-    return g_str_has_prefix(name, prefix) && (g_str_has_suffix(name, a) || g_str_has_suffix(name, b));
+    static const struct {
+        const char *name;
+        size_t offset;
+    } numbers[] = {
+        { "rd.bytes", offsetof(HttpCounter, in_bytes) },
+        { "wr.bytes", offsetof(HttpCounter, out_bytes) },
+        { "rd.reqs", offsetof(HttpCounter, in_requests) },
+        { "wr.reqs", offsetof(HttpCounter, out_requests) },
+        { "rx.bytes", offsetof(HttpCounter, in_bytes) },
+        { "tx.bytes", offsetof(HttpCounter, out_bytes) },
+        { "rx.pkts", offsetof(HttpCounter, in_requests) },
+        { "tx.pkts", offsetof(HttpCounter, out_requests) },
+        { "capacity", offsetof(HttpCounter, capacity_bytes) },
+        { "allocation", offsetof(HttpCounter, allocation_bytes) },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        if (strcmp(numbers[i].name, what) == 0)
+            return (uint64_t *)(void *)((char *)counter + numbers[i].offset);
+    }
+    if (strcmp(what, "rx.errs") == 0 || strcmp(what, "tx.errs") == 0)
+        return &counter->errors;
+    return strcmp(what, "rx.drop") == 0 || strcmp(what, "tx.drop") == 0 ? &counter->drops : NULL;
+}
+
+/* A parameter of a disk or a card: its name comes before its numbers. */
+static void count_param(GArray *counters, const Param *param)
+{
+    const bool is_disk = g_str_has_prefix(param->name, "block."),
+               is_card = g_str_has_prefix(param->name, "net.");
+    const char *dot = is_disk || is_card ? strchr(strchr(param->name, '.') + 1, '.') : NULL;
+
+    if (!dot)
+        return;
+    if (strcmp(dot + 1, "name") == 0 && param->type == PARAM_STRING) {
+        HttpCounter counter = { .is_disk = is_disk };
+        g_strlcpy(counter.name, param->value.s, sizeof counter.name);
+        g_array_append_val(counters, counter);
+    } else if (counters->len > 0) {
+        uint64_t *number = counter_number(&g_array_index(counters, HttpCounter, counters->len - 1), dot + 1);
+        if (number)
+            *number += param_number(param);
+    }
 }
 
 static uint64_t per_second(uint64_t now, uint64_t before, uint64_t us)
@@ -94,12 +147,12 @@ static void measure(Measured *machine, const Params *params, unsigned round)
     const uint64_t us = now_us - machine->at_us;
     uint64_t disk = 0, net = 0;
 
-    for (size_t i = 0; i < params_count(params); i++) {
-        const Param *param = params_at(params, i);
-        if (is_one_of(param->name, "block.", ".rd.bytes", ".wr.bytes"))
-            disk += param_number(param);
-        else if (is_one_of(param->name, "net.", ".rx.bytes", ".tx.bytes"))
-            net += param_number(param);
+    g_array_set_size(machine->counters, 0);
+    for (size_t i = 0; i < params_count(params); i++)
+        count_param(machine->counters, params_at(params, i));
+    for (guint i = 0; i < machine->counters->len; i++) {
+        const HttpCounter *counter = &g_array_index(machine->counters, HttpCounter, i);
+        *(counter->is_disk ? &disk : &net) += counter->in_bytes + counter->out_bytes;
     }
     machine->n_vcpus = (unsigned)MAX(number_of(params, "vcpu.current", 1), 1);
     HttpSample sample = { .has_memory = available && usable <= available,
@@ -111,7 +164,16 @@ static void measure(Measured *machine, const Params *params, unsigned round)
         sample.disk_bps = per_second(disk, machine->disk_bytes, us);
         sample.net_bps = per_second(net, machine->net_bytes, us);
     }
-    *machine = (Measured){ machine->uuid, round, machine->n_vcpus, now_us, cpu_ns, disk, net, sample };
+    *machine = (Measured){ .uuid = machine->uuid,
+                           .round = round,
+                           .n_vcpus = machine->n_vcpus,
+                           .at_us = now_us,
+                           .cpu_ns = cpu_ns,
+                           .disk_bytes = disk,
+                           .net_bytes = net,
+                           .available_bytes = available * 1024,
+                           .sample = sample,
+                           .counters = machine->counters };
 }
 
 static void on_stats(const Vm *vm, const Params *params, void *arg)
@@ -122,6 +184,7 @@ static void on_stats(const Vm *vm, const Params *params, void *arg)
     if (!machine) {
         machine = g_new0(Measured, 1);
         machine->uuid = *vm_uuid(vm);
+        machine->counters = g_array_new(FALSE, TRUE, sizeof(HttpCounter));
         g_hash_table_insert(stats->machines, &machine->uuid, machine);
     }
     measure(machine, params, stats->round);
@@ -147,6 +210,7 @@ static void stats_run(void *arg)
                               NULL, on_stats, stats, &err))
             log_debug("measuring machines: %s", error_message(err));
         g_hash_table_foreach_remove(stats->machines, machine_is_gone, stats);
+        stats->at_ms = loop_now_ms();
         feed_wake(stats->hub);
     } while (fiber_sleep(ROUND_MS, NULL) && loop_now_ms() < stats->wanted_until_ms);
     stats->runs = false;
@@ -199,4 +263,33 @@ Json *http_stats_json(HttpHub *hub, const Uuid *only)
                                               (json_int_t)sample->net_bps));
     }
     return list;
+}
+
+void http_stats_refresh(HttpHub *hub, uint64_t age_ms, uint64_t timeout_ms)
+{
+    const Stats *stats = stats_of(hub);
+    const uint64_t until_ms = loop_now_ms() + timeout_ms;
+    const unsigned before = stats->round;
+    const uint64_t at_ms = stats->at_ms;
+
+    http_stats_want(hub);
+    while ((at_ms == 0 || loop_now_ms() - stats->at_ms > age_ms) &&
+           (stats->round == before || stats->at_ms == at_ms) && loop_now_ms() < until_ms &&
+           feed_wait(hub, until_ms - loop_now_ms()))
+        ;
+}
+
+bool http_stats_totals(HttpHub *hub, const Uuid *uuid, HttpTotals *ret_totals)
+{
+    const Measured *machine = g_hash_table_lookup(stats_of(hub)->machines, uuid);
+
+    if (!machine)
+        return false;
+    *ret_totals = (HttpTotals){ .cpu_ns = machine->cpu_ns,
+                                .has_memory = machine->sample.has_memory,
+                                .memory_available_bytes = machine->available_bytes,
+                                .memory_used_bytes = machine->sample.memory_used_bytes,
+                                .counters = machine->counters,
+                                .age_ms = loop_now_ms() - machine->at_us / 1000 };
+    return true;
 }

@@ -14,6 +14,27 @@ typedef struct HttpSample {
     uint64_t disk_bps, net_bps; /* bytes each second, both ways */
 } HttpSample;
 
+/* What a disk or a card of a machine has done since it was started. */
+typedef struct HttpCounter {
+    char name[64];
+    bool is_disk;
+    uint64_t in_bytes, out_bytes;       /* read and written, received and sent */
+    uint64_t in_requests, out_requests; /* packets */
+    uint64_t errors, drops;             /* of cards */
+    uint64_t capacity_bytes, allocation_bytes;
+} HttpCounter;
+typedef struct HttpTotals {
+    uint64_t cpu_ns;
+    bool has_memory;
+    uint64_t memory_available_bytes, memory_used_bytes; /* as the guest tells */
+    const GArray *counters;                             /* of HttpCounter; borrowed */
+    uint64_t age_ms;
+} HttpTotals;
+/* false: it was not measured. Valid until the next await. */
+bool http_stats_totals(HttpHub *hub, const Uuid *uuid, HttpTotals *ret_totals);
+/* Waits for a round, if the last is older than @age_ms, but not long. */
+AWAITS void http_stats_refresh(HttpHub *hub, uint64_t age_ms, uint64_t timeout_ms);
+
 /* The last one of a machine; asking keeps the measuring going for a while. Never waits. */
 bool http_stats_last(HttpHub *hub, const Uuid *uuid, HttpSample *ret_sample);
 /* Keeps the measuring going for a while. */

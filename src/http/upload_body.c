@@ -107,7 +107,7 @@ bool upload_body(HttpRequest *req, Object *pool, const char *name, uint64_t offs
     if (!stream_finish(extra.stream, ok ? err : &why))
         ok = false;
     fiber_shield_end();
-    stream_close(extra.stream, ok);
+    stream_close(extra.stream, true); /* what came stays, whether or not more follows */
     return ok;
 }
 

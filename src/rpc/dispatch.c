@@ -116,6 +116,14 @@ static void call_leave(RpcCall *call)
     }
 }
 
+static void (*call_observer)(const Caller *caller, const WireProc *proc, const void *args, const Error *err);
+
+void rpc_dispatch_observe(void (*observe)(const Caller *caller, const WireProc *proc, const void *args,
+                                          const Error *err))
+{
+    call_observer = observe;
+}
+
 /* The fiber of a call. */
 static void call_run(void *arg)
 {
@@ -133,6 +141,8 @@ static void call_run(void *arg)
     if (ok && !call->client->dropped)
         ok = call_send_reply(call, ret, &err);
     wire_clear(call->proc->ret, ret);
+    if (call_observer && call->proc->read_only == WIRE_READ_ONLY_DENIED)
+        call_observer(rpc_client_caller(call->client), call->proc, call->args, ok ? NULL : err);
     if (!ok && !call->client->dropped) {
         if (!err) /* a handler's mistake must not leave the client waiting */
             error_set(&err, ERROR_INTERNAL, "%s failed without saying why", call->proc->name);

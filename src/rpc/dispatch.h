@@ -75,6 +75,11 @@ void rpc_dispatch_abandon(RpcClient *client);
  * that can be. */
 bool rpc_dispatch_cancel(RpcClient *client, uint32_t serial);
 
+/* @observe is called at the end of each call that may have changed something, for all servers of the process;
+ * it must not wait. @err: NULL: it succeeded. */
+void rpc_dispatch_observe(void (*observe)(const Caller *caller, const WireProc *proc, const void *args,
+                                          const Error *err));
+
 /* An internal error of the subsystem "RPC": what clients know of mistakes with connections and events.
  * Returns false. */
 PRINTF(2, 3) bool rpc_error_internal(Error **err, const char *format, ...);

@@ -6,6 +6,7 @@
 
 #include "http/rfb_filter.h"
 #include "http/route.h"
+#include "http/tus.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,7 +54,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1 || size > 65536)
         return 0;
     g_autofree char *text = g_strndup((const char *)data + 1, size - 1);
-    if (data[0] & 1)
+    if (data[0] & 2)
+        g_free(tus_metadata(text, "pool"));
+    else if (data[0] & 1)
         fuzz_request(text);
     else
         fuzz_display(data + 1, size - 1);

@@ -361,3 +361,129 @@ def test_live(host):
     host.ok("start", "other")
     equal(narrow.text()["data"]["name"], "other")
     narrow.close()
+
+
+def test_journal(host):
+    """Events, calls of clients and requests, with who asked and what came of it; it outlives the daemon and machines."""
+    web = administrator(host)
+    host.define_sector("tiny")
+    host.ok("start", "tiny")
+    raises(55, host.conn.lookupByName("tiny").create)
+    status(web.post("/machines/tiny/actions/suspend", {}), 200)
+    status(token(host, "--role", "viewer").post("/machines/tiny/actions/destroy", {}), 403)
+    items = status(web.get("/machines/tiny/journal"), 200).json["items"]
+    lines = [(item["kind"], item["what"], item["result"]) for item in items]
+    for line in [("machine", "defined", None), ("call", "domain_create", "ok"), ("machine", "started", None),
+                 ("call", "domain_create", "invalid-state"), ("machine", "suspended", None),
+                 ("request", f"POST {API}/machines/tiny/actions/suspend", "ok")]:
+        check(line in lines, f"no {line} in {lines}")
+    refused = [item for item in items if item["result"] == "invalid-state"][0]
+    contains(refused["who"], "pid", "root")
+    contains(refused["detail"], "already running")
+    cursor = items[-1]["cursor"]
+    host.crash_daemon()
+    host.ok("destroy", "tiny")
+    host.ok("undefine", "tiny")
+    later = status(web.get(f"/journal?since={cursor}"), 200).json["items"]
+    check(all(int(item["cursor"]) > int(cursor) for item in later), "entries from before")
+    check(("daemon", "started") in [(item["kind"], item["what"]) for item in later], "no start of the daemon")
+    contains(host.lodge_ok("history", "tiny"), "domain_undefine", "undefined", "suspended")
+    rows = json.loads(host.lodge_ok("-o", "json", "events", "--since", cursor, "--limit", "3"))
+    equal(len(rows), 3)
+    status(web.get("/journal?since=never"), 400)
+    check("password" not in host.lodge_ok("events").lower(), "a password is written down")
+
+
+def series(text):
+    """name{labels} -> value; each name's series stand together, behind its type."""
+    found, name = {}, None
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            check(line.split()[2] != name, f"{name} twice")
+            name = line.split()[2]
+        elif not line.startswith("#"):
+            key, value = line.rsplit(" ", 1)
+            equal(key.split("{")[0], name)
+            check(key not in found, f"{key} twice")
+            found[key] = float(value)
+    return found
+
+
+def test_metrics(host):
+    host.start_sector("one")
+    host.define_sector("two")
+    answer = status(Web().raw("GET", "/metrics"), 200)
+    contains(answer.headers["Content-Type"], "text/plain; version=0.0.4")
+    wait_until(lambda: "lodge_disk_read_bytes_total{" in Web().raw("GET", "/metrics").data.decode(), "it was measured")
+    found = series(Web().raw("GET", "/metrics").data.decode())
+    for name in ["one", "two"]:
+        mine = {key: value for key, value in found.items() if f'name="{name}"' in key}
+        check(0 < len(mine) <= 60, f"{len(mine)} series")
+        states = {key: value for key, value in mine.items() if key.startswith("lodge_machine_state{")}
+        equal(sum(states.values()), 1)
+        wanted = "running" if name == "one" else "shutoff"
+        equal([value for key, value in states.items() if f'state="{wanted}"' in key], [1])
+    equal((found["lodge_machines"], found["lodge_machines_running"]), (2, 1))
+    for headers in [{"X-Forwarded-For": "192.0.2.1"}, {"Host": "evil.example"}]:
+        status(Web().raw("GET", "/metrics", headers=headers), 401)
+    reader = token(host, "--role", "viewer")
+    status(reader.raw("GET", "/metrics", headers={"X-Forwarded-For": "192.0.2.1"}), 200)
+    status(token(host, "--domain", "one").raw("GET", "/metrics"), 401)
+
+
+def test_tls_and_prefix(host):
+    """Beyond this host only TLS is spoken, with a certificate of its own, made once; all below a path."""
+    host.daemon.settings["web_listen"] = '"0.0.0.0"'
+    host.daemon.settings["web_prefix"] = '"/lodge"'
+    host.restart_daemon()
+    certificate = host.path("etc/libvirt/lodge-web/certificate.pem")
+    before = certificate.read_bytes()
+    equal(oct(host.path("etc/libvirt/lodge-web/key.pem").stat().st_mode & 0o777), "0o600")
+    contains(host.daemon.log.read_text(), "SHA-256 fingerprint ")
+    link = host.lodge_ok("web").strip()
+    contains(link, "https://0.0.0.0:8006/lodge/#link=")
+    web = Web(prefix="/lodge", certificate=certificate)
+    login = status(web.log_in(link=link.split("#link=")[1]), 201)
+    contains(login.headers["Set-Cookie"], "Secure", "Path=/lodge/")
+    contains(login.headers["Strict-Transport-Security"], "max-age")
+    equal(status(web.raw("GET", ""), 308).headers["Location"], "/lodge/")
+    equal(Web(certificate=certificate).raw("GET", "/api/v1/session").status, 404)
+    equal(status(web.get("/openapi.json"), 200).json["servers"], [{"url": "/lodge/api/v1"}])
+    with socket.create_connection(("127.0.0.1", 8006), timeout=20) as plain:
+        plain.sendall(b"GET /lodge/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        check(b"HTTP/1.1 200" not in plain.recv(1000), "it speaks without TLS")
+    host.start_sector("tiny", devices="<graphics type='vnc' port='-1' autoport='yes'/><video/>")
+    ticket = status(web.post("/machines/tiny/consoles", {"kind": "vnc"}), 201).json
+    contains(ticket["path"], "/lodge/api/v1/console?")
+    screen = web.websocket(ticket["path"])
+    equal((screen.status, screen.read()[1]), (101, b"RFB 003.008\n"))
+    live = web.websocket("/lodge" + API + "/live")
+    host.ok("destroy", "tiny")
+    equal(live.text()["data"]["name"], "tiny")
+    host.restart_daemon()
+    equal(certificate.read_bytes(), before)
+    status(web.get("/machines"), 200)
+
+
+def test_unix_socket(host):
+    """What a proxy on this host uses: it tells who is behind it."""
+    path = str(host.path("run/libvirt/lodge-web-sock"))
+    contains(host.lodge_ok("web", "proxy-config", "nginx"), path)
+    contains(host.lodge_ok("web", "proxy-config", "caddy"), path)
+    contains(host.lodge_ok("web", "proxy-config", "apache"), path)
+    host.lodge_ok("web", "user", "add", "eve", stdin="a long password\n")
+    body = json.dumps({"user": "eve", "password": "wrong password"})
+    for address, wanted in [("192.0.2.1", 401)] * 10 + [("192.0.2.1", 429), ("192.0.2.2", 429)]:
+        connection = http.client.HTTPConnection("localhost", timeout=30)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(path)
+        connection.request("POST", API + "/session", body, {"X-Forwarded-For": f"10.0.0.1, {address}"})
+        equal(connection.getresponse().status, wanted)
+        connection.close()
+    # Who is not known gets nothing, though the socket is root's.
+    connection = http.client.HTTPConnection("localhost", timeout=30)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(path)
+    connection.request("GET", API + "/machines")
+    equal(connection.getresponse().status, 401)
+    connection.close()

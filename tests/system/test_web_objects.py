@@ -142,3 +142,48 @@ def test_screenshot(host):
     answer = status(token(host, "--role", "operator").get("/machines/tiny/screenshot"), 200)
     check(answer.data.startswith(b"\x89PNG") or answer.data.startswith(b"P6"), answer.data[:20])
     status(token(host, "--role", "viewer").get("/machines/tiny/screenshot"), 403)
+
+
+def tus(web, method, path, body=None, **headers):
+    headers = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+    return web.raw(method, path, body, headers={"Tus-Resumable": "1.0.0", **headers})
+
+
+def metadata(**values):
+    return ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in values.items())
+
+
+def test_upload_that_is_cut(host):
+    """It goes on where it was, after the connection and after the daemon was gone."""
+    web = administrator(host)
+    pool(host, web)
+    content = os.urandom(5 << 20)
+    begin = API + "/uploads"
+    equal(tus(web, "OPTIONS", begin).headers["Tus-Version"], "1.0.0")
+    made = status(tus(web, "POST", begin, Upload_Length=len(content),
+                      Upload_Metadata=metadata(pool="here", volume="disc.iso")), 201)
+    where = made.headers["Location"]
+    equal(status(tus(web, "HEAD", where), 200).headers["Upload-Offset"], "0")
+    with socket.create_connection(("127.0.0.1", 8006)) as client:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in web.headers(
+            {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Length": str(len(content)),
+             "Content-Type": "application/offset+octet-stream"}).items())
+        client.sendall(f"PATCH {where} HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode() + content[:2500000])
+    wait_until(lambda: int(tus(web, "HEAD", where).headers["Upload-Offset"]) == 2500000, "what came is counted")
+    status(tus(web, "PATCH", where, b"x", Upload_Offset=17), 409)
+    host.crash_daemon()
+    wait_until(lambda: web.get("/pools/here").json["state"] == "running", "the pool is back")
+    status(tus(web, "PATCH", where, content[2500000:4000000], Upload_Offset=2500000), 204)
+    status(tus(web, "PATCH", where, content[4000000:] + b"more", Upload_Offset=4000000), 413)
+    done = status(tus(web, "PATCH", where, content[4000000:], Upload_Offset=4000000), 204)
+    equal(done.headers["Upload-Offset"], str(len(content)))
+    equal(host.path("here/disc.iso").read_bytes(), content)
+    status(tus(web, "HEAD", where), 404)
+    # Given up: nothing is left.
+    where = tus(web, "POST", begin, Upload_Length=1000, Upload_Metadata=metadata(pool="here", volume="no")).headers["Location"]
+    status(tus(Web(), "HEAD", where), 401)
+    status(tus(token(host, "--role", "admin"), "HEAD", where), 404)
+    status(tus(web, "DELETE", where), 204)
+    status(tus(web, "POST", begin, Upload_Length="x", Upload_Metadata=metadata(pool="here", volume="no")), 400)
+    status(tus(web, "POST", begin, Upload_Length=5, Upload_Metadata=metadata(pool="none", volume="no")), 404)
+    equal([path.name for path in host.path("here").iterdir()], ["disc.iso"])

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import struct
 
 API = "/api/v1"
@@ -26,8 +27,12 @@ class Answer:
 class Web:
     """Somebody who asks. token: a program; else a browser, with its cookie."""
 
-    def __init__(self, token=None, port=8006, address="127.0.0.1", prefix=""):
+    def __init__(self, token=None, port=8006, address="127.0.0.1", prefix="", certificate=None):
         self.token, self.port, self.address, self.prefix = token, port, address, prefix
+        self.tls = None
+        if certificate:  # the server's own
+            self.tls = ssl.create_default_context(cafile=certificate)
+            self.tls.check_hostname = False
         self.cookie = self.csrf = None
 
     def headers(self, more=None):
@@ -42,7 +47,8 @@ class Web:
         return {name: value for name, value in headers.items() if value is not None}
 
     def raw(self, method, path, body=None, headers=None, timeout=60):
-        connection = http.client.HTTPConnection(self.address, self.port, timeout=timeout)
+        connection = (http.client.HTTPSConnection(self.address, self.port, timeout=timeout, context=self.tls)
+                      if self.tls else http.client.HTTPConnection(self.address, self.port, timeout=timeout))
         try:
             connection.request(method, self.prefix + path, body=body, headers=self.headers(headers))
             return Answer(connection.getresponse())
@@ -78,6 +84,8 @@ class WebSocket:
 
     def __init__(self, web, path, headers=None, timeout=30):
         self.socket = socket.create_connection((web.address, web.port), timeout=timeout)
+        if web.tls:
+            self.socket = web.tls.wrap_socket(self.socket)
         key = base64.b64encode(os.urandom(16)).decode()
         lines = {"Host": f"{web.address}:{web.port}", "Upgrade": "websocket", "Connection": "Upgrade",
                  "Sec-WebSocket-Key": key, "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "binary"}
