@@ -1,7 +1,7 @@
 /* Menus and bars of actions. */
 import { Button, Dropdown, DropdownItem, DropdownList, MenuToggle, Tooltip } from "@patternfly/react-core";
 import EllipsisVIcon from "@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { t } from "../lib/i18n";
 import { type Action, useAct } from "./act";
 
@@ -38,7 +38,12 @@ export function ActionMenu(props: MenuProps) {
 
 function OpenableMenu({ label, actions, kebab, startsOpen }: MenuProps & { startsOpen: boolean }) {
   const act = useAct();
-  const [isOpen, setOpen] = useState(startsOpen);
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    // Behind the click that made the menu, which would close it again.
+    const timer = startsOpen ? setTimeout(() => setOpen(true)) : undefined;
+    return () => clearTimeout(timer);
+  }, [startsOpen]);
   const items = !isOpen ? [] : typeof actions === "function" ? actions() : actions;
   return (
     <Dropdown
