@@ -41,8 +41,9 @@ static bool unknown_option(const CliCommand *command, const char *text, const ch
 {
     g_auto(GStrv) close = option_suggest(command, name, 1);
     error_set(err, ERROR_INVALID_ARGUMENT, "command '%s' doesn't support option %s", command->name, text);
-    static const char *const global[] = { "root", "connect", "readonly", "timing", "escape", "debug",
-                                          "log",  "version", "c",        "r",      "host",   "all-hosts", NULL };
+    static const char *const global[] = { "root",  "connect",   "readonly", "timing", "escape",
+                                          "debug", "log",       "version",  "c",      "r",
+                                          "host",  "all-hosts", NULL };
     if (g_strv_contains(global, name))
         return error_hint(err, "%s stands in front of the command: lodge %s ... %s", text, text,
                           command->name);

@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/domain.h"
+#include "cli/move.h"
 #include "cli/output.h"
 #include "cli/row.h"
 
@@ -51,6 +52,7 @@ static const CliOption migrate_options[] = {
     OPT_FLAG("tls", VIR_MIGRATE_TLS, "encrypt what goes between the QEMUs"),
     OPT_TEXT("tls-destination", "name in the destination's certificate"),
     OPT_NUMBER("bandwidth", "MiB/s at most"),
+    OPT_BOOL("check", "try everything but the move, and say what stands against it"),
     OPT_TEXT("dname", "its name there"),
     OPT_TEXT("listen-address", "where the destination's QEMU listens"),
     OPT(CLI_STRING, "xml", "file with changed XML for the destination", .flags = CLI_NAMED,
@@ -62,36 +64,14 @@ static const CliOption migrate_options[] = {
 
 /* ---- parameters ---- */
 
-static void add_text(GArray *params, const char *name, const char *value)
-{
-    if (!value)
-        return;
-    WireTypedParam one = { .field = g_strdup(name), .value = { .type = VIR_TYPED_PARAM_STRING } };
-    one.value.s = g_strdup(value);
-    g_array_append_val(params, one);
-}
-
 static bool add_file(GArray *params, const char *name, const char *path, Error **err)
 {
     g_autofree char *text = NULL;
 
     if (path && !cli_read_file(path, &text, err))
         return false;
-    add_text(params, name, text);
+    move_add_text(params, name, text);
     return true;
-}
-
-static void set_text(GArray *params, const char *name, const char *value)
-{
-    for (guint i = 0; i < params->len; i++) {
-        WireTypedParam *one = &g_array_index(params, WireTypedParam, i);
-        if (strcmp(one->field, name) != 0)
-            continue;
-        g_free(one->value.s);
-        one->value.s = g_strdup(value);
-        return;
-    }
-    add_text(params, name, value);
 }
 
 static bool add_number(GArray *params, const CliArgs *args, const char *option, const char *name,
@@ -118,7 +98,7 @@ static void add_list(GArray *params, const CliArgs *args, const char *option, co
     g_auto(GStrv) words = args_split(args, option, ",");
 
     for (char **word = words; word && *word; word++)
-        add_text(params, name, *word);
+        move_add_text(params, name, *word);
 }
 
 static bool collect_params(const CliArgs *args, GArray *params, Error **err)
@@ -136,11 +116,11 @@ static bool collect_params(const CliArgs *args, GArray *params, Error **err)
         { "auto-converge-increment", VIR_MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT, false },
     };
 
-    add_text(params, VIR_MIGRATE_PARAM_URI, args_get(args, "migrateuri"));
-    add_text(params, VIR_MIGRATE_PARAM_DEST_NAME, args_get(args, "dname"));
-    add_text(params, VIR_MIGRATE_PARAM_LISTEN_ADDRESS, args_get(args, "listen-address"));
-    add_text(params, VIR_MIGRATE_PARAM_DISKS_URI, args_get(args, "disks-uri"));
-    add_text(params, VIR_MIGRATE_PARAM_TLS_DESTINATION, args_get(args, "tls-destination"));
+    move_add_text(params, VIR_MIGRATE_PARAM_URI, args_get(args, "migrateuri"));
+    move_add_text(params, VIR_MIGRATE_PARAM_DEST_NAME, args_get(args, "dname"));
+    move_add_text(params, VIR_MIGRATE_PARAM_LISTEN_ADDRESS, args_get(args, "listen-address"));
+    move_add_text(params, VIR_MIGRATE_PARAM_DISKS_URI, args_get(args, "disks-uri"));
+    move_add_text(params, VIR_MIGRATE_PARAM_TLS_DESTINATION, args_get(args, "tls-destination"));
     if (!add_file(params, VIR_MIGRATE_PARAM_DEST_XML, args_get(args, "xml"), err) ||
         !add_file(params, VIR_MIGRATE_PARAM_PERSIST_XML, args_get(args, "persistent-xml"), err))
         return false;
@@ -159,166 +139,51 @@ static bool collect_params(const CliArgs *args, GArray *params, Error **err)
     return true;
 }
 
-static void params_clear_one(void *data)
+/* How long it will take is up to the link and to what the guest does. */
+AWAITS static void tell_forecast(Cli *cli, const WireDomain *dom, int64_t mib_per_s)
 {
-    WireTypedParam *one = data;
+    WireDomainGetInfoArgs args = { .dom = *dom };
+    WireDomainGetInfoRet info = { 0 };
 
-    g_free(one->field);
-    if (one->value.type == VIR_TYPED_PARAM_STRING)
-        g_free(one->value.s);
+    if (!cli_call(cli, PROC_DOMAIN_GET_INFO, &args, &info, NULL))
+        return;
+    const double mib = (double)info.memory / 1024, rate = mib_per_s > 0 ? (double)mib_per_s : 110;
+    cli_message(cli,
+                "%.0f MiB of memory: at most %.0f s at %.0f MiB/s, and longer if the guest changes it as "
+                "fast (then "
+                "--auto-converge or --postcopy help)",
+                mib, mib / rate + 1, rate);
 }
 
-/* ---- this program drives ---- */
-
-typedef struct Move {
-    Cli *cli;
-    WireClient *there;
-    WireDomain dom;
-    GArray *params; /* of WireTypedParam */
-    unsigned flags;
-    bool is_renamed;
-    WireBytes cookie; /* of the step before; owned */
-} Move;
-
-static void take_cookie(Move *move, WireBytes *cookie)
+AWAITS static bool check_move(Move *move, const CliArgs *args, Error **err)
 {
-    g_free(move->cookie.data);
-    move->cookie = *cookie;
-    *cookie = (WireBytes){ 0 };
-}
+    int64_t rate = 0;
 
-AWAITS static bool begin(Move *move, Error **err)
-{
-    WireDomainMigrateBegin3ParamsArgs args = { .dom = move->dom,
-                                               .params = (WireTypedParam *)(void *)move->params->data,
-                                               .n_params = move->params->len,
-                                               .flags = move->flags };
-    g_auto(WireDomainMigrateBegin3ParamsRet) ret = { 0 };
-
-    if (!cli_call(move->cli, PROC_DOMAIN_MIGRATE_BEGIN3_PARAMS, &args, &ret, err))
+    if (!args_get_int(args, "bandwidth", 0, INT64_MAX, &rate, err) || !move_check(move, err))
         return false;
-    take_cookie(move, &ret.cookie_out);
-    set_text(move->params, VIR_MIGRATE_PARAM_DEST_XML, ret.xml);
+    cli_message(move->cli, "Domain '%s' can move to %s", move->dom.name, args_get(args, "desturi"));
+    tell_forecast(move->cli, &move->dom, rate);
     return true;
 }
 
-AWAITS static bool prepare(Move *move, Error **err)
+AWAITS static bool move_one(Move *move, const CliArgs *args, Error **err)
 {
-    WireDomainMigratePrepare3ParamsArgs args = { .params = (WireTypedParam *)(void *)move->params->data,
-                                                 .n_params = move->params->len,
-                                                 .cookie_in = move->cookie,
-                                                 .flags = move->flags };
-    g_auto(WireDomainMigratePrepare3ParamsRet) ret = { 0 };
+    const char *uri = args_get(args, "desturi");
 
-    if (!wire_call_remote(move->there, PROC_DOMAIN_MIGRATE_PREPARE3_PARAMS, &args, &ret, WIRE_NO_TIMEOUT,
-                          err))
-        return false;
-    take_cookie(move, &ret.cookie_out);
-    if (ret.uri_out)
-        set_text(move->params, VIR_MIGRATE_PARAM_URI, ret.uri_out);
-    return true;
-}
-
-AWAITS static bool perform(Move *move, Error **err)
-{
-    WireDomainMigratePerform3ParamsArgs args = { .dom = move->dom,
-                                                 .params = (WireTypedParam *)(void *)move->params->data,
-                                                 .n_params = move->params->len,
-                                                 .cookie_in = move->cookie,
-                                                 .flags = move->flags };
-    g_auto(WireDomainMigratePerform3ParamsRet) ret = { 0 };
-
-    if (!cli_call(move->cli, PROC_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args, &ret, err))
-        return false;
-    take_cookie(move, &ret.cookie_out);
-    return true;
-}
-
-AWAITS static bool finish(Move *move, bool cancelled, Error **err)
-{
-    WireDomainMigrateFinish3ParamsArgs args = { .params = (WireTypedParam *)(void *)move->params->data,
-                                                .n_params = move->params->len,
-                                                .cookie_in = move->cookie,
-                                                .flags = move->flags,
-                                                .cancelled = cancelled };
-    g_auto(WireDomainMigrateFinish3ParamsRet) ret = { 0 };
-
-    if (!wire_call_remote(move->there, PROC_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, &ret, WIRE_NO_TIMEOUT, err))
-        return false;
-    take_cookie(move, &ret.cookie_out);
-    return true;
-}
-
-AWAITS static bool confirm(Move *move, bool cancelled, Error **err)
-{
-    WireDomainMigrateConfirm3ParamsArgs args = { .dom = move->dom,
-                                                 .params = (WireTypedParam *)(void *)move->params->data,
-                                                 .n_params = move->params->len,
-                                                 .cookie_in = move->cookie,
-                                                 .flags = move->flags,
-                                                 .cancelled = cancelled };
-
-    return cli_call(move->cli, PROC_DOMAIN_MIGRATE_CONFIRM3_PARAMS, &args, NULL, err);
-}
-
-/* One that is paused stays so. */
-AWAITS static void look_at_state(Move *move)
-{
-    WireDomainGetStateArgs args = { .dom = move->dom };
-    WireDomainGetStateRet ret = { 0 };
-
-    if (cli_call(move->cli, PROC_DOMAIN_GET_STATE, &args, &ret, NULL) && ret.state == VIR_DOMAIN_PAUSED)
-        move->flags |= VIR_MIGRATE_PAUSED;
-}
-
-AWAITS static bool drive(Move *move, Error **err)
-{
-    g_autoptr(Error) why = NULL;
-
-    if (!begin(move, err))
-        return false;
-    look_at_state(move);
-    bool ok = prepare(move, &why);
-    if (ok && !(move->flags & VIR_MIGRATE_OFFLINE)) {
-        ok = perform(move, &why);
-        if (!ok)
-            (void)!finish(move, true, NULL); /* which takes back what was prepared */
-    }
-    if (!move->is_renamed)
-        add_text(move->params, VIR_MIGRATE_PARAM_DEST_NAME, move->dom.name);
-    ok = ok && finish(move, false, &why);
-    const bool is_confirmed = confirm(move, !ok, ok ? &why : NULL);
-    return (ok && is_confirmed) || error_propagate(err, g_steal_pointer(&why));
-}
-
-AWAITS static bool drive_direct(Move *move, const char *uri, Error **err)
-{
+    if (move->flags & VIR_MIGRATE_PEER2PEER && !args_has(args, "check"))
+        return move_by_peers(move, uri, err);
     if (!wire_client_open(uri, NULL, &move->there, err))
         return error_prefix(err, "cannot reach the destination %s", uri);
-    const bool ok = drive(move, err);
+    const bool ok = args_has(args, "check") ? check_move(move, args, err) : move_machine(move, err);
     wire_client_close(move->there);
     return ok;
-}
-
-AWAITS static bool drive_peer(Move *move, const char *uri, Error **err)
-{
-    WireDomainMigratePerform3ParamsArgs args = { .dom = move->dom,
-                                                 .dconnuri = (char *)uri,
-                                                 .params = (WireTypedParam *)(void *)move->params->data,
-                                                 .n_params = move->params->len,
-                                                 .flags = move->flags };
-    g_auto(WireDomainMigratePerform3ParamsRet) ret = { 0 };
-
-    return cli_call(move->cli, PROC_DOMAIN_MIGRATE_PERFORM3_PARAMS, &args, &ret, err);
 }
 
 static bool migrate_run(Cli *cli, const CliArgs *args, Error **err)
 {
     g_auto(WireDomain) dom = { 0 };
-    g_autoptr(GArray) params = g_array_new(FALSE, TRUE, sizeof(WireTypedParam));
-    const char *uri = args_get(args, "desturi");
+    g_autoptr(GArray) params = move_params_new();
 
-    g_array_set_clear_func(params, params_clear_one);
     if (!collect_params(args, params, err) || !cli_domain(cli, args, &dom, err))
         return false;
     Move move = { .cli = cli,
@@ -330,13 +195,12 @@ static bool migrate_run(Cli *cli, const CliArgs *args, Error **err)
         move.flags |= VIR_MIGRATE_LIVE;
     if (!(move.flags & VIR_MIGRATE_PEER2PEER))
         move.flags |= VIR_MIGRATE_CHANGE_PROTECTION;
-    cli_doing(cli, "Failed to migrate domain '%s'", dom.name);
-    const bool is_peer = move.flags & VIR_MIGRATE_PEER2PEER;
-    const bool ok = is_peer ? drive_peer(&move, uri, err) : drive_direct(&move, uri, err);
-    g_free(move.cookie.data);
-    if (!ok)
+    cli_doing(cli, "%s domain '%s'",
+              args_has(args, "check") ? "Nothing moved: cannot migrate" : "Failed to migrate", dom.name);
+    if (!move_one(&move, args, err))
         return false;
-    cli_message(cli, "Domain '%s' migrated to %s", dom.name, uri);
+    if (!args_has(args, "check"))
+        cli_message(cli, "Domain '%s' migrated to %s", dom.name, args_get(args, "desturi"));
     return true;
 }
 

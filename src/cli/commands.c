@@ -22,6 +22,7 @@ static const CliCommand *const command_tables[] = {
     commands_top,
     commands_save,
     commands_migrate,
+    commands_drain,
     commands_agent,
     commands_event,
     commands_host,
@@ -58,6 +59,7 @@ static const CliCommand *const command_tables[] = {
     commands_export,
     commands_apply,
     commands_remote,
+    commands_host_machines,
     NULL,
 };
 

@@ -10,6 +10,7 @@ extern const CliCommand commands_backup_schedule[];
 extern const CliCommand commands_repository[];
 extern const CliCommand commands_life[];
 extern const CliCommand commands_define[];
+extern const CliCommand commands_drain[];
 extern const CliCommand commands_migrate[];
 extern const CliCommand commands_save[];
 extern const CliCommand commands_image[];
@@ -55,6 +56,7 @@ extern const CliCommand commands_import[];
 extern const CliCommand commands_export[];
 extern const CliCommand commands_apply[];
 extern const CliCommand commands_remote[];
+extern const CliCommand commands_host_machines[];
 const CliCommand *commands_later(void);
 
 /* ---- all of them, in the order of the help ---- */

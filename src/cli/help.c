@@ -17,7 +17,8 @@ static const GlobalOption global_options[] = {
     { "-c, --connect URI",
       "the daemon to talk to (default: $LODGE_URI, $LIBVIRT_DEFAULT_URI, qemu:///system or "
       "qemu:///session)" },
-    { "    --host NAME", "the same for a host: a name in uri_aliases of libvirt.conf, or one that ssh reaches" },
+    { "    --host NAME",
+      "the same for a host: a name in uri_aliases of libvirt.conf, or one that ssh reaches" },
     { "    --all-hosts", "run the command on each host of uri_aliases, at the same time" },
     { "    --root DIR", "talk to the lodged that was started with --root DIR" },
     { "-r, --readonly", "connect without the right to change anything" },

@@ -29,8 +29,8 @@ static bool hosts_each(bool (*use)(const char *name, const char *uri, void *arg)
             return false;
         const ConfigValue *aliases = config_file_get(file, "uri_aliases");
         if (aliases && aliases->type != CONFIG_LIST)
-            return error_set(err, ERROR_CONFIG_SYNTAX, "%s:%u: uri_aliases is a list of \"NAME=URI\"", paths[i],
-                             aliases->line);
+            return error_set(err, ERROR_CONFIG_SYNTAX, "%s:%u: uri_aliases is a list of \"NAME=URI\"",
+                             paths[i], aliases->line);
         for (char **at = aliases ? aliases->list : NULL; at && *at; at++) {
             const char *equals = strchr(*at, '=');
             g_autofree char *name = equals ? g_strndup(*at, (gsize)(equals - *at)) : NULL;
@@ -159,7 +159,8 @@ static void hosts_print_json(const Cli *cli, const GArray *runs)
         const HostRun *run = &g_array_index(runs, HostRun, i);
         Json *said = NULL;
         const char *words = run->err ? error_message(run->err) : run->output.err;
-        if (run->code != CLI_EXIT_OK || !json_parse(run->output.out, run->output.out_len, run->name, &said, NULL))
+        if (run->code != CLI_EXIT_OK ||
+            !json_parse(run->output.out, run->output.out_len, run->name, &said, NULL))
             said = json_pack("{s:s, s:i}", "error", words ? words : "", "code", run->code);
         json_object_set_new(all, run->name, said);
     }

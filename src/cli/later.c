@@ -6,8 +6,7 @@ static const struct {
     CliGroup group;
     const char *names;
 } later[] = {
-    { GROUP_DOMAIN,
-      "qemu-attach" },
+    { GROUP_DOMAIN, "qemu-attach" },
 };
 
 const CliCommand *commands_later(void)

@@ -26,7 +26,7 @@ typedef struct Invocation {
     int log_level; /* as virsh counts: 0 everything, 4 errors; -1 not given */
     bool all_hosts;
     char **words; /* all of the command line; argv is its end */
-    int argc;      /* what is left behind the global options */
+    int argc;     /* what is left behind the global options */
     char **argv;
     int code;
 } Invocation;

@@ -98,7 +98,8 @@ static bool helper_connect(const char *text, bool read_only, int *ret_socket, Er
     g_autofree char *path = wire_uri_socket_path(&uri, read_only);
     if (socket_connect_unix(path, CONNECT_MS, ret_socket, err))
         return true;
-    return error_hint(err, "is lodged running on this host, and may %s use its socket? 'lodge doctor' says more",
+    return error_hint(err,
+                      "is lodged running on this host, and may %s use its socket? 'lodge doctor' says more",
                       g_get_user_name());
 }
 

@@ -8,7 +8,7 @@
 #include "wire/wire_enums.h"
 #include "wire/wire_gen.h"
 
-static bool access_applies(const WireAccess *rule, const void *args)
+bool access_applies(const WireAccess *rule, const void *args)
 {
     if (!rule->when && !rule->unless)
         return true;
@@ -37,8 +37,7 @@ static bool read_only_may_call(const WireProc *proc, const void *args)
     return true;
 }
 
-bool access_check_call(const Caller *caller, const WireProc *proc, const void *args, const Object *object,
-                       Error **err)
+bool access_check_call(const Caller *caller, const WireProc *proc, const void *args, Error **err)
 {
     if (!caller || !caller->read_only || read_only_may_call(proc, args))
         return true;
@@ -46,9 +45,4 @@ bool access_check_call(const Caller *caller, const WireProc *proc, const void *a
     if (err && g_str_has_prefix(proc->api, "virDomain"))
         error_set_remote(*err, VIR_ERR_OPERATION_DENIED, VIR_FROM_DOMAIN);
     return false;
-}
-
-bool access_may_see(const Caller *caller, const WireProc *proc, const Object *object)
-{
-    return true;
 }

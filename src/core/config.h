@@ -33,6 +33,7 @@ typedef struct Config {
     bool tls_no_sanity_certificate, tls_no_verify_certificate;
     char **tls_allowed_names; /* globs for names in certificates; NULL: all */
     char *tls_priority;
+    char **access_drivers; /* "polkit": asked about each call of who is not root; NULL: none */
     unsigned max_clients;
     unsigned max_anonymous_clients;
     unsigned max_client_requests;
@@ -103,21 +104,21 @@ typedef struct Config {
     bool security_default_confined, security_require_confined;
     unsigned max_queued; /* jobs waiting for one machine; 0: unlimited */
     /* Lodge's own, in libvirtd.conf too */
-    unsigned start_timeout_s;       /* QEMU must greet by then; 30 */
-    unsigned storage_timeout_s;     /* a call on storage may take this long; 10 */
-    unsigned hook_timeout_s;        /* 30 */
-    unsigned resume_after_enospc_s; /* how often a machine that ran out of space is tried again; 0: not */
-    unsigned job_timeout_s;         /* a change waits this long for another; 30 */
-    unsigned pool_warn_percent;     /* pools that are fuller are warned about; 0: none */
-    unsigned pool_full_percent;     /* once more */
-    unsigned pool_check_interval_s; /* how often pools are measured; 0: when somebody looks */
-    bool web;                       /* the web console and its API */
-    char *web_listen;               /* IP address; beyond this host only with TLS */
-    unsigned web_port;              /* 0: the socket in run/libvirt alone */
-    char *web_prefix;               /* of all paths: "/lodge"; NULL */
-    bool web_tls;                   /* on this host, too */
+    unsigned start_timeout_s;        /* QEMU must greet by then; 30 */
+    unsigned storage_timeout_s;      /* a call on storage may take this long; 10 */
+    unsigned hook_timeout_s;         /* 30 */
+    unsigned resume_after_enospc_s;  /* how often a machine that ran out of space is tried again; 0: not */
+    unsigned job_timeout_s;          /* a change waits this long for another; 30 */
+    unsigned pool_warn_percent;      /* pools that are fuller are warned about; 0: none */
+    unsigned pool_full_percent;      /* once more */
+    unsigned pool_check_interval_s;  /* how often pools are measured; 0: when somebody looks */
+    bool web;                        /* the web console and its API */
+    char *web_listen;                /* IP address; beyond this host only with TLS */
+    unsigned web_port;               /* 0: the socket in run/libvirt alone */
+    char *web_prefix;                /* of all paths: "/lodge"; NULL */
+    bool web_tls;                    /* on this host, too */
     char *web_certificate, *web_key; /* PEM files; NULL: one of its own */
-    bool web_pam;                   /* users of the host may log in */
+    bool web_pam;                    /* users of the host may log in */
 
     GPtrArray *origins; /* private: of ConfigOrigin, one per key */
 } Config;

@@ -370,8 +370,10 @@ const ConfigKey config_keys[] = {
       .doc = "root and members of unix_sock_group log in to the web console with their passwords" },
     { .file = LIBVIRTD_CONF,
       .name = "access_drivers",
-      .type = CONFIG_KEY_UNUSED,
-      .doc = "access control of single calls; who may connect may do everything" },
+      .type = CONFIG_KEY_LIST,
+      .offset = offsetof(Config, access_drivers),
+      .doc = "who is asked about each call of those who are not root: [ \"polkit\" ]; access.conf has rules "
+             "besides" },
     { .file = LIBVIRTD_CONF, .name = "min_workers", .type = CONFIG_KEY_UNUSED },
     { .file = LIBVIRTD_CONF, .name = "admin_min_workers", .type = CONFIG_KEY_UNUSED },
     { .file = LIBVIRTD_CONF, .name = "admin_max_workers", .type = CONFIG_KEY_UNUSED },

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "http/journal.h"
+#include "rpc/access.h"
 #include "rpc/dispatch.h"
 #include "rpc/local.h"
 
@@ -106,6 +107,11 @@ RPC_HANDLER(lodge_web_call)
     if (!running) {
         error_set(err, ERROR_OPERATION_FAILED, "the web is switched off");
         return error_hint(err, "web = 1 in libvirtd.conf switches it on");
+    }
+    if (rpc_access_is_bounded(call->client)) {
+        error_set(err, ERROR_ACCESS_DENIED,
+                  "access denied: rules say what you may do, and the web's own calls may do all");
+        return error_hint(err, "log in to the web as one of its users, or have root make a token");
     }
     if (!http_server_call(running, rpc_caller(call), args->method, args->target, args->body, &status,
                           &ret->body, err))

@@ -45,8 +45,9 @@ static int create_append(sd_bus_message *message, const BusCall *call)
     if (r >= 0)
         r = sd_bus_message_append_array(message, 'y', call->uuid.bytes, sizeof(call->uuid.bytes));
     if (r >= 0)
-        r = sd_bus_message_append(message, "ssusa(sv)", "libvirt-qemu", "vm", (uint32_t)call->pid, "", 1,
-                                  "Slice", "s", call->slice);
+        /* When the host ends, systemd first has lodged-machines.service end them properly. */
+        r = sd_bus_message_append(message, "ssusa(sv)", "libvirt-qemu", "vm", (uint32_t)call->pid, "", 2,
+                                  "Slice", "s", call->slice, "Before", "as", 1, "lodged-machines.service");
     return r;
 }
 

@@ -1,8 +1,8 @@
 /* Backups that go on: their progress and their end. */
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #define LOG_MODULE "backup"
-#include "machine/vm_migrate.h"
 #include "machine/vm_backup.h"
+#include "machine/vm_migrate.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -16,6 +16,7 @@
 #include "wire/wire_enums.h"
 
 #define POLKIT_TIMEOUT_MS ((uint64_t)300000)
+#define POLKIT_QUICK_MS ((uint64_t)10000) /* where nobody is asked */
 #define POLKIT_ALLOW_INTERACTION 1u
 
 static sd_bus *auth_bus;
@@ -100,30 +101,58 @@ static bool polkit_judge(const PolkitQuestion *question, const char *action, Err
     return error_set(err, ERROR_AUTH_FAILED, "access denied by policy");
 }
 
-bool rpc_auth_polkit(const PeerCredentials *peer, bool read_only, Error **err)
+/* (sa{sv}) (subject), s (action), a{ss} (details), u (flags), s (to cancel it by) */
+static int polkit_send(const PeerCredentials *peer, const char *action, const char *const *details, bool asks,
+                       PolkitQuestion *question, sd_bus_slot **ret_slot)
 {
-    const char *action = read_only ? "org.libvirt.unix.monitor" : "org.libvirt.unix.manage";
+    sd_bus_message *message = NULL;
+
+    int r = sd_bus_message_new_method_call(auth_bus, &message, "org.freedesktop.PolicyKit1",
+                                           "/org/freedesktop/PolicyKit1/Authority",
+                                           "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
+    if (r >= 0)
+        r = sd_bus_message_append(message, "(sa{sv})s", "unix-process", 3, "pid", "u", (uint32_t)peer->pid,
+                                  "start-time", "t", peer->start_time, "uid", "i", (int32_t)peer->uid,
+                                  action);
+    if (r >= 0)
+        r = sd_bus_message_open_container(message, 'a', "{ss}");
+    for (; r >= 0 && details && details[0]; details += 2)
+        r = sd_bus_message_append(message, "{ss}", details[0], details[1]);
+    if (r >= 0)
+        r = sd_bus_message_close_container(message);
+    if (r >= 0)
+        r = sd_bus_message_append(message, "us", asks ? POLKIT_ALLOW_INTERACTION : 0u, "");
+    if (r >= 0)
+        r = sd_bus_call_async(auth_bus, ret_slot, message, polkit_on_answer, question, 0);
+    sd_bus_message_unref(message);
+    return r;
+}
+
+bool rpc_auth_ask_polkit(const PeerCredentials *peer, const char *action, const char *const *details,
+                         bool asks, Error **err)
+{
     PolkitQuestion question = { .answered = WAIT_QUEUE_INIT };
     sd_bus_slot *slot = NULL;
 
     if (!auth_open_bus(err))
         return false;
-    int r = sd_bus_call_method_async(auth_bus, &slot, "org.freedesktop.PolicyKit1",
-                                     "/org/freedesktop/PolicyKit1/Authority",
-                                     "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization",
-                                     polkit_on_answer, &question, "(sa{sv})sa{ss}us", "unix-process", 3,
-                                     "pid", "u", (uint32_t)peer->pid, "start-time", "t", peer->start_time,
-                                     "uid", "i", (int32_t)peer->uid, action, 0, POLKIT_ALLOW_INTERACTION, "");
+    int r = polkit_send(peer, action, details, asks, &question, &slot);
     if (r < 0)
         return error_set(err, ERROR_AUTH_UNAVAILABLE, "polkit cannot be asked: %s", g_strerror(-r));
     bool ok = true;
     while (ok && !question.done)
-        ok = wait_queue_wait(&question.answered, POLKIT_TIMEOUT_MS, err);
+        ok = wait_queue_wait(&question.answered, asks ? POLKIT_TIMEOUT_MS : POLKIT_QUICK_MS, err);
     sd_bus_slot_unref(slot); /* takes the question back if it is not answered */
     if (ok)
         ok = polkit_judge(&question, action, err);
     g_free(question.failure);
     return ok;
+}
+
+bool rpc_auth_polkit(const PeerCredentials *peer, bool read_only, Error **err)
+{
+    return rpc_auth_ask_polkit(peer, read_only ? "org.libvirt.unix.monitor" : "org.libvirt.unix.manage", NULL,
+                               true, err);
 }
 
 /* ---- handlers ---- */

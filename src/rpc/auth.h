@@ -11,6 +11,10 @@
  * ERROR_AUTH_CANCELLED     the dialogue was dismissed
  * ERROR_AUTH_UNAVAILABLE   nobody there who could ask (no agent, no polkit, no system bus) */
 AWAITS MUST_CHECK bool rpc_auth_polkit(const PeerCredentials *peer, bool read_only, Error **err);
+/* The same for any action, with @details: names and values in turn, ends with NULL. @asks: a person may be
+ * asked. */
+AWAITS MUST_CHECK bool rpc_auth_ask_polkit(const PeerCredentials *peer, const char *action,
+                                           const char *const *details, bool asks, Error **err);
 void rpc_auth_shutdown(void); /* closes the bus connection at exit */
 
 /* Handlers of auth_list and auth_polkit, for the table of program remote. */

@@ -56,6 +56,7 @@ struct RpcClient {
     WireSasl *sasl; /* owned; away while a step of it runs; NULL */
     bool sasl_is_busy;
     WireLayer *next_layer; /* owned; for what follows the answer of the running call; NULL */
+    bool is_inside;        /* no connection: who made it has judged what it may do */
     bool is_shaking;       /* the channel's layer is not open yet */
     bool opened;
     bool dropped;

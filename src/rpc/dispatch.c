@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "core/access.h"
+#include "rpc/access.h"
 #include "rpc/server.h"
 #include "rpc/stream.h"
 #include "wire/wire_enums.h"
@@ -137,7 +138,8 @@ static void call_run(void *arg)
     log_context_set_request(id);
     log_debug("%s", call->proc->name);
     /* A fiber may have to wait for its first turn, and the client may leave meanwhile. */
-    bool ok = !call->client->dropped && call->entry->handler(call, call->args, ret, &err);
+    bool ok = !call->client->dropped && rpc_access_check(call, &err) &&
+              call->entry->handler(call, call->args, ret, &err) && rpc_access_check_found(call, ret, &err);
     if (ok && !call->client->dropped)
         ok = call_send_reply(call, ret, &err);
     wire_clear(call->proc->ret, ret);
@@ -285,7 +287,7 @@ static RpcCall *call_new(RpcClient *client, const WireFrame *frame, const WirePr
     }
     g_clear_pointer(&err, error_free);
     /* Not rpc_caller(): it would read the client's name in /proc for every connection. */
-    if (!access_check_call(&client->caller, proc, call->args, NULL, &err)) {
+    if (!access_check_call(&client->caller, proc, call->args, &err)) {
         rpc_client_send_error(client, &frame->header, err);
         return NULL;
     }

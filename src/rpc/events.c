@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "rpc/access.h"
 #include "rpc/convert.h"
 #include "rpc/server.h"
 #include "wire/wire_enums.h"
@@ -394,6 +395,8 @@ static void events_fan_out_to(RpcClient *client, const Event *event)
 {
     g_autoptr(RpcClient) hold G_GNUC_UNUSED = rpc_client_ref(client);
 
+    if (!client->events || !rpc_access_may_hear(client, event))
+        return;
     for (guint i = 0; client->events && i < client->events->registrations->len; i++) {
         const RpcRegistration *registration = g_ptr_array_index(client->events->registrations, i);
         if (!registration_wants(registration, event))

@@ -20,6 +20,7 @@
 #include "core/host.h"
 #include "core/paths.h"
 #include "machine/machine.h"
+#include "rpc/access.h"
 #include "rpc/auth.h"
 #include "rpc/handlers.h"
 
@@ -219,8 +220,8 @@ AWAITS static bool front_listen_remote(RpcServer *server, const Config *config, 
 
 bool rpc_front_reload(Host *host, RpcServer *server, Error **err)
 {
-    return !rpc_server_tls(server)->identity ||
-           front_load_tls(server, host_config(host), host_paths(host), err);
+    return rpc_access_load(host, err) && (!rpc_server_tls(server)->identity ||
+                                          front_load_tls(server, host_config(host), host_paths(host), err));
 }
 
 /* ---- */
@@ -337,6 +338,8 @@ AWAITS static bool front_open(RpcFront *front, Host *host, Error **err)
     bool activated;
     gid_t gid;
 
+    if (!rpc_access_load(host, err))
+        return false;
     if (!front_find_group(config, paths->is_session, &gid, err) ||
         !front_take_activated(server, config, paths, gid, &activated, err))
         return false;
@@ -385,5 +388,6 @@ void rpc_front_stop(RpcFront *front)
     rpc_server_free(front->admin.admin);
     rpc_server_free(front->admin.server);
     rpc_auth_shutdown();
+    rpc_access_shutdown();
     g_free(front);
 }

@@ -5,6 +5,7 @@
 #include "host/node.h"
 #include "machine/vm_define.h"
 #include "machine/vm_info.h"
+#include "rpc/access.h"
 #include "rpc/convert.h"
 #include "rpc/handlers.h"
 #include "wire/wire_enums.h"
@@ -298,6 +299,7 @@ static bool info_find_vms(RpcCall *call, const WireDomain *doms, uint32_t n_doms
 
 /* The reply as it grows: every record is encoded at once and copied nowhere. */
 typedef struct StatsReply {
+    RpcCall *call;
     WireBuffer *out;
     uint32_t n_records;
     Error *err;
@@ -307,7 +309,7 @@ static void info_add_stats(const Vm *vm, const Params *params, void *arg)
 {
     StatsReply *reply = arg;
 
-    if (reply->err)
+    if (reply->err || !rpc_access_may_see(reply->call, (Object *)vm))
         return;
     const WireDomain dom = { .name = (char *)vm_name(vm), .uuid = *vm_uuid(vm), .id = vm_id(vm) };
     if (!wire_encode(WIRE_TYPE_DOMAIN, &dom, reply->out, &reply->err) ||
@@ -325,7 +327,7 @@ RPC_HANDLER(connect_get_all_domain_stats)
 
     if (args->n_doms > 0 && !info_find_vms(call, args->doms, args->n_doms, &vms, err))
         return false;
-    StatsReply reply = { .out = &call->ret_encoded };
+    StatsReply reply = { .call = call, .out = &call->ret_encoded };
 
     wire_put_u32(reply.out, 0); /* ret_stats is all that there is in the reply */
     const bool ok = vm_get_all_stats(call->host, vms, args->stats, args->flags, rpc_caller(call),

@@ -2,9 +2,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rpc/handle_object.h"
 
-#include "core/access.h"
 #include "core/secret.h"
 #include "network/filter.h"
+#include "rpc/access.h"
 #include "rpc/convert.h"
 #include "wire/wire_enums.h"
 
@@ -88,12 +88,12 @@ bool rpc_object_lookup_by_uuid(RpcCall *call, const void *args, void *ret, Error
 
 /* ---- lists ---- */
 
-static bool list_visible(RpcCall *call, unsigned flags, GPtrArray **ret_objects, Error **err)
+AWAITS static bool list_visible(RpcCall *call, unsigned flags, GPtrArray **ret_objects, Error **err)
 {
     if (!object_list(REGISTRY, flags, call->proc->api, ret_objects, err))
         return false;
     for (guint i = (*ret_objects)->len; i-- > 0;) {
-        if (!access_may_see(rpc_caller(call), call->proc, g_ptr_array_index(*ret_objects, i)))
+        if (!rpc_access_may_see(call, g_ptr_array_index(*ret_objects, i)))
             g_ptr_array_remove_index(*ret_objects, i);
     }
     return true;

@@ -19,11 +19,13 @@ RpcClient *rpc_local_new(RpcServer *server, const Caller *caller)
     g_queue_init(&client->calls);
     g_queue_init(&client->backlog);
     wait_queue_init(&client->drained);
-    client->peer.uid = (uid_t)-1;              /* acts for nobody else */
+    client->peer.uid = (uid_t)-1;                                  /* acts for nobody else */
     client->user = rpc_server_user(server, &(Caller){ .uid = 0 }); /* who makes them keeps books of its own */
     client->authenticated = client->opened = true;
     client->uri = g_strdup(rpc_server_spec(server)->is_session ? "qemu:///session" : "qemu:///system");
+    client->is_inside = true;
     client->caller = *caller;
+    client->caller.address = client->caller.tls_name = client->caller.sasl_user = NULL; /* the caller's own */
     client->caller.client_id = rpc_server_next_client_id(server);
     client->caller.description = g_strdup(caller->description);
     rpc_server_enter(server, client);
@@ -76,7 +78,7 @@ bool rpc_local_call(RpcClient *client, uint32_t program, int32_t number, const v
     if (!local_may_serve(proc, entry))
         return error_set(err, ERROR_NOT_SUPPORTED, "procedure %d of program 0x%x cannot be called here",
                          number, program);
-    if (!access_check_call(&client->caller, proc, args, NULL, err))
+    if (!access_check_call(&client->caller, proc, args, err))
         return false;
     RpcCall call = { .client = client,
                      .host = rpc_server_spec(client->server)->host,

@@ -108,6 +108,8 @@ def test_lodge(host):
             contains(host.virsh("migrate", "--live", "--unsafe", *options, "tiny", far.daemon.uri, place(far)).err, words)
         contains(host.virsh("migrate", "--live", "--unsafe", "tiny", far.daemon.uri, "foo://there").err, "unsupported scheme")
         equal(host.state("tiny"), "running", "after all that")
+        contains(host.lodge_ok("migrate", "tiny", far.daemon.uri, "--unsafe", "--check"), "can move", "MiB of memory")
+        check(far.virsh("domstate", "tiny").code != 0, "a check leaves nothing")
         contains(host.lodge_ok("migrate", "tiny", far.daemon.uri, "--unsafe", "--persistent", "--undefinesource",
                                "--dname", "other", "--suspend"), "migrated")
         there(far, host, "other", "paused")
@@ -169,3 +171,19 @@ def test_abort(host):
             equal(host.ok("qemu-monitor-command", "tiny", '{"execute":"query-jobs"}').count("drive-"), 0, "mirrors")
         move(host, far, "--copy-storage-all")
         there(far, host)
+
+
+@mark(only="lodged", reason=LODGED)
+def test_drain(host):
+    """All machines of a host go; what cannot is named before, and stays."""
+    with far_host(host) as far:
+        for name in ("one", "two", "three"):
+            host.start_sector(name)
+        plan = host.lodge_ok("host-drain", far.daemon.uri, "--dry-run", "--unsafe")
+        contains(plan, "one", "two", "three", "moves")
+        equal([host.state(name) for name in ("one", "two", "three")], ["running"] * 3, "after a dry run")
+        contains(host.lodge_ok("host-drain", far.daemon.uri, "--dry-run"), "stays", "without shared storage")
+        host.lodge_ok("host-drain", far.daemon.uri, "--unsafe", timeout=90)
+        for name in ("one", "two", "three"):
+            there(far, host, name)
+        check("one" not in host.ok("list", "--all"), "their definitions go along")
