@@ -25,6 +25,6 @@ await scenario({
     await b.page.unroute("**/uploads/*");
     const begun = b.page.waitForEvent("download");
     await b.choose("Actions of big.iso", "Download");
-    check((await begun).suggestedFilename().length > 0, "it has a name");
+    check((await begun).suggestedFilename() === "big.iso", "it has its name");
   },
 });

@@ -141,7 +141,14 @@ export function machineChanged(uuid: string): void {
   timer ??= window.setTimeout(readChanged, 60);
 }
 
+/** What machines use now: into the list, and into what is shown of single ones. */
 export function machineStats(stats: Partial<Machine>[]): void {
   const byUuid = new Map(stats.map((s) => [s.uuid, s]));
   changeRows((rows) => rows.map((row) => (byUuid.has(row.uuid) ? { ...row, ...byUuid.get(row.uuid) } : row)));
+  for (const [below, entry] of entries) {
+    const used = /^\/machines\/[^/?]+$/.test(below) ? byUuid.get((entry.data as Machine | undefined)?.uuid) : undefined;
+    if (!used || entry.watchers.size === 0) continue;
+    entry.data = { ...(entry.data as Machine), ...used };
+    tell(entry);
+  }
 }

@@ -14,6 +14,8 @@ export function upload(file: File, pool: string, volume: string, progress: (perc
       metadata: { pool, volume },
       chunkSize: CHUNK_BYTES,
       retryDelays: [0, 500, 1000, 2000, 5000, 10_000],
+      // Whether the browser thinks that it is online says nothing of a daemon on this host.
+      onShouldRetry: (error) => isPassing(error.originalResponse?.getStatus() ?? 0),
       removeFingerprintOnSuccess: true,
       fingerprint: async () => ["lodge", pool, volume, file.name, file.size, file.lastModified].join("/"),
       onBeforeRequest: (request) => request.setHeader("X-CSRF-Token", csrfToken()),
@@ -36,6 +38,11 @@ export function upload(file: File, pool: string, volume: string, progress: (perc
       sending.start();
     });
   });
+}
+
+/** Nothing came back, another request still holds the upload, or the daemon has trouble: it may go on a little later. */
+function isPassing(status: number): boolean {
+  return status === 0 || status === 409 || status === 423 || status === 429 || status >= 500;
 }
 
 function problemOf(status: number, body: string, fallback: string): Problem {

@@ -5,6 +5,7 @@ import { useCallback, useRef, useState } from "react";
 import { path, request } from "../lib/api";
 import { t } from "../lib/i18n";
 import type { Machine } from "../lib/model";
+import { saveAs } from "../lib/save";
 import { type Action, useAct } from "../ui/act";
 import { str } from "../ui/fields";
 import { ActionMenu } from "../ui/menu";
@@ -56,11 +57,9 @@ function keyActions(rfb: RFB): Action[] {
 
 async function saveScreenshot(m: Machine, rfb: RFB | null): Promise<void> {
   const blob = rfb ? await new Promise<Blob>((resolve) => rfb.toBlob(resolve)) : await (await request("GET", path`/machines/${m.name}/screenshot`)).blob();
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = `${m.name}.png`;
-  link.click();
-  URL.revokeObjectURL(link.href);
+  const href = URL.createObjectURL(blob);
+  saveAs(href, `${m.name}.png`);
+  URL.revokeObjectURL(href);
 }
 
 export default function VncConsole({ machine: m }: { machine: Machine }) {

@@ -1,5 +1,5 @@
 /* All machines. */
-import { Button, Label, ToolbarItem } from "@patternfly/react-core";
+import { Button, ToolbarItem } from "@patternfly/react-core";
 import { bytes, percent } from "../lib/format";
 import { t } from "../lib/i18n";
 import type { List, Machine } from "../lib/model";
@@ -8,7 +8,7 @@ import { useResource } from "../lib/store";
 import { Page } from "../ui/page";
 import { type Column, DataTable, type Filter } from "../ui/table";
 import { bulkActions, machineActions } from "./power";
-import { StateLabel, stateWord } from "./state";
+import { StateLabel, Tag, stateWord } from "./state";
 
 function columns(): Column<Machine>[] {
   return [
@@ -38,7 +38,7 @@ function columns(): Column<Machine>[] {
       key: "tags",
       label: t("Tags"),
       value: (m) => (m.tags ?? []).join(" "),
-      cell: (m) => (m.tags ?? []).map((tag) => <Label key={tag} isCompact>{tag}</Label>),
+      cell: (m) => (m.tags ?? []).map((tag) => <Tag key={tag} text={tag} />),
       width: 14,
     },
   ];

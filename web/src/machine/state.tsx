@@ -1,5 +1,5 @@
 /* The state of a machine as a coloured word. */
-import { Label } from "@patternfly/react-core";
+import "@patternfly/react-styles/css/components/Label/label.css";
 import { t } from "../lib/i18n";
 
 const colours: Record<string, "green" | "grey" | "orange" | "red" | "blue"> = {
@@ -30,11 +30,18 @@ export function stateWord(state: string): string {
   return words[state] ?? state;
 }
 
+/** A label that does not measure itself, as PatternFly's does: lists have many. */
+export function Tag({ text, look = "", title }: { text: string; look?: string; title?: string | undefined }) {
+  return (
+    <span className={`pf-v6-c-label pf-m-compact ${look}`} title={title}>
+      <span className="pf-v6-c-label__content">
+        <span className="pf-v6-c-label__text">{text}</span>
+      </span>
+    </span>
+  );
+}
+
 export function StateLabel({ state, reason }: { state: string | undefined; reason?: string | undefined }) {
   if (!state) return <>–</>;
-  return (
-    <Label color={colours[state] ?? "grey"} isCompact variant="outline" {...(reason && { title: reason })}>
-      {stateWord(state)}
-    </Label>
-  );
+  return <Tag text={stateWord(state)} look={`pf-m-outline pf-m-${colours[state] ?? "grey"}`} title={reason} />;
 }

@@ -5,6 +5,7 @@ import { bytes, when } from "../lib/format";
 import { t, tn } from "../lib/i18n";
 import type { List, Pool, Volume } from "../lib/model";
 import { go, href } from "../lib/route";
+import { saveAs } from "../lib/save";
 import { useResource } from "../lib/store";
 import { el, pretty, text } from "../lib/xml";
 import { newVolumeCall, options } from "../machine/devices";
@@ -171,7 +172,7 @@ function volumeActions(pool: string, v: Volume): Action[] {
   const where = volumePath(pool, v.name);
   const spoken = `${pool}/${v.name}`;
   return [
-    { label: t("Download"), calls: () => [], now: () => location.assign(url(`${where}/content`)) },
+    { label: t("Download"), calls: () => [], now: () => saveAs(url(`${where}/content`), v.name) },
     {
       label: t("Clone…"),
       title: t("Clone {name}", { name: v.name }),

@@ -1,7 +1,7 @@
 /* Menus and bars of actions. */
 import { Button, Dropdown, DropdownItem, DropdownList, MenuToggle, Tooltip } from "@patternfly/react-core";
 import EllipsisVIcon from "@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { t } from "../lib/i18n";
 import { type Action, useAct } from "./act";
 
@@ -23,9 +23,27 @@ interface MenuProps {
   kebab?: boolean;
 }
 
-export function ActionMenu({ label, actions, kebab }: MenuProps) {
+/** Lists have one per row: until it is opened for the first time, a menu is only its button. */
+export function ActionMenu(props: MenuProps) {
+  const [wasOpened, setOpened] = useState(!props.kebab);
+  if (wasOpened) return <OpenableMenu {...props} startsOpen={props.kebab ?? false} />;
+  return (
+    <button type="button" className="pf-v6-c-menu-toggle pf-m-plain" aria-label={props.label} aria-expanded={false} onClick={() => setOpened(true)}>
+      <span className="pf-v6-c-menu-toggle__icon">
+        <EllipsisVIcon />
+      </span>
+    </button>
+  );
+}
+
+function OpenableMenu({ label, actions, kebab, startsOpen }: MenuProps & { startsOpen: boolean }) {
   const act = useAct();
   const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    // Behind the click that made the menu, which would close it again.
+    const timer = startsOpen ? setTimeout(() => setOpen(true)) : undefined;
+    return () => clearTimeout(timer);
+  }, [startsOpen]);
   const items = !isOpen ? [] : typeof actions === "function" ? actions() : actions;
   return (
     <Dropdown
