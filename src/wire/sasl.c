@@ -88,7 +88,7 @@ static bool sasl_begin(bool is_server, Error **err)
     };
     static GMutex begun_lock;
     static bool begun[2];
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&begun_lock);
+    G_GNUC_UNUSED g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&begun_lock);
 
     if (begun[is_server])
         return true;

@@ -14,6 +14,7 @@ from lodgetest.runner import mark
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VNC = "<graphics type='vnc' port='-1' autoport='yes'/><video><model type='vga'/></video>"
 NEEDS = {"requires": ["program:node", "program:chromium"], "only": "lodged", "reason": "libvirtd has no page", "timeout": 240}
+SLOW = {**NEEDS, "requires": ["slow", *NEEDS["requires"]]}
 
 
 def play(host, name, *routes):
@@ -72,7 +73,7 @@ def test_consoles(host):
     play(host, "consoles")
 
 
-@mark(**NEEDS)
+@mark(**SLOW)
 def test_hardware(host):
     """rows: gui-02 gui-11 gui-12"""
     default_pool(host)
@@ -87,14 +88,14 @@ def test_snapshots(host):
     play(host, "snapshots", "/machines/{machine}/snapshots")
 
 
-@mark(**NEEDS)
+@mark(**SLOW)
 def test_storage(host):
     """rows: gui-07"""
     default_pool(host)
     play(host, "storage", "/pools/{pool}/volumes")
 
 
-@mark(**NEEDS)
+@mark(**SLOW)
 def test_create(host):
     """rows: gui-01 gui-10 gui-15"""
     images = host.guests.images
@@ -105,14 +106,14 @@ def test_create(host):
     play(host, "create", "/pools/{pool}/volumes")
 
 
-@mark(**NEEDS)
+@mark(**SLOW)
 def test_upload(host):
     """rows: gui-07"""
     default_pool(host)
     play(host, "upload", "/uploads")
 
 
-@mark(**NEEDS)
+@mark(**SLOW)
 def test_clone(host):
     """rows: gui-01"""
     qcow2_machine(host, "one")
