@@ -331,12 +331,11 @@ AWAITS static bool start_host(Daemon *daemon, Error **err)
     machine_open(daemon->host);
     if (!machine_load(daemon->host, err))
         return false;
-    if (!rpc_front_start(daemon->host, &daemon->remote, web_calls, &daemon->front, err) ||
-        !web_start(daemon->host, rpc_front_server(daemon->front), &daemon->web, err))
+    if (!rpc_front_start(daemon->host, &daemon->remote, web_calls, &daemon->front, err))
         return false;
-    machine_autostart(daemon->host);
+    machine_autostart(daemon->host); /* at once: clients come in already */
     backup_schedule_load(daemon->host);
-    return true;
+    return web_start(daemon->host, rpc_front_server(daemon->front), &daemon->web, err);
 }
 
 AWAITS static void start_fiber(void *arg)

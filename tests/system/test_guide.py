@@ -115,6 +115,9 @@ class Reader:
         code, said = self.run(PREPARATION.get(chapter, "true"))
         check(code == 0, said)
         self.host.start_daemon()
+        # What a fresh host starts by itself is there when its reader comes.
+        wait_until(lambda: self.run("lodge net-list --name && lodge pool-list --name")[1].split() == ["default", "default"],
+                   "the network and the pool 'default' are active")
 
     def run(self, text, timeout=60):
         done = subprocess.run(["bash", "-ec", text], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
