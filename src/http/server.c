@@ -593,7 +593,7 @@ bool http_server_call(HttpServer *server, const Caller *caller, const char *meth
 
 /* ---- life ---- */
 
-static void on_log(void *arg, const char *format, va_list args)
+G_GNUC_PRINTF(2, 0) static void on_log(void *arg, const char *format, va_list args)
 {
     g_autofree char *text = g_strdup_vprintf(format, args);
 
