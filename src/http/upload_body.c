@@ -68,7 +68,7 @@ AWAITS static bool copy_all(HttpRequest *req, Stream *stream, uint64_t bytes, ui
 {
     g_autofree uint8_t *buffer = g_malloc(PIECE);
     uint64_t left = bytes;
-    size_t len;
+    size_t len = 0;
 
     while (left > 0) {
         if (!read_piece(req, buffer, (size_t)MIN(PIECE, left), &len, err))
