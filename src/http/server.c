@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "base/socket.h"
 #include "http/certificate.h"
+#include "http/counters.h"
 #include "http/dispatch.h"
 #include "http/feed.h"
 #include "http/history.h"
@@ -725,6 +726,7 @@ bool http_server_start(const HttpBackend *backend, HttpServer **ret_server, Erro
     server->hub = http_hub_new(backend, config->web_prefix ? config->web_prefix : "", accounts);
     feed_start(server->hub);
     journal_start(server->hub);
+    counters_start(server->hub);
     history_start(server->hub);
     server->listeners = g_ptr_array_new_with_free_func(listener_free);
     server->peers = g_hash_table_new(NULL, NULL);
