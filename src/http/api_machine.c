@@ -7,6 +7,7 @@
 #include "http/machine_json.h"
 #include "http/route.h"
 #include "machine/vm_define.h"
+#include "machine/vm_labels.h"
 #include "wire/wire_enums.h"
 
 /* ---- lists ---- */
@@ -453,6 +454,36 @@ static bool handle_restore(HttpRequest *req, Error **err)
     return vm && check_path(req, err) && act_restore(req, vm, err) && http_answer_none(req);
 }
 
+/* ---- the owner ---- */
+
+static const HttpField owner_body[] = {
+    { "owner", HTTP_STRING, .required = true, .nullable = true,
+      .doc = "a user, who may operate it from now on; null: nobody" },
+    { 0 },
+};
+
+static bool handle_owner(HttpRequest *req, Error **err)
+{
+    g_autoptr(Vm) vm = machine_of(req, err);
+    const char *owner = json_get_str(req->body, "owner");
+    g_auto(VmLabels) labels = { 0 };
+
+    if (!vm)
+        return false;
+    const bool had_some = vm_labels_get(vm, &labels);
+    g_free(labels.owner);
+    labels.owner = g_strdup(owner && *owner ? owner : NULL);
+    g_autofree char *element = vm_labels_format(&labels);
+    const WireDomainSetMetadataArgs args = { .dom = machine_handle(vm),
+                                             .type = VIR_DOMAIN_METADATA_ELEMENT,
+                                             .metadata = element,
+                                             .key = (char *)(element ? VM_LABELS_KEY : NULL),
+                                             .uri = (char *)VM_LABELS_NAMESPACE,
+                                             .flags = affected(req, vm) };
+    return (!element && !had_some && http_answer_none(req)) ||
+           (HTTP_CALL(req, domain_set_metadata, &args, NULL, err) && http_answer_none(req));
+}
+
 /* ---- devices ---- */
 
 static const HttpField device_body[] = {
@@ -522,6 +553,10 @@ const HttpRoute http_routes_machine[] = {
       .doc = "Starts, stops, pauses a machine: start, shutdown, reboot, reset, destroy, suspend, resume, "
              "managed-save-remove.",
       .command = "lodge start MACHINE" },
+    { "PUT", "/machines/{machine}/owner", HTTP_ADMIN, .flags = ONE, .body = owner_body, .status = 204,
+      .handle = handle_owner,
+      .doc = "Says whose machine it is: an owner operates it without being an operator.",
+      .command = "lodge metadata MACHINE urn:lodge:access:1 access \"<access owner='NAME'/>\"" },
     { "POST", "/machines/{machine}/devices", HTTP_ADMIN, .flags = ONE, .body = device_body,
       .answer = machine_detail_fields, .handle = handle_attach, .doc = "Attaches a device.",
       .command = "lodge attach-device MACHINE FILE" },

@@ -19,6 +19,7 @@
 #include "machine/vm_backup.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_checkpoint.h"
+#include "machine/vm_console_log.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
@@ -813,6 +814,7 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
         return;
     }
     vm_process_watch(vm);
+    vm_console_logs_find(vm->run);
     vm_cgroup_find(vm);
     if (reattach_save_is_done(vm)) {
         log_warning("machine '%s' had been saved when the daemon died: ending it", vm->name);

@@ -256,6 +256,16 @@ def test_serial(host):
     while b"a42b" not in seen:
         seen += terminal.read()[1]
     terminal.close()
+    # What was printed before is there at once, also by a later daemon, which goes on keeping it.
+    for restart in (lambda: None, host.crash_daemon, host.crash_daemon):
+        restart()
+        ticket = status(console.post("/machines/demo/consoles", {"kind": "serial"}), 201).json
+        terminal = Web().websocket(ticket["path"])
+        equal(terminal.status, 101)
+        seen = b""
+        while b"a42b" not in seen:
+            seen += terminal.read()[1]
+        terminal.close()
 
 
 def test_hostile_clients(host):
