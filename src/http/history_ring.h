@@ -33,7 +33,8 @@ typedef struct HistoryPoint {
 #define HISTORY_STEP_S 10        /* of the finest */
 #define HISTORY_POINTS_MAX 2000u /* of an answer */
 
-/* Puts @point where it belongs, over what is known of the same step; a file that is none becomes one. ERROR_SYSTEM */
+/* Puts @point where it belongs, over what is known of the same step; a file that is none becomes one.
+ * ERROR_SYSTEM */
 MUST_CHECK bool history_ring_write(int fd, const HistoryPoint *point, Error **err);
 /* Seconds between points: the finest step that is kept back to @since_s, not below @wanted_s, with which
  * there are at most HISTORY_POINTS_MAX until @until_s; a multiple of the coarsest if none is. */
