@@ -385,7 +385,10 @@ typedef struct StorageSource {
     char *fd_group;           /* file: descriptors that a client opened, not the path; NULL */
     char *pool;               /* volume */
     char *volume_mode;        /* volume: host or direct */
-    char *query;              /* network: http */
+    /* Live: the volume that was asked for, where that was found to be this; NULL: none was. */
+    char *asked_pool, *asked_volume, *asked_mode;
+    bool has_auth_of_pool; /* Live: .auth is the pool's */
+    char *query;           /* network: http */
     Tristate tls;
     GPtrArray *hosts;        /* StorageHost */
     char *snapshot, *config; /* network: rbd */

@@ -183,6 +183,10 @@ static const XmlTable data_store_table =
         ATTR("type", StorageSource, source_kind, SOURCE_TYPE(BIT(STORAGE_NVME) | BIT(STORAGE_VHOST_USER)),   \
              .flags = ROW_REQUIRED, .doc = "always pci for NVMe and unix for vhost-user"),                   \
         HELD("source", StorageSource, nvme_node, HOST_SIDE),                                                 \
+        HELD("source", StorageSource, asked_pool, HOST_SIDE, .flags = ROW_LIVE),                             \
+        HELD("source", StorageSource, asked_volume, HOST_SIDE, .flags = ROW_LIVE),                           \
+        HELD("source", StorageSource, asked_mode, HOST_SIDE, .flags = ROW_LIVE),                             \
+        HELD("source", StorageSource, has_auth_of_pool, HOST_SIDE, .flags = ROW_LIVE),                       \
         ATTR("managed", StorageSource, nvme_managed, .names = &tristate_yes_no_names, OF_NVME,               \
              .doc = "Lodge takes the controller from its driver and gives it back"),                         \
         ATTR("namespace", StorageSource, nvme_namespace, OF_NVME, .max = UINT32_MAX, .flags = ROW_ALWAYS,    \

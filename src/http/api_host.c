@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/file.h"
 #include "base/loop.h"
+#include "host/kvm_probe.h"
 #include "host/node.h"
 #include "http/answer.h"
 #include "http/hub.h"
@@ -29,6 +30,8 @@ static const HttpField host_fields[] = {
     { "uri", HTTP_STRING, .required = true },
     { "version", HTTP_STRING, .required = true, .doc = "of Lodge" },
     { "qemu_version", HTTP_STRING, .required = true, .nullable = true },
+    { "arch", HTTP_STRING, .required = true, .doc = "x86_64" },
+    { "kvm", HTTP_BOOL, .required = true, .doc = "machines of type kvm can be" },
     { "cpu", HTTP_OBJECT, .required = true, .fields = cpu_fields },
     { "memory", HTTP_OBJECT, .required = true, .fields = memory_fields },
     { "cpu_percent", HTTP_NUMBER, .required = true, .nullable = true },
@@ -68,7 +71,8 @@ static double cpu_percent(void)
     return last;
 }
 
-static Json *memory_json(uint64_t total_bytes)
+/* All of it from one place: what cells of memory have is less, where the kernel keeps some for itself. */
+static Json *memory_json(void)
 {
     NodeMemoryStats stats = { 0 };
     g_autofree char *text = file_read_kernel("/proc/meminfo");
@@ -78,7 +82,7 @@ static Json *memory_json(uint64_t total_bytes)
         stats = (NodeMemoryStats){ 0 };
     const uint64_t kib =
         available ? g_ascii_strtoull(available + strlen("MemAvailable:"), NULL, 10) : stats.free_kib;
-    return json_pack("{s:I,s:I,s:I}", "total_bytes", (json_int_t)total_bytes, "free_bytes",
+    return json_pack("{s:I,s:I,s:I}", "total_bytes", (json_int_t)(stats.total_kib * 1024), "free_bytes",
                      (json_int_t)(stats.free_kib * 1024), "available_bytes", (json_int_t)(kib * 1024));
 }
 
@@ -100,11 +104,11 @@ static bool handle_host(HttpRequest *req, Error **err)
                           (int)info.cpus, "mhz", (int)info.mhz, "sockets", (int)info.sockets, "cores",
                           (int)info.cores, "threads", (int)info.threads, "nodes", (int)info.nodes);
     return http_answer_json(req, 200,
-                            json_pack("{s:s,s:s,s:s,s:s?,s:o,s:o,s:o,s:f,s:I,s:i,s:i,s:o}", "hostname",
-                                      hostname, "uri", "qemu:///system", "version", LODGE_VERSION,
-                                      "qemu_version", *qemu ? qemu : NULL, "cpu", cpu, "memory",
-                                      memory_json(info.memory_bytes), "cpu_percent",
-                                      busy >= 0 ? json_real(busy) : json_null(), "load",
+                            json_pack("{s:s,s:s,s:s,s:s?,s:s,s:b,s:o,s:o,s:o,s:f,s:I,s:i,s:i,s:o}",
+                                      "hostname", hostname, "uri", "qemu:///system", "version", LODGE_VERSION,
+                                      "qemu_version", *qemu ? qemu : NULL, "arch", info.model, "kvm",
+                                      (int)(kvm_get_max_vcpus() > 0), "cpu", cpu, "memory", memory_json(),
+                                      "cpu_percent", busy >= 0 ? json_real(busy) : json_null(), "load",
                                       load ? g_ascii_strtod(load, NULL) : 0.0, "uptime_s",
                                       uptime ? (json_int_t)g_ascii_strtod(uptime, NULL) : 0, "machines",
                                       (int)machine_count(req->host, false), "running",

@@ -93,7 +93,78 @@ static bool handle_action(HttpRequest *req, Error **err)
            answer_interface(req, 200, req->params[0], err);
 }
 
+/* ---- the host on a bridge ---- */
+
+static const HttpField bridge_body[] = {
+    { "interface", HTTP_STRING, .required = true, .doc = "that the host is reached over" },
+    { "name", HTTP_STRING, .nullable = true, .doc = "of the bridge; the first of br0, br1 ... that is free" },
+    { "confirm_s", HTTP_UINT, .nullable = true, .doc = "seconds until it is taken back; 60" },
+    { "dry_run", HTTP_BOOL, .doc = "only say what would be done" },
+    { 0 },
+};
+static const HttpField bridge_fields[] = {
+    { "interface", HTTP_STRING, .required = true },
+    { "bridge", HTTP_STRING, .required = true },
+    { "manager", HTTP_STRING, .required = true, .doc = "who manages the network" },
+    { "steps", HTTP_STRINGS, .required = true },
+    { "confirm_s", HTTP_UINT, .required = true, .doc = "it is taken back then, unless it is confirmed" },
+    { 0 },
+};
+
+/* Making answers with the plan that it carried out: both have one form. */
+static bool handle_bridge(HttpRequest *req, Error **err)
+{
+    const bool dry = json_get_bool(req->body, "dry_run", false);
+    const WireLodgeHostBridgePlanArgs args = {
+        .link = (char *)json_get_str(req->body, "interface"),
+        .bridge = (char *)json_get_str(req->body, "name"),
+        .timeout_s = (uint32_t)MIN(json_get_uint(req->body, "confirm_s", 0), 3600)
+    };
+    g_auto(WireLodgeHostBridgePlanRet) plan = { 0 };
+
+    req->object = g_strdup(args.link);
+    if (!http_call(req, WIRE_PROGRAM_LODGE,
+                   dry ? wire_number_lodge_host_bridge_plan : wire_number_lodge_host_bridge_make, &args,
+                   &plan, NULL, err))
+        return false;
+    Json *steps = json_array();
+    for (unsigned i = 0; i < plan.n_steps; i++)
+        json_array_append_new(steps, http_json_text(plan.steps[i]));
+    return http_answer_json(req, 200,
+                            json_pack("{s:o,s:o,s:s,s:o,s:i}", "interface", http_json_text(plan.link),
+                                      "bridge", http_json_text(plan.bridge), "manager", plan.manager, "steps",
+                                      steps, "confirm_s", (int)plan.confirm_s));
+}
+
+static const HttpField kept_fields[] = { { "bridge", HTTP_STRING, .required = true }, { 0 } };
+
+static bool handle_bridge_confirm(HttpRequest *req, Error **err)
+{
+    const WireLodgeHostBridgeConfirmArgs args = { 0 };
+    g_auto(WireLodgeHostBridgeConfirmRet) ret = { 0 };
+
+    return HTTP_CALL_LODGE(req, lodge_host_bridge_confirm, &args, &ret, err) &&
+           http_answer_json(req, 200, json_pack("{s:o}", "bridge", http_json_text(ret.bridge)));
+}
+
+static bool handle_bridge_revert(HttpRequest *req, Error **err)
+{
+    const WireLodgeHostBridgeRevertArgs args = { 0 };
+    g_auto(WireLodgeHostBridgeRevertRet) ret = { 0 };
+
+    return HTTP_CALL_LODGE(req, lodge_host_bridge_revert, &args, &ret, err) && http_answer_none(req);
+}
+
 const HttpRoute http_routes_interface[] = {
+    { "POST", "/host/bridge", HTTP_ADMIN, .body = bridge_body, .answer = bridge_fields,
+      .handle = handle_bridge,
+      .doc = "Moves the host from an interface to a bridge. All goes back unless it is confirmed in time.",
+      .command = "lodge net-bridge-host INTERFACE" },
+    { "POST", "/host/bridge/confirm", HTTP_ADMIN, .body = no_body, .answer = kept_fields,
+      .handle = handle_bridge_confirm, .doc = "Keeps the bridge.",
+      .command = "lodge net-bridge-host --confirm" },
+    { "DELETE", "/host/bridge", HTTP_ADMIN, .status = 204, .handle = handle_bridge_revert,
+      .doc = "Takes the bridge back now.", .command = "lodge net-bridge-host --revert" },
     { "GET", "/interfaces", HTTP_VIEW, .flags = HTTP_LIST, .answer = interface_fields, .handle = handle_list,
       .doc = "Interfaces of the host.", .command = "lodge iface-list --all" },
     { "POST", "/interfaces", HTTP_ADMIN, .body = add_body, .answer = interface_fields, .status = 201,

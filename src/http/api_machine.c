@@ -2,11 +2,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "conf/domain_device.h"
 #include "conf/domain_xml.h"
+#include "core/object_class.h"
+#include "http/answer.h"
 #include "http/hub.h"
 #include "http/machine_json.h"
 #include "http/route.h"
 #include "machine/vm_define.h"
+#include "machine/vm_labels.h"
 #include "wire/wire_enums.h"
 
 /* ---- lists ---- */
@@ -453,6 +457,36 @@ static bool handle_restore(HttpRequest *req, Error **err)
     return vm && check_path(req, err) && act_restore(req, vm, err) && http_answer_none(req);
 }
 
+/* ---- the owner ---- */
+
+static const HttpField owner_body[] = {
+    { "owner", HTTP_STRING, .required = true, .nullable = true,
+      .doc = "a user, who may operate it from now on; null: nobody" },
+    { 0 },
+};
+
+static bool handle_owner(HttpRequest *req, Error **err)
+{
+    g_autoptr(Vm) vm = machine_of(req, err);
+    const char *owner = json_get_str(req->body, "owner");
+    g_auto(VmLabels) labels = { 0 };
+
+    if (!vm)
+        return false;
+    const bool had_some = vm_labels_get(vm, &labels);
+    g_free(labels.owner);
+    labels.owner = g_strdup(owner && *owner ? owner : NULL);
+    g_autofree char *element = vm_labels_format(&labels);
+    const WireDomainSetMetadataArgs args = { .dom = machine_handle(vm),
+                                             .type = VIR_DOMAIN_METADATA_ELEMENT,
+                                             .metadata = element,
+                                             .key = (char *)(element ? VM_LABELS_KEY : NULL),
+                                             .uri = (char *)VM_LABELS_NAMESPACE,
+                                             .flags = affected(req, vm) };
+    return (!element && !had_some && http_answer_none(req)) ||
+           (HTTP_CALL(req, domain_set_metadata, &args, NULL, err) && http_answer_none(req));
+}
+
 /* ---- devices ---- */
 
 static const HttpField device_body[] = {
@@ -491,6 +525,96 @@ static bool handle_detach(HttpRequest *req, Error **err)
     return change_device(req, wire_number_domain_detach_device_flags, err);
 }
 
+static const HttpField resize_body[] = {
+    { "capacity_bytes", HTTP_UINT, .required = true },
+    { 0 },
+};
+
+/* What @source is as a volume of a pool. */
+AWAITS static bool find_volume(HttpRequest *req, const StorageSource *source, WireStorageVol *ret_vol,
+                               Error **err)
+{
+    g_autofree char *pool_name = g_strdup(source->pool), *path = g_strdup(source->path);
+    g_auto(WireStoragePoolLookupByNameRet) pool = { 0 };
+    g_auto(WireStorageVolLookupByNameRet) named = { 0 };
+    g_auto(WireStorageVolLookupByPathRet) found = { 0 };
+
+    if (!pool_name) {
+        const WireStorageVolLookupByPathArgs by_path = { .path = path };
+        if (!HTTP_CALL(req, storage_vol_lookup_by_path, &by_path, &found, err))
+            return false;
+        *ret_vol = found.vol;
+        found.vol = (WireStorageVol){ 0 };
+        return true;
+    }
+    const WireStoragePoolLookupByNameArgs pool_args = { .name = pool_name };
+    if (!HTTP_CALL(req, storage_pool_lookup_by_name, &pool_args, &pool, err))
+        return false;
+    const WireStorageVolLookupByNameArgs by_name = { .pool = pool.pool, .name = path };
+    if (!HTTP_CALL(req, storage_vol_lookup_by_name, &by_name, &named, err))
+        return false;
+    *ret_vol = named.vol;
+    named.vol = (WireStorageVol){ 0 };
+    return true;
+}
+
+/* QEMU resizes a disk that it has open; else it is the volume that grows. */
+static bool handle_resize(HttpRequest *req, Error **err)
+{
+    g_autoptr(Vm) vm = machine_of(req, err);
+    const uint64_t bytes = json_get_uint(req->body, "capacity_bytes", 0);
+    g_auto(WireStorageVol) vol = { 0 };
+
+    if (!vm)
+        return false;
+    if (vm_is_running(vm)) {
+        const WireDomainBlockResizeArgs args = { .dom = machine_handle(vm),
+                                                 .disk = (char *)req->params[1],
+                                                 .size = bytes,
+                                                 .flags = VIR_DOMAIN_BLOCK_RESIZE_BYTES };
+        return HTTP_CALL(req, domain_block_resize, &args, NULL, err) && answer_machine(req, vm, 200, err);
+    }
+    const DiskDef *disk = domain_find_disk(vm_object(vm)->config, req->params[1]);
+    if (!disk || !disk->src.path)
+        return error_set(err, ERROR_INVALID_ARGUMENT, "machine '%s' has no disk '%s' with an image",
+                         vm_name(vm), req->params[1]);
+    if (!find_volume(req, &disk->src, &vol, err))
+        return false;
+    const WireStorageVolResizeArgs args = { .vol = vol, .capacity = bytes };
+    return HTTP_CALL(req, storage_vol_resize, &args, NULL, err) && answer_machine(req, vm, 200, err);
+}
+
+/* ---- its command line ---- */
+
+static const HttpField explain_fields[] = {
+    { "argument", HTTP_STRING, .required = true },
+    { "value", HTTP_STRING, .required = true, .nullable = true },
+    { "source", HTTP_STRING, .required = true, .nullable = true,
+      .doc = "what of the document it is for, an XPath" },
+    { "note", HTTP_STRING, .required = true, .nullable = true },
+    { 0 },
+};
+
+static bool handle_explain(HttpRequest *req, Error **err)
+{
+    g_autoptr(Vm) vm = machine_of(req, err);
+    g_auto(WireLodgeDomainExplainRet) ret = { 0 };
+
+    if (!vm)
+        return false;
+    const WireLodgeDomainExplainArgs args = { .domain = (char *)vm_name(vm) };
+    if (!HTTP_CALL_LODGE(req, lodge_domain_explain, &args, &ret, err))
+        return false;
+    Json *items = json_array();
+    for (unsigned i = 0; i < ret.n_args; i++) {
+        const WireLodgeExplanation *e = &ret.args[i];
+        json_array_append_new(items, json_pack("{s:o,s:o,s:o,s:o}", "argument", http_json_text(e->arg),
+                                               "value", http_json_text(e->value), "source",
+                                               http_json_text(e->source), "note", http_json_text(e->note)));
+    }
+    return http_answer_json(req, 200, json_pack("{s:o}", "items", items));
+}
+
 #define ONE HTTP_MACHINE
 
 const HttpRoute http_routes_machine[] = {
@@ -511,6 +635,9 @@ const HttpRoute http_routes_machine[] = {
     { "PUT", "/machines/{machine}/xml", HTTP_ADMIN, .flags = ONE | HTTP_RAW_BODY, .type = "application/xml",
       .answer = machine_detail_fields, .handle = handle_put_xml,
       .doc = "Replaces the definition of a machine.", .command = "lodge edit MACHINE" },
+    { "GET", "/machines/{machine}/command-line", HTTP_OPERATE, .flags = ONE | HTTP_LIST,
+      .answer = explain_fields, .handle = handle_explain,
+      .doc = "The command line of QEMU, and what each argument is for.", .command = "lodge explain MACHINE" },
     { "POST", "/machines/{machine}/actions/save", HTTP_OPERATE, .flags = ONE | HTTP_LONG, .body = action_body,
       .status = 204, .handle = handle_save, .doc = "Writes a running machine to a file and ends it.",
       .command = "lodge managedsave MACHINE" },
@@ -522,6 +649,10 @@ const HttpRoute http_routes_machine[] = {
       .doc = "Starts, stops, pauses a machine: start, shutdown, reboot, reset, destroy, suspend, resume, "
              "managed-save-remove.",
       .command = "lodge start MACHINE" },
+    { "PUT", "/machines/{machine}/owner", HTTP_ADMIN, .flags = ONE, .body = owner_body, .status = 204,
+      .handle = handle_owner,
+      .doc = "Says whose machine it is: an owner operates it without being an operator.",
+      .command = "lodge metadata MACHINE urn:lodge:access:1 access \"<access owner='NAME'/>\"" },
     { "POST", "/machines/{machine}/devices", HTTP_ADMIN, .flags = ONE, .body = device_body,
       .answer = machine_detail_fields, .handle = handle_attach, .doc = "Attaches a device.",
       .command = "lodge attach-device MACHINE FILE" },
@@ -531,5 +662,8 @@ const HttpRoute http_routes_machine[] = {
     { "DELETE", "/machines/{machine}/devices", HTTP_ADMIN, .flags = ONE, .body = device_body,
       .answer = machine_detail_fields, .handle = handle_detach, .doc = "Detaches a device.",
       .command = "lodge detach-device MACHINE FILE" },
+    { "POST", "/machines/{machine}/disks/{disk}/resize", HTTP_ADMIN, .flags = ONE, .body = resize_body,
+      .answer = machine_detail_fields, .handle = handle_resize, .doc = "Makes a disk larger.",
+      .command = "lodge blockresize MACHINE DISK SIZE" },
     { 0 },
 };

@@ -8,6 +8,8 @@
 static const HttpField login_body[] = {
     { "user", HTTP_STRING },
     { "password", HTTP_STRING },
+    { "otp", HTTP_STRING, .nullable = true,
+      .doc = "code of the second factor; a problem named otp-required asks for it" },
     { "link", HTTP_STRING, .doc = "instead: what 'lodge web' printed, behind '#'" },
     { 0 },
 };
@@ -58,7 +60,7 @@ AWAITS static bool login_check(HttpRequest *req, char **ret_user, HttpRole *ret_
     }
     if (!user || !password)
         return error_set(err, ERROR_INVALID_ARGUMENT, "'user' and 'password', or 'link', are missing");
-    if (!http_user_check(accounts, user, password, req->from, ret_role, err))
+    if (!http_user_check(accounts, user, password, json_get_str(req->body, "otp"), req->from, ret_role, err))
         return false;
     *ret_user = g_strdup(user);
     return true;

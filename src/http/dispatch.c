@@ -11,7 +11,9 @@
 #include "http/idempotency.h"
 #include "http/job.h"
 #include "http/journal.h"
+#include "http/machine_json.h"
 #include "http/route.h"
+#include "machine/vm_labels.h"
 
 static bool dispatch_is_safe(const HttpRequest *req)
 {
@@ -56,7 +58,21 @@ static bool dispatch_is_forged(const HttpRequest *req)
         if (!at || !host || strcmp(at + 3, host) != 0)
             return true;
     }
-    return req->who.by_cookie && !dispatch_is_safe(req) && g_strcmp0(token, req->who.csrf) != 0;
+    return req->who.by_cookie && req->route->right != HTTP_ANYONE && !dispatch_is_safe(req) &&
+           g_strcmp0(token, req->who.csrf) != 0;
+}
+
+/* Owners operate their own machines, whatever else they may. */
+static void dispatch_raise_owner(HttpRequest *req)
+{
+    g_auto(VmLabels) labels = { 0 };
+
+    if (req->route->right != HTTP_OPERATE || !(req->route->flags & HTTP_MACHINE) || !req->params[0] ||
+        !req->who.user || req->who.by_token || req->who.role != HTTP_ROLE_VIEWER)
+        return;
+    g_autoptr(Vm) vm = machine_find(req->host, req->params[0], NULL);
+    if (vm && vm_labels_get(vm, &labels) && g_strcmp0(labels.owner, req->who.user) == 0)
+        req->who.role = HTTP_ROLE_OPERATOR;
 }
 
 static bool dispatch_may(const HttpRequest *req, Error **err)
@@ -100,7 +116,10 @@ static bool dispatch_find_route(HttpRequest *req, Error **err)
 
 static bool dispatch_check(HttpRequest *req, uint64_t body_bytes, Error **err)
 {
-    if (!dispatch_find_route(req, err) || !dispatch_identify(req, err) || !dispatch_may(req, err))
+    if (!dispatch_find_route(req, err) || !dispatch_identify(req, err))
+        return false;
+    dispatch_raise_owner(req);
+    if (!dispatch_may(req, err))
         return false;
     if (dispatch_is_forged(req)) {
         error_set(err, ERROR_ACCESS_DENIED, "this was asked by a page from elsewhere, or without its token");

@@ -81,6 +81,22 @@ void *http_hub_get(const HttpHub *hub, const void *key)
     return kept ? kept->data : NULL;
 }
 
+static void table_free(void *data)
+{
+    g_hash_table_unref(data);
+}
+
+GHashTable *http_hub_table(HttpHub *hub, const void *key, GDestroyNotify value_free)
+{
+    GHashTable *table = http_hub_get(hub, key);
+
+    if (!table) {
+        table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, value_free);
+        http_hub_put(hub, key, table, table_free);
+    }
+    return table;
+}
+
 void http_hub_put(HttpHub *hub, const void *key, void *data, void (*data_free)(void *data))
 {
     Kept *kept = g_new0(Kept, 1);

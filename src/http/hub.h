@@ -24,4 +24,6 @@ void http_hub_set_url(HttpHub *hub, char *url);
 
 /* What another module keeps here, by its own key; freed with the hub. NULL: nothing yet. */
 void *http_hub_get(const HttpHub *hub, const void *key);
+/* A table by texts (owned) that is made at the first call. */
+GHashTable *http_hub_table(HttpHub *hub, const void *key, GDestroyNotify value_free);
 void http_hub_put(HttpHub *hub, const void *key, void *data, void (*data_free)(void *data));

@@ -12,7 +12,6 @@
 #define KEPT_BYTES ((size_t)65536) /* of an answer; a longer one is not kept */
 
 typedef struct Answer {
-    char *key;       /* user and key */
     uint8_t sum[32]; /* of the request */
     unsigned status; /* 0: it runs */
     char *data;
@@ -27,26 +26,15 @@ static void answer_free(gpointer data)
 {
     Answer *answer = data;
 
-    g_free(answer->key);
     g_free(answer->data);
     g_clear_pointer(&answer->headers, g_ptr_array_unref);
     g_free(answer);
 }
 
-static void answers_free(void *data)
-{
-    g_hash_table_unref(data);
-}
-
+/* By user and key. */
 static GHashTable *answers_of(HttpHub *hub)
 {
-    GHashTable *answers = http_hub_get(hub, &answers_key);
-
-    if (!answers) {
-        answers = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, answer_free);
-        http_hub_put(hub, &answers_key, answers, answers_free);
-    }
-    return answers;
+    return http_hub_table(hub, &answers_key, answer_free);
 }
 
 static char *request_key(const HttpRequest *req)
@@ -101,10 +89,10 @@ bool http_idempotency_find(HttpRequest *req)
         for (age_ms = KEPT_MS / 2; g_hash_table_size(answers) >= KEPT_MAX && age_ms > 0; age_ms /= 2)
             g_hash_table_foreach_remove(answers, answer_may_go, &age_ms);
         Answer *made = g_new0(Answer, 1);
-        *made = (Answer){ .key = g_steal_pointer(&key), .at_ms = loop_now_ms() };
+        made->at_ms = loop_now_ms();
         memcpy(made->sum, sum, sizeof sum);
-        g_hash_table_insert(answers, made->key, made);
-        req->idempotency = g_strdup(made->key);
+        req->idempotency = g_strdup(key);
+        g_hash_table_insert(answers, g_steal_pointer(&key), made);
         return false;
     }
     if (memcmp(there->sum, sum, sizeof sum) != 0)

@@ -9,6 +9,7 @@
 #include "http/stats.h"
 #include "machine/vm_define.h"
 #include "machine/vm_info.h"
+#include "machine/vm_labels.h"
 #include "machine/vm_snapshot.h"
 #include "wire/wire_enums.h"
 
@@ -28,6 +29,7 @@
         { "title", HTTP_STRING, .required = true, .nullable = true },                                        \
         { "description", HTTP_STRING, .required = true, .nullable = true },                                  \
         { "tags", HTTP_STRINGS, .required = true },                                                          \
+        { "owner", HTTP_STRING, .required = true, .nullable = true },                                        \
     {                                                                                                        \
         "addresses", HTTP_STRINGS, .required = true                                                          \
     }
@@ -126,12 +128,14 @@ Json *machine_json(HttpHub *hub, Vm *vm)
     int reason = 0;
     const bool runs = vm_is_running(vm);
     const bool measured = runs && http_stats_last(hub, vm_uuid(vm), &sample);
+    g_auto(VmLabels) labels = { 0 };
 
     uuid_format(vm_uuid(vm), uuid);
     (void)vm_state(vm, &reason);
     if (!vm_get_info(vm, &info, NULL))
         info = (VmInfo){ 0 };
-    return json_pack("{s:s,s:s,s:o,s:s,s:i,s:i,s:I,s:o,s:o,s:b,s:b,s:b,s:o,s:o,s:o,s:o}", "uuid", uuid,
+    (void)vm_labels_get(vm, &labels);
+    return json_pack("{s:s,s:s,s:o,s:s,s:i,s:i,s:I,s:o,s:o,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o}", "uuid", uuid,
                      "name", vm_name(vm), "id", runs ? json_integer(vm_id(vm)) : json_null(), "state",
                      machine_state_name(vm), "reason", reason, "vcpus", (int)info.n_vcpus, "memory_bytes",
                      (json_int_t)info.max_memory_bytes, "memory_used_bytes",
@@ -142,7 +146,8 @@ Json *machine_json(HttpHub *hub, Vm *vm)
                      (int)vm_is_persistent(vm), "has_managed_save", (int)vm_has_managed_save(vm), "title",
                      json_or_null(http_json_text(def ? def->title : NULL)), "description",
                      json_or_null(http_json_text(def ? def->description : NULL)), "tags", machine_tags(def),
-                     "addresses", http_stats_addresses(hub, vm_uuid(vm)));
+                     "owner", json_or_null(http_json_text(labels.owner)), "addresses",
+                     http_stats_addresses(hub, vm_uuid(vm)));
 }
 
 /* ---- details ---- */

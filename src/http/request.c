@@ -228,9 +228,12 @@ Json *http_problem(const Error *err, unsigned *ret_status)
     const unsigned status = problem_status(err);
     const char *hint = error_hint_text(err);
     g_autofree char *command = problem_command(hint);
-    Json *json = json_pack("{s:s,s:s,s:i,s:s,s:i,s:s}", "type", "about:blank", "title", problem_title(status),
-                           "status", (int)status, "detail", error_message(err), "code", wire_error_code(err),
-                           "name", error_code_name(error_code(err)));
+    Json *json =
+        json_pack("{s:s,s:s,s:i,s:s,s:i,s:s}", "type", "about:blank", "title", problem_title(status),
+                  "status", (int)status, "detail", error_message(err), "code", wire_error_code(err), "name",
+                  error_code(err) == ERROR_AUTH_FAILED && error_class(err)
+                      ? error_class(err)
+                      : error_code_name(error_code(err)));
 
     if (!json) /* a message that is not UTF-8 */
         json = json_pack("{s:s,s:s,s:i,s:i}", "type", "about:blank", "title", problem_title(status), "status",

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
+#include "http/answer.h"
 #include "http/pam.h"
 
 #define ACCOUNTS_MAX_BYTES ((size_t)4194304)
@@ -45,6 +46,8 @@ typedef struct Token {
     HttpRole role;
     bool has_machine;
     Uuid machine;
+    bool is_share; /* no more than a look at a screen of the machine */
+    unsigned display;
     int64_t created_s, expires_s;
     uint8_t key[32];
 } Token;
@@ -69,8 +72,9 @@ typedef struct Failures {
 
 struct HttpAccounts {
     char *path, *sessions_path;
-    GPtrArray *users;     /* of User */
-    GPtrArray *tokens;    /* of Token */
+    GPtrArray *users;  /* of User */
+    GPtrArray *tokens; /* of Token */
+    Factors *factors;
     GHashTable *sessions; /* key -> Session */
     GHashTable *links;    /* secret -> Link */
     bool changing;
@@ -191,15 +195,6 @@ static int64_t now_s(void)
     return (int64_t)time(NULL);
 }
 
-static Json *http_json_time(int64_t seconds)
-{
-    if (!seconds)
-        return json_null();
-    g_autoptr(GDateTime) when = g_date_time_new_from_unix_utc(seconds);
-    g_autofree char *text = when ? g_date_time_format(when, "%Y-%m-%dT%H:%M:%SZ") : NULL;
-    return text ? json_string(text) : json_null();
-}
-
 static bool name_is_fine(const char *name)
 {
     const size_t len = strlen(name);
@@ -219,9 +214,10 @@ static Json *token_format(const Token *token)
 
     hex(token->key, sizeof token->key, key);
     uuid_format(&token->machine, machine);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s*,s:I,s:I,s:s}", "id", token->id, "name", token->name, "by",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s*,s:b,s:i,s:I,s:I,s:s}", "id", token->id, "name", token->name, "by",
                      token->by, "role", http_role_name(token->role), "machine",
-                     token->has_machine ? machine : NULL, "created", (json_int_t)token->created_s, "expires",
+                     token->has_machine ? machine : NULL, "share", (int)token->is_share, "display",
+                     (int)token->display, "created", (json_int_t)token->created_s, "expires",
                      (json_int_t)token->expires_s, "key", key);
 }
 
@@ -239,6 +235,7 @@ static bool accounts_save(const HttpAccounts *accounts, Error **err)
     for (guint i = 0; i < accounts->tokens->len; i++)
         json_array_append_new(json_get_arr(root, "tokens"),
                               token_format(g_ptr_array_index(accounts->tokens, i)));
+    json_object_set_new(root, "factors", factors_format(accounts->factors));
     g_autofree char *text = json_format_pretty(root);
     return file_replace(accounts->path, text, strlen(text), 0600, err);
 }
@@ -281,6 +278,8 @@ static void accounts_read_token(HttpAccounts *accounts, const Json *json)
     const char *id = json_get_str(json, "id"), *machine = json_get_str(json, "machine");
     Token token = { .role = http_role_parse(json_get_str(json, "role")),
                     .has_machine = machine != NULL,
+                    .is_share = json_get_bool(json, "share", false),
+                    .display = (unsigned)json_get_uint(json, "display", 0),
                     .created_s = json_get_int(json, "created", 0),
                     .expires_s = json_get_int(json, "expires", 0) };
 
@@ -336,6 +335,7 @@ static bool accounts_load(HttpAccounts *accounts, Error **err)
         accounts_read_user(accounts, item);
     json_array_foreach (json_get_arr(root, "tokens"), i, item)
         accounts_read_token(accounts, item);
+    factors_read(accounts->factors, json_get_arr(root, "factors"));
     /* Without them everybody logs in again. */
     (void)accounts_read_file(accounts->sessions_path, &sessions, NULL);
     json_array_foreach (sessions, i, item)
@@ -353,6 +353,7 @@ HttpAccounts *http_accounts_open(const Paths *paths)
     accounts->sessions_path = path_join(paths->run, "lodge-web-sessions.json");
     accounts->users = g_ptr_array_new_with_free_func(user_free);
     accounts->tokens = g_ptr_array_new_with_free_func(token_free);
+    accounts->factors = factors_new();
     accounts->sessions = g_hash_table_new_full(key_hash, key_equal, NULL, session_free);
     accounts->links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, link_free);
     accounts->failures = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -371,6 +372,7 @@ void http_accounts_free(HttpAccounts *accounts)
     wait_queue_clear(&accounts->changed);
     g_ptr_array_unref(accounts->users);
     g_ptr_array_unref(accounts->tokens);
+    factors_free(accounts->factors);
     g_hash_table_unref(accounts->sessions);
     g_hash_table_unref(accounts->links);
     g_hash_table_unref(accounts->failures);
@@ -456,9 +458,11 @@ Json *http_users_list(const HttpAccounts *accounts)
 
     for (guint i = 0; i < accounts->users->len; i++) {
         const User *user = g_ptr_array_index(accounts->users, i);
-        json_array_append_new(list, json_pack("{s:s,s:s,s:o}", "name", user->name, "role",
+        json_array_append_new(list, json_pack("{s:s,s:s,s:o,s:b}", "name", user->name, "role",
                                               http_role_name(user->role), "created",
-                                              http_json_time(user->created_s)));
+                                              http_json_time(user->created_s), "otp",
+                                              (int)(factors_state(accounts->factors, user->name) ==
+                                                    HTTP_FACTOR_ENABLED)));
     }
     return list;
 }
@@ -577,7 +581,8 @@ bool http_user_remove(HttpAccounts *accounts, const char *name, Error **err)
         return false;
     if (g_hash_table_foreach_remove(accounts->sessions, session_is_of, (gpointer)name))
         accounts_save_sessions(accounts);
-    return true;
+    return factors_state(accounts->factors, name) == HTTP_FACTOR_NONE ||
+           http_factor_change(accounts, HTTP_FACTOR_DROP, name, NULL, NULL, err);
 }
 
 /* ---- failures ---- */
@@ -622,8 +627,70 @@ static bool user_check_local(const User *user, const char *password, bool *ret_r
     return true;
 }
 
-bool http_user_check(HttpAccounts *accounts, const char *name, const char *password, const char *from,
-                     HttpRole *ret_role, Error **err)
+/* ---- second factors ---- */
+
+HttpFactorState http_factor_state(const HttpAccounts *accounts, const char *user)
+{
+    return factors_state(accounts->factors, user);
+}
+
+/* Under the lock. */
+static bool factor_change(HttpAccounts *accounts, HttpFactorChange change, const char *user, const char *code,
+                          char **ret_secret, Error **err)
+{
+    AUTO_JSON before = factors_format(accounts->factors);
+    g_autofree char *secret = NULL;
+
+    if (!factors_change(accounts->factors, change, user, code, &secret, err))
+        return false;
+    if (!accounts_save(accounts, err)) {
+        factors_read(accounts->factors, before);
+        return false;
+    }
+    if (ret_secret)
+        *ret_secret = g_steal_pointer(&secret);
+    return true;
+}
+
+bool http_factor_change(HttpAccounts *accounts, HttpFactorChange change, const char *user, const char *code,
+                        char **ret_secret, Error **err)
+{
+    g_autofree char *key = failures_key("code", user);
+
+    if (!failures_allow(accounts, key))
+        return error_set(err, ERROR_BUSY, "too many wrong codes: try again in some minutes");
+    if (code) /* before, as with passwords */
+        failures_count(accounts, key);
+    if (!accounts_lock(accounts, err) ||
+        !accounts_unlock(accounts, factor_change(accounts, change, user, code, ret_secret, err)))
+        return false;
+    if (code)
+        g_hash_table_remove(accounts->failures, key);
+    return true;
+}
+
+/* Behind the password. */
+static bool user_check_factor(HttpAccounts *accounts, const char *name, const char *otp, Error **err)
+{
+    g_autoptr(Error) why = NULL;
+
+    if (factors_state(accounts->factors, name) != HTTP_FACTOR_ENABLED)
+        return true;
+    if (!otp) {
+        error_set(err, ERROR_AUTH_FAILED, "the code of the second factor is missing");
+        if (err)
+            error_set_class(*err, "otp-required");
+        return false;
+    }
+    if (http_factor_change(accounts, HTTP_FACTOR_USE, name, otp, NULL, &why))
+        return true;
+    if (error_code(why) == ERROR_INVALID_ARGUMENT)
+        error_recode(why, ERROR_AUTH_FAILED);
+    return error_propagate(err, g_steal_pointer(&why));
+}
+
+bool http_user_check(HttpAccounts *accounts, const char *name, const char *password, const char *otp,
+                     const char *from, HttpRole *ret_role, Error **err)
 {
     g_autofree char *by_address = failures_key("address", from), *by_user = failures_key("user", name);
     const User *user = user_find(accounts, name);
@@ -646,6 +713,8 @@ bool http_user_check(HttpAccounts *accounts, const char *name, const char *passw
         log_warning("log-in of '%s' from %s was refused", name, from);
         return error_set(err, ERROR_AUTH_FAILED, "user or password is wrong");
     }
+    if (!user_check_factor(accounts, name, otp, err))
+        return false;
     g_hash_table_remove(accounts->failures, by_address);
     g_hash_table_remove(accounts->failures, by_user);
     *ret_role = role;
@@ -748,13 +817,15 @@ char *http_link_take(HttpAccounts *accounts, const char *secret)
 
 /* ---- tokens ---- */
 
-Json *http_tokens_list(const HttpAccounts *accounts)
+Json *http_tokens_list(const HttpAccounts *accounts, bool shares)
 {
     Json *list = json_array();
 
     for (guint i = 0; i < accounts->tokens->len; i++) {
         const Token *token = g_ptr_array_index(accounts->tokens, i);
         char machine[UUID_STRING_LEN];
+        if (token->is_share != shares)
+            continue;
         uuid_format(&token->machine, machine);
         json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s?,s:s,s:o,s:o}", "id", token->id, "name",
                                               token->name, "role", http_role_name(token->role), "machine",
@@ -765,33 +836,53 @@ Json *http_tokens_list(const HttpAccounts *accounts)
     return list;
 }
 
-bool http_token_make(HttpAccounts *accounts, const char *name, HttpRole role, const Uuid *machine,
-                     int64_t expires_s, const char *by, char **ret_token, char **ret_id, Error **err)
+/* Shares that are over make room. */
+static void tokens_make_room(HttpAccounts *accounts)
 {
-    if (!role)
+    for (guint i = accounts->tokens->len; i-- > 0;) {
+        const Token *token = g_ptr_array_index(accounts->tokens, i);
+        if (token->is_share && token->expires_s <= now_s())
+            g_ptr_array_remove_index(accounts->tokens, i);
+    }
+}
+
+static bool token_check(const HttpAccounts *accounts, const HttpTokenOrder *order, Error **err)
+{
+    if (!order->role)
         return error_set(err, ERROR_INVALID_ARGUMENT, "a token needs a role: viewer, operator or admin");
     /* Whoever writes definitions reaches all of the host. */
-    if (machine && role == HTTP_ROLE_ADMIN)
+    if (order->machine && order->role == HTTP_ROLE_ADMIN)
         return error_set(err, ERROR_INVALID_ARGUMENT,
                          "a token for one machine is of a viewer or an operator");
     if (accounts->tokens->len >= TOKENS_MAX)
         return error_set(err, ERROR_OVERFLOW, "there are %u tokens already", TOKENS_MAX);
-    if (expires_s && expires_s <= now_s())
+    if (order->expires_s && order->expires_s <= now_s())
         return error_set(err, ERROR_INVALID_ARGUMENT, "the token would have expired already");
+    return true;
+}
+
+bool http_token_make(HttpAccounts *accounts, const HttpTokenOrder *order, char **ret_token, char **ret_id,
+                     Error **err)
+{
     if (!accounts_lock(accounts, err))
         return false;
-    g_autofree char *secret = secret_make("lodge_"), *id = secret_make("");
+    tokens_make_room(accounts);
+    if (!token_check(accounts, order, err))
+        return accounts_unlock(accounts, false);
+    g_autofree char *secret = secret_make(order->is_share ? "" : "lodge_"), *id = secret_make("");
     Token *token = g_new0(Token, 1);
     id[12] = '\0';
     *token = (Token){ .id = g_strdup(id),
-                      .name = g_strdup(name),
-                      .by = g_strdup(by),
-                      .role = role,
-                      .has_machine = machine != NULL,
+                      .name = g_strdup(order->name),
+                      .by = g_strdup(order->by),
+                      .role = order->role,
+                      .has_machine = order->machine != NULL,
+                      .is_share = order->is_share,
+                      .display = order->display,
                       .created_s = now_s(),
-                      .expires_s = expires_s };
-    if (machine)
-        token->machine = *machine;
+                      .expires_s = order->expires_s };
+    if (order->machine)
+        token->machine = *order->machine;
     secret_key(secret, token->key);
     g_ptr_array_add(accounts->tokens, token);
     if (!accounts_save(accounts, err)) {
@@ -842,7 +933,7 @@ bool http_token_find(HttpAccounts *accounts, const char *secret, HttpIdentity *r
 
     secret_key(secret, key);
     const Token *token = token_of_key(accounts, key);
-    if (!token)
+    if (!token || token->is_share)
         return false;
     *ret_who = (HttpIdentity){ .user = g_strdup_printf("token %s", token->name),
                                .role = token->role,
@@ -850,6 +941,21 @@ bool http_token_find(HttpAccounts *accounts, const char *secret, HttpIdentity *r
                                .machine = token->machine,
                                .by_token = true };
     memcpy(ret_who->key, key, sizeof key);
+    return true;
+}
+
+bool http_share_find(const HttpAccounts *accounts, const char *secret, Uuid *ret_machine,
+                     unsigned *ret_display, char **ret_by)
+{
+    uint8_t key[32];
+
+    secret_key(secret, key);
+    const Token *token = token_of_key(accounts, key);
+    if (!token || !token->is_share)
+        return false;
+    *ret_machine = token->machine;
+    *ret_display = token->display;
+    *ret_by = g_strdup(token->by);
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/uuid.h"
 #include "core/paths.h"
+#include "http/factor.h"
 
 typedef enum HttpRole { HTTP_ROLE_NONE, HTTP_ROLE_VIEWER, HTTP_ROLE_OPERATOR, HTTP_ROLE_ADMIN } HttpRole;
 const char *http_role_name(HttpRole role);
@@ -34,7 +35,7 @@ void http_accounts_free(HttpAccounts *accounts);
 
 /* ---- users ---- */
 
-/* What is known of all, without passwords: {name, role, created}. New reference. */
+/* What is known of all, without passwords: {name, role, created, otp}. New reference. */
 Json *http_users_list(const HttpAccounts *accounts);
 /* @password, @role: NULL, NONE: as it was. The user is made if @is_new, else changed; its sessions end when
  * the password or the role changes.
@@ -46,12 +47,19 @@ AWAITS MUST_CHECK bool http_user_set(HttpAccounts *accounts, const char *name, c
                                      HttpRole role, bool is_new, Error **err);
 /* ERROR_NO_HOSTNAME */
 AWAITS MUST_CHECK bool http_user_remove(HttpAccounts *accounts, const char *name, Error **err);
-/* Local users first, then the host's by PAM. Attempts from one address, and for one user, are counted.
+/* Local users first, then the host's by PAM. @otp: code of the second factor; NULL: none. Attempts from one
+ * address, and for one user, are counted.
  *
- * ERROR_AUTH_FAILED  wrong; the same words whatever was wrong
- * ERROR_BUSY         too many attempts: later */
+ * ERROR_AUTH_FAILED  wrong; the same words whatever was wrong. Behind a right password: the code is wrong, or
+ * missing (error_class() "otp-required") ERROR_BUSY         too many attempts: later */
 AWAITS MUST_CHECK bool http_user_check(HttpAccounts *accounts, const char *name, const char *password,
-                                       const char *from, HttpRole *ret_role, Error **err);
+                                       const char *otp, const char *from, HttpRole *ret_role, Error **err);
+
+/* Second factors of users, local ones and the host's. */
+HttpFactorState http_factor_state(const HttpAccounts *accounts, const char *user);
+/* As factors_change(); it is written before it counts. ERROR_BUSY: too many wrong codes */
+AWAITS MUST_CHECK bool http_factor_change(HttpAccounts *accounts, HttpFactorChange change, const char *user,
+                                          const char *code, char **ret_secret, Error **err);
 
 /* ---- sessions ---- */
 
@@ -71,11 +79,22 @@ char *http_link_take(HttpAccounts *accounts, const char *link);
 
 /* ---- tokens ---- */
 
-Json *http_tokens_list(const HttpAccounts *accounts); /* {id, name, role, machine, created, expires} */
-/* @machine: NULL: all. @expires_s: of the epoch; 0: never. *ret_token, *ret_id owned. */
-AWAITS MUST_CHECK bool http_token_make(HttpAccounts *accounts, const char *name, HttpRole role,
-                                       const Uuid *machine, int64_t expires_s, const char *by,
-                                       char **ret_token, char **ret_id, Error **err);
+/* {id, name, role, machine, created, expires}; either tokens or shares. */
+Json *http_tokens_list(const HttpAccounts *accounts, bool shares);
+typedef struct HttpTokenOrder { /* borrowed */
+    const char *name, *by;
+    HttpRole role;
+    const Uuid *machine; /* NULL: all */
+    int64_t expires_s;   /* of the epoch; 0: never */
+    bool is_share;       /* opens a screen of the machine, to look, and nothing else */
+    unsigned display;
+} HttpTokenOrder;
+/* *ret_token, *ret_id owned. */
+AWAITS MUST_CHECK bool http_token_make(HttpAccounts *accounts, const HttpTokenOrder *order, char **ret_token,
+                                       char **ret_id, Error **err);
+/* Never waits. *ret_by owned: who shared it. */
+bool http_share_find(const HttpAccounts *accounts, const char *secret, Uuid *ret_machine,
+                     unsigned *ret_display, char **ret_by);
 AWAITS MUST_CHECK bool http_token_remove(HttpAccounts *accounts, const char *id, Error **err);
 /* Never waits. */
 bool http_token_find(HttpAccounts *accounts, const char *token, HttpIdentity *ret_who);

@@ -5,13 +5,12 @@
 
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/process.h"
 #include "base/uuid.h"
+#include "core/client_program.h"
 #include "core/host_private.h"
 
 #define LIST "lodge-backup-schedule.json"
@@ -19,7 +18,6 @@
 #define ORDERS_MAX 4096u
 #define RETRY_S 300 /* after a failure, unless it is due earlier */
 #define EVERY_MAX_S (INT64_C(366) * 86400)
-#define QUIET_MS 600000 /* a child that does nothing at all for so long hangs */
 #define CREATE_KEY "create"
 #define PRUNE_KEY "prune"
 
@@ -146,59 +144,22 @@ static bool save(Host *host, Error **err)
 
 /* ---- the child ---- */
 
-/* Beside the daemon, in a build's folders, or where programs are. */
-static char *find_client(void)
-{
-    static const char *const places[] = { "lodge", "../bin/lodge", "../cli/lodge" };
-    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-    g_autofree char *folder = g_path_get_dirname(self ? self : "/usr/sbin/lodged");
-
-    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
-        g_autofree char *path = path_join(folder, places[i]);
-        if (access(path, X_OK) == 0)
-            return g_steal_pointer(&path);
-    }
-    return g_find_program_in_path("lodge");
-}
-
 /* false: *ret_failure says why, in the child's words. */
 AWAITS static bool run_client(const Host *host, const char *verb, const char *const *words,
                               char *const *options, char **ret_failure)
 {
-    g_autofree char *client = find_client();
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-    g_auto(ProcessOutput) output = { 0 };
+    g_autoptr(GPtrArray) all = g_ptr_array_new();
     g_autoptr(Error) err = NULL;
 
-    if (!client) {
-        *ret_failure = g_strdup("there is no program 'lodge'");
-        return false;
-    }
-    g_ptr_array_add(argv, client);
-    if (host->paths->is_session || *host->paths->root) {
-        g_ptr_array_add(argv, (void *)(host->paths->is_session ? "-c" : "--root"));
-        g_ptr_array_add(argv, (void *)(host->paths->is_session ? "qemu:///session" : host->paths->root));
-    }
-    g_ptr_array_add(argv, (void *)verb);
+    g_ptr_array_add(all, (void *)verb);
     for (; *words; words++)
-        g_ptr_array_add(argv, (void *)*words);
+        g_ptr_array_add(all, (void *)*words);
     for (; *options; options++)
-        g_ptr_array_add(argv, *options);
-    g_ptr_array_add(argv, NULL);
-    const ProcessSpec spec = { .argv = (const char *const *)argv->pdata,
-                               .stdin_fd = -1,
-                               .stdout_fd = -1,
-                               .stderr_fd = -1,
-                               .die_with_parent = true,
-                               .quiet_timeout_ms = QUIET_MS };
-    /* How long a backup takes, nobody knows; one that stands still is ended. */
-    if (!process_run(&spec, NULL, 0, 0, FIBER_NO_DEADLINE, &output, &err)) {
-        *ret_failure = g_strdup(error_message(err));
-        return false;
-    }
-    if (output.status == 0)
+        g_ptr_array_add(all, *options);
+    g_ptr_array_add(all, NULL);
+    if (client_program_run(host, (const char *const *)all->pdata, NULL, NULL, &err))
         return true;
-    *ret_failure = g_strdup(*g_strstrip(output.err) ? output.err : "it ended with an error");
+    *ret_failure = g_strdup(error_message(err));
     return false;
 }
 

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/socket.h"
+#include "machine/vm_console_log.h"
 #include "machine/vm_private.h"
 
 #define PTY_PREFIX "/dev/pts/"
@@ -156,6 +157,13 @@ bool vm_open_console(Vm *vm, const char *device_name, unsigned flags, const Call
         return error_set(err, ERROR_INVALID_STATE, "character device '%s' is not ready yet",
                          device->info.alias);
     return console_open(vm, device, flags & VIR_DOMAIN_CONSOLE_FORCE, ret_stream, err);
+}
+
+GBytes *vm_console_backlog(const Vm *vm, const char *device_name)
+{
+    const CharDef *device = vm->run && vm->live ? console_find(vm->live, device_name) : NULL;
+
+    return device && device->info.alias ? vm_console_log_read(vm->run, device->info.alias) : NULL;
 }
 
 bool vm_open_channel(Vm *vm, const char *name, unsigned flags, const Caller *caller, Stream **ret_stream,

@@ -9,6 +9,9 @@
  * when held; also refused without SAFE while somebody holds it: ERROR_OPERATION_FAILED). */
 AWAITS MUST_CHECK bool vm_open_console(Vm *vm, const char *device, unsigned flags, const Caller *caller,
                                        Stream **ret_stream, Error **err);
+/* What @device (as above) printed lately, since the machine was started; also before this daemon was. NULL:
+ * nothing is known. New reference; never waits. */
+GBytes *vm_console_backlog(const Vm *vm, const char *device);
 /* @name: target name of a channel, NULL: the first. */
 AWAITS MUST_CHECK bool vm_open_channel(Vm *vm, const char *name, unsigned flags, const Caller *caller,
                                        Stream **ret_stream, Error **err);

@@ -3,6 +3,7 @@
 #define LOG_MODULE "interface"
 #include <string.h>
 
+#include "base/fiber.h"
 #include "base/log.h"
 #include "conf/domain_rows.h"
 #include "conf/nwfilter.h"
@@ -10,6 +11,7 @@
 #include "network/filter.h"
 
 #define RESTORE_MS 5000
+#define UNPLUGGED_MS 100 /* so that a guest that is not quick sees it, and asks for an address anew */
 
 /* ---- what may change ---- */
 
@@ -221,7 +223,8 @@ AWAITS static bool update_place(InterfaceUpdate *update, const InterfaceDef *old
         return error_set(err, ERROR_OPERATION_UNSUPPORTED, "unable to change config on '%s' network type",
                          enum_name(&interface_type_names, next->type));
     const bool has_link = old->link != LINK_STATE_DOWN;
-    if (has_link && !monitor_set_link(vm_monitor(vm), update->alias, false, 0, err))
+    if (has_link &&
+        (!monitor_set_link(vm_monitor(vm), update->alias, false, 0, err) || !fiber_sleep(UNPLUGGED_MS, err)))
         return false;
     if (!link_replug(old->target, bridge_of(next), next->isolated == TRISTATE_ON, next->mtu, err))
         return false;

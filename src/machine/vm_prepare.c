@@ -14,6 +14,7 @@
 #include "base/socket.h"
 #include "base/trail.h"
 #include "base/worker.h"
+#include "machine/vm_console_log.h"
 #include "machine/vm_private.h"
 #include "network/bridge_helper.h"
 #include "network/filter.h"
@@ -426,6 +427,20 @@ static bool prepare_source(Vm *vm, const CharSource *source, const char *alias, 
     return true;
 }
 
+/* Consoles that people open get what was printed before, too, where nobody else has it written down. */
+static void prepare_console_log(Vm *vm, const CharDef *console, PlanFds *fds)
+{
+    const CharSource *source = &console->source;
+    g_autofree char *name = device_char_log_fd_name(console->info.alias);
+    const bool is_serial = console->class == CHAR_CLASS_CONSOLE && console->target_type == CHAR_TARGET_SERIAL;
+    int fd = -1;
+
+    if (vm->run->is_starting && !is_serial && !source->log_file &&
+        (source->type == CHAR_PTY || source->type == CHAR_UNIX) &&
+        vm_console_log_open(vm->run, console->info.alias, &fd))
+        plan_fds_add(fds, name, fd);
+}
+
 static void prepare_channel(const Vm *vm, CharDef *channel)
 {
     CharSource *source = &channel->source;
@@ -576,6 +591,8 @@ bool vm_prepare_device(Vm *vm, DeviceKind kind, void *device, PlanFds *fds, Erro
         prepare_channel(vm, device);
     if (kind == DEVICE_INTERFACE)
         return prepare_interface(vm, device, fds, err);
+    if (kind == DEVICE_SERIAL || kind == DEVICE_CONSOLE)
+        prepare_console_log(vm, device, fds);
     return (!source || prepare_source(vm, source, device_info(kind, device)->alias, fds, err)) &&
            vm_prepare_share(vm, kind, device, fds, err);
 }

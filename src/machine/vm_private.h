@@ -325,6 +325,7 @@ typedef struct VmStatus {
     int reason;
     DomainDef *live;
     VmRun *run; /* the part that is in files (run_table): the rest is as in a new one, without a serial */
+    GPtrArray *volumes; /* VmVolume: which disks of .live were asked for as volumes */
 } VmStatus;
 extern const char vm_status_flags[]; /* what libvirtd calls the abilities of QEMU, a line each */
 char *vm_status_format(const Vm *vm);

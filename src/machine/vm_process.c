@@ -19,6 +19,7 @@
 #include "machine/vm_backup.h"
 #include "machine/vm_block_job.h"
 #include "machine/vm_checkpoint.h"
+#include "machine/vm_console_log.h"
 #include "machine/vm_device_private.h"
 #include "machine/vm_dump.h"
 #include "machine/vm_helper.h"
@@ -37,6 +38,7 @@
 #define GO_ON_PAUSE_MS 200
 #define HOOK_PATIENCE_MS 5000
 #define GO_ON_PATIENCE_MS 3000
+#define FINALIZE_PAUSE_MS 2 /* in which QEMU may end what it does behind a migration's end */
 
 /* A machine and the run that was meant: the run may be over when the fiber gets its turn. */
 typedef struct RunRef {
@@ -490,6 +492,25 @@ static bool go_on_now(Vm *vm, Error **err)
     return true;
 }
 
+/* The state went out, and all images with it, while QEMU still clears away behind that: it takes them back
+ * then. */
+static bool is_unfinalized(const Error *err)
+{
+    return error_code(err) == ERROR_REFUSED && strstr(error_message(err), "not finalized");
+}
+
+AWAITS static bool go_on_when_finalized(Vm *vm, Error **err)
+{
+    g_autoptr(Error) why = NULL;
+
+    while (!go_on_now(vm, &why)) {
+        if (!is_unfinalized(why) || !fiber_sleep(FINALIZE_PAUSE_MS, NULL) || !go_on_is_wanted(vm))
+            return error_propagate(err, g_steal_pointer(&why));
+        g_clear_pointer(&why, error_free);
+    }
+    return true;
+}
+
 /* What QEMU was told and did not answer, it will do some time: only then it can be told to go on. */
 static void go_on_fiber(void *arg)
 {
@@ -526,7 +547,7 @@ void vm_go_on(Vm *vm)
         if (silent_ms > GO_ON_PATIENCE_MS)
             error_set(&err, ERROR_TIMEOUT, "QEMU has not answered for %u s", (unsigned)(silent_ms / 1000));
         const uint64_t token = fiber_deadline_begin(GO_ON_PATIENCE_MS);
-        const bool ok = !err && go_on_now(vm, &err);
+        const bool ok = !err && go_on_when_finalized(vm, &err);
         fiber_deadline_end(token);
         if (!ok && go_on_is_wanted(vm) && !vm->run->is_going_on) {
             log_warning("machine '%s' goes on as soon as it can: %s", vm->name, error_message(err));
@@ -793,6 +814,7 @@ void vm_process_reattach(Vm *vm, VmStatus *status)
         return;
     }
     vm_process_watch(vm);
+    vm_console_logs_find(vm->run);
     vm_cgroup_find(vm);
     if (reattach_save_is_done(vm)) {
         log_warning("machine '%s' had been saved when the daemon died: ending it", vm->name);

@@ -3,6 +3,7 @@
 #include "conf/domain_rows.h"
 #include "machine/vm_backup_private.h"
 #include "machine/vm_block_job.h"
+#include "machine/vm_console_log.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_log.h"
 #include "machine/vm_private.h"
@@ -56,6 +57,7 @@ void vm_run_free(VmRun *run)
     qemu_caps_unref(run->caps);
     vm_consoles_close(run);
     g_ptr_array_unref(run->consoles);
+    vm_console_logs_forget(run);
     g_ptr_array_unref(run->dac);
     g_ptr_array_unref(run->block_jobs);
     g_ptr_array_unref(run->helpers);

@@ -22,6 +22,7 @@
 #include "conf/xml_table.h"
 #include "host/node.h"
 #include "machine/vm_confine.h"
+#include "machine/vm_console_log.h"
 #include "machine/vm_helper.h"
 #include "machine/vm_lease.h"
 #include "machine/vm_log.h"
@@ -418,6 +419,7 @@ AWAITS static bool start_connect(const Start *start, Error **err)
         return false;
     vm_take_vcpu_tids(vm, welcome.cpus);
     vm_take_ptys(vm, welcome.chardevs);
+    vm_console_logs_seal(vm->run);
     /* Until the guest has a driver for it, the balloon is empty, whatever it was told. */
     if (welcome.balloon_is_empty)
         vm->run->balloon_bytes = live->current_memory_bytes = live->memory_bytes;

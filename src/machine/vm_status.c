@@ -485,15 +485,66 @@ static void write_live(const XmlRow *row, const void *base, unsigned flags, unsi
 }
 static const XmlCustom live_element = { read_live, write_live, NULL };
 
+/* The live document of a status file says where disks are; this, what they were asked for as. */
+typedef struct VmVolume {
+    char *disk, *pool, *name, *mode;
+    bool has_auth_of_pool;
+} VmVolume;
+
+static const XmlTable volume_table =
+    TABLE(VmVolume, "volume",
+          ROWS(ATTR("disk", VmVolume, disk, .flags = ROW_REQUIRED),
+               ATTR("pool", VmVolume, pool, .flags = ROW_REQUIRED),
+               ATTR("name", VmVolume, name, .flags = ROW_REQUIRED), ATTR("mode", VmVolume, mode),
+               ATTR("poolAuth", VmVolume, has_auth_of_pool)));
+
+static GPtrArray *volumes_of(const DomainDef *live)
+{
+    GPtrArray *volumes = NULL;
+
+    for (DEF_EACH(DiskDef, disk, live->disks)) {
+        if (!disk->src.asked_volume)
+            continue;
+        VmVolume *volume = xml_table_new(&volume_table);
+        volume->disk = g_strdup(disk->target);
+        volume->pool = g_strdup(disk->src.asked_pool);
+        volume->name = g_strdup(disk->src.asked_volume);
+        volume->mode = g_strdup(disk->src.asked_mode);
+        volume->has_auth_of_pool = disk->src.has_auth_of_pool;
+        if (!volumes)
+            volumes = xml_list_new(&volume_table);
+        g_ptr_array_add(volumes, volume);
+    }
+    return volumes;
+}
+
+static void take_volumes(VmStatus *status)
+{
+    for (DEF_EACH(VmVolume, volume, status->volumes)) {
+        DiskDef *disk = domain_find_disk(status->live, volume->disk);
+        if (!disk || disk->src.asked_volume)
+            continue;
+        disk->src.asked_pool = g_steal_pointer(&volume->pool);
+        disk->src.asked_volume = g_steal_pointer(&volume->name);
+        disk->src.asked_mode = g_steal_pointer(&volume->mode);
+        disk->src.has_auth_of_pool = volume->has_auth_of_pool;
+    }
+}
+
 static const XmlTable status_table =
     TABLE(VmStatus, "domstatus",
           ROWS(CODEC_ATTR("xmlns:lodge", &namespace_codec), CODEC_ATTR("state", &state_codec),
                CODEC_ATTR("reason", &reason_codec), INCLUDE_OBJECT(VmStatus, run, &run_table),
-               CUSTOM("devices", &device_elements), CUSTOM("domain", &live_element)));
+               LIST("volume", VmStatus, volumes, &volume_table, OURS), CUSTOM("devices", &device_elements),
+               CUSTOM("domain", &live_element)));
 
 char *vm_status_format(const Vm *vm)
 {
-    const VmStatus status = { .state = vm->state, .reason = vm->reason, .live = vm->live, .run = vm->run };
+    const VmStatus status = { .state = vm->state,
+                              .reason = vm->reason,
+                              .live = vm->live,
+                              .run = vm->run,
+                              .volumes = volumes_of(vm->live) };
     GString *out = g_string_sized_new(8192);
 
     vm->run->start_time = vm->run->process ? process_start_time(vm->run->process) : 0;
@@ -503,6 +554,7 @@ char *vm_status_format(const Vm *vm)
                          "  virsh edit NAME\n"
                          "or other application using the libvirt API.\n-->\n\n");
     xml_table_write(&status_table, "domstatus", &status, XML_FORMAT_SECURE, 0, out);
+    xml_list_free(&volume_table, status.volumes);
     return g_string_free(out, FALSE);
 }
 
@@ -525,6 +577,7 @@ bool vm_status_parse(const char *text, size_t len, const char *name, VmStatus **
         return error_set(err, ERROR_XML_INVALID, "%s: <monitor> or <domain> is missing", name);
     if (status->live->id <= 0)
         return error_set(err, ERROR_XML_INVALID, "%s: the domain has no id", name);
+    take_volumes(status);
     *ret_status = g_steal_pointer(&status);
     return true;
 }
@@ -535,6 +588,7 @@ void vm_status_free(VmStatus *status)
         return;
     domain_def_free(status->live);
     vm_run_free(status->run);
+    xml_list_free(&volume_table, status->volumes);
     g_free(status);
 }
 

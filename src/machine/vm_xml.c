@@ -240,11 +240,39 @@ bool vm_xml_check_readable(const DomainDef *def, Error **err)
     return vm_xml_check_text(def, text, err);
 }
 
+/* A source as it is outside of documents. */
+typedef struct FoundSource {
+    StorageSource *source;
+    StorageSource found;
+} FoundSource;
+
+/* A volume was found once, at the start; in documents it keeps the name that it was asked for by. */
+static void name_volumes(const DomainDef *def, GArray *found)
+{
+    for (DEF_EACH(DiskDef, disk, def->disks)) {
+        StorageSource *source = &disk->src;
+        if (!source->asked_volume)
+            continue;
+        const FoundSource one = { .source = source, .found = *source };
+        g_array_append_val(found, one);
+        source->type = STORAGE_VOLUME;
+        source->path = source->asked_volume;
+        source->pool = source->asked_pool;
+        source->volume_mode = source->asked_mode;
+        if (source->has_auth_of_pool)
+            source->auth = NULL;
+    }
+}
+
 char *vm_xml_format(const DomainDef *def, unsigned format_flags)
 {
     GString *out = g_string_sized_new(4096);
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(FoundSource));
 
+    name_volumes(def, found); /* for this call, in which nothing waits */
     domain_def_format(def, (DomainFormatFlags)format_flags, out);
+    for (guint i = 0; i < found->len; i++)
+        *g_array_index(found, FoundSource, i).source = g_array_index(found, FoundSource, i).found;
     return g_string_free(out, FALSE);
 }
 

@@ -181,6 +181,8 @@ static bool plan_typed_chardev(const PlanContext *c, const char *alias, const Ch
     if (source->log_file)
         prop_file(data, "logfile", "logappend", source->log_file, source->log_append,
                   has_log_fd ? log_name : NULL, plan);
+    else if (has_log_fd) /* the daemon's own, which moves the place that is written to */
+        json_object_set_new(data, "logfile", plan_descriptor_set(plan, log_name));
     json_object_set_new(chardev, "backend", json_pack("{s:s, s:o}", "type", type, "data", data));
     plan_add(plan, PLAN_CHARDEV, chardev);
     return true;

@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/worker.h"
-#include "conf/metadata.h"
 #include "core/access.h"
 #include "core/acl.h"
 #include "core/config.h"
@@ -20,7 +19,7 @@
 #include "core/secret.h"
 #include "device/nodedev.h"
 #include "machine/vm.h"
-#include "machine/vm_define.h"
+#include "machine/vm_labels.h"
 #include "network/filter.h"
 #include "network/hostif.h"
 #include "network/network.h"
@@ -32,8 +31,6 @@
 #define RULES_MAX ((size_t)1048576)
 #define LOAD_MS 30000
 #define GROUPS_MAX 256
-#define LABELS "urn:lodge:access:1"
-#define LABELS_MAX 4096
 #define TOLD_PER_SECOND 10u
 
 static Acl *access_rules; /* NULL: there is no file */
@@ -137,50 +134,16 @@ static void target_clear(Target *target)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Target, target_clear)
 
-typedef struct Labels {
-    char *owner, *tags;
-} Labels;
-
-static void labels_free(void *data)
-{
-    Labels *labels = data;
-
-    g_free(labels->owner);
-    g_free(labels->tags);
-    g_free(labels);
-}
-
-static char *labels_get(const xmlNode *root, const char *name)
-{
-    xmlChar *value = xmlGetProp(root, (const xmlChar *)name);
-    char *copy = value ? g_strdup((const char *)value) : NULL;
-
-    xmlFree(value);
-    return copy;
-}
-
-static bool labels_take(const xmlNode *root, void *arg, Error **err)
-{
-    *(Labels *)arg = (Labels){ labels_get(root, "owner"), labels_get(root, "tags") };
-    return true;
-}
-
-/* From a machine's metadata: <access xmlns='urn:lodge:access:1' owner='alice' tags='prod fast'/>. Short
- * enough to be read at once, because events wait for nothing. */
 static void target_take_labels(Target *target, Vm *vm)
 {
-    g_autofree char *text = NULL;
+    VmLabels labels;
 
-    if (!vm_get_metadata(vm, METADATA_ELEMENT, LABELS, 0, &text, NULL) || strlen(text) > LABELS_MAX)
-        return;
-    Labels *labels = g_new0(Labels, 1);
-    if (!xml_document_use(text, strlen(text), "(metadata)", labels_take, labels, labels_free, NULL))
+    if (!vm_labels_get(vm, &labels))
         return;
     g_free(target->owner);
     g_free(target->tags);
-    target->owner = g_steal_pointer(&labels->owner);
-    target->tags = g_steal_pointer(&labels->tags);
-    labels_free(labels);
+    target->owner = labels.owner;
+    target->tags = labels.tags;
 }
 
 static void target_take_object(Target *target, Object *object)

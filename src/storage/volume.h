@@ -18,8 +18,6 @@
 AWAITS MUST_CHECK Volume *volume_find_by_name(Object *pool, const char *name, Error **err);
 AWAITS MUST_CHECK Volume *volume_find_by_key(Host *host, const char *key, Error **err);
 AWAITS MUST_CHECK Volume *volume_find_by_path(Host *host, const char *path, Error **err);
-/* Is it known that the volume @name of @pool lies at @path? Never waits. */
-bool volume_lies_at(Host *host, const char *pool, const char *name, const char *path);
 Object *volume_pool(const Volume *volume); /* a reference; NULL if it is gone */
 /* *ret_volumes owned: references, by name. */
 AWAITS MUST_CHECK bool volume_list(Object *pool, GPtrArray **ret_volumes, Error **err);

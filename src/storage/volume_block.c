@@ -233,6 +233,7 @@ void block_set_auth(StorageSource *source, const PoolAuth *auth)
 {
     if (!auth || source->auth)
         return; /* what the machine says goes first */
+    source->has_auth_of_pool = true;
     source->auth = g_new0(StorageAuth, 1);
     source->auth->username = g_strdup(auth->username);
     source->auth->secret_type = auth->type == 0 ? STORAGE_SECRET_ISCSI : STORAGE_SECRET_CEPH;

@@ -37,6 +37,26 @@ def test_a_machine_runs_on_a_volume(host):
     base.delete(0)
 
 
+def test_a_transient_machine_keeps_the_names_of_its_volumes(host):
+    """Nothing but the running machine knows them: they are there for its next host, its saved state, and the next daemon."""
+    pool, folder = make_pool(host)
+    pool.createXML(volume_xml("v"), 0)
+    host.conn.createXML(host.guests.empty("m", devices=disk("<source pool='p' volume='v'/>", type="volume", kind="raw")), 0)
+    if not host.is_reference:
+        host.crash_daemon()
+    dom = host.conn.lookupByName("m")
+    contains(dom.XMLDesc(0), "<disk type='volume'", "<source pool='p' volume='v' index='1'/>")
+    contains(dom.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE), "<source pool='p' volume='v'/>")
+    check(str(folder) not in dom.XMLDesc(0), "where it lies is not part of it")
+    image = host.path("data/m.save")
+    dom.save(str(image))
+    contains(host.conn.saveImageGetXMLDesc(str(image)), "<source pool='p' volume='v'/>")
+    host.conn.restore(str(image))
+    dom = host.conn.lookupByName("m")
+    contains(dom.XMLDesc(0), "<source pool='p' volume='v' index='1'/>")
+    dom.destroy()
+
+
 def test_a_machine_needs_its_pool(host):
     pool, _ = make_pool(host)
     pool.createXML(volume_xml("v"), 0)

@@ -145,6 +145,30 @@ def test_machines(host):
     status(web.get("/machines/tiny"), 404)
 
 
+def test_command_line(host):
+    host.define_sector("tiny")
+    items = status(administrator(host).get("/machines/tiny/command-line"), 200).json["items"]
+    equal([item["source"] for item in items if item["argument"] == "-name"], ["/domain/name"])
+    status(token(host, "--role", "viewer").get("/machines/tiny/command-line"), 403)
+
+
+def test_disks_grow(host):
+    disk = host.guests.images / "d.qcow2"
+    run(["qemu-img", "create", "-f", "qcow2", str(disk), "1M"])
+    host.ok("pool-define-as", "default", "dir", "--target", str(host.guests.images))
+    host.ok("pool-start", "default")
+    source = f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/><target dev='vdb' bus='virtio'/></disk>"
+    host.define_sector("tiny", devices=source)
+    web = administrator(host)
+    where = "/machines/tiny/disks/vdb/resize"
+    capacity = lambda: [d["capacity_bytes"] for d in web.get("/machines/tiny").json["disks"] if d["target"] == "vdb"]
+    status(web.post(where, {"capacity_bytes": 2 << 20}), 200)
+    host.ok("start", "tiny")
+    status(web.post(where, {"capacity_bytes": 3 << 20}), 200)
+    equal(capacity(), [3 << 20])
+    status(web.post("/machines/tiny/disks/vdz/resize", {"capacity_bytes": 3 << 20}), 400)
+
+
 def test_what_is_asked_is_checked(host):
     web = administrator(host)
     for method, path, body in [("POST", "/machines", {}), ("POST", "/machines", {"xml": 1}), ("POST", "/machines", "{"),
@@ -256,6 +280,16 @@ def test_serial(host):
     while b"a42b" not in seen:
         seen += terminal.read()[1]
     terminal.close()
+    # What was printed before is there at once, also by a later daemon, which goes on keeping it.
+    for restart in (lambda: None, host.crash_daemon, host.crash_daemon):
+        restart()
+        ticket = status(console.post("/machines/demo/consoles", {"kind": "serial"}), 201).json
+        terminal = Web().websocket(ticket["path"])
+        equal(terminal.status, 101)
+        seen = b""
+        while b"a42b" not in seen:
+            seen += terminal.read()[1]
+        terminal.close()
 
 
 def test_hostile_clients(host):

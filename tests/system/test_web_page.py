@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import urllib.request
 
+from lodgetest.agent import GOOD, start_scripted
 from lodgetest.host import *
 from lodgetest.process import Skip
 from lodgetest.runner import mark
@@ -118,3 +119,33 @@ def test_clone(host):
     """rows: gui-01"""
     qcow2_machine(host, "one")
     play(host, "clone", "/machines/{machine}/clone")
+
+
+@mark(**NEEDS)
+def test_watch(host):
+    """rows: gui-03"""
+    host.start_sector("one", devices=VNC)
+    host.define_sector("two", devices=VNC).setAutostart(1)
+    play(host, "watch", "/machines/{machine}/history", "/alerts", "/machines/{machine}/counters")
+
+
+@mark(**NEEDS)
+def test_keep(host):
+    """rows: gui-01"""
+    default_pool(host)
+    qcow2_machine(host, "one")
+    play(host, "keep", "/machines/{machine}/backups", "/templates")
+
+
+@mark(**SLOW)
+def test_protect(host):
+    """rows: web-04"""
+    host.start_sector("one", devices=VNC)
+    play(host, "protect", "/users/me/otp", "/shared-screens", "/machines/{machine}/owner")
+
+
+@mark(**SLOW)
+def test_guest(host):
+    """rows: gui-02"""
+    start_scripted(host, GOOD)
+    play(host, "guest", "/machines/{machine}/guest")

@@ -1,5 +1,5 @@
 /* What happens elsewhere shows at once. "one" runs. SPDX-License-Identifier: LGPL-2.1-or-later */
-import { check, lodge, scenario } from "./browser.mjs";
+import { check, lodge, origin, scenario, until } from "./browser.mjs";
 
 const AT_ONCE_MS = 500;
 
@@ -26,5 +26,22 @@ await scenario({
     await b.page.getByRole("link", { name: "renamed", exact: true }).waitFor();
     lodge("undefine", "renamed");
     await b.page.getByRole("link", { name: "renamed", exact: true }).waitFor({ state: "detached" });
+  },
+  "tabs share one connection, and the next takes over": async (b) => {
+    const second = await b.context.newPage();
+    let sockets = 0;
+    second.on("websocket", (socket) => socket.url().includes("/live") && sockets++);
+    await second.goto(`${origin}#/machines`);
+    const one = second.getByRole("row").filter({ hasText: "one" });
+    await one.getByText("paused").waitFor();
+    await second.getByText("connecting").waitFor({ state: "detached" });
+    lodge("resume", "one");
+    await one.getByText("running").waitFor();
+    check(sockets === 0, `the second tab has ${sockets} connections of its own`);
+    await b.page.close();
+    b.page = second;
+    await until(() => sockets === 1, "the second tab connects");
+    lodge("suspend", "one");
+    await one.getByText("paused").waitFor();
   },
 });

@@ -23,6 +23,22 @@ await scenario({
     check((await row(b, "one").count()) === 0, "the other one is shown");
     await search.fill("");
   },
+  "a view is kept, and comes again": async (b) => {
+    const search = b.page.getByPlaceholder("Search");
+    await search.fill("tw");
+    await b.choose("Views", "Keep this view");
+    await b.fill({ name: "those" });
+    await b.submit("Keep this view");
+    await search.fill("");
+    await row(b, "one").waitFor();
+    await b.choose("Views", "those");
+    await until(async () => (await search.inputValue()) === "tw" && (await row(b, "one").count()) === 0, "the list is as it was kept");
+    await search.fill("");
+  },
+  "each argument of QEMU says what asks for it": async (b) => {
+    await b.go("machines", "one", "command");
+    await b.page.getByRole("row").filter({ hasText: "-name" }).getByText("/domain/name").first().waitFor();
+  },
   "the keyboard reaches everything": async (b) => {
     await b.page.keyboard.press("Control+k");
     await b.page.getByRole("combobox", { name: "Find or do" }).fill("two");
@@ -70,7 +86,7 @@ await scenario({
     await b.page.getByRole("alert").first().waitFor();
   },
   "nothing that it shows is a barrier": async (b) => {
-    for (const parts of [["machines"], ["machines", "one"], ["machines", "one", "hardware"], ["host"], ["create"], ["settings"]]) {
+    for (const parts of [["machines"], ["machines", "one"], ["machines", "one", "hardware"], ["machines", "one", "command"], ["host"], ["create"], ["settings"]]) {
       await b.go(...parts);
       await b.page.getByRole("heading", { level: 1 }).waitFor();
       const found = await b.axe();

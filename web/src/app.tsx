@@ -6,6 +6,7 @@ import {
 import BarsIcon from "@patternfly/react-icons/dist/esm/icons/bars-icon";
 import { lazy, Suspense, useCallback, useEffect, useState } from "react";
 import { Problem, type Session, get, onLoggedOut, request, setSession } from "./lib/api";
+import { has, loadRoutes } from "./lib/has";
 import { t } from "./lib/i18n";
 import { startLive, stopLive, useLiveState } from "./lib/live";
 import { useRoute } from "./lib/route";
@@ -17,12 +18,15 @@ import { HostPage } from "./pages/host";
 import { Jobs } from "./pages/jobs";
 import { JournalPage } from "./pages/journal";
 import { Login, logIn } from "./pages/login";
+import { Repositories, RepositoryPage } from "./pages/backups";
 import { PoolPage, Pools } from "./pages/pools";
 import { Settings } from "./pages/settings";
+import { Templates } from "./pages/templates";
 import { Users } from "./pages/users";
 import { ActProvider } from "./ui/act";
 import { Palette } from "./ui/palette";
 
+const SharedScreen = lazy(() => import("./pages/screen"));
 const Create = lazy(() => import("./create/page"));
 
 /** The parts of the page: the first word of the address, and what the bar at the side says. */
@@ -31,6 +35,8 @@ export function parts(): [string, string][] {
     ["host", t("Overview")],
     ["machines", t("Machines")],
     ["pools", t("Storage")],
+    ...(has("GET /backup-repositories") ? [["backups", t("Backups")] as [string, string]] : []),
+    ...(has("GET /templates") ? [["templates", t("Templates")] as [string, string]] : []),
     ["networks", t("Networks")],
     ["interfaces", t("Host interfaces")],
     ["node-devices", t("Host devices")],
@@ -54,6 +60,10 @@ function Part({ relabel }: { relabel: () => void }) {
       return <Create from={query} />;
     case "pools":
       return second ? <PoolPage name={second} /> : <Pools />;
+    case "backups":
+      return second ? <RepositoryPage name={second} /> : <Repositories />;
+    case "templates":
+      return <Templates />;
     case "networks":
       return second ? <NetworkPage name={second} /> : <Networks />;
     case "interfaces":
@@ -186,6 +196,9 @@ async function findSession(): Promise<Session> {
   return logIn({ link: decodeURIComponent(link) });
 }
 
+/** What a link of somebody else shows, without log-in. */
+const share = /^#share=(.+)$/.exec(location.hash)?.[1];
+
 export function App() {
   const [session, setMine] = useState<Session | null>();
   const [problem, setProblem] = useState<Problem>();
@@ -200,14 +213,22 @@ export function App() {
     setMine(next);
   }, []);
   useEffect(() => {
+    if (share) return;
     onLoggedOut(() => enter(null));
-    findSession().then(enter, (p: Problem) => {
+    const routes = loadRoutes();
+    findSession().then((found) => routes.then(() => enter(found)), (p: Problem) => {
       if (p.status !== 401 || /link/i.test(p.message)) setProblem(p);
       enter(null);
     });
     return stopLive;
   }, [enter]);
   const logOut = () => void request("DELETE", "/session").catch(() => {}).finally(() => enter(null));
+  if (share)
+    return (
+      <Suspense fallback={<Spinner aria-label="Lodge" />}>
+        <SharedScreen share={decodeURIComponent(share)} />
+      </Suspense>
+    );
   if (session === undefined) return <Spinner aria-label="Lodge" />;
   if (session === null) return <Login key={words} onSession={enter} problem={problem} />;
   return <Shell key={words} session={session} logOut={logOut} relabel={() => setWords(words + 1)} />;

@@ -5,6 +5,7 @@ import { type Call, Problem, perform } from "../lib/api";
 import { t } from "../lib/i18n";
 import type { Host } from "../lib/model";
 import { go } from "../lib/route";
+import { madeMachines } from "../machine/power";
 import { invalidateBelow, useResource } from "../lib/store";
 import { parse } from "../lib/xml";
 import { CallsShown } from "../ui/calls";
@@ -16,15 +17,17 @@ import { type Method, machineCall, machineXml, methods, storageCalls, undoOf, wi
 const Editor = lazy(() => import("../ui/editor"));
 
 /** One after the other; when one fails, the volumes that were made are deleted again. */
-async function performWithUndo(calls: Call[], step: (call: Call) => void): Promise<void> {
+async function performWithUndo(calls: Call[], step: (call: Call) => void): Promise<unknown> {
   const undo: Call[] = [];
+  let answer: unknown;
   try {
     for (const call of calls) {
       step(call);
-      await perform(call);
+      answer = await perform(call);
       const back = undoOf(call);
       if (back) undo.unshift(back);
     }
+    return answer;
   } catch (error) {
     for (const call of undo) await perform(call).catch(() => {});
     throw error;
@@ -56,7 +59,7 @@ export default function CreatePage({ from }: { from: URLSearchParams }) {
   const fields = shownFields(wizardFields(), values);
   const wrong = checkFields(fields, values);
   const isRight = Object.keys(wrong).length === 0;
-  const isClone = values.method === "clone";
+  const isClone = values.method === "clone" || values.method === "template";
   const set = (name: string, value: Values[string]) => {
     setValues((before) => ({ ...before, [name]: value }));
     setXml(undefined);
@@ -67,9 +70,10 @@ export default function CreatePage({ from }: { from: URLSearchParams }) {
     if (bad) return setProblem(new Problem(400, bad));
     setProblem(undefined);
     try {
-      await performWithUndo([...storageCalls(values), machineCall(values, document)], (call) => setBusy(call.command));
+      const answer = await performWithUndo([...storageCalls(values), machineCall(values, document)], (call) => setBusy(call.command));
       ["/machines", "/pools"].forEach(invalidateBelow);
-      go("machines", str(values, "name"), ...(values.start && !isClone ? ["console"] : []));
+      if (isClone) madeMachines(answer, values);
+      else go("machines", str(values, "name"), ...(values.start ? ["console"] : []));
     } catch (error) {
       setProblem(error instanceof Problem ? error : new Problem(0, String(error)));
     }

@@ -1,13 +1,16 @@
 /* From what the wizard asks to the calls that make the machine. */
 import { type Call, path, sh } from "../lib/api";
+import { has } from "../lib/has";
 import { t } from "../lib/i18n";
 import type { Host, Machine, Volume } from "../lib/model";
 import { el, pretty, text } from "../lib/xml";
 import { networkField, newVolumeCall, poolField, volumeField } from "../machine/devices";
+import { cloneCall } from "../machine/power";
+import { type Template, instantiateCall } from "../pages/templates";
 import { type Field, type Values, num, size, str } from "../ui/fields";
 import { seedImage } from "./seed";
 
-export type Method = "iso" | "cloud" | "import" | "pxe" | "clone";
+export type Method = "iso" | "cloud" | "import" | "pxe" | "clone" | "template";
 
 export function methods(): [Method, string, string][] {
   return [
@@ -15,11 +18,12 @@ export function methods(): [Method, string, string][] {
     ["cloud", t("Cloud image"), t("A disk on top of an image, with a user, a key and a network: ready in seconds.")],
     ["import", t("A disk that is there"), t("A volume with an installed system.")],
     ["pxe", t("From the network"), t("It boots by PXE and installs to a new disk.")],
-    ["clone", t("Like another machine"), t("A copy of a machine that is shut off.")],
+    ["clone", t("Like another machine"), t("A copy of a machine.")],
+    ...(has("GET /templates") ? [["template", t("From a template"), t("A machine that was kept to make others from.")] as [Method, string, string]] : []),
   ];
 }
 
-const has = (...wanted: Method[]) => (v: Values) => wanted.includes(v.method as Method);
+const by = (...wanted: Method[]) => (v: Values) => wanted.includes(v.method as Method);
 
 function mediumField(name: string, label: string, poolName: string): Field[] {
   return [
@@ -38,14 +42,17 @@ function limited(fields: Field[], wanted: (v: Values) => boolean): Field[] {
 }
 
 export function wizardFields(): Field[] {
-  const isNew = has("iso", "cloud", "import", "pxe");
+  const isNew = by("iso", "cloud", "import", "pxe");
   return [
     { name: "name", label: t("Name"), check: (value) => (/[/\s]/.test(String(value)) ? t("A name has no spaces and no slashes.") : undefined) },
-    ...limited(mediumField("iso", t("CD image"), "isoPool"), has("iso")),
-    ...limited(mediumField("image", t("Image"), "imagePool"), has("cloud")),
-    ...limited(mediumField("disk", t("Disk"), "diskPool"), has("import")),
-    { name: "original", label: t("Machine"), kind: "select", from: () => "/machines", option: (m: Machine) => ({ value: m.name, label: m.name, disabled: m.state !== "shutoff" }), when: has("clone") },
-    { name: "linked", label: t("Linked: disks on top of the original's, made at once"), kind: "switch", when: has("clone") },
+    ...limited(mediumField("iso", t("CD image"), "isoPool"), by("iso")),
+    ...limited(mediumField("image", t("Image"), "imagePool"), by("cloud")),
+    ...limited(mediumField("disk", t("Disk"), "diskPool"), by("import")),
+    { name: "original", label: t("Machine"), kind: "select", from: () => "/machines", option: (m: Machine) => ({ value: m.name, label: m.name }), when: by("clone") },
+    { name: "linked", label: t("Linked: disks on top of the original's, made at once"), kind: "switch", when: by("clone") },
+    { name: "template", label: t("Template"), kind: "select", from: () => "/templates", option: (x: Template) => ({ value: x.name, label: x.name }), when: by("template") },
+    { name: "full", label: t("Copy the disks instead of standing on the template's"), kind: "switch", when: by("template") },
+    { name: "count", label: t("How many"), kind: "number", initial: 1, min: 1, max: 100, when: by("clone", "template") },
     ...limited(
       [
         { name: "user", label: t("User"), initial: "admin" },
@@ -55,7 +62,7 @@ export function wizardFields(): Field[] {
         { name: "gateway", label: t("Gateway"), optional: true, when: (v) => str(v, "address") !== "" },
         { name: "dns", label: t("DNS servers"), optional: true, when: (v) => str(v, "address") !== "" },
       ],
-      has("cloud"),
+      by("cloud"),
     ),
     ...limited(
       [
@@ -69,12 +76,12 @@ export function wizardFields(): Field[] {
         { ...poolField, label: t("Pool of the disk") },
         { name: "capacity", label: t("Size of the disk"), kind: "size", initial: "20 GiB" },
       ],
-      has("iso", "cloud", "pxe"),
+      by("iso", "cloud", "pxe"),
     ),
     { ...networkField(), optional: true, options: [{ value: "", label: t("none") }], when: isNew, initial: "" },
     { name: "firmware", label: t("Firmware"), kind: "select", options: [{ value: "", label: "BIOS" }, { value: "efi", label: "UEFI" }], optional: true, when: isNew },
-    { name: "windows", label: t("The guest is Windows without virtio drivers"), kind: "switch", when: has("iso", "import") },
-    { name: "start", label: t("Start it at once"), kind: "switch", initial: true, when: isNew },
+    { name: "windows", label: t("The guest is Windows without virtio drivers"), kind: "switch", when: by("iso", "import") },
+    { name: "start", label: t("Start it at once"), kind: "switch", initial: true },
   ];
 }
 
@@ -168,10 +175,8 @@ function spokenCreate(v: Values): string {
 }
 
 export function machineCall(v: Values, xml: string): Call {
-  if (v.method === "clone") {
-    const name = str(v, "name");
-    return { method: "POST", path: path`/machines/${str(v, "original")}/clone`, body: { name, linked: v.linked === true }, command: sh`lodge clone ${str(v, "original")} --name ${name}` + (v.linked ? " --linked" : "") };
-  }
+  if (v.method === "clone") return cloneCall(str(v, "original"), v);
+  if (v.method === "template") return instantiateCall(str(v, "template"), v);
   return { method: "POST", path: "/machines", body: { xml, start: v.start === true }, command: spokenCreate(v) };
 }
 

@@ -31,6 +31,8 @@ export class Problem extends Error {
     readonly hint?: string,
     readonly command?: string,
     readonly code?: number,
+    /** a word of the daemon for what is wrong */
+    readonly word?: string,
   ) {
     super(message);
   }
@@ -72,7 +74,7 @@ async function problemOf(response: Response): Promise<Problem> {
   try {
     const p = JSON.parse(text) as Record<string, unknown>;
     const message = String(p.detail || p.title || response.statusText);
-    return new Problem(response.status, message, p.hint as string, p.command as string, p.code as number);
+    return new Problem(response.status, message, p.hint as string, p.command as string, p.code as number, p.name as string);
   } catch {
     return new Problem(response.status, text.slice(0, 300) || `HTTP ${response.status} ${response.statusText}`);
   }
@@ -115,14 +117,20 @@ export async function getText(below: string): Promise<string> {
   return (await request("GET", below, undefined, { Accept: "application/xml, text/plain" })).text();
 }
 
+/** How far a long operation is. @percent is undefined where nobody knows. */
+export type Progress = (percent: number | undefined, what: string) => void;
+
 interface Job {
   state: string;
+  phase?: string | null;
+  percent?: number | null;
   result?: unknown;
   error?: { detail?: string; title?: string; hint?: string; command?: string } | null;
 }
 
-/** Asks until the job has ended. @returns its result; a job that the daemon forgot has ended well. */
-async function waitForJob(id: string): Promise<unknown> {
+/** Asks until the job has ended, and cancels it when @signal says so. @returns its result; a job that the daemon forgot has ended well. */
+async function waitForJob(id: string, progress?: Progress, signal?: AbortSignal): Promise<unknown> {
+  signal?.addEventListener("abort", () => void request("DELETE", path`/jobs/${id}`).catch(() => {}));
   for (let wait = 200; ; wait = Math.min(wait * 1.5, 3000)) {
     const job = await get<Job>(path`/jobs/${id}`).catch((p: Problem): Job => {
       if (p.status === 404) return { state: "done" };
@@ -130,17 +138,18 @@ async function waitForJob(id: string): Promise<unknown> {
     });
     if (job.state === "failed") throw new Problem(500, job.error?.detail || job.error?.title || job.state, job.error?.hint, job.error?.command);
     if (job.state !== "running") return job.result;
+    progress?.(job.percent ?? undefined, job.phase ?? "");
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
 
 /** Performs the call; a long operation is waited for. @returns what the daemon answered, or null */
-export async function perform<T = unknown>(call: Call): Promise<T | null> {
+export async function perform<T = unknown>(call: Call, progress?: Progress, signal?: AbortSignal): Promise<T | null> {
   const headers: Record<string, string> = call.method === "POST" ? { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) } : {};
   const response = await request(call.method, call.path, call.body, headers);
   const isJson = response.headers.get("Content-Type")?.includes("json");
   const answer = isJson && response.status !== 204 ? ((await response.json().catch(() => null)) as T & { job?: { id: string } }) : null;
-  return response.status === 202 && answer?.job ? ((await waitForJob(answer.job.id)) as T) : answer;
+  return response.status === 202 && answer?.job ? ((await waitForJob(answer.job.id, progress, signal)) as T) : answer;
 }
 
 /** The same call for a shell, with $TOKEN and $LODGE to be set by the reader. */

@@ -5,7 +5,8 @@ export interface Machine {
   name: string;
   id?: number;
   state: string;
-  reason?: string;
+  /** of the protocol; state.tsx has words for it */
+  reason?: number;
   vcpus?: number;
   memory_bytes?: number;
   memory_used_bytes?: number;
@@ -19,6 +20,7 @@ export interface Machine {
   addresses?: string[];
   disk_bps?: number;
   net_bps?: number;
+  owner?: string | null;
 }
 
 export interface Disk {
@@ -129,6 +131,8 @@ export interface JournalEntry {
   from?: string;
   result?: string;
   detail?: string;
+  /** unified, of the definition before and after */
+  difference?: string | null;
 }
 
 export interface List<T> {

@@ -125,13 +125,14 @@ async function readMachine(uuid: string): Promise<void> {
   }
 }
 
+/** What somebody has to be asked for, and no event tells of. */
+const costly = /^\/machines\/[^/]+\/(backups|guest|history)/;
+
 function readChanged(): void {
   timer = undefined;
-  if (changed.size > MANY) invalidateBelow("/machines");
-  else {
-    changed.forEach((uuid) => void readMachine(uuid));
-    invalidate((below) => below.startsWith("/machines/"));
-  }
+  if (changed.size > MANY) invalidate((below) => below === "/machines");
+  else changed.forEach((uuid) => void readMachine(uuid));
+  invalidate((below) => below.startsWith("/machines/") && !costly.test(below));
   changed.clear();
 }
 

@@ -8,6 +8,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { adoptStyles } from "../lib/adopt";
 import { t } from "../lib/i18n";
 import type { MachineDetails } from "../lib/model";
+import { saveAs } from "../lib/save";
 import { ProblemShown } from "../ui/problem";
 import { consoleUrl, useConnection } from "./console";
 import { ConsoleState } from "./console_state";
@@ -36,6 +37,19 @@ function useTerminal(holder: React.RefObject<HTMLDivElement | null>): React.RefO
     };
   }, [holder]);
   return parts;
+}
+
+/** Everything that can be scrolled to. */
+function saveText(terminal: Terminal, name: string): void {
+  const buffer = terminal.buffer.active;
+  let text = "";
+  for (let i = 0; i < buffer.length; i++) {
+    const line = buffer.getLine(i)!;
+    text += (line.isWrapped || i === 0 ? "" : "\n") + line.translateToString(true);
+  }
+  const href = URL.createObjectURL(new Blob([`${text.trimEnd()}\n`], { type: "text/plain" }));
+  saveAs(href, name);
+  URL.revokeObjectURL(href);
 }
 
 export default function SerialConsole({ machine: m }: { machine: MachineDetails }) {
@@ -91,6 +105,11 @@ export default function SerialConsole({ machine: m }: { machine: MachineDetails 
               onSearch={() => parts.current?.search.findPrevious(wanted)}
             />
           </ToolbarItem>
+          <ToolbarItem>
+            <Button variant="plain" aria-label={t("Older match")} isDisabled={!wanted} onClick={() => parts.current?.search.findPrevious(wanted)}>↑</Button>
+            <Button variant="plain" aria-label={t("Newer match")} isDisabled={!wanted} onClick={() => parts.current?.search.findNext(wanted)}>↓</Button>
+          </ToolbarItem>
+          <ToolbarItem><Button variant="secondary" onClick={() => saveText(parts.current!.terminal, `${m.name}.txt`)}>{t("Save as text")}</Button></ToolbarItem>
           <ToolbarItem><Button variant="secondary" onClick={() => parts.current?.terminal.clear()}>{t("Clear")}</Button></ToolbarItem>
         </ToolbarContent>
       </Toolbar>

@@ -70,8 +70,9 @@ export default function VncConsole({ machine: m }: { machine: Machine }) {
   const password = useRef<string>(undefined);
   const [scaled, setScaled] = useState(true);
   const [viewOnly, setViewOnly] = useState(false);
-  const settings = useRef({ scaled, viewOnly });
-  settings.current = { scaled, viewOnly };
+  const [resized, setResized] = useState(false);
+  const settings = useRef({ scaled, viewOnly, resized });
+  settings.current = { scaled, viewOnly, resized };
 
   const connect = useCallback(
     async (lost: () => void, opened: () => void) => {
@@ -79,6 +80,7 @@ export default function VncConsole({ machine: m }: { machine: Machine }) {
       const client = new RFB(screen.current!, target, { shared: true, wsProtocols: ["binary"], credentials: password.current ? { password: password.current } : {} });
       client.scaleViewport = settings.current.scaled;
       client.viewOnly = settings.current.viewOnly;
+      client.resizeSession = settings.current.resized;
       client.background = "transparent";
       client.addEventListener("connect", opened);
       client.addEventListener("disconnect", lost);
@@ -115,6 +117,9 @@ export default function VncConsole({ machine: m }: { machine: Machine }) {
           <ToolbarItem><ActionMenu label={t("Keys")} actions={() => (rfb.current && isOpen ? keyActions(rfb.current) : [])} /></ToolbarItem>
           <ToolbarItem>
             <Checkbox id="vnc-scale" label={t("Fit to window")} isChecked={scaled} onChange={(_, on) => { setScaled(on); if (rfb.current) rfb.current.scaleViewport = on; }} />
+          </ToolbarItem>
+          <ToolbarItem>
+            <Checkbox id="vnc-resize" label={t("Resize the guest's screen")} isChecked={resized} onChange={(_, on) => { setResized(on); if (rfb.current) rfb.current.resizeSession = on; }} />
           </ToolbarItem>
           <ToolbarItem>
             <Checkbox id="vnc-view" label={t("View only")} isChecked={viewOnly} onChange={(_, on) => { setViewOnly(on); if (rfb.current) rfb.current.viewOnly = on; }} />

@@ -48,9 +48,9 @@ function filters(machines: Machine[]): Filter<Machine>[] {
   const states = [...new Set(machines.map((m) => m.state))];
   const tags = [...new Set(machines.flatMap((m) => m.tags ?? []))].sort();
   return [
-    { label: t("State"), options: states.map((s) => ({ value: s, label: stateWord(s) })), matches: (m, state) => m.state === state },
+    { key: "state", label: t("State"), options: states.map((s) => ({ value: s, label: stateWord(s) })), matches: (m, state) => m.state === state },
     ...(tags.length > 0
-      ? [{ label: t("Tags"), options: tags.map((tag) => ({ value: tag, label: tag })), matches: (m: Machine, tag: string) => (m.tags ?? []).includes(tag) }]
+      ? [{ key: "tags", label: t("Tags"), options: tags.map((tag) => ({ value: tag, label: tag })), matches: (m: Machine, tag: string) => (m.tags ?? []).includes(tag) }]
       : []),
   ];
 }
@@ -61,6 +61,7 @@ export function MachineList() {
     <Page title={t("Machines")} fills>
       <DataTable
         name={t("Machines")}
+        views="machines"
         rows={data?.items}
         problem={problem}
         columns={columns()}

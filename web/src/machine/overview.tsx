@@ -52,6 +52,7 @@ export function Overview({ machine: m }: { machine: MachineDetails }) {
     [t("Starts with the host"), m.autostart ? t("yes") : t("no")],
     [t("Defined"), m.persistent === false ? t("no: it is gone when it stops") : t("yes")],
     [t("Tags"), m.tags?.length ? m.tags.map((tag) => <Label key={tag} isCompact>{tag}</Label>) : "–"],
+    ...(m.owner === undefined ? [] : [[t("Owner"), m.owner ?? "–"] as [string, string]]),
     [t("Notes"), m.description || "–"],
   ];
   return (

@@ -2,6 +2,7 @@
 import { Spinner, Tab, TabTitleText, Tabs } from "@patternfly/react-core";
 import { lazy, Suspense, useState } from "react";
 import { path, sh } from "../lib/api";
+import { has } from "../lib/has";
 import { t } from "../lib/i18n";
 import type { MachineDetails } from "../lib/model";
 import { go } from "../lib/route";
@@ -10,8 +11,10 @@ import { XmlDocument } from "../ui/document";
 import { ActionButton, ActionMenu } from "../ui/menu";
 import { Page } from "../ui/page";
 import { ProblemShown } from "../ui/problem";
+import { Backups } from "../pages/backups";
 import { JournalTable } from "../pages/journal";
-import { Graphs } from "./graphs";
+import { MachineGraphs } from "./graphs";
+import { GuestTab } from "./guest";
 import { Hardware } from "./hardware";
 import { Overview } from "./overview";
 import { Pending } from "./pending";
@@ -20,6 +23,7 @@ import { Snapshots } from "./snapshots";
 import { StateLabel } from "./state";
 
 const VncConsole = lazy(() => import("./console_vnc"));
+const CommandLine = lazy(() => import("./command"));
 const SerialConsole = lazy(() => import("./console_serial"));
 
 interface Shown {
@@ -38,17 +42,27 @@ function Definition({ machine: m }: Shown) {
   );
 }
 
-function tabs(m: MachineDetails): [string, string, (shown: Shown) => React.ReactNode][] {
+type Parts = [key: string, label: string, part: (shown: Shown) => React.ReactNode][];
+
+/** A tab for which the daemon needs @route. */
+function tab(key: string, label: string, part: (shown: Shown) => React.ReactNode, route: string): Parts {
+  return has(route) ? [[key, label, part]] : [];
+}
+
+function tabs(m: MachineDetails): Parts {
   return [
     ["", t("Overview"), Overview],
     ["console", t("Screen"), VncConsole as never],
     ["serial", t("Serial console"), SerialConsole as never],
     ["hardware", t("Hardware"), Hardware],
     ["snapshots", t("Snapshots"), Snapshots],
-    ["graphs", t("Graphs"), Graphs],
+    ["graphs", t("Graphs"), MachineGraphs],
+    ...tab("backups", t("Backups"), Backups, "GET /machines/{machine}/backups"),
+    ...tab("guest", t("Guest"), GuestTab, "GET /machines/{machine}/guest"),
     ["events", t("Events"), ({ machine }) => <JournalTable machine={machine} />],
     ...(m.pending ? [["pending", t("Pending changes"), Pending] as [string, string, typeof Pending]] : []),
     ["xml", t("XML"), Definition],
+    ...tab("command", t("QEMU command line"), CommandLine as never, "GET /machines/{machine}/command-line"),
   ];
 }
 

@@ -1,10 +1,14 @@
 /* What can be done with a whole machine, or with many at once. */
 import { type Call, path, sh } from "../lib/api";
+import { has } from "../lib/has";
 import { t, tn } from "../lib/i18n";
 import type { Machine } from "../lib/model";
 import { go } from "../lib/route";
 import type { Action } from "../ui/act";
-import { str } from "../ui/fields";
+import { type Values, num, str } from "../ui/fields";
+import { keepAction } from "../pages/templates";
+import { migrateAction } from "./migrate";
+import { ownerAction, shareAction, viewerFileAction } from "./share";
 
 interface Verb {
   label: () => string;
@@ -87,24 +91,38 @@ export function deleteAction(machines: Machine[], done?: () => void): Action {
   };
 }
 
+/** Several machines are named by a pattern. */
+export function numberedNames(name: string, count: number): { name: string; count?: number } {
+  if (count <= 1) return { name };
+  return { name: /%\d*d/.test(name) ? name : `${name}-%d`, count };
+}
+
+/** Goes to the machine that was made; to the list if there are more. */
+export function madeMachines(answer: unknown, v: Values): void {
+  const made = (answer as { made?: string[] } | null)?.made ?? [str(v, "name")];
+  go("machines", ...(made.length === 1 ? made : []));
+}
+
+export function cloneCall(original: string, v: Values): Call {
+  const { name, count } = numberedNames(str(v, "name"), num(v, "count") || 1);
+  if (!has("GET /templates")) return { method: "POST", path: path`/machines/${original}/clone`, body: { name, linked: v.linked === true }, command: sh`lodge clone ${original} --name ${name}` };
+  const body = { name, linked: v.linked === true, ...(count && { count }), ...(v.start === true && { start: true }) };
+  const words = (count ? ` --count ${count}` : "") + (v.linked ? " --linked" : "") + (v.start ? " --start" : "");
+  return { method: "POST", path: path`/machines/${original}/clone`, body, command: sh`lodge clone ${original} --name ${name}` + words };
+}
+
 export function cloneAction(m: Machine): Action {
   return {
     label: t("Clone…"),
     title: t("Clone {name}", { name: m.name }),
-    disabled: isOn(m) ? t("Only a machine that is shut off can be cloned.") : undefined,
     fields: [
-      { name: "name", label: t("Name"), initial: `${m.name}-clone` },
+      { name: "name", label: t("Name"), initial: `${m.name}-clone`, help: t("With more than one, %d stands for the number.") },
+      { name: "count", label: t("How many"), kind: "number", initial: 1, min: 1, max: 100 },
       { name: "linked", label: t("Linked: disks on top of the original's, made at once"), kind: "switch" },
+      { name: "start", label: t("Start it at once"), kind: "switch" },
     ],
-    calls: (v) => [
-      {
-        method: "POST",
-        path: path`/machines/${m.name}/clone`,
-        body: { name: str(v, "name"), linked: v.linked === true },
-        command: sh`lodge clone ${m.name} --name ${str(v, "name")}` + (v.linked ? " --linked" : ""),
-      },
-    ],
-    done: (_, v) => go("machines", str(v, "name")),
+    calls: (v) => [cloneCall(m.name, v)],
+    done: madeMachines,
   };
 }
 
@@ -152,6 +170,11 @@ export function machineActions(m: Machine): Action[] {
   return [
     ...powerActions([m]),
     cloneAction(m),
+    ...(has("POST /templates") ? [keepAction(m)] : []),
+    ...(has("POST /machines/{machine}/migrate") ? [migrateAction(m)] : []),
+    ...(isOn(m) && has("GET /machines/{machine}/screen.vv") ? [viewerFileAction(m)] : []),
+    ...(isOn(m) && has("POST /shared-screens") ? [shareAction(m)] : []),
+    ...(has("PUT /machines/{machine}/owner") ? [ownerAction(m)] : []),
     autostartAction([m]),
     renameAction(m),
     describeAction(m),

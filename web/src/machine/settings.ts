@@ -29,10 +29,12 @@ export function bootAction(m: MachineDetails, doc: Document): Action {
       { name: "first", label: t("Boots first from"), kind: "select", options: bootDevices(), initial: order[0] ?? "", optional: true },
       { name: "second", label: t("and else from"), kind: "select", options: bootDevices(), initial: order[1] ?? "", optional: true },
       { name: "menu", label: t("Boot menu"), kind: "switch", initial: at(os, "bootmenu@enable") === "yes" },
+      { name: "firmware", label: t("Firmware"), kind: "select", optional: true, options: [{ value: "", label: t("as it is") }, { value: "bios", label: "BIOS" }, { value: "efi", label: "UEFI" }] },
       { name: "cpu", label: t("CPU model"), kind: "select", options: [{ value: "", label: t("as it is") }, ...options("host-passthrough", "host-model", "maximum")], optional: true },
       { name: "sockets", label: t("Sockets"), optional: true, initial: at(doc, "cpu/topology@sockets") },
       { name: "cores", label: t("Cores"), optional: true, initial: at(doc, "cpu/topology@cores") },
       { name: "threads", label: t("Threads"), optional: true, initial: at(doc, "cpu/topology@threads") },
+      { name: "nodes", label: t("Memory from the host's NUMA nodes"), optional: true, initial: at(doc, "numatune/memory@nodeset"), help: t("Like 0 or 0-1. Empty: from any."), check: (value) => (/^[\d,^-]*$/.test(String(value).trim()) ? undefined : t("Like 0 or 0-1.")) },
     ],
     calls: (v) => {
       const changed = doc.cloneNode(true) as Document;
@@ -44,6 +46,19 @@ export function bootAction(m: MachineDetails, doc: Document): Action {
         boot.setAttribute("dev", dev);
       }
       child(newOs, "bootmenu").setAttribute("enable", v.menu ? "yes" : "no");
+      if (str(v, "firmware")) {
+        [...newOs.children].filter((c) => ["loader", "nvram", "firmware"].includes(c.tagName)).forEach((c) => c.remove());
+        if (v.firmware === "efi") newOs.setAttribute("firmware", "efi");
+        else newOs.removeAttribute("firmware");
+      }
+      if (str(v, "nodes") !== at(doc, "numatune/memory@nodeset")) {
+        domain.querySelectorAll(":scope > numatune").forEach((c) => c.remove());
+        const memory = str(v, "nodes") && child(child(domain, "numatune"), "memory");
+        if (memory) {
+          memory.setAttribute("mode", "strict");
+          memory.setAttribute("nodeset", str(v, "nodes"));
+        }
+      }
       if (str(v, "cpu")) {
         domain.querySelectorAll(":scope > cpu").forEach((c) => c.remove());
         child(domain, "cpu").setAttribute("mode", str(v, "cpu"));

@@ -30,6 +30,15 @@ export function stateWord(state: string): string {
   return words[state] ?? state;
 }
 
+/** Why a machine stands still although nobody asked for that; undefined: it does not, or somebody did. */
+export function troubleWord(m: { state: string; reason?: number | undefined }): string | undefined {
+  const words: Record<string, Record<number, string>> = {
+    paused: { 5: t("a disk reported an error"), 6: t("its watchdog has fired"), 10: t("the guest has crashed"), 13: t("a migration has failed"), 14: t("an operation has failed") },
+    shutoff: { 3: t("it has crashed"), 6: t("it did not start") },
+  };
+  return words[m.state]?.[m.reason ?? 0];
+}
+
 /** A label that does not measure itself, as PatternFly's does: lists have many. */
 export function Tag({ text, look = "", title }: { text: string; look?: string; title?: string | undefined }) {
   return (
@@ -41,7 +50,7 @@ export function Tag({ text, look = "", title }: { text: string; look?: string; t
   );
 }
 
-export function StateLabel({ state, reason }: { state: string | undefined; reason?: string | undefined }) {
+export function StateLabel({ state, reason, note }: { state: string | undefined; reason?: number | undefined; note?: string | undefined }) {
   if (!state) return <>–</>;
-  return <Tag text={stateWord(state)} look={`pf-m-outline pf-m-${colours[state] ?? "grey"}`} title={reason} />;
+  return <Tag text={stateWord(state)} look={`pf-m-outline pf-m-${colours[state] ?? "grey"}`} title={note ?? troubleWord({ state, reason })} />;
 }

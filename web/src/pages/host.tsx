@@ -2,12 +2,15 @@
 import { Alert, Card, CardBody, CardTitle, Gallery, Spinner } from "@patternfly/react-core";
 import { useEffect } from "react";
 import { bytes, duration, percent } from "../lib/format";
+import { has } from "../lib/has";
 import { t, tn } from "../lib/i18n";
 import type { Host, List, Machine, Pool } from "../lib/model";
 import { href } from "../lib/route";
 import { invalidate, useResource } from "../lib/store";
+import { Graphs } from "../machine/graphs";
 import { Facts } from "../machine/hardware";
-import { StateLabel } from "../machine/state";
+import { StateLabel, troubleWord } from "../machine/state";
+import { type AlertRow, AlertSettingsButton, Alerts } from "./alerts";
 import { Page } from "../ui/page";
 import { ProblemShown } from "../ui/problem";
 
@@ -16,17 +19,18 @@ const FULL = 0.9;
 const SHOWN_WARNINGS = 10;
 
 interface Warning {
+  name: string;
   text: string;
   href: string;
 }
 
 function warnings(machines: Machine[], pools: Pool[]): Warning[] {
   return [
-    ...machines.filter((m) => m.state === "crashed").map((m) => ({ text: t("{name} has crashed.", { name: m.name }), href: href("machines", m.name) })),
-    ...machines.filter((m) => m.state === "paused" && m.reason && !/user|migrat|snapshot/.test(m.reason)).map((m) => ({ text: t("{name} is paused: {reason}.", { name: m.name, reason: m.reason! }), href: href("machines", m.name) })),
-    ...machines.filter((m) => m.autostart && m.state === "shutoff").map((m) => ({ text: t("{name} starts with the host, but is off.", { name: m.name }), href: href("machines", m.name) })),
-    ...pools.filter((p) => p.capacity_bytes && (p.allocation_bytes ?? 0) / p.capacity_bytes > FULL).map((p) => ({ text: t("Pool {name} is nearly full.", { name: p.name }), href: href("pools", p.name) })),
-    ...pools.filter((p) => p.autostart && p.state === "inactive").map((p) => ({ text: t("Pool {name} starts with the host, but is off.", { name: p.name }), href: href("pools", p.name) })),
+    ...machines.filter((m) => m.state === "crashed").map((m) => ({ name: m.name, text: t("{name} has crashed.", { name: m.name }), href: href("machines", m.name) })),
+    ...machines.filter(troubleWord).map((m) => ({ name: m.name, text: `${m.name}: ${troubleWord(m)}`, href: href("machines", m.name) })),
+    ...machines.filter((m) => m.autostart && m.state === "shutoff").map((m) => ({ name: m.name, text: t("{name} starts with the host, but is off.", { name: m.name }), href: href("machines", m.name) })),
+    ...pools.filter((p) => p.capacity_bytes && (p.allocation_bytes ?? 0) / p.capacity_bytes > FULL).map((p) => ({ name: p.name, text: t("Pool {name} is nearly full.", { name: p.name }), href: href("pools", p.name) })),
+    ...pools.filter((p) => p.autostart && p.state === "inactive").map((p) => ({ name: p.name, text: t("Pool {name} starts with the host, but is off.", { name: p.name }), href: href("pools", p.name) })),
   ];
 }
 
@@ -52,13 +56,15 @@ export function HostPage() {
     const timer = setInterval(() => !document.hidden && invalidate((p) => p === "/host"), REFRESH_MS);
     return () => clearInterval(timer);
   }, []);
-  const all = warnings(machines, pools);
+  const alerts = useResource<List<AlertRow>>(has("GET /alerts") ? "/alerts" : null).data?.items ?? [];
+  const all = warnings(machines, pools).filter((w) => !alerts.some((a) => a.object === w.name));
   const total = host?.memory?.total_bytes;
   const busiest = machines.filter((m) => m.state === "running").sort((a, b) => (b.cpu_percent ?? 0) - (a.cpu_percent ?? 0)).slice(0, 5);
   return (
-    <Page title={host?.hostname ?? t("Overview")}>
+    <Page title={host?.hostname ?? t("Overview")} actions={<AlertSettingsButton />}>
       {problem && <ProblemShown problem={problem} />}
       {!host && !problem && <Spinner aria-label={t("Loading")} />}
+      <Alerts alerts={alerts} />
       {all.length > 0 && (
         <Alert isInline component="p" variant="warning" className="lodge-warnings" title={tn("{n} thing needs a look", "{n} things need a look", all.length)}>
           <ul className="lodge-plain">
@@ -111,6 +117,7 @@ export function HostPage() {
           </CardBody>
         </Card>
       </Gallery>
+      {has("GET /host/history") && <Graphs below="/host/history" memory={total} command="lodge usage" />}
     </Page>
   );
 }

@@ -1,5 +1,5 @@
 /* The way in. */
-import { LoginForm, LoginPage, TextInput, FormGroup } from "@patternfly/react-core";
+import { FormGroup, FormHelperText, LoginForm, LoginPage, TextInput } from "@patternfly/react-core";
 import { useState } from "react";
 import { Problem, type Session, request } from "../lib/api";
 import { t } from "../lib/i18n";
@@ -22,8 +22,9 @@ export function Login({ onSession, problem: first }: { onSession: (session: Sess
       onSession(await logIn({ user, password, ...(otp && { otp }) }));
     } catch (error) {
       const p = error as Problem;
-      if (/otp|one-time code/i.test(`${p.message} ${p.hint ?? ""}`)) setAsksOtp(true);
-      setProblem(p);
+      const isFirst = /otp|one-time code/i.test(`${p.word ?? ""} ${p.message} ${p.hint ?? ""}`) && !asksOtp;
+      if (isFirst) setAsksOtp(true);
+      setProblem(isFirst ? undefined : p);
     }
     setBusy(false);
   };
@@ -34,6 +35,12 @@ export function Login({ onSession, problem: first }: { onSession: (session: Sess
       textContent={t("`lodge web` on the host prints a link that logs in once.")}
     >
       {problem && <ProblemShown problem={problem} />}
+      {asksOtp && (
+        <FormGroup label={t("One-time code")} fieldId="otp">
+          <TextInput id="otp" inputMode="numeric" autoComplete="one-time-code" autoFocus value={otp} onChange={(_, value) => setOtp(value)} onKeyDown={(e) => e.key === "Enter" && void submit()} />
+          <FormHelperText>{t("The code that your app shows now.")}</FormHelperText>
+        </FormGroup>
+      )}
       <LoginForm
         usernameLabel={t("User")}
         usernameValue={user}
@@ -51,11 +58,6 @@ export function Login({ onSession, problem: first }: { onSession: (session: Sess
           void submit();
         }}
       />
-      {asksOtp && (
-        <FormGroup label={t("One-time code")} fieldId="otp">
-          <TextInput id="otp" inputMode="numeric" autoComplete="one-time-code" value={otp} onChange={(_, value) => setOtp(value)} />
-        </FormGroup>
-      )}
     </LoginPage>
   );
 }

@@ -1,7 +1,9 @@
 /* Lists of what the host has besides machines and storage. A kind is a row here: its columns and what can be done. */
 import { Spinner, Title, ToolbarItem } from "@patternfly/react-core";
+import { type ReactNode, useState } from "react";
 import { type Call, path, sh } from "../lib/api";
 import { when } from "../lib/format";
+import { has } from "../lib/has";
 import { t } from "../lib/i18n";
 import type { Lease, List, Network } from "../lib/model";
 import { go, href } from "../lib/route";
@@ -16,6 +18,7 @@ import { ActionButton, ActionMenu } from "../ui/menu";
 import { Page } from "../ui/page";
 import { ProblemShown } from "../ui/problem";
 import { type Column, DataTable } from "../ui/table";
+import { ConfirmBridge, bridgeAction, readUnconfirmed } from "./bridge";
 
 interface Kind<Row> {
   /** below /api/v1, and in the address */
@@ -26,12 +29,14 @@ interface Kind<Row> {
   actions?: (row: Row) => Action[];
   create?: Action[];
   empty?: string;
+  above?: ReactNode;
 }
 
 function Objects<Row>({ kind }: { kind: Kind<Row> }) {
   const { data, problem } = useResource<List<Row>>(`/${kind.key}`);
   return (
     <Page title={kind.title} fills>
+      {kind.above}
       <DataTable
         name={kind.title}
         rows={data?.items}
@@ -213,8 +218,10 @@ export function Interfaces() {
     documentAction("interfaces", row.name),
     removal("interfaces", row.name, sh`lodge iface-undefine ${row.name}`),
   ];
+  const [unconfirmed, setUnconfirmed] = useState(readUnconfirmed);
+  const above = unconfirmed && <ConfirmBridge unconfirmed={unconfirmed} done={() => setUnconfirmed(null)} />;
   const example = "<interface type='bridge' name='br0'><start mode='onboot'/><protocol family='ipv4'><dhcp/></protocol><bridge><interface type='ethernet' name='eth0'/></bridge></interface>";
-  return <Objects kind={{ key: "interfaces", title: t("Host interfaces"), columns, id: (r) => r.name, actions, create: [fromXml("interfaces", t("From XML"), example, "lodge iface-define interface.xml")] }} />;
+  return <Objects kind={{ key: "interfaces", title: t("Host interfaces"), columns, id: (r) => r.name, actions, above, create: [...(has("POST /host/bridge") ? [bridgeAction(setUnconfirmed)] : []), fromXml("interfaces", t("From XML"), example, "lodge iface-define interface.xml")] }} />;
 }
 
 export function NodeDevices() {

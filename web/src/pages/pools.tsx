@@ -22,7 +22,7 @@ import { documentAction, removal } from "./objects";
 const isOn = (p: Pool) => p.state !== "inactive";
 
 function PoolState({ pool: p }: { pool: Pool }) {
-  return <StateLabel state={p.state === "running" ? "active" : p.state} reason={p.reason ?? undefined} />;
+  return <StateLabel state={p.state === "running" ? "active" : p.state} note={p.reason ?? undefined} />;
 }
 
 function verb(p: Pool, action: string, command: string): Call {

@@ -2,8 +2,10 @@
 import { Form, FormGroup, FormSelect, FormSelectOption } from "@patternfly/react-core";
 import { useState } from "react";
 import { url } from "../lib/api";
+import { has } from "../lib/has";
 import { type Language, language, languages, loadLanguage, t } from "../lib/i18n";
 import { type Theme, setTheme, theme } from "../lib/theme";
+import { SecondFactor } from "./second_factor";
 import { Page } from "../ui/page";
 
 export function Settings({ relabel }: { relabel: () => void }) {
@@ -38,6 +40,7 @@ export function Settings({ relabel }: { relabel: () => void }) {
           </FormSelect>
         </FormGroup>
       </Form>
+      {has("GET /users/me/otp") && <SecondFactor />}
       <p className="lodge-keys">
         <kbd>Ctrl K</kbd> {t("Find or do")} · <kbd>/</kbd> {t("Search")} · <kbd>Esc</kbd> {t("Close")}
       </p>

@@ -1,8 +1,9 @@
 /* Who may use Lodge over the web, and with which tokens. */
 import { Alert, Button, ClipboardCopy, Title, ToolbarItem } from "@patternfly/react-core";
 import { useState } from "react";
-import { path, sh } from "../lib/api";
+import { type Call, path, sh } from "../lib/api";
 import { when } from "../lib/format";
+import { has } from "../lib/has";
 import { t } from "../lib/i18n";
 import type { List, Machine } from "../lib/model";
 import { useResource } from "../lib/store";
@@ -56,6 +57,7 @@ function userActions(u: User): Action[] {
   return [
     { label: t("Change role…"), fields: [roleField(u.role)], calls: (v) => [{ method: "PATCH", path: path`/users/${u.name}`, body: { role: str(v, "role") }, command: sh`lodge web user set-role ${u.name} --role ${str(v, "role")}` }] },
     { label: t("Change password…"), fields: [{ name: "password", label: t("Password"), kind: "password" }], calls: (v) => [{ method: "PATCH", path: path`/users/${u.name}`, body: { password: String(v.password) }, command: sh`lodge web user set-password ${u.name}` }] },
+    ...(has("DELETE /users/{user}/otp") ? [{ label: t("Log in without one-time codes…"), question: t("For somebody who has lost the device with the app."), danger: true, calls: () => [{ method: "DELETE", path: path`/users/${u.name}/otp`, command: "" } as Call] }] : []),
     removal("users", u.name, sh`lodge web user remove ${u.name}`),
   ];
 }
@@ -79,6 +81,36 @@ function createToken(show: (token: string) => void): Action {
     ],
     done: (answer) => show((answer as { token?: string } | null)?.token ?? ""),
   };
+}
+
+interface Share {
+  id: string | number;
+  machine: string;
+  by?: string;
+  expires?: string;
+}
+
+/** Links by which others look at screens. */
+function Shares() {
+  const { data, problem } = useResource<List<Share>>("/shares");
+  return (
+    <>
+      <Title headingLevel="h2" size="lg">{t("Shared screens")}</Title>
+      <DataTable<Share>
+        name={t("Shared screens")}
+        rows={data?.items}
+        problem={problem}
+        id={(s) => `${s.machine} ${s.id}`}
+        columns={[
+          { key: "machine", label: t("Machine"), value: (s) => s.machine, cell: (s) => s.machine },
+          { key: "by", label: t("Who"), value: (s) => s.by, cell: (s) => s.by ?? "–" },
+          { key: "expires", label: t("Until"), value: (s) => s.expires, cell: (s) => when(s.expires) },
+        ]}
+        rowActions={(s) => [{ label: t("End"), calls: () => [{ method: "DELETE", path: path`/shares/${s.id}`, command: "" }] }]}
+        empty={t("A screen is shared from its machine's menu.")}
+      />
+    </>
+  );
 }
 
 export function Users() {
@@ -124,6 +156,7 @@ export function Users() {
         rowActions={(k) => [removal("tokens", k.id, sh`lodge web token remove ${k.id}`)]}
         toolbar={<ToolbarItem><ActionButton action={createToken(setToken)} primary /></ToolbarItem>}
       />
+      {has("GET /shares") && <Shares />}
     </Page>
   );
 }

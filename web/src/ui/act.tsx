@@ -5,8 +5,8 @@
 import {
   Alert, AlertActionCloseButton, AlertGroup, Button, ExpandableSection, Form, Modal, ModalBody, ModalFooter, ModalHeader, Progress,
 } from "@patternfly/react-core";
-import { createContext, useCallback, useContext, useMemo, useState, type ReactNode } from "react";
-import { type Call, Problem, perform } from "../lib/api";
+import { createContext, useCallback, useContext, useMemo, useRef, useState, type ReactNode } from "react";
+import { type Call, type Progress as JobProgress, Problem, perform } from "../lib/api";
 import { t, tn } from "../lib/i18n";
 import { invalidateBelow } from "../lib/store";
 import { CallsShown } from "./calls";
@@ -31,6 +31,8 @@ export interface Action {
   inOrder?: boolean;
   /** instead of performing the calls; says how far it is */
   perform?: (values: Values, progress: (percent: number, what: string) => void, signal: AbortSignal) => Promise<unknown>;
+  /** asks the daemon first what it would do, on a button of its own */
+  check?: { label: string; call: (values: Values) => Call; show: (answer: unknown) => ReactNode };
   /** instead of calls: something in the page, done at once */
   now?: () => void;
   /** what is told when it is done, from the answer of the last call */
@@ -59,23 +61,26 @@ function asProblem(error: unknown): Problem {
   return error instanceof Problem ? error : new Problem(0, error instanceof Error ? error.message : String(error));
 }
 
-async function performOne(call: Call): Promise<unknown> {
-  const answer = await perform(call);
-  invalidateBelow(`/${call.path.split(/[/?]/)[1]}`);
+/** @returns the answer of the last; throws the first problem after all were tried, unless they are in order. */
+async function performAll(calls: Call[], inOrder: boolean, progress?: JobProgress, signal?: AbortSignal): Promise<unknown> {
+  try {
+    return await (inOrder || calls.length === 1 ? performInOrder(calls, progress, signal) : performAtOnce(calls));
+  } finally {
+    new Set(calls.map((call) => `/${call.path.split(/[/?]/)[1]}`)).forEach(invalidateBelow);
+  }
+}
+
+async function performInOrder(calls: Call[], progress?: JobProgress, signal?: AbortSignal): Promise<unknown> {
+  let answer: unknown = null;
+  for (const call of calls) answer = await perform(call, progress, signal);
   return answer;
 }
 
-/** @returns the answer of the last; throws the first problem after all were tried, unless they are in order. */
-async function performAll(calls: Call[], inOrder: boolean): Promise<unknown> {
-  let answer: unknown = null;
-  if (inOrder || calls.length === 1) {
-    for (const call of calls) answer = await performOne(call);
-    return answer;
-  }
+async function performAtOnce(calls: Call[]): Promise<unknown> {
   const left = [...calls];
   const problems: Problem[] = [];
   const worker = async () => {
-    for (let call = left.shift(); call; call = left.shift()) await performOne(call).catch((e: unknown) => problems.push(asProblem(e)));
+    for (let call = left.shift(); call; call = left.shift()) await perform(call).catch((e: unknown) => problems.push(asProblem(e)));
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   const first = problems[0];
@@ -86,15 +91,18 @@ async function performAll(calls: Call[], inOrder: boolean): Promise<unknown> {
       first.hint,
       first.command,
     );
-  return answer;
+  return null;
 }
 
 function ActionDialog({ action, close, tell }: { action: Action; close: () => void; tell: (toast: Omit<Toast, "key">) => void }) {
   const [values, setValues] = useState<Values>(() => initialValues(action.fields ?? []));
   const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState<AbortController | null>(null);
-  const [progress, setProgress] = useState<{ percent: number; what: string }>();
+  const [progress, setProgress] = useState<{ percent: number | undefined; what: string }>();
+  const [checked, setChecked] = useState<ReactNode>();
   const [tried, setTried] = useState(false);
+  const [looking, setLooking] = useState(false);
+  const isLeft = useRef(false);
   const fields = shownFields(action.fields ?? [], values);
   const wrong = checkFields(fields, values);
   let calls: Call[] = [];
@@ -113,23 +121,39 @@ function ActionDialog({ action, close, tell }: { action: Action; close: () => vo
     setBusy(stop);
     setProblem(undefined);
     try {
-      const report = (percent: number, what: string) => setProgress({ percent, what });
-      const answer = action.perform ? await action.perform(values, report, stop.signal) : await performAll(calls, action.inOrder ?? false);
+      const report = (percent: number | undefined, what: string) => setProgress({ percent, what });
+      const answer = action.perform ? await action.perform(values, report, stop.signal) : await performAll(calls, action.inOrder ?? false, report, stop.signal);
       tell({ good: true, title: action.label, calls, remark: action.remark?.(answer) });
       close();
       action.done?.(answer, values);
     } catch (error) {
-      if (!stop.signal.aborted) setProblem(asProblem(error));
+      if (isLeft.current) tell({ good: false, title: action.label, calls, problem: asProblem(error) });
+      else if (!stop.signal.aborted) setProblem(asProblem(error));
     }
     setBusy(null);
     setProgress(undefined);
+  };
+  const look = async (check: NonNullable<Action["check"]>) => {
+    setTried(true);
+    if (Object.keys(wrong).length > 0) return;
+    setProblem(undefined);
+    setChecked(undefined);
+    setLooking(true);
+    await perform(check.call(values)).then((answer) => setChecked(check.show(answer)), (error: unknown) => setProblem(asProblem(error)));
+    setLooking(false);
   };
   const cancel = () => {
     busy?.abort();
     close();
   };
+  /** What the daemon does goes on; what this page does itself ends. */
+  const leave = () => {
+    if (action.perform) return cancel();
+    isLeft.current = busy !== null;
+    close();
+  };
   return (
-    <Modal isOpen variant={action.wide ? "large" : "medium"} onClose={cancel} aria-label={action.title ?? action.label}>
+    <Modal isOpen variant={action.wide ? "large" : "medium"} onClose={leave} aria-label={action.title ?? action.label}>
       <ModalHeader title={action.title ?? action.label} titleIconVariant={action.danger ? "warning" : undefined} description={action.question} />
       <ModalBody>
         <Form
@@ -149,7 +173,9 @@ function ActionDialog({ action, close, tell }: { action: Action; close: () => vo
               onChange={(value) => setValues((before) => ({ ...before, [field.name]: value }))}
             />
           ))}
-          {progress && <Progress value={progress.percent} title={progress.what} aria-live="polite" />}
+          {checked && <div role="status">{checked}</div>}
+          {progress?.percent !== undefined && <Progress value={progress.percent} title={progress.what} aria-live="polite" />}
+          {progress && !action.perform && <p className="lodge-note">{t("It goes on when this is closed; Cancel ends it.")}</p>}
           <button type="submit" hidden aria-hidden />
         </Form>
         {calls.length > 0 && (
@@ -162,6 +188,11 @@ function ActionDialog({ action, close, tell }: { action: Action; close: () => vo
         <Button variant={action.danger ? "danger" : "primary"} onClick={() => void submit()} isLoading={busy !== null} isDisabled={busy !== null}>
           {action.submit ?? action.label.replace(/…$/, "")}
         </Button>
+        {action.check && (
+          <Button variant="secondary" onClick={() => void look(action.check!)} isLoading={looking} isDisabled={busy !== null || looking}>
+            {action.check.label}
+          </Button>
+        )}
         <Button variant="link" onClick={cancel}>
           {t("Cancel")}
         </Button>
@@ -184,7 +215,7 @@ function Toasts({ toasts, close }: { toasts: Toast[]; close: (key: number) => vo
         >
           {toast.problem && <ProblemShown problem={toast.problem} bare />}
           {toast.remark && <p>{toast.remark}</p>}
-          {toast.calls.length === 1 && <code className="lodge-command">{toast.calls[0]!.command}</code>}
+          {toast.calls.length === 1 && toast.calls[0]!.command && <code className="lodge-command">{toast.calls[0]!.command}</code>}
           {toast.calls.length > 1 && tn("{n} command", "{n} commands", toast.calls.length)}
         </Alert>
       ))}

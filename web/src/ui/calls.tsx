@@ -26,10 +26,11 @@ function lines(all: string[]): string {
 
 export function CallsShown({ calls }: { calls: Call[] }) {
   const xml = calls.filter((call) => typeof call.body === "string").map((call) => call.body as string);
+  const commands = [...new Set(calls.map((call) => call.command))].filter(Boolean);
   const nested = calls.map((call) => (call.body as { xml?: string } | undefined)?.xml).filter((x): x is string => typeof x === "string");
   return (
     <>
-      <Copyable label={t("Command")} text={lines([...new Set(calls.map((call) => call.command))].filter(Boolean))} />
+      {commands.length > 0 && <Copyable label={t("Command")} text={lines(commands)} />}
       <Copyable label={t("Request")} text={lines(calls.map(asCurl))} />
       {[...xml, ...nested].slice(0, 1).map((x) => (
         <Copyable key="xml" label="XML" text={x} />

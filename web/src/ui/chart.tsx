@@ -18,11 +18,17 @@ interface Props {
   lines: Line[];
   show: (value: number) => string;
   max?: number | undefined;
+  /** seconds since 1970; what is shown even where nothing was measured */
+  from: number;
+  to: number;
+  /** somebody has drawn a range */
+  onRange: (from: number, to: number) => void;
   /** ticks at powers of two */
   isBytes?: boolean;
 }
 
 const HEIGHT = 180;
+const MIN_DRAG = 8;
 const DAY_S = 86_400;
 const BINARY = Array.from({ length: 50 }, (_, i) => 2 ** i);
 
@@ -33,9 +39,11 @@ function timeWords(plot: uPlot, ticks: number[]): string[] {
   return ticks.map((tick) => date.format(tick * 1000));
 }
 
-export default function Chart({ title, times, lines, show, max, isBytes }: Props) {
+export default function Chart({ title, times, lines, show, max, from, to, onRange, isBytes }: Props) {
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
+  const shown = useRef({ from, to, onRange });
+  shown.current = { from, to, onRange };
   const ink = getComputedStyle(document.documentElement).getPropertyValue("--pf-t--global--text--color--subtle").trim() || "#888";
   useEffect(() => {
     const place = holder.current!;
@@ -44,8 +52,16 @@ export default function Chart({ title, times, lines, show, max, isBytes }: Props
       {
         width: place.clientWidth || 400,
         height: HEIGHT,
-        cursor: { y: false },
-        scales: { y: { range: (_, low, high) => [Math.min(0, low), max ?? Math.max(high * 1.1, 1)] } },
+        cursor: { y: false, drag: { x: true, setScale: false } },
+        hooks: {
+          setSelect: [
+            (u) => {
+              if (u.select.width > MIN_DRAG) shown.current.onRange(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
+              u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+            },
+          ],
+        },
+        scales: { x: { range: () => [shown.current.from, shown.current.to] }, y: { range: (_, low, high) => [Math.min(0, low), max ?? Math.max(high * 1.1, 1)] } },
         axes: [{ ...axis, values: timeWords }, { ...axis, size: 80, ...(isBytes && { incrs: BINARY }), values: (_, ticks) => ticks.map(show) }],
         series: [{ label: t("Time"), value: (_, v) => (v === null ? "–" : when(v)) }, ...lines.map((line) => ({ label: line.label, stroke: line.colour, width: 1.5, fill: `${line.colour}22`, value: (_: uPlot, v: number | null) => (v === null ? "–" : show(v)) }))],
       },
@@ -62,7 +78,7 @@ export default function Chart({ title, times, lines, show, max, isBytes }: Props
     // data goes in below; only what the plot looks like makes it anew
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [title, ink, max, lines.length]);
-  useEffect(() => plot.current?.setData([times, ...lines.map((line) => line.values)]), [times, lines]);
+  useEffect(() => plot.current?.setData([times, ...lines.map((line) => line.values)]), [times, lines, from, to]);
   return (
     <figure className="lodge-chart">
       <figcaption>{title}</figcaption>

@@ -10,6 +10,7 @@ import type { Problem } from "../lib/api";
 import { byName } from "../lib/format";
 import { t } from "../lib/i18n";
 import type { Action } from "./act";
+import { type Values, str } from "./fields";
 import { ActionMenu } from "./menu";
 import { ProblemShown } from "./problem";
 
@@ -24,6 +25,7 @@ export interface Column<Row> {
 }
 
 export interface Filter<Row> {
+  key: string;
   label: string;
   options: { value: string; label: string }[];
   matches: (row: Row, value: string) => boolean;
@@ -40,6 +42,8 @@ interface Props<Row> {
   filters?: Filter<Row>[];
   toolbar?: ReactNode;
   empty?: ReactNode;
+  /** searches, filters and orders can be kept in this browser under names; this is where */
+  views?: string;
   /** sorted by the first column downwards until somebody sorts otherwise */
   firstDown?: boolean;
 }
@@ -70,6 +74,29 @@ function useView(name: string, first: string, down: boolean): [View, (change: Pa
   return [view, (change) => setView((before) => ({ ...before, ...change }))];
 }
 
+/** Views that were kept, by their names. */
+function keptViews(key: string): Record<string, View> {
+  try {
+    return JSON.parse(localStorage.getItem(key) ?? "{}") as Record<string, View>;
+  } catch {
+    return {};
+  }
+}
+
+function viewActions(where: string, view: View, change: (change: Partial<View>) => void): Action[] {
+  const key = `lodge.views.${where}`;
+  const kept = keptViews(key);
+  const names = Object.keys(kept).sort(byName);
+  const keep = (views: Record<string, View>) => localStorage.setItem(key, JSON.stringify(views));
+  return [
+    ...names.map((name): Action => ({ label: name, calls: () => [], now: () => change(kept[name]!) })),
+    { label: t("Keep this view…"), fields: [{ name: "name", label: t("Name"), help: t("Search, filters and order, in this browser.") }], calls: () => [], perform: async (v) => keep({ ...kept, [str(v, "name")]: view }) },
+    ...(names.length > 0
+      ? [{ label: t("Forget a view…"), fields: [{ name: "name", label: t("Name"), kind: "select" as const, options: names.map((name) => ({ value: name, label: name })) }], calls: () => [], perform: async (v: Values) => keep(Object.fromEntries(Object.entries(kept).filter(([name]) => name !== v.name))) }]
+      : []),
+  ];
+}
+
 function compare(a: string | number | undefined, b: string | number | undefined): number {
   if (a === undefined || b === undefined) return a === b ? 0 : a === undefined ? 1 : -1;
   return typeof a === "number" && typeof b === "number" ? a - b : byName(String(a), String(b));
@@ -80,7 +107,7 @@ function arrange<Row>({ rows = [], columns, filters = [] }: Props<Row>, view: Vi
   const text = (row: Row) => columns.map((c) => c.value?.(row) ?? "").join("\n").toLowerCase();
   const found = rows.filter(
     (row) =>
-      filters.every((f) => !view.filters[f.label]?.length || view.filters[f.label]!.some((value) => f.matches(row, value))) &&
+      filters.every((f) => !view.filters[f.key]?.length || view.filters[f.key]!.some((value) => f.matches(row, value))) &&
       (words.length === 0 || words.every((word) => text(row).includes(word))),
   );
   const value = columns.find((c) => c.key === view.sort)?.value;
@@ -176,14 +203,19 @@ export function DataTable<Row>(props: Props<Row>) {
             />
           </ToolbarItem>
           {filters.map((filter) => (
-            <ToolbarItem key={filter.label}>
+            <ToolbarItem key={filter.key}>
               <FilterSelect
                 filter={filter}
-                chosen={view.filters[filter.label] ?? []}
-                onChange={(values) => change({ filters: { ...view.filters, [filter.label]: values } })}
+                chosen={view.filters[filter.key] ?? []}
+                onChange={(values) => change({ filters: { ...view.filters, [filter.key]: values } })}
               />
             </ToolbarItem>
           ))}
+          {props.views && (
+            <ToolbarItem>
+              <ActionMenu label={t("Views")} actions={() => viewActions(props.views!, view, change)} />
+            </ToolbarItem>
+          )}
           {bulkActions && chosenRows.length > 0 && (
             <ToolbarItem>
               <ActionMenu label={t("{n} chosen", { n: chosenRows.length })} actions={bulkActions(chosenRows)} />
