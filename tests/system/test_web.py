@@ -263,6 +263,7 @@ def test_display(host):
 
 
 def test_serial(host):
+    """rows: display-45"""
     host.start_demo("demo")
     console = administrator(host)
     wait_until(lambda: console.get("/machines/demo").json["serials"], "it has a console")
