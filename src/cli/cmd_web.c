@@ -9,32 +9,6 @@
 #include "cli/lodge_call.h"
 #include "cli/output.h"
 
-#define CALL_TIMEOUT_MS 60000
-
-/* @body: a reference, taken; NULL: none. *ret_answer: a new reference; NULL: there is none. */
-AWAITS static bool web_call(Cli *cli, const char *method, const char *target, Json *body, Json **ret_answer,
-                            Error **err)
-{
-    g_autofree char *text = body ? json_format(body) : NULL;
-    WireLodgeWebCallArgs args = { .method = (char *)method, .target = (char *)target, .body = text };
-    g_auto(WireLodgeWebCallRet) ret = { 0 };
-    AUTO_JSON answer = NULL;
-
-    json_decref(body);
-    if (!lodge_call(cli, LODGE_PROC_WEB_CALL, &args, &ret, CALL_TIMEOUT_MS, err) ||
-        (*ret.body && !json_parse(ret.body, strlen(ret.body), "the daemon's answer", &answer, err)))
-        return false;
-    if (ret.status >= 400) {
-        const char *detail = json_get_str(answer, "detail"), *hint = json_get_str(answer, "hint");
-        error_set(err, ERROR_OPERATION_FAILED, "%s", detail ? detail : "the daemon refused");
-        if (err)
-            error_set_remote(*err, (int)json_get_int(answer, "code", 1), 0);
-        return hint ? error_hint(err, "%s", hint) : false;
-    }
-    *ret_answer = g_steal_pointer(&answer);
-    return true;
-}
-
 /* ---- users and tokens ---- */
 
 /* One line of the terminal without echo, or of standard input. Owned; NULL: nothing came. */
@@ -62,10 +36,10 @@ static bool user_put(Cli *cli, const char *name, const char *role, bool is_new, 
 
     if (with_password && !password)
         return error_set(err, ERROR_INVALID_ARGUMENT, "no password was given");
-    return web_call(cli, is_new ? "POST" : "PATCH", target,
-                    json_pack("{s:s*,s:s*,s:s*}", "name", is_new ? name : NULL, "password", password, "role",
-                              role),
-                    &answer, err);
+    return lodge_web_call(cli, is_new ? "POST" : "PATCH", target,
+                          json_pack("{s:s*,s:s*,s:s*}", "name", is_new ? name : NULL, "password", password,
+                                    "role", role),
+                          &answer, err);
 }
 
 static const CliColumn user_columns[] = {
@@ -94,7 +68,7 @@ static bool print_items(Cli *cli, const char *target, const CliColumn *columns, 
     const Json *item;
     size_t i;
 
-    if (!web_call(cli, "GET", target, NULL, &answer, err))
+    if (!lodge_web_call(cli, "GET", target, NULL, &answer, err))
         return false;
     g_autoptr(CliTable) table = table_new(columns, 0);
     json_array_foreach (json_get_arr(answer, "items"), i, item) {
@@ -121,7 +95,7 @@ static bool user_run(Cli *cli, const CliArgs *args, const char *operation, const
     if (!name_is_needed(name, "user", err))
         return false;
     if (strcmp(operation, "remove") == 0) {
-        if (!web_call(cli, "DELETE", target, NULL, &answer, err))
+        if (!lodge_web_call(cli, "DELETE", target, NULL, &answer, err))
             return false;
     } else if (!user_put(cli, name,
                          role                            ? role
@@ -148,7 +122,7 @@ static bool token_run(Cli *cli, const CliArgs *args, const char *operation, cons
     if (!name_is_needed(name, "token", err))
         return false;
     if (strcmp(operation, "remove") == 0) {
-        if (!web_call(cli, "DELETE", target, NULL, &answer, err))
+        if (!lodge_web_call(cli, "DELETE", target, NULL, &answer, err))
             return false;
         cli_message(cli, "Token %s removed", name);
         return true;
@@ -157,10 +131,10 @@ static bool token_run(Cli *cli, const CliArgs *args, const char *operation, cons
     g_autoptr(GDateTime) until =
         days ? g_date_time_add_days(now, (int)g_ascii_strtoll(days, NULL, 10)) : NULL;
     g_autofree char *expires = until ? g_date_time_format(until, "%Y-%m-%dT%H:%M:%SZ") : NULL;
-    if (!web_call(cli, "POST", "/tokens",
-                  json_pack("{s:s,s:s,s:s*,s:s*}", "name", name, "role", role ? role : "viewer", "machine",
-                            args_get(args, "domain"), "expires", expires),
-                  &answer, err))
+    if (!lodge_web_call(cli, "POST", "/tokens",
+                        json_pack("{s:s,s:s,s:s*,s:s*}", "name", name, "role", role ? role : "viewer",
+                                  "machine", args_get(args, "domain"), "expires", expires),
+                        &answer, err))
         return false;
     if (cli->format == CLI_TEXT) {
         fprintf(cli->out, "%s\n", json_get_str(answer, "token"));
@@ -176,7 +150,7 @@ static bool open_run(Cli *cli, bool open, Error **err)
 {
     AUTO_JSON answer = NULL;
 
-    if (!web_call(cli, "POST", "/links", NULL, &answer, err))
+    if (!lodge_web_call(cli, "POST", "/links", NULL, &answer, err))
         return false;
     const char *url = json_get_str(answer, "url");
     if (!url) {
@@ -224,7 +198,7 @@ static bool proxy_run(Cli *cli, const char *server, Error **err)
 {
     AUTO_JSON answer = NULL;
 
-    if (!web_call(cli, "GET", "/proxy", NULL, &answer, err))
+    if (!lodge_web_call(cli, "GET", "/proxy", NULL, &answer, err))
         return false;
     const char *prefix = json_get_str(answer, "prefix"), *socket = json_get_str(answer, "socket");
     if (!prefix || !socket)
