@@ -446,7 +446,9 @@ def test_journal(host):
     host.ok("setmaxmem", "tiny", "96M", "--config")
     host.crash_daemon()
     host.ok("desc", "tiny", "--config", "--title", "new title")
-    host.define_sector("tiny", devices="<graphics type='vnc' passwd='second'/>", vcpus=2)
+    xml = host.ok("dumpxml", "tiny", "--inactive", "--security-info")
+    contains(xml, "passwd='first'")
+    host.define(xml.replace("'first'", "'second'").replace(">1</vcpu>", ">2</vcpu>").replace("  <title>new title</title>\n", ""))
     items = status(web.get("/machines/tiny/journal"), 200).json["items"]
     found = [(item["what"], item["difference"]) for item in items if item["difference"]]
     equal([what for what, _ in found], ["domain_set_memory_flags", "domain_set_metadata", "defined"])
